@@ -1,0 +1,86 @@
+/* codegen.h: from a lowered module to C, objects, libraries and programs. */
+#ifndef BERTC_CODEGEN_H
+#define BERTC_CODEGEN_H
+#include "../passes/passes.h"
+
+/* ---- targets.c (targets.def) ------------------------------------------------------------------------------------- */
+typedef struct Target {
+	const char *triple;        /* "x86_64-linux-gnu" */
+	const char *cpu;           /* bertc's name: "x86-64-v3" */
+	const char *llvm_cpu;      /* -mcpu / -march for Clang */
+	const char *flags;         /* further compiler flags ("-mfpu=neon-vfpv4"), space-separated */
+	uint32_t    isa;           /* bits of Isa */
+} Target;
+/* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood. */
+bool target_find(const char *triple, const char *cpu, Target *, Diag *);
+void targets_print(FILE *);
+const char *target_host_triple(void);
+bool target_is_host(const Target *);   /* programs of it run here without an emulator */
+
+/* ---- tokenizer tables: compiler/ imports, codegen writes ------------------------------------------------------------ */
+/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer_import.c; lives in `mem`. */
+typedef struct AddedToken {
+	const char *text; int32_t bytes, id;
+	bool special, single_word, lstrip, rstrip, normalized;
+} AddedToken;
+typedef enum TemplatePiece { PIECE_TOKEN, PIECE_A, PIECE_B } TemplatePiece;
+typedef struct TemplateItem { TemplatePiece piece; int32_t id, type; } TemplateItem;
+typedef enum TokenizerModel { TOKENIZER_WORDPIECE /* later: BPE, UNIGRAM, WORD_LEVEL */ } TokenizerModel;
+typedef struct TokenizerDesc {
+	TokenizerModel model;
+	int32_t      nvocab;                /* entries; ids may have holes: text NULL there */
+	const char **vocab;                 /* by id, UTF-8 */
+	const char  *unk_token, *prefix;    /* "[UNK]", "##" */
+	int32_t      unk_id, pad_id, cls_id, sep_id, mask_id;   /* -1: none */
+	int32_t      max_word_chars;        /* 100 */
+	bool clean_text, chinese_chars, strip_accents, lowercase;
+	int32_t      nadded; const AddedToken *added;
+	int32_t      nsingle, npair; const TemplateItem *single, *pair;
+	int32_t      max_length;            /* model_max_length when below 10^6, else 0 */
+} TokenizerDesc;
+
+/* ---- emit ----------------------------------------------------------------------------------------------------------- */
+typedef enum EmitKind { EMIT_EXE, EMIT_LIB, EMIT_SHARED, EMIT_OBJ, EMIT_C, EMIT_BIR, EMIT_CHECKPOINT, EMIT_COUNT } EmitKind;
+typedef struct EmitOptions {
+	EmitKind     kind;
+	const char  *out;                   /* path of the result */
+	const char  *name;                  /* C prefix, an identifier */
+	const char  *command;               /* for the comment at the head of the C file; no paths of this machine */
+	const char  *pipeline;              /* what ran */
+	Target       target;
+	const TokenizerDesc *tokenizer;     /* NULL: ids only */
+	bool         weights_inline;        /* --weights-as=inline */
+	bool         is_static;
+	const char  *sysroot, *cc, *save_temps;
+	const char  *about_json;            /* object text: model hash, passes, sizes, verify figures */
+	bool         quiet;
+} EmitOptions;
+/* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at all. */
+bool emit_module(const Module *, const EmitOptions *, Diag *);
+
+/* The bytes that go into the program beside its code: packed weights, then tokenizer tables; each part 64-byte aligned. */
+typedef struct Blob { uint8_t *data; size_t bytes, capacity; } Blob;
+size_t blob_add(Blob *, const void *data, size_t bytes);    /* returns its offset, a multiple of 64 */
+void   blob_free(Blob *);
+
+/* tokenizer_emit.c: appends the tables to blob and prints the RtTokenizer initialiser `static const RtTokenizer NAME_tokenizer`. */
+bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Diag *);
+
+/* ---- toolchain.cc: the only C++ file; Clang and LLD in process -------------------------------------------------------- */
+typedef struct CompileJob {
+	const char *source;                 /* path of a .c file */
+	const char *object;                 /* path of the .o to write */
+	const Target *target;
+	const char *const *defines;         /* "NAME" or "NAME=VALUE", NULL-terminated; may be NULL */
+	const char *directory;              /* searched by .incbin and #include */
+	bool pic;
+	const char *sysroot;
+} CompileJob;
+bool toolchain_compile(const CompileJob *, Diag *);
+/* kind: EXE or SHARED. */
+bool toolchain_link(EmitKind, bool is_static, const Target *, const char *const *objects, const char *out, const char *sysroot, Diag *);
+bool toolchain_archive(const char *const *objects, const char *out, Diag *);
+
+/* embedded.c (generated): the text of runtime/ files. NULL: no such file. */
+const char *embedded_file(const char *name, size_t *bytes);
+#endif

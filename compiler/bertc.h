@@ -1,0 +1,118 @@
+/* bertc.h: what the subcommands share. main.c is the table of contents; one file a subcommand (cmd_NAME.c). */
+#ifndef BERTC_H
+#define BERTC_H
+#include <argp.h>
+#include "../codegen/codegen.h"
+
+#define COMMAND(function, name, arguments, doc) int cmd_##function(int argc, char **argv);
+#include "commands.def"
+#undef COMMAND
+
+/* ---- options.c: options of build and of every command that builds ------------------------------------------------------ */
+typedef struct BuildOptions {
+	const char *model, *out, *name;
+	EmitKind    emit;
+	const char *passes;                 /* pipeline text; NULL: level's preset, or the description's recipe */
+	int         level;                  /* -O0 .. -O3; default 2 */
+	const char *weights;                /* "f32" "f16" "bf16"; NULL: the checkpoint's own precision */
+	const char *compute;                /* "f32" (default) */
+	const char *target, *cpu, *sysroot, *cc, *save_temps;
+	int         is_static;              /* -1: default (yes for exe) */
+	const char *task, *outputs;         /* outputs: "hidden,pooled", added to those of the heads */
+	int         max_tokens;
+	bool        quiet, progress, print_pipeline, weights_inline;
+	const char *search[16];             /* --search DIR, NULL-terminated */
+	const char *ledger;                 /* --ledger=FILE.json */
+	DriverOptions driver;
+	char       *command;                /* the command line without paths of this machine, for the emitted comment */
+} BuildOptions;
+void build_options_init(BuildOptions *, int argc, char **argv);
+/* A child parser: its `input` is a BuildOptions. Commands list it in .children. */
+extern const struct argp build_argp;
+
+/* ---- description.c, load_*.c, family_*.c: from files to a module ---------------------------------------------------------- */
+typedef struct HeadDesc {
+	const char *name, *task, *problem;  /* words of ir.h's task_names, problem_names; problem may be NULL */
+	const char *tensors;                /* prefix of its weights: "classifier", "qa_outputs", "cls.predictions"; NULL: by task */
+	const char *pooling;                /* embed: "mean" "first" "max" "mean_sqrt" "mean_weighted" "last" "pooler", several by spaces */
+	bool        normalize;              /* embed: unit length at the end */
+	int32_t     ndense; struct DenseDesc { const char *href, *activation; } dense[4];   /* embed: 2_Dense, 3_Dense */
+	int32_t     nlabels; const char **labels;
+} HeadDesc;
+enum { HEADS_MAX = 64 };
+/* What model.xml says. describe writes it, build reads it (or makes it from a directory without writing it down). */
+typedef struct ModelDesc {
+	MemArena   *mem;
+	const char *path;                   /* of the description or directory, for messages */
+	const char *directory;              /* references are looked up here, then in --search */
+	const char *name;
+	const char *weights;                /* plain file name: .safetensors, or .safetensors.index.json of a sharded one */
+	const char *tokenizer;              /* tokenizer.json or vocab.txt; NULL: ids only */
+	const char *family;                 /* row of families.def: "bert" */
+	int32_t     layers, hidden, heads, ffn, positions, types, vocab;
+	const char *activation;             /* as config.json spells it */
+	double      eps;
+	int32_t     nheads; HeadDesc head[HEADS_MAX];
+	int32_t     max_tokens; const char *max_tokens_rule;   /* which file gave the limit */
+	const char *passes;                 /* recipe, or NULL */
+	bool        is_graph;               /* second form: <graph>, already built: */
+	Module     *module;
+} ModelDesc;
+/* Both return NULL with messages on error; the result lives in its own mem (description_free). */
+ModelDesc *description_from_hf(const char *directory, const BuildOptions *, Diag *);
+ModelDesc *description_from_xml(const char *path, const BuildOptions *, Diag *);
+bool       description_write(const ModelDesc *, FILE *);
+void       description_free(ModelDesc *);
+
+/* families.def: FAMILY(function, "model_type", "what it is"): builds the graph of an encoder and its heads. */
+typedef Module *FamilyFn(const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const BuildOptions *, Diag *);
+
+/* tokenizer_import.c: tokenizer.json, or vocab.txt with tokenizer_config.json beside it, as data. The result lives in mem. */
+TokenizerDesc *tokenizer_import(const char *directory, const char *file, const char *const *search, MemArena *, Diag *);
+
+/* A model, read and checked, at graph level. */
+typedef struct Loaded {
+	Module        *module;
+	TokenizerDesc *tokenizer;           /* NULL: ids only */
+	MemArena      *mem;
+	const char    *passes;              /* recipe of the description, or NULL */
+} Loaded;
+/* load.c: options->model is a directory, a .xml or a .bir. */
+bool model_load(const BuildOptions *, Loaded *, Diag *);
+void model_unload(Loaded *);
+
+/* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
+/* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
+bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
+
+/* ---- program.c: the emitted program, loaded into this process -------------------------------------------------------------- */
+/* Builds a shared object in a temporary directory and opens it. The functions are those of the C API in interface.md. */
+typedef struct Program {
+	void *handle; void *context;
+	char *directory;                    /* temporary; removed by program_close */
+	int32_t hidden, max_tokens, noutputs, width, per_token;
+	int (*run_ids)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, float *, size_t);
+	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *, const size_t *);
+	int (*tokenize)(void *, const char *, size_t, const char *, size_t, int32_t *, int32_t *, int32_t *, int32_t *, int32_t, int32_t *);
+	int (*set)(void *, const char *, double);
+	const char *(*label)(int), *(*output)(int), *(*strerror)(int), *(*about)(void);
+} Program;
+bool program_open(const BuildOptions *, Loaded *, int threads, Program *, Diag *);
+void program_close(Program *);
+
+/* ---- files.c: small things about files ------------------------------------------------------------------------------------------ */
+/* Reads a whole regular file of at most `limit` bytes; malloc'd and NUL-terminated. NULL and a message on error. */
+char *file_read(const char *path, size_t limit, size_t *bytes, Diag *);
+/* A reference must be a plain file name (no '/', not "." or ".."): finds it in directory, then in search. NULL and a message. */
+char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *, Diag *);
+/* A file that appears whole or not at all: write to *stream, then commit (rename) or discard. */
+typedef struct AtomicFile { FILE *stream; char *path, *temporary; } AtomicFile;
+bool  atomic_open(AtomicFile *, const char *path, Diag *);
+bool  atomic_commit(AtomicFile *, Diag *);
+void  atomic_discard(AtomicFile *);
+char *temporary_directory(Diag *);                 /* under $TMPDIR; malloc'd */
+void  remove_tree(const char *directory);          /* only what temporary_directory made */
+/* One progress line on a terminal's standard error ("\r[3/9] fuse"), nothing elsewhere. */
+void  progress_show(const char *what, int64_t done, int64_t of);
+void  progress_clear(void);
+#endif

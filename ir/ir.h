@@ -1,0 +1,330 @@
+/* ir.h: the intermediate representation. Types first, then the functions under the name of their file.
+ *
+ * A Graph describes ONE text of S tokens as a list of nodes in topological order: no blocks, no regions. A node (an op
+ * with its arguments and attributes) makes one or more values. Batching is the business of lowering. The language, with
+ * an example for every op and the exact invariants, is in IR.md; verify.c checks them.
+ *
+ * Ownership: everything in a Module lives in its arena and dies with module_free; passes never free. Tensors are views
+ * of mapped checkpoints or of the arena. */
+#ifndef BERTC_IR_H
+#define BERTC_IR_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "diag.h"
+
+/* ---- limits: every file is hostile ---------------------------------------------------------------------------- */
+enum {
+	RANK_MAX = 4,
+	SYMBOLS_MAX = 8,               /* S, S1 .. S7 */
+	ARGS_MAX = 16,
+	RESULTS_MAX = 4,
+	NODES_MAX = 1 << 20,
+	LABELS_MAX = 1 << 20,
+	NAME_BYTES_MAX = 1024,
+};
+#define TENSOR_BYTES_MAX ((int64_t)1 << 40)
+#define DIM_MAX ((int64_t)1 << 40)
+
+/* ---- types ----------------------------------------------------------------------------------------------------- */
+typedef enum DType {
+#define DTYPE(NAME, ...) DT_##NAME,
+#include "dtypes.def"
+#undef DTYPE
+	DT_COUNT
+} DType;
+
+/* scale * symbol + plus. symbol 0 is none (a plain number, scale 0); 1 is S, 2 is S1, ... */
+typedef struct Dim { int32_t symbol, scale; int64_t plus; } Dim;
+
+typedef struct Type { DType dtype; int32_t rank; Dim dim[RANK_MAX]; } Type;
+
+/* A tensor known at compile time. All dims are plain numbers. */
+typedef struct Tensor {
+	const char *name;     /* as in the checkpoint: "encoder.layer.0.attention.self.query.weight" */
+	Type        type;
+	const void *data;     /* row-major, little-endian; borrowed from a mapping or the arena */
+	int64_t     bytes;
+} Tensor;
+
+typedef enum Pack {
+#define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME)
+#define WORD_PACK(NAME) PACK_##NAME,
+#define WORD_ACT(NAME)
+#define WORD_POOL(NAME)
+#include "enums.def"
+#undef WORD_PACK
+#undef WORD_ACT
+	PACK_COUNT
+} Pack;
+typedef enum Act {
+#define WORD_PACK(NAME)
+#define WORD_ACT(NAME) ACT_##NAME,
+#include "enums.def"
+#undef WORD_ACT
+#undef WORD_POOL
+	ACT_COUNT
+} Act;
+typedef enum Pool {
+#define WORD_ACT(NAME)
+#define WORD_POOL(NAME) POOL_##NAME,
+#include "enums.def"
+#undef WORD_ACT
+#undef WORD_PACK
+#undef WORD_POOL
+#undef WORD
+	POOL_COUNT
+} Pool;
+
+typedef struct Ints { int32_t count; int64_t at[RANK_MAX]; } Ints;
+typedef struct Dims { int32_t count; Dim at[RANK_MAX]; } Dims;
+
+/* attrs.def turned into bit numbers, mask bits and one flat struct; a field counts only when its bit is in `has`. */
+enum AttrIndex {
+#define ATTR(name, KIND, doc) AI_##name,
+#include "attrs.def"
+#undef ATTR
+	AI_COUNT
+};
+enum AttrMask {
+#define ATTR(name, KIND, doc) A_##name = 1 << AI_##name,
+#include "attrs.def"
+#undef ATTR
+};
+#define ATTR_TYPE_REAL double
+#define ATTR_TYPE_INT  int64_t
+#define ATTR_TYPE_INTS Ints
+#define ATTR_TYPE_DIMS Dims
+#define ATTR_TYPE_TEXT const char *
+#define ATTR_TYPE_PACK Pack
+#define ATTR_TYPE_ACT  Act
+#define ATTR_TYPE_POOL Pool
+typedef struct Attrs {
+	uint32_t has;
+#define ATTR(name, KIND, doc) ATTR_TYPE_##KIND name;
+#include "attrs.def"
+#undef ATTR
+} Attrs;
+
+typedef enum Op {
+#define OP(NAME, ...) OP_##NAME,
+#include "ops.def"
+#undef OP
+	OP_COUNT
+} Op;
+
+typedef enum Level { LEVEL_GRAPH = 1, LEVEL_FUSED = 2, LEVEL_LOWERED = 4 } Level;
+typedef enum Domain { DOMAIN_NONE, DOMAIN_ROWS, DOMAIN_TEXT } Domain;
+
+typedef struct Node Node;
+typedef struct Graph Graph;
+typedef struct Module Module;
+
+/* One tensor at run time (or a constant). */
+typedef struct Value {
+	uint32_t    id;       /* unique in the graph, never reused, survives passes: the inspector follows it */
+	const char *name;     /* spelling in .bir without '%'; NULL: printed as %ID */
+	Type        type;
+	Node       *node;     /* who makes it; NULL: a graph input */
+	int32_t     index;    /* which result of node, or which input of the graph */
+} Value;
+
+struct Node {
+	Op           op;
+	int32_t      nargs, nresults;
+	Value       *args[ARGS_MAX];
+	Value       *results[RESULTS_MAX];
+	Attrs        attr;
+	const Tensor *data;   /* OP_CONST only */
+	const char  *origin;  /* the part of the model it came from: "layer.3.attention.query"; may be NULL */
+	int32_t      line;    /* in the .bir file it was read from, or 0 */
+	Node        *prev, *next;
+};
+
+/* A node's row of ops.def. */
+struct EvalArray;
+typedef bool InferFn(const Node *, Type results[RESULTS_MAX], Diag *);
+typedef bool EvalFn(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
+typedef struct OpInfo {
+	const char *name;
+	uint32_t    levels;               /* mask of Level */
+	Domain      domain;
+	int32_t     least_args, most_args, results;
+	uint32_t    required, optional;   /* attribute masks */
+	const char *meaning;
+	InferFn    *infer;
+	EvalFn     *eval;
+} OpInfo;
+extern const OpInfo op_info[OP_COUNT];
+
+typedef struct GraphOutput { const char *name; Value *value; } GraphOutput;
+
+/* Size of the arena that lowered code needs, in bytes (set by plan-memory):
+ * tokens*per_token + texts*per_text + tokens*longest*per_pair + threads*(longest*per_thread_token + per_thread) + fixed,
+ * every term rounded up to 64. Zero until planned. See IR.md, Arena. */
+typedef struct ArenaPlan { bool planned; int64_t per_token, per_text, per_pair, per_thread_token, per_thread, fixed; } ArenaPlan;
+
+struct Graph {
+	Module      *module;
+	const char  *name;                /* without '@' */
+	Level        level;               /* highest level the verifier lets in */
+	int32_t      ninputs, noutputs;
+	Value      **inputs;              /* %ids: i32[S] first, then perhaps %types: i32[S] */
+	GraphOutput *outputs;
+	Node        *first, *last;
+	uint32_t     next_id;
+	ArenaPlan    arena;
+	int32_t      line;
+};
+
+/* ---- what a program does with the graph's outputs ---------------------------------------------------------------- */
+typedef enum Task { TASK_CLASSIFY, TASK_TAG, TASK_EMBED, TASK_RANK, TASK_QA, TASK_FILL_MASK, TASK_COUNT } Task;
+typedef enum Problem { PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION, PROBLEM_COUNT } Problem;
+extern const char *const task_names[TASK_COUNT];        /* "classify" "tag" "embed" "rank" "qa" "fill-mask" */
+extern const char *const problem_names[PROBLEM_COUNT];  /* "single" "multi" "regression" */
+
+typedef struct Head {
+	const char  *name;                /* "sentiment"; default: the task's name */
+	Task         task;
+	Problem      problem;
+	const char  *output;              /* name of the graph output it reads */
+	int32_t      nlabels;
+	const char **labels;
+} Head;
+
+typedef struct Meta { const char *key, *value; } Meta;
+
+struct SafeTensors;
+struct Module {
+	struct MemArena *mem;
+	const char  *name;                /* without '@' */
+	const char  *weights;             /* as written in the file: a plain file name, or NULL */
+	const char  *tokenizer;           /* as written: a plain file name, or NULL (ids only) */
+	const char  *directory;           /* where weights and tokenizer are looked up */
+	int32_t      max_tokens;          /* 0: not said */
+	int32_t      nheads, ngraphs, nmeta;
+	Head        *heads;
+	Graph      **graphs;
+	Meta        *meta;                /* free text carried into --about: "model_sha256", "source", ... */
+	struct SafeTensors **files;       /* mapped checkpoints, closed by module_free */
+	int32_t      nfiles;
+};
+
+/* ---- memory.c: an arena; memory comes zeroed, running out of it ends the process with exit 1 ------------------------ */
+typedef struct MemArena MemArena;
+MemArena *mem_new(void);
+void      mem_free(MemArena *);
+void     *mem_alloc(MemArena *, size_t bytes);
+char     *mem_string(MemArena *, const char *text, size_t bytes);   /* copies and ends with NUL */
+char     *mem_printf(MemArena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- type.c ---------------------------------------------------------------------------------------------------- */
+extern const char *const dtype_names[DT_COUNT];
+extern const int32_t     dtype_bytes[DT_COUNT];
+bool   dtype_is_float(DType);
+bool   dtype_parse(const char *text, size_t bytes, DType *);
+Dim    dim_number(int64_t);
+Dim    dim_symbol(int32_t symbol);                     /* dim_symbol(1) is S */
+bool   dim_equal(Dim, Dim);
+bool   dim_is_number(Dim);
+int64_t dim_at(Dim, const int64_t symbols[SYMBOLS_MAX]); /* symbols[1] is S */
+Type   type_make(DType, int32_t rank, ...);            /* ... : Dim each */
+bool   type_equal(const Type *, const Type *);
+bool   type_is_number(const Type *);                   /* no symbol in it */
+int64_t type_count(const Type *);                      /* elements of a type without symbols; -1 on overflow */
+/* Rows of the packed form: dim 0 is exactly S and no other dim has a symbol. */
+bool   type_is_rows(const Type *);
+/* Writes "f32[S,384]"; returns text. */
+char  *type_print(const Type *, char text[128]);
+
+/* ---- half.c: exact widening, narrowing rounded to nearest even --------------------------------------------------- */
+float    half_to_float(uint16_t);
+uint16_t half_from_float(float);
+float    bfloat_to_float(uint16_t);
+uint16_t bfloat_from_float(float);
+/* Element i of any tensor as a double (exact for all dtypes but I64 beyond 2^53). */
+double   tensor_at(const Tensor *, int64_t i);
+/* count elements from `start` widened to float (f64 rounded). */
+void     tensor_floats(const Tensor *, int64_t start, int64_t count, float *out);
+
+/* ---- safetensors.c ------------------------------------------------------------------------------------------------
+ * https://github.com/huggingface/safetensors#format. The file is mapped, never copied. Everything in the header is
+ * checked: size, JSON depth, duplicate keys, dtype, shape product, overlaps, holes. */
+typedef struct SafeTensors SafeTensors;
+SafeTensors  *safetensors_open(const char *path, Diag *);        /* NULL and messages on error */
+void          safetensors_close(SafeTensors *);
+const Tensor *safetensors_find(const SafeTensors *, const char *name);
+int32_t       safetensors_count(const SafeTensors *);
+const Tensor *safetensors_get(const SafeTensors *, int32_t i);   /* sorted by name */
+bool          safetensors_write(const char *path, const Tensor *const *tensors, int32_t count, Diag *);
+
+/* ---- graph.c ---------------------------------------------------------------------------------------------------- */
+Module *module_new(const char *name);
+void    module_free(Module *);
+bool    module_add_file(Module *, SafeTensors *);                /* takes ownership */
+const Tensor *module_find_tensor(const Module *, const char *name);
+void    module_set_meta(Module *, const char *key, const char *value);
+Graph  *graph_new(Module *, const char *name);
+Graph  *graph_copy(Module *into, const Graph *);                 /* same ids; tensors shared */
+Module *module_copy(const Module *);                             /* nodes copied, tensor data shared: keep the original alive */
+Value  *graph_add_input(Graph *, const char *name, Type);
+void    graph_add_output(Graph *, const char *name, Value *);
+/* Appends (before == NULL) or inserts a node. Result types come from infer; NULL and messages when they do not fit. */
+Node   *graph_insert(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
+/* The same for the usual single result; NULL on error. */
+Value  *graph_emit(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
+Value  *graph_const(Graph *, Node *before, const Tensor *, const char *origin);
+/* A new tensor in the module's arena, its data zeroed and writable. */
+Tensor *tensor_new(Module *, const char *name, Type);
+void    graph_replace_uses(Graph *, Value *old, Value *by);      /* outputs too */
+void    graph_erase(Graph *, Node *);                            /* its results must have no uses */
+int32_t value_uses(const Graph *, const Value *);                /* arguments and outputs that read it */
+Node   *value_only_user(const Graph *, const Value *);           /* the node, when exactly one argument and no output reads it */
+bool    value_is_const(const Value *);
+const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
+bool    value_is_scalar(const Value *, double *);                /* a const of one element */
+
+/* ---- infer.c, eval.c: one function an op -------------------------------------------------------------------------- */
+#define OP(NAME, ...) bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \
+	bool eval_##NAME(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
+#include "ops.def"
+#undef OP
+
+/* An array while evaluating: numbers as double, or a constant read in place (v == NULL, tensor set). */
+typedef struct EvalArray {
+	DType   dtype;
+	int32_t rank;
+	int64_t dim[RANK_MAX];
+	int64_t count;
+	double *v;
+	const Tensor *tensor;
+} EvalArray;
+double eval_at(const EvalArray *, int64_t i);
+void   eval_array_free(EvalArray *);
+/* Runs the graph on one text. inputs: as many as graph inputs, i32, all of length S. outputs: graph->noutputs arrays, to
+ * be freed by the caller. Sums in double; a value of a float type is NOT rounded to it, except by cast. */
+bool   graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag *);
+/* Ids (types may be NULL: zeros) of one text through graph_eval. */
+bool   graph_eval_ids(const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
+/* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error. */
+Tensor *node_eval_const(Graph *, const Node *, int32_t result, Diag *);
+
+/* ---- print.c ---------------------------------------------------------------------------------------------------- */
+typedef struct PrintOptions { bool elide_constants; /* large inner constants print as const elided */ } PrintOptions;
+void    module_print(const Module *, FILE *, const PrintOptions *);
+char   *module_text(const Module *, const PrintOptions *);       /* malloc'd */
+/* Writes OUT.bir and, where constants need it, OUT.safetensors beside it, by rename. */
+bool    module_write(const Module *, const char *path, const PrintOptions *, Diag *);
+void    print_quoted(FILE *, const char *text);                  /* "..." with \" \\ \n \t \xHH */
+
+/* ---- parse.c (lexer: lex.rl) --------------------------------------------------------------------------------------
+ * directory: where `weights "x.safetensors"` is looked up; search: further directories, NULL-terminated, may be NULL. */
+Module *module_parse(const char *text, size_t bytes, const char *directory, const char *const *search, Diag *);
+Module *module_read(const char *path, const char *const *search, Diag *);   /* "-": standard input */
+
+/* ---- verify.c: the invariants, in prose, then checked ---------------------------------------------------------------- */
+bool    module_verify(const Module *, Diag *);
+bool    graph_verify(const Graph *, Diag *);
+bool    graph_verify_level(const Graph *, Level highest, Diag *);
+#endif

@@ -1,0 +1,116 @@
+/* passes.h: the passes and their driver. A pass is a plain function over one graph; passes.def is the only list of them. */
+#ifndef BERTC_PASSES_H
+#define BERTC_PASSES_H
+#include "../ir/ir.h"
+
+/* What a target's CPU can do. A kernel needs a set of these (runtime/kernels.def). */
+enum Isa {
+#define ISA(NAME, bit, text) ISA_##NAME = 1 << bit,
+#include "../runtime/isa.def"
+#undef ISA
+};
+
+typedef struct PassOption { const char *key, *value; } PassOption;
+
+/* One item of a pipeline: `drop-layers{strategy=top keep=4}`. */
+typedef struct PassItem {
+	int32_t           pass;             /* row of pass_info */
+	int32_t           noptions;
+	const PassOption *options;
+	char             *text;             /* as it prints in --print-pipeline */
+} PassItem;
+typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; } Pipeline;
+
+/* What all passes of a build share. */
+typedef struct PassEnv {
+	uint32_t isa;                       /* bits of Isa of the target CPU */
+	int32_t  max_tokens;                /* longest text the program takes */
+	int32_t  threads;                   /* 0: any */
+} PassEnv;
+
+/* A pass's view of its own run. */
+typedef struct PassRun {
+	const PassEnv  *env;
+	const PassItem *item;
+	Diag           *diag;
+	int32_t         changes;            /* the pass counts what it did */
+	struct LedgerRow *row;              /* for pass_note */
+} PassRun;
+typedef bool PassFn(Graph *, PassRun *);
+
+enum PassFlags { PASS_NUMBERS = 1 /* may change results beyond rounding (lossy): no -O level holds it */, PASS_REQUIRED = 2 };
+typedef struct PassInfo {
+	const char *name;
+	PassFn     *run;
+	uint32_t    flags;
+	const char *options;                /* keys it takes, "strategy keep layers"; "" for none */
+	const char *doc;
+} PassInfo;
+extern const PassInfo pass_info[];
+extern const int32_t  pass_count;
+typedef struct PassOrder { const char *first, *second, *why; } PassOrder;
+extern const PassOrder pass_order[];
+extern const int32_t   pass_order_count;
+
+#define PASS(fn, name, flags, options, doc) PassFn pass_##fn;
+#define ORDER(first, second, why)
+#include "passes.def"
+#undef PASS
+#undef ORDER
+
+/* The option's value, or fallback. */
+const char *pass_option(const PassRun *, const char *key, const char *fallback);
+/* "why it did not fire": shown by --explain and in the ledger. */
+void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
+typedef struct LedgerRow {
+	const char *pass;                   /* item text */
+	int32_t     changes, nodes;
+	int64_t     parameters, weight_bytes, macs /* for one text of 128 tokens */, arena_bytes;
+	double      ms;
+	bool        checked;                /* --check-each ran: */
+	double      max_abs, cosine;        /* against the step before, on sample input */
+	char      **notes;
+	int32_t     nnotes;
+} LedgerRow;
+typedef struct Ledger { LedgerRow *rows; int32_t count; } Ledger;
+void ledger_free(Ledger *);
+void ledger_print(const Ledger *, FILE *);                    /* aligned table, notes beneath */
+char *ledger_json(const Ledger *);                            /* malloc'd */
+
+/* ---- pipeline.c: table, string parser, driver -------------------------------------------------------------------- */
+typedef struct DriverOptions {
+	const char *print_after;            /* pass name, "all" or "changed"; printed to stderr; NULL: no */
+	const char *stop_after;             /* pass name */
+	const char *dump_dir;               /* numbered .bir files */
+	bool verify_each, check_each, time_passes, explain;
+	const char *reproduce;              /* the command line, first line of the .bir that a failing pass leaves */
+	const char *failure_path;           /* where that file goes ("bertc-failure.bir"); NULL: nowhere */
+	void (*progress)(void *, const char *pass, int32_t done, int32_t of);
+	void  *progress_arg;
+} DriverOptions;
+/* pipeline ::= item (',' item)*; item ::= name ('{' (key '=' value)(' ' key '=' value)* '}')?. "-O2" style names of presets
+ * are allowed as items ("O0".."O3"). Checks names, option keys, order constraints. NULL and messages on error. */
+Pipeline *pipeline_parse(const char *text, Diag *);
+void      pipeline_free(Pipeline *);
+char     *pipeline_text(const Pipeline *);                    /* malloc'd */
+const char *pipeline_preset(int level);                       /* -O0 .. -O3 */
+/* Runs every item over every graph of the module; verifies after each. ledger may be NULL. */
+bool      pipeline_run(const Pipeline *, Module *, const PassEnv *, const DriverOptions *, Ledger *, Diag *);
+
+/* ---- kernel_table.c: runtime/kernels.def as data ------------------------------------------------------------------ */
+typedef struct KernelInfo {
+	const char *op;                     /* "linear" */
+	DType       dtype;                  /* element type of its weights or table; F32 where there are none */
+	const char *function;               /* "linear_f16__avx512" */
+	uint32_t    needs;                  /* bits of Isa */
+	int32_t     panel;                  /* weight rows a panel; 0: unpacked */
+	int64_t     scratch_per_token, scratch; /* per-thread scratch bytes: scratch_per_token * head size * longest + scratch */
+} KernelInfo;
+extern const KernelInfo kernel_info[];
+extern const int32_t    kernel_count;
+/* The last row whose needs are within isa. NULL: there is none. */
+const KernelInfo *kernel_select(const char *op, DType, uint32_t isa);
+const KernelInfo *kernel_find(const char *function);
+#endif

@@ -1,0 +1,52 @@
+/* model.h: the tables that the emitter writes for one model, and what the generic runtime (api.c, program.c) does with them.
+ * Everything here is const data or a pointer to emitted code. */
+#ifndef RT_MODEL_H
+#define RT_MODEL_H
+#include "rt.h"
+
+enum { /* status of every NAME_ function; text by NAME_strerror */
+	RT_OK = 0,
+	RT_E_ARGUMENT,      /* a null pointer, a negative count, offsets that run backwards */
+	RT_E_ID,            /* a token id or type id outside the tables */
+	RT_E_LENGTH,        /* a text longer than MAX_TOKENS (and overflow is `error`) */
+	RT_E_CAPACITY,      /* an output buffer or the workspace is too small */
+	RT_E_OPTION,        /* NAME_set: no such option, or its value is out of range */
+	RT_E_TEXT,          /* text given to a program without a tokenizer; a pair where the model takes none; invalid UTF-8 under strict */
+	RT_STATUS_COUNT
+};
+enum { RT_TASK_CLASSIFY, RT_TASK_TAG, RT_TASK_EMBED, RT_TASK_RANK, RT_TASK_QA, RT_TASK_FILL_MASK };  /* as Task in ir.h */
+enum { RT_SINGLE, RT_MULTI, RT_REGRESSION };                                                             /* as Problem */
+
+typedef struct RtOutput { const char *name; int32_t width, per_token; } RtOutput;
+typedef struct RtHead { const char *name; int32_t task, problem, output, nlabels; const char *const *labels; } RtHead;
+typedef struct RtTokenizer RtTokenizer;   /* tokenizer.h */
+
+/* One pass over a batch of texts that fits the arena. Text i has the tokens [offsets[i], offsets[i+1]). */
+typedef struct RtCall {
+	const int32_t *ids, *types, *offsets;   /* types is never NULL here */
+	int32_t ntokens, ntexts, longest, threads;
+	char   *tokens, *texts, *pairs, *fixed; /* arena regions, 64-byte aligned: see ArenaPlan in ir.h */
+	char   *scratch; size_t scratch_bytes;  /* of thread t: scratch + t * scratch_bytes */
+	float *const *out;                      /* out[k]: where output k goes, or NULL: not wanted */
+	double *step_seconds;                   /* --profile: one a step, written by thread 0; NULL: off */
+	struct RtTeam *team;
+} RtCall;
+
+typedef struct RtStep { const char *origin, *kernel; double flops_per_token, flops_per_text, flops_per_pair; } RtStep;
+
+typedef struct RtModel {
+	const char *name, *about;               /* about: JSON text, see program.c */
+	int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts;
+	int32_t takes_pairs;
+	const RtOutput *outputs; int32_t noutputs;
+	const RtHead   *heads;   int32_t nheads;
+	const RtTokenizer *tokenizer;           /* NULL: ids only */
+	const RtStep *steps; int32_t nsteps;
+	/* the arena's polynomial: bytes of each region for a call */
+	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, fixed;
+	/* runs the whole graph as thread `thread` of call->threads; all threads call it */
+	void (*run)(const RtCall *, int32_t thread);
+	const void *weights; size_t weights_bytes;
+	uint32_t isa;                           /* bits of isa.def that the code needs */
+} RtModel;
+#endif
