@@ -112,6 +112,7 @@ bool  atomic_commit(AtomicFile *, Diag *);
 void  atomic_discard(AtomicFile *);
 char *temporary_directory(Diag *);                 /* under $TMPDIR; malloc'd */
 void  remove_tree(const char *directory);          /* only what temporary_directory made */
+void  files_interrupted(void);                     /* removes all of these temporaries; safe in a signal handler */
 /* One progress line on a terminal's standard error ("\r[3/9] fuse"), nothing elsewhere. */
 void  progress_show(const char *what, int64_t done, int64_t of);
 void  progress_clear(void);
