@@ -81,6 +81,14 @@ bool toolchain_compile(const CompileJob *, Diag *);
 bool toolchain_link(EmitKind, bool is_static, const Target *, const char *const *objects, const char *out, const char *sysroot, Diag *);
 bool toolchain_archive(const char *const *objects, const char *out, Diag *);
 
+/* The flags of emitted code beyond -std=c17, for the built-in Clang and for the cc line at the head of the C file. No product
+ * and sum is contracted, so that results are those of the C text; the kernels ask for FMA by name. */
+#define COMPILE_FLAGS "-O3", "-ffp-contract=off", "-fno-math-errno"
+/* SHA-256 of the parts one after another, as 64 hex digits. */
+void toolchain_sha256(const void *const *parts, const size_t *bytes, int count, char hex[65]);
+/* LLVM's name of this machine's CPU ("znver5"). */
+const char *toolchain_host_cpu(void);
+
 /* embedded.c (generated): the text of runtime/ files. NULL: no such file. */
 const char *embedded_file(const char *name, size_t *bytes);
 #endif
