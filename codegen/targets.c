@@ -1,0 +1,158 @@
+/* targets.c: targets and CPUs by name, and what this machine is. The table is targets.def; which kernel a CPU gets is the
+ * business of passes/kernel_table.c. */
+#include <stdlib.h>
+#include <string.h>
+#include "codegen.h"
+
+typedef struct TripleRow { const char *triple, *flags; } TripleRow;
+typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
+
+static const TripleRow triples[] = {
+#define TARGET(triple, flags) {triple, flags},
+#define CPU(...)
+#include "targets.def"
+#undef TARGET
+#undef CPU
+};
+static const CpuRow cpus[] = {
+#define TARGET(...)
+#define CPU(triple, name, tune, flags, isa) {triple, name, tune, flags, isa},
+#include "targets.def"
+#undef TARGET
+#undef CPU
+};
+enum { TRIPLES = sizeof triples / sizeof *triples, CPUS = sizeof cpus / sizeof *cpus, FLAGS_MAX = 160 };
+
+static const struct { const char *name; uint32_t bit; } isa_names[] = {
+#define ISA(NAME, bit, text) {text, 1u << bit},
+#include "../runtime/isa.def"
+#undef ISA
+};
+
+const char *target_host_triple(void)
+{
+#if defined(__x86_64__)
+	return "x86_64-linux-gnu";
+#elif defined(__aarch64__)
+	return "aarch64-linux-gnu";
+#else
+	return "arm-linux-gnueabihf";
+#endif
+}
+
+bool target_is_host(const Target *target)
+{
+	return strcmp(target->triple, target_host_triple()) == 0;
+}
+
+/* Bits of Isa that this machine has and its system has switched on. */
+static uint32_t host_isa(void)
+{
+	uint32_t isa = 0;
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+		isa |= ISA_AVX2;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
+	    && __builtin_cpu_supports("avx512vl"))
+		isa |= ISA_AVX512;
+#elif defined(__aarch64__)
+	isa |= ISA_NEON64;
+#elif defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
+	isa |= ISA_NEON32;
+#endif
+	return isa;
+}
+
+/* The row that LLVM names this machine's CPU, else the newest generic row whose bits it has. */
+static const CpuRow *native_row(uint32_t isa)
+{
+	const CpuRow *best = NULL;
+	for (int i = 0; i < CPUS; i++) {
+		if (strcmp(cpus[i].triple, target_host_triple()) != 0 || (cpus[i].isa & ~isa))
+			continue;
+		if (strcmp(cpus[i].name, toolchain_host_cpu()) == 0)
+			return &cpus[i];
+		if (!best || (strcmp(cpus[i].tune, "generic") == 0 && (cpus[i].isa & best->isa) == best->isa))
+			best = &cpus[i];
+	}
+	return best;
+}
+
+/* Names a message can offer, comma-separated. */
+static void list_cpus(const char *triple, char *text, size_t bytes)
+{
+	text[0] = 0;
+	for (int i = 0; i < CPUS; i++)
+		if (strcmp(cpus[i].triple, triple) == 0)
+			snprintf(text + strlen(text), bytes - strlen(text), "%s%s", text[0] ? ", " : "", cpus[i].name);
+}
+
+static const TripleRow *find_triple(const char *triple)
+{
+	for (int i = 0; i < TRIPLES; i++)
+		if (strcmp(triples[i].triple, triple) == 0)
+			return &triples[i];
+	return NULL;
+}
+
+static const CpuRow *find_cpu(const char *triple, const char *cpu)
+{
+	bool baseline = strcmp(cpu, "baseline") == 0;
+	for (int i = 0; i < CPUS; i++)
+		if (strcmp(cpus[i].triple, triple) == 0 && (baseline || strcmp(cpus[i].name, cpu) == 0))
+			return &cpus[i];
+	return NULL;
+}
+
+/* "-march=x86-64 -mtune=znver5", kept in a small table so that a Target needs no owner. */
+static const char *flags_of(const TripleRow *triple, const CpuRow *cpu)
+{
+	static char flags[CPUS][FLAGS_MAX];
+	char *text = flags[cpu - cpus];
+	snprintf(text, FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags,
+	         strcmp(cpu->tune, "generic") == 0 ? "" : " -mtune=", strcmp(cpu->tune, "generic") == 0 ? "" : cpu->tune);
+	return text;
+}
+
+bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag)
+{
+	if (!triple)
+		triple = target_host_triple();
+	const TripleRow *row = find_triple(triple);
+	if (!row)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown target %s; `bertc targets` lists them", triple);
+	bool host = strcmp(triple, target_host_triple()) == 0;
+	if (!cpu)
+		cpu = host ? "native" : "baseline";
+	bool native = strcmp(cpu, "native") == 0;
+	if (native && !host)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--cpu=native is this machine, which is not %s; name a CPU of `bertc targets`", triple);
+	const CpuRow *found = native ? native_row(host_isa()) : find_cpu(triple, cpu);
+	if (!found) {
+		char names[512];
+		list_cpus(triple, names, sizeof names);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %s for %s; known are native, baseline, %s", cpu, triple, names);
+	}
+	*target = (Target){.triple = row->triple, .cpu = found->name, .llvm_cpu = found->tune, .flags = flags_of(row, found), .isa = found->isa};
+	return true;
+}
+
+void targets_print(FILE *out)
+{
+	const CpuRow *native = native_row(host_isa());
+	for (int i = 0; i < TRIPLES; i++) {
+		fprintf(out, "%s%s\n", triples[i].triple, strcmp(triples[i].triple, target_host_triple()) == 0 ? "  (this machine)" : "");
+		for (int k = 0, first = 1; k < CPUS; k++) {
+			if (strcmp(cpus[k].triple, triples[i].triple) != 0)
+				continue;
+			fprintf(out, "  %-16s", cpus[k].name);
+			const char *between = "";
+			for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++)
+				if (cpus[k].isa & isa_names[n].bit)
+					fprintf(out, "%s%s", between, isa_names[n].name), between = "; ";
+			fprintf(out, "%s%s%s\n", cpus[k].isa ? "" : "plain C17", first ? "  (baseline)" : "", &cpus[k] == native ? "  (native)" : "");
+			first = 0;
+		}
+	}
+}
