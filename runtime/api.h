@@ -1,0 +1,73 @@
+/* api.h: the C API of an emitted library, for any model. The emitter prints the NAME_* functions as one-line wrappers that
+ * pass the const RtModel; this is what they call. The meaning of each is in interface.md, "The emitted library".
+ *
+ *     NAME *NAME_new(int threads)              { return (NAME *)rt_new(&NAME_model, threads); }
+ *     void  NAME_free(NAME *c)                 { rt_free((RtContext *)c); }
+ *     size_t NAME_workspace_bytes(T, N, L, t)  { return rt_workspace_bytes(&NAME_model, T, N, L, t); }
+ *     NAME *NAME_init(memory, bytes, threads)  { return (NAME *)rt_init(&NAME_model, memory, bytes, threads); }
+ *     int   NAME_run_ids(...)                  { return rt_run_ids((RtContext *)c, ...); }       the same for run_text, run_outputs
+ *     int   NAME_tokenize(...)                 { return rt_encode((RtContext *)c, ...); }
+ *     int   NAME_set(c, option, value)         { return rt_set((RtContext *)c, option, value); }
+ *     const char *NAME_label(int i)            { return rt_label(&NAME_model, i); }               NAME_output: rt_output
+ *     const char *NAME_strerror(int status)    { return rt_strerror(status); }
+ *     const char *NAME_why(void)               { return rt_why(&NAME_model); }
+ *     const char *NAME_about(void)             { return NAME_model.about; }
+ *     int   main(int argc, char **argv)        { return rt_main(&NAME_model, argc, argv); }       program.h, under #ifdef NAME_MAIN
+ */
+#ifndef RT_API_H
+#define RT_API_H
+#include "model.h"
+#include "tokenizer.h"
+#include "team.h"
+
+enum { RT_OVERFLOW_ERROR, RT_OVERFLOW_TRUNCATE, RT_OVERFLOW_WINDOW };   /* rt_set(c, "overflow", ...) */
+enum { RT_FLAG_TRUNCATED = 1, RT_FLAG_WINDOWED = 2 };                  /* flags of rt_run_text */
+enum { RT_OUTPUTS_MAX = 32 };                                          /* bits of rt_run_outputs' mask */
+
+/* A context: the team, the options and one block of memory. One thread at a time; the model behind it is shared and const. */
+typedef struct RtContext {
+	const RtModel *model;
+	RtTeam   team;
+	char    *room;                      /* 64-byte aligned; the rest of the context's memory, laid out anew for every call */
+	size_t   room_bytes;
+	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
+	int32_t *ids, *types, *offsets;     /* staging, at the head of the room */
+	int32_t *start, *end, *word;        /* of one text: max_tokens each (models with a tokenizer) */
+	char    *arena;                     /* after the staging */
+	size_t   arena_bytes;
+	int32_t  overflow, strict;          /* options */
+	double  *step_seconds;              /* --profile; NULL: off */
+	size_t   mapped_bytes;              /* rt_new mapped this much; 0: the memory is the caller's */
+} RtContext;
+
+RT_FN RtContext *rt_new(const RtModel *, int threads);
+RT_FN void       rt_free(RtContext *);
+RT_FN size_t     rt_workspace_bytes(const RtModel *, int max_tokens, int max_texts, int longest, int threads);
+RT_FN RtContext *rt_init(const RtModel *, void *memory, size_t bytes, int threads);
+RT_FN int rt_run_ids(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
+                     float *out, size_t out_floats);
+RT_FN int rt_run_text(RtContext *, const char *const *text, const size_t *bytes, const char *const *pair, const size_t *pair_bytes,
+                      int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags);
+RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+                    int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n);
+RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
+                         uint32_t mask, float *const *out, const size_t *out_floats);
+/* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT). */
+RT_FN int rt_set(RtContext *, const char *option, double value);
+RT_FN const char *rt_label(const RtModel *, int i);    /* of the first head; NULL outside the table */
+RT_FN const char *rt_output(const RtModel *, int i);   /* name of output i; NULL outside the table */
+RT_FN const char *rt_strerror(int status);
+/* Why rt_new or rt_init gave NULL: what this CPU lacks, or else memory. */
+RT_FN const char *rt_why(const RtModel *);
+
+/* cpu.c: NULL when this CPU can do all that isa asks (bits of isa.def), else the name of the first thing it lacks. */
+RT_FN const char *rt_cpu_missing(uint32_t isa);
+RT_FN uint32_t    rt_cpu_isa(void);                    /* bits of isa.def that this CPU and its system have */
+
+/* One piece of a text: the whole of it or, when it is longer than the model takes, a window that starts at byte `from` of
+ * the windowed text (the pair where there is one, else the text). Byte offsets count from the start of the whole text.
+ * overlap: consecutive windows share half their tokens. *next receives where the next window starts, or SIZE_MAX after the
+ * last. A window starts at the start of a word, unless one word fills it. */
+RT_FN int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from, int overlap,
+                    int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word, RtEncoding *, size_t *next);
+#endif
