@@ -17,7 +17,7 @@
 /* ---- limits: every file is hostile ---------------------------------------------------------------------------- */
 enum {
 	RANK_MAX = 4,
-	SYMBOLS_MAX = 8,               /* S, S1 .. S7 */
+	SYMBOLS_MAX = 9,               /* none, S, S1 .. S7 */
 	ARGS_MAX = 16,
 	RESULTS_MAX = 4,
 	NODES_MAX = 1 << 20,
@@ -46,6 +46,8 @@ typedef struct Tensor {
 	Type        type;
 	const void *data;     /* row-major, little-endian; borrowed from a mapping or the arena */
 	int64_t     bytes;
+	const char *file;     /* plain name of the .safetensors file that it lies in; NULL: made by the parser or a pass */
+	const char *form;     /* how .bir spells a tensor made from a rule: "splat(0.5)", "iota", "rand(7)"; NULL: no rule */
 } Tensor;
 
 typedef enum Pack {
@@ -316,6 +318,8 @@ void    module_print(const Module *, FILE *, const PrintOptions *);
 char   *module_text(const Module *, const PrintOptions *);       /* malloc'd */
 /* Writes OUT.bir and, where constants need it, OUT.safetensors beside it, by rename. */
 bool    module_write(const Module *, const char *path, const PrintOptions *, Diag *);
+/* A const that is in no file, follows no rule and is too large to stand in the text (elide_constants or module_write). */
+bool    module_has_loose_constants(const Module *);
 void    print_quoted(FILE *, const char *text);                  /* "..." with \" \\ \n \t \xHH */
 
 /* ---- parse.c (lexer: lex.rl) --------------------------------------------------------------------------------------
