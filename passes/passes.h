@@ -106,7 +106,7 @@ typedef struct KernelInfo {
 	const char *function;               /* "linear_f16__avx512" */
 	uint32_t    needs;                  /* bits of Isa */
 	int32_t     panel;                  /* weight rows a panel; 0: unpacked */
-	int64_t     scratch_per_token, scratch; /* per-thread scratch bytes: scratch_per_token * head size * longest + scratch */
+	int64_t     scratch_per_token, scratch; /* per-thread scratch bytes: (scratch_per_token * head size + scratch) * longest */
 } KernelInfo;
 extern const KernelInfo kernel_info[];
 extern const int32_t    kernel_count;
