@@ -5,19 +5,16 @@
 
 TEACHER_DIR is a Hugging Face BertForSequenceClassification, SST2_DIR holds train.tsv and dev.tsv (GLUE's SST-2: sentence<TAB>label,
 with a header line). Needs torch, transformers and safetensors; runs on a CPU in about a quarter of an hour. The student starts as a piece
-of the teacher, so that little is left to learn:
-
-* vocabulary: the special tokens, every single character, then the pieces that occur most often in the training sentences;
-* layers: those named by --layers;
-* feed-forward: in each layer the --ffn neurons with the largest |w_in| * |w_out|.
-
-It then learns the teacher's logits (Hinton et al., "Distilling the Knowledge in a Neural Network", temperature 2) mixed with the labels, from
+of the teacher (see ../student.py) and then learns the teacher's logits (Hinton et al., "Distilling the Knowledge in a Neural Network", temperature 2) mixed with the labels, from
 the training sentences as they are and with tokens masked at random, so that the teacher also says what it thinks of incomplete sentences.
 """
-import argparse, collections, json, pathlib, random, time
+import argparse, pathlib, random, sys, time
 import torch
 import torch.nn.functional as F
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+from transformers import AutoTokenizer, BertForSequenceClassification
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from student import batches, cut_vocabulary, student_from, write_tokenizer
 
 P = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 P.add_argument("teacher"); P.add_argument("data"); P.add_argument("out")
@@ -31,55 +28,6 @@ TEMPERATURE, LABEL_SHARE, MASKED_SHARE = 2.0, 0.3, 0.15
 def read(path):
     rows = [line.rstrip("\n").split("\t") for line in open(path, encoding="utf-8")][1:]
     return [r[0].strip() for r in rows], [int(r[1]) for r in rows]
-
-def cut_vocabulary(tokenizer, sentences, size):
-    """The pieces to keep, in the order of their old ids: {piece: old id}."""
-    vocab = tokenizer.get_vocab()
-    count = collections.Counter(i for ids in tokenizer(sentences, add_special_tokens=False)["input_ids"] for i in ids)
-    keep = set(tokenizer.all_special_ids) | {i for t, i in vocab.items() if len(t.removeprefix("##")) == 1 and t.isascii()}
-    for i, _ in count.most_common():
-        if len(keep) >= size: break
-        keep.add(i)
-    return {t: i for t, i in sorted(vocab.items(), key=lambda kv: kv[1]) if i in keep}
-
-def write_tokenizer(teacher_dir, out, vocab):
-    """The teacher's tokenizer.json with the cut vocabulary; ids are renumbered."""
-    new = {t: n for n, t in enumerate(vocab)}
-    spec = json.load(open(pathlib.Path(teacher_dir) / "tokenizer.json", encoding="utf-8"))
-    spec["model"]["vocab"] = new; spec["truncation"] = spec["padding"] = None
-    for t in spec["added_tokens"]: t["id"] = new[t["content"]]
-    for t in spec["post_processor"]["special_tokens"].values(): t["ids"] = [new[x] for x in t["tokens"]]
-    json.dump(spec, open(out / "tokenizer.json", "w", encoding="utf-8"), ensure_ascii=False)
-    json.dump({"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": A.positions}, open(out / "tokenizer_config.json", "w"), indent=1)
-
-def student_from(teacher, vocab, layers, ffn, positions):
-    c = teacher.config
-    s = BertForSequenceClassification(BertConfig(vocab_size=len(vocab), hidden_size=c.hidden_size, num_hidden_layers=len(layers), num_attention_heads=c.num_attention_heads,
-        intermediate_size=ffn, max_position_embeddings=positions, type_vocab_size=c.type_vocab_size, hidden_act=c.hidden_act, layer_norm_eps=c.layer_norm_eps,
-        id2label=c.id2label, label2id=c.label2id, problem_type="single_label_classification"))
-    old = teacher.state_dict(); new = {}
-    for k, v in s.state_dict().items():
-        o = k
-        if ".layer." in k:
-            n = int(k.split(".layer.")[1].split(".")[0]); o = k.replace(f".layer.{n}.", f".layer.{layers[n]}.")
-        t = old[o] if o in old else v
-        if "word_embeddings" in k: t = t[list(vocab.values())]
-        if "position_embeddings" in k: t = t[:positions]
-        if t.shape != v.shape and "layer." in k:
-            base = o.rsplit(".layer.", 1)[0] + f".layer.{layers[n]}."
-            norm = old[base + "intermediate.dense.weight"].norm(dim=1) * old[base + "output.dense.weight"].norm(dim=0)
-            best = norm.topk(ffn).indices.sort().values
-            t = t[:, best] if k.endswith("output.dense.weight") else t[best]
-        new[k] = t.clone()
-    s.load_state_dict(new)
-    return s
-
-def batches(lengths, size, generator):
-    """Batches of similar length (little padding), in random order."""
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], generator.random()))
-    groups = [order[i:i + size] for i in range(0, len(order), size)]
-    generator.shuffle(groups)
-    return groups
 
 def encode(tokenizer, sentences): return tokenizer(sentences, truncation=True, max_length=A.positions, padding=True, return_tensors="pt")
 
@@ -98,7 +46,7 @@ def main():
     torch.manual_seed(A.seed); generator = random.Random(A.seed); out = pathlib.Path(A.out); out.mkdir(parents=True, exist_ok=True)
     sentences, labels = read(pathlib.Path(A.data) / "train.tsv"); dev = read(pathlib.Path(A.data) / "dev.tsv")
     big = AutoTokenizer.from_pretrained(A.teacher); teacher = BertForSequenceClassification.from_pretrained(A.teacher, dtype=torch.float32).eval()
-    vocab = cut_vocabulary(big, sentences, A.vocab); write_tokenizer(A.teacher, out, vocab)
+    vocab = cut_vocabulary(big, sentences, A.vocab); write_tokenizer(A.teacher, out, vocab, A.positions)
     small = AutoTokenizer.from_pretrained(out)
     student = student_from(teacher, vocab, [int(n) for n in A.layers.split(",")], A.ffn, A.positions)
     lengths = [len(s.split()) for s in sentences]

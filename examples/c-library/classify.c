@@ -1,0 +1,32 @@
+/* Uses an emitted library: classifies its arguments. Built by one line:
+ *     cc classify.c libsentiment.a -o classify -lm -lpthread
+ */
+#include "sentiment.h"
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+	sentiment *model = sentiment_new(1);
+	if (!model) {
+		fprintf(stderr, "classify: %s\n", sentiment_why());
+		return 1;
+	}
+	for (int i = 1; i < argc; i++) {
+		const char *text = argv[i];
+		size_t bytes = strlen(text);
+		float logits[SENTIMENT_LABELS];
+		int status = sentiment_run_text(model, &text, &bytes, NULL, NULL, 1, logits, SENTIMENT_LABELS, NULL, NULL);
+		if (status != 0) {
+			fprintf(stderr, "classify: %s\n", sentiment_strerror(status));
+			return 1;
+		}
+		int best = 0;
+		for (int k = 1; k < SENTIMENT_LABELS; k++)
+			if (logits[k] > logits[best])
+				best = k;
+		printf("%s\t%s\n", sentiment_label(best), text);
+	}
+	sentiment_free(model);
+	return 0;
+}
