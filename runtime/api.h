@@ -70,4 +70,7 @@ RT_FN uint32_t    rt_cpu_isa(void);                    /* bits of isa.def that t
  * last. A window starts at the start of a word, unless one word fills it. */
 RT_FN int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from, int overlap,
                     int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word, RtEncoding *, size_t *next);
+/* Of two windows that overlap: the byte where the second takes over, the start of a word in the middle of what they share. The
+ * arguments are those of the first. */
+RT_FN size_t rt_window_boundary(const RtEncoding *, int paired, const int32_t *start, const int32_t *word, size_t next);
 #endif

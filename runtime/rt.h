@@ -4,27 +4,43 @@
  * is static and its prefix is its file's. */
 #ifndef RT_H
 #define RT_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE   /* MAP_ANONYMOUS, syscall() and sched_getaffinity() under -std=c17; must precede every libc header */
-#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #define RT_FN     static __attribute__((unused))                        /* not every program uses every function */
 #define RT_INLINE static inline __attribute__((always_inline, unused))  /* literal dimensions must reach the loops */
-#define RT_UNROLL_4 RT_PRAGMA_UNROLL(4)
+
+/* What a kernel's code may use beyond the target's baseline: no -m flags are needed. Same words as isa.def. */
+#if defined(__x86_64__)
+#define RT_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
+#define RT_TARGET_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+#endif
+
+/* RT_UNROLL_FULL stands before loops whose count is a literal once inlined: their arrays then live in registers.
+ * RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension. */
 #if defined(__clang__)
-#define RT_PRAGMA_UNROLL(n) _Pragma("clang loop unroll_count(4)")
+#define RT_UNROLL_FULL _Pragma("clang loop unroll(full)")
+#define RT_UNROLL_2    _Pragma("clang loop unroll_count(2)")
+#define RT_UNROLL_4    _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
-#define RT_PRAGMA_UNROLL(n) _Pragma("GCC unroll 4")
+#define RT_UNROLL_FULL _Pragma("GCC unroll 64")
+#define RT_UNROLL_2    _Pragma("GCC unroll 2")
+#define RT_UNROLL_4    _Pragma("GCC unroll 4")
 #else
-#define RT_PRAGMA_UNROLL(n)
+#define RT_UNROLL_FULL
+#define RT_UNROLL_2
+#define RT_UNROLL_4
 #endif
 
 /* Same numbers as Act and Pool in ir/enums.def; the emitter checks. */
 enum { RT_ACT_NONE, RT_ACT_GELU, RT_ACT_GELU_TANH, RT_ACT_RELU, RT_ACT_SILU, RT_ACT_TANH, RT_ACT_SIGMOID };
 enum { RT_POOL_FIRST, RT_POOL_LAST, RT_POOL_MEAN, RT_POOL_MAX, RT_POOL_MEAN_SQRT, RT_POOL_MEAN_WEIGHTED };
+/* The op argument of unary_f32 and binary_f32. */
+enum { RT_UNARY_ERF, RT_UNARY_TANH, RT_UNARY_RELU, RT_UNARY_SIGMOID, RT_UNARY_EXP, RT_UNARY_SQRT };
+enum { RT_BINARY_ADD, RT_BINARY_SUB, RT_BINARY_MUL, RT_BINARY_DIV };
+/* How weights and tables lie in memory; kernels compute in f32. */
+enum { RT_STORED_F32, RT_STORED_F16, RT_STORED_BF16 };
 
 RT_INLINE int rt_min(int a, int b) { return a < b ? a : b; }
 RT_INLINE int rt_max(int a, int b) { return a > b ? a : b; }

@@ -1,0 +1,26 @@
+/* embed__scalar.c: rows of a table picked by ids. The caller has checked the ids.
+ *
+ *   out    [r1][H]   rows r0..r1-1 are written
+ *   table  [V][H]    stored as f32, f16 or bf16
+ *   ids    [r1] */
+#include "math__scalar.h"
+
+RT_INLINE void embed_f32__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
+{
+	for (int r = r0; r < r1; r++)
+		memcpy(out + (size_t)r * (size_t)H, (const float *)table + (size_t)ids[r] * (size_t)H, (size_t)H * sizeof *out);
+}
+
+RT_INLINE void embed_f16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
+{
+	for (int r = r0; r < r1; r++)
+		for (int i = 0; i < H; i++)
+			out[(size_t)r * (size_t)H + (size_t)i] = math_from_f16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
+}
+
+RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
+{
+	for (int r = r0; r < r1; r++)
+		for (int i = 0; i < H; i++)
+			out[(size_t)r * (size_t)H + (size_t)i] = math_from_bf16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
+}

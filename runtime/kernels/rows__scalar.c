@@ -1,0 +1,48 @@
+/* rows__scalar.c: what surrounds an encoder: positions, pooling, normalised embeddings. */
+#include <math.h>
+
+/* out[i] = start + i for the tokens i of a text. */
+RT_INLINE void position_ids_i32__scalar(int32_t *out, int tokens, int start)
+{
+	for (int i = 0; i < tokens; i++)
+		out[i] = start + i;
+}
+
+/* out[H] from x[tokens][H]; mode is RT_POOL_*. MEAN_SQRT divides the sum by sqrt(tokens); MEAN_WEIGHTED weighs row i by
+ * i + 1. A text without tokens gives zeros. */
+RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, int mode)
+{
+	if (tokens == 0) {
+		memset(out, 0, (size_t)H * sizeof *out);
+		return;
+	}
+	double n = tokens, weights = mode == RT_POOL_MEAN_WEIGHTED ? n * (n + 1) / 2 : mode == RT_POOL_MEAN_SQRT ? sqrt(n) : n;
+	for (int i = 0; i < H; i++) {
+		const float *column = x + i;
+		float top = column[0];
+		double sum = 0;
+		for (int t = 0; t < tokens; t++) {
+			float value = column[(size_t)t * (size_t)H];
+			top = value > top ? value : top;
+			sum += (double)value * (mode == RT_POOL_MEAN_WEIGHTED ? t + 1 : 1);
+		}
+		out[i] = mode == RT_POOL_FIRST ? column[0] : mode == RT_POOL_LAST ? column[((size_t)tokens - 1) * (size_t)H]
+		       : mode == RT_POOL_MAX   ? top       : (float)(sum / weights);
+	}
+}
+
+/* out[r] = x[r] / max(|x[r]|, eps) for rows r0..r1-1 of x[r1][H]; |x| is the Euclidean norm. out may be x itself. */
+RT_INLINE void normalize_f32__scalar(float *out, const float *x, int r0, int r1, int H, float eps)
+{
+	for (int r = r0; r < r1; r++) {
+		const float *row = x + (size_t)r * (size_t)H;
+		float *y = out + (size_t)r * (size_t)H;
+		double squares = 0;
+		for (int i = 0; i < H; i++)
+			squares += (double)row[i] * (double)row[i];
+		double norm = sqrt(squares);
+		float scale = (float)(1.0 / (norm > (double)eps ? norm : (double)eps));
+		for (int i = 0; i < H; i++)
+			y[i] = row[i] * scale;
+	}
+}
