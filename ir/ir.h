@@ -61,6 +61,7 @@ typedef enum Pack {
 	PACK_COUNT
 } Pack;
 typedef enum Act {
+#undef WORD_ACT
 #define WORD_PACK(NAME)
 #define WORD_ACT(NAME) ACT_##NAME,
 #include "enums.def"
@@ -177,7 +178,7 @@ struct Graph {
 	Node        *first, *last;
 	uint32_t     next_id;
 	ArenaPlan    arena;
-	int32_t      line;
+	int32_t      line, return_line;   /* in the .bir file, or 0 */
 };
 
 /* ---- what a program does with the graph's outputs ---------------------------------------------------------------- */
@@ -193,6 +194,7 @@ typedef struct Head {
 	const char  *output;              /* name of the graph output it reads */
 	int32_t      nlabels;
 	const char **labels;
+	int32_t      line;                /* in the .bir file, or 0 */
 } Head;
 
 typedef struct Meta { const char *key, *value; } Meta;
@@ -211,6 +213,7 @@ struct Module {
 	Meta        *meta;                /* free text carried into --about: "model_sha256", "source", ... */
 	struct SafeTensors **files;       /* mapped checkpoints, closed by module_free */
 	int32_t      nfiles;
+	bool         borrows_files;       /* made by module_copy: the original closes them */
 };
 
 /* ---- memory.c: an arena; memory comes zeroed, running out of it ends the process with exit 1 ------------------------ */
@@ -230,13 +233,18 @@ Dim    dim_number(int64_t);
 Dim    dim_symbol(int32_t symbol);                     /* dim_symbol(1) is S */
 bool   dim_equal(Dim, Dim);
 bool   dim_is_number(Dim);
-int64_t dim_at(Dim, const int64_t symbols[SYMBOLS_MAX]); /* symbols[1] is S */
+bool   dim_is_valid(Dim);                              /* a number in 1..DIM_MAX, or scale*symbol+plus with scale >= 1 */
+int64_t dim_at(Dim, const int64_t symbols[SYMBOLS_MAX]); /* symbols[1] is S; negative: overflow, or a negative size */
 Type   type_make(DType, int32_t rank, ...);            /* ... : Dim each */
 bool   type_equal(const Type *, const Type *);
 bool   type_is_number(const Type *);                   /* no symbol in it */
 int64_t type_count(const Type *);                      /* elements of a type without symbols; -1 on overflow */
 /* Rows of the packed form: dim 0 is exactly S and no other dim has a symbol. */
 bool   type_is_rows(const Type *);
+/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S, every other dim a
+ * number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered code cannot hold it (S+1, 2S, S*S*S). */
+typedef enum Region { REGION_NONE, REGION_TOKENS, REGION_TEXTS, REGION_PAIRS } Region;
+Region type_region(const Type *, int64_t *unit_bytes);
 /* Writes "f32[S,384]"; returns text. */
 char  *type_print(const Type *, char text[128]);
 
@@ -249,6 +257,10 @@ uint16_t bfloat_from_float(float);
 double   tensor_at(const Tensor *, int64_t i);
 /* count elements from `start` widened to float (f64 rounded). */
 void     tensor_floats(const Tensor *, int64_t start, int64_t count, float *out);
+/* The nearest number of that type (ties to even, floats overflow to infinity, integers saturate, NaN is integer 0). */
+double   dtype_round(DType, double);
+/* Stores it so; the data must be the module's own (tensor_new). */
+void     tensor_set(Tensor *, int64_t i, double value);
 
 /* ---- safetensors.c ------------------------------------------------------------------------------------------------
  * https://github.com/huggingface/safetensors#format. The file is mapped, never copied. Everything in the header is
@@ -267,14 +279,21 @@ void    module_free(Module *);
 bool    module_add_file(Module *, SafeTensors *);                /* takes ownership */
 const Tensor *module_find_tensor(const Module *, const char *name);
 void    module_set_meta(Module *, const char *key, const char *value);
-Graph  *graph_new(Module *, const char *name);
+Head   *module_add_head(Module *, const char *name);             /* the rest zeroed; valid until the next is added */
+Graph  *graph_new(Module *, const char *name);                   /* at LEVEL_GRAPH */
 Graph  *graph_copy(Module *into, const Graph *);                 /* same ids; tensors shared */
 Module *module_copy(const Module *);                             /* nodes copied, tensor data shared: keep the original alive */
 Value  *graph_add_input(Graph *, const char *name, Type);
 void    graph_add_output(Graph *, const char *name, Value *);
-/* Appends (before == NULL) or inserts a node. Result types come from infer; NULL and messages when they do not fit. */
+/* Appends (before == NULL) or inserts a node. Result types come from infer; NULL and messages when they do not fit.
+ * OP_CAST makes f32; for another type set node->results[0]->type.dtype right afterwards: infer keeps the dtype that the
+ * result of a cast already has. Constants: graph_const. */
 Node   *graph_insert(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
-/* The same for the usual single result; NULL on error. */
+/* The same without any check, result types as given (as many as op_info[op].results): for the parser, which takes types as
+ * they are written and leaves the judgement to verify. data: OP_CONST only. nargs <= ARGS_MAX. */
+Node   *graph_insert_typed(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const Tensor *data,
+                           const char *origin, const Type *results);
+/* graph_insert for the usual single result; NULL on error. */
 Value  *graph_emit(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
 Value  *graph_const(Graph *, Node *before, const Tensor *, const char *origin);
 /* A new tensor in the module's arena, its data zeroed and writable. */
@@ -287,11 +306,17 @@ bool    value_is_const(const Value *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
 bool    value_is_scalar(const Value *, double *);                /* a const of one element */
 
+bool    name_is_valid(const char *);                             /* a letter or _, then letters, digits, _ . -; at most 255 bytes */
+/* Writes "%name" or "%12"; returns text. */
+char   *value_print(const Value *, char text[264]);
+
 /* ---- infer.c, eval.c: one function an op -------------------------------------------------------------------------- */
 #define OP(NAME, ...) bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \
 	bool eval_##NAME(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
 #include "ops.def"
 #undef OP
+/* Number of arguments and attributes as op_info says, then infer. */
+bool node_infer(const Node *, Type results[RESULTS_MAX], Diag *);
 
 /* An array while evaluating: numbers as double, or a constant read in place (v == NULL, tensor set). */
 typedef struct EvalArray {
@@ -302,6 +327,7 @@ typedef struct EvalArray {
 	double *v;
 	const Tensor *tensor;
 } EvalArray;
+/* eval_NAME finds its results with dtype, dims and count set and v zeroed (a const: v NULL), and fills v. */
 double eval_at(const EvalArray *, int64_t i);
 void   eval_array_free(EvalArray *);
 /* Runs the graph on one text. inputs: as many as graph inputs, i32, all of length S. outputs: graph->noutputs arrays, to

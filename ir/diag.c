@@ -1,0 +1,142 @@
+/* diag.c: collects messages about inputs (diag.h). Printing happens once, at the end of a command. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "diag.h"
+
+enum { TEXT_BYTES_MAX = 4096 };   /* of one message: a hostile key may be megabytes long */
+
+void diag_init(Diag *diag, const char *file)
+{
+	*diag = (Diag){.file = file};
+}
+
+void diag_free(Diag *diag)
+{
+	for (int i = 0; i < diag->count; i++) {
+		free(diag->messages[i].file);
+		free(diag->messages[i].text);
+	}
+	free(diag->messages);
+	*diag = (Diag){.file = diag->file};
+}
+
+static void *checked(void *memory)
+{
+	if (!memory) {
+		fputs("bertc: error: out of memory\n", stderr);
+		exit(EXIT_RUN);
+	}
+	return memory;
+}
+
+/* Bytes of the control character at p: 1 for C0 and DEL, 2 for a C1 control in UTF-8 (C2 80..9F: terminals obey them), else 0. */
+static int control_bytes(const unsigned char *p)
+{
+	if (*p < 0x20 || *p == 0x7f)
+		return 1;
+	return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? 2 : 0;
+}
+
+/* A copy that is one line of at most TEXT_BYTES_MAX bytes of its source, with \xHH for control bytes. Takes nothing over. */
+static char *text_escape(const char *text)
+{
+	char *copy = checked(malloc(4 * TEXT_BYTES_MAX + sizeof "...")), *to = copy;
+	const unsigned char *p = (const unsigned char *)text, *start = p;
+	while (*p && p - start < TEXT_BYTES_MAX) {
+		int controls = control_bytes(p);
+		for (int i = 0; i < controls; i++)
+			to += snprintf(to, 5, "\\x%02x", *p++);
+		if (!controls)
+			*to++ = (char)*p++;
+	}
+	if (*p)
+		to = stpcpy(to, "...");
+	*to = 0;
+	return checked(realloc(copy, (size_t)(to - copy) + 1));
+}
+
+/* Beyond DIAG_MESSAGES_MAX errors are still counted (they decide the exit status) but not kept. */
+static void diag_add(Diag *diag, Severity severity, const char *file, int line, const char *format, va_list args)
+{
+	if (diag->count >= DIAG_MESSAGES_MAX)
+		return;
+	if (diag->count == diag->capacity) {
+		diag->capacity = diag->capacity ? 2 * diag->capacity : 8;
+		diag->messages = checked(realloc(diag->messages, (size_t)diag->capacity * sizeof *diag->messages));
+	}
+	char *text;
+	if (vasprintf(&text, format, args) < 0)
+		checked(NULL);
+	diag->messages[diag->count++] = (Message){
+		.severity = severity, .file = file ? checked(strdup(file)) : NULL, .line = line, .text = text_escape(text)};
+	free(text);
+}
+
+static void diag_count_error(Diag *diag, ExitCode code)
+{
+	if (diag->errors++ == 0)
+		diag->code = code;
+}
+
+bool diag_error(Diag *diag, ExitCode code, int line, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	diag_add(diag, SEV_ERROR, diag->file, line, format, args);
+	va_end(args);
+	diag_count_error(diag, code);
+	return false;
+}
+
+bool diag_error_in(Diag *diag, ExitCode code, const char *file, int line, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	diag_add(diag, SEV_ERROR, file, line, format, args);
+	va_end(args);
+	diag_count_error(diag, code);
+	return false;
+}
+
+void diag_warn(Diag *diag, int line, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	diag_add(diag, SEV_WARNING, diag->file, line, format, args);
+	va_end(args);
+}
+
+void diag_note(Diag *diag, int line, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	diag_add(diag, SEV_NOTE, diag->file, line, format, args);
+	va_end(args);
+}
+
+static void message_print(const Message *message, FILE *stream)
+{
+	static const char *const words[] = {[SEV_NOTE] = "note", [SEV_WARNING] = "warning", [SEV_ERROR] = "error"};
+	char *file = text_escape(message->file ? message->file : "bertc");
+	fputs(file, stream);
+	if (message->line > 0)
+		fprintf(stream, ":%d", message->line);
+	fprintf(stream, ": %s: %s\n", words[message->severity], message->text);
+	free(file);
+}
+
+void diag_print(Diag *diag, FILE *stream)
+{
+	int printed = 0;
+	for (int i = 0; i < diag->count; i++) {
+		message_print(&diag->messages[i], stream);
+		printed += diag->messages[i].severity == SEV_ERROR;
+	}
+	if (diag->count == DIAG_MESSAGES_MAX && diag->errors > printed)
+		fprintf(stream, "%s: note: %d more errors are not shown\n", diag->file ? diag->file : "bertc", diag->errors - printed);
+	Diag kept = *diag;
+	diag_free(diag);
+	diag->errors = kept.errors;
+	diag->code = kept.code;
+}
