@@ -32,7 +32,7 @@ typedef struct RtContext {
 	size_t   room_bytes;
 	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
 	int32_t *ids, *types, *offsets;     /* staging, at the head of the room */
-	int32_t *start, *end, *word;        /* of one text: max_tokens each (models with a tokenizer) */
+	int32_t *text_ids, *text_types, *start, *end, *word;   /* of the text being encoded: max_tokens each; NULL without a tokenizer */
 	char    *arena;                     /* after the staging */
 	size_t   arena_bytes;
 	int32_t  overflow, strict;          /* options */
@@ -60,6 +60,11 @@ RT_FN const char *rt_strerror(int status);
 /* Why rt_new or rt_init gave NULL: what this CPU lacks, or else memory. */
 RT_FN const char *rt_why(const RtModel *);
 
+/* api.c, for text.c: whether one pass over so much fits the context's memory; and that pass. */
+RT_FN int  rt_pass_fits(const RtContext *, int64_t tokens, int64_t texts, int64_t longest);
+RT_FN void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntexts, int32_t longest,
+                   float *const *out);
+
 /* cpu.c: NULL when this CPU can do all that isa asks (bits of isa.def), else the name of the first thing it lacks. */
 RT_FN const char *rt_cpu_missing(uint32_t isa);
 RT_FN uint32_t    rt_cpu_isa(void);                    /* bits of isa.def that this CPU and its system have */
@@ -70,6 +75,8 @@ RT_FN uint32_t    rt_cpu_isa(void);                    /* bits of isa.def that t
  * last. A window starts at the start of a word, unless one word fills it. */
 RT_FN int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from, int overlap,
                     int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word, RtEncoding *, size_t *next);
+/* The tokens of the windowed text in a window: [*first, *first + returned count). */
+RT_FN int32_t rt_window_tokens(const RtEncoding *, int paired, const int32_t *start, int32_t *first);
 /* Of two windows that overlap: the byte where the second takes over, the start of a word in the middle of what they share. The
  * arguments are those of the first. */
 RT_FN size_t rt_window_boundary(const RtEncoding *, int paired, const int32_t *start, const int32_t *word, size_t next);

@@ -1,0 +1,65 @@
+/* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the first kernel runs,
+ * so that a program on too old a machine ends with a message instead of SIGILL. Bits and names are those of isa.def. */
+#include "api.h"
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#elif defined(__arm__) || defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+/* Row i is bit i of isa.def. */
+static const char *const cpu_names[] = {
+	"AVX2, FMA and F16C", "AVX-512 F, BW, DQ and VL", "AArch64 NEON", "ARMv7 NEON with VFPv4",
+};
+enum { CPU_AVX2 = 1 << 0, CPU_AVX512 = 1 << 1, CPU_NEON64 = 1 << 2, CPU_NEON32 = 1 << 3 };
+
+#if defined(__x86_64__) || defined(__i386__)
+/* Intel SDM volume 1, 14.3 and 15.2: the CPU has the instructions, and XCR0 says that the system saves their registers. */
+RT_FN uint32_t rt_cpu_isa(void)
+{
+	const uint32_t ymm = 0x6, zmm = 0xe6;
+	uint32_t a, b, c, d, state, ignored, features = 0;
+	if (!__get_cpuid(1, &a, &b, &c, &d))
+		return 0;
+	const uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
+	if ((c & (fma | osxsave | avx | f16c)) != (fma | osxsave | avx | f16c))
+		return 0;
+	__asm__ volatile("xgetbv" : "=a"(state), "=d"(ignored) : "c"(0));
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (state & ymm) != ymm || !(b & 1u << 5))
+		return 0;
+	features |= CPU_AVX2;
+	const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;   /* F, DQ, BW, VL */
+	if ((b & avx512) == avx512 && (state & zmm) == zmm)
+		features |= CPU_AVX512;
+	return features;
+}
+#elif defined(__aarch64__)
+RT_FN uint32_t rt_cpu_isa(void)
+{
+	return getauxval(AT_HWCAP) & 1ul << 1 ? CPU_NEON64 : 0;   /* HWCAP_ASIMD */
+}
+#elif defined(__arm__)
+RT_FN uint32_t rt_cpu_isa(void)
+{
+	const unsigned long neon = 1ul << 12, vfpv4 = 1ul << 16;   /* HWCAP_NEON, HWCAP_VFPv4 */
+	return (getauxval(AT_HWCAP) & (neon | vfpv4)) == (neon | vfpv4) ? CPU_NEON32 : 0;
+}
+#else
+RT_FN uint32_t rt_cpu_isa(void)
+{
+	return 0;
+}
+#endif
+
+RT_FN const char *cpu_lacks(uint32_t isa, uint32_t has)
+{
+	for (uint32_t i = 0; i < sizeof cpu_names / sizeof *cpu_names; i++)
+		if (isa & ~has & 1u << i)
+			return cpu_names[i];
+	return isa & ~has ? "instructions unknown to this program" : NULL;
+}
+
+RT_FN const char *rt_cpu_missing(uint32_t isa)
+{
+	return cpu_lacks(isa, rt_cpu_isa());
+}

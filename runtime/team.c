@@ -1,0 +1,167 @@
+/* team.c: threads that start together, meet at barriers and sleep between calls. Waiting is: look a while (a step of a small
+ * model takes tens of microseconds, a sleep and wake-up as long), then sleep on a futex. Linux only, like the rest of the
+ * emitted code. What the threads do, and how work is divided, is the caller's business. */
+#include "team.h"
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	RT_TEAM_SPINS = 4000,               /* about 50-100 us of pauses */
+	RT_TEAM_STACK_BYTES = 1 << 20,      /* kernels keep their tiles in registers and a few KB of stack */
+};
+
+RT_FN double rt_seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+RT_INLINE void team_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Waits until *flag is no longer `seen`. A thread counts itself as a sleeper before it looks for the last time, and the one
+ * who changes a flag looks at the sleepers afterwards: one of the two always notices the other. */
+RT_FN void team_wait(RtTeam *team, _Atomic uint32_t *flag, uint32_t seen)
+{
+	for (int32_t i = 0; i < team->spins; i++) {
+		if (atomic_load_explicit(flag, memory_order_acquire) != seen)
+			return;
+		team_pause();
+	}
+	atomic_fetch_add(&team->sleepers, 1);
+	while (atomic_load(flag) == seen)
+		syscall(SYS_futex, flag, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+	atomic_fetch_sub(&team->sleepers, 1);
+}
+
+RT_FN void team_wake(RtTeam *team, _Atomic uint32_t *flag)
+{
+	atomic_fetch_add(flag, 1);
+	if (atomic_load(&team->sleepers) > 0)
+		syscall(SYS_futex, flag, FUTEX_WAKE_PRIVATE, RT_THREADS_MAX, NULL, NULL, 0);
+}
+
+RT_FN void rt_team_barrier(RtTeam *team)
+{
+	if (team->size == 1)
+		return;
+	uint32_t phase = atomic_load_explicit(&team->phase, memory_order_relaxed);
+	if (atomic_fetch_add(&team->arrived, 1) + 1 < (uint32_t)team->size) {
+		team_wait(team, &team->phase, phase);
+		return;
+	}
+	atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);   /* published by the wake */
+	team_wake(team, &team->phase);
+}
+
+/* A worker's life: wait for a job, run it, meet the others, again. Jobs are numbered from the team's start, so that a worker that
+ * comes up late finds the first one waiting for it. */
+RT_FN void *team_worker(void *argument)
+{
+	const RtWorker *worker = argument;
+	RtTeam *team = worker->team;
+	for (uint32_t job = 0;; job++) {
+		team_wait(team, &team->job, job);
+		if (!team->function)
+			return NULL;
+		team->function(team->argument, worker->thread);
+		rt_team_barrier(team);
+	}
+}
+
+/* CPUs that this process may use. */
+RT_FN int32_t team_cpus(void)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+	return count > 0 ? count : 1;
+}
+
+/* Makes the workers. They block all signals: those are for the threads of the host program. */
+RT_FN int team_make(RtTeam *team, int32_t threads)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int32_t made = 0;
+	team->size = threads;
+	team->process = getpid();
+	team->function = NULL;
+	team->spins = threads > team_cpus() ? 0 : RT_TEAM_SPINS;
+	atomic_store(&team->job, 0);
+	atomic_store(&team->phase, 0);
+	atomic_store(&team->arrived, 0);
+	atomic_store(&team->sleepers, 0);
+	if (threads == 1)
+		return 0;
+	if (pthread_attr_init(&attributes) != 0)
+		return -1;
+	pthread_attr_setstacksize(&attributes, RT_TEAM_STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (; made < threads - 1; made++) {
+		RtWorker *worker = &team->workers[made];
+		*worker = (RtWorker){.team = team, .thread = made + 1};
+		if (pthread_create(&worker->handle, &attributes, team_worker, worker) != 0)
+			break;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	if (made == threads - 1)
+		return 0;
+	/* Not all: those that came up are sent home without meeting anyone. */
+	team->size = made + 1;
+	rt_team_stop(team);
+	return -1;
+}
+
+RT_FN size_t rt_team_bytes(int32_t threads)
+{
+	return (size_t)(threads - 1) * sizeof(RtWorker);
+}
+
+RT_FN int rt_team_start(RtTeam *team, int32_t threads, void *workers)
+{
+	team->workers = workers;
+	return team_make(team, threads);
+}
+
+RT_FN void rt_team_stop(RtTeam *team)
+{
+	if (team->size > 1 && team->process == getpid()) {
+		team->function = NULL;
+		team_wake(team, &team->job);
+		for (int32_t i = 0; i < team->size - 1; i++)
+			pthread_join(team->workers[i].handle, NULL);
+	}
+	team->size = 1;
+}
+
+RT_FN int32_t rt_team_ready(RtTeam *team)
+{
+	if (team->size > 1 && team->process != getpid())
+		(void)team_make(team, team->size);   /* on failure the size is 1, which is right too */
+	return team->size;
+}
+
+RT_FN void rt_team_run(RtTeam *team, RtTeamFn *function, void *argument)
+{
+	if (rt_team_ready(team) > 1) {
+		team->function = function;
+		team->argument = argument;
+		team_wake(team, &team->job);
+	}
+	function(argument, 0);
+	rt_team_barrier(team);
+}

@@ -1,0 +1,235 @@
+/* text.c: the C API's calls that take text: encode, run, and what happens to a text longer than the model takes.
+ *
+ * Windows. Outputs a text (logits, embeddings): windows lie end to end; logits are averaged over them, embeddings weighted by their
+ * tokens, and brought back to length 1 when every window's had it. Outputs a token: windows overlap by half and each token's row is
+ * that of the window where it lies nearer the middle, so that the rows are those of the whole text's tokens. */
+#include "api.h"
+
+typedef struct TextInput { const char *text, *pair; size_t bytes, pair_bytes; } TextInput;
+
+RT_FN int text_encode(const RtContext *c, const TextInput *in, size_t from, int overlap, RtEncoding *encoding, size_t *next)
+{
+	return rt_window(c->model, in->text, in->bytes, in->pair, in->pair_bytes, from, overlap,
+		c->text_ids, c->text_types, c->start, c->end, c->word, encoding, next);
+}
+
+RT_FN int text_check(const RtContext *c, const TextInput *in)
+{
+	if (!c->model->tokenizer || (in->pair && !c->model->takes_pairs))
+		return RT_E_TEXT;
+	if ((!in->text && in->bytes) || (!in->pair && in->pair_bytes))
+		return RT_E_ARGUMENT;
+	return in->bytes > INT32_MAX || in->pair_bytes > INT32_MAX ? RT_E_LENGTH : RT_OK;
+}
+
+/* Length 1 to within float's rounding: what a normalize op at the end leaves. */
+RT_FN int text_is_unit(const float *x, int32_t width)
+{
+	double sum = 0;
+	for (int32_t j = 0; j < width; j++)
+		sum += (double)x[j] * (double)x[j];
+	return sum > 0.999 && sum < 1.001;
+}
+
+RT_FN void text_scale(float *x, int32_t width, double by)
+{
+	for (int32_t j = 0; j < width; j++)
+		x[j] = (float)(x[j] * by);
+}
+
+RT_FN double text_norm(const float *x, int32_t width)
+{
+	double sum = 0, root = 1;
+	for (int32_t j = 0; j < width; j++)
+		sum += (double)x[j] * (double)x[j];
+	for (int i = 0; i < 60; i++)   /* Newton: this file needs no libm */
+		root = 0.5 * (root + sum / root);
+	return root;
+}
+
+RT_FN int text_task(const RtModel *m)
+{
+	for (int32_t h = 0; h < m->nheads; h++)
+		if (m->heads[h].output == 0)
+			return m->heads[h].task;
+	return m->outputs[0].per_token ? RT_TASK_TAG : RT_TASK_EMBED;
+}
+
+/* Runs the first output on the encoded window; the result in memory that the next pass overwrites. */
+RT_FN float *text_run_window(RtContext *c, int32_t tokens)
+{
+	const RtOutput *output = c->model->outputs;
+	const size_t bytes = (size_t)output->width * (size_t)(output->per_token ? tokens : 1) * sizeof(float);
+	float *rows = (float *)(void *)(c->arena + (c->arena_bytes - (bytes + 63) / 64 * 64) / 64 * 64);
+	float *out[RT_OUTPUTS_MAX] = {rows};
+	const int32_t offsets[2] = {0, tokens};
+	rt_pass(c, c->text_ids, c->text_types, offsets, 1, tokens, out);
+	return rows;
+}
+
+/* A text in windows. out NULL: counts the rows and checks, runs nothing. *rows receives the rows of the first output. */
+RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *rows, uint8_t *flags)
+{
+	const RtOutput *output = c->model->outputs;
+	const int32_t width = output->width;
+	const int by_tokens = text_task(c->model) == RT_TASK_EMBED, paired = in->pair != NULL;
+	size_t from = 0, next, low = 0, high;
+	double weights = 0;
+	int unit = by_tokens, windows = 0;
+	RtEncoding encoding;
+	*rows = output->per_token ? 0 : 1;
+	for (;; from = next, low = high) {
+		const int status = text_encode(c, in, from, output->per_token, &encoding, &next);
+		if (status != RT_OK)
+			return status;
+		if (c->strict && encoding.replaced)
+			return RT_E_TEXT;
+		if (!rt_pass_fits(c, encoding.n, 1, encoding.n))
+			return RT_E_CAPACITY;
+		const float *row = out ? text_run_window(c, encoding.n) : NULL;
+		if (output->per_token) {
+			int32_t first, count = rt_window_tokens(&encoding, paired, c->start, &first);
+			high = next == SIZE_MAX ? SIZE_MAX : rt_window_boundary(&encoding, paired, c->start, c->word, next);
+			for (int32_t i = 0; i < encoding.n; i++) {
+				const int keep = i < first ? from == 0 : i >= first + count ? next == SIZE_MAX
+					: (size_t)c->start[i] >= low && (size_t)c->start[i] < high;
+				if (keep && out)
+					memcpy(out + (size_t)*rows * (size_t)width, row + (size_t)i * (size_t)width, (size_t)width * sizeof *out);
+				*rows += keep;
+			}
+		} else if (out) {
+			const double weight = by_tokens ? encoding.n : 1;
+			for (int32_t j = 0; j < width; j++)
+				out[j] = (float)((windows ? out[j] : 0) + weight * row[j]);
+			unit = unit && text_is_unit(row, width);
+			weights += weight;
+			high = 0;
+		} else
+			high = 0;
+		windows++;
+		if (next == SIZE_MAX)
+			break;
+	}
+	if (out && !output->per_token && windows > 1)
+		text_scale(out, width, 1 / (unit ? text_norm(out, width) : weights));
+	if (out && !output->per_token && windows == 1)
+		text_scale(out, width, 1 / weights);
+	*flags = (uint8_t)((windows > 1 ? RT_FLAG_WINDOWED : 0)
+		| ((paired && encoding.text_next < in->bytes) || (from == 0 && next == SIZE_MAX && encoding.total > encoding.n) ? RT_FLAG_TRUNCATED : 0));
+	return RT_OK;
+}
+
+/* One text, cut at the limit. */
+RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *flags)
+{
+	RtEncoding encoding;
+	const int status = rt_tokenize(c->model->tokenizer, in->text, in->bytes, in->pair, in->pair_bytes, c->model->max_tokens,
+		c->text_ids, c->text_types, NULL, NULL, NULL, &encoding);
+	if (status != RT_OK)
+		return status;
+	*tokens = encoding.n;
+	*flags = encoding.total > encoding.n ? RT_FLAG_TRUNCATED : 0;
+	if (c->strict && encoding.replaced)
+		return RT_E_TEXT;
+	if (*flags && c->overflow == RT_OVERFLOW_ERROR)
+		return RT_E_LENGTH;
+	return rt_pass_fits(c, encoding.n, 1, encoding.n) ? RT_OK : RT_E_CAPACITY;
+}
+
+/* Texts staged for the next pass. */
+typedef struct TextStage { int32_t texts, tokens, longest; } TextStage;
+
+/* Runs what is staged; returns the end of what it wrote. */
+RT_FN float *text_flush(RtContext *c, TextStage *stage, float *out)
+{
+	const RtOutput *output = c->model->outputs;
+	if (stage->texts == 0)
+		return out;
+	float *outs[RT_OUTPUTS_MAX] = {out};
+	c->offsets[stage->texts] = stage->tokens;
+	rt_pass(c, c->ids, c->types, c->offsets, stage->texts, stage->longest, outs);
+	out += (size_t)output->width * (size_t)(output->per_token ? stage->tokens : stage->texts);
+	*stage = (TextStage){0, 0, 0};
+	return out;
+}
+
+RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes, const char *const *pair, const size_t *pair_bytes,
+                      int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags)
+{
+	if (!c || ntext < 0 || (ntext > 0 && (!text || !bytes || (pair && !pair_bytes))))
+		return RT_E_ARGUMENT;
+	const RtOutput *output = c->model->outputs;
+	if (output->per_token && !row_offsets)
+		return RT_E_ARGUMENT;
+	rt_team_ready(&c->team);
+	int64_t rows = 0;
+	int32_t n;
+	uint8_t flag;
+	for (int32_t i = 0; i < ntext; i++) {   /* everything that can go wrong, before anything is written to out */
+		const TextInput in = {text[i], pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
+		int status = text_check(c, &in);
+		if (status == RT_OK)
+			status = c->overflow == RT_OVERFLOW_WINDOW ? text_windows(c, &in, NULL, &n, &flag) : text_cut(c, &in, &n, &flag);
+		if (status != RT_OK)
+			return status;
+		if (row_offsets)
+			row_offsets[i] = (int32_t)rows;
+		if (flags)
+			flags[i] = flag;
+		rows += output->per_token ? n : 1;
+		if (rows > INT32_MAX)
+			return RT_E_CAPACITY;
+	}
+	if (row_offsets)
+		row_offsets[ntext] = (int32_t)rows;
+	if (out_floats / (size_t)output->width < (size_t)rows || (rows > 0 && !out))
+		return RT_E_CAPACITY;
+	TextStage stage = {0, 0, 0};
+	for (int32_t i = 0; i < ntext; i++) {
+		const TextInput in = {text[i], pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
+		(void)text_cut(c, &in, &n, &flag);   /* the first loop has seen to its status */
+		if (flag && c->overflow == RT_OVERFLOW_WINDOW) {
+			out = text_flush(c, &stage, out);
+			(void)text_windows(c, &in, out, &n, &flag);
+			out += (size_t)n * (size_t)output->width;
+			continue;
+		}
+		if (!rt_pass_fits(c, (int64_t)stage.tokens + n, stage.texts + 1, rt_max(stage.longest, n)))
+			out = text_flush(c, &stage, out);
+		memcpy(c->ids + stage.tokens, c->text_ids, (size_t)n * sizeof *c->ids);
+		memcpy(c->types + stage.tokens, c->text_types, (size_t)n * sizeof *c->types);
+		c->offsets[stage.texts++] = stage.tokens;
+		stage.tokens += n;
+		stage.longest = rt_max(stage.longest, n);
+	}
+	text_flush(c, &stage, out);
+	return RT_OK;
+}
+
+RT_FN int rt_encode(RtContext *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+                    int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n)
+{
+	if (!c || !ids || !n)
+		return RT_E_ARGUMENT;
+	const TextInput in = {text, pair, bytes, pair ? pair_bytes : 0};
+	RtEncoding encoding;
+	int status = text_check(c, &in);
+	if (status != RT_OK)
+		return status;
+	status = rt_tokenize(c->model->tokenizer, text, bytes, pair, in.pair_bytes, c->model->max_tokens,
+		c->text_ids, c->text_types, c->start, c->end, NULL, &encoding);
+	if (status != RT_OK)
+		return status;
+	if (c->strict && encoding.replaced)
+		return RT_E_TEXT;
+	*n = encoding.n;
+	if (encoding.n > capacity)
+		return RT_E_CAPACITY;
+	const size_t size = (size_t)encoding.n * sizeof *ids;
+	const int32_t *const from[] = {c->text_ids, c->text_types, c->start, c->end};
+	int32_t *const to[] = {ids, types, byte_start, byte_end};
+	for (int i = 0; i < 4; i++)
+		if (to[i])
+			memcpy(to[i], from[i], size);
+	return RT_OK;
+}
