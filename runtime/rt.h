@@ -4,6 +4,9 @@
  * is static and its prefix is its file's. */
 #ifndef RT_H
 #define RT_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE   /* MAP_ANONYMOUS, syscall() and sched_getaffinity() under -std=c17; must precede every libc header */
+#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
