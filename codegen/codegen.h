@@ -55,6 +55,8 @@ typedef struct EmitOptions {
 	const char  *about_json;            /* object text: model hash, passes, sizes, verify figures */
 	bool         quiet;
 } EmitOptions;
+/* Removes the temporary files of an emission that was interrupted; safe in a signal handler. */
+void scratch_interrupted(void);
 /* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at all. */
 bool emit_module(const Module *, const EmitOptions *, Diag *);
 

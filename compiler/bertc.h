@@ -14,6 +14,7 @@ typedef struct BuildOptions {
 	EmitKind    emit;
 	const char *passes;                 /* pipeline text; NULL: level's preset, or the description's recipe */
 	int         level;                  /* -O0 .. -O3; default 2 */
+	bool        level_given;
 	const char *weights;                /* "f32" "f16" "bf16"; NULL: the checkpoint's own precision */
 	const char *compute;                /* "f32" (default) */
 	const char *target, *cpu, *sysroot, *cc, *save_temps;
@@ -45,15 +46,18 @@ typedef struct ModelDesc {
 	MemArena   *mem;
 	const char *path;                   /* of the description or directory, for messages */
 	const char *directory;              /* references are looked up here, then in --search */
+	const char *modules_directory;      /* where dense modules lie when not in directory; NULL: they do */
 	const char *name;
 	const char *weights;                /* plain file name: .safetensors, or .safetensors.index.json of a sharded one */
 	const char *tokenizer;              /* tokenizer.json or vocab.txt; NULL: ids only */
 	const char *family;                 /* row of families.def: "bert" */
 	int32_t     layers, hidden, heads, ffn, positions, types, vocab;
+	bool        all_layers;             /* the checkpoint must hold no more layers than these (config.json says all of them) */
 	const char *activation;             /* as config.json spells it */
 	double      eps;
 	int32_t     nheads; HeadDesc head[HEADS_MAX];
 	int32_t     max_tokens; const char *max_tokens_rule;   /* which file gave the limit */
+	const char *outputs;                /* "hidden pooled": beside those of the heads; NULL: hidden, where a head keeps every row */
 	const char *passes;                 /* recipe, or NULL */
 	bool        is_graph;               /* second form: <graph>, already built: */
 	Module     *module;

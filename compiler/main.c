@@ -1,0 +1,89 @@
+/* main.c: the table of contents. Finds the command in commands.def and calls it; one file cmd_NAME.c a command does the rest. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bertc.h"
+
+static const struct Command {
+	const char *name, *arguments, *doc;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+#define COMMAND(function, name, arguments, doc) {name, arguments, doc, cmd_##function},
+#include "commands.def"
+#undef COMMAND
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+const char *argp_program_version = "bertc " BERTC_VERSION;
+
+/* Ctrl-C leaves nothing half-written: temporary files go, results were never under their own names. */
+static void interrupted(int signal_number)
+{
+	(void)signal_number;
+	scratch_interrupted();
+	files_interrupted();
+	_exit(EXIT_INTERRUPTED);
+}
+
+static void print_help(FILE *out)
+{
+	fputs("usage: bertc COMMAND [ARGUMENT...]\n\n"
+	      "Compiles BERT-family encoders into programs that need nothing else.\n\n", out);
+	for (int i = 0; i < COMMANDS; i++)
+		fprintf(out, "  bertc %-8s %-24s  %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
+	fputs("\nExamples:\n"
+	      "  bertc build minilm-sst2 -o sst2              one static program from a Hugging Face directory\n"
+	      "  echo 'what a film' | ./sst2                  runs it: label and score\n"
+	      "  bertc build minilm-l6 --emit=lib -o embed.a  a library, embed.h beside it\n"
+	      "  bertc build minilm-l6 --emit=c -o embed.c    C17 for any compiler, weights beside it\n"
+	      "  bertc build minilm-sst2 --target=aarch64-linux-gnu -o sst2.arm64\n"
+	      "  bertc verify minilm-sst2                     compares the program with the reference evaluator\n"
+	      "\n`bertc COMMAND --help` lists a command's options. Exit status: 0 done, 1 failed, 2 usage, 3 bad input,\n"
+	      "4 not supported, 5 below a limit that was asked for, 130 interrupted.\n", out);
+}
+
+/* argp prints argv[0] in usage lines; it should read as the person typed it. */
+static int run_command(const struct Command *command, int argc, char **argv)
+{
+	static char title[64];
+	snprintf(title, sizeof title, "bertc %s", command->name);
+	argv[0] = title;
+	return command->run(argc, argv);
+}
+
+/* A result that cannot be written to standard output (a full disk, a closed pipe) is a failed run. */
+static int finish(int status)
+{
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE) {
+		fputs("bertc: error: standard output cannot be written\n", stderr);
+		status = EXIT_RUN;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	argp_err_exit_status = EXIT_USAGE;
+	struct sigaction action = {.sa_handler = interrupted};
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	const char *word = argv[1];
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+		print_help(stdout);
+		return finish(EXIT_DONE);
+	}
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+		puts(argp_program_version);
+		return finish(EXIT_DONE);
+	}
+	for (int i = 0; i < COMMANDS; i++)
+		if (strcmp(word, commands[i].name) == 0)
+			return finish(run_command(&commands[i], argc - 1, argv + 1));
+	fprintf(stderr, "bertc: error: unknown command '%s'; `bertc --help` lists them\n", word);
+	return EXIT_USAGE;
+}
