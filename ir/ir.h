@@ -268,9 +268,11 @@ void     tensor_set(Tensor *, int64_t i, double value);
 typedef struct SafeTensors SafeTensors;
 SafeTensors  *safetensors_open(const char *path, Diag *);        /* NULL and messages on error */
 void          safetensors_close(SafeTensors *);
+const char   *safetensors_name(const SafeTensors *);             /* plain file name, without directory */
 const Tensor *safetensors_find(const SafeTensors *, const char *name);
 int32_t       safetensors_count(const SafeTensors *);
 const Tensor *safetensors_get(const SafeTensors *, int32_t i);   /* sorted by name */
+/* Writes by rename; of equal names only one may be given. No tensors make a valid empty file. */
 bool          safetensors_write(const char *path, const Tensor *const *tensors, int32_t count, Diag *);
 
 /* ---- graph.c ---------------------------------------------------------------------------------------------------- */
@@ -315,6 +317,8 @@ char   *value_print(const Value *, char text[264]);
 	bool eval_##NAME(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
 #include "ops.def"
 #undef OP
+/* An error about a node, EXIT_INPUT: "ORIGIN: %RESULT = OP: MESSAGE" at the node's line, as far as they are known. Returns false. */
+bool node_error(const Node *, Diag *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Number of arguments and attributes as op_info says, then infer. */
 bool node_infer(const Node *, Type results[RESULTS_MAX], Diag *);
 

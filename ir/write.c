@@ -1,0 +1,206 @@
+/* write.c: OUT.bir, and beside it a .safetensors file with the large constants that passes made. Both appear whole or not
+ * at all, by rename, the constants first: a .bir file never refers to a file that is not there yet. */
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "text.h"
+
+/* ---- files that appear whole or not at all ------------------------------------------------------------------------------- */
+bool new_file_open(NewFile *file, const char *path, Diag *diag)
+{
+	*file = (NewFile){.path = path, .diag = diag};
+	if (asprintf(&file->temporary, "%s.XXXXXX", path) < 0) {
+		file->temporary = NULL;
+		return diag_error_in(diag, EXIT_RUN, path, 0, "out of memory");
+	}
+	int handle = mkstemp(file->temporary);
+	if (handle >= 0) {
+		mode_t mask = umask(0);
+		umask(mask);
+		fchmod(handle, 0666 & ~mask);    /* mkstemp makes files that others cannot read */
+		file->out = fdopen(handle, "wb");
+	}
+	if (!file->out) {
+		diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
+		if (handle >= 0) {
+			close(handle);
+			unlink(file->temporary);
+		}
+		free(file->temporary);
+		return false;
+	}
+	return true;
+}
+
+void new_file_discard(NewFile *file)
+{
+	fclose(file->out);
+	unlink(file->temporary);
+	free(file->temporary);
+}
+
+bool new_file_commit(NewFile *file)
+{
+	bool good = !ferror(file->out);
+	good = fclose(file->out) == 0 && good;
+	good = good && rename(file->temporary, file->path) == 0;
+	if (!good) {
+		diag_error_in(file->diag, EXIT_RUN, file->path, 0, "cannot be written: %s", strerror(errno));
+		unlink(file->temporary);
+	}
+	free(file->temporary);
+	return good;
+}
+
+/* ---- which files constants come from ------------------------------------------------------------------------------------ */
+typedef struct Names { MemArena *mem; const char **at; int32_t count, capacity; } Names;
+
+static bool names_have(const Names *names, const char *name)
+{
+	for (int32_t i = 0; i < names->count; i++)
+		if (strcmp(names->at[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void names_add(Names *names, const char *name)
+{
+	if (names_have(names, name))
+		return;
+	if (names->count == names->capacity) {
+		int32_t capacity = names->capacity ? 2 * names->capacity : 8;
+		const char **at = mem_alloc(names->mem, (size_t)capacity * sizeof *at);
+		for (int32_t i = 0; i < names->count; i++)
+			at[i] = names->at[i];
+		names->at = at;
+		names->capacity = capacity;
+	}
+	names->at[names->count++] = name;
+}
+
+static bool is_safetensors(const char *name)
+{
+	size_t bytes = strlen(name), tail = strlen(".safetensors");
+	return bytes > tail && strcmp(name + bytes - tail, ".safetensors") == 0;
+}
+
+/* The mapped files in their order. A copy of a module has none of its own: then as written, and what the constants say. */
+const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
+{
+	Names names = {.mem = mem};
+	for (int32_t i = 0; i < module->nfiles; i++)
+		names_add(&names, safetensors_name(module->files[i]));
+	if (module->nfiles == 0 && module->weights && is_safetensors(module->weights))
+		names_add(&names, module->weights);
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next)
+			if (node->op == OP_CONST && node->data->file)
+				names_add(&names, node->data->file);
+	*count = names.count;
+	return names.at;
+}
+
+/* ---- which loose constant gets which name -------------------------------------------------------------------------------- */
+/* Loose constants as they are found, and what may not be used again: binary trees (POSIX tsearch). */
+typedef struct Placing { MemArena *mem; void *tensors, *names; } Placing;
+
+static int by_tensor(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const Placed *)a)->tensor, y = (uintptr_t)((const Placed *)b)->tensor;
+	return (x > y) - (x < y);
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(a, b); }
+static void keep(void *node) { (void)node; }
+
+static const char *name_choose(Placing *placing, const Tensor *tensor, const Value *value)
+{
+	const char *wish = tensor->name && *tensor->name ? tensor->name : value->name;
+	if (!wish)
+		wish = mem_printf(placing->mem, "v%u", value->id);
+	const char *name = wish;
+	for (int32_t i = 2; tfind(name, &placing->names, by_text); i++)
+		name = mem_printf(placing->mem, "%s.%d", wish, i);
+	tsearch(name, &placing->names, by_text);
+	return name;
+}
+
+/* Every loose constant once, sorted by tensor; names are given in the order of the text, so they are the same every time. A
+ * name that the text needs for a tensor of another file is not given again. */
+static Placed *constants_place(const Module *module, MemArena *mem, int32_t *count)
+{
+	Placing placing = {.mem = mem};
+	int32_t most = 0, n = 0;
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next) {
+			if (node->op == OP_CONST && node->data->file)
+				tsearch(node->data->name, &placing.names, by_text);
+			most += node->op == OP_CONST && tensor_is_loose(node->data);
+		}
+	Placed *placed = mem_alloc(mem, ((size_t)most + 1) * sizeof *placed);
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next) {
+			if (node->op != OP_CONST || !tensor_is_loose(node->data))
+				continue;
+			placed[n] = (Placed){.tensor = node->data};
+			if (*(Placed **)tsearch(&placed[n], &placing.tensors, by_tensor) != &placed[n])
+				continue;    /* an earlier node shows the same tensor */
+			placed[n++].name = name_choose(&placing, node->data, node->results[0]);
+		}
+	tdestroy(placing.names, keep);
+	tdestroy(placing.tensors, keep);
+	qsort(placed, (size_t)n, sizeof *placed, by_tensor);
+	*count = n;
+	return placed;
+}
+
+static bool constants_write(const char *path, const PrintPlan *plan, MemArena *mem, Diag *diag)
+{
+	const Tensor **list = mem_alloc(mem, (size_t)plan->nplaced * sizeof *list);
+	for (int32_t i = 0; i < plan->nplaced; i++) {
+		Tensor *tensor = mem_alloc(mem, sizeof *tensor);
+		*tensor = *plan->placed[i].tensor;
+		tensor->name = plan->placed[i].name;
+		list[i] = tensor;
+	}
+	return safetensors_write(path, list, plan->nplaced, diag);
+}
+
+/* "dir/tiny" + ".safetensors" for "dir/tiny.bir"; "dir/tiny.2.safetensors", ... when the text refers to that one already. */
+static char *constants_path(const Module *module, const char *path, MemArena *mem)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+	int stem = dot && dot > base && strcmp(dot, ".bir") == 0 ? (int)(dot - path) : (int)strlen(path);
+	Names taken = {.mem = mem};
+	taken.at = module_weights(module, mem, &taken.count);
+	char *out = mem_printf(mem, "%.*s.safetensors", stem, path);
+	for (int32_t i = 2; names_have(&taken, out + (base - path)); i++)
+		out = mem_printf(mem, "%.*s.%d.safetensors", stem, path, i);
+	return out;
+}
+
+bool module_write(const Module *module, const char *path, const PrintOptions *options, Diag *diag)
+{
+	MemArena *mem = mem_new();
+	PrintPlan plan = {.options = options};
+	NewFile file;
+	bool good = new_file_open(&file, path, diag);
+	if (good && module_has_loose_constants(module) && !(options && options->elide_constants)) {
+		char *constants = constants_path(module, path, mem);
+		const char *slash = strrchr(constants, '/');
+		plan.file = slash ? slash + 1 : constants;
+		plan.placed = constants_place(module, mem, &plan.nplaced);
+		good = constants_write(constants, &plan, mem, diag);
+		if (!good)
+			new_file_discard(&file);
+	}
+	if (good) {
+		module_print_plan(module, file.out, &plan);
+		good = new_file_commit(&file);
+	}
+	mem_free(mem);
+	return good;
+}
