@@ -308,7 +308,7 @@ bool    value_is_const(const Value *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
 bool    value_is_scalar(const Value *, double *);                /* a const of one element */
 
-bool    name_is_valid(const char *);                             /* a letter or _, then letters, digits, _ . -; at most 255 bytes */
+bool    name_is_valid(const char *);                             /* a letter or _, then letters, digits, _ . -; <= 255 bytes */
 /* Writes "%name" or "%12"; returns text. */
 char   *value_print(const Value *, char text[264]);
 
@@ -317,7 +317,8 @@ char   *value_print(const Value *, char text[264]);
 	bool eval_##NAME(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
 #include "ops.def"
 #undef OP
-/* An error about a node, EXIT_INPUT: "ORIGIN: %RESULT = OP: MESSAGE" at the node's line, as far as they are known. Returns false. */
+/* An error about a node, EXIT_INPUT: "ORIGIN: %RESULT = OP: MESSAGE" at the node's line, as far as they are known. Returns
+ * false. */
 bool node_error(const Node *, Diag *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Number of arguments and attributes as op_info says, then infer. */
 bool node_infer(const Node *, Type results[RESULTS_MAX], Diag *);

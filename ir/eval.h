@@ -1,0 +1,20 @@
+/* eval.h: what the files of the reference evaluator share. */
+#ifndef BERTC_EVAL_H
+#define BERTC_EVAL_H
+#include <stdlib.h>
+#include "value_map.h"
+
+/* No value may take more while evaluating: a 512-token fill-mask over 250,000 words takes 1 GiB. */
+#define EVAL_BYTES_MAX ((int64_t)4 << 30)
+
+/* All elements of an array in a row. *owned is what the caller must free afterwards (NULL when the array has them itself). */
+const double *eval_doubles(const EvalArray *, double **owned);
+/* Elements start..start+count-1 into out. */
+void eval_widen(const EvalArray *, int64_t start, int64_t count, double *out);
+/* Sum of a[i]*b[i]. */
+double eval_dot(const double *a, const double *b, int64_t count);
+/* One row, in place or not. */
+void   eval_softmax_row(const double *from, double *to, int64_t count);
+void   eval_layernorm_row(const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);
+double eval_act(Act, double);
+#endif

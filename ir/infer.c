@@ -1,0 +1,515 @@
+/* infer.c: the type of every op's result from its arguments and attributes, one function an op, and with it the complete
+ * list of what an op accepts: graph_insert, the parser's verifier and the passes all ask here. Numbers are eval.c's.
+ *
+ * Floats of any width may be arguments (constants stay as the checkpoint stores them); what is computed is f32. The ops that
+ * only move elements (reshape, transpose, slice, concat of equals) keep the element type. Two dims are equal when their
+ * terms are: f32[S,384] and f32[S,384] add, f32[S] and f32[S+1] never do, whatever S may be. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ir.h"
+
+/* ---- messages ------------------------------------------------------------------------------------------------------ */
+
+bool node_error(const Node *node, Diag *diag, const char *format, ...)
+{
+	char *message, result[264];
+	va_list args;
+	va_start(args, format);
+	int bytes = vasprintf(&message, format, args);
+	va_end(args);
+	bool named = node->nresults > 0 && node->results[0];
+	diag_error(diag, EXIT_INPUT, node->line, "%s%s%s%s%s: %s", node->origin ? node->origin : "", node->origin ? ": " : "",
+		named ? value_print(node->results[0], result) : "", named ? " = " : "", op_info[node->op].name,
+		bytes >= 0 ? message : "out of memory");
+	if (bytes >= 0)
+		free(message);
+	return false;
+}
+
+static const Type *arg_type(const Node *node, int i) { return &node->args[i]->type; }
+
+/* "%x is f32[3]": the start of most complaints. */
+#define ARG_TEXT(i) value_print(node->args[i], (char[264]){0}), type_print(arg_type(node, i), (char[128]){0})
+#define DIM_TEXT(size) type_print(&(Type){.dtype = DT_F32, .rank = 1, .dim = {size}}, (char[128]){0}) + 3   /* "[S]" */
+
+static bool expect_float(const Node *node, int i, Diag *diag)
+{
+	return dtype_is_float(arg_type(node, i)->dtype) || node_error(node, diag, "%s is %s, expected floats", ARG_TEXT(i));
+}
+
+static bool expect_rank(const Node *node, int i, int least, int most, Diag *diag)
+{
+	int rank = arg_type(node, i)->rank;
+	if (rank >= least && rank <= most)
+		return true;
+	if (least == most)
+		return node_error(node, diag, "%s is %s, expected rank %d", ARG_TEXT(i), least);
+	return node_error(node, diag, "%s is %s, expected rank %d to %d", ARG_TEXT(i), least, most);
+}
+
+/* Argument i is float[dim] (a bias, gamma, beta). */
+static bool expect_vector(const Node *node, int i, Dim dim, Diag *diag)
+{
+	if (!expect_float(node, i, diag) || !expect_rank(node, i, 1, 1, diag))
+		return false;
+	return dim_equal(arg_type(node, i)->dim[0], dim) ||
+		node_error(node, diag, "%s is %s, expected %s", ARG_TEXT(i), DIM_TEXT(dim));
+}
+
+static bool expect_not_negative(const Node *node, const char *name, double value, Diag *diag)
+{
+	return (isfinite(value) && value >= 0) || node_error(node, diag, "%s is %g, expected a number >= 0", name, value);
+}
+
+static Type floats_like(const Type *type)
+{
+	Type result = *type;
+	result.dtype = DT_F32;
+	return result;
+}
+
+static Dim last_dim(const Type *type) { return type->dim[type->rank - 1]; }
+
+/* ---- constants and ids --------------------------------------------------------------------------------------------- */
+
+bool infer_CONST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!node->data)
+		return node_error(node, diag, "has no data");
+	results[0] = node->data->type;
+	return true;
+}
+
+static bool expect_ids(const Node *node, int i, Diag *diag)
+{
+	if (arg_type(node, i)->dtype != DT_I32 || arg_type(node, i)->rank != 1)
+		return node_error(node, diag, "%s is %s, expected i32 of rank 1", ARG_TEXT(i));
+	return true;
+}
+
+/* Arguments i and i+1 are a table and its ids. */
+static bool expect_table(const Node *node, int i, Diag *diag)
+{
+	return expect_float(node, i, diag) && expect_rank(node, i, 2, 2, diag) && expect_ids(node, i + 1, diag);
+}
+
+bool infer_EMBED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_table(node, 0, diag))
+		return false;
+	results[0] = type_make(DT_F32, 2, arg_type(node, 1)->dim[0], arg_type(node, 0)->dim[1]);
+	return true;
+}
+
+bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_rank(node, 0, 1, 1, diag))
+		return false;
+	if ((node->attr.has & A_start) && (node->attr.start < 0 || node->attr.start > INT32_MAX))
+		return node_error(node, diag, "start is %lld, expected 0 to %d", (long long)node->attr.start, INT32_MAX);
+	results[0] = type_make(DT_I32, 1, arg_type(node, 0)->dim[0]);
+	return true;
+}
+
+/* ---- products ------------------------------------------------------------------------------------------------------ */
+
+/* Packed weights b[P,K,panel] hold `width` outputs, panel by panel, the last one filled up with zeros. Sets the number of
+ * outputs and the length of the bias. */
+static bool infer_panels(const Node *node, Dim *outputs, Dim *bias, Diag *diag)
+{
+	int64_t panel = node->attr.panel, width = node->attr.width;
+	if (!(node->attr.has & A_width))
+		return node_error(node, diag, "panel is given without width");
+	if (panel < 1 || panel > DIM_MAX || width < 1 || width > DIM_MAX)
+		return node_error(node, diag, "panel is %lld and width is %lld, expected at least 1", (long long)panel,
+			(long long)width);
+	if (!expect_rank(node, 1, 3, 3, diag))
+		return false;
+	int64_t panels = (width + panel - 1) / panel;
+	const Type *weight = arg_type(node, 1);
+	if (!dim_equal(weight->dim[0], dim_number(panels)) || !dim_equal(weight->dim[2], dim_number(panel)))
+		return node_error(node, diag, "%s is %s, expected [%lld,K,%lld] for width %lld", ARG_TEXT(1), (long long)panels,
+			(long long)panel, (long long)width);
+	*outputs = dim_number(width);
+	*bias = dim_number(panels * panel);
+	return true;
+}
+
+bool infer_LINEAR(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	bool packed = node->attr.has & A_panel;
+	Dim outputs, bias;
+	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag) || !expect_rank(node, 0, 1, RANK_MAX, diag))
+		return false;
+	if (packed) {
+		if (!infer_panels(node, &outputs, &bias, diag))
+			return false;
+	} else {
+		if (node->attr.has & A_width)
+			return node_error(node, diag, "width is given without panel");
+		if (!expect_rank(node, 1, 2, 2, diag))
+			return false;
+		outputs = bias = arg_type(node, 1)->dim[0];
+	}
+	const Type *x = arg_type(node, 0), *weight = arg_type(node, 1);
+	if (!type_is_number(weight))
+		return node_error(node, diag, "%s is %s, expected weights of a fixed size (matmul multiplies activations)", ARG_TEXT(1));
+	if (!dim_equal(last_dim(x), weight->dim[1]))
+		return node_error(node, diag, "%s is %s but %s is %s: the inner sizes differ", ARG_TEXT(0), ARG_TEXT(1));
+	if (node->nargs == 3 && !expect_vector(node, 2, bias, diag))
+		return false;
+	results[0] = floats_like(x);
+	results[0].dim[x->rank - 1] = outputs;
+	return true;
+}
+
+bool infer_MATMUL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag) || !expect_rank(node, 0, 2, RANK_MAX, diag))
+		return false;
+	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	bool fit = a->rank == b->rank && dim_equal(last_dim(a), b->dim[a->rank - 2]);
+	for (int i = 0; fit && i < a->rank - 2; i++)
+		fit = dim_equal(a->dim[i], b->dim[i]);
+	if (!fit)
+		return node_error(node, diag, "%s is %s but %s is %s, expected [..,M,K] and [..,K,N] with equal leading axes", ARG_TEXT(0),
+			ARG_TEXT(1));
+	results[0] = floats_like(a);
+	results[0].dim[a->rank - 1] = last_dim(b);
+	return true;
+}
+
+/* ---- moving elements ----------------------------------------------------------------------------------------------- */
+
+bool infer_TRANSPOSE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const Type *a = arg_type(node, 0);
+	const Ints *perm = &node->attr.perm;
+	unsigned seen = 0;
+	if (perm->count != a->rank)
+		return node_error(node, diag, "perm has %d axes but %s is %s", perm->count, ARG_TEXT(0));
+	results[0] = *a;
+	for (int i = 0; i < perm->count; i++) {
+		if (perm->at[i] < 0 || perm->at[i] >= a->rank || (seen & 1u << perm->at[i]))
+			return node_error(node, diag, "perm is not a permutation of 0..%d", a->rank - 1);
+		seen |= 1u << perm->at[i];
+		results[0].dim[i] = a->dim[perm->at[i]];
+	}
+	return true;
+}
+
+/* The number of elements of a type is a polynomial in the symbols: a product of at most RANK_MAX terms `scale*symbol+plus`
+ * has at most 2^RANK_MAX monomials. */
+enum { MONOMIALS_MAX = 1 << RANK_MAX };
+typedef struct Monomial { uint8_t power[SYMBOLS_MAX]; int64_t factor; } Monomial;
+typedef struct Polynomial { int count; Monomial at[MONOMIALS_MAX]; } Polynomial;
+
+static bool polynomial_add(Polynomial *sum, Monomial monomial)
+{
+	for (int i = 0; i < sum->count; i++)
+		if (memcmp(sum->at[i].power, monomial.power, sizeof monomial.power) == 0)
+			return !__builtin_add_overflow(sum->at[i].factor, monomial.factor, &sum->at[i].factor);
+	sum->at[sum->count++] = monomial;
+	return true;
+}
+
+/* False on overflow. */
+static bool polynomial_of(const Dim *dims, int rank, Polynomial *product)
+{
+	*product = (Polynomial){.count = 1, .at = {{.factor = 1}}};
+	for (int d = 0; d < rank; d++) {
+		Polynomial next = {0};
+		for (int i = 0; i < product->count; i++) {
+			Monomial constant = product->at[i], term = constant;
+			if (__builtin_mul_overflow(constant.factor, dims[d].plus, &constant.factor) || !polynomial_add(&next, constant))
+				return false;
+			if (dim_is_number(dims[d]))
+				continue;
+			term.power[dims[d].symbol]++;
+			if (__builtin_mul_overflow(term.factor, (int64_t)dims[d].scale, &term.factor) || !polynomial_add(&next, term))
+				return false;
+		}
+		*product = next;
+	}
+	return true;
+}
+
+static int64_t polynomial_factor(const Polynomial *polynomial, const uint8_t *power)
+{
+	for (int i = 0; i < polynomial->count; i++)
+		if (memcmp(polynomial->at[i].power, power, SYMBOLS_MAX) == 0)
+			return polynomial->at[i].factor;
+	return 0;
+}
+
+static bool polynomial_equal(const Polynomial *a, const Polynomial *b)
+{
+	for (int i = 0; i < a->count; i++)
+		if (polynomial_factor(b, a->at[i].power) != a->at[i].factor)
+			return false;
+	for (int i = 0; i < b->count; i++)
+		if (polynomial_factor(a, b->at[i].power) != b->at[i].factor)
+			return false;
+	return true;
+}
+
+bool infer_RESHAPE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const Dims *shape = &node->attr.shape;
+	const Type *a = arg_type(node, 0);
+	Type result = {.dtype = a->dtype, .rank = shape->count};
+	Polynomial before, after;
+	if (shape->count < 0 || shape->count > RANK_MAX)
+		return node_error(node, diag, "shape has %d dims, the most is %d", shape->count, RANK_MAX);
+	for (int i = 0; i < shape->count; i++) {
+		if (!dim_is_valid(shape->at[i]))
+			return node_error(node, diag, "shape has the dim %s, expected a number from 1 or a term of S",
+				DIM_TEXT(shape->at[i]));
+		result.dim[i] = shape->at[i];
+	}
+	if (!polynomial_of(a->dim, a->rank, &before) || !polynomial_of(result.dim, result.rank, &after))
+		return node_error(node, diag, "the number of elements overflows");
+	if (!polynomial_equal(&before, &after))
+		return node_error(node, diag, "%s is %s, which has not as many elements as %s", ARG_TEXT(0),
+			type_print(&result, (char[128]){0}));
+	results[0] = result;
+	return true;
+}
+
+/* attr.axis names an axis of argument i, and that axis has a fixed size. */
+static bool expect_fixed_axis(const Node *node, int i, Diag *diag)
+{
+	const Type *a = arg_type(node, i);
+	if (node->attr.axis < 0 || node->attr.axis >= a->rank)
+		return node_error(node, diag, "axis is %lld but %s is %s", (long long)node->attr.axis, ARG_TEXT(i));
+	return dim_is_number(a->dim[node->attr.axis]) ||
+		node_error(node, diag, "axis %lld of %s, %s, has no fixed size", (long long)node->attr.axis, ARG_TEXT(i));
+}
+
+bool infer_SLICE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	int64_t start = node->attr.start, end = node->attr.end;
+	if (!expect_fixed_axis(node, 0, diag))
+		return false;
+	const Type *a = arg_type(node, 0);
+	if (start < 0 || start >= end || end > a->dim[node->attr.axis].plus)
+		return node_error(node, diag, "start %lld and end %lld do not fit axis %lld of %s, %s", (long long)start, (long long)end,
+			(long long)node->attr.axis, ARG_TEXT(0));
+	results[0] = *a;
+	results[0].dim[node->attr.axis] = dim_number(end - start);
+	return true;
+}
+
+bool infer_CONCAT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_fixed_axis(node, 0, diag))
+		return false;
+	const Type *first = arg_type(node, 0);
+	int64_t axis = node->attr.axis, total = first->dim[axis].plus;
+	results[0] = *first;
+	for (int i = 1; i < node->nargs; i++) {
+		const Type *a = arg_type(node, i);
+		bool fit = a->rank == first->rank && dim_is_number(a->dim[axis]);
+		for (int d = 0; fit && d < a->rank; d++)
+			fit = d == axis || dim_equal(a->dim[d], first->dim[d]);
+		if (!fit || (a->dtype != first->dtype && !(dtype_is_float(a->dtype) && dtype_is_float(first->dtype))))
+			return node_error(node, diag, "%s is %s, which does not fit %s, %s, along axis %lld", ARG_TEXT(i), ARG_TEXT(0),
+				(long long)axis);
+		if (a->dtype != first->dtype)
+			results[0].dtype = DT_F32;
+		if (__builtin_add_overflow(total, a->dim[axis].plus, &total) || total > DIM_MAX)
+			return node_error(node, diag, "the result has more than %lld elements along axis %lld", (long long)DIM_MAX,
+				(long long)axis);
+	}
+	results[0].dim[axis] = dim_number(total);
+	return true;
+}
+
+/* ---- elementwise --------------------------------------------------------------------------------------------------- */
+
+/* Axes are matched from the last one; a size of 1 stretches. */
+static bool infer_broadcast(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag))
+		return false;
+	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	Type result = floats_like(a->rank >= b->rank ? a : b);
+	for (int i = 1; i <= a->rank && i <= b->rank; i++) {
+		Dim of_a = a->dim[a->rank - i], of_b = b->dim[b->rank - i], one = dim_number(1);
+		if (!dim_equal(of_a, of_b) && !dim_equal(of_a, one) && !dim_equal(of_b, one))
+			return node_error(node, diag, "%s is %s and %s is %s: these shapes do not broadcast", ARG_TEXT(0), ARG_TEXT(1));
+		result.dim[result.rank - i] = dim_equal(of_a, one) ? of_b : of_a;
+	}
+	results[0] = result;
+	return true;
+}
+
+bool infer_ADD(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
+bool infer_SUB(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
+bool infer_MUL(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
+bool infer_DIV(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
+
+static bool infer_same(const Node *node, int least_rank, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, least_rank, RANK_MAX, diag))
+		return false;
+	results[0] = floats_like(arg_type(node, 0));
+	return true;
+}
+
+bool infer_ERF(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_TANH(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_RELU(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_SIGMOID(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_EXP(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_SQRT(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_SOFTMAX(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 1, results, diag); }
+bool infer_ACTIVATION(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+
+/* Keeps the element type that the result has been given (graph_insert: f32). */
+bool infer_CAST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	(void)diag;
+	results[0] = floats_like(arg_type(node, 0));
+	if (node->nresults > 0 && node->results[0])
+		results[0].dtype = node->results[0]->type.dtype;
+	return true;
+}
+
+/* ---- over the last axis -------------------------------------------------------------------------------------------- */
+
+bool infer_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!infer_same(node, 1, results, diag))
+		return false;
+	Dim size = last_dim(arg_type(node, 0));
+	return expect_vector(node, 1, size, diag) && expect_vector(node, 2, size, diag) &&
+		expect_not_negative(node, "eps", node->attr.eps, diag);
+}
+
+bool infer_ADD_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!infer_same(node, 1, results, diag) || !expect_float(node, 1, diag))
+		return false;
+	const Type *a = arg_type(node, 0), b = floats_like(arg_type(node, 1));
+	if (!type_equal(&results[0], &b))
+		return node_error(node, diag, "%s is %s and %s is %s, expected the same shape", ARG_TEXT(0), ARG_TEXT(1));
+	return expect_vector(node, 2, last_dim(a), diag) && expect_vector(node, 3, last_dim(a), diag) &&
+		expect_not_negative(node, "eps", node->attr.eps, diag);
+}
+
+/* Arguments: table, ids, table, ids, .., gamma, beta. */
+bool infer_EMBED_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (node->nargs % 2 != 0)
+		return node_error(node, diag, "%d arguments, expected pairs of a table and its ids, then gamma and beta", node->nargs);
+	Type result = {0};
+	for (int i = 0; i < node->nargs - 2; i += 2) {
+		if (!expect_table(node, i, diag))
+			return false;
+		Type row = type_make(DT_F32, 2, arg_type(node, i + 1)->dim[0], arg_type(node, i)->dim[1]);
+		if (i == 0)
+			result = row;
+		else if (!type_equal(&result, &row))
+			return node_error(node, diag, "%s, %s, and its ids, %s, %s, do not fit the first table", ARG_TEXT(i),
+				ARG_TEXT(i + 1));
+	}
+	results[0] = result;
+	int gamma = node->nargs - 2, beta = node->nargs - 1;
+	return expect_vector(node, gamma, result.dim[1], diag) && expect_vector(node, beta, result.dim[1], diag) &&
+		expect_not_negative(node, "eps", node->attr.eps, diag);
+}
+
+bool infer_NORMALIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 1, results, diag) && expect_not_negative(node, "eps", node->attr.eps, diag);
+}
+
+/* ---- over the tokens of a text ------------------------------------------------------------------------------------- */
+
+bool infer_POOL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
+		return false;
+	results[0] = type_make(DT_F32, 1, arg_type(node, 0)->dim[1]);
+	return true;
+}
+
+/* Argument i is float[keys, parts*hidden]; its rows must be as many as those of argument `like`. */
+static bool expect_heads(const Node *node, int i, int like, int parts, int64_t hidden, Diag *diag)
+{
+	if (!expect_float(node, i, diag) || !expect_rank(node, i, 2, 2, diag))
+		return false;
+	const Type *a = arg_type(node, i);
+	return (dim_equal(a->dim[1], dim_number(parts * hidden)) && dim_equal(a->dim[0], arg_type(node, like)->dim[0])) ||
+		node_error(node, diag, "%s is %s, expected %lld columns and as many rows as %s has, %s", ARG_TEXT(i),
+			(long long)(parts * hidden), ARG_TEXT(like));
+}
+
+bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	static const int args_of[PACK_COUNT] = {[PACK_NONE] = 3, [PACK_KV] = 2, [PACK_QKV] = 1};
+	static const char *const words[PACK_COUNT] = {[PACK_NONE] = "q, k and v", [PACK_KV] = "q and kv", [PACK_QKV] = "qkv"};
+	Pack pack = node->attr.pack;
+	if ((unsigned)pack >= PACK_COUNT || node->nargs != args_of[pack])
+		return node_error(node, diag, "%d arguments, expected %s", node->nargs,
+			(unsigned)pack < PACK_COUNT ? words[pack] : "a pack");
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, pack == PACK_QKV ? 2 : 1, 2, diag))
+		return false;
+	const Type *q = arg_type(node, 0);
+	Dim columns = last_dim(q);
+	int64_t parts = pack == PACK_QKV ? 3 : 1, heads = node->attr.heads;
+	int64_t hidden = dim_is_number(columns) ? columns.plus / parts : 0;
+	if (hidden < 1 || columns.plus % parts != 0 || heads < 1 || hidden % heads != 0)
+		return node_error(node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
+	if (hidden > DIM_MAX / 2)
+		return node_error(node, diag, "%s is %s, which is too wide", ARG_TEXT(0));
+	if (pack == PACK_NONE && !(expect_heads(node, 1, 1, 1, hidden, diag) && expect_heads(node, 2, 1, 1, hidden, diag)))
+		return false;
+	if (pack == PACK_KV && !expect_heads(node, 1, 1, 2, hidden, diag))
+		return false;
+	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
+		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
+	results[0] = floats_like(q);
+	results[0].dim[q->rank - 1] = dim_number(hidden);
+	return true;
+}
+
+/* ---- all ops ------------------------------------------------------------------------------------------------------- */
+
+#define ATTR(name, KIND, doc) [AI_##name] = #name,
+static const char *const attr_names[AI_COUNT] = {
+#include "attrs.def"
+};
+#undef ATTR
+
+static bool check_attributes(const Node *node, Diag *diag)
+{
+	const OpInfo *info = &op_info[node->op];
+	bool good = true;
+	for (int i = 0; i < AI_COUNT; i++) {
+		uint32_t bit = (uint32_t)1 << i;
+		if ((info->required & bit) && !(node->attr.has & bit))
+			good = node_error(node, diag, "attribute %s is missing", attr_names[i]);
+		if ((node->attr.has & bit) && !((info->required | info->optional) & bit))
+			good = node_error(node, diag, "takes no attribute %s", attr_names[i]);
+	}
+	if ((node->attr.has & A_act) && (unsigned)node->attr.act >= ACT_COUNT)
+		good = node_error(node, diag, "act is %d, which is no activation", (int)node->attr.act);
+	if ((node->attr.has & A_mode) && (unsigned)node->attr.mode >= POOL_COUNT)
+		good = node_error(node, diag, "mode is %d, which is no way to pool", (int)node->attr.mode);
+	return good;
+}
+
+bool node_infer(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const OpInfo *info = &op_info[node->op];
+	if (node->nargs < info->least_args || node->nargs > info->most_args) {
+		if (info->least_args == info->most_args)
+			return node_error(node, diag, "%d arguments, expected %d", node->nargs, info->least_args);
+		return node_error(node, diag, "%d arguments, expected %d to %d", node->nargs, info->least_args, info->most_args);
+	}
+	return check_attributes(node, diag) && info->infer(node, results, diag);
+}
