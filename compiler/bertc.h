@@ -52,7 +52,7 @@ typedef struct ModelDesc {
 	const char *tokenizer;              /* tokenizer.json or vocab.txt; NULL: ids only */
 	const char *family;                 /* row of families.def: "bert" */
 	int32_t     layers, hidden, heads, ffn, positions, types, vocab;
-	bool        all_layers;             /* the checkpoint must hold no more layers than these (config.json says all of them) */
+	bool        from_config;            /* made from config.json: its key names in messages; the checkpoint holds no more layers */
 	const char *activation;             /* as config.json spells it */
 	double      eps;
 	int32_t     nheads; HeadDesc head[HEADS_MAX];
@@ -109,6 +109,8 @@ void program_close(Program *);
 char *file_read(const char *path, size_t limit, size_t *bytes, Diag *);
 /* A reference must be a plain file name (no '/', not "." or ".."): finds it in directory, then in search. NULL and a message. */
 char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *, Diag *);
+/* The same for the file `inside` of a folder whose plain name is the reference. */
+char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *, Diag *);
 /* A file that appears whole or not at all: write to *stream, then commit (rename) or discard. */
 typedef struct AtomicFile { FILE *stream; char *path, *temporary; } AtomicFile;
 bool  atomic_open(AtomicFile *, const char *path, Diag *);

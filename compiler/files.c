@@ -76,23 +76,26 @@ static bool is_regular(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *mem, Diag *diag)
+char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *mem, Diag *diag)
 {
 	if (!is_plain_name(reference)) {
-		diag_error(diag, EXIT_INPUT, 0, "reference \"%s\" is not a plain file name; put the file beside the model, or its directory "
+		diag_error(diag, EXIT_INPUT, 0, "reference \"%s\" is not a plain name; put the file beside the model, or its directory "
 			"into --search, and refer to it by its name alone", reference);
 		return NULL;
 	}
-	char *path = mem_printf(mem, "%s/%s", directory, reference);
-	if (is_regular(path))
-		return path;
-	for (; search && *search; search++) {
-		char *other = mem_printf(mem, "%s/%s", *search, reference);
-		if (is_regular(other))
-			return other;
+	const char *slash = inside ? "/" : "";
+	for (const char *at = directory; at; at = search ? *search++ : NULL) {
+		char *path = mem_printf(mem, "%s/%s%s%s", at, reference, slash, inside ? inside : "");
+		if (is_regular(path))
+			return path;
 	}
-	diag_error(diag, EXIT_INPUT, 0, "\"%s\" is neither in %s nor in a --search directory", reference, directory);
+	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference, slash, inside ? inside : "", directory);
 	return NULL;
+}
+
+char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *mem, Diag *diag)
+{
+	return file_find_in(directory, reference, NULL, search, mem, diag);
 }
 
 /* ---- temporaries that an interruption must remove -------------------------------------------------------------------- */
@@ -204,7 +207,7 @@ bool atomic_open(AtomicFile *file, const char *path, Diag *diag)
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		file->stream = S_ISDIR(st.st_mode) ? (errno = EISDIR, NULL) : fopen(path, "we");
 		file->path = strdup(path);
-		return file->stream || (atomic_discard(file), cannot_write(path, diag));
+		return file->stream || (cannot_write(path, diag), atomic_discard(file), false);
 	}
 	if (asprintf(&file->temporary, "%s.tmp-%ld-%u", path, (long)getpid(), serial++) < 0)
 		abort();

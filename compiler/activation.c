@@ -1,0 +1,72 @@
+/* activation.c: activation functions of config.json spelled out in primitive ops, operand by operand as transformers
+ * computes them; fuse recognises them again. */
+#include <math.h>
+#include <string.h>
+#include "builder.h"
+
+/* (0.5 x) (1 + erf(x / sqrt 2)) */
+static Value *gelu(Builder *b, Value *x, const char *origin)
+{
+	Value *erf = build_unary(b, OP_ERF, build_binary(b, OP_DIV, x, build_scalar(b, sqrt(2)), origin), origin);
+	Value *half = build_binary(b, OP_MUL, x, build_scalar(b, 0.5), origin);
+	return build_binary(b, OP_MUL, half, build_binary(b, OP_ADD, build_scalar(b, 1), erf, origin), origin);
+}
+
+/* (0.5 x) (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+static Value *gelu_tanh(Builder *b, Value *x, const char *origin)
+{
+	Value *cube = build_binary(b, OP_MUL, build_binary(b, OP_MUL, x, x, origin), x, origin);
+	Value *sum = build_binary(b, OP_ADD, x, build_binary(b, OP_MUL, cube, build_scalar(b, 0.044715), origin), origin);
+	Value *tanh = build_unary(b, OP_TANH, build_binary(b, OP_MUL, sum, build_scalar(b, sqrt(2 / acos(-1))), origin), origin);
+	Value *half = build_binary(b, OP_MUL, x, build_scalar(b, 0.5), origin);
+	return build_binary(b, OP_MUL, half, build_binary(b, OP_ADD, build_scalar(b, 1), tanh, origin), origin);
+}
+
+static Value *silu(Builder *b, Value *x, const char *origin)
+{
+	return build_binary(b, OP_MUL, x, build_unary(b, OP_SIGMOID, x, origin), origin);
+}
+
+static Value *relu(Builder *b, Value *x, const char *origin) { return build_unary(b, OP_RELU, x, origin); }
+static Value *tanh_(Builder *b, Value *x, const char *origin) { return build_unary(b, OP_TANH, x, origin); }
+static Value *sigmoid(Builder *b, Value *x, const char *origin) { return build_unary(b, OP_SIGMOID, x, origin); }
+
+static Value *identity(Builder *b, Value *x, const char *origin)
+{
+	(void)b, (void)origin;
+	return x;
+}
+
+static const struct { const char *name; Value *(*build)(Builder *, Value *, const char *origin); } activations[] = {
+	{"gelu", gelu}, {"gelu_new", gelu_tanh}, {"gelu_pytorch_tanh", gelu_tanh}, {"relu", relu}, {"silu", silu}, {"tanh", tanh_},
+	{"gelu_python", gelu}, {"gelu_fast", gelu_tanh}, {"swish", silu}, {"sigmoid", sigmoid}, {"linear", identity}, {"identity", identity},
+};
+enum { ACTIVATIONS = sizeof activations / sizeof *activations };
+
+static int activation_find(const char *name)
+{
+	for (int i = 0; i < ACTIVATIONS; i++)
+		if (strcmp(activations[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+bool activation_is_known(const char *name) { return activation_find(name) >= 0; }
+
+const char *activation_list(void)
+{
+	static char list[256];
+	list[0] = '\0';
+	for (int i = 0; i < ACTIVATIONS; i++)
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", activations[i].name);
+	return list;
+}
+
+Value *build_activation(Builder *b, const char *name, Value *x, const char *origin)
+{
+	int i = activation_find(name);
+	if (i >= 0)
+		return activations[i].build(b, x, origin);
+	builder_fail(b, EXIT_UNSUPPORTED, "%s: activation \"%s\" is not supported; known: %s", origin, name, activation_list());
+	return NULL;
+}

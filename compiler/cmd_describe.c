@@ -1,0 +1,72 @@
+/* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: the description that build makes for itself, for a person to edit.
+ * The checkpoint is tried on it first: what describe writes, build can build. */
+#include <stdlib.h>
+#include <string.h>
+#include "bertc.h"
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	BuildOptions *options = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = options;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (options->model)
+			argp_error(state, "one directory at a time");
+		options->model = argument;
+		return 0;
+	case ARGP_KEY_END:
+		if (!options->model)
+			argp_error(state, "which directory?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static bool write_out(const ModelDesc *desc, const char *path, Diag *diag)
+{
+	AtomicFile file;
+	if (!path || strcmp(path, "-") == 0)
+		return description_write(desc, stdout);
+	if (!atomic_open(&file, path, diag))
+		return false;
+	description_write(desc, file.stream);
+	return atomic_commit(&file, diag);
+}
+
+static bool describe(const BuildOptions *options, Diag *diag)
+{
+	Loaded loaded;
+	if (!model_load(options, &loaded, diag))
+		return false;
+	model_unload(&loaded);
+	diag_print(diag, stderr);
+	Diag again;                               /* the same warnings a second time help nobody */
+	diag_init(&again, options->model);
+	ModelDesc *desc = description_from_hf(options->model, options, &again);
+	diag_free(&again);
+	bool good = desc && write_out(desc, options->out, diag);
+	if (good && !options->quiet)
+		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
+	description_free(desc);
+	return good;
+}
+
+int cmd_describe(int argc, char **argv)
+{
+	static const struct argp_child children[] = {{&build_argp, 0, NULL, 0}, {0}};
+	static const struct argp argp = {NULL, parse, "HF_DIR", "Writes the XML description of a Hugging Face directory, for editing.", children, NULL, NULL};
+	BuildOptions options;
+	build_options_init(&options, argc, argv);
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	Diag diag;
+	diag_init(&diag, options.model);
+	bool good = describe(&options, &diag);
+	diag_print(&diag, stderr);
+	int status = good ? EXIT_DONE : diag.code ? diag.code : EXIT_RUN;
+	diag_free(&diag);
+	free(options.command);
+	return status;
+}

@@ -1,0 +1,309 @@
+/* description.c: ModelDesc, the model description: making one, checking what no single field says, and writing it as
+ * model.xml for a person to edit. Reading is load_hf.c's and load_xml.c's. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "builder.h"
+
+static const char *const output_words[] = {"hidden", "pooled"};
+enum { OUTPUT_WORDS = sizeof output_words / sizeof *output_words };
+
+/* ---- making one ---------------------------------------------------------------------------------------------------------- */
+
+ModelDesc *description_new(const char *path, const char *directory)
+{
+	MemArena *mem = mem_new();
+	ModelDesc *desc = mem_alloc(mem, sizeof *desc);
+	desc->mem = mem;
+	desc->path = mem_string(mem, path, strlen(path));
+	desc->directory = mem_string(mem, directory, strlen(directory));
+	return desc;
+}
+
+void description_free(ModelDesc *desc)
+{
+	if (!desc)
+		return;
+	module_free(desc->module);
+	mem_free(desc->mem);
+}
+
+HeadDesc *description_add_head(ModelDesc *desc, const char *name, const char *task, Diag *diag)
+{
+	if (desc->nheads == HEADS_MAX) {
+		diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0, "more than %d heads", HEADS_MAX);
+		return NULL;
+	}
+	HeadDesc *head = &desc->head[desc->nheads++];
+	*head = (HeadDesc){.task = mem_string(desc->mem, task, strlen(task))};
+	head->name = name ? mem_string(desc->mem, name, strlen(name)) : head->task;
+	return head;
+}
+
+/* ---- words and names -------------------------------------------------------------------------------------------------------- */
+
+int word_index(const char *word, const char *const *list, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(word, list[i]) == 0)
+			return i;
+	return -1;
+}
+
+char *name_from_text(MemArena *mem, const char *text)
+{
+	size_t length = strnlen(text, 64);
+	char *name = mem_printf(mem, "_%.*s", (int)length, text), *start = name + 1;
+	for (char *c = start; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')))
+			*c = '_';
+	return *start >= '0' && *start <= '9' ? name : *start ? start : mem_string(mem, "model", 5);
+}
+
+const char **labels_numbered(MemArena *mem, int32_t count)
+{
+	const char **labels = mem_alloc(mem, (size_t)count * sizeof *labels);
+	for (int32_t i = 0; i < count; i++)
+		labels[i] = mem_printf(mem, "LABEL_%d", i);
+	return labels;
+}
+
+/* Bytes of the UTF-8 sequence at text, 0 when it is none, or stands for a control character or a code point XML cannot hold. */
+static int clean_sequence(const unsigned char *text)
+{
+	static const uint32_t least[] = {0, 0x20, 0x80, 0x800, 0x10000};
+	int bytes = *text < 0x80 ? 1 : *text >> 5 == 6 ? 2 : *text >> 4 == 14 ? 3 : *text >> 3 == 30 ? 4 : 0;
+	uint32_t code = bytes == 1 ? *text : *text & (0x7f >> bytes);
+	for (int i = 1; i < bytes; i++) {
+		if (text[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	bool control = code == 0x7f || (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfffe || code == 0xffff;
+	return bytes && code >= least[bytes] && code <= 0x10ffff && !control && (code < 0xd800 || code > 0xdfff) ? bytes : 0;
+}
+
+bool text_is_clean(const char *text)
+{
+	size_t length = strnlen(text, NAME_BYTES_MAX + 1);
+	if (length == 0 || length > NAME_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < length;) {
+		int bytes = clean_sequence((const unsigned char *)text + i);
+		if (!bytes)
+			return false;
+		i += (size_t)bytes;
+	}
+	return true;
+}
+
+/* ---- checking ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Checker { ModelDesc *desc; Diag *diag; } Checker;
+#define FAIL(checker, code, ...) diag_error_in((checker)->diag, (code), (checker)->desc->path, 0, __VA_ARGS__)
+
+static bool check_encoder(Checker *c)
+{
+	const ModelDesc *d = c->desc;
+	bool config = d->from_config;
+	if (d->hidden % d->heads != 0)
+		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", config ? size_hidden.config : size_hidden.xml, d->hidden, d->heads,
+			config ? "num_attention_heads" : "heads");
+	if (!(d->eps > 0 && d->eps <= 1))
+		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", config ? "layer_norm_eps" : "eps", d->eps);
+	if (!activation_is_known(d->activation))
+		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s", config ? "hidden_act" : "activation", d->activation, activation_list());
+	return true;
+}
+
+static bool check_head(Checker *c, const HeadDesc *head, int32_t at)
+{
+	int task = word_index(head->task, task_names, TASK_COUNT);
+	if (task < 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "task \"%s\" is not known", head->task);
+	if (head->problem && word_index(head->problem, problem_names, PROBLEM_COUNT) < 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
+	if (!name_is_valid(head->name) && strcmp(head->name, head->task) != 0)
+		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'", head->name);
+	for (int32_t i = 0; i < at; i++)
+		if (strcmp(c->desc->head[i].name, head->name) == 0)
+			return FAIL(c, EXIT_INPUT, "two heads are called %s", head->name);
+	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
+		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
+	if ((task == TASK_CLASSIFY || task == TASK_TAG || task == TASK_RANK) && head->nlabels < 1)
+		return FAIL(c, EXIT_INPUT, "head %s has no labels", head->name);
+	if (task == TASK_RANK && head->nlabels != 1)
+		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name, head->nlabels);
+	return true;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+	for (const char *at = words; (at = strstr(at, word)); at += length)
+		if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+			return true;
+	return false;
+}
+
+/* The description's outputs and those of --outputs, each once. */
+static bool settle_outputs(Checker *c, const char *asked)
+{
+	ModelDesc *desc = c->desc;
+	const char *words = desc->outputs;
+	for (int32_t i = 0; !words && i < desc->nheads; i++) {
+		int task = word_index(desc->head[i].task, task_names, TASK_COUNT);
+		if (task == TASK_EMBED || task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK)
+			words = "hidden";
+	}
+	char *list = mem_printf(desc->mem, "%s %s", words ? words : "", asked ? asked : ""), *rest;
+	desc->outputs = "";
+	for (char *word = strtok_r(list, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
+		if (word_index(word, output_words, OUTPUT_WORDS) < 0)
+			return FAIL(c, asked ? EXIT_USAGE : EXIT_INPUT, "output \"%s\" is not known; there are hidden and pooled", word);
+		if (!has_word(desc->outputs, word))
+			desc->outputs = mem_printf(desc->mem, "%s%s%s", desc->outputs, *desc->outputs ? " " : "", word);
+	}
+	return true;
+}
+
+static void settle_max_tokens(Checker *c, int asked)
+{
+	ModelDesc *desc = c->desc;
+	if (desc->max_tokens == 0 || desc->max_tokens > desc->positions) {
+		desc->max_tokens = desc->positions;
+		desc->max_tokens_rule = "the positions of the encoder";
+	}
+	if (asked > desc->positions)
+		diag_warn(c->diag, 0, "--max-tokens %d: the encoder has %d positions, which is the limit then", asked, desc->positions);
+	if (asked > 0) {
+		desc->max_tokens = asked < desc->positions ? asked : desc->positions;
+		desc->max_tokens_rule = "the option max-tokens";
+	}
+}
+
+bool description_check(ModelDesc *desc, const BuildOptions *options, Diag *diag)
+{
+	Checker checker = {desc, diag};
+	if (!check_encoder(&checker))
+		return false;
+	for (int32_t i = 0; i < desc->nheads; i++)
+		if (!check_head(&checker, &desc->head[i], i))
+			return false;
+	settle_max_tokens(&checker, options->max_tokens);
+	return settle_outputs(&checker, options->outputs);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------------ */
+
+/* Good for attributes and for text. */
+static void write_escaped(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		switch (*text) {
+		case '&': fputs("&amp;", out); break;
+		case '<': fputs("&lt;", out); break;
+		case '>': fputs("&gt;", out); break;
+		case '"': fputs("&quot;", out); break;
+		case '\t': fputs("&#9;", out); break;
+		case '\n': fputs("&#10;", out); break;
+		case '\r': fputs("&#13;", out); break;
+		default: fputc(*text, out);
+		}
+}
+
+static void write_attr(FILE *out, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	fprintf(out, " %s=\"", name);
+	write_escaped(out, value);
+	fputc('"', out);
+}
+
+/* The shortest spelling that reads back as the same number. */
+static void write_real(FILE *out, const char *name, double value)
+{
+	char text[32];
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	write_attr(out, name, text);
+}
+
+static void write_encoder(const ModelDesc *d, FILE *out)
+{
+	fputs("\n  <!-- Fewer layers take the first ones. hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n", out);
+	fputs("  <encoder", out);
+	write_attr(out, "family", d->family);
+	fprintf(out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
+	write_attr(out, "activation", d->activation);
+	fprintf(out, "\n           vocab=\"%d\" positions=\"%d\" types=\"%d\"", d->vocab, d->positions, d->types);
+	write_real(out, "eps", d->eps);
+	fputs("/>\n", out);
+}
+
+static void write_head(const HeadDesc *head, FILE *out)
+{
+	fputs("  <head", out);
+	if (strcmp(head->name, head->task) != 0)
+		write_attr(out, "name", head->name);
+	write_attr(out, "task", head->task);
+	write_attr(out, "problem", head->problem);
+	write_attr(out, "tensors", head->tensors);
+	write_attr(out, "pooling", head->pooling);
+	if (strcmp(head->task, "embed") == 0)
+		write_attr(out, "normalize", head->normalize ? "true" : "false");
+	if (!head->ndense && !head->nlabels) {
+		fputs("/>\n", out);
+		return;
+	}
+	fputs(">\n", out);
+	for (int32_t i = 0; i < head->ndense; i++) {
+		fputs("    <dense", out);
+		write_attr(out, "href", head->dense[i].href);
+		write_attr(out, "activation", head->dense[i].activation);
+		fputs("/>\n", out);
+	}
+	for (int32_t i = 0; i < head->nlabels; i++) {
+		fputs("    <label>", out);
+		write_escaped(out, head->labels[i]);
+		fputs("</label>\n", out);
+	}
+	fputs("  </head>\n", out);
+}
+
+bool description_write(const ModelDesc *desc, FILE *out)
+{
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+	      "<!-- A model for bertc: edit it, then `bertc build` it. A reference (href) is a plain name, looked up beside this file\n"
+	      "     and then in every directory given with the option search. -->\n<model xmlns=\"urn:bertc:model:1\"", out);
+	write_attr(out, "name", desc->name);
+	fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
+	write_attr(out, "outputs", desc->outputs);
+	fputs(">\n", out);
+	if (desc->max_tokens_rule)
+		fprintf(out, "  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n", desc->max_tokens_rule);
+	fputs("  <weights", out);
+	write_attr(out, "href", desc->weights);
+	fputs("/>\n", out);
+	if (desc->tokenizer) {
+		fputs("  <tokenizer", out);
+		write_attr(out, "href", desc->tokenizer);
+		fputs("/>\n", out);
+	}
+	write_encoder(desc, out);
+	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. tensors: where the head's weights are (classifier, qa_outputs,\n"
+	      "       cls.predictions, ...). Several heads share the encoder; each then needs a name, which is the name of its output. -->\n", out);
+	for (int32_t i = 0; i < desc->nheads; i++)
+		write_head(&desc->head[i], out);
+	if (desc->passes) {
+		fputs("\n  <passes>", out);
+		write_escaped(out, desc->passes);
+		fputs("</passes>\n", out);
+	}
+	fputs("</model>\n", out);
+	return !ferror(out);
+}

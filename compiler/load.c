@@ -1,0 +1,138 @@
+/* load.c: whatever a person calls a model -> a verified module at graph level and its tokenizer. A directory is a Hugging
+ * Face model, a .xml a model description, a .bir a graph. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "load.h"
+
+#define FAMILY(function, name, doc) FamilyFn family_##function;
+#include "families.def"
+#undef FAMILY
+static const struct { const char *name; FamilyFn *build; } families[] = {
+#define FAMILY(function, name, doc) {name, family_##function},
+#include "families.def"
+#undef FAMILY
+};
+
+/* ---- from a description ----------------------------------------------------------------------------------------------- */
+
+static Module *build_family(const ModelDesc *desc, const BuildOptions *options, Diag *diag)
+{
+	SafeTensors **files;
+	int32_t count = checkpoint_open(desc, options->search, &files, diag);
+	Module *module = NULL;
+	if (count == 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		if (strcmp(families[i].name, desc->family) == 0) {
+			module = families[i].build(desc, files, count, options, diag);   /* the files are its own now */
+			free(files);
+			return module;
+		}
+	checkpoint_close(files, count);
+	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0, "family \"%s\" is not known", desc->family);
+	return NULL;
+}
+
+/* What --about and reports say about where the model came from. */
+static bool set_meta(Module *module, const ModelDesc *desc, const BuildOptions *options, Diag *diag)
+{
+	char hex[65], line[256];
+	if (!checkpoint_sha256(desc, options->search, hex, diag))
+		return false;
+	if (desc->family) {
+		module_set_meta(module, "source", desc->family);
+		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden, desc->heads, desc->ffn, desc->activation);
+		module_set_meta(module, "encoder", line);
+	}
+	if (desc->max_tokens_rule)
+		module_set_meta(module, "max_tokens_rule", desc->max_tokens_rule);
+	module_set_meta(module, "model_sha256", hex);
+	return true;
+}
+
+static bool load_description(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	loaded->module = desc->is_graph ? desc->module : build_family(desc, options, diag);
+	desc->module = NULL;
+	if (!loaded->module || (desc->weights && !set_meta(loaded->module, desc, options, diag)))
+		return false;
+	if (desc->passes)
+		loaded->passes = mem_string(loaded->mem, desc->passes, strlen(desc->passes));
+	if (!desc->tokenizer)
+		return true;
+	loaded->tokenizer = tokenizer_import(desc->directory, desc->tokenizer, options->search, loaded->mem, diag);
+	return loaded->tokenizer != NULL;
+}
+
+/* ---- from a graph -------------------------------------------------------------------------------------------------------- */
+
+static bool load_graph(const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	Module *module = loaded->module = module_read(options->model, options->search, diag);
+	if (!module)
+		return false;
+	if (options->max_tokens > 0 && (module->max_tokens == 0 || options->max_tokens < module->max_tokens))
+		module->max_tokens = options->max_tokens;
+	if (!module->tokenizer)
+		return true;
+	const char *directory = module->directory ? module->directory : ".";
+	loaded->tokenizer = tokenizer_import(directory, module->tokenizer, options->search, loaded->mem, diag);
+	return loaded->tokenizer != NULL;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------------ */
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+	size_t length = strlen(text), tail = strlen(suffix);
+	return length > tail && strcmp(text + length - tail, suffix) == 0;
+}
+
+/* Ids that the tokenizer makes should be rows of the word table, which is the constant that %ids picks from. The program
+ * refuses the others when it meets one, so that a token nobody uses is no reason to stop here. */
+static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag)
+{
+	if (!loaded->tokenizer || loaded->module->ngraphs == 0)
+		return;
+	const Graph *graph = loaded->module->graphs[0];
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EMBED && graph->ninputs > 0 && node->args[1] == graph->inputs[0]
+		    && loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
+			diag_warn(diag, 0, "%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the others is an error",
+				model, loaded->tokenizer->nvocab, (intmax_t)node->args[0]->type.dim[0].plus);
+}
+
+bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	struct stat st;
+	bool good;
+	*loaded = (Loaded){.mem = mem_new()};
+	if (has_suffix(options->model, ".bir") || strcmp(options->model, "-") == 0) {
+		good = load_graph(options, loaded, diag);
+	} else {
+		bool is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
+		ModelDesc *desc = NULL;
+		if (is_directory)
+			desc = description_from_hf(options->model, options, diag);
+		else if (has_suffix(options->model, ".xml"))
+			desc = description_from_xml(options->model, options, diag);
+		else
+			diag_error_in(diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
+		good = desc && load_description(desc, options, loaded, diag);
+		description_free(desc);
+	}
+	good = good && module_verify(loaded->module, diag);
+	if (good)
+		check_vocabulary(loaded, options->model, diag);
+	else
+		model_unload(loaded);
+	return good;
+}
+
+void model_unload(Loaded *loaded)
+{
+	module_free(loaded->module);
+	mem_free(loaded->mem);
+	*loaded = (Loaded){0};
+}
