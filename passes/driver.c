@@ -1,0 +1,260 @@
+/* driver.c: runs a pipeline: for each pass run it over every graph, verify, compare numbers, print, dump, record. What the
+ * passes are and how a pipeline is written is pipeline.c's. */
+#include "driver.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A pass that is not meant to change numbers gets a warning beyond this; folding a factor into f32 weights stays below. */
+static const double CHANGE_MAX = 1e-4;
+
+typedef struct Driver {
+	Module              *module;
+	const PassEnv       *env;
+	const DriverOptions *options;
+	Diag                *diag;
+	Module              *before;     /* copy of the module before the running pass, when a failure must leave a file */
+	Sample               sample;     /* --check-each: outputs before the running pass */
+	char                *text;       /* --print-ir-after=changed: the IR before the running pass */
+} Driver;
+
+static double now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* ---- printing and dumping ------------------------------------------------------------------------------------------- */
+
+static bool driver_print(Driver *d, const PassItem *item)
+{
+	const char *when = d->options->print_after;
+	if (!when)
+		return true;
+	bool show = !strcmp(when, "all") || !strcmp(when, pass_info[item->pass].name);
+	if (!strcmp(when, "changed")) {
+		char *text = module_text(d->module, &(PrintOptions){ .elide_constants = true });
+		show = !text || !d->text || strcmp(text, d->text) != 0;
+		free(d->text);
+		d->text = text;
+	}
+	if (show) {
+		fprintf(stderr, "# IR after %s\n", item->text);
+		module_print(d->module, stderr, &(PrintOptions){ .elide_constants = true });
+		fputc('\n', stderr);
+	}
+	return true;
+}
+
+/* DIR/07-plan-memory.bir */
+static bool driver_dump(Driver *d, int32_t number, const char *name)
+{
+	if (!d->options->dump_dir)
+		return true;
+	char *path = NULL;
+	if (asprintf(&path, "%s/%02d-%s.bir", d->options->dump_dir, number, name) < 0)
+		return diag_error(d->diag, EXIT_RUN, 0, "out of memory");
+	bool good = module_write(d->module, path, &(PrintOptions){ .elide_constants = true }, d->diag);
+	free(path);
+	return good;
+}
+
+static bool driver_make_dump_dir(Driver *d)
+{
+	const char *dir = d->options->dump_dir;
+	if (dir && mkdir(dir, 0777) && errno != EEXIST)
+		return diag_error_in(d->diag, EXIT_RUN, dir, 0, "--dump-ir cannot make this directory: %s", strerror(errno));
+	return true;
+}
+
+/* ---- failures ------------------------------------------------------------------------------------------------------- */
+
+static bool file_write(const char *path, const char *head, const char *body, size_t bytes)
+{
+	FILE *out = fopen(path, "wb");
+	if (!out)
+		return false;
+	bool good = fputs(head, out) >= 0 && fwrite(body, 1, bytes, out) == bytes;
+	return !fclose(out) && good;
+}
+
+/* Puts `# COMMAND` in front of the text of a file. */
+static bool file_prefix(const char *path, const char *command)
+{
+	FILE *in = fopen(path, "rb");
+	char *body = NULL, *head = NULL;
+	size_t bytes = 0;
+	bool good = in && getdelim(&body, &bytes, EOF, in) >= 0;   /* .bir text holds no byte 255: this reads all of it */
+	if (in)
+		fclose(in);
+	good = good && asprintf(&head, "# %s\n", command) >= 0 && file_write(path, head, body, strlen(body));
+	free(body);
+	free(head);
+	return good;
+}
+
+/* Leaves the module as it was before the pass, with the command that makes it fail again as the first line. */
+static void driver_leave_failure(Driver *d, const PassItem *item)
+{
+	const char *path = d->options->failure_path;
+	if (!d->before)
+		return;
+	Diag diag;
+	char *command = NULL;
+	diag_init(&diag, path);
+	bool good = module_write(d->before, path, &(PrintOptions){ 0 }, &diag)
+		&& asprintf(&command, "bertc opt %s '--passes=%s' --verify-each%s%s", path, item->text,
+			d->options->reproduce ? "   # came up in: " : "", d->options->reproduce ? d->options->reproduce : "") >= 0
+		&& file_prefix(path, command);
+	if (good)
+		diag_note(d->diag, 0, "%s failed; the graph before it and the command that repeats it are in %s", item->text, path);
+	else
+		diag_note(d->diag, 0, "%s failed; the graph before it could not be written to %s", item->text, path);
+	free(command);
+	diag_free(&diag);
+}
+
+/* ---- one pass ------------------------------------------------------------------------------------------------------- */
+
+/* A graph that came in lowered or planned has, as far as order goes, had that pass already. */
+static bool graph_takes_pass(const Graph *graph, const PassInfo *pass, Diag *diag)
+{
+	for (int32_t i = 0; i < pass_order_count; i++) {
+		const PassOrder *order = &pass_order[i];
+		bool had = (!strcmp(order->second, "lower") && graph->level == LEVEL_LOWERED)
+			|| (!strcmp(order->second, "plan-memory") && graph->arena.planned);
+		if (had && !strcmp(order->first, pass->name))
+			return diag_error(diag, EXIT_USAGE, graph->line, "graph @%s has been through %s, and %s must come before that: %s", graph->name,
+				order->second, order->first, order->why);
+	}
+	return true;
+}
+
+static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
+{
+	if (!d->options->check_each)
+		return true;
+	Sample after;
+	if (!sample_run(d->module, d->env, &after, d->diag))
+		return false;
+	if (!sample_compare(&d->sample, &after, &row->max_abs, &row->cosine)) {
+		sample_free(&after);
+		return diag_error(d->diag, EXIT_RUN, 0, "%s: the outputs have another size than before", item->text);
+	}
+	double largest = 1;
+	for (int64_t i = 0; i < d->sample.count; i++)
+		largest = fabs(d->sample.v[i]) > largest ? fabs(d->sample.v[i]) : largest;
+	row->checked = true;
+	sample_free(&d->sample);
+	d->sample = after;
+	if (!(row->max_abs <= CHANGE_MAX * largest) && !(pass_info[item->pass].flags & PASS_NUMBERS))
+		diag_warn(d->diag, 0, "%s changed the outputs on sample input by %.3g (cosine %.9f), more than rounding", item->text, row->max_abs,
+			row->cosine);
+	return true;
+}
+
+static bool driver_verify(const Driver *d)
+{
+#ifdef NDEBUG
+	if (!d->options->verify_each)
+		return true;
+#endif
+	return module_verify(d->module, d->diag);
+}
+
+static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
+{
+	const PassInfo *pass = &pass_info[item->pass];
+	PassRun run = { .env = d->env, .item = item, .diag = d->diag, .row = row };
+	row->pass = strdup(item->text);
+	d->before = d->options->failure_path ? module_copy(d->module) : NULL;
+	double start = now_ms();
+	bool good = true;
+	for (int32_t g = 0; g < d->module->ngraphs && good; g++)
+		good = graph_takes_pass(d->module->graphs[g], pass, d->diag) && pass->run(d->module->graphs[g], &run);
+	row->ms = now_ms() - start;
+	row->changes = run.changes;
+	/* What a pass refuses in so many words (a shape, an option) is an answer, not a failure. */
+	bool refused = !good && (d->diag->code == EXIT_UNSUPPORTED || d->diag->code == EXIT_USAGE || d->diag->code == EXIT_INPUT);
+	good = good && driver_verify(d) && driver_check(d, item, row);
+	if (!good && !refused)
+		driver_leave_failure(d, item);
+	module_free(d->before);
+	d->before = NULL;
+	if (good)
+		module_measure(d->module, row);
+	return good;
+}
+
+static void driver_explain(const Driver *d, const LedgerRow *row)
+{
+	for (int32_t i = 0; d->options->explain && i < row->nnotes; i++)
+		fprintf(stderr, "%s: %s\n", row->pass, row->notes[i]);
+}
+
+static bool driver_begin(Driver *d)
+{
+	const DriverOptions *options = d->options;
+	if (options->print_after && !strcmp(options->print_after, "changed"))
+		d->text = module_text(d->module, &(PrintOptions){ .elide_constants = true });
+	return driver_make_dump_dir(d) && driver_dump(d, 0, "input")
+		&& (!options->check_each || sample_run(d->module, d->env, &d->sample, d->diag));
+}
+
+static bool driver_run(Driver *d, const Pipeline *pipeline, Ledger *ledger)
+{
+	const DriverOptions *options = d->options;
+	bool good = driver_begin(d);
+	for (int32_t i = 0; i < pipeline->count && good; i++) {
+		const PassItem *item = &pipeline->items[i];
+		const char *name = pass_info[item->pass].name;
+		LedgerRow *row = &ledger->rows[ledger->count++];
+		if (options->progress)
+			options->progress(options->progress_arg, name, i, pipeline->count);
+		good = driver_run_item(d, item, row);
+		driver_explain(d, row);
+		good = good && driver_print(d, item) && driver_dump(d, i + 1, name);
+		if (options->stop_after && !strcmp(name, options->stop_after))
+			break;
+	}
+	if (good && options->progress)
+		options->progress(options->progress_arg, NULL, pipeline->count, pipeline->count);
+	if (options->time_passes)
+		for (int32_t i = 0; i < ledger->count; i++)
+			fprintf(stderr, "%9.2f ms  %s\n", ledger->rows[i].ms, ledger->rows[i].pass);
+	sample_free(&d->sample);
+	free(d->text);
+	return good;
+}
+
+static bool names_a_pass(const char *name, const char *option, bool words, Diag *diag)
+{
+	bool known = !name || (words && (!strcmp(name, "all") || !strcmp(name, "changed")));
+	for (int32_t i = 0; i < pass_count && !known; i++)
+		known = !strcmp(pass_info[i].name, name);
+	return known || diag_error(diag, EXIT_USAGE, 0, "%s=%.64s: there is no such pass; 'bertc passes' lists them", option, name);
+}
+
+bool pipeline_run(const Pipeline *pipeline, Module *module, const PassEnv *env, const DriverOptions *options, Ledger *ledger, Diag *diag)
+{
+	static const DriverOptions plain;
+	Ledger own = { 0 };
+	Driver d = { .module = module, .env = env, .options = options ? options : &plain, .diag = diag };
+	if (!names_a_pass(d.options->print_after, "--print-ir-after", true, diag)
+		|| !names_a_pass(d.options->stop_after, "--stop-after", false, diag))
+		return false;
+	ledger = ledger ? ledger : &own;
+	LedgerRow *rows = realloc(ledger->rows, (size_t)(ledger->count + pipeline->count + 1) * sizeof *rows);
+	if (!rows)
+		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	memset(rows + ledger->count, 0, (size_t)pipeline->count * sizeof *rows);
+	ledger->rows = rows;
+	bool good = driver_run(&d, pipeline, ledger);
+	ledger_free(&own);
+	return good;
+}

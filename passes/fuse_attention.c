@@ -1,0 +1,224 @@
+/* fuse_attention.c: the ten ops of multi-head attention become one, and the linears that make its q, k and v become one.
+ *
+ *   %qh = transpose(reshape %q {shape=[S,2,4]}) {perm=[1,0,2]}
+ *   %kh = transpose(reshape %k {shape=[S,2,4]}) {perm=[1,2,0]}
+ *   %vh = transpose(reshape %v {shape=[S,2,4]}) {perm=[1,0,2]}              %c = attention %q, %k, %v
+ *   %a  = matmul(softmax(div(matmul %qh, %kh), 2), %vh)              ->          {heads=2 pack=none scale=0.5} : f32[S,8]
+ *   %c  = reshape(transpose %a {perm=[1,0,2]}) {shape=[S,8]}
+ *
+ * The factor may stand on the scores, on q or on k, multiplied or divided, before or after the heads are split. After this,
+ * memory is linear in the number of tokens: no scores are kept. */
+#include "fuse.h"
+#include <string.h>
+
+/* Steps through multiplications and divisions by scalars. */
+static Value *strip_factor(Value *v, double *factor)
+{
+	double scalar;
+	while (value_is(v, OP_MUL) || value_is(v, OP_DIV)) {
+		Node *node = v->node;
+		int32_t side = value_is_scalar(node->args[1], &scalar) ? 1 : 0;
+		if ((side == 0 && (node->op == OP_DIV || !value_is_scalar(node->args[0], &scalar)))
+			|| !type_equal(&node->args[1 - side]->type, &v->type) || (node->op == OP_DIV && scalar == 0))
+			break;
+		*factor = node->op == OP_MUL ? *factor * scalar : *factor / scalar;
+		v = node->args[1 - side];
+	}
+	return v;
+}
+
+/* rows [S, heads*size], split into heads. */
+typedef struct Heads { Value *rows; int64_t heads, size; } Heads;
+
+/* v is the rows of some value reshaped to [S, heads, size], its axes in the order `want`. factor NULL: none allowed. */
+static bool heads_of(Value *v, const int64_t want[3], double *factor, Heads *out)
+{
+	int64_t order[3] = { 0, 1, 2 };   /* axis i of what v was is axis order[i] of what v is now */
+	double none = 1;
+	for (;;) {
+		v = factor ? strip_factor(v, factor) : v;
+		if (!value_is(v, OP_TRANSPOSE) || v->type.rank != 3)
+			break;
+		for (int i = 0; i < 3; i++)
+			order[i] = v->node->attr.perm.at[order[i]];
+		v = v->node->args[0];
+	}
+	if (!value_is(v, OP_RESHAPE) || memcmp(order, want, sizeof order))
+		return false;
+	const Type *from = &v->node->args[0]->type, *to = &v->type;
+	if (!type_is_rows(from) || from->rank != 2 || to->rank != 3 || !dim_equal(from->dim[0], to->dim[0]))
+		return false;
+	*out = (Heads){ strip_factor(v->node->args[0], factor ? factor : &none), to->dim[1].plus, to->dim[2].plus };
+	if (!factor)
+		out->rows = v->node->args[0];
+	return dim_is_number(to->dim[1]) && dim_is_number(to->dim[2]) && out->heads * out->size == from->dim[1].plus;
+}
+
+/* The heads of v joined to rows again: transpose [1,0,2], reshape [S,H]. NULL: something else happens to them. */
+static Value *joined_heads(const Graph *graph, const Value *v)
+{
+	Node *transpose = value_only_user(graph, v);
+	if (!transpose || transpose->op != OP_TRANSPOSE || transpose->attr.perm.count != 3 || transpose->attr.perm.at[0] != 1
+		|| transpose->attr.perm.at[1] != 0)
+		return NULL;
+	Node *reshape = value_only_user(graph, transpose->results[0]);
+	return reshape && reshape->op == OP_RESHAPE ? reshape->results[0] : NULL;
+}
+
+typedef struct Match { Heads q, k, v; double scale; Value *result; } Match;
+
+/* NULL when softmax is the heart of an attention, filled into m; else what is in the way. */
+static const char *match_attention(const Graph *graph, const Node *softmax, Match *m)
+{
+	static const int64_t heads_first[3] = { 1, 0, 2 }, keys_last[3] = { 1, 2, 0 };
+	m->scale = 1;
+	Value *scores = strip_factor(softmax->args[0], &m->scale);
+	if (!value_is(scores, OP_MATMUL))
+		return scores->type.rank == 3 ? "the scores are not a matmul times a constant factor" : "";
+	if (!heads_of(scores->node->args[0], heads_first, &m->scale, &m->q))
+		return "the left side of the scores is not q[S,H] split into heads";
+	if (!heads_of(scores->node->args[1], keys_last, &m->scale, &m->k))
+		return "the right side of the scores is not k[S,H] split into heads and transposed";
+	Node *context = value_only_user(graph, softmax->results[0]);
+	if (!context)
+		return "the probabilities have other uses";
+	if (context->op != OP_MATMUL || context->args[0] != softmax->results[0])
+		return "the probabilities are not multiplied with v at once";
+	if (!heads_of(context->args[1], heads_first, NULL, &m->v))
+		return "what the probabilities are multiplied with is not v[S,H] split into heads";
+	if (m->q.heads != m->k.heads || m->q.heads != m->v.heads || m->q.size != m->v.size || m->q.size != m->k.size)
+		return "q, k and v differ in the size of their heads";
+	m->result = joined_heads(graph, context->results[0]);
+	if (!m->result || !type_equal(&m->result->type, &m->q.rows->type))
+		return "the heads are not joined to rows [S,H] afterwards";
+	return NULL;
+}
+
+bool fuse_attention(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first, *next; node; node = next) {
+		next = node->next;
+		Match m;
+		if (node->op != OP_SOFTMAX)
+			continue;
+		const char *why = match_attention(graph, node, &m);
+		if (why) {
+			if (*why)
+				pass_note(run, node, "attention: %s", why);
+			continue;
+		}
+		Attrs attr = { .has = A_heads | A_pack, .heads = m.q.heads, .pack = PACK_NONE, .scale = m.scale };
+		if (m.scale != 1)
+			attr.has |= A_scale;
+		Node *dead = m.result->node;
+		Value *by = rewrite_value(graph, m.result, OP_ATTENTION, (Value *[]){ m.q.rows, m.k.rows, m.v.rows }, 3, &attr, run);
+		if (!by)
+			return false;
+		rewrite_erase(graph, dead);
+		next = by->node->next;
+		run->changes++;
+	}
+	return true;
+}
+
+/* ---- q, k and v in one linear ----------------------------------------------------------------------------------- */
+
+/* Rows of several weights one below the other: count * [N_i, K] -> [sum N_i, K]. */
+static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, const char *what)
+{
+	const Tensor *first = value_tensor(linears[0]->args[1]);
+	int64_t outputs = 0;
+	for (int32_t i = 0; i < count; i++)
+		outputs += value_tensor(linears[i]->args[1])->type.dim[0].plus;
+	Tensor *to = tensor_derived(graph, first, what, type_numbers(first->type.dtype, 2, (int64_t[]){ outputs, first->type.dim[1].plus }));
+	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
+	for (int32_t i = 0; i < count; i++) {
+		const Tensor *from = value_tensor(linears[i]->args[1]);
+		memcpy(target, from->data, (size_t)from->bytes);
+		target += from->bytes;
+	}
+	return to;
+}
+
+/* Their biases likewise, as f32; zeros for those that have none. NULL when none has one. */
+static Tensor *stack_biases(Graph *graph, Node *const *linears, int32_t count, const char *what, int64_t outputs)
+{
+	const Tensor *named = NULL;
+	for (int32_t i = 0; i < count && !named; i++)
+		named = linear_bias(linears[i]);
+	if (!named)
+		return NULL;
+	Tensor *to = tensor_derived(graph, named, what, type_numbers(DT_F32, 1, &outputs));
+	float *target = (float *)(uintptr_t)to->data;
+	for (int32_t i = 0; i < count; i++) {
+		const Tensor *bias = linear_bias(linears[i]);
+		int64_t n = value_tensor(linears[i]->args[1])->type.dim[0].plus;
+		if (bias)
+			tensor_floats(bias, 0, n, target);
+		target += n;
+	}
+	return to;
+}
+
+/* The linears behind attention's arguments from..2, when they can be one; else what is in the way. */
+static const char *match_stack(const Graph *graph, const Node *attention, int32_t from, Node *linears[3])
+{
+	for (int32_t i = from; i < 3; i++) {
+		Node *linear = linear_of(graph, attention->args[i], attention);
+		if (!linear)
+			return "one of them is no linear with constant weights, or has other uses";
+		linears[i - from] = linear;
+		if (linear->args[0] != linears[0]->args[0])
+			return "they read different values";
+		if (linear->attr.has)
+			return "one of them has an activation";
+		if (linear->args[1]->type.dtype != linears[0]->args[1]->type.dtype)
+			return "their weights differ in element type";
+	}
+	return NULL;
+}
+
+/* attention q, k, v -> attention qkv (from = 0) or q, kv (from = 1). */
+static Node *stack_arguments(Graph *graph, Node *attention, int32_t from, Node *const linears[3], PassRun *run)
+{
+	int32_t count = 3 - from;
+	const char *what = from ? "kv" : "qkv";
+	Node *last = linears[0];   /* the new linear stands in front of attention, behind everything it reads */
+	Tensor *weight = stack_weights(graph, linears, count, what);
+	Tensor *bias = stack_biases(graph, linears, count, what, weight->type.dim[0].plus);
+	Value *args[3] = { last->args[0], graph_const(graph, attention, weight, last->origin) };
+	if (bias)
+		args[2] = graph_const(graph, attention, bias, last->origin);
+	Value *stacked = graph_emit(graph, attention, OP_LINEAR, args, bias ? 3 : 2, NULL, last->origin, run->diag);
+	if (!stacked)
+		return NULL;
+	Attrs attr = attention->attr;
+	attr.pack = from ? PACK_KV : PACK_QKV;
+	Value *by = rewrite_value(graph, attention->results[0], OP_ATTENTION,
+		from ? (Value *[]){ attention->args[0], stacked } : (Value *[]){ stacked }, from ? 2 : 1, &attr, run);
+	if (!by)
+		return NULL;
+	rewrite_erase(graph, attention);
+	run->changes++;
+	return by->node;
+}
+
+bool fuse_qkv(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		if (node->op != OP_ATTENTION || node->attr.pack != PACK_NONE)
+			continue;
+		Node *linears[3];
+		int32_t from = 0;
+		const char *why_all = match_stack(graph, node, 0, linears), *why = why_all;
+		if (why_all)
+			why = match_stack(graph, node, from = 1, linears);
+		if (why_all)
+			pass_note(run, node, "qkv: q, k and v stay separate: %s", why_all);
+		if (why)
+			pass_note(run, node, "qkv: k and v stay separate: %s", why);
+		else if (!(node = stack_arguments(graph, node, from, linears, run)))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,109 @@
+/* fuse_weights.c: constant factors and biases around attention move into the weights of the linears beside it.
+ *
+ *   %q = linear %x, %wq, %bq                              %q = linear %x, %wq2, %bq2         wq2 = wq * scale, bq2 = bq * scale
+ *   %k = linear %x, %wk, %bk                              %k = linear %x, %wk                bk: gone
+ *   %v = linear %x, %wv, %bv                       ->     %v = linear %x, %wv                bv: gone
+ *   %c = attention %q, %k, %v {heads=2 scale=0.5}         %c = attention %q, %k, %v {heads=2}
+ *   %h = linear %c, %wo, %bo                              %h = linear %c, %wo, %bo2          bo2 = bo + wo bv
+ *
+ * Why these hold: a key bias adds q . bk to all scores of a query alike, and softmax does not see what is added to all;
+ * probabilities sum to one, so that a value bias comes through attention as it is. */
+#include "fuse.h"
+#include <math.h>
+
+/* weight * factor. f16 and bf16 must not be rounded: NULL when the product has no exact place there, or overflows. */
+static Tensor *tensor_scaled(Graph *graph, const Tensor *from, double factor)
+{
+	Tensor *to = tensor_derived(graph, from, "scaled", from->type);
+	int64_t count = type_count(&from->type);
+	for (int64_t i = 0; i < count; i++) {
+		double product = tensor_at(from, i) * factor;
+		tensor_set(to, i, product);
+		if (from->type.dtype == DT_F32 ? !isfinite(tensor_at(to, i)) : tensor_at(to, i) != product)
+			return NULL;
+	}
+	return to;
+}
+
+bool fuse_scale(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		if (node->op != OP_ATTENTION || !(node->attr.has & A_scale) || node->attr.pack == PACK_QKV)
+			continue;
+		double scale = node->attr.scale;
+		Node *q = linear_of(graph, node->args[0], node);
+		if (!q || q->attr.has) {
+			pass_note(run, node, "fold-scale: scale=%.9g stays, q is not a linear of its own", scale);
+			continue;
+		}
+		const Tensor *bias = linear_bias(q);
+		Tensor *weight = tensor_scaled(graph, value_tensor(q->args[1]), scale);
+		if (!weight) {
+			pass_note(run, node, "fold-scale: scale=%.9g stays, the weights of q times it are not exact in %s", scale,
+				dtype_names[q->args[1]->type.dtype]);
+			continue;
+		}
+		if (bias && !(bias = tensor_scaled(graph, tensor_widened(graph, bias), scale))) {
+			pass_note(run, node, "fold-scale: scale=%.9g stays, the bias of q times it overflows", scale);
+			continue;
+		}
+		if (!linear_replace(graph, q, weight, bias, run))
+			return false;
+		node->attr.has &= ~(uint32_t)A_scale;
+		run->changes++;
+	}
+	return true;
+}
+
+/* bias + weight * x as f32, summed in double: what a linear adds to its result when x is added to its argument. */
+static Tensor *bias_through(Graph *graph, const Tensor *weight, const Tensor *bias, const Tensor *x)
+{
+	int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus;
+	Tensor *to = tensor_derived(graph, bias ? bias : weight, "with-v", type_numbers(DT_F32, 1, &outputs));
+	for (int64_t n = 0; n < outputs; n++) {
+		double sum = bias ? tensor_at(bias, n) : 0;
+		for (int64_t k = 0; k < inputs; k++)
+			sum += tensor_at(weight, n * inputs + k) * tensor_at(x, k);
+		tensor_set(to, n, sum);
+	}
+	return to;
+}
+
+static bool drop_key_bias(Graph *graph, Node *attention, PassRun *run)
+{
+	Node *k = linear_of(graph, attention->args[1], attention);
+	if (!k || k->attr.has || !linear_bias(k))
+		return true;
+	pass_note(run, attention, "fold-bias: the bias of k is dropped, softmax cancels it");
+	run->changes++;
+	return linear_replace(graph, k, value_tensor(k->args[1]), NULL, run) != NULL;
+}
+
+static bool move_value_bias(Graph *graph, Node *attention, PassRun *run)
+{
+	Node *v = linear_of(graph, attention->args[2], attention);
+	if (!v || v->attr.has || !linear_bias(v))
+		return true;
+	Node *user = value_only_user(graph, attention->results[0]);
+	Node *out = user && user->op == OP_LINEAR && user->args[0] == attention->results[0] ? user : NULL;
+	for (int32_t i = 1; out && i < out->nargs; i++)
+		if (!value_is_const(out->args[i]) || (out->attr.has & A_panel))
+			out = NULL;
+	if (!out) {
+		pass_note(run, attention, "fold-bias: the bias of v stays, the result is not read by one linear alone");
+		return true;
+	}
+	const Tensor *weight = value_tensor(out->args[1]);
+	run->changes++;
+	return linear_replace(graph, out, weight, bias_through(graph, weight, linear_bias(out), linear_bias(v)), run)
+		&& linear_replace(graph, v, value_tensor(v->args[1]), NULL, run);
+}
+
+bool fuse_bias(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_ATTENTION && node->attr.pack == PACK_NONE
+			&& (!drop_key_bias(graph, node, run) || !move_value_bias(graph, node, run)))
+			return false;
+	return true;
+}

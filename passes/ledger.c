@@ -1,0 +1,101 @@
+/* ledger.c: what each pass of a run did: one row a pass, filled by driver.c and by pass_note, printed as a table or JSON. */
+#include "passes.h"
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A hostile graph must not fill the memory with reasons. */
+enum { NOTES_MAX = 1000 };
+
+void pass_note(PassRun *run, const Node *node, const char *format, ...)
+{
+	LedgerRow *row = run->row;
+	if (!row || row->nnotes >= NOTES_MAX)
+		return;
+	char value[264], *text = NULL, *note = NULL;
+	va_list args;
+	va_start(args, format);
+	int bytes = vasprintf(&text, format, args);
+	va_end(args);
+	if (bytes < 0)
+		return;
+	if (!node || !node->nresults)
+		bytes = asprintf(&note, "%s", text);
+	else if (node->origin)
+		bytes = asprintf(&note, "%s (%s): %s", value_print(node->results[0], value), node->origin, text);
+	else
+		bytes = asprintf(&note, "%s: %s", value_print(node->results[0], value), text);
+	free(text);
+	char **notes = bytes < 0 ? NULL : realloc(row->notes, (size_t)(row->nnotes + 1) * sizeof *notes);
+	if (!notes) {
+		if (bytes >= 0)
+			free(note);
+		return;
+	}
+	row->notes = notes;
+	row->notes[row->nnotes++] = note;
+}
+
+void ledger_free(Ledger *ledger)
+{
+	for (int32_t i = 0; i < ledger->count; i++) {
+		LedgerRow *row = &ledger->rows[i];
+		for (int32_t k = 0; k < row->nnotes; k++)
+			free(row->notes[k]);
+		free(row->notes);
+		free((char *)(uintptr_t)row->pass);
+	}
+	free(ledger->rows);
+	*ledger = (Ledger){ 0 };
+}
+
+void ledger_print(const Ledger *ledger, FILE *out)
+{
+	int width = 4;
+	for (int32_t i = 0; i < ledger->count; i++)
+		if ((int)strlen(ledger->rows[i].pass) > width)
+			width = (int)strlen(ledger->rows[i].pass);
+	fprintf(out, "%-*s  %7s  %6s  %11s  %12s  %13s  %10s  %8s  %9s  %11s\n", width, "pass", "changes", "nodes", "parameters", "weight bytes",
+		"MACs at 128", "arena", "ms", "max abs", "cosine");
+	for (int32_t i = 0; i < ledger->count; i++) {
+		const LedgerRow *row = &ledger->rows[i];
+		fprintf(out, "%-*s  %7d  %6d  %11lld  %12lld  %13lld  %10lld  %8.2f", width, row->pass, row->changes, row->nodes,
+			(long long)row->parameters, (long long)row->weight_bytes, (long long)row->macs, (long long)row->arena_bytes, row->ms);
+		if (row->checked)
+			fprintf(out, "  %9.2g  %11.9f\n", row->max_abs, row->cosine);
+		else
+			fprintf(out, "  %9s  %11s\n", "-", "-");
+		for (int32_t k = 0; k < row->nnotes; k++)
+			fprintf(out, "    %s\n", row->notes[k]);
+	}
+}
+
+static json_t *row_json(const LedgerRow *row)
+{
+	json_t *notes = json_array();
+	for (int32_t i = 0; i < row->nnotes; i++) {
+		json_t *note = json_string(row->notes[i]);
+		json_array_append_new(notes, note ? note : json_string("(a name that is not UTF-8)"));
+	}
+	json_t *json = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:f}", "pass", row->pass, "changes", row->changes, "nodes", row->nodes,
+		"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128", (json_int_t)row->macs,
+		"arena_bytes", (json_int_t)row->arena_bytes, "ms", row->ms);
+	if (row->checked) {
+		json_object_set_new(json, "max_abs", json_real(row->max_abs));
+		json_object_set_new(json, "cosine", json_real(row->cosine));
+	}
+	json_object_set_new(json, "notes", notes);
+	return json;
+}
+
+char *ledger_json(const Ledger *ledger)
+{
+	json_t *rows = json_array();
+	for (int32_t i = 0; i < ledger->count; i++)
+		json_array_append_new(rows, row_json(&ledger->rows[i]));
+	json_t *json = json_pack("{s:o}", "passes", rows);
+	char *text = json_dumps(json, JSON_INDENT(2));
+	json_decref(json);
+	return text;
+}

@@ -1,0 +1,115 @@
+/* lower.c: chooses a kernel for every op and brings constants into the form that kernels read.
+ *
+ *   %g = const @ln.gamma : f16[8]                      %g = const @ln.gamma.f32.N : f32[8]
+ *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12 kernel="layernorm_f32__avx2"}
+ *
+ * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every other float
+ * constant becomes f32. A value whose shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused
+ * here. Laying out weights is pack-weights', offsets are plan-memory's. */
+#include "rewrite.h"
+#include <string.h>
+
+/* The argument whose element type picks the kernel and is read as stored; -1: none. */
+static int32_t stored_argument(const Node *node)
+{
+	switch (node->op) {
+	case OP_LINEAR: return 1;
+	case OP_EMBED: case OP_EMBED_LAYERNORM: return 0;
+	default: return -1;
+	}
+}
+
+/* f16 and bf16 constants become f32, one new constant for all their uses in node. */
+static bool widen_constants(Graph *graph, Node *node, PassRun *run)
+{
+	int32_t stored = stored_argument(node);
+	for (int32_t i = 0; i < node->nargs; i++) {
+		Value *arg = node->args[i];
+		if (i == stored || !value_is_const(arg) || !dtype_is_float(arg->type.dtype) || arg->type.dtype == DT_F32)
+			continue;
+		Value *wide = graph_const(graph, node, tensor_widened(graph, value_tensor(arg)), arg->node->origin);
+		if (!wide)
+			return false;
+		node->args[i] = wide;
+		rewrite_erase(graph, arg->node);
+		run->changes++;
+	}
+	return true;
+}
+
+static bool node_lowerable(const Node *node, PassRun *run)
+{
+	char label[264], type[128];
+	const char *op = op_info[node->op].name;
+	if (!(op_info[node->op].levels & LEVEL_LOWERED))
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: %s has no compiled form; canonicalize and fold-const before lower "
+			"remove those that can go", value_print(node->results[0], label), op);
+	int32_t stored = stored_argument(node);
+	if (stored >= 0 && !value_is_const(node->args[stored]))
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: the %s of %s must be a constant, found a computed value; "
+			"use matmul for two computed matrices", value_print(node->results[0], label), node->op == OP_LINEAR ? "weight" : "table", op);
+	for (int32_t i = 0; i < node->nresults; i++) {
+		const Value *value = node->results[i];
+		int64_t unit_bytes;
+		if (type_region(&value->type, &unit_bytes) == REGION_NONE)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: %s has no place in the arena; compiled code takes shapes of plain "
+				"numbers and at most two factors S", value_print(value, label), type_print(&value->type, type));
+	}
+	return true;
+}
+
+static bool node_lower(Graph *graph, Node *node, PassRun *run)
+{
+	if (!node_lowerable(node, run) || !widen_constants(graph, node, run))
+		return false;
+	int32_t stored = stored_argument(node);
+	DType dtype = stored < 0 ? DT_F32 : node->args[stored]->type.dtype;
+	const KernelInfo *kernel = kernel_select(op_info[node->op].name, dtype, run->env->isa);
+	char label[264];
+	if (!kernel)
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel computes %s of %s on this target; 'cast-weights{to=f32}' "
+			"before lower stores weights in a form that every target reads", value_print(node->results[0], label), op_info[node->op].name,
+			dtype_names[dtype]);
+	if ((node->attr.has & A_kernel) && !strcmp(node->attr.kernel, kernel->function))
+		return true;
+	node->attr.has |= A_kernel;
+	node->attr.kernel = kernel->function;
+	run->changes++;
+	return true;
+}
+
+/* An output must lie in the arena: a constant that is returned is copied there. */
+static bool lower_outputs(Graph *graph, PassRun *run)
+{
+	for (int32_t i = 0; i < graph->noutputs; i++) {
+		Value *value = graph->outputs[i].value;
+		if (value->node && value->node->op != OP_CONST)
+			continue;
+		if (!value->node || value->type.dtype != DT_F32)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->line, "output %s is %s as it came in; compiled code returns f32 that it computes",
+				graph->outputs[i].name, value->node ? "a constant" : "an input");
+		Attrs attr = { .has = A_shape, .shape = { .count = value->type.rank } };
+		for (int32_t d = 0; d < value->type.rank; d++)
+			attr.shape.at[d] = value->type.dim[d];
+		Value *copy = graph_emit(graph, NULL, OP_RESHAPE, &value, 1, &attr, value->node->origin, run->diag);
+		if (!copy)
+			return false;
+		graph->outputs[i].value = copy;
+	}
+	return true;
+}
+
+bool pass_lower(Graph *graph, PassRun *run)
+{
+	if (!lower_outputs(graph, run))
+		return false;
+	bool good = true;
+	for (Node *node = graph->first, *next; node; node = next) {
+		next = node->next;
+		if (node->op != OP_CONST)
+			good &= node_lower(graph, node, run);
+	}
+	if (good)
+		graph->level = LEVEL_LOWERED;
+	return good;
+}

@@ -1,0 +1,79 @@
+/* measure.c: the size of a module in parameters, bytes and multiply-adds, for the ledger. */
+#include "driver.h"
+#include <stdlib.h>
+
+/* The length at which work is counted: BERT's classification data sets average 20 to 128 tokens. */
+enum { TOKENS = 128 };
+
+static int64_t symbols_at(const Type *type, int32_t axis)
+{
+	const int64_t symbols[SYMBOLS_MAX] = { 0, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS };
+	return dim_at(type->dim[axis], symbols);
+}
+
+/* Elements of a type at TOKENS tokens. A type that overflows was refused long before. */
+static int64_t type_elements(const Type *type)
+{
+	int64_t count = 1;
+	for (int32_t i = 0; i < type->rank; i++)
+		if (__builtin_mul_overflow(count, symbols_at(type, i), &count))
+			return 0;
+	return count;
+}
+
+static int64_t node_macs(const Node *node)
+{
+	const Type *result = node->nresults ? &node->results[0]->type : NULL;
+	switch (node->op) {
+	case OP_LINEAR:   /* K: the last axis of what it reads */
+		return type_elements(result) * symbols_at(&node->args[0]->type, node->args[0]->type.rank - 1);
+	case OP_MATMUL:
+		return type_elements(result) * symbols_at(&node->args[0]->type, node->args[0]->type.rank - 1);
+	case OP_ATTENTION:   /* scores, then their product with v: queries * keys * H each */
+		return 2 * TOKENS * type_elements(result);
+	default:
+		return 0;
+	}
+}
+
+static int tensor_by_data(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)(*(const Tensor *const *)a)->data, y = (uintptr_t)(*(const Tensor *const *)b)->data;
+	return x < y ? -1 : x > y;
+}
+
+/* Bytes of the arena for one text of TOKENS tokens and one thread: IR.md, Arena. */
+static int64_t arena_bytes(const ArenaPlan *plan)
+{
+	return plan->planned ? TOKENS * plan->per_token + plan->per_text + (int64_t)TOKENS * TOKENS * plan->per_pair
+		+ TOKENS * plan->per_thread_token + plan->per_thread + plan->fixed : 0;
+}
+
+void module_measure(const Module *module, LedgerRow *row)
+{
+	size_t consts = 0;
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next)
+			consts += node->op == OP_CONST;
+	const Tensor **tensors = calloc(consts + 1, sizeof *tensors);
+	consts = 0;
+	for (int32_t g = 0; g < module->ngraphs; g++) {
+		const Graph *graph = module->graphs[g];
+		int64_t arena = arena_bytes(&graph->arena);
+		row->arena_bytes = arena > row->arena_bytes ? arena : row->arena_bytes;   /* one graph runs at a time */
+		for (const Node *node = graph->first; node; node = node->next) {
+			row->nodes++;
+			row->macs += node_macs(node);
+			if (node->op == OP_CONST && tensors)
+				tensors[consts++] = node->data;
+		}
+	}
+	if (tensors)
+		qsort(tensors, consts, sizeof *tensors, tensor_by_data);
+	for (size_t i = 0; i < consts; i++)
+		if (i == 0 || tensors[i]->data != tensors[i - 1]->data) {
+			row->parameters += type_count(&tensors[i]->type);
+			row->weight_bytes += tensors[i]->bytes;
+		}
+	free(tensors);
+}

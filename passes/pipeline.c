@@ -1,0 +1,249 @@
+/* pipeline.c: the table of passes, pipelines as text, and the presets behind -O0 .. -O3. Running them is driver.c's. */
+#include "passes.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+const PassInfo pass_info[] = {
+#define PASS(fn, name, flags, options, doc) { name, pass_##fn, flags, options, doc },
+#define ORDER(first, second, why)
+#include "passes.def"
+#undef PASS
+#undef ORDER
+};
+const int32_t pass_count = (int32_t)(sizeof pass_info / sizeof pass_info[0]);
+
+const PassOrder pass_order[] = {
+#define PASS(fn, name, flags, options, doc)
+#define ORDER(first, second, why) { first, second, why },
+#include "passes.def"
+#undef PASS
+#undef ORDER
+};
+const int32_t pass_order_count = (int32_t)(sizeof pass_order / sizeof pass_order[0]);
+
+/* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3 is O2: there is
+ * nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that changes numbers. */
+#define CODE "lower,pack-weights,plan-memory"
+static const char *const presets[] = {
+	CODE,
+	"canonicalize,fold-const,cse,dce," CODE,
+	"canonicalize,fold-const,cse,fuse,fold-const,cse,dce," CODE,
+	"canonicalize,fold-const,cse,fuse,fold-const,cse,dce," CODE,
+};
+enum { LEVELS = sizeof presets / sizeof presets[0] };
+
+const char *pipeline_preset(int level)
+{
+	return presets[level < 0 ? 0 : level >= LEVELS ? LEVELS - 1 : level];
+}
+
+/* ---- the parser --------------------------------------------------------------------------------------------------- */
+
+/* A pipeline is written by hand; these only keep a hostile recipe in a model.xml from taking memory. */
+enum { TEXT_BYTES_MAX = 1 << 16, ITEMS_MAX = 1000, OPTIONS_MAX = 32 };
+
+typedef struct Parser {
+	const char *at, *start;
+	Pipeline   *pipeline;
+	Diag       *diag;
+} Parser;
+
+static void skip_space(Parser *p)
+{
+	while (isspace((unsigned char)*p->at))
+		p->at++;
+}
+
+/* Reads bytes that are `letters` or letters and digits; NULL and a message when there is none. */
+static char *parse_word(Parser *p, const char *letters, const char *what)
+{
+	size_t bytes = 0;
+	while (isalnum((unsigned char)p->at[bytes]) || (p->at[bytes] && strchr(letters, p->at[bytes])))
+		bytes++;
+	if (!bytes) {
+		char found[] = { '"', *p->at, '"', 0 };
+		diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected %s at byte %td, found %s", what, p->at - p->start,
+			!*p->at ? "its end" : isprint((unsigned char)*p->at) ? found : "an unprintable byte");
+		return NULL;
+	}
+	char *word = mem_string(p->pipeline->mem, p->at, bytes);
+	p->at += bytes;
+	return word;
+}
+
+/* True when the space-separated list has word. */
+static bool words_have(const char *list, const char *word)
+{
+	size_t bytes = strlen(word);
+	for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
+		if (strcspn(at, " ") == bytes && !memcmp(at, word, bytes))
+			return true;
+	return false;
+}
+
+/* `{key=value key=value}` behind a pass name. */
+static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, int32_t *count)
+{
+	for (p->at++; skip_space(p), *p->at != '}';) {
+		char *key = parse_word(p, "-_", "an option's name");
+		if (!key)
+			return false;
+		if (!words_have(info->options, key))
+			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s has no option \"%s\"; it takes %s", info->name, key,
+				*info->options ? info->options : "none");
+		for (int32_t i = 0; i < *count; i++)
+			if (!strcmp(options[i].key, key))
+				return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s{%s=} is given twice", info->name, key);
+		if (*p->at != '=')
+			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected \"=\" and a value after %s{%s", info->name, key);
+		p->at++;
+		char *value = parse_word(p, "-_.,+:/@%~", "an option's value");
+		if (!value)
+			return false;
+		if (*count == OPTIONS_MAX)
+			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s has more than %d options", info->name, OPTIONS_MAX);
+		options[(*count)++] = (PassOption){ key, value };
+	}
+	p->at++;
+	return true;
+}
+
+static int32_t pass_find(const char *name)
+{
+	for (int32_t i = 0; i < pass_count; i++)
+		if (!strcmp(pass_info[i].name, name))
+			return i;
+	return -1;
+}
+
+static bool pipeline_add(Parser *p, int32_t pass, const PassOption *options, int32_t count)
+{
+	Pipeline *pipeline = p->pipeline;
+	if (pipeline->count == ITEMS_MAX)
+		return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: more than %d passes", ITEMS_MAX);
+	PassItem *item = &pipeline->items[pipeline->count++];
+	PassOption *copy = mem_alloc(pipeline->mem, (size_t)(count + 1) * sizeof *copy);
+	item->pass = pass;
+	item->noptions = count;
+	item->options = copy;
+	item->text = mem_printf(pipeline->mem, "%s%s", pass_info[pass].name, count ? "{" : "");
+	for (int32_t i = 0; i < count; i++) {
+		copy[i] = options[i];
+		item->text = mem_printf(pipeline->mem, "%s%s%s=%s", item->text, i ? " " : "", options[i].key, options[i].value);
+	}
+	if (count)
+		item->text = mem_printf(pipeline->mem, "%s}", item->text);
+	return true;
+}
+
+/* The level that "O2" or "-O2" names; -1: none. */
+static int preset_find(const char *name)
+{
+	name += *name == '-';
+	return name[0] == 'O' && name[1] >= '0' && name[1] < '0' + LEVELS && !name[2] ? name[1] - '0' : -1;
+}
+
+static bool parse_preset(Parser *p, int level)
+{
+	Parser inner = *p;
+	char names[512];
+	snprintf(names, sizeof names, "%s", presets[level]);
+	for (char *rest, *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
+		if (!pipeline_add(&inner, pass_find(name), NULL, 0))
+			return false;
+	return true;
+}
+
+static bool parse_item(Parser *p)
+{
+	PassOption options[OPTIONS_MAX];
+	int32_t count = 0;
+	skip_space(p);
+	char *name = parse_word(p, "-_", "a pass");
+	if (!name)
+		return false;
+	int level = preset_find(name);
+	if (level >= 0)
+		return parse_preset(p, level);
+	int32_t pass = pass_find(name);
+	if (pass < 0)
+		return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: there is no pass \"%.64s\"; 'bertc passes' lists them", name);
+	if (*p->at == '{' && !parse_options(p, &pass_info[pass], options, &count))
+		return false;
+	return pipeline_add(p, pass, options, count);
+}
+
+/* ORDER rows are about every pair: no `second` may stand before any `first`. */
+static bool pipeline_check_order(const Pipeline *pipeline, Diag *diag)
+{
+	bool good = true;
+	for (int32_t o = 0; o < pass_order_count; o++) {
+		bool second = false, wrong = false;
+		for (int32_t i = 0; i < pipeline->count; i++) {
+			const char *name = pass_info[pipeline->items[i].pass].name;
+			second |= !strcmp(name, pass_order[o].second);
+			wrong |= second && !strcmp(name, pass_order[o].first);
+		}
+		if (wrong)
+			good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s", pass_order[o].first, pass_order[o].second,
+				pass_order[o].why);
+	}
+	return good;
+}
+
+static bool pipeline_fill(Parser *p)
+{
+	for (;;) {
+		if (!parse_item(p))
+			return false;
+		skip_space(p);
+		if (!*p->at)
+			return pipeline_check_order(p->pipeline, p->diag);
+		if (*p->at != ',')
+			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected \",\" or the end at byte %td", p->at - p->start);
+		p->at++;
+	}
+}
+
+Pipeline *pipeline_parse(const char *text, Diag *diag)
+{
+	if (strlen(text) > TEXT_BYTES_MAX) {
+		diag_error(diag, EXIT_USAGE, 0, "pipeline: %zu bytes long, the most is %d", strlen(text), TEXT_BYTES_MAX);
+		return NULL;
+	}
+	MemArena *mem = mem_new();
+	Pipeline *pipeline = mem_alloc(mem, sizeof *pipeline);
+	*pipeline = (Pipeline){ .items = mem_alloc(mem, ITEMS_MAX * sizeof(PassItem)), .mem = mem };
+	Parser parser = { .at = text, .start = text, .pipeline = pipeline, .diag = diag };
+	skip_space(&parser);
+	if (!*parser.at || pipeline_fill(&parser))   /* an empty pipeline is one that does nothing */
+		return pipeline;
+	pipeline_free(pipeline);
+	return NULL;
+}
+
+void pipeline_free(Pipeline *pipeline)
+{
+	if (pipeline)
+		mem_free(pipeline->mem);
+}
+
+char *pipeline_text(const Pipeline *pipeline)
+{
+	size_t bytes = 1;
+	for (int32_t i = 0; i < pipeline->count; i++)
+		bytes += strlen(pipeline->items[i].text) + 1;
+	char *text = calloc(bytes, 1), *end = text;
+	for (int32_t i = 0; text && i < pipeline->count; i++)
+		end += sprintf(end, "%s%s", i ? "," : "", pipeline->items[i].text);
+	return text;
+}
+
+const char *pass_option(const PassRun *run, const char *key, const char *fallback)
+{
+	for (int32_t i = 0; run->item && i < run->item->noptions; i++)
+		if (!strcmp(run->item->options[i].key, key))
+			return run->item->options[i].value;
+	return fallback;
+}

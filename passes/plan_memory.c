@@ -1,0 +1,217 @@
+/* plan_memory.c: gives every value a place in one arena whose size is a polynomial of the call's sizes.
+ *
+ *   graph @main(...) level=lowered {                              graph @main(...) level=lowered arena{per_token=96 ..} {
+ *     %y = linear %x, %w, %b {kernel=..} : f32[S,8]        ->       %y = linear %x, %w, %b {kernel=.. offset=[64]} : f32[S,8]
+ *
+ * Three regions: values with one factor S (bytes a token), without symbols (bytes a text), with two factors S (bytes a
+ * pair of tokens); an offset counts in the same unit, so that it holds for any number of tokens. Within a region, values
+ * that live at the same time get different places: the largest are placed first, each at the lowest free offset (the greedy
+ * rule of "Efficient Memory Management for Deep Neural Net Inference", arXiv:2001.03288). Ops whose kernels allow it write
+ * over an argument that nobody reads afterwards.
+ *
+ * Needs the kernels' scratch sizes from lower. What it leaves: Graph.arena and the attribute offset. */
+#include "rewrite.h"
+#include <stdlib.h>
+
+/* A cache line: no two threads write to one, and vector loads never split. */
+enum { ALIGNMENT = 64, REGION_COUNT = REGION_PAIRS + 1 };
+
+/* One place for one value, or for several that overwrite each other in turn. */
+typedef struct Block {
+	Region  region;
+	int64_t bytes, offset;
+	int32_t first, last;      /* steps at which it is written first and read last */
+	int32_t number;           /* order of definition: ties are broken the same way everywhere */
+	bool    placed;
+} Block;
+
+typedef struct Planner {
+	Graph   *graph;
+	Block   *blocks;          /* by number */
+	int32_t *block_of;        /* by value id; -1: not in the arena */
+	int32_t *last_use;        /* by value id: step */
+	int32_t  count, steps;
+} Planner;
+
+static int64_t round_up(int64_t bytes)
+{
+	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Kernels that read element i of an argument before they write element i of the result, and no other afterwards. */
+static bool op_in_place(Op op)
+{
+	switch (op) {
+	case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV:
+	case OP_ERF: case OP_TANH: case OP_RELU: case OP_SIGMOID: case OP_EXP: case OP_SQRT:
+	case OP_ACTIVATION: case OP_LAYERNORM: case OP_ADD_LAYERNORM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void planner_find_lifetimes(Planner *p)
+{
+	for (const Node *node = p->graph->first; node; node = node->next, p->steps++)
+		for (int32_t i = 0; i < node->nargs; i++)
+			p->last_use[node->args[i]->id] = p->steps;
+	for (int32_t i = 0; i < p->graph->noutputs; i++)   /* copied out after the last step */
+		p->last_use[p->graph->outputs[i].value->id] = p->steps;
+}
+
+/* The block of an argument that node may overwrite; NULL: none. */
+static Block *planner_reuse(const Planner *p, const Node *node, int32_t step)
+{
+	if (!op_in_place(node->op))
+		return NULL;
+	for (int32_t i = 0; i < node->nargs; i++) {
+		const Value *arg = node->args[i];
+		int32_t block = p->block_of[arg->id];
+		if (block >= 0 && p->last_use[arg->id] == step && type_equal(&arg->type, &node->results[0]->type))
+			return &p->blocks[block];
+	}
+	return NULL;
+}
+
+static bool planner_make_blocks(Planner *p, PassRun *run)
+{
+	int32_t step = 0;
+	char label[264];
+	for (const Node *node = p->graph->first; node; node = node->next, step++) {
+		for (int32_t i = 0; i < node->nresults && node->op != OP_CONST; i++) {
+			const Value *value = node->results[i];
+			int32_t last = p->last_use[value->id] > step ? p->last_use[value->id] : step;
+			Block *block = planner_reuse(p, node, step);
+			if (block) {
+				block->last = last;
+				run->changes++;
+			} else {
+				block = &p->blocks[p->count];
+				*block = (Block){ .first = step, .last = last, .number = p->count++ };
+				block->region = type_region(&value->type, &block->bytes);
+				if (block->region == REGION_NONE)
+					return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: its shape has no place in the arena; run lower first",
+						value_print(value, label));
+				block->bytes = round_up(block->bytes);
+			}
+			p->block_of[value->id] = block->number;
+		}
+	}
+	return true;
+}
+
+static int block_larger_first(const void *a, const void *b)
+{
+	const Block *x = *(Block *const *)a, *y = *(Block *const *)b;
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static bool block_conflicts(const Block *a, const Block *b)
+{
+	return a->placed && a->region == b->region && a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest offset at which `block` overlaps none of the placed blocks that live with it: try 0 and the end of each. */
+static int64_t block_place(Block *const *order, int32_t count, const Block *block)
+{
+	int64_t offset = 0;
+	for (bool moved = true; moved;) {
+		moved = false;
+		for (int32_t i = 0; i < count; i++) {
+			const Block *other = order[i];
+			if (block_conflicts(other, block) && offset < other->offset + other->bytes && other->offset < offset + block->bytes) {
+				offset = other->offset + other->bytes;
+				moved = true;
+			}
+		}
+	}
+	return offset;
+}
+
+/* Returns the bytes that each region needs. */
+static bool planner_place(Planner *p, int64_t need[REGION_COUNT])
+{
+	Block **order = calloc((size_t)p->count + 1, sizeof(Block *));
+	if (!order)
+		return false;
+	for (int32_t i = 0; i < p->count; i++)
+		order[i] = &p->blocks[i];
+	qsort(order, (size_t)p->count, sizeof(Block *), block_larger_first);
+	for (int32_t i = 0; i < p->count; i++) {
+		Block *block = order[i];
+		block->offset = block_place(order, i, block);
+		block->placed = true;
+		if (need[block->region] < block->offset + block->bytes)
+			need[block->region] = block->offset + block->bytes;
+	}
+	free(order);
+	return true;
+}
+
+static void planner_write(const Planner *p)
+{
+	for (Node *node = p->graph->first; node; node = node->next) {
+		if (node->op == OP_CONST)
+			continue;
+		node->attr.has |= A_offset;
+		node->attr.offset.count = node->nresults;
+		for (int32_t i = 0; i < node->nresults; i++)
+			node->attr.offset.at[i] = p->blocks[p->block_of[node->results[i]->id]].offset;
+	}
+}
+
+/* Per-thread scratch: the largest that any kernel asks for, as kernels.def says it. */
+static bool plan_scratch(Graph *graph, PassRun *run)
+{
+	ArenaPlan *arena = &graph->arena;
+	for (const Node *node = graph->first; node; node = node->next) {
+		if (node->op == OP_CONST)
+			continue;
+		const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
+		if (!kernel)
+			return diag_error(run->diag, EXIT_INPUT, node->line, "plan-memory: %s has no kernel; run lower first", op_info[node->op].name);
+		if (!kernel->scratch_per_token && !kernel->scratch)
+			continue;
+		const Type *result = &node->results[0]->type;
+		int64_t size = result->dim[result->rank - 1].plus / ((node->attr.has & A_heads) ? node->attr.heads : 1);
+		int64_t bytes = kernel->scratch_per_token * size + kernel->scratch;
+		if (arena->per_thread_token < bytes)
+			arena->per_thread_token = bytes;
+	}
+	return true;
+}
+
+bool pass_plan_memory(Graph *graph, PassRun *run)
+{
+	size_t nodes = 0, values = (size_t)graph->next_id + 1;
+	for (const Node *node = graph->first; node; node = node->next)
+		nodes++;
+	Planner p = { .graph = graph, .blocks = calloc(nodes * RESULTS_MAX + 1, sizeof(Block)),
+		.block_of = malloc(values * sizeof(int32_t)), .last_use = malloc(values * sizeof(int32_t)) };
+	int64_t need[REGION_COUNT] = { 0 };
+	bool good = p.blocks && p.block_of && p.last_use;
+	if (!good)
+		diag_error(run->diag, EXIT_RUN, 0, "out of memory: plan-memory of %zu nodes", nodes);
+	for (size_t i = 0; good && i < values; i++)
+		p.block_of[i] = p.last_use[i] = -1;
+	graph->arena = (ArenaPlan){ 0 };
+	if (good) {
+		planner_find_lifetimes(&p);
+		good = plan_scratch(graph, run) && planner_make_blocks(&p, run) && planner_place(&p, need);
+	}
+	if (good) {
+		planner_write(&p);
+		graph->arena.planned = true;
+		graph->arena.per_token = need[REGION_TOKENS];
+		graph->arena.per_text = need[REGION_TEXTS];
+		graph->arena.per_pair = need[REGION_PAIRS];
+		run->changes += p.count;
+	}
+	free(p.blocks);
+	free(p.block_of);
+	free(p.last_use);
+	return good;
+}

@@ -1,0 +1,76 @@
+/* rewrite.c: replacing values, erasing what that leaves behind, and making tensors from tensors. What to replace is the
+ * business of the passes. */
+#include "rewrite.h"
+#include <string.h>
+
+Value *rewrite_value(Graph *graph, Value *old, Op op, Value *const *args, int32_t nargs, const Attrs *attr, PassRun *run)
+{
+	Value *by = graph_emit(graph, old->node, op, args, nargs, attr, old->node->origin, run->diag);
+	if (by)
+		rewrite_uses(graph, old, by);
+	return by;
+}
+
+void rewrite_uses(Graph *graph, Value *old, Value *by)
+{
+	graph_replace_uses(graph, old, by);
+	if (!by->name && old->node) {   /* names of graph inputs stay theirs */
+		by->name = old->name;
+		old->name = NULL;
+	}
+}
+
+static bool node_is_used(const Graph *graph, const Node *node)
+{
+	for (int32_t i = 0; i < node->nresults; i++)
+		if (value_uses(graph, node->results[i]))
+			return true;
+	return false;
+}
+
+void rewrite_erase(Graph *graph, Node *node)
+{
+	/* Patterns are a dozen nodes deep; whatever does not fit here is left to dce. */
+	enum { WAITING_MAX = 64 };
+	Node *waiting[WAITING_MAX] = { node };
+	int32_t count = 1;
+	while (count) {
+		Node *dead = waiting[--count];
+		if (node_is_used(graph, dead))
+			continue;
+		for (int32_t i = 0; i < dead->nargs; i++) {
+			Node *maker = dead->args[i]->node;
+			bool known = !maker || count == WAITING_MAX;
+			for (int32_t k = 0; k < count && !known; k++)
+				known = waiting[k] == maker;
+			if (!known)
+				waiting[count++] = maker;
+		}
+		graph_erase(graph, dead);
+	}
+}
+
+Tensor *tensor_derived(Graph *graph, const Tensor *base, const char *what, Type type)
+{
+	MemArena *mem = graph->module->mem;
+	return tensor_new(graph->module, mem_printf(mem, "%s.%s.%u", base->name ? base->name : "const", what, graph->next_id), type);
+}
+
+const Tensor *tensor_widened(Graph *graph, const Tensor *from)
+{
+	if (from->type.dtype == DT_F32)
+		return from;
+	Type type = from->type;
+	type.dtype = DT_F32;
+	Tensor *to = tensor_derived(graph, from, "f32", type);
+	tensor_floats(from, 0, type_count(&type), (float *)(uintptr_t)to->data);
+	return to;
+}
+
+Type type_numbers(DType dtype, int32_t rank, const int64_t *sizes)
+{
+	Type type = { .dtype = dtype, .rank = rank };
+	for (int32_t i = 0; i < rank; i++)
+		type.dim[i] = dim_number(sizes[i]);
+	return type;
+}
