@@ -174,8 +174,8 @@ bool infer_MATMUL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	for (int i = 0; fit && i < a->rank - 2; i++)
 		fit = dim_equal(a->dim[i], b->dim[i]);
 	if (!fit)
-		return node_error(node, diag, "%s is %s but %s is %s, expected [..,M,K] and [..,K,N] with equal leading axes", ARG_TEXT(0),
-			ARG_TEXT(1));
+		return node_error(node, diag, "%s is %s but %s is %s, expected [..,M,K] and [..,K,N] with equal leading axes",
+			ARG_TEXT(0), ARG_TEXT(1));
 	results[0] = floats_like(a);
 	results[0].dim[a->rank - 1] = last_dim(b);
 	return true;

@@ -1,0 +1,128 @@
+/* verify_module.c: invariants M1 and M2 of verify.c: what a module says about its graphs. */
+#include <string.h>
+#include "verify.h"
+
+enum { HEADS_AND_GRAPHS_MAX = 1024 };   /* pairs are compared, and no model has so many */
+
+/* A file beside the module: looked up by name, so it must not lead elsewhere. */
+static bool file_name_is_plain(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static void verify_unique(const Module *module, Diag *diag)
+{
+	for (int i = 0; i < module->ngraphs; i++)
+		for (int k = 0; k < i; k++)
+			if (strcmp(module->graphs[i]->name, module->graphs[k]->name) == 0)
+				diag_error(diag, EXIT_INPUT, module->graphs[i]->line, "two graphs are called @%s", module->graphs[i]->name);
+	for (int i = 0; i < module->nheads; i++)
+		for (int k = 0; k < i; k++)
+			if (strcmp(module->heads[i].name, module->heads[k].name) == 0)
+				diag_error(diag, EXIT_INPUT, module->heads[i].line, "two heads are called @%s", module->heads[i].name);
+	for (int i = 0; i < module->nmeta; i++)
+		for (int k = 0; k < i; k++)
+			if (strcmp(module->meta[i].key, module->meta[k].key) == 0)
+				diag_error(diag, EXIT_INPUT, 0, "two meta lines have the key \"%s\"", module->meta[i].key);
+}
+
+/* M1. False: names are missing, so that nothing else can be said. */
+static bool verify_names(const Module *module, Diag *diag)
+{
+	int errors = diag->errors;
+	if (!name_is_valid(module->name))
+		diag_error(diag, EXIT_INPUT, 0, "module name \"%s\" is no valid name", module->name ? module->name : "");
+	if (module->weights && !file_name_is_plain(module->weights))
+		diag_error(diag, EXIT_INPUT, 0, "weights \"%s\" is not a plain file name", module->weights);
+	if (module->tokenizer && !file_name_is_plain(module->tokenizer))
+		diag_error(diag, EXIT_INPUT, 0, "tokenizer \"%s\" is not a plain file name", module->tokenizer);
+	if (module->max_tokens < 0)
+		diag_error(diag, EXIT_INPUT, 0, "max_tokens is %d", module->max_tokens);
+	if (module->ngraphs < 1 || module->ngraphs > HEADS_AND_GRAPHS_MAX || module->nheads > HEADS_AND_GRAPHS_MAX ||
+		module->nmeta > HEADS_AND_GRAPHS_MAX)
+		return diag_error(diag, EXIT_INPUT, 0, "%d graphs, %d heads and %d meta lines, expected a graph and at most %d of each",
+			module->ngraphs, module->nheads, module->nmeta, HEADS_AND_GRAPHS_MAX);
+	for (int i = 0; i < module->ngraphs; i++)
+		if (!name_is_valid(module->graphs[i]->name))
+			diag_error(diag, EXIT_INPUT, module->graphs[i]->line, "graph %d has no valid name", i);
+	for (int i = 0; i < module->nheads; i++)
+		if (!name_is_valid(module->heads[i].name))
+			diag_error(diag, EXIT_INPUT, module->heads[i].line, "head %d has no valid name", i);
+	return diag->errors == errors;
+}
+
+/* Is the type what the task reads? One row a text or one a token, of f32; *columns is set if so. */
+static bool head_takes(Task task, const Type *type, int64_t *columns)
+{
+	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK;
+	if (type->dtype != DT_F32 || type->rank != (per_token ? 2 : 1) || !dim_is_number(type->dim[type->rank - 1]))
+		return false;
+	if (per_token && !type_is_rows(type))
+		return false;
+	*columns = type->dim[type->rank - 1].plus;
+	return task != TASK_QA || *columns == 2;
+}
+
+static bool head_names_columns(const Head *head)
+{
+	if (head->task == TASK_TAG || (head->task == TASK_CLASSIFY && head->problem != PROBLEM_REGRESSION))
+		return true;
+	return head->nlabels > 0 && (head->task == TASK_RANK || head->task == TASK_CLASSIFY);
+}
+
+static void verify_head_output(const Head *head, const Value *value, Diag *diag)
+{
+	static const char *const shapes[TASK_COUNT] = {
+		[TASK_CLASSIFY] = "f32[labels]", [TASK_TAG] = "f32[S,labels]", [TASK_EMBED] = "f32[size]",
+		[TASK_RANK] = "f32[scores]", [TASK_QA] = "f32[S,2]", [TASK_FILL_MASK] = "f32[S,words]",
+	};
+	int64_t columns = 0;
+	if (!head_takes(head->task, &value->type, &columns))
+		diag_error(diag, EXIT_INPUT, head->line, "head @%s: output %s is %s, %s reads %s", head->name, head->output,
+			type_print(&value->type, (char[128]){0}), task_names[head->task], shapes[head->task]);
+	else if (head_names_columns(head) && head->nlabels != columns)
+		diag_error(diag, EXIT_INPUT, head->line, "head @%s: %d labels for the %lld columns of output %s", head->name,
+			head->nlabels, (long long)columns, head->output);
+}
+
+/* M2. */
+bool verify_heads(const Module *module, Diag *diag)
+{
+	int errors = diag->errors;
+	for (int i = 0; i < module->nheads; i++) {
+		const Head *head = &module->heads[i];
+		bool found = false;
+		if ((unsigned)head->task >= TASK_COUNT || (unsigned)head->problem >= PROBLEM_COUNT || !head->output ||
+			head->nlabels < 0 || head->nlabels > LABELS_MAX) {
+			diag_error(diag, EXIT_INPUT, head->line, "head @%s: no valid task, problem, output or number of labels", head->name);
+			continue;
+		}
+		for (int k = 0; k < head->nlabels; k++)
+			if (!head->labels[k] || strlen(head->labels[k]) > NAME_BYTES_MAX)
+				diag_error(diag, EXIT_INPUT, head->line, "head @%s: label %d is longer than %d bytes", head->name, k,
+					NAME_BYTES_MAX);
+		for (int g = 0; g < module->ngraphs; g++)
+			for (int k = 0; k < module->graphs[g]->noutputs; k++)
+				if (strcmp(module->graphs[g]->outputs[k].name, head->output) == 0) {
+					verify_head_output(head, module->graphs[g]->outputs[k].value, diag);
+					found = true;
+				}
+		if (!found)
+			diag_error(diag, EXIT_INPUT, head->line, "head @%s: no graph has the output %s", head->name, head->output);
+	}
+	return diag->errors == errors;
+}
+
+/* Heads are judged by their outputs' types, so only once the graphs are sound. */
+bool module_verify(const Module *module, Diag *diag)
+{
+	int errors = diag->errors;
+	if (!verify_names(module, diag))
+		return false;
+	verify_unique(module, diag);
+	for (int i = 0; i < module->ngraphs; i++)
+		graph_verify(module->graphs[i], diag);
+	if (diag->errors == errors)
+		verify_heads(module, diag);
+	return diag->errors == errors;
+}
