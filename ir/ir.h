@@ -354,7 +354,9 @@ bool    module_has_loose_constants(const Module *);
 void    print_quoted(FILE *, const char *text);                  /* "..." with \" \\ \n \t \xHH */
 
 /* ---- parse.c (lexer: lex.rl) --------------------------------------------------------------------------------------
- * directory: where `weights "x.safetensors"` is looked up; search: further directories, NULL-terminated, may be NULL. */
+ * directory: where `weights "x.safetensors"` is looked up; search: further directories, NULL-terminated, may be NULL.
+ * module_parse: grammar, names and constants are right; types are as written, so call module_verify before anything else.
+ * module_read: the text of a file, parsed and verified. Both: NULL and every error with its line. */
 Module *module_parse(const char *text, size_t bytes, const char *directory, const char *const *search, Diag *);
 Module *module_read(const char *path, const char *const *search, Diag *);   /* "-": standard input */
 

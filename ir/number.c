@@ -35,7 +35,7 @@ bool element_store(void *data, DType dtype, int64_t i, Number number)
 	void *at = (char *)data + i * dtype_bytes[dtype];
 	if (!dtype_is_float(dtype))
 		return int_store(at, dtype, number);
-	double value = number.is_int ? (double)number.i : number.d;
+	double value = number.d;
 	float single = (float)value;
 	uint16_t half = dtype == DT_F16 ? half_from_float(single) : bfloat_from_float(single);
 	switch (dtype) {
@@ -77,7 +77,8 @@ void element_text(const void *data, DType dtype, int64_t i, char text[NUMBER_BYT
 	for (int digits = dtype_is_float(dtype) ? 1 : 10; digits <= 10; digits++) {
 		unsigned char again[8] = {0};
 		snprintf(text, NUMBER_BYTES_MAX, "%.*g", digits, value);
-		Number number = {.is_int = !dtype_is_float(dtype), .i = (int64_t)value, .d = strtod(text, NULL)};
+		Number number = {.is_int = !dtype_is_float(dtype), .d = strtod(text, NULL)};
+		number.i = number.is_int ? (int64_t)value : 0;
 		element_store(again, dtype, 0, number);
 		if (memcmp(again, (const char *)data + i * dtype_bytes[dtype], (size_t)dtype_bytes[dtype]) == 0)
 			return;

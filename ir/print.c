@@ -22,6 +22,8 @@ void print_quoted(FILE *out, const char *text)
 			fputs("\\t", out);
 		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			fprintf(out, "\\x%02x", (unsigned char)*c);
+		else if ((unsigned char)c[0] == 0xc2 && ((unsigned char)c[1] & 0xe0) == 0x80)    /* U+0080 to U+009F: controls, too */
+			fprintf(out, "\\xc2\\x%02x", (unsigned char)*++c);
 		else
 			fputc(*c, out);
 	}

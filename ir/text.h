@@ -14,7 +14,7 @@ const char *level_name(Level);
 /* The fields of ArenaPlan, in the order in which arena{...} prints them. */
 #define ARENA_FIELDS(FIELD) FIELD(per_token) FIELD(per_text) FIELD(per_pair) FIELD(per_thread_token) FIELD(per_thread) FIELD(fixed)
 
-/* One number of the text. Integers keep all 64 bits. */
+/* One number of the text: d always, and i with all 64 bits where the spelling is that of an integer. */
 typedef struct Number { bool is_int; int64_t i; double d; } Number;
 
 /* Writes element i of an array of the type, rounding to nearest even. False: an integer type that cannot hold it. */

@@ -1,0 +1,262 @@
+/* parse.c: .bir text into a module: the lines outside graphs, and the files that they refer to. The grammar is in IR.md.
+ * Any bytes may come in: every error has its line, parsing goes on behind it, and nothing recurses. A module that comes out
+ * has every name resolved and room for all that it says; whether it makes sense is verify.c's question. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "parse.h"
+
+/* 64 times the text of the largest model that fits a .bir by reference (XXL encoders: 48 layers, some 1 MB). */
+enum { TEXT_BYTES_MAX = 64 << 20 };
+
+/* ---- the module line --------------------------------------------------------------------------------------------------------------- */
+/* The path of a weights file, in the arena; NULL and a message. */
+static const char *reference_find(Parser *parser, const char *name)
+{
+	MemArena *mem = parser->module->mem;
+	const char *path = mem_printf(mem, "%s/%s", parser->directory, name);
+	if (access(path, F_OK) == 0)
+		return path;
+	for (const char *const *search = parser->search; search && *search; search++) {
+		path = mem_printf(mem, "%s/%s", *search, name);
+		if (access(path, F_OK) == 0)
+			return path;
+	}
+	parse_error(parser, "weights '%s': no such file in '%s'%s", name, parser->directory,
+	            parser->search && *parser->search ? " or in the --search directories" : "; --search=DIR names another place");
+	return NULL;
+}
+
+/* A reference in quotes; NULL on error. */
+static const char *parse_reference(Parser *parser, const char *what)
+{
+	const char *name = parse_string(parser, what);
+	if (name && !name_is_file(name)) {
+		parse_error(parser, "'%s' is not a plain file name; directories to look in are given by --search=DIR", name);
+		return NULL;
+	}
+	return name;
+}
+
+static bool module_has_file(const Module *module, const char *name)
+{
+	for (int32_t i = 0; i < module->nfiles; i++)
+		if (strcmp(safetensors_name(module->files[i]), name) == 0)
+			return true;
+	return false;
+}
+
+static bool parse_weights(Parser *parser)
+{
+	Module *module = parser->module;
+	do {
+		const char *name = parse_reference(parser, "the name of a .safetensors file in quotes");
+		if (name && (module->nfiles == WEIGHTS_MAX || module_has_file(module, name))) {
+			parse_error(parser, "weights '%s': named twice, or more than %d files", name, WEIGHTS_MAX);
+			name = NULL;
+		}
+		const char *path = name ? reference_find(parser, name) : NULL;
+		if (!path || !module_add_file(module, safetensors_open(path, parser->diag))) {
+			parser->weights_missing = true;
+			return false;
+		}
+		if (!module->weights)
+			module->weights = name;
+	} while (parse_accept(parser, ','));
+	return true;
+}
+
+static bool parse_module(Parser *parser)
+{
+	Module *module = parser->module;
+	if (parser->has_module_line || module->ngraphs || module->nheads || module->nmeta)
+		return parse_error(parser, "the module line must be the first, and the only one");
+	parser->has_module_line = true;
+	if (parser->token.kind == TOKEN_SYMBOL && !(module->name = parse_name(parser, TOKEN_SYMBOL, "the module's name, as @tiny")))
+		return false;
+	while (parser->token.kind == TOKEN_WORD) {
+		int64_t number;
+		if (!module->nfiles && parse_accept_word(parser, "weights")) {
+			if (!parse_weights(parser))
+				return false;
+		} else if (!module->tokenizer && parse_accept_word(parser, "tokenizer")) {
+			if (!(module->tokenizer = parse_reference(parser, "the name of a tokenizer file in quotes")))
+				return false;
+		} else if (!module->max_tokens && parse_accept_word(parser, "max_tokens")) {
+			if (!parse_int(parser, "max_tokens", 1, INT32_MAX, &number))
+				return false;
+			module->max_tokens = (int32_t)number;
+		} else {
+			return parse_expected(parser, "weights, tokenizer or max_tokens, each once");
+		}
+	}
+	return true;
+}
+
+/* ---- meta and head lines ------------------------------------------------------------------------------------------------------------- */
+static bool parse_meta(Parser *parser)
+{
+	const char *key = parse_string(parser, "a key in quotes"), *value = key ? parse_string(parser, "a value in quotes") : NULL;
+	if (!value)
+		return false;
+	for (int32_t i = 0; i < parser->module->nmeta; i++)
+		if (strcmp(parser->module->meta[i].key, key) == 0)
+			return parse_error(parser, "meta \"%s\" is given twice", key);
+	if (parser->module->nmeta == META_MAX)
+		return parse_error(parser, "more than %d meta lines", META_MAX);
+	module_set_meta(parser->module, key, value);
+	return true;
+}
+
+/* ["negative", "positive"], behind the '['. */
+static bool parse_labels(Parser *parser, Head *head)
+{
+	int32_t capacity = 0;
+	if (parse_accept(parser, ']'))
+		return true;
+	do {
+		if (head->nlabels == LABELS_MAX)
+			return parse_error(parser, "more than %d labels", LABELS_MAX);
+		if (head->nlabels == capacity) {
+			capacity = capacity ? 2 * capacity : 8;
+			const char **labels = mem_alloc(parser->module->mem, (size_t)capacity * sizeof *labels);
+			for (int32_t i = 0; i < head->nlabels; i++)
+				labels[i] = head->labels[i];
+			head->labels = labels;
+		}
+		const char *label = parse_string(parser, "a label in quotes");
+		if (!label)
+			return false;
+		head->labels[head->nlabels++] = label;
+	} while (parse_accept(parser, ','));
+	return parse_expect(parser, ']', "',' or ']'");
+}
+
+/* One of count words; -1 when it is none of them. */
+static int32_t accept_one_of(Parser *parser, const char *const *words, int32_t count)
+{
+	for (int32_t i = 0; i < count; i++)
+		if (parse_accept_word(parser, words[i]))
+			return i;
+	return -1;
+}
+
+/* head [@name] TASK [PROBLEM] output=NAME [labels=[...]] */
+static bool parse_head(Parser *parser)
+{
+	Module *module = parser->module;
+	if (module->nheads == HEADS_LIMIT)
+		return parse_error(parser, "more than %d heads", HEADS_LIMIT);
+	Head *head = module_add_head(module, NULL);
+	head->line = parser->token.line;
+	if (parser->token.kind == TOKEN_SYMBOL && !(head->name = parse_name(parser, TOKEN_SYMBOL, "the head's name")))
+		return false;
+	int32_t task = accept_one_of(parser, task_names, TASK_COUNT);
+	if (task < 0)
+		return parse_expected(parser, "a task: classify, tag, embed, rank, qa or fill-mask");
+	head->task = (Task)task;
+	if (!head->name)
+		head->name = task_names[task];
+	int32_t problem = accept_one_of(parser, problem_names, PROBLEM_COUNT);
+	head->problem = problem < 0 ? PROBLEM_SINGLE : (Problem)problem;
+	if (!parse_accept_word(parser, "output"))
+		return parse_expected(parser, problem < 0 ? "single, multi, regression or output=NAME" : "output=NAME");
+	if (!parse_expect(parser, '=', "'='") || !(head->output = parse_name(parser, TOKEN_WORD, "the name of an output")))
+		return false;
+	if (!parse_accept_word(parser, "labels"))
+		return true;
+	return parse_expect(parser, '=', "'='") && parse_expect(parser, '[', "'['") && parse_labels(parser, head);
+}
+
+/* ---- the whole text ------------------------------------------------------------------------------------------------------------------ */
+/* One line, or a whole graph; blank lines and comments. */
+static void parse_item(Parser *parser)
+{
+	bool good = true;
+	if (token_is(&parser->token, "graph") && parser->module->ngraphs < GRAPHS_MAX) {
+		parse_advance(parser);
+		parse_graph(parser);
+		return;
+	}
+	if (parse_accept_word(parser, "module"))
+		good = parse_module(parser);
+	else if (parse_accept_word(parser, "meta"))
+		good = parse_meta(parser);
+	else if (parse_accept_word(parser, "head"))
+		good = parse_head(parser);
+	else if (parser->token.kind != TOKEN_LINE_END && parser->token.kind != TOKEN_COMMENT)
+		good = token_is(&parser->token, "graph") ? parse_error(parser, "more than %d graphs", GRAPHS_MAX)
+		                                         : parse_expected(parser, "module, meta, head or graph");
+	if (!good || !parse_line_end(parser, NULL))
+		parse_skip_line(parser);
+}
+
+Module *module_parse(const char *text, size_t bytes, const char *directory, const char *const *search, Diag *diag)
+{
+	int errors = diag->errors;
+	Parser parser = {.module = module_new("model"), .diag = diag, .directory = directory ? directory : ".", .search = search};
+	parser.module->directory = mem_string(parser.module->mem, parser.directory, strlen(parser.directory));
+	lex_start(&parser.lexer, text, bytes);
+	parse_advance(&parser);
+	while (parser.token.kind != TOKEN_END)
+		parse_item(&parser);
+	if (parser.module->ngraphs == 0 && diag->errors == errors)
+		parse_error(&parser, "no graph in the text");
+	if (diag->errors == errors)
+		return parser.module;
+	module_free(parser.module);
+	return NULL;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------------------------------ */
+/* Reads all of a stream, whatever its kind, up to the limit; malloc'd. */
+static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
+{
+	size_t room = 1 << 16;
+	char *text = malloc(room);
+	*bytes = 0;
+	while (text) {
+		*bytes += fread(text + *bytes, 1, room - *bytes, in);
+		if (*bytes < room || room > TEXT_BYTES_MAX)
+			break;
+		char *more = realloc(text, room *= 2);
+		if (!more)
+			free(text);
+		text = more;
+	}
+	if (text && !ferror(in) && *bytes <= TEXT_BYTES_MAX)
+		return text;
+	if (text && ferror(in))
+		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot be read: %s", strerror(errno));
+	else
+		diag_error_in(diag, EXIT_INPUT, path, 0, "more than %d bytes of text", TEXT_BYTES_MAX);
+	free(text);
+	return NULL;
+}
+
+Module *module_read(const char *path, const char *const *search, Diag *diag)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	FILE *in = is_stdin ? stdin : fopen(path, "rb");
+	if (!in) {
+		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot be read: %s", strerror(errno));
+		return NULL;
+	}
+	const char *slash = strrchr(path, '/'), *file = diag->file;
+	char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	size_t bytes;
+	char *text = stream_read(in, is_stdin ? "<stdin>" : path, &bytes, diag);
+	if (!is_stdin)
+		fclose(in);
+	diag->file = is_stdin ? "<stdin>" : path;
+	Module *module = text && directory ? module_parse(text, bytes, directory, search, diag) : NULL;
+	if (module && !module_verify(module, diag)) {
+		module_free(module);
+		module = NULL;
+	}
+	diag->file = file;
+	free(text);
+	free(directory);
+	return module;
+}
