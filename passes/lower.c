@@ -81,13 +81,14 @@ static bool node_lower(Graph *graph, Node *node, PassRun *run)
 /* An output must lie in the arena: a constant that is returned is copied there. */
 static bool lower_outputs(Graph *graph, PassRun *run)
 {
+	char type[128];
 	for (int32_t i = 0; i < graph->noutputs; i++) {
 		Value *value = graph->outputs[i].value;
-		if (value->node && value->node->op != OP_CONST)
-			continue;
 		if (!value->node || value->type.dtype != DT_F32)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->line, "output %s is %s as it came in; compiled code returns f32 that it computes",
-				graph->outputs[i].name, value->node ? "a constant" : "an input");
+			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->return_line, "output %s is %s, %s; compiled code returns f32 that it computes",
+				graph->outputs[i].name, value->node ? "a value" : "an input", type_print(&value->type, type));
+		if (value->node->op != OP_CONST)
+			continue;
 		Attrs attr = { .has = A_shape, .shape = { .count = value->type.rank } };
 		for (int32_t d = 0; d < value->type.rank; d++)
 			attr.shape.at[d] = value->type.dim[d];

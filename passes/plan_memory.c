@@ -6,8 +6,7 @@
  * Three regions: values with one factor S (bytes a token), without symbols (bytes a text), with two factors S (bytes a
  * pair of tokens); an offset counts in the same unit, so that it holds for any number of tokens. Within a region, values
  * that live at the same time get different places: the largest are placed first, each at the lowest free offset (the greedy
- * rule of "Efficient Memory Management for Deep Neural Net Inference", arXiv:2001.03288). Ops whose kernels allow it write
- * over an argument that nobody reads afterwards.
+ * rule of "Efficient Memory Management for Deep Neural Net Inference", arXiv:2001.03288). No op writes over its arguments.
  *
  * Needs the kernels' scratch sizes from lower. What it leaves: Graph.arena and the attribute offset. */
 #include "rewrite.h"
@@ -16,8 +15,8 @@
 /* A cache line: no two threads write to one, and vector loads never split. */
 enum { ALIGNMENT = 64, REGION_COUNT = REGION_PAIRS + 1 };
 
-/* One place for one value, or for several that overwrite each other in turn. */
 typedef struct Block {
+	const Value *value;
 	Region  region;
 	int64_t bytes, offset;
 	int32_t first, last;      /* steps at which it is written first and read last */
@@ -28,7 +27,6 @@ typedef struct Block {
 typedef struct Planner {
 	Graph   *graph;
 	Block   *blocks;          /* by number */
-	int32_t *block_of;        /* by value id; -1: not in the arena */
 	int32_t *last_use;        /* by value id: step */
 	int32_t  count, steps;
 } Planner;
@@ -36,19 +34,6 @@ typedef struct Planner {
 static int64_t round_up(int64_t bytes)
 {
 	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-/* Kernels that read element i of an argument before they write element i of the result, and no other afterwards. */
-static bool op_in_place(Op op)
-{
-	switch (op) {
-	case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV:
-	case OP_ERF: case OP_TANH: case OP_RELU: case OP_SIGMOID: case OP_EXP: case OP_SQRT:
-	case OP_ACTIVATION: case OP_LAYERNORM: case OP_ADD_LAYERNORM:
-		return true;
-	default:
-		return false;
-	}
 }
 
 static void planner_find_lifetimes(Planner *p)
@@ -60,20 +45,6 @@ static void planner_find_lifetimes(Planner *p)
 		p->last_use[p->graph->outputs[i].value->id] = p->steps;
 }
 
-/* The block of an argument that node may overwrite; NULL: none. */
-static Block *planner_reuse(const Planner *p, const Node *node, int32_t step)
-{
-	if (!op_in_place(node->op))
-		return NULL;
-	for (int32_t i = 0; i < node->nargs; i++) {
-		const Value *arg = node->args[i];
-		int32_t block = p->block_of[arg->id];
-		if (block >= 0 && p->last_use[arg->id] == step && type_equal(&arg->type, &node->results[0]->type))
-			return &p->blocks[block];
-	}
-	return NULL;
-}
-
 static bool planner_make_blocks(Planner *p, PassRun *run)
 {
 	int32_t step = 0;
@@ -82,20 +53,13 @@ static bool planner_make_blocks(Planner *p, PassRun *run)
 		for (int32_t i = 0; i < node->nresults && node->op != OP_CONST; i++) {
 			const Value *value = node->results[i];
 			int32_t last = p->last_use[value->id] > step ? p->last_use[value->id] : step;
-			Block *block = planner_reuse(p, node, step);
-			if (block) {
-				block->last = last;
-				run->changes++;
-			} else {
-				block = &p->blocks[p->count];
-				*block = (Block){ .first = step, .last = last, .number = p->count++ };
-				block->region = type_region(&value->type, &block->bytes);
-				if (block->region == REGION_NONE)
-					return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: its shape has no place in the arena; run lower first",
-						value_print(value, label));
-				block->bytes = round_up(block->bytes);
-			}
-			p->block_of[value->id] = block->number;
+			Block *block = &p->blocks[p->count];
+			*block = (Block){ .value = value, .first = step, .last = last, .number = p->count++ };
+			block->region = type_region(&value->type, &block->bytes);
+			if (block->region == REGION_NONE)
+				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: its shape has no place in the arena; run lower first",
+					value_print(value, label));
+			block->bytes = round_up(block->bytes);
 		}
 	}
 	return true;
@@ -153,13 +117,12 @@ static bool planner_place(Planner *p, int64_t need[REGION_COUNT])
 
 static void planner_write(const Planner *p)
 {
-	for (Node *node = p->graph->first; node; node = node->next) {
-		if (node->op == OP_CONST)
-			continue;
-		node->attr.has |= A_offset;
-		node->attr.offset.count = node->nresults;
-		for (int32_t i = 0; i < node->nresults; i++)
-			node->attr.offset.at[i] = p->blocks[p->block_of[node->results[i]->id]].offset;
+	for (int32_t i = 0; i < p->count; i++) {
+		const Value *value = p->blocks[i].value;
+		Attrs *attr = &value->node->attr;
+		attr->has |= A_offset;
+		attr->offset.count = value->node->nresults;
+		attr->offset.at[value->index] = p->blocks[i].offset;
 	}
 }
 
@@ -190,13 +153,13 @@ bool pass_plan_memory(Graph *graph, PassRun *run)
 	for (const Node *node = graph->first; node; node = node->next)
 		nodes++;
 	Planner p = { .graph = graph, .blocks = calloc(nodes * RESULTS_MAX + 1, sizeof(Block)),
-		.block_of = malloc(values * sizeof(int32_t)), .last_use = malloc(values * sizeof(int32_t)) };
+		.last_use = malloc(values * sizeof(int32_t)) };
 	int64_t need[REGION_COUNT] = { 0 };
-	bool good = p.blocks && p.block_of && p.last_use;
+	bool good = p.blocks && p.last_use;
 	if (!good)
 		diag_error(run->diag, EXIT_RUN, 0, "out of memory: plan-memory of %zu nodes", nodes);
 	for (size_t i = 0; good && i < values; i++)
-		p.block_of[i] = p.last_use[i] = -1;
+		p.last_use[i] = -1;
 	graph->arena = (ArenaPlan){ 0 };
 	if (good) {
 		planner_find_lifetimes(&p);
@@ -211,7 +174,6 @@ bool pass_plan_memory(Graph *graph, PassRun *run)
 		run->changes += p.count;
 	}
 	free(p.blocks);
-	free(p.block_of);
 	free(p.last_use);
 	return good;
 }

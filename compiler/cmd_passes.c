@@ -1,0 +1,47 @@
+/* cmd_passes.c: `bertc passes` prints passes/passes.def: passes, options, order constraints and presets. */
+#include <string.h>
+#include "bertc.h"
+
+static int longest(int widest, const char *text)
+{
+	return (int)strlen(text) > widest ? (int)strlen(text) : widest;
+}
+
+static void print_passes(void)
+{
+	int name = 0, option = 0;
+	for (int32_t i = 0; i < pass_count; i++) {
+		name = longest(name, pass_info[i].name);
+		option = longest(option, pass_info[i].options);
+	}
+	puts("Passes, in the usual order ({options} in braces):");
+	for (int32_t i = 0; i < pass_count; i++) {
+		const PassInfo *pass = &pass_info[i];
+		printf("  %-*s  %s%s%s%*s  %s%s\n", name, pass->name, *pass->options ? "{" : " ", pass->options, *pass->options ? "}" : " ",
+			option - (int)strlen(pass->options), "", pass->doc, pass->flags & PASS_NUMBERS ? " (changes numbers)" : "");
+	}
+}
+
+static void print_order(void)
+{
+	int first = 0, second = 0;
+	for (int32_t i = 0; i < pass_order_count; i++) {
+		first = longest(first, pass_order[i].first);
+		second = longest(second, pass_order[i].second);
+	}
+	puts("\nOrder, and why:");
+	for (int32_t i = 0; i < pass_order_count; i++)
+		printf("  %-*s  before  %-*s  %s\n", first, pass_order[i].first, second, pass_order[i].second, pass_order[i].why);
+}
+
+int cmd_passes(int argc, char **argv)
+{
+	const struct argp argp = {.doc = "List passes, their options, the order they must keep and the -O levels."};
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	print_passes();
+	print_order();
+	puts("\nLevels:");
+	for (int level = 0; level <= 3; level++)
+		printf("  -O%d  %s\n", level, pipeline_preset(level));
+	return EXIT_DONE;
+}
