@@ -69,6 +69,8 @@ static bool load_description(ModelDesc *desc, const BuildOptions *options, Loade
 
 static bool load_graph(const BuildOptions *options, Loaded *loaded, Diag *diag)
 {
+	if (options->outputs)
+		return diag_error(diag, EXIT_USAGE, 0, "--outputs is for directories and encoders; a graph says itself what it returns");
 	Module *module = loaded->module = module_read(options->model, options->search, diag);
 	if (!module)
 		return false;
@@ -106,12 +108,13 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 {
 	struct stat st;
-	bool good;
+	bool good, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
 	*loaded = (Loaded){.mem = mem_new()};
-	if (has_suffix(options->model, ".bir") || strcmp(options->model, "-") == 0) {
+	if (!is_directory && options->task) {
+		good = diag_error(diag, EXIT_USAGE, 0, "--task is for directories; this file says itself what it is for");
+	} else if (!is_directory && (has_suffix(options->model, ".bir") || strcmp(options->model, "-") == 0)) {
 		good = load_graph(options, loaded, diag);
 	} else {
-		bool is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
 		ModelDesc *desc = NULL;
 		if (is_directory)
 			desc = description_from_hf(options->model, options, diag);
