@@ -1,0 +1,56 @@
+/* answers.c: probabilities from logits, and the span of a context that answers a question. Scores are those of the
+ * question-answering pipeline of transformers: softmax over the starts and over the ends of [CLS] and the context's tokens,
+ * score = p(start) * p(end), start <= end, at most RT_ANSWER_TOKENS tokens; [CLS] itself is no span. */
+#include "program.h"
+#include <math.h>
+
+RT_FN int32_t rt_softmax(float *x, int32_t n)
+{
+	int32_t best = 0;
+	double sum = 0;
+	for (int32_t i = 1; i < n; i++)
+		if (x[i] > x[best])
+			best = i;
+	const float top = n > 0 ? x[best] : 0;
+	for (int32_t i = 0; i < n; i++)
+		sum += exp((double)x[i] - (double)top);
+	for (int32_t i = 0; i < n; i++)
+		x[i] = (float)(exp((double)x[i] - (double)top) / sum);
+	return best;
+}
+
+RT_FN float rt_sigmoid(float x)
+{
+	return (float)(1 / (1 + exp(-(double)x)));
+}
+
+/* p[i] = exp(logit i - max) / sum over [CLS] and [from, to); 0 for the rest. */
+RT_FN void answer_softmax(const float *logits, int32_t column, int32_t tokens, int32_t from, int32_t to, double *p)
+{
+	double top = logits[column], sum = 0;
+	for (int32_t i = from; i < to; i++)
+		if (logits[2 * i + column] > top)
+			top = logits[2 * i + column];
+	for (int32_t i = 0; i < tokens; i++) {
+		p[i] = i == 0 || (i >= from && i < to) ? exp((double)logits[2 * i + column] - top) : 0;
+		sum += p[i];
+	}
+	for (int32_t i = 0; i < tokens; i++)
+		p[i] /= sum;
+}
+
+RT_FN RtAnswer rt_answer(const float *logits, int32_t tokens, int32_t from, int32_t to, double *scratch)
+{
+	RtAnswer answer = {-1, -1, -1, 0};
+	double *start = scratch, *end = scratch + tokens;
+	if (tokens == 0)
+		return answer;
+	answer_softmax(logits, 0, tokens, from, to, start);
+	answer_softmax(logits, 1, tokens, from, to, end);
+	answer.null_score = start[0] * end[0];
+	for (int32_t i = rt_max(from, 1); i < to; i++)
+		for (int32_t j = i; j < to && j < i + RT_ANSWER_TOKENS; j++)
+			if (start[i] * end[j] > answer.score)
+				answer = (RtAnswer){i, j, start[i] * end[j], answer.null_score};
+	return answer;
+}

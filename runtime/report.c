@@ -1,0 +1,170 @@
+/* report.c: what the program says about itself: --about, --bench, --profile. Times are of the model alone, on ids drawn from a fixed
+ * seed; the tokenizer takes no part. */
+#include "program.h"
+
+enum { REPORT_RUNS_MAX = 1000000, REPORT_SEQS_MAX = 64 };
+
+RT_FN int rt_about(const RtModel *m, FILE *out)
+{
+	rt_json_indent(out, m->about);
+	return 0;
+}
+
+/* Lengths of --seq, or the usual ones that the model takes. Returns how many; 0: not a list of lengths. */
+RT_FN int report_lengths(const RtProgram *p, const char *usual, int32_t *lengths)
+{
+	const RtModel *m = p->model;
+	int n = 0;
+	for (const char *at = p->options.seq ? p->options.seq : usual; *at && n < REPORT_SEQS_MAX;) {
+		char *end;
+		const long length = strtol(at, &end, 10);
+		if (end == at || length < 1 || (*end && *end != ',') || (*end == ',' && !end[1]))
+			return 0;
+		if (length <= m->max_tokens)
+			lengths[n++] = (int32_t)length;
+		else if (p->options.seq)
+			return 0;
+		at = *end ? end + 1 : end;
+	}
+	if (n == 0 && !p->options.seq)
+		lengths[n++] = m->max_tokens;
+	return n;
+}
+
+/* The same ids every time: a xorshift generator (Marsaglia 2003) from a fixed seed. */
+RT_FN void report_ids(RtProgram *p, int32_t texts, int32_t length)
+{
+	uint32_t state = 2463534242u;
+	p->ntokens = p->npieces = 0;
+	program_tokens(p, texts * length);
+	for (int32_t t = 0; t < texts; t++) {
+		RtItem item = {.number = t + 1};
+		program_piece(p, &item, length);
+	}
+	for (int32_t i = 0; i < texts * length; i++) {
+		state ^= state << 13;
+		state ^= state >> 17;
+		state ^= state << 5;
+		p->ids[i] = (int32_t)(state % (uint32_t)p->model->vocab);
+		p->types[i] = 0;
+	}
+}
+
+/* Seconds of each run, sorted. */
+RT_FN int report_time(RtProgram *p, double *seconds, int runs)
+{
+	int status = program_run(p);   /* once to warm up */
+	for (int r = 0; r < runs && status == RT_OK; r++) {
+		const double before = rt_seconds();
+		status = program_run(p);
+		const double took = rt_seconds() - before;
+		int at = r;
+		for (; at > 0 && seconds[at - 1] > took; at--)
+			seconds[at] = seconds[at - 1];
+		seconds[at] = took;
+	}
+	return status;
+}
+
+RT_FN int report_error(const RtProgram *p, int status)
+{
+	fprintf(stderr, "%s: error: %s\n", p->model->name, rt_strerror(status));
+	return RT_EXIT_RUN;
+}
+
+RT_FN int rt_bench(RtProgram *p)
+{
+	int32_t lengths[REPORT_SEQS_MAX];
+	const int n = report_lengths(p, "8,16,32,64,128,256,512", lengths), texts = p->options.batch, runs = p->options.repeat ? p->options.repeat : 20;
+	if (n == 0 || (int64_t)texts * p->model->max_tokens > INT32_MAX)
+		return program_usage(p, "--seq=%s: expected lengths from 1 to %d, with commas between", p->options.seq ? p->options.seq : "", (int)p->model->max_tokens);
+	double *seconds = rt_scratch(p, (size_t)runs * sizeof *seconds);
+	if (!p->options.json)
+		printf("%s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n", p->model->name, p->options.threads,
+			p->options.threads > 1 ? "s" : "", runs, "tokens", "texts", "min ms", "median ms", "tokens/s");
+	for (int i = 0; i < n; i++) {
+		report_ids(p, texts, lengths[i]);
+		const int status = report_time(p, seconds, runs);
+		if (status != RT_OK)
+			return report_error(p, status);
+		const double least = seconds[0] * 1e3, median = seconds[runs / 2] * 1e3, rate = texts * lengths[i] / seconds[runs / 2];
+		if (p->options.json)
+			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, \"min_ms\": %.4f, \"median_ms\": %.4f, "
+				"\"tokens_per_second\": %.1f}\n", (int)lengths[i], texts, p->options.threads, runs, least, median, rate);
+		else
+			printf("%8d %8d %10.3f %10.3f %12.0f\n", (int)lengths[i], texts, least, median, rate);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+/* Floating-point operations of a step for one call. */
+RT_FN double report_flops(const RtStep *step, double texts, double length)
+{
+	return texts * (length * step->flops_per_token + step->flops_per_text + length * length * step->flops_per_pair);
+}
+
+RT_FN void report_step(const RtStep *step, double seconds, double total, double flops, const char *what)
+{
+	printf("%10.1f %6.1f %9.1f  %-28s %s\n", seconds * 1e6, total > 0 ? 100 * seconds / total : 0, seconds > 0 ? flops / seconds * 1e-9 : 0,
+		step->kernel, what);
+}
+
+/* A line a step, then a line a kernel. */
+RT_FN int rt_profile(RtProgram *p)
+{
+	const RtModel *m = p->model;
+	int32_t lengths[REPORT_SEQS_MAX];
+	const int n = report_lengths(p, "128", lengths), runs = p->options.repeat ? p->options.repeat : 20, texts = p->options.batch;
+	if (n == 0 || (int64_t)texts * m->max_tokens > INT32_MAX)
+		return program_usage(p, "--seq=%s: expected lengths from 1 to %d", p->options.seq ? p->options.seq : "", (int)m->max_tokens);
+	double *steps = rt_scratch(p, 2 * (size_t)(m->nsteps + 1) * sizeof *steps), *once = steps + m->nsteps + 1;
+	for (int i = 0; i < n; i++) {
+		double total = 0;
+		report_ids(p, texts, lengths[i]);
+		memset(steps, 0, (size_t)m->nsteps * sizeof *steps);
+		for (int r = 0; r <= runs; r++) {   /* the first to warm up */
+			memset(once, 0, (size_t)m->nsteps * sizeof *once);
+			p->context->step_seconds = once;
+			const int status = program_run(p);
+			if (status != RT_OK)
+				return report_error(p, status);
+			for (int32_t s = 0; r > 0 && s < m->nsteps; s++)
+				steps[s] += once[s] / runs;
+		}
+		for (int32_t s = 0; s < m->nsteps; s++)
+			total += steps[s];
+		if (p->options.json) {
+			for (int32_t s = 0; s < m->nsteps; s++) {
+				printf("{\"tokens\": %d, \"texts\": %d, \"step\": %d, \"origin\": ", (int)lengths[i], texts, (int)s);
+				rt_json_string(p->out, m->steps[s].origin ? m->steps[s].origin : "", m->steps[s].origin ? strlen(m->steps[s].origin) : 0);
+				printf(", \"kernel\": ");
+				rt_json_string(p->out, m->steps[s].kernel, strlen(m->steps[s].kernel));
+				printf(", \"us\": %.2f}\n", steps[s] * 1e6);
+			}
+			continue;
+		}
+		printf("%s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  %-28s %s\n", m->name, texts, texts > 1 ? "s" : "",
+			(int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs, total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
+		for (int32_t s = 0; s < m->nsteps; s++)
+			report_step(&m->steps[s], steps[s], total, report_flops(&m->steps[s], texts, lengths[i]), m->steps[s].origin ? m->steps[s].origin : "");
+		printf("by kernel\n");
+		for (int32_t s = 0; s < m->nsteps; s++) {
+			double seconds = 0, flops = 0;
+			int count = 0;
+			char what[32];
+			for (int32_t o = 0; o < m->nsteps; o++)
+				if (strcmp(m->steps[o].kernel, m->steps[s].kernel) == 0) {
+					if (o < s)
+						break;
+					seconds += steps[o];
+					flops += report_flops(&m->steps[o], texts, lengths[i]);
+					count++;
+				}
+			snprintf(what, sizeof what, "x%d", count);
+			if (count > 0)
+				report_step(&m->steps[s], seconds, total, flops, what);
+		}
+	}
+	return 0;
+}
