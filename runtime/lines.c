@@ -13,7 +13,8 @@ RT_FN int lines_fill(RtLines *in)
 		in->begin = in->end = 0;
 	if (in->capacity - in->end < LINES_CHUNK_BYTES) {
 		const size_t used = in->end - in->begin;
-		memmove(in->data, in->data + in->begin, used);
+		if (in->begin > 0)
+			memmove(in->data, in->data + in->begin, used);
 		in->begin = 0;
 		in->end = used;
 		if (in->capacity - used < LINES_CHUNK_BYTES) {

@@ -127,7 +127,8 @@ static void tiny_run(const RtCall *call, int32_t thread)
 		rows[3 * i + 2] = (float)(call->offsets[t + 1] - call->offsets[t]);
 	}
 	memset(call->scratch + (size_t)thread * call->scratch_bytes, thread, call->scratch_bytes);
-	memset(call->fixed, 0, 64);
+	if (thread == 0)
+		memset(call->fixed, 0, 64);
 	rt_team_barrier(call->team);
 	for (int t = rt_part(call->ntexts, thread, call->threads); t < rt_part(call->ntexts, thread + 1, call->threads); t++) {
 		sums[2 * t] = 0;
