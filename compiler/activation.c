@@ -1,25 +1,34 @@
 /* activation.c: activation functions of config.json spelled out in primitive ops, operand by operand as transformers
- * computes them; fuse recognises them again. */
+ * computes them; fuse recognises them again. Every call that appends a node stands where the order of nodes is certain: C
+ * leaves open which argument of a call is evaluated first. */
 #include <math.h>
 #include <string.h>
 #include "builder.h"
 
+/* half (1 + y), where half is 0.5 x */
+static Value *half_of_one_plus(Builder *b, Value *x, Value *y, const char *origin)
+{
+	Value *half = build_binary(b, OP_MUL, x, build_scalar(b, 0.5), origin);
+	Value *sum = build_binary(b, OP_ADD, build_scalar(b, 1), y, origin);
+	return build_binary(b, OP_MUL, half, sum, origin);
+}
+
 /* (0.5 x) (1 + erf(x / sqrt 2)) */
 static Value *gelu(Builder *b, Value *x, const char *origin)
 {
-	Value *erf = build_unary(b, OP_ERF, build_binary(b, OP_DIV, x, build_scalar(b, sqrt(2)), origin), origin);
-	Value *half = build_binary(b, OP_MUL, x, build_scalar(b, 0.5), origin);
-	return build_binary(b, OP_MUL, half, build_binary(b, OP_ADD, build_scalar(b, 1), erf, origin), origin);
+	Value *scaled = build_binary(b, OP_DIV, x, build_scalar(b, sqrt(2)), origin);
+	return half_of_one_plus(b, x, build_unary(b, OP_ERF, scaled, origin), origin);
 }
 
 /* (0.5 x) (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
 static Value *gelu_tanh(Builder *b, Value *x, const char *origin)
 {
-	Value *cube = build_binary(b, OP_MUL, build_binary(b, OP_MUL, x, x, origin), x, origin);
-	Value *sum = build_binary(b, OP_ADD, x, build_binary(b, OP_MUL, cube, build_scalar(b, 0.044715), origin), origin);
-	Value *tanh = build_unary(b, OP_TANH, build_binary(b, OP_MUL, sum, build_scalar(b, sqrt(2 / acos(-1))), origin), origin);
-	Value *half = build_binary(b, OP_MUL, x, build_scalar(b, 0.5), origin);
-	return build_binary(b, OP_MUL, half, build_binary(b, OP_ADD, build_scalar(b, 1), tanh, origin), origin);
+	Value *square = build_binary(b, OP_MUL, x, x, origin);
+	Value *cube = build_binary(b, OP_MUL, square, x, origin);
+	Value *part = build_binary(b, OP_MUL, cube, build_scalar(b, 0.044715), origin);
+	Value *sum = build_binary(b, OP_ADD, x, part, origin);
+	Value *scaled = build_binary(b, OP_MUL, sum, build_scalar(b, sqrt(2 / acos(-1))), origin);
+	return half_of_one_plus(b, x, build_unary(b, OP_TANH, scaled, origin), origin);
 }
 
 static Value *silu(Builder *b, Value *x, const char *origin)

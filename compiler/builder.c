@@ -207,7 +207,8 @@ Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *ori
 	q = build_transpose(b, build_op(b, OP_RESHAPE, &q, 1, &split, origin), 1, 0, 2, origin);
 	k = build_transpose(b, build_op(b, OP_RESHAPE, &k, 1, &split, origin), 1, 2, 0, origin);
 	v = build_transpose(b, build_op(b, OP_RESHAPE, &v, 1, &split, origin), 1, 0, 2, origin);
-	Value *scores = build_binary(b, OP_DIV, build_binary(b, OP_MATMUL, q, k, origin), build_scalar(b, sqrt((double)d)), origin);
+	Value *scores = build_binary(b, OP_MATMUL, q, k, origin);
+	scores = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt((double)d)), origin);
 	Value *mixed = build_binary(b, OP_MATMUL, build_unary(b, OP_SOFTMAX, scores, origin), v, origin);
 	mixed = build_transpose(b, mixed, 1, 0, 2, origin);
 	return build_op(b, OP_RESHAPE, &mixed, 1, &join, origin);
