@@ -158,13 +158,33 @@ static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
 	return true;
 }
 
-static bool driver_verify(const Driver *d)
+#ifndef NDEBUG
+/* Print, parse, print is a fixed point. Only where the text has all there is: no checkpoint, no large new constants. */
+static bool driver_round_trip(const Driver *d, const PassItem *item)
+{
+	if (d->module->weights || module_has_loose_constants(d->module))
+		return true;
+	const PrintOptions plain = { 0 };
+	char *text = module_text(d->module, &plain);
+	Module *read = text ? module_parse(text, strlen(text), ".", NULL, d->diag) : NULL;
+	char *again = read ? module_text(read, &plain) : NULL;
+	bool same = again && !strcmp(text, again);
+	free(text);
+	free(again);
+	module_free(read);
+	return same || diag_error(d->diag, EXIT_RUN, 0, "%s: the printed IR does not read back as it was printed", item->text);
+}
+#endif
+
+/* Release builds verify once at the end, or everywhere when asked to; debug builds everywhere, and the text form too. */
+static bool driver_verify(const Driver *d, const PassItem *item)
 {
 #ifdef NDEBUG
-	if (!d->options->verify_each)
-		return true;
+	(void)item;
+	return !d->options->verify_each || module_verify(d->module, d->diag);
+#else
+	return module_verify(d->module, d->diag) && driver_round_trip(d, item);
 #endif
-	return module_verify(d->module, d->diag);
 }
 
 static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
@@ -181,7 +201,7 @@ static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
 	row->changes = run.changes;
 	/* What a pass refuses in so many words (a shape, an option) is an answer, not a failure. */
 	bool refused = !good && (d->diag->code == EXIT_UNSUPPORTED || d->diag->code == EXIT_USAGE || d->diag->code == EXIT_INPUT);
-	good = good && driver_verify(d) && driver_check(d, item, row);
+	good = good && driver_verify(d, item) && driver_check(d, item, row);
 	if (!good && !refused)
 		driver_leave_failure(d, item);
 	module_free(d->before);
@@ -222,6 +242,7 @@ static bool driver_run(Driver *d, const Pipeline *pipeline, Ledger *ledger)
 		if (options->stop_after && !strcmp(name, options->stop_after))
 			break;
 	}
+	good = good && module_verify(d->module, d->diag);
 	if (good && options->progress)
 		options->progress(options->progress_arg, NULL, pipeline->count, pipeline->count);
 	if (options->time_passes)
