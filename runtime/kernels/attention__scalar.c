@@ -4,7 +4,7 @@
  *   q    [queries], k, v [keys]  rows q_stride, k_stride, v_stride floats apart; head h reads columns h*d..h*d+d-1
  *   scratch                      of this thread, as kernels.def declares it; here the scores of one query: float[keys]
  *
- * The softmax sees all scores of a query at once: texts are short (512 tokens: 2 KB of scores a query), so that nothing is
+ * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512 tokens: 2 KB of scores a query), so that nothing is
  * gained by the running maximum of "flash" attention, and each result depends on its own query only. */
 #include <math.h>
 
@@ -31,7 +31,8 @@ RT_INLINE void attention_f32__scalar(float *out, const float *q, const float *k,
 			for (int t = 0; t < keys; t++)
 				for (int j = 0; j < d; j++)
 					y[j] += score[t] * v[(size_t)t * (size_t)v_stride + (size_t)h * (size_t)d + (size_t)j];
+			float factor = keys ? (float)(1.0 / sum) : 0;
 			for (int j = 0; j < d; j++)
-				y[j] *= (float)(1.0 / sum);
+				y[j] *= factor;
 		}
 }

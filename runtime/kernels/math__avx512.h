@@ -1,0 +1,124 @@
+/* math__avx512.h: exp, softmax and the activations, 16 floats at a time. Lanes never meet except in the sums of softmax. */
+#ifndef RT_MATH__AVX512_H
+#define RT_MATH__AVX512_H
+#include <immintrin.h>
+#include <math.h>
+
+/* The mask of the first n of 16 lanes; all for n >= 16, none for n <= 0. */
+RT_INLINE RT_TARGET_AVX512 __mmask16 math_avx512_first(int n)
+{
+	return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+}
+
+/* e^x for x <= 0; NaN stays. x = n ln2 + r with |r| <= ln2/2, and e^r by a minimax polynomial of degree 6: relative error
+ * 7.6e-8 over [-87, 0], below that results underflow. */
+RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp(__m512 x)
+{
+	x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x);   /* e^-104 rounds to 0; -infinity would make NaN below */
+	__m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);   /* ln2 in two parts, the first of 15 bits: n * it is exact */
+	r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+	__m512 p = _mm512_set1_ps(0x1.6a23cep-10f);
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.123a2p-7f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.5558f2p-5f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.555492p-3f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.fffffcp-2f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+	return _mm512_scalef_ps(p, n);
+}
+
+/* 1 / (1 + e^-x), from e^-|x| so that nothing overflows. */
+RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_sigmoid(__m512 x)
+{
+	const __m512 one = _mm512_set1_ps(1.0f);
+	__m512 e = math_avx512_exp(_mm512_or_ps(x, _mm512_set1_ps(-0.0f)));
+	__mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+	return _mm512_div_ps(_mm512_mask_mov_ps(one, negative, e), _mm512_add_ps(one, e));
+}
+
+/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625 that cancels and x + x^3 P(x^2) takes over. */
+RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_tanh(__m512 x)
+{
+	const __m512 one = _mm512_set1_ps(1.0f), sign = _mm512_set1_ps(-0.0f);
+	__m512 e = math_avx512_exp(_mm512_mul_ps(_mm512_or_ps(x, sign), _mm512_set1_ps(2.0f)));
+	__m512 large = _mm512_div_ps(_mm512_sub_ps(one, e), _mm512_add_ps(one, e)), z = _mm512_mul_ps(x, x);
+	__m512 p = _mm512_set1_ps(-0x1.76aadp-8f);
+	p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(0x1.525692p-6f));
+	p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-0x1.b8443ep-5f));
+	p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(0x1.110768p-3f));
+	p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-0x1.555534p-2f));
+	__mmask16 small = _mm512_cmp_ps_mask(_mm512_andnot_ps(sign, x), _mm512_set1_ps(0.625f), _CMP_LT_OQ);
+	return _mm512_mask_mov_ps(_mm512_or_ps(large, _mm512_and_ps(x, sign)), small, _mm512_fmadd_ps(_mm512_mul_ps(x, z), p, x));
+}
+
+/* 0.5 erfc(t / sqrt 2) for t >= 0: 15 segments 5.4/14.5 wide around 0, 1, .. 14 and zero from 5.4 on. Row k holds the factors
+ * of f^k, f in [-1/2, 1/2] the place within the segment: minimax fits, so that GELU is within 2.5e-7 of the truth. */
+static const _Alignas(64) float math_avx512_tail[5][16] __attribute__((unused)) = {
+	{ 0.5f, 0.354792356f, 0.228187978f, 0.13194558f, 0.0681574717f, 0.0312966853f, 0.0127256606f, 0.00456834631f,
+	  0.00144448935f, 0.000401549914f, 9.7991986e-05f, 2.09675763e-05f, 3.92997845e-06f, 6.44717773e-07f, 9.25122947e-08f, 0.0f },
+	{ -0.148571178f, -0.138617024f, -0.112582125f, -0.0795958415f, -0.0489866324f, -0.0262439288f, -0.0122388694f, -0.00496834284f,
+	  -0.00175563945f, -0.0005400175f, -0.000144585094f, -3.36958183e-05f, -6.83531107e-06f, -1.20687514e-06f, -1.85472459e-07f, 0.0f },
+	{ -6.85003579e-06f, 0.00961377192f, 0.0156139256f, 0.0165582467f, 0.0135876378f, 0.00909943134f, 0.00509238383f, 0.00241187983f,
+	  0.000974077615f, 0.00033709011f, 0.000100288838f, 2.57121374e-05f, 5.69059057e-06f, 1.08863173e-06f, 1.80198313e-07f, 0.0f },
+	{ 0.00347277615f, 0.00274519017f, 0.00115870463f, -0.000445150392f, -0.00136723462f, -0.00148913974f, -0.00112834934f, -0.000667718123f,
+	  -0.000322165928f, -0.000129445165f, -4.38406023e-05f, -1.26118484e-05f, -3.09772827e-06f, -6.52035396e-07f, -1.17935741e-07f, 0.0f },
+	{ -8.8441353e-05f, -0.00032108184f, -0.000438056857f, -0.000332127471f, -0.000122032383f, 4.81347524e-05f, 0.000116192678f, 0.000105308929f,
+	  6.61416561e-05f, 3.22324631e-05f, 1.27281246e-05f, 4.16278044e-06f, 1.1421148e-06f, 2.65047561e-07f, 5.23226582e-08f, 0.0f },
+};
+
+/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2): no division, no exp; each table row is one permutation of a register. */
+RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_gelu(__m512 x)
+{
+	__m512 t = _mm512_min_ps(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), x), _mm512_set1_ps(6.0f));
+	__m512 s = _mm512_min_ps(_mm512_mul_ps(t, _mm512_set1_ps(2.68518519f)), _mm512_set1_ps(15.0f));
+	__m512i segment = _mm512_cvtps_epi32(s);
+	__m512 f = _mm512_sub_ps(s, _mm512_cvtepi32_ps(segment));
+	__m512 q = _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail[4]));
+	q = _mm512_fmadd_ps(q, f, _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail[3])));
+	q = _mm512_fmadd_ps(q, f, _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail[2])));
+	q = _mm512_fmadd_ps(q, f, _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail[1])));
+	q = _mm512_fmadd_ps(q, f, _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail[0])));
+	return _mm512_fnmadd_ps(t, q, _mm512_max_ps(_mm512_setzero_ps(), x));   /* max(0, NaN) is NaN in this order */
+}
+
+/* ir/enums.def says what each act means. */
+RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_act(__m512 x, int act)
+{
+	switch (act) {
+	case RT_ACT_GELU:      return math_avx512_gelu(x);
+	case RT_ACT_GELU_TANH: {  /* (1 + tanh y) / 2 = sigmoid 2y */
+		__m512 cubic = _mm512_fmadd_ps(_mm512_mul_ps(x, x), _mm512_set1_ps(0.0713548163f), _mm512_set1_ps(1.59576912f));
+		return _mm512_mul_ps(x, math_avx512_sigmoid(_mm512_mul_ps(x, cubic)));
+	}
+	case RT_ACT_RELU:      return _mm512_max_ps(_mm512_setzero_ps(), x);
+	case RT_ACT_SILU:      return _mm512_mul_ps(x, math_avx512_sigmoid(x));
+	case RT_ACT_TANH:      return math_avx512_tanh(x);
+	case RT_ACT_SIGMOID:   return math_avx512_sigmoid(x);
+	default:               return x;
+	}
+}
+
+/* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j, j+16, .. so that only n and the
+ * numbers decide the result. */
+RT_INLINE RT_TARGET_AVX512 float math_avx512_softmax(float *y, const float *x, int n)
+{
+	if (n <= 0)
+		return 0;
+	__m512 top = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+	__mmask16 last = math_avx512_first(n - ((n - 1) & ~15));
+	int i = 0;
+	for (; i < n - 16; i += 16)
+		top = _mm512_max_ps(top, _mm512_loadu_ps(x + i));
+	top = _mm512_mask_max_ps(top, last, top, _mm512_maskz_loadu_ps(last, x + i));
+	top = _mm512_set1_ps(_mm512_reduce_max_ps(top));
+	for (i = 0; i < n - 16; i += 16) {
+		__m512 e = math_avx512_exp(_mm512_sub_ps(_mm512_loadu_ps(x + i), top));
+		_mm512_storeu_ps(y + i, e);
+		sum = _mm512_add_ps(sum, e);
+	}
+	__m512 e = math_avx512_exp(_mm512_sub_ps(_mm512_maskz_loadu_ps(last, x + i), top));
+	_mm512_mask_storeu_ps(y + i, last, e);
+	return 1.0f / _mm512_reduce_add_ps(_mm512_mask_add_ps(sum, last, sum, e));
+}
+#endif
