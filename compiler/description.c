@@ -8,6 +8,24 @@
 static const char *const output_words[] = {"hidden", "pooled"};
 enum { OUTPUT_WORDS = sizeof output_words / sizeof *output_words };
 
+#define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
+#define WORD_PACK(NAME, TEXT)
+#define WORD_ACT(NAME, TEXT)
+#define WORD_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
+const char *const pool_words[POOL_COUNT] = {
+#include "../ir/enums.def"
+};
+
+/* What a task's head is made of, and what it is when the description does not say. NULL: it has no such thing. */
+static const struct { bool labels; const char *tensors, *pooling; } task_parts[TASK_COUNT] = {
+	[TASK_CLASSIFY]  = {true,  "classifier",      "pooler"},
+	[TASK_TAG]       = {true,  "classifier",      NULL},
+	[TASK_EMBED]     = {false, NULL,              "mean"},
+	[TASK_RANK]      = {true,  "classifier",      "pooler"},
+	[TASK_QA]        = {false, "qa_outputs",      NULL},
+	[TASK_FILL_MASK] = {false, "cls.predictions", NULL},
+};
+
 /* ---- making one ---------------------------------------------------------------------------------------------------------- */
 
 ModelDesc *description_new(const char *path, const char *directory)
@@ -116,27 +134,6 @@ static bool check_encoder(Checker *c)
 	return true;
 }
 
-static bool check_head(Checker *c, const HeadDesc *head, int32_t at)
-{
-	int task = word_index(head->task, task_names, TASK_COUNT);
-	if (task < 0)
-		return FAIL(c, EXIT_UNSUPPORTED, "task \"%s\" is not known", head->task);
-	if (head->problem && word_index(head->problem, problem_names, PROBLEM_COUNT) < 0)
-		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
-	if (!name_is_valid(head->name) && strcmp(head->name, head->task) != 0)
-		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'", head->name);
-	for (int32_t i = 0; i < at; i++)
-		if (strcmp(c->desc->head[i].name, head->name) == 0)
-			return FAIL(c, EXIT_INPUT, "two heads are called %s", head->name);
-	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
-		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
-	if ((task == TASK_CLASSIFY || task == TASK_TAG || task == TASK_RANK) && head->nlabels < 1)
-		return FAIL(c, EXIT_INPUT, "head %s has no labels", head->name);
-	if (task == TASK_RANK && head->nlabels != 1)
-		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name, head->nlabels);
-	return true;
-}
-
 static bool has_word(const char *words, const char *word)
 {
 	size_t length = strlen(word);
@@ -144,6 +141,65 @@ static bool has_word(const char *words, const char *word)
 		if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
 			return true;
 	return false;
+}
+
+/* `pooling`: one or more words, each known and once. */
+static bool check_pooling(Checker *c, const HeadDesc *head)
+{
+	char *list = mem_string(c->desc->mem, head->pooling, strlen(head->pooling)), *rest;
+	const char *seen = "";
+	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		if (strcmp(word, "pooler") != 0 && word_index(word, pool_words, POOL_COUNT) < 0)
+			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, mean_weighted and pooler",
+				head->name, word);
+		if (has_word(seen, word))
+			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" stands twice", head->name, word);
+		seen = mem_printf(c->desc->mem, "%s %s", seen, word);
+	}
+	return *seen || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
+}
+
+/* Refuses what the task's head does not have, rather than ignore it. */
+static bool check_parts(Checker *c, HeadDesc *head, Task task)
+{
+	if (!task_parts[task].labels && head->nlabels)
+		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no labels", head->name, head->task);
+	if (task_parts[task].labels && !head->nlabels)
+		return FAIL(c, EXIT_INPUT, "head %s has no labels", head->name);
+	if (!task_parts[task].pooling && head->pooling)
+		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no pooling", head->name, head->task);
+	if (!task_parts[task].tensors && head->tensors)
+		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no tensors of its own", head->name, head->task);
+	if (task != TASK_EMBED && (head->ndense || head->normalize))
+		return FAIL(c, EXIT_INPUT, "head %s: dense and normalize are for the task embed", head->name);
+	if (!head->tensors)
+		head->tensors = task_parts[task].tensors;
+	if (!head->pooling)
+		head->pooling = task_parts[task].pooling;
+	for (int32_t i = 0; i < head->ndense; i++)
+		if (!activation_is_known(head->dense[i].activation))
+			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name, head->dense[i].activation,
+				activation_list());
+	return !head->pooling || check_pooling(c, head);
+}
+
+static bool check_head(Checker *c, HeadDesc *head, int32_t at)
+{
+	int task = word_index(head->task, task_names, TASK_COUNT);
+	if (task < 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "task \"%s\" is not known", head->task);
+	if (head->problem && word_index(head->problem, problem_names, PROBLEM_COUNT) < 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
+	if (!name_is_valid(head->name))
+		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'", head->name);
+	for (int32_t i = 0; i < at; i++)
+		if (strcmp(c->desc->head[i].name, head->name) == 0)
+			return FAIL(c, EXIT_INPUT, "two heads are called %s", head->name);
+	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
+		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
+	if (task == TASK_RANK && head->nlabels != 1)
+		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name, head->nlabels);
+	return check_parts(c, head, (Task)task);
 }
 
 /* The description's outputs and those of --outputs, each once. */

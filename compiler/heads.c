@@ -5,14 +5,6 @@
 
 /* ---- pooling ----------------------------------------------------------------------------------------------------------- */
 
-static const char *const pool_words[POOL_COUNT] = {
-#define WORD(KIND, NAME, TEXT) POOL_WORD_##KIND(NAME, TEXT)
-#define POOL_WORD_PACK(NAME, TEXT)
-#define POOL_WORD_ACT(NAME, TEXT)
-#define POOL_WORD_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
-#include "../ir/enums.def"
-};
-
 /* tanh(dense(row of [CLS])): transformers' pooler_output. */
 static Value *build_pooler(Builder *b)
 {
@@ -30,12 +22,7 @@ static Value *build_pooling_part(Builder *b, const char *word, const char *origi
 {
 	if (strcmp(word, "pooler") == 0)
 		return build_pooler(b);
-	int mode = word_index(word, pool_words, POOL_COUNT);
-	if (mode < 0) {
-		builder_fail(b, EXIT_INPUT, "%s: pooling \"%s\" is not known", origin, word);
-		return NULL;
-	}
-	Attrs attr = {.has = A_mode, .mode = (Pool)mode};
+	Attrs attr = {.has = A_mode, .mode = (Pool)word_index(word, pool_words, POOL_COUNT)};
 	Value *hidden = b->hidden;
 	return build_op(b, OP_POOL, &hidden, 1, &attr, origin);
 }
@@ -43,11 +30,10 @@ static Value *build_pooling_part(Builder *b, const char *word, const char *origi
 /* All words, one after another: f32[n*H]. */
 static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 {
-	Value *parts[POOL_COUNT + 1];
+	Value *parts[POOL_COUNT + 1];   /* description_check: every word is known and stands once */
 	int count = 0;
-	char words[256], *rest;
-	snprintf(words, sizeof words, "%s", pooling);
-	for (char *word = strtok_r(words, " ", &rest); word && count <= POOL_COUNT; word = strtok_r(NULL, " ", &rest))
+	char *words = builder_text(b, "%s", pooling), *rest;
+	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 		parts[count++] = build_pooling_part(b, word, origin);
 	Attrs attr = {.has = A_axis, .axis = 0};
 	return count == 1 ? parts[0] : build_op(b, OP_CONCAT, parts, count, &attr, origin);
@@ -107,7 +93,7 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 
 static Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_pooling(b, head->pooling ? head->pooling : "mean", origin);
+	Value *x = build_pooling(b, head->pooling, origin);
 	for (int32_t i = 0; i < head->ndense; i++)
 		x = build_dense(b, &head->dense[i], x, origin);
 	Attrs attr = {.has = A_eps, .eps = 1e-12};   /* torch.nn.functional.normalize's own */
@@ -116,18 +102,18 @@ static Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 
 static Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_pooling(b, head->pooling ? head->pooling : "pooler", origin);
-	return build_linear(b, x, head->tensors ? head->tensors : "classifier", head->nlabels, &size_labels, origin);
+	Value *x = build_pooling(b, head->pooling, origin);
+	return build_linear(b, x, head->tensors, head->nlabels, &size_labels, origin);
 }
 
 static Value *head_tag(Builder *b, const HeadDesc *head, const char *origin)
 {
-	return build_linear(b, b->hidden, head->tensors ? head->tensors : "classifier", head->nlabels, &size_labels, origin);
+	return build_linear(b, b->hidden, head->tensors, head->nlabels, &size_labels, origin);
 }
 
 static Value *head_qa(Builder *b, const HeadDesc *head, const char *origin)
 {
-	return build_linear(b, b->hidden, head->tensors ? head->tensors : "qa_outputs", 2, &size_labels, origin);
+	return build_linear(b, b->hidden, head->tensors, 2, &size_labels, origin);
 }
 
 /* The decoder is the word table again, unless the checkpoint holds another one. */
@@ -140,7 +126,7 @@ static Value *mask_decoder(Builder *b, const char *name, const char *origin)
 
 static Value *head_fill_mask(Builder *b, const HeadDesc *head, const char *origin)
 {
-	const char *stem = head->tensors ? head->tensors : "cls.predictions";
+	const char *stem = head->tensors;
 	Value *x = build_linear(b, b->hidden, builder_text(b, "%s.transform.dense", stem), b->desc->hidden, &size_hidden, origin);
 	x = build_activation(b, b->desc->activation, x, origin);
 	x = build_layernorm(b, x, builder_text(b, "%s.transform.LayerNorm", stem), origin);

@@ -45,8 +45,6 @@ static bool set_meta(Module *module, const ModelDesc *desc, const BuildOptions *
 		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden, desc->heads, desc->ffn, desc->activation);
 		module_set_meta(module, "encoder", line);
 	}
-	if (desc->max_tokens_rule)
-		module_set_meta(module, "max_tokens_rule", desc->max_tokens_rule);
 	module_set_meta(module, "model_sha256", hex);
 	return true;
 }

@@ -12,10 +12,13 @@ enum {
 ModelDesc  *description_new(const char *path, const char *directory);
 /* Adds a head with default values; its name is the task's, or NULL for the task's. Returns NULL and a message past HEADS_MAX. */
 HeadDesc   *description_add_head(ModelDesc *, const char *name, const char *task, Diag *);
-/* Checks what no single field says: heads divide hidden, words are known, names differ. Applies --max-tokens. */
+/* Checks what no single field says: heads divide hidden, words are known, names differ. Fills what a head leaves out: where
+ * its tensors are, and its pooling. Applies --max-tokens and --outputs. */
 bool        description_check(ModelDesc *, const BuildOptions *, Diag *);
 /* A name for modules and C made of any text: letters, digits and '_', no digit in front. */
 char       *name_from_text(MemArena *, const char *text);
+/* Words of `pooling`, as .bir spells the modes of pool; "pooler" is one more. */
+extern const char *const pool_words[POOL_COUNT];
 /* The index of word in list, or -1. Words are those of the model description. */
 int         word_index(const char *word, const char *const *list, int count);
 /* Copies label names LABEL_0 .. LABEL_(n-1), as transformers calls labels that nobody named. */

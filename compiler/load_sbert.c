@@ -31,18 +31,6 @@ static const struct { const char *key, *word; Pool mode; } pooling_keys[] = {
 	{"pooling_mode_weightedmean_tokens",  "weightedmean",      POOL_MEAN_WEIGHTED},
 	{"pooling_mode_lasttoken",            "lasttoken",         POOL_LAST},
 };
-static const char *const pool_words[POOL_COUNT] = {
-#define WORD_PACK(NAME)
-#define WORD_ACT(NAME)
-#define WORD(KIND, NAME, TEXT) WORD_IS_##KIND(NAME, TEXT)
-#define WORD_IS_PACK(NAME, TEXT)
-#define WORD_IS_ACT(NAME, TEXT)
-#define WORD_IS_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
-#include "../ir/enums.def"
-#undef WORD
-#undef WORD_PACK
-#undef WORD_ACT
-};
 
 static bool read_pooling(SbertReader *r, const char *folder)
 {
