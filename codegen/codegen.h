@@ -9,6 +9,7 @@ typedef struct Target {
 	const char *cpu;           /* bertc's name: "x86-64-v3" */
 	const char *llvm_cpu;      /* -mcpu / -march for Clang */
 	const char *flags;         /* further compiler flags ("-mfpu=neon-vfpv4"), space-separated */
+	const char *cc_flags;      /* those of flags that any compiler needs for the emitted C; "" where it carries all itself */
 	uint32_t    isa;           /* bits of Isa */
 } Target;
 /* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood. */
@@ -55,6 +56,9 @@ typedef struct EmitOptions {
 	const char  *about_json;            /* object text: model hash, passes, sizes, verify figures */
 	bool         quiet;
 } EmitOptions;
+/* Whether C functions can begin with the name; and the best such name for a file: "out/my-model" -> "my_model", malloc'd. */
+bool  c_is_identifier(const char *);
+char *c_identifier_from_path(const char *path);
 /* Removes the temporary files of an emission that was interrupted; safe in a signal handler. */
 void scratch_interrupted(void);
 /* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at all. */

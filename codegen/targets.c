@@ -4,11 +4,11 @@
 #include <string.h>
 #include "codegen.h"
 
-typedef struct TripleRow { const char *triple, *flags; } TripleRow;
+typedef struct TripleRow { const char *triple, *flags, *cc_flags; } TripleRow;
 typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
 
 static const TripleRow triples[] = {
-#define TARGET(triple, flags) {triple, flags},
+#define TARGET(triple, flags, cc_flags) {triple, flags, cc_flags},
 #define CPU(...)
 #include "targets.def"
 #undef TARGET
@@ -105,14 +105,17 @@ static const CpuRow *find_cpu(const char *triple, const char *cpu)
 	return NULL;
 }
 
-/* "-march=x86-64 -mtune=znver5", kept in a small table so that a Target needs no owner. */
-static const char *flags_of(const TripleRow *triple, const CpuRow *cpu)
+/* "-march=x86-64 -mtune=znver5" and what any compiler needs, kept in small tables so that a Target needs no owner. */
+static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *target)
 {
-	static char flags[CPUS][FLAGS_MAX];
-	char *text = flags[cpu - cpus];
-	snprintf(text, FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags,
-	         strcmp(cpu->tune, "generic") == 0 ? "" : " -mtune=", strcmp(cpu->tune, "generic") == 0 ? "" : cpu->tune);
-	return text;
+	static char flags[CPUS][FLAGS_MAX], cc_flags[CPUS][FLAGS_MAX];
+	bool tuned = strcmp(cpu->tune, "generic") != 0;
+	const char *space = triple->cc_flags[0] && cpu->flags[0] ? " " : "";
+	snprintf(cc_flags[cpu - cpus], FLAGS_MAX, "%s%s%s", triple->cc_flags, space, cpu->flags);
+	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags, tuned ? " -mtune=" : "",
+	         tuned ? cpu->tune : "");
+	target->flags = flags[cpu - cpus];
+	target->cc_flags = cc_flags[cpu - cpus];
 }
 
 bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag)
@@ -134,7 +137,8 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 		list_cpus(triple, names, sizeof names);
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %s for %s; known are native, baseline, %s", cpu, triple, names);
 	}
-	*target = (Target){.triple = row->triple, .cpu = found->name, .llvm_cpu = found->tune, .flags = flags_of(row, found), .isa = found->isa};
+	*target = (Target){.triple = row->triple, .cpu = found->name, .llvm_cpu = found->tune, .isa = found->isa};
+	fill_flags(row, found, target);
 	return true;
 }
 

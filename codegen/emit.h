@@ -1,0 +1,108 @@
+/* emit.h: what the files that make emitted C share; internal to codegen/. */
+#ifndef BERTC_EMIT_H
+#define BERTC_EMIT_H
+#include "codegen.h"
+
+/* ---- c_text.c: foreign text inside C ------------------------------------------------------------------------------ */
+/* A string literal: whatever the bytes are, they stay inside the quotes, and no trigraph forms. */
+void c_string(FILE *, const char *text);
+/* Text for the inside of a comment: bytes that could end it, or continue a line, become '_'. */
+void c_comment(FILE *, const char *text);
+/* A float or double constant that reads back exactly. */
+void c_real(FILE *, double value);
+char *c_upper(const char *);                 /* malloc'd */
+
+/* ---- paste.c: runtime/ files inside the emitted file ------------------------------------------------------------------ */
+typedef struct Paste { FILE *out; const char **done; int32_t count, capacity; } Paste;
+/* The file, in front of it those it includes with quotes, each once; their #include lines are left out. */
+bool paste_file(Paste *, const char *name, Diag *);
+bool paste_kernel(Paste *, const char *function, Diag *);
+void paste_free(Paste *);
+
+/* ---- weights.c: constants in the blob --------------------------------------------------------------------------------- */
+typedef struct PlacedTensor { const void *data; int64_t bytes; size_t offset; } PlacedTensor;
+typedef struct Weights { Blob blob; PlacedTensor *table; size_t count, capacity; } Weights;
+/* Where the constant lies in the blob; put there when it was not. */
+size_t weights_place(Weights *, const Tensor *);
+void   weights_free(Weights *);
+/* The blob as C text: 64-bit words, little-endian as every target is. */
+void   weights_print_inline(const Blob *, const char *name, FILE *);
+bool   weights_write(const Blob *, const char *path, Diag *);
+
+/* ---- emit_step.c: steps ------------------------------------------------------------------------------------------------- */
+/* A function of the emitted file that computes one kind of step with literal dimensions. */
+typedef struct Wrapper {
+	const char *name, *text;                 /* text: everything after the name, "(...)\n{...}\n" */
+	const char *attribute;                   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
+} Wrapper;
+typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; } Step;
+/* Sizes of the tables and limits that the program's code states, and what a context has room for. */
+typedef struct ModelSizes { int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts; } ModelSizes;
+typedef struct Emitter {
+	const Module *module;
+	const Graph  *graph;
+	const EmitOptions *options;
+	Diag     *diag;
+	MemArena *mem;                           /* texts of wrappers and the like */
+	ModelSizes sizes;
+	Weights   weights;
+	Wrapper  *wrappers; int32_t nwrappers;
+	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
+	Step     *steps; int32_t nsteps;
+	FILE     *calls;                         /* the lines of NAME_graph */
+} Emitter;
+/* One line in calls and, where needed, a new wrapper, kernel and constant. */
+bool emit_step(Emitter *, const Node *);
+
+/* Where a value lies while the program runs: IR.md, Arena. */
+typedef enum Place { PLACE_IDS, PLACE_CONST, PLACE_TOKENS, PLACE_TEXTS, PLACE_PAIRS, PLACE_NOWHERE } Place;
+Place   value_place(const Value *);
+/* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
+int64_t value_unit(const Value *);
+
+/* ---- emit_ops.c, emit_tensor.c: the body of each op's wrapper -------------------------------------------------------------- */
+/* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
+typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
+/* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls; emit_step.c the rest. */
+typedef struct Body {
+	Emitter    *e;
+	const Node *node;
+	const KernelInfo *kernel;
+	Form        form;
+	const char *name;                        /* "linear_384_1152_gelu" */
+	int32_t     nparams;
+	struct { const char *name; const Value *value; } param[ARGS_MAX + 1];   /* the first is the result */
+	FILE       *code;                        /* statements; in FORM_EACH inside the loop over texts i */
+	bool        uses_tokens, uses_begin;     /* the statements name S, the text's tokens; begin, its first */
+	bool        whole;                       /* the code divides the work itself */
+	double      per_token, per_text, per_pair;   /* floating-point operations */
+} Body;
+typedef bool BodyFn(Body *);
+BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
+BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
+void        body_param(Body *, const char *name, const Value *);
+/* "384" or "S". */
+const char *body_dim(Body *, Dim);
+/* The product of dims [first, last) of the type: "1", "12 * S". */
+const char *body_product(Body *, const Type *, int32_t first, int32_t last);
+/* Where a text's part of a parameter begins: "x + begin * 384". */
+const char *body_pointer(Body *, int32_t param);
+extern const char *const emit_act_words[ACT_COUNT], *const emit_pool_words[POOL_COUNT];   /* "GELU", as in RT_ACT_GELU */
+/* The same as a part of names: "gelu". */
+const char *body_lower(Body *, const char *word);
+
+/* ---- emit_c.c, emit_h.c: whole files -------------------------------------------------------------------------------------- */
+/* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */
+bool emit_c(Emitter *, FILE *c);
+bool emit_h(Emitter *, FILE *h);
+/* Width of output i in floats and whether it has a row a token; false with a message when the program cannot return it. */
+bool output_shape(Emitter *, int32_t i, int64_t *width, bool *per_token);
+
+/* ---- scratch.c: a temporary directory beside the result ---------------------------------------------------------------------- */
+typedef struct Scratch { char *directory; } Scratch;
+bool  scratch_open(Scratch *, const char *beside, Diag *);
+char *scratch_path(const Scratch *, const char *name);             /* malloc'd */
+void  scratch_close(Scratch *);                                    /* removes what is left in it */
+/* Moves a file of the directory to its final name. */
+bool  scratch_commit(const Scratch *, const char *name, const char *path, Diag *);
+#endif

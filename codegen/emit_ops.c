@@ -1,0 +1,274 @@
+/* emit_ops.c: wrappers of row-wise ops, linear, attention and pooling. The frame around the statements (share of the thread,
+ * loop over texts) is emit_step.c's; kernels and their signatures are those of runtime/kernels. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include "emit.h"
+
+static const char *real_text(Body *b, double value)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	if (!out)
+		return "0.0";
+	c_real(out, (double)(float)value);
+	fclose(out);
+	const char *kept = mem_printf(b->e->mem, "%sf", text);
+	free(text);
+	return kept;
+}
+
+const char *body_lower(Body *b, const char *word)
+{
+	char *text = mem_printf(b->e->mem, "%s", word);
+	for (char *at = text; *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return text;
+}
+
+/* Dimensions of a type from its `first` on, for names: "12_S_32". */
+static const char *dims_name(Body *b, const Type *type, int32_t first)
+{
+	const char *name = "";
+	for (int32_t i = first; i < type->rank; i++)
+		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
+	return name;
+}
+
+/* All parameters as the kernel's arguments; in FORM_EACH where the text's part begins. NULL pointers stand for absent ones. */
+static void print_params(Body *b)
+{
+	for (int32_t i = 0; i < b->nparams; i++)
+		fprintf(b->code, "%s%s", i ? ", " : "", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
+}
+
+/* The row range in the unit that the kernel counts: `factor` of them a token or a text. */
+static void print_range(Body *b, const char *factor, const char *rows_of_text)
+{
+	if (b->form == FORM_EACH)
+		fprintf(b->code, ", 0, %s", rows_of_text);
+	else if (strcmp(factor, "1") == 0)
+		fputs(", s.r0, s.r1", b->code);
+	else
+		fprintf(b->code, ", s.r0 * %s, s.r1 * %s", factor, factor);
+}
+
+/* In FORM_TOKENS a value's first dim is the rows; in FORM_TEXTS every dim belongs to the text. */
+static int32_t first_dim(const Body *b)
+{
+	return b->form == FORM_TOKENS ? 1 : 0;
+}
+
+static void print_kernel(Body *b)
+{
+	fprintf(b->code, "%s%s(", b->form == FORM_EACH && !b->whole ? "\t\t" : "\t", b->kernel->function);
+}
+
+/* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) ------------------------------------------------- */
+
+/* Ids must be checked before the program runs: inputs are, by the API; others must be known here. */
+static bool check_ids(Body *b, const Value *ids, const Value *table)
+{
+	int64_t rows = table->type.dim[0].plus;
+	if (!ids->node || ids->node->op == OP_POSITION_IDS)
+		return true;     /* bounds are those of emit_sizes */
+	if (!value_is_const(ids))
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line, "%s: ids are computed by %s; compiled code takes inputs, position_ids "
+		                  "or constants", op_info[b->node->op].name, op_info[ids->node->op].name);
+	const Tensor *tensor = value_tensor(ids);
+	for (int64_t i = 0, n = type_count(&tensor->type); i < n; i++)
+		if (tensor_at(tensor, i) < 0 || tensor_at(tensor, i) >= (double)rows)
+			return diag_error(b->e->diag, EXIT_INPUT, b->node->line, "%s: id %.0f is outside the table of %lld rows",
+			                  op_info[b->node->op].name, tensor_at(tensor, i), (long long)rows);
+	return true;
+}
+
+/* table, ids pairs of embed and embed_layernorm; false when ids may lie outside. */
+static bool add_tables(Body *b, int32_t pairs)
+{
+	static const char *const tables[] = {"table", "table1", "table2"}, *const ids[] = {"ids", "ids1", "ids2"};
+	for (int32_t i = 0; i < pairs; i++) {
+		if (!check_ids(b, b->node->args[2 * i + 1], b->node->args[2 * i]))
+			return false;
+		body_param(b, tables[i], b->node->args[2 * i]);
+		body_param(b, ids[i], b->node->args[2 * i + 1]);
+	}
+	return true;
+}
+
+bool body_rows(Body *b)
+{
+	const Node *node = b->node;
+	const Type *type = &node->results[0]->type;
+	const Attrs *attr = &node->attr;
+	int32_t axis = type->rank - 1, missing = 0;
+	const char *tail = "", *detail = "";
+	switch (node->op) {
+	case OP_EMBED:
+		if (!add_tables(b, 1))
+			return false;
+		break;
+	case OP_EMBED_LAYERNORM:
+		if (!add_tables(b, (node->nargs - 2) / 2))
+			return false;
+		missing = 3 - (node->nargs - 2) / 2;
+		detail = mem_printf(b->e->mem, "_%d", (int)(3 - missing));
+		body_param(b, "gamma", node->args[node->nargs - 2]);
+		body_param(b, "beta", node->args[node->nargs - 1]);
+		break;
+	case OP_LAYERNORM: case OP_ADD_LAYERNORM:
+		body_param(b, "x", node->args[0]);
+		if (node->op == OP_ADD_LAYERNORM)
+			body_param(b, "y", node->args[1]);
+		body_param(b, "gamma", node->args[node->nargs - 2]);
+		body_param(b, "beta", node->args[node->nargs - 1]);
+		break;
+	default:
+		body_param(b, "x", node->args[0]);
+	}
+	if (attr->has & A_eps)
+		tail = mem_printf(b->e->mem, ", %s", real_text(b, attr->eps));
+	if (attr->has & A_act) {
+		tail = mem_printf(b->e->mem, ", RT_ACT_%s", emit_act_words[attr->act]);
+		detail = mem_printf(b->e->mem, "_%s", body_lower(b, emit_act_words[attr->act]));
+	}
+	b->name = mem_printf(b->e->mem, "%s%s%s", op_info[node->op].name, detail, dims_name(b, type, b->form == FORM_TOKENS));
+	print_kernel(b);
+	if (missing) {   /* the absent tables stand between those that are there and gamma */
+		int32_t nparams = b->nparams;
+		b->nparams -= 2;
+		print_params(b);
+		for (int32_t i = 0; i < missing; i++)
+			fputs(", NULL, NULL", b->code);
+		b->nparams = nparams;
+		for (int32_t i = nparams - 2; i < nparams; i++)
+			fprintf(b->code, ", %s", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
+	} else {
+		print_params(b);
+	}
+	print_range(b, body_product(b, type, first_dim(b), axis), b->form == FORM_EACH ? body_product(b, type, 0, axis) : "");
+	fprintf(b->code, ", %s%s);\n", body_dim(b, type->dim[axis]), tail);
+	return true;
+}
+
+bool body_unary(Body *b)
+{
+	static const char *const words[OP_COUNT] = {[OP_ERF] = "ERF", [OP_TANH] = "TANH", [OP_RELU] = "RELU", [OP_SIGMOID] = "SIGMOID",
+	                                            [OP_EXP] = "EXP", [OP_SQRT] = "SQRT"};
+	const Type *type = &b->node->results[0]->type;
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type, 0));
+	print_kernel(b);
+	print_params(b);
+	print_range(b, body_product(b, type, first_dim(b), type->rank), b->form == FORM_EACH ? body_product(b, type, 0, type->rank) : "");
+	fprintf(b->code, ", RT_UNARY_%s);\n", words[b->node->op]);
+	return true;
+}
+
+/* ---- linear --------------------------------------------------------------------------------------------------------------- */
+
+bool body_linear(Body *b)
+{
+	const Node *node = b->node;
+	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != 3)
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "linear: its weight is not packed; add pack-weights after lower");
+	if (node->attr.panel != b->kernel->panel)
+		return diag_error(b->e->diag, EXIT_INPUT, node->line, "linear: packed in panels of %lld, but %s reads panels of %d",
+		                  (long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
+	const Type *packed = &node->args[1]->type, *type = &node->results[0]->type;
+	long long panels = packed->dim[0].plus, inputs = packed->dim[1].plus, width = node->attr.width;
+	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
+	body_param(b, "x", node->args[0]);
+	body_param(b, "w", node->args[1]);
+	body_param(b, "bias", node->args[2]);
+	b->name = mem_printf(b->e->mem, "linear_%lld_%lld%s%s", inputs, width, act ? "_" : "", act ? body_lower(b, emit_act_words[act]) : "");
+	double flops = 2.0 * (double)inputs * (double)width;
+	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
+	if (b->form == FORM_EACH) {
+		print_kernel(b);
+		print_params(b);
+		fprintf(b->code, ", 0, %s, 0, %lld", rows, panels);
+	} else {
+		const char *count = b->form == FORM_TOKENS ? "call->ntokens" : "call->ntexts";
+		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, %s%s%s, %lld);\n", count, strcmp(rows, "1") ? " * " : "",
+		        strcmp(rows, "1") ? rows : "", panels);
+		b->whole = true;
+		print_kernel(b);
+		print_params(b);
+		fputs(", s.r0, s.r1, s.p0, s.p1", b->code);
+		flops *= (double)(value_unit(node->results[0]) / (width ? width : 1));
+	}
+	fprintf(b->code, ", %lld, %lld, RT_ACT_%s);\n", inputs, width, emit_act_words[act]);
+	*(b->form == FORM_TEXTS ? &b->per_text : &b->per_token) = flops;
+	return true;
+}
+
+/* ---- attention: work is divided into (text, head) pairs -------------------------------------------------------------------- */
+
+bool body_attention(Body *b)
+{
+	const Node *node = b->node;
+	const Type *type = &node->results[0]->type;
+	const Value *q = node->args[0];
+	long long hidden = type->dim[type->rank - 1].plus, heads = node->attr.heads;
+	bool one_query = value_place(q) == PLACE_TEXTS;
+	static const char *const names[] = {"q", "k", "v"};
+	for (int32_t i = 0; i < node->nargs; i++) {
+		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type)) || value_place(node->args[i]) == PLACE_PAIRS)
+			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
+		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i], node->args[i]);
+	}
+	b->whole = true;
+	b->name = mem_printf(b->e->mem, "attention%s_%lld_%lld", one_query ? "_first" : "", heads, hidden / heads);
+	fprintf(b->code, "\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
+	        "\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
+	        "\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) {\n"
+	        "\t\tconst int i = at / %lld, head = at %% %lld;\n"
+	        "\t\tconst size_t begin = (size_t)call->offsets[i];\n"
+	        "\t\tconst int S = call->offsets[i + 1] - call->offsets[i];\n"
+	        "\t\theads = rt_min(%lld - head, last - at);\n", heads, heads, heads, heads, heads);
+	const char *keys = "", *values = "";
+	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
+	if (node->attr.pack == PACK_QKV) {
+		keys = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden);
+		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), 2 * hidden);
+		q_stride = k_stride = v_stride = 3 * hidden;
+	} else if (node->attr.pack == PACK_KV) {
+		keys = body_pointer(b, 2);
+		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 2), hidden);
+		k_stride = v_stride = 2 * hidden;
+	} else {
+		keys = body_pointer(b, 2);
+		values = body_pointer(b, 3);
+	}
+	fprintf(b->code, "\t\t%s(%s, %s, %s,\n\t\t\t%s, %s, S, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s, scratch);\n\t}\n",
+	        b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : "S", heads, hidden / heads,
+	        q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1));
+	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
+	return true;
+}
+
+/* ---- a text as a whole --------------------------------------------------------------------------------------------------------- */
+
+bool body_position_ids(Body *b)
+{
+	b->name = mem_printf(b->e->mem, "position_ids_%lld", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	print_kernel(b);
+	print_params(b);
+	b->uses_tokens = true;
+	fprintf(b->code, ", S, %lld);\n", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	return true;
+}
+
+bool body_pool(Body *b)
+{
+	const char *mode = emit_pool_words[b->node->attr.mode];
+	long long width = (long long)value_unit(b->node->results[0]);
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "pool_%s_%lld", body_lower(b, mode), width);
+	print_kernel(b);
+	print_params(b);
+	fprintf(b->code, ", %s, %lld, RT_POOL_%s);\n", body_dim(b, b->node->args[0]->type.dim[0]), width, mode);
+	return true;
+}

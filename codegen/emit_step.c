@@ -1,0 +1,291 @@
+/* emit_step.c: one op of a lowered graph as one line of the emitted program, a call of a wrapper:
+ *
+ *     linear_384_1152(call, thread, rt_tokens(call, 1536), rt_tokens(call, 0), w + 4096, w + 888832);   // v12 layer.0.attention
+ *
+ * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape share it. What
+ * stands in it is said op by op in emit_ops.c and emit_tensor.c. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include "emit.h"
+#include "../runtime/rt.h"
+
+#define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME)
+#define WORD_PACK(NAME)
+#define WORD_ACT(NAME) _Static_assert((int)ACT_##NAME == (int)RT_ACT_##NAME, "rt.h and enums.def disagree");
+#define WORD_POOL(NAME) _Static_assert((int)POOL_##NAME == (int)RT_POOL_##NAME, "rt.h and enums.def disagree");
+#include "../ir/enums.def"
+#undef WORD_ACT
+#undef WORD_POOL
+
+#define WORD_ACT(NAME) #NAME,
+#define WORD_POOL(NAME)
+const char *const emit_act_words[ACT_COUNT] = {
+#include "../ir/enums.def"
+};
+#undef WORD_ACT
+#undef WORD_POOL
+#define WORD_ACT(NAME)
+#define WORD_POOL(NAME) #NAME,
+const char *const emit_pool_words[POOL_COUNT] = {
+#include "../ir/enums.def"
+};
+
+/* ---- values ------------------------------------------------------------------------------------------------------------ */
+
+Place value_place(const Value *value)
+{
+	if (!value->node)
+		return PLACE_IDS;
+	if (value_is_const(value))
+		return PLACE_CONST;
+	int symbols = 0;
+	for (int32_t i = 0; i < value->type.rank; i++) {
+		Dim dim = value->type.dim[i];
+		if (dim_is_number(dim))
+			continue;
+		if (!dim_equal(dim, dim_symbol(1)))
+			return PLACE_NOWHERE;
+		symbols++;
+	}
+	return symbols == 0 ? PLACE_TEXTS : symbols == 1 ? PLACE_TOKENS : symbols == 2 ? PLACE_PAIRS : PLACE_NOWHERE;
+}
+
+int64_t value_unit(const Value *value)
+{
+	int64_t unit = 1;
+	for (int32_t i = 0; i < value->type.rank; i++)
+		if (dim_is_number(value->type.dim[i]))
+			unit *= value->type.dim[i].plus;
+	return unit;
+}
+
+/* The wrapper's parameter: constants are bytes of the blob, whatever their type. */
+static const char *param_type(const Value *value, bool result)
+{
+	if (!result && value_is_const(value))
+		return "const void *";
+	return value->type.dtype == DT_I32 ? (result ? "int32_t *" : "const int32_t *") : (result ? "float *" : "const float *");
+}
+
+/* The argument that stands for a value in the call. */
+static void print_argument(Emitter *e, const Value *value)
+{
+	static const char *const bases[] = {[PLACE_TOKENS] = "rt_tokens", [PLACE_TEXTS] = "rt_texts", [PLACE_PAIRS] = "rt_pairs"};
+	Place place = value_place(value);
+	if (place == PLACE_IDS)
+		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->calls);
+	else if (place == PLACE_CONST)
+		fprintf(e->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+	else
+		fprintf(e->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
+}
+
+/* ---- bodies ------------------------------------------------------------------------------------------------------------- */
+
+void body_param(Body *b, const char *name, const Value *value)
+{
+	b->param[b->nparams].name = name;
+	b->param[b->nparams++].value = value;
+}
+
+const char *body_dim(Body *b, Dim dim)
+{
+	if (dim_is_number(dim))
+		return mem_printf(b->e->mem, "%lld", (long long)dim.plus);
+	b->uses_tokens = true;
+	return "S";
+}
+
+const char *body_product(Body *b, const Type *type, int32_t first, int32_t last)
+{
+	int64_t number = 1;
+	const char *symbols = "";
+	for (int32_t i = first; i < last; i++) {
+		if (dim_is_number(type->dim[i])) {
+			number *= type->dim[i].plus;
+		} else {
+			b->uses_tokens = true;
+			symbols = mem_printf(b->e->mem, "%s * S", symbols);
+		}
+	}
+	if (number == 1 && *symbols)
+		return symbols + 3;
+	return mem_printf(b->e->mem, "%lld%s", (long long)number, symbols);
+}
+
+const char *body_pointer(Body *b, int32_t param)
+{
+	const char *name = b->param[param].name;
+	const Value *value = b->param[param].value;
+	Place place = value_place(value);
+	long long unit = (long long)value_unit(value);
+	switch (place) {
+	case PLACE_CONST:
+		return name;
+	case PLACE_TEXTS:
+		return mem_printf(b->e->mem, "%s + (size_t)i * %lld", name, unit);
+	case PLACE_PAIRS:
+		b->uses_begin = true;
+		return mem_printf(b->e->mem, "%s + begin * (size_t)call->longest * %lld", name, unit);
+	default:
+		b->uses_begin = true;
+		return unit == 1 ? mem_printf(b->e->mem, "%s + begin", name) : mem_printf(b->e->mem, "%s + begin * %lld", name, unit);
+	}
+}
+
+/* Rows of all texts at once where every row stands for itself: all operands have a row a token, or a row a text. */
+static Form row_form(const Node *node)
+{
+	bool tokens = type_is_rows(&node->results[0]->type), texts = value_place(node->results[0]) == PLACE_TEXTS;
+	bool computed = false;
+	for (int32_t i = 0; i < node->nargs; i++) {
+		const Value *value = node->args[i];
+		if (value_is_const(value))
+			continue;
+		computed = true;
+		tokens &= type_is_rows(&value->type);
+		texts &= value_place(value) == PLACE_TEXTS;
+	}
+	return !computed ? FORM_EACH : tokens ? FORM_TOKENS : texts ? FORM_TEXTS : FORM_EACH;
+}
+
+static BodyFn *const body_of[OP_COUNT] = {
+	[OP_EMBED] = body_rows, [OP_EMBED_LAYERNORM] = body_rows, [OP_LAYERNORM] = body_rows, [OP_ADD_LAYERNORM] = body_rows,
+	[OP_NORMALIZE] = body_rows, [OP_SOFTMAX] = body_rows, [OP_ACTIVATION] = body_rows,
+	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
+	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,
+	[OP_LINEAR] = body_linear, [OP_ATTENTION] = body_attention, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
+	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,
+	[OP_CONCAT] = body_concat,
+};
+
+/* ---- wrappers --------------------------------------------------------------------------------------------------------------- */
+
+static const char *isa_attribute(uint32_t needs)
+{
+	return needs & ISA_AVX512 ? "RT_TARGET_AVX512 " : needs & ISA_AVX2 ? "RT_TARGET_AVX2 " : "";
+}
+
+/* Everything after the wrapper's name. */
+static const char *wrapper_text(Body *b, const char *statements)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	if (!out)
+		return NULL;
+	fputs("(const RtCall *call, int32_t thread", out);
+	for (int32_t i = 0; i < b->nparams; i++)
+		fprintf(out, ", %s%s", param_type(b->param[i].value, i == 0), b->param[i].name);
+	fputs(")\n{\n", out);
+	if (!b->whole)
+		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, call->%s);\n", b->form == FORM_TOKENS ? "ntokens" : "ntexts");
+	if (b->form == FORM_EACH && !b->whole) {
+		fputs("\tfor (int i = s.r0; i < s.r1; i++) {\n", out);
+		if (b->uses_begin)
+			fputs("\t\tconst size_t begin = (size_t)call->offsets[i];\n", out);
+		if (b->uses_tokens)
+			fputs("\t\tconst int S = call->offsets[i + 1] - call->offsets[i];\n", out);
+	}
+	fputs(statements, out);
+	fputs(b->form == FORM_EACH && !b->whole ? "\t}\n}\n" : "}\n", out);
+	fclose(out);
+	const char *kept = mem_string(b->e->mem, text, bytes);
+	free(text);
+	return kept;
+}
+
+/* The name under which the wrapper with this text stands in the file; a new one when there is none yet. */
+static const char *wrapper_name(Emitter *e, const Body *b, const char *text)
+{
+	int32_t same_name = 0;
+	size_t length = strlen(b->name);
+	for (int32_t i = 0; i < e->nwrappers; i++) {
+		const char *other = e->wrappers[i].name;
+		bool base = strncmp(other, b->name, length) == 0 && (!other[length] || strncmp(other + length, "_v", 2) == 0);
+		if (base && strcmp(e->wrappers[i].text, text) == 0)
+			return other;
+		same_name += base;
+	}
+	const char *name = same_name ? mem_printf(e->mem, "%s_v%d", b->name, (int)same_name + 1) : b->name;
+	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(b->kernel->needs)};
+	return name;
+}
+
+static void use_kernel(Emitter *e, const KernelInfo *kernel)
+{
+	for (int32_t i = 0; i < e->nkernels; i++)
+		if (strcmp(e->kernels[i]->function, kernel->function) == 0)
+			return;
+	e->kernels[e->nkernels++] = kernel;
+}
+
+/* Kernels count elements with int: nothing in a call may have more. */
+static bool check_sizes(Emitter *e, const Node *node)
+{
+	ModelSizes sizes = e->sizes;
+	for (int32_t i = 0; i < node->nargs + node->nresults; i++) {
+		const Value *value = i < node->nargs ? node->args[i] : node->results[i - node->nargs];
+		Place place = value_place(value);
+		double count = (double)value_unit(value);
+		if (place == PLACE_TOKENS)
+			count *= sizes.batch_tokens;
+		if (place == PLACE_PAIRS)
+			count *= (double)sizes.max_tokens * sizes.max_tokens;
+		char type[128];
+		if (place == PLACE_NOWHERE)
+			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: compiled code takes no value of type %s",
+			                  op_info[node->op].name, type_print(&value->type, type));
+		if (place != PLACE_CONST && count > INT_MAX)
+			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: %s is too large for compiled code at %d tokens; lower --max-tokens",
+			                  op_info[node->op].name, type_print(&value->type, type), (int)sizes.max_tokens);
+	}
+	return true;
+}
+
+static bool check_planned(Emitter *e, const Node *node)
+{
+	const char *lacks = !(node->attr.has & A_kernel) ? "lower" : !(node->attr.has & A_offset) || !e->graph->arena.planned ? "plan-memory" : NULL;
+	if (lacks)
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: the pipeline ends before code can be made of it; it lacks %s",
+		                  op_info[node->op].name, lacks);
+	return true;
+}
+
+bool emit_step(Emitter *e, const Node *node)
+{
+	if (!check_planned(e, node) || !check_sizes(e, node))
+		return false;
+	const KernelInfo *kernel = kernel_find(node->attr.kernel);
+	if (!kernel || !body_of[node->op])
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name, node->attr.kernel);
+	if (kernel->needs & ~e->options->target.isa)
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
+		                  op_info[node->op].name, kernel->function, e->options->target.cpu);
+	Body body = {.e = e, .node = node, .kernel = kernel};
+	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
+	body_param(&body, "out", node->results[0]);
+	char *statements = NULL;
+	size_t bytes;
+	body.code = open_memstream(&statements, &bytes);
+	bool good = body.code && body_of[node->op](&body);
+	if (body.code)
+		fclose(body.code);
+	if (good) {
+		const char *text = wrapper_text(&body, statements);
+		use_kernel(e, kernel);
+		fprintf(e->calls, "\t%s(call, thread", wrapper_name(e, &body, text));
+		for (int32_t i = 0; i < body.nparams; i++)
+			print_argument(e, body.param[i].value);
+		fprintf(e->calls, ");   /* v%u", node->results[0]->id);
+		if (node->origin) {
+			putc(' ', e->calls);
+			c_comment(e->calls, node->origin);
+		}
+		fprintf(e->calls, " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->nsteps);
+		e->steps[e->nsteps++] = (Step){node->origin, kernel->function, body.per_token, body.per_text, body.per_pair};
+	}
+	free(statements);
+	return good;
+}

@@ -1,0 +1,154 @@
+/* emit_tensor.c: wrappers of the ops that move or combine whole tensors of one text: matmul, transpose, reshape, slice, concat
+ * and the element-wise ops of two tensors. Fused models use few of them; graphs written by hand and -O0 use all. */
+#include <string.h>
+#include "emit.h"
+
+static const char *dims_name(Body *b, const Type *type)
+{
+	const char *name = "";
+	for (int32_t i = 0; i < type->rank; i++)
+		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
+	return name;
+}
+
+/* "(const int[]){12, S, 32}" */
+static const char *dims_array(Body *b, const Type *type)
+{
+	const char *list = "";
+	for (int32_t i = 0; i < type->rank; i++)
+		list = mem_printf(b->e->mem, "%s%s%s", list, i ? ", " : "", body_dim(b, type->dim[i]));
+	return mem_printf(b->e->mem, "(const int[]){%s}", type->rank ? list : "1");
+}
+
+bool body_matmul(Body *b)
+{
+	const Type *a = &b->node->args[0]->type, *type = &b->node->results[0]->type;
+	int32_t rank = type->rank;
+	body_param(b, "a", b->node->args[0]);
+	body_param(b, "b", b->node->args[1]);
+	b->name = mem_printf(b->e->mem, "matmul%s", dims_name(b, type));
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2),
+	        body_product(b, type, 0, rank - 2), body_dim(b, type->dim[rank - 2]), body_dim(b, type->dim[rank - 1]),
+	        body_dim(b, a->dim[a->rank - 1]));
+	double flops = 2;
+	int32_t symbols = 0;
+	for (int32_t i = 0; i <= rank; i++) {
+		Dim dim = i < rank ? type->dim[i] : a->dim[a->rank - 1];
+		if (dim_is_number(dim))
+			flops *= (double)dim.plus;
+		else
+			symbols++;
+	}
+	*(symbols == 0 ? &b->per_text : symbols == 1 ? &b->per_token : &b->per_pair) = flops;
+	return true;
+}
+
+bool body_transpose(Body *b)
+{
+	const Type *type = &b->node->args[0]->type;
+	const char *perm = "", *name = "";
+	for (int32_t i = 0; i < type->rank; i++) {
+		perm = mem_printf(b->e->mem, "%s%s%d", perm, i ? ", " : "", (int)b->node->attr.perm.at[i]);
+		name = mem_printf(b->e->mem, "%s%d", name, (int)b->node->attr.perm.at[i]);
+	}
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "transpose_%s%s", name, dims_name(b, type));
+	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), (int)type->rank,
+	        dims_array(b, type), perm);
+	return true;
+}
+
+bool body_reshape(Body *b)
+{
+	const Type *type = &b->node->results[0]->type;
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "reshape%s", dims_name(b, type));
+	fprintf(b->code, "\t\t%s(%s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_product(b, type, 0, type->rank));
+	return true;
+}
+
+bool body_slice(Body *b)
+{
+	const Type *type = &b->node->args[0]->type;
+	const Attrs *attr = &b->node->attr;
+	int32_t axis = (int32_t)attr->axis;
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "slice%s", dims_name(b, &b->node->results[0]->type));
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
+	        body_product(b, type, 0, axis), body_dim(b, type->dim[axis]), (long long)attr->start, (long long)attr->end,
+	        body_product(b, type, axis + 1, type->rank));
+	return true;
+}
+
+bool body_concat(Body *b)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i0", "j", "k", "l", "m", "n", "o", "p"};
+	const Type *type = &b->node->results[0]->type;
+	int32_t axis = (int32_t)b->node->attr.axis;
+	long long at = 0;
+	b->name = mem_printf(b->e->mem, "concat%s", dims_name(b, type));
+	for (int32_t i = 0; i < b->node->nargs; i++) {
+		Dim size = b->node->args[i]->type.dim[axis];
+		body_param(b, names[i], b->node->args[i]);
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, i + 1),
+		        body_product(b, type, 0, axis), body_dim(b, size), at, body_dim(b, type->dim[axis]),
+		        body_product(b, type, axis + 1, type->rank));
+		at += size.plus;
+	}
+	return true;
+}
+
+/* ---- two tensors, broadcast as NumPy does ---------------------------------------------------------------------------------- */
+
+/* Steps of an argument along each dim of the result: 0 where it is repeated. */
+static const char *strides(Body *b, const Type *from, const Type *to)
+{
+	const char *list = "";
+	for (int32_t i = 0; i < to->rank; i++) {
+		int32_t own = i - (to->rank - from->rank);
+		bool repeated = own < 0 || (dim_equal(from->dim[own], dim_number(1)) && !dim_equal(to->dim[i], dim_number(1)));
+		list = mem_printf(b->e->mem, "%s%s%s", list, i ? ", " : "", repeated ? "0" : body_product(b, from, own + 1, from->rank));
+	}
+	return mem_printf(b->e->mem, "(const int[]){%s}", to->rank ? list : "0");
+}
+
+/* A constant may be repeated for every row; any other argument has a row for each, at its own first dim. */
+static bool rows_apart(const Body *b)
+{
+	const Type *type = &b->node->results[0]->type;
+	if (b->form != FORM_TOKENS)
+		return false;
+	for (int32_t i = 0; i < b->node->nargs; i++) {
+		const Value *value = b->node->args[i];
+		if (value_is_const(value) ? value->type.rank == type->rank && !dim_equal(value->type.dim[0], dim_number(1)) : value->type.rank != type->rank)
+			return false;
+	}
+	return true;
+}
+
+bool body_binary(Body *b)
+{
+	static const char *const words[OP_COUNT] = {[OP_ADD] = "ADD", [OP_SUB] = "SUB", [OP_MUL] = "MUL", [OP_DIV] = "DIV"};
+	const Type *type = &b->node->results[0]->type, *left = &b->node->args[0]->type, *right = &b->node->args[1]->type;
+	body_param(b, "a", b->node->args[0]);
+	body_param(b, "b", b->node->args[1]);
+	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type));
+	int rank = type->rank ? type->rank : 1;
+	if (!rows_apart(b)) {
+		b->form = FORM_EACH;
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %d, %s, %s, %s, RT_BINARY_%s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
+		        body_pointer(b, 2), rank, dims_array(b, type), strides(b, left, type), strides(b, right, type), words[b->node->op]);
+		return true;
+	}
+	const char *pointers[3], *names[3] = {"out", "a", "b"};
+	for (int32_t i = 0; i < 3; i++) {
+		const Value *value = b->param[i].value;
+		pointers[i] = value_is_const(value) ? names[i] : mem_printf(b->e->mem, "%s + (size_t)s.r0 * %lld", names[i], (long long)value_unit(value));
+	}
+	const char *dims = "s.r1 - s.r0";
+	for (int32_t i = 1; i < rank; i++)
+		dims = mem_printf(b->e->mem, "%s, %s", dims, body_dim(b, type->dim[i]));
+	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n", b->kernel->function, pointers[0], pointers[1],
+	        pointers[2], rank, dims, strides(b, left, type), strides(b, right, type), words[b->node->op]);
+	return true;
+}

@@ -1,0 +1,103 @@
+/* paste.c: puts files of runtime/ (embedded as bytes) into the emitted C, each once and after those it includes, so that the
+ * result is one translation unit without any file beside it. Which files are wanted is emit_c.c's decision. */
+#include <stdlib.h>
+#include <string.h>
+#include "emit.h"
+
+static const struct { const char *function, *file; } kernel_files[] = {
+#define KERNEL(op, DTYPE, function, needs, panel, per_token, scratch, file) {#function, "kernels/" file},
+#include "../runtime/kernels.def"
+#undef KERNEL
+};
+
+static bool is_done(const Paste *paste, const char *name)
+{
+	for (int32_t i = 0; i < paste->count; i++)
+		if (strcmp(paste->done[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool remember(Paste *paste, const char *name)
+{
+	if (paste->count == paste->capacity) {
+		int32_t capacity = paste->capacity ? 2 * paste->capacity : 32;
+		const char **done = realloc(paste->done, (size_t)capacity * sizeof *done);
+		if (!done)
+			return false;
+		paste->done = done;
+		paste->capacity = capacity;
+	}
+	char *copy = strdup(name);
+	if (!copy)
+		return false;
+	paste->done[paste->count++] = copy;
+	return true;
+}
+
+/* The name between the quotes of `#include "name"`, looked up beside the including file, then in runtime/ itself; NULL: the
+ * line is no such include. */
+static const char *included(const char *line, const char *end, const char *from, char path[256])
+{
+	static const char directive[] = "#include \"";
+	size_t length = sizeof directive - 1;
+	if ((size_t)(end - line) <= length || strncmp(line, directive, length) != 0)
+		return NULL;
+	const char *name = line + length, *quote = memchr(name, '"', (size_t)(end - name));
+	if (!quote)
+		return NULL;
+	const char *slash = strrchr(from, '/');
+	int folder = slash ? (int)(slash + 1 - from) : 0;
+	while (strncmp(name, "../", 3) == 0 && folder)
+		name += 3, folder = 0;
+	snprintf(path, 256, "%.*s%.*s", folder, from, (int)(quote - name), name);
+	if (!embedded_file(path, NULL))
+		snprintf(path, 256, "%.*s", (int)(quote - name), name);
+	return path;
+}
+
+bool paste_file(Paste *paste, const char *name, Diag *diag)
+{
+	if (is_done(paste, name))
+		return true;
+	size_t bytes;
+	const char *text = embedded_file(name, &bytes);
+	if (!text)
+		return diag_error(diag, EXIT_RUN, 0, "the runtime file %s is not part of this bertc", name);
+	if (!remember(paste, name))
+		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	const char *end = text + bytes;
+	char path[256];
+	for (const char *line = text; line < end; ) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+		stop = stop ? stop + 1 : end;
+		if (included(line, stop, name, path) && !paste_file(paste, path, diag))
+			return false;
+		line = stop;
+	}
+	fprintf(paste->out, "\n/* ==== %s */\n", name);
+	for (const char *line = text; line < end; ) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+		stop = stop ? stop + 1 : end;
+		if (!included(line, stop, name, path))
+			fwrite(line, 1, (size_t)(stop - line), paste->out);
+		line = stop;
+	}
+	return true;
+}
+
+bool paste_kernel(Paste *paste, const char *function, Diag *diag)
+{
+	for (size_t i = 0; i < sizeof kernel_files / sizeof *kernel_files; i++)
+		if (strcmp(kernel_files[i].function, function) == 0)
+			return paste_file(paste, kernel_files[i].file, diag);
+	return diag_error(diag, EXIT_RUN, 0, "no kernel %s in runtime/kernels.def", function);
+}
+
+void paste_free(Paste *paste)
+{
+	for (int32_t i = 0; i < paste->count; i++)
+		free((char *)(uintptr_t)paste->done[i]);
+	free(paste->done);
+	*paste = (Paste){0};
+}
