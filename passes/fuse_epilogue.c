@@ -232,9 +232,13 @@ static bool node_fuse_epilogue(Graph *graph, Node *node, PassRun *run)
 		pass_note(run, node, "epilogue: not part of the linear, %s", linear ? "which has an activation already" : "which has other uses");
 		return true;
 	}
-	linear->attr.has |= A_act;
-	linear->attr.act = act;
-	rewrite_uses(graph, node->results[0], linear->results[0]);
+	Attrs attr = linear->attr;
+	attr.has |= A_act;
+	attr.act = act;
+	Value *by = rewrite_value(graph, node->results[0], OP_LINEAR, linear->args, linear->nargs, &attr, run);
+	if (!by)
+		return false;
+	by->node->origin = linear->origin;
 	rewrite_erase(graph, node);
 	run->changes++;
 	return true;
