@@ -63,9 +63,10 @@ static const Tensor *named_tensor(Parser *parser, const char *name, const Type *
 	const Tensor *tensor = NULL;
 	for (int32_t i = module->nfiles; i-- > 0 && !tensor;)
 		tensor = safetensors_find(module->files[i], name);
+	if (parser->weights_missing)
+		return NULL;
 	if (!tensor) {
-		if (!parser->weights_missing)
-			parse_error(parser, module->nfiles ? "no tensor '%s' in the weights" : "tensor '%s', but the module line names no weights", name);
+		parse_error(parser, module->nfiles ? "no tensor '%s' in the weights" : "tensor '%s', but the module line names no weights", name);
 		return NULL;
 	}
 	if (!type_equal(&tensor->type, type)) {

@@ -38,16 +38,17 @@ static int binding_compare(const void *a, const void *b)
 
 static void binding_keep(void *binding) { (void)binding; }    /* in the module's arena */
 
-/* %12; at most 10 digits, so no overflow. False: not an id. */
+/* %12. False: not an id. Ids beyond ID_MAX may come out as any other that is too large. */
 static bool token_id(const Token *token, uint64_t *id)
 {
 	*id = 0;
-	if (token->kind != TOKEN_VALUE || token->bytes < 2 || token->bytes > 11)
+	if (token->kind != TOKEN_VALUE)
 		return false;
 	for (size_t i = 1; i < token->bytes; i++) {
 		if (token->text[i] < '0' || token->text[i] > '9')
 			return false;
-		*id = *id * 10 + (uint64_t)(token->text[i] - '0');
+		if (*id <= ID_MAX)
+			*id = *id * 10 + (uint64_t)(token->text[i] - '0');
 	}
 	return true;
 }
@@ -58,7 +59,7 @@ static bool parse_value_name(Parser *parser, Binding *binding)
 	*binding = (Binding){.line = parser->token.line};
 	if (token_id(&parser->token, &id)) {
 		if (id > ID_MAX)
-			return parse_error(parser, "%%%llu: the largest id is %d", (unsigned long long)id, ID_MAX);
+			return parse_error(parser, "id %%%llu is too large, the largest is %d", (unsigned long long)id, ID_MAX);
 		binding->id = (uint32_t)id;
 		parse_advance(parser);
 		return true;
