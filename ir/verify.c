@@ -67,17 +67,27 @@ static bool define_value(Verify *verify, const Value *value, const Node *node, i
 	return true;
 }
 
+static bool type_can_print(const Type *type)
+{
+	return (unsigned)type->dtype < DT_COUNT && type->rank >= 0 && type->rank <= RANK_MAX;
+}
+
 /* G5. */
+static bool type_is_sound(const Type *type)
+{
+	bool sound = type_can_print(type);
+	for (int i = 0; sound && i < type->rank; i++)
+		sound = dim_is_valid(type->dim[i]) && (dim_is_number(type->dim[i]) || type->dim[i].symbol == 1);
+	return sound;
+}
+
 static bool verify_type(Verify *verify, const Value *value, int line)
 {
-	const Type *type = &value->type;
-	if ((unsigned)type->dtype >= DT_COUNT || type->rank < 0 || type->rank > RANK_MAX)
-		return GRAPH_ERROR(verify, line, "%s has no valid type (rank %d)", VALUE_TEXT(value), type->rank);
-	for (int i = 0; i < type->rank; i++)
-		if (!dim_is_valid(type->dim[i]) || (!dim_is_number(type->dim[i]) && type->dim[i].symbol != 1))
-			return GRAPH_ERROR(verify, line, "%s is %s, but dims are numbers from 1 to 2^40 or terms of S", VALUE_TEXT(value),
-				TYPE_TEXT(type));
-	return true;
+	if (!type_can_print(&value->type))
+		return GRAPH_ERROR(verify, line, "%s has no valid type (rank %d)", VALUE_TEXT(value), value->type.rank);
+	return type_is_sound(&value->type) ||
+		GRAPH_ERROR(verify, line, "%s is %s, but dims are numbers from 1 to 2^40 or terms of S", VALUE_TEXT(value),
+			TYPE_TEXT(&value->type));
 }
 
 /* G7, before infer reads the tensor's type. */
@@ -90,10 +100,7 @@ static bool verify_data(Verify *verify, const Node *node)
 		return node_error(node, verify->diag, "has no data");
 	const Type *type = &tensor->type;
 	const char *name = tensor->name ? tensor->name : "";
-	bool sane = (unsigned)type->dtype < DT_COUNT && type->rank >= 0 && type->rank <= RANK_MAX && type_is_number(type);
-	for (int i = 0; sane && i < type->rank; i++)
-		sane = dim_is_valid(type->dim[i]);
-	if (!sane)
+	if (!type_is_sound(type) || !type_is_number(type))
 		return node_error(node, verify->diag, "tensor %s has dims that are not numbers from 1 to 2^40", name);
 	int64_t count = type_count(type), bytes;
 	if (count < 0 || __builtin_mul_overflow(count, (int64_t)dtype_bytes[type->dtype], &bytes) || bytes != tensor->bytes ||
@@ -103,7 +110,7 @@ static bool verify_data(Verify *verify, const Node *node)
 	return true;
 }
 
-/* G4, second half. */
+/* G4, second half. False also when an argument's type is unsound, which has been said where the argument is made. */
 static bool verify_args(Verify *verify, const Node *node)
 {
 	bool good = true;
@@ -112,6 +119,8 @@ static bool verify_args(Verify *verify, const Node *node)
 			good = node_error(node, verify->diag, "argument %d is missing", i);
 		else if (value_map_find(&verify->defined, node->args[i]) < 0)
 			good = node_error(node, verify->diag, "argument %s is not made before it is used", VALUE_TEXT(node->args[i]));
+		else if (!type_is_sound(&node->args[i]->type))
+			good = false;
 	}
 	return good;
 }
