@@ -19,20 +19,33 @@ static int32_t stored_argument(const Node *node)
 	}
 }
 
-/* f16 and bf16 constants become f32, one new constant for all their uses in node. */
-static bool widen_constants(Graph *graph, Node *node, PassRun *run)
+/* Every other argument reads f16 and bf16 constants as f32: one new constant for all of them. */
+static bool widen_constant(Graph *graph, Node *constant, PassRun *run)
 {
-	int32_t stored = stored_argument(node);
-	for (int32_t i = 0; i < node->nargs; i++) {
-		Value *arg = node->args[i];
-		if (i == stored || !value_is_const(arg) || !dtype_is_float(arg->type.dtype) || arg->type.dtype == DT_F32)
+	Value *old = constant->results[0], *wide = NULL;
+	if (!dtype_is_float(old->type.dtype) || old->type.dtype == DT_F32)
+		return true;
+	for (Node *node = constant->next; node; node = node->next)
+		for (int32_t i = 0; i < node->nargs; i++) {
+			if (node->args[i] != old || i == stored_argument(node))
+				continue;
+			if (!wide && !(wide = graph_const(graph, constant->next, tensor_widened(graph, constant->data), constant->origin)))
+				return false;
+			node->args[i] = wide;
+		}
+	run->changes += wide != NULL;
+	return true;
+}
+
+static bool widen_constants(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first, *next; node; node = next) {
+		next = node->next;
+		if (node->op != OP_CONST)
 			continue;
-		Value *wide = graph_const(graph, node, tensor_widened(graph, value_tensor(arg)), arg->node->origin);
-		if (!wide)
+		if (!widen_constant(graph, node, run))
 			return false;
-		node->args[i] = wide;
-		rewrite_erase(graph, arg->node);
-		run->changes++;
+		rewrite_erase(graph, node);
 	}
 	return true;
 }
@@ -58,9 +71,9 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	return true;
 }
 
-static bool node_lower(Graph *graph, Node *node, PassRun *run)
+static bool node_lower(Node *node, PassRun *run)
 {
-	if (!node_lowerable(node, run) || !widen_constants(graph, node, run))
+	if (!node_lowerable(node, run))
 		return false;
 	int32_t stored = stored_argument(node);
 	DType dtype = stored < 0 ? DT_F32 : node->args[stored]->type.dtype;
@@ -102,13 +115,13 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 
 bool pass_lower(Graph *graph, PassRun *run)
 {
-	if (!lower_outputs(graph, run))
+	if (!lower_outputs(graph, run) || !widen_constants(graph, run))
 		return false;
 	bool good = true;
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		if (node->op != OP_CONST)
-			good &= node_lower(graph, node, run);
+			good &= node_lower(node, run);
 	}
 	if (good)
 		graph->level = LEVEL_LOWERED;
