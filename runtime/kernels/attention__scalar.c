@@ -4,8 +4,9 @@
  *   q    [queries], k, v [keys]  rows q_stride, k_stride, v_stride floats apart; head h reads columns h*d..h*d+d-1
  *   scratch                      of this thread, as kernels.def declares it; here the scores of one query: float[keys]
  *
- * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512 tokens: 2 KB of scores a query), so that nothing is
- * gained by the running maximum of "flash" attention, and each result depends on its own query only. */
+ * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512 tokens: 2 KB of
+ * scores a query), so that nothing is gained by the running maximum of "flash" attention, and each result depends on its own
+ * query only. */
 #include <math.h>
 
 RT_INLINE void attention_f32__scalar(float *out, const float *q, const float *k, const float *v, int queries, int keys, int heads,
