@@ -111,15 +111,13 @@ RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q
 	for (int h = h0; h < h1; h++) {
 		size_t column = (size_t)h * (size_t)d;
 		attention_avx512_pack(packed, k + column, keys, d, k_stride);
-		for (int i = 0; i < queries; ) {
+		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float *x = q + (size_t)i * (size_t)q_stride + column;
+			mr = queries - i >= 8 ? 8 : queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
-			attention_avx512_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); i += m
-			if (queries - i >= 8) { ATTENTION_QUERIES(8); }
-			else if (queries - i >= 4) { ATTENTION_QUERIES(4); }
-			else if (queries - i >= 2) { ATTENTION_QUERIES(2); }
-			else { ATTENTION_QUERIES(1); }
+			case m: attention_avx512_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); break;
+			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) ATTENTION_QUERIES(8) }
 #undef ATTENTION_QUERIES
 		}
 	}

@@ -1,0 +1,115 @@
+/* attention__avx2.c: attention__scalar.c with AVX2 and FMA, in the manner of attention__avx512.c.
+ *
+ *   scratch  float packed[keys*d], panel p = packed + p*16*d is K^T[d][min(16, keys - p*16)]
+ *            float score[4][keys] */
+#if defined(__x86_64__)
+#include "math__avx2.h"
+
+/* 8 x 8 floats: element j of row i becomes element i of row j. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_transpose(__m256 r[8])
+{
+	__m256 t[8];
+	RT_UNROLL_FULL for (int i = 0; i < 8; i += 2) {
+		t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+		t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+	}
+	RT_UNROLL_FULL for (int i = 0; i < 8; i += 4) {
+		r[i]     = _mm256_shuffle_ps(t[i],     t[i + 2], 0x44);
+		r[i + 1] = _mm256_shuffle_ps(t[i],     t[i + 2], 0xee);
+		r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+		r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+	}
+	/* r[4g + c] now holds, in its 128-bit part l, column 4l + c of rows 4g..4g+3 */
+	RT_UNROLL_FULL for (int c = 0; c < 4; c++) {
+		t[c]     = _mm256_permute2f128_ps(r[c], r[4 + c], 0x20);
+		t[4 + c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x31);
+	}
+	RT_UNROLL_FULL for (int c = 0; c < 8; c++)
+		r[c] = t[c];
+}
+
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(float *packed, const float *k, int keys, int d, int k_stride)
+{
+	for (int t0 = 0; t0 < keys; t0 += 8) {
+		int width = rt_min(16, keys - (t0 & ~15)), count = rt_min(8, keys - t0);
+		float *to = packed + (size_t)(t0 & ~15) * (size_t)d + (t0 & 15);
+		for (int j0 = 0; j0 < d; j0 += 8) {
+			__m256 r[8];
+			RT_UNROLL_FULL for (int i = 0; i < 8; i++)
+				r[i] = i < count ? math_avx2_load(k + (size_t)(t0 + i) * (size_t)k_stride + j0, d - j0) : _mm256_setzero_ps();
+			attention_avx2_transpose(r);
+			RT_UNROLL_FULL for (int j = 0; j < 8; j++)
+				if (j0 + j < d)
+					math_avx2_store(to + (size_t)(j0 + j) * (size_t)width, r[j], count);
+		}
+	}
+}
+
+/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 16. Rows of a, b, c lie as, bs, cs apart.
+ * whole: cols is 16 or more, known where this is inlined, so that no masks are needed. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float *a, int as, const float *b, int bs, int length,
+                                                  int cols, const float *scale, int mr, int whole)
+{
+	__m256 acc[4][2];
+	__m256i m0 = math_avx2_first(cols), m1 = math_avx2_first(cols - 8);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		acc[i][0] = acc[i][1] = _mm256_setzero_ps();
+	for (int t = 0; t < length; t++, b += bs) {
+		__m256 b0 = whole ? _mm256_loadu_ps(b) : _mm256_maskload_ps(b, m0);
+		__m256 b1 = whole ? _mm256_loadu_ps(b + 8) : _mm256_maskload_ps(b + 8, m1);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+			__m256 x = _mm256_broadcast_ss(a + (size_t)i * (size_t)as + (size_t)t);
+			acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
+			acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
+		}
+	}
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		__m256 factor = _mm256_broadcast_ss(scale + i);
+		math_avx2_store(c + (size_t)i * (size_t)cs, _mm256_mul_ps(acc[i][0], factor), cols);
+		math_avx2_store(c + (size_t)i * (size_t)cs + 8, _mm256_mul_ps(acc[i][1], factor), cols - 8);
+	}
+}
+
+/* mr queries of one head, all keys. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed,
+                                                     const float *v, int v_stride, int keys, int d, float scale, float *score, int mr)
+{
+	float factor[4];
+	for (int i = 0; i < mr; i++)
+		factor[i] = scale;
+	for (int t = 0; t < keys; t += 16) {
+		const float *panel = packed + (size_t)t * (size_t)d;
+		if (keys - t >= 16)
+			attention_avx2_tile(score + t, keys, q, q_stride, panel, 16, d, 16, factor, mr, 1);
+		else
+			attention_avx2_tile(score + t, keys, q, q_stride, panel, keys - t, d, keys - t, factor, mr, 0);
+	}
+	for (int i = 0; i < mr; i++)
+		factor[i] = math_avx2_softmax(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
+	for (int j = 0; j < d; j += 16)
+		if (d - j >= 16)
+			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 16, factor, mr, 1);
+		else
+			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
+}
+
+RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, const float *k, const float *v, int queries,
+                                                  int keys, int heads, int d, int q_stride, int k_stride, int v_stride,
+                                                  int h0, int h1, float scale, void *scratch)
+{
+	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
+	for (int h = h0; h < h1; h++) {
+		size_t column = (size_t)h * (size_t)d;
+		attention_avx2_pack(packed, k + column, keys, d, k_stride);
+		for (int i = 0, mr; i < queries; i += mr) {
+			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
+			const float *x = q + (size_t)i * (size_t)q_stride + column;
+			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
+#define ATTENTION_QUERIES(m) \
+			case m: attention_avx2_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); break;
+			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
+#undef ATTENTION_QUERIES
+		}
+	}
+}
+#endif

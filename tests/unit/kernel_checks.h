@@ -1,0 +1,622 @@
+/* kernel_checks.h: every row of kernels.def that this CPU can run, against the same formula in double precision, over sizes
+ * around vector and panel widths. Nothing but libc, so that test_kernels.c runs it here and kernel_checks_main.c, cross-
+ * compiled, under qemu. A check prints what differs and counts it in `failures`. */
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "../../runtime/rt.h"
+#include "../../runtime/kernels/linear__scalar.c"
+#include "../../runtime/kernels/linear__avx2.c"
+#include "../../runtime/kernels/linear__avx512.c"
+#include "../../runtime/kernels/linear__neon64.c"
+#include "../../runtime/kernels/linear__neon32.c"
+#include "../../runtime/kernels/attention__scalar.c"
+#include "../../runtime/kernels/attention__avx2.c"
+#include "../../runtime/kernels/attention__avx512.c"
+#include "../../runtime/kernels/attention__neon.c"
+#include "../../runtime/kernels/layernorm__scalar.c"
+#include "../../runtime/kernels/layernorm__avx2.c"
+#include "../../runtime/kernels/layernorm__avx512.c"
+#include "../../runtime/kernels/layernorm__neon.c"
+#include "../../runtime/kernels/activation__scalar.c"
+#include "../../runtime/kernels/activation__avx2.c"
+#include "../../runtime/kernels/activation__avx512.c"
+#include "../../runtime/kernels/activation__neon.c"
+#include "../../runtime/kernels/softmax__scalar.c"
+#include "../../runtime/kernels/softmax__avx2.c"
+#include "../../runtime/kernels/softmax__avx512.c"
+#include "../../runtime/kernels/softmax__neon.c"
+#include "../../runtime/kernels/embed__scalar.c"
+#include "../../runtime/kernels/rows__scalar.c"
+#include "../../runtime/kernels/tensor__scalar.c"
+
+/* ---- the table, as far as this architecture compiles it ----------------------------------------------------------------- */
+typedef void AnyFn(void);
+typedef struct Row { const char *op; int dtype; const char *name; AnyFn *fn; int panel, scratch_per_token, scratch; bool runs; } Row;
+
+#if defined(__x86_64__)
+#define CHECK_AVX2   (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+#define CHECK_AVX512 (CHECK_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#define ROW_ISA_AVX2(...)   ROW(CHECK_AVX2, __VA_ARGS__)
+#define ROW_ISA_AVX512(...) ROW(CHECK_AVX512, __VA_ARGS__)
+#else
+#define ROW_ISA_AVX2(...)
+#define ROW_ISA_AVX512(...)
+#endif
+#if defined(__aarch64__)
+#define ROW_ISA_NEON64(...) ROW(true, __VA_ARGS__)
+#else
+#define ROW_ISA_NEON64(...)
+#endif
+#if defined(__arm__) && defined(__ARM_NEON)
+#define ROW_ISA_NEON32(...) ROW(true, __VA_ARGS__)
+#else
+#define ROW_ISA_NEON32(...)
+#endif
+#define ROW_0(...) ROW(true, __VA_ARGS__)
+#define ROW(runs, op, dtype, function, panel, per_token, scratch) \
+	add_row((Row){ op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, per_token, scratch, runs });
+
+static Row rows[128];
+static int nrows, failures, checks;
+
+static void add_row(Row row)
+{
+	if (nrows < (int)(sizeof rows / sizeof *rows) && row.runs)
+		rows[nrows++] = row;
+}
+
+static void load_rows(void)
+{
+	nrows = 0;
+#define KERNEL(op, dtype, function, needs, panel, per_token, scratch, file) ROW_##needs(op, dtype, function, panel, per_token, scratch)
+#include "../../runtime/kernels.def"
+#undef KERNEL
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------------------------------- */
+static uint64_t seed = 1;
+static uint32_t draw(void) { seed = seed * 6364136223846793005u + 1442695040888963407u; return (uint32_t)(seed >> 33); }
+static float uniform(void) { return (float)draw() / 1073741824.0f - 1.0f; }   /* [-1, 1] */
+
+static void *need(size_t bytes)
+{
+	void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+	if (!p)
+		abort();
+	return p;
+}
+
+static float *random_floats(size_t n)
+{
+	float *x = need(n * sizeof *x);
+	for (size_t i = 0; i < n; i++)
+		x[i] = uniform();
+	return x;
+}
+
+static double from_f16(uint16_t h)
+{
+	int exponent = h >> 10 & 31, fraction = h & 1023;
+	double value = exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
+	if (exponent == 31)
+		value = fraction ? (double)NAN : (double)INFINITY;
+	return h & 0x8000 ? -value : value;
+}
+
+static double from_bf16(uint16_t h) { uint32_t bits = (uint32_t)h << 16; float x; memcpy(&x, &bits, 4); return (double)x; }
+
+/* n random stored numbers below 2 in magnitude, subnormal ones among them; *exact gets what they mean. */
+static void *random_stored(size_t n, int dtype, double **exact)
+{
+	uint16_t *half = need(n * 4);
+	float *full = (float *)(void *)half;
+	*exact = need(n * sizeof **exact);
+	for (size_t i = 0; i < n; i++) {
+		uint16_t bits = (uint16_t)(draw() & 0xbfff);                       /* f16: exponent at most 15 */
+		if (dtype == RT_STORED_BF16)
+			bits = (uint16_t)((draw() & 0x8000) | (0x3b00 + draw() % 0x0500));  /* 2^-9 .. 2 */
+		if (dtype == RT_STORED_F32)
+			full[i] = uniform();
+		else
+			half[i] = bits;
+		(*exact)[i] = dtype == RT_STORED_F32 ? (double)full[i] : dtype == RT_STORED_F16 ? from_f16(bits) : from_bf16(bits);
+	}
+	return half;
+}
+
+/* Counts a failure, and prints the first twenty, when got is further than tolerance * max(1, |want|, size) from want. */
+static void check_near(const char *kernel, const char *what, long at, float got, double want, double size, double tolerance)
+{
+	double limit = tolerance * fmax(fmax(1, fabs(want)), size);
+	checks++;
+	if (isnan(want) ? isnan(got) : isinf(want) ? (double)got == want : fabs((double)got - want) <= limit)
+		return;
+	if (++failures <= 20)
+		printf("%s: %s, element %ld: %.9g, expected %.9g within %.2g\n", kernel, what, at, (double)got, want, limit);
+}
+
+static void check_same(const char *kernel, const char *what, const void *a, const void *b, size_t bytes)
+{
+	checks++;
+	if (memcmp(a, b, bytes) != 0 && ++failures <= 20)
+		printf("%s: %s: results differ\n", kernel, what);
+}
+
+static const float UNTOUCHED = 12345.678f;
+static float *fresh(size_t n)
+{
+	float *x = need(n * sizeof *x);
+	for (size_t i = 0; i < n; i++)
+		x[i] = UNTOUCHED;
+	return x;
+}
+
+static double act_exact(double x, int act)
+{
+	switch (act) {
+	case RT_ACT_GELU:      return 0.5 * x * erfc(-x / sqrt(2.0));
+	case RT_ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+	case RT_ACT_RELU:      return x > 0 || isnan(x) ? x : 0;
+	case RT_ACT_SILU:      return x / (1 + exp(-x));
+	case RT_ACT_TANH:      return tanh(x);
+	case RT_ACT_SIGMOID:   return 1 / (1 + exp(-x));
+	default:               return x;
+	}
+}
+
+/* ---- linear -------------------------------------------------------------------------------------------------------------- */
+typedef void LinearFn(float *, const float *, const void *, const float *, int, int, int, int, int, int, int);
+
+typedef struct LinearCase { int M, K, N, panels; float *x, *bias; void *w; double *exact; } LinearCase;
+
+/* Packed as passes pack it: w[P][K][panel], zeros beyond N. */
+static LinearCase linear_case(const Row *row, int M, int K, int N)
+{
+	int P = (N + row->panel - 1) / row->panel;
+	LinearCase c = { M, K, N, P, random_floats((size_t)M * (size_t)K), random_floats((size_t)(P * row->panel)), NULL, NULL };
+	size_t size = row->dtype == RT_STORED_F32 ? 4 : 2;
+	c.w = random_stored((size_t)P * (size_t)K * (size_t)row->panel, row->dtype, &c.exact);
+	for (int n = N; n < P * row->panel; n++) {
+		c.bias[n] = 0;
+		for (int k = 0; k < K; k++) {
+			size_t at = ((size_t)(P - 1) * (size_t)K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
+			memset((char *)c.w + at * size, 0, size);
+			c.exact[at] = 0;
+		}
+	}
+	return c;
+}
+
+static void linear_free(LinearCase *c) { free(c->x); free(c->bias); free(c->w); free(c->exact); }
+
+static void check_linear_values(const Row *row, const LinearCase *c, int act)
+{
+	char what[80];
+	float *out = fresh((size_t)c->M * (size_t)c->N + 64);
+	((LinearFn *)row->fn)(out, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, act);
+	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d", c->M, c->K, c->N, act);
+	for (int r = 0; r < c->M; r++)
+		for (int n = 0; n < c->N; n++) {
+			double sum = (double)c->bias[n], squares = 0;
+			for (int k = 0; k < c->K; k++) {
+				size_t at = ((size_t)(n / row->panel) * (size_t)c->K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
+				double term = (double)c->x[(size_t)r * (size_t)c->K + (size_t)k] * c->exact[at];
+				sum += term;
+				squares += term * term;
+			}
+			check_near(row->name, what, (long)r * c->N + n, out[(size_t)r * (size_t)c->N + (size_t)n], act_exact(sum, act), sqrt(squares), 1e-5);
+		}
+	for (int i = 0; i < 64; i++)
+		check_same(row->name, "writes past the end", &out[(size_t)c->M * (size_t)c->N + (size_t)i], &UNTOUCHED, 4);
+	free(out);
+}
+
+/* Any division into rows and panels gives the same bytes, and touches nothing else. */
+static void check_linear_split(const Row *row, const LinearCase *c)
+{
+	size_t n = (size_t)c->M * (size_t)c->N;
+	float *whole = fresh(n), *parts = fresh(n);
+	LinearFn *fn = (LinearFn *)row->fn;
+	fn(whole, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, RT_ACT_GELU);
+	for (int p = 0; p < c->panels; p++)
+		for (int r = 0, end; r < c->M; r = end) {
+			end = rt_min(c->M, r + 1 + (int)(draw() % 14));
+			fn(parts, c->x, c->w, c->bias, r, end, p, p + 1, c->K, c->N, RT_ACT_GELU);
+			for (int i = end * c->N; i < (int)n && p == 0; i++)
+				if (memcmp(&parts[i], &UNTOUCHED, 4) != 0) {
+					check_same(row->name, "writes rows it should not", &parts[i], &UNTOUCHED, 4);
+					break;
+				}
+		}
+	check_same(row->name, "split into rows and panels", whole, parts, n * 4);
+	free(whole);
+	free(parts);
+}
+
+/* NaN stays within its row, infinities and huge numbers do what IEEE says, and nothing hangs. */
+static void check_linear_special(const Row *row)
+{
+	LinearCase c = linear_case(row, 14, 37, row->panel + 3);
+	float *out = fresh((size_t)c.M * (size_t)c.N);
+	c.x[3 * c.K + 5] = NAN;
+	c.x[4 * c.K + 5] = INFINITY;
+	c.x[5 * c.K + 5] = 1e-44f;
+	((LinearFn *)row->fn)(out, c.x, c.w, c.bias, 0, c.M, 0, c.panels, c.K, c.N, RT_ACT_GELU);
+	for (int i = 0; i < c.M * c.N; i++) {
+		checks++;
+		if (i / c.N == 3 ? !isnan(out[i]) : i / c.N != 4 && !isfinite(out[i]))
+			if (++failures <= 20)
+				printf("%s: NaN in row 3: element %d is %g\n", row->name, i, (double)out[i]);
+	}
+	free(out);
+	linear_free(&c);
+}
+
+static void check_linear(void)
+{
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "linear") != 0)
+			continue;
+		int P = row->panel, heights[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31 };
+		int shapes[][2] = { { 1, 1 }, { 3, 2 }, { 7, P - 1 }, { 16, P }, { 31, P + 1 }, { 33, 2 * P + 5 }, { 64, 3 * P }, { 127, 37 } };
+		for (size_t i = 0; i < sizeof heights / sizeof *heights; i++)
+			for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+				LinearCase c = linear_case(row, heights[i], shapes[s][0], shapes[s][1]);
+				check_linear_values(row, &c, (int)((i + s) % 7));
+				linear_free(&c);
+			}
+		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 } };
+		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
+			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
+			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
+			check_linear_split(row, &c);
+			linear_free(&c);
+		}
+		check_linear_special(row);
+	}
+}
+
+/* ---- layernorm ----------------------------------------------------------------------------------------------------------- */
+typedef void LayernormFn(float *, const float *, const float *, const float *, int, int, int, float);
+typedef void AddLayernormFn(float *, const float *, const float *, const float *, const float *, int, int, int, float);
+typedef void EmbedLayernormFn(float *, const void *, const int32_t *, const float *, const int32_t *, const float *, const int32_t *,
+                              const float *, const float *, int, int, int, float);
+
+static void check_layernorm_row(const Row *row, const char *what, const float *got, const double *x, const float *gamma,
+                                const float *beta, int H, double eps)
+{
+	double mean = 0, var = 0, top = 0;
+	for (int i = 0; i < H; i++)
+		mean += x[i] / H;
+	for (int i = 0; i < H; i++)
+		var += (x[i] - mean) * (x[i] - mean) / H;
+	for (int i = 0; i < H; i++)
+		top = fmax(top, fabs(x[i]) / sqrt(var + eps));   /* x is rounded to float before: cancellation costs this much */
+	for (int i = 0; i < H; i++)
+		check_near(row->name, what, i, got[i], (x[i] - mean) / sqrt(var + eps) * (double)gamma[i] + (double)beta[i], top / 10, 1e-5);
+}
+
+static void check_layernorm_size(const Row *row, int H, double offset, float eps)
+{
+	enum { R = 5, FROM = 1, TO = 4, V = 7 };
+	size_t n = (size_t)R * (size_t)H;
+	float *gamma = random_floats((size_t)H), *beta = random_floats((size_t)H), *t1 = random_floats(3 * (size_t)H);
+	float *t2 = random_floats(2 * (size_t)H), *out = fresh(n), *again = fresh(n), *x = random_floats(n), *y = random_floats(n);
+	double *exact, *sum = need((size_t)H * sizeof *sum);
+	void *t0 = random_stored((size_t)V * (size_t)H, row->dtype, &exact);
+	int32_t ids0[R] = { 6, 0, 3, 6, 1 }, ids1[R] = { 0, 1, 2, 2, 0 }, ids2[R] = { 0, 1, 1, 0, 0 };
+	bool add = strcmp(row->op, "add_layernorm") == 0, embed = strcmp(row->op, "embed_layernorm") == 0;
+	char what[80];
+	for (size_t i = 0; i < n; i++)
+		x[i] += (float)offset;
+	for (int tables = embed ? 1 : 3; tables <= 3; tables++) {
+		const float *a = tables > 1 ? t1 : NULL, *b = tables > 2 ? t2 : NULL;
+		snprintf(what, sizeof what, "H=%d offset=%g tables=%d", H, offset, tables);
+		for (int split = 0; split < 2; split++) {
+			float *to = split ? again : out;
+			for (int r = FROM; r < TO; r += split ? 1 : TO - FROM) {
+				int end = split ? r + 1 : TO;
+				if (embed)
+					((EmbedLayernormFn *)row->fn)(to, t0, ids0, a, a ? ids1 : NULL, b, b ? ids2 : NULL, gamma, beta, r, end, H, eps);
+				else if (add)
+					((AddLayernormFn *)row->fn)(to, x, y, gamma, beta, r, end, H, eps);
+				else
+					((LayernormFn *)row->fn)(to, x, gamma, beta, r, end, H, eps);
+			}
+		}
+		check_same(row->name, "row by row", out, again, n * 4);
+		for (int r = 0; r < R; r++)
+			for (int i = 0; i < H; i++) {
+				size_t at = (size_t)(r * H + i);
+				sum[i] = (double)x[at] + (add ? (double)y[at] : 0);
+				if (embed)
+					sum[i] = exact[ids0[r] * H + i] + (a ? (double)a[ids1[r] * H + i] : 0) + (b ? (double)b[ids2[r] * H + i] : 0);
+				if (i == H - 1 && r >= FROM && r < TO)
+					check_layernorm_row(row, what, out + (size_t)r * (size_t)H, sum, gamma, beta, H, (double)eps);
+				else if (r < FROM || r >= TO)
+					check_same(row->name, "touches other rows", &out[at], &UNTOUCHED, 4);
+			}
+	}
+	if (add) {   /* in place */
+		((AddLayernormFn *)row->fn)(x, x, y, gamma, beta, FROM, TO, H, eps);
+		check_same(row->name, "in place", x + FROM * H, out + FROM * H, (size_t)((TO - FROM) * H) * 4);
+	}
+	free(gamma); free(beta); free(t1); free(t2); free(out); free(again); free(x); free(y); free(exact); free(sum); free(t0);
+}
+
+static void check_layernorm(void)
+{
+	const int sizes[] = { 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 61, 128, 312, 384, 768 };
+	for (const Row *row = rows; row < rows + nrows; row++)
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes && strstr(row->op, "layernorm"); i++) {
+			check_layernorm_size(row, sizes[i], 0, 1e-12f + (sizes[i] < 4 ? 1e-3f : 0));
+			check_layernorm_size(row, sizes[i], 100, 1e-5f + (sizes[i] < 4 ? 1e-1f : 0));
+		}
+}
+
+/* ---- activation, softmax, unary --------------------------------------------------------------------------------------------- */
+typedef void ActivationFn(float *, const float *, int, int, int, int);
+typedef void SoftmaxFn(float *, const float *, int, int, int);
+typedef void UnaryFn(float *, const float *, int, int, int);
+
+/* Values from 1e-40 to 1e30 of both signs, and a dense grid where the functions bend. */
+static size_t interesting_floats(float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = i < n / 2 ? ((float)i / (float)(n / 2) - 0.5f) * 40.0f : uniform() * powf(10.0f, (float)(draw() % 71) - 40.0f);
+	const float edges[] = { 0.0f, -0.0f, 1e-45f, -1e-45f, 0.625f, -0.625f, 5.4f, -5.4f, 88.0f, -88.0f, 104.0f, -104.0f, 1e30f, -1e30f };
+	memcpy(x, edges, sizeof edges);
+	return n;
+}
+
+static void check_activation(void)
+{
+	enum { N = 20000 };
+	float *x = need(N * 4), *out = need((N + 16) * 4);
+	interesting_floats(x, N);
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		ActivationFn *fn = (ActivationFn *)row->fn;
+		for (int act = 0; act < 7 && strcmp(row->op, "activation") == 0; act++) {
+			char what[40];
+			snprintf(what, sizeof what, "act=%d", act);
+			fn(out, x, 0, N, 1, act);
+			for (int i = 0; i < N; i++) {
+				double want = act_exact((double)x[i], act);
+				if (fabs(want) < 3e38)   /* GELU may differ by 1e-6, which small values must not hide: tails are checked as they are */
+					check_near(row->name, what, i, out[i], want, 0, 1e-6);
+				if (act == RT_ACT_TANH && fabsf(x[i]) > 1e-30f)
+					check_near(row->name, "tanh, relative", i, out[i] / x[i], want / (double)x[i], 0, 1e-6);
+			}
+			for (int width = 1; width < 40; width++) {   /* a value does not depend on where it stands */
+				float some[41], whole[41];
+				some[width] = UNTOUCHED;
+				memcpy(whole, out + 500, (size_t)width * 4);
+				fn(some, x + 500, 0, 1, width, act);
+				check_same(row->name, "place of a value", some, whole, (size_t)width * 4);
+				check_same(row->name, "writes past the end", some + width, &UNTOUCHED, 4);
+			}
+			float odd[3] = { NAN, INFINITY, -INFINITY };
+			fn(odd, odd, 0, 1, 3, act);
+			check_near(row->name, what, 0, odd[0], (double)NAN, 0, 0);
+			check_near(row->name, what, 1, odd[1], act_exact((double)INFINITY, act), 0, 1e-6);
+			if (act != RT_ACT_SILU && act != RT_ACT_GELU_TANH && act != RT_ACT_GELU)   /* -inf * 0 is NaN there, as in PyTorch */
+				check_near(row->name, what, 2, odd[2], act_exact(-(double)INFINITY, act), 0, 1e-6);
+		}
+	}
+	free(x);
+	free(out);
+}
+
+static void check_softmax(void)
+{
+	for (const Row *row = rows; row < rows + nrows; row++)
+		for (int N = 1; N < 80 && strcmp(row->op, "softmax") == 0; N += N < 36 ? 1 : 7) {
+			enum { R = 3 };
+			float *x = random_floats((size_t)(R * N)), *out = fresh((size_t)(R * N) + 1), *one = fresh((size_t)(R * N));
+			for (int i = 0; i < R * N; i++)
+				x[i] = i / N == 1 ? x[i] * 60 : i / N == 2 ? x[i] * 3e4f : x[i] + 1000.0f;
+			((SoftmaxFn *)row->fn)(out, x, 0, R, N);
+			for (int r = 0; r < R; r++) {
+				double top = -(double)INFINITY, sum = 0;
+				for (int i = 0; i < N; i++)
+					top = fmax(top, (double)x[r * N + i]);
+				for (int i = 0; i < N; i++)
+					sum += exp((double)x[r * N + i] - top);
+				for (int i = 0; i < N; i++)
+					check_near(row->name, "softmax", r * N + i, out[r * N + i], exp((double)x[r * N + i] - top) / sum, 0, 1e-6);
+				((SoftmaxFn *)row->fn)(one, x, r, r + 1, N);
+			}
+			check_same(row->name, "row by row", one, out, (size_t)(R * N) * 4);
+			check_same(row->name, "writes past the end", out + R * N, &UNTOUCHED, 4);
+			x[N / 2] = NAN;
+			((SoftmaxFn *)row->fn)(out, x, 0, R, N);
+			check_near(row->name, "NaN in row 0", 0, out[0], (double)NAN, 0, 0);
+			check_same(row->name, "NaN in row 0 leaves the others", out + N, one + N, (size_t)(2 * N) * 4);
+			free(x); free(out); free(one);
+		}
+}
+
+static void check_unary(void)
+{
+	enum { N = 4000 };
+	float *x = need(N * 4), *out = need(N * 4);
+	interesting_floats(x, N);
+	for (int op = 0; op < 6; op++) {
+		for (int i = 0; i < N; i++)
+			x[i] = op == RT_UNARY_SQRT ? fabsf(x[i]) : x[i];
+		unary_f32__scalar(out, x, 0, N / 2, op);
+		unary_f32__scalar(out, x, N / 2, N, op);
+		for (int i = 0; i < N; i++) {
+			double v = (double)x[i], want = op == RT_UNARY_ERF ? erf(v) : op == RT_UNARY_TANH ? tanh(v) : op == RT_UNARY_RELU ? fmax(v, 0)
+			     : op == RT_UNARY_SIGMOID ? 1 / (1 + exp(-v)) : op == RT_UNARY_EXP ? exp(v) : sqrt(v);
+			check_near("unary_f32__scalar", "op", op * N + i, out[i], want > 3.4e38 ? (double)INFINITY : want, 0, 2e-7);
+		}
+	}
+	free(x);
+	free(out);
+}
+
+/* ---- attention ------------------------------------------------------------------------------------------------------------ */
+typedef void AttentionFn(float *, const float *, const float *, const float *, int, int, int, int, int, int, int, int, int, float, void *);
+
+static void check_attention_size(const Row *row, int queries, int keys, int heads, int d, bool packed, float range)
+{
+	char what[100];
+	int H = heads * d, stride = packed ? 3 * H : H;
+	float *qkv = random_floats((size_t)rt_max(queries, keys) * (size_t)(3 * H) + 8), *out = fresh((size_t)(queries * H) + 1);
+	float *again = fresh((size_t)(queries * H));
+	const float *q = qkv, *k = packed ? qkv + H : qkv + (size_t)keys * (size_t)H / 2, *v = packed ? qkv + 2 * H : qkv + 3;
+	size_t scratch_bytes = ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys;
+	unsigned char *scratch = need(scratch_bytes + 64);
+	double *score = need((size_t)rt_max(keys, 1) * sizeof *score);
+	memset(scratch + scratch_bytes, 0x5a, 64);
+	((AttentionFn *)row->fn)(out, q, k, v, queries, keys, heads, d, stride, stride, stride, 0, heads, range, scratch);
+	for (int h = heads - 1; h >= 0; h--)
+		((AttentionFn *)row->fn)(again, q, k, v, queries, keys, heads, d, stride, stride, stride, h, h + 1, range, scratch);
+	snprintf(what, sizeof what, "queries=%d keys=%d heads=%d d=%d scale=%g", queries, keys, heads, d, (double)range);
+	check_same(row->name, what, out, again, (size_t)(queries * H) * 4);
+	check_same(row->name, "writes past the end", out + queries * H, &UNTOUCHED, 4);
+	for (int i = 0; i < 64; i++)
+		check_same(row->name, "more scratch than declared", scratch + scratch_bytes + i, "\x5a", 1);
+	for (int h = 0; h < heads; h++)
+		for (int i = 0; i < queries; i++) {
+			double top = -(double)INFINITY, sum = 0;
+			for (int t = 0; t < keys; t++) {
+				score[t] = 0;
+				for (int j = 0; j < d; j++)
+					score[t] += (double)q[i * stride + h * d + j] * (double)k[t * stride + h * d + j] * (double)range;
+				top = fmax(top, score[t]);
+			}
+			for (int t = 0; t < keys; t++)
+				sum += score[t] = exp(score[t] - top);
+			for (int j = 0; j < d; j++) {
+				double want = 0;
+				for (int t = 0; t < keys; t++)
+					want += score[t] / sum * (double)v[t * stride + h * d + j];
+				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0, range > 2 ? 1e-4 : 2e-6);
+			}
+		}
+	free(qkv); free(out); free(again); free(scratch); free(score);
+}
+
+static void check_attention(void)
+{
+	const int lengths[] = { 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 48, 63, 65, 97 };
+	const int widths[] = { 1, 3, 4, 5, 8, 15, 16, 17, 32, 33, 64, 67 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "attention") != 0)
+			continue;
+		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
+				check_attention_size(row, lengths[i], lengths[i], 1 + (int)((i + j) % 3), widths[j], i % 2 == 0, 1.0f);
+				check_attention_size(row, 1, lengths[i], 2, widths[j], true, 0.25f);
+			}
+		check_attention_size(row, 5, 130, 2, 32, true, 50.0f);   /* one key takes nearly all */
+		check_attention_size(row, 2, 0, 2, 32, true, 1.0f);      /* a text without tokens: zeros */
+	}
+}
+
+/* ---- embed, rows, tensor ---------------------------------------------------------------------------------------------------- */
+typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int);
+
+static void check_embed(void)
+{
+	const int32_t ids[] = { 4, 0, 8, 4, 1 };
+	for (const Row *row = rows; row < rows + nrows; row++)
+		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4) {
+			double *exact;
+			void *table = random_stored((size_t)(9 * H), row->dtype, &exact);
+			float *out = fresh((size_t)(5 * H));
+			((EmbedFn *)row->fn)(out, table, ids, 1, 4, H);
+			for (int i = 0; i < 5 * H; i++)
+				check_near(row->name, "embed", i, out[i], i / H >= 1 && i / H < 4 ? exact[ids[i / H] * H + i % H] : (double)UNTOUCHED, 0, 0);
+			free(table); free(exact); free(out);
+		}
+	for (unsigned bits = 0; bits < 65536; bits++) {
+		check_near("math_from_f16", "bits", (long)bits, math_from_f16((uint16_t)bits), from_f16((uint16_t)bits), 0, 0);
+		check_near("math_from_bf16", "bits", (long)bits, math_from_bf16((uint16_t)bits), from_bf16((uint16_t)bits), 0, 0);
+	}
+}
+
+static void check_rows(void)
+{
+	for (int tokens = 0; tokens < 6; tokens++) {
+		enum { H = 5 };
+		float *x = random_floats((size_t)(tokens * H) + 1), out[H];
+		int32_t at[6] = { 0 };
+		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_MEAN_WEIGHTED; mode++) {
+			pool_f32__scalar(out, x, tokens, H, mode);
+			for (int i = 0; i < H; i++) {
+				double sum = 0, top = tokens ? -10 : 0, weighted = 0, n = tokens;
+				for (int t = 0; t < tokens; t++) {
+					sum += (double)x[t * H + i];
+					weighted += (double)x[t * H + i] * (t + 1);
+					top = fmax(top, (double)x[t * H + i]);
+				}
+				double want = !tokens ? 0 : mode == RT_POOL_FIRST ? (double)x[i] : mode == RT_POOL_LAST ? (double)x[(tokens - 1) * H + i]
+				     : mode == RT_POOL_MEAN ? sum / n : mode == RT_POOL_MAX ? top : mode == RT_POOL_MEAN_SQRT ? sum / sqrt(n) : weighted / (n * (n + 1) / 2);
+				check_near("pool_f32__scalar", "mode", mode, out[i], want, 0, 1e-6);
+			}
+		}
+		position_ids_i32__scalar(at, tokens, 2);
+		for (int t = 0; t < 6; t++)
+			check_near("position_ids_i32__scalar", "tokens", t, (float)at[t], t < tokens ? t + 2 : 0, 0, 0);
+		memset(x, 0, 4);
+		normalize_f32__scalar(x, x, 0, tokens, H, 1e-12f);
+		for (int t = 0; t < tokens; t++) {
+			double squares = 0;
+			for (int i = 0; i < H; i++)
+				squares += (double)x[t * H + i] * (double)x[t * H + i];
+			check_near("normalize_f32__scalar", "norm", t, (float)squares, 1, 0, 1e-6);
+		}
+		free(x);
+	}
+	float zeros[3] = { 0, 0, 0 };
+	normalize_f32__scalar(zeros, zeros, 0, 1, 3, 1e-12f);
+	check_near("normalize_f32__scalar", "zeros", 0, zeros[0], 0, 0, 0);
+}
+
+static void check_tensor(void)
+{
+	enum { A = 2, B = 3, C = 4, D = 5 };
+	float x[A * B * C * D], y[A * B * C * D], z[A * B * C * D];
+	for (int i = 0; i < A * B * C * D; i++)
+		x[i] = uniform();
+	const int dims[] = { A, B, C, D }, perm[] = { 2, 0, 3, 1 };
+	transpose_f32__scalar(y, x, 4, dims, perm);
+	for (int a = 0; a < A; a++) for (int b = 0; b < B; b++) for (int c = 0; c < C; c++) for (int d = 0; d < D; d++)
+		check_near("transpose_f32__scalar", "element", a, y[((c * A + a) * D + d) * B + b], (double)x[((a * B + b) * C + c) * D + d], 0, 0);
+	slice_f32__scalar(y, x, A * B, C, 1, 3, D);
+	for (int o = 0; o < A * B; o++) for (int i = 0; i < 2 * D; i++)
+		check_near("slice_f32__scalar", "element", i, y[o * 2 * D + i], (double)x[o * C * D + D + i], 0, 0);
+	concat_f32__scalar(z, y, A * B, 2, 1, C, D);
+	for (int o = 0; o < A * B; o++) for (int i = 0; i < 2 * D; i++)
+		check_near("concat_f32__scalar", "element", i, z[o * C * D + D + i], (double)x[o * C * D + D + i], 0, 0);
+	copy_f32__scalar(y, x, A * B * C * D);
+	check_same("copy_f32__scalar", "copy", x, y, sizeof x);
+	matmul_f32__scalar(z, x, x + A * B * C, A, B, D, C);   /* x[A][B][C] times [A][C][D] */
+	for (int a = 0; a < A; a++) for (int b = 0; b < B; b++) for (int d = 0; d < D; d++) {
+		double sum = 0;
+		for (int c = 0; c < C; c++)
+			sum += (double)x[(a * B + b) * C + c] * (double)x[A * B * C + (a * C + c) * D + d];
+		check_near("matmul_f32__scalar", "element", (a * B + b) * D + d, z[(a * B + b) * D + d], sum, 0, 1e-6);
+	}
+	const int whole[] = { C * D, D, 1 }, column[] = { 0, 1, 0 }, box[] = { B, C, D };   /* b[C] along the middle axis */
+	for (int op = RT_BINARY_ADD; op <= RT_BINARY_DIV; op++) {
+		binary_f32__scalar(y, x, x + 7, 3, box, whole, column, op);
+		for (int i = 0; i < B * C * D; i++) {
+			double a = (double)x[i], b = (double)x[7 + i / D % C];
+			check_near("binary_f32__scalar", "element", i, y[i], op == RT_BINARY_ADD ? a + b : op == RT_BINARY_SUB ? a - b : op == RT_BINARY_MUL ? a * b : a / b, 0, 1e-6);
+		}
+	}
+}
+
+/* All groups, by name. */
+static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
+	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation }, { "softmax", check_softmax },
+	{ "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed }, { "rows", check_rows }, { "tensor", check_tensor },
+};
+enum { KERNEL_CHECKS = sizeof kernel_checks / sizeof *kernel_checks };
