@@ -190,8 +190,7 @@ bool body_linear(Body *b)
 		print_params(b);
 		fprintf(b->code, ", 0, %s, 0, %lld", rows, panels);
 	} else {
-		const char *count = b->form == FORM_TOKENS ? "call->ntokens" : "call->ntexts";
-		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, %s%s%s, %lld);\n", count, strcmp(rows, "1") ? " * " : "",
+		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows%s%s, %lld);\n", strcmp(rows, "1") ? " * " : "",
 		        strcmp(rows, "1") ? rows : "", panels);
 		b->whole = true;
 		print_kernel(b);

@@ -1,6 +1,6 @@
 /* emit_step.c: one op of a lowered graph as one line of the emitted program, a call of a wrapper:
  *
- *     linear_384_1152(call, thread, rt_tokens(call, 1536), rt_tokens(call, 0), w + 4096, w + 888832);   // v12 layer.0.attention
+ *     linear_384_1152(call, thread, call->ntokens, rt_tokens(call, 1536), rt_tokens(call, 0), w + 64, w + 896);   // v12 layer.0.attention
  *
  * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape share it. What
  * stands in it is said op by op in emit_ops.c and emit_tensor.c. */
@@ -175,12 +175,12 @@ static const char *wrapper_text(Body *b, const char *statements)
 	FILE *out = open_memstream(&text, &bytes);
 	if (!out)
 		return NULL;
-	fputs("(const RtCall *call, int32_t thread", out);
+	fputs(b->form == FORM_EACH ? "(const RtCall *call, int32_t thread" : "(const RtCall *call, int32_t thread, int rows", out);
 	for (int32_t i = 0; i < b->nparams; i++)
 		fprintf(out, ", %s%s", param_type(b->param[i].value, i == 0), b->param[i].name);
 	fputs(")\n{\n", out);
 	if (!b->whole)
-		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, call->%s);\n", b->form == FORM_TOKENS ? "ntokens" : "ntexts");
+		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, %s);\n", b->form == FORM_EACH ? "call->ntexts" : "rows");
 	if (b->form == FORM_EACH && !b->whole) {
 		fputs("\tfor (int i = s.r0; i < s.r1; i++) {\n", out);
 		if (b->uses_begin)
@@ -275,7 +275,8 @@ bool emit_step(Emitter *e, const Node *node)
 	if (good) {
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
-		fprintf(e->calls, "\t%s(call, thread", wrapper_name(e, &body, text));
+		fprintf(e->calls, "\t%s(call, thread%s", wrapper_name(e, &body, text),
+		        body.form == FORM_EACH ? "" : body.form == FORM_TOKENS ? ", call->ntokens" : ", call->ntexts");
 		for (int32_t i = 0; i < body.nparams; i++)
 			print_argument(e, body.param[i].value);
 		fprintf(e->calls, ");   /* v%u", node->results[0]->id);
