@@ -119,10 +119,11 @@ bool module_verify(const Module *module, Diag *diag)
 	int errors = diag->errors;
 	if (!verify_names(module, diag))
 		return false;
+	bool sound = true;
 	verify_unique(module, diag);
 	for (int i = 0; i < module->ngraphs; i++)
-		graph_verify(module->graphs[i], diag);
-	if (diag->errors == errors)
+		sound &= graph_verify(module->graphs[i], diag);
+	if (sound)
 		verify_heads(module, diag);
 	return diag->errors == errors;
 }
