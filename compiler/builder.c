@@ -89,6 +89,14 @@ static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
 	return type->rank == (columns ? 2 : 1) && (!rows || type->dim[0].plus == rows) && (!columns || type->dim[1].plus == columns);
 }
 
+/* Which size the shape speaks against: that of the rows, or where they are right, that of the columns. */
+static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, const SizeName *size)
+{
+	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))
+		size = columns == b->desc->ffn && columns != b->desc->hidden ? &size_ffn : &size_hidden;
+	return b->desc->from_config ? size->config : size->xml;
+}
+
 /* Other float types go into the graph as they are stored. */
 static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 {
@@ -121,7 +129,7 @@ Value *build_tensor(Builder *b, const char *name, const char *other, int64_t row
 	if (!shape_fits(&tensor->type, rows, columns)) {
 		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)", origin, last_part(tensor->name),
 			type_print(&tensor->type, found), print_shape(rows, columns, expected), b->desc->from_config ? "config.json" : "the description's",
-			b->desc->from_config ? size->config : size->xml, tensor->name, tensor->file ? tensor->file : b->desc->weights);
+			wrong_size(b, &tensor->type, rows, columns, size), tensor->name, tensor->file ? tensor->file : b->desc->weights);
 		return NULL;
 	}
 	return graph_const(b->graph, NULL, narrow_f64(b, tensor), origin);
