@@ -89,8 +89,9 @@ RT_FN int rt_bench(RtProgram *p)
 			return report_error(p, status);
 		const double least = seconds[0] * 1e3, median = seconds[runs / 2] * 1e3, rate = texts * lengths[i] / seconds[runs / 2];
 		if (p->options.json)
-			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, \"min_ms\": %.4f, \"median_ms\": %.4f, "
-				"\"tokens_per_second\": %.1f}\n", (int)lengths[i], texts, p->options.threads, runs, least, median, rate);
+			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, \"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, "
+				"\"p99_ms\": %.4f, \"tokens_per_second\": %.1f}\n", (int)lengths[i], texts, p->options.threads, runs, least, median,
+				seconds[(runs - 1) * 9 / 10] * 1e3, seconds[(int)((int64_t)(runs - 1) * 99 / 100)] * 1e3, rate);
 		else
 			printf("%8d %8d %10.3f %10.3f %12.0f\n", (int)lengths[i], texts, least, median, rate);
 		fflush(stdout);

@@ -19,6 +19,12 @@
 #define RT_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
 #define RT_TARGET_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
 #endif
+/* NEON needs none; the kernels of both ARM architectures are one text under two names. */
+#if defined(__aarch64__)
+#define RT_NEON(kernel) kernel##__neon64
+#elif defined(__ARM_NEON)
+#define RT_NEON(kernel) kernel##__neon32
+#endif
 
 /* RT_UNROLL_FULL stands before loops whose count is a literal once inlined: their arrays then live in registers.
  * RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension. */

@@ -1,0 +1,96 @@
+/* attention__neon.c: attention__scalar.c with NEON, AArch64 and ARMv7, in the manner of attention__avx512.c.
+ *
+ *   scratch  float packed[keys*d], panel p = packed + p*8*d is K^T[d][min(8, keys - p*8)]
+ *            float score[4][keys] */
+#if defined(__ARM_NEON)
+#include "math__neon.h"
+
+/* 4 keys at a time by 4 columns, turned in registers; what is left over one by one. */
+RT_INLINE void attention_neon_pack(float *packed, const float *k, int keys, int d, int k_stride)
+{
+	for (int t = 0; t < keys; t += 4) {
+		int width = rt_min(8, keys - (t & ~7)), count = rt_min(4, keys - t), j = 0;
+		float *to = packed + (size_t)(t & ~7) * (size_t)d + (t & 7);
+		const float *from = k + (size_t)t * (size_t)k_stride;
+		for (; count == 4 && j <= d - 4; j += 4) {
+			float32x4x2_t a = vtrnq_f32(vld1q_f32(from + j), vld1q_f32(from + k_stride + j));
+			float32x4x2_t b = vtrnq_f32(vld1q_f32(from + 2 * (size_t)k_stride + j), vld1q_f32(from + 3 * (size_t)k_stride + j));
+			float *column = to + (size_t)j * (size_t)width;
+			vst1q_f32(column, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
+			vst1q_f32(column + width, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
+			vst1q_f32(column + 2 * width, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
+			vst1q_f32(column + 3 * width, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
+		}
+		for (; j < d; j++)
+			for (int i = 0; i < count; i++)
+				to[(size_t)j * (size_t)width + (size_t)i] = from[(size_t)i * (size_t)k_stride + (size_t)j];
+	}
+}
+
+/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 8. Rows of a, b, c lie as, bs, cs apart.
+ * whole: cols is 8 or more, known where this is inlined. */
+RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, const float *b, int bs, int length, int cols,
+                                   const float *scale, int mr, int whole)
+{
+	float32x4_t acc[4][2];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		acc[i][0] = acc[i][1] = vdupq_n_f32(0);
+	for (int t = 0; t < length; t++, b += bs) {
+		float32x4_t b0 = whole ? vld1q_f32(b) : math_neon_load(b, cols);
+		float32x4_t b1 = whole ? vld1q_f32(b + 4) : cols > 4 ? math_neon_load(b + 4, cols - 4) : vdupq_n_f32(0);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+			float x = a[(size_t)i * (size_t)as + (size_t)t];
+			acc[i][0] = math_neon_fma_n(acc[i][0], b0, x);
+			acc[i][1] = math_neon_fma_n(acc[i][1], b1, x);
+		}
+	}
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		float *row = c + (size_t)i * (size_t)cs;
+		math_neon_store(row, vmulq_n_f32(acc[i][0], scale[i]), whole ? 4 : cols);
+		if (whole || cols > 4)
+			math_neon_store(row + 4, vmulq_n_f32(acc[i][1], scale[i]), whole ? 4 : cols - 4);
+	}
+}
+
+/* mr queries of one head, all keys. */
+RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed, const float *v,
+                                      int v_stride, int keys, int d, float scale, float *score, int mr)
+{
+	float factor[4];
+	for (int i = 0; i < mr; i++)
+		factor[i] = scale;
+	for (int t = 0; t < keys; t += 8) {
+		const float *panel = packed + (size_t)t * (size_t)d;
+		if (keys - t >= 8)
+			attention_neon_tile(score + t, keys, q, q_stride, panel, 8, d, 8, factor, mr, 1);
+		else
+			attention_neon_tile(score + t, keys, q, q_stride, panel, keys - t, d, keys - t, factor, mr, 0);
+	}
+	for (int i = 0; i < mr; i++)
+		factor[i] = math_neon_softmax(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
+	for (int j = 0; j < d; j += 8)
+		if (d - j >= 8)
+			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 8, factor, mr, 1);
+		else
+			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
+}
+
+RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys, int heads,
+                                      int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale, void *scratch)
+{
+	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
+	for (int h = h0; h < h1; h++) {
+		size_t column = (size_t)h * (size_t)d;
+		attention_neon_pack(packed, k + column, keys, d, k_stride);
+		for (int i = 0, mr; i < queries; i += mr) {
+			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
+			const float *x = q + (size_t)i * (size_t)q_stride + column;
+			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
+#define ATTENTION_QUERIES(m) \
+			case m: attention_neon_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); break;
+			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
+#undef ATTENTION_QUERIES
+		}
+	}
+}
+#endif
