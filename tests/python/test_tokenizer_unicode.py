@@ -1,0 +1,80 @@
+"""All 1,112,064 code points, alone and between letters, through every switch of the normaliser, against the library.
+
+The vocabulary has every character that normalising can make (as the library has it, and as Python's Unicode has it), alone and
+behind "##", so that ids show what became of a code point. Code points share a text, set apart by spaces. The two normalisers in
+use, lower-casing and not, go through all of them; other switches and patterns through those that are not one of a large block
+of equals, and with FULL=1 through all, each also in a text of its own."""
+import tempfile
+import unicodedata
+
+import tokenizing as T
+
+T.need()
+from tokenizers import AddedToken, normalizers
+
+POINTS = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+assert len(POINTS) == 1112064
+
+
+BLOCKS = [(0x3400, 0x9FFF), (0xAC00, 0xD7A3), (0xE000, 0xF8FF), (0x17000, 0x18CFF), (0x20000, 0xDFFFF), (0xE0200, 0x10FFFF)]
+FEW = POINTS if T.FULL else [c for c in POINTS if ord(c) % 61 == 0 or not any(a <= ord(c) <= b for a, b in BLOCKS)]
+
+
+def outcomes():
+    makers = [normalizers.NFD().normalize_str, normalizers.Lowercase().normalize_str, lambda c: unicodedata.normalize("NFD", c), str.lower,
+              normalizers.BertNormalizer(lowercase=True).normalize_str]
+    chars = set("ab")
+    for char in POINTS:
+        for make in makers:
+            made = make(char)
+            if made not in ("", " ", char):
+                chars.update(made)
+                chars.update([] if "\uac00" <= char <= "\ud7a3" else char)
+    return sorted(chars - {"\0"})
+
+
+def vocabulary():
+    chars = outcomes()
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + chars + ["##" + c for c in chars]
+    return {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+
+
+SWITCHES = [  # lowercase, strip_accents, chinese, clean
+    (True, None, True, True), (False, None, True, True), (True, False, True, True), (False, True, False, True), (True, True, True, False),
+    (False, False, False, False),
+]
+PATTERNS = ["%s", "a%sb", "a\u0323%s\u0301\u0345b"]
+
+
+def compare(check, tok, where, texts, what):
+    answers = T.ask(*where, [(T.PLENTY, text) for text in texts])
+    for text, encoding, got in zip(texts, tok.encode_batch(texts), answers):
+        check.same(got, T.expected(encoding, text), (what, text[:40]))
+
+
+check = T.Check()
+vocab = vocabulary()
+print(len(vocab), "entries")
+with tempfile.TemporaryDirectory() as temporary:
+    for number, (lowercase, strip, chinese, clean) in enumerate(SWITCHES):
+        tok = T.wordpiece(vocab, lowercase, strip, chinese, clean)
+        where = T.save(tok, f"{temporary}/{number}")
+        for pattern in PATTERNS:
+            points = POINTS if number < 2 and pattern in PATTERNS[:2] else FEW
+            texts = [" ".join(pattern % c for c in points[i:i + 128]) for i in range(0, len(points), 128)]
+            compare(check, tok, where, texts, (lowercase, strip, chinese, clean, pattern))
+        if number < 2:
+            single = [pattern % c for c in (POINTS if T.FULL else FEW[::11]) for pattern in PATTERNS[:2]]
+            compare(check, tok, where, single, "alone")
+
+    # \w and \s of the library's regular expressions, which decide about single_word, lstrip and rstrip
+    plain = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "x", "y", "z"])}
+    for normalized in (False, True):
+        tok = T.wordpiece(plain, False, False, False, False, roles=False, added=[
+            AddedToken("<x>", single_word=True, normalized=normalized), AddedToken("<y>", lstrip=True, normalized=normalized),
+            AddedToken("<z>", rstrip=True, normalized=normalized)])
+        where = T.save(tok, f"{temporary}/added{normalized}")
+        for pattern in ("%s<x>", "<x>%s", "q%s<y>", "<z>%sq"):
+            texts = [".".join(pattern % c for c in FEW[i:i + 128]) for i in range(0, len(FEW), 128)]
+            compare(check, tok, where, texts, (normalized, pattern))
+check.end("code points")
