@@ -199,8 +199,8 @@ static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
 		good = graph_takes_pass(d->module->graphs[g], pass, d->diag) && pass->run(d->module->graphs[g], &run);
 	row->ms = now_ms() - start;
 	row->changes = run.changes;
-	/* What a pass refuses in so many words (a shape, an option) is an answer, not a failure. */
-	bool refused = !good && (d->diag->code == EXIT_UNSUPPORTED || d->diag->code == EXIT_USAGE || d->diag->code == EXIT_INPUT);
+	/* What a pass refuses in so many words (a shape, an option, its turn) is an answer, not a failure. */
+	bool refused = !good && (d->diag->code == EXIT_UNSUPPORTED || d->diag->code == EXIT_USAGE);
 	good = good && driver_verify(d, item) && driver_check(d, item, row);
 	if (!good && !refused)
 		driver_leave_failure(d, item);

@@ -51,7 +51,7 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 {
 	const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
 	if (!kernel)
-		return diag_error(run->diag, EXIT_INPUT, node->line, "pack-weights: linear has no kernel; run lower first");
+		return diag_error(run->diag, EXIT_USAGE, node->line, "pack-weights: linear has no kernel; run lower first");
 	if (!kernel->panel || (node->attr.has & A_panel))
 		return true;
 	const Tensor *weight = value_tensor(node->args[1]);

@@ -135,7 +135,7 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 			continue;
 		const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
 		if (!kernel)
-			return diag_error(run->diag, EXIT_INPUT, node->line, "plan-memory: %s has no kernel; run lower first", op_info[node->op].name);
+			return diag_error(run->diag, EXIT_USAGE, node->line, "plan-memory: %s has no kernel; run lower first", op_info[node->op].name);
 		if (!kernel->scratch_per_token && !kernel->scratch)
 			continue;
 		const Type *result = &node->results[0]->type;
