@@ -1,0 +1,627 @@
+/* test_passes.c: the parser of pipelines, order constraints, the driver, and the question that matters: does any legal
+ * pipeline leave the numbers of any graph as they were? FileCheck tests beside it (tests/passes) look at single passes. */
+#include <CUnit/Basic.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "passes/passes.h"
+
+static uint64_t seed;
+
+/* splitmix64: any seed gives a good sequence. */
+static uint32_t random_below(uint32_t n)
+{
+	uint64_t z = seed += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return (uint32_t)((z ^ z >> 31) % n);
+}
+
+/* ---- pipelines as text ---------------------------------------------------------------------------------------------- */
+
+/* The text prints back as `canonical`. */
+static void parses_to(const char *text, const char *canonical)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(text, &diag);
+	char *printed = pipeline ? pipeline_text(pipeline) : NULL;
+	CU_ASSERT_PTR_NOT_NULL(printed);
+	if (!printed || strcmp(printed, canonical)) {
+		printf("\n\"%s\" prints as \"%s\", expected \"%s\"\n", text, printed ? printed : diag.messages[0].text, canonical);
+		CU_FAIL("pipeline text");
+	}
+	free(printed);
+	pipeline_free(pipeline);
+	diag_free(&diag);
+}
+
+static void refused_with(const char *text, const char *part)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(text, &diag);
+	CU_ASSERT_PTR_NULL(pipeline);
+	CU_ASSERT_EQUAL(diag.code, EXIT_USAGE);
+	bool found = false;
+	for (int i = 0; i < diag.count; i++)
+		found |= strstr(diag.messages[i].text, part) != NULL;
+	if (!found) {
+		printf("\n\"%.60s\" gives \"%s\", expected \"%s\"\n", text, diag.count ? diag.messages[0].text : "nothing", part);
+		CU_FAIL("message");
+	}
+	pipeline_free(pipeline);
+	diag_free(&diag);
+}
+
+static void test_parser(void)
+{
+	parses_to("", "");
+	parses_to("  ", "");
+	parses_to("dce", "dce");
+	parses_to(" cse , dce\n", "cse,dce");
+	parses_to("cast-weights{to=f16},fuse{only=attention,qkv}", "cast-weights{to=f16},fuse{only=attention,qkv}");
+	parses_to("cast-weights{ to=f16 }", "cast-weights{to=f16}");
+	parses_to("dce{}", "dce");
+	parses_to("O0", "lower,pack-weights,plan-memory");
+	parses_to("cse,-O0", "cse,lower,pack-weights,plan-memory");
+	for (int level = 0; level <= 3; level++)
+		parses_to(pipeline_preset(level), pipeline_preset(level));
+	CU_ASSERT_STRING_EQUAL(pipeline_preset(-5), pipeline_preset(0));
+	CU_ASSERT_STRING_EQUAL(pipeline_preset(99), pipeline_preset(3));
+}
+
+static void test_parser_errors(void)
+{
+	refused_with("fuze", "there is no pass \"fuze\"");
+	refused_with("cse,", "expected a pass at byte 4, found its end");
+	refused_with(",cse", "expected a pass at byte 0, found \",\"");
+	refused_with("cse dce", "expected \",\" or the end at byte 4");
+	refused_with("cse;dce", "expected \",\" or the end at byte 3");
+	refused_with("\x01", "found an unprintable byte");
+	refused_with("fuse{", "expected an option's name at byte 5, found its end");
+	refused_with("fuse{only", "expected \"=\"");
+	refused_with("fuse{only=", "expected an option's value");
+	refused_with("fuse{only=a only=b}", "given twice");
+	refused_with("fuse{bits=4}", "fuse has no option \"bits\"; it takes only");
+	refused_with("dce{bits=4}", "dce has no option \"bits\"; it takes none");
+	refused_with("O4", "there is no pass \"O4\"");
+	char *many = calloc(1, 5000);
+	for (int i = 0; i < 1001; i++)
+		strcat(many, i ? ",dce" : "dce");
+	refused_with(many, "more than 1000 passes");
+	free(many);
+	char *huge = malloc(100001);
+	memset(huge, ' ', 100000);
+	huge[100000] = 0;
+	refused_with(huge, "100000 bytes long");
+	free(huge);
+}
+
+/* Every row of the order table is kept, from both sides and with other passes between. */
+static void test_order(void)
+{
+	for (int32_t i = 0; i < pass_order_count; i++) {
+		char text[256], reason[256];
+		snprintf(text, sizeof text, "%s,%s", pass_order[i].second, pass_order[i].first);
+		snprintf(reason, sizeof reason, "%s must come before %s: %s", pass_order[i].first, pass_order[i].second, pass_order[i].why);
+		refused_with(text, reason);
+		snprintf(text, sizeof text, "%s,%s,%s", pass_order[i].first, pass_order[i].second, pass_order[i].first);
+		refused_with(text, reason);
+		snprintf(text, sizeof text, "%s,%s", pass_order[i].first, pass_order[i].second);
+		parses_to(text, text);
+	}
+	for (int32_t i = 0; i < pass_order_count; i++) {   /* names in the table are passes */
+		bool first = false, second = false;
+		for (int32_t k = 0; k < pass_count; k++) {
+			first |= !strcmp(pass_info[k].name, pass_order[i].first);
+			second |= !strcmp(pass_info[k].name, pass_order[i].second);
+		}
+		CU_ASSERT_TRUE(first && second);
+	}
+}
+
+/* ---- random BERTs ----------------------------------------------------------------------------------------------------- */
+
+typedef struct Builder {
+	Module *module;
+	Graph  *graph;
+	Diag   *diag;
+	int64_t hidden, heads, size, ffn;
+	bool    exact;       /* no constant is rounded by fusion or spelled with few digits: the numbers must stay to 1e-9 */
+} Builder;
+
+static Value *emit(Builder *b, Op op, Value *x, Value *y, Value *z, const Attrs *attr)
+{
+	Value *args[3] = { x, y, z };
+	Value *v = graph_emit(b->graph, NULL, op, args, z ? 3 : y ? 2 : 1, attr, NULL, b->diag);
+	if (!v) {
+		diag_print(b->diag, stdout);
+		CU_FAIL_FATAL("the test's own graph is wrong");
+	}
+	return v;
+}
+
+/* Multiples of 1/16 in [-1,1]: products and sums of a few hundred of them are exact in f32, so that folding biases is. */
+static Value *weight(Builder *b, DType dtype, int64_t rows, int64_t columns)
+{
+	static int number;
+	char name[32];
+	snprintf(name, sizeof name, "w%d", number++);
+	Type type = rows ? type_make(dtype, 2, dim_number(rows), dim_number(columns)) : type_make(dtype, 1, dim_number(columns));
+	Tensor *tensor = tensor_new(b->module, name, type);
+	for (int64_t i = 0; i < type_count(&type); i++)
+		tensor_set(tensor, i, ((double)random_below(33) - 16) / 16);
+	return graph_const(b->graph, NULL, tensor, NULL);
+}
+
+static Value *scalar(Builder *b, double value)
+{
+	Tensor *tensor = tensor_new(b->module, "scalar", type_make(DT_F32, 0));
+	tensor_set(tensor, 0, value);
+	return graph_const(b->graph, NULL, tensor, NULL);
+}
+
+static Value *add_either(Builder *b, Op op, Value *x, Value *y)
+{
+	return random_below(2) ? emit(b, op, x, y, NULL, NULL) : emit(b, op, y, x, NULL, NULL);
+}
+
+/* x * factor in one of the ways that people write it. */
+static Value *scale(Builder *b, Value *x, double factor)
+{
+	if (random_below(2))
+		return emit(b, OP_DIV, x, scalar(b, 1 / factor), NULL, NULL);
+	return add_either(b, OP_MUL, x, scalar(b, factor));
+}
+
+static Value *linear(Builder *b, Value *x, int64_t outputs)
+{
+	int64_t inputs = x->type.dim[x->type.rank - 1].plus;
+	DType dtype = random_below(4) ? DT_F32 : random_below(2) ? DT_F16 : DT_BF16;
+	Value *w = weight(b, dtype, outputs, inputs);
+	switch (random_below(3)) {
+	case 0: return emit(b, OP_LINEAR, x, w, NULL, NULL);
+	case 1: return add_either(b, OP_ADD, emit(b, OP_LINEAR, x, w, NULL, NULL), weight(b, DT_F32, 0, outputs));
+	default: return emit(b, OP_LINEAR, x, w, weight(b, random_below(2) ? DT_F32 : DT_F16, 0, outputs), NULL);
+	}
+}
+
+static Value *layernorm(Builder *b, Value *x)
+{
+	return emit(b, OP_LAYERNORM, x, weight(b, DT_F32, 0, b->hidden), weight(b, DT_F16, 0, b->hidden), &(Attrs){ .has = A_eps, .eps = 1e-6 });
+}
+
+static Value *transpose(Builder *b, Value *x, int64_t i, int64_t j, int64_t k)
+{
+	return emit(b, OP_TRANSPOSE, x, NULL, NULL, &(Attrs){ .has = A_perm, .perm = { 3, { i, j, k } } });
+}
+
+static Value *split(Builder *b, Value *x)
+{
+	return emit(b, OP_RESHAPE, x, NULL, NULL,
+		&(Attrs){ .has = A_shape, .shape = { 3, { dim_symbol(1), dim_number(b->heads), dim_number(b->size) } } });
+}
+
+static Value *attention(Builder *b, Value *x)
+{
+	uint32_t where = random_below(4);   /* of the factor: q, split q, scores, or none */
+	double factor = 1 / sqrt((double)b->size);
+	Value *q = linear(b, x, b->hidden), *k = linear(b, random_below(8) ? x : q, b->hidden), *v = linear(b, x, b->hidden);
+	q = transpose(b, split(b, where == 0 ? scale(b, q, factor) : q), 1, 0, 2);
+	q = where == 1 ? scale(b, q, factor) : q;
+	k = random_below(2) ? transpose(b, split(b, k), 1, 2, 0) : transpose(b, transpose(b, split(b, k), 1, 0, 2), 0, 2, 1);
+	v = transpose(b, split(b, v), 1, 0, 2);
+	Value *scores = emit(b, OP_MATMUL, q, k, NULL, NULL);
+	scores = where == 2 ? scale(b, scores, factor) : scores;
+	Value *joined = transpose(b, emit(b, OP_MATMUL, emit(b, OP_SOFTMAX, scores, NULL, NULL, NULL), v, NULL, NULL), 1, 0, 2);
+	return linear(b, emit(b, OP_RESHAPE, joined, NULL, NULL,
+		&(Attrs){ .has = A_shape, .shape = { 2, { dim_symbol(1), dim_number(b->hidden) } } }), b->hidden);
+}
+
+static Value *activation(Builder *b, Value *x)
+{
+	switch (random_below(5)) {
+	case 0: return emit(b, OP_RELU, x, NULL, NULL, NULL);
+	case 1: return emit(b, OP_TANH, x, NULL, NULL, NULL);
+	case 2: return add_either(b, OP_MUL, x, emit(b, OP_SIGMOID, x, NULL, NULL, NULL));
+	case 3:
+		b->exact = false;
+		return add_either(b, OP_MUL, scale(b, x, 0.5), add_either(b, OP_ADD, scalar(b, 1),
+			emit(b, OP_ERF, scale(b, x, sqrt(0.5)), NULL, NULL, NULL)));
+	default: {
+		b->exact = false;
+		Value *cube = add_either(b, OP_MUL, add_either(b, OP_MUL, x, x), x);
+		Value *inner = scale(b, add_either(b, OP_ADD, x, scale(b, cube, 0.044715)), 0.7978845608);
+		return scale(b, add_either(b, OP_MUL, x, add_either(b, OP_ADD, emit(b, OP_TANH, inner, NULL, NULL, NULL), scalar(b, 1))), 0.5);
+	}
+	}
+}
+
+static Value *embeddings(Builder *b)
+{
+	Graph *graph = b->graph;
+	Value *positions = emit(b, OP_POSITION_IDS, graph->inputs[0], NULL, NULL, NULL);
+	Value *x = emit(b, OP_EMBED, weight(b, random_below(2) ? DT_F32 : DT_F16, 23, b->hidden), graph->inputs[0], NULL, NULL);
+	x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_F32, 12, b->hidden), positions, NULL, NULL));
+	if (graph->ninputs > 1)
+		x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_BF16, 2, b->hidden), graph->inputs[1], NULL, NULL));
+	return layernorm(b, x);
+}
+
+static void outputs(Builder *b, Value *x)
+{
+	uint32_t kind = random_below(4);
+	if (kind == 0 || kind == 3)
+		graph_add_output(b->graph, "hidden", x);
+	if (kind == 1 || kind == 3) {
+		Value *cls = emit(b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_FIRST });
+		graph_add_output(b->graph, "logits", linear(b, emit(b, OP_TANH, linear(b, cls, b->hidden), NULL, NULL, NULL), 3));
+	}
+	if (kind == 2) {
+		Value *mean = emit(b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_MEAN });
+		graph_add_output(b->graph, "embedding", emit(b, OP_NORMALIZE, mean, NULL, NULL, &(Attrs){ .has = A_eps, .eps = 1e-12 }));
+	}
+}
+
+/* A BERT as an importer writes it, spelled at random. *exact: see Builder. */
+static Module *random_bert(Diag *diag, bool *exact)
+{
+	Builder b = { .module = module_new("random"), .diag = diag, .exact = true };
+	b.heads = 1 + random_below(3);
+	b.size = random_below(2) ? 4 : 16;      /* powers of four: 1/sqrt is exact */
+	b.hidden = b.heads * b.size;
+	b.ffn = 5 + random_below(20);
+	b.graph = graph_new(b.module, "main");
+	graph_add_input(b.graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
+	if (random_below(3))
+		graph_add_input(b.graph, "types", type_make(DT_I32, 1, dim_symbol(1)));
+	Value *x = embeddings(&b);
+	for (uint32_t layers = 1 + random_below(2); layers; layers--) {
+		x = layernorm(&b, add_either(&b, OP_ADD, attention(&b, x), x));
+		Value *inner = activation(&b, linear(&b, x, b.ffn));
+		x = layernorm(&b, add_either(&b, OP_ADD, linear(&b, inner, b.hidden), x));
+	}
+	outputs(&b, x);
+	*exact = b.exact;
+	return b.module;
+}
+
+/* A random pipeline that keeps the order table: passes of graph level at random, then perhaps the three that lower. */
+static void random_pipeline(char text[512])
+{
+	static const char *const graph_level[] = { "canonicalize", "fold-const", "cse", "dce", "fuse" };
+	static const char *const only[] = { "activation", "epilogue", "attention", "first-row", "fold-scale", "fold-bias", "qkv",
+		"embed-layernorm", "add-layernorm" };
+	*text = 0;
+	for (uint32_t n = random_below(7); n; n--) {
+		const char *pass = graph_level[random_below(5)];
+		strcat(text, *text ? "," : "");
+		strcat(text, pass);
+		if (!strcmp(pass, "fuse") && random_below(2))
+			sprintf(text + strlen(text), "{only=%s,%s}", only[random_below(9)], only[random_below(9)]);
+	}
+	if (random_below(2))
+		strcat(strcat(text, *text ? "," : ""), "lower,pack-weights,plan-memory");
+}
+
+enum { TOKENS = 7 };
+
+static bool evaluate(const Module *module, int64_t tokens, EvalArray *out, Diag *diag)
+{
+	static const int32_t ids[TOKENS] = { 3, 22, 0, 7, 7, 19, 1 }, types[TOKENS] = { 0, 0, 0, 1, 1, 1, 1 };
+	return graph_eval_ids(module->graphs[0], ids, types, tokens, out, diag);
+}
+
+static double largest_difference(const EvalArray *a, const EvalArray *b)
+{
+	if (a->count != b->count)
+		return INFINITY;
+	double largest = 1e-300, difference = 0;
+	for (int64_t i = 0; i < a->count; i++) {
+		largest = fmax(largest, fabs(eval_at(a, i)));
+		double d = fabs(eval_at(a, i) - eval_at(b, i));
+		difference = d > difference || isnan(d) ? d : difference;
+	}
+	return isnan(difference) ? INFINITY : difference / largest;
+}
+
+static bool run_pipeline(const char *text, Module *module, uint32_t isa, Diag *diag)
+{
+	const PassEnv env = { .isa = isa, .max_tokens = TOKENS };
+	const DriverOptions options = { .verify_each = true };
+	Pipeline *pipeline = pipeline_parse(text, diag);
+	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, diag);
+	pipeline_free(pipeline);
+	return good;
+}
+
+/* One random graph through one random pipeline, at several lengths. */
+static void cross_check(uint64_t at)
+{
+	Diag diag;
+	char text[512];
+	bool exact;
+	seed = at;
+	diag_init(&diag, NULL);
+	Module *module = random_bert(&diag, &exact), *after = module_copy(module);
+	random_pipeline(text);
+	if (!run_pipeline(text, after, random_below(2) ? 0 : ISA_AVX2 | ISA_AVX512, &diag)) {
+		printf("\nseed %llu, %s:\n", (unsigned long long)at, text);
+		diag_print(&diag, stdout);
+		CU_FAIL("pipeline");
+	}
+	for (int64_t tokens = 1; tokens <= TOKENS && !diag.errors; tokens += 3) {
+		EvalArray a[4], b[4];
+		CU_ASSERT_TRUE_FATAL(evaluate(module, tokens, a, &diag) && evaluate(after, tokens, b, &diag));
+		for (int32_t i = 0; i < module->graphs[0]->noutputs; i++) {
+			double difference = largest_difference(&a[i], &b[i]);
+			if (!(difference <= (exact ? 1e-9 : 1e-6))) {
+				printf("\nseed %llu, %lld tokens, %s: output %d differs by %g\n", (unsigned long long)at, (long long)tokens, text, i, difference);
+				CU_FAIL("numbers");
+			}
+			eval_array_free(&a[i]);
+			eval_array_free(&b[i]);
+		}
+	}
+	module_free(after);
+	module_free(module);
+	diag_free(&diag);
+}
+
+static void test_random(void)
+{
+	for (uint64_t i = 1; i <= (getenv("FULL") ? 5000 : 300); i++)
+		cross_check(i);
+}
+
+/* Fusion has to happen: -O2 leaves none of the ops that it is there for. */
+static void test_fuses_all(void)
+{
+	static const Op gone[] = { OP_SOFTMAX, OP_MATMUL, OP_TRANSPOSE, OP_RESHAPE, OP_LAYERNORM, OP_ADD, OP_ERF, OP_MUL, OP_DIV };
+	for (uint64_t at = 1; at <= 40; at++) {
+		Diag diag;
+		bool exact;
+		seed = at;
+		diag_init(&diag, NULL);
+		Module *module = random_bert(&diag, &exact);
+		CU_ASSERT_TRUE(run_pipeline("O2", module, 0, &diag));
+		for (const Node *node = module->graphs[0]->first; node; node = node->next)
+			for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
+				if (node->op == gone[i]) {
+					printf("\nseed %llu: %s is left after -O2\n", (unsigned long long)at, op_info[node->op].name);
+					CU_FAIL("not fused");
+				}
+		CU_ASSERT_EQUAL(module->graphs[0]->arena.per_pair, 0);   /* memory is linear in tokens */
+		module_free(module);
+		diag_free(&diag);
+	}
+}
+
+/* ---- plan-memory ------------------------------------------------------------------------------------------------------ */
+
+/* Random elementwise graphs of f32[S,n] and f32[n], with many values alive at once. */
+static Module *random_dag(Diag *diag, int32_t nodes)
+{
+	Builder b = { .module = module_new("dag"), .diag = diag };
+	Value *values[64];
+	b.graph = graph_new(b.module, "main");
+	graph_add_input(b.graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
+	for (int32_t i = 0; i < nodes; i++) {
+		Value *x = i ? values[random_below((uint32_t)i)] : NULL;
+		if (!x || random_below(4) == 0)
+			values[i] = emit(&b, OP_EMBED, weight(&b, DT_F32, 5, 1 + random_below(60)), b.graph->inputs[0], NULL, NULL);
+		else if (random_below(4) == 0 && x->type.rank == 2)
+			values[i] = emit(&b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_MEAN });
+		else if (random_below(3) == 0)
+			values[i] = emit(&b, OP_LINEAR, x, weight(&b, DT_F32, 1 + random_below(60), x->type.dim[x->type.rank - 1].plus), NULL, NULL);
+		else
+			values[i] = emit(&b, OP_TANH, x, NULL, NULL, NULL);
+	}
+	graph_add_output(b.graph, "last", values[nodes - 1]);
+	graph_add_output(b.graph, "middle", values[nodes / 2]);
+	return b.module;
+}
+
+typedef struct Life { const Value *value; Region region; int64_t offset, bytes; int first, last; } Life;
+
+static int lives_of(const Graph *graph, Life *lives)
+{
+	int count = 0, step = 0;
+	for (const Node *node = graph->first; node; node = node->next, step++) {
+		for (int i = 0; i < node->nargs; i++)
+			for (int k = 0; k < count; k++)
+				if (lives[k].value == node->args[i])
+					lives[k].last = step;
+		if (node->op == OP_CONST)
+			continue;
+		Life *life = &lives[count++];
+		*life = (Life){ .value = node->results[0], .offset = node->attr.offset.at[0], .first = step, .last = step };
+		life->region = type_region(&life->value->type, &life->bytes);
+	}
+	for (int i = 0; i < graph->noutputs; i++)
+		for (int k = 0; k < count; k++)
+			if (lives[k].value == graph->outputs[i].value)
+				lives[k].last = step;
+	return count;
+}
+
+static void check_plan(const Graph *graph)
+{
+	static Life lives[256];
+	const ArenaPlan *arena = &graph->arena;
+	const int64_t size[] = { 0, arena->per_token, arena->per_text, arena->per_pair };
+	int64_t least[4] = { 0 }, total[4] = { 0 };
+	int count = lives_of(graph, lives);
+	CU_ASSERT_TRUE(arena->planned);
+	for (int i = 0; i < count; i++) {
+		const Life *a = &lives[i];
+		int64_t live = 0;
+		CU_ASSERT_TRUE(a->offset % 64 == 0 && a->offset >= 0 && a->offset + a->bytes <= size[a->region]);
+		for (int k = 0; k < count; k++) {
+			const Life *b = &lives[k];
+			if (a->region != b->region || b->first > a->first || b->last < a->first)
+				continue;
+			live += (b->bytes + 63) / 64 * 64;   /* what lives while a is written */
+			CU_ASSERT_TRUE(i == k || a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset);
+		}
+		least[a->region] = live > least[a->region] ? live : least[a->region];
+		total[a->region] += (a->bytes + 63) / 64 * 64;
+	}
+	for (int r = 1; r < 4; r++) {
+		CU_ASSERT_TRUE(size[r] >= least[r] && size[r] <= total[r]);
+		CU_ASSERT_TRUE(size[r] <= least[r] + least[r] / 2);   /* greedy by size stays far below this bound here */
+	}
+}
+
+static void test_plan(void)
+{
+	for (uint64_t at = 1; at <= 100; at++) {
+		Diag diag;
+		seed = at;
+		diag_init(&diag, NULL);
+		Module *module = random_dag(&diag, 3 + (int32_t)random_below(60));
+		CU_ASSERT_TRUE_FATAL(run_pipeline("lower,pack-weights,plan-memory", module, 0, &diag));
+		check_plan(module->graphs[0]);
+		module_free(module);
+		diag_free(&diag);
+	}
+}
+
+/* What a fused layer needs at the most: FFN in and out and the residual, one row of each a token; no more, for any depth. */
+static void test_plan_of_layers(void)
+{
+	int64_t first = 0;
+	for (int layers = 1; layers <= 5; layers += 2) {
+		Diag diag;
+		seed = 7;
+		diag_init(&diag, NULL);
+		Builder b = { .module = module_new("deep"), .diag = &diag, .hidden = 64, .heads = 4, .size = 16, .ffn = 256 };
+		b.graph = graph_new(b.module, "main");
+		graph_add_input(b.graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
+		Value *x = embeddings(&b);
+		for (int i = 0; i < layers; i++) {
+			x = layernorm(&b, emit(&b, OP_ADD, attention(&b, x), x, NULL, NULL));
+			Value *inner = emit(&b, OP_RELU, linear(&b, x, b.ffn), NULL, NULL, NULL);
+			x = layernorm(&b, emit(&b, OP_ADD, linear(&b, inner, b.hidden), x, NULL, NULL));
+		}
+		graph_add_output(b.graph, "hidden", x);
+		CU_ASSERT_TRUE_FATAL(run_pipeline("O2", b.module, 0, &diag));
+		CU_ASSERT_EQUAL(b.graph->arena.per_token, (256 + 64 + 64) * 4);
+		CU_ASSERT_EQUAL(b.graph->arena.per_pair, 0);
+		first = layers == 1 ? b.graph->arena.per_token : first;
+		CU_ASSERT_EQUAL(b.graph->arena.per_token, first);
+		module_free(b.module);
+		diag_free(&diag);
+	}
+}
+
+/* ---- driver and ledger -------------------------------------------------------------------------------------------------- */
+
+static void count_progress(void *arg, const char *pass, int32_t done, int32_t of)
+{
+	int32_t *calls = arg;
+	CU_ASSERT_TRUE(done <= of && (pass != NULL) == (done < of));
+	++*calls;
+}
+
+static void test_driver(void)
+{
+	Diag diag;
+	bool exact;
+	int32_t calls = 0;
+	seed = 4;
+	diag_init(&diag, NULL);
+	Module *module = random_bert(&diag, &exact);
+	Pipeline *pipeline = pipeline_parse("O2", &diag);
+	Ledger ledger = { 0 };
+	const PassEnv env = { .isa = 0, .max_tokens = 12 };
+	DriverOptions options = { .check_each = true, .progress = count_progress, .progress_arg = &calls };
+	CU_ASSERT_TRUE_FATAL(pipeline_run(pipeline, module, &env, &options, &ledger, &diag));
+	CU_ASSERT_EQUAL(ledger.count, pipeline->count);
+	CU_ASSERT_EQUAL(calls, pipeline->count + 1);
+	for (int32_t i = 0; i < ledger.count; i++) {
+		const LedgerRow *row = &ledger.rows[i];
+		CU_ASSERT_TRUE(row->checked && row->max_abs < 1e-5 && row->cosine > 0.999999);
+		CU_ASSERT_TRUE(row->nodes > 0 && row->parameters > 0 && row->macs > 0 && row->weight_bytes >= 2 * row->parameters);
+		CU_ASSERT_EQUAL(row->arena_bytes > 0, i == ledger.count - 1);
+	}
+	char *json = ledger_json(&ledger);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"pass\": \"plan-memory\""));
+	free(json);
+	ledger_free(&ledger);
+	pipeline_free(pipeline);
+	module_free(module);
+	diag_free(&diag);
+}
+
+/* MACs and parameters of a graph that can be counted by hand. */
+static void test_measure(void)
+{
+	static const char text[] =
+		"module @m\ngraph @main(%ids: i32[S]) level=fused {\n"
+		"  %t = const rand(1) : f16[10,8]\n  %x = embed %t, %ids : f32[S,8]\n"
+		"  %w = const rand(2) : f32[24,8]\n  %q = linear %x, %w : f32[S,24]\n"
+		"  %a = attention %q {heads=2 pack=qkv} : f32[S,8]\n"
+		"  %w2 = const rand(2) : f32[24,8]\n  %p = pool %a {mode=first} : f32[8]\n  %y = linear %p, %w2 : f32[24]\n  return logits=%y\n}\n";
+	Diag diag;
+	diag_init(&diag, NULL);
+	Module *module = module_parse(text, sizeof text - 1, ".", NULL, &diag);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	Pipeline *pipeline = pipeline_parse("cse", &diag);
+	Ledger ledger = { 0 };
+	CU_ASSERT_TRUE_FATAL(pipeline_run(pipeline, module, &(PassEnv){ 0 }, NULL, &ledger, &diag));
+	CU_ASSERT_EQUAL(ledger.rows[0].changes, 1);
+	CU_ASSERT_EQUAL(ledger.rows[0].parameters, 80 + 192);
+	CU_ASSERT_EQUAL(ledger.rows[0].weight_bytes, 160 + 768);
+	CU_ASSERT_EQUAL(ledger.rows[0].macs, 128 * 24 * 8 + 2 * 128 * 128 * 8 + 24 * 8);
+	ledger_free(&ledger);
+	pipeline_free(pipeline);
+	module_free(module);
+	diag_free(&diag);
+}
+
+/* ---- kernels as data ---------------------------------------------------------------------------------------------------- */
+
+static void test_kernel_table(void)
+{
+	static const uint32_t isas[] = { 0, ISA_AVX2, ISA_AVX2 | ISA_AVX512, ISA_NEON64, ISA_NEON32 };
+	for (int32_t op = 0; op < OP_COUNT; op++) {   /* every op that may stand in lowered code has a kernel everywhere */
+		if (!(op_info[op].levels & LEVEL_LOWERED) || op_info[op].domain == DOMAIN_NONE)
+			continue;
+		for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+			const KernelInfo *kernel = kernel_select(op_info[op].name, DT_F32, isas[i]);
+			if (!kernel)
+				printf("\n%s has no kernel for isa %u\n", op_info[op].name, isas[i]);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(kernel);
+			CU_ASSERT_EQUAL(kernel->needs & ~isas[i], 0);
+			CU_ASSERT_PTR_EQUAL(kernel_find(kernel->function)->function, kernel->function);
+		}
+	}
+	CU_ASSERT_PTR_NOT_NULL(kernel_select("linear", DT_F16, 0));
+	CU_ASSERT_PTR_NOT_NULL(kernel_select("linear", DT_BF16, 0));
+	CU_ASSERT_PTR_NULL(kernel_select("linear", DT_I8, ~0u));
+	CU_ASSERT_PTR_NULL(kernel_select("convolution", DT_F32, ~0u));
+	CU_ASSERT_PTR_NULL(kernel_find("linear_f32__abacus"));
+}
+
+int main(void)
+{
+	CU_initialize_registry();
+	CU_pSuite suite = CU_add_suite("passes", NULL, NULL);
+	CU_ADD_TEST(suite, test_parser);
+	CU_ADD_TEST(suite, test_parser_errors);
+	CU_ADD_TEST(suite, test_order);
+	CU_ADD_TEST(suite, test_random);
+	CU_ADD_TEST(suite, test_fuses_all);
+	CU_ADD_TEST(suite, test_plan);
+	CU_ADD_TEST(suite, test_plan_of_layers);
+	CU_ADD_TEST(suite, test_driver);
+	CU_ADD_TEST(suite, test_measure);
+	CU_ADD_TEST(suite, test_kernel_table);
+	CU_basic_run_tests();
+	unsigned failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures != 0;
+}
