@@ -73,6 +73,10 @@ void element_text(const void *data, DType dtype, int64_t i, char text[NUMBER_BYT
 		real_text(value, text);
 		return;
 	}
+	if (fabs(value) < 1e6 && value == floor(value)) {    /* 30, where the loop below would say 3e+01 */
+		snprintf(text, NUMBER_BYTES_MAX, "%.0f", value);
+		return;
+	}
 	/* The digits that always suffice: 9 for f32 and the shorter floats (which widen to it), 10 for i32. */
 	for (int digits = dtype_is_float(dtype) ? 1 : 10; digits <= 10; digits++) {
 		unsigned char again[8] = {0};

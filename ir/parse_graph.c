@@ -23,7 +23,7 @@ typedef struct GraphParser {
 	bool    has_return;
 } GraphParser;
 
-enum { ID_MAX = INT32_MAX };   /* leaves room above for the ids of named values */
+enum { ID_MAX = (1 << 24) - 1 };   /* four times NODES_MAX * RESULTS_MAX; passes may keep arrays by id */
 
 /* ---- names of values -------------------------------------------------------------------------------------------------------------- */
 static int binding_compare(const void *a, const void *b)

@@ -19,7 +19,7 @@ typedef struct Number { bool is_int; int64_t i; double d; } Number;
 
 /* Writes element i of an array of the type, rounding to nearest even. False: an integer type that cannot hold it. */
 bool element_store(void *data, DType, int64_t i, Number);
-/* The shortest text from which the parser and element_store make element i of the array again. */
+/* The shortest text from which the parser and element_store make element i of the array again; small whole numbers in full. */
 void element_text(const void *data, DType, int64_t i, char text[NUMBER_BYTES_MAX]);
 /* The shortest of %.15g, %.16g and %.17g that reads back exactly. */
 void real_text(double, char text[NUMBER_BYTES_MAX]);
