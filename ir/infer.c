@@ -200,67 +200,11 @@ bool infer_TRANSPOSE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
-/* The number of elements of a type is a polynomial in the symbols: a product of at most RANK_MAX terms `scale*symbol+plus`
- * has at most 2^RANK_MAX monomials. */
-enum { MONOMIALS_MAX = 1 << RANK_MAX };
-typedef struct Monomial { uint8_t power[SYMBOLS_MAX]; int64_t factor; } Monomial;
-typedef struct Polynomial { int count; Monomial at[MONOMIALS_MAX]; } Polynomial;
-
-static bool polynomial_add(Polynomial *sum, Monomial monomial)
-{
-	for (int i = 0; i < sum->count; i++)
-		if (memcmp(sum->at[i].power, monomial.power, sizeof monomial.power) == 0)
-			return !__builtin_add_overflow(sum->at[i].factor, monomial.factor, &sum->at[i].factor);
-	sum->at[sum->count++] = monomial;
-	return true;
-}
-
-/* False on overflow. */
-static bool polynomial_of(const Dim *dims, int rank, Polynomial *product)
-{
-	*product = (Polynomial){.count = 1, .at = {{.factor = 1}}};
-	for (int d = 0; d < rank; d++) {
-		Polynomial next = {0};
-		for (int i = 0; i < product->count; i++) {
-			Monomial constant = product->at[i], term = constant;
-			if (__builtin_mul_overflow(constant.factor, dims[d].plus, &constant.factor) || !polynomial_add(&next, constant))
-				return false;
-			if (dim_is_number(dims[d]))
-				continue;
-			term.power[dims[d].symbol]++;
-			if (__builtin_mul_overflow(term.factor, (int64_t)dims[d].scale, &term.factor) || !polynomial_add(&next, term))
-				return false;
-		}
-		*product = next;
-	}
-	return true;
-}
-
-static int64_t polynomial_factor(const Polynomial *polynomial, const uint8_t *power)
-{
-	for (int i = 0; i < polynomial->count; i++)
-		if (memcmp(polynomial->at[i].power, power, SYMBOLS_MAX) == 0)
-			return polynomial->at[i].factor;
-	return 0;
-}
-
-static bool polynomial_equal(const Polynomial *a, const Polynomial *b)
-{
-	for (int i = 0; i < a->count; i++)
-		if (polynomial_factor(b, a->at[i].power) != a->at[i].factor)
-			return false;
-	for (int i = 0; i < b->count; i++)
-		if (polynomial_factor(a, b->at[i].power) != b->at[i].factor)
-			return false;
-	return true;
-}
-
 bool infer_RESHAPE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	const Dims *shape = &node->attr.shape;
 	const Type *a = arg_type(node, 0);
 	Type result = {.dtype = a->dtype, .rank = shape->count};
-	Polynomial before, after;
 	if (shape->count < 0 || shape->count > RANK_MAX)
 		return node_error(node, diag, "shape has %d dims, the most is %d", shape->count, RANK_MAX);
 	for (int i = 0; i < shape->count; i++) {
@@ -269,9 +213,7 @@ bool infer_RESHAPE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 				DIM_TEXT(shape->at[i]));
 		result.dim[i] = shape->at[i];
 	}
-	if (!polynomial_of(a->dim, a->rank, &before) || !polynomial_of(result.dim, result.rank, &after))
-		return node_error(node, diag, "the number of elements overflows");
-	if (!polynomial_equal(&before, &after))
+	if (!type_counts_equal(a, &result))
 		return node_error(node, diag, "%s is %s, which has not as many elements as %s", ARG_TEXT(0),
 			type_print(&result, (char[128]){0}));
 	results[0] = result;

@@ -242,6 +242,7 @@ Type   type_make(DType, int32_t rank, ...);            /* ... : Dim each */
 bool   type_equal(const Type *, const Type *);
 bool   type_is_number(const Type *);                   /* no symbol in it */
 int64_t type_count(const Type *);                      /* elements of a type without symbols; -1 on overflow */
+bool   type_counts_equal(const Type *, const Type *);  /* as many elements, whatever the symbols are (type_count.c) */
 /* Rows of the packed form: dim 0 is exactly S and no other dim has a symbol. */
 bool   type_is_rows(const Type *);
 /* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S, every other dim a

@@ -20,9 +20,9 @@ static char *said(Diag *diag)
 /* A graph with these lines that returns %y; NULL after a failed assertion. */
 static Module *read_graph(const char *lines, Diag *diag)
 {
+	static const char frame[] = "module @m\ngraph @main(%%ids: i32[S], %%types: i32[S]) level=fused {\n%s\n  return out=%%y\n}\n";
 	char *text = NULL;
-	CU_ASSERT_TRUE_FATAL(asprintf(&text, "module @m\ngraph @main(%%ids: i32[S], %%types: i32[S]) level=fused {\n%s\n  return out=%%y\n}\n",
-		lines) > 0);
+	CU_ASSERT_TRUE_FATAL(asprintf(&text, frame, lines) > 0);
 	Module *module = module_parse(text, strlen(text), ".", NULL, diag);
 	bool packed = strstr(lines, "panel=") != NULL;              /* stands in lowered code only, where it needs a kernel */
 	if (!module || (!packed && !module_verify(module, diag))) {
@@ -155,7 +155,8 @@ static void test_matmul(void)
 static void test_moves(void)
 {
 	CHECK(1, "%a = const iota : f32[2,3]\n %y = transpose %a {perm=[1,0]} : f32[3,2]", 0, 3, 1, 4, 2, 5);
-	CHECK(1, "%a = const iota : f32[2,3,2]\n %y = transpose %a {perm=[2,0,1]} : f32[2,2,3]", 0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11);
+	CHECK(1, "%a = const iota : f32[2,3,2]\n %y = transpose %a {perm=[2,0,1]} : f32[2,2,3]",
+		0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11);
 	CHECK(1, "%a = const iota : f32[2,1,2,2]\n %y = transpose %a {perm=[3,1,0,2]} : f32[2,1,2,2]", 0, 2, 4, 6, 1, 3, 5, 7);
 	CHECK(2, ROWS2 "%y = reshape %x {shape=[3,S]} : f32[3,S]", 0, 0, 1, 4, 5, 6);
 	CHECK(1, "%a = const iota : f32[2,4]\n %y = slice %a {axis=1 start=1 end=3} : f32[2,2]", 1, 2, 5, 6);
@@ -179,7 +180,8 @@ static void test_binary(void)
 	CHECK(1, "%a = const splat(3.0) : f32[]\n %b = const iota : f32[2,1,2]\n %y = mul %a, %b : f32[2,1,2]", 0, 3, 6, 9);
 	CHECK(1, "%a = const iota : f32[2,2,2]\n %b = const [1, 2, 4, 8] : f32[2,1,2]\n %y = div %a, %b : f32[2,2,2]",
 		0, 0.5, 2, 1.5, 1, 0.625, 1.5, 0.875);
-	CHECK(1, "%a = const [1, -1, 0] : f32[3]\n %b = const [0, 0, 0] : f32[3]\n %y = div %a, %b : f32[3]", INFINITY, -INFINITY, NAN);
+	CHECK(1, "%a = const [1, -1, 0] : f32[3]\n %b = const [0, 0, 0] : f32[3]\n %y = div %a, %b : f32[3]",
+		INFINITY, -INFINITY, NAN);
 	CHECK_NOTHING(ROWS2 "%y = add %x, %x : f32[S,3]");
 }
 
@@ -187,17 +189,20 @@ static void test_binary(void)
 
 static void test_unary(void)
 {
-	CHECK(1, FIVE "%y = erf %x : f32[5]", -0.99532226501895273, -0.52049987781304654, 0, 0.52049987781304654, 0.99997790950300136);
-	CHECK(1, FIVE "%y = tanh %x : f32[5]", -0.96402758007581688, -0.46211715726000976, 0, 0.46211715726000976, 0.99505475368673046);
+	CHECK(1, FIVE "%y = erf %x : f32[5]",
+		-0.99532226501895273, -0.52049987781304654, 0, 0.52049987781304654, 0.99997790950300136);
+	CHECK(1, FIVE "%y = tanh %x : f32[5]",
+		-0.96402758007581688, -0.46211715726000976, 0, 0.46211715726000976, 0.99505475368673046);
 	CHECK(1, FIVE "%y = relu %x : f32[5]", 0, 0, 0, 0.5, 3);
-	CHECK(1, FIVE "%y = sigmoid %x : f32[5]", 0.11920292202211756, 0.37754066879814541, 0.5, 0.62245933120185459, 0.95257412682243336);
+	CHECK(1, FIVE "%y = sigmoid %x : f32[5]",
+		0.11920292202211756, 0.37754066879814541, 0.5, 0.62245933120185459, 0.95257412682243336);
 	CHECK(1, FIVE "%y = exp %x : f32[5]", 0.1353352832366127, 0.60653065971263342, 1, 1.6487212707001282, 20.085536923187668);
 	CHECK(1, "%x = const [0, 4, 2, -1] : f32[4]\n %y = sqrt %x : f32[4]", 0, 2, 1.4142135623730951, NAN);
 	CHECK(1, FIVE "%y = activation %x {act=none} : f32[5]", -2, -0.5, 0, 0.5, 3);
 	CHECK(1, FIVE "%y = activation %x {act=gelu} : f32[5]", -0.045500263896358417, -0.15426876936299344, 0, 0.34573123063700656,
 		2.9959503059051097);
-	CHECK(1, FIVE "%y = activation %x {act=gelu_tanh} : f32[5]", -0.04540230591222494, -0.15428599017485606, 0, 0.34571400982514394,
-		2.996362607918227);
+	CHECK(1, FIVE "%y = activation %x {act=gelu_tanh} : f32[5]",
+		-0.04540230591222494, -0.15428599017485606, 0, 0.34571400982514394, 2.996362607918227);
 	CHECK(1, FIVE "%y = activation %x {act=relu} : f32[5]", 0, 0, 0, 0.5, 3);
 	CHECK(1, FIVE "%y = activation %x {act=silu} : f32[5]", -0.23840584404423512, -0.1887703343990727, 0, 0.3112296656009273,
 		2.8577223804673);
@@ -326,8 +331,8 @@ static void test_primitives(void)
 /* Types may be NULL: zeros. An input, a constant and one value twice may be outputs; each array is its own. */
 static void test_outputs(void)
 {
-	static const char text[] = "module @m\ngraph @main(%ids: i32[S], %types: i32[S]) level=graph {\n  %c = const [7, 8] : f16[2]\n"
-		"  %y = cast %types : f32[S]\n  return a=%y, b=%c, c=%ids, d=%y\n}\n";
+	static const char text[] = "module @m\ngraph @main(%ids: i32[S], %types: i32[S]) level=graph {\n"
+		"  %c = const [7, 8] : f16[2]\n  %y = cast %types : f32[S]\n  return a=%y, b=%c, c=%ids, d=%y\n}\n";
 	Diag diag;
 	EvalArray out[4];
 	diag_init(&diag, NULL);
@@ -381,7 +386,8 @@ static void test_constants(void)
 	Diag diag;
 	diag_init(&diag, NULL);
 	Module *module = read_graph("%a = const [1, 2, 3, 4] : f16[2,2]\n %t = transpose %a {perm=[1,0]} : f16[2,2]\n"
-		"%three = const splat(3.0) : f32[]\n %d = div %a, %three : f32[2,2]\n %h = cast %d : f16[2,2]\n %y = cast %types : f32[S]", &diag);
+		"%three = const splat(3.0) : f32[]\n %d = div %a, %three : f32[2,2]\n %h = cast %d : f16[2,2]\n"
+		"%y = cast %types : f32[S]", &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
 	Graph *graph = module->graphs[0];
 	Node *transpose = graph->first->next, *div = transpose->next->next, *cast = div->next;
