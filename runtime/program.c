@@ -55,31 +55,31 @@ RT_FN int program_usage(const RtProgram *p, const char *format, ...)
 /* ---- options ------------------------------------------------------------------------------------------------------------------ */
 
 enum {
-	OPT_JSON = 256, OPT_IDS, OPT_TOKENIZE, OPT_LOGITS, OPT_HIDDEN, OPT_RAW, OPT_TOKENS, OPT_THRESHOLD, OPT_STRICT, OPT_OVERFLOW,
-	OPT_ALLOW_NO_ANSWER, OPT_THREADS, OPT_BATCH, OPT_SET, OPT_ABOUT, OPT_BENCH, OPT_PROFILE, OPT_SEQ, OPT_REPEAT, OPT_VERSION, OPT_HELP
+	RT_OPT_JSON = 256, RT_OPT_IDS, RT_OPT_TOKENIZE, RT_OPT_LOGITS, RT_OPT_HIDDEN, RT_OPT_RAW, RT_OPT_TOKENS, RT_OPT_THRESHOLD, RT_OPT_STRICT, RT_OPT_OVERFLOW,
+	RT_OPT_ALLOW_NO_ANSWER, RT_OPT_THREADS, RT_OPT_BATCH, RT_OPT_SET, RT_OPT_ABOUT, RT_OPT_BENCH, RT_OPT_PROFILE, RT_OPT_SEQ, RT_OPT_REPEAT, RT_OPT_VERSION, RT_OPT_HELP
 };
 static const struct ProgramOption { const char *name, *argument; int code; const char *help; } program_options[] = {
-	{"json", NULL, OPT_JSON, "one JSON object a line"},
-	{"ids", NULL, OPT_IDS, "read token ids instead of text; a tab starts the second segment; nothing is added to them"},
-	{"tokenize", NULL, OPT_TOKENIZE, "print the token ids, as --ids reads them, and stop there"},
-	{"logits", NULL, OPT_LOGITS, "print the raw output of the head, 9 significant digits, one JSON value a line"},
-	{"hidden", NULL, OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
-	{"raw", NULL, OPT_RAW, "embeddings as little-endian f32"},
-	{"tokens", NULL, OPT_TOKENS, "tagging: a label for each white-space-separated word (its first token's)"},
-	{"threshold", "X", OPT_THRESHOLD, "multi-label: print labels at or above X (0.5)"},
-	{"allow-no-answer", NULL, OPT_ALLOW_NO_ANSWER, "question answering: -1 -1 when the model holds that there is none"},
-	{"strict", NULL, OPT_STRICT, "invalid UTF-8 is an error (else it becomes U+FFFD)"},
-	{"on-overflow", "RULE", OPT_OVERFLOW, "a text longer than the model takes: error, truncate (default, with a note), or window"},
-	{"threads", "N", OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
-	{"batch", "N", OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
-	{"set", "OPTION=VALUE", OPT_SET, "set an option of the library (overflow, strict)"},
-	{"about", NULL, OPT_ABOUT, "what this program was made from, as JSON"},
-	{"bench", NULL, OPT_BENCH, "time the model on random ids, without the tokenizer"},
-	{"profile", NULL, OPT_PROFILE, "time every op on random ids"},
-	{"seq", "N,...", OPT_SEQ, "tokens a text for --bench and --profile"},
-	{"repeat", "N", OPT_REPEAT, "runs for --bench and --profile"},
-	{"version", NULL, OPT_VERSION, "print the version"},
-	{"help", NULL, OPT_HELP, "print this"},
+	{"json", NULL, RT_OPT_JSON, "one JSON object a line"},
+	{"ids", NULL, RT_OPT_IDS, "read token ids instead of text; a tab starts the second segment; nothing is added to them"},
+	{"tokenize", NULL, RT_OPT_TOKENIZE, "print the token ids, as --ids reads them, and stop there"},
+	{"logits", NULL, RT_OPT_LOGITS, "print the raw output of the head, 9 significant digits, one JSON value a line"},
+	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
+	{"raw", NULL, RT_OPT_RAW, "embeddings as little-endian f32"},
+	{"tokens", NULL, RT_OPT_TOKENS, "tagging: a label for each white-space-separated word (its first token's)"},
+	{"threshold", "X", RT_OPT_THRESHOLD, "multi-label: print labels at or above X (0.5)"},
+	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER, "question answering: -1 -1 when the model holds that there is none"},
+	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (else it becomes U+FFFD)"},
+	{"on-overflow", "RULE", RT_OPT_OVERFLOW, "a text longer than the model takes: error, truncate (default, with a note), or window"},
+	{"threads", "N", RT_OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
+	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
+	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict)"},
+	{"about", NULL, RT_OPT_ABOUT, "what this program was made from, as JSON"},
+	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
+	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
+	{"seq", "N,...", RT_OPT_SEQ, "tokens a text for --bench and --profile"},
+	{"repeat", "N", RT_OPT_REPEAT, "runs for --bench and --profile"},
+	{"version", NULL, RT_OPT_VERSION, "print the version"},
+	{"help", NULL, RT_OPT_HELP, "print this"},
 };
 enum { PROGRAM_OPTIONS = sizeof program_options / sizeof *program_options };
 
@@ -120,7 +120,7 @@ RT_FN int program_integer(const char *text, int least, int most, int *value)
 }
 
 /* Options of the library, set once the context is there; these are the same as options of the program. */
-RT_FN int program_set(RtProgram *p, const char *text)
+RT_FN int program_library_option(RtProgram *p, const char *text)
 {
 	RtContext probe = {.overflow = p->options.overflow, .strict = p->options.strict};
 	char name[32], *end;
@@ -143,38 +143,38 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	static const char *const rules[] = {"error", "truncate", "window"};
 	char *end;
 	switch (code) {
-	case OPT_JSON:     o->json = 1; break;
-	case OPT_IDS:      o->ids = 1; break;
-	case OPT_TOKENIZE: o->tokenize = 1; break;
-	case OPT_LOGITS:   o->logits = 1; break;
-	case OPT_HIDDEN:   o->hidden = 1; break;
-	case OPT_RAW:      o->raw = 1; break;
-	case OPT_TOKENS:   o->tokens = 1; break;
-	case OPT_STRICT:   o->strict = 1; break;
-	case OPT_ABOUT:    o->about = 1; break;
-	case OPT_BENCH:    o->bench = 1; break;
-	case OPT_PROFILE:  o->profile = 1; break;
-	case OPT_SEQ:      o->seq = argument; break;
-	case OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
-	case OPT_THRESHOLD:
+	case RT_OPT_JSON:     o->json = 1; break;
+	case RT_OPT_IDS:      o->ids = 1; break;
+	case RT_OPT_TOKENIZE: o->tokenize = 1; break;
+	case RT_OPT_LOGITS:   o->logits = 1; break;
+	case RT_OPT_HIDDEN:   o->hidden = 1; break;
+	case RT_OPT_RAW:      o->raw = 1; break;
+	case RT_OPT_TOKENS:   o->tokens = 1; break;
+	case RT_OPT_STRICT:   o->strict = 1; break;
+	case RT_OPT_ABOUT:    o->about = 1; break;
+	case RT_OPT_BENCH:    o->bench = 1; break;
+	case RT_OPT_PROFILE:  o->profile = 1; break;
+	case RT_OPT_SEQ:      o->seq = argument; break;
+	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
+	case RT_OPT_THRESHOLD:
 		o->threshold = strtod(argument, &end);
 		return end != argument && !*end && o->threshold >= 0 && o->threshold <= 1 ? 0 : program_usage(p, "--threshold=%s: expected 0 to 1", argument);
-	case OPT_OVERFLOW:
+	case RT_OPT_OVERFLOW:
 		for (int i = 0; i < 3; i++)
 			if (strcmp(argument, rules[i]) == 0) {
 				o->overflow = i;
 				return 0;
 			}
 		return program_usage(p, "--on-overflow=%s: expected error, truncate or window", argument);
-	case OPT_THREADS:
+	case RT_OPT_THREADS:
 		o->threads = rt_threads_parse(argument);
 		return o->threads > 0 ? 0 : program_usage(p, "--threads=%s: expected 0 to %d", argument, RT_THREADS_MAX);
-	case OPT_BATCH:
+	case RT_OPT_BATCH:
 		return program_integer(argument, 1, 1 << 16, &o->batch) ? 0 : program_usage(p, "--batch=%s: expected 1 to 65536", argument);
-	case OPT_REPEAT:
+	case RT_OPT_REPEAT:
 		return program_integer(argument, 1, 1000000, &o->repeat) ? 0 : program_usage(p, "--repeat=%s: expected 1 to 1000000", argument);
-	case OPT_SET:
-		return program_set(p, argument) ? 0 : program_usage(p, "--set=%s: no such option, or its value is out of range", argument);
+	case RT_OPT_SET:
+		return program_library_option(p, argument) ? 0 : program_usage(p, "--set=%s: no such option, or its value is out of range", argument);
 	default:
 		return RT_EXIT_USAGE;   /* getopt_long has said why */
 	}
@@ -552,11 +552,11 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 		options[i] = (struct option){program_options[i].name, program_options[i].argument ? required_argument : no_argument, NULL, program_options[i].code};
 	for (int code, status; (code = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		char version[64] = "";
-		if (code == OPT_HELP) {
+		if (code == RT_OPT_HELP) {
 			program_help(p->model);
 			return 0;
 		}
-		if (code == OPT_VERSION) {
+		if (code == RT_OPT_VERSION) {
 			rt_json_find(p->model->about, "bertc", version, sizeof version);
 			printf("%s, made by bertc %s\n", p->model->name, version);
 			return 0;

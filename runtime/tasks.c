@@ -57,7 +57,7 @@ RT_FN int32_t task_scores(const RtHead *head, float *row, int32_t n)
 	return best;
 }
 
-RT_FN const char *task_label(const RtHead *head, int32_t i)
+RT_FN const char *task_label_text(const RtHead *head, int32_t i)
 {
 	return head->labels && i < head->nlabels ? head->labels[i] : "?";
 }
@@ -73,7 +73,7 @@ RT_FN void task_json_scores(FILE *out, const RtHead *head, const float *row, int
 {
 	fputs("\"scores\": {", out);
 	for (int32_t i = 0; i < n; i++) {
-		const char *label = task_label(head, i);
+		const char *label = task_label_text(head, i);
 		fputs(i ? ", " : "", out);
 		rt_json_string(out, label, strlen(label));
 		fputs(": ", out);
@@ -94,7 +94,7 @@ RT_FN void task_json_classify(RtProgram *p, const RtHead *head, float *row, int3
 	const int32_t best = task_scores(head, row, n);
 	if (head->problem != RT_REGRESSION) {
 		fputs("\"label\": ", out);
-		rt_json_string(out, task_label(head, best), strlen(task_label(head, best)));
+		rt_json_string(out, task_label_text(head, best), strlen(task_label_text(head, best)));
 		fputs(", \"score\": ", out);
 		rt_json_number(out, row[best]);
 		fputs(", ", out);
@@ -105,7 +105,7 @@ RT_FN void task_json_classify(RtProgram *p, const RtHead *head, float *row, int3
 		for (int32_t i = 0; i < n; i++)
 			if (row[i] >= p->options.threshold) {
 				fputs(some++ ? ", " : "", out);
-				rt_json_string(out, task_label(head, i), strlen(task_label(head, i)));
+				rt_json_string(out, task_label_text(head, i), strlen(task_label_text(head, i)));
 			}
 		fputs("], ", out);
 	}
@@ -120,13 +120,13 @@ RT_FN void task_plain_classify(RtProgram *p, const RtHead *head, float *row, int
 	}
 	const int32_t best = task_scores(head, row, n);
 	if (head->problem == RT_SINGLE) {
-		fprintf(p->out, "%s\t%.6f\n", task_label(head, best), row[best]);
+		fprintf(p->out, "%s\t%.6f\n", task_label_text(head, best), row[best]);
 		return;
 	}
 	const char *separator = "";
 	for (int32_t i = 0; i < n; i++)
 		if (head->problem == RT_REGRESSION || row[i] >= p->options.threshold) {
-			fprintf(p->out, "%s%s\t%.6f", separator, task_label(head, i), row[i]);
+			fprintf(p->out, "%s%s\t%.6f", separator, task_label_text(head, i), row[i]);
 			separator = "\t";
 		}
 	putc('\n', p->out);
@@ -218,7 +218,7 @@ RT_FN void task_print_tokens(RtProgram *p, const RtItem *item, const RtHead *hea
 		while (next < n && (size_t)words[next].start < at)
 			next++;
 		const int found = next < n && (size_t)words[next].start < end;
-		const char *label = found ? task_label(head, words[next].label) : "O";
+		const char *label = found ? task_label_text(head, words[next].label) : "O";
 		if (p->options.json) {
 			fputs(some++ ? ", {\"text\": " : "{\"text\": ", p->out);
 			rt_json_string(p->out, item->text + at, end - at);
