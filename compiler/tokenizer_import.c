@@ -151,18 +151,33 @@ static const Role roles[] = {
 	{"mask_token", "[MASK]", offsetof(TokenizerDesc, mask_id)},
 };
 
-/* The ids of the roles. With vocab.txt the tokens are also added, in the order in which transformers does it. */
+/* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the vocabulary has and those that
+ * a file names (a default name that the vocabulary lacks is a role this model does not have). */
 static bool add_roles(TokenizerImport *import, bool add)
 {
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
 		AddedToken token;
 		if (!role_token(import, roles[i].key, roles[i].fallback, &token) ||
-		    (add && json_object_get(import->vocab, token.text) && !import_added(import, token, -1, import->config_path)))
+		    (add && (json_object_get(import->vocab, token.text) || strcmp(token.text, roles[i].fallback) != 0) &&
+		     !import_added(import, token, -1, import->config_path)))
 			return false;
 		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
 		*id = import_token_id(import, token.text);
 		if (roles[i].id == offsetof(TokenizerDesc, unk_id) && add)
 			import->desc->unk_token = mem_string(import->mem, token.text, strlen(token.text));
+	}
+	return true;
+}
+
+/* additional_special_tokens of both files: strings or objects. */
+static bool add_additional(TokenizerImport *import, const json_t *object, const char *path)
+{
+	json_t *list = json_object_get(object, "additional_special_tokens"), *value;
+	size_t i;
+	json_array_foreach(list, i, value) {
+		AddedToken token = {.text = "", .special = true};
+		if (!read_token(import, value, "an entry of additional_special_tokens", &token, path) || !import_added(import, token, -1, path))
+			return false;
 	}
 	return true;
 }
@@ -198,20 +213,33 @@ static bool import_vocab_txt(TokenizerImport *import)
 	desc->prefix = "##";
 	desc->max_word_chars = 100;
 	desc->clean_text = desc->chinese_chars = desc->lowercase = true;
-	json_t *strip = json_object_get(import->config, "strip_accents");
 	if (!read_vocab_txt(import) || !import_vocab(import) ||
 	    !json_member_bool(import->config, "do_lower_case", &desc->lowercase, import->config_path, import->diag) ||
 	    !json_member_bool(import->config, "tokenize_chinese_chars", &desc->chinese_chars, import->config_path, import->diag))
 		return false;
-	desc->strip_accents = desc->lowercase;   /* unless it is said */
-	if (!json_is_null(strip) && !json_member_bool(import->config, "strip_accents", &desc->strip_accents, import->config_path, import->diag))
-		return false;
-	if (!add_decoder(import) || !add_roles(import, true))
+	desc->strip_accents = desc->lowercase;   /* null and missing */
+	if (!json_member_bool(import->config, "strip_accents", &desc->strip_accents, import->config_path, import->diag) ||
+	    !add_decoder(import) || !add_roles(import, true) || !add_additional(import, import->config, import->config_path) ||
+	    !add_additional(import, import->special, "special_tokens_map.json"))
 		return false;
 	if (desc->cls_id < 0 || desc->sep_id < 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "the vocabulary has no %s token; name it in tokenizer_config.json",
 		                    desc->cls_id < 0 ? "[CLS]" : "[SEP]");
 	import_bert_template(import, desc->cls_id, desc->sep_id);
+	return true;
+}
+
+/* transformers lets tokenizer_config.json win over the normalizer of tokenizer.json, the tokenizers library does not know it. */
+static bool warn_disagreement(TokenizerImport *import)
+{
+	bool lowercase = import->desc->lowercase, chinese = import->desc->chinese_chars;
+	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag) ||
+	    !json_member_bool(import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
+		return false;
+	if (lowercase != import->desc->lowercase || chinese != import->desc->chinese_chars)
+		diag_warn(import->diag, 0, "%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of one: "
+		          "the latter is taken, as in the tokenizers library; make the files agree", import->config_path,
+		          lowercase ? "true" : "false", chinese ? "true" : "false", import->path);
 	return true;
 }
 
@@ -255,7 +283,7 @@ static bool import_all(TokenizerImport *import)
 	double limit = 0;
 	if (length > 5 && strcmp(import->path + length - 5, ".json") == 0) {
 		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
-		bool fine = root && import_tokenizer_json(import, root) && add_roles(import, false);
+		bool fine = root && import_tokenizer_json(import, root) && add_roles(import, false) && warn_disagreement(import);
 		json_decref(root);
 		if (!fine)
 			return false;
