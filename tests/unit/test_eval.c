@@ -86,9 +86,16 @@ static void test_embed(void)
 	CHECK(3, "%t = const [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4] : f32[8]\n %s = add %t, %t : f32[8]\n"
 		"%r = reshape %s {shape=[4,2]} : f32[4,2]\n %y = embed %r, %ids : f32[S,2]", 7, 8, 3, 4, 1, 2);
 	CHECK_NOTHING("%t = const iota : f32[5,2]\n %y = embed %t, %ids : f32[S,2]");
-	CHECK(2, "%a = const iota : f32[5,2]\n %b = const [10, 20, 30, 40] : f32[2,2]\n %g = const [1, 2] : f32[2]\n"
-		"%z = const [0.5, 0.25] : f16[2]\n %y = embed_layernorm %a, %ids, %b, %types, %g, %z {eps=0.0} : f32[S,2]",
-		-0.5, 2.25, -0.5, 2.25);
+	/* rows 3 and 1 of iota, (12 .. 15) and (4 .. 7), and rows 0 and 1 of %b add up to (1, 3, 3, 5) and (5, 3, 3, 1): mean 3,
+	 * variance 2 */
+	CHECK(2, "%a = const iota : f32[5,4]\n %b = const [-11, -10, -11, -10, 1, -2, -3, -6] : f16[2,4]\n"
+		"%g = const [1, 2, 3, 4] : f32[4]\n %z = const [0, 0, 0.5, 0] : f16[4]\n"
+		"%y = embed_layernorm %a, %ids, %b, %types, %g, %z {eps=0.25} : f32[S,4]",
+		-2 / 1.5, 0, 0.5, 8 / 1.5, 2 / 1.5, 0, 0.5, -8 / 1.5);
+	CHECK(1, "%a = const iota : f32[5,4]\n %b = const [-11, -10, -12, -9] : f32[1,4]\n %c = const [0, 0, 1, -1] : f32[1,4]\n"
+		"%three = const [3] : i32[1]\n %zero = const [0] : i32[1]\n %g = const splat(1.0) : f32[4]\n"
+		"%y = embed_layernorm %a, %three, %b, %zero, %c, %zero, %g, %g {eps=0.25} : f32[1,4]",
+		1 - 2 / 1.5, 1, 1, 1 + 2 / 1.5);
 	CHECK(2, "%p = position_ids %ids : i32[S]\n %t = const iota : f32[9,1]\n %y = embed %t, %p : f32[S,1]", 0, 1);
 	CHECK(3, "%p = position_ids %ids {start=2} : i32[S]\n %y = cast %p : f32[S]", 2, 3, 4);
 }

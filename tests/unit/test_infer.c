@@ -221,6 +221,9 @@ static const InferCase infer_cases[] = {
 	{OP_EMBED_LAYERNORM, A1(eps, -1), "f16[9,4] i32[S] f32[4] f32[4]", "eps is -1"},
 };
 
+/* Messages may quote the type that is wanted, so which of the two it is must be known beforehand. */
+static bool wants_type(const InferCase *test) { return strchr(test->want, '[') && !strchr(test->want, ' '); }
+
 static void check_infer(const InferCase *test)
 {
 	static const char *const names[ARGS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h"};
@@ -238,8 +241,9 @@ static void check_infer(const InferCase *test)
 	}
 	Node *node = graph_insert(graph, NULL, test->op, args, nargs, &test->attr, "layer.0", &diag);
 	char *said = node ? type_print(&node->results[0]->type, text) : text_of(&diag);
-	bool good = node ? strcmp(said, test->want) == 0 && diag.errors == 0
-	                 : strstr(said, test->want) && diag.errors >= 1 && diag.code == EXIT_INPUT && strstr(said, "layer.0: ");
+	bool good = wants_type(test)
+		? node && strcmp(said, test->want) == 0 && diag.errors == 0
+		: !node && strstr(said, test->want) && diag.errors >= 1 && diag.code == EXIT_INPUT && strstr(said, "layer.0: ");
 	if (!good)
 		printf("\n%s %s: %s\n  wanted %s\n", op_info[test->op].name, test->args, said, test->want);
 	CU_ASSERT_TRUE(good);
@@ -252,8 +256,7 @@ static void test_infer(void)
 {
 	bool accepts[OP_COUNT] = {[OP_CONST] = true}, refuses[OP_COUNT] = {[OP_CAST] = true};   /* a cast takes anything */
 	for (int i = 0; i < COUNT(infer_cases); i++) {
-		bool is_type = strchr(infer_cases[i].want, '[') && !strchr(infer_cases[i].want, ' ');
-		(is_type ? accepts : refuses)[infer_cases[i].op] = true;
+		(wants_type(&infer_cases[i]) ? accepts : refuses)[infer_cases[i].op] = true;
 		check_infer(&infer_cases[i]);
 	}
 	for (int op = 0; op < OP_COUNT; op++)

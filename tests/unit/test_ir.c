@@ -184,6 +184,8 @@ static void test_module_copy(void)
 	Node *nodes[4];
 	Module *module = sample(&graph, nodes);
 	nodes[3]->results[0]->name = "y";
+	nodes[3]->results[0]->id = 40;                       /* as after passes: ids have gaps */
+	graph->next_id = 50;
 	nodes[2]->line = 12;
 	for (int i = 0; i < 9; i++)
 		*module_add_head(module, "") = (Head){.name = mem_printf(module->mem, "head%d", i), .output = "hidden",
