@@ -73,6 +73,8 @@ RT_FN int rt_lines_next(RtLines *in, const char **line, size_t *bytes)
 		*line = from;
 		*bytes = newline ? (size_t)(newline - from) : have;
 		in->begin += *bytes + (newline != NULL);
+		if (*bytes > RT_LINE_BYTES_MAX)
+			return -1;
 		if (*bytes > 0 && from[*bytes - 1] == '\r')
 			--*bytes;
 		return 1;
