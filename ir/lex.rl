@@ -20,8 +20,8 @@
 		sign ( 'inf' | 'nan' )                               => { kind = TOKEN_REAL; fbreak; };
 		letter (letter | [0-9])* ( '-' letter (letter | [0-9])* )*  => { kind = TOKEN_WORD; fbreak; };
 		string                                               => { kind = TOKEN_STRING; fbreak; };
-		'%' ( [A-Za-z0-9_.$\-]+ | string )                   => { kind = TOKEN_VALUE; fbreak; };
-		'@' ( [A-Za-z0-9_.$/\-]+ | string )                  => { kind = TOKEN_SYMBOL; fbreak; };
+		'%' ( [A-Za-z0-9_.\-]+ | string )                   => { kind = TOKEN_VALUE; fbreak; };
+		'@' ( [A-Za-z0-9_./\-]+ | string )                  => { kind = TOKEN_SYMBOL; fbreak; };
 		any                                                  => { kind = TOKEN_BAD; fbreak; };
 	*|;
 }%%

@@ -126,40 +126,17 @@ static bool parse_DIMS(Parser *parser, Dims *dims)
 	return parse_expect(parser, '[', "a list as [S,12,32]") && parse_dims(parser, dims->at, &dims->count);
 }
 
-typedef struct Word { const char *text; int value; } Word;
-#define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
-#define WORD_PACK(NAME, TEXT) {TEXT, PACK_##NAME},
-#define WORD_ACT(NAME, TEXT)
-#define WORD_POOL(NAME, TEXT)
-static const Word pack_words[] = {
-#include "enums.def"
-};
-#undef WORD_PACK
-#undef WORD_ACT
-#define WORD_PACK(NAME, TEXT)
-#define WORD_ACT(NAME, TEXT) {TEXT, ACT_##NAME},
-static const Word act_words[] = {
-#include "enums.def"
-};
-#undef WORD_ACT
-#undef WORD_POOL
-#define WORD_ACT(NAME, TEXT)
-#define WORD_POOL(NAME, TEXT) {TEXT, POOL_##NAME},
-static const Word pool_words[] = {
-#include "enums.def"
-};
-
 /* The message lists the words there are. */
-static bool parse_word(Parser *parser, const Word *words, int count, int *value)
+static bool parse_word(Parser *parser, const char *const *words, int count, int *value)
 {
 	char list[256] = "one of";
 	for (int i = 0; i < count; i++) {
-		if (parse_accept_word(parser, words[i].text)) {
-			*value = words[i].value;
+		if (parse_accept_word(parser, words[i])) {
+			*value = i;
 			return true;
 		}
 		size_t used = strlen(list);
-		snprintf(list + used, sizeof list - used, " %s", words[i].text);
+		snprintf(list + used, sizeof list - used, " %s", words[i]);
 	}
 	return parse_expected(parser, list);
 }
@@ -168,13 +145,13 @@ static bool parse_word(Parser *parser, const Word *words, int count, int *value)
 	static bool parse_##KIND(Parser *parser, Type *value) \
 	{ \
 		int word = 0; \
-		bool good = parse_word(parser, words, (int)(sizeof words / sizeof *words), &word); \
+		bool good = parse_word(parser, words, KIND##_COUNT, &word); \
 		*value = (Type)word; \
 		return good; \
 	}
-PARSE_WORD(PACK, Pack, pack_words)
-PARSE_WORD(ACT, Act, act_words)
-PARSE_WORD(POOL, Pool, pool_words)
+PARSE_WORD(PACK, Pack, enum_pack_words)
+PARSE_WORD(ACT, Act, enum_act_words)
+PARSE_WORD(POOL, Pool, enum_pool_words)
 
 /* One attribute; its name has been found to be a word. */
 static bool parse_attr(Parser *parser, Attrs *attrs)

@@ -87,31 +87,9 @@ static void print_DIMS(FILE *out, Dims dims)
 	fputs(bracket ? bracket : "[]", out);
 }
 
-#define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
-#define WORD_PACK(NAME, TEXT) [PACK_##NAME] = TEXT,
-#define WORD_ACT(NAME, TEXT)
-#define WORD_POOL(NAME, TEXT)
-static const char *const pack_words[PACK_COUNT] = {
-#include "enums.def"
-};
-#undef WORD_PACK
-#undef WORD_ACT
-#define WORD_PACK(NAME, TEXT)
-#define WORD_ACT(NAME, TEXT) [ACT_##NAME] = TEXT,
-static const char *const act_words[ACT_COUNT] = {
-#include "enums.def"
-};
-#undef WORD_ACT
-#undef WORD_POOL
-#define WORD_ACT(NAME, TEXT)
-#define WORD_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
-static const char *const pool_words[POOL_COUNT] = {
-#include "enums.def"
-};
-
-static void print_PACK(FILE *out, Pack pack) { fputs(pack_words[pack], out); }
-static void print_ACT(FILE *out, Act act) { fputs(act_words[act], out); }
-static void print_POOL(FILE *out, Pool pool) { fputs(pool_words[pool], out); }
+static void print_PACK(FILE *out, Pack pack) { fputs(enum_pack_words[pack], out); }
+static void print_ACT(FILE *out, Act act) { fputs(enum_act_words[act], out); }
+static void print_POOL(FILE *out, Pool pool) { fputs(enum_pool_words[pool], out); }
 
 static void print_attrs(FILE *out, const Attrs *attr)
 {
@@ -143,12 +121,6 @@ bool module_has_loose_constants(const Module *module)
 	return false;
 }
 
-static int placed_compare(const void *a, const void *b)
-{
-	uintptr_t x = (uintptr_t)((const Placed *)a)->tensor, y = (uintptr_t)((const Placed *)b)->tensor;
-	return (x > y) - (x < y);
-}
-
 static void print_elements(FILE *out, const Tensor *tensor)
 {
 	int64_t count = type_count(&tensor->type);
@@ -163,17 +135,14 @@ static void print_elements(FILE *out, const Tensor *tensor)
 
 static void print_const(const Printer *printer, const Tensor *tensor)
 {
-	const PrintPlan *plan = printer->plan;
-	const Placed *placed = NULL;
-	if (plan->nplaced > 0)
-		placed = bsearch(&(Placed){.tensor = tensor}, plan->placed, (size_t)plan->nplaced, sizeof *placed, placed_compare);
+	const char *placed = plan_name(printer->plan, tensor);
 	fputc(' ', printer->out);
 	if (tensor->file)
 		print_symbol(printer->out, tensor->name);
 	else if (tensor->form)
 		fputs(tensor->form, printer->out);
 	else if (placed)
-		print_symbol(printer->out, placed->name);
+		print_symbol(printer->out, placed);
 	else if (printer->elide && tensor_is_loose(tensor))
 		fputs("elided", printer->out);
 	else

@@ -1,7 +1,8 @@
 /* safetensors.c: reads checkpoints. A .safetensors file is 8 bytes of header length (little-endian), that much JSON, and the
  * bytes of all tensors one after another: https://github.com/huggingface/safetensors#format. Every word of the header is
  * checked before anything uses it; after safetensors_open a tensor's type, place and size can be trusted. The file is
- * mapped, not copied. Writing is in safetensors_write.c; sharded checkpoints with an index are the loader's business. */
+ * mapped, not copied, and must not shrink while it is in use (the system ends the process then). Writing is in
+ * safetensors_write.c; sharded checkpoints with an index are the loader's business. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>

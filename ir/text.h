@@ -8,8 +8,9 @@ enum {
 	NUMBER_BYTES_MAX = 64,     /* longest spelling of one number; %.17g needs 24 */
 };
 
-/* "graph", "fused", "lowered"; NULL: no such level. */
+/* words.c: "graph", "fused", "lowered"; NULL: no such level. The words of enums.def by value. */
 const char *level_name(Level);
+extern const char *const enum_pack_words[PACK_COUNT], *const enum_act_words[ACT_COUNT], *const enum_pool_words[POOL_COUNT];
 
 /* The fields of ArenaPlan, in the order in which arena{...} prints them. */
 #define ARENA_FIELDS(FIELD) FIELD(per_token) FIELD(per_text) FIELD(per_pair) FIELD(per_thread_token) FIELD(per_thread) FIELD(fixed)
@@ -45,6 +46,8 @@ typedef struct PrintPlan {
 	Placed     *placed;        /* sorted by tensor */
 	int32_t     nplaced;
 } PrintPlan;
+/* The tensor's name in the new file; NULL: it is not there. */
+const char *plan_name(const PrintPlan *, const Tensor *);
 void module_print_plan(const Module *, FILE *, const PrintPlan *);
 /* Plain names of the files that constants come from, in order, each once; the array lives in mem, the names are borrowed. */
 const char **module_weights(const Module *, MemArena *mem, int32_t *count);

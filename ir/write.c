@@ -113,6 +113,14 @@ static int by_tensor(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+const char *plan_name(const PrintPlan *plan, const Tensor *tensor)
+{
+	if (plan->nplaced == 0)
+		return NULL;
+	const Placed *placed = bsearch(&(Placed){.tensor = tensor}, plan->placed, (size_t)plan->nplaced, sizeof *placed, by_tensor);
+	return placed ? placed->name : NULL;
+}
+
 static int by_text(const void *a, const void *b) { return strcmp(a, b); }
 static void keep(void *node) { (void)node; }
 
