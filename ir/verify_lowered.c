@@ -86,7 +86,7 @@ static void plan_find_last_uses(Plan *plan)
 }
 
 /* L3: reads the value's place from its node. */
-static bool plan_place(Plan *plan, const Value *value, int64_t index, Place *place)
+static bool plan_place(Plan *plan, const Value *value, Place *place)
 {
 	const ArenaPlan *arena = &plan->graph->arena;
 	const struct { const char *name; int64_t bytes; } regions[] = {
@@ -103,7 +103,7 @@ static bool plan_place(Plan *plan, const Value *value, int64_t index, Place *pla
 	if (offset > regions[region].bytes || bytes > regions[region].bytes - offset)
 		return node_error(node, plan->diag, "%s takes %lld bytes at offset %lld, past %s=%lld", VALUE_TEXT(value),
 			(long long)bytes, (long long)offset, regions[region].name, (long long)regions[region].bytes);
-	*place = (Place){value, region, offset, offset + bytes, last < index ? index : last};
+	*place = (Place){value, region, offset, offset + bytes, last};
 	return true;
 }
 
@@ -154,7 +154,7 @@ static void plan_walk(Plan *plan)
 			continue;
 		plan_expire(plan, index);
 		for (int i = 0; i < node->nresults; i++)
-			if (plan_place(plan, node->results[i], index, &place) && !plan_add(plan, &place, index))
+			if (plan_place(plan, node->results[i], &place) && !plan_add(plan, &place, index))
 				return;
 	}
 }
