@@ -5,7 +5,7 @@
 #include "tokenizer_tables.h"
 #include "../runtime/tokenizer.c"   /* added tokens are normalised by the very code that will look for them */
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tables are written as they lie in memory; every target is little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tables are written as they lie in memory; all targets are such");
 _Static_assert((int)RT_PIECE_TOKEN == (int)PIECE_TOKEN && (int)RT_PIECE_A == (int)PIECE_A && (int)RT_PIECE_B == (int)PIECE_B,
                "pieces of templates have the same numbers here and in the program");
 
@@ -28,8 +28,7 @@ static void add_unicode(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *
 
 static bool too_large(Diag *diag, const char *what, int32_t count)
 {
-	return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units, which is the most there can be",
-	                  count, what);
+	return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units", count, what);
 }
 
 static bool add_vocab(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
@@ -72,12 +71,12 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 /* The normalised form of a text, in memory of its own. */
 static char *normalized(const RtTokenizer *t, const char *text, int32_t bytes, int32_t *length)
 {
-	Cursor c = tokenizer_cursor(text, 0, bytes, 0);
+	Cursor c = cursor_new(text, 0, bytes, 0);
 	List out = list_new(1);
 	Char ch;
-	while (tokenizer_next(t, &c, &ch)) {
+	while (cursor_next(t, &c, &ch)) {
 		unsigned char utf8[4];
-		int32_t n = tokenizer_encode(ch.code, utf8);
+		int32_t n = cursor_encode(ch.code, utf8);
 		for (int32_t i = 0; i < n; i++)
 			list_add(&out, &utf8[i]);
 	}
@@ -124,7 +123,7 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		if (token->normalized)
 			continue;
 		first[(unsigned char)token->text[0]] = 1;
-		if (token->single_word || token->lstrip || strncmp(token->text, "\xEF\xBF\xBD", 3) == 0)   /* U+FFFD: any ill-formed byte */
+		if (token->single_word || token->lstrip || strncmp(token->text, "\xEF\xBF\xBD", 3) == 0)   /* U+FFFD: any bad byte */
 			layout->skips = 0;
 	}
 	layout->added = add_table(blob, &added);
@@ -146,7 +145,7 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	*layout = (TokenizerLayout){.unk_id = desc->unk_id, .mask_id = desc->mask_id, .word_chars = desc->max_word_chars,
 	                            .nsingle = desc->nsingle, .npair = desc->npair};
 	if (desc->max_word_chars > RT_WORD_CHARS_MAX)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: words of up to %d characters, programs can look for pieces in at most %d",
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: words of up to %d characters, supported are at most %d",
 		                  desc->max_word_chars, RT_WORD_CHARS_MAX);
 	add_unicode(desc, blob, layout);
 	if (!add_vocab(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))

@@ -11,7 +11,7 @@ List   list_new(size_t item_bytes);
 size_t list_add(List *, const void *item);          /* returns its index */
 void   list_free(List *);
 
-/* ---- trie.c: the double array of runtime/tokenizer.h ----------------------------------------------------------------- */
+/* ---- trie.c: the double array of runtime/tokenizer.h ------------------------------------------------------------- */
 typedef struct TrieKey { const char *text; int32_t bytes, value; } TrieKey;
 /* Builds units (uint32_t) from keys, which are sorted in place; of equal keys the first counts. Keys hold no NUL and are not
  * empty, values are below 2^24. False when the keys need more than 2^23 units. */
@@ -19,13 +19,13 @@ bool    trie_build(TrieKey *keys, int32_t count, List *units);
 /* The index of the unit that `text` leads to, -1: none. */
 int32_t trie_walk(const List *units, const char *text, int32_t bytes);
 
-/* ---- unicode_tables.c -------------------------------------------------------------------------------------------------- */
+/* ---- unicode_tables.c -------------------------------------------------------------------------------------------- */
 typedef struct UnicodeTables { List blocks, cells, records, lists; } UnicodeTables;
 /* The tables of the same names in runtime/tokenizer.h for the normaliser's four switches. */
 void unicode_tables_build(const TokenizerDesc *, UnicodeTables *);
 void unicode_tables_free(UnicodeTables *);
 
-/* ---- tokenizer_emit.c ---------------------------------------------------------------------------------------------------- */
+/* ---- tokenizer_emit.c -------------------------------------------------------------------------------------------- */
 /* Where the tables of an RtTokenizer lie in the blob, and its numbers. */
 typedef struct TokenizerLayout {
 #define TABLE(type, name) size_t name;

@@ -135,7 +135,9 @@ static int compare(const void *left, const void *right)
 bool trie_build(TrieKey *keys, int32_t count, List *units)
 {
 	*units = list_new(sizeof(uint32_t));
-	Builder b = {.keys = keys, .units = units, .slots = list_new(sizeof(Slot)), .parts = list_new(sizeof(Part)), .first_free = NONE};
+	Builder b = {.keys = keys, .units = units, .first_free = NONE};
+	b.slots = list_new(sizeof(Slot));
+	b.parts = list_new(sizeof(Part));
 	if (count > 0)
 		qsort(keys, (size_t)count, sizeof *keys, compare);
 	add_block(&b);

@@ -8,7 +8,7 @@
 #include <utf8proc.h>
 #include "tokenizer_tables.h"
 
-/* ---- the library's exceptions --------------------------------------------------------------------------------------------- */
+/* ---- the library's exceptions ------------------------------------------------------------------------------------ */
 typedef struct Range { int32_t first, last; } Range;
 
 /* Cf in Unicode 15, unassigned in Unicode 8: clean_text keeps them. */
@@ -107,7 +107,7 @@ static bool find_range(const Range *ranges, size_t count, int32_t code)
 }
 #define IN(ranges, code) find_range(ranges, sizeof ranges / sizeof *ranges, code)
 
-/* ---- properties, as the library has them -------------------------------------------------------------------------------------- */
+/* ---- properties, as the library has them ------------------------------------------------------------------------- */
 static bool is_control(int32_t code, utf8proc_category_t category)
 {
 	bool other = category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CO ||
@@ -123,7 +123,7 @@ static bool is_nonspacing(int32_t code)
 static bool is_punctuation(int32_t code)
 {
 	if (code < 0x80)
-		return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) || (code >= 91 && code <= 96) || (code >= 123 && code <= 126);
+		return code > ' ' && code < 0x7F && !(code >= '0' && code <= '9') && !((code | 0x20) >= 'a' && (code | 0x20) <= 'z');
 	utf8proc_category_t category = utf8proc_category(code);
 	bool listed = category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 	return listed ? !IN(not_punctuation, code) : IN(punctuation, code);
@@ -154,7 +154,7 @@ static uint32_t class_of(int32_t code)
 	return IN(white_space, code) ? RT_SPACE : is_punctuation(code) ? RT_PUNCTUATION : RT_OTHER;
 }
 
-/* ---- records -------------------------------------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 /* Numbers of the records and places of the lists made so far, by content: open addressing, twice as large as there can be. */
 enum { INDEX_SIZE = 1 << 15 };
 typedef struct Maker {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "tokenizer_import.h"
 
-/* ---- vocabulary and added tokens ------------------------------------------------------------------------------------------ */
+/* ---- vocabulary and added tokens --------------------------------------------------------------------------------- */
 static bool vocab_size(TokenizerImport *import, int32_t *size)
 {
 	const char *token;
@@ -26,7 +26,8 @@ static bool vocab_size(TokenizerImport *import, int32_t *size)
 	if (count == 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "the vocabulary is empty");
 	if ((size_t)*size > 16 * count + 65536)   /* a few holes are normal, a table of holes is not */
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "the vocabulary has %zu entries with ids up to %d, too many holes", count, *size - 1);
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "the vocabulary has %zu entries with ids up to %d, too many holes", count,
+		                    *size - 1);
 	return true;
 }
 
@@ -41,8 +42,8 @@ bool import_vocab(TokenizerImport *import)
 	json_object_foreach(import->vocab, token, value) {
 		int32_t id = (int32_t)json_integer_value(value);
 		if (desc->vocab[id])
-			return IMPORT_ERROR(import, EXIT_INPUT, "vocabulary entries \"%.64s\" and \"%.64s\" have the same id %d", desc->vocab[id],
-			                    token, id);
+			return IMPORT_ERROR(import, EXIT_INPUT, "vocabulary entries \"%.64s\" and \"%.64s\" have the same id %d",
+			                    desc->vocab[id], token, id);
 		if (*token)
 			desc->vocab[id] = mem_string(import->mem, token, strlen(token));   /* "" is no part of any text: a hole */
 	}
@@ -65,15 +66,15 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 	if (bytes == 0 || json_object_get(import->added_ids, token.text))
 		return true;
 	if (bytes > TOKEN_BYTES_MAX)
-		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0, "an added token has %zu bytes, at most %d are supported", bytes,
-		                     TOKEN_BYTES_MAX);
+		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0, "an added token has %zu bytes, at most %d are supported",
+		                     bytes, TOKEN_BYTES_MAX);
 	token.id = known ? (int32_t)json_integer_value(known) : import->next_id++;
 	if (token.id >= TOKEN_IDS_MAX)
 		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0, "added token \"%.64s\" has no id left below %d", token.text,
 		                     TOKEN_IDS_MAX);
 	if (given_id >= 0 && given_id != token.id)
-		diag_warn(import->diag, 0, "%s: added token \"%.64s\" is said to be %lld, but takes id %d, as in the tokenizers library", path,
-		          token.text, (long long)given_id, token.id);
+		diag_warn(import->diag, 0, "%s: added token \"%.64s\" is said to be %lld, but takes id %d, as in the tokenizers library",
+		          path, token.text, (long long)given_id, token.id);
 	json_object_set_new(import->added_ids, token.text, json_integer(token.id));
 	token.text = mem_string(import->mem, token.text, bytes);
 	token.bytes = (int32_t)bytes;
@@ -100,7 +101,7 @@ void import_bert_template(TokenizerImport *import, int32_t cls_id, int32_t sep_i
 	import->desc->npair = 5;
 }
 
-/* ---- tokenizer_config.json and special_tokens_map.json --------------------------------------------------------------------- */
+/* ---- tokenizer_config.json and special_tokens_map.json ----------------------------------------------------------- */
 /* A token given as a string or as an object with its flags. Missing and null: *token stays as it is. */
 static bool read_token(TokenizerImport *import, const json_t *value, const char *what, AddedToken *token, const char *path)
 {
@@ -151,8 +152,8 @@ static const Role roles[] = {
 	{"mask_token", "[MASK]", offsetof(TokenizerDesc, mask_id)},
 };
 
-/* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the vocabulary has and those that
- * a file names (a default name that the vocabulary lacks is a role this model does not have). */
+/* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the vocabulary has and
+ * those that a file names (a default name that the vocabulary lacks is a role this model does not have). */
 static bool add_roles(TokenizerImport *import, bool add)
 {
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
@@ -176,13 +177,14 @@ static bool add_additional(TokenizerImport *import, const json_t *object, const 
 	size_t i;
 	json_array_foreach(list, i, value) {
 		AddedToken token = {.text = "", .special = true};
-		if (!read_token(import, value, "an entry of additional_special_tokens", &token, path) || !import_added(import, token, -1, path))
+		if (!read_token(import, value, "an entry of additional_special_tokens", &token, path) ||
+		    !import_added(import, token, -1, path))
 			return false;
 	}
 	return true;
 }
 
-/* ---- vocab.txt ------------------------------------------------------------------------------------------------------------------ */
+/* ---- vocab.txt --------------------------------------------------------------------------------------------------- */
 /* A token a line; its id is the line's number from 0. Of equal lines the last counts, as in a Python dictionary. */
 static bool read_vocab_txt(TokenizerImport *import)
 {
@@ -237,14 +239,14 @@ static bool warn_disagreement(TokenizerImport *import)
 	    !json_member_bool(import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
 		return false;
 	if (lowercase != import->desc->lowercase || chinese != import->desc->chinese_chars)
-		diag_warn(import->diag, 0, "%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of one: "
-		          "the latter is taken, as in the tokenizers library; make the files agree", import->config_path,
+		diag_warn(import->diag, 0, "%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of "
+		          "one: the latter is taken, as in the tokenizers library; make the files agree", import->config_path,
 		          lowercase ? "true" : "false", chinese ? "true" : "false", import->path);
 	return true;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------------------------- */
-/* The object in a file beside the main one, or an empty object when there is no such file. NULL and a message when it is broken. */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+/* The object in a file beside the main one, or an empty object when there is none. NULL and a message when it is broken. */
 static json_t *read_beside(TokenizerImport *import, const char *name, const char **path)
 {
 	const char *slash = strrchr(import->path, '/');

@@ -4,9 +4,10 @@
 #include <string.h>
 #include "tokenizer_import.h"
 
-/* ---- members --------------------------------------------------------------------------------------------------------------------- */
+/* ---- members ----------------------------------------------------------------------------------------------------- */
 /* A part of the root that is an object with a type; NULL for null and missing. *wrong: neither. A Sequence of one is that one. */
-static const json_t *part(TokenizerImport *import, const json_t *root, const char *key, const char *items, const char **type, bool *wrong)
+static const json_t *part(TokenizerImport *import, const json_t *root, const char *key, const char *items, const char **type,
+                          bool *wrong)
 {
 	const json_t *value = json_object_get(root, key);
 	*type = "";
@@ -31,10 +32,11 @@ static const json_t *part(TokenizerImport *import, const json_t *root, const cha
 
 static bool refuse(TokenizerImport *import, const char *key, const char *type, const char *supported)
 {
-	return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "%s \"%.64s\" is not supported; supported: %s", key, *type ? type : "(no type)", supported);
+	return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "%s \"%.64s\" is not supported; supported: %s", key,
+	                    *type ? type : "(no type)", supported);
 }
 
-/* ---- model ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- model ------------------------------------------------------------------------------------------------------- */
 static bool read_model(TokenizerImport *import, const json_t *root)
 {
 	TokenizerDesc *desc = import->desc;
@@ -53,10 +55,12 @@ static bool read_model(TokenizerImport *import, const json_t *root)
 	    !json_member_int(model, "max_input_chars_per_word", 0, INT64_MAX, &chars, import->path, import->diag))
 		return false;
 	if (chars > WORD_CHARS_MAX)
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "max_input_chars_per_word is %lld, at most %d is supported", (long long)chars, WORD_CHARS_MAX);
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "max_input_chars_per_word is %lld, at most %d is supported",
+		                    (long long)chars, WORD_CHARS_MAX);
 	json_t *vocab = json_object_get(model, "vocab");
 	if (!json_is_object(vocab))
-		return IMPORT_ERROR(import, EXIT_INPUT, "model.vocab is %s, expected an object of tokens and ids", vocab ? json_kind(vocab) : "missing");
+		return IMPORT_ERROR(import, EXIT_INPUT, "model.vocab is %s, expected an object of tokens and ids",
+		                    vocab ? json_kind(vocab) : "missing");
 	json_decref(import->vocab);
 	import->vocab = json_incref(vocab);
 	desc->unk_token = mem_string(import->mem, unk, strlen(unk));
@@ -92,7 +96,7 @@ static bool read_added(TokenizerImport *import, const json_t *root)
 	return true;
 }
 
-/* ---- normalizer and pre_tokenizer ------------------------------------------------------------------------------------------------ */
+/* ---- normalizer and pre_tokenizer -------------------------------------------------------------------------------- */
 static bool read_normalizer(TokenizerImport *import, const json_t *root)
 {
 	TokenizerDesc *desc = import->desc;
@@ -124,7 +128,7 @@ static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
 	return strcmp(type, "BertPreTokenizer") == 0 || refuse(import, "pre_tokenizer", value ? type : "null", "BertPreTokenizer");
 }
 
-/* ---- post_processor ---------------------------------------------------------------------------------------------------------------- */
+/* ---- post_processor ---------------------------------------------------------------------------------------------- */
 typedef struct Template { TemplateItem items[TEMPLATE_ITEMS_MAX]; int32_t count; } Template;
 
 static bool template_add(TokenizerImport *import, Template *template, TemplatePiece piece, int64_t id, int64_t type)
@@ -138,7 +142,8 @@ static bool template_add(TokenizerImport *import, Template *template, TemplatePi
 /* {"SpecialToken": {"id": "[CLS]", "type_id": 0}} or {"Sequence": {"id": "A", "type_id": 0}} */
 static bool read_template_item(TokenizerImport *import, const json_t *processor, const json_t *item, Template *template)
 {
-	const json_t *special = json_object_get(item, "SpecialToken"), *body = special ? special : json_object_get(item, "Sequence"), *id;
+	const json_t *special = json_object_get(item, "SpecialToken"), *ids = NULL, *id;
+	const json_t *body = special ? special : json_object_get(item, "Sequence");
 	const char *name = NULL;
 	int64_t type = 0;
 	size_t i;
@@ -149,35 +154,39 @@ static bool read_template_item(TokenizerImport *import, const json_t *processor,
 		return false;
 	if (!special && name && (strcmp(name, "A") == 0 || strcmp(name, "B") == 0))
 		return template_add(import, template, *name == 'A' ? PIECE_A : PIECE_B, 0, type);
-	const json_t *ids = name && special ? json_object_get(json_object_get(json_object_get(processor, "special_tokens"), name), "ids") : NULL;
+	if (special && name)
+		ids = json_object_get(json_object_get(json_object_get(processor, "special_tokens"), name), "ids");
 	if (json_array_size(ids) == 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "the template names \"%.64s\", which %s", name ? name : "",
 		                    special ? "special_tokens gives no ids" : "is neither A nor B");
 	json_array_foreach(ids, i, id) {
 		if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKEN_IDS_MAX)
-			return IMPORT_ERROR(import, EXIT_INPUT, "special token \"%.64s\" of the template has %s for an id", name, json_kind(id));
+			return IMPORT_ERROR(import, EXIT_INPUT, "special token \"%.64s\" of the template has %s for an id", name,
+			                    json_is_integer(id) ? "a number out of range" : json_kind(id));
 		if (!template_add(import, template, PIECE_TOKEN, json_integer_value(id), type))
 			return false;
 	}
 	return true;
 }
 
-static bool read_template(TokenizerImport *import, const json_t *processor, const char *key, const TemplateItem **items, int32_t *count)
+static bool read_template(TokenizerImport *import, const json_t *processor, const char *key, const TemplateItem **items,
+                          int32_t *count)
 {
 	Template template = {.count = 0};
 	const json_t *list = json_object_get(processor, key), *item;
 	int32_t pieces[3] = {0};
 	size_t i;
 	if (!json_is_array(list))
-		return IMPORT_ERROR(import, EXIT_INPUT, "post_processor.%s is %s, expected an array", key, list ? json_kind(list) : "missing");
+		return IMPORT_ERROR(import, EXIT_INPUT, "post_processor.%s is %s, expected an array", key,
+		                    list ? json_kind(list) : "missing");
 	json_array_foreach(list, i, item)
 		if (!read_template_item(import, processor, item, &template))
 			return false;
 	for (int32_t k = 0; k < template.count; k++)
 		pieces[template.items[k].piece]++;
 	if (pieces[PIECE_A] != 1 || pieces[PIECE_B] != (strcmp(key, "pair") == 0))
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "post_processor.%s takes A %d times and B %d times; each text can be taken once", key,
-		                    pieces[PIECE_A], pieces[PIECE_B]);
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "post_processor.%s takes A %d times and B %d times; each text can be taken "
+		                    "once", key, pieces[PIECE_A], pieces[PIECE_B]);
 	TemplateItem *copy = mem_alloc(import->mem, (size_t)template.count * sizeof *copy);
 	memcpy(copy, template.items, (size_t)template.count * sizeof *copy);
 	*items = copy;
@@ -226,6 +235,6 @@ bool import_tokenizer_json(TokenizerImport *import, const json_t *root)
 {
 	if (!json_is_object(root))
 		return IMPORT_ERROR(import, EXIT_INPUT, "is %s, expected an object", json_kind(root));
-	return read_model(import, root) && read_added(import, root) && read_normalizer(import, root) && read_pre_tokenizer(import, root) &&
-		read_post_processor(import, root);
+	return read_model(import, root) && read_added(import, root) && read_normalizer(import, root) &&
+		read_pre_tokenizer(import, root) && read_post_processor(import, root);
 }

@@ -1,286 +1,13 @@
 /* tokenizer.c: text to token ids, exactly as the `tokenizers` library does it for WordPiece with BertNormalizer and
- * BertPreTokenizer. Nothing is allocated and no copy of the text is made: a Cursor gives the text's characters one by one,
- * normalised, with the bytes each came from, and a copy of a cursor is a place to come back to.
+ * BertPreTokenizer. Nothing is allocated; the normalised characters come from cursor.h.
  *
  *   text --added tokens found in it as it is--> pieces --normalised; added tokens found in that--> pieces --> words --> ids
  *
- * What becomes of each code point was worked out by codegen/unicode_tables.c; the templates of special tokens come from the
- * tokenizer's files. Time is linear in the text: a word longer than word_chars is one token without a search, and a search
- * for an added token reads at most as far as the longest one. Invalid UTF-8 counts as U+FFFD. */
-#include "tokenizer.h"
+ * Time is linear in the text: a word longer than word_chars is one token without a search, and a search for an added token
+ * reads at most as far as the longest one. */
+#include "cursor.h"
 
-/* ---- characters ------------------------------------------------------------------------------------------------------- */
-typedef struct Char { uint32_t code; int32_t class, start, end; } Char;   /* start, end: bytes of the text it came from */
-
-/* A run of marks in canonical order: sorted by combining class, stable. The run can be as long as the text, so it is read
- * anew for every class that keeps a mark. rank counts the source characters whose own first mark was already passed in
- * the new order: the library gives the r-th such mark the place of the r-th source, whatever moved where. */
-typedef struct Run { int32_t from, to, class, at, entry, rank, place, place_rank; } Run;
-
-typedef struct Cursor {
-	const unsigned char *text;
-	int32_t raw;              /* give code points as they are */
-	int32_t begin, at, end;   /* where it began; bytes still to be read */
-	int32_t index;            /* characters given so far */
-	int32_t head;             /* where the last character with a starter began: a run hangs on it */
-	int32_t start, stop;      /* bytes of the queued characters */
-	int32_t queued, next;
-	uint32_t queue[4];        /* code point in bits 0-20, class in 21-22, as entries of the lists */
-	Run run;                  /* class 0: not in a run */
-} Cursor;
-
-/* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence as Unicode and Python
- * have it; *length receives its bytes, at least one. */
-RT_INLINE uint32_t tokenizer_decode(const unsigned char *text, int32_t at, int32_t end, int32_t *length)
-{
-	const unsigned char *s = text + at;
-	int32_t left = end - at, more;
-	uint32_t code = s[0];
-	unsigned char low = 0x80, high = 0xBF;   /* bounds of the second byte: no overlong forms, no surrogates, nothing past U+10FFFF */
-	*length = 1;
-	if (code < 0x80)
-		return code;
-	if (code >= 0xC2 && code <= 0xDF) {
-		more = 1;
-		code &= 0x1F;
-	} else if (code >= 0xE0 && code <= 0xEF) {
-		more = 2;
-		low = code == 0xE0 ? 0xA0 : low;
-		high = code == 0xED ? 0x9F : high;
-		code &= 0x0F;
-	} else if (code >= 0xF0 && code <= 0xF4) {
-		more = 3;
-		low = code == 0xF0 ? 0x90 : low;
-		high = code == 0xF4 ? 0x8F : high;
-		code &= 0x07;
-	} else {
-		return 0xFFFD;
-	}
-	for (int32_t i = 1; i <= more; i++) {
-		if (i >= left || s[i] < low || s[i] > high)
-			return 0xFFFD;
-		code = code << 6 | (s[i] & 0x3F);
-		*length = i + 1;
-		low = 0x80;
-		high = 0xBF;
-	}
-	return code;
-}
-
-RT_INLINE int32_t tokenizer_encode(uint32_t code, unsigned char bytes[4])
-{
-	if (code < 0x80) {
-		bytes[0] = (unsigned char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		bytes[0] = (unsigned char)(0xC0 | code >> 6);
-		bytes[1] = (unsigned char)(0x80 | (code & 0x3F));
-		return 2;
-	}
-	if (code < 0x10000) {
-		bytes[0] = (unsigned char)(0xE0 | code >> 12);
-		bytes[1] = (unsigned char)(0x80 | (code >> 6 & 0x3F));
-		bytes[2] = (unsigned char)(0x80 | (code & 0x3F));
-		return 3;
-	}
-	bytes[0] = (unsigned char)(0xF0 | code >> 18);
-	bytes[1] = (unsigned char)(0x80 | (code >> 12 & 0x3F));
-	bytes[2] = (unsigned char)(0x80 | (code >> 6 & 0x3F));
-	bytes[3] = (unsigned char)(0x80 | (code & 0x3F));
-	return 4;
-}
-
-RT_INLINE const RtRecord *tokenizer_record(const RtTokenizer *t, uint32_t code)
-{
-	uint32_t cell = (uint32_t)t->blocks[code >> RT_BLOCK_BITS] << RT_BLOCK_BITS | (code & ((1u << RT_BLOCK_BITS) - 1));
-	return &t->records[t->cells[cell]];
-}
-
-RT_FN Cursor tokenizer_cursor(const char *text, int32_t from, int32_t to, int32_t raw)
-{
-	Cursor c = {.text = (const unsigned char *)text, .raw = raw, .begin = from, .at = from, .end = to, .head = -1};
-	return c;
-}
-
-/* ---- canonical ordering ------------------------------------------------------------------------------------------------- */
-/* Entries of the source character at byte `at`: their number; *first receives the first. 0: it has none that could be in a run. */
-RT_FN int32_t tokenizer_marks(const RtTokenizer *t, const Cursor *c, int32_t at, const uint32_t **first, int32_t *length, int *gone)
-{
-	const RtRecord *r = tokenizer_record(t, tokenizer_decode(c->text, at, c->end, length));
-	*gone = (r->bits & RT_KIND) == RT_GONE;
-	if ((r->bits & RT_KIND) != RT_LIST)
-		return 0;
-	*first = t->lists + r->value;
-	return (int32_t)(r->bits >> RT_COUNT_SHIFT);
-}
-
-/* Puts the run on its next class that keeps a mark, and rank on the marks before it; 0: there is none. */
-RT_FN int tokenizer_run_class(const RtTokenizer *t, Cursor *c)
-{
-	const uint32_t *entries = NULL;
-	int32_t length, best = 256, rank = 0;
-	int gone;
-	for (int32_t at = c->run.from; at < c->run.to; at += length) {
-		int32_t n = tokenizer_marks(t, c, at, &entries, &length, &gone);
-		for (int32_t i = 0; i < n; i++) {
-			int32_t class = (int32_t)(entries[i] >> 24);
-			if (class > c->run.class && class < best && !(entries[i] & RT_REMOVED))
-				best = class;
-		}
-	}
-	if (best == 256)
-		return 0;
-	for (int32_t at = c->run.from; at < c->run.to; at += length)
-		if (tokenizer_marks(t, c, at, &entries, &length, &gone) > 0)
-			rank += entries[0] >> 24 > 0 && (int32_t)(entries[0] >> 24) < best;
-	c->run.class = best;
-	c->run.rank = rank;
-	c->run.at = c->run.from;
-	c->run.entry = 0;
-	return 1;
-}
-
-/* The cursor has just read a character whose list keeps a mark: all marks around it form the run [head, first starter). */
-RT_FN void tokenizer_run_enter(const RtTokenizer *t, Cursor *c)
-{
-	const uint32_t *entries = NULL;
-	int32_t length;
-	int gone;
-	c->run.from = c->head >= 0 ? c->head : c->begin;
-	while (c->at < c->end) {
-		int32_t n = tokenizer_marks(t, c, c->at, &entries, &length, &gone);
-		if (!gone && (n == 0 || entries[0] >> 24 == 0))
-			break;
-		c->at += length;
-	}
-	c->run.to = c->at;
-	c->run.class = 0;
-	c->run.place = c->run.from;
-	tokenizer_marks(t, c, c->run.from, &entries, &length, &gone);
-	c->run.place_rank = c->head < 0 && !gone;   /* the head is rank 0; without one the first mark is rank 1 */
-	(void)tokenizer_run_class(t, c);            /* there is one: the mark that brought us here */
-}
-
-/* Where the source of this rank lies: ranks only grow. */
-RT_FN void tokenizer_run_place(const RtTokenizer *t, Cursor *c, Char *out)
-{
-	const uint32_t *entries;
-	int32_t length;
-	int gone;
-	tokenizer_marks(t, c, c->run.place, &entries, &length, &gone);
-	while ((gone || c->run.place_rank < c->run.rank) && c->run.place + length < c->run.to) {
-		c->run.place += length;
-		tokenizer_marks(t, c, c->run.place, &entries, &length, &gone);
-		c->run.place_rank += !gone;
-	}
-	out->start = c->run.place;
-	out->end = c->run.place + length;
-}
-
-/* The next mark of the run; 0 and out of the run when there is none. */
-RT_FN int tokenizer_run_next(const RtTokenizer *t, Cursor *c, Char *out)
-{
-	const uint32_t *entries = NULL;
-	int32_t length;
-	int gone;
-	do {
-		while (c->run.at < c->run.to) {
-			int32_t n = tokenizer_marks(t, c, c->run.at, &entries, &length, &gone);
-			while (c->run.entry < n) {
-				uint32_t entry = entries[c->run.entry++];
-				if ((int32_t)(entry >> 24) != c->run.class)
-					continue;
-				c->run.rank += c->run.entry == 1;
-				if (entry & RT_REMOVED)
-					continue;
-				out->code = entry & 0x1FFFFF;
-				out->class = (int32_t)(entry >> 21 & 3);
-				tokenizer_run_place(t, c, out);
-				return 1;
-			}
-			c->run.at += length;
-			c->run.entry = 0;
-		}
-	} while (tokenizer_run_class(t, c));
-	c->run.class = 0;
-	return 0;
-}
-
-/* ---- the normalised text, one character at a time -------------------------------------------------------------------------- */
-/* Reads one source character that is not simply another one: its characters go to the queue. */
-RT_FN void tokenizer_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtRecord *r)
-{
-	uint32_t one = ((uint32_t)((int32_t)code + r->value) & 0x1FFFFF) | (r->bits >> RT_CLASS_SHIFT & 3) << 21;
-	const uint32_t space = ' ' | (uint32_t)RT_SPACE << 21;
-	c->queued = c->next = 0;
-	switch (r->bits & RT_KIND) {
-	case RT_SPACED:
-		c->queue[c->queued++] = space;
-		c->queue[c->queued++] = one;
-		c->queue[c->queued++] = space;
-		break;
-	case RT_HANGUL:   /* Unicode, section 3.12: leading consonant, vowel, perhaps a trailing consonant */
-		code -= 0xAC00;
-		c->queue[c->queued++] = 0x1100 + code / 588;
-		c->queue[c->queued++] = 0x1161 + code % 588 / 28;
-		if (code % 28)
-			c->queue[c->queued++] = 0x11A7 + code % 28;
-		break;
-	case RT_LIST:
-		for (uint32_t i = 0; i < r->bits >> RT_COUNT_SHIFT; i++) {
-			uint32_t entry = t->lists[(uint32_t)r->value + i];
-			if (entry >> 24 == 0 && i == 0)
-				c->head = c->start;
-			if (entry >> 24 == 0 && !(entry & RT_REMOVED))
-				c->queue[c->queued++] = entry;
-		}
-		if (r->bits & RT_REORDERED)
-			tokenizer_run_enter(t, c);
-		return;
-	default:
-		return;   /* RT_GONE: as if it had not been there */
-	}
-	c->head = c->start;
-}
-
-/* The next character; 0 at the end. */
-RT_FN int tokenizer_next(const RtTokenizer *t, Cursor *c, Char *out)
-{
-	for (;;) {
-		if (c->next < c->queued) {
-			uint32_t entry = c->queue[c->next++];
-			out->code = entry & 0x1FFFFF;
-			out->class = (int32_t)(entry >> 21 & 3);
-			out->start = c->start;
-			out->end = c->stop;
-			c->index++;
-			return 1;
-		}
-		if (c->run.class > 0 && tokenizer_run_next(t, c, out)) {
-			c->index++;
-			return 1;
-		}
-		if (c->at >= c->end)
-			return 0;
-		int32_t length;
-		uint32_t code = tokenizer_decode(c->text, c->at, c->end, &length);
-		const RtRecord *r = tokenizer_record(t, code);
-		c->start = c->at;
-		c->stop = c->at += length;
-		if (c->raw || (r->bits & RT_KIND) == RT_ONE) {
-			out->code = c->raw ? code : (uint32_t)((int32_t)code + r->value);
-			out->class = (int32_t)(r->bits >> RT_CLASS_SHIFT & 3);
-			out->start = c->head = c->start;
-			out->end = c->stop;
-			c->index++;
-			return 1;
-		}
-		tokenizer_read(t, c, code, r);
-	}
-}
-
-/* ---- added tokens ----------------------------------------------------------------------------------------------------------- */
+/* ---- added tokens ------------------------------------------------------------------------------------------------ */
 RT_INLINE uint32_t tokenizer_step(const uint32_t *trie, uint32_t unit, uint32_t byte)
 {
 	uint32_t child = trie[(unit >> 9) ^ byte];
@@ -301,9 +28,9 @@ RT_FN void tokenizer_finder_pass(const RtTokenizer *t, Finder *f)
 {
 	Cursor before = f->at;
 	Char ch;
-	if (!tokenizer_next(t, &f->at, &ch))
+	if (!cursor_next(t, &f->at, &ch))
 		return;
-	uint32_t bits = tokenizer_record(t, ch.code)->bits;
+	uint32_t bits = cursor_record(t, ch.code)->bits;
 	f->after_word = (bits & RT_RAW_WORD) != 0;
 	if (!(bits & RT_RAW_SPACE))
 		f->spaces = f->at;
@@ -317,9 +44,9 @@ RT_FN int32_t tokenizer_longest(const RtTokenizer *t, const uint32_t *trie, Curs
 	int32_t best = -1;
 	uint32_t unit = trie[0];
 	Char ch;
-	while (tokenizer_next(t, &walk, &ch)) {
+	while (cursor_next(t, &walk, &ch)) {
 		unsigned char bytes[4];
-		int32_t n = tokenizer_encode(ch.code, bytes);
+		int32_t n = cursor_encode(ch.code, bytes);
 		for (int32_t i = 0; i < n && (i == 0 || unit > 0); i++)
 			unit = tokenizer_step(trie, unit, bytes[i]);
 		if (unit == 0)
@@ -364,16 +91,16 @@ RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 			tokenizer_finder_pass(t, f);
 		peek = found->after;
 		if (flags & RT_ADDED_SINGLE_WORD &&
-		    (before_word || (tokenizer_next(t, &peek, &ch) && tokenizer_record(t, ch.code)->bits & RT_RAW_WORD)))
+		    (before_word || (cursor_next(t, &peek, &ch) && cursor_record(t, ch.code)->bits & RT_RAW_WORD)))
 			continue;
 		peek = found->after;
-		while (flags & RT_ADDED_RSTRIP && tokenizer_next(t, &peek, &ch) && tokenizer_record(t, ch.code)->bits & RT_RAW_SPACE) {
+		while (flags & RT_ADDED_RSTRIP && cursor_next(t, &peek, &ch) && cursor_record(t, ch.code)->bits & RT_RAW_SPACE) {
 			found->after = peek;
 			found->end = ch.end;
 		}
 		f->taken = found->after;
 		peek = found->from;
-		tokenizer_next(t, &peek, &ch);
+		cursor_next(t, &peek, &ch);
 		found->start = ch.start;
 		return 1;
 	}
@@ -386,7 +113,7 @@ RT_FN Finder tokenizer_finder(const uint32_t *trie, Cursor at)
 	return f;
 }
 
-/* ---- words and their pieces ---------------------------------------------------------------------------------------------------- */
+/* ---- words and their pieces -------------------------------------------------------------------------------------- */
 /* Where tokens go: the first `limit` are written (ids NULL: none), all are counted. */
 typedef struct Writer {
 	int32_t *ids, *starts, *ends, *words;
@@ -398,7 +125,8 @@ typedef struct Writer {
 /* The word being collected: its first characters, normalised, and where each lies. */
 typedef struct Word {
 	int32_t chars, bytes, start, end;
-	int32_t starts[RT_WORD_CHARS_MAX], ends[RT_WORD_CHARS_MAX], last[RT_WORD_CHARS_MAX];   /* last: bytes up to and with this character */
+	int32_t starts[RT_WORD_CHARS_MAX], ends[RT_WORD_CHARS_MAX];   /* bytes of the text each character came from */
+	int32_t last[RT_WORD_CHARS_MAX];                              /* bytes of `text` up to and with each character */
 	unsigned char text[4 * RT_WORD_CHARS_MAX];
 } Word;
 
@@ -427,7 +155,7 @@ RT_INLINE void tokenizer_word_add(const RtTokenizer *t, Word *word, const Char *
 	word->end = ch->end;
 	if (word->chars++ >= t->word_chars)
 		return;
-	word->bytes += tokenizer_encode(ch->code, word->text + word->bytes);
+	word->bytes += cursor_encode(ch->code, word->text + word->bytes);
 	word->starts[word->chars - 1] = ch->start;
 	word->ends[word->chars - 1] = ch->end;
 	word->last[word->chars - 1] = word->bytes;
@@ -473,7 +201,7 @@ RT_FN void tokenizer_words(const RtTokenizer *t, Cursor *c, int32_t to, Writer *
 	Word word;
 	Char ch;
 	word.chars = word.bytes = 0;
-	while (c->index < to && tokenizer_next(t, c, &ch)) {
+	while (c->index < to && cursor_next(t, c, &ch)) {
 		if (ch.class != RT_OTHER)
 			tokenizer_word_end(t, &word, w);
 		if (ch.class == RT_SPACE)
@@ -494,7 +222,7 @@ RT_FN void tokenizer_added(const RtTokenizer *t, const Found *found, Writer *w)
 /* The bytes [from, to): normalised, searched for added tokens, split into words. */
 RT_FN void tokenizer_piece(const RtTokenizer *t, const char *text, int32_t from, int32_t to, Writer *w)
 {
-	Cursor c = tokenizer_cursor(text, from, to, 0);
+	Cursor c = cursor_new(text, from, to, 0);
 	if (t->nadded_clean > 0) {
 		Finder f = tokenizer_finder(t->added_clean, c);
 		Found found;
@@ -514,7 +242,7 @@ RT_FN void tokenizer_text(const RtTokenizer *t, const char *text, int32_t bytes,
 	w->count = w->word = w->written_end = 0;
 	w->next = -1;
 	if (t->nadded_raw > 0) {
-		Finder f = tokenizer_finder(t->added_raw, tokenizer_cursor(text, 0, bytes, 1));
+		Finder f = tokenizer_finder(t->added_raw, cursor_new(text, 0, bytes, 1));
 		Found found;
 		while (tokenizer_find(t, &f, &found)) {
 			if (done < found.from.at)
@@ -526,12 +254,12 @@ RT_FN void tokenizer_text(const RtTokenizer *t, const char *text, int32_t bytes,
 	tokenizer_piece(t, text, done, bytes, w);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 RT_FN int32_t tokenizer_ill_formed(const char *text, int32_t bytes)
 {
 	int32_t count = 0, length;
 	for (int32_t at = 0; at < bytes; at += length) {
-		uint32_t code = tokenizer_decode((const unsigned char *)text, at, bytes, &length);
+		uint32_t code = cursor_decode((const unsigned char *)text, at, bytes, &length);
 		count += code == 0xFFFD && !(length == 3 && (unsigned char)text[at] == 0xEF);   /* U+FFFD itself is well-formed */
 	}
 	return count;
@@ -553,8 +281,9 @@ RT_FN void tokenizer_truncate(int32_t room, int32_t *a, int32_t *b)
 }
 
 /* See tokenizer.h. */
-RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, const char *pair, size_t pair_bytes, int32_t max_tokens,
-                      int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t *word, RtEncoding *encoding)
+RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+                      int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t *word,
+                      RtEncoding *encoding)
 {
 	const RtPiece *items = pair ? t->pair : t->single;
 	int32_t nitems = pair ? t->npair : t->nsingle, special = 0, n = 0;

@@ -4,8 +4,8 @@
  *   tokenize_driver DIRECTORY FILE               requests from standard input, one a line, answers as JSON, one a line
  *   tokenize_driver DIRECTORY FILE --bench TEXT  bytes a second over the lines of a text file
  *
- * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`, the texts in hexadecimal behind an x: any bytes can be asked for. Exit
- * status as bertc's. */
+ * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`, the texts in hexadecimal behind an x: any bytes can be asked for.
+ * Exit status as bertc's. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -65,7 +65,8 @@ static void answer(const RtTokenizer *t, char *line, Room *room)
 	int32_t max_tokens = number ? (int32_t)strtol(number, NULL, 10) : 0;
 	RtEncoding e;
 	room_grow(room, max_tokens + 1);
-	int status = rt_tokenize(t, text, bytes, pair, pair_bytes, max_tokens, room->ids, room->types, room->starts, room->ends, room->words, &e);
+	int status = rt_tokenize(t, text, bytes, pair, pair_bytes, max_tokens, room->ids, room->types, room->starts, room->ends,
+	                         room->words, &e);
 	if (status != RT_OK) {
 		printf("{\"status\":%d}\n", status);
 		return;
@@ -76,8 +77,8 @@ static void answer(const RtTokenizer *t, char *line, Room *room)
 	print_list("starts", room->starts, e.n);
 	print_list("ends", room->ends, e.n);
 	print_list("words", room->words, e.n);
-	printf("\"total\":%d,\"tokens\":[%d,%d],\"next\":[%zu,%zu],\"replaced\":%d}\n", (int)e.total, (int)e.text_tokens, (int)e.pair_tokens,
-	       e.text_next, e.pair_next, (int)e.replaced);
+	printf("\"total\":%d,\"tokens\":[%d,%d],\"next\":[%zu,%zu],\"replaced\":%d}\n", (int)e.total, (int)e.text_tokens,
+	       (int)e.pair_tokens, e.text_next, e.pair_next, (int)e.replaced);
 }
 
 static double seconds(void)
