@@ -30,4 +30,7 @@ typedef struct Lexer {
 
 void  lex_start(Lexer *, const char *text, size_t bytes);
 Token lex_next(Lexer *);
+/* Moves to the end of the line without looking at what stands there: after an error every byte is read once at most, whatever
+ * strings that never end a hostile line may hold. */
+void  lex_skip_line(Lexer *);
 #endif

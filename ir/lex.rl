@@ -1,5 +1,6 @@
 /* lex.rl: the tokens of .bir text, as regular expressions. What they mean together is parse.c's business.
  * Any bytes may come in; a byte that begins no token is a token of its own (TOKEN_BAD), never an end or a loop. */
+#include <string.h>
 #include "lex.h"
 
 %%{
@@ -50,4 +51,10 @@ Token lex_next(Lexer *lexer)
 	if (kind == TOKEN_LINE_END)
 		lexer->line++;
 	return token;
+}
+
+void lex_skip_line(Lexer *lexer)
+{
+	const char *newline = lexer->at < lexer->end ? memchr(lexer->at, '\n', (size_t)(lexer->end - lexer->at)) : NULL;
+	lexer->at = newline ? newline : lexer->end;
 }

@@ -100,11 +100,11 @@ static bool parse_meta(Parser *parser)
 	const char *key = parse_string(parser, "a key in quotes"), *value = key ? parse_string(parser, "a value in quotes") : NULL;
 	if (!value)
 		return false;
+	if (parser->module->nmeta == META_MAX)
+		return parse_error(parser, "more than %d meta lines", META_MAX);
 	for (int32_t i = 0; i < parser->module->nmeta; i++)
 		if (strcmp(parser->module->meta[i].key, key) == 0)
 			return parse_error(parser, "meta \"%s\" is given twice", key);
-	if (parser->module->nmeta == META_MAX)
-		return parse_error(parser, "more than %d meta lines", META_MAX);
 	module_set_meta(parser->module, key, value);
 	return true;
 }

@@ -21,6 +21,7 @@ typedef struct Parser {
 	bool    weights_missing;   /* a weights file could not be read: its constants are not complained about one by one */
 	bool    has_module_line;
 	int64_t rule_bytes;        /* of the constants that follow a rule, so far */
+	int32_t nodes;             /* of all graphs, so far */
 } Parser;
 
 /* ---- parse_token.c: tokens and what single ones mean ------------------------------------------------------------------------ */

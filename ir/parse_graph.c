@@ -19,7 +19,6 @@ typedef struct GraphParser {
 	Parser *parser;
 	Graph  *graph;
 	void   *bindings;          /* a binary tree (POSIX tsearch) */
-	int32_t nodes;
 	bool    has_return;
 } GraphParser;
 
@@ -115,6 +114,8 @@ static void reserve_ids(GraphParser *gp)
 		if (token_id(&token, &id) && id <= ID_MAX && id >= gp->graph->next_id)
 			gp->graph->next_id = (uint32_t)id + 1;
 		line_start = token.kind == TOKEN_LINE_END;
+		if (token.kind == TOKEN_BAD)
+			lex_skip_line(&lexer);
 	}
 }
 
@@ -231,7 +232,7 @@ static void parse_node(GraphParser *gp)
 		parse_skip_line(parser);
 	else if (line.origin)
 		gp->graph->last->origin = line.origin;
-	gp->nodes++;
+	parser->nodes++;
 }
 
 /* ---- the return line, the header, the graph --------------------------------------------------------------------------------------------- */
@@ -338,17 +339,15 @@ static void parse_body(GraphParser *gp)
 			parse_error(parser, "the text ends inside graph @%s: '}' is missing", gp->graph->name);
 			return;
 		}
-		if (parser->token.kind == TOKEN_VALUE && gp->nodes == NODES_MAX) {
-			parse_error(parser, "more than %d ops in one graph", NODES_MAX);
-			gp->nodes++;
-		}
 		if (parse_accept(parser, TOKEN_LINE_END) || parse_accept(parser, TOKEN_COMMENT))
 			continue;
 		if (token_is(&parser->token, "return")) {
 			parse_return(gp);
-		} else if (parser->token.kind != TOKEN_VALUE || gp->nodes > NODES_MAX) {
-			if (gp->nodes <= NODES_MAX)
-				parse_expected(parser, "an op as %y = relu %x : f32[S,4], return, or '}'");
+		} else if (parser->token.kind != TOKEN_VALUE) {
+			parse_expected(parser, "an op as %y = relu %x : f32[S,4], return, or '}'");
+			parse_skip_line(parser);
+		} else if (parser->nodes == NODES_MAX) {
+			parse_error(parser, "more than %d ops", NODES_MAX);
 			parse_skip_line(parser);
 		} else if (gp->has_return) {
 			parse_error(parser, "an op behind the return line");

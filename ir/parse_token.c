@@ -58,8 +58,10 @@ bool parse_expect(Parser *parser, int kind, const char *what)
 
 void parse_skip_line(Parser *parser)
 {
-	while (parser->token.kind != TOKEN_LINE_END && parser->token.kind != TOKEN_END)
+	if (parser->token.kind != TOKEN_LINE_END && parser->token.kind != TOKEN_END) {
+		lex_skip_line(&parser->lexer);
 		parse_advance(parser);
+	}
 	parse_accept(parser, TOKEN_LINE_END);
 }
 

@@ -751,6 +751,21 @@ static void test_survives(void)
 	}
 }
 
+/* Lines on which every byte begins another string that never ends: to look at each of them would take hours. */
+static void test_long_lines(void)
+{
+	static const char *const starts[] = {"", "graph @main(%ids: i32[S]) {\n  %y = relu %ids {kernel=\"", "graph @g() {\n  %\""};
+	enum { PAIRS = 2000000 };
+	char *text = malloc(2 * PAIRS + 100);
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+		char *at = stpcpy(text, starts[i]);
+		for (int k = 0; k < PAIRS; k++)
+			at = stpcpy(at, "\\\"");
+		survive(text, (size_t)(at - text));
+	}
+	free(text);
+}
+
 int main(void)
 {
 	static const char *const files[] = {"one.safetensors", "out.bir", "out.safetensors", "out.2.safetensors", "again.bir", "wrong.bir"};
@@ -772,6 +787,7 @@ int main(void)
 	CU_add_test(suite, "module_write fails", test_write_errors);
 	CU_add_test(suite, "module_read", test_read);
 	CU_add_test(suite, "any bytes", test_survives);
+	CU_add_test(suite, "long lines", test_long_lines);
 	CU_basic_run_tests();
 	int failures = (int)CU_get_number_of_failures();
 	CU_cleanup_registry();
