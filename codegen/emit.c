@@ -221,8 +221,9 @@ static char *c_path(const EmitOptions *options)
 		return with_suffix(options->out, "");
 	if (!is_directory(options->out))
 		return with_suffix(options->out, ".c");
-	char *inside = with_suffix(options->out, "/"), *path = beside(inside, options->name, ".c");
+	char *inside = with_suffix(options->out, "/"), *file = with_suffix(options->name, ".c"), *path = with_suffix(inside, file);
 	free(inside);
+	free(file);
 	return path;
 }
 

@@ -1,0 +1,38 @@
+# Emitted C compiles without a warning as strict C17 with GCC and Clang, in both forms of weights; the header also as C++;
+# the cc line at its head works as it stands; what it makes computes the same as the program of the built-in compiler.
+. "$SOURCE/tests/shell/emit_common.sh"
+tiny tiny
+strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
+ids='5 9 41 2	7 7 3'
+
+"$BERTC" build tiny.bir --cpu=baseline -o reference
+./reference --ids --logits <<<"$ids" >reference.txt
+for level in 0 2; do
+	for cpu in baseline native; do
+		for form in incbin inline; do
+			rm -rf result; mkdir result
+			"$BERTC" build tiny.bir --emit=c --weights-as=$form -O$level --cpu=$cpu --name=tiny -o result/tiny.c
+			if [ $form = incbin ]; then only tiny.c tiny.h tiny.weights; else only tiny.c tiny.h; fi
+			for cc in gcc clang-19; do
+				command -v $cc >/dev/null || { echo "no $cc: skipped that part"; continue; }
+				# -O1: some warnings need the optimiser
+				(cd result && $cc $strict -O1 -ffp-contract=off -c tiny.c -o library.o && $cc $strict -O1 -ffp-contract=off -DTINY_MAIN tiny.c -o program -lm -pthread)
+				result/program --ids --logits <<<"$ids" >got.txt
+				awk 'NR == FNR { want[NR] = $0; next } { n = split($0, a, /[^-+0-9.e]+/); split(want[FNR], b, /[^-+0-9.e]+/)
+					for (i = 1; i <= n; i++) if (a[i] - b[i] > 1e-4 || b[i] - a[i] > 1e-4) { print "differs: " $0 " / " want[FNR]; exit 1 } }' reference.txt got.txt
+				! nm -g --defined-only result/library.o | awk '{ print $3 }' | grep -v '^tiny_' || fail "symbols without the prefix"
+			done
+			rm -f result/program result/library.o
+		done
+	done
+done
+
+# the first line says how to compile it
+line=$(sed -n '1s,^/\* ,,p' result/tiny.c | sed 's/ *(.*//')
+(cd result && eval "${line/#cc/gcc}")
+[ "$(result/tiny --ids --logits <<<"$ids" | wc -l)" -eq 1 ] || fail "the program of the cc line prints nothing"
+
+printf '#include "tiny.h"\nint main() { return tiny_MAX_TOKENS == TINY_MAX_TOKENS && tiny_LABELS == 3 && tiny_OUTPUTS == 2 && tiny_OUTPUT_WIDTH == 3 && tiny_PER_TOKEN == 0 ? 0 : 1; }\n' >use.c
+cp use.c use.cc
+gcc $strict -Iresult use.c -o use && ./use
+g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iresult use.cc -o use && ./use
