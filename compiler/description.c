@@ -301,8 +301,28 @@ static void write_encoder(const ModelDesc *d, FILE *out)
 	fputs("/>\n", out);
 }
 
+/* Many labels go into one attribute, which is read faster; those with blanks cannot. */
+static bool labels_fit_attribute(const HeadDesc *head)
+{
+	for (int32_t i = 0; i < head->nlabels; i++)
+		if (strpbrk(head->labels[i], " \t\r\n"))
+			return false;
+	return head->nlabels > 1024;
+}
+
+static void write_labels(const HeadDesc *head, bool attribute, FILE *out)
+{
+	for (int32_t i = 0; i < head->nlabels; i++) {
+		fputs(!attribute ? "    <label>" : i ? " " : " labels=\"", out);
+		write_escaped(out, head->labels[i]);
+		fputs(attribute ? "" : "</label>\n", out);
+	}
+	fputs(attribute ? "\"" : "", out);
+}
+
 static void write_head(const HeadDesc *head, FILE *out)
 {
+	bool attribute = labels_fit_attribute(head);
 	fputs("  <head", out);
 	if (strcmp(head->name, head->task) != 0)
 		write_attr(out, "name", head->name);
@@ -312,7 +332,9 @@ static void write_head(const HeadDesc *head, FILE *out)
 	write_attr(out, "pooling", head->pooling);
 	if (strcmp(head->task, "embed") == 0)
 		write_attr(out, "normalize", head->normalize ? "true" : "false");
-	if (!head->ndense && !head->nlabels) {
+	if (attribute)
+		write_labels(head, true, out);
+	if (!head->ndense && (!head->nlabels || attribute)) {
 		fputs("/>\n", out);
 		return;
 	}
@@ -323,11 +345,8 @@ static void write_head(const HeadDesc *head, FILE *out)
 		write_attr(out, "activation", head->dense[i].activation);
 		fputs("/>\n", out);
 	}
-	for (int32_t i = 0; i < head->nlabels; i++) {
-		fputs("    <label>", out);
-		write_escaped(out, head->labels[i]);
-		fputs("</label>\n", out);
-	}
+	if (!attribute)
+		write_labels(head, false, out);
 	fputs("  </head>\n", out);
 }
 

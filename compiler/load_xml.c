@@ -10,7 +10,8 @@
 
 const char *schema_file(const char *name, size_t *bytes);   /* made from model.rng by the build */
 
-enum { XML_BYTES_MAX = 64 << 20, XML_MESSAGE_MAX = 10 };
+/* libxml2 2.9 judges 2^18 ops by the schema in 3 s, but its time grows with the square of a head's labels: 1 s for 2^15. */
+enum { XML_BYTES_MAX = 64 << 20, XML_ELEMENTS_MAX = 1 << 18, XML_LABELS_MAX = 1 << 15, XML_MESSAGE_MAX = 10 };
 
 /* ---- libxml2's messages, each on one line ---------------------------------------------------------------------------------- */
 
@@ -63,6 +64,29 @@ static xmlDocPtr parse_document(const char *text, size_t bytes, const char *path
 	}
 	xmlFreeParserCtxt(parser);
 	return document;
+}
+
+/* Walks the tree without recursion. */
+static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
+{
+	int elements = 0, labels = 0;
+	xmlNodePtr node = xmlDocGetRootElement(document);
+	while (node) {
+		if (node->type == XML_ELEMENT_NODE) {
+			elements++;
+			labels += strcmp((const char *)node->name, "label") == 0;
+		}
+		xmlNodePtr next = node->children && node->type == XML_ELEMENT_NODE ? node->children : node->next;
+		for (; !next && node->parent && node->parent->type == XML_ELEMENT_NODE; node = node->parent)
+			next = node->parent->next;
+		node = next;
+	}
+	if (elements > XML_ELEMENTS_MAX)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d elements", XML_ELEMENTS_MAX);
+	if (labels > XML_LABELS_MAX)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d label elements; labels without blanks may stand in the "
+			"attribute labels of their head", XML_LABELS_MAX);
+	return true;
 }
 
 static bool check_schema(xmlDocPtr document, const char *path, Diag *diag)
@@ -160,6 +184,8 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 {
 	MemArena *mem = r->desc->mem;
 	const char *words = attr_text(r->desc, node, "labels");
+	if (words && child(node, "label"))
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "a head has labels either in its attribute or in elements");
 	size_t room = words ? strlen(words) / 2 + 1 : 0;
 	for (xmlNodePtr label = node->children; label; label = label->next)
 		room += is_element(label, "label");
@@ -266,7 +292,7 @@ ModelDesc *description_from_xml(const char *path, const BuildOptions *options, D
 		return NULL;
 	ModelDesc *desc = new_description(path);
 	XmlReader reader = {desc, options, diag};
-	bool good = check_schema(document, path, diag) && read_model(&reader, xmlDocGetRootElement(document));
+	bool good = check_size(document, path, diag) && check_schema(document, path, diag) && read_model(&reader, xmlDocGetRootElement(document));
 	xmlFreeDoc(document);
 	if (good)
 		return desc;

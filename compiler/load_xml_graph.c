@@ -115,7 +115,7 @@ static void print_module(GraphText *t, const ModelDesc *desc, xmlNodePtr model)
 	end_line(t, (int)xmlGetLineNo(model));
 }
 
-static void print_labels(GraphText *t, xmlNodePtr head)
+static void print_labels(GraphText *t, xmlNodePtr head)   /* attribute, then elements */
 {
 	const char *before = " labels=[";
 	xmlChar *words = xmlGetNoNsProp(head, (const xmlChar *)"labels");

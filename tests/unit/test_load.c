@@ -429,6 +429,26 @@ static void test_describe(void)
 	}
 }
 
+/* Many labels: as many rows, too, so the tensors would not fit; describing does not look at them. */
+static void test_many_labels(void)
+{
+	char *config = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&config, &bytes);
+	fputs("{" CONFIG ", \"id2label\": {", out);
+	for (int i = 0; i < 3000; i++)
+		fprintf(out, "%s\"%d\": \"l&%d\"", i ? ", " : "", i, i);
+	fputs("}}", out);
+	fclose(out);
+	write_tiny(config);
+	char *xml = describe(&(BuildOptions){.model = root});
+	CU_ASSERT_PTR_NOT_NULL(strstr(xml, " labels=\"l&amp;0 l&amp;1 "));
+	write_file("model.xml", xml);
+	expect_error("many labels", load(at("model.xml")), EXIT_INPUT, "expected [3000,8]; does the description's labels match");
+	free(xml);
+	free(config);
+}
+
 #define XML_MODEL(inner) "<model xmlns=\"urn:bertc:model:1\" name=\"m\">" inner "</model>"
 #define XML_ENCODER(layers) "<encoder family=\"bert\" layers=\"" layers "\" hidden=\"8\" heads=\"2\" ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/>"
 #define XML_TINY "<weights href=\"model.safetensors\"/>" XML_ENCODER("1")
@@ -462,6 +482,7 @@ static void test_bad_xml(void)
 		{XML_MODEL(XML_TINY), EXIT_INPUT, "schema"}, {XML_MODEL(XML_TINY "<head task=\"sing\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\"/>"), EXIT_INPUT, "no labels"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"/>"), EXIT_INPUT, "classifier"},
+		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"><label>c</label></head>"), EXIT_INPUT, "either"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"sum\"/>"), EXIT_INPUT, "sum"}, {XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"\"/>"), EXIT_INPUT, "empty"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"max max\"/>"), EXIT_INPUT, "twice"}, {XML_MODEL(XML_TINY "<head task=\"tag\" pooling=\"max\" labels=\"a\"/>"), EXIT_INPUT, "no pooling"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" labels=\"a\"/>"), EXIT_INPUT, "no labels"}, {XML_MODEL(XML_TINY "<head task=\"embed\"/><head task=\"embed\"/>"), EXIT_INPUT, "two heads"},
@@ -498,6 +519,12 @@ static void test_huge_xml(void)
 		end = stpcpy(end, "<a>");
 	write_file("model.xml", deep);
 	expect_error("deep", load(at("model.xml")), EXIT_INPUT, "well-formed");
+	end = stpcpy(deep, "<model><head>");
+	for (int i = 0; i < 40000; i++)
+		end = stpcpy(end, "<label>a</label>");
+	strcpy(end, "</head></model>");
+	write_file("model.xml", deep);
+	expect_error("labels", load(at("model.xml")), EXIT_UNSUPPORTED, "label elements");
 	end = stpcpy(deep, "{\"a\": ");
 	memset(end, '[', 100000);
 	end[100000] = '\0';
@@ -631,7 +658,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } tests[] = {
 		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs}, {"bad checkpoints", test_bad_checkpoints},
-		{"shards", test_shards}, {"tasks", test_tasks}, {"sentence-transformers", test_sbert}, {"describe", test_describe}, {"edited descriptions", test_edited},
+		{"shards", test_shards}, {"tasks", test_tasks}, {"sentence-transformers", test_sbert}, {"describe", test_describe}, {"many labels", test_many_labels}, {"edited descriptions", test_edited},
 		{"bad descriptions", test_bad_xml}, {"deep descriptions", test_huge_xml}, {"graphs op by op", test_graph_form}, {"files", test_files},
 		{"names", test_names}, {"atomic files", test_atomic},   /* the last: it takes root away, as Ctrl-C does */
 	};
