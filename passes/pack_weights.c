@@ -11,6 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of elements. */
+static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source, int64_t outputs, int64_t inputs,
+	int64_t panel, size_t size)
+{
+	for (int64_t first = 0; first < outputs; first += panel) {
+		int64_t count = outputs - first < panel ? outputs - first : panel;
+		for (int64_t k = 0; k < inputs; k++, target += (size_t)panel * size)
+			for (int64_t i = 0; i < count; i++)
+				memcpy(target + (size_t)i * size, source + (size_t)((first + i) * inputs + k) * size, size);
+	}
+}
+
 static Tensor *pack(Graph *graph, const Tensor *from, int64_t panel)
 {
 	int64_t outputs = from->type.dim[0].plus, inputs = from->type.dim[1].plus, size = dtype_bytes[from->type.dtype];
@@ -18,13 +30,13 @@ static Tensor *pack(Graph *graph, const Tensor *from, int64_t panel)
 	char what[32];
 	snprintf(what, sizeof what, "panel%lld", (long long)panel);
 	Tensor *to = tensor_derived(graph, from, what, type_numbers(from->type.dtype, 3, (int64_t[]){ panels, inputs, panel }));
-	const uint8_t *source = from->data;
 	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
-	for (int64_t n = 0; n < outputs; n++) {
-		uint8_t *column = target + ((n / panel) * inputs * panel + n % panel) * size;
-		for (int64_t k = 0; k < inputs; k++)
-			memcpy(column + k * panel * size, source + (n * inputs + k) * size, (size_t)size);
-	}
+	if (size == 2)
+		pack_elements(target, from->data, outputs, inputs, panel, 2);
+	else if (size == 4)
+		pack_elements(target, from->data, outputs, inputs, panel, 4);
+	else
+		pack_elements(target, from->data, outputs, inputs, panel, (size_t)size);
 	return to;
 }
 
