@@ -102,8 +102,8 @@ static int bench(const RtTokenizer *t, const char *path, Diag *diag)
 			RtEncoding e;
 			stop = memchr(at, '\n', (size_t)(text + bytes - at));
 			stop = stop ? stop : text + bytes;
-			rt_tokenize(t, at, (size_t)(stop - at), NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e);
-			tokens += e.total;
+			if (rt_tokenize(t, at, (size_t)(stop - at), NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e) == RT_OK)
+				tokens += e.total;
 		}
 	printf("%.1f MB/s, %.2f million tokens/s\n", (double)rounds * (double)bytes / spent / 1e6, (double)tokens / spent / 1e6);
 	free(text);

@@ -55,8 +55,8 @@ static Answer ask(const TokenizerDesc *desc, const char *text, const char *pair,
 {
 	Made made = make(desc);
 	Answer a;
-	a.status = rt_tokenize(&made.t, text, strlen(text), pair, pair ? strlen(pair) : 0, max_tokens, a.ids, a.types, a.starts, a.ends,
-	                       a.words, &a.e);
+	size_t pair_bytes = pair ? strlen(pair) : 0;
+	a.status = rt_tokenize(&made.t, text, strlen(text), pair, pair_bytes, max_tokens, a.ids, a.types, a.starts, a.ends, a.words, &a.e);
 	blob_free(&made.blob);
 	return a;
 }
@@ -215,7 +215,7 @@ static double seconds(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A megabyte of one thing, over and over: time is linear (twice the text, at most three times as long), nothing is read outside. */
+/* A megabyte of one thing, over and over: time is linear (twice the text, at most three times as long), no read outside. */
 static void test_hostile(void)
 {
 	static const char *const units[] = {
