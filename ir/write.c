@@ -81,20 +81,12 @@ static void names_add(Names *names, const char *name)
 	names->at[names->count++] = name;
 }
 
-static bool is_safetensors(const char *name)
-{
-	size_t bytes = strlen(name), tail = strlen(".safetensors");
-	return bytes > tail && strcmp(name + bytes - tail, ".safetensors") == 0;
-}
-
-/* The mapped files in their order. A copy of a module has none of its own: then as written, and what the constants say. */
+/* The mapped files in their order, then those of constants whose file the module does not have (made by hand). */
 const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 {
 	Names names = {.mem = mem};
 	for (int32_t i = 0; i < module->nfiles; i++)
 		names_add(&names, safetensors_name(module->files[i]));
-	if (module->nfiles == 0 && module->weights && is_safetensors(module->weights))
-		names_add(&names, module->weights);
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
 			if (node->op == OP_CONST && node->data->file)

@@ -751,6 +751,67 @@ static void test_survives(void)
 	}
 }
 
+/* before, item repeated, after: the error of the first item too many. */
+static void check_limit(const char *before, const char *item, int count, const char *after, const char *message)
+{
+	Diag diag;
+	char *text = malloc(strlen(before) + (size_t)count * (strlen(item) + 8) + strlen(after) + 1), *at = stpcpy(text, before);
+	for (int i = 0; i < count; i++)
+		at += sprintf(at, item, i);
+	strcpy(at, after);
+	Module *module = parse(text, &diag);
+	if (message) {
+		CU_ASSERT_PTR_NULL(module);
+		if (diag.count == 0 || !strstr(diag.messages[0].text, message)) {
+			diag_print(&diag, stderr);
+			fprintf(stderr, "expected: %s\n", message);
+			CU_FAIL("another message");
+		}
+	} else {
+		diag_print(&diag, stderr);
+		CU_ASSERT_PTR_NOT_NULL(module);
+	}
+	module_free(module);
+	diag_free(&diag);
+	free(text);
+}
+
+static void test_limits(void)
+{
+	static const char graph[] = BODY("");
+	check_limit("", "meta \"%d\" \"x\"\n", 1024, graph, NULL);
+	check_limit("", "meta \"%d\" \"x\"\n", 1025, graph, "more than 1024 meta lines");
+	check_limit("", "head @h%d qa output=x\n", 256, graph, NULL);
+	check_limit("", "head @h%d qa output=x\n", 257, graph, "more than 256 heads");
+	check_limit("", "graph @g%d(%%ids: i32[S]) {\nreturn\n}\n", 257, "", "more than 256 graphs");
+	check_limit("graph @g(%a: i32[S]", ", %%x%d: i32[S]", 15, ") {\nreturn\n}\n", NULL);
+	check_limit("graph @g(%a: i32[S]", ", %%x%d: i32[S]", 16, ") {\nreturn\n}\n", "more than 16 inputs");
+	check_limit("graph @g(%a: i32[S]) {\n return x=%a", ", x%d=%%a", 256, "\n}\n", "more than 256 outputs");
+	check_limit("graph @g(%a: i32[S]) {\n %b = concat %a", ", %%a", 15, " : i32[S]\n return\n}\n", NULL);
+	check_limit("graph @g(%a: i32[S]) {\n %b = concat %a", ", %%a", 16, " : i32[S]\n return\n}\n", "more than 16 arguments");
+	check_limit("graph @g(%a: i32[S]) {\n %b", ", %%c%d", 4, " = relu %a : i32[S]\n return\n}\n", "more than 4 results");
+	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a : i32", ", i32", 4, "\n return\n}\n", "more than 4 types");
+	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a {eps=1", "0", 70, "} : i32\n return\n}\n", "a number of 71 characters, expected at most 63");
+	check_limit("graph @g(%a: i32[S]) {\n %b", "b", 1100, " = relu %a : i32\n return\n}\n", "has 1101 bytes, expected 1 to 1024");
+	check_limit("head qa output=x labels=[\"a\"", ", \"%d\"", 100, "]\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
+	check_limit("head qa output=x labels=[", "]", 1, "\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
+	/* Files: larger than one read, and too large. */
+	Diag diag;
+	diag_init(&diag, NULL);
+	FILE *out = fopen(in_directory("wrong.bir"), "w");
+	for (int i = 0; i < 20000; i++)
+		fprintf(out, "# line %d\n", i);
+	fputs(graph, out);
+	fclose(out);
+	Module *module = module_read(in_directory("wrong.bir"), NULL, &diag);
+	CU_ASSERT(module && module->graphs[0]->line == 20001);
+	module_free(module);
+	CU_ASSERT_EQUAL(truncate(in_directory("wrong.bir"), (64 << 20) + 1), 0);
+	CU_ASSERT_PTR_NULL(module_read(in_directory("wrong.bir"), NULL, &diag));
+	CU_ASSERT(diag.errors == 1 && strstr(diag.messages[0].text, "more than 67108864 bytes of text"));
+	diag_free(&diag);
+}
+
 /* Lines on which every byte begins another string that never ends: to look at each of them would take hours. */
 static void test_long_lines(void)
 {
@@ -787,6 +848,7 @@ int main(void)
 	CU_add_test(suite, "module_write fails", test_write_errors);
 	CU_add_test(suite, "module_read", test_read);
 	CU_add_test(suite, "any bytes", test_survives);
+	CU_add_test(suite, "limits", test_limits);
 	CU_add_test(suite, "long lines", test_long_lines);
 	CU_basic_run_tests();
 	int failures = (int)CU_get_number_of_failures();
