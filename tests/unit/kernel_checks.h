@@ -222,7 +222,7 @@ static void check_linear_split(const Row *row, const LinearCase *c)
 	fn(whole, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, RT_ACT_GELU);
 	for (int p = 0; p < c->panels; p++)
 		for (int r = 0, end; r < c->M; r = end) {
-			end = rt_min(c->M, r + 1 + (int)(draw() % 14));
+			end = rt_min(c->M, r + 1 + (int)(draw() % (draw() % 2 ? 14 : 60)));
 			fn(parts, c->x, c->w, c->bias, r, end, p, p + 1, c->K, c->N, RT_ACT_GELU);
 			for (int i = end * c->N; i < (int)n && p == 0; i++)
 				if (memcmp(&parts[i], &UNTOUCHED, 4) != 0) {
@@ -267,7 +267,7 @@ static void check_linear(void)
 				check_linear_values(row, &c, (int)((i + s) % 7));
 				linear_free(&c);
 			}
-		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 } };
+		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 }, { 77, 400, 45 } };
 		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
 			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
 			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
