@@ -160,9 +160,6 @@ typedef struct OpInfo {
 	EvalFn     *eval;
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
-/* May its kernels write the result over an argument of the same type? They read element i (the norms: row i) of every
- * argument before they write element i of the result. */
-bool op_overwrites(Op);
 
 typedef struct GraphOutput { const char *name; Value *value; } GraphOutput;
 

@@ -16,18 +16,6 @@ const OpInfo op_info[OP_COUNT] = {
 
 _Static_assert(AI_COUNT <= 32, "Attrs.has is a mask of 32 bits");
 
-bool op_overwrites(Op op)
-{
-	switch (op) {
-	case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV:
-	case OP_ERF: case OP_TANH: case OP_RELU: case OP_SIGMOID: case OP_EXP: case OP_SQRT:
-	case OP_ACTIVATION: case OP_LAYERNORM: case OP_ADD_LAYERNORM:
-		return true;
-	default:
-		return false;
-	}
-}
-
 const char *const task_names[TASK_COUNT] = {
 	[TASK_CLASSIFY] = "classify", [TASK_TAG] = "tag", [TASK_EMBED] = "embed",
 	[TASK_RANK] = "rank", [TASK_QA] = "qa", [TASK_FILL_MASK] = "fill-mask",

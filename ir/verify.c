@@ -22,8 +22,7 @@
  *   L2  Every value made has a place by its shape (type_region); outputs are f32 and made by code.
  *   L3  With an arena plan, every such value has an offset, a multiple of 64; the value ends within its region.
  *   L4  No two values of one region that live at the same time overlap. A value lives from the node that makes it to the
- *       last that reads it, both included, so a node never writes over its arguments (but those of op_overwrites may, over
- *       one of the result's own type, place and region that is read here for the last time); an output lives to the end.
+ *       last that reads it, both included, so a node never writes over its arguments; an output lives to the end.
  *
  * All errors are collected, each at its line with the name of its value; only broken lists (G2) end the walk early. */
 #include <stdlib.h>

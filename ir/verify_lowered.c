@@ -107,25 +107,13 @@ static bool plan_place(Plan *plan, const Value *value, Place *place)
 	return true;
 }
 
-/* The exception in L4: place's node writes exactly over an argument that nobody reads afterwards. */
-static bool plan_overwrites(const Place *place, const Place *other, int64_t index)
-{
-	const Node *node = place->value->node;
-	bool is_argument = false;
-	for (int i = 0; i < node->nargs; i++)
-		is_argument |= node->args[i] == other->value;
-	return is_argument && op_overwrites(node->op) && other->last == index && other->begin == place->begin &&
-		type_equal(&other->value->type, &place->value->type);
-}
-
 /* L4: the new value against all that live while it is written. */
-static bool plan_add(Plan *plan, const Place *place, int64_t index)
+static bool plan_add(Plan *plan, const Place *place)
 {
 	const Node *node = place->value->node;
 	for (int i = 0; i < plan->nlive; i++) {
 		const Place *other = &plan->live[i];
-		if (other->region == place->region && other->begin < place->end && place->begin < other->end &&
-			!plan_overwrites(place, other, index))
+		if (other->region == place->region && other->begin < place->end && place->begin < other->end)
 			node_error(node, plan->diag, "%s at offset %lld overlaps %s at offset %lld, which is still in use",
 				VALUE_TEXT(place->value), (long long)place->begin, VALUE_TEXT(other->value), (long long)other->begin);
 	}
@@ -154,7 +142,7 @@ static void plan_walk(Plan *plan)
 			continue;
 		plan_expire(plan, index);
 		for (int i = 0; i < node->nresults; i++)
-			if (plan_place(plan, node->results[i], &place) && !plan_add(plan, &place, index))
+			if (plan_place(plan, node->results[i], &place) && !plan_add(plan, &place))
 				return;
 	}
 }
