@@ -83,9 +83,11 @@ static bool file_write(const char *path, const char *head, const char *body, siz
 	return !fclose(out) && good;
 }
 
-/* Puts `# COMMAND` in front of the text of a file. */
-static bool file_prefix(const char *path, const char *command)
+/* Puts `# COMMAND` in front of the text of a file, on one line whatever the command holds. */
+static bool file_prefix(const char *path, char *command)
 {
+	for (char *c = command; *c; c++)
+		*c = (unsigned char)*c < ' ' ? ' ' : *c;
 	FILE *in = fopen(path, "rb");
 	char *body = NULL, *head = NULL;
 	size_t bytes = 0;

@@ -130,17 +130,19 @@ static Value *formula_root(const Graph *graph, const struct Formula *f, const Va
 	return NULL;
 }
 
-/* Rewrites the activation around function node `g`. *root: the node in front of which the new one stands, or NULL. */
+/* Rewrites the activation around function node `g`; *after becomes the node that stands for it then. */
 static bool node_fuse_activation(Graph *graph, Node *g, PassRun *run, Node **after)
 {
 	Value *sources[CANDIDATES_MAX];
 	int32_t nsources = collect_sources(g->args[0], sources);
+	bool known = false;
 	for (size_t i = 0; i < sizeof formulas / sizeof formulas[0]; i++) {
 		const struct Formula *f = &formulas[i];
 		for (int32_t s = 0; s < nsources && f->function == g->op; s++) {
 			Poly inner;
 			if (!poly_of(g->args[0], sources[s], NULL, DEPTH_MAX, &inner) || !poly_equal(&inner, &f->inner))
 				continue;
+			known = true;
 			Value *root = formula_root(graph, f, sources[s], g->results[0]);
 			if (!root) {
 				if (g->op == OP_ERF || s > 0)   /* a plain tanh or sigmoid is no failed formula */
@@ -158,6 +160,8 @@ static bool node_fuse_activation(Graph *graph, Node *g, PassRun *run, Node **aft
 			return true;
 		}
 	}
+	if (g->op == OP_ERF && !known)
+		pass_note(run, g, "activation: its argument is not that of gelu, x / sqrt 2");
 	return true;
 }
 

@@ -11,17 +11,23 @@
 #include "fuse.h"
 #include <math.h>
 
-/* weight * factor. f16 and bf16 must not be rounded: NULL when the product has no exact place there, or overflows. */
+/* True when from * factor may stand in the element type of from: f16 and bf16 must not be rounded, f32 not overflow. */
+static bool tensor_scales(const Tensor *from, double factor)
+{
+	DType dtype = from->type.dtype;
+	for (int64_t i = 0; i < type_count(&from->type); i++) {
+		double product = tensor_at(from, i) * factor, stored = dtype_round(dtype, product);
+		if (dtype == DT_F32 ? !isfinite(stored) : stored != product)
+			return false;
+	}
+	return true;
+}
+
 static Tensor *tensor_scaled(Graph *graph, const Tensor *from, double factor)
 {
 	Tensor *to = tensor_derived(graph, from, "scaled", from->type);
-	int64_t count = type_count(&from->type);
-	for (int64_t i = 0; i < count; i++) {
-		double product = tensor_at(from, i) * factor;
-		tensor_set(to, i, product);
-		if (from->type.dtype == DT_F32 ? !isfinite(tensor_at(to, i)) : tensor_at(to, i) != product)
-			return NULL;
-	}
+	for (int64_t i = 0; i < type_count(&from->type); i++)
+		tensor_set(to, i, tensor_at(from, i) * factor);
 	return to;
 }
 
@@ -36,18 +42,18 @@ bool fuse_scale(Graph *graph, PassRun *run)
 			pass_note(run, node, "fold-scale: scale=%.9g stays, q is not a linear of its own", scale);
 			continue;
 		}
-		const Tensor *bias = linear_bias(q);
-		Tensor *weight = tensor_scaled(graph, value_tensor(q->args[1]), scale);
-		if (!weight) {
+		const Tensor *weight = value_tensor(q->args[1]), *bias = linear_bias(q);
+		if (!tensor_scales(weight, scale)) {
 			pass_note(run, node, "fold-scale: scale=%.9g stays, the weights of q times it are not exact in %s", scale,
 				dtype_names[q->args[1]->type.dtype]);
 			continue;
 		}
-		if (bias && !(bias = tensor_scaled(graph, tensor_widened(graph, bias), scale))) {
+		bias = bias ? tensor_widened(graph, bias) : NULL;
+		if (bias && !tensor_scales(bias, scale)) {
 			pass_note(run, node, "fold-scale: scale=%.9g stays, the bias of q times it overflows", scale);
 			continue;
 		}
-		if (!linear_replace(graph, q, weight, bias, run))
+		if (!linear_replace(graph, q, tensor_scaled(graph, weight, scale), bias ? tensor_scaled(graph, bias, scale) : NULL, run))
 			return false;
 		node->attr.has &= ~(uint32_t)A_scale;
 		run->changes++;
