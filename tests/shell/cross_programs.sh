@@ -1,7 +1,7 @@
 # Static programs for aarch64 and ARMv7, built here and run under qemu, against the program of this machine: within 1e-4.
-. "$SOURCE/tests/shell/emit_common.sh"
+. "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
-seq 1 32 | awk '{ printf "%s%d", NR > 1 ? " " : "", $1 * 7 % 60 } END { print "" }' >ids.txt
+seq 1 32 | awk '{ printf "%s%d", (NR > 1 ? " " : ""), $1 * 7 % 60 } END { print "" }' >ids.txt
 printf '5\n9 41 2\t7 7\n' >>ids.txt
 "$BERTC" build tiny.bir -o here
 ./here --ids --logits <ids.txt >want.txt

@@ -1,6 +1,6 @@
 # Emitted C compiles without a warning as strict C17 with GCC and Clang, in both forms of weights; the header also as C++;
 # the cc line at its head works as it stands; what it makes computes the same as the program of the built-in compiler.
-. "$SOURCE/tests/shell/emit_common.sh"
+. "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
 ids='5 9 41 2	7 7 3'

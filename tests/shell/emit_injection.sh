@@ -1,17 +1,17 @@
-# Whatever a model calls its labels, heads, outputs, origins and metadata: it stays text in the emitted C.
-. "$SOURCE/tests/shell/emit_common.sh"
+# Whatever a model calls its labels, origins and metadata (the verifier wants plain names of heads and outputs): it stays text in the emitted C.
+. "$SOURCE/tests/shell/emit_common.inc"
 cat >evil.bir <<'BIR'
 module @evil max_tokens 8
 meta "note" "*/ #error meta ??/ \" \\ %s %n"
 meta "quote\"; system(\"x\"); //" "\n#error newline"
-head @h classify single output="out */ #error" labels=["a\", system(\"touch injected\"), \"", "*/ #error label", "??/\n#error newline", "%s%n%p", "back\\", "\\\"", "{$(touch injected)}", "tab\tend"]
+head @h classify single output=out labels=["a\", system(\"touch injected\"), \"", "*/ #error label", "??/\n#error newline", "%s%n%p", "back\\", "\\\"", "{$(touch injected)}", "tab\tend"]
 graph @main(%ids: i32[S]) level=graph {
   %w = const rand(1) : f32[9,4]
   %o = const rand(2) : f32[8,4]
   %x = embed %w, %ids : f32[S,4]  # origin */ #error origin ??/
   %p = pool %x {mode=mean} : f32[4]  # \
   %y = linear %p, %o : f32[8]  # "; #error
-  return "out */ #error"=%y
+  return out=%y
 }
 BIR
 "$BERTC" build evil.bir --emit=c --name=evil -o evil.c
@@ -31,7 +31,7 @@ int main(void)
 	for (int i = 0; i < 8; i++)
 		if (strcmp(want[i], evil_label(i)) != 0)
 			return printf("label %d is %s\n", i, evil_label(i)), 1;
-	return evil_label(8) != NULL || strcmp(evil_output(0), "out */ #error") != 0;
+	return evil_label(8) != NULL || strcmp(evil_output(0), "out") != 0;
 }
 C
 	$cc -std=c17 -Wall -Wextra -Werror labels.c evil.c -o labels -lm -pthread
@@ -50,8 +50,8 @@ for name in 'a;b' '1st' 'int' 'a b' 'x*/' '' 'class' 'printf' "$(printf 'n%.0s' 
 	says --name
 	only ""
 done
-"$BERTC" build evil.bir -o 'odd name; $(touch injected) 2nd'
+"$BERTC" build evil.bir --cpu=baseline -o 'odd name; $(touch injected) 2nd'
 ./'odd name; $(touch injected) 2nd' --ids <<<"1 2" >/dev/null
-"$BERTC" build evil.bir -o int && ./int --ids <<<"1 2" >/dev/null
-"$BERTC" build evil.bir -o time && ./time --ids <<<"1 2" >/dev/null
+"$BERTC" build evil.bir --cpu=baseline -o int && ./int --ids <<<"1 2" >/dev/null
+"$BERTC" build evil.bir --cpu=baseline -o time && ./time --ids <<<"1 2" >/dev/null
 [ ! -e injected ] || fail "a file name ran as code"

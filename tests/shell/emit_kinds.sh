@@ -1,5 +1,5 @@
 # exe, lib, shared, obj and --cc: what each makes can be used, and computes the same bytes where the compiler is the same.
-. "$SOURCE/tests/shell/emit_common.sh"
+. "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 cat >use.c <<'C'
 #include "tiny.h"
@@ -18,12 +18,12 @@ int main(void)
 }
 C
 cc=$(command -v gcc || command -v clang-19) || { echo "no C compiler"; exit 77; }
-"$BERTC" build tiny.bir -o tiny
+"$BERTC" build tiny.bir --cpu=baseline -o tiny
 printf '5 9 41\n2 7\n' | ./tiny --ids --logits >want.txt
 for kind in lib shared obj; do
 	case $kind in lib) file=libtiny.a ;; shared) file=libtiny.so ;; obj) file=tiny.o ;; esac
 	mkdir $kind
-	"$BERTC" build tiny.bir --emit=$kind --name=tiny -o $kind/$file
+	"$BERTC" build tiny.bir --cpu=baseline --emit=$kind --name=tiny -o $kind/$file
 	[ "$(ls -A $kind | wc -l)" -eq 2 ] || fail "--emit=$kind: expected the result and tiny.h"
 	$cc -I$kind use.c $kind/$file -o use -lm -pthread
 	LD_LIBRARY_PATH=$kind ./use | cmp - want.txt || fail "--emit=$kind computes something else"
@@ -32,20 +32,20 @@ done
 case $(LC_ALL=C file -b tiny) in *"statically linked"*) ;; *) fail "the program is not static" ;; esac
 size=$(readelf -SW tiny | sed -n 's/^.* \.rela*\.dyn *[A-Z]* *[0-9a-f]* *[0-9a-f]* *\([0-9a-f]*\) .*/\1/p')
 [ $((0x${size:-0})) -lt 4096 ] || fail "the static program has $((0x$size)) bytes of relocations: it would start slowly"
-"$BERTC" build tiny.bir --no-static -o dynamic
+"$BERTC" build tiny.bir --cpu=baseline --no-static -o dynamic
 printf '5 9 41\n2 7\n' | ./dynamic --ids --logits | cmp - want.txt
-"$BERTC" build tiny.bir --cc="$cc" -o other
+"$BERTC" build tiny.bir --cpu=baseline --cc="$cc" -o other
 printf '5 9 41\n2 7\n' | ./other --ids --logits >got.txt
 awk 'NR == FNR { want[NR] = $0; next } { n = split($0, a, /[^-+0-9.e]+/); split(want[FNR], b, /[^-+0-9.e]+/)
 	for (i = 1; i <= n; i++) if (a[i] - b[i] > 1e-4 || b[i] - a[i] > 1e-4) exit 1 }' want.txt got.txt || fail "--cc computes something else"
 
 # the options around the pipeline
-[ "$("$BERTC" build tiny.bir -O0 --print-pipeline -o t)" = "lower,pack-weights,plan-memory" ] || fail "-O0 runs something else"
-[ "$("$BERTC" build tiny.bir --passes=dce,fuse --weights=bf16 --print-pipeline -o t)" = "cast-weights{to=bf16},dce,fuse,lower,pack-weights,plan-memory" ] ||
+[ "$("$BERTC" build tiny.bir --cpu=baseline -O0 --print-pipeline -o t)" = "lower,pack-weights,plan-memory" ] || fail "-O0 runs something else"
+[ "$("$BERTC" build tiny.bir --cpu=baseline --passes=dce,fuse --weights=bf16 --print-pipeline -o t)" = "cast-weights{to=bf16},dce,fuse,lower,pack-weights,plan-memory" ] ||
 	fail "--passes and --weights make another pipeline"
-"$BERTC" build tiny.bir --emit=bir -o as_read.bir
+"$BERTC" build tiny.bir --cpu=baseline --emit=bir -o as_read.bir
 ! grep -q lowered as_read.bir || fail "--emit=bir without passes lowers"
-"$BERTC" build tiny.bir --emit=bir -O2 -o lowered.bir --ledger=ledger.json
+"$BERTC" build tiny.bir --cpu=baseline --emit=bir -O2 -o lowered.bir --ledger=ledger.json
 grep -q 'level=lowered' lowered.bir || fail "--emit=bir -O2 does not lower"
 grep -q plan-memory ledger.json || fail "no ledger"
 "$BERTC" build lowered.bir --passes=plan-memory -o again 2>messages && printf '5 9 41\n2 7\n' | ./again --ids --logits | cmp - want.txt

@@ -1,5 +1,5 @@
 # Results appear whole or not at all: places that cannot be written, kinds and targets that do not exist, an interrupted build.
-. "$SOURCE/tests/shell/emit_common.sh"
+. "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 mkdir result
 
@@ -11,7 +11,7 @@ says "is a directory"
 rmdir result/taken
 if [ "$(id -u)" -ne 0 ]; then
 	chmod a-w result
-	expect 1 "$BERTC" build tiny.bir -o result/tiny
+	expect 1 "$BERTC" build tiny.bir --cpu=baseline -o result/tiny
 	says "cannot be written"
 	chmod u+w result
 fi
@@ -54,7 +54,7 @@ expect 3 "$BERTC" build nothing.bir -o result/x
 only ""
 
 # an interruption leaves nothing: 130, and no temporary directory
-"$BERTC" build tiny.bir -o result/tiny & child=$!
+"$BERTC" build tiny.bir --cpu=baseline -o result/tiny & child=$!
 for _ in $(seq 200); do [ -z "$(ls -A result)" ] || break; sleep 0.01; done
 kill -INT $child 2>/dev/null || true
 status=0; wait $child || status=$?
@@ -63,6 +63,6 @@ if [ $status -eq 130 ]; then only ""; else [ $status -eq 0 ] || fail "interrupte
 # over an existing file
 rm -f result/*
 echo old >result/tiny
-"$BERTC" build tiny.bir -o result/tiny
+"$BERTC" build tiny.bir --cpu=baseline -o result/tiny
 only tiny
 result/tiny --ids <<<"1 2 3" >/dev/null
