@@ -10,9 +10,9 @@ enum {
 };
 
 static const struct argp_option table[] = {
-	{"passes", KEY_PASSES, "PIPELINE", 0, "passes to run, as in canonicalize,fuse{only=attention,qkv},dce; see `bertc passes`", 1},
+	{"passes", KEY_PASSES, "PIPELINE", 0, "passes to run, as in cse,fuse{only=attention,qkv},dce; see `bertc passes`", 1},
 	{NULL, 'O', "LEVEL", 0, "preset pipeline 0 to 3", 0},
-	{"output", 'o', "OUT.bir", 0, "where the result goes (default: standard output); constants too large for text go to OUT.safetensors", 0},
+	{"output", 'o', "OUT.bir", 0, "result (default: standard output); constants too large for text go to OUT.safetensors", 0},
 	{"elide-constants", KEY_ELIDE, NULL, 0, "print large constants that passes made as `const elided`", 0},
 	{"target", KEY_TARGET, "TRIPLE", 0, "target whose kernels lower chooses (default: this machine)", 2},
 	{"cpu", KEY_CPU, "NAME", 0, "its CPU, `native` or `baseline`; see `bertc targets`", 0},
@@ -113,8 +113,9 @@ static bool write_result(const Options *options, const Module *module, Diag *dia
 	if (options->out && strcmp(options->out, "-") != 0)
 		return module_write(module, options->out, &print, diag);
 	if (!options->elide && module_has_loose_constants(module))
-		return diag_error(diag, EXIT_USAGE, 0, "passes made constants that are too large for text: give -o OUT.bir, which puts them in "
-			"OUT.safetensors, or --elide-constants");
+		return diag_error(diag, EXIT_USAGE, 0,
+			"passes made constants that are too large for text: give -o OUT.bir, which puts them in OUT.safetensors, or "
+			"--elide-constants");
 	module_print(module, stdout, &print);
 	return true;
 }

@@ -17,8 +17,9 @@ static void print_passes(void)
 	puts("Passes, in the usual order ({options} in braces):");
 	for (int32_t i = 0; i < pass_count; i++) {
 		const PassInfo *pass = &pass_info[i];
-		printf("  %-*s  %s%s%s%*s  %s%s\n", name, pass->name, *pass->options ? "{" : " ", pass->options, *pass->options ? "}" : " ",
-			option - (int)strlen(pass->options), "", pass->doc, pass->flags & PASS_NUMBERS ? " (changes numbers)" : "");
+		printf("  %-*s  %s%s%s%*s  %s%s\n", name, pass->name, *pass->options ? "{" : " ", pass->options,
+			*pass->options ? "}" : " ", option - (int)strlen(pass->options), "", pass->doc,
+			pass->flags & PASS_NUMBERS ? " (changes numbers)" : "");
 	}
 }
 

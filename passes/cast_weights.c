@@ -54,7 +54,8 @@ bool pass_cast_weights(Graph *graph, PassRun *run)
 		type.dtype = to;
 		Tensor *tensor = tensor_derived(graph, node->data, word, type);
 		if (!tensor_convert(node->data, tensor)) {
-			pass_note(run, node, "kept as %s: it holds numbers beyond the range of %s", dtype_names[node->data->type.dtype], word);
+			pass_note(run, node, "kept as %s: it holds numbers beyond the range of %s",
+				dtype_names[node->data->type.dtype], word);
 			continue;
 		}
 		Value *cast = graph_const(graph, node, tensor, node->origin);

@@ -131,8 +131,8 @@ static bool graph_takes_pass(const Graph *graph, const PassInfo *pass, Diag *dia
 		bool had = (!strcmp(order->second, "lower") && graph->level == LEVEL_LOWERED)
 			|| (!strcmp(order->second, "plan-memory") && graph->arena.planned);
 		if (had && !strcmp(order->first, pass->name))
-			return diag_error(diag, EXIT_USAGE, graph->line, "graph @%s has been through %s, and %s must come before that: %s", graph->name,
-				order->second, order->first, order->why);
+			return diag_error(diag, EXIT_USAGE, graph->line, "graph @%s has been through %s, and %s must come before that: %s",
+				graph->name, order->second, order->first, order->why);
 	}
 	return true;
 }
@@ -155,8 +155,8 @@ static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
 	sample_free(&d->sample);
 	d->sample = after;
 	if (!(row->max_abs <= CHANGE_MAX * largest) && !(pass_info[item->pass].flags & PASS_NUMBERS))
-		diag_warn(d->diag, 0, "%s changed the outputs on sample input by %.3g (cosine %.9f), more than rounding", item->text, row->max_abs,
-			row->cosine);
+		diag_warn(d->diag, 0, "%s changed the outputs on sample input by %.3g (cosine %.9f), more than rounding", item->text,
+			row->max_abs, row->cosine);
 	return true;
 }
 
@@ -263,7 +263,8 @@ static bool names_a_pass(const char *name, const char *option, bool words, Diag 
 	return known || diag_error(diag, EXIT_USAGE, 0, "%s=%.64s: there is no such pass; 'bertc passes' lists them", option, name);
 }
 
-bool pipeline_run(const Pipeline *pipeline, Module *module, const PassEnv *env, const DriverOptions *options, Ledger *ledger, Diag *diag)
+bool pipeline_run(const Pipeline *pipeline, Module *module, const PassEnv *env, const DriverOptions *options, Ledger *ledger,
+	Diag *diag)
 {
 	static const DriverOptions plain;
 	Ledger own = { 0 };

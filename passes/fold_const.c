@@ -26,8 +26,8 @@ static bool node_folds(const Node *node, PassRun *run)
 		if (count < 0)
 			return false;
 		if (count * dtype_bytes[type->dtype] > bytes + GROWTH_BYTES_MAX) {
-			pass_note(run, node, "kept: folding would make %lld bytes of constant from %lld", (long long)count * dtype_bytes[type->dtype],
-				(long long)bytes);
+			pass_note(run, node, "kept: folding would make %lld bytes of constant from %lld",
+				(long long)count * dtype_bytes[type->dtype], (long long)bytes);
 			return false;
 		}
 	}

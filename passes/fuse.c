@@ -14,7 +14,7 @@ static const struct { const char *name; bool (*run)(Graph *, PassRun *); } patte
 	{ "activation",      fuse_activation },        /* before epilogue, which moves it into the linear */
 	{ "epilogue",        fuse_epilogue },          /* first of all: a bias that is still an add hides q, k and v */
 	{ "attention",       fuse_attention },
-	{ "first-row",       fuse_first_row },         /* after attention: the query is an argument; before qkv: q still has a linear of its own */
+	{ "first-row",       fuse_first_row },         /* after attention: needs its query; before qkv: q has a linear of its own */
 	{ "fold-scale",      fuse_scale },             /* before qkv, while q has a linear of its own */
 	{ "fold-bias",       fuse_bias },              /* likewise k and v */
 	{ "qkv",             fuse_qkv },
@@ -35,14 +35,16 @@ static bool list_has(const char *list, const char *name)
 
 static bool only_is_valid(const char *only, Diag *diag)
 {
+	char names[256] = "";
+	for (int i = 0; i < PATTERNS; i++)
+		snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", patterns[i].name);
 	for (const char *at = only;; at++) {
 		size_t bytes = strcspn(at, ",");
 		bool known = false;
 		for (int i = 0; i < PATTERNS; i++)
 			known |= strlen(patterns[i].name) == bytes && !memcmp(patterns[i].name, at, bytes);
 		if (!known)
-			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are activation, epilogue, attention, first-row, "
-				"fold-scale, fold-bias, qkv, embed-layernorm and add-layernorm", (int)(bytes < 64 ? bytes : 64), at);
+			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are %s", (int)(bytes < 64 ? bytes : 64), at, names);
 		at += bytes;
 		if (!*at)
 			return true;

@@ -130,7 +130,8 @@ static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, 
 	int64_t outputs = 0;
 	for (int32_t i = 0; i < count; i++)
 		outputs += value_tensor(linears[i]->args[1])->type.dim[0].plus;
-	Tensor *to = tensor_derived(graph, first, what, type_numbers(first->type.dtype, 2, (int64_t[]){ outputs, first->type.dim[1].plus }));
+	Type type = type_numbers(first->type.dtype, 2, (int64_t[]){ outputs, first->type.dim[1].plus });
+	Tensor *to = tensor_derived(graph, first, what, type);
 	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
 	for (int32_t i = 0; i < count; i++) {
 		const Tensor *from = value_tensor(linears[i]->args[1]);

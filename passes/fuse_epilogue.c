@@ -211,7 +211,8 @@ static bool node_fuse_bias(Graph *graph, Node *add, PassRun *run, Node **after)
 		return true;
 	Node *linear = linear_of(graph, x, add);
 	if (!linear || (linear->attr.has & A_act)) {
-		pass_note(run, add, "epilogue: the bias stays an add, since %s", linear ? "the linear has an activation" : "the linear has other uses");
+		pass_note(run, add, "epilogue: the bias stays an add, since the linear has %s",
+			linear ? "an activation" : "other uses");
 		return true;
 	}
 	const Tensor *sum = linear->nargs == 3 ? bias_sum(graph, linear_bias(linear), bias) : bias;
@@ -233,7 +234,8 @@ static bool node_fuse_epilogue(Graph *graph, Node *node, PassRun *run)
 		return true;
 	Node *linear = linear_of(graph, node->args[0], node);
 	if (!linear || (linear->attr.has & A_act)) {
-		pass_note(run, node, "epilogue: not part of the linear, %s", linear ? "which has an activation already" : "which has other uses");
+		pass_note(run, node, "epilogue: not part of the linear, which has %s",
+			linear ? "an activation already" : "other uses");
 		return true;
 	}
 	Attrs attr = linear->attr;

@@ -15,7 +15,8 @@ static bool node_takes_first_row(const Node *node)
 {
 	if (node->op == OP_ATTENTION)
 		return node->attr.pack != PACK_QKV;
-	return op_info[node->op].domain == DOMAIN_ROWS && node->op != OP_EMBED && node->op != OP_EMBED_LAYERNORM && node->op != OP_CAST;
+	return op_info[node->op].domain == DOMAIN_ROWS && node->op != OP_EMBED && node->op != OP_EMBED_LAYERNORM
+		&& node->op != OP_CAST;
 }
 
 /* Row 0 of x, made right behind x; an earlier one is taken again. */
@@ -24,7 +25,8 @@ static Value *first_row(Graph *graph, Value *x, PassRun *run)
 	Node *before = x->node ? x->node->next : graph->first;
 	if (before && before->op == OP_POOL && before->attr.mode == POOL_FIRST && before->args[0] == x)
 		return before->results[0];
-	return graph_emit(graph, before, OP_POOL, &x, 1, &(Attrs){ .has = A_mode, .mode = POOL_FIRST }, x->node ? x->node->origin : NULL, run->diag);
+	const Attrs attr = { .has = A_mode, .mode = POOL_FIRST };
+	return graph_emit(graph, before, OP_POOL, &x, 1, &attr, x->node ? x->node->origin : NULL, run->diag);
 }
 
 /* Every argument must be rows of the same shape as the result's, or not depend on the row at all. */
@@ -33,7 +35,9 @@ static bool node_rows_fit(const Node *node)
 	for (int32_t i = 0; i < node->nargs; i++) {
 		const Type *type = &node->args[i]->type;
 		bool query = node->op != OP_ATTENTION || i == 0;
-		if (query && !(type_is_rows(type) && type->rank == 2) && !(type_is_number(type) && type->rank <= 2 && !type_is_rows(type)))
+		if (query && type->rank > 2)
+			return false;
+		if (query && !type_is_number(type) && !(type_is_rows(type) && type->rank == 2))
 			return false;
 		/* a constant [1,H] would make the result [1,H] instead of [H]; only weights of linear are matrices */
 		if (type_is_number(type) && type->rank == 2 && node->op != OP_LINEAR)

@@ -32,8 +32,8 @@ bool fuse_add_layernorm(Graph *graph, PassRun *run)
 			pass_note(run, node, "add-layernorm: the sum has other uses or is broadcast");
 			continue;
 		}
-		if (!rewrite_value(graph, node->results[0], OP_ADD_LAYERNORM, (Value *[]){ terms[0], terms[1], node->args[1], node->args[2] }, 4,
-			&node->attr, run))
+		Value *args[] = { terms[0], terms[1], node->args[1], node->args[2] };
+		if (!rewrite_value(graph, node->results[0], OP_ADD_LAYERNORM, args, 4, &node->attr, run))
 			return false;
 		rewrite_erase(graph, node);
 		run->changes++;
@@ -78,7 +78,8 @@ bool fuse_embed_layernorm(Graph *graph, PassRun *run)
 		if (!count) {
 			Value *terms[2];
 			if (sum_of(graph, node->args[0], node, terms) && (value_is(terms[0], OP_EMBED) || value_is(terms[1], OP_EMBED)))
-				pass_note(run, node, "embed-layernorm: not all terms of the sum are lookups in constant tables that nothing else reads");
+				pass_note(run, node,
+					"embed-layernorm: not all terms of the sum are lookups in constant tables that nothing else reads");
 			continue;
 		}
 		Value *args[2 * TABLES_MAX + 2];

@@ -56,8 +56,8 @@ void ledger_print(const Ledger *ledger, FILE *out)
 	for (int32_t i = 0; i < ledger->count; i++)
 		if ((int)strlen(ledger->rows[i].pass) > width)
 			width = (int)strlen(ledger->rows[i].pass);
-	fprintf(out, "%-*s  %7s  %6s  %11s  %12s  %13s  %10s  %8s  %9s  %11s\n", width, "pass", "changes", "nodes", "parameters", "weight bytes",
-		"MACs at 128", "arena", "ms", "max abs", "cosine");
+	fprintf(out, "%-*s  %7s  %6s  %11s  %12s  %13s  %10s  %8s  %9s  %11s\n", width, "pass", "changes", "nodes", "parameters",
+		"weight bytes", "MACs at 128", "arena", "ms", "max abs", "cosine");
 	for (int32_t i = 0; i < ledger->count; i++) {
 		const LedgerRow *row = &ledger->rows[i];
 		fprintf(out, "%-*s  %7d  %6d  %11lld  %12lld  %13lld  %10lld  %8.2f", width, row->pass, row->changes, row->nodes,
@@ -78,9 +78,9 @@ static json_t *row_json(const LedgerRow *row)
 		json_t *note = json_string(row->notes[i]);
 		json_array_append_new(notes, note ? note : json_string("(a name that is not UTF-8)"));
 	}
-	json_t *json = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:f}", "pass", row->pass, "changes", row->changes, "nodes", row->nodes,
-		"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128", (json_int_t)row->macs,
-		"arena_bytes", (json_int_t)row->arena_bytes, "ms", row->ms);
+	json_t *json = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:f}", "pass", row->pass, "changes", row->changes, "nodes",
+		row->nodes, "parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
+		(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes, "ms", row->ms);
 	if (row->checked) {
 		json_object_set_new(json, "max_abs", json_real(row->max_abs));
 		json_object_set_new(json, "cosine", json_real(row->cosine));

@@ -55,18 +55,21 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	char label[264], type[128];
 	const char *op = op_info[node->op].name;
 	if (!(op_info[node->op].levels & LEVEL_LOWERED))
-		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: %s has no compiled form; canonicalize and fold-const before lower "
-			"remove those that can go", value_print(node->results[0], label), op);
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+			"%s: %s has no compiled form; canonicalize and fold-const before lower remove those that can go",
+			value_print(node->results[0], label), op);
 	int32_t stored = stored_argument(node);
 	if (stored >= 0 && !value_is_const(node->args[stored]))
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: the %s of %s must be a constant, found a computed value; "
-			"use matmul for two computed matrices", value_print(node->results[0], label), node->op == OP_LINEAR ? "weight" : "table", op);
+			"use matmul for two computed matrices", value_print(node->results[0], label),
+			node->op == OP_LINEAR ? "weight" : "table", op);
 	for (int32_t i = 0; i < node->nresults; i++) {
 		const Value *value = node->results[i];
 		int64_t unit_bytes;
 		if (type_region(&value->type, &unit_bytes) == REGION_NONE)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: %s has no place in the arena; compiled code takes shapes of plain "
-				"numbers and at most two factors S", value_print(value, label), type_print(&value->type, type));
+			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+				"%s: %s has no place in the arena; compiled code takes shapes of plain numbers and "
+				"at most two factors S", value_print(value, label), type_print(&value->type, type));
 	}
 	return true;
 }
@@ -80,9 +83,9 @@ static bool node_lower(Node *node, PassRun *run)
 	const KernelInfo *kernel = kernel_select(op_info[node->op].name, dtype, run->env->isa);
 	char label[264];
 	if (!kernel)
-		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel computes %s of %s on this target; 'cast-weights{to=f32}' "
-			"before lower stores weights in a form that every target reads", value_print(node->results[0], label), op_info[node->op].name,
-			dtype_names[dtype]);
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+			"%s: no kernel computes %s of %s on this target; 'cast-weights{to=f32}' before lower stores weights in a form that "
+			"every target reads", value_print(node->results[0], label), op_info[node->op].name, dtype_names[dtype]);
 	if ((node->attr.has & A_kernel) && !strcmp(node->attr.kernel, kernel->function))
 		return true;
 	node->attr.has |= A_kernel;
@@ -98,7 +101,8 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 	for (int32_t i = 0; i < graph->noutputs; i++) {
 		Value *value = graph->outputs[i].value;
 		if (!value->node || value->type.dtype != DT_F32)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->return_line, "output %s is %s, %s; compiled code returns f32 that it computes",
+			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->return_line,
+				"output %s is %s, %s; compiled code returns f32 that it computes",
 				graph->outputs[i].name, value->node ? "a value" : "an input", type_print(&value->type, type));
 		if (value->node->op != OP_CONST)
 			continue;

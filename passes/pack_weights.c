@@ -12,8 +12,8 @@
 #include <string.h>
 
 /* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of elements. */
-static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source, int64_t outputs, int64_t inputs,
-	int64_t panel, size_t size)
+static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source, int64_t outputs,
+	int64_t inputs, int64_t panel, size_t size)
 {
 	for (int64_t first = 0; first < outputs; first += panel) {
 		int64_t count = outputs - first < panel ? outputs - first : panel;
@@ -50,7 +50,8 @@ static Tensor *pad_bias(Graph *graph, const Tensor *weight, const Value *bias, i
 }
 
 /* The packed form of the same weight, made for an earlier linear; NULL: none. */
-static Value *packed_before(const Graph *graph, const Node *node, const Tensor *weight, int64_t panel, const Tensor *const *packed_from)
+static Value *packed_before(const Graph *graph, const Node *node, const Tensor *weight, int64_t panel,
+	const Tensor *const *packed_from)
 {
 	for (const Node *other = graph->first; other != node; other = other->next)
 		if (other->op == OP_LINEAR && (other->attr.has & A_panel) && other->attr.panel == panel
@@ -68,7 +69,8 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 		return true;
 	const Tensor *weight = value_tensor(node->args[1]);
 	if (!weight || weight->type.rank != 2)
-		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "pack-weights: the weight of a linear must be a constant matrix");
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+			"pack-weights: the weight of a linear must be a constant matrix");
 	int64_t outputs = weight->type.dim[0].plus;
 	Value *packed = packed_before(graph, node, weight, kernel->panel, packed_from);
 	if (!packed)

@@ -186,8 +186,8 @@ static bool pipeline_check_order(const Pipeline *pipeline, Diag *diag)
 			wrong |= second && !strcmp(name, pass_order[o].first);
 		}
 		if (wrong)
-			good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s", pass_order[o].first, pass_order[o].second,
-				pass_order[o].why);
+			good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s", pass_order[o].first,
+				pass_order[o].second, pass_order[o].why);
 	}
 	return good;
 }

@@ -57,7 +57,8 @@ static bool planner_make_blocks(Planner *p, PassRun *run)
 			*block = (Block){ .value = value, .first = step, .last = last, .number = p->count++ };
 			block->region = type_region(&value->type, &block->bytes);
 			if (block->region == REGION_NONE)
-				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: its shape has no place in the arena; run lower first",
+				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+					"%s: its shape has no place in the arena; run lower first",
 					value_print(value, label));
 			block->bytes = round_up(block->bytes);
 		}
@@ -135,7 +136,8 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 			continue;
 		const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
 		if (!kernel)
-			return diag_error(run->diag, EXIT_USAGE, node->line, "plan-memory: %s has no kernel; run lower first", op_info[node->op].name);
+			return diag_error(run->diag, EXIT_USAGE, node->line, "plan-memory: %s has no kernel; run lower first",
+				op_info[node->op].name);
 		if (!kernel->scratch_per_token && !kernel->scratch)
 			continue;
 		const Type *result = &node->results[0]->type;

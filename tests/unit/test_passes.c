@@ -104,7 +104,8 @@ static void test_order(void)
 	for (int32_t i = 0; i < pass_order_count; i++) {
 		char text[256], reason[256];
 		snprintf(text, sizeof text, "%s,%s", pass_order[i].second, pass_order[i].first);
-		snprintf(reason, sizeof reason, "%s must come before %s: %s", pass_order[i].first, pass_order[i].second, pass_order[i].why);
+		snprintf(reason, sizeof reason, "%s must come before %s: %s", pass_order[i].first, pass_order[i].second,
+			pass_order[i].why);
 		refused_with(text, reason);
 		snprintf(text, sizeof text, "%s,%s,%s", pass_order[i].first, pass_order[i].second, pass_order[i].first);
 		refused_with(text, reason);
@@ -189,7 +190,8 @@ static Value *linear(Builder *b, Value *x, int64_t outputs)
 
 static Value *layernorm(Builder *b, Value *x)
 {
-	return emit(b, OP_LAYERNORM, x, weight(b, DT_F32, 0, b->hidden), weight(b, DT_F16, 0, b->hidden), &(Attrs){ .has = A_eps, .eps = 1e-6 });
+	Value *gamma = weight(b, DT_F32, 0, b->hidden), *beta = weight(b, DT_F16, 0, b->hidden);
+	return emit(b, OP_LAYERNORM, x, gamma, beta, &(Attrs){ .has = A_eps, .eps = 1e-6 });
 }
 
 static Value *transpose(Builder *b, Value *x, int64_t i, int64_t j, int64_t k)
@@ -233,7 +235,8 @@ static Value *activation(Builder *b, Value *x)
 		b->exact = false;
 		Value *cube = add_either(b, OP_MUL, add_either(b, OP_MUL, x, x), x);
 		Value *inner = scale(b, add_either(b, OP_ADD, x, scale(b, cube, 0.044715)), 0.7978845608);
-		return scale(b, add_either(b, OP_MUL, x, add_either(b, OP_ADD, emit(b, OP_TANH, inner, NULL, NULL, NULL), scalar(b, 1))), 0.5);
+		Value *sum = add_either(b, OP_ADD, emit(b, OP_TANH, inner, NULL, NULL, NULL), scalar(b, 1));
+		return scale(b, add_either(b, OP_MUL, x, sum), 0.5);
 	}
 	}
 }
@@ -357,7 +360,8 @@ static void cross_check(uint64_t at)
 		for (int32_t i = 0; i < module->graphs[0]->noutputs; i++) {
 			double difference = largest_difference(&a[i], &b[i]);
 			if (!(difference <= (exact ? 1e-9 : 1e-6))) {
-				printf("\nseed %llu, %lld tokens, %s: output %d differs by %g\n", (unsigned long long)at, (long long)tokens, text, i, difference);
+				printf("\nseed %llu, %lld tokens, %s: output %d differs by %g\n", (unsigned long long)at,
+					(long long)tokens, text, i, difference);
 				CU_FAIL("numbers");
 			}
 			eval_array_free(&a[i]);
@@ -414,7 +418,7 @@ static Module *random_dag(Diag *diag, int32_t nodes)
 		else if (random_below(4) == 0 && x->type.rank == 2)
 			values[i] = emit(&b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_MEAN });
 		else if (random_below(3) == 0)
-			values[i] = emit(&b, OP_LINEAR, x, weight(&b, DT_F32, 1 + random_below(60), x->type.dim[x->type.rank - 1].plus), NULL, NULL);
+			values[i] = linear(&b, x, 1 + random_below(60));
 		else
 			values[i] = emit(&b, OP_TANH, x, NULL, NULL, NULL);
 	}
@@ -564,7 +568,8 @@ static void test_measure(void)
 		"  %t = const rand(1) : f16[10,8]\n  %x = embed %t, %ids : f32[S,8]\n"
 		"  %w = const rand(2) : f32[24,8]\n  %q = linear %x, %w : f32[S,24]\n"
 		"  %a = attention %q {heads=2 pack=qkv} : f32[S,8]\n"
-		"  %w2 = const rand(2) : f32[24,8]\n  %p = pool %a {mode=first} : f32[8]\n  %y = linear %p, %w2 : f32[24]\n  return logits=%y\n}\n";
+		"  %w2 = const rand(2) : f32[24,8]\n"
+		"  %p = pool %a {mode=first} : f32[8]\n  %y = linear %p, %w2 : f32[24]\n  return logits=%y\n}\n";
 	Diag diag;
 	diag_init(&diag, NULL);
 	Module *module = module_parse(text, sizeof text - 1, ".", NULL, &diag);
