@@ -7,7 +7,8 @@
 static bool int_store(void *at, DType dtype, Number number)
 {
 	static const struct { int64_t least, most; } range[DT_COUNT] = {
-		[DT_I8] = {INT8_MIN, INT8_MAX}, [DT_U8] = {0, UINT8_MAX}, [DT_I32] = {INT32_MIN, INT32_MAX}, [DT_I64] = {INT64_MIN, INT64_MAX},
+		[DT_I8] = {INT8_MIN, INT8_MAX}, [DT_U8] = {0, UINT8_MAX},
+		[DT_I32] = {INT32_MIN, INT32_MAX}, [DT_I64] = {INT64_MIN, INT64_MAX},
 	};
 	if (!number.is_int || number.i < range[dtype].least || number.i > range[dtype].most)
 		return false;

@@ -10,7 +10,7 @@
 /* 64 times the text of the largest model that fits a .bir by reference (XXL encoders: 48 layers, some 1 MB). */
 enum { TEXT_BYTES_MAX = 64 << 20 };
 
-/* ---- the module line --------------------------------------------------------------------------------------------------------------- */
+/* ---- the module line --------------------------------------------------------------------------------------------- */
 /* The path of a weights file, in the arena; NULL and a message. */
 static const char *reference_find(Parser *parser, const char *name)
 {
@@ -94,7 +94,7 @@ static bool parse_module(Parser *parser)
 	return true;
 }
 
-/* ---- meta and head lines ------------------------------------------------------------------------------------------------------------- */
+/* ---- meta and head lines ----------------------------------------------------------------------------------------- */
 static bool parse_meta(Parser *parser)
 {
 	const char *key = parse_string(parser, "a key in quotes"), *value = key ? parse_string(parser, "a value in quotes") : NULL;
@@ -169,7 +169,7 @@ static bool parse_head(Parser *parser)
 	return parse_expect(parser, '=', "'='") && parse_expect(parser, '[', "'['") && parse_labels(parser, head);
 }
 
-/* ---- the whole text ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the whole text ---------------------------------------------------------------------------------------------- */
 /* One line, or a whole graph; blank lines and comments. */
 static void parse_item(Parser *parser)
 {
@@ -209,7 +209,7 @@ Module *module_parse(const char *text, size_t bytes, const char *directory, cons
 	return NULL;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 /* Reads all of a stream, whatever its kind, up to the limit; malloc'd. */
 static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
 {

@@ -24,7 +24,7 @@ typedef struct Parser {
 	int32_t nodes;             /* of all graphs, so far */
 } Parser;
 
-/* ---- parse_token.c: tokens and what single ones mean ------------------------------------------------------------------------ */
+/* ---- parse_token.c: tokens and what single ones mean ------------------------------------------------------------- */
 /* An error at the current token's line; false. */
 bool parse_error(Parser *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "expected WHAT, found TOKEN"; false. */
@@ -46,12 +46,12 @@ const char *parse_name(Parser *, int kind, const char *what);
 bool parse_number(Parser *, Number *);
 bool parse_int(Parser *, const char *what, int64_t least, int64_t most, int64_t *);
 
-/* ---- parse_attr.c: types and attributes ---------------------------------------------------------------------------------------- */
+/* ---- parse_attr.c: types and attributes -------------------------------------------------------------------------- */
 bool parse_type(Parser *, Type *);
 /* `{name=value ...}`, or nothing. */
 bool parse_attrs(Parser *, Attrs *);
 
-/* ---- parse_const.c: what stands after `const` ------------------------------------------------------------------------------------ */
+/* ---- parse_const.c: what stands after `const` -------------------------------------------------------------------- */
 typedef enum ConstKind { CONST_NAMED, CONST_SPLAT, CONST_IOTA, CONST_RAND, CONST_LIST } ConstKind;
 typedef struct ConstForm {
 	ConstKind   kind;
@@ -64,6 +64,6 @@ bool parse_const_form(Parser *, ConstForm *);
 /* NULL on error. */
 const Tensor *const_tensor(Parser *, const ConstForm *, const Type *);
 
-/* ---- parse_graph.c ------------------------------------------------------------------------------------------------------------- */
+/* ---- parse_graph.c ----------------------------------------------------------------------------------------------- */
 void parse_graph(Parser *);
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "parse.h"
 
-/* ---- types ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 /* Does the token follow the one that ended at `end` without a blank? */
 static bool token_touches(const Token *token, const char *end) { return token->text == end; }
 
@@ -84,7 +84,7 @@ bool parse_type(Parser *parser, Type *type)
 	return true;
 }
 
-/* ---- attributes: one function a kind, called by the table in attrs.def -------------------------------------------------------------- */
+/* ---- attributes: one function a kind, called by the table in attrs.def ------------------------------------------- */
 static bool parse_INT(Parser *parser, int64_t *value)
 {
 	return parse_int(parser, "a whole number", INT64_MIN, INT64_MAX, value);

@@ -47,7 +47,8 @@ bool parse_const_form(Parser *parser, ConstForm *form)
 		form->kind = CONST_RAND;
 		if (!parse_argument(parser, &form->number))
 			return false;
-		return (form->number.is_int && form->number.i >= 0) || parse_error(parser, "the seed of rand must be a whole number from 0");
+		return (form->number.is_int && form->number.i >= 0) ||
+		       parse_error(parser, "the seed of rand must be a whole number from 0");
 	}
 	if (token_is(&parser->token, "elided"))
 		return parse_error(parser, "this text was printed without its large constants; write it with -o OUT.bir (they go to "
@@ -55,7 +56,7 @@ bool parse_const_form(Parser *parser, ConstForm *form)
 	return parse_expected(parser, "@tensor.name, splat(0.5), iota, rand(7) or a list in [ ]");
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 /* The last file that has the name: module_write puts new constants in a file that it adds at the end. */
 static const Tensor *named_tensor(Parser *parser, const char *name, const Type *type)
 {
@@ -66,7 +67,8 @@ static const Tensor *named_tensor(Parser *parser, const char *name, const Type *
 	if (parser->weights_missing)
 		return NULL;
 	if (!tensor) {
-		parse_error(parser, module->nfiles ? "no tensor '%s' in the weights" : "tensor '%s', but the module line names no weights", name);
+		parse_error(parser, module->nfiles ? "no tensor '%s' in the weights" : "tensor '%s', but the module line names no weights",
+		            name);
 		return NULL;
 	}
 	if (!type_equal(&tensor->type, type)) {
@@ -130,7 +132,8 @@ static bool tensor_fill(Parser *parser, const ConstForm *form, Tensor *tensor)
 		if (!element_number(&list, form, i, &number))
 			return false;
 		if (!element_store((void *)tensor->data, tensor->type.dtype, i, number))
-			return parse_error(parser, "element %lld is no whole number that fits %s", (long long)i, dtype_names[tensor->type.dtype]);
+			return parse_error(parser, "element %lld is no whole number that fits %s", (long long)i,
+			                   dtype_names[tensor->type.dtype]);
 	}
 	return true;
 }
@@ -146,7 +149,8 @@ const Tensor *const_tensor(Parser *parser, const ConstForm *form, const Type *ty
 		return named_tensor(parser, form->name, type);
 	int64_t count = type_count(type);    /* parse_type keeps it far from overflow */
 	if (form->kind == CONST_LIST && form->count != count) {
-		parse_error(parser, "a list of %lld elements for %s, expected %lld", (long long)form->count, type_print(type, text), (long long)count);
+		parse_error(parser, "a list of %lld elements for %s, expected %lld", (long long)form->count, type_print(type, text),
+		            (long long)count);
 		return NULL;
 	}
 	if (form->kind == CONST_RAND && !dtype_is_float(type->dtype)) {

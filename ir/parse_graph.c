@@ -24,7 +24,7 @@ typedef struct GraphParser {
 
 enum { ID_MAX = (1 << 24) - 1 };   /* four times NODES_MAX * RESULTS_MAX; passes may keep arrays by id */
 
-/* ---- names of values -------------------------------------------------------------------------------------------------------------- */
+/* ---- names of values --------------------------------------------------------------------------------------------- */
 static int binding_compare(const void *a, const void *b)
 {
 	const Binding *x = a, *y = b;
@@ -109,7 +109,8 @@ static void reserve_ids(GraphParser *gp)
 {
 	Lexer lexer = gp->parser->lexer;
 	bool line_start = false;
-	for (Token token = gp->parser->token; token.kind != TOKEN_END && !(line_start && token.kind == '}'); token = lex_next(&lexer)) {
+	Token token = gp->parser->token;
+	for (; token.kind != TOKEN_END && !(line_start && token.kind == '}'); token = lex_next(&lexer)) {
 		uint64_t id;
 		if (token_id(&token, &id) && id <= ID_MAX && id >= gp->graph->next_id)
 			gp->graph->next_id = (uint32_t)id + 1;
@@ -119,7 +120,7 @@ static void reserve_ids(GraphParser *gp)
 	}
 }
 
-/* ---- op lines ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- op lines ---------------------------------------------------------------------------------------------------- */
 /* All that stands on an op's line. */
 typedef struct Line {
 	int       number;
@@ -156,7 +157,8 @@ static bool parse_op(Parser *parser, Op *op)
 	if (parser->token.kind != TOKEN_WORD)
 		return parse_expected(parser, "the name of an op");
 	const Token *token = &parser->token;
-	return parse_error(parser, "there is no op '%.*s' (bertc ops lists them)", (int)(token->bytes < 80 ? token->bytes : 80), token->text);
+	return parse_error(parser, "there is no op '%.*s' (bertc ops lists them)", (int)(token->bytes < 80 ? token->bytes : 80),
+	                   token->text);
 }
 
 static bool parse_args(GraphParser *gp, Line *line)
@@ -235,7 +237,7 @@ static void parse_node(GraphParser *gp)
 	parser->nodes++;
 }
 
-/* ---- the return line, the header, the graph --------------------------------------------------------------------------------------------- */
+/* ---- the return line, the header, the graph ---------------------------------------------------------------------- */
 static bool parse_outputs(GraphParser *gp)
 {
 	Parser *parser = gp->parser;

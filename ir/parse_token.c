@@ -87,7 +87,7 @@ bool parse_line_end(Parser *parser, const char **comment)
 	return parse_expect(parser, TOKEN_LINE_END, "the end of the line");
 }
 
-/* ---- strings and names -------------------------------------------------------------------------------------------------------- */
+/* ---- strings and names ------------------------------------------------------------------------------------------- */
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -164,7 +164,8 @@ const char *parse_name(Parser *parser, int kind, const char *what)
 		token.bytes--;
 	}
 	bool quoted = *token.text == '"';
-	const char *name = quoted ? unquote(parser, token.text, token.bytes) : mem_string(parser->module->mem, token.text, token.bytes);
+	const char *name = quoted ? unquote(parser, token.text, token.bytes)
+	                          : mem_string(parser->module->mem, token.text, token.bytes);
 	if (name && (*name == 0 || strlen(name) > NAME_BYTES_MAX)) {
 		parse_error(parser, "%s has %zu bytes, expected 1 to %d", what, strlen(name), NAME_BYTES_MAX);
 		return NULL;
@@ -174,7 +175,7 @@ const char *parse_name(Parser *parser, int kind, const char *what)
 	return name;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 bool parse_number(Parser *parser, Number *number)
 {
 	const Token *token = &parser->token;

@@ -59,7 +59,7 @@ static void print_type(FILE *out, const Type *type)
 	fputs(type_print(type, text), out);
 }
 
-/* ---- attributes: one function a kind, called by the table in attrs.def -------------------------------------------------- */
+/* ---- attributes: one function a kind, called by the table in attrs.def ------------------------------------------- */
 static void print_INT(FILE *out, int64_t value) { fprintf(out, "%lld", (long long)value); }
 static void print_TEXT(FILE *out, const char *text) { print_quoted(out, text); }
 
@@ -106,7 +106,7 @@ static void print_attrs(FILE *out, const Attrs *attr)
 		fputc('}', out);
 }
 
-/* ---- constants ---------------------------------------------------------------------------------------------------------- */
+/* ---- constants --------------------------------------------------------------------------------------------------- */
 bool tensor_is_loose(const Tensor *tensor)
 {
 	return !tensor->file && !tensor->form && type_count(&tensor->type) > INLINE_MAX;
@@ -149,7 +149,7 @@ static void print_const(const Printer *printer, const Tensor *tensor)
 		print_elements(printer->out, tensor);
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 /* Origins are labels for people: a control byte in one becomes '?', blanks at its ends go. */
 static void print_origin(FILE *out, const char *origin)
 {
@@ -224,7 +224,7 @@ static void print_graph(const Printer *printer, const Graph *graph)
 	fputs(graph->noutputs ? "\n}\n" : "  return\n}\n", out);
 }
 
-/* ---- modules ------------------------------------------------------------------------------------------------------------ */
+/* ---- modules ----------------------------------------------------------------------------------------------------- */
 static void print_head(FILE *out, const Head *head)
 {
 	fputs("head ", out);

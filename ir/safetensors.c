@@ -39,7 +39,7 @@ typedef struct Extent { int64_t begin, end; const char *name; } Extent;
 
 #define READER_ERROR(reader, ...) diag_error_in((reader)->diag, EXIT_INPUT, (reader)->path, 0, __VA_ARGS__)
 
-/* ---- one tensor's entry --------------------------------------------------------------------------------------------------- */
+/* ---- one tensor's entry ------------------------------------------------------------------------------------------ */
 static bool dtype_of(const char *text, DType *dtype)
 {
 	static const char *const stored[DT_COUNT] = {
@@ -66,7 +66,8 @@ static bool read_dtype(Reader *reader, const char *name, const json_t *json, Typ
 	if (!json_is_string(json))
 		return READER_ERROR(reader, "tensor '%s': no dtype, expected one of%s", name, dtype_list);
 	if (!dtype_of(json_string_value(json), &type->dtype))
-		return READER_ERROR(reader, "tensor '%s': dtype '%s' is unknown, expected one of%s", name, json_string_value(json), dtype_list);
+		return READER_ERROR(reader, "tensor '%s': dtype '%s' is unknown, expected one of%s", name, json_string_value(json),
+		                    dtype_list);
 	return true;
 }
 
@@ -76,7 +77,8 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 	if (!json_is_array(json))
 		return READER_ERROR(reader, "tensor '%s': no shape, expected a list of sizes", name);
 	if (json_array_size(json) > RANK_MAX)
-		return READER_ERROR(reader, "tensor '%s': shape has %zu dimensions, expected at most %d", name, json_array_size(json), RANK_MAX);
+		return READER_ERROR(reader, "tensor '%s': shape has %zu dimensions, expected at most %d", name, json_array_size(json),
+		                    RANK_MAX);
 	type->rank = (int32_t)json_array_size(json);
 	*bytes = dtype_bytes[type->dtype];
 	for (int32_t i = 0; i < type->rank; i++) {
@@ -87,10 +89,11 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 			free(found);
 			return false;
 		}
-		type->dim[i] = dim_number(json_integer_value(size));
-		if (json_integer_value(size) > DIM_MAX || __builtin_mul_overflow(*bytes, json_integer_value(size), bytes) || *bytes > TENSOR_BYTES_MAX)
-			return READER_ERROR(reader, "tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld bytes", name,
-			                    i, (long long)json_integer_value(size), (long long)TENSOR_BYTES_MAX);
+		int64_t number = json_integer_value(size);
+		type->dim[i] = dim_number(number);
+		if (number > DIM_MAX || __builtin_mul_overflow(*bytes, number, bytes) || *bytes > TENSOR_BYTES_MAX)
+			return READER_ERROR(reader, "tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld bytes",
+			                    name, i, (long long)number, (long long)TENSOR_BYTES_MAX);
 	}
 	return true;
 }
@@ -102,8 +105,8 @@ static bool read_offsets(Reader *reader, const char *name, const json_t *json, E
 		return READER_ERROR(reader, "tensor '%s': no data_offsets, expected [begin, end]", name);
 	*extent = (Extent){json_integer_value(begin), json_integer_value(end), name};
 	if (extent->begin < 0 || extent->begin > extent->end || extent->end > reader->data_bytes)
-		return READER_ERROR(reader, "tensor '%s': data_offsets [%lld, %lld], expected 0 <= begin <= end <= %lld, the bytes after the header",
-		                    name, (long long)extent->begin, (long long)extent->end, (long long)reader->data_bytes);
+		return READER_ERROR(reader, "tensor '%s': data_offsets [%lld, %lld], expected 0 <= begin <= end <= %lld, "
+		                    "the bytes after the header", name, (long long)extent->begin, (long long)extent->end, (long long)reader->data_bytes);
 	return true;
 }
 
@@ -143,7 +146,7 @@ static bool read_tensor(Reader *reader, const char *name, const json_t *json, Te
 	return true;
 }
 
-/* ---- the whole header ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole header -------------------------------------------------------------------------------------------- */
 static int extent_compare(const void *a, const void *b)
 {
 	const Extent *x = a, *y = b;
@@ -162,8 +165,8 @@ static bool check_layout(Reader *reader, Extent *extents, int32_t count)
 			return READER_ERROR(reader, "tensor '%s': begins at byte %lld of the data, inside tensor '%s', which ends at %lld",
 			                    extents[i].name, (long long)extents[i].begin, extents[i - 1].name, (long long)at);
 		if (extents[i].begin > at)
-			return READER_ERROR(reader, "tensor '%s': begins at byte %lld of the data, expected %lld: bytes in between belong to no tensor",
-			                    extents[i].name, (long long)extents[i].begin, (long long)at);
+			return READER_ERROR(reader, "tensor '%s': begins at byte %lld of the data, expected %lld: "
+			                    "bytes in between belong to no tensor", extents[i].name, (long long)extents[i].begin, (long long)at);
 		at = extents[i].end;
 	}
 	if (at != reader->data_bytes)
@@ -217,7 +220,8 @@ static bool read_mapped(Reader *reader)
 	for (int i = LENGTH_BYTES - 1; i >= 0; i--)
 		length = length << 8 | bytes[i];
 	if (length < 2)
-		return READER_ERROR(reader, "header length is %llu, expected at least 2: not a safetensors file", (unsigned long long)length);
+		return READER_ERROR(reader, "header length is %llu, expected at least 2: not a safetensors file",
+		                    (unsigned long long)length);
 	if (length > room)
 		return READER_ERROR(reader, "header length is %llu, but only %llu bytes follow: cut short, or not a safetensors file",
 		                    (unsigned long long)length, (unsigned long long)room);
@@ -234,7 +238,7 @@ static bool read_mapped(Reader *reader)
 	return good;
 }
 
-/* ---- the file --------------------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 /* Not blocking: opening a pipe by mistake must not wait for a writer. */
 static bool map_file(Reader *reader)
 {
@@ -249,7 +253,8 @@ static bool map_file(Reader *reader)
 	else if (!S_ISREG(info.st_mode))
 		good = READER_ERROR(reader, "is %s, expected a regular file", S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe");
 	else if (info.st_size < LENGTH_BYTES)
-		good = READER_ERROR(reader, "%lld bytes, expected at least %d: not a safetensors file", (long long)info.st_size, LENGTH_BYTES);
+		good = READER_ERROR(reader, "%lld bytes, expected at least %d: not a safetensors file", (long long)info.st_size,
+		                    LENGTH_BYTES);
 	if (good) {
 		st->map_bytes = (size_t)info.st_size;
 		st->map = mmap(NULL, st->map_bytes, PROT_READ, MAP_PRIVATE, handle, 0);

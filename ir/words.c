@@ -12,7 +12,7 @@ const char *level_name(Level level)
 	return NULL;
 }
 
-/* ---- enums.def ------------------------------------------------------------------------------------------------------- */
+/* ---- enums.def --------------------------------------------------------------------------------------------------- */
 #define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
 #define WORD_PACK(NAME, TEXT) [PACK_##NAME] = TEXT,
 #define WORD_ACT(NAME, TEXT)
@@ -35,7 +35,7 @@ const char *const enum_pool_words[POOL_COUNT] = {
 #include "enums.def"
 };
 
-/* ---- names ---------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "text.h"
 
-/* ---- files that appear whole or not at all ------------------------------------------------------------------------------- */
+/* ---- files that appear whole or not at all ----------------------------------------------------------------------- */
 bool new_file_open(NewFile *file, const char *path, Diag *diag)
 {
 	*file = (NewFile){.path = path, .diag = diag};
@@ -55,7 +55,7 @@ bool new_file_commit(NewFile *file)
 	return good;
 }
 
-/* ---- which files constants come from ------------------------------------------------------------------------------------ */
+/* ---- which files constants come from ----------------------------------------------------------------------------- */
 typedef struct Names { MemArena *mem; const char **at; int32_t count, capacity; } Names;
 
 static bool names_have(const Names *names, const char *name)
@@ -95,7 +95,7 @@ const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 	return names.at;
 }
 
-/* ---- which loose constant gets which name -------------------------------------------------------------------------------- */
+/* ---- which loose constant gets which name ------------------------------------------------------------------------ */
 /* Loose constants as they are found, and what may not be used again: binary trees (POSIX tsearch). */
 typedef struct Placing { MemArena *mem; void *tensors, *names; } Placing;
 

@@ -17,7 +17,7 @@ static Module *parse(const char *text, Diag *diag)
 	return module_parse(text, strlen(text), directory, NULL, diag);
 }
 
-/* ---- random modules -------------------------------------------------------------------------------------------------- */
+/* ---- random modules ---------------------------------------------------------------------------------------------- */
 static uint64_t state;
 
 static uint64_t next(void)
@@ -269,7 +269,7 @@ static void test_random_modules(void)
 	}
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------------ */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 /* Every f16 and bf16, and a million f32, f64 and i64 bit patterns, survive as text. */
 static void check_element(DType dtype, const void *bits)
 {
@@ -380,7 +380,7 @@ static void test_constants(void)
 	check_const("[0.333333343]", "f32[]", "[0.33333334]", 0, 1.0f / 3);
 }
 
-/* ---- errors ---------------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 typedef struct Case { const char *text; int line; const char *message; } Case;
 
 #define BODY(line) "graph @main(%ids: i32[S]) {\n  " line "\n  return x=%ids\n}\n"
@@ -498,7 +498,7 @@ static void test_goes_on(void)
 	free(text);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 static void test_ids(void)
 {
 	static const char text[] = "module @model\n\ngraph @main(%0: i32[S], %types: i32[S]) level=graph {\n"
@@ -523,7 +523,7 @@ static void test_ids(void)
 	diag_free(&diag);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 static char *in_directory(const char *name)
 {
 	static char paths[4][4200];
@@ -695,7 +695,7 @@ static void test_read(void)
 	diag_free(&diag);
 }
 
-/* ---- any bytes ----------------------------------------------------------------------------------------------------------------- */
+/* ---- any bytes --------------------------------------------------------------------------------------------------- */
 static void survive(const char *text, size_t bytes)
 {
 	Diag diag;
