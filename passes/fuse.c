@@ -44,7 +44,8 @@ static bool only_is_valid(const char *only, Diag *diag)
 		for (int i = 0; i < PATTERNS; i++)
 			known |= strlen(patterns[i].name) == bytes && !memcmp(patterns[i].name, at, bytes);
 		if (!known)
-			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are %s", (int)(bytes < 64 ? bytes : 64), at, names);
+			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are %s", (int)(bytes < 64 ? bytes : 64), at,
+				names);
 		at += bytes;
 		if (!*at)
 			return true;
