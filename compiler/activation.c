@@ -48,7 +48,8 @@ static Value *identity(Builder *b, Value *x, const char *origin)
 
 static const struct { const char *name; Value *(*build)(Builder *, Value *, const char *origin); } activations[] = {
 	{"gelu", gelu}, {"gelu_new", gelu_tanh}, {"gelu_pytorch_tanh", gelu_tanh}, {"relu", relu}, {"silu", silu}, {"tanh", tanh_},
-	{"gelu_python", gelu}, {"gelu_fast", gelu_tanh}, {"swish", silu}, {"sigmoid", sigmoid}, {"linear", identity}, {"identity", identity},
+	{"gelu_python", gelu}, {"gelu_fast", gelu_tanh}, {"swish", silu}, {"sigmoid", sigmoid}, {"linear", identity},
+	{"identity", identity},
 };
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
 

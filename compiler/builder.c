@@ -6,12 +6,15 @@
 #include <string.h>
 #include "builder.h"
 
-const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediate_size", "ffn"}, size_vocab = {"vocab_size", "vocab"},
-	size_positions = {"max_position_embeddings", "positions"}, size_types = {"type_vocab_size", "types"}, size_labels = {"id2label", "labels"};
+const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediate_size", "ffn"},
+	size_vocab = {"vocab_size", "vocab"},
+	size_positions = {"max_position_embeddings", "positions"}, size_types = {"type_vocab_size", "types"},
+	size_labels = {"id2label", "labels"};
 
 /* ---- the builder ------------------------------------------------------------------------------------------------------ */
 
-void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const BuildOptions *options, Diag *diag)
+void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const BuildOptions *options,
+	Diag *diag)
 {
 	const Type tokens = type_make(DT_I32, 1, dim_symbol(1));
 	*b = (Builder){.desc = desc, .options = options, .diag = diag, .module = module_new(desc->name), .prefix = ""};
@@ -109,7 +112,8 @@ static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 	return copy;
 }
 
-Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, const SizeName *size, const char *origin)
+Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, const SizeName *size,
+	const char *origin)
 {
 	char found[128], expected[64];
 	if (b->failed)
@@ -127,8 +131,10 @@ Value *build_tensor(Builder *b, const char *name, const char *other, int64_t row
 		return NULL;
 	}
 	if (!shape_fits(&tensor->type, rows, columns)) {
-		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)", origin, last_part(tensor->name),
-			type_print(&tensor->type, found), print_shape(rows, columns, expected), b->desc->from_config ? "config.json" : "the description's",
+		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)", origin,
+			last_part(tensor->name),
+			type_print(&tensor->type, found), print_shape(rows, columns, expected),
+			b->desc->from_config ? "config.json" : "the description's",
 			wrong_size(b, &tensor->type, rows, columns, size), tensor->name, tensor->file ? tensor->file : b->desc->weights);
 		return NULL;
 	}
@@ -190,8 +196,10 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 	if (b->failed || !x)
 		return NULL;
 	int64_t width = x->type.dim[x->type.rank - 1].plus;
-	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, &size_hidden, origin);
-	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, &size_hidden, origin);
+	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, &size_hidden,
+		origin);
+	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, &size_hidden,
+		origin);
 	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	return build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 }

@@ -42,9 +42,11 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 		return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map is not an object of tensors");
 	json_object_foreach((json_t *)map, tensor, value) {
 		if (!json_is_string(value))
-			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in %s, expected a file name", tensor, json_kind(value));
+			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in %s, expected a file name", tensor,
+				json_kind(value));
 		if (!has_suffix(json_string_value(value), ".safetensors"))
-			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in \"%s\", which is not a .safetensors file", tensor,
+			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in \"%s\", which is not a .safetensors file",
+				tensor,
 				json_string_value(value));
 		if (shard_number(shards, json_string_value(value)) < 0)
 			return diag_error_in(diag, EXIT_UNSUPPORTED, index, 0, "names more than %d files", SHARDS_MAX);
@@ -53,8 +55,10 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 	return true;
 }
 
-/* Paths of all weight files of the description in *shards; *map is the index's weight_map or NULL. *json keeps the names alive. */
-static bool find_shards(const ModelDesc *desc, const char *const *search, Shards *shards, json_t **json, const json_t **map, Diag *diag)
+/* Paths of all weight files of the description in *shards; *map is the index's weight_map or NULL. *json keeps the names
+ * alive. */
+static bool find_shards(const ModelDesc *desc, const char *const *search, Shards *shards, json_t **json, const json_t **map,
+	Diag *diag)
 {
 	*json = NULL, *map = NULL;
 	char *path = file_find(desc->directory, desc->weights, search, desc->mem, diag);
@@ -91,7 +95,8 @@ static bool check_places(const json_t *map, const Shards *shards, SafeTensors *c
 		}
 	json_object_foreach((json_t *)map, tensor, value) {
 		const char *name = json_string_value(value);
-		int32_t f = (int32_t)((const char *const *)bsearch(&name, shards->name, (size_t)shards->count, sizeof name, compare_names) - shards->name);
+		int32_t f = (int32_t)((const char *const *)bsearch(&name, shards->name, (size_t)shards->count, sizeof name,
+			compare_names) - shards->name);
 		if (!safetensors_find(files[f], tensor))
 			return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0, "does not hold %s, which the index places in it", tensor);
 	}

@@ -57,7 +57,8 @@ static bool describe(const BuildOptions *options, Diag *diag)
 int cmd_describe(int argc, char **argv)
 {
 	static const struct argp_child children[] = {{&build_argp, 0, NULL, 0}, {0}};
-	static const struct argp argp = {NULL, parse, "HF_DIR", "Writes the XML description of a Hugging Face directory, for editing.", children, NULL, NULL};
+	static const struct argp argp = {NULL, parse, "HF_DIR",
+		"Writes the XML description of a Hugging Face directory, for editing.", children, NULL, NULL};
 	BuildOptions options;
 	build_options_init(&options, argc, argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &options);

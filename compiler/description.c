@@ -58,7 +58,7 @@ HeadDesc *description_add_head(ModelDesc *desc, const char *name, const char *ta
 	return head;
 }
 
-/* ---- words and names -------------------------------------------------------------------------------------------------------- */
+/* ---- words and names ---------------------------------------------------------------------------------------------------- */
 
 int word_index(const char *word, const char *const *list, int count)
 {
@@ -97,7 +97,8 @@ static int clean_sequence(const unsigned char *text)
 			return 0;
 		code = code << 6 | (text[i] & 0x3f);
 	}
-	bool control = code == 0x7f || (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfffe || code == 0xffff;
+	bool control = code == 0x7f || (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfffe
+		|| code == 0xffff;
 	return bytes && code >= least[bytes] && code <= 0x10ffff && !control && (code < 0xd800 || code > 0xdfff) ? bytes : 0;
 }
 
@@ -115,7 +116,7 @@ bool text_is_clean(const char *text)
 	return true;
 }
 
-/* ---- checking ---------------------------------------------------------------------------------------------------------------- */
+/* ---- checking ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct Checker { ModelDesc *desc; Diag *diag; } Checker;
 #define FAIL(checker, code, ...) diag_error_in((checker)->diag, (code), (checker)->desc->path, 0, __VA_ARGS__)
@@ -125,12 +126,15 @@ static bool check_encoder(Checker *c)
 	const ModelDesc *d = c->desc;
 	bool config = d->from_config;
 	if (d->hidden % d->heads != 0)
-		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", config ? size_hidden.config : size_hidden.xml, d->hidden, d->heads,
+		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", config ? size_hidden.config : size_hidden.xml,
+			d->hidden, d->heads,
 			config ? "num_attention_heads" : "heads");
 	if (!(d->eps > 0 && d->eps <= 1))
-		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", config ? "layer_norm_eps" : "eps", d->eps);
+		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", config ? "layer_norm_eps" : "eps",
+			d->eps);
 	if (!activation_is_known(d->activation))
-		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s", config ? "hidden_act" : "activation", d->activation, activation_list());
+		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s", config ? "hidden_act" : "activation",
+			d->activation, activation_list());
 	return true;
 }
 
@@ -150,7 +154,8 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 	const char *seen = "";
 	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		if (strcmp(word, "pooler") != 0 && word_index(word, pool_words, POOL_COUNT) < 0)
-			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, mean_weighted and pooler",
+			return FAIL(c, EXIT_INPUT,
+				"head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, mean_weighted and pooler",
 				head->name, word);
 		if (has_word(seen, word))
 			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" stands twice", head->name, word);
@@ -178,7 +183,8 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 		head->pooling = task_parts[task].pooling;
 	for (int32_t i = 0; i < head->ndense; i++)
 		if (!activation_is_known(head->dense[i].activation))
-			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name, head->dense[i].activation,
+			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name,
+				head->dense[i].activation,
 				activation_list());
 	return !head->pooling || check_pooling(c, head);
 }
@@ -191,14 +197,16 @@ static bool check_head(Checker *c, HeadDesc *head, int32_t at)
 	if (head->problem && word_index(head->problem, problem_names, PROBLEM_COUNT) < 0)
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
 	if (!name_is_valid(head->name))
-		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'", head->name);
+		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'",
+			head->name);
 	for (int32_t i = 0; i < at; i++)
 		if (strcmp(c->desc->head[i].name, head->name) == 0)
 			return FAIL(c, EXIT_INPUT, "two heads are called %s", head->name);
 	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
 		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
 	if (task == TASK_RANK && head->nlabels != 1)
-		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name, head->nlabels);
+		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name,
+			head->nlabels);
 	return check_parts(c, head, (Task)task);
 }
 
@@ -250,7 +258,7 @@ bool description_check(ModelDesc *desc, const BuildOptions *options, Diag *diag)
 	return settle_outputs(&checker, options->outputs);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
 /* Good for attributes and for text. */
 static void write_escaped(FILE *out, const char *text)
@@ -291,7 +299,8 @@ static void write_real(FILE *out, const char *name, double value)
 
 static void write_encoder(const ModelDesc *d, FILE *out)
 {
-	fputs("\n  <!-- Fewer layers take the first ones. hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n", out);
+	fputs("\n  <!-- Fewer layers take the first ones. hidden, heads, ffn, vocab, positions and types must be those of the weights."
+	      " -->\n", out);
 	fputs("  <encoder", out);
 	write_attr(out, "family", d->family);
 	fprintf(out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
@@ -360,7 +369,8 @@ bool description_write(const ModelDesc *desc, FILE *out)
 	write_attr(out, "outputs", desc->outputs);
 	fputs(">\n", out);
 	if (desc->max_tokens_rule)
-		fprintf(out, "  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n", desc->max_tokens_rule);
+		fprintf(out, "  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n",
+			desc->max_tokens_rule);
 	fputs("  <weights", out);
 	write_attr(out, "href", desc->weights);
 	fputs("/>\n", out);

@@ -12,7 +12,8 @@ static void find_prefix(Builder *b)
 			b->prefix = prefixes[i];
 			return;
 		}
-	builder_fail(b, EXIT_INPUT, "embeddings.word: %s holds neither bert.embeddings.word_embeddings.weight nor embeddings.word_embeddings.weight; "
+	builder_fail(b, EXIT_INPUT,
+		"embeddings.word: %s holds neither bert.embeddings.word_embeddings.weight nor embeddings.word_embeddings.weight; "
 		"is it a BERT?", b->desc->weights);
 }
 
@@ -26,9 +27,11 @@ static Value *embeddings(Builder *b)
 	const ModelDesc *desc = b->desc;
 	b->words = table(b, "word_embeddings", desc->vocab, &size_vocab, "embeddings.word");
 	Value *words = build_embed(b, b->words, b->ids, "embeddings.word");
-	Value *types = build_embed(b, table(b, "token_type_embeddings", desc->types, &size_types, "embeddings.type"), b->types, "embeddings.type");
+	Value *types = build_embed(b, table(b, "token_type_embeddings", desc->types, &size_types, "embeddings.type"), b->types,
+		"embeddings.type");
 	Value *places = build_unary(b, OP_POSITION_IDS, b->ids, "embeddings.position");
-	Value *positions = build_embed(b, table(b, "position_embeddings", desc->positions, &size_positions, "embeddings.position"), places,
+	Value *positions = build_embed(b, table(b, "position_embeddings", desc->positions, &size_positions, "embeddings.position"),
+		places,
 		"embeddings.position");
 	Value *sum = build_binary(b, OP_ADD, build_binary(b, OP_ADD, words, types, "embeddings"), positions, "embeddings");
 	return build_layernorm(b, sum, builder_text(b, "%sembeddings.LayerNorm", b->prefix), "embeddings.norm");
@@ -45,11 +48,13 @@ static Value *layer(Builder *b, Value *x, int32_t i)
 	Value *v = build_linear(b, x, STEM("attention.self.value"), hidden, &size_hidden, ORIGIN("attention.value"));
 	Value *mixed = build_attention(b, q, k, v, ORIGIN("attention"));
 	mixed = build_linear(b, mixed, STEM("attention.output.dense"), hidden, &size_hidden, ORIGIN("attention.out"));
-	x = build_layernorm(b, build_binary(b, OP_ADD, mixed, x, ORIGIN("attention.residual")), STEM("attention.output.LayerNorm"), ORIGIN("attention.norm"));
+	x = build_layernorm(b, build_binary(b, OP_ADD, mixed, x, ORIGIN("attention.residual")), STEM("attention.output.LayerNorm"),
+		ORIGIN("attention.norm"));
 	Value *inner = build_linear(b, x, STEM("intermediate.dense"), ffn, &size_ffn, ORIGIN("ffn.in"));
 	inner = build_activation(b, b->desc->activation, inner, ORIGIN("ffn.act"));
 	inner = build_linear(b, inner, STEM("output.dense"), hidden, &size_hidden, ORIGIN("ffn.out"));
-	return build_layernorm(b, build_binary(b, OP_ADD, inner, x, ORIGIN("ffn.residual")), STEM("output.LayerNorm"), ORIGIN("ffn.norm"));
+	return build_layernorm(b, build_binary(b, OP_ADD, inner, x, ORIGIN("ffn.residual")), STEM("output.LayerNorm"),
+		ORIGIN("ffn.norm"));
 	#undef STEM
 	#undef ORIGIN
 }
@@ -59,7 +64,8 @@ static void check_layers(Builder *b)
 {
 	char *next = builder_text(b, "%sencoder.layer.%d.attention.self.query.weight", b->prefix, b->desc->layers);
 	if (!b->failed && b->desc->from_config && builder_has(b, next))
-		builder_fail(b, EXIT_INPUT, "%s holds %s, but num_hidden_layers of config.json is %d; to use the first layers only, write a description "
+		builder_fail(b, EXIT_INPUT,
+			"%s holds %s, but num_hidden_layers of config.json is %d; to use the first layers only, write a description "
 			"(bertc describe) with fewer", b->desc->weights, next, b->desc->layers);
 }
 

@@ -38,7 +38,8 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 	if (fd < 0)
 		return NULL;
 	if ((uintmax_t)st.st_size > limit) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "has %jd bytes; files of this kind may have %zu at most", (intmax_t)st.st_size, limit);
+		diag_error_in(diag, EXIT_INPUT, path, 0, "has %jd bytes; files of this kind may have %zu at most", (intmax_t)st.st_size,
+			limit);
 		close(fd);
 		return NULL;
 	}
@@ -54,7 +55,8 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 	}
 	close(fd);
 	if (!text || done < size) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, text ? "ended after %zu of %zu bytes" : "has %zu of %zu bytes, more than the memory takes",
+		diag_error_in(diag, EXIT_INPUT, path, 0,
+			text ? "ended after %zu of %zu bytes" : "has %zu of %zu bytes, more than the memory takes",
 			done, size);
 		free(text);
 		return NULL;
@@ -76,7 +78,8 @@ static bool is_regular(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *mem, Diag *diag)
+char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *mem,
+	Diag *diag)
 {
 	if (!is_plain_name(reference)) {
 		diag_error(diag, EXIT_INPUT, 0, "reference \"%s\" is not a plain name; put the file beside the model, or its directory "
@@ -89,7 +92,8 @@ char *file_find_in(const char *directory, const char *reference, const char *ins
 		if (is_regular(path))
 			return path;
 	}
-	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference, slash, inside ? inside : "", directory);
+	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference, slash,
+		inside ? inside : "", directory);
 	return NULL;
 }
 
@@ -124,7 +128,8 @@ static bool temporary_forget(const char *path)
 	return false;
 }
 
-/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are removed, never followed. */
+/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are removed, never
+ * followed. */
 static void empty_directory(int parent, const char *name, int depth)
 {
 	_Alignas(struct dirent64) char buffer[4096];
@@ -175,7 +180,8 @@ char *temporary_directory(Diag *diag)
 	if (asprintf(&path, "%s/bertc-XXXXXX", base) < 0)
 		abort();
 	if (!mkdtemp(path)) {
-		diag_error_in(diag, EXIT_RUN, path, 0, "cannot make a temporary directory: %s; set TMPDIR to a directory that can be written", strerror(errno));
+		diag_error_in(diag, EXIT_RUN, path, 0,
+			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written", strerror(errno));
 		free(path);
 		return NULL;
 	}

@@ -77,7 +77,8 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 	if (!weight)
 		builder_fail(b, EXIT_INPUT, "%s: %s holds no linear.weight of a float type", origin, path);
 	else if (weight->type.rank != 2 || weight->type.dim[1].plus != inner)
-		builder_fail(b, EXIT_INPUT, "%s: linear.weight of %s is %s, expected [any,%jd], the width of what it is given", origin, path,
+		builder_fail(b, EXIT_INPUT, "%s: linear.weight of %s is %s, expected [any,%jd], the width of what it is given", origin,
+			path,
 			type_print(&weight->type, found), (intmax_t)inner);
 	else if (bias && (bias->type.rank != 1 || bias->type.dim[0].plus != weight->type.dim[0].plus))
 		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path, type_print(&bias->type, found),
@@ -133,11 +134,13 @@ static Value *head_fill_mask(Builder *b, const HeadDesc *head, const char *origi
 	if (b->failed)
 		return NULL;
 	Value *decoder = mask_decoder(b, builder_text(b, "%s.decoder.weight", stem), origin);
-	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.decoder.bias", stem), b->desc->vocab, 0, &size_vocab, origin);
+	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.decoder.bias", stem), b->desc->vocab, 0,
+		&size_vocab, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, 3, NULL, origin);
 }
 
-static const struct { Value *(*build)(Builder *, const HeadDesc *, const char *origin); const char *output; } tasks[TASK_COUNT] = {
+typedef Value *HeadFn(Builder *, const HeadDesc *, const char *origin);
+static const struct { HeadFn *build; const char *output; } tasks[TASK_COUNT] = {
 	[TASK_CLASSIFY]  = {head_classify,  "logits"},
 	[TASK_TAG]       = {head_tag,       "logits"},
 	[TASK_EMBED]     = {head_embed,     "embedding"},
@@ -146,7 +149,7 @@ static const struct { Value *(*build)(Builder *, const HeadDesc *, const char *o
 	[TASK_FILL_MASK] = {head_fill_mask, "logits"},
 };
 
-/* ---- all of them ------------------------------------------------------------------------------------------------------------ */
+/* ---- all of them -------------------------------------------------------------------------------------------------------- */
 
 static void copy_labels(Builder *b, Head *to, const HeadDesc *from)
 {

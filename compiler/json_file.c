@@ -70,7 +70,8 @@ static bool wrong_kind(const json_t *value, const char *key, const char *expecte
 	return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is %s, expected %s", key, json_kind(value), expected);
 }
 
-bool json_member_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *path, Diag *diag)
+bool json_member_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *path,
+	Diag *diag)
 {
 	const json_t *value = member(object, key);
 	if (!value)
@@ -81,7 +82,8 @@ bool json_member_int(const json_t *object, const char *key, int64_t least, int64
 		return wrong_kind(value, key, "an integer", path, diag);
 	int64_t found = json_is_integer(value) ? json_integer_value(value) : (int64_t)real;
 	if (found < least || found > most)
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is %jd, expected %jd to %jd", key, (intmax_t)found, (intmax_t)least, (intmax_t)most);
+		return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is %jd, expected %jd to %jd", key, (intmax_t)found, (intmax_t)least,
+			(intmax_t)most);
 	*out = found;
 	return true;
 }

@@ -42,7 +42,8 @@ static bool set_meta(Module *module, const ModelDesc *desc, const BuildOptions *
 		return false;
 	if (desc->family) {
 		module_set_meta(module, "source", desc->family);
-		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden, desc->heads, desc->ffn, desc->activation);
+		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden, desc->heads,
+			desc->ffn, desc->activation);
 		module_set_meta(module, "encoder", line);
 	}
 	module_set_meta(module, "model_sha256", hex);
@@ -99,7 +100,8 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_EMBED && graph->ninputs > 0 && node->args[1] == graph->inputs[0]
 		    && loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
-			diag_warn(diag, 0, "%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the others is an error",
+			diag_warn(diag, 0, "%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the others is "
+				"an error",
 				model, loaded->tokenizer->nvocab, (intmax_t)node->args[0]->type.dim[0].plus);
 }
 

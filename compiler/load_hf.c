@@ -30,7 +30,8 @@ static bool read_family(HfReader *r)
 	if (!json_member_text(r->config, "model_type", &type, r->config_path, r->diag))
 		return false;
 	if (!type)
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "has no model_type; add it (\"bert\") if you know the architecture");
+		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
+			"has no model_type; add it (\"bert\") if you know the architecture");
 	char known[1024] = "";
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
 		if (strcmp(families[i].name, type) == 0) {
@@ -39,7 +40,8 @@ static bool read_family(HfReader *r)
 		}
 		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", families[i].name);
 	}
-	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "model_type \"%s\" is not supported; families known: %s", type, known);
+	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "model_type \"%s\" is not supported; families known: %s",
+		type, known);
 }
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------------ */
@@ -96,7 +98,8 @@ static bool refuse_unsupported(HfReader *r)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"quantization_config: quantized checkpoints are not supported; give the float checkpoint it was made from");
 	if (json_object_size(json_object_get(r->config, "pruned_heads")) > 0)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "pruned_heads: layers with fewer heads are not supported");
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
+			"pruned_heads: layers with fewer heads are not supported");
 	return true;
 }
 
@@ -154,7 +157,8 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 	if (!json_is_object(map) || size < 1 || size > LABELS_MAX)
 		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "id2label is not an object of 1 to %d labels", LABELS_MAX);
 	if (count >= 0 && (size_t)count != size)
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "num_labels is %jd, but id2label names %zu", (intmax_t)count, size);
+		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "num_labels is %jd, but id2label names %zu", (intmax_t)count,
+			size);
 	head->labels = mem_alloc(r->desc->mem, size * sizeof *head->labels);
 	for (size_t i = 0; i < size; i++) {
 		char key[24];
@@ -175,7 +179,8 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 static bool read_problem(HfReader *r, HeadDesc *head)
 {
 	static const struct { const char *hf; Problem problem; } problems[] = {
-		{"single_label_classification", PROBLEM_SINGLE}, {"multi_label_classification", PROBLEM_MULTI}, {"regression", PROBLEM_REGRESSION},
+		{"single_label_classification", PROBLEM_SINGLE}, {"multi_label_classification", PROBLEM_MULTI},
+		{"regression", PROBLEM_REGRESSION},
 	};
 	const char *word = NULL;
 	if (!json_member_text(r->config, "problem_type", &word, r->config_path, r->diag))
@@ -236,12 +241,15 @@ static bool read_heads(HfReader *r, bool sbert)
 	if (sbert && (!task || strcmp(task, "embed") == 0))
 		return true;   /* modules.json has said it all */
 	r->desc->nheads = 0;
+	if (arch == ARCH_PRETRAINING && !task)
+		return add_head(r, "fill-mask") && add_next_sentence(r, "next-sentence");
 	if ((arch == ARCH_NEXT || arch == ARCH_PRETRAINING) && (!task || strcmp(task, "classify") == 0))
-		return (arch == ARCH_NEXT || task || add_head(r, "fill-mask")) && add_next_sentence(r, arch == ARCH_NEXT || task ? NULL : "next-sentence");
+		return add_next_sentence(r, NULL);
 	if (!task)
 		task = own_task;
 	if (!task && name)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "architecture \"%s\" is not supported; --task says what to use the "
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
+			"architecture \"%s\" is not supported; --task says what to use the "
 			"checkpoint for (embed, classify, tag, rank, qa, fill-mask)", name);
 	if (!task)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
@@ -250,7 +258,7 @@ static bool read_heads(HfReader *r, bool sbert)
 	return add_head(r, task);
 }
 
-/* ---- the files beside config.json -------------------------------------------------------------------------------------------- */
+/* ---- the files beside config.json --------------------------------------------------------------------------------------- */
 
 static bool exists(const ModelDesc *desc, const char *name)
 {
@@ -263,14 +271,18 @@ static bool find_files(HfReader *r)
 	ModelDesc *desc = r->desc;
 	desc->weights = exists(desc, "model.safetensors") ? "model.safetensors"
 		: exists(desc, "model.safetensors.index.json") ? "model.safetensors.index.json" : NULL;
-	if (!desc->weights && (exists(desc, "pytorch_model.bin") || exists(desc, "pytorch_model.bin.index.json") || exists(desc, "tf_model.h5")))
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, desc->directory, 0, "has weights in a format that is not read; convert them once with "
+	if (!desc->weights && (exists(desc, "pytorch_model.bin") || exists(desc, "pytorch_model.bin.index.json")
+		|| exists(desc, "tf_model.h5")))
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, desc->directory, 0,
+			"has weights in a format that is not read; convert them once with "
 			"transformers: AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes model.safetensors");
 	if (!desc->weights)
-		return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0, "has neither model.safetensors nor model.safetensors.index.json");
+		return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
+			"has neither model.safetensors nor model.safetensors.index.json");
 	desc->tokenizer = exists(desc, "tokenizer.json") ? "tokenizer.json" : exists(desc, "vocab.txt") ? "vocab.txt" : NULL;
 	if (!desc->tokenizer)
-		diag_warn(r->diag, 0, "%s has neither tokenizer.json nor vocab.txt: the program will take token ids only", desc->directory);
+		diag_warn(r->diag, 0, "%s has neither tokenizer.json nor vocab.txt: the program will take token ids only",
+			desc->directory);
 	return true;
 }
 
@@ -292,7 +304,7 @@ static bool find_pooler(HfReader *r)
 	return count > 0;
 }
 
-/* ---- the length limit ---------------------------------------------------------------------------------------------------------- */
+/* ---- the length limit --------------------------------------------------------------------------------------------------- */
 
 /* model_max_length above this is transformers' way to say that there is none (it writes 10^30). */
 static const double length_is_none = 1e6;
@@ -313,7 +325,8 @@ static bool read_limit(HfReader *r, const char *file, const char *key, double *o
 			*out = value;
 	}
 	bool lowercase = false;
-	if (good && json_member_bool(json, "do_lower_case", &lowercase, path, r->diag) && lowercase && strcmp(file, "sentence_bert_config.json") == 0)
+	if (good && json_member_bool(json, "do_lower_case", &lowercase, path, r->diag) && lowercase
+		&& strcmp(file, "sentence_bert_config.json") == 0)
 		diag_warn(r->diag, 0, "%s: do_lower_case is left to the tokenizer; give lower-case text if it does not do it", path);
 	json_decref(json);
 	return good;
@@ -339,7 +352,7 @@ static bool read_limits(HfReader *r)
 	return true;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------------------ */
+/* ---- all of it ---------------------------------------------------------------------------------------------------------- */
 
 static const char *directory_name(ModelDesc *desc, const char *directory)
 {

@@ -8,7 +8,14 @@
 /* Where the list has got to: modules come in this order. */
 typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_DENSE, STAGE_NORMALIZE } Stage;
 
-typedef struct SbertReader { const char *root, *path; ModelDesc *desc; HeadDesc *head; const char *encoder; Stage stage; Diag *diag; } SbertReader;
+typedef struct SbertReader {
+	const char *root, *path;      /* the directory, its modules.json */
+	ModelDesc  *desc;
+	HeadDesc   *head;
+	const char *encoder;          /* the Transformer's folder; NULL: root */
+	Stage       stage;
+	Diag       *diag;
+} SbertReader;
 
 static json_t *read_config(SbertReader *r, const char *folder, const char **path)
 {
@@ -68,13 +75,15 @@ static const char *last_part(const char *dotted)
 
 static bool read_dense(SbertReader *r, const char *folder)
 {
-	const char *path, *activation = "torch.nn.modules.activation.Tanh", *input = NULL, *output = NULL;   /* Tanh is Dense's own default */
+	const char *path, *input = NULL, *output = NULL, *activation = "torch.nn.modules.activation.Tanh";   /* Dense's own default */
 	json_t *json = read_config(r, folder, &path);
 	struct DenseDesc dense = {mem_string(r->desc->mem, folder, strlen(folder)), NULL};
 	bool good = json && json_member_text(json, "activation_function", &activation, path, r->diag)
-		&& json_member_text(json, "module_input_name", &input, path, r->diag) && json_member_text(json, "module_output_name", &output, path, r->diag);
+		&& json_member_text(json, "module_input_name", &input, path, r->diag)
+		&& json_member_text(json, "module_output_name", &output, path, r->diag);
 	if (good && ((input && strcmp(input, "sentence_embedding") != 0) || (output && strcmp(output, "sentence_embedding") != 0)))
-		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "a Dense module between other things than sentence_embedding is not supported");
+		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"a Dense module between other things than sentence_embedding is not supported");
 	for (size_t i = 0; good && i < sizeof dense_activations / sizeof *dense_activations; i++)
 		if (strcmp(last_part(activation), dense_activations[i].torch) == 0)
 			dense.activation = dense_activations[i].word;
@@ -82,7 +91,8 @@ static bool read_dense(SbertReader *r, const char *folder)
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "activation_function \"%s\" is not supported", activation);
 	json_decref(json);
 	if (good && r->head->ndense == sizeof r->head->dense / sizeof *r->head->dense)
-		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "more than %zu Dense modules", sizeof r->head->dense / sizeof *r->head->dense);
+		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "more than %zu Dense modules",
+			sizeof r->head->dense / sizeof *r->head->dense);
 	if (good)
 		r->head->dense[r->head->ndense++] = dense;
 	return good;
@@ -130,12 +140,14 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		if (strcmp(last_part(type), modules[i].type) == 0) {
 			if (r->stage < modules[i].from || r->stage > modules[i].to)
-				return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "module %zu, %s, stands where none is supported; the order is "
+				return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+					"module %zu, %s, stands where none is supported; the order is "
 					"Transformer, Pooling, Dense, Normalize", at, modules[i].type);
 			r->stage = modules[i].stage;
 			return modules[i].read(r, folder);
 		}
-	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "module type \"%s\" is not supported; known: Transformer, Pooling, Dense, Dropout, "
+	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+		"module type \"%s\" is not supported; known: Transformer, Pooling, Dense, Dropout, "
 		"Normalize", type);
 }
 
@@ -168,7 +180,8 @@ bool sbert_read(const char *directory, ModelDesc *desc, const char **encoder_dir
 	for (size_t i = 0; good && i < json_array_size(json); i++)
 		good = read_module(&reader, json_array_get(json, i), i);
 	if (good && reader.stage < STAGE_POOLING)
-		good = diag_error_in(diag, EXIT_UNSUPPORTED, reader.path, 0, "has no %s module", reader.stage == STAGE_START ? "Transformer" : "Pooling");
+		good = diag_error_in(diag, EXIT_UNSUPPORTED, reader.path, 0, "has no %s module",
+			reader.stage == STAGE_START ? "Transformer" : "Pooling");
 	json_decref(json);
 	if (good && reader.encoder)
 		*encoder_directory = reader.encoder;

@@ -55,7 +55,8 @@ static xmlDocPtr parse_document(const char *text, size_t bytes, const char *path
 	xmlDocPtr document = xmlCtxtReadMemory(parser, text, (int)bytes, NULL, NULL,
 		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES | XML_PARSE_NOCDATA);
 	if (has_doctype) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "has a document type declaration (<!DOCTYPE>); model descriptions have none, remove it");
+		diag_error_in(diag, EXIT_INPUT, path, 0,
+			"has a document type declaration (<!DOCTYPE>); model descriptions have none, remove it");
 		xmlFreeDoc(document);
 		document = NULL;
 	} else if (!document) {
@@ -84,7 +85,8 @@ static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
 	if (elements > XML_ELEMENTS_MAX)
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d elements", XML_ELEMENTS_MAX);
 	if (labels > XML_LABELS_MAX)
-		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d label elements; labels without blanks may stand in the "
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+			"has more than %d label elements; labels without blanks may stand in the "
 			"attribute labels of their head", XML_LABELS_MAX);
 	return true;
 }
@@ -110,7 +112,7 @@ static bool check_schema(xmlDocPtr document, const char *path, Diag *diag)
 	return status == 0;
 }
 
-/* ---- attributes and elements; their form is known to be right ---------------------------------------------------------------- */
+/* ---- attributes and elements; their form is known to be right ----------------------------------------------------------- */
 
 static const char *attr_text(const ModelDesc *desc, xmlNodePtr node, const char *name)
 {
@@ -158,7 +160,7 @@ static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t m
 	return true;
 }
 
-/* ---- <encoder> ----------------------------------------------------------------------------------------------------------------- */
+/* ---- <encoder> ---------------------------------------------------------------------------------------------------------- */
 
 static bool read_encoder(XmlReader *r, xmlNodePtr node)
 {
@@ -178,14 +180,15 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 	return true;
 }
 
-/* ---- <head> -------------------------------------------------------------------------------------------------------------------- */
+/* ---- <head> ------------------------------------------------------------------------------------------------------------- */
 
 static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const char ***labels)
 {
 	MemArena *mem = r->desc->mem;
 	const char *words = attr_text(r->desc, node, "labels");
 	if (words && child(node, "label"))
-		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "a head has labels either in its attribute or in elements");
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+			"a head has labels either in its attribute or in elements");
 	size_t room = words ? strlen(words) / 2 + 1 : 0;
 	for (xmlNodePtr label = node->children; label; label = label->next)
 		room += is_element(label, "label");
@@ -201,7 +204,8 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 			(*labels)[(*count)++] = node_text(r->desc, label);
 	for (int32_t i = 0; i < *count; i++)
 		if (!text_is_clean((*labels)[i]))
-			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "label %d: a label is 1 to %d bytes without control characters", i,
+			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+				"label %d: a label is 1 to %d bytes without control characters", i,
 				NAME_BYTES_MAX);
 	return true;
 }
@@ -233,7 +237,7 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 	return true;
 }
 
-/* ---- <model> ------------------------------------------------------------------------------------------------------------------- */
+/* ---- <model> ------------------------------------------------------------------------------------------------------------ */
 
 static bool read_model(XmlReader *r, xmlNodePtr model)
 {
@@ -253,7 +257,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 	if (!encoder) {
 		desc->is_graph = true;
 		if (r->options->outputs)
-			return diag_error(r->diag, EXIT_USAGE, 0, "--outputs is for directories and encoders; a graph says itself what it returns");
+			return diag_error(r->diag, EXIT_USAGE, 0,
+				"--outputs is for directories and encoders; a graph says itself what it returns");
 		if (r->options->max_tokens > 0 && (desc->max_tokens == 0 || r->options->max_tokens < desc->max_tokens))
 			desc->max_tokens = r->options->max_tokens;
 		desc->module = graph_from_xml(desc, model, r->options, r->diag);
@@ -292,7 +297,8 @@ ModelDesc *description_from_xml(const char *path, const BuildOptions *options, D
 		return NULL;
 	ModelDesc *desc = new_description(path);
 	XmlReader reader = {desc, options, diag};
-	bool good = check_size(document, path, diag) && check_schema(document, path, diag) && read_model(&reader, xmlDocGetRootElement(document));
+	bool good = check_size(document, path, diag) && check_schema(document, path, diag)
+		&& read_model(&reader, xmlDocGetRootElement(document));
 	xmlFreeDoc(document);
 	if (good)
 		return desc;

@@ -39,7 +39,7 @@ static void map_lines(const GraphText *t, Diag *diag, int first)
 			diag->messages[i].line = diag->messages[i].line <= t->lines ? t->xml_line[diag->messages[i].line] : 0;
 }
 
-/* ---- pieces of a line -------------------------------------------------------------------------------------------------------- */
+/* ---- pieces of a line --------------------------------------------------------------------------------------------------- */
 
 static bool is_element(xmlNodePtr node, const char *name)
 {
@@ -94,7 +94,7 @@ static void print_origin(FILE *out, const char *origin)
 		fputc((unsigned char)*origin < 0x20 ? '?' : *origin, out);
 }
 
-/* ---- elements ------------------------------------------------------------------------------------------------------------------ */
+/* ---- elements ----------------------------------------------------------------------------------------------------------- */
 
 static void print_module(GraphText *t, const ModelDesc *desc, xmlNodePtr model)
 {
@@ -120,9 +120,10 @@ static void print_labels(GraphText *t, xmlNodePtr head)   /* attribute, then ele
 	const char *before = " labels=[";
 	xmlChar *words = xmlGetNoNsProp(head, (const xmlChar *)"labels");
 	char *rest;
-	for (char *word = words ? strtok_r((char *)words, " \t\r\n", &rest) : NULL; word; word = strtok_r(NULL, " \t\r\n", &rest), before = ", ") {
+	for (char *word = words ? strtok_r((char *)words, " \t\r\n", &rest) : NULL; word; word = strtok_r(NULL, " \t\r\n", &rest)) {
 		fputs(before, t->out);
 		print_quoted(t->out, word);
+		before = ", ";
 	}
 	xmlFree(words);
 	for (xmlNodePtr node = head->children; node; node = node->next)
@@ -239,7 +240,7 @@ static void print_graph(GraphText *t, xmlNodePtr graph)
 	end_line(t, (int)line);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------------------------------------------------------- */
 
 Module *graph_from_xml(const ModelDesc *desc, struct _xmlNode *model, const BuildOptions *options, Diag *diag)
 {

@@ -75,7 +75,7 @@ static int eval_model(int argc, char **argv)
 	return good ? 0 : 1;
 }
 
-/* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels ------------------------------------------------ */
+/* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels ----------------------------------------- */
 
 static char *root;                          /* a temporary directory */
 
@@ -101,12 +101,14 @@ static void write_file(const char *name, const char *text)
 
 static const struct { const char *name; int rows, columns; } tiny_tensors[] = {
 	{"bert.embeddings.word_embeddings.weight", 20, 8}, {"bert.embeddings.position_embeddings.weight", 10, 8},
-	{"bert.embeddings.token_type_embeddings.weight", 2, 8}, {"bert.embeddings.LayerNorm.weight", 8, 0}, {"bert.embeddings.LayerNorm.bias", 8, 0},
+	{"bert.embeddings.token_type_embeddings.weight", 2, 8}, {"bert.embeddings.LayerNorm.weight", 8, 0},
+	{"bert.embeddings.LayerNorm.bias", 8, 0},
 	{"bert.encoder.layer.0.attention.self.query.weight", 8, 8}, {"bert.encoder.layer.0.attention.self.query.bias", 8, 0},
 	{"bert.encoder.layer.0.attention.self.key.weight", 8, 8}, {"bert.encoder.layer.0.attention.self.key.bias", 8, 0},
 	{"bert.encoder.layer.0.attention.self.value.weight", 8, 8}, {"bert.encoder.layer.0.attention.self.value.bias", 8, 0},
 	{"bert.encoder.layer.0.attention.output.dense.weight", 8, 8}, {"bert.encoder.layer.0.attention.output.dense.bias", 8, 0},
-	{"bert.encoder.layer.0.attention.output.LayerNorm.weight", 8, 0}, {"bert.encoder.layer.0.attention.output.LayerNorm.bias", 8, 0},
+	{"bert.encoder.layer.0.attention.output.LayerNorm.weight", 8, 0}, {"bert.encoder.layer.0.attention.output.LayerNorm.bias", 8,
+	0},
 	{"bert.encoder.layer.0.intermediate.dense.weight", 12, 8}, {"bert.encoder.layer.0.intermediate.dense.bias", 12, 0},
 	{"bert.encoder.layer.0.output.dense.weight", 8, 12}, {"bert.encoder.layer.0.output.dense.bias", 8, 0},
 	{"bert.encoder.layer.0.output.LayerNorm.weight", 8, 0}, {"bert.encoder.layer.0.output.LayerNorm.bias", 8, 0},
@@ -130,7 +132,8 @@ static void write_tensors(const char *name, int from, int to, const char *skip)
 		if (skip && strcmp(skip, tiny_tensors[i].name) == 0)
 			continue;
 		Type type = type_make(DT_F32, columns ? 2 : 1, dim_number(rows), dim_number(columns));
-		tensors[count] = (Tensor){.name = tiny_tensors[i].name, .type = type, .data = numbers, .bytes = 4 * rows * (columns ? columns : 1)};
+		tensors[count] = (Tensor){.name = tiny_tensors[i].name, .type = type, .data = numbers,
+			.bytes = 4 * rows * (columns ? columns : 1)};
 		list[count] = &tensors[count];
 		count++;
 	}
@@ -144,7 +147,7 @@ static void write_tiny(const char *config)
 	write_tensors("model.safetensors", 0, TINY_TENSORS, NULL);
 }
 
-/* ---- loading, and what came of it ------------------------------------------------------------------------------------------------ */
+/* ---- loading, and what came of it --------------------------------------------------------------------------------------- */
 
 typedef struct Result { ExitCode code; char *messages, *text; Loaded loaded; } Result;
 
@@ -178,12 +181,13 @@ static void expect_error(const char *what, Result result, ExitCode code, const c
 {
 	bool right = !result.text && result.code == code && strstr(result.messages, part);
 	if (!right)
-		printf("\n%s: expected exit %d and \"%s\", got exit %d and %s", what, code, part, result.text ? 0 : (int)result.code, result.messages);
+		printf("\n%s: expected exit %d and \"%s\", got exit %d and %s", what, code, part, result.text ? 0 : (int)result.code,
+			result.messages);
 	CU_ASSERT_TRUE(right);
 	result_free(&result);
 }
 
-/* ---- directories ------------------------------------------------------------------------------------------------------------------ */
+/* ---- directories -------------------------------------------------------------------------------------------------------- */
 
 static void test_tiny(void)
 {
@@ -218,7 +222,8 @@ static void test_limits(void)
 	result_free(&result);
 	static const struct { const char *tokenizer, *sbert; int limit; } rules[] = {
 		{"{\"model_max_length\": 1000000000000000019884624838656}", NULL, 10}, {"{\"model_max_length\": 7}", NULL, 7},
-		{"{\"model_max_length\": 7}", "{\"max_seq_length\": 5}", 5}, {"{\"model_max_length\": 7}", "{\"max_seq_length\": null}", 7},
+		{"{\"model_max_length\": 7}", "{\"max_seq_length\": 5}", 5}, {"{\"model_max_length\": 7}", "{\"max_seq_length\": null}",
+		7},
 		{"{\"model_max_length\": 512}", NULL, 10},
 	};
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
@@ -240,7 +245,8 @@ static void test_bad_configs(void)
 {
 	static const struct { const char *config; ExitCode code; const char *part; } cases[] = {
 		{"", EXIT_INPUT, "config.json"}, {"[]", EXIT_INPUT, "not a JSON object"}, {"{", EXIT_INPUT, "not JSON"},
-		{"{\"a\": 1, \"a\": 2}", EXIT_INPUT, "duplicate"}, {"{}", EXIT_INPUT, "model_type"}, {"{\"model_type\": 3}", EXIT_INPUT, "model_type is an integer"},
+		{"{\"a\": 1, \"a\": 2}", EXIT_INPUT, "duplicate"}, {"{}", EXIT_INPUT, "model_type"},
+		{"{\"model_type\": 3}", EXIT_INPUT, "model_type is an integer"},
 		{"{\"model_type\": \"gpt2\"}", EXIT_UNSUPPORTED, "families known: bert"},
 		{"{" CONFIG ", \"is_decoder\": true}", EXIT_UNSUPPORTED, "is_decoder"},
 		{"{" CONFIG ", \"is_decoder\": \"yes\"}", EXIT_INPUT, "is_decoder is a string"},
@@ -248,13 +254,18 @@ static void test_bad_configs(void)
 		{"{" CONFIG ", \"position_embedding_type\": \"relative_key\"}", EXIT_UNSUPPORTED, "relative_key"},
 		{"{" CONFIG ", \"quantization_config\": {\"bits\": 4}}", EXIT_UNSUPPORTED, "quantization_config"},
 		{"{" CONFIG ", \"pruned_heads\": {\"0\": [1]}}", EXIT_UNSUPPORTED, "pruned_heads"},
-		{"{" CONFIG ", \"layer_norm_eps\": 0}", EXIT_INPUT, "layer_norm_eps is 0"}, {"{" CONFIG ", \"layer_norm_eps\": -1e-5}", EXIT_INPUT, "layer_norm_eps"},
+		{"{" CONFIG ", \"layer_norm_eps\": 0}", EXIT_INPUT, "layer_norm_eps is 0"},
+		{"{" CONFIG ", \"layer_norm_eps\": -1e-5}", EXIT_INPUT, "layer_norm_eps"},
 		{"{" CONFIG ", \"layer_norm_eps\": \"1e-5\"}", EXIT_INPUT, "layer_norm_eps is a string"},
-		{"{" CONFIG ", \"hidden_act\": \"mish\"}", EXIT_UNSUPPORTED, "known: gelu, gelu_new"}, {"{" CONFIG ", \"hidden_act\": {}}", EXIT_INPUT, "hidden_act is an object"},
+		{"{" CONFIG ", \"hidden_act\": \"mish\"}", EXIT_UNSUPPORTED, "known: gelu, gelu_new"},
+		{"{" CONFIG ", \"hidden_act\": {}}", EXIT_INPUT, "hidden_act is an object"},
 		{"{" CONFIG ", \"problem_type\": \"ranking\"}", EXIT_UNSUPPORTED, "ranking"},
-		{"{" CONFIG ", \"num_labels\": 0}", EXIT_INPUT, "num_labels is 0"}, {"{" CONFIG ", \"num_labels\": 2, " LABELS "}", EXIT_INPUT, "id2label names 3"},
-		{"{" CONFIG ", \"id2label\": []}", EXIT_INPUT, "id2label"}, {"{" CONFIG ", \"id2label\": {\"0\": 1}}", EXIT_INPUT, "not a string"},
-		{"{" CONFIG ", \"id2label\": {\"1\": \"a\"}}", EXIT_INPUT, "missing"}, {"{" CONFIG ", \"id2label\": {\"0\": \"a\\nb\"}}", EXIT_INPUT, "control characters"},
+		{"{" CONFIG ", \"num_labels\": 0}", EXIT_INPUT, "num_labels is 0"}, {"{" CONFIG ", \"num_labels\": 2, " LABELS "}",
+		EXIT_INPUT, "id2label names 3"},
+		{"{" CONFIG ", \"id2label\": []}", EXIT_INPUT, "id2label"}, {"{" CONFIG ", \"id2label\": {\"0\": 1}}", EXIT_INPUT,
+		"not a string"},
+		{"{" CONFIG ", \"id2label\": {\"1\": \"a\"}}", EXIT_INPUT, "missing"}, {"{" CONFIG ", \"id2label\": {\"0\": \"a\\nb\"}}",
+		EXIT_INPUT, "control characters"},
 		{"{" CONFIG ", \"id2label\": {\"0\": \"\"}}", EXIT_INPUT, "1 to 1024 bytes"},
 		{"{" CONFIG ", \"type_vocab_size\": 99999999999999999999}", EXIT_INPUT, "too big"},
 		{"{" CONFIG "}", EXIT_INPUT, "classifier"},   /* two labels by default, three rows */
@@ -266,10 +277,14 @@ static void test_bad_configs(void)
 	}
 	/* numbers of the right key and the wrong size: each is told from the tensors, by its own name */
 	static const struct { const char *key, *value; const char *part; } sizes[] = {
-		{"vocab_size", "19", "expected [19,8]; does config.json vocab_size match"}, {"hidden_size", "16", "hidden_size match this checkpoint"},
-		{"hidden_size", "9", "2 heads"}, {"hidden_size", "true", "hidden_size is true"}, {"hidden_size", "8.5", "a number with a fraction"},
-		{"hidden_size", "-8", "hidden_size is -8"}, {"hidden_size", "0", "hidden_size is 0"}, {"hidden_size", "1000000000", "expected 1 to"},
-		{"intermediate_size", "13", "layer.0.ffn.in: weight is f32[12,8], expected [13,8]; does config.json intermediate_size match this checkpoint?"},
+		{"vocab_size", "19", "expected [19,8]; does config.json vocab_size match"},
+		{"hidden_size", "16", "hidden_size match this checkpoint"},
+		{"hidden_size", "9", "2 heads"}, {"hidden_size", "true", "hidden_size is true"},
+		{"hidden_size", "8.5", "a number with a fraction"},
+		{"hidden_size", "-8", "hidden_size is -8"}, {"hidden_size", "0", "hidden_size is 0"},
+		{"hidden_size", "1000000000", "expected 1 to"},
+		{"intermediate_size", "13",
+		"layer.0.ffn.in: weight is f32[12,8], expected [13,8]; does config.json intermediate_size match this checkpoint?"},
 		{"num_hidden_layers", "2", "layer.1.attention.query"}, {"max_position_embeddings", "11", "max_position_embeddings match"},
 		{"type_vocab_size", "3", "type_vocab_size match"}, {"num_attention_heads", "3", "3 heads"},
 	};
@@ -310,7 +325,8 @@ static void test_shards(void)
 	write_tensors("a.safetensors", 0, 10, NULL);
 	write_tensors("b.safetensors", 10, TINY_TENSORS, NULL);
 	for (int i = 0; i < TINY_TENSORS; i++)
-		length += snprintf(index + length, sizeof index - (size_t)length, "%s\"%s\": \"%c.safetensors\"", i ? ", " : "", tiny_tensors[i].name, i < 10 ? 'a' : 'b');
+		length += snprintf(index + length, sizeof index - (size_t)length, "%s\"%s\": \"%c.safetensors\"", i ? ", " : "",
+			tiny_tensors[i].name, i < 10 ? 'a' : 'b');
 	snprintf(index + length, sizeof index - (size_t)length, "}}");
 	write_file("model.safetensors.index.json", index);
 	Result result = load(root);
@@ -320,9 +336,12 @@ static void test_shards(void)
 	write_file("model.safetensors.index.json", index);
 	expect_error("misplaced", load(root), EXIT_INPUT, "which the index places in b.safetensors");
 	static const struct { const char *index, *part; } cases[] = {
-		{"{}", "weight_map"}, {"{\"weight_map\": {}}", "weight_map"}, {"{\"weight_map\": {\"x\": 3}}", "an integer"}, {"{\"weight_map\": {\"x\": \"a.bin\"}}", "a.bin"},
-		{"{\"weight_map\": {\"x\": \"../a.safetensors\"}}", "plain"}, {"{\"weight_map\": {\"x\": \"/etc/a.safetensors\"}}", "plain"},
-		{"{\"weight_map\": {\"x\": \"a.safetensors\"}}", "which the index places in no file"}, {"{\"weight_map\": {\"x\": \"c.safetensors\"}}", "c.safetensors"},
+		{"{}", "weight_map"}, {"{\"weight_map\": {}}", "weight_map"}, {"{\"weight_map\": {\"x\": 3}}", "an integer"},
+		{"{\"weight_map\": {\"x\": \"a.bin\"}}", "a.bin"},
+		{"{\"weight_map\": {\"x\": \"../a.safetensors\"}}", "plain"}, {"{\"weight_map\": {\"x\": \"/etc/a.safetensors\"}}",
+		"plain"},
+		{"{\"weight_map\": {\"x\": \"a.safetensors\"}}", "which the index places in no file"},
+		{"{\"weight_map\": {\"x\": \"c.safetensors\"}}", "c.safetensors"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		write_file("model.safetensors.index.json", cases[i].index);
@@ -338,7 +357,8 @@ static void test_tasks(void)
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		expect_error(cases[i].task, load_with(&(BuildOptions){.model = root, .task = cases[i].task}), cases[i].code, cases[i].part);
+		expect_error(cases[i].task, load_with(&(BuildOptions){.model = root, .task = cases[i].task}), cases[i].code,
+			cases[i].part);
 	expect_error("outputs", load_with(&(BuildOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE, "scores");
 	Result result = load_with(&(BuildOptions){.model = root, .task = "tag"});
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
@@ -355,21 +375,27 @@ static void test_tasks(void)
 	expect_error("architecture", load(root), EXIT_INPUT, "architectures");
 }
 
-/* ---- sentence-transformers ------------------------------------------------------------------------------------------------------------ */
+/* ---- sentence-transformers ---------------------------------------------------------------------------------------------- */
 
 #define MODULE(type, path) "{\"type\": \"sentence_transformers.models." type "\", \"path\": \"" path "\"}"
 
 static void test_sbert(void)
 {
 	static const struct { const char *modules, *pooling; ExitCode code; const char *part; } cases[] = {
-		{"{}", "{}", EXIT_INPUT, "not a JSON array"}, {"[3]", "{}", EXIT_INPUT, "an integer"}, {"[{}]", "{}", EXIT_INPUT, "no type"}, {"[]", "{}", EXIT_UNSUPPORTED, "no Transformer"},
-		{"[" MODULE("Transformer", "") "]", "{}", EXIT_UNSUPPORTED, "no Pooling"}, {"[" MODULE("Transformer", "../other") "]", "{}", EXIT_INPUT, "plain folder name"},
-		{"[" MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "order"}, {"[" MODULE("Transformer", "") ", " MODULE("LSTM", "1_LSTM") "]", "{}", EXIT_UNSUPPORTED, "LSTM"},
+		{"{}", "{}", EXIT_INPUT, "not a JSON array"}, {"[3]", "{}", EXIT_INPUT, "an integer"},
+		{"[{}]", "{}", EXIT_INPUT, "no type"}, {"[]", "{}", EXIT_UNSUPPORTED, "no Transformer"},
+		{"[" MODULE("Transformer", "") "]", "{}", EXIT_UNSUPPORTED, "no Pooling"},
+		{"[" MODULE("Transformer", "../other") "]", "{}", EXIT_INPUT, "plain folder name"},
+		{"[" MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "order"},
+		{"[" MODULE("Transformer", "") ", " MODULE("LSTM", "1_LSTM") "]", "{}", EXIT_UNSUPPORTED, "LSTM"},
 		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "no pooling_mode"},
 		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "[]", EXIT_INPUT, "not a JSON object"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode\": \"attention\"}", EXIT_UNSUPPORTED, "attention"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode_mean_tokens\": 1}", EXIT_INPUT, "an integer"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Dense", "2_Dense") "]", "{\"pooling_mode\": \"cls\"}", EXIT_INPUT, "2_Dense"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode\": \"attention\"}",
+		EXIT_UNSUPPORTED, "attention"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode_mean_tokens\": 1}", EXIT_INPUT,
+		"an integer"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Dense", "2_Dense") "]",
+		"{\"pooling_mode\": \"cls\"}", EXIT_INPUT, "2_Dense"},
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	mkdir(at("1_Pooling"), 0777);
@@ -378,7 +404,8 @@ static void test_sbert(void)
 		write_file("1_Pooling/config.json", cases[i].pooling);
 		expect_error(cases[i].modules, load(root), cases[i].code, cases[i].part);
 	}
-	write_file("modules.json", "[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Normalize", "2_Normalize") "]");
+	write_file("modules.json", "[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Normalize",
+		"2_Normalize") "]");
 	write_file("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}");
 	write_file("config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}");
 	Result result = load(root);
@@ -390,7 +417,7 @@ static void test_sbert(void)
 	unlink(at("config_sentence_transformers.json"));
 }
 
-/* ---- descriptions ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- descriptions ------------------------------------------------------------------------------------------------------- */
 
 static char *describe(const BuildOptions *options)
 {
@@ -411,7 +438,8 @@ static char *describe(const BuildOptions *options)
 /* What describe writes builds the same module as the directory, to the byte. */
 static void test_describe(void)
 {
-	static const BuildOptions uses[] = {{.task = NULL}, {.task = "embed"}, {.task = "tag", .outputs = "pooled"}, {.task = "classify", .outputs = "hidden", .max_tokens = 6}};
+	static const BuildOptions uses[] = {{.task = NULL}, {.task = "embed"}, {.task = "tag", .outputs = "pooled"},
+		{.task = "classify", .outputs = "hidden", .max_tokens = 6}};
 	write_tiny("{" CONFIG ", \"layer_norm_eps\": 1.0000000000000003e-7, \"hidden_act\": \"gelu_new\", " LABELS "}");
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
 		BuildOptions options = uses[i];
@@ -421,7 +449,8 @@ static void test_describe(void)
 		Result direct = load_with(&options), described = load(at("model.xml"));
 		CU_ASSERT_PTR_NOT_NULL_FATAL(direct.text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(described.text);
-		const char *a = strchr(direct.text, '\n'), *b = strchr(described.text, '\n');   /* the first line holds the name, that of the directory */
+		const char *a = strchr(direct.text, '\n'),
+			*b = strchr(described.text, '\n');   /* the first line holds the name, that of the directory */
 		CU_ASSERT_STRING_EQUAL(a, b);
 		result_free(&direct);
 		result_free(&described);
@@ -476,25 +505,32 @@ static void test_edited(void)
 static void test_bad_xml(void)
 {
 	static const struct { const char *xml; ExitCode code; const char *part; } cases[] = {
-		{"", EXIT_INPUT, "model.xml"}, {"<model", EXIT_INPUT, "well-formed"}, {"<a/>", EXIT_INPUT, "schema"}, {"<model/>", EXIT_INPUT, "schema"},
-		{"<!DOCTYPE model [<!ENTITY a \"b\">]><model xmlns=\"urn:bertc:model:1\" name=\"&a;\"/>", EXIT_INPUT, "document type declaration"},
+		{"", EXIT_INPUT, "model.xml"}, {"<model", EXIT_INPUT, "well-formed"}, {"<a/>", EXIT_INPUT, "schema"},
+		{"<model/>", EXIT_INPUT, "schema"},
+		{"<!DOCTYPE model [<!ENTITY a \"b\">]><model xmlns=\"urn:bertc:model:1\" name=\"&a;\"/>", EXIT_INPUT,
+		"document type declaration"},
 		{"<!DOCTYPE model SYSTEM \"http://localhost/x.dtd\"><model/>", EXIT_INPUT, "document type declaration"},
 		{XML_MODEL(XML_TINY), EXIT_INPUT, "schema"}, {XML_MODEL(XML_TINY "<head task=\"sing\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\"/>"), EXIT_INPUT, "no labels"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"/>"), EXIT_INPUT, "classifier"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"><label>c</label></head>"), EXIT_INPUT, "either"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"sum\"/>"), EXIT_INPUT, "sum"}, {XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"\"/>"), EXIT_INPUT, "empty"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"max max\"/>"), EXIT_INPUT, "twice"}, {XML_MODEL(XML_TINY "<head task=\"tag\" pooling=\"max\" labels=\"a\"/>"), EXIT_INPUT, "no pooling"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\" labels=\"a\"/>"), EXIT_INPUT, "no labels"}, {XML_MODEL(XML_TINY "<head task=\"embed\"/><head task=\"embed\"/>"), EXIT_INPUT, "two heads"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"sum\"/>"), EXIT_INPUT, "sum"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"\"/>"), EXIT_INPUT, "empty"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"max max\"/>"), EXIT_INPUT, "twice"},
+		{XML_MODEL(XML_TINY "<head task=\"tag\" pooling=\"max\" labels=\"a\"/>"), EXIT_INPUT, "no pooling"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\" labels=\"a\"/>"), EXIT_INPUT, "no labels"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head task=\"embed\"/>"), EXIT_INPUT, "two heads"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head name=\"hidden\" task=\"embed\"/>"), EXIT_INPUT, "another output"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\"><dense href=\"d\" activation=\"mish\"/></head>"), EXIT_UNSUPPORTED, "mish"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\"><dense href=\"..\" activation=\"tanh\"/></head>"), EXIT_INPUT, "plain name"},
 		{XML_MODEL("<weights href=\"../model.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL("<weights href=\"..\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "plain name"},
-		{XML_MODEL("<weights href=\"none.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "none.safetensors"},
+		{XML_MODEL("<weights href=\"none.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT,
+		"none.safetensors"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("2") "<head task=\"embed\"/>"), EXIT_INPUT, "layer.1"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("0") "<head task=\"embed\"/>"), EXIT_INPUT, "schema"},
-		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("5000") "<head task=\"embed\"/>"), EXIT_INPUT, "expected 1024 at most"},
+		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("5000") "<head task=\"embed\"/>"), EXIT_INPUT,
+		"expected 1024 at most"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/><encoder family=\"gru\" layers=\"1\" hidden=\"8\" heads=\"2\" ffn=\"12\" positions=\"10\" types=\"2\" "
 		           "activation=\"gelu\" eps=\"1e-12\"/><head task=\"embed\"/>"), EXIT_UNSUPPORTED, "gru"},
 		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/><output name=\"y\" value=\"z\"/></graph>"), EXIT_INPUT, "%z"},
@@ -574,7 +610,7 @@ static void test_graph_form(void)
 	result_free(&described);
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------------------------------------- */
 
 static void test_files(void)
 {
@@ -641,9 +677,11 @@ static void test_atomic(void)
 
 static void test_names(void)
 {
-	static const char *const dirty[] = {"", "a\nb", "\x7f", "\xc0\x80", "\xed\xa0\x80", "\xff", "\xe2\x80", "\xef\xbf\xbe", "\xf5\x80\x80\x80", "\xc2\x85"};
+	static const char *const dirty[] = {"", "a\nb", "\x7f", "\xc0\x80", "\xed\xa0\x80", "\xff", "\xe2\x80", "\xef\xbf\xbe",
+		"\xf5\x80\x80\x80", "\xc2\x85"};
 	static const char *const clean[] = {"a", "B-Disease", "so so", "\xc3\xa9", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "*/ \"; ?\?/"};
-	static const struct { const char *from, *to; } names[] = {{"minilm-sst2", "minilm_sst2"}, {"2_Dense", "_2_Dense"}, {"", "model"}, {"a/*\n*/", "a_____"}};
+	static const struct { const char *from, *to; } names[] = {{"minilm-sst2", "minilm_sst2"}, {"2_Dense", "_2_Dense"},
+		{"", "model"}, {"a/*\n*/", "a_____"}};
 	MemArena *mem = mem_new();
 	for (size_t i = 0; i < sizeof dirty / sizeof *dirty; i++)
 		CU_ASSERT_FALSE(text_is_clean(dirty[i]));
@@ -657,9 +695,12 @@ static void test_names(void)
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } tests[] = {
-		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs}, {"bad checkpoints", test_bad_checkpoints},
-		{"shards", test_shards}, {"tasks", test_tasks}, {"sentence-transformers", test_sbert}, {"describe", test_describe}, {"many labels", test_many_labels}, {"edited descriptions", test_edited},
-		{"bad descriptions", test_bad_xml}, {"deep descriptions", test_huge_xml}, {"graphs op by op", test_graph_form}, {"files", test_files},
+		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs},
+		{"bad checkpoints", test_bad_checkpoints},
+		{"shards", test_shards}, {"tasks", test_tasks}, {"sentence-transformers", test_sbert}, {"describe", test_describe},
+		{"many labels", test_many_labels}, {"edited descriptions", test_edited},
+		{"bad descriptions", test_bad_xml}, {"deep descriptions", test_huge_xml}, {"graphs op by op", test_graph_form},
+		{"files", test_files},
 		{"names", test_names}, {"atomic files", test_atomic},   /* the last: it takes root away, as Ctrl-C does */
 	};
 	if (argc > 2 && strcmp(argv[1], "--eval") == 0)
