@@ -3,6 +3,7 @@
  * the way through another compiler (--cc). */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 extern char **environ;
 
 /* Paths in the temporary directory. */
-typedef struct Files { char *c, *h, *weights, *object, *result; } Files;
+typedef struct Files { char *c, *h, *weights, *object, *second_c, *second_object, *result; } Files;
 
 static char *with_suffix(const char *name, const char *suffix)
 {
@@ -36,6 +37,14 @@ static char *temporary(const Scratch *scratch, const char *name, const char *suf
 static void files_free(Files *files)
 {
 	free(files->c), free(files->h), free(files->weights), free(files->object), free(files->result);
+	free(files->second_c), free(files->second_object);
+}
+
+/* Whole programs and shared libraries are compiled as two files at the same time. An object or a static library is one file,
+ * whose inner functions are static: two models may be linked into one program. */
+static bool is_split(const EmitOptions *options)
+{
+	return !options->cc && (options->kind == EMIT_EXE || options->kind == EMIT_SHARED);
 }
 
 /* ---- the C text ------------------------------------------------------------------------------------------------------------ */
@@ -63,8 +72,9 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 	if (graph->ninputs < 1 || graph->ninputs > 2)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s has %d inputs; a program has ids and perhaps types", graph->name,
 		                  (int)graph->ninputs);
-	Emitter e = {.module = module, .graph = graph, .options = options, .diag = diag, .mem = mem_new()};
-	bool good = write_with(emit_c, &e, files->c) && write_with(emit_h, &e, files->h);
+	Emitter e = {.module = module, .graph = graph, .options = options, .diag = diag, .mem = mem_new(), .split = is_split(options)};
+	bool good = write_with(emit_c, &e, files->c) && write_with(emit_h, &e, files->h)
+		&& (!e.split || write_with(emit_second, &e, files->second_c));
 	if (good && e.weights.blob.bytes > BLOB_BYTES_MAX)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "weights and tables have %zu bytes; a program holds %zu at most; try --weights=f16",
 		                  e.weights.blob.bytes, BLOB_BYTES_MAX);
@@ -164,13 +174,44 @@ static bool cc_link(const EmitOptions *options, bool is_static, const Files *fil
 
 /* ---- compiling and linking -------------------------------------------------------------------------------------------------------- */
 
+typedef struct CompileThread { CompileJob job; Diag diag; bool good; } CompileThread;
+
+static void *compile_thread(void *argument)
+{
+	CompileThread *thread = argument;
+	thread->good = toolchain_compile(&thread->job, &thread->diag);
+	return NULL;
+}
+
+/* Clang on two files at once, each with messages of its own. */
+static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
+{
+	CompileThread second = {.job = *job};
+	second.job.source = files->second_c;
+	second.job.object = files->second_object;
+	diag_init(&second.diag, diag->file);
+	pthread_t handle;
+	bool started = pthread_create(&handle, NULL, compile_thread, &second) == 0;
+	bool good = toolchain_compile(job, diag);
+	if (started)
+		pthread_join(handle, NULL);
+	else
+		compile_thread(&second);
+	for (int i = 0; i < second.diag.count; i++)
+		if (second.diag.messages[i].severity == SEV_ERROR)
+			diag_error(diag, second.diag.code, 0, "%s", second.diag.messages[i].text);
+	diag_free(&second.diag);
+	return good && second.good;
+}
+
 static bool compile(const EmitOptions *options, const Files *files, const char *directory, bool pic, Diag *diag)
 {
 	char *upper = c_upper(options->name), *define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
 	const char *defines[] = {define, NULL};
 	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines, .directory = directory,
 	                        .pic = pic, .sysroot = options->sysroot};
-	bool good = options->cc ? cc_compile(options, files, directory, define, pic, diag) : toolchain_compile(&job, diag);
+	bool good = options->cc ? cc_compile(options, files, directory, define, pic, diag)
+	          : is_split(options) ? compile_both(&job, files, diag) : toolchain_compile(&job, diag);
 	free(define);
 	free(upper);
 	return good;
@@ -178,7 +219,7 @@ static bool compile(const EmitOptions *options, const Files *files, const char *
 
 static bool make_result(const EmitOptions *options, const Files *files, const char *directory, Diag *diag)
 {
-	const char *objects[] = {files->object, NULL};
+	const char *objects[] = {files->object, is_split(options) ? files->second_object : NULL, NULL};
 	bool is_static = options->kind == EMIT_EXE && options->is_static;
 	if (options->kind == EMIT_C)
 		return true;
@@ -271,7 +312,7 @@ static bool save_temps(const EmitOptions *options, const Files *files, Diag *dia
 	if (mkdir(options->save_temps, 0777) != 0 && errno != EEXIST)
 		return diag_error_in(diag, EXIT_RUN, options->save_temps, 0, "cannot be made: %s", strerror(errno));
 	return save(options, files->c, diag) && save(options, files->h, diag) && save(options, files->weights, diag)
-		&& save(options, files->object, diag);
+		&& save(options, files->object, diag) && save(options, files->second_c, diag) && save(options, files->second_object, diag);
 }
 
 bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
@@ -287,7 +328,8 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		return false;
 	}
 	Files files = {temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"), temporary(&scratch, options->name, ".weights"),
-	               temporary(&scratch, options->name, ".o"), temporary(&scratch, options->name, ".out")};
+	               temporary(&scratch, options->name, ".o"), temporary(&scratch, options->name, ".second.c"),
+	               temporary(&scratch, options->name, ".second.o"), temporary(&scratch, options->name, ".out")};
 	bool good = write_sources(module, options, &files, diag) && make_result(options, &files, scratch.directory, diag)
 		&& save_temps(options, &files, diag) && commit(options, &scratch, &files, path, diag);
 	files_free(&files);

@@ -50,6 +50,7 @@ typedef struct Emitter {
 	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
 	Step     *steps; int32_t nsteps;
 	FILE     *calls;                         /* the lines of NAME_graph */
+	bool      split;                         /* most linears go into a second file, to be compiled at the same time */
 } Emitter;
 /* One line in calls and, where needed, a new wrapper, kernel and constant. */
 bool emit_step(Emitter *, const Node *);
@@ -95,6 +96,8 @@ const char *body_lower(Body *, const char *word);
 /* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */
 bool emit_c(Emitter *, FILE *c);
 bool emit_h(Emitter *, FILE *h);
+/* After emit_c, when split: the wrappers that NAME.c only declares. */
+bool emit_second(Emitter *, FILE *c);
 /* Width of output i in floats and whether it has a row a token; false with a message when the program cannot return it. */
 bool output_shape(Emitter *, int32_t i, int64_t *width, bool *per_token);
 

@@ -157,11 +157,42 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	return good;
 }
 
+/* A wrapper of a linear takes Clang a quarter of a second, a dozen tiles each; two of three of them take as long as the rest
+ * of the program and the other third. */
+static bool is_second(const Emitter *e, int32_t wrapper)
+{
+	int32_t linears = 0;
+	for (int32_t i = 0; i < wrapper; i++)
+		linears += strncmp(e->wrappers[i].name, "linear", 6) == 0;
+	return e->split && strncmp(e->wrappers[wrapper].name, "linear", 6) == 0 && linears % 3 != 2;
+}
+
+#define HIDDEN "__attribute__((visibility(\"hidden\")))"
+
 static void print_wrappers(const Emitter *e, FILE *c)
 {
 	fputs("\n/* ==== the steps of this model: kernels with literal dimensions on a thread's share */\n", c);
-	for (int32_t i = 0; i < e->nwrappers; i++)
-		fprintf(c, "\nstatic __attribute__((noinline)) %svoid %s%s", e->wrappers[i].attribute, e->wrappers[i].name, e->wrappers[i].text);
+	for (int32_t i = 0; i < e->nwrappers; i++) {
+		const Wrapper *w = &e->wrappers[i];
+		if (is_second(e, i))
+			fprintf(c, "\n" HIDDEN " void %s%.*s;   /* in the second file */\n", w->name, (int)strcspn(w->text, "\n"), w->text);
+		else
+			fprintf(c, "\nstatic __attribute__((noinline)) %svoid %s%s", w->attribute, w->name, w->text);
+	}
+}
+
+bool emit_second(Emitter *e, FILE *c)
+{
+	Paste paste = {.out = c};
+	bool good = paste_file(&paste, "rt.h", e->diag);
+	for (int32_t i = 0; good && i < e->nkernels; i++)
+		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
+	good = good && paste_file(&paste, "steps.h", e->diag);
+	paste_free(&paste);
+	for (int32_t i = 0; good && i < e->nwrappers; i++)
+		if (is_second(e, i))
+			fprintf(c, "\n" HIDDEN " %svoid %s%s", e->wrappers[i].attribute, e->wrappers[i].name, e->wrappers[i].text);
+	return good;
 }
 
 static bool print_graph(Emitter *e, FILE *c, const char *calls)
