@@ -1,5 +1,5 @@
 # The checkpoint: cut short, with lies in its header, in shards that point elsewhere. And results that cannot be written.
-. "$SOURCE/tests/shell/bad_input_common.sh"
+. "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 tiny_hf model
 weights=model/model.safetensors

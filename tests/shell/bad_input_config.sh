@@ -1,5 +1,5 @@
 # config.json and what lies beside it: broken, lying, hostile or of something else. Nothing is built from it, and it is said why.
-. "$SOURCE/tests/shell/bad_input_common.sh"
+. "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 "$BERTC" build good --emit=obj -o good.o --quiet || fail "the tiny model itself does not build"
 

@@ -1,5 +1,5 @@
 # model.xml: bombs, escapes and nonsense. First what describe writes is built, from another directory too.
-. "$SOURCE/tests/shell/bad_input_common.sh"
+. "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 "$BERTC" describe good -o good/model.xml --quiet 2>said || { cat said; fail "describe"; }
 "$BERTC" build good/model.xml --emit=bir -o beside.bir --quiet || fail "the description beside its weights"
