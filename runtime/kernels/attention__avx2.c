@@ -71,8 +71,9 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float 
 }
 
 /* mr queries of one head, all keys. */
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed,
-                                                     const float *v, int v_stride, int keys, int d, float scale, float *score, int mr)
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride,
+                                                     const float *packed, const float *v, int v_stride, int keys, int d,
+                                                     float scale, float *score, int mr)
 {
 	float factor[4];
 	for (int i = 0; i < mr; i++)

@@ -56,8 +56,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_pack(float *packed, const float
 }
 
 /* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols <= 16 nv. Rows of a, b, c lie as, bs, cs apart. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_tile(float *c, int cs, const float *a, int as, const float *b, int bs, int length,
-                                                      int cols, const float *scale, int mr, int nv)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_tile(float *c, int cs, const float *a, int as, const float *b, int bs,
+                                                      int length, int cols, const float *scale, int mr, int nv)
 {
 	__m512 acc[8][2];
 	__mmask16 m[2] = { math_avx512_first(cols), math_avx512_first(cols - 16) };
@@ -80,8 +80,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_tile(float *c, int cs, const fl
 }
 
 /* mr queries of one head, all keys. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed,
-                                                         const float *v, int v_stride, int keys, int d, float scale, float *score, int mr)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *out, int out_stride, const float *q, int q_stride,
+                                                         const float *packed, const float *v, int v_stride, int keys, int d,
+                                                         float scale, float *score, int mr)
 {
 	float factor[8];
 	for (int i = 0; i < mr; i++)

@@ -53,8 +53,8 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 }
 
 /* mr queries of one head, all keys. */
-RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed, const float *v,
-                                      int v_stride, int keys, int d, float scale, float *score, int mr)
+RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed,
+                                      const float *v, int v_stride, int keys, int d, float scale, float *score, int mr)
 {
 	float factor[4];
 	for (int i = 0; i < mr; i++)
@@ -75,8 +75,9 @@ RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q
 			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys, int heads,
-                                      int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale, void *scratch)
+RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys,
+                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
+                                      void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {

@@ -62,7 +62,8 @@ RT_INLINE RT_TARGET_AVX2 void add_layernorm_f32__avx2(float *out, const float *x
 
 RT_INLINE RT_TARGET_AVX2 void embed_layernorm_avx2(float *out, const void *t0, const int32_t *ids0, const float *t1,
                                                    const int32_t *ids1, const float *t2, const int32_t *ids2,
-                                                   const float *gamma, const float *beta, int r0, int r1, int H, float eps, int dtype)
+                                                   const float *gamma, const float *beta, int r0, int r1, int H, float eps,
+                                                   int dtype)
 {
 	for (int r = r0; r < r1; r++) {
 		const char *a = (const char *)t0 + (size_t)ids0[r] * (size_t)H * (dtype == RT_STORED_F32 ? 4 : 2);

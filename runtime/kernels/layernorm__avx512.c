@@ -14,8 +14,8 @@ RT_INLINE RT_TARGET_AVX512 __m512 layernorm_avx512_load(const void *p, size_t i,
 }
 
 /* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. */
-RT_INLINE RT_TARGET_AVX512 void layernorm_avx512_row(float *out, const void *a, const float *b, const float *c, const float *gamma,
-                                                     const float *beta, int H, float eps, int dtype)
+RT_INLINE RT_TARGET_AVX512 void layernorm_avx512_row(float *out, const void *a, const float *b, const float *c,
+                                                     const float *gamma, const float *beta, int H, float eps, int dtype)
 {
 	__m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
 	for (int i = 0; i < H; i += 16) {
@@ -63,7 +63,8 @@ RT_INLINE RT_TARGET_AVX512 void add_layernorm_f32__avx512(float *out, const floa
 
 RT_INLINE RT_TARGET_AVX512 void embed_layernorm_avx512(float *out, const void *t0, const int32_t *ids0, const float *t1,
                                                        const int32_t *ids1, const float *t2, const int32_t *ids2,
-                                                       const float *gamma, const float *beta, int r0, int r1, int H, float eps, int dtype)
+                                                       const float *gamma, const float *beta, int r0, int r1, int H, float eps,
+                                                       int dtype)
 {
 	for (int r = r0; r < r1; r++) {
 		const char *a = (const char *)t0 + (size_t)ids0[r] * (size_t)H * (dtype == RT_STORED_F32 ? 4 : 2);
@@ -74,21 +75,24 @@ RT_INLINE RT_TARGET_AVX512 void embed_layernorm_avx512(float *out, const void *t
 
 RT_INLINE RT_TARGET_AVX512 void embed_layernorm_f32__avx512(float *out, const void *t0, const int32_t *ids0, const float *t1,
                                                             const int32_t *ids1, const float *t2, const int32_t *ids2,
-                                                            const float *gamma, const float *beta, int r0, int r1, int H, float eps)
+                                                            const float *gamma, const float *beta, int r0, int r1, int H,
+                                                            float eps)
 {
 	embed_layernorm_avx512(out, t0, ids0, t1, ids1, t2, ids2, gamma, beta, r0, r1, H, eps, RT_STORED_F32);
 }
 
 RT_INLINE RT_TARGET_AVX512 void embed_layernorm_f16__avx512(float *out, const void *t0, const int32_t *ids0, const float *t1,
                                                             const int32_t *ids1, const float *t2, const int32_t *ids2,
-                                                            const float *gamma, const float *beta, int r0, int r1, int H, float eps)
+                                                            const float *gamma, const float *beta, int r0, int r1, int H,
+                                                            float eps)
 {
 	embed_layernorm_avx512(out, t0, ids0, t1, ids1, t2, ids2, gamma, beta, r0, r1, H, eps, RT_STORED_F16);
 }
 
 RT_INLINE RT_TARGET_AVX512 void embed_layernorm_bf16__avx512(float *out, const void *t0, const int32_t *ids0, const float *t1,
                                                              const int32_t *ids1, const float *t2, const int32_t *ids2,
-                                                             const float *gamma, const float *beta, int r0, int r1, int H, float eps)
+                                                             const float *gamma, const float *beta, int r0, int r1, int H,
+                                                             float eps)
 {
 	embed_layernorm_avx512(out, t0, ids0, t1, ids1, t2, ids2, gamma, beta, r0, r1, H, eps, RT_STORED_BF16);
 }

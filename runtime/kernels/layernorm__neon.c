@@ -13,8 +13,8 @@ RT_INLINE float32x4_t layernorm_neon_load(const void *p, size_t i, int n, int dt
 }
 
 /* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. */
-RT_INLINE void layernorm_neon_row(float *out, const void *a, const float *b, const float *c, const float *gamma, const float *beta,
-                                  int H, float eps, int dtype)
+RT_INLINE void layernorm_neon_row(float *out, const void *a, const float *b, const float *c, const float *gamma,
+                                  const float *beta, int H, float eps, int dtype)
 {
 	float32x4_t sum = vdupq_n_f32(0), squares = vdupq_n_f32(0);
 	for (int i = 0; i < H; i += 4) {

@@ -1,9 +1,13 @@
-/* bench_kernels.c: how fast the kernels of this CPU are, as fractions of the FMA peak measured in the same run. Not a test.
+/* bench_kernels.c: how fast the x86-64 kernels are, as fractions of the FMA peak measured in the same run. Not a test.
  *
  *   clang-19 -O3 -std=c17 -D_GNU_SOURCE tests/bench/bench_kernels.c -lm -o bench_kernels && ./bench_kernels [tokens ..]
  *
  * Linear layers are MiniLM-L6's (hidden 384, 6 layers) with literal dimensions, as the emitter prints them, and with weights
- * that lie one after another as in a program, so that small numbers of tokens pay for reading them. Minimum of several runs. */
+ * that lie one after another as in a program, so that small numbers of tokens pay for reading them. Minimum CPU time of several
+ * runs. SCALAR=1 times the scalar kernels as well. */
+#if !defined(__x86_64__)
+#error "needs an x86-64 CPU: elsewhere kernels run under an emulator, whose times say nothing"
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,14 +60,16 @@ static const int shape[SHAPES][2] = { { H, 3 * H }, { H, H }, { H, FFN }, { FFN,
 #define SET(isa, target, NR) \
 	LINEARS(isa, target, f32, NR) LINEARS(isa, target, f16, NR) LINEARS(isa, target, bf16, NR) \
 	target static void attention_##isa(float *out, const float *qkv, int tokens, void *scratch) \
-	{ attention_f32__##isa(out, qkv, qkv + H, qkv + 2 * H, tokens, tokens, HEADS, H / HEADS, 3 * H, 3 * H, 3 * H, 0, HEADS, 1.0f, scratch); } \
+	{ attention_f32__##isa(out, qkv, qkv + H, qkv + 2 * H, tokens, tokens, HEADS, H / HEADS, 3 * H, 3 * H, 3 * H, 0, HEADS, 1.0f, \
+	                       scratch); } \
 	target static void layernorm_##isa(float *out, const float *x, const float *y, const float *gamma, const float *beta, int rows) \
 	{ add_layernorm_f32__##isa(out, x, y, gamma, beta, 0, rows, H, 1e-12f); } \
-	target static void gelu_##isa(float *out, const float *x, int rows) { activation_f32__##isa(out, x, 0, rows, FFN, RT_ACT_GELU); } \
-	static const Set set_##isa = { #isa, NR, { NAMES(isa, f32), NAMES(isa, f16), NAMES(isa, bf16) }, attention_##isa, layernorm_##isa, gelu_##isa };
+	target static void gelu_##isa(float *out, const float *x, int rows) \
+	{ activation_f32__##isa(out, x, 0, rows, FFN, RT_ACT_GELU); } \
+	static const Set set_##isa = { #isa, NR, { NAMES(isa, f32), NAMES(isa, f16), NAMES(isa, bf16) }, \
+	                                attention_##isa, layernorm_##isa, gelu_##isa };
 
 SET(scalar, __attribute__((noinline)), 8)
-#if defined(__x86_64__)
 SET(avx2, __attribute__((noinline)) RT_TARGET_AVX2, 16)
 SET(avx512, __attribute__((noinline)) RT_TARGET_AVX512, 32)
 
@@ -94,7 +100,6 @@ RT_TARGET_AVX2 static double peak_avx2(void)
 		}
 	return 400000.0 * 12 * 16 / (now() - start);
 }
-#endif
 
 /* ---- measuring ------------------------------------------------------------------------------------------------------------ */
 static double peak;   /* FLOP/s */
@@ -151,7 +156,8 @@ static void bench_set(const Set *set, double (*peak_fn)(void), int tokens)
 			flops += f;
 			printf("  %dx%d %.0f%%", shape[s][0], shape[s][1], 100 * f / best[s] / peak);
 		}
-		printf("  all %.3f ms, %.1f GFLOP/s, %.0f%% of peak\n", best[SHAPES] * 1e3, flops / best[SHAPES] * 1e-9, 100 * flops / best[SHAPES] / peak);
+		printf("  all %.3f ms, %.1f GFLOP/s, %.0f%% of peak\n",
+		       best[SHAPES] * 1e3, flops / best[SHAPES] * 1e-9, 100 * flops / best[SHAPES] / peak);
 		linears[dtype] = best[SHAPES];
 	}
 	fill(x, (size_t)tokens * 3 * H);
@@ -172,7 +178,8 @@ static void bench_set(const Set *set, double (*peak_fn)(void), int tokens)
 		spent = now() - start;
 		rest[2] = spent < rest[2] ? spent : rest[2];
 	}
-	printf("%-7s      %4d tokens:  attention %.3f ms, %.0f%% of peak  layernorm %.3f ms  (gelu alone %.3f ms)  model f32 %.3f f16 %.3f bf16 %.3f ms\n",
+	printf("%-7s      %4d tokens:  attention %.3f ms, %.0f%% of peak  layernorm %.3f ms  (gelu alone %.3f ms)  "
+	       "model f32 %.3f f16 %.3f bf16 %.3f ms\n",
 	       set->name, tokens, rest[0] * 1e3, 100 * 4.0 * LAYERS * H * tokens * tokens / rest[0] / peak, rest[1] * 1e3, rest[2] * 1e3,
 	       (linears[0] + rest[0] + rest[1]) * 1e3, (linears[1] + rest[0] + rest[1]) * 1e3, (linears[2] + rest[0] + rest[1]) * 1e3);
 }
@@ -197,16 +204,12 @@ int main(int argc, char **argv)
 			fprintf(stderr, "bench_kernels: %s: 1 to %d tokens\n", argv[i + 1], MAX_TOKENS);
 			return 2;
 		}
-#if defined(__x86_64__)
 		if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
 			bench_set(&set_avx512, peak_avx512, tokens);
 		if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 			bench_set(&set_avx2, peak_avx2, tokens);
 		if (getenv("SCALAR"))
 			bench_set(&set_scalar, NULL, tokens);
-#else
-		bench_set(&set_scalar, NULL, tokens);
-#endif
 	}
 	printf("FMA peak of one core: %.1f GFLOP/s\n", peak * 1e-9);
 	return 0;
