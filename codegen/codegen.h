@@ -83,6 +83,8 @@ typedef struct CompileJob {
 	const char *sysroot;
 } CompileJob;
 bool toolchain_compile(const CompileJob *, Diag *);
+/* To be called by the main thread before another one compiles. */
+void toolchain_start(void);
 /* kind: EXE or SHARED. */
 bool toolchain_link(EmitKind, bool is_static, const Target *, const char *const *objects, const char *out, const char *sysroot, Diag *);
 bool toolchain_archive(const char *const *objects, const char *out, Diag *);

@@ -47,7 +47,7 @@ static bool is_split(const EmitOptions *options)
 	return !options->cc && (options->kind == EMIT_EXE || options->kind == EMIT_SHARED);
 }
 
-/* ---- the C text ------------------------------------------------------------------------------------------------------------ */
+/* ---- the C text ------------------------------------------------------------------------------------------------- */
 
 static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char *path)
 {
@@ -56,7 +56,8 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 		return diag_error_in(e->diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	bool good = print(e, out), written = !ferror(out);
 	written &= fclose(out) == 0;
-	return !good ? false : written ? true : diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s", strerror(errno));
+	return !good ? false : written ? true : diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s",
+		strerror(errno));
 }
 
 /* x86-64 code reaches its data within 2 GB; other targets within 4 GB or less. */
@@ -65,18 +66,23 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 static bool write_sources(const Module *module, const EmitOptions *options, const Files *files, Diag *diag)
 {
 	if (module->ngraphs != 1)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs; code is made of exactly one", (int)module->ngraphs);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs; code is made of exactly one",
+			(int)module->ngraphs);
 	const Graph *graph = module->graphs[0];
 	if (graph->noutputs == 0 || graph->noutputs > 32)
-		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s returns %d outputs; a program has 1 to 32", graph->name, (int)graph->noutputs);
+		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s returns %d outputs; a program has 1 to 32",
+			graph->name, (int)graph->noutputs);
 	if (graph->ninputs < 1 || graph->ninputs > 2)
-		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s has %d inputs; a program has ids and perhaps types", graph->name,
+		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s has %d inputs; a program has ids and perhaps types",
+			graph->name,
 		                  (int)graph->ninputs);
-	Emitter e = {.module = module, .graph = graph, .options = options, .diag = diag, .mem = mem_new(), .split = is_split(options)};
+	Emitter e = {.module = module, .graph = graph, .options = options, .diag = diag, .mem = mem_new(),
+		.split = is_split(options)};
 	bool good = write_with(emit_c, &e, files->c) && write_with(emit_h, &e, files->h)
 		&& (!e.split || write_with(emit_second, &e, files->second_c));
 	if (good && e.weights.blob.bytes > BLOB_BYTES_MAX)
-		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "weights and tables have %zu bytes; a program holds %zu at most; try --weights=f16",
+		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"weights and tables have %zu bytes; a program holds %zu at most; try --weights=f16",
 		                  e.weights.blob.bytes, BLOB_BYTES_MAX);
 	if (good && !options->weights_inline)
 		good = weights_write(&e.weights.blob, files->weights, diag);
@@ -85,7 +91,7 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 	return good;
 }
 
-/* ---- another compiler --------------------------------------------------------------------------------------------------------- */
+/* ---- another compiler ------------------------------------------------------------------------------------------- */
 
 /* Runs argv without a shell; its messages go to standard error as they are. */
 static bool run_program(const char *const *argv, Diag *diag)
@@ -140,7 +146,8 @@ static bool finish(Arguments *arguments, Diag *diag)
 	return good;
 }
 
-static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *define, bool pic, Diag *diag)
+static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *define, bool pic,
+	Diag *diag)
 {
 	static const char *const flags[] = {COMPILE_FLAGS};
 	Arguments arguments = cc_arguments(options);
@@ -172,7 +179,7 @@ static bool cc_link(const EmitOptions *options, bool is_static, const Files *fil
 	return finish(&arguments, diag);
 }
 
-/* ---- compiling and linking -------------------------------------------------------------------------------------------------------- */
+/* ---- compiling and linking -------------------------------------------------------------------------------------- */
 
 typedef struct CompileThread { CompileJob job; Diag diag; bool good; } CompileThread;
 
@@ -190,6 +197,7 @@ static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
 	second.job.source = files->second_c;
 	second.job.object = files->second_object;
 	diag_init(&second.diag, diag->file);
+	toolchain_start();
 	pthread_t handle;
 	bool started = pthread_create(&handle, NULL, compile_thread, &second) == 0;
 	bool good = toolchain_compile(job, diag);
@@ -208,7 +216,8 @@ static bool compile(const EmitOptions *options, const Files *files, const char *
 {
 	char *upper = c_upper(options->name), *define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
 	const char *defines[] = {define, NULL};
-	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines, .directory = directory,
+	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines,
+		.directory = directory,
 	                        .pic = pic, .sysroot = options->sysroot};
 	bool good = options->cc ? cc_compile(options, files, directory, define, pic, diag)
 	          : is_split(options) ? compile_both(&job, files, diag) : toolchain_compile(&job, diag);
@@ -228,12 +237,14 @@ static bool make_result(const EmitOptions *options, const Files *files, const ch
 	if (options->kind == EMIT_LIB)
 		return toolchain_archive(objects, files->result, diag);
 	if (options->kind == EMIT_OBJ)
-		return rename(files->object, files->result) == 0 || diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
+		return rename(files->object, files->result) == 0 || diag_error_in(diag, EXIT_RUN, options->out, 0,
+			"cannot be written: %s", strerror(errno));
 	return options->cc ? cc_link(options, is_static, files, diag)
-	                   : toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag);
+	                   : toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot,
+		diag);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------------------------ */
 
 static bool is_directory(const char *path)
 {
@@ -312,7 +323,8 @@ static bool save_temps(const EmitOptions *options, const Files *files, Diag *dia
 	if (mkdir(options->save_temps, 0777) != 0 && errno != EEXIST)
 		return diag_error_in(diag, EXIT_RUN, options->save_temps, 0, "cannot be made: %s", strerror(errno));
 	return save(options, files->c, diag) && save(options, files->h, diag) && save(options, files->weights, diag)
-		&& save(options, files->object, diag) && save(options, files->second_c, diag) && save(options, files->second_object, diag);
+		&& save(options, files->object, diag) && save(options, files->second_c, diag) && save(options, files->second_object,
+			diag);
 }
 
 bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
@@ -327,7 +339,8 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		free(path);
 		return false;
 	}
-	Files files = {temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"), temporary(&scratch, options->name, ".weights"),
+	Files files = {temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"), temporary(&scratch,
+		options->name, ".weights"),
 	               temporary(&scratch, options->name, ".o"), temporary(&scratch, options->name, ".second.c"),
 	               temporary(&scratch, options->name, ".second.o"), temporary(&scratch, options->name, ".out")};
 	bool good = write_sources(module, options, &files, diag) && make_result(options, &files, scratch.directory, diag)

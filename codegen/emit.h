@@ -12,14 +12,14 @@ void c_comment(FILE *, const char *text);
 void c_real(FILE *, double value);
 char *c_upper(const char *);                 /* malloc'd */
 
-/* ---- paste.c: runtime/ files inside the emitted file ------------------------------------------------------------------ */
+/* ---- paste.c: runtime/ files inside the emitted file ------------------------------------------------------------ */
 typedef struct Paste { FILE *out; const char **done; int32_t count, capacity; } Paste;
 /* The file, in front of it those it includes with quotes, each once; their #include lines are left out. */
 bool paste_file(Paste *, const char *name, Diag *);
 bool paste_kernel(Paste *, const char *function, Diag *);
 void paste_free(Paste *);
 
-/* ---- weights.c: constants in the blob --------------------------------------------------------------------------------- */
+/* ---- weights.c: constants in the blob --------------------------------------------------------------------------- */
 typedef struct PlacedTensor { const void *data; int64_t bytes; size_t offset; } PlacedTensor;
 typedef struct Weights { Blob blob; PlacedTensor *table; size_t count, capacity; } Weights;
 /* Where the constant lies in the blob; put there when it was not. */
@@ -29,7 +29,7 @@ void   weights_free(Weights *);
 void   weights_print_inline(const Blob *, const char *name, FILE *);
 bool   weights_write(const Blob *, const char *path, Diag *);
 
-/* ---- emit_step.c: steps ------------------------------------------------------------------------------------------------- */
+/* ---- emit_step.c: steps ----------------------------------------------------------------------------------------- */
 /* A function of the emitted file that computes one kind of step with literal dimensions. */
 typedef struct Wrapper {
 	const char *name, *text;                 /* text: everything after the name, "(...)\n{...}\n" */
@@ -61,7 +61,7 @@ Place   value_place(const Value *);
 /* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
-/* ---- emit_ops.c, emit_tensor.c: the body of each op's wrapper -------------------------------------------------------------- */
+/* ---- emit_ops.c, emit_tensor.c: the body of each op's wrapper --------------------------------------------------- */
 /* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
 typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
 /* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls; emit_step.c the rest. */
@@ -92,7 +92,7 @@ extern const char *const emit_act_words[ACT_COUNT], *const emit_pool_words[POOL_
 /* The same as a part of names: "gelu". */
 const char *body_lower(Body *, const char *word);
 
-/* ---- emit_c.c, emit_h.c: whole files -------------------------------------------------------------------------------------- */
+/* ---- emit_c.c, emit_h.c: whole files ---------------------------------------------------------------------------- */
 /* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */
 bool emit_c(Emitter *, FILE *c);
 bool emit_h(Emitter *, FILE *h);
@@ -101,7 +101,7 @@ bool emit_second(Emitter *, FILE *c);
 /* Width of output i in floats and whether it has a row a token; false with a message when the program cannot return it. */
 bool output_shape(Emitter *, int32_t i, int64_t *width, bool *per_token);
 
-/* ---- scratch.c: a temporary directory beside the result ---------------------------------------------------------------------- */
+/* ---- scratch.c: a temporary directory beside the result --------------------------------------------------------- */
 typedef struct Scratch { char *directory; } Scratch;
 bool  scratch_open(Scratch *, const char *beside, Diag *);
 char *scratch_path(const Scratch *, const char *name);             /* malloc'd */

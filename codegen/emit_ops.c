@@ -32,7 +32,8 @@ static const char *dims_name(Body *b, const Type *type, int32_t first)
 {
 	const char *name = "";
 	for (int32_t i = first; i < type->rank; i++)
-		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
+		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld",
+			(long long)type->dim[i].plus) : "S");
 	return name;
 }
 
@@ -65,7 +66,7 @@ static void print_kernel(Body *b)
 	fprintf(b->code, "%s%s(", b->form == FORM_EACH && !b->whole ? "\t\t" : "\t", b->kernel->function);
 }
 
-/* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) ------------------------------------------------- */
+/* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) ---------------------------------------- */
 
 /* Ids must be checked before the program runs: inputs are, by the API; others must be known here. */
 static bool check_ids(Body *b, const Value *ids, const Value *table)
@@ -74,7 +75,8 @@ static bool check_ids(Body *b, const Value *ids, const Value *table)
 	if (!ids->node || ids->node->op == OP_POSITION_IDS)
 		return true;     /* bounds are those of emit_sizes */
 	if (!value_is_const(ids))
-		return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line, "%s: ids are computed by %s; compiled code takes inputs, position_ids "
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
+			"%s: ids are computed by %s; compiled code takes inputs, position_ids "
 		                  "or constants", op_info[b->node->op].name, op_info[ids->node->op].name);
 	const Tensor *tensor = value_tensor(ids);
 	for (int64_t i = 0, n = type_count(&tensor->type); i < n; i++)
@@ -154,25 +156,28 @@ bool body_rows(Body *b)
 
 bool body_unary(Body *b)
 {
-	static const char *const words[OP_COUNT] = {[OP_ERF] = "ERF", [OP_TANH] = "TANH", [OP_RELU] = "RELU", [OP_SIGMOID] = "SIGMOID",
+	static const char *const words[OP_COUNT] = {[OP_ERF] = "ERF", [OP_TANH] = "TANH", [OP_RELU] = "RELU",
+		[OP_SIGMOID] = "SIGMOID",
 	                                            [OP_EXP] = "EXP", [OP_SQRT] = "SQRT"};
 	const Type *type = &b->node->results[0]->type;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type, 0));
 	print_kernel(b);
 	print_params(b);
-	print_range(b, body_product(b, type, first_dim(b), type->rank), b->form == FORM_EACH ? body_product(b, type, 0, type->rank) : "");
+	print_range(b, body_product(b, type, first_dim(b), type->rank), b->form == FORM_EACH ? body_product(b, type, 0,
+		type->rank) : "");
 	fprintf(b->code, ", RT_UNARY_%s);\n", words[b->node->op]);
 	return true;
 }
 
-/* ---- linear --------------------------------------------------------------------------------------------------------------- */
+/* ---- linear ----------------------------------------------------------------------------------------------------- */
 
 bool body_linear(Body *b)
 {
 	const Node *node = b->node;
 	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != 3)
-		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "linear: its weight is not packed; add pack-weights after lower");
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
+			"linear: its weight is not packed; add pack-weights after lower");
 	if (node->attr.panel != b->kernel->panel)
 		return diag_error(b->e->diag, EXIT_INPUT, node->line, "linear: packed in panels of %lld, but %s reads panels of %d",
 		                  (long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
@@ -182,7 +187,8 @@ bool body_linear(Body *b)
 	body_param(b, "x", node->args[0]);
 	body_param(b, "w", node->args[1]);
 	body_param(b, "bias", node->args[2]);
-	b->name = mem_printf(b->e->mem, "linear_%lld_%lld%s%s", inputs, width, act ? "_" : "", act ? body_lower(b, emit_act_words[act]) : "");
+	b->name = mem_printf(b->e->mem, "linear_%lld_%lld%s%s", inputs, width, act ? "_" : "", act ? body_lower(b,
+		emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
 	if (b->form == FORM_EACH) {
@@ -203,7 +209,7 @@ bool body_linear(Body *b)
 	return true;
 }
 
-/* ---- attention: work is divided into (text, head) pairs -------------------------------------------------------------------- */
+/* ---- attention: work is divided into (text, head) pairs --------------------------------------------------------- */
 
 bool body_attention(Body *b)
 {
@@ -214,9 +220,11 @@ bool body_attention(Body *b)
 	bool one_query = value_place(q) == PLACE_TEXTS;
 	static const char *const names[] = {"q", "k", "v"};
 	for (int32_t i = 0; i < node->nargs; i++) {
-		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type)) || value_place(node->args[i]) == PLACE_PAIRS)
+		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type))
+			|| value_place(node->args[i]) == PLACE_PAIRS)
 			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
-		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i], node->args[i]);
+		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i],
+			node->args[i]);
 	}
 	b->whole = true;
 	b->name = mem_printf(b->e->mem, "attention%s_%lld_%lld", one_query ? "_first" : "", heads, hidden / heads);
@@ -241,14 +249,16 @@ bool body_attention(Body *b)
 		keys = body_pointer(b, 2);
 		values = body_pointer(b, 3);
 	}
-	fprintf(b->code, "\t\t%s(%s, %s, %s,\n\t\t\t%s, %s, S, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s, scratch);\n\t}\n",
-	        b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : "S", heads, hidden / heads,
+	fprintf(b->code, "\t\t%s(%s, %s, %s,\n\t\t\t%s, %s, S, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s, scratch);\n"
+		"\t}\n",
+	        b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : "S", heads,
+		hidden / heads,
 	        q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1));
 	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
 	return true;
 }
 
-/* ---- a text as a whole --------------------------------------------------------------------------------------------------------- */
+/* ---- a text as a whole ------------------------------------------------------------------------------------------ */
 
 bool body_position_ids(Body *b)
 {

@@ -1,6 +1,6 @@
 /* emit_step.c: one op of a lowered graph as one line of the emitted program, a call of a wrapper:
  *
- *     linear_384_1152(call, thread, call->ntokens, rt_tokens(call, 1536), rt_tokens(call, 0), w + 64, w + 896);   // v12 layer.0.attention
+ *     linear_384_1152(call, thread, call->ntokens, rt_tokens(call, 1536), rt_tokens(call, 0), w + 64, w + 896);   // v12 layer.0
  *
  * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape share it. What
  * stands in it is said op by op in emit_ops.c and emit_tensor.c. */
@@ -31,7 +31,7 @@ const char *const emit_pool_words[POOL_COUNT] = {
 #include "../ir/enums.def"
 };
 
-/* ---- values ------------------------------------------------------------------------------------------------------------ */
+/* ---- values ----------------------------------------------------------------------------------------------------- */
 
 Place value_place(const Value *value)
 {
@@ -81,7 +81,7 @@ static void print_argument(Emitter *e, const Value *value)
 		fprintf(e->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------------------------------- */
+/* ---- bodies ----------------------------------------------------------------------------------------------------- */
 
 void body_param(Body *b, const char *name, const Value *value)
 {
@@ -160,7 +160,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_CONCAT] = body_concat,
 };
 
-/* ---- wrappers --------------------------------------------------------------------------------------------------------------- */
+/* ---- wrappers --------------------------------------------------------------------------------------------------- */
 
 static const char *isa_attribute(uint32_t needs)
 {
@@ -238,7 +238,8 @@ static bool check_sizes(Emitter *e, const Node *node)
 			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: compiled code takes no value of type %s",
 			                  op_info[node->op].name, type_print(&value->type, type));
 		if (place != PLACE_CONST && count > INT_MAX)
-			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: %s is too large for compiled code at %d tokens; lower --max-tokens",
+			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
+				"%s: %s is too large for compiled code at %d tokens; lower --max-tokens",
 			                  op_info[node->op].name, type_print(&value->type, type), (int)sizes.max_tokens);
 	}
 	return true;
@@ -246,9 +247,11 @@ static bool check_sizes(Emitter *e, const Node *node)
 
 static bool check_planned(Emitter *e, const Node *node)
 {
-	const char *lacks = !(node->attr.has & A_kernel) ? "lower" : !(node->attr.has & A_offset) || !e->graph->arena.planned ? "plan-memory" : NULL;
+	const char *lacks = !(node->attr.has & A_kernel) ? "lower" : !(node->attr.has & A_offset)
+		|| !e->graph->arena.planned ? "plan-memory" : NULL;
 	if (lacks)
-		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: the pipeline ends before code can be made of it; it lacks %s",
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
+			"%s: the pipeline ends before code can be made of it; it lacks %s",
 		                  op_info[node->op].name, lacks);
 	return true;
 }
@@ -261,7 +264,8 @@ bool emit_step(Emitter *e, const Node *node)
 	if (!kernel || !body_of[node->op])
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name, node->attr.kernel);
 	if (kernel->needs & ~e->options->target.isa)
-		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
+			"%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
 		                  op_info[node->op].name, kernel->function, e->options->target.cpu);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;

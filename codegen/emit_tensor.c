@@ -7,7 +7,8 @@ static const char *dims_name(Body *b, const Type *type)
 {
 	const char *name = "";
 	for (int32_t i = 0; i < type->rank; i++)
-		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
+		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld",
+			(long long)type->dim[i].plus) : "S");
 	return name;
 }
 
@@ -27,7 +28,8 @@ bool body_matmul(Body *b)
 	body_param(b, "a", b->node->args[0]);
 	body_param(b, "b", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "matmul%s", dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2),
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
+		body_pointer(b, 2),
 	        body_product(b, type, 0, rank - 2), body_dim(b, type->dim[rank - 2]), body_dim(b, type->dim[rank - 1]),
 	        body_dim(b, a->dim[a->rank - 1]));
 	double flops = 2;
@@ -53,7 +55,8 @@ bool body_transpose(Body *b)
 	}
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "transpose_%s%s", name, dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), (int)type->rank,
+	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function, body_pointer(b, 0), body_pointer(b,
+		1), (int)type->rank,
 	        dims_array(b, type), perm);
 	return true;
 }
@@ -63,7 +66,8 @@ bool body_reshape(Body *b)
 	const Type *type = &b->node->results[0]->type;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "reshape%s", dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_product(b, type, 0, type->rank));
+	fprintf(b->code, "\t\t%s(%s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_product(b, type,
+		0, type->rank));
 	return true;
 }
 
@@ -90,7 +94,8 @@ bool body_concat(Body *b)
 	for (int32_t i = 0; i < b->node->nargs; i++) {
 		Dim size = b->node->args[i]->type.dim[axis];
 		body_param(b, names[i], b->node->args[i]);
-		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, i + 1),
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b,
+			i + 1),
 		        body_product(b, type, 0, axis), body_dim(b, size), at, body_dim(b, type->dim[axis]),
 		        body_product(b, type, axis + 1, type->rank));
 		at += size.plus;
@@ -120,7 +125,8 @@ static bool rows_apart(const Body *b)
 		return false;
 	for (int32_t i = 0; i < b->node->nargs; i++) {
 		const Value *value = b->node->args[i];
-		if (value_is_const(value) ? value->type.rank == type->rank && !dim_equal(value->type.dim[0], dim_number(1)) : value->type.rank != type->rank)
+		if (value_is_const(value) ? value->type.rank == type->rank && !dim_equal(value->type.dim[0],
+			dim_number(1)) : value->type.rank != type->rank)
 			return false;
 	}
 	return true;
@@ -136,19 +142,23 @@ bool body_binary(Body *b)
 	int rank = type->rank ? type->rank : 1;
 	if (!rows_apart(b)) {
 		b->form = FORM_EACH;
-		fprintf(b->code, "\t\t%s(%s, %s, %s, %d, %s, %s, %s, RT_BINARY_%s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
-		        body_pointer(b, 2), rank, dims_array(b, type), strides(b, left, type), strides(b, right, type), words[b->node->op]);
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %d, %s, %s, %s, RT_BINARY_%s);\n", b->kernel->function, body_pointer(b, 0),
+			body_pointer(b, 1),
+		        body_pointer(b, 2), rank, dims_array(b, type), strides(b, left, type), strides(b, right, type),
+			words[b->node->op]);
 		return true;
 	}
 	const char *pointers[3], *names[3] = {"out", "a", "b"};
 	for (int32_t i = 0; i < 3; i++) {
 		const Value *value = b->param[i].value;
-		pointers[i] = value_is_const(value) ? names[i] : mem_printf(b->e->mem, "%s + (size_t)s.r0 * %lld", names[i], (long long)value_unit(value));
+		pointers[i] = value_is_const(value) ? names[i] : mem_printf(b->e->mem, "%s + (size_t)s.r0 * %lld", names[i],
+			(long long)value_unit(value));
 	}
 	const char *dims = "s.r1 - s.r0";
 	for (int32_t i = 1; i < rank; i++)
 		dims = mem_printf(b->e->mem, "%s, %s", dims, body_dim(b, type->dim[i]));
-	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n", b->kernel->function, pointers[0], pointers[1],
+	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n", b->kernel->function, pointers[0],
+		pointers[1],
 	        pointers[2], rank, dims, strides(b, left, type), strides(b, right, type), words[b->node->op]);
 	return true;
 }

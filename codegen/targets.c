@@ -112,7 +112,8 @@ static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *targe
 	bool tuned = strcmp(cpu->tune, "generic") != 0;
 	const char *space = triple->cc_flags[0] && cpu->flags[0] ? " " : "";
 	snprintf(cc_flags[cpu - cpus], FLAGS_MAX, "%s%s%s", triple->cc_flags, space, cpu->flags);
-	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags, tuned ? " -mtune=" : "",
+	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags,
+		tuned ? " -mtune=" : "",
 	         tuned ? cpu->tune : "");
 	target->flags = flags[cpu - cpus];
 	target->cc_flags = cc_flags[cpu - cpus];
@@ -130,7 +131,8 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 		cpu = host ? "native" : "baseline";
 	bool native = strcmp(cpu, "native") == 0;
 	if (native && !host)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--cpu=native is this machine, which is not %s; name a CPU of `bertc targets`", triple);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"--cpu=native is this machine, which is not %s; name a CPU of `bertc targets`", triple);
 	const CpuRow *found = native ? native_row(host_isa()) : find_cpu(triple, cpu);
 	if (!found) {
 		char names[512];
@@ -155,7 +157,8 @@ void targets_print(FILE *out)
 			for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++)
 				if (cpus[k].isa & isa_names[n].bit)
 					fprintf(out, "%s%s", between, isa_names[n].name), between = "; ";
-			fprintf(out, "%s%s%s\n", cpus[k].isa ? "" : "plain C17", first ? "  (baseline)" : "", &cpus[k] == native ? "  (native)" : "");
+			fprintf(out, "%s%s%s\n", cpus[k].isa ? "" : "plain C17", first ? "  (baseline)" : "",
+				&cpus[k] == native ? "  (native)" : "");
 			first = 0;
 		}
 	}

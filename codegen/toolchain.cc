@@ -18,6 +18,7 @@
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/SHA256.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Host.h"
 
@@ -40,6 +41,9 @@ void initialize_once()
 		LLVMInitializeAArch64AsmPrinter(), LLVMInitializeAArch64AsmParser();
 		LLVMInitializeARMTargetInfo(), LLVMInitializeARMTarget(), LLVMInitializeARMTargetMC();
 		LLVMInitializeARMAsmPrinter(), LLVMInitializeARMAsmParser();
+		// LLVM gives the first thread that writes a file a signal stack, and sanitizers object when that thread ends:
+		// it should be the one that lives as long as the process. The handlers that were there are called as before.
+		llvm::sys::SetInfoSignalFunction(nullptr);
 	});
 }
 
@@ -112,7 +116,8 @@ bool missing_sysroot(const Target *target, const char *sysroot, const char *what
 	const char *packages = triple.starts_with("aarch64") ? "libc6-dev-arm64-cross libgcc-12-dev-arm64-cross"
 	                     : triple.starts_with("arm")     ? "libc6-dev-armhf-cross libgcc-12-dev-armhf-cross"
 	                                                     : "libc6-dev libgcc-12-dev";
-	return diag_error(diag, EXIT_UNSUPPORTED, 0, "no C library for %s: %s was not found%s%s; on Debian install %s, or give --sysroot=DIR, "
+	return diag_error(diag, EXIT_UNSUPPORTED, 0,
+		"no C library for %s: %s was not found%s%s; on Debian install %s, or give --sysroot=DIR, "
 	                  "or use --emit=c", target->triple, what, sysroot ? " under " : "", sysroot ? sysroot : "", packages);
 }
 
@@ -149,6 +154,11 @@ bool report_lines(llvm::StringRef text, Diag *diag)
 
 } // namespace
 
+extern "C" void toolchain_start(void)
+{
+	initialize_once();
+}
+
 extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 {
 	initialize_once();
@@ -165,7 +175,8 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 		return diag_error(diag, EXIT_RUN, 0, "Clang's driver cannot compile for %s", job->target->triple);
 	std::string headers = plan.driver->ResourceDir + "/include/stddef.h";
 	if (access(headers.c_str(), R_OK) != 0)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "Clang's own headers are missing: no %s; on Debian install libclang-common-19-dev, "
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"Clang's own headers are missing: no %s; on Debian install libclang-common-19-dev, "
 		                  "or give --cc=PROG, or use --emit=c", headers.c_str());
 	if (!check_sysroot(job->target, job->sysroot, diag))
 		return false;
@@ -178,6 +189,7 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 		return diag_error(diag, EXIT_RUN, 0, "Clang refused its arguments");
 	invocation->getFrontendOpts().DisableFree = false;      // this process lives on
 	invocation->getCodeGenOpts().DisableFree = false;
+	invocation->getDiagnosticOpts().ShowCarets = false;     // no "2 warnings generated." on standard error
 	clang.setInvocation(invocation);
 	clang::EmitObjAction action;
 	if (!clang.ExecuteAction(action) || clang.getDiagnostics().hasErrorOccurred())
@@ -188,7 +200,8 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *target, const char *const *objects, const char *out,
                                const char *sysroot, Diag *diag)
 {
-	std::vector<std::string> arguments = {"-fuse-ld=lld", kind == EMIT_SHARED ? "-shared" : is_static ? "-static" : "-pie", "-pthread"};
+	std::vector<std::string> arguments = {"-fuse-ld=lld", kind == EMIT_SHARED ? "-shared" : is_static ? "-static" : "-pie",
+		"-pthread"};
 	if (kind == EMIT_SHARED)
 		arguments.push_back("-Wl,--no-undefined");
 	arguments.push_back("-Wl,--gc-sections");
@@ -216,7 +229,8 @@ extern "C" bool toolchain_archive(const char *const *objects, const char *out, D
 		llvm::Expected<llvm::NewArchiveMember> member = llvm::NewArchiveMember::getFile(*object, /*Deterministic=*/true);
 		if (!member)
 			return diag_error(diag, EXIT_RUN, 0, "%s: %s", *object, llvm::toString(member.takeError()).c_str());
-		member->MemberName = llvm::StringRef(*object).contains('/') ? llvm::StringRef(*object).rsplit('/').second : llvm::StringRef(*object);
+		if (llvm::StringRef(*object).contains('/'))
+			member->MemberName = llvm::StringRef(*object).rsplit('/').second;
 		members.push_back(std::move(*member));
 	}
 	llvm::Error error = llvm::writeArchive(out, members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU,

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "bertc.h"
 
-/* ---- the pipeline ------------------------------------------------------------------------------------------------------- */
+/* ---- the pipeline ----------------------------------------------------------------------------------------------- */
 
 static bool has_pass(const Pipeline *pipeline, const char *name)
 {
@@ -46,7 +46,8 @@ static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Dia
 	char cast[32] = "", *text = NULL;
 	if (options->weights)
 		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->weights);
-	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && (*asked || *missing) ? "," : "", asked, *asked && *missing ? "," : "", missing) < 0) {
+	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && (*asked || *missing) ? "," : "", asked, *asked && *missing ? "," : "",
+		missing) < 0) {
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 		return NULL;
 	}
@@ -101,14 +102,16 @@ static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag
 	return atomic_commit(&file, diag);
 }
 
-/* ---- what the program says about itself ------------------------------------------------------------------------------------ */
+/* ---- what the program says about itself ------------------------------------------------------------------------- */
 
 static json_t *about_heads(const Module *module)
 {
 	json_t *heads = json_array();
 	for (int32_t i = 0; i < module->nheads; i++)
-		json_array_append_new(heads, json_pack("{s:s, s:s, s:s, s:i}", "name", module->heads[i].name, "task", task_names[module->heads[i].task],
-		                                       "problem", problem_names[module->heads[i].problem], "labels", (int)module->heads[i].nlabels));
+		json_array_append_new(heads, json_pack("{s:s, s:s, s:s, s:i}", "name", module->heads[i].name, "task",
+			task_names[module->heads[i].task],
+		                                       "problem", problem_names[module->heads[i].problem], "labels",
+			(int)module->heads[i].nlabels));
 	return heads;
 }
 
@@ -131,12 +134,17 @@ static char *about_text(const Loaded *loaded, const Target *target, const char *
 	const Graph *graph = module->graphs[0];
 	int64_t bytes, parameters;
 	count_weights(graph, &bytes, &parameters);
-	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION, "target", target->triple,
-	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters", (json_int_t)parameters,
-	                          "weight_bytes", (json_int_t)bytes, "max_tokens", (int)module->max_tokens, "tokenizer", loaded->tokenizer != NULL);
+	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION,
+		"target", target->triple,
+	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters",
+		(json_int_t)parameters,
+	                          "weight_bytes", (json_int_t)bytes, "max_tokens", (int)module->max_tokens, "tokenizer",
+		loaded->tokenizer != NULL);
 	const ArenaPlan *arena = &graph->arena;
-	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token, "per_text",
-		(json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair, "per_thread_token", (json_int_t)arena->per_thread_token,
+	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+		"per_text",
+		(json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair, "per_thread_token",
+			(json_int_t)arena->per_thread_token,
 		"per_thread", (json_int_t)arena->per_thread, "fixed", (json_int_t)arena->fixed));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
@@ -147,16 +155,18 @@ static char *about_text(const Loaded *loaded, const Target *target, const char *
 	return text;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline, Diag *diag)
 {
 	char *name = options->name ? strdup(options->name) : c_identifier_from_path(options->out);
 	char *about = name ? about_text(loaded, target, name, pipeline) : NULL;
 	const EmitOptions emit = {
-		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline, .target = *target,
+		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
+			.target = *target,
 		.tokenizer = loaded->tokenizer, .weights_inline = options->weights_inline, .is_static = options->is_static != 0,
-		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about, .quiet = options->quiet,
+		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about,
+			.quiet = options->quiet,
 	};
 	if (options->progress)
 		progress_show(options->emit == EMIT_C ? "writing C" : "compiling", 0, 1);
@@ -178,7 +188,8 @@ static bool check_options(const BuildOptions *options, Diag *diag)
 	if (options->weights_inline && options->emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
 	if (options->name && !c_is_identifier(options->name))
-		return diag_error(diag, EXIT_USAGE, 0, "--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "
 		                  "no word of C, C++ or the C library)", options->name);
 	return true;
 }

@@ -10,7 +10,8 @@
 enum {  /* keys of options without a letter */
 	KEY_EMIT = 0x100, KEY_NAME, KEY_PASSES, KEY_PRINT_PIPELINE, KEY_WEIGHTS, KEY_WEIGHTS_AS, KEY_COMPUTE, KEY_TARGET, KEY_CPU,
 	KEY_STATIC, KEY_NO_STATIC, KEY_SYSROOT, KEY_CC, KEY_TASK, KEY_OUTPUTS, KEY_MAX_TOKENS, KEY_PROGRESS, KEY_SAVE_TEMPS,
-	KEY_SEARCH, KEY_LEDGER, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH, KEY_EXPLAIN
+	KEY_SEARCH, KEY_LEDGER, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH,
+		KEY_EXPLAIN
 };
 
 static const struct argp_option table[] = {
@@ -18,7 +19,8 @@ static const struct argp_option table[] = {
 	{"output", 'o', "OUT", 0, "where the result goes; it appears whole or not at all", 0},
 	{"emit", KEY_EMIT, "KIND", 0, "exe (default), lib, shared, obj, c, bir or checkpoint", 0},
 	{"name", KEY_NAME, "NAME", 0, "prefix of the C functions, an identifier (default: from OUT)", 0},
-	{"task", KEY_TASK, "TASK", 0, "classify, tag, embed, rank, qa or fill-mask, when the checkpoint does not say or for another use", 0},
+	{"task", KEY_TASK, "TASK", 0,
+		"classify, tag, embed, rank, qa or fill-mask, when the checkpoint does not say or for another use", 0},
 	{"outputs", KEY_OUTPUTS, "LIST", 0, "further outputs to keep, comma-separated: hidden, pooled", 0},
 	{"max-tokens", KEY_MAX_TOKENS, "N", 0, "longest text in tokens", 0},
 	{NULL, 0, NULL, 0, "Passes and numbers:", 2},
@@ -140,7 +142,8 @@ const struct argp build_argp = {.options = table, .parser = parse};
 
 /* Options that name a place of this machine or leave no trace in the result: not part of the remembered command. */
 static const struct { const char *name; bool takes_value; } places[] = {
-	{"-o", true}, {"--output", true}, {"--search", true}, {"--sysroot", true}, {"--cc", true}, {"--save-temps", true}, {"--dump-ir", true},
+	{"-o", true}, {"--output", true}, {"--search", true}, {"--sysroot", true}, {"--cc", true}, {"--save-temps", true},
+		{"--dump-ir", true},
 	{"--ledger", true}, {"--print-ir-after", true}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
 	{"--explain", false}, {"--print-pipeline", false}, {"--quiet", false}, {"-q", false}, {"--progress", false},
 };

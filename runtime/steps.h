@@ -8,7 +8,8 @@
 /* Where a value begins that plan-memory put at `offset` of a region (IR.md, Arena). */
 RT_INLINE void *rt_tokens(const RtCall *call, size_t offset) { return call->tokens + offset * (size_t)call->ntokens; }
 RT_INLINE void *rt_texts(const RtCall *call, size_t offset) { return call->texts + offset * (size_t)call->ntexts; }
-RT_INLINE void *rt_pairs(const RtCall *call, size_t offset) { return call->pairs + offset * (size_t)call->ntokens * (size_t)call->longest; }
+RT_INLINE void *rt_pairs(const RtCall *call,
+	size_t offset) { return call->pairs + offset * (size_t)call->ntokens * (size_t)call->longest; }
 
 /* Rows [r0, r1) and weight panels [p0, p1) of a thread. */
 typedef struct RtShare { int r0, r1, p0, p1; } RtShare;
@@ -33,7 +34,8 @@ RT_INLINE void rt_copy_out(const RtCall *call, int32_t thread, int output, const
 {
 	if (!call->out[output])
 		return;
-	const size_t begin = (size_t)rt_part(rows, thread, call->threads) * width, end = (size_t)rt_part(rows, thread + 1, call->threads) * width;
+	const size_t begin = (size_t)rt_part(rows, thread, call->threads) * width, end = (size_t)rt_part(rows, thread + 1,
+		call->threads) * width;
 	if (begin < end)
 		memcpy(call->out[output] + begin, (const float *)from + begin, (end - begin) * sizeof(float));
 }

@@ -9,7 +9,7 @@
 #include "codegen/emit.h"
 #include "compiler/bertc.h"
 
-/* ---- small parts ------------------------------------------------------------------------------------------------------ */
+/* ---- small parts ------------------------------------------------------------------------------------------------ */
 
 static char *printed(void (*print)(FILE *, const char *), const char *text)
 {
@@ -47,7 +47,8 @@ static void test_foreign_text(void)
 
 static void test_reals(void)
 {
-	static const struct { double value; const char *text; } cases[] = {{1, "1.0"}, {0.5, "0.5"}, {1e-12, NULL}, {0.1, NULL}, {-3, "-3.0"}, {1e30, NULL}};
+	static const struct { double value; const char *text; } cases[] = {{1, "1.0"}, {0.5, "0.5"}, {1e-12, NULL}, {0.1, NULL},
+		{-3, "-3.0"}, {1e30, NULL}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char *text = NULL;
 		size_t bytes;
@@ -64,14 +65,17 @@ static void test_reals(void)
 static void test_identifiers(void)
 {
 	static const char *const good[] = {"a", "model_1", "Bert", "sst2"};
-	static const char *const bad[] = {"", "1a", "a-b", "a b", "int", "class", "printf", "_a", "rt_x", "time", "a;b", "a/*", "\xc3\xa9",
+	static const char *const bad[] = {"", "1a", "a-b", "a b", "int", "class", "printf", "_a", "rt_x", "time", "a;b", "a/*",
+		"\xc3\xa9",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		CU_ASSERT_TRUE(c_is_identifier(good[i]));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		CU_ASSERT_FALSE(c_is_identifier(bad[i]));
-	static const struct { const char *path, *name; } paths[] = {{"out/my-model.so", "my_model"}, {"sst2", "sst2"}, {"/a/b/libx.a", "libx"},
-		{"int", "model_int"}, {"2nd.c", "model_2nd"}, {".hidden", "hidden"}, {"a/time", "model_time"}, {"\xc3\xa9t\xc3\xa9", "t__"}};
+	static const struct { const char *path, *name; } paths[] = {{"out/my-model.so", "my_model"}, {"sst2", "sst2"},
+		{"/a/b/libx.a", "libx"},
+		{"int", "model_int"}, {"2nd.c", "model_2nd"}, {".hidden", "hidden"}, {"a/time", "model_time"}, {"\xc3\xa9t\xc3\xa9",
+			"t__"}};
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		char *name = c_identifier_from_path(paths[i].path);
 		CU_ASSERT_STRING_EQUAL(name, paths[i].name);
@@ -94,7 +98,8 @@ static void test_paste(void)
 	CU_ASSERT_FALSE(paste_kernel(&paste, "linear_f32__abacus", &diag));
 	fclose(paste.out);
 	paste_free(&paste);
-	const char *first = strstr(text, "/* ==== rt.h */"), *model = strstr(text, "/* ==== model.h */"), *kernel = strstr(text, "/* ==== kernels/linear__scalar.c */");
+	const char *first = strstr(text, "/* ==== rt.h */"), *model = strstr(text, "/* ==== model.h */"), *kernel = strstr(text,
+		"/* ==== kernels/linear__scalar.c */");
 	CU_ASSERT_TRUE(first && model && kernel && first < model && model < kernel);
 	CU_ASSERT_PTR_NULL(strstr(first + 1, "/* ==== rt.h */"));
 	CU_ASSERT_PTR_NULL(strstr(text, "#include \""));
@@ -153,7 +158,7 @@ static void test_sha256(void)
 	CU_ASSERT_STRING_EQUAL(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");   /* FIPS 180-2, "abc" */
 }
 
-/* ---- built code against the evaluator ------------------------------------------------------------------------------------ */
+/* ---- built code against the evaluator --------------------------------------------------------------------------- */
 
 /* Every op that code can be made of; two-dimensional, four-dimensional, per token, per text, per pair of tokens. */
 static const char every_op[] =
@@ -216,7 +221,7 @@ static const char every_op[] =
 	"  return tokens=%unit, table=%prob\n"
 	"}\n";
 
-/* What fusion makes of an encoder layer is written down here as it stands afterwards: all packings of attention, all activations. */
+/* What fusion makes of an encoder layer, as it stands afterwards: all packings of attention, all activations. */
 static const char fused_ops[] =
 	"module @fused max_tokens 24\n"
 	"graph @main(%ids: i32[S], %types: i32[S]) level=fused {\n"
@@ -254,7 +259,8 @@ typedef struct Api {
 	void *handle;
 	void *(*new)(int);
 	void (*free)(void *);
-	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *, const size_t *);
+	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *,
+		const size_t *);
 } Api;
 
 static void *symbol(void *handle, const char *name)
@@ -274,7 +280,8 @@ static bool build(const char *text, int level, const char *cpu, const char *pass
 	snprintf(out, sizeof out, "%s/m%d.so", directory, number++);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.out = out, options.emit = EMIT_SHARED, options.name = "m", options.level = level, options.cpu = cpu, options.passes = passes;
+	options.out = out, options.emit = EMIT_SHARED, options.name = "m", options.level = level, options.cpu = cpu,
+		options.passes = passes;
 	options.progress = false;
 	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
 	bool good = loaded.module && module_verify(loaded.module, &diag) && build_loaded(&options, &loaded, NULL, &diag);
@@ -331,7 +338,8 @@ static void compare(const Api *api, const char *text, int threads, float toleran
 		EvalArray expected[4];
 		CU_ASSERT_TRUE_FATAL(graph_eval_ids(graph, ids + offsets[i], types + offsets[i], lengths[i], expected, &diag));
 		for (int32_t k = 0; k < graph->noutputs; k++) {
-			const float *row = out[k] + (size_t)width[k] * (size_t)(value_place(graph->outputs[k].value) == PLACE_TOKENS ? offsets[i] : i);
+			int32_t first = value_place(graph->outputs[k].value) == PLACE_TOKENS ? offsets[i] : i;
+			const float *row = out[k] + (size_t)width[k] * (size_t)first;
 			for (int64_t n = 0; n < expected[k].count; n++) {
 				double difference = fabs(row[n] - eval_at(&expected[k], n));
 				worst = difference <= worst ? worst : difference;   /* also when it is NaN */
@@ -354,7 +362,8 @@ static bool runs_here(const char *cpu)
 	Diag diag;
 	diag_init(&diag, NULL);
 	Target wanted, native;
-	bool good = target_find(NULL, cpu, &wanted, &diag) && target_find(NULL, "native", &native, &diag) && !(wanted.isa & ~native.isa);
+	bool good = target_find(NULL, cpu, &wanted, &diag) && target_find(NULL, "native", &native, &diag)
+		&& !(wanted.isa & ~native.isa);
 	diag_free(&diag);
 	return good;
 }
@@ -384,7 +393,7 @@ static void test_fused_ops_avx2(void)  { build_and_compare(fused_ops, 1, "x86-64
 static void test_fused_ops_avx512(void) { build_and_compare(fused_ops, 1, "x86-64-v4", "lower"); }
 #endif
 
-/* ---- what must be refused -------------------------------------------------------------------------------------------------- */
+/* ---- what must be refused --------------------------------------------------------------------------------------- */
 
 static void refused(const char *text, const char *passes, ExitCode code, const char *message)
 {
@@ -415,14 +424,20 @@ static void refused(const char *text, const char *passes, ExitCode code, const c
 
 static void test_refusals(void)
 {
-	refused("module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n  %x = embed %t, %ids : f32[S,4]\n"
-	        "  %q = reshape %x {shape=[S,2,2]} : f32[S,2,2]\n  %a = transpose %q {perm=[1,0,2]} : f32[2,S,2]\n  %b = transpose %q {perm=[1,2,0]} : f32[2,2,S]\n"
-	        "  %s = matmul %a, %b : f32[2,S,S]\n  return scores=%s\n}\n", NULL, EXIT_UNSUPPORTED, "a row a text or a row a token");
+	refused("module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n"
+		"  %x = embed %t, %ids : f32[S,4]\n"
+	        "  %q = reshape %x {shape=[S,2,2]} : f32[S,2,2]\n  %a = transpose %q {perm=[1,0,2]} : f32[2,S,2]\n"
+	        "  %b = transpose %q {perm=[1,2,0]} : f32[2,2,S]\n"
+	        "  %s = matmul %a, %b : f32[2,S,S]\n  return scores=%s\n}\n", NULL, EXIT_UNSUPPORTED,
+		"a row a text or a row a token");
 	refused("module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n  %i = const [1, 9] : i32[2]\n"
 	        "  %x = embed %t, %i : f32[2,4]\n  return rows=%x\n}\n", "lower", EXIT_INPUT, "id 9 is outside the table of 9 rows");
-	refused("module @m max_tokens 100000\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n  %x = embed %t, %ids : f32[S,4]\n"
-	        "  %q = reshape %x {shape=[S,2,2]} : f32[S,2,2]\n  %a = transpose %q {perm=[1,0,2]} : f32[2,S,2]\n  %b = transpose %q {perm=[1,2,0]} : f32[2,2,S]\n"
-	        "  %s = matmul %a, %b : f32[2,S,S]\n  %e = softmax %s : f32[2,S,S]\n  %m = matmul %e, %a : f32[2,S,2]\n  %r = transpose %m {perm=[1,0,2]} : f32[S,2,2]\n"
+	refused("module @m max_tokens 100000\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n"
+		"  %x = embed %t, %ids : f32[S,4]\n"
+	        "  %q = reshape %x {shape=[S,2,2]} : f32[S,2,2]\n  %a = transpose %q {perm=[1,0,2]} : f32[2,S,2]\n"
+	        "  %b = transpose %q {perm=[1,2,0]} : f32[2,2,S]\n"
+	        "  %s = matmul %a, %b : f32[2,S,S]\n  %e = softmax %s : f32[2,S,S]\n  %m = matmul %e, %a : f32[2,S,2]\n"
+	        "  %r = transpose %m {perm=[1,0,2]} : f32[S,2,2]\n"
 	        "  return hidden=%r\n}\n", "lower", EXIT_UNSUPPORTED, "lower --max-tokens");
 }
 
