@@ -447,7 +447,7 @@ RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 }
 
 /* Several heads: each by its name (JSON only). A head with one number gives that, others what they would give alone. */
-RT_FN void task_heads(RtProgram *p, const RtItem *item)
+RT_FN void task_print_heads(RtProgram *p, const RtItem *item)
 {
 	const RtModel *m = p->model;
 	if (m->nheads < 2)
@@ -492,7 +492,7 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 			task_plain_classify(p, head, task_row(p, item, head), width);
 	}
 	if (p->options.json) {
-		task_heads(p, item);
+		task_print_heads(p, item);
 		task_end_json(p, item);
 	} else if (head->task == RT_TASK_TAG)
 		putc('\n', p->out);
