@@ -589,7 +589,7 @@ RT_FN int rt_main(const RtModel *m, int argc, char **argv)
 	RtProgram p = {.model = m, .out = stdout,
 		.options = {.overflow = RT_OVERFLOW_TRUNCATE, .batch = 1, .threshold = 0.5}};
 	int status = program_main(&p, argc, argv);
-	if (fflush(stdout) != 0 && status == 0)
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
 		status = RT_EXIT_RUN;
 	rt_free(p.context);
 	void *const owned[] = {p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets, p.scratch};
