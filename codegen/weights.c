@@ -70,7 +70,7 @@ void weights_print_inline(const Blob *blob, const char *name, FILE *out)
 			*--at = '\n';
 		fwrite(at, 1, (size_t)(text + sizeof text - at), out);
 	}
-	fprintf(out, "\n};\n#define %s_blob ((const char *)%s_words)\n", name, name);
+	fprintf(out, "\n};\n#define %s_blob ((const unsigned char *)%s_words)\n", name, name);
 }
 
 bool weights_write(const Blob *blob, const char *path, Diag *diag)
