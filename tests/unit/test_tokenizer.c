@@ -215,7 +215,8 @@ static double seconds(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A megabyte of one thing, over and over: time is linear (twice the text, at most three times as long), no read outside. */
+/* A megabyte of one thing, over and over: time is linear (eight times the text takes eight times as long, not 64;
+ * the bar of 24 leaves room for a busy machine), no read outside. */
 static void test_hostile(void)
 {
 	static const char *const units[] = {
@@ -235,19 +236,19 @@ static void test_hostile(void)
 		Made made = make(&desc);
 		for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
 			double spent[2];
-			for (int half = 0; half < 2; half++) {
-				size_t bytes = half ? BYTES : BYTES / 2, n = strlen(units[u]);
+			for (int whole = 0; whole < 2; whole++) {
+				size_t bytes = whole ? BYTES : BYTES / 8, n = strlen(units[u]);
 				int32_t ids[512];
 				RtEncoding e;
 				for (size_t i = 0; i < bytes; i++)
 					text[i] = units[u][i % n];
 				double begin = seconds();
 				CU_ASSERT_EQUAL(rt_tokenize(&made.t, text, bytes, NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e), RT_OK);
-				spent[half] = seconds() - begin;
+				spent[whole] = seconds() - begin;
 			}
-			CU_ASSERT_TRUE(spent[1] < 3 * spent[0] + 0.05);
-			if (spent[1] > 3 * spent[0] + 0.05 || spent[1] > 0.3)
-				printf("unit %zu: %.3f s, half of it %.3f s\n", u, spent[1], spent[0]);
+			CU_ASSERT_TRUE(spent[1] < 24 * spent[0] + 0.05);
+			if (spent[1] > 24 * spent[0] + 0.05)
+				printf("unit %zu: %.3f s, an eighth of it %.3f s\n", u, spent[1], spent[0]);
 		}
 		blob_free(&made.blob);
 	}
