@@ -34,6 +34,7 @@ bool   weights_write(const Blob *, const char *path, Diag *);
 typedef struct Wrapper {
 	const char *name, *text;                 /* text: everything after the name, "(...)\n{...}\n" */
 	const char *attribute;                   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
+	bool        is_core;                     /* a linear of K inputs, called by the wrappers of all linears with that K */
 } Wrapper;
 typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; } Step;
 /* Sizes of the tables and limits that the program's code states, and what a context has room for. */
@@ -50,7 +51,7 @@ typedef struct Emitter {
 	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
 	Step     *steps; int32_t nsteps;
 	FILE     *calls;                         /* the lines of NAME_graph */
-	bool      split;                         /* most linears go into a second file, to be compiled at the same time */
+	bool      split;                         /* the cores of linears go into a second file, to be compiled at the same time */
 } Emitter;
 /* One line in calls and, where needed, a new wrapper, kernel and constant. */
 bool emit_step(Emitter *, const Node *);
@@ -82,6 +83,8 @@ typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void        body_param(Body *, const char *name, const Value *);
+/* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */
+const char *isa_attribute(uint32_t needs);
 /* "384" or "S". */
 const char *body_dim(Body *, Dim);
 /* The product of dims [first, last) of the type: "1", "12 * S". */

@@ -162,16 +162,6 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	return good;
 }
 
-/* A wrapper of a linear takes Clang a quarter of a second, a dozen tiles each; two of three of them take as long as the rest
- * of the program and the other third. */
-static bool is_second(const Emitter *e, int32_t wrapper)
-{
-	int32_t linears = 0;
-	for (int32_t i = 0; i < wrapper; i++)
-		linears += strncmp(e->wrappers[i].name, "linear", 6) == 0;
-	return e->split && strncmp(e->wrappers[wrapper].name, "linear", 6) == 0 && linears % 3 != 2;
-}
-
 #define HIDDEN "__attribute__((visibility(\"hidden\")))"
 
 static void print_wrappers(const Emitter *e, FILE *c)
@@ -179,7 +169,7 @@ static void print_wrappers(const Emitter *e, FILE *c)
 	fputs("\n/* ==== the steps of this model: kernels with literal dimensions on a thread's share */\n", c);
 	for (int32_t i = 0; i < e->nwrappers; i++) {
 		const Wrapper *w = &e->wrappers[i];
-		if (is_second(e, i))
+		if (e->split && w->is_core)
 			fprintf(c, "\n" HIDDEN " void %s%.*s;   /* in the second file */\n", w->name, (int)strcspn(w->text, "\n"), w->text);
 		else
 			fprintf(c, "\nstatic __attribute__((noinline)) %svoid %s%s", w->attribute, w->name, w->text);
@@ -191,11 +181,11 @@ bool emit_second(Emitter *e, FILE *c)
 	Paste paste = {.out = c};
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
-		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	good = good && paste_file(&paste, "steps.h", e->diag) && paste_file(&paste, "team.c", e->diag);   /* what steps.h calls */
+		if (strcmp(e->kernels[i]->op, "linear") == 0)
+			good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
 	paste_free(&paste);
 	for (int32_t i = 0; good && i < e->nwrappers; i++)
-		if (is_second(e, i))
+		if (e->wrappers[i].is_core)
 			fprintf(c, "\n" HIDDEN " %svoid %s%s", e->wrappers[i].attribute, e->wrappers[i].name, e->wrappers[i].text);
 	return good;
 }
@@ -382,7 +372,7 @@ static char *walk(Emitter *e)
 	int32_t nodes = 0;
 	for (const Node *node = e->graph->first; node; node = node->next)
 		nodes++;
-	e->wrappers = mem_alloc(e->mem, ((size_t)nodes + 1) * sizeof *e->wrappers);
+	e->wrappers = mem_alloc(e->mem, (2 * (size_t)nodes + 1) * sizeof *e->wrappers);
 	e->steps = mem_alloc(e->mem, ((size_t)nodes + 1) * sizeof *e->steps);
 	e->kernels = mem_alloc(e->mem, ((size_t)kernel_count + 1) * sizeof *e->kernels);
 	emit_sizes(e);

@@ -162,7 +162,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 
 /* ---- wrappers --------------------------------------------------------------------------------------------------- */
 
-static const char *isa_attribute(uint32_t needs)
+const char *isa_attribute(uint32_t needs)
 {
 	return needs & ISA_AVX512 ? "RT_TARGET_AVX512 " : needs & ISA_AVX2 ? "RT_TARGET_AVX2 " : "";
 }
@@ -209,7 +209,7 @@ static const char *wrapper_name(Emitter *e, const Body *b, const char *text)
 		same_name += base;
 	}
 	const char *name = same_name ? mem_printf(e->mem, "%s_v%d", b->name, (int)same_name + 1) : b->name;
-	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(b->kernel->needs)};
+	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(b->kernel->needs), false};
 	return name;
 }
 

@@ -13,6 +13,7 @@
 
 #define RT_FN     static __attribute__((unused))                        /* not every program uses every function */
 #define RT_INLINE static inline __attribute__((always_inline, unused))  /* literal dimensions must reach the loops */
+#define RT_SHARED static __attribute__((noinline, unused))              /* once in a program, however many kernels call it */
 
 /* What a kernel's code may use beyond the target's baseline: no -m flags are needed. Same words as isa.def. */
 #if defined(__x86_64__)

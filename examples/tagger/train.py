@@ -69,18 +69,22 @@ def main():
     vocab = cut_vocabulary(big, [" ".join(w) for w, _ in train], A.vocab); write_tokenizer(A.teacher, out, vocab, A.positions)
     small = AutoTokenizer.from_pretrained(out)
     student = student_from(teacher, vocab, [int(n) for n in A.layers.split(",")], A.ffn, A.positions)
-    plan = [b for _ in range(A.epochs) for b in batches([len(w) for w, _ in train], A.batch, generator)]
+    groups = batches([len(w) for w, _ in train], A.batch, generator); taught = [None] * len(train)   # the teacher's logits of each word
+    for picked in groups:
+        e, firsts = encode(big, [train[i] for i in picked])
+        with torch.no_grad(): logits = teacher(**e).logits
+        for k, i in enumerate(picked): taught[i] = {w: logits[k, position] for w, position in firsts[k].items()}
+    plan = groups + [b for _ in range(A.epochs - 1) for b in batches([len(w) for w, _ in train], A.batch, generator)]
     optimizer = torch.optim.AdamW(student.parameters(), lr=A.rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, A.rate, total_steps=len(plan), pct_start=0.1)
     start = time.time()
     for step, picked in enumerate(plan):
-        group = [train[i] for i in picked]; (be, bf), (se, sf) = encode(big, group), encode(small, group)
-        with torch.no_grad(): want = teacher(**be).logits
-        student.train(); got = student(**se).logits
-        pairs = [(k, bf[k][w], sf[k][w], group[k][1][w]) for k in range(len(group)) for w in range(len(group[k][0])) if w in bf[k] and w in sf[k]]
-        k, b, s, y = (torch.tensor(c) for c in zip(*pairs))
-        soft = F.kl_div(F.log_softmax(got[k, s], 1), F.softmax(want[k, b], 1), reduction="batchmean")
-        loss = (1 - LABEL_SHARE) * soft + LABEL_SHARE * F.cross_entropy(got[k, s], y)
+        group = [train[i] for i in picked]; e, firsts = encode(small, group)
+        student.train(); got = student(**e).logits
+        k, position, want, label = zip(*[(k, firsts[k][w], taught[i][w], train[i][1][w]) for k, i in enumerate(picked) for w in firsts[k] if w in taught[i]])
+        got = got[list(k), list(position)]
+        soft = F.kl_div(F.log_softmax(got, 1), F.softmax(torch.stack(want), 1), reduction="batchmean")
+        loss = (1 - LABEL_SHARE) * soft + LABEL_SHARE * F.cross_entropy(got, torch.tensor(label))
         optimizer.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0); optimizer.step(); schedule.step()
         if step % 400 == 399 or step + 1 == len(plan):
             print(f"step {step + 1}/{len(plan)} loss {loss.item():.4f} devel F1 {f1(student, small, devel, names):.4f} {time.time() - start:.0f} s", flush=True)

@@ -15,6 +15,15 @@ RT_INLINE RT_TARGET_AVX2 __m256 linear_avx2_load(const char *w, int dtype)
 	return _mm256_load_ps((const float *)(const void *)w);
 }
 
+/* out = act(tile) for mr rows, of which the first `width` outputs are written. */
+RT_SHARED RT_TARGET_AVX2 void linear_avx2_activate(float *out, const float *tile, int width, int N, int act, int mr)
+{
+	for (int i = 0; i < mr; i++) {
+		math_avx2_store(out + (size_t)i * (size_t)N, math_avx2_act(_mm256_load_ps(tile + 16 * i), act), width);
+		math_avx2_store(out + (size_t)i * (size_t)N + 8, math_avx2_act(_mm256_load_ps(tile + 16 * i + 8), act), width - 8);
+	}
+}
+
 /* Rows 0..mr-1 of x and out, one panel w[K][16] of which the first `width` outputs are written.
  * `ahead`: this tile's share of the next panel, which each step of k brings `step` bytes nearer. */
 RT_INLINE RT_TARGET_AVX2 void linear_avx2_tile(float *out, const float *x, const char *w, const float *bias, uintptr_t ahead,
@@ -37,15 +46,12 @@ RT_INLINE RT_TARGET_AVX2 void linear_avx2_tile(float *out, const float *x, const
 			acc[i][1] = _mm256_fmadd_ps(a, w1, acc[i][1]);
 		}
 	}
-	_Alignas(32) float tile[MR][NR];   /* the activation stands once in the code, not 12 times: over a copy of the tile in L1 */
+	_Alignas(32) float tile[MR][NR];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 		_mm256_store_ps(tile[i], acc[i][0]);
 		_mm256_store_ps(tile[i] + 8, acc[i][1]);
 	}
-	for (int i = 0; i < mr; i++) {
-		math_avx2_store(out + (size_t)i * (size_t)N, math_avx2_act(_mm256_load_ps(tile[i]), act), width);
-		math_avx2_store(out + (size_t)i * (size_t)N + 8, math_avx2_act(_mm256_load_ps(tile[i] + 8), act), width - 8);
-	}
+	linear_avx2_activate(out, tile[0], width, N, act, mr);
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_avx2(float *out, const float *x, const void *w, const float *bias, int r0, int r1,

@@ -21,6 +21,15 @@ RT_INLINE float32x4_t linear_neon_load(const char *w, int dtype)
 	return vld1q_f32((const float *)(const void *)w);
 }
 
+/* out = act(tile) for mr rows, of which the first `width` outputs are written. */
+RT_SHARED void linear_neon_activate(float *out, const float *tile, int width, int N, int act, int mr)
+{
+	for (int i = 0; i < mr; i++) {
+		math_neon_store(out + (size_t)i * (size_t)N, math_neon_act(vld1q_f32(tile + 8 * i), act), width);
+		math_neon_store(out + (size_t)i * (size_t)N + 4, math_neon_act(vld1q_f32(tile + 8 * i + 4), act), width - 4);
+	}
+}
+
 /* Rows 0..mr-1 of x and out, one panel w[K][8] of which the first `width` outputs are written. */
 RT_INLINE void linear_neon_tile(float *out, const float *x, const char *w, const float *bias, int width, int K, int N, int act,
                                 int dtype, int mr)
@@ -40,15 +49,12 @@ RT_INLINE void linear_neon_tile(float *out, const float *x, const char *w, const
 			acc[i][1] = math_neon_fma_n(acc[i][1], w1, a);
 		}
 	}
-	float tile[MR][NR];   /* the activation stands once in the code, not 16 times: over a copy of the tile in L1 */
+	float tile[MR][NR];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 		vst1q_f32(tile[i], acc[i][0]);
 		vst1q_f32(tile[i] + 4, acc[i][1]);
 	}
-	for (int i = 0; i < mr; i++) {
-		math_neon_store(out + (size_t)i * (size_t)N, math_neon_act(vld1q_f32(tile[i]), act), width);
-		math_neon_store(out + (size_t)i * (size_t)N + 4, math_neon_act(vld1q_f32(tile[i] + 4), act), width - 4);
-	}
+	linear_neon_activate(out, tile[0], width, N, act, mr);
 }
 
 RT_INLINE void linear_neon(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1, int K,
