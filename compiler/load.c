@@ -90,6 +90,33 @@ static bool has_suffix(const char *text, const char *suffix)
 	return length > tail && strcmp(text + length - tail, suffix) == 0;
 }
 
+/* A copy of a template with types that have a row. */
+static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64_t rows, MemArena *mem)
+{
+	TemplateItem *copy = mem_alloc(mem, (size_t)(count > 0 ? count : 1) * sizeof *copy);
+	for (int32_t i = 0; i < count; i++) {
+		copy[i] = items[i];
+		if (copy[i].type >= rows)
+			copy[i].type = 0;
+	}
+	return copy;
+}
+
+/* Segments that the table of types has no row for count as the first, as --ids has it: an encoder with one type takes pairs. */
+static void check_types(Loaded *loaded)
+{
+	TokenizerDesc *tokenizer = loaded->tokenizer;
+	if (!tokenizer || loaded->module->ngraphs == 0 || loaded->module->graphs[0]->ninputs < 2)
+		return;
+	const Graph *graph = loaded->module->graphs[0];
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EMBED && node->args[1] == graph->inputs[1]) {
+			const int64_t rows = node->args[0]->type.dim[0].plus;
+			tokenizer->single = known_types(tokenizer->single, tokenizer->nsingle, rows, loaded->mem);
+			tokenizer->pair = known_types(tokenizer->pair, tokenizer->npair, rows, loaded->mem);
+		}
+}
+
 /* Ids that the tokenizer makes should be rows of the word table, which is the constant that %ids picks from. The program
  * refuses the others when it meets one, so that a token nobody uses is no reason to stop here. */
 static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag)
@@ -126,10 +153,12 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 		description_free(desc);
 	}
 	good = good && module_verify(loaded->module, diag);
-	if (good)
+	if (good) {
+		check_types(loaded);
 		check_vocabulary(loaded, options->model, diag);
-	else
+	} else {
 		model_unload(loaded);
+	}
 	return good;
 }
 

@@ -338,6 +338,31 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 	}
 }
 
+/* What a text must have once it is tokens: ids of the model's own (its tokenizer may know more) and, for fill-mask, a mask. */
+RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
+{
+	const RtModel *m = p->model;
+	const int to_fill = m->nheads > 0 && m->heads[0].task == RT_TASK_FILL_MASK && !p->options.logits && !p->options.hidden;
+	if (p->options.tokenize || item->npieces == 0)
+		return;
+	const RtRun *first = &p->pieces[item->first_piece];
+	int32_t masks = 0, unknown = -1;
+	for (int32_t i = first->at; i < p->ntokens; i++) {
+		unknown = p->ids[i] >= m->vocab ? p->ids[i] : unknown;
+		masks += task_is_mask(m, p->ids[i]);
+	}
+	if (unknown >= 0)
+		rt_complain(p, item, "error", "token id %d of the tokenizer: the model has ids 0 to %d", (int)unknown, (int)m->vocab - 1);
+	else if (to_fill && masks == 0)
+		rt_complain(p, item, "error", m->tokenizer ? "no mask%s in the text" : "without a tokenizer no token is known as the mask%s; "
+			"--logits prints every token's scores", item->truncated ? " within the limit" : "");
+	else
+		return;
+	p->ntokens = first->at;
+	p->npieces = item->first_piece;
+	item->npieces = 0;
+}
+
 /* Whether the first head reads one text, a pair, or either. */
 RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *tab)
 {
@@ -406,16 +431,6 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 		item->npieces = 0;
 		return;
 	}
-	if (!p->options.tokenize && task == RT_TASK_FILL_MASK && !p->options.logits && !p->options.hidden) {
-		const RtRun *piece = &p->pieces[item->first_piece];
-		int32_t masks = 0;
-		for (int32_t i = 0; i < piece->n; i++)
-			masks += task_is_mask(p, piece, i);
-		if (masks == 0) {
-			rt_complain(p, item, "error", "no mask%s in the text", item->truncated ? " within the limit" : "");
-			item->npieces = 0;
-		}
-	}
 }
 
 /* ---- running a group ---------------------------------------------------------------------------------------------------------------- */
@@ -427,8 +442,9 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 	const RtRun *piece = &p->pieces[item->first_piece];
 	const int32_t *const columns[] = {p->ids, p->types, p->start, p->end};
 	if (!p->options.json) {
+		const int32_t second = item->pair && p->model->type_vocab <= 1 ? piece->at + piece->first : -1;   /* all types are 0 then */
 		for (int32_t i = piece->at; i < piece->at + piece->n; i++)
-			fprintf(p->out, "%s%d", i == piece->at ? "" : p->types[i] != p->types[i - 1] ? "\t" : " ", (int)p->ids[i]);
+			fprintf(p->out, "%s%d", i == piece->at ? "" : i == second || p->types[i] != p->types[i - 1] ? "\t" : " ", (int)p->ids[i]);
 		putc('\n', p->out);
 		return;
 	}
@@ -483,6 +499,7 @@ RT_FN int program_group(RtProgram *p)
 			program_read_ids(p, item);
 		else
 			program_read_text(p, item);
+		program_check_tokens(p, item);
 	}
 	int status = p->options.tokenize || p->npieces == 0 ? RT_OK : program_run(p);
 	if (status != RT_OK) {

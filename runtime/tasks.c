@@ -390,9 +390,9 @@ RT_FN void task_print_candidates(RtProgram *p, const float *row, int32_t n, int 
 	}
 }
 
-RT_FN int task_is_mask(const RtProgram *p, const RtRun *piece, int32_t i)
+RT_FN int task_is_mask(const RtModel *m, int32_t id)
 {
-	return p->ids[piece->at + i] == rt_token_mask_id(p->model->tokenizer);
+	return m->tokenizer && id == rt_token_mask_id(m->tokenizer);
 }
 
 /* Several masks: their candidates one after another; in JSON a list of lists, as in transformers. */
@@ -403,10 +403,10 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 	const float *rows = rt_rows(p, head->output, piece);
 	int masks = 0, done = 0;
 	for (int32_t i = 0; i < piece->n; i++)
-		masks += task_is_mask(p, piece, i);
+		masks += task_is_mask(p->model, p->ids[piece->at + i]);
 	fputs(p->options.json ? masks > 1 ? "{\"candidates\": [[" : "{\"candidates\": [" : "", p->out);
 	for (int32_t i = 0; i < piece->n; i++) {
-		if (!task_is_mask(p, piece, i))
+		if (!task_is_mask(p->model, p->ids[piece->at + i]))
 			continue;
 		if (done && p->options.json)
 			fputs("], [", p->out);

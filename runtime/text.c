@@ -13,6 +13,15 @@ RT_FN int text_encode(const RtContext *c, const TextInput *in, size_t from, int 
 		c->text_ids, c->text_types, c->start, c->end, c->word, encoding, next);
 }
 
+/* A tokenizer may know more tokens than the model has rows for. */
+RT_FN int text_ids_fit(const RtContext *c, int32_t n)
+{
+	for (int32_t i = 0; i < n; i++)
+		if (c->text_ids[i] >= c->model->vocab)
+			return 0;
+	return 1;
+}
+
 RT_FN int text_check(const RtContext *c, const TextInput *in)
 {
 	if (!c->model->tokenizer || (in->pair && !c->model->takes_pairs))
@@ -84,6 +93,8 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 			return status;
 		if (c->strict && encoding.replaced)
 			return RT_E_TEXT;
+		if (!text_ids_fit(c, encoding.n))
+			return RT_E_ID;
 		if (!rt_pass_fits(c, encoding.n, 1, encoding.n))
 			return RT_E_CAPACITY;
 		const float *row = out ? text_run_window(c, encoding.n) : NULL;
@@ -133,6 +144,8 @@ RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *
 		return RT_E_TEXT;
 	if (*flags && c->overflow == RT_OVERFLOW_ERROR)
 		return RT_E_LENGTH;
+	if (!text_ids_fit(c, encoding.n))
+		return RT_E_ID;
 	return rt_pass_fits(c, encoding.n, 1, encoding.n) ? RT_OK : RT_E_CAPACITY;
 }
 
