@@ -111,6 +111,8 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *);
 char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *, Diag *);
 /* The same for the file `inside` of a folder whose plain name is the reference. */
 char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *, Diag *);
+/* Whether writing `out` would replace the model: MODEL itself, or a weights, tokenizer or configuration file that lies with it. */
+bool  file_is_of_model(const char *out, const char *model);
 /* A file that appears whole or not at all: write to *stream, then commit (rename) or discard. */
 typedef struct AtomicFile { FILE *stream; char *path, *temporary; } AtomicFile;
 bool  atomic_open(AtomicFile *, const char *path, Diag *);

@@ -2,6 +2,7 @@
  * The checkpoint is tried on it first: what describe writes, build can build. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "bertc.h"
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -36,9 +37,23 @@ static bool write_out(const ModelDesc *desc, const char *path, Diag *diag)
 	return atomic_commit(&file, diag);
 }
 
+/* Whether a reference to a file of `directory` is found from the description at `path`. */
+static bool lies_in(const char *path, const char *directory)
+{
+	struct stat a, b;
+	const char *slash = strrchr(path, '/');
+	char *folder = !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	bool same = stat(folder, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	free(folder);
+	return same;
+}
+
 static bool describe(const BuildOptions *options, Diag *diag)
 {
 	Loaded loaded;
+	if (options->out && file_is_of_model(options->out, options->model))
+		return diag_error_in(diag, EXIT_USAGE, options->out, 0, "is a file of the model, which the description would replace; "
+			"give another -o");
 	if (!model_load(options, &loaded, diag))
 		return false;
 	model_unload(&loaded);
@@ -50,6 +65,8 @@ static bool describe(const BuildOptions *options, Diag *diag)
 	bool good = desc && write_out(desc, options->out, diag);
 	if (good && !options->quiet)
 		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
+	if (good && !options->quiet && options->out && strcmp(options->out, "-") != 0 && !lies_in(options->out, options->model))
+		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s", options->out, options->model);
 	description_free(desc);
 	return good;
 }

@@ -102,6 +102,34 @@ char *file_find(const char *directory, const char *reference, const char *const 
 	return file_find_in(directory, reference, NULL, search, mem, diag);
 }
 
+static bool same_inode(const char *a, const char *b)
+{
+	struct stat s, t;
+	return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+bool file_is_of_model(const char *out, const char *model)
+{
+	static const char *const kinds[] = {".json", ".safetensors", ".txt", ".model"};
+	if (same_inode(out, model))
+		return is_regular(out);
+	struct stat st;
+	char *folder = folder_of(out), *home = stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? strdup(model) : folder_of(model);
+	bool found = false;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		found |= strlen(out) > strlen(kinds[i]) && strcmp(out + strlen(out) - strlen(kinds[i]), kinds[i]) == 0;
+	found = found && is_regular(out) && same_inode(folder, home);
+	free(folder);
+	free(home);
+	return found;
+}
+
 /* ---- temporaries that an interruption must remove -------------------------------------------------------------------- */
 
 enum { TEMPORARIES_MAX = 16, TREE_DEPTH_MAX = 8 };
