@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForPreTraining
 import make_bert
 
-EVAL = pathlib.Path(os.environ["BUILD"], "test_load")
+EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
 if not EVAL.exists(): skip("the unit tests are not built")
 worst = 0.0
 
