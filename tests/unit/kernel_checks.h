@@ -263,6 +263,33 @@ static void check_linear_special(const Row *row)
 	linear_free(&c);
 }
 
+/* Every bit pattern of a 16-bit weight, infinities and NaN among them, comes out of a product with 1 exactly as it is. */
+static void check_linear_halves(const Row *row, int M)
+{
+	enum { HALVES = 1 << 16 };
+	uint16_t *w = aligned_alloc(64, HALVES * sizeof *w);
+	float *x = need((size_t)M * sizeof *x), *bias = need(HALVES * sizeof *bias), *out = fresh((size_t)M * HALVES);
+	memset(bias, 0, HALVES * sizeof *bias);
+	for (int i = 0; i < HALVES; i++)
+		w[i] = (uint16_t)i;
+	for (int i = 0; i < M; i++)
+		x[i] = 1;
+	((LinearFn *)row->fn)(out, x, w, bias, 0, M, 0, HALVES / row->panel, 1, HALVES, RT_ACT_NONE);
+	for (int i = 0; i < M * HALVES; i++) {
+		uint16_t half = (uint16_t)(i % HALVES);
+		double want = row->dtype == RT_STORED_F16 ? from_f16(half) : from_bf16(half);
+		bool tiny = fabs(want) < 0x1p-126;   /* ARMv7 takes subnormal floats for zero */
+		checks++;
+		if (isnan(want) ? !isnan(out[i]) : tiny ? fabsf(out[i]) >= 0x1p-126f : (double)out[i] != want)
+			if (++failures <= 20)
+				printf("%s: weight 0x%04x comes out as %.9g, expected %.9g\n", row->name, (unsigned)half, (double)out[i], want);
+	}
+	free(w);
+	free(x);
+	free(bias);
+	free(out);
+}
+
 static void check_linear(void)
 {
 	for (const Row *row = rows; row < rows + nrows; row++) {
@@ -285,6 +312,10 @@ static void check_linear(void)
 			linear_free(&c);
 		}
 		check_linear_special(row);
+		if (row->dtype != RT_STORED_F32) {
+			check_linear_halves(row, 1);
+			check_linear_halves(row, 40);
+		}
 	}
 }
 
