@@ -413,10 +413,12 @@ int cmd_bench(int argc, char **argv)
 	Diag diag;
 	diag_init(&diag, NULL);
 	json_t *all = json_array();
-	print_head(options.format);
 	for (int i = 0; i < options.nmodels && diag.errors == 0; i++) {
 		Model model = {.name = options.models[i], .rows = json_array()};
-		if (bench_model(&options, &model, &diag))
+		const bool good = bench_model(&options, &model, &diag);
+		if (good && i == 0)
+			print_head(options.format);
+		if (good)
 			print_model(&options, &model, all);
 		json_decref(model.rows);
 	}

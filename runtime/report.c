@@ -72,6 +72,12 @@ RT_FN int report_error(const RtProgram *p, int status)
 	return RT_EXIT_RUN;
 }
 
+/* Where the nearest-rank percentile stands among sorted runs: no percentile lies below a lower one, however few the runs. */
+RT_INLINE int report_rank(int runs, int percent)
+{
+	return (int)(((int64_t)runs * percent + 99) / 100) - 1;
+}
+
 RT_FN int rt_bench(RtProgram *p)
 {
 	int32_t lengths[REPORT_SEQS_MAX];
@@ -87,11 +93,12 @@ RT_FN int rt_bench(RtProgram *p)
 		const int status = report_time(p, seconds, runs);
 		if (status != RT_OK)
 			return report_error(p, status);
-		const double least = seconds[0] * 1e3, median = seconds[runs / 2] * 1e3, rate = texts * lengths[i] / seconds[runs / 2];
+		const double least = seconds[0] * 1e3, median = seconds[report_rank(runs, 50)] * 1e3;
+		const double rate = texts * lengths[i] / (median * 1e-3);
 		if (p->options.json)
 			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, \"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, "
 				"\"p99_ms\": %.4f, \"tokens_per_second\": %.1f}\n", (int)lengths[i], texts, p->options.threads, runs, least, median,
-				seconds[(runs - 1) * 9 / 10] * 1e3, seconds[(int)((int64_t)(runs - 1) * 99 / 100)] * 1e3, rate);
+				seconds[report_rank(runs, 90)] * 1e3, seconds[report_rank(runs, 99)] * 1e3, rate);
 		else
 			printf("%8d %8d %10.3f %10.3f %12.0f\n", (int)lengths[i], texts, least, median, rate);
 		fflush(stdout);

@@ -179,7 +179,7 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 	int32_t n;
 	uint8_t flag;
 	for (int32_t i = 0; i < ntext; i++) {   /* everything that can go wrong, before anything is written to out */
-		const TextInput in = {text[i], pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
+		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
 		int status = text_check(c, &in);
 		if (status == RT_OK)
 			status = c->overflow == RT_OVERFLOW_WINDOW ? text_windows(c, &in, NULL, &n, &flag) : text_cut(c, &in, &n, &flag);
@@ -199,7 +199,7 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 		return RT_E_CAPACITY;
 	TextStage stage = {0, 0, 0};
 	for (int32_t i = 0; i < ntext; i++) {
-		const TextInput in = {text[i], pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
+		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
 		(void)text_cut(c, &in, &n, &flag);   /* the first loop has seen to its status */
 		if (flag && c->overflow == RT_OVERFLOW_WINDOW) {
 			out = text_flush(c, &stage, out);
@@ -224,7 +224,7 @@ RT_FN int rt_encode(RtContext *c, const char *text, size_t bytes, const char *pa
 {
 	if (!c || !ids || !n)
 		return RT_E_ARGUMENT;
-	const TextInput in = {text, pair, bytes, pair ? pair_bytes : 0};
+	const TextInput in = {text || bytes ? text : "", pair, bytes, pair ? pair_bytes : 0};
 	RtEncoding encoding;
 	int status = text_check(c, &in);
 	if (status != RT_OK)

@@ -69,4 +69,9 @@ if [ -n "${SHARED:-}" ]; then
 fi
 left=$(ls "$TMP" | sort | tr '\n' ' ' | tr ' ' '\n' | grep -E '^bertc|^tmp' || true)
 [ -z "$left" ] || fail "left behind: $left"
+"$BERTC" bench nowhere.bir >rows.md 2>/dev/null || [ ! -s rows.md ] || fail "bench: a table without rows: $(cat rows.md)"
+for runs in 1 2 5; do
+	./prog --bench --seq 8 --repeat $runs --json | sed 's/.*"min_ms": \([0-9.]*\), "median_ms": \([0-9.]*\), "p90_ms": \([0-9.]*\), "p99_ms": \([0-9.]*\).*/\1 \2 \3 \4/' \
+		| awk '{ if (!($1 <= $2 && $2 <= $3 && $3 <= $4)) exit 1 }' || fail "bench: percentiles of $runs runs out of order"
+done
 echo ok

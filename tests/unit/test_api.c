@@ -295,6 +295,8 @@ static void test_run_text(void)
 	CU_ASSERT_EQUAL(out[0], 0 + 4 + 1 + 106 + 101);
 	CU_ASSERT_EQUAL(text_run(c, "", NULL, out, 2, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(out[1], 2);
+	CU_ASSERT_EQUAL(rt_run_text(c, (const char *[]){NULL}, (size_t[]){0}, NULL, NULL, 1, out, 2, NULL, NULL), RT_OK);   /* as "" */
+	CU_ASSERT_EQUAL(out[1], 2);
 	const char *long_text = "one one one one one one one one one one one one one one one one one one one one";   /* 20 words */
 	CU_ASSERT_EQUAL(text_run(c, long_text, NULL, out, 2, NULL, flag), RT_OK);
 	CU_ASSERT_EQUAL(flag[0], RT_FLAG_TRUNCATED);
