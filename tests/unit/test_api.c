@@ -75,6 +75,12 @@ static void test_run_ids(void)
 			}
 		}
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, b.offsets, 0, out, 0), RT_OK);
+		int32_t ones[41];   /* texts of one token: as many tokens as fit, but not as many texts */
+		for (int32_t i = 0; i <= 40; i++)
+			ones[i] = i;
+		tiny_most_texts = 0;
+		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, ones, 40, out, 80), RT_OK);
+		CU_ASSERT_EQUAL(tiny_most_texts, tiny_model.batch_texts);
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, b.offsets + 3, 5, out, 10), RT_OK);   /* offsets need not begin at 0 */
 		CU_ASSERT_EQUAL(out[0], batch_sum(&b, 3, 0));
 		rt_free(c);
@@ -327,7 +333,17 @@ static void test_run_text(void)
 		if (i % 20 <= 14)
 			CU_ASSERT_EQUAL(many[2 * i + 1], (float)(i % 20 + 2));
 	rt_free(c);
+	/* embeddings: the mean of windows of 16 and 8 tokens, weighted so */
+	static const RtHead embed[] = {{"embed", RT_TASK_EMBED, RT_SINGLE, 0, 0, NULL}};
 	RtModel other = tiny_model;
+	other.heads = embed;
+	c = rt_new(&other, 1);
+	CU_ASSERT_EQUAL(rt_set(c, "overflow", RT_OVERFLOW_WINDOW), RT_OK);
+	CU_ASSERT_EQUAL(text_run(c, long_text, NULL, out, 2, NULL, NULL), RT_OK);
+	CU_ASSERT_DOUBLE_EQUAL(out[0], (57 * 16 + 25 * 8) / 24.0, 1e-5);
+	CU_ASSERT_DOUBLE_EQUAL(out[1], (16 * 16 + 8 * 8) / 24.0, 1e-5);
+	rt_free(c);
+	other = tiny_model;
 	other.takes_pairs = 0;
 	c = rt_new(&other, 1);
 	CU_ASSERT_EQUAL(text_run(c, "one", "two", out, 2, NULL, NULL), RT_E_TEXT);

@@ -86,6 +86,9 @@ static void test_words(void)
 	EXPECT(a.ids, a.e.n, CLS, SEP);
 	a = ask(&desc, "#film ##", NULL, 64);   /* "##film" of the vocabulary is no word, "##" is two marks */
 	EXPECT(a.ids, a.e.n, CLS, UNK, 8, UNK, UNK, SEP);
+	desc.max_word_chars = 3;   /* the longest word that is still taken apart, and the shortest that is not */
+	a = ask(&desc, "aaa aaaa", NULL, 64);
+	EXPECT(a.ids, a.e.n, CLS, 9, 10, 10, UNK, SEP);
 }
 
 static void test_truncation(void)

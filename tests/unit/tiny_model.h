@@ -114,6 +114,8 @@ RT_FN int32_t rt_token_mask_id(const RtTokenizer *tokenizer)
 	return 2;
 }
 
+static int32_t tiny_most_texts;   /* of any pass so far */
+
 /* Two steps with a barrier between: rows into the arena by shares of tokens, then sums by shares of texts, then copies out. */
 static void tiny_run(const RtCall *call, int32_t thread)
 {
@@ -127,8 +129,10 @@ static void tiny_run(const RtCall *call, int32_t thread)
 		rows[3 * i + 2] = (float)(call->offsets[t + 1] - call->offsets[t]);
 	}
 	memset(call->scratch + (size_t)thread * call->scratch_bytes, thread, call->scratch_bytes);
-	if (thread == 0)
+	if (thread == 0) {
 		memset(call->fixed, 0, 64);
+		tiny_most_texts = rt_max(tiny_most_texts, call->ntexts);
+	}
 	rt_team_barrier(call->team);
 	for (int t = rt_part(call->ntexts, thread, call->threads); t < rt_part(call->ntexts, thread + 1, call->threads); t++) {
 		sums[2 * t] = 0;
