@@ -56,8 +56,8 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 		return diag_error_in(e->diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	bool good = print(e, out), written = !ferror(out);
 	written &= fclose(out) == 0;
-	return !good ? false : written ? true : diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s",
-		strerror(errno));
+	return !good ? false : written ? true
+		: diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s", strerror(errno));
 }
 
 /* x86-64 code reaches its data within 2 GB; other targets within 4 GB or less. */
@@ -74,8 +74,7 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 			graph->name, (int)graph->noutputs);
 	if (graph->ninputs < 1 || graph->ninputs > 2)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s has %d inputs; a program has ids and perhaps types",
-			graph->name,
-		                  (int)graph->ninputs);
+			graph->name, (int)graph->ninputs);
 	Emitter e = {.module = module, .graph = graph, .options = options, .diag = diag, .mem = mem_new(),
 		.split = is_split(options)};
 	bool good = write_with(emit_c, &e, files->c) && write_with(emit_h, &e, files->h)
@@ -83,7 +82,7 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 	if (good && e.weights.blob.bytes > BLOB_BYTES_MAX)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"weights and tables have %zu bytes; a program holds %zu at most; try --weights=f16",
-		                  e.weights.blob.bytes, BLOB_BYTES_MAX);
+			e.weights.blob.bytes, BLOB_BYTES_MAX);
 	if (good && !options->weights_inline)
 		good = weights_write(&e.weights.blob, files->weights, diag);
 	weights_free(&e.weights);
@@ -105,7 +104,7 @@ static bool run_program(const char *const *argv, Diag *diag)
 			return diag_error(diag, EXIT_RUN, 0, "--cc: %s: %s", argv[0], strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return diag_error(diag, EXIT_RUN, 0, "--cc: %s failed with %s %d", argv[0], WIFEXITED(status) ? "status" : "signal",
-		                  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	return true;
 }
 
@@ -205,7 +204,7 @@ static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
 		pthread_join(handle, NULL);
 	else
 		compile_thread(&second);
-	for (int i = 0; i < second.diag.count; i++)
+	for (int i = 0; good && i < second.diag.count; i++)   /* what ails both is said once */
 		if (second.diag.messages[i].severity == SEV_ERROR)
 			diag_error(diag, second.diag.code, 0, "%s", second.diag.messages[i].text);
 	diag_free(&second.diag);
@@ -217,10 +216,10 @@ static bool compile(const EmitOptions *options, const Files *files, const char *
 	char *upper = c_upper(options->name), *define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
 	const char *defines[] = {define, NULL};
 	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines,
-		.directory = directory,
-	                        .pic = pic, .sysroot = options->sysroot};
+		.directory = directory, .pic = pic, .sysroot = options->sysroot};
 	bool good = options->cc ? cc_compile(options, files, directory, define, pic, diag)
-	          : is_split(options) ? compile_both(&job, files, diag) : toolchain_compile(&job, diag);
+		: is_split(options) ? compile_both(&job, files, diag)
+		: toolchain_compile(&job, diag);
 	free(define);
 	free(upper);
 	return good;
@@ -237,11 +236,10 @@ static bool make_result(const EmitOptions *options, const Files *files, const ch
 	if (options->kind == EMIT_LIB)
 		return toolchain_archive(objects, files->result, diag);
 	if (options->kind == EMIT_OBJ)
-		return rename(files->object, files->result) == 0 || diag_error_in(diag, EXIT_RUN, options->out, 0,
-			"cannot be written: %s", strerror(errno));
+		return rename(files->object, files->result) == 0
+			|| diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
 	return options->cc ? cc_link(options, is_static, files, diag)
-	                   : toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot,
-		diag);
+		: toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -323,8 +321,8 @@ static bool save_temps(const EmitOptions *options, const Files *files, Diag *dia
 	if (mkdir(options->save_temps, 0777) != 0 && errno != EEXIST)
 		return diag_error_in(diag, EXIT_RUN, options->save_temps, 0, "cannot be made: %s", strerror(errno));
 	return save(options, files->c, diag) && save(options, files->h, diag) && save(options, files->weights, diag)
-		&& save(options, files->object, diag) && save(options, files->second_c, diag) && save(options, files->second_object,
-			diag);
+		&& save(options, files->object, diag) && save(options, files->second_c, diag)
+		&& save(options, files->second_object, diag);
 }
 
 bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
@@ -339,10 +337,11 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		free(path);
 		return false;
 	}
-	Files files = {temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"), temporary(&scratch,
-		options->name, ".weights"),
-	               temporary(&scratch, options->name, ".o"), temporary(&scratch, options->name, ".second.c"),
-	               temporary(&scratch, options->name, ".second.o"), temporary(&scratch, options->name, ".out")};
+	Files files = {
+		temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"),
+		temporary(&scratch, options->name, ".weights"), temporary(&scratch, options->name, ".o"),
+		temporary(&scratch, options->name, ".second.c"), temporary(&scratch, options->name, ".second.o"),
+		temporary(&scratch, options->name, ".out")};
 	bool good = write_sources(module, options, &files, diag) && make_result(options, &files, scratch.directory, diag)
 		&& save_temps(options, &files, diag) && commit(options, &scratch, &files, path, diag);
 	files_free(&files);

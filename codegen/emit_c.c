@@ -67,7 +67,7 @@ bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && !type_is_rows(&output->value->type)))
 		return diag_error(e->diag, EXIT_UNSUPPORTED, e->graph->line,
 			"output %s is %s; a program returns f32 with a row a text or a row a token",
-		                  output->name, type_print(&output->value->type, type));
+			output->name, type_print(&output->value->type, type));
 	*width = value_unit(output->value);
 	*per_token = place == PLACE_TOKENS;
 	return true;
@@ -101,12 +101,10 @@ static void print_head(const Emitter *e, FILE *c)
 	if (o->target.cc_flags[0])
 		snprintf(flags + strlen(flags), sizeof flags - strlen(flags), " %s", o->target.cc_flags);
 	fprintf(c, "/* cc %s -D%s_MAIN %s.c -o %s -lm -pthread    (a program; add -static for one that needs nothing)\n"
-	        " * cc %s -c %s.c                           (an object of a library; the API is in %s.h)\n", flags, upper, o->name,
-		o->name,
-	        flags, o->name, o->name);
-	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION,
-		o->weights_inline ? "The weights are in this file." : "The weights lie in the "
-	        "file that .incbin names below, in the directory of this file or one given by -I.");
+		" * cc %s -c %s.c                           (an object of a library; the API is in %s.h)\n",
+		flags, upper, o->name, o->name, flags, o->name, o->name);
+	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION, o->weights_inline ? "The weights are in this file."
+		: "The weights lie in the file that .incbin names below, in the directory of this file or one given by -I.");
 	print_head_line(c, "command", o->command);
 	fprintf(c, " *   target    %s, CPU %s or any that can do the same\n", o->target.triple, o->target.cpu);
 	print_head_line(c, "passes", o->pipeline);
@@ -124,13 +122,16 @@ static void print_blob(const Emitter *e, FILE *c)
 		weights_print_inline(&e->weights.blob, name, c);
 		return;
 	}
-	fprintf(c, "\n__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n\t\".globl %s_blob\\n\\t\"\n"
+	fprintf(c, "\n__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
+		"\t\".globl %s_blob\\n\\t\"\n"
 		"\t\".hidden %s_blob\\n\\t\"\n"
-	        "\t\".type %s_blob, %%object\\n\"\n\t\"%s_blob:\\n\\t\"\n\t\".incbin \\\"%s.weights\\\"\\n\\t\"\n"
-	        "\t\".size %s_blob, . - %s_blob\\n\\t\"\n"
-	        "\t\".popsection\\n\");\n"
-	        "extern const unsigned char %s_blob[] __attribute__((visibility(\"hidden\"), aligned(64)));\n",
-	        name, name, name, name, name, name, name, name);
+		"\t\".type %s_blob, %%object\\n\"\n"
+		"\t\"%s_blob:\\n\\t\"\n"
+		"\t\".incbin \\\"%s.weights\\\"\\n\\t\"\n"
+		"\t\".size %s_blob, . - %s_blob\\n\\t\"\n"
+		"\t\".popsection\\n\");\n"
+		"extern const unsigned char %s_blob[] __attribute__((visibility(\"hidden\"), aligned(64)));\n",
+		name, name, name, name, name, name, name, name);
 }
 
 static bool paste_parts(const Emitter *e, FILE *c)
@@ -205,8 +206,8 @@ static bool print_graph(Emitter *e, FILE *c, const char *calls)
 		if (!output_shape(e, i, &width, &per_token))
 			return false;
 		fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
-			per_token ? "tokens" : "texts",
-		        (long long)value->node->attr.offset.at[value->index], per_token ? "ntokens" : "ntexts", (long long)width);
+			per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
+			per_token ? "ntokens" : "ntexts", (long long)width);
 		c_comment(c, e->graph->outputs[i].name);
 		fputs(" */\n", c);
 	}
@@ -245,9 +246,8 @@ static bool print_heads(Emitter *e, FILE *c)
 		const Head *head = &m->heads[i];
 		int32_t output = output_index(e->graph, head->output);
 		if (output < 0)
-			return diag_error(e->diag, EXIT_INPUT, 0, "head %s reads output %s, which graph %s does not return", head->name,
-				head->output,
-			                  e->graph->name);
+			return diag_error(e->diag, EXIT_INPUT, 0, "head %s reads output %s, which graph %s does not return",
+				head->name, head->output, e->graph->name);
 		fputs("\t{", c);
 		c_string(c, head->name);
 		fprintf(c, ", %d, %d, %d, %d, ", (int)head->task, (int)head->problem, (int)output, (int)head->nlabels);
@@ -296,24 +296,21 @@ static void print_model(const Emitter *e, FILE *c)
 		isa |= e->kernels[i]->needs;
 	fprintf(c, "static const RtModel %s_model = {\n\t.name = \"%s\",\n\t.about = ", o->name, o->name);
 	c_string(c, o->about_json ? o->about_json : "{}");
-	fprintf(c, ",\n\t.hidden = %d, .vocab = %d, .type_vocab = %d, .max_tokens = %d, .batch_tokens = %d, .batch_texts = %d,"
-		" .takes_pairs = %d,\n",
-	        (int)sizes.hidden, (int)sizes.vocab, (int)sizes.type_vocab, (int)sizes.max_tokens, (int)sizes.batch_tokens,
-		(int)sizes.batch_texts,
-	        o->tokenizer && o->tokenizer->npair > 0);
+	fprintf(c, ",\n\t.hidden = %d, .vocab = %d, .type_vocab = %d, .max_tokens = %d, "
+		".batch_tokens = %d, .batch_texts = %d, .takes_pairs = %d,\n",
+		(int)sizes.hidden, (int)sizes.vocab, (int)sizes.type_vocab, (int)sizes.max_tokens,
+		(int)sizes.batch_tokens, (int)sizes.batch_texts, o->tokenizer && o->tokenizer->npair > 0);
 	fprintf(c, "\t.outputs = %s_outputs, .noutputs = %d,\n", o->name, (int)e->graph->noutputs);
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
 		(int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	fprintf(c, "\t.steps = %s_steps, .nsteps = %d,\n", o->name, (int)e->nsteps);
-	fprintf(c, "\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, .per_thread_token = %lld, .per_thread = %lld, .fixed ="
-		" %lld,\n",
-	        (long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
-		(long long)arena->per_thread_token,
-	        (long long)arena->per_thread, (long long)arena->fixed);
+	fprintf(c, "\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
+		".per_thread_token = %lld, .per_thread = %lld, .fixed = %lld,\n",
+		(long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
+		(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->fixed);
 	fprintf(c, "\t.run = %s_graph,\n\t.weights = %s_blob, .weights_bytes = %zu,\n\t.isa = %u,\n};\n", o->name, o->name,
-		e->weights.blob.bytes,
-	        (unsigned)isa);
+		e->weights.blob.bytes, (unsigned)isa);
 }
 
 static void print_api(const Emitter *e, FILE *c)
@@ -324,13 +321,13 @@ static void print_api(const Emitter *e, FILE *c)
 		"void NAME_free(NAME *c) { rt_free((RtContext *)c); }\n"
 		"size_t NAME_workspace_bytes(int max_tokens, int max_texts, int longest, int threads)\n{\n"
 		"\treturn rt_workspace_bytes(&NAME_model, max_tokens, max_texts, longest, threads);\n}\n"
-		"NAME *NAME_init(void *memory, size_t bytes, int threads) { return (NAME *)rt_init(&NAME_model, memory, bytes, threads);"
-		" }\n"
-		"int NAME_run_ids(NAME *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext, float *out,"
-		" size_t out_floats)\n{\n"
+		"NAME *NAME_init(void *memory, size_t bytes, int threads) "
+		"{ return (NAME *)rt_init(&NAME_model, memory, bytes, threads); }\n"
+		"int NAME_run_ids(NAME *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext, "
+		"float *out, size_t out_floats)\n{\n"
 		"\treturn rt_run_ids((RtContext *)c, ids, types, offsets, ntext, out, out_floats);\n}\n"
-		"int NAME_run_text(NAME *c, const char *const *text, const size_t *bytes, const char *const *pair, const size_t"
-		" *pair_bytes, int32_t ntext,\n"
+		"int NAME_run_text(NAME *c, const char *const *text, const size_t *bytes, "
+		"const char *const *pair, const size_t *pair_bytes, int32_t ntext,\n"
 		"                  float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags)\n{\n"
 		"\treturn rt_run_text((RtContext *)c, text, bytes, pair, pair_bytes, ntext, out, out_floats, row_offsets, flags);\n}\n"
 		"int NAME_tokenize(NAME *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,\n"

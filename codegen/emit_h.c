@@ -19,16 +19,16 @@ static const char declarations[] =
 	"/* A context in the caller's memory; allocates nothing (threads > 1: what pthread_create does). */\n"
 	"NAME *NAME_init(void *memory, size_t bytes, int threads);\n"
 	"\n"
-	"/* ids, types (may be NULL) packed without padding; text i is [offsets[i], offsets[i+1]). out: a row of NAME_OUTPUT_WIDTH"
-	" floats a\n"
+	"/* ids, types (may be NULL) packed without padding; text i is [offsets[i], offsets[i+1]). "
+	"out: a row of NAME_OUTPUT_WIDTH floats a\n"
 	" * text, or a row a token where NAME_PER_TOKEN. 0 = done; else nothing was written. */\n"
-	"int NAME_run_ids(NAME *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext, float *out,"
-	" size_t out_floats);\n"
-	"/* UTF-8 texts, pair NULL where there is none. row_offsets (ntext + 1, may be NULL unless NAME_PER_TOKEN): rows of each"
-	" text in out;\n"
+	"int NAME_run_ids(NAME *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext, "
+	"float *out, size_t out_floats);\n"
+	"/* UTF-8 texts, pair NULL where there is none. "
+	"row_offsets (ntext + 1, may be NULL unless NAME_PER_TOKEN): rows of each text in out;\n"
 	" * flags (ntext, may be NULL). Too small a buffer: NAME_E_CAPACITY, and the rows needed in row_offsets[ntext]. */\n"
-	"int NAME_run_text(NAME *, const char *const *text, const size_t *bytes, const char *const *pair, const size_t *pair_bytes,"
-	" int32_t ntext,\n"
+	"int NAME_run_text(NAME *, const char *const *text, const size_t *bytes, "
+	"const char *const *pair, const size_t *pair_bytes, int32_t ntext,\n"
 	"                  float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags);\n"
 	"/* Token ids with special tokens, and where each lies in the text (-1: nowhere); all but ids and n may be NULL. */\n"
 	"int NAME_tokenize(NAME *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,\n"
@@ -61,12 +61,11 @@ bool emit_h(Emitter *e, FILE *h)
 	if (!output_shape(e, 0, &width, &per_token))
 		return false;
 	char *upper = c_upper(name);
-	fprintf(h, "/* %s.h: made by bertc %s. No global mutable state, no malloc after %s_new, safe to use after fork(). The"
-		" results for a text do\n"
-	        " * not depend on what else is in the call, nor on the number of threads. */\n"
-	        "#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
-	        "\n",
-	        name, BERTC_VERSION, name, upper, upper);
+	fprintf(h, "/* %s.h: made by bertc %s. "
+		"No global mutable state, no malloc after %s_new, safe to use after fork(). The results for a text do\n"
+		" * not depend on what else is in the call, nor on the number of threads. */\n"
+		"#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+		name, BERTC_VERSION, name, upper, upper);
 	print_macro(h, name, upper, "HIDDEN", e->sizes.hidden, "");
 	print_macro(h, name, upper, "LABELS", e->module->nheads ? e->module->heads[0].nlabels : 0, "of the first head");
 	print_macro(h, name, upper, "MAX_TOKENS", e->sizes.max_tokens, "longest text, special tokens included");

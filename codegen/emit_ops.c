@@ -76,13 +76,13 @@ static bool check_ids(Body *b, const Value *ids, const Value *table)
 		return true;     /* bounds are those of emit_sizes */
 	if (!value_is_const(ids))
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
-			"%s: ids are computed by %s; compiled code takes inputs, position_ids "
-		                  "or constants", op_info[b->node->op].name, op_info[ids->node->op].name);
+			"%s: ids are computed by %s; compiled code takes inputs, position_ids or constants",
+			op_info[b->node->op].name, op_info[ids->node->op].name);
 	const Tensor *tensor = value_tensor(ids);
 	for (int64_t i = 0, n = type_count(&tensor->type); i < n; i++)
 		if (tensor_at(tensor, i) < 0 || tensor_at(tensor, i) >= (double)rows)
 			return diag_error(b->e->diag, EXIT_INPUT, b->node->line, "%s: id %.0f is outside the table of %lld rows",
-			                  op_info[b->node->op].name, tensor_at(tensor, i), (long long)rows);
+				op_info[b->node->op].name, tensor_at(tensor, i), (long long)rows);
 	return true;
 }
 
@@ -157,15 +157,14 @@ bool body_rows(Body *b)
 bool body_unary(Body *b)
 {
 	static const char *const words[OP_COUNT] = {[OP_ERF] = "ERF", [OP_TANH] = "TANH", [OP_RELU] = "RELU",
-		[OP_SIGMOID] = "SIGMOID",
-	                                            [OP_EXP] = "EXP", [OP_SQRT] = "SQRT"};
+		[OP_SIGMOID] = "SIGMOID", [OP_EXP] = "EXP", [OP_SQRT] = "SQRT"};
 	const Type *type = &b->node->results[0]->type;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type, 0));
 	print_kernel(b);
 	print_params(b);
-	print_range(b, body_product(b, type, first_dim(b), type->rank), b->form == FORM_EACH ? body_product(b, type, 0,
-		type->rank) : "");
+	print_range(b, body_product(b, type, first_dim(b), type->rank),
+		b->form == FORM_EACH ? body_product(b, type, 0, type->rank) : "");
 	fprintf(b->code, ", RT_UNARY_%s);\n", words[b->node->op]);
 	return true;
 }
@@ -173,16 +172,18 @@ bool body_unary(Body *b)
 /* ---- linear ----------------------------------------------------------------------------------------------------- */
 
 /* The kernel with K inputs as a function of its own: what stands in a loop over K must be known to the compiler (strides
- * that are not spill the row pointers: 40 % of the speed), outputs and activation need not be. All linears of equal K share it, or
- * Clang would take a quarter of a second for the dozen tiles of each. */
+ * that are not spill the row pointers: 40 % of the speed), outputs and activation need not be. All linears of equal K share
+ * it, or Clang would take a quarter of a second for the dozen tiles of each. */
 static const char *linear_core(Emitter *e, const KernelInfo *kernel, long long inputs)
 {
-	const char *name = mem_printf(e->mem, "%.*s_k%lld", (int)(strstr(kernel->function, "__") - kernel->function), kernel->function, inputs);
+	const char *name = mem_printf(e->mem, "%.*s_k%lld", (int)(strstr(kernel->function, "__") - kernel->function),
+		kernel->function, inputs);
 	for (int32_t i = 0; i < e->nwrappers; i++)
 		if (e->wrappers[i].is_core && strcmp(e->wrappers[i].name, name) == 0)
 			return name;
 	const char *text = mem_printf(e->mem, "(float *out, const float *x, const void *w, const float *bias, int r0, int r1, "
-		"int p0, int p1, int N, int act)\n{\n\t%s(out, x, w, bias, r0, r1, p0, p1, %lld, N, act);\n}\n", kernel->function, inputs);
+		"int p0, int p1, int N, int act)\n{\n\t%s(out, x, w, bias, r0, r1, p0, p1, %lld, N, act);\n}\n",
+		kernel->function, inputs);
 	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), true};
 	return name;
 }
@@ -195,15 +196,15 @@ bool body_linear(Body *b)
 			"linear: its weight is not packed; add pack-weights after lower");
 	if (node->attr.panel != b->kernel->panel)
 		return diag_error(b->e->diag, EXIT_INPUT, node->line, "linear: packed in panels of %lld, but %s reads panels of %d",
-		                  (long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
+			(long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
 	const Type *packed = &node->args[1]->type, *type = &node->results[0]->type;
 	long long panels = packed->dim[0].plus, inputs = packed->dim[1].plus, width = node->attr.width;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	body_param(b, "x", node->args[0]);
 	body_param(b, "w", node->args[1]);
 	body_param(b, "bias", node->args[2]);
-	b->name = mem_printf(b->e->mem, "linear_%lld_%lld%s%s", inputs, width, act ? "_" : "", act ? body_lower(b,
-		emit_act_words[act]) : "");
+	b->name = mem_printf(b->e->mem, "linear_%lld_%lld%s%s", inputs, width, act ? "_" : "",
+		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
 	if (b->form == FORM_EACH) {
@@ -211,8 +212,8 @@ bool body_linear(Body *b)
 		print_params(b);
 		fprintf(b->code, ", 0, %s, 0, %lld", rows, panels);
 	} else {
-		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows%s%s, %lld);\n", strcmp(rows, "1") ? " * " : "",
-		        strcmp(rows, "1") ? rows : "", panels);
+		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows%s%s, %lld);\n",
+			strcmp(rows, "1") ? " * " : "", strcmp(rows, "1") ? rows : "", panels);
 		b->whole = true;
 		fprintf(b->code, "\t%s(", linear_core(b->e, b->kernel, inputs));
 		print_params(b);
@@ -244,12 +245,12 @@ bool body_attention(Body *b)
 	b->whole = true;
 	b->name = mem_printf(b->e->mem, "attention%s_%lld_%lld", one_query ? "_first" : "", heads, hidden / heads);
 	fprintf(b->code, "\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
-	        "\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
-	        "\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) {\n"
-	        "\t\tconst int i = at / %lld, head = at %% %lld;\n"
-	        "\t\tconst size_t begin = (size_t)call->offsets[i];\n"
-	        "\t\tconst int S = call->offsets[i + 1] - call->offsets[i];\n"
-	        "\t\theads = rt_min(%lld - head, last - at);\n", heads, heads, heads, heads, heads);
+		"\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
+		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) {\n"
+		"\t\tconst int i = at / %lld, head = at %% %lld;\n"
+		"\t\tconst size_t begin = (size_t)call->offsets[i];\n"
+		"\t\tconst int S = call->offsets[i + 1] - call->offsets[i];\n"
+		"\t\theads = rt_min(%lld - head, last - at);\n", heads, heads, heads, heads, heads);
 	const char *keys = "", *values = "";
 	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
 	if (node->attr.pack == PACK_QKV) {
@@ -264,11 +265,11 @@ bool body_attention(Body *b)
 		keys = body_pointer(b, 2);
 		values = body_pointer(b, 3);
 	}
-	fprintf(b->code, "\t\t%s(%s, %s, %s,\n\t\t\t%s, %s, S, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s, scratch);\n"
+	fprintf(b->code, "\t\t%s(%s, %s, %s,\n"
+		"\t\t\t%s, %s, S, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s, scratch);\n"
 		"\t}\n",
-	        b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : "S", heads,
-		hidden / heads,
-	        q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1));
+		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : "S", heads, hidden / heads,
+		q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1));
 	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
 	return true;
 }

@@ -236,23 +236,23 @@ static bool check_sizes(Emitter *e, const Node *node)
 		char type[128];
 		if (place == PLACE_NOWHERE)
 			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: compiled code takes no value of type %s",
-			                  op_info[node->op].name, type_print(&value->type, type));
+				op_info[node->op].name, type_print(&value->type, type));
 		if (place != PLACE_CONST && count > INT_MAX)
 			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 				"%s: %s is too large for compiled code at %d tokens; lower --max-tokens",
-			                  op_info[node->op].name, type_print(&value->type, type), (int)sizes.max_tokens);
+				op_info[node->op].name, type_print(&value->type, type), (int)sizes.max_tokens);
 	}
 	return true;
 }
 
 static bool check_planned(Emitter *e, const Node *node)
 {
-	const char *lacks = !(node->attr.has & A_kernel) ? "lower" : !(node->attr.has & A_offset)
-		|| !e->graph->arena.planned ? "plan-memory" : NULL;
+	const char *lacks = !(node->attr.has & A_kernel) ? "lower"
+		: !(node->attr.has & A_offset) || !e->graph->arena.planned ? "plan-memory" : NULL;
 	if (lacks)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the pipeline ends before code can be made of it; it lacks %s",
-		                  op_info[node->op].name, lacks);
+			op_info[node->op].name, lacks);
 	return true;
 }
 
@@ -266,7 +266,7 @@ bool emit_step(Emitter *e, const Node *node)
 	if (kernel->needs & ~e->options->target.isa)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
-		                  op_info[node->op].name, kernel->function, e->options->target.cpu);
+			op_info[node->op].name, kernel->function, e->options->target.cpu);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
 	body_param(&body, "out", node->results[0]);
@@ -280,7 +280,7 @@ bool emit_step(Emitter *e, const Node *node)
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
 		fprintf(e->calls, "\t%s(call, thread%s", wrapper_name(e, &body, text),
-		        body.form == FORM_EACH ? "" : body.form == FORM_TOKENS ? ", call->ntokens" : ", call->ntexts");
+			body.form == FORM_EACH ? "" : body.form == FORM_TOKENS ? ", call->ntokens" : ", call->ntexts");
 		for (int32_t i = 0; i < body.nparams; i++)
 			print_argument(e, body.param[i].value);
 		fprintf(e->calls, ");   /* v%u", node->results[0]->id);

@@ -28,10 +28,9 @@ bool body_matmul(Body *b)
 	body_param(b, "a", b->node->args[0]);
 	body_param(b, "b", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "matmul%s", dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
-		body_pointer(b, 2),
-	        body_product(b, type, 0, rank - 2), body_dim(b, type->dim[rank - 2]), body_dim(b, type->dim[rank - 1]),
-	        body_dim(b, a->dim[a->rank - 1]));
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function,
+		body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), body_product(b, type, 0, rank - 2),
+		body_dim(b, type->dim[rank - 2]), body_dim(b, type->dim[rank - 1]), body_dim(b, a->dim[a->rank - 1]));
 	double flops = 2;
 	int32_t symbols = 0;
 	for (int32_t i = 0; i <= rank; i++) {
@@ -55,9 +54,8 @@ bool body_transpose(Body *b)
 	}
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "transpose_%s%s", name, dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function, body_pointer(b, 0), body_pointer(b,
-		1), (int)type->rank,
-	        dims_array(b, type), perm);
+	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function,
+		body_pointer(b, 0), body_pointer(b, 1), (int)type->rank, dims_array(b, type), perm);
 	return true;
 }
 
@@ -66,8 +64,8 @@ bool body_reshape(Body *b)
 	const Type *type = &b->node->results[0]->type;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "reshape%s", dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_product(b, type,
-		0, type->rank));
+	fprintf(b->code, "\t\t%s(%s, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
+		body_product(b, type, 0, type->rank));
 	return true;
 }
 
@@ -79,8 +77,8 @@ bool body_slice(Body *b)
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "slice%s", dims_name(b, &b->node->results[0]->type));
 	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
-	        body_product(b, type, 0, axis), body_dim(b, type->dim[axis]), (long long)attr->start, (long long)attr->end,
-	        body_product(b, type, axis + 1, type->rank));
+		body_product(b, type, 0, axis), body_dim(b, type->dim[axis]), (long long)attr->start, (long long)attr->end,
+		body_product(b, type, axis + 1, type->rank));
 	return true;
 }
 
@@ -94,10 +92,9 @@ bool body_concat(Body *b)
 	for (int32_t i = 0; i < b->node->nargs; i++) {
 		Dim size = b->node->args[i]->type.dim[axis];
 		body_param(b, names[i], b->node->args[i]);
-		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b,
-			i + 1),
-		        body_product(b, type, 0, axis), body_dim(b, size), at, body_dim(b, type->dim[axis]),
-		        body_product(b, type, axis + 1, type->rank));
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function,
+			body_pointer(b, 0), body_pointer(b, i + 1), body_product(b, type, 0, axis), body_dim(b, size), at,
+			body_dim(b, type->dim[axis]), body_product(b, type, axis + 1, type->rank));
 		at += size.plus;
 	}
 	return true;
@@ -142,10 +139,9 @@ bool body_binary(Body *b)
 	int rank = type->rank ? type->rank : 1;
 	if (!rows_apart(b)) {
 		b->form = FORM_EACH;
-		fprintf(b->code, "\t\t%s(%s, %s, %s, %d, %s, %s, %s, RT_BINARY_%s);\n", b->kernel->function, body_pointer(b, 0),
-			body_pointer(b, 1),
-		        body_pointer(b, 2), rank, dims_array(b, type), strides(b, left, type), strides(b, right, type),
-			words[b->node->op]);
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %d, %s, %s, %s, RT_BINARY_%s);\n", b->kernel->function,
+			body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), rank, dims_array(b, type),
+			strides(b, left, type), strides(b, right, type), words[b->node->op]);
 		return true;
 	}
 	const char *pointers[3], *names[3] = {"out", "a", "b"};
@@ -157,8 +153,7 @@ bool body_binary(Body *b)
 	const char *dims = "s.r1 - s.r0";
 	for (int32_t i = 1; i < rank; i++)
 		dims = mem_printf(b->e->mem, "%s, %s", dims, body_dim(b, type->dim[i]));
-	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n", b->kernel->function, pointers[0],
-		pointers[1],
-	        pointers[2], rank, dims, strides(b, left, type), strides(b, right, type), words[b->node->op]);
+	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n", b->kernel->function,
+		pointers[0], pointers[1], pointers[2], rank, dims, strides(b, left, type), strides(b, right, type), words[b->node->op]);
 	return true;
 }

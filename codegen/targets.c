@@ -54,7 +54,7 @@ static uint32_t host_isa(void)
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
 		isa |= ISA_AVX2;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-	    && __builtin_cpu_supports("avx512vl"))
+		&& __builtin_cpu_supports("avx512vl"))
 		isa |= ISA_AVX512;
 #elif defined(__aarch64__)
 	isa |= ISA_NEON64;
@@ -113,8 +113,7 @@ static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *targe
 	const char *space = triple->cc_flags[0] && cpu->flags[0] ? " " : "";
 	snprintf(cc_flags[cpu - cpus], FLAGS_MAX, "%s%s%s", triple->cc_flags, space, cpu->flags);
 	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags,
-		tuned ? " -mtune=" : "",
-	         tuned ? cpu->tune : "");
+		tuned ? " -mtune=" : "", tuned ? cpu->tune : "");
 	target->flags = flags[cpu - cpus];
 	target->cc_flags = cc_flags[cpu - cpus];
 }

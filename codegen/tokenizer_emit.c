@@ -117,8 +117,8 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	layout->skips = 1;
 	for (int32_t i = 0; i < desc->nadded; i++) {
 		const AddedToken *token = &desc->added[i];
-		RtAdded row = {token->id, (token->single_word ? RT_ADDED_SINGLE_WORD : 0) | (token->lstrip ? RT_ADDED_LSTRIP : 0) |
-		                          (token->rstrip ? RT_ADDED_RSTRIP : 0)};
+		RtAdded row = {token->id, (token->single_word ? RT_ADDED_SINGLE_WORD : 0) | (token->lstrip ? RT_ADDED_LSTRIP : 0)
+			| (token->rstrip ? RT_ADDED_RSTRIP : 0)};
 		list_add(&added, &row);
 		if (token->normalized)
 			continue;
@@ -143,10 +143,10 @@ static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
 bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
 	*layout = (TokenizerLayout){.unk_id = desc->unk_id, .mask_id = desc->mask_id, .word_chars = desc->max_word_chars,
-	                            .nsingle = desc->nsingle, .npair = desc->npair};
+		.nsingle = desc->nsingle, .npair = desc->npair};
 	if (desc->max_word_chars > RT_WORD_CHARS_MAX)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: words of up to %d characters, supported are at most %d",
-		                  desc->max_word_chars, RT_WORD_CHARS_MAX);
+			desc->max_word_chars, RT_WORD_CHARS_MAX);
 	add_unicode(desc, blob, layout);
 	if (!add_vocab(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;

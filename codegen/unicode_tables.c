@@ -245,7 +245,7 @@ void unicode_tables_build(const TokenizerDesc *desc, UnicodeTables *tables)
 {
 	enum { BLOCK = 1 << RT_BLOCK_BITS, BLOCKS = 0x110000 >> RT_BLOCK_BITS };
 	*tables = (UnicodeTables){.blocks = list_new(sizeof(uint16_t)), .cells = list_new(sizeof(uint16_t)),
-	                          .records = list_new(sizeof(RtRecord)), .lists = list_new(sizeof(uint32_t))};
+		.records = list_new(sizeof(RtRecord)), .lists = list_new(sizeof(uint32_t))};
 	Maker m = {desc, tables, calloc(INDEX_SIZE, sizeof *m.index)};
 	if (!m.index)
 		abort();

@@ -1,5 +1,6 @@
-/* cmd_bench.c: `bertc bench MODEL...`: builds each model as a static program and times that program from outside, as a user would meet
- * it: size, start, first answer, memory, then its own --bench over lengths, batches and threads. Rows are those of llama-bench. */
+/* cmd_bench.c: `bertc bench MODEL...`: builds each model as a static program and times that program from outside, as a user
+ * would meet it: size, start, first answer, memory, then its own --bench over lengths, batches and threads. Rows are those of
+ * llama-bench. */
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
@@ -86,7 +87,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- the program as a process ------------------------------------------------------------------------------------------------------ */
+/* ---- the program as a process ------------------------------------------------------------------------------------------- */
 
 static double now_ms(void)
 {
@@ -158,7 +159,8 @@ static int child_end(Child *child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Peak resident memory of a live process, in bytes. (ru_maxrss will not do: across exec it keeps the peak of the process that forked.) */
+/* Peak resident memory of a live process, in bytes. (ru_maxrss will not do: across exec it keeps the peak of the process that
+ * forked.) */
 static int64_t peak_bytes(pid_t pid)
 {
 	char path[64], line[256];
@@ -173,7 +175,7 @@ static int64_t peak_bytes(pid_t pid)
 	return kilobytes * 1024;
 }
 
-/* ---- one model ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- one model ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct Model {
 	const char *name;
@@ -304,7 +306,7 @@ static bool bench_model(const BenchOptions *o, Model *model, Diag *diag)
 	return good;
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------------------------------- */
 
 static const char *base_name(const char *path, char *text, size_t capacity)
 {
@@ -321,21 +323,31 @@ static double real_of(const json_t *row, const char *key)
 }
 
 static const char *const columns[] = {
-	"model", "size_bytes", "parameters", "weight_bytes", "cpu", "threads", "batch", "seq", "tokens_per_second", "p50_ms", "p90_ms", "p99_ms",
-	"min_ms", "load_ms", "first_answer_ms", "peak_rss_bytes",
+	"model", "size_bytes", "parameters", "weight_bytes", "cpu", "threads", "batch", "seq", "tokens_per_second", "p50_ms",
+	"p90_ms", "p99_ms", "min_ms", "load_ms", "first_answer_ms", "peak_rss_bytes",
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 static json_t *full_row(const Model *model, const json_t *row)
 {
 	char name[256];
-	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", columns[0],
-		base_name(model->name, name, sizeof name), columns[1], (json_int_t)model->size, columns[2], (json_int_t)model->parameters, columns[3],
-		(json_int_t)model->weight_bytes, columns[4], model->cpu, columns[5], json_integer_value(json_object_get(row, "threads")), columns[6],
-		json_integer_value(json_object_get(row, "texts")), columns[7], json_integer_value(json_object_get(row, "tokens")), columns[8],
-		real_of(row, "tokens_per_second"), columns[9], real_of(row, "median_ms"), columns[10], real_of(row, "p90_ms"), columns[11],
-		real_of(row, "p99_ms"), columns[12], real_of(row, "min_ms"), columns[13], model->load_ms, columns[14], model->first_ms, columns[15],
-		(json_int_t)model->peak);
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
+		columns[0], base_name(model->name, name, sizeof name),
+		columns[1], (json_int_t)model->size,
+		columns[2], (json_int_t)model->parameters,
+		columns[3], (json_int_t)model->weight_bytes,
+		columns[4], model->cpu,
+		columns[5], json_integer_value(json_object_get(row, "threads")),
+		columns[6], json_integer_value(json_object_get(row, "texts")),
+		columns[7], json_integer_value(json_object_get(row, "tokens")),
+		columns[8], real_of(row, "tokens_per_second"),
+		columns[9], real_of(row, "median_ms"),
+		columns[10], real_of(row, "p90_ms"),
+		columns[11], real_of(row, "p99_ms"),
+		columns[12], real_of(row, "min_ms"),
+		columns[13], model->load_ms,
+		columns[14], model->first_ms,
+		columns[15], (json_int_t)model->peak);
 }
 
 static void print_md(const Model *model, const json_t *row)
@@ -344,15 +356,18 @@ static void print_md(const Model *model, const json_t *row)
 	printf("| %-20s | %9.1f | %8.2f | %-12s | %7d | %5d | %5d | %9.0f | %9.3f | %9.3f | %9.3f | %7.2f | %9.2f | %8.1f |\n",
 		base_name(model->name, name, sizeof name), (double)model->size / 1048576, (double)model->parameters * 1e-6, model->cpu,
 		(int)real_of(row, "threads"), (int)real_of(row, "texts"), (int)real_of(row, "tokens"), real_of(row, "tokens_per_second"),
-		real_of(row, "median_ms"), real_of(row, "p90_ms"), real_of(row, "p99_ms"), model->load_ms, model->first_ms, (double)model->peak / 1048576);
+		real_of(row, "median_ms"), real_of(row, "p90_ms"), real_of(row, "p99_ms"), model->load_ms, model->first_ms,
+		(double)model->peak / 1048576);
 }
 
 static void print_head(Format format)
 {
 	if (format == FORMAT_MD)
 		printf("| %-20s | %9s | %8s | %-12s | %7s | %5s | %5s | %9s | %9s | %9s | %9s | %7s | %9s | %8s |\n"
-			"| -------------------- | --------: | -------: | ------------ | ------: | ----: | ----: | --------: | --------: | --------: | --------: | ------: | --------: | -------: |\n",
-			"model", "size MiB", "params M", "cpu", "threads", "batch", "seq", "tokens/s", "p50 ms", "p90 ms", "p99 ms", "load ms", "first ms", "peak MiB");
+			"| -------------------- | --------: | -------: | ------------ | ------: | ----: | ----: | --------: "
+			"| --------: | --------: | --------: | ------: | --------: | -------: |\n",
+			"model", "size MiB", "params M", "cpu", "threads", "batch", "seq", "tokens/s", "p50 ms", "p90 ms", "p99 ms",
+			"load ms", "first ms", "peak MiB");
 	else if (format == FORMAT_CSV)
 		for (int i = 0; i < COLUMNS; i++)
 			printf("%s%s", columns[i], i + 1 < COLUMNS ? "," : "\n");
@@ -402,8 +417,9 @@ int cmd_bench(int argc, char **argv)
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL...", .children = children, .doc =
-		"Build models as static programs and time them. Lengths are run on random ids, without the tokenizer; `load` is from process "
-		"start to the end of --version, `first` from process start to the first answer, `peak` the resident memory by then, weights included.\v"
+		"Build models as static programs and time them. Lengths are run on random ids, without the tokenizer; `load` is from "
+		"process start to the end of --version, `first` from process start to the first answer, `peak` the resident memory by "
+		"then, weights included.\v"
 		"Example:\n"
 		"  bertc bench minilm-l6 --seq 16,128 --batch 1,8 --threads 1,2 -o md"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);

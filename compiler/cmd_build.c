@@ -44,7 +44,8 @@ int cmd_build(int argc, char **argv)
 	Loaded loaded = {0};
 	Ledger ledger = {0};
 	if (file_is_of_model(options.out, options.model))
-		diag_error_in(&diag, EXIT_USAGE, options.out, 0, "is a file of the model, which the result would replace; give another -o");
+		diag_error_in(&diag, EXIT_USAGE, options.out, 0,
+			"is a file of the model, which the result would replace; give another -o");
 	else if (model_load(&options, &loaded, &diag))
 		build_loaded(&options, &loaded, &ledger, &diag);
 	progress_clear();

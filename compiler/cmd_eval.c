@@ -1,5 +1,5 @@
-/* cmd_eval.c: `bertc eval MODEL --data FILE`: scores built programs on labelled data: accuracy for labels, entity F1 for tags, Spearman's
- * rank correlation for gold scores. The plain fp32 build stands beside the one with the given passes. */
+/* cmd_eval.c: `bertc eval MODEL --data FILE`: scores built programs on labelled data: accuracy for labels, entity F1 for tags,
+ * Spearman's rank correlation for gold scores. The plain fp32 build stands beside the one with the given passes. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- one program over the data --------------------------------------------------------------------------------------------------- */
+/* ---- one program over the data ------------------------------------------------------------------------------------------ */
 
 typedef enum Metric { METRIC_ACCURACY, METRIC_F1, METRIC_SPEARMAN } Metric;
 static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
@@ -119,7 +119,8 @@ static bool score_tags(Scorer *s, const DataRow *row, int32_t sequence)
 		const int32_t stop = byte + (int32_t)strlen(row->words[w]);
 		while (at < end && s->start[at] < byte)
 			at++;
-		tags[w] = at < end && s->start[at] < stop ? head_label(s, largest(s->out + (size_t)at * (size_t)s->width, s->width)) : "O";
+		tags[w] = at < end && s->start[at] < stop
+			? head_label(s, largest(s->out + (size_t)at * (size_t)s->width, s->width)) : "O";
 		byte = stop + 1;
 	}
 	if (tags)
@@ -138,8 +139,9 @@ static bool score_row(Scorer *s, int32_t index, int32_t sequence)
 	case METRIC_ACCURACY: {
 		const int32_t gold = dataset_label(row->label, s->head.labels, s->head.nlabels);
 		if (gold < 0)
-			return diag_error_in(s->diag, EXIT_INPUT, s->options->data, row->line, "label \"%s\" is neither a label of the model nor the number of "
-				"one (it has %d: %s, ..)", row->label, s->head.nlabels, head_label(s, 0));
+			return diag_error_in(s->diag, EXIT_INPUT, s->options->data, row->line,
+				"label \"%s\" is neither a label of the model nor the number of one (it has %d: %s, ..)",
+				row->label, s->head.nlabels, head_label(s, 0));
 		s->result->of++;
 		s->result->right += largest(out, s->width) == gold;
 		return true;
@@ -148,7 +150,8 @@ static bool score_row(Scorer *s, int32_t index, int32_t sequence)
 		char *end = NULL;
 		s->gold[index] = s->data->form == DATA_SCORES ? row->score : strtod(row->label, &end);
 		if (end && (end == row->label || *end))
-			return diag_error_in(s->diag, EXIT_INPUT, s->options->data, row->line, "\"%s\" is not a number, which a model that gives one is scored on", row->label);
+			return diag_error_in(s->diag, EXIT_INPUT, s->options->data, row->line,
+				"\"%s\" is not a number, which a model that gives one is scored on", row->label);
 		s->predicted[index] = s->twice ? metric_cosine(out, out + s->width, s->width) : (double)out[s->width - 1];
 		return true;
 	}
@@ -162,7 +165,8 @@ static bool run_chunk(Scorer *s)
 	size_t floats[32] = {0};
 	out[s->output] = s->out;
 	floats[s->output] = (size_t)(s->per_token ? tokens : s->sequences) * (size_t)s->width;
-	const int status = s->program.run_outputs(s->program.context, s->ids, s->types, s->offsets, s->sequences, 1u << s->output, out, floats);
+	const int status = s->program.run_outputs(s->program.context, s->ids, s->types, s->offsets, s->sequences, 1u << s->output,
+		out, floats);
 	if (status)
 		return diag_error(s->diag, EXIT_RUN, 0, "%s", s->program.strerror(status));
 	for (int32_t i = 0; i < s->sequences; i += per_row)
@@ -177,8 +181,8 @@ static bool add_text(Scorer *s, const DataRow *row, const char *text, const char
 {
 	const int32_t at = s->offsets[s->sequences];
 	int32_t n = 0;
-	const int status = s->program.tokenize(s->program.context, text, strlen(text), pair, pair ? strlen(pair) : 0, s->ids + at, s->types + at,
-		s->start + at, NULL, s->max_tokens, &n);
+	const int status = s->program.tokenize(s->program.context, text, strlen(text), pair, pair ? strlen(pair) : 0,
+		s->ids + at, s->types + at, s->start + at, NULL, s->max_tokens, &n);
 	if (status)
 		return diag_error_in(s->diag, EXIT_INPUT, s->options->data, row->line, "%s", s->program.strerror(status));
 	s->result->truncated += n == s->max_tokens;
@@ -206,7 +210,8 @@ static bool score_all(Scorer *s)
 			if (s->options->build.progress)
 				progress_show(s->result->variant, i, rows);
 		}
-		good = good && add_text(s, row, row->text, s->twice ? NULL : row->pair) && (!s->twice || add_text(s, row, row->pair, NULL));
+		good = good && add_text(s, row, row->text, s->twice ? NULL : row->pair)
+			&& (!s->twice || add_text(s, row, row->pair, NULL));
 	}
 	good = good && (s->sequences == 0 || run_chunk(s));
 	progress_clear();
@@ -232,8 +237,9 @@ static bool choose_metric(Scorer *s)
 	else if (head->task == TASK_CLASSIFY && form == DATA_LABELS)
 		s->result->metric = METRIC_ACCURACY;
 	else
-		return diag_error_in(s->diag, EXIT_UNSUPPORTED, s->options->data, 0, "(%s) does not fit the model's task, %s: eval scores classifiers on "
-			"labels, taggers on words with labels, embedders and rankers on pairs with scores", s->data->what, task_names[head->task]);
+		return diag_error_in(s->diag, EXIT_UNSUPPORTED, s->options->data, 0,
+			"(%s) does not fit the model's task, %s: eval scores classifiers on labels, taggers on words with labels, embedders "
+			"and rankers on pairs with scores", s->data->what, task_names[head->task]);
 	return true;
 }
 
@@ -280,12 +286,13 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, const Data
 	return good;
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------------------------------------- */
 
 static void describe_counts(const Result *r, int32_t rows, char *text, size_t capacity)
 {
 	if (r->metric == METRIC_F1)
-		snprintf(text, capacity, "%lld right, %lld spurious, %lld missed", (long long)r->spans.right, (long long)r->spans.spurious, (long long)r->spans.missed);
+		snprintf(text, capacity, "%lld right, %lld spurious, %lld missed",
+			(long long)r->spans.right, (long long)r->spans.spurious, (long long)r->spans.missed);
 	else if (r->metric == METRIC_ACCURACY)
 		snprintf(text, capacity, "%lld of %lld", (long long)r->right, (long long)r->of);
 	else
@@ -295,7 +302,8 @@ static void describe_counts(const Result *r, int32_t rows, char *text, size_t ca
 static void print_table(const EvalOptions *o, const Dataset *data, const Result *results, int n)
 {
 	const int32_t rows = o->limit && o->limit < data->nrows ? o->limit : data->nrows;
-	printf("%s on %s: %d rows (%s)\n%-10s %-10s %8s %8s %8s  %s\n", o->build.model, o->data, rows, data->what, "build", "figure", "score", "points", "seconds", "counts");
+	printf("%s on %s: %d rows (%s)\n%-10s %-10s %8s %8s %8s  %s\n", o->build.model, o->data, rows, data->what,
+		"build", "figure", "score", "points", "seconds", "counts");
 	for (int i = 0; i < n; i++) {
 		const Result *r = &results[i];
 		char counts[128], drop[32] = "";
@@ -317,13 +325,14 @@ static void print_json(const EvalOptions *o, const Dataset *data, const Result *
 		json_t *row = json_pack("{s:s, s:s, s:o, s:f}", "build", r->variant, "metric", keys[r->metric], "score",
 			isfinite(r->score) ? json_real(r->score) : json_null(), "seconds", r->seconds);
 		if (r->metric == METRIC_F1)
-			json_object_update_new(row, json_pack("{s:I, s:I, s:I}", "right", (json_int_t)r->spans.right, "spurious", (json_int_t)r->spans.spurious,
-				"missed", (json_int_t)r->spans.missed));
+			json_object_update_new(row, json_pack("{s:I, s:I, s:I}", "right", (json_int_t)r->spans.right,
+				"spurious", (json_int_t)r->spans.spurious, "missed", (json_int_t)r->spans.missed));
 		if (r->metric == METRIC_ACCURACY)
 			json_object_update_new(row, json_pack("{s:I, s:I}", "right", (json_int_t)r->right, "of", (json_int_t)r->of));
 		json_array_append_new(builds, row);
 	}
-	json_t *all = json_pack("{s:i, s:s, s:o}", "rows", o->limit && o->limit < data->nrows ? o->limit : data->nrows, "form", data->what, "builds", builds);
+	json_t *all = json_pack("{s:i, s:s, s:o}", "rows", o->limit && o->limit < data->nrows ? o->limit : data->nrows,
+		"form", data->what, "builds", builds);
 	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
 	puts(text ? text : "{}");
 	free(text);
@@ -332,7 +341,9 @@ static void print_json(const EvalOptions *o, const Dataset *data, const Result *
 
 static int eval(const EvalOptions *o, const Dataset *data, Diag *diag)
 {
-	Result results[2] = {{.variant = "fp32"}, {.variant = o->build.passes ? "passes" : o->build.weights ? o->build.weights : "given"}};
+	Result results[2] = {
+		{.variant = "fp32"},
+		{.variant = o->build.passes ? "passes" : o->build.weights ? o->build.weights : "given"}};
 	BuildOptions plain = o->build;
 	plain.passes = plain.weights = NULL;
 	plain.level = 2;

@@ -1,5 +1,6 @@
-/* cmd_verify.c: `bertc verify MODEL`: the built program against the reference evaluator, which runs the imported graph, before any
- * pass, in double precision. Inputs are random ids of a fixed seed, or texts; for texts whose ids are given the tokenizer is compared too. */
+/* cmd_verify.c: `bertc verify MODEL`: the built program against the reference evaluator, which runs the imported graph, before
+ * any pass, in double precision. Inputs are random ids of a fixed seed, or texts; for texts whose ids are given the tokenizer is
+ * compared too. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 
 enum {
 	KEY_DATA = 0x200, KEY_MIN_COSINE, KEY_MAX_ABS, KEY_JSON, KEY_COUNT, KEY_TOKENS, KEY_SEED, KEY_THREADS,
-	INPUTS_MAX = 100000, INPUT_TOKENS = 32,   /* random inputs are short: the evaluator's naive loops take some 0.3 s a token of MiniLM */
+	INPUTS_MAX = 100000,
+	/* random inputs are short: the evaluator's naive loops take some 0.3 s a token of MiniLM */
+	INPUT_TOKENS = 32,
 };
 
 typedef struct VerifyOptions {
@@ -21,7 +24,8 @@ typedef struct VerifyOptions {
 } VerifyOptions;
 
 static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0, "texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"", 5},
+	{"data", KEY_DATA, "FILE", 0,
+		"texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"", 5},
 	{"min-cosine", KEY_MIN_COSINE, "X", 0, "exit 5 when an output's cosine is below X", 5},
 	{"max-abs", KEY_MAX_ABS, "X", 0, "exit 5 when an output is off by more than X * max(1, its largest value)", 5},
 	{"count", KEY_COUNT, "N", 0, "inputs to compare (default 6 random ones, or 20 texts)", 5},
@@ -67,7 +71,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- inputs --------------------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Input { int32_t *ids, *types, n; } Input;
 
@@ -119,8 +123,10 @@ static uint32_t next_random(uint32_t *state)   /* xorshift, Marsaglia 2003 */
 /* Lengths from 1 to the limit, evenly; a tail of each input is of the second type where there are types. */
 static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
 {
-	const int32_t vocab = table_rows(graph, graph->inputs[0]), kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
-	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS, longest = asked < max_tokens ? asked : max_tokens;
+	const int32_t vocab = table_rows(graph, graph->inputs[0]),
+		kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
+	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS,
+		longest = asked < max_tokens ? asked : max_tokens;
 	uint32_t state = (uint32_t)o->seed * 2654435761u + 2463534242u;
 	for (int32_t i = 0; i < count; i++) {
 		Input *input = add_input(inputs, count > 1 ? 1 + (int32_t)((int64_t)i * (longest - 1) / (count - 1)) : longest);
@@ -159,8 +165,8 @@ static void compare_ids(Inputs *inputs, int32_t line, const int32_t *want, int32
 	inputs->tokenized++;
 	inputs->tokenized_right += i == n && n == want_n;
 	if ((i < n || n != want_n) && !inputs->difference
-	    && asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)", line, i, i < n ? got[i] : -1,
-	                i < want_n ? want[i] : -1, n, want_n) < 0)
+		&& asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)", line, i,
+			i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n) < 0)
 		inputs->difference = NULL;
 }
 
@@ -191,7 +197,8 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 		const int status = !input ? 0 : program->tokenize(program->context, text, strlen(text), pair, pair ? strlen(pair) : 0,
 			input->ids, input->types, NULL, NULL, program->max_tokens, &n);
 		if (!input || status)
-			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s", input ? program->strerror(status) : "out of memory");
+			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s",
+				input ? program->strerror(status) : "out of memory");
 		else {
 			input->n = n;
 			inputs->texts++;
@@ -205,7 +212,8 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 			input->types[i] = want_types ? want_types[i] : 0;
 		}
 	} else
-		good = diag_error(diag, EXIT_INPUT, number, "%s", tokenizer ? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
+		good = diag_error(diag, EXIT_INPUT, number, "%s", tokenizer
+			? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
 			: "the model has no tokenizer: give .jsonl with \"ids\"");
 	free(want);
 	free(want_types);
@@ -234,7 +242,7 @@ static bool data_inputs(const VerifyOptions *o, const Program *program, bool tok
 	return good;
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- comparing ---------------------------------------------------------------------------------------------------------- */
 
 /* What was found for one output over all inputs. */
 typedef struct Row {
@@ -275,7 +283,8 @@ static bool compare_input(const Module *reference, const Program *program, const
 		good = (out[k] = calloc(floats[k] + 1, sizeof(float))) && good;
 	}
 	const uint32_t all = graph->noutputs == 32 ? UINT32_MAX : (1u << graph->noutputs) - 1;
-	const int status = good ? program->run_outputs(program->context, input->ids, graph->ninputs > 1 ? input->types : NULL, offsets, 1, all, out, floats) : 0;
+	const int status = good ? program->run_outputs(program->context, input->ids, graph->ninputs > 1 ? input->types : NULL,
+		offsets, 1, all, out, floats) : 0;
 	if (!good || status)
 		good = diag_error(diag, EXIT_RUN, 0, "%s", status ? program->strerror(status) : "out of memory");
 	for (int32_t k = 0; k < graph->noutputs; k++) {
@@ -308,19 +317,21 @@ static bool is_labelled(const Module *module, const char *output)
 	for (int32_t h = 0; h < module->nheads; h++) {
 		const Head *head = &module->heads[h];
 		if (strcmp(head->output, output) == 0)
-			return head->task == TASK_TAG || head->task == TASK_FILL_MASK || (head->task == TASK_CLASSIFY && head->problem == PROBLEM_SINGLE && head->nlabels > 1);
+			return head->task == TASK_TAG || head->task == TASK_FILL_MASK
+				|| (head->task == TASK_CLASSIFY && head->problem == PROBLEM_SINGLE && head->nlabels > 1);
 	}
 	return false;
 }
 
-/* ---- reporting ------------------------------------------------------------------------------------------------------------------- */
+/* ---- reporting ---------------------------------------------------------------------------------------------------------- */
 
 static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
 {
 	int64_t tokens = 0;
 	for (int32_t i = 0; i < inputs->count; i++)
 		tokens += inputs->at[i].n;
-	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.model, inputs->count, o->data ? "texts" : "random inputs", (long long)tokens);
+	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.model, inputs->count,
+		o->data ? "texts" : "random inputs", (long long)tokens);
 	if (inputs->tokenized)
 		printf("token ids identical: %d of %d%s%s\n", inputs->tokenized_right, inputs->tokenized, inputs->difference ? "; " : "",
 			inputs->difference ? inputs->difference : "");
@@ -342,16 +353,16 @@ static void print_json(const Inputs *inputs, const Row *rows, int32_t n, bool pa
 {
 	json_t *outputs = json_array();
 	for (int32_t k = 0; k < n; k++) {
-		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", real_or_null(rows[k].max_abs), "largest",
-			real_or_null(rows[k].largest), "cosine", real_or_null(rows[k].cosine));
+		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", real_or_null(rows[k].max_abs),
+			"largest", real_or_null(rows[k].largest), "cosine", real_or_null(rows[k].cosine));
 		if (rows[k].labelled) {
 			json_object_set_new(row, "top1", json_integer(rows[k].top));
 			json_object_set_new(row, "top1_of", json_integer(rows[k].top_of));
 		}
 		json_array_append_new(outputs, row);
 	}
-	json_t *all = json_pack("{s:i, s:i, s:i, s:o, s:b}", "inputs", inputs->count, "texts_with_ids", inputs->tokenized, "token_ids_identical",
-		inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
+	json_t *all = json_pack("{s:i, s:i, s:i, s:o, s:b}", "inputs", inputs->count, "texts_with_ids", inputs->tokenized,
+		"token_ids_identical", inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
 	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
 	puts(text ? text : "{}");
 	free(text);
@@ -377,7 +388,8 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	Inputs inputs = {0};
 	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
 	bool good = rows && program_open(&o->build, loaded, o->threads, &program, diag);
-	good = good && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag) : random_inputs(o, graph, program.max_tokens, &inputs));
+	good = good && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
+		: random_inputs(o, graph, program.max_tokens, &inputs));
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
 		rows[k] = (Row){.name = graph->outputs[k].name, .cosine = 1, .labelled = is_labelled(reference, graph->outputs[k].name)};
 	for (int32_t i = 0; good && i < inputs.count; i++) {

@@ -14,7 +14,7 @@ typedef struct Record { const char *field[FIELDS_MAX]; int32_t nfields, line; } 
 /* What reading goes along; text is cut in place. */
 typedef struct Reader { char *at, *end; int32_t line; bool csv, failed; Diag *diag; } Reader;
 
-/* ---- records ------------------------------------------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------------------------------------------ */
 
 static void add_field(Reader *r, Record *record, const char *field)
 {
@@ -113,7 +113,7 @@ static bool read_record(Reader *r, Record *record)
 	return !r->failed;
 }
 
-/* ---- form ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- form --------------------------------------------------------------------------------------------------------------- */
 
 /* Which field is what; -1: there is none. */
 typedef struct Layout { int text, pair, label, score, fields; bool header; const char *what; } Layout;
@@ -151,8 +151,10 @@ static int named(const Record *header, const char *names)
 static bool layout_of_header(const Record *header, Layout *layout)
 {
 	*layout = (Layout){.text = named(header, "sentence text sentence1 question question1 premise query"),
-		.pair = named(header, "sentence2 question2 hypothesis passage answer context"), .label = named(header, "label category class quality gold_label is_duplicate"),
-		.score = named(header, "score similarity"), .fields = header->nfields, .header = true, .what = "columns named by the header"};
+		.pair = named(header, "sentence2 question2 hypothesis passage answer context"),
+		.label = named(header, "label category class quality gold_label is_duplicate"),
+		.score = named(header, "score similarity"), .fields = header->nfields, .header = true,
+		.what = "columns named by the header"};
 	if (layout->label < 0 && layout->score < 0)
 		return false;
 	if (header->nfields == 5 && strcmp(header->field[0], "Quality") == 0) {   /* MRPC: "#1 String", "#2 String" */
@@ -174,7 +176,8 @@ static bool layout_of_shape(const Record *records, int n, Layout *layout)
 		labelled += records[i].nfields == 2;
 	}
 	if (scored == n)
-		*layout = (Layout){.text = 5, .pair = 6, .label = -1, .score = 4, .fields = 7, .what = "STS-B: score in column 5, texts in 6 and 7"};
+		*layout = (Layout){.text = 5, .pair = 6, .label = -1, .score = 4, .fields = 7,
+			.what = "STS-B: score in column 5, texts in 6 and 7"};
 	else if (paired == n)
 		*layout = (Layout){.text = 3, .pair = 4, .label = 0, .score = -1, .fields = 5, .what = "MRPC: label, two ids, two texts"};
 	else if (labelled == n)
@@ -182,7 +185,7 @@ static bool layout_of_shape(const Record *records, int n, Layout *layout)
 	return scored == n || paired == n || labelled == n;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------------------------------- */
 
 /* A growing array in the arena: the old half is left behind, at most as much again. */
 static DataRow *new_row(Dataset *data, int32_t *capacity)
@@ -252,7 +255,8 @@ static bool parse_tags(Reader *r, Dataset *data)
 		} else if (record.nfields < 2 || !is_tag(record.field[record.nfields - 1]) || !record.field[0][0])
 			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label (O, B-TYPE or I-TYPE)");
 		else if (n == WORDS_MAX)
-			ok = diag_error(r->diag, EXIT_INPUT, record.line, "a text of more than %d words; texts end at a blank line", WORDS_MAX);
+			ok = diag_error(r->diag, EXIT_INPUT, record.line, "a text of more than %d words; texts end at a blank line",
+				WORDS_MAX);
 		else
 			words[n++] = record;
 	}
@@ -278,8 +282,9 @@ static bool parse_table(Reader *r, Dataset *data)
 	else if (n == 0)
 		ok = diag_error(r->diag, EXIT_INPUT, 0, "has no rows");
 	else if (!layout_of_header(&probe[0], &layout) && (r->csv || !layout_of_shape(probe, n, &layout)))
-		ok = diag_error(r->diag, EXIT_INPUT, 1, "not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that "
-			"names text and label columns, or CoNLL with O, B- and I- labels");
+		ok = diag_error(r->diag, EXIT_INPUT, 1,
+			"not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that names text and label "
+			"columns, or CoNLL with O, B- and I- labels");
 	data->what = layout.what;
 	data->form = layout.score >= 0 ? DATA_SCORES : DATA_LABELS;
 	for (int32_t i = layout.header; ok && i < n; i++)

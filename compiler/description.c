@@ -299,8 +299,8 @@ static void write_real(FILE *out, const char *name, double value)
 
 static void write_encoder(const ModelDesc *d, FILE *out)
 {
-	fputs("\n  <!-- Fewer layers take the first ones. hidden, heads, ffn, vocab, positions and types must be those of the weights."
-	      " -->\n", out);
+	fputs("\n  <!-- Fewer layers take the first ones. "
+		"hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n", out);
 	fputs("  <encoder", out);
 	write_attr(out, "family", d->family);
 	fprintf(out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
@@ -362,8 +362,9 @@ static void write_head(const HeadDesc *head, FILE *out)
 bool description_write(const ModelDesc *desc, FILE *out)
 {
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-	      "<!-- A model for bertc: edit it, then `bertc build` it. A reference (href) is a plain name, looked up beside this file\n"
-	      "     and then in every directory given with the option search. -->\n<model xmlns=\"urn:bertc:model:1\"", out);
+		"<!-- A model for bertc: edit it, then `bertc build` it. "
+		"A reference (href) is a plain name, looked up beside this file\n"
+		"     and then in every directory given with the option search. -->\n<model xmlns=\"urn:bertc:model:1\"", out);
 	write_attr(out, "name", desc->name);
 	fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
 	write_attr(out, "outputs", desc->outputs);
@@ -380,8 +381,10 @@ bool description_write(const ModelDesc *desc, FILE *out)
 		fputs("/>\n", out);
 	}
 	write_encoder(desc, out);
-	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. tensors: where the head's weights are (classifier, qa_outputs,\n"
-	      "       cls.predictions, ...). Several heads share the encoder; each then needs a name, which is the name of its output. -->\n", out);
+	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
+		"tensors: where the head's weights are (classifier, qa_outputs,\n"
+		"       cls.predictions, ...). Several heads share the encoder; "
+		"each then needs a name, which is the name of its output. -->\n", out);
 	for (int32_t i = 0; i < desc->nheads; i++)
 		write_head(&desc->head[i], out);
 	if (desc->passes) {

@@ -126,9 +126,9 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 	const Graph *graph = loaded->module->graphs[0];
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_EMBED && graph->ninputs > 0 && node->args[1] == graph->inputs[0]
-		    && loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
-			diag_warn(diag, 0, "%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the others is "
-				"an error",
+			&& loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
+			diag_warn(diag, 0,
+				"%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the others is an error",
 				model, loaded->tokenizer->nvocab, (intmax_t)node->args[0]->type.dim[0].plus);
 }
 

@@ -37,7 +37,7 @@ double metric_cosine(const float *a, const float *b, int64_t n)
 	return aa > 0 && bb > 0 ? dot / sqrt(aa) / sqrt(bb) : 0;
 }
 
-/* ---- order ------------------------------------------------------------------------------------------------------------------ */
+/* ---- order -------------------------------------------------------------------------------------------------------------- */
 
 static int compare_double(const void *a, const void *b)
 {
@@ -112,7 +112,7 @@ double metric_spearman(const double *a, const double *b, int32_t n)
 	return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : NAN;
 }
 
-/* ---- spans -------------------------------------------------------------------------------------------------------------------- */
+/* ---- spans -------------------------------------------------------------------------------------------------------------- */
 
 /* Where the span that begins at word `at` ends (exclusive); `at` itself when none begins there. */
 static int32_t span_end(const char *const *labels, int32_t words, int32_t at)

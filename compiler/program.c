@@ -72,7 +72,8 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 	good = good && resolve_all(program, &create, diag);
 	if (good && !(program->context = create(threads))) {
 		const char *(*why)(void) = NULL;
-		good = resolve(program, "why", (void **)&why, diag) && diag_error(diag, EXIT_UNSUPPORTED, 0, "the built program cannot run here: %s", why());
+		good = resolve(program, "why", (void **)&why, diag)
+			&& diag_error(diag, EXIT_UNSUPPORTED, 0, "the built program cannot run here: %s", why());
 	}
 	free(path);
 	if (!good)

@@ -67,8 +67,8 @@ static const Tensor *named_tensor(Parser *parser, const char *name, const Type *
 	if (parser->weights_missing)
 		return NULL;
 	if (!tensor) {
-		parse_error(parser, module->nfiles ? "no tensor '%s' in the weights" : "tensor '%s', but the module line names no weights",
-		            name);
+		parse_error(parser, module->nfiles ? "no tensor '%s' in the weights"
+			: "tensor '%s', but the module line names no weights", name);
 		return NULL;
 	}
 	if (!type_equal(&tensor->type, type)) {

@@ -92,8 +92,9 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 		int64_t number = json_integer_value(size);
 		type->dim[i] = dim_number(number);
 		if (number > DIM_MAX || __builtin_mul_overflow(*bytes, number, bytes) || *bytes > TENSOR_BYTES_MAX)
-			return READER_ERROR(reader, "tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld bytes",
-			                    name, i, (long long)number, (long long)TENSOR_BYTES_MAX);
+			return READER_ERROR(reader,
+				"tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld bytes",
+				name, i, (long long)number, (long long)TENSOR_BYTES_MAX);
 	}
 	return true;
 }
@@ -105,8 +106,9 @@ static bool read_offsets(Reader *reader, const char *name, const json_t *json, E
 		return READER_ERROR(reader, "tensor '%s': no data_offsets, expected [begin, end]", name);
 	*extent = (Extent){json_integer_value(begin), json_integer_value(end), name};
 	if (extent->begin < 0 || extent->begin > extent->end || extent->end > reader->data_bytes)
-		return READER_ERROR(reader, "tensor '%s': data_offsets [%lld, %lld], expected 0 <= begin <= end <= %lld, "
-		                    "the bytes after the header", name, (long long)extent->begin, (long long)extent->end, (long long)reader->data_bytes);
+		return READER_ERROR(reader,
+			"tensor '%s': data_offsets [%lld, %lld], expected 0 <= begin <= end <= %lld, the bytes after the header",
+			name, (long long)extent->begin, (long long)extent->end, (long long)reader->data_bytes);
 	return true;
 }
 
@@ -165,8 +167,9 @@ static bool check_layout(Reader *reader, Extent *extents, int32_t count)
 			return READER_ERROR(reader, "tensor '%s': begins at byte %lld of the data, inside tensor '%s', which ends at %lld",
 			                    extents[i].name, (long long)extents[i].begin, extents[i - 1].name, (long long)at);
 		if (extents[i].begin > at)
-			return READER_ERROR(reader, "tensor '%s': begins at byte %lld of the data, expected %lld: "
-			                    "bytes in between belong to no tensor", extents[i].name, (long long)extents[i].begin, (long long)at);
+			return READER_ERROR(reader,
+				"tensor '%s': begins at byte %lld of the data, expected %lld: bytes in between belong to no tensor",
+				extents[i].name, (long long)extents[i].begin, (long long)at);
 		at = extents[i].end;
 	}
 	if (at != reader->data_bytes)

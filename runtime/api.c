@@ -166,8 +166,8 @@ RT_FN void api_run_thread(void *argument, int32_t thread)
 	run->model->run(&run->call, thread);
 }
 
-RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntexts, int32_t longest,
-                    float *const *out)
+RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntexts,
+                   int32_t longest, float *const *out)
 {
 	const RtModel *m = c->model;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
@@ -186,7 +186,8 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 RT_FN int rt_pass_fits(const RtContext *c, int64_t tokens, int64_t texts, int64_t longest)
 {
 	return tokens <= c->stage_tokens && texts <= c->stage_texts
-		&& api_arena_bytes(c->model, tokens, texts, longest, c->team.size) + 4 * api_window_floats(c->model, longest) <= c->arena_bytes;
+		&& api_arena_bytes(c->model, tokens, texts, longest, c->team.size) + 4 * api_window_floats(c->model, longest)
+			<= c->arena_bytes;
 }
 
 RT_FN int api_check_ids(const RtModel *m, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext)
@@ -276,7 +277,8 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 {
 	if (!c || !option)
 		return RT_E_ARGUMENT;
-	if (strcmp(option, "overflow") == 0 && (value == RT_OVERFLOW_ERROR || value == RT_OVERFLOW_TRUNCATE || value == RT_OVERFLOW_WINDOW))
+	if (strcmp(option, "overflow") == 0
+		&& (value == RT_OVERFLOW_ERROR || value == RT_OVERFLOW_TRUNCATE || value == RT_OVERFLOW_WINDOW))
 		c->overflow = (int32_t)value;
 	else if (strcmp(option, "strict") == 0 && (value == 0 || value == 1))
 		c->strict = (int32_t)value;

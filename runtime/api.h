@@ -5,14 +5,16 @@
  *     void  NAME_free(NAME *c)                 { rt_free((RtContext *)c); }
  *     size_t NAME_workspace_bytes(T, N, L, t)  { return rt_workspace_bytes(&NAME_model, T, N, L, t); }
  *     NAME *NAME_init(memory, bytes, threads)  { return (NAME *)rt_init(&NAME_model, memory, bytes, threads); }
- *     int   NAME_run_ids(...)                  { return rt_run_ids((RtContext *)c, ...); }       the same for run_text, run_outputs
+ *     int   NAME_run_ids(...)                  { return rt_run_ids((RtContext *)c, ...); }
+ *                                                  the same for run_text, run_outputs
  *     int   NAME_tokenize(...)                 { return rt_encode((RtContext *)c, ...); }
  *     int   NAME_set(c, option, value)         { return rt_set((RtContext *)c, option, value); }
- *     const char *NAME_label(int i)            { return rt_label(&NAME_model, i); }               NAME_output: rt_output
+ *     const char *NAME_label(int i)            { return rt_label(&NAME_model, i); }   NAME_output: rt_output
  *     const char *NAME_strerror(int status)    { return rt_strerror(status); }
  *     const char *NAME_why(void)               { return rt_why(&NAME_model); }
  *     const char *NAME_about(void)             { return NAME_model.about; }
- *     int   main(int argc, char **argv)        { return rt_main(&NAME_model, argc, argv); }       program.h, under #ifdef NAME_MAIN
+ *     int   main(int argc, char **argv)        { return rt_main(&NAME_model, argc, argv); }
+ *                                                  program.h, under #ifdef NAME_MAIN
  */
 #ifndef RT_API_H
 #define RT_API_H
@@ -32,7 +34,8 @@ typedef struct RtContext {
 	size_t   room_bytes;
 	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
 	int32_t *ids, *types, *offsets;     /* staging, at the head of the room */
-	int32_t *text_ids, *text_types, *start, *end, *word;   /* of the text being encoded: max_tokens each; NULL without a tokenizer */
+	/* of the text being encoded: max_tokens each; NULL without a tokenizer */
+	int32_t *text_ids, *text_types, *start, *end, *word;
 	char    *arena;                     /* after the staging */
 	size_t   arena_bytes;
 	int32_t  overflow, strict;          /* options */
@@ -46,8 +49,9 @@ RT_FN size_t     rt_workspace_bytes(const RtModel *, int max_tokens, int max_tex
 RT_FN RtContext *rt_init(const RtModel *, void *memory, size_t bytes, int threads);
 RT_FN int rt_run_ids(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
                      float *out, size_t out_floats);
-RT_FN int rt_run_text(RtContext *, const char *const *text, const size_t *bytes, const char *const *pair, const size_t *pair_bytes,
-                      int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags);
+RT_FN int rt_run_text(RtContext *, const char *const *text, const size_t *bytes, const char *const *pair,
+                      const size_t *pair_bytes, int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets,
+                      uint8_t *flags);
 RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
                     int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n);
 RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
@@ -73,8 +77,9 @@ RT_FN uint32_t    rt_cpu_isa(void);                    /* bits of isa.def that t
  * the windowed text (the pair where there is one, else the text). Byte offsets count from the start of the whole text.
  * overlap: consecutive windows share half their tokens. *next receives where the next window starts, or SIZE_MAX after the
  * last. A window starts at the start of a word, unless one word fills it. */
-RT_FN int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from, int overlap,
-                    int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word, RtEncoding *, size_t *next);
+RT_FN int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from,
+                    int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
+                    RtEncoding *, size_t *next);
 /* The tokens of the windowed text in a window: [*first, *first + returned count). */
 RT_FN int32_t rt_window_tokens(const RtEncoding *, int paired, const int32_t *start, int32_t *first);
 /* Of two windows that overlap: the byte where the second takes over, the start of a word in the middle of what they share. The

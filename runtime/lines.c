@@ -1,5 +1,5 @@
-/* lines.c: lines of a descriptor, of any bytes (NUL too), without reading further than what is there: a line typed at a terminal is
- * answered before the next one is asked for. */
+/* lines.c: lines of a descriptor, of any bytes (NUL too), without reading further than what is there: a line typed at a terminal
+ * is answered before the next one is asked for. */
 #include "program.h"
 #include <errno.h>
 #include <unistd.h>

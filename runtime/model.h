@@ -11,7 +11,8 @@ enum { /* status of every NAME_ function; text by NAME_strerror */
 	RT_E_LENGTH,        /* a text longer than MAX_TOKENS (and overflow is `error`) */
 	RT_E_CAPACITY,      /* an output buffer or the workspace is too small */
 	RT_E_OPTION,        /* NAME_set: no such option, or its value is out of range */
-	RT_E_TEXT,          /* text given to a program without a tokenizer; a pair where the model takes none; invalid UTF-8 under strict */
+	RT_E_TEXT,          /* text given to a program without a tokenizer; a pair where the model takes none; invalid UTF-8 under
+	                     * strict */
 	RT_STATUS_COUNT
 };
 enum { RT_TASK_CLASSIFY, RT_TASK_TAG, RT_TASK_EMBED, RT_TASK_RANK, RT_TASK_QA, RT_TASK_FILL_MASK };  /* as Task in ir.h */

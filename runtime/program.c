@@ -1,4 +1,5 @@
-/* program.c: the emitted program's main: options, texts in groups of --batch, errors by line. What is printed for a text is in tasks.c. */
+/* program.c: the emitted program's main: options, texts in groups of --batch, errors by line. What is printed for a text is in
+ * tasks.c. */
 #include "program.h"
 #include <errno.h>
 #include <getopt.h>
@@ -52,11 +53,12 @@ RT_FN int program_usage(const RtProgram *p, const char *format, ...)
 	return RT_EXIT_USAGE;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------------------------------------------------------ */
 
 enum {
-	RT_OPT_JSON = 256, RT_OPT_IDS, RT_OPT_TOKENIZE, RT_OPT_LOGITS, RT_OPT_HIDDEN, RT_OPT_RAW, RT_OPT_TOKENS, RT_OPT_THRESHOLD, RT_OPT_STRICT, RT_OPT_OVERFLOW,
-	RT_OPT_ALLOW_NO_ANSWER, RT_OPT_THREADS, RT_OPT_BATCH, RT_OPT_SET, RT_OPT_ABOUT, RT_OPT_BENCH, RT_OPT_PROFILE, RT_OPT_SEQ, RT_OPT_REPEAT, RT_OPT_VERSION, RT_OPT_HELP
+	RT_OPT_JSON = 256, RT_OPT_IDS, RT_OPT_TOKENIZE, RT_OPT_LOGITS, RT_OPT_HIDDEN, RT_OPT_RAW, RT_OPT_TOKENS, RT_OPT_THRESHOLD,
+	RT_OPT_STRICT, RT_OPT_OVERFLOW, RT_OPT_ALLOW_NO_ANSWER, RT_OPT_THREADS, RT_OPT_BATCH, RT_OPT_SET, RT_OPT_ABOUT, RT_OPT_BENCH,
+	RT_OPT_PROFILE, RT_OPT_SEQ, RT_OPT_REPEAT, RT_OPT_VERSION, RT_OPT_HELP
 };
 static const struct ProgramOption { const char *name, *argument; int code; const char *help; } program_options[] = {
 	{"json", NULL, RT_OPT_JSON, "one JSON object a line"},
@@ -69,7 +71,8 @@ static const struct ProgramOption { const char *name, *argument; int code; const
 	{"threshold", "X", RT_OPT_THRESHOLD, "multi-label: print labels at or above X (0.5)"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER, "question answering: -1 -1 when the model holds that there is none"},
 	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (else it becomes U+FFFD)"},
-	{"on-overflow", "RULE", RT_OPT_OVERFLOW, "a text longer than the model takes: error, truncate (default, with a note), or window"},
+	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
+		"a text longer than the model takes: error, truncate (default, with a note), or window"},
 	{"threads", "N", RT_OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
 	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
 	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict)"},
@@ -84,13 +87,18 @@ static const struct ProgramOption { const char *name, *argument; int code; const
 enum { PROGRAM_OPTIONS = sizeof program_options / sizeof *program_options };
 
 static const char *const program_tasks[] = {
-	"LABEL and SCORE a text", "START END LABEL SCORE TEXT a span, in bytes; a blank line after each text", "the embedding, a JSON array a text",
-	"SCORE a pair", "START END SCORE ANSWER a question and its context (two texts), in bytes of the context", "the five best TOKEN and SCORE for each mask",
+	"LABEL and SCORE a text",
+	"START END LABEL SCORE TEXT a span, in bytes; a blank line after each text",
+	"the embedding, a JSON array a text",
+	"SCORE a pair",
+	"START END SCORE ANSWER a question and its context (two texts), in bytes of the context",
+	"the five best TOKEN and SCORE for each mask",
 };
 
 RT_FN void program_help(const RtModel *m)
 {
-	printf("Usage: %s [OPTION...] [TEXT...]\nReads one text a line from standard input when no TEXT is given; a pair is two texts with a tab between.\n", m->name);
+	printf("Usage: %s [OPTION...] [TEXT...]\n"
+		"Reads one text a line from standard input when no TEXT is given; a pair is two texts with a tab between.\n", m->name);
 	if (m->nheads > 0)
 		printf("Prints %s.\n", program_tasks[m->heads[0].task]);
 	putchar('\n');
@@ -100,7 +108,8 @@ RT_FN void program_help(const RtModel *m)
 		snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? "=" : "", o->argument ? o->argument : "");
 		printf("  %-22s %s\n", left, o->help);
 	}
-	printf("\nWindows: a text of more than %d tokens is cut into windows (of a pair, the second text is). Logits are averaged over\n"
+	printf("\n"
+		"Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). Logits are averaged over\n"
 		"them; embeddings are averaged by tokens and normalised again; a tag comes from the window where its word lies nearest\n"
 		"the middle (windows overlap by half); an answer is the best of all windows. Answers have at most %d tokens.\n"
 		"BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the program behave as on such a CPU.\n"
@@ -158,7 +167,8 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
 	case RT_OPT_THRESHOLD:
 		o->threshold = strtod(argument, &end);
-		return end != argument && !*end && o->threshold >= 0 && o->threshold <= 1 ? 0 : program_usage(p, "--threshold=%s: expected 0 to 1", argument);
+		return end != argument && !*end && o->threshold >= 0 && o->threshold <= 1 ? 0
+			: program_usage(p, "--threshold=%s: expected 0 to 1", argument);
 	case RT_OPT_OVERFLOW:
 		for (int i = 0; i < 3; i++)
 			if (strcmp(argument, rules[i]) == 0) {
@@ -170,11 +180,14 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 		o->threads = rt_threads_parse(argument);
 		return o->threads > 0 ? 0 : program_usage(p, "--threads=%s: expected 0 to %d", argument, RT_THREADS_MAX);
 	case RT_OPT_BATCH:
-		return program_integer(argument, 1, 1 << 16, &o->batch) ? 0 : program_usage(p, "--batch=%s: expected 1 to 65536", argument);
+		return program_integer(argument, 1, 1 << 16, &o->batch) ? 0
+			: program_usage(p, "--batch=%s: expected 1 to 65536", argument);
 	case RT_OPT_REPEAT:
-		return program_integer(argument, 1, 1000000, &o->repeat) ? 0 : program_usage(p, "--repeat=%s: expected 1 to 1000000", argument);
+		return program_integer(argument, 1, 1000000, &o->repeat) ? 0
+			: program_usage(p, "--repeat=%s: expected 1 to 1000000", argument);
 	case RT_OPT_SET:
-		return program_library_option(p, argument) ? 0 : program_usage(p, "--set=%s: no such option, or its value is out of range", argument);
+		return program_library_option(p, argument) ? 0
+			: program_usage(p, "--set=%s: no such option, or its value is out of range", argument);
 	default:
 		return RT_EXIT_USAGE;   /* getopt_long has said why */
 	}
@@ -203,7 +216,8 @@ RT_FN int program_start(RtProgram *p)
 		return program_usage(p, "BERTC_NUM_THREADS=%s: expected 0 to %d", threads, RT_THREADS_MAX);
 	const uint32_t level = program_cpu(cpu ? cpu : "native");
 	if (level == UINT32_MAX)
-		return program_usage(p, "BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a or armv7-a+neon", cpu);
+		return program_usage(p,
+			"BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a or armv7-a+neon", cpu);
 	if (p->options.tokenize)
 		return 0;
 	const char *missing = cpu_lacks(m->isa, rt_cpu_isa() & level);
@@ -242,7 +256,8 @@ RT_FN int program_check(RtProgram *p)
 			if (strcmp(m->outputs[k].name, "hidden") == 0 && m->outputs[k].per_token)
 				p->mask = 1u << k;
 		if (!p->mask) {
-			fprintf(stderr, "%s: error: --hidden: this program does not keep the last hidden state; build it with --outputs=hidden\n", m->name);
+			fprintf(stderr, "%s: error: --hidden: this program does not keep the last hidden state; "
+				"build it with --outputs=hidden\n", m->name);
 			return RT_EXIT_UNSUPPORTED;
 		}
 	} else if (m->nheads == 0 || o->logits) {
@@ -256,7 +271,7 @@ RT_FN int program_check(RtProgram *p)
 	return 0;
 }
 
-/* ---- from a line to tokens ------------------------------------------------------------------------------------------------------- */
+/* ---- from a line to tokens ---------------------------------------------------------------------------------------------- */
 
 /* Room for n more tokens in all columns. */
 RT_FN void program_tokens(RtProgram *p, int32_t n)
@@ -311,7 +326,8 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 		while (at < end && *at >= '0' && *at <= '9' && id <= INT32_MAX)
 			id = 10 * id + (*at++ - '0');
 		if (at == word || (at < end && *at != ' ' && *at != '\t')) {
-			rt_complain(p, item, "error", "\"%.*s\": expected token ids, numbers with spaces between", (int)rt_min((int)strcspn(word, " \t"), (int)(end - word) < 40 ? (int)(end - word) : 40), word);
+			rt_complain(p, item, "error", "\"%.*s\": expected token ids, numbers with spaces between",
+				(int)rt_min((int)strcspn(word, " \t"), (int)(end - word) < 40 ? (int)(end - word) : 40), word);
 			return;
 		}
 		if (id >= m->vocab) {
@@ -326,7 +342,8 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 	}
 	item->total = n;
 	if (n > limit && p->options.overflow != RT_OVERFLOW_TRUNCATE) {
-		rt_complain(p, item, "error", "%d tokens, at most %d%s", (int)n, (int)limit, p->options.overflow == RT_OVERFLOW_WINDOW ? "; windows need text" : "");
+		rt_complain(p, item, "error", "%d tokens, at most %d%s", (int)n, (int)limit,
+			p->options.overflow == RT_OVERFLOW_WINDOW ? "; windows need text" : "");
 		return;
 	}
 	item->truncated = n > limit;
@@ -352,10 +369,12 @@ RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 		masks += task_is_mask(m, p->ids[i]);
 	}
 	if (unknown >= 0)
-		rt_complain(p, item, "error", "token id %d of the tokenizer: the model has ids 0 to %d", (int)unknown, (int)m->vocab - 1);
+		rt_complain(p, item, "error", "token id %d of the tokenizer: the model has ids 0 to %d", (int)unknown,
+			(int)m->vocab - 1);
 	else if (to_fill && masks == 0)
-		rt_complain(p, item, "error", m->tokenizer ? "no mask%s in the text" : "without a tokenizer no token is known as the mask%s; "
-			"--logits prints every token's scores", item->truncated ? " within the limit" : "");
+		rt_complain(p, item, "error", m->tokenizer ? "no mask%s in the text"
+			: "without a tokenizer no token is known as the mask%s; --logits prints every token's scores",
+			item->truncated ? " within the limit" : "");
 	else
 		return;
 	p->ntokens = first->at;
@@ -368,7 +387,8 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 {
 	const RtModel *m = p->model;
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
-	const int needs = task == RT_TASK_QA || task == RT_TASK_RANK, refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
+	const int needs = task == RT_TASK_QA || task == RT_TASK_RANK,
+		refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
 	if (tab && refuses && !needs)
 		return "a tab, but this model takes one text";
 	if (!tab && needs && item->text_bytes > 0)
@@ -387,7 +407,8 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 	const RtModel *m = p->model;
 	item->text = p->bytes + item->at;
 	item->text_bytes = item->bytes;
-	const char *wrong = item->bytes > INT32_MAX ? "too long a line" : program_pairing(p, item, memchr(item->text, '\t', item->bytes));
+	const char *wrong = item->bytes > INT32_MAX ? "too long a line"
+		: program_pairing(p, item, memchr(item->text, '\t', item->bytes));
 	if (wrong) {
 		rt_complain(p, item, "error", "%s", wrong);
 		return;
@@ -433,7 +454,7 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 	}
 }
 
-/* ---- running a group ---------------------------------------------------------------------------------------------------------------- */
+/* ---- running a group ---------------------------------------------------------------------------------------------------- */
 
 /* --tokenize: what --ids reads; in JSON also what each token is. */
 RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
@@ -442,9 +463,11 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 	const RtRun *piece = &p->pieces[item->first_piece];
 	const int32_t *const columns[] = {p->ids, p->types, p->start, p->end};
 	if (!p->options.json) {
-		const int32_t second = item->pair && p->model->type_vocab <= 1 ? piece->at + piece->first : -1;   /* all types are 0 then */
+		/* all types are 0 then */
+		const int32_t second = item->pair && p->model->type_vocab <= 1 ? piece->at + piece->first : -1;
 		for (int32_t i = piece->at; i < piece->at + piece->n; i++)
-			fprintf(p->out, "%s%d", i == piece->at ? "" : i == second || p->types[i] != p->types[i - 1] ? "\t" : " ", (int)p->ids[i]);
+			fprintf(p->out, "%s%d", i == piece->at ? "" : i == second || p->types[i] != p->types[i - 1] ? "\t" : " ",
+				(int)p->ids[i]);
 		putc('\n', p->out);
 		return;
 	}
@@ -482,7 +505,8 @@ RT_FN int program_run(RtProgram *p)
 			continue;
 		size_t bytes = p->rows_floats[k] * sizeof(float);
 		const RtOutput *o = &p->model->outputs[k];
-		p->rows[k] = rt_grow(p->rows[k], &bytes, ((size_t)o->width * (size_t)(o->per_token ? p->ntokens : p->npieces) + 1) * sizeof(float));
+		p->rows[k] = rt_grow(p->rows[k], &bytes,
+			((size_t)o->width * (size_t)(o->per_token ? p->ntokens : p->npieces) + 1) * sizeof(float));
 		p->rows_floats[k] = bytes / sizeof(float);
 	}
 	return rt_run_outputs(p->context, p->ids, p->types, p->offsets, p->npieces, p->mask, p->rows, p->rows_floats);
@@ -560,13 +584,14 @@ RT_FN int program_lines(RtProgram *p)
 	return status;
 }
 
-/* ---- main ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- main --------------------------------------------------------------------------------------------------------------- */
 
 RT_FN int program_main(RtProgram *p, int argc, char **argv)
 {
 	struct option options[PROGRAM_OPTIONS + 1] = {{NULL, 0, NULL, 0}};
 	for (int i = 0; i < PROGRAM_OPTIONS; i++)
-		options[i] = (struct option){program_options[i].name, program_options[i].argument ? required_argument : no_argument, NULL, program_options[i].code};
+		options[i] = (struct option){program_options[i].name,
+			program_options[i].argument ? required_argument : no_argument, NULL, program_options[i].code};
 	for (int code, status; (code = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		char version[64] = "";
 		if (code == RT_OPT_HELP) {

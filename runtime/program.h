@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RT_EXIT_DONE = 0, RT_EXIT_RUN = 1, RT_EXIT_USAGE = 2, RT_EXIT_INPUT = 3, RT_EXIT_UNSUPPORTED = 4 };   /* as ExitCode in diag.h */
+/* as ExitCode in diag.h */
+enum { RT_EXIT_DONE = 0, RT_EXIT_RUN = 1, RT_EXIT_USAGE = 2, RT_EXIT_INPUT = 3, RT_EXIT_UNSUPPORTED = 4 };
 
 /* The program's main. */
 RT_FN int rt_main(const RtModel *, int argc, char **argv);
@@ -16,7 +17,8 @@ RT_FN void rt_json_string(FILE *, const char *text, size_t bytes);   /* quoted; 
 RT_FN void rt_json_number(FILE *, double);                           /* 9 significant digits; null when not finite */
 RT_FN void rt_json_row(FILE *, const float *, int32_t n);            /* [a, b] */
 RT_FN void rt_json_indent(FILE *, const char *json);                 /* an object on several lines, two spaces a level */
-RT_FN int  rt_json_find(const char *json, const char *key, char *value, size_t capacity);   /* a string or number at the top level */
+/* a string or number at the top level */
+RT_FN int  rt_json_find(const char *json, const char *key, char *value, size_t capacity);
 
 /* ---- lines.c ------------------------------------------------------------------------------------------------------------- */
 typedef struct RtLines {
@@ -39,17 +41,18 @@ RT_FN int32_t rt_spans(const RtWord *, int32_t n, const char *const *labels, RtS
 /* ---- answers.c ------------------------------------------------------------------------------------------------------------- */
 enum { RT_ANSWER_TOKENS = 15 };         /* longest answer, as the question-answering pipeline of transformers */
 typedef struct RtAnswer { int32_t first, last; double score, null_score; } RtAnswer;      /* tokens; first -1: no candidate */
-/* logits[tokens][2]; the answer lies in tokens [from, to), token 0 ([CLS]) stands for "no answer". scratch: 2 * tokens doubles. */
+/* logits[tokens][2]; the answer lies in tokens [from, to), token 0 ([CLS]) stands for "no answer". scratch: 2 * tokens
+ * doubles. */
 RT_FN RtAnswer rt_answer(const float *logits, int32_t tokens, int32_t from, int32_t to, double *scratch);
 /* In place: exp(x - max) / sum. Returns the index of the largest. */
 RT_FN int32_t rt_softmax(float *x, int32_t n);
 RT_FN float   rt_sigmoid(float x);
 
-/* ---- threads.c --------------------------------------------------------------------------------------------------------------- */
+/* ---- threads.c ---------------------------------------------------------------------------------------------------------- */
 /* "0": what this process may use: affinity and cgroup quota. 1 .. RT_THREADS_MAX: as it says. Anything else: -1. */
 RT_FN int32_t rt_threads_parse(const char *text);
 
-/* ---- program.c, tasks.c, report.c ---------------------------------------------------------------------------------------------- */
+/* ---- program.c, tasks.c, report.c --------------------------------------------------------------------------------------- */
 typedef struct RtOptions {
 	int json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile, allow_no_answer;
 	int overflow, threads, batch, repeat;
@@ -95,7 +98,8 @@ typedef struct RtProgram {
 /* Memory that grows; ends the program with exit 1 when there is none. */
 RT_FN void *rt_grow(void *memory, size_t *have_bytes, size_t want_bytes);
 RT_FN void *rt_scratch(RtProgram *, size_t bytes);
-RT_FN void  rt_complain(RtProgram *, const RtItem *, const char *kind, const char *format, ...) __attribute__((format(printf, 4, 5)));
+RT_FN void  rt_complain(RtProgram *, const RtItem *, const char *kind, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 /* The rows of output k for a piece. */
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
 RT_FN void rt_task_print(RtProgram *, const RtItem *);       /* tasks.c: by the head's task */

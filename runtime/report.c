@@ -1,5 +1,5 @@
-/* report.c: what the program says about itself: --about, --bench, --profile. Times are of the model alone, on ids drawn from a fixed
- * seed; the tokenizer takes no part. */
+/* report.c: what the program says about itself: --about, --bench, --profile. Times are of the model alone, on ids drawn from a
+ * fixed seed; the tokenizer takes no part. */
 #include "program.h"
 
 enum { REPORT_RUNS_MAX = 1000000, REPORT_SEQS_MAX = 64 };
@@ -81,13 +81,15 @@ RT_INLINE int report_rank(int runs, int percent)
 RT_FN int rt_bench(RtProgram *p)
 {
 	int32_t lengths[REPORT_SEQS_MAX];
-	const int n = report_lengths(p, "8,16,32,64,128,256,512", lengths), texts = p->options.batch, runs = p->options.repeat ? p->options.repeat : 20;
+	const int n = report_lengths(p, "8,16,32,64,128,256,512", lengths), texts = p->options.batch,
+		runs = p->options.repeat ? p->options.repeat : 20;
 	if (n == 0 || (int64_t)texts * p->model->max_tokens > INT32_MAX)
-		return program_usage(p, "--seq=%s: expected lengths from 1 to %d, with commas between", p->options.seq ? p->options.seq : "", (int)p->model->max_tokens);
+		return program_usage(p, "--seq=%s: expected lengths from 1 to %d, with commas between",
+			p->options.seq ? p->options.seq : "", (int)p->model->max_tokens);
 	double *seconds = rt_scratch(p, (size_t)runs * sizeof *seconds);
 	if (!p->options.json)
-		printf("%s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n", p->model->name, p->options.threads,
-			p->options.threads > 1 ? "s" : "", runs, "tokens", "texts", "min ms", "median ms", "tokens/s");
+		printf("%s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n", p->model->name,
+			p->options.threads, p->options.threads > 1 ? "s" : "", runs, "tokens", "texts", "min ms", "median ms", "tokens/s");
 	for (int i = 0; i < n; i++) {
 		report_ids(p, texts, lengths[i]);
 		const int status = report_time(p, seconds, runs);
@@ -96,8 +98,9 @@ RT_FN int rt_bench(RtProgram *p)
 		const double least = seconds[0] * 1e3, median = seconds[report_rank(runs, 50)] * 1e3;
 		const double rate = texts * lengths[i] / (median * 1e-3);
 		if (p->options.json)
-			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, \"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, "
-				"\"p99_ms\": %.4f, \"tokens_per_second\": %.1f}\n", (int)lengths[i], texts, p->options.threads, runs, least, median,
+			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, "
+				"\"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, \"p99_ms\": %.4f, \"tokens_per_second\": %.1f}\n",
+				(int)lengths[i], texts, p->options.threads, runs, least, median,
 				seconds[report_rank(runs, 90)] * 1e3, seconds[report_rank(runs, 99)] * 1e3, rate);
 		else
 			printf("%8d %8d %10.3f %10.3f %12.0f\n", (int)lengths[i], texts, least, median, rate);
@@ -114,8 +117,8 @@ RT_FN double report_flops(const RtStep *step, double texts, double length)
 
 RT_FN void report_step(const RtStep *step, double seconds, double total, double flops, const char *what)
 {
-	printf("%10.1f %6.1f %9.1f  %-28s %s\n", seconds * 1e6, total > 0 ? 100 * seconds / total : 0, seconds > 0 ? flops / seconds * 1e-9 : 0,
-		step->kernel, what);
+	printf("%10.1f %6.1f %9.1f  %-28s %s\n", seconds * 1e6, total > 0 ? 100 * seconds / total : 0,
+		seconds > 0 ? flops / seconds * 1e-9 : 0, step->kernel, what);
 }
 
 /* A line a step, then a line a kernel. */
@@ -125,7 +128,8 @@ RT_FN int rt_profile(RtProgram *p)
 	int32_t lengths[REPORT_SEQS_MAX];
 	const int n = report_lengths(p, "128", lengths), runs = p->options.repeat ? p->options.repeat : 20, texts = p->options.batch;
 	if (n == 0 || (int64_t)texts * m->max_tokens > INT32_MAX)
-		return program_usage(p, "--seq=%s: expected lengths from 1 to %d", p->options.seq ? p->options.seq : "", (int)m->max_tokens);
+		return program_usage(p, "--seq=%s: expected lengths from 1 to %d", p->options.seq ? p->options.seq : "",
+			(int)m->max_tokens);
 	double *steps = rt_scratch(p, 2 * (size_t)(m->nsteps + 1) * sizeof *steps), *once = steps + m->nsteps + 1;
 	for (int i = 0; i < n; i++) {
 		double total = 0;
@@ -145,17 +149,20 @@ RT_FN int rt_profile(RtProgram *p)
 		if (p->options.json) {
 			for (int32_t s = 0; s < m->nsteps; s++) {
 				printf("{\"tokens\": %d, \"texts\": %d, \"step\": %d, \"origin\": ", (int)lengths[i], texts, (int)s);
-				rt_json_string(p->out, m->steps[s].origin ? m->steps[s].origin : "", m->steps[s].origin ? strlen(m->steps[s].origin) : 0);
+				rt_json_string(p->out, m->steps[s].origin ? m->steps[s].origin : "",
+					m->steps[s].origin ? strlen(m->steps[s].origin) : 0);
 				printf(", \"kernel\": ");
 				rt_json_string(p->out, m->steps[s].kernel, strlen(m->steps[s].kernel));
 				printf(", \"us\": %.2f}\n", steps[s] * 1e6);
 			}
 			continue;
 		}
-		printf("%s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  %-28s %s\n", m->name, texts, texts > 1 ? "s" : "",
-			(int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs, total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
+		printf("%s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  %-28s %s\n", m->name,
+			texts, texts > 1 ? "s" : "", (int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs,
+			total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
 		for (int32_t s = 0; s < m->nsteps; s++)
-			report_step(&m->steps[s], steps[s], total, report_flops(&m->steps[s], texts, lengths[i]), m->steps[s].origin ? m->steps[s].origin : "");
+			report_step(&m->steps[s], steps[s], total, report_flops(&m->steps[s], texts, lengths[i]),
+				m->steps[s].origin ? m->steps[s].origin : "");
 		printf("by kernel\n");
 		for (int32_t s = 0; s < m->nsteps; s++) {
 			double seconds = 0, flops = 0;

@@ -1,6 +1,6 @@
-/* spans.c: from a label for each word to spans, as BIO tagging means it. A span starts at a B- word, or at an I- word that follows O
- * or another type; I- words of the same type go on. A label without B- or I- is a span for each of its words. A word is never
- * cut: spans begin and end where words do. Which label a word has (its first token's) is decided in tasks.c. */
+/* spans.c: from a label for each word to spans, as BIO tagging means it. A span starts at a B- word, or at an I- word that
+ * follows O or another type; I- words of the same type go on. A label without B- or I- is a span for each of its words. A word
+ * is never cut: spans begin and end where words do. Which label a word has (its first token's) is decided in tasks.c. */
 #include "program.h"
 
 /* 'B', 'I', 'O' or 'S' (a label without prefix: a span by itself), and the type it names. */

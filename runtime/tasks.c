@@ -1,5 +1,6 @@
 /* tasks.c: one answer of each task, as plain text or JSON, from the rows that a text's pieces gave. A text in windows is put
- * together here: logits and embeddings by their mean, tags by the window where a word lies nearest the middle, answers by the best score. */
+ * together here: logits and embeddings by their mean, tags by the window where a word lies nearest the middle, answers by the
+ * best score. */
 #include "program.h"
 #include <math.h>
 
@@ -15,8 +16,8 @@ RT_FN void *rt_scratch(RtProgram *p, size_t bytes)
 	return p->scratch = rt_grow(p->scratch, &p->scratch_bytes, bytes);
 }
 
-/* One row a text, in scratch memory: that of its only piece, or the mean over its windows (of an embedding, by tokens, and of length 1
- * again where all windows had it). */
+/* One row a text, in scratch memory: that of its only piece, or the mean over its windows (of an embedding, by tokens, and of
+ * length 1 again where all windows had it). */
 RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width;
@@ -40,7 +41,7 @@ RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 	return row;
 }
 
-/* ---- classify, rank ---------------------------------------------------------------------------------------------------------- */
+/* ---- classify, rank ----------------------------------------------------------------------------------------------------- */
 
 /* Logits to what is printed as scores, in place. Returns the best label. */
 RT_FN int32_t task_scores(const RtHead *head, float *row, int32_t n)
@@ -132,7 +133,7 @@ RT_FN void task_plain_classify(RtProgram *p, const RtHead *head, float *row, int
 	putc('\n', p->out);
 }
 
-/* ---- tag ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- tag ---------------------------------------------------------------------------------------------------------------- */
 
 /* Label and probability of one token. */
 RT_FN RtWord task_tag(const float *logits, int32_t n)
@@ -156,8 +157,8 @@ RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int
 	int32_t ids[TOKENS], starts[TOKENS], ends[TOKENS], numbers[TOKENS], number = -1;
 	RtEncoding encoding;
 	const size_t rest = item->text_bytes - (size_t)start;
-	if (rt_tokenize(p->model->tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS, ids, NULL, starts, ends,
-			numbers, &encoding) != RT_OK)
+	if (rt_tokenize(p->model->tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS, ids, NULL, starts,
+			ends, numbers, &encoding) != RT_OK)
 		return end;
 	for (int32_t i = 0; i < encoding.n; i++) {
 		if (starts[i] == RT_SPECIAL)
@@ -279,7 +280,8 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 	for (int32_t i = 0; i < n; i++) {
 		const RtSpan *span = &spans[i];
 		const char *text = p->options.ids ? spelling : item->text + span->start;
-		const size_t bytes = p->options.ids ? task_spelling(p, task_piece(p, item, 0), span->start, span->end, spelling, SPELLING_BYTES)
+		const size_t bytes = p->options.ids
+			? task_spelling(p, task_piece(p, item, 0), span->start, span->end, spelling, SPELLING_BYTES)
 			: (size_t)(span->end - span->start);
 		if (p->options.json) {
 			fprintf(p->out, "%s{\"start\": %d, \"end\": %d, \"label\": ", i ? ", " : "", (int)span->start, (int)span->end);
@@ -299,7 +301,7 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 		putc(']', p->out);
 }
 
-/* ---- qa ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- qa ----------------------------------------------------------------------------------------------------------------- */
 
 RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *head)
 {
@@ -309,7 +311,8 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 	for (int32_t i = 0; i < item->npieces; i++) {
 		const RtRun *piece = task_piece(p, item, i);
 		double *scratch = rt_scratch(p, 2 * (size_t)rt_max(piece->n, 1) * sizeof(double));
-		RtAnswer answer = rt_answer(rt_rows(p, head->output, piece), piece->n, piece->first, piece->first + piece->count, scratch);
+		RtAnswer answer = rt_answer(rt_rows(p, head->output, piece), piece->n, piece->first, piece->first + piece->count,
+			scratch);
 		const double null_score = answer.null_score < best.null_score ? answer.null_score : best.null_score;
 		if (answer.score > best.score) {
 			best = answer;
@@ -352,7 +355,7 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 	}
 }
 
-/* ---- fill-mask -------------------------------------------------------------------------------------------------------------------- */
+/* ---- fill-mask ---------------------------------------------------------------------------------------------------------- */
 
 /* The TASK_CANDIDATES best tokens of one row of logits, best first. */
 RT_FN void task_print_candidates(RtProgram *p, const float *row, int32_t n, int first)
@@ -416,7 +419,7 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 	fputs(p->options.json ? masks > 1 ? "]]" : "]" : "\n", p->out);
 }
 
-/* ---- any ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- any ---------------------------------------------------------------------------------------------------------------- */
 
 RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *head)
 {

@@ -1,8 +1,8 @@
 /* text.c: the C API's calls that take text: encode, run, and what happens to a text longer than the model takes.
  *
- * Windows. Outputs a text (logits, embeddings): windows lie end to end; logits are averaged over them, embeddings weighted by their
- * tokens, and brought back to length 1 when every window's had it. Outputs a token: windows overlap by half and each token's row is
- * that of the window where it lies nearer the middle, so that the rows are those of the whole text's tokens. */
+ * Windows. Outputs a text (logits, embeddings): windows lie end to end; logits are averaged over them, embeddings weighted by
+ * their tokens, and brought back to length 1 when every window's had it. Outputs a token: windows overlap by half and each
+ * token's row is that of the window where it lies nearer the middle, so that the rows are those of the whole text's tokens. */
 #include "api.h"
 
 typedef struct TextInput { const char *text, *pair; size_t bytes, pair_bytes; } TextInput;
@@ -126,7 +126,8 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 	if (out && !output->per_token && windows == 1)
 		text_scale(out, width, 1 / weights);
 	*flags = (uint8_t)((windows > 1 ? RT_FLAG_WINDOWED : 0)
-		| ((paired && encoding.text_next < in->bytes) || (from == 0 && next == SIZE_MAX && encoding.total > encoding.n) ? RT_FLAG_TRUNCATED : 0));
+		| ((paired && encoding.text_next < in->bytes) || (from == 0 && next == SIZE_MAX && encoding.total > encoding.n)
+			? RT_FLAG_TRUNCATED : 0));
 	return RT_OK;
 }
 
@@ -166,8 +167,9 @@ RT_FN float *text_flush(RtContext *c, TextStage *stage, float *out)
 	return out;
 }
 
-RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes, const char *const *pair, const size_t *pair_bytes,
-                      int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags)
+RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes, const char *const *pair,
+                      const size_t *pair_bytes, int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets,
+                      uint8_t *flags)
 {
 	if (!c || ntext < 0 || (ntext > 0 && (!text || !bytes || (pair && !pair_bytes))))
 		return RT_E_ARGUMENT;
@@ -179,7 +181,8 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 	int32_t n;
 	uint8_t flag;
 	for (int32_t i = 0; i < ntext; i++) {   /* everything that can go wrong, before anything is written to out */
-		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
+		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
+			pair && pair[i] ? pair_bytes[i] : 0};
 		int status = text_check(c, &in);
 		if (status == RT_OK)
 			status = c->overflow == RT_OVERFLOW_WINDOW ? text_windows(c, &in, NULL, &n, &flag) : text_cut(c, &in, &n, &flag);
@@ -199,7 +202,8 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 		return RT_E_CAPACITY;
 	TextStage stage = {0, 0, 0};
 	for (int32_t i = 0; i < ntext; i++) {
-		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i], pair && pair[i] ? pair_bytes[i] : 0};
+		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
+			pair && pair[i] ? pair_bytes[i] : 0};
 		(void)text_cut(c, &in, &n, &flag);   /* the first loop has seen to its status */
 		if (flag && c->overflow == RT_OVERFLOW_WINDOW) {
 			out = text_flush(c, &stage, out);

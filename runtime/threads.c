@@ -1,5 +1,5 @@
-/* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may really use: the CPUs of its
- * affinity mask, less when a cgroup gives it a share of CPU time. These are the only files the program ever opens. */
+/* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may really use: the CPUs of
+ * its affinity mask, less when a cgroup gives it a share of CPU time. These are the only files the program ever opens. */
 #include "program.h"
 #include <fcntl.h>
 #include <unistd.h>

@@ -32,8 +32,9 @@ RT_FN int32_t window_word(const int32_t *word, int32_t first, int32_t at)
 	return i > first ? i : at;
 }
 
-RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from, int overlap,
-                    int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word, RtEncoding *encoding, size_t *next)
+RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from,
+                    int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
+                    RtEncoding *encoding, size_t *next)
 {
 	const int paired = pair != NULL;
 	const char *long_text = paired ? pair : text;
@@ -43,8 +44,10 @@ RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const 
 	for (;; want *= 2) {
 		stop = window_slice(long_text, long_bytes, from, want);
 		int status = paired
-			? rt_tokenize(model->tokenizer, text, bytes, pair + from, stop - from, model->max_tokens, ids, types, start, end, word, encoding)
-			: rt_tokenize(model->tokenizer, text + from, stop - from, NULL, 0, model->max_tokens, ids, types, start, end, word, encoding);
+			? rt_tokenize(model->tokenizer, text, bytes, pair + from, stop - from, model->max_tokens,
+				ids, types, start, end, word, encoding)
+			: rt_tokenize(model->tokenizer, text + from, stop - from, NULL, 0, model->max_tokens,
+				ids, types, start, end, word, encoding);
 		if (status != RT_OK)
 			return status;
 		count = rt_window_tokens(encoding, paired, start, &first);

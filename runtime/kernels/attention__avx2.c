@@ -107,7 +107,9 @@ RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, co
 			const float *x = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
-			case m: attention_avx2_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); break;
+			case m: \
+				attention_avx2_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); \
+				break;
 			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
 #undef ATTENTION_QUERIES
 		}

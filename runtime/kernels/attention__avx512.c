@@ -46,7 +46,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_pack(float *packed, const float
 			__mmask16 columns = math_avx512_first(d - j0);
 			__m512 r[16];
 			RT_UNROLL_FULL for (int i = 0; i < 16; i++)   /* beyond the last key: any row that exists, under an empty mask */
-				r[i] = _mm512_maskz_loadu_ps(i < count ? columns : 0, k + (size_t)(i < count ? t0 + i : t0) * (size_t)k_stride + j0);
+				r[i] = _mm512_maskz_loadu_ps(i < count ? columns : 0,
+					k + (size_t)(i < count ? t0 + i : t0) * (size_t)k_stride + j0);
 			attention_avx512_transpose(r);
 			RT_UNROLL_FULL for (int j = 0; j < 16; j++)
 				if (j0 + j < d)
@@ -117,7 +118,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q
 			const float *x = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 8 ? 8 : queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
-			case m: attention_avx512_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); break;
+			case m: \
+				attention_avx512_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); \
+				break;
 			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) ATTENTION_QUERIES(8) }
 #undef ATTENTION_QUERIES
 		}

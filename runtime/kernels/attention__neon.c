@@ -88,7 +88,9 @@ RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k
 			const float *x = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
-			case m: attention_neon_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); break;
+			case m: \
+				attention_neon_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); \
+				break;
 			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
 #undef ATTENTION_QUERIES
 		}

@@ -15,12 +15,14 @@ RT_INLINE void embed_f16__scalar(float *out, const void *table, const int32_t *i
 {
 	for (int r = r0; r < r1; r++)
 		for (int i = 0; i < H; i++)
-			out[(size_t)r * (size_t)H + (size_t)i] = math_from_f16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
+			out[(size_t)r * (size_t)H + (size_t)i] =
+				math_from_f16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
 }
 
 RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
 {
 	for (int r = r0; r < r1; r++)
 		for (int i = 0; i < H; i++)
-			out[(size_t)r * (size_t)H + (size_t)i] = math_from_bf16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
+			out[(size_t)r * (size_t)H + (size_t)i] =
+				math_from_bf16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
 }

@@ -11,7 +11,8 @@ RT_INLINE RT_TARGET_AVX2 __m256 linear_avx2_load(const char *w, int dtype)
 	if (dtype == RT_STORED_F16)
 		return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)(const void *)w));
 	if (dtype == RT_STORED_BF16)
-		return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)(const void *)w)), 16));
+		return _mm256_castsi256_ps(_mm256_slli_epi32(
+			_mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)(const void *)w)), 16));
 	return _mm256_load_ps((const float *)(const void *)w);
 }
 

@@ -12,7 +12,8 @@ RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
 	if (dtype == RT_STORED_F16)
 		return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)w));
 	if (dtype == RT_STORED_BF16)
-		return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_load_si256((const __m256i *)(const void *)w)), 16));
+		return _mm512_castsi512_ps(_mm512_slli_epi32(
+			_mm512_cvtepu16_epi32(_mm256_load_si256((const __m256i *)(const void *)w)), 16));
 	return _mm512_load_ps(w);
 }
 

@@ -15,8 +15,10 @@ RT_INLINE RT_TARGET_AVX512 __mmask16 math_avx512_first(int n)
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp(__m512 x)
 {
 	x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x);   /* e^-104 rounds to 0; -infinity would make NaN below */
-	__m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);   /* ln2 in two parts, the first of 15 bits: n * it is exact */
+	__m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)),
+		_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+	/* ln2 in two parts, the first of 15 bits: n * it is exact */
+	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);
 	r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
 	__m512 p = _mm512_set1_ps(0x1.6a23cep-10f);
 	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.123a2p-7f));

@@ -36,7 +36,8 @@ RT_INLINE float math_act(float x, int act)
 {
 	switch (act) {
 	case RT_ACT_GELU:      return 0.5f * x * erfcf(x * -0.707106781f);  /* erfc keeps the digits of the negative side */
-	case RT_ACT_GELU_TANH: return x * math_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));  /* (1 + tanh y) / 2 = sigmoid 2y */
+	case RT_ACT_GELU_TANH: /* (1 + tanh y) / 2 = sigmoid 2y */
+		return x * math_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
 	case RT_ACT_RELU:      return x < 0 ? 0 : x;
 	case RT_ACT_SILU:      return x * math_sigmoid(x);
 	case RT_ACT_TANH:      return tanhf(x);

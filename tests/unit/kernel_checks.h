@@ -296,15 +296,16 @@ static void check_linear(void)
 		if (strcmp(row->op, "linear") != 0)
 			continue;
 		int P = row->panel, heights[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31 };
-		int shapes[][2] = { { 1, 1 }, { 3, 2 }, { 7, P - 1 }, { 16, P }, { 31, P + 1 }, { 33, 2 * P + 5 }, { 64, 3 * P }, { 127, 37 } };
+		int shapes[][2] = { { 1, 1 }, { 3, 2 }, { 7, P - 1 }, { 16, P }, { 31, P + 1 }, { 33, 2 * P + 5 }, { 64, 3 * P },
+			{ 127, 37 } };
 		for (size_t i = 0; i < sizeof heights / sizeof *heights; i++)
 			for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
 				LinearCase c = linear_case(row, heights[i], shapes[s][0], shapes[s][1]);
 				check_linear_values(row, &c, (int)((i + s) % 7));
 				linear_free(&c);
 			}
-		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 }, { 77, 400, 45 },
-		                  { 38, 193, 33 } };
+		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 },
+			{ 77, 400, 45 }, { 38, 193, 33 } };
 		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
 			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
 			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
@@ -336,7 +337,8 @@ static void check_layernorm_row(const Row *row, const char *what, const float *g
 	for (int i = 0; i < H; i++)
 		top = fmax(top, fabs(x[i]) / sqrt(var + eps));   /* x is rounded to float before: cancellation costs this much */
 	for (int i = 0; i < H; i++)
-		check_near(row->name, what, i, got[i], (x[i] - mean) / sqrt(var + eps) * (double)gamma[i] + (double)beta[i], top / 10, 1e-5);
+		check_near(row->name, what, i, got[i], (x[i] - mean) / sqrt(var + eps) * (double)gamma[i] + (double)beta[i],
+			top / 10, 1e-5);
 }
 
 static void check_layernorm_size(const Row *row, int H, double offset, float eps)
@@ -360,7 +362,8 @@ static void check_layernorm_size(const Row *row, int H, double offset, float eps
 			for (int r = FROM; r < TO; r += split ? 1 : TO - FROM) {
 				int end = split ? r + 1 : TO;
 				if (embed)
-					((EmbedLayernormFn *)row->fn)(to, t0, ids0, a, a ? ids1 : NULL, b, b ? ids2 : NULL, gamma, beta, r, end, H, eps);
+					((EmbedLayernormFn *)row->fn)(to, t0, ids0, a, a ? ids1 : NULL, b, b ? ids2 : NULL, gamma, beta,
+						r, end, H, eps);
 				else if (add)
 					((AddLayernormFn *)row->fn)(to, x, y, gamma, beta, r, end, H, eps);
 				else
@@ -426,7 +429,8 @@ static void check_activation(void)
 			fn(out, x, 0, N, 1, act);
 			for (int i = 0; i < N; i++) {
 				double want = act_exact((double)x[i], act);
-				if (fabs(want) < 3e38)   /* GELU may differ by 1e-6, which small values must not hide: tails are checked as they are */
+				/* GELU may differ by 1e-6, which small values must not hide: tails are checked as they are */
+				if (fabs(want) < 3e38)
 					check_near(row->name, what, i, out[i], want, 0, 1e-6);
 				if (act == RT_ACT_TANH && fabsf(x[i]) > 1e-30f)
 					check_near(row->name, "tanh, relative", i, out[i] / x[i], want / (double)x[i], 0, 1e-6);
@@ -491,8 +495,9 @@ static void check_unary(void)
 		unary_f32__scalar(out, x, 0, N / 2, op);
 		unary_f32__scalar(out, x, N / 2, N, op);
 		for (int i = 0; i < N; i++) {
-			double v = (double)x[i], want = op == RT_UNARY_ERF ? erf(v) : op == RT_UNARY_TANH ? tanh(v) : op == RT_UNARY_RELU ? fmax(v, 0)
-			     : op == RT_UNARY_SIGMOID ? 1 / (1 + exp(-v)) : op == RT_UNARY_EXP ? exp(v) : sqrt(v);
+			double v = (double)x[i], want = op == RT_UNARY_ERF ? erf(v) : op == RT_UNARY_TANH ? tanh(v)
+				: op == RT_UNARY_RELU ? fmax(v, 0) : op == RT_UNARY_SIGMOID ? 1 / (1 + exp(-v))
+				: op == RT_UNARY_EXP ? exp(v) : sqrt(v);
 			check_near("unary_f32__scalar", "op", op * N + i, out[i], want > 3.4e38 ? (double)INFINITY : want, 0, 2e-7);
 		}
 	}
@@ -575,7 +580,8 @@ static void check_embed(void)
 			float *out = fresh((size_t)(5 * H));
 			((EmbedFn *)row->fn)(out, table, ids, 1, 4, H);
 			for (int i = 0; i < 5 * H; i++)
-				check_near(row->name, "embed", i, out[i], i / H >= 1 && i / H < 4 ? exact[ids[i / H] * H + i % H] : (double)UNTOUCHED, 0, 0);
+				check_near(row->name, "embed", i, out[i],
+					i / H >= 1 && i / H < 4 ? exact[ids[i / H] * H + i % H] : (double)UNTOUCHED, 0, 0);
 			free(table); free(exact); free(out);
 		}
 	for (unsigned bits = 0; bits < 65536; bits++) {
@@ -599,9 +605,9 @@ static void check_rows(void)
 					weighted += (double)x[t * H + i] * (t + 1);
 					top = fmax(top, (double)x[t * H + i]);
 				}
-				double want = !tokens ? 0 : mode == RT_POOL_FIRST ? (double)x[i] : mode == RT_POOL_LAST ? (double)x[(tokens - 1) * H + i]
-				     : mode == RT_POOL_MEAN ? sum / n : mode == RT_POOL_MAX ? top : mode == RT_POOL_MEAN_SQRT ? sum / sqrt(n)
-				     : weighted / (n * (n + 1) / 2);
+				double want = !tokens ? 0 : mode == RT_POOL_FIRST ? (double)x[i]
+					: mode == RT_POOL_LAST ? (double)x[(tokens - 1) * H + i] : mode == RT_POOL_MEAN ? sum / n
+					: mode == RT_POOL_MAX ? top : mode == RT_POOL_MEAN_SQRT ? sum / sqrt(n) : weighted / (n * (n + 1) / 2);
 				check_near("pool_f32__scalar", "mode", mode, out[i], want, 0, 1e-6);
 			}
 		}
@@ -662,8 +668,8 @@ static void check_tensor(void)
 
 /* All groups, by name. */
 static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
-	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation }, { "softmax", check_softmax },
-	{ "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed }, { "rows", check_rows },
-	{ "tensor", check_tensor },
+	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation },
+	{ "softmax", check_softmax }, { "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed },
+	{ "rows", check_rows }, { "tensor", check_tensor },
 };
 enum { KERNEL_CHECKS = sizeof kernel_checks / sizeof *kernel_checks };

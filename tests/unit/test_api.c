@@ -161,11 +161,13 @@ static void test_refusals(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(rt_why(&tiny_model), "threads"));
 }
 
-/* Memory of any size and alignment: what workspace_bytes promises runs, less is refused or cut, and no byte outside is touched. */
+/* Memory of any size and alignment: what workspace_bytes promises runs, less is refused or cut, and no byte outside is
+ * touched. */
 static void test_workspace(void)
 {
 	static const struct { int tokens, texts, longest, threads; } sizes[] = {
-		{1, 1, 1, 1}, {16, 1, 16, 1}, {16, 4, 4, 1}, {40, 8, 16, 3}, {0, 0, 0, 1}, {1000, 1000, 1000, 2}, {7, 7, 1, 1}, {40, 40, 1, 2},
+		{1, 1, 1, 1}, {16, 1, 16, 1}, {16, 4, 4, 1}, {40, 8, 16, 3}, {0, 0, 0, 1}, {1000, 1000, 1000, 2}, {7, 7, 1, 1},
+		{40, 40, 1, 2},
 	};
 	static int32_t ids[1000];
 	int32_t offsets[1001];
@@ -301,7 +303,8 @@ static void test_run_text(void)
 	CU_ASSERT_EQUAL(out[0], 0 + 4 + 1 + 106 + 101);
 	CU_ASSERT_EQUAL(text_run(c, "", NULL, out, 2, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(out[1], 2);
-	CU_ASSERT_EQUAL(rt_run_text(c, (const char *[]){NULL}, (size_t[]){0}, NULL, NULL, 1, out, 2, NULL, NULL), RT_OK);   /* as "" */
+	/* as "" */
+	CU_ASSERT_EQUAL(rt_run_text(c, (const char *[]){NULL}, (size_t[]){0}, NULL, NULL, 1, out, 2, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(out[1], 2);
 	const char *long_text = "one one one one one one one one one one one one one one one one one one one one";   /* 20 words */
 	CU_ASSERT_EQUAL(text_run(c, long_text, NULL, out, 2, NULL, flag), RT_OK);
@@ -315,7 +318,8 @@ static void test_run_text(void)
 	CU_ASSERT_EQUAL(text_run(c, long_text, NULL, out, 2, NULL, flag), RT_OK);
 	CU_ASSERT_EQUAL(flag[0], RT_FLAG_WINDOWED);
 	CU_ASSERT_EQUAL(out[0], (14 * 4 + 1 + 6 * 4 + 1) / 2.0f);   /* the mean of windows of 14 and 6 words */
-	CU_ASSERT_EQUAL(text_run(c, "one", long_text, out, 2, NULL, flag), RT_OK);   /* the second of a pair is windowed: 12 and 8 words */
+	/* the second of a pair is windowed: 12 and 8 words */
+	CU_ASSERT_EQUAL(text_run(c, "one", long_text, out, 2, NULL, flag), RT_OK);
 	CU_ASSERT_EQUAL(out[1], (16 + 12) / 2.0f);
 	CU_ASSERT_EQUAL(rt_set(c, "strict", 1), RT_OK);
 	CU_ASSERT_EQUAL(text_run(c, "one \xff", NULL, out, 2, NULL, NULL), RT_E_TEXT);

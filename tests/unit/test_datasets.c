@@ -1,4 +1,5 @@
-/* test_datasets.c: compiler/datasets.c: every form, and files that are none. The files of SHARED are read too when they are there. */
+/* test_datasets.c: compiler/datasets.c: every form, and files that are none. The files of SHARED are read too when they are
+ * there. */
 #include "compiler/bertc.h"
 #include "compiler/datasets.h"
 #include <CUnit/Basic.h>
@@ -21,7 +22,9 @@ static bool parse(const char *text, bool csv, Dataset *data)
 static void test_labels(void)
 {
 	Dataset d;
-	static const char *const files[] = {"sentence\tlabel\ngood film \t1\nbad \"one\t0\n", "good film \t1\r\nbad \"one\t0", "\xef\xbb\xbf" "good film \t1\n\nbad \"one\t0\n"};
+	static const char *const files[] = {
+		"sentence\tlabel\ngood film \t1\nbad \"one\t0\n", "good film \t1\r\nbad \"one\t0",
+		"\xef\xbb\xbf" "good film \t1\n\nbad \"one\t0\n"};
 	for (int i = 0; i < 3; i++) {
 		CU_ASSERT_FATAL(parse(files[i], false, &d));
 		CU_ASSERT_EQUAL(d.form, DATA_LABELS);
@@ -33,7 +36,8 @@ static void test_labels(void)
 		CU_ASSERT_PTR_NULL(d.rows[0].pair);
 		dataset_free(&d);
 	}
-	CU_ASSERT_FATAL(parse("\xef\xbb\xbfQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t10\t20\tHe said \" no\t\" Yes\n0\t1\t2\ta\tb\n", false, &d));
+	CU_ASSERT_FATAL(parse("\xef\xbb\xbfQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+		"1\t10\t20\tHe said \" no\t\" Yes\n0\t1\t2\ta\tb\n", false, &d));
 	CU_ASSERT_EQUAL_FATAL(d.nrows, 2);
 	CU_ASSERT_STRING_EQUAL(d.rows[0].text, "He said \" no");
 	CU_ASSERT_STRING_EQUAL(d.rows[0].pair, "\" Yes");
@@ -48,7 +52,8 @@ static void test_labels(void)
 static void test_csv(void)
 {
 	Dataset d;
-	CU_ASSERT_FATAL(parse("text,category\r\nplain,a b\r\n\"with, comma and \"\"quotes\"\"\nand a line\",other\r\nlast,x", true, &d));
+	CU_ASSERT_FATAL(parse("text,category\r\n"
+		"plain,a b\r\n\"with, comma and \"\"quotes\"\"\nand a line\",other\r\nlast,x", true, &d));
 	CU_ASSERT_EQUAL_FATAL(d.nrows, 3);
 	CU_ASSERT_STRING_EQUAL(d.rows[0].label, "a b");
 	CU_ASSERT_STRING_EQUAL(d.rows[1].text, "with, comma and \"quotes\"\nand a line");
@@ -61,7 +66,8 @@ static void test_csv(void)
 static void test_scores(void)
 {
 	Dataset d;
-	CU_ASSERT_FATAL(parse("main\tMSRvid\t2012\t0000\t5.000\tA man.\tA hat.\nmain\tx\ty\t1\t2.5\tone\ttwo\tlicence\tsource\n", false, &d));
+	CU_ASSERT_FATAL(parse("main\tMSRvid\t2012\t0000\t5.000\tA man.\tA hat.\n"
+		"main\tx\ty\t1\t2.5\tone\ttwo\tlicence\tsource\n", false, &d));
 	CU_ASSERT_EQUAL(d.form, DATA_SCORES);
 	CU_ASSERT_EQUAL_FATAL(d.nrows, 2);
 	CU_ASSERT_EQUAL(d.rows[1].score, 2.5);
@@ -76,7 +82,9 @@ static void test_scores(void)
 static void test_tags(void)
 {
 	Dataset d;
-	static const char *const files[] = {"The\tO\nblue\tB-Colour\nsky\tI-Colour\n\nO\tO\n.\tO\n", "\nThe NN O\r\nblue JJ B-Colour\r\nsky NN I-Colour\r\n\r\n\r\nO X O\r\n. . O"};
+	static const char *const files[] = {
+		"The\tO\nblue\tB-Colour\nsky\tI-Colour\n\nO\tO\n.\tO\n",
+		"\nThe NN O\r\nblue JJ B-Colour\r\nsky NN I-Colour\r\n\r\n\r\nO X O\r\n. . O"};
 	for (int i = 0; i < 2; i++) {
 		CU_ASSERT_FATAL(parse(files[i], false, &d));
 		CU_ASSERT_EQUAL(d.form, DATA_TAGS);
@@ -94,9 +102,10 @@ static void test_refusals(void)
 {
 	Dataset d;
 	static const struct { const char *text; bool csv; } bad[] = {
-		{"", false}, {"\n\n", false}, {"just words\nmore words\n", false}, {"a\tb\tc\n", false}, {"text,category\nno label\n", true},
-		{"text,category\n\"open,x\n", true}, {"text,category\n\"a\"b,x\n", true}, {"a,b\nc,d\n", true}, {"The\tO\nbroken\n", false},
-		{"sentence\tlabel\nshort\n", false}, {"sentence1\tsentence2\tscore\na\tb\tmany\n", false}, {"sentence\tscore\na\t1\n", false}, {"sentence\tlabel\n", false},
+		{"", false}, {"\n\n", false}, {"just words\nmore words\n", false}, {"a\tb\tc\n", false},
+		{"text,category\nno label\n", true}, {"text,category\n\"open,x\n", true}, {"text,category\n\"a\"b,x\n", true},
+		{"a,b\nc,d\n", true}, {"The\tO\nbroken\n", false}, {"sentence\tlabel\nshort\n", false},
+		{"sentence1\tsentence2\tscore\na\tb\tmany\n", false}, {"sentence\tscore\na\t1\n", false}, {"sentence\tlabel\n", false},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		CU_ASSERT_FALSE(parse(bad[i].text, bad[i].csv, &d));
@@ -132,8 +141,9 @@ static void test_label_names(void)
 static void test_shared(void)
 {
 	static const struct { const char *path; DataForm form; int32_t rows; bool paired; } files[] = {
-		{"sst2/dev.tsv", DATA_LABELS, 872, false}, {"sst2/test.tsv", DATA_LABELS, 1821, false}, {"mrpc/dev.tsv", DATA_LABELS, 408, true},
-		{"stsb/sts-test.tsv", DATA_SCORES, 1379, true}, {"stsb/sts-dev.tsv", DATA_SCORES, 1500, true}, {"banking77/test.csv", DATA_LABELS, 3080, false},
+		{"sst2/dev.tsv", DATA_LABELS, 872, false}, {"sst2/test.tsv", DATA_LABELS, 1821, false},
+		{"mrpc/dev.tsv", DATA_LABELS, 408, true}, {"stsb/sts-test.tsv", DATA_SCORES, 1379, true},
+		{"stsb/sts-dev.tsv", DATA_SCORES, 1500, true}, {"banking77/test.csv", DATA_LABELS, 3080, false},
 		{"ncbi_disease/test.tsv", DATA_TAGS, 940, false},
 	};
 	const char *shared = getenv("SHARED");

@@ -79,8 +79,9 @@ static int eval_model(int argc, char **argv)
 
 static char *root;                          /* a temporary directory */
 
-#define CONFIG "\"model_type\": \"bert\", \"architectures\": [\"BertForSequenceClassification\"], \"vocab_size\": 20, \"hidden_size\": 8, " \
-	"\"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"intermediate_size\": 12, \"max_position_embeddings\": 10"
+#define CONFIG "\"model_type\": \"bert\", \"architectures\": [\"BertForSequenceClassification\"], \"vocab_size\": 20, " \
+	"\"hidden_size\": 8, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"intermediate_size\": 12, " \
+	"\"max_position_embeddings\": 10"
 #define LABELS "\"id2label\": {\"0\": \"bad\", \"1\": \"so so\", \"2\": \"good <&>\"}"
 
 static char *at(const char *name)
@@ -479,7 +480,8 @@ static void test_many_labels(void)
 }
 
 #define XML_MODEL(inner) "<model xmlns=\"urn:bertc:model:1\" name=\"m\">" inner "</model>"
-#define XML_ENCODER(layers) "<encoder family=\"bert\" layers=\"" layers "\" hidden=\"8\" heads=\"2\" ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/>"
+#define XML_ENCODER(layers) "<encoder family=\"bert\" layers=\"" layers "\" hidden=\"8\" heads=\"2\" ffn=\"12\" " \
+	"positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/>"
 #define XML_TINY "<weights href=\"model.safetensors\"/>" XML_ENCODER("1")
 
 static void test_edited(void)
@@ -487,7 +489,8 @@ static void test_edited(void)
 	write_tiny("{}");
 	write_file("model.xml", XML_MODEL(XML_TINY
 		"<head name=\"mood\" task=\"classify\" labels=\"a b c\"/>"
-		"<head name=\"again\" task=\"classify\" problem=\"multi\" pooling=\"mean\"><label>x y</label><label>&lt;</label><label>z</label></head>"
+		"<head name=\"again\" task=\"classify\" problem=\"multi\" pooling=\"mean\">"
+		"<label>x y</label><label>&lt;</label><label>z</label></head>"
 		"<head name=\"vector\" task=\"embed\" pooling=\"max first\" normalize=\"false\"/><passes>fuse,lower</passes>"));
 	Result result = load(at("model.xml"));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
@@ -526,16 +529,19 @@ static void test_bad_xml(void)
 		{XML_MODEL("<weights href=\"../model.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL("<weights href=\"..\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "plain name"},
 		{XML_MODEL("<weights href=\"none.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT,
-		"none.safetensors"},
+			"none.safetensors"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("2") "<head task=\"embed\"/>"), EXIT_INPUT, "layer.1"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("0") "<head task=\"embed\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("5000") "<head task=\"embed\"/>"), EXIT_INPUT,
-		"expected 1024 at most"},
-		{XML_MODEL("<weights href=\"model.safetensors\"/><encoder family=\"gru\" layers=\"1\" hidden=\"8\" heads=\"2\" ffn=\"12\" positions=\"10\" types=\"2\" "
-		           "activation=\"gelu\" eps=\"1e-12\"/><head task=\"embed\"/>"), EXIT_UNSUPPORTED, "gru"},
+			"expected 1024 at most"},
+		{XML_MODEL("<weights href=\"model.safetensors\"/><encoder family=\"gru\" layers=\"1\" hidden=\"8\" heads=\"2\" "
+			"ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/><head task=\"embed\"/>"),
+			EXIT_UNSUPPORTED, "gru"},
 		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/><output name=\"y\" value=\"z\"/></graph>"), EXIT_INPUT, "%z"},
-		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"fly\" id=\"y\" args=\"ids\" type=\"f32[S]\"/><output name=\"y\" value=\"y\"/></graph>"), EXIT_INPUT, ":2:"},
-		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"pool\" id=\"y\" args=\"ids\" type=\"f32[S]\" mode=\"} # \"/><output name=\"y\" value=\"y\"/></graph>"), EXIT_INPUT, "schema"},
+		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"fly\" id=\"y\" args=\"ids\" type=\"f32[S]\"/>"
+			"<output name=\"y\" value=\"y\"/></graph>"), EXIT_INPUT, ":2:"},
+		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"pool\" id=\"y\" args=\"ids\" type=\"f32[S]\" "
+			"mode=\"} # \"/><output name=\"y\" value=\"y\"/></graph>"), EXIT_INPUT, "schema"},
 	};
 	write_tiny("{}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -588,14 +594,18 @@ static void test_graph_form(void)
 		"}\n";
 	static const char xml[] =
 		"<model xmlns=\"urn:bertc:model:1\" name=\"m\" max-tokens=\"10\"><weights href=\"model.safetensors\"/>\n"
-		"<head task=\"classify\" output=\"logits\"><label>a b</label><label>\"</label><label>c</label><label>d</label><label>e</label><label>f</label><label>g</label><label>h</label></head>\n"
+		"<head task=\"classify\" output=\"logits\"><label>a b</label><label>\"</label><label>c</label><label>d</label>"
+		"<label>e</label><label>f</label><label>g</label><label>h</label></head>\n"
 		"<graph><input id=\"ids\" type=\"i32[S]\"/><input id=\"types\" type=\"i32[S]\"/>\n"
 		"<const id=\"table\" tensor=\"bert.embeddings.word_embeddings.weight\" type=\"f32[20,8]\" origin=\"words\"/>\n"
 		"<op name=\"embed\" id=\"x\" args=\"table ids\" type=\"f32[S,8]\" origin=\"words\"/>\n"
 		"<const id=\"half\" values=\"0.5 -1e-3\" type=\"f32[2]\"/><const id=\"noise\" rule=\"rand(7)\" type=\"f32[8]\"/>\n"
-		"<op name=\"add\" id=\"y\" args=\"x noise\" type=\"f32[S,8]\"/><op name=\"reshape\" id=\"r\" args=\"y\" shape=\"[S,2,4]\" type=\"f32[S,2,4]\"/>\n"
-		"<op name=\"transpose\" id=\"t\" args=\"r\" perm=\"[1,0,2]\" type=\"f32[2,S,4]\"/><op name=\"pool\" id=\"z\" args=\"y\" mode=\"mean\" type=\"f32[8]\"/>\n"
-		"<output name=\"logits\" value=\"z\"/><output name=\"all\" value=\"t\"/><output name=\"half\" value=\"half\"/></graph></model>";
+		"<op name=\"add\" id=\"y\" args=\"x noise\" type=\"f32[S,8]\"/>"
+		"<op name=\"reshape\" id=\"r\" args=\"y\" shape=\"[S,2,4]\" type=\"f32[S,2,4]\"/>\n"
+		"<op name=\"transpose\" id=\"t\" args=\"r\" perm=\"[1,0,2]\" type=\"f32[2,S,4]\"/>"
+		"<op name=\"pool\" id=\"z\" args=\"y\" mode=\"mean\" type=\"f32[8]\"/>\n"
+		"<output name=\"logits\" value=\"z\"/><output name=\"all\" value=\"t\"/><output name=\"half\" value=\"half\"/>"
+		"</graph></model>";
 	write_tiny("{}");
 	write_file("model.bir", bir);
 	write_file("model.xml", xml);

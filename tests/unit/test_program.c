@@ -391,7 +391,8 @@ static void test_answer(void)
 	memset(table, 0, sizeof table);
 	table[4][0] = table[4][1] = 5;
 	CU_ASSERT_EQUAL(run(&model,
-		"blue\tred red red red red red red red red red red red red red red red red one red red\n", "--on-overflow=window", "--json", NULL), 0);
+		"blue\tred red red red red red red red red red red red red red red red red one red red\n",
+		"--on-overflow=window", "--json", NULL), 0);
 	CU_ASSERT(text_is("answer", "one"));
 	CU_ASSERT_EQUAL(number_at("start"), 68);
 	CU_ASSERT(number_at("windows") >= 2);

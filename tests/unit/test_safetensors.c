@@ -65,8 +65,9 @@ static void test_honest(void)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	put("{\"__metadata__\":{\"format\":\"pt\"},\"b\":" ENTRY("\"F32\"", "[1,2]", "[0,8]") ",\"a\":" ENTRY("\"I64\"", "[]", "[8,16]")
-	    ",\"none\":" ENTRY("\"F16\"", "[0,3]", "[8,8]") ",\"c\":" ENTRY("\"BF16\"", "[3]", "[16,22]") "}   ", -1, 22);
+	put("{\"__metadata__\":{\"format\":\"pt\"},\"b\":" ENTRY("\"F32\"", "[1,2]", "[0,8]")
+		",\"a\":" ENTRY("\"I64\"", "[]", "[8,16]") ",\"none\":" ENTRY("\"F16\"", "[0,3]", "[8,8]")
+		",\"c\":" ENTRY("\"BF16\"", "[3]", "[16,22]") "}   ", -1, 22);
 	SafeTensors *st = safetensors_open(path, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
 	CU_ASSERT_EQUAL(safetensors_count(st), 4);
@@ -153,7 +154,8 @@ static void test_entries(void)
 	lie(ONE("7", "[1]", "[0,4]"), 4, "tensor 'x': no dtype");
 	lie("{\"x\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "tensor 'x': no shape");
 	lie("{\"x\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "tensor 'x': no data_offsets, expected [begin, end]");
-	lie("{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"strides\":[2]}}", 4, "tensor 'x': unknown key 'strides'");
+	lie("{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"strides\":[2]}}", 4,
+		"tensor 'x': unknown key 'strides'");
 	lie("{\"\":" ENTRY("\"F32\"", "[1]", "[0,4]") "}", 4, "a name of 0 bytes, expected 1 to 1024");
 	lie("{\"evil\\nname\":1}", 0, "tensor 'evil\\x0aname'");
 	char *header = malloc(4096);

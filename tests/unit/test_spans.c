@@ -24,7 +24,8 @@ static void check_spans(const int *labels, int n, const char *want)
 		words[i] = (RtWord){3 * i, 3 * i + 2, labels[i], 0.5f + 0.1f * (float)i};
 	const int32_t count = rt_spans(words, n, bio, spans);
 	for (int32_t i = 0; i < count; i++)
-		snprintf(got + strlen(got), sizeof got - strlen(got), "%s:%d-%d ", spans[i].type, (int)spans[i].start / 3, (int)(spans[i].end - 2) / 3);
+		snprintf(got + strlen(got), sizeof got - strlen(got), "%s:%d-%d ", spans[i].type, (int)spans[i].start / 3,
+			(int)(spans[i].end - 2) / 3);
 	CU_ASSERT_STRING_EQUAL(got, want);
 	for (int32_t i = 0; i < count; i++) {
 		const double first = spans[i].start / 3, last = (spans[i].end - 2) / 3;
@@ -81,7 +82,9 @@ static void test_answers(void)
 
 static void test_json(void)
 {
-	static const char *const texts[] = {"plain", "q\"b\\s/\n\t\x01\x7f", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "bad \xff\xc3 \xed\xa0\x80 \xc0\x80 \xf5 end\xe2\x82", ""};
+	static const char *const texts[] = {
+		"plain", "q\"b\\s/\n\t\x01\x7f", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+		"bad \xff\xc3 \xed\xa0\x80 \xc0\x80 \xf5 end\xe2\x82", ""};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		char *text = NULL;
 		size_t bytes;
@@ -103,7 +106,8 @@ static void test_json(void)
 	fclose(out);
 	CU_ASSERT_STRING_EQUAL(text, "[1, -0.100000001, null, null, 1e-30]");
 	free(text);
-	static const char object[] = "{\"a\": {\"b\": \"inner\"}, \"s\": \"x,y\\\"z}\", \"b\": \"outer\", \"n\": -12, \"e\": {}, \"l\": [1, [2]]}";
+	static const char object[] = "{\"a\": {\"b\": \"inner\"}, \"s\": \"x,y\\\"z}\", \"b\": \"outer\", \"n\": -12, "
+		"\"e\": {}, \"l\": [1, [2]]}";
 	out = open_memstream(&text, &bytes);
 	rt_json_indent(out, object);
 	fclose(out);
@@ -172,7 +176,8 @@ static void test_threads(void)
 	char directory[] = "/tmp/bertc-test-XXXXXX", path[64];
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
 	static const struct { const char *file, *text; int32_t threads; } quotas[] = {
-		{"cpu.max", "max 100000\n", 0}, {"cpu.max", "150000 100000\n", 2}, {"cpu.max", "100000 100000\n", 1}, {"cpu.max", "20000 100000\n", 1}, {"cpu.max", "nonsense\n", 0},
+		{"cpu.max", "max 100000\n", 0}, {"cpu.max", "150000 100000\n", 2}, {"cpu.max", "100000 100000\n", 1},
+		{"cpu.max", "20000 100000\n", 1}, {"cpu.max", "nonsense\n", 0},
 	};
 	snprintf(path, sizeof path, "%s/cpu.max", directory);
 	CU_ASSERT_EQUAL(threads_quota(directory), 0);

@@ -59,7 +59,8 @@ static Dim random_dim(bool number)
 {
 	if (number || below(2))
 		return dim_number(1 + (below(8) ? below(6) : below(DIM_MAX / 4096)));
-	return (Dim){(int32_t)(1 + below(SYMBOLS_MAX - 1)), (int32_t)(below(2) ? 1 : 1 + below(1000)), below(2) ? 0 : below(2001) - 1000};
+	return (Dim){(int32_t)(1 + below(SYMBOLS_MAX - 1)), (int32_t)(below(2) ? 1 : 1 + below(1000)),
+		below(2) ? 0 : below(2001) - 1000};
 }
 
 static Type random_type(bool small)
@@ -165,7 +166,8 @@ static Module *random_module(uint64_t seed)
 		for (int64_t i = below(40); i > 0; i--)
 			random_node(graph, values, &nvalues);
 		for (int64_t i = below(4); i > 0; i--)
-			graph_add_output(graph, mem_printf(module->mem, below(4) ? "out%lld" : "an output%lld", (long long)i), values[below(nvalues)]);
+			graph_add_output(graph, mem_printf(module->mem, below(4) ? "out%lld" : "an output%lld", (long long)i),
+				values[below(nvalues)]);
 	}
 	return module;
 }
@@ -219,8 +221,8 @@ static bool node_equal(const Node *a, const Node *b)
 
 static bool graph_equal(const Graph *a, const Graph *b)
 {
-	bool equal = a->level == b->level && a->noutputs == b->noutputs && a->ninputs == b->ninputs && strcmp(a->name, b->name) == 0 &&
-	             a->arena.planned == b->arena.planned;
+	bool equal = a->level == b->level && a->noutputs == b->noutputs && a->ninputs == b->ninputs
+		&& strcmp(a->name, b->name) == 0 && a->arena.planned == b->arena.planned;
 #define FIELD(name) equal = equal && a->arena.name == b->arena.name;
 	ARENA_FIELDS(FIELD)
 #undef FIELD
@@ -439,7 +441,8 @@ static void test_errors(void)
 		{BODY("%y = relu %ids {foo=1} : f32[S]"), 2, "there is no attribute 'foo'"},
 		{BODY("%y = relu %ids {heads=1.5} : f32[S]"), 2, "expected a whole number, found '1.5'"},
 		{BODY("%y = relu %ids {eps=1e999} : f32[S]"), 2, "the number 1e999 is too large"},
-		{BODY("%y = relu %ids {act=swish} : f32[S]"), 2, "expected one of none gelu gelu_tanh relu silu tanh sigmoid, found 'swish'"},
+		{BODY("%y = relu %ids {act=swish} : f32[S]"), 2,
+			"expected one of none gelu gelu_tanh relu silu tanh sigmoid, found 'swish'"},
 		{BODY("%y = relu %ids {perm=[0,1,2,3,4]} : f32[S]"), 2, "a list of more than 4 numbers"},
 		{BODY("%y = relu %ids {kernel=abc} : f32[S]"), 2, "expected a string in quotes, found 'abc'"},
 		{BODY("%y = relu %ids {eps=1 : f32[S]"), 2, "expected an attribute as eps=1e-12, or '}'"},
@@ -501,10 +504,11 @@ static void test_goes_on(void)
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 static void test_ids(void)
 {
-	static const char text[] = "module @model\n\ngraph @main(%0: i32[S], %types: i32[S]) level=graph {\n"
-	                           "  %w = const iota : f32[4,2]\n  %1 = embed %w, %0 : f32[S,2]\n  %a = embed %w, %types : f32[S,2]\n"
-	                           "  %200 = add %1, %a : f32[S,2]  # layer.0\n  %x.y-z = relu %200 : f32[S,2]\n"
-	                           "  return hidden=%x.y-z, \"two.words\"=%200\n}\n";
+	static const char text[] =
+		"module @model\n\ngraph @main(%0: i32[S], %types: i32[S]) level=graph {\n"
+		"  %w = const iota : f32[4,2]\n  %1 = embed %w, %0 : f32[S,2]\n  %a = embed %w, %types : f32[S,2]\n"
+		"  %200 = add %1, %a : f32[S,2]  # layer.0\n  %x.y-z = relu %200 : f32[S,2]\n"
+		"  return hidden=%x.y-z, \"two.words\"=%200\n}\n";
 	Diag diag;
 	Module *module = parse(text, &diag);
 	diag_print(&diag, stderr);
@@ -544,8 +548,9 @@ static void test_weights(void)
 	CU_ASSERT(safetensors_write(in_directory("one.safetensors"), (const Tensor *[]){&a, &b}, 2, &diag));
 	CU_ASSERT_EQUAL(mkdir(in_directory("far"), 0700), 0);
 	CU_ASSERT(safetensors_write(in_directory("far/two.safetensors"), (const Tensor *[]){&other}, 1, &diag));
-	static const char text[] = "module @m weights \"one.safetensors\", \"two.safetensors\"\n\ngraph @main(%ids: i32[S]) level=graph {\n"
-	                           "  %a = const @a : f32[2]\n  %b = const @\"odd name:b\" : f32[2]\n  return a=%a, b=%b\n}\n";
+	static const char text[] =
+		"module @m weights \"one.safetensors\", \"two.safetensors\"\n\ngraph @main(%ids: i32[S]) level=graph {\n"
+		"  %a = const @a : f32[2]\n  %b = const @\"odd name:b\" : f32[2]\n  return a=%a, b=%b\n}\n";
 	const char *search[] = {in_directory("nowhere"), in_directory("far"), NULL};
 	Module *module = module_parse(text, strlen(text), directory, search, &diag);
 	diag_print(&diag, stderr);
@@ -572,8 +577,8 @@ static void test_weights(void)
 	for (int i = 0; i < 2; i++) {
 		char line[300];
 		diag_init(&diag, NULL);
-		snprintf(line, sizeof line, "module weights \"one.safetensors\", \"two.safetensors\"\n%s  %%a = %s\n  return a=%%a\n}\n", HEADER,
-		         wrong[i].text);
+		snprintf(line, sizeof line, "module weights \"one.safetensors\", \"two.safetensors\"\n"
+			"%s  %%a = %s\n  return a=%%a\n}\n", HEADER, wrong[i].text);
 		CU_ASSERT_PTR_NULL(module_parse(line, strlen(line), directory, search, &diag));
 		CU_ASSERT(diag.errors == 1 && diag.messages[0].line == 3 && strstr(diag.messages[0].text, wrong[i].message));
 		diag_free(&diag);
@@ -683,7 +688,8 @@ static void test_read(void)
 	diag_init(&diag, NULL);
 	CU_ASSERT_PTR_NULL(module_read(in_directory("missing.bir"), NULL, &diag));
 	CU_ASSERT_PTR_NULL(module_read(directory, NULL, &diag));
-	CU_ASSERT(diag.errors == 2 && strstr(diag.messages[0].text, "No such file") && strstr(diag.messages[1].text, "Is a directory"));
+	CU_ASSERT(diag.errors == 2 && strstr(diag.messages[0].text, "No such file")
+		&& strstr(diag.messages[1].text, "Is a directory"));
 	CU_ASSERT_STRING_EQUAL(diag.messages[1].file, directory);
 	diag_free(&diag);
 	/* What verify refuses is refused here. */
@@ -715,9 +721,11 @@ static void survive(const char *text, size_t bytes)
 
 static void test_survives(void)
 {
-	static const char *const pieces[] = {"%ids", "%1", " = ", "{", "}", "[", "]", "\n", "graph @main(%ids: i32[S]) {\n", "return x=%ids\n",
-		"const ", "relu ", "add ", ": f32[S,4]", "\"", "\\", "@w", "module ", "weights ", "eps=", "1e-12", "S", "-1", ",", "#", "\0",
-		"\xff", "rand(1)", "splat(", ")", "iota", "level=", "arena{", "head ", "labels=[", "%\"a\"", "2S", "elided", "perm=[0", "linear "};
+	static const char *const pieces[] = {
+		"%ids", "%1", " = ", "{", "}", "[", "]", "\n", "graph @main(%ids: i32[S]) {\n", "return x=%ids\n", "const ", "relu ",
+		"add ", ": f32[S,4]", "\"", "\\", "@w", "module ", "weights ", "eps=", "1e-12", "S", "-1", ",", "#", "\0", "\xff",
+		"rand(1)", "splat(", ")", "iota", "level=", "arena{", "head ", "labels=[", "%\"a\"", "2S", "elided", "perm=[0",
+		"linear "};
 	for (uint64_t seed = 1; seed <= 60; seed++) {
 		Module *module = random_module(seed);
 		char *text = module_text(module, NULL);
@@ -791,7 +799,8 @@ static void test_limits(void)
 	check_limit("graph @g(%a: i32[S]) {\n %b = concat %a", ", %%a", 16, " : i32[S]\n return\n}\n", "more than 16 arguments");
 	check_limit("graph @g(%a: i32[S]) {\n %b", ", %%c%d", 4, " = relu %a : i32[S]\n return\n}\n", "more than 4 results");
 	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a : i32", ", i32", 4, "\n return\n}\n", "more than 4 types");
-	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a {eps=1", "0", 70, "} : i32\n return\n}\n", "a number of 71 characters, expected at most 63");
+	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a {eps=1", "0", 70, "} : i32\n return\n}\n",
+		"a number of 71 characters, expected at most 63");
 	check_limit("graph @g(%a: i32[S]) {\n %b", "b", 1100, " = relu %a : i32\n return\n}\n", "has 1101 bytes, expected 1 to 1024");
 	check_limit("head qa output=x labels=[\"a\"", ", \"%d\"", 100, "]\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
 	check_limit("head qa output=x labels=[", "]", 1, "\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
@@ -829,7 +838,8 @@ static void test_long_lines(void)
 
 int main(void)
 {
-	static const char *const files[] = {"one.safetensors", "out.bir", "out.safetensors", "out.2.safetensors", "again.bir", "wrong.bir"};
+	static const char *const files[] = {
+		"one.safetensors", "out.bir", "out.safetensors", "out.2.safetensors", "again.bir", "wrong.bir"};
 	const char *temporary = getenv("TMPDIR");
 	snprintf(directory, sizeof directory, "%s/text.XXXXXX", temporary ? temporary : P_tmpdir);
 	if (!mkdtemp(directory))

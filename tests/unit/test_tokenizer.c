@@ -56,7 +56,8 @@ static Answer ask(const TokenizerDesc *desc, const char *text, const char *pair,
 	Made made = make(desc);
 	Answer a;
 	size_t pair_bytes = pair ? strlen(pair) : 0;
-	a.status = rt_tokenize(&made.t, text, strlen(text), pair, pair_bytes, max_tokens, a.ids, a.types, a.starts, a.ends, a.words, &a.e);
+	a.status = rt_tokenize(&made.t, text, strlen(text), pair, pair_bytes, max_tokens, a.ids, a.types, a.starts, a.ends, a.words,
+		&a.e);
 	blob_free(&made.blob);
 	return a;
 }

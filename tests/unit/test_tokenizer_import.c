@@ -97,28 +97,33 @@ static void test_json(void)
 	CU_ASSERT(desc->unk_id == 1 && desc->pad_id == 0 && desc->cls_id == 2 && desc->sep_id == 3 && desc->mask_id == -1);
 	CU_ASSERT_FALSE(desc->lowercase || desc->clean_text || desc->strip_accents || desc->chinese_chars);   /* no normalizer */
 	CU_ASSERT(desc->nsingle == 1 && desc->npair == 2 && desc->pair[1].piece == PIECE_B && desc->pair[1].type == 1);
-	json_accepted("\"model\": {\"max_input_chars_per_word\": 7, \"continuing_subword_prefix\": \"~\", \"unk_token\": \"a\", " VOCAB "}, " SPLIT);
+	json_accepted("\"model\": {\"max_input_chars_per_word\": 7, \"continuing_subword_prefix\": \"~\", \"unk_token\": \"a\", "
+		VOCAB "}, " SPLIT);
 	/* old files give the model no type */
 	CU_ASSERT(desc->max_word_chars == 7 && desc->unk_id == 4 && strcmp(desc->prefix, "~") == 0);
-	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"strip_accents\": null, \"handle_chinese_chars\": false}, " MODEL ", " SPLIT);
+	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"strip_accents\": null, \"handle_chinese_chars\": false}, "
+		MODEL ", " SPLIT);
 	CU_ASSERT(desc->clean_text && desc->lowercase && desc->strip_accents && !desc->chinese_chars);
 	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"lowercase\": false}, " MODEL ", " SPLIT);
 	CU_ASSERT(!desc->lowercase && !desc->strip_accents);
 	json_accepted("\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Lowercase\"}]}, " MODEL ", " SPLIT);
 	CU_ASSERT(desc->lowercase && !desc->clean_text);
-	json_accepted("\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 2], \"sep\": [\"[SEP]\", 3]}, " MODEL ", " SPLIT);
-	CU_ASSERT(desc->nsingle == 3 && desc->single[0].id == 2 && desc->single[2].id == 3 && desc->npair == 5 && desc->pair[4].type == 1);
+	json_accepted("\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 2], \"sep\": [\"[SEP]\", 3]}, "
+		MODEL ", " SPLIT);
+	CU_ASSERT(desc->nsingle == 3 && desc->single[0].id == 2 && desc->single[2].id == 3 && desc->npair == 5
+		&& desc->pair[4].type == 1);
 	json_accepted("\"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": {\"x\": {\"ids\": [2, 4]}}, "
 		"\"single\": [{\"SpecialToken\": {\"id\": \"x\", \"type_id\": 1}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], "
-		"\"pair\": [{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 1}}]}, " MODEL ", " SPLIT);
+		"\"pair\": [{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 1}}]}, "
+		MODEL ", " SPLIT);
 	CU_ASSERT(desc->nsingle == 3 && desc->single[1].id == 4 && desc->single[1].type == 1 && desc->single[2].piece == PIECE_A);
 	CU_ASSERT(desc->npair == 2 && desc->pair[0].piece == PIECE_B);
 }
 
 static void test_json_added(void)
 {
-	json_accepted("\"added_tokens\": [{\"id\": 9, \"content\": \"new\", \"lstrip\": true}, {\"content\": \"\"}, {\"id\": 3, \"content\": \"[SEP]\", "
-		"\"special\": true}, {\"content\": \"new\", \"rstrip\": true}], " MODEL ", " SPLIT);
+	json_accepted("\"added_tokens\": [{\"id\": 9, \"content\": \"new\", \"lstrip\": true}, {\"content\": \"\"}, "
+		"{\"id\": 3, \"content\": \"[SEP]\", \"special\": true}, {\"content\": \"new\", \"rstrip\": true}], " MODEL ", " SPLIT);
 	CU_ASSERT_EQUAL_FATAL(desc->nadded, 2);   /* special ones first; the empty one and the second of a name are passed over */
 	CU_ASSERT(strcmp(desc->added[0].text, "[SEP]") == 0 && desc->added[0].id == 3 && desc->added[0].special);
 	CU_ASSERT(strcmp(desc->added[1].text,
@@ -189,8 +194,8 @@ static void template_refused(ExitCode want, const char *words, const char *singl
 {
 	char members[2048];
 	snprintf(members, sizeof members,
-		MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": {\"bad\": {\"ids\": [-1]}, "
-		"\"ok\": {\"ids\": [2]}, \"word\": {\"ids\": [\"x\"]}}%s}", single);
+		MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": "
+		"{\"bad\": {\"ids\": [-1]}, \"ok\": {\"ids\": [2]}, \"word\": {\"ids\": [\"x\"]}}%s}", single);
 	json_refused(want, words, members);
 }
 
@@ -216,7 +221,8 @@ static void test_template(void)
 	strcat(many, "]");
 	char members[4096];
 	snprintf(members, sizeof members,
-		MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": {\"ok\": {\"ids\": [2]}}%s}", many);
+		MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", "
+		"\"special_tokens\": {\"ok\": {\"ids\": [2]}}%s}", many);
 	json_refused(EXIT_UNSUPPORTED, "a template of more than 64 items", members);
 }
 
@@ -234,7 +240,8 @@ static void test_vocab(void)
 	CU_ASSERT(desc->nsingle == 3 && desc->npair == 5 && desc->pair[3].piece == PIECE_B);
 	write_file("tokenizer_config.json",
 		"{\"do_lower_case\": false, \"tokenize_chinese_chars\": false, \"model_max_length\": 77, \"cls_token\": \"west\", "
-		"\"mask_token\": {\"content\": \"a\", \"lstrip\": true}, \"additional_special_tokens\": [\"<x>\", {\"content\": \"<y>\", \"rstrip\": true}], "
+		"\"mask_token\": {\"content\": \"a\", \"lstrip\": true}, "
+		"\"additional_special_tokens\": [\"<x>\", {\"content\": \"<y>\", \"rstrip\": true}], "
 		"\"added_tokens_decoder\": {\"8\": {\"content\": \"<z>\", \"single_word\": true, \"special\": false}}}");
 	accepted("vocab.txt");
 	CU_ASSERT(!desc->lowercase && !desc->strip_accents && !desc->chinese_chars && desc->max_length == 77);
@@ -248,7 +255,8 @@ static void test_vocab(void)
 		mask = strcmp(token->text, "a") == 0 ? token : mask;
 	}
 	CU_ASSERT_FATAL(x && y && z && mask);
-	CU_ASSERT(x->special && y->special && y->rstrip && z->single_word && !z->special && mask->lstrip && z == &desc->added[desc->nadded - 1]);
+	CU_ASSERT(x->special && y->special && y->rstrip && z->single_word && !z->special && mask->lstrip
+		&& z == &desc->added[desc->nadded - 1]);
 	write_file("special_tokens_map.json", "{\"cls_token\": \"[CLS]\", \"additional_special_tokens\": [\"<w>\"]}");   /* wins */
 	accepted("vocab.txt");
 	CU_ASSERT_EQUAL(desc->cls_id, 2);

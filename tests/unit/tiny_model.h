@@ -19,8 +19,8 @@ static const char *const tiny_vocab[TINY_VOCAB] = {
 };
 
 /* Splits at spaces and before '.'; no more than a test needs. */
-static int32_t tiny_words(const char *text, size_t bytes, int32_t limit, int32_t *ids, int32_t *start, int32_t *end, int32_t *word,
-                          int32_t *total, size_t *next, int32_t *replaced)
+static int32_t tiny_words(const char *text, size_t bytes, int32_t limit, int32_t *ids, int32_t *start, int32_t *end,
+                          int32_t *word, int32_t *total, size_t *next, int32_t *replaced)
 {
 	int32_t n = 0, number = 0;
 	*total = 0;
@@ -65,8 +65,9 @@ static void tiny_put(int32_t *n, int32_t id, int32_t type, int32_t start, int32_
 	++*n;
 }
 
-RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t bytes, const char *pair, size_t pair_bytes, int32_t max_tokens,
-                      int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t *word, RtEncoding *e)
+RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+                      int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end,
+                      int32_t *word, RtEncoding *e)
 {
 	enum { ROOM = 1024 };
 	static int32_t buffer[2][4][ROOM];
@@ -80,8 +81,8 @@ RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t byt
 	const size_t sizes[2] = {bytes, pair_bytes};
 	size_t nexts[2] = {0, 0};
 	for (int s = 0; s < 2; s++)
-		keep[s] = texts[s] ? tiny_words(texts[s], sizes[s], ROOM, buffer[s][0], buffer[s][1], buffer[s][2], buffer[s][3], (int32_t *)&total[s],
-			&nexts[s], &e->replaced) : 0;
+		keep[s] = texts[s] ? tiny_words(texts[s], sizes[s], ROOM, buffer[s][0], buffer[s][1], buffer[s][2], buffer[s][3],
+			(int32_t *)&total[s], &nexts[s], &e->replaced) : 0;
 	const int32_t whole[2] = {keep[0], keep[1]};
 	while (keep[0] + keep[1] > max_tokens - specials)
 		keep[keep[0] >= keep[1] ? 0 : 1]--;
@@ -162,8 +163,9 @@ static const char tiny_tokenizer;
 static const RtModel tiny_model = {
 	.name = "tiny", .about = "{\"name\": \"tiny\", \"bertc\": \"0.1\", \"sizes\": {\"hidden\": 3}, \"empty\": []}", .hidden = 3,
 	.vocab = TINY_VOCAB, .type_vocab = 2, .max_tokens = TINY_MAX, .batch_tokens = 40, .batch_texts = 8, .takes_pairs = 1,
-	.outputs = tiny_outputs, .noutputs = 2, .heads = tiny_heads, .nheads = 1, .tokenizer = (const RtTokenizer *)(const void *)&tiny_tokenizer,
-	.steps = tiny_steps, .nsteps = 2, .per_token = 12, .per_text = 8, .per_pair = 4, .per_thread_token = 4, .per_thread = 60, .fixed = 64,
+	.outputs = tiny_outputs, .noutputs = 2, .heads = tiny_heads, .nheads = 1,
+	.tokenizer = (const RtTokenizer *)(const void *)&tiny_tokenizer, .steps = tiny_steps, .nsteps = 2,
+	.per_token = 12, .per_text = 8, .per_pair = 4, .per_thread_token = 4, .per_thread = 60, .fixed = 64,
 	.run = tiny_run,
 };
 /* The same with the rows as its first output, tagged by the largest of three numbers. */
