@@ -30,6 +30,9 @@ typedef struct BuildOptions {
 void build_options_init(BuildOptions *, int argc, char **argv);
 /* A child parser: its `input` is a BuildOptions. Commands list it in .children. */
 extern const struct argp build_argp;
+/* The number that an option was given, within [least, most]; the one MODEL of a command. A usage error ends the process with exit 2. */
+double option_number(struct argp_state *, const char *name, const char *text, double least, double most);
+void   option_model(struct argp_state *, BuildOptions *, const char *argument);
 
 /* ---- description.c, load_*.c, family_*.c: from files to a module ---------------------------------------------------------- */
 typedef struct HeadDesc {

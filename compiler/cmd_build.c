@@ -10,9 +10,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		state->child_inputs[0] = options;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (options->model)
-			argp_error(state, "one model at a time: %s after %s", argument, options->model);
-		options->model = argument;
+		option_model(state, options, argument);
 		return 0;
 	case ARGP_KEY_END:
 		if (!options->model)

@@ -29,31 +29,18 @@ static const struct argp_option table[] = {
 	{0}
 };
 
-static double number(struct argp_state *state, const char *name, const char *text, double least, double most)
-{
-	char *end;
-	const double value = strtod(text, &end);
-	if (end == text || *end || !(value >= least && value <= most))
-		argp_error(state, "--%s=%s: expected a number from %g to %g", name, text, least, most);
-	return value;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	EvalOptions *o = state->input;
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
 	case KEY_DATA: o->data = argument; return 0;
-	case KEY_LIMIT: o->limit = (int)number(state, "limit", argument, 1, 1 << 30); return 0;
-	case KEY_MIN_SCORE: o->min_score = number(state, "min-score", argument, -1, 1); return 0;
-	case KEY_MAX_DROP: o->max_drop = number(state, "max-drop", argument, 0, 100); return 0;
-	case KEY_THREADS: o->threads = (int)number(state, "threads", argument, 1, 256); return 0;
+	case KEY_LIMIT: o->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
+	case KEY_MIN_SCORE: o->min_score = option_number(state, "min-score", argument, -1, 1); return 0;
+	case KEY_MAX_DROP: o->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
+	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
 	case KEY_JSON: o->json = true; return 0;
-	case ARGP_KEY_ARG:
-		if (o->build.model)
-			argp_error(state, "one model at a time: %s after %s", argument, o->build.model);
-		o->build.model = argument;
-		return 0;
+	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
 		if (!o->build.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");

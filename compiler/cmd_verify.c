@@ -36,33 +36,20 @@ static const struct argp_option table[] = {
 	{0}
 };
 
-static double number(struct argp_state *state, const char *name, const char *text, double least, double most)
-{
-	char *end;
-	const double value = strtod(text, &end);
-	if (end == text || *end || !(value >= least && value <= most))
-		argp_error(state, "--%s=%s: expected a number from %g to %g", name, text, least, most);
-	return value;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	VerifyOptions *o = state->input;
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
 	case KEY_DATA: o->data = argument; return 0;
-	case KEY_MIN_COSINE: o->min_cosine = number(state, "min-cosine", argument, -1, 1); return 0;
-	case KEY_MAX_ABS: o->max_abs = number(state, "max-abs", argument, 0, 1e30); return 0;
-	case KEY_COUNT: o->count = (int)number(state, "count", argument, 1, INPUTS_MAX); return 0;
-	case KEY_TOKENS: o->tokens = (int)number(state, "tokens", argument, 1, 1 << 20); return 0;
-	case KEY_SEED: o->seed = (int)number(state, "seed", argument, 0, 1 << 30); return 0;
-	case KEY_THREADS: o->threads = (int)number(state, "threads", argument, 1, 256); return 0;
+	case KEY_MIN_COSINE: o->min_cosine = option_number(state, "min-cosine", argument, -1, 1); return 0;
+	case KEY_MAX_ABS: o->max_abs = option_number(state, "max-abs", argument, 0, 1e30); return 0;
+	case KEY_COUNT: o->count = (int)option_number(state, "count", argument, 1, INPUTS_MAX); return 0;
+	case KEY_TOKENS: o->tokens = (int)option_number(state, "tokens", argument, 1, 1 << 20); return 0;
+	case KEY_SEED: o->seed = (int)option_number(state, "seed", argument, 0, 1 << 30); return 0;
+	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
 	case KEY_JSON: o->json = true; return 0;
-	case ARGP_KEY_ARG:
-		if (o->build.model)
-			argp_error(state, "one model at a time: %s after %s", argument, o->build.model);
-		o->build.model = argument;
-		return 0;
+	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
 		if (!o->build.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");

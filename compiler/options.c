@@ -196,3 +196,19 @@ void build_options_init(BuildOptions *options, int argc, char **argv)
 	options->command = command_line(argc, argv);
 	options->driver.reproduce = options->command;
 }
+
+double option_number(struct argp_state *state, const char *name, const char *text, double least, double most)
+{
+	char *end;
+	const double value = strtod(text, &end);
+	if (end == text || *end || !(value >= least && value <= most))
+		argp_error(state, "--%s=%s: expected a number from %g to %g", name, text, least, most);
+	return value;
+}
+
+void option_model(struct argp_state *state, BuildOptions *options, const char *argument)
+{
+	if (options->model)
+		argp_error(state, "one model at a time: %s after %s", argument, options->model);
+	options->model = argument;
+}
