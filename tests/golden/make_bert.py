@@ -15,7 +15,7 @@ ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"]
 
 def random_config(kind, seed):
     r = random.Random(seed)
-    heads = r.choice([1, 2, 3, 4, 5, 7, 12]); size = r.choice([3, 5, 8, 11, 16, 19, 32, 64])
+    heads = r.choice([1, 2, 3, 4, 5, 7, 12]); size = r.choice([5, 7, 8, 11, 16, 19, 32, 64])
     labels = 1 if kind == "regression" else r.choice([2, 3, 5, 17])
     more = {"num_labels": labels} if kind in ("classify", "multi", "regression", "tag") else {}
     if kind == "multi": more["problem_type"] = "multi_label_classification"
