@@ -138,15 +138,12 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 		if (!kernel)
 			return diag_error(run->diag, EXIT_USAGE, node->line, "plan-memory: %s has no kernel; run lower first",
 				op_info[node->op].name);
-		if (kernel->staged) {
-			const Type *x = &node->args[0]->type;
-			int64_t staged = kernel->staged * round_up(x->dim[x->rank - 1].plus);
-			arena->per_thread = staged > arena->per_thread ? staged : arena->per_thread;
-		}
-		if (!kernel->scratch_per_token && !kernel->scratch)
+		if (!kernel->scratch_per_token && !kernel->scratch && !kernel->staged)
 			continue;
-		const Type *result = &node->results[0]->type;
-		int64_t size = result->dim[result->rank - 1].plus / ((node->attr.has & A_heads) ? node->attr.heads : 1);
+		const Type *sized = (node->attr.has & A_heads) ? &node->results[0]->type : &node->args[0]->type;
+		int64_t size = sized->dim[sized->rank - 1].plus / ((node->attr.has & A_heads) ? node->attr.heads : 1);
+		int64_t staged = kernel->staged * round_up(size);
+		arena->per_thread = staged > arena->per_thread ? staged : arena->per_thread;
 		int64_t bytes = kernel->scratch_per_token * size + kernel->scratch;
 		if (arena->per_thread_token < bytes)
 			arena->per_thread_token = bytes;
