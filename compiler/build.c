@@ -53,7 +53,7 @@ static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Dia
 		text = complete;
 	} else if (code) {
 		if (!pipeline || !has_pass(pipeline, "lower"))
-			missing = "lower,pack-weights,plan-memory";
+			missing = "lower,pack-weights,chain-rows,plan-memory";
 		else if (!has_pass(pipeline, "plan-memory"))
 			missing = has_pass(pipeline, "pack-weights") ? "plan-memory" : "pack-weights,plan-memory";
 		char *whole = NULL;
@@ -154,11 +154,11 @@ static char *about_text(const Loaded *loaded, const Target *target, const char *
 	                          "weight_bytes", (json_int_t)bytes, "max_tokens", (int)module->max_tokens, "tokenizer",
 		loaded->tokenizer != NULL);
 	const ArenaPlan *arena = &graph->arena;
-	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
 		"per_text",
 		(json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair, "per_thread_token",
 			(json_int_t)arena->per_thread_token,
-		"per_thread", (json_int_t)arena->per_thread, "fixed", (json_int_t)arena->fixed));
+		"per_thread", (json_int_t)arena->per_thread, "per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
 		json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
