@@ -63,9 +63,9 @@ static void test_parser(void)
 	parses_to("cast-weights{to=f16},fuse{only=attention,qkv}", "cast-weights{to=f16},fuse{only=attention,qkv}");
 	parses_to("cast-weights{ to=f16 }", "cast-weights{to=f16}");
 	parses_to("dce{}", "dce");
-	parses_to("O0", "lower,pack-weights,plan-memory");
-	parses_to("cse,-O0", "cse,lower,pack-weights,plan-memory");
-	parses_to("O0,cse", "cse,lower,pack-weights,plan-memory");
+	parses_to("O0", "lower,pack-weights,chain-rows,plan-memory");
+	parses_to("cse,-O0", "cse,lower,pack-weights,chain-rows,plan-memory");
+	parses_to("O0,cse", "cse,lower,pack-weights,chain-rows,plan-memory");
 	for (int level = 0; level <= 3; level++)
 		parses_to(pipeline_preset(level), pipeline_preset(level));
 	CU_ASSERT_STRING_EQUAL(pipeline_preset(-5), pipeline_preset(0));
@@ -306,7 +306,7 @@ static void random_pipeline(char text[512])
 			sprintf(text + strlen(text), "{only=%s,%s}", only[random_below(9)], only[random_below(9)]);
 	}
 	if (random_below(2))
-		strcat(strcat(text, *text ? "," : ""), "lower,pack-weights,plan-memory");
+		strcat(strcat(text, *text ? "," : ""), "lower,pack-weights,chain-rows,plan-memory");
 }
 
 enum { TOKENS = 7 };
