@@ -1,6 +1,6 @@
 /* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the first kernel runs,
  * so that a program on too old a machine ends with a message instead of SIGILL. Bits and names are those of isa.def. */
-#include "api.h"
+#include "rt.h"
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #elif defined(__arm__) || defined(__aarch64__)

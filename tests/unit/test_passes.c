@@ -592,12 +592,14 @@ static void test_measure(void)
 
 static void test_kernel_table(void)
 {
-	static const uint32_t isas[] = { 0, ISA_AVX2, ISA_AVX2 | ISA_AVX512, ISA_NEON64, ISA_NEON32 };
+	static const uint32_t isas[] = { 0, ISA_AVX2, ISA_AVX2 | ISA_AVX512, ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16,
+		ISA_NEON64, ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32 };
+	static const DType dtypes[OP_COUNT] = { [OP_LINEAR_I8] = DT_I8, [OP_LINEAR_BF16] = DT_BF16 };
 	for (int32_t op = 0; op < OP_COUNT; op++) {   /* every op that may stand in lowered code has a kernel everywhere */
 		if (!(op_info[op].levels & LEVEL_LOWERED) || op_info[op].domain == DOMAIN_NONE)
 			continue;
 		for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
-			const KernelInfo *kernel = kernel_select(op_info[op].name, DT_F32, isas[i]);
+			const KernelInfo *kernel = kernel_select(op_info[op].name, dtypes[op], isas[i]);
 			if (!kernel)
 				printf("\n%s has no kernel for isa %u\n", op_info[op].name, isas[i]);
 			CU_ASSERT_PTR_NOT_NULL_FATAL(kernel);
@@ -608,6 +610,7 @@ static void test_kernel_table(void)
 	CU_ASSERT_PTR_NOT_NULL(kernel_select("linear", DT_F16, 0));
 	CU_ASSERT_PTR_NOT_NULL(kernel_select("linear", DT_BF16, 0));
 	CU_ASSERT_PTR_NULL(kernel_select("linear", DT_I8, ~0u));
+	CU_ASSERT_PTR_NULL(kernel_select("linear_i8", DT_F32, ~0u));
 	CU_ASSERT_PTR_NULL(kernel_select("convolution", DT_F32, ~0u));
 	CU_ASSERT_PTR_NULL(kernel_find("linear_f32__abacus"));
 }
