@@ -70,3 +70,11 @@ model=$SOURCE/examples/sentiment/model
 "$BERTC" build "$model" --verified=hf.json -o hf
 ./hf --about | grep -q '"top1_of": 2' || fail "no figures of a directory"
 expect 3 "$BERTC" build "$SOURCE/examples/tagger/model" --verified=hf.json -o no; says 'another checkpoint'
+
+# a graph whose constants lie in a file: their bytes count
+"$BERTC" build "$model" --emit=bir -o hf.bir
+cp "$model/model.safetensors" .
+"$BERTC" verify hf.bir --count 2 --tokens 4 --search "$model" --json >bir.json
+"$BERTC" build hf.bir --verified=bir.json --search "$model" --emit=c -o bir.c
+printf '\1' | dd of=model.safetensors bs=1 seek=$(($(wc -c <model.safetensors) - 2)) conv=notrunc status=none
+expect 3 "$BERTC" build hf.bir --verified=bir.json --search "$model" -o no; says 'another graph'
