@@ -182,7 +182,7 @@ bool emit_second(Emitter *e, FILE *c)
 	Paste paste = {.out = c};
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
-		if (strcmp(e->kernels[i]->op, "linear") == 0)
+		if (e->kernels[i]->panel)   /* a linear of some kind */
 			good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
 	paste_free(&paste);
 	for (int32_t i = 0; good && i < e->nwrappers; i++)

@@ -171,56 +171,77 @@ bool body_unary(Body *b)
 
 /* ---- linear ----------------------------------------------------------------------------------------------------- */
 
+/* What the kernels of each linear op take between `out` and the ranges, and behind the activation. */
+typedef struct LinearForm { const char *parameters, *arguments, *tail_parameter, *tail_argument; int32_t weight; } LinearForm;
+
+static LinearForm linear_form(const Node *node)
+{
+	switch (node->op) {
+	case OP_LINEAR_I8:
+		return (LinearForm){"const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums",
+			"q, s, w, ws, bias, sums", ", void *scratch", ", scratch", 2};
+	case OP_LINEAR_BF16:
+		return (LinearForm){"const float *x, const void *w, const float *bias", "x, w, bias", ", void *scratch", ", scratch", 1};
+	default:
+		return (LinearForm){"const float *x, const void *w, const float *bias", "x, w, bias", "", "", 1};
+	}
+}
+
 /* The kernel with K inputs as a function of its own: what stands in a loop over K must be known to the compiler (strides
  * that are not spill the row pointers: 40 % of the speed), outputs and activation need not be. All linears of equal K share
  * it, or Clang would take a quarter of a second for the dozen tiles of each. */
-static const char *linear_core(Emitter *e, const KernelInfo *kernel, long long inputs)
+static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *kernel, long long inputs)
 {
+	const LinearForm form = linear_form(node);
 	const char *name = mem_printf(e->mem, "%.*s_k%lld", (int)(strstr(kernel->function, "__") - kernel->function),
 		kernel->function, inputs);
 	for (int32_t i = 0; i < e->nwrappers; i++)
 		if (e->wrappers[i].is_core && strcmp(e->wrappers[i].name, name) == 0)
 			return name;
-	const char *text = mem_printf(e->mem, "(float *out, const float *x, const void *w, const float *bias, int r0, int r1, "
-		"int p0, int p1, int N, int act)\n{\n\t%s(out, x, w, bias, r0, r1, p0, p1, %lld, N, act);\n}\n",
-		kernel->function, inputs);
+	const char *text = mem_printf(e->mem, "(float *out, %s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
+		"\t%s(out, %s, r0, r1, p0, p1, %lld, N, act%s);\n}\n",
+		form.parameters, form.tail_parameter, kernel->function, form.arguments, inputs, form.tail_argument);
 	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), true};
 	return name;
 }
 
 bool body_linear(Body *b)
 {
+	static const char *const names[] = {"x", "w", "bias"}, *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
 	const Node *node = b->node;
-	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != 3)
+	const LinearForm form = linear_form(node);
+	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != (node->op == OP_LINEAR_I8 ? 6 : 3))
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
-			"linear: its weight is not packed; add pack-weights after lower");
-	if (node->attr.panel != b->kernel->panel)
-		return diag_error(b->e->diag, EXIT_INPUT, node->line, "linear: packed in panels of %lld, but %s reads panels of %d",
-			(long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
-	const Type *packed = &node->args[1]->type, *type = &node->results[0]->type;
-	long long panels = packed->dim[0].plus, inputs = packed->dim[1].plus, width = node->attr.width;
+			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
+	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type, *x = &node->args[0]->type;
+	if (node->attr.panel != b->kernel->panel || (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group)
+		return diag_error(b->e->diag, EXIT_INPUT, node->line, "%s: packed in panels of %lld, but %s reads panels of %d",
+			op_info[node->op].name, (long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
+	long long panels = packed->dim[0].plus, inputs = x->dim[x->rank - 1].plus, width = node->attr.width;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
-	body_param(b, "x", node->args[0]);
-	body_param(b, "w", node->args[1]);
-	body_param(b, "bias", node->args[2]);
-	b->name = mem_printf(b->e->mem, "linear_%lld_%lld%s%s", inputs, width, act ? "_" : "",
+	for (int32_t i = 0; i < node->nargs; i++)
+		body_param(b, node->op == OP_LINEAR_I8 ? names_i8[i] : names[i], node->args[i]);
+	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_info[node->op].name, inputs, width, act ? "_" : "",
 		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
+	const char *indent = b->form == FORM_EACH ? "\t\t" : "\t";
+	if (*form.tail_argument)
+		fprintf(b->code, "%schar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n", indent);
 	if (b->form == FORM_EACH) {
-		fprintf(b->code, "\t\t%s(", linear_core(b->e, b->kernel, inputs));
+		fprintf(b->code, "\t\t%s(", linear_core(b->e, node, b->kernel, inputs));
 		print_params(b);
 		fprintf(b->code, ", 0, %s, 0, %lld", rows, panels);
 	} else {
 		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows%s%s, %lld);\n",
 			strcmp(rows, "1") ? " * " : "", strcmp(rows, "1") ? rows : "", panels);
 		b->whole = true;
-		fprintf(b->code, "\t%s(", linear_core(b->e, b->kernel, inputs));
+		fprintf(b->code, "\t%s(", linear_core(b->e, node, b->kernel, inputs));
 		print_params(b);
 		fputs(", s.r0, s.r1, s.p0, s.p1", b->code);
 		flops *= (double)(value_unit(node->results[0]) / (width ? width : 1));
 	}
-	fprintf(b->code, ", %lld, RT_ACT_%s);\n", width, emit_act_words[act]);
+	fprintf(b->code, ", %lld, RT_ACT_%s%s);\n", width, emit_act_words[act], form.tail_argument);
 	*(b->form == FORM_TEXTS ? &b->per_text : &b->per_token) = flops;
 	return true;
 }

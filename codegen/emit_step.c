@@ -65,7 +65,11 @@ static const char *param_type(const Value *value, bool result)
 {
 	if (!result && value_is_const(value))
 		return "const void *";
-	return value->type.dtype == DT_I32 ? (result ? "int32_t *" : "const int32_t *") : (result ? "float *" : "const float *");
+	switch (value->type.dtype) {
+	case DT_I32: return result ? "int32_t *" : "const int32_t *";
+	case DT_I8:  return result ? "int8_t *" : "const int8_t *";
+	default:     return result ? "float *" : "const float *";
+	}
 }
 
 /* The argument that stands for a value in the call. */
@@ -155,7 +159,8 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_NORMALIZE] = body_rows, [OP_SOFTMAX] = body_rows, [OP_ACTIVATION] = body_rows,
 	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
 	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,
-	[OP_LINEAR] = body_linear, [OP_ATTENTION] = body_attention, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
+	[OP_LINEAR] = body_linear, [OP_LINEAR_I8] = body_linear, [OP_LINEAR_BF16] = body_linear, [OP_QUANTIZE] = body_rows,
+	 [OP_ATTENTION] = body_attention, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
 	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,
 	[OP_CONCAT] = body_concat,
 };
@@ -164,7 +169,15 @@ static BodyFn *const body_of[OP_COUNT] = {
 
 const char *isa_attribute(uint32_t needs)
 {
-	return needs & ISA_AVX512 ? "RT_TARGET_AVX512 " : needs & ISA_AVX2 ? "RT_TARGET_AVX2 " : "";
+	static const struct { uint32_t bit; const char *attribute; } rows[] = {
+#define ISA(NAME, bit, TARGET, text) {1u << bit, "RT_TARGET_" #TARGET " "},
+#include "../runtime/isa.def"
+#undef ISA
+	};
+	for (size_t i = sizeof rows / sizeof *rows; i-- > 0;)
+		if (needs & rows[i].bit)
+			return rows[i].attribute;
+	return "";
 }
 
 /* Everything after the wrapper's name. */
@@ -177,7 +190,7 @@ static const char *wrapper_text(Body *b, const char *statements)
 		return NULL;
 	fputs(b->form == FORM_EACH ? "(const RtCall *call, int32_t thread" : "(const RtCall *call, int32_t thread, int rows", out);
 	for (int32_t i = 0; i < b->nparams; i++)
-		fprintf(out, ", %s%s", param_type(b->param[i].value, i == 0), b->param[i].name);
+		fprintf(out, ", %s%s", param_type(b->param[i].value, i < b->node->nresults), b->param[i].name);
 	fputs(")\n{\n", out);
 	if (!b->whole)
 		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, %s);\n", b->form == FORM_EACH ? "call->ntexts" : "rows");
@@ -269,7 +282,8 @@ bool emit_step(Emitter *e, const Node *node)
 			op_info[node->op].name, kernel->function, e->options->target.cpu);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
-	body_param(&body, "out", node->results[0]);
+	for (int32_t i = 0; i < node->nresults; i++)
+		body_param(&body, i == 0 ? "out" : i == 1 ? "out1" : "out2", node->results[i]);
 	char *statements = NULL;
 	size_t bytes;
 	body.code = open_memstream(&statements, &bytes);

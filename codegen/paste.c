@@ -5,7 +5,7 @@
 #include "emit.h"
 
 static const struct { const char *function, *file; } kernel_files[] = {
-#define KERNEL(op, DTYPE, function, needs, panel, per_token, scratch, file) {#function, "kernels/" file},
+#define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) {#function, "kernels/" file},
 #include "../runtime/kernels.def"
 #undef KERNEL
 };

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 typedef struct TripleRow { const char *triple, *flags, *cc_flags; } TripleRow;
 typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
@@ -24,7 +29,7 @@ static const CpuRow cpus[] = {
 enum { TRIPLES = sizeof triples / sizeof *triples, CPUS = sizeof cpus / sizeof *cpus, FLAGS_MAX = 160 };
 
 static const struct { const char *name; uint32_t bit; } isa_names[] = {
-#define ISA(NAME, bit, text) {text, 1u << bit},
+#define ISA(NAME, bit, target, text) {text, 1u << bit},
 #include "../runtime/isa.def"
 #undef ISA
 };
@@ -55,9 +60,14 @@ static uint32_t host_isa(void)
 		isa |= ISA_AVX2;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
 		&& __builtin_cpu_supports("avx512vl"))
-		isa |= ISA_AVX512;
+		isa |= ISA_AVX512 | (__builtin_cpu_supports("avx512vnni") ? ISA_AVX512VNNI : 0)
+			| (__builtin_cpu_supports("avx512bf16") ? ISA_AVX512BF16 : 0);
+	unsigned a = 0, b = 0, c = 0, d = 0;   /* GCC 12 knows no name for AVX-VNNI */
+	if ((isa & ISA_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4))
+		isa |= ISA_AVXVNNI;
 #elif defined(__aarch64__)
-	isa |= ISA_NEON64;
+	const unsigned long has = getauxval(AT_HWCAP), more = getauxval(AT_HWCAP2);   /* HWCAP_ASIMDDP, HWCAP2_I8MM */
+	isa |= ISA_NEON64 | (has & 1ul << 20 ? ISA_DOTPROD : 0) | (more & 1ul << 13 ? ISA_I8MM : 0);
 #elif defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 	isa |= ISA_NEON32;
 #endif

@@ -22,36 +22,49 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
 	if (options->passes)
 		return options->passes;
+	static const char *const levels[] = {"O0", "O1", "O2", "O3"};
 	if (options->level_given)
-		return pipeline_preset(options->level);
+		return levels[options->level];
 	if (loaded->passes)
 		return loaded->passes;
-	return options->emit == EMIT_BIR ? "" : pipeline_preset(options->level);
+	return options->emit == EMIT_BIR ? "" : levels[options->level];
 }
 
-/* The pipeline's text with --weights in front and the passes that code needs at its end; malloc'd. NULL and messages on error. */
+/* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
+ * needs at its end. NULL and messages on error. */
 static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
+	const bool code = options->emit != EMIT_BIR, bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
 	const char *asked = asked_for(options, loaded), *missing = "";
-	if (options->emit != EMIT_BIR) {
-		Pipeline *pipeline = *asked ? pipeline_parse(asked, diag) : NULL;
-		if (*asked && !pipeline)
-			return NULL;
+	char *text = NULL, *complete = NULL, cast[32] = "";
+	Pipeline *pipeline = NULL;
+	if (options->weights)
+		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->weights);
+	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && *asked ? "," : "", asked, bf16 && (*cast || *asked) ? "," : "",
+		bf16 ? "compute-bf16" : "") < 0) {
+		diag_error(diag, EXIT_RUN, 0, "out of memory");
+		return NULL;
+	}
+	if (*text && !(pipeline = pipeline_parse(text, diag))) {
+		free(text);
+		return NULL;
+	}
+	if (code && pipeline && (complete = pipeline_complete(pipeline, options->level))) {
+		free(text);
+		text = complete;
+	} else if (code) {
 		if (!pipeline || !has_pass(pipeline, "lower"))
 			missing = "lower,pack-weights,plan-memory";
 		else if (!has_pass(pipeline, "plan-memory"))
 			missing = has_pass(pipeline, "pack-weights") ? "plan-memory" : "pack-weights,plan-memory";
-		if (pipeline)
-			pipeline_free(pipeline);
+		char *whole = NULL;
+		if (asprintf(&whole, "%s%s%s", text, *text && *missing ? "," : "", missing) < 0)
+			whole = NULL;
+		free(text);
+		text = whole;
 	}
-	char cast[32] = "", *text = NULL;
-	if (options->weights)
-		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->weights);
-	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && (*asked || *missing) ? "," : "", asked, *asked && *missing ? "," : "",
-		missing) < 0) {
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
-		return NULL;
-	}
+	if (pipeline)
+		pipeline_free(pipeline);
 	return text;
 }
 

@@ -27,7 +27,7 @@ static const struct argp_option table[] = {
 	{"passes", KEY_PASSES, "PIPELINE", 0, "pass pipeline, as in fuse,lower,plan-memory; see `bertc passes`", 0},
 	{NULL, 'O', "LEVEL", 0, "preset pipeline 0 to 3 (default 2); all of them keep the numbers", 0},
 	{"weights", KEY_WEIGHTS, "TYPE", 0, "store weights as f32, f16 or bf16 (default: as the checkpoint has them)", 0},
-	{"compute", KEY_COMPUTE, "TYPE", 0, "arithmetic: f32", 0},
+	{"compute", KEY_COMPUTE, "TYPE", 0, "arithmetic of the linears: f32, or bf16: factors rounded to bf16, sums in f32", 0},
 	{"print-pipeline", KEY_PRINT_PIPELINE, NULL, 0, "print the pipeline that ran", 0},
 	{"ledger", KEY_LEDGER, "FILE.json", 0, "write what each pass did and cost", 0},
 	{"explain", KEY_EXPLAIN, NULL, 0, "say why patterns did not match", 0},
@@ -55,6 +55,7 @@ static const struct argp_option table[] = {
 
 static const char *const emit_names[EMIT_COUNT] = {"exe", "lib", "shared", "obj", "c", "bir", "checkpoint"};
 static const char *const weight_names[] = {"f32", "f16", "bf16"};
+static const char *const compute_names[] = {"f32", "bf16"};
 
 /* Index of the word, or a usage error that lists them all. */
 static int choose(struct argp_state *state, const char *option, const char *word, const char *const *words, int count)
@@ -118,7 +119,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_PASSES: options->passes = argument; return 0;
 	case 'O': options->level = number(state, "-O", argument, 0, 3); options->level_given = true; return 0;
 	case KEY_WEIGHTS: choose(state, "weights", argument, weight_names, 3); options->weights = argument; return 0;
-	case KEY_COMPUTE: choose(state, "compute", argument, weight_names, 1); options->compute = argument; return 0;
+	case KEY_COMPUTE: choose(state, "compute", argument, compute_names, 2); options->compute = argument; return 0;
 	case KEY_PRINT_PIPELINE: options->print_pipeline = true; return 0;
 	case KEY_LEDGER: options->ledger = argument; return 0;
 	case KEY_TARGET: options->target = argument; return 0;

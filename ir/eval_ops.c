@@ -75,14 +75,14 @@ double eval_dot(const double *a, const double *b, int64_t count)
 	return sum;
 }
 
-/* Weights of output n: row n of b[N,K], or one column of a panel of b[P,K,panel]. */
-static void weight_row(const Node *node, const EvalArray *weight, int64_t n, float *floats, double *row)
+/* Weights of output n: row n of b[N,K], or one column of a panel of b[P,K,panel] or b[P,K/g,panel,g]. */
+void eval_weight_row(const Node *node, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row)
 {
-	int64_t depth = weight->dim[1];
 	if (node->attr.has & A_panel) {
-		int64_t panel = node->attr.panel, start = n / panel * depth * panel + n % panel;
+		int64_t panel = node->attr.panel, group = weight->rank == 4 ? weight->dim[3] : 1;
+		int64_t start = (n / panel * weight->dim[1] * panel + n % panel) * group;
 		for (int64_t k = 0; k < depth; k++)
-			row[k] = eval_at(weight, start + k * panel);
+			row[k] = eval_at(weight, start + k / group * panel * group + k % group);
 	} else if (weight->tensor && weight->dtype != DT_F64) {
 		tensor_floats(weight->tensor, n * depth, depth, floats);
 		for (int64_t k = 0; k < depth; k++)
@@ -104,7 +104,7 @@ bool eval_LINEAR(const Node *node, const EvalArray *const *args, EvalArray *resu
 	const double *x = eval_doubles(args[0], &owned);
 	for (int64_t n = 0; rows > 0 && n < width; n++) {
 		double bias = node->nargs == 3 ? eval_at(args[2], n) : 0;
-		weight_row(node, args[1], n, floats, row);
+		eval_weight_row(node, args[1], n, depth, floats, row);
 		for (int64_t t = 0; t < rows; t++)
 			results[0].v[t * width + n] = eval_act(act, eval_dot(x + t * depth, row, depth) + bias);
 	}

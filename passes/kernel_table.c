@@ -3,8 +3,8 @@
 #include "passes.h"
 #include <string.h>
 
-#define KERNEL(op, DTYPE, function, needs, panel, per_token, scratch, file) \
-	{ op, DT_##DTYPE, #function, needs, panel, per_token, scratch },
+#define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
+	{ op, DT_##DTYPE, #function, needs, panel, group, per_token, scratch, staged },
 const KernelInfo kernel_info[] = {
 #include "../runtime/kernels.def"
 };

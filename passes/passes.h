@@ -5,7 +5,7 @@
 
 /* What a target's CPU can do. A kernel needs a set of these (runtime/kernels.def). */
 enum Isa {
-#define ISA(NAME, bit, text) ISA_##NAME = 1 << bit,
+#define ISA(NAME, bit, target, text) ISA_##NAME = 1 << bit,
 #include "../runtime/isa.def"
 #undef ISA
 };
@@ -95,7 +95,10 @@ typedef struct DriverOptions {
 Pipeline *pipeline_parse(const char *text, Diag *);
 void      pipeline_free(Pipeline *);
 char     *pipeline_text(const Pipeline *);                    /* malloc'd */
-const char *pipeline_preset(int level);                       /* -O0 .. -O3 */
+const char *pipeline_preset(int level);                       /* -O0 .. -O3, spelled out */
+/* A recipe, which names no pass of any preset ("drop-layers{keep=3},quantize-int8"), in the midst of the preset: its passes that must
+ * come after fuse follow it, the others stand in front. malloc'd; NULL when it names some and so is a pipeline by itself. */
+char     *pipeline_complete(const Pipeline *recipe, int level);
 /* Runs every item over every graph of the module; verifies after each. ledger may be NULL. */
 bool      pipeline_run(const Pipeline *, Module *, const PassEnv *, const DriverOptions *, Ledger *, Diag *);
 
@@ -106,7 +109,9 @@ typedef struct KernelInfo {
 	const char *function;               /* "linear_f16__avx512" */
 	uint32_t    needs;                  /* bits of Isa */
 	int32_t     panel;                  /* weight rows a panel; 0: unpacked */
+	int32_t     group;                  /* inputs of a row that lie side by side in a panel */
 	int64_t     scratch_per_token, scratch; /* per-thread scratch bytes: (scratch_per_token * head size + scratch) * longest */
+	int64_t     staged;                 /* and as many for each input of a linear, rounded up to 64 inputs */
 } KernelInfo;
 extern const KernelInfo kernel_info[];
 extern const int32_t    kernel_count;

@@ -23,7 +23,8 @@ const PassOrder pass_order[] = {
 const int32_t pass_order_count = (int32_t)(sizeof pass_order / sizeof pass_order[0]);
 
 /* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3 is O2: there is
- * nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that changes numbers. */
+ * nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that changes numbers. Behind each of them
+ * stand the passes that make code. */
 #define CODE "lower,pack-weights,plan-memory"
 static const char *const presets[] = {
 	CODE,
@@ -38,6 +39,46 @@ const char *pipeline_preset(int level)
 	return presets[level < 0 ? 0 : level >= LEVELS ? LEVELS - 1 : level];
 }
 
+/* True when the comma-separated list has the pass. */
+static bool list_has_pass(const char *list, const char *name)
+{
+	size_t bytes = strlen(name);
+	for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+		if (strcspn(at, ",") == bytes && !memcmp(at, name, bytes))
+			return true;
+	return false;
+}
+
+static bool follows_fuse(const char *name)
+{
+	for (int32_t i = 0; i < pass_order_count; i++)
+		if (!strcmp(pass_order[i].first, "fuse") && !strcmp(pass_order[i].second, name))
+			return true;
+	return false;
+}
+
+char *pipeline_complete(const Pipeline *recipe, int level)
+{
+	for (int32_t i = 0; i < recipe->count; i++) {
+		const char *name = pass_info[recipe->items[i].pass].name;
+		if (list_has_pass(presets[LEVELS - 1], name))
+			return NULL;
+	}
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	for (int after = 0; out && after < 2; after++) {
+		for (int32_t i = 0; i < recipe->count; i++)
+			if (follows_fuse(pass_info[recipe->items[i].pass].name) == after)
+				fprintf(out, "%s%s", ftell(out) ? "," : "", recipe->items[i].text);
+		if (!after)
+			fprintf(out, "%sO%d", ftell(out) ? "," : "", level);
+	}
+	if (out)
+		fclose(out);
+	return text;
+}
+
 /* ---- the parser --------------------------------------------------------------------------------------------------- */
 
 /* A pipeline is written by hand; these only keep a hostile recipe in a model.xml from taking memory. */
@@ -47,6 +88,7 @@ typedef struct Parser {
 	const char *at, *start;
 	Pipeline   *pipeline;
 	Diag       *diag;
+	bool        code;          /* a preset was named: lower, pack-weights and plan-memory belong at the end */
 } Parser;
 
 static void skip_space(Parser *p)
@@ -98,7 +140,7 @@ static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, 
 		if (*p->at != '=')
 			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected \"=\" and a value after %s{%s", info->name, key);
 		p->at++;
-		char *value = parse_word(p, "-_.,+:/@%~", "an option's value");
+		char *value = parse_word(p, "-_.,+:/@%~*?", "an option's value");
 		if (!value)
 			return false;
 		if (*count == OPTIONS_MAX)
@@ -144,15 +186,27 @@ static int preset_find(const char *name)
 	return name[0] == 'O' && name[1] >= '0' && name[1] < '0' + LEVELS && !name[2] ? name[1] - '0' : -1;
 }
 
+/* Adds the passes of a preset: either those that make code, as far as they are not there yet, or all others. */
+static bool add_names(Parser *p, const char *list, bool code)
+{
+	char names[512];
+	snprintf(names, sizeof names, "%s", list);
+	for (char *rest, *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+		int32_t pass = pass_find(name);
+		bool has = false;
+		for (int32_t i = 0; i < p->pipeline->count; i++)
+			has |= p->pipeline->items[i].pass == pass;
+		if (list_has_pass(CODE, name) == code && !(code && has) && !pipeline_add(p, pass, NULL, 0))
+			return false;
+	}
+	return true;
+}
+
+/* Its optimisations stand where it was named, the passes that make code at the end of the pipeline: "O2,quantize-int8". */
 static bool parse_preset(Parser *p, int level)
 {
-	Parser inner = *p;
-	char names[512];
-	snprintf(names, sizeof names, "%s", presets[level]);
-	for (char *rest, *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
-		if (!pipeline_add(&inner, pass_find(name), NULL, 0))
-			return false;
-	return true;
+	p->code = true;
+	return add_names(p, presets[level], false);
 }
 
 static bool parse_item(Parser *p)
@@ -199,7 +253,7 @@ static bool pipeline_fill(Parser *p)
 			return false;
 		skip_space(p);
 		if (!*p->at)
-			return pipeline_check_order(p->pipeline, p->diag);
+			return (!p->code || add_names(p, CODE, true)) && pipeline_check_order(p->pipeline, p->diag);
 		if (*p->at != ',')
 			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected \",\" or the end at byte %td", p->at - p->start);
 		p->at++;

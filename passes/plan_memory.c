@@ -138,6 +138,11 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 		if (!kernel)
 			return diag_error(run->diag, EXIT_USAGE, node->line, "plan-memory: %s has no kernel; run lower first",
 				op_info[node->op].name);
+		if (kernel->staged) {
+			const Type *x = &node->args[0]->type;
+			int64_t staged = kernel->staged * round_up(x->dim[x->rank - 1].plus);
+			arena->per_thread = staged > arena->per_thread ? staged : arena->per_thread;
+		}
 		if (!kernel->scratch_per_token && !kernel->scratch)
 			continue;
 		const Type *result = &node->results[0]->type;

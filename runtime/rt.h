@@ -19,7 +19,15 @@
 #if defined(__x86_64__)
 #define RT_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
 #define RT_TARGET_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+#define RT_TARGET_AVX512VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define RT_TARGET_AVX512BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define RT_TARGET_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
 #endif
+#if defined(__aarch64__)
+#define RT_TARGET_DOTPROD __attribute__((target("dotprod")))
+#define RT_TARGET_I8MM    __attribute__((target("dotprod,i8mm")))
+#endif
+#define RT_TARGET_NONE
 /* NEON needs none; the kernels of both ARM architectures are one text under two names. */
 #if defined(__aarch64__)
 #define RT_NEON(kernel) kernel##__neon64

@@ -4,7 +4,7 @@
  * the 32 registers. It runs over all of K at once, so that an output is written once and never read back. Measured on Zen 4
  * against 8 x 48 and 6 x 64: the same 88-91 % of FMA peak from 32 rows up, and the best of them at 8 and 16 rows. */
 #if defined(__x86_64__)
-#include "math__avx512.h"
+#include "tile__avx512.h"
 
 /* 16 weights as floats. */
 RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
@@ -17,23 +17,13 @@ RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
 	return _mm512_load_ps(w);
 }
 
-/* out = act(tile) for mr rows, of which the first `width` outputs are written. */
-RT_SHARED RT_TARGET_AVX512 void linear_avx512_activate(float *out, const float *tile, int width, int N, int act, int mr)
-{
-	__mmask16 m0 = math_avx512_first(width), m1 = math_avx512_first(width - 16);
-	for (int i = 0; i < mr; i++) {
-		_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N, m0, math_avx512_act(_mm512_load_ps(tile + 32 * i), act));
-		_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N + 16, m1, math_avx512_act(_mm512_load_ps(tile + 32 * i + 16), act));
-	}
-}
-
 /* Rows 0..mr-1 of x and out, one panel w[length][32] of which the first `width` outputs are written. The sums start at bias or,
  * if that is NULL, at what out holds.
  * `ahead`: this tile's share of the weights that come after these, which each step of k brings `step` bytes nearer. */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, const char *w, const float *bias, uintptr_t ahead,
                                                    int step, int width, int length, int K, int N, int act, int dtype, int mr)
 {
-	enum { NR = 32, MR = 12 };
+	enum { MR = 12 };
 	const int half = (dtype == RT_STORED_F32 ? 4 : 2) * 16;   /* bytes of 16 weights */
 	__m512 acc[MR][2];
 	__mmask16 m0 = math_avx512_first(width), m1 = math_avx512_first(width - 16);
@@ -57,21 +47,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 			acc[i][1] = _mm512_fmadd_ps(a, w1, acc[i][1]);
 		}
 	}
-	if (act == RT_ACT_NONE) {
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N, m0, acc[i][0]);
-			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N + 16, m1, acc[i][1]);
-		}
-		return;
-	}
-	/* Through `out` it would be 10 % slower than over a copy of the tile in L1: a masked store is not forwarded to the load
-	 * that follows. */
-	_Alignas(64) float tile[MR][NR];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		_mm512_store_ps(tile[i], acc[i][0]);
-		_mm512_store_ps(tile[i] + 16, acc[i][1]);
-	}
-	linear_avx512_activate(out, tile[0], width, N, act, mr);
+	tile_avx512_store(out, acc, width, N, act, mr);
 }
 
 #define LINEAR_TILE(m) case m: linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m); break;

@@ -16,7 +16,7 @@ static void test_group(void)
 static void test_table(void)
 {
 	static const char *const names[] = {
-#define KERNEL(op, dtype, function, needs, panel, per_token, scratch, file) op "/" #dtype "/" #needs,
+#define KERNEL(op, dtype, function, needs, panel, group, per_token, scratch, staged, file) op "/" #dtype "/" #needs,
 #include "../../runtime/kernels.def"
 #undef KERNEL
 	};

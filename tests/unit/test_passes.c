@@ -65,6 +65,7 @@ static void test_parser(void)
 	parses_to("dce{}", "dce");
 	parses_to("O0", "lower,pack-weights,plan-memory");
 	parses_to("cse,-O0", "cse,lower,pack-weights,plan-memory");
+	parses_to("O0,cse", "cse,lower,pack-weights,plan-memory");
 	for (int level = 0; level <= 3; level++)
 		parses_to(pipeline_preset(level), pipeline_preset(level));
 	CU_ASSERT_STRING_EQUAL(pipeline_preset(-5), pipeline_preset(0));

@@ -1,0 +1,79 @@
+/* eval_quantized.c: reference meaning of the ops on narrow numbers. Unlike the others, which compute in double, these follow the f32
+ * arithmetic of the kernels step by step, so that a kernel given the same f32 numbers makes the same codes and sums, bit for bit. */
+#include <math.h>
+#include "eval.h"
+
+/* Below this a row counts as zeros: 127 / max|a| would overflow. */
+static const float LEAST_SCALED = 1e-30f;
+
+bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)node, (void)diag;
+	int64_t depth = args[0]->dim[args[0]->rank - 1];
+	for (int64_t row = 0; depth > 0 && row < args[0]->count / depth; row++) {
+		float largest = 0;
+		for (int64_t k = 0; k < depth; k++)
+			largest = fmaxf(largest, fabsf((float)eval_at(args[0], row * depth + k)));
+		const float inverse = largest < LEAST_SCALED ? 0 : 127.0f / largest;
+		results[1].v[row] = largest < LEAST_SCALED ? 0 : largest * (1.0f / 127.0f);
+		for (int64_t k = 0; k < depth; k++) {
+			const float code = nearbyintf((float)eval_at(args[0], row * depth + k) * inverse);
+			results[0].v[row * depth + k] = code < -127 ? -127 : code > 127 ? 127 : isnan(code) ? 0 : code;
+		}
+	}
+	return true;
+}
+
+bool eval_LINEAR_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
+	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
+	double *owned, *row = checked_calloc((size_t)depth, sizeof *row);
+	float *floats = checked_calloc((size_t)depth, sizeof *floats);
+	const double *codes = eval_doubles(args[0], &owned);
+	for (int64_t n = 0; rows > 0 && n < width; n++) {
+		const float scale = (float)eval_at(args[3], n), bias = node->nargs >= 5 ? (float)eval_at(args[4], n) : 0;
+		eval_weight_row(node, args[2], n, depth, floats, row);
+		for (int64_t t = 0; t < rows; t++) {   /* the sum is exact: at most 127 * 127 * 2^32, and a double holds 2^53 */
+			const float sum = (float)eval_dot(codes + t * depth, row, depth), both = (float)eval_at(args[1], t) * scale;
+			results[0].v[t * width + n] = eval_act(act, (double)fmaf(sum, both, bias));
+		}
+	}
+	free(owned);
+	free(row);
+	free(floats);
+	return true;
+}
+
+/* VDPBF16PS (Intel SDM): of each pair of inputs the second product is added first; each sum is rounded to nearest even and a product
+ * of two bf16 is exact in f32. Two numbers of magnitude below 2^-126 count as zero. */
+bool eval_LINEAR_BF16(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
+	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
+	double *row = checked_calloc((size_t)depth, sizeof *row);
+	float *floats = checked_calloc((size_t)depth, sizeof *floats), *x = checked_calloc((size_t)args[0]->count, sizeof *x);
+	for (int64_t i = 0; i < args[0]->count; i++)
+		x[i] = bfloat_to_float(bfloat_from_float((float)eval_at(args[0], i)));
+	for (int64_t n = 0; rows > 0 && n < width; n++) {
+		const float bias = node->nargs == 3 ? (float)eval_at(args[2], n) : 0;
+		eval_weight_row(node, args[1], n, depth, floats, row);
+		for (int64_t k = 0; k < depth; k++)
+			floats[k] = bfloat_to_float(bfloat_from_float((float)row[k]));
+		for (int64_t t = 0; t < rows; t++) {
+			float sum = bias;
+			for (int64_t k = 0; k < depth; k += 2) {
+				if (k + 1 < depth)
+					sum += x[t * depth + k + 1] * floats[k + 1];
+				sum += x[t * depth + k] * floats[k];
+			}
+			results[0].v[t * width + n] = eval_act(act, (double)sum);
+		}
+	}
+	free(row);
+	free(floats);
+	free(x);
+	return true;
+}

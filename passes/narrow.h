@@ -1,0 +1,10 @@
+/* narrow.h: which linears the passes that multiply narrower numbers take. Internal to passes/. */
+#ifndef BERTC_NARROW_H
+#define BERTC_NARROW_H
+#include "rewrite.h"
+
+/* The weight of a linear that quantize-int8 or compute-bf16 may rewrite; NULL: node is none, or a note says why it stays as it is:
+ * named by the option `exclude` (origins, comma-separated, with * and ? as in file names), or of so few outputs (a classifier's labels)
+ * that its time is nothing and its numbers are the answer. */
+const Tensor *narrow_weight(Graph *, const Node *, PassRun *);
+#endif

@@ -1,0 +1,90 @@
+/* quantize_int8.c: linears in 8-bit integers.
+ *
+ *   %y = linear %x, %w, %b {act=gelu}     ->     %q, %s = quantize %x : i8[S,384], f32[S]
+ *                                                %y = linear_i8 %q, %s, %wq, %ws, %b {act=gelu}
+ *
+ * scheme=dynamic: the rows of activations get their scales while the program runs, each from itself alone, so that no calibration is
+ * needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT", arXiv:1910.06188, quantise symmetrically; scales
+ * a row and an output as in vector-wise quantisation, Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output,
+ * codes -127..127: without -128, kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers;
+ * LayerNorm, softmax, GELU and the residual stream stay in f32. */
+#include "narrow.h"
+#include <math.h>
+#include <string.h>
+
+/* codes[n][k] = weight[n][k] / scales[n] to nearest even, scales[n] = max |weight[n]| / 127. */
+static void weight_quantize(const Tensor *weight, Tensor *codes, Tensor *scales, float *row)
+{
+	int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus;
+	int8_t *to = (int8_t *)(uintptr_t)codes->data;
+	for (int64_t n = 0; n < outputs; n++, to += inputs) {
+		float largest = 0;
+		tensor_floats(weight, n * inputs, inputs, row);
+		for (int64_t k = 0; k < inputs; k++)
+			largest = fmaxf(largest, fabsf(row[k]));
+		tensor_set(scales, n, (double)(largest / 127.0f));
+		for (int64_t k = 0; k < inputs; k++)
+			to[k] = largest > 0 && isfinite(row[k]) ? (int8_t)nearbyint((double)row[k] * 127.0 / (double)largest) : 0;
+	}
+}
+
+static bool weight_is_finite(const Tensor *weight, float *row)
+{
+	int64_t inputs = weight->type.dim[1].plus;
+	for (int64_t n = 0; n < weight->type.dim[0].plus; n++) {
+		tensor_floats(weight, n * inputs, inputs, row);
+		for (int64_t k = 0; k < inputs; k++)
+			if (!isfinite(row[k]))
+				return false;
+	}
+	return true;
+}
+
+/* The quantize of x that an earlier linear has got, in front of node; NULL: none. */
+static Node *quantize_before(const Node *node, const Value *x)
+{
+	for (Node *other = node->prev; other; other = other->prev)
+		if (other->op == OP_QUANTIZE && other->args[0] == x)
+			return other;
+	return NULL;
+}
+
+static bool node_quantize(Graph *graph, Node *node, const Tensor *weight, PassRun *run)
+{
+	int64_t inputs = weight->type.dim[1].plus;
+	float *row = mem_alloc(graph->module->mem, (size_t)inputs * sizeof *row);
+	if (!weight_is_finite(weight, row)) {
+		pass_note(run, node, "stays: its weight holds numbers that are not finite");
+		return true;
+	}
+	Tensor *codes = tensor_derived(graph, weight, "i8", type_numbers(DT_I8, 2, (int64_t[]){ weight->type.dim[0].plus, inputs }));
+	Tensor *scales = tensor_derived(graph, weight, "scales", type_numbers(DT_F32, 1, &weight->type.dim[0].plus));
+	weight_quantize(weight, codes, scales, row);
+	Node *quantize = quantize_before(node, node->args[0]);
+	if (!quantize)
+		quantize = graph_insert(graph, node, OP_QUANTIZE, node->args, 1, NULL, node->origin, run->diag);
+	Value *wq = quantize ? graph_const(graph, node, codes, node->args[1]->node->origin) : NULL;
+	Value *ws = wq ? graph_const(graph, node, scales, node->args[1]->node->origin) : NULL;
+	if (!ws)
+		return false;
+	Value *args[] = { quantize->results[0], quantize->results[1], wq, ws, node->nargs == 3 ? node->args[2] : NULL };
+	if (!rewrite_value(graph, node->results[0], OP_LINEAR_I8, args, node->nargs == 3 ? 5 : 4, &node->attr, run))
+		return false;
+	rewrite_erase(graph, node);
+	run->changes++;
+	return true;
+}
+
+bool pass_quantize_int8(Graph *graph, PassRun *run)
+{
+	const char *scheme = pass_option(run, "scheme", "dynamic");
+	if (strcmp(scheme, "dynamic") != 0)
+		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic", scheme);
+	for (Node *node = graph->first, *next; node; node = next) {
+		next = node->next;
+		const Tensor *weight = narrow_weight(graph, node, run);
+		if (weight && !node_quantize(graph, node, weight, run))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,94 @@
+/* linear_i8__avx512vnni.c: linear_i8__scalar.c with VPDPBUSD, which adds four products of an unsigned and a signed byte to each of
+ * 16 sums, without saturating.
+ *
+ * Up to 48 rows are copied to scratch as unsigned bytes, q + 128, and go through all panels while they are there: the sums start at
+ * -128 * sums[n], which takes the 128 out again, exactly. A tile is up to 12 rows by 32 outputs as in linear__avx512.c.
+ *
+ *   scratch  uint8_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
+#if defined(__x86_64__)
+#include "tile__avx512.h"
+
+enum { LINEAR_I8_AVX512VNNI_ROWS = 48 };
+
+/* rows[i] = q[i] + 128 for count rows. */
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_bring(uint8_t *rows, const int8_t *q, int count, int K)
+{
+	const int stride = (K + 63) & ~63;
+	const __m512i flip = _mm512_set1_epi8((char)0x80);
+	for (int i = 0; i < count; i++, rows += stride, q += K) {
+		int k = 0;
+		for (; k + 64 <= K; k += 64)
+			_mm512_store_si512(rows + k, _mm512_xor_si512(_mm512_loadu_si512(q + k), flip));
+		if (k < K)
+			_mm512_store_si512(rows + k, _mm512_xor_si512(_mm512_maskz_loadu_epi8(((__mmask64)1 << (K - k)) - 1, q + k), flip));
+	}
+}
+
+/* Rows 0..mr-1 by one panel w[K4][32][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c. */
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const uint8_t *rows, const float *s, const char *w,
+                                                              const float *ws, const float *bias, const int32_t *sums,
+                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr)
+{
+	enum { MR = 12 };
+	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
+	__m512i acc[MR][2];
+	__m512 y[MR][2];
+	const __m512i start0 = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(sums)), 7);
+	const __m512i start1 = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(sums + 16)), 7);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		acc[i][0] = start0;
+		acc[i][1] = start1;
+	}
+	for (int k = 0; k < quads; k++, w += 128, ahead += (uintptr_t)step) {
+		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
+		_mm_prefetch((const char *)((uintptr_t)w + 1024), _MM_HINT_T0);
+		_mm_prefetch((const char *)((uintptr_t)w + 1024 + 64), _MM_HINT_T0);
+		const __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+			int32_t quad;
+			memcpy(&quad, rows + (size_t)i * (size_t)stride + 4 * (size_t)k, 4);
+			const __m512i a = _mm512_set1_epi32(quad);
+			acc[i][0] = _mm512_dpbusd_epi32(acc[i][0], a, w0);
+			acc[i][1] = _mm512_dpbusd_epi32(acc[i][1], a, w1);
+		}
+	}
+	const __m512 ws0 = _mm512_loadu_ps(ws), ws1 = _mm512_loadu_ps(ws + 16), b0 = _mm512_loadu_ps(bias), b1 = _mm512_loadu_ps(bias + 16);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		const __m512 scale = _mm512_set1_ps(s[i]);
+		y[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(scale, ws0), b0);
+		y[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(scale, ws1), b1);
+	}
+	tile_avx512_store(out, y, width, N, act, mr);
+}
+
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
+                                                          const float *ws, const float *bias, const int32_t *sums, int r0,
+                                                          int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	enum { NR = 32, MR = 12, ROWS = LINEAR_I8_AVX512VNNI_ROWS };
+	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, quads = (K + 3) / 4;
+	for (int b = 0; b < blocks; b++) {
+		const int first = r0 + rt_part(count, b, blocks), rows = r0 + rt_part(count, b + 1, blocks) - first;
+		const int tiles = (rows + MR - 1) / MR, step = 128 / tiles;
+		linear_i8_avx512vnni_bring(scratch, q + (size_t)first * (size_t)K, rows, K);
+		for (int p = p0; p < p1; p++) {
+			const char *panel = (const char *)w + (size_t)p * (size_t)quads * 128;
+			const int width = N % NR ? rt_min(NR, N - p * NR) : NR;
+			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)quads * 128;
+			for (int t = 0; t < tiles; t++, ahead += (uintptr_t)step * (uintptr_t)quads) {
+				const int i = rt_part(rows, t, tiles);
+				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
+				const uint8_t *x = (const uint8_t *)scratch + (size_t)i * (size_t)stride;
+#define LINEAR_I8_TILE(m) \
+				case m: linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, \
+					step, width, K, N, act, m); break;
+				switch (rt_part(rows, t + 1, tiles) - i) {
+				LINEAR_I8_TILE(1) LINEAR_I8_TILE(2) LINEAR_I8_TILE(3) LINEAR_I8_TILE(4)  LINEAR_I8_TILE(5)  LINEAR_I8_TILE(6)
+				LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+				}
+#undef LINEAR_I8_TILE
+			}
+		}
+	}
+}
+#endif

@@ -1,0 +1,36 @@
+/* linear_i8__scalar.c: out = act(q W^T) over int8 codes in plain C. The sums are integers: no ISA, tile or thread changes them.
+ *
+ *   out   [r1][N]        only rows r0..r1-1 and columns p0*NR..min(p1*NR, N)-1 are written
+ *   q, s  [r1][K], [r1]  codes of the rows and what a step of them is worth
+ *   w     [P][K/4 rounded up][NR][4]  "packed": codes of outputs p*NR..p*NR+NR-1, four inputs of an output side by side; zeros beyond
+ *                        N and K; P = ceil(N/NR)
+ *   ws    [P*NR]         what a step of an output's codes is worth
+ *   bias  [P*NR]         zeros beyond N
+ *   sums  [P*NR]         sum over k of an output's codes: for kernels that multiply q + 128 and must take it out again
+ *   scratch              `staged` * (K rounded up to 64) bytes of kernels.def
+ *
+ * Every linear_i8 kernel has this signature; NR is the column `panel` of kernels.def, 4 the column `group`.
+ * An output is act(sum * (s * ws) + bias) with the product s * ws rounded to f32 and the rest one fused multiply-add. */
+#include "math__scalar.h"
+
+RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                 const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	enum { NR = 8, GROUP = 4 };
+	const int quads = (K + GROUP - 1) / GROUP;
+	(void)sums, (void)scratch;
+	for (int p = p0; p < p1; p++) {
+		const int8_t *panel = (const int8_t *)w + (size_t)p * (size_t)quads * NR * GROUP;
+		const int width = rt_min(NR, N - p * NR);
+		for (int r = r0; r < r1; r++) {
+			const int8_t *row = q + (size_t)r * (size_t)K;
+			int32_t acc[NR] = {0};
+			for (int k = 0; k < K; k++)
+				for (int j = 0; j < NR; j++)
+					acc[j] += row[k] * panel[(k / GROUP * NR + j) * GROUP + k % GROUP];
+			float *y = out + (size_t)r * (size_t)N + (size_t)p * NR;
+			for (int j = 0; j < width; j++)
+				y[j] = math_act(fmaf((float)acc[j], s[r] * ws[p * NR + j], bias[p * NR + j]), act);
+		}
+	}
+}

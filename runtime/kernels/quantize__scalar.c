@@ -1,0 +1,25 @@
+/* quantize__scalar.c: rows of floats as int8 codes, each row with a scale of its own, in plain C.
+ *
+ *   q  [r1][K]  round(x * (127 / max|x|)), ties to even: symmetric, -127..127
+ *   s  [r1]     max|x| / 127: x is about q * s; 0 for a row of zeros, as which numbers below 1e-30 count
+ *
+ * The scale of a row depends on that row alone, so that a text's codes do not change with what else is in the call. Every kernel takes
+ * the same steps in f32: codes and scales are the same bits everywhere. */
+#include "math__scalar.h"
+
+RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0, int r1, int K)
+{
+	for (int r = r0; r < r1; r++) {
+		const float *row = x + (size_t)r * (size_t)K;
+		int8_t *codes = q + (size_t)r * (size_t)K;
+		float largest = 0;
+		for (int k = 0; k < K; k++)
+			largest = fabsf(row[k]) > largest ? fabsf(row[k]) : largest;
+		const float inverse = largest < 1e-30f ? 0 : 127.0f / largest;
+		s[r] = largest < 1e-30f ? 0 : largest * (1.0f / 127.0f);
+		for (int k = 0; k < K; k++) {
+			const float code = nearbyintf(row[k] * inverse);
+			codes[k] = (int8_t)(code < -127 ? -127 : code > 127 ? 127 : code == code ? code : 0);
+		}
+	}
+}
