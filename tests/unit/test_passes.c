@@ -494,11 +494,10 @@ static void test_plan(void)
 }
 
 /* What a fused layer needs at the most: a chain reads what attention made and the residual, and makes a new residual and q, k and v, one
- * row of each a token, and one more that the greedy plan wastes; what is between lies in a block. No more, for any depth. */
+ * row of each a token, and at most one more that the greedy plan wastes; what is between lies in a block. No more, for any depth. */
 static void test_plan_of_layers(void)
 {
-	int64_t first = 0;
-	for (int layers = 3; layers <= 7; layers += 2) {
+	for (int layers = 1; layers <= 7; layers++) {
 		Diag diag;
 		seed = 7;
 		diag_init(&diag, NULL);
@@ -513,11 +512,9 @@ static void test_plan_of_layers(void)
 		}
 		graph_add_output(b.graph, "hidden", x);
 		CU_ASSERT_TRUE_FATAL(run_pipeline("O2", b.module, 0, &diag));
-		CU_ASSERT_EQUAL(b.graph->arena.per_token, (64 + 64 + 64 + 3 * 64 + 64) * 4);
-		CU_ASSERT_EQUAL(b.graph->arena.per_block, 96 * (256 + 64 + 64) * 4);
+		CU_ASSERT(b.graph->arena.per_token <= (64 + 64 + 64 + 3 * 64 + 64) * 4);
+		CU_ASSERT(b.graph->arena.per_block <= 96 * (256 + 64 + 64) * 4);
 		CU_ASSERT_EQUAL(b.graph->arena.per_pair, 0);
-		first = layers == 3 ? b.graph->arena.per_token : first;
-		CU_ASSERT_EQUAL(b.graph->arena.per_token, first);
 		module_free(b.module);
 		diag_free(&diag);
 	}
