@@ -10,6 +10,7 @@ typedef struct Target {
 	const char *llvm_cpu;      /* -mcpu / -march for Clang */
 	const char *flags;         /* further compiler flags ("-mfpu=neon-vfpv4"), space-separated */
 	const char *cc_flags;      /* those of flags that any compiler needs for the emitted C; "" where it carries all itself */
+	const char *link_flags;    /* one flag of Clang's driver, or "" */
 	uint32_t    isa;           /* bits of Isa */
 } Target;
 /* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood. */

@@ -9,11 +9,11 @@
 #include <sys/auxv.h>
 #endif
 
-typedef struct TripleRow { const char *triple, *flags, *cc_flags; } TripleRow;
+typedef struct TripleRow { const char *triple, *flags, *cc_flags, *link_flags; } TripleRow;
 typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
 
 static const TripleRow triples[] = {
-#define TARGET(triple, flags, cc_flags) {triple, flags, cc_flags},
+#define TARGET(triple, flags, cc_flags, link_flags) {triple, flags, cc_flags, link_flags},
 #define CPU(...)
 #include "targets.def"
 #undef TARGET
@@ -150,6 +150,7 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 	}
 	*target = (Target){.triple = row->triple, .cpu = found->name, .llvm_cpu = found->tune, .isa = found->isa};
 	fill_flags(row, found, target);
+	target->link_flags = row->link_flags;
 	return true;
 }
 
