@@ -7,7 +7,6 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,19 +233,14 @@ static bool settle(const char *path, const char *aside, Diag *diag)
 	enum { PIECE_BYTES = 64 << 20 };
 	struct stat st = {0};
 	int in = open(path, O_RDONLY | O_CLOEXEC), out = -1;
-	bool good = in >= 0 && fstat(in, &st) == 0 && (out = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777)) >= 0;
-	char *bytes = good && st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, in, 0) : MAP_FAILED;
-	good = bytes != MAP_FAILED;
-	for (off_t at = 0; good && at < st.st_size;) {
-		off_t left = st.st_size - at;
-		ssize_t wrote = write(out, bytes + at, (size_t)(left < PIECE_BYTES ? left : PIECE_BYTES));
-		good = wrote > 0 || (wrote < 0 && errno == EINTR);
-		at += wrote > 0 ? wrote : 0;
-	}
+	char *piece = malloc(PIECE_BYTES);
+	bool good = piece && in >= 0 && fstat(in, &st) == 0
+		&& (out = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777)) >= 0;
+	for (ssize_t got; good && (got = read(in, piece, PIECE_BYTES)) != 0;)
+		good = got > 0 && write(out, piece, (size_t)got) == got;
 	if (!good)
 		diag_error(diag, EXIT_RUN, 0, "the linked file cannot be written again: %s", strerror(errno));
-	if (bytes != MAP_FAILED)
-		munmap(bytes, (size_t)st.st_size);
+	free(piece);
 	if (in >= 0)
 		close(in);
 	if (out >= 0)
