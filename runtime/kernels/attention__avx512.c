@@ -88,9 +88,6 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(float *to, const float *fr
 				_mm512_maskz_loadu_ps(math_avx512_first(d - j), from + (size_t)t * (size_t)stride + j));
 }
 
-/* Heights of tiles: as many of 8 as fit, then the rest in powers of two. */
-RT_INLINE int attention_avx512_height(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
-
 /* The whole of one head for count <= 16 nv queries. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_stride, const float *queries, const float *k,
                                                        const float *v, int count, int keys, int d, float *score, int nv)
