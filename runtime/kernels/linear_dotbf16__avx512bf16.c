@@ -44,7 +44,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 			acc[i][1] = _mm512_dpbf16_ps(acc[i][1], a, w1);
 		}
 	}
-	tile_avx512_store(out, acc, width, N, act, mr);
+	tile_avx512_store(out, acc, width, N, act, 1, mr);
 }
 
 RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const float *x, const void *w, const float *bias, int r0,

@@ -58,7 +58,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
 		y[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(scale, ws0), b0);
 		y[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(scale, ws1), b1);
 	}
-	tile_avx512_store(out, y, width, N, act, mr);
+	tile_avx512_store(out, y, width, N, act, 1, mr);
 }
 
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
