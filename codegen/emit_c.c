@@ -104,7 +104,8 @@ static void print_head(const Emitter *e, FILE *c)
 		" * cc %s -c %s.c                           (an object of a library; the API is in %s.h)\n",
 		flags, upper, o->name, o->name, flags, o->name, o->name);
 	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION, o->weights_inline ? "The weights are in this file."
-		: "The weights lie in the file that .incbin names below, in the directory of this file or one given by -I.");
+		: "The weights lie in the file that .incbin names below, looked for where the compiler runs,\n"
+		" * then in directories given by -I.");
 	print_head_line(c, "command", o->command);
 	fprintf(c, " *   target    %s, CPU %s or any that can do the same\n", o->target.triple, o->target.cpu);
 	print_head_line(c, "passes", o->pipeline);
@@ -122,16 +123,19 @@ static void print_blob(const Emitter *e, FILE *c)
 		weights_print_inline(&e->weights.blob, name, c);
 		return;
 	}
-	fprintf(c, "\n__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
+	char *upper = c_upper(name);
+	fprintf(c, "\n#ifndef %s_WEIGHTS\n#define %s_WEIGHTS \"%s.weights\"\n#endif\n", upper, upper, name);
+	fprintf(c, "__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
 		"\t\".globl %s_blob\\n\\t\"\n"
 		"\t\".hidden %s_blob\\n\\t\"\n"
 		"\t\".type %s_blob, %%object\\n\"\n"
 		"\t\"%s_blob:\\n\\t\"\n"
-		"\t\".incbin \\\"%s.weights\\\"\\n\\t\"\n"
+		"\t\".incbin \\\"\" %s_WEIGHTS \"\\\"\\n\\t\"\n"
 		"\t\".size %s_blob, . - %s_blob\\n\\t\"\n"
 		"\t\".popsection\\n\");\n"
 		"extern const unsigned char %s_blob[] __attribute__((visibility(\"hidden\"), aligned(64)));\n",
-		name, name, name, name, name, name, name, name);
+		name, name, name, name, upper, name, name, name);
+	free(upper);
 }
 
 static bool paste_parts(const Emitter *e, FILE *c)
