@@ -65,9 +65,9 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 
 static bool write_sources(const Module *module, const EmitOptions *options, const Files *files, Diag *diag)
 {
-	if (module->ngraphs != 1)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs; code is made of exactly one",
-			(int)module->ngraphs);
+	if (module->ngraphs != options->target.ncpus)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs when code is made of it; expected one for each of "
+			"the %d CPUs of --cpu: a graph that is not lowered yet", (int)module->ngraphs, (int)options->target.ncpus);
 	const Graph *graph = module->graphs[0];
 	if (graph->noutputs == 0 || graph->noutputs > 32)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s returns %d outputs; a program has 1 to 32",
@@ -85,6 +85,8 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 			e.weights.blob.bytes, BLOB_BYTES_MAX);
 	if (good && !options->weights_inline)
 		good = weights_write(&e.weights.blob, files->weights, diag);
+	for (int32_t i = 0; i < e.nvariants; i++)
+		free(e.variants[i].text);
 	weights_free(&e.weights);
 	mem_free(e.mem);
 	return good;

@@ -78,11 +78,11 @@ static void print_argument(Emitter *e, const Value *value)
 	static const char *const bases[] = {[PLACE_TOKENS] = "rt_tokens", [PLACE_TEXTS] = "rt_texts", [PLACE_PAIRS] = "rt_pairs"};
 	Place place = value_place(value);
 	if (place == PLACE_IDS)
-		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->calls);
+		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->variant->calls);
 	else if (place == PLACE_CONST)
-		fprintf(e->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+		fprintf(e->variant->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
 	else
-		fprintf(e->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
+		fprintf(e->variant->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
 }
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
@@ -261,7 +261,7 @@ static bool check_sizes(Emitter *e, const Node *node)
 static bool check_planned(Emitter *e, const Node *node)
 {
 	const char *lacks = !(node->attr.has & A_kernel) ? "lower"
-		: !(node->attr.has & A_offset) || !e->graph->arena.planned ? "plan-memory" : NULL;
+		: !(node->attr.has & A_offset) || !e->variant->graph->arena.planned ? "plan-memory" : NULL;
 	if (lacks)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the pipeline ends before code can be made of it; it lacks %s",
@@ -276,10 +276,10 @@ bool emit_step(Emitter *e, const Node *node)
 	const KernelInfo *kernel = kernel_find(node->attr.kernel);
 	if (!kernel || !body_of[node->op])
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name, node->attr.kernel);
-	if (kernel->needs & ~e->options->target.isa)
+	if (kernel->needs & ~e->variant->cpu->isa)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
-			op_info[node->op].name, kernel->function, e->options->target.cpu);
+			op_info[node->op].name, kernel->function, e->variant->cpu->name);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
 	for (int32_t i = 0; i < node->nresults; i++)
@@ -291,19 +291,21 @@ bool emit_step(Emitter *e, const Node *node)
 	if (body.code)
 		fclose(body.code);
 	if (good) {
+		Variant *v = e->variant;
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
-		fprintf(e->calls, "\t%s(call, thread%s", wrapper_name(e, &body, text),
+		fprintf(v->calls, "\t%s(call, thread%s", wrapper_name(e, &body, text),
 			body.form == FORM_EACH ? "" : body.form == FORM_TOKENS ? ", call->ntokens" : ", call->ntexts");
 		for (int32_t i = 0; i < body.nparams; i++)
 			print_argument(e, body.param[i].value);
-		fprintf(e->calls, ");   /* v%u", node->results[0]->id);
+		fprintf(v->calls, ");   /* v%u", node->results[0]->id);
 		if (node->origin) {
-			putc(' ', e->calls);
-			c_comment(e->calls, node->origin);
+			putc(' ', v->calls);
+			c_comment(v->calls, node->origin);
 		}
-		fprintf(e->calls, " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->nsteps);
-		e->steps[e->nsteps++] = (Step){node->origin, kernel->function, body.per_token, body.per_text, body.per_pair};
+		fprintf(v->calls, " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)v->nsteps);
+		v->steps[v->nsteps++] = (Step){node->origin, kernel->function, body.per_token, body.per_text, body.per_pair};
+		v->isa |= kernel->needs;
 	}
 	free(statements);
 	return good;

@@ -76,3 +76,11 @@ RT_FN const char *rt_cpu_missing(uint32_t isa)
 {
 	return cpu_lacks(isa, rt_cpu_isa());
 }
+
+RT_FN const RtVariant *rt_cpu_choose(const RtModel *m, uint32_t isa)
+{
+	for (int32_t i = m->nvariants; i-- > 0;)
+		if (!(m->variants[i].isa & ~isa))
+			return &m->variants[i];
+	return NULL;
+}

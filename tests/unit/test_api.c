@@ -23,11 +23,46 @@ static void test_cpu(void)
 #if defined(__x86_64__)
 	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX512) != 0, __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+	RtVariant arm = tiny_variants[0];
 	RtModel other = tiny_model;
-	other.isa = CPU_NEON64;
+	arm.isa = CPU_NEON64;
+	other.variants = &arm;
 	CU_ASSERT_PTR_NULL(rt_new(&other, 1));
+	CU_ASSERT_EQUAL(rt_workspace_bytes(&other, 4, 1, 4, 1), 0);
 	CU_ASSERT_STRING_EQUAL(rt_why(&other), cpu_words[2]);
 #endif
+}
+
+/* Of several codes the last that the CPU can run is taken, and its arena. */
+static void test_variants(void)
+{
+	RtVariant variants[3] = {tiny_variants[0], tiny_variants[0], tiny_variants[0]};
+	RtModel m = tiny_model;
+	m.variants = variants;
+	m.nvariants = 3;
+	variants[1].isa = 1u << 3;
+	variants[2].isa = 1u << 5;
+	variants[1].per_token = 512;
+	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 0), &variants[0]);
+	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 2), &variants[0]);
+	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 3 | 1), &variants[1]);
+	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 5), &variants[2]);
+	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, UINT32_MAX), &variants[2]);
+	variants[2].isa = 1u << 3;   /* the same needs: the last */
+	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 3), &variants[2]);
+	variants[0].isa = 1;
+	CU_ASSERT_PTR_NULL(rt_cpu_choose(&m, 2));
+	variants[1].isa = 0;
+	variants[2].isa = 1u << 30;
+	CU_ASSERT_EQUAL(rt_workspace_bytes(&m, 40, 1, 16, 1), rt_workspace_bytes(&tiny_model, 40, 1, 16, 1) + 40 * 512 - 512);
+	RtContext *c = rt_new(&m, 1), *first = rt_new_variant(&m, &variants[0], 1);
+	CU_ASSERT_PTR_EQUAL(c->variant, &variants[1]);
+	CU_ASSERT_STRING_EQUAL(rt_cpu(c), "any");
+	CU_ASSERT_PTR_NULL(rt_cpu(NULL));
+	CU_ASSERT_PTR_EQUAL(first->variant, &variants[0]);
+	CU_ASSERT_PTR_NULL(rt_new_variant(&m, NULL, 1));
+	rt_free(c);
+	rt_free(first);
 }
 
 /* Some texts of many lengths, packed. */
@@ -212,8 +247,10 @@ static void test_workspace(void)
 	CU_ASSERT_EQUAL(rt_run_ids(c, ids, NULL, fours, 4, out, 8), RT_OK);
 	rt_free(c);
 	free(block);
+	RtVariant large = tiny_variants[0];
 	RtModel huge = tiny_model;
-	huge.per_token = INT64_MAX / 10;
+	huge.variants = &large;
+	large.per_token = INT64_MAX / 10;
 	CU_ASSERT_EQUAL(rt_workspace_bytes(&huge, 40, 1, 16, 1), 0);
 	CU_ASSERT_PTR_NULL(rt_new(&huge, 1));
 }
@@ -370,9 +407,11 @@ static void row_run(const RtCall *call, int32_t thread)
 
 static void test_token_rows(void)
 {
+	RtVariant rows_variant = tiny_variants[0];
 	RtModel rows_model = tiny_model;
+	rows_model.variants = &rows_variant;
 	rows_model.outputs = row_outputs;
-	rows_model.run = row_run;
+	rows_variant.run = row_run;
 	rows_model.nheads = 0;
 	RtContext *c = rt_new(&rows_model, 1);
 	char text[4000] = "";
@@ -431,6 +470,7 @@ int main(void)
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite("api", NULL, NULL);
 	CU_add_test(suite, "cpu", test_cpu);
+	CU_add_test(suite, "variants", test_variants);
 	CU_add_test(suite, "team", test_team);
 	CU_add_test(suite, "run_ids", test_run_ids);
 	CU_add_test(suite, "run_outputs", test_run_outputs);
