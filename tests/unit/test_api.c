@@ -1,6 +1,7 @@
 /* test_api.c: the generic C API (runtime/api.c, text.c, window.c, team.c, cpu.c) over a hand-made model. */
 #include "tiny_model.h"
 #include <CUnit/Basic.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -255,6 +256,74 @@ static void test_workspace(void)
 	CU_ASSERT_PTR_NULL(rt_new(&huge, 1));
 }
 
+/* Threads of this process. */
+static int tasks(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	int count = 0;
+	for (const struct dirent *entry; directory && (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+/* One thread is the caller: none is made, before a call or in it. Of n, n - 1 are made, once, and end with the context. */
+static void test_tasks(void)
+{
+	static Batch b;
+	static float out[2 * 60];
+	const int before = tasks();
+	batch_make(&b, 60);
+	for (int threads = 1; threads <= 4; threads++) {
+		RtContext *c = rt_new(&tiny_model, threads);
+		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
+		for (int i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, out, 120), RT_OK);
+		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
+		rt_free(c);
+		for (int wait = 0; wait < 1000 && tasks() != before; wait++)   /* the kernel takes a joined thread off its list a little later */
+			usleep(1000);
+		CU_ASSERT_EQUAL(tasks(), before);
+	}
+}
+
+/* Children of children: each makes the workers anew when it first calls. */
+static int forked(RtContext *c, const Batch *b, const float *want, int depth)
+{
+	static float out[2 * 60];
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(20);   /* a lost wake-up must fail, not hang */
+		const int alone = tasks() == 1;
+		const int same = rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, out, 120) == RT_OK
+			&& memcmp(want, out, sizeof out) == 0 && tasks() == c->team.size;
+		const int below = depth == 0 || forked(c, b, want, depth - 1);
+		rt_free(c);
+		_exit(alone && same && below ? 0 : 1);
+	}
+	int status = -1;
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void test_fork_deep(void)
+{
+	static Batch b;
+	static float want[2 * 60], after[2 * 60];
+	batch_make(&b, 60);
+	RtContext *c = rt_new(&tiny_model, 3);
+	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, want, 120), RT_OK);
+	for (int i = 0; i < 20; i++) {
+		CU_ASSERT(forked(c, &b, want, 2));
+		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
+		CU_ASSERT_EQUAL(memcmp(want, after, sizeof after), 0);
+		if (i % 5 == 0)
+			usleep(2000);   /* the workers fall asleep */
+	}
+	rt_free(c);
+}
+
 static void test_fork(void)
 {
 	static Batch b;
@@ -477,6 +546,8 @@ int main(void)
 	CU_add_test(suite, "refusals", test_refusals);
 	CU_add_test(suite, "workspace", test_workspace);
 	CU_add_test(suite, "fork", test_fork);
+	CU_add_test(suite, "threads that are made", test_tasks);
+	CU_add_test(suite, "children of children", test_fork_deep);
 	CU_add_test(suite, "run_text", test_run_text);
 	CU_add_test(suite, "token rows", test_token_rows);
 	CU_add_test(suite, "encode", test_encode);
