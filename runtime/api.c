@@ -115,7 +115,7 @@ RT_FN void api_lay_out(RtContext *c)
 	c->arena_bytes = c->room_bytes - (size_t)(c->arena - c->room);
 }
 
-RT_FN RtContext *api_init(const RtModel *m, const RtVariant *v, void *memory, size_t bytes, int threads)
+RT_FN RtContext *api_start(const RtModel *m, const RtVariant *v, void *memory, size_t bytes, int threads)
 {
 	if (!v || !memory || threads < 1 || threads > RT_THREADS_MAX)
 		return NULL;
@@ -139,7 +139,7 @@ RT_FN RtContext *api_init(const RtModel *m, const RtVariant *v, void *memory, si
 
 RT_FN RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threads)
 {
-	return api_init(m, rt_cpu_choose(m, rt_cpu_isa()), memory, bytes, threads);
+	return api_start(m, rt_cpu_choose(m, rt_cpu_isa()), memory, bytes, threads);
 }
 
 RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int threads)
@@ -150,7 +150,7 @@ RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int thread
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	RtContext *c = api_init(m, v, memory, bytes, threads);
+	RtContext *c = api_start(m, v, memory, bytes, threads);
 	if (c)
 		c->mapped_bytes = bytes;
 	else

@@ -196,7 +196,7 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 }
 
 /* BERTC_CPU may name a CPU level: go on as if this CPU had no more than that. The bits, or UINT32_MAX for an unknown name. */
-RT_FN uint32_t program_cpu(const char *name)
+RT_FN uint32_t program_level(const char *name)
 {
 	static const struct { const char *name; uint32_t isa; } levels[] = {
 		{"native", UINT32_MAX >> 1}, {"baseline", CPU_NEON64}, {"x86-64", 0}, {"x86-64-v2", 0}, {"x86-64-v3", CPU_AVX2},
@@ -229,7 +229,7 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 	for (int32_t i = 0; cpu && i < m->nvariants; i++)
 		if (strcmp(cpu, m->variants[i].cpu) == 0)
 			named = &m->variants[i];
-	const uint32_t level = program_cpu(cpu && !named ? cpu : "native");
+	const uint32_t level = program_level(cpu && !named ? cpu : "native");
 	if (level == UINT32_MAX)
 		return program_usage(p, "BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
 			"armv7-a+neon, or what this program was built for: %s", cpu, cpus);
@@ -246,7 +246,7 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 RT_FN int program_start(RtProgram *p)
 {
 	const RtModel *m = p->model;
-	const RtVariant *variant;
+	const RtVariant *variant = NULL;
 	const char *threads = getenv("BERTC_NUM_THREADS");
 	if (threads && rt_threads_parse(threads) < 0)
 		return program_usage(p, "BERTC_NUM_THREADS=%s: expected 0 to %d", threads, RT_THREADS_MAX);

@@ -214,6 +214,7 @@ static void test_cgroups(void)
 		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "150000 100000\n"}, 2},
 		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "20000 100000\n"}, 1},
 		{V2_MOUNT, "0::/a/b/c\n", {"/sys/fs/cgroup/a/b/c/cpu.max", "800000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"}, 3},
+		{V2_MOUNT, "0::/a/b\n", {"/sys/fs/cgroup/a/b/cpu.max", "200000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"}, 2},
 		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/b/cpu.max", "100000 100000\n"}, MOST},           /* below us: not ours */
 		{V2_MOUNT, "0::/\n", {"/sys/fs/cgroup/cpu.max", "400000 100000\n"}, 4},                     /* a container's own */
 		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/cpu.max", "500000 100000\n"}, 5},
