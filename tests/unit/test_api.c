@@ -315,7 +315,7 @@ static void test_fork_deep(void)
 	RtContext *c = rt_new(&tiny_model, 3);
 	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, want, 120), RT_OK);
 	for (int i = 0; i < 20; i++) {
-		CU_ASSERT(forked(c, &b, want, 2));
+		CU_ASSERT_FATAL(forked(c, &b, want, 2));
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
 		CU_ASSERT_EQUAL(memcmp(want, after, sizeof after), 0);
 		if (i % 5 == 0)
