@@ -12,6 +12,7 @@ typedef struct Target {
 	int32_t     ncpus;
 	const char *flags;         /* for Clang: of the triple, tuned for the newest CPU ("-march=x86-64 -mtune=znver4"), space-separated */
 	const char *cc_flags;      /* those of flags that any compiler needs for the emitted C; "" where it carries all itself */
+	const char *link_flags;    /* one flag of Clang's driver, or "" */
 	uint32_t    isa;           /* bits of Isa that all its CPUs have */
 } Target;
 /* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood, and several

@@ -15,7 +15,7 @@
 extern char **environ;
 
 /* Paths in the temporary directory. */
-typedef struct Files { char *c, *h, *weights, *object, *second_c, *second_object, *result; } Files;
+typedef struct Files { char *c, *h, *weights, *object, *second_c, *second_object, *result, *settled; } Files;
 
 static char *with_suffix(const char *name, const char *suffix)
 {
@@ -37,7 +37,7 @@ static char *temporary(const Scratch *scratch, const char *name, const char *suf
 static void files_free(Files *files)
 {
 	free(files->c), free(files->h), free(files->weights), free(files->object), free(files->result);
-	free(files->second_c), free(files->second_object);
+	free(files->second_c), free(files->second_object), free(files->settled);
 }
 
 /* Whole programs and shared libraries are compiled as two files at the same time. An object or a static library is one file,
@@ -249,6 +249,29 @@ static bool compile(const EmitOptions *options, const Files *files, const char *
 	return good;
 }
 
+/* Writes a linked file once more, in pieces of many megabytes. LLD writes through a mapping, whose pages the system takes one by one,
+ * wherever there is room; from one large write it makes large pages. A program that streams its weights from memory is 12 % faster
+ * for it (MiniLM-L6 in f32, 8 tokens: 1.54 ms instead of 1.75). */
+static bool settle(const char *path, const char *aside, Diag *diag)
+{
+	enum { PIECE_BYTES = 64 << 20 };
+	struct stat st = {0};
+	int in = open(path, O_RDONLY | O_CLOEXEC), out = -1;
+	char *piece = malloc(PIECE_BYTES);
+	bool good = piece && in >= 0 && fstat(in, &st) == 0
+		&& (out = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777)) >= 0;
+	for (ssize_t got; good && (got = read(in, piece, PIECE_BYTES)) != 0;)
+		good = got > 0 && write(out, piece, (size_t)got) == got;
+	if (!good)
+		diag_error(diag, EXIT_RUN, 0, "the linked file cannot be written again: %s", strerror(errno));
+	free(piece);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return good && (rename(aside, path) == 0 || diag_error(diag, EXIT_RUN, 0, "%s: %s", path, strerror(errno)));
+}
+
 static bool make_result(const EmitOptions *options, const Files *files, const char *directory, Diag *diag)
 {
 	const char *objects[] = {files->object, is_split(options) ? files->second_object : NULL, NULL};
@@ -263,7 +286,8 @@ static bool make_result(const EmitOptions *options, const Files *files, const ch
 		return rename(files->object, files->result) == 0
 			|| diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
 	return options->cc ? cc_link(options, is_static, files, diag)
-		: toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag);
+		: toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag)
+			&& settle(files->result, files->settled, diag);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -365,7 +389,7 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"),
 		temporary(&scratch, options->name, ".weights"), temporary(&scratch, options->name, ".o"),
 		temporary(&scratch, options->name, ".second.c"), temporary(&scratch, options->name, ".second.o"),
-		temporary(&scratch, options->name, ".out")};
+		temporary(&scratch, options->name, ".out"), temporary(&scratch, options->name, ".settled")};
 	bool good = write_sources(module, options, &files, diag) && make_result(options, &files, scratch.directory, diag)
 		&& save_temps(options, &files, diag) && commit(options, &scratch, &files, path, diag);
 	files_free(&files);

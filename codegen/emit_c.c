@@ -301,9 +301,10 @@ static void print_variants(const Emitter *e, FILE *c)
 		fprintf(c, "\t{.cpu = \"%s\", .isa = %u, .run = %s, .steps = %s_steps, .nsteps = %d,\n", v->cpu->name,
 			(unsigned)(v->isa | (v->cpu->isa & ISA_NEON32)), v->function, v->function, (int)v->nsteps);
 		fprintf(c, "\t\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
-			".per_thread_token = %lld, .per_thread = %lld, .fixed = %lld},\n",
+			".per_thread_token = %lld, .per_thread = %lld, .per_block = %lld, .fixed = %lld},\n",
 			(long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
-			(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->fixed);
+			(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->per_block,
+			(long long)arena->fixed);
 	}
 	fputs("};\n", c);
 }
@@ -398,6 +399,8 @@ static bool walk_variant(Emitter *e, Variant *v)
 	for (const Node *node = v->graph->first; node && good; node = node->next)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
+	if (good)
+		emit_chain_end(e);
 	if (v->calls)
 		fclose(v->calls);
 	return good;

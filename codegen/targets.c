@@ -9,11 +9,11 @@
 #include <sys/auxv.h>
 #endif
 
-typedef struct TripleRow { const char *triple, *flags, *cc_flags; } TripleRow;
+typedef struct TripleRow { const char *triple, *flags, *cc_flags, *link_flags; } TripleRow;
 typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
 
 static const TripleRow triples[] = {
-#define TARGET(triple, flags, cc_flags) {triple, flags, cc_flags},
+#define TARGET(triple, flags, cc_flags, link_flags) {triple, flags, cc_flags, link_flags},
 #define CPU(...)
 #include "targets.def"
 #undef TARGET
@@ -192,6 +192,7 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 		target->cpus[target->ncpus++] = (CpuTarget){cpus[i].name, cpus[i].isa};
 		target->isa &= cpus[i].isa;
 	}
+	target->link_flags = row->link_flags;
 	return true;
 }
 

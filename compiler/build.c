@@ -54,7 +54,7 @@ static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Dia
 		text = complete;
 	} else if (code) {
 		if (!pipeline || !has_pass(pipeline, "lower"))
-			missing = "lower,pack-weights,plan-memory";
+			missing = "lower,pack-weights,chain-rows,plan-memory";
 		else if (!has_pass(pipeline, "plan-memory"))
 			missing = has_pass(pipeline, "pack-weights") ? "plan-memory" : "pack-weights,plan-memory";
 		char *whole = NULL;
@@ -151,10 +151,10 @@ static json_t *about_variants(const Module *module, const Target *target)
 			target_isa_print(target->cpus[g].isa, out);
 			fclose(out);
 		}
-		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
 			"per_text", (json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair,
 			"per_thread_token", (json_int_t)arena->per_thread_token, "per_thread", (json_int_t)arena->per_thread,
-			"fixed", (json_int_t)arena->fixed);
+			"per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed);
 		json_array_append_new(variants, json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
 			"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
 		free(can);

@@ -14,6 +14,16 @@ RT_INLINE uint64_t api_up(uint64_t bytes)
 	return (bytes + API_ALIGN - 1) / API_ALIGN * API_ALIGN;
 }
 
+/* ---- whose code ---------------------------------------------------------------------------------------------------- */
+
+RT_FN const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
+{
+	for (int32_t i = m->nvariants; i-- > 0;)
+		if (!(m->variants[i].isa & ~isa))
+			return &m->variants[i];
+	return NULL;
+}
+
 /* ---- sizes --------------------------------------------------------------------------------------------------------- */
 
 /* The plan's polynomial: bytes of the arena for one pass. No term can wrap: a dimension is an int32, a coefficient below 2^28 in
@@ -22,12 +32,12 @@ RT_FN uint64_t api_arena_bytes(const RtVariant *v, int64_t tokens, int64_t texts
 {
 	double estimate = (double)tokens * (double)v->per_token + (double)texts * (double)v->per_text + (double)v->fixed
 		+ (double)tokens * (double)longest * (double)v->per_pair
-		+ (double)threads * ((double)longest * (double)v->per_thread_token + (double)v->per_thread);
+		+ (double)threads * ((double)longest * (double)v->per_thread_token + (double)v->per_thread + (double)v->per_block);
 	if (estimate > 4e18)
 		return UINT64_MAX / 2;
 	return api_up((uint64_t)(tokens * v->per_token)) + api_up((uint64_t)(texts * v->per_text))
 		+ api_up((uint64_t)(tokens * longest * v->per_pair)) + api_up((uint64_t)v->fixed)
-		+ (uint64_t)threads * api_up((uint64_t)(longest * v->per_thread_token + v->per_thread));
+		+ (uint64_t)threads * (api_up((uint64_t)(longest * v->per_thread_token + v->per_thread)) + api_up((uint64_t)v->per_block));
 }
 
 /* One row of the widest output a token: where the rows of one window wait to be merged (rt_run_text). */
@@ -75,7 +85,7 @@ RT_FN size_t api_workspace(const RtModel *m, const RtVariant *v, int max_tokens,
 
 RT_FN size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts, int longest, int threads)
 {
-	return api_workspace(m, rt_cpu_choose(m, rt_cpu_isa()), max_tokens, max_texts, longest, threads);
+	return api_workspace(m, rt_choose(m, rt_cpu_isa()), max_tokens, max_texts, longest, threads);
 }
 
 /* ---- contexts -------------------------------------------------------------------------------------------------------- */
@@ -139,7 +149,7 @@ RT_FN RtContext *api_start(const RtModel *m, const RtVariant *v, void *memory, s
 
 RT_FN RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threads)
 {
-	return api_start(m, rt_cpu_choose(m, rt_cpu_isa()), memory, bytes, threads);
+	return api_start(m, rt_choose(m, rt_cpu_isa()), memory, bytes, threads);
 }
 
 RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int threads)
@@ -160,7 +170,7 @@ RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int thread
 
 RT_FN RtContext *rt_new(const RtModel *m, int threads)
 {
-	return rt_new_variant(m, rt_cpu_choose(m, rt_cpu_isa()), threads);
+	return rt_new_variant(m, rt_choose(m, rt_cpu_isa()), threads);
 }
 
 RT_FN void rt_free(RtContext *c)
@@ -196,6 +206,8 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 	call->fixed = call->pairs + api_up((uint64_t)tokens * (uint64_t)longest * (uint64_t)v->per_pair);
 	call->scratch = call->fixed + api_up((uint64_t)v->fixed);
 	call->scratch_bytes = (size_t)api_up((uint64_t)longest * (uint64_t)v->per_thread_token + (uint64_t)v->per_thread);
+	call->blocks = call->scratch + (size_t)threads * call->scratch_bytes;
+	call->block_bytes = (size_t)api_up((uint64_t)v->per_block);
 	rt_team_run(&c->team, api_run_thread, &run);
 }
 
@@ -334,6 +346,6 @@ RT_FN const char *rt_strerror(int status)
 
 RT_FN const char *rt_why(const RtModel *m)
 {
-	const char *missing = rt_cpu_choose(m, rt_cpu_isa()) ? NULL : rt_cpu_missing(m->variants[0].isa);
+	const char *missing = rt_choose(m, rt_cpu_isa()) ? NULL : rt_cpu_missing(m->variants[0].isa);
 	return missing ? missing : "out of memory, or not 1 to 256 threads, or they could not be started";
 }

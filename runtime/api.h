@@ -45,6 +45,8 @@ typedef struct RtContext {
 	size_t   mapped_bytes;              /* rt_new mapped this much; 0: the memory is the caller's */
 } RtContext;
 
+/* The newest code that a CPU with these bits can run; NULL: none. */
+RT_FN const RtVariant *rt_choose(const RtModel *, uint32_t isa);
 RT_FN RtContext *rt_new(const RtModel *, int threads);
 /* rt_new for code that is chosen already; NULL: there is none. */
 RT_FN RtContext *rt_new_variant(const RtModel *, const RtVariant *, int threads);
@@ -77,8 +79,6 @@ RT_FN void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const 
 /* cpu.c: NULL when this CPU can do all that isa asks (bits of isa.def), else the name of the first thing it lacks. */
 RT_FN const char *rt_cpu_missing(uint32_t isa);
 RT_FN uint32_t    rt_cpu_isa(void);                    /* bits of isa.def that this CPU and its system have */
-/* The newest code that a CPU with these bits can run; NULL: none. */
-RT_FN const RtVariant *rt_cpu_choose(const RtModel *, uint32_t isa);
 
 /* One piece of a text: the whole of it or, when it is longer than the model takes, a window that starts at byte `from` of
  * the windowed text (the pair where there is one, else the text). Byte offsets count from the start of the whole text.

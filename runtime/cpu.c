@@ -1,6 +1,6 @@
 /* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the first kernel runs,
  * so that a program on too old a machine ends with a message instead of SIGILL. Bits and names are those of isa.def. */
-#include "api.h"
+#include "rt.h"
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #elif defined(__arm__) || defined(__aarch64__)
@@ -75,12 +75,4 @@ RT_FN const char *cpu_lacks(uint32_t isa, uint32_t has)
 RT_FN const char *rt_cpu_missing(uint32_t isa)
 {
 	return cpu_lacks(isa, rt_cpu_isa());
-}
-
-RT_FN const RtVariant *rt_cpu_choose(const RtModel *m, uint32_t isa)
-{
-	for (int32_t i = m->nvariants; i-- > 0;)
-		if (!(m->variants[i].isa & ~isa))
-			return &m->variants[i];
-	return NULL;
 }

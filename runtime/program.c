@@ -233,11 +233,11 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 	if (level == UINT32_MAX)
 		return program_usage(p, "BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
 			"armv7-a+neon, or what this program was built for: %s", cpu, cpus);
-	*variant = !named ? rt_cpu_choose(m, isa & level) : named->isa & ~isa ? NULL : named;
+	*variant = !named ? rt_choose(m, isa & level) : named->isa & ~isa ? NULL : named;
 	if (*variant || p->options.tokenize)
 		return 0;
 	fprintf(stderr, "%s: error: %s lacks %s, which this program was compiled for (%s); build it with --cpu=baseline%s\n", m->name,
-		!named && rt_cpu_choose(m, isa) ? "BERTC_CPU" : "this CPU", cpu_lacks((named ? named : m->variants)->isa, isa & level),
+		!named && rt_choose(m, isa) ? "BERTC_CPU" : "this CPU", cpu_lacks((named ? named : m->variants)->isa, isa & level),
 		cpus, m->nvariants > 1 ? " among others" : "");
 	return RT_EXIT_UNSUPPORTED;
 }

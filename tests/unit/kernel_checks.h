@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "../../runtime/rt.h"
+#include "../../runtime/cpu.c"
 #include "../../runtime/kernels/linear__scalar.c"
 #include "../../runtime/kernels/linear__avx2.c"
 #include "../../runtime/kernels/linear__avx512.c"
@@ -13,6 +13,7 @@
 #include "../../runtime/kernels/attention__scalar.c"
 #include "../../runtime/kernels/attention__avx2.c"
 #include "../../runtime/kernels/attention__avx512.c"
+#include "../../runtime/kernels/attention_bf16__avx512bf16.c"
 #include "../../runtime/kernels/attention__neon.c"
 #include "../../runtime/kernels/layernorm__scalar.c"
 #include "../../runtime/kernels/layernorm__avx2.c"
@@ -29,6 +30,12 @@
 #include "../../runtime/kernels/embed__scalar.c"
 #include "../../runtime/kernels/rows__scalar.c"
 #include "../../runtime/kernels/tensor__scalar.c"
+#include "../../runtime/kernels/quantize__scalar.c"
+#include "../../runtime/kernels/quantize__avx512.c"
+#include "../../runtime/kernels/linear_i8__scalar.c"
+#include "../../runtime/kernels/linear_i8__avx512vnni.c"
+#include "../../runtime/kernels/linear_dotbf16__scalar.c"
+#include "../../runtime/kernels/linear_dotbf16__avx512bf16.c"
 
 /* ---- the table, as far as this architecture compiles it ----------------------------------------------------------------- */
 typedef void AnyFn(void);
@@ -37,48 +44,59 @@ typedef struct Row {
 	int dtype;
 	const char *name;
 	AnyFn *fn;
-	int panel, scratch_per_token, scratch;
-	bool runs;
+	int panel, group, scratch_per_token, scratch, staged;
 } Row;
 
+enum Isa {
+#define ISA(NAME, bit, target, text) ISA_##NAME = 1 << bit,
+#include "../../runtime/isa.def"
+#undef ISA
+};
+enum { RT_STORED_I8 = 100 };   /* no kernel asks for it: codes are the only form of weights that linear_i8 has */
+
+#define ROW(needs, op, dtype, function, panel, group, per_token, scratch, staged) \
+	add_row(needs, (Row){ op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, group, per_token, scratch, staged });
+#define NO_ROW(...)
 #if defined(__x86_64__)
-#define CHECK_AVX2   (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
-#define CHECK_AVX512 (CHECK_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-#define ROW_ISA_AVX2(...)   ROW(CHECK_AVX2, __VA_ARGS__)
-#define ROW_ISA_AVX512(...) ROW(CHECK_AVX512, __VA_ARGS__)
+#define ROW_X86 ROW
 #else
-#define ROW_ISA_AVX2(...)
-#define ROW_ISA_AVX512(...)
+#define ROW_X86 NO_ROW
 #endif
 #if defined(__aarch64__)
-#define ROW_ISA_NEON64(...) ROW(true, __VA_ARGS__)
+#define ROW_ARM64 ROW
 #else
-#define ROW_ISA_NEON64(...)
+#define ROW_ARM64 NO_ROW
 #endif
 #if defined(__arm__) && defined(__ARM_NEON)
-#define ROW_ISA_NEON32(...) ROW(true, __VA_ARGS__)
+#define ROW_ARM32 ROW
 #else
-#define ROW_ISA_NEON32(...)
+#define ROW_ARM32 NO_ROW
 #endif
-#define ROW_0(...) ROW(true, __VA_ARGS__)
-#define ROW(runs, op, dtype, function, panel, per_token, scratch) \
-	add_row((Row){ op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, per_token, scratch, runs });
+#define ROW_0              ROW
+#define ROW_ISA_AVX2       ROW_X86
+#define ROW_ISA_AVXVNNI    ROW_X86
+#define ROW_ISA_AVX512     ROW_X86
+#define ROW_ISA_AVX512VNNI ROW_X86
+#define ROW_ISA_AVX512BF16 ROW_X86
+#define ROW_ISA_NEON64     ROW_ARM64
+#define ROW_ISA_DOTPROD    ROW_ARM64
+#define ROW_ISA_I8MM       ROW_ARM64
+#define ROW_ISA_NEON32     ROW_ARM32
 
 static Row rows[128];
 static int nrows, failures, checks;
 
-static void add_row(Row row)
+static void add_row(uint32_t needs, Row row)
 {
-	if (nrows < (int)(sizeof rows / sizeof *rows) && row.runs)
+	if (nrows < (int)(sizeof rows / sizeof *rows) && !rt_cpu_missing(needs))
 		rows[nrows++] = row;
 }
 
 static void load_rows(void)
 {
 	nrows = 0;
-#define KERNEL(op, dtype, function, needs, panel, per_token, scratch, file) \
-	ROW_##needs(op, dtype, function, panel, per_token, scratch)
+#define KERNEL(op, dtype, function, needs, panel, group, per_token, scratch, staged, file) \
+	ROW_##needs(needs, op, dtype, function, panel, group, per_token, scratch, staged)
 #include "../../runtime/kernels.def"
 #undef KERNEL
 }
@@ -174,151 +192,8 @@ static double act_exact(double x, int act)
 	}
 }
 
-/* ---- linear -------------------------------------------------------------------------------------------------------------- */
-typedef void LinearFn(float *, const float *, const void *, const float *, int, int, int, int, int, int, int);
-
-typedef struct LinearCase { int M, K, N, panels; float *x, *bias; void *w; double *exact; } LinearCase;
-
-/* Packed as passes pack it: w[P][K][panel], zeros beyond N. */
-static LinearCase linear_case(const Row *row, int M, int K, int N)
-{
-	int P = (N + row->panel - 1) / row->panel;
-	LinearCase c = { M, K, N, P, random_floats((size_t)M * (size_t)K), random_floats((size_t)(P * row->panel)), NULL, NULL };
-	size_t size = row->dtype == RT_STORED_F32 ? 4 : 2;
-	c.w = random_stored((size_t)P * (size_t)K * (size_t)row->panel, row->dtype, &c.exact);
-	for (int n = N; n < P * row->panel; n++) {
-		c.bias[n] = 0;
-		for (int k = 0; k < K; k++) {
-			size_t at = ((size_t)(P - 1) * (size_t)K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
-			memset((char *)c.w + at * size, 0, size);
-			c.exact[at] = 0;
-		}
-	}
-	return c;
-}
-
-static void linear_free(LinearCase *c) { free(c->x); free(c->bias); free(c->w); free(c->exact); }
-
-static void check_linear_values(const Row *row, const LinearCase *c, int act)
-{
-	char what[80];
-	float *out = fresh((size_t)c->M * (size_t)c->N + 64);
-	((LinearFn *)row->fn)(out, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, act);
-	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d", c->M, c->K, c->N, act);
-	for (int r = 0; r < c->M; r++)
-		for (int n = 0; n < c->N; n++) {
-			double sum = (double)c->bias[n], squares = 0;
-			for (int k = 0; k < c->K; k++) {
-				size_t at = ((size_t)(n / row->panel) * (size_t)c->K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
-				double term = (double)c->x[(size_t)r * (size_t)c->K + (size_t)k] * c->exact[at];
-				sum += term;
-				squares += term * term;
-			}
-			check_near(row->name, what, (long)r * c->N + n, out[(size_t)r * (size_t)c->N + (size_t)n], act_exact(sum, act),
-			           sqrt(squares), 1e-5);
-		}
-	for (int i = 0; i < 64; i++)
-		check_same(row->name, "writes past the end", &out[(size_t)c->M * (size_t)c->N + (size_t)i], &UNTOUCHED, 4);
-	free(out);
-}
-
-/* Any division into rows and panels gives the same bytes, and touches nothing else. */
-static void check_linear_split(const Row *row, const LinearCase *c)
-{
-	size_t n = (size_t)c->M * (size_t)c->N;
-	float *whole = fresh(n), *parts = fresh(n);
-	LinearFn *fn = (LinearFn *)row->fn;
-	fn(whole, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, RT_ACT_GELU);
-	for (int p = 0; p < c->panels; p++)
-		for (int r = 0, end; r < c->M; r = end) {
-			end = rt_min(c->M, r + 1 + (int)(draw() % (draw() % 2 ? 14 : 60)));
-			fn(parts, c->x, c->w, c->bias, r, end, p, p + 1, c->K, c->N, RT_ACT_GELU);
-			for (int i = end * c->N; i < (int)n && p == 0; i++)
-				if (memcmp(&parts[i], &UNTOUCHED, 4) != 0) {
-					check_same(row->name, "writes rows it should not", &parts[i], &UNTOUCHED, 4);
-					break;
-				}
-		}
-	check_same(row->name, "split into rows and panels", whole, parts, n * 4);
-	free(whole);
-	free(parts);
-}
-
-/* NaN stays within its row, infinities and huge numbers do what IEEE says, and nothing hangs. */
-static void check_linear_special(const Row *row)
-{
-	LinearCase c = linear_case(row, 14, 37, row->panel + 3);
-	float *out = fresh((size_t)c.M * (size_t)c.N);
-	c.x[3 * c.K + 5] = NAN;
-	c.x[4 * c.K + 5] = INFINITY;
-	c.x[5 * c.K + 5] = 1e-44f;
-	((LinearFn *)row->fn)(out, c.x, c.w, c.bias, 0, c.M, 0, c.panels, c.K, c.N, RT_ACT_GELU);
-	for (int i = 0; i < c.M * c.N; i++) {
-		checks++;
-		if (i / c.N == 3 ? !isnan(out[i]) : i / c.N != 4 && !isfinite(out[i]))
-			if (++failures <= 20)
-				printf("%s: NaN in row 3: element %d is %g\n", row->name, i, (double)out[i]);
-	}
-	free(out);
-	linear_free(&c);
-}
-
-/* Every bit pattern of a 16-bit weight, infinities and NaN among them, comes out of a product with 1 exactly as it is. */
-static void check_linear_halves(const Row *row, int M)
-{
-	enum { HALVES = 1 << 16 };
-	uint16_t *w = aligned_alloc(64, HALVES * sizeof *w);
-	float *x = need((size_t)M * sizeof *x), *bias = need(HALVES * sizeof *bias), *out = fresh((size_t)M * HALVES);
-	memset(bias, 0, HALVES * sizeof *bias);
-	for (int i = 0; i < HALVES; i++)
-		w[i] = (uint16_t)i;
-	for (int i = 0; i < M; i++)
-		x[i] = 1;
-	((LinearFn *)row->fn)(out, x, w, bias, 0, M, 0, HALVES / row->panel, 1, HALVES, RT_ACT_NONE);
-	for (int i = 0; i < M * HALVES; i++) {
-		uint16_t half = (uint16_t)(i % HALVES);
-		double want = row->dtype == RT_STORED_F16 ? from_f16(half) : from_bf16(half);
-		bool tiny = fabs(want) < 0x1p-126;   /* ARMv7 takes subnormal floats for zero */
-		checks++;
-		if (isnan(want) ? !isnan(out[i]) : tiny ? fabsf(out[i]) >= 0x1p-126f : (double)out[i] != want)
-			if (++failures <= 20)
-				printf("%s: weight 0x%04x comes out as %.9g, expected %.9g\n", row->name, (unsigned)half, (double)out[i], want);
-	}
-	free(w);
-	free(x);
-	free(bias);
-	free(out);
-}
-
-static void check_linear(void)
-{
-	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "linear") != 0)
-			continue;
-		int P = row->panel, heights[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31 };
-		int shapes[][2] = { { 1, 1 }, { 3, 2 }, { 7, P - 1 }, { 16, P }, { 31, P + 1 }, { 33, 2 * P + 5 }, { 64, 3 * P },
-			{ 127, 37 } };
-		for (size_t i = 0; i < sizeof heights / sizeof *heights; i++)
-			for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-				LinearCase c = linear_case(row, heights[i], shapes[s][0], shapes[s][1]);
-				check_linear_values(row, &c, (int)((i + s) % 7));
-				linear_free(&c);
-			}
-		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 },
-			{ 77, 400, 45 }, { 38, 193, 33 } };
-		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
-			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
-			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
-			check_linear_split(row, &c);
-			linear_free(&c);
-		}
-		check_linear_special(row);
-		if (row->dtype != RT_STORED_F32) {
-			check_linear_halves(row, 1);
-			check_linear_halves(row, 40);
-		}
-	}
-}
+#include "kernel_checks_linear.h"
+#include "kernel_checks_narrow.h"
 
 /* ---- layernorm ----------------------------------------------------------------------------------------------------------- */
 typedef void LayernormFn(float *, const float *, const float *, const float *, int, int, int, float);
@@ -509,6 +384,15 @@ static void check_unary(void)
 typedef void AttentionFn(float *, const float *, const float *, const float *, int, int, int, int, int, int, int, int, int, float,
                          void *);
 
+/* To nearest even; finite numbers only. */
+static double to_bf16(double x)
+{
+	float f = (float)x;
+	uint32_t bits;
+	memcpy(&bits, &f, 4);
+	return from_bf16((uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
+}
+
 static void check_attention_size(const Row *row, int queries, int keys, int heads, int d, bool packed, float range)
 {
 	char what[100];
@@ -516,7 +400,9 @@ static void check_attention_size(const Row *row, int queries, int keys, int head
 	float *qkv = random_floats((size_t)rt_max(queries, keys) * (size_t)(3 * H) + 8), *out = fresh((size_t)(queries * H) + 1);
 	float *again = fresh((size_t)(queries * H));
 	const float *q = qkv, *k = packed ? qkv + H : qkv + (size_t)keys * (size_t)H / 2, *v = packed ? qkv + 2 * H : qkv + 3;
-	size_t scratch_bytes = ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys;
+	size_t scratch_bytes = ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys
+		+ (size_t)row->staged * (size_t)((d + 63) & ~63);
+	const bool bf16 = strncmp(row->name, "attention_bf16", 14) == 0;   /* what it multiplies is rounded; q with the factor log2 e */
 	unsigned char *scratch = need(scratch_bytes + 64);
 	double *score = need((size_t)rt_max(keys, 1) * sizeof *score);
 	memset(scratch + scratch_bytes, 0x5a, 64);
@@ -533,18 +419,25 @@ static void check_attention_size(const Row *row, int queries, int keys, int head
 			double top = -(double)INFINITY, sum = 0;
 			for (int t = 0; t < keys; t++) {
 				score[t] = 0;
-				for (int j = 0; j < d; j++)
-					score[t] += (double)q[i * stride + h * d + j] * (double)k[t * stride + h * d + j] * (double)range;
+				for (int j = 0; j < d; j++) {
+					double x = (double)q[i * stride + h * d + j], y = (double)k[t * stride + h * d + j];
+					score[t] += bf16 ? to_bf16((double)((float)x * (range * 1.44269504f))) * to_bf16(y) / 1.4426950408889634
+						: x * y * (double)range;
+				}
 				top = fmax(top, score[t]);
 			}
 			for (int t = 0; t < keys; t++)
 				sum += score[t] = exp(score[t] - top);
 			for (int j = 0; j < d; j++) {
 				double want = 0;
-				for (int t = 0; t < keys; t++)
-					want += score[t] / sum * (double)v[t * stride + h * d + j];
-				/* a score is a sum of d products around 1: its rounding, 64 * 6e-8, is that of the weights */
-				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0, range > 2 ? 1e-4 : 4e-6);
+				for (int t = 0; t < keys; t++) {
+					double y = (double)v[t * stride + h * d + j];
+					want += score[t] / sum * (bf16 ? to_bf16(y) : y);
+				}
+				/* a score is a sum of d products around 1: its rounding, 64 * 6e-8, is that of the weights; bf16 rounds the
+				 * weights by 2^-9 at most */
+				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0,
+					bf16 ? 2e-3 : range > 2 ? 1e-4 : 4e-6);
 			}
 		}
 	free(qkv); free(out); free(again); free(scratch); free(score);
@@ -670,6 +563,7 @@ static void check_tensor(void)
 static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
 	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation },
 	{ "softmax", check_softmax }, { "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed },
-	{ "rows", check_rows }, { "tensor", check_tensor },
+	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "linear_i8", check_linear_i8 },
+	{ "linear_bf16", check_linear_bf16 },
 };
 enum { KERNEL_CHECKS = sizeof kernel_checks / sizeof *kernel_checks };

@@ -44,15 +44,15 @@ static void test_variants(void)
 	variants[1].isa = 1u << 3;
 	variants[2].isa = 1u << 5;
 	variants[1].per_token = 512;
-	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 0), &variants[0]);
-	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 2), &variants[0]);
-	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 3 | 1), &variants[1]);
-	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 5), &variants[2]);
-	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, UINT32_MAX), &variants[2]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 0), &variants[0]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 2), &variants[0]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3 | 1), &variants[1]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 5), &variants[2]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, UINT32_MAX), &variants[2]);
 	variants[2].isa = 1u << 3;   /* the same needs: the last */
-	CU_ASSERT_PTR_EQUAL(rt_cpu_choose(&m, 1u << 3), &variants[2]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3), &variants[2]);
 	variants[0].isa = 1;
-	CU_ASSERT_PTR_NULL(rt_cpu_choose(&m, 2));
+	CU_ASSERT_PTR_NULL(rt_choose(&m, 2));
 	variants[1].isa = 0;
 	variants[2].isa = 1u << 30;
 	CU_ASSERT_EQUAL(rt_workspace_bytes(&m, 40, 1, 16, 1), rt_workspace_bytes(&tiny_model, 40, 1, 16, 1) + 40 * 512 - 512);

@@ -48,7 +48,8 @@ static Type read_type(const char **at)
 	return type;
 }
 
-typedef struct InferCase { Op op; Attrs attr; const char *args, *want; } InferCase;   /* want: a type, or a message */
+/* want: the types of the results, with + between them, or a message */
+typedef struct InferCase { Op op; Attrs attr; const char *args, *want; } InferCase;
 
 #define A1(a, value) {.has = A_##a, .a = value}
 #define PACKED(p, w) {.has = A_panel | A_width, .panel = p, .width = w}
@@ -96,6 +97,35 @@ static const InferCase infer_cases[] = {
 	{OP_LINEAR, PACKED(INT64_MAX, INT64_MAX), "f32[S,4] f16[2,4,8]", "expected at least 1"},
 	{OP_LINEAR, A1(panel, 8), "f32[S,4] f16[2,4,8]", "panel is given without width"},
 	{OP_LINEAR, A1(width, 8), "f32[S,4] f16[2,4]", "width is given without panel"},
+	{OP_QUANTIZE, {0}, "f32[S,4]", "i8[S,4]+f32[S]"},
+	{OP_QUANTIZE, {0}, "f16[4]", "i8[4]+f32[]"},
+	{OP_QUANTIZE, {0}, "i8[S,4]", "%a is i8[S,4], expected floats"},
+	{OP_QUANTIZE, {0}, "f32[]", "expected rank 1 to 4"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3]", "f32[S,3]"},
+	{OP_LINEAR_I8, A1(act, ACT_GELU), "i8[4] f32[] i8[3,4] f32[3] bf16[3]", "f32[3]"},
+	{OP_LINEAR_I8, {0}, "f32[S,4] f32[S] i8[3,4] f32[3]", "%a is f32[S,4], expected i8"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] f32[3,4] f32[3]", "%c is f32[3,4], expected i8"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S,1] i8[3,4] f32[3]", "%b is f32[S,1], expected the scales f32[S] of the codes"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[4] i8[3,4] f32[3]", "%b is f32[4], expected the scales f32[S] of the codes"},
+	{OP_LINEAR_I8, {0}, "i8[S,5] f32[S] i8[3,4] f32[3]", "%a is i8[S,5] but %c is i8[3,4]: the inner sizes differ"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[4]", "%d is f32[4], expected [3]"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3] f32[4]", "%e is f32[4], expected [3]"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3] f32[3] f32[3]", "%f is f32[3], expected i32"},
+	{OP_LINEAR_I8, {0}, "i8[] f32[] i8[3,4] f32[3]", "%a is i8[], expected rank 1 to 4"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4]", "3 arguments, expected 4 to 6"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "f32[S,11]"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,9] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "the inner sizes differ"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,4] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "the inner sizes differ"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[11] f32[16] i32[16]", "%d is f32[11], expected [16]"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[11]", "%f is i32[11], expected i32[16]"},
+	{OP_LINEAR_I8, PACKED(8, 17), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "expected [3,K,8] for width 17"},
+	{OP_LINEAR_I8, A1(panel, 8), "i8[S,4] f32[S] i8[1,4,8] f32[8]", "panel is given without width"},
+	{OP_LINEAR_BF16, {0}, "f32[S,4] bf16[3,4] f32[3]", "f32[S,3]"},
+	{OP_LINEAR_BF16, PACKED(8, 11), "f32[S,3] bf16[2,2,8,2] f32[16]", "f32[S,11]"},
+	{OP_LINEAR_BF16, PACKED(8, 11), "f32[S,5] bf16[2,2,8,2] f32[16]", "the inner sizes differ"},
+	{OP_LINEAR_BF16, PACKED(8, 11), "f32[S,S] bf16[2,2,8,2] f32[16]", "the inner sizes differ"},
+	{OP_LINEAR_BF16, {0}, "i8[S,4] bf16[3,4]", "expected floats"},
+	{OP_LINEAR, PACKED(8, 11), "f32[S,3] f32[2,2,8,2] f32[16]", "%b is f32[2,2,8,2], expected rank 3"},
 	{OP_MATMUL, {0}, "f32[12,S,32] f32[12,32,S]", "f32[12,S,S]"},
 	{OP_MATMUL, {0}, "f32[S,3] f16[3,5]", "f32[S,5]"},
 	{OP_MATMUL, {0}, "f32[S,S+1] f32[S+1,2]", "f32[S,2]"},
@@ -232,7 +262,7 @@ static void check_infer(const InferCase *test)
 	Value *args[ARGS_MAX];
 	int nargs = 0;
 	Diag diag;
-	char text[128];
+	char text[256] = "";
 	diag_init(&diag, NULL);
 	for (const char *at = test->args; *at; at += *at == ' ') {
 		Type type = read_type(&at);
@@ -240,7 +270,9 @@ static void check_infer(const InferCase *test)
 		nargs++;
 	}
 	Node *node = graph_insert(graph, NULL, test->op, args, nargs, &test->attr, "layer.0", &diag);
-	char *said = node ? type_print(&node->results[0]->type, text) : text_of(&diag);
+	for (int i = 0; node && i < node->nresults; i++)
+		strcat(strcat(text, i ? "+" : ""), type_print(&node->results[i]->type, (char[128]){0}));
+	char *said = node ? text : text_of(&diag);
 	bool good = wants_type(test)
 		? node && strcmp(said, test->want) == 0 && diag.errors == 0
 		: !node && strstr(said, test->want) && diag.errors >= 1 && diag.code == EXIT_INPUT && strstr(said, "layer.0: ");

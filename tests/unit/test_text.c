@@ -126,13 +126,17 @@ static void random_node(Graph *graph, Value **values, int64_t *nvalues)
 	int32_t nargs = op == OP_CONST ? 0 : (int32_t)below(ARGS_MAX + 1);
 	for (int32_t i = 0; i < nargs; i++)
 		args[i] = values[below(*nvalues)];
-	Type type = random_type(false);
+	Type types[RESULTS_MAX];
+	for (int32_t i = 0; i < RESULTS_MAX; i++)
+		types[i] = random_type(false);
 	Attrs attrs = random_attrs(module);
 	const Tensor *tensor = op == OP_CONST ? random_tensor(module) : NULL;
 	Node *node = graph_insert_typed(graph, NULL, op, args, nargs, &attrs, tensor, below(2) ? random_text(module, 30) : NULL,
-	                                tensor ? &tensor->type : &type);
-	name_value(module, node->results[0], *nvalues);
-	values[(*nvalues)++] = node->results[0];
+	                                tensor ? &tensor->type : types);
+	for (int32_t i = 0; i < node->nresults; i++) {
+		name_value(module, node->results[i], *nvalues);
+		values[(*nvalues)++] = node->results[i];
+	}
 }
 
 static Module *random_module(uint64_t seed)
@@ -160,7 +164,7 @@ static Module *random_module(uint64_t seed)
 		graph->level = (Level)(1 << below(3));
 		graph->next_id = (uint32_t)below(100);
 		if (below(2))
-			graph->arena = (ArenaPlan){true, below(1 << 30), below(99), below(7), 0, below(64), TENSOR_BYTES_MAX};
+			graph->arena = (ArenaPlan){true, below(1 << 30), below(99), below(7), 0, below(64), below(9), TENSOR_BYTES_MAX};
 		values[nvalues++] = graph_add_input(graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
 		values[nvalues++] = graph_add_input(graph, NULL, random_type(false));
 		for (int64_t i = below(40); i > 0; i--)

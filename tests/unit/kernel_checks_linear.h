@@ -1,0 +1,145 @@
+/* kernel_checks_linear.h: the rows of linear, whose weights are f32, f16 or bf16 and whose arithmetic is f32. Part of kernel_checks.h. */
+typedef void LinearFn(float *, const float *, const void *, const float *, int, int, int, int, int, int, int);
+
+typedef struct LinearCase { int M, K, N, panels; float *x, *bias; void *w; double *exact; } LinearCase;
+
+/* Packed as passes pack it: w[P][K][panel], zeros beyond N. */
+static LinearCase linear_case(const Row *row, int M, int K, int N)
+{
+	int P = (N + row->panel - 1) / row->panel;
+	LinearCase c = { M, K, N, P, random_floats((size_t)M * (size_t)K), random_floats((size_t)(P * row->panel)), NULL, NULL };
+	size_t size = row->dtype == RT_STORED_F32 ? 4 : 2;
+	c.w = random_stored((size_t)P * (size_t)K * (size_t)row->panel, row->dtype, &c.exact);
+	for (int n = N; n < P * row->panel; n++) {
+		c.bias[n] = 0;
+		for (int k = 0; k < K; k++) {
+			size_t at = ((size_t)(P - 1) * (size_t)K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
+			memset((char *)c.w + at * size, 0, size);
+			c.exact[at] = 0;
+		}
+	}
+	return c;
+}
+
+static void linear_free(LinearCase *c) { free(c->x); free(c->bias); free(c->w); free(c->exact); }
+
+static void check_linear_values(const Row *row, const LinearCase *c, int act)
+{
+	char what[80];
+	float *out = fresh((size_t)c->M * (size_t)c->N + 64);
+	((LinearFn *)row->fn)(out, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, act);
+	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d", c->M, c->K, c->N, act);
+	for (int r = 0; r < c->M; r++)
+		for (int n = 0; n < c->N; n++) {
+			double sum = (double)c->bias[n], squares = 0;
+			for (int k = 0; k < c->K; k++) {
+				size_t at = ((size_t)(n / row->panel) * (size_t)c->K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
+				double term = (double)c->x[(size_t)r * (size_t)c->K + (size_t)k] * c->exact[at];
+				sum += term;
+				squares += term * term;
+			}
+			check_near(row->name, what, (long)r * c->N + n, out[(size_t)r * (size_t)c->N + (size_t)n], act_exact(sum, act),
+			           sqrt(squares), 1e-5);
+		}
+	for (int i = 0; i < 64; i++)
+		check_same(row->name, "writes past the end", &out[(size_t)c->M * (size_t)c->N + (size_t)i], &UNTOUCHED, 4);
+	free(out);
+}
+
+/* Any division into rows and panels gives the same bytes, and touches nothing else. */
+static void check_linear_split(const Row *row, const LinearCase *c)
+{
+	size_t n = (size_t)c->M * (size_t)c->N;
+	float *whole = fresh(n), *parts = fresh(n);
+	LinearFn *fn = (LinearFn *)row->fn;
+	fn(whole, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, RT_ACT_GELU);
+	for (int p = 0; p < c->panels; p++)
+		for (int r = 0, end; r < c->M; r = end) {
+			end = rt_min(c->M, r + 1 + (int)(draw() % (draw() % 2 ? 14 : 60)));
+			fn(parts, c->x, c->w, c->bias, r, end, p, p + 1, c->K, c->N, RT_ACT_GELU);
+			for (int i = end * c->N; i < (int)n && p == 0; i++)
+				if (memcmp(&parts[i], &UNTOUCHED, 4) != 0) {
+					check_same(row->name, "writes rows it should not", &parts[i], &UNTOUCHED, 4);
+					break;
+				}
+		}
+	check_same(row->name, "split into rows and panels", whole, parts, n * 4);
+	free(whole);
+	free(parts);
+}
+
+/* NaN stays within its row, infinities and huge numbers do what IEEE says, and nothing hangs. */
+static void check_linear_special(const Row *row)
+{
+	LinearCase c = linear_case(row, 14, 37, row->panel + 3);
+	float *out = fresh((size_t)c.M * (size_t)c.N);
+	c.x[3 * c.K + 5] = NAN;
+	c.x[4 * c.K + 5] = INFINITY;
+	c.x[5 * c.K + 5] = 1e-44f;
+	((LinearFn *)row->fn)(out, c.x, c.w, c.bias, 0, c.M, 0, c.panels, c.K, c.N, RT_ACT_GELU);
+	for (int i = 0; i < c.M * c.N; i++) {
+		checks++;
+		if (i / c.N == 3 ? !isnan(out[i]) : i / c.N != 4 && !isfinite(out[i]))
+			if (++failures <= 20)
+				printf("%s: NaN in row 3: element %d is %g\n", row->name, i, (double)out[i]);
+	}
+	free(out);
+	linear_free(&c);
+}
+
+/* Every bit pattern of a 16-bit weight, infinities and NaN among them, comes out of a product with 1 exactly as it is. */
+static void check_linear_halves(const Row *row, int M)
+{
+	enum { HALVES = 1 << 16 };
+	uint16_t *w = aligned_alloc(64, HALVES * sizeof *w);
+	float *x = need((size_t)M * sizeof *x), *bias = need(HALVES * sizeof *bias), *out = fresh((size_t)M * HALVES);
+	memset(bias, 0, HALVES * sizeof *bias);
+	for (int i = 0; i < HALVES; i++)
+		w[i] = (uint16_t)i;
+	for (int i = 0; i < M; i++)
+		x[i] = 1;
+	((LinearFn *)row->fn)(out, x, w, bias, 0, M, 0, HALVES / row->panel, 1, HALVES, RT_ACT_NONE);
+	for (int i = 0; i < M * HALVES; i++) {
+		uint16_t half = (uint16_t)(i % HALVES);
+		double want = row->dtype == RT_STORED_F16 ? from_f16(half) : from_bf16(half);
+		bool tiny = fabs(want) < 0x1p-126;   /* ARMv7 takes subnormal floats for zero */
+		checks++;
+		if (isnan(want) ? !isnan(out[i]) : tiny ? fabsf(out[i]) >= 0x1p-126f : (double)out[i] != want)
+			if (++failures <= 20)
+				printf("%s: weight 0x%04x comes out as %.9g, expected %.9g\n", row->name, (unsigned)half, (double)out[i], want);
+	}
+	free(w);
+	free(x);
+	free(bias);
+	free(out);
+}
+
+static void check_linear(void)
+{
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "linear") != 0)
+			continue;
+		int P = row->panel, heights[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31 };
+		int shapes[][2] = { { 1, 1 }, { 3, 2 }, { 7, P - 1 }, { 16, P }, { 31, P + 1 }, { 33, 2 * P + 5 }, { 64, 3 * P },
+			{ 127, 37 } };
+		for (size_t i = 0; i < sizeof heights / sizeof *heights; i++)
+			for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+				LinearCase c = linear_case(row, heights[i], shapes[s][0], shapes[s][1]);
+				check_linear_values(row, &c, (int)((i + s) % 7));
+				linear_free(&c);
+			}
+		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 },
+			{ 77, 400, 45 }, { 38, 193, 33 } };
+		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
+			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
+			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
+			check_linear_split(row, &c);
+			linear_free(&c);
+		}
+		check_linear_special(row);
+		if (row->dtype != RT_STORED_F32) {
+			check_linear_halves(row, 1);
+			check_linear_halves(row, 40);
+		}
+	}
+}

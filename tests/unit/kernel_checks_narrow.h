@@ -1,0 +1,304 @@
+/* kernel_checks_narrow.h: the rows of quantize, linear_i8 and linear_bf16. Their meaning is f32 arithmetic in a fixed order, so that
+ * every row must give the same bits as the definition, written out here once more. Part of kernel_checks.h. */
+
+static bool same_bits_or_nan(float got, float want) { return isnan(want) ? isnan(got) : memcmp(&got, &want, 4) == 0; }
+
+static void check_bits(const char *kernel, const char *what, long at, float got, float want)
+{
+	checks++;
+	if (!same_bits_or_nan(got, want) && ++failures <= 20)
+		printf("%s: %s, element %ld: %.9g, expected exactly %.9g\n", kernel, what, at, (double)got, (double)want);
+}
+
+/* Scratch as plan-memory grants it, and 64 bytes behind it that must stay as they are. */
+static unsigned char *staged_scratch(const Row *row, int K, size_t *bytes)
+{
+	*bytes = (size_t)row->staged * (size_t)((K + 63) / 64 * 64);
+	unsigned char *scratch = need(*bytes + 64);
+	memset(scratch, 0x5a, *bytes + 64);
+	return scratch;
+}
+
+static void staged_check(const Row *row, unsigned char *scratch, size_t bytes)
+{
+	for (size_t i = 0; i < 64; i++)
+		check_same(row->name, "more scratch than declared", scratch + bytes + i, "\x5a", 1);
+	free(scratch);
+}
+
+/* ---- quantize ------------------------------------------------------------------------------------------------------------ */
+typedef void QuantizeFn(int8_t *, float *, const float *, int, int, int);
+
+enum { QUANTIZE_ROWS = 14 };
+
+/* Row r of K numbers: ordinary, and whatever a row of activations should never hold. */
+static void quantize_row(float *x, int r, int K)
+{
+	const float largest[QUANTIZE_ROWS] = { 1, 1, 0, 1e-40f, 0.99e-30f, 1.01e-30f, 3.4e38f, 1, 1, 127, 1, 1, 1e-3f, 1e4f };
+	for (int k = 0; k < K; k++)
+		x[k] = uniform() * largest[r];
+	if (r == 7)                                   /* NaN counts as 0, here and there and in all of row 8 */
+		x[K / 2] = NAN;
+	for (int k = 0; k < K && r == 8; k++)
+		x[k] = k % 2 ? NAN : -(float)NAN;
+	for (int k = 0; k < K && r == 9; k++)         /* ties: the step is 1 */
+		x[k] = k ? (float)(k % 127) + 0.5f * (k % 2 ? 1 : -1) : 127;
+	if (r == 10)
+		x[K - 1] = INFINITY;
+	if (r == 11)
+		x[0] = -INFINITY;
+	for (int k = 0; k < K && r == 12; k++)        /* of one magnitude */
+		x[k] = k % 3 ? -0.7f : 0.7f;
+	if (r == 13)                                  /* an outlier, as BERT has them: the others get few codes */
+		x[K / 3] = 3e5f;
+}
+
+static void check_quantize_size(const Row *row, int K)
+{
+	enum { R = QUANTIZE_ROWS, FROM = 1 };
+	size_t n = (size_t)R * (size_t)K;
+	float *x = need(n * 4), *s = fresh(R + 1);
+	int8_t *q = need(n + 1);
+	char what[40];
+	memset(q, 0x55, n + 1);
+	for (int r = 0; r < R; r++)
+		quantize_row(x + r * K, r, K);
+	for (int r = FROM, end; r < R; r = end) {
+		end = rt_min(R, r + 1 + (int)(draw() % 5));
+		((QuantizeFn *)row->fn)(q, s, x, r, end, K);
+	}
+	check_same(row->name, "touches other rows", s, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", s + R, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", q + n, "\x55", 1);
+	for (int k = 0; k < K; k++)
+		check_same(row->name, "touches other rows", q + k, "\x55", 1);
+	for (int r = FROM; r < R; r++) {
+		float largest = 0;
+		for (int k = 0; k < K; k++)
+			if (fabsf(x[r * K + k]) > largest)
+				largest = fabsf(x[r * K + k]);
+		bool zeros = largest < 1e-30f;
+		snprintf(what, sizeof what, "K=%d row=%d", K, r);
+		check_bits(row->name, what, -1, s[r], zeros ? 0 : largest * (1.0f / 127.0f));
+		for (int k = 0; k < K; k++) {
+			/* inf * 0 is NaN; in a finite row no code is further than half a step, and rounding, from the number */
+			float scaled = x[r * K + k] * (zeros ? 0 : 127.0f / largest);
+			float want = isnan(scaled) ? 0 : rintf(scaled);
+			check_bits(row->name, what, k, q[r * K + k], want == 0 ? 0 : want);
+			if (isfinite(largest) && !zeros && !isnan(x[r * K + k]))
+				check_near(row->name, "half a step", k, (float)q[r * K + k], (double)x[r * K + k] * 127 / (double)largest, 0, 0.50002);
+		}
+	}
+	free(x); free(s); free(q);
+}
+
+static void check_quantize(void)
+{
+	const int sizes[] = { 127, 128, 129, 191, 192, 312, 384, 1000, 1536 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "quantize") != 0)
+			continue;
+		for (int K = 1; K < 81; K++)
+			check_quantize_size(row, K);
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+			check_quantize_size(row, sizes[i]);
+	}
+}
+
+/* ---- linear_i8 ----------------------------------------------------------------------------------------------------------- */
+typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *, const int32_t *, int, int,
+                        int, int, int, int, int, void *);
+/* What the codes are: anything, or the ends of their range, of one sign, of both, and by turns. */
+enum { CODES_ANY, CODES_MOST, CODES_LEAST, CODES_TURNS, CODES_KINDS };
+
+typedef struct CodesCase {
+	int M, K, N, panels;
+	int8_t *q, *packed, *codes;   /* codes[N][K] */
+	float *s, *ws, *bias, *want;  /* want[M][N] without activation */
+	int32_t *sums;
+} CodesCase;
+
+static int8_t draw_code(int kind, int at, bool weight)
+{
+	switch (kind) {
+	case CODES_MOST:  return 127;
+	case CODES_LEAST: return weight ? -127 : 127;
+	case CODES_TURNS: return at % 2 ? -127 : 127;
+	default:          return (int8_t)((int)(draw() % 255) - 127);
+	}
+}
+
+/* packed[P][K/group][panel][group] of codes[N][K]; zeros beyond N and K. */
+static void pack_group(const Row *row, const void *codes, void *packed, size_t size, int K, int N)
+{
+	int groups = (K + row->group - 1) / row->group;
+	for (int n = 0; n < N; n++)
+		for (int k = 0; k < K; k++) {
+			size_t at = ((size_t)(n / row->panel) * (size_t)groups + (size_t)(k / row->group)) * (size_t)row->panel;
+			at = (at + (size_t)(n % row->panel)) * (size_t)row->group + (size_t)(k % row->group);
+			memcpy((char *)packed + at * size, (const char *)codes + ((size_t)n * (size_t)K + (size_t)k) * size, size);
+		}
+}
+
+static CodesCase codes_case(const Row *row, int M, int K, int N, int kind)
+{
+	int P = (N + row->panel - 1) / row->panel;
+	size_t padded = (size_t)(P * row->panel), bytes = padded * (size_t)(K + row->group);
+	CodesCase c = { .M = M, .K = K, .N = N, .panels = P, .q = need((size_t)(M * K)), .packed = need(bytes),
+		.codes = need((size_t)(N * K)), .s = random_floats((size_t)M), .ws = random_floats(padded), .bias = random_floats(padded),
+		.want = need((size_t)(M * N) * 4), .sums = need(padded * 4) };
+	memset(c.packed, 0, bytes);
+	memset(c.sums, 0, padded * 4);
+	for (int i = 0; i < M * K; i++)
+		c.q[i] = i / K == 1 ? 0 : draw_code(kind, i, false);
+	for (int i = 0; i < N * K; i++)
+		c.sums[i / K] += c.codes[i] = draw_code(kind, i, true);
+	for (int i = N; i < P * row->panel; i++)
+		c.ws[i] = c.bias[i] = 0;
+	if (M > 1)
+		c.s[1] = 0;   /* a row of zeros has scale 0 */
+	pack_group(row, c.codes, c.packed, 1, K, N);
+	for (int r = 0; r < M; r++)
+		for (int n = 0; n < N; n++) {
+			int32_t sum = 0;
+			for (int k = 0; k < K; k++)
+				sum += c.q[r * K + k] * c.codes[n * K + k];
+			volatile float both = c.s[r] * c.ws[n];   /* volatile: rounded to f32, on every architecture */
+			c.want[r * N + n] = fmaf((float)sum, both, c.bias[n]);
+		}
+	return c;
+}
+
+static void codes_free(CodesCase *c)
+{
+	free(c->q); free(c->packed); free(c->codes); free(c->s); free(c->ws); free(c->bias); free(c->want); free(c->sums);
+}
+
+/* The whole, and any division into rows and panels. */
+static void check_linear_i8_case(const Row *row, const CodesCase *c, int act, bool split)
+{
+	LinearI8Fn *fn = (LinearI8Fn *)row->fn;
+	size_t n = (size_t)(c->M * c->N), bytes;
+	unsigned char *scratch = staged_scratch(row, c->K, &bytes);
+	float *out = fresh(n + 16);
+	char what[80];
+	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d split=%d", c->M, c->K, c->N, act, split);
+	for (int p = 0, stop; p < c->panels; p = stop) {
+		stop = split ? p + 1 : c->panels;
+		for (int r = 0, end; r < c->M; r = end) {
+			end = split ? rt_min(c->M, r + 1 + (int)(draw() % 14)) : c->M;
+			fn(out, c->q, c->s, c->packed, c->ws, c->bias, c->sums, r, end, p, stop, c->K, c->N, act, scratch);
+			for (size_t i = (size_t)(end * c->N); i < n + 16 && p == 0; i++)
+				check_same(row->name, "writes rows it should not", &out[i], &UNTOUCHED, 4);
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		if (act == RT_ACT_NONE)
+			check_bits(row->name, what, (long)i, out[i], c->want[i]);
+		else
+			check_near(row->name, what, (long)i, out[i], act_exact((double)c->want[i], act), 0, 1e-6);
+	staged_check(row, scratch, bytes);
+	free(out);
+}
+
+static void check_linear_i8(void)
+{
+	const int depths[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "linear_i8") != 0)
+			continue;
+		int P = row->panel, widths[] = { 1, P - 1, P, P + 1, 2 * P + 5, 3 * P };
+		for (int M = 1; M <= 50; M++) {
+			int K = depths[(size_t)M % (sizeof depths / sizeof *depths)];
+			CodesCase c = codes_case(row, M, K, widths[(size_t)M % (sizeof widths / sizeof *widths)], M % CODES_KINDS);
+			check_linear_i8_case(row, &c, RT_ACT_NONE, false);
+			check_linear_i8_case(row, &c, M % 7, true);
+			codes_free(&c);
+		}
+		for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
+				CodesCase c = codes_case(row, 1 + (int)(7 * i + j) % 13, depths[i], widths[j], (int)(i + j) % CODES_KINDS);
+				check_linear_i8_case(row, &c, RT_ACT_NONE, false);
+				codes_free(&c);
+			}
+		const int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 5, 3072, 70 }, { 97, 400, 45 }, { 50, 193, 33 } };
+		for (size_t i = 0; i < sizeof real / sizeof *real; i++)
+			for (int kind = 0; kind < CODES_KINDS; kind++) {   /* 3072 * 127 * 127 needs 27 bits: nothing saturates */
+				CodesCase c = codes_case(row, real[i][0], real[i][1], real[i][2], kind);
+				check_linear_i8_case(row, &c, kind ? RT_ACT_NONE : RT_ACT_GELU, kind % 2);
+				codes_free(&c);
+			}
+	}
+}
+
+/* ---- linear_bf16 ----------------------------------------------------------------------------------------------------------
+ * Inputs keep away from numbers below 2^-126, which VDPBF16PS and ARMv7 take for zero and others do not. */
+typedef void LinearBf16Fn(float *, const float *, const void *, const float *, int, int, int, int, int, int, int, void *);
+
+static float rounded_bf16(float x)
+{
+	uint32_t bits;
+	memcpy(&bits, &x, 4);
+	bits = isnan(x) ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1);
+	return (float)from_bf16((uint16_t)(bits >> 16));
+}
+
+static void check_linear_bf16_size(const Row *row, int M, int K, int N, int act)
+{
+	LinearBf16Fn *fn = (LinearBf16Fn *)row->fn;
+	int P = (N + row->panel - 1) / row->panel;
+	size_t n = (size_t)(M * N), padded = (size_t)(P * row->panel), bytes;
+	double *exact;
+	uint16_t *w = random_stored((size_t)(N * K), RT_STORED_BF16, &exact), *packed = need(padded * (size_t)(K + row->group) * 2);
+	float *x = random_floats((size_t)(M * K)), *bias = random_floats(padded), *out = fresh(n + 16), *parts = fresh(n);
+	unsigned char *scratch = staged_scratch(row, K, &bytes);
+	char what[80];
+	memset(packed, 0, padded * (size_t)(K + row->group) * 2);
+	pack_group(row, w, packed, 2, K, N);
+	for (size_t i = (size_t)N; i < padded; i++)
+		bias[i] = 0;
+	if (M > 4) {   /* of these rows' results the definition says what they are, NaN or not */
+		x[1 * K + K / 2] = NAN;
+		x[2 * K + K - 1] = INFINITY;
+		x[3 * K] = 3.3e38f;
+	}
+	fn(out, x, packed, bias, 0, M, 0, P, K, N, act, scratch);
+	for (int p = 0; p < P; p++)
+		for (int r = 0, end; r < M; r = end) {
+			end = rt_min(M, r + 1 + (int)(draw() % 14));
+			fn(parts, x, packed, bias, r, end, p, p + 1, K, N, act, scratch);
+		}
+	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d", M, K, N, act);
+	check_same(row->name, what, out, parts, n * 4);
+	for (int i = 0; i < 16; i++)
+		check_same(row->name, "writes past the end", out + n + i, &UNTOUCHED, 4);
+	for (int r = 0; r < M; r++)
+		for (int j = 0; j < N; j++) {
+			volatile float sum = bias[j];
+			for (int k = 0; k < K; k += 2)
+				for (int i = k + 1 < K; i >= 0; i--)   /* the second of a pair first */
+					sum += rounded_bf16(x[r * K + k + i]) * (float)exact[j * K + k + i];
+			if (act == RT_ACT_NONE)
+				check_bits(row->name, what, (long)(r * N + j), out[r * N + j], sum);
+			else if (fabsf(sum) < 1e30f || isnan(sum))
+				check_near(row->name, what, (long)(r * N + j), out[r * N + j], act_exact((double)sum, act), 0, 1e-6);
+		}
+	staged_check(row, scratch, bytes);
+	free(exact); free(w); free(packed); free(x); free(bias); free(out); free(parts);
+}
+
+static void check_linear_bf16(void)
+{
+	const int depths[] = { 1, 2, 3, 4, 5, 16, 31, 32, 33, 63, 64, 65, 127 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "linear_bf16") != 0)
+			continue;
+		int P = row->panel, widths[] = { 1, P - 1, P, P + 1, 2 * P + 5 };
+		for (int M = 1; M <= 50; M++)
+			check_linear_bf16_size(row, M, depths[(size_t)M % (sizeof depths / sizeof *depths)],
+				widths[(size_t)M % (sizeof widths / sizeof *widths)], M % 3 ? RT_ACT_NONE : M % 7);
+		const int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 5, 3072, 70 }, { 97, 400, 45 }, { 50, 193, 33 } };
+		for (size_t i = 0; i < sizeof real / sizeof *real; i++)
+			check_linear_bf16_size(row, real[i][0], real[i][1], real[i][2], i ? RT_ACT_NONE : RT_ACT_GELU);
+	}
+}
