@@ -65,9 +65,9 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 
 static bool write_sources(const Module *module, const EmitOptions *options, const Files *files, Diag *diag)
 {
-	if (module->ngraphs != 1)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs; code is made of exactly one",
-			(int)module->ngraphs);
+	if (module->ngraphs != options->target.ncpus)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs when code is made of it; expected one for each of "
+			"the %d CPUs of --cpu: a graph that is not lowered yet", (int)module->ngraphs, (int)options->target.ncpus);
 	const Graph *graph = module->graphs[0];
 	if (graph->noutputs == 0 || graph->noutputs > 32)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s returns %d outputs; a program has 1 to 32",
@@ -85,6 +85,8 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 			e.weights.blob.bytes, BLOB_BYTES_MAX);
 	if (good && !options->weights_inline)
 		good = weights_write(&e.weights.blob, files->weights, diag);
+	for (int32_t i = 0; i < e.nvariants; i++)
+		free(e.variants[i].text);
 	weights_free(&e.weights);
 	mem_free(e.mem);
 	return good;
@@ -145,7 +147,7 @@ static bool finish(Arguments *arguments, Diag *diag)
 	return good;
 }
 
-static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *define, bool pic,
+static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *const *defines, bool pic,
 	Diag *diag)
 {
 	static const char *const flags[] = {COMPILE_FLAGS};
@@ -155,8 +157,8 @@ static bool cc_compile(const EmitOptions *options, const Files *files, const cha
 		add(&arguments, flags[i]);
 	add(&arguments, pic ? "-fPIC" : "-fno-pie");
 	add(&arguments, "-pthread");
-	if (define)
-		add_owned(&arguments, with_suffix("-D", define));
+	for (; *defines; defines++)
+		add_owned(&arguments, with_suffix("-D", *defines));
 	add_owned(&arguments, with_suffix("-I", directory));
 	add_owned(&arguments, with_suffix("-Wa,-I", directory));   /* .incbin is the assembler's */
 	add(&arguments, "-c");
@@ -211,16 +213,38 @@ static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
 	return good && second.good;
 }
 
+/* NAME_WEIGHTS="path": an assembler looks for .incbin where bertc runs before it looks anywhere else, and weights of another
+ * build may lie there under the same name. Quotes and backslashes pass through two strings: C's and the assembler's. */
+static char *weights_define(const EmitOptions *options, const Files *files)
+{
+	char *text = NULL, *upper = c_upper(options->name);
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	if (!out || !upper) {
+		fputs("bertc: error: out of memory\n", stderr);
+		exit(EXIT_RUN);
+	}
+	fprintf(out, "%s_WEIGHTS=\"", upper);
+	for (const char *at = files->weights; *at; at++)
+		fprintf(out, *at == '"' || *at == '\\' ? "\\\\\\%c" : "%c", *at);
+	putc('"', out);
+	fclose(out);
+	free(upper);
+	return text;
+}
+
 static bool compile(const EmitOptions *options, const Files *files, const char *directory, bool pic, Diag *diag)
 {
-	char *upper = c_upper(options->name), *define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
-	const char *defines[] = {define, NULL};
+	char *upper = c_upper(options->name), *weights = weights_define(options, files),
+		*main_define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
+	const char *defines[] = {weights, main_define, NULL};
 	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines,
 		.directory = directory, .pic = pic, .sysroot = options->sysroot};
-	bool good = options->cc ? cc_compile(options, files, directory, define, pic, diag)
+	bool good = options->cc ? cc_compile(options, files, directory, defines, pic, diag)
 		: is_split(options) ? compile_both(&job, files, diag)
 		: toolchain_compile(&job, diag);
-	free(define);
+	free(weights);
+	free(main_define);
 	free(upper);
 	return good;
 }

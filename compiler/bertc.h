@@ -107,7 +107,7 @@ typedef struct Program {
 	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *, const size_t *);
 	int (*tokenize)(void *, const char *, size_t, const char *, size_t, int32_t *, int32_t *, int32_t *, int32_t *, int32_t, int32_t *);
 	int (*set)(void *, const char *, double);
-	const char *(*label)(int), *(*output)(int), *(*strerror)(int), *(*about)(void);
+	const char *(*label)(int), *(*output)(int), *(*strerror)(int), *(*about)(void), *(*cpu)(const void *);
 } Program;
 bool program_open(const BuildOptions *, Loaded *, int threads, Program *, Diag *);
 void program_close(Program *);

@@ -87,7 +87,7 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	Pipeline *pipeline = pipeline_parse(*text, diag);
 	if (!pipeline)
 		return false;
-	const PassEnv env = {.isa = target->isa, .max_tokens = loaded->module->max_tokens};
+	const PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens};
 	DriverOptions driver = options->driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
@@ -129,16 +129,37 @@ static json_t *about_heads(const Module *module)
 	return heads;
 }
 
-/* Bytes of the graph's constants as the program holds them, and their elements. */
-static void count_weights(const Graph *graph, int64_t *bytes, int64_t *parameters)
+static int64_t count_parameters(const Graph *graph)
 {
-	*bytes = *parameters = 0;
-	for (const Node *node = graph->first; node; node = node->next) {
-		if (node->op != OP_CONST)
-			continue;
-		*bytes += node->data->bytes;
-		*parameters += type_count(&node->data->type);
+	int64_t parameters = 0;
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_CONST)
+			parameters += type_count(&node->data->type);
+	return parameters;
+}
+
+/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with the others where they are equal), its arena. */
+static json_t *about_variants(const Module *module, const Target *target)
+{
+	json_t *variants = json_array();
+	for (int32_t g = 0; g < target->ncpus && g < module->ngraphs; g++) {
+		const ArenaPlan *arena = &module->graphs[g]->arena;
+		char *can = NULL;
+		size_t bytes;
+		FILE *out = open_memstream(&can, &bytes);
+		if (out) {
+			target_isa_print(target->cpus[g].isa, out);
+			fclose(out);
+		}
+		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+			"per_text", (json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair,
+			"per_thread_token", (json_int_t)arena->per_thread_token, "per_thread", (json_int_t)arena->per_thread,
+			"per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed);
+		json_array_append_new(variants, json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
+			"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
+		free(can);
 	}
+	return variants;
 }
 
 /* What verify measured of this build, or null. */
@@ -157,21 +178,13 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	const char *pipeline, Diag *diag)
 {
 	const Module *module = loaded->module;
-	const Graph *graph = module->graphs[0];
-	int64_t bytes, parameters;
-	count_weights(graph, &bytes, &parameters);
 	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION,
 		"target", target->triple,
 	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters",
-		(json_int_t)parameters,
-	                          "weight_bytes", (json_int_t)bytes, "max_tokens", (int)module->max_tokens, "tokenizer",
+		(json_int_t)count_parameters(module->graphs[0]),
+	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens, "tokenizer",
 		loaded->tokenizer != NULL);
-	const ArenaPlan *arena = &graph->arena;
-	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
-		"per_text",
-		(json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair, "per_thread_token",
-			(json_int_t)arena->per_thread_token,
-		"per_thread", (json_int_t)arena->per_thread, "per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed));
+	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
 		json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));

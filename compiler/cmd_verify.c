@@ -337,10 +337,10 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 	}
 }
 
-/* What was found, as verified.h has it; about: what the program says about itself. */
-static json_t *figures_json(const VerifyOptions *o, const char *about, const Inputs *inputs, const Row *rows, int32_t n, bool pass)
+/* What was found, as verified.h has it. The CPU is the one whose code ran. */
+static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n, bool pass)
 {
-	json_t *outputs = json_array(), *said = json_loads(about, 0, NULL);
+	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL), *build = verified_build(said);
 	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
 	for (int32_t k = 0; k < n; k++) {
 		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", verified_real(rows[k].max_abs),
@@ -351,9 +351,10 @@ static json_t *figures_json(const VerifyOptions *o, const char *about, const Inp
 		}
 		json_array_append_new(outputs, row);
 	}
-	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", verified_build(said), "inputs", inputs->count,
+	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", build, "inputs", inputs->count,
 		"tokens", (json_int_t)count_tokens(inputs), "texts_with_ids", inputs->tokenized, "token_ids_identical",
 		inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
+	json_object_set_new(build, "cpu", json_string(program->cpu(program->context)));
 	if (o->data)
 		json_object_set_new(figures, "data", json_string(slash ? slash + 1 : o->data));
 	else
@@ -381,11 +382,11 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 }
 
 /* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
-static int report(const VerifyOptions *o, Loaded *loaded, const char *about, const Inputs *inputs, const Row *rows, Diag *diag)
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows, Diag *diag)
 {
 	const int32_t n = loaded->module->graphs[0]->noutputs;
 	const bool pass = within_limits(o, inputs, rows, n);
-	json_t *figures = figures_json(o, about, inputs, rows, n, pass);
+	json_t *figures = figures_json(o, program, inputs, rows, n, pass);
 	if (o->json)
 		print_json(figures);
 	else
@@ -426,7 +427,7 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	if (good) {
 		Loaded again = *loaded;
 		again.module = reference;
-		status = report(o, &again, program.about(), &inputs, rows, diag);
+		status = report(o, &again, &program, &inputs, rows, diag);
 	} else if (!diag->errors)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	inputs_free(&inputs);

@@ -21,9 +21,14 @@ typedef struct PassItem {
 } PassItem;
 typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; } Pipeline;
 
+/* A CPU that code is made for. */
+typedef struct CpuTarget { const char *name; uint32_t isa; } CpuTarget;
+
 /* What all passes of a build share. */
 typedef struct PassEnv {
-	uint32_t isa;                       /* bits of Isa of the target CPU */
+	uint32_t isa;                       /* bits of Isa of the target CPU; before a module is split, those that all of them have */
+	const CpuTarget *cpus;              /* a program for several: the first PASS_SPLITS makes a graph for each, in this order */
+	int32_t  ncpus;                     /* 0: one CPU, isa */
 	int32_t  max_tokens;                /* longest text the program takes */
 	int32_t  threads;                   /* 0: any */
 } PassEnv;
@@ -38,7 +43,8 @@ typedef struct PassRun {
 } PassRun;
 typedef bool PassFn(Graph *, PassRun *);
 
-enum PassFlags { PASS_NUMBERS = 1 /* may change results beyond rounding (lossy): no -O level holds it */, PASS_REQUIRED = 2 };
+enum PassFlags { PASS_NUMBERS = 1 /* may change results beyond rounding (lossy): no -O level holds it */, PASS_REQUIRED = 2,
+	PASS_SPLITS = 4 /* from here on a graph is for one CPU */ };
 typedef struct PassInfo {
 	const char *name;
 	PassFn     *run;
