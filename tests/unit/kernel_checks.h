@@ -32,13 +32,18 @@
 #include "../../runtime/kernels/quantize__scalar.c"
 #include "../../runtime/kernels/quantize__avx2.c"
 #include "../../runtime/kernels/quantize__avx512.c"
+#include "../../runtime/kernels/quantize__neon.c"
 #include "../../runtime/kernels/linear_i8__scalar.c"
 #include "../../runtime/kernels/linear_i8__avx2.c"
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
+#include "../../runtime/kernels/linear_i8__neon.c"
+#include "../../runtime/kernels/linear_i8__dotprod.c"
+#include "../../runtime/kernels/linear_i8__i8mm.c"
 #include "../../runtime/kernels/linear_dotbf16__scalar.c"
 #include "../../runtime/kernels/linear_dotbf16__avx2.c"
 #include "../../runtime/kernels/linear_dotbf16__avx512bf16.c"
+#include "../../runtime/kernels/linear_dotbf16__neon.c"
 
 /* ---- the table, as far as this architecture compiles it ----------------------------------------------------------------- */
 typedef void AnyFn(void);
