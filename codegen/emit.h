@@ -51,8 +51,11 @@ typedef struct Emitter {
 	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
 	Step     *steps; int32_t nsteps;
 	FILE     *calls;                         /* the lines of NAME_graph */
+	int64_t   chain;                         /* the chain that calls is in the midst of; -1: one without a number; 0: none */
 	bool      split;                         /* the cores of linears go into a second file, to be compiled at the same time */
 } Emitter;
+/* Closes the chain that the last step stood in. */
+void emit_chain_end(Emitter *);
 /* One line in calls and, where needed, a new wrapper, kernel and constant. */
 bool emit_step(Emitter *, const Node *);
 

@@ -306,9 +306,9 @@ static void print_model(const Emitter *e, FILE *c)
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	fprintf(c, "\t.steps = %s_steps, .nsteps = %d,\n", o->name, (int)e->nsteps);
 	fprintf(c, "\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
-		".per_thread_token = %lld, .per_thread = %lld, .fixed = %lld,\n",
+		".per_thread_token = %lld, .per_thread = %lld, .per_block = %lld, .fixed = %lld,\n",
 		(long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
-		(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->fixed);
+		(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->per_block, (long long)arena->fixed);
 	fprintf(c, "\t.run = %s_graph,\n\t.weights = %s_blob, .weights_bytes = %zu,\n\t.isa = %u,\n};\n", o->name, o->name,
 		e->weights.blob.bytes, (unsigned)isa);
 }
@@ -378,6 +378,8 @@ static char *walk(Emitter *e)
 	for (const Node *node = e->graph->first; node && good; node = node->next)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
+	if (good)
+		emit_chain_end(e);
 	if (e->calls)
 		fclose(e->calls);
 	if (good)

@@ -233,12 +233,15 @@ bool body_linear(Body *b)
 		print_params(b);
 		fprintf(b->code, ", 0, %s, 0, %lld", rows, panels);
 	} else {
-		fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows%s%s, %lld);\n",
-			strcmp(rows, "1") ? " * " : "", strcmp(rows, "1") ? rows : "", panels);
+		const char *times = strcmp(rows, "1") ? mem_printf(b->e->mem, " * %s", rows) : "";
+		if (b->form == FORM_TOKENS)
+			fprintf(b->code, "\tconst RtShare s = rt_chain_linear(call, chain, thread, %lld);\n", panels);
+		else
+			fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows, %lld);\n", panels);
 		b->whole = true;
 		fprintf(b->code, "\t%s(", linear_core(b->e, node, b->kernel, inputs));
 		print_params(b);
-		fputs(", s.r0, s.r1, s.p0, s.p1", b->code);
+		fprintf(b->code, ", s.r0%s, s.r1%s, s.p0, s.p1", times, times);
 		flops *= (double)(value_unit(node->results[0]) / (width ? width : 1));
 	}
 	fprintf(b->code, ", %lld, RT_ACT_%s%s);\n", width, emit_act_words[act], form.tail_argument);

@@ -1,9 +1,9 @@
 /* emit_step.c: one op of a lowered graph as one line of the emitted program, a call of a wrapper:
  *
- *     linear_384_1152(call, thread, call->ntokens, rt_tokens(call, 1536), rt_tokens(call, 0), w + 64, w + 896);   // v12 layer.0
+ *     linear_384_1152(call, thread, &c, rt_chain_tokens(call, &c, 1536, 4608), rt_chain_inner(&c, 0), w + 64, w + 896);   // v12 layer.0
  *
  * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape share it. What
- * stands in it is said op by op in emit_ops.c and emit_tensor.c. */
+ * stands in it is said op by op in emit_ops.c and emit_tensor.c. Ops over the rows of all tokens stand in the loop of their chain. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +70,26 @@ static const char *param_type(const Value *value, bool result)
 	case DT_I8:  return result ? "int8_t *" : "const int8_t *";
 	default:     return result ? "float *" : "const float *";
 	}
+}
+
+static bool value_is_inner(const Value *value)
+{
+	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
+}
+
+/* The same for an op over rows of tokens: where the block of its chain begins. */
+static void print_block_argument(Emitter *e, const Value *value)
+{
+	Place place = value_place(value);
+	if (place == PLACE_IDS)
+		fputs(value->index == 0 ? ", call->ids + c.first" : ", call->types + c.first", e->calls);
+	else if (place == PLACE_CONST)
+		fprintf(e->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+	else if (value_is_inner(value))
+		fprintf(e->calls, ", rt_chain_inner(&c, %lld)", (long long)value->node->attr.offset.at[value->index]);
+	else
+		fprintf(e->calls, ", rt_chain_tokens(call, &c, %lld, %lld)", (long long)value->node->attr.offset.at[value->index],
+			(long long)value_unit(value) * dtype_bytes[value->type.dtype]);
 }
 
 /* The argument that stands for a value in the call. */
@@ -141,17 +161,16 @@ const char *body_pointer(Body *b, int32_t param)
 /* Rows of all texts at once where every row stands for itself: all operands have a row a token, or a row a text. */
 static Form row_form(const Node *node)
 {
-	bool tokens = type_is_rows(&node->results[0]->type), texts = value_place(node->results[0]) == PLACE_TEXTS;
-	bool computed = false;
+	if (node_is_rowwise(node))
+		return FORM_TOKENS;
+	bool texts = value_place(node->results[0]) == PLACE_TEXTS, computed = false;
 	for (int32_t i = 0; i < node->nargs; i++) {
-		const Value *value = node->args[i];
-		if (value_is_const(value))
+		if (value_is_const(node->args[i]))
 			continue;
 		computed = true;
-		tokens &= type_is_rows(&value->type);
-		texts &= value_place(value) == PLACE_TEXTS;
+		texts &= value_place(node->args[i]) == PLACE_TEXTS;
 	}
-	return !computed ? FORM_EACH : tokens ? FORM_TOKENS : texts ? FORM_TEXTS : FORM_EACH;
+	return computed && texts ? FORM_TEXTS : FORM_EACH;
 }
 
 static BodyFn *const body_of[OP_COUNT] = {
@@ -188,11 +207,14 @@ static const char *wrapper_text(Body *b, const char *statements)
 	FILE *out = open_memstream(&text, &bytes);
 	if (!out)
 		return NULL;
-	fputs(b->form == FORM_EACH ? "(const RtCall *call, int32_t thread" : "(const RtCall *call, int32_t thread, int rows", out);
+	static const char *const ranges[] = {[FORM_TOKENS] = ", const RtChain *chain", [FORM_TEXTS] = ", int rows", [FORM_EACH] = ""};
+	fprintf(out, "(const RtCall *call, int32_t thread%s", ranges[b->form]);
 	for (int32_t i = 0; i < b->nparams; i++)
 		fprintf(out, ", %s%s", param_type(b->param[i].value, i < b->node->nresults), b->param[i].name);
 	fputs(")\n{\n", out);
-	if (!b->whole)
+	if (!b->whole && b->form == FORM_TOKENS)
+		fputs("\tconst RtShare s = rt_chain_rows(call, chain, thread);\n", out);
+	else if (!b->whole)
 		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, %s);\n", b->form == FORM_EACH ? "call->ntexts" : "rows");
 	if (b->form == FORM_EACH && !b->whole) {
 		fputs("\tfor (int i = s.r0; i < s.r1; i++) {\n", out);
@@ -269,6 +291,48 @@ static bool check_planned(Emitter *e, const Node *node)
 	return true;
 }
 
+void emit_chain_end(Emitter *e)
+{
+	if (e->chain)
+		fprintf(e->calls, "\t\t}\n\t\tat = rt_chain_end(call, &c, thread, %d, at);\n\t}\n", (int)e->nsteps - 1);
+	e->chain = 0;
+}
+
+/* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its own, of one block. */
+static void enter_chain(Emitter *e, const Node *node, Form form)
+{
+	const bool named = node->attr.has & A_chain;
+	if (form == FORM_TOKENS && named && node->attr.chain == e->chain)
+		return;
+	emit_chain_end(e);
+	if (form != FORM_TOKENS)
+		return;
+	e->chain = named ? node->attr.chain : -1;
+	fputs("\t{\n\t\tRtChain c = rt_chain_begin(call, thread, call->ntokens, ", e->calls);
+	fprintf(e->calls, named ? "%lld" : "call->ntokens + 1", (long long)node->attr.rows);
+	fputs(");\n\t\twhile (rt_chain_next(&c)) {\n", e->calls);
+}
+
+/* The line of the step: a call of its wrapper, and the step's end. */
+static void print_step(Emitter *e, Body *body, const char *wrapper)
+{
+	const Node *node = body->node;
+	const bool in_chain = body->form == FORM_TOKENS;
+	enter_chain(e, node, body->form);
+	fprintf(e->calls, "%s%s(call, thread%s", in_chain ? "\t\t\t" : "\t", wrapper,
+		in_chain ? ", &c" : body->form == FORM_TEXTS ? ", call->ntexts" : "");
+	for (int32_t i = 0; i < body->nparams; i++)
+		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
+	fprintf(e->calls, ");   /* v%u", node->results[0]->id);
+	if (node->origin) {
+		putc(' ', e->calls);
+		c_comment(e->calls, node->origin);
+	}
+	fprintf(e->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
+		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->nsteps);
+	e->steps[e->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text, body->per_pair};
+}
+
 bool emit_step(Emitter *e, const Node *node)
 {
 	if (!check_planned(e, node) || !check_sizes(e, node))
@@ -282,6 +346,9 @@ bool emit_step(Emitter *e, const Node *node)
 			op_info[node->op].name, kernel->function, e->options->target.cpu);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
+	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS)
+		return diag_error(e->diag, EXIT_INPUT, node->line, "%s: is in a chain of rows, but its rows do not stand for themselves",
+			op_info[node->op].name);
 	for (int32_t i = 0; i < node->nresults; i++)
 		body_param(&body, i == 0 ? "out" : i == 1 ? "out1" : "out2", node->results[i]);
 	char *statements = NULL;
@@ -293,17 +360,7 @@ bool emit_step(Emitter *e, const Node *node)
 	if (good) {
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
-		fprintf(e->calls, "\t%s(call, thread%s", wrapper_name(e, &body, text),
-			body.form == FORM_EACH ? "" : body.form == FORM_TOKENS ? ", call->ntokens" : ", call->ntexts");
-		for (int32_t i = 0; i < body.nparams; i++)
-			print_argument(e, body.param[i].value);
-		fprintf(e->calls, ");   /* v%u", node->results[0]->id);
-		if (node->origin) {
-			putc(' ', e->calls);
-			c_comment(e->calls, node->origin);
-		}
-		fprintf(e->calls, " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->nsteps);
-		e->steps[e->nsteps++] = (Step){node->origin, kernel->function, body.per_token, body.per_text, body.per_pair};
+		print_step(e, &body, wrapper_name(e, &body, text));
 	}
 	free(statements);
 	return good;

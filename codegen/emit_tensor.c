@@ -114,21 +114,6 @@ static const char *strides(Body *b, const Type *from, const Type *to)
 	return mem_printf(b->e->mem, "(const int[]){%s}", to->rank ? list : "0");
 }
 
-/* A constant may be repeated for every row; any other argument has a row for each, at its own first dim. */
-static bool rows_apart(const Body *b)
-{
-	const Type *type = &b->node->results[0]->type;
-	if (b->form != FORM_TOKENS)
-		return false;
-	for (int32_t i = 0; i < b->node->nargs; i++) {
-		const Value *value = b->node->args[i];
-		if (value_is_const(value) ? value->type.rank == type->rank && !dim_equal(value->type.dim[0],
-			dim_number(1)) : value->type.rank != type->rank)
-			return false;
-	}
-	return true;
-}
-
 bool body_binary(Body *b)
 {
 	static const char *const words[OP_COUNT] = {[OP_ADD] = "ADD", [OP_SUB] = "SUB", [OP_MUL] = "MUL", [OP_DIV] = "DIV"};
@@ -137,7 +122,7 @@ bool body_binary(Body *b)
 	body_param(b, "b", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type));
 	int rank = type->rank ? type->rank : 1;
-	if (!rows_apart(b)) {
+	if (b->form != FORM_TOKENS) {
 		b->form = FORM_EACH;
 		fprintf(b->code, "\t\t%s(%s, %s, %s, %d, %s, %s, %s, RT_BINARY_%s);\n", b->kernel->function,
 			body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), rank, dims_array(b, type),

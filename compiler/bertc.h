@@ -24,6 +24,8 @@ typedef struct BuildOptions {
 	bool        quiet, progress, print_pipeline, weights_inline;
 	const char *search[16];             /* --search DIR, NULL-terminated */
 	const char *ledger;                 /* --ledger=FILE.json */
+	const char *verified;               /* --verified=FILE.json: figures of verify for --about; NULL: none */
+	const struct json_t *figures;       /* the same, already in memory (verified.h); NULL: none */
 	DriverOptions driver;
 	char       *command;                /* the command line without paths of this machine, for the emitted comment */
 } BuildOptions;
@@ -83,6 +85,7 @@ typedef struct Loaded {
 	TokenizerDesc *tokenizer;           /* NULL: ids only */
 	MemArena      *mem;
 	const char    *passes;              /* recipe of the description, or NULL */
+	char           graph_sha256[65];    /* of the graph's text, and of its constants where no checkpoint's hash stands for them */
 } Loaded;
 /* load.c: options->model is a directory, a .xml or a .bir. */
 bool model_load(const BuildOptions *, Loaded *, Diag *);
@@ -91,6 +94,8 @@ void model_unload(Loaded *);
 /* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
+/* Whether the options make sense and the result replaces no file of the model; to be asked before any work is done. */
+bool build_check(const BuildOptions *, Diag *);
 
 /* ---- program.c: the emitted program, loaded into this process -------------------------------------------------------------- */
 /* Builds a shared object in a temporary directory and opens it. The functions are those of the C API in interface.md. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
+#include "verified.h"
 
 /* ---- the pipeline ----------------------------------------------------------------------------------------------- */
 
@@ -53,7 +54,7 @@ static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Dia
 		text = complete;
 	} else if (code) {
 		if (!pipeline || !has_pass(pipeline, "lower"))
-			missing = "lower,pack-weights,plan-memory";
+			missing = "lower,pack-weights,chain-rows,plan-memory";
 		else if (!has_pass(pipeline, "plan-memory"))
 			missing = has_pass(pipeline, "pack-weights") ? "plan-memory" : "pack-weights,plan-memory";
 		char *whole = NULL;
@@ -140,8 +141,20 @@ static void count_weights(const Graph *graph, int64_t *bytes, int64_t *parameter
 	}
 }
 
-/* malloc'd. Nothing of this machine and no time: two builds say the same. */
-static char *about_text(const Loaded *loaded, const Target *target, const char *name, const char *pipeline)
+/* What verify measured of this build, or null. */
+static bool about_verified(json_t *about, const BuildOptions *options, Diag *diag)
+{
+	json_t *read = options->verified ? verified_read(options->verified, diag) : NULL;
+	const json_t *figures = options->verified ? read : options->figures;
+	bool good = figures ? verified_embed(about, figures, options->verified ? options->verified : options->model, diag)
+		: !options->verified && json_object_set_new(about, "verified", json_null()) == 0;
+	json_decref(read);
+	return good;
+}
+
+/* malloc'd; NULL and a message on error. Nothing of this machine and no time: two builds say the same. */
+static char *about_text(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *name,
+	const char *pipeline, Diag *diag)
 {
 	const Module *module = loaded->module;
 	const Graph *graph = module->graphs[0];
@@ -154,16 +167,20 @@ static char *about_text(const Loaded *loaded, const Target *target, const char *
 	                          "weight_bytes", (json_int_t)bytes, "max_tokens", (int)module->max_tokens, "tokenizer",
 		loaded->tokenizer != NULL);
 	const ArenaPlan *arena = &graph->arena;
-	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
 		"per_text",
 		(json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair, "per_thread_token",
 			(json_int_t)arena->per_thread_token,
-		"per_thread", (json_int_t)arena->per_thread, "fixed", (json_int_t)arena->fixed));
+		"per_thread", (json_int_t)arena->per_thread, "per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
 		json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
 	json_object_set_new(about, "model", meta);
-	char *text = json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_object_set_new(about, "graph_sha256", json_string(loaded->graph_sha256));
+	char *text = about_verified(about, options, diag)
+		? json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(VERIFIED_DIGITS)) : NULL;
+	if (!text && !diag->errors)
+		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	json_decref(about);
 	return text;
 }
@@ -173,7 +190,7 @@ static char *about_text(const Loaded *loaded, const Target *target, const char *
 static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline, Diag *diag)
 {
 	char *name = options->name ? strdup(options->name) : c_identifier_from_path(options->out);
-	char *about = name ? about_text(loaded, target, name, pipeline) : NULL;
+	char *about = name ? about_text(options, loaded, target, name, pipeline, diag) : NULL;
 	const EmitOptions emit = {
 		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
 			.target = *target,
@@ -183,7 +200,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	};
 	if (options->progress)
 		progress_show(options->emit == EMIT_C ? "writing C" : "compiling", 0, 1);
-	bool good = name ? emit_module(loaded->module, &emit, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	bool good = name ? about && emit_module(loaded->module, &emit, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
 	if (options->progress)
 		progress_clear();
 	free(about);
@@ -192,8 +209,14 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 }
 
 /* Wrong wishes are told before any work is done. */
-static bool check_options(const BuildOptions *options, Diag *diag)
+bool build_check(const BuildOptions *options, Diag *diag)
 {
+	if (options->out && options->model && file_is_of_model(options->out, options->model))
+		return diag_error_in(diag, EXIT_USAGE, options->out, 0,
+			"is a file of the model, which the result would replace; give another -o");
+	if (options->verified && options->emit == EMIT_BIR)
+		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; IR text says nothing");
+
 	if (options->emit == EMIT_CHECKPOINT)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: this version of bertc does not write checkpoints");
 	if (options->driver.stop_after && options->emit != EMIT_BIR)
@@ -210,7 +233,7 @@ static bool check_options(const BuildOptions *options, Diag *diag)
 bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, Diag *diag)
 {
 	Target target;
-	if (!check_options(options, diag) || !target_find(options->target, options->cpu, &target, diag))
+	if (!build_check(options, diag) || !target_find(options->target, options->cpu, &target, diag))
 		return false;
 	char *pipeline = NULL;
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);

@@ -2,12 +2,21 @@
 #include <stdlib.h>
 #include "bertc.h"
 
+enum { KEY_VERIFIED = 0x200 };
+static const struct argp_option table[] = {
+	{"verified", KEY_VERIFIED, "FILE.json", 0, "what `bertc verify --json` measured of this build, for the program's --about", 4},
+	{0}
+};
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	BuildOptions *options = state->input;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = options;
+		return 0;
+	case KEY_VERIFIED:
+		options->verified = argument;
 		return 0;
 	case ARGP_KEY_ARG:
 		option_model(state, options, argument);
@@ -28,7 +37,7 @@ int cmd_build(int argc, char **argv)
 	BuildOptions options;
 	build_options_init(&options, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.parser = parse, .args_doc = "MODEL", .children = children, .doc =
+	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
 		"Compile a model into a program, a library or C.\v"
 		"MODEL is a Hugging Face directory, a model.xml (see `bertc describe`) or a graph in .bir text.\n\n"
 		"Examples:\n"
@@ -41,10 +50,7 @@ int cmd_build(int argc, char **argv)
 	diag_init(&diag, options.model);
 	Loaded loaded = {0};
 	Ledger ledger = {0};
-	if (file_is_of_model(options.out, options.model))
-		diag_error_in(&diag, EXIT_USAGE, options.out, 0,
-			"is a file of the model, which the result would replace; give another -o");
-	else if (model_load(&options, &loaded, &diag))
+	if (build_check(&options, &diag) && model_load(&options, &loaded, &diag))
 		build_loaded(&options, &loaded, &ledger, &diag);
 	progress_clear();
 	ledger_free(&ledger);

@@ -16,7 +16,7 @@ static const char *const attr_docs[AI_COUNT] = {
 /* Required attributes plain, optional ones with a question mark; those that lowering adds to every op are left out. */
 static void attrs_text(const OpInfo *info, char *text, size_t bytes)
 {
-	const uint32_t lowering = A_kernel | A_offset;
+	const uint32_t lowering = A_CHAINED;
 	*text = 0;
 	for (int i = 0; i < AI_COUNT; i++) {
 		uint32_t bit = (uint32_t)1 << i;

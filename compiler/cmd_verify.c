@@ -7,6 +7,7 @@
 #include <string.h>
 #include "bertc.h"
 #include "metrics.h"
+#include "verified.h"
 
 enum {
 	KEY_DATA = 0x200, KEY_MIN_COSINE, KEY_MAX_ABS, KEY_JSON, KEY_COUNT, KEY_TOKENS, KEY_SEED, KEY_THREADS,
@@ -32,7 +33,7 @@ static const struct argp_option table[] = {
 	{"tokens", KEY_TOKENS, "N", 0, "longest random input (default 32)", 5},
 	{"seed", KEY_SEED, "N", 0, "seed of the random ids", 5},
 	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON", 5},
+	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5},
 	{0}
 };
 
@@ -312,13 +313,18 @@ static bool is_labelled(const Module *module, const char *output)
 
 /* ---- reporting ---------------------------------------------------------------------------------------------------------- */
 
-static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
+static int64_t count_tokens(const Inputs *inputs)
 {
 	int64_t tokens = 0;
 	for (int32_t i = 0; i < inputs->count; i++)
 		tokens += inputs->at[i].n;
+	return tokens;
+}
+
+static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
+{
 	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.model, inputs->count,
-		o->data ? "texts" : "random inputs", (long long)tokens);
+		o->data ? "texts" : "random inputs", (long long)count_tokens(inputs));
 	if (inputs->tokenized)
 		printf("token ids identical: %d of %d%s%s\n", inputs->tokenized_right, inputs->tokenized, inputs->difference ? "; " : "",
 			inputs->difference ? inputs->difference : "");
@@ -331,29 +337,36 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 	}
 }
 
-static json_t *real_or_null(double x)
+/* What was found, as verified.h has it; about: what the program says about itself. */
+static json_t *figures_json(const VerifyOptions *o, const char *about, const Inputs *inputs, const Row *rows, int32_t n, bool pass)
 {
-	return isfinite(x) ? json_real(x) : json_null();
-}
-
-static void print_json(const Inputs *inputs, const Row *rows, int32_t n, bool pass)
-{
-	json_t *outputs = json_array();
+	json_t *outputs = json_array(), *said = json_loads(about, 0, NULL);
+	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
 	for (int32_t k = 0; k < n; k++) {
-		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", real_or_null(rows[k].max_abs),
-			"largest", real_or_null(rows[k].largest), "cosine", real_or_null(rows[k].cosine));
+		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", verified_real(rows[k].max_abs),
+			"largest", verified_real(rows[k].largest), "cosine", verified_real(rows[k].cosine));
 		if (rows[k].labelled) {
 			json_object_set_new(row, "top1", json_integer(rows[k].top));
 			json_object_set_new(row, "top1_of", json_integer(rows[k].top_of));
 		}
 		json_array_append_new(outputs, row);
 	}
-	json_t *all = json_pack("{s:i, s:i, s:i, s:o, s:b}", "inputs", inputs->count, "texts_with_ids", inputs->tokenized,
-		"token_ids_identical", inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
-	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
+	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", verified_build(said), "inputs", inputs->count,
+		"tokens", (json_int_t)count_tokens(inputs), "texts_with_ids", inputs->tokenized, "token_ids_identical",
+		inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
+	if (o->data)
+		json_object_set_new(figures, "data", json_string(slash ? slash + 1 : o->data));
+	else
+		json_object_set_new(figures, "seed", json_integer(o->seed));
+	json_decref(said);
+	return figures;
+}
+
+static void print_json(const json_t *figures)
+{
+	char *text = json_dumps(figures, JSON_REAL_PRECISION(VERIFIED_DIGITS));
 	puts(text ? text : "{}");
 	free(text);
-	json_decref(all);
 }
 
 /* A NaN passes no limit. */
@@ -365,6 +378,30 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 		good = good && (isnan(o->max_abs) || rows[k].relative <= o->max_abs);
 	}
 	return good;
+}
+
+/* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
+static int report(const VerifyOptions *o, Loaded *loaded, const char *about, const Inputs *inputs, const Row *rows, Diag *diag)
+{
+	const int32_t n = loaded->module->graphs[0]->noutputs;
+	const bool pass = within_limits(o, inputs, rows, n);
+	json_t *figures = figures_json(o, about, inputs, rows, n, pass);
+	if (o->json)
+		print_json(figures);
+	else
+		print_table(o, inputs, rows, n);
+	if (pass && o->build.out) {
+		BuildOptions build = o->build;
+		Ledger ledger = {0};
+		build.figures = figures;
+		build.print_pipeline = false;
+		build_loaded(&build, loaded, &ledger, diag);
+		ledger_free(&ledger);
+	}
+	json_decref(figures);
+	if (!pass)
+		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.model);
+	return pass ? EXIT_DONE : EXIT_LIMIT;
 }
 
 static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
@@ -387,15 +424,9 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	progress_clear();
 	int status = EXIT_DONE;
 	if (good) {
-		const bool pass = within_limits(o, &inputs, rows, graph->noutputs);
-		if (o->json)
-			print_json(&inputs, rows, graph->noutputs, pass);
-		else
-			print_table(o, &inputs, rows, graph->noutputs);
-		if (!pass) {
-			fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.model);
-			status = EXIT_LIMIT;
-		}
+		Loaded again = *loaded;
+		again.module = reference;
+		status = report(o, &again, program.about(), &inputs, rows, diag);
 	} else if (!diag->errors)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	inputs_free(&inputs);
@@ -412,8 +443,10 @@ int cmd_verify(int argc, char **argv)
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
 		"Build a model and compare the program with the reference evaluator (the imported graph in double precision).\v"
+		"With -o the program is kept when it is within the limits; its --about carries what was measured.\n\n"
 		"Examples:\n"
-		"  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4\n"
+		"  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
+		"  bertc verify minilm-sst2 --json >sst2.json && bertc build minilm-sst2 --verified=sst2.json -o sst2\n"
 		"  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	options.build.quiet = true;
@@ -422,7 +455,9 @@ int cmd_verify(int argc, char **argv)
 	diag_init(&diag, options.build.model);
 	Loaded loaded = {0};
 	int status = EXIT_DONE;
-	if (model_load(&options.build, &loaded, &diag))
+	if (options.build.out && options.build.emit == EMIT_BIR)
+		diag_error(&diag, EXIT_USAGE, 0, "--emit=bir: verify keeps what it ran, a program, a library or C");
+	else if (build_check(&options.build, &diag) && model_load(&options.build, &loaded, &diag))
 		status = verify(&options, &loaded, &diag);
 	model_unload(&loaded);
 	diag_print(&diag, stderr);

@@ -82,6 +82,30 @@ static bool load_graph(const BuildOptions *options, Loaded *loaded, Diag *diag)
 	return loaded->tokenizer != NULL;
 }
 
+/* Which graph this is: its text tells all but the constants' data, for which the checkpoint's hash stands where there is one. */
+static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
+{
+	size_t count = 1;
+	const Module *module = loaded->module;
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next)
+			count += node->op == OP_CONST && !from_checkpoint;
+	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
+	const void **parts = calloc(count, sizeof *parts);
+	size_t *bytes = calloc(count, sizeof *bytes), at = 0;
+	bool good = text && parts && bytes;
+	if (good) {
+		parts[at] = text, bytes[at++] = strlen(text);
+		for (int32_t g = 0; g < module->ngraphs; g++)
+			for (const Node *node = module->graphs[g]->first; node; node = node->next)
+				if (node->op == OP_CONST && !from_checkpoint)
+					parts[at] = node->data->data, bytes[at++] = (size_t)node->data->bytes;
+		toolchain_sha256(parts, bytes, (int)at, loaded->graph_sha256);
+	}
+	free(text), free(parts), free(bytes);
+	return good || diag_error(diag, EXIT_RUN, 0, "out of memory");
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------ */
 
 static bool has_suffix(const char *text, const char *suffix)
@@ -135,7 +159,7 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 {
 	struct stat st;
-	bool good, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
+	bool good, from_checkpoint = false, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
 	*loaded = (Loaded){.mem = mem_new()};
 	if (!is_directory && options->task) {
 		good = diag_error(diag, EXIT_USAGE, 0, "--task is for directories; this file says itself what it is for");
@@ -150,9 +174,10 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 		else
 			diag_error_in(diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
 		good = desc && load_description(desc, options, loaded, diag);
+		from_checkpoint = desc && desc->weights;
 		description_free(desc);
 	}
-	good = good && module_verify(loaded->module, diag);
+	good = good && module_verify(loaded->module, diag) && hash_graph(loaded, from_checkpoint, diag);
 	if (good) {
 		check_types(loaded);
 		check_vocabulary(loaded, options->model, diag);

@@ -145,7 +145,7 @@ const struct argp build_argp = {.options = table, .parser = parse};
 static const struct { const char *name; bool takes_value; } places[] = {
 	{"-o", true}, {"--output", true}, {"--search", true}, {"--sysroot", true}, {"--cc", true}, {"--save-temps", true},
 		{"--dump-ir", true},
-	{"--ledger", true}, {"--print-ir-after", true}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
+	{"--ledger", true}, {"--verified", true}, {"--print-ir-after", true}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
 	{"--explain", false}, {"--print-pipeline", false}, {"--quiet", false}, {"-q", false}, {"--progress", false},
 };
 

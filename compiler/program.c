@@ -53,8 +53,14 @@ static void describe(const Loaded *loaded, Program *p)
 bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Program *program, Diag *diag)
 {
 	BuildOptions options = *given;
+	Target target;
 	void *(*create)(int) = NULL;
 	*program = (Program){0};
+	if (!target_find(options.target, options.cpu, &target, diag))
+		return false;
+	if (!target_is_host(&target))
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "programs for %s do not run here, as this command needs; verify on this "
+			"machine with --json, then build for that target with --verified", target.triple);
 	describe(loaded, program);
 	program->directory = temporary_directory(diag);
 	char *path = NULL;
@@ -66,6 +72,7 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 	options.name = PREFIX;
 	options.emit = EMIT_SHARED;
 	options.is_static = 0;
+	options.weights_inline = false;
 	bool good = build_loaded(&options, loaded, NULL, diag);
 	if (good && !(program->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL)))
 		good = diag_error(diag, EXIT_RUN, 0, "the built program cannot be loaded: %s", dlerror());

@@ -473,6 +473,8 @@ bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return false;
 	if (pack == PACK_KV && !expect_heads(node, 1, 1, 2, hidden, diag))
 		return false;
+	if ((node->attr.has & A_bits) && node->attr.bits != 16 && node->attr.bits != 32)
+		return node_error(node, diag, "bits is %lld, expected 16 or 32", (long long)node->attr.bits);
 	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
 		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
 	results[0] = floats_like(q);

@@ -95,6 +95,8 @@ enum AttrMask {
 #include "attrs.def"
 #undef ATTR
 };
+/* What plan-memory and the passes before it write on a lowered row-wise op. */
+enum { A_CHAINED = A_kernel | A_offset | A_chain | A_rows | A_inner };
 #define ATTR_TYPE_REAL double
 #define ATTR_TYPE_INT  int64_t
 #define ATTR_TYPE_INTS Ints
@@ -164,9 +166,12 @@ extern const OpInfo op_info[OP_COUNT];
 typedef struct GraphOutput { const char *name; Value *value; } GraphOutput;
 
 /* Size of the arena that lowered code needs, in bytes (set by plan-memory):
- * tokens*per_token + texts*per_text + tokens*longest*per_pair + threads*(longest*per_thread_token + per_thread) + fixed,
- * every term rounded up to 64. Zero until planned. See IR.md, Arena. */
-typedef struct ArenaPlan { bool planned; int64_t per_token, per_text, per_pair, per_thread_token, per_thread, fixed; } ArenaPlan;
+ * tokens*per_token + texts*per_text + tokens*longest*per_pair + threads*(longest*per_thread_token + per_thread)
+ * + threads*per_block + fixed, every term rounded up to 64. Zero until planned. See IR.md, Arena. */
+typedef struct ArenaPlan {
+	bool    planned;
+	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, per_block, fixed;
+} ArenaPlan;
 
 struct Graph {
 	Module      *module;

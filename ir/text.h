@@ -14,7 +14,7 @@ extern const char *const enum_pack_words[PACK_COUNT], *const enum_act_words[ACT_
 
 /* The fields of ArenaPlan, in the order in which arena{...} prints them. */
 #define ARENA_FIELDS(FIELD) \
-	FIELD(per_token) FIELD(per_text) FIELD(per_pair) FIELD(per_thread_token) FIELD(per_thread) FIELD(fixed)
+	FIELD(per_token) FIELD(per_text) FIELD(per_pair) FIELD(per_thread_token) FIELD(per_thread) FIELD(per_block) FIELD(fixed)
 
 /* One number of the text: d always, and i with all 64 bits where the spelling is that of an integer. */
 typedef struct Number { bool is_int; int64_t i; double d; } Number;

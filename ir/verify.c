@@ -23,6 +23,8 @@
  *   L3  With an arena plan, every such value has an offset, a multiple of 64; the value ends within its region.
  *   L4  No two values of one region that live at the same time overlap. A value lives from the node that makes it to the
  *       last that reads it, both included, so a node never writes over its arguments; an output lives to the end.
+ *       What is not inner to a chain, but made or read there, lives through all of the chain.
+ *   L5  Ops of a chain are row-wise, follow each other and agree in rows; an inner result is read in its chain only.
  *
  * All errors are collected, each at its line with the name of its value; only broken lists (G2) end the walk early. */
 #include <stdlib.h>

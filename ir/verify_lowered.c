@@ -1,4 +1,4 @@
-/* verify_lowered.c: invariants L1 to L4 of verify.c. The last one is the safety net under plan-memory: a plan that lets two
+/* verify_lowered.c: invariants L1 to L5 of verify.c. L4 is the safety net under plan-memory: a plan that lets two
  * live values overlap gives wrong numbers without any other sign. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -6,6 +6,8 @@
 #include "verify.h"
 
 enum {
+	CHAIN_ROWS_LEAST = 16,     /* so that the few rows which all threads share fit in their blocks together: steps.h */
+	CHAIN_ROWS_MOST = 4096,
 	OFFSET_ALIGNMENT = 64,
 	LIVE_MAX = 4096,           /* values alive at once: BERT has some ten; bounds the time that a hostile file can take */
 };
@@ -20,6 +22,59 @@ static bool is_identifier(const char *text)
 		if (!isalnum((unsigned char)*text) && *text != '_')
 			return false;
 	return true;
+}
+
+/* L5, as far as one op goes. */
+static void verify_chained_node(const Node *node, Diag *diag)
+{
+	const bool chained = node->attr.has & A_chain;
+	if (chained != ((node->attr.has & A_rows) != 0) || ((node->attr.has & A_inner) && !chained)) {
+		node_error(node, diag, "chain and rows go together, and inner with them");
+		return;
+	}
+	if (!chained)
+		return;
+	if (node->attr.chain < 1 || node->attr.rows < CHAIN_ROWS_LEAST || node->attr.rows > CHAIN_ROWS_MOST)
+		node_error(node, diag, "chain is %lld and rows is %lld, expected at least 1 and %d to %d", (long long)node->attr.chain,
+			(long long)node->attr.rows, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
+	if ((node->attr.has & A_inner) && (node->attr.inner < 1 || node->attr.inner >> node->nresults))
+		node_error(node, diag, "inner is %lld, expected bits of its %d results", (long long)node->attr.inner, node->nresults);
+	bool rows = op_info[node->op].domain == DOMAIN_ROWS;
+	for (int i = 0; i < node->nargs; i++)
+		rows &= value_is_const(node->args[i]) || type_is_rows(&node->args[i]->type);
+	for (int i = 0; i < node->nresults; i++)
+		rows &= type_is_rows(&node->results[i]->type);
+	if (!rows)
+		node_error(node, diag, "is in a chain, but not every value of it has a row a token");
+}
+
+/* L5: the ops of a chain follow each other, and all say the same rows. */
+static void verify_chains(const Graph *graph, Diag *diag)
+{
+	int64_t chain = 0, rows = 0, highest = 0;
+	for (const Node *node = graph->first; node; node = node->next) {
+		if (op_info[node->op].domain == DOMAIN_NONE)
+			continue;
+		int64_t now = node->attr.has & A_chain ? node->attr.chain : 0;
+		if (now && now != chain && now <= highest)
+			node_error(node, diag, "chain %lld is not new: chains are numbered upwards, and their ops follow each other",
+				(long long)now);
+		if (now && now == chain && node->attr.rows != rows)
+			node_error(node, diag, "rows is %lld, but %lld in the chain so far", (long long)node->attr.rows, (long long)rows);
+		chain = now;
+		rows = node->attr.rows;
+		highest = now > highest ? now : highest;
+	}
+}
+
+static int64_t node_chain(const Node *node)
+{
+	return node && (node->attr.has & A_chain) ? node->attr.chain : 0;
+}
+
+static bool value_is_inner(const Value *value)
+{
+	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
 }
 
 /* L1 and L2, and the first half of L3. */
@@ -37,6 +92,7 @@ static void verify_lowered_node(const Graph *graph, const Node *node, Diag *diag
 		if (type_region(&node->results[i]->type, &bytes) == REGION_NONE)
 			node_error(node, diag, "%s is %s, which has no place in the arena", VALUE_TEXT(node->results[i]),
 				type_print(&node->results[i]->type, (char[128]){0}));
+	verify_chained_node(node, diag);
 	if (!graph->arena.planned && (node->attr.has & A_offset))
 		node_error(node, diag, "has an offset, but the graph has no arena plan");
 	if (graph->arena.planned && (!(node->attr.has & A_offset) || node->attr.offset.count != node->nresults))
@@ -60,8 +116,9 @@ static void verify_lowered_outputs(const Graph *graph, Diag *diag)
 
 /* ---- the plan ------------------------------------------------------------------------------------------------------ */
 
-/* A value in the arena: it has [begin, end) of each unit of its region, until node number `last` has run. */
-typedef struct Place { const Value *value; Region region; int64_t begin, end, last; } Place;
+/* A value in the arena: it has [begin, end) of each unit of its region, until node number `last` has run. inner: of a row of its
+ * chain's block. */
+typedef struct Place { const Value *value; Region region; bool inner; int64_t begin, end, last; } Place;
 
 typedef struct Plan {
 	const Graph *graph;
@@ -72,17 +129,44 @@ typedef struct Plan {
 	int          nlive;
 } Plan;
 
+/* The chain that begins at node (number index) runs interleaved: the number of its last op. */
+static int64_t chain_last(const Node *node, int64_t index)
+{
+	const int64_t chain = node_chain(node);
+	int64_t last = index;
+	for (; chain && node; node = node->next, index++)
+		if (node_chain(node) == chain)
+			last = index;
+		else if (op_info[node->op].domain != DOMAIN_NONE)
+			break;
+	return last;
+}
+
+/* A value that a chain touches lives through all of it, unless it is the chain's own. */
 static void plan_find_last_uses(Plan *plan)
 {
-	int64_t index = 0;
+	int64_t index = 0, chain = 0, end = 0;
 	value_map_init(&plan->map, plan->graph);
 	plan->last_use = checked_calloc((size_t)plan->map.count, sizeof *plan->last_use);
 	memset(plan->last_use, 0xff, (size_t)plan->map.count * sizeof *plan->last_use);
-	for (const Node *node = plan->graph->first; node; node = node->next, index++)
-		for (int i = 0; i < node->nargs; i++)
-			plan->last_use[value_map_find(&plan->map, node->args[i])] = index;
-	for (int i = 0; i < plan->graph->noutputs; i++)
-		plan->last_use[value_map_find(&plan->map, plan->graph->outputs[i].value)] = INT64_MAX;
+	for (const Node *node = plan->graph->first; node; node = node->next, index++) {
+		if (node_chain(node) != chain && op_info[node->op].domain != DOMAIN_NONE) {
+			chain = node_chain(node);
+			end = chain_last(node, index);
+		}
+		for (int i = 0; i < node->nargs; i++) {
+			const Value *v = node->args[i];
+			plan->last_use[value_map_find(&plan->map, v)] = chain && !value_is_inner(v) ? end : index;
+			if (value_is_inner(v) && (node_chain(node) != node_chain(v->node)))
+				node_error(node, plan->diag, "reads %s, which is inner to another chain", VALUE_TEXT(v));
+		}
+	}
+	for (int i = 0; i < plan->graph->noutputs; i++) {
+		const Value *v = plan->graph->outputs[i].value;
+		plan->last_use[value_map_find(&plan->map, v)] = INT64_MAX;
+		if (value_is_inner(v))
+			node_error(v->node, plan->diag, "%s is an output, and cannot be inner to a chain", VALUE_TEXT(v));
+	}
 }
 
 /* L3: reads the value's place from its node. */
@@ -97,13 +181,15 @@ static bool plan_place(Plan *plan, const Value *value, Place *place)
 	const Node *node = value->node;
 	int64_t offset = node->attr.offset.at[value->index], bytes = 0, last = plan->last_use[value_map_find(&plan->map, value)];
 	Region region = type_region(&value->type, &bytes);
+	const bool inner = value_is_inner(value);
+	const int64_t room = inner ? arena->per_block / node->attr.rows : regions[region].bytes;
 	if (offset < 0 || offset % OFFSET_ALIGNMENT != 0)
 		return node_error(node, plan->diag, "%s has offset %lld, expected a multiple of %d", VALUE_TEXT(value), (long long)offset,
 			OFFSET_ALIGNMENT);
-	if (offset > regions[region].bytes || bytes > regions[region].bytes - offset)
+	if (offset > room || bytes > room - offset)
 		return node_error(node, plan->diag, "%s takes %lld bytes at offset %lld, past %s=%lld", VALUE_TEXT(value),
-			(long long)bytes, (long long)offset, regions[region].name, (long long)regions[region].bytes);
-	*place = (Place){value, region, offset, offset + bytes, last};
+			(long long)bytes, (long long)offset, inner ? "a block's row" : regions[region].name, (long long)room);
+	*place = (Place){value, region, inner, offset, offset + bytes, last};
 	return true;
 }
 
@@ -113,7 +199,7 @@ static bool plan_add(Plan *plan, const Place *place)
 	const Node *node = place->value->node;
 	for (int i = 0; i < plan->nlive; i++) {
 		const Place *other = &plan->live[i];
-		if (other->region == place->region && other->begin < place->end && place->begin < other->end)
+		if (other->region == place->region && other->inner == place->inner && other->begin < place->end && place->begin < other->end)
 			node_error(node, plan->diag, "%s at offset %lld overlaps %s at offset %lld, which is still in use",
 				VALUE_TEXT(place->value), (long long)place->begin, VALUE_TEXT(other->value), (long long)other->begin);
 	}
@@ -151,7 +237,8 @@ static void verify_plan(const Graph *graph, Diag *diag)
 {
 	const ArenaPlan *arena = &graph->arena;
 	const int64_t terms[] = {arena->per_token,        arena->per_text,   arena->per_pair,
-	                         arena->per_thread_token, arena->per_thread, arena->fixed};
+	                         arena->per_thread_token, arena->per_thread, arena->per_block,
+	                         arena->fixed};
 	for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
 		if (terms[i] < 0 || terms[i] > TENSOR_BYTES_MAX) {
 			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: a term of its arena is %lld bytes", graph->name,
@@ -175,6 +262,7 @@ bool verify_lowered(const Graph *graph, Diag *diag)
 			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: an arena plan is for lowered code", graph->name);
 	for (const Node *node = graph->first; node; node = node->next)
 		verify_lowered_node(graph, node, diag);
+	verify_chains(graph, diag);
 	verify_lowered_outputs(graph, diag);
 	if (graph->arena.planned && diag->errors == errors)
 		verify_plan(graph, diag);

@@ -80,7 +80,8 @@ static bool node_lower(Node *node, PassRun *run)
 	if (!node_lowerable(node, run))
 		return false;
 	int32_t stored = stored_argument(node);
-	DType dtype = stored < 0 ? DT_F32 : node->args[stored]->type.dtype;
+	DType dtype = stored >= 0 ? node->args[stored]->type.dtype
+		: (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16 : DT_F32;
 	const KernelInfo *kernel = kernel_select(op_info[node->op].name, dtype, run->env->isa);
 	char label[264];
 	if (!kernel)

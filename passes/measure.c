@@ -44,7 +44,7 @@ static int tensor_by_data(const void *a, const void *b)
 static int64_t arena_bytes(const ArenaPlan *plan)
 {
 	return plan->planned ? TOKENS * plan->per_token + plan->per_text + (int64_t)TOKENS * TOKENS * plan->per_pair
-		+ TOKENS * plan->per_thread_token + plan->per_thread + plan->fixed : 0;
+		+ TOKENS * plan->per_thread_token + plan->per_thread + plan->per_block + plan->fixed : 0;
 }
 
 void module_measure(const Module *module, LedgerRow *row)

@@ -22,9 +22,8 @@ static bool list_matches(const char *list, const char *origin)
 	return false;
 }
 
-const Tensor *narrow_weight(Graph *graph, const Node *node, PassRun *run)
+const Tensor *narrow_weight(const Node *node, PassRun *run)
 {
-	(void)graph;
 	if (node->op != OP_LINEAR || (node->attr.has & A_panel))
 		return NULL;
 	const Tensor *weight = value_tensor(node->args[1]);
@@ -41,4 +40,19 @@ const Tensor *narrow_weight(Graph *graph, const Node *node, PassRun *run)
 		return NULL;
 	}
 	return weight;
+}
+
+void narrow_attention(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		if (node->op != OP_ATTENTION || (node->attr.has & (A_bits | A_kernel)))
+			continue;
+		if (list_matches(pass_option(run, "exclude", NULL), node->origin)) {
+			pass_note(run, node, "stays in f32: excluded");
+			continue;
+		}
+		node->attr.has |= A_bits;
+		node->attr.bits = 16;
+		run->changes++;
+	}
 }

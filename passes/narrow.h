@@ -6,5 +6,7 @@
 /* The weight of a linear that quantize-int8 or compute-bf16 may rewrite; NULL: node is none, or a note says why it stays as it is:
  * named by the option `exclude` (origins, comma-separated, with * and ? as in file names), or of so few outputs (a classifier's labels)
  * that its time is nothing and its numbers are the answer. */
-const Tensor *narrow_weight(Graph *, const Node *, PassRun *);
+const Tensor *narrow_weight(const Node *, PassRun *);
+/* Lets every attention that is not excluded multiply in bf16. */
+void narrow_attention(Graph *, PassRun *);
 #endif

@@ -63,6 +63,9 @@ const char *pass_option(const PassRun *, const char *key, const char *fallback);
 /* "why it did not fire": shown by --explain and in the ledger. */
 void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* chain_rows.c: true when a row a token is all that every result needs of every computed argument, and all of them have such rows. */
+bool node_is_rowwise(const Node *);
+
 /* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
 typedef struct LedgerRow {
 	const char *pass;                   /* item text */

@@ -25,7 +25,7 @@ const int32_t pass_order_count = (int32_t)(sizeof pass_order / sizeof pass_order
 /* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3 is O2: there is
  * nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that changes numbers. Behind each of them
  * stand the passes that make code. */
-#define CODE "lower,pack-weights,plan-memory"
+#define CODE "lower,pack-weights,chain-rows,plan-memory"
 static const char *const presets[] = {
 	CODE,
 	"canonicalize,fold-const,cse,dce," CODE,

@@ -7,7 +7,7 @@
  * needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT", arXiv:1910.06188, quantise symmetrically; scales
  * a row and an output as in vector-wise quantisation, Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output,
  * codes -127..127: without -128, kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers;
- * LayerNorm, softmax, GELU and the residual stream stay in f32. */
+ * LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids it). */
 #include "narrow.h"
 #include <math.h>
 #include <string.h>
@@ -77,12 +77,16 @@ static bool node_quantize(Graph *graph, Node *node, const Tensor *weight, PassRu
 
 bool pass_quantize_int8(Graph *graph, PassRun *run)
 {
-	const char *scheme = pass_option(run, "scheme", "dynamic");
+	const char *scheme = pass_option(run, "scheme", "dynamic"), *attention = pass_option(run, "attention", "bf16");
 	if (strcmp(scheme, "dynamic") != 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic", scheme);
+	if (strcmp(attention, "bf16") != 0 && strcmp(attention, "f32") != 0)
+		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: attention=%s, expected bf16 or f32", attention);
+	if (strcmp(attention, "bf16") == 0)
+		narrow_attention(graph, run);
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
-		const Tensor *weight = narrow_weight(graph, node, run);
+		const Tensor *weight = narrow_weight(node, run);
 		if (weight && !node_quantize(graph, node, weight, run))
 			return false;
 	}

@@ -22,12 +22,12 @@ RT_FN uint64_t api_arena_bytes(const RtModel *m, int64_t tokens, int64_t texts, 
 {
 	double estimate = (double)tokens * (double)m->per_token + (double)texts * (double)m->per_text + (double)m->fixed
 		+ (double)tokens * (double)longest * (double)m->per_pair
-		+ (double)threads * ((double)longest * (double)m->per_thread_token + (double)m->per_thread);
+		+ (double)threads * ((double)longest * (double)m->per_thread_token + (double)m->per_thread + (double)m->per_block);
 	if (estimate > 4e18)
 		return UINT64_MAX / 2;
 	return api_up((uint64_t)(tokens * m->per_token)) + api_up((uint64_t)(texts * m->per_text))
 		+ api_up((uint64_t)(tokens * longest * m->per_pair)) + api_up((uint64_t)m->fixed)
-		+ (uint64_t)threads * api_up((uint64_t)(longest * m->per_thread_token + m->per_thread));
+		+ (uint64_t)threads * (api_up((uint64_t)(longest * m->per_thread_token + m->per_thread)) + api_up((uint64_t)m->per_block));
 }
 
 /* One row of the widest output a token: where the rows of one window wait to be merged (rt_run_text). */
@@ -180,6 +180,8 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 	call->fixed = call->pairs + api_up((uint64_t)tokens * (uint64_t)longest * (uint64_t)m->per_pair);
 	call->scratch = call->fixed + api_up((uint64_t)m->fixed);
 	call->scratch_bytes = (size_t)api_up((uint64_t)longest * (uint64_t)m->per_thread_token + (uint64_t)m->per_thread);
+	call->blocks = call->scratch + (size_t)threads * call->scratch_bytes;
+	call->block_bytes = (size_t)api_up((uint64_t)m->per_block);
 	rt_team_run(&c->team, api_run_thread, &run);
 }
 

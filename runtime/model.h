@@ -28,6 +28,7 @@ typedef struct RtCall {
 	int32_t ntokens, ntexts, longest, threads;
 	char   *tokens, *texts, *pairs, *fixed; /* arena regions, 64-byte aligned: see ArenaPlan in ir.h */
 	char   *scratch; size_t scratch_bytes;  /* of thread t: scratch + t * scratch_bytes */
+	char   *blocks; size_t block_bytes;     /* rows inside a chain of steps, of thread t: blocks + t * block_bytes */
 	float *const *out;                      /* out[k]: where output k goes, or NULL: not wanted */
 	double *step_seconds;                   /* --profile: one a step, written by thread 0; NULL: off */
 	struct RtTeam *team;
@@ -44,7 +45,7 @@ typedef struct RtModel {
 	const RtTokenizer *tokenizer;           /* NULL: ids only */
 	const RtStep *steps; int32_t nsteps;
 	/* the arena's polynomial: bytes of each region for a call */
-	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, fixed;
+	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, per_block, fixed;
 	/* runs the whole graph as thread `thread` of call->threads; all threads call it */
 	void (*run)(const RtCall *, int32_t thread);
 	const void *weights; size_t weights_bytes;

@@ -1,5 +1,6 @@
 /* steps.h: what the emitted run() is made of besides kernels: where values lie in a call's arena, which share of a step is a
- * thread's, and the end of a step. Every thread runs every step on its share (SPMD); no result depends on the shares. */
+ * thread's, chains of steps, and the end of a step. Every thread runs every step on its share (SPMD); no result depends on the
+ * shares. */
 #ifndef RT_STEPS_H
 #define RT_STEPS_H
 #include "model.h"
@@ -19,14 +20,70 @@ RT_INLINE RtShare rt_share_rows(const RtCall *call, int32_t thread, int rows)
 	return (RtShare){rt_part(rows, thread, call->threads), rt_part(rows, thread + 1, call->threads), 0, 0};
 }
 
+/* Rows for which it pays to divide them rather than the weights: 16 a thread keep a tile of 12 to 16 rows full. */
+RT_INLINE int rt_few_rows(const RtCall *call, int rows)
+{
+	return call->threads > 1 && rows < 16 * call->threads;
+}
+
 /* A linear: many rows are divided, each thread reading all weights; of few rows every thread takes all, and a part of the
- * weights. 16 rows a thread keep a tile of 12 to 16 rows full. */
+ * weights. */
 RT_INLINE RtShare rt_share_linear(const RtCall *call, int32_t thread, int rows, int panels)
 {
 	const int32_t threads = call->threads;
-	if (rows >= 16 * threads)
+	if (!rt_few_rows(call, rows))
 		return (RtShare){rt_part(rows, thread, threads), rt_part(rows, thread + 1, threads), 0, panels};
 	return (RtShare){0, rows, rt_part(panels, thread, threads), rt_part(panels, thread + 1, threads)};
+}
+
+/* A chain of row-wise steps over the rows of all texts. A thread takes its rows through all steps, a block of at most `most` rows at a
+ * time; nobody waits before the end. Few rows are one block for all threads, who divide each step and meet after it. */
+typedef struct RtChain {
+	int     first, rows;      /* of the block: rows [first, first + rows) of the call */
+	int     shared;           /* the block is everybody's */
+	int     begin, end, block, blocks;   /* the thread's rows [begin, end), and which of their blocks comes next */
+	char   *inner;            /* what steps of the chain leave for each other: at inner + offset * rows */
+} RtChain;
+
+RT_INLINE RtChain rt_chain_begin(const RtCall *call, int32_t thread, int rows, int most)
+{
+	RtChain c = {.shared = rt_few_rows(call, rows), .begin = 0, .end = rows, .blocks = 1, .inner = call->blocks};
+	if (!c.shared) {
+		c.begin = rt_part(rows, thread, call->threads);
+		c.end = rt_part(rows, thread + 1, call->threads);
+		c.blocks = (c.end - c.begin + most - 1) / most;
+		c.inner += (size_t)thread * call->block_bytes;
+	}
+	return c;
+}
+
+/* Goes to the next block; 0 when there is none. */
+RT_INLINE int rt_chain_next(RtChain *c)
+{
+	if (c->block == c->blocks)
+		return 0;
+	c->first = c->begin + rt_part(c->end - c->begin, c->block, c->blocks);
+	c->block++;
+	c->rows = c->begin + rt_part(c->end - c->begin, c->block, c->blocks) - c->first;
+	return 1;
+}
+
+/* Where the block's rows begin of a value with `unit` bytes a token in the arena, and of one that is the chain's own. */
+RT_INLINE void *rt_chain_tokens(const RtCall *call, const RtChain *c, size_t offset, size_t unit)
+{
+	return call->tokens + offset * (size_t)call->ntokens + (size_t)c->first * unit;
+}
+RT_INLINE void *rt_chain_inner(const RtChain *c, size_t offset) { return c->inner + offset * (size_t)c->rows; }
+
+/* The thread's rows and panels of a step, rows counted from the block's first. */
+RT_INLINE RtShare rt_chain_rows(const RtCall *call, const RtChain *c, int32_t thread)
+{
+	return c->shared ? rt_share_rows(call, thread, c->rows) : (RtShare){0, c->rows, 0, 0};
+}
+RT_INLINE RtShare rt_chain_linear(const RtCall *call, const RtChain *c, int32_t thread, int panels)
+{
+	return c->shared ? (RtShare){0, c->rows, rt_part(panels, thread, call->threads), rt_part(panels, thread + 1, call->threads)}
+		: (RtShare){0, c->rows, 0, panels};
 }
 
 /* Copies a thread's share of an output, `width` floats a row, to where the caller wants it. */
@@ -46,14 +103,34 @@ RT_INLINE double rt_steps_begin(const RtCall *call, int32_t thread)
 	return call->step_seconds && thread == 0 ? rt_seconds() : 0;
 }
 
-/* Ends a step: all threads wait for each other. Adds its time since `began` to step_seconds and returns when the next begins. */
-RT_INLINE double rt_step_end(const RtCall *call, int32_t thread, int step, double began)
+/* Adds the time since `began` to a step's and returns when the next begins. */
+RT_INLINE double rt_step_time(const RtCall *call, int32_t thread, int step, double began)
 {
-	rt_team_barrier(call->team);
 	if (!call->step_seconds || thread != 0)
 		return 0;
 	const double now = rt_seconds();
 	call->step_seconds[step] += now - began;
 	return now;
+}
+
+/* Ends a step: all threads wait for each other. */
+RT_INLINE double rt_step_end(const RtCall *call, int32_t thread, int step, double began)
+{
+	rt_team_barrier(call->team);
+	return rt_step_time(call, thread, step, began);
+}
+
+/* Ends a step of a chain, and a chain whose last step it was. */
+RT_INLINE double rt_chain_step(const RtCall *call, const RtChain *c, int32_t thread, int step, double began)
+{
+	if (c->shared)
+		rt_team_barrier(call->team);
+	return rt_step_time(call, thread, step, began);
+}
+RT_INLINE double rt_chain_end(const RtCall *call, const RtChain *c, int32_t thread, int step, double began)
+{
+	if (!c->shared)
+		rt_team_barrier(call->team);
+	return rt_step_time(call, thread, step, began);
 }
 #endif

@@ -6,36 +6,7 @@
  *   scratch  float packed[keys*d], panel p = packed + p*32*d is [d][min(32, keys - p*32)]
  *            float score[8][keys] */
 #if defined(__x86_64__)
-#include "math__avx512.h"
-
-/* 16 x 16 floats: element j of row i becomes element i of row j. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_transpose(__m512 r[16])
-{
-	__m512 t[16];
-	RT_UNROLL_FULL for (int i = 0; i < 16; i += 2) {
-		t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-		t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-	}
-	RT_UNROLL_FULL for (int i = 0; i < 16; i += 4)
-		RT_UNROLL_FULL for (int j = 0; j < 2; j++) {
-			__m512d a = _mm512_castps_pd(t[i + j]), b = _mm512_castps_pd(t[i + j + 2]);
-			r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-			r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-		}
-	/* r[4g + c] now holds, in its 128-bit part l, column 4l + c of rows 4g..4g+3 */
-	RT_UNROLL_FULL for (int c = 0; c < 4; c++) {
-		t[c]      = _mm512_shuffle_f32x4(r[c],     r[4 + c],  0x88);
-		t[4 + c]  = _mm512_shuffle_f32x4(r[c],     r[4 + c],  0xdd);
-		t[8 + c]  = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
-		t[12 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
-	}
-	RT_UNROLL_FULL for (int c = 0; c < 4; c++) {
-		r[c]      = _mm512_shuffle_f32x4(t[c],     t[8 + c],  0x88);
-		r[8 + c]  = _mm512_shuffle_f32x4(t[c],     t[8 + c],  0xdd);
-		r[4 + c]  = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
-		r[12 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
-	}
-}
+#include "attention__avx512.h"
 
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_pack(float *packed, const float *k, int keys, int d, int k_stride)
 {
@@ -85,9 +56,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *out, int out_str
                                                          const float *packed, const float *v, int v_stride, int keys, int d,
                                                          float scale, float *score, int mr)
 {
-	float factor[8];
+	float factor[8];   /* scores in units of log2 e: softmax is then a power of two */
 	for (int i = 0; i < mr; i++)
-		factor[i] = scale;
+		factor[i] = scale * 1.44269504f;
 	for (int t = 0; t < keys; t += 32) {
 		int width = rt_min(32, keys - t);
 		const float *panel = packed + (size_t)t * (size_t)d;
@@ -97,7 +68,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *out, int out_str
 			attention_avx512_tile(score + t, keys, q, q_stride, panel, width, d, width, factor, mr, 1);
 	}
 	for (int i = 0; i < mr; i++)
-		factor[i] = math_avx512_softmax(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
+		factor[i] = math_avx512_softmax2(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
 	for (int j = 0; j < d; j += 32)
 		if (d - j > 16)
 			attention_avx512_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 2);

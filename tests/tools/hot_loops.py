@@ -14,11 +14,11 @@ import subprocess
 import sys
 
 MULTIPLY = {
-    'x86_64': r'vfn?madd\d+ps|(?:\{vex\} )?vpdpbusd|vdpbf16ps|vpmaddwd|vpmaddubsw',
+    'x86_64': r'vfn?madd\d+ps|(?:\{vex\}\s+)?vpdpbusd|vdpbf16ps|vpmaddwd|vpmaddubsw',
     'aarch64': r'fmla|sdot|smmla|smull2?|smlal2?',
     'arm': r'vmla\.f32|vfma\.f32|vmull\.s8|vmlal\.s8',
 }
-LINE = re.compile(r'^\s*([0-9a-f]+):\s+((?:\{\w+\} )?\S+)\s*(.*)$')
+LINE = re.compile(r'^\s*([0-9a-f]+):\s+((?:\{\w+\}\s+)?\S+)\s*(.*)$')
 
 
 def disassemble(path):

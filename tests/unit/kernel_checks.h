@@ -13,6 +13,7 @@
 #include "../../runtime/kernels/attention__scalar.c"
 #include "../../runtime/kernels/attention__avx2.c"
 #include "../../runtime/kernels/attention__avx512.c"
+#include "../../runtime/kernels/attention_bf16__avx512bf16.c"
 #include "../../runtime/kernels/attention__neon.c"
 #include "../../runtime/kernels/layernorm__scalar.c"
 #include "../../runtime/kernels/layernorm__avx2.c"
@@ -422,6 +423,15 @@ static void check_unary(void)
 typedef void AttentionFn(float *, const float *, const float *, const float *, int, int, int, int, int, int, int, int, int, float,
                          void *);
 
+/* To nearest even; finite numbers only. */
+static double to_bf16(double x)
+{
+	float f = (float)x;
+	uint32_t bits;
+	memcpy(&bits, &f, 4);
+	return from_bf16((uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
+}
+
 static void check_attention_size(const Row *row, int queries, int keys, int heads, int d, bool packed, float range)
 {
 	char what[100];
@@ -429,7 +439,9 @@ static void check_attention_size(const Row *row, int queries, int keys, int head
 	float *qkv = random_floats((size_t)rt_max(queries, keys) * (size_t)(3 * H) + 8), *out = fresh((size_t)(queries * H) + 1);
 	float *again = fresh((size_t)(queries * H));
 	const float *q = qkv, *k = packed ? qkv + H : qkv + (size_t)keys * (size_t)H / 2, *v = packed ? qkv + 2 * H : qkv + 3;
-	size_t scratch_bytes = ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys;
+	size_t scratch_bytes = ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys
+		+ (size_t)row->staged * (size_t)((d + 63) & ~63);
+	const bool bf16 = strncmp(row->name, "attention_bf16", 14) == 0;   /* what it multiplies is rounded; q with the factor log2 e */
 	unsigned char *scratch = need(scratch_bytes + 64);
 	double *score = need((size_t)rt_max(keys, 1) * sizeof *score);
 	memset(scratch + scratch_bytes, 0x5a, 64);
@@ -446,18 +458,25 @@ static void check_attention_size(const Row *row, int queries, int keys, int head
 			double top = -(double)INFINITY, sum = 0;
 			for (int t = 0; t < keys; t++) {
 				score[t] = 0;
-				for (int j = 0; j < d; j++)
-					score[t] += (double)q[i * stride + h * d + j] * (double)k[t * stride + h * d + j] * (double)range;
+				for (int j = 0; j < d; j++) {
+					double x = (double)q[i * stride + h * d + j], y = (double)k[t * stride + h * d + j];
+					score[t] += bf16 ? to_bf16((double)((float)x * (range * 1.44269504f))) * to_bf16(y) / 1.4426950408889634
+						: x * y * (double)range;
+				}
 				top = fmax(top, score[t]);
 			}
 			for (int t = 0; t < keys; t++)
 				sum += score[t] = exp(score[t] - top);
 			for (int j = 0; j < d; j++) {
 				double want = 0;
-				for (int t = 0; t < keys; t++)
-					want += score[t] / sum * (double)v[t * stride + h * d + j];
-				/* a score is a sum of d products around 1: its rounding, 64 * 6e-8, is that of the weights */
-				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0, range > 2 ? 1e-4 : 4e-6);
+				for (int t = 0; t < keys; t++) {
+					double y = (double)v[t * stride + h * d + j];
+					want += score[t] / sum * (bf16 ? to_bf16(y) : y);
+				}
+				/* a score is a sum of d products around 1: its rounding, 64 * 6e-8, is that of the weights; bf16 rounds the
+				 * weights by 2^-9 at most */
+				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0,
+					bf16 ? 2e-3 : range > 2 ? 1e-4 : 4e-6);
 			}
 		}
 	free(qkv); free(out); free(again); free(scratch); free(score);

@@ -63,9 +63,9 @@ static void test_parser(void)
 	parses_to("cast-weights{to=f16},fuse{only=attention,qkv}", "cast-weights{to=f16},fuse{only=attention,qkv}");
 	parses_to("cast-weights{ to=f16 }", "cast-weights{to=f16}");
 	parses_to("dce{}", "dce");
-	parses_to("O0", "lower,pack-weights,plan-memory");
-	parses_to("cse,-O0", "cse,lower,pack-weights,plan-memory");
-	parses_to("O0,cse", "cse,lower,pack-weights,plan-memory");
+	parses_to("O0", "lower,pack-weights,chain-rows,plan-memory");
+	parses_to("cse,-O0", "cse,lower,pack-weights,chain-rows,plan-memory");
+	parses_to("O0,cse", "cse,lower,pack-weights,chain-rows,plan-memory");
 	for (int level = 0; level <= 3; level++)
 		parses_to(pipeline_preset(level), pipeline_preset(level));
 	CU_ASSERT_STRING_EQUAL(pipeline_preset(-5), pipeline_preset(0));
@@ -338,7 +338,7 @@ static void random_pipeline(char text[512])
 			sprintf(text + strlen(text), "{only=%s,%s}", only[random_below(9)], only[random_below(9)]);
 	}
 	if (random_below(2))
-		strcat(strcat(text, *text ? "," : ""), "lower,pack-weights,plan-memory");
+		strcat(strcat(text, *text ? "," : ""), "lower,pack-weights,chain-rows,plan-memory");
 }
 
 enum { TOKENS = 7 };
@@ -525,11 +525,11 @@ static void test_plan(void)
 	}
 }
 
-/* What a fused layer needs at the most: FFN in and out and the residual, one row of each a token; no more, for any depth. */
+/* What a fused layer needs at the most: a chain reads what attention made and the residual, and makes a new residual and q, k and v, one
+ * row of each a token, and at most one more that the greedy plan wastes; what is between lies in a block. No more, for any depth. */
 static void test_plan_of_layers(void)
 {
-	int64_t first = 0;
-	for (int layers = 1; layers <= 5; layers += 2) {
+	for (int layers = 1; layers <= 7; layers++) {
 		Diag diag;
 		seed = 7;
 		diag_init(&diag, NULL);
@@ -544,10 +544,9 @@ static void test_plan_of_layers(void)
 		}
 		graph_add_output(b.graph, "hidden", x);
 		CU_ASSERT_TRUE_FATAL(run_pipeline("O2", b.module, 0, &diag));
-		CU_ASSERT_EQUAL(b.graph->arena.per_token, (256 + 64 + 64) * 4);
+		CU_ASSERT(b.graph->arena.per_token <= (64 + 64 + 64 + 3 * 64 + 64) * 4);
+		CU_ASSERT(b.graph->arena.per_block <= 96 * (256 + 64 + 64) * 4);
 		CU_ASSERT_EQUAL(b.graph->arena.per_pair, 0);
-		first = layers == 1 ? b.graph->arena.per_token : first;
-		CU_ASSERT_EQUAL(b.graph->arena.per_token, first);
 		module_free(b.module);
 		diag_free(&diag);
 	}

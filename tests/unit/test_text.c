@@ -164,7 +164,7 @@ static Module *random_module(uint64_t seed)
 		graph->level = (Level)(1 << below(3));
 		graph->next_id = (uint32_t)below(100);
 		if (below(2))
-			graph->arena = (ArenaPlan){true, below(1 << 30), below(99), below(7), 0, below(64), TENSOR_BYTES_MAX};
+			graph->arena = (ArenaPlan){true, below(1 << 30), below(99), below(7), 0, below(64), below(9), TENSOR_BYTES_MAX};
 		values[nvalues++] = graph_add_input(graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
 		values[nvalues++] = graph_add_input(graph, NULL, random_type(false));
 		for (int64_t i = below(40); i > 0; i--)
