@@ -36,11 +36,12 @@ RT_INLINE RT_TARGET_AVX2 void linear_dotbf16_avx2_tile(float *out, const float *
 		acc[i][0] = _mm256_loadu_ps(bias);
 		acc[i][1] = _mm256_loadu_ps(bias + 8);
 	}
-	for (int k = 0; k < pairs; k++, w += 64, ahead += (uintptr_t)step) {
+	uintptr_t at = (uintptr_t)w;
+	for (int k = 0; k < pairs; k++, at += 64, ahead += (uintptr_t)step) {
 		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
-		_mm_prefetch((const char *)((uintptr_t)w + 512), _MM_HINT_T0);
-		const __m256i w0 = _mm256_load_si256((const __m256i *)(const void *)w);
-		const __m256i w1 = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
+		_mm_prefetch((const char *)(at + 512), _MM_HINT_T0);
+		const __m256i w0 = _mm256_load_si256((const __m256i *)at);
+		const __m256i w1 = _mm256_load_si256((const __m256i *)(at + 32));
 		const __m256 second0 = _mm256_castsi256_ps(_mm256_and_si256(w0, top));
 		const __m256 second1 = _mm256_castsi256_ps(_mm256_and_si256(w1, top));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {

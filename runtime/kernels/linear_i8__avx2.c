@@ -34,11 +34,12 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(float *out, const int16_t *row
 	__m256i acc[MR][2];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 		acc[i][0] = acc[i][1] = _mm256_setzero_si256();
-	RT_UNROLL_2 for (int k = 0; k < pairs; k++, w += 32, ahead += (uintptr_t)step) {
+	uintptr_t at = (uintptr_t)w;
+	RT_UNROLL_2 for (int k = 0; k < pairs; k++, at += 32, ahead += (uintptr_t)step) {
 		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
-		_mm_prefetch((const char *)((uintptr_t)w + 512), _MM_HINT_T0);
-		const __m256i w0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(const void *)w));
-		const __m256i w1 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(const void *)(w + 16)));
+		_mm_prefetch((const char *)(at + 512), _MM_HINT_T0);
+		const __m256i w0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)at));
+		const __m256i w1 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(at + 16)));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 			int32_t pair;
 			memcpy(&pair, rows + (size_t)i * (size_t)stride + 2 * (size_t)k, 4);

@@ -39,11 +39,12 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni_tile(float *out, const uint8_
 		acc[i][0] = start0;
 		acc[i][1] = start1;
 	}
-	for (int k = 0; k < quads; k++, w += 64, ahead += (uintptr_t)step) {
+	uintptr_t at = (uintptr_t)w;
+	for (int k = 0; k < quads; k++, at += 64, ahead += (uintptr_t)step) {
 		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
-		_mm_prefetch((const char *)((uintptr_t)w + 512), _MM_HINT_T0);
-		const __m256i w0 = _mm256_load_si256((const __m256i *)(const void *)w);
-		const __m256i w1 = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
+		_mm_prefetch((const char *)(at + 512), _MM_HINT_T0);
+		const __m256i w0 = _mm256_load_si256((const __m256i *)at);
+		const __m256i w1 = _mm256_load_si256((const __m256i *)(at + 32));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 			int32_t quad;
 			memcpy(&quad, rows + (size_t)i * (size_t)stride + 4 * (size_t)k, 4);

@@ -35,7 +35,7 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(float *out, const int8_t *rows
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 		RT_UNROLL_FULL for (int j = 0; j < 4; j++)
 			acc[i][j] = vdupq_n_s32(0);
-	for (int k = 0; k < groups; k++, w += 64) {
+	RT_UNROLL_NONE for (int k = 0; k < groups; k++, w += 64) {
 		int8x16_t a[MR];
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 			a[i] = vld1q_s8(rows + (size_t)(2 * i) * (size_t)stride + 16 * (size_t)k);

@@ -36,17 +36,10 @@ RT_SHARED void tile_neon_scale(float *out, const int32_t *sums, const float *s, 
 	}
 }
 
-/* Four sums from four registers, each the lanes of one. */
-RT_INLINE int32x4_t tile_neon_sums(const int32x4_t *lanes)
+/* Two sums from two registers, each the lanes of one. */
+RT_INLINE int32x2_t tile_neon_sums(int32x4_t a, int32x4_t b)
 {
-#if defined(__aarch64__)
-	return vpaddq_s32(vpaddq_s32(lanes[0], lanes[1]), vpaddq_s32(lanes[2], lanes[3]));
-#else
-	int32x2_t half[4];
-	RT_UNROLL_FULL for (int i = 0; i < 4; i++)
-		half[i] = vpadd_s32(vget_low_s32(lanes[i]), vget_high_s32(lanes[i]));
-	return vcombine_s32(vpadd_s32(half[0], half[1]), vpadd_s32(half[2], half[3]));
-#endif
+	return vpadd_s32(vadd_s32(vget_low_s32(a), vget_high_s32(a)), vadd_s32(vget_low_s32(b), vget_high_s32(b)));
 }
 
 enum { TILE_NEON_ROWS = 48 };   /* that the linears of int8 codes bring into scratch at a time */

@@ -51,11 +51,13 @@ def loops(code):
     return [[i for i in code if first <= i[0] <= last] for first, last in sorted(set(inner))]
 
 
-def touches_stack(code, loop):
-    """How many instructions of the loop read or write relative to the stack pointer, or to the frame pointer if there is one."""
+def touches_stack(arch, code, loop):
+    """How many instructions of the loop read or write a fixed place relative to the stack pointer, or to the frame pointer if there is
+    one. With an index it is an array, as the widened weights of linear__avx512.c are. ARMv7 first adds the place to SP."""
     text = [f'{mnemonic} {operands}' for _, mnemonic, operands in code]
-    framed = any(re.match(r'(mov\w* +%rsp, *%rbp|(mov|add) +x29, *sp)', line) for line in text)
-    pattern = r'\(%rsp|\[sp' + (r'|\(%rbp|\[x29' if framed else '')
+    framed = any(re.match(r'(mov\w*\s+%rsp, *%rbp|(mov|add)\s+x29, *sp)', line) for line in text)
+    pattern = {'x86_64': r'\(%rsp\)' + (r'|\(%rbp\)' if framed else ''), 'aarch64': r'\[sp\b' + (r'|\[x29' if framed else ''),
+               'arm': r'\bsp\b'}[arch]
     return sum(1 for _, _, operands in loop if re.search(pattern, operands))
 
 
@@ -107,7 +109,7 @@ def main():
     path, pattern = sys.argv[1], sys.argv[2]
     cpu = sys.argv[4] if sys.argv[3:4] == ['--mca'] else None
     for arch, name, code, loop, multiply in hot_loops(path, pattern):
-        line = f'{name} {loop[0][0]:x} {len(loop)} {multiply} {touches_stack(code, loop)}'
+        line = f'{name} {loop[0][0]:x} {len(loop)} {multiply} {touches_stack(arch, code, loop)}'
         if cpu:
             turn, least = mca(arch, cpu, for_mca(loop)), mca(arch, cpu, multiplications_alone(arch, loop))
             line += f' {turn:.2f} {least / turn:.3f}'
