@@ -218,8 +218,8 @@ bool infer_LINEAR_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if (!type_equal(arg_type(node, 1), &scales))
 		return node_error(node, diag, "%s is %s, expected the scales %s of the codes", ARG_TEXT(1),
 			type_print(&scales, (char[128]){0}));
-	if (node->nargs == 6 && (!expect_dtype(node, 5, DT_I32, diag) || !expect_rank(node, 5, 1, 1, diag)
-		|| !dim_equal(arg_type(node, 5)->dim[0], bias)))
+	const Type sums = type_make(DT_I32, 1, bias);
+	if (node->nargs == 6 && !type_equal(arg_type(node, 5), &sums))
 		return node_error(node, diag, "%s is %s, expected i32%s, the sums of the packed codes", ARG_TEXT(5), DIM_TEXT(bias));
 	results[0] = floats_like(x);
 	results[0].dim[x->rank - 1] = outputs;

@@ -25,9 +25,7 @@ static int64_t node_macs(const Node *node)
 {
 	const Type *result = node->nresults ? &node->results[0]->type : NULL;
 	switch (node->op) {
-	case OP_LINEAR:   /* K: the last axis of what it reads */
-		return type_elements(result) * symbols_at(&node->args[0]->type, node->args[0]->type.rank - 1);
-	case OP_MATMUL:
+	case OP_LINEAR: case OP_LINEAR_I8: case OP_LINEAR_BF16: case OP_MATMUL:   /* K: the last axis of what they read */
 		return type_elements(result) * symbols_at(&node->args[0]->type, node->args[0]->type.rank - 1);
 	case OP_ATTENTION:   /* scores, then their product with v: queries * keys * H each */
 		return 2 * TOKENS * type_elements(result);

@@ -24,8 +24,8 @@
 #define RT_TARGET_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
 #endif
 #if defined(__aarch64__)
-#define RT_TARGET_DOTPROD __attribute__((target("dotprod")))
-#define RT_TARGET_I8MM    __attribute__((target("dotprod,i8mm")))
+#define RT_TARGET_DOTPROD __attribute__((target("+dotprod")))
+#define RT_TARGET_I8MM    __attribute__((target("+dotprod+i8mm")))
 #endif
 #define RT_TARGET_NONE
 /* NEON needs none; the kernels of both ARM architectures are one text under two names. */
@@ -36,17 +36,20 @@
 #endif
 
 /* RT_UNROLL_FULL stands before loops whose count is a literal once inlined: their arrays then live in registers.
- * RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension. */
+ * RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension, and RT_UNROLL_NONE where unrolling would only cost registers. */
 #if defined(__clang__)
 #define RT_UNROLL_FULL _Pragma("clang loop unroll(full)")
+#define RT_UNROLL_NONE _Pragma("clang loop unroll(disable)")
 #define RT_UNROLL_2    _Pragma("clang loop unroll_count(2)")
 #define RT_UNROLL_4    _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
 #define RT_UNROLL_FULL _Pragma("GCC unroll 64")
+#define RT_UNROLL_NONE _Pragma("GCC unroll 1")
 #define RT_UNROLL_2    _Pragma("GCC unroll 2")
 #define RT_UNROLL_4    _Pragma("GCC unroll 4")
 #else
 #define RT_UNROLL_FULL
+#define RT_UNROLL_NONE
 #define RT_UNROLL_2
 #define RT_UNROLL_4
 #endif

@@ -3,7 +3,7 @@
  * A tile is up to 6 rows by one panel of 16 outputs: 12 accumulators, two weight vectors and one broadcast of x fill 15 of
  * the 16 registers. It runs over all of K at once, so that an output is written once and never read back. */
 #if defined(__x86_64__)
-#include "math__avx2.h"
+#include "tile__avx2.h"
 
 /* 8 weights as floats. */
 RT_INLINE RT_TARGET_AVX2 __m256 linear_avx2_load(const char *w, int dtype)
@@ -16,21 +16,12 @@ RT_INLINE RT_TARGET_AVX2 __m256 linear_avx2_load(const char *w, int dtype)
 	return _mm256_load_ps((const float *)(const void *)w);
 }
 
-/* out = act(tile) for mr rows, of which the first `width` outputs are written. */
-RT_SHARED RT_TARGET_AVX2 void linear_avx2_activate(float *out, const float *tile, int width, int N, int act, int mr)
-{
-	for (int i = 0; i < mr; i++) {
-		math_avx2_store(out + (size_t)i * (size_t)N, math_avx2_act(_mm256_load_ps(tile + 16 * i), act), width);
-		math_avx2_store(out + (size_t)i * (size_t)N + 8, math_avx2_act(_mm256_load_ps(tile + 16 * i + 8), act), width - 8);
-	}
-}
-
 /* Rows 0..mr-1 of x and out, one panel w[K][16] of which the first `width` outputs are written.
  * `ahead`: this tile's share of the next panel, which each step of k brings `step` bytes nearer. */
 RT_INLINE RT_TARGET_AVX2 void linear_avx2_tile(float *out, const float *x, const char *w, const float *bias, uintptr_t ahead,
                                                int step, int width, int K, int N, int act, int dtype, int mr)
 {
-	enum { NR = 16, MR = 6 };
+	enum { MR = 6 };
 	const int half = (dtype == RT_STORED_F32 ? 4 : 2) * 8;   /* bytes of 8 weights */
 	__m256 acc[MR][2];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
@@ -47,12 +38,7 @@ RT_INLINE RT_TARGET_AVX2 void linear_avx2_tile(float *out, const float *x, const
 			acc[i][1] = _mm256_fmadd_ps(a, w1, acc[i][1]);
 		}
 	}
-	_Alignas(32) float tile[MR][NR];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		_mm256_store_ps(tile[i], acc[i][0]);
-		_mm256_store_ps(tile[i] + 8, acc[i][1]);
-	}
-	linear_avx2_activate(out, tile[0], width, N, act, mr);
+	tile_avx2_store(out, acc, width, N, act, mr);
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_avx2(float *out, const float *x, const void *w, const float *bias, int r0, int r1,

@@ -3,7 +3,7 @@
  * A tile is up to 8 rows (ARMv7, with half the registers: 4) by one panel of 8 outputs. It runs over all of K at once, so
  * that an output is written once and never read back. */
 #if defined(__ARM_NEON)
-#include "math__neon.h"
+#include "tile__neon.h"
 
 #if defined(__aarch64__)
 enum { LINEAR_NEON_MR = 8 };
@@ -21,20 +21,11 @@ RT_INLINE float32x4_t linear_neon_load(const char *w, int dtype)
 	return vld1q_f32((const float *)(const void *)w);
 }
 
-/* out = act(tile) for mr rows, of which the first `width` outputs are written. */
-RT_SHARED void linear_neon_activate(float *out, const float *tile, int width, int N, int act, int mr)
-{
-	for (int i = 0; i < mr; i++) {
-		math_neon_store(out + (size_t)i * (size_t)N, math_neon_act(vld1q_f32(tile + 8 * i), act), width);
-		math_neon_store(out + (size_t)i * (size_t)N + 4, math_neon_act(vld1q_f32(tile + 8 * i + 4), act), width - 4);
-	}
-}
-
 /* Rows 0..mr-1 of x and out, one panel w[K][8] of which the first `width` outputs are written. */
 RT_INLINE void linear_neon_tile(float *out, const float *x, const char *w, const float *bias, int width, int K, int N, int act,
                                 int dtype, int mr)
 {
-	enum { NR = 8, MR = LINEAR_NEON_MR };
+	enum { MR = LINEAR_NEON_MR };
 	const int half = (dtype == RT_STORED_F32 ? 4 : 2) * 4;   /* bytes of 4 weights */
 	float32x4_t acc[MR][2];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
@@ -49,12 +40,7 @@ RT_INLINE void linear_neon_tile(float *out, const float *x, const char *w, const
 			acc[i][1] = math_neon_fma_n(acc[i][1], w1, a);
 		}
 	}
-	float tile[MR][NR];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		vst1q_f32(tile[i], acc[i][0]);
-		vst1q_f32(tile[i] + 4, acc[i][1]);
-	}
-	linear_neon_activate(out, tile[0], width, N, act, mr);
+	tile_neon_store(out, acc, width, N, act, mr);
 }
 
 RT_INLINE void linear_neon(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1, int K,

@@ -32,13 +32,14 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 		acc[i][0] = _mm512_loadu_ps(bias);
 		acc[i][1] = _mm512_loadu_ps(bias + 16);
 	}
-	for (int k = 0; k < pairs; k++, w += 128, ahead += (uintptr_t)step) {
+	uintptr_t at = (uintptr_t)w;
+	for (int k = 0; k < pairs; k++, at += 128, ahead += (uintptr_t)step) {
 		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
 		if (alone)
 			_mm_prefetch((const char *)(ahead + 64), _MM_HINT_T1);
-		_mm_prefetch((const char *)((uintptr_t)w + 1024), _MM_HINT_T0);
-		_mm_prefetch((const char *)((uintptr_t)w + 1024 + 64), _MM_HINT_T0);
-		const __m512bh w0 = (__m512bh)_mm512_load_si512(w), w1 = (__m512bh)_mm512_load_si512(w + 64);
+		_mm_prefetch((const char *)(at + 1024), _MM_HINT_T0);
+		_mm_prefetch((const char *)(at + 1024 + 64), _MM_HINT_T0);
+		const __m512bh w0 = (__m512bh)_mm512_load_si512((const void *)at), w1 = (__m512bh)_mm512_load_si512((const void *)(at + 64));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 			int32_t pair;
 			memcpy(&pair, rows + (size_t)i * (size_t)stride + 2 * (size_t)k, 4);

@@ -15,7 +15,8 @@ awk '
 	first     { first = 0; fragment = !/^(module|graph)/; if (fragment) print "graph @main(%ids: i32[S]) level=fused {" > file }
 	          { print > file }
 	fragment && /# = \[/ {
-		outputs = outputs (results ? ", " : "") "r" results++ "=" $1
+		outputs = outputs (results ? ", " : "") "r" results++ "=" $1   # of several results the first
+		sub(/,$/, "", outputs)
 		print substr($0, index($0, "# = ") + 4) > want
 	}' "$SOURCE/ir/IR.md"
 count=$(ls ./*.bir | wc -l)
@@ -32,7 +33,7 @@ done
 
 # A heading may name several ops: "### add, sub, mul, div".
 sed -n 's/^### //p' "$SOURCE/ir/IR.md" | sed 's/ (fused)//; s/, /\n/g' | sort >described
-sed -n 's/^OP([A-Z_]*, *"\([a-z_]*\)".*/\1/p' "$SOURCE/ir/ops.def" | sort >ops
+sed -n 's/^OP([A-Z0-9_]*, *"\([a-z0-9_]*\)".*/\1/p' "$SOURCE/ir/ops.def" | sort >ops
 diff described ops || { echo "headings of IR.md (left) and ops.def differ"; fail=1; }
 for attribute in $(sed -n 's/^ATTR(\([a-z]*\),.*/\1/p' "$SOURCE/ir/attrs.def"); do
 	grep -q "$attribute" "$SOURCE/ir/IR.md" || { echo "attribute $attribute is not in IR.md"; fail=1; }

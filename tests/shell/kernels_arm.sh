@@ -6,22 +6,24 @@ CLANG=$(command -v clang-19 || true)
 ran=0
 missing=
 
-# check TRIPLE EMULATOR SUFFIX FLAGS..: every kernel of the architecture, whose names end in SUFFIX, must be among those that ran
+# check TRIPLE EMULATOR SUFFIXES FLAGS..: every kernel of the architecture, whose names end in one of SUFFIXES, must be among those that ran
 check() {
-	triple=$1 emulator=$2 suffix=$3
+	triple=$1 emulator=$2 suffixes=$3
 	shift 3
 	if ! command -v "$emulator" >/dev/null; then missing="$missing $emulator"; return 0; fi
 	if [ ! -e "/usr/$triple/lib/libc.a" ]; then missing="$missing libc.a($triple)"; return 0; fi
 	"$CLANG" --target="$triple" "$@" -fuse-ld=lld -static -O2 -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror \
-		"$SOURCE/tests/unit/kernel_checks_main.c" -o "$TMP/checks-$suffix" -lm
-	"$emulator" "$TMP/checks-$suffix" >"$TMP/$suffix.txt" || { cat "$TMP/$suffix.txt"; echo "kernels of $triple are wrong"; exit 1; }
-	for kernel in $(sed -n "s/.*\\(\\<[a-z0-9_]*__$suffix\\),.*/\\1/p" "$SOURCE/runtime/kernels.def"); do
-		grep -qw "$kernel" "$TMP/$suffix.txt" || { echo "$kernel did not run"; exit 1; }
+		"$SOURCE/tests/unit/kernel_checks_main.c" -o "$TMP/checks-$triple" -lm
+	"$emulator" "$TMP/checks-$triple" >"$TMP/$triple.txt" || { cat "$TMP/$triple.txt"; echo "kernels of $triple are wrong"; exit 1; }
+	for suffix in $suffixes; do
+		for kernel in $(sed -n "s/.*\\(\\<[a-z0-9_]*__$suffix\\),.*/\\1/p" "$SOURCE/runtime/kernels.def"); do
+			grep -qw "$kernel" "$TMP/$triple.txt" || { echo "$kernel did not run"; exit 1; }
+		done
 	done
-	echo "$triple: $(tail -1 "$TMP/$suffix.txt")"
+	echo "$triple: $(tail -1 "$TMP/$triple.txt")"
 	ran=$((ran + 1))
 }
 
-check aarch64-linux-gnu qemu-aarch64-static neon64
+check aarch64-linux-gnu qemu-aarch64-static 'neon64 dotprod i8mm'
 check arm-linux-gnueabihf qemu-arm-static neon32 -march=armv7-a -mfpu=neon-vfpv4 -mfloat-abi=hard
 [ $ran -eq 2 ] || { echo "missing:$missing"; exit 77; }

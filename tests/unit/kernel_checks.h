@@ -31,11 +31,20 @@
 #include "../../runtime/kernels/rows__scalar.c"
 #include "../../runtime/kernels/tensor__scalar.c"
 #include "../../runtime/kernels/quantize__scalar.c"
+#include "../../runtime/kernels/quantize__avx2.c"
 #include "../../runtime/kernels/quantize__avx512.c"
+#include "../../runtime/kernels/quantize__neon.c"
 #include "../../runtime/kernels/linear_i8__scalar.c"
+#include "../../runtime/kernels/linear_i8__avx2.c"
+#include "../../runtime/kernels/linear_i8__avxvnni.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
+#include "../../runtime/kernels/linear_i8__neon.c"
+#include "../../runtime/kernels/linear_i8__dotprod.c"
+#include "../../runtime/kernels/linear_i8__i8mm.c"
 #include "../../runtime/kernels/linear_dotbf16__scalar.c"
+#include "../../runtime/kernels/linear_dotbf16__avx2.c"
 #include "../../runtime/kernels/linear_dotbf16__avx512bf16.c"
+#include "../../runtime/kernels/linear_dotbf16__neon.c"
 
 /* ---- the table, as far as this architecture compiles it ----------------------------------------------------------------- */
 typedef void AnyFn(void);
@@ -53,6 +62,33 @@ enum Isa {
 #undef ISA
 };
 enum { RT_STORED_I8 = 100 };   /* no kernel asks for it: codes are the only form of weights that linear_i8 has */
+
+#if defined(__x86_64__)
+/* The AVX-VNNI kernel once more over AVX2 instructions, for CPUs that lack VPDPBUSD in VEX form, as most of those do that run tests. */
+RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256i w)
+{
+	for (int half = 0; half < 2; half++) {
+		const __m256i low = _mm256_set1_epi16(0xff);
+		const __m256i a16 = half ? _mm256_srli_epi16(a, 8) : _mm256_and_si256(a, low);
+		const __m256i w16 = half ? _mm256_srai_epi16(w, 8) : _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8);
+		sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a16, w16));
+	}
+	return sums;
+}
+#pragma push_macro("RT_TARGET_AVXVNNI")
+#undef RT_TARGET_AVXVNNI
+#define RT_TARGET_AVXVNNI        RT_TARGET_AVX2
+#define _mm256_dpbusd_avx_epi32  emulated_dpbusd
+#define linear_i8_avxvnni_bring  linear_i8_emulated_bring
+#define linear_i8_avxvnni_tile   linear_i8_emulated_tile
+#define linear_i8__avxvnni       linear_i8__emulated
+#include "../../runtime/kernels/linear_i8__avxvnni.c"
+#undef _mm256_dpbusd_avx_epi32
+#undef linear_i8_avxvnni_bring
+#undef linear_i8_avxvnni_tile
+#undef linear_i8__avxvnni
+#pragma pop_macro("RT_TARGET_AVXVNNI")
+#endif
 
 #define ROW(needs, op, dtype, function, panel, group, per_token, scratch, staged) \
 	add_row(needs, (Row){ op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, group, per_token, scratch, staged });
@@ -99,6 +135,9 @@ static void load_rows(void)
 	ROW_##needs(needs, op, dtype, function, panel, group, per_token, scratch, staged)
 #include "../../runtime/kernels.def"
 #undef KERNEL
+#if defined(__x86_64__)
+	ROW(ISA_AVX2, "linear_i8", I8, linear_i8__emulated, 16, 4, 0, 0, 48)
+#endif
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------------- */

@@ -72,6 +72,38 @@ static void test_parser(void)
 	CU_ASSERT_STRING_EQUAL(pipeline_preset(99), pipeline_preset(3));
 }
 
+/* A recipe at level O2 and what it runs as; expected == NULL: it is a whole pipeline by itself. */
+static void completes_to(const char *recipe, const char *expected)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(recipe, &diag);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
+	char *text = pipeline_complete(pipeline, 2);
+	if (!expected ? text != NULL : !text || strcmp(text, expected)) {
+		printf("\n\"%s\" is completed to \"%s\", expected \"%s\"\n", recipe, text ? text : "nothing", expected ? expected : "nothing");
+		CU_FAIL("recipe");
+	}
+	if (text)
+		parses_to(text, strncmp(text, "O2", 2) ? "cast-weights{to=f16},canonicalize,fold-const,cse,fuse,fold-const,cse,dce,"
+			"quantize-int8{exclude=layer.0},compute-bf16,lower,pack-weights,plan-memory"
+			: "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8,lower,pack-weights,plan-memory");
+	free(text);
+	pipeline_free(pipeline);
+	diag_free(&diag);
+}
+
+static void test_recipes(void)
+{
+	completes_to("quantize-int8", "O2,quantize-int8");
+	completes_to("cast-weights{to=f16},quantize-int8{exclude=layer.0},compute-bf16",
+		"cast-weights{to=f16},O2,quantize-int8{exclude=layer.0},compute-bf16");
+	completes_to("fuse,quantize-int8", NULL);
+	completes_to("quantize-int8,lower", NULL);
+	completes_to("cse", NULL);
+	completes_to("O2,quantize-int8", NULL);
+}
+
 static void test_parser_errors(void)
 {
 	refused_with("fuze", "there is no pass \"fuze\"");
@@ -620,6 +652,7 @@ int main(void)
 	CU_pSuite suite = CU_add_suite("passes", NULL, NULL);
 	CU_ADD_TEST(suite, test_parser);
 	CU_ADD_TEST(suite, test_parser_errors);
+	CU_ADD_TEST(suite, test_recipes);
 	CU_ADD_TEST(suite, test_order);
 	CU_ADD_TEST(suite, test_random);
 	CU_ADD_TEST(suite, test_fuses_all);

@@ -1,0 +1,39 @@
+/* tile__avx2.h: how the AVX2 linears of every number format leave a tile of 16 outputs. */
+#ifndef RT_TILE__AVX2_H
+#define RT_TILE__AVX2_H
+#include "math__avx2.h"
+
+/* out = act(tile[mr][16]), of which the first `width` outputs are written; rows of out lie N apart. */
+RT_SHARED RT_TARGET_AVX2 void tile_avx2_activate(float *out, const float *tile, int width, int N, int act, int mr)
+{
+	for (int i = 0; i < mr; i++) {
+		math_avx2_store(out + (size_t)i * (size_t)N, math_avx2_act(_mm256_load_ps(tile + 16 * i), act), width);
+		math_avx2_store(out + (size_t)i * (size_t)N + 8, math_avx2_act(_mm256_load_ps(tile + 16 * i + 8), act), width - 8);
+	}
+}
+
+/* out = act(sums) for mr rows of 16 sums in registers. */
+RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(float *out, __m256 (*sums)[2], int width, int N, int act, int mr)
+{
+	_Alignas(32) float tile[6][16];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		_mm256_store_ps(tile[i], sums[i][0]);
+		_mm256_store_ps(tile[i] + 8, sums[i][1]);
+	}
+	tile_avx2_activate(out, tile[0], width, N, act, mr);
+}
+
+/* out = act(sums * (s[row] * ws) + bias): where the AVX2 linears of int8 codes leave their integer sums. */
+RT_INLINE RT_TARGET_AVX2 void tile_avx2_scale(float *out, __m256i (*sums)[2], const float *s, const float *ws, const float *bias,
+                                              int width, int N, int act, int mr)
+{
+	__m256 y[6][2];
+	const __m256 ws0 = _mm256_loadu_ps(ws), ws1 = _mm256_loadu_ps(ws + 8), b0 = _mm256_loadu_ps(bias), b1 = _mm256_loadu_ps(bias + 8);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		const __m256 scale = _mm256_broadcast_ss(s + i);
+		y[i][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][0]), _mm256_mul_ps(scale, ws0), b0);
+		y[i][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][1]), _mm256_mul_ps(scale, ws1), b1);
+	}
+	tile_avx2_store(out, y, width, N, act, mr);
+}
+#endif

@@ -1,0 +1,56 @@
+/* tile__neon.h: how the NEON linears of every number format leave a tile of 8 outputs. */
+#ifndef RT_TILE__NEON_H
+#define RT_TILE__NEON_H
+#include "math__neon.h"
+
+/* out = act(tile[mr][8]), of which the first `width` outputs are written; rows of out lie N apart. */
+RT_SHARED void tile_neon_activate(float *out, const float *tile, int width, int N, int act, int mr)
+{
+	for (int i = 0; i < mr; i++) {
+		math_neon_store(out + (size_t)i * (size_t)N, math_neon_act(vld1q_f32(tile + 8 * i), act), width);
+		math_neon_store(out + (size_t)i * (size_t)N + 4, math_neon_act(vld1q_f32(tile + 8 * i + 4), act), width - 4);
+	}
+}
+
+/* out = act(sums) for mr rows of 8 sums in registers. */
+RT_INLINE void tile_neon_store(float *out, float32x4_t (*sums)[2], int width, int N, int act, int mr)
+{
+	float tile[8][8];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		vst1q_f32(tile[i], sums[i][0]);
+		vst1q_f32(tile[i] + 4, sums[i][1]);
+	}
+	tile_neon_activate(out, tile[0], width, N, act, mr);
+}
+
+/* out = act(sums[mr][8] * (s[row] * ws) + bias): where the linears of int8 codes leave their integer sums. */
+RT_SHARED void tile_neon_scale(float *out, const int32_t *sums, const float *s, const float *ws, const float *bias, int width, int N,
+                               int act, int mr)
+{
+	const float32x4_t ws0 = vld1q_f32(ws), ws1 = vld1q_f32(ws + 4), b0 = vld1q_f32(bias), b1 = vld1q_f32(bias + 4);
+	for (int i = 0; i < mr; i++, sums += 8, out += N) {
+		const float32x4_t y0 = vfmaq_f32(b0, vcvtq_f32_s32(vld1q_s32(sums)), vmulq_n_f32(ws0, s[i]));
+		const float32x4_t y1 = vfmaq_f32(b1, vcvtq_f32_s32(vld1q_s32(sums + 4)), vmulq_n_f32(ws1, s[i]));
+		math_neon_store(out, math_neon_act(y0, act), width);
+		math_neon_store(out + 4, math_neon_act(y1, act), width - 4);
+	}
+}
+
+/* Two sums from two registers, each the lanes of one. */
+RT_INLINE int32x2_t tile_neon_sums(int32x4_t a, int32x4_t b)
+{
+	return vpadd_s32(vadd_s32(vget_low_s32(a), vget_high_s32(a)), vadd_s32(vget_low_s32(b), vget_high_s32(b)));
+}
+
+enum { TILE_NEON_ROWS = 48 };   /* that the linears of int8 codes bring into scratch at a time */
+
+/* rows[i] = q[i], 0 from K to the stride, for count rows: so that kernels may read 16 codes at a time. */
+RT_INLINE void tile_neon_bring(int8_t *rows, const int8_t *q, int count, int K)
+{
+	const int stride = (K + 63) & ~63;
+	for (int i = 0; i < count; i++, rows += stride, q += K) {
+		memcpy(rows, q, (size_t)K);
+		memset(rows + K, 0, (size_t)(stride - K));
+	}
+}
+#endif
