@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
+#include "calibrate.h"
 
 /* ---- the pipeline ----------------------------------------------------------------------------------------------- */
 
@@ -73,7 +74,9 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	Pipeline *pipeline = pipeline_parse(*text, diag);
 	if (!pipeline)
 		return false;
-	const PassEnv env = {.isa = target->isa, .max_tokens = loaded->module->max_tokens};
+	PassEnv env = {.isa = target->isa, .max_tokens = loaded->module->max_tokens};
+	Calibration calibration = {options, loaded};
+	calibration_offer(&calibration, &env);
 	DriverOptions driver = options->driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
@@ -85,6 +88,8 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		progress_clear();
 	if (options->print_pipeline && good)
 		printf("%s\n", *text);
+	if (*text)
+		pipeline_hide_folders(*text);
 	return good;
 }
 

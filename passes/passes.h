@@ -21,11 +21,19 @@ typedef struct PassItem {
 } PassItem;
 typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; } Pipeline;
 
+/* One text that went through an observed model: the numbers of its one output, and its length. */
+typedef void ObserveFn(void *arg, const float *row, int32_t width, int32_t tokens);
+
 /* What all passes of a build share. */
 typedef struct PassEnv {
 	uint32_t isa;                       /* bits of Isa of the target CPU */
 	int32_t  max_tokens;                /* longest text the program takes */
 	int32_t  threads;                   /* 0: any */
+	/* For passes that learn from data; NULL where there is no tokenizer or nobody who compiles (bertc opt). Both run the first
+	 * graph of the module, which they use up, as compiled code of this machine over the texts of a file. False and messages
+	 * on error. */
+	void *calibration;                  /* their first argument */
+	bool (*observe)(void *, Module *, const char *data, ObserveFn *, void *arg, Diag *);
 } PassEnv;
 
 /* A pass's view of its own run. */
@@ -60,6 +68,9 @@ extern const int32_t   pass_order_count;
 
 /* The option's value, or fallback. */
 const char *pass_option(const PassRun *, const char *key, const char *fallback);
+/* The same as a number within [least, most]; *value stays when the option is not given. False and a message, EXIT_USAGE. */
+bool pass_option_int(const PassRun *, const char *key, int64_t least, int64_t most, int64_t *value);
+bool pass_option_real(const PassRun *, const char *key, double least, double most, double *value);
 /* "why it did not fire": shown by --explain and in the ledger. */
 void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -96,6 +107,9 @@ Pipeline *pipeline_parse(const char *text, Diag *);
 void      pipeline_free(Pipeline *);
 char     *pipeline_text(const Pipeline *);                    /* malloc'd */
 const char *pipeline_preset(int level);                       /* -O0 .. -O3 */
+/* Leaves of option values that are paths the file's name, in place: `{data=a/b.tsv}` becomes `{data=b.tsv}`. What a program says
+ * about itself names no folder of the machine that it was built on. */
+void      pipeline_hide_folders(char *text);
 /* Runs every item over every graph of the module; verifies after each. ledger may be NULL. */
 bool      pipeline_run(const Pipeline *, Module *, const PassEnv *, const DriverOptions *, Ledger *, Diag *);
 

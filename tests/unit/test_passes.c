@@ -71,6 +71,16 @@ static void test_parser(void)
 	CU_ASSERT_STRING_EQUAL(pipeline_preset(99), pipeline_preset(3));
 }
 
+static void test_hidden_folders(void)
+{
+	char text[] = "drop-layers{data=/home/x/dev.tsv keep=2},O2,drop-layers{data=a/b=c/d},x{data=plain tokens=all}";
+	pipeline_hide_folders(text);
+	CU_ASSERT_STRING_EQUAL(text, "drop-layers{data=dev.tsv keep=2},O2,drop-layers{data=d},x{data=plain tokens=all}");
+	char command[] = "--passes=drop-layers{data=../dev.tsv}";
+	pipeline_hide_folders(command);
+	CU_ASSERT_STRING_EQUAL(command, "--passes=drop-layers{data=dev.tsv}");
+}
+
 static void test_parser_errors(void)
 {
 	refused_with("fuze", "there is no pass \"fuze\"");
@@ -617,6 +627,7 @@ int main(void)
 	CU_pSuite suite = CU_add_suite("passes", NULL, NULL);
 	CU_ADD_TEST(suite, test_parser);
 	CU_ADD_TEST(suite, test_parser_errors);
+	CU_ADD_TEST(suite, test_hidden_folders);
 	CU_ADD_TEST(suite, test_order);
 	CU_ADD_TEST(suite, test_random);
 	CU_ADD_TEST(suite, test_fuses_all);
