@@ -16,8 +16,14 @@ static bool has_pass(const Pipeline *pipeline, const char *name)
 	return false;
 }
 
-/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; IR alone
- * (--emit=bir) is written as it was read unless passes were asked for. */
+/* Results that are no code: IR and checkpoints. */
+static bool emits_graph(const BuildOptions *options)
+{
+	return options->emit == EMIT_BIR || options->emit == EMIT_CHECKPOINT;
+}
+
+/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; graphs
+ * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
 static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
 	if (options->passes)
@@ -26,14 +32,14 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 		return pipeline_preset(options->level);
 	if (loaded->passes)
 		return loaded->passes;
-	return options->emit == EMIT_BIR ? "" : pipeline_preset(options->level);
+	return emits_graph(options) ? "" : pipeline_preset(options->level);
 }
 
 /* The pipeline's text with --weights in front and the passes that code needs at its end; malloc'd. NULL and messages on error. */
 static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
 	const char *asked = asked_for(options, loaded), *missing = "";
-	if (options->emit != EMIT_BIR) {
+	if (!emits_graph(options)) {
 		Pipeline *pipeline = *asked ? pipeline_parse(asked, diag) : NULL;
 		if (*asked && !pipeline)
 			return NULL;
@@ -186,8 +192,6 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 /* Wrong wishes are told before any work is done. */
 static bool check_options(const BuildOptions *options, Diag *diag)
 {
-	if (options->emit == EMIT_CHECKPOINT)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: this version of bertc does not write checkpoints");
 	if (options->driver.stop_after && options->emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
 	if (options->weights_inline && options->emit != EMIT_C)
@@ -208,6 +212,8 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
 	if (good && options->emit == EMIT_BIR)
 		good = module_write(loaded->module, options->out, NULL, diag);
+	else if (good && options->emit == EMIT_CHECKPOINT)
+		good = checkpoint_emit(options, loaded, diag);
 	else if (good)
 		good = emit_code(options, loaded, &target, pipeline, diag);
 	free(pipeline);

@@ -7,16 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int32_t origin_layer(const char *origin)
-{
-	static const char stem[] = "layer.";
-	if (!origin || strncmp(origin, stem, sizeof stem - 1) != 0)
-		return -1;
-	const char *digits = origin + sizeof stem - 1;
-	size_t count = strspn(digits, "0123456789");
-	return count > 0 && count <= 6 && digits[count] == '.' ? (int32_t)strtol(digits, NULL, 10) : -1;
-}
-
 Layer *layers_number(const Layers *layers, int64_t number)
 {
 	for (int32_t i = 0; i < layers->count; i++)

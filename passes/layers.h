@@ -29,8 +29,6 @@ bool layers_find(Graph *, const char *pass, Layers *, Diag *);
 bool layers_find_blocks(Graph *, const char *pass, Layers *, PassRun *);
 /* The layer of that number; NULL: there is none. */
 Layer *layers_number(const Layers *, int64_t number);
-/* N of an origin "layer.N.PART"; -1: it is no layer's. */
-int32_t origin_layer(const char *origin);
 
 /* Types of all results again, after the width of a weight or a shape has changed; ids stay. False and messages when an op no
  * longer fits. */
