@@ -2,16 +2,24 @@
  * as eval builds its programs, for this machine whatever the target is, so that a large file takes seconds. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "calibrate.h"
-#include "datasets.h"
+#include "score.h"
 
-/* What is built here is neither reported nor kept, and none of the user's options but the memory limit applies to it. */
+/* Nothing that makes new weights: a graph that computes a layer many times over would hold as many copies of them. */
+#define PASSES "canonicalize,fold-const,cse,fuse{only=activation,epilogue,attention,first-row,embed-layernorm,add-layernorm}," \
+	"fold-const,cse,dce"
+enum { THREADS_MAX = 8 };
+
+/* What is built here is neither reported nor kept, and none of the user's options applies to it. The numbers are the same on any
+ * number of threads. */
 static bool open_copy(const Calibration *calibration, Module *module, Program *program, Diag *diag)
 {
-	const BuildOptions plain = {.model = calibration->options->model, .level = 2, .is_static = -1, .quiet = true,
+	const BuildOptions plain = {.model = calibration->options->model, .passes = PASSES, .is_static = -1, .quiet = true,
 		.command = "bertc"};
 	Loaded copy = {.module = module, .tokenizer = calibration->loaded->tokenizer};
-	return program_open(&plain, &copy, 1, program, diag);
+	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	return program_open(&plain, &copy, cores > THREADS_MAX ? THREADS_MAX : cores > 1 ? (int)cores : 1, program, diag);
 }
 
 typedef struct Observation {
@@ -52,7 +60,7 @@ static bool observe_rows(Observation *o, const Dataset *data, bool apart, bool p
 	return good;
 }
 
-static bool observe(void *context, Module *module, const char *path, ObserveFn *each, void *argument, Diag *diag)
+static bool observe(void *context, Module *module, const char *path, int32_t limit, ObserveFn *each, void *argument, Diag *diag)
 {
 	const Calibration *calibration = context;
 	const Module *whole = calibration->loaded->module;
@@ -60,6 +68,8 @@ static bool observe(void *context, Module *module, const char *path, ObserveFn *
 	Observation o = {.each = each, .argument = argument, .diag = diag};
 	Dataset data = {0};
 	bool good = dataset_read(path, &data, diag) && open_copy(calibration, module, &o.program, diag);
+	if (limit && limit < data.nrows)
+		data.nrows = limit;
 	if (good) {
 		const char *before = diag->file;
 		diag->file = path;
@@ -78,10 +88,31 @@ static bool observe(void *context, Module *module, const char *path, ObserveFn *
 	return good;
 }
 
+static bool score(void *context, Module *module, const char *path, int32_t limit, OutputScore *out, Diag *diag)
+{
+	const Calibration *calibration = context;
+	const Graph *graph = module->graphs[0];
+	Scored what;
+	Score scores[32];
+	Program program = {0};
+	Dataset data = {0};
+	bool good = score_head(calibration->loaded, &what, diag) && dataset_read(path, &data, diag);
+	what.first = 0;
+	what.count = graph->noutputs;
+	good = good && open_copy(calibration, module, &program, diag)
+		&& score_program(&program, &what, &data, path, limit, calibration->options->progress ? "scoring" : NULL, scores, diag);
+	for (int32_t i = 0; good && i < what.count; i++)
+		out[i] = (OutputScore){scores[i].value, scores[i].loss};
+	program_close(&program);
+	dataset_free(&data);
+	return good;
+}
+
 void calibration_offer(Calibration *calibration, PassEnv *env)
 {
 	if (!calibration->loaded->tokenizer)
 		return;
 	env->calibration = calibration;
 	env->observe = observe;
+	env->score = score;
 }

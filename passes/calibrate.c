@@ -64,7 +64,7 @@ static Value *concat_all(Graph *graph, Value **values, int32_t count, Diag *diag
 	return values[0];
 }
 
-typedef struct Means { Probe *probe; bool by_tokens; double *sum, weight; } Means;
+typedef struct Means { bool by_tokens; double *sum, weight; } Means;
 
 static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
 {
@@ -75,16 +75,27 @@ static void add_text(void *argument, const float *row, int32_t width, int32_t to
 	means->weight += weight;
 }
 
-bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+/* Options data= and limit=, and somebody who runs code. */
+static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 {
-	const char *pass = pass_info[run->item->pass].name, *data = pass_option(run, "data", NULL);
-	const PassEnv *env = run->env;
-	if (!data)
+	const char *pass = pass_info[run->item->pass].name;
+	*limit = 0;
+	*data = pass_option(run, "data", NULL);
+	if (!*data)
 		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s needs texts; give data=FILE", pass, run->item->text);
-	if (!env->observe)
+	if (!run->env->observe || !run->env->score)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"%s: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to 'bertc opt'", pass,
 			run->item->text);
+	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
+}
+
+bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	if (!probe_ready(run, &data, &limit))
+		return false;
 	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, run->diag);
 	if (!all)
 		return false;
@@ -92,12 +103,20 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	graph_add_output(probe->graph, "observed", all);
 	graph_sweep(probe->graph);
 	memset(means, 0, (size_t)probe->width * sizeof *means);
-	Means sum = { probe, by_tokens, means, 0 };
-	if (!env->observe(env->calibration, probe->module, data, add_text, &sum, run->diag))
+	Means sum = { by_tokens, means, 0 };
+	if (!run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, add_text, &sum, run->diag))
 		return false;
 	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
 		means[i] /= sum.weight;
 	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts");
+}
+
+bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	return probe_ready(run, &data, &limit)
+		&& run->env->score(run->env->calibration, probe->module, data, (int32_t)limit, scores, run->diag);
 }
 
 /* f32[1] of a text: the dot product of unit vectors, of the first token or the mean over all. */

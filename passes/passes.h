@@ -24,16 +24,22 @@ typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; 
 /* One text that went through an observed model: the numbers of its one output, and its length. */
 typedef void ObserveFn(void *arg, const float *row, int32_t width, int32_t tokens);
 
+/* How good an output is on labelled data: accuracy, entity F1 or rank correlation, as the model's first head and the data have it;
+ * and the mean cross-entropy of the gold labels (minus the former where there are none), which tells more of small changes. */
+typedef struct OutputScore { double value, loss; } OutputScore;
+
 /* What all passes of a build share. */
 typedef struct PassEnv {
 	uint32_t isa;                       /* bits of Isa of the target CPU */
 	int32_t  max_tokens;                /* longest text the program takes */
 	int32_t  threads;                   /* 0: any */
 	/* For passes that learn from data; NULL where there is no tokenizer or nobody who compiles (bertc opt). Both run the first
-	 * graph of the module, which they use up, as compiled code of this machine over the texts of a file. False and messages
-	 * on error. */
+	 * graph of the module, which they use up, as compiled code of this machine over the first `limit` (0: all) texts of a file.
+	 * False and messages on error. */
 	void *calibration;                  /* their first argument */
-	bool (*observe)(void *, Module *, const char *data, ObserveFn *, void *arg, Diag *);
+	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
+	/* Every output of the graph (at most 32) is one of the head's; one score each. */
+	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
 } PassEnv;
 
 /* A pass's view of its own run. */
