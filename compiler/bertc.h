@@ -83,6 +83,8 @@ typedef struct Loaded {
 	TokenizerDesc *tokenizer;           /* NULL: ids only */
 	MemArena      *mem;
 	const char    *passes;              /* recipe of the description, or NULL */
+	const int32_t *renumbered;          /* new id of each of nrenumbered ids of the tokenizer's files, -1: gone; NULL: as they are */
+	int32_t        nrenumbered;
 	ModelDesc     *desc;                /* what the module was built from; NULL: a .bir */
 } Loaded;
 /* load.c: options->model is a directory, a .xml or a .bir. */

@@ -13,7 +13,7 @@ enum { THREADS_MAX = 8 };
 
 /* What is built here is neither reported nor kept, and none of the user's options applies to it. The numbers are the same on any
  * number of threads. */
-static bool open_copy(const Calibration *calibration, Module *module, Program *program, Diag *diag)
+bool calibration_open(const Calibration *calibration, Module *module, Program *program, Diag *diag)
 {
 	const BuildOptions plain = {.model = calibration->options->model, .passes = PASSES, .is_static = -1, .quiet = true,
 		.command = "bertc"};
@@ -67,7 +67,7 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 	const bool apart = whole->nheads > 0 && whole->heads[0].task == TASK_EMBED;   /* an embedder reads one text at a time */
 	Observation o = {.each = each, .argument = argument, .diag = diag};
 	Dataset data = {0};
-	bool good = dataset_read(path, &data, diag) && open_copy(calibration, module, &o.program, diag);
+	bool good = dataset_read(path, &data, diag) && calibration_open(calibration, module, &o.program, diag);
 	if (limit && limit < data.nrows)
 		data.nrows = limit;
 	if (good) {
@@ -99,7 +99,7 @@ static bool score(void *context, Module *module, const char *path, int32_t limit
 	bool good = score_head(calibration->loaded, &what, diag) && dataset_read(path, &data, diag);
 	what.first = 0;
 	what.count = graph->noutputs;
-	good = good && open_copy(calibration, module, &program, diag)
+	good = good && calibration_open(calibration, module, &program, diag)
 		&& score_program(&program, &what, &data, path, limit, calibration->options->progress ? "scoring" : NULL, scores, diag);
 	for (int32_t i = 0; good && i < what.count; i++)
 		out[i] = (OutputScore){scores[i].value, scores[i].loss};
@@ -115,4 +115,6 @@ void calibration_offer(Calibration *calibration, PassEnv *env)
 	env->calibration = calibration;
 	env->observe = observe;
 	env->score = score;
+	env->vocab_used = vocabulary_used;
+	env->vocab_renumber = vocabulary_renumber;
 }

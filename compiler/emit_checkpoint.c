@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "json_file.h"
 #include "load.h"
+#include "tokenizer_import.h"
 
 typedef struct Writer {
 	const BuildOptions *options;
@@ -181,19 +181,6 @@ static const char *common_dtype(const Writer *w)
 	return name ? name : names[DT_F32];
 }
 
-static bool write_json(const Writer *w, const json_t *json, const char *path)
-{
-	AtomicFile file;
-	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-	bool good = text ? atomic_open(&file, path, w->diag) : diag_error(w->diag, EXIT_RUN, 0, "out of memory");
-	if (good) {
-		fprintf(file.stream, "%s\n", text);
-		good = atomic_commit(&file, w->diag);
-	}
-	free(text);
-	return good;
-}
-
 static bool write_config(const Writer *w, int64_t ffn)
 {
 	const char *from = mem_printf(w->mem, "%s/config.json", w->desc->directory);
@@ -203,8 +190,9 @@ static bool write_config(const Writer *w, int64_t ffn)
 	json_object_set_new(config, "num_hidden_layers", json_integer(w->nlayers));
 	json_object_set_new(config, "intermediate_size", json_integer(ffn));
 	json_object_set_new(config, "vocab_size", json_integer(w->vocab));
+	tokenizer_renumber_roles(w->loaded, config);
 	json_object_set_new(config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(common_dtype(w)));
-	const bool good = write_json(w, config, mem_printf(w->mem, "%s/config.json", w->folder));
+	const bool good = json_write(config, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
 	json_decref(config);
 	return good;
 }
@@ -274,7 +262,7 @@ static bool copy_rest(Writer *w)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!copy_file(w, desc->directory, w->folder, names[i]))
 			return false;
-	return copy_modules(w, home);
+	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag)) && copy_modules(w, home);
 }
 
 /* ---- is it what was to be written? ------------------------------------------------------------------------------------ */
@@ -308,6 +296,20 @@ static bool compare_graphs(Writer *w, const Module *read)
 	return good;
 }
 
+/* The tokenizer that the new files describe is the one that the program would have. */
+static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
+{
+	const TokenizerDesc *want = w->loaded->tokenizer;
+	bool same = !want == !got && (!want || (want->nvocab == got->nvocab && want->nadded == got->nadded
+		&& want->unk_id == got->unk_id && want->pad_id == got->pad_id && want->cls_id == got->cls_id
+		&& want->sep_id == got->sep_id && want->mask_id == got->mask_id));
+	for (int32_t i = 0; want && same && i < want->nvocab; i++)
+		same = !want->vocab[i] == !got->vocab[i] && (!want->vocab[i] || strcmp(want->vocab[i], got->vocab[i]) == 0);
+	for (int32_t i = 0; want && same && i < want->nadded; i++)
+		same = want->added[i].id == got->added[i].id && strcmp(want->added[i].text, got->added[i].text) == 0;
+	return same || REFUSE(w, "the tokenizer's files cannot say what the passes have made of it");
+}
+
 static bool read_back(Writer *w)
 {
 	BuildOptions options = {.model = w->root, .level = 2, .task = w->options->task, .outputs = w->options->outputs,
@@ -318,7 +320,7 @@ static bool read_back(Writer *w)
 	bool good = model_load(&options, &again, &diag);
 	if (!good)
 		REFUSE(w, "the directory would not be read again: %s", diag.count ? diag.messages[diag.count - 1].text : "no reason");
-	good = good && compare_graphs(w, again.module);
+	good = good && compare_graphs(w, again.module) && compare_tokenizers(w, again.tokenizer);
 	model_unload(&again);
 	diag_free(&diag);
 	return good;

@@ -26,6 +26,17 @@ refuse 4 "fused and lowered graphs are no model any more" "$model" --emit=checkp
 "$BERTC" build "$model" --emit=bir -o graph.bir --quiet || fail "bir"
 refuse 4 "MODEL must be a Hugging Face directory" graph.bir --search="$model" --emit=checkpoint -o none
 refuse 2 "there is no layer 99" "$model" --emit=checkpoint --passes='drop-layers{layers=99}' -o none
+refuse 4 "two different tensors have been made of bert.embeddings.word_embeddings.weight" "$model" --emit=checkpoint --passes='factorize-embeddings{rank=8}' -o none
+# weights that are not the checkpoint's own: of a Dense module, which is copied and would have stayed as it was
+mkdir -p sbert/1_Pooling sbert/2_Dense && cp "$model"/*.json "$model"/*.safetensors sbert
+echo '[{"type":"x.Transformer","path":""},{"type":"x.Pooling","path":"1_Pooling"},{"type":"x.Dense","path":"2_Dense"}]' >sbert/modules.json
+echo '{"pooling_mode_mean_tokens":true}' >sbert/1_Pooling/config.json
+echo '{"activation_function":"torch.nn.modules.activation.Tanh"}' >sbert/2_Dense/config.json
+header='{"linear.weight":{"dtype":"F32","shape":[2,384],"data_offsets":[0,3072]}}'
+{ printf "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"; head -c 3072 /dev/zero; } >sbert/2_Dense/model.safetensors
+refuse 4 "of head.embed is not what the checkpoint would give" sbert --emit=checkpoint --passes='cast-weights{to=f16}' -o none
+"$BERTC" build sbert --emit=checkpoint --passes='drop-layers{strategy=top keep=1}' -o sbert.out --quiet || fail "sentence-transformers"
+cmp sbert/2_Dense/model.safetensors sbert.out/2_Dense/model.safetensors || fail "the Dense module is another"
 refuse 1 "cannot write" "$model" --emit=checkpoint -o nowhere/none
 [ ! -e none ] || fail "a refused model left a directory"
 # tidied graphs say the same

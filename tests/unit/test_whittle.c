@@ -82,6 +82,25 @@ static bool play_score(void *context, Module *module, const char *data, int32_t 
 	return true;
 }
 
+static const bool *used_ids;
+static int32_t renumbered[16];
+
+static bool play_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
+{
+	(void)context, (void)diag;
+	CU_ASSERT_STRING_EQUAL(corpus, "corpus.txt");
+	memcpy(used, used_ids, (size_t)rows);
+	return true;
+}
+
+static bool play_renumber(void *context, const int32_t *to, int32_t rows, Diag *diag)
+{
+	(void)context, (void)diag;
+	CU_ASSERT_TRUE_FATAL(rows <= 16);
+	memcpy(renumbered, to, (size_t)rows * sizeof *to);
+	return true;
+}
+
 static Module *encoder(const TinyEncoder *e)
 {
 	Diag diag;
@@ -101,7 +120,8 @@ static char *run(const char *text, Module *module)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score};
+	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score,
+		.vocab_used = play_used, .vocab_renumber = play_renumber};
 	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, &diag);
@@ -427,6 +447,108 @@ static void test_blocks(void)
 	module_free(module);
 }
 
+/* ---- embeddings ------------------------------------------------------------------------------------------------------- */
+
+static void test_vocab(void)
+{
+	static const bool some[11] = {true, true, false, true, false, false, true, true, true, false, false};
+	static const bool all[11] = {true, true, true, true, true, true, true, true, true, true, true};
+	static const int32_t numbers[11] = {0, 1, -1, 2, -1, -1, 3, 4, 5, -1, -1};
+	Module *module = encoder(&tiny), *fewer = module_copy(module);
+	used_ids = all;
+	memset(renumbered, 1, sizeof renumbered);
+	runs("prune-vocab{corpus=corpus.txt}", fewer);
+	CU_ASSERT_NOT_EQUAL(renumbered[0], 0);   /* nothing goes: the tokenizer is left alone */
+	CU_ASSERT_EQUAL(named(fewer->graphs[0], "words")->type.dim[0].plus, 11);
+	used_ids = some;
+	runs("prune-vocab{corpus=corpus.txt}", fewer);
+	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
+	CU_ASSERT_EQUAL(named(fewer->graphs[0], "words")->type.dim[0].plus, 6);
+	/* a text of tokens that stay gives what it gave under its old numbers */
+	const int32_t old[] = {3, 8, 0, 6, 7, 1}, now[] = {2, 5, 0, 3, 4, 1};
+	EvalArray x[2] = {{0}}, y[2] = {{0}};
+	outputs_of(module, old, x);
+	outputs_of(fewer, now, y);
+	for (int64_t k = 0; k < x[0].count; k++)
+		CU_ASSERT_EQUAL(eval_at(&x[0], k), eval_at(&y[0], k));
+	for (int k = 0; k < 2; k++) {
+		eval_array_free(&x[k]);
+		eval_array_free(&y[k]);
+	}
+	module_free(module);
+	module_free(fewer);
+}
+
+/* A masked language model whose decoder shares the table: columns of its output shrink with the rows, bias too. */
+static const char masked[] = "module @m max_tokens 16\nhead @mask fill-mask output=logits\n"
+	"graph @main(%ids: i32[S]) level=graph {\n  %words = const rand(1) : f32[11,6]\n  %b = const rand(2) : f32[11]\n"
+	"  %x = embed %words, %ids : f32[S,6]\n  %t = tanh %x : f32[S,6]\n  %y = linear %t, %words, %b : f32[S,11]\n"
+	"  return logits=%y\n}\n";
+
+static void test_masked_vocab(void)
+{
+	static const bool some[11] = {false, true, true, true, true, true, true, true, true, true, false};
+	Diag diag;
+	diag_init(&diag, NULL);
+	Module *module = module_parse(masked, strlen(masked), ".", NULL, &diag), *fewer = module_copy(module);
+	used_ids = some;
+	runs("prune-vocab{corpus=corpus.txt}", fewer);
+	const Node *decoder = fewer->graphs[0]->outputs[0].value->node;
+	CU_ASSERT_EQUAL(decoder->results[0]->type.dim[1].plus, 9);
+	CU_ASSERT_EQUAL(decoder->args[2]->type.dim[0].plus, 9);
+	CU_ASSERT_PTR_EQUAL(decoder->args[1], named(fewer->graphs[0], "x")->node->args[0]);
+	const int32_t old[] = {3, 9, -1}, now[] = {2, 8, -1};
+	EvalArray x = {0}, y = {0};
+	outputs_of(module, old, &x);
+	outputs_of(fewer, now, &y);
+	for (int64_t t = 0; t < 2; t++)
+		for (int64_t k = 0; k < 9; k++)
+			CU_ASSERT_EQUAL(eval_at(&x, t * 11 + k + 1), eval_at(&y, t * 9 + k));
+	eval_array_free(&x);
+	eval_array_free(&y);
+	module_free(module);
+	module_free(fewer);
+	diag_free(&diag);
+}
+
+/* Of a table of rank r nothing is lost at rank r, on either way through it; below, what is lost is the least that can be. */
+static void test_factors(void)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Module *module = module_parse(masked, strlen(masked), ".", NULL, &diag);
+	Tensor *table = tensor_new(module, "low", named(module->graphs[0], "words")->type);
+	for (int i = 0; i < 11; i++)
+		for (int k = 0; k < 6; k++)
+			tensor_set(table, i * 6 + k, sin(i) * cos(2 * k) + 0.5 * cos(3 * i) * sin(k + 1) + 0.1 * sin(5 * i + 1) * cos(k * k));
+	named(module->graphs[0], "words")->node->data = table;
+	Module *exact = module_copy(module), *less = module_copy(module);
+	runs("factorize-embeddings{rank=3}", exact);
+	CU_ASSERT_TRUE(difference(module, exact) < 1e-6);
+	CU_ASSERT_EQUAL(exact->graphs[0]->outputs[0].value->node->args[1]->type.dim[1].plus, 3);
+	runs("factorize-embeddings{rank=2}", less);
+	CU_ASSERT_TRUE(difference(module, less) > 1e-4);
+	/* the residual of the projection is orthogonal to the vectors that were kept */
+	const Tensor *out = value_tensor(named(less->graphs[0], "x")->node->args[1]);
+	for (int i = 0; i < 11; i++)
+		for (int r = 0; r < 2; r++) {
+			double residual = 0, along = 0;
+			for (int k = 0; k < 6; k++) {
+				double fitted = 0;
+				for (int q = 0; q < 2; q++)
+					for (int j = 0; j < 6; j++)
+						fitted += tensor_at(table, i * 6 + j) * tensor_at(out, j * 2 + q) * tensor_at(out, k * 2 + q);
+				residual += (tensor_at(table, i * 6 + k) - fitted) * tensor_at(out, k * 2 + r);
+				along += tensor_at(table, i * 6 + k) * tensor_at(out, k * 2 + r);
+			}
+			CU_ASSERT_TRUE(fabs(residual) <= 1e-5 * fmax(1, fabs(along)));
+		}
+	module_free(module);
+	module_free(exact);
+	module_free(less);
+	diag_free(&diag);
+}
+
 /* Everything one after another, down to code: any order that is allowed verifies and fits. */
 static void test_together(void)
 {
@@ -435,6 +557,7 @@ static void test_together(void)
 		"prune-blocks{blocks=1.attention},prune-heads{share=0.5},prune-ffn{share=0.3},drop-layers{strategy=bottom keep=2},O1",
 		"canonicalize,fold-const,cse,prune-ffn{neurons=0.0},prune-heads{heads=2.3},prune-heads{heads=2.2},dce,O0",
 		"drop-layers{strategy=contribution keep=2 data=texts.tsv},prune-heads{by=activation keep=1 data=texts.tsv limit=2},O2",
+		"factorize-embeddings{rank=3},prune-blocks{keep=4},prune-ffn{keep=2},cast-weights{to=f32},O2",
 	};
 	for (size_t i = 0; i < sizeof pipelines / sizeof *pipelines; i++) {
 		Module *module = encoder(&tiny), *plain = module_copy(module);
@@ -458,6 +581,9 @@ int main(void)
 	CU_ADD_TEST(suite, test_accuracy);
 	CU_ADD_TEST(suite, test_lots);
 	CU_ADD_TEST(suite, test_blocks);
+	CU_ADD_TEST(suite, test_vocab);
+	CU_ADD_TEST(suite, test_masked_vocab);
+	CU_ADD_TEST(suite, test_factors);
 	CU_ADD_TEST(suite, test_together);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
