@@ -56,7 +56,11 @@ typedef struct PassRun {
 } PassRun;
 typedef bool PassFn(Graph *, PassRun *);
 
-enum PassFlags { PASS_NUMBERS = 1 /* may change results beyond rounding (lossy): no -O level holds it */, PASS_REQUIRED = 2 };
+enum PassFlags {
+	PASS_NUMBERS = 1,                   /* may change results beyond rounding (lossy): no -O level holds it */
+	PASS_REQUIRED = 2,
+	PASS_IDS = 4,                       /* gives token ids new numbers: the same ids before and after mean nothing */
+};
 typedef struct PassInfo {
 	const char *name;
 	PassFn     *run;

@@ -17,7 +17,7 @@ build -o plain
 paste <(sed 's/\t/ /g' "$corpus") <(cut -f1 plain.out) >folder/data.tsv
 
 # the vocabulary of a corpus: its texts keep their numbers, other words still have letters
-build "--passes=prune-vocab{corpus=$corpus},O2" -o small --ledger=ledger.json
+build "--passes=prune-vocab{corpus=$corpus},O2" -o small --ledger=ledger.json --check-each
 ./small <"$corpus" >small.out && cmp plain.out small.out || fail "texts of the corpus have other answers"
 [ "$(./plain --tokenize <"$corpus" | wc -w)" -eq "$(./small --tokenize <"$corpus" | wc -w)" ] || fail "texts of the corpus have other pieces"
 cmp -s <(./plain --tokenize <"$corpus") <(./small --tokenize <"$corpus") && fail "no id is new"
@@ -27,6 +27,9 @@ words=$(./small --tokenize "Xylophonist" | tr -dc '0-9 ')
 [ "$(wc -w <<<"$words")" -gt 6 ] || fail "a word outside the corpus has only the pieces $words"
 grep -qw -- "$unknown" <<<"$words" && fail "a word outside the corpus is unknown"
 [ "$(stat -c %s small)" -lt "$(stat -c %s plain)" ] || fail "the program is not smaller"
+
+"$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 >said 2>&1 || { cat said; fail "verify after prune-vocab"; }
+"$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 --data "$corpus" >said 2>&1 || { cat said; fail "verify of texts after prune-vocab"; }
 
 # what a pass learned is the same every time, and leaves no trace of where the data lay
 pipeline="drop-layers{strategy=contribution keep=2 data=$PWD/folder/data.tsv},prune-heads{by=activation share=0.7 data=$PWD/folder/data.tsv limit=9},prune-ffn{keep=512},O2"
