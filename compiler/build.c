@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
+#include "calibrate.h"
 #include "verified.h"
 
 /* ---- the pipeline ----------------------------------------------------------------------------------------------- */
@@ -16,8 +17,14 @@ static bool has_pass(const Pipeline *pipeline, const char *name)
 	return false;
 }
 
-/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; IR alone
- * (--emit=bir) is written as it was read unless passes were asked for. */
+/* Results that are no code: IR and checkpoints. */
+static bool emits_graph(const BuildOptions *options)
+{
+	return options->emit == EMIT_BIR || options->emit == EMIT_CHECKPOINT;
+}
+
+/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; graphs
+ * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
 static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
 	if (options->passes)
@@ -27,14 +34,14 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 		return levels[options->level];
 	if (loaded->passes)
 		return loaded->passes;
-	return options->emit == EMIT_BIR ? "" : levels[options->level];
+	return emits_graph(options) ? "" : levels[options->level];
 }
 
 /* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
  * needs at its end. NULL and messages on error. */
 static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
-	const bool code = options->emit != EMIT_BIR, bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
+	const bool code = !emits_graph(options), bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
 	const char *asked = asked_for(options, loaded), *missing = "";
 	char *text = NULL, *complete = NULL, cast[32] = "";
 	Pipeline *pipeline = NULL;
@@ -87,7 +94,9 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	Pipeline *pipeline = pipeline_parse(*text, diag);
 	if (!pipeline)
 		return false;
-	const PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens};
+	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens};
+	Calibration calibration = {options, loaded};
+	calibration_offer(&calibration, &env);
 	DriverOptions driver = options->driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
@@ -99,6 +108,8 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		progress_clear();
 	if (options->print_pipeline && good)
 		printf("%s\n", *text);
+	if (*text)
+		pipeline_hide_folders(*text);
 	return good;
 }
 
@@ -227,11 +238,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 	if (options->out && options->model && file_is_of_model(options->out, options->model))
 		return diag_error_in(diag, EXIT_USAGE, options->out, 0,
 			"is a file of the model, which the result would replace; give another -o");
-	if (options->verified && options->emit == EMIT_BIR)
-		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; IR text says nothing");
-
-	if (options->emit == EMIT_CHECKPOINT)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: this version of bertc does not write checkpoints");
+	if (options->verified && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; graphs say nothing");
 	if (options->driver.stop_after && options->emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
 	if (options->weights_inline && options->emit != EMIT_C)
@@ -252,6 +260,8 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
 	if (good && options->emit == EMIT_BIR)
 		good = module_write(loaded->module, options->out, NULL, diag);
+	else if (good && options->emit == EMIT_CHECKPOINT)
+		good = checkpoint_emit(options, loaded, diag);
 	else if (good)
 		good = emit_code(options, loaded, &target, pipeline, diag);
 	free(pipeline);

@@ -183,6 +183,8 @@ static char *command_line(int argc, char **argv)
 		char *argument = strdup(argv[i]);
 		for (size_t n = argument ? strlen(argument) : 0; n > 1 && argument[n - 1] == '/'; n--)
 			argument[n - 1] = '\0';
+		if (argument && strchr(argument, '{'))   /* a pipeline */
+			pipeline_hide_folders(argument);
 		const char *slash = argument && argument[0] != '-' ? strrchr(argument, '/') : NULL;
 		fprintf(out, " %s", slash && slash[1] ? slash + 1 : argument ? argument : "");
 		free(argument);
