@@ -242,6 +242,18 @@ static char *row_text(const TuneRow *row)
 	return text;
 }
 
+/* The folders that the file lies in, as far as they lack; what cannot be made is told when the file is opened. */
+static void folders_make(const char *path)
+{
+	char *folder = strdup(path);
+	for (char *slash = folder ? strchr(folder + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(folder, 0777);
+		*slash = '/';
+	}
+	free(folder);
+}
+
 bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 {
 	AtomicFile file;
@@ -253,6 +265,7 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 			good = (lines[n++] = row_text(&table->rows[i])) != NULL;
 	if (!good)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
+	folders_make(path);
 	if (good && (good = atomic_open(&file, path, diag))) {
 		qsort(lines, (size_t)n, sizeof *lines, by_text);
 		fprintf(file.stream, "%s\n# measured by `bertc build --tune`; delete a line to have it measured again\n", VERSION);
@@ -266,28 +279,16 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 	return good;
 }
 
-static bool folder_make(const char *path, Diag *diag)
-{
-	return mkdir(path, 0777) == 0 || errno == EEXIST
-		|| diag_error_in(diag, EXIT_RUN, path, 0, "cannot be made: %s; give --tune-cache=FILE", strerror(errno));
-}
-
 char *tune_default_path(Diag *diag)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char *base = NULL, *folder = NULL, *path = NULL;
+	char *path = NULL;
+	int done = -1;
 	if (cache && *cache == '/')   /* the XDG base directory specification has relative ones ignored */
-		base = strdup(cache);
-	else if (!home || *home != '/' || asprintf(&base, "%s/.cache", home) < 0) {
+		done = asprintf(&path, "%s/bertc/tune.txt", cache);
+	else if (home && *home == '/')
+		done = asprintf(&path, "%s/.cache/bertc/tune.txt", home);
+	else
 		diag_error(diag, EXIT_USAGE, 0, "there is no $HOME to keep tunings in: give --tune-cache=FILE");
-		return NULL;
-	}
-	bool good = base && asprintf(&folder, "%s/bertc", base) >= 0 && folder_make(base, diag) && folder_make(folder, diag);
-	if (good && asprintf(&path, "%s/tune.txt", folder) < 0)
-		path = NULL;
-	if (!path && !diag->errors)
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
-	free(base);
-	free(folder);
-	return path;
+	return done < 0 ? NULL : path;
 }
