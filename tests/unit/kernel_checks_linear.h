@@ -114,8 +114,45 @@ static void check_linear_halves(const Row *row, int M)
 	free(out);
 }
 
+/* Whether two rows are the same instructions in other tiles: linear_f32__avx512 and linear_f32_8x48__avx512. */
+static bool same_but_for_tile(const Row *a, const Row *b)
+{
+	const char *isa = strstr(a->name, "__"), *other = strstr(b->name, "__");
+	return a < b && strcmp(a->op, b->op) == 0 && a->dtype == b->dtype && strcmp(isa, other) == 0;
+}
+
+/* A tuning may choose between them: the same bits for every output, whatever the activation. */
+static void check_linear_tiles(const Row *a, const Row *b, int M, int K, int N, int act)
+{
+	float *w = random_floats((size_t)N * (size_t)K), *bias = random_floats((size_t)(N + 64)), *x = random_floats((size_t)M * (size_t)K);
+	float *out[2];
+	for (int i = 0; i < 2; i++) {
+		const Row *row = i ? b : a;
+		const int P = (N + row->panel - 1) / row->panel;
+		size_t panel = (size_t)row->panel, n = (size_t)P * panel * (size_t)K;
+		float *packed = need(n * 4);
+		memset(packed, 0, n * 4);
+		for (int k = N * K - 1; k >= 0; k--)
+			packed[((size_t)(k / K) / panel * (size_t)K + (size_t)(k % K)) * panel + (size_t)(k / K) % panel] = w[k];
+		out[i] = fresh((size_t)M * (size_t)N);
+		((LinearFn *)row->fn)(out[i], x, packed, bias, 0, M, 0, P, K, N, act);
+		free(packed);
+	}
+	check_same(b->name, "other bits than in the default tile", out[0], out[1], (size_t)M * (size_t)N * 4);
+	free(out[0]); free(out[1]); free(w); free(bias); free(x);
+}
+
+static void check_tiles(void)
+{
+	for (const Row *a = rows; a < rows + nrows; a++)
+		for (const Row *b = rows; b < rows + nrows; b++)
+			for (int M = 1; M <= 26 && same_but_for_tile(a, b) && strcmp(a->op, "linear") == 0 && a->dtype == RT_STORED_F32; M++)
+				check_linear_tiles(a, b, M, 37 + 16 * (M % 3), 5 + 13 * M, M % 7);
+}
+
 static void check_linear(void)
 {
+	check_tiles();
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (strcmp(row->op, "linear") != 0)
 			continue;
