@@ -373,7 +373,8 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 }
 
 /* What was found, as verified.h has it. The CPU is the one whose code ran. */
-static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n, bool pass)
+static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
+	bool pass)
 {
 	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL), *build = verified_build(said);
 	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
@@ -417,7 +418,8 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 }
 
 /* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
-static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows, Diag *diag)
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows,
+	Diag *diag)
 {
 	const int32_t n = loaded->module->graphs[0]->noutputs;
 	const bool pass = within_limits(o, inputs, rows, n);

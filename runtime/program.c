@@ -217,7 +217,7 @@ RT_FN void program_cpus(const RtModel *m, char *text, size_t bytes)
 		used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "", m->variants[i].cpu);
 }
 
-/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one with no more than the level BERTC_CPU. */
+/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one of no more than the level BERTC_CPU. */
 RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 {
 	const RtModel *m = p->model;
