@@ -4,17 +4,23 @@
 #include "../passes/passes.h"
 
 /* ---- targets.c (targets.def) ------------------------------------------------------------------------------------- */
+enum { CPUS_MAX = 16 };
 typedef struct Target {
 	const char *triple;        /* "x86_64-linux-gnu" */
-	const char *cpu;           /* bertc's name: "x86-64-v3" */
-	const char *llvm_cpu;      /* -mcpu / -march for Clang */
-	const char *flags;         /* further compiler flags ("-mfpu=neon-vfpv4"), space-separated */
+	char        cpu[384];      /* bertc's names, oldest to newest: "x86-64-v3", "x86-64-v3,znver4" */
+	CpuTarget   cpus[CPUS_MAX];/* the same one by one; each gets its own code, and the program picks the last that it can run */
+	int32_t     ncpus;
+	const char *flags;         /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64 -mtune=znver4") */
 	const char *cc_flags;      /* those of flags that any compiler needs for the emitted C; "" where it carries all itself */
-	uint32_t    isa;           /* bits of Isa */
+	const char *link_flags;    /* one flag of Clang's driver, or "" */
+	uint32_t    isa;           /* bits of Isa that all its CPUs have */
 } Target;
-/* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood. */
+/* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood, and several
+ * names with commas between. */
 bool target_find(const char *triple, const char *cpu, Target *, Diag *);
 void targets_print(FILE *);
+/* "AVX2, FMA and F16C; ...", or "plain C17". */
+void target_isa_print(uint32_t isa, FILE *);
 const char *target_host_triple(void);
 bool target_is_host(const Target *);   /* programs of it run here without an emulator */
 
@@ -63,6 +69,9 @@ char *c_identifier_from_path(const char *path);
 void scratch_interrupted(void);
 /* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at all. */
 bool emit_module(const Module *, const EmitOptions *, Diag *);
+
+/* Bytes of the constants of graph g, or of all graphs (g < 0), as a program holds them: those of equal bytes once. */
+int64_t weights_measure(const Module *, int32_t g);
 
 /* The bytes that go into the program beside its code: packed weights, then tokenizer tables; each part 64-byte aligned. */
 typedef struct Blob { uint8_t *data; size_t bytes, capacity; } Blob;

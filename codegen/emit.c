@@ -15,7 +15,7 @@
 extern char **environ;
 
 /* Paths in the temporary directory. */
-typedef struct Files { char *c, *h, *weights, *object, *second_c, *second_object, *result; } Files;
+typedef struct Files { char *c, *h, *weights, *object, *second_c, *second_object, *result, *settled; } Files;
 
 static char *with_suffix(const char *name, const char *suffix)
 {
@@ -37,7 +37,7 @@ static char *temporary(const Scratch *scratch, const char *name, const char *suf
 static void files_free(Files *files)
 {
 	free(files->c), free(files->h), free(files->weights), free(files->object), free(files->result);
-	free(files->second_c), free(files->second_object);
+	free(files->second_c), free(files->second_object), free(files->settled);
 }
 
 /* Whole programs and shared libraries are compiled as two files at the same time. An object or a static library is one file,
@@ -65,9 +65,9 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 
 static bool write_sources(const Module *module, const EmitOptions *options, const Files *files, Diag *diag)
 {
-	if (module->ngraphs != 1)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs; code is made of exactly one",
-			(int)module->ngraphs);
+	if (module->ngraphs != options->target.ncpus)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs when code is made of it; expected one for each of "
+			"the %d CPUs of --cpu: a graph that is not lowered yet", (int)module->ngraphs, (int)options->target.ncpus);
 	const Graph *graph = module->graphs[0];
 	if (graph->noutputs == 0 || graph->noutputs > 32)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s returns %d outputs; a program has 1 to 32",
@@ -85,6 +85,8 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 			e.weights.blob.bytes, BLOB_BYTES_MAX);
 	if (good && !options->weights_inline)
 		good = weights_write(&e.weights.blob, files->weights, diag);
+	for (int32_t i = 0; i < e.nvariants; i++)
+		free(e.variants[i].text);
 	weights_free(&e.weights);
 	mem_free(e.mem);
 	return good;
@@ -145,8 +147,8 @@ static bool finish(Arguments *arguments, Diag *diag)
 	return good;
 }
 
-static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *define, bool pic,
-	Diag *diag)
+static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *const *defines,
+	bool pic, Diag *diag)
 {
 	static const char *const flags[] = {COMPILE_FLAGS};
 	Arguments arguments = cc_arguments(options);
@@ -155,8 +157,8 @@ static bool cc_compile(const EmitOptions *options, const Files *files, const cha
 		add(&arguments, flags[i]);
 	add(&arguments, pic ? "-fPIC" : "-fno-pie");
 	add(&arguments, "-pthread");
-	if (define)
-		add_owned(&arguments, with_suffix("-D", define));
+	for (; *defines; defines++)
+		add_owned(&arguments, with_suffix("-D", *defines));
 	add_owned(&arguments, with_suffix("-I", directory));
 	add_owned(&arguments, with_suffix("-Wa,-I", directory));   /* .incbin is the assembler's */
 	add(&arguments, "-c");
@@ -211,18 +213,63 @@ static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
 	return good && second.good;
 }
 
+/* NAME_WEIGHTS="path": an assembler looks for .incbin where bertc runs before it looks anywhere else, and weights of another
+ * build may lie there under the same name. Quotes and backslashes pass through two strings: C's and the assembler's. */
+static char *weights_define(const EmitOptions *options, const Files *files)
+{
+	char *text = NULL, *upper = c_upper(options->name);
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	if (!out || !upper) {
+		fputs("bertc: error: out of memory\n", stderr);
+		exit(EXIT_RUN);
+	}
+	fprintf(out, "%s_WEIGHTS=\"", upper);
+	for (const char *at = files->weights; *at; at++)
+		fprintf(out, *at == '"' || *at == '\\' ? "\\\\\\%c" : "%c", *at);
+	putc('"', out);
+	fclose(out);
+	free(upper);
+	return text;
+}
+
 static bool compile(const EmitOptions *options, const Files *files, const char *directory, bool pic, Diag *diag)
 {
-	char *upper = c_upper(options->name), *define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
-	const char *defines[] = {define, NULL};
+	char *upper = c_upper(options->name), *weights = weights_define(options, files),
+		*main_define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
+	const char *defines[] = {weights, main_define, NULL};
 	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines,
 		.directory = directory, .pic = pic, .sysroot = options->sysroot};
-	bool good = options->cc ? cc_compile(options, files, directory, define, pic, diag)
+	bool good = options->cc ? cc_compile(options, files, directory, defines, pic, diag)
 		: is_split(options) ? compile_both(&job, files, diag)
 		: toolchain_compile(&job, diag);
-	free(define);
+	free(weights);
+	free(main_define);
 	free(upper);
 	return good;
+}
+
+/* Writes a linked file once more, in pieces of many megabytes. LLD writes through a mapping, whose pages the system takes one by one,
+ * wherever there is room; from one large write it makes large pages. A program that streams its weights from memory is 12 % faster
+ * for it (MiniLM-L6 in f32, 8 tokens: 1.54 ms instead of 1.75). */
+static bool settle(const char *path, const char *aside, Diag *diag)
+{
+	enum { PIECE_BYTES = 64 << 20 };
+	struct stat st = {0};
+	int in = open(path, O_RDONLY | O_CLOEXEC), out = -1;
+	char *piece = malloc(PIECE_BYTES);
+	bool good = piece && in >= 0 && fstat(in, &st) == 0
+		&& (out = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777)) >= 0;
+	for (ssize_t got; good && (got = read(in, piece, PIECE_BYTES)) != 0;)
+		good = got > 0 && write(out, piece, (size_t)got) == got;
+	if (!good)
+		diag_error(diag, EXIT_RUN, 0, "the linked file cannot be written again: %s", strerror(errno));
+	free(piece);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return good && (rename(aside, path) == 0 || diag_error(diag, EXIT_RUN, 0, "%s: %s", path, strerror(errno)));
 }
 
 static bool make_result(const EmitOptions *options, const Files *files, const char *directory, Diag *diag)
@@ -239,7 +286,8 @@ static bool make_result(const EmitOptions *options, const Files *files, const ch
 		return rename(files->object, files->result) == 0
 			|| diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
 	return options->cc ? cc_link(options, is_static, files, diag)
-		: toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag);
+		: toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag)
+			&& settle(files->result, files->settled, diag);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -341,7 +389,7 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"),
 		temporary(&scratch, options->name, ".weights"), temporary(&scratch, options->name, ".o"),
 		temporary(&scratch, options->name, ".second.c"), temporary(&scratch, options->name, ".second.o"),
-		temporary(&scratch, options->name, ".out")};
+		temporary(&scratch, options->name, ".out"), temporary(&scratch, options->name, ".settled")};
 	bool good = write_sources(module, options, &files, diag) && make_result(options, &files, scratch.directory, diag)
 		&& save_temps(options, &files, diag) && commit(options, &scratch, &files, path, diag);
 	files_free(&files);

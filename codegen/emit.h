@@ -20,9 +20,9 @@ bool paste_kernel(Paste *, const char *function, Diag *);
 void paste_free(Paste *);
 
 /* ---- weights.c: constants in the blob --------------------------------------------------------------------------- */
-typedef struct PlacedTensor { const void *data; int64_t bytes; size_t offset; } PlacedTensor;
+typedef struct PlacedTensor { const void *data; int64_t bytes; uint64_t hash; size_t offset; } PlacedTensor;
 typedef struct Weights { Blob blob; PlacedTensor *table; size_t count, capacity; } Weights;
-/* Where the constant lies in the blob; put there when it was not. */
+/* Where the constant lies in the blob; put there when no constant of the same bytes was. */
 size_t weights_place(Weights *, const Tensor *);
 void   weights_free(Weights *);
 /* The blob as C text: 64-bit words, little-endian as every target is. */
@@ -39,9 +39,21 @@ typedef struct Wrapper {
 typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; } Step;
 /* Sizes of the tables and limits that the program's code states, and what a context has room for. */
 typedef struct ModelSizes { int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts; } ModelSizes;
+/* The code for one CPU. */
+typedef struct Variant {
+	const CpuTarget *cpu;
+	const Graph *graph;
+	const char  *function;                   /* "NAME_graph_x86_64_v3" */
+	uint32_t isa;                            /* bits that its kernels need */
+	Step    *steps; int32_t nsteps;
+	FILE    *calls;                          /* the lines of its function, while they are written */
+	char    *text; size_t text_bytes;        /* the same, afterwards; malloc'd */
+} Variant;
 typedef struct Emitter {
 	const Module *module;
-	const Graph  *graph;
+	const Graph  *graph;                     /* the first: inputs, outputs and sizes are those of all */
+	Variant  variants[CPUS_MAX]; int32_t nvariants;   /* one a graph of the module */
+	Variant *variant;                        /* the one that emit_step adds to */
 	const EmitOptions *options;
 	Diag     *diag;
 	MemArena *mem;                           /* texts of wrappers and the like */
@@ -49,8 +61,6 @@ typedef struct Emitter {
 	Weights   weights;
 	Wrapper  *wrappers; int32_t nwrappers;
 	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
-	Step     *steps; int32_t nsteps;
-	FILE     *calls;                         /* the lines of NAME_graph */
 	int64_t   chain;                         /* the chain that calls is in the midst of; -1: one without a number; 0: none */
 	bool      split;                         /* the cores of linears go into a second file, to be compiled at the same time */
 } Emitter;

@@ -1,5 +1,6 @@
 /* emit_c.c: NAME.c, one translation unit: head comment, weights, kernels in use, runtime, one wrapper a kind of step, the
  * graph as a list of calls, tables, and the C API. It prints only glue: the code that computes is pasted from runtime/. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
@@ -104,7 +105,8 @@ static void print_head(const Emitter *e, FILE *c)
 		" * cc %s -c %s.c                           (an object of a library; the API is in %s.h)\n",
 		flags, upper, o->name, o->name, flags, o->name, o->name);
 	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION, o->weights_inline ? "The weights are in this file."
-		: "The weights lie in the file that .incbin names below, in the directory of this file or one given by -I.");
+		: "The weights lie in the file that .incbin names below, looked for where the compiler runs,\n"
+		" * then in directories given by -I.");
 	print_head_line(c, "command", o->command);
 	fprintf(c, " *   target    %s, CPU %s or any that can do the same\n", o->target.triple, o->target.cpu);
 	print_head_line(c, "passes", o->pipeline);
@@ -122,16 +124,19 @@ static void print_blob(const Emitter *e, FILE *c)
 		weights_print_inline(&e->weights.blob, name, c);
 		return;
 	}
-	fprintf(c, "\n__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
+	char *upper = c_upper(name);
+	fprintf(c, "\n#ifndef %s_WEIGHTS\n#define %s_WEIGHTS \"%s.weights\"\n#endif\n", upper, upper, name);
+	fprintf(c, "__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
 		"\t\".globl %s_blob\\n\\t\"\n"
 		"\t\".hidden %s_blob\\n\\t\"\n"
 		"\t\".type %s_blob, %%object\\n\"\n"
 		"\t\"%s_blob:\\n\\t\"\n"
-		"\t\".incbin \\\"%s.weights\\\"\\n\\t\"\n"
+		"\t\".incbin \\\"\" %s_WEIGHTS \"\\\"\\n\\t\"\n"
 		"\t\".size %s_blob, . - %s_blob\\n\\t\"\n"
 		"\t\".popsection\\n\");\n"
 		"extern const unsigned char %s_blob[] __attribute__((visibility(\"hidden\"), aligned(64)));\n",
-		name, name, name, name, name, name, name, name);
+		name, name, name, name, upper, name, name, name);
+	free(upper);
 }
 
 static bool paste_parts(const Emitter *e, FILE *c)
@@ -191,16 +196,16 @@ bool emit_second(Emitter *e, FILE *c)
 	return good;
 }
 
-static bool print_graph(Emitter *e, FILE *c, const char *calls)
+static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 {
-	fprintf(c, "\nstatic void %s_graph(const RtCall *call, int32_t thread)\n{\n", e->options->name);
-	if (strstr(calls, ", w + "))
+	fprintf(c, "\nstatic void %s(const RtCall *call, int32_t thread)\n{\n", v->function);
+	if (strstr(v->text, ", w + "))
 		fprintf(c, "\tconst unsigned char *const w = %s_blob;\n", e->options->name);
-	if (e->nsteps)
+	if (v->nsteps)
 		fputs("\tdouble at = rt_steps_begin(call, thread);\n", c);
-	fputs(calls, c);
-	for (int32_t i = 0; i < e->graph->noutputs; i++) {
-		const Value *value = e->graph->outputs[i].value;
+	fputs(v->text, c);
+	for (int32_t i = 0; i < v->graph->noutputs; i++) {
+		const Value *value = v->graph->outputs[i].value;
 		int64_t width;
 		bool per_token;
 		if (!output_shape(e, i, &width, &per_token))
@@ -208,7 +213,7 @@ static bool print_graph(Emitter *e, FILE *c, const char *calls)
 		fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
 			per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
 			per_token ? "ntokens" : "ntexts", (long long)width);
-		c_comment(c, e->graph->outputs[i].name);
+		c_comment(c, v->graph->outputs[i].name);
 		fputs(" */\n", c);
 	}
 	fputs("}\n", c);
@@ -274,26 +279,40 @@ static bool print_outputs(Emitter *e, FILE *c)
 	return true;
 }
 
-static void print_steps(const Emitter *e, FILE *c)
+static void print_steps(const Variant *v, FILE *c)
 {
-	fprintf(c, "static const RtStep %s_steps[] = {\n", e->options->name);
-	for (int32_t i = 0; i < e->nsteps; i++) {
+	fprintf(c, "static const RtStep %s_steps[] = {\n", v->function);
+	for (int32_t i = 0; i < v->nsteps; i++) {
 		fputs("\t{", c);
-		c_string(c, e->steps[i].origin ? e->steps[i].origin : "");
-		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g},\n", e->steps[i].kernel, e->steps[i].per_token, e->steps[i].per_text,
-			e->steps[i].per_pair);
+		c_string(c, v->steps[i].origin ? v->steps[i].origin : "");
+		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g},\n", v->steps[i].kernel, v->steps[i].per_token, v->steps[i].per_text,
+			v->steps[i].per_pair);
 	}
 	fputs("\t{\"\", \"\", 0, 0, 0}\n};\n", c);   /* so that a model without steps has a table */
+}
+
+static void print_variants(const Emitter *e, FILE *c)
+{
+	fprintf(c, "static const RtVariant %s_variants[] = {\n", e->options->name);
+	for (int32_t i = 0; i < e->nvariants; i++) {
+		const Variant *v = &e->variants[i];
+		const ArenaPlan *arena = &v->graph->arena;
+		/* ARMv7 code uses NEON everywhere: it is a flag of the whole file */
+		fprintf(c, "\t{.cpu = \"%s\", .isa = %u, .run = %s, .steps = %s_steps, .nsteps = %d,\n", v->cpu->name,
+			(unsigned)(v->isa | (v->cpu->isa & ISA_NEON32)), v->function, v->function, (int)v->nsteps);
+		fprintf(c, "\t\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
+			".per_thread_token = %lld, .per_thread = %lld, .per_block = %lld, .fixed = %lld},\n",
+			(long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
+			(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->per_block,
+			(long long)arena->fixed);
+	}
+	fputs("};\n", c);
 }
 
 static void print_model(const Emitter *e, FILE *c)
 {
 	const EmitOptions *o = e->options;
-	const ArenaPlan *arena = &e->graph->arena;
 	ModelSizes sizes = e->sizes;
-	uint32_t isa = o->target.isa & ISA_NEON32;   /* ARMv7 code uses NEON everywhere: it is a flag of the whole file */
-	for (int32_t i = 0; i < e->nkernels; i++)
-		isa |= e->kernels[i]->needs;
 	fprintf(c, "static const RtModel %s_model = {\n\t.name = \"%s\",\n\t.about = ", o->name, o->name);
 	c_string(c, o->about_json ? o->about_json : "{}");
 	fprintf(c, ",\n\t.hidden = %d, .vocab = %d, .type_vocab = %d, .max_tokens = %d, "
@@ -304,13 +323,8 @@ static void print_model(const Emitter *e, FILE *c)
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
 		(int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
-	fprintf(c, "\t.steps = %s_steps, .nsteps = %d,\n", o->name, (int)e->nsteps);
-	fprintf(c, "\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
-		".per_thread_token = %lld, .per_thread = %lld, .per_block = %lld, .fixed = %lld,\n",
-		(long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
-		(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->per_block, (long long)arena->fixed);
-	fprintf(c, "\t.run = %s_graph,\n\t.weights = %s_blob, .weights_bytes = %zu,\n\t.isa = %u,\n};\n", o->name, o->name,
-		e->weights.blob.bytes, (unsigned)isa);
+	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);
+	fprintf(c, "\t.weights = %s_blob, .weights_bytes = %zu,\n};\n", o->name, e->weights.blob.bytes);
 }
 
 static void print_api(const Emitter *e, FILE *c)
@@ -340,6 +354,7 @@ static void print_api(const Emitter *e, FILE *c)
 		"int NAME_set(NAME *c, const char *option, double value) { return rt_set((RtContext *)c, option, value); }\n"
 		"const char *NAME_label(int i) { return rt_label(&NAME_model, i); }\n"
 		"const char *NAME_output(int i) { return rt_output(&NAME_model, i); }\n"
+		"const char *NAME_cpu(const NAME *c) { return rt_cpu((const RtContext *)c); }\n"
 		"const char *NAME_strerror(int status) { return rt_strerror(status); }\n"
 		"const char *NAME_why(void) { return rt_why(&NAME_model); }\n"
 		"const char *NAME_about(void) { return NAME_model.about; }\n";
@@ -361,38 +376,60 @@ static void print_api(const Emitter *e, FILE *c)
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-/* Walks the graph: afterwards the wrappers, kernels, steps and the blob's constants are known. The calls as text, or NULL. */
-static char *walk(Emitter *e)
+/* "NAME_graph_x86_64_v3": no two CPUs of a target differ in punctuation alone. */
+static const char *function_name(Emitter *e, const char *cpu)
 {
-	char *calls = NULL;
-	size_t bytes;
-	int32_t nodes = 0;
-	for (const Node *node = e->graph->first; node; node = node->next)
+	char *name = mem_printf(e->mem, "%s_graph_%s", e->options->name, cpu);
+	for (char *at = name; *at; at++)
+		if (!isalnum((unsigned char)*at))
+			*at = '_';
+	return name;
+}
+
+/* The calls of one graph. */
+static bool walk_variant(Emitter *e, Variant *v)
+{
+	size_t nodes = 0;
+	for (const Node *node = v->graph->first; node; node = node->next)
 		nodes++;
-	e->wrappers = mem_alloc(e->mem, (2 * (size_t)nodes + 1) * sizeof *e->wrappers);
-	e->steps = mem_alloc(e->mem, ((size_t)nodes + 1) * sizeof *e->steps);
-	e->kernels = mem_alloc(e->mem, ((size_t)kernel_count + 1) * sizeof *e->kernels);
-	emit_sizes(e);
-	e->calls = open_memstream(&calls, &bytes);
-	bool good = e->calls != NULL;
-	for (const Node *node = e->graph->first; node && good; node = node->next)
+	v->steps = mem_alloc(e->mem, (nodes + 1) * sizeof *v->steps);
+	v->calls = open_memstream(&v->text, &v->text_bytes);
+	bool good = v->calls != NULL;
+	e->variant = v;
+	for (const Node *node = v->graph->first; node && good; node = node->next)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
 	if (good)
 		emit_chain_end(e);
-	if (e->calls)
-		fclose(e->calls);
-	if (good)
-		return calls;
-	free(calls);
-	return NULL;
+	if (v->calls)
+		fclose(v->calls);
+	return good;
+}
+
+/* Walks the graphs: afterwards the wrappers, kernels, steps and the blob's constants are known, and each variant's calls. */
+static bool walk(Emitter *e)
+{
+	size_t nodes = 0;
+	for (int32_t g = 0; g < e->module->ngraphs; g++)
+		for (const Node *node = e->module->graphs[g]->first; node; node = node->next)
+			nodes++;
+	e->wrappers = mem_alloc(e->mem, (2 * nodes + 1) * sizeof *e->wrappers);
+	e->kernels = mem_alloc(e->mem, ((size_t)kernel_count + 1) * sizeof *e->kernels);
+	emit_sizes(e);
+	bool good = true;
+	for (int32_t i = 0; i < e->module->ngraphs && good; i++) {
+		const CpuTarget *cpu = &e->options->target.cpus[i];
+		e->variants[e->nvariants++] = (Variant){.cpu = cpu, .graph = e->module->graphs[i], .function = function_name(e, cpu->name)};
+		good = walk_variant(e, &e->variants[i]);
+	}
+	return good;
 }
 
 bool emit_c(Emitter *e, FILE *c)
 {
-	char *calls = walk(e), *tokenizer = NULL;
+	char *tokenizer = NULL;
 	size_t bytes;
-	if (!calls)
+	if (!walk(e))
 		return false;
 	FILE *tables = open_memstream(&tokenizer, &bytes);
 	bool good = tables && (!e->options->tokenizer || emit_tokenizer(e->options->tokenizer, &e->weights.blob, tables,
@@ -408,19 +445,21 @@ bool emit_c(Emitter *e, FILE *c)
 	if (good) {
 		print_blob(e, c);
 		print_wrappers(e, c);
-		good = print_graph(e, c, calls);
 	}
+	for (int32_t i = 0; i < e->nvariants && good; i++)
+		good = print_graph(e, &e->variants[i], c);
 	if (good) {
 		fputs("\n/* ==== tables */\n", c);
 		fputs(tokenizer, c);
 		good = print_outputs(e, c) && print_heads(e, c);
 	}
 	if (good) {
-		print_steps(e, c);
+		for (int32_t i = 0; i < e->nvariants; i++)
+			print_steps(&e->variants[i], c);
+		print_variants(e, c);
 		print_model(e, c);
 		print_api(e, c);
 	}
-	free(calls);
 	free(tokenizer);
 	return good;
 }

@@ -40,6 +40,8 @@ static const char declarations[] =
 	"int NAME_set(NAME *, const char *option, double value);\n"
 	"const char *NAME_label(int i);\n"
 	"const char *NAME_output(int i);\n"
+	"/* Whose code the context runs, of the CPUs that the model was compiled for. */\n"
+	"const char *NAME_cpu(const NAME *);\n"
 	"const char *NAME_strerror(int status);\n"
 	"const char *NAME_why(void);\n"
 	"const char *NAME_about(void);\n";

@@ -193,8 +193,7 @@ static LinearForm linear_form(const Node *node)
 static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *kernel, long long inputs)
 {
 	const LinearForm form = linear_form(node);
-	const char *name = mem_printf(e->mem, "%.*s_k%lld", (int)(strstr(kernel->function, "__") - kernel->function),
-		kernel->function, inputs);
+	const char *name = mem_printf(e->mem, "%s_k%lld", kernel->function, inputs);
 	for (int32_t i = 0; i < e->nwrappers; i++)
 		if (e->wrappers[i].is_core && strcmp(e->wrappers[i].name, name) == 0)
 			return name;

@@ -82,13 +82,13 @@ static void print_block_argument(Emitter *e, const Value *value)
 {
 	Place place = value_place(value);
 	if (place == PLACE_IDS)
-		fputs(value->index == 0 ? ", call->ids + c.first" : ", call->types + c.first", e->calls);
+		fputs(value->index == 0 ? ", call->ids + c.first" : ", call->types + c.first", e->variant->calls);
 	else if (place == PLACE_CONST)
-		fprintf(e->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+		fprintf(e->variant->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
 	else if (value_is_inner(value))
-		fprintf(e->calls, ", rt_chain_inner(&c, %lld)", (long long)value->node->attr.offset.at[value->index]);
+		fprintf(e->variant->calls, ", rt_chain_inner(&c, %lld)", (long long)value->node->attr.offset.at[value->index]);
 	else
-		fprintf(e->calls, ", rt_chain_tokens(call, &c, %lld, %lld)", (long long)value->node->attr.offset.at[value->index],
+		fprintf(e->variant->calls, ", rt_chain_tokens(call, &c, %lld, %lld)", (long long)value->node->attr.offset.at[value->index],
 			(long long)value_unit(value) * dtype_bytes[value->type.dtype]);
 }
 
@@ -98,11 +98,11 @@ static void print_argument(Emitter *e, const Value *value)
 	static const char *const bases[] = {[PLACE_TOKENS] = "rt_tokens", [PLACE_TEXTS] = "rt_texts", [PLACE_PAIRS] = "rt_pairs"};
 	Place place = value_place(value);
 	if (place == PLACE_IDS)
-		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->calls);
+		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->variant->calls);
 	else if (place == PLACE_CONST)
-		fprintf(e->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+		fprintf(e->variant->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
 	else
-		fprintf(e->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
+		fprintf(e->variant->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
 }
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
@@ -283,7 +283,7 @@ static bool check_sizes(Emitter *e, const Node *node)
 static bool check_planned(Emitter *e, const Node *node)
 {
 	const char *lacks = !(node->attr.has & A_kernel) ? "lower"
-		: !(node->attr.has & A_offset) || !e->graph->arena.planned ? "plan-memory" : NULL;
+		: !(node->attr.has & A_offset) || !e->variant->graph->arena.planned ? "plan-memory" : NULL;
 	if (lacks)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the pipeline ends before code can be made of it; it lacks %s",
@@ -294,7 +294,7 @@ static bool check_planned(Emitter *e, const Node *node)
 void emit_chain_end(Emitter *e)
 {
 	if (e->chain)
-		fprintf(e->calls, "\t\t}\n\t\tat = rt_chain_end(call, &c, thread, %d, at);\n\t}\n", (int)e->nsteps - 1);
+		fprintf(e->variant->calls, "\t\t}\n\t\tat = rt_chain_end(call, &c, thread, %d, at);\n\t}\n", (int)e->variant->nsteps - 1);
 	e->chain = 0;
 }
 
@@ -308,9 +308,9 @@ static void enter_chain(Emitter *e, const Node *node, Form form)
 	if (form != FORM_TOKENS)
 		return;
 	e->chain = named ? node->attr.chain : -1;
-	fputs("\t{\n\t\tRtChain c = rt_chain_begin(call, thread, call->ntokens, ", e->calls);
-	fprintf(e->calls, named ? "%lld" : "call->ntokens + 1", (long long)node->attr.rows);
-	fputs(");\n\t\twhile (rt_chain_next(&c)) {\n", e->calls);
+	fputs("\t{\n\t\tRtChain c = rt_chain_begin(call, thread, call->ntokens, ", e->variant->calls);
+	fprintf(e->variant->calls, named ? "%lld" : "call->ntokens + 1", (long long)node->attr.rows);
+	fputs(");\n\t\twhile (rt_chain_next(&c)) {\n", e->variant->calls);
 }
 
 /* The line of the step: a call of its wrapper, and the step's end. */
@@ -319,18 +319,19 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 	const Node *node = body->node;
 	const bool in_chain = body->form == FORM_TOKENS;
 	enter_chain(e, node, body->form);
-	fprintf(e->calls, "%s%s(call, thread%s", in_chain ? "\t\t\t" : "\t", wrapper,
+	fprintf(e->variant->calls, "%s%s(call, thread%s", in_chain ? "\t\t\t" : "\t", wrapper,
 		in_chain ? ", &c" : body->form == FORM_TEXTS ? ", call->ntexts" : "");
 	for (int32_t i = 0; i < body->nparams; i++)
 		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
-	fprintf(e->calls, ");   /* v%u", node->results[0]->id);
+	fprintf(e->variant->calls, ");   /* v%u", node->results[0]->id);
 	if (node->origin) {
-		putc(' ', e->calls);
-		c_comment(e->calls, node->origin);
+		putc(' ', e->variant->calls);
+		c_comment(e->variant->calls, node->origin);
 	}
-	fprintf(e->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
-		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->nsteps);
-	e->steps[e->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text, body->per_pair};
+	fprintf(e->variant->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
+		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->variant->nsteps);
+	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
+		body->per_pair};
 }
 
 bool emit_step(Emitter *e, const Node *node)
@@ -340,10 +341,10 @@ bool emit_step(Emitter *e, const Node *node)
 	const KernelInfo *kernel = kernel_find(node->attr.kernel);
 	if (!kernel || !body_of[node->op])
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name, node->attr.kernel);
-	if (kernel->needs & ~e->options->target.isa)
+	if (kernel->needs & ~e->variant->cpu->isa)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
-			op_info[node->op].name, kernel->function, e->options->target.cpu);
+			op_info[node->op].name, kernel->function, e->variant->cpu->name);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
 	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS)
@@ -358,9 +359,11 @@ bool emit_step(Emitter *e, const Node *node)
 	if (body.code)
 		fclose(body.code);
 	if (good) {
+		Variant *v = e->variant;
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
 		print_step(e, &body, wrapper_name(e, &body, text));
+		v->isa |= kernel->needs;
 	}
 	free(statements);
 	return good;

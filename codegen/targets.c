@@ -9,11 +9,11 @@
 #include <sys/auxv.h>
 #endif
 
-typedef struct TripleRow { const char *triple, *flags, *cc_flags; } TripleRow;
+typedef struct TripleRow { const char *triple, *flags, *cc_flags, *link_flags; } TripleRow;
 typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
 
 static const TripleRow triples[] = {
-#define TARGET(triple, flags, cc_flags) {triple, flags, cc_flags},
+#define TARGET(triple, flags, cc_flags, link_flags) {triple, flags, cc_flags, link_flags},
 #define CPU(...)
 #include "targets.def"
 #undef TARGET
@@ -128,29 +128,81 @@ static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *targe
 	target->cc_flags = cc_flags[cpu - cpus];
 }
 
+/* The row of one name in a list; NULL and a message when there is none. */
+static const CpuRow *find_named(const char *triple, const char *cpu, Diag *diag)
+{
+	bool native = strcmp(cpu, "native") == 0;
+	if (native && strcmp(triple, target_host_triple()) != 0) {
+		diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"--cpu=native is this machine, which is not %s; name a CPU of `bertc targets`", triple);
+		return NULL;
+	}
+	const CpuRow *found = native ? native_row(host_isa()) : find_cpu(triple, cpu);
+	if (!found) {
+		char names[512];
+		list_cpus(triple, names, sizeof names);
+		diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %.64s for %s; known are native, baseline, %s", cpu, triple, names);
+	}
+	return found;
+}
+
+/* Marks the CPUs of a comma-separated list. The newest of them, or NULL and a message. */
+static const CpuRow *find_all(const char *triple, const char *list, bool wanted[CPUS], Diag *diag)
+{
+	const CpuRow *newest = NULL;
+	char name[64];
+	for (const char *at = list;; at++) {
+		size_t bytes = strcspn(at, ",");
+		snprintf(name, sizeof name, "%.*s", (int)(bytes < sizeof name ? bytes : sizeof name), at);
+		const CpuRow *found = find_named(triple, name, diag);
+		if (!found)
+			return NULL;
+		wanted[found - cpus] = true;
+		newest = !newest || found > newest ? found : newest;
+		if (!*(at += bytes))
+			return newest;
+	}
+}
+
 bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag)
 {
+	bool wanted[CPUS] = {false};
 	if (!triple)
 		triple = target_host_triple();
 	const TripleRow *row = find_triple(triple);
 	if (!row)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown target %s; `bertc targets` lists them", triple);
-	bool host = strcmp(triple, target_host_triple()) == 0;
 	if (!cpu)
-		cpu = host ? "native" : "baseline";
-	bool native = strcmp(cpu, "native") == 0;
-	if (native && !host)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"--cpu=native is this machine, which is not %s; name a CPU of `bertc targets`", triple);
-	const CpuRow *found = native ? native_row(host_isa()) : find_cpu(triple, cpu);
-	if (!found) {
-		char names[512];
-		list_cpus(triple, names, sizeof names);
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %s for %s; known are native, baseline, %s", cpu, triple, names);
+		cpu = strcmp(triple, target_host_triple()) == 0 ? "native" : "baseline";
+	const CpuRow *newest = find_all(row->triple, cpu, wanted, diag);
+	if (!newest)
+		return false;
+	*target = (Target){.triple = row->triple, .isa = UINT32_MAX};
+	fill_flags(row, newest, target);
+	for (int i = 0; i < CPUS; i++) {
+		if (!wanted[i])
+			continue;
+		if (strcmp(cpus[i].flags, newest->flags) != 0)
+			return diag_error(diag, EXIT_UNSUPPORTED, 0, "--cpu=%s: %s and %s differ in flags of the whole program (%s, %s); "
+				"build one for each", cpu, cpus[i].name, newest->name, cpus[i].flags, newest->flags);
+		if (target->ncpus == CPUS_MAX)
+			return diag_error(diag, EXIT_UNSUPPORTED, 0, "--cpu=%s: more than %d CPUs in one program", cpu, CPUS_MAX);
+		size_t used = strlen(target->cpu);
+		snprintf(target->cpu + used, sizeof target->cpu - used, "%s%s", used ? "," : "", cpus[i].name);
+		target->cpus[target->ncpus++] = (CpuTarget){cpus[i].name, cpus[i].isa};
+		target->isa &= cpus[i].isa;
 	}
-	*target = (Target){.triple = row->triple, .cpu = found->name, .llvm_cpu = found->tune, .isa = found->isa};
-	fill_flags(row, found, target);
+	target->link_flags = row->link_flags;
 	return true;
+}
+
+void target_isa_print(uint32_t isa, FILE *out)
+{
+	const char *between = "";
+	for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++)
+		if (isa & isa_names[n].bit)
+			fprintf(out, "%s%s", between, isa_names[n].name), between = "; ";
+	fputs(isa ? "" : "plain C17", out);
 }
 
 void targets_print(FILE *out)
@@ -162,13 +214,11 @@ void targets_print(FILE *out)
 			if (strcmp(cpus[k].triple, triples[i].triple) != 0)
 				continue;
 			fprintf(out, "  %-16s", cpus[k].name);
-			const char *between = "";
-			for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++)
-				if (cpus[k].isa & isa_names[n].bit)
-					fprintf(out, "%s%s", between, isa_names[n].name), between = "; ";
-			fprintf(out, "%s%s%s\n", cpus[k].isa ? "" : "plain C17", first ? "  (baseline)" : "",
-				&cpus[k] == native ? "  (native)" : "");
+			target_isa_print(cpus[k].isa, out);
+			fprintf(out, "%s%s\n", first ? "  (baseline)" : "", &cpus[k] == native ? "  (native)" : "");
 			first = 0;
 		}
 	}
+	fputs("\nA program for several CPUs: --cpu=x86-64-v3,x86-64-v4. It holds code for each and runs the last, in the order of this\n"
+		"list, that the machine can; their weights lie in it once where the layout is the same.\n", out);
 }

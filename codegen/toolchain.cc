@@ -205,6 +205,8 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 	if (kind == EMIT_SHARED)
 		arguments.push_back("-Wl,--no-undefined");
 	arguments.push_back("-Wl,--gc-sections");
+	if (*target->link_flags)
+		arguments.push_back(target->link_flags);
 	for (const char *const *object = objects; *object; object++)
 		arguments.push_back(*object);
 	arguments.insert(arguments.end(), {"-lm", "-o", out});

@@ -5,13 +5,32 @@
 #include <string.h>
 #include "emit.h"
 
-/* ---- constants, found again by where their data lies ----------------------------------------------------------------- */
+/* ---- constants, found again by their bytes --------------------------------------------------------------------------- */
 
-static size_t slot_of(const Weights *weights, const void *data, int64_t bytes)
+/* 64-bit words, each multiplied in (FNV-1a with words for bytes); equal hashes are compared byte by byte. */
+static uint64_t hash_bytes(const uint8_t *data, size_t bytes)
 {
-	size_t mask = weights->capacity - 1;
-	size_t at = (size_t)(((uint64_t)(uintptr_t)data ^ (uint64_t)bytes) * 0x9e3779b97f4a7c15u >> 20) & mask;
-	while (weights->table[at].data && (weights->table[at].data != data || weights->table[at].bytes != bytes))
+	uint64_t hash = 0xcbf29ce484222325u ^ bytes, word;
+	for (; bytes >= 8; data += 8, bytes -= 8) {
+		memcpy(&word, data, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 32;
+	}
+	for (; bytes; data++, bytes--)
+		hash = (hash ^ *data) * 0x100000001b3u;
+	return hash;
+}
+
+static bool same_bytes(const PlacedTensor *a, const PlacedTensor *b)
+{
+	return a->hash == b->hash && a->bytes == b->bytes
+		&& (a->data == b->data || memcmp(a->data, b->data, (size_t)a->bytes) == 0);
+}
+
+static size_t slot_of(const Weights *weights, const PlacedTensor *tensor)
+{
+	size_t mask = weights->capacity - 1, at = (size_t)(tensor->hash >> 20) & mask;
+	while (weights->table[at].data && !same_bytes(&weights->table[at], tensor))
 		at = (at + 1) & mask;
 	return at;
 }
@@ -27,20 +46,47 @@ static void grow(Weights *weights)
 	}
 	for (size_t i = 0; i < old.capacity; i++)
 		if (old.table[i].data)
-			weights->table[slot_of(weights, old.table[i].data, old.table[i].bytes)] = old.table[i];
+			weights->table[slot_of(weights, &old.table[i])] = old.table[i];
 	free(old.table);
+}
+
+/* The tensor's row; *is_new says that no constant of the same bytes had one. */
+static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *is_new)
+{
+	if (2 * weights->count >= weights->capacity)
+		grow(weights);
+	const PlacedTensor wanted = {tensor->data, tensor->bytes, hash_bytes(tensor->data, (size_t)tensor->bytes), 0};
+	PlacedTensor *place = &weights->table[slot_of(weights, &wanted)];
+	*is_new = !place->data;
+	if (*is_new) {
+		*place = wanted;
+		weights->count++;
+	}
+	return place;
 }
 
 size_t weights_place(Weights *weights, const Tensor *tensor)
 {
-	if (2 * weights->count >= weights->capacity)
-		grow(weights);
-	PlacedTensor *place = &weights->table[slot_of(weights, tensor->data, tensor->bytes)];
-	if (!place->data) {
-		*place = (PlacedTensor){tensor->data, tensor->bytes, blob_add(&weights->blob, tensor->data, (size_t)tensor->bytes)};
-		weights->count++;
-	}
+	bool is_new;
+	PlacedTensor *place = weights_find(weights, tensor, &is_new);
+	if (is_new)
+		place->offset = blob_add(&weights->blob, tensor->data, (size_t)tensor->bytes);
 	return place->offset;
+}
+
+int64_t weights_measure(const Module *module, int32_t g)
+{
+	Weights weights = {0};
+	int64_t bytes = 0;
+	for (int32_t i = g < 0 ? 0 : g; i < (g < 0 ? module->ngraphs : g + 1); i++)
+		for (const Node *node = module->graphs[i]->first; node; node = node->next) {
+			bool is_new = false;
+			if (node->op == OP_CONST)
+				weights_find(&weights, node->data, &is_new);
+			bytes += is_new ? node->data->bytes : 0;
+		}
+	weights_free(&weights);
+	return bytes;
 }
 
 void weights_free(Weights *weights)

@@ -86,6 +86,9 @@ typedef struct Loaded {
 	MemArena      *mem;
 	const char    *passes;              /* recipe of the description, or NULL */
 	char           graph_sha256[65];    /* of the graph's text, and of its constants where no checkpoint's hash stands for them */
+	const int32_t *renumbered;          /* new id of each of nrenumbered ids of the tokenizer's files, -1: gone; NULL: as they are */
+	int32_t        nrenumbered;
+	ModelDesc     *desc;                /* what the module was built from; NULL: a .bir */
 } Loaded;
 /* load.c: options->model is a directory, a .xml or a .bir. */
 bool model_load(const BuildOptions *, Loaded *, Diag *);
@@ -97,6 +100,9 @@ bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
 /* Whether the options make sense and the result replaces no file of the model; to be asked before any work is done. */
 bool build_check(const BuildOptions *, Diag *);
 
+/* emit_checkpoint.c: the model as a Hugging Face directory again, options->out. */
+bool checkpoint_emit(const BuildOptions *, const Loaded *, Diag *);
+
 /* ---- program.c: the emitted program, loaded into this process -------------------------------------------------------------- */
 /* Builds a shared object in a temporary directory and opens it. The functions are those of the C API in interface.md. */
 typedef struct Program {
@@ -107,7 +113,7 @@ typedef struct Program {
 	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *, const size_t *);
 	int (*tokenize)(void *, const char *, size_t, const char *, size_t, int32_t *, int32_t *, int32_t *, int32_t *, int32_t, int32_t *);
 	int (*set)(void *, const char *, double);
-	const char *(*label)(int), *(*output)(int), *(*strerror)(int), *(*about)(void);
+	const char *(*label)(int), *(*output)(int), *(*strerror)(int), *(*about)(void), *(*cpu)(const void *);
 } Program;
 bool program_open(const BuildOptions *, Loaded *, int threads, Program *, Diag *);
 void program_close(Program *);
@@ -126,8 +132,12 @@ typedef struct AtomicFile { FILE *stream; char *path, *temporary; } AtomicFile;
 bool  atomic_open(AtomicFile *, const char *path, Diag *);
 bool  atomic_commit(AtomicFile *, Diag *);
 void  atomic_discard(AtomicFile *);
+bool  file_copy(const char *from, const char *to, Diag *);
 char *temporary_directory(Diag *);                 /* under $TMPDIR; malloc'd */
-void  remove_tree(const char *directory);          /* only what temporary_directory made */
+/* A directory beside `path`, to be filled and then committed (renamed) or removed; malloc'd. NULL and a message where path exists. */
+char *directory_aside(const char *path, Diag *);
+bool  directory_commit(const char *aside, const char *path, Diag *);
+void  remove_tree(const char *directory);          /* only what the two above made */
 void  files_interrupted(void);                     /* removes all of these temporaries; safe in a signal handler */
 /* One progress line on a terminal's standard error ("\r[3/9] fuse"), nothing elsewhere. */
 void  progress_show(const char *what, int64_t done, int64_t of);

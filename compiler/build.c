@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
+#include "calibrate.h"
 #include "verified.h"
 
 /* ---- the pipeline ----------------------------------------------------------------------------------------------- */
@@ -16,8 +17,14 @@ static bool has_pass(const Pipeline *pipeline, const char *name)
 	return false;
 }
 
-/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; IR alone
- * (--emit=bir) is written as it was read unless passes were asked for. */
+/* Results that are no code: IR and checkpoints. */
+static bool emits_graph(const BuildOptions *options)
+{
+	return options->emit == EMIT_BIR || options->emit == EMIT_CHECKPOINT;
+}
+
+/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; graphs
+ * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
 static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
 	if (options->passes)
@@ -27,14 +34,14 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 		return levels[options->level];
 	if (loaded->passes)
 		return loaded->passes;
-	return options->emit == EMIT_BIR ? "" : levels[options->level];
+	return emits_graph(options) ? "" : levels[options->level];
 }
 
 /* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
  * needs at its end. NULL and messages on error. */
 static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
-	const bool code = options->emit != EMIT_BIR, bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
+	const bool code = !emits_graph(options), bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
 	const char *asked = asked_for(options, loaded), *missing = "";
 	char *text = NULL, *complete = NULL, cast[32] = "";
 	Pipeline *pipeline = NULL;
@@ -87,7 +94,9 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	Pipeline *pipeline = pipeline_parse(*text, diag);
 	if (!pipeline)
 		return false;
-	const PassEnv env = {.isa = target->isa, .max_tokens = loaded->module->max_tokens};
+	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens};
+	Calibration calibration = {options, loaded};
+	calibration_offer(&calibration, &env);
 	DriverOptions driver = options->driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
@@ -99,6 +108,8 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		progress_clear();
 	if (options->print_pipeline && good)
 		printf("%s\n", *text);
+	if (*text)
+		pipeline_hide_folders(*text);
 	return good;
 }
 
@@ -129,16 +140,37 @@ static json_t *about_heads(const Module *module)
 	return heads;
 }
 
-/* Bytes of the graph's constants as the program holds them, and their elements. */
-static void count_weights(const Graph *graph, int64_t *bytes, int64_t *parameters)
+static int64_t count_parameters(const Graph *graph)
 {
-	*bytes = *parameters = 0;
-	for (const Node *node = graph->first; node; node = node->next) {
-		if (node->op != OP_CONST)
-			continue;
-		*bytes += node->data->bytes;
-		*parameters += type_count(&node->data->type);
+	int64_t parameters = 0;
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_CONST)
+			parameters += type_count(&node->data->type);
+	return parameters;
+}
+
+/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with others where they are equal), its arena. */
+static json_t *about_variants(const Module *module, const Target *target)
+{
+	json_t *variants = json_array();
+	for (int32_t g = 0; g < target->ncpus && g < module->ngraphs; g++) {
+		const ArenaPlan *arena = &module->graphs[g]->arena;
+		char *can = NULL;
+		size_t bytes;
+		FILE *out = open_memstream(&can, &bytes);
+		if (out) {
+			target_isa_print(target->cpus[g].isa, out);
+			fclose(out);
+		}
+		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+			"per_text", (json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair,
+			"per_thread_token", (json_int_t)arena->per_thread_token, "per_thread", (json_int_t)arena->per_thread,
+			"per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed);
+		json_array_append_new(variants, json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
+			"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
+		free(can);
 	}
+	return variants;
 }
 
 /* What verify measured of this build, or null. */
@@ -157,21 +189,14 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	const char *pipeline, Diag *diag)
 {
 	const Module *module = loaded->module;
-	const Graph *graph = module->graphs[0];
-	int64_t bytes, parameters;
-	count_weights(graph, &bytes, &parameters);
 	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION,
 		"target", target->triple,
 	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters",
-		(json_int_t)parameters,
-	                          "weight_bytes", (json_int_t)bytes, "max_tokens", (int)module->max_tokens, "tokenizer",
+		(json_int_t)count_parameters(module->graphs[0]),
+	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens,
+		"tokenizer",
 		loaded->tokenizer != NULL);
-	const ArenaPlan *arena = &graph->arena;
-	json_object_set_new(about, "arena", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
-		"per_text",
-		(json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair, "per_thread_token",
-			(json_int_t)arena->per_thread_token,
-		"per_thread", (json_int_t)arena->per_thread, "per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed));
+	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
 		json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
@@ -214,11 +239,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 	if (options->out && options->model && file_is_of_model(options->out, options->model))
 		return diag_error_in(diag, EXIT_USAGE, options->out, 0,
 			"is a file of the model, which the result would replace; give another -o");
-	if (options->verified && options->emit == EMIT_BIR)
-		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; IR text says nothing");
-
-	if (options->emit == EMIT_CHECKPOINT)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: this version of bertc does not write checkpoints");
+	if (options->verified && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; graphs say nothing");
 	if (options->driver.stop_after && options->emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
 	if (options->weights_inline && options->emit != EMIT_C)
@@ -239,6 +261,8 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
 	if (good && options->emit == EMIT_BIR)
 		good = module_write(loaded->module, options->out, NULL, diag);
+	else if (good && options->emit == EMIT_CHECKPOINT)
+		good = checkpoint_emit(options, loaded, diag);
 	else if (good)
 		good = emit_code(options, loaded, &target, pipeline, diag);
 	free(pipeline);

@@ -108,6 +108,7 @@ static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 	Type type = tensor->type;
 	type.dtype = DT_F32;
 	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.f32", tensor->name), type);
+	copy->source = tensor->name;
 	tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
 	return copy;
 }

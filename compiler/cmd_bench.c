@@ -179,7 +179,6 @@ static int64_t peak_bytes(pid_t pid)
 
 typedef struct Model {
 	const char *name;
-	char    cpu[64];
 	int64_t size, parameters, weight_bytes, peak;
 	double  load_ms, first_ms;
 	json_t *rows;                       /* lines of the program's --bench */
@@ -238,8 +237,6 @@ static bool read_about(const char *path, Model *model, Diag *diag)
 	child_read(&child, text, OUTPUT_MAX, false);
 	child_end(&child);
 	json_t *about = json_loads(text, 0, NULL);
-	const char *cpu = json_string_value(json_object_get(about, "cpu"));
-	snprintf(model->cpu, sizeof model->cpu, "%s", cpu ? cpu : "?");
 	model->parameters = json_integer_value(json_object_get(about, "parameters"));
 	model->weight_bytes = json_integer_value(json_object_get(about, "weight_bytes"));
 	json_decref(about);
@@ -322,6 +319,13 @@ static double real_of(const json_t *row, const char *key)
 	return json_number_value(json_object_get(row, key));
 }
 
+/* Whose code ran: a program may hold that of several CPUs. */
+static const char *cpu_of(const json_t *row)
+{
+	const char *cpu = json_string_value(json_object_get(row, "cpu"));
+	return cpu ? cpu : "?";
+}
+
 static const char *const columns[] = {
 	"model", "size_bytes", "parameters", "weight_bytes", "cpu", "threads", "batch", "seq", "tokens_per_second", "p50_ms",
 	"p90_ms", "p99_ms", "min_ms", "load_ms", "first_answer_ms", "peak_rss_bytes",
@@ -336,7 +340,7 @@ static json_t *full_row(const Model *model, const json_t *row)
 		columns[1], (json_int_t)model->size,
 		columns[2], (json_int_t)model->parameters,
 		columns[3], (json_int_t)model->weight_bytes,
-		columns[4], model->cpu,
+		columns[4], cpu_of(row),
 		columns[5], json_integer_value(json_object_get(row, "threads")),
 		columns[6], json_integer_value(json_object_get(row, "texts")),
 		columns[7], json_integer_value(json_object_get(row, "tokens")),
@@ -354,7 +358,7 @@ static void print_md(const Model *model, const json_t *row)
 {
 	char name[256];
 	printf("| %-20s | %9.1f | %8.2f | %-12s | %7d | %5d | %5d | %9.0f | %9.3f | %9.3f | %9.3f | %7.2f | %9.2f | %8.1f |\n",
-		base_name(model->name, name, sizeof name), (double)model->size / 1048576, (double)model->parameters * 1e-6, model->cpu,
+		base_name(model->name, name, sizeof name), (double)model->size / 1048576, (double)model->parameters * 1e-6, cpu_of(row),
 		(int)real_of(row, "threads"), (int)real_of(row, "texts"), (int)real_of(row, "tokens"), real_of(row, "tokens_per_second"),
 		real_of(row, "median_ms"), real_of(row, "p90_ms"), real_of(row, "p99_ms"), model->load_ms, model->first_ms,
 		(double)model->peak / 1048576);

@@ -87,7 +87,7 @@ static bool run_passes(const Options *options, Module *module, Diag *diag)
 		free(text);
 	}
 	if (good) {
-		PassEnv env = {.isa = target.isa, .max_tokens = module->max_tokens};
+		PassEnv env = {.isa = target.isa, .cpus = target.cpus, .ncpus = target.ncpus, .max_tokens = module->max_tokens};
 		good = pipeline_run(pipeline, module, &env, &options->driver, &ledger, diag);
 	}
 	if (options->ledger && strcmp(options->ledger, "-") == 0) {

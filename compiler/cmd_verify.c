@@ -68,7 +68,26 @@ typedef struct Inputs {
 	int32_t count;
 	int32_t texts, tokenized_right, tokenized;   /* texts read; whose ids were given, and were the tokenizer's */
 	char   *difference;                          /* the first text whose ids differ, and where; malloc'd or NULL */
+	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back again. NULL: they are */
+	const int32_t *new_id;
+	int32_t *old_id, nnew, nold;
 } Inputs;
+
+/* Ids in what follows are the program's. False: out of memory. */
+static bool inputs_renumber(Inputs *inputs, const Loaded *loaded)
+{
+	if (!loaded->renumbered)
+		return true;
+	inputs->new_id = loaded->renumbered;
+	inputs->nold = loaded->nrenumbered;
+	inputs->old_id = calloc((size_t)inputs->nold + 1, sizeof *inputs->old_id);
+	for (int32_t id = 0; inputs->old_id && id < inputs->nold; id++)
+		if (inputs->new_id[id] >= 0) {
+			inputs->old_id[inputs->new_id[id]] = id;
+			inputs->nnew = inputs->new_id[id] + 1;
+		}
+	return inputs->old_id != NULL;
+}
 
 static Input *add_input(Inputs *inputs, int32_t tokens)
 {
@@ -89,6 +108,7 @@ static void inputs_free(Inputs *inputs)
 		free(inputs->at[i].types);
 	}
 	free(inputs->at);
+	free(inputs->old_id);
 	free(inputs->difference);
 }
 
@@ -111,7 +131,7 @@ static uint32_t next_random(uint32_t *state)   /* xorshift, Marsaglia 2003 */
 /* Lengths from 1 to the limit, evenly; a tail of each input is of the second type where there are types. */
 static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
 {
-	const int32_t vocab = table_rows(graph, graph->inputs[0]),
+	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, graph->inputs[0]),
 		kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
 	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS,
 		longest = asked < max_tokens ? asked : max_tokens;
@@ -175,6 +195,8 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 		pair = json_string_value(json_object_get(object, "pair"));
 		want = json_ids(json_object_get(object, "ids"), &want_n);
 		want_types = json_ids(json_object_get(object, "types"), &types_n);
+		for (int32_t i = 0; want && inputs->new_id && i < want_n; i++)
+			want[i] = want[i] < inputs->nold ? inputs->new_id[want[i]] : -1;
 	} else if ((line = strchr(line, '\t'))) {
 		*line = '\0';
 		pair = line + 1;
@@ -254,7 +276,20 @@ static bool same_top(const double *reference, const float *x, int64_t width)
 	return best == chosen || reference[best] - reference[chosen] <= 1e-6 * fmax(1, fabs(reference[best]));
 }
 
-static bool compare_input(const Module *reference, const Program *program, const Input *input, Row *rows, Diag *diag)
+/* The reference on one input. */
+static bool evaluate_input(const Graph *graph, const Input *input, const int32_t *old_id, EvalArray *outputs, Diag *diag)
+{
+	int32_t *ids = calloc((size_t)input->n + 1, sizeof *ids);
+	for (int32_t t = 0; ids && t < input->n; t++)
+		ids[t] = old_id && input->ids[t] >= 0 ? old_id[input->ids[t]] : input->ids[t];
+	const bool good = ids ? graph_eval_ids(graph, ids, graph->ninputs > 1 ? input->types : NULL, input->n, outputs, diag)
+		: diag_error(diag, EXIT_RUN, 0, "out of memory");
+	free(ids);
+	return good;
+}
+
+static bool compare_input(const Module *reference, const Program *program, const Input *input, const int32_t *old_id, Row *rows,
+	Diag *diag)
 {
 	const Graph *graph = reference->graphs[0];
 	EvalArray outputs[32] = {{0}};
@@ -263,7 +298,7 @@ static bool compare_input(const Module *reference, const Program *program, const
 	const int32_t offsets[2] = {0, input->n};
 	if (graph->noutputs > 32)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "more than 32 outputs");
-	if (!graph_eval_ids(graph, input->ids, graph->ninputs > 1 ? input->types : NULL, input->n, outputs, diag))
+	if (!evaluate_input(graph, input, old_id, outputs, diag))
 		return false;
 	bool good = true;
 	for (int32_t k = 0; k < graph->noutputs; k++) {
@@ -337,10 +372,11 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 	}
 }
 
-/* What was found, as verified.h has it; about: what the program says about itself. */
-static json_t *figures_json(const VerifyOptions *o, const char *about, const Inputs *inputs, const Row *rows, int32_t n, bool pass)
+/* What was found, as verified.h has it. The CPU is the one whose code ran. */
+static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
+	bool pass)
 {
-	json_t *outputs = json_array(), *said = json_loads(about, 0, NULL);
+	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL), *build = verified_build(said);
 	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
 	for (int32_t k = 0; k < n; k++) {
 		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", verified_real(rows[k].max_abs),
@@ -351,9 +387,10 @@ static json_t *figures_json(const VerifyOptions *o, const char *about, const Inp
 		}
 		json_array_append_new(outputs, row);
 	}
-	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", verified_build(said), "inputs", inputs->count,
+	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", build, "inputs", inputs->count,
 		"tokens", (json_int_t)count_tokens(inputs), "texts_with_ids", inputs->tokenized, "token_ids_identical",
 		inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
+	json_object_set_new(build, "cpu", json_string(program->cpu(program->context)));
 	if (o->data)
 		json_object_set_new(figures, "data", json_string(slash ? slash + 1 : o->data));
 	else
@@ -381,11 +418,12 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 }
 
 /* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
-static int report(const VerifyOptions *o, Loaded *loaded, const char *about, const Inputs *inputs, const Row *rows, Diag *diag)
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows,
+	Diag *diag)
 {
 	const int32_t n = loaded->module->graphs[0]->noutputs;
 	const bool pass = within_limits(o, inputs, rows, n);
-	json_t *figures = figures_json(o, about, inputs, rows, n, pass);
+	json_t *figures = figures_json(o, program, inputs, rows, n, pass);
 	if (o->json)
 		print_json(figures);
 	else
@@ -412,21 +450,24 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	Inputs inputs = {0};
 	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
 	bool good = rows && program_open(&o->build, loaded, o->threads, &program, diag);
-	good = good && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
+	if (good && loaded->renumbered && loaded->module->nheads > 0 && loaded->module->heads[0].task == TASK_FILL_MASK)
+		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab leaves other columns of logits than the reference has; verify the "
+			"other passes alone");
+	good = good && inputs_renumber(&inputs, loaded) && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
 		: random_inputs(o, graph, program.max_tokens, &inputs));
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
 		rows[k] = (Row){.name = graph->outputs[k].name, .cosine = 1, .labelled = is_labelled(reference, graph->outputs[k].name)};
 	for (int32_t i = 0; good && i < inputs.count; i++) {
 		if (o->build.progress)
 			progress_show("comparing", i, inputs.count);
-		good = compare_input(reference, &program, &inputs.at[i], rows, diag);
+		good = compare_input(reference, &program, &inputs.at[i], inputs.old_id, rows, diag);
 	}
 	progress_clear();
 	int status = EXIT_DONE;
 	if (good) {
 		Loaded again = *loaded;
 		again.module = reference;
-		status = report(o, &again, program.about(), &inputs, rows, diag);
+		status = report(o, &again, &program, &inputs, rows, diag);
 	} else if (!diag->errors)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	inputs_free(&inputs);

@@ -290,6 +290,70 @@ void atomic_discard(AtomicFile *file)
 	*file = (AtomicFile){0};
 }
 
+static bool directory_is_empty(const char *path)
+{
+	int entries = 0;
+	DIR *dir = opendir(path);
+	while (dir && readdir(dir))
+		entries++;
+	if (dir)
+		closedir(dir);
+	return dir && entries <= 2;   /* itself and its parent */
+}
+
+char *directory_aside(const char *path, Diag *diag)
+{
+	struct stat st;
+	char *aside = NULL;
+	size_t length = strlen(path);
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	if (lstat(path, &st) == 0 && !(S_ISDIR(st.st_mode) && directory_is_empty(path))) {   /* that one rename replaces */
+		diag_error_in(diag, EXIT_USAGE, path, 0, "exists; a directory is written as a whole: remove it, or give another -o");
+		return NULL;
+	}
+	if (asprintf(&aside, "%.*s.tmp-%ld", (int)length, path, (long)getpid()) < 0)
+		abort();
+	if (mkdir(aside, 0777) != 0) {
+		cannot_write(aside, diag);
+		free(aside);
+		return NULL;
+	}
+	temporary_remember(aside, true);
+	return aside;
+}
+
+bool directory_commit(const char *aside, const char *path, Diag *diag)
+{
+	if (rename(aside, path) != 0)
+		return cannot_write(path, diag);
+	temporary_forget(aside);
+	return true;
+}
+
+bool file_copy(const char *from, const char *to, Diag *diag)
+{
+	struct stat st;
+	char block[1 << 16];
+	int in = open_regular(from, &st, diag);
+	AtomicFile file;
+	if (in < 0 || !atomic_open(&file, to, diag)) {
+		if (in >= 0)
+			close(in);
+		return false;
+	}
+	ssize_t got;
+	while ((got = read(in, block, sizeof block)) > 0)
+		fwrite(block, 1, (size_t)got, file.stream);
+	close(in);
+	if (got < 0) {
+		diag_error_in(diag, EXIT_INPUT, from, 0, "cannot be read: %s", strerror(errno));
+		atomic_discard(&file);
+		return false;
+	}
+	return atomic_commit(&file, diag);
+}
+
 /* ---- progress ---------------------------------------------------------------------------------------------------------- */
 
 void progress_show(const char *what, int64_t done, int64_t of)

@@ -117,3 +117,16 @@ bool json_member_text(const json_t *object, const char *key, const char **out, c
 		*out = json_string_value(value);
 	return true;
 }
+
+bool json_write(const json_t *json, const char *path, Diag *diag)
+{
+	AtomicFile file;
+	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	bool good = text ? atomic_open(&file, path, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	if (good) {
+		fprintf(file.stream, "%s\n", text);
+		good = atomic_commit(&file, diag);
+	}
+	free(text);
+	return good;
+}

@@ -17,6 +17,8 @@ bool json_member_real(const json_t *object, const char *key, double *out, const 
 bool json_member_bool(const json_t *object, const char *key, bool *out, const char *path, Diag *);
 /* The string stays jansson's. */
 bool json_member_text(const json_t *object, const char *key, const char **out, const char *path, Diag *);
+/* Writes it, indented, by rename. Reals have 15 digits, so that 1e-12 stays 1e-12. */
+bool json_write(const json_t *, const char *path, Diag *);
 /* "a string", "true", "the number 3": for messages. */
 const char *json_kind(const json_t *);
 #endif

@@ -173,9 +173,9 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 			desc = description_from_xml(options->model, options, diag);
 		else
 			diag_error_in(diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
+		loaded->desc = desc;
 		good = desc && load_description(desc, options, loaded, diag);
 		from_checkpoint = desc && desc->weights;
-		description_free(desc);
 	}
 	good = good && module_verify(loaded->module, diag) && hash_graph(loaded, from_checkpoint, diag);
 	if (good) {
@@ -190,6 +190,7 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 void model_unload(Loaded *loaded)
 {
 	module_free(loaded->module);
+	description_free(loaded->desc);
 	mem_free(loaded->mem);
 	*loaded = (Loaded){0};
 }

@@ -39,7 +39,8 @@ static const struct argp_option table[] = {
 	{"check-each", KEY_CHECK_EACH, NULL, 0, "evaluate the IR before and after each pass and compare", 0},
 	{NULL, 0, NULL, 0, "Target:", 3},
 	{"target", KEY_TARGET, "TRIPLE", 0, "target (default: this machine); see `bertc targets`", 0},
-	{"cpu", KEY_CPU, "NAME", 0, "CPU, `native` or `baseline` (default: native here, baseline elsewhere)", 0},
+	{"cpu", KEY_CPU, "NAME", 0, "CPU, `native` or `baseline` (default: native here, baseline elsewhere); of several, with commas between, "
+		"the program picks the last that it can run", 0},
 	{"static", KEY_STATIC, NULL, 0, "link the program statically (default)", 0},
 	{"no-static", KEY_NO_STATIC, NULL, 0, "link the program with the target's shared C library", 0},
 	{"sysroot", KEY_SYSROOT, "DIR", 0, "look up the target's C library here", 0},
@@ -182,6 +183,8 @@ static char *command_line(int argc, char **argv)
 		char *argument = strdup(argv[i]);
 		for (size_t n = argument ? strlen(argument) : 0; n > 1 && argument[n - 1] == '/'; n--)
 			argument[n - 1] = '\0';
+		if (argument && strchr(argument, '{'))   /* a pipeline */
+			pipeline_hide_folders(argument);
 		const char *slash = argument && argument[0] != '-' ? strrchr(argument, '/') : NULL;
 		fprintf(out, " %s", slash && slash[1] ? slash + 1 : argument ? argument : "");
 		free(argument);

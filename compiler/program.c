@@ -21,6 +21,7 @@ static bool resolve_all(Program *p, void *(**create)(int), Diag *diag)
 		&& resolve(p, "tokenize", (void **)&p->tokenize, diag) && resolve(p, "set", (void **)&p->set, diag)
 		&& resolve(p, "label", (void **)&p->label, diag) && resolve(p, "output", (void **)&p->output, diag)
 		&& resolve(p, "strerror", (void **)&p->strerror, diag) && resolve(p, "about", (void **)&p->about, diag)
+		&& resolve(p, "cpu", (void **)&p->cpu, diag)
 		&& resolve(p, "new", (void **)create, diag);
 }
 

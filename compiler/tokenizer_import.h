@@ -40,4 +40,9 @@ bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const c
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* tokenizer_json.c: everything that tokenizer.json says. */
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
+
+/* tokenizer_write.c: the files of a tokenizer whose ids have been renumbered (loaded->renumbered), from one directory to another. */
+bool tokenizer_write(const Loaded *, const char *from, const char *to, Diag *);
+/* The ids that config.json holds: pad_token_id and its like. */
+void tokenizer_renumber_roles(const Loaded *, json_t *config);
 #endif

@@ -345,3 +345,13 @@ char *value_print(const Value *value, char text[264])
 		snprintf(text, 264, "%%%u", value->id);
 	return text;
 }
+
+int32_t origin_layer(const char *origin)
+{
+	static const char stem[] = "layer.";
+	if (!origin || strncmp(origin, stem, sizeof stem - 1) != 0)
+		return -1;
+	const char *digits = origin + sizeof stem - 1;
+	size_t count = strspn(digits, "0123456789");
+	return count > 0 && count <= 6 && digits[count] == '.' ? (int32_t)strtol(digits, NULL, 10) : -1;
+}

@@ -47,6 +47,7 @@ typedef struct Tensor {
 	const void *data;     /* row-major, little-endian; borrowed from a mapping or the arena */
 	int64_t     bytes;
 	const char *file;     /* plain name of the .safetensors file that it lies in; NULL: made by the parser or a pass */
+	const char *source;   /* the checkpoint's tensor that this one was made from, through however many passes; NULL: see name */
 	const char *form;     /* how .bir spells a tensor made from a rule: "splat(0.5)", "iota", "rand(7)"; NULL: no rule */
 } Tensor;
 
@@ -317,6 +318,16 @@ bool    value_is_scalar(const Value *, double *);                /* a const of o
 bool    name_is_valid(const char *);                             /* a letter or _, then letters, digits, _ . -; <= 255 bytes */
 /* Writes "%name" or "%12"; returns text. */
 char   *value_print(const Value *, char text[264]);
+
+/* N of an origin "layer.N.PART", by which passes know the layers of an encoder; -1: it is no layer's. */
+int32_t origin_layer(const char *origin);
+
+/* ---- equal.c ------------------------------------------------------------------------------------------------------ */
+bool    attrs_equal(const Attrs *, const Attrs *);
+bool    tensor_equal(const Tensor *, const Tensor *);            /* type and bytes, not the name */
+/* Whether both make the same outputs by the same ops of equal constants. If not, *where is a node of the first graph that has no
+ * counterpart, or NULL when inputs or outputs differ. */
+bool    graph_equal(const Graph *, const Graph *, const Node **where);
 
 /* ---- infer.c, eval.c: one function an op -------------------------------------------------------------------------- */
 #define OP(NAME, ...) bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \

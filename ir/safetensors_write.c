@@ -32,7 +32,8 @@ static json_t *entry_json(const Tensor *tensor, int64_t begin)
 /* The header's text, malloc'd; NULL and a message when a name cannot be written as JSON or comes twice. */
 static char *header_text(const char *path, const Tensor *const *sorted, int32_t count, Diag *diag)
 {
-	json_t *header = json_object();
+	/* transformers before version 5 reads no file that does not say so: it means row-major, as PyTorch has its tensors */
+	json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
 	int64_t at = 0;
 	bool good = true;
 	for (int32_t i = 0; good && i < count; i++) {

@@ -27,43 +27,6 @@ static uint64_t tensor_hash(const Tensor *tensor)
 	return hash;
 }
 
-static bool tensor_equal(const Tensor *a, const Tensor *b)
-{
-	return a == b || (type_equal(&a->type, &b->type) && a->bytes == b->bytes
-		&& (a->data == b->data || !memcmp(a->data, b->data, (size_t)a->bytes)));
-}
-
-static bool ints_equal(const Ints *a, const Ints *b)
-{
-	return a->count == b->count && !memcmp(a->at, b->at, (size_t)a->count * sizeof a->at[0]);
-}
-
-static bool dims_equal(const Dims *a, const Dims *b)
-{
-	bool equal = a->count == b->count;
-	for (int32_t i = 0; i < a->count && equal; i++)
-		equal = dim_equal(a->at[i], b->at[i]);
-	return equal;
-}
-
-#define EQUAL_REAL(x, y) (!memcmp(&(x), &(y), sizeof(x)))   /* bits: -0 is not 0 */
-#define EQUAL_INT(x, y)  ((x) == (y))
-#define EQUAL_PACK EQUAL_INT
-#define EQUAL_ACT  EQUAL_INT
-#define EQUAL_POOL EQUAL_INT
-#define EQUAL_INTS(x, y) ints_equal(&(x), &(y))
-#define EQUAL_DIMS(x, y) dims_equal(&(x), &(y))
-#define EQUAL_TEXT(x, y) (!strcmp((x), (y)))
-static bool attrs_equal(const Attrs *a, const Attrs *b)
-{
-	if (a->has != b->has)
-		return false;
-#define ATTR(name, KIND, doc) if ((a->has & A_##name) && !EQUAL_##KIND(a->name, b->name)) return false;
-#include "../ir/attrs.def"
-#undef ATTR
-	return true;
-}
-
 static bool op_commutes(Op op)
 {
 	return op == OP_ADD || op == OP_MUL;

@@ -20,6 +20,13 @@ bool fuse_add_layernorm(Graph *, PassRun *);
 /* fuse_first_row.c */
 bool fuse_first_row(Graph *, PassRun *);
 
+/* rows [S, heads*size], split into heads. */
+typedef struct Heads { Value *rows; int64_t heads, size; } Heads;
+/* Multi-head attention in primitive ops: softmax(q k^T scale) v, its heads joined to rows again. */
+typedef struct AttentionMatch { Heads q, k, v; double scale; Value *result; } AttentionMatch;
+/* NULL when softmax is the heart of an attention, filled into the match; else what is in the way ("": nothing looks like one). */
+const char *attention_match(const Graph *, const Node *softmax, AttentionMatch *);
+
 /* The node that makes v when that is a linear with constant weight (and bias) which only `user` reads; else NULL. */
 Node *linear_of(const Graph *, const Value *v, const Node *user);
 /* The bias of a linear; NULL: none. */

@@ -27,9 +27,6 @@ static Value *strip_factor(Value *v, double *factor)
 	return v;
 }
 
-/* rows [S, heads*size], split into heads. */
-typedef struct Heads { Value *rows; int64_t heads, size; } Heads;
-
 /* v is the rows of some value reshaped to [S, heads, size], its axes in the order `want`. factor NULL: none allowed. */
 static bool heads_of(Value *v, const int64_t want[3], double *factor, Heads *out)
 {
@@ -65,10 +62,7 @@ static Value *joined_heads(const Graph *graph, const Value *v)
 	return reshape && reshape->op == OP_RESHAPE ? reshape->results[0] : NULL;
 }
 
-typedef struct Match { Heads q, k, v; double scale; Value *result; } Match;
-
-/* NULL when softmax is the heart of an attention, filled into m; else what is in the way. */
-static const char *match_attention(const Graph *graph, const Node *softmax, Match *m)
+const char *attention_match(const Graph *graph, const Node *softmax, AttentionMatch *m)
 {
 	static const int64_t heads_first[3] = { 1, 0, 2 }, keys_last[3] = { 1, 2, 0 };
 	m->scale = 1;
@@ -98,10 +92,10 @@ bool fuse_attention(Graph *graph, PassRun *run)
 {
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
-		Match m;
+		AttentionMatch m;
 		if (node->op != OP_SOFTMAX)
 			continue;
-		const char *why = match_attention(graph, node, &m);
+		const char *why = attention_match(graph, node, &m);
 		if (why) {
 			if (*why)
 				pass_note(run, node, "attention: %s", why);

@@ -21,11 +21,33 @@ typedef struct PassItem {
 } PassItem;
 typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; } Pipeline;
 
+/* A CPU that code is made for. */
+typedef struct CpuTarget { const char *name; uint32_t isa; } CpuTarget;
+/* One text that went through an observed model: the numbers of its one output, and its length. */
+typedef void ObserveFn(void *arg, const float *row, int32_t width, int32_t tokens);
+
+/* How good an output is on labelled data: accuracy, entity F1 or rank correlation, as the model's first head and the data have it;
+ * and the mean cross-entropy of the gold labels (minus the former where there are none), which tells more of small changes. */
+typedef struct OutputScore { double value, loss; } OutputScore;
+
 /* What all passes of a build share. */
 typedef struct PassEnv {
-	uint32_t isa;                       /* bits of Isa of the target CPU */
+	uint32_t isa;                       /* bits of Isa of the target CPU; before a module is split, those that all of them have */
+	const CpuTarget *cpus;              /* a program for several: the first PASS_SPLITS makes a graph for each, in this order */
+	int32_t  ncpus;                     /* 0: one CPU, isa */
 	int32_t  max_tokens;                /* longest text the program takes */
 	int32_t  threads;                   /* 0: any */
+	/* For passes that learn from data; NULL where there is no tokenizer or nobody who compiles (bertc opt). Both run the first
+	 * graph of the module, which they use up, as compiled code of this machine over the first `limit` (0: all) texts of a file.
+	 * False and messages on error. */
+	void *calibration;                  /* their first argument */
+	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
+	/* Every output of the graph (at most 32) is one of the head's; one score each. */
+	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
+	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at tabs) use,
+	 * those of single characters, special and added ones. And their new numbers, -1 for those that go. */
+	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
+	bool (*vocab_renumber)(void *, const int32_t *to, int32_t rows, Diag *);
 } PassEnv;
 
 /* A pass's view of its own run. */
@@ -38,7 +60,12 @@ typedef struct PassRun {
 } PassRun;
 typedef bool PassFn(Graph *, PassRun *);
 
-enum PassFlags { PASS_NUMBERS = 1 /* may change results beyond rounding (lossy): no -O level holds it */, PASS_REQUIRED = 2 };
+enum PassFlags {
+	PASS_NUMBERS = 1,                   /* may change results beyond rounding (lossy): no -O level holds it */
+	PASS_REQUIRED = 2,
+	PASS_SPLITS = 4,                    /* from here on a graph is for one CPU */
+	PASS_IDS = 8,                       /* gives token ids new numbers: the same ids before and after mean nothing */
+};
 typedef struct PassInfo {
 	const char *name;
 	PassFn     *run;
@@ -60,6 +87,9 @@ extern const int32_t   pass_order_count;
 
 /* The option's value, or fallback. */
 const char *pass_option(const PassRun *, const char *key, const char *fallback);
+/* The same as a number within [least, most]; *value stays when the option is not given. False and a message, EXIT_USAGE. */
+bool pass_option_int(const PassRun *, const char *key, int64_t least, int64_t most, int64_t *value);
+bool pass_option_real(const PassRun *, const char *key, double least, double most, double *value);
 /* "why it did not fire": shown by --explain and in the ledger. */
 void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -102,6 +132,9 @@ const char *pipeline_preset(int level);                       /* -O0 .. -O3, spe
 /* A recipe, which names no pass of any preset ("drop-layers{keep=3},quantize-int8"), in the midst of the preset: its passes that must
  * come after fuse follow it, the others stand in front. malloc'd; NULL when it names some and so is a pipeline by itself. */
 char     *pipeline_complete(const Pipeline *recipe, int level);
+/* Leaves of option values that are paths the file's name, in place: `{data=a/b.tsv}` becomes `{data=b.tsv}`. What a program says
+ * about itself names no folder of the machine that it was built on. */
+void      pipeline_hide_folders(char *text);
 /* Runs every item over every graph of the module; verifies after each. ledger may be NULL. */
 bool      pipeline_run(const Pipeline *, Module *, const PassEnv *, const DriverOptions *, Ledger *, Diag *);
 

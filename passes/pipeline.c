@@ -1,6 +1,7 @@
 /* pipeline.c: the table of passes, pipelines as text, and the presets behind -O0 .. -O3. Running them is driver.c's. */
 #include "passes.h"
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -294,10 +295,50 @@ char *pipeline_text(const Pipeline *pipeline)
 	return text;
 }
 
+void pipeline_hide_folders(char *text)
+{
+	char *to = text;
+	for (const char *at = text; *at; *to++ = *at++)
+		if (to > text && to[-1] == '=') {
+			const char *end = at + strcspn(at, " {}"), *slash = memrchr(at, '/', (size_t)(end - at));
+			at = slash && slash + 1 < end ? slash + 1 : at;
+		}
+	*to = '\0';
+}
+
 const char *pass_option(const PassRun *run, const char *key, const char *fallback)
 {
 	for (int32_t i = 0; run->item && i < run->item->noptions; i++)
 		if (!strcmp(run->item->options[i].key, key))
 			return run->item->options[i].value;
 	return fallback;
+}
+
+bool pass_option_real(const PassRun *run, const char *key, double least, double most, double *value)
+{
+	const char *text = pass_option(run, key, NULL);
+	char *end;
+	if (!text)
+		return true;
+	double read = strtod(text, &end);
+	if (end == text || *end || !(read >= least && read <= most))
+		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s, expected a number from %.9g to %.9g",
+			pass_info[run->item->pass].name, key, text, least, most);
+	*value = read;
+	return true;
+}
+
+bool pass_option_int(const PassRun *run, const char *key, int64_t least, int64_t most, int64_t *value)
+{
+	const char *text = pass_option(run, key, NULL);
+	char *end;
+	if (!text)
+		return true;
+	errno = 0;
+	long long read = strtoll(text, &end, 10);
+	if (errno || end == text || *end || read < least || read > most)
+		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s, expected a whole number from %lld to %lld",
+			pass_info[run->item->pass].name, key, text, (long long)least, (long long)most);
+	*value = read;
+	return true;
 }

@@ -53,7 +53,10 @@ void rewrite_erase(Graph *graph, Node *node)
 Tensor *tensor_derived(Graph *graph, const Tensor *base, const char *what, Type type)
 {
 	MemArena *mem = graph->module->mem;
-	return tensor_new(graph->module, mem_printf(mem, "%s.%s.%u", base->name ? base->name : "const", what, graph->next_id), type);
+	const char *name = mem_printf(mem, "%s.%s.%u", base->name ? base->name : "const", what, graph->next_id);
+	Tensor *tensor = tensor_new(graph->module, name, type);
+	tensor->source = base->source ? base->source : base->name;
+	return tensor;
 }
 
 const Tensor *tensor_widened(Graph *graph, const Tensor *from)

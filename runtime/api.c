@@ -14,20 +14,30 @@ RT_INLINE uint64_t api_up(uint64_t bytes)
 	return (bytes + API_ALIGN - 1) / API_ALIGN * API_ALIGN;
 }
 
+/* ---- whose code ---------------------------------------------------------------------------------------------------- */
+
+RT_FN const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
+{
+	for (int32_t i = m->nvariants; i-- > 0;)
+		if (!(m->variants[i].isa & ~isa))
+			return &m->variants[i];
+	return NULL;
+}
+
 /* ---- sizes --------------------------------------------------------------------------------------------------------- */
 
 /* The plan's polynomial: bytes of the arena for one pass. No term can wrap: a dimension is an int32, a coefficient below 2^28 in
  * any model that fits an address space, and the caller's own memory bounds the products that are used. */
-RT_FN uint64_t api_arena_bytes(const RtModel *m, int64_t tokens, int64_t texts, int64_t longest, int64_t threads)
+RT_FN uint64_t api_arena_bytes(const RtVariant *v, int64_t tokens, int64_t texts, int64_t longest, int64_t threads)
 {
-	double estimate = (double)tokens * (double)m->per_token + (double)texts * (double)m->per_text + (double)m->fixed
-		+ (double)tokens * (double)longest * (double)m->per_pair
-		+ (double)threads * ((double)longest * (double)m->per_thread_token + (double)m->per_thread + (double)m->per_block);
+	double estimate = (double)tokens * (double)v->per_token + (double)texts * (double)v->per_text + (double)v->fixed
+		+ (double)tokens * (double)longest * (double)v->per_pair
+		+ (double)threads * ((double)longest * (double)v->per_thread_token + (double)v->per_thread + (double)v->per_block);
 	if (estimate > 4e18)
 		return UINT64_MAX / 2;
-	return api_up((uint64_t)(tokens * m->per_token)) + api_up((uint64_t)(texts * m->per_text))
-		+ api_up((uint64_t)(tokens * longest * m->per_pair)) + api_up((uint64_t)m->fixed)
-		+ (uint64_t)threads * (api_up((uint64_t)(longest * m->per_thread_token + m->per_thread)) + api_up((uint64_t)m->per_block));
+	return api_up((uint64_t)(tokens * v->per_token)) + api_up((uint64_t)(texts * v->per_text))
+		+ api_up((uint64_t)(tokens * longest * v->per_pair)) + api_up((uint64_t)v->fixed)
+		+ (uint64_t)threads * (api_up((uint64_t)(longest * v->per_thread_token + v->per_thread)) + api_up((uint64_t)v->per_block));
 }
 
 /* One row of the widest output a token: where the rows of one window wait to be merged (rt_run_text). */
@@ -57,9 +67,9 @@ RT_FN int64_t api_texts(const RtModel *m, int64_t tokens)
 	return tokens < m->batch_texts ? tokens + 1 : m->batch_texts;
 }
 
-RT_FN size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts, int longest, int threads)
+RT_FN size_t api_workspace(const RtModel *m, const RtVariant *v, int max_tokens, int max_texts, int longest, int threads)
 {
-	if (max_tokens < 0 || max_texts < 0 || longest < 0 || threads < 1 || threads > RT_THREADS_MAX)
+	if (!v || max_tokens < 0 || max_texts < 0 || longest < 0 || threads < 1 || threads > RT_THREADS_MAX)
 		return 0;
 	int64_t tokens = max_tokens < m->batch_tokens ? max_tokens : m->batch_tokens;
 	int64_t text = longest < max_tokens ? longest : max_tokens;
@@ -69,17 +79,22 @@ RT_FN size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts,
 		tokens = text;
 	int64_t texts = max_texts < m->batch_texts ? max_texts : m->batch_texts;
 	uint64_t bytes = api_head_bytes(threads) + api_stage_bytes(m, tokens, api_texts(m, tokens), text)
-		+ api_arena_bytes(m, tokens, texts > 0 ? texts : 1, text, threads);
+		+ api_arena_bytes(v, tokens, texts > 0 ? texts : 1, text, threads);
 	return bytes > SIZE_MAX / 2 ? 0 : (size_t)bytes;
+}
+
+RT_FN size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts, int longest, int threads)
+{
+	return api_workspace(m, rt_choose(m, rt_cpu_isa()), max_tokens, max_texts, longest, threads);
 }
 
 /* ---- contexts -------------------------------------------------------------------------------------------------------- */
 
 /* What one text of `tokens` tokens needs of the room. */
-RT_FN uint64_t api_one_text(const RtModel *m, int64_t tokens, int32_t threads)
+RT_FN uint64_t api_one_text(const RtModel *m, const RtVariant *v, int64_t tokens, int32_t threads)
 {
 	int64_t longest = tokens < m->max_tokens ? tokens : m->max_tokens;
-	return api_stage_bytes(m, tokens, api_texts(m, tokens), longest) + api_arena_bytes(m, tokens, 1, longest, threads);
+	return api_stage_bytes(m, tokens, api_texts(m, tokens), longest) + api_arena_bytes(v, tokens, 1, longest, threads);
 }
 
 /* The staging: as many tokens a pass as the room takes. */
@@ -89,7 +104,7 @@ RT_FN void api_lay_out(RtContext *c)
 	int64_t low = 0, high = m->batch_tokens > m->max_tokens ? m->batch_tokens : m->max_tokens;
 	while (low < high) {
 		int64_t middle = (low + high + 1) / 2;
-		if (api_one_text(m, middle, c->team.size) <= c->room_bytes)
+		if (api_one_text(m, c->variant, middle, c->team.size) <= c->room_bytes)
 			low = middle;
 		else
 			high = middle - 1;
@@ -110,18 +125,19 @@ RT_FN void api_lay_out(RtContext *c)
 	c->arena_bytes = c->room_bytes - (size_t)(c->arena - c->room);
 }
 
-RT_FN RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threads)
+RT_FN RtContext *api_start(const RtModel *m, const RtVariant *v, void *memory, size_t bytes, int threads)
 {
-	if (!memory || threads < 1 || threads > RT_THREADS_MAX || rt_cpu_missing(m->isa))
+	if (!v || !memory || threads < 1 || threads > RT_THREADS_MAX)
 		return NULL;
 	const size_t slack = (size_t)(-(uintptr_t)memory % API_ALIGN);
 	const uint64_t head = api_head_bytes(threads) - API_ALIGN;
-	if (bytes < slack || bytes - slack < head || bytes - slack - head < api_one_text(m, 0, threads))
+	if (bytes < slack || bytes - slack < head || bytes - slack - head < api_one_text(m, v, 0, threads))
 		return NULL;
 	char *base = (char *)memory + slack;
 	RtContext *c = (RtContext *)(void *)base;
 	memset(c, 0, sizeof *c);
 	c->model = m;
+	c->variant = v;
 	c->overflow = RT_OVERFLOW_TRUNCATE;
 	c->room = base + head;
 	c->room_bytes = bytes - slack - (size_t)head;
@@ -131,20 +147,30 @@ RT_FN RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threa
 	return c;
 }
 
-RT_FN RtContext *rt_new(const RtModel *m, int threads)
+RT_FN RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threads)
 {
-	const size_t bytes = rt_workspace_bytes(m, m->batch_tokens, m->batch_texts, m->max_tokens, threads);
-	if (bytes == 0 || rt_cpu_missing(m->isa))
+	return api_start(m, rt_choose(m, rt_cpu_isa()), memory, bytes, threads);
+}
+
+RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int threads)
+{
+	const size_t bytes = api_workspace(m, v, m->batch_tokens, m->batch_texts, m->max_tokens, threads);
+	if (bytes == 0)
 		return NULL;
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	RtContext *c = rt_init(m, memory, bytes, threads);
+	RtContext *c = api_start(m, v, memory, bytes, threads);
 	if (c)
 		c->mapped_bytes = bytes;
 	else
 		munmap(memory, bytes);
 	return c;
+}
+
+RT_FN RtContext *rt_new(const RtModel *m, int threads)
+{
+	return rt_new_variant(m, rt_choose(m, rt_cpu_isa()), threads);
 }
 
 RT_FN void rt_free(RtContext *c)
@@ -158,37 +184,37 @@ RT_FN void rt_free(RtContext *c)
 
 /* ---- running ids -------------------------------------------------------------------------------------------------------- */
 
-typedef struct ApiRun { const RtModel *model; RtCall call; } ApiRun;
+typedef struct ApiRun { const RtVariant *variant; RtCall call; } ApiRun;
 
 RT_FN void api_run_thread(void *argument, int32_t thread)
 {
 	const ApiRun *run = argument;
-	run->model->run(&run->call, thread);
+	run->variant->run(&run->call, thread);
 }
 
 RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntexts,
                    int32_t longest, float *const *out)
 {
-	const RtModel *m = c->model;
+	const RtVariant *v = c->variant;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
-	ApiRun run = {m, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
+	ApiRun run = {v, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
 		.threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team}};
 	RtCall *call = &run.call;
 	call->tokens = c->arena;
-	call->texts = call->tokens + api_up((uint64_t)tokens * (uint64_t)m->per_token);
-	call->pairs = call->texts + api_up((uint64_t)ntexts * (uint64_t)m->per_text);
-	call->fixed = call->pairs + api_up((uint64_t)tokens * (uint64_t)longest * (uint64_t)m->per_pair);
-	call->scratch = call->fixed + api_up((uint64_t)m->fixed);
-	call->scratch_bytes = (size_t)api_up((uint64_t)longest * (uint64_t)m->per_thread_token + (uint64_t)m->per_thread);
+	call->texts = call->tokens + api_up((uint64_t)tokens * (uint64_t)v->per_token);
+	call->pairs = call->texts + api_up((uint64_t)ntexts * (uint64_t)v->per_text);
+	call->fixed = call->pairs + api_up((uint64_t)tokens * (uint64_t)longest * (uint64_t)v->per_pair);
+	call->scratch = call->fixed + api_up((uint64_t)v->fixed);
+	call->scratch_bytes = (size_t)api_up((uint64_t)longest * (uint64_t)v->per_thread_token + (uint64_t)v->per_thread);
 	call->blocks = call->scratch + (size_t)threads * call->scratch_bytes;
-	call->block_bytes = (size_t)api_up((uint64_t)m->per_block);
+	call->block_bytes = (size_t)api_up((uint64_t)v->per_block);
 	rt_team_run(&c->team, api_run_thread, &run);
 }
 
 RT_FN int rt_pass_fits(const RtContext *c, int64_t tokens, int64_t texts, int64_t longest)
 {
 	return tokens <= c->stage_tokens && texts <= c->stage_texts
-		&& api_arena_bytes(c->model, tokens, texts, longest, c->team.size) + 4 * api_window_floats(c->model, longest)
+		&& api_arena_bytes(c->variant, tokens, texts, longest, c->team.size) + 4 * api_window_floats(c->model, longest)
 			<= c->arena_bytes;
 }
 
@@ -299,6 +325,11 @@ RT_FN const char *rt_output(const RtModel *m, int i)
 	return i >= 0 && i < m->noutputs ? m->outputs[i].name : NULL;
 }
 
+RT_FN const char *rt_cpu(const RtContext *c)
+{
+	return c ? c->variant->cpu : NULL;
+}
+
 RT_FN const char *rt_strerror(int status)
 {
 	static const char *const texts[RT_STATUS_COUNT] = {
@@ -315,6 +346,6 @@ RT_FN const char *rt_strerror(int status)
 
 RT_FN const char *rt_why(const RtModel *m)
 {
-	const char *missing = rt_cpu_missing(m->isa);
+	const char *missing = rt_choose(m, rt_cpu_isa()) ? NULL : rt_cpu_missing(m->variants[0].isa);
 	return missing ? missing : "out of memory, or not 1 to 256 threads, or they could not be started";
 }

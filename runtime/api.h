@@ -10,6 +10,7 @@
  *     int   NAME_tokenize(...)                 { return rt_encode((RtContext *)c, ...); }
  *     int   NAME_set(c, option, value)         { return rt_set((RtContext *)c, option, value); }
  *     const char *NAME_label(int i)            { return rt_label(&NAME_model, i); }   NAME_output: rt_output
+ *     const char *NAME_cpu(c)                  { return rt_cpu((const RtContext *)c); }
  *     const char *NAME_strerror(int status)    { return rt_strerror(status); }
  *     const char *NAME_why(void)               { return rt_why(&NAME_model); }
  *     const char *NAME_about(void)             { return NAME_model.about; }
@@ -29,6 +30,7 @@ enum { RT_OUTPUTS_MAX = 32 };                                          /* bits o
 /* A context: the team, the options and one block of memory. One thread at a time; the model behind it is shared and const. */
 typedef struct RtContext {
 	const RtModel *model;
+	const RtVariant *variant;           /* the code that runs */
 	RtTeam   team;
 	char    *room;                      /* 64-byte aligned; the rest of the context's memory, laid out anew for every call */
 	size_t   room_bytes;
@@ -43,7 +45,11 @@ typedef struct RtContext {
 	size_t   mapped_bytes;              /* rt_new mapped this much; 0: the memory is the caller's */
 } RtContext;
 
+/* The newest code that a CPU with these bits can run; NULL: none. */
+RT_FN const RtVariant *rt_choose(const RtModel *, uint32_t isa);
 RT_FN RtContext *rt_new(const RtModel *, int threads);
+/* rt_new for code that is chosen already; NULL: there is none. */
+RT_FN RtContext *rt_new_variant(const RtModel *, const RtVariant *, int threads);
 RT_FN void       rt_free(RtContext *);
 RT_FN size_t     rt_workspace_bytes(const RtModel *, int max_tokens, int max_texts, int longest, int threads);
 RT_FN RtContext *rt_init(const RtModel *, void *memory, size_t bytes, int threads);
@@ -60,6 +66,7 @@ RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, 
 RT_FN int rt_set(RtContext *, const char *option, double value);
 RT_FN const char *rt_label(const RtModel *, int i);    /* of the first head; NULL outside the table */
 RT_FN const char *rt_output(const RtModel *, int i);   /* name of output i; NULL outside the table */
+RT_FN const char *rt_cpu(const RtContext *);           /* whose code it runs, as --cpu named it; NULL for NULL */
 RT_FN const char *rt_strerror(int status);
 /* Why rt_new or rt_init gave NULL: what this CPU lacks, or else memory. */
 RT_FN const char *rt_why(const RtModel *);

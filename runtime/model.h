@@ -36,6 +36,17 @@ typedef struct RtCall {
 
 typedef struct RtStep { const char *origin, *kernel; double flops_per_token, flops_per_text, flops_per_pair; } RtStep;
 
+/* The model's code for one CPU; all variants compute the same graph over the same weights. */
+typedef struct RtVariant {
+	const char *cpu;                        /* as --cpu named it: "x86-64-v3" */
+	uint32_t isa;                           /* bits of isa.def that its code needs */
+	/* runs the whole graph as thread `thread` of call->threads; all threads call it */
+	void (*run)(const RtCall *, int32_t thread);
+	const RtStep *steps; int32_t nsteps;
+	/* the arena's polynomial: bytes of each region for a call */
+	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, per_block, fixed;
+} RtVariant;
+
 typedef struct RtModel {
 	const char *name, *about;               /* about: JSON text, see program.c */
 	int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts;
@@ -43,12 +54,7 @@ typedef struct RtModel {
 	const RtOutput *outputs; int32_t noutputs;
 	const RtHead   *heads;   int32_t nheads;
 	const RtTokenizer *tokenizer;           /* NULL: ids only */
-	const RtStep *steps; int32_t nsteps;
-	/* the arena's polynomial: bytes of each region for a call */
-	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, per_block, fixed;
-	/* runs the whole graph as thread `thread` of call->threads; all threads call it */
-	void (*run)(const RtCall *, int32_t thread);
+	const RtVariant *variants; int32_t nvariants;   /* oldest CPU first: the last that this CPU can run is taken */
 	const void *weights; size_t weights_bytes;
-	uint32_t isa;                           /* bits of isa.def that the code needs */
 } RtModel;
 #endif

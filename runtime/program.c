@@ -112,7 +112,8 @@ RT_FN void program_help(const RtModel *m)
 		"Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). Logits are averaged over\n"
 		"them; embeddings are averaged by tokens and normalised again; a tag comes from the window where its word lies nearest\n"
 		"the middle (windows overlap by half); an answer is the best of all windows. Answers have at most %d tokens.\n"
-		"BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the program behave as on such a CPU.\n"
+		"BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the program behave as on such a CPU; the name\n"
+		"of a CPU in --about makes it run the code for that one.\n"
 		"Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program or CPU.\n",
 		(int)m->max_tokens, RT_ANSWER_TOKENS);
 }
@@ -194,8 +195,8 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	return 0;
 }
 
-/* BERTC_CPU: go on as if this CPU had no more than the one named. Returns the bits, or UINT32_MAX for an unknown name. */
-RT_FN uint32_t program_cpu(const char *name)
+/* BERTC_CPU may name a CPU level: go on as if this CPU had no more than that. The bits, or UINT32_MAX for an unknown name. */
+RT_FN uint32_t program_level(const char *name)
 {
 	static const struct { const char *name; uint32_t isa; } levels[] = {
 		{"native", UINT32_MAX >> 1}, {"baseline", CPU_NEON64}, {"x86-64", 0}, {"x86-64-v2", 0}, {"x86-64-v3", CPU_AVX2},
@@ -207,28 +208,54 @@ RT_FN uint32_t program_cpu(const char *name)
 	return UINT32_MAX;
 }
 
+/* "x86-64-v3, x86-64-v4": what the program was built for. */
+RT_FN void program_cpus(const RtModel *m, char *text, size_t bytes)
+{
+	size_t used = 0;
+	text[0] = '\0';
+	for (int32_t i = 0; i < m->nvariants && used < bytes; i++)
+		used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "", m->variants[i].cpu);
+}
+
+/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one of no more than the level BERTC_CPU. */
+RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
+{
+	const RtModel *m = p->model;
+	const char *cpu = getenv("BERTC_CPU");
+	const uint32_t isa = rt_cpu_isa();
+	const RtVariant *named = NULL;
+	char cpus[512];
+	program_cpus(m, cpus, sizeof cpus);
+	for (int32_t i = 0; cpu && i < m->nvariants; i++)
+		if (strcmp(cpu, m->variants[i].cpu) == 0)
+			named = &m->variants[i];
+	const uint32_t level = program_level(cpu && !named ? cpu : "native");
+	if (level == UINT32_MAX)
+		return program_usage(p, "BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
+			"armv7-a+neon, or what this program was built for: %s", cpu, cpus);
+	*variant = !named ? rt_choose(m, isa & level) : named->isa & ~isa ? NULL : named;
+	if (*variant || p->options.tokenize)
+		return 0;
+	fprintf(stderr, "%s: error: %s lacks %s, which this program was compiled for (%s); build it with --cpu=baseline%s\n", m->name,
+		!named && rt_choose(m, isa) ? "BERTC_CPU" : "this CPU", cpu_lacks((named ? named : m->variants)->isa, isa & level),
+		cpus, m->nvariants > 1 ? " among others" : "");
+	return RT_EXIT_UNSUPPORTED;
+}
+
 /* The environment, then the CPU, then the context. */
 RT_FN int program_start(RtProgram *p)
 {
 	const RtModel *m = p->model;
-	const char *threads = getenv("BERTC_NUM_THREADS"), *cpu = getenv("BERTC_CPU");
+	const RtVariant *variant = NULL;
+	const char *threads = getenv("BERTC_NUM_THREADS");
 	if (threads && rt_threads_parse(threads) < 0)
 		return program_usage(p, "BERTC_NUM_THREADS=%s: expected 0 to %d", threads, RT_THREADS_MAX);
-	const uint32_t level = program_cpu(cpu ? cpu : "native");
-	if (level == UINT32_MAX)
-		return program_usage(p,
-			"BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a or armv7-a+neon", cpu);
-	if (p->options.tokenize)
-		return 0;
-	const char *missing = cpu_lacks(m->isa, rt_cpu_isa() & level);
-	if (missing) {
-		fprintf(stderr, "%s: error: %s lacks %s, which this program was compiled for; build it with --cpu=baseline\n", m->name,
-			cpu && rt_cpu_missing(m->isa) == NULL ? "BERTC_CPU" : "this CPU", missing);
-		return RT_EXIT_UNSUPPORTED;
-	}
+	const int status = program_choose(p, &variant);
+	if (status != 0 || p->options.tokenize)
+		return status;
 	if (p->options.threads == 0)
 		p->options.threads = threads ? rt_threads_parse(threads) : 1;
-	p->context = rt_new(m, p->options.threads);
+	p->context = rt_new_variant(m, variant, p->options.threads);
 	if (!p->context) {
 		fprintf(stderr, "%s: error: %s\n", m->name, rt_why(m));
 		return RT_EXIT_RUN;

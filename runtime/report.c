@@ -88,8 +88,9 @@ RT_FN int rt_bench(RtProgram *p)
 			p->options.seq ? p->options.seq : "", (int)p->model->max_tokens);
 	double *seconds = rt_scratch(p, (size_t)runs * sizeof *seconds);
 	if (!p->options.json)
-		printf("%s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n", p->model->name,
-			p->options.threads, p->options.threads > 1 ? "s" : "", runs, "tokens", "texts", "min ms", "median ms", "tokens/s");
+		printf("%s for %s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n", p->model->name,
+			p->context->variant->cpu, p->options.threads, p->options.threads > 1 ? "s" : "", runs,
+			"tokens", "texts", "min ms", "median ms", "tokens/s");
 	for (int i = 0; i < n; i++) {
 		report_ids(p, texts, lengths[i]);
 		const int status = report_time(p, seconds, runs);
@@ -98,9 +99,9 @@ RT_FN int rt_bench(RtProgram *p)
 		const double least = seconds[0] * 1e3, median = seconds[report_rank(runs, 50)] * 1e3;
 		const double rate = texts * lengths[i] / (median * 1e-3);
 		if (p->options.json)
-			printf("{\"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, "
+			printf("{\"cpu\": \"%s\", \"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, "
 				"\"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, \"p99_ms\": %.4f, \"tokens_per_second\": %.1f}\n",
-				(int)lengths[i], texts, p->options.threads, runs, least, median,
+				p->context->variant->cpu, (int)lengths[i], texts, p->options.threads, runs, least, median,
 				seconds[report_rank(runs, 90)] * 1e3, seconds[report_rank(runs, 99)] * 1e3, rate);
 		else
 			printf("%8d %8d %10.3f %10.3f %12.0f\n", (int)lengths[i], texts, least, median, rate);
@@ -125,60 +126,62 @@ RT_FN void report_step(const RtStep *step, double seconds, double total, double 
 RT_FN int rt_profile(RtProgram *p)
 {
 	const RtModel *m = p->model;
+	const RtVariant *v = p->context->variant;
 	int32_t lengths[REPORT_SEQS_MAX];
 	const int n = report_lengths(p, "128", lengths), runs = p->options.repeat ? p->options.repeat : 20, texts = p->options.batch;
 	if (n == 0 || (int64_t)texts * m->max_tokens > INT32_MAX)
 		return program_usage(p, "--seq=%s: expected lengths from 1 to %d", p->options.seq ? p->options.seq : "",
 			(int)m->max_tokens);
-	double *steps = rt_scratch(p, 2 * (size_t)(m->nsteps + 1) * sizeof *steps), *once = steps + m->nsteps + 1;
+	double *steps = rt_scratch(p, 2 * (size_t)(v->nsteps + 1) * sizeof *steps), *once = steps + v->nsteps + 1;
 	for (int i = 0; i < n; i++) {
 		double total = 0;
 		report_ids(p, texts, lengths[i]);
-		memset(steps, 0, (size_t)m->nsteps * sizeof *steps);
+		memset(steps, 0, (size_t)v->nsteps * sizeof *steps);
 		for (int r = 0; r <= runs; r++) {   /* the first to warm up */
-			memset(once, 0, (size_t)m->nsteps * sizeof *once);
+			memset(once, 0, (size_t)v->nsteps * sizeof *once);
 			p->context->step_seconds = once;
 			const int status = program_run(p);
 			if (status != RT_OK)
 				return report_error(p, status);
-			for (int32_t s = 0; r > 0 && s < m->nsteps; s++)
+			for (int32_t s = 0; r > 0 && s < v->nsteps; s++)
 				steps[s] += once[s] / runs;
 		}
-		for (int32_t s = 0; s < m->nsteps; s++)
+		for (int32_t s = 0; s < v->nsteps; s++)
 			total += steps[s];
 		if (p->options.json) {
-			for (int32_t s = 0; s < m->nsteps; s++) {
-				printf("{\"tokens\": %d, \"texts\": %d, \"step\": %d, \"origin\": ", (int)lengths[i], texts, (int)s);
-				rt_json_string(p->out, m->steps[s].origin ? m->steps[s].origin : "",
-					m->steps[s].origin ? strlen(m->steps[s].origin) : 0);
+			for (int32_t s = 0; s < v->nsteps; s++) {
+				printf("{\"cpu\": \"%s\", \"tokens\": %d, \"texts\": %d, \"step\": %d, \"origin\": ", v->cpu, (int)lengths[i],
+					texts, (int)s);
+				rt_json_string(p->out, v->steps[s].origin ? v->steps[s].origin : "",
+					v->steps[s].origin ? strlen(v->steps[s].origin) : 0);
 				printf(", \"kernel\": ");
-				rt_json_string(p->out, m->steps[s].kernel, strlen(m->steps[s].kernel));
+				rt_json_string(p->out, v->steps[s].kernel, strlen(v->steps[s].kernel));
 				printf(", \"us\": %.2f}\n", steps[s] * 1e6);
 			}
 			continue;
 		}
-		printf("%s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  %-28s %s\n", m->name,
-			texts, texts > 1 ? "s" : "", (int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs,
+		printf("%s for %s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  %-28s %s\n", m->name,
+			v->cpu, texts, texts > 1 ? "s" : "", (int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs,
 			total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
-		for (int32_t s = 0; s < m->nsteps; s++)
-			report_step(&m->steps[s], steps[s], total, report_flops(&m->steps[s], texts, lengths[i]),
-				m->steps[s].origin ? m->steps[s].origin : "");
+		for (int32_t s = 0; s < v->nsteps; s++)
+			report_step(&v->steps[s], steps[s], total, report_flops(&v->steps[s], texts, lengths[i]),
+				v->steps[s].origin ? v->steps[s].origin : "");
 		printf("by kernel\n");
-		for (int32_t s = 0; s < m->nsteps; s++) {
+		for (int32_t s = 0; s < v->nsteps; s++) {
 			double seconds = 0, flops = 0;
 			int count = 0;
 			char what[32];
-			for (int32_t o = 0; o < m->nsteps; o++)
-				if (strcmp(m->steps[o].kernel, m->steps[s].kernel) == 0) {
+			for (int32_t o = 0; o < v->nsteps; o++)
+				if (strcmp(v->steps[o].kernel, v->steps[s].kernel) == 0) {
 					if (o < s)
 						break;
 					seconds += steps[o];
-					flops += report_flops(&m->steps[o], texts, lengths[i]);
+					flops += report_flops(&v->steps[o], texts, lengths[i]);
 					count++;
 				}
 			snprintf(what, sizeof what, "x%d", count);
 			if (count > 0)
-				report_step(&m->steps[s], seconds, total, flops, what);
+				report_step(&v->steps[s], seconds, total, flops, what);
 		}
 	}
 	return 0;

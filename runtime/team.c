@@ -83,9 +83,9 @@ RT_FN void *team_worker(void *argument)
 /* CPUs that this process may use. */
 RT_FN int32_t team_cpus(void)
 {
-	cpu_set_t set;
-	CPU_ZERO(&set);
-	int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+	cpu_set_t sets[8];   /* 8192 CPUs, the most that Linux is built for: with less room the call fails */
+	memset(sets, 0, sizeof sets);
+	int count = sched_getaffinity(0, sizeof sets, sets) == 0 ? CPU_COUNT_S(sizeof sets, sets) : 0;
 	return count > 0 ? count : 1;
 }
 

@@ -1,65 +1,134 @@
 /* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may really use: the CPUs of
- * its affinity mask, less when a cgroup gives it a share of CPU time. These are the only files the program ever opens. */
+ * its affinity mask, less when a cgroup gives it a share of CPU time (cgroups(7), proc_pid_mountinfo(5)). These are the only
+ * files the program ever opens. `root` stands before every path: "", but for tests. */
 #include "program.h"
-#include <fcntl.h>
-#include <unistd.h>
 
-/* A small file as text; 0 when it cannot be read. */
-RT_FN int threads_read(const char *path, char *text, size_t capacity)
+/* The first line of a small file; 0 when there is none. */
+RT_FN int threads_read(const char *directory, const char *name, char *text, int capacity)
 {
-	const int file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return 0;
-	const ssize_t got = read(file, text, capacity - 1);
-	close(file);
-	text[got > 0 ? got : 0] = '\0';
-	return got > 0;
+	char path[4096];
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	FILE *file = fopen(path, "re");
+	const int got = file && fgets(text, capacity, file);
+	if (file)
+		fclose(file);
+	return got;
 }
 
 /* CPUs that the quota of one cgroup directory amounts to, rounded up; 0: no limit there. */
 RT_FN int32_t threads_quota(const char *directory)
 {
-	char path[1200], text[128];
+	char text[128];
 	long long quota = 0, period = 0;
-	snprintf(path, sizeof path, "%s/cpu.max", directory);   /* cgroup v2: "max 100000" or "150000 100000" */
-	if (threads_read(path, text, sizeof text)) {
+	if (threads_read(directory, "cpu.max", text, sizeof text)) {   /* v2: "max 100000" or "150000 100000" */
 		if (sscanf(text, "%lld %lld", &quota, &period) != 2)
 			return 0;
-	} else {
-		snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", directory);
-		if (!threads_read(path, text, sizeof text) || sscanf(text, "%lld", &quota) != 1)
-			return 0;
-		snprintf(path, sizeof path, "%s/cpu.cfs_period_us", directory);
-		if (!threads_read(path, text, sizeof text) || sscanf(text, "%lld", &period) != 1)
-			return 0;
+	} else if (!threads_read(directory, "cpu.cfs_quota_us", text, sizeof text) || sscanf(text, "%lld", &quota) != 1
+		|| !threads_read(directory, "cpu.cfs_period_us", text, sizeof text) || sscanf(text, "%lld", &period) != 1) {
+		return 0;
 	}
 	if (quota <= 0 || period <= 0 || quota / period >= RT_THREADS_MAX)
 		return 0;
-	return (int32_t)((quota + period - 1) / period);
+	return (int32_t)(quota / period + (quota % period > 0));
 }
 
-RT_FN int32_t threads_least(int32_t threads, const char *directory)
+/* Whether the comma-separated list has the word. */
+RT_FN int threads_list_has(const char *list, const char *word)
 {
-	const int32_t quota = threads_quota(directory);
-	return quota > 0 && quota < threads ? quota : threads;
+	const size_t bytes = strlen(word);
+	for (; *list; list += strcspn(list, ","), list += *list == ',')
+		if (strcspn(list, ",") == bytes && memcmp(list, word, bytes) == 0)
+			return 1;
+	return 0;
 }
 
-/* The cgroup of this process and all above it: the tightest counts. */
-RT_FN int32_t threads_machine(void)
+/* The cgroup of this process in the hierarchy of CPU time: "4:cpu,cpuacct:/a/b" of v1, "0::/a/b" of v2. 0: there is none. */
+RT_FN int threads_group(const char *root, int v2, char *group, size_t capacity)
 {
-	char groups[2048], directory[1100];
-	int32_t threads = rt_min(team_cpus(), RT_THREADS_MAX);
-	threads = threads_least(threads, "/sys/fs/cgroup/cpu");
-	if (threads_read("/proc/self/cgroup", groups, sizeof groups)) {
-		char *v2 = strstr(groups, "0::/");
-		if (v2) {
-			v2[strcspn(v2, "\n")] = '\0';
-			snprintf(directory, sizeof directory, "/sys/fs/cgroup%.1000s", v2 + 3);
-			for (char *slash; (slash = strrchr(directory, '/')) && slash >= directory + strlen("/sys/fs/cgroup"); *slash = '\0')
-				threads = threads_least(threads, directory);
+	char path[4096], *line = NULL;
+	size_t bytes = 0;
+	int found = 0;
+	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+	FILE *file = fopen(path, "re");
+	while (file && !found && getline(&line, &bytes, file) > 0) {
+		char *list = strchr(line, ':'), *at = list ? strchr(list + 1, ':') : NULL;
+		if (!at)
+			continue;
+		*at++ = '\0';
+		at[strcspn(at, "\n")] = '\0';
+		found = v2 ? strcmp(line, "0:") == 0 : threads_list_has(list + 1, "cpu");
+		if (found)
+			snprintf(group, capacity, "%s", at);
+	}
+	if (file)
+		fclose(file);
+	free(line);
+	return found;
+}
+
+/* A blank in a path of mountinfo is \040. */
+RT_FN void threads_unescape(char *text)
+{
+	char *to = text;
+	for (const char *at = text; *at; to++) {
+		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0' && at[3] <= '7') {
+			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+			at += 4;
+		} else {
+			*to = *at++;
 		}
 	}
-	return threads_least(threads, "/sys/fs/cgroup");
+	*to = '\0';
+}
+
+/* The least of `threads` and the quotas from the process's group up to where its hierarchy is mounted: the tightest counts. `top`
+ * is the group that is mounted there. */
+RT_FN int32_t threads_limit(int32_t threads, const char *root, const char *top, const char *mounted, const char *group)
+{
+	char directory[4096];
+	const size_t prefix = strcmp(top, "/") == 0 ? 0 : strlen(top);
+	const int inside = strncmp(group, top, prefix) == 0 && (group[prefix] == '/' || !group[prefix]);
+	const int length = snprintf(directory, sizeof directory, "%s%s", root, mounted);
+	snprintf(directory + length, sizeof directory - (size_t)length, "%s", inside ? group + prefix : "");
+	for (;;) {
+		const int32_t quota = threads_quota(directory);
+		threads = quota > 0 && quota < threads ? quota : threads;
+		char *slash = strrchr(directory, '/');
+		if (!slash || slash < directory + length)
+			return threads;
+		*slash = '\0';
+	}
+}
+
+/* One line of mountinfo: "36 35 0:30 /top /mounted rw,.. optional.. - cgroup2 cgroup2 rw,.."; v1 names its controllers last. */
+RT_FN int32_t threads_mount(int32_t threads, const char *root, char *line)
+{
+	char top[1024], mounted[1024], kind[32], options[1024] = "", group[2048];
+	const char *rest = strstr(line, " - ");
+	if (!rest || sscanf(line, "%*s %*s %*s %1023s %1023s", top, mounted) != 2
+		|| sscanf(rest + 3, "%31s %*s %1023s", kind, options) < 1)
+		return threads;
+	const int v2 = strcmp(kind, "cgroup2") == 0;
+	if ((!v2 && (strcmp(kind, "cgroup") != 0 || !threads_list_has(options, "cpu"))) || !threads_group(root, v2, group, sizeof group))
+		return threads;
+	threads_unescape(top);
+	threads_unescape(mounted);
+	return threads_limit(threads, root, top, mounted, group);
+}
+
+/* `threads`, or fewer where the cgroups of the process grant less. */
+RT_FN int32_t threads_cgroups(int32_t threads, const char *root)
+{
+	char path[4096], *line = NULL;
+	size_t bytes = 0;
+	snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
+	FILE *file = fopen(path, "re");
+	while (file && getline(&line, &bytes, file) > 0)
+		threads = threads_mount(threads, root, line);
+	if (file)
+		fclose(file);
+	free(line);
+	return threads;
 }
 
 RT_FN int32_t rt_threads_parse(const char *text)
@@ -68,5 +137,5 @@ RT_FN int32_t rt_threads_parse(const char *text)
 	const long threads = strtol(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || threads > RT_THREADS_MAX)
 		return -1;
-	return threads == 0 ? threads_machine() : (int32_t)threads;
+	return threads == 0 ? threads_cgroups(rt_min(team_cpus(), RT_THREADS_MAX), "") : (int32_t)threads;
 }

@@ -1,99 +1,152 @@
 /* attention__avx512.c: attention__scalar.c with AVX-512.
  *
- * For each head, K is transposed once into scratch, in panels of 32 keys, so that 16 scores of a query lie in a register.
- * Then, for every 8 queries: all their scores, the softmax without its division, and the product with V, divided at the end.
+ * Up to 32 queries of a head lie in the lanes of two registers. Their scores with a key are then two vectors, which K's rows give as they
+ * are, one broadcast element at a time, and the softmax over all keys needs no sum across lanes; its division waits for the end.
+ * For the product with V, whose rows are vectors already, the weights of a key are broadcast, 32 of them side by side. So every stride
+ * in a loop is a literal, and nothing is transposed but the queries. Scores are in units of log2 e: softmax is a power of two.
  *
- *   scratch  float packed[keys*d], panel p = packed + p*32*d is [d][min(32, keys - p*32)]
- *            float score[8][keys] */
+ * The head's K and V are copied first: where they come from, their rows lie thousands of bytes apart and share few sets of the L1.
+ *
+ *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16] */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
 
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_pack(float *packed, const float *k, int keys, int d, int k_stride)
+/* queries[j][i] = factor * element j of query i, for count <= 32 of them; 0 beyond. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *queries, const float *q, int count, int d, int q_stride, float factor)
 {
-	for (int t0 = 0; t0 < keys; t0 += 16) {
-		int width = rt_min(32, keys - (t0 & ~31)), count = rt_min(16, keys - t0);
-		float *to = packed + (size_t)(t0 & ~31) * (size_t)d + (t0 & 31);
+	for (int i0 = 0; i0 < 32; i0 += 16)
 		for (int j0 = 0; j0 < d; j0 += 16) {
-			__mmask16 columns = math_avx512_first(d - j0);
+			const __mmask16 columns = math_avx512_first(d - j0);
 			__m512 r[16];
-			RT_UNROLL_FULL for (int i = 0; i < 16; i++)   /* beyond the last key: any row that exists, under an empty mask */
-				r[i] = _mm512_maskz_loadu_ps(i < count ? columns : 0,
-					k + (size_t)(i < count ? t0 + i : t0) * (size_t)k_stride + j0);
+			RT_UNROLL_FULL for (int i = 0; i < 16; i++)   /* beyond the last query: a row that exists, under an empty mask */
+				r[i] = _mm512_mul_ps(_mm512_set1_ps(factor), _mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
+					q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0));
 			attention_avx512_transpose(r);
 			RT_UNROLL_FULL for (int j = 0; j < 16; j++)
 				if (j0 + j < d)
-					_mm512_mask_storeu_ps(to + (size_t)(j0 + j) * (size_t)width, math_avx512_first(count), r[j]);
+					_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);
 		}
-	}
 }
 
-/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols <= 16 nv. Rows of a, b, c lie as, bs, cs apart. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_tile(float *c, int cs, const float *a, int as, const float *b, int bs,
-                                                      int length, int cols, const float *scale, int mr, int nv)
+/* score[t][..] = scores of 16 nv queries with the keys k[t], t < mr; top becomes the largest of each query. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_keys(float *score, const float *queries, const float *k, int d, int k_stride,
+                                                      __m512 top[2], int mr, int nv)
 {
 	__m512 acc[8][2];
-	__mmask16 m[2] = { math_avx512_first(cols), math_avx512_first(cols - 16) };
+	RT_UNROLL_FULL for (int t = 0; t < mr; t++)
+		RT_UNROLL_FULL for (int v = 0; v < nv; v++)
+			acc[t][v] = _mm512_setzero_ps();
+	for (int j = 0; j < d; j++) {
+		__m512 x[2];
+		RT_UNROLL_FULL for (int v = 0; v < nv; v++)
+			x[v] = _mm512_loadu_ps(queries + 32 * (size_t)j + 16 * v);
+		RT_UNROLL_FULL for (int t = 0; t < mr; t++) {
+			const __m512 y = _mm512_set1_ps(k[(size_t)t * (size_t)k_stride + (size_t)j]);
+			RT_UNROLL_FULL for (int v = 0; v < nv; v++)
+				acc[t][v] = _mm512_fmadd_ps(x[v], y, acc[t][v]);
+		}
+	}
+	RT_UNROLL_FULL for (int t = 0; t < mr; t++)
+		RT_UNROLL_FULL for (int v = 0; v < nv; v++) {
+			_mm512_storeu_ps(score + 32 * t + 16 * v, acc[t][v]);
+			top[v] = _mm512_max_ps(acc[t][v], top[v]);
+		}
+}
+
+/* out[i][n] = inverse[i] * sum over t of weight[t][i] v[t][n] for i < mr and n < columns <= 16 nv. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stride, const float *weight, const float *v, int v_stride,
+                                                        int keys, int columns, const float *inverse, int mr, int nv)
+{
+	__m512 acc[8][2];
+	const __mmask16 m[2] = { math_avx512_first(columns), math_avx512_first(columns - 16) };
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 		RT_UNROLL_FULL for (int j = 0; j < nv; j++)
 			acc[i][j] = _mm512_setzero_ps();
-	for (int t = 0; t < length; t++) {
+	for (int t = 0; t < keys; t++) {
 		__m512 row[2];
 		RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-			row[j] = _mm512_maskz_loadu_ps(m[j], b + (size_t)t * (size_t)bs + 16 * j);
+			row[j] = _mm512_maskz_loadu_ps(m[j], v + (size_t)t * (size_t)v_stride + 16 * j);
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-			__m512 x = _mm512_set1_ps(a[(size_t)i * (size_t)as + (size_t)t]);
+			const __m512 x = _mm512_set1_ps(weight[32 * (size_t)t + (size_t)i]);
 			RT_UNROLL_FULL for (int j = 0; j < nv; j++)
 				acc[i][j] = _mm512_fmadd_ps(x, row[j], acc[i][j]);
 		}
 	}
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 		RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-			_mm512_mask_storeu_ps(c + (size_t)i * (size_t)cs + 16 * j, m[j], _mm512_mul_ps(acc[i][j], _mm512_set1_ps(scale[i])));
+			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)out_stride + 16 * j, m[j],
+				_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
 }
 
-/* mr queries of one head, all keys. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *out, int out_stride, const float *q, int q_stride,
-                                                         const float *packed, const float *v, int v_stride, int keys, int d,
-                                                         float scale, float *score, int mr)
+/* Rows of d numbers, zeros up to a whole 16. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(float *to, const float *from, int rows, int d, int stride)
 {
-	float factor[8];   /* scores in units of log2 e: softmax is then a power of two */
-	for (int i = 0; i < mr; i++)
-		factor[i] = scale * 1.44269504f;
-	for (int t = 0; t < keys; t += 32) {
-		int width = rt_min(32, keys - t);
-		const float *panel = packed + (size_t)t * (size_t)d;
-		if (width > 16)
-			attention_avx512_tile(score + t, keys, q, q_stride, panel, width, d, width, factor, mr, 2);
-		else
-			attention_avx512_tile(score + t, keys, q, q_stride, panel, width, d, width, factor, mr, 1);
+	const int wide = (d + 15) & ~15;
+	for (int t = 0; t < rows; t++)
+		for (int j = 0; j < wide; j += 16)
+			_mm512_store_ps(to + (size_t)t * (size_t)wide + j,
+				_mm512_maskz_loadu_ps(math_avx512_first(d - j), from + (size_t)t * (size_t)stride + j));
+}
+
+/* The whole of one head for count <= 16 nv queries. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_stride, const float *queries, const float *k,
+                                                       const float *v, int count, int keys, int d, float *score, int nv)
+{
+	const int wide = (d + 15) & ~15;
+	_Alignas(64) float inverse[32];
+	__m512 top[2] = { _mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY) }, sum[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+	for (int t = 0, mr; t < keys; t += mr) {
+		mr = attention_avx512_height(keys - t);
+#define ATTENTION_KEYS(m) \
+		case m: attention_avx512_keys(score + 32 * (size_t)t, queries, k + (size_t)t * (size_t)wide, d, wide, top, m, nv); break;
+		switch (mr) { ATTENTION_KEYS(1) ATTENTION_KEYS(2) ATTENTION_KEYS(4) ATTENTION_KEYS(8) }
+#undef ATTENTION_KEYS
 	}
-	for (int i = 0; i < mr; i++)
-		factor[i] = math_avx512_softmax2(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
+	for (int t = 0; t < keys; t++)
+		RT_UNROLL_FULL for (int w = 0; w < nv; w++) {
+			float *at = score + 32 * (size_t)t + 16 * w;
+			const __m512 e = math_avx512_exp2(_mm512_sub_ps(_mm512_loadu_ps(at), top[w]));
+			_mm512_storeu_ps(at, e);
+			sum[w] = _mm512_add_ps(sum[w], e);
+		}
+	const __mmask16 some = keys > 0 ? 0xffff : 0;   /* of no keys the result is 0 */
+	RT_UNROLL_FULL for (int w = 0; w < nv; w++)
+		_mm512_store_ps(inverse + 16 * w, _mm512_maskz_div_ps(some, _mm512_set1_ps(1.0f), sum[w]));
 	for (int j = 0; j < d; j += 32)
-		if (d - j > 16)
-			attention_avx512_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 2);
-		else
-			attention_avx512_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 1);
+		for (int i = 0, mr; i < count; i += mr) {
+			mr = attention_avx512_height(count - i);
+			float *y = out + (size_t)i * (size_t)out_stride + j;
+#define ATTENTION_VALUES(m) \
+			case m: \
+				if (d - j > 16) \
+					attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 2); \
+				else \
+					attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 1); \
+				break;
+			switch (mr) { ATTENTION_VALUES(1) ATTENTION_VALUES(2) ATTENTION_VALUES(4) ATTENTION_VALUES(8) }
+#undef ATTENTION_VALUES
+		}
 }
 
 RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q, const float *k, const float *v, int queries,
                                                       int keys, int heads, int d, int q_stride, int k_stride, int v_stride,
                                                       int h0, int h1, float scale, void *scratch)
 {
-	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
+	const int wide = (d + 15) & ~15;
+	float *transposed = scratch, *score = transposed + 32 * (size_t)d, *own_k = score + 32 * (size_t)keys;
+	float *own_v = own_k + (size_t)keys * (size_t)wide;
 	for (int h = h0; h < h1; h++) {
-		size_t column = (size_t)h * (size_t)d;
-		attention_avx512_pack(packed, k + column, keys, d, k_stride);
-		for (int i = 0, mr; i < queries; i += mr) {
+		const size_t column = (size_t)h * (size_t)d;
+		attention_avx512_copy(own_k, k + column, keys, d, k_stride);
+		attention_avx512_copy(own_v, v + column, keys, d, v_stride);
+		for (int i = 0; i < queries; i += 32) {
+			const int count = rt_min(32, queries - i);
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
-			const float *x = q + (size_t)i * (size_t)q_stride + column;
-			mr = queries - i >= 8 ? 8 : queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
-#define ATTENTION_QUERIES(m) \
-			case m: \
-				attention_avx512_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); \
-				break;
-			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) ATTENTION_QUERIES(8) }
-#undef ATTENTION_QUERIES
+			attention_avx512_queries(transposed, q + column + (size_t)i * (size_t)q_stride, count, d, q_stride, scale * 1.44269504f);
+			if (count > 16)
+				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, 2);
+			else
+				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, 1);
 		}
 	}
 }

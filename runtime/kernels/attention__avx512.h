@@ -3,6 +3,9 @@
 #define RT_ATTENTION__AVX512_H
 #include "math__avx512.h"
 
+/* Heights of tiles: as many of 8 as fit, then the rest in powers of two. */
+RT_INLINE int attention_avx512_height(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+
 /* 16 x 16 floats: element j of row i becomes element i of row j. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_transpose(__m512 r[16])
 {

@@ -1,4 +1,4 @@
-/* layernorm__avx512.c: layernorm__scalar.c with AVX-512. Lane j of the sums adds the elements j, j+16, .. */
+/* layernorm__avx512.c: layernorm__scalar.c with AVX-512. Lane j of sum k adds the elements 64n + 16k + j. */
 #if defined(__x86_64__)
 #include "math__avx512.h"
 
@@ -13,33 +13,59 @@ RT_INLINE RT_TARGET_AVX512 __m512 layernorm_avx512_load(const void *p, size_t i,
 	return _mm512_maskz_loadu_ps(m, (const float *)p + i);
 }
 
-/* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. */
+/* 16 elements of a + b + c. */
+RT_INLINE RT_TARGET_AVX512 __m512 layernorm_avx512_sum(const void *a, const float *b, const float *c, int i, __mmask16 m, int dtype)
+{
+	__m512 v = layernorm_avx512_load(a, (size_t)i, m, dtype);
+	if (b)
+		v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, b + i));
+	if (c)
+		v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, c + i));
+	return v;
+}
+
+RT_INLINE RT_TARGET_AVX512 float layernorm_avx512_reduce(const __m512 lanes[4])
+{
+	return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(lanes[0], lanes[1]), _mm512_add_ps(lanes[2], lanes[3])));
+}
+
+/* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. Four vectors at a time, each with sums of
+ * its own, hide the latency of the additions. */
 RT_INLINE RT_TARGET_AVX512 void layernorm_avx512_row(float *out, const void *a, const float *b, const float *c,
                                                      const float *gamma, const float *beta, int H, float eps, int dtype)
 {
-	__m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
-	for (int i = 0; i < H; i += 16) {
-		__mmask16 m = math_avx512_first(H - i);
-		__m512 v = layernorm_avx512_load(a, (size_t)i, m, dtype);
-		if (b)
-			v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, b + i));
-		if (c)
-			v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, c + i));
+	const __m512 zero = _mm512_setzero_ps();
+	const __mmask16 all = 0xffff;
+	__m512 sum[4] = { zero, zero, zero, zero }, squares[4] = { zero, zero, zero, zero };
+	int i = 0;
+	for (; i + 64 <= H; i += 64)
+		RT_UNROLL_FULL for (int j = 0; j < 4; j++) {
+			const __m512 v = layernorm_avx512_sum(a, b, c, i + 16 * j, all, dtype);
+			_mm512_storeu_ps(out + i + 16 * j, v);
+			sum[j] = _mm512_add_ps(sum[j], v);
+		}
+	for (; i < H; i += 16) {
+		const __mmask16 m = math_avx512_first(H - i);
+		const __m512 v = layernorm_avx512_sum(a, b, c, i, m, dtype);
 		_mm512_mask_storeu_ps(out + i, m, v);
-		sum = _mm512_add_ps(sum, v);
+		sum[0] = _mm512_add_ps(sum[0], v);
 	}
-	__m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)H);
-	for (int i = 0; i < H; i += 16) {
-		__mmask16 m = math_avx512_first(H - i);
-		__m512 v = _mm512_maskz_sub_ps(m, _mm512_maskz_loadu_ps(m, out + i), mean);
-		squares = _mm512_fmadd_ps(v, v, squares);
+	const __m512 mean = _mm512_set1_ps(layernorm_avx512_reduce(sum) / (float)H);
+	for (i = 0; i + 64 <= H; i += 64)
+		RT_UNROLL_FULL for (int j = 0; j < 4; j++) {
+			const __m512 v = _mm512_sub_ps(_mm512_loadu_ps(out + i + 16 * j), mean);
+			squares[j] = _mm512_fmadd_ps(v, v, squares[j]);
+		}
+	for (; i < H; i += 16) {
+		const __mmask16 m = math_avx512_first(H - i);
+		const __m512 v = _mm512_maskz_sub_ps(m, _mm512_maskz_loadu_ps(m, out + i), mean);
+		squares[0] = _mm512_fmadd_ps(v, v, squares[0]);
 	}
-	__m512 scale = _mm512_set1_ps(1.0f / sqrtf(_mm512_reduce_add_ps(squares) / (float)H + eps));
-	for (int i = 0; i < H; i += 16) {
-		__mmask16 m = math_avx512_first(H - i);
-		__m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, out + i), mean), scale);
-		v = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(m, gamma + i), _mm512_maskz_loadu_ps(m, beta + i));
-		_mm512_mask_storeu_ps(out + i, m, v);
+	const __m512 scale = _mm512_set1_ps(1.0f / sqrtf(layernorm_avx512_reduce(squares) / (float)H + eps));
+	for (i = 0; i < H; i += 16) {
+		const __mmask16 m = math_avx512_first(H - i);
+		const __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, out + i), mean), scale);
+		_mm512_mask_storeu_ps(out + i, m, _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(m, gamma + i), _mm512_maskz_loadu_ps(m, beta + i)));
 	}
 }
 
@@ -66,8 +92,12 @@ RT_INLINE RT_TARGET_AVX512 void embed_layernorm_avx512(float *out, const void *t
                                                        const float *gamma, const float *beta, int r0, int r1, int H, float eps,
                                                        int dtype)
 {
+	const size_t bytes = (size_t)H * (dtype == RT_STORED_F32 ? 4 : 2);
 	for (int r = r0; r < r1; r++) {
-		const char *a = (const char *)t0 + (size_t)ids0[r] * (size_t)H * (dtype == RT_STORED_F32 ? 4 : 2);
+		const char *a = (const char *)t0 + (size_t)ids0[r] * bytes;
+		if (r + 4 < r1)   /* rows lie anywhere in a table that fits no cache */
+			for (size_t i = 0; i < bytes; i += 64)
+				_mm_prefetch((const char *)t0 + (size_t)ids0[r + 4] * bytes + i, _MM_HINT_T0);
 		const float *b = t1 ? t1 + (size_t)ids1[r] * (size_t)H : NULL, *c = t2 ? t2 + (size_t)ids2[r] * (size_t)H : NULL;
 		layernorm_avx512_row(out + (size_t)r * (size_t)H, a, b, c, gamma, beta, H, eps, dtype);
 	}

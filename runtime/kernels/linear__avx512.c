@@ -47,7 +47,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 			acc[i][1] = _mm512_fmadd_ps(a, w1, acc[i][1]);
 		}
 	}
-	tile_avx512_store(out, acc, width, N, act, mr);
+	tile_avx512_store(out, acc, width, N, act, 0, mr);
 }
 
 #define LINEAR_TILE(m) case m: linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m); break;

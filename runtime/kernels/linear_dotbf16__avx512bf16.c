@@ -19,10 +19,11 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_bring(uint16_t *ro
 		}
 }
 
-/* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` as in linear__avx512.c. */
+/* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
+ * tile that is alone with its panel must fetch two lines of the next one a step. */
 RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, const uint16_t *rows, const char *w,
                                                                    const float *bias, uintptr_t ahead, int step, int width, int K,
-                                                                   int N, int act, int mr)
+                                                                   int N, int act, int mr, int alone)
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -34,6 +35,8 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < pairs; k++, at += 128, ahead += (uintptr_t)step) {
 		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
+		if (alone)
+			_mm_prefetch((const char *)(ahead + 64), _MM_HINT_T1);
 		_mm_prefetch((const char *)(at + 1024), _MM_HINT_T0);
 		_mm_prefetch((const char *)(at + 1024 + 64), _MM_HINT_T0);
 		const __m512bh w0 = (__m512bh)_mm512_load_si512((const void *)at), w1 = (__m512bh)_mm512_load_si512((const void *)(at + 64));
@@ -45,7 +48,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 			acc[i][1] = _mm512_dpbf16_ps(acc[i][1], a, w1);
 		}
 	}
-	tile_avx512_store(out, acc, width, N, act, mr);
+	tile_avx512_store(out, acc, width, N, act, 1, mr);
 }
 
 RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const float *x, const void *w, const float *bias, int r0,
@@ -66,11 +69,17 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const
 				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
 				const uint16_t *row = (const uint16_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_DOTBF16_TILE(m) \
-				case m: linear_dotbf16_avx512bf16_tile(y, row, panel, bias + p * NR, ahead, step, width, K, N, act, m); break;
-				switch (rt_part(rows, t + 1, tiles) - i) {
-				LINEAR_DOTBF16_TILE(1) LINEAR_DOTBF16_TILE(2)  LINEAR_DOTBF16_TILE(3)  LINEAR_DOTBF16_TILE(4)
-				LINEAR_DOTBF16_TILE(5) LINEAR_DOTBF16_TILE(6)  LINEAR_DOTBF16_TILE(7)  LINEAR_DOTBF16_TILE(8)
-				LINEAR_DOTBF16_TILE(9) LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12)
+				case m: linear_dotbf16_avx512bf16_tile(y, row, panel, bias + p * NR, ahead, step, width, K, N, act, m, alone); break;
+				const int mr = rt_part(rows, t + 1, tiles) - i;
+				if (tiles == 1) {
+					enum { alone = 1 };
+					switch (mr) {
+					LINEAR_DOTBF16_TILE(1) LINEAR_DOTBF16_TILE(2) LINEAR_DOTBF16_TILE(3) LINEAR_DOTBF16_TILE(4)  LINEAR_DOTBF16_TILE(5)  LINEAR_DOTBF16_TILE(6)
+					LINEAR_DOTBF16_TILE(7) LINEAR_DOTBF16_TILE(8) LINEAR_DOTBF16_TILE(9) LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12)
+					}
+				} else {   /* of 13 rows and more, two tiles and more */
+					enum { alone = 0 };
+					switch (mr) { LINEAR_DOTBF16_TILE(6) LINEAR_DOTBF16_TILE(7) LINEAR_DOTBF16_TILE(8) LINEAR_DOTBF16_TILE(9) LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12) }
 				}
 #undef LINEAR_DOTBF16_TILE
 			}

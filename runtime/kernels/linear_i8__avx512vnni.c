@@ -24,10 +24,11 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_bring(uint8_t *rows, co
 	}
 }
 
-/* Rows 0..mr-1 by one panel w[K4][32][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c. */
+/* Rows 0..mr-1 by one panel w[K4][32][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
+ * tile that is alone with its panel must fetch two lines of the next one a step. */
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const uint8_t *rows, const float *s, const char *w,
                                                               const float *ws, const float *bias, const int32_t *sums,
-                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr)
+                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr, int alone)
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
@@ -42,6 +43,8 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < quads; k++, at += 128, ahead += (uintptr_t)step) {
 		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
+		if (alone)
+			_mm_prefetch((const char *)(ahead + 64), _MM_HINT_T1);
 		_mm_prefetch((const char *)(at + 1024), _MM_HINT_T0);
 		_mm_prefetch((const char *)(at + 1024 + 64), _MM_HINT_T0);
 		const __m512i w0 = _mm512_load_si512((const void *)at), w1 = _mm512_load_si512((const void *)(at + 64));
@@ -59,7 +62,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
 		y[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(scale, ws0), b0);
 		y[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(scale, ws1), b1);
 	}
-	tile_avx512_store(out, y, width, N, act, mr);
+	tile_avx512_store(out, y, width, N, act, 1, mr);
 }
 
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
@@ -82,10 +85,17 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8
 				const uint8_t *x = (const uint8_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_I8_TILE(m) \
 				case m: linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, \
-					step, width, K, N, act, m); break;
-				switch (rt_part(rows, t + 1, tiles) - i) {
-				LINEAR_I8_TILE(1) LINEAR_I8_TILE(2) LINEAR_I8_TILE(3) LINEAR_I8_TILE(4)  LINEAR_I8_TILE(5)  LINEAR_I8_TILE(6)
-				LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+					step, width, K, N, act, m, alone); break;
+				const int mr = rt_part(rows, t + 1, tiles) - i;
+				if (tiles == 1) {
+					enum { alone = 1 };
+					switch (mr) {
+					LINEAR_I8_TILE(1) LINEAR_I8_TILE(2) LINEAR_I8_TILE(3) LINEAR_I8_TILE(4)  LINEAR_I8_TILE(5)  LINEAR_I8_TILE(6)
+					LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+					}
+				} else {   /* of 13 rows and more, two tiles and more */
+					enum { alone = 0 };
+					switch (mr) { LINEAR_I8_TILE(6) LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12) }
 				}
 #undef LINEAR_I8_TILE
 			}

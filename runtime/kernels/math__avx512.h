@@ -114,6 +114,32 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_gelu(__m512 x)
 	return _mm512_fnmadd_ps(t, q, _mm512_max_ps(_mm512_setzero_ps(), x));   /* max(0, NaN) is NaN in this order */
 }
 
+/* The same with degree 2 in segments 4.4/14.5 wide: GELU within 4.7e-5 of the truth. For linears in int8 or bf16, whose own rounding is a
+ * thousand times that; the full one takes 14 % of the time of an int8 linear of 384 inputs. */
+static const _Alignas(64) float math_avx512_tail_low[3][16] __attribute__((unused)) = {
+	{ 0.500043154f, 0.380752504f, 0.271955192f, 0.181322023f, 0.112416878f, 0.0646059662f,
+	  0.0343289115f, 0.0168300997f, 0.00759997778f, 0.00315665803f, 0.0012045647f, 0.000421895558f,
+	  0.000135520488f, 3.98961129e-05f, 1.07444976e-05f, 0.0f },
+	{ -0.121576346f, -0.115332961f, -0.100516111f, -0.0799512565f, -0.0580302291f, -0.0384351984f,
+	  -0.0232296288f, -0.0128112864f, -0.00644734222f, -0.00296075991f, -0.00124068046f, -0.000474407658f,
+	  -0.000165528705f, -5.27021621e-05f, -1.532643e-05f, 0.0f },
+	{ 0.00178096432f, 0.0055030128f, 0.00927554537f, 0.0110003632f, 0.0106207421f, 0.00878128503f,
+	  0.00636240328f, 0.00409014616f, 0.00235039718f, 0.0012132331f, 0.000564389047f, 0.000237165092f,
+	  9.01796157e-05f, 3.10714058e-05f, 9.76575757e-06f, 0.0f },
+};
+
+RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_gelu_low(__m512 x)
+{
+	__m512 t = _mm512_min_ps(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), x), _mm512_set1_ps(4.7f));
+	__m512 s = _mm512_mul_ps(t, _mm512_set1_ps(3.29545455f));   /* at most 15.49: the last segment, which is zero */
+	__m512i segment = _mm512_cvtps_epi32(s);
+	__m512 f = _mm512_sub_ps(s, _mm512_cvtepi32_ps(segment));
+	__m512 q = _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail_low[2]));
+	q = _mm512_fmadd_ps(q, f, _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail_low[1])));
+	q = _mm512_fmadd_ps(q, f, _mm512_permutexvar_ps(segment, _mm512_load_ps(math_avx512_tail_low[0])));
+	return _mm512_fnmadd_ps(t, q, _mm512_max_ps(_mm512_setzero_ps(), x));
+}
+
 /* ir/enums.def says what each act means. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_act(__m512 x, int act)
 {

@@ -16,18 +16,25 @@ RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, i
 		memset(out, 0, (size_t)H * sizeof *out);
 		return;
 	}
+	enum { COLUMNS = 16 };   /* a cache line of every row at a time */
 	double n = tokens, weights = mode == RT_POOL_MEAN_WEIGHTED ? n * (n + 1) / 2 : mode == RT_POOL_MEAN_SQRT ? sqrt(n) : n;
-	for (int i = 0; i < H; i++) {
-		const float *column = x + i;
-		float top = column[0];
-		double sum = 0;
-		for (int t = 0; t < tokens; t++) {
-			float value = column[(size_t)t * (size_t)H];
-			top = value > top ? value : top;
-			sum += (double)value * (mode == RT_POOL_MEAN_WEIGHTED ? t + 1 : 1);
+	for (int i = 0; i < H; i += COLUMNS) {
+		const int width = rt_min(COLUMNS, H - i);
+		const float *last = x + ((size_t)tokens - 1) * (size_t)H + i;
+		double sum[COLUMNS] = {0};
+		float top[COLUMNS];
+		memcpy(top, x + i, (size_t)width * sizeof *top);
+		for (int t = 0; t < tokens && mode != RT_POOL_FIRST && mode != RT_POOL_LAST; t++) {
+			const float *row = x + (size_t)t * (size_t)H + i;
+			const double weight = mode == RT_POOL_MEAN_WEIGHTED ? t + 1 : 1;
+			for (int j = 0; j < width; j++) {
+				top[j] = row[j] > top[j] ? row[j] : top[j];
+				sum[j] += (double)row[j] * weight;
+			}
 		}
-		out[i] = mode == RT_POOL_FIRST ? column[0] : mode == RT_POOL_LAST ? column[((size_t)tokens - 1) * (size_t)H]
-		       : mode == RT_POOL_MAX   ? top       : (float)(sum / weights);
+		for (int j = 0; j < width; j++)
+			out[i + j] = mode == RT_POOL_FIRST ? x[i + j] : mode == RT_POOL_LAST ? last[j] : mode == RT_POOL_MAX ? top[j]
+				: (float)(sum[j] / weights);
 	}
 }
 

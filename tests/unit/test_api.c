@@ -1,6 +1,7 @@
 /* test_api.c: the generic C API (runtime/api.c, text.c, window.c, team.c, cpu.c) over a hand-made model. */
 #include "tiny_model.h"
 #include <CUnit/Basic.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,11 +24,46 @@ static void test_cpu(void)
 #if defined(__x86_64__)
 	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX512) != 0, __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+	RtVariant arm = tiny_variants[0];
 	RtModel other = tiny_model;
-	other.isa = CPU_NEON64;
+	arm.isa = CPU_NEON64;
+	other.variants = &arm;
 	CU_ASSERT_PTR_NULL(rt_new(&other, 1));
+	CU_ASSERT_EQUAL(rt_workspace_bytes(&other, 4, 1, 4, 1), 0);
 	CU_ASSERT_STRING_EQUAL(rt_why(&other), cpu_words[2]);
 #endif
+}
+
+/* Of several codes the last that the CPU can run is taken, and its arena. */
+static void test_variants(void)
+{
+	RtVariant variants[3] = {tiny_variants[0], tiny_variants[0], tiny_variants[0]};
+	RtModel m = tiny_model;
+	m.variants = variants;
+	m.nvariants = 3;
+	variants[1].isa = 1u << 3;
+	variants[2].isa = 1u << 5;
+	variants[1].per_token = 512;
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 0), &variants[0]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 2), &variants[0]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3 | 1), &variants[1]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 5), &variants[2]);
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, UINT32_MAX), &variants[2]);
+	variants[2].isa = 1u << 3;   /* the same needs: the last */
+	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3), &variants[2]);
+	variants[0].isa = 1;
+	CU_ASSERT_PTR_NULL(rt_choose(&m, 2));
+	variants[1].isa = 0;
+	variants[2].isa = 1u << 30;
+	CU_ASSERT_EQUAL(rt_workspace_bytes(&m, 40, 1, 16, 1), rt_workspace_bytes(&tiny_model, 40, 1, 16, 1) + 40 * 512 - 512);
+	RtContext *c = rt_new(&m, 1), *first = rt_new_variant(&m, &variants[0], 1);
+	CU_ASSERT_PTR_EQUAL(c->variant, &variants[1]);
+	CU_ASSERT_STRING_EQUAL(rt_cpu(c), "any");
+	CU_ASSERT_PTR_NULL(rt_cpu(NULL));
+	CU_ASSERT_PTR_EQUAL(first->variant, &variants[0]);
+	CU_ASSERT_PTR_NULL(rt_new_variant(&m, NULL, 1));
+	rt_free(c);
+	rt_free(first);
 }
 
 /* Some texts of many lengths, packed. */
@@ -212,10 +248,80 @@ static void test_workspace(void)
 	CU_ASSERT_EQUAL(rt_run_ids(c, ids, NULL, fours, 4, out, 8), RT_OK);
 	rt_free(c);
 	free(block);
+	RtVariant large = tiny_variants[0];
 	RtModel huge = tiny_model;
-	huge.per_token = INT64_MAX / 10;
+	huge.variants = &large;
+	large.per_token = INT64_MAX / 10;
 	CU_ASSERT_EQUAL(rt_workspace_bytes(&huge, 40, 1, 16, 1), 0);
 	CU_ASSERT_PTR_NULL(rt_new(&huge, 1));
+}
+
+/* Threads of this process. */
+static int tasks(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	int count = 0;
+	for (const struct dirent *entry; directory && (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+/* One thread is the caller: none is made, before a call or in it. Of n, n - 1 are made, once, and end with the context. */
+static void test_tasks(void)
+{
+	static Batch b;
+	static float out[2 * 60];
+	const int before = tasks();
+	batch_make(&b, 60);
+	for (int threads = 1; threads <= 4; threads++) {
+		RtContext *c = rt_new(&tiny_model, threads);
+		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
+		for (int i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, out, 120), RT_OK);
+		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
+		rt_free(c);
+		for (int wait = 0; wait < 1000 && tasks() != before; wait++)   /* the kernel takes a joined thread off its list a little later */
+			usleep(1000);
+		CU_ASSERT_EQUAL(tasks(), before);
+	}
+}
+
+/* Children of children: each makes the workers anew when it first calls. */
+static int forked(RtContext *c, const Batch *b, const float *want, int depth)
+{
+	static float out[2 * 60];
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(20);   /* a lost wake-up must fail, not hang */
+		const int alone = tasks() == 1;
+		const int same = rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, out, 120) == RT_OK
+			&& memcmp(want, out, sizeof out) == 0 && tasks() == c->team.size;
+		const int below = depth == 0 || forked(c, b, want, depth - 1);
+		rt_free(c);
+		_exit(alone && same && below ? 0 : 1);
+	}
+	int status = -1;
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void test_fork_deep(void)
+{
+	static Batch b;
+	static float want[2 * 60], after[2 * 60];
+	batch_make(&b, 60);
+	RtContext *c = rt_new(&tiny_model, 3);
+	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, want, 120), RT_OK);
+	for (int i = 0; i < 20; i++) {
+		CU_ASSERT_FATAL(forked(c, &b, want, 2));
+		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
+		CU_ASSERT_EQUAL(memcmp(want, after, sizeof after), 0);
+		if (i % 5 == 0)
+			usleep(2000);   /* the workers fall asleep */
+	}
+	rt_free(c);
 }
 
 static void test_fork(void)
@@ -370,9 +476,11 @@ static void row_run(const RtCall *call, int32_t thread)
 
 static void test_token_rows(void)
 {
+	RtVariant rows_variant = tiny_variants[0];
 	RtModel rows_model = tiny_model;
+	rows_model.variants = &rows_variant;
 	rows_model.outputs = row_outputs;
-	rows_model.run = row_run;
+	rows_variant.run = row_run;
 	rows_model.nheads = 0;
 	RtContext *c = rt_new(&rows_model, 1);
 	char text[4000] = "";
@@ -431,12 +539,15 @@ int main(void)
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite("api", NULL, NULL);
 	CU_add_test(suite, "cpu", test_cpu);
+	CU_add_test(suite, "variants", test_variants);
 	CU_add_test(suite, "team", test_team);
 	CU_add_test(suite, "run_ids", test_run_ids);
 	CU_add_test(suite, "run_outputs", test_run_outputs);
 	CU_add_test(suite, "refusals", test_refusals);
 	CU_add_test(suite, "workspace", test_workspace);
 	CU_add_test(suite, "fork", test_fork);
+	CU_add_test(suite, "threads that are made", test_tasks);
+	CU_add_test(suite, "children of children", test_fork_deep);
 	CU_add_test(suite, "run_text", test_run_text);
 	CU_add_test(suite, "token rows", test_token_rows);
 	CU_add_test(suite, "encode", test_encode);

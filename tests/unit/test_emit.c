@@ -120,10 +120,18 @@ static void test_weights(void)
 	CU_ASSERT_EQUAL(weights_place(&weights, &a), 0);
 	CU_ASSERT_EQUAL(weights_place(&weights, &b), at);
 	CU_ASSERT_NOT_EQUAL(weights_place(&weights, &part), at);   /* same start, another length */
+	float again[3] = {1, 2, 3}, almost[3] = {1, 2, 4};
+	Tensor copy = {.data = again, .bytes = sizeof again}, other = {.data = almost, .bytes = sizeof almost};
+	CU_ASSERT_EQUAL(weights_place(&weights, &copy), 0);        /* the same bytes lie there once */
+	CU_ASSERT_NOT_EQUAL(weights_place(&weights, &other), 0);
 	CU_ASSERT_EQUAL(memcmp(weights.blob.data, one, sizeof one), 0);
 	static char many[200][8];
-	for (int i = 0; i < 200; i++)
+	size_t end = weights.blob.bytes;
+	for (int i = 0; i < 200; i++) {
+		many[i][0] = (char)i, many[i][7] = 7;
 		weights_place(&weights, &(Tensor){.data = many[i], .bytes = 8});
+	}
+	CU_ASSERT_TRUE(weights.blob.bytes > end + 199 * 64);
 	CU_ASSERT_EQUAL(weights_place(&weights, &b), at);
 	weights_free(&weights);
 }
@@ -140,14 +148,35 @@ static void test_targets(void)
 	CU_ASSERT_TRUE(target_find("arm-linux-gnueabihf", NULL, &target, &diag));
 	CU_ASSERT_STRING_EQUAL(target.cpu, "generic");
 	CU_ASSERT_STRING_EQUAL(target.cc_flags, "-march=armv7-a -mfloat-abi=hard -mfpu=neon-vfpv4");
+	CU_ASSERT_EQUAL(target.ncpus, 1);
 	CU_ASSERT_TRUE(target_find(NULL, NULL, &target, &diag));
 	CU_ASSERT_TRUE(target_is_host(&target));
+	/* several: in the order of the table, each once, tuned for the newest, all of whose code has the bits they share */
+	CU_ASSERT_TRUE(target_find("x86_64-linux-gnu", "haswell,x86-64-v4,baseline,haswell", &target, &diag));
+	CU_ASSERT_STRING_EQUAL(target.cpu, "x86-64,haswell,x86-64-v4");
+	CU_ASSERT_EQUAL(target.ncpus, 3);
+	CU_ASSERT_STRING_EQUAL(target.cpus[1].name, "haswell");
+	CU_ASSERT_EQUAL(target.cpus[1].isa, ISA_AVX2);
+	CU_ASSERT_EQUAL(target.isa, 0);
+	CU_ASSERT_STRING_EQUAL(target.flags, "-march=x86-64");
+	CU_ASSERT_TRUE(target_find("aarch64-linux-gnu", "neoverse-v1,cortex-a72", &target, &diag));
+	CU_ASSERT_STRING_EQUAL(target.cpu, "cortex-a72,neoverse-v1");
+	CU_ASSERT_EQUAL(target.isa, ISA_NEON64);
+	CU_ASSERT_STRING_EQUAL(target.flags, "-march=armv8-a -mtune=neoverse-v1");
+	CU_ASSERT_TRUE(target_find("arm-linux-gnueabihf", "cortex-a7,cortex-a15", &target, &diag));
 	CU_ASSERT_EQUAL(diag.errors, 0);
 	CU_ASSERT_FALSE(target_find("z80-cpm", NULL, &target, &diag));
 	CU_ASSERT_FALSE(target_find("aarch64-linux-gnu", "pentium", &target, &diag));
 	CU_ASSERT_EQUAL(diag.errors, 2);
 	CU_ASSERT_EQUAL(diag.code, EXIT_UNSUPPORTED);
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[1].text, "neoverse-n1"));
+	CU_ASSERT_FALSE(target_find("arm-linux-gnueabihf", "cortex-a9,cortex-a7", &target, &diag));
+	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[2].text, "-mfpu=neon-vfpv4"));
+	static const char *const wrong[] = {"x86-64,", ",x86-64", "", "x86-64,,haswell", "x86-64, haswell"};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		CU_ASSERT_FALSE(target_find("x86_64-linux-gnu", wrong[i], &target, &diag));
+		CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[3 + i].text, "unknown CPU"));
+	}
 	diag_free(&diag);
 }
 

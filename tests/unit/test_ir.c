@@ -217,6 +217,52 @@ static void test_module_copy(void)
 	module_free(module);
 }
 
+/* relu(x + c) or, other way round, of nodes in another order and with other ids; `op` on top, c is `number`. */
+static Graph *small_graph(Module *module, Op op, float number, bool turned, const char *output)
+{
+	Graph *graph = graph_new(module, "main");
+	Diag diag;
+	diag_init(&diag, NULL);
+	Tensor *tensor = tensor_new(module, turned ? "a" : "b", type_make(DT_F32, 0));
+	tensor_set(tensor, 0, (double)number);
+	Value *x = graph_add_input(graph, "x", type_make(DT_F32, 1, dim_number(3))), *c, *unused;
+	c = turned ? NULL : graph_const(graph, NULL, tensor, "origin");
+	unused = graph_emit(graph, NULL, OP_TANH, &x, 1, NULL, NULL, &diag);
+	c = c ? c : graph_const(graph, NULL, tensor, NULL);
+	Value *sum = graph_emit(graph, NULL, OP_ADD, (Value *[]){x, c}, 2, NULL, NULL, &diag);
+	graph_add_output(graph, output, graph_emit(graph, NULL, op, &sum, 1, NULL, NULL, &diag));
+	if (!turned)
+		graph_erase(graph, unused->node);
+	diag_free(&diag);
+	return graph;
+}
+
+static void test_graph_equal(void)
+{
+	Module *module = module_new("m");
+	const Node *where;
+	const Graph *plain = small_graph(module, OP_RELU, 2, false, "y");
+	CU_ASSERT_TRUE(graph_equal(plain, plain, &where));
+	CU_ASSERT_TRUE(graph_equal(plain, small_graph(module, OP_RELU, 2, true, "y"), &where));
+	CU_ASSERT_FALSE(graph_equal(plain, small_graph(module, OP_TANH, 2, false, "y"), &where));
+	CU_ASSERT_EQUAL(where->op, OP_RELU);
+	CU_ASSERT_FALSE(graph_equal(plain, small_graph(module, OP_RELU, 2.5f, true, "y"), &where));
+	CU_ASSERT_EQUAL(where->op, OP_CONST);
+	CU_ASSERT_FALSE(graph_equal(plain, small_graph(module, OP_RELU, 2, false, "z"), &where));
+	module_free(module);
+}
+
+static void test_origins(void)
+{
+	CU_ASSERT_EQUAL(origin_layer("layer.12.attention.query"), 12);
+	CU_ASSERT_EQUAL(origin_layer("layer.0.x"), 0);
+	CU_ASSERT_EQUAL(origin_layer("layer.3"), -1);
+	CU_ASSERT_EQUAL(origin_layer("layer.x.y"), -1);
+	CU_ASSERT_EQUAL(origin_layer("layer.99999999999.y"), -1);
+	CU_ASSERT_EQUAL(origin_layer("player.1.x"), -1);
+	CU_ASSERT_EQUAL(origin_layer(NULL), -1);
+}
+
 static void test_names(void)
 {
 	char text[264];
@@ -243,6 +289,8 @@ int main(void)
 	CU_add_test(suite, "regions of the arena", test_regions);
 	CU_add_test(suite, "editing graphs", test_graph_edits);
 	CU_add_test(suite, "copying modules", test_module_copy);
+	CU_add_test(suite, "equal graphs", test_graph_equal);
+	CU_add_test(suite, "origins", test_origins);
 	CU_add_test(suite, "names", test_names);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();

@@ -143,13 +143,17 @@ static void table_run(const RtCall *call, int32_t thread)
 }
 
 /* The tiny model with other heads and outputs, whose numbers come from the table, zeros at first. */
+static RtVariant table_variant;
+
 static RtModel table_model(const RtHead *heads, int32_t nheads, const RtOutput *outputs)
 {
 	RtModel model = tiny_model;
 	model.heads = heads;
 	model.nheads = nheads;
 	model.outputs = table_outputs = outputs;
-	model.run = table_run;
+	table_variant = tiny_variants[0];
+	table_variant.run = table_run;
+	model.variants = &table_variant;
 	memset(table, 0, sizeof table);
 	unit_rows = 0;
 	return model;
@@ -492,8 +496,10 @@ static void test_tokenize(void)
 		"\"tokens\": [\"[CLS]\", \"one\", \"red\", \"[SEP]\"]}\n");
 	CU_ASSERT_EQUAL(run(&tiny_model, words_20, "--tokenize", "--json", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "], \"truncated\": true}"));
+	RtVariant future = tiny_variants[0];
 	RtModel other = tiny_model;
-	other.isa = 1u << 30;   /* the tokenizer runs on any CPU */
+	other.variants = &future;
+	future.isa = 1u << 30;   /* the tokenizer runs on any CPU */
 	EXPECT(0, "0 4 1\n", &other, "one\n", "--tokenize");
 	REFUSE(2, "exclude each other", &tiny_model, "", "--tokenize", "--ids");
 }
@@ -542,19 +548,52 @@ static void test_environment(void)
 	REFUSE(2, "BERTC_CPU=pentium: expected native", &tiny_model, "one\n");
 	setenv("BERTC_CPU", "baseline", 1);
 	EXPECT(0, "low\t0.880797\n", &tiny_model, "one\n");
+	RtVariant codes[2] = {tiny_variants[0], tiny_variants[0]};
 	RtModel other = tiny_model;
-	other.isa = CPU_AVX2;
+	other.variants = codes;
+	codes[0].isa = CPU_AVX2;
 	if (rt_cpu_isa() & CPU_AVX2) {
-		REFUSE(4, "BERTC_CPU lacks AVX2, FMA and F16C, which this program was compiled for", &other, "one\n");
+		REFUSE(4, "BERTC_CPU lacks AVX2, FMA and F16C, which this program was compiled for (any); build it with --cpu=baseline\n",
+			&other, "one\n");
 		setenv("BERTC_CPU", "x86-64-v3", 1);
 		EXPECT(0, "low\t0.880797\n", &other, "one\n");
 	}
 	unsetenv("BERTC_CPU");
-	other.isa = 1u << 30;
+	codes[0].isa = 1u << 30;
 	REFUSE(4, "this CPU lacks", &other, "one\n");
-	other = tiny_model;
-	other.per_token = INT64_MAX / 10;
+	codes[0].isa = 0;
+	codes[0].per_token = INT64_MAX / 10;
 	REFUSE(1, "out of memory", &other, "one\n");
+}
+
+/* A program for several CPUs: BERTC_CPU names one of them, or a level. */
+static void test_variants(void)
+{
+	RtVariant codes[3] = {tiny_variants[0], tiny_variants[0], tiny_variants[0]};
+	RtModel m = tiny_model;
+	static const char *const names[] = {"old", "new", "future"};
+	for (int i = 0; i < 3; i++)
+		codes[i].cpu = names[i];
+	m.variants = codes;
+	m.nvariants = 3;
+	codes[2].isa = 1u << 30;
+	CU_ASSERT_EQUAL(run(&m, "", "--bench", "--seq=2", "--repeat=1", NULL), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for new, 1 thread"));
+	CU_ASSERT_EQUAL(run(&m, "", "--profile", "--seq=2", "--repeat=1", "--json", NULL), 0);
+	CU_ASSERT_EQUAL(strncmp(out, "{\"cpu\": \"new\", \"tokens\": 2", 26), 0);
+	setenv("BERTC_CPU", "old", 1);
+	CU_ASSERT_EQUAL(run(&m, "", "--bench", "--seq=2", "--repeat=1", "--json", NULL), 0);
+	CU_ASSERT_EQUAL(strncmp(out, "{\"cpu\": \"old\", \"tokens\": 2", 26), 0);
+	setenv("BERTC_CPU", "native", 1);
+	CU_ASSERT_EQUAL(run(&m, "", "--profile", "--seq=2", "--repeat=1", NULL), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for new, 1 text of 2 tokens"));
+	setenv("BERTC_CPU", "future", 1);   /* by name: that one or none */
+	REFUSE(4, "this CPU lacks instructions unknown to this program, which this program was compiled for (old, new, future); "
+		"build it with --cpu=baseline among others\n", &m, "one\n");
+	EXPECT(0, "0 4 1\n", &m, "one\n", "--tokenize");
+	setenv("BERTC_CPU", "older", 1);
+	REFUSE(2, "or what this program was built for: old, new, future", &m, "one\n");
+	unsetenv("BERTC_CPU");
 }
 
 static int run_on(const RtModel *model, FILE *input, ...)
@@ -601,25 +640,27 @@ static void test_reports(void)
 	json_decref(row);
 	/* the usual lengths that the model takes: 8 and 16 */
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--bench", "--repeat=2", "--threads=2", NULL), 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny, 2 threads, median of 2 runs, without the tokenizer\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for any, 2 threads, median of 2 runs, without the tokenizer\n"));
 	int lines = 0;
 	for (const char *at = out; *at; at++)
 		lines += *at == '\n';
 	CU_ASSERT_EQUAL(lines, 4);
 	/* every step takes 1 microsecond and does 6 operations a token, 2 a text */
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--profile", "--repeat=2", NULL), 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny, 1 text of 16 tokens, 1 thread, mean of 2 runs: 0.002 ms"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for any, 1 text of 16 tokens, 1 thread, mean of 2 runs: 0.002 ms"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "       1.0   50.0       0.1  rows__scalar                 embeddings\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "by kernel\n       1.0   50.0       0.1  rows__scalar                 x1\n"));
+	RtVariant twice = tiny_variants[0];
 	RtModel other = tiny_model;
 	const RtStep steps[] = {{"a", "same__scalar", 1, 1, 1}, {NULL, "same__scalar", 1, 1, 1}};
-	other.steps = steps;
+	twice.steps = steps;
+	other.variants = &twice;
 	CU_ASSERT_EQUAL(run(&other, "", "--profile", "--seq=4", "--repeat=1", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "       2.0  100.0       0.0  same__scalar                 x2\n"));
 	CU_ASSERT_EQUAL(run(&other, "", "--profile", "--seq=4", "--repeat=1", "--json", NULL), 0);
 	second = strchr(out, '\n');
 	CU_ASSERT_EQUAL(strcmp(second + 1,
-		"{\"tokens\": 4, \"texts\": 1, \"step\": 1, \"origin\": \"\", \"kernel\": \"same__scalar\", \"us\": 1.00}\n"), 0);
+		"{\"cpu\": \"any\", \"tokens\": 4, \"texts\": 1, \"step\": 1, \"origin\": \"\", \"kernel\": \"same__scalar\", \"us\": 1.00}\n"), 0);
 	static const char *const lengths[] = {"0", "17", "4,", "4,x", "x", "", "4;5"};
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
 		REFUSE(2, "expected lengths from 1 to 16", &tiny_model, "", "--bench", "--seq", lengths[i]);
@@ -648,6 +689,7 @@ int main(void)
 	CU_add_test(suite, "tokenize", test_tokenize);
 	CU_add_test(suite, "usage", test_usage);
 	CU_add_test(suite, "environment", test_environment);
+	CU_add_test(suite, "variants", test_variants);
 	CU_add_test(suite, "files", test_files);
 	CU_add_test(suite, "reports", test_reports);
 	CU_basic_set_mode(CU_BRM_NORMAL);

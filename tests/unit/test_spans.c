@@ -9,7 +9,10 @@
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include <CUnit/Basic.h>
+#include <ftw.h>
 #include <jansson.h>
+#include <sched.h>
+#include <sys/stat.h>
 
 static const char *const bio[] = {"O", "B-X", "I-X", "B-Y", "I-Y", "NAME"};
 enum { O, BX, IX, BY, IY, NAME };
@@ -173,23 +176,105 @@ static void test_threads(void)
 	static const char *const bad[] = {"", "-1", "257", "two", "2x", " 2", "1e3", "99999999999999999999"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		CU_ASSERT_EQUAL(rt_threads_parse(bad[i]), -1);
-	char directory[] = "/tmp/bertc-test-XXXXXX", path[64];
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-	static const struct { const char *file, *text; int32_t threads; } quotas[] = {
-		{"cpu.max", "max 100000\n", 0}, {"cpu.max", "150000 100000\n", 2}, {"cpu.max", "100000 100000\n", 1},
-		{"cpu.max", "20000 100000\n", 1}, {"cpu.max", "nonsense\n", 0},
-	};
-	snprintf(path, sizeof path, "%s/cpu.max", directory);
-	CU_ASSERT_EQUAL(threads_quota(directory), 0);
-	for (size_t i = 0; i < sizeof quotas / sizeof *quotas; i++) {
-		FILE *file = fopen(path, "w");
-		fputs(quotas[i].text, file);
-		fclose(file);
-		CU_ASSERT_EQUAL(threads_quota(directory), quotas[i].threads);
-		CU_ASSERT_EQUAL(threads_least(4, directory), quotas[i].threads ? quotas[i].threads : 4);
+}
+
+/* A file of a made-up machine under root, its folders made as needed. */
+static void put(const char *root, const char *file, const char *text)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s%s", root, file);
+	for (char *slash = path + strlen(root); (slash = strchr(slash + 1, '/')); *slash = '/') {
+		*slash = '\0';
+		mkdir(path, 0777);
 	}
-	unlink(path);
-	rmdir(directory);
+	FILE *out = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+	fputs(text, out);
+	fclose(out);
+}
+
+static int take_away(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+	(void)st, (void)kind, (void)walk;
+	return remove(path);
+}
+
+#define V2_MOUNT "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+#define V1_MOUNT(top) "29 23 0:25 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n" \
+	"31 29 0:27 " top " /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n" \
+	"32 29 0:28 " top " /sys/fs/cgroup/cpu,cpuacct rw shared:10 - cgroup cgroup rw,cpu,cpuacct\n"
+
+/* How many CPUs a made-up machine grants, of `most`: quotas of both cgroup versions, in the group and above it. */
+static void test_cgroups(void)
+{
+	enum { MOST = 64 };
+	static const struct Machine { const char *mountinfo, *cgroup, *files[8]; int32_t threads; } machines[] = {
+		{"", "", {NULL}, MOST},
+		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "max 100000\n"}, MOST},
+		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "150000 100000\n"}, 2},
+		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "20000 100000\n"}, 1},
+		{V2_MOUNT, "0::/a/b/c\n", {"/sys/fs/cgroup/a/b/c/cpu.max", "800000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"}, 3},
+		{V2_MOUNT, "0::/a/b\n", {"/sys/fs/cgroup/a/b/cpu.max", "200000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"}, 2},
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/b/cpu.max", "100000 100000\n"}, MOST},           /* below us: not ours */
+		{V2_MOUNT, "0::/\n", {"/sys/fs/cgroup/cpu.max", "400000 100000\n"}, 4},                     /* a container's own */
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/cpu.max", "500000 100000\n"}, 5},
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "nonsense\n"}, MOST},
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "100000 0\n"}, MOST},
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "-5 100000\n"}, MOST},
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "9000000000000000000 3\n"}, MOST},
+		{V2_MOUNT, "no colon\n0:\n", {"/sys/fs/cgroup/cpu.max", "100000 100000\n"}, MOST},
+		{"a line\n1 2 3 - cgroup2\n", "0::/a\n", {"/sys/fs/cgroup/cpu.max", "100000 100000\n"}, MOST},
+		{V1_MOUNT("/"), "5:cpuset:/x\n4:cpu,cpuacct:/a/b\n", {"/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "250000\n",
+			"/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n"}, 3},
+		{V1_MOUNT("/"), "4:cpuacct,cpu:/a/b\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "100000\n",
+			"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "50000\n"}, 2},
+		{V1_MOUNT("/"), "4:cpu,cpuacct:/a\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "-1\n",
+			"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n"}, MOST},
+		{V1_MOUNT("/"), "4:cpu,cpuacct:/a\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "100000\n"}, MOST},
+		{V1_MOUNT("/"), "5:cpuset:/a\n", {"/sys/fs/cgroup/cpuset/a/cpu.max", "100000 100000\n"}, MOST},
+		/* a container sees its group mounted, under a name of the host */
+		{V1_MOUNT("/docker/f00"), "4:cpu,cpuacct:/docker/f00\n", {"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n",
+			"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"}, 2},
+		{V1_MOUNT("/docker/f00"), "4:cpu,cpuacct:/docker/f00/in\n", {"/sys/fs/cgroup/cpu,cpuacct/in/cpu.cfs_quota_us", "300000\n",
+			"/sys/fs/cgroup/cpu,cpuacct/in/cpu.cfs_period_us", "100000\n"}, 3},
+		{V1_MOUNT("/docker/f0"), "4:cpu,cpuacct:/docker/f00\n", {"/sys/fs/cgroup/cpu,cpuacct/0/cpu.cfs_quota_us", "300000\n",
+			"/sys/fs/cgroup/cpu,cpuacct/0/cpu.cfs_period_us", "100000\n"}, MOST},
+		{"30 23 0:26 / /my\\040groups rw - cgroup2 cgroup2 rw\n", "0::/a\n", {"/my groups/a/cpu.max", "700000 100000\n"}, 7},
+		/* both versions, v2 without CPU time */
+		{V1_MOUNT("/") "41 29 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n", "4:cpu,cpuacct:/\n0::/\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "600000\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"}, 6},
+	};
+	for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {
+		const struct Machine *m = &machines[i];
+		char root[] = "/tmp/bertc-test-XXXXXX";
+		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(root));
+		put(root, "/proc/self/mountinfo", m->mountinfo);
+		put(root, "/proc/self/cgroup", m->cgroup);
+		for (int f = 0; f < 8 && m->files[f]; f += 2)
+			put(root, m->files[f], m->files[f + 1]);
+		const int32_t threads = threads_cgroups(MOST, root);
+		CU_ASSERT_EQUAL(threads, m->threads);
+		if (threads != m->threads)
+			fprintf(stderr, "machine %zu: %d threads, expected %d\n", i, (int)threads, (int)m->threads);
+		nftw(root, take_away, 8, FTW_DEPTH | FTW_PHYS);
+	}
+	CU_ASSERT_EQUAL(threads_cgroups(MOST, "/nowhere/at/all"), MOST);
+}
+
+/* Affinity: what the mask leaves. */
+static void test_affinity(void)
+{
+	cpu_set_t before, one;
+	CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof before, &before), 0);
+	CU_ASSERT_EQUAL(team_cpus(), CPU_COUNT(&before));
+	CPU_ZERO(&one);
+	for (int cpu = 0; cpu < CPU_SETSIZE && !CPU_COUNT(&one); cpu++)
+		if (CPU_ISSET(cpu, &before))
+			CPU_SET(cpu, &one);
+	CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof one, &one), 0);
+	CU_ASSERT_EQUAL(team_cpus(), 1);
+	CU_ASSERT_EQUAL(rt_threads_parse("0"), 1);
+	sched_setaffinity(0, sizeof before, &before);
 }
 
 int main(void)
@@ -201,6 +286,8 @@ int main(void)
 	CU_add_test(suite, "json", test_json);
 	CU_add_test(suite, "lines", test_lines);
 	CU_add_test(suite, "threads", test_threads);
+	CU_add_test(suite, "cgroups", test_cgroups);
+	CU_add_test(suite, "affinity", test_affinity);
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	CU_basic_run_tests();
 	const unsigned failures = CU_get_number_of_failures();

@@ -176,34 +176,6 @@ static Module *random_module(uint64_t seed)
 	return module;
 }
 
-static bool ints_equal(Ints a, Ints b) { return a.count == b.count && memcmp(a.at, b.at, (size_t)a.count * sizeof *a.at) == 0; }
-
-static bool dims_equal(Dims a, Dims b)
-{
-	bool equal = a.count == b.count;
-	for (int32_t i = 0; equal && i < a.count; i++)
-		equal = dim_equal(a.at[i], b.at[i]);
-	return equal;
-}
-
-static bool attrs_equal(const Attrs *a, const Attrs *b)
-{
-#define EQUAL_REAL(x, y) (memcmp(&x, &y, sizeof x) == 0)
-#define EQUAL_INT(x, y)  (x == y)
-#define EQUAL_PACK(x, y) (x == y)
-#define EQUAL_ACT(x, y)  (x == y)
-#define EQUAL_POOL(x, y) (x == y)
-#define EQUAL_TEXT(x, y) (strcmp(x, y) == 0)
-#define EQUAL_INTS(x, y) ints_equal(x, y)
-#define EQUAL_DIMS(x, y) dims_equal(x, y)
-#define ATTR(field, KIND, doc) \
-	if ((a->has & A_##field) && !EQUAL_##KIND(a->field, b->field)) \
-		return false;
-#include "ir/attrs.def"
-#undef ATTR
-	return a->has == b->has;
-}
-
 static bool value_equal(const Value *a, const Value *b)
 {
 	if (a->name ? !b->name || strcmp(a->name, b->name) != 0 : b->name || a->id != b->id)
@@ -223,7 +195,7 @@ static bool node_equal(const Node *a, const Node *b)
 	return equal;
 }
 
-static bool graph_equal(const Graph *a, const Graph *b)
+static bool graph_identical(const Graph *a, const Graph *b)
 {
 	bool equal = a->level == b->level && a->noutputs == b->noutputs && a->ninputs == b->ninputs
 		&& strcmp(a->name, b->name) == 0 && a->arena.planned == b->arena.planned;
@@ -251,7 +223,7 @@ static bool module_equal(const Module *a, const Module *b)
 			equal = strcmp(x->labels[k], y->labels[k]) == 0;
 	}
 	for (int32_t i = 0; equal && i < a->ngraphs; i++)
-		equal = graph_equal(a->graphs[i], b->graphs[i]);
+		equal = graph_identical(a->graphs[i], b->graphs[i]);
 	return equal;
 }
 

@@ -160,13 +160,16 @@ static const RtOutput tiny_outputs[] = {{"logits", 2, 0}, {"hidden", 3, 1}};
 static const RtHead tiny_heads[] = {{"classify", RT_TASK_CLASSIFY, RT_SINGLE, 0, 2, tiny_labels}};
 static const RtStep tiny_steps[] = {{"embeddings", "rows__scalar", 6, 0, 0}, {"pooler", "sums__scalar", 0, 2, 0}};
 static const char tiny_tokenizer;
+static const RtVariant tiny_variants[] = {{
+	.cpu = "any", .run = tiny_run, .steps = tiny_steps, .nsteps = 2,
+	.per_token = 12, .per_text = 8, .per_pair = 4, .per_thread_token = 4, .per_thread = 60, .fixed = 64,
+}};
 static const RtModel tiny_model = {
 	.name = "tiny", .about = "{\"name\": \"tiny\", \"bertc\": \"0.1\", \"sizes\": {\"hidden\": 3}, \"empty\": []}", .hidden = 3,
 	.vocab = TINY_VOCAB, .type_vocab = 2, .max_tokens = TINY_MAX, .batch_tokens = 40, .batch_texts = 8, .takes_pairs = 1,
 	.outputs = tiny_outputs, .noutputs = 2, .heads = tiny_heads, .nheads = 1,
-	.tokenizer = (const RtTokenizer *)(const void *)&tiny_tokenizer, .steps = tiny_steps, .nsteps = 2,
-	.per_token = 12, .per_text = 8, .per_pair = 4, .per_thread_token = 4, .per_thread = 60, .fixed = 64,
-	.run = tiny_run,
+	.tokenizer = (const RtTokenizer *)(const void *)&tiny_tokenizer,
+	.variants = tiny_variants, .nvariants = 1,
 };
 /* The same with the rows as its first output, tagged by the largest of three numbers. */
 static const char *const tiny_tags[] = {"B-Id", "O", "I-Id"};

@@ -1,0 +1,32 @@
+/* score.h: a built program on labelled data: accuracy for labels, entity F1 for tags, Spearman's rank correlation for gold scores. */
+#ifndef BERTC_SCORE_H
+#define BERTC_SCORE_H
+#include "bertc.h"
+#include "datasets.h"
+#include "metrics.h"
+
+typedef enum Metric { METRIC_ACCURACY, METRIC_F1, METRIC_SPEARMAN } Metric;
+
+typedef struct Score {
+	Metric  metric;
+	double  value;                      /* 0 to 1; Spearman: -1 to 1 */
+	double  loss;                       /* mean cross-entropy of the gold labels; where there are none, minus value */
+	int64_t right, of;                  /* accuracy */
+	SpanCounts spans;                   /* entity F1 */
+	int32_t truncated;                  /* texts that were cut at max_tokens, as far as tokens tell: those of exactly the limit */
+} Score;
+
+/* What is scored: the outputs first .. first+count-1 of a program, each as if it were that of the head (they have one shape). */
+typedef struct Scored {
+	Head    head;
+	int32_t first, count, width, max_tokens;
+	bool    per_token;
+} Scored;
+
+/* The first head of the model and its output. False and a message when there is none, or no tokenizer. */
+bool score_head(const Loaded *, Scored *, Diag *);
+/* Runs the program over the first `limit` rows (0: all) of the data, read from `path`; one score an output. progress: what to show
+ * meanwhile, or NULL. False and messages when data and head do not fit, or a row does not. */
+bool score_program(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit, const char *progress,
+	Score *scores, Diag *);
+#endif

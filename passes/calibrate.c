@@ -1,0 +1,178 @@
+/* calibrate.c: observers. A copy of the graph gets one more output, the concatenation of all numbers that are wanted of a
+ * text, and loses the others; compiled, it runs over the data, and the means come back.
+ *
+ *   return logits=%l                   %s = mul %h, %h                        (mean square of a value's columns)
+ *                              ->      %m = pool %s {mode=mean} : f32[8]
+ *                                      return observed=%m
+ */
+#include "calibrate.h"
+#include <stdlib.h>
+#include <string.h>
+
+void probe_open(Probe *probe, const Graph *graph, int32_t room)
+{
+	const Module *module = graph->module;
+	*probe = (Probe){ .module = module_copy(module) };
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		if (module->graphs[g] == graph)
+			probe->graph = probe->module->graphs[g];
+	probe->seen = mem_alloc(probe->module->mem, (size_t)room * sizeof *probe->seen);
+	probe->module->graphs[0] = probe->graph;   /* the others are of no interest */
+	probe->module->ngraphs = 1;
+	probe->module->nheads = 0;
+}
+
+void probe_close(Probe *probe)
+{
+	module_free(probe->module);
+	*probe = (Probe){ 0 };
+}
+
+Value *probe_value(const Probe *probe, const Value *value)
+{
+	for (Node *node = probe->graph->first; node; node = node->next)
+		for (int32_t i = 0; i < node->nresults; i++)
+			if (node->results[i]->id == value->id)
+				return node->results[i];
+	for (int32_t i = 0; i < probe->graph->ninputs; i++)
+		if (probe->graph->inputs[i]->id == value->id)
+			return probe->graph->inputs[i];
+	return NULL;
+}
+
+void probe_want(Probe *probe, Value *value)
+{
+	probe->seen[probe->nseen++] = value;
+	probe->width += (int32_t)type_count(&value->type);
+}
+
+/* One vector from many; concat takes ARGS_MAX at a time. */
+static Value *concat_all(Graph *graph, Value **values, int32_t count, Diag *diag)
+{
+	const Attrs attr = { .has = A_axis, .axis = 0 };
+	while (count > 1) {
+		int32_t made = 0;
+		for (int32_t at = 0; at < count; at += ARGS_MAX) {
+			int32_t n = count - at < ARGS_MAX ? count - at : ARGS_MAX;
+			Value *part = n == 1 ? values[at] : graph_emit(graph, NULL, OP_CONCAT, values + at, n, &attr, NULL, diag);
+			if (!part)
+				return NULL;
+			values[made++] = part;
+		}
+		count = made;
+	}
+	return values[0];
+}
+
+typedef struct Means { bool by_tokens; double *sum, weight; } Means;
+
+static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
+{
+	Means *means = argument;
+	double weight = means->by_tokens ? tokens : 1;
+	for (int32_t i = 0; i < width; i++)
+		means->sum[i] += weight * (double)row[i];
+	means->weight += weight;
+}
+
+/* Options data= and limit=, and somebody who runs code. */
+static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
+{
+	const char *pass = pass_info[run->item->pass].name;
+	*limit = 0;
+	*data = pass_option(run, "data", NULL);
+	if (!*data)
+		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s needs texts; give data=FILE", pass, run->item->text);
+	if (!run->env->observe || !run->env->score)
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"%s: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to 'bertc opt'", pass,
+			run->item->text);
+	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
+}
+
+bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	if (!probe_ready(run, &data, &limit))
+		return false;
+	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, run->diag);
+	if (!all)
+		return false;
+	probe->graph->noutputs = 0;
+	graph_add_output(probe->graph, "observed", all);
+	graph_sweep(probe->graph);
+	memset(means, 0, (size_t)probe->width * sizeof *means);
+	Means sum = { by_tokens, means, 0 };
+	if (!run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, add_text, &sum, run->diag))
+		return false;
+	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
+		means[i] /= sum.weight;
+	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts");
+}
+
+bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	return probe_ready(run, &data, &limit)
+		&& run->env->score(run->env->calibration, probe->module, data, (int32_t)limit, scores, run->diag);
+}
+
+/* f32[1] of a text: the dot product of unit vectors, of the first token or the mean over all. */
+static Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
+{
+	const Attrs unit = { .has = A_eps, .eps = 1e-12 }, first = { .has = A_mode, .mode = POOL_FIRST },
+		mean = { .has = A_mode, .mode = POOL_MEAN };
+	Value *sides[2] = { a, b };
+	int64_t width = a->type.dim[a->type.rank - 1].plus;
+	for (int i = 0; i < 2; i++) {
+		if (!all_tokens && !(sides[i] = graph_emit(graph, NULL, OP_POOL, &sides[i], 1, &first, NULL, diag)))
+			return NULL;
+		if (!(sides[i] = graph_emit(graph, NULL, OP_NORMALIZE, &sides[i], 1, &unit, NULL, diag)))
+			return NULL;
+	}
+	Value *product = graph_emit(graph, NULL, OP_MUL, sides, 2, NULL, NULL, diag);
+	Tensor *ones = tensor_new(graph->module, NULL, type_numbers(DT_F32, 2, (int64_t[]){ 1, width }));
+	for (int64_t i = 0; i < width; i++)
+		tensor_set(ones, i, 1);
+	Value *weight = graph_const(graph, NULL, ones, NULL);
+	Value *sum = product ? graph_emit(graph, NULL, OP_LINEAR, (Value *[]){ product, weight }, 2, NULL, NULL, diag) : NULL;
+	return sum && all_tokens ? graph_emit(graph, NULL, OP_POOL, &sum, 1, &mean, NULL, diag) : sum;
+}
+
+bool observe_layer_cosines(Graph *graph, const Layers *layers, bool all_tokens, double *cosine, PassRun *run)
+{
+	Probe probe;
+	probe_open(&probe, graph, layers->count);
+	bool good = true;
+	for (int32_t i = 0; i < layers->count && good; i++) {
+		Value *value = emit_cosine(probe.graph, probe_value(&probe, layers->at[i].input),
+			probe_value(&probe, layers->at[i].output), all_tokens, run->diag);
+		good = value != NULL;
+		if (good)
+			probe_want(&probe, value);
+	}
+	good = good && probe_run(&probe, all_tokens, cosine, run);
+	probe_close(&probe);
+	return good;
+}
+
+bool observe_squares(Graph *graph, Value *const *values, int32_t count, double *means, PassRun *run)
+{
+	const Attrs mean = { .has = A_mode, .mode = POOL_MEAN };
+	Probe probe;
+	probe_open(&probe, graph, count);
+	bool good = true;
+	for (int32_t i = 0; i < count && good; i++) {
+		Value *x = probe_value(&probe, values[i]);
+		Value *square = graph_emit(probe.graph, NULL, OP_MUL, (Value *[]){ x, x }, 2, NULL, NULL, run->diag);
+		Value *value = square ? graph_emit(probe.graph, NULL, OP_POOL, &square, 1, &mean, NULL, run->diag) : NULL;
+		good = value != NULL;
+		if (good)
+			probe_want(&probe, value);
+	}
+	good = good && probe_run(&probe, true, means, run);
+	probe_close(&probe);
+	return good;
+}

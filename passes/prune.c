@@ -1,0 +1,312 @@
+/* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like afterwards is left to the
+ * passes.
+ *
+ *   by=magnitude    |rows of the last linear in| * |columns of out|: how much a unit can say, without data
+ *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on data
+ *   by=accuracy     how much the loss on labelled data grows without it: accuracy cannot tell changes as small as these apart
+ * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really Better than
+ * One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
+#include "prune.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void groups_add(Graph *graph, Groups *groups, const Group *group)
+{
+	MemArena *mem = graph->module->mem;
+	Group *all = mem_alloc(mem, ((size_t)groups->count + 1) * sizeof *all);
+	if (groups->count)
+		memcpy(all, groups->at, (size_t)groups->count * sizeof *all);
+	all[groups->count] = *group;
+	all[groups->count].score = mem_alloc(mem, (size_t)group->count * sizeof *group->score);
+	all[groups->count].gone = mem_alloc(mem, (size_t)group->count * sizeof *group->gone);
+	groups->at = all;
+	groups->count++;
+}
+
+/* ---- importance ------------------------------------------------------------------------------------------------------- */
+
+static double square(double x) { return x * x; }
+
+double unit_rows_norm(const Tensor *weight, int32_t unit, int32_t width)
+{
+	const int64_t columns = weight->type.dim[1].plus, first = (int64_t)unit * width * columns;
+	double sum = 0;
+	for (int64_t i = 0; i < width * columns; i++)
+		sum += square(tensor_at(weight, first + i));
+	return sqrt(sum);
+}
+
+double unit_columns_norm(const Tensor *weight, int32_t unit, int32_t width)
+{
+	const int64_t rows = weight->type.dim[0].plus, columns = weight->type.dim[1].plus;
+	double sum = 0;
+	for (int64_t n = 0; n < rows; n++)
+		for (int32_t c = 0; c < width; c++)
+			sum += square(tensor_at(weight, n * columns + (int64_t)unit * width + c));
+	return sqrt(sum);
+}
+
+static void normalize_scores(Group *group)
+{
+	double sum = 0;
+	for (int32_t u = 0; u < group->count; u++)
+		sum += square(group->score[u]);
+	for (int32_t u = 0; u < group->count && sum > 0; u++)
+		group->score[u] /= sqrt(sum);
+}
+
+static bool score_magnitude(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+{
+	(void)graph, (void)name, (void)run;
+	for (int32_t g = 0; g < groups->count; g++) {
+		Group *group = &groups->at[g];
+		const Tensor *in = value_tensor(group->in[group->nin - 1]->args[1]), *out = value_tensor(group->out->args[1]);
+		for (int32_t u = 0; u < group->count; u++)
+			group->score[u] = unit_rows_norm(in, u, group->width) * unit_columns_norm(out, u, group->width);
+		normalize_scores(group);
+	}
+	return true;
+}
+
+static bool score_activation(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+{
+	(void)name;
+	MemArena *mem = graph->module->mem;
+	Value **values = mem_alloc(mem, (size_t)groups->count * sizeof *values);
+	size_t width = 0;
+	for (int32_t g = 0; g < groups->count; g++) {
+		values[g] = groups->at[g].out->args[0];
+		width += (size_t)groups->at[g].count * (size_t)groups->at[g].width;
+	}
+	double *squares = mem_alloc(mem, width * sizeof *squares);
+	if (!observe_squares(graph, values, groups->count, squares, run))
+		return false;
+	for (int32_t g = 0; g < groups->count; g++) {
+		Group *group = &groups->at[g];
+		const Tensor *out = value_tensor(group->out->args[1]);
+		for (int32_t u = 0; u < group->count; u++) {
+			double sum = 0;
+			for (int32_t c = 0; c < group->width; c++)
+				sum += *squares++ * square(unit_columns_norm(out, u * group->width + c, 1));
+			group->score[u] = sqrt(sum);
+		}
+		normalize_scores(group);
+	}
+	return true;
+}
+
+/* ---- importance by accuracy ------------------------------------------------------------------------------------------- */
+
+/* Units of a layer that are measured together: those of a few heads each alone, neurons in PARTS lots of like magnitude. */
+enum { ALONE_MAX = 64, PARTS = 8 };
+
+typedef struct Ranked { double score; int32_t unit; } Ranked;
+
+static int ranked_compare(const void *a, const void *b)
+{
+	const Ranked *x = a, *y = b;
+	return x->score != y->score ? (x->score < y->score ? -1 : 1) : x->unit - y->unit;
+}
+
+/* The lot of each unit, of the least magnitude in lot 0; how many lots. */
+static int32_t divide_into_lots(MemArena *mem, const Group *group, int32_t *lot)
+{
+	const int32_t lots = group->count <= ALONE_MAX ? group->count : PARTS;
+	Ranked *ranked = mem_alloc(mem, (size_t)group->count * sizeof *ranked);
+	for (int32_t u = 0; u < group->count; u++)
+		ranked[u] = (Ranked){ group->score[u], u };
+	qsort(ranked, (size_t)group->count, sizeof *ranked, ranked_compare);
+	for (int32_t i = 0; i < group->count; i++)
+		lot[ranked[i].unit] = (int32_t)((int64_t)i * lots / group->count);
+	return lots;
+}
+
+/* A lot's loss is shared out among its units; what is left of their magnitude orders them within it. */
+static void share_out(Group *group, const int32_t *lot, int32_t lots, const OutputScore *scores, double base)
+{
+	const double per_lot = (double)group->count / lots;
+	for (int32_t u = 0; u < group->count; u++)
+		group->score[u] = (scores[lot[u]].loss - base) / per_lot + 1e-12 * group->score[u];
+}
+
+static bool score_accuracy(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+{
+	MemArena *mem = graph->module->mem;
+	int32_t nvariants = 0;
+	for (int32_t g = 0; g < groups->count; g++)
+		nvariants += groups->at[g].count <= ALONE_MAX ? groups->at[g].count : PARTS;
+	Variant *variants = mem_alloc(mem, (size_t)nvariants * sizeof *variants), *variant = variants;
+	int32_t **lot = mem_alloc(mem, (size_t)groups->count * sizeof *lot);
+	score_magnitude(graph, groups, name, run);
+	for (int32_t g = 0; g < groups->count; g++) {
+		Group *group = &groups->at[g];
+		lot[g] = mem_alloc(mem, (size_t)group->count * sizeof **lot);
+		const int32_t lots = divide_into_lots(mem, group, lot[g]);
+		for (int32_t i = 0; i < lots; i++, variant++) {
+			bool *units = mem_alloc(mem, (size_t)group->count * sizeof *units);
+			for (int32_t u = 0; u < group->count; u++)
+				units[u] = lot[g][u] == i;
+			*variant = (Variant){ group->out->results[0], variant_without_units, group, units };
+		}
+	}
+	OutputScore *scores = mem_alloc(mem, (size_t)nvariants * sizeof *scores), base;
+	if (!variants_score(graph, variants, nvariants, scores, &base, run))
+		return false;
+	pass_note(run, NULL, "score %.4f, loss %.4f as it is", base.value, base.loss);
+	for (int32_t g = 0; g < groups->count; g++) {
+		const int32_t lots = groups->at[g].count <= ALONE_MAX ? groups->at[g].count : PARTS;
+		share_out(&groups->at[g], lot[g], lots, scores, base.loss);
+		scores += lots;
+	}
+	return true;
+}
+
+/* ---- how many --------------------------------------------------------------------------------------------------------- */
+
+static void remove_unit(Group *group, int32_t unit)
+{
+	group->ngone += !group->gone[unit];
+	group->gone[unit] = true;
+}
+
+typedef struct Candidate { double score; int32_t group, unit; } Candidate;
+
+/* Of equal scores the later unit comes first. */
+static int candidate_compare(const void *a, const void *b)
+{
+	const Candidate *x = a, *y = b;
+	if (x->score != y->score)
+		return x->score < y->score ? -1 : 1;
+	return x->group != y->group ? y->group - x->group : y->unit - x->unit;
+}
+
+/* The `count` units of least score in groups[from..to) go; one stays in each group. */
+static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32_t to, int64_t count)
+{
+	size_t n = 0;
+	for (int32_t g = from; g < to; g++)
+		n += (size_t)groups->at[g].count;
+	Candidate *candidates = mem_alloc(graph->module->mem, n * sizeof *candidates);
+	n = 0;
+	for (int32_t g = from; g < to; g++)
+		for (int32_t u = 0; u < groups->at[g].count; u++)
+			candidates[n++] = (Candidate){ groups->at[g].score[u], g, u };
+	qsort(candidates, n, sizeof *candidates, candidate_compare);
+	for (size_t i = 0; i < n && count > 0; i++) {
+		Group *group = &groups->at[candidates[i].group];
+		if (group->count - group->ngone > 1) {
+			remove_unit(group, candidates[i].unit);
+			count--;
+		}
+	}
+}
+
+/* heads=0.3,4.11: these go. */
+static bool remove_listed(const Groups *groups, const char *list, const UnitName *name, PassRun *run)
+{
+	for (const char *at = list;; at++) {
+		char *end;
+		const int64_t layer = strtoll(at, &end, 10), unit = *end == '.' ? strtoll(end + 1, &end, 10) : -1;
+		if (*at < '0' || *at > '9' || unit < 0 || end[-1] == '.' || (*end && *end != ','))
+			return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s, expected LAYER.%s with commas between, as in 0.3,4.11",
+				name->pass, name->key, list, name->one);
+		Group *group = NULL;
+		for (int32_t g = 0; g < groups->count; g++)
+			if (groups->at[g].layer->number == layer)
+				group = &groups->at[g];
+		if (!group || unit >= group->count)
+			return diag_error(run->diag, EXIT_USAGE, 0, "%s: there is no %s %lld.%lld%s", name->pass, name->one,
+				(long long)layer, (long long)unit, group ? "" : ": no such layer has any");
+		remove_unit(group, (int32_t)unit);
+		if (group->ngone == group->count)
+			return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s leaves no %s in layer %lld; prune-blocks removes whole blocks",
+				name->pass, name->key, list, name->one, (long long)layer);
+		at = end;
+		if (!*at)
+			return true;
+	}
+}
+
+static bool score_groups(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+{
+	static const struct { const char *by; bool (*score)(Graph *, const Groups *, const UnitName *, PassRun *); } ways[] = {
+		{ "magnitude", score_magnitude }, { "activation", score_activation }, { "accuracy", score_accuracy },
+	};
+	const char *by = pass_option(run, "by", "magnitude");
+	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+		if (!strcmp(by, ways[i].by))
+			return ways[i].score(graph, groups, name, run);
+	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s, expected magnitude, activation or accuracy", name->pass, by);
+}
+
+bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+{
+	const char *list = pass_option(run, name->key, NULL);
+	int64_t keep = 0, total = 0;
+	double share = 0;
+	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep) || !pass_option_real(run, "share", 0, 1, &share))
+		return false;
+	const bool has_share = pass_option(run, "share", NULL) != NULL;
+	if ((list != NULL) + (keep > 0) + has_share != 1)
+		return diag_error(run->diag, EXIT_USAGE, 0, "%s: give keep= (how many %ss stay in each layer), share= (which share of all "
+			"stays) or %s= (those that go)", name->pass, name->one, name->key);
+	if (list)
+		return remove_listed(groups, list, name, run);
+	if (!score_groups(graph, groups, name, run))
+		return false;
+	for (int32_t g = 0; g < groups->count; g++) {
+		total += groups->at[g].count;
+		if (keep > 0)
+			remove_least(graph, groups, g, g + 1, groups->at[g].count - keep);
+	}
+	if (has_share)
+		remove_least(graph, groups, 0, groups->count, total - llround(share * (double)total));
+	return true;
+}
+
+/* ---- slicing ---------------------------------------------------------------------------------------------------------- */
+
+/* Axis 0 or 1 of a tensor without the units that are gone. */
+static const Tensor *slice(Graph *graph, const Group *group, const Tensor *from, int32_t axis)
+{
+	const int64_t inner = axis == 0 && from->type.rank == 2 ? from->type.dim[1].plus : 1, block = inner * group->width
+		* dtype_bytes[from->type.dtype], outer = axis == 1 ? from->type.dim[0].plus : 1;
+	Type type = from->type;
+	type.dim[axis] = dim_number((int64_t)(group->count - group->ngone) * group->width);
+	Tensor *to = tensor_derived(graph, from, "pruned", type);
+	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
+	const uint8_t *source = from->data;
+	for (int64_t i = 0; i < outer; i++)
+		for (int32_t u = 0; u < group->count; u++, source += block)
+			if (!group->gone[u]) {
+				memcpy(target, source, (size_t)block);
+				target += block;
+			}
+	return to;
+}
+
+static void slice_argument(Graph *graph, const Group *group, Node *linear, int32_t i, int32_t axis)
+{
+	const Node *old = linear->args[i]->node;
+	linear->args[i] = graph_const(graph, linear, slice(graph, group, old->data, axis), old->origin);
+}
+
+void group_slice(Graph *graph, const Group *group)
+{
+	for (int32_t k = 0; k < group->nin; k++)
+		for (int32_t i = 1; i < group->in[k]->nargs; i++)
+			slice_argument(graph, group, group->in[k], i, 0);
+	slice_argument(graph, group, group->out, 1, 1);
+}
+
+void group_note(const Group *group, const UnitName *name, PassRun *run)
+{
+	char text[256] = "";
+	size_t used = 0;
+	for (int32_t u = 0; u < group->count && used < sizeof text - 16; u++)
+		if (group->gone[u])
+			used += (size_t)snprintf(text + used, sizeof text - used, " %d", u);
+	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number, group->count - group->ngone, group->count,
+		name->one, text, used >= sizeof text - 16 ? " .." : "");
+}

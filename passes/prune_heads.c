@@ -1,0 +1,66 @@
+/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, their columns of the linear that joins them.
+ * Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020, accuracy-driven pruning.
+ *
+ *   %q = linear %x, %wq : f32[S,12]                               %q = linear %x, %wq2 : f32[S,8]
+ *   %r = reshape %q {shape=[S,3,4]}                               %r = reshape %q {shape=[S,2,4]}
+ *   .. likewise k and v; softmax(q k^T) v ..              ->      ..
+ *   %c = reshape %t {shape=[S,12]}                                %c = reshape %t {shape=[S,8]}
+ *   %h = linear %c, %wo : f32[S,12]                               %h = linear %c, %wo2 : f32[S,12]
+ *
+ * Attention then has fewer heads of the same size, so that it computes less in every kernel; widths may differ between layers.
+ * keep=N leaves N heads in each layer; share=X leaves that share of all heads, whichever layer they are in, but one in each;
+ * heads=0.3,4.11 removes these. Which ones go first is said in prune.c. Heads that are left are numbered anew from 0. */
+#include "prune.h"
+
+/* The value that v is a multiple of: a scalar factor may stand between a linear and the split of its heads. */
+static const Value *without_factor(const Value *v)
+{
+	while (value_is(v, OP_MUL) || value_is(v, OP_DIV))
+		v = v->node->args[value_is_const(v->node->args[0]) ? 1 : 0];
+	return v;
+}
+
+/* Shapes of the reshapes that split and join heads. */
+static void set_heads(Graph *graph, const Layer *layer, int64_t heads)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		if (node->op != OP_RESHAPE)
+			continue;
+		const Value *from = without_factor(node->args[0]);
+		if (node->results[0] == layer->heads.result)
+			node->attr.shape.at[1] = dim_number(heads * layer->heads.q.size);
+		else if (from == layer->q->results[0] || from == layer->k->results[0] || from == layer->v->results[0])
+			node->attr.shape.at[1] = dim_number(heads);
+	}
+}
+
+bool pass_prune_heads(Graph *graph, PassRun *run)
+{
+	static const UnitName name = { "prune-heads", "head", "heads" };
+	Layers layers;
+	Groups groups = { 0 };
+	if (!layers_find_blocks(graph, name.pass, &layers, run))
+		return false;
+	for (int32_t i = 0; i < layers.count; i++) {
+		Layer *layer = &layers.at[i];
+		if (layer->has_attention)
+			groups_add(graph, &groups, &(Group){ .layer = layer, .in = { layer->q, layer->k, layer->v }, .nin = 3,
+				.out = layer->attention.out, .count = (int32_t)layer->heads.q.heads, .width = (int32_t)layer->heads.q.size });
+		else
+			pass_note(run, NULL, "layer %d has no attention", layer->number);
+	}
+	if (!groups_choose(graph, &groups, &name, run))
+		return false;
+	for (int32_t g = 0; g < groups.count; g++) {
+		const Group *group = &groups.at[g];
+		group_note(group, &name, run);
+		if (!group->ngone)
+			continue;
+		group_slice(graph, group);
+		set_heads(graph, group->layer, group->count - group->ngone);
+		run->changes += group->ngone;
+	}
+	if (run->changes)
+		graph_sweep(graph);
+	return graph_retype(graph, run->diag);
+}

@@ -1,0 +1,102 @@
+/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps of the word table the rows of tokens that a corpus uses, of all single characters, and
+ * of special and added tokens; the tokenizer's vocabulary shrinks with it, so that a word that the corpus does not have falls into
+ * smaller pieces. Abdaoui, Pradel, Sigel: "Load What You Need: Smaller Versions of Multilingual BERT", 2020.
+ *
+ *   %w = const @words : f32[30522,8]              %w2 = const : f32[9120,8]
+ *   %x = embed %w, %ids                   ->      %x = embed %w2, %ids
+ *
+ * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces, and so their results: of
+ * the pieces that fit, WordPiece takes the longest, and of those that it took none is gone. The output of a masked language model
+ * has a column a token and shrinks likewise. */
+#include "layers.h"
+#include <string.h>
+
+/* The rows that stay of a matrix or vector with a row a token. */
+static const Tensor *keep_rows(Graph *graph, const Tensor *from, const int32_t *to, int32_t rows)
+{
+	const int64_t old = from->type.dim[0].plus, block = from->bytes / old;
+	Type type = from->type;
+	type.dim[0] = dim_number(rows);
+	Tensor *tensor = tensor_derived(graph, from, "vocab", type);
+	for (int64_t i = 0; i < old; i++)
+		if (to[i] >= 0)
+			memcpy((uint8_t *)(uintptr_t)tensor->data + to[i] * block, (const uint8_t *)from->data + i * block, (size_t)block);
+	return tensor;
+}
+
+/* An argument becomes a shorter constant; one that several nodes read becomes one for all of them. */
+static void shorten(Graph *graph, Value *old, const int32_t *to, int32_t rows)
+{
+	const Tensor *tensor = value_tensor(old);
+	Value *by = tensor ? graph_const(graph, old->node, keep_rows(graph, tensor, to, rows), old->node->origin) : NULL;
+	if (by)
+		rewrite_uses(graph, old, by);
+}
+
+/* Tables that ids pick from, and decoders that give a column a token: heads of the task fill-mask. */
+static bool is_by_token(const Graph *graph, const Node *node, int64_t rows)
+{
+	if (node->op == OP_EMBED)
+		return node->args[1] == graph->inputs[0];
+	const Module *module = graph->module;
+	for (int32_t i = 0; node->op == OP_LINEAR && i < graph->noutputs; i++)
+		for (int32_t h = 0; graph->outputs[i].value == node->results[0] && h < module->nheads; h++)
+			if (module->heads[h].task == TASK_FILL_MASK && !strcmp(module->heads[h].output, graph->outputs[i].name))
+				return value_is_const(node->args[1]) && value_width(node->results[0]) == rows;   /* before it is typed anew */
+	return false;
+}
+
+static void shorten_all(Graph *graph, const int32_t *to, int64_t old, int32_t rows)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		if (!is_by_token(graph, node, old))
+			continue;
+		const int32_t first = node->op == OP_EMBED ? 0 : 1, last = node->op == OP_EMBED ? 1 : node->nargs;
+		for (int32_t i = first; i < last; i++)
+			if (node->args[i]->type.dim[0].plus == old)   /* a shared table is shortened once */
+				shorten(graph, node->args[i], to, rows);
+	}
+}
+
+/* Rows of the tables that ids pick from; 0: there is none, -1: they differ. */
+static int64_t table_rows(const Graph *graph)
+{
+	int64_t rows = 0;
+	for (const Node *node = graph->first; node; node = node->next)
+		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0] && value_is_const(node->args[0])) {
+			const int64_t own = node->args[0]->type.dim[0].plus;
+			rows = rows == 0 || rows == own ? own : -1;
+		}
+	return rows;
+}
+
+bool pass_prune_vocab(Graph *graph, PassRun *run)
+{
+	const PassEnv *env = run->env;
+	const char *corpus = pass_option(run, "corpus", NULL);
+	const int64_t old = table_rows(graph);
+	int32_t rows = 0;
+	if (!corpus)
+		return diag_error(run->diag, EXIT_USAGE, 0, "prune-vocab: give corpus=FILE, text that the model is for");
+	if (old <= 0 || old > INT32_MAX || graph->module->ngraphs != 1)
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s", old == 0 ? "no constant table is indexed by %ids"
+			: "the graph has several tables for ids, or the module several graphs");
+	if (!env->vocab_used || !env->vocab_renumber)
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the vocabulary is the tokenizer's, and there is none; give a "
+			"model that has one to 'bertc build', not to 'bertc opt'");
+	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used);
+	int32_t *to = mem_alloc(graph->module->mem, (size_t)old * sizeof *to);
+	if (!env->vocab_used(env->calibration, corpus, used, (int32_t)old, run->diag))
+		return false;
+	for (int64_t i = 0; i < old; i++)
+		to[i] = used[i] ? rows++ : -1;
+	pass_note(run, NULL, "%d of %lld tokens stay", rows, (long long)old);
+	if (rows == old)
+		return true;
+	if (!env->vocab_renumber(env->calibration, to, (int32_t)old, run->diag))
+		return false;
+	shorten_all(graph, to, old, rows);
+	graph_sweep(graph);
+	run->changes = (int32_t)old - rows;
+	return graph_retype(graph, run->diag);
+}

@@ -1,0 +1,47 @@
+"""What the tests of passes that change a model share: a model built with passes beside the same change made by hand in PyTorch."""
+import json, random, shutil
+import numpy as np, torch
+from _support import *
+import make_bert
+
+def texts(config, seed, lengths=(1, 2, 9)):
+    r = random.Random(seed)
+    return [[r.randrange(config.vocab_size) for _ in range(n)] for n in (*lengths, min(config.max_position_embeddings, 40))]
+
+@torch.no_grad()
+def logits(model, batch):
+    """One row a text: what the program's first output is for a classifier, tagger or encoder (its normalised mean)."""
+    rows = []
+    for ids in batch:
+        o = model(input_ids=torch.tensor([ids]), token_type_ids=torch.zeros(1, len(ids), dtype=torch.long))
+        if hasattr(o, "logits"): rows.append(o.logits[0].double())
+        else: rows.append(torch.nn.functional.normalize(o.last_hidden_state[0].double().mean(0), dim=0))
+    return rows
+
+serial = 0
+def program(directory, passes, *options):
+    """The model, built with passes, as a library; and its ledger."""
+    global serial
+    serial += 1; out = TMP / f"whittled{serial}.so"; ledger = TMP / f"whittled{serial}.json"
+    build(directory, out, "--emit=shared", "--name=m", f"--passes={passes}", "--outputs=", f"--ledger={ledger}", *options)
+    return Library(out, "m"), json.loads(ledger.read_text())["passes"]
+
+def check(what, directory, passes, changed, batch, *options):
+    """Builds DIRECTORY with passes and compares with the model that was changed by hand. Returns the ledger."""
+    library, ledger = program(directory, passes, *options)
+    worst = 0
+    for ids, want in zip(batch, logits(changed, batch)):
+        got = library.run([ids], want.numel()).reshape(want.shape)
+        worst = max(worst, compare(got, want, f"{what}: {passes}, {len(ids)} tokens"))
+        top = want.topk(min(2, want.shape[-1]), -1).values
+        if want.shape[-1] > 1: clear = (top[..., 0] - top[..., 1]).numpy() > 2e-4; assert (got.argmax(-1) == want.argmax(-1).numpy())[clear].all(), f"{what}: labels differ"
+    print(f"{what}: {passes}: {worst:.3f} of the tolerance")
+    return ledger
+
+def encoder(model): return getattr(model, "bert", model)
+
+def shared_models():
+    """The three models, as transformers loads them, in fp32."""
+    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoModel
+    for name, kind in (("minilm-sst2", AutoModelForSequenceClassification), ("minilm-ncbi", AutoModelForTokenClassification), ("minilm-l6", AutoModel)):
+        if SHARED: yield SHARED / "models" / name, lambda: kind.from_pretrained(SHARED / "models" / name, attn_implementation="eager").float().eval()

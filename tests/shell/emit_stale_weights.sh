@@ -1,0 +1,20 @@
+# Weights of another build that lie where bertc runs, under the name that the program's own would have, are not taken; nor does the
+# name of the result's folder matter.
+. "$SOURCE/tests/shell/emit_common.inc"
+tiny tiny
+"$BERTC" build tiny.bir --cpu=baseline --name=prog -o first
+./first --ids --logits '5 9 41' >want.txt
+head -c 100000 /dev/zero >prog.weights
+mkdir 'a "folder" of \ and $HOME'
+for cc in "" --cc=gcc; do
+	[ -z "$cc" ] || command -v gcc >/dev/null || { echo "no gcc: skipped that part"; continue; }
+	for out in second 'a "folder" of \ and $HOME/third'; do
+		"$BERTC" build tiny.bir --cpu=baseline --name=prog $cc -o "$out"
+		"./$out" --ids --logits '5 9 41' >got.txt
+		awk 'NR == FNR { want = $0; next } { n = split($0, a, /[^-+0-9.e]+/); split(want, b, /[^-+0-9.e]+/)
+			for (i = 2; i < n; i++) if (a[i] == "" || a[i] - b[i] > 1e-4 || b[i] - a[i] > 1e-4) exit 1 }' want.txt got.txt || { cat want.txt got.txt; fail "$out $cc: other weights"; }
+		grep -qv null got.txt || fail "$out $cc: no numbers"
+	done
+done
+"$BERTC" build tiny.bir --cpu=baseline --name=prog -o again
+cmp first again || fail "what lies beside changes the program"
