@@ -531,7 +531,7 @@ static void check_embed_i8(const Row *row, int H)
 static void check_embed(void)
 {
 	const int32_t ids[] = { 4, 0, 8, 4, 1 };
-	for (const Row *row = rows; row < rows + nrows; row++)
+	for (const Row *row = rows; row < rows + nrows; row++) {
 		for (int H = 1; H < 70 && strcmp(row->op, "embed_i8") == 0; H += 4)
 			check_embed_i8(row, H);
 		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4) {
@@ -544,6 +544,7 @@ static void check_embed(void)
 					i / H >= 1 && i / H < 4 ? exact[ids[i / H] * H + i % H] : (double)UNTOUCHED, 0, 0);
 			free(table); free(exact); free(out);
 		}
+	}
 	for (unsigned bits = 0; bits < 65536; bits++) {
 		check_near("math_from_f16", "bits", (long)bits, math_from_f16((uint16_t)bits), from_f16((uint16_t)bits), 0, 0);
 		check_near("math_from_bf16", "bits", (long)bits, math_from_bf16((uint16_t)bits), from_bf16((uint16_t)bits), 0, 0);
