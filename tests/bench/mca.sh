@@ -20,7 +20,7 @@ for cpu; do
 			each=8
 			case $cpu in cortex-a76 | neoverse-n1) each=16 ;; neoverse-*) each=32 ;; esac
 		fi
-		python3 tests/tools/hot_loops.py "$object" "${core}_k384" --mca $cpu | sort -k4,4n | tail -1 |
+		python3 tests/tools/hot_loops.py "$object" "${core}__[a-z0-9]*_k384" --mca $cpu | sort -k4,4n | tail -1 |
 			awk -v cpu=$cpu -v core=$core -v each=$each '{ printf "| %s | %s | %d | %d | %.1f | %.1f | %.0f %% |\n", cpu, core, $3, $4, $6, $4 * each / $6, 100 * $7 }'
 	done
 done

@@ -13,7 +13,7 @@ check() {
 	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe --quiet -o hot.o
 	for expected; do
 		read -r function tiles largest <<<"$expected"
-		python3 "$SOURCE/tests/tools/hot_loops.py" hot.o "${function}_k384" >loops.txt
+		python3 "$SOURCE/tests/tools/hot_loops.py" hot.o "${function}__[a-z0-9]*_k384" >loops.txt
 		awk -v tiles=$tiles -v largest=$largest '
 			$5 > 0 { print "on the stack: " $0; bad = 1 }
 			$4 > 0 && $4 % largest == 0 { full = 1 }
