@@ -37,6 +37,7 @@
 #include "../../runtime/kernels/linear_i8__scalar.c"
 #include "../../runtime/kernels/linear_i8__avx2.c"
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
+#include "../../runtime/kernels/linear_i8__avx512.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
 #include "../../runtime/kernels/linear_i8__neon.c"
 #include "../../runtime/kernels/linear_i8__dotprod.c"
