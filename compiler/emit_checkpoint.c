@@ -1,8 +1,9 @@
 /* emit_checkpoint.c: --emit=checkpoint: a model that passes have changed, as a Hugging Face directory again: config.json,
- * model.safetensors, the tokenizer's files and the modules of sentence-transformers, for training it on and for compiling it again.
+ * model.safetensors, the tokenizer's files and the modules of sentence-transformers, for training it on and for compiling it
+ * again.
  *
- * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors that the graph does
- * not use are carried over, those of dropped layers are not. Whether the architecture can say what the passes have made is
+ * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors that the graph
+ * does not use are carried over, those of dropped layers are not. Whether the architecture can say what the passes have made is
  * decided by reading the new directory as `build` would and comparing the two graphs; only if they are the same does the
  * directory appear. */
 #include <dirent.h>
