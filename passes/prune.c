@@ -253,6 +253,8 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 			"all stays) or %s= (those that go)", name->pass, name->one, name->key);
 	if (list)
 		return remove_listed(groups, list, name, run);
+	if (groups->count == 0)
+		return true;
 	if (!score_groups(graph, groups, name, run))
 		return false;
 	for (int32_t g = 0; g < groups->count; g++) {

@@ -563,6 +563,7 @@ static void test_together(void)
 		"prune-blocks{blocks=1.attention},prune-heads{share=0.5},prune-ffn{share=0.3},drop-layers{strategy=bottom keep=2},O1",
 		"canonicalize,fold-const,cse,prune-ffn{neurons=0.0},prune-heads{heads=2.3},prune-heads{heads=2.2},dce,O0",
 		"drop-layers{strategy=contribution keep=2 data=texts.tsv},prune-heads{by=activation keep=1 data=texts.tsv limit=2},O2",
+		"prune-blocks{keep=0},prune-heads{by=activation keep=1 data=texts.tsv},prune-ffn{by=accuracy keep=1 data=texts.tsv},O2",
 		"factorize-embeddings{rank=3},prune-blocks{keep=4},prune-ffn{keep=2},cast-weights{to=f32},O2",
 	};
 	for (size_t i = 0; i < sizeof pipelines / sizeof *pipelines; i++) {
