@@ -23,6 +23,9 @@ void targets_print(FILE *);
 void target_isa_print(uint32_t isa, FILE *);
 const char *target_host_triple(void);
 bool target_is_host(const Target *);   /* programs of it run here without an emulator */
+bool target_runs_here(const Target *); /* and this machine has what any of its CPUs has */
+/* Whether there is a CPU of that name; *can: one with that name has all of `needs` (bits of Isa). */
+bool target_cpu_known(const char *cpu, uint32_t needs, bool *can);
 
 /* ---- tokenizer tables: compiler/ imports, codegen writes ------------------------------------------------------------ */
 /* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer_import.c; lives in `mem`. */

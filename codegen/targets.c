@@ -196,6 +196,26 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 	return true;
 }
 
+bool target_runs_here(const Target *target)
+{
+	uint32_t all = 0;
+	for (int32_t i = 0; i < target->ncpus; i++)
+		all |= target->cpus[i].isa;
+	return target_is_host(target) && !(all & ~host_isa());
+}
+
+bool target_cpu_known(const char *cpu, uint32_t needs, bool *can)
+{
+	bool known = false;
+	*can = false;
+	for (int i = 0; i < CPUS; i++)
+		if (strcmp(cpus[i].name, cpu) == 0) {
+			known = true;
+			*can |= !(needs & ~cpus[i].isa);
+		}
+	return known;
+}
+
 void target_isa_print(uint32_t isa, FILE *out)
 {
 	const char *between = "";

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "bertc.h"
 #include "calibrate.h"
+#include "tune.h"
 #include "verified.h"
 
 /* ---- the pipeline ----------------------------------------------------------------------------------------------- */
@@ -94,13 +95,21 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	Pipeline *pipeline = pipeline_parse(*text, diag);
 	if (!pipeline)
 		return false;
-	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens};
+	TuneTable tunings = {0};
+	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens,
+		.tune = options->tunings ? options->tunings : &tunings};
+	Tuner tuner = {.options = options, .target = target, .table = &tunings, .path = options->tune_cache,
+		.chains = has_pass(pipeline, "chain-rows")};
 	Calibration calibration = {options, loaded};
 	calibration_offer(&calibration, &env);
 	DriverOptions driver = options->driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
-	bool good = pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
+	if (options->tune)
+		driver.before = tune_before, driver.before_arg = &tuner;
+	bool good = (options->tunings || tune_load(&tunings, options->tune_cache, options->tune, diag))
+		&& pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
+	tune_free(&tunings);
 	free(*text);
 	*text = pipeline_text(pipeline);
 	pipeline_free(pipeline);
@@ -243,6 +252,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; graphs say nothing");
 	if (options->driver.stop_after && options->emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
+	if (options->tune && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
 	if (options->weights_inline && options->emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
 	if (options->name && !c_is_identifier(options->name))
@@ -255,7 +266,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, Diag *diag)
 {
 	Target target;
-	if (!build_check(options, diag) || !target_find(options->target, options->cpu, &target, diag))
+	if (!build_check(options, diag) || !target_find(options->target, options->cpu, &target, diag)
+		|| (options->tune && !tune_check(&target, diag)))
 		return false;
 	char *pipeline = NULL;
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);

@@ -1,10 +1,12 @@
 /* cmd_build.c: `bertc build MODEL -o OUT`. Options are options.c's, reading is load.c's, the work is build.c's. */
 #include <stdlib.h>
-#include "bertc.h"
+#include "tune.h"
 
-enum { KEY_VERIFIED = 0x200 };
+enum { KEY_VERIFIED = 0x200, KEY_TUNE };
 static const struct argp_option table[] = {
 	{"verified", KEY_VERIFIED, "FILE.json", 0, "what `bertc verify --json` measured of this build, for the program's --about", 4},
+	{"tune", KEY_TUNE, NULL, 0, "time kernels for this model's shapes on this machine, keep the choice in the file of --tune-cache "
+		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache) and build with it", 3},
 	{0}
 };
 
@@ -17,6 +19,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case KEY_VERIFIED:
 		options->verified = argument;
+		return 0;
+	case KEY_TUNE:
+		options->tune = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		option_model(state, options, argument);
@@ -50,7 +55,10 @@ int cmd_build(int argc, char **argv)
 	diag_init(&diag, options.model);
 	Loaded loaded = {0};
 	Ledger ledger = {0};
-	if (build_check(&options, &diag) && model_load(&options, &loaded, &diag))
+	char *kept = NULL;
+	if (options.tune && !options.tune_cache)
+		options.tune_cache = kept = tune_default_path(&diag);
+	if (!diag.errors && build_check(&options, &diag) && model_load(&options, &loaded, &diag))
 		build_loaded(&options, &loaded, &ledger, &diag);
 	progress_clear();
 	ledger_free(&ledger);
@@ -59,5 +67,6 @@ int cmd_build(int argc, char **argv)
 	ExitCode code = diag.errors ? diag.code : EXIT_DONE;
 	diag_free(&diag);
 	free(options.command);
+	free(kept);
 	return code;
 }

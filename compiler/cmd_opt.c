@@ -2,11 +2,11 @@
  * passes and printing are the libraries'; here are only the options. */
 #include <stdlib.h>
 #include <string.h>
-#include "bertc.h"
+#include "tune.h"
 
 enum {
 	KEY_PASSES = 0x100, KEY_ELIDE, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH,
-	KEY_EXPLAIN, KEY_PRINT_PIPELINE, KEY_TARGET, KEY_CPU, KEY_SEARCH, KEY_LEDGER
+	KEY_EXPLAIN, KEY_PRINT_PIPELINE, KEY_TARGET, KEY_CPU, KEY_SEARCH, KEY_LEDGER, KEY_TUNE_CACHE
 };
 
 static const struct argp_option table[] = {
@@ -16,6 +16,7 @@ static const struct argp_option table[] = {
 	{"elide-constants", KEY_ELIDE, NULL, 0, "print large constants that passes made as `const elided`", 0},
 	{"target", KEY_TARGET, "TRIPLE", 0, "target whose kernels lower chooses (default: this machine)", 2},
 	{"cpu", KEY_CPU, "NAME", 0, "its CPU, `native` or `baseline`; see `bertc targets`", 0},
+	{"tune-cache", KEY_TUNE_CACHE, "FILE", 0, "choose kernels as this file says, which `bertc build --tune` wrote", 0},
 	{"search", KEY_SEARCH, "DIR", 0, "look up weights here as well (may be repeated)", 0},
 	{"print-pipeline", KEY_PRINT_PIPELINE, NULL, 0, "print the pipeline to standard error", 3},
 	{"print-ir-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass, `all` or `changed`, to standard error", 0},
@@ -31,7 +32,7 @@ static const struct argp_option table[] = {
 
 enum { SEARCH_MAX = 16 };
 typedef struct Options {
-	const char *in, *out, *passes, *target, *cpu, *ledger;
+	const char *in, *out, *passes, *target, *cpu, *ledger, *tune_cache;
 	const char *search[SEARCH_MAX + 1];
 	int         nsearch;
 	bool        elide, print_pipeline;
@@ -52,6 +53,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_ELIDE: options->elide = true; return 0;
 	case KEY_TARGET: options->target = argument; return 0;
 	case KEY_CPU: options->cpu = argument; return 0;
+	case KEY_TUNE_CACHE: options->tune_cache = argument; return 0;
 	case KEY_SEARCH:
 		if (options->nsearch == SEARCH_MAX)
 			argp_error(state, "--search may be given %d times at most", SEARCH_MAX);
@@ -79,15 +81,18 @@ static bool run_passes(const Options *options, Module *module, Diag *diag)
 {
 	Target target;
 	Ledger ledger = {0};
+	TuneTable tunings = {0};
 	Pipeline *pipeline = pipeline_parse(options->passes ? options->passes : "", diag);
-	bool good = pipeline && target_find(options->target, options->cpu, &target, diag);
+	bool good = pipeline && target_find(options->target, options->cpu, &target, diag)
+		&& tune_load(&tunings, options->tune_cache, false, diag);
 	if (good && options->print_pipeline) {
 		char *text = pipeline_text(pipeline);
 		fprintf(stderr, "%s\n", text ? text : "");
 		free(text);
 	}
 	if (good) {
-		PassEnv env = {.isa = target.isa, .cpus = target.cpus, .ncpus = target.ncpus, .max_tokens = module->max_tokens};
+		PassEnv env = {.isa = target.isa, .cpus = target.cpus, .ncpus = target.ncpus, .max_tokens = module->max_tokens,
+			.tune = &tunings};
 		good = pipeline_run(pipeline, module, &env, &options->driver, &ledger, diag);
 	}
 	if (options->ledger && strcmp(options->ledger, "-") == 0) {
@@ -103,6 +108,7 @@ static bool run_passes(const Options *options, Module *module, Diag *diag)
 		free(json);
 	}
 	ledger_free(&ledger);
+	tune_free(&tunings);
 	pipeline_free(pipeline);
 	return good;
 }

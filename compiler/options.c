@@ -11,7 +11,7 @@ enum {  /* keys of options without a letter */
 	KEY_EMIT = 0x100, KEY_NAME, KEY_PASSES, KEY_PRINT_PIPELINE, KEY_WEIGHTS, KEY_WEIGHTS_AS, KEY_COMPUTE, KEY_TARGET, KEY_CPU,
 	KEY_STATIC, KEY_NO_STATIC, KEY_SYSROOT, KEY_CC, KEY_TASK, KEY_OUTPUTS, KEY_MAX_TOKENS, KEY_PROGRESS, KEY_SAVE_TEMPS,
 	KEY_SEARCH, KEY_LEDGER, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH,
-		KEY_EXPLAIN
+		KEY_EXPLAIN, KEY_TUNE_CACHE
 };
 
 static const struct argp_option table[] = {
@@ -41,6 +41,7 @@ static const struct argp_option table[] = {
 	{"target", KEY_TARGET, "TRIPLE", 0, "target (default: this machine); see `bertc targets`", 0},
 	{"cpu", KEY_CPU, "NAME", 0, "CPU, `native` or `baseline` (default: native here, baseline elsewhere); of several, with commas between, "
 		"the program picks the last that it can run", 0},
+	{"tune-cache", KEY_TUNE_CACHE, "FILE", 0, "choose kernels as this file says, which `bertc build --tune` wrote", 0},
 	{"static", KEY_STATIC, NULL, 0, "link the program statically (default)", 0},
 	{"no-static", KEY_NO_STATIC, NULL, 0, "link the program with the target's shared C library", 0},
 	{"sysroot", KEY_SYSROOT, "DIR", 0, "look up the target's C library here", 0},
@@ -125,6 +126,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_LEDGER: options->ledger = argument; return 0;
 	case KEY_TARGET: options->target = argument; return 0;
 	case KEY_CPU: options->cpu = argument; return 0;
+	case KEY_TUNE_CACHE: options->tune_cache = argument; return 0;
 	case KEY_STATIC: options->is_static = 1; return 0;
 	case KEY_NO_STATIC: options->is_static = 0; return 0;
 	case KEY_SYSROOT: options->sysroot = argument; return 0;
@@ -146,7 +148,7 @@ const struct argp build_argp = {.options = table, .parser = parse};
 static const struct { const char *name; bool takes_value; } places[] = {
 	{"-o", true}, {"--output", true}, {"--search", true}, {"--sysroot", true}, {"--cc", true}, {"--save-temps", true},
 		{"--dump-ir", true},
-	{"--ledger", true}, {"--verified", true}, {"--print-ir-after", true}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
+	{"--ledger", true}, {"--verified", true}, {"--print-ir-after", true}, {"--tune-cache", true}, {"--tune", false}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
 	{"--explain", false}, {"--print-pipeline", false}, {"--quiet", false}, {"-q", false}, {"--progress", false},
 };
 

@@ -11,11 +11,11 @@
  * no result depends on the blocks.
  *
  * A block of 48 rows is four tiles of 12 and with its 1536 inner sums (295 KB) half an L2 cache. Where weights are widened once a block
- * (f16, bf16 stored, multiplied in f32) eleven tiles pay for it; f32 has no use for smaller blocks. */
+ * (f16, bf16 stored, multiplied in f32) eleven tiles pay for it; f32 has no use for smaller blocks. A tuning may say otherwise. */
 #include "rewrite.h"
 #include <stdlib.h>
 
-enum { ROWS_NARROW = 48, ROWS_WIDE = 132, ROWS_LEAST = 16, ROWS_MOST = 4096 };
+enum { ROWS_NARROW = 48, ROWS_WIDE = 132 };
 
 /* A constant operand of a sum or product may be repeated for every row; a computed one has a row for each. */
 static bool operand_is_rowwise(const Node *node, const Value *v)
@@ -64,13 +64,20 @@ static Node *chain_end(Node *first, bool *narrow)
 	return end->next;
 }
 
+static int64_t chain_rows(const Node *first, const Node *end, bool narrow, const PassEnv *env)
+{
+	TuneRow key;
+	const TuneRow *tuned = tune_key_chain(first, end, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
+	return tuned ? tuned->rows : narrow ? ROWS_NARROW : ROWS_WIDE;
+}
+
 bool pass_chain_rows(Graph *graph, PassRun *run)
 {
 	const char *word = pass_option(run, "rows", NULL);
 	char *rest = NULL;
 	long rows = word ? strtol(word, &rest, 10) : 0;
-	if (word && (*rest || rows < ROWS_LEAST || rows > ROWS_MOST))
-		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word, ROWS_LEAST, ROWS_MOST);
+	if (word && (*rest || rows < CHAIN_ROWS_LEAST || rows > CHAIN_ROWS_MOST))
+		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
 	int64_t number = 0;
 	for (Node *node = graph->first, *end; node; node = end) {
 		bool narrow = false;
@@ -78,13 +85,14 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 		if (!node_chains(node))
 			continue;
 		end = chain_end(node, &narrow);
+		const int64_t block = word ? rows : chain_rows(node, end, narrow, run->env);
 		number++;
 		for (; node != end; node = node->next) {
 			if (node->op == OP_CONST)
 				continue;
 			node->attr.has |= A_chain | A_rows;
 			node->attr.chain = number;
-			node->attr.rows = word ? rows : narrow ? ROWS_NARROW : ROWS_WIDE;
+			node->attr.rows = block;
 			run->changes++;
 		}
 	}

@@ -216,7 +216,7 @@ static PassEnv driver_env(const Driver *d, int32_t g)
 {
 	PassEnv env = *d->env;
 	if (d->module->ngraphs == env.ncpus)
-		env.isa = env.cpus[g].isa;
+		env.isa = env.cpus[g].isa, env.cpu = env.cpus[g].name;
 	return env;
 }
 
@@ -272,7 +272,7 @@ static bool driver_run(Driver *d, const Pipeline *pipeline, Ledger *ledger)
 		LedgerRow *row = &ledger->rows[ledger->count++];
 		if (options->progress)
 			options->progress(options->progress_arg, name, i, pipeline->count);
-		good = driver_run_item(d, item, row);
+		good = (!options->before || options->before(options->before_arg, name, d->module, d->diag)) && driver_run_item(d, item, row);
 		driver_explain(d, row);
 		good = good && driver_print(d, item) && driver_dump(d, i + 1, name);
 		if (options->stop_after && !strcmp(name, options->stop_after))

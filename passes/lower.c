@@ -75,6 +75,17 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	return true;
 }
 
+/* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another architecture is not for
+ * this one. */
+static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassEnv *env)
+{
+	TuneRow key;
+	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
+	if (tuned && !(tuned->kernel->needs & ~env->isa))
+		return tuned->kernel;
+	return kernel_select(op_info[node->op].name, dtype, env->isa);
+}
+
 static bool node_lower(Node *node, PassRun *run)
 {
 	if (!node_lowerable(node, run))
@@ -82,7 +93,7 @@ static bool node_lower(Node *node, PassRun *run)
 	int32_t stored = stored_argument(node);
 	DType dtype = stored >= 0 ? node->args[stored]->type.dtype
 		: (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16 : DT_F32;
-	const KernelInfo *kernel = kernel_select(op_info[node->op].name, dtype, run->env->isa);
+	const KernelInfo *kernel = node_kernel(node, dtype, run->env);
 	char label[264];
 	if (!kernel)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,

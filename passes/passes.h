@@ -36,6 +36,8 @@ typedef struct PassEnv {
 	uint32_t isa;                       /* bits of Isa of the target CPU; before a module is split, those that all of them have */
 	const CpuTarget *cpus;              /* a program for several: the first PASS_SPLITS makes a graph for each, in this order */
 	int32_t  ncpus;                     /* 0: one CPU, isa */
+	const char *cpu;                    /* set for passes on a graph for one CPU: its name */
+	const struct TuneTable *tune;       /* what lower and chain-rows ask before they take their defaults; NULL: nothing */
 	int32_t  max_tokens;                /* longest text the program takes */
 	int32_t  threads;                   /* 0: any */
 	/* For passes that learn from data; NULL where there is no tokenizer or nobody who compiles (bertc opt). Both run the first
@@ -119,6 +121,8 @@ typedef struct DriverOptions {
 	const char *stop_after;             /* pass name */
 	const char *dump_dir;               /* numbered .bir files */
 	bool verify_each, check_each, time_passes, explain;
+	bool (*before)(void *, const char *pass, Module *, Diag *);   /* called before each pass; false ends the run; may be NULL */
+	void  *before_arg;
 	const char *reproduce;              /* the command line, first line of the .bir that a failing pass leaves */
 	const char *failure_path;           /* where that file goes ("bertc-failure.bir"); NULL: nowhere */
 	void (*progress)(void *, const char *pass, int32_t done, int32_t of);
@@ -149,10 +153,40 @@ typedef struct KernelInfo {
 	int32_t     group;                  /* inputs of a row that lie side by side in a panel */
 	int64_t     scratch_per_token, scratch; /* per-thread scratch bytes: (scratch_per_token * head size + scratch) * longest */
 	int64_t     staged;                 /* and as many for each input of a linear, rounded up to 64 inputs */
+	bool        alternative;            /* taken only where a tuning says so */
 } KernelInfo;
 extern const KernelInfo kernel_info[];
 extern const int32_t    kernel_count;
-/* The last row whose needs are within isa. NULL: there is none. */
+/* The last row that is no alternative and whose needs are within isa. NULL: there is none. */
 const KernelInfo *kernel_select(const char *op, DType, uint32_t isa);
 const KernelInfo *kernel_find(const char *function);
+/* The largest tile of a linear in registers, rows by vectors of outputs; false where the table does not say. */
+bool kernel_tile(const KernelInfo *, int32_t *rows, int32_t *vectors);
+
+/* ---- tune.c: decisions between kernels that give the same bits ------------------------------------------------------- */
+enum { TUNE_ANY = -1, TUNE_NAME_BYTES = 32, TUNE_CANDIDATES_MAX = 4 };
+enum { CHAIN_ROWS_LEAST = 16, CHAIN_ROWS_MOST = 4096 };
+/* One decision: for linears of this shape on this CPU the kernel; for chains the rows of a block. Also what is asked. */
+typedef struct TuneRow {
+	bool     is_chain;
+	Op       op;                        /* a linear; of a chain: the linear with the narrowest weights, the first of them */
+	DType    dtype;                     /* of its weights */
+	int64_t  inputs, outputs;           /* K and N, or TUNE_ANY; of a chain: 0 and the numbers of the widest row */
+	int32_t  act;                       /* an Act, or TUNE_ANY */
+	char     cpu[TUNE_NAME_BYTES];      /* a name of targets.def */
+	const KernelInfo *kernel;           /* decided for a linear */
+	int64_t  rows;                      /* decided for a chain */
+	bool     own;                       /* of the user's cache or new, not of the defaults */
+} TuneRow;
+typedef struct TuneTable { TuneRow *rows; int32_t count, capacity; } TuneTable;   /* later rows override earlier ones */
+void tune_add(TuneTable *, const TuneRow *);
+void tune_free(TuneTable *);
+/* What to ask for a linear, or for the chain of the nodes from first up to but not end. False: cpu is NULL, or there is no linear. */
+bool tune_key_linear(const Node *, const char *cpu, TuneRow *key);
+bool tune_key_chain(const Node *first, const Node *end, const char *cpu, TuneRow *key);
+/* The last row that answers; NULL: none. */
+const TuneRow *tune_find(const TuneTable *, const TuneRow *key);
+/* What the cost model proposes to time, the usual one first; returns how many. cache_bytes: of a core's L2. */
+int32_t tune_kernels(const TuneRow *key, const KernelInfo *usual, const KernelInfo *kernels[TUNE_CANDIDATES_MAX]);
+int32_t tune_rows(const TuneRow *key, int64_t usual, int64_t cache_bytes, int64_t rows[TUNE_CANDIDATES_MAX]);
 #endif

@@ -2,7 +2,8 @@
  *
  * A tile is up to 12 rows by one panel of 32 outputs: 24 accumulators, two weight vectors and one broadcast of x fill 27 of
  * the 32 registers. It runs over all of K at once, so that an output is written once and never read back. Measured on Zen 4
- * against 8 x 48 and 6 x 64: the same 88-91 % of FMA peak from 32 rows up, and the best of them at 8 and 16 rows. */
+ * against 8 x 48 and 6 x 64: the same 88-91 % of FMA peak from 32 rows up, and the best of them at 8 and 16 rows. Those two are
+ * the same text with other literals: `vectors` of 16 outputs a row, `most` rows. */
 #if defined(__x86_64__)
 #include "tile__avx512.h"
 
@@ -17,48 +18,51 @@ RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
 	return _mm512_load_ps(w);
 }
 
-/* Rows 0..mr-1 of x and out, one panel w[length][32] of which the first `width` outputs are written. The sums start at bias or,
+/* Rows 0..mr-1 of x and out, one panel w[length][16 * vectors] of which the first `width` outputs are written. The sums start at bias or,
  * if that is NULL, at what out holds.
  * `ahead`: this tile's share of the weights that come after these, which each step of k brings `step` bytes nearer. */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, const char *w, const float *bias, uintptr_t ahead,
-                                                   int step, int width, int length, int K, int N, int act, int dtype, int mr)
+                                                   int step, int width, int length, int K, int N, int act, int dtype, int mr,
+                                                   int vectors)
 {
 	enum { MR = 12 };
-	const int half = (dtype == RT_STORED_F32 ? 4 : 2) * 16;   /* bytes of 16 weights */
-	__m512 acc[MR][2];
-	__mmask16 m0 = math_avx512_first(width), m1 = math_avx512_first(width - 16);
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		acc[i][0] = bias ? _mm512_loadu_ps(bias) : _mm512_maskz_loadu_ps(m0, out + (size_t)i * (size_t)N);
-		acc[i][1] = bias ? _mm512_loadu_ps(bias + 16) : _mm512_maskz_loadu_ps(m1, out + (size_t)i * (size_t)N + 16);
+	const int part = (dtype == RT_STORED_F32 ? 4 : 2) * 16;   /* bytes of 16 weights */
+	__m512 acc[MR][TILE_AVX512_VECTORS];
+	RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {
+		const __mmask16 m = math_avx512_first(width - 16 * j);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+			acc[i][j] = bias ? _mm512_loadu_ps(bias + 16 * j) : _mm512_maskz_loadu_ps(m, out + (size_t)i * (size_t)N + 16 * j);
 	}
-	for (int k = 0; k < length; k++, w += 2 * half, ahead += (uintptr_t)step) {
+	for (int k = 0; k < length; k++, w += vectors * part, ahead += (uintptr_t)step) {
 		/* The next panel comes to L2 while this one is used; what is near comes to L1. A prefetch that misses one line in two
 		 * is worse than none: it stops the hardware's own. */
-		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
-		_mm_prefetch((const char *)((uintptr_t)w + 1024), _MM_HINT_T0);
-		if (dtype == RT_STORED_F32) {
-			_mm_prefetch((const char *)(ahead + 64), _MM_HINT_T1);
-			_mm_prefetch((const char *)((uintptr_t)w + 1024 + 64), _MM_HINT_T0);
+		__m512 wj[TILE_AVX512_VECTORS];
+		RT_UNROLL_FULL for (int j = 0; j < vectors * part / 64; j++) {
+			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
+			_mm_prefetch((const char *)((uintptr_t)w + 1024 + 64 * (uintptr_t)j), _MM_HINT_T0);
 		}
-		__m512 w0 = linear_avx512_load(w, dtype), w1 = linear_avx512_load(w + half, dtype);
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			wj[j] = linear_avx512_load(w + j * part, dtype);
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 			__m512 a = _mm512_set1_ps(x[(size_t)i * (size_t)K + (size_t)k]);
-			acc[i][0] = _mm512_fmadd_ps(a, w0, acc[i][0]);
-			acc[i][1] = _mm512_fmadd_ps(a, w1, acc[i][1]);
+			RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+				acc[i][j] = _mm512_fmadd_ps(a, wj[j], acc[i][j]);
 		}
 	}
-	tile_avx512_store(out, acc, width, N, act, 0, mr);
+	tile_avx512_store(out, acc, vectors, width, N, act, 0, mr);
 }
 
-#define LINEAR_TILE(m) case m: linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m); break;
+/* Of tiles that are too high for their width nothing is left once `most` is a literal. */
+#define LINEAR_TILE(m) case m: if (m <= most) \
+	linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, vectors); break;
 
 /* Any number of rows, weights widened as they are read. */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                              int p0, int p1, int K, int N, int act, int dtype)
+                                              int p0, int p1, int K, int N, int act, int dtype, int vectors, int most)
 {
-	enum { NR = 32, MR = 12 };
-	const int line = (dtype == RT_STORED_F32 ? 4 : 2) * NR, length = K, last = act;   /* line: bytes of a panel for one k */
-	int rows = r1 - r0, tiles = (rows + MR - 1) / MR;   /* of even height: 16 rows are 8 + 8, not 12 + 4 */
+	const int NR = 16 * vectors, line = (dtype == RT_STORED_F32 ? 4 : 2) * NR;   /* bytes of a panel for one k */
+	const int length = K, last = act;
+	int rows = r1 - r0, tiles = (rows + most - 1) / most;   /* of even height: 16 rows are 8 + 8, not 12 + 4 */
 	if (rows <= 0)
 		return;
 	for (int p = p0; p < p1; p++) {
@@ -84,11 +88,11 @@ enum { LINEAR_AVX512_MANY = 37 };   /* rows: four tiles and more, of at least 9 
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
                                                    int p0, int p1, int K, int N, int act, int stored)
 {
-	enum { NR = 32, MR = 12, BLOCK = 192, line = 2 * NR };
+	enum { NR = 32, vectors = 2, most = 12, BLOCK = 192, line = 2 * NR };
 	_Alignas(64) float wide[BLOCK * NR];
 	const char *panel = (const char *)wide;
 	const int dtype = RT_STORED_F32;
-	int rows = r1 - r0, tiles = (rows + MR - 1) / MR, step = line / tiles;
+	int rows = r1 - r0, tiles = (rows + most - 1) / most, step = line / tiles;
 	for (int p = p0; p < p1; p++)
 		for (int k = 0; k < K; k += BLOCK) {
 			const char *narrow = (const char *)w + ((size_t)p * (size_t)K + (size_t)k) * line;
@@ -112,7 +116,19 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, c
 RT_INLINE RT_TARGET_AVX512 void linear_f32__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
                                                    int p0, int p1, int K, int N, int act)
 {
-	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32);
+	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32, 2, 12);
+}
+
+RT_INLINE RT_TARGET_AVX512 void linear_f32_8x48__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
+                                                        int p0, int p1, int K, int N, int act)
+{
+	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32, 3, 8);
+}
+
+RT_INLINE RT_TARGET_AVX512 void linear_f32_6x64__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
+                                                        int p0, int p1, int K, int N, int act)
+{
+	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32, 4, 6);
 }
 
 RT_INLINE RT_TARGET_AVX512 void linear_f16__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
@@ -121,7 +137,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_f16__avx512(float *out, const float *x, c
 	if (r1 - r0 >= LINEAR_AVX512_MANY)
 		linear_avx512_many(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F16);
 	else
-		linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F16);
+		linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F16, 2, 12);
 }
 
 RT_INLINE RT_TARGET_AVX512 void linear_bf16__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
@@ -130,6 +146,6 @@ RT_INLINE RT_TARGET_AVX512 void linear_bf16__avx512(float *out, const float *x, 
 	if (r1 - r0 >= LINEAR_AVX512_MANY)
 		linear_avx512_many(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_BF16);
 	else
-		linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_BF16);
+		linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_BF16, 2, 12);
 }
 #endif

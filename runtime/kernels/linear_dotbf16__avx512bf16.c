@@ -27,7 +27,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
-	__m512 acc[MR][2];
+	__m512 acc[MR][TILE_AVX512_VECTORS];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 		acc[i][0] = _mm512_loadu_ps(bias);
 		acc[i][1] = _mm512_loadu_ps(bias + 16);
@@ -48,7 +48,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 			acc[i][1] = _mm512_dpbf16_ps(acc[i][1], a, w1);
 		}
 	}
-	tile_avx512_store(out, acc, width, N, act, 1, mr);
+	tile_avx512_store(out, acc, 2, width, N, act, 1, mr);
 }
 
 RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const float *x, const void *w, const float *bias, int r0,

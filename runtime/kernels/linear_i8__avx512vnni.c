@@ -2,7 +2,7 @@
  * 16 sums, without saturating.
  *
  * Up to 48 rows are copied to scratch as unsigned bytes, q + 128, and go through all panels while they are there: the sums start at
- * -128 * sums[n], which takes the 128 out again, exactly. A tile is up to 12 rows by 32 outputs as in linear__avx512.c.
+ * -128 * sums[n], which takes the 128 out again, exactly. A tile is up to 12 rows by 32 outputs, or 8 by 48, as in linear__avx512.c.
  *
  *   scratch  uint8_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
 #if defined(__x86_64__)
@@ -24,68 +24,70 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_bring(uint8_t *rows, co
 	}
 }
 
-/* Rows 0..mr-1 by one panel w[K4][32][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
- * tile that is alone with its panel must fetch two lines of the next one a step. */
+/* Rows 0..mr-1 by one panel w[K4][16 * vectors][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
+ * tile that is alone with its panel must fetch all lines of the next one a step. */
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const uint8_t *rows, const float *s, const char *w,
                                                               const float *ws, const float *bias, const int32_t *sums,
-                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr, int alone)
+                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr, int alone,
+                                                              int vectors)
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
-	__m512i acc[MR][2];
-	__m512 y[MR][2];
-	const __m512i start0 = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(sums)), 7);
-	const __m512i start1 = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(sums + 16)), 7);
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		acc[i][0] = start0;
-		acc[i][1] = start1;
+	__m512i acc[MR][TILE_AVX512_VECTORS];
+	__m512 y[MR][TILE_AVX512_VECTORS];
+	RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {
+		const __m512i start = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(sums + 16 * j)), 7);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+			acc[i][j] = start;
 	}
 	uintptr_t at = (uintptr_t)w;
-	for (int k = 0; k < quads; k++, at += 128, ahead += (uintptr_t)step) {
-		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
-		if (alone)
-			_mm_prefetch((const char *)(ahead + 64), _MM_HINT_T1);
-		_mm_prefetch((const char *)(at + 1024), _MM_HINT_T0);
-		_mm_prefetch((const char *)(at + 1024 + 64), _MM_HINT_T0);
-		const __m512i w0 = _mm512_load_si512((const void *)at), w1 = _mm512_load_si512((const void *)(at + 64));
+	for (int k = 0; k < quads; k++, at += 64 * (uintptr_t)vectors, ahead += (uintptr_t)step) {
+		__m512i wj[TILE_AVX512_VECTORS];
+		RT_UNROLL_FULL for (int j = 0; j < (alone ? vectors : (vectors + 1) / 2); j++)
+			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			_mm_prefetch((const char *)(at + 1024 + 64 * (uintptr_t)j), _MM_HINT_T0);
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			wj[j] = _mm512_load_si512((const void *)(at + 64 * (uintptr_t)j));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 			int32_t quad;
 			memcpy(&quad, rows + (size_t)i * (size_t)stride + 4 * (size_t)k, 4);
 			const __m512i a = _mm512_set1_epi32(quad);
-			acc[i][0] = _mm512_dpbusd_epi32(acc[i][0], a, w0);
-			acc[i][1] = _mm512_dpbusd_epi32(acc[i][1], a, w1);
+			RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+				acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], a, wj[j]);
 		}
 	}
-	const __m512 ws0 = _mm512_loadu_ps(ws), ws1 = _mm512_loadu_ps(ws + 16), b0 = _mm512_loadu_ps(bias), b1 = _mm512_loadu_ps(bias + 16);
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		const __m512 scale = _mm512_set1_ps(s[i]);
-		y[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(scale, ws0), b0);
-		y[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(scale, ws1), b1);
+	RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {
+		const __m512 scales = _mm512_loadu_ps(ws + 16 * j), b = _mm512_loadu_ps(bias + 16 * j);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+			y[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][j]), _mm512_mul_ps(_mm512_set1_ps(s[i]), scales), b);
 	}
-	tile_avx512_store(out, y, width, N, act, 1, mr);
+	tile_avx512_store(out, y, vectors, width, N, act, 1, mr);
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
-                                                          const float *ws, const float *bias, const int32_t *sums, int r0,
-                                                          int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                                         const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                         int N, int act, void *scratch, int vectors, int most)
 {
-	enum { NR = 32, MR = 12, ROWS = LINEAR_I8_AVX512VNNI_ROWS };
+	enum { ROWS = LINEAR_I8_AVX512VNNI_ROWS };
+	const int NR = 16 * vectors, line = 64 * vectors;   /* bytes of a panel for four inputs */
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, quads = (K + 3) / 4;
 	for (int b = 0; b < blocks; b++) {
 		const int first = r0 + rt_part(count, b, blocks), rows = r0 + rt_part(count, b + 1, blocks) - first;
-		const int tiles = (rows + MR - 1) / MR, step = 128 / tiles;
+		const int tiles = (rows + most - 1) / most, step = line / tiles;
 		linear_i8_avx512vnni_bring(scratch, q + (size_t)first * (size_t)K, rows, K);
 		for (int p = p0; p < p1; p++) {
-			const char *panel = (const char *)w + (size_t)p * (size_t)quads * 128;
+			const char *panel = (const char *)w + (size_t)p * (size_t)quads * (size_t)line;
 			const int width = N % NR ? rt_min(NR, N - p * NR) : NR;
-			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)quads * 128;
+			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)quads * (uintptr_t)line;
 			for (int t = 0; t < tiles; t++, ahead += (uintptr_t)step * (uintptr_t)quads) {
 				const int i = rt_part(rows, t, tiles);
 				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
 				const uint8_t *x = (const uint8_t *)scratch + (size_t)i * (size_t)stride;
-#define LINEAR_I8_TILE(m) \
-				case m: linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, \
-					step, width, K, N, act, m, alone); break;
+#define LINEAR_I8_TILE(m) case m: if (m <= most && (alone || 2 * m >= most)) \
+					linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, step, \
+						width, K, N, act, m, alone, vectors); \
+				break;
 				const int mr = rt_part(rows, t + 1, tiles) - i;
 				if (tiles == 1) {
 					enum { alone = 1 };
@@ -93,13 +95,30 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8
 					LINEAR_I8_TILE(1) LINEAR_I8_TILE(2) LINEAR_I8_TILE(3) LINEAR_I8_TILE(4)  LINEAR_I8_TILE(5)  LINEAR_I8_TILE(6)
 					LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
 					}
-				} else {   /* of 13 rows and more, two tiles and more */
+				} else {   /* two tiles and more are at least half as high as they can be */
 					enum { alone = 0 };
-					switch (mr) { LINEAR_I8_TILE(6) LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12) }
+					switch (mr) {
+					LINEAR_I8_TILE(4) LINEAR_I8_TILE(5) LINEAR_I8_TILE(6) LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9)
+					LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+					}
 				}
 #undef LINEAR_I8_TILE
 			}
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
+                                                          const float *ws, const float *bias, const int32_t *sums, int r0,
+                                                          int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	linear_i8_avx512vnni(out, q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 2, 12);
+}
+
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_8x48__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
+                                                               const float *ws, const float *bias, const int32_t *sums, int r0,
+                                                               int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	linear_i8_avx512vnni(out, q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 3, 8);
 }
 #endif
