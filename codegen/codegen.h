@@ -8,9 +8,9 @@ enum { CPUS_MAX = 16 };
 typedef struct Target {
 	const char *triple;        /* "x86_64-linux-gnu" */
 	char        cpu[384];      /* bertc's names, oldest to newest: "x86-64-v3", "x86-64-v3,znver4" */
-	CpuTarget   cpus[CPUS_MAX];/* the same one by one; each gets code of its own, and the program picks the last that it can run */
+	CpuTarget   cpus[CPUS_MAX];/* the same one by one; each gets its own code, and the program picks the last that it can run */
 	int32_t     ncpus;
-	const char *flags;         /* for Clang: of the triple, tuned for the newest CPU ("-march=x86-64 -mtune=znver4"), space-separated */
+	const char *flags;         /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64 -mtune=znver4") */
 	const char *cc_flags;      /* those of flags that any compiler needs for the emitted C; "" where it carries all itself */
 	const char *link_flags;    /* one flag of Clang's driver, or "" */
 	uint32_t    isa;           /* bits of Isa that all its CPUs have */

@@ -147,8 +147,8 @@ static bool finish(Arguments *arguments, Diag *diag)
 	return good;
 }
 
-static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *const *defines, bool pic,
-	Diag *diag)
+static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *const *defines,
+	bool pic, Diag *diag)
 {
 	static const char *const flags[] = {COMPILE_FLAGS};
 	Arguments arguments = cc_arguments(options);

@@ -14,7 +14,7 @@ static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 {
 	int64_t least = INT32_MAX;
 	for (const Node *node = graph->first; node; node = node->next) {
-		int32_t pairs = node->op == OP_EMBED ? 1 : node->op == OP_EMBED_LAYERNORM ? (node->nargs - 2) / 2 : 0;
+		int32_t pairs = node_lookups(node);
 		for (int32_t i = 0; i < pairs; i++) {
 			const Value *ids = node->args[2 * i + 1];
 			const Type *table = &node->args[2 * i]->type;
@@ -33,7 +33,7 @@ static int64_t positions_limit(const Graph *graph)
 {
 	int64_t limit = INT32_MAX / 2;
 	for (const Node *node = graph->first; node; node = node->next) {
-		int32_t pairs = node->op == OP_EMBED ? 1 : node->op == OP_EMBED_LAYERNORM ? (node->nargs - 2) / 2 : 0;
+		int32_t pairs = node_lookups(node);
 		for (int32_t i = 0; i < pairs; i++) {
 			const Node *ids = node->args[2 * i + 1]->node;
 			if (!ids || ids->op != OP_POSITION_IDS)

@@ -111,6 +111,14 @@ bool body_rows(Body *b)
 		if (!add_tables(b, 1))
 			return false;
 		break;
+	case OP_EMBED_I8:
+		if (!add_tables(b, 1))
+			return false;
+		body_param(b, "scales", node->args[2]);
+		if (node->nargs == 4)
+			body_param(b, "added", node->args[3]);
+		detail = node->nargs == 4 ? "_added" : "";
+		break;
 	case OP_EMBED_LAYERNORM:
 		if (!add_tables(b, (node->nargs - 2) / 2))
 			return false;
@@ -148,6 +156,8 @@ bool body_rows(Body *b)
 			fprintf(b->code, ", %s", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
 	} else {
 		print_params(b);
+		if (node->op == OP_EMBED_I8 && node->nargs == 3)
+			fputs(", NULL", b->code);
 	}
 	print_range(b, body_product(b, type, first_dim(b), axis), b->form == FORM_EACH ? body_product(b, type, 0, axis) : "");
 	fprintf(b->code, ", %s%s);\n", body_dim(b, type->dim[axis]), tail);

@@ -174,7 +174,7 @@ static Form row_form(const Node *node)
 }
 
 static BodyFn *const body_of[OP_COUNT] = {
-	[OP_EMBED] = body_rows, [OP_EMBED_LAYERNORM] = body_rows, [OP_LAYERNORM] = body_rows, [OP_ADD_LAYERNORM] = body_rows,
+	[OP_EMBED] = body_rows, [OP_EMBED_I8] = body_rows, [OP_EMBED_LAYERNORM] = body_rows, [OP_LAYERNORM] = body_rows, [OP_ADD_LAYERNORM] = body_rows,
 	[OP_NORMALIZE] = body_rows, [OP_SOFTMAX] = body_rows, [OP_ACTIVATION] = body_rows,
 	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
 	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,
@@ -330,7 +330,8 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 	}
 	fprintf(e->variant->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
 		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->variant->nsteps);
-	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text, body->per_pair};
+	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
+		body->per_pair};
 }
 
 bool emit_step(Emitter *e, const Node *node)

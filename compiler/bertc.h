@@ -89,7 +89,7 @@ typedef struct Loaded {
 	MemArena      *mem;
 	const char    *passes;              /* recipe of the description, or NULL */
 	char           graph_sha256[65];    /* of the graph's text, and of its constants where no checkpoint's hash stands for them */
-	const int32_t *renumbered;          /* new id of each of nrenumbered ids of the tokenizer's files, -1: gone; NULL: as they are */
+	const int32_t *renumbered;          /* new ids of the nrenumbered ones of the files, -1: gone; NULL: as they are */
 	int32_t        nrenumbered;
 	ModelDesc     *desc;                /* what the module was built from; NULL: a .bir */
 } Loaded;
@@ -137,7 +137,7 @@ bool  atomic_commit(AtomicFile *, Diag *);
 void  atomic_discard(AtomicFile *);
 bool  file_copy(const char *from, const char *to, Diag *);
 char *temporary_directory(Diag *);                 /* under $TMPDIR; malloc'd */
-/* A directory beside `path`, to be filled and then committed (renamed) or removed; malloc'd. NULL and a message where path exists. */
+/* A directory beside `path`, to be filled, then committed (renamed) or removed; malloc'd. NULL and a message if path exists. */
 char *directory_aside(const char *path, Diag *);
 bool  directory_commit(const char *aside, const char *path, Diag *);
 void  remove_tree(const char *directory);          /* only what the two above made */

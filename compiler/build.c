@@ -158,7 +158,7 @@ static int64_t count_parameters(const Graph *graph)
 	return parameters;
 }
 
-/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with the others where they are equal), its arena. */
+/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with others where they are equal), its arena. */
 static json_t *about_variants(const Module *module, const Target *target)
 {
 	json_t *variants = json_array();
@@ -202,7 +202,8 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 		"target", target->triple,
 	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters",
 		(json_int_t)count_parameters(module->graphs[0]),
-	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens, "tokenizer",
+	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens,
+		"tokenizer",
 		loaded->tokenizer != NULL);
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();

@@ -69,7 +69,8 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, const Data
 	bool good = model_load(build, &loaded, diag);
 	result->recipe = loaded.passes != NULL;
 	good = good && score_head(&loaded, &what, diag) && program_open(build, &loaded, o->threads, &program, diag)
-		&& score_program(&program, &what, data, o->data, o->limit, build->progress ? result->variant : NULL, &result->score, diag);
+		&& score_program(&program, &what, data, o->data, o->limit, build->progress ? result->variant : NULL, &result->score,
+			diag);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	result->seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
 	program_close(&program);

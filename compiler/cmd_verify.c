@@ -68,7 +68,8 @@ typedef struct Inputs {
 	int32_t count;
 	int32_t texts, tokenized_right, tokenized;   /* texts read; whose ids were given, and were the tokenizer's */
 	char   *difference;                          /* the first text whose ids differ, and where; malloc'd or NULL */
-	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back again. NULL: they are */
+	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back again. NULL: they
+	 * are */
 	const int32_t *new_id;
 	int32_t *old_id, nnew, nold;
 } Inputs;
@@ -373,7 +374,8 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 }
 
 /* What was found, as verified.h has it. The CPU is the one whose code ran. */
-static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n, bool pass)
+static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
+	bool pass)
 {
 	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL), *build = verified_build(said);
 	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
@@ -417,7 +419,8 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 }
 
 /* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
-static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows, Diag *diag)
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows,
+	Diag *diag)
 {
 	const int32_t n = loaded->module->graphs[0]->noutputs;
 	const bool pass = within_limits(o, inputs, rows, n);
@@ -449,9 +452,10 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
 	bool good = rows && program_open(&o->build, loaded, o->threads, &program, diag);
 	if (good && loaded->renumbered && loaded->module->nheads > 0 && loaded->module->heads[0].task == TASK_FILL_MASK)
-		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab leaves other columns of logits than the reference has; verify the "
-			"other passes alone");
-	good = good && inputs_renumber(&inputs, loaded) && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
+		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab leaves other columns of logits than the reference has; "
+			"verify the other passes alone");
+	good = good && inputs_renumber(&inputs, loaded);
+	good = good && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
 		: random_inputs(o, graph, program.max_tokens, &inputs));
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
 		rows[k] = (Row){.name = graph->outputs[k].name, .cosine = 1, .labelled = is_labelled(reference, graph->outputs[k].name)};

@@ -1,8 +1,9 @@
 /* emit_checkpoint.c: --emit=checkpoint: a model that passes have changed, as a Hugging Face directory again: config.json,
- * model.safetensors, the tokenizer's files and the modules of sentence-transformers, for training it on and for compiling it again.
+ * model.safetensors, the tokenizer's files and the modules of sentence-transformers, for training it on and for compiling it
+ * again.
  *
- * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors that the graph does
- * not use are carried over, those of dropped layers are not. Whether the architecture can say what the passes have made is
+ * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors that the graph
+ * does not use are carried over, those of dropped layers are not. Whether the architecture can say what the passes have made is
  * decided by reading the new directory as `build` would and comparing the two graphs; only if they are the same does the
  * directory appear. */
 #include <dirent.h>
@@ -25,7 +26,7 @@ typedef struct Writer {
 	int64_t      vocab;                 /* rows of the word table */
 	const Tensor **tensors;             /* to be written, under their new names */
 	const char  **sources;              /* and the checkpoint's name of each */
-	int32_t      ntensors;
+	int32_t      ntensors, room;        /* room: for all tensors of the graph and of the files */
 	Diag        *diag;
 } Writer;
 
@@ -142,19 +143,18 @@ static bool is_carried_over(const Writer *w, const Tensor *tensor)
 static bool collect_tensors(Writer *w)
 {
 	const Module *module = w->loaded->module;
-	int32_t room = 0, used;
 	for (const Node *node = w->graph->first; node; node = node->next)
-		room += node->op == OP_CONST;
+		w->room += node->op == OP_CONST;
 	for (int32_t f = 0; f < module->nfiles; f++)
-		room += safetensors_count(module->files[f]);
-	w->tensors = mem_alloc(w->mem, (size_t)room * sizeof *w->tensors);
-	w->sources = mem_alloc(w->mem, (size_t)room * sizeof *w->sources);
+		w->room += safetensors_count(module->files[f]);
+	w->tensors = mem_alloc(w->mem, (size_t)w->room * sizeof *w->tensors);
+	w->sources = mem_alloc(w->mem, (size_t)w->room * sizeof *w->sources);
 	for (const Node *node = w->graph->first; node; node = node->next) {
 		const char *source = node->op != OP_CONST ? NULL : node->data->source ? node->data->source : node->data->name;
 		if (source && module_find_tensor(module, source) && !add_tensor(w, node->data, source))
 			return false;
 	}
-	used = w->ntensors;
+	const int32_t used = w->ntensors;
 	for (int32_t f = 0; f < module->nfiles; f++)
 		for (int32_t t = 0; t < safetensors_count(module->files[f]); t++) {
 			const Tensor *tensor = safetensors_get(module->files[f], t);
@@ -167,18 +167,32 @@ static bool collect_tensors(Writer *w)
 /* ---- config.json ------------------------------------------------------------------------------------------------------ */
 
 /* The element type of all float tensors, or float32 where they differ: transformers loads into one type. */
-static const char *common_dtype(const Writer *w)
+static const char *common_dtype(const Tensor *const *tensors, int32_t count)
 {
 	static const char *const names[DT_COUNT] = {[DT_F32] = "float32", [DT_F16] = "float16", [DT_BF16] = "bfloat16",
 		[DT_F64] = "float64"};
 	const char *name = NULL;
-	for (int32_t i = 0; i < w->ntensors; i++) {
-		const char *own = names[w->tensors[i]->type.dtype];
+	for (int32_t i = 0; i < count; i++) {
+		const char *own = names[tensors[i]->type.dtype];
 		if (own && name && own != name)
 			return names[DT_F32];
 		name = own ? own : name;
 	}
 	return name ? name : names[DT_F32];
+}
+
+/* What config.json says stays, unless passes have changed the type: a model may be stored in half and meant for float32. */
+static void set_dtype(const Writer *w, json_t *config)
+{
+	const Module *module = w->loaded->module;
+	const Tensor **old = mem_alloc(w->mem, (size_t)w->room * sizeof *old);
+	int32_t count = 0;
+	for (int32_t f = 0; f < module->nfiles; f++)
+		for (int32_t t = 0; t < safetensors_count(module->files[f]); t++)
+			old[count++] = safetensors_get(module->files[f], t);
+	const char *now = common_dtype(w->tensors, w->ntensors);
+	if (now != common_dtype(old, count))
+		json_object_set_new(config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(now));
 }
 
 static bool write_config(const Writer *w, int64_t ffn)
@@ -191,7 +205,7 @@ static bool write_config(const Writer *w, int64_t ffn)
 	json_object_set_new(config, "intermediate_size", json_integer(ffn));
 	json_object_set_new(config, "vocab_size", json_integer(w->vocab));
 	tokenizer_renumber_roles(w->loaded, config);
-	json_object_set_new(config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(common_dtype(w)));
+	set_dtype(w, config);
 	const bool good = json_write(config, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
 	json_decref(config);
 	return good;

@@ -119,7 +119,8 @@ static bool run_chunk(Scorer *s)
 		floats[what->first + k] = (size_t)(what->per_token ? tokens : s->sequences) * (size_t)what->width;
 		mask |= 1u << (what->first + k);
 	}
-	const int status = s->program->run_outputs(s->program->context, s->ids, s->types, s->offsets, s->sequences, mask, out, floats);
+	const int status = s->program->run_outputs(s->program->context, s->ids, s->types, s->offsets, s->sequences, mask, out,
+		floats);
 	if (status)
 		return diag_error(s->diag, EXIT_RUN, 0, "%s", s->program->strerror(status));
 	for (int32_t k = 0; k < what->count; k++)

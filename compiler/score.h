@@ -1,4 +1,5 @@
-/* score.h: a built program on labelled data: accuracy for labels, entity F1 for tags, Spearman's rank correlation for gold scores. */
+/* score.h: a built program on labelled data: accuracy for labels, entity F1 for tags, Spearman's rank correlation for gold
+ * scores. */
 #ifndef BERTC_SCORE_H
 #define BERTC_SCORE_H
 #include "bertc.h"
@@ -25,8 +26,8 @@ typedef struct Scored {
 
 /* The first head of the model and its output. False and a message when there is none, or no tokenizer. */
 bool score_head(const Loaded *, Scored *, Diag *);
-/* Runs the program over the first `limit` rows (0: all) of the data, read from `path`; one score an output. progress: what to show
- * meanwhile, or NULL. False and messages when data and head do not fit, or a row does not. */
+/* Runs the program over the first `limit` rows (0: all) of the data, read from `path`; one score an output. progress: what to
+ * show meanwhile, or NULL. False and messages when data and head do not fit, or a row does not. */
 bool score_program(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit, const char *progress,
 	Score *scores, Diag *);
 #endif

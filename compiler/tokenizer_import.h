@@ -41,7 +41,7 @@ void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* tokenizer_json.c: everything that tokenizer.json says. */
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
 
-/* tokenizer_write.c: the files of a tokenizer whose ids have been renumbered (loaded->renumbered), from one directory to another. */
+/* tokenizer_write.c: the files of a tokenizer with new ids (loaded->renumbered), from one directory to another. */
 bool tokenizer_write(const Loaded *, const char *from, const char *to, Diag *);
 /* The ids that config.json holds: pad_token_id and its like. */
 void tokenizer_renumber_roles(const Loaded *, json_t *config);

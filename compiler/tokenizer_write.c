@@ -108,7 +108,8 @@ void tokenizer_renumber_roles(const Loaded *loaded, json_t *config)
 			renumber_member(&r, config, keys[i]);
 }
 
-/* Integers that no C type holds (model_max_length of 10^30) come as reals, and then all do: those that fit become integers again. */
+/* Integers that no C type holds (model_max_length of 10^30) come as reals, and then all do: those that fit become integers
+ * again. */
 static json_t *with_integers(json_t *value)
 {
 	const char *key;
@@ -161,7 +162,8 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 	const Rewriter r = {loaded, mem_new()};
 	bool good = true;
 	for (size_t i = 0; i < sizeof files / sizeof *files && good; i++) {
-		const char *source = mem_printf(r.mem, "%s/%s", from, files[i].name), *target = mem_printf(r.mem, "%s/%s", to, files[i].name);
+		const char *source = mem_printf(r.mem, "%s/%s", from, files[i].name);
+		const char *target = mem_printf(r.mem, "%s/%s", to, files[i].name);
 		if (access(source, F_OK) == 0)
 			good = files[i].renumber ? rewrite_json(&r, source, target, files[i].renumber, diag)
 				: rewrite_vocab_txt(loaded->tokenizer, target, diag);

@@ -1,5 +1,5 @@
-/* vocabulary.c: what prune-vocab asks of a tokenizer: which of its tokens must stay, and new numbers for those that do. Texts go through
- * the tokenizer that programs have, built around a model of one number. */
+/* vocabulary.c: what prune-vocab asks of a tokenizer: which of its tokens must stay, and new numbers for those that do. Texts
+ * go through the tokenizer that programs have, built around a model of one number. */
 #include <stdlib.h>
 #include <string.h>
 #include "calibrate.h"
@@ -109,7 +109,8 @@ static int32_t number_of(const int32_t *to, int32_t rows, int32_t id)
 	return id >= 0 && id < rows ? to[id] : -1;
 }
 
-static const TemplateItem *renumber_template(MemArena *mem, const TemplateItem *items, int32_t count, const int32_t *to, int32_t rows)
+static const TemplateItem *renumber_template(MemArena *mem, const TemplateItem *items, int32_t count, const int32_t *to,
+	int32_t rows)
 {
 	TemplateItem *copy = mem_alloc(mem, ((size_t)count + 1) * sizeof *copy);
 	for (int32_t i = 0; i < count; i++) {
@@ -124,12 +125,12 @@ static bool check_added(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 {
 	for (int32_t i = 0; i < desc->nadded; i++)
 		if (desc->added[i].id >= rows)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: added token \"%.64s\" has the id %d, but the word table only %d "
-				"rows; give the model a row for it first", desc->added[i].text, desc->added[i].id, rows);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: added token \"%.64s\" has the id %d, but the word table "
+				"only %d rows; give the model a row for it first", desc->added[i].text, desc->added[i].id, rows);
 	for (int32_t i = 0; i < desc->npair; i++)
 		if (desc->pair[i].piece == PIECE_TOKEN && desc->pair[i].id >= rows)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the tokenizer puts the id %d around a text, but the word table has "
-				"only %d rows", desc->pair[i].id, rows);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the tokenizer puts the id %d around a text, but the word "
+				"table has only %d rows", desc->pair[i].id, rows);
 	return true;
 }
 

@@ -24,6 +24,23 @@ bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *re
 	return true;
 }
 
+bool eval_EMBED_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	int64_t hidden = args[0]->dim[1];
+	for (int64_t t = 0; t < args[1]->count; t++) {
+		int64_t id = (int64_t)eval_at(args[1], t);
+		if (id < 0 || id >= args[0]->dim[0])
+			return node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows", (long long)id, (long long)t,
+				(long long)args[0]->dim[0]);
+		const float scale = (float)eval_at(args[2], id);
+		for (int64_t j = 0; j < hidden; j++) {
+			const float code = (float)eval_at(args[0], id * hidden + j) * scale;
+			results[0].v[t * hidden + j] = node->nargs == 4 ? code + (float)eval_at(args[3], t * hidden + j) : code;
+		}
+	}
+	return true;
+}
+
 bool eval_LINEAR_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;

@@ -313,6 +313,15 @@ Node *value_only_user(const Graph *graph, const Value *value)
 	return user;
 }
 
+int32_t node_lookups(const Node *node)
+{
+	switch (node->op) {
+	case OP_EMBED: case OP_EMBED_I8: return 1;
+	case OP_EMBED_LAYERNORM: return (node->nargs - 2) / 2;
+	default: return 0;
+	}
+}
+
 bool value_is_const(const Value *value) { return value->node && value->node->op == OP_CONST; }
 
 const Tensor *value_tensor(const Value *value) { return value_is_const(value) ? value->node->data : NULL; }

@@ -312,6 +312,8 @@ void    graph_erase(Graph *, Node *);                            /* its results 
 int32_t value_uses(const Graph *, const Value *);                /* arguments and outputs that read it */
 Node   *value_only_user(const Graph *, const Value *);           /* the node, when exactly one argument and no output reads it */
 bool    value_is_const(const Value *);
+/* Pairs of a table and the ids that pick its rows, with which the node's arguments begin. */
+int32_t node_lookups(const Node *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
 bool    value_is_scalar(const Value *, double *);                /* a const of one element */
 

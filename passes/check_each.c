@@ -13,7 +13,7 @@ static int32_t input_rows(const Graph *graph, const Value *input)
 {
 	int64_t rows = INT32_MAX;
 	for (const Node *node = graph->first; node; node = node->next) {
-		int32_t pairs = node->op == OP_EMBED ? 1 : node->op == OP_EMBED_LAYERNORM ? (node->nargs - 2) / 2 : 0;
+		int32_t pairs = node_lookups(node);
 		for (int32_t i = 0; i < pairs; i++)
 			if (node->args[2 * i + 1] == input && node->args[2 * i]->type.dim[0].plus < rows)
 				rows = node->args[2 * i]->type.dim[0].plus;

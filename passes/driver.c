@@ -128,11 +128,12 @@ static bool graph_takes_pass(const Graph *graph, const PassInfo *pass, Diag *dia
 {
 	for (int32_t i = 0; i < pass_order_count; i++) {
 		const PassOrder *order = &pass_order[i];
-		bool had = (!strcmp(order->second, "lower") && graph->level == LEVEL_LOWERED)
-			|| (!strcmp(order->second, "plan-memory") && graph->arena.planned);
-		if (had && !strcmp(order->first, pass->name))
+		/* what must come before fuse looks for ops that lowered code no longer has */
+		bool lowered = graph->level == LEVEL_LOWERED && (!strcmp(order->second, "lower") || !strcmp(order->second, "fuse"));
+		bool planned = graph->arena.planned && !strcmp(order->second, "plan-memory");
+		if ((lowered || planned) && !strcmp(order->first, pass->name))
 			return diag_error(diag, EXIT_USAGE, graph->line, "graph @%s has been through %s, and %s must come before that: %s",
-				graph->name, order->second, order->first, order->why);
+				graph->name, lowered ? "lower" : order->second, order->first, order->why);
 	}
 	return true;
 }

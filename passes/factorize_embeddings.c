@@ -1,13 +1,13 @@
-/* factorize_embeddings.c: `factorize-embeddings{rank=128}` replaces the word table by the product of two smaller matrices, its best
- * approximation of that rank (Eckart, Young, 1936); as a factorised parametrisation of embeddings in Lan et al.: "ALBERT", 2020,
- * section 3.1, but computed from a trained table.
+/* factorize_embeddings.c: `factorize-embeddings{rank=128}` replaces the word table by the product of two smaller matrices, its
+ * best approximation of that rank (Eckart, Young, 1936); as a factorised parametrisation of embeddings in Lan et al.: "ALBERT",
+ * 2020, section 3.1, but computed from a trained table.
  *
  *   %x = embed %w, %ids : f32[S,384]              %e = embed %w2, %ids : f32[S,128]          w2 = w V   [30522,128]
  *                                         ->      %x = linear %e, %v : f32[S,384]            v = V      [384,128]
  *
- * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right singular vectors of w.
- * A decoder that shares the table (masked language models) goes through the same factors: x w' = (x V) w2'. The factors are stored in
- * the element type that the table has. */
+ * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right singular vectors
+ * of w. A decoder that shares the table (masked language models) goes through the same factors: x w' = (x V) w2'. The factors
+ * are stored in the element type that the table has. */
 #include "rewrite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -49,7 +49,8 @@ static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 }
 
 /* One-sided Jacobi (Hestenes 1958) on a symmetric matrix without negative eigenvalues: its rows become eigenvectors times
- * eigenvalues, whose squares are left in `squares`. It works on whole rows, needs no second matrix, and converges in some ten sweeps. */
+ * eigenvalues, whose squares are left in `squares`. It works on whole rows, needs no second matrix, and converges in some ten
+ * sweeps. */
 static void diagonalize(double *m, double *squares, int64_t n)
 {
 	enum { SWEEPS_MAX = 60 };
@@ -191,10 +192,12 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 	if (!pass_option_int(run, "rank", 1, INT32_MAX, &rank))
 		return false;
 	if (!table || table->data->type.rank != 2)
-		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "factorize-embeddings: there is not one constant table indexed by %%ids");
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"factorize-embeddings: there is not one constant table indexed by %%ids");
 	const int64_t rows = table->data->type.dim[0].plus, hidden = table->data->type.dim[1].plus;
 	if (rank >= hidden || rank * (rows + hidden) >= rows * hidden) {
-		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank, (long long)rows, (long long)hidden);
+		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank, (long long)rows,
+			(long long)hidden);
 		return true;
 	}
 	Value *whole = table->results[0];
@@ -204,8 +207,8 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 			return true;
 		}
 	if (!factorize(graph, table, rank, &factors, &kept))
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: factorize-embeddings of a table of %lld by %lld", (long long)rows,
-			(long long)hidden);
+		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: factorize-embeddings of a table of %lld by %lld",
+			(long long)rows, (long long)hidden);
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		bool reads = false;
@@ -214,7 +217,8 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 		if (reads && !replace_use(graph, node, &factors, run))
 			return false;
 	}
-	pass_note(run, factors.table->node, "rank %lld of %lld keeps %.2f %% of the squares", (long long)rank, (long long)hidden, 100 * kept);
+	pass_note(run, factors.table->node, "rank %lld of %lld keeps %.2f %% of the squares", (long long)rank, (long long)hidden,
+		100 * kept);
 	graph_sweep(graph);
 	return true;
 }

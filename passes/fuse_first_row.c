@@ -15,7 +15,7 @@ static bool node_takes_first_row(const Node *node)
 {
 	if (node->op == OP_ATTENTION)
 		return node->attr.pack != PACK_QKV;
-	return op_info[node->op].domain == DOMAIN_ROWS && node->op != OP_EMBED && node->op != OP_EMBED_LAYERNORM
+	return op_info[node->op].domain == DOMAIN_ROWS && !node_lookups(node)
 		&& node->op != OP_CAST;
 }
 

@@ -15,7 +15,7 @@ static int32_t stored_argument(const Node *node)
 	switch (node->op) {
 	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
 	case OP_LINEAR_I8: return 2;
-	case OP_EMBED: case OP_EMBED_LAYERNORM: return 0;
+	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_LAYERNORM: return 0;
 	default: return -1;
 	}
 }
@@ -63,7 +63,7 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	if (stored >= 0 && !value_is_const(node->args[stored]))
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: the %s of %s must be a constant, found a computed value; "
 			"use matmul for two computed matrices", value_print(node->results[0], label),
-			node->op == OP_EMBED || node->op == OP_EMBED_LAYERNORM ? "table" : "weight", op);
+			node_lookups(node) ? "table" : "weight", op);
 	for (int32_t i = 0; i < node->nresults; i++) {
 		const Value *value = node->results[i];
 		int64_t unit_bytes;

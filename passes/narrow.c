@@ -1,6 +1,7 @@
 /* narrow.c: which linears quantize-int8 and compute-bf16 rewrite (narrow.h). */
 #include "narrow.h"
 #include <fnmatch.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,4 +56,26 @@ void narrow_attention(Graph *graph, PassRun *run)
 		node->attr.bits = 16;
 		run->changes++;
 	}
+}
+
+Tensor *tensor_quantized(Graph *graph, const Tensor *matrix, Tensor **scales)
+{
+	int64_t rows = matrix->type.dim[0].plus, width = matrix->type.dim[1].plus;
+	Tensor *codes = tensor_derived(graph, matrix, "i8", type_numbers(DT_I8, 2, (int64_t[]){ rows, width }));
+	*scales = tensor_derived(graph, matrix, "scales", type_numbers(DT_F32, 1, &rows));
+	int8_t *to = (int8_t *)(uintptr_t)codes->data;
+	float *row = mem_alloc(graph->module->mem, (size_t)width * sizeof *row);
+	for (int64_t n = 0; n < rows; n++, to += width) {
+		float largest = 0;
+		tensor_floats(matrix, n * width, width, row);
+		for (int64_t k = 0; k < width; k++) {
+			if (!isfinite(row[k]))
+				return NULL;
+			largest = fmaxf(largest, fabsf(row[k]));
+		}
+		tensor_set(*scales, n, (double)(largest / 127.0f));
+		for (int64_t k = 0; k < width; k++)
+			to[k] = largest > 0 ? (int8_t)nearbyint((double)row[k] * 127.0 / (double)largest) : 0;
+	}
+	return codes;
 }

@@ -9,4 +9,7 @@
 const Tensor *narrow_weight(const Node *, PassRun *);
 /* Lets every attention that is not excluded multiply in bf16. */
 void narrow_attention(Graph *, PassRun *);
+/* The rows of a matrix as codes -127..127 (i8), each with a scale of its own, max|row| / 127 (*scales, f32, one a row); rounding to nearest
+ * even. NULL: it holds numbers that are not finite. */
+Tensor *tensor_quantized(Graph *, const Tensor *matrix, Tensor **scales);
 #endif

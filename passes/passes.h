@@ -26,8 +26,9 @@ typedef struct CpuTarget { const char *name; uint32_t isa; } CpuTarget;
 /* One text that went through an observed model: the numbers of its one output, and its length. */
 typedef void ObserveFn(void *arg, const float *row, int32_t width, int32_t tokens);
 
-/* How good an output is on labelled data: accuracy, entity F1 or rank correlation, as the model's first head and the data have it;
- * and the mean cross-entropy of the gold labels (minus the former where there are none), which tells more of small changes. */
+/* How good an output is on labelled data: accuracy, entity F1 or rank correlation, as the model's first head and the data have
+ * it; and the mean cross-entropy of the gold labels (minus the former where there are none), which tells more of
+ * small changes. */
 typedef struct OutputScore { double value, loss; } OutputScore;
 
 /* What all passes of a build share. */
@@ -46,8 +47,8 @@ typedef struct PassEnv {
 	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
 	/* Every output of the graph (at most 32) is one of the head's; one score each. */
 	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
-	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at tabs) use,
-	 * those of single characters, special and added ones. And their new numbers, -1 for those that go. */
+	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
+	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
 	bool (*vocab_renumber)(void *, const int32_t *to, int32_t rows, Diag *);
 } PassEnv;

@@ -1,11 +1,11 @@
-/* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like afterwards is left to the
- * passes.
+/* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like afterwards is left to
+ * the passes.
  *
  *   by=magnitude    |rows of the last linear in| * |columns of out|: how much a unit can say, without data
  *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on data
  *   by=accuracy     how much the loss on labelled data grows without it: accuracy cannot tell changes as small as these apart
- * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really Better than
- * One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
+ * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really Better
+ * than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
 #include "prune.h"
 #include <math.h>
 #include <stdlib.h>
@@ -249,10 +249,12 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 		return false;
 	const bool has_share = pass_option(run, "share", NULL) != NULL;
 	if ((list != NULL) + (keep > 0) + has_share != 1)
-		return diag_error(run->diag, EXIT_USAGE, 0, "%s: give keep= (how many %ss stay in each layer), share= (which share of all "
-			"stays) or %s= (those that go)", name->pass, name->one, name->key);
+		return diag_error(run->diag, EXIT_USAGE, 0, "%s: give keep= (how many %ss stay in each layer), share= (which share of "
+			"all stays) or %s= (those that go)", name->pass, name->one, name->key);
 	if (list)
 		return remove_listed(groups, list, name, run);
+	if (groups->count == 0)
+		return true;
 	if (!score_groups(graph, groups, name, run))
 		return false;
 	for (int32_t g = 0; g < groups->count; g++) {
@@ -307,6 +309,6 @@ void group_note(const Group *group, const UnitName *name, PassRun *run)
 	for (int32_t u = 0; u < group->count && used < sizeof text - 16; u++)
 		if (group->gone[u])
 			used += (size_t)snprintf(text + used, sizeof text - used, " %d", u);
-	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number, group->count - group->ngone, group->count,
-		name->one, text, used >= sizeof text - 16 ? " .." : "");
+	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number, group->count - group->ngone,
+		group->count, name->one, text, used >= sizeof text - 16 ? " .." : "");
 }

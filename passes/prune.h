@@ -21,8 +21,8 @@ typedef struct UnitName { const char *pass, *one, *key; } UnitName;
 
 /* Memory for a group's scores; ins: as many as are given, the rest NULL. */
 void groups_add(Graph *, Groups *, const Group *);
-/* Options by=magnitude|activation|accuracy with keep=, share= or a list of LAYER.UNIT: marks the units that go. False and messages
- * when they make no sense. */
+/* Options by=magnitude|activation|accuracy with keep=, share= or a list of LAYER.UNIT: marks the units that go. False and
+ * messages when they make no sense. */
 bool groups_choose(Graph *, const Groups *, const UnitName *, PassRun *);
 /* Takes the marked units out of the weights: new constants; types and shapes are the caller's. */
 void group_slice(Graph *, const Group *);

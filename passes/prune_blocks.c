@@ -1,16 +1,16 @@
-/* prune_blocks.c: `prune-blocks{by=accuracy data=dev.tsv}` removes whole attention or feed-forward blocks.
- * Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020, accuracy-driven pruning.
+/* prune_blocks.c: `prune-blocks{by=accuracy data=dev.tsv}` removes whole attention or feed-forward blocks. Nagarajan, Sen,
+ * Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020, accuracy-driven pruning.
  *
  *   %h = linear %c, %wo, %bo : f32[S,8]                   %y = layernorm %x, %g, %b
  *   %s = add %h, %x : f32[S,8]                    ->
  *   %y = layernorm %s, %g, %b
  *
- * What went around the block stays, and so does the LayerNorm behind it, whose gains the next block was trained with (of minilm-sst2,
- * leaving it out as well costs 1 to 5 points of accuracy a block more).
+ * What went around the block stays, and so does the LayerNorm behind it, whose gains the next block was trained with
+ * (leaving it out as well costs up to 5 points of accuracy more, of one block of a MiniLM on SST-2).
  *
- *   by=accuracy     one after another, the block without which accuracy on labelled data is highest (then the loss least), all that are
- *                   left being measured anew each time: so those whose removal raises accuracy go first. Without keep= and share= it
- *                   ends when nothing better is to be had
+ *   by=accuracy     one after another, the block without which accuracy on labelled data is highest (then the loss least), all
+ *                   that are left being measured anew each time: so those whose removal raises accuracy go first. Without keep=
+ *                   and share= it ends when nothing better is to be had
  *   by=activation   the block that adds least to what goes around it: |block(x)|^2 / |x|^2 over all tokens of the data
  *   by=magnitude    |weights of the linear that ends it| * |weights of the one before|, without data
  *   blocks=         0.attention,3.ffn: these
@@ -163,8 +163,8 @@ static bool remove_listed(Graph *graph, Candidates *all, const char *list, PassR
 			if (all->at[i].layer->number == layer && strlen(all->at[i].part) == bytes && !memcmp(end, all->at[i].part, bytes))
 				found = &all->at[i];
 		if (*at < '0' || *at > '9' || !found || found->gone)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: blocks=%s: %s \"%.*s\"; expected LAYER.attention and LAYER.ffn "
-				"with commas between", list, found ? "twice" : "there is no block", (int)strcspn(at, ","), at);
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: blocks=%s: %s \"%.*s\"; expected LAYER.attention and "
+				"LAYER.ffn with commas between", list, found ? "twice" : "there is no block", (int)strcspn(at, ","), at);
 		candidate_remove(graph, found, run);
 		at = end + bytes;
 		at += *at == ',';
@@ -194,15 +194,16 @@ static bool remove_chosen(Graph *graph, Candidates *all, PassRun *run)
 	if (!count_to_remove(all->count, &count, run))
 		return false;
 	if (list)
-		return by || count >= 0 ? diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: blocks= says which go; give no by, keep or share")
+		return by || count >= 0
+			? diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: blocks= says which go; give no by, keep or share")
 			: remove_listed(graph, all, list, run);
 	if (by && !strcmp(by, "accuracy"))
 		return remove_by_accuracy(graph, count, run);
 	if (by && strcmp(by, "magnitude") != 0 && strcmp(by, "activation") != 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: by=%s, expected magnitude, activation or accuracy", by);
 	if (count < 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: give keep= (how many blocks stay in all), share= (which share) or "
-			"blocks= (those that go); only by=accuracy finds the number itself");
+		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: give keep= (how many blocks stay in all), share= (which "
+			"share) or blocks= (those that go); only by=accuracy finds the number itself");
 	if (count == 0)
 		pass_note(run, NULL, "all %d blocks stay", all->count);
 	if (count == 0 || !(by && !strcmp(by, "activation") ? score_activation : score_magnitude)(graph, all, run))

@@ -1,5 +1,6 @@
-/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, their columns of the linear that joins them.
- * Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020, accuracy-driven pruning.
+/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, their columns of the linear that
+ * joins them. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020,
+ * accuracy-driven pruning.
  *
  *   %q = linear %x, %wq : f32[S,12]                               %q = linear %x, %wq2 : f32[S,8]
  *   %r = reshape %q {shape=[S,3,4]}                               %r = reshape %q {shape=[S,2,4]}

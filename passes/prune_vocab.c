@@ -1,13 +1,14 @@
-/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps of the word table the rows of tokens that a corpus uses, of all single characters, and
- * of special and added tokens; the tokenizer's vocabulary shrinks with it, so that a word that the corpus does not have falls into
- * smaller pieces. Abdaoui, Pradel, Sigel: "Load What You Need: Smaller Versions of Multilingual BERT", 2020.
+/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps of the word table the rows of tokens that a corpus uses, of all single
+ * characters, and of special and added tokens; the tokenizer's vocabulary shrinks with it, so that a word that the corpus does
+ * not have falls into smaller pieces. Abdaoui, Pradel, Sigel: "Load What You Need: Smaller Versions of Multilingual BERT",
+ * 2020.
  *
  *   %w = const @words : f32[30522,8]              %w2 = const : f32[9120,8]
  *   %x = embed %w, %ids                   ->      %x = embed %w2, %ids
  *
- * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces, and so their results: of
- * the pieces that fit, WordPiece takes the longest, and of those that it took none is gone. The output of a masked language model
- * has a column a token and shrinks likewise. */
+ * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces, and so their
+ * results: of the pieces that fit, WordPiece takes the longest, and of those that it took none is gone. The output of a masked
+ * language model has a column a token and shrinks likewise. */
 #include "layers.h"
 #include <string.h>
 
@@ -82,8 +83,8 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s", old == 0 ? "no constant table is indexed by %ids"
 			: "the graph has several tables for ids, or the module several graphs");
 	if (!env->vocab_used || !env->vocab_renumber)
-		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the vocabulary is the tokenizer's, and there is none; give a "
-			"model that has one to 'bertc build', not to 'bertc opt'");
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the vocabulary is the tokenizer's, and there is none; "
+			"give a model that has one to 'bertc build', not to 'bertc opt'");
 	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used);
 	int32_t *to = mem_alloc(graph->module->mem, (size_t)old * sizeof *to);
 	if (!env->vocab_used(env->calibration, corpus, used, (int32_t)old, run->diag))

@@ -9,36 +9,7 @@
  * codes -127..127: without -128, kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers;
  * LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids it). */
 #include "narrow.h"
-#include <math.h>
 #include <string.h>
-
-/* codes[n][k] = weight[n][k] / scales[n] to nearest even, scales[n] = max |weight[n]| / 127. */
-static void weight_quantize(const Tensor *weight, Tensor *codes, Tensor *scales, float *row)
-{
-	int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus;
-	int8_t *to = (int8_t *)(uintptr_t)codes->data;
-	for (int64_t n = 0; n < outputs; n++, to += inputs) {
-		float largest = 0;
-		tensor_floats(weight, n * inputs, inputs, row);
-		for (int64_t k = 0; k < inputs; k++)
-			largest = fmaxf(largest, fabsf(row[k]));
-		tensor_set(scales, n, (double)(largest / 127.0f));
-		for (int64_t k = 0; k < inputs; k++)
-			to[k] = largest > 0 && isfinite(row[k]) ? (int8_t)nearbyint((double)row[k] * 127.0 / (double)largest) : 0;
-	}
-}
-
-static bool weight_is_finite(const Tensor *weight, float *row)
-{
-	int64_t inputs = weight->type.dim[1].plus;
-	for (int64_t n = 0; n < weight->type.dim[0].plus; n++) {
-		tensor_floats(weight, n * inputs, inputs, row);
-		for (int64_t k = 0; k < inputs; k++)
-			if (!isfinite(row[k]))
-				return false;
-	}
-	return true;
-}
 
 /* The quantize of x that an earlier linear has got, in front of node; NULL: none. */
 static Node *quantize_before(const Node *node, const Value *x)
@@ -51,15 +22,11 @@ static Node *quantize_before(const Node *node, const Value *x)
 
 static bool node_quantize(Graph *graph, Node *node, const Tensor *weight, PassRun *run)
 {
-	int64_t inputs = weight->type.dim[1].plus;
-	float *row = mem_alloc(graph->module->mem, (size_t)inputs * sizeof *row);
-	if (!weight_is_finite(weight, row)) {
+	Tensor *scales, *codes = tensor_quantized(graph, weight, &scales);
+	if (!codes) {
 		pass_note(run, node, "stays: its weight holds numbers that are not finite");
 		return true;
 	}
-	Tensor *codes = tensor_derived(graph, weight, "i8", type_numbers(DT_I8, 2, (int64_t[]){ weight->type.dim[0].plus, inputs }));
-	Tensor *scales = tensor_derived(graph, weight, "scales", type_numbers(DT_F32, 1, &weight->type.dim[0].plus));
-	weight_quantize(weight, codes, scales, row);
 	Node *quantize = quantize_before(node, node->args[0]);
 	if (!quantize)
 		quantize = graph_insert(graph, node, OP_QUANTIZE, node->args, 1, NULL, node->origin, run->diag);

@@ -42,7 +42,8 @@ static Value *clone_behind(Graph *graph, const Node *last, const Value *old, Val
 		Type types[RESULTS_MAX];
 		for (int32_t i = 0; i < node->nresults; i++)
 			types[i] = node->results[i]->type;
-		const Node *copy = graph_insert_typed(graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
+		const Node *copy = graph_insert_typed(graph, NULL, node->op, args, node->nargs, &node->attr, node->data,
+			node->origin, types);
 		for (int32_t i = 0; i < node->nresults; i++)
 			map[node->results[i]->id] = copy->results[i];
 	}

@@ -310,6 +310,10 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 		c->overflow = (int32_t)value;
 	else if (strcmp(option, "strict") == 0 && (value == 0 || value == 1))
 		c->strict = (int32_t)value;
+	else if (strcmp(option, "prefault") == 0 && value == 1)
+		return c->model ? rt_prefault(c->model) : RT_OK;
+	else if (strcmp(option, "huge_pages") == 0 && value == 1)
+		return c->model ? rt_huge_pages(c->model) : RT_OK;
 	else
 		return RT_E_OPTION;
 	return RT_OK;

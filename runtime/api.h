@@ -62,7 +62,8 @@ RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pai
                     int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n);
 RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
                          uint32_t mask, float *const *out, const size_t *out_floats);
-/* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT). */
+/* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT); done at once, with the value 1:
+ * "prefault" and "huge_pages" (resident.c). A context without a model only says whether they are options. */
 RT_FN int rt_set(RtContext *, const char *option, double value);
 RT_FN const char *rt_label(const RtModel *, int i);    /* of the first head; NULL outside the table */
 RT_FN const char *rt_output(const RtModel *, int i);   /* name of output i; NULL outside the table */
@@ -75,6 +76,10 @@ RT_FN const char *rt_why(const RtModel *);
 RT_FN int  rt_pass_fits(const RtContext *, int64_t tokens, int64_t texts, int64_t longest);
 RT_FN void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntexts, int32_t longest,
                    float *const *out);
+
+/* resident.c */
+RT_FN int rt_prefault(const RtModel *);
+RT_FN int rt_huge_pages(const RtModel *);
 
 /* cpu.c: NULL when this CPU can do all that isa asks (bits of isa.def), else the name of the first thing it lacks. */
 RT_FN const char *rt_cpu_missing(uint32_t isa);

@@ -75,7 +75,7 @@ static const struct ProgramOption { const char *name, *argument; int code; const
 		"a text longer than the model takes: error, truncate (default, with a note), or window"},
 	{"threads", "N", RT_OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
 	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
-	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict)"},
+	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict, prefault, huge_pages)"},
 	{"about", NULL, RT_OPT_ABOUT, "what this program was made from, as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
@@ -144,6 +144,8 @@ RT_FN int program_library_option(RtProgram *p, const char *text)
 		return 0;
 	p->options.overflow = probe.overflow;
 	p->options.strict = probe.strict;
+	p->options.prefault |= strcmp(name, "prefault") == 0;
+	p->options.huge_pages |= strcmp(name, "huge_pages") == 0;
 	return 1;
 }
 
@@ -217,7 +219,7 @@ RT_FN void program_cpus(const RtModel *m, char *text, size_t bytes)
 		used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "", m->variants[i].cpu);
 }
 
-/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one with no more than the level BERTC_CPU. */
+/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one of no more than the level BERTC_CPU. */
 RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 {
 	const RtModel *m = p->model;
@@ -258,6 +260,10 @@ RT_FN int program_start(RtProgram *p)
 	p->context = rt_new_variant(m, variant, p->options.threads);
 	if (!p->context) {
 		fprintf(stderr, "%s: error: %s\n", m->name, rt_why(m));
+		return RT_EXIT_RUN;
+	}
+	if ((p->options.huge_pages && rt_huge_pages(m) != RT_OK) || (p->options.prefault && rt_prefault(m) != RT_OK)) {
+		fprintf(stderr, "%s: error: no memory for the weights\n", m->name);
 		return RT_EXIT_RUN;
 	}
 	return 0;

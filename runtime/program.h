@@ -54,7 +54,7 @@ RT_FN int32_t rt_threads_parse(const char *text);
 
 /* ---- program.c, tasks.c, report.c --------------------------------------------------------------------------------------- */
 typedef struct RtOptions {
-	int json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile, allow_no_answer;
+	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile, allow_no_answer;
 	int overflow, threads, batch, repeat;
 	double threshold;
 	const char *seq;

@@ -24,8 +24,8 @@
 #define RT_TARGET_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
 #endif
 #if defined(__aarch64__)
-#define RT_TARGET_DOTPROD __attribute__((target("+dotprod")))
-#define RT_TARGET_I8MM    __attribute__((target("+dotprod+i8mm")))
+#define RT_TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#define RT_TARGET_I8MM    __attribute__((target("arch=armv8.2-a+dotprod+i8mm")))
 #endif
 #define RT_TARGET_NONE
 /* NEON needs none; the kernels of both ARM architectures are one text under two names. */

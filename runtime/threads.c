@@ -1,6 +1,6 @@
 /* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may really use: the CPUs of
- * its affinity mask, less when a cgroup gives it a share of CPU time (cgroups(7), proc_pid_mountinfo(5)). These are the only files
- * the program ever opens. `root` stands before every path: "", but for tests. */
+ * its affinity mask, less when a cgroup gives it a share of CPU time (cgroups(7), proc_pid_mountinfo(5)). These are the only
+ * files the program ever opens. `root` stands before every path: "", but for tests. */
 #include "program.h"
 
 /* The first line of a small file; 0 when there is none. */
@@ -81,8 +81,8 @@ RT_FN void threads_unescape(char *text)
 	*to = '\0';
 }
 
-/* The least of `threads` and the quotas from the process's group up to where its hierarchy is mounted: the tightest counts. `top` is
- * the group that is mounted there. */
+/* The least of `threads` and the quotas from the process's group up to where its hierarchy is mounted: the tightest counts. `top`
+ * is the group that is mounted there. */
 RT_FN int32_t threads_limit(int32_t threads, const char *root, const char *top, const char *mounted, const char *group)
 {
 	char directory[4096];

@@ -26,3 +26,18 @@ RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *
 			out[(size_t)r * (size_t)H + (size_t)i] =
 				math_from_bf16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
 }
+
+/* out = codes of the table's rows times their scales [V], plus the rows of added unless that is NULL. */
+RT_INLINE void embed_i8__scalar(float *out, const void *table, const int32_t *ids, const float *scales, const float *added, int r0,
+                                int r1, int H)
+{
+	for (int r = r0; r < r1; r++) {
+		const int8_t *codes = (const int8_t *)table + (size_t)ids[r] * (size_t)H;
+		const float *plus = added ? added + (size_t)r * (size_t)H : NULL;
+		float *y = out + (size_t)r * (size_t)H;
+		for (int i = 0; i < H; i++) {
+			const float x = (float)codes[i] * scales[ids[r]];
+			y[i] = plus ? x + plus[i] : x;
+		}
+	}
+}

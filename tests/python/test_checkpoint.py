@@ -47,14 +47,17 @@ for n, kind in enumerate(make_bert.KINDS):
     # what has not changed is the same to the bit, and writing it again gives the same bytes
     twice = emit(out, TMP / f"{kind}.twice"); assert all((out / f).read_bytes() == (twice / f).read_bytes() for f in ("model.safetensors", "config.json"))
 
-# half precision stays half, shards become one file, old names of LayerNorm are kept, f64 becomes f32
+# half precision stays half and is loaded as config.json has it, shards become one file, old names of LayerNorm are kept, f64 becomes f32
 model, config = make_bert.random_bert("encoder", 320, TMP / "e", num_hidden_layers=3); batch = texts(config, 1)
 def changed_file(change):
     tensors = {k: v.contiguous().clone() for k, v in change(load_file(TMP / "e" / "model.safetensors")).items()}; d = TMP / "form"
     shutil.rmtree(d, ignore_errors=True); shutil.rmtree(TMP / "form.out", ignore_errors=True); shutil.copytree(TMP / "e", d); save_file(tensors, d / "model.safetensors", metadata={"format": "pt"})
     return load_file(emit(d, TMP / "form.out", "drop-layers{layers=0,2}") / "model.safetensors"), json.loads((TMP / "form.out" / "config.json").read_text())
 tensors, written = changed_file(lambda t: {k: v.half() for k, v in t.items()})
-assert written["dtype"] == "float16" and all(t.dtype == torch.float16 for t in tensors.values())
+assert written["dtype"] == "float32" and all(t.dtype == torch.float16 for t in tensors.values())
+run(BERTC, "build", TMP / "e", "--emit=checkpoint", "-o", TMP / "bf16", "--weights=bf16", "--quiet")
+kinds = {t.dtype for t in load_file(TMP / "bf16" / "model.safetensors").values()}
+assert kinds == {torch.bfloat16, torch.float32} and json.loads((TMP / "bf16" / "config.json").read_text())["dtype"] == "float32"
 tensors, written = changed_file(lambda t: {k: v.double() for k, v in t.items()})
 assert written["dtype"] == "float32" and all(t.dtype == torch.float32 for t in tensors.values())
 tensors, written = changed_file(lambda t: {k.replace("LayerNorm.weight", "LayerNorm.gamma"): v for k, v in t.items()})

@@ -2,8 +2,8 @@
 """The loops of compiled kernels in which the multiplying is done, from a disassembly.
 
     hot_loops.py OBJECT PATTERN               a line a loop: function, address, instructions, multiplications, accesses to the stack
-    hot_loops.py OBJECT PATTERN --mca CPU     and what llvm-mca says: cycles a turn, and the share of them that the multiplications
-                                              alone would take on this CPU
+    hot_loops.py OBJECT PATTERN --mca CPU     and, for an AArch64 CPU, what llvm-mca says: cycles a turn, and the share of them that the
+                                              multiplications alone would take
 
 PATTERN is a regular expression that the whole name of a function matches. A loop is what lies between a backward branch and its target;
 only those count that hold no other and that hold at least one instruction of MULTIPLY. A stack access in such a loop is a register that
@@ -61,13 +61,12 @@ def touches_stack(arch, code, loop):
     return sum(1 for _, _, operands in loop if re.search(pattern, operands))
 
 
-def mca(arch, cpu, instructions):
-    """Cycles a turn of a loop that holds these instructions."""
-    triple = {'x86_64': 'x86_64-linux-gnu', 'aarch64': 'aarch64-linux-gnu', 'arm': 'thumbv7-linux-gnueabihf'}[arch]
+def mca(cpu, instructions):
+    """Cycles a turn of a loop that holds these instructions, on an AArch64 CPU."""
     turns = 1000
     text = '\n'.join(['.text', 'hot:'] + instructions)
-    out = subprocess.run(['llvm-mca-19', f'-mtriple={triple}', f'-mcpu={cpu}', '-mattr=+neon' if arch == 'arm' else '-mattr=',
-                          f'-iterations={turns}', '-'], input=text, capture_output=True, text=True)
+    out = subprocess.run(['llvm-mca-19', '-mtriple=aarch64-linux-gnu', f'-mcpu={cpu}', '-mattr=+dotprod,+i8mm', f'-iterations={turns}', '-'],
+                         input=text, capture_output=True, text=True)
     found = re.search(r'Total Cycles:\s+(\d+)', out.stdout)
     if not found:
         sys.exit(f'llvm-mca for {cpu}:\n{out.stderr}\n{text}')
@@ -76,20 +75,17 @@ def mca(arch, cpu, instructions):
 
 def for_mca(loop):
     """The text of a loop as an assembler reads it: the branch goes to the label, no comments."""
+    return [f'{mnemonic} ' + re.sub(r'(?:0x)?[0-9a-f]+ <[^>]*>.*$', 'hot', re.sub(r'\s*//.*$', '', operands))
+            for _, mnemonic, operands in loop]
+
+
+def multiplications_alone(loop):
+    """The same multiplications of the same registers, each on sums of its own: what the CPU takes at the very least."""
     lines = []
     for _, mnemonic, operands in loop:
-        operands = re.sub(r'(?:0x)?[0-9a-f]+ <[^>]*>.*$', 'hot', re.sub(r'\s*[@;].*$|\s*//.*$', '', operands))
-        lines.append(f'{mnemonic} {operands}')
-    return lines
-
-
-def multiplications_alone(arch, loop):
-    """The same multiplications, each on sums of its own: what the CPU takes at the very least."""
-    lines, wide = [], 24 if arch == 'aarch64' else 10
-    for _, mnemonic, operands in loop:
-        if re.fullmatch(MULTIPLY[arch], mnemonic):
-            first = re.match(r'[vqd]\d+', operands).group(0)
-            lines.append(f'{mnemonic} ' + operands.replace(first, f'{first[0]}{len(lines) % wide}', 1))
+        if re.fullmatch(MULTIPLY['aarch64'], mnemonic):
+            first, rest = operands.split(',', 1)
+            lines.append(f'{mnemonic} ' + re.sub(r'v\d+', f'v{len(lines) % 24}', first) + ',' + re.sub(r'v\d+', 'v31', rest))
     return lines
 
 
@@ -111,7 +107,7 @@ def main():
     for arch, name, code, loop, multiply in hot_loops(path, pattern):
         line = f'{name} {loop[0][0]:x} {len(loop)} {multiply} {touches_stack(arch, code, loop)}'
         if cpu:
-            turn, least = mca(arch, cpu, for_mca(loop)), mca(arch, cpu, multiplications_alone(arch, loop))
+            turn, least = mca(cpu, for_mca(loop)), mca(cpu, multiplications_alone(loop))
             line += f' {turn:.2f} {least / turn:.3f}'
         print(line)
 

@@ -37,6 +37,7 @@
 #include "../../runtime/kernels/linear_i8__scalar.c"
 #include "../../runtime/kernels/linear_i8__avx2.c"
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
+#include "../../runtime/kernels/linear_i8__avx512.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
 #include "../../runtime/kernels/linear_i8__neon.c"
 #include "../../runtime/kernels/linear_i8__dotprod.c"
@@ -502,10 +503,37 @@ static void check_attention(void)
 /* ---- embed, rows, tensor ------------------------------------------------------------------------------------------ */
 typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int);
 
+typedef void EmbedI8Fn(float *, const void *, const int32_t *, const float *, const float *, int, int, int);
+
+static void check_embed_i8(const Row *row, int H)
+{
+	enum { V = 5, ROWS = 7 };
+	int32_t ids[ROWS];
+	float *scales = random_floats(V), *added = random_floats((size_t)(ROWS * H)), *out = fresh((size_t)(ROWS * H) + 1);
+	int8_t *table = need((size_t)(V * H));
+	for (int i = 0; i < V * H; i++)
+		table[i] = (int8_t)(draw() % 255 - 127);
+	for (int r = 0; r < ROWS; r++)
+		ids[r] = (int32_t)(draw() % V);
+	for (int with = 0; with < 2; with++) {
+		((EmbedI8Fn *)row->fn)(out, table, ids, scales, with ? added : NULL, 1, ROWS, H);
+		for (int i = H; i < ROWS * H; i++) {
+			float want = (float)table[ids[i / H] * H + i % H] * scales[ids[i / H]];
+			want = with ? want + added[i] : want;
+			check_same(row->name, "embed_i8", out + i, &want, sizeof want);
+		}
+		check_same(row->name, "embed_i8 writes past the end", out + ROWS * H, &UNTOUCHED, 4);
+		check_same(row->name, "embed_i8 writes rows not asked for", out, &UNTOUCHED, 4);
+	}
+	free(scales); free(added); free(out); free(table);
+}
+
 static void check_embed(void)
 {
 	const int32_t ids[] = { 4, 0, 8, 4, 1 };
-	for (const Row *row = rows; row < rows + nrows; row++)
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		for (int H = 1; H < 70 && strcmp(row->op, "embed_i8") == 0; H += 4)
+			check_embed_i8(row, H);
 		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4) {
 			double *exact;
 			void *table = random_stored((size_t)(9 * H), row->dtype, &exact);
@@ -516,6 +544,7 @@ static void check_embed(void)
 					i / H >= 1 && i / H < 4 ? exact[ids[i / H] * H + i % H] : (double)UNTOUCHED, 0, 0);
 			free(table); free(exact); free(out);
 		}
+	}
 	for (unsigned bits = 0; bits < 65536; bits++) {
 		check_near("math_from_f16", "bits", (long)bits, math_from_f16((uint16_t)bits), from_f16((uint16_t)bits), 0, 0);
 		check_near("math_from_bf16", "bits", (long)bits, math_from_bf16((uint16_t)bits), from_bf16((uint16_t)bits), 0, 0);

@@ -3,6 +3,7 @@
 #include <CUnit/Basic.h>
 #include <dirent.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -534,11 +535,42 @@ static void test_encode(void)
 	rt_free(c);
 }
 
+/* Weights that begin and end in the midst of pages are the same bytes, at the same place, after they have moved. */
+static void test_resident(void)
+{
+	enum { BYTES = 5 << 20, FROM = 100, TO = BYTES - 5000 };
+	unsigned char *file = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_FATAL(file != MAP_FAILED);
+	for (int i = 0; i < BYTES; i++)
+		file[i] = (unsigned char)(i * 2654435761u >> 24);
+	mprotect(file, BYTES, PROT_READ);
+	RtModel model = tiny_model;
+	model.weights = file + FROM;
+	model.weights_bytes = TO - FROM;
+	RtContext *c = rt_new(&model, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(rt_set(c, "prefault", 1), RT_OK);
+	CU_ASSERT_EQUAL(rt_set(c, "huge_pages", 1), RT_OK);
+	CU_ASSERT_EQUAL(rt_set(c, "prefault", 1), RT_OK);
+	CU_ASSERT_EQUAL(rt_set(c, "prefault", 0), RT_E_OPTION);
+	CU_ASSERT_EQUAL(rt_set(c, "huge_pages", 2), RT_E_OPTION);
+	int wrong = 0;
+	for (int i = 0; i < BYTES; i++)
+		wrong += file[i] != (unsigned char)(i * 2654435761u >> 24);
+	CU_ASSERT_EQUAL(wrong, 0);
+	rt_free(c);
+	munmap(file, BYTES);
+	RtModel bare = tiny_model;   /* no weights: nothing to do */
+	CU_ASSERT_EQUAL(rt_huge_pages(&bare), RT_OK);
+	CU_ASSERT_EQUAL(rt_prefault(&bare), RT_OK);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite("api", NULL, NULL);
 	CU_add_test(suite, "cpu", test_cpu);
+	CU_add_test(suite, "resident", test_resident);
 	CU_add_test(suite, "variants", test_variants);
 	CU_add_test(suite, "team", test_team);
 	CU_add_test(suite, "run_ids", test_run_ids);

@@ -26,7 +26,8 @@ static void outputs_of(const Module *module, const int32_t *ids, EvalArray *outp
 	diag_free(&diag);
 }
 
-static bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each, void *argument, Diag *diag)
+static bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each, void *argument,
+	Diag *diag)
 {
 	(void)context;
 	CU_ASSERT_STRING_EQUAL(data, "texts.tsv");
@@ -322,10 +323,12 @@ static void test_importance(void)
 				double score[32];
 				char pipeline[128];
 				const int all = kinds[k].units * tiny.layers, go = each ? 2 : 5;
-				importances(module, kinds[k].in, kinds[k].out, data ? kinds[k].mixed : NULL, kinds[k].units, kinds[k].width, score);
+				importances(module, kinds[k].in, kinds[k].out, data ? kinds[k].mixed : NULL, kinds[k].units, kinds[k].width,
+					score);
 				char *listed = least_listed(kinds[k].pass, kinds[k].key, score, tiny.layers, kinds[k].units, go, each);
 				char amount[32];
-				snprintf(amount, sizeof amount, each ? "keep=%.0f" : "share=%.4f", each ? kinds[k].units - go : (double)(all - go) / all);
+				snprintf(amount, sizeof amount, each ? "keep=%.0f" : "share=%.4f",
+					each ? kinds[k].units - go : (double)(all - go) / all);
 				snprintf(pipeline, sizeof pipeline, "%s{by=%s %s}", kinds[k].pass,
 					data ? "activation data=texts.tsv" : "magnitude", amount);
 				same_as(module, pipeline, listed);
@@ -337,14 +340,16 @@ static void test_importance(void)
 /* Loss of the model without one head, one neuron. */
 static void test_accuracy(void)
 {
-	static const struct { const char *pass, *key; int units; } kinds[] = {{"prune-heads", "heads", 4}, {"prune-ffn", "neurons", 7}};
+	static const struct { const char *pass, *key; int units; } kinds[] = {
+		{"prune-heads", "heads", 4}, {"prune-ffn", "neurons", 7}};
 	Module *module = encoder(&tiny);
 	for (int k = 0; k < 2; k++) {
 		double score[32];
 		char pipeline[128];
 		for (int i = 0; i < tiny.layers * kinds[k].units; i++) {
 			Module *copy = module_copy(module);
-			snprintf(pipeline, sizeof pipeline, "%s{%s=%d.%d}", kinds[k].pass, kinds[k].key, i / kinds[k].units, i % kinds[k].units);
+			snprintf(pipeline, sizeof pipeline, "%s{%s=%d.%d}", kinds[k].pass, kinds[k].key, i / kinds[k].units,
+				i % kinds[k].units);
 			runs(pipeline, copy);
 			score[i] = score_of(copy, 0).loss;
 			module_free(copy);
@@ -359,7 +364,8 @@ static void test_accuracy(void)
 	module_free(module);
 }
 
-/* Many neurons are measured in lots: as many variants as lots, and the widths asked for. More than 32 outputs are cut into batches. */
+/* Many neurons are measured in lots: as many variants as lots, and the widths asked for. More than 32 outputs are cut into
+ * batches. */
 static void test_lots(void)
 {
 	const TinyEncoder wide = {.layers = 5, .heads = 2, .size = 2, .ffn = 70, .vocab = 11, .labels = 2};
@@ -557,6 +563,7 @@ static void test_together(void)
 		"prune-blocks{blocks=1.attention},prune-heads{share=0.5},prune-ffn{share=0.3},drop-layers{strategy=bottom keep=2},O1",
 		"canonicalize,fold-const,cse,prune-ffn{neurons=0.0},prune-heads{heads=2.3},prune-heads{heads=2.2},dce,O0",
 		"drop-layers{strategy=contribution keep=2 data=texts.tsv},prune-heads{by=activation keep=1 data=texts.tsv limit=2},O2",
+		"prune-blocks{keep=0},prune-heads{by=activation keep=1 data=texts.tsv},prune-ffn{by=accuracy keep=1 data=texts.tsv},O2",
 		"factorize-embeddings{rank=3},prune-blocks{keep=4},prune-ffn{keep=2},cast-weights{to=f32},O2",
 	};
 	for (size_t i = 0; i < sizeof pipelines / sizeof *pipelines; i++) {
@@ -572,6 +579,68 @@ static void test_together(void)
 	}
 }
 
+static uint32_t state = 1;
+
+static int below(int n)   /* xorshift, Marsaglia 2003 */
+{
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return (int)(state % (uint32_t)n);
+}
+
+static int random_pass(char *text)
+{
+	static const char *const by[] = {"magnitude", "activation data=texts.tsv", "accuracy data=texts.tsv limit=3"};
+	static const char *const strategies[] = {"top", "bottom", "symmetric", "contribution data=texts.tsv"};
+	switch (below(7)) {
+	case 0: return sprintf(text, "drop-layers{strategy=%s keep=%d}", strategies[below(4)], 1 + below(3));
+	case 1: return sprintf(text, "drop-layers{layers=%d}", below(4));
+	case 2: return sprintf(text, "prune-heads{by=%s keep=%d}", by[below(3)], 1 + below(4));
+	case 3: return sprintf(text, "prune-ffn{by=%s share=0.%d}", by[below(3)], 1 + below(9));
+	case 4: return sprintf(text, "prune-blocks{by=%s keep=%d}", by[below(3)], below(7));
+	case 5: return sprintf(text, "factorize-embeddings{rank=%d}", 1 + below(8));
+	default: return sprintf(text, "prune-%s=%d.%d}", below(2) ? "heads{heads" : "ffn{neurons", below(4), below(4));
+	}
+}
+
+/* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies and that every level of
+ * optimisation computes alike. */
+static void test_random(void)
+{
+	int ran = 0;
+	for (int i = 0; i < (getenv("FULL") ? 3000 : 200); i++) {
+		state = (uint32_t)i * 2654435761u + 1;
+		const TinyEncoder any = {.layers = 1 + below(4), .heads = 1 + below(4), .size = 1 + below(5), .ffn = 1 + below(9), .vocab = 11,
+			.labels = 2 + below(3)};
+		char pipeline[512], *end = pipeline, level[8];
+		for (int n = 1 + below(3); n > 0; n--) {
+			end += random_pass(end);
+			*end++ = ',';
+		}
+		end[-1] = '\0';
+		Module *module = encoder(&any);
+		char *message = run(pipeline, module);
+		if (!message) {
+			Module *low = module_copy(module);
+			snprintf(level, sizeof level, "O%d", below(3));
+			runs(level, low);
+			if (!(difference(module, low) < 1e-4))
+				printf("\nseed %d: %s,%s differs by %g\n", i, pipeline, level, difference(module, low));
+			CU_ASSERT_TRUE(difference(module, low) < 1e-4);
+			module_free(low);
+			ran++;
+		} else if (strstr(message, "must come before") == NULL && strstr(message, "there is no") == NULL
+			&& strstr(message, "leaves no") == NULL) {
+			printf("\nseed %d: %s: %s\n", i, pipeline, message);
+			CU_FAIL("message");
+		}
+		free(message);
+		module_free(module);
+	}
+	CU_ASSERT_TRUE(ran > 100);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -585,6 +654,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_masked_vocab);
 	CU_ADD_TEST(suite, test_factors);
 	CU_ADD_TEST(suite, test_together);
+	CU_ADD_TEST(suite, test_random);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
 	CU_cleanup_registry();

@@ -18,9 +18,10 @@ static void tiny_linear(FILE *out, const char *name, const char *x, int outputs,
 static void tiny_norm(FILE *out, const char *name, const char *a, const char *b, int width, int seed, const char *origin)
 {
 	fprintf(out, "  %%%s.s = add %%%s, %%%s : f32[S,%d]  # %s\n", name, a, b, width, origin);
-	fprintf(out, "  %%%s.g = const rand(%d) : f32[%d]  # %s\n  %%%s.c = const rand(%d) : f32[%d]  # %s\n", name, seed, width, origin,
-		name, seed + 1, width, origin);
-	fprintf(out, "  %%%s = layernorm %%%s.s, %%%s.g, %%%s.c {eps=1e-05} : f32[S,%d]  # %s\n", name, name, name, name, width, origin);
+	fprintf(out, "  %%%s.g = const rand(%d) : f32[%d]  # %s\n", name, seed, width, origin);
+	fprintf(out, "  %%%s.c = const rand(%d) : f32[%d]  # %s\n", name, seed + 1, width, origin);
+	fprintf(out, "  %%%s = layernorm %%%s.s, %%%s.g, %%%s.c {eps=1e-05} : f32[S,%d]  # %s\n", name, name, name, name, width,
+		origin);
 }
 
 static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x)
@@ -34,13 +35,14 @@ static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x)
 	for (int p = 0; p < 3; p++) {
 		snprintf(origin, sizeof origin, "layer.%s.attention.%s", at, words[p]);
 		tiny_linear(out, NAME(parts[p]), x, hidden, hidden, 1000 * (i + 1) + 10 * p, origin);
-		fprintf(out, "  %%%sr%d = reshape %%%s%d {shape=[S,%d,%d]} : f32[S,%d,%d]  # layer.%d.attention\n", parts[p], i, parts[p], i,
-			e->heads, e->size, e->heads, e->size, i);
+		fprintf(out, "  %%%sr%d = reshape %%%s%d {shape=[S,%d,%d]} : f32[S,%d,%d]  # layer.%d.attention\n", parts[p], i,
+			parts[p], i, e->heads, e->size, e->heads, e->size, i);
 		if (p == 1)
-			fprintf(out, "  %%kt%d = transpose %%kr%d {perm=[1,2,0]} : f32[%d,%d,S]  # layer.%d.attention\n", i, i, e->heads, e->size, i);
+			fprintf(out, "  %%kt%d = transpose %%kr%d {perm=[1,2,0]} : f32[%d,%d,S]  # layer.%d.attention\n", i, i, e->heads,
+				e->size, i);
 		else
-			fprintf(out, "  %%%st%d = transpose %%%sr%d {perm=[1,0,2]} : f32[%d,S,%d]  # layer.%d.attention\n", parts[p], i, parts[p], i,
-				e->heads, e->size, i);
+			fprintf(out, "  %%%st%d = transpose %%%sr%d {perm=[1,0,2]} : f32[%d,S,%d]  # layer.%d.attention\n", parts[p], i,
+				parts[p], i, e->heads, e->size, i);
 	}
 	fprintf(out, "  %%sc%d = matmul %%qt%d, %%kt%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, i, e->heads, i);
 	fprintf(out, "  %%sd%d = div %%sc%d, %%two : f32[%d,S,S]  # layer.%d.attention\n", i, i, e->heads, i);
@@ -54,8 +56,8 @@ static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x)
 	tiny_norm(out, NAME("a"), in, x, hidden, 1000 * (i + 1) + 110, ORIGIN("attention.norm"));
 	snprintf(in, sizeof in, "a%d", i);
 	tiny_linear(out, NAME("f"), in, e->ffn, hidden, 1000 * (i + 1) + 120, ORIGIN("ffn.in"));
-	fprintf(out, "  %%t%d = tanh %%f%d : f32[S,%d]  # layer.%d.ffn.act\n  %%m%d = mul %%f%d, %%t%d : f32[S,%d]  # layer.%d.ffn.act\n", i, i,
-		e->ffn, i, i, i, i, e->ffn, i);
+	fprintf(out, "  %%t%d = tanh %%f%d : f32[S,%d]  # layer.%d.ffn.act\n", i, i, e->ffn, i);
+	fprintf(out, "  %%m%d = mul %%f%d, %%t%d : f32[S,%d]  # layer.%d.ffn.act\n", i, i, i, e->ffn, i);
 	snprintf(in, sizeof in, "m%d", i);
 	tiny_linear(out, NAME("g"), in, hidden, e->ffn, 1000 * (i + 1) + 130, ORIGIN("ffn.out"));
 	char sum[32];
@@ -79,15 +81,15 @@ static char *tiny_encoder_text(const TinyEncoder *e)
 	for (int i = 0; i < e->labels; i++)
 		fprintf(out, "%s\"l%d\"", i ? ", " : "", i);
 	fprintf(out, "]\ngraph @main(%%ids: i32[S]) level=graph {\n  %%two = const splat(2) : f32[]\n");
-	fprintf(out, "  %%words = const rand(1) : f32[%d,%d]  # embeddings.word\n  %%x = embed %%words, %%ids : f32[S,%d]  # embeddings.word\n",
-		e->vocab, hidden, hidden);
+	fprintf(out, "  %%words = const rand(1) : f32[%d,%d]  # embeddings.word\n", e->vocab, hidden);
+	fprintf(out, "  %%x = embed %%words, %%ids : f32[S,%d]  # embeddings.word\n", hidden);
 	for (int i = 0; i < e->layers; i++) {
 		tiny_layer(out, e, i, x);
 		snprintf(x, sizeof x, "h%d", i);
 	}
 	fprintf(out, "  %%cls = pool %%%s {mode=first} : f32[%d]  # head.classify\n", x, hidden);
-	fprintf(out, "  %%cw = const rand(7) : f32[%d,%d]  # head.classify\n  %%logits = linear %%cls, %%cw : f32[%d]  # head.classify\n",
-		e->labels, hidden, e->labels);
+	fprintf(out, "  %%cw = const rand(7) : f32[%d,%d]  # head.classify\n", e->labels, hidden);
+	fprintf(out, "  %%logits = linear %%cls, %%cw : f32[%d]  # head.classify\n", e->labels);
 	fprintf(out, "  return logits=%%logits, hidden=%%%s\n}\n", x);
 	fclose(out);
 	return text;

@@ -1,0 +1,40 @@
+# The loops over K of the linear kernels hold their tile in registers: the multiplications of the largest tile are there, once a turn or
+# unrolled, and nothing is read from or written to the stack. What compilers make of a kernel is part of it: two pointers too many in
+# such a loop cost up to 11 reloads a turn.
+. "$SOURCE/tests/shell/emit_common.inc"
+command -v llvm-objdump-19 >/dev/null || { echo "needs llvm-objdump-19"; exit 77; }
+command -v python3 >/dev/null || { echo "needs python3"; exit 77; }
+model=$SOURCE/examples/sentiment/model
+
+# TARGET CPU RECIPE 'FUNCTION TILES LARGEST'..: kernels for heights of 1 to TILES rows, the largest of LARGEST multiplications (or a
+# multiple of them). An int8 or bf16 program has its classifier, of few outputs, in f16.
+check() {
+	local target=$1 cpu=$2 recipe=$3; shift 3
+	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe --quiet -o hot.o
+	for expected; do
+		read -r function tiles largest <<<"$expected"
+		python3 "$SOURCE/tests/tools/hot_loops.py" hot.o "${function}__[a-z0-9]*_k384" >loops.txt
+		awk -v tiles=$tiles -v largest=$largest '
+			$5 > 0 { print "on the stack: " $0; bad = 1 }
+			$4 > 0 && $4 % largest == 0 { full = 1 }
+			END { if (NR < tiles) { print NR " loops, expected " tiles; bad = 1 }
+				if (!full) { print "no loop of " largest " multiplications"; bad = 1 } exit bad }' loops.txt ||
+			{ cat loops.txt; fail "$target $cpu $recipe: $function"; }
+		echo "$cpu $recipe $function: $(wc -l <loops.txt) loops"
+	done
+}
+
+check x86_64-linux-gnu x86-64-v3 --weights=f32          'linear_f32 6 12'
+check x86_64-linux-gnu x86-64-v3 --passes=quantize-int8 'linear_i8 4 8' 'linear_f16 6 12'
+check x86_64-linux-gnu x86-64-v3 --compute=bf16         'linear_dotbf16 5 20'
+check x86_64-linux-gnu alderlake --passes=quantize-int8 'linear_i8 6 12'
+check x86_64-linux-gnu skylake-avx512 --passes=quantize-int8 'linear_i8 8 16'
+check x86_64-linux-gnu znver4    --weights=f32          'linear_f32 12 24'
+check x86_64-linux-gnu znver4    --passes=quantize-int8 'linear_i8 12 24' 'linear_f16 12 24'
+check x86_64-linux-gnu znver4    --compute=bf16         'linear_dotbf16 12 24'
+check aarch64-linux-gnu cortex-a53  --passes=quantize-int8 'linear_i8 3 24' 'linear_f16 8 16'
+check aarch64-linux-gnu neoverse-n1 --weights=f32          'linear_f32 8 16'
+check aarch64-linux-gnu neoverse-n1 --passes=quantize-int8 'linear_i8 5 20' 'linear_f16 8 16'
+check aarch64-linux-gnu neoverse-v1 --passes=quantize-int8 'linear_i8 4 16'
+check aarch64-linux-gnu neoverse-v1 --compute=bf16         'linear_dotbf16 8 32'
+check arm-linux-gnueabihf cortex-a15 --passes=quantize-int8 'linear_i8 2 8'
