@@ -25,7 +25,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512_tile(float *out, const int16_t 
 	enum { MR = 8 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
 	__m512i acc[MR][2];
-	__m512 y[MR][2];
+	__m512 y[MR][TILE_AVX512_VECTORS];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 		acc[i][0] = acc[i][1] = _mm512_setzero_si512();
 	uintptr_t at = (uintptr_t)w;
@@ -48,7 +48,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512_tile(float *out, const int16_t 
 		y[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(scale, ws0), b0);
 		y[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(scale, ws1), b1);
 	}
-	tile_avx512_store(out, y, width, N, act, 1, mr);
+	tile_avx512_store(out, y, 2, width, N, act, 1, mr);
 }
 
 RT_INLINE RT_TARGET_AVX512 void linear_i8__avx512(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
