@@ -32,6 +32,14 @@ check x86_64-linux-gnu skylake-avx512 --passes=quantize-int8 'linear_i8 8 16'
 check x86_64-linux-gnu znver4    --weights=f32          'linear_f32 12 24'
 check x86_64-linux-gnu znver4    --passes=quantize-int8 'linear_i8 12 24' 'linear_f16 12 24'
 check x86_64-linux-gnu znver4    --compute=bf16         'linear_dotbf16 12 24'
+# the tiles that only a tuning takes
+for tile in linear_f32_8x48__avx512 linear_f32_6x64__avx512; do
+	printf 'bertc-tune 1\nlinear f32 K=* N=* act=* cpu=znver4 -> %s\n' $tile >$tile.txt
+done
+printf 'bertc-tune 1\nlinear_i8 i8 K=* N=* act=* cpu=znver4 -> linear_i8_8x48__avx512vnni\n' >i8.txt
+check x86_64-linux-gnu znver4 "--weights=f32 --tune-cache=linear_f32_8x48__avx512.txt" 'linear_f32_8x48 8 24'
+check x86_64-linux-gnu znver4 "--weights=f32 --tune-cache=linear_f32_6x64__avx512.txt" 'linear_f32_6x64 6 24'
+check x86_64-linux-gnu znver4 "--passes=quantize-int8 --tune-cache=i8.txt" 'linear_i8_8x48 8 24'
 check aarch64-linux-gnu cortex-a53  --passes=quantize-int8 'linear_i8 3 24' 'linear_f16 8 16'
 check aarch64-linux-gnu neoverse-n1 --weights=f32          'linear_f32 8 16'
 check aarch64-linux-gnu neoverse-n1 --passes=quantize-int8 'linear_i8 5 20' 'linear_f16 8 16'
