@@ -53,8 +53,12 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 }
 
 /* Of tiles that are too high for their width nothing is left once `most` is a literal. */
-#define LINEAR_TILE(m) case m: if (m <= most) \
-	linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, vectors); break;
+#define LINEAR_TILE(m) \
+	case m: \
+		if (m <= most) { \
+			linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, vectors); \
+		} \
+		break;
 
 /* Any number of rows, weights widened as they are read. */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
