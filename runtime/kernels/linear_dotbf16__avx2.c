@@ -31,7 +31,7 @@ RT_INLINE RT_TARGET_AVX2 void linear_dotbf16_avx2_tile(float *out, const float *
 	enum { MR = 5 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
 	const __m256i top = _mm256_set1_epi32(-0x10000);
-	__m256 acc[MR][2];
+	__m256 acc[MR][TILE_AVX2_VECTORS];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 		acc[i][0] = _mm256_loadu_ps(bias);
 		acc[i][1] = _mm256_loadu_ps(bias + 8);
@@ -56,7 +56,7 @@ RT_INLINE RT_TARGET_AVX2 void linear_dotbf16_avx2_tile(float *out, const float *
 			acc[i][1] = _mm256_fmadd_ps(a, first1, acc[i][1]);
 		}
 	}
-	tile_avx2_store(out, acc, width, N, act, mr);
+	tile_avx2_store(out, acc, 2, width, N, act, mr);
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_dotbf16__avx2(float *out, const float *x, const void *w, const float *bias, int r0, int r1,

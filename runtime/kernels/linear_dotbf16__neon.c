@@ -33,7 +33,7 @@ RT_INLINE void linear_dotbf16_neon_tile(float *out, const float *rows, const uin
 {
 	enum { MR = LINEAR_DOTBF16_NEON_MR };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
-	float32x4_t acc[MR][2];
+	float32x4_t acc[MR][TILE_NEON_VECTORS];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 		acc[i][0] = vld1q_f32(bias);
 		acc[i][1] = vld1q_f32(bias + 4);
@@ -50,7 +50,7 @@ RT_INLINE void linear_dotbf16_neon_tile(float *out, const float *rows, const uin
 			}
 		}
 	}
-	tile_neon_store(out, acc, width, N, act, mr);
+	tile_neon_store(out, acc, 2, width, N, act, mr);
 }
 
 RT_INLINE void RT_NEON(linear_dotbf16)(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,

@@ -1,39 +1,39 @@
-/* tile__avx2.h: how the AVX2 linears of every number format leave a tile of 16 outputs. */
+/* tile__avx2.h: how the AVX2 linears of every number format leave a tile. */
 #ifndef RT_TILE__AVX2_H
 #define RT_TILE__AVX2_H
 #include "math__avx2.h"
 
-/* out = act(tile[mr][16]), of which the first `width` outputs are written; rows of out lie N apart. */
-RT_SHARED RT_TARGET_AVX2 void tile_avx2_activate(float *out, const float *tile, int width, int N, int act, int mr)
+enum { TILE_AVX2_VECTORS = 3, TILE_AVX2_SUMS = 12 };   /* the most in a row of a tile, and in all of it */
+
+/* out = act(tile[mr][vectors][8]), of which the first `width` outputs are written; rows of out lie N apart. */
+RT_SHARED RT_TARGET_AVX2 void tile_avx2_activate(float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
-	for (int i = 0; i < mr; i++) {
-		math_avx2_store(out + (size_t)i * (size_t)N, math_avx2_act(_mm256_load_ps(tile + 16 * i), act), width);
-		math_avx2_store(out + (size_t)i * (size_t)N + 8, math_avx2_act(_mm256_load_ps(tile + 16 * i + 8), act), width - 8);
-	}
+	for (int i = 0; i < mr; i++)
+		for (int j = 0; j < vectors; j++, tile += 8)
+			math_avx2_store(out + (size_t)i * (size_t)N + 8 * j, math_avx2_act(_mm256_load_ps(tile), act), width - 8 * j);
 }
 
-/* out = act(sums) for mr rows of 16 sums in registers. */
-RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(float *out, __m256 (*sums)[2], int width, int N, int act, int mr)
+/* out = act(sums) for mr rows of `vectors` sums in registers. */
+RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(float *out, __m256 (*sums)[TILE_AVX2_VECTORS], int vectors, int width, int N, int act, int mr)
 {
-	_Alignas(32) float tile[6][16];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		_mm256_store_ps(tile[i], sums[i][0]);
-		_mm256_store_ps(tile[i] + 8, sums[i][1]);
-	}
-	tile_avx2_activate(out, tile[0], width, N, act, mr);
+	_Alignas(32) float tile[8 * TILE_AVX2_SUMS];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			_mm256_store_ps(tile + 8 * (vectors * i + j), sums[i][j]);
+	tile_avx2_activate(out, tile, vectors, width, N, act, mr);
 }
 
 /* out = act(sums * (s[row] * ws) + bias): where the AVX2 linears of int8 codes leave their integer sums. */
 RT_INLINE RT_TARGET_AVX2 void tile_avx2_scale(float *out, __m256i (*sums)[2], const float *s, const float *ws, const float *bias,
                                               int width, int N, int act, int mr)
 {
-	__m256 y[6][2];
+	__m256 y[6][TILE_AVX2_VECTORS];
 	const __m256 ws0 = _mm256_loadu_ps(ws), ws1 = _mm256_loadu_ps(ws + 8), b0 = _mm256_loadu_ps(bias), b1 = _mm256_loadu_ps(bias + 8);
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 		const __m256 scale = _mm256_broadcast_ss(s + i);
 		y[i][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][0]), _mm256_mul_ps(scale, ws0), b0);
 		y[i][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][1]), _mm256_mul_ps(scale, ws1), b1);
 	}
-	tile_avx2_store(out, y, width, N, act, mr);
+	tile_avx2_store(out, y, 2, width, N, act, mr);
 }
 #endif

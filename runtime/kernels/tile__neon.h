@@ -1,26 +1,26 @@
-/* tile__neon.h: how the NEON linears of every number format leave a tile of 8 outputs. */
+/* tile__neon.h: how the NEON linears of every number format leave a tile. */
 #ifndef RT_TILE__NEON_H
 #define RT_TILE__NEON_H
 #include "math__neon.h"
 
-/* out = act(tile[mr][8]), of which the first `width` outputs are written; rows of out lie N apart. */
-RT_SHARED void tile_neon_activate(float *out, const float *tile, int width, int N, int act, int mr)
+enum { TILE_NEON_VECTORS = 4, TILE_NEON_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
+
+/* out = act(tile[mr][vectors][4]), of which the first `width` outputs are written; rows of out lie N apart. */
+RT_SHARED void tile_neon_activate(float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
-	for (int i = 0; i < mr; i++) {
-		math_neon_store(out + (size_t)i * (size_t)N, math_neon_act(vld1q_f32(tile + 8 * i), act), width);
-		math_neon_store(out + (size_t)i * (size_t)N + 4, math_neon_act(vld1q_f32(tile + 8 * i + 4), act), width - 4);
-	}
+	for (int i = 0; i < mr; i++)
+		for (int j = 0; j < vectors; j++, tile += 4)
+			math_neon_store(out + (size_t)i * (size_t)N + 4 * j, math_neon_act(vld1q_f32(tile), act), width - 4 * j);
 }
 
-/* out = act(sums) for mr rows of 8 sums in registers. */
-RT_INLINE void tile_neon_store(float *out, float32x4_t (*sums)[2], int width, int N, int act, int mr)
+/* out = act(sums) for mr rows of `vectors` sums in registers. */
+RT_INLINE void tile_neon_store(float *out, float32x4_t (*sums)[TILE_NEON_VECTORS], int vectors, int width, int N, int act, int mr)
 {
-	float tile[8][8];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
-		vst1q_f32(tile[i], sums[i][0]);
-		vst1q_f32(tile[i] + 4, sums[i][1]);
-	}
-	tile_neon_activate(out, tile[0], width, N, act, mr);
+	float tile[4 * TILE_NEON_SUMS];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			vst1q_f32(tile + 4 * (vectors * i + j), sums[i][j]);
+	tile_neon_activate(out, tile, vectors, width, N, act, mr);
 }
 
 /* out = act(sums[mr][8] * (s[row] * ws) + bias): where the linears of int8 codes leave their integer sums. */

@@ -40,6 +40,9 @@ printf 'bertc-tune 1\nlinear_i8 i8 K=* N=* act=* cpu=znver4 -> linear_i8_8x48__a
 check x86_64-linux-gnu znver4 "--weights=f32 --tune-cache=linear_f32_8x48__avx512.txt" 'linear_f32_8x48 8 24'
 check x86_64-linux-gnu znver4 "--weights=f32 --tune-cache=linear_f32_6x64__avx512.txt" 'linear_f32_6x64 6 24'
 check x86_64-linux-gnu znver4 "--passes=quantize-int8 --tune-cache=i8.txt" 'linear_i8_8x48 8 24'
+printf 'bertc-tune 1\nlinear f32 K=* N=* act=* cpu=x86-64-v3 -> linear_f32_4x24__avx2\n' >avx2.txt
+check x86_64-linux-gnu x86-64-v3 "--weights=f32 --tune-cache=avx2.txt" 'linear_f32_4x24 4 12'
+check aarch64-linux-gnu cortex-a53  --weights=f32          'linear_f32_6x16 6 24'
 check aarch64-linux-gnu cortex-a53  --passes=quantize-int8 'linear_i8 3 24' 'linear_f16 8 16'
 check aarch64-linux-gnu neoverse-n1 --weights=f32          'linear_f32 8 16'
 check aarch64-linux-gnu neoverse-n1 --passes=quantize-int8 'linear_i8 5 20' 'linear_f16 8 16'
