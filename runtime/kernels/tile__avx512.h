@@ -16,7 +16,8 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *ti
 }
 
 /* The same, where the inputs were rounded to 8 bits. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(float *out, const float *tile, int vectors, int width, int N, int act, int mr)
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(float *out, const float *tile, int vectors, int width, int N, int act,
+                                                         int mr)
 {
 	if (act != RT_ACT_GELU) {
 		tile_avx512_activate(out, tile, vectors, width, N, act, mr);
@@ -31,8 +32,8 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(float *out, const float
 
 /* out = act(sums) for mr rows of `vectors` sums in registers. An activation goes over a copy in L1: through `out` it would be 10 %
  * slower, since a masked store is not forwarded to the load that follows. low: the inputs were rounded to int8 or bf16. */
-RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act,
-                                                  int low, int mr)
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N,
+                                                  int act, int low, int mr)
 {
 	if (act == RT_ACT_NONE) {
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {

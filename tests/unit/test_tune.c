@@ -59,7 +59,8 @@ static void test_text(void)
 	accepts(HEAD "linear f32 K=384 N=1 act=none cpu=x86-64 -> linear_f32__scalar\nchain-rows linear f32 width=1 cpu=x86-64 -> 16\n", 2);
 	accepts(HEAD "chain-rows linear_i8 i8 width=* cpu=generic -> 4096\nchain-rows linear_bf16 bf16 width=1536 cpu=znver5 -> 96\n", 2);
 	/* of the two CPUs with this name one has NEON64, the other NEON32 */
-	accepts(HEAD "linear f32 K=* N=8 act=none cpu=generic -> linear_f32__neon64\nlinear f32 K=* N=9 act=none cpu=generic -> linear_f32__neon32\n", 2);
+	accepts(HEAD "linear f32 K=* N=8 act=none cpu=generic -> linear_f32__neon64\n"
+		"linear f32 K=* N=9 act=none cpu=generic -> linear_f32__neon32\n", 2);
 }
 
 static void test_hostile(void)
@@ -80,11 +81,13 @@ static void test_hostile(void)
 		snprintf(text, sizeof text, HEAD "linear f32 %s N=1 act=none cpu=znver4 -> " TILE_8x48 "\n", numbers[i]);
 		refuses(text, 2, i + 1 < sizeof numbers / sizeof *numbers ? "expected K=NUMBER from 1 on, or K=*" : "expected OP TYPE");
 	}
-	refuses(HEAD "linear f32 K=1 N=1 act=swish cpu=znver4 -> " TILE_8x48 "\n", 2, "found \"act=swish\", expected act=* or act= and one of none, gelu");
+	refuses(HEAD "linear f32 K=1 N=1 act=swish cpu=znver4 -> " TILE_8x48 "\n", 2,
+		"found \"act=swish\", expected act=* or act= and one of none, gelu");
 	refuses(HEAD "linear f32 K=1 N=1 ACT=none cpu=znver4 -> " TILE_8x48 "\n", 2, "act=");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=z80 -> " TILE_8x48 "\n", 2, "found \"cpu=z80\", expected cpu= and a name");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4znver4znver4znver4znver4znver4 -> " TILE_8x48 "\n", 2, "expected cpu=");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver3 -> " TILE_8x48 "\n", 2, "the CPU znver3 lacks what the kernel " TILE_8x48 " needs");
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver3 -> " TILE_8x48 "\n", 2,
+		"the CPU znver3 lacks what the kernel " TILE_8x48 " needs");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> system\n", 2, "kernel \"system\" is none of this bertc for linear of f32");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f16__avx512\n", 2, "is none of this bertc for linear of f32");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> layernorm_f32__avx512\n", 2, "is none of this bertc for linear of f32");
@@ -161,8 +164,8 @@ static void test_find(void)
 	CU_ASSERT_STRING_EQUAL(answer(&table, 768, 1536, ACT_GELU), TILE_8x48);
 	CU_ASSERT_PTR_NULL(answer(&table, 384, 1535, ACT_GELU));
 	CU_ASSERT_PTR_NULL(answer(NULL, 384, 1536, ACT_GELU));
-	CU_ASSERT_TRUE(tune_parse(&table, HEAD "linear f32 K=* N=* act=gelu cpu=znver4 -> linear_f32__avx512\n",
-		strlen(HEAD "linear f32 K=* N=* act=gelu cpu=znver4 -> linear_f32__avx512\n"), "later.txt", true, &diag));
+	static const char later[] = HEAD "linear f32 K=* N=* act=gelu cpu=znver4 -> linear_f32__avx512\n";
+	CU_ASSERT_TRUE(tune_parse(&table, later, sizeof later - 1, "later.txt", true, &diag));
 	CU_ASSERT_STRING_EQUAL(answer(&table, 384, 1536, ACT_GELU), "linear_f32__avx512");   /* later ones override */
 	tune_free(&table);
 	diag_free(&diag);
@@ -181,8 +184,9 @@ static void test_built_in(void)
 	CU_ASSERT_TRUE(tune_load(&table, NULL, false, &diag));
 	CU_ASSERT_TRUE(table.count > 0);
 	const int32_t built_in = table.count;
-	CU_ASSERT_TRUE(tune_parse(&table, HEAD "linear f32 K=9 N=* act=* cpu=znver4 -> " TILE_8x48 "\nchain-rows linear f32 width=8 cpu=znver4 -> 96\n",
-		strlen(HEAD "linear f32 K=9 N=* act=* cpu=znver4 -> " TILE_8x48 "\nchain-rows linear f32 width=8 cpu=znver4 -> 96\n"), "a", true, &diag));
+	static const char mine[] = HEAD "linear f32 K=9 N=* act=* cpu=znver4 -> " TILE_8x48 "\n"
+		"chain-rows linear f32 width=8 cpu=znver4 -> 96\n";
+	CU_ASSERT_TRUE(tune_parse(&table, mine, sizeof mine - 1, "a", true, &diag));
 	CU_ASSERT_TRUE(tune_save(&table, path, &diag));
 	char *text = file_read(path, 4096, NULL, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
