@@ -43,8 +43,9 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < quads; k++, at += 64 * (uintptr_t)vectors, ahead += (uintptr_t)step) {
 		__m512i wj[TILE_AVX512_VECTORS];
-		RT_UNROLL_FULL for (int j = 0; j < (alone ? vectors : (vectors + 1) / 2); j++)
-			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			if (alone || 2 * j < vectors)
+				_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
 			_mm_prefetch((const char *)(at + 1024 + 64 * (uintptr_t)j), _MM_HINT_T0);
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
