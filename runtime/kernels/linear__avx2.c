@@ -60,8 +60,12 @@ RT_INLINE RT_TARGET_AVX2 void linear_avx2(float *out, const float *x, const void
 			int first = r0 + rt_part(rows, t, tiles), mr = r0 + rt_part(rows, t + 1, tiles) - first;
 			float *y = out + (size_t)first * (size_t)N + (size_t)p * NR;
 			const float *row = x + (size_t)first * (size_t)K, *b = bias + (size_t)p * NR;
-#define LINEAR_TILE(m) case m: if (m <= most) \
-				linear_avx2_tile(y, row, panel, b, ahead, step, width, K, N, act, dtype, m, vectors); break;
+#define LINEAR_TILE(m) \
+			case m: \
+				if (m <= most) { \
+					linear_avx2_tile(y, row, panel, b, ahead, step, width, K, N, act, dtype, m, vectors); \
+				} \
+				break;
 			switch (mr) {
 			LINEAR_TILE(1) LINEAR_TILE(2) LINEAR_TILE(3) LINEAR_TILE(4) LINEAR_TILE(5) LINEAR_TILE(6)
 			}
