@@ -32,7 +32,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
                                                               int vectors)
 {
 	enum { MR = 12 };
-	const int stride = (K + 63) & ~63, quads = (K + 3) / 4, lines = alone ? vectors : (vectors + 1) / 2;
+	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
 	__m512i acc[MR][TILE_AVX512_VECTORS];
 	__m512 y[MR][TILE_AVX512_VECTORS];
 	RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {
@@ -43,8 +43,9 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < quads; k++, at += 64 * (uintptr_t)vectors, ahead += (uintptr_t)step) {
 		__m512i wj[TILE_AVX512_VECTORS];
-		RT_UNROLL_FULL for (int j = 0; j < lines; j++)
-			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			if (alone || 2 * j < vectors)
+				_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
 			_mm_prefetch((const char *)(at + 1024 + 64 * (uintptr_t)j), _MM_HINT_T0);
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
@@ -84,13 +85,10 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(float *out, const int8_
 				const int i = rt_part(rows, t, tiles);
 				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
 				const uint8_t *x = (const uint8_t *)scratch + (size_t)i * (size_t)stride;
-#define LINEAR_I8_TILE(m) \
-				case m: \
-					if (m <= most && (alone || 2 * m >= most)) { \
-						linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, \
-							step, width, K, N, act, m, alone, vectors); \
-					} \
-					break;
+#define LINEAR_I8_TILE(m) case m: if (m <= most && (alone || 2 * m >= most)) \
+					linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, step, \
+						width, K, N, act, m, alone, vectors); \
+				break;
 				const int mr = rt_part(rows, t + 1, tiles) - i;
 				if (tiles == 1) {
 					enum { alone = 1 };
