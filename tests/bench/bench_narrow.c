@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include "../../runtime/rt.h"
 #include "../../runtime/kernels/linear__avx512.c"
@@ -122,13 +123,14 @@ int main(void)
 {
 	static const int tokens[] = { 8, 16, 32, 128 };
 	double peak[TYPES], read = 0, least[5];
-	weights = aligned_alloc(64, WEIGHTS_BYTES + 4096);
+	weights = aligned_alloc(2 << 20, (WEIGHTS_BYTES + 4096 + (2 << 20) - 1) >> 21 << 21);
 	x = aligned_alloc(64, TOKENS_MAX * 3072 * 4);
 	out = aligned_alloc(64, TOKENS_MAX * 3072 * 4);
 	vectors = aligned_alloc(64, 4096 * 4);
 	scratch = aligned_alloc(64, 96 * 3072);
 	if (!weights || !x || !out || !vectors || !scratch)
 		return 1;
+	madvise(weights, WEIGHTS_BYTES, MADV_HUGEPAGE);   /* a program's file lies in large pages too */
 	for (size_t i = 0; i < WEIGHTS_BYTES + 4096; i++)   /* as f32 and bf16 small numbers, as int8 any */
 		weights[i] = (char)(i % 4 == 3 || i % 2 ? 0x3a : (i * 2654435761u >> 24 & 0x7f));
 	for (int i = 0; i < TOKENS_MAX * 3072; i++)
