@@ -72,6 +72,8 @@ bool emit_step(Emitter *, const Node *);
 /* Where a value lies while the program runs: IR.md, Arena. */
 typedef enum Place { PLACE_IDS, PLACE_CONST, PLACE_TOKENS, PLACE_TEXTS, PLACE_PAIRS, PLACE_NOWHERE } Place;
 Place   value_place(const Value *);
+/* Which rows it has: 0 of S, 1 of S1, ..; 0 for a value without. */
+int32_t value_symbol(const Value *);
 /* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
@@ -88,17 +90,24 @@ typedef struct Body {
 	int32_t     nparams;
 	struct { const char *name; const Value *value; } param[ARGS_MAX + 1];   /* the first is the result */
 	FILE       *code;                        /* statements; in FORM_EACH inside the loop over texts i */
-	bool        uses_tokens, uses_begin;     /* the statements name S, the text's tokens; begin, its first */
+	uint32_t    uses_tokens, uses_begin;     /* bit k: the statements name Sk, the text's rows of that symbol; begink, their first */
 	bool        whole;                       /* the code divides the work itself */
 	double      per_token, per_text, per_pair;   /* floating-point operations */
 } Body;
 typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
+BodyFn body_received, body_thin, body_gather, body_spread;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void        body_param(Body *, const char *name, const Value *);
 /* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */
 const char *isa_attribute(uint32_t needs);
-/* "384" or "S". */
+/* Where a text's rows begin, and how many it has, for every symbol that the statements name. */
+void        body_text_rows(Body *, FILE *);
+/* What select kernels take: ", S, 0.05f" or ", 12, 0.0f"; nothing when all of n keys stay. n: as C text. */
+const char *body_selection(Body *, const char *n);
+/* "", "1", ..: what the names S and begin of a symbol end in. */
+const char *body_suffix(Body *, int32_t symbol);
+/* "384", "S" or "S1". */
 const char *body_dim(Body *, Dim);
 /* The product of dims [first, last) of the type: "1", "12 * S". */
 const char *body_product(Body *, const Type *, int32_t first, int32_t last);

@@ -12,7 +12,7 @@ enum { BATCH_TOKENS = 512, TEXTS_PER_BATCH = 128, TOKENS_UNSAID = 512 };
 /* Rows of the tables that an input of the graph picks from, the least of them; most where there is none. */
 static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 {
-	int64_t least = INT32_MAX;
+	int64_t least = INT32_MAX, widest = 0;
 	for (const Node *node = graph->first; node; node = node->next) {
 		int32_t pairs = node_lookups(node);
 		for (int32_t i = 0; i < pairs; i++) {
@@ -22,7 +22,8 @@ static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 				continue;
 			if (table->dim[0].plus < least)
 				least = table->dim[0].plus;
-			*width = (int32_t)table->dim[1].plus;
+			if (table->dim[1].plus > widest)   /* what a narrow one tells of a token is not its embedding */
+				*width = (int32_t)(widest = table->dim[1].plus);
 		}
 	}
 	return (int32_t)least;
@@ -65,7 +66,7 @@ bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 	const GraphOutput *output = &e->graph->outputs[i];
 	Place place = value_place(output->value);
 	char type[128];
-	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && !type_is_rows(&output->value->type)))
+	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && type_rows(&output->value->type) != 1))
 		return diag_error(e->diag, EXIT_UNSUPPORTED, e->graph->line,
 			"output %s is %s; a program returns f32 with a row a text or a row a token",
 			output->name, type_print(&output->value->type, type));
@@ -309,6 +310,17 @@ static void print_variants(const Emitter *e, FILE *c)
 	fputs("};\n", c);
 }
 
+/* The highest k of the symbols Sk that ops make. */
+static int64_t thinned_count(const Emitter *e)
+{
+	int64_t count = 0;
+	for (int32_t g = 0; g < e->module->ngraphs; g++)
+		for (const Node *node = e->module->graphs[g]->first; node; node = node->next)
+			if (node->op == OP_THIN && node->attr.symbol > count)
+				count = node->attr.symbol;
+	return count;
+}
+
 static void print_model(const Emitter *e, FILE *c)
 {
 	const EmitOptions *o = e->options;
@@ -319,6 +331,7 @@ static void print_model(const Emitter *e, FILE *c)
 		".batch_tokens = %d, .batch_texts = %d, .takes_pairs = %d,\n",
 		(int)sizes.hidden, (int)sizes.vocab, (int)sizes.type_vocab, (int)sizes.max_tokens,
 		(int)sizes.batch_tokens, (int)sizes.batch_texts, o->tokenizer && o->tokenizer->npair > 0);
+	fprintf(c, "\t.nthinned = %d,\n", (int)thinned_count(e));
 	fprintf(c, "\t.outputs = %s_outputs, .noutputs = %d,\n", o->name, (int)e->graph->noutputs);
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
 		(int)e->module->nheads);

@@ -116,5 +116,6 @@ void calibration_offer(Calibration *calibration, PassEnv *env)
 	env->observe = observe;
 	env->score = score;
 	env->vocab_used = vocabulary_used;
+	env->vocab_continues = vocabulary_continues;
 	env->vocab_renumber = vocabulary_renumber;
 }

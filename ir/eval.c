@@ -67,6 +67,12 @@ bool eval_CONST(const Node *node, const EvalArray *const *args, EvalArray *resul
 	return true;
 }
 
+int64_t attrs_kept(const Attrs *attr, int64_t n)
+{
+	const int64_t kept = attr->has & A_keep ? attr->keep : attr->has & A_share ? (int64_t)(attr->share * (double)n + 0.5) : n;
+	return kept > n ? n : kept < 1 && n > 0 ? 1 : kept;
+}
+
 /* ---- graphs -------------------------------------------------------------------------------------------------------- */
 
 /* The state of one run: an array for each value, by its number in the map, and the index of the last node that reads it. */
@@ -112,6 +118,8 @@ static bool run_nodes(Run *run, Diag *diag)
 		EvalArray results[RESULTS_MAX] = {0};
 		for (int i = 0; i < node->nargs; i++)
 			args[i] = &run->arrays[value_map_find(&run->map, node->args[i])];
+		if (node->op == OP_THIN)
+			run->symbols[node->attr.symbol + 1] = eval_thin_count(node, args);
 		bool good = node_eval(node, run->symbols, args, results, diag);
 		for (int i = 0; i < node->nresults; i++)
 			run->arrays[value_map_find(&run->map, node->results[i])] = results[i];

@@ -98,6 +98,8 @@ enum AttrMask {
 };
 /* What plan-memory and the passes before it write on a lowered row-wise op. */
 enum { A_CHAINED = A_kernel | A_offset | A_chain | A_rows | A_inner };
+/* Which keys of a query softmax and attention keep; at most one is given. */
+enum { A_SELECT = A_keep | A_share | A_threshold };
 #define ATTR_TYPE_REAL double
 #define ATTR_TYPE_INT  int64_t
 #define ATTR_TYPE_INTS Ints
@@ -246,9 +248,11 @@ bool   type_equal(const Type *, const Type *);
 bool   type_is_number(const Type *);                   /* no symbol in it */
 int64_t type_count(const Type *);                      /* elements of a type without symbols; -1 on overflow */
 bool   type_counts_equal(const Type *, const Type *);  /* as many elements, whatever the symbols are (type_count.c) */
-/* Rows of the packed form: dim 0 is exactly S and no other dim has a symbol. */
+/* Rows of the packed form: dim 0 is exactly S, or a symbol that thin made, and no other dim has a symbol. */
 bool   type_is_rows(const Type *);
-/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S, every other dim a
+/* The symbol of those rows: 1 is S, 2 is S1; 0 when it is not such a type. */
+int32_t type_rows(const Type *);
+/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S or S1 .. S7, every other dim a
  * number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered code cannot hold it (S+1, 2S, S*S*S). */
 typedef enum Region { REGION_NONE, REGION_TOKENS, REGION_TEXTS, REGION_PAIRS } Region;
 Region type_region(const Type *, int64_t *unit_bytes);
@@ -359,6 +363,8 @@ void   eval_array_free(EvalArray *);
 bool   graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag *);
 /* Ids (types may be NULL: zeros) of one text through graph_eval. */
 bool   graph_eval_ids(const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
+/* How many of n elements stay by keep or share: at least one, at most n; n when neither is given. */
+int64_t attrs_kept(const Attrs *, int64_t n);
 /* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error. */
 Tensor *node_eval_const(Graph *, const Node *, int32_t result, Diag *);
 

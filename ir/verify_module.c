@@ -57,7 +57,7 @@ static bool head_takes(Task task, const Type *type, int64_t *columns)
 	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK;
 	if (type->dtype != DT_F32 || type->rank != (per_token ? 2 : 1) || !dim_is_number(type->dim[type->rank - 1]))
 		return false;
-	if (per_token && !type_is_rows(type))
+	if (per_token && type_rows(type) != 1)
 		return false;
 	*columns = type->dim[type->rank - 1].plus;
 	return task != TASK_QA || *columns == 2;

@@ -119,8 +119,8 @@ bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
 		&& run->env->score(run->env->calibration, probe->module, data, (int32_t)limit, scores, run->diag);
 }
 
-/* f32[1] of a text: the dot product of unit vectors, of the first token or the mean over all. */
-static Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
+/* The dot product of unit vectors. */
+Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
 {
 	const Attrs unit = { .has = A_eps, .eps = 1e-12 }, first = { .has = A_mode, .mode = POOL_FIRST },
 		mean = { .has = A_mode, .mode = POOL_MEAN };

@@ -27,6 +27,8 @@ bool   probe_score(Probe *, OutputScore *, PassRun *);
 
 /* Mean cosine between what each layer reads and makes, at the first token or over all tokens. */
 bool   observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *cosine, PassRun *);
+/* f32[1] of a text: the cosine of the rows of two values f32[S,n], of the first token or the mean over all. NULL: an error. */
+Value *emit_cosine(Graph *, Value *a, Value *b, bool all_tokens, Diag *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */
 bool   observe_squares(Graph *, Value *const *values, int32_t count, double *means, PassRun *);
 #endif

@@ -30,6 +30,7 @@ bool node_is_rowwise(const Node *node)
 {
 	if (op_info[node->op].domain != DOMAIN_ROWS)
 		return false;
+	const int32_t rows = type_rows(&node->results[0]->type);
 	bool computed = false, broadcasts = node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL || node->op == OP_DIV;
 	for (int32_t i = 0; i < node->nargs; i++) {
 		const Value *v = node->args[i];
@@ -37,12 +38,12 @@ bool node_is_rowwise(const Node *node)
 			return false;
 		if (value_is_const(v))
 			continue;
-		if (!type_is_rows(&v->type))
+		if (!rows || type_rows(&v->type) != rows)
 			return false;
 		computed = true;
 	}
 	for (int32_t i = 0; i < node->nresults; i++)
-		if (!type_is_rows(&node->results[i]->type))
+		if (!rows || type_rows(&node->results[i]->type) != rows)
 			return false;
 	return computed;
 }
@@ -56,7 +57,8 @@ static bool node_chains(const Node *node)
 static Node *chain_end(Node *first, bool *narrow)
 {
 	Node *end = first, *node = first;
-	for (; node && (node->op == OP_CONST || node_chains(node)); node = node->next)
+	const int32_t rows = type_rows(&first->results[0]->type);
+	for (; node && (node->op == OP_CONST || (node_chains(node) && type_rows(&node->results[0]->type) == rows)); node = node->next)
 		if (node->op != OP_CONST) {
 			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16;
 			end = node;

@@ -83,7 +83,9 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassEn
 	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
 	if (tuned && !(tuned->kernel->needs & ~env->isa))
 		return tuned->kernel;
-	return kernel_select(op_info[node->op].name, dtype, env->isa);
+	const bool selects = (node->op == OP_ATTENTION || node->op == OP_SOFTMAX) && (node->attr.has & A_SELECT);
+	return kernel_select(!selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select" : "attention_select", dtype,
+		env->isa);
 }
 
 static bool node_lower(Node *node, PassRun *run)

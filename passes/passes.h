@@ -50,6 +50,8 @@ typedef struct PassEnv {
 	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
 	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
+	/* Which tokens continue a word, so that the one before them begins it or continues it too. */
+	void (*vocab_continues)(void *, bool *continues, int32_t rows);
 	bool (*vocab_renumber)(void *, const int32_t *to, int32_t rows, Diag *);
 } PassEnv;
 

@@ -34,6 +34,8 @@ typedef struct Variant Variant;
 /* Makes, in the probe's copy of the graph, what stands in for `old`; NULL and messages on error. */
 typedef Value *VariantFn(const Probe *, Value *old, const Variant *, Diag *);
 struct Variant { Value *old; VariantFn *make; const void *what; const bool *units; };
+/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last`. */
+Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);
 /* The score of each variant on the labelled data of option `data`, and of the graph itself unless base is NULL. */
 bool variants_score(Graph *, const Variant *, int32_t count, OutputScore *, OutputScore *base, PassRun *);
 /* Of a Group (`what`), whose out is old's maker: the marked units' columns are zero. */

@@ -50,7 +50,8 @@ RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
 /* Staging for up to `tokens` and `texts` a pass; a text has up to `longest` tokens. */
 RT_FN uint64_t api_stage_bytes(const RtModel *m, int64_t tokens, int64_t texts, int64_t longest)
 {
-	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4);
+	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4)
+		+ api_up((uint64_t)(texts + 1) * 4 * (uint64_t)m->nthinned);
 	if (m->tokenizer)
 		bytes += 5 * api_up((uint64_t)m->max_tokens * 4) + api_up(api_window_floats(m, longest) * 4);
 	return bytes;
@@ -115,6 +116,7 @@ RT_FN void api_lay_out(RtContext *c)
 	c->ids = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->types = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->offsets = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4);
+	c->thinned = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4 * (uint64_t)m->nthinned);
 	if (m->tokenizer) {
 		const uint64_t column = api_up((uint64_t)m->max_tokens * 4);
 		int32_t **const columns[] = {&c->text_ids, &c->text_types, &c->start, &c->end, &c->word};
@@ -198,7 +200,7 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 	const RtVariant *v = c->variant;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
 	ApiRun run = {v, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
-		.threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team}};
+		.thinned = c->thinned, .threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team}};
 	RtCall *call = &run.call;
 	call->tokens = c->arena;
 	call->texts = call->tokens + api_up((uint64_t)tokens * (uint64_t)v->per_token);

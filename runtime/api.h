@@ -35,7 +35,7 @@ typedef struct RtContext {
 	char    *room;                      /* 64-byte aligned; the rest of the context's memory, laid out anew for every call */
 	size_t   room_bytes;
 	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
-	int32_t *ids, *types, *offsets;     /* staging, at the head of the room */
+	int32_t *ids, *types, *offsets, *thinned;   /* staging, at the head of the room */
 	/* of the text being encoded: max_tokens each; NULL without a tokenizer */
 	int32_t *text_ids, *text_types, *start, *end, *word;
 	char    *arena;                     /* after the staging */

@@ -26,6 +26,7 @@ typedef struct RtTokenizer RtTokenizer;   /* tokenizer.h */
 typedef struct RtCall {
 	const int32_t *ids, *types, *offsets;   /* types is never NULL here */
 	int32_t ntokens, ntexts, longest, threads;
+	int32_t *thinned;                       /* offsets of what steps leave of the texts: rt_offsets in steps.h */
 	char   *tokens, *texts, *pairs, *fixed; /* arena regions, 64-byte aligned: see ArenaPlan in ir.h */
 	char   *scratch; size_t scratch_bytes;  /* of thread t: scratch + t * scratch_bytes */
 	char   *blocks; size_t block_bytes;     /* rows inside a chain of steps, of thread t: blocks + t * block_bytes */
@@ -50,7 +51,7 @@ typedef struct RtVariant {
 typedef struct RtModel {
 	const char *name, *about;               /* about: JSON text, see program.c */
 	int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts;
-	int32_t takes_pairs;
+	int32_t takes_pairs, nthinned;          /* nthinned: how often its steps thin the tokens out */
 	const RtOutput *outputs; int32_t noutputs;
 	const RtHead   *heads;   int32_t nheads;
 	const RtTokenizer *tokenizer;           /* NULL: ids only */
