@@ -36,7 +36,7 @@ typedef struct Wrapper {
 	const char *attribute;                   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
 	bool        is_core;                     /* a linear of K inputs, called by the wrappers of all linears with that K */
 } Wrapper;
-typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; } Step;
+typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; int32_t symbol; } Step;
 /* Sizes of the tables and limits that the program's code states, and what a context has room for. */
 typedef struct ModelSizes { int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts; } ModelSizes;
 /* The code for one CPU. */

@@ -286,10 +286,10 @@ static void print_steps(const Variant *v, FILE *c)
 	for (int32_t i = 0; i < v->nsteps; i++) {
 		fputs("\t{", c);
 		c_string(c, v->steps[i].origin ? v->steps[i].origin : "");
-		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g},\n", v->steps[i].kernel, v->steps[i].per_token, v->steps[i].per_text,
-			v->steps[i].per_pair);
+		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g, %d},\n", v->steps[i].kernel, v->steps[i].per_token, v->steps[i].per_text,
+			v->steps[i].per_pair, (int)v->steps[i].symbol);
 	}
-	fputs("\t{\"\", \"\", 0, 0, 0}\n};\n", c);   /* so that a model without steps has a table */
+	fputs("\t{\"\", \"\", 0, 0, 0, 0}\n};\n", c);   /* so that a model without steps has a table */
 }
 
 static void print_variants(const Emitter *e, FILE *c)

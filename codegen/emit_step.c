@@ -357,7 +357,7 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 	fprintf(e->variant->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
 		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->variant->nsteps);
 	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
-		body->per_pair};
+		body->per_pair, value_symbol(node->results[0])};
 }
 
 bool emit_step(Emitter *e, const Node *node)

@@ -199,6 +199,7 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 {
 	const RtVariant *v = c->variant;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
+	c->thinned_texts = ntexts;
 	ApiRun run = {v, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
 		.thinned = c->thinned, .threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team}};
 	RtCall *call = &run.call;

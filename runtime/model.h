@@ -35,7 +35,11 @@ typedef struct RtCall {
 	struct RtTeam *team;
 } RtCall;
 
-typedef struct RtStep { const char *origin, *kernel; double flops_per_token, flops_per_text, flops_per_pair; } RtStep;
+typedef struct RtStep {
+	const char *origin, *kernel;
+	double flops_per_token, flops_per_text, flops_per_pair;
+	int32_t symbol;                         /* whose rows count as tokens: rt_offsets in steps.h */
+} RtStep;
 
 /* The model's code for one CPU; all variants compute the same graph over the same weights. */
 typedef struct RtVariant {

@@ -27,6 +27,8 @@
 #include "../../runtime/kernels/softmax__avx2.c"
 #include "../../runtime/kernels/softmax__avx512.c"
 #include "../../runtime/kernels/softmax__neon.c"
+#include "../../runtime/kernels/softmax_select__scalar.c"
+#include "../../runtime/kernels/thin__scalar.c"
 #include "../../runtime/kernels/embed__scalar.c"
 #include "../../runtime/kernels/rows__scalar.c"
 #include "../../runtime/kernels/tensor__scalar.c"
@@ -627,11 +629,14 @@ static void check_tensor(void)
 	}
 }
 
+#include "kernel_checks_select.h"
+
 /* All groups, by name. */
 static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
 	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation },
 	{ "softmax", check_softmax }, { "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed },
 	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "linear_i8", check_linear_i8 },
-	{ "linear_bf16", check_linear_bf16 },
+	{ "linear_bf16", check_linear_bf16 }, { "attention_select", check_attention_select }, { "received", check_received },
+	{ "softmax_select", check_softmax_select }, { "thin", check_thin },
 };
 enum { KERNEL_CHECKS = sizeof kernel_checks / sizeof *kernel_checks };
