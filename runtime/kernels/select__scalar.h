@@ -4,29 +4,13 @@
 #define RT_SELECT__SCALAR_H
 #include <math.h>
 
-/* Floats as integers of the same order; both zeros are 0. */
+/* Floats as integers of the same order, both zeros as 0. NEON of ARMv7 takes floats near zero for zero, integers for what they are. */
 RT_INLINE int32_t select_order(float x)
 {
 	int32_t bits;
-	x += 0.0f;
 	memcpy(&bits, &x, sizeof bits);
-	return bits ^ ((bits >> 31) & INT32_MAX);
-}
-
-RT_INLINE float select_float(int32_t order)
-{
-	const int32_t bits = order ^ ((order >> 31) & INT32_MAX);
-	float x;
-	memcpy(&x, &bits, sizeof x);
-	return x;
-}
-
-RT_INLINE int select_at_least(const float *x, int n, float bound)
-{
-	int count = 0;
-	for (int i = 0; i < n; i++)
-		count += x[i] >= bound;
-	return count;
+	bits ^= (bits >> 31) & INT32_MAX;
+	return bits - (bits >> 31);
 }
 
 /* The `keep` largest of x[n] stay, of equals the first; the others become -infinity, so that softmax gives them nothing. NaN stays. The
@@ -35,27 +19,31 @@ RT_INLINE void select_largest(float *x, int n, int keep)
 {
 	if (keep >= n)
 		return;
-	float least = x[0], most = x[0];
-	for (int i = 1; i < n; i++) {
-		least = x[i] < least ? x[i] : least;
-		most = x[i] > most ? x[i] : most;
+	int32_t least = INT32_MAX, most = INT32_MIN;
+	for (int i = 0; i < n; i++) {
+		const int32_t order = select_order(x[i]);
+		least = order < least ? order : least;
+		most = order > most ? order : most;
 	}
-	int64_t low = select_order(least), high = (int64_t)select_order(most) + 1;
+	int64_t low = least, high = (int64_t)most + 1;
 	while (high - low > 1) {
-		const int64_t middle = low + (high - low) / 2;
-		const int count = select_at_least(x, n, select_float((int32_t)middle));
+		const int32_t middle = (int32_t)(low + (high - low) / 2);
+		int count = 0;
+		for (int i = 0; i < n; i++)
+			count += select_order(x[i]) >= middle;
 		*(count >= keep ? &low : &high) = middle;
 		if (count == keep)
 			break;
 	}
-	const float bound = select_float((int32_t)low);
+	const int32_t bound = (int32_t)low;
 	int equals = keep;
 	for (int i = 0; i < n; i++)
-		equals -= x[i] > bound;
+		equals -= select_order(x[i]) > bound;
 	for (int i = 0; i < n; i++) {
-		const int equal = x[i] == bound;
-		x[i] = x[i] < bound || (equal && equals <= 0) ? -INFINITY : x[i];
-		equals -= equal;
+		const int32_t order = select_order(x[i]);
+		const int gone = order < bound || (order == bound && equals <= 0);
+		equals -= order == bound;
+		x[i] = gone && x[i] == x[i] ? -INFINITY : x[i];
 	}
 }
 
