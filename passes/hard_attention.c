@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Choice { Layer *layer; bool taken; OutputScore alone; } Choice;
+typedef struct Choice { Layer *layer; Attrs before; bool taken; OutputScore alone; } Choice;   /* before: of its softmax */
 typedef struct Choices { Choice *at; int32_t count; } Choices;
 
 static bool read_selection(Attrs *attr, PassRun *run)
@@ -39,10 +39,10 @@ static bool read_selection(Attrs *attr, PassRun *run)
 static void set_selection(const Choice *choice, const Attrs *attr)
 {
 	Attrs *softmax = &choice->layer->softmax->attr;
-	softmax->has &= ~(uint32_t)A_SELECT;
+	*softmax = choice->before;
 	if (!choice->taken)
 		return;
-	softmax->has |= attr->has;
+	softmax->has = (softmax->has & ~(uint32_t)A_SELECT) | attr->has;
 	softmax->keep = attr->keep;
 	softmax->share = attr->share;
 	softmax->threshold = attr->threshold;
@@ -168,7 +168,7 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 	Choices all = { mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *all.at), 0 };
 	for (int32_t i = 0; i < layers.count; i++)
 		if (layers.at[i].has_attention)
-			all.at[all.count++] = (Choice){ .layer = &layers.at[i] };
+			all.at[all.count++] = (Choice){ .layer = &layers.at[i], .before = layers.at[i].softmax->attr };
 	if (!choose(graph, &all, &attr, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {

@@ -9,8 +9,8 @@
  *   %h = linear %c, %w, %b : f32[S,8]         ->       %r = received %q, %k {heads=2 pack=none scale=0.5} : f32[S,2]
  *   %y = add %h, %x : f32[S,8]                         %t = thin %r {symbol=1 share=0.5} : i32[S1]
  *   return hidden=%y                                   %c1 = gather %c, %t : f32[S1,8]
- *                                                      %h = linear %c1, %w, %b : f32[S1,8]
  *                                                      %x1 = gather %x, %t : f32[S1,8]
+ *                                                      %h = linear %c1, %w, %b : f32[S1,8]
  *                                                      %y = add %h, %x1 : f32[S1,8]
  *                                                      %z = spread %y, %t, %ids : f32[S,8]
  *                                                      return hidden=%z
@@ -125,6 +125,14 @@ static bool find_needed(Graph *graph, Value **must, PassRun *run)
 
 /* ---- thinning --------------------------------------------------------------------------------------------------------- */
 
+/* What goes around a block is there before the block, or gather would part a chain of its last linear and the add; but need not be. */
+static bool comes_after(const Value *v, const Node *node)
+{
+	while (node && node != v->node)
+		node = node->next;
+	return v->node && node;
+}
+
 /* Thins the rows of a layer behind its attention; returns their places. */
 static Value *thin_layer(Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
 {
@@ -142,7 +150,8 @@ static Value *thin_layer(Graph *graph, const Layer *layer, const Thinning *thinn
 	if (!places)
 		return NULL;
 	Value *inner = graph_emit(graph, out, OP_GATHER, (Value *[]){ out->args[0], places }, 2, NULL, origin, run->diag);
-	Value *outer = graph_emit(graph, sum, OP_GATHER, (Value *[]){ sum->args[around], places }, 2, NULL, origin, run->diag);
+	Value *outer = graph_emit(graph, comes_after(sum->args[around], out) ? sum : out, OP_GATHER,
+		(Value *[]){ sum->args[around], places }, 2, NULL, origin, run->diag);
 	if (*must)
 		*must = graph_emit(graph, out, OP_GATHER, (Value *[]){ *must, places }, 2, NULL, origin, run->diag);
 	if (!inner || !outer)
