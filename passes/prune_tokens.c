@@ -203,6 +203,10 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 	Thinnings all = { 0 };
 	Layers layers;
 	Value *places[THINNINGS_MAX], *must;
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_THIN)
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: tokens are thinned out already; name all layers at once, as in "
+				"prune-tokens{layer=1,3 keep=0.8,0.5}");
 	if (!read_thinnings(&all, run) || !layers_find_blocks(graph, "prune-tokens", &layers, run) || !find_needed(graph, &must, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {
