@@ -377,13 +377,12 @@ bool infer_THIN(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
-/* Argument i holds places of `rows` rows: constants, or those that thin made of as many. */
+/* Argument i holds places of `rows` rows: thin made them of as many, where it did. The evaluator looks at every place; compiled code
+ * takes none but thin's. */
 static bool expect_places(const Node *node, int i, Dim rows, Diag *diag)
 {
 	const Node *thin = node->args[i]->node;
-	if (!thin || (thin->op != OP_THIN && thin->op != OP_CONST))
-		return node_error(node, diag, "%s is not made by thin", value_print(node->args[i], (char[264]){0}));
-	return thin->op == OP_CONST || dim_equal(arg_type(thin, 0)->dim[0], rows) ||
+	return !thin || thin->op != OP_THIN || dim_equal(arg_type(thin, 0)->dim[0], rows) ||
 		node_error(node, diag, "%s are places of other rows, those of %s", value_print(node->args[i], (char[264]){0}),
 			value_print(thin->args[0], (char[264]){0}));
 }

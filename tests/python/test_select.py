@@ -51,33 +51,34 @@ def spelled(rules, thin):
     return ",".join(parts + ["O2"])
 
 # ---- the ops alone, on whole numbers: scores are exact in every order of adding, and many are equal
-def op(text, ids, width, options=()):
-    path = TMP / "op.bir"; path.write_text(text)
-    global serial_op; serial_op += 1
-    build(path, TMP / f"op{serial_op}.so", "--emit=shared", "--name=m", *options)
-    return Library(TMP / f"op{serial_op}.so", "m").run([ids], len(ids) * width).reshape(len(ids), width)
 serial_op = 0
+def op(text):
+    """The graph as a library: (ids, width) -> [tokens][width]"""
+    global serial_op; serial_op += 1; path = TMP / f"op{serial_op}.bir"; path.write_text(text)
+    library = Library(build(path, TMP / f"op{serial_op}.so", "--emit=shared", "--name=m"), "m")
+    return lambda ids, width: library.run([ids], len(ids) * width).reshape(len(ids), width)
 HEADS, D, ROWS = 3, 8, 50; H = HEADS * D
 generator = torch.Generator().manual_seed(5)
 tables = {name: torch.randint(-2, 3, (ROWS, H), generator=generator).float() for name in "qkv"}
 def constant(name): return f"  %t{name} = const [{', '.join(str(int(x)) for x in tables[name].flatten().tolist())}] : f32[{ROWS},{H}]\n  %{name} = embed %t{name}, %ids : f32[S,{H}]\n"
-for n in (1, 2, 17, 40):
-    ids = [(7 * i + 3) % ROWS for i in range(n)]
-    q, k, v = (tables[x][torch.tensor(ids)].view(n, HEADS, D).transpose(0, 1) for x in "qkv")
-    for rule in (("k", 1), ("k", 5), ("share", 0.3), ("threshold", 0.07), None):
+lists = [[(7 * i + 3) % ROWS for i in range(n)] for n in (1, 2, 17, 40)]
+for rule in (("k", 1), ("k", 5), ("share", 0.3), ("threshold", 0.07), None):
+    attr = "" if rule is None else f" {'keep' if rule[0] == 'k' else rule[0]}={rule[1]}"
+    head = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n" + constant("q") + constant("k") + constant("v")
+    attention = op(head + f"  %y = attention %q, %k, %v {{heads={HEADS} pack=none scale=0.25{attr}}} : f32[S,{H}]\n  return hidden=%y\n}}\n")
+    received = op(head + f"  %y = received %q, %k {{heads={HEADS} pack=none scale=0.25{attr}}} : f32[S,{HEADS}]\n  return hidden=%y\n}}\n")
+    for ids in lists:
+        n = len(ids); q, k, v = (tables[x][torch.tensor(ids)].view(n, HEADS, D).transpose(0, 1) for x in "qkv")
         p = select((q @ k.transpose(1, 2) * 0.25).double(), rule)
-        attr = "" if rule is None else f" {'keep' if rule[0] == 'k' else rule[0]}={rule[1]}"
-        head = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n" + constant("q") + constant("k") + constant("v")
-        got = op(head + f"  %y = attention %q, %k, %v {{heads={HEADS} pack=none scale=0.25{attr}}} : f32[S,{H}]\n  return hidden=%y\n}}\n", ids, H)
-        compare(got, (p @ v.double()).transpose(0, 1).reshape(n, H), f"attention {rule}, {n} tokens", 1e-5)
-        got = op(head + f"  %y = received %q, %k {{heads={HEADS} pack=none scale=0.25{attr}}} : f32[S,{HEADS}]\n  return hidden=%y\n}}\n", ids, HEADS)
-        compare(got, p.sum(1).t(), f"received {rule}, {n} tokens", 1e-5)
-    for how in (1, 7, 0.5, 1.0):               # sums of whole numbers: exact, with many ties
-        x = tables["q"][torch.tensor(ids)]; sums = x.sum(1).masked_fill(torch.arange(n) == 0, math.inf); stay = largest(sums, kept(n, how)).nonzero()[:, 0]
-        attr = f"share={how}" if isinstance(how, float) else f"keep={how}"
-        got = op("module @m\ngraph @main(%ids: i32[S]) level=graph {\n" + constant("q") + f"  %p = thin %q {{{attr} symbol=1}} : i32[S1]\n  %g = gather %q, %p : f32[S1,{H}]\n"
-                 f"  %y = spread %g, %p, %ids : f32[S,{H}]\n  return hidden=%y\n}}\n", ids, H)
-        assert (got == x[stay][torch.searchsorted(stay, torch.arange(n), right=True) - 1].numpy()).all(), f"thin {attr}, {n} tokens"
+        compare(attention(ids, H), (p @ v.double()).transpose(0, 1).reshape(n, H), f"attention {rule}, {n} tokens", 1e-5)
+        compare(received(ids, HEADS), p.sum(1).t(), f"received {rule}, {n} tokens", 1e-5)
+for how in (1, 7, 0.5, 1.0):               # sums of whole numbers: exact, with many ties
+    attr = f"share={how}" if isinstance(how, float) else f"keep={how}"
+    thinned = op("module @m\ngraph @main(%ids: i32[S]) level=graph {\n" + constant("q") + f"  %p = thin %q {{{attr} symbol=1}} : i32[S1]\n  %g = gather %q, %p : f32[S1,{H}]\n"
+                 f"  %y = spread %g, %p, %ids : f32[S,{H}]\n  return hidden=%y\n}}\n")
+    for ids in lists:
+        n = len(ids); x = tables["q"][torch.tensor(ids)]; stay = largest(x.sum(1).masked_fill(torch.arange(n) == 0, math.inf), kept(n, how)).nonzero()[:, 0]
+        assert (thinned(ids, H) == x[stay][torch.searchsorted(stay, torch.arange(n), right=True) - 1].numpy()).all(), f"thin {attr}, {n} tokens"
 print("the ops alone select the same")
 
 # ---- whole models
@@ -96,13 +97,14 @@ def together(library, batch, width, per_token=False):
     alone = [library.run([ids], len(ids) * width if per_token else width) for ids in batch]
     assert (library.run(batch, sum(map(len, alone))) == np.concatenate(alone)).all(), "a text depends on what else is in the call"
 
-for n, kind in enumerate(("classify", "encoder")):
-    model, config = make_bert.random_bert(kind, 700 + n, TMP / kind, num_hidden_layers=4, hidden_size=4 * (11, 32)[n], num_attention_heads=4, intermediate_size=(33, 64)[n])
+for n, kind in enumerate(("classify", "encoder", "tag")):
+    model, config = make_bert.random_bert(kind, 700 + n, TMP / kind, num_hidden_layers=4, hidden_size=4 * (11, 32, 8)[n], num_attention_heads=4, intermediate_size=(33, 64, 48)[n], max_position_embeddings=40)
     r = random.Random(n); batch = [[r.randrange(config.vocab_size) for _ in range(r.choice((1, 2, 5, 16, 33, 40)))] for _ in range(40)]
+    begins = [not line.startswith("##") for line in (TMP / kind / "vocab.txt").read_text().splitlines()] if kind == "tag" else None
     pool = kind == "encoder"; _, plain = program(TMP / kind, "O2")
     for rules, thin in (({0: ("k", 3), 2: ("share", 0.3)}, {}), ({1: ("threshold", 0.05)}, {}), ({}, {1: 0.5}), ({}, {0: 0.7, 2: 3}), ({0: ("k", 4), 1: ("share", 0.5)}, {1: 0.6, 2: 0.5, 3: 2})):
-        library, ledger = check_model(f"{kind} {rules} {thin}", TMP / kind, model, batch, rules, thin, pool=pool, equal=0.97)   # 40 texts: one may differ
-        width = emulate(model, batch[0], rules, thin, None, pool).numel(); together(library, batch, width)
+        library, ledger = check_model(f"{kind} {rules} {thin}", TMP / kind, model, batch, rules, thin, begins, pool, equal=0.97)   # 40 texts: one may differ
+        together(library, batch, emulate(model, batch[0], rules, thin, begins, pool).shape[-1], begins is not None)
         if thin: assert ledger[-1]["macs_128"] < plain[-1]["macs_128"], "MACs do not count what is thinned"
 
 model, config = make_bert.random_bert("classify", 720, TMP / "ck", num_hidden_layers=2)
