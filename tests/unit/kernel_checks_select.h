@@ -180,7 +180,7 @@ static void check_softmax_select(void)
 			}
 			free(x); free(out);
 		}
-	float zeros[] = { -0.0f, 0.0f, -0.0f, -1.0f }, some[] = { 1.0f, (float)NAN, 0.0f, 3.0f }, out[4];
+	float zeros[] = { -0.0f, 0.0f, -0.0f, -1.0f }, some[] = { 1.0f, -(float)NAN, 0.0f, 3.0f }, out[4];
 	softmax_select_f32__scalar(out, zeros, 0, 1, 4, 2, 0);   /* both zeros are one number */
 	check_near("softmax_select_f32__scalar", "zeros", 0, out[0], 0.5, 0, 1e-6);
 	check_near("softmax_select_f32__scalar", "zeros", 1, out[1], 0.5, 0, 1e-6);
