@@ -107,14 +107,8 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
         together(library, batch, emulate(model, batch[0], rules, thin, begins, pool).shape[-1], begins is not None)
         if thin: assert ledger[-1]["macs_128"] < plain[-1]["macs_128"], "MACs do not count what is thinned"
 
-model, config = make_bert.random_bert("classify", 720, TMP / "ck", num_hidden_layers=2)
-for passes, why in (("hard-attention{k=3}", "softmax"), ("prune-tokens{layer=0 keep=0.5}", "gather")):
-    p = run(BERTC, "build", TMP / "ck", "--emit=checkpoint", "-o", TMP / "refused", "--quiet", f"--passes={passes}", check=False)
-    assert p.returncode == 4 and not list(TMP.glob("refused*")), p.stderr.decode(); print(p.stderr.decode().strip())
-
 if SHARED:
     import tokenizers
-    pieces = lambda m, lines: [e.ids for e in tokenizers.Tokenizer.from_file(str(SHARED / "models" / m / "tokenizer.json")).encode_batch(lines)]
     lines = [l.split("\t")[0] for l in (SHARED / "data/sst2/dev.tsv").read_text().splitlines()[1:]]
     for directory, load in shared_models():
         model = load(); m = directory.name; tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json")); tokenizer.no_padding(); tokenizer.no_truncation()

@@ -70,8 +70,8 @@ for row in aarch64-linux-gnu:qemu-aarch64-static arm-linux-gnueabihf:qemu-arm-st
 	$qemu ./there --ids --logits --threads 2 --batch 6 <few | cmp -s - got || fail "$triple: other bytes on two threads"
 done
 
-refuse 4 "" --emit=checkpoint "--passes=$thin"
-refuse 4 "" --emit=checkpoint "--passes=hard-attention{k=4}"
+refuse 4 "layer 0 drops tokens" --emit=checkpoint "--passes=$thin"
+refuse 4 "the attention of layer 0 selects keys" --emit=checkpoint "--passes=hard-attention{k=4}"
 refuse 2 "hard-attention must come before prune-tokens" "--passes=$thin,hard-attention{k=4}"
 refuse 2 "prune-tokens must come before fuse" "--passes=fuse,$thin"
 refuse 2 "there is no layer 7" "--passes=prune-tokens{layer=7 keep=2}"
