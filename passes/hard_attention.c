@@ -169,7 +169,9 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 	for (int32_t i = 0; i < layers.count; i++)
 		if (layers.at[i].has_attention)
 			all.at[all.count++] = (Choice){ .layer = &layers.at[i], .before = layers.at[i].softmax->attr };
-	if (!choose(graph, &all, &attr, run))
+	if (all.count == 0)
+		pass_note(run, NULL, "no layer has attention");
+	else if (!choose(graph, &all, &attr, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {
 		set_selection(&all.at[i], &attr);
