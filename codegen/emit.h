@@ -94,6 +94,7 @@ typedef struct Body {
 } Body;
 typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
+BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void        body_param(Body *, const char *name, const Value *);
 /* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */

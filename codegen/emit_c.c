@@ -139,6 +139,14 @@ static void print_blob(const Emitter *e, FILE *c)
 	free(upper);
 }
 
+static bool graph_has_exits(const Graph *graph)
+{
+	const Node *node = graph->first;
+	while (node && node->op != OP_EXIT)
+		node = node->next;
+	return node != NULL;
+}
+
 static bool paste_parts(const Emitter *e, FILE *c)
 {
 	enum { ALWAYS, MAIN };
@@ -151,7 +159,8 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
 		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag);
+	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag)
+		&& (!graph_has_exits(e->graph) || paste_file(&paste, "exit.h", e->diag));
 	bool in_main = false;
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {
 		if (parts[i].when == MAIN && !in_main) {
@@ -210,9 +219,13 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 		bool per_token;
 		if (!output_shape(e, i, &width, &per_token))
 			return false;
-		fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
-			per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
-			per_token ? "ntokens" : "ntexts", (long long)width);
+		if (graph_has_exits(v->graph))
+			fprintf(c, "\trt_exit_out(call, thread, %d, rt_%s(call, %lld), %lld, %d, 1);   /* ", (int)i,
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index], (long long)width, per_token);
+		else
+			fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
+				per_token ? "ntokens" : "ntexts", (long long)width);
 		c_comment(c, v->graph->outputs[i].name);
 		fputs(" */\n", c);
 	}
@@ -279,6 +292,21 @@ static bool print_outputs(Emitter *e, FILE *c)
 	return true;
 }
 
+static void print_options(const Emitter *e, FILE *c)
+{
+	const Module *m = e->module;
+	if (m->noptions)
+		fprintf(c, "static const RtOptionInfo %s_options[] = {\n", e->options->name);
+	for (int32_t i = 0; i < m->noptions; i++) {
+		fputs("\t{", c);
+		c_string(c, m->options[i].name);
+		fputs(", ", c);
+		c_real(c, m->options[i].value);
+		fputs("},\n", c);
+	}
+	fputs(m->noptions ? "};\n" : "", c);
+}
+
 static void print_steps(const Variant *v, FILE *c)
 {
 	fprintf(c, "static const RtStep %s_steps[] = {\n", v->function);
@@ -320,6 +348,9 @@ static void print_model(const Emitter *e, FILE *c)
 		(int)sizes.hidden, (int)sizes.vocab, (int)sizes.type_vocab, (int)sizes.max_tokens,
 		(int)sizes.batch_tokens, (int)sizes.batch_texts, o->tokenizer && o->tokenizer->npair > 0);
 	fprintf(c, "\t.outputs = %s_outputs, .noutputs = %d,\n", o->name, (int)e->graph->noutputs);
+	if (e->module->noptions)
+		fprintf(c, "\t.options = %s_options, .noptions = %d, .exits = %d,\n", o->name, (int)e->module->noptions,
+			graph_has_exits(e->graph));
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
 		(int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
@@ -452,6 +483,7 @@ bool emit_c(Emitter *e, FILE *c)
 		fputs("\n/* ==== tables */\n", c);
 		fputs(tokenizer, c);
 		good = print_outputs(e, c) && print_heads(e, c);
+		print_options(e, c);
 	}
 	if (good) {
 		for (int32_t i = 0; i < e->nvariants; i++)

@@ -181,7 +181,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_LINEAR] = body_linear, [OP_LINEAR_I8] = body_linear, [OP_LINEAR_BF16] = body_linear, [OP_QUANTIZE] = body_rows,
 	 [OP_ATTENTION] = body_attention, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
 	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,
-	[OP_CONCAT] = body_concat,
+	[OP_CONCAT] = body_concat, [OP_EXIT] = body_exit,
 };
 
 /* ---- wrappers --------------------------------------------------------------------------------------------------- */
@@ -363,6 +363,9 @@ bool emit_step(Emitter *e, const Node *node)
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
 		print_step(e, &body, wrapper_name(e, &body, text));
+		if (node->op == OP_EXIT)
+			fprintf(v->calls, "\tconst RtCall rest%u = rt_exit_rest(call);\n\tcall = &rest%u;\n\tif (call->ntexts == 0)\n\t\treturn;\n",
+				node->results[0]->id, node->results[0]->id);
 		v->isa |= kernel->needs;
 	}
 	free(statements);

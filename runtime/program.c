@@ -75,7 +75,7 @@ static const struct ProgramOption { const char *name, *argument; int code; const
 		"a text longer than the model takes: error, truncate (default, with a note), or window"},
 	{"threads", "N", RT_OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
 	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
-	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict, prefault, huge_pages)"},
+	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict, prefault, huge_pages) or of the model (see below)"},
 	{"about", NULL, RT_OPT_ABOUT, "what this program was made from, as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
@@ -108,6 +108,9 @@ RT_FN void program_help(const RtModel *m)
 		snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? "=" : "", o->argument ? o->argument : "");
 		printf("  %-22s %s\n", left, o->help);
 	}
+	for (int32_t i = 0; i < m->noptions; i++)
+		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model, and their values where --set says nothing:\n", m->options[i].name,
+			m->options[i].value);
 	printf("\n"
 		"Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). Logits are averaged over\n"
 		"them; embeddings are averaged by tokens and normalised again; a tag comes from the window where its word lies nearest\n"
@@ -140,6 +143,12 @@ RT_FN int program_library_option(RtProgram *p, const char *text)
 	memcpy(name, text, (size_t)(equals - text));
 	name[equals - text] = '\0';
 	const double value = strtod(equals + 1, &end);
+	const int32_t own = rt_option(p->model, name);
+	if (own >= 0 && end != equals + 1 && !*end && value == value) {
+		p->options.own[own] = value;
+		p->options.has_own |= 1u << own;
+		return 1;
+	}
 	if (end == equals + 1 || *end || rt_set(&probe, name, value) != RT_OK)
 		return 0;
 	p->options.overflow = probe.overflow;
@@ -262,6 +271,9 @@ RT_FN int program_start(RtProgram *p)
 		fprintf(stderr, "%s: error: %s\n", m->name, rt_why(m));
 		return RT_EXIT_RUN;
 	}
+	for (int32_t i = 0; i < m->noptions; i++)
+		if (p->options.has_own >> i & 1)
+			p->context->options[i] = p->options.own[i];
 	if ((p->options.huge_pages && rt_huge_pages(m) != RT_OK) || (p->options.prefault && rt_prefault(m) != RT_OK)) {
 		fprintf(stderr, "%s: error: no memory for the weights\n", m->name);
 		return RT_EXIT_RUN;
@@ -300,6 +312,8 @@ RT_FN int program_check(RtProgram *p)
 		for (int32_t h = 1; h < m->nheads && o->json; h++)
 			if (!m->outputs[m->heads[h].output].per_token)
 				p->mask |= 1u << m->heads[h].output;
+		if (o->json && rt_layers_output(m) >= 0)
+			p->mask |= 1u << rt_layers_output(m);
 	}
 	return 0;
 }
