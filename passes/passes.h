@@ -47,6 +47,8 @@ typedef struct PassEnv {
 	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
 	/* Every output of the graph (at most 32) is one of the head's; one score each. */
 	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
+	/* The number of the label of each of those texts among those of the first head; malloc'd. An error where one has none. */
+	bool (*labels)(void *, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *);
 	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
 	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
