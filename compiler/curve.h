@@ -7,12 +7,13 @@
 enum { CURVE_POINTS_MAX = 64 };
 typedef struct CurvePoint {
 	double threshold, layers;           /* exit_entropy; layers run on the average */
+	double work;                        /* multiply-adds of all texts, as a share of what they are at threshold 0 */
 	double score, ms;                   /* share of labels that are right; a text, one text a call, the least of the rounds */
 	double joules;                      /* a text, of the same round; NAN: not readable */
 } CurvePoint;
 typedef struct Curve {
 	CurvePoint at[CURVE_POINTS_MAX];    /* the first is threshold 0: no text ends early */
-	int32_t    count, layers;           /* layers: of the whole model */
+	int32_t    count, texts, layers;    /* layers: of the whole model */
 	double     preset;                  /* the program's own default */
 	const char *no_energy;              /* why there are no joules; NULL: there are */
 } Curve;

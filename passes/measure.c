@@ -5,30 +5,30 @@
 /* The length at which work is counted: BERT's classification data sets average 20 to 128 tokens. */
 enum { TOKENS = 128 };
 
-static int64_t symbols_at(const Type *type, int32_t axis)
+static int64_t symbols_at(const Type *type, int32_t axis, int64_t tokens)
 {
-	const int64_t symbols[SYMBOLS_MAX] = { 0, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS };
+	const int64_t symbols[SYMBOLS_MAX] = { 0, tokens, tokens, tokens, tokens, tokens, tokens, tokens, tokens };
 	return dim_at(type->dim[axis], symbols);
 }
 
-/* Elements of a type at TOKENS tokens. A type that overflows was refused long before. */
-static int64_t type_elements(const Type *type)
+/* Elements of a type. A type that overflows was refused long before. */
+static int64_t type_elements(const Type *type, int64_t tokens)
 {
 	int64_t count = 1;
 	for (int32_t i = 0; i < type->rank; i++)
-		if (__builtin_mul_overflow(count, symbols_at(type, i), &count))
+		if (__builtin_mul_overflow(count, symbols_at(type, i, tokens), &count))
 			return 0;
 	return count;
 }
 
-static int64_t node_macs(const Node *node)
+int64_t node_macs(const Node *node, int64_t tokens)
 {
 	const Type *result = node->nresults ? &node->results[0]->type : NULL;
 	switch (node->op) {
 	case OP_LINEAR: case OP_LINEAR_I8: case OP_LINEAR_BF16: case OP_MATMUL:   /* K: the last axis of what they read */
-		return type_elements(result) * symbols_at(&node->args[0]->type, node->args[0]->type.rank - 1);
+		return type_elements(result, tokens) * symbols_at(&node->args[0]->type, node->args[0]->type.rank - 1, tokens);
 	case OP_ATTENTION:   /* scores, then their product with v: queries * keys * H each */
-		return 2 * TOKENS * type_elements(result);
+		return 2 * tokens * type_elements(result, tokens);
 	default:
 		return 0;
 	}
@@ -61,7 +61,7 @@ void module_measure(const Module *module, LedgerRow *row)
 		row->arena_bytes = arena > row->arena_bytes ? arena : row->arena_bytes;   /* one graph runs at a time */
 		for (const Node *node = graph->first; node; node = node->next) {
 			row->nodes++;
-			row->macs += node_macs(node);
+			row->macs += node_macs(node, TOKENS);
 			if (node->op == OP_CONST && tensors)
 				tensors[consts++] = node->data;
 		}

@@ -101,6 +101,9 @@ void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((
 /* chain_rows.c: true when a row a token is all that every result needs of every computed argument, and all of them have such rows. */
 bool node_is_rowwise(const Node *);
 
+/* measure.c: multiply-adds of a node for a text of so many tokens. */
+int64_t node_macs(const Node *, int64_t tokens);
+
 /* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
 typedef struct LedgerRow {
 	const char *pass;                   /* item text */
