@@ -424,6 +424,9 @@ static bool walk_variant(Emitter *e, Variant *v)
 	for (const Node *node = v->graph->first; node; node = node->next)
 		nodes++;
 	v->steps = mem_alloc(e->mem, (nodes + 1) * sizeof *v->steps);
+	uint32_t *reached = mem_alloc(e->mem, ((size_t)v->graph->next_id + 1) * sizeof *reached);
+	graph_reach_outputs(v->graph, reached);
+	v->reached = reached;
 	v->calls = open_memstream(&v->text, &v->text_bytes);
 	bool good = v->calls != NULL;
 	e->variant = v;
@@ -431,7 +434,7 @@ static bool walk_variant(Emitter *e, Variant *v)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
 	if (good)
-		emit_chain_end(e);
+		emit_end(e);
 	if (v->calls)
 		fclose(v->calls);
 	return good;

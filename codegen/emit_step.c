@@ -291,11 +291,57 @@ static bool check_planned(Emitter *e, const Node *node)
 	return true;
 }
 
-void emit_chain_end(Emitter *e)
+/* In front of a line: what stands inside `if (call->want & ..)` is set in further. */
+static const char *indent(const Emitter *e) { return e->guard ? "\t" : ""; }
+
+static void end_chain(Emitter *e)
 {
+	const char *in = indent(e);
 	if (e->chain)
-		fprintf(e->variant->calls, "\t\t}\n\t\tat = rt_chain_end(call, &c, thread, %d, at);\n\t}\n", (int)e->variant->nsteps - 1);
+		fprintf(e->variant->calls, "%s\t\t}\n%s\t\tat = rt_chain_end(call, &c, thread, %d, at);\n%s\t}\n", in, in,
+			(int)e->variant->nsteps - 1, in);
 	e->chain = 0;
+}
+
+void emit_end(Emitter *e)
+{
+	end_chain(e);
+	if (e->guard)
+		fputs("\t}\n", e->variant->calls);
+	e->guard = 0;
+}
+
+static uint32_t node_reaches(const Emitter *e, const Node *node)
+{
+	uint32_t reached = 0;
+	for (int32_t i = 0; i < node->nresults; i++)
+		reached |= e->variant->reached[node->results[i]->id];
+	return reached;
+}
+
+/* The outputs that need the node, or any of its chain, which runs as a whole; 0: all do. */
+static uint32_t node_guard(const Emitter *e, const Node *node)
+{
+	const int32_t outputs = e->variant->graph->noutputs;
+	const uint32_t all = outputs < 32 ? (1u << outputs) - 1 : UINT32_MAX;
+	uint32_t reached = node_reaches(e, node);
+	for (int back = 0; back < 2 && (node->attr.has & A_chain); back++)
+		for (const Node *other = node; other && (other->op == OP_CONST || ((other->attr.has & A_chain)
+			&& other->attr.chain == node->attr.chain)); other = back ? other->prev : other->next)
+			reached |= other->op == OP_CONST ? 0 : node_reaches(e, other);
+	return reached == all ? 0 : reached;
+}
+
+/* Only the steps run that the outputs need which are asked for. */
+static void enter_guard(Emitter *e, const Node *node)
+{
+	const uint32_t guard = node_guard(e, node);
+	if (guard == e->guard)
+		return;
+	emit_end(e);
+	e->guard = guard;
+	if (guard)
+		fprintf(e->variant->calls, "\tif (call->want & 0x%xu) {\n", (unsigned)guard);
 }
 
 /* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its own, of one block. */
@@ -304,13 +350,14 @@ static void enter_chain(Emitter *e, const Node *node, Form form)
 	const bool named = node->attr.has & A_chain;
 	if (form == FORM_TOKENS && named && node->attr.chain == e->chain)
 		return;
-	emit_chain_end(e);
+	end_chain(e);
 	if (form != FORM_TOKENS)
 		return;
 	e->chain = named ? node->attr.chain : -1;
-	fputs("\t{\n\t\tRtChain c = rt_chain_begin(call, thread, call->ntokens, ", e->variant->calls);
+	const char *in = indent(e);
+	fprintf(e->variant->calls, "%s\t{\n%s\t\tRtChain c = rt_chain_begin(call, thread, call->ntokens, ", in, in);
 	fprintf(e->variant->calls, named ? "%lld" : "call->ntokens + 1", (long long)node->attr.rows);
-	fputs(");\n\t\twhile (rt_chain_next(&c)) {\n", e->variant->calls);
+	fprintf(e->variant->calls, ");\n%s\t\twhile (rt_chain_next(&c)) {\n", in);
 }
 
 /* The line of the step: a call of its wrapper, and the step's end. */
@@ -318,8 +365,9 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 {
 	const Node *node = body->node;
 	const bool in_chain = body->form == FORM_TOKENS;
+	enter_guard(e, node);
 	enter_chain(e, node, body->form);
-	fprintf(e->variant->calls, "%s%s(call, thread%s", in_chain ? "\t\t\t" : "\t", wrapper,
+	fprintf(e->variant->calls, "%s%s%s(call, thread%s", indent(e), in_chain ? "\t\t\t" : "\t", wrapper,
 		in_chain ? ", &c" : body->form == FORM_TEXTS ? ", call->ntexts" : "");
 	for (int32_t i = 0; i < body->nparams; i++)
 		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
@@ -328,8 +376,8 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 		putc(' ', e->variant->calls);
 		c_comment(e->variant->calls, node->origin);
 	}
-	fprintf(e->variant->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
-		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->variant->nsteps);
+	fprintf(e->variant->calls, in_chain ? " */\n%s\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
+		: " */\n%s\tat = rt_step_end(call, thread, %d, at);\n", indent(e), (int)e->variant->nsteps);
 	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
 		body->per_pair};
 }

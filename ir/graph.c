@@ -332,6 +332,21 @@ Node *value_only_user(const Graph *graph, const Value *value)
 	return user;
 }
 
+void graph_reach_outputs(const Graph *graph, uint32_t *by_id)
+{
+	memset(by_id, 0, (size_t)graph->next_id * sizeof *by_id);
+	for (int32_t i = 0; i < graph->noutputs; i++)
+		by_id[graph->outputs[i].value->id] |= 1u << (i < 31 ? i : 31);
+	const uint32_t all = graph->noutputs < 32 ? (1u << graph->noutputs) - 1 : UINT32_MAX;
+	for (const Node *node = graph->last; node; node = node->prev) {
+		uint32_t needed = node->op == OP_EXIT ? all : 0;   /* it decides where all of them come from */
+		for (int32_t i = 0; i < node->nresults; i++)
+			needed |= by_id[node->results[i]->id];
+		for (int32_t i = 0; i < node->nargs; i++)
+			by_id[node->args[i]->id] |= needed;
+	}
+}
+
 int32_t node_lookups(const Node *node)
 {
 	switch (node->op) {

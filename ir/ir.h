@@ -320,6 +320,8 @@ void    graph_erase(Graph *, Node *);                            /* its results 
 int32_t value_uses(const Graph *, const Value *);                /* arguments and outputs that read it */
 Node   *value_only_user(const Graph *, const Value *);           /* the node, when exactly one argument and no output reads it */
 bool    value_is_const(const Value *);
+/* For each value, by its id, bit k: output k needs it. Outputs beyond the 32 that a program can have count as the last. */
+void    graph_reach_outputs(const Graph *, uint32_t *by_id);
 /* What reads, behind an exit, a value that is made or given in front of it, other than a constant or what an exit takes over; and that
  * value. NULL: nothing does, so that code may leave behind what belongs to the texts that ended. */
 const Node *graph_exit_crossing(const Graph *, const Value **value);
