@@ -83,6 +83,9 @@ typedef struct RtProgram {
 	const RtModel *model;
 	RtContext *context;
 	RtOptions  options;
+	RtModel    chosen;                  /* model, once --task has chosen of its heads */
+	RtHead     head;
+	uint32_t   averaged;                /* outputs that are averaged into that of the head */
 	FILE      *out;
 	const char *source;                 /* "<stdin>" or "argument", for messages */
 	int        failed;                  /* an error was reported: exit 1 at the end */
