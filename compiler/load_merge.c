@@ -143,6 +143,7 @@ bool merge_load(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Di
 	module->weights = mem_string(module->mem, desc->weights, strlen(desc->weights));
 	module->tokenizer = desc->tokenizer ? mem_string(module->mem, desc->tokenizer, strlen(desc->tokenizer)) : NULL;
 	module->directory = mem_string(module->mem, desc->directory, strlen(desc->directory));
+	module->max_tokens = desc->from_config ? options->max_tokens : desc->max_tokens;   /* the tasks' own limits follow */
 	loaded->merged = mem_alloc(loaded->mem, (size_t)desc->nmerges * sizeof(Module *));
 	const TokenizerDesc *tokenizer = desc->tokenizer
 		? tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag) : NULL;
