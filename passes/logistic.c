@@ -45,7 +45,8 @@ static bool fit_standardise(Fit *f)
 		if (!isfinite(square))
 			return false;
 		f->mean[j] = mean;
-		f->factor[j] = square > 0 ? 1 / sqrt(square) : 0;   /* a feature that says nothing gets the weight 0 */
+		/* a feature that says nothing gets the weight 0; what is below a float's rounding of the mean is no variance */
+		f->factor[j] = square > 1e-15 * mean * mean ? 1 / sqrt(square) : 0;
 		for (int32_t i = 0; i < d->n; i++)
 			f->x[(int64_t)i * d->width + j] = (float)(((double)d->x[i * d->stride + j] - mean) * f->factor[j]);
 	}

@@ -69,6 +69,7 @@ enum PassFlags {
 	PASS_NUMBERS = 1,                   /* may change results beyond rounding (lossy): no -O level holds it */
 	PASS_REQUIRED = 2,
 	PASS_SPLITS = 4,                    /* from here on a graph is for one CPU */
+	PASS_OUTPUTS = 16,                  /* may add outputs behind those there are */
 	PASS_IDS = 8,                       /* gives token ids new numbers: the same ids before and after mean nothing */
 };
 typedef struct PassInfo {
