@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { MEMORY = 12, STEPS_MAX = 500, HALVINGS_MAX = 40 };
-static const double GRADIENT_SMALL = 1e-6, ARMIJO = 1e-4;
+static const double GRADIENT_SMALL = 1e-8, ARMIJO = 1e-4;
 
 typedef struct Fit {
 	const LogisticData *data;
