@@ -88,7 +88,7 @@ for layer in range(3):
     got = (rows[layer] @ weight.double().T + bias.double()).log_softmax(-1); assert (got - (x @ w.T + b).log_softmax(-1)).abs().max() < 1e-3
     heads[layer] = lambda hidden, weight=weight, bias=bias: hidden.mean(0) @ weight.T + bias
 build(TMP / "highway", TMP / "fit.so", "--emit=shared", "--name=m", f"--passes=early-exit{{from=fit data={TMP}/data.tsv entropy=0.5 l2=0.01}},O2", "--outputs=")
-agree("fitted", TMP / "fit.so", model, heads, batch, (0, 0.9, 1.0, 1.05, 2))
+agree("fitted", TMP / "fit.so", model, heads, batch, (0, 0.9, 1.0, 1.05, 2), 2)
 
 # SST-2: at most half a point lost on texts that the threshold was not chosen on, at most 4 of 6 layers run, and as much faster as the work is less
 if SHARED and FULL:
