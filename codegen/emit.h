@@ -48,6 +48,7 @@ typedef struct Variant {
 	Step    *steps; int32_t nsteps;
 	FILE    *calls;                          /* the lines of its function, while they are written */
 	char    *text; size_t text_bytes;        /* the same, afterwards; malloc'd */
+	const uint32_t *reached;                 /* by value id: the outputs that need it */
 } Variant;
 typedef struct Emitter {
 	const Module *module;
@@ -62,10 +63,11 @@ typedef struct Emitter {
 	Wrapper  *wrappers; int32_t nwrappers;
 	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
 	int64_t   chain;                         /* the chain that calls is in the midst of; -1: one without a number; 0: none */
+	uint32_t  guard;                         /* the steps now being written are for these outputs only; 0: for all */
 	bool      split;                         /* the cores of linears go into a second file, to be compiled at the same time */
 } Emitter;
-/* Closes the chain that the last step stood in. */
-void emit_chain_end(Emitter *);
+/* Closes the chain that the last step stood in, and what is for some outputs only. */
+void emit_end(Emitter *);
 /* One line in calls and, where needed, a new wrapper, kernel and constant. */
 bool emit_step(Emitter *, const Node *);
 
@@ -97,6 +99,7 @@ typedef struct Body {
 typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
 BodyFn body_received, body_thin, body_gather, body_spread;
+BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void        body_param(Body *, const char *name, const Value *);
 /* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */

@@ -140,6 +140,14 @@ static void print_blob(const Emitter *e, FILE *c)
 	free(upper);
 }
 
+static bool graph_has_exits(const Graph *graph)
+{
+	const Node *node = graph->first;
+	while (node && node->op != OP_EXIT)
+		node = node->next;
+	return node != NULL;
+}
+
 static bool paste_parts(const Emitter *e, FILE *c)
 {
 	enum { ALWAYS, MAIN };
@@ -152,7 +160,8 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
 		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag);
+	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag)
+		&& (!graph_has_exits(e->graph) || paste_file(&paste, "exit.h", e->diag));
 	bool in_main = false;
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {
 		if (parts[i].when == MAIN && !in_main) {
@@ -211,9 +220,13 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 		bool per_token;
 		if (!output_shape(e, i, &width, &per_token))
 			return false;
-		fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
-			per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
-			per_token ? "ntokens" : "ntexts", (long long)width);
+		if (graph_has_exits(v->graph))
+			fprintf(c, "\trt_exit_out(call, thread, %d, rt_%s(call, %lld), %lld, %d, 1);   /* ", (int)i,
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index], (long long)width, per_token);
+		else
+			fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
+				per_token ? "ntokens" : "ntexts", (long long)width);
 		c_comment(c, v->graph->outputs[i].name);
 		fputs(" */\n", c);
 	}
@@ -280,6 +293,21 @@ static bool print_outputs(Emitter *e, FILE *c)
 	return true;
 }
 
+static void print_options(const Emitter *e, FILE *c)
+{
+	const Module *m = e->module;
+	if (m->noptions)
+		fprintf(c, "static const RtOptionInfo %s_options[] = {\n", e->options->name);
+	for (int32_t i = 0; i < m->noptions; i++) {
+		fputs("\t{", c);
+		c_string(c, m->options[i].name);
+		fputs(", ", c);
+		c_real(c, m->options[i].value);
+		fputs("},\n", c);
+	}
+	fputs(m->noptions ? "};\n" : "", c);
+}
+
 static void print_steps(const Variant *v, FILE *c)
 {
 	fprintf(c, "static const RtStep %s_steps[] = {\n", v->function);
@@ -333,6 +361,9 @@ static void print_model(const Emitter *e, FILE *c)
 		(int)sizes.batch_tokens, (int)sizes.batch_texts, o->tokenizer && o->tokenizer->npair > 0);
 	fprintf(c, "\t.nthinned = %d,\n", (int)thinned_count(e));
 	fprintf(c, "\t.outputs = %s_outputs, .noutputs = %d,\n", o->name, (int)e->graph->noutputs);
+	if (e->module->noptions)
+		fprintf(c, "\t.options = %s_options, .noptions = %d, .exits = %d,\n", o->name, (int)e->module->noptions,
+			graph_has_exits(e->graph));
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
 		(int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
@@ -406,6 +437,9 @@ static bool walk_variant(Emitter *e, Variant *v)
 	for (const Node *node = v->graph->first; node; node = node->next)
 		nodes++;
 	v->steps = mem_alloc(e->mem, (nodes + 1) * sizeof *v->steps);
+	uint32_t *reached = mem_alloc(e->mem, ((size_t)v->graph->next_id + 1) * sizeof *reached);
+	graph_reach_outputs(v->graph, reached);
+	v->reached = reached;
 	v->calls = open_memstream(&v->text, &v->text_bytes);
 	bool good = v->calls != NULL;
 	e->variant = v;
@@ -413,7 +447,7 @@ static bool walk_variant(Emitter *e, Variant *v)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
 	if (good)
-		emit_chain_end(e);
+		emit_end(e);
 	if (v->calls)
 		fclose(v->calls);
 	return good;
@@ -465,6 +499,7 @@ bool emit_c(Emitter *e, FILE *c)
 		fputs("\n/* ==== tables */\n", c);
 		fputs(tokenizer, c);
 		good = print_outputs(e, c) && print_heads(e, c);
+		print_options(e, c);
 	}
 	if (good) {
 		for (int32_t i = 0; i < e->nvariants; i++)

@@ -194,7 +194,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_ATTENTION] = body_attention, [OP_RECEIVED] = body_received, [OP_THIN] = body_thin, [OP_GATHER] = body_gather,
 	[OP_SPREAD] = body_spread, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
 	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,
-	[OP_CONCAT] = body_concat,
+	[OP_CONCAT] = body_concat, [OP_EXIT] = body_exit,
 };
 
 /* ---- wrappers --------------------------------------------------------------------------------------------------- */
@@ -315,11 +315,57 @@ static bool check_planned(Emitter *e, const Node *node)
 	return true;
 }
 
-void emit_chain_end(Emitter *e)
+/* In front of a line: what stands inside `if (call->want & ..)` is set in further. */
+static const char *indent(const Emitter *e) { return e->guard ? "\t" : ""; }
+
+static void end_chain(Emitter *e)
 {
+	const char *in = indent(e);
 	if (e->chain)
-		fprintf(e->variant->calls, "\t\t}\n\t\tat = rt_chain_end(call, &c, thread, %d, at);\n\t}\n", (int)e->variant->nsteps - 1);
+		fprintf(e->variant->calls, "%s\t\t}\n%s\t\tat = rt_chain_end(call, &c, thread, %d, at);\n%s\t}\n", in, in,
+			(int)e->variant->nsteps - 1, in);
 	e->chain = 0;
+}
+
+void emit_end(Emitter *e)
+{
+	end_chain(e);
+	if (e->guard)
+		fputs("\t}\n", e->variant->calls);
+	e->guard = 0;
+}
+
+static uint32_t node_reaches(const Emitter *e, const Node *node)
+{
+	uint32_t reached = 0;
+	for (int32_t i = 0; i < node->nresults; i++)
+		reached |= e->variant->reached[node->results[i]->id];
+	return reached;
+}
+
+/* The outputs that need the node, or any of its chain, which runs as a whole; 0: all do. */
+static uint32_t node_guard(const Emitter *e, const Node *node)
+{
+	const int32_t outputs = e->variant->graph->noutputs;
+	const uint32_t all = outputs < 32 ? (1u << outputs) - 1 : UINT32_MAX;
+	uint32_t reached = node_reaches(e, node);
+	for (int back = 0; back < 2 && (node->attr.has & A_chain); back++)
+		for (const Node *other = node; other && (other->op == OP_CONST || ((other->attr.has & A_chain)
+			&& other->attr.chain == node->attr.chain)); other = back ? other->prev : other->next)
+			reached |= other->op == OP_CONST ? 0 : node_reaches(e, other);
+	return reached == all ? 0 : reached;
+}
+
+/* Only the steps run that the outputs need which are asked for. */
+static void enter_guard(Emitter *e, const Node *node)
+{
+	const uint32_t guard = node_guard(e, node);
+	if (guard == e->guard)
+		return;
+	emit_end(e);
+	e->guard = guard;
+	if (guard)
+		fprintf(e->variant->calls, "\tif (call->want & 0x%xu) {\n", (unsigned)guard);
 }
 
 /* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its own, of one block. */
@@ -328,15 +374,15 @@ static void enter_chain(Emitter *e, const Node *node, Form form)
 	const bool named = node->attr.has & A_chain;
 	if (form == FORM_TOKENS && named && node->attr.chain == e->chain)
 		return;
-	emit_chain_end(e);
+	end_chain(e);
 	if (form != FORM_TOKENS)
 		return;
 	e->chain = named ? node->attr.chain : -1;
 	const int32_t symbol = value_symbol(node->results[0]);
-	const char *rows = symbol ? mem_printf(e->mem, "rt_thinned_rows(call, %d)", (int)symbol) : "call->ntokens";
+	const char *rows = symbol ? mem_printf(e->mem, "rt_thinned_rows(call, %d)", (int)symbol) : "call->ntokens", *in = indent(e);
 	const char *most = named ? mem_printf(e->mem, "%lld", (long long)node->attr.rows) : mem_printf(e->mem, "%s + 1", rows);
-	fprintf(e->variant->calls, "\t{\n\t\tRtChain c = rt_chain_begin(call, thread, %s, %s);\n", rows, most);
-	fputs("\t\twhile (rt_chain_next(&c)) {\n", e->variant->calls);
+	fprintf(e->variant->calls, "%s\t{\n%s\t\tRtChain c = rt_chain_begin(call, thread, %s, %s);\n", in, in, rows, most);
+	fprintf(e->variant->calls, "%s\t\twhile (rt_chain_next(&c)) {\n", in);
 }
 
 /* The line of the step: a call of its wrapper, and the step's end. */
@@ -344,8 +390,9 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 {
 	const Node *node = body->node;
 	const bool in_chain = body->form == FORM_TOKENS;
+	enter_guard(e, node);
 	enter_chain(e, node, body->form);
-	fprintf(e->variant->calls, "%s%s(call, thread%s", in_chain ? "\t\t\t" : "\t", wrapper,
+	fprintf(e->variant->calls, "%s%s%s(call, thread%s", indent(e), in_chain ? "\t\t\t" : "\t", wrapper,
 		in_chain ? ", &c" : body->form == FORM_TEXTS ? ", call->ntexts" : "");
 	for (int32_t i = 0; i < body->nparams; i++)
 		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
@@ -354,8 +401,8 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 		putc(' ', e->variant->calls);
 		c_comment(e->variant->calls, node->origin);
 	}
-	fprintf(e->variant->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
-		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->variant->nsteps);
+	fprintf(e->variant->calls, in_chain ? " */\n%s\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
+		: " */\n%s\tat = rt_step_end(call, thread, %d, at);\n", indent(e), (int)e->variant->nsteps);
 	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
 		body->per_pair, value_symbol(node->results[0])};
 }
@@ -389,6 +436,9 @@ bool emit_step(Emitter *e, const Node *node)
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
 		print_step(e, &body, wrapper_name(e, &body, text));
+		if (node->op == OP_EXIT)
+			fprintf(v->calls, "\tconst RtCall rest%u = rt_exit_rest(call);\n\tcall = &rest%u;\n\tif (call->ntexts == 0)\n\t\treturn;\n",
+				node->results[0]->id, node->results[0]->id);
 		v->isa |= kernel->needs;
 	}
 	free(statements);

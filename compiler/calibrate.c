@@ -108,6 +108,22 @@ static bool score(void *context, Module *module, const char *path, int32_t limit
 	return good;
 }
 
+static bool labels(void *context, const char *path, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+{
+	const Calibration *calibration = context;
+	Scored what;
+	Dataset data = {0};
+	bool good = score_head(calibration->loaded, &what, diag) && dataset_read(path, &data, diag);
+	if (good && data.form != DATA_LABELS)
+		good = diag_error_in(diag, EXIT_INPUT, path, 0, "(%s) has no labels of texts", data.what);
+	*count = limit && limit < data.nrows ? limit : data.nrows;
+	*labels = good ? calloc((size_t)*count + 1, sizeof **labels) : NULL;
+	for (int32_t i = 0; good && *labels && i < *count; i++)
+		good = ((*labels)[i] = score_gold(&what, &data.rows[i], path, diag)) >= 0;
+	dataset_free(&data);
+	return good && (*labels || diag_error(diag, EXIT_RUN, 0, "out of memory"));
+}
+
 void calibration_offer(Calibration *calibration, PassEnv *env)
 {
 	if (!calibration->loaded->tokenizer)
@@ -115,6 +131,7 @@ void calibration_offer(Calibration *calibration, PassEnv *env)
 	env->calibration = calibration;
 	env->observe = observe;
 	env->score = score;
+	env->labels = labels;
 	env->vocab_used = vocabulary_used;
 	env->vocab_continues = vocabulary_continues;
 	env->vocab_renumber = vocabulary_renumber;

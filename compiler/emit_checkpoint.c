@@ -372,6 +372,11 @@ bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *di
 		return REFUSE(&w, "a checkpoint is made from a checkpoint: MODEL must be a Hugging Face directory");
 	if (w.graph->level != LEVEL_GRAPH)
 		return REFUSE(&w, "fused and lowered graphs are no model any more; give only passes that come before fuse");
+	if (loaded->nmerged)
+		return REFUSE(&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
+	for (const Node *node = w.graph->first; node; node = node->next)
+		if (node->op == OP_EXIT)
+			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");
 	if (!check_selections(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
 	char *aside = directory_aside(options->out, diag);

@@ -21,4 +21,6 @@ void   eval_layernorm_row(const double *from, const double *gamma, const double 
 double eval_act(Act, double);
 /* How many rows thin leaves of its argument. */
 int64_t eval_thin_count(const Node *, const EvalArray *const *args);
+/* Whether the text ends at an exit whose option has that value. */
+bool   eval_exit_taken(const Node *, const EvalArray *const *args, double limit);
 #endif

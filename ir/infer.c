@@ -520,6 +520,16 @@ bool infer_POOL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+bool infer_EXIT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const Type *logits = arg_type(node, 1);
+	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag) || !expect_rank(node, 1, 1, 1, diag))
+		return false;
+	results[0] = *arg_type(node, 0);
+	return (dim_is_number(logits->dim[0]) && logits->dim[0].plus > 1)
+		|| node_error(node, diag, "%s is %s; an entropy is that of two labels or more", ARG_TEXT(1));
+}
+
 /* Argument i is float[keys, parts*hidden]; its rows must be as many as those of argument `like`. */
 static bool expect_heads(const Node *node, int i, int like, int parts, int64_t hidden, Diag *diag)
 {

@@ -205,6 +205,9 @@ typedef struct Head {
 	int32_t      line;                /* in the .bir file, or 0 */
 } Head;
 
+/* A number that whoever runs the program may set (`--set NAME=VALUE`, NAME_set): `option @exit_entropy : f32 = 0.2`. */
+typedef struct Option { const char *name; double value; int32_t line; } Option;
+
 typedef struct Meta { const char *key, *value; } Meta;
 
 struct SafeTensors;
@@ -215,9 +218,10 @@ struct Module {
 	const char  *tokenizer;           /* as written: a plain file name, or NULL (ids only) */
 	const char  *directory;           /* where weights and tokenizer are looked up */
 	int32_t      max_tokens;          /* 0: not said */
-	int32_t      nheads, ngraphs, nmeta;
+	int32_t      nheads, ngraphs, nmeta, noptions;
 	Head        *heads;
 	Graph      **graphs;
+	Option      *options;
 	Meta        *meta;                /* free text carried into --about: "model_sha256", "source", ... */
 	struct SafeTensors **files;       /* mapped checkpoints, closed by module_free */
 	int32_t      nfiles;
@@ -293,6 +297,10 @@ bool    module_add_file(Module *, SafeTensors *);                /* takes owners
 const Tensor *module_find_tensor(const Module *, const char *name);
 void    module_set_meta(Module *, const char *key, const char *value);
 Head   *module_add_head(Module *, const char *name);             /* the rest zeroed; valid until the next is added */
+/* A new option, or the one of that name with another default. */
+void    module_set_option(Module *, const char *name, double value);
+/* Its number among the options; -1: there is none of that name. */
+int32_t module_find_option(const Module *, const char *name);
 Graph  *graph_new(Module *, const char *name);                   /* at LEVEL_GRAPH */
 Graph  *graph_copy(Module *into, const Graph *);                 /* same ids; tensors shared */
 Module *module_copy(const Module *);                             /* nodes copied, tensor data shared: keep the original alive */
@@ -316,6 +324,11 @@ void    graph_erase(Graph *, Node *);                            /* its results 
 int32_t value_uses(const Graph *, const Value *);                /* arguments and outputs that read it */
 Node   *value_only_user(const Graph *, const Value *);           /* the node, when exactly one argument and no output reads it */
 bool    value_is_const(const Value *);
+/* For each value, by its id, bit k: output k needs it. Outputs beyond the 32 that a program can have count as the last. */
+void    graph_reach_outputs(const Graph *, uint32_t *by_id);
+/* What reads, behind an exit, a value that is made or given in front of it, other than a constant or what an exit takes over; and that
+ * value. NULL: nothing does, so that code may leave behind what belongs to the texts that ended. */
+const Node *graph_exit_crossing(const Graph *, const Value **value);
 /* Pairs of a table and the ids that pick its rows, with which the node's arguments begin. */
 int32_t node_lookups(const Node *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */

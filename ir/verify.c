@@ -1,8 +1,8 @@
 /* verify.c: is this module sound? The invariants, in prose:
  *
  * Module (verify_module.c)
- *   M1  The module's and every graph's, head's and output's name is a valid name (name_is_valid); graphs, heads and meta keys
- *       are unique. `weights` and `tokenizer` are plain file names. There is at least one graph.
+ *   M1  The module's and every graph's, head's and output's name is a valid name (name_is_valid); graphs, heads, options and
+ *       meta keys are unique; an option's default is a finite number. `weights` and `tokenizer` are plain file names. There is at least one graph.
  *   M2  Every head reads an output that a graph has, of the shape that its task needs: classify and rank f32[n], embed f32[n],
  *       tag and fill-mask f32[S,n], qa f32[S,2]. Where a head's labels name the columns, there are as many as columns:
  *       always for tag and for classify (but regression), for rank and regression when any are given.
@@ -17,6 +17,7 @@
  *       size, perm is a permutation, slices lie within their axis), and result types are what infer says.
  *   G7  Constants have a tensor of plain numbers for dims, with as many bytes as these ask for.
  *   G8  The graph holds no op above its level; kernel, offset, panel and width stand in lowered code only.
+ *   G9  An exit reads an option of the module, and has an argument for each output of the graph, of its type; nothing thins (exits.c).
  * Lowered code (verify_lowered.c)
  *   L1  Every op may stand there, and every op that makes code (domain other than NONE) names its kernel, an identifier.
  *   L2  Every value made has a place by its shape (type_region); outputs are f32 and made by code.
@@ -25,6 +26,7 @@
  *       last that reads it, both included, so a node never writes over its arguments; an output lives to the end.
  *       What is not inner to a chain, but made or read there, lives through all of the chain.
  *   L5  Ops of a chain are row-wise, follow each other and agree in rows; an inner result is read in its chain only.
+ *   L6  Behind an exit nothing is read that was given or made in front of it, but constants (exits.c).
  *
  * All errors are collected, each at its line with the name of its value; only broken lists (G2) end the walk early. */
 #include <stdlib.h>
@@ -296,7 +298,7 @@ bool graph_verify_level(const Graph *graph, Level highest, Diag *diag)
 	if (verify_nodes(&verify)) {
 		verify_outputs(&verify);
 		verify_identities(&verify);
-		if (diag->errors == errors)
+		if (diag->errors == errors && verify_exits(graph, diag))
 			verify_lowered(graph, diag);
 	}
 	free(verify.values);

@@ -1,4 +1,5 @@
 /* verify_module.c: invariants M1 and M2 of verify.c: what a module says about its graphs. */
+#include <math.h>
 #include <string.h>
 #include "verify.h"
 
@@ -48,6 +49,11 @@ static bool verify_names(const Module *module, Diag *diag)
 	for (int i = 0; i < module->nheads; i++)
 		if (!name_is_valid(module->heads[i].name))
 			diag_error(diag, EXIT_INPUT, module->heads[i].line, "head %d has no valid name", i);
+	for (int i = 0; i < module->noptions; i++) {
+		const Option *option = &module->options[i];
+		if (!name_is_valid(option->name) || module_find_option(module, option->name) != i || !isfinite(option->value))
+			diag_error(diag, EXIT_INPUT, option->line, "option %d has no valid name of its own or no number for a default", i);
+	}
 	return diag->errors == errors;
 }
 

@@ -90,21 +90,26 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
 }
 
-bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
 {
-	const char *data;
-	int64_t limit;
-	if (!probe_ready(run, &data, &limit))
-		return false;
 	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, run->diag);
 	if (!all)
 		return false;
 	probe->graph->noutputs = 0;
 	graph_add_output(probe->graph, "observed", all);
 	graph_sweep(probe->graph);
+	return run->env->observe(run->env->calibration, probe->module, data, limit, each, arg, run->diag);
+}
+
+bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	if (!probe_ready(run, &data, &limit))
+		return false;
 	memset(means, 0, (size_t)probe->width * sizeof *means);
 	Means sum = { by_tokens, means, 0 };
-	if (!run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, add_text, &sum, run->diag))
+	if (!probe_observe(probe, data, (int32_t)limit, add_text, &sum, run))
 		return false;
 	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
 		means[i] /= sum.weight;

@@ -53,12 +53,14 @@ static bool node_chains(const Node *node)
 	return (node->attr.has & A_kernel) && node_is_rowwise(node);
 }
 
-/* The end of the chain that begins at first: the node behind its last op. */
-static Node *chain_end(Node *first, bool *narrow)
+/* The end of the chain that begins at first: the node behind its last op. All of its ops serve the same outputs, so that a program may
+ * leave it out where none of these is asked for. */
+static Node *chain_end(Node *first, const uint32_t *reached, bool *narrow)
 {
 	Node *end = first, *node = first;
 	const int32_t rows = type_rows(&first->results[0]->type);
-	for (; node && (node->op == OP_CONST || (node_chains(node) && type_rows(&node->results[0]->type) == rows)); node = node->next)
+	for (; node && (node->op == OP_CONST || (node_chains(node) && type_rows(&node->results[0]->type) == rows
+		&& reached[node->results[0]->id] == reached[first->results[0]->id])); node = node->next)
 		if (node->op != OP_CONST) {
 			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16;
 			end = node;
@@ -80,13 +82,17 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 	long rows = word ? strtol(word, &rest, 10) : 0;
 	if (word && (*rest || rows < CHAIN_ROWS_LEAST || rows > CHAIN_ROWS_MOST))
 		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
+	uint32_t *reached = calloc((size_t)graph->next_id + 1, sizeof *reached);
+	if (!reached)
+		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: chain-rows");
+	graph_reach_outputs(graph, reached);
 	int64_t number = 0;
 	for (Node *node = graph->first, *end; node; node = end) {
 		bool narrow = false;
 		end = node->next;
 		if (!node_chains(node))
 			continue;
-		end = chain_end(node, &narrow);
+		end = chain_end(node, reached, &narrow);
 		const int64_t block = word ? rows : chain_rows(node, end, narrow, run->env);
 		number++;
 		for (; node != end; node = node->next) {
@@ -98,5 +104,6 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 			run->changes++;
 		}
 	}
+	free(reached);
 	return true;
 }

@@ -17,8 +17,7 @@ static int64_t type_elements(const int64_t *symbols, const Type *type)
 	return count;
 }
 
-/* Sets what thin makes: as many rows as it keeps where none must stay. */
-static int64_t node_macs(const Node *node, int64_t *symbols)
+int64_t node_macs(const Node *node, int64_t *symbols)
 {
 	const Type *result = node->nresults ? &node->results[0]->type : NULL;
 	switch (node->op) {

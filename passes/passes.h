@@ -47,6 +47,8 @@ typedef struct PassEnv {
 	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
 	/* Every output of the graph (at most 32) is one of the head's; one score each. */
 	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
+	/* The number of the label of each of those texts among those of the first head; malloc'd. An error where one has none. */
+	bool (*labels)(void *, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *);
 	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
 	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
@@ -69,6 +71,7 @@ enum PassFlags {
 	PASS_NUMBERS = 1,                   /* may change results beyond rounding (lossy): no -O level holds it */
 	PASS_REQUIRED = 2,
 	PASS_SPLITS = 4,                    /* from here on a graph is for one CPU */
+	PASS_OUTPUTS = 16,                  /* may add outputs behind those there are */
 	PASS_IDS = 8,                       /* gives token ids new numbers: the same ids before and after mean nothing */
 };
 typedef struct PassInfo {
@@ -100,6 +103,10 @@ void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((
 
 /* chain_rows.c: true when a row a token is all that every result needs of every computed argument, and all of them have such rows. */
 bool node_is_rowwise(const Node *);
+
+/* measure.c: multiply-adds of a node; symbols as dim_at takes them. Nodes are asked in their order, for thin sets the symbol that it
+ * makes: as many rows as it keeps where none must stay. */
+int64_t node_macs(const Node *, int64_t *symbols);
 
 /* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
 typedef struct LedgerRow {
