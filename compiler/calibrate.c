@@ -40,7 +40,8 @@ static bool observe_text(Observation *o, const char *text, const char *pair, int
 	if (status)
 		return diag_error(o->diag, EXIT_INPUT, line, "%s", p->strerror(status));
 	o->offsets[1] = n;
-	status = p->run_ids(p->context, o->ids, o->types, o->offsets, 1, o->row, (size_t)p->width);
+	const size_t rows = p->per_token ? (size_t)n : 1;
+	status = p->run_ids(p->context, o->ids, o->types, o->offsets, 1, o->row, rows * (size_t)p->width);
 	if (status)
 		return diag_error(o->diag, EXIT_RUN, line, "%s", p->strerror(status));
 	o->each(o->argument, o->row, p->width, n);
@@ -75,7 +76,7 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 		diag->file = path;
 		o.ids = calloc((size_t)o.program.max_tokens, sizeof *o.ids);
 		o.types = calloc((size_t)o.program.max_tokens, sizeof *o.types);
-		o.row = calloc((size_t)o.program.width, sizeof *o.row);
+		o.row = calloc((size_t)(o.program.per_token ? o.program.max_tokens : 1) * (size_t)o.program.width, sizeof *o.row);
 		good = (o.ids && o.types && o.row) || diag_error(diag, EXIT_RUN, 0, "out of memory");
 		good = good && observe_rows(&o, &data, apart, calibration->options->progress);
 		diag->file = before;

@@ -111,6 +111,18 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts");
 }
 
+bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	if (!probe_ready(run, &data, &limit))
+		return false;
+	probe->graph->noutputs = 0;
+	graph_add_output(probe->graph, "observed", value);
+	graph_sweep(probe->graph);
+	return run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, each, argument, run->diag);
+}
+
 bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
 {
 	const char *data;

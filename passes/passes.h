@@ -23,7 +23,8 @@ typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; 
 
 /* A CPU that code is made for. */
 typedef struct CpuTarget { const char *name; uint32_t isa; } CpuTarget;
-/* One text that went through an observed model: the numbers of its one output, and its length. */
+/* One text that went through an observed model: the numbers of its one output (`tokens` rows of them when it has a row a token), how
+ * many are in a row, and the text's length. */
 typedef void ObserveFn(void *arg, const float *row, int32_t width, int32_t tokens);
 
 /* How good an output is on labelled data: accuracy, entity F1 or rank correlation, as the model's first head and the data have
