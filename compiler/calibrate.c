@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "calibrate.h"
+#include "neurons.h"
 #include "score.h"
 
 /* Nothing that makes new weights: a graph that computes a layer many times over would hold as many copies of them. */
@@ -116,6 +117,7 @@ void calibration_offer(Calibration *calibration, PassEnv *env)
 	env->calibration = calibration;
 	env->observe = observe;
 	env->score = score;
+	env->rank = neurons_rank;
 	env->vocab_used = vocabulary_used;
 	env->vocab_renumber = vocabulary_renumber;
 }

@@ -27,6 +27,9 @@ bool   probe_rows(Probe *, Value *, ObserveFn *each, void *argument, PassRun *);
 /* One score for each output of the copy, on the same file; its options are data=FILE and limit=N, the first N rows of it. */
 bool   probe_score(Probe *, OutputScore *, PassRun *);
 
+/* One value from many side by side along an axis (concat takes ARGS_MAX at a time); the list is used up. NULL and messages on error. */
+Value *concat_all(Graph *, Value **values, int32_t count, int32_t axis, Diag *);
+
 /* Mean cosine between what each layer reads and makes, at the first token or over all tokens. */
 bool   observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *cosine, PassRun *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */

@@ -48,6 +48,9 @@ typedef struct PassEnv {
 	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
 	/* Every output of the graph (at most 32) is one of the head's; one score each. */
 	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
+	/* How much each of the `width` columns of the module's one output f32[S,width] says of the tags in a CoNLL file: columns in `order`, the
+	 * most telling first, and their means over the words. The module is used up. */
+	bool (*rank)(void *, Module *, const char *data, int32_t limit, int32_t *order, double *mean, Diag *);
 	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
 	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
@@ -99,6 +102,12 @@ void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((
 
 /* chain_rows.c: true when a row a token is all that every result needs of every computed argument, and all of them have such rows. */
 bool node_is_rowwise(const Node *);
+
+/* ---- neurons.c: what layers make, for those who look into a model --------------------------------------------------- */
+/* Neuron n of layer at[i] is column i * width + n. */
+typedef struct Neurons { int32_t layers, width; const int32_t *at; } Neurons;
+/* Lets the graph return nothing but the outputs of its layers side by side, f32[S,layers*width], as "neurons". */
+bool neurons_expose(Graph *, const char *pass, Neurons *, Diag *);
 
 /* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
 typedef struct LedgerRow {
