@@ -109,6 +109,15 @@ typedef struct Neurons { int32_t layers, width; const int32_t *at; } Neurons;
 /* Lets the graph return nothing but the outputs of its layers side by side, f32[S,layers*width], as "neurons". */
 bool neurons_expose(Graph *, const char *pass, Neurons *, Diag *);
 
+/* ---- heads.c: the attention of layers --------------------------------------------------------------------------------- */
+/* Layers at[i] have `heads` heads of `size` numbers; scores are q . k * scale. */
+typedef struct HeadMap { int32_t layers, heads, size; const int32_t *at; double scale; } HeadMap;
+/* Lets the graph return nothing but q and k of its layers side by side, f32[S,layers*2*heads*size], as "attention". Layers without
+ * attention are left out. */
+bool heads_expose(Graph *, const char *pass, HeadMap *, Diag *);
+/* How much each head matters, as prune-heads{by=..} ranks them: by="accuracy" is the growth of the loss without it. */
+bool heads_score(Graph *, const PassEnv *, const char *by, const char *data, int32_t limit, double *scores, Diag *);
+
 /* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
 typedef struct LedgerRow {
 	const char *pass;                   /* item text */

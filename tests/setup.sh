@@ -25,7 +25,7 @@ ensure_packages() {
 ensure_python() {
 	local venv=$1 python
 	for python in "${PYTHON-}" "$venv/bin/python"; do
-		[ -n "$python" ] && "$python" -c 'import torch, transformers, tokenizers, numpy, scipy' 2>/dev/null && { echo "$python"; return; }
+		[ -n "$python" ] && "$python" -c 'import torch, transformers, tokenizers, numpy, scipy, sklearn' 2>/dev/null && { echo "$python"; return; }
 	done
 	python3 -m venv "$venv" >&2 && "$venv/bin/pip" install -q torch==2.13.0 >/dev/null 2>&1 && "$venv/bin/pip" install -q transformers numpy scipy scikit-learn safetensors >/dev/null 2>&1 &&
 		"$venv/bin/python" -c 'import torch, transformers' 2>/dev/null && echo "$venv/bin/python"
