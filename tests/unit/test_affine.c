@@ -47,7 +47,7 @@ static void check(const char *body, const Affine *f, const char *where, bool the
 	Diag diag;
 	double before[16] = {0}, after[16] = {0}, w[16], b[4];
 	diag_init(&diag, NULL);
-	snprintf(text, sizeof text, HEAD "%s", body);
+	snprintf(text, sizeof text, "%s%s", HEAD, body);
 	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
 	Graph *graph = module->graphs[0];
