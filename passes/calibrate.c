@@ -46,10 +46,9 @@ void probe_want(Probe *probe, Value *value)
 	probe->width += (int32_t)type_count(&value->type);
 }
 
-/* One vector from many; concat takes ARGS_MAX at a time. */
-static Value *concat_all(Graph *graph, Value **values, int32_t count, Diag *diag)
+Value *concat_all(Graph *graph, Value **values, int32_t count, int32_t axis, Diag *diag)
 {
-	const Attrs attr = { .has = A_axis, .axis = 0 };
+	const Attrs attr = { .has = A_axis, .axis = axis };
 	while (count > 1) {
 		int32_t made = 0;
 		for (int32_t at = 0; at < count; at += ARGS_MAX) {
@@ -92,7 +91,7 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 
 bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
 {
-	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, run->diag);
+	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, 0, run->diag);
 	if (!all)
 		return false;
 	probe->graph->noutputs = 0;
@@ -114,6 +113,18 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
 		means[i] /= sum.weight;
 	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts");
+}
+
+bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	if (!probe_ready(run, &data, &limit))
+		return false;
+	probe->graph->noutputs = 0;
+	graph_add_output(probe->graph, "observed", value);
+	graph_sweep(probe->graph);
+	return run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, each, argument, run->diag);
 }
 
 bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)

@@ -24,6 +24,8 @@ void groups_add(Graph *, Groups *, const Group *);
 /* Options by=magnitude|activation|accuracy with keep=, share= or a list of LAYER.UNIT: marks the units that go. False and
  * messages when they make no sense. */
 bool groups_choose(Graph *, const Groups *, const UnitName *, PassRun *);
+/* The importance of each unit by option by=. False and messages on error. */
+bool groups_score(Graph *, const Groups *, const UnitName *, PassRun *);
 /* Takes the marked units out of the weights: new constants; types and shapes are the caller's. */
 void group_slice(Graph *, const Group *);
 /* Says which are gone. */
