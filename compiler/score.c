@@ -186,25 +186,23 @@ Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, in
 	return score;
 }
 
-/* Which figure fits the head and the data. */
-static bool choose_metric(Scorer *s)
+bool score_metric(const Scored *what, const Dataset *data, const char *path, Metric *metric, Diag *diag)
 {
-	const Head *head = &s->what->head;
-	const DataForm form = s->data->form;
+	const Head *head = &what->head;
+	const DataForm form = data->form;
 	const bool one_number = head->task == TASK_RANK || head->problem == PROBLEM_REGRESSION || head->nlabels == 1;
-	s->twice = head->task == TASK_EMBED;
 	if (head->task == TASK_TAG && form == DATA_TAGS)
-		s->metric = METRIC_F1;
+		*metric = METRIC_F1;
 	else if (head->task == TASK_EMBED && form == DATA_SCORES)
-		s->metric = METRIC_SPEARMAN;
+		*metric = METRIC_SPEARMAN;
 	else if ((head->task == TASK_CLASSIFY || head->task == TASK_RANK) && one_number && form != DATA_TAGS)
-		s->metric = METRIC_SPEARMAN;
+		*metric = METRIC_SPEARMAN;
 	else if (head->task == TASK_CLASSIFY && form == DATA_LABELS)
-		s->metric = METRIC_ACCURACY;
+		*metric = METRIC_ACCURACY;
 	else
-		return diag_error_in(s->diag, EXIT_UNSUPPORTED, s->path, 0,
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
 			"(%s) does not fit the model's task, %s: eval scores classifiers on labels, taggers on words with labels, embedders "
-			"and rankers on pairs with scores", s->data->what, task_names[head->task]);
+			"and rankers on pairs with scores", data->what, task_names[head->task]);
 	return true;
 }
 
@@ -263,7 +261,8 @@ bool score_program_rows(const Program *program, const Scored *what, const Datase
 	const char *progress, Score *scores, RowScore *rows, Diag *diag)
 {
 	Scorer s = {.program = program, .what = what, .data = data, .path = path, .scores = scores, .rows = rows, .diag = diag};
-	const bool good = choose_metric(&s) && score_into(&s, limit, progress);
+	s.twice = what->head.task == TASK_EMBED;
+	const bool good = score_metric(what, data, path, &s.metric, diag) && score_into(&s, limit, progress);
 	if (!rows)
 		free(s.rows);
 	return good;

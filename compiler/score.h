@@ -35,6 +35,8 @@ typedef struct Scored {
 
 /* The first head of the model and its output. False and a message when there is none, or no tokenizer. */
 bool score_head(const Loaded *, Scored *, Diag *);
+/* Which figure fits the head and the data; false and a message when none does. */
+bool score_metric(const Scored *, const Dataset *, const char *path, Metric *, Diag *);
 /* Runs the program over the first `limit` rows (0: all) of the data, read from `path`; one score an output. progress: what to
  * show meanwhile, or NULL. False and messages when data and head do not fit, or a row does not. */
 bool score_program(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit, const char *progress,
