@@ -118,7 +118,8 @@ static bool allowed_in_search(const Search *s, const Candidate *c)
 		&& (isnan(s->max_drop) || search_drop(s, c, false) <= s->max_drop);
 }
 
-/* The share held back must agree, and the loss over all rows keep a standard error's distance from the budget. */
+/* Over all rows the budget holds, and the share held back, which no choice has seen, does not contradict: it loses no more than the budget
+ * and a standard error of its own, since a third of the rows tells a point from noise no better than that. */
 bool search_allows(const Search *s, const Candidate *c)
 {
 	if (!allowed_in_search(s, c) || (!isnan(s->max_ms) && c->ms > s->max_ms))
@@ -127,7 +128,7 @@ bool search_allows(const Search *s, const Candidate *c)
 		return true;
 	const double n = s->nsearch + s->nheld;
 	const double all = (search_drop(s, c, false) * s->nsearch + search_drop(s, c, true) * s->nheld) / n;
-	return search_drop(s, c, true) <= s->max_drop && all + c->error <= s->max_drop;
+	return all <= s->max_drop && search_drop(s, c, true) <= s->max_drop + c->error * sqrt(n / s->nheld);
 }
 
 static Candidate *find(const Search *s, const int8_t *level)
