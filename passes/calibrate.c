@@ -46,10 +46,9 @@ void probe_want(Probe *probe, Value *value)
 	probe->width += (int32_t)type_count(&value->type);
 }
 
-/* One vector from many; concat takes ARGS_MAX at a time. */
-static Value *concat_all(Graph *graph, Value **values, int32_t count, Diag *diag)
+Value *values_concat(Graph *graph, Value **values, int32_t count, int64_t axis, Diag *diag)
 {
-	const Attrs attr = { .has = A_axis, .axis = 0 };
+	const Attrs attr = { .has = A_axis, .axis = axis };
 	while (count > 1) {
 		int32_t made = 0;
 		for (int32_t at = 0; at < count; at += ARGS_MAX) {
@@ -96,7 +95,7 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	int64_t limit;
 	if (!probe_ready(run, &data, &limit))
 		return false;
-	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, run->diag);
+	Value *all = values_concat(probe->graph, probe->seen, probe->nseen, 0, run->diag);
 	if (!all)
 		return false;
 	probe->graph->noutputs = 0;

@@ -29,4 +29,6 @@ bool   probe_score(Probe *, OutputScore *, PassRun *);
 bool   observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *cosine, PassRun *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */
 bool   observe_squares(Graph *, Value *const *values, int32_t count, double *means, PassRun *);
+/* One value from many, which are used up; concat takes ARGS_MAX at a time. NULL and messages on error. */
+Value *values_concat(Graph *, Value **values, int32_t count, int64_t axis, Diag *);
 #endif
