@@ -154,7 +154,7 @@ static bool observe_layer(const Attention *a, Observed *o, bool maps)
 	}
 	if (maps && layer->heads)
 		o->map = json_array();
-	return add_attention(a, o->mass, o->map);
+	return add_attention(a, o->mass, maps ? o->map : NULL);
 }
 
 static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens, int32_t texts)

@@ -245,7 +245,7 @@ panel("columns", "Kernels", (data, section) => {
 		if (kernel) { const row = used.get(kernel[1]) || { op: line.op, lines: [] }; row.lines.push(line); used.set(kernel[1], row); }
 	}
 	if (!used.size) return void section.append(node("p", { text: "Nothing is lowered yet." }));
-	section.append(node("p", { text: "What lower chose for this CPU, and for how many ops." }), node("div", { class: "scroll" }, node("table", null,
+	section.append(node("p", { text: "What lower chose for this CPU, and for how many ops." }), node("div", { class: "scroll" }, node("table", { class: "words" },
 		node("thead", null, node("tr", null, ["kernel", "op", "ops", "results"].map(t => node("th", { scope: "col", text: t })))),
 		node("tbody", null, [...used].map(([kernel, row]) => node("tr", null, node("td", { class: "mono", text: kernel }), node("td", { text: row.op }), node("td", { text: row.lines.length }),
 			node("td", { class: "mono", text: [...new Set(row.lines.map(l => l.type.split(", ")[0]))].slice(0, 6).join(" ") })))))));
@@ -277,20 +277,22 @@ function place(rows, width, step) {
 	return all;
 }
 function draw_graph(lines) {
-	const W = 176, H = 42, all = place(layout(lines), W + 22, H + 30);
-	const right = Math.max(...all.map(b => b.x)) + W + 6, bottom = Math.max(...all.map(b => b.y)) + H + 6;
+	const W = 208, H = 42, all = place(layout(lines), W + 22, H + 30);
+	const skips = (from, box) => box.depth - from.depth > 1 && Math.abs(from.x - box.x) < W ? W * .5 + 14 * Math.min(8, box.depth - from.depth) : 0;   /* past what stands between */
+	const beside = Math.max(0, ...all.flatMap(box => box.from.map(from => skips(from, box))));
+	const right = Math.max(...all.map(b => b.x)) + W + 6 + (beside ? beside * .75 : 0), bottom = Math.max(...all.map(b => b.y)) + H + 6;
 	const picture = svg("svg", { class: "picture", viewBox: `0 0 ${right} ${bottom}`, width: right, height: bottom, role: "group", "aria-label": "graph of the ops" });
 	picture.append(svg("defs", null, svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", fill: "context-stroke" }))));
 	for (const box of all) for (const from of box.from) {
 		const x0 = from.x + W / 2, y0 = from.y + H, x1 = box.x + W / 2, y1 = box.y - 2, bend = Math.max(14, (y1 - y0) / 2);
-		const side = box.depth - from.depth > 1 && Math.abs(x0 - x1) < W ? W * .62 + 8 * (box.depth - from.depth) : 0;   /* past what stands between */
-		picture.append(svg("path", { class: "edge", "marker-end": "url(#tip)", d: `M${x0 + (side ? W * .3 : 0)} ${y0}C${x0 + side} ${y0 + bend} ${x1 + side} ${y1 - bend} ${x1 + (side ? W * .3 : 0)} ${y1}` }));
+		const side = skips(from, box);
+		picture.append(svg("path", { class: "edge", "marker-end": "url(#tip)", d: `M${x0 + (side ? W * .4 : 0)} ${y0}C${x0 + (side && W * .2 + side)} ${y0 + (side ? 24 : bend)} ${x1 + (side && W * .2 + side)} ${y1 - (side ? 24 : bend)} ${x1 + (side ? W * .4 : 0)} ${y1}` }));
 	}
 	for (const box of all) {
 		const at = svg("g", { class: "node" + (box.inner ? " inner" : ""), tabindex: "0", role: "button", "data-v": box.value, transform: `translate(${box.x} ${box.y})`, "aria-label": `${box.op} ${box.value} ${box.note}` },
 			svg("title", { text: box.title || box.value }), svg("rect", { width: W, height: H, rx: 8 }), svg("text", { x: 10, y: 18, "font-weight": 650, text: box.op }), svg("text", { class: "soft", x: W - 10, y: 18, "text-anchor": "end", text: box.inner ? box.value : "" }),
 			svg("text", { class: "soft", x: 10, y: 34, text: box.note + (box.extra ? " · " + box.extra : "") }));
-		at.querySelectorAll("text")[2].textContent = at.querySelectorAll("text")[2].textContent.slice(0, 28);
+		at.querySelectorAll("text")[2].textContent = at.querySelectorAll("text")[2].textContent.slice(0, 32);
 		at.addEventListener("keydown", e => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); toggle(box.value); } });
 		picture.append(register(box.value, at));
 	}

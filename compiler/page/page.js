@@ -1,7 +1,7 @@
 /* page.js: what all panels of the inspector's page share, and those about the whole model; ir.js has the IR and the C.
  *
  * A panel is a block of JSON and a function that draws it. To add one: put a member into `panels` in cmd_inspect.c (it becomes
- * <script type="application/json" id="data-KEY">) and call panel("KEY", "Title", (data, section) => ...) here. A panel without
+ * the script element data-KEY) and call panel("KEY", "Title", (data, section) => ...) here. A panel without
  * data is left out. Everything of the model goes through node(), as text: there is no innerHTML on this page. */
 "use strict";
 
@@ -19,7 +19,7 @@ function element(space, tag, attributes, children) {
 		else if (name === "vars") for (const [key, to] of Object.entries(value)) made.style.setProperty("--" + key, to);
 		else made.setAttribute(name, value === true ? "" : value);
 	}
-	for (const child of children.flat()) if (child !== null && child !== undefined && child !== false) made.append(child);
+	for (const child of children.flat(Infinity)) if (child !== null && child !== undefined && child !== false) made.append(child);
 	return made;
 }
 function node(tag, attributes, ...children) { return element(null, tag, attributes, children); }
@@ -57,7 +57,7 @@ function draw_head(model, ledger) {
 			"for " + model.target + ", " + model.cpu, "bertc " + model.bertc].filter(Boolean).join(" · ") }),
 		node("code", { text: model.pipeline }),
 		node("div", { class: "tiles" }, score, tile("ms a text, one thread", v => v.toFixed(2), "latency_ms"), tile("weights", bytes, "weight_bytes"),
-			tile("parameters", count, "parameters"), tile("multiply-adds at 128 tokens", count, "macs_128"), tile("ops and constants", String, "nodes")));
+			tile("parameters", count, "parameters"), tile("MACs at 128 tokens", count, "macs_128"), tile("ops and constants", String, "nodes")));
 }
 
 /* ---- ledger ---- */
@@ -100,7 +100,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 	ledger.passes.forEach((row, i) => {
 		body.append(ledger_row(row, i ? ledger.passes[i - 1] : start, start, i));
 		if (row.notes.length) body.append(node("tr", { class: "notes" }, node("td", { colspan: wide }, node("details", null,
-			node("summary", { text: row.notes.length === 1 ? row.notes[0].slice(0, 140) : row.notes.length + " notes: what did not match, and why" }),
+			node("summary", { text: row.notes.length === 1 ? row.notes[0].slice(0, 140) : row.notes.length + " notes: what was done, what did not match and why" }),
 			node("ul", null, row.notes.map(note => node("li", { class: "mono", text: note })))))));
 	});
 	section.append(node("p", { text: "Bars are shares of the model as it was read; differences are against the pass before. max |Δ| and cosine compare the outputs on a small made-up text" +
@@ -116,6 +116,18 @@ function ticks(low, high) {
 	return out;
 }
 
+/* Where a label beside a point covers least of what is there already. */
+function free_place(x, y, width, W, taken) {
+	let best = null, least = Infinity;
+	for (const [dx, dy, anchor] of [[11, 4, "start"], [-11, 4, "end"], [0, -12, "middle"], [0, 22, "middle"], [9, -10, "start"], [9, 18, "start"], [-9, -10, "end"], [-9, 18, "end"], [14, 32, "start"], [14, -24, "start"]]) {
+		const left = x + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0), box = [left, y + dy - 11, left + width, y + dy + 3];
+		const over = taken.reduce((sum, t) => sum + Math.max(0, Math.min(box[2], t[2]) - Math.max(box[0], t[0])) * Math.max(0, Math.min(box[3], t[3]) - Math.max(box[1], t[1])), 0) + (box[0] < 0 || box[2] > W ? 1e6 : 0);
+		if (over < least) { least = over; best = [[x + dx, y + dy, anchor], box]; }
+	}
+	taken.push(best[1]);
+	return best[0];
+}
+
 /* points: {x, y, name, lossy}, joined in the order of the passes. */
 function scatter(points, x_name, y_name, show_x, show_y) {
 	const W = 520, H = 320, left = 62, right = 24, top = 18, bottom = 44;
@@ -127,11 +139,12 @@ function scatter(points, x_name, y_name, show_x, show_y) {
 	for (const t of ticks(x0, x1)) picture.append(svg("line", { class: "grid", y1: top, y2: H - bottom, x1: X(t), x2: X(t) }), svg("text", { class: "soft", x: X(t), y: H - bottom + 18, "text-anchor": "middle", text: show_x(t) }));
 	picture.append(svg("text", { class: "soft", x: W - right, y: H - 6, "text-anchor": "end", text: x_name }), svg("text", { class: "soft", x: 4, y: 12, text: y_name }),
 		svg("path", { class: "path", d: points.map((p, i) => (i ? "L" : "M") + X(p.x) + " " + Y(p.y)).join(" ") }));
-	points.forEach((p, i) => {
-		const flip = X(p.x) > W * .62;
+	const taken = points.map(p => [X(p.x) - 8, Y(p.y) - 8, X(p.x) + 8, Y(p.y) + 8]);
+	for (const p of points) {
+		const [x, y, anchor] = free_place(X(p.x), Y(p.y), p.name.length * 6.6, W, taken);
 		picture.append(svg("circle", { class: p.lossy ? "dot lossy" : "dot", cx: X(p.x), cy: Y(p.y), r: 6 }, svg("title", { text: `${p.name}: ${show_y(p.y)}, ${show_x(p.x)}` })),
-			svg("text", { x: X(p.x) + (flip ? -10 : 10), y: Y(p.y) + (i % 2 ? 16 : -8), "text-anchor": flip ? "end" : "start", text: p.name }));
-	});
+			svg("text", { x, y, "text-anchor": anchor, text: p.name }));
+	}
 	return picture;
 }
 
@@ -147,7 +160,8 @@ function bars(rows, label) {
 
 panel("ledger", "Accuracy, size, time", (ledger, section) => {
 	const kept = [{ ...ledger.start, pass: "as read" }, ...ledger.passes.filter(row => row.changes)];
-	const points = (x, y) => kept.filter((row, i) => !i || row[x] !== kept[i - 1][x] || row[y] !== kept[i - 1][y]).map(row => ({ x: row[x], y: row[y], name: parse_pass(row.pass)[0], lossy: row.lossy }));
+	/* what changes neither score nor time moves weights about, and would be one more point on top of another */
+	const points = (x, y) => kept.filter((row, i) => !i || row.score !== kept[i - 1].score || row.latency_ms !== kept[i - 1].latency_ms).map(row => ({ x: row[x], y: row[y], name: parse_pass(row.pass)[0], lossy: row.lossy }));
 	const charts = node("div", { class: "charts" });
 	section.append(charts);
 	if (ledger.start.score !== undefined) {
