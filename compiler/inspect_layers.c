@@ -31,32 +31,49 @@ Samples samples_take(const Dataset *data, MemArena *mem)
 	return samples;
 }
 
-/* One text in the program: its ids, and the rows of its first output. */
-typedef struct Run { const Program *program; int32_t *ids, *types, tokens; float *out; size_t floats; } Run;
+enum { OUTPUTS_MAX = 32 };
 
-static bool run_open(Run *run, const Program *program, Diag *diag)
+/* One text in the program: its ids, and its outputs: the rows of all layers, the model's own, and that without each layer. */
+typedef struct Run {
+	const Program *program;
+	const ExposedLayers *layers;
+	int32_t *ids, *types, tokens;
+	float   *out, *outputs[OUTPUTS_MAX];   /* out: the first of outputs */
+	size_t   floats[OUTPUTS_MAX];
+} Run;
+
+static bool run_open(Run *run, const Program *program, const ExposedLayers *layers, Diag *diag)
 {
-	*run = (Run){.program = program, .floats = (size_t)program->width * (size_t)(program->per_token ? program->max_tokens : 1)};
+	*run = (Run){.program = program, .layers = layers};
 	run->ids = calloc((size_t)program->max_tokens, sizeof *run->ids);
 	run->types = calloc((size_t)program->max_tokens, sizeof *run->types);
-	run->out = calloc(run->floats, sizeof *run->out);
-	return (run->ids && run->types && run->out) || diag_error(diag, EXIT_RUN, 0, "out of memory");
+	bool good = run->ids && run->types;
+	for (int32_t i = 0; good && i < 2 + layers->without; i++) {
+		const size_t width = (size_t)(i == 0 ? layers->width : layers->out_width);
+		run->floats[i] = width * (size_t)(i == 0 || layers->out_per_token ? program->max_tokens : 1);
+		good = (run->outputs[i] = calloc(run->floats[i], sizeof(float))) != NULL;
+	}
+	run->out = run->outputs[0];
+	return good || diag_error(diag, EXIT_RUN, 0, "out of memory");
 }
 
 static void run_close(Run *run)
 {
 	free(run->ids);
 	free(run->types);
-	free(run->out);
+	for (int32_t i = 0; i < OUTPUTS_MAX; i++)
+		free(run->outputs[i]);
 }
 
 static bool run_text(Run *run, const char *text, Diag *diag)
 {
 	const Program *p = run->program;
+	const int32_t count = 2 + run->layers->without;
 	int status = p->tokenize(p->context, text, strlen(text), NULL, 0, run->ids, run->types, NULL, NULL, p->max_tokens, &run->tokens);
 	const int32_t offsets[2] = {0, run->tokens};
 	if (!status)
-		status = p->run_ids(p->context, run->ids, run->types, offsets, 1, run->out, run->floats);
+		status = p->run_outputs(p->context, run->ids, run->types, offsets, 1, (uint32_t)(((uint64_t)1 << count) - 1), run->outputs,
+			run->floats);
 	return !status || diag_error(diag, EXIT_RUN, 0, "%s", p->strerror(status));
 }
 
@@ -141,7 +158,7 @@ static json_t *tokens_json(const Run *run, const TokenizerDesc *tokenizer)
 /* ---- layers ------------------------------------------------------------------------------------------------------------- */
 
 /* What is summed up of a layer over all texts. */
-typedef struct Observed { double first, all, *mass; json_t *map; } Observed;
+typedef struct Observed { double first, all, without, *mass; json_t *map; } Observed;
 
 static bool observe_layer(const Attention *a, Observed *o, bool maps)
 {
@@ -157,7 +174,7 @@ static bool observe_layer(const Attention *a, Observed *o, bool maps)
 	return add_attention(a, o->mass, maps ? o->map : NULL);
 }
 
-static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens, int32_t texts)
+static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens, int32_t texts, bool without)
 {
 	json_t *heads = json_array();
 	for (int32_t h = 0; h < layer->heads; h++) {
@@ -168,6 +185,8 @@ static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens
 	}
 	json_t *json = json_pack("{s:i, s:f, s:f, s:o}", "number", layer->number, "cosine_first", o->first / texts, "cosine_all",
 		o->all / (double)tokens, "heads", heads);
+	if (without)
+		json_object_set_new(json, "without", json_real(o->without / texts));
 	if (o->map)
 		json_object_set(json, "map", o->map);
 	return json;
@@ -181,7 +200,7 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	json_t *tokens = NULL, *result = json_object(), *rows = json_array();
 	int64_t count = 0;
 	Run run;
-	bool good = run_open(&run, program, diag);
+	bool good = run_open(&run, program, layers, diag);
 	for (int32_t l = 0; l < layers->count; l++)
 		seen[l].mass = mem_alloc(mem, ((size_t)layers->at[l].heads * KINDS + 1) * sizeof(double));
 	for (int32_t i = 0; good && i < samples->count; i++) {
@@ -193,11 +212,15 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 		for (int32_t l = 0; good && l < layers->count; l++)
 			good = observe_layer(&(Attention){loaded->tokenizer, &run, &layers->at[l], layers->width}, &seen[l], maps)
 				|| diag_error(diag, EXIT_RUN, 0, "out of memory");
+		for (int32_t l = 0; good && l < layers->without; l++)
+			seen[l].without += cosine_of(run.outputs[1], run.outputs[2 + l],
+				(size_t)layers->out_width * (size_t)(layers->out_per_token ? run.tokens : 1));
 		progress_show("observing", i, samples->count);
 	}
 	progress_clear();
 	for (int32_t l = 0; l < layers->count; l++) {
-		json_array_append_new(rows, layer_json(&layers->at[l], &seen[l], count ? count : 1, samples->count ? samples->count : 1));
+		json_array_append_new(rows, layer_json(&layers->at[l], &seen[l], count ? count : 1, samples->count ? samples->count : 1,
+			l < layers->without));
 		json_decref(seen[l].map);
 	}
 	json_t *names = json_array();
@@ -211,90 +234,6 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 		return result;
 	json_decref(result);
 	return NULL;
-}
-
-/* ---- without a layer ---------------------------------------------------------------------------------------------------- */
-
-/* First outputs of a copy of the model on all texts, one after another; where each text's begins. */
-typedef struct Outputs { float *v; size_t *begin; } Outputs;
-
-static void outputs_free(Outputs *outputs)
-{
-	free(outputs->v);
-	free(outputs->begin);
-	*outputs = (Outputs){0};
-}
-
-static bool outputs_of(const Calibration *calibration, Module *copy, const Samples *samples, Outputs *out, Diag *diag)
-{
-	Program program = {0};
-	Run run = {0};
-	bool good = calibration_open(calibration, copy, &program, diag) && run_open(&run, &program, diag);
-	out->begin = calloc((size_t)samples->count + 1, sizeof *out->begin);
-	for (int32_t i = 0; good && out->begin && i < samples->count; i++) {
-		good = run_text(&run, samples->texts[i], diag);
-		const size_t n = (size_t)program.width * (size_t)(program.per_token ? run.tokens : 1), at = out->begin[i];
-		float *v = good ? realloc(out->v, (at + n + 1) * sizeof *v) : NULL;
-		if (!v) {
-			good = false;
-			break;
-		}
-		out->v = v;
-		memcpy(v + at, run.out, n * sizeof *v);
-		out->begin[i + 1] = at + n;
-	}
-	run_close(&run);
-	program_close(&program);
-	return good && out->begin;
-}
-
-/* Mean cosine of the outputs with and without the layer. */
-static bool without_layer(const Calibration *calibration, const ExposedLayers *layers, int32_t gone, const Samples *samples,
-	const Outputs *whole, double *cosine, Diag *diag)
-{
-	char *text = NULL;
-	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	fputs("drop-layers{layers=", out);
-	for (int32_t l = 0, listed = 0; l < layers->count; l++)
-		if (l != gone)
-			fprintf(out, "%s%d", listed++ ? "," : "", layers->at[l].number);
-	fputs("}", out);
-	fclose(out);
-	Module *copy = module_copy(calibration->loaded->module);
-	Pipeline *pipeline = pipeline_parse(text, diag);
-	const PassEnv env = {.max_tokens = copy->max_tokens};
-	Outputs outputs = {0};
-	bool good = pipeline && pipeline_run(pipeline, copy, &env, NULL, NULL, diag)
-		&& outputs_of(calibration, copy, samples, &outputs, diag);
-	*cosine = 0;
-	for (int32_t i = 0; good && i < samples->count; i++)
-		*cosine += cosine_of(whole->v + whole->begin[i], outputs.v + whole->begin[i], whole->begin[i + 1] - whole->begin[i])
-			/ samples->count;
-	outputs_free(&outputs);
-	if (pipeline)
-		pipeline_free(pipeline);
-	module_free(copy);
-	free(text);
-	return good;
-}
-
-static bool add_sensitivity(const Calibration *calibration, const ExposedLayers *layers, const Samples *samples, json_t *json, Diag *diag)
-{
-	Outputs whole = {0};
-	Module *copy = module_copy(calibration->loaded->module);
-	bool good = outputs_of(calibration, copy, samples, &whole, diag);
-	for (int32_t l = 0; good && layers->count > 1 && l < layers->count; l++) {
-		double cosine;
-		progress_show("without a layer", l, layers->count);
-		good = without_layer(calibration, layers, l, samples, &whole, &cosine, diag);
-		if (good)
-			json_object_set_new(json_array_get(json_object_get(json, "layers"), (size_t)l), "without", json_real(cosine));
-	}
-	progress_clear();
-	outputs_free(&whole);
-	module_free(copy);
-	return good;
 }
 
 json_t *inspect_layers(const BuildOptions *options, Loaded *loaded, const Samples *samples, Diag *diag)
@@ -314,10 +253,6 @@ json_t *inspect_layers(const BuildOptions *options, Loaded *loaded, const Sample
 	} else if (calibration_open(&calibration, copy, &program, diag)) {
 		json = observe(&layers, &program, loaded, samples, diag);
 		program_close(&program);
-		if (json && !add_sensitivity(&calibration, &layers, samples, json, diag)) {
-			json_decref(json);
-			json = NULL;
-		}
 	}
 	diag_free(&refused);
 	module_free(copy);

@@ -29,6 +29,8 @@ bool   probe_score(Probe *, OutputScore *, PassRun *);
 bool   observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *cosine, PassRun *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */
 bool   observe_squares(Graph *, Value *const *values, int32_t count, double *means, PassRun *);
+/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last` (variants.c). */
+Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);
 /* One value from many, which are used up; concat takes ARGS_MAX at a time. NULL and messages on error. */
 Value *values_concat(Graph *, Value **values, int32_t count, int64_t axis, Diag *);
 #endif

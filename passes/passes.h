@@ -129,9 +129,15 @@ typedef struct ExposedLayer {
 	double  scale;                      /* probabilities are softmax(q k^T scale) */
 	int64_t input, output, q, k;        /* the first column of each */
 } ExposedLayer;
-typedef struct ExposedLayers { ExposedLayer *at; int32_t count; int64_t width; } ExposedLayers;
-/* Makes the first graph of a copy (module_copy, at graph level) return these rows f32[S,width] instead of its outputs. The memory
- * is the module's. False and messages when it has no layers, or one is not told apart. */
+typedef struct ExposedLayers {
+	ExposedLayer *at;
+	int32_t count, without;             /* how many of them have an output without it */
+	int64_t width, out_width;           /* of the rows; of the model's own first output, all of it or a row */
+	bool    out_per_token;
+} ExposedLayers;
+/* Makes the first graph of a copy (module_copy, at graph level) return these rows f32[S,width], then its own first output, then the
+ * same without the first layer, the second, .. as far as a program can have outputs; models of one layer have none of these. The
+ * memory is the module's. False and messages when it has no layers, or one is not told apart. */
 bool layers_expose(Module *copy, ExposedLayers *, Diag *);
 
 /* ---- pipeline.c: table, string parser, driver -------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 # setup.sh: sourced by ./check and ./demo. Installs what is missing when it may (root, or sudo without a password), else prints the one
 # line to run. Packages are Debian 12's.
 BUILD_PACKAGES="cmake ninja-build gcc g++ pkg-config llvm-19-dev libclang-19-dev libclang-cpp19-dev liblld-19-dev clang-19 lld-19 libxml2-dev ragel libjansson-dev libutf8proc-dev zlib1g-dev libzstd-dev libc6-dev"
-TEST_PACKAGES="libcunit1-dev llvm-19-tools qemu-user-static libc6-dev-arm64-cross libgcc-12-dev-arm64-cross libc6-dev-armhf-cross libgcc-12-dev-armhf-cross strace python3 python3-venv"
+TEST_PACKAGES="libcunit1-dev llvm-19-tools qemu-user-static libc6-dev-arm64-cross libgcc-12-dev-arm64-cross libc6-dev-armhf-cross libgcc-12-dev-armhf-cross strace python3 python3-venv chromium"
 
 missing_packages() { # names of $@ that are not installed
 	comm -23 <(printf '%s\n' "$@" | sort) <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort) | tr '\n' ' '

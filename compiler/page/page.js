@@ -2,7 +2,7 @@
  *
  * A panel is a block of JSON and a function that draws it. To add one: put a member into `panels` in cmd_inspect.c (it becomes
  * the script element data-KEY) and call panel("KEY", "Title", (data, section) => ...) here. A panel without
- * data is left out. Everything of the model goes through node(), as text: there is no innerHTML on this page. */
+ * data is left out. Everything of the model goes through node(), as text, and no text is ever read as markup. */
 "use strict";
 
 const panels = [];
