@@ -278,15 +278,16 @@ function place(rows, width, step) {
 }
 function draw_graph(lines) {
 	const W = 208, H = 42, all = place(layout(lines), W + 22, H + 30);
-	const skips = (from, box) => box.depth - from.depth > 1 && Math.abs(from.x - box.x) < W ? W * .5 + 14 * Math.min(8, box.depth - from.depth) : 0;   /* past what stands between */
-	const beside = Math.max(0, ...all.flatMap(box => box.from.map(from => skips(from, box))));
-	const right = Math.max(...all.map(b => b.x)) + W + 6 + (beside ? beside * .75 : 0), bottom = Math.max(...all.map(b => b.y)) + H + 6;
+	/* an edge over several rows goes down beside whatever stands between */
+	const beside = (from, box) => Math.max(Math.min(from.x, box.x) + W / 2, ...all.filter(b => b.depth > from.depth && b.depth < box.depth).map(b => b.x + W + 10 + 5 * Math.min(6, box.depth - from.depth)));
+	const right = Math.max(...all.map(b => b.x)) + W + 52, bottom = Math.max(...all.map(b => b.y)) + H + 6;
 	const picture = svg("svg", { class: "picture", viewBox: `0 0 ${right} ${bottom}`, width: right, height: bottom, role: "group", "aria-label": "graph of the ops" });
 	picture.append(svg("defs", null, svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", fill: "context-stroke" }))));
 	for (const box of all) for (const from of box.from) {
-		const x0 = from.x + W / 2, y0 = from.y + H, x1 = box.x + W / 2, y1 = box.y - 2, bend = Math.max(14, (y1 - y0) / 2);
-		const side = skips(from, box);
-		picture.append(svg("path", { class: "edge", "marker-end": "url(#tip)", d: `M${x0 + (side ? W * .4 : 0)} ${y0}C${x0 + (side && W * .2 + side)} ${y0 + (side ? 24 : bend)} ${x1 + (side && W * .2 + side)} ${y1 - (side ? 24 : bend)} ${x1 + (side ? W * .4 : 0)} ${y1}` }));
+		const far = box.depth - from.depth > 1, X = far ? beside(from, box) : 0, lean = far ? Math.sign(X - box.x - W / 2) * W * .3 : 0;
+		const x0 = from.x + W / 2 + (far && X > from.x + W / 2 ? W * .3 : 0), y0 = from.y + H, x1 = box.x + W / 2 + lean, y1 = box.y - 2, bend = Math.max(14, (y1 - y0) / 2);
+		picture.append(svg("path", { class: "edge", "marker-end": "url(#tip)", d: far ? `M${x0} ${y0}C${x0} ${y0 + 30} ${X} ${y0 + 6} ${X} ${y0 + 46}L${X} ${y1 - 46}C${X} ${y1 - 6} ${x1} ${y1 - 30} ${x1} ${y1}`
+			: `M${x0} ${y0}C${x0} ${y0 + bend} ${x1} ${y1 - bend} ${x1} ${y1}` }));
 	}
 	for (const box of all) {
 		const at = svg("g", { class: "node" + (box.inner ? " inner" : ""), tabindex: "0", role: "button", "data-v": box.value, transform: `translate(${box.x} ${box.y})`, "aria-label": `${box.op} ${box.value} ${box.note}` },

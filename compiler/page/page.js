@@ -35,7 +35,7 @@ const bytes = value => scaled(value, "B"), count = value => scaled(value, "").tr
 function percent(after, before) {
 	if (!before) return "";
 	const change = 100 * (after - before) / before;
-	return Math.abs(change) < .05 ? "" : (change > 0 ? "+" : "−") + Math.abs(change).toFixed(1) + " %";
+	return Math.abs(change) < .05 ? "" : (change > 0 ? "+" : "−") + Math.abs(change).toFixed(1) + "\u00a0%";
 }
 function signed(value, digits) { return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits); }
 function parse_pass(text) { const brace = text.indexOf("{"); return brace < 0 ? [text, ""] : [text.slice(0, brace), text.slice(brace + 1, -1)]; }
@@ -104,7 +104,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 			node("ul", null, row.notes.map(note => node("li", { class: "mono", text: note })))))));
 	});
 	section.append(node("p", { text: "Bars are shares of the model as it was read; differences are against the pass before. max |Δ| and cosine compare the outputs on a small made-up text" +
-		(start.score === undefined ? "." : "; the score is that of a program made of what the pass left.") }),
+		(start.score === undefined ? "." : "; score and time are those of a program made of what the pass left, the first of them of the ops as they were read, unfused.") }),
 		node("div", { class: "scroll" }, node("table", { class: "ledger" }, node("thead", null, node("tr", null, titles.map(t => node("th", { scope: "col", text: t })))), body)));
 });
 
@@ -190,7 +190,7 @@ panel("layers", "Layers", (data, section) => {
 /* ---- attention ---- */
 function attention_map(layer, head, tokens) {
 	const n = tokens.length, size = 20, left = 90, top = 86;
-	const picture = svg("svg", { class: "map", viewBox: `0 0 ${left + n * size + 4} ${top + n * size + 4}`, width: left + n * size, role: "img", "aria-label": `layer ${layer.number}, head ${head}: who looks at whom` });
+	const picture = svg("svg", { class: "map", viewBox: `0 0 ${left + n * size + 50} ${top + n * size + 4}`, width: left + n * size + 50, role: "img", "aria-label": `layer ${layer.number}, head ${head}: who looks at whom` });
 	tokens.forEach((token, i) => picture.append(svg("text", { x: left - 6, y: top + i * size + 14, "text-anchor": "end", text: token.slice(0, 12) }),
 		svg("text", { transform: `translate(${left + i * size + 13} ${top - 6}) rotate(-60)`, text: token.slice(0, 12) })));
 	layer.map[head].forEach((mass, i) => mass && picture.append(svg("rect", { class: "cell", x: left + i % n * size, y: top + Math.floor(i / n) * size, width: size - 1, height: size - 1, "fill-opacity": Math.min(1, mass / 60 + .04) },
