@@ -134,6 +134,11 @@ bool body_rows(Body *b)
 		body_param(b, "gamma", node->args[node->nargs - 2]);
 		body_param(b, "beta", node->args[node->nargs - 1]);
 		break;
+	case OP_QUANTIZE_STATIC:
+		body_param(b, "x", node->args[0]);
+		body_param(b, "m", node->args[1]);
+		body_param(b, "z", node->args[2]);
+		break;
 	default:
 		body_param(b, "x", node->args[0]);
 	}

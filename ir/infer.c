@@ -222,6 +222,14 @@ bool infer_QUANTIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+bool infer_QUANTIZE_STATIC(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!infer_QUANTIZE(node, results, diag))
+		return false;
+	const Dim width = results[0].dim[results[0].rank - 1];
+	return expect_vector(node, 1, width, diag) && expect_vector(node, 2, width, diag);
+}
+
 bool infer_LINEAR_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	Dim outputs, bias;

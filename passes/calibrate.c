@@ -90,7 +90,7 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
 }
 
-bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
 {
 	const char *data;
 	int64_t limit;
@@ -102,13 +102,18 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	probe->graph->noutputs = 0;
 	graph_add_output(probe->graph, "observed", all);
 	graph_sweep(probe->graph);
+	return run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, each, argument, run->diag);
+}
+
+bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+{
 	memset(means, 0, (size_t)probe->width * sizeof *means);
 	Means sum = { by_tokens, means, 0 };
-	if (!run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, add_text, &sum, run->diag))
+	if (!probe_each(probe, add_text, &sum, run))
 		return false;
 	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
 		means[i] /= sum.weight;
-	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts");
+	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
 }
 
 bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)

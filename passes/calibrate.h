@@ -22,6 +22,8 @@ void   probe_want(Probe *, Value *);
 /* The mean over the file of option `data` of all values wanted, one after another; each text counts as often as it has tokens
  * when by_tokens. False and messages on error: no data given, nobody there to run code. */
 bool   probe_run(Probe *, bool by_tokens, double *means, PassRun *);
+/* The same numbers of every text, as they are. */
+bool   probe_each(Probe *, ObserveFn *, void *argument, PassRun *);
 /* One score for each output of the copy, on the same file; its options are data=FILE and limit=N, the first N rows of it. */
 bool   probe_score(Probe *, OutputScore *, PassRun *);
 

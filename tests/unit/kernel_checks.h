@@ -631,7 +631,7 @@ static void check_tensor(void)
 static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
 	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation },
 	{ "softmax", check_softmax }, { "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed },
-	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "linear_i8", check_linear_i8 },
+	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "quantize_static", check_quantize_static }, { "linear_i8", check_linear_i8 },
 	{ "linear_bf16", check_linear_bf16 },
 };
 enum { KERNEL_CHECKS = sizeof kernel_checks / sizeof *kernel_checks };

@@ -108,6 +108,57 @@ static void check_quantize(void)
 	}
 }
 
+/* ---- quantize_static ------------------------------------------------------------------------------------------------------ */
+typedef void QuantizeStaticFn(int8_t *, float *, const float *, const float *, const float *, int, int, int);
+
+static void check_quantize_static_size(const Row *row, int K)
+{
+	enum { R = QUANTIZE_ROWS, FROM = 1 };
+	size_t n = (size_t)R * (size_t)K;
+	float *x = need(n * 4), *s = fresh(R + 1), *m = need((size_t)K * 4), *z = need((size_t)K * 4);
+	int8_t *q = need(n + 1);
+	char what[40];
+	memset(q, 0x55, n + 1);
+	for (int r = 0; r < R; r++)
+		quantize_row(x + r * K, r, K);
+	for (int k = 0; k < K; k++) {   /* steps of 1, in whose midst the ties of row 9 lie, and others; codes of both signs are cut off */
+		m[k] = k % 4 == 1 ? 1 : uniform() * 200;
+		z[k] = k % 4 == 1 ? 0 : uniform() * 60;
+	}
+	for (int r = FROM, end; r < R; r = end) {
+		end = rt_min(R, r + 1 + (int)(draw() % 5));
+		((QuantizeStaticFn *)row->fn)(q, s, x, m, z, r, end, K);
+	}
+	check_same(row->name, "touches other rows", s, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", s + R, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", q + n, "\x55", 1);
+	for (int k = 0; k < K; k++)
+		check_same(row->name, "touches other rows", q + k, "\x55", 1);
+	for (int r = FROM; r < R; r++) {
+		snprintf(what, sizeof what, "K=%d row=%d", K, r);
+		check_bits(row->name, what, -1, s[r], 1);
+		for (int k = 0; k < K; k++) {
+			const volatile float product = x[r * K + k] * m[k];
+			const float sum = product + z[k], want = isnan(sum) || sum < -127 ? -127 : sum > 127 ? 127 : rintf(sum);
+			check_bits(row->name, what, k, q[r * K + k], want == 0 ? 0 : want);
+		}
+	}
+	free(x); free(s); free(q); free(m); free(z);
+}
+
+static void check_quantize_static(void)
+{
+	const int sizes[] = { 127, 128, 129, 191, 192, 312, 384, 1000, 1536 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "quantize_static") != 0)
+			continue;
+		for (int K = 1; K < 81; K++)
+			check_quantize_static_size(row, K);
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+			check_quantize_static_size(row, sizes[i]);
+	}
+}
+
 /* ---- linear_i8 ----------------------------------------------------------------------------------------------------------- */
 typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *, const int32_t *, int, int,
                         int, int, int, int, int, void *);

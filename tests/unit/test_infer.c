@@ -101,6 +101,8 @@ static const InferCase infer_cases[] = {
 	{OP_QUANTIZE, {0}, "f16[4]", "i8[4]+f32[]"},
 	{OP_QUANTIZE, {0}, "i8[S,4]", "%a is i8[S,4], expected floats"},
 	{OP_QUANTIZE, {0}, "f32[]", "expected rank 1 to 4"},
+	{OP_QUANTIZE_STATIC, {0}, "f32[S,4]+f32[4]+f32[4]", "i8[S,4]+f32[S]"},
+	{OP_QUANTIZE_STATIC, {0}, "f32[S,4]+f32[4]+f32[3]", "%c is f32[3], expected"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3]", "f32[S,3]"},
 	{OP_LINEAR_I8, A1(act, ACT_GELU), "i8[4] f32[] i8[3,4] f32[3] bf16[3]", "f32[3]"},
 	{OP_LINEAR_I8, {0}, "f32[S,4] f32[S] i8[3,4] f32[3]", "%a is f32[S,4], expected i8"},
