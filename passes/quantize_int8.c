@@ -7,6 +7,7 @@
  * needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT", arXiv:1910.06188, quantise symmetrically; scales
  * a row and an output as in vector-wise quantisation, Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output,
  * codes -127..127: without -128, kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers;
+ * scheme=static: quantize_static.c.
  * LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids it). */
 #include "narrow.h"
 #include <string.h>
