@@ -36,7 +36,7 @@ typedef struct Wrapper {
 	const char *attribute;                   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
 	bool        is_core;                     /* a linear of K inputs, called by the wrappers of all linears with that K */
 } Wrapper;
-typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; } Step;
+typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; int32_t symbol; } Step;
 /* Sizes of the tables and limits that the program's code states, and what a context has room for. */
 typedef struct ModelSizes { int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts; } ModelSizes;
 /* The code for one CPU. */
@@ -48,6 +48,7 @@ typedef struct Variant {
 	Step    *steps; int32_t nsteps;
 	FILE    *calls;                          /* the lines of its function, while they are written */
 	char    *text; size_t text_bytes;        /* the same, afterwards; malloc'd */
+	const uint32_t *reached;                 /* by value id: the outputs that need it */
 } Variant;
 typedef struct Emitter {
 	const Module *module;
@@ -62,16 +63,19 @@ typedef struct Emitter {
 	Wrapper  *wrappers; int32_t nwrappers;
 	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
 	int64_t   chain;                         /* the chain that calls is in the midst of; -1: one without a number; 0: none */
+	uint32_t  guard;                         /* the steps now being written are for these outputs only; 0: for all */
 	bool      split;                         /* the cores of linears go into a second file, to be compiled at the same time */
 } Emitter;
-/* Closes the chain that the last step stood in. */
-void emit_chain_end(Emitter *);
+/* Closes the chain that the last step stood in, and what is for some outputs only. */
+void emit_end(Emitter *);
 /* One line in calls and, where needed, a new wrapper, kernel and constant. */
 bool emit_step(Emitter *, const Node *);
 
 /* Where a value lies while the program runs: IR.md, Arena. */
 typedef enum Place { PLACE_IDS, PLACE_CONST, PLACE_TOKENS, PLACE_TEXTS, PLACE_PAIRS, PLACE_NOWHERE } Place;
 Place   value_place(const Value *);
+/* Which rows it has: 0 of S, 1 of S1, ..; 0 for a value without. */
+int32_t value_symbol(const Value *);
 /* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
@@ -88,17 +92,25 @@ typedef struct Body {
 	int32_t     nparams;
 	struct { const char *name; const Value *value; } param[ARGS_MAX + 1];   /* the first is the result */
 	FILE       *code;                        /* statements; in FORM_EACH inside the loop over texts i */
-	bool        uses_tokens, uses_begin;     /* the statements name S, the text's tokens; begin, its first */
+	uint32_t    uses_tokens, uses_begin;     /* bit k: the statements name Sk, the text's rows of that symbol; begink, their first */
 	bool        whole;                       /* the code divides the work itself */
 	double      per_token, per_text, per_pair;   /* floating-point operations */
 } Body;
 typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
+BodyFn body_received, body_thin, body_gather, body_spread;
+BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void        body_param(Body *, const char *name, const Value *);
 /* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */
 const char *isa_attribute(uint32_t needs);
-/* "384" or "S". */
+/* Where a text's rows begin, and how many it has, for every symbol that the statements name. */
+void        body_text_rows(Body *, FILE *);
+/* What select kernels take: ", S, 0.05f" or ", 12, 0.0f"; nothing when all of n keys stay. n: as C text. */
+const char *body_selection(Body *, const char *n);
+/* "", "1", ..: what the names S and begin of a symbol end in. */
+const char *body_suffix(Body *, int32_t symbol);
+/* "384", "S" or "S1". */
 const char *body_dim(Body *, Dim);
 /* The product of dims [first, last) of the type: "1", "12 * S". */
 const char *body_product(Body *, const Type *, int32_t first, int32_t last);

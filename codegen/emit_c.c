@@ -12,7 +12,7 @@ enum { BATCH_TOKENS = 512, TEXTS_PER_BATCH = 128, TOKENS_UNSAID = 512 };
 /* Rows of the tables that an input of the graph picks from, the least of them; most where there is none. */
 static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 {
-	int64_t least = INT32_MAX;
+	int64_t least = INT32_MAX, widest = 0;
 	for (const Node *node = graph->first; node; node = node->next) {
 		int32_t pairs = node_lookups(node);
 		for (int32_t i = 0; i < pairs; i++) {
@@ -22,7 +22,8 @@ static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 				continue;
 			if (table->dim[0].plus < least)
 				least = table->dim[0].plus;
-			*width = (int32_t)table->dim[1].plus;
+			if (table->dim[1].plus > widest)   /* what a narrow one tells of a token is not its embedding */
+				*width = (int32_t)(widest = table->dim[1].plus);
 		}
 	}
 	return (int32_t)least;
@@ -65,7 +66,7 @@ bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 	const GraphOutput *output = &e->graph->outputs[i];
 	Place place = value_place(output->value);
 	char type[128];
-	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && !type_is_rows(&output->value->type)))
+	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && type_rows(&output->value->type) != 1))
 		return diag_error(e->diag, EXIT_UNSUPPORTED, e->graph->line,
 			"output %s is %s; a program returns f32 with a row a text or a row a token",
 			output->name, type_print(&output->value->type, type));
@@ -139,6 +140,14 @@ static void print_blob(const Emitter *e, FILE *c)
 	free(upper);
 }
 
+static bool graph_has_exits(const Graph *graph)
+{
+	const Node *node = graph->first;
+	while (node && node->op != OP_EXIT)
+		node = node->next;
+	return node != NULL;
+}
+
 static bool paste_parts(const Emitter *e, FILE *c)
 {
 	enum { ALWAYS, MAIN };
@@ -151,7 +160,8 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
 		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag);
+	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag)
+		&& (!graph_has_exits(e->graph) || paste_file(&paste, "exit.h", e->diag));
 	bool in_main = false;
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {
 		if (parts[i].when == MAIN && !in_main) {
@@ -210,9 +220,13 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 		bool per_token;
 		if (!output_shape(e, i, &width, &per_token))
 			return false;
-		fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
-			per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
-			per_token ? "ntokens" : "ntexts", (long long)width);
+		if (graph_has_exits(v->graph))
+			fprintf(c, "\trt_exit_out(call, thread, %d, rt_%s(call, %lld), %lld, %d, 1);   /* ", (int)i,
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index], (long long)width, per_token);
+		else
+			fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
+				per_token ? "ntokens" : "ntexts", (long long)width);
 		c_comment(c, v->graph->outputs[i].name);
 		fputs(" */\n", c);
 	}
@@ -279,16 +293,31 @@ static bool print_outputs(Emitter *e, FILE *c)
 	return true;
 }
 
+static void print_options(const Emitter *e, FILE *c)
+{
+	const Module *m = e->module;
+	if (m->noptions)
+		fprintf(c, "static const RtOptionInfo %s_options[] = {\n", e->options->name);
+	for (int32_t i = 0; i < m->noptions; i++) {
+		fputs("\t{", c);
+		c_string(c, m->options[i].name);
+		fputs(", ", c);
+		c_real(c, m->options[i].value);
+		fputs("},\n", c);
+	}
+	fputs(m->noptions ? "};\n" : "", c);
+}
+
 static void print_steps(const Variant *v, FILE *c)
 {
 	fprintf(c, "static const RtStep %s_steps[] = {\n", v->function);
 	for (int32_t i = 0; i < v->nsteps; i++) {
 		fputs("\t{", c);
 		c_string(c, v->steps[i].origin ? v->steps[i].origin : "");
-		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g},\n", v->steps[i].kernel, v->steps[i].per_token, v->steps[i].per_text,
-			v->steps[i].per_pair);
+		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g, %d},\n", v->steps[i].kernel, v->steps[i].per_token, v->steps[i].per_text,
+			v->steps[i].per_pair, (int)v->steps[i].symbol);
 	}
-	fputs("\t{\"\", \"\", 0, 0, 0}\n};\n", c);   /* so that a model without steps has a table */
+	fputs("\t{\"\", \"\", 0, 0, 0, 0}\n};\n", c);   /* so that a model without steps has a table */
 }
 
 static void print_variants(const Emitter *e, FILE *c)
@@ -309,6 +338,17 @@ static void print_variants(const Emitter *e, FILE *c)
 	fputs("};\n", c);
 }
 
+/* The highest k of the symbols Sk that ops make. */
+static int64_t thinned_count(const Emitter *e)
+{
+	int64_t count = 0;
+	for (int32_t g = 0; g < e->module->ngraphs; g++)
+		for (const Node *node = e->module->graphs[g]->first; node; node = node->next)
+			if (node->op == OP_THIN && node->attr.symbol > count)
+				count = node->attr.symbol;
+	return count;
+}
+
 static void print_model(const Emitter *e, FILE *c)
 {
 	const EmitOptions *o = e->options;
@@ -319,7 +359,11 @@ static void print_model(const Emitter *e, FILE *c)
 		".batch_tokens = %d, .batch_texts = %d, .takes_pairs = %d,\n",
 		(int)sizes.hidden, (int)sizes.vocab, (int)sizes.type_vocab, (int)sizes.max_tokens,
 		(int)sizes.batch_tokens, (int)sizes.batch_texts, o->tokenizer && o->tokenizer->npair > 0);
+	fprintf(c, "\t.nthinned = %d,\n", (int)thinned_count(e));
 	fprintf(c, "\t.outputs = %s_outputs, .noutputs = %d,\n", o->name, (int)e->graph->noutputs);
+	if (e->module->noptions)
+		fprintf(c, "\t.options = %s_options, .noptions = %d, .exits = %d,\n", o->name, (int)e->module->noptions,
+			graph_has_exits(e->graph));
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
 		(int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
@@ -393,6 +437,9 @@ static bool walk_variant(Emitter *e, Variant *v)
 	for (const Node *node = v->graph->first; node; node = node->next)
 		nodes++;
 	v->steps = mem_alloc(e->mem, (nodes + 1) * sizeof *v->steps);
+	uint32_t *reached = mem_alloc(e->mem, ((size_t)v->graph->next_id + 1) * sizeof *reached);
+	graph_reach_outputs(v->graph, reached);
+	v->reached = reached;
 	v->calls = open_memstream(&v->text, &v->text_bytes);
 	bool good = v->calls != NULL;
 	e->variant = v;
@@ -400,7 +447,7 @@ static bool walk_variant(Emitter *e, Variant *v)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
 	if (good)
-		emit_chain_end(e);
+		emit_end(e);
 	if (v->calls)
 		fclose(v->calls);
 	return good;
@@ -452,6 +499,7 @@ bool emit_c(Emitter *e, FILE *c)
 		fputs("\n/* ==== tables */\n", c);
 		fputs(tokenizer, c);
 		good = print_outputs(e, c) && print_heads(e, c);
+		print_options(e, c);
 	}
 	if (good) {
 		for (int32_t i = 0; i < e->nvariants; i++)

@@ -19,6 +19,32 @@ static const char *real_text(Body *b, double value)
 	return kept;
 }
 
+/* How many of n are kept. */
+static const char *kept_text(Body *b, const char *n)
+{
+	const Attrs *attr = &b->node->attr;
+	if (attr->has & A_keep)
+		return mem_printf(b->e->mem, "%lld", (long long)attr->keep);
+	if (!(attr->has & A_share))
+		return n;
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	if (!out)
+		return n;
+	c_real(out, attr->share);
+	fclose(out);
+	const char *kept = mem_printf(b->e->mem, "rt_share(%s, %s)", n, text);
+	free(text);
+	return kept;
+}
+
+const char *body_selection(Body *b, const char *n)
+{
+	const Attrs *attr = &b->node->attr;
+	return mem_printf(b->e->mem, ", %s, %s", kept_text(b, n), real_text(b, attr->has & A_threshold ? attr->threshold : 0));
+}
+
 const char *body_lower(Body *b, const char *word)
 {
 	char *text = mem_printf(b->e->mem, "%s", word);
@@ -148,6 +174,10 @@ bool body_rows(Body *b)
 		tail = mem_printf(b->e->mem, ", RT_ACT_%s", emit_act_words[attr->act]);
 		detail = mem_printf(b->e->mem, "_%s", body_lower(b, emit_act_words[attr->act]));
 	}
+	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT)) {
+		tail = body_selection(b, body_dim(b, type->dim[axis]));
+		detail = "_select";
+	}
 	b->name = mem_printf(b->e->mem, "%s%s%s", op_info[node->op].name, detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
 	if (missing) {   /* the absent tables stand between those that are there and gamma */
@@ -265,6 +295,39 @@ bool body_linear(Body *b)
 
 /* ---- attention: work is divided into (text, head) pairs --------------------------------------------------------- */
 
+/* The frame of a kernel that takes some heads of text i: a thread's share of all (text, head) pairs. */
+static void print_heads(Body *b, const char *call, long long heads)
+{
+	b->whole = true;
+	fprintf(b->code, "\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
+		"\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
+		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) {\n"
+		"\t\tconst int i = at / %lld, head = at %% %lld;\n", heads, heads, heads, heads);
+	body_text_rows(b, b->code);
+	fprintf(b->code, "\t\theads = rt_min(%lld - head, last - at);\n%s\t}\n", heads, call);
+}
+
+bool body_received(Body *b)
+{
+	const Node *node = b->node;
+	const Type *q = &node->args[0]->type;
+	const bool joined = node->attr.pack == PACK_QKV;
+	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns, heads = node->attr.heads;
+	for (int32_t i = 0; i < node->nargs; i++) {
+		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
+			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "received: %s must have a row a token", i ? "k" : "q");
+		body_param(b, joined ? "qkv" : i ? "k" : "q", node->args[i]);
+	}
+	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden) : body_pointer(b, 2);
+	const char *rows = body_dim(b, q->dim[0]), *scale = real_text(b, node->attr.has & A_scale ? node->attr.scale : 1);
+	b->name = mem_printf(b->e->mem, "received_%lld_%lld", heads, hidden / heads);
+	print_heads(b, mem_printf(b->e->mem, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
+		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads, columns, columns, scale,
+		body_selection(b, rows)), heads);
+	b->per_pair = 2.0 * (double)hidden;
+	return true;
+}
+
 bool body_attention(Body *b)
 {
 	const Node *node = b->node;
@@ -280,15 +343,9 @@ bool body_attention(Body *b)
 		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i],
 			node->args[i]);
 	}
-	b->whole = true;
-	b->name = mem_printf(b->e->mem, "attention%s_%lld_%lld", one_query ? "_first" : "", heads, hidden / heads);
-	fprintf(b->code, "\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
-		"\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
-		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) {\n"
-		"\t\tconst int i = at / %lld, head = at %% %lld;\n"
-		"\t\tconst size_t begin = (size_t)call->offsets[i];\n"
-		"\t\tconst int S = call->offsets[i + 1] - call->offsets[i];\n"
-		"\t\theads = rt_min(%lld - head, last - at);\n", heads, heads, heads, heads, heads);
+	const bool selects = node->attr.has & A_SELECT;
+	b->name = mem_printf(b->e->mem, "attention%s%s_%lld_%lld", selects ? "_select" : "", one_query ? "_first" : "", heads,
+		hidden / heads);
 	const char *keys = "", *values = "";
 	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
 	if (node->attr.pack == PACK_QKV) {
@@ -303,11 +360,13 @@ bool body_attention(Body *b)
 		keys = body_pointer(b, 2);
 		values = body_pointer(b, 3);
 	}
-	fprintf(b->code, "\t\t%s(%s, %s, %s,\n"
-		"\t\t\t%s, %s, S, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s, scratch);\n"
-		"\t}\n",
-		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : "S", heads, hidden / heads,
-		q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1));
+	const char *nkeys = body_dim(b, node->args[node->nargs - 1]->type.dim[0]);
+	const char *text = mem_printf(b->e->mem, "\t\t%s(%s, %s, %s,\n"
+		"\t\t\t%s, %s, %s, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
+		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : body_dim(b, q->type.dim[0]), nkeys,
+		heads, hidden / heads, q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1),
+		selects ? body_selection(b, nkeys) : "");
+	print_heads(b, text, heads);
 	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
 	return true;
 }
@@ -319,8 +378,7 @@ bool body_position_ids(Body *b)
 	b->name = mem_printf(b->e->mem, "position_ids_%lld", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
 	print_kernel(b);
 	print_params(b);
-	b->uses_tokens = true;
-	fprintf(b->code, ", S, %lld);\n", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]), (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
 	return true;
 }
 
@@ -333,5 +391,73 @@ bool body_pool(Body *b)
 	print_kernel(b);
 	print_params(b);
 	fprintf(b->code, ", %s, %lld, RT_POOL_%s);\n", body_dim(b, b->node->args[0]->type.dim[0]), width, mode);
+	return true;
+}
+
+/* ---- thinning ---------------------------------------------------------------------------------------------------- */
+
+/* Only thin makes places of which the program knows that they lie within the text. */
+static bool check_places(Body *b, const Value *places)
+{
+	return (places->node && places->node->op == OP_THIN) || diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
+		"%s: compiled code takes places that thin makes", op_info[b->node->op].name);
+}
+
+/* Two passes over the texts: how many rows each keeps, which must be known of all before the first is written, and which. */
+bool body_thin(Body *b)
+{
+	const Node *node = b->node;
+	const Type *x = &node->args[0]->type;
+	const int32_t made = value_symbol(node->results[0]);
+	if (value_is_const(node->args[0]) || !type_is_rows(x) || (node->nargs == 2 && value_is_const(node->args[1])))
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "thin: compiled code thins rows that it computes");
+	body_param(b, "x", node->args[0]);
+	if (node->nargs == 2)
+		body_param(b, "must", node->args[1]);
+	b->whole = true;
+	b->name = mem_printf(b->e->mem, "thin_%d_%lld", (int)made, (long long)x->dim[1].plus);
+	const char *must = node->nargs == 2 ? body_pointer(b, 2) : "NULL", *from = body_pointer(b, 1), *rows = body_dim(b, x->dim[0]);
+	fprintf(b->code, "\tint32_t *offsets%d = rt_thinned(call, %d);\n"
+		"\tconst RtShare s = rt_share_rows(call, thread, call->ntexts);\n"
+		"\tfor (int i = s.r0; i < s.r1; i++) {\n", (int)made, (int)made);
+	body_text_rows(b, b->code);
+	if (node->nargs < 2)
+		fprintf(b->code, "\t\t(void)begin%s;\n", body_suffix(b, value_symbol(node->args[0])));
+	fprintf(b->code, "\t\toffsets%d[i + 1] = thin_count(%s, %s, %s);\n\t}\n"
+		"\trt_thin_meet(call, thread, offsets%d);\n"
+		"\tfor (int i = s.r0; i < s.r1; i++) {\n", (int)made, must, rows, kept_text(b, rows), (int)made);
+	body_text_rows(b, b->code);
+	fprintf(b->code, "\t\t%s(out + offsets%d[i], %s, %s, %s, %lld, offsets%d[i + 1] - offsets%d[i],\n"
+		"\t\t\tcall->scratch + (size_t)thread * call->scratch_bytes);\n\t}\n", b->kernel->function, (int)made, from, must, rows,
+		(long long)x->dim[1].plus, (int)made, (int)made);
+	return true;
+}
+
+bool body_gather(Body *b)
+{
+	const long long width = (long long)value_unit(b->node->results[0]);
+	if (!check_places(b, b->node->args[1]))
+		return false;
+	body_param(b, "x", b->node->args[0]);
+	body_param(b, "places", b->node->args[1]);
+	b->name = mem_printf(b->e->mem, "gather_%lld", width);
+	print_kernel(b);
+	print_params(b);
+	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]), width);
+	return true;
+}
+
+bool body_spread(Body *b)
+{
+	const long long width = (long long)value_unit(b->node->results[0]);
+	if (!check_places(b, b->node->args[1]))
+		return false;
+	body_param(b, "x", b->node->args[0]);
+	body_param(b, "places", b->node->args[1]);
+	b->name = mem_printf(b->e->mem, "spread_%lld", width);
+	print_kernel(b);
+	print_params(b);
+	fprintf(b->code, ", %s, %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]), body_dim(b, b->node->args[0]->type.dim[0]),
+		width);
 	return true;
 }

@@ -44,11 +44,19 @@ Place value_place(const Value *value)
 		Dim dim = value->type.dim[i];
 		if (dim_is_number(dim))
 			continue;
-		if (!dim_equal(dim, dim_symbol(1)))
+		if (!dim_equal(dim, dim_symbol(dim.symbol)))
 			return PLACE_NOWHERE;
 		symbols++;
 	}
 	return symbols == 0 ? PLACE_TEXTS : symbols == 1 ? PLACE_TOKENS : symbols == 2 ? PLACE_PAIRS : PLACE_NOWHERE;
+}
+
+int32_t value_symbol(const Value *value)
+{
+	for (int32_t i = 0; i < value->type.rank; i++)
+		if (!dim_is_number(value->type.dim[i]))
+			return value->type.dim[i].symbol - 1;
+	return 0;
 }
 
 int64_t value_unit(const Value *value)
@@ -113,12 +121,17 @@ void body_param(Body *b, const char *name, const Value *value)
 	b->param[b->nparams++].value = value;
 }
 
+const char *body_suffix(Body *b, int32_t symbol)
+{
+	return symbol ? mem_printf(b->e->mem, "%d", (int)symbol) : "";
+}
+
 const char *body_dim(Body *b, Dim dim)
 {
 	if (dim_is_number(dim))
 		return mem_printf(b->e->mem, "%lld", (long long)dim.plus);
-	b->uses_tokens = true;
-	return "S";
+	b->uses_tokens |= 1u << (dim.symbol - 1);
+	return mem_printf(b->e->mem, "S%s", body_suffix(b, dim.symbol - 1));
 }
 
 const char *body_product(Body *b, const Type *type, int32_t first, int32_t last)
@@ -129,8 +142,7 @@ const char *body_product(Body *b, const Type *type, int32_t first, int32_t last)
 		if (dim_is_number(type->dim[i])) {
 			number *= type->dim[i].plus;
 		} else {
-			b->uses_tokens = true;
-			symbols = mem_printf(b->e->mem, "%s * S", symbols);
+			symbols = mem_printf(b->e->mem, "%s * %s", symbols, body_dim(b, type->dim[i]));
 		}
 	}
 	if (number == 1 && *symbols)
@@ -149,12 +161,12 @@ const char *body_pointer(Body *b, int32_t param)
 		return name;
 	case PLACE_TEXTS:
 		return mem_printf(b->e->mem, "%s + (size_t)i * %lld", name, unit);
-	case PLACE_PAIRS:
-		b->uses_begin = true;
-		return mem_printf(b->e->mem, "%s + begin * (size_t)call->longest * %lld", name, unit);
 	default:
-		b->uses_begin = true;
-		return unit == 1 ? mem_printf(b->e->mem, "%s + begin", name) : mem_printf(b->e->mem, "%s + begin * %lld", name, unit);
+		b->uses_begin |= 1u << value_symbol(value);
+		name = mem_printf(b->e->mem, "%s + begin%s", name, body_suffix(b, value_symbol(value)));
+		if (place == PLACE_PAIRS)
+			return mem_printf(b->e->mem, "%s * (size_t)call->longest * %lld", name, unit);
+		return unit == 1 ? name : mem_printf(b->e->mem, "%s * %lld", name, unit);
 	}
 }
 
@@ -178,10 +190,12 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_NORMALIZE] = body_rows, [OP_SOFTMAX] = body_rows, [OP_ACTIVATION] = body_rows,
 	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
 	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,
-	[OP_LINEAR] = body_linear, [OP_LINEAR_I8] = body_linear, [OP_LINEAR_BF16] = body_linear, [OP_QUANTIZE] = body_rows, [OP_QUANTIZE_STATIC] = body_rows,
-	 [OP_ATTENTION] = body_attention, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
+	[OP_LINEAR] = body_linear, [OP_LINEAR_I8] = body_linear, [OP_LINEAR_BF16] = body_linear, [OP_QUANTIZE] = body_rows,
+	[OP_QUANTIZE_STATIC] = body_rows,
+	[OP_ATTENTION] = body_attention, [OP_RECEIVED] = body_received, [OP_THIN] = body_thin, [OP_GATHER] = body_gather,
+	[OP_SPREAD] = body_spread, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
 	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,
-	[OP_CONCAT] = body_concat,
+	[OP_CONCAT] = body_concat, [OP_EXIT] = body_exit,
 };
 
 /* ---- wrappers --------------------------------------------------------------------------------------------------- */
@@ -197,6 +211,20 @@ const char *isa_attribute(uint32_t needs)
 		if (needs & rows[i].bit)
 			return rows[i].attribute;
 	return "";
+}
+
+void body_text_rows(Body *b, FILE *out)
+{
+	for (int32_t k = 0; k < SYMBOLS_MAX; k++) {
+		const char *end = body_suffix(b, k), *call = k ? "" : "call->";
+		const uint32_t bit = 1u << k;
+		if (k && ((b->uses_begin | b->uses_tokens) & bit))
+			fprintf(out, "\t\tconst int32_t *offsets%s = rt_offsets(call, %s);\n", end, end);
+		if (b->uses_begin & bit)
+			fprintf(out, "\t\tconst size_t begin%s = (size_t)%soffsets%s[i];\n", end, call, end);
+		if (b->uses_tokens & bit)
+			fprintf(out, "\t\tconst int S%s = %soffsets%s[i + 1] - %soffsets%s[i];\n", end, call, end, call, end);
+	}
 }
 
 /* Everything after the wrapper's name. */
@@ -218,10 +246,7 @@ static const char *wrapper_text(Body *b, const char *statements)
 		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, %s);\n", b->form == FORM_EACH ? "call->ntexts" : "rows");
 	if (b->form == FORM_EACH && !b->whole) {
 		fputs("\tfor (int i = s.r0; i < s.r1; i++) {\n", out);
-		if (b->uses_begin)
-			fputs("\t\tconst size_t begin = (size_t)call->offsets[i];\n", out);
-		if (b->uses_tokens)
-			fputs("\t\tconst int S = call->offsets[i + 1] - call->offsets[i];\n", out);
+		body_text_rows(b, out);
 	}
 	fputs(statements, out);
 	fputs(b->form == FORM_EACH && !b->whole ? "\t}\n}\n" : "}\n", out);
@@ -291,11 +316,57 @@ static bool check_planned(Emitter *e, const Node *node)
 	return true;
 }
 
-void emit_chain_end(Emitter *e)
+/* In front of a line: what stands inside `if (call->want & ..)` is set in further. */
+static const char *indent(const Emitter *e) { return e->guard ? "\t" : ""; }
+
+static void end_chain(Emitter *e)
 {
+	const char *in = indent(e);
 	if (e->chain)
-		fprintf(e->variant->calls, "\t\t}\n\t\tat = rt_chain_end(call, &c, thread, %d, at);\n\t}\n", (int)e->variant->nsteps - 1);
+		fprintf(e->variant->calls, "%s\t\t}\n%s\t\tat = rt_chain_end(call, &c, thread, %d, at);\n%s\t}\n", in, in,
+			(int)e->variant->nsteps - 1, in);
 	e->chain = 0;
+}
+
+void emit_end(Emitter *e)
+{
+	end_chain(e);
+	if (e->guard)
+		fputs("\t}\n", e->variant->calls);
+	e->guard = 0;
+}
+
+static uint32_t node_reaches(const Emitter *e, const Node *node)
+{
+	uint32_t reached = 0;
+	for (int32_t i = 0; i < node->nresults; i++)
+		reached |= e->variant->reached[node->results[i]->id];
+	return reached;
+}
+
+/* The outputs that need the node, or any of its chain, which runs as a whole; 0: all do. */
+static uint32_t node_guard(const Emitter *e, const Node *node)
+{
+	const int32_t outputs = e->variant->graph->noutputs;
+	const uint32_t all = outputs < 32 ? (1u << outputs) - 1 : UINT32_MAX;
+	uint32_t reached = node_reaches(e, node);
+	for (int back = 0; back < 2 && (node->attr.has & A_chain); back++)
+		for (const Node *other = node; other && (other->op == OP_CONST || ((other->attr.has & A_chain)
+			&& other->attr.chain == node->attr.chain)); other = back ? other->prev : other->next)
+			reached |= other->op == OP_CONST ? 0 : node_reaches(e, other);
+	return reached == all ? 0 : reached;
+}
+
+/* Only the steps run that the outputs need which are asked for. */
+static void enter_guard(Emitter *e, const Node *node)
+{
+	const uint32_t guard = node_guard(e, node);
+	if (guard == e->guard)
+		return;
+	emit_end(e);
+	e->guard = guard;
+	if (guard)
+		fprintf(e->variant->calls, "\tif (call->want & 0x%xu) {\n", (unsigned)guard);
 }
 
 /* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its own, of one block. */
@@ -304,13 +375,15 @@ static void enter_chain(Emitter *e, const Node *node, Form form)
 	const bool named = node->attr.has & A_chain;
 	if (form == FORM_TOKENS && named && node->attr.chain == e->chain)
 		return;
-	emit_chain_end(e);
+	end_chain(e);
 	if (form != FORM_TOKENS)
 		return;
 	e->chain = named ? node->attr.chain : -1;
-	fputs("\t{\n\t\tRtChain c = rt_chain_begin(call, thread, call->ntokens, ", e->variant->calls);
-	fprintf(e->variant->calls, named ? "%lld" : "call->ntokens + 1", (long long)node->attr.rows);
-	fputs(");\n\t\twhile (rt_chain_next(&c)) {\n", e->variant->calls);
+	const int32_t symbol = value_symbol(node->results[0]);
+	const char *rows = symbol ? mem_printf(e->mem, "rt_thinned_rows(call, %d)", (int)symbol) : "call->ntokens", *in = indent(e);
+	const char *most = named ? mem_printf(e->mem, "%lld", (long long)node->attr.rows) : mem_printf(e->mem, "%s + 1", rows);
+	fprintf(e->variant->calls, "%s\t{\n%s\t\tRtChain c = rt_chain_begin(call, thread, %s, %s);\n", in, in, rows, most);
+	fprintf(e->variant->calls, "%s\t\twhile (rt_chain_next(&c)) {\n", in);
 }
 
 /* The line of the step: a call of its wrapper, and the step's end. */
@@ -318,8 +391,9 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 {
 	const Node *node = body->node;
 	const bool in_chain = body->form == FORM_TOKENS;
+	enter_guard(e, node);
 	enter_chain(e, node, body->form);
-	fprintf(e->variant->calls, "%s%s(call, thread%s", in_chain ? "\t\t\t" : "\t", wrapper,
+	fprintf(e->variant->calls, "%s%s%s(call, thread%s", indent(e), in_chain ? "\t\t\t" : "\t", wrapper,
 		in_chain ? ", &c" : body->form == FORM_TEXTS ? ", call->ntexts" : "");
 	for (int32_t i = 0; i < body->nparams; i++)
 		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
@@ -328,10 +402,10 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 		putc(' ', e->variant->calls);
 		c_comment(e->variant->calls, node->origin);
 	}
-	fprintf(e->variant->calls, in_chain ? " */\n\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
-		: " */\n\tat = rt_step_end(call, thread, %d, at);\n", (int)e->variant->nsteps);
+	fprintf(e->variant->calls, in_chain ? " */\n%s\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
+		: " */\n%s\tat = rt_step_end(call, thread, %d, at);\n", indent(e), (int)e->variant->nsteps);
 	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
-		body->per_pair};
+		body->per_pair, value_symbol(node->results[0])};
 }
 
 bool emit_step(Emitter *e, const Node *node)
@@ -363,6 +437,9 @@ bool emit_step(Emitter *e, const Node *node)
 		const char *text = wrapper_text(&body, statements);
 		use_kernel(e, kernel);
 		print_step(e, &body, wrapper_name(e, &body, text));
+		if (node->op == OP_EXIT)
+			fprintf(v->calls, "\tconst RtCall rest%u = rt_exit_rest(call);\n\tcall = &rest%u;\n\tif (call->ntexts == 0)\n\t\treturn;\n",
+				node->results[0]->id, node->results[0]->id);
 		v->isa |= kernel->needs;
 	}
 	free(statements);

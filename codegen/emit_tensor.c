@@ -59,6 +59,28 @@ bool body_transpose(Body *b)
 	return true;
 }
 
+/* Thread 0 decides for every text, then all move what goes on and copy out what ends. */
+bool body_exit(Body *b)
+{
+	static const char *const names[ARGS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"};
+	const Node *node = b->node;
+	const Value *a = node->args[0];
+	b->whole = true;
+	b->name = mem_printf(b->e->mem, "exit%s", dims_name(b, &node->args[1]->type));
+	for (int32_t i = 0; i < node->nargs; i++)
+		body_param(b, names[i], node->args[i]);
+	fprintf(b->code, "\tif (thread == 0) {\n\t\trt_exit_begin(call);\n\t\tfor (int32_t t = 0; t < call->ntexts; t++)\n"
+		"\t\t\trt_exit_decide(call, t, %s(b + (size_t)t * %lld, %lld) < call->options[%d]);\n\t}\n"
+		"\trt_team_barrier(call->team);\n", b->kernel->function, (long long)value_unit(node->args[1]),
+		(long long)value_unit(node->args[1]), (int)module_find_option(b->e->module, node->attr.option));
+	fprintf(b->code, "\trt_exit_%s(call, thread, out, a, %lld);\n", value_place(a) == PLACE_TOKENS ? "rows" : "texts",
+		(long long)value_unit(a) * dtype_bytes[a->type.dtype]);
+	for (int32_t i = 1; i < node->nargs; i++)
+		fprintf(b->code, "\trt_exit_out(call, thread, %d, %s, %lld, %d, 0);\n", (int)i - 1, names[i],
+			(long long)value_unit(node->args[i]), value_place(node->args[i]) == PLACE_TOKENS);
+	return true;
+}
+
 bool body_reshape(Body *b)
 {
 	const Type *type = &b->node->results[0]->type;

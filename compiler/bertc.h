@@ -23,6 +23,8 @@ typedef struct BuildOptions {
 	int         max_tokens;
 	bool        quiet, progress, print_pipeline, weights_inline;
 	const char *search[16];             /* --search DIR, NULL-terminated */
+	const char *merge;                  /* --merge=NAME=DIR,..: several tasks over the base MODEL */
+	const struct ModelDesc *base;       /* of a directory that is being read for --merge: what its delta changes */
 	const char *ledger;                 /* --ledger=FILE.json */
 	const char *verified;               /* --verified=FILE.json: figures of verify for --about; NULL: none */
 	const struct json_t *figures;       /* the same, already in memory (verified.h); NULL: none */
@@ -65,6 +67,10 @@ typedef struct ModelDesc {
 	double      eps;
 	int32_t     nheads; HeadDesc head[HEADS_MAX];
 	int32_t     max_tokens; const char *max_tokens_rule;   /* which file gave the limit */
+	const char *delta;                  /* path of a delta.safetensors, whose tensors stand for those of that name in weights; NULL: none */
+	const char *weights_directory;      /* where weights lies when that is another model's; NULL: directory */
+	int32_t     nmerges;                /* tasks of several checkpoints over these weights, and no head of its own */
+	struct MergeDesc { const char *name, *directory; } merge[HEADS_MAX];
 	const char *outputs;                /* "hidden pooled": beside those of the heads; NULL: hidden, where a head keeps every row */
 	const char *passes;                 /* recipe, or NULL */
 	bool        is_graph;               /* second form: <graph>, already built: */
@@ -92,6 +98,7 @@ typedef struct Loaded {
 	const int32_t *renumbered;          /* new ids of the nrenumbered ones of the files, -1: gone; NULL: as they are */
 	int32_t        nrenumbered;
 	ModelDesc     *desc;                /* what the module was built from; NULL: a .bir */
+	Module       **merged; int32_t nmerged;   /* modules whose tensors the module reads: those of its tasks */
 } Loaded;
 /* load.c: options->model is a directory, a .xml or a .bir. */
 bool model_load(const BuildOptions *, Loaded *, Diag *);

@@ -20,6 +20,11 @@ void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files,
 	*b = (Builder){.desc = desc, .options = options, .diag = diag, .module = module_new(desc->name), .prefix = ""};
 	for (int32_t i = 0; i < nfiles; i++)
 		module_add_file(b->module, files[i]);
+	if (desc->delta) {   /* behind the checkpoint: found by builder_find alone */
+		SafeTensors *delta = safetensors_open(desc->delta, diag);
+		b->delta = delta;
+		b->failed = !delta || !module_add_file(b->module, delta);
+	}
 	MemArena *mem = b->module->mem;
 	b->module->weights = mem_string(mem, desc->weights, strlen(desc->weights));
 	b->module->tokenizer = desc->tokenizer ? mem_string(mem, desc->tokenizer, strlen(desc->tokenizer)) : NULL;
@@ -30,8 +35,25 @@ void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files,
 	b->types = graph_add_input(b->graph, "types", tokens);
 }
 
+/* What a delta holds and no op reads would be left out in silence. */
+static void check_delta(Builder *b)
+{
+	for (int32_t i = 0; i < safetensors_count(b->delta) && !b->failed; i++) {
+		const Tensor *tensor = safetensors_get(b->delta, i);
+		bool read = false;
+		for (const Node *node = b->graph->first; node && !read; node = node->next)
+			read = node->op == OP_CONST && (node->data->data == tensor->data
+				|| (node->data->source && strcmp(node->data->source, tensor->name) == 0));
+		if (!read)
+			builder_fail(b, EXIT_INPUT, "%s holds %s, for which the model has no place; is it a delta of this base and task?", b->desc->delta,
+				tensor->name);
+	}
+}
+
 Module *builder_finish(Builder *b)
 {
+	if (b->delta && !b->failed)
+		check_delta(b);
 	if (!b->failed)
 		return b->module;
 	module_free(b->module);
@@ -66,7 +88,19 @@ char *builder_text(Builder *b, const char *format, ...)
 
 /* ---- tensors ---------------------------------------------------------------------------------------------------------- */
 
-bool builder_has(const Builder *b, const char *tensor) { return module_find_tensor(b->module, tensor) != NULL; }
+const Tensor *builder_find(const Builder *b, const char *name)
+{
+	static const char stem[] = "bert.";
+	const bool has_stem = strncmp(name, stem, sizeof stem - 1) == 0;
+	char other[NAME_BYTES_MAX + sizeof stem];
+	snprintf(other, sizeof other, "%s%s", has_stem ? "" : stem, has_stem ? name + sizeof stem - 1 : name);
+	const Tensor *tensor = b->delta ? safetensors_find(b->delta, name) : NULL;
+	if (!tensor && b->delta)
+		tensor = safetensors_find(b->delta, other);
+	return tensor ? tensor : module_find_tensor(b->module, name);
+}
+
+bool builder_has(const Builder *b, const char *tensor) { return builder_find(b, tensor) != NULL; }
 
 static const char *print_shape(int64_t rows, int64_t columns, char text[64])
 {
@@ -119,9 +153,9 @@ Value *build_tensor(Builder *b, const char *name, const char *other, int64_t row
 	char found[128], expected[64];
 	if (b->failed)
 		return NULL;
-	const Tensor *tensor = module_find_tensor(b->module, name);
+	const Tensor *tensor = builder_find(b, name);
 	if (!tensor && other)
-		tensor = module_find_tensor(b->module, other);
+		tensor = builder_find(b, other);
 	if (!tensor) {
 		builder_fail(b, EXIT_INPUT, "%s: %s holds no tensor %s", origin, b->desc->weights, name);
 		return NULL;

@@ -15,6 +15,7 @@ typedef struct Builder {
 	Graph  *graph;
 	Diag   *diag;
 	bool    failed;
+	const SafeTensors *delta;   /* its tensors stand for those of the same name; NULL: none */
 	const char *prefix;         /* in front of the encoder's tensors: "bert." or "" */
 	const char *pooler;         /* stem of the pooler's linear behind prefix: "pooler.dense" */
 	Value  *ids, *types;
@@ -32,6 +33,8 @@ Module *builder_finish(Builder *);
 bool    builder_fail(Builder *, ExitCode, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Text that lives as long as the module. */
 char   *builder_text(Builder *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The tensor of that name: the delta's, whether or not "bert." stands in front of its names, else the checkpoint's; NULL: there is none. */
+const Tensor *builder_find(const Builder *, const char *tensor);
 bool    builder_has(const Builder *, const char *tensor);
 
 /* NAME as a constant of shape [rows,columns] (columns 0: [rows]; rows 0: any number). NULL and a message that names origin, what was

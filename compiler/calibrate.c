@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "calibrate.h"
+#include "neurons.h"
 #include "score.h"
 
 /* Nothing that makes new weights: a graph that computes a layer many times over would hold as many copies of them. */
@@ -40,7 +41,8 @@ static bool observe_text(Observation *o, const char *text, const char *pair, int
 	if (status)
 		return diag_error(o->diag, EXIT_INPUT, line, "%s", p->strerror(status));
 	o->offsets[1] = n;
-	status = p->run_ids(p->context, o->ids, o->types, o->offsets, 1, o->row, (size_t)p->width);
+	const size_t rows = p->per_token ? (size_t)n : 1;
+	status = p->run_ids(p->context, o->ids, o->types, o->offsets, 1, o->row, rows * (size_t)p->width);
 	if (status)
 		return diag_error(o->diag, EXIT_RUN, line, "%s", p->strerror(status));
 	o->each(o->argument, o->row, p->width, n);
@@ -75,7 +77,7 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 		diag->file = path;
 		o.ids = calloc((size_t)o.program.max_tokens, sizeof *o.ids);
 		o.types = calloc((size_t)o.program.max_tokens, sizeof *o.types);
-		o.row = calloc((size_t)o.program.width, sizeof *o.row);
+		o.row = calloc((size_t)(o.program.per_token ? o.program.max_tokens : 1) * (size_t)o.program.width, sizeof *o.row);
 		good = (o.ids && o.types && o.row) || diag_error(diag, EXIT_RUN, 0, "out of memory");
 		good = good && observe_rows(&o, &data, apart, calibration->options->progress);
 		diag->file = before;
@@ -108,6 +110,22 @@ static bool score(void *context, Module *module, const char *path, int32_t limit
 	return good;
 }
 
+static bool labels(void *context, const char *path, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+{
+	const Calibration *calibration = context;
+	Scored what;
+	Dataset data = {0};
+	bool good = score_head(calibration->loaded, &what, diag) && dataset_read(path, &data, diag);
+	if (good && data.form != DATA_LABELS)
+		good = diag_error_in(diag, EXIT_INPUT, path, 0, "(%s) has no labels of texts", data.what);
+	*count = limit && limit < data.nrows ? limit : data.nrows;
+	*labels = good ? calloc((size_t)*count + 1, sizeof **labels) : NULL;
+	for (int32_t i = 0; good && *labels && i < *count; i++)
+		good = ((*labels)[i] = score_gold(&what, &data.rows[i], path, diag)) >= 0;
+	dataset_free(&data);
+	return good && (*labels || diag_error(diag, EXIT_RUN, 0, "out of memory"));
+}
+
 void calibration_offer(Calibration *calibration, PassEnv *env)
 {
 	if (!calibration->loaded->tokenizer)
@@ -115,6 +133,9 @@ void calibration_offer(Calibration *calibration, PassEnv *env)
 	env->calibration = calibration;
 	env->observe = observe;
 	env->score = score;
+	env->labels = labels;
+	env->rank = neurons_rank;
 	env->vocab_used = vocabulary_used;
+	env->vocab_continues = vocabulary_continues;
 	env->vocab_renumber = vocabulary_renumber;
 }

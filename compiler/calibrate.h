@@ -10,7 +10,8 @@ void calibration_offer(Calibration *, PassEnv *);
 /* A changed copy of the model, built for this machine; the module is used up, but stays the caller's. */
 bool calibration_open(const Calibration *, Module *, Program *, Diag *);
 
-/* vocabulary.c: vocab_used and vocab_renumber of PassEnv; the latter changes loaded->tokenizer. */
+/* vocabulary.c: vocab_used, vocab_continues and vocab_renumber of PassEnv; the last changes loaded->tokenizer. */
 bool vocabulary_used(void *calibration, const char *corpus, bool *used, int32_t rows, Diag *);
+void vocabulary_continues(void *calibration, bool *continues, int32_t rows);
 bool vocabulary_renumber(void *calibration, const int32_t *to, int32_t rows, Diag *);
 #endif

@@ -61,7 +61,8 @@ static bool find_shards(const ModelDesc *desc, const char *const *search, Shards
 	Diag *diag)
 {
 	*json = NULL, *map = NULL;
-	char *path = file_find(desc->directory, desc->weights, search, desc->mem, diag);
+	const char *directory = desc->weights_directory ? desc->weights_directory : desc->directory;
+	char *path = file_find(directory, desc->weights, search, desc->mem, diag);
 	if (!path)
 		return false;
 	if (!has_suffix(desc->weights, ".json")) {
@@ -77,7 +78,7 @@ static bool find_shards(const ModelDesc *desc, const char *const *search, Shards
 	if (!list_shards(*map, path, shards, diag))
 		return false;
 	for (int32_t i = 0; i < shards->count; i++)
-		if (!(shards->path[i] = file_find(desc->directory, shards->name[i], search, desc->mem, diag)))
+		if (!(shards->path[i] = file_find(directory, shards->name[i], search, desc->mem, diag)))
 			return false;
 	return true;
 }

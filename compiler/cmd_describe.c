@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "bertc.h"
+#include "load.h"
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -62,8 +62,8 @@ static bool describe(const BuildOptions *options, Diag *diag)
 	diag_init(&again, options->model);
 	ModelDesc *desc = description_from_hf(options->model, options, &again);
 	diag_free(&again);
-	bool good = desc && write_out(desc, options->out, diag);
-	if (good && !options->quiet)
+	bool good = desc && (!options->merge || merge_parse(desc, options->merge, diag)) && write_out(desc, options->out, diag);
+	if (good && !options->quiet && !options->merge)
 		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
 	if (good && !options->quiet && options->out && strcmp(options->out, "-") != 0 && !lies_in(options->out, options->model))
 		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s", options->out, options->model);

@@ -4,16 +4,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
-#include "score.h"
+#include "curve.h"
 
-enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_MIN_SCORE, KEY_MAX_DROP, KEY_JSON, KEY_THREADS };
+enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_MIN_SCORE, KEY_MAX_DROP, KEY_JSON, KEY_THREADS, KEY_CURVE };
 
 typedef struct EvalOptions {
 	BuildOptions build;
 	const char *data;
 	int    limit, threads;
 	double min_score, max_drop;         /* NAN: no limit; max_drop in points */
-	bool   json;
+	bool   json, curve;                 /* curve: of a program whose texts may end early */
+	const char *thresholds;             /* of it; NULL: its own choice */
 } EvalOptions;
 
 static const struct argp_option table[] = {
@@ -22,6 +23,8 @@ static const struct argp_option table[] = {
 	{"min-score", KEY_MIN_SCORE, "X", 0, "exit 5 when the score (0 to 1) is below X", 5},
 	{"max-drop", KEY_MAX_DROP, "X", 0, "exit 5 when the given passes lose more than X points (hundredths) against fp32", 5},
 	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
+	{"curve", KEY_CURVE, "X,...", OPTION_ARG_OPTIONAL, "of a build with early-exit: layers run, score, time and energy at these values of "
+		"exit_entropy", 5},
 	{"json", KEY_JSON, NULL, 0, "print JSON", 5},
 	{0}
 };
@@ -37,6 +40,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_MAX_DROP: o->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
 	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
 	case KEY_JSON: o->json = true; return 0;
+	case KEY_CURVE: o->curve = true; o->thresholds = argument; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
 		if (!o->build.model)
@@ -56,10 +60,11 @@ typedef struct Result {
 	const char *variant;                /* "fp32", or what was asked for */
 	Score  score;
 	double seconds;
+	Curve  curve;                       /* count 0: not asked for */
 	bool   recipe;                      /* the description names passes of its own */
 } Result;
 
-static bool evaluate(const EvalOptions *o, const BuildOptions *build, const Dataset *data, Result *result, Diag *diag)
+static bool evaluate(const EvalOptions *o, const BuildOptions *build, const Dataset *data, bool curve, Result *result, Diag *diag)
 {
 	Scored what;
 	Program program = {0};
@@ -71,6 +76,7 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, const Data
 	good = good && score_head(&loaded, &what, diag) && program_open(build, &loaded, o->threads, &program, diag)
 		&& score_program(&program, &what, data, o->data, o->limit, build->progress ? result->variant : NULL, &result->score,
 			diag);
+	good = good && (!curve || curve_run(&program, &loaded, &what, data, o->data, o->limit, o->thresholds, &result->curve, diag));
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	result->seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
 	program_close(&program);
@@ -122,6 +128,8 @@ static void print_json(const EvalOptions *o, const Dataset *data, const Result *
 				"spurious", (json_int_t)r->spans.spurious, "missed", (json_int_t)r->spans.missed));
 		if (r->metric == METRIC_ACCURACY)
 			json_object_update_new(row, json_pack("{s:I, s:I}", "right", (json_int_t)r->right, "of", (json_int_t)r->of));
+		if (results[i].curve.count)
+			json_object_set_new(row, "curve", curve_json(&results[i].curve));
 		json_array_append_new(builds, row);
 	}
 	json_t *all = json_pack("{s:i, s:s, s:o}", "rows", o->limit && o->limit < data->nrows ? o->limit : data->nrows,
@@ -142,16 +150,20 @@ static int eval(const EvalOptions *o, const Dataset *data, Diag *diag)
 	plain.level = 2;
 	plain.level_given = true;
 	int builds = o->build.passes || o->build.weights || o->build.level_given ? 2 : 1;
-	if (!evaluate(o, &plain, data, &results[0], diag))
+	if (!evaluate(o, &plain, data, false, &results[0], diag))
 		return EXIT_RUN;
 	if (results[0].recipe)
 		builds = 2;
-	if (builds == 2 && !evaluate(o, &o->build, data, &results[1], diag))
+	if (builds == 2 && !evaluate(o, &o->build, data, o->curve, &results[1], diag))
 		return EXIT_RUN;
+	if (o->curve && builds == 1)
+		diag_error(diag, EXIT_USAGE, 0, "--curve is for a build with passes: --passes='early-exit{data=FILE},O2'");
 	if (o->json)
 		print_json(o, data, results, builds);
 	else
 		print_table(o, data, results, builds);
+	if (!o->json && results[builds - 1].curve.count)
+		curve_print(&results[builds - 1].curve);
 	const double score = results[builds - 1].score.value, drop = 100 * (results[0].score.value - score);
 	if ((isnan(o->min_score) || score >= o->min_score) && (isnan(o->max_drop) || drop <= o->max_drop))
 		return EXIT_DONE;

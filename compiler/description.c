@@ -359,6 +359,24 @@ static void write_head(const HeadDesc *head, FILE *out)
 	fputs("  </head>\n", out);
 }
 
+static void write_merges(const ModelDesc *desc, FILE *out)
+{
+	fputs("  <!-- tasks over these weights: folders of checkpoints, or of a delta.safetensors that changes the weights -->\n", out);
+	for (int32_t i = 0; i < desc->nmerges; i++) {
+		const char *directory = desc->merge[i].directory;
+		size_t length = strlen(directory), start;
+		while (length > 1 && directory[length - 1] == '/')
+			length--;
+		for (start = length; start > 0 && directory[start - 1] != '/'; start--)
+			;
+		fputs("  <merge", out);
+		write_attr(out, "name", desc->merge[i].name);
+		write_attr(out, "href", mem_string(desc->mem, directory + start, length - start));
+		fputs("/>\n", out);
+	}
+	fputs("</model>\n", out);
+}
+
 bool description_write(const ModelDesc *desc, FILE *out)
 {
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -366,10 +384,12 @@ bool description_write(const ModelDesc *desc, FILE *out)
 		"A reference (href) is a plain name, looked up beside this file\n"
 		"     and then in every directory given with the option search. -->\n<model xmlns=\"urn:bertc:model:1\"", out);
 	write_attr(out, "name", desc->name);
-	fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
-	write_attr(out, "outputs", desc->outputs);
+	if (!desc->nmerges) {   /* of several tasks, the least of theirs */
+		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
+		write_attr(out, "outputs", desc->outputs);
+	}
 	fputs(">\n", out);
-	if (desc->max_tokens_rule)
+	if (desc->max_tokens_rule && !desc->nmerges)
 		fprintf(out, "  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n",
 			desc->max_tokens_rule);
 	fputs("  <weights", out);
@@ -379,6 +399,10 @@ bool description_write(const ModelDesc *desc, FILE *out)
 		fputs("  <tokenizer", out);
 		write_attr(out, "href", desc->tokenizer);
 		fputs("/>\n", out);
+	}
+	if (desc->nmerges) {
+		write_merges(desc, out);
+		return !ferror(out);
 	}
 	write_encoder(desc, out);
 	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "

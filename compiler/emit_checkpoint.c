@@ -52,6 +52,21 @@ static bool count_layers(Writer *w)
 	return (w->nlayers > 0 && w->vocab > 0) || REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
 }
 
+/* What has been made of the layers at run time, beside their weights. */
+static bool check_selections(const Writer *w)
+{
+	for (const Node *node = w->graph->first; node; node = node->next) {
+		const int32_t layer = origin_layer(node->origin);
+		if (node->op == OP_THIN)
+			return REFUSE(w, "layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, or refine the "
+				"model before it", layer, w->desc->family);
+		if (node->op == OP_SOFTMAX && (node->attr.has & A_SELECT))
+			return REFUSE(w, "the attention of layer %d selects keys, and transformers' %s has no way to say so; leave hard-attention "
+				"out, or refine the model before it", layer, w->desc->family);
+	}
+	return true;
+}
+
 /* Outputs of the linear that is called PART in a layer; 0: there is none. */
 static int64_t part_outputs(const Writer *w, int32_t layer, const char *part)
 {
@@ -357,7 +372,12 @@ bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *di
 		return REFUSE(&w, "a checkpoint is made from a checkpoint: MODEL must be a Hugging Face directory");
 	if (w.graph->level != LEVEL_GRAPH)
 		return REFUSE(&w, "fused and lowered graphs are no model any more; give only passes that come before fuse");
-	if (!count_layers(&w) || !check_widths(&w, &ffn))
+	if (loaded->nmerged)
+		return REFUSE(&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
+	for (const Node *node = w.graph->first; node; node = node->next)
+		if (node->op == OP_EXIT)
+			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");
+	if (!check_selections(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
 	char *aside = directory_aside(options->out, diag);
 	if (!aside)

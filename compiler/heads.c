@@ -120,7 +120,7 @@ static Value *head_qa(Builder *b, const HeadDesc *head, const char *origin)
 /* The decoder is the word table again, unless the checkpoint holds another one. */
 static Value *mask_decoder(Builder *b, const char *name, const char *origin)
 {
-	const Tensor *own = module_find_tensor(b->module, name), *words = value_tensor(b->words);
+	const Tensor *own = builder_find(b, name), *words = value_tensor(b->words);
 	bool tied = !own || (type_equal(&own->type, &words->type) && memcmp(own->data, words->data, (size_t)own->bytes) == 0);
 	return tied ? b->words : build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, &size_vocab, origin);
 }

@@ -16,7 +16,7 @@ static const struct { const char *name; FamilyFn *build; } families[] = {
 
 /* ---- from a description ----------------------------------------------------------------------------------------------- */
 
-static Module *build_family(const ModelDesc *desc, const BuildOptions *options, Diag *diag)
+Module *description_build(const ModelDesc *desc, const BuildOptions *options, Diag *diag)
 {
 	SafeTensors **files;
 	int32_t count = checkpoint_open(desc, options->search, &files, diag);
@@ -52,7 +52,14 @@ static bool set_meta(Module *module, const ModelDesc *desc, const BuildOptions *
 
 static bool load_description(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Diag *diag)
 {
-	loaded->module = desc->is_graph ? desc->module : build_family(desc, options, diag);
+	if (options->merge && !merge_parse(desc, options->merge, diag))
+		return false;
+	if (desc->nmerges) {
+		if (!merge_load(desc, options, loaded, diag))
+			return false;
+	} else {
+		loaded->module = desc->is_graph ? desc->module : description_build(desc, options, diag);
+	}
 	desc->module = NULL;
 	if (!loaded->module || (desc->weights && !set_meta(loaded->module, desc, options, diag)))
 		return false;
@@ -161,7 +168,10 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 	struct stat st;
 	bool good, from_checkpoint = false, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
 	*loaded = (Loaded){.mem = mem_new()};
-	if (!is_directory && options->task) {
+	if (options->merge && !is_directory) {
+		good = diag_error(diag, EXIT_USAGE, 0, "--merge=%s: is for a base that is a directory; a description names its tasks itself",
+			options->merge);
+	} else if (!is_directory && options->task) {
 		good = diag_error(diag, EXIT_USAGE, 0, "--task is for directories; this file says itself what it is for");
 	} else if (!is_directory && (has_suffix(options->model, ".bir") || strcmp(options->model, "-") == 0)) {
 		good = load_graph(options, loaded, diag);
@@ -175,7 +185,7 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 			diag_error_in(diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
 		loaded->desc = desc;
 		good = desc && load_description(desc, options, loaded, diag);
-		from_checkpoint = desc && desc->weights;
+		from_checkpoint = desc && desc->weights && !desc->nmerges;
 	}
 	good = good && module_verify(loaded->module, diag) && hash_graph(loaded, from_checkpoint, diag);
 	if (good) {
@@ -190,6 +200,8 @@ bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
 void model_unload(Loaded *loaded)
 {
 	module_free(loaded->module);
+	for (int32_t i = 0; i < loaded->nmerged; i++)
+		module_free(loaded->merged[i]);
 	description_free(loaded->desc);
 	mem_free(loaded->mem);
 	*loaded = (Loaded){0};

@@ -26,6 +26,15 @@ const char **labels_numbered(MemArena *, int32_t count);
 /* True when text is UTF-8 without control characters, 1 to NAME_BYTES_MAX bytes: labels and names go into lines of output. */
 bool        text_is_clean(const char *text);
 
+/* load.c: the module of a description with an encoder; NULL and messages. */
+Module     *description_build(const ModelDesc *, const BuildOptions *, Diag *);
+
+/* load_merge.c: "stsb=DIR,mrpc=DIR" into desc->merge. False and a message when it is no such list. */
+bool merge_parse(ModelDesc *desc, const char *list, Diag *);
+/* One module of the tasks in desc->merge over the weights of desc, which is the base: a graph each, made one by merge-tasks. Into
+ * loaded->module; false and messages on error. */
+bool merge_load(ModelDesc *desc, const BuildOptions *, Loaded *, Diag *);
+
 /* load_sbert.c: modules.json and the folders it names, of sentence-transformers. *found is false when there is no such file.
  * Fills one embed head, and directory when the encoder lies in a folder of its own. */
 bool sbert_read(const char *directory, ModelDesc *, const char **encoder_directory, bool *found, Diag *);

@@ -247,6 +247,9 @@ static bool read_heads(HfReader *r, bool sbert)
 		return add_next_sentence(r, NULL);
 	if (!task)
 		task = own_task;
+	/* a delta's config.json may still name the class of its base */
+	if (r->options->base && arch == ARCH_BARE && !r->options->task && json_object_get(r->config, "problem_type"))
+		task = "classify";
 	if (!task && name)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"architecture \"%s\" is not supported; --task says what to use the "
@@ -271,6 +274,14 @@ static bool find_files(HfReader *r)
 	ModelDesc *desc = r->desc;
 	desc->weights = exists(desc, "model.safetensors") ? "model.safetensors"
 		: exists(desc, "model.safetensors.index.json") ? "model.safetensors.index.json" : NULL;
+	if (!desc->weights && exists(desc, "delta.safetensors")) {
+		if (!r->options->base)
+			return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0, "holds delta.safetensors, which changes another checkpoint: "
+				"bertc build BASE --merge=NAME=%s", desc->directory);
+		desc->delta = mem_printf(desc->mem, "%s/delta.safetensors", desc->directory);
+		desc->weights = r->options->base->weights;
+		desc->weights_directory = r->options->base->directory;
+	}
 	if (!desc->weights && (exists(desc, "pytorch_model.bin") || exists(desc, "pytorch_model.bin.index.json")
 		|| exists(desc, "tf_model.h5")))
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, desc->directory, 0,
@@ -386,7 +397,7 @@ ModelDesc *description_from_hf(const char *directory, const BuildOptions *option
 		good = diag_error_in(diag, EXIT_INPUT, reader.config_path, 0, "is not a JSON object");
 	good = good && read_family(&reader) && refuse_unsupported(&reader) && read_sizes(&reader) && read_heads(&reader, sbert)
 		&& find_files(&reader)
-		&& (!reader.bare || find_pooler(&reader)) && read_limits(&reader) && description_check(desc, options, diag);
+		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader) && description_check(desc, options, diag);
 	json_decref(config);
 	if (good)
 		return desc;

@@ -237,6 +237,22 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 	return true;
 }
 
+/* Folders of tasks over these weights, by their plain names: load_merge.c. */
+static bool read_merges(XmlReader *r, xmlNodePtr model)
+{
+	ModelDesc *desc = r->desc;
+	for (xmlNodePtr node = model->children; node; node = node->next) {
+		if (!is_element(node, "merge"))
+			continue;
+		char *config = file_find_in(desc->directory, attr_text(desc, node, "href"), "config.json", r->options->search, desc->mem, r->diag);
+		if (!config || desc->nmerges == HEADS_MAX)
+			return config ? diag_error(r->diag, EXIT_INPUT, 0, "more than %d <merge>", HEADS_MAX) : false;
+		*strrchr(config, '/') = '\0';
+		desc->merge[desc->nmerges++] = (struct MergeDesc){attr_text(desc, node, "name"), config};
+	}
+	return true;
+}
+
 /* ---- <model> ------------------------------------------------------------------------------------------------------------ */
 
 static bool read_model(XmlReader *r, xmlNodePtr model)
@@ -254,6 +270,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 		return false;
 	if (desc->max_tokens)
 		desc->max_tokens_rule = "max-tokens of the description";
+	if (child(model, "merge"))
+		return read_merges(r, model);
 	if (!encoder) {
 		desc->is_graph = true;
 		if (r->options->outputs)

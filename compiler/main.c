@@ -31,7 +31,7 @@ static void print_help(FILE *out)
 	fputs("usage: bertc COMMAND [ARGUMENT...]\n\n"
 	      "Compiles BERT-family encoders into programs that need nothing else.\n\n", out);
 	for (int i = 0; i < COMMANDS; i++)
-		fprintf(out, "  bertc %-8s %-24s  %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
+		fprintf(out, "  bertc %-12s %-26s  %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
 	fputs("\nExamples:\n"
 	      "  bertc build minilm-sst2 -o sst2              one static program from a Hugging Face directory\n"
 	      "  echo 'what a film' | ./sst2                  runs it: label and score\n"

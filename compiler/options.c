@@ -11,7 +11,7 @@ enum {  /* keys of options without a letter */
 	KEY_EMIT = 0x100, KEY_NAME, KEY_PASSES, KEY_PRINT_PIPELINE, KEY_WEIGHTS, KEY_WEIGHTS_AS, KEY_COMPUTE, KEY_TARGET, KEY_CPU,
 	KEY_STATIC, KEY_NO_STATIC, KEY_SYSROOT, KEY_CC, KEY_TASK, KEY_OUTPUTS, KEY_MAX_TOKENS, KEY_PROGRESS, KEY_SAVE_TEMPS,
 	KEY_SEARCH, KEY_LEDGER, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH,
-		KEY_EXPLAIN, KEY_TUNE_CACHE
+		KEY_EXPLAIN, KEY_TUNE_CACHE, KEY_MERGE
 };
 
 static const struct argp_option table[] = {
@@ -21,6 +21,8 @@ static const struct argp_option table[] = {
 	{"name", KEY_NAME, "NAME", 0, "prefix of the C functions, an identifier (default: from OUT)", 0},
 	{"task", KEY_TASK, "TASK", 0,
 		"classify, tag, embed, rank, qa or fill-mask, when the checkpoint does not say or for another use", 0},
+	{"merge", KEY_MERGE, "NAME=DIR,...", 0, "one program of several tasks over the base MODEL: directories of checkpoints, or of "
+		"a delta.safetensors that changes the base", 0},
 	{"outputs", KEY_OUTPUTS, "LIST", 0, "further outputs to keep, comma-separated: hidden, pooled", 0},
 	{"max-tokens", KEY_MAX_TOKENS, "N", 0, "longest text in tokens", 0},
 	{NULL, 0, NULL, 0, "Passes and numbers:", 2},
@@ -116,6 +118,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_EMIT: options->emit = (EmitKind)choose(state, "emit", argument, emit_names, EMIT_COUNT); return 0;
 	case KEY_NAME: options->name = argument; return 0;
 	case KEY_TASK: choose(state, "task", argument, task_names, TASK_COUNT); options->task = argument; return 0;
+	case KEY_MERGE: options->merge = argument; return 0;
 	case KEY_OUTPUTS: options->outputs = argument; return 0;
 	case KEY_MAX_TOKENS: options->max_tokens = number(state, "--max-tokens", argument, 1, INT_MAX / 2); return 0;
 	case KEY_PASSES: options->passes = argument; return 0;

@@ -70,13 +70,22 @@ static bool score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequenc
 	return tags || diag_error(s->diag, EXIT_RUN, 0, "out of memory");
 }
 
+int32_t score_gold(const Scored *what, const DataRow *row, const char *path, Diag *diag)
+{
+	const Head *head = &what->head;
+	const int32_t gold = dataset_label(row->label, head->labels, head->nlabels);
+	if (gold >= 0 && gold < what->width)
+		return gold;
+	diag_error_in(diag, EXIT_INPUT, path, row->line, "label \"%s\" is neither a label of the model nor the number of one (it has %d: %s, ..)",
+		row->label, head->nlabels, head->nlabels > 0 ? head->labels[0] : "O");
+	return -1;
+}
+
 static bool score_label(Scorer *s, int32_t k, const DataRow *row, const float *out)
 {
-	const int32_t gold = dataset_label(row->label, s->what->head.labels, s->what->head.nlabels);
-	if (gold < 0 || gold >= s->what->width)
-		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line,
-			"label \"%s\" is neither a label of the model nor the number of one (it has %d: %s, ..)",
-			row->label, s->what->head.nlabels, head_label(s, 0));
+	const int32_t gold = score_gold(s->what, row, s->path, s->diag);
+	if (gold < 0)
+		return false;
 	s->scores[k].of++;
 	s->scores[k].right += largest(out, s->what->width) == gold;
 	add_loss(s, k, out, gold);

@@ -26,6 +26,8 @@ typedef struct Scored {
 
 /* The first head of the model and its output. False and a message when there is none, or no tokenizer. */
 bool score_head(const Loaded *, Scored *, Diag *);
+/* The number of the row's label among the head's; -1 and a message when it is none of them. */
+int32_t score_gold(const Scored *, const DataRow *, const char *path, Diag *);
 /* Runs the program over the first `limit` rows (0: all) of the data, read from `path`; one score an output. progress: what to
  * show meanwhile, or NULL. False and messages when data and head do not fit, or a row does not. */
 bool score_program(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit, const char *progress,

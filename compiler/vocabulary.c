@@ -1,4 +1,4 @@
-/* vocabulary.c: what prune-vocab asks of a tokenizer: which of its tokens must stay, and new numbers for those that do. Texts
+/* vocabulary.c: what passes ask of a tokenizer: which of its tokens must stay, new numbers for those that do, and which continue words. Texts
  * go through the tokenizer that programs have, built around a model of one number. */
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +100,15 @@ bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows
 	mark_needed(calibration->loaded->tokenizer, used, rows);
 	free(text);
 	return good;
+}
+
+void vocabulary_continues(void *context, bool *continues, int32_t rows)
+{
+	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
+	const size_t prefix = strlen(desc->prefix);
+	for (int32_t id = 0; id < rows; id++)
+		continues[id] = prefix && id < desc->nvocab && desc->vocab[id] && strncmp(desc->vocab[id], desc->prefix, prefix) == 0
+			&& desc->vocab[id][prefix];
 }
 
 /* ---- new numbers -------------------------------------------------------------------------------------------------------- */

@@ -67,6 +67,12 @@ bool eval_CONST(const Node *node, const EvalArray *const *args, EvalArray *resul
 	return true;
 }
 
+int64_t attrs_kept(const Attrs *attr, int64_t n)
+{
+	const int64_t kept = attr->has & A_keep ? attr->keep : attr->has & A_share ? (int64_t)(attr->share * (double)n + 0.5) : n;
+	return kept > n ? n : kept < 1 && n > 0 ? 1 : kept;
+}
+
 /* ---- graphs -------------------------------------------------------------------------------------------------------- */
 
 /* The state of one run: an array for each value, by its number in the map, and the index of the last node that reads it. */
@@ -76,6 +82,7 @@ typedef struct Run {
 	EvalArray *arrays;
 	int64_t *last_use;
 	int64_t symbols[SYMBOLS_MAX];
+	const Node *ended;         /* the exit at which the text ended; NULL: it went through */
 } Run;
 
 static void run_find_last_uses(Run *run)
@@ -103,6 +110,11 @@ static bool run_set_inputs(Run *run, const EvalArray *inputs, Diag *diag)
 	return true;
 }
 
+static double option_value(const Graph *graph, const Node *node)
+{
+	return graph->module->options[module_find_option(graph->module, node->attr.option)].value;   /* G9: it is there */
+}
+
 /* Results are freed as soon as the last reader has run; what nobody reads, at once. */
 static bool run_nodes(Run *run, Diag *diag)
 {
@@ -112,6 +124,12 @@ static bool run_nodes(Run *run, Diag *diag)
 		EvalArray results[RESULTS_MAX] = {0};
 		for (int i = 0; i < node->nargs; i++)
 			args[i] = &run->arrays[value_map_find(&run->map, node->args[i])];
+		if (node->op == OP_THIN)
+			run->symbols[node->attr.symbol + 1] = eval_thin_count(node, args);
+		if (node->op == OP_EXIT && eval_exit_taken(node, args, option_value(run->graph, node))) {
+			run->ended = node;
+			return true;
+		}
 		bool good = node_eval(node, run->symbols, args, results, diag);
 		for (int i = 0; i < node->nresults; i++)
 			run->arrays[value_map_find(&run->map, node->results[i])] = results[i];
@@ -134,7 +152,8 @@ static bool run_nodes(Run *run, Diag *diag)
 static void run_copy_outputs(const Run *run, EvalArray *outputs)
 {
 	for (int i = 0; i < run->graph->noutputs; i++) {
-		const EvalArray *from = &run->arrays[value_map_find(&run->map, run->graph->outputs[i].value)];
+		const Value *value = run->ended ? run->ended->args[i + 1] : run->graph->outputs[i].value;
+		const EvalArray *from = &run->arrays[value_map_find(&run->map, value)];
 		outputs[i] = *from;
 		outputs[i].tensor = NULL;
 		outputs[i].v = checked_calloc((size_t)from->count, sizeof(double));

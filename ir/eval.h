@@ -19,4 +19,8 @@ void   eval_weight_row(const Node *, const EvalArray *weight, int64_t n, int64_t
 void   eval_softmax_row(const double *from, double *to, int64_t count);
 void   eval_layernorm_row(const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);
 double eval_act(Act, double);
+/* How many rows thin leaves of its argument. */
+int64_t eval_thin_count(const Node *, const EvalArray *const *args);
+/* Whether the text ends at an exit whose option has that value. */
+bool   eval_exit_taken(const Node *, const EvalArray *const *args, double limit);
 #endif

@@ -31,6 +31,37 @@ void eval_layernorm_row(const double *from, const double *gamma, const double *b
 		to[i] = gamma[i] * (from[i] - mean) * factor + beta[i];
 }
 
+/* Element j comes behind element i: it is smaller (NaN the smallest of all), or as large and later. */
+static bool comes_behind(const double *x, int64_t j, int64_t i)
+{
+	const double a = isnan(x[j]) ? -INFINITY : x[j], b = isnan(x[i]) ? -INFINITY : x[i];
+	return a < b || (a == b && j > i);
+}
+
+/* Keeps the scores that are selected; the others become -infinity, so that softmax gives them 0. */
+static void select_scores(const Attrs *attr, double *x, int64_t count)
+{
+	int64_t kept = attrs_kept(attr, count);
+	double *p = checked_calloc((size_t)count, sizeof *p);
+	memcpy(p, x, (size_t)count * sizeof *p);
+	if (attr->has & A_threshold) {
+		eval_softmax_row(p, p, count);
+		kept = 0;
+		for (int64_t i = 0; i < count; i++)
+			kept += p[i] >= attr->threshold;
+		kept = kept ? kept : 1;
+		memcpy(p, x, (size_t)count * sizeof *p);
+	}
+	for (int64_t i = 0; i < count; i++) {
+		int64_t before = 0;
+		for (int64_t j = 0; j < count; j++)
+			before += j != i && comes_behind(p, i, j);
+		if (before >= kept)
+			x[i] = -INFINITY;
+	}
+	free(p);
+}
+
 /* Copies argument 0 into the result; returns the size of a row (at least 1, so that callers can step). */
 static int64_t rows_begin(const EvalArray *const *args, EvalArray *result)
 {
@@ -41,10 +72,13 @@ static int64_t rows_begin(const EvalArray *const *args, EvalArray *result)
 
 bool eval_SOFTMAX(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
-	(void)node, (void)diag;
+	(void)diag;
 	int64_t size = rows_begin(args, &results[0]);
-	for (int64_t at = 0; at < results[0].count; at += size)
+	for (int64_t at = 0; at < results[0].count; at += size) {
+		if (node->attr.has & A_SELECT)
+			select_scores(&node->attr, results[0].v + at, size);
 		eval_softmax_row(results[0].v + at, results[0].v + at, size);
+	}
 	return true;
 }
 
@@ -123,15 +157,26 @@ bool eval_POOL(const Node *node, const EvalArray *const *args, EvalArray *result
 /* Where the queries, keys or values of all heads are: row i starts at data + i*stride, head h at h*d in it. */
 typedef struct Heads { const double *data; int64_t stride; } Heads;
 
-/* One query of one head over all keys: out[d] = sum over j of softmax(q . k_j * scale) * v_j. */
-static void attend(const double *q, Heads k, Heads v, int64_t keys, int64_t d, double scale, double *weights, double *out)
+/* weights[j] = softmax over j of q . k_j * scale, or over those that are selected. */
+static void attend(const Attrs *attr, const double *q, Heads k, int64_t keys, int64_t d, double *weights)
 {
+	const double scale = attr->has & A_scale ? attr->scale : 1;
 	for (int64_t j = 0; j < keys; j++)
 		weights[j] = scale * eval_dot(q, k.data + j * k.stride, d);
+	if (attr->has & A_SELECT)
+		select_scores(attr, weights, keys);
 	eval_softmax_row(weights, weights, keys);
-	for (int64_t j = 0; j < keys; j++)
-		for (int64_t c = 0; c < d; c++)
-			out[c] += weights[j] * v.data[j * v.stride + c];
+}
+
+/* Where the node's q, k and v (received: q and k) begin. owned: what to free afterwards. */
+static void heads_of(const Node *node, const EvalArray *const *args, int64_t hidden, Heads part[3], double *owned[3])
+{
+	for (int i = 0; i < node->nargs; i++)
+		part[i] = (Heads){eval_doubles(args[i], &owned[i]), args[i]->dim[args[i]->rank - 1]};
+	if (node->attr.pack == PACK_QKV)
+		part[1] = (Heads){part[0].data + hidden, part[0].stride};
+	if (node->attr.pack != PACK_NONE)
+		part[2] = (Heads){part[1].data + hidden, part[1].stride};
 }
 
 bool eval_ATTENTION(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
@@ -140,21 +185,105 @@ bool eval_ATTENTION(const Node *node, const EvalArray *const *args, EvalArray *r
 	const EvalArray *last = args[node->nargs - 1];
 	int64_t hidden = results[0].dim[results[0].rank - 1], heads = node->attr.heads, d = hidden / heads;
 	int64_t queries = results[0].count / hidden, keys = last->dim[0];
-	double scale = node->attr.has & A_scale ? node->attr.scale : 1;
 	double *owned[3] = {0}, *weights = checked_calloc((size_t)keys, sizeof *weights);
 	Heads part[3] = {0};                                  /* q, k, v */
-	for (int i = 0; i < node->nargs; i++)
-		part[i] = (Heads){eval_doubles(args[i], &owned[i]), args[i]->dim[args[i]->rank - 1]};
-	if (node->attr.pack == PACK_QKV)
-		part[1] = (Heads){part[0].data + hidden, part[0].stride};
-	if (node->attr.pack != PACK_NONE)
-		part[2] = (Heads){part[1].data + hidden, part[1].stride};
+	heads_of(node, args, hidden, part, owned);
 	for (int64_t i = 0; i < queries; i++)
-		for (int64_t h = 0; h < heads; h++)
-			attend(part[0].data + i * part[0].stride + h * d, (Heads){part[1].data + h * d, part[1].stride},
-				(Heads){part[2].data + h * d, part[2].stride}, keys, d, scale, weights, results[0].v + i * hidden + h * d);
+		for (int64_t h = 0; h < heads; h++) {
+			const Heads v = {part[2].data + h * d, part[2].stride};
+			double *out = results[0].v + i * hidden + h * d;
+			attend(&node->attr, part[0].data + i * part[0].stride + h * d, (Heads){part[1].data + h * d, part[1].stride}, keys, d,
+				weights);
+			for (int64_t j = 0; j < keys; j++)
+				for (int64_t c = 0; c < d; c++)
+					out[c] += weights[j] * v.data[j * v.stride + c];
+		}
 	for (int i = 0; i < 3; i++)
 		free(owned[i]);
 	free(weights);
+	return true;
+}
+
+/* ---- thinning -------------------------------------------------------------------------------------------------------- */
+
+bool eval_RECEIVED(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t tokens = args[0]->dim[0], heads = node->attr.heads;
+	const int64_t hidden = args[0]->dim[1] / (node->attr.pack == PACK_QKV ? 3 : 1), d = hidden / heads;
+	double *owned[3] = {0}, *weights = checked_calloc((size_t)tokens, sizeof *weights);
+	Heads part[3] = {0};
+	heads_of(node, args, hidden, part, owned);
+	for (int64_t i = 0; i < tokens; i++)
+		for (int64_t h = 0; h < heads; h++) {
+			attend(&node->attr, part[0].data + i * part[0].stride + h * d, (Heads){part[1].data + h * d, part[1].stride}, tokens,
+				d, weights);
+			for (int64_t j = 0; j < tokens; j++)
+				results[0].v[j * heads + h] += weights[j];
+		}
+	for (int i = 0; i < 3; i++)
+		free(owned[i]);
+	free(weights);
+	return true;
+}
+
+static bool row_must_stay(const EvalArray *const *args, int32_t nargs, int64_t row)
+{
+	return row == 0 || (nargs == 2 && eval_at(args[1], row) != 0);
+}
+
+int64_t eval_thin_count(const Node *node, const EvalArray *const *args)
+{
+	int64_t rows = args[0]->dim[0], kept = attrs_kept(&node->attr, rows), must = 0;
+	for (int64_t i = 0; i < rows; i++)
+		must += row_must_stay(args, node->nargs, i);
+	return kept > must ? kept : must;
+}
+
+bool eval_THIN(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t rows = args[0]->dim[0], width = args[0]->dim[1], kept = results[0].count;
+	double *sum = checked_calloc((size_t)rows, sizeof *sum);
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t n = 0; n < width; n++)
+			sum[i] += eval_at(args[0], i * width + n);
+	int64_t at = 0;
+	for (int64_t i = 0; i < rows; i++) {
+		const bool must = row_must_stay(args, node->nargs, i);
+		int64_t before = 0;
+		for (int64_t j = 0; j < rows; j++) {
+			const bool first = row_must_stay(args, node->nargs, j);
+			before += j != i && (first != must ? first : comes_behind(sum, i, j));
+		}
+		if (before < kept)
+			results[0].v[at++] = (double)i;
+	}
+	free(sum);
+	return true;
+}
+
+bool eval_GATHER(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	const int64_t rows = args[0]->dim[0], width = args[0]->dim[1];
+	for (int64_t i = 0; i < args[1]->count; i++) {
+		const int64_t from = (int64_t)eval_at(args[1], i);
+		if (from < 0 || from >= rows)
+			return node_error(node, diag, "place %lld is outside of %lld rows", (long long)from, (long long)rows);
+		eval_widen(args[0], from * width, width, results[0].v + i * width);
+	}
+	return true;
+}
+
+bool eval_SPREAD(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)node, (void)diag;
+	const int64_t width = args[0]->dim[1], rows = results[0].dim[0], places = args[1]->count;
+	for (int64_t i = 0, at = -1; i < rows; i++) {
+		while (at + 1 < places && eval_at(args[1], at + 1) <= (double)i)
+			at++;
+		if (at >= 0)
+			eval_widen(args[0], at * width, width, results[0].v + i * width);
+	}
 	return true;
 }

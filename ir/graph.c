@@ -81,6 +81,23 @@ Head *module_add_head(Module *module, const char *name)
 	return &module->heads[module->nheads - 1];
 }
 
+void module_set_option(Module *module, const char *name, double value)
+{
+	int32_t at = module_find_option(module, name);
+	if (at >= 0)
+		module->options[at].value = value;
+	else
+		APPEND(module->mem, module->options, module->noptions) = (Option){.name = string_copy(module->mem, name), .value = value};
+}
+
+int32_t module_find_option(const Module *module, const char *name)
+{
+	for (int32_t i = 0; i < module->noptions; i++)
+		if (strcmp(module->options[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
 static void head_copy(Module *into, const Head *from)
 {
 	Head *head = module_add_head(into, from->name);
@@ -105,6 +122,8 @@ Module *module_copy(const Module *from)
 		module_add_file(module, from->files[i]);
 	for (int i = 0; i < from->nmeta; i++)
 		module_set_meta(module, from->meta[i].key, from->meta[i].value);
+	for (int i = 0; i < from->noptions; i++)
+		module_set_option(module, from->options[i].name, from->options[i].value);
 	for (int i = 0; i < from->nheads; i++)
 		head_copy(module, &from->heads[i]);
 	for (int i = 0; i < from->ngraphs; i++)
@@ -311,6 +330,21 @@ Node *value_only_user(const Graph *graph, const Value *value)
 				user = node;
 			}
 	return user;
+}
+
+void graph_reach_outputs(const Graph *graph, uint32_t *by_id)
+{
+	memset(by_id, 0, (size_t)graph->next_id * sizeof *by_id);
+	for (int32_t i = 0; i < graph->noutputs; i++)
+		by_id[graph->outputs[i].value->id] |= 1u << (i < 31 ? i : 31);
+	const uint32_t all = graph->noutputs < 32 ? (1u << graph->noutputs) - 1 : UINT32_MAX;
+	for (const Node *node = graph->last; node; node = node->prev) {
+		uint32_t needed = node->op == OP_EXIT ? all : 0;   /* it decides where all of them come from */
+		for (int32_t i = 0; i < node->nresults; i++)
+			needed |= by_id[node->results[i]->id];
+		for (int32_t i = 0; i < node->nargs; i++)
+			by_id[node->args[i]->id] |= needed;
+	}
 }
 
 int32_t node_lookups(const Node *node)

@@ -353,6 +353,68 @@ bool infer_CONCAT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+/* ---- selecting ------------------------------------------------------------------------------------------------------ */
+
+static bool expect_selection(const Node *node, Diag *diag)
+{
+	const Attrs *attr = &node->attr;
+	const uint32_t given = attr->has & A_SELECT;
+	if (given & (given - 1))
+		return node_error(node, diag, "keep, share and threshold exclude each other");
+	if ((given & A_keep) && (attr->keep < 1 || attr->keep > INT32_MAX))
+		return node_error(node, diag, "keep is %lld, expected a number from 1", (long long)attr->keep);
+	if ((given & A_share) && !(attr->share > 0 && attr->share <= 1))
+		return node_error(node, diag, "share is %g, expected a number above 0 and at most 1", attr->share);
+	if ((given & A_threshold) && !(attr->threshold > 0 && attr->threshold <= 1))
+		return node_error(node, diag, "threshold is %g, expected a probability above 0", attr->threshold);
+	return true;
+}
+
+bool infer_THIN(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag) || !expect_selection(node, diag))
+		return false;
+	const Type *a = arg_type(node, 0), must = type_make(DT_F32, 2, a->dim[0], dim_number(1));
+	if (!(node->attr.has & (A_keep | A_share)))
+		return node_error(node, diag, "says neither keep nor share");
+	if (node->attr.symbol < 1 || node->attr.symbol >= SYMBOLS_MAX - 1)
+		return node_error(node, diag, "symbol is %lld, expected 1 to %d", (long long)node->attr.symbol, SYMBOLS_MAX - 2);
+	if (node->nargs == 2 && !type_equal(arg_type(node, 1), &must))
+		return node_error(node, diag, "%s is %s, expected one number a row of %s, %s", ARG_TEXT(1), ARG_TEXT(0));
+	results[0] = type_make(DT_I32, 1, dim_symbol((int32_t)node->attr.symbol + 1));
+	return true;
+}
+
+/* Argument i holds places of `rows` rows: thin made them of as many, where it did. The evaluator looks at every place; compiled code
+ * takes none but thin's. */
+static bool expect_places(const Node *node, int i, Dim rows, Diag *diag)
+{
+	const Node *thin = node->args[i]->node;
+	return !thin || thin->op != OP_THIN || dim_equal(arg_type(thin, 0)->dim[0], rows) ||
+		node_error(node, diag, "%s are places of other rows, those of %s", value_print(node->args[i], (char[264]){0}),
+			value_print(thin->args[0], (char[264]){0}));
+}
+
+bool infer_GATHER(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag) || !expect_ids(node, 1, diag)
+		|| !expect_places(node, 1, arg_type(node, 0)->dim[0], diag))
+		return false;
+	results[0] = type_make(DT_F32, 2, arg_type(node, 1)->dim[0], arg_type(node, 0)->dim[1]);
+	return true;
+}
+
+bool infer_SPREAD(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag) || !expect_ids(node, 1, diag)
+		|| !expect_rank(node, 2, 1, RANK_MAX, diag) || !expect_places(node, 1, arg_type(node, 2)->dim[0], diag))
+		return false;
+	if (!dim_equal(arg_type(node, 0)->dim[0], arg_type(node, 1)->dim[0]))
+		return node_error(node, diag, "%s is %s, expected a row for each of %s, %s", ARG_TEXT(0), ARG_TEXT(1));
+	results[0] = type_make(DT_F32, 2, arg_type(node, 2)->dim[0], arg_type(node, 0)->dim[1]);
+	return true;
+}
+
 /* ---- elementwise --------------------------------------------------------------------------------------------------- */
 
 /* Axes are matched from the last one; a size of 1 stretches. */
@@ -391,7 +453,10 @@ bool infer_RELU(const Node *node, Type results[RESULTS_MAX], Diag *diag) { retur
 bool infer_SIGMOID(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
 bool infer_EXP(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
 bool infer_SQRT(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
-bool infer_SOFTMAX(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 1, results, diag); }
+bool infer_SOFTMAX(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 1, results, diag) && expect_selection(node, diag);
+}
 bool infer_ACTIVATION(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
 
 /* Keeps the element type that the result has been given (graph_insert: f32). */
@@ -463,6 +528,16 @@ bool infer_POOL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+bool infer_EXIT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const Type *logits = arg_type(node, 1);
+	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag) || !expect_rank(node, 1, 1, 1, diag))
+		return false;
+	results[0] = *arg_type(node, 0);
+	return (dim_is_number(logits->dim[0]) && logits->dim[0].plus > 1)
+		|| node_error(node, diag, "%s is %s; an entropy is that of two labels or more", ARG_TEXT(1));
+}
+
 /* Argument i is float[keys, parts*hidden]; its rows must be as many as those of argument `like`. */
 static bool expect_heads(const Node *node, int i, int like, int parts, int64_t hidden, Diag *diag)
 {
@@ -500,9 +575,31 @@ bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return node_error(node, diag, "bits is %lld, expected 16 or 32", (long long)node->attr.bits);
 	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
 		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
+	if ((node->attr.has & A_SELECT) && (node->attr.has & A_bits) && node->attr.bits != 32)
+		return node_error(node, diag, "bits=%lld would change which keys are selected", (long long)node->attr.bits);
 	results[0] = floats_like(q);
 	results[0].dim[q->rank - 1] = dim_number(hidden);
-	return true;
+	return expect_selection(node, diag);
+}
+
+bool infer_RECEIVED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const Pack pack = node->attr.pack;
+	const int64_t heads = node->attr.heads, parts = pack == PACK_QKV ? 3 : 1;
+	if ((pack != PACK_NONE && pack != PACK_QKV) || node->nargs != (pack == PACK_QKV ? 1 : 2))
+		return node_error(node, diag, "%d arguments, expected q and k, or qkv", node->nargs);
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
+		return false;
+	const Type *q = arg_type(node, 0);
+	const int64_t hidden = dim_is_number(q->dim[1]) ? q->dim[1].plus / parts : 0;
+	if (hidden < 1 || q->dim[1].plus % parts != 0 || heads < 1 || hidden % heads != 0 || hidden > DIM_MAX / 2)
+		return node_error(node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
+	if (pack == PACK_NONE && !expect_heads(node, 1, 0, 1, hidden, diag))
+		return false;
+	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
+		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
+	results[0] = type_make(DT_F32, 2, q->dim[0], dim_number(heads));
+	return expect_selection(node, diag);
 }
 
 /* ---- all ops ------------------------------------------------------------------------------------------------------- */

@@ -98,6 +98,8 @@ enum AttrMask {
 };
 /* What plan-memory and the passes before it write on a lowered row-wise op. */
 enum { A_CHAINED = A_kernel | A_offset | A_chain | A_rows | A_inner };
+/* Which keys of a query softmax and attention keep; at most one is given. */
+enum { A_SELECT = A_keep | A_share | A_threshold };
 #define ATTR_TYPE_REAL double
 #define ATTR_TYPE_INT  int64_t
 #define ATTR_TYPE_INTS Ints
@@ -203,6 +205,9 @@ typedef struct Head {
 	int32_t      line;                /* in the .bir file, or 0 */
 } Head;
 
+/* A number that whoever runs the program may set (`--set NAME=VALUE`, NAME_set): `option @exit_entropy : f32 = 0.2`. */
+typedef struct Option { const char *name; double value; int32_t line; } Option;
+
 typedef struct Meta { const char *key, *value; } Meta;
 
 struct SafeTensors;
@@ -213,9 +218,10 @@ struct Module {
 	const char  *tokenizer;           /* as written: a plain file name, or NULL (ids only) */
 	const char  *directory;           /* where weights and tokenizer are looked up */
 	int32_t      max_tokens;          /* 0: not said */
-	int32_t      nheads, ngraphs, nmeta;
+	int32_t      nheads, ngraphs, nmeta, noptions;
 	Head        *heads;
 	Graph      **graphs;
+	Option      *options;
 	Meta        *meta;                /* free text carried into --about: "model_sha256", "source", ... */
 	struct SafeTensors **files;       /* mapped checkpoints, closed by module_free */
 	int32_t      nfiles;
@@ -246,9 +252,11 @@ bool   type_equal(const Type *, const Type *);
 bool   type_is_number(const Type *);                   /* no symbol in it */
 int64_t type_count(const Type *);                      /* elements of a type without symbols; -1 on overflow */
 bool   type_counts_equal(const Type *, const Type *);  /* as many elements, whatever the symbols are (type_count.c) */
-/* Rows of the packed form: dim 0 is exactly S and no other dim has a symbol. */
+/* Rows of the packed form: dim 0 is exactly S, or a symbol that thin made, and no other dim has a symbol. */
 bool   type_is_rows(const Type *);
-/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S, every other dim a
+/* The symbol of those rows: 1 is S, 2 is S1; 0 when it is not such a type. */
+int32_t type_rows(const Type *);
+/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S or S1 .. S7, every other dim a
  * number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered code cannot hold it (S+1, 2S, S*S*S). */
 typedef enum Region { REGION_NONE, REGION_TOKENS, REGION_TEXTS, REGION_PAIRS } Region;
 Region type_region(const Type *, int64_t *unit_bytes);
@@ -289,6 +297,10 @@ bool    module_add_file(Module *, SafeTensors *);                /* takes owners
 const Tensor *module_find_tensor(const Module *, const char *name);
 void    module_set_meta(Module *, const char *key, const char *value);
 Head   *module_add_head(Module *, const char *name);             /* the rest zeroed; valid until the next is added */
+/* A new option, or the one of that name with another default. */
+void    module_set_option(Module *, const char *name, double value);
+/* Its number among the options; -1: there is none of that name. */
+int32_t module_find_option(const Module *, const char *name);
 Graph  *graph_new(Module *, const char *name);                   /* at LEVEL_GRAPH */
 Graph  *graph_copy(Module *into, const Graph *);                 /* same ids; tensors shared */
 Module *module_copy(const Module *);                             /* nodes copied, tensor data shared: keep the original alive */
@@ -312,6 +324,11 @@ void    graph_erase(Graph *, Node *);                            /* its results 
 int32_t value_uses(const Graph *, const Value *);                /* arguments and outputs that read it */
 Node   *value_only_user(const Graph *, const Value *);           /* the node, when exactly one argument and no output reads it */
 bool    value_is_const(const Value *);
+/* For each value, by its id, bit k: output k needs it. Outputs beyond the 32 that a program can have count as the last. */
+void    graph_reach_outputs(const Graph *, uint32_t *by_id);
+/* What reads, behind an exit, a value that is made or given in front of it, other than a constant or what an exit takes over; and that
+ * value. NULL: nothing does, so that code may leave behind what belongs to the texts that ended. */
+const Node *graph_exit_crossing(const Graph *, const Value **value);
 /* Pairs of a table and the ids that pick its rows, with which the node's arguments begin. */
 int32_t node_lookups(const Node *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
@@ -359,6 +376,8 @@ void   eval_array_free(EvalArray *);
 bool   graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag *);
 /* Ids (types may be NULL: zeros) of one text through graph_eval. */
 bool   graph_eval_ids(const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
+/* How many of n elements stay by keep or share: at least one, at most n; n when neither is given. */
+int64_t attrs_kept(const Attrs *, int64_t n);
 /* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error. */
 Tensor *node_eval_const(Graph *, const Node *, int32_t result, Diag *);
 

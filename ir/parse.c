@@ -169,6 +169,27 @@ static bool parse_head(Parser *parser)
 	return parse_expect(parser, '=', "'='") && parse_expect(parser, '[', "'['") && parse_labels(parser, head);
 }
 
+/* option @NAME : f32 = NUMBER */
+static bool parse_option(Parser *parser)
+{
+	Module *module = parser->module;
+	const int32_t line = parser->token.line;
+	const char *name = parse_name(parser, TOKEN_SYMBOL, "the option's name, as @exit_entropy");
+	Type type;
+	Number number;
+	if (!name || !parse_expect(parser, ':', "':'") || !parse_type(parser, &type))
+		return false;
+	if (type.dtype != DT_F32 || type.rank != 0)
+		return parse_error(parser, "an option is f32");
+	if (!parse_expect(parser, '=', "'=' and the default") || !parse_number(parser, &number))
+		return false;
+	if (module->noptions == OPTIONS_MAX || module_find_option(module, name) >= 0)
+		return parse_error(parser, "option @%s is given twice, or there are more than %d", name, OPTIONS_MAX);
+	module_set_option(module, name, number.is_int ? (double)number.i : number.d);
+	module->options[module->noptions - 1].line = line;
+	return true;
+}
+
 /* ---- the whole text ---------------------------------------------------------------------------------------------- */
 /* One line, or a whole graph; blank lines and comments. */
 static void parse_item(Parser *parser)
@@ -185,9 +206,11 @@ static void parse_item(Parser *parser)
 		good = parse_meta(parser);
 	else if (parse_accept_word(parser, "head"))
 		good = parse_head(parser);
+	else if (parse_accept_word(parser, "option"))
+		good = parse_option(parser);
 	else if (parser->token.kind != TOKEN_LINE_END && parser->token.kind != TOKEN_COMMENT)
 		good = token_is(&parser->token, "graph") ? parse_error(parser, "more than %d graphs", GRAPHS_MAX)
-		                                         : parse_expected(parser, "module, meta, head or graph");
+		                                         : parse_expected(parser, "module, meta, head, option or graph");
 	if (!good || !parse_line_end(parser, NULL))
 		parse_skip_line(parser);
 }

@@ -6,7 +6,7 @@
 #include "text.h"
 
 enum {   /* how much of each a file may declare: these lists are searched, or copied as they grow */
-	WEIGHTS_MAX = 256, HEADS_LIMIT = 256, META_MAX = 1024, GRAPHS_MAX = 256, INPUTS_MAX = 16, OUTPUTS_MAX = 256,
+	WEIGHTS_MAX = 256, HEADS_LIMIT = 256, META_MAX = 1024, GRAPHS_MAX = 256, OPTIONS_MAX = 32, INPUTS_MAX = 16, OUTPUTS_MAX = 256,
 };
 /* All constants that follow a rule together: a short file must not fill the memory. */
 #define RULE_BYTES_MAX ((int64_t)1 << 30)

@@ -275,6 +275,13 @@ void module_print_plan(const Module *module, FILE *out, const PrintPlan *plan)
 		print_quoted(out, module->meta[i].value);
 		fputc('\n', out);
 	}
+	for (int32_t i = 0; i < module->noptions; i++) {
+		fputs("option ", out);
+		print_symbol(out, module->options[i].name);
+		fputs(" : f32 = ", out);
+		print_REAL(out, module->options[i].value);
+		fputc('\n', out);
+	}
 	for (int32_t i = 0; i < module->nheads; i++)
 		print_head(out, &module->heads[i]);
 	for (int32_t i = 0; i < module->ngraphs; i++)

@@ -105,7 +105,8 @@ int64_t type_count(const Type *type)
 	return count;
 }
 
-static bool dim_is_tokens(Dim dim) { return dim.symbol == 1 && dim.scale == 1 && dim.plus == 0; }
+/* S1 to S7 are at most S, so that their values fit where as many tokens as the text has would. */
+static bool dim_is_tokens(Dim dim) { return dim.symbol >= 1 && dim.scale == 1 && dim.plus == 0; }
 
 bool type_is_rows(const Type *type)
 {
@@ -116,6 +117,8 @@ bool type_is_rows(const Type *type)
 			return false;
 	return true;
 }
+
+int32_t type_rows(const Type *type) { return type_is_rows(type) ? type->dim[0].symbol : 0; }
 
 Region type_region(const Type *type, int64_t *unit_bytes)
 {

@@ -1,8 +1,8 @@
 /* verify.c: is this module sound? The invariants, in prose:
  *
  * Module (verify_module.c)
- *   M1  The module's and every graph's, head's and output's name is a valid name (name_is_valid); graphs, heads and meta keys
- *       are unique. `weights` and `tokenizer` are plain file names. There is at least one graph.
+ *   M1  The module's and every graph's, head's and output's name is a valid name (name_is_valid); graphs, heads, options and
+ *       meta keys are unique; an option's default is a finite number. `weights` and `tokenizer` are plain file names. There is at least one graph.
  *   M2  Every head reads an output that a graph has, of the shape that its task needs: classify and rank f32[n], embed f32[n],
  *       tag and fill-mask f32[S,n], qa f32[S,2]. Where a head's labels name the columns, there are as many as columns:
  *       always for tag and for classify (but regression), for rank and regression when any are given.
@@ -12,11 +12,12 @@
  *   G3  Ids of values are unique and below next_id; names, where given, are valid and unique.
  *   G4  Ownership: a value's node and index lead back to where it stands. An argument is an input or the result of an
  *       earlier node of the same graph; so is an output.
- *   G5  Dims are numbers from 1 or terms of S (no op makes another symbol yet).
+ *   G5  Dims are numbers from 1 or terms of S, or of a symbol S1 .. S7 that an op above the value makes; each is made once.
  *   G6  Number of arguments and attributes are what ops.def says, attribute values are in range (heads divide the hidden
  *       size, perm is a permutation, slices lie within their axis), and result types are what infer says.
  *   G7  Constants have a tensor of plain numbers for dims, with as many bytes as these ask for.
  *   G8  The graph holds no op above its level; kernel, offset, panel and width stand in lowered code only.
+ *   G9  An exit reads an option of the module, and has an argument for each output of the graph, of its type; nothing thins (exits.c).
  * Lowered code (verify_lowered.c)
  *   L1  Every op may stand there, and every op that makes code (domain other than NONE) names its kernel, an identifier.
  *   L2  Every value made has a place by its shape (type_region); outputs are f32 and made by code.
@@ -25,6 +26,7 @@
  *       last that reads it, both included, so a node never writes over its arguments; an output lives to the end.
  *       What is not inner to a chain, but made or read there, lives through all of the chain.
  *   L5  Ops of a chain are row-wise, follow each other and agree in rows; an inner result is read in its chain only.
+ *   L6  Behind an exit nothing is read that was given or made in front of it, but constants (exits.c).
  *
  * All errors are collected, each at its line with the name of its value; only broken lists (G2) end the walk early. */
 #include <stdlib.h>
@@ -37,6 +39,7 @@ typedef struct Verify {
 	ValueMap     defined;      /* values met so far */
 	const Value **values;      /* the same by number */
 	int32_t      capacity;
+	uint32_t     symbols;      /* bit k: symbol k is known */
 } Verify;
 
 #define GRAPH_ERROR(verify, line, format, ...) \
@@ -74,19 +77,30 @@ static bool type_can_print(const Type *type)
 }
 
 /* G5. */
-static bool type_is_sound(const Type *type)
+static bool type_is_sound(const Verify *verify, const Type *type)
 {
 	bool sound = type_can_print(type);
 	for (int i = 0; sound && i < type->rank; i++)
-		sound = dim_is_valid(type->dim[i]) && (dim_is_number(type->dim[i]) || type->dim[i].symbol == 1);
+		sound = dim_is_valid(type->dim[i]) && (dim_is_number(type->dim[i]) || (verify->symbols >> type->dim[i].symbol & 1));
 	return sound;
+}
+
+/* G5: what thin makes is known from here on. */
+static void make_symbol(Verify *verify, const Node *node)
+{
+	if (node->op != OP_THIN || node->attr.symbol < 1 || node->attr.symbol >= SYMBOLS_MAX - 1)
+		return;                /* the latter is infer's to say */
+	const uint32_t bit = (uint32_t)1 << (node->attr.symbol + 1);
+	if (verify->symbols & bit)
+		node_error(node, verify->diag, "S%lld is made by another op already", (long long)node->attr.symbol);
+	verify->symbols |= bit;
 }
 
 static bool verify_type(Verify *verify, const Value *value, int line)
 {
 	if (!type_can_print(&value->type))
 		return GRAPH_ERROR(verify, line, "%s has no valid type (rank %d)", VALUE_TEXT(value), value->type.rank);
-	return type_is_sound(&value->type) ||
+	return type_is_sound(verify, &value->type) ||
 		GRAPH_ERROR(verify, line, "%s is %s, but dims are numbers from 1 to 2^40 or terms of S", VALUE_TEXT(value),
 			TYPE_TEXT(&value->type));
 }
@@ -101,7 +115,7 @@ static bool verify_data(Verify *verify, const Node *node)
 		return node_error(node, verify->diag, "has no data");
 	const Type *type = &tensor->type;
 	const char *name = tensor->name ? tensor->name : "";
-	if (!type_is_sound(type) || !type_is_number(type))
+	if (!type_is_sound(verify, type) || !type_is_number(type))
 		return node_error(node, verify->diag, "tensor %s has dims that are not numbers from 1 to 2^40", name);
 	int64_t count = type_count(type), bytes;
 	if (count < 0 || __builtin_mul_overflow(count, (int64_t)dtype_bytes[type->dtype], &bytes) || bytes != tensor->bytes ||
@@ -120,7 +134,7 @@ static bool verify_args(Verify *verify, const Node *node)
 			good = node_error(node, verify->diag, "argument %d is missing", i);
 		else if (value_map_find(&verify->defined, node->args[i]) < 0)
 			good = node_error(node, verify->diag, "argument %s is not made before it is used", VALUE_TEXT(node->args[i]));
-		else if (!type_is_sound(&node->args[i]->type))
+		else if (!type_is_sound(verify, &node->args[i]->type))
 			good = false;
 	}
 	return good;
@@ -162,6 +176,7 @@ static bool verify_node(Verify *verify, const Node *node)
 		if (!node->results[i])
 			return GRAPH_ERROR(verify, node->line, "result %d of %s is missing", i, op_info[node->op].name);
 	bool sound = verify_args(verify, node) & verify_data(verify, node);
+	make_symbol(verify, node);
 	for (int i = 0; i < node->nresults; i++) {
 		if (!define_value(verify, node->results[i], node, i, node->line))
 			return false;
@@ -273,7 +288,7 @@ static void verify_identities(Verify *verify)
 bool graph_verify_level(const Graph *graph, Level highest, Diag *diag)
 {
 	int errors = diag->errors;
-	Verify verify = {.graph = graph, .diag = diag};
+	Verify verify = {.graph = graph, .diag = diag, .symbols = 1 << 1};
 	if (graph->level != LEVEL_GRAPH && graph->level != LEVEL_FUSED && graph->level != LEVEL_LOWERED)
 		return GRAPH_ERROR(&verify, graph->line, "has no valid level (%d)", (int)graph->level);
 	if (graph->level > highest)
@@ -283,7 +298,7 @@ bool graph_verify_level(const Graph *graph, Level highest, Diag *diag)
 	if (verify_nodes(&verify)) {
 		verify_outputs(&verify);
 		verify_identities(&verify);
-		if (diag->errors == errors)
+		if (diag->errors == errors && verify_exits(graph, diag))
 			verify_lowered(graph, diag);
 	}
 	free(verify.values);

@@ -8,4 +8,6 @@
 bool verify_lowered(const Graph *, Diag *);
 /* What a module says about its graphs (verify_module.c). */
 bool verify_heads(const Module *, Diag *);
+/* What exits say about their graph, and of lowered code what stands behind them (exits.c). */
+bool verify_exits(const Graph *, Diag *);
 #endif

@@ -39,19 +39,21 @@ static void verify_chained_node(const Node *node, Diag *diag)
 			(long long)node->attr.rows, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
 	if ((node->attr.has & A_inner) && (node->attr.inner < 1 || node->attr.inner >> node->nresults))
 		node_error(node, diag, "inner is %lld, expected bits of its %d results", (long long)node->attr.inner, node->nresults);
-	bool rows = op_info[node->op].domain == DOMAIN_ROWS;
+	const int32_t symbol = node->nresults ? type_rows(&node->results[0]->type) : 0;
+	bool rows = op_info[node->op].domain == DOMAIN_ROWS && symbol;
 	for (int i = 0; i < node->nargs; i++)
-		rows &= value_is_const(node->args[i]) || type_is_rows(&node->args[i]->type);
+		rows &= value_is_const(node->args[i]) || type_rows(&node->args[i]->type) == symbol;
 	for (int i = 0; i < node->nresults; i++)
-		rows &= type_is_rows(&node->results[i]->type);
+		rows &= type_rows(&node->results[i]->type) == symbol;
 	if (!rows)
 		node_error(node, diag, "is in a chain, but not every value of it has a row a token");
 }
 
-/* L5: the ops of a chain follow each other, and all say the same rows. */
+/* L5: the ops of a chain follow each other, have as many rows, and all say the same blocks of them. */
 static void verify_chains(const Graph *graph, Diag *diag)
 {
 	int64_t chain = 0, rows = 0, highest = 0;
+	int32_t symbol = 0;
 	for (const Node *node = graph->first; node; node = node->next) {
 		if (op_info[node->op].domain == DOMAIN_NONE)
 			continue;
@@ -61,6 +63,9 @@ static void verify_chains(const Graph *graph, Diag *diag)
 				(long long)now);
 		if (now && now == chain && node->attr.rows != rows)
 			node_error(node, diag, "rows is %lld, but %lld in the chain so far", (long long)node->attr.rows, (long long)rows);
+		if (now && now == chain && type_rows(&node->results[0]->type) != symbol)
+			node_error(node, diag, "has rows of another symbol than the chain so far");
+		symbol = type_rows(&node->results[0]->type);
 		chain = now;
 		rows = node->attr.rows;
 		highest = now > highest ? now : highest;
@@ -108,6 +113,9 @@ static void verify_lowered_outputs(const Graph *graph, Diag *diag)
 		if (!output->value->node || op_info[output->value->node->op].domain == DOMAIN_NONE)
 			diag_error(diag, EXIT_UNSUPPORTED, line, "graph @%s: output %s is not computed but an input or a constant",
 				graph->name, output->name);
+		else if (type_rows(&output->value->type) > 1)
+			diag_error(diag, EXIT_UNSUPPORTED, line, "graph @%s: output %s is %s; spread gives every token a row again", graph->name,
+				output->name, type_print(&output->value->type, (char[128]){0}));
 		else if (output->value->type.dtype != DT_F32)
 			diag_error(diag, EXIT_INPUT, line, "graph @%s: output %s is %s, expected f32", graph->name, output->name,
 				type_print(&output->value->type, (char[128]){0}));

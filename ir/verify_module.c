@@ -1,4 +1,5 @@
 /* verify_module.c: invariants M1 and M2 of verify.c: what a module says about its graphs. */
+#include <math.h>
 #include <string.h>
 #include "verify.h"
 
@@ -48,6 +49,11 @@ static bool verify_names(const Module *module, Diag *diag)
 	for (int i = 0; i < module->nheads; i++)
 		if (!name_is_valid(module->heads[i].name))
 			diag_error(diag, EXIT_INPUT, module->heads[i].line, "head %d has no valid name", i);
+	for (int i = 0; i < module->noptions; i++) {
+		const Option *option = &module->options[i];
+		if (!name_is_valid(option->name) || module_find_option(module, option->name) != i || !isfinite(option->value))
+			diag_error(diag, EXIT_INPUT, option->line, "option %d has no valid name of its own or no number for a default", i);
+	}
 	return diag->errors == errors;
 }
 
@@ -57,7 +63,7 @@ static bool head_takes(Task task, const Type *type, int64_t *columns)
 	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK;
 	if (type->dtype != DT_F32 || type->rank != (per_token ? 2 : 1) || !dim_is_number(type->dim[type->rank - 1]))
 		return false;
-	if (per_token && !type_is_rows(type))
+	if (per_token && type_rows(type) != 1)
 		return false;
 	*columns = type->dim[type->rank - 1].plus;
 	return task != TASK_QA || *columns == 2;

@@ -46,10 +46,9 @@ void probe_want(Probe *probe, Value *value)
 	probe->width += (int32_t)type_count(&value->type);
 }
 
-/* One vector from many; concat takes ARGS_MAX at a time. */
-static Value *concat_all(Graph *graph, Value **values, int32_t count, Diag *diag)
+Value *concat_all(Graph *graph, Value **values, int32_t count, int32_t axis, Diag *diag)
 {
-	const Attrs attr = { .has = A_axis, .axis = 0 };
+	const Attrs attr = { .has = A_axis, .axis = axis };
 	while (count > 1) {
 		int32_t made = 0;
 		for (int32_t at = 0; at < count; at += ARGS_MAX) {
@@ -90,19 +89,24 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
 }
 
+bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
+{
+	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, 0, run->diag);
+	if (!all)
+		return false;
+	probe->graph->noutputs = 0;
+	graph_add_output(probe->graph, "observed", all);
+	graph_sweep(probe->graph);
+	return run->env->observe(run->env->calibration, probe->module, data, limit, each, arg, run->diag);
+}
+
 bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
 {
 	const char *data;
 	int64_t limit;
 	if (!probe_ready(run, &data, &limit))
 		return false;
-	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, run->diag);
-	if (!all)
-		return false;
-	probe->graph->noutputs = 0;
-	graph_add_output(probe->graph, "observed", all);
-	graph_sweep(probe->graph);
-	return run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, each, argument, run->diag);
+	return probe_observe(probe, data, (int32_t)limit, each, argument, run);
 }
 
 bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
@@ -116,6 +120,18 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
 }
 
+bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, PassRun *run)
+{
+	const char *data;
+	int64_t limit;
+	if (!probe_ready(run, &data, &limit))
+		return false;
+	probe->graph->noutputs = 0;
+	graph_add_output(probe->graph, "observed", value);
+	graph_sweep(probe->graph);
+	return run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, each, argument, run->diag);
+}
+
 bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
 {
 	const char *data;
@@ -124,8 +140,8 @@ bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
 		&& run->env->score(run->env->calibration, probe->module, data, (int32_t)limit, scores, run->diag);
 }
 
-/* f32[1] of a text: the dot product of unit vectors, of the first token or the mean over all. */
-static Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
+/* The dot product of unit vectors. */
+Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
 {
 	const Attrs unit = { .has = A_eps, .eps = 1e-12 }, first = { .has = A_mode, .mode = POOL_FIRST },
 		mean = { .has = A_mode, .mode = POOL_MEAN };

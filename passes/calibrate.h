@@ -24,11 +24,20 @@ void   probe_want(Probe *, Value *);
 bool   probe_run(Probe *, bool by_tokens, double *means, PassRun *);
 /* The same numbers of every text, as they are. */
 bool   probe_each(Probe *, ObserveFn *, void *argument, PassRun *);
+/* What is wanted of each of the first `limit` (0: all) texts of a file, one value after another, in the order of the texts. */
+bool   probe_observe(Probe *, const char *data, int32_t limit, ObserveFn *, void *arg, PassRun *);
+/* Hands a value of the copy to `each`, text after text of that file: one row f32[n], or a row a token of f32[S,n]. */
+bool   probe_rows(Probe *, Value *, ObserveFn *each, void *argument, PassRun *);
 /* One score for each output of the copy, on the same file; its options are data=FILE and limit=N, the first N rows of it. */
 bool   probe_score(Probe *, OutputScore *, PassRun *);
 
+/* One value from many side by side along an axis (concat takes ARGS_MAX at a time); the list is used up. NULL and messages on error. */
+Value *concat_all(Graph *, Value **values, int32_t count, int32_t axis, Diag *);
+
 /* Mean cosine between what each layer reads and makes, at the first token or over all tokens. */
 bool   observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *cosine, PassRun *);
+/* f32[1] of a text: the cosine of the rows of two values f32[S,n], of the first token or the mean over all. NULL: an error. */
+Value *emit_cosine(Graph *, Value *a, Value *b, bool all_tokens, Diag *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */
 bool   observe_squares(Graph *, Value *const *values, int32_t count, double *means, PassRun *);
 #endif

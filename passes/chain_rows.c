@@ -30,6 +30,7 @@ bool node_is_rowwise(const Node *node)
 {
 	if (op_info[node->op].domain != DOMAIN_ROWS)
 		return false;
+	const int32_t rows = type_rows(&node->results[0]->type);
 	bool computed = false, broadcasts = node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL || node->op == OP_DIV;
 	for (int32_t i = 0; i < node->nargs; i++) {
 		const Value *v = node->args[i];
@@ -37,12 +38,12 @@ bool node_is_rowwise(const Node *node)
 			return false;
 		if (value_is_const(v))
 			continue;
-		if (!type_is_rows(&v->type))
+		if (!rows || type_rows(&v->type) != rows)
 			return false;
 		computed = true;
 	}
 	for (int32_t i = 0; i < node->nresults; i++)
-		if (!type_is_rows(&node->results[i]->type))
+		if (!rows || type_rows(&node->results[i]->type) != rows)
 			return false;
 	return computed;
 }
@@ -52,11 +53,14 @@ static bool node_chains(const Node *node)
 	return (node->attr.has & A_kernel) && node_is_rowwise(node);
 }
 
-/* The end of the chain that begins at first: the node behind its last op. */
-static Node *chain_end(Node *first, bool *narrow)
+/* The end of the chain that begins at first: the node behind its last op. All of its ops serve the same outputs, so that a program may
+ * leave it out where none of these is asked for. */
+static Node *chain_end(Node *first, const uint32_t *reached, bool *narrow)
 {
 	Node *end = first, *node = first;
-	for (; node && (node->op == OP_CONST || node_chains(node)); node = node->next)
+	const int32_t rows = type_rows(&first->results[0]->type);
+	for (; node && (node->op == OP_CONST || (node_chains(node) && type_rows(&node->results[0]->type) == rows
+		&& reached[node->results[0]->id] == reached[first->results[0]->id])); node = node->next)
 		if (node->op != OP_CONST) {
 			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16;
 			end = node;
@@ -78,13 +82,17 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 	long rows = word ? strtol(word, &rest, 10) : 0;
 	if (word && (*rest || rows < CHAIN_ROWS_LEAST || rows > CHAIN_ROWS_MOST))
 		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
+	uint32_t *reached = calloc((size_t)graph->next_id + 1, sizeof *reached);
+	if (!reached)
+		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: chain-rows");
+	graph_reach_outputs(graph, reached);
 	int64_t number = 0;
 	for (Node *node = graph->first, *end; node; node = end) {
 		bool narrow = false;
 		end = node->next;
 		if (!node_chains(node))
 			continue;
-		end = chain_end(node, &narrow);
+		end = chain_end(node, reached, &narrow);
 		const int64_t block = word ? rows : chain_rows(node, end, narrow, run->env);
 		number++;
 		for (; node != end; node = node->next) {
@@ -96,5 +104,6 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 			run->changes++;
 		}
 	}
+	free(reached);
 	return true;
 }

@@ -8,104 +8,31 @@
  * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right singular vectors
  * of w. A decoder that shares the table (masked language models) goes through the same factors: x w' = (x V) w2'. The factors
  * are stored in the element type that the table has. */
+#include "eigen.h"
 #include "rewrite.h"
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* ---- eigenvectors ----------------------------------------------------------------------------------------------------- */
-
-/* Eight sums side by side: one after another, each addition would wait for the last. */
-static double dot(const double *a, const double *b, int64_t n)
+/* w'w [H,H] of w [rows,H]. */
+static void gram_of(const double *w, int64_t rows, int64_t hidden, double *gram)
 {
-	double part[8] = { 0 }, sum = 0;
-	int64_t i = 0;
-	for (; i + 8 <= n; i += 8)
-		for (int k = 0; k < 8; k++)
-			part[k] += a[i + k] * b[i + k];
-	for (int k = 0; k < 8; k++)
-		sum += part[k];
-	for (; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
-}
-
-/* Turns rows a and b so that they are orthogonal; false: they were, as far as doubles tell. *aa, *bb: their squared lengths. */
-static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
-{
-	const double ab = dot(a, b, n);
-	if (fabs(ab) <= 1e-14 * sqrt(*aa * *bb))
-		return false;
-	const double zeta = (*bb - *aa) / (2 * ab), t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
-	const double c = 1 / sqrt(1 + t * t), s = c * t;
-	for (int64_t i = 0; i < n; i++) {
-		const double x = a[i], y = b[i];
-		a[i] = c * x - s * y;
-		b[i] = s * x + c * y;
-	}
-	*aa = dot(a, a, n);
-	*bb = dot(b, b, n);
-	return true;
-}
-
-/* One-sided Jacobi (Hestenes 1958) on a symmetric matrix without negative eigenvalues: its rows become eigenvectors times
- * eigenvalues, whose squares are left in `squares`. It works on whole rows, needs no second matrix, and converges in some ten
- * sweeps. */
-static void diagonalize(double *m, double *squares, int64_t n)
-{
-	enum { SWEEPS_MAX = 60 };
-	bool turned = true;
-	for (int64_t i = 0; i < n; i++)
-		squares[i] = dot(m + i * n, m + i * n, n);
-	for (int sweep = 0; turned && sweep < SWEEPS_MAX; sweep++) {
-		turned = false;
-		for (int64_t i = 0; i < n; i++)
-			for (int64_t k = i + 1; k < n; k++)
-				turned |= rotate(m + i * n, m + k * n, squares + i, squares + k, n);
-	}
-}
-
-typedef struct Ranked { double length; int64_t row; } Ranked;
-
-static int longer_first(const void *a, const void *b)
-{
-	const Ranked *x = a, *y = b;
-	return x->length != y->length ? (x->length > y->length ? -1 : 1) : x->row < y->row ? -1 : 1;
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t i = 0; i < hidden; i++)
+			for (int64_t k = i; k < hidden; k++)
+				gram[i * hidden + k] += w[r * hidden + i] * w[r * hidden + k];
+	for (int64_t i = 0; i < hidden; i++)
+		for (int64_t k = 0; k < i; k++)
+			gram[i * hidden + k] = gram[k * hidden + i];
 }
 
 /* V' [rank,H]: unit eigenvectors of w'w, largest eigenvalue first; *kept: their share of all eigenvalues. NULL: out of memory. */
 static double *leading_vectors(const double *w, int64_t rows, int64_t hidden, int64_t rank, double *kept)
 {
-	double *gram = calloc((size_t)(hidden * hidden), sizeof *gram), *lead = calloc((size_t)(rank * hidden), sizeof *lead);
-	double *squares = calloc((size_t)hidden, sizeof *squares), all = 0;
-	Ranked *ranked = calloc((size_t)hidden, sizeof *ranked);
-	*kept = 0;
-	if (gram && lead && squares && ranked) {
-		for (int64_t r = 0; r < rows; r++)
-			for (int64_t i = 0; i < hidden; i++)
-				for (int64_t k = i; k < hidden; k++)
-					gram[i * hidden + k] += w[r * hidden + i] * w[r * hidden + k];
-		for (int64_t i = 0; i < hidden; i++)
-			for (int64_t k = 0; k < i; k++)
-				gram[i * hidden + k] = gram[k * hidden + i];
-		diagonalize(gram, squares, hidden);
-		for (int64_t i = 0; i < hidden; i++) {
-			ranked[i] = (Ranked){ sqrt(squares[i]), i };
-			all += ranked[i].length;
-		}
-		qsort(ranked, (size_t)hidden, sizeof *ranked, longer_first);
-		for (int64_t k = 0; k < rank; k++) {
-			*kept += ranked[k].length / (all > 0 ? all : 1);
-			for (int64_t i = 0; ranked[k].length > 0 && i < hidden; i++)
-				lead[k * hidden + i] = gram[ranked[k].row * hidden + i] / ranked[k].length;
-		}
-	} else {
-		free(lead);
-		lead = NULL;
+	double *gram = calloc((size_t)(hidden * hidden), sizeof *gram), *lead = NULL;
+	if (gram) {
+		gram_of(w, rows, hidden, gram);
+		lead = eigen_leading(gram, hidden, rank, kept);
 	}
 	free(gram);
-	free(squares);
-	free(ranked);
 	return lead;
 }
 
@@ -128,7 +55,7 @@ static bool factorize(Graph *graph, Node *table, int64_t rank, Factors *factors,
 		Tensor *in = tensor_derived(graph, from, "in", type_numbers(dtype, 2, (int64_t[]){ rank, hidden }));
 		for (int64_t r = 0; r < rows; r++)
 			for (int64_t k = 0; k < rank; k++)
-				tensor_set(left, r * rank + k, dot(w + r * hidden, lead + k * hidden, hidden));
+				tensor_set(left, r * rank + k, eigen_dot(w + r * hidden, lead + k * hidden, hidden));
 		for (int64_t k = 0; k < rank; k++)
 			for (int64_t i = 0; i < hidden; i++) {
 				tensor_set(out, i * rank + k, lead[k * hidden + i]);

@@ -52,9 +52,31 @@ static bool only_is_valid(const char *only, Diag *diag)
 	}
 }
 
+Node *received_of(const Graph *graph, const Node *attention)
+{
+	if (attention->op != OP_ATTENTION || attention->attr.pack != PACK_NONE)
+		return NULL;
+	for (Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_RECEIVED && node->attr.pack == PACK_NONE && node->args[0] == attention->args[0]
+			&& node->args[1] == attention->args[1] && node->attr.heads == attention->attr.heads
+			&& (node->attr.has & A_scale ? node->attr.scale : 1) == (attention->attr.has & A_scale ? attention->attr.scale : 1))
+			return node;
+	return NULL;
+}
+
+/* Read by user alone, or besides by what receives the same attention. */
+static bool is_read_by(const Graph *graph, const Value *v, const Node *user)
+{
+	if (value_only_user(graph, v) == user)
+		return true;
+	const Node *received = received_of(graph, user);
+	return received && value_uses(graph, v) == 2 && (received->args[0] == v) != (received->args[1] == v)
+		&& (user->args[0] == v) + (user->args[1] == v) + (user->args[2] == v) == 1;
+}
+
 Node *linear_of(const Graph *graph, const Value *v, const Node *user)
 {
-	if (!value_is(v, OP_LINEAR) || value_only_user(graph, v) != user || (v->node->attr.has & A_panel))
+	if (!value_is(v, OP_LINEAR) || !is_read_by(graph, v, user) || (v->node->attr.has & A_panel))
 		return NULL;
 	for (int32_t i = 1; i < v->node->nargs; i++)
 		if (!value_is_const(v->node->args[i]))

@@ -66,6 +66,8 @@ const char *attention_match(const Graph *graph, const Node *softmax, AttentionMa
 {
 	static const int64_t heads_first[3] = { 1, 0, 2 }, keys_last[3] = { 1, 2, 0 };
 	m->scale = 1;
+	m->selects = softmax->attr;
+	m->selects.has &= A_SELECT;
 	Value *scores = strip_factor(softmax->args[0], &m->scale);
 	if (!value_is(scores, OP_MATMUL))
 		return scores->type.rank == 3 ? "the scores are not a matmul times a constant factor" : "";
@@ -101,9 +103,11 @@ bool fuse_attention(Graph *graph, PassRun *run)
 				pass_note(run, node, "attention: %s", why);
 			continue;
 		}
-		Attrs attr = { .has = A_heads | A_pack, .heads = m.q.heads, .pack = PACK_NONE, .scale = m.scale };
-		if (m.scale != 1)
-			attr.has |= A_scale;
+		Attrs attr = m.selects;
+		attr.has |= A_heads | A_pack | (m.scale != 1 ? A_scale : 0);
+		attr.heads = m.q.heads;
+		attr.pack = PACK_NONE;
+		attr.scale = m.scale;
 		Node *dead = m.result->node;
 		Value *by = rewrite_value(graph, m.result, OP_ATTENTION, (Value *[]){ m.q.rows, m.k.rows, m.v.rows }, 3, &attr, run);
 		if (!by)
@@ -189,6 +193,14 @@ static Node *stack_arguments(Graph *graph, Node *attention, int32_t from, Node *
 		return NULL;
 	Attrs attr = attention->attr;
 	attr.pack = from ? PACK_KV : PACK_QKV;
+	Node *received = received_of(graph, attention);
+	if (received) {      /* only of all three: match_stack */
+		Attrs own = received->attr;
+		own.pack = PACK_QKV;
+		if (!rewrite_value(graph, received->results[0], OP_RECEIVED, &stacked, 1, &own, run))
+			return NULL;
+		rewrite_erase(graph, received);
+	}
 	Value *by = rewrite_value(graph, attention->results[0], OP_ATTENTION,
 		from ? (Value *[]){ attention->args[0], stacked } : (Value *[]){ stacked }, from ? 2 : 1, &attr, run);
 	if (!by)
@@ -207,7 +219,7 @@ bool fuse_qkv(Graph *graph, PassRun *run)
 		int32_t from = 0;
 		const char *why_all = match_stack(graph, node, 0, linears), *why = why_all;
 		if (why_all)
-			why = match_stack(graph, node, from = 1, linears);
+			why = received_of(graph, node) ? why_all : match_stack(graph, node, from = 1, linears);
 		if (why_all)
 			pass_note(run, node, "qkv: q, k and v stay separate: %s", why_all);
 		if (why)

@@ -37,7 +37,7 @@ bool fuse_scale(Graph *graph, PassRun *run)
 		if (node->op != OP_ATTENTION || !(node->attr.has & A_scale) || node->attr.pack == PACK_QKV)
 			continue;
 		double scale = node->attr.scale;
-		Node *q = linear_of(graph, node->args[0], node);
+		Node *q = linear_of(graph, node->args[0], node), *received = received_of(graph, node);
 		if (!q || q->attr.has) {
 			pass_note(run, node, "fold-scale: scale=%.9g stays, q is not a linear of its own", scale);
 			continue;
@@ -55,6 +55,8 @@ bool fuse_scale(Graph *graph, PassRun *run)
 		}
 		if (!linear_replace(graph, q, tensor_scaled(graph, weight, scale), bias ? tensor_scaled(graph, bias, scale) : NULL, run))
 			return false;
+		if (received)
+			received->attr.has &= ~(uint32_t)A_scale;
 		node->attr.has &= ~(uint32_t)A_scale;
 		run->changes++;
 	}

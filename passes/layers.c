@@ -191,8 +191,10 @@ bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun 
 		const char *why = layer && !layer->has_attention ? find_attention(graph, layer, node) : NULL;
 		if (why)
 			pass_note(run, node, "the attention of layer %d is not recognised: %s", layer->number, why);
-		else if (layer)
+		else if (layer && !layer->has_attention) {
 			layer->has_attention = true;
+			layer->softmax = node;
+		}
 	}
 	for (Node *node = graph->first; node; node = node->next) {
 		Layer *layer = layers_number(layers, node->op == OP_LINEAR ? origin_layer(node->origin) : -1);

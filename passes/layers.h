@@ -17,6 +17,7 @@ typedef struct Layer {
 	bool    has_attention, has_ffn;
 	Block   attention, ffn;
 	AttentionMatch heads;               /* attention's q, k, v and the size of its heads */
+	Node   *softmax;                    /* the heart of the attention */
 	Node   *q, *k, *v, *ffn_in;         /* linears with constant weights */
 } Layer;
 

@@ -83,7 +83,9 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassEn
 	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
 	if (tuned && !(tuned->kernel->needs & ~env->isa))
 		return tuned->kernel;
-	return kernel_select(op_info[node->op].name, dtype, env->isa);
+	const bool selects = (node->op == OP_ATTENTION || node->op == OP_SOFTMAX) && (node->attr.has & A_SELECT);
+	return kernel_select(!selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select" : "attention_select", dtype,
+		env->isa);
 }
 
 static bool node_lower(Node *node, PassRun *run)
@@ -130,9 +132,29 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 	return true;
 }
 
+/* What a text that ends early leaves is copied out of the arena, constants too; and the rows that it leaves behind are gone. */
+static bool lower_exits(Graph *graph, PassRun *run)
+{
+	const Value *value;
+	char label[264], other[264];
+	for (Node *node = graph->first; node; node = node->next)
+		for (int32_t i = 0; i < node->nargs && node->op == OP_EXIT; i++) {
+			Attrs attr = { .has = A_shape, .shape = { .count = node->args[i]->type.rank } };
+			for (int32_t d = 0; d < node->args[i]->type.rank; d++)
+				attr.shape.at[d] = node->args[i]->type.dim[d];
+			if (value_is_const(node->args[i])
+				&& !(node->args[i] = graph_emit(graph, node, OP_RESHAPE, &node->args[i], 1, &attr, node->origin, run->diag)))
+				return false;
+		}
+	const Node *reader = graph_exit_crossing(graph, &value);
+	return !reader || diag_error(run->diag, EXIT_UNSUPPORTED, reader->line, "%s: reads %s, which is made in front of an exit; in compiled code "
+		"an exit takes over one value, and the graph's outputs come from behind the last exit",
+		value_print(reader->results[0], label), value_print(value, other));
+}
+
 bool pass_lower(Graph *graph, PassRun *run)
 {
-	if (!lower_outputs(graph, run) || !widen_constants(graph, run))
+	if (!lower_outputs(graph, run) || !lower_exits(graph, run) || !widen_constants(graph, run))
 		return false;
 	bool good = true;
 	for (Node *node = graph->first, *next; node; node = next) {

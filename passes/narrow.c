@@ -52,6 +52,10 @@ void narrow_attention(Graph *graph, PassRun *run)
 			pass_note(run, node, "stays in f32: excluded");
 			continue;
 		}
+		if (node->attr.has & A_SELECT) {
+			pass_note(run, node, "stays in f32: rounding what it multiplies would change which keys it selects");
+			continue;
+		}
 		node->attr.has |= A_bits;
 		node->attr.bits = 16;
 		run->changes++;

@@ -23,7 +23,8 @@ typedef struct Pipeline { PassItem *items; int32_t count; struct MemArena *mem; 
 
 /* A CPU that code is made for. */
 typedef struct CpuTarget { const char *name; uint32_t isa; } CpuTarget;
-/* One text that went through an observed model: the numbers of its one output, and its length. */
+/* One text that went through an observed model: the numbers of its one output (`tokens` rows of them when it has a row a token), how
+ * many are in a row, and the text's length. */
 typedef void ObserveFn(void *arg, const float *row, int32_t width, int32_t tokens);
 
 /* How good an output is on labelled data: accuracy, entity F1 or rank correlation, as the model's first head and the data have
@@ -47,9 +48,16 @@ typedef struct PassEnv {
 	bool (*observe)(void *, Module *, const char *data, int32_t limit, ObserveFn *, void *arg, Diag *);
 	/* Every output of the graph (at most 32) is one of the head's; one score each. */
 	bool (*score)(void *, Module *, const char *data, int32_t limit, OutputScore *, Diag *);
+	/* The number of the label of each of those texts among those of the first head; malloc'd. An error where one has none. */
+	bool (*labels)(void *, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *);
+	/* How much each of the `width` columns of the module's one output f32[S,width] says of the tags in a CoNLL file: columns in `order`, the
+	 * most telling first, and their means over the words. The module is used up. */
+	bool (*rank)(void *, Module *, const char *data, int32_t limit, int32_t *order, double *mean, Diag *);
 	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
 	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
+	/* Which tokens continue a word, so that the one before them begins it or continues it too. */
+	void (*vocab_continues)(void *, bool *continues, int32_t rows);
 	bool (*vocab_renumber)(void *, const int32_t *to, int32_t rows, Diag *);
 } PassEnv;
 
@@ -67,6 +75,7 @@ enum PassFlags {
 	PASS_NUMBERS = 1,                   /* may change results beyond rounding (lossy): no -O level holds it */
 	PASS_REQUIRED = 2,
 	PASS_SPLITS = 4,                    /* from here on a graph is for one CPU */
+	PASS_OUTPUTS = 16,                  /* may add outputs behind those there are */
 	PASS_IDS = 8,                       /* gives token ids new numbers: the same ids before and after mean nothing */
 };
 typedef struct PassInfo {
@@ -98,6 +107,25 @@ void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((
 
 /* chain_rows.c: true when a row a token is all that every result needs of every computed argument, and all of them have such rows. */
 bool node_is_rowwise(const Node *);
+
+/* measure.c: multiply-adds of a node; symbols as dim_at takes them. Nodes are asked in their order, for thin sets the symbol that it
+ * makes: as many rows as it keeps where none must stay. */
+int64_t node_macs(const Node *, int64_t *symbols);
+
+/* ---- neurons.c: what layers make, for those who look into a model --------------------------------------------------- */
+/* Neuron n of layer at[i] is column i * width + n. */
+typedef struct Neurons { int32_t layers, width; const int32_t *at; } Neurons;
+/* Lets the graph return nothing but the outputs of its layers side by side, f32[S,layers*width], as "neurons". */
+bool neurons_expose(Graph *, const char *pass, Neurons *, Diag *);
+
+/* ---- heads.c: the attention of layers --------------------------------------------------------------------------------- */
+/* Layers at[i] have `heads` heads of `size` numbers; scores are q . k * scale. */
+typedef struct HeadMap { int32_t layers, heads, size; const int32_t *at; double scale; } HeadMap;
+/* Lets the graph return nothing but q and k of its layers side by side, f32[S,layers*2*heads*size], as "attention". Layers without
+ * attention are left out. */
+bool heads_expose(Graph *, const char *pass, HeadMap *, Diag *);
+/* How much each head matters, as prune-heads{by=..} ranks them: by="accuracy" is the growth of the loss without it. */
+bool heads_score(Graph *, const PassEnv *, const char *by, const char *data, int32_t limit, double *scores, Diag *);
 
 /* ---- ledger.c: one row a pass ----------------------------------------------------------------------------------- */
 typedef struct LedgerRow {

@@ -181,8 +181,9 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 				op_info[node->op].name);
 		if (!kernel->scratch_per_token && !kernel->scratch && !kernel->staged)
 			continue;
-		const Type *sized = (node->attr.has & A_heads) ? &node->results[0]->type : &node->args[0]->type;
-		int64_t size = sized->dim[sized->rank - 1].plus / ((node->attr.has & A_heads) ? node->attr.heads : 1);
+		const Type *sized = node->op == OP_ATTENTION ? &node->results[0]->type : &node->args[0]->type;
+		const int64_t parts = node->op == OP_RECEIVED && node->attr.pack == PACK_QKV ? 3 : 1;
+		int64_t size = sized->dim[sized->rank - 1].plus / ((node->attr.has & A_heads) ? node->attr.heads * parts : 1);
 		int64_t staged = kernel->staged * round_up(size);
 		arena->per_thread = staged > arena->per_thread ? staged : arena->per_thread;
 		int64_t bytes = kernel->scratch_per_token * size + kernel->scratch;

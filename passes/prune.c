@@ -228,7 +228,7 @@ static bool remove_listed(const Groups *groups, const char *list, const UnitName
 	}
 }
 
-static bool score_groups(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+bool groups_score(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
 {
 	static const struct { const char *by; bool (*score)(Graph *, const Groups *, const UnitName *, PassRun *); } ways[] = {
 		{ "magnitude", score_magnitude }, { "activation", score_activation }, { "accuracy", score_accuracy },
@@ -255,7 +255,7 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 		return remove_listed(groups, list, name, run);
 	if (groups->count == 0)
 		return true;
-	if (!score_groups(graph, groups, name, run))
+	if (!groups_score(graph, groups, name, run))
 		return false;
 	for (int32_t g = 0; g < groups->count; g++) {
 		total += groups->at[g].count;

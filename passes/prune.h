@@ -24,6 +24,8 @@ void groups_add(Graph *, Groups *, const Group *);
 /* Options by=magnitude|activation|accuracy with keep=, share= or a list of LAYER.UNIT: marks the units that go. False and
  * messages when they make no sense. */
 bool groups_choose(Graph *, const Groups *, const UnitName *, PassRun *);
+/* The importance of each unit by option by=. False and messages on error. */
+bool groups_score(Graph *, const Groups *, const UnitName *, PassRun *);
 /* Takes the marked units out of the weights: new constants; types and shapes are the caller's. */
 void group_slice(Graph *, const Group *);
 /* Says which are gone. */
@@ -34,6 +36,8 @@ typedef struct Variant Variant;
 /* Makes, in the probe's copy of the graph, what stands in for `old`; NULL and messages on error. */
 typedef Value *VariantFn(const Probe *, Value *old, const Variant *, Diag *);
 struct Variant { Value *old; VariantFn *make; const void *what; const bool *units; };
+/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last`. */
+Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);
 /* The score of each variant on the labelled data of option `data`, and of the graph itself unless base is NULL. */
 bool variants_score(Graph *, const Variant *, int32_t count, OutputScore *, OutputScore *base, PassRun *);
 /* Of a Group (`what`), whose out is old's maker: the marked units' columns are zero. */

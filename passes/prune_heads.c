@@ -12,6 +12,7 @@
  * keep=N leaves N heads in each layer; share=X leaves that share of all heads, whichever layer they are in, but one in each;
  * heads=0.3,4.11 removes these. Which ones go first is said in prune.c. Heads that are left are numbered anew from 0. */
 #include "prune.h"
+#include <string.h>
 
 /* The value that v is a multiple of: a scalar factor may stand between a linear and the split of its heads. */
 static const Value *without_factor(const Value *v)
@@ -35,21 +36,47 @@ static void set_heads(Graph *graph, const Layer *layer, int64_t heads)
 	}
 }
 
-bool pass_prune_heads(Graph *graph, PassRun *run)
+static const UnitName name = { "prune-heads", "head", "heads" };
+
+static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 {
-	static const UnitName name = { "prune-heads", "head", "heads" };
 	Layers layers;
-	Groups groups = { 0 };
 	if (!layers_find_blocks(graph, name.pass, &layers, run))
 		return false;
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
 		if (layer->has_attention)
-			groups_add(graph, &groups, &(Group){ .layer = layer, .in = { layer->q, layer->k, layer->v }, .nin = 3,
+			groups_add(graph, groups, &(Group){ .layer = layer, .in = { layer->q, layer->k, layer->v }, .nin = 3,
 				.out = layer->attention.out, .count = (int32_t)layer->heads.q.heads, .width = (int32_t)layer->heads.q.size });
 		else
 			pass_note(run, NULL, "layer %d has no attention", layer->number);
 	}
+	return true;
+}
+
+bool heads_score(Graph *graph, const PassEnv *env, const char *by, const char *data, int32_t limit, double *scores, Diag *diag)
+{
+	char number[16];
+	const PassOption options[] = { { "by", by }, { "data", data }, { "limit", number } };
+	PassItem item = { .noptions = limit ? 3 : 2, .options = options, .text = (char *)(uintptr_t)name.pass };
+	while (strcmp(pass_info[item.pass].name, name.pass))
+		item.pass++;
+	PassRun run = { .env = env, .item = &item, .diag = diag };
+	Groups groups = { 0 };
+	snprintf(number, sizeof number, "%d", limit);
+	if (!find_heads(graph, &groups, &run) || (groups.count && !groups_score(graph, &groups, &name, &run)))
+		return false;
+	for (int32_t g = 0; g < groups.count; g++)
+		for (int32_t u = 0; u < groups.at[g].count; u++)
+			*scores++ = groups.at[g].score[u];
+	return true;
+}
+
+bool pass_prune_heads(Graph *graph, PassRun *run)
+{
+	Groups groups = { 0 };
+	if (!find_heads(graph, &groups, run))
+		return false;
 	if (!groups_choose(graph, &groups, &name, run))
 		return false;
 	for (int32_t g = 0; g < groups.count; g++) {

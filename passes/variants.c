@@ -23,8 +23,7 @@ static const GraphOutput *head_output(const Graph *graph, PassRun *run)
 	return NULL;
 }
 
-/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last`. */
-static Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by, Value *output)
+Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by, Value *output)
 {
 	Value **map = calloc(graph->next_id, sizeof *map);
 	if (!map)

@@ -50,7 +50,9 @@ RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
 /* Staging for up to `tokens` and `texts` a pass; a text has up to `longest` tokens. */
 RT_FN uint64_t api_stage_bytes(const RtModel *m, int64_t tokens, int64_t texts, int64_t longest)
 {
-	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4);
+	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4)
+		+ api_up((uint64_t)(texts + 1) * 4 * (uint64_t)m->nthinned)
+		+ (m->exits ? 2 * api_up(rt_exit_ints(texts) * 4) : 0);
 	if (m->tokenizer)
 		bytes += 5 * api_up((uint64_t)m->max_tokens * 4) + api_up(api_window_floats(m, longest) * 4);
 	return bytes;
@@ -115,6 +117,8 @@ RT_FN void api_lay_out(RtContext *c)
 	c->ids = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->types = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->offsets = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4);
+	c->thinned = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4 * (uint64_t)m->nthinned);
+	c->exits = m->exits ? (int32_t *)(void *)at : NULL, at += m->exits ? 2 * api_up(rt_exit_ints(c->stage_texts) * 4) : 0;
 	if (m->tokenizer) {
 		const uint64_t column = api_up((uint64_t)m->max_tokens * 4);
 		int32_t **const columns[] = {&c->text_ids, &c->text_types, &c->start, &c->end, &c->word};
@@ -139,6 +143,8 @@ RT_FN RtContext *api_start(const RtModel *m, const RtVariant *v, void *memory, s
 	c->model = m;
 	c->variant = v;
 	c->overflow = RT_OVERFLOW_TRUNCATE;
+	for (int32_t i = 0; i < m->noptions; i++)
+		c->options[i] = m->options[i].value;
 	c->room = base + head;
 	c->room_bytes = bytes - slack - (size_t)head;
 	if (rt_team_start(&c->team, threads, base + api_up(sizeof(RtContext))) != 0)
@@ -197,9 +203,16 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 {
 	const RtVariant *v = c->variant;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
+	c->thinned_texts = ntexts;
 	ApiRun run = {v, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
-		.threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team}};
+		.thinned = c->thinned, .threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team,
+		.room_tokens = tokens, .room_texts = ntexts, .room_pairs = (size_t)tokens * (size_t)longest,
+		.options = c->options, .exits = c->exits, .began = offsets}};
 	RtCall *call = &run.call;
+	for (int32_t k = 0; k < c->model->noutputs; k++)
+		call->want |= out[k] ? 1u << k : 0;
+	if (c->step_seconds || !call->want)
+		call->want = UINT32_MAX;
 	call->tokens = c->arena;
 	call->texts = call->tokens + api_up((uint64_t)tokens * (uint64_t)v->per_token);
 	call->pairs = call->texts + api_up((uint64_t)ntexts * (uint64_t)v->per_text);
@@ -301,6 +314,14 @@ RT_FN int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, con
 
 /* ---- small things -------------------------------------------------------------------------------------------------------- */
 
+RT_FN int32_t rt_option(const RtModel *m, const char *name)
+{
+	for (int32_t i = 0; i < m->noptions; i++)
+		if (strcmp(m->options[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
 RT_FN int rt_set(RtContext *c, const char *option, double value)
 {
 	if (!c || !option)
@@ -314,8 +335,12 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 		return c->model ? rt_prefault(c->model) : RT_OK;
 	else if (strcmp(option, "huge_pages") == 0 && value == 1)
 		return c->model ? rt_huge_pages(c->model) : RT_OK;
-	else
-		return RT_E_OPTION;
+	else {
+		const int32_t own = c->model ? rt_option(c->model, option) : -1;
+		if (own < 0 || value != value)
+			return RT_E_OPTION;
+		c->options[own] = value;
+	}
 	return RT_OK;
 }
 

@@ -25,6 +25,7 @@
 
 enum { RT_OVERFLOW_ERROR, RT_OVERFLOW_TRUNCATE, RT_OVERFLOW_WINDOW };   /* rt_set(c, "overflow", ...) */
 enum { RT_FLAG_TRUNCATED = 1, RT_FLAG_WINDOWED = 2 };                  /* flags of rt_run_text */
+enum { RT_OPTIONS_MAX = 32 };                                          /* of a model */
 enum { RT_OUTPUTS_MAX = 32 };                                          /* bits of rt_run_outputs' mask */
 
 /* A context: the team, the options and one block of memory. One thread at a time; the model behind it is shared and const. */
@@ -35,12 +36,15 @@ typedef struct RtContext {
 	char    *room;                      /* 64-byte aligned; the rest of the context's memory, laid out anew for every call */
 	size_t   room_bytes;
 	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
-	int32_t *ids, *types, *offsets;     /* staging, at the head of the room */
+	int32_t *ids, *types, *offsets, *thinned;   /* staging, at the head of the room */
+	int32_t  thinned_texts;             /* how many texts the last pass had, whose rows thinned still tells */
 	/* of the text being encoded: max_tokens each; NULL without a tokenizer */
 	int32_t *text_ids, *text_types, *start, *end, *word;
 	char    *arena;                     /* after the staging */
 	size_t   arena_bytes;
+	int32_t *exits;                     /* RtCall.exits; NULL: no text ends early */
 	int32_t  overflow, strict;          /* options */
+	double   options[RT_OPTIONS_MAX];   /* the model's own */
 	double  *step_seconds;              /* --profile; NULL: off */
 	size_t   mapped_bytes;              /* rt_new mapped this much; 0: the memory is the caller's */
 } RtContext;
@@ -63,8 +67,10 @@ RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pai
 RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
                          uint32_t mask, float *const *out, const size_t *out_floats);
 /* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT); done at once, with the value 1:
- * "prefault" and "huge_pages" (resident.c). A context without a model only says whether they are options. */
+ * "prefault" and "huge_pages" (resident.c); and the model's own, which take any number. A context without a model only says whether they are options. */
 RT_FN int rt_set(RtContext *, const char *option, double value);
+/* Which option of the model's own; -1: none. */
+RT_FN int32_t rt_option(const RtModel *, const char *name);
 RT_FN const char *rt_label(const RtModel *, int i);    /* of the first head; NULL outside the table */
 RT_FN const char *rt_output(const RtModel *, int i);   /* name of output i; NULL outside the table */
 RT_FN const char *rt_cpu(const RtContext *);           /* whose code it runs, as --cpu named it; NULL for NULL */

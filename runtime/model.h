@@ -20,21 +20,38 @@ enum { RT_SINGLE, RT_MULTI, RT_REGRESSION };                                    
 
 typedef struct RtOutput { const char *name; int32_t width, per_token; } RtOutput;
 typedef struct RtHead { const char *name; int32_t task, problem, output, nlabels; const char *const *labels; } RtHead;
+typedef struct RtOptionInfo { const char *name; double value; } RtOptionInfo;   /* value: the default */
 typedef struct RtTokenizer RtTokenizer;   /* tokenizer.h */
 
 /* One pass over a batch of texts that fits the arena. Text i has the tokens [offsets[i], offsets[i+1]). */
 typedef struct RtCall {
 	const int32_t *ids, *types, *offsets;   /* types is never NULL here */
 	int32_t ntokens, ntexts, longest, threads;
+	int32_t *thinned;                       /* offsets of what steps leave of the texts: rt_offsets in steps.h */
 	char   *tokens, *texts, *pairs, *fixed; /* arena regions, 64-byte aligned: see ArenaPlan in ir.h */
 	char   *scratch; size_t scratch_bytes;  /* of thread t: scratch + t * scratch_bytes */
 	char   *blocks; size_t block_bytes;     /* rows inside a chain of steps, of thread t: blocks + t * block_bytes */
 	float *const *out;                      /* out[k]: where output k goes, or NULL: not wanted */
 	double *step_seconds;                   /* --profile: one a step, written by thread 0; NULL: off */
 	struct RtTeam *team;
+	int32_t room_tokens, room_texts;        /* of the call as it began, by which values have their places; room_pairs: tokens * longest */
+	size_t  room_pairs;
+	uint32_t want;                          /* bit k: out[k] is wanted, or everything that can be timed */
+	const double *options;                  /* NAME_set: one a row of RtModel.options */
+	/* texts that ended early (exit.h): two slots for decisions, how many exits were passed, the offsets that the call began with, and the
+	 * number that text i had then (NULL: i) */
+	int32_t *exits, passed;
+	const int32_t *began, *numbers;
 } RtCall;
 
-typedef struct RtStep { const char *origin, *kernel; double flops_per_token, flops_per_text, flops_per_pair; } RtStep;
+typedef struct RtStep {
+	const char *origin, *kernel;
+	double flops_per_token, flops_per_text, flops_per_pair;
+	int32_t symbol;                         /* whose rows count as tokens: rt_offsets in steps.h */
+} RtStep;
+
+/* int32 of one slot of RtCall.exits. */
+RT_INLINE size_t rt_exit_ints(int64_t texts) { return 3 * (size_t)texts + 4; }
 
 /* The model's code for one CPU; all variants compute the same graph over the same weights. */
 typedef struct RtVariant {
@@ -50,9 +67,11 @@ typedef struct RtVariant {
 typedef struct RtModel {
 	const char *name, *about;               /* about: JSON text, see program.c */
 	int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts;
-	int32_t takes_pairs;
+	int32_t takes_pairs, nthinned;          /* nthinned: how often its steps thin the tokens out */
 	const RtOutput *outputs; int32_t noutputs;
 	const RtHead   *heads;   int32_t nheads;
+	const RtOptionInfo *options; int32_t noptions;   /* options of the model itself */
+	int32_t exits;                          /* 1: texts may end early */
 	const RtTokenizer *tokenizer;           /* NULL: ids only */
 	const RtVariant *variants; int32_t nvariants;   /* oldest CPU first: the last that this CPU can run is taken */
 	const void *weights; size_t weights_bytes;

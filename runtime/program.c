@@ -58,7 +58,7 @@ RT_FN int program_usage(const RtProgram *p, const char *format, ...)
 enum {
 	RT_OPT_JSON = 256, RT_OPT_IDS, RT_OPT_TOKENIZE, RT_OPT_LOGITS, RT_OPT_HIDDEN, RT_OPT_RAW, RT_OPT_TOKENS, RT_OPT_THRESHOLD,
 	RT_OPT_STRICT, RT_OPT_OVERFLOW, RT_OPT_ALLOW_NO_ANSWER, RT_OPT_THREADS, RT_OPT_BATCH, RT_OPT_SET, RT_OPT_ABOUT, RT_OPT_BENCH,
-	RT_OPT_PROFILE, RT_OPT_SEQ, RT_OPT_REPEAT, RT_OPT_VERSION, RT_OPT_HELP
+	RT_OPT_PROFILE, RT_OPT_SEQ, RT_OPT_REPEAT, RT_OPT_TASK, RT_OPT_VERSION, RT_OPT_HELP
 };
 static const struct ProgramOption { const char *name, *argument; int code; const char *help; } program_options[] = {
 	{"json", NULL, RT_OPT_JSON, "one JSON object a line"},
@@ -75,7 +75,8 @@ static const struct ProgramOption { const char *name, *argument; int code; const
 		"a text longer than the model takes: error, truncate (default, with a note), or window"},
 	{"threads", "N", RT_OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
 	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
-	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict, prefault, huge_pages)"},
+	{"task", "NAME,...", RT_OPT_TASK, "of several heads, the one to print; of those named, the mean of their logits"},
+	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict, prefault, huge_pages) or of the model (see below)"},
 	{"about", NULL, RT_OPT_ABOUT, "what this program was made from, as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
@@ -108,6 +109,9 @@ RT_FN void program_help(const RtModel *m)
 		snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? "=" : "", o->argument ? o->argument : "");
 		printf("  %-22s %s\n", left, o->help);
 	}
+	for (int32_t i = 0; i < m->noptions; i++)
+		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model, and their values where --set says nothing:\n", m->options[i].name,
+			m->options[i].value);
 	printf("\n"
 		"Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). Logits are averaged over\n"
 		"them; embeddings are averaged by tokens and normalised again; a tag comes from the window where its word lies nearest\n"
@@ -140,6 +144,12 @@ RT_FN int program_library_option(RtProgram *p, const char *text)
 	memcpy(name, text, (size_t)(equals - text));
 	name[equals - text] = '\0';
 	const double value = strtod(equals + 1, &end);
+	const int32_t own = rt_option(p->model, name);
+	if (own >= 0 && end != equals + 1 && !*end && value == value) {
+		p->options.own[own] = value;
+		p->options.has_own |= 1u << own;
+		return 1;
+	}
 	if (end == equals + 1 || *end || rt_set(&probe, name, value) != RT_OK)
 		return 0;
 	p->options.overflow = probe.overflow;
@@ -147,6 +157,47 @@ RT_FN int program_library_option(RtProgram *p, const char *text)
 	p->options.prefault |= strcmp(name, "prefault") == 0;
 	p->options.huge_pages |= strcmp(name, "huge_pages") == 0;
 	return 1;
+}
+
+RT_FN const RtHead *program_head(const RtModel *m, const char *name, size_t bytes)
+{
+	for (int32_t h = 0; h < m->nheads; h++)
+		if (strlen(m->heads[h].name) == bytes && memcmp(m->heads[h].name, name, bytes) == 0)
+			return &m->heads[h];
+	return NULL;
+}
+
+/* --task: from here on the model has the first head named, and no other; the outputs of the others are averaged into its own. */
+RT_FN int program_task(RtProgram *p, const char *names)
+{
+	const RtModel *m = p->model;
+	const RtHead *first = NULL;
+	p->averaged = 0;
+	for (const char *at = names; *at || at == names;) {
+		const size_t bytes = strcspn(at, ",");
+		const RtHead *head = program_head(m, at, bytes);
+		if (!head) {
+			char all[512] = "none";
+			size_t used = 0;
+			for (int32_t h = 0; h < m->nheads && used < sizeof all; h++)
+				used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", h ? ", " : "", m->heads[h].name);
+			return program_usage(p, "--task=%s: there is no head %.*s; this program has %s", names, (int)bytes, at, all);
+		}
+		if (first && (head->task != first->task || head->problem != first->problem || m->outputs[head->output].per_token
+			|| m->outputs[head->output].width != m->outputs[first->output].width))
+			return program_usage(p, "--task=%s: %s and %s do not give numbers of one kind, which a mean could be taken of", names,
+				first->name, head->name);
+		first = first ? first : head;
+		p->averaged |= 1u << head->output;
+		at += bytes + (at[bytes] == ',');
+	}
+	p->head = *first;
+	p->chosen = *m;
+	p->chosen.heads = &p->head;
+	p->chosen.nheads = 1;
+	p->model = &p->chosen;
+	p->averaged &= ~(1u << first->output);
+	return 0;
 }
 
 RT_FN int program_option(RtProgram *p, int code, const char *argument)
@@ -188,6 +239,7 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_REPEAT:
 		return program_integer(argument, 1, 1000000, &o->repeat) ? 0
 			: program_usage(p, "--repeat=%s: expected 1 to 1000000", argument);
+	case RT_OPT_TASK: return program_task(p, argument);
 	case RT_OPT_SET:
 		return program_library_option(p, argument) ? 0
 			: program_usage(p, "--set=%s: no such option, or its value is out of range", argument);
@@ -262,6 +314,9 @@ RT_FN int program_start(RtProgram *p)
 		fprintf(stderr, "%s: error: %s\n", m->name, rt_why(m));
 		return RT_EXIT_RUN;
 	}
+	for (int32_t i = 0; i < m->noptions; i++)
+		if (p->options.has_own >> i & 1)
+			p->context->options[i] = p->options.own[i];
 	if ((p->options.huge_pages && rt_huge_pages(m) != RT_OK) || (p->options.prefault && rt_prefault(m) != RT_OK)) {
 		fprintf(stderr, "%s: error: no memory for the weights\n", m->name);
 		return RT_EXIT_RUN;
@@ -288,6 +343,7 @@ RT_FN int program_check(RtProgram *p)
 		for (int32_t k = 0; k < m->noutputs; k++)
 			if (strcmp(m->outputs[k].name, "hidden") == 0 && m->outputs[k].per_token)
 				p->mask = 1u << k;
+		p->averaged = 0;
 		if (!p->mask) {
 			fprintf(stderr, "%s: error: --hidden: this program does not keep the last hidden state; "
 				"build it with --outputs=hidden\n", m->name);
@@ -300,7 +356,10 @@ RT_FN int program_check(RtProgram *p)
 		for (int32_t h = 1; h < m->nheads && o->json; h++)
 			if (!m->outputs[m->heads[h].output].per_token)
 				p->mask |= 1u << m->heads[h].output;
+		if (o->json && rt_layers_output(m) >= 0)
+			p->mask |= 1u << rt_layers_output(m);
 	}
+	p->mask |= p->averaged;
 	return 0;
 }
 
@@ -525,6 +584,23 @@ RT_FN float *rt_rows(RtProgram *p, int32_t output, const RtRun *piece)
 	return p->rows[output] + (size_t)o->width * (size_t)(o->per_token ? piece->at : piece - p->pieces);
 }
 
+/* The chosen head's rows become the mean of all heads that were named. */
+RT_FN void program_average(RtProgram *p)
+{
+	const int32_t output = p->model->heads[0].output;
+	const size_t count = (size_t)p->model->outputs[output].width * (size_t)p->npieces;
+	for (size_t i = 0; i < count; i++) {
+		double sum = (double)p->rows[output][i];
+		int n = 1;
+		for (int32_t k = 0; k < p->model->noutputs; k++)
+			if (p->averaged >> k & 1) {
+				sum += (double)p->rows[k][i];
+				n++;
+			}
+		p->rows[output][i] = (float)(sum / n);
+	}
+}
+
 RT_FN int program_run(RtProgram *p)
 {
 	size_t have = (size_t)p->offsets_capacity * sizeof *p->offsets;
@@ -542,7 +618,10 @@ RT_FN int program_run(RtProgram *p)
 			((size_t)o->width * (size_t)(o->per_token ? p->ntokens : p->npieces) + 1) * sizeof(float));
 		p->rows_floats[k] = bytes / sizeof(float);
 	}
-	return rt_run_outputs(p->context, p->ids, p->types, p->offsets, p->npieces, p->mask, p->rows, p->rows_floats);
+	const int status = rt_run_outputs(p->context, p->ids, p->types, p->offsets, p->npieces, p->mask, p->rows, p->rows_floats);
+	if (status == RT_OK && p->averaged)
+		program_average(p);
+	return status;
 }
 
 /* All texts of the group: to tokens, through the model, and out. */

@@ -56,7 +56,8 @@ RT_FN int32_t rt_threads_parse(const char *text);
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile, allow_no_answer;
 	int overflow, threads, batch, repeat;
-	double threshold;
+	double threshold, own[RT_OPTIONS_MAX];
+	uint32_t has_own;                   /* bits of the own options that were given */
 	const char *seq;
 } RtOptions;
 
@@ -82,6 +83,9 @@ typedef struct RtProgram {
 	const RtModel *model;
 	RtContext *context;
 	RtOptions  options;
+	RtModel    chosen;                  /* model, once --task has chosen of its heads */
+	RtHead     head;
+	uint32_t   averaged;                /* outputs that are averaged into that of the head */
 	FILE      *out;
 	const char *source;                 /* "<stdin>" or "argument", for messages */
 	int        failed;                  /* an error was reported: exit 1 at the end */
@@ -102,6 +106,8 @@ RT_FN void  rt_complain(RtProgram *, const RtItem *, const char *kind, const cha
 	__attribute__((format(printf, 4, 5)));
 /* The rows of output k for a piece. */
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
+/* The output that says how many layers a text went through; -1: none can end early. */
+RT_FN int32_t rt_layers_output(const RtModel *);
 RT_FN void rt_task_print(RtProgram *, const RtItem *);       /* tasks.c: by the head's task */
 RT_FN void rt_print_numbers(RtProgram *, const RtItem *, int32_t output);   /* --logits, --hidden */
 RT_FN int  rt_about(const RtModel *, FILE *);

@@ -110,9 +110,11 @@ RT_FN int rt_bench(RtProgram *p)
 	return 0;
 }
 
-/* Floating-point operations of a step for one call. */
-RT_FN double report_flops(const RtStep *step, double texts, double length)
+/* Floating-point operations of a step for one call; of thinned texts as many rows are left as the last pass had. */
+RT_FN double report_flops(const RtContext *c, const RtStep *step, double texts, double length)
 {
+	if (step->symbol && c->thinned_texts)
+		length = c->thinned[step->symbol * (c->thinned_texts + 1) - 1] / (double)c->thinned_texts;
 	return texts * (length * step->flops_per_token + step->flops_per_text + length * length * step->flops_per_pair);
 }
 
@@ -164,7 +166,7 @@ RT_FN int rt_profile(RtProgram *p)
 			v->cpu, texts, texts > 1 ? "s" : "", (int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs,
 			total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
 		for (int32_t s = 0; s < v->nsteps; s++)
-			report_step(&v->steps[s], steps[s], total, report_flops(&v->steps[s], texts, lengths[i]),
+			report_step(&v->steps[s], steps[s], total, report_flops(p->context, &v->steps[s], texts, lengths[i]),
 				v->steps[s].origin ? v->steps[s].origin : "");
 		printf("by kernel\n");
 		for (int32_t s = 0; s < v->nsteps; s++) {
@@ -176,7 +178,7 @@ RT_FN int rt_profile(RtProgram *p)
 					if (o < s)
 						break;
 					seconds += steps[o];
-					flops += report_flops(&v->steps[o], texts, lengths[i]);
+					flops += report_flops(p->context, &v->steps[o], texts, lengths[i]);
 					count++;
 				}
 			snprintf(what, sizeof what, "x%d", count);

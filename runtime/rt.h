@@ -66,6 +66,9 @@ enum { RT_STORED_F32, RT_STORED_F16, RT_STORED_BF16 };
 RT_INLINE int rt_min(int a, int b) { return a < b ? a : b; }
 RT_INLINE int rt_max(int a, int b) { return a > b ? a : b; }
 
+/* How many of n a share is: the nearest number, at least one where there are any (attrs_kept in ir/eval.c). */
+RT_INLINE int rt_share(int n, double share) { return rt_min(n, rt_max(1, (int)((double)n * share + 0.5))); }
+
 /* Thread `part` of `parts` takes items [begin, end) of n: sizes differ by one at most. */
 RT_INLINE int rt_part(int n, int part, int parts) { return (int)((int64_t)n * part / parts); }
 #endif

@@ -7,10 +7,28 @@
 #include "team.h"
 
 /* Where a value begins that plan-memory put at `offset` of a region (IR.md, Arena). */
-RT_INLINE void *rt_tokens(const RtCall *call, size_t offset) { return call->tokens + offset * (size_t)call->ntokens; }
-RT_INLINE void *rt_texts(const RtCall *call, size_t offset) { return call->texts + offset * (size_t)call->ntexts; }
+RT_INLINE void *rt_tokens(const RtCall *call, size_t offset) { return call->tokens + offset * (size_t)call->room_tokens; }
+RT_INLINE void *rt_texts(const RtCall *call, size_t offset) { return call->texts + offset * (size_t)call->room_texts; }
 RT_INLINE void *rt_pairs(const RtCall *call,
-	size_t offset) { return call->pairs + offset * (size_t)call->ntokens * (size_t)call->longest; }
+	size_t offset) { return call->pairs + offset * call->room_pairs; }
+
+/* Where the texts begin in values of S tokens (symbol 0) or of what thin left of them (1: S1, ..), packed like the tokens themselves;
+ * and how many rows that is in all. */
+RT_INLINE int32_t *rt_thinned(const RtCall *call, int symbol) { return call->thinned + (size_t)(symbol - 1) * (size_t)(call->ntexts + 1); }
+RT_INLINE const int32_t *rt_offsets(const RtCall *call, int symbol) { return symbol ? rt_thinned(call, symbol) : call->offsets; }
+RT_INLINE int rt_thinned_rows(const RtCall *call, int symbol) { return rt_offsets(call, symbol)[call->ntexts]; }
+
+/* Between the two halves of thin: every thread has written how many rows text i keeps to offsets[i + 1]; now they become offsets. */
+RT_INLINE void rt_thin_meet(const RtCall *call, int32_t thread, int32_t *offsets)
+{
+	rt_team_barrier(call->team);
+	if (thread == 0) {
+		offsets[0] = 0;
+		for (int32_t i = 0; i < call->ntexts; i++)
+			offsets[i + 1] += offsets[i];
+	}
+	rt_team_barrier(call->team);
+}
 
 /* Rows [r0, r1) and weight panels [p0, p1) of a thread. */
 typedef struct RtShare { int r0, r1, p0, p1; } RtShare;
@@ -71,7 +89,7 @@ RT_INLINE int rt_chain_next(RtChain *c)
 /* Where the block's rows begin of a value with `unit` bytes a token in the arena, and of one that is the chain's own. */
 RT_INLINE void *rt_chain_tokens(const RtCall *call, const RtChain *c, size_t offset, size_t unit)
 {
-	return call->tokens + offset * (size_t)call->ntokens + (size_t)c->first * unit;
+	return call->tokens + offset * (size_t)call->room_tokens + (size_t)c->first * unit;
 }
 RT_INLINE void *rt_chain_inner(const RtChain *c, size_t offset) { return c->inner + offset * (size_t)c->rows; }
 

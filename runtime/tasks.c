@@ -439,11 +439,27 @@ RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *
 	fputs(p->options.json ? "" : "\n", p->out);
 }
 
+RT_FN int32_t rt_layers_output(const RtModel *m)
+{
+	for (int32_t k = 0; k < m->noutputs && m->exits; k++)
+		if (strcmp(m->outputs[k].name, "layers") == 0 && !m->outputs[k].per_token && m->outputs[k].width == 1)
+			return k;
+	return -1;
+}
+
 /* One line of JSON: the object that the task has begun gets what befell the text, and ends. */
 RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 {
 	if (item->truncated)
 		fprintf(p->out, ", \"truncated\": true, \"tokens\": %d", (int)item->total);
+	const int32_t layers = rt_layers_output(p->model);
+	if (layers >= 0) {   /* of a text in windows, what they went through on the average */
+		double sum = 0;
+		for (int32_t i = 0; i < item->npieces; i++)
+			sum += (double)*rt_rows(p, layers, task_piece(p, item, i));
+		fputs(", \"layers\": ", p->out);
+		rt_json_number(p->out, sum / item->npieces);
+	}
 	if (item->npieces > 1)
 		fprintf(p->out, ", \"windows\": %d", (int)item->npieces);
 	fputs("}\n", p->out);

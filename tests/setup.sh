@@ -1,6 +1,6 @@
 # setup.sh: sourced by ./check and ./demo. Installs what is missing when it may (root, or sudo without a password), else prints the one
 # line to run. Packages are Debian 12's.
-BUILD_PACKAGES="cmake ninja-build gcc g++ pkg-config llvm-19-dev libclang-19-dev libclang-cpp19-dev liblld-19-dev clang-19 lld-19 libxml2-dev ragel libjansson-dev libutf8proc-dev zlib1g-dev libzstd-dev libc6-dev"
+BUILD_PACKAGES="cmake ninja-build gcc g++ pkg-config llvm-19-dev libclang-19-dev libclang-cpp19-dev liblld-19-dev clang-19 lld-19 libxml2-dev ragel libjansson-dev libutf8proc-dev liblbfgs-dev zlib1g-dev libzstd-dev libc6-dev"
 TEST_PACKAGES="libcunit1-dev llvm-19-tools qemu-user-static libc6-dev-arm64-cross libgcc-12-dev-arm64-cross libc6-dev-armhf-cross libgcc-12-dev-armhf-cross strace python3 python3-venv"
 
 missing_packages() { # names of $@ that are not installed
@@ -25,8 +25,8 @@ ensure_packages() {
 ensure_python() {
 	local venv=$1 python
 	for python in "${PYTHON-}" "$venv/bin/python"; do
-		[ -n "$python" ] && "$python" -c 'import torch, transformers, tokenizers, numpy, scipy' 2>/dev/null && { echo "$python"; return; }
+		[ -n "$python" ] && "$python" -c 'import torch, transformers, tokenizers, numpy, scipy, sklearn' 2>/dev/null && { echo "$python"; return; }
 	done
-	python3 -m venv "$venv" >&2 && "$venv/bin/pip" install -q torch==2.13.0 >/dev/null 2>&1 && "$venv/bin/pip" install -q transformers numpy scipy safetensors >/dev/null 2>&1 &&
+	python3 -m venv "$venv" >&2 && "$venv/bin/pip" install -q torch==2.13.0 >/dev/null 2>&1 && "$venv/bin/pip" install -q transformers numpy scipy scikit-learn safetensors >/dev/null 2>&1 &&
 		"$venv/bin/python" -c 'import torch, transformers' 2>/dev/null && echo "$venv/bin/python"
 }

@@ -1,9 +1,10 @@
 /* attention__avx2.c: attention__scalar.c with AVX2 and FMA, in the manner of attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*16*d is K^T[d][min(16, keys - p*16)]
- *            float score[4][keys] */
+ *            float score[4][keys]; received: sum[keys] after it */
 #if defined(__x86_64__)
 #include "math__avx2.h"
+#include "select__scalar.h"
 
 /* 8 x 8 floats: element j of row i becomes element i of row j. */
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_transpose(__m256 r[8])
@@ -70,12 +71,10 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float 
 	}
 }
 
-/* mr queries of one head, all keys. */
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride,
-                                                     const float *packed, const float *v, int v_stride, int keys, int d,
-                                                     float scale, float *score, int mr)
+/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of each. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_stride, const float *packed, int keys, int d, float scale, int keep,
+                                      float threshold, float *score, float factor[4], int mr)
 {
-	float factor[4];
 	for (int i = 0; i < mr; i++)
 		factor[i] = scale;
 	for (int t = 0; t < keys; t += 16) {
@@ -85,8 +84,21 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride,
 		else
 			attention_avx2_tile(score + t, keys, q, q_stride, panel, keys - t, d, keys - t, factor, mr, 0);
 	}
-	for (int i = 0; i < mr; i++)
-		factor[i] = math_avx2_softmax(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
+	for (int i = 0; i < mr; i++) {
+		float *row = score + (size_t)i * (size_t)keys;
+		select_largest(row, keys, keep);
+		factor[i] = math_avx2_softmax(row, row, keys);
+		if (threshold > 0)
+			factor[i] = select_probable(row, keys, threshold, factor[i]);
+	}
+}
+
+/* mr queries of one head, all keys. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed, const float *v,
+                                      int v_stride, int keys, int d, float scale, int keep, float threshold, float *score, int mr)
+{
+	float factor[4];
+	attention_avx2_weights(q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, mr);
 	for (int j = 0; j < d; j += 16)
 		if (d - j >= 16)
 			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 16, factor, mr, 1);
@@ -94,9 +106,9 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride,
 			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, const float *k, const float *v, int queries,
-                                                  int keys, int heads, int d, int q_stride, int k_stride, int v_stride,
-                                                  int h0, int h1, float scale, void *scratch)
+RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float *q, const float *k, const float *v, int queries, int keys,
+                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
+                                      int keep, float threshold, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {
@@ -104,15 +116,49 @@ RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, co
 		attention_avx2_pack(packed, k + column, keys, d, k_stride);
 		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
-			const float *x = q + (size_t)i * (size_t)q_stride + column;
+			const float *query = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
 			case m: \
-				attention_avx2_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); \
+				attention_avx2_queries(y, heads * d, query, q_stride, packed, v + column, v_stride, keys, d, scale, keep, threshold, \
+					score, m); \
 				break;
 			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
 #undef ATTENTION_QUERIES
 		}
+	}
+}
+
+RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, const float *k, const float *v, int queries, int keys,
+                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
+                                      void *scratch)
+{
+	attention_select_f32__avx2(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, INT32_MAX, 0, scratch);
+}
+
+/* The weights of all queries are added up behind the scores: float sum[keys]. */
+RT_INLINE RT_TARGET_AVX2 void received_f32__avx2(float *out, const float *q, const float *k, int tokens, int heads, int d, int q_stride,
+                                      int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
+{
+	float *packed = scratch, *score = packed + (size_t)tokens * (size_t)d, *sum = score + 4 * (size_t)tokens;
+	for (int h = h0; h < h1; h++) {
+		size_t column = (size_t)h * (size_t)d;
+		attention_avx2_pack(packed, k + column, tokens, d, k_stride);
+		memset(sum, 0, (size_t)tokens * sizeof *sum);
+		for (int i = 0, mr; i < tokens; i += mr) {
+			const float *query = q + (size_t)i * (size_t)q_stride + column;
+			float factor[4];
+			mr = tokens - i >= 4 ? 4 : 1;
+			if (mr == 4)
+				attention_avx2_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
+			else
+				attention_avx2_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
+			for (int m = 0; m < mr; m++)
+				for (int t = 0; t < tokens; t++)
+					sum[t] += score[(size_t)m * (size_t)tokens + (size_t)t] * factor[m];
+		}
+		for (int t = 0; t < tokens; t++)
+			out[(size_t)t * (size_t)heads + (size_t)h] = sum[t];
 	}
 }
 #endif

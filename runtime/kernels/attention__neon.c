@@ -1,9 +1,10 @@
 /* attention__neon.c: attention__scalar.c with NEON, AArch64 and ARMv7, in the manner of attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*8*d is K^T[d][min(8, keys - p*8)]
- *            float score[4][keys] */
+ *            float score[4][keys]; received: sum[keys] after it */
 #if defined(__ARM_NEON)
 #include "math__neon.h"
+#include "select__scalar.h"
 
 /* 4 keys at a time by 4 columns, turned in registers; what is left over one by one. */
 RT_INLINE void attention_neon_pack(float *packed, const float *k, int keys, int d, int k_stride)
@@ -52,11 +53,10 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 	}
 }
 
-/* mr queries of one head, all keys. */
-RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed,
-                                      const float *v, int v_stride, int keys, int d, float scale, float *score, int mr)
+/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of each. */
+RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float *packed, int keys, int d, float scale, int keep,
+                                      float threshold, float *score, float factor[4], int mr)
 {
-	float factor[4];
 	for (int i = 0; i < mr; i++)
 		factor[i] = scale;
 	for (int t = 0; t < keys; t += 8) {
@@ -66,8 +66,21 @@ RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q
 		else
 			attention_neon_tile(score + t, keys, q, q_stride, panel, keys - t, d, keys - t, factor, mr, 0);
 	}
-	for (int i = 0; i < mr; i++)
-		factor[i] = math_neon_softmax(score + (size_t)i * (size_t)keys, score + (size_t)i * (size_t)keys, keys);
+	for (int i = 0; i < mr; i++) {
+		float *row = score + (size_t)i * (size_t)keys;
+		select_largest(row, keys, keep);
+		factor[i] = math_neon_softmax(row, row, keys);
+		if (threshold > 0)
+			factor[i] = select_probable(row, keys, threshold, factor[i]);
+	}
+}
+
+/* mr queries of one head, all keys. */
+RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed, const float *v,
+                                      int v_stride, int keys, int d, float scale, int keep, float threshold, float *score, int mr)
+{
+	float factor[4];
+	attention_neon_weights(q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, mr);
 	for (int j = 0; j < d; j += 8)
 		if (d - j >= 8)
 			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 8, factor, mr, 1);
@@ -75,9 +88,9 @@ RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q
 			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys,
+RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys,
                                       int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
-                                      void *scratch)
+                                      int keep, float threshold, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {
@@ -85,15 +98,49 @@ RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k
 		attention_neon_pack(packed, k + column, keys, d, k_stride);
 		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
-			const float *x = q + (size_t)i * (size_t)q_stride + column;
+			const float *query = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
 			case m: \
-				attention_neon_queries(y, heads * d, x, q_stride, packed, v + column, v_stride, keys, d, scale, score, m); \
+				attention_neon_queries(y, heads * d, query, q_stride, packed, v + column, v_stride, keys, d, scale, keep, threshold, \
+					score, m); \
 				break;
 			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
 #undef ATTENTION_QUERIES
 		}
+	}
+}
+
+RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys,
+                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
+                                      void *scratch)
+{
+	RT_NEON(attention_select_f32)(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, INT32_MAX, 0, scratch);
+}
+
+/* The weights of all queries are added up behind the scores: float sum[keys]. */
+RT_INLINE void RT_NEON(received_f32)(float *out, const float *q, const float *k, int tokens, int heads, int d, int q_stride,
+                                      int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
+{
+	float *packed = scratch, *score = packed + (size_t)tokens * (size_t)d, *sum = score + 4 * (size_t)tokens;
+	for (int h = h0; h < h1; h++) {
+		size_t column = (size_t)h * (size_t)d;
+		attention_neon_pack(packed, k + column, tokens, d, k_stride);
+		memset(sum, 0, (size_t)tokens * sizeof *sum);
+		for (int i = 0, mr; i < tokens; i += mr) {
+			const float *query = q + (size_t)i * (size_t)q_stride + column;
+			float factor[4];
+			mr = tokens - i >= 4 ? 4 : 1;
+			if (mr == 4)
+				attention_neon_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
+			else
+				attention_neon_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
+			for (int m = 0; m < mr; m++)
+				for (int t = 0; t < tokens; t++)
+					sum[t] += score[(size_t)m * (size_t)tokens + (size_t)t] * factor[m];
+		}
+		for (int t = 0; t < tokens; t++)
+			out[(size_t)t * (size_t)heads + (size_t)h] = sum[t];
 	}
 }
 #endif

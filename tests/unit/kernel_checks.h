@@ -27,9 +27,12 @@
 #include "../../runtime/kernels/softmax__avx2.c"
 #include "../../runtime/kernels/softmax__avx512.c"
 #include "../../runtime/kernels/softmax__neon.c"
+#include "../../runtime/kernels/softmax_select__scalar.c"
+#include "../../runtime/kernels/thin__scalar.c"
 #include "../../runtime/kernels/embed__scalar.c"
 #include "../../runtime/kernels/rows__scalar.c"
 #include "../../runtime/kernels/tensor__scalar.c"
+#include "../../runtime/kernels/exit__scalar.c"
 #include "../../runtime/kernels/quantize__scalar.c"
 #include "../../runtime/kernels/quantize__avx2.c"
 #include "../../runtime/kernels/quantize__avx512.c"
@@ -627,11 +630,37 @@ static void check_tensor(void)
 	}
 }
 
+#include "kernel_checks_select.h"
+/* The entropy of a softmax: log n where all are alike, nothing where one is far ahead, and between them what the definition says. */
+static void check_exit(void)
+{
+	float x[64];
+	for (int n = 1; n <= 64; n += n < 8 ? 1 : 13) {
+		for (int i = 0; i < n; i++)
+			x[i] = 700;
+		check_near("exit_f32__scalar", "all alike", n, (float)exit_f32__scalar(x, n), log(n), 1e-12, 1e-6);
+		x[n / 2] += 2000;
+		check_near("exit_f32__scalar", "one ahead", n, (float)exit_f32__scalar(x, n), 0, 0, 0);
+		double sum = 0, entropy = 0;
+		for (int i = 0; i < n; i++)
+			sum += exp((double)(x[i] = (float)(i * 7 % 11) * 0.3f - 1));
+		for (int i = 0; i < n; i++)
+			entropy -= exp((double)x[i]) / sum * log(exp((double)x[i]) / sum);
+		check_near("exit_f32__scalar", "entropy", n, (float)exit_f32__scalar(x, n), entropy, 1e-9, 1e-6);
+	}
+	x[0] = NAN;
+	if (exit_f32__scalar(x, 2) < 1e9)   /* a text of which nothing is known goes on */
+		failures++;
+}
+
 /* All groups, by name. */
 static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
 	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation },
+	{ "exit", check_exit },
 	{ "softmax", check_softmax }, { "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed },
-	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "quantize_static", check_quantize_static }, { "linear_i8", check_linear_i8 },
-	{ "linear_bf16", check_linear_bf16 },
+	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "quantize_static", check_quantize_static },
+	{ "linear_i8", check_linear_i8 },
+	{ "linear_bf16", check_linear_bf16 }, { "attention_select", check_attention_select }, { "received", check_received },
+	{ "softmax_select", check_softmax_select }, { "thin", check_thin },
 };
 enum { KERNEL_CHECKS = sizeof kernel_checks / sizeof *kernel_checks };

@@ -254,6 +254,50 @@ static void test_softmax(void)
 
 #define NORMS "%g = const [1, 2, 3, 4] : f16[4]\n %b = const [0, 0, 0.5, 0] : f32[4]\n "
 
+/* Of equals the first stay; shares are rounded; a threshold is met or the largest stays; NaN comes last. */
+static void test_selecting(void)
+{
+	const double e = exp(1), third = 1.0 / 3;
+	CHECK(1, "%a = const [0, 1, 1, 0, 1, 0] : f32[6]\n %y = softmax %a {keep=4} : f32[6]", 1 / (1 + 3 * e), e / (1 + 3 * e), e / (1 + 3 * e), 0,
+		e / (1 + 3 * e), 0);
+	CHECK(1, "%a = const [5, 5, 5] : f32[3]\n %y = softmax %a {keep=2} : f32[3]", 0.5, 0.5, 0);
+	CHECK(1, "%a = const [5, 5, 5] : f32[3]\n %y = softmax %a {keep=9} : f32[3]", third, third, third);
+	CHECK(1, "%a = const [5, 5, 5, 5] : f32[4]\n %y = softmax %a {share=0.37} : f32[4]", 1, 0, 0, 0);
+	CHECK(1, "%a = const [5, 5, 5, 5] : f32[4]\n %y = softmax %a {share=0.375} : f32[4]", 0.5, 0.5, 0, 0);
+	CHECK(1, "%a = const [5, 5, 5, 5] : f32[4]\n %y = softmax %a {share=0.01} : f32[4]", 1, 0, 0, 0);
+	CHECK(1, "%a = const [5, 5, 5, 5] : f32[4]\n %y = softmax %a {threshold=0.25} : f32[4]", 0.25, 0.25, 0.25, 0.25);
+	CHECK(1, "%a = const [5, 5, 5, 5] : f32[4]\n %y = softmax %a {threshold=0.3} : f32[4]", 1, 0, 0, 0);
+	CHECK(1, "%q = const [1] : f32[1,1]\n %k = const [3, 1, 3, 2] : f32[4,1]\n %v = const [8, 1, 4, 2] : f32[4,1]\n"
+		"%y = attention %q, %k, %v {heads=1 pack=none keep=2} : f32[1,1]", 6);
+	CHECK(1, "%q = const [1] : f32[1,1]\n %k = const [3, 1, 3, 2] : f32[4,1]\n %v = const [8, 1, 4, 2] : f32[4,1]\n"
+		"%y = attention %q, %k, %v {heads=1 pack=none share=0.25 scale=-1} : f32[1,1]", 1);
+	CHECK_NOTHING("%t = const iota : f32[5,2]\n %x = embed %t, %ids : f32[S,2]\n %y = attention %x, %x, %x {heads=1 pack=none keep=2} : f32[S,2]");
+}
+
+/* iota's rows 3, 1, 0, 2, 4 have the sums 13, 5, 1, 9, 17. */
+static void test_thinning(void)
+{
+#define ROWS "%t = const iota : f32[5,2]\n %x = embed %t, %ids : f32[S,2]\n"
+#define REST " %g = gather %x, %p : f32[S1,2]\n %y = spread %g, %p, %ids : f32[S,2]"
+	CHECK(5, ROWS "%p = thin %x {keep=3 symbol=1} : i32[S1]\n" REST, 6, 7, 6, 7, 6, 7, 4, 5, 8, 9);
+	CHECK(5, ROWS "%p = thin %x {share=0.5 symbol=1} : i32[S1]\n" REST, 6, 7, 6, 7, 6, 7, 4, 5, 8, 9);   /* 2.5 is 3 */
+	CHECK(5, ROWS "%p = thin %x {keep=1 symbol=1} : i32[S1]\n" REST, 6, 7, 6, 7, 6, 7, 6, 7, 6, 7);
+	CHECK(2, ROWS "%p = thin %x {keep=9 symbol=1} : i32[S1]\n" REST, 6, 7, 2, 3);
+	CHECK_NOTHING(ROWS "%p = thin %x {keep=9 symbol=1} : i32[S1]\n" REST);
+	CHECK(5, ROWS "%m = const [1, 0, 0, 0, 0] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
+		6, 7, 6, 7, 0, 1, 0, 1, 0, 1);
+	CHECK(5, ROWS "%m = const [1, 1, 0, 0, 1] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
+		6, 7, 2, 3, 0, 1, 0, 1, 8, 9);
+	CHECK(4, "%t = const [1, 1, nan, 1, 2] : f32[5,1]\n %x = embed %t, %ids : f32[S,1]\n %p = thin %x {keep=2 symbol=1} : i32[S1]\n"
+		" %u = const iota : f32[5,1]\n %z = embed %u, %ids : f32[S,1]\n %g = gather %z, %p : f32[S1,1]\n %y = spread %g, %p, %ids : f32[S,1]", 3, 1, 1, 1);
+	CHECK(5, ROWS "%p = thin %x {keep=4 symbol=3} : i32[S3]\n %g = gather %x, %p : f32[S3,2]\n %r = thin %g {keep=2 symbol=1} : i32[S1]\n"
+		"%h = gather %g, %r : f32[S1,2]\n %y = pool %h {mode=mean} : f32[2]", 7, 8);
+	CHECK(2, "%a = const [0, 0, 7, 0] : f32[2,2]\n %z = const [1, 0, 1, 0] : f32[2,2]\n %y = received %a, %z {heads=2 pack=none} : f32[2,2]", 1, 1, 1, 1);
+	CHECK(2, "%a = const [1, 0, 0, 1] : f32[2,2]\n %z = const [0, 9, 9, 0] : f32[2,2]\n %y = received %a, %z {heads=1 pack=none keep=1} : f32[2,1]", 1, 1);
+#undef ROWS
+#undef REST
+}
+
 static void test_norms(void)
 {
 	/* mean 3, variance (4 + 0 + 0 + 4) / 4 = 2; with eps 0.25: 1 / 1.5 */
@@ -429,6 +473,8 @@ int main(void)
 	CU_add_test(suite, "functions of one number", test_unary);
 	CU_add_test(suite, "cast", test_cast);
 	CU_add_test(suite, "softmax", test_softmax);
+	CU_add_test(suite, "selecting", test_selecting);
+	CU_add_test(suite, "thinning", test_thinning);
 	CU_add_test(suite, "norms", test_norms);
 	CU_add_test(suite, "pool", test_pool);
 	CU_add_test(suite, "attention", test_attention);

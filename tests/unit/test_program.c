@@ -652,7 +652,7 @@ static void test_reports(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "by kernel\n       1.0   50.0       0.1  rows__scalar                 x1\n"));
 	RtVariant twice = tiny_variants[0];
 	RtModel other = tiny_model;
-	const RtStep steps[] = {{"a", "same__scalar", 1, 1, 1}, {NULL, "same__scalar", 1, 1, 1}};
+	const RtStep steps[] = {{"a", "same__scalar", 1, 1, 1, 0}, {NULL, "same__scalar", 1, 1, 1, 0}};
 	twice.steps = steps;
 	other.variants = &twice;
 	CU_ASSERT_EQUAL(run(&other, "", "--profile", "--seq=4", "--repeat=1", NULL), 0);

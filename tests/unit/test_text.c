@@ -367,7 +367,7 @@ static void test_errors(void)
 {
 	static const Case cases[] = {
 		{"", 1, "no graph in the text"},
-		{"\n\nfoo\n", 3, "expected module, meta, head or graph, found 'foo'"},
+		{"\n\nfoo\n", 3, "expected module, meta, head, option or graph, found 'foo'"},
 		{"\x80", 1, "found the byte 0x80"},
 		{"module @a\nmodule @b\n", 2, "the module line must be the first"},
 		{"module weights \"../x.safetensors\"\n", 1, "is not a plain file name"},

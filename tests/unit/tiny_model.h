@@ -159,7 +159,7 @@ static void tiny_run(const RtCall *call, int32_t thread)
 static const char *const tiny_labels[] = {"low", "high"};
 static const RtOutput tiny_outputs[] = {{"logits", 2, 0}, {"hidden", 3, 1}};
 static const RtHead tiny_heads[] = {{"classify", RT_TASK_CLASSIFY, RT_SINGLE, 0, 2, tiny_labels}};
-static const RtStep tiny_steps[] = {{"embeddings", "rows__scalar", 6, 0, 0}, {"pooler", "sums__scalar", 0, 2, 0}};
+static const RtStep tiny_steps[] = {{"embeddings", "rows__scalar", 6, 0, 0, 0}, {"pooler", "sums__scalar", 0, 2, 0, 0}};
 static const char tiny_tokenizer;
 static const RtVariant tiny_variants[] = {{
 	.cpu = "any", .run = tiny_run, .steps = tiny_steps, .nsteps = 2,

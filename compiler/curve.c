@@ -1,0 +1,230 @@
+/* curve.c: see curve.h. Texts are tokenized once and run one a call, as a service that waits for nobody would; rounds over all
+ * thresholds take turns, so that what else the machine does meets each of them. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "curve.h"
+
+enum { ROUNDS = 5, ENDS_MAX = 257 };
+
+typedef struct Texts { int32_t n, *ids, *types, *gold; int64_t *offsets; } Texts;
+
+/* Where a text may end, the end of the graph last: the layers that it has run there, and what lies in front. */
+typedef struct Ends { const Graph *graph; int32_t count; double layers[ENDS_MAX]; const Node *exit[ENDS_MAX]; } Ends;
+
+static double seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+bool curve_thresholds(Curve *curve, const char *list, int32_t labels, double preset)
+{
+	static const double shares[] = {0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1};
+	double found[CURVE_POINTS_MAX] = {0};
+	int32_t n = 1;
+	for (const char *at = list; at && *at; n++) {
+		char *end;
+		found[n] = strtod(at, &end);
+		if (end == at || !(found[n] >= 0 && found[n] < INFINITY) || (*end && (*end != ',' || !end[1])) || n + 1 == CURVE_POINTS_MAX)
+			return false;
+		at = *end ? end + 1 : end;
+	}
+	for (size_t i = 0; !list && i < sizeof shares / sizeof *shares; i++)
+		found[n++] = shares[i] * log(labels);
+	if (!list)
+		found[n++] = preset;
+	qsort(found, (size_t)n, sizeof *found, by_size);
+	*curve = (Curve){.preset = preset};
+	for (int32_t i = 0; i < n; i++)
+		if (curve->count == 0 || found[i] > curve->at[curve->count - 1].threshold)
+			curve->at[curve->count++] = (CurvePoint){.threshold = found[i], .ms = INFINITY, .joules = NAN};
+	return n > 1;
+}
+
+static bool read_texts(const Program *p, const Scored *what, const Dataset *data, const char *path, int32_t n, Texts *texts, Diag *diag)
+{
+	const size_t room = (size_t)n * (size_t)what->max_tokens + 1;
+	*texts = (Texts){.n = n, .ids = malloc(room * sizeof(int32_t)), .types = malloc(room * sizeof(int32_t)),
+		.gold = calloc((size_t)n + 1, sizeof(int32_t)), .offsets = calloc((size_t)n + 1, sizeof(int64_t))};
+	if (!texts->ids || !texts->types || !texts->gold || !texts->offsets)
+		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	for (int32_t i = 0; i < n; i++) {
+		const DataRow *row = &data->rows[i];
+		const int64_t at = texts->offsets[i];
+		int32_t tokens = 0;
+		const int status = p->tokenize(p->context, row->text, strlen(row->text), row->pair, row->pair ? strlen(row->pair) : 0,
+			texts->ids + at, texts->types + at, NULL, NULL, what->max_tokens, &tokens);
+		if (status)
+			return diag_error_in(diag, EXIT_INPUT, path, row->line, "%s", p->strerror(status));
+		if ((texts->gold[i] = score_gold(what, row, path, diag)) < 0)
+			return false;
+		texts->offsets[i + 1] = at + tokens;
+	}
+	return true;
+}
+
+/* A number that the graph holds, lowered or not. */
+static double constant_of(const Value *v)
+{
+	double number = NAN;
+	while (v->node && v->node->op == OP_RESHAPE)
+		v = v->node->args[0];
+	value_is_scalar(v, &number);
+	return number;
+}
+
+static void find_ends(const Graph *graph, int32_t output, Ends *ends)
+{
+	*ends = (Ends){.graph = graph};
+	for (const Node *node = graph->first; node && ends->count + 1 < ENDS_MAX; node = node->next)
+		if (node->op == OP_EXIT) {
+			ends->layers[ends->count] = constant_of(node->args[output + 1]);
+			ends->exit[ends->count++] = node;
+		}
+	ends->layers[ends->count] = constant_of(graph->outputs[output].value);
+	ends->exit[ends->count++] = NULL;
+}
+
+/* Multiply-adds of a text that has run so many layers. The last layer of a classifier works on few rows, and long texts end later: layers
+ * alone say too much. */
+static double work_of(const Ends *ends, double layers, int64_t tokens)
+{
+	int32_t end = 0;
+	double macs = 0;
+	int64_t symbols[SYMBOLS_MAX] = {0, tokens};
+	while (end + 1 < ends->count && ends->layers[end] != layers)
+		end++;
+	for (const Node *node = ends->graph->first; node && node != ends->exit[end]; node = node->next)
+		macs += (double)node_macs(node, symbols);
+	return macs;
+}
+
+/* All texts at the threshold that is set. */
+static bool run_texts(const Program *p, const Scored *what, int32_t layers_output, const Texts *texts, const Ends *ends, CurvePoint *point,
+	Diag *diag)
+{
+	float *layers = calloc((size_t)texts->n, sizeof *layers), *row = calloc((size_t)what->width + 1, sizeof *row), *out[32] = {NULL};
+	size_t floats[32] = {0};
+	int64_t right = 0;
+	double sum = 0;
+	int status = row && layers ? 0 : -1;
+	out[what->first] = row, floats[what->first] = (size_t)what->width;
+	floats[layers_output] = 1;
+	Energy before, after;
+	const char *why;
+	const bool metered = energy_read(ENERGY_DIRECTORY, &before, &why);
+	const double began = seconds();
+	for (int32_t i = 0; status == 0 && i < texts->n; i++) {
+		const int64_t at = texts->offsets[i];
+		const int32_t offsets[2] = {0, (int32_t)(texts->offsets[i + 1] - at)};
+		out[layers_output] = &layers[i];
+		status = p->run_outputs(p->context, texts->ids + at, texts->types + at, offsets, 1, 1u << what->first | 1u << layers_output, out,
+			floats);
+		int32_t best = 0;
+		for (int32_t k = 1; k < what->width && status == 0; k++)
+			best = row[k] > row[best] ? k : best;
+		right += best == texts->gold[i];
+	}
+	const double ms = (seconds() - began) * 1e3 / texts->n;
+	if (ms < point->ms) {
+		point->ms = ms;
+		point->joules = metered && energy_read(ENERGY_DIRECTORY, &after, &why) ? energy_between(&before, &after) / texts->n : NAN;
+	}
+	point->work = 0;
+	for (int32_t i = 0; status == 0 && i < texts->n; i++) {
+		sum += (double)layers[i];
+		point->work += work_of(ends, (double)layers[i], texts->offsets[i + 1] - texts->offsets[i]);
+	}
+	point->layers = sum / texts->n;
+	point->score = (double)right / texts->n;
+	const bool memory = row && layers;
+	free(row);
+	free(layers);
+	return status == 0 || diag_error(diag, EXIT_RUN, 0, "%s", memory ? p->strerror(status) : "out of memory");
+}
+
+static int32_t find_layers(const Program *p, const Module *module)
+{
+	if (module_find_option(module, "exit_entropy") < 0)
+		return -1;
+	for (int32_t k = 0; k < 32 && p->output(k); k++)
+		if (strcmp(p->output(k), "layers") == 0)
+			return k;
+	return -1;
+}
+
+bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const Dataset *data, const char *path, int32_t limit, const char *list,
+	Curve *curve, Diag *diag)
+{
+	const Module *module = loaded->module;
+	const int32_t output = find_layers(p, module), n = limit && limit < data->nrows ? limit : data->nrows;
+	if (output < 0 || what->head.task != TASK_CLASSIFY || data->form != DATA_LABELS || n == 0)
+		return diag_error(diag, EXIT_USAGE, 0, "--curve is for classifiers whose texts may end early, on texts with labels; give "
+			"--passes='early-exit{data=FILE},O2'");
+	if (!curve_thresholds(curve, list, what->width, module->options[module_find_option(module, "exit_entropy")].value))
+		return diag_error(diag, EXIT_USAGE, 0, "--curve=%s: expected entropies from 0, with commas between, %d at most", list,
+			CURVE_POINTS_MAX - 1);
+	Texts texts;
+	Ends ends;
+	Energy energy;
+	curve->texts = n;
+	find_ends(module->graphs[0], output, &ends);
+	bool good = read_texts(p, what, data, path, n, &texts, diag);
+	for (int32_t round = 0; good && round < ROUNDS; round++)
+		for (int32_t i = 0; good && i < curve->count; i++)
+			good = p->set(p->context, "exit_entropy", curve->at[i].threshold) == 0
+				&& run_texts(p, what, output, &texts, &ends, &curve->at[i], diag);
+	for (int32_t i = curve->count - 1; i >= 0; i--)
+		curve->at[i].work /= curve->at[0].work;
+	curve->layers = (int32_t)lround(curve->at[0].layers);
+	if (energy_read(ENERGY_DIRECTORY, &energy, &curve->no_energy))
+		curve->no_energy = NULL;
+	p->set(p->context, "exit_entropy", curve->preset);
+	free(texts.ids);
+	free(texts.types);
+	free(texts.gold);
+	free(texts.offsets);
+	return good;
+}
+
+void curve_print(const Curve *curve)
+{
+	const CurvePoint *whole = &curve->at[0];
+	printf("\n%d texts one by one, least of %d rounds; speed-up against threshold 0: measured, by multiply-adds, by layers of %d\n"
+		"exit_entropy    score   points  ms a text  measured  by work  by layers  layers  J a text\n", curve->texts, ROUNDS, curve->layers);
+	for (int32_t i = 0; i < curve->count; i++) {
+		const CurvePoint *point = &curve->at[i];
+		printf("%12.4f%s %7.4f %+8.2f %10.3f %9.3f %8.3f %10.3f %7.3f", point->threshold, point->threshold == curve->preset ? "*" : " ",
+			point->score, 100 * (point->score - whole->score), point->ms, whole->ms / point->ms, 1 / point->work,
+			curve->layers / point->layers, point->layers);
+		if (isnan(point->joules))
+			printf("  %8s\n", "-");
+		else
+			printf("  %8.5f\n", point->joules);
+	}
+	printf("exit_entropy is %.4f unless --set says otherwise.%s%s\n", curve->preset, curve->no_energy ? " Energy is not readable here: " : "",
+		curve->no_energy ? curve->no_energy : "");
+}
+
+json_t *curve_json(const Curve *curve)
+{
+	json_t *rows = json_array();
+	for (int32_t i = 0; i < curve->count; i++) {
+		const CurvePoint *point = &curve->at[i];
+		json_array_append_new(rows, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "exit_entropy", point->threshold, "layers", point->layers, "work", point->work,
+			"score", point->score, "ms", point->ms, "speed_up", curve->at[0].ms / point->ms, "joules",
+			isnan(point->joules) ? json_null() : json_real(point->joules)));
+	}
+	return json_pack("{s:i, s:f, s:o, s:o}", "layers", (int)curve->layers, "default", curve->preset, "energy",
+		curve->no_energy ? json_string(curve->no_energy) : json_string("RAPL"), "points", rows);
+}

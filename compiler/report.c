@@ -1,0 +1,163 @@
+/* report.c: see report.h. Every build is scored by the whole data and timed in turn with the plain build, so that what the machine does
+ * meanwhile befalls both. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "report.h"
+
+/* ---- measuring ---------------------------------------------------------------------------------------------------------- */
+
+/* A program built from a model, which stays loaded: the head's labels are its; the library's size. */
+static bool open_build(const Report *r, const char *model, const char *passes, Loaded *loaded, Program *program, Scored *what,
+	Measured *to)
+{
+	BuildOptions build = r->options->build;
+	struct stat st;
+	build.model = model;
+	build.passes = passes;
+	build.level_given = passes == NULL;   /* not the recipe of a description */
+	build.level = 2;
+	bool good = model_load(&build, loaded, r->diag) && score_head(loaded, what, r->diag)
+		&& program_open(&build, loaded, r->options->threads, program, r->diag);
+	char *path = NULL;
+	if (good && asprintf(&path, "%s/model.so", program->directory) > 0 && stat(path, &st) == 0)
+		to->bytes = st.st_size;
+	free(path);
+	return good;
+}
+
+/* One call on a text of so many tokens; what they are does not matter for the time. */
+static bool time_once(const Report *r, const Program *p, int32_t *ids, float *out, double *least)
+{
+	const int32_t offsets[2] = {0, r->seq};
+	struct timespec before, after;
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	const int status = p->run_ids(p->context, ids, NULL, offsets, 1, out, (size_t)p->width * (size_t)(p->per_token ? r->seq : 1));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	const double ms = 1e3 * (double)(after.tv_sec - before.tv_sec) + 1e-6 * (double)(after.tv_nsec - before.tv_nsec);
+	*least = *least == 0 || ms < *least ? ms : *least;
+	return status == 0 || diag_error(r->diag, EXIT_RUN, 0, "%s", p->strerror(status));
+}
+
+static bool time_both(const Report *r, const Program *program, Measured *to)
+{
+	const size_t width = (size_t)(program->width > r->base.width ? program->width : r->base.width);
+	int32_t *ids = calloc((size_t)r->seq, sizeof *ids);
+	float *out = calloc((size_t)r->seq * width, sizeof *out);
+	bool good = (ids && out) || diag_error(r->diag, EXIT_RUN, 0, "out of memory");
+	for (int i = 0; good && i < r->options->repeat; i++)
+		good = time_once(r, &r->base, ids, out, &to->base_ms) && time_once(r, program, ids, out, &to->ms);
+	free(ids);
+	free(out);
+	return good;
+}
+
+static bool measure(Report *r, const Program *program, const Scored *what, Measured *to)
+{
+	const bool shown = r->options->build.progress;
+	if (program->max_tokens < r->seq)
+		return diag_error_in(r->diag, EXIT_USAGE, to->model, 0, "takes texts of %d tokens at most; give --seq", program->max_tokens);
+	if (!score_program(program, what, &r->data, r->options->data, r->options->limit, NULL, &to->score, r->diag)
+		|| !time_both(r, program, to))
+		return false;
+	r->done++;
+	if (shown)
+		progress_show(to->passes ? to->passes : to->model, r->done, r->of);
+	return true;
+}
+
+bool report_measure(Report *r, const char *model, char *passes, Measured *to)
+{
+	Program program = {0};
+	Loaded loaded = {0};
+	Scored what;
+	*to = (Measured){.model = model, .passes = passes};
+	bool good = open_build(r, model, passes, &loaded, &program, &what, to) && measure(r, &program, &what, to);
+	program_close(&program);
+	model_unload(&loaded);
+	return good;
+}
+
+bool report_open(Report *r, const ReportOptions *options, Measured *plain, Diag *diag)
+{
+	Scored what;
+	*r = (Report){.options = options, .diag = diag};
+	*plain = (Measured){.model = options->build.model};
+	if (!dataset_read(options->data, &r->data, diag))
+		return false;
+	r->rows = options->limit && options->limit < r->data.nrows ? options->limit : r->data.nrows;
+	Loaded loaded = {0};
+	bool good = open_build(r, plain->model, NULL, &loaded, &r->base, &what, plain);
+	r->seq = options->seq ? options->seq : r->base.max_tokens < 128 ? r->base.max_tokens : 128;
+	good = good && measure(r, &r->base, &what, plain);
+	model_unload(&loaded);
+	return good;
+}
+
+void report_close(Report *r)
+{
+	program_close(&r->base);
+	dataset_free(&r->data);
+	progress_clear();
+}
+
+/* ---- figures ------------------------------------------------------------------------------------------------------------ */
+
+Change report_change(const Measured *m, const Measured *plain)
+{
+	return (Change){100 * (m->score.value - plain->score.value), log((double)m->bytes / (double)plain->bytes),
+		m == plain ? 0 : log(m->ms / m->base_ms)};
+}
+
+Change change_sum(Change a, Change b, double sign)
+{
+	return (Change){a.points + sign * b.points, a.size + sign * b.size, a.time + sign * b.time};
+}
+
+void report_print_figures(const Measured *m, const Measured *plain)
+{
+	const Change c = report_change(m, plain);
+	printf("%8.4f %+8.2f %9.2f %7.2fx %9.3f %7.2fx\n", m->score.value, c.points, 1e-6 * (double)m->bytes, exp(-c.size), m->ms,
+		exp(-c.time));
+}
+
+json_t *change_json(Change c)
+{
+	return json_pack("{s:f, s:f, s:f}", "points", c.points, "smaller", exp(-c.size), "faster", exp(-c.time));
+}
+
+json_t *report_json(const char *name, const Measured *m, const Measured *plain)
+{
+	json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:f}", "name", name, "model", m->model, "passes",
+		m->passes ? m->passes : "", "score", m->score.value, "loss", m->score.loss, "bytes", (json_int_t)m->bytes, "ms", m->ms);
+	json_object_update_new(row, change_json(report_change(m, plain)));
+	return row;
+}
+
+/* A difference is one beyond what a single text makes. */
+static const char *verdict(double points, const Report *r)
+{
+	return points > 100.5 / r->rows ? "better" : points < -100.5 / r->rows ? "worse" : "as parts";
+}
+
+void report_print_sum(const char *name, Change predicted, Change measured, const Report *r)
+{
+	const double more = measured.points - predicted.points;
+	printf("%-44s %+8.2f %+8.2f %+8.2f  %-8s %8.2fx %7.2fx %8.2fx %7.2fx\n", name, predicted.points, measured.points, more,
+		verdict(more, r), exp(-predicted.size), exp(-measured.size), exp(-predicted.time), exp(-measured.time));
+}
+
+void report_print_commands(const Report *r, const Measured *rows, int n)
+{
+	char limit[32] = "";
+	if (r->options->limit)
+		snprintf(limit, sizeof limit, " --limit %d", r->options->limit);
+	printf("\nSize is that of the library (bertc build MODEL --passes=.. --emit=shared), ms of a text of %d tokens on %d thread%s, which\n"
+		"bertc bench MODEL --passes=.. --seq %d --threads %d measures again; faster is against the plain build timed in turn. Scores:\n",
+		r->seq, r->options->threads, r->options->threads == 1 ? "" : "s", r->seq, r->options->threads);
+	for (int i = 0; i < n; i++)
+		printf("  bertc eval %s --data %s%s%s%s%s\n", rows[i].model, r->options->data, limit, rows[i].passes ? " --passes='" : "",
+			rows[i].passes ? rows[i].passes : "", rows[i].passes ? "'" : "");
+}

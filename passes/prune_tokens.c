@@ -1,0 +1,231 @@
+/* prune_tokens.c: `prune-tokens{layer=2 keep=0.5}` drops from layer 2 on the tokens that receive least attention there. Goyal, Choudhury,
+ * Raje, Chakaravarthy, Sabharwal, Verma: "PoWER-BERT: Accelerating BERT Inference via Progressive Word-vector Elimination", 2020,
+ * sections 3.1 and 3.2: the significance of a token is the attention that it receives, summed over heads and queries, and
+ * words go between a layer's attention and its feed-forward network. How many stay is given, a number or a share of the text's own
+ * length, as the paper's retention configuration; it is not learnt.
+ *
+ *   %p = softmax %s                                    %p = softmax %s
+ *   %c = .. matmul %p, %v .. : f32[S,8]                %c = .. matmul %p, %v .. : f32[S,8]
+ *   %h = linear %c, %w, %b : f32[S,8]         ->       %r = received %q, %k {heads=2 pack=none scale=0.5} : f32[S,2]
+ *   %y = add %h, %x : f32[S,8]                         %t = thin %r {symbol=1 share=0.5} : i32[S1]
+ *   return hidden=%y                                   %c1 = gather %c, %t : f32[S1,8]
+ *                                                      %x1 = gather %x, %t : f32[S1,8]
+ *                                                      %h = linear %c1, %w, %b : f32[S1,8]
+ *                                                      %y = add %h, %x1 : f32[S1,8]
+ *                                                      %z = spread %y, %t, %ids : f32[S,8]
+ *                                                      return hidden=%z
+ *
+ * All later ops work on what is left of each text; places of tokens were added at the bottom and stay what they were. Of equal sums the
+ * earlier token stays, and [CLS], the first, always. Pooling is over the tokens that are left. An output with a row a token gets them all
+ * again: a token that went has the row of the last before it that stayed. A tagger needs a label of its own for every word: tokens that
+ * begin one (all but the vocabulary's continuing pieces) stay whatever their sum. Where any token may be asked for, in span
+ * extraction and fill-mask, nothing can be dropped.
+ *
+ * layer=2,4 keep=0.7,0.5 thins twice; a share counts from what the text has left then. */
+#include "layers.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Thinning { int64_t layer; Attrs attr; } Thinning;   /* attr: keep or share, and the symbol */
+typedef struct Thinnings { Thinning at[SYMBOLS_MAX - 2]; int32_t count; } Thinnings;
+enum { THINNINGS_MAX = SYMBOLS_MAX - 2 };
+
+/* "0.5" is a share, "64" a number. */
+static bool read_keep(const char *item, Attrs *attr, const char *list, PassRun *run)
+{
+	char *end;
+	const size_t bytes = strcspn(item, ",");
+	if (memchr(item, '.', bytes)) {
+		attr->has |= A_share;
+		attr->share = strtod(item, &end);
+	} else {
+		attr->has |= A_keep;
+		attr->keep = strtoll(item, &end, 10);
+	}
+	const bool good = *item >= '0' && *item <= '9' && end == item + bytes
+		&& (attr->has & A_share ? attr->share > 0 && attr->share <= 1 : attr->keep >= 1 && attr->keep <= INT32_MAX);
+	return good || diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: keep=%s, expected shares above 0.0 up to 1.0, or numbers of tokens "
+		"from 1, with commas between", list);
+}
+
+static const char *next_item(const char *item)
+{
+	item += strcspn(item, ",");
+	return *item ? item + 1 : NULL;
+}
+
+/* layer=2,4 and keep=0.7,0.5, one for each or one for all. */
+static bool read_thinnings(Thinnings *all, PassRun *run)
+{
+	const char *layers = pass_option(run, "layer", NULL), *keeps = pass_option(run, "keep", NULL), *keep = keeps;
+	if (!layers || !keeps)
+		return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "
+			"prune-tokens{layer=2 keep=0.5}");
+	for (const char *item = layers; item; item = next_item(item)) {
+		char *end;
+		if (all->count == THINNINGS_MAX)
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s names more than %d layers", layers, THINNINGS_MAX);
+		Thinning *thinning = &all->at[all->count++];
+		*thinning = (Thinning){ .layer = strtoll(item, &end, 10) };
+		if (*item < '0' || *item > '9' || (*end && *end != ',')
+			|| (all->count > 1 && thinning->layer <= all->at[all->count - 2].layer))
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s, expected rising numbers with commas between", layers);
+		if (!keep)
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s has more items than keep=%s", layers, keeps);
+		if (!read_keep(keep, &thinning->attr, keeps, run))
+			return false;
+		thinning->attr.has |= A_symbol;
+		thinning->attr.symbol = all->count;
+		keep = strchr(keeps, ',') ? next_item(keep) : keeps;
+	}
+	return keep == keeps || !keep
+		|| diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: keep=%s has more items than layer=%s", keeps, layers);
+}
+
+/* ---- tokens that must stay -------------------------------------------------------------------------------------------- */
+
+/* f32[S,1], not 0 for tokens that begin a word. NULL and messages on error. */
+static Value *emit_beginnings(Graph *graph, PassRun *run)
+{
+	const PassEnv *env = run->env;
+	const Node *lookup = graph->first;
+	while (lookup && !(node_lookups(lookup) && lookup->args[1] == graph->inputs[0]))
+		lookup = lookup->next;
+	if (!lookup || !env->vocab_continues) {
+		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: a tagger keeps every token that begins a word, which %s",
+			lookup ? "its tokenizer says; give it to 'bertc build', not to 'bertc opt'" : "needs a table of words; the graph has none");
+		return NULL;
+	}
+	const int64_t rows = lookup->args[0]->type.dim[0].plus;
+	bool *continues = mem_alloc(graph->module->mem, (size_t)rows * sizeof *continues);
+	env->vocab_continues(env->calibration, continues, (int32_t)rows);
+	Tensor *table = tensor_derived(graph, lookup->args[0]->node->data, "begins", type_numbers(DT_F32, 2, (int64_t[]){ rows, 1 }));
+	for (int64_t i = 0; i < rows; i++)
+		tensor_set(table, i, !continues[i]);
+	Value *constant = graph_const(graph, graph->first, table, "tokens.begin");
+	return graph_emit(graph, constant->node->next, OP_EMBED, (Value *[]){ constant, graph->inputs[0] }, 2, NULL, "tokens.begin",
+		run->diag);
+}
+
+/* Sets *must to what thin must keep, NULL for nothing. */
+static bool find_needed(Graph *graph, Value **must, PassRun *run)
+{
+	const Module *module = graph->module;
+	*must = NULL;
+	for (int32_t i = 0; i < module->nheads; i++) {
+		const Head *head = &module->heads[i];
+		if (head->task == TASK_QA || head->task == TASK_FILL_MASK)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, head->line, "prune-tokens: head @%s (%s) may ask for any token; none can be "
+				"dropped", head->name, task_names[head->task]);
+		if (head->task == TASK_TAG && !*must && !(*must = emit_beginnings(graph, run)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- thinning --------------------------------------------------------------------------------------------------------- */
+
+/* What goes around a block is there before the block, or gather would part a chain of its last linear and the add; but need not be. */
+static bool comes_after(const Value *v, const Node *node)
+{
+	while (node && node != v->node)
+		node = node->next;
+	return v->node && node;
+}
+
+/* Thins the rows of a layer behind its attention; returns their places. */
+static Value *thin_layer(Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
+{
+	const char *origin = mem_printf(graph->module->mem, "layer.%d.tokens", layer->number);
+	Attrs attr = layer->heads.selects;
+	attr.has |= A_heads | A_pack | (layer->heads.scale != 1 ? A_scale : 0);
+	attr.heads = layer->heads.q.heads;
+	attr.pack = PACK_NONE;
+	attr.scale = layer->heads.scale;
+	Node *out = layer->attention.out, *sum = layer->attention.sum;
+	const int around = sum->args[0] == out->results[0] ? 1 : 0;
+	Value *thin_args[2] = { graph_emit(graph, out, OP_RECEIVED, (Value *[]){ layer->heads.q.rows, layer->heads.k.rows }, 2, &attr, origin,
+		run->diag), *must };
+	Value *places = thin_args[0] ? graph_emit(graph, out, OP_THIN, thin_args, *must ? 2 : 1, &thinning->attr, origin, run->diag) : NULL;
+	if (!places)
+		return NULL;
+	Value *inner = graph_emit(graph, out, OP_GATHER, (Value *[]){ out->args[0], places }, 2, NULL, origin, run->diag);
+	Value *outer = graph_emit(graph, comes_after(sum->args[around], out) ? sum : out, OP_GATHER,
+		(Value *[]){ sum->args[around], places }, 2, NULL, origin, run->diag);
+	if (*must)
+		*must = graph_emit(graph, out, OP_GATHER, (Value *[]){ *must, places }, 2, NULL, origin, run->diag);
+	if (!inner || !outer)
+		return NULL;
+	out->args[0] = inner;
+	sum->args[around] = outer;
+	return places;
+}
+
+/* Types of all results again; the shapes that reshapes name have the symbol of what they reshape. */
+static bool retype(Graph *graph, PassRun *run)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		int32_t symbol = 0;
+		for (int32_t d = 0; node->op == OP_RESHAPE && d < node->args[0]->type.rank; d++)
+			if (!dim_is_number(node->args[0]->type.dim[d]))
+				symbol = node->args[0]->type.dim[d].symbol;
+		for (int32_t d = 0; symbol && d < node->attr.shape.count; d++)
+			if (!dim_is_number(node->attr.shape.at[d]))
+				node->attr.shape.at[d].symbol = symbol;
+		Type types[RESULTS_MAX];
+		if (node->op == OP_CONST)
+			continue;
+		if (!node_infer(node, types, run->diag))
+			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "prune-tokens: an op behind the layer needs a row of every token");
+		for (int32_t i = 0; i < node->nresults; i++)
+			node->results[i]->type = types[i];
+	}
+	return true;
+}
+
+/* Outputs with a row a token have all of them again. places[i] made symbol i + 2. */
+static bool spread_outputs(Graph *graph, Value *const *places, PassRun *run)
+{
+	for (int32_t i = 0; i < graph->noutputs; i++) {
+		Value **value = &graph->outputs[i].value;
+		for (int32_t symbol = type_rows(&(*value)->type); symbol > 1; symbol--) {
+			Value *args[] = { *value, places[symbol - 2], symbol > 2 ? places[symbol - 3] : graph->inputs[0] };
+			if ((*value)->type.rank != 2 || !(*value = graph_emit(graph, NULL, OP_SPREAD, args, 3, NULL, "tokens.spread", run->diag)))
+				return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: output %s cannot get a row of every token again",
+					graph->outputs[i].name);
+		}
+	}
+	return true;
+}
+
+bool pass_prune_tokens(Graph *graph, PassRun *run)
+{
+	Thinnings all = { 0 };
+	Layers layers;
+	Value *places[THINNINGS_MAX], *must;
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EXIT)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: texts end early here (early-exit); a program does one or the other");
+		else if (node->op == OP_THIN)
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: tokens are thinned out already; name all layers at once, as in "
+				"prune-tokens{layer=1,3 keep=0.8,0.5}");
+	if (!read_thinnings(&all, run) || !layers_find_blocks(graph, "prune-tokens", &layers, run) || !find_needed(graph, &must, run))
+		return false;
+	for (int32_t i = 0; i < all.count; i++) {
+		const Thinning *thinning = &all.at[i];
+		const Layer *layer = layers_number(&layers, thinning->layer);
+		if (!layer)
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: there is no layer %lld; the graph has %d, from %d to %d",
+				(long long)thinning->layer, layers.count, layers.at[0].number, layers.at[layers.count - 1].number);
+		if (!layer->has_attention)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: layer %d has no attention that tokens could receive",
+				layer->number);
+		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run)) || !retype(graph, run))
+			return false;
+		run->changes++;
+	}
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_POOL && node->attr.mode != POOL_FIRST && type_rows(&node->args[0]->type) > 1)
+			pass_note(run, node, "pools over the tokens that are left");
+	return spread_outputs(graph, places, run);
+}

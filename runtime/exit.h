@@ -1,0 +1,87 @@
+/* exit.h: texts that end early. At an exit each text either ends, its outputs going where the caller wants them, or goes on; the steps
+ * behind it then run over a smaller call, in which the rows of the texts that go on lie together again. Which texts share a call
+ * moves rows, never numbers.
+ *
+ * A slot of call->exits holds what one exit decided: ntexts, ntokens and longest of the smaller call; for each text of this call
+ * its place in that, or -1; offsets and original numbers of the texts of the smaller one. The exits of a call use two slots in turn, as
+ * one is read while the next is written. */
+#ifndef RT_EXIT_H
+#define RT_EXIT_H
+#include "steps.h"
+
+enum { EXIT_TEXTS, EXIT_TOKENS, EXIT_LONGEST, EXIT_PLACES };
+
+RT_INLINE int32_t *exit_slot(const RtCall *call) { return call->exits + (call->passed & 1 ? rt_exit_ints(call->room_texts) : 0); }
+RT_INLINE int32_t *exit_offsets(const RtCall *call) { return exit_slot(call) + EXIT_PLACES + call->room_texts; }
+RT_INLINE int32_t *exit_numbers(const RtCall *call) { return exit_offsets(call) + call->room_texts + 1; }
+/* The text's number in the call as it began. */
+RT_INLINE int32_t exit_number(const RtCall *call, int32_t text) { return call->numbers ? call->numbers[text] : text; }
+
+/* One thread: begins to decide; then for every text in its order, whether it ends here. */
+RT_INLINE void rt_exit_begin(const RtCall *call)
+{
+	int32_t *slot = exit_slot(call);
+	slot[EXIT_TEXTS] = slot[EXIT_TOKENS] = slot[EXIT_LONGEST] = 0;
+	exit_offsets(call)[0] = 0;
+}
+RT_INLINE void rt_exit_decide(const RtCall *call, int32_t text, int ends)
+{
+	int32_t *slot = exit_slot(call);
+	const int32_t size = call->offsets[text + 1] - call->offsets[text];
+	slot[EXIT_PLACES + text] = ends ? -1 : slot[EXIT_TEXTS];
+	if (ends)
+		return;
+	exit_numbers(call)[slot[EXIT_TEXTS]] = exit_number(call, text);
+	slot[EXIT_TOKENS] += size;
+	exit_offsets(call)[++slot[EXIT_TEXTS]] = slot[EXIT_TOKENS];
+	slot[EXIT_LONGEST] = rt_max(slot[EXIT_LONGEST], size);
+}
+
+/* The rows of a thread's share of the texts that go on move together: `unit` bytes a token. */
+RT_INLINE void rt_exit_rows(const RtCall *call, int32_t thread, void *to, const void *from, size_t unit)
+{
+	const int32_t *places = exit_slot(call) + EXIT_PLACES, *offsets = exit_offsets(call);
+	const RtShare s = rt_share_rows(call, thread, call->ntexts);
+	for (int i = s.r0; i < s.r1; i++)
+		if (places[i] >= 0)
+			memcpy((char *)to + (size_t)offsets[places[i]] * unit, (const char *)from + (size_t)call->offsets[i] * unit,
+				(size_t)(call->offsets[i + 1] - call->offsets[i]) * unit);
+}
+/* The same for a row a text. */
+RT_INLINE void rt_exit_texts(const RtCall *call, int32_t thread, void *to, const void *from, size_t unit)
+{
+	const int32_t *places = exit_slot(call) + EXIT_PLACES;
+	const RtShare s = rt_share_rows(call, thread, call->ntexts);
+	for (int i = s.r0; i < s.r1; i++)
+		if (places[i] >= 0)
+			memcpy((char *)to + (size_t)places[i] * unit, (const char *)from + (size_t)i * unit, unit);
+}
+
+/* A thread's share of an output of the texts that end here; `all`: of all that are left. `width` floats a row. */
+RT_INLINE void rt_exit_out(const RtCall *call, int32_t thread, int output, const float *from, size_t width, int per_token, int all)
+{
+	const int32_t *places = exit_slot(call) + EXIT_PLACES;
+	const RtShare s = rt_share_rows(call, thread, call->ntexts);
+	for (int i = s.r0; i < s.r1 && call->out[output]; i++) {
+		const int32_t number = exit_number(call, i), row = per_token ? call->offsets[i] : i,
+			to = per_token ? call->began[number] : number;
+		if (all || places[i] < 0)
+			memcpy(call->out[output] + (size_t)to * width, from + (size_t)row * width,
+				(per_token ? (size_t)(call->offsets[i + 1] - call->offsets[i]) : 1) * width * sizeof(float));
+	}
+}
+
+/* The call of the texts that go on. Values keep the places that they have by the whole call's sizes (room_*). */
+RT_INLINE RtCall rt_exit_rest(const RtCall *call)
+{
+	const int32_t *slot = exit_slot(call);
+	RtCall rest = *call;
+	rest.ntexts = slot[EXIT_TEXTS];
+	rest.ntokens = slot[EXIT_TOKENS];
+	rest.longest = slot[EXIT_LONGEST];
+	rest.offsets = exit_offsets(call);
+	rest.numbers = exit_numbers(call);
+	rest.passed++;
+	return rest;
+}
+#endif

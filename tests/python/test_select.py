@@ -1,0 +1,121 @@
+"""hard-attention and prune-tokens against the same done by hand in PyTorch. The selecting ops alone: exactly the same selections, of scores that both compute
+exactly; then whole models, seeded random ones and real texts through the shared ones. A whole model computes scores with other rounding than PyTorch, so
+that of two keys or tokens of nearly the same score another may stay: there mean cosine and labels are compared."""
+import copy, math
+from whittling import *
+
+def kept(n, how):
+    """how: a share (float) or a number (int)."""
+    return min(n, max(1, math.floor(how * n + 0.5))) if isinstance(how, float) else min(n, how)
+
+def largest(x, k):
+    """Mask of the k largest along the last axis, of equals the first."""
+    order = torch.argsort(x, dim=-1, descending=True, stable=True)
+    return torch.zeros_like(x, dtype=torch.bool).scatter(-1, order[..., :k], True)
+
+def select(scores, rule):
+    """Softmax over the keys that stay. rule: ("k", N), ("share", X) or ("threshold", P)."""
+    if rule is None: return scores.softmax(-1)
+    n = scores.shape[-1]
+    if rule[0] == "threshold":
+        p = scores.softmax(-1); mask = p >= rule[1]
+        mask = torch.where(mask.any(-1, keepdim=True), mask, largest(scores, 1))
+    else: mask = largest(scores, kept(n, rule[1] if rule[0] == "k" else float(rule[1])))
+    return scores.masked_fill(~mask, -math.inf).softmax(-1)
+
+@torch.no_grad()
+def emulate(model, ids, rules={}, thin={}, begins=None, pool=None):
+    """One text through a BERT by hand. rules: {layer: rule}; thin: {layer: how many stay}; begins: ids that must stay."""
+    bert = encoder(model); e = bert.embeddings; t = torch.tensor(ids); n = len(ids)
+    x = e.LayerNorm(e.word_embeddings(t) + e.position_embeddings(torch.arange(n)) + e.token_type_embeddings(torch.zeros(n, dtype=torch.long)))
+    must = torch.tensor([begins is not None and begins[i] for i in ids]); must[0] = True
+    at = torch.arange(n)                      # which tokens are left
+    for i, layer in enumerate(bert.encoder.layer):
+        a = layer.attention.self; heads = a.num_attention_heads; d = a.attention_head_size
+        q, k, v = (f(x).view(len(x), heads, d).transpose(0, 1) for f in (a.query, a.key, a.value))
+        p = select(q @ k.transpose(1, 2) / math.sqrt(d), rules.get(i))
+        c = (p @ v).transpose(0, 1).reshape(len(x), -1)
+        if i in thin:
+            significance = p.sum((0, 1)).double().masked_fill(must, math.inf)
+            stay = largest(significance, max(kept(len(x), thin[i]), int(must.sum()))).nonzero()[:, 0]
+            x, c, at, must = x[stay], c[stay], at[stay], must[stay]
+        x = layer.attention.output.LayerNorm(layer.attention.output.dense(c) + x)
+        x = layer.output.LayerNorm(layer.output.dense(layer.intermediate(x)) + x)
+    if pool: return torch.nn.functional.normalize(x.double().mean(0), dim=0)    # over the tokens that are left
+    if begins is not None: return model.classifier(x)[torch.searchsorted(at, torch.arange(n), right=True) - 1].double()   # of a token that went: the last before it
+    return model.classifier(torch.tanh(bert.pooler.dense(x[0]))).double()
+
+def spelled(rules, thin):
+    parts = [f"hard-attention{{{rule[0]}={rule[1]} layers={i}}}" for i, rule in rules.items()]
+    if thin: parts.append(f"prune-tokens{{layer={','.join(map(str, thin))} keep={','.join(map(str, thin.values()))}}}")
+    return ",".join(parts + ["O2"])
+
+# ---- the ops alone, on whole numbers: scores are exact in every order of adding, and many are equal
+serial_op = 0
+def op(text):
+    """The graph as a library: (ids, width) -> [tokens][width]"""
+    global serial_op; serial_op += 1; path = TMP / f"op{serial_op}.bir"; path.write_text(text)
+    library = Library(build(path, TMP / f"op{serial_op}.so", "--emit=shared", "--name=m"), "m")
+    return lambda ids, width: library.run([ids], len(ids) * width).reshape(len(ids), width)
+HEADS, D, ROWS = 3, 8, 50; H = HEADS * D
+generator = torch.Generator().manual_seed(5)
+tables = {name: torch.randint(-2, 3, (ROWS, H), generator=generator).float() for name in "qkv"}
+def constant(name): return f"  %t{name} = const [{', '.join(str(int(x)) for x in tables[name].flatten().tolist())}] : f32[{ROWS},{H}]\n  %{name} = embed %t{name}, %ids : f32[S,{H}]\n"
+lists = [[(7 * i + 3) % ROWS for i in range(n)] for n in (1, 2, 17, 40)]
+for rule in (("k", 1), ("k", 5), ("share", 0.3), ("threshold", 0.07), None):
+    attr = "" if rule is None else f" {'keep' if rule[0] == 'k' else rule[0]}={rule[1]}"
+    head = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n" + constant("q") + constant("k") + constant("v")
+    attention = op(head + f"  %y = attention %q, %k, %v {{heads={HEADS} pack=none scale=0.25{attr}}} : f32[S,{H}]\n  return hidden=%y\n}}\n")
+    received = op(head + f"  %y = received %q, %k {{heads={HEADS} pack=none scale=0.25{attr}}} : f32[S,{HEADS}]\n  return hidden=%y\n}}\n")
+    for ids in lists:
+        n = len(ids); q, k, v = (tables[x][torch.tensor(ids)].view(n, HEADS, D).transpose(0, 1) for x in "qkv")
+        p = select((q @ k.transpose(1, 2) * 0.25).double(), rule)
+        compare(attention(ids, H), (p @ v.double()).transpose(0, 1).reshape(n, H), f"attention {rule}, {n} tokens", 1e-5)
+        compare(received(ids, HEADS), p.sum(1).t(), f"received {rule}, {n} tokens", 1e-5)
+for how in (1, 7, 0.5, 1.0):               # sums of whole numbers: exact, with many ties
+    attr = f"share={how}" if isinstance(how, float) else f"keep={how}"
+    thinned = op("module @m\ngraph @main(%ids: i32[S]) level=graph {\n" + constant("q") + f"  %p = thin %q {{{attr} symbol=1}} : i32[S1]\n  %g = gather %q, %p : f32[S1,{H}]\n"
+                 f"  %y = spread %g, %p, %ids : f32[S,{H}]\n  return hidden=%y\n}}\n")
+    for ids in lists:
+        n = len(ids); x = tables["q"][torch.tensor(ids)]; stay = largest(x.sum(1).masked_fill(torch.arange(n) == 0, math.inf), kept(n, how)).nonzero()[:, 0]
+        assert (thinned(ids, H) == x[stay][torch.searchsorted(stay, torch.arange(n), right=True) - 1].numpy()).all(), f"thin {attr}, {n} tokens"
+print("the ops alone select the same")
+
+# ---- whole models
+def check_model(what, directory, model, batch, rules, thin, begins=None, pool=None, passes="", cosine=0.9999, equal=0.995, options=()):
+    library, ledger = program(directory, passes or spelled(rules, thin), *options); cosines, same, labels = [], 0, 0
+    for ids in batch:
+        want = emulate(model, ids, rules, thin, begins, pool); got = library.run([ids], want.numel()).reshape(want.shape).astype(np.float64); w = want.numpy()
+        cosines.append((got * w).sum() / (np.linalg.norm(got) * np.linalg.norm(w)))
+        if not pool: same += (got.argmax(-1) == w.argmax(-1)).sum(); labels += w[..., 0].size
+    print(f"{what}: mean cosine {np.mean(cosines):.7f}, least {min(cosines):.5f}, {same} of {labels} labels", flush=True)
+    assert np.mean(cosines) >= cosine and same >= equal * labels, what
+    return library, ledger
+
+def together(library, batch, width, per_token=False):
+    """All texts in one call give the bytes of each alone."""
+    alone = [library.run([ids], len(ids) * width if per_token else width) for ids in batch]
+    assert (library.run(batch, sum(map(len, alone))) == np.concatenate(alone)).all(), "a text depends on what else is in the call"
+
+for n, kind in enumerate(("classify", "encoder", "tag")):
+    model, config = make_bert.random_bert(kind, 700 + n, TMP / kind, num_hidden_layers=4, hidden_size=4 * (11, 32, 8)[n], num_attention_heads=4, intermediate_size=(33, 64, 48)[n], max_position_embeddings=40)
+    r = random.Random(n); batch = [[r.randrange(config.vocab_size) for _ in range(r.choice((1, 2, 5, 16, 33, 40)))] for _ in range(40)]
+    begins = [not line.startswith("##") for line in (TMP / kind / "vocab.txt").read_text().splitlines()] if kind == "tag" else None
+    pool = kind == "encoder"; _, plain = program(TMP / kind, "O2")
+    for rules, thin in (({0: ("k", 3), 2: ("share", 0.3)}, {}), ({1: ("threshold", 0.05)}, {}), ({}, {1: 0.5}), ({}, {0: 0.7, 2: 3}), ({0: ("k", 4), 1: ("share", 0.5)}, {1: 0.6, 2: 0.5, 3: 2})):
+        library, ledger = check_model(f"{kind} {rules} {thin}", TMP / kind, model, batch, rules, thin, begins, pool, equal=0.97)   # 40 texts: one may differ
+        together(library, batch, emulate(model, batch[0], rules, thin, begins, pool).shape[-1], begins is not None)
+        if thin: assert ledger[-1]["macs_128"] < plain[-1]["macs_128"], "MACs do not count what is thinned"
+
+if SHARED:
+    import tokenizers
+    lines = [l.split("\t")[0] for l in (SHARED / "data/sst2/dev.tsv").read_text().splitlines()[1:]]
+    for directory, load in shared_models():
+        model = load(); m = directory.name; tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json")); tokenizer.no_padding(); tokenizer.no_truncation()
+        batch = [e.ids for e in tokenizer.encode_batch(lines[:872 if FULL else 100])]
+        batch = [b[:128] for b in batch] + [sum((b[1:-1] for b in batch[i:i + 4]), [101])[:127] + [102] for i in range(0, 20, 4)]   # and some longer ones
+        begins = [not tokenizer.id_to_token(i).startswith("##") if tokenizer.id_to_token(i) else True for i in range(model.config.vocab_size)] if m == "minilm-ncbi" else None
+        for rules, thin in (({}, {2: 0.5}), ({}, {1: 0.8, 3: 0.6}), ({0: ("k", 8), 2: ("share", 0.25), 4: ("threshold", 0.02)}, {})):
+            library, ledger = check_model(f"{m} {rules} {thin}", directory, model, batch, rules, thin, begins, m == "minilm-l6")
+        together(library, batch[:20], emulate(model, batch[0], {}, {}, begins, m == "minilm-l6").shape[-1], begins is not None)
+print("selected and thinned as by hand")
