@@ -40,37 +40,12 @@ RT_INLINE RT_TARGET_AVX2 void quantize_f32__avx2(int8_t *q, float *s, const floa
 	}
 }
 
-/* 8 codes of 32 bits of the floats from k on. Of NaN and -127, in this order, max returns the second. */
-RT_INLINE RT_TARGET_AVX2 __m256i quantize_avx2_static_codes(const float *x, const float *m, const float *z, int n)
-{
-	const __m256 v = _mm256_add_ps(_mm256_mul_ps(math_avx2_load(x, n), math_avx2_load(m, n)), math_avx2_load(z, n));
-	return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(-127)), _mm256_set1_ps(127)));
-}
-
 RT_INLINE RT_TARGET_AVX2 void quantize_static_f32__avx2(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0,
                                                         int r1, int K)
 {
-	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
 	for (int r = r0; r < r1; r++) {
-		const float *row = x + (size_t)r * (size_t)K;
-		int8_t *codes = q + (size_t)r * (size_t)K;
 		s[r] = 1;
-		for (int k = 0; k < K; k += 32) {
-			__m256i code[4];
-			RT_UNROLL_FULL for (int i = 0; i < 4; i++)
-				code[i] = K - k >= 32 ? quantize_avx2_static_codes(row + k + 8 * i, m + k + 8 * i, z + k + 8 * i, 8)
-					: K - k > 8 * i ? quantize_avx2_static_codes(row + k + 8 * i, m + k + 8 * i, z + k + 8 * i, K - k - 8 * i)
-					: _mm256_setzero_si256();
-			const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
-				_mm256_packs_epi32(code[2], code[3])), order);
-			if (K - k >= 32) {
-				_mm256_storeu_si256((__m256i *)(void *)(codes + k), bytes);
-			} else {
-				int8_t some[32];
-				_mm256_storeu_si256((__m256i *)(void *)some, bytes);
-				memcpy(codes + k, some, (size_t)(K - k));
-			}
-		}
+		math_avx2_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
 	}
 }
 #endif

@@ -48,29 +48,12 @@ RT_INLINE RT_TARGET_AVX512 void quantize_f32__avx512(int8_t *q, float *s, const 
 	}
 }
 
-/* 16 codes, in the bytes of a register's lanes. Of NaN and -127, in this order, max returns the second. */
-RT_INLINE RT_TARGET_AVX512 __m128i quantize_avx512_static_codes(__m512 x, __m512 m, __m512 z)
-{
-	const __m512 v = _mm512_max_ps(_mm512_add_ps(_mm512_mul_ps(x, m), z), _mm512_set1_ps(-127));
-	return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_min_ps(v, _mm512_set1_ps(127))));
-}
-
 RT_INLINE RT_TARGET_AVX512 void quantize_static_f32__avx512(int8_t *q, float *s, const float *x, const float *m, const float *z,
                                                             int r0, int r1, int K)
 {
 	for (int r = r0; r < r1; r++) {
-		const float *row = x + (size_t)r * (size_t)K;
-		int8_t *codes = q + (size_t)r * (size_t)K;
 		s[r] = 1;
-		int k = 0;
-		for (; k + 16 <= K; k += 16)
-			_mm_storeu_si128((__m128i *)(void *)(codes + k), quantize_avx512_static_codes(_mm512_loadu_ps(row + k),
-				_mm512_loadu_ps(m + k), _mm512_loadu_ps(z + k)));
-		if (k < K) {
-			const __mmask16 some = math_avx512_first(K - k);
-			_mm_mask_storeu_epi8(codes + k, some, quantize_avx512_static_codes(_mm512_maskz_loadu_ps(some, row + k),
-				_mm512_maskz_loadu_ps(some, m + k), _mm512_maskz_loadu_ps(some, z + k)));
-		}
+		math_avx512_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
 	}
 }
 #endif

@@ -32,12 +32,7 @@ RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0,
 RT_INLINE void quantize_static_f32__scalar(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
 {
 	for (int r = r0; r < r1; r++) {
-		const float *row = x + (size_t)r * (size_t)K;
-		int8_t *codes = q + (size_t)r * (size_t)K;
 		s[r] = 1;
-		for (int k = 0; k < K; k++) {
-			const float product = row[k] * m[k], code = nearbyintf(product + z[k]);
-			codes[k] = (int8_t)(!(code > -127) ? -127 : code > 127 ? 127 : code);
-		}
+		math_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
 	}
 }

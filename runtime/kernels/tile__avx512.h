@@ -2,6 +2,7 @@
 #ifndef RT_TILE__AVX512_H
 #define RT_TILE__AVX512_H
 #include "math__avx512.h"
+#include "tile__scalar.h"
 
 enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
 
@@ -51,5 +52,29 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TIL
 		tile_avx512_activate_low(out, tile, vectors, width, N, act, mr);
 	else
 		tile_avx512_activate(out, tile, vectors, width, N, act, mr);
+}
+
+/* The codes of the same, by the scales m and z. */
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, float *tile, const float *m, const float *z, int vectors, int width, int N,
+                                                  int act, int mr)
+{
+	tile_avx512_activate_low(tile, tile, vectors, 16 * vectors, 16 * vectors, act, mr);
+	for (int i = 0; i < mr; i++)
+		math_avx512_code_row(out + (size_t)i * (size_t)N, tile + 16 * vectors * i, m, z, rt_min(width, 16 * vectors));
+}
+
+/* act(sums), or its codes: where the linears of int8 codes leave a tile. */
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act,
+                                                  int mr)
+{
+	if (!out.codes) {
+		tile_avx512_store((float *)out.at, sums, vectors, width, N, act, 1, mr);
+		return;
+	}
+	_Alignas(64) float tile[16 * TILE_AVX512_SUMS];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
+	tile_avx512_codes((int8_t *)out.at, tile, out.m, out.z, vectors, width, N, act, mr);
 }
 #endif
