@@ -54,13 +54,29 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TIL
 		tile_avx512_activate(out, tile, vectors, width, N, act, mr);
 }
 
-/* The codes of the same, by the scales m and z. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, float *tile, const float *m, const float *z, int vectors, int width, int N,
-                                                  int act, int mr)
+/* 16 columns of a tile as codes. */
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float *tile, __m512 m, __m512 z, int stride, int width, int N,
+                                                        int act, int mr)
 {
-	tile_avx512_activate_low(tile, tile, vectors, 16 * vectors, 16 * vectors, act, mr);
-	for (int i = 0; i < mr; i++)
-		math_avx512_code_row(out + (size_t)i * (size_t)N, tile + 16 * vectors * i, m, z, rt_min(width, 16 * vectors));
+	const __mmask16 some = math_avx512_first(width);
+	for (int i = 0; i < mr; i++) {
+		const __m512 x = _mm512_load_ps(tile + stride * i), y = act == RT_ACT_GELU ? math_avx512_gelu_low(x) : math_avx512_act(x, act);
+		_mm_mask_storeu_epi8(out + (size_t)i * (size_t)N, some, math_avx512_codes(y, m, z));
+	}
+}
+
+/* The codes of act(tile[mr][vectors][16]) by the scales m and z; the activations are those of tile_avx512_activate_low. */
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m, const float *z, int vectors, int width,
+                                                  int N, int act, int mr)
+{
+	for (int j = 0; j < vectors && 16 * j < width; j++) {
+		const __mmask16 some = math_avx512_first(width - 16 * j);
+		const __m512 mj = _mm512_maskz_loadu_ps(some, m + 16 * j), zj = _mm512_maskz_loadu_ps(some, z + 16 * j);
+		if (act == RT_ACT_GELU)
+			tile_avx512_code_column(out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, RT_ACT_GELU, mr);
+		else
+			tile_avx512_code_column(out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, act, mr);
+	}
 }
 
 /* act(sums), or its codes: where the linears of int8 codes leave a tile. */
