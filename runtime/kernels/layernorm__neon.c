@@ -60,8 +60,8 @@ RT_INLINE void RT_NEON(add_layernorm_f32)(float *out, const float *x, const floa
 }
 
 RT_INLINE void RT_NEON(add_layernorm_codes_f32)(float *out, int8_t *q, float *s, const float *x, const float *y,
-                                                const float *gamma, const float *beta, const float *m, const float *z,
-                                                int r0, int r1, int H, float eps)
+                                                const float *gamma, const float *beta, const float *m, const float *z, int r0,
+                                                int r1, int H, float eps)
 {
 	for (int r = r0; r < r1; r++) {
 		size_t row = (size_t)r * (size_t)H;

@@ -42,8 +42,8 @@ RT_INLINE void add_layernorm_f32__scalar(float *out, const float *x, const float
 }
 
 RT_INLINE void add_layernorm_codes_f32__scalar(float *out, int8_t *q, float *s, const float *x, const float *y,
-                                               const float *gamma, const float *beta, const float *m, const float *z,
-                                               int r0, int r1, int H, float eps)
+                                               const float *gamma, const float *beta, const float *m, const float *z, int r0,
+                                               int r1, int H, float eps)
 {
 	for (int r = r0; r < r1; r++) {
 		size_t row = (size_t)r * (size_t)H;

@@ -25,9 +25,9 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_bring(int16_t *rows, const int8_t *
 }
 
 /* Rows 0..mr-1 by one panel w[K2][16][2], of which the first `width` outputs are written. `ahead` as in linear__avx2.c. */
-RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(TileOut out, const int16_t *rows, const float *s, const char *w, const float *ws,
-                                                  const float *bias, uintptr_t ahead, int step, int width, int K, int N, int act,
-                                                  int mr)
+RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(TileOut out, const int16_t *rows, const float *s, const char *w,
+                                                  const float *ws, const float *bias, uintptr_t ahead, int step, int width, int K,
+                                                  int N, int act, int mr)
 {
 	enum { MR = 4 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -52,8 +52,8 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(TileOut out, const int16_t *ro
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                              int act, void *scratch)
+                                             const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
+                                             int act, void *scratch)
 {
 	enum { NR = 16, MR = 4, ROWS = 48 };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -83,15 +83,16 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2(TileOut out, const int8_t *q, const
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_i8__avx2(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                              int act, void *scratch)
+                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                              int N, int act, void *scratch)
 {
 	linear_i8_avx2(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_i8_codes__avx2(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                                    const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                                    int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+                                                    const float *ws, const float *bias, const float *m, const float *z,
+                                                    const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act,
+                                                    void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_avx2(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);

@@ -28,8 +28,8 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_bring(uint8_t *rows, co
  * tile that is alone with its panel must fetch all lines of the next one a step. */
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(TileOut out, const uint8_t *rows, const float *s, const char *w,
                                                               const float *ws, const float *bias, const int32_t *sums,
-                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr, int alone,
-                                                              int vectors)
+                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr,
+                                                              int alone, int vectors)
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
@@ -66,9 +66,10 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(TileOut out, const
 	tile_avx512_leave(out, y, vectors, width, N, act, mr);
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                         const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
-                                                         int N, int act, void *scratch, int vectors, int most)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(TileOut out, const int8_t *q, const float *s, const void *w,
+                                                         const float *ws, const float *bias, const int32_t *sums, int r0, int r1,
+                                                         int p0, int p1, int K, int N, int act, void *scratch, int vectors,
+                                                         int most)
 {
 	enum { ROWS = LINEAR_I8_AVX512VNNI_ROWS };
 	const int NR = 16 * vectors, line = 64 * vectors;   /* bytes of a panel for four inputs */
@@ -109,31 +110,33 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(TileOut out, const int8
 	}
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                          const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                                          int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
+                                                          const float *ws, const float *bias, const int32_t *sums, int r0, int r1,
+                                                          int p0, int p1, int K, int N, int act, void *scratch)
 {
 	linear_i8_avx512vnni(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 2, 12);
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_codes__avx512vnni(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                                                const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                                                int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_codes__avx512vnni(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                                const void *w, const float *ws, const float *bias, const float *m,
+                                                                const float *z, const int32_t *sums, int r0, int r1, int p0,
+                                                                int p1, int K, int N, int act, void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_avx512vnni(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 2, 12);
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_8x48__avx512vnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                               const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                                               int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_8x48__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
+                                                               const float *ws, const float *bias, const int32_t *sums, int r0,
+                                                               int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	linear_i8_avx512vnni(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 3, 8);
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_codes_8x48__avx512vnni(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                                                const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                                                int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_codes_8x48__avx512vnni(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                                     const void *w, const float *ws, const float *bias,
+                                                                     const float *m, const float *z, const int32_t *sums, int r0,
+                                                                     int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_avx512vnni(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 3, 8);

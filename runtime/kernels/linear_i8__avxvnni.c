@@ -57,8 +57,8 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni_tile(TileOut out, const uint8
 }
 
 RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
-                                                    int N, int act, void *scratch)
+                                                   const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                   int N, int act, void *scratch)
 {
 	enum { NR = 16, MR = 6, ROWS = 48 };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, quads = (K + 3) / 4;
@@ -87,15 +87,16 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni(TileOut out, const int8_t *q,
 }
 
 RT_INLINE RT_TARGET_AVXVNNI void linear_i8__avxvnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                                    int act, void *scratch)
+                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                    int N, int act, void *scratch)
 {
 	linear_i8_avxvnni(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 
-RT_INLINE RT_TARGET_AVXVNNI void linear_i8_codes__avxvnni(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                                          const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                                          int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE RT_TARGET_AVXVNNI void linear_i8_codes__avxvnni(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                          const void *w, const float *ws, const float *bias, const float *m,
+                                                          const float *z, const int32_t *sums, int r0, int r1, int p0, int p1,
+                                                          int K, int N, int act, void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_avxvnni(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);

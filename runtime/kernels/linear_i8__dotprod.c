@@ -9,7 +9,8 @@
 
 /* Rows 0..mr-1 by one panel w[K16][8][16], of which the first `width` outputs are written. */
 RT_INLINE RT_TARGET_DOTPROD void linear_i8_dotprod_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w,
-                                                        const float *ws, const float *bias, int width, int K, int N, int act, int mr)
+                                                        const float *ws, const float *bias, int width, int K, int N, int act,
+                                                        int mr)
 {
 	enum { MR = 5 };
 	const int stride = (K + 63) & ~63, groups = (K + 15) / 16;
@@ -38,8 +39,8 @@ RT_INLINE RT_TARGET_DOTPROD void linear_i8_dotprod_tile(TileOut out, const int8_
 }
 
 RT_INLINE RT_TARGET_DOTPROD void linear_i8_dotprod(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
-                                                    int N, int act, void *scratch)
+                                                   const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                   int N, int act, void *scratch)
 {
 	enum { NR = 8, MR = 5, ROWS = TILE_NEON_ROWS };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, groups = (K + 15) / 16;
@@ -68,15 +69,16 @@ RT_INLINE RT_TARGET_DOTPROD void linear_i8_dotprod(TileOut out, const int8_t *q,
 }
 
 RT_INLINE RT_TARGET_DOTPROD void linear_i8__dotprod(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                                    int act, void *scratch)
+                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                    int N, int act, void *scratch)
 {
 	linear_i8_dotprod(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 
-RT_INLINE RT_TARGET_DOTPROD void linear_i8_codes__dotprod(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                                          const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                                          int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE RT_TARGET_DOTPROD void linear_i8_codes__dotprod(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                          const void *w, const float *ws, const float *bias, const float *m,
+                                                          const float *z, const int32_t *sums, int r0, int r1, int p0, int p1,
+                                                          int K, int N, int act, void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_dotprod(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);

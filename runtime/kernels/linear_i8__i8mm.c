@@ -25,8 +25,9 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_bring(int8_t *rows, const int8_t *q
 }
 
 /* mr pairs of rows, `valid` rows of them to be written, by one panel w[K8][8][8], of which the first `width` outputs are written. */
-RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w, const float *ws,
-                                                  const float *bias, int valid, int width, int K, int N, int act, int mr)
+RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w,
+                                                  const float *ws, const float *bias, int valid, int width, int K, int N, int act,
+                                                  int mr)
 {
 	enum { MR = 4 };
 	const int stride = (K + 63) & ~63, groups = (K + 7) / 8;
@@ -54,8 +55,8 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(TileOut out, const int8_t *row
 }
 
 RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                              int act, void *scratch)
+                                             const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
+                                             int act, void *scratch)
 {
 	enum { NR = 8, MR = 4, ROWS = TILE_NEON_ROWS };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, groups = (K + 7) / 8;
@@ -84,15 +85,16 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm(TileOut out, const int8_t *q, const
 }
 
 RT_INLINE RT_TARGET_I8MM void linear_i8__i8mm(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                              int act, void *scratch)
+                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                              int N, int act, void *scratch)
 {
 	linear_i8_i8mm(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 
 RT_INLINE RT_TARGET_I8MM void linear_i8_codes__i8mm(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                                    const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                                    int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+                                                    const float *ws, const float *bias, const float *m, const float *z,
+                                                    const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act,
+                                                    void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_i8mm(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);

@@ -18,8 +18,8 @@ enum { LINEAR_I8_NEON_MR = 2, LINEAR_I8_NEON_OUTS = 2 };
 #endif
 
 /* Rows 0..mr-1 by one panel w[K16][8][16], of which the first `width` outputs are written. */
-RT_INLINE void linear_i8_neon_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w, const float *ws, const float *bias,
-                                   int width, int K, int N, int act, int mr)
+RT_INLINE void linear_i8_neon_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w, const float *ws,
+                                   const float *bias, int width, int K, int N, int act, int mr)
 {
 	enum { MR = LINEAR_I8_NEON_MR, OUTS = LINEAR_I8_NEON_OUTS };
 	const int stride = (K + 63) & ~63, groups = (K + 15) / 16;
@@ -50,7 +50,7 @@ RT_INLINE void linear_i8_neon_tile(TileOut out, const int8_t *rows, const float 
 }
 
 RT_INLINE void linear_i8_neon(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
-                                  const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+                              const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = 8, MR = LINEAR_I8_NEON_MR, ROWS = TILE_NEON_ROWS };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, groups = (K + 15) / 16;
@@ -80,9 +80,8 @@ RT_INLINE void linear_i8_neon(TileOut out, const int8_t *q, const float *s, cons
 	}
 }
 
-RT_INLINE void RT_NEON(linear_i8)(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                  const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                  int act, void *scratch)
+RT_INLINE void RT_NEON(linear_i8)(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                  const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	linear_i8_neon(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }

@@ -19,7 +19,7 @@
 #include "tile__scalar.h"
 
 RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
-                                 const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+                                const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = 8, GROUP = 4 };
 	const int quads = (K + GROUP - 1) / GROUP;
@@ -43,9 +43,8 @@ RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, co
 	}
 }
 
-RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                 const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                 int act, void *scratch)
+RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                 const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	linear_i8_scalar(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }

@@ -15,8 +15,8 @@ RT_SHARED RT_TARGET_AVX2 void tile_avx2_activate(float *out, const float *tile, 
 }
 
 /* out = act(sums) for mr rows of `vectors` sums in registers. */
-RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(float *out, __m256 (*sums)[TILE_AVX2_VECTORS], int vectors, int width, int N, int act,
-                                              int mr)
+RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(float *out, __m256 (*sums)[TILE_AVX2_VECTORS], int vectors, int width, int N,
+                                              int act, int mr)
 {
 	_Alignas(32) float tile[8 * TILE_AVX2_SUMS];
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
@@ -26,7 +26,8 @@ RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(float *out, __m256 (*sums)[TILE_AV
 }
 
 /* The codes of act(tile[mr][2][8]) by the scales m and z. */
-RT_SHARED RT_TARGET_AVX2 void tile_avx2_codes(int8_t *out, float *tile, const float *m, const float *z, int width, int N, int act, int mr)
+RT_SHARED RT_TARGET_AVX2 void tile_avx2_codes(int8_t *out, float *tile, const float *m, const float *z, int width, int N, int act,
+                                              int mr)
 {
 	tile_avx2_activate(tile, tile, 2, 16, 16, act, mr);
 	for (int i = 0; i < mr; i++)

@@ -7,7 +7,8 @@
 enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
 
 /* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out lie N apart. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *tile, int vectors, int width, int N, int act, int mr)
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *tile, int vectors, int width, int N, int act,
+                                                     int mr)
 {
 	for (int j = 0; j < vectors; j++, out += 16, tile += 16) {
 		const __mmask16 m = math_avx512_first(width - 16 * j);
@@ -55,8 +56,8 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TIL
 }
 
 /* 16 columns of a tile as codes. */
-RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float *tile, __m512 m, __m512 z, int stride, int width, int N,
-                                                        int act, int mr)
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float *tile, __m512 m, __m512 z, int stride, int width,
+                                                        int N, int act, int mr)
 {
 	const __mmask16 some = math_avx512_first(width);
 	for (int i = 0; i < mr; i++) {
@@ -66,8 +67,8 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float
 }
 
 /* The codes of act(tile[mr][vectors][16]) by the scales m and z; the activations are those of tile_avx512_activate_low. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m, const float *z, int vectors, int width,
-                                                  int N, int act, int mr)
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m, const float *z, int vectors,
+                                                  int width, int N, int act, int mr)
 {
 	for (int j = 0; j < vectors && 16 * j < width; j++) {
 		const __mmask16 some = math_avx512_first(width - 16 * j);
@@ -80,8 +81,8 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile
 }
 
 /* act(sums), or its codes: where the linears of int8 codes leave a tile. */
-RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act,
-                                                  int mr)
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N,
+                                                  int act, int mr)
 {
 	if (!out.codes) {
 		tile_avx512_store((float *)out.at, sums, vectors, width, N, act, 1, mr);

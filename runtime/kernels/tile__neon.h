@@ -25,8 +25,8 @@ RT_INLINE void tile_neon_store(float *out, float32x4_t (*sums)[TILE_NEON_VECTORS
 }
 
 /* out = act(sums[mr][8] * (s[row] * ws) + bias). */
-RT_SHARED void tile_neon_scale_floats(float *out, const int32_t *sums, const float *s, const float *ws, const float *bias, int width,
-                                      int N, int act, int mr)
+RT_SHARED void tile_neon_scale_floats(float *out, const int32_t *sums, const float *s, const float *ws, const float *bias,
+                                      int width, int N, int act, int mr)
 {
 	const float32x4_t ws0 = vld1q_f32(ws), ws1 = vld1q_f32(ws + 4), b0 = vld1q_f32(bias), b1 = vld1q_f32(bias + 4);
 	for (int i = 0; i < mr; i++, sums += 8, out += N) {
@@ -38,8 +38,8 @@ RT_SHARED void tile_neon_scale_floats(float *out, const int32_t *sums, const flo
 }
 
 /* The codes of the same, by the scales m and z. */
-RT_SHARED void tile_neon_scale_codes(int8_t *out, const int32_t *sums, const float *s, const float *ws, const float *bias, const float *m,
-                                     const float *z, int width, int N, int act, int mr)
+RT_SHARED void tile_neon_scale_codes(int8_t *out, const int32_t *sums, const float *s, const float *ws, const float *bias,
+                                     const float *m, const float *z, int width, int N, int act, int mr)
 {
 	for (int i = 0; i < mr; i++) {
 		float row[8];
@@ -49,8 +49,8 @@ RT_SHARED void tile_neon_scale_codes(int8_t *out, const int32_t *sums, const flo
 }
 
 /* Where the linears of int8 codes leave their integer sums. */
-RT_INLINE void tile_neon_scale(TileOut out, const int32_t *sums, const float *s, const float *ws, const float *bias, int width, int N,
-                               int act, int mr)
+RT_INLINE void tile_neon_scale(TileOut out, const int32_t *sums, const float *s, const float *ws, const float *bias, int width,
+                               int N, int act, int mr)
 {
 	if (out.codes)
 		tile_neon_scale_codes((int8_t *)out.at, sums, s, ws, bias, out.m, out.z, width, N, act, mr);
