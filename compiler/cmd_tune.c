@@ -259,8 +259,8 @@ int cmd_tune(int argc, char **argv)
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
 		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, neurons, tokens and words, and that store and "
 		"multiply in int8, tried alone and together on labelled data.\v"
-		"Scores, bytes and a cost model decide, so that the same seed gives the same result; times are shown. A third of the rows is held back: it "
-		"decides only whether a candidate may win, by the budget and a standard error. Exit 5 when nothing keeps within the limits.\n\n"
+		"Scores, bytes and a cost model decide, so that the same seed gives the same result; times are shown. A third of the rows decides only whether a "
+		"candidate may win; so does a standard error's distance from the budget. Exit 5 when nothing keeps within the limits.\n\n"
 		"Examples:\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
