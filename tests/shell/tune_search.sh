@@ -1,4 +1,5 @@
 # bertc tune on a small model: the pipeline it prints builds, and a journal that was cut off leads to the same result.
+[ -n "$FULL" ] || { echo "takes minutes: ./check --full"; exit 77; }
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 awk 'BEGIN { split("good bad fine poor great awful", w, " "); for (i = 0; i < 36; i++) print "the film number " i " is " w[i % 6 + 1] "\t" (i % 2 ? "negative" : "positive") }' >data.tsv
