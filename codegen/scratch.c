@@ -81,6 +81,9 @@ void scratch_close(Scratch *scratch)
 
 bool scratch_commit(const Scratch *scratch, const char *name, const char *path, Diag *diag)
 {
+	struct stat st;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))   /* a device or pipe must not be renamed over */
+		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: it is no regular file");
 	char *from = scratch_path(scratch, name);
 	bool good = rename(from, path) == 0;
 	free(from);

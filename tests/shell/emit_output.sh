@@ -9,6 +9,15 @@ mkdir result/taken
 expect 1 "$BERTC" build tiny.bir -o result/taken
 says "is a directory"
 rmdir result/taken
+# a pipe (or /dev/null) stays one: a graph goes through it, a program is refused
+mkfifo result/pipe
+expect 1 "$BERTC" build tiny.bir -o result/pipe
+says "no regular file"
+"$BERTC" opt tiny.bir --passes=cse >plain
+"$BERTC" opt tiny.bir --passes=cse -o result/pipe & cat result/pipe >piped; wait $!
+cmp plain piped
+[ -p result/pipe ] || fail "the pipe is a file now"
+rm result/pipe
 if [ "$(id -u)" -ne 0 ]; then
 	chmod a-w result
 	expect 1 "$BERTC" build tiny.bir --cpu=baseline -o result/tiny
