@@ -96,9 +96,13 @@ static bool compiled_check(Module *module, const World *w, double tolerance, Dia
 	bool finite;
 	Module *copy = module_copy(module);
 	const bool decides = graph_decides(module->graphs[0]);
-	bool good = numbers_of(module, w, &by_eval, diag) && numbers_of(module, w, &by_code, diag)
-		&& compiled_open(&c, copy, pipeline_preset(0), diag);
-	for (int threads = 1; good && threads <= 2; threads++) {
+	bool good = numbers_of(module, w, &by_eval, diag) && numbers_of(module, w, &by_code, diag);
+	const bool open = good && compiled_open(&c, copy, pipeline_preset(0), diag);
+	if (good && !open && diag->code == EXIT_UNSUPPORTED)   /* a computed weight, say: refused in words */
+		diag_free(diag), diag_init(diag, NULL);
+	else
+		good = good && open;
+	for (int threads = 1; good && open && threads <= 2; threads++) {
 		good = compiled_numbers(&c, module->graphs[0], w, threads, &by_code, diag);
 		const double d = good ? numbers_differ(&by_eval, &by_code, by_eval.outputs, &where, &finite) : 0;
 		if (good && (!finite || (!decides && !(d <= tolerance))))

@@ -6,7 +6,7 @@
  * where they touch different things (pipeline_moves.h). Some modules are compiled and compared with the evaluator. What is illegal, by
  * order or by option, is refused in words.
  *
- *   test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose]
+ *   test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]
  *
  * A failure is made shorter, pass by pass, and prints the command that repeats it. */
 #include <CUnit/Basic.h>
@@ -19,7 +19,7 @@ enum { ITEMS_MOST = 24, TEXT_BYTES = 4096, WHY_BYTES = 1024, COMPILED_EACH = 50 
 static uint64_t first_seed = 1;
 static int count_of_pipelines = 150;
 static const char *only_passes;
-static bool verbose;
+static bool verbose, print_modules;
 
 /* ---- what happened ---------------------------------------------------------------------------------------------------- */
 
@@ -445,6 +445,11 @@ static void test_random(void)
 			snprintf(passes, sizeof passes, "%s", only_passes);
 		if (verbose)
 			fprintf(stderr, "%llu %s\n", (unsigned long long)seed, passes);
+		if (print_modules) {
+			char *text = tiny_encoder_text(&c.model);
+			fputs(text, stdout);
+			free(text);
+		}
 		if (check_case(seed, passes, why))
 			continue;
 		printf("\nseed %llu: %s\n", (unsigned long long)seed, why);
@@ -610,6 +615,8 @@ int main(int argc, char **argv)
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
 		if (!strcmp(argv[i], "--verbose"))
 			verbose = true;
+		else if (!strcmp(argv[i], "--print"))
+			print_modules = true;   /* the encoders, for bertc opt */
 		else if (!strcmp(argv[i], "--seed") && ++i)
 			first_seed = strtoull(value, NULL, 10);
 		else if (!strcmp(argv[i], "--count") && ++i)
@@ -617,7 +624,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--passes") && ++i)
 			only_passes = value;
 		else
-			return fprintf(stderr, "test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose]\n"), 2;
+			return fprintf(stderr, "test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]\n"), 2;
 	}
 #if defined(__SANITIZE_ADDRESS__)
 	__sanitizer_set_death_callback(say_running);
