@@ -132,6 +132,7 @@ bool body_rows(Body *b)
 	const Attrs *attr = &node->attr;
 	int32_t axis = type->rank - 1, missing = 0;
 	const char *tail = "", *detail = "";
+	static const char *const names_codes[] = {"x", "y", "gamma", "beta", "m", "z"};
 	switch (node->op) {
 	case OP_EMBED:
 		if (!add_tables(b, 1))
@@ -153,12 +154,21 @@ bool body_rows(Body *b)
 		body_param(b, "gamma", node->args[node->nargs - 2]);
 		body_param(b, "beta", node->args[node->nargs - 1]);
 		break;
+	case OP_ADD_LAYERNORM_CODES:
+		for (int32_t i = 0; i < node->nargs; i++)
+			body_param(b, names_codes[i], node->args[i]);
+		break;
 	case OP_LAYERNORM: case OP_ADD_LAYERNORM:
 		body_param(b, "x", node->args[0]);
 		if (node->op == OP_ADD_LAYERNORM)
 			body_param(b, "y", node->args[1]);
 		body_param(b, "gamma", node->args[node->nargs - 2]);
 		body_param(b, "beta", node->args[node->nargs - 1]);
+		break;
+	case OP_QUANTIZE_STATIC:
+		body_param(b, "x", node->args[0]);
+		body_param(b, "m", node->args[1]);
+		body_param(b, "z", node->args[2]);
 		break;
 	default:
 		body_param(b, "x", node->args[0]);
@@ -211,19 +221,23 @@ bool body_unary(Body *b)
 
 /* ---- linear ----------------------------------------------------------------------------------------------------- */
 
-/* What the kernels of each linear op take between `out` and the ranges, and behind the activation. */
+/* What the kernels of each linear op take in front of the ranges, and behind the activation. */
 typedef struct LinearForm { const char *parameters, *arguments, *tail_parameter, *tail_argument; int32_t weight; } LinearForm;
 
 static LinearForm linear_form(const Node *node)
 {
 	switch (node->op) {
 	case OP_LINEAR_I8:
-		return (LinearForm){"const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums",
-			"q, s, w, ws, bias, sums", ", void *scratch", ", scratch", 2};
+		return (LinearForm){"float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums",
+			"out, q, s, w, ws, bias, sums", ", void *scratch", ", scratch", 2};
+	case OP_LINEAR_I8_CODES:
+		return (LinearForm){"int8_t *out, float *scales, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, "
+			"const float *m, const float *z, const int32_t *sums", "out, scales, q, s, w, ws, bias, m, z, sums", ", void *scratch",
+			", scratch", 2};
 	case OP_LINEAR_BF16:
-		return (LinearForm){"const float *x, const void *w, const float *bias", "x, w, bias", ", void *scratch", ", scratch", 1};
+		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", ", void *scratch", ", scratch", 1};
 	default:
-		return (LinearForm){"const float *x, const void *w, const float *bias", "x, w, bias", "", "", 1};
+		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", "", "", 1};
 	}
 }
 
@@ -237,8 +251,8 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 	for (int32_t i = 0; i < e->nwrappers; i++)
 		if (e->wrappers[i].is_core && strcmp(e->wrappers[i].name, name) == 0)
 			return name;
-	const char *text = mem_printf(e->mem, "(float *out, %s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
-		"\t%s(out, %s, r0, r1, p0, p1, %lld, N, act%s);\n}\n",
+	const char *text = mem_printf(e->mem, "(%s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
+		"\t%s(%s, r0, r1, p0, p1, %lld, N, act%s);\n}\n",
 		form.parameters, form.tail_parameter, kernel->function, form.arguments, inputs, form.tail_argument);
 	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), true};
 	return name;
@@ -247,9 +261,11 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 bool body_linear(Body *b)
 {
 	static const char *const names[] = {"x", "w", "bias"}, *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
+	static const char *const names_codes[] = {"q", "qs", "w", "ws", "bias", "m", "z", "sums"};
 	const Node *node = b->node;
 	const LinearForm form = linear_form(node);
-	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != (node->op == OP_LINEAR_I8 ? 6 : 3))
+	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width)
+		|| node->nargs != (node->op == OP_LINEAR_I8 ? 6 : node->op == OP_LINEAR_I8_CODES ? 8 : 3))
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type, *x = &node->args[0]->type;
@@ -259,7 +275,7 @@ bool body_linear(Body *b)
 	long long panels = packed->dim[0].plus, inputs = x->dim[x->rank - 1].plus, width = node->attr.width;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	for (int32_t i = 0; i < node->nargs; i++)
-		body_param(b, node->op == OP_LINEAR_I8 ? names_i8[i] : names[i], node->args[i]);
+		body_param(b, (node->op == OP_LINEAR_I8 ? names_i8 : node->op == OP_LINEAR_I8_CODES ? names_codes : names)[i], node->args[i]);
 	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_info[node->op].name, inputs, width, act ? "_" : "",
 		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;

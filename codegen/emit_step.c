@@ -191,6 +191,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
 	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,
 	[OP_LINEAR] = body_linear, [OP_LINEAR_I8] = body_linear, [OP_LINEAR_BF16] = body_linear, [OP_QUANTIZE] = body_rows,
+	[OP_QUANTIZE_STATIC] = body_rows, [OP_LINEAR_I8_CODES] = body_linear, [OP_ADD_LAYERNORM_CODES] = body_rows,
 	[OP_ATTENTION] = body_attention, [OP_RECEIVED] = body_received, [OP_THIN] = body_thin, [OP_GATHER] = body_gather,
 	[OP_SPREAD] = body_spread, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
 	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,

@@ -107,6 +107,9 @@ void model_unload(Loaded *);
 /* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
+/* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
+ * needs at its end. NULL and messages on error. */
+char *build_pipeline(const BuildOptions *, const Loaded *, Diag *);
 /* Whether the options make sense and the result replaces no file of the model; to be asked before any work is done. */
 bool build_check(const BuildOptions *, Diag *);
 

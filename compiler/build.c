@@ -38,9 +38,7 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 	return emits_graph(options) ? "" : levels[options->level];
 }
 
-/* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
- * needs at its end. NULL and messages on error. */
-static char *pipeline_for(const BuildOptions *options, const Loaded *loaded, Diag *diag)
+char *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
 	const bool code = !emits_graph(options), bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
 	const char *asked = asked_for(options, loaded), *missing = "";
@@ -87,7 +85,7 @@ static void show_pass(void *argument, const char *pass, int32_t done, int32_t of
 
 static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target *target, char **text, Ledger *ledger, Diag *diag)
 {
-	*text = pipeline_for(options, loaded, diag);
+	*text = build_pipeline(options, loaded, diag);
 	if (!*text)
 		return false;
 	if (!**text)
@@ -124,7 +122,7 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 
 static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag *diag)
 {
-	if (!options->ledger || !ledger)
+	if (!options->ledger)
 		return true;
 	AtomicFile file;
 	if (!atomic_open(&file, options->ledger, diag))
@@ -182,6 +180,23 @@ static json_t *about_variants(const Module *module, const Target *target)
 	return variants;
 }
 
+/* What each pass left of the model: the figures of the ledger that are the same in every build. */
+static json_t *about_ledger(const Ledger *ledger)
+{
+	json_t *rows = json_array();
+	for (int32_t i = -1; i < ledger->count; i++) {
+		const LedgerRow *row = i < 0 ? &ledger->start : &ledger->rows[i];
+		char *pass = strdup(row->pass ? row->pass : "input");
+		if (pass)
+			pipeline_hide_folders(pass);
+		json_array_append_new(rows, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
+			"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
+			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes));
+		free(pass);
+	}
+	return rows;
+}
+
 /* What verify measured of this build, or null. */
 static bool about_verified(json_t *about, const BuildOptions *options, Diag *diag)
 {
@@ -195,7 +210,7 @@ static bool about_verified(json_t *about, const BuildOptions *options, Diag *dia
 
 /* malloc'd; NULL and a message on error. Nothing of this machine and no time: two builds say the same. */
 static char *about_text(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *name,
-	const char *pipeline, Diag *diag)
+	const char *pipeline, const Ledger *ledger, Diag *diag)
 {
 	const Module *module = loaded->module;
 	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION,
@@ -205,6 +220,7 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens,
 		"tokenizer",
 		loaded->tokenizer != NULL);
+	json_object_set_new(about, "ledger", about_ledger(ledger));
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
@@ -221,10 +237,11 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline, Diag *diag)
+static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline,
+	const Ledger *ledger, Diag *diag)
 {
 	char *name = options->name ? strdup(options->name) : c_identifier_from_path(options->out);
-	char *about = name ? about_text(options, loaded, target, name, pipeline, diag) : NULL;
+	char *about = name ? about_text(options, loaded, target, name, pipeline, ledger, diag) : NULL;
 	const EmitOptions emit = {
 		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
 			.target = *target,
@@ -270,13 +287,16 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 		|| (options->tune && !tune_check(&target, diag)))
 		return false;
 	char *pipeline = NULL;
+	Ledger own = {0};   /* programs tell of it whether or not the caller asks */
+	ledger = ledger ? ledger : &own;
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
 	if (good && options->emit == EMIT_BIR)
 		good = module_write(loaded->module, options->out, NULL, diag);
 	else if (good && options->emit == EMIT_CHECKPOINT)
 		good = checkpoint_emit(options, loaded, diag);
 	else if (good)
-		good = emit_code(options, loaded, &target, pipeline, diag);
+		good = emit_code(options, loaded, &target, pipeline, ledger, diag);
+	ledger_free(&own);
 	free(pipeline);
 	return good;
 }

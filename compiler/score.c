@@ -16,8 +16,8 @@ typedef struct Scorer {
 	int32_t *ids, *types, *start, offsets[2 * CHUNK_TEXTS + 1];
 	int32_t  sequences, first_row;
 	float   *out[OUTPUTS_MAX];          /* one an output */
-	double  *predicted[OUTPUTS_MAX], *gold;   /* Spearman */
-	int64_t  labelled[OUTPUTS_MAX];     /* rows or words that count in the loss */
+	RowScore *rows;                     /* nrows of each output */
+	int32_t  nrows;
 	Score   *scores;
 	Diag    *diag;
 } Scorer;
@@ -37,18 +37,18 @@ static int32_t largest(const float *row, int32_t n)
 }
 
 /* -log softmax(row)[gold] */
-static void add_loss(Scorer *s, int32_t k, const float *row, int32_t gold)
+static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t gold)
 {
 	const double top = (double)row[largest(row, s->what->width)];
 	double sum = 0;
 	for (int32_t i = 0; i < s->what->width; i++)
 		sum += exp((double)row[i] - top);
-	s->scores[k].loss += top + log(sum) - (double)row[gold];
-	s->labelled[k]++;
+	to->loss += top + log(sum) - (double)row[gold];
+	to->labelled++;
 }
 
 /* Each word's label is that of its first token; O when the limit left none of it. */
-static bool score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequence)
+static bool score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequence, RowScore *to)
 {
 	const int32_t begin = s->offsets[sequence], end = s->offsets[sequence + 1], width = s->what->width;
 	const char **tags = calloc((size_t)row->nwords + 1, sizeof *tags);
@@ -61,11 +61,11 @@ static bool score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequenc
 		const int32_t gold = dataset_label(row->tags[w], s->what->head.labels, s->what->head.nlabels);
 		tags[w] = out ? head_label(s, largest(out, width)) : "O";
 		if (out && gold >= 0 && gold < width)
-			add_loss(s, k, out, gold);
+			add_loss(s, to, out, gold);
 		byte = stop + 1;
 	}
 	if (tags)
-		metric_spans(row->tags, tags, row->nwords, &s->scores[k].spans);
+		metric_spans(row->tags, tags, row->nwords, &to->spans);
 	free(tags);
 	return tags || diag_error(s->diag, EXIT_RUN, 0, "out of memory");
 }
@@ -81,27 +81,25 @@ int32_t score_gold(const Scored *what, const DataRow *row, const char *path, Dia
 	return -1;
 }
 
-static bool score_label(Scorer *s, int32_t k, const DataRow *row, const float *out)
+static bool score_label(Scorer *s, const DataRow *row, const float *out, RowScore *to)
 {
 	const int32_t gold = score_gold(s->what, row, s->path, s->diag);
 	if (gold < 0)
 		return false;
-	s->scores[k].of++;
-	s->scores[k].right += largest(out, s->what->width) == gold;
-	add_loss(s, k, out, gold);
+	to->right = largest(out, s->what->width) == gold;
+	add_loss(s, to, out, gold);
 	return true;
 }
 
-static bool score_number(Scorer *s, int32_t k, int32_t index, const float *out)
+static bool score_number(Scorer *s, const DataRow *row, const float *out, RowScore *to)
 {
-	const DataRow *row = &s->data->rows[index];
 	const int32_t width = s->what->width;
 	char *end = NULL;
-	s->gold[index] = s->data->form == DATA_SCORES ? row->score : strtod(row->label, &end);
+	to->gold = s->data->form == DATA_SCORES ? row->score : strtod(row->label, &end);
 	if (end && (end == row->label || *end))
 		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line,
 			"\"%s\" is not a number, which a model that gives one is scored on", row->label);
-	s->predicted[k][index] = s->twice ? metric_cosine(out, out + width, width) : (double)out[width - 1];
+	to->predicted = s->twice ? metric_cosine(out, out + width, width) : (double)out[width - 1];
 	return true;
 }
 
@@ -109,10 +107,11 @@ static bool score_row(Scorer *s, int32_t k, int32_t index, int32_t sequence)
 {
 	const DataRow *row = &s->data->rows[index];
 	const float *out = s->out[k] + (size_t)sequence * (size_t)s->what->width;
+	RowScore *to = &s->rows[(size_t)k * (size_t)s->nrows + (size_t)index];
 	switch (s->metric) {
-	case METRIC_F1: return score_tags(s, k, row, sequence);
-	case METRIC_ACCURACY: return score_label(s, k, row, out);
-	default: return score_number(s, k, index, out);
+	case METRIC_F1: return score_tags(s, k, row, sequence, to);
+	case METRIC_ACCURACY: return score_label(s, row, out, to);
+	default: return score_number(s, row, out, to);
 	}
 }
 
@@ -155,7 +154,7 @@ static bool add_text(Scorer *s, const DataRow *row, const char *text, const char
 	return true;
 }
 
-static bool score_rows(Scorer *s, int32_t rows, int32_t room, const char *progress)
+static bool read_rows(Scorer *s, int32_t rows, int32_t room, const char *progress)
 {
 	bool good = true;
 	for (int32_t i = 0; good && i < rows; i++) {
@@ -173,35 +172,46 @@ static bool score_rows(Scorer *s, int32_t rows, int32_t room, const char *progre
 	return good;
 }
 
-static void finish(Scorer *s, int32_t rows)
+Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, int32_t n)
 {
-	for (int32_t k = 0; k < s->what->count; k++) {
-		Score *score = &s->scores[k];
-		score->value = s->metric == METRIC_F1 ? metric_f1(&score->spans) : s->metric == METRIC_ACCURACY
-			? (double)score->right / (double)score->of : metric_spearman(s->predicted[k], s->gold, rows);
-		score->loss = s->labelled[k] > 0 ? score->loss / (double)s->labelled[k] : -score->value;
+	Score score = {.metric = metric, .of = metric == METRIC_ACCURACY ? n : 0};
+	int64_t labelled = 0;
+	double *predicted = calloc(2 * (size_t)n + 1, sizeof *predicted), *gold = predicted ? predicted + n : NULL;
+	for (int32_t i = 0; i < n; i++) {
+		const RowScore *row = &rows[numbers ? numbers[i] : i];
+		score.right += row->right;
+		score.spans.right += row->spans.right;
+		score.spans.spurious += row->spans.spurious;
+		score.spans.missed += row->spans.missed;
+		score.loss += row->loss;
+		labelled += row->labelled;
+		if (predicted)
+			predicted[i] = row->predicted, gold[i] = row->gold;
 	}
+	score.value = metric == METRIC_F1 ? metric_f1(&score.spans) : metric == METRIC_ACCURACY
+		? (double)score.right / (double)score.of : predicted ? metric_spearman(predicted, gold, n) : (double)NAN;
+	score.loss = labelled > 0 ? score.loss / (double)labelled : -score.value;
+	free(predicted);
+	return score;
 }
 
-/* Which figure fits the head and the data. */
-static bool choose_metric(Scorer *s)
+bool score_metric(const Scored *what, const Dataset *data, const char *path, Metric *metric, Diag *diag)
 {
-	const Head *head = &s->what->head;
-	const DataForm form = s->data->form;
+	const Head *head = &what->head;
+	const DataForm form = data->form;
 	const bool one_number = head->task == TASK_RANK || head->problem == PROBLEM_REGRESSION || head->nlabels == 1;
-	s->twice = head->task == TASK_EMBED;
 	if (head->task == TASK_TAG && form == DATA_TAGS)
-		s->metric = METRIC_F1;
+		*metric = METRIC_F1;
 	else if (head->task == TASK_EMBED && form == DATA_SCORES)
-		s->metric = METRIC_SPEARMAN;
+		*metric = METRIC_SPEARMAN;
 	else if ((head->task == TASK_CLASSIFY || head->task == TASK_RANK) && one_number && form != DATA_TAGS)
-		s->metric = METRIC_SPEARMAN;
+		*metric = METRIC_SPEARMAN;
 	else if (head->task == TASK_CLASSIFY && form == DATA_LABELS)
-		s->metric = METRIC_ACCURACY;
+		*metric = METRIC_ACCURACY;
 	else
-		return diag_error_in(s->diag, EXIT_UNSUPPORTED, s->path, 0,
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
 			"(%s) does not fit the model's task, %s: eval scores classifiers on labels, taggers on words with labels, embedders "
-			"and rankers on pairs with scores", s->data->what, task_names[head->task]);
+			"and rankers on pairs with scores", data->what, task_names[head->task]);
 	return true;
 }
 
@@ -226,31 +236,49 @@ bool score_head(const Loaded *loaded, Scored *what, Diag *diag)
 	return true;
 }
 
+static bool score_into(Scorer *s, int32_t limit, const char *progress)
+{
+	const Scored *what = s->what;
+	const int32_t room = CHUNK_TOKENS > 2 * what->max_tokens ? CHUNK_TOKENS : 2 * what->max_tokens;
+	bool good = (s->ids = calloc((size_t)room, sizeof(int32_t))) && (s->types = calloc((size_t)room, sizeof(int32_t)))
+		&& (s->start = calloc((size_t)room, sizeof(int32_t)));
+	s->nrows = limit && limit < s->data->nrows ? limit : s->data->nrows;
+	for (int32_t k = 0; k < what->count; k++) {
+		s->scores[k] = (Score){0};
+		s->out[k] = calloc((size_t)(what->per_token ? room : 2 * CHUNK_TEXTS) * (size_t)what->width, sizeof(float));
+		good = good && s->out[k];
+	}
+	if (!s->rows)
+		good = good && (s->rows = calloc((size_t)what->count * (size_t)s->nrows + 1, sizeof *s->rows));
+	else
+		memset(s->rows, 0, (size_t)what->count * (size_t)s->nrows * sizeof *s->rows);
+	good = good ? read_rows(s, s->nrows, room, progress) : diag_error(s->diag, EXIT_RUN, 0, "out of memory");
+	for (int32_t k = 0; k < what->count; k++) {
+		const int32_t truncated = s->scores[k].truncated;
+		if (good)
+			s->scores[k] = score_rows(s->metric, s->rows + (size_t)k * (size_t)s->nrows, NULL, s->nrows);
+		s->scores[k].truncated = truncated;
+		free(s->out[k]);
+	}
+	free(s->ids);
+	free(s->types);
+	free(s->start);
+	return good;
+}
+
+bool score_program_rows(const Program *program, const Scored *what, const Dataset *data, const char *path, int32_t limit,
+	const char *progress, Score *scores, RowScore *rows, Diag *diag)
+{
+	Scorer s = {.program = program, .what = what, .data = data, .path = path, .scores = scores, .rows = rows, .diag = diag};
+	s.twice = what->head.task == TASK_EMBED;
+	const bool good = score_metric(what, data, path, &s.metric, diag) && score_into(&s, limit, progress);
+	if (!rows)
+		free(s.rows);
+	return good;
+}
+
 bool score_program(const Program *program, const Scored *what, const Dataset *data, const char *path, int32_t limit,
 	const char *progress, Score *scores, Diag *diag)
 {
-	Scorer s = {.program = program, .what = what, .data = data, .path = path, .scores = scores, .diag = diag};
-	if (!choose_metric(&s))
-		return false;
-	const int32_t rows = limit && limit < data->nrows ? limit : data->nrows;
-	const int32_t room = CHUNK_TOKENS > 2 * what->max_tokens ? CHUNK_TOKENS : 2 * what->max_tokens;
-	bool good = (s.ids = calloc((size_t)room, sizeof(int32_t))) && (s.types = calloc((size_t)room, sizeof(int32_t)))
-		&& (s.start = calloc((size_t)room, sizeof(int32_t))) && (s.gold = calloc((size_t)rows + 1, sizeof(double)));
-	for (int32_t k = 0; k < what->count; k++) {
-		scores[k] = (Score){.metric = s.metric};
-		s.out[k] = calloc((size_t)(what->per_token ? room : 2 * CHUNK_TEXTS) * (size_t)what->width, sizeof(float));
-		s.predicted[k] = calloc((size_t)rows + 1, sizeof(double));
-		good = good && s.out[k] && s.predicted[k];
-	}
-	good = good ? score_rows(&s, rows, room, progress) : diag_error(diag, EXIT_RUN, 0, "out of memory");
-	if (good)
-		finish(&s, rows);
-	for (int32_t k = 0; k < what->count; k++) {
-		free(s.out[k]);
-		free(s.predicted[k]);
-	}
-	void *const owned[] = {s.ids, s.types, s.start, s.gold};
-	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-		free(owned[i]);
-	return good;
+	return score_program_rows(program, what, data, path, limit, progress, scores, NULL, diag);
 }

@@ -332,7 +332,7 @@ static const Node *chain_end(const Node *first, const Node **last, int32_t *line
 			continue;
 		if (!(node->attr.has & A_chain) || node->attr.chain != first->attr.chain)
 			break;
-		*linears += node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16;
+		*linears += node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
 		*last = end = node;
 	}
 	return end->next;

@@ -24,6 +24,35 @@ bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *re
 	return true;
 }
 
+/* codes = floats * m + z, scales = 1; codes may be the floats. NaN gets the least code: so a single instruction holds codes within their
+ * bounds on x86. */
+static void codes_of(const EvalArray *floats, const EvalArray *m, const EvalArray *z, EvalArray codes[2])
+{
+	int64_t depth = floats->dim[floats->rank - 1];
+	for (int64_t i = 0; i < floats->count; i++) {
+		const float product = (float)eval_at(floats, i) * (float)eval_at(m, i % depth);
+		const float code = nearbyintf(product + (float)eval_at(z, i % depth));
+		codes[0].v[i] = !(code > -127) ? -127 : code > 127 ? 127 : code;
+	}
+	for (int64_t row = 0; depth > 0 && row < floats->count / depth; row++)
+		codes[1].v[row] = 1;
+}
+
+bool eval_QUANTIZE_STATIC(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)node, (void)diag;
+	codes_of(args[0], args[1], args[2], results);
+	return true;
+}
+
+bool eval_ADD_LAYERNORM_CODES(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	if (!eval_ADD_LAYERNORM(node, args, results, diag))
+		return false;
+	codes_of(&results[0], args[4], args[5], results + 1);
+	return true;
+}
+
 bool eval_EMBED_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	int64_t hidden = args[0]->dim[1];
@@ -60,6 +89,14 @@ bool eval_LINEAR_I8(const Node *node, const EvalArray *const *args, EvalArray *r
 	free(owned);
 	free(row);
 	free(floats);
+	return true;
+}
+
+bool eval_LINEAR_I8_CODES(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	if (!eval_LINEAR_I8(node, args, results, diag))
+		return false;
+	codes_of(&results[0], args[5], args[6], results);
 	return true;
 }
 

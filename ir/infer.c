@@ -222,7 +222,23 @@ bool infer_QUANTIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
-bool infer_LINEAR_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+/* The codes of floats by static scales, which are arguments `at` and `at` + 1. */
+static bool infer_codes(const Node *node, const Type *floats, int32_t at, Type results[2], Diag *diag)
+{
+	const Dim width = floats->dim[floats->rank - 1];
+	results[1] = type_of_scales(floats);
+	results[0] = *floats;
+	results[0].dtype = DT_I8;
+	return expect_vector(node, at, width, diag) && expect_vector(node, at + 1, width, diag);
+}
+
+bool infer_QUANTIZE_STATIC(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return expect_float(node, 0, diag) && expect_rank(node, 0, 1, RANK_MAX, diag) && infer_codes(node, arg_type(node, 0), 1, results, diag);
+}
+
+/* Codes, weights, scales, bias; the sums of packed codes are argument `at_sums`. */
+static bool infer_linear_i8(const Node *node, int32_t at_sums, Type results[RESULTS_MAX], Diag *diag)
 {
 	Dim outputs, bias;
 	if (!expect_dtype(node, 0, DT_I8, diag) || !expect_rank(node, 0, 1, RANK_MAX, diag) || !expect_dtype(node, 2, DT_I8, diag)
@@ -234,11 +250,24 @@ bool infer_LINEAR_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return node_error(node, diag, "%s is %s, expected the scales %s of the codes", ARG_TEXT(1),
 			type_print(&scales, (char[128]){0}));
 	const Type sums = type_make(DT_I32, 1, bias);
-	if (node->nargs == 6 && !type_equal(arg_type(node, 5), &sums))
-		return node_error(node, diag, "%s is %s, expected i32%s, the sums of the packed codes", ARG_TEXT(5), DIM_TEXT(bias));
+	if (node->nargs > at_sums && !type_equal(arg_type(node, at_sums), &sums))
+		return node_error(node, diag, "%s is %s, expected i32%s, the sums of the packed codes", ARG_TEXT(at_sums), DIM_TEXT(bias));
 	results[0] = floats_like(x);
 	results[0].dim[x->rank - 1] = outputs;
 	return true;
+}
+
+bool infer_LINEAR_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_linear_i8(node, 5, results, diag);
+}
+
+bool infer_LINEAR_I8_CODES(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!infer_linear_i8(node, 7, results, diag))
+		return false;
+	const Type floats = results[0];
+	return infer_codes(node, &floats, 5, results, diag);
 }
 
 bool infer_MATMUL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -481,6 +510,11 @@ bool infer_ADD_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag
 		return node_error(node, diag, "%s is %s and %s is %s, expected the same shape", ARG_TEXT(0), ARG_TEXT(1));
 	return expect_vector(node, 2, last_dim(a), diag) && expect_vector(node, 3, last_dim(a), diag) &&
 		expect_not_negative(node, "eps", node->attr.eps, diag);
+}
+
+bool infer_ADD_LAYERNORM_CODES(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_ADD_LAYERNORM(node, results, diag) && infer_codes(node, &results[0], 4, results + 1, diag);
 }
 
 /* Arguments: table, ids, table, ids, .., gamma, beta. */

@@ -113,19 +113,24 @@ bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *eac
 	return run->env->observe(run->env->calibration, probe->module, data, limit, each, arg, run->diag);
 }
 
-bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
 {
 	const char *data;
 	int64_t limit;
 	if (!probe_ready(run, &data, &limit))
 		return false;
+	return probe_observe(probe, data, (int32_t)limit, each, argument, run);
+}
+
+bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
+{
 	memset(means, 0, (size_t)probe->width * sizeof *means);
 	Means sum = { by_tokens, means, 0 };
-	if (!probe_observe(probe, data, (int32_t)limit, add_text, &sum, run))
+	if (!probe_each(probe, add_text, &sum, run))
 		return false;
 	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
 		means[i] /= sum.weight;
-	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts");
+	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
 }
 
 bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, PassRun *run)

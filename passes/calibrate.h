@@ -22,6 +22,8 @@ void   probe_want(Probe *, Value *);
 /* The mean over the file of option `data` of all values wanted, one after another; each text counts as often as it has tokens
  * when by_tokens. False and messages on error: no data given, nobody there to run code. */
 bool   probe_run(Probe *, bool by_tokens, double *means, PassRun *);
+/* The same numbers of every text, as they are. */
+bool   probe_each(Probe *, ObserveFn *, void *argument, PassRun *);
 /* What is wanted of each of the first `limit` (0: all) texts of a file, one value after another, in the order of the texts. */
 bool   probe_observe(Probe *, const char *data, int32_t limit, ObserveFn *, void *arg, PassRun *);
 /* Hands a value of the copy to `each`, text after text of that file: one row f32[n], or a row a token of f32[S,n]. */
@@ -38,4 +40,6 @@ bool   observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *c
 Value *emit_cosine(Graph *, Value *a, Value *b, bool all_tokens, Diag *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */
 bool   observe_squares(Graph *, Value *const *values, int32_t count, double *means, PassRun *);
+/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last` (variants.c). */
+Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);
 #endif

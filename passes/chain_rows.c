@@ -62,7 +62,7 @@ static Node *chain_end(Node *first, const uint32_t *reached, bool *narrow)
 	for (; node && (node->op == OP_CONST || (node_chains(node) && type_rows(&node->results[0]->type) == rows
 		&& reached[node->results[0]->id] == reached[first->results[0]->id])); node = node->next)
 		if (node->op != OP_CONST) {
-			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16;
+			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
 			end = node;
 		}
 	return end->next;

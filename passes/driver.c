@@ -269,6 +269,8 @@ static bool driver_run(Driver *d, const Pipeline *pipeline, Ledger *ledger)
 {
 	const DriverOptions *options = d->options;
 	bool good = driver_begin(d);
+	if (ledger->count == 0)
+		module_measure(d->module, &ledger->start);
 	for (int32_t i = 0; i < pipeline->count && good; i++) {
 		const PassItem *item = &pipeline->items[i];
 		const char *name = pass_info[item->pass].name;
@@ -277,7 +279,8 @@ static bool driver_run(Driver *d, const Pipeline *pipeline, Ledger *ledger)
 			options->progress(options->progress_arg, name, i, pipeline->count);
 		good = (!options->before || options->before(options->before_arg, name, d->module, d->diag)) && driver_run_item(d, item, row);
 		driver_explain(d, row);
-		good = good && driver_print(d, item) && driver_dump(d, i + 1, name);
+		good = good && driver_print(d, item) && driver_dump(d, i + 1, name)
+			&& (!options->after || options->after(options->after_arg, row, d->module, d->diag));
 		if (options->stop_after && !strcmp(name, options->stop_after))
 			break;
 	}

@@ -4,7 +4,13 @@
  *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12 kernel="layernorm_f32__avx2"}
  *
  * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every other float
- * constant becomes f32. A value whose shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused
+ * constant becomes f32. What makes floats of which codes by constant scales are all or part of what is read writes these itself, where
+ * there is a kernel of the same instructions that does:
+ *
+ *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}                  %r, %t = linear_i8_codes %q, %s, %w, %ws, %b, %m, %z {act=gelu}
+ *   %r, %t = quantize_static %y, %m, %z                     ->
+ *
+ * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused
  * here. Laying out weights is pack-weights', offsets are plan-memory's. */
 #include "rewrite.h"
 #include <string.h>
@@ -14,7 +20,7 @@ static int32_t stored_argument(const Node *node)
 {
 	switch (node->op) {
 	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
-	case OP_LINEAR_I8: return 2;
+	case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: return 2;
 	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_LAYERNORM: return 0;
 	default: return -1;
 	}
@@ -75,17 +81,74 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	return true;
 }
 
+/* The kernel that makes codes of what `kernel` makes: the same instructions, the same panels. NULL: none. */
+static const KernelInfo *kernel_of_codes(const KernelInfo *kernel)
+{
+	char op[64];
+	snprintf(op, sizeof op, "%s_codes", kernel->op);
+	for (int32_t i = 0; i < kernel_count; i++) {
+		const KernelInfo *k = &kernel_info[i];
+		if (!strcmp(k->op, op) && k->dtype == kernel->dtype && k->needs == kernel->needs && k->panel == kernel->panel)
+			return k;
+	}
+	return NULL;
+}
+
 /* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another architecture is not for
  * this one. */
 static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassEnv *env)
 {
 	TuneRow key;
 	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
-	if (tuned && !(tuned->kernel->needs & ~env->isa))
-		return tuned->kernel;
+	const KernelInfo *decided = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel : NULL;
+	if (node->op == OP_LINEAR_I8_CODES && decided)
+		return kernel_of_codes(decided);
+	if (decided)
+		return decided;
 	const bool selects = (node->op == OP_ATTENTION || node->op == OP_SOFTMAX) && (node->attr.has & A_SELECT);
 	return kernel_select(!selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select" : "attention_select", dtype,
 		env->isa);
+}
+
+/* Whether a node between the two reads the value. */
+static bool read_between(const Node *from, const Node *to, const Value *value)
+{
+	for (const Node *node = from->next; node != to; node = node->next)
+		for (int32_t i = 0; i < node->nargs; i++)
+			if (node->args[i] == value)
+				return true;
+	return false;
+}
+
+/* Joins a quantize_static with what makes its floats, where the target has a kernel for that. */
+static bool lower_codes(Graph *graph, Node *quantize, PassRun *run)
+{
+	Node *from = quantize->args[0]->node;
+	const bool linear = from && from->op == OP_LINEAR_I8 && from->nargs == 5;
+	if ((!linear && !(from && from->op == OP_ADD_LAYERNORM)) || read_between(from, quantize, quantize->args[0])
+		|| (linear && value_uses(graph, quantize->args[0]) > 1))
+		return true;
+	const DType dtype = linear ? from->args[2]->type.dtype : DT_F32;
+	const KernelInfo *kernel = node_kernel(from, dtype, run->env);
+	if (!kernel || !kernel_of_codes(kernel))
+		return true;
+	Value *args[ARGS_MAX];
+	memcpy(args, from->args, (size_t)from->nargs * sizeof *args);
+	args[from->nargs] = quantize->args[1];
+	args[from->nargs + 1] = quantize->args[2];
+	Node *made = graph_insert(graph, quantize, linear ? OP_LINEAR_I8_CODES : OP_ADD_LAYERNORM_CODES, args, from->nargs + 2, &from->attr,
+		from->origin, run->diag);
+	if (!made)
+		return false;
+	for (int32_t i = 0; i < 2; i++)
+		rewrite_uses(graph, quantize->results[i], made->results[i + !linear]);
+	if (!linear)
+		rewrite_uses(graph, from->results[0], made->results[0]);
+	rewrite_erase(graph, quantize);
+	if (!linear)
+		rewrite_erase(graph, from);
+	run->changes++;
+	return true;
 }
 
 static bool node_lower(Node *node, PassRun *run)
@@ -157,6 +220,11 @@ bool pass_lower(Graph *graph, PassRun *run)
 	if (!lower_outputs(graph, run) || !lower_exits(graph, run) || !widen_constants(graph, run))
 		return false;
 	bool good = true;
+	for (Node *node = graph->first, *next; node && good; node = next) {
+		next = node->next;
+		if (node->op == OP_QUANTIZE_STATIC)
+			good = lower_codes(graph, node, run);
+	}
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		if (node->op != OP_CONST)

@@ -21,7 +21,7 @@ int64_t node_macs(const Node *node, int64_t *symbols)
 {
 	const Type *result = node->nresults ? &node->results[0]->type : NULL;
 	switch (node->op) {
-	case OP_LINEAR: case OP_LINEAR_I8: case OP_LINEAR_BF16: case OP_MATMUL:   /* K: the last axis of what they read */
+	case OP_LINEAR: case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: case OP_LINEAR_BF16: case OP_MATMUL:   /* K: the last axis of what they read */
 		return type_elements(symbols, result) * symbols_at(symbols, &node->args[0]->type, node->args[0]->type.rank - 1);
 	case OP_ATTENTION:   /* scores, then their product with v: queries * keys * H each */
 		return 2 * symbols_at(symbols, &node->args[node->nargs - 1]->type, 0) * type_elements(symbols, result);

@@ -12,4 +12,26 @@ void narrow_attention(Graph *, PassRun *);
 /* The rows of a matrix as codes -127..127 (i8), each with a scale of its own, max|row| / 127 (*scales, f32, one a row); rounding to nearest
  * even. NULL: it holds numbers that are not finite. */
 Tensor *tensor_quantized(Graph *, const Tensor *matrix, Tensor **scales);
+
+/* Puts quantize and linear_i8 in the place of a linear with that weight. False and messages on error. */
+bool node_quantize_dynamic(Graph *, Node *, const Tensor *weight, PassRun *);
+/* quantize-int8{scheme=static}, all of it (quantize_static.c). */
+bool quantize_static(Graph *, PassRun *);
+
+/* ---- static_scales.c: what quantize-int8{scheme=static} learns from data about the values that linears read ---- */
+/* A value that linears read, and all of those that are to be quantised: at most READERS_MAX. */
+enum { READERS_MAX = 8 };
+typedef struct StaticInput {
+	Value  *x;                          /* f32[..,K] */
+	Node   *reader[READERS_MAX];        /* linears with constant weights, as narrow_weight finds them */
+	bool    dynamic[READERS_MAX];       /* its codes get scales while the program runs */
+	int32_t nreaders;
+	int64_t width;                      /* K */
+	double *low, *high, *mean, *square; /* of each column: range, mean and mean square over all tokens */
+	float  *m, *z;                      /* a code is x[k] * m[k] + z[k], rounded, within -127..127 */
+	double  weight;                     /* tokens seen */
+	double  alpha;                      /* how much of the columns' differences went to the weights; 0: one scale for all */
+} StaticInput;
+/* Fills m and z of all inputs, by the pass's options. False and messages on error. */
+bool static_scales(Graph *, StaticInput *, int32_t count, PassRun *);
 #endif

@@ -18,12 +18,12 @@ typedef struct Slots { int32_t weight, scales, bias, sums; } Slots;
 static Slots slots_of(const Node *node)
 {
 	return node->op == OP_LINEAR_I8 ? (Slots){ .weight = 2, .scales = 3, .bias = 4, .sums = 5 }
-		: (Slots){ .weight = 1, .bias = 2 };
+		: node->op == OP_LINEAR_I8_CODES ? (Slots){ .weight = 2, .scales = 3, .bias = 4, .sums = 7 } : (Slots){ .weight = 1, .bias = 2 };
 }
 
 static bool is_linear(const Node *node)
 {
-	return node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16;
+	return node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
 }
 
 /* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of elements. */

@@ -135,13 +135,38 @@ typedef struct LedgerRow {
 	double      ms;
 	bool        checked;                /* --check-each ran: */
 	double      max_abs, cosine;        /* against the step before, on sample input */
+	bool        scored;                 /* whoever ran the pipeline has scored what it is by now on labelled data: */
+	double      score;                  /* 0 to 1; Spearman: -1 to 1 */
+	double      latency_ms;             /* one text, one thread; 0: nobody timed it */
 	char      **notes;
 	int32_t     nnotes;
 } LedgerRow;
-typedef struct Ledger { LedgerRow *rows; int32_t count; } Ledger;
+typedef struct Ledger {
+	LedgerRow  start;                   /* the module before the first pass; its pass is NULL */
+	LedgerRow *rows;
+	int32_t    count;
+} Ledger;
 void ledger_free(Ledger *);
 void ledger_print(const Ledger *, FILE *);                    /* aligned table, notes beneath */
 char *ledger_json(const Ledger *);                            /* malloc'd */
+
+/* ---- expose_layers.c: the insides of an encoder, for the inspector ------------------------------------------------------- */
+/* Columns of the one output that is left: `width` of the layer's input and output, heads*size of its q and k. */
+typedef struct ExposedLayer {
+	int32_t number, width, heads, size; /* heads 0: its attention is not recognised */
+	double  scale;                      /* probabilities are softmax(q k^T scale) */
+	int64_t input, output, q, k;        /* the first column of each */
+} ExposedLayer;
+typedef struct ExposedLayers {
+	ExposedLayer *at;
+	int32_t count, without;             /* how many of them have an output without it */
+	int64_t width, out_width;           /* of the rows; of the model's own first output, all of it or a row */
+	bool    out_per_token;
+} ExposedLayers;
+/* Makes the first graph of a copy (module_copy, at graph level) return these rows f32[S,width], then its own first output, then the
+ * same without the first layer, the second, .. as far as a program can have outputs; models of one layer have none of these. The
+ * memory is the module's. False and messages when it has no layers, or one is not told apart. */
+bool layers_expose(Module *copy, ExposedLayers *, Diag *);
 
 /* ---- pipeline.c: table, string parser, driver -------------------------------------------------------------------- */
 typedef struct DriverOptions {
@@ -151,6 +176,8 @@ typedef struct DriverOptions {
 	bool verify_each, check_each, time_passes, explain;
 	bool (*before)(void *, const char *pass, Module *, Diag *);   /* called before each pass; false ends the run; may be NULL */
 	void  *before_arg;
+	bool (*after)(void *, LedgerRow *, Module *, Diag *);   /* called after each pass, with its row filled; the same */
+	void  *after_arg;
 	const char *reproduce;              /* the command line, first line of the .bir that a failing pass leaves */
 	const char *failure_path;           /* where that file goes ("bertc-failure.bir"); NULL: nowhere */
 	void (*progress)(void *, const char *pass, int32_t done, int32_t of);

@@ -7,6 +7,7 @@
  * needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT", arXiv:1910.06188, quantise symmetrically; scales
  * a row and an output as in vector-wise quantisation, Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output,
  * codes -127..127: without -128, kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers;
+ * scheme=static: quantize_static.c.
  * LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids it). */
 #include "narrow.h"
 #include <string.h>
@@ -20,7 +21,7 @@ static Node *quantize_before(const Node *node, const Value *x)
 	return NULL;
 }
 
-static bool node_quantize(Graph *graph, Node *node, const Tensor *weight, PassRun *run)
+bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, PassRun *run)
 {
 	Tensor *scales, *codes = tensor_quantized(graph, weight, &scales);
 	if (!codes) {
@@ -45,16 +46,21 @@ static bool node_quantize(Graph *graph, Node *node, const Tensor *weight, PassRu
 bool pass_quantize_int8(Graph *graph, PassRun *run)
 {
 	const char *scheme = pass_option(run, "scheme", "dynamic"), *attention = pass_option(run, "attention", "bf16");
-	if (strcmp(scheme, "dynamic") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic", scheme);
+	const bool is_static = strcmp(scheme, "static") == 0;
+	if (!is_static && strcmp(scheme, "dynamic") != 0)
+		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic or static", scheme);
 	if (strcmp(attention, "bf16") != 0 && strcmp(attention, "f32") != 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: attention=%s, expected bf16 or f32", attention);
+	if (is_static && !quantize_static(graph, run))
+		return false;
 	if (strcmp(attention, "bf16") == 0)
 		narrow_attention(graph, run);
+	if (is_static)
+		return true;
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		const Tensor *weight = narrow_weight(node, run);
-		if (weight && !node_quantize(graph, node, weight, run))
+		if (weight && !node_quantize_dynamic(graph, node, weight, run))
 			return false;
 	}
 	return true;

@@ -28,10 +28,13 @@ static int32_t linear_weight(const Node *node)
 {
 	switch (node->op) {
 	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
-	case OP_LINEAR_I8: return 2;
+	case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: return 2;
 	default: return -1;
 	}
 }
+
+/* A linear that writes codes is decided on as the one that writes numbers: the loop over K is the same. */
+static Op linear_op(const Node *node) { return node->op == OP_LINEAR_I8_CODES ? OP_LINEAR_I8 : node->op; }
 
 static int64_t last_dim(const Value *v) { return v->type.rank ? v->type.dim[v->type.rank - 1].plus : 1; }
 
@@ -48,7 +51,7 @@ bool tune_key_linear(const Node *node, const char *cpu, TuneRow *key)
 	int32_t weight = linear_weight(node);
 	if (weight < 0 || !cpu)
 		return false;
-	*key = (TuneRow){ .op = node->op, .dtype = node->args[weight]->type.dtype, .inputs = last_dim(node->args[0]),
+	*key = (TuneRow){ .op = linear_op(node), .dtype = node->args[weight]->type.dtype, .inputs = last_dim(node->args[0]),
 		.outputs = last_dim(node->results[0]), .act = node->attr.has & A_act ? (int32_t)node->attr.act : ACT_NONE };
 	name_copy(key->cpu, cpu);
 	return true;
@@ -70,7 +73,7 @@ bool tune_key_chain(const Node *first, const Node *end, const char *cpu, TuneRow
 	}
 	if (!narrowest || !cpu)
 		return false;
-	*key = (TuneRow){ .is_chain = true, .op = narrowest->op, .dtype = narrowest->args[linear_weight(narrowest)]->type.dtype,
+	*key = (TuneRow){ .is_chain = true, .op = linear_op(narrowest), .dtype = narrowest->args[linear_weight(narrowest)]->type.dtype,
 		.outputs = widest, .act = TUNE_ANY };
 	name_copy(key->cpu, cpu);
 	return true;

@@ -14,7 +14,8 @@ RT_INLINE RT_TARGET_AVX512 __m512 layernorm_avx512_load(const void *p, size_t i,
 }
 
 /* 16 elements of a + b + c. */
-RT_INLINE RT_TARGET_AVX512 __m512 layernorm_avx512_sum(const void *a, const float *b, const float *c, int i, __mmask16 m, int dtype)
+RT_INLINE RT_TARGET_AVX512 __m512 layernorm_avx512_sum(const void *a, const float *b, const float *c, int i, __mmask16 m,
+                                                       int dtype)
 {
 	__m512 v = layernorm_avx512_load(a, (size_t)i, m, dtype);
 	if (b)
@@ -84,6 +85,18 @@ RT_INLINE RT_TARGET_AVX512 void add_layernorm_f32__avx512(float *out, const floa
 	for (int r = r0; r < r1; r++) {
 		size_t row = (size_t)r * (size_t)H;
 		layernorm_avx512_row(out + row, x + row, y + row, NULL, gamma, beta, H, eps, RT_STORED_F32);
+	}
+}
+
+RT_INLINE RT_TARGET_AVX512 void add_layernorm_codes_f32__avx512(float *out, int8_t *q, float *s, const float *x, const float *y,
+                                                                const float *gamma, const float *beta, const float *m,
+                                                                const float *z, int r0, int r1, int H, float eps)
+{
+	for (int r = r0; r < r1; r++) {
+		size_t row = (size_t)r * (size_t)H;
+		s[r] = 1;
+		layernorm_avx512_row(out + row, x + row, y + row, NULL, gamma, beta, H, eps, RT_STORED_F32);
+		math_avx512_code_row(q + row, out + row, m, z, H);
 	}
 }
 

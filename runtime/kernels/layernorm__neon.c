@@ -59,6 +59,18 @@ RT_INLINE void RT_NEON(add_layernorm_f32)(float *out, const float *x, const floa
 	}
 }
 
+RT_INLINE void RT_NEON(add_layernorm_codes_f32)(float *out, int8_t *q, float *s, const float *x, const float *y,
+                                                const float *gamma, const float *beta, const float *m, const float *z, int r0,
+                                                int r1, int H, float eps)
+{
+	for (int r = r0; r < r1; r++) {
+		size_t row = (size_t)r * (size_t)H;
+		s[r] = 1;
+		layernorm_neon_row(out + row, x + row, y + row, NULL, gamma, beta, H, eps, RT_STORED_F32);
+		math_neon_code_row(q + row, out + row, m, z, H);
+	}
+}
+
 RT_INLINE void embed_layernorm_neon(float *out, const void *t0, const int32_t *ids0, const float *t1,
                                     const int32_t *ids1, const float *t2, const int32_t *ids2,
                                     const float *gamma, const float *beta, int r0, int r1, int H, float eps, int dtype)

@@ -4,6 +4,7 @@
  *   out          [r1][H]   rows r0..r1-1 are written; may be x or y itself
  *   x, y         [r1][H]   add_layernorm normalises x + y
  *   gamma, beta  [H]
+ *   q, s, m, z   [r1][H], [r1], [H], [H]: add_layernorm_codes also writes what quantize_static makes of out, while it is in L1
  *   t0, ids0     [V0][H], [r1]   the first table is stored as f32, f16 or bf16; the caller has checked the ids
  *   t1, ids1, t2, ids2           f32; NULL: there is no such table (then no later one either); the sum is (t0 + t1) + t2 */
 #include "math__scalar.h"
@@ -37,6 +38,18 @@ RT_INLINE void add_layernorm_f32__scalar(float *out, const float *x, const float
 		for (int i = 0; i < H; i++)
 			out[row + (size_t)i] = x[row + (size_t)i] + y[row + (size_t)i];
 		layernorm_scalar_row(out + row, out + row, gamma, beta, H, eps);
+	}
+}
+
+RT_INLINE void add_layernorm_codes_f32__scalar(float *out, int8_t *q, float *s, const float *x, const float *y,
+                                               const float *gamma, const float *beta, const float *m, const float *z, int r0,
+                                               int r1, int H, float eps)
+{
+	for (int r = r0; r < r1; r++) {
+		size_t row = (size_t)r * (size_t)H;
+		s[r] = 1;
+		add_layernorm_f32__scalar(out, x, y, gamma, beta, r, r + 1, H, eps);
+		math_code_row(q + row, out + row, m, z, H);
 	}
 }
 

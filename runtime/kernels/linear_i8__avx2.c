@@ -25,9 +25,9 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_bring(int16_t *rows, const int8_t *
 }
 
 /* Rows 0..mr-1 by one panel w[K2][16][2], of which the first `width` outputs are written. `ahead` as in linear__avx2.c. */
-RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(float *out, const int16_t *rows, const float *s, const char *w, const float *ws,
-                                                  const float *bias, uintptr_t ahead, int step, int width, int K, int N, int act,
-                                                  int mr)
+RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(TileOut out, const int16_t *rows, const float *s, const char *w,
+                                                  const float *ws, const float *bias, uintptr_t ahead, int step, int width, int K,
+                                                  int N, int act, int mr)
 {
 	enum { MR = 4 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -51,9 +51,9 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2_tile(float *out, const int16_t *row
 	tile_avx2_scale(out, acc, s, ws, bias, width, N, act, mr);
 }
 
-RT_INLINE RT_TARGET_AVX2 void linear_i8__avx2(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                              int act, void *scratch)
+RT_INLINE RT_TARGET_AVX2 void linear_i8_avx2(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                             const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
+                                             int act, void *scratch)
 {
 	enum { NR = 16, MR = 4, ROWS = 48 };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -68,7 +68,7 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8__avx2(float *out, const int8_t *q, const
 			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)pairs * 32;
 			for (int t = 0; t < tiles; t++, ahead += (uintptr_t)step * (uintptr_t)pairs) {
 				const int i = rt_part(rows, t, tiles);
-				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
+				const TileOut y = tile_out(out, first + i, p * NR, N);
 				const int16_t *x = (const int16_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_I8_TILE(m) \
 				case m: linear_i8_avx2_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, ahead, step, width, K, N, \
@@ -80,5 +80,21 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8__avx2(float *out, const int8_t *q, const
 			}
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVX2 void linear_i8__avx2(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                              int N, int act, void *scratch)
+{
+	linear_i8_avx2(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE RT_TARGET_AVX2 void linear_i8_codes__avx2(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
+                                                    const float *ws, const float *bias, const float *m, const float *z,
+                                                    const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act,
+                                                    void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_avx2(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 #endif

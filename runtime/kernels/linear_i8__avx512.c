@@ -18,9 +18,9 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512_bring(int16_t *rows, const int8
 }
 
 /* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` as in linear__avx512.c. */
-RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512_tile(float *out, const int16_t *rows, const float *s, const char *w, const float *ws,
-                                                      const float *bias, uintptr_t ahead, int step, int width, int K, int N, int act,
-                                                      int mr)
+RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512_tile(TileOut out, const int16_t *rows, const float *s, const char *w,
+                                                      const float *ws, const float *bias, uintptr_t ahead, int step, int width,
+                                                      int K, int N, int act, int mr)
 {
 	enum { MR = 8 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -48,12 +48,12 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512_tile(float *out, const int16_t 
 		y[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(scale, ws0), b0);
 		y[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(scale, ws1), b1);
 	}
-	tile_avx512_store(out, y, 2, width, N, act, 1, mr);
+	tile_avx512_leave(out, y, 2, width, N, act, mr);
 }
 
-RT_INLINE RT_TARGET_AVX512 void linear_i8__avx512(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                  const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                                  int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512 void linear_i8_avx512(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                                 const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                 int N, int act, void *scratch)
 {
 	enum { NR = 32, MR = 8, ROWS = 48 };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, pairs = (K + 1) / 2;
@@ -68,7 +68,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8__avx512(float *out, const int8_t *q, c
 			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)pairs * 64;
 			for (int t = 0; t < tiles; t++, ahead += (uintptr_t)step * (uintptr_t)pairs) {
 				const int i = rt_part(rows, t, tiles);
-				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
+				const TileOut y = tile_out(out, first + i, p * NR, N);
 				const int16_t *x = (const int16_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_I8_TILE(m) \
 				case m: linear_i8_avx512_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, ahead, step, width, K, N, \
@@ -81,5 +81,21 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8__avx512(float *out, const int8_t *q, c
 			}
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVX512 void linear_i8__avx512(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                                  const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                  int N, int act, void *scratch)
+{
+	linear_i8_avx512(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE RT_TARGET_AVX512 void linear_i8_codes__avx512(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                        const void *w, const float *ws, const float *bias, const float *m,
+                                                        const float *z, const int32_t *sums, int r0, int r1, int p0, int p1,
+                                                        int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_avx512(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 #endif

@@ -26,10 +26,10 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_bring(uint8_t *rows, co
 
 /* Rows 0..mr-1 by one panel w[K4][16 * vectors][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
  * tile that is alone with its panel must fetch all lines of the next one a step. */
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const uint8_t *rows, const float *s, const char *w,
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(TileOut out, const uint8_t *rows, const float *s, const char *w,
                                                               const float *ws, const float *bias, const int32_t *sums,
-                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr, int alone,
-                                                              int vectors)
+                                                              uintptr_t ahead, int step, int width, int K, int N, int act, int mr,
+                                                              int alone, int vectors)
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
@@ -63,12 +63,13 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(float *out, const 
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 			y[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][j]), _mm512_mul_ps(_mm512_set1_ps(s[i]), scales), b);
 	}
-	tile_avx512_store(out, y, vectors, width, N, act, 1, mr);
+	tile_avx512_leave(out, y, vectors, width, N, act, mr);
 }
 
-RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                         const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
-                                                         int N, int act, void *scratch, int vectors, int most)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(TileOut out, const int8_t *q, const float *s, const void *w,
+                                                         const float *ws, const float *bias, const int32_t *sums, int r0, int r1,
+                                                         int p0, int p1, int K, int N, int act, void *scratch, int vectors,
+                                                         int most)
 {
 	enum { ROWS = LINEAR_I8_AVX512VNNI_ROWS };
 	const int NR = 16 * vectors, line = 64 * vectors;   /* bytes of a panel for four inputs */
@@ -83,7 +84,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(float *out, const int8_
 			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)quads * (uintptr_t)line;
 			for (int t = 0; t < tiles; t++, ahead += (uintptr_t)step * (uintptr_t)quads) {
 				const int i = rt_part(rows, t, tiles);
-				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
+				const TileOut y = tile_out(out, first + i, p * NR, N);
 				const uint8_t *x = (const uint8_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_I8_TILE(m) case m: if (m <= most && (alone || 2 * m >= most)) \
 					linear_i8_avx512vnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, step, \
@@ -110,16 +111,34 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(float *out, const int8_
 }
 
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
-                                                          const float *ws, const float *bias, const int32_t *sums, int r0,
-                                                          int r1, int p0, int p1, int K, int N, int act, void *scratch)
+                                                          const float *ws, const float *bias, const int32_t *sums, int r0, int r1,
+                                                          int p0, int p1, int K, int N, int act, void *scratch)
 {
-	linear_i8_avx512vnni(out, q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 2, 12);
+	linear_i8_avx512vnni(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 2, 12);
+}
+
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_codes__avx512vnni(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                                const void *w, const float *ws, const float *bias, const float *m,
+                                                                const float *z, const int32_t *sums, int r0, int r1, int p0,
+                                                                int p1, int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_avx512vnni(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 2, 12);
 }
 
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_8x48__avx512vnni(float *out, const int8_t *q, const float *s, const void *w,
                                                                const float *ws, const float *bias, const int32_t *sums, int r0,
                                                                int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
-	linear_i8_avx512vnni(out, q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 3, 8);
+	linear_i8_avx512vnni(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 3, 8);
+}
+
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_codes_8x48__avx512vnni(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                                     const void *w, const float *ws, const float *bias,
+                                                                     const float *m, const float *z, const int32_t *sums, int r0,
+                                                                     int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_avx512vnni(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch, 3, 8);
 }
 #endif

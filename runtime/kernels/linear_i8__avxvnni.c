@@ -24,7 +24,7 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni_bring(uint8_t *rows, const in
 }
 
 /* Rows 0..mr-1 by one panel w[K4][16][4], of which the first `width` outputs are written. `ahead` as in linear__avx2.c. */
-RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni_tile(float *out, const uint8_t *rows, const float *s, const char *w,
+RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni_tile(TileOut out, const uint8_t *rows, const float *s, const char *w,
                                                         const float *ws, const float *bias, const int32_t *sums, uintptr_t ahead,
                                                         int step, int width, int K, int N, int act, int mr)
 {
@@ -56,9 +56,9 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni_tile(float *out, const uint8_
 	tile_avx2_scale(out, acc, s, ws, bias, width, N, act, mr);
 }
 
-RT_INLINE RT_TARGET_AVXVNNI void linear_i8__avxvnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
-                                                    int N, int act, void *scratch)
+RT_INLINE RT_TARGET_AVXVNNI void linear_i8_avxvnni(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                                   const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                   int N, int act, void *scratch)
 {
 	enum { NR = 16, MR = 6, ROWS = 48 };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, quads = (K + 3) / 4;
@@ -72,7 +72,7 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8__avxvnni(float *out, const int8_t *q,
 			uintptr_t ahead = (uintptr_t)panel + (uintptr_t)quads * 64;
 			for (int t = 0; t < tiles; t++, ahead += (uintptr_t)step * (uintptr_t)quads) {
 				const int i = rt_part(rows, t, tiles);
-				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
+				const TileOut y = tile_out(out, first + i, p * NR, N);
 				const uint8_t *x = (const uint8_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_I8_TILE(m) \
 				case m: linear_i8_avxvnni_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, sums + p * NR, ahead, \
@@ -84,5 +84,21 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8__avxvnni(float *out, const int8_t *q,
 			}
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVXVNNI void linear_i8__avxvnni(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                                    const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                                    int N, int act, void *scratch)
+{
+	linear_i8_avxvnni(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE RT_TARGET_AVXVNNI void linear_i8_codes__avxvnni(int8_t *out, float *scales, const int8_t *q, const float *s,
+                                                          const void *w, const float *ws, const float *bias, const float *m,
+                                                          const float *z, const int32_t *sums, int r0, int r1, int p0, int p1,
+                                                          int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_avxvnni(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 #endif

@@ -25,8 +25,9 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_bring(int8_t *rows, const int8_t *q
 }
 
 /* mr pairs of rows, `valid` rows of them to be written, by one panel w[K8][8][8], of which the first `width` outputs are written. */
-RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(float *out, const int8_t *rows, const float *s, const int8_t *w, const float *ws,
-                                                  const float *bias, int valid, int width, int K, int N, int act, int mr)
+RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w,
+                                                  const float *ws, const float *bias, int valid, int width, int K, int N, int act,
+                                                  int mr)
 {
 	enum { MR = 4 };
 	const int stride = (K + 63) & ~63, groups = (K + 7) / 8;
@@ -53,9 +54,9 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(float *out, const int8_t *rows
 	tile_neon_scale(out, tile[0], s, ws, bias, width, N, act, valid);
 }
 
-RT_INLINE RT_TARGET_I8MM void linear_i8__i8mm(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
-                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
-                                              int act, void *scratch)
+RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                             const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N,
+                                             int act, void *scratch)
 {
 	enum { NR = 8, MR = 4, ROWS = TILE_NEON_ROWS };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, groups = (K + 7) / 8;
@@ -69,7 +70,7 @@ RT_INLINE RT_TARGET_I8MM void linear_i8__i8mm(float *out, const int8_t *q, const
 			const int width = N % NR ? rt_min(NR, N - p * NR) : NR;
 			for (int t = 0; t < tiles; t++) {
 				const int i = rt_part(pairs, t, tiles), end = rt_part(pairs, t + 1, tiles), valid = rt_min(2 * end, rows) - 2 * i;
-				float *y = out + (size_t)(first + 2 * i) * (size_t)N + (size_t)p * NR;
+				const TileOut y = tile_out(out, first + 2 * i, p * NR, N);
 				const int8_t *x = (const int8_t *)scratch + (size_t)(2 * i) * (size_t)stride;
 #define LINEAR_I8_TILE(m) \
 				case m: linear_i8_i8mm_tile(y, x, s + first + 2 * i, panel, ws + p * NR, bias + p * NR, valid, width, K, N, act, \
@@ -81,5 +82,21 @@ RT_INLINE RT_TARGET_I8MM void linear_i8__i8mm(float *out, const int8_t *q, const
 			}
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_I8MM void linear_i8__i8mm(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
+                                              const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K,
+                                              int N, int act, void *scratch)
+{
+	linear_i8_i8mm(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE RT_TARGET_I8MM void linear_i8_codes__i8mm(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
+                                                    const float *ws, const float *bias, const float *m, const float *z,
+                                                    const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act,
+                                                    void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_i8mm(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 #endif

@@ -18,8 +18,8 @@ enum { LINEAR_I8_NEON_MR = 2, LINEAR_I8_NEON_OUTS = 2 };
 #endif
 
 /* Rows 0..mr-1 by one panel w[K16][8][16], of which the first `width` outputs are written. */
-RT_INLINE void linear_i8_neon_tile(float *out, const int8_t *rows, const float *s, const int8_t *w, const float *ws, const float *bias,
-                                   int width, int K, int N, int act, int mr)
+RT_INLINE void linear_i8_neon_tile(TileOut out, const int8_t *rows, const float *s, const int8_t *w, const float *ws,
+                                   const float *bias, int width, int K, int N, int act, int mr)
 {
 	enum { MR = LINEAR_I8_NEON_MR, OUTS = LINEAR_I8_NEON_OUTS };
 	const int stride = (K + 63) & ~63, groups = (K + 15) / 16;
@@ -49,8 +49,8 @@ RT_INLINE void linear_i8_neon_tile(float *out, const int8_t *rows, const float *
 	tile_neon_scale(out, tile[0], s, ws, bias, width, N, act, mr);
 }
 
-RT_INLINE void RT_NEON(linear_i8)(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
-                                  const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE void linear_i8_neon(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                              const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = 8, MR = LINEAR_I8_NEON_MR, ROWS = TILE_NEON_ROWS };
 	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, groups = (K + 15) / 16;
@@ -64,7 +64,7 @@ RT_INLINE void RT_NEON(linear_i8)(float *out, const int8_t *q, const float *s, c
 			const int width = N % NR ? rt_min(NR, N - p * NR) : NR;
 			for (int t = 0; t < tiles; t++) {
 				const int i = rt_part(rows, t, tiles);
-				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
+				const TileOut y = tile_out(out, first + i, p * NR, N);
 				const int8_t *x = (const int8_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_I8_TILE(m) \
 				case m: linear_i8_neon_tile(y, x, s + first + i, panel, ws + p * NR, bias + p * NR, width, K, N, act, m); break;
@@ -78,5 +78,19 @@ RT_INLINE void RT_NEON(linear_i8)(float *out, const int8_t *q, const float *s, c
 			}
 		}
 	}
+}
+
+RT_INLINE void RT_NEON(linear_i8)(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                  const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	linear_i8_neon(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE void RT_NEON(linear_i8_codes)(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
+                                        const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
+                                        int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_neon(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 #endif

@@ -10,11 +10,16 @@
  *   scratch              `staged` * (K rounded up to 64) bytes of kernels.def
  *
  * Every linear_i8 kernel has this signature; NR is the column `panel` of kernels.def, 4 the column `group`.
+ * linear_i8_codes writes what quantize_static makes of that instead; no number of it leaves the tile:
+ *
+ *   out, scales  [r1][N], [r1]  codes, and ones (by whoever has the first panel)
+ *   m, z         [N]            as in quantize__scalar.c
+ *
  * An output is act(sum * (s * ws) + bias) with the product s * ws rounded to f32 and the rest one fused multiply-add. */
-#include "math__scalar.h"
+#include "tile__scalar.h"
 
-RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
-                                 const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = 8, GROUP = 4 };
 	const int quads = (K + GROUP - 1) / GROUP;
@@ -28,9 +33,26 @@ RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, co
 			for (int k = 0; k < K; k++)
 				for (int j = 0; j < NR; j++)
 					acc[j] += row[k] * panel[(k / GROUP * NR + j) * GROUP + k % GROUP];
-			float *y = out + (size_t)r * (size_t)N + (size_t)p * NR;
+			const TileOut to = tile_out(out, r, p * NR, N);
+			float tile[NR], *y = to.codes ? tile : (float *)to.at;
 			for (int j = 0; j < width; j++)
 				y[j] = math_act(fmaf((float)acc[j], s[r] * ws[p * NR + j], bias[p * NR + j]), act);
+			if (to.codes)
+				math_code_row((int8_t *)to.at, tile, to.m, to.z, width);
 		}
 	}
+}
+
+RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                 const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	linear_i8_scalar(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE void linear_i8_codes__scalar(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
+                                       const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
+                                       int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_scalar(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }

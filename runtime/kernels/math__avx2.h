@@ -135,4 +135,33 @@ RT_INLINE RT_TARGET_AVX2 float math_avx2_softmax(float *y, const float *x, int n
 	}
 	return n > 0 ? 1.0f / math_avx2_sum(sum) : 0;
 }
+
+/* 8 codes by static scales, of 32 bits, of the floats at x. Of NaN and -127, in this order, max returns the second. */
+RT_INLINE RT_TARGET_AVX2 __m256i math_avx2_codes(const float *x, const float *m, const float *z, int n)
+{
+	const __m256 v = _mm256_add_ps(_mm256_mul_ps(math_avx2_load(x, n), math_avx2_load(m, n)), math_avx2_load(z, n));
+	return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(-127)), _mm256_set1_ps(127)));
+}
+
+/* math_code_row. */
+RT_INLINE RT_TARGET_AVX2 void math_avx2_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
+{
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);   /* packing works in halves of the register */
+	for (int k = 0; k < n; k += 32) {
+		__m256i code[4];
+		RT_UNROLL_FULL for (int i = 0; i < 4; i++)
+			code[i] = n - k >= 32 ? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, 8)
+				: n - k > 8 * i ? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, n - k - 8 * i)
+				: _mm256_setzero_si256();
+		const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
+			_mm256_packs_epi32(code[2], code[3])), order);
+		if (n - k >= 32) {
+			_mm256_storeu_si256((__m256i *)(void *)(q + k), bytes);
+		} else {
+			int8_t some[32];
+			_mm256_storeu_si256((__m256i *)(void *)some, bytes);
+			memcpy(q + k, some, (size_t)(n - k));
+		}
+	}
+}
 #endif

@@ -184,4 +184,25 @@ RT_INLINE RT_TARGET_AVX512 float math_avx512_softmax_base(float *y, const float 
 
 RT_INLINE RT_TARGET_AVX512 float math_avx512_softmax(float *y, const float *x, int n) { return math_avx512_softmax_base(y, x, n, 0); }
 RT_INLINE RT_TARGET_AVX512 float math_avx512_softmax2(float *y, const float *x, int n) { return math_avx512_softmax_base(y, x, n, 1); }
+
+/* 16 codes by static scales, in the bytes of a register's lanes. Of NaN and -127, in this order, max returns the second. */
+RT_INLINE RT_TARGET_AVX512 __m128i math_avx512_codes(__m512 x, __m512 m, __m512 z)
+{
+	const __m512 v = _mm512_max_ps(_mm512_add_ps(_mm512_mul_ps(x, m), z), _mm512_set1_ps(-127));
+	return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_min_ps(v, _mm512_set1_ps(127))));
+}
+
+/* math_code_row. */
+RT_INLINE RT_TARGET_AVX512 void math_avx512_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
+{
+	int k = 0;
+	for (; k + 16 <= n; k += 16)
+		_mm_storeu_si128((__m128i *)(void *)(q + k), math_avx512_codes(_mm512_loadu_ps(x + k), _mm512_loadu_ps(m + k),
+			_mm512_loadu_ps(z + k)));
+	if (k < n) {
+		const __mmask16 some = math_avx512_first(n - k);
+		_mm_mask_storeu_epi8(q + k, some, math_avx512_codes(_mm512_maskz_loadu_ps(some, x + k),
+			_mm512_maskz_loadu_ps(some, m + k), _mm512_maskz_loadu_ps(some, z + k)));
+	}
+}
 #endif

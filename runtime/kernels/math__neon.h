@@ -197,4 +197,41 @@ RT_INLINE float math_neon_softmax(float *y, const float *x, int n)
 	}
 	return n > 0 ? 1.0f / math_neon_sum(sum) : 0;
 }
+
+/* 4 numbers as codes of 32 bits, to nearest even; NaN becomes 0. ARMv7 rounds by adding 1.5 * 2^23, whose last bit is worth 1. */
+RT_INLINE int32x4_t math_neon_rounded(float32x4_t x, float inverse)
+{
+	const float32x4_t v = vmulq_n_f32(x, inverse);
+#if defined(__aarch64__)
+	return vcvtnq_s32_f32(v);
+#else
+	const float32x4_t magic = vdupq_n_f32(12582912.0f);
+	return vcvtq_s32_f32(vsubq_f32(vaddq_f32(v, magic), magic));
+#endif
+}
+
+/* 4 codes by static scales, of 32 bits, of n floats. VMAX would keep a NaN. */
+RT_INLINE int32x4_t math_neon_codes(const float *x, const float *m, const float *z, int n)
+{
+	const float32x4_t least = vdupq_n_f32(-127), v = vaddq_f32(vmulq_f32(math_neon_load(x, n), math_neon_load(m, n)),
+		math_neon_load(z, n));
+	return math_neon_rounded(vminq_f32(vbslq_f32(vcgtq_f32(v, least), v, least), vdupq_n_f32(127)), 1);
+}
+
+/* math_code_row. */
+RT_INLINE void math_neon_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
+{
+	for (int k = 0; k < n; k += 8) {
+		const int32x4_t low = math_neon_codes(x + k, m + k, z + k, n - k);
+		const int32x4_t high = n - k > 4 ? math_neon_codes(x + k + 4, m + k + 4, z + k + 4, n - k - 4) : vdupq_n_s32(0);
+		const int8x8_t bytes = vqmovn_s16(vcombine_s16(vqmovn_s32(low), vqmovn_s32(high)));
+		if (n - k >= 8) {
+			vst1_s8(q + k, bytes);
+		} else {
+			int8_t some[8];
+			vst1_s8(some, bytes);
+			memcpy(q + k, some, (size_t)(n - k));
+		}
+	}
+}
 #endif

@@ -45,4 +45,14 @@ RT_INLINE float math_act(float x, int act)
 	default:               return x;
 	}
 }
+
+/* q[n] = the codes of x[n] by static scales: x * m + z, product and sum rounded one after the other, to nearest even and within -127..127;
+ * NaN gets -127. */
+RT_INLINE void math_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
+{
+	for (int k = 0; k < n; k++) {
+		const float product = x[k] * m[k], code = nearbyintf(product + z[k]);
+		q[k] = (int8_t)(!(code > -127) ? -127 : code > 127 ? 127 : code);
+	}
+}
 #endif

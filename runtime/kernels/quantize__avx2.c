@@ -39,4 +39,13 @@ RT_INLINE RT_TARGET_AVX2 void quantize_f32__avx2(int8_t *q, float *s, const floa
 		s[r] = largest < 1e-30f ? 0 : largest * (1.0f / 127.0f);
 	}
 }
+
+RT_INLINE RT_TARGET_AVX2 void quantize_static_f32__avx2(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0,
+                                                        int r1, int K)
+{
+	for (int r = r0; r < r1; r++) {
+		s[r] = 1;
+		math_avx2_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
+	}
+}
 #endif

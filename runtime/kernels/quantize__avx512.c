@@ -47,4 +47,13 @@ RT_INLINE RT_TARGET_AVX512 void quantize_f32__avx512(int8_t *q, float *s, const 
 			_mm512_max_ps(_mm512_max_ps(largest[0], largest[1]), _mm512_max_ps(largest[2], largest[3])));
 	}
 }
+
+RT_INLINE RT_TARGET_AVX512 void quantize_static_f32__avx512(int8_t *q, float *s, const float *x, const float *m, const float *z,
+                                                            int r0, int r1, int K)
+{
+	for (int r = r0; r < r1; r++) {
+		s[r] = 1;
+		math_avx512_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
+	}
+}
 #endif

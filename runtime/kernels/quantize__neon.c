@@ -2,18 +2,6 @@
 #if defined(__ARM_NEON)
 #include "math__neon.h"
 
-/* 4 numbers as codes of 32 bits, to nearest even; NaN becomes 0. ARMv7 rounds by adding 1.5 * 2^23, whose last bit is worth 1. */
-RT_INLINE int32x4_t quantize_neon_codes(float32x4_t x, float inverse)
-{
-	const float32x4_t v = vmulq_n_f32(x, inverse);
-#if defined(__aarch64__)
-	return vcvtnq_s32_f32(v);
-#else
-	const float32x4_t magic = vdupq_n_f32(12582912.0f);
-	return vcvtq_s32_f32(vsubq_f32(vaddq_f32(v, magic), magic));
-#endif
-}
-
 RT_INLINE void RT_NEON(quantize_f32)(int8_t *q, float *s, const float *x, int r0, int r1, int K)
 {
 	for (int r = r0; r < r1; r++) {
@@ -26,8 +14,8 @@ RT_INLINE void RT_NEON(quantize_f32)(int8_t *q, float *s, const float *x, int r0
 		}
 		const float largest = math_neon_max(lanes), inverse = largest < 1e-30f ? 0 : 127.0f / largest;
 		for (int k = 0; k < K; k += 8) {
-			const int32x4_t low = quantize_neon_codes(math_neon_load(row + k, K - k), inverse);
-			const int32x4_t high = quantize_neon_codes(K - k > 4 ? math_neon_load(row + k + 4, K - k - 4) : vdupq_n_f32(0), inverse);
+			const int32x4_t low = math_neon_rounded(math_neon_load(row + k, K - k), inverse);
+			const int32x4_t high = math_neon_rounded(K - k > 4 ? math_neon_load(row + k + 4, K - k - 4) : vdupq_n_f32(0), inverse);
 			const int8x8_t bytes = vqmovn_s16(vcombine_s16(vqmovn_s32(low), vqmovn_s32(high)));
 			if (K - k >= 8) {
 				vst1_s8(codes + k, bytes);
@@ -38,6 +26,14 @@ RT_INLINE void RT_NEON(quantize_f32)(int8_t *q, float *s, const float *x, int r0
 			}
 		}
 		s[r] = largest < 1e-30f ? 0 : largest * (1.0f / 127.0f);
+	}
+}
+
+RT_INLINE void RT_NEON(quantize_static_f32)(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
+{
+	for (int r = r0; r < r1; r++) {
+		s[r] = 1;
+		math_neon_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
 	}
 }
 #endif

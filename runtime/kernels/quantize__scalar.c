@@ -3,6 +3,11 @@
  *   q  [r1][K]  round(x * (127 / max|x|)), ties to even: symmetric, -127..127
  *   s  [r1]     max|x| / 127: x is about q * s; 0 for a row of zeros, as which numbers below 1e-30 count
  *
+ * With static scales, which were found when the program was compiled:
+ *
+ *   q  [r1][K]  round(x * m[k] + z[k]) within -127..127: product and sum are rounded one after the other; NaN gets -127
+ *   s  [r1]     1
+ *
  * The scale of a row depends on that row alone, so that a text's codes do not change with what else is in the call. Every kernel takes
  * the same steps in f32: codes and scales are the same bits everywhere. */
 #include "math__scalar.h"
@@ -21,5 +26,13 @@ RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0,
 			const float code = nearbyintf(row[k] * inverse);
 			codes[k] = (int8_t)(code < -127 ? -127 : code > 127 ? 127 : code == code ? code : 0);
 		}
+	}
+}
+
+RT_INLINE void quantize_static_f32__scalar(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
+{
+	for (int r = r0; r < r1; r++) {
+		s[r] = 1;
+		math_code_row(q + (size_t)r * (size_t)K, x + (size_t)r * (size_t)K, m, z, K);
 	}
 }

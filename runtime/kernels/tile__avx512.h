@@ -2,11 +2,13 @@
 #ifndef RT_TILE__AVX512_H
 #define RT_TILE__AVX512_H
 #include "math__avx512.h"
+#include "tile__scalar.h"
 
 enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
 
 /* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out lie N apart. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *tile, int vectors, int width, int N, int act, int mr)
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *tile, int vectors, int width, int N, int act,
+                                                     int mr)
 {
 	for (int j = 0; j < vectors; j++, out += 16, tile += 16) {
 		const __mmask16 m = math_avx512_first(width - 16 * j);
@@ -51,5 +53,45 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TIL
 		tile_avx512_activate_low(out, tile, vectors, width, N, act, mr);
 	else
 		tile_avx512_activate(out, tile, vectors, width, N, act, mr);
+}
+
+/* 16 columns of a tile as codes. */
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float *tile, __m512 m, __m512 z, int stride, int width,
+                                                        int N, int act, int mr)
+{
+	const __mmask16 some = math_avx512_first(width);
+	for (int i = 0; i < mr; i++) {
+		const __m512 x = _mm512_load_ps(tile + stride * i), y = act == RT_ACT_GELU ? math_avx512_gelu_low(x) : math_avx512_act(x, act);
+		_mm_mask_storeu_epi8(out + (size_t)i * (size_t)N, some, math_avx512_codes(y, m, z));
+	}
+}
+
+/* The codes of act(tile[mr][vectors][16]) by the scales m and z; the activations are those of tile_avx512_activate_low. */
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m, const float *z, int vectors,
+                                                  int width, int N, int act, int mr)
+{
+	for (int j = 0; j < vectors && 16 * j < width; j++) {
+		const __mmask16 some = math_avx512_first(width - 16 * j);
+		const __m512 mj = _mm512_maskz_loadu_ps(some, m + 16 * j), zj = _mm512_maskz_loadu_ps(some, z + 16 * j);
+		if (act == RT_ACT_GELU)
+			tile_avx512_code_column(out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, RT_ACT_GELU, mr);
+		else
+			tile_avx512_code_column(out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, act, mr);
+	}
+}
+
+/* act(sums), or its codes: where the linears of int8 codes leave a tile. */
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N,
+                                                  int act, int mr)
+{
+	if (!out.codes) {
+		tile_avx512_store((float *)out.at, sums, vectors, width, N, act, 1, mr);
+		return;
+	}
+	_Alignas(64) float tile[16 * TILE_AVX512_SUMS];
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+			_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
+	tile_avx512_codes((int8_t *)out.at, tile, out.m, out.z, vectors, width, N, act, mr);
 }
 #endif

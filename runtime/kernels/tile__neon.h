@@ -2,6 +2,7 @@
 #ifndef RT_TILE__NEON_H
 #define RT_TILE__NEON_H
 #include "math__neon.h"
+#include "tile__scalar.h"
 
 enum { TILE_NEON_VECTORS = 4, TILE_NEON_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
 
@@ -23,9 +24,9 @@ RT_INLINE void tile_neon_store(float *out, float32x4_t (*sums)[TILE_NEON_VECTORS
 	tile_neon_activate(out, tile, vectors, width, N, act, mr);
 }
 
-/* out = act(sums[mr][8] * (s[row] * ws) + bias): where the linears of int8 codes leave their integer sums. */
-RT_SHARED void tile_neon_scale(float *out, const int32_t *sums, const float *s, const float *ws, const float *bias, int width, int N,
-                               int act, int mr)
+/* out = act(sums[mr][8] * (s[row] * ws) + bias). */
+RT_SHARED void tile_neon_scale_floats(float *out, const int32_t *sums, const float *s, const float *ws, const float *bias,
+                                      int width, int N, int act, int mr)
 {
 	const float32x4_t ws0 = vld1q_f32(ws), ws1 = vld1q_f32(ws + 4), b0 = vld1q_f32(bias), b1 = vld1q_f32(bias + 4);
 	for (int i = 0; i < mr; i++, sums += 8, out += N) {
@@ -34,6 +35,27 @@ RT_SHARED void tile_neon_scale(float *out, const int32_t *sums, const float *s, 
 		math_neon_store(out, math_neon_act(y0, act), width);
 		math_neon_store(out + 4, math_neon_act(y1, act), width - 4);
 	}
+}
+
+/* The codes of the same, by the scales m and z. */
+RT_SHARED void tile_neon_scale_codes(int8_t *out, const int32_t *sums, const float *s, const float *ws, const float *bias,
+                                     const float *m, const float *z, int width, int N, int act, int mr)
+{
+	for (int i = 0; i < mr; i++) {
+		float row[8];
+		tile_neon_scale_floats(row, sums + 8 * i, s + i, ws, bias, 8, 8, act, 1);
+		math_neon_code_row(out + (size_t)i * (size_t)N, row, m, z, rt_min(width, 8));
+	}
+}
+
+/* Where the linears of int8 codes leave their integer sums. */
+RT_INLINE void tile_neon_scale(TileOut out, const int32_t *sums, const float *s, const float *ws, const float *bias, int width,
+                               int N, int act, int mr)
+{
+	if (out.codes)
+		tile_neon_scale_codes((int8_t *)out.at, sums, s, ws, bias, out.m, out.z, width, N, act, mr);
+	else
+		tile_neon_scale_floats((float *)out.at, sums, s, ws, bias, width, N, act, mr);
 }
 
 /* Two sums from two registers, each the lanes of one. */

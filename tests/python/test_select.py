@@ -112,7 +112,7 @@ if SHARED:
     lines = [l.split("\t")[0] for l in (SHARED / "data/sst2/dev.tsv").read_text().splitlines()[1:]]
     for directory, load in shared_models():
         model = load(); m = directory.name; tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json")); tokenizer.no_padding(); tokenizer.no_truncation()
-        batch = [e.ids for e in tokenizer.encode_batch(lines[:872 if FULL else 100])]
+        batch = [e.ids for e in tokenizer.encode_batch(lines[:872 if FULL else 40])]
         batch = [b[:128] for b in batch] + [sum((b[1:-1] for b in batch[i:i + 4]), [101])[:127] + [102] for i in range(0, 20, 4)]   # and some longer ones
         begins = [not tokenizer.id_to_token(i).startswith("##") if tokenizer.id_to_token(i) else True for i in range(model.config.vocab_size)] if m == "minilm-ncbi" else None
         for rules, thin in (({}, {2: 0.5}), ({}, {1: 0.8, 3: 0.6}), ({0: ("k", 8), 2: ("share", 0.25), 4: ("threshold", 0.02)}, {})):

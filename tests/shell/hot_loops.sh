@@ -10,7 +10,7 @@ model=$SOURCE/examples/sentiment/model
 # multiple of them). An int8 or bf16 program has its classifier, of few outputs, in f16.
 check() {
 	local target=$1 cpu=$2 recipe=$3; shift 3
-	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe --quiet -o hot.o
+	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe ${static:+"$static"} --quiet -o hot.o
 	for expected; do
 		read -r function tiles largest <<<"$expected"
 		python3 "$SOURCE/tests/tools/hot_loops.py" hot.o "${function}__[a-z0-9]*_k384" >loops.txt
@@ -49,3 +49,14 @@ check aarch64-linux-gnu neoverse-n1 --passes=quantize-int8 'linear_i8 5 20' 'lin
 check aarch64-linux-gnu neoverse-v1 --passes=quantize-int8 'linear_i8 4 16'
 check aarch64-linux-gnu neoverse-v1 --compute=bf16         'linear_dotbf16 8 32'
 check arm-linux-gnueabihf cortex-a15 --passes=quantize-int8 'linear_i8 2 8'
+# the same loops where the tile is left as codes
+paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") <("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
+static="--passes=quantize-int8{scheme=static data=$PWD/data.tsv}"
+check x86_64-linux-gnu x86-64-v3 '' 'linear_i8_codes 4 8'
+check x86_64-linux-gnu alderlake '' 'linear_i8_codes 6 12'
+check x86_64-linux-gnu skylake-avx512 '' 'linear_i8_codes 8 16'
+check x86_64-linux-gnu znver4 '' 'linear_i8_codes 12 24'
+check aarch64-linux-gnu cortex-a53 '' 'linear_i8_codes 3 24'
+check aarch64-linux-gnu neoverse-n1 '' 'linear_i8_codes 5 20'
+check aarch64-linux-gnu neoverse-v1 '' 'linear_i8_codes 4 16'
+check arm-linux-gnueabihf cortex-a15 '' 'linear_i8_codes 2 8'

@@ -108,6 +108,57 @@ static void check_quantize(void)
 	}
 }
 
+/* ---- quantize_static ------------------------------------------------------------------------------------------------------ */
+typedef void QuantizeStaticFn(int8_t *, float *, const float *, const float *, const float *, int, int, int);
+
+static void check_quantize_static_size(const Row *row, int K)
+{
+	enum { R = QUANTIZE_ROWS, FROM = 1 };
+	size_t n = (size_t)R * (size_t)K;
+	float *x = need(n * 4), *s = fresh(R + 1), *m = need((size_t)K * 4), *z = need((size_t)K * 4);
+	int8_t *q = need(n + 1);
+	char what[40];
+	memset(q, 0x55, n + 1);
+	for (int r = 0; r < R; r++)
+		quantize_row(x + r * K, r, K);
+	for (int k = 0; k < K; k++) {   /* steps of 1, in whose midst the ties of row 9 lie, and others; codes of both signs are cut off */
+		m[k] = k % 4 == 1 ? 1 : uniform() * 200;
+		z[k] = k % 4 == 1 ? 0 : uniform() * 60;
+	}
+	for (int r = FROM, end; r < R; r = end) {
+		end = rt_min(R, r + 1 + (int)(draw() % 5));
+		((QuantizeStaticFn *)row->fn)(q, s, x, m, z, r, end, K);
+	}
+	check_same(row->name, "touches other rows", s, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", s + R, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", q + n, "\x55", 1);
+	for (int k = 0; k < K; k++)
+		check_same(row->name, "touches other rows", q + k, "\x55", 1);
+	for (int r = FROM; r < R; r++) {
+		snprintf(what, sizeof what, "K=%d row=%d", K, r);
+		check_bits(row->name, what, -1, s[r], 1);
+		for (int k = 0; k < K; k++) {
+			const volatile float product = x[r * K + k] * m[k];
+			const float sum = product + z[k], want = isnan(sum) || sum < -127 ? -127 : sum > 127 ? 127 : rintf(sum);
+			check_bits(row->name, what, k, q[r * K + k], want == 0 ? 0 : want);
+		}
+	}
+	free(x); free(s); free(q); free(m); free(z);
+}
+
+static void check_quantize_static(void)
+{
+	const int sizes[] = { 127, 128, 129, 191, 192, 312, 384, 1000, 1536 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		if (strcmp(row->op, "quantize_static") != 0)
+			continue;
+		for (int K = 1; K < 81; K++)
+			check_quantize_static_size(row, K);
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+			check_quantize_static_size(row, sizes[i]);
+	}
+}
+
 /* ---- linear_i8 ----------------------------------------------------------------------------------------------------------- */
 typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *, const int32_t *, int, int,
                         int, int, int, int, int, void *);
@@ -231,6 +282,126 @@ static void check_linear_i8(void)
 				check_linear_i8_case(row, &c, kind ? RT_ACT_NONE : RT_ACT_GELU, kind % 2);
 				codes_free(&c);
 			}
+	}
+}
+
+/* ---- codes from where the floats are made: the bits of the two ops one after the other, with kernels of the same CPU -------- */
+typedef void LinearI8CodesFn(int8_t *, float *, const int8_t *, const float *, const void *, const float *, const float *, const float *,
+                             const float *, const int32_t *, int, int, int, int, int, int, int, void *);
+typedef void AddLayernormFn(float *, const float *, const float *, const float *, const float *, int, int, int, float);
+typedef void AddLayernormCodesFn(float *, int8_t *, float *, const float *, const float *, const float *, const float *, const float *,
+                                 const float *, int, int, int, float);
+
+/* linear_i8__avx2 for linear_i8_codes__avx2. */
+static const Row *row_without_codes(const Row *row)
+{
+	char name[80];
+	const char *codes = strstr(row->name, "_codes");
+	snprintf(name, sizeof name, "%.*s%s", (int)(codes - row->name), row->name, codes + strlen("_codes"));
+	for (const Row *other = rows; other < rows + nrows; other++)
+		if (!strcmp(other->name, name))
+			return other;
+	printf("%s: there is no %s\n", row->name, name);
+	failures++;
+	return NULL;
+}
+
+/* Scales that leave most codes inside, some outside, and every eighth column on a tie. */
+static void draw_static(float *m, float *z, int n)
+{
+	for (int k = 0; k < n; k++) {
+		m[k] = k % 8 ? uniform() * 60 : 0;
+		z[k] = k % 8 ? uniform() * 60 : 0.5f + (float)(k % 5);
+	}
+}
+
+/* Whatever quantize_static would say to a row of floats. */
+static void check_codes_row(const char *kernel, const char *what, const int8_t *q, const float *x, const float *m, const float *z, int n)
+{
+	for (int k = 0; k < n; k++) {
+		const volatile float product = x[k] * m[k];
+		const float sum = product + z[k], want = isnan(sum) || sum < -127 ? -127 : sum > 127 ? 127 : rintf(sum);
+		check_bits(kernel, what, k, q[k], want == 0 ? 0 : want);
+	}
+}
+
+static void check_linear_i8_codes_case(const Row *row, const Row *plain, int M, int K, int N, int act, bool split)
+{
+	CodesCase c = codes_case(row, M, K, N, CODES_ANY);
+	size_t n = (size_t)(M * N), bytes;
+	unsigned char *scratch = staged_scratch(row, K, &bytes);
+	float *y = fresh(n), *m = need((size_t)N * 4), *z = need((size_t)N * 4), *scales = fresh((size_t)M + 1);
+	int8_t *q = need(n + 64);
+	char what[80];
+	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d split=%d", M, K, N, act, split);
+	memset(q, 0x55, n + 64);
+	draw_static(m, z, N);
+	for (int r = 0; r < M; r++)   /* sums of any size: GELU must see what lies around 0 */
+		c.s[r] *= 0.002f;
+	((LinearI8Fn *)plain->fn)(y, c.q, c.s, c.packed, c.ws, c.bias, c.sums, 0, M, 0, c.panels, K, N, act, scratch);
+	for (int p = 0, stop; p < c.panels; p = stop) {
+		stop = split ? p + 1 : c.panels;
+		for (int r = 0, end; r < M; r = end) {
+			end = split ? rt_min(M, r + 1 + (int)(draw() % 14)) : M;
+			((LinearI8CodesFn *)row->fn)(q, scales, c.q, c.s, c.packed, c.ws, c.bias, m, z, c.sums, r, end, p, stop, K, N, act, scratch);
+			for (size_t i = (size_t)(end * N); i < n + 64 && p == 0; i++)
+				check_same(row->name, "writes rows it should not", &q[i], "\x55", 1);
+		}
+	}
+	for (int r = 0; r < M; r++) {
+		check_bits(row->name, what, -1, scales[r], 1);
+		check_codes_row(row->name, what, q + r * N, y + r * N, m, z, N);
+	}
+	check_same(row->name, "writes past the end", scales + M, &UNTOUCHED, 4);
+	staged_check(row, scratch, bytes);
+	codes_free(&c);
+	free(y); free(m); free(z); free(scales); free(q);
+}
+
+static void check_linear_i8_codes(void)
+{
+	const int depths[] = { 1, 3, 4, 5, 16, 17, 63, 64, 65, 129 };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		const Row *plain = strcmp(row->op, "linear_i8_codes") ? NULL : row_without_codes(row);
+		if (!plain)
+			continue;
+		int P = row->panel, widths[] = { 1, P - 1, P, P + 1, 2 * P + 5, 3 * P };
+		for (int M = 1; M <= 50; M++)
+			check_linear_i8_codes_case(row, plain, M, depths[(size_t)M % (sizeof depths / sizeof *depths)],
+				widths[(size_t)M % (sizeof widths / sizeof *widths)], M % 7, M % 2);
+		check_linear_i8_codes_case(row, plain, 13, 384, 1536, RT_ACT_GELU, false);
+		check_linear_i8_codes_case(row, plain, 97, 400, 45, RT_ACT_GELU, true);
+	}
+}
+
+static void check_add_layernorm_codes(void)
+{
+	enum { R = 5, FROM = 1, TO = 4, MOST = 384 };
+	const int sizes[] = { 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 61, 128, 312, MOST };
+	for (const Row *row = rows; row < rows + nrows; row++) {
+		const Row *plain = strcmp(row->op, "add_layernorm_codes") ? NULL : row_without_codes(row);
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes && plain; i++) {
+			const int H = sizes[i];
+			size_t n = (size_t)(R * H);
+			float *x = random_floats(n), *y = random_floats(n), *gamma = random_floats((size_t)H), *beta = random_floats((size_t)H);
+			float *want = fresh(n), *out = fresh(n), *scales = fresh(R), *m = need((size_t)H * 4), *z = need((size_t)H * 4);
+			int8_t *q = need(n);
+			char what[40];
+			snprintf(what, sizeof what, "H=%d", H);
+			memset(q, 0x55, n);
+			draw_static(m, z, H);
+			((AddLayernormFn *)plain->fn)(want, x, y, gamma, beta, FROM, TO, H, 1e-5f);
+			((AddLayernormCodesFn *)row->fn)(out, q, scales, x, y, gamma, beta, m, z, FROM, TO, H, 1e-5f);
+			check_same(row->name, what, out, want, n * 4);
+			for (int r = 0; r < R; r++) {
+				check_bits(row->name, what, -1, scales[r], r >= FROM && r < TO ? 1 : UNTOUCHED);
+				for (int k = 0; k < H && (r < FROM || r >= TO); k++)
+					check_same(row->name, "touches other rows", q + r * H + k, "\x55", 1);
+				if (r >= FROM && r < TO)
+					check_codes_row(row->name, what, q + r * H, want + r * H, m, z, H);
+			}
+			free(x); free(y); free(gamma); free(beta); free(want); free(out); free(scales); free(m); free(z); free(q);
+		}
 	}
 }
 

@@ -1,0 +1,184 @@
+/* candidate.c: one pipeline built and scored. Each runs in a process of its own, so that several can, a compiler that gives up
+ * takes nothing with it, and what a pass leaves behind is gone. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "search.h"
+
+enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
+
+/* What a child hands back, in memory that both see; RowScores follow. */
+typedef struct Shared { bool built; Cost cost; Score score; } Shared;
+
+static void work(const Search *search, const Candidate *candidate, Shared *shared, RowScore *rows)
+{
+	Diag diag;
+	diag_init(&diag, search->build.model);
+	BuildOptions build = search->build;
+	char *pipeline = search_pipeline(search, candidate->level);
+	Loaded loaded = {0};
+	Program program = {0};
+	Scored what;
+	build.passes = *pipeline ? pipeline : "cast-weights{to=f32},O2";
+	build.progress = false;
+	shared->built = model_load(&build, &loaded, &diag) && score_head(&loaded, &what, &diag)
+		&& program_open(&build, &loaded, 1, &program, &diag)
+		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, &diag);
+	if (shared->built)
+		shared->cost = cost_model(loaded.module, search->tokens);
+	else if (!*pipeline)
+		diag_print(&diag, stderr);      /* the plain build must work; of others the refusal is an answer */
+	program_close(&program);
+	model_unload(&loaded);
+	free(pipeline);
+	diag_free(&diag);
+}
+
+static size_t shared_bytes(const Search *s) { return sizeof(Shared) + (size_t)s->data.nrows * sizeof(RowScore); }
+
+static void finish(const Search *search, Candidate *candidate, const Shared *shared)
+{
+	candidate->built = shared->built;
+	if (!shared->built)
+		return;
+	candidate->cost = shared->cost;
+	candidate->rows = calloc((size_t)search->data.nrows + 1, sizeof *candidate->rows);
+	if (!candidate->rows) {
+		candidate->built = false;
+		return;
+	}
+	memcpy(candidate->rows, shared + 1, (size_t)search->data.nrows * sizeof(RowScore));
+	candidate->search = score_rows(shared->score.metric, candidate->rows, search->search_rows, search->nsearch);
+	candidate->held = score_rows(shared->score.metric, candidate->rows, search->held_rows, search->nheld);
+}
+
+bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag *diag)
+{
+	Shared **shared = calloc((size_t)count + 1, sizeof *shared);
+	pid_t *child = calloc((size_t)count + 1, sizeof *child);
+	bool good = shared && child;
+	int32_t running = 0, next = 0;
+	fflush(NULL);
+	while (good && (next < count || running > 0)) {
+		if (next < count && running < search->jobs) {
+			void *memory = mmap(NULL, shared_bytes(search), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+			if (memory == MAP_FAILED || (child[next] = fork()) < 0) {
+				good = diag_error(diag, EXIT_RUN, 0, "cannot start a process for a candidate");
+				break;
+			}
+			shared[next] = memory;
+			if (child[next] == 0) {
+				work(search, list[next], memory, (RowScore *)(shared[next] + 1));
+				_exit(0);
+			}
+			next++, running++;
+			continue;
+		}
+		int status;
+		const pid_t ended = waitpid(-1, &status, 0);
+		if (ended < 0)
+			good = diag_error(diag, EXIT_RUN, 0, "a process of a candidate was lost");
+		for (int32_t i = 0; i < next; i++)
+			if (child[i] == ended) {
+				if (!WIFEXITED(status) || WEXITSTATUS(status))
+					shared[i]->built = false;
+				running--;
+			}
+	}
+	for (int32_t i = 0; shared && i < count; i++)
+		if (shared[i]) {
+			if (good)
+				finish(search, list[i], shared[i]);
+			munmap(shared[i], shared_bytes(search));
+		}
+	free(shared);
+	free(child);
+	return good;
+}
+
+/* ---- time --------------------------------------------------------------------------------------------------------------- */
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static bool time_program(const Search *search, Program *p, double *ms, Diag *diag)
+{
+	const int32_t most = p->max_tokens, texts = search->nsearch < TIMED_TEXTS ? search->nsearch : TIMED_TEXTS;
+	int32_t *ids = calloc((size_t)most * 2 + 2, sizeof *ids), offsets[2] = {0, 0}, n = 0;
+	float *out = calloc((size_t)most * (size_t)p->width + 1, sizeof *out);
+	int status = ids && out ? 0 : -1;
+	*ms = 0;
+	for (int32_t t = 0; t < texts && status == 0; t++) {
+		const DataRow *row = &search->data.rows[search->search_rows[t]];
+		double best = INFINITY;
+		status = p->tokenize(p->context, row->text, strlen(row->text), row->pair, row->pair ? strlen(row->pair) : 0, ids, ids + most,
+			NULL, NULL, most, &n);
+		offsets[1] = n;
+		for (int run = 0; run < TIMED_RUNS && status == 0; run++) {
+			const double start = now();
+			status = p->run_ids(p->context, ids, ids + most, offsets, 1, out, (size_t)(p->per_token ? n : 1) * (size_t)p->width);
+			best = fmin(best, now() - start);
+		}
+		*ms += best / texts;
+	}
+	free(ids);
+	free(out);
+	return status == 0 || diag_error(diag, EXIT_RUN, 0, "a candidate does not run");
+}
+
+bool candidate_time(Search *search, Candidate *candidate, Diag *diag)
+{
+	BuildOptions build = search->build;
+	char *pipeline = search_pipeline(search, candidate->level);
+	Loaded loaded = {0};
+	Program program = {0};
+	build.passes = *pipeline ? pipeline : "cast-weights{to=f32},O2";
+	build.progress = false;
+	const bool good = model_load(&build, &loaded, diag) && program_open(&build, &loaded, 1, &program, diag)
+		&& time_program(search, &program, &candidate->ms, diag);
+	program_close(&program);
+	model_unload(&loaded);
+	free(pipeline);
+	return good;
+}
+
+/* ---- how sure ------------------------------------------------------------------------------------------------------------ */
+
+/* splitmix64 (Steele, Lea, Flood 2014) */
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+void candidate_interval(const Search *search, Candidate *candidate)
+{
+	const int32_t n = search->data.nrows;
+	int32_t *numbers = calloc((size_t)n + 1, sizeof *numbers);
+	double *drops = calloc(BOOTSTRAP, sizeof *drops);
+	uint64_t state = search->seed;
+	for (int b = 0; numbers && drops && b < BOOTSTRAP; b++) {
+		for (int32_t i = 0; i < n; i++)
+			numbers[i] = (int32_t)(draw(&state) % (uint64_t)n);
+		drops[b] = 100 * (score_rows(search->metric, search->done[0].rows, numbers, n).value
+			- score_rows(search->metric, candidate->rows, numbers, n).value);
+	}
+	if (numbers && drops) {
+		candidate->error = metric_stddev(drops, BOOTSTRAP);
+		metric_sort(drops, BOOTSTRAP);
+		candidate->low = metric_quantile(drops, BOOTSTRAP, 0.025);
+		candidate->high = metric_quantile(drops, BOOTSTRAP, 0.975);
+	}
+	free(numbers);
+	free(drops);
+}

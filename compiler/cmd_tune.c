@@ -1,0 +1,283 @@
+/* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program that keeps the accuracy asked for.
+ * search.c finds it; here are the options and what is printed. (`bertc build --tune` is another thing: it times kernels.) */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "chart.h"
+#include "search.h"
+
+enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
+	KEY_JOURNAL, KEY_JSON, KEY_SVG };
+
+typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } TuneOptions;
+
+static const struct argp_option table[] = {
+	{"data", KEY_DATA, "FILE", 0, "labelled data: TSV, CSV or CoNLL; a third of it is held back from the search", 5},
+	{"corpus", KEY_CORPUS, "FILE", 0, "texts whose words the program must know: lets prune-vocab take the others away", 5},
+	{"max-drop", KEY_MAX_DROP, "X", 0, "points (hundredths) that may be lost against the plain fp32 build (default 1, unless another limit is given)", 5},
+	{"max-bytes", KEY_MAX_BYTES, "N", 0, "bytes of weights and tables", 5},
+	{"max-latency", KEY_MAX_LATENCY, "MS", 0, "milliseconds a text of the data; implies --measure", 5},
+	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
+	{"seed", KEY_SEED, "N", 0, "of what is held back, and of the bootstrap (default 1)", 5},
+	{"jobs", KEY_JOBS, "N", 0, "candidates at once (default: one a core)", 5},
+	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 96)", 5},
+	{"journal", KEY_JOURNAL, "FILE", 0, "keep what was measured, and go on from there when started again", 5},
+	{"json", KEY_JSON, "FILE", 0, "write everything that was measured as JSON", 5},
+	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5},
+	{0}
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	TuneOptions *o = state->input;
+	Search *s = &o->search;
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &s->build; return 0;
+	case KEY_DATA: s->data_path = argument; return 0;
+	case KEY_CORPUS: s->corpus = argument; return 0;
+	case KEY_MAX_DROP: s->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
+	case KEY_MAX_BYTES: s->max_bytes = option_number(state, "max-bytes", argument, 1, 1e15); return 0;
+	case KEY_MAX_LATENCY: s->max_ms = option_number(state, "max-latency", argument, 1e-6, 1e9); s->measure = true; return 0;
+	case KEY_MEASURE: s->measure = true; return 0;
+	case KEY_SEED: s->seed = (uint64_t)option_number(state, "seed", argument, 0, 9e15); return 0;
+	case KEY_JOBS: s->jobs = (int32_t)option_number(state, "jobs", argument, 1, 256); return 0;
+	case KEY_CANDIDATES: s->limit = (int32_t)option_number(state, "candidates", argument, 0, 100000); return 0;
+	case KEY_JOURNAL: o->journal = argument; return 0;
+	case KEY_JSON: o->json = argument; return 0;
+	case KEY_SVG: o->svg = argument; return 0;
+	case ARGP_KEY_ARG: option_model(state, &s->build, argument); return 0;
+	case ARGP_KEY_END:
+		if (!s->build.model)
+			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
+		else if (!s->data_path)
+			argp_error(state, "no data: give --data FILE");
+		else if (s->build.passes || s->build.level_given)
+			argp_error(state, "tune chooses the passes itself; leave --passes and -O out");
+		return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---- what is printed ---------------------------------------------------------------------------------------------------------- */
+
+static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
+
+static void print_row(const Search *s, const Candidate *c, const char *mark)
+{
+	char *pipeline = search_pipeline(s, c->level), expected[16] = "", ms[16] = "";
+	if (c->expected > 0)
+		snprintf(expected, sizeof expected, "%.4f", c->expected);
+	if (c->ms > 0)
+		snprintf(ms, sizeof ms, "%.3f", c->ms);
+	pipeline_hide_folders(pipeline);
+	printf("%-2s%8.4f %9s %8.4f %+7.2f  %+6.2f..%-+6.2f %6.2f %8s %7.1f  %s\n", mark, c->search.value, expected, c->held.value,
+		-search_drop(s, c, false), -c->high, -c->low, s->done[0].cost.time / c->cost.time, ms, (double)c->cost.bytes / 1e6,
+		*pipeline ? pipeline : "(fp32)");
+	free(pipeline);
+}
+
+static void print_heading(const Search *s)
+{
+	printf("%s on %s: %s of %d rows searched, %d held back\n", s->build.model, s->data_path, metric_names[s->metric], s->nsearch,
+		s->nheld);
+	printf("  %8s %9s %8s %7s  %14s %6s %8s %7s  %s\n", "searched", "predicted", "held", "points", "95 % of all", "faster", "ms", "MB",
+		"pipeline");
+}
+
+static void print_result(const Search *s, const int32_t *front, int32_t nfront)
+{
+	print_heading(s);
+	print_row(s, &s->done[0], "");
+	for (int32_t i = 0; i < nfront; i++)
+		if (front[i] != 0)
+			print_row(s, &s->done[front[i]], front[i] == s->winner ? "*" : "");
+	if (s->winner < 0) {
+		printf("\nnothing that was tried keeps within the limits\n");
+		return;
+	}
+	printf("\nwithout each of its passes the winner (*) would be\n");
+	for (int32_t m = 0; m < s->nmoves; m++)
+		for (int32_t i = 0; s->done[s->winner].level[m] && i < s->ndone; i++) {
+			int8_t level[MOVES_MAX];
+			memcpy(level, s->done[s->winner].level, sizeof level);
+			level[m] = 0;
+			if (s->done[i].built && !memcmp(level, s->done[i].level, sizeof level))
+				print_row(s, &s->done[i], "");
+		}
+	char *pipeline = search_pipeline(s, s->done[s->winner].level);
+	printf("\n%s\n", *pipeline ? pipeline : "O2");
+	free(pipeline);
+}
+
+static json_t *candidate_json(const Search *s, const Candidate *c, bool on_front)
+{
+	char *pipeline = search_pipeline(s, c->level);
+	json_t *row = json_pack("{s:s, s:b, s:b, s:b}", "pipeline", pipeline, "built", c->built, "front", on_front, "winner",
+		s->winner >= 0 && c == &s->done[s->winner]);
+	free(pipeline);
+	if (!c->built)
+		return row;
+	json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:[f,f], s:f, s:I}", "searched", c->search.value, "held", c->held.value,
+		"points", -search_drop(s, c, false), "interval", -c->high, -c->low, "faster", s->done[0].cost.time / c->cost.time, "bytes",
+		(json_int_t)c->cost.bytes));
+	if (c->expected > 0)
+		json_object_update_new(row, json_pack("{s:f, s:f, s:f}", "predicted", c->expected, "predicted_faster",
+			s->done[0].cost.time / c->expected_time, "predicted_bytes", c->expected_bytes));
+	if (c->ms > 0)
+		json_object_set_new(row, "ms", json_real(c->ms));
+	return row;
+}
+
+static bool write_json(const Search *s, const char *path, const int32_t *front, int32_t nfront, Diag *diag)
+{
+	AtomicFile file;
+	if (!atomic_open(&file, path, diag))
+		return false;
+	json_t *rows = json_array();
+	for (int32_t i = 0; i < s->ndone; i++) {
+		bool on_front = false;
+		for (int32_t f = 0; f < nfront; f++)
+			on_front |= front[f] == i;
+		json_array_append_new(rows, candidate_json(s, &s->done[i], on_front));
+	}
+	json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:I, s:o}", "model", s->build.model, "metric", metric_names[s->metric], "searched_rows",
+		s->nsearch, "held_rows", s->nheld, "seed", (json_int_t)s->seed, "candidates", rows);
+	json_dumpf(all, file.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	putc('\n', file.stream);
+	json_decref(all);
+	return atomic_commit(&file, diag);
+}
+
+static bool write_chart(const Search *s, const char *path, const int32_t *front, int32_t nfront, Diag *diag)
+{
+	AtomicFile file;
+	ChartPoint *points = calloc((size_t)(s->ndone + nfront) + 1, sizeof *points);
+	char **labels = calloc((size_t)(s->ndone + nfront) + 1, sizeof *labels);
+	int32_t n = 0;
+	if (!points || !labels || !atomic_open(&file, path, diag)) {
+		free(points);
+		free(labels);
+		return false;
+	}
+	for (int32_t i = 0; i < s->ndone + nfront; i++) {
+		const int32_t which = i < s->ndone ? i : front[i - s->ndone];
+		const Candidate *c = &s->done[which];
+		if (!c->built)
+			continue;
+		char *pipeline = search_pipeline(s, c->level);
+		pipeline_hide_folders(pipeline);
+		if (asprintf(&labels[n], "%.4f, %.2f times faster, %.1f MB: %s", c->search.value, s->done[0].cost.time / c->cost.time,
+			(double)c->cost.bytes / 1e6, *pipeline ? pipeline : "fp32") < 0)
+			labels[n] = NULL;
+		points[n] = (ChartPoint){s->done[0].cost.time / c->cost.time, c->search.value, labels[n],
+			i < s->ndone ? CHART_PLAIN : which == s->winner ? CHART_CHOSEN : CHART_FRONT};
+		free(pipeline);
+		n++;
+	}
+	const Chart chart = {"What each pipeline keeps, and how much faster it is", "times faster than fp32 (cost model)", metric_names[s->metric],
+		.points = points, .count = n};
+	chart_scatter(&chart, file.stream);
+	for (int32_t i = 0; i < n; i++)
+		free(labels[i]);
+	free(labels);
+	free(points);
+	return atomic_commit(&file, diag);
+}
+
+/* ---- the command --------------------------------------------------------------------------------------------------------------- */
+
+/* What the search must know of model and data. */
+static bool prepare(TuneOptions *o, Diag *diag)
+{
+	Search *s = &o->search;
+	Loaded loaded = {0};
+	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build, &loaded, diag) && score_head(&loaded, &s->what, diag)
+		&& score_metric(&s->what, &s->data, s->data_path, &s->metric, diag);
+	if (good) {
+		int64_t bytes = 0;
+		s->layers = loaded.desc ? loaded.desc->layers : 0;
+		for (int32_t i = 0; i < s->data.nrows; i++)
+			bytes += (int64_t)strlen(s->data.rows[i].text) + (s->data.rows[i].pair ? (int64_t)strlen(s->data.rows[i].pair) : 0);
+		/* a token of WordPiece has 4 to 5 bytes of English text, space included; the model asks for no more than the order of it */
+		const int64_t tokens = bytes / 9 * 2 / (s->data.nrows ? s->data.nrows : 1) + 2;
+		s->tokens = (int32_t)(tokens < s->what.max_tokens ? tokens : s->what.max_tokens);
+	}
+	model_unload(&loaded);
+	return good && (!o->journal || journal_open(s, o->journal, diag));
+}
+
+static bool build_winner(const Search *s, Diag *diag)
+{
+	BuildOptions build = s->build;
+	char *pipeline = search_pipeline(s, s->done[s->winner].level);
+	Loaded loaded = {0};
+	build.passes = *pipeline ? pipeline : "O2";
+	const bool good = model_load(&build, &loaded, diag) && build_check(&build, diag) && build_loaded(&build, &loaded, NULL, diag);
+	model_unload(&loaded);
+	free(pipeline);
+	return good;
+}
+
+static int tune(TuneOptions *o, Diag *diag)
+{
+	Search *s = &o->search;
+	if (!prepare(o, diag) || !search_run(s, diag))
+		return EXIT_RUN;
+	int32_t *front = calloc((size_t)s->ndone + 1, sizeof *front);
+	const int32_t nfront = front ? search_front(s, front) : 0;
+	bool good = front != NULL;
+	for (int32_t i = -1; good && i < nfront; i++) {
+		Candidate *c = &s->done[i < 0 ? 0 : front[i]];
+		if (s->build.progress)
+			progress_show("timing", i + 1, nfront + 1);
+		good = c->ms > 0 || candidate_time(s, c, diag);
+	}
+	progress_clear();
+	if (good && s->measure)
+		search_decide(s);
+	if (good)
+		print_result(s, front, nfront);
+	good = good && (!o->json || write_json(s, o->json, front, nfront, diag)) && (!o->svg || write_chart(s, o->svg, front, nfront, diag));
+	free(front);
+	if (!good)
+		return EXIT_RUN;
+	if (s->winner < 0)
+		return EXIT_LIMIT;
+	return !s->build.out || build_winner(s, diag) ? EXIT_DONE : EXIT_RUN;
+}
+
+int cmd_tune(int argc, char **argv)
+{
+	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	TuneOptions options = {.search = {.max_drop = NAN, .max_bytes = NAN, .max_ms = NAN, .seed = 1, .jobs = cores > 1 ? (int32_t)cores : 1,
+		.limit = 96}};
+	Search *s = &options.search;
+	build_options_init(&s->build, argc, argv);
+	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
+	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
+		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, neurons, tokens and words, and that store and "
+		"multiply in int8, tried alone and together on labelled data.\v"
+		"Scores, bytes and a cost model decide, so that the same seed gives the same result; times are shown. A third of the rows decides only whether a "
+		"candidate may win; so does a standard error's distance from the budget. Exit 5 when nothing keeps within the limits.\n\n"
+		"Examples:\n"
+		"  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
+		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
+		"  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6"};
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	s->build.quiet = true;
+	if (isnan(s->max_drop) && isnan(s->max_bytes) && isnan(s->max_ms))
+		s->max_drop = 1;
+
+	Diag diag;
+	diag_init(&diag, s->build.model);
+	int status = tune(&options, &diag);
+	diag_print(&diag, stderr);
+	if (diag.errors)
+		status = (int)diag.code;
+	search_free(s);
+	diag_free(&diag);
+	free(s->build.command);
+	return status;
+}

@@ -1,0 +1,11 @@
+/* cost.h: what a lowered model costs, by arithmetic alone: the same on every machine for the same graph and CPU. */
+#ifndef BERTC_COST_H
+#define BERTC_COST_H
+#include "bertc.h"
+
+typedef struct Cost {
+	double  time;                       /* of one text of cost_model's tokens, in units of an fp32 multiply-add of an AVX-512 core */
+	int64_t bytes;                      /* of all constants of the graph */
+} Cost;
+Cost cost_model(const Module *, int32_t tokens);
+#endif

@@ -1,0 +1,79 @@
+/* search.h: `bertc tune`: pipelines of lossy passes, tried on labelled data. A candidate is a level of each move (search_moves.def; 0: left
+ * out). Everything that decides is the same for the same seed: scores, bytes and the cost model; only what is timed is not. */
+#ifndef BERTC_SEARCH_H
+#define BERTC_SEARCH_H
+#include "cost.h"
+#include "score.h"
+
+enum { MOVES_MAX = 12, LEVELS_MAX = 128 };
+
+typedef struct Move {
+	const char *name, *pass;            /* pass: template with one %s */
+	bool        structural;
+	int32_t     nlevels;                /* beside 0 */
+	char       *level[LEVELS_MAX];      /* level[1 .. nlevels] */
+} Move;
+
+typedef struct Candidate {
+	int8_t    level[MOVES_MAX];
+	bool      built;                    /* false: a pass or the build refused it */
+	Cost      cost;
+	double    ms;                       /* of a text, measured; 0: not */
+	double    expected, expected_time, expected_bytes;   /* predicted when it was chosen: figure on the search share, cost */
+	RowScore *rows;                     /* of each row of the data */
+	Score     search, held;
+	double    low, high, error;         /* points lost on all rows: 95 % interval, standard error (bootstrap) */
+} Candidate;
+
+typedef struct Search {
+	BuildOptions   build;               /* of every candidate, but for the passes */
+	const char    *data_path, *corpus;
+	Dataset        data;
+	Scored         what;
+	Metric         metric;
+	Move           moves[MOVES_MAX];
+	int32_t        nmoves;
+	int32_t        layers, tokens;      /* of the encoder; a text's mean length */
+	uint64_t       seed;
+	int32_t       *search_rows, *held_rows, nsearch, nheld;
+	double         max_drop;            /* points; NAN: none */
+	double         max_bytes, max_ms;   /* NAN: none */
+	bool           measure;             /* times decide, not the cost model */
+	int32_t        jobs, limit;         /* processes at once; candidates at most */
+	FILE          *journal;             /* where results are kept, or NULL; lines found in it: */
+	char          *journal_text, **line;
+	int32_t        nlines;
+	Candidate     *done;                /* [0] is the plain fp32 build */
+	int32_t        ndone, capacity;
+	int32_t        winner;              /* -1: none */
+} Search;
+
+/* search.c */
+bool   search_run(Search *, Diag *);
+/* The pipeline of a candidate, as --passes takes it; malloc'd. "" is the plain build. */
+char  *search_pipeline(const Search *, const int8_t *level);
+/* Points lost against the plain build, on rows of a share. */
+double search_drop(const Search *, const Candidate *, bool held);
+bool   search_allows(const Search *, const Candidate *);
+/* What is made small: the product of time and bytes, each against the plain build. */
+double search_goal(const Search *, const Candidate *);
+/* Sets the winner: of what is allowed, that whose goal is least. */
+void   search_decide(Search *);
+/* Candidates that no other beats in accuracy, time and bytes, the most accurate first; returns how many. */
+int32_t search_front(const Search *, int32_t *front);
+void   search_free(Search *);
+
+/* candidate.c: builds and scores candidates, search->jobs at once, in processes of their own. */
+bool   candidates_run(Search *, Candidate *const *, int32_t count, Diag *);
+/* Milliseconds a text of the search share takes on one thread, the least of some runs, one text at a time. */
+bool   candidate_time(Search *, Candidate *, Diag *);
+/* The points lost against the plain build: standard error and 95 % interval by a paired bootstrap over all rows (Efron 1979). */
+void   candidate_interval(const Search *, Candidate *);
+
+/* journal.c: what was measured, a line a candidate, so that a search that was stopped goes on where it was. */
+bool   journal_open(Search *, const char *path, Diag *);
+void   journal_add(Search *, const Candidate *);
+/* True when the journal knows the candidate: filled in. */
+bool   journal_find(Search *, Candidate *);
+void   journal_close(Search *);
+#endif

@@ -1,0 +1,25 @@
+/* tile__scalar.h: where the tiles of an int8 linear go: numbers, or the codes of static scales for the linear that reads them. */
+#ifndef RT_TILE__SCALAR_H
+#define RT_TILE__SCALAR_H
+#include "math__scalar.h"
+
+/* `at` is float[][N], or int8_t[][N] of the scales m and z of N columns when `codes`, which is a literal: every kernel is one or the other. */
+typedef struct TileOut { void *at; const float *m, *z; int codes; } TileOut;
+
+RT_INLINE TileOut tile_floats(float *out) { return (TileOut){out, NULL, NULL, 0}; }
+RT_INLINE TileOut tile_codes(int8_t *out, const float *m, const float *z) { return (TileOut){out, m, z, 1}; }
+
+/* The tile whose first row and column these are. */
+RT_INLINE TileOut tile_out(TileOut out, int row, int column, int N)
+{
+	const size_t at = (size_t)row * (size_t)N + (size_t)column;
+	return out.codes ? tile_codes((int8_t *)out.at + at, out.m + column, out.z + column) : tile_floats((float *)out.at + at);
+}
+
+/* The scales of codes are in the weights of what reads them: those of rows are 1. */
+RT_INLINE void tile_scales(float *scales, int r0, int r1, int p0)
+{
+	for (int r = r0; r < r1 && p0 == 0; r++)
+		scales[r] = 1;
+}
+#endif
