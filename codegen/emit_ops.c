@@ -60,7 +60,7 @@ static const char *dims_name(Body *b, const Type *type, int32_t first)
 	for (int32_t i = first; i < type->rank; i++)
 		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld",
 			(long long)type->dim[i].plus) : "S");
-	return name;
+	return *name ? name : "_1";   /* sqrt alone is libm's */
 }
 
 /* All parameters as the kernel's arguments; in FORM_EACH where the text's part begins. NULL pointers stand for absent ones. */

@@ -9,6 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a layer makes is asked of every text: none ends early, and an exit, which names the graph's outputs, becomes a concat of the one
+ * thing that it passes on. */
+static void pass_exits(Graph *graph)
+{
+	for (Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EXIT) {
+			node->op = OP_CONCAT;
+			node->nargs = 1;
+			node->attr = (Attrs){ .has = A_axis, .axis = node->results[0]->type.rank - 1 };
+		}
+}
+
 void probe_open(Probe *probe, const Graph *graph, int32_t room)
 {
 	const Module *module = graph->module;
@@ -20,6 +32,7 @@ void probe_open(Probe *probe, const Graph *graph, int32_t room)
 	probe->module->graphs[0] = probe->graph;   /* the others are of no interest */
 	probe->module->ngraphs = 1;
 	probe->module->nheads = 0;
+	pass_exits(probe->graph);
 }
 
 void probe_close(Probe *probe)

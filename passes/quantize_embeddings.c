@@ -64,6 +64,7 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 	DType to = DT_F16;
 	if (!int8 && (!dtype_parse(word, strlen(word), &to) || (to != DT_F16 && to != DT_BF16)))
 		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, f16 or bf16", word);
+	graph_sweep(graph);   /* a lookup that nothing needs must not keep its table */
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		const Tensor *table = node->op == OP_EMBED ? value_tensor(node->args[0]) : NULL;

@@ -83,6 +83,15 @@ static bool play_score(void *context, Module *module, const char *data, int32_t 
 	return true;
 }
 
+static bool play_labels(void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+{
+	(void)context, (void)data, (void)limit, (void)diag;
+	*count = TEXTS;
+	*labels = malloc(sizeof gold);
+	memcpy(*labels, gold, sizeof gold);
+	return true;
+}
+
 static const bool *used_ids;
 static int32_t renumbered[16];
 
@@ -121,7 +130,7 @@ static char *run(const char *text, Module *module)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score,
+	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score, .labels = play_labels,
 		.vocab_used = play_used, .vocab_renumber = play_renumber};
 	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
@@ -748,6 +757,21 @@ static void test_thinned_work(void)
 	module_free(thin);
 }
 
+/* What passes learn from data behind exits is learnt of texts that go through all layers. */
+static void test_observed_behind_exits(void)
+{
+	static const char late[] = "normalize-embeddings{method=z-score layers=2 data=texts.tsv}";
+	Module *plain = encoder(&tiny), *exits = encoder(&tiny);
+	plain->graphs[0]->noutputs = exits->graphs[0]->noutputs = 1;   /* logits alone */
+	runs("early-exit{data=texts.tsv limit=4 layers=0,1 entropy=2}", exits);   /* above log 2: every text ends */
+	runs(late, exits);
+	runs(late, plain);
+	module_set_option(exits->graphs[0]->module, "exit_entropy", 0);   /* none does */
+	CU_ASSERT_EQUAL(difference(plain, exits), 0);
+	module_free(plain);
+	module_free(exits);
+}
+
 /* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies and that every level of
  * optimisation computes alike. */
 static void test_random(void)
@@ -802,6 +826,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_hard_attention);
 	CU_ADD_TEST(suite, test_tagger);
 	CU_ADD_TEST(suite, test_thinned_work);
+	CU_ADD_TEST(suite, test_observed_behind_exits);
 	CU_ADD_TEST(suite, test_random);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();

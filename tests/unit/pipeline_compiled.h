@@ -1,0 +1,119 @@
+/* pipeline_compiled.h: a module as code of this machine against the reference evaluator, all texts in one call. */
+#ifndef PIPELINE_COMPILED_H
+#define PIPELINE_COMPILED_H
+#include <dlfcn.h>
+#include <unistd.h>
+#include "codegen/emit.h"
+#include "compiler/bertc.h"
+#include "pipeline_env.h"
+
+typedef struct Compiled {
+	void *handle;
+	void *(*new)(int);
+	void (*free)(void *);
+	int (*run)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *, const size_t *);
+} Compiled;
+
+/* The module is used up, but not freed. */
+static bool compiled_open(Compiled *c, Module *module, const char *passes, Diag *diag)
+{
+	char directory[] = "/tmp/test_pipelines-XXXXXX", out[64];
+	if (!mkdtemp(directory))
+		return diag_error(diag, EXIT_RUN, 0, "test: no directory for temporary files");
+	snprintf(out, sizeof out, "%s/m.so", directory);
+	BuildOptions options;
+	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
+	options.out = out, options.emit = EMIT_SHARED, options.name = "m", options.cpu = "native", options.passes = passes;
+	options.progress = false, options.driver.failure_path = NULL;
+	Loaded loaded = {.module = module};
+	bool good = build_loaded(&options, &loaded, NULL, diag);
+	free(options.command);
+	c->handle = good ? dlopen(out, RTLD_NOW | RTLD_LOCAL) : NULL;
+	unlink(out);
+	snprintf(out, sizeof out, "%s/m.h", directory);
+	unlink(out);
+	rmdir(directory);
+	if (good && !c->handle)
+		return diag_error(diag, EXIT_RUN, 0, "test: %s", dlerror());
+	if (!good)
+		return false;
+	*(void **)&c->new = dlsym(c->handle, "m_new");
+	*(void **)&c->free = dlsym(c->handle, "m_free");
+	*(void **)&c->run = dlsym(c->handle, "m_run_outputs");
+	return (c->new && c->free && c->run) || diag_error(diag, EXIT_RUN, 0, "test: the library lacks a function");
+}
+
+/* Numbers of all texts as code computes them, put into the arrays of `n` (numbers_of) instead of the evaluator's. */
+static bool compiled_numbers(const Compiled *c, const Graph *graph, const World *w, int threads, Numbers *n, Diag *diag)
+{
+	int32_t offsets[TEXTS + 1] = {0}, ids[TEXTS * LENGTH], types[TEXTS * LENGTH];
+	float *out[OUTPUTS_MAX];
+	size_t floats[OUTPUTS_MAX];
+	for (int i = 0; i < TEXTS; i++) {
+		offsets[i + 1] = offsets[i] + w->length[i];
+		memcpy(ids + offsets[i], w->ids[i], (size_t)w->length[i] * sizeof *ids);
+		memcpy(types + offsets[i], w->types, (size_t)w->length[i] * sizeof *types);
+	}
+	for (int k = 0; k < n->outputs; k++) {
+		const Value *value = graph->outputs[k].value;
+		floats[k] = (size_t)value_unit(value) * (size_t)(value_place(value) == PLACE_TOKENS ? offsets[TEXTS] : TEXTS);
+		out[k] = malloc(floats[k] * sizeof(float));
+	}
+	void *context = c->new(threads);
+	const int code = context ? c->run(context, ids, types, offsets, TEXTS, (1u << n->outputs) - 1, out, floats) : -1;
+	if (context)
+		c->free(context);
+	for (int k = 0; k < n->outputs; k++) {
+		const float *at = out[k];
+		for (int i = 0; i < TEXTS && !code; i++) {
+			EvalArray *a = &n->at[i][k];
+			if (!a->v)   /* a constant, which is read in place */
+				a->v = calloc((size_t)a->count + 1, sizeof *a->v);
+			for (int64_t j = 0; j < a->count; j++)
+				a->v[j] = (double)*at++;
+		}
+		free(out[k]);
+	}
+	return !code || diag_error(diag, EXIT_RUN, 0, "test: the compiled model answers with error %d", code);
+}
+
+/* Where rounding decides which code, key or token it is, or whether a text ends, code and evaluator may part. */
+static bool graph_decides(const Graph *graph)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_QUANTIZE || node->op == OP_LINEAR_BF16 || node->op == OP_THIN || node->op == OP_EXIT
+			|| (node->attr.has & (A_bits | A_SELECT)))
+			return true;
+	return false;
+}
+
+/* Compiles a graph that is not lowered yet. tolerance as in numbers_differ. */
+static bool compiled_check(Module *module, const World *w, double tolerance, Diag *diag)
+{
+	Numbers by_eval, by_code;
+	Compiled c = {0};
+	const char *where;
+	bool finite;
+	Module *copy = module_copy(module);
+	const bool decides = graph_decides(module->graphs[0]);
+	bool good = numbers_of(module, w, &by_eval, diag) && numbers_of(module, w, &by_code, diag);
+	const bool open = good && compiled_open(&c, copy, pipeline_preset(0), diag);
+	if (good && !open && diag->code == EXIT_UNSUPPORTED)   /* a computed weight, say: refused in words */
+		diag_free(diag), diag_init(diag, NULL);
+	else
+		good = good && open;
+	for (int threads = 1; good && open && threads <= 2; threads++) {
+		good = compiled_numbers(&c, module->graphs[0], w, threads, &by_code, diag);
+		const double d = good ? numbers_differ(&by_eval, &by_code, by_eval.outputs, &where, &finite) : 0;
+		if (good && (!finite || (!decides && !(d <= tolerance))))
+			good = diag_error(diag, EXIT_RUN, 0, "compiled code differs from the evaluator by %g at output %s%s", d, where,
+				finite ? "" : ", which is no number");
+	}
+	if (c.handle)
+		dlclose(c.handle);
+	numbers_free(&by_eval);
+	numbers_free(&by_code);
+	module_free(copy);
+	return good;
+}
+#endif
