@@ -14,27 +14,35 @@ enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
 /* What a child hands back, in memory that both see; RowScores follow. */
 typedef struct Shared { bool built; Cost cost; Score score; } Shared;
 
+/* The candidate as a program of one thread; the caller closes both whatever the result. */
+static bool open_candidate(const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
+{
+	BuildOptions build = search->build;
+	char *pipeline = search_pipeline(search, candidate->level);
+	build.passes = *pipeline ? pipeline : "cast-weights{to=f32},O2";
+	build.progress = false;
+	*loaded = (Loaded){0};
+	*program = (Program){0};
+	const bool good = model_load(&build, loaded, diag) && program_open(&build, loaded, 1, program, diag);
+	free(pipeline);
+	return good;
+}
+
 static void work(const Search *search, const Candidate *candidate, Shared *shared, RowScore *rows)
 {
 	Diag diag;
 	diag_init(&diag, search->build.model);
-	BuildOptions build = search->build;
-	char *pipeline = search_pipeline(search, candidate->level);
-	Loaded loaded = {0};
-	Program program = {0};
+	Loaded loaded;
+	Program program;
 	Scored what;
-	build.passes = *pipeline ? pipeline : "cast-weights{to=f32},O2";
-	build.progress = false;
-	shared->built = model_load(&build, &loaded, &diag) && score_head(&loaded, &what, &diag)
-		&& program_open(&build, &loaded, 1, &program, &diag)
+	shared->built = open_candidate(search, candidate, &loaded, &program, &diag) && score_head(&loaded, &what, &diag)
 		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, &diag);
 	if (shared->built)
 		shared->cost = cost_model(loaded.module, search->tokens);
-	else if (!*pipeline)
+	else if (search->ndone == 1)
 		diag_print(&diag, stderr);      /* the plain build must work; of others the refusal is an answer */
 	program_close(&program);
 	model_unload(&loaded);
-	free(pipeline);
 	diag_free(&diag);
 }
 
@@ -119,8 +127,9 @@ static bool time_program(const Search *search, Program *p, double *ms, Diag *dia
 	for (int32_t t = 0; t < texts && status == 0; t++) {
 		const DataRow *row = &search->data.rows[search->search_rows[t]];
 		double best = INFINITY;
-		status = p->tokenize(p->context, row->text, strlen(row->text), row->pair, row->pair ? strlen(row->pair) : 0, ids, ids + most,
-			NULL, NULL, most, &n);
+		const char *pair = search->apart ? NULL : row->pair;
+		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids, ids + most, NULL, NULL, most,
+			&n);
 		offsets[1] = n;
 		for (int run = 0; run < TIMED_RUNS && status == 0; run++) {
 			const double start = now();
@@ -136,30 +145,16 @@ static bool time_program(const Search *search, Program *p, double *ms, Diag *dia
 
 bool candidate_time(Search *search, Candidate *candidate, Diag *diag)
 {
-	BuildOptions build = search->build;
-	char *pipeline = search_pipeline(search, candidate->level);
-	Loaded loaded = {0};
-	Program program = {0};
-	build.passes = *pipeline ? pipeline : "cast-weights{to=f32},O2";
-	build.progress = false;
-	const bool good = model_load(&build, &loaded, diag) && program_open(&build, &loaded, 1, &program, diag)
+	Loaded loaded;
+	Program program;
+	const bool good = open_candidate(search, candidate, &loaded, &program, diag)
 		&& time_program(search, &program, &candidate->ms, diag);
 	program_close(&program);
 	model_unload(&loaded);
-	free(pipeline);
 	return good;
 }
 
 /* ---- how sure ------------------------------------------------------------------------------------------------------------ */
-
-/* splitmix64 (Steele, Lea, Flood 2014) */
-static uint64_t draw(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
 
 void candidate_interval(const Search *search, Candidate *candidate)
 {
@@ -169,7 +164,7 @@ void candidate_interval(const Search *search, Candidate *candidate)
 	uint64_t state = search->seed;
 	for (int b = 0; numbers && drops && b < BOOTSTRAP; b++) {
 		for (int32_t i = 0; i < n; i++)
-			numbers[i] = (int32_t)(draw(&state) % (uint64_t)n);
+			numbers[i] = (int32_t)(metric_draw(&state) % (uint64_t)n);
 		drops[b] = 100 * (score_rows(search->metric, search->done[0].rows, numbers, n).value
 			- score_rows(search->metric, candidate->rows, numbers, n).value);
 	}

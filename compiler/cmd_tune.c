@@ -16,7 +16,7 @@ typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } 
 static const struct argp_option table[] = {
 	{"data", KEY_DATA, "FILE", 0, "labelled data: TSV, CSV or CoNLL; a third of it is held back from the search", 5},
 	{"corpus", KEY_CORPUS, "FILE", 0, "texts whose words the program must know: lets prune-vocab take the others away", 5},
-	{"max-drop", KEY_MAX_DROP, "X", 0, "points (hundredths) that may be lost against the plain fp32 build (default 1, unless another limit is given)", 5},
+	{"max-drop", KEY_MAX_DROP, "X", 0, "points (hundredths) to lose at most against plain fp32 (default 1, unless another limit is given)", 5},
 	{"max-bytes", KEY_MAX_BYTES, "N", 0, "bytes of weights and tables", 5},
 	{"max-latency", KEY_MAX_LATENCY, "MS", 0, "milliseconds a text of the data; implies --measure", 5},
 	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
@@ -188,22 +188,45 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 
 /* ---- the command --------------------------------------------------------------------------------------------------------------- */
 
+/* What results depend on, beside the pipeline. */
+static bool make_key(Search *s, const Loaded *loaded, Diag *diag)
+{
+	char seed[32];
+	size_t bytes = 0;
+	const char *const files[] = {s->data_path, s->corpus};
+	snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
+	s->key = journal_key(journal_key(journal_key(0, BERTC_VERSION), loaded->graph_sha256), seed);
+	for (int32_t i = 0; i < loaded->module->nmeta; i++)
+		s->key = journal_key(journal_key(s->key, loaded->module->meta[i].key), loaded->module->meta[i].value);
+	for (int i = 0; i < 2; i++) {
+		char *text = files[i] ? file_read(files[i], DATASET_BYTES_MAX, &bytes, diag) : NULL;
+		if (files[i] && !text)
+			return false;
+		s->key = journal_key(s->key, text);
+		free(text);
+	}
+	return true;
+}
+
 /* What the search must know of model and data. */
 static bool prepare(TuneOptions *o, Diag *diag)
 {
 	Search *s = &o->search;
 	Loaded loaded = {0};
-	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build, &loaded, diag) && score_head(&loaded, &s->what, diag)
-		&& score_metric(&s->what, &s->data, s->data_path, &s->metric, diag);
+	Scored what;
+	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build, &loaded, diag) && score_head(&loaded, &what, diag)
+		&& score_metric(&what, &s->data, s->data_path, &s->metric, diag);
 	if (good) {
 		int64_t bytes = 0;
+		s->apart = what.head.task == TASK_EMBED;
 		s->layers = loaded.desc ? loaded.desc->layers : 0;
 		for (int32_t i = 0; i < s->data.nrows; i++)
 			bytes += (int64_t)strlen(s->data.rows[i].text) + (s->data.rows[i].pair ? (int64_t)strlen(s->data.rows[i].pair) : 0);
 		/* a token of WordPiece has 4 to 5 bytes of English text, space included; the model asks for no more than the order of it */
 		const int64_t tokens = bytes / 9 * 2 / (s->data.nrows ? s->data.nrows : 1) + 2;
-		s->tokens = (int32_t)(tokens < s->what.max_tokens ? tokens : s->what.max_tokens);
+		s->tokens = (int32_t)(tokens < what.max_tokens ? tokens : what.max_tokens);
 	}
+	good = good && make_key(s, &loaded, diag);
 	model_unload(&loaded);
 	return good && (!o->journal || journal_open(s, o->journal, diag));
 }
@@ -257,10 +280,11 @@ int cmd_tune(int argc, char **argv)
 	build_options_init(&s->build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, neurons, tokens and words, and that store and "
-		"multiply in int8, tried alone and together on labelled data.\v"
-		"Scores, bytes and a cost model decide, so that the same seed gives the same result; times are shown. A third of the rows decides only whether a "
-		"candidate may win; so does a standard error's distance from the budget. Exit 5 when nothing keeps within the limits.\n\n"
+		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, "
+		"neurons, tokens and words, and that store and multiply in int8, tried alone and together on labelled data.\v"
+		"Scores, bytes and a cost model decide, so that the same seed gives the same result; times are shown. A third of the "
+		"rows decides only whether a candidate may win; so does a standard error's distance from the budget. Exit 5 when "
+		"nothing keeps within the limits.\n\n"
 		"Examples:\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"

@@ -1,6 +1,6 @@
 /* journal.c: what a search measured, as text: a head that says of what, then a line a candidate, tab-separated: its pipeline, time
- * and bytes of the cost model, the loss on the search share, and what each row of the data adds: '0' or '1' for a label, three numbers joined by dots for spans, predicted
- * and gold number for ranks. A last line that was cut off is measured again. */
+ * and bytes of the cost model, and what each row of the data adds: right or not and the loss for a label, right, spurious and missed spans
+ * and the loss for tags, predicted and gold number for ranks. A last line that was cut off is measured again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,25 +8,13 @@
 
 enum { JOURNAL_BYTES_MAX = 1 << 28 };
 
-static uint64_t fnv(uint64_t h, const char *text)
+/* FNV-1a, 64 bits, of the text and its end. */
+uint64_t journal_key(uint64_t key, const char *text)
 {
+	uint64_t h = key ^ 0xcbf29ce484222325u;
 	for (; text && *text; text++)
 		h = (h ^ (unsigned char)*text) * 0x100000001b3u;
 	return (h ^ 0xff) * 0x100000001b3u;
-}
-
-/* What the lines depend on. */
-static uint64_t journal_key(const Search *s)
-{
-	uint64_t h = fnv(0xcbf29ce484222325u, BERTC_VERSION);
-	h = fnv(fnv(h, s->build.model), s->build.task);
-	for (int32_t i = 0; i < s->data.nrows; i++) {
-		const DataRow *row = &s->data.rows[i];
-		h = fnv(fnv(fnv(h, row->text), row->pair), row->label);
-		for (int32_t w = 0; w < row->nwords; w++)
-			h = fnv(h, row->tags[w]);
-	}
-	return (h ^ s->seed) * 0x100000001b3u;
 }
 
 static void write_row(const Search *s, const RowScore *row, FILE *out)
@@ -109,7 +97,7 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 {
 	char head[96];
 	size_t bytes = 0;
-	snprintf(head, sizeof head, "bertc tune journal 1 %016llx", (unsigned long long)journal_key(s));
+	snprintf(head, sizeof head, "bertc tune journal 1 %016llx", (unsigned long long)s->key);
 	FILE *old = fopen(path, "rb");
 	if (old) {
 		fclose(old);

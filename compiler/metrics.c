@@ -50,6 +50,14 @@ void metric_sort(double *values, int32_t n)
 	qsort(values, (size_t)n, sizeof *values, compare_double);
 }
 
+uint64_t metric_draw(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
 double metric_quantile(const double *sorted, int32_t n, double q)
 {
 	if (n == 0)

@@ -17,6 +17,8 @@ double metric_spearman(const double *a, const double *b, int32_t n);
 /* The q-quantile (0 to 1) of n sorted numbers, linear between neighbours. */
 double metric_quantile(const double *sorted, int32_t n, double q);
 void   metric_sort(double *values, int32_t n);
+/* The next number of a seeded row of them, evenly spread: splitmix64 (Steele, Lea, Flood 2014). */
+uint64_t metric_draw(uint64_t *state);
 double metric_stddev(const double *values, int32_t n);      /* of a sample; 0 below two */
 
 /* Exact (start, end, type) spans of one sequence of BIO labels: a span starts at B-, or at an I- that follows O or another type. A

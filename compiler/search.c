@@ -1,13 +1,13 @@
 /* search.c: which candidates are tried, see search.h.
  *
- *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the budget are the ground on which all else stands
+ *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the budget are the ground of all else
  *   2  blocks (attention, feed-forward) one by one on that ground, then greedily together, those that cost least first (AxFormer)
  *   3  every other level alone
  *   4  combinations, a few at a time: of those that are predicted to hold the budget, the ones whose time and bytes are least
  *
- * A combination is predicted from the measured one that holds most of its parts, and from what the rest cost alone: the
- * literature finds that such operators commute and that their effects add up. By how much they add up to more than their sum is learnt on the way. Half a
- * point more than the budget is tried as well, for predictions err. */
+ * A combination is predicted from the measured one that holds most of its parts, and from what the rest cost alone: the literature finds
+ * that such operators commute and that their effects add up. How much more than their sum they cost is learnt on the way. Half a point
+ * more than the budget is tried as well, for predictions err. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,78 +15,6 @@
 
 enum { ROUND = 8, HELD_PART = 3, GREEDY_TRIES = 3 };
 static const double slack_points = 0.5;
-
-static const struct { const char *name, *pass, *levels; bool structural; } moves[] = {
-#define MOVE(name, pass, levels, structural) {name, pass, levels, structural},
-#include "search_moves.def"
-#undef MOVE
-};
-
-/* ---- moves and pipelines -------------------------------------------------------------------------------------------------- */
-
-static char *replaced(const char *text, char what, const char *by)
-{
-	char *out = calloc(strlen(text) + strlen(by) + 1, 1);
-	const char *at = strchr(text, what);
-	if (out && at)
-		sprintf(out, "%.*s%s%s", (int)(at - text), text, by, at + 1);
-	else if (out)
-		strcpy(out, text);
-	return out;
-}
-
-static bool add_level(Move *move, char *text)
-{
-	if (!text || move->nlevels + 1 >= LEVELS_MAX) {
-		free(text);
-		return text == NULL;
-	}
-	move->level[++move->nlevels] = text;
-	return true;
-}
-
-static void make_levels(Search *s, Move *move, const char *levels)
-{
-	char *list = strdup(levels), *rest = NULL;
-	const char *separator = strchr(levels, ',') || strchr(levels, '=') ? "," : " ";
-	for (char *word = strtok_r(list, separator, &rest); word; word = strtok_r(NULL, separator, &rest))
-		if (*word == '#') {
-			char number[16];
-			for (int32_t layer = 0; layer + 1 < s->layers; layer++) {
-				snprintf(number, sizeof number, "%d", layer);
-				add_level(move, replaced(word, '#', number));
-			}
-		} else if (*word != '$' || s->corpus) {
-			add_level(move, replaced(word, '$', s->corpus ? s->corpus : ""));
-		}
-	free(list);
-}
-
-static void make_moves(Search *s)
-{
-	for (size_t i = 0; i < sizeof moves / sizeof *moves && s->nmoves < MOVES_MAX; i++) {
-		Move *move = &s->moves[s->nmoves++];
-		*move = (Move){.name = moves[i].name, .structural = moves[i].structural, .pass = moves[i].pass};
-		make_levels(s, move, moves[i].levels);
-	}
-}
-
-char *search_pipeline(const Search *s, const int8_t *level)
-{
-	char *text = strdup("");
-	for (int32_t m = 0; m < s->nmoves; m++) {
-		if (!level[m])
-			continue;
-		char *path = replaced(s->moves[m].pass, '@', s->data_path), *whole = NULL;
-		if (asprintf(&whole, "%s%s%.*s%s%s", text, *text ? "," : "", (int)(strstr(path, "%s") - path), path,
-			s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2) < 0)
-			abort();
-		free(path);
-		free(text);
-		text = whole;
-	}
-	return text;
-}
 
 /* ---- what is known --------------------------------------------------------------------------------------------------------- */
 
@@ -202,7 +130,7 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 			snprintf(other, sizeof other, "%d.%s", c / 2, c % 2 ? "ffn" : "attention");
 			before += !block_in(kept, other) && (alone[c] < alone[b] || (alone[c] == alone[b] && c < b));
 		}
-		if (before >= GREEDY_TRIES || asprintf(&text, "%s%s%s", kept, *kept ? "," : "", name) < 0 || !add_level(move, text))
+		if (before >= GREEDY_TRIES || asprintf(&text, "%s%s%s", kept, *kept ? "," : "", name) < 0 || !search_add_level(move, text))
 			continue;
 		list[n] = (Candidate){0};
 		memcpy(list[n].level, ground, MOVES_MAX);
@@ -247,7 +175,8 @@ static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *di
 typedef struct Model {
 	const Search *s;
 	const int8_t *ground;
-	double value[MOVES_MAX][LEVELS_MAX], time[MOVES_MAX][LEVELS_MAX], bytes[MOVES_MAX][LEVELS_MAX];   /* of a level alone: lost, factor, less */
+	/* of a level alone: what it loses, the factor of time, bytes less */
+	double value[MOVES_MAX][LEVELS_MAX], time[MOVES_MAX][LEVELS_MAX], bytes[MOVES_MAX][LEVELS_MAX];
 	double more;                        /* combined they lose so many times their sum */
 } Model;
 
@@ -386,23 +315,17 @@ static bool combine(Search *s, const int8_t *ground, Diag *diag)
 
 /* ---- the whole -------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t draw(uint64_t *state)
-{
-	*state = *state * 6364136223846793005u + 1442695040888963407u;   /* Knuth's MMIX */
-	return *state >> 33;
-}
-
 static bool split_rows(Search *s, Diag *diag)
 {
 	const int32_t n = s->data.nrows;
 	int32_t *all = calloc((size_t)n + 1, sizeof *all);
-	uint64_t state = s->seed ^ 0x5851f42d4c957f2du;
+	uint64_t state = s->seed;
 	if (!all)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	for (int32_t i = 0; i < n; i++)
 		all[i] = i;
 	for (int32_t i = n - 1; i > 0; i--) {
-		const int32_t j = (int32_t)(draw(&state) % (uint64_t)(i + 1)), swap = all[i];
+		const int32_t j = (int32_t)(metric_draw(&state) % (uint64_t)(i + 1)), swap = all[i];
 		all[i] = all[j];
 		all[j] = swap;
 	}
@@ -449,7 +372,7 @@ bool search_run(Search *s, Diag *diag)
 	Candidate plain = {0};
 	int8_t ground[MOVES_MAX] = {0};
 	s->winner = -1;
-	make_moves(s);
+	search_make_moves(s);
 	if (!split_rows(s, diag) || !measure(s, &plain, 1, diag))
 		return false;
 	if (!s->done[0].built)
@@ -484,8 +407,10 @@ int32_t search_front(const Search *s, int32_t *front)
 		bool beaten = !c->built;
 		for (int32_t j = 0; j < s->ndone && !beaten; j++) {
 			const Candidate *d = &s->done[j];
-			const bool as_good = d->built && d->search.value >= c->search.value && d->cost.time <= c->cost.time && d->cost.bytes <= c->cost.bytes;
-			beaten = as_good && (d->search.value > c->search.value || d->cost.time < c->cost.time || d->cost.bytes < c->cost.bytes || j < i);
+			const bool as_good = d->built && d->search.value >= c->search.value && d->cost.time <= c->cost.time
+				&& d->cost.bytes <= c->cost.bytes;
+			beaten = as_good && (d->search.value > c->search.value || d->cost.time < c->cost.time || d->cost.bytes < c->cost.bytes
+				|| j < i);
 		}
 		int32_t at = n;
 		if (beaten)

@@ -29,7 +29,8 @@ typedef struct Search {
 	BuildOptions   build;               /* of every candidate, but for the passes */
 	const char    *data_path, *corpus;
 	Dataset        data;
-	Scored         what;
+	bool           apart;               /* an embedder reads the texts of a pair one at a time */
+	uint64_t       key;                 /* of model, data, corpus and seed: what results are of */
 	Metric         metric;
 	Move           moves[MOVES_MAX];
 	int32_t        nmoves;
@@ -48,10 +49,15 @@ typedef struct Search {
 	int32_t        winner;              /* -1: none */
 } Search;
 
-/* search.c */
-bool   search_run(Search *, Diag *);
+/* search_moves.c: the levels of every move, for so many layers and with or without a corpus. */
+void   search_make_moves(Search *);
+/* Another level of a move; takes the text. False: there is no room. */
+bool   search_add_level(Move *, char *text);
 /* The pipeline of a candidate, as --passes takes it; malloc'd. "" is the plain build. */
 char  *search_pipeline(const Search *, const int8_t *level);
+
+/* search.c */
+bool   search_run(Search *, Diag *);
 /* Points lost against the plain build, on rows of a share. */
 double search_drop(const Search *, const Candidate *, bool held);
 bool   search_allows(const Search *, const Candidate *);
@@ -72,6 +78,8 @@ void   candidate_interval(const Search *, Candidate *);
 
 /* journal.c: what was measured, a line a candidate, so that a search that was stopped goes on where it was. */
 bool   journal_open(Search *, const char *path, Diag *);
+/* Starts from 0; takes a text into a key. */
+uint64_t journal_key(uint64_t key, const char *text);
 void   journal_add(Search *, const Candidate *);
 /* True when the journal knows the candidate: filled in. */
 bool   journal_find(Search *, Candidate *);

@@ -102,24 +102,27 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
 }
 
-bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
+/* Runs the copy for one value of it. */
+static bool observe_value(Probe *probe, Value *value, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
 {
-	Value *all = concat_all(probe->graph, probe->seen, probe->nseen, 0, run->diag);
-	if (!all)
+	if (!value)
 		return false;
 	probe->graph->noutputs = 0;
-	graph_add_output(probe->graph, "observed", all);
+	graph_add_output(probe->graph, "observed", value);
 	graph_sweep(probe->graph);
 	return run->env->observe(run->env->calibration, probe->module, data, limit, each, arg, run->diag);
+}
+
+bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
+{
+	return observe_value(probe, concat_all(probe->graph, probe->seen, probe->nseen, 0, run->diag), data, limit, each, arg, run);
 }
 
 bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
 {
 	const char *data;
 	int64_t limit;
-	if (!probe_ready(run, &data, &limit))
-		return false;
-	return probe_observe(probe, data, (int32_t)limit, each, argument, run);
+	return probe_ready(run, &data, &limit) && probe_observe(probe, data, (int32_t)limit, each, argument, run);
 }
 
 bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
@@ -137,12 +140,7 @@ bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, Pas
 {
 	const char *data;
 	int64_t limit;
-	if (!probe_ready(run, &data, &limit))
-		return false;
-	probe->graph->noutputs = 0;
-	graph_add_output(probe->graph, "observed", value);
-	graph_sweep(probe->graph);
-	return run->env->observe(run->env->calibration, probe->module, data, (int32_t)limit, each, argument, run->diag);
+	return probe_ready(run, &data, &limit) && observe_value(probe, value, data, (int32_t)limit, each, argument, run);
 }
 
 bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)

@@ -82,21 +82,30 @@ static bool score_batch(Graph *graph, const Variant *variants, int32_t count, bo
 	return good;
 }
 
+/* A symbol that thin makes can be made but once in a graph, so copies of it cannot stand side by side. */
+static bool thins(const Graph *graph)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_THIN)
+			return true;
+	return false;
+}
+
 bool variants_score(Graph *graph, const Variant *variants, int32_t count, OutputScore *scores, OutputScore *base, PassRun *run)
 {
 	const GraphOutput *output = head_output(graph, run);
-	int32_t at = 0;
-	do {
+	const int32_t most = thins(graph) ? 1 : BATCH;
+	bool own = base != NULL;
+	for (int32_t at = 0, n; own || at < count; at += n, own = false) {
 		OutputScore batch[BATCH];
-		const int32_t own = base && at == 0, room = BATCH - own, n = count - at < room ? count - at : room;
+		n = count - at < most - own ? count - at : most - own;
 		if (!output || !score_batch(graph, variants + at, n, own, output->name, batch, run))
 			return false;
 		if (own)
 			*base = batch[0];
 		memcpy(scores + at, batch + own, (size_t)n * sizeof *scores);
-		at += n;
-	} while (at < count);
-	return true;
+	}
+	return output != NULL;
 }
 
 Value *variant_without_units(const Probe *probe, Value *old, const Variant *variant, Diag *diag)

@@ -1,0 +1,75 @@
+/* search_moves.c: the moves of `bertc tune` (search_moves.def) with their levels, and the pipelines that levels spell. */
+#include <stdlib.h>
+#include <string.h>
+#include "search.h"
+
+static const struct { const char *name, *pass, *levels; bool structural; } moves[] = {
+#define MOVE(name, pass, levels, structural) {name, pass, levels, structural},
+#include "search_moves.def"
+#undef MOVE
+};
+
+
+static char *replaced(const char *text, char what, const char *by)
+{
+	char *out = calloc(strlen(text) + strlen(by) + 1, 1);
+	const char *at = strchr(text, what);
+	if (out && at)
+		sprintf(out, "%.*s%s%s", (int)(at - text), text, by, at + 1);
+	else if (out)
+		strcpy(out, text);
+	return out;
+}
+
+bool search_add_level(Move *move, char *text)
+{
+	if (!text || move->nlevels + 1 >= LEVELS_MAX) {
+		free(text);
+		return text == NULL;
+	}
+	move->level[++move->nlevels] = text;
+	return true;
+}
+
+static void make_levels(Search *s, Move *move, const char *levels)
+{
+	char *list = strdup(levels), *rest = NULL;
+	const char *separator = strchr(levels, ',') || strchr(levels, '=') ? "," : " ";
+	for (char *word = strtok_r(list, separator, &rest); word; word = strtok_r(NULL, separator, &rest))
+		if (*word == '#') {
+			char number[16];
+			for (int32_t layer = 0; layer + 1 < s->layers; layer++) {
+				snprintf(number, sizeof number, "%d", layer);
+				search_add_level(move, replaced(word, '#', number));
+			}
+		} else if (*word != '$' || s->corpus) {
+			search_add_level(move, replaced(word, '$', s->corpus ? s->corpus : ""));
+		}
+	free(list);
+}
+
+void search_make_moves(Search *s)
+{
+	for (size_t i = 0; i < sizeof moves / sizeof *moves && s->nmoves < MOVES_MAX; i++) {
+		Move *move = &s->moves[s->nmoves++];
+		*move = (Move){.name = moves[i].name, .structural = moves[i].structural, .pass = moves[i].pass};
+		make_levels(s, move, moves[i].levels);
+	}
+}
+
+char *search_pipeline(const Search *s, const int8_t *level)
+{
+	char *text = strdup("");
+	for (int32_t m = 0; m < s->nmoves; m++) {
+		if (!level[m])
+			continue;
+		char *path = replaced(s->moves[m].pass, '@', s->data_path), *whole = NULL;
+		if (asprintf(&whole, "%s%s%.*s%s%s", text, *text ? "," : "", (int)(strstr(path, "%s") - path), path,
+			s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2) < 0)
+			abort();
+		free(path);
+		free(text);
+		text = whole;
+	}
+	return text;
+}

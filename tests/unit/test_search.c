@@ -1,0 +1,225 @@
+/* test_search.c: what `bertc tune` decides by, without building anything: levels and pipelines, intervals, limits, the front, the journal;
+ * and its chart. */
+#include <CUnit/Basic.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "compiler/chart.h"
+#include "compiler/search.h"
+
+enum { ROWS = 300, SEARCHED = 200 };
+
+static void give_rows(const Search *s, Candidate *c, int wrong_in_search, int wrong_held, double time, int64_t bytes)
+{
+	*c = (Candidate){.built = true, .cost = {time, bytes}, .rows = calloc(ROWS, sizeof(RowScore))};
+	for (int i = 0; i < ROWS; i++)
+		c->rows[i] = (RowScore){.right = i < SEARCHED ? i >= wrong_in_search : i >= SEARCHED + wrong_held, .loss = 0.25 * i, .labelled = 1};
+	c->search = score_rows(s->metric, c->rows, s->search_rows, s->nsearch);
+	c->held = score_rows(s->metric, c->rows, s->held_rows, s->nheld);
+}
+
+/* A search over 200 + 100 rows with so many candidates, the first of them right everywhere. */
+static void begin(Search *s, int candidates)
+{
+	*s = (Search){.metric = METRIC_ACCURACY, .data = {.nrows = ROWS}, .data_path = "a/dev.tsv", .layers = 3, .seed = 5, .nsearch = SEARCHED,
+		.nheld = ROWS - SEARCHED, .max_drop = 1, .max_bytes = NAN, .max_ms = NAN, .winner = -1};
+	s->search_rows = calloc(ROWS, sizeof(int32_t));
+	for (int i = 0; i < ROWS; i++)
+		s->search_rows[i] = i;
+	s->held_rows = s->search_rows + SEARCHED;
+	s->done = calloc((size_t)candidates, sizeof *s->done);
+	s->ndone = s->capacity = candidates;
+	give_rows(s, &s->done[0], 0, 0, 100, 1000);
+	search_make_moves(s);
+}
+
+static int32_t move_of(const Search *s, const char *name)
+{
+	for (int32_t m = 0; m < s->nmoves; m++)
+		if (!strcmp(s->moves[m].name, name))
+			return m;
+	CU_FAIL_FATAL("no such move");
+	return 0;
+}
+
+static void test_pipelines(void)
+{
+	Search s;
+	begin(&s, 1);
+	int8_t level[MOVES_MAX] = {0};
+	char *text = search_pipeline(&s, level);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	free(text);
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "blocks")].nlevels, 0);
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "vocab")].nlevels, 0);      /* no corpus */
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "tokens")].nlevels, 4 * 2); /* not behind the last layer */
+	level[move_of(&s, "int8")] = 1;
+	level[move_of(&s, "tokens")] = 2;
+	level[move_of(&s, "neurons")] = 1;
+	text = search_pipeline(&s, level);
+	CU_ASSERT_STRING_EQUAL(text, "prune-ffn{by=activation share=0.9 data=a/dev.tsv},prune-tokens{layer=1 keep=0.7},quantize-int8{scheme=dynamic}");
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(text, &diag);                /* in a legal order */
+	CU_ASSERT_PTR_NOT_NULL(pipeline);
+	pipeline_free(pipeline);
+	free(text);
+	for (int32_t m = 0; m < s.nmoves; m++)
+		level[m] = s.moves[m].nlevels > 0;
+	pipeline = pipeline_parse(text = search_pipeline(&s, level), &diag);
+	CU_ASSERT_PTR_NOT_NULL(pipeline);
+	pipeline_free(pipeline);
+	free(text);
+	diag_free(&diag);
+	search_free(&s);
+	begin(&s, 1);
+	Search with = {.corpus = "c.txt", .layers = 2};
+	search_make_moves(&with);
+	const Move *vocab = &with.moves[move_of(&with, "vocab")];
+	CU_ASSERT_EQUAL(vocab->nlevels, 1);
+	CU_ASSERT_STRING_EQUAL(vocab->level[1], "c.txt");
+	search_free(&with);
+	search_free(&s);
+}
+
+static void test_interval(void)
+{
+	Search s;
+	begin(&s, 3);
+	give_rows(&s, &s.done[1], 12, 6, 50, 900);   /* 18 of 300 wrong: 6 points; a binomial's standard error is 1.37 */
+	give_rows(&s, &s.done[2], 0, 0, 50, 900);
+	candidate_interval(&s, &s.done[1]);
+	candidate_interval(&s, &s.done[2]);
+	CU_ASSERT_DOUBLE_EQUAL(s.done[1].error, 1.37, 0.12);
+	CU_ASSERT_DOUBLE_EQUAL(s.done[1].low, 6 - 1.96 * 1.37, 0.5);
+	CU_ASSERT_DOUBLE_EQUAL(s.done[1].high, 6 + 1.96 * 1.37, 0.5);
+	CU_ASSERT_EQUAL(s.done[2].error, 0);
+	const double before = s.done[1].low;
+	candidate_interval(&s, &s.done[1]);
+	CU_ASSERT_EQUAL(s.done[1].low, before);
+	search_free(&s);
+}
+
+static void test_decision(void)
+{
+	Search s;
+	begin(&s, 6);
+	give_rows(&s, &s.done[1], 3, 0, 10, 100);    /* 1.5 points lost where it is searched */
+	give_rows(&s, &s.done[2], 0, 2, 20, 200);    /* 2 where it is held back */
+	give_rows(&s, &s.done[3], 2, 1, 30, 300);    /* 1 on both: on the budget, without room for its error */
+	give_rows(&s, &s.done[4], 1, 0, 60, 500);    /* 0.33 of all, error 0.33 */
+	give_rows(&s, &s.done[5], 0, 0, 50, 700);
+	for (int i = 0; i < 6; i++)
+		candidate_interval(&s, &s.done[i]);
+	CU_ASSERT_DOUBLE_EQUAL(search_drop(&s, &s.done[1], false), 1.5, 1e-9);
+	CU_ASSERT_DOUBLE_EQUAL(search_drop(&s, &s.done[2], true), 2, 1e-9);
+	const bool allowed[] = {true, false, false, false, true, true};
+	for (int i = 0; i < 6; i++)
+		CU_ASSERT_EQUAL(search_allows(&s, &s.done[i]), allowed[i]);
+	search_decide(&s);
+	CU_ASSERT_EQUAL(s.winner, 4);                /* 0.6 * 0.5 against 0.5 * 0.7 */
+	s.max_bytes = 400;
+	search_decide(&s);
+	CU_ASSERT_EQUAL(s.winner, -1);
+	s.max_drop = NAN;                            /* the most accurate that is small enough */
+	search_decide(&s);
+	CU_ASSERT_EQUAL(s.winner, 2);
+	int32_t front[6];
+	CU_ASSERT_EQUAL(search_front(&s, front), 2); /* number 2 is as accurate as all and beats but the smallest */
+	CU_ASSERT(front[0] == 2 && front[1] == 1);
+	search_free(&s);
+}
+
+static void test_journal(void)
+{
+	char path[] = "/tmp/test_search-XXXXXX";
+	close(mkstemp(path));
+	unlink(path);
+	Search s;
+	Diag diag;
+	diag_init(&diag, NULL);
+	begin(&s, 1);
+	s.key = journal_key(0, "x");
+	CU_ASSERT_TRUE_FATAL(journal_open(&s, path, &diag));
+	Candidate c, again;
+	for (int i = 1; i <= 2; i++) {
+		give_rows(&s, &c, 7 * i, 3, 12.5, 77);
+		c.level[move_of(&s, "int8")] = (int8_t)(i == 1);
+		c.level[move_of(&s, "stored")] = (int8_t)(i == 2);
+		journal_add(&s, &c);
+		free(c.rows);
+	}
+	search_free(&s);
+	FILE *file = fopen(path, "r+");              /* the last line loses its end */
+	fseek(file, 0, SEEK_END);
+	CU_ASSERT_EQUAL(ftruncate(fileno(file), ftell(file) - 9), 0);
+	fclose(file);
+	for (int turn = 0; turn < 2; turn++) {
+		begin(&s, 1);
+		s.key = journal_key(0, "x");
+		CU_ASSERT_TRUE_FATAL(journal_open(&s, path, &diag));
+		again = (Candidate){0};
+		again.level[move_of(&s, "int8")] = 1;
+		CU_ASSERT_TRUE(journal_find(&s, &again));
+		CU_ASSERT(again.built && again.cost.time == 12.5 && again.cost.bytes == 77 && again.search.right == SEARCHED - 7 && again.held.right == 97);
+		CU_ASSERT_DOUBLE_EQUAL(again.search.loss, 0.25 * (SEARCHED - 1) / 2, 1e-6);
+		free(again.rows);
+		again = (Candidate){0};
+		again.level[move_of(&s, "stored")] = 1;
+		CU_ASSERT_EQUAL(journal_find(&s, &again), turn == 1);
+		free(again.rows);
+		if (turn == 0) {                         /* what was cut off is measured again, on a line of its own */
+			give_rows(&s, &c, 14, 3, 12.5, 77);
+			c.level[move_of(&s, "stored")] = 1;
+			journal_add(&s, &c);
+			free(c.rows);
+		}
+		search_free(&s);
+	}
+	begin(&s, 1);
+	s.key = journal_key(0, "y");
+	CU_ASSERT_FALSE(journal_open(&s, path, &diag));
+	CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
+	search_free(&s);
+	diag_free(&diag);
+	unlink(path);
+}
+
+static void test_chart(void)
+{
+	CU_ASSERT_DOUBLE_EQUAL(chart_step(10, 5), 2, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(chart_step(0.07, 6), 0.02, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(chart_step(7e5, 6), 2e5, 1e-6);
+	CU_ASSERT_EQUAL(chart_step(0, 6), 1);
+	CU_ASSERT_EQUAL(chart_step(INFINITY, 6), 1);
+	const ChartPoint points[] = {{1, 2, "a<b>&\"'\x01", CHART_PLAIN}, {NAN, 2, "gone", CHART_FRONT}, {3, 4, NULL, CHART_CHOSEN}};
+	const Chart chart = {.title = "</svg>", .x_name = "x", .y_name = "y", .points = points, .count = 3};
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+	chart_scatter(&chart, out);
+	fclose(out);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "<title>a&lt;b&gt;&amp;&quot;&#39;</title>"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "&lt;/svg&gt;"));
+	CU_ASSERT_PTR_NULL(strstr(text, "gone"));
+	CU_ASSERT_PTR_NULL(strstr(text, "nan"));
+	CU_ASSERT_PTR_EQUAL(strstr(text, "</svg>"), text + bytes - 7);
+	free(text);
+}
+
+int main(void)
+{
+	CU_initialize_registry();
+	CU_pSuite suite = CU_add_suite("search", NULL, NULL);
+	CU_ADD_TEST(suite, test_pipelines);
+	CU_ADD_TEST(suite, test_interval);
+	CU_ADD_TEST(suite, test_decision);
+	CU_ADD_TEST(suite, test_journal);
+	CU_ADD_TEST(suite, test_chart);
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	const unsigned failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures > 0;
+}
