@@ -95,6 +95,7 @@ bool pass_merge_tasks(Graph *graph, PassRun *run)
 		return true;
 	const char **names = mem_alloc(module->mem, (size_t)tasks * sizeof *names);
 	int32_t *first = mem_alloc(module->mem, ((size_t)tasks + 1) * sizeof *first), outputs = 0;
+	const Graph *thins = NULL;
 	for (int32_t t = 0; t < tasks; first[++t] = outputs) {
 		const Graph *from = module->graphs[t];
 		names[t] = from->name;
@@ -106,6 +107,12 @@ bool pass_merge_tasks(Graph *graph, PassRun *run)
 			if (node->op == OP_EXIT)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
 					"merge-tasks: graph @%s has exits; a text would end for all tasks at once", from->name);
+			else if (node->op == OP_THIN && thins && thins != from)
+				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+					"merge-tasks: graphs @%s and @%s both thin tokens out; a merged program can do so for one task alone",
+					thins->name, from->name);
+			else if (node->op == OP_THIN)
+				thins = from;
 		for (int32_t i = 0; i < from->noutputs && t > 0; i++)
 			if (has_output(graph, from->outputs[i].name))
 				return diag_error(run->diag, EXIT_UNSUPPORTED, from->return_line,
