@@ -76,7 +76,8 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, const Data
 	good = good && score_head(&loaded, &what, diag) && program_open(build, &loaded, o->threads, &program, diag)
 		&& score_program(&program, &what, data, o->data, o->limit, build->progress ? result->variant : NULL, &result->score,
 			diag);
-	good = good && (!curve || curve_run(&program, &loaded, &what, data, o->data, o->limit, o->thresholds, &result->curve, diag));
+	good = good && (!curve || curve_run(&program, &loaded, &what, data, o->data, o->limit, o->thresholds,
+		CURVE_ROUNDS, &result->curve, diag));
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	result->seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
 	program_close(&program);
@@ -129,7 +130,7 @@ static void print_json(const EvalOptions *o, const Dataset *data, const Result *
 		if (r->metric == METRIC_ACCURACY)
 			json_object_update_new(row, json_pack("{s:I, s:I}", "right", (json_int_t)r->right, "of", (json_int_t)r->of));
 		if (results[i].curve.count)
-			json_object_set_new(row, "curve", curve_json(&results[i].curve));
+			json_object_set_new(row, "curve", curve_json(&results[i].curve, true));
 		json_array_append_new(builds, row);
 	}
 	json_t *all = json_pack("{s:i, s:s, s:o}", "rows", o->limit && o->limit < data->nrows ? o->limit : data->nrows,

@@ -4,14 +4,15 @@
 #include <string.h>
 #include "inspect.h"
 
-enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_NO_LATENCY };
+enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_NO_LATENCY, KEY_CONLL };
 
-typedef struct InspectOptions { BuildOptions build; const char *data; int limit; bool no_latency; } InspectOptions;
+typedef struct InspectOptions { BuildOptions build; const char *data, *conll; int limit, conll_limit; bool no_latency; } InspectOptions;
 
 static const struct argp_option table[] = {
 	{"data", KEY_DATA, "FILE", 0, "labelled data as `bertc eval` reads it: score and time the model after each pass, and look at "
-		"attention on its texts", 5},
-	{"limit", KEY_LIMIT, "N", 0, "score only the first N rows (default 500)", 5},
+		"attention on its texts; with early-exit, how score and time depend on the threshold", 5},
+	{"conll", KEY_CONLL, "FILE", 0, "words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does", 5},
+	{"limit", KEY_LIMIT, "N", 0, "only the first N rows of each file (default 500, of --conll 150)", 5},
 	{"no-latency", KEY_NO_LATENCY, NULL, 0, "time nothing: the same page every time", 5},
 	{0}
 };
@@ -22,7 +23,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
 	case KEY_DATA: o->data = argument; return 0;
-	case KEY_LIMIT: o->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
+	case KEY_CONLL: o->conll = argument; return 0;
+	case KEY_LIMIT: o->limit = o->conll_limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
 	case KEY_NO_LATENCY: o->no_latency = true; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
@@ -46,6 +48,7 @@ typedef struct Inspector {
 	json_t   *columns;
 	char     *text;                     /* the IR of the last column */
 	LedgerRow before;                   /* score and latency of the pass before */
+	Module   *exits;                    /* the model as it was measured last, if its texts may end early */
 	int32_t   passes;
 } Inspector;
 
@@ -77,6 +80,9 @@ static bool measure(Inspector *in, const Module *module, LedgerRow *row, Diag *d
 		row->latency_ms = in->before.latency_ms;
 	} else if (!measure_program(&in->measurer, module, row, diag)) {
 		return false;
+	} else if (module_find_option(module, "exit_entropy") >= 0) {
+		module_free(in->exits);
+		in->exits = module_copy(module);
 	}
 	in->before = *row;
 	return true;
@@ -202,6 +208,32 @@ static json_t *model_panel(const InspectOptions *o, const Module *module, const 
 	return panel;
 }
 
+/* What can be seen of the model as it was read. */
+static bool add_observed(const Inspector *in, json_t *panels, Diag *diag)
+{
+	const InspectOptions *o = in->options;
+	const Samples samples = samples_take(in->measurer.data, o->data, o->limit, in->loaded->mem);
+	json_t *layers = inspect_layers(&o->build, in->loaded, &samples, diag);
+	json_t *neurons = layers && o->conll ? inspect_neurons(&o->build, in->loaded, o->conll, o->conll_limit, diag) : NULL;
+	if (layers)
+		json_object_set_new(panels, "layers", layers);
+	if (neurons) {
+		json_object_set_new(neurons, "data", page_string(leaf(o->conll), strlen(leaf(o->conll))));
+		json_object_set_new(panels, "neurons", neurons);
+	}
+	return layers && (neurons || !o->conll);
+}
+
+/* What a threshold does, where texts may end early. */
+static bool add_exits(Inspector *in, json_t *panels, Diag *diag)
+{
+	json_t *curve = NULL;
+	const bool good = !in->exits || measure_curve(&in->measurer, in->exits, &curve, diag);
+	if (curve)
+		json_object_set_new(panels, "exits", curve);
+	return good;
+}
+
 /* ---- the whole ---------------------------------------------------------------------------------------------------------- */
 
 static bool write_page(const char *path, const json_t *panels, const char *title, Diag *diag)
@@ -247,21 +279,18 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 		.measurer = {.options = &o->build, .loaded = loaded, .data = data, .path = o->data, .limit = o->limit, .timed = !o->no_latency}};
 	char *pipeline = build_pipeline(&o->build, loaded, diag), *directory = pipeline ? temporary_directory(diag) : NULL;
 	json_t *panels = json_object();
-	const Samples samples = samples_take(data, loaded->mem);
 	bool good = directory && (in.measurer.tail = pipeline_tail(pipeline, diag)) && add_column(&in, loaded->module, NULL, diag)
 		&& measure(&in, loaded->module, &ledger.start, diag);
 	if (good)
 		json_object_set_new(panels, "model", model_panel(o, loaded->module, pipeline, data));
-	json_t *layers = good ? inspect_layers(&o->build, loaded, &samples, diag) : NULL;
-	good = layers && build_watched(&in, directory, panels, &ledger, diag);
-	if (layers)
-		json_object_set_new(panels, "layers", layers);
-	good = good && write_page(o->build.out, panels, loaded->module->name, diag);
+	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag) && add_exits(&in, panels, diag)
+		&& write_page(o->build.out, panels, loaded->module->name, diag);
 	if (good && !o->build.quiet)
 		ledger_print(&ledger, stdout);
 	json_decref(panels);
 	json_decref(in.columns);
 	ledger_free(&ledger);
+	module_free(in.exits);
 	if (directory)
 		remove_tree(directory);
 	free(in.measurer.tail);
@@ -273,7 +302,7 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 
 int cmd_inspect(int argc, char **argv)
 {
-	InspectOptions options = {.limit = 500};
+	InspectOptions options = {.limit = 500, .conll_limit = 150};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
@@ -282,6 +311,7 @@ int cmd_inspect(int argc, char **argv)
 		"Examples:\n"
 		"  bertc inspect minilm-sst2 -o report.html\n"
 		"  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' --data sst2/dev.tsv -o report.html\n"
+		"  bertc inspect minilm-ncbi --conll ncbi_disease/train.tsv -o report.html\n"
 		"  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 

@@ -52,38 +52,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* Activations of all neurons over a file. The module is copied: it is used up. */
-static bool observe(const Options *o, Loaded *loaded, const char *path, Neurons *neurons, Words *words, Diag *diag)
-{
-	const Calibration calibration = {&o->build, loaded};
-	Module *copy = module_copy(loaded->module);
-	bool good = neurons_expose(copy->graphs[0], "rank-neurons", neurons, diag);
-	if (good) {
-		int32_t *numbers = mem_alloc(loaded->mem, (size_t)neurons->layers * sizeof *numbers);
-		memcpy(numbers, neurons->at, (size_t)neurons->layers * sizeof *numbers);
-		neurons->at = numbers;
-	}
-	good = good && words_observe(&calibration, copy, path, o->limit, words, diag);
-	module_free(copy);
-	return good;
-}
-
 /* ---- what comes out ------------------------------------------------------------------------------------------------------ */
-
-static const double shares[] = {0.05, 0.1, 0.2, 0.5};
-enum { SHARES = sizeof shares / sizeof *shares };
-
-/* The probe with only the first or last share of the neurons. */
-static double accuracy_of(const Ranking *r, const Words *test, double share, bool top)
-{
-	bool *keep = calloc((size_t)r->width, sizeof *keep);
-	const int32_t count = (int32_t)(share * r->width + 0.5);
-	for (int32_t i = 0; keep && i < count; i++)
-		keep[r->order[top ? i : r->width - 1 - i]] = true;
-	const double accuracy = keep ? ranking_accuracy(r, test, keep) : 0;
-	free(keep);
-	return accuracy;
-}
 
 /* The tag for which a neuron weighs most. */
 static int32_t tag_of(const Ranking *r, int32_t neuron)
@@ -96,15 +65,6 @@ static int32_t tag_of(const Ranking *r, int32_t neuron)
 	return best;
 }
 
-/* How many of the first tenth of all neurons each layer has. */
-static int32_t in_layer(const Ranking *r, const Neurons *n, int32_t layer)
-{
-	int32_t count = 0;
-	for (int32_t i = 0; i < r->width / 10; i++)
-		count += r->order[i] / n->width == layer;
-	return count;
-}
-
 static void print_table(const Options *o, const Ranking *r, const Neurons *n, const Words *words, const Words *test)
 {
 	int32_t used = 0;
@@ -114,12 +74,12 @@ static void print_table(const Options *o, const Ranking *r, const Neurons *n, co
 		r->classes, n->layers, n->width, used);
 	printf("probe on %s: accuracy %.4f\n\n%-10s %8s %8s\n", o->test ? o->test : o->data, ranking_accuracy(r, test, NULL),
 		"neurons", "top", "bottom");
-	for (int i = 0; i < SHARES; i++)
-		printf("%8.0f %% %8.4f %8.4f\n", 100 * shares[i], accuracy_of(r, test, shares[i], true),
-			accuracy_of(r, test, shares[i], false));
+	for (int i = 0; i < RANKING_SHARES; i++)
+		printf("%8.0f %% %8.4f %8.4f\n", 100 * ranking_shares[i], ranking_accuracy_of(r, test, ranking_shares[i], true),
+			ranking_accuracy_of(r, test, ranking_shares[i], false));
 	printf("\n%-10s %s\n", "layer", "of the first tenth");
 	for (int32_t i = 0; i < n->layers; i++)
-		printf("%-10d %d\n", n->at[i], in_layer(r, n, i));
+		printf("%-10d %d\n", n->at[i], ranking_in_layer(r, n, i));
 	printf("\n%-10s %9s  %s\n", "neuron", "weight", "tag");
 	for (int32_t i = 0; i < r->width && i < o->top; i++) {
 		const int32_t c = r->order[i], tag = tag_of(r, c);
@@ -140,18 +100,15 @@ static json_t *json_neuron(const Ranking *r, const Neurons *n, int32_t c)
 
 static void print_json(const Ranking *r, const Neurons *n, const Words *words, const Words *test)
 {
-	json_t *list = json_array(), *tags = json_array(), *bias = json_array(), *parts = json_array();
+	json_t *list = json_array(), *tags = json_array(), *bias = json_array();
 	for (int32_t k = 0; k < r->classes; k++) {
 		json_array_append_new(tags, json_string(words->tags[k]));
 		json_array_append_new(bias, json_real(r->bias[k]));
 	}
 	for (int32_t i = 0; i < r->width; i++)
 		json_array_append_new(list, json_neuron(r, n, r->order[i]));
-	for (int i = 0; i < SHARES; i++)
-		json_array_append_new(parts, json_pack("{s:f, s:f, s:f}", "share", shares[i], "top", accuracy_of(r, test, shares[i], true),
-			"bottom", accuracy_of(r, test, shares[i], false)));
 	json_t *all = json_pack("{s:i, s:o, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "words", words->count, "tags", tags, "l1", r->l1, "l2", r->l2,
-		"objective", r->objective, "accuracy", ranking_accuracy(r, test, NULL), "parts", parts, "bias", bias, "neurons", list);
+		"objective", r->objective, "accuracy", ranking_accuracy(r, test, NULL), "parts", ranking_parts(r, test), "bias", bias, "neurons", list);
 	char *text = json_dumps(all, JSON_REAL_PRECISION(12) | JSON_COMPACT);
 	puts(text ? text : "{}");
 	free(text);
@@ -163,10 +120,11 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 	Neurons neurons = {0};
 	Words words = {0}, other = {0};
 	Ranking ranking = {0};
+	const Calibration calibration = {&o->build, loaded};
 	bool good = loaded->tokenizer || diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-neurons reads text");
-	good = good && observe(o, loaded, o->data, &neurons, &words, diag) && ranking_fit(&words, o->l1, o->l2, &ranking, diag);
+	good = good && neurons_observe(&calibration, o->data, o->limit, &neurons, &words, diag) && ranking_fit(&words, o->l1, o->l2, &ranking, diag);
 	if (good && o->test)
-		good = observe(o, loaded, o->test, &neurons, &other, diag) && words_retag(&other, &words);
+		good = neurons_observe(&calibration, o->test, o->limit, &neurons, &other, diag) && words_retag(&other, &words);
 	if (good) {
 		ranking_standardize(&ranking, &other);
 		const Words *test = o->test ? &other : &words;

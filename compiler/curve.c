@@ -7,7 +7,7 @@
 #include <time.h>
 #include "curve.h"
 
-enum { ROUNDS = 5, ENDS_MAX = 257 };
+enum { ENDS_MAX = 257 };
 
 typedef struct Texts { int32_t n, *ids, *types, *gold; int64_t *offsets; } Texts;
 
@@ -164,7 +164,7 @@ static int32_t find_layers(const Program *p, const Module *module)
 }
 
 bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const Dataset *data, const char *path, int32_t limit, const char *list,
-	Curve *curve, Diag *diag)
+	int rounds, Curve *curve, Diag *diag)
 {
 	const Module *module = loaded->module;
 	const int32_t output = find_layers(p, module), n = limit && limit < data->nrows ? limit : data->nrows;
@@ -178,9 +178,10 @@ bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const
 	Ends ends;
 	Energy energy;
 	curve->texts = n;
+	curve->rounds = rounds;
 	find_ends(module->graphs[0], output, &ends);
 	bool good = read_texts(p, what, data, path, n, &texts, diag);
-	for (int32_t round = 0; good && round < ROUNDS; round++)
+	for (int32_t round = 0; good && round < rounds; round++)
 		for (int32_t i = 0; good && i < curve->count; i++)
 			good = p->set(p->context, "exit_entropy", curve->at[i].threshold) == 0
 				&& run_texts(p, what, output, &texts, &ends, &curve->at[i], diag);
@@ -201,7 +202,7 @@ void curve_print(const Curve *curve)
 {
 	const CurvePoint *whole = &curve->at[0];
 	printf("\n%d texts one by one, least of %d rounds; speed-up against threshold 0: measured, by multiply-adds, by layers of %d\n"
-		"exit_entropy    score   points  ms a text  measured  by work  by layers  layers  J a text\n", curve->texts, ROUNDS, curve->layers);
+		"exit_entropy    score   points  ms a text  measured  by work  by layers  layers  J a text\n", curve->texts, curve->rounds, curve->layers);
 	for (int32_t i = 0; i < curve->count; i++) {
 		const CurvePoint *point = &curve->at[i];
 		printf("%12.4f%s %7.4f %+8.2f %10.3f %9.3f %8.3f %10.3f %7.3f", point->threshold, point->threshold == curve->preset ? "*" : " ",
@@ -216,15 +217,21 @@ void curve_print(const Curve *curve)
 		curve->no_energy ? curve->no_energy : "");
 }
 
-json_t *curve_json(const Curve *curve)
+json_t *curve_json(const Curve *curve, bool timed)
 {
 	json_t *rows = json_array();
 	for (int32_t i = 0; i < curve->count; i++) {
 		const CurvePoint *point = &curve->at[i];
-		json_array_append_new(rows, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "exit_entropy", point->threshold, "layers", point->layers, "work", point->work,
-			"score", point->score, "ms", point->ms, "speed_up", curve->at[0].ms / point->ms, "joules",
-			isnan(point->joules) ? json_null() : json_real(point->joules)));
+		json_t *row = json_pack("{s:f, s:f, s:f, s:f}", "exit_entropy", point->threshold, "layers", point->layers, "work", point->work,
+			"score", point->score);
+		if (timed)
+			json_object_update_new(row, json_pack("{s:f, s:f, s:o}", "ms", point->ms, "speed_up", curve->at[0].ms / point->ms,
+				"joules", isnan(point->joules) ? json_null() : json_real(point->joules)));
+		json_array_append_new(rows, row);
 	}
-	return json_pack("{s:i, s:f, s:o, s:o}", "layers", (int)curve->layers, "default", curve->preset, "energy",
-		curve->no_energy ? json_string(curve->no_energy) : json_string("RAPL"), "points", rows);
+	json_t *json = json_pack("{s:i, s:i, s:f, s:o}", "texts", (int)curve->texts, "layers", (int)curve->layers, "default", curve->preset,
+		"points", rows);
+	if (timed)
+		json_object_set_new(json, "energy", json_string(curve->no_energy ? curve->no_energy : "RAPL"));
+	return json;
 }

@@ -1,6 +1,7 @@
 /* inspect_layers.c: the layers of a model as it was read, looked at while compiled copies of it read some texts: how much each
- * turns its input (the cosine that drop-layers{strategy=contribution} goes by), whom its heads look at, and what the outputs
- * become without it. */
+ * turns its input (the cosine that drop-layers{strategy=contribution} goes by), whom its heads look at, how spread and how far
+ * (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019) and how much they matter (as prune-heads ranks them), and what the
+ * outputs become without the layer. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +22,10 @@ static const char *const built_in[] = {
 /* Where the mass of a row of probabilities goes: these sum to 1. */
 static const char *const kinds[KINDS] = {"[CLS]", "[SEP]", "itself", "the one before", "the one after", "2 to 4 away", "farther"};
 
-Samples samples_take(const Dataset *data, MemArena *mem)
+Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemArena *mem)
 {
-	const int32_t all = data ? data->nrows : (int32_t)(sizeof built_in / sizeof *built_in);
-	Samples samples = {.count = all < TEXTS_MAX ? all : TEXTS_MAX};
+	const int32_t all = !data ? (int32_t)(sizeof built_in / sizeof *built_in) : limit < data->nrows ? limit : data->nrows;
+	Samples samples = {.path = path, .count = all < TEXTS_MAX ? all : TEXTS_MAX};
 	samples.texts = mem_alloc(mem, (size_t)(samples.count + 1) * sizeof *samples.texts);
 	for (int32_t i = 0; i < samples.count; i++)
 		samples.texts[i] = data ? data->rows[i].text : built_in[i];
@@ -124,8 +125,11 @@ static int kind_of(const Attention *a, int32_t query, int32_t key)
 	return away == 0 ? 2 : away == -1 ? 3 : away == 1 ? 4 : abs(away) <= 4 ? 5 : 6;
 }
 
-/* Adds a text's masses of a layer to mass[heads][KINDS]; `map`, unless NULL, gets its probabilities in hundredths, a head each. */
-static bool add_attention(const Attention *a, double *mass, json_t *map)
+/* Of a head, summed up over all tokens that ask: shares of its mass, entropy in nats, distance in tokens. */
+typedef struct HeadSums { double mass[KINDS], entropy, distance; } HeadSums;
+
+/* Adds what the heads of a layer do on a text to sums[heads]; `map`, unless NULL, gets its probabilities in hundredths, a head each. */
+static bool add_attention(const Attention *a, HeadSums *sums, json_t *map)
 {
 	double *row = calloc((size_t)a->run->tokens + 1, sizeof *row);
 	for (int32_t h = 0; row && h < a->layer->heads; h++) {
@@ -133,7 +137,9 @@ static bool add_attention(const Attention *a, double *mass, json_t *map)
 		for (int32_t q = 0; q < a->run->tokens; q++) {
 			probabilities(a, h, q, row);
 			for (int32_t k = 0; k < a->run->tokens; k++) {
-				mass[h * KINDS + kind_of(a, q, k)] += row[k];
+				sums[h].mass[kind_of(a, q, k)] += row[k];
+				sums[h].entropy -= row[k] > 0 ? row[k] * log(row[k]) : 0;
+				sums[h].distance += row[k] * abs(k - q);
 				if (cells)
 					json_array_append_new(cells, json_integer((json_int_t)lround(100 * row[k])));
 			}
@@ -158,7 +164,7 @@ static json_t *tokens_json(const Run *run, const TokenizerDesc *tokenizer)
 /* ---- layers ------------------------------------------------------------------------------------------------------------- */
 
 /* What is summed up of a layer over all texts. */
-typedef struct Observed { double first, all, without, *mass; json_t *map; } Observed;
+typedef struct Observed { double first, all, without; HeadSums *heads; json_t *map; } Observed;
 
 static bool observe_layer(const Attention *a, Observed *o, bool maps)
 {
@@ -171,20 +177,22 @@ static bool observe_layer(const Attention *a, Observed *o, bool maps)
 	}
 	if (maps && layer->heads)
 		o->map = json_array();
-	return add_attention(a, o->mass, maps ? o->map : NULL);
+	return add_attention(a, o->heads, maps ? o->map : NULL);
 }
 
 static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens, int32_t texts, bool without)
 {
-	json_t *heads = json_array();
+	json_t *heads = json_array(), *entropy = json_array(), *distance = json_array();
 	for (int32_t h = 0; h < layer->heads; h++) {
 		json_t *mass = json_array();
 		for (int32_t k = 0; k < KINDS; k++)
-			json_array_append_new(mass, json_real(o->mass[h * KINDS + k] / (double)tokens));
+			json_array_append_new(mass, json_real(o->heads[h].mass[k] / (double)tokens));
 		json_array_append_new(heads, mass);
+		json_array_append_new(entropy, json_real(o->heads[h].entropy / (double)tokens));
+		json_array_append_new(distance, json_real(o->heads[h].distance / (double)tokens));
 	}
-	json_t *json = json_pack("{s:i, s:f, s:f, s:o}", "number", layer->number, "cosine_first", o->first / texts, "cosine_all",
-		o->all / (double)tokens, "heads", heads);
+	json_t *json = json_pack("{s:i, s:f, s:f, s:o, s:o, s:o}", "number", layer->number, "cosine_first", o->first / texts, "cosine_all",
+		o->all / (double)tokens, "heads", heads, "entropy", entropy, "distance", distance);
 	if (without)
 		json_object_set_new(json, "without", json_real(o->without / texts));
 	if (o->map)
@@ -202,7 +210,7 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	Run run;
 	bool good = run_open(&run, program, layers, diag);
 	for (int32_t l = 0; l < layers->count; l++)
-		seen[l].mass = mem_alloc(mem, ((size_t)layers->at[l].heads * KINDS + 1) * sizeof(double));
+		seen[l].heads = mem_alloc(mem, ((size_t)layers->at[l].heads + 1) * sizeof *seen[l].heads);
 	for (int32_t i = 0; good && i < samples->count; i++) {
 		good = run_text(&run, samples->texts[i], diag);
 		const bool maps = good && !tokens && run.tokens <= MAP_TOKENS_MAX;
@@ -236,6 +244,35 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	return NULL;
 }
 
+/* How much each head matters, put beside what it does: on the texts of a data file by the activations that it passes on, else by the size
+ * of its weights. Heads that prune-heads could not take away have none. */
+static void add_importance(json_t *json, const Calibration *calibration, const ExposedLayers *layers, const Samples *samples)
+{
+	PassEnv env = {.max_tokens = calibration->loaded->module->max_tokens};
+	Module *copy = module_copy(calibration->loaded->module);
+	Calibration own = *calibration;
+	const char *by = samples->path ? "activation" : "magnitude";
+	int32_t heads = 0;
+	Diag refused;
+	diag_init(&refused, NULL);
+	calibration_offer(&own, &env);
+	for (int32_t l = 0; l < layers->count; l++)
+		heads += layers->at[l].heads;
+	double *scores = calloc((size_t)heads + 1, sizeof *scores), *at = scores;
+	if (scores && heads && heads_score(copy->graphs[0], &env, by, samples->path, samples->count, scores, &refused)) {
+		json_object_set_new(json, "importance_by", json_string(by));
+		for (int32_t l = 0; l < layers->count; l++) {
+			json_t *row = json_array();
+			for (int32_t h = 0; h < layers->at[l].heads; h++)
+				json_array_append_new(row, json_real(*at++));
+			json_object_set_new(json_array_get(json_object_get(json, "layers"), (size_t)l), "importance", row);
+		}
+	}
+	free(scores);
+	diag_free(&refused);
+	module_free(copy);
+}
+
 json_t *inspect_layers(const BuildOptions *options, Loaded *loaded, const Samples *samples, Diag *diag)
 {
 	const Calibration calibration = {options, loaded};
@@ -253,6 +290,8 @@ json_t *inspect_layers(const BuildOptions *options, Loaded *loaded, const Sample
 	} else if (calibration_open(&calibration, copy, &program, diag)) {
 		json = observe(&layers, &program, loaded, samples, diag);
 		program_close(&program);
+		if (json)
+			add_importance(json, &calibration, &layers, samples);
 	}
 	diag_free(&refused);
 	module_free(copy);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "curve.h"
 #include "inspect.h"
-#include "score.h"
 
 enum { TIMED_TEXTS = 16, ROUNDS = 9 };
 
@@ -63,16 +63,22 @@ static bool time_program(const Program *program, const Dataset *data, double *ms
 	return good;
 }
 
+/* A copy of the module through what is left of the pipeline, as a program of this machine. */
+static bool open_copy(const Measurer *m, const Module *module, Loaded *copy, Scored *what, Program *program, Diag *diag)
+{
+	const BuildOptions plain = {.model = m->options->model, .passes = m->tail, .is_static = -1, .quiet = true, .command = "bertc"};
+	*copy = (Loaded){.module = module_copy(module), .tokenizer = m->loaded->tokenizer};
+	return score_head(copy, what, diag) && program_open(&plain, copy, 1, program, diag);
+}
+
 bool measure_program(Measurer *m, const Module *module, LedgerRow *row, Diag *diag)
 {
 	static const char *const names[] = {"accuracy", "F1", "Spearman"};
-	const BuildOptions plain = {.model = m->options->model, .passes = m->tail, .is_static = -1, .quiet = true, .command = "bertc"};
-	Module *copy = module_copy(module);
-	Loaded loaded = {.module = copy, .tokenizer = m->loaded->tokenizer};
+	Loaded copy;
 	Program program = {0};
 	Scored what;
 	Score scores[32];
-	bool good = score_head(&loaded, &what, diag) && program_open(&plain, &loaded, 1, &program, diag)
+	bool good = open_copy(m, module, &copy, &what, &program, diag)
 		&& score_program(&program, &what, m->data, m->path, m->limit, m->options->progress ? "scoring" : NULL, scores, diag);
 	if (good) {
 		row->scored = true;
@@ -81,6 +87,22 @@ bool measure_program(Measurer *m, const Module *module, LedgerRow *row, Diag *di
 	}
 	good = good && (!m->timed || time_program(&program, m->data, &row->latency_ms, diag));
 	program_close(&program);
-	module_free(copy);
+	module_free(copy.module);
+	return good;
+}
+
+bool measure_curve(Measurer *m, const Module *module, json_t **curve, Diag *diag)
+{
+	Loaded copy;
+	Program program = {0};
+	Scored what;
+	Curve points;
+	bool good = open_copy(m, module, &copy, &what, &program, diag);
+	*curve = NULL;
+	if (good && what.head.task == TASK_CLASSIFY && m->data->form == DATA_LABELS
+		&& (good = curve_run(&program, &copy, &what, m->data, m->path, m->limit, NULL, m->timed ? CURVE_ROUNDS : 1, &points, diag)))
+		*curve = curve_json(&points, m->timed);
+	program_close(&program);
+	module_free(copy.module);
 	return good;
 }

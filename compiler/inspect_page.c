@@ -84,7 +84,7 @@ static bool print_block(FILE *out, const char *key, const json_t *value)
 	return true;
 }
 
-static const char *const scripts[] = {"page/page.js", "page/ir.js"};
+static const char *const scripts[] = {"page/page.js", "page/probes.js", "page/ir.js"};
 enum { SCRIPTS = sizeof scripts / sizeof *scripts };
 
 static void print_file(FILE *out, const char *tag, const char *name)

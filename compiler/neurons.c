@@ -1,4 +1,5 @@
 /* neurons.c: see neurons.h. The activations come from compiled code, as everything that is learned from data does. */
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,21 @@ bool words_observe(const Calibration *calibration, Module *module, const char *p
 	return good;
 }
 
+bool neurons_observe(const Calibration *calibration, const char *path, int32_t limit, Neurons *neurons, Words *words, Diag *diag)
+{
+	Loaded *loaded = calibration->loaded;
+	Module *copy = module_copy(loaded->module);   /* it is used up */
+	bool good = neurons_expose(copy->graphs[0], "rank-neurons", neurons, diag);
+	if (good) {
+		int32_t *numbers = mem_alloc(loaded->mem, (size_t)neurons->layers * sizeof *numbers);
+		memcpy(numbers, neurons->at, (size_t)neurons->layers * sizeof *numbers);
+		neurons->at = numbers;
+	}
+	good = good && words_observe(calibration, copy, path, limit, words, diag);
+	module_free(copy);
+	return good;
+}
+
 void words_free(Words *words)
 {
 	free(words->x);
@@ -254,6 +270,36 @@ double ranking_accuracy(const Ranking *r, const Words *words, const bool *keep)
 	for (int32_t i = 0; i < words->count; i++)
 		right += elastic_net_predict(&net, &fit, words->x + (size_t)i * (size_t)r->width, keep) == words->tag[i];
 	return words->count ? (double)right / words->count : 0;
+}
+
+const double ranking_shares[RANKING_SHARES] = {0.05, 0.1, 0.2, 0.5};
+
+double ranking_accuracy_of(const Ranking *r, const Words *words, double share, bool top)
+{
+	bool *keep = calloc((size_t)r->width, sizeof *keep);
+	const int32_t count = (int32_t)(share * r->width + 0.5);
+	for (int32_t i = 0; keep && i < count; i++)
+		keep[r->order[top ? i : r->width - 1 - i]] = true;
+	const double accuracy = keep ? ranking_accuracy(r, words, keep) : 0;
+	free(keep);
+	return accuracy;
+}
+
+json_t *ranking_parts(const Ranking *r, const Words *words)
+{
+	json_t *parts = json_array();
+	for (int i = 0; i < RANKING_SHARES; i++)
+		json_array_append_new(parts, json_pack("{s:f, s:f, s:f}", "share", ranking_shares[i], "top",
+			ranking_accuracy_of(r, words, ranking_shares[i], true), "bottom", ranking_accuracy_of(r, words, ranking_shares[i], false)));
+	return parts;
+}
+
+int32_t ranking_in_layer(const Ranking *r, const Neurons *n, int32_t layer)
+{
+	int32_t count = 0;
+	for (int32_t i = 0; i < r->width / 10; i++)
+		count += r->order[i] / n->width == layer;
+	return count;
 }
 
 bool neurons_rank(void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)

@@ -18,6 +18,8 @@ typedef struct Words {
 /* Runs a module with one output f32[S,width] over the first `limit` (0: all) texts of the file. Words that the limit of tokens cuts off are
  * left out. Free it with words_free in any case. */
 bool words_observe(const Calibration *, Module *, const char *path, int32_t limit, Words *, Diag *);
+/* The same for the outputs of all layers of a model as it was read; the layers' numbers lie in loaded->mem. */
+bool neurons_observe(const Calibration *, const char *path, int32_t limit, Neurons *, Words *, Diag *);
 void words_free(Words *);
 /* Numbers the tags of other words as those of these; tags that these do not have become -1. */
 bool words_retag(Words *, const Words *like);
@@ -45,6 +47,14 @@ void ranking_free(Ranking *);
 void ranking_standardize(const Ranking *, Words *);
 /* Share of the words whose tag is predicted when only those neurons count that `keep` has (NULL: all). */
 double ranking_accuracy(const Ranking *, const Words *, const bool *keep);
+/* The same with only the first or the last share of the neurons. */
+double ranking_accuracy_of(const Ranking *, const Words *, double share, bool top);
+/* [{"share", "top", "bottom"}, ..] for each of these shares. */
+enum { RANKING_SHARES = 4 };
+extern const double ranking_shares[RANKING_SHARES];
+struct json_t *ranking_parts(const Ranking *, const Words *);
+/* How many of the first tenth of all neurons a layer has. */
+int32_t ranking_in_layer(const Ranking *, const Neurons *, int32_t layer);
 
 /* rank of PassEnv. */
 bool neurons_rank(void *calibration, Module *, const char *data, int32_t limit, int32_t *order, double *mean, Diag *);

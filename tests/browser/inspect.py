@@ -1,4 +1,4 @@
-"""inspect.py SMALL HOSTILE: the inspector's page as a person uses it. inspect.py --time MS PAGE: it opens in MS milliseconds."""
+"""inspect.py SMALL HOSTILE PANELS: the inspector's page as a person uses it. inspect.py --time MS PAGE: it opens in MS milliseconds."""
 import pathlib, sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from chromium import Browser
@@ -68,6 +68,34 @@ def rest(b):
     assert b.run(f"(() => {{ const l = {dead}.map(parse_line); mark_dead(l); return l.map(x => x.dead ? x.results[0] : '').join(''); }})()") == "%c"
     for missing in ("section:not([aria-labelledby])", "svg:not([aria-label]):not([role])", "select:not([aria-label])", "input:not([aria-label])"): assert b.run(f"document.querySelectorAll({missing!r}).length") == 0, missing
 
+def neurons(b):
+    """Heads, neurons and exits, of a page that was given data for them."""
+    assert b.run("[...document.querySelectorAll('.heat')].map(t => t.querySelectorAll('td[style]').length)") == [36, 36, 36]
+    assert b.run("document.querySelectorAll('.weights canvas').length") == 3
+    ink = "(() => { const c = document.querySelectorAll('canvas')[2], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0); })()"
+    colour = "(() => { const c = document.querySelectorAll('canvas')[2], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let best = 3; for (let i = 3; i < d.length; i += 4) if (d[i] > d[best]) best = i; return [...d.slice(best - 3, best)].join(); })()"
+    cells = b.run("JSON.parse(document.getElementById('data-neurons').textContent).weights.reduce((n, w) => n + w.slice(2 * 384).filter(v => v).length, 0)")
+    assert b.run(ink) == cells * 3 * 13 > 0, (b.run(ink), cells)   # each weight that is not 0, as a cell
+    drawn = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"   # a change of scheme is an event
+    light = b.run(colour); b.dark(True); b.run(drawn); assert b.run(colour) != light; b.dark(False); b.run(drawn); assert b.run(colour) == light
+    first = b.run("JSON.parse(document.getElementById('data-neurons').textContent).order[0]")
+    b.run(f"document.querySelectorAll('canvas')[{first // 384}].focus()")
+    for _ in range(first % 384 + 1): b.key("ArrowRight")
+    b.key("ArrowLeft")
+    said = b.run("document.activeElement.closest('.weights').querySelector('.said').textContent")
+    assert said.startswith(f"neuron {first // 384}.{first % 384}, O: ") and said.endswith(f"number 1 of {3 * 384}"), said
+    mark = b.run("(() => { const m = document.activeElement.closest('.weights').querySelector('.mark').getBoundingClientRect(), s = document.activeElement.closest('.scroll').getBoundingClientRect(); return [m.left, m.right, s.left, s.right]; })()")
+    assert mark[2] - 2 <= mark[0] and mark[1] <= mark[3] + 2, mark   # walking brings it into sight
+    b.key("ArrowDown"); assert b.run("document.activeElement.closest('.weights').querySelector('.said').textContent").split(": ")[0] != said.split(": ")[0]
+    b.run("(() => { const c = document.querySelector('canvas'), r = c.getBoundingClientRect(); c.dispatchEvent(new PointerEvent('pointermove', { clientX: r.left + 7.5, clientY: r.top + 20 })); })()")
+    assert b.run("document.querySelector('.said').textContent").startswith("neuron 0.2, B-")
+    assert b.run("document.title") == "model" and b.run("document.querySelectorAll('img').length") == 0
+    points = b.run("JSON.parse(document.getElementById('data-exits').textContent).points.length")
+    assert points > 10 and b.run("document.querySelectorAll('.exits tbody tr').length") == points and b.run("document.querySelectorAll('.exits .preset').length") == 1
+    assert b.run("[...document.querySelectorAll('section')].find(s => s.querySelector('h2').textContent === 'Early exits').querySelectorAll('.charts svg').length") == 2
+    for missing in ("section:not([aria-labelledby])", "canvas:not([aria-label])", "th:not([scope])"): assert b.run(f"document.querySelectorAll({missing!r}).length") == 0, missing
+    b.size(320, 844, True); assert b.run("document.documentElement.scrollWidth") <= 320, "wider than the phone"
+
 def looks(b):
     shade = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, c) => a + c)"
     b.dark(False); assert b.run(shade) > 600
@@ -80,13 +108,14 @@ def looks(b):
 if sys.argv[1] == "--time":
     timed(float(sys.argv[2]), sys.argv[3])
 else:
-    small, hostile = sys.argv[1:]
+    small, hostile, panels = sys.argv[1:]
     with Browser() as b:
         b.size(1400, 900); b.dark(False); b.open(small)
         for look in (highlight, keyboard, folding, rest, looks): look(b)
         clean(b, small)
         b.size(1400, 900); b.open(hostile)
-        assert b.run("document.title") == "tiny" and b.run("document.querySelectorAll('img, section .line b').length") == 0 and b.run("document.querySelectorAll('script:not([type])').length") == 2
+        assert b.run("document.title") == "tiny" and b.run("document.querySelectorAll('img, section .line b').length") == 0 and b.run("document.querySelectorAll('script:not([type])').length") == 3
         assert "</script><script>document.title=1</script>" in b.run("document.querySelector('header').textContent")
         clean(b, hostile)
+        b.size(1400, 900); b.dark(False); b.open(panels); neurons(b); clean(b, panels)
     print("the page does what it should")

@@ -17,7 +17,7 @@ tags = [tag for tag, _ in page.found]
 assert set(tags) == {"html", "head", "meta", "title", "style", "body", "noscript", "script"}, set(tags)
 for tag, attributes in page.found: assert not {"src", "href", "style"} & set(attributes) and not any(name.startswith("on") for name in attributes), (tag, attributes)
 kinds = [attributes.get("type", "") for tag, attributes in page.found if tag == "script"]
-assert kinds == ["application/json"] * (len(kinds) - 2) + ["", ""], kinds
+assert kinds == ["application/json"] * (len(kinds) - 3) + [""] * 3, kinds
 policy = next(a["content"] for t, a in page.found if t == "meta" and "http-equiv" in a)
 assert policy.startswith("default-src 'none';") and "unsafe" not in policy, policy
 for kind, script in re.findall(r"<(style|script)>(.*?)</\1>", text, re.S):
@@ -25,5 +25,5 @@ for kind, script in re.findall(r"<(style|script)>(.*?)</\1>", text, re.S):
     assert f"'sha256-{hashed}'" in policy.split(f"{kind}-src", 1)[1], f"the policy lacks the {kind}"
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|fetch\(|XMLHttp|@import|url\(http", script), kind
 blocks = {name: json.loads(body) for name, body in re.findall(r'<script type="application/json" id="data-([a-z]+)">([^<]*)</script>', text)}
-assert len(blocks) == len(kinds) - 2
+assert len(blocks) == len(kinds) - 3
 print(*blocks)

@@ -15,7 +15,7 @@ lines = ["banana moti, sela!", "a", "zeku lomi tara vobe. kuna? nasi-poto 42", "
 run(BERTC, "inspect", TMP / "m", "--quiet", "--no-latency", "--data", TMP / "data.tsv", "-o", TMP / "page.html")
 said = json.loads(re.search(r'id="data-layers">([^<]*)<', (TMP / "page.html").read_text())[1])
 
-count = config.num_hidden_layers; first = np.zeros(count); every = np.zeros(count); mass = np.zeros((count, config.num_attention_heads, 7)); without = np.zeros(count); tokens = 0
+count = config.num_hidden_layers; first = np.zeros(count); every = np.zeros(count); mass = np.zeros((count, config.num_attention_heads, 7)); entropy, distance = np.zeros((2, count, config.num_attention_heads)); without = np.zeros(count); tokens = 0
 cosine = torch.nn.functional.cosine_similarity
 with torch.no_grad():
     for t in lines:
@@ -24,6 +24,7 @@ with torch.no_grad():
         for l in range(count):
             c = cosine(o.hidden_states[l][0].double(), o.hidden_states[l + 1][0].double(), dim=-1)
             first[l] += c[0]; every[l] += c.sum()
+            p = o.attentions[l][0].double(); i = torch.arange(len(ids)); entropy[l] -= (p * p.log()).sum((1, 2)).numpy(); distance[l] += (p * (i[:, None] - i).abs()).sum((1, 2)).numpy()
             for q in range(len(ids)):
                 for k in range(len(ids)): mass[l, :, kind(q, k, ids[k], tokenizer)] += o.attentions[l][0, :, q, k].numpy()
             less = copy.deepcopy(model); del less.bert.encoder.layer[l]
@@ -33,4 +34,5 @@ for l, layer in enumerate(said["layers"]):
     assert abs(layer["cosine_first"] - first[l] / len(lines)) < 1e-4 and abs(layer["cosine_all"] - every[l] / tokens) < 1e-4, (l, layer["cosine_first"], first[l] / len(lines))
     assert abs(layer["without"] - without[l] / len(lines)) < 1e-4, (l, layer["without"], without[l] / len(lines))
     assert np.allclose(layer["heads"], mass[l] / tokens, atol=1e-4), l
+    assert np.allclose(layer["entropy"], entropy[l] / tokens, atol=1e-4) and np.allclose(layer["distance"], distance[l] / tokens, atol=1e-4), l
 print("layers and heads are what PyTorch says")

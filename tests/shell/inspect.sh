@@ -8,7 +8,7 @@ json() { python3 -c "import json,re,sys; b={n: json.loads(t) for n,t in re.finda
 page "$model" --passes='drop-layers{layers=0,2},quantize-int8' --cpu=baseline -o one.html --ledger=ledger.json
 page "$model" --passes='drop-layers{layers=0,2},quantize-int8' --cpu=baseline -o two.html
 cmp one.html two.html || fail "two pages of one model differ"
-[ "$(python3 "$SOURCE/tests/browser/wellformed.py" one.html)" = "model ledger columns code layers" ] || fail "other blocks"
+[ "$(python3 "$SOURCE/tests/browser/wellformed.py" one.html)" = "model layers ledger columns code" ] || fail "other blocks"
 grep -qF "$SOURCE" one.html && fail "the page names a folder of this machine"
 [ "$(ls)" = "$(printf '%s\n' ledger.json messages one.html said two.html)" ] || { ls; fail "something is left behind"; }
 [ "$(json one.html "[p for c in b['columns'] for p in c['passes']] == list(range(-1, len(b['ledger']['passes'])))")" = True ] || fail "not every pass is in one column"
@@ -58,7 +58,7 @@ tiny tiny
 sed -e 's|"negative"|"</script><script>alert(1)</script>"|; s|"positive"|"<!--<img src=x onerror=alert(2)>"|; s|# layer.0.attention.query|# layer.0.</script><b onclick=alert(3)>|' tiny.bir >hostile.bir
 grep -q 'alert(3)' hostile.bir || fail "the hostile model is tame"
 page hostile.bir --cpu=baseline -o hostile.html
-[ "$(python3 "$SOURCE/tests/browser/wellformed.py" hostile.html)" = "model ledger columns code layers" ] || fail "a hostile model breaks the page"
+[ "$(python3 "$SOURCE/tests/browser/wellformed.py" hostile.html)" = "model layers ledger columns code" ] || fail "a hostile model breaks the page"
 [ "$(json hostile.html "b['model']['heads'][0]['labels'][0]")" = "</script><script>alert(1)</script>" ] || fail "a label is not what it was"
 [ "$(json hostile.html "'tokenizer' in b['layers']['why']")" = True ] || fail "not said why there are no layers"
 
