@@ -241,6 +241,8 @@ static void draw_quantize_int8(Draw *d)
 		option(d, "percentile", "%s", ANY("90", "99.9", "100"));
 	if (pick(2))
 		option(d, "granularity", "%s", ANY("tensor", "channel"));
+	if (pick(4) == 0)
+		option(d, "scales", "%s", ANY("checkpoint", "data"));
 	if (pick(3) == 0)
 		option(d, "sensitivity", "%s", ANY("yes", "no"));
 	if (pick(3) == 0)
