@@ -189,9 +189,12 @@ static json_t *about_ledger(const Ledger *ledger)
 		char *pass = strdup(row->pass ? row->pass : "input");
 		if (pass)
 			pipeline_hide_folders(pass);
-		json_array_append_new(rows, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
+		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
 			"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
-			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes));
+			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes);
+		if (row->scored)
+			json_object_set_new(json, "score", json_real(row->score));
+		json_array_append_new(rows, json);
 		free(pass);
 	}
 	return rows;
@@ -224,7 +227,8 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
-		json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
+		if (strncmp(module->meta[i].key, "scales.", 7) != 0)   /* quantize-int8 has made codes of these */
+			json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
 	json_object_set_new(about, "model", meta);
 	json_object_set_new(about, "graph_sha256", json_string(loaded->graph_sha256));
 	char *text = about_verified(about, options, diag)
