@@ -103,6 +103,8 @@ typedef struct Loaded {
 /* load.c: options->model is a directory, a .xml or a .bir. */
 bool model_load(const BuildOptions *, Loaded *, Diag *);
 void model_unload(Loaded *);
+/* load_merge.c: merge-tasks on a module of several tasks; nothing on one that is merged. */
+bool merge_graphs(Module *, Diag *);
 
 /* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */

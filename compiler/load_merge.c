@@ -130,8 +130,10 @@ static bool names_merge(const BuildOptions *options)
 	return false;
 }
 
-static bool run_merge(Module *module, Diag *diag)
+bool merge_graphs(Module *module, Diag *diag)
 {
+	if (module->ngraphs == 1)
+		return true;
 	const PassEnv env = {0};
 	Pipeline *pipeline = pipeline_parse("merge-tasks", diag);
 	const bool good = pipeline && module_verify(module, diag) && pipeline_run(pipeline, module, &env, NULL, NULL, diag);
@@ -161,5 +163,5 @@ bool merge_load(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Di
 	for (int32_t i = 0; i < desc->nmerges && good; i++)
 		good = load_task(desc, &desc->merge[i], tokenizer, options, loaded, diag);
 	mem_free(mem);
-	return good && (names_merge(options) || run_merge(module, diag));
+	return good && (names_merge(options) || merge_graphs(module, diag));
 }
