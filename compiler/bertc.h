@@ -107,6 +107,8 @@ void model_unload(Loaded *);
 /* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
+/* Runs the passes named, none is added, and makes nothing of the result: another build goes on from there. */
+bool  build_run_passes(const BuildOptions *, Loaded *, Diag *);
 /* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
  * needs at its end. NULL and messages on error. */
 char *build_pipeline(const BuildOptions *, const Loaded *, Diag *);

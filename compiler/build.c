@@ -120,6 +120,20 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	return good;
 }
 
+bool build_run_passes(const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	BuildOptions graph = *options;
+	Target target;
+	char *text = NULL;
+	Ledger ledger = {0};
+	graph.emit = EMIT_BIR;
+	const bool good = target_find(options->target, options->cpu, &target, diag)
+		&& run_passes(&graph, loaded, &target, &text, &ledger, diag);
+	ledger_free(&ledger);
+	free(text);
+	return good;
+}
+
 static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag *diag)
 {
 	if (!options->ledger)

@@ -11,40 +11,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH = 64, PANEL = 32, LANES = 8, ROWS = 4, SWEEP = 16 };
-typedef double Lanes __attribute__((vector_size(64), aligned(8), may_alias));
-
+enum { DEPTH = 64, PANEL = 32, LANES = 8, ROWS = 4, SWEEP = 64 };
 /* A -= F R, F being [rows, depth] and R [depth, columns]; with `upper` only panels of A that reach its upper half. rows and columns are
  * multiples of ROWS and LANES, rows of A and R are ld apart. A panel of R stays in the first cache. */
 typedef struct Product { double *a; int64_t rows, columns, ld; const double *f, *r; int64_t depth; bool upper; } Product;
 
-static inline __attribute__((always_inline)) void subtract_product(const Product *p)
-{
-	const int64_t ld = p->ld, depth = p->depth;
-	double *const a = p->a;
-	const double *const f = p->f, *const r = p->r;
-	for (int64_t from = 0; from < p->columns; from += PANEL) {
-		const int64_t to = from + PANEL < p->columns ? from + PANEL : p->columns, end = p->upper && to < p->rows ? to : p->rows;
-		for (int64_t i = 0; i < end; i += ROWS)
-			for (int64_t j = from; j < to; j += LANES) {
-				Lanes sum[ROWS];
-				for (int k = 0; k < ROWS; k++)
-					sum[k] = *(const Lanes *)(a + (i + k) * ld + j);
-				for (int64_t d = 0; d < depth; d++) {
-					const Lanes x = *(const Lanes *)(r + d * ld + j);
-					for (int k = 0; k < ROWS; k++)
-						sum[k] -= f[(i + k) * depth + d] * x;
-				}
-				for (int k = 0; k < ROWS; k++)
-					*(Lanes *)(a + (i + k) * ld + j) = sum[k];
-			}
+/* The same function twice, as GCC makes poor code of vectors wider than the machine's: ROWS rows by two vectors of sums in registers. */
+#define SUBTRACT(name, bytes) \
+	static void name(const Product *p) \
+	{ \
+		typedef double Vector __attribute__((vector_size(bytes), aligned(8), may_alias)); \
+		enum { STEP = bytes / 8 }; \
+		for (int64_t from = 0; from < p->columns; from += PANEL) { \
+			const int64_t to = from + PANEL < p->columns ? from + PANEL : p->columns, end = p->upper && to < p->rows ? to : p->rows; \
+			for (int64_t i = 0; i < end; i += ROWS) \
+				for (int64_t j = from; j < to; j += 2 * STEP) { \
+					double *a = p->a + i * p->ld + j; \
+					const double *f = p->f + i * p->depth, *r = p->r + j; \
+					Vector low[ROWS], high[ROWS]; \
+					for (int k = 0; k < ROWS; k++) \
+						low[k] = *(Vector *)(a + k * p->ld), high[k] = *(Vector *)(a + k * p->ld + STEP); \
+					for (int64_t d = 0; d < p->depth; d++, r += p->ld) { \
+						const Vector x = *(const Vector *)r, y = *(const Vector *)(r + STEP); \
+						for (int k = 0; k < ROWS; k++) \
+							low[k] -= f[k * p->depth + d] * x, high[k] -= f[k * p->depth + d] * y; \
+					} \
+					for (int k = 0; k < ROWS; k++) \
+						*(Vector *)(a + k * p->ld) = low[k], *(Vector *)(a + k * p->ld + STEP) = high[k]; \
+				} \
+		} \
 	}
-}
 
-static void subtract_plain(const Product *p) { subtract_product(p); }
-
+SUBTRACT(subtract_plain, 16)
 #ifdef __x86_64__
-__attribute__((target("avx2"))) static void subtract_avx2(const Product *p) { subtract_product(p); }
+__attribute__((target("avx2"))) SUBTRACT(subtract_avx2, 32)
 #endif
 
 static void subtract(const Product *p)
