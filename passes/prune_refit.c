@@ -173,7 +173,9 @@ static bool open_elimination(Refit *refit, double ridge, const UnitName *name, P
 	refit->variance /= (double)refit->inputs.rows;
 	if (numbers)
 		tensor_floats(weight, 0, count, numbers);
-	const bool good = numbers && refit->variance > 0 && elimination_open(&refit->elimination, &refit->inputs, group->count, group->width,
+	if (!(refit->variance > 0))
+		refit->variance = 1;                 /* all rows are constant: nothing to compare with */
+	const bool good = numbers && elimination_open(&refit->elimination, &refit->inputs, group->count, group->width,
 		refit->outputs, numbers, ridge);
 	free(numbers);
 	return good || failed(refit, name, run);

@@ -116,11 +116,21 @@ static void draw_prune_blocks(Draw *d)
 
 static void draw_units(Draw *d, const char *key, int n)
 {
+	const int refit = pick(3);
 	if (pick(3) == 0) {
 		option(d, key, "%s", units(d, n));
+		if (refit == 0) {
+			option(d, "refit", "yes");
+			with_data(d, "texts.tsv");
+		}
 		return;
 	}
-	ranked_by(d);
+	if (refit == 0) {
+		option(d, "by", "reconstruction");
+		with_data(d, "texts.tsv");
+	} else {
+		ranked_by(d);
+	}
 	if (pick(2))
 		option(d, "keep", "%d", 1 + pick(n));
 	else
