@@ -28,6 +28,7 @@ typedef struct BuildOptions {
 	const char *ledger;                 /* --ledger=FILE.json */
 	const char *verified;               /* --verified=FILE.json: figures of verify for --about; NULL: none */
 	const struct json_t *figures;       /* the same, already in memory (verified.h); NULL: none */
+	struct json_t *tuned;               /* what tune measured of this pipeline, for --about; NULL: it was not tuned */
 	bool        tune;                   /* --tune: time kernels and add to the file tune_cache */
 	const char *tune_cache;             /* --tune-cache=FILE; NULL: none (with --tune: tune_default_path) */
 	const struct TuneTable *tunings;    /* these and nothing else, instead; NULL: as said */

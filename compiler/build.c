@@ -235,6 +235,8 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 		"tokenizer",
 		loaded->tokenizer != NULL);
 	json_object_set_new(about, "ledger", about_ledger(ledger));
+	if (options->tuned)
+		json_object_set(about, "tuned", options->tuned);
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)

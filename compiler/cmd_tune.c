@@ -233,14 +233,32 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	return good && (!o->journal || journal_open(s, o->journal, diag));
 }
 
+/* What the program says of itself: how good it is on which data, and how good plain fp32 is. Points lost are of all rows. */
+static json_t *winner_figures(const Search *s)
+{
+	const Candidate *plain = &s->done[0], *c = &s->done[s->winner];
+	const char *slash = strrchr(s->data_path, '/');
+	const double rows = s->nsearch + s->nheld;
+	json_t *figures = json_pack("{s:s, s:s, s:{s:i, s:f, s:f}, s:{s:i, s:f, s:f}}", "data", slash ? slash + 1 : s->data_path, "metric",
+		metric_names[s->metric], "searched", "rows", s->nsearch, "fp32", plain->search.value, "score", c->search.value, "held", "rows",
+		s->nheld, "fp32", plain->held.value, "score", c->held.value);
+	json_object_update_new(figures, json_pack("{s:f, s:f, s:[f,f], s:f, s:I, s:I}", "points_lost",
+		(search_drop(s, c, false) * s->nsearch + search_drop(s, c, true) * s->nheld) / rows, "standard_error", c->error, "interval",
+		c->low, c->high, "faster_by_cost", plain->cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes, "fp32_bytes",
+		(json_int_t)plain->cost.bytes));
+	return figures;
+}
+
 static bool build_winner(const Search *s, Diag *diag)
 {
 	BuildOptions build = s->build;
+	build.tuned = winner_figures(s);
 	char *pipeline = search_pipeline(s, s->done[s->winner].level);
 	Loaded loaded = {0};
 	build.passes = *pipeline ? pipeline : "O2";
 	const bool good = model_load(&build, &loaded, diag) && build_check(&build, diag) && build_loaded(&build, &loaded, NULL, diag);
 	model_unload(&loaded);
+	json_decref(build.tuned);
 	free(pipeline);
 	return good;
 }

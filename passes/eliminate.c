@@ -165,8 +165,7 @@ static bool sweep(double *a, int64_t ld, int64_t at, int64_t n, double *rows, do
 		memcpy(rows + k * ld + at, small + k * n, (size_t)n * sizeof *rows);
 	for (int64_t i = 0; i < ld; i++)
 		for (int64_t k = 0; k < n; k++) {
-			const bool own = i >= at && i < at + n;
-			factors[i * n + k] = own ? 0 : a[i * ld + at + k];
+			factors[i * n + k] = a[i * ld + at + k];   /* what becomes of the block's own rows is overwritten below */
 			a[i * ld + at + k] = 0;
 		}
 	subtract(&(Product){ a, ld, ld, ld, factors, rows, n, false });
@@ -274,7 +273,7 @@ static void close_gap(Elimination *e, int32_t place)
 	const int64_t width = e->width, ld = e->ld, to = place * width, from = (int64_t)--e->live * width;
 	if (place != e->live) {
 		memcpy(e->inverse + to * ld, e->inverse + from * ld, (size_t)(width * ld) * sizeof *e->inverse);
-		move_columns(e->inverse, from + width, ld, from, to, width);
+		move_columns(e->inverse, from, ld, from, to, width);
 		move_columns(e->weight, e->outputs, ld, from, to, width);
 		e->unit[place] = e->unit[e->live];
 	} else {
