@@ -145,7 +145,8 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 	const Candidate *cheapest = NULL;
 	for (int32_t i = 0; i < n; i++) {
 		const Candidate *c = find(s, list[i].level);
-		const double loss = c->built ? c->search.loss : INFINITY;
+		/* accuracy first, as AxFormer has it, then the loss, which alone would follow how sure the model is */
+		const double loss = c->built ? -c->search.value + 1e-3 * fmin(c->search.loss, 1) : INFINITY;
 		if (!*kept)
 			alone[which[i]] = loss;
 		if (loss < least)

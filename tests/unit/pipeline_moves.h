@@ -128,6 +128,8 @@ static void draw_units(Draw *d, const char *key, int n)
 	if (refit == 0) {
 		option(d, "by", "reconstruction");
 		with_data(d, "texts.tsv");
+		if (pick(2))
+			option(d, "ridge", "0.%d", 1 + pick(30));
 	} else {
 		ranked_by(d);
 	}
@@ -167,7 +169,13 @@ static void draw_prune_tokens(Draw *d)
 	option(d, "keep", "%s%d", ANY("0.", ""), 1 + pick(6));
 }
 
-static void draw_prune_vocab(Draw *d) { option(d, "corpus", "corpus.txt"); }
+static void draw_prune_vocab(Draw *d)
+{
+	option(d, "corpus", "corpus.txt");
+	if (pick(2))
+		option(d, "keep", "%d", 1 + pick(d->model->vocab));
+}
+
 static void draw_factorize_embeddings(Draw *d) { option(d, "rank", "%d", 1 + pick(d->model->heads * d->model->size)); }
 
 static void draw_early_exit(Draw *d)

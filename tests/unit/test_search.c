@@ -79,7 +79,7 @@ static void test_pipelines(void)
 	search_make_moves(&with);
 	const Move *vocab = &with.moves[move_of(&with, "vocab")], *tokens = &with.moves[move_of(&with, "tokens")];
 	CU_ASSERT_EQUAL(vocab->nlevels, 3);
-	CU_ASSERT_STRING_EQUAL(vocab->level[1], "corpus=c.txt keep=20000");
+	CU_ASSERT_STRING_EQUAL(vocab->level[1], "corpus=c.txt keep=18000");
 	CU_ASSERT_STRING_EQUAL(vocab->level[3], "corpus=c.txt");
 	CU_ASSERT_STRING_EQUAL(tokens->level[3], "layer=0,1 keep=0.8,0.6");
 	CU_ASSERT_STRING_EQUAL(tokens->level[4], "layer=1,2 keep=0.8,0.6");
@@ -91,7 +91,7 @@ static void test_pipelines(void)
 	CU_ASSERT_STRING_EQUAL(text, "prune-heads{by=reconstruction share=0.8 data=t.tsv limit=500}");
 	free(text);
 	text = search_part(&with, level, search_shared(&with), with.nmoves);
-	CU_ASSERT_STRING_EQUAL(text, "prune-vocab{corpus=c.txt keep=20000}");
+	CU_ASSERT_STRING_EQUAL(text, "prune-vocab{corpus=c.txt keep=18000}");
 	free(text);
 	search_free(&with);
 	search_free(&s);
