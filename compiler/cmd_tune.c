@@ -263,6 +263,20 @@ static bool build_winner(const Search *s, Diag *diag)
 	return good;
 }
 
+/* Times the plain build and the winner, or under --measure all of the front: passes that learn from data take longer than timing does. */
+static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *diag)
+{
+	bool good = true;
+	for (int32_t i = -2; good && i < (s->measure ? nfront : 0); i++) {
+		const int32_t which = i == -2 ? 0 : i == -1 ? s->winner : front[i];
+		if (s->build.progress)
+			progress_show("timing", i + 2, (s->measure ? nfront : 0) + 2);
+		good = which < 0 || s->done[which].ms > 0 || candidate_time(s, &s->done[which], diag);
+	}
+	progress_clear();
+	return good;
+}
+
 static int tune(TuneOptions *o, Diag *diag)
 {
 	Search *s = &o->search;
@@ -270,14 +284,7 @@ static int tune(TuneOptions *o, Diag *diag)
 		return EXIT_RUN;
 	int32_t *front = calloc((size_t)s->ndone + 1, sizeof *front);
 	const int32_t nfront = front ? search_front(s, front) : 0;
-	bool good = front != NULL;
-	for (int32_t i = -1; good && i < nfront; i++) {
-		Candidate *c = &s->done[i < 0 ? 0 : front[i]];
-		if (s->build.progress)
-			progress_show("timing", i + 1, nfront + 1);
-		good = c->ms > 0 || candidate_time(s, c, diag);
-	}
-	progress_clear();
+	bool good = front && time_front(s, front, nfront, diag);
 	if (good && s->measure)
 		search_decide(s);
 	if (good)

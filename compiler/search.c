@@ -152,7 +152,7 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 		if (loss < least)
 			least = loss, chosen = i, cheapest = c;
 	}
-	const bool hope = cheapest && (isnan(s->max_drop) || search_drop(s, cheapest, false) <= 2 * (s->max_drop + slack_points));
+	const bool hope = cheapest && (isnan(s->max_drop) || search_drop(s, cheapest, false) <= s->max_drop + slack_points);
 	*best = hope ? move->level[first + 1 + chosen] : NULL;
 	return true;
 }
