@@ -257,11 +257,13 @@ static bool next_levels(const Search *s, const int8_t *ground, int8_t *level)
 	return false;
 }
 
-/* The best unmeasured candidates by what is expected of them, at most ROUND. */
+/* The best unmeasured candidates by what is expected of them, at most ROUND: under a budget one for each band of expected loss, for the
+ * smallest and fastest that are expected to hold it lie near its edge, and beyond where the guess was too good. */
 static int32_t choose(const Model *model, double best, Candidate *chosen)
 {
 	const Search *s = model->s;
 	double keys[ROUND];
+	bool taken[ROUND] = {false};
 	int32_t n = 0;
 	Candidate c = {0};
 	memcpy(c.level, model->ground, sizeof c.level);
@@ -276,6 +278,13 @@ static int32_t choose(const Model *model, double best, Candidate *chosen)
 		const double drop = 100 * (s->done[0].search.value - c.expected);
 		if ((!isnan(s->max_drop) && drop > s->max_drop + slack_points) || !within(s, c.expected_time, c.expected_bytes) || key >= best)
 			continue;
+		if (!isnan(s->max_drop)) {
+			int32_t band = (int32_t)(fmax(0, drop) / (s->max_drop + slack_points) * ROUND);
+			band = band < ROUND ? band : ROUND - 1;
+			if (!taken[band] || key < keys[band])
+				taken[band] = true, keys[band] = key, chosen[band] = c;
+			continue;
+		}
 		int32_t at = n < ROUND ? n++ : ROUND;
 		while (at > 0 && keys[at - 1] > key) {
 			if (at < ROUND)
@@ -285,6 +294,9 @@ static int32_t choose(const Model *model, double best, Candidate *chosen)
 		if (at < ROUND)
 			keys[at] = key, chosen[at] = c;
 	}
+	for (int32_t band = 0; band < ROUND; band++)
+		if (taken[band])
+			chosen[n++] = chosen[band];
 	return n;
 }
 
