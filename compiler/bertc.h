@@ -28,6 +28,7 @@ typedef struct BuildOptions {
 	const char *ledger;                 /* --ledger=FILE.json */
 	const char *verified;               /* --verified=FILE.json: figures of verify for --about; NULL: none */
 	const struct json_t *figures;       /* the same, already in memory (verified.h); NULL: none */
+	struct json_t *tuned;               /* what tune measured of this pipeline, for --about; NULL: it was not tuned */
 	bool        tune;                   /* --tune: time kernels and add to the file tune_cache */
 	const char *tune_cache;             /* --tune-cache=FILE; NULL: none (with --tune: tune_default_path) */
 	const struct TuneTable *tunings;    /* these and nothing else, instead; NULL: as said */
@@ -109,6 +110,8 @@ bool merge_graphs(Module *, Diag *);
 /* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
+/* Runs the passes named, none is added, and makes nothing of the result: another build goes on from there. */
+bool  build_run_passes(const BuildOptions *, Loaded *, Diag *);
 /* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
  * needs at its end. NULL and messages on error. */
 char *build_pipeline(const BuildOptions *, const Loaded *, Diag *);

@@ -120,6 +120,20 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	return good;
 }
 
+bool build_run_passes(const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	BuildOptions graph = *options;
+	Target target;
+	char *text = NULL;
+	Ledger ledger = {0};
+	graph.emit = EMIT_BIR;
+	const bool good = target_find(options->target, options->cpu, &target, diag)
+		&& run_passes(&graph, loaded, &target, &text, &ledger, diag);
+	ledger_free(&ledger);
+	free(text);
+	return good;
+}
+
 static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag *diag)
 {
 	if (!options->ledger)
@@ -224,6 +238,8 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 		"tokenizer",
 		loaded->tokenizer != NULL);
 	json_object_set_new(about, "ledger", about_ledger(ledger));
+	if (options->tuned)
+		json_object_set(about, "tuned", options->tuned);
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)

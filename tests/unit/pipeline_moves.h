@@ -116,11 +116,23 @@ static void draw_prune_blocks(Draw *d)
 
 static void draw_units(Draw *d, const char *key, int n)
 {
+	const int refit = pick(3);
 	if (pick(3) == 0) {
 		option(d, key, "%s", units(d, n));
+		if (refit == 0) {
+			option(d, "refit", "yes");
+			with_data(d, "texts.tsv");
+		}
 		return;
 	}
-	ranked_by(d);
+	if (refit == 0) {
+		option(d, "by", "reconstruction");
+		with_data(d, "texts.tsv");
+		if (pick(2))
+			option(d, "ridge", "0.%d", 1 + pick(30));
+	} else {
+		ranked_by(d);
+	}
 	if (pick(2))
 		option(d, "keep", "%d", 1 + pick(n));
 	else
@@ -157,7 +169,13 @@ static void draw_prune_tokens(Draw *d)
 	option(d, "keep", "%s%d", ANY("0.", ""), 1 + pick(6));
 }
 
-static void draw_prune_vocab(Draw *d) { option(d, "corpus", "corpus.txt"); }
+static void draw_prune_vocab(Draw *d)
+{
+	option(d, "corpus", "corpus.txt");
+	if (pick(2))
+		option(d, "keep", "%d", 1 + pick(d->model->vocab));
+}
+
 static void draw_factorize_embeddings(Draw *d) { option(d, "rank", "%d", 1 + pick(d->model->heads * d->model->size)); }
 
 static void draw_early_exit(Draw *d)
