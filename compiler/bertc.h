@@ -21,7 +21,7 @@ typedef struct BuildOptions {
 	int         is_static;              /* -1: default (yes for exe) */
 	const char *task, *outputs;         /* outputs: "hidden,pooled", added to those of the heads */
 	int         max_tokens;
-	bool        quiet, progress, print_pipeline, weights_inline;
+	bool        quiet, progress, print_pipeline, weights_inline, pack_small;
 	const char *search[16];             /* --search DIR, NULL-terminated */
 	const char *merge;                  /* --merge=NAME=DIR,..: several tasks over the base MODEL */
 	const struct ModelDesc *base;       /* of a directory that is being read for --merge: what its delta changes */

@@ -265,7 +265,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	const EmitOptions emit = {
 		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
 			.target = *target,
-		.tokenizer = loaded->tokenizer, .weights_inline = options->weights_inline, .is_static = options->is_static != 0,
+		.tokenizer = loaded->tokenizer, .weights_inline = options->weights_inline, .pack_small = options->pack_small, .is_static = options->is_static != 0,
 		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about,
 			.quiet = options->quiet,
 	};
@@ -293,6 +293,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 		return diag_error(diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
 	if (options->weights_inline && options->emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
+	if (options->pack_small && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--pack=small is about weights in programs; it is for code");
 	if (options->name && !c_is_identifier(options->name))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "

@@ -7,6 +7,8 @@
  * named by the option `exclude` (origins, comma-separated, with * and ? as in file names), or of so few outputs (a classifier's labels)
  * that its time is nothing and its numbers are the answer. */
 const Tensor *narrow_weight(const Node *, PassRun *);
+/* True when an item of the comma-separated list matches the origin or one of the parts it lies in: "layer.3" has layer.3.ffn.in. */
+bool origin_matches(const char *list, const char *origin);
 /* Lets every attention that is not excluded multiply in bf16. */
 void narrow_attention(Graph *, PassRun *);
 /* The rows of a matrix as codes -127..127 (i8), each with a scale of its own, max|row| / 127 (*scales, f32, one a row); rounding to nearest
