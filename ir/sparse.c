@@ -26,7 +26,7 @@ int64_t sparse_words(int64_t inputs, DType dtype) { return dtype == DT_I8 ? (inp
 /* Word k of row n, filled up with zeros. */
 static void word_at(const Tensor *weight, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
 {
-	const int64_t inputs = weight->type.dim[1].plus, size = dtype_bytes[weight->type.dtype], each = SPARSE_WORD / size;
+	const int64_t inputs = weight->type.dim[1].plus, size = weight->type.dtype == DT_I8 ? 1 : SPARSE_WORD, each = SPARSE_WORD / size;
 	memset(word, 0, SPARSE_WORD);
 	memcpy(word, (const uint8_t *)weight->data + (n * inputs + k * each) * size, (size_t)(smaller(each, inputs - k * each) * size));
 }
