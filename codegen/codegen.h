@@ -60,6 +60,7 @@ typedef struct EmitOptions {
 	Target       target;
 	const TokenizerDesc *tokenizer;     /* NULL: ids only */
 	bool         weights_inline;        /* --weights-as=inline */
+	bool         pack_small;            /* --pack=small: weights of linears lie entropy coded in the program */
 	bool         is_static;
 	const char  *sysroot, *cc, *save_temps;
 	const char  *about_json;            /* object text: model hash, passes, sizes, verify figures */

@@ -83,6 +83,8 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"weights and tables have %zu bytes; a program holds %zu at most; try --weights=f16",
 			e.weights.blob.bytes, BLOB_BYTES_MAX);
+	if (good && options->pack_small)
+		good = emit_packed_report(&e);
 	if (good && !options->weights_inline)
 		good = weights_write(&e.weights.blob, files->weights, diag);
 	for (int32_t i = 0; i < e.nvariants; i++)

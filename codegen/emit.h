@@ -20,10 +20,19 @@ bool paste_kernel(Paste *, const char *function, Diag *);
 void paste_free(Paste *);
 
 /* ---- weights.c: constants in the blob --------------------------------------------------------------------------- */
-typedef struct PlacedTensor { const void *data; int64_t bytes; uint64_t hash; size_t offset; } PlacedTensor;
-typedef struct Weights { Blob blob; PlacedTensor *table; size_t count, capacity; } Weights;
-/* Where the constant lies in the blob; put there when no constant of the same bytes was. */
-size_t weights_place(Weights *, const Tensor *);
+/* offset: in the blob or, of a coded one, in what is decoded. */
+typedef struct PlacedTensor { const void *data; int64_t bytes; uint64_t hash; size_t offset; bool coded; } PlacedTensor;
+struct RtPacked;
+typedef struct Weights {
+	Blob blob; PlacedTensor *table; size_t count, capacity;
+	struct RtPacked *packed; int32_t npacked;   /* coded constants, as the program's decoder takes them */
+	size_t coded_bytes, decoded_bytes;
+} Weights;
+/* Where the constant lies; put into the blob when no constant of the same bytes was. */
+const PlacedTensor *weights_place(Weights *, const Tensor *);
+/* The same for a constant that goes there entropy coded, if that makes it smaller by an eighth; shape: its outputs, words and word. False and a
+ * message on error. */
+bool   weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape, Diag *);
 void   weights_free(Weights *);
 /* The blob as C text: 64-bit words, little-endian as every target is. */
 void   weights_print_inline(const Blob *, const char *name, FILE *);
@@ -119,6 +128,14 @@ const char *body_pointer(Body *, int32_t param);
 extern const char *const emit_act_words[ACT_COUNT], *const emit_pool_words[POOL_COUNT];   /* "GELU", as in RT_ACT_GELU */
 /* The same as a part of names: "gelu". */
 const char *body_lower(Body *, const char *word);
+
+/* ---- emit_packed.c: --pack=small ---------------------------------------------------------------------------------- */
+/* Codes the weights of all linears; before anything else is placed. */
+bool emit_packed_constants(Emitter *);
+/* What the program needs to decode them, and the room for it. */
+void emit_packed_tables(const Emitter *, FILE *);
+/* In one line of standard error what was saved, and what it costs at the start. */
+bool emit_packed_report(const Emitter *);
 
 /* ---- emit_c.c, emit_h.c: whole files ---------------------------------------------------------------------------- */
 /* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */

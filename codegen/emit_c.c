@@ -174,6 +174,7 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	}
 	if (in_main)
 		fputs("#endif\n", c);
+	good = good && (!e->weights.npacked || paste_file(&paste, "unpack.c", e->diag));
 	paste_free(&paste);
 	return good;
 }
@@ -211,6 +212,8 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 	fprintf(c, "\nstatic void %s(const RtCall *call, int32_t thread)\n{\n", v->function);
 	if (strstr(v->text, ", w + "))
 		fprintf(c, "\tconst unsigned char *const w = %s_blob;\n", e->options->name);
+	if (strstr(v->text, ", u + "))
+		fprintf(c, "\tconst unsigned char *const u = %s_unpacked;\n", e->options->name);
 	if (v->nsteps)
 		fputs("\tdouble at = rt_steps_begin(call, thread);\n", c);
 	fputs(v->text, c);
@@ -368,6 +371,8 @@ static void print_model(const Emitter *e, FILE *c)
 		(int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);
+	if (e->weights.npacked)
+		fprintf(c, "\t.unpack = %s_unpack, .unpacked = &%s_unpack_state,\n", o->name, o->name);
 	fprintf(c, "\t.weights = %s_blob, .weights_bytes = %zu,\n};\n", o->name, e->weights.blob.bytes);
 }
 
@@ -463,7 +468,7 @@ static bool walk(Emitter *e)
 	e->wrappers = mem_alloc(e->mem, (2 * nodes + 1) * sizeof *e->wrappers);
 	e->kernels = mem_alloc(e->mem, ((size_t)kernel_count + 1) * sizeof *e->kernels);
 	emit_sizes(e);
-	bool good = true;
+	bool good = !e->options->pack_small || emit_packed_constants(e);
 	for (int32_t i = 0; i < e->module->ngraphs && good; i++) {
 		const CpuTarget *cpu = &e->options->target.cpus[i];
 		e->variants[e->nvariants++] = (Variant){.cpu = cpu, .graph = e->module->graphs[i], .function = function_name(e, cpu->name)};
@@ -491,6 +496,7 @@ bool emit_c(Emitter *e, FILE *c)
 	}
 	if (good) {
 		print_blob(e, c);
+		emit_packed_tables(e, c);
 		print_wrappers(e, c);
 	}
 	for (int32_t i = 0; i < e->nvariants && good; i++)

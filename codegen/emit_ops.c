@@ -269,14 +269,17 @@ bool body_linear(Body *b)
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type, *x = &node->args[0]->type;
-	if (node->attr.panel != b->kernel->panel || (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group)
-		return diag_error(b->e->diag, EXIT_INPUT, node->line, "%s: packed in panels of %lld, but %s reads panels of %d",
-			op_info[node->op].name, (long long)node->attr.panel, b->kernel->function, (int)b->kernel->panel);
-	long long panels = packed->dim[0].plus, inputs = x->dim[x->rank - 1].plus, width = node->attr.width;
+	const bool sparse = packed->rank == 1;
+	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel) != 0)
+		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
+		return diag_error(b->e->diag, EXIT_INPUT, node->line, "%s: packed in %spanels of %lld, but %s reads %spanels of %d",
+			op_info[node->op].name, sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
+			kernel_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
+	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width, panels = (width + node->attr.panel - 1) / node->attr.panel;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	for (int32_t i = 0; i < node->nargs; i++)
 		body_param(b, (node->op == OP_LINEAR_I8 ? names_i8 : node->op == OP_LINEAR_I8_CODES ? names_codes : names)[i], node->args[i]);
-	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_info[node->op].name, inputs, width, act ? "_" : "",
+	b->name = mem_printf(b->e->mem, "%s%s_%lld_%lld%s%s", op_info[node->op].name, sparse ? "_sparse" : "", inputs, width, act ? "_" : "",
 		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);

@@ -85,6 +85,12 @@ static bool value_is_inner(const Value *value)
 	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
 }
 
+static void print_constant(Emitter *e, const Value *value)
+{
+	const PlacedTensor *place = weights_place(&e->weights, value_tensor(value));
+	fprintf(e->variant->calls, ", %c + %zu", place->coded ? 'u' : 'w', place->offset);
+}
+
 /* The same for an op over rows of tokens: where the block of its chain begins. */
 static void print_block_argument(Emitter *e, const Value *value)
 {
@@ -92,7 +98,7 @@ static void print_block_argument(Emitter *e, const Value *value)
 	if (place == PLACE_IDS)
 		fputs(value->index == 0 ? ", call->ids + c.first" : ", call->types + c.first", e->variant->calls);
 	else if (place == PLACE_CONST)
-		fprintf(e->variant->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+		print_constant(e, value);
 	else if (value_is_inner(value))
 		fprintf(e->variant->calls, ", rt_chain_inner(&c, %lld)", (long long)value->node->attr.offset.at[value->index]);
 	else
@@ -108,7 +114,7 @@ static void print_argument(Emitter *e, const Value *value)
 	if (place == PLACE_IDS)
 		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->variant->calls);
 	else if (place == PLACE_CONST)
-		fprintf(e->variant->calls, ", w + %zu", weights_place(&e->weights, value_tensor(value)));
+		print_constant(e, value);
 	else
 		fprintf(e->variant->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
 }

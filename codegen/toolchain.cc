@@ -205,6 +205,8 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 	if (kind == EMIT_SHARED)
 		arguments.push_back("-Wl,--no-undefined");
 	arguments.push_back("-Wl,--gc-sections");
+	// lld keeps a pool of threads for good, which a process forked later (tune's candidates) would wait for in vain
+	arguments.push_back("-Wl,--threads=1");
 	if (*target->link_flags)
 		arguments.push_back(target->link_flags);
 	for (const char *const *object = objects; *object; object++)

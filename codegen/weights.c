@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
+#include "pack.h"
 
 /* ---- constants, found again by their bytes --------------------------------------------------------------------------- */
 
@@ -55,7 +56,7 @@ static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *
 {
 	if (2 * weights->count >= weights->capacity)
 		grow(weights);
-	const PlacedTensor wanted = {tensor->data, tensor->bytes, hash_bytes(tensor->data, (size_t)tensor->bytes), 0};
+	const PlacedTensor wanted = {tensor->data, tensor->bytes, hash_bytes(tensor->data, (size_t)tensor->bytes), 0, false};
 	PlacedTensor *place = &weights->table[slot_of(weights, &wanted)];
 	*is_new = !place->data;
 	if (*is_new) {
@@ -65,13 +66,42 @@ static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *
 	return place;
 }
 
-size_t weights_place(Weights *weights, const Tensor *tensor)
+const PlacedTensor *weights_place(Weights *weights, const Tensor *tensor)
 {
 	bool is_new;
 	PlacedTensor *place = weights_find(weights, tensor, &is_new);
 	if (is_new)
 		place->offset = blob_add(&weights->blob, tensor->data, (size_t)tensor->bytes);
-	return place->offset;
+	return place;
+}
+
+bool weights_place_coded(Weights *weights, const Tensor *tensor, const RtPacked *shape, Diag *diag)
+{
+	bool is_new;
+	PlacedTensor *place = weights_find(weights, tensor, &is_new);
+	if (!is_new)
+		return true;
+	RtPacked row = *shape;
+	row.to = (weights->decoded_bytes + 63) / 64 * 64;
+	row.to_bytes = (size_t)tensor->bytes;
+	uint8_t *coded = pack_constant(tensor->data, &row);
+	RtPacked *all = coded ? realloc(weights->packed, ((size_t)weights->npacked + 1) * sizeof *all) : NULL;
+	if (!all)
+		free(coded);
+	if (!all)
+		return diag_error(diag, EXIT_RUN, 0, "out of memory: coding %s of %lld bytes", tensor->name ? tensor->name : "weights",
+			(long long)tensor->bytes);
+	weights->packed = all;
+	place->coded = row.from_bytes < row.to_bytes / 8 * 7;
+	place->offset = place->coded ? row.to : blob_add(&weights->blob, tensor->data, (size_t)tensor->bytes);
+	if (place->coded) {
+		row.from = blob_add(&weights->blob, coded, row.from_bytes);
+		all[weights->npacked++] = row;
+		weights->coded_bytes += row.from_bytes;
+		weights->decoded_bytes = row.to + row.to_bytes;
+	}
+	free(coded);
+	return true;
 }
 
 int64_t weights_measure(const Module *module, int32_t g)
@@ -93,6 +123,7 @@ void weights_free(Weights *weights)
 {
 	blob_free(&weights->blob);
 	free(weights->table);
+	free(weights->packed);
 	*weights = (Weights){0};
 }
 

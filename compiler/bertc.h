@@ -21,13 +21,14 @@ typedef struct BuildOptions {
 	int         is_static;              /* -1: default (yes for exe) */
 	const char *task, *outputs;         /* outputs: "hidden,pooled", added to those of the heads */
 	int         max_tokens;
-	bool        quiet, progress, print_pipeline, weights_inline;
+	bool        quiet, progress, print_pipeline, weights_inline, pack_small;
 	const char *search[16];             /* --search DIR, NULL-terminated */
 	const char *merge;                  /* --merge=NAME=DIR,..: several tasks over the base MODEL */
 	const struct ModelDesc *base;       /* of a directory that is being read for --merge: what its delta changes */
 	const char *ledger;                 /* --ledger=FILE.json */
 	const char *verified;               /* --verified=FILE.json: figures of verify for --about; NULL: none */
 	const struct json_t *figures;       /* the same, already in memory (verified.h); NULL: none */
+	struct json_t *tuned;               /* what tune measured of this pipeline, for --about; NULL: it was not tuned */
 	bool        tune;                   /* --tune: time kernels and add to the file tune_cache */
 	const char *tune_cache;             /* --tune-cache=FILE; NULL: none (with --tune: tune_default_path) */
 	const struct TuneTable *tunings;    /* these and nothing else, instead; NULL: as said */
@@ -103,10 +104,14 @@ typedef struct Loaded {
 /* load.c: options->model is a directory, a .xml or a .bir. */
 bool model_load(const BuildOptions *, Loaded *, Diag *);
 void model_unload(Loaded *);
+/* load_merge.c: merge-tasks on a module of several tasks; nothing on one that is merged. */
+bool merge_graphs(Module *, Diag *);
 
 /* ---- build.c: from a loaded model to options->out ---------------------------------------------------------------------------- */
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
+/* Runs the passes named, none is added, and makes nothing of the result: another build goes on from there. */
+bool  build_run_passes(const BuildOptions *, Loaded *, Diag *);
 /* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and the passes that code
  * needs at its end. NULL and messages on error. */
 char *build_pipeline(const BuildOptions *, const Loaded *, Diag *);

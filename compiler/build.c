@@ -120,6 +120,20 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	return good;
 }
 
+bool build_run_passes(const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	BuildOptions graph = *options;
+	Target target;
+	char *text = NULL;
+	Ledger ledger = {0};
+	graph.emit = EMIT_BIR;
+	const bool good = target_find(options->target, options->cpu, &target, diag)
+		&& run_passes(&graph, loaded, &target, &text, &ledger, diag);
+	ledger_free(&ledger);
+	free(text);
+	return good;
+}
+
 static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag *diag)
 {
 	if (!options->ledger)
@@ -189,9 +203,12 @@ static json_t *about_ledger(const Ledger *ledger)
 		char *pass = strdup(row->pass ? row->pass : "input");
 		if (pass)
 			pipeline_hide_folders(pass);
-		json_array_append_new(rows, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
+		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
 			"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
-			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes));
+			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes);
+		if (row->scored)
+			json_object_set_new(json, "score", json_real(row->score));
+		json_array_append_new(rows, json);
 		free(pass);
 	}
 	return rows;
@@ -221,10 +238,13 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 		"tokenizer",
 		loaded->tokenizer != NULL);
 	json_object_set_new(about, "ledger", about_ledger(ledger));
+	if (options->tuned)
+		json_object_set(about, "tuned", options->tuned);
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
-		json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
+		if (strncmp(module->meta[i].key, "scales.", 7) != 0)   /* quantize-int8 has made codes of these */
+			json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
 	json_object_set_new(about, "model", meta);
 	json_object_set_new(about, "graph_sha256", json_string(loaded->graph_sha256));
 	char *text = about_verified(about, options, diag)
@@ -245,7 +265,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	const EmitOptions emit = {
 		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
 			.target = *target,
-		.tokenizer = loaded->tokenizer, .weights_inline = options->weights_inline, .is_static = options->is_static != 0,
+		.tokenizer = loaded->tokenizer, .weights_inline = options->weights_inline, .pack_small = options->pack_small, .is_static = options->is_static != 0,
 		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about,
 			.quiet = options->quiet,
 	};
@@ -273,6 +293,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 		return diag_error(diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
 	if (options->weights_inline && options->emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
+	if (options->pack_small && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--pack=small is about weights in programs; it is for code");
 	if (options->name && !c_is_identifier(options->name))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "

@@ -223,6 +223,7 @@ Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, const 
 	if (!weight)
 		return NULL;
 	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, weight->type.dim[0].plus, 0, size, origin);
+	build_scales(b, x, value_tensor(weight), stem, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, 3, NULL, origin);
 }
 
@@ -236,7 +237,9 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, &size_hidden,
 		origin);
 	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
-	return build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
+	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
+	builder_made_by(b, x, stem);
+	return x;
 }
 
 Value *build_embed(Builder *b, Value *table, Value *ids, const char *origin)

@@ -22,6 +22,8 @@ typedef struct Builder {
 	Value  *words;              /* the word embedding table, which a masked LM may share */
 	Value  *hidden;             /* the last hidden state */
 	Value  *pooled;             /* the pooler's output; made at most once */
+	const Value *made;          /* the last value that was made by a module of its own, */
+	const char  *maker;         /* and that module's stem: its scales are those of who reads the value (qat.c) */
 	struct { double number; Value *value; } scalars[8];
 	int     nscalars;
 } Builder;
@@ -53,6 +55,10 @@ Value  *build_layernorm(Builder *, Value *x, const char *stem, const char *origi
 Value  *build_embed(Builder *, Value *table, Value *ids, const char *origin);
 /* softmax(q k^T / sqrt(d)) v over desc->heads heads; q, k, v: f32[S,H]. */
 Value  *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
+
+/* qat.c: what a checkpoint of quantisation-aware training says of the scales of a linear and of what it reads, as a meta line. */
+void    build_scales(Builder *, const Value *x, const Tensor *weight, const char *stem, const char *origin);
+void    builder_made_by(Builder *, const Value *, const char *stem);
 
 /* activation.c: functions of config.json's hidden_act in primitive ops. */
 bool    activation_is_known(const char *name);

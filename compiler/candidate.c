@@ -14,36 +14,85 @@ enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
 /* What a child hands back, in memory that both see; RowScores follow. */
 typedef struct Shared { bool built; Cost cost; Score score; } Shared;
 
-/* The candidate as a program of one thread; the caller closes both whatever the result. */
-static bool open_candidate(const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
+/* The model after the moves that candidates share; the caller unloads it whatever the result. */
+static bool load_shared(const Search *search, const Candidate *candidate, Loaded *loaded, Diag *diag)
 {
 	BuildOptions build = search->build;
-	char *pipeline = search_pipeline(search, candidate->level);
-	build.passes = *pipeline ? pipeline : "cast-weights{to=f32},O2";
+	char *pipeline = search_part(search, candidate->level, 0, search_shared(search));
+	build.passes = pipeline;
 	build.progress = false;
 	*loaded = (Loaded){0};
-	*program = (Program){0};
-	const bool good = model_load(&build, loaded, diag) && program_open(&build, loaded, 1, program, diag);
+	const bool good = model_load(&build, loaded, diag) && (!*pipeline || build_run_passes(&build, loaded, diag));
 	free(pipeline);
 	return good;
 }
 
-static void work(const Search *search, const Candidate *candidate, Shared *shared, RowScore *rows)
+/* The rest of it, as a program of one thread; the caller closes it whatever the result. */
+static bool open_rest(const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
 {
-	Diag diag;
-	diag_init(&diag, search->build.model);
-	Loaded loaded;
+	static const int8_t plain[MOVES_MAX];
+	BuildOptions build = search->build;
+	char *pipeline = search_part(search, candidate->level, search_shared(search), search->nmoves);
+	const bool is_plain = memcmp(candidate->level, plain, sizeof plain) == 0;
+	build.passes = *pipeline ? pipeline : is_plain ? "cast-weights{to=f32},O2" : "O2";
+	build.progress = false;
+	*program = (Program){0};
+	const bool good = program_open(&build, loaded, 1, program, diag);
+	free(pipeline);
+	return good;
+}
+
+static void work(const Search *search, const Candidate *candidate, Loaded *loaded, Shared *shared, RowScore *rows, Diag *diag)
+{
 	Program program;
 	Scored what;
-	shared->built = open_candidate(search, candidate, &loaded, &program, &diag) && score_head(&loaded, &what, &diag)
-		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, &diag);
+	shared->built = open_rest(search, candidate, loaded, &program, diag) && score_head(loaded, &what, diag)
+		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, diag);
 	if (shared->built)
-		shared->cost = cost_model(loaded.module, search->tokens);
-	else if (search->ndone == 1)
-		diag_print(&diag, stderr);      /* the plain build must work; of others the refusal is an answer */
+		shared->cost = cost_model(loaded->module, search->tokens);
 	program_close(&program);
+}
+
+/* True when two candidates can share the work of the moves that learn, in a process whose children do the rest. */
+static bool same_shared(const Search *search, const Candidate *a, const Candidate *b)
+{
+	return memcmp(a->level, b->level, (size_t)search_shared(search)) == 0;
+}
+
+static int32_t next_sharing(const Search *search, Candidate *const *list, int32_t i, int32_t count)
+{
+	int32_t next = i + 1;
+	while (next < count && !same_shared(search, list[i], list[next]))
+		next++;
+	return next;
+}
+
+/* In a process of its own: candidate `first` of the list and those after it that share its beginning, up to `jobs` at once. Passes use the
+ * model up, so that all but the last work on copies, those that fork makes. False: it cannot. */
+static bool work_group(const Search *search, Candidate *const *list, int32_t first, int32_t count, int32_t jobs, Shared *const *shared)
+{
+	Diag diag;
+	Loaded loaded;
+	diag_init(&diag, search->build.model);
+	bool good = true, is_child = !load_shared(search, list[first], &loaded, &diag);
+	int32_t running = 0;
+	for (int32_t i = first, next; good && !is_child && i < count; i = next) {
+		next = next_sharing(search, list, i, count);
+		const pid_t child = next < count ? fork() : 0;
+		good = child >= 0;
+		is_child = child == 0;
+		if (is_child)
+			work(search, list[i], &loaded, shared[i], (RowScore *)(shared[i] + 1), &diag);
+		else if (good && ++running >= jobs)
+			running -= waitpid(-1, &(int){0}, 0) > 0;
+	}
+	if (is_child && search->ndone == 1)
+		diag_print(&diag, stderr);              /* the plain build must work; of others the refusal is an answer */
+	while (waitpid(-1, &(int){0}, 0) > 0)
+		;
 	model_unload(&loaded);
 	diag_free(&diag);
+	return good;
 }
 
 static size_t shared_bytes(const Search *s) { return sizeof(Shared) + (size_t)s->data.nrows * sizeof(RowScore); }
@@ -64,39 +113,50 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 	candidate->held = score_rows(shared->score.metric, candidate->rows, search->held_rows, search->nheld);
 }
 
+/* What a process did not finish stays as it is, not built; but that there are no more processes is no answer. */
+static bool wait_one(Diag *diag)
+{
+	int status;
+	return (waitpid(-1, &status, 0) >= 0 && !(WIFEXITED(status) && WEXITSTATUS(status)))
+		|| diag_error(diag, EXIT_RUN, 0, "a process of a candidate was lost");
+}
+
+static bool is_first(const Search *search, Candidate *const *list, int32_t i)
+{
+	for (int32_t j = 0; j < i; j++)
+		if (same_shared(search, list[j], list[i]))
+			return false;
+	return true;
+}
+
 bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag *diag)
 {
 	Shared **shared = calloc((size_t)count + 1, sizeof *shared);
-	pid_t *child = calloc((size_t)count + 1, sizeof *child);
-	bool good = shared && child;
-	int32_t running = 0, next = 0;
+	bool good = shared != NULL;
+	int32_t running = 0, groups = 0;
 	fflush(NULL);
-	while (good && (next < count || running > 0)) {
-		if (next < count && running < search->jobs) {
-			void *memory = mmap(NULL, shared_bytes(search), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-			if (memory == MAP_FAILED || (child[next] = fork()) < 0) {
-				good = diag_error(diag, EXIT_RUN, 0, "cannot start a process for a candidate");
-				break;
-			}
-			shared[next] = memory;
-			if (child[next] == 0) {
-				work(search, list[next], memory, (RowScore *)(shared[next] + 1));
-				_exit(0);
-			}
-			next++, running++;
-			continue;
-		}
-		int status;
-		const pid_t ended = waitpid(-1, &status, 0);
-		if (ended < 0)
-			good = diag_error(diag, EXIT_RUN, 0, "a process of a candidate was lost");
-		for (int32_t i = 0; i < next; i++)
-			if (child[i] == ended) {
-				if (!WIFEXITED(status) || WEXITSTATUS(status))
-					shared[i]->built = false;
-				running--;
-			}
+	for (int32_t i = 0; good && i < count; i++) {
+		void *memory = mmap(NULL, shared_bytes(search), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		good = memory != MAP_FAILED || diag_error(diag, EXIT_RUN, 0, "out of memory");
+		shared[i] = good ? memory : NULL;
 	}
+	for (int32_t i = 0; i < count; i++)
+		groups += is_first(search, list, i);
+	for (int32_t i = 0; good && i < count; i++) {
+		if (!is_first(search, list, i))
+			continue;
+		if (running == search->jobs) {
+			good = wait_one(diag);
+			running--;
+		}
+		const pid_t child = good ? fork() : 1;
+		if (child == 0)
+			_exit(!work_group(search, list, i, count, groups < search->jobs ? search->jobs / groups : 1, shared));
+		running++;
+		good = good && (child > 0 || diag_error(diag, EXIT_RUN, 0, "cannot start a process for a candidate"));
+	}
+	for (; good && running > 0; running--)
+		good = wait_one(diag);
 	for (int32_t i = 0; shared && i < count; i++)
 		if (shared[i]) {
 			if (good)
@@ -104,7 +164,6 @@ bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag 
 			munmap(shared[i], shared_bytes(search));
 		}
 	free(shared);
-	free(child);
 	return good;
 }
 
@@ -147,7 +206,8 @@ bool candidate_time(Search *search, Candidate *candidate, Diag *diag)
 {
 	Loaded loaded;
 	Program program;
-	const bool good = open_candidate(search, candidate, &loaded, &program, diag)
+	program = (Program){0};
+	const bool good = load_shared(search, candidate, &loaded, diag) && open_rest(search, candidate, &loaded, &program, diag)
 		&& time_program(search, &program, &candidate->ms, diag);
 	program_close(&program);
 	model_unload(&loaded);

@@ -47,7 +47,6 @@ typedef struct Inspector {
 	Measurer  measurer;
 	json_t   *columns;
 	char     *text;                     /* the IR of the last column */
-	LedgerRow before;                   /* score and latency of the pass before */
 	Module   *exits;                    /* the model as it was measured last, if its texts may end early */
 	int32_t   passes;
 } Inspector;
@@ -69,55 +68,19 @@ static bool add_column(Inspector *in, const Module *module, const char *pass, Di
 	return true;
 }
 
-static bool measure(Inspector *in, const Module *module, LedgerRow *row, Diag *diag)
-{
-	if (!in->measurer.data)
-		return true;
-	/* from lower on the program is the one that was measured before it: these passes are its tail */
-	if (row->pass && (!row->changes || module->graphs[0]->level == LEVEL_LOWERED)) {
-		row->scored = in->before.scored;
-		row->score = in->before.score;
-		row->latency_ms = in->before.latency_ms;
-	} else if (!measure_program(&in->measurer, module, row, diag)) {
-		return false;
-	} else if (module_find_option(module, "exit_entropy") >= 0) {
-		module_free(in->exits);
-		in->exits = module_copy(module);
-	}
-	in->before = *row;
-	return true;
-}
-
 static bool after_pass(void *argument, LedgerRow *row, Module *module, Diag *diag)
 {
 	Inspector *in = argument;
-	bool good = add_column(in, module, row->pass, diag) && measure(in, module, row, diag);
+	bool good = add_column(in, module, row->pass, diag) && measure_row(&in->measurer, row, module, diag);
+	if (in->measurer.data && module->graphs[0]->level != LEVEL_LOWERED && module_find_option(module, "exit_entropy") >= 0) {
+		module_free(in->exits);
+		in->exits = module_copy(module);
+	}
 	in->passes++;
 	return good;
 }
 
 /* ---- panels ------------------------------------------------------------------------------------------------------------- */
-
-/* What the passes from `lower` on do, as a pipeline of its own. */
-static char *pipeline_tail(const char *text, Diag *diag)
-{
-	char *tail = NULL;
-	size_t bytes;
-	Pipeline *pipeline = pipeline_parse(text, diag);
-	FILE *out = pipeline ? open_memstream(&tail, &bytes) : NULL;
-	bool found = false;
-	for (int32_t i = 0; out && i < pipeline->count; i++) {
-		const bool first = !found && strcmp(pass_info[pipeline->items[i].pass].name, "lower") == 0;
-		found |= first;
-		if (found)
-			fprintf(out, "%s%s", first ? "" : ",", pipeline->items[i].text);
-	}
-	if (out)
-		fclose(out);
-	if (pipeline)
-		pipeline_free(pipeline);
-	return tail;
-}
 
 static const char *leaf(const char *path)
 {
@@ -279,8 +242,8 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 		.measurer = {.options = &o->build, .loaded = loaded, .data = data, .path = o->data, .limit = o->limit, .timed = !o->no_latency}};
 	char *pipeline = build_pipeline(&o->build, loaded, diag), *directory = pipeline ? temporary_directory(diag) : NULL;
 	json_t *panels = json_object();
-	bool good = directory && (in.measurer.tail = pipeline_tail(pipeline, diag)) && add_column(&in, loaded->module, NULL, diag)
-		&& measure(&in, loaded->module, &ledger.start, diag);
+	bool good = directory && (in.measurer.tail = measure_tail(pipeline, diag)) && add_column(&in, loaded->module, NULL, diag)
+		&& measure_row(&in.measurer, &ledger.start, loaded->module, diag);
 	if (good)
 		json_object_set_new(panels, "model", model_panel(o, loaded->module, pipeline, data));
 	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag) && add_exits(&in, panels, diag)

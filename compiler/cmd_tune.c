@@ -8,7 +8,7 @@
 #include "chart.h"
 #include "search.h"
 
-enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
+enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_CALIBRATION, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
 	KEY_JOURNAL, KEY_JSON, KEY_SVG };
 
 typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } TuneOptions;
@@ -16,13 +16,14 @@ typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } 
 static const struct argp_option table[] = {
 	{"data", KEY_DATA, "FILE", 0, "labelled data: TSV, CSV or CoNLL; a third of it is held back from the search", 5},
 	{"corpus", KEY_CORPUS, "FILE", 0, "texts whose words the program must know: lets prune-vocab take the others away", 5},
+	{"calibration", KEY_CALIBRATION, "FILE", 0, "texts that passes learn from, as --data; labels are not looked at (default: the data)", 5},
 	{"max-drop", KEY_MAX_DROP, "X", 0, "points (hundredths) to lose at most against plain fp32 (default 1, unless another limit is given)", 5},
 	{"max-bytes", KEY_MAX_BYTES, "N", 0, "bytes of weights and tables", 5},
 	{"max-latency", KEY_MAX_LATENCY, "MS", 0, "milliseconds a text of the data; implies --measure", 5},
 	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
 	{"seed", KEY_SEED, "N", 0, "of what is held back, and of the bootstrap (default 1)", 5},
 	{"jobs", KEY_JOBS, "N", 0, "candidates at once (default: one a core)", 5},
-	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 96)", 5},
+	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 32)", 5},
 	{"journal", KEY_JOURNAL, "FILE", 0, "keep what was measured, and go on from there when started again", 5},
 	{"json", KEY_JSON, "FILE", 0, "write everything that was measured as JSON", 5},
 	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5},
@@ -37,6 +38,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_INIT: state->child_inputs[0] = &s->build; return 0;
 	case KEY_DATA: s->data_path = argument; return 0;
 	case KEY_CORPUS: s->corpus = argument; return 0;
+	case KEY_CALIBRATION: s->calibration = argument; return 0;
 	case KEY_MAX_DROP: s->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
 	case KEY_MAX_BYTES: s->max_bytes = option_number(state, "max-bytes", argument, 1, 1e15); return 0;
 	case KEY_MAX_LATENCY: s->max_ms = option_number(state, "max-latency", argument, 1e-6, 1e9); s->measure = true; return 0;
@@ -193,12 +195,12 @@ static bool make_key(Search *s, const Loaded *loaded, Diag *diag)
 {
 	char seed[32];
 	size_t bytes = 0;
-	const char *const files[] = {s->data_path, s->corpus};
+	const char *const files[] = {s->data_path, s->corpus, s->calibration};
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
 	s->key = journal_key(journal_key(journal_key(0, BERTC_VERSION), loaded->graph_sha256), seed);
 	for (int32_t i = 0; i < loaded->module->nmeta; i++)
 		s->key = journal_key(journal_key(s->key, loaded->module->meta[i].key), loaded->module->meta[i].value);
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		char *text = files[i] ? file_read(files[i], DATASET_BYTES_MAX, &bytes, diag) : NULL;
 		if (files[i] && !text)
 			return false;
@@ -231,15 +233,47 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	return good && (!o->journal || journal_open(s, o->journal, diag));
 }
 
+/* What the program says of itself: how good it is on which data, and how good plain fp32 is. Points lost are of all rows. */
+static json_t *winner_figures(const Search *s)
+{
+	const Candidate *plain = &s->done[0], *c = &s->done[s->winner];
+	const char *slash = strrchr(s->data_path, '/');
+	const double rows = s->nsearch + s->nheld;
+	json_t *figures = json_pack("{s:s, s:s, s:{s:i, s:f, s:f}, s:{s:i, s:f, s:f}}", "data", slash ? slash + 1 : s->data_path, "metric",
+		metric_names[s->metric], "searched", "rows", s->nsearch, "fp32", plain->search.value, "score", c->search.value, "held", "rows",
+		s->nheld, "fp32", plain->held.value, "score", c->held.value);
+	json_object_update_new(figures, json_pack("{s:f, s:f, s:[f,f], s:f, s:I, s:I}", "points_lost",
+		(search_drop(s, c, false) * s->nsearch + search_drop(s, c, true) * s->nheld) / rows, "standard_error", c->error, "interval",
+		c->low, c->high, "faster_by_cost", plain->cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes, "fp32_bytes",
+		(json_int_t)plain->cost.bytes));
+	return figures;
+}
+
 static bool build_winner(const Search *s, Diag *diag)
 {
 	BuildOptions build = s->build;
+	build.tuned = winner_figures(s);
 	char *pipeline = search_pipeline(s, s->done[s->winner].level);
 	Loaded loaded = {0};
 	build.passes = *pipeline ? pipeline : "O2";
 	const bool good = model_load(&build, &loaded, diag) && build_check(&build, diag) && build_loaded(&build, &loaded, NULL, diag);
 	model_unload(&loaded);
+	json_decref(build.tuned);
 	free(pipeline);
+	return good;
+}
+
+/* Times the plain build and the winner, or under --measure all of the front: passes that learn from data take longer than timing does. */
+static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *diag)
+{
+	bool good = true;
+	for (int32_t i = -2; good && i < (s->measure ? nfront : 0); i++) {
+		const int32_t which = i == -2 ? 0 : i == -1 ? s->winner : front[i];
+		if (s->build.progress)
+			progress_show("timing", i + 2, (s->measure ? nfront : 0) + 2);
+		good = which < 0 || s->done[which].ms > 0 || candidate_time(s, &s->done[which], diag);
+	}
+	progress_clear();
 	return good;
 }
 
@@ -250,14 +284,7 @@ static int tune(TuneOptions *o, Diag *diag)
 		return EXIT_RUN;
 	int32_t *front = calloc((size_t)s->ndone + 1, sizeof *front);
 	const int32_t nfront = front ? search_front(s, front) : 0;
-	bool good = front != NULL;
-	for (int32_t i = -1; good && i < nfront; i++) {
-		Candidate *c = &s->done[i < 0 ? 0 : front[i]];
-		if (s->build.progress)
-			progress_show("timing", i + 1, nfront + 1);
-		good = c->ms > 0 || candidate_time(s, c, diag);
-	}
-	progress_clear();
+	bool good = front && time_front(s, front, nfront, diag);
 	if (good && s->measure)
 		search_decide(s);
 	if (good)
@@ -275,7 +302,7 @@ int cmd_tune(int argc, char **argv)
 {
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	TuneOptions options = {.search = {.max_drop = NAN, .max_bytes = NAN, .max_ms = NAN, .seed = 1, .jobs = cores > 1 ? (int32_t)cores : 1,
-		.limit = 96}};
+		.limit = 32}};
 	Search *s = &options.search;
 	build_options_init(&s->build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
@@ -287,7 +314,7 @@ int cmd_tune(int argc, char **argv)
 		"nothing keeps within the limits.\n\n"
 		"Examples:\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
-		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
+		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
 		"  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	s->build.quiet = true;

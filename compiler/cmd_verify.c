@@ -419,10 +419,9 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 }
 
 /* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
-static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows,
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
 	Diag *diag)
 {
-	const int32_t n = loaded->module->graphs[0]->noutputs;
 	const bool pass = within_limits(o, inputs, rows, n);
 	json_t *figures = figures_json(o, program, inputs, rows, n, pass);
 	if (o->json)
@@ -446,11 +445,13 @@ static int report(const VerifyOptions *o, Loaded *loaded, const Program *program
 static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 {
 	Module *reference = module_copy(loaded->module);   /* building rewrites the graph in place */
+	Module *again = module_copy(loaded->module);       /* and may do so twice */
+	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);   /* --passes with merge-tasks leave that to do */
 	const Graph *graph = reference->graphs[0];
 	Program program = {0};
 	Inputs inputs = {0};
 	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
-	bool good = rows && program_open(&o->build, loaded, o->threads, &program, diag);
+	bool good = merged && rows && program_open(&o->build, loaded, o->threads, &program, diag);
 	if (good && loaded->renumbered && loaded->module->nheads > 0 && loaded->module->heads[0].task == TASK_FILL_MASK)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab leaves other columns of logits than the reference has; "
 			"verify the other passes alone");
@@ -467,13 +468,14 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	progress_clear();
 	int status = EXIT_DONE;
 	if (good) {
-		Loaded again = *loaded;
-		again.module = reference;
-		status = report(o, &again, &program, &inputs, rows, diag);
+		Loaded whole = *loaded;
+		whole.module = again;
+		status = report(o, &whole, &program, &inputs, rows, graph->noutputs, diag);
 	} else if (!diag->errors)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	inputs_free(&inputs);
 	program_close(&program);
+	module_free(again);
 	module_free(reference);
 	free(rows);
 	return status;

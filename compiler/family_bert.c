@@ -52,6 +52,7 @@ static Value *layer(Builder *b, Value *x, int32_t i)
 		ORIGIN("attention.norm"));
 	Value *inner = build_linear(b, x, STEM("intermediate.dense"), ffn, &size_ffn, ORIGIN("ffn.in"));
 	inner = build_activation(b, b->desc->activation, inner, ORIGIN("ffn.act"));
+	builder_made_by(b, inner, STEM("intermediate.intermediate_act_fn"));
 	inner = build_linear(b, inner, STEM("output.dense"), hidden, &size_hidden, ORIGIN("ffn.out"));
 	return build_layernorm(b, build_binary(b, OP_ADD, inner, x, ORIGIN("ffn.residual")), STEM("output.LayerNorm"),
 		ORIGIN("ffn.norm"));

@@ -38,10 +38,15 @@ typedef struct Measurer {
 	bool           timed;
 	char          *tail;                /* what the pipeline does from `lower` on */
 	const char    *metric;              /* "accuracy", "F1", "Spearman", once something is scored */
+	LedgerRow      before;              /* of the row before: score and latency_ms */
 } Measurer;
 /* Score, layers run and, if timed, time of a program whose texts may end early, at one threshold after another: what curve.h measures, as
  * JSON. *curve stays NULL where no text ends early or the data has no labels for it. */
 bool measure_curve(Measurer *, const Module *, json_t **curve, Diag *);
 /* Fills score and latency_ms of the row for a program made of the module as it is; the module stays as it is. */
 bool measure_program(Measurer *, const Module *, LedgerRow *, Diag *);
+/* The same for a pass's row: one that changed nothing, and those from lower on, have the figures of the row before. Nothing without data. */
+bool measure_row(Measurer *, LedgerRow *, const Module *, Diag *);
+/* What the passes of a pipeline from `lower` on do, as a pipeline of its own; malloc'd, NULL and messages on error. */
+char *measure_tail(const char *pipeline, Diag *);
 #endif

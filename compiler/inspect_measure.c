@@ -106,3 +106,39 @@ bool measure_curve(Measurer *m, const Module *module, json_t **curve, Diag *diag
 	module_free(copy.module);
 	return good;
 }
+
+bool measure_row(Measurer *m, LedgerRow *row, const Module *module, Diag *diag)
+{
+	if (!m->data)
+		return true;
+	/* from lower on the program is the one that was measured before it: these passes are its tail */
+	if (row->pass && (!row->changes || module->graphs[0]->level == LEVEL_LOWERED)) {
+		row->scored = m->before.scored;
+		row->score = m->before.score;
+		row->latency_ms = m->before.latency_ms;
+	} else if (!measure_program(m, module, row, diag)) {
+		return false;
+	}
+	m->before = *row;
+	return true;
+}
+
+char *measure_tail(const char *text, Diag *diag)
+{
+	char *tail = NULL;
+	size_t bytes;
+	Pipeline *pipeline = pipeline_parse(text, diag);
+	FILE *out = pipeline ? open_memstream(&tail, &bytes) : NULL;
+	bool found = false;
+	for (int32_t i = 0; out && i < pipeline->count; i++) {
+		const bool first = !found && strcmp(pass_info[pipeline->items[i].pass].name, "lower") == 0;
+		found |= first;
+		if (found)
+			fprintf(out, "%s%s", first ? "" : ",", pipeline->items[i].text);
+	}
+	if (out)
+		fclose(out);
+	if (pipeline)
+		pipeline_free(pipeline);
+	return tail;
+}

@@ -1,6 +1,7 @@
 /* load_merge.c: several checkpoints over one base as one module: `--merge=stsb=DIR,mrpc=DIR`, or <merge> of a description. A directory
  * holds a whole checkpoint, or delta.safetensors: the tensors that differ from the base's, and those of its head. Each becomes a graph as
- * if it were built alone; tensors that equal the base's are the base's; merge-tasks then makes one graph of all. */
+ * if it were built alone; tensors that equal the base's are the base's; merge-tasks then makes one graph of all, unless the pipeline names
+ * it: what stands in front of it there changes each task's graph by itself ("drop-layers{keep=4},merge-tasks"). */
 #include <stdlib.h>
 #include <string.h>
 #include "load.h"
@@ -120,8 +121,19 @@ static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, cons
 	return good;
 }
 
-static bool run_merge(Module *module, Diag *diag)
+static bool names_merge(const BuildOptions *options)
 {
+	static const char name[] = "merge-tasks";
+	for (const char *at = options->passes; at && (at = strstr(at, name)); at += sizeof name - 1)
+		if ((at == options->passes || at[-1] == ',') && strchr(",", at[sizeof name - 1]))   /* strchr finds the end as well */
+			return true;
+	return false;
+}
+
+bool merge_graphs(Module *module, Diag *diag)
+{
+	if (module->ngraphs == 1)
+		return true;
 	const PassEnv env = {0};
 	Pipeline *pipeline = pipeline_parse("merge-tasks", diag);
 	const bool good = pipeline && module_verify(module, diag) && pipeline_run(pipeline, module, &env, NULL, NULL, diag);
@@ -151,5 +163,5 @@ bool merge_load(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Di
 	for (int32_t i = 0; i < desc->nmerges && good; i++)
 		good = load_task(desc, &desc->merge[i], tokenizer, options, loaded, diag);
 	mem_free(mem);
-	return good && run_merge(module, diag);
+	return good && (names_merge(options) || merge_graphs(module, diag));
 }

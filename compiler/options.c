@@ -8,7 +8,7 @@
 #include "bertc.h"
 
 enum {  /* keys of options without a letter */
-	KEY_EMIT = 0x100, KEY_NAME, KEY_PASSES, KEY_PRINT_PIPELINE, KEY_WEIGHTS, KEY_WEIGHTS_AS, KEY_COMPUTE, KEY_TARGET, KEY_CPU,
+	KEY_EMIT = 0x100, KEY_NAME, KEY_PASSES, KEY_PRINT_PIPELINE, KEY_WEIGHTS, KEY_WEIGHTS_AS, KEY_PACK, KEY_COMPUTE, KEY_TARGET, KEY_CPU,
 	KEY_STATIC, KEY_NO_STATIC, KEY_SYSROOT, KEY_CC, KEY_TASK, KEY_OUTPUTS, KEY_MAX_TOKENS, KEY_PROGRESS, KEY_SAVE_TEMPS,
 	KEY_SEARCH, KEY_LEDGER, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH,
 		KEY_EXPLAIN, KEY_TUNE_CACHE, KEY_MERGE
@@ -49,6 +49,8 @@ static const struct argp_option table[] = {
 	{"sysroot", KEY_SYSROOT, "DIR", 0, "look up the target's C library here", 0},
 	{"cc", KEY_CC, "PROG", 0, "compile with this compiler instead of the built-in Clang", 0},
 	{"weights-as", KEY_WEIGHTS_AS, "FORM", 0, "with --emit=c: incbin (default) or inline, as C text", 0},
+	{"pack", KEY_PACK, "HOW", 0, "plain (default): weights lie in the program as they are computed with; small: entropy coded, and decoded when "
+		"it starts", 0},
 	{"save-temps", KEY_SAVE_TEMPS, "DIR", 0, "keep the C file, its weights and the object here", 0},
 	{NULL, 0, NULL, 0, "Other:", 4},
 	{"search", KEY_SEARCH, "DIR", 0, "look up files that the description names here as well (may be repeated)", 0},
@@ -136,6 +138,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_CC: options->cc = argument; return 0;
 	case KEY_WEIGHTS_AS:
 		options->weights_inline = choose(state, "weights-as", argument, (const char *const[]){"incbin", "inline"}, 2) == 1;
+		return 0;
+	case KEY_PACK:
+		options->pack_small = choose(state, "pack", argument, (const char *const[]){"plain", "small"}, 2) == 1;
 		return 0;
 	case KEY_SAVE_TEMPS: options->save_temps = argument; return 0;
 	case KEY_SEARCH: add_search(state, options, argument); return 0;

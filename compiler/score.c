@@ -215,24 +215,44 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 	return true;
 }
 
-bool score_head(const Loaded *loaded, Scored *what, Diag *diag)
+static const Head *find_head(const Module *module, const char *name, Diag *diag)
+{
+	char known[1024] = "";
+	for (int32_t i = 0; i < module->nheads; i++) {
+		if (!name || strcmp(module->heads[i].name, name) == 0)
+			return &module->heads[i];
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", module->heads[i].name);
+	}
+	if (module->nheads)
+		diag_error(diag, EXIT_USAGE, 0, "has no head %s; it has %s", name, known);
+	else
+		diag_error(diag, EXIT_UNSUPPORTED, 0, "has no head to score; give --task");
+	return NULL;
+}
+
+bool score_head(const Loaded *loaded, Scored *what, Diag *diag) { return score_head_named(loaded, NULL, what, diag); }
+
+bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag *diag)
 {
 	const Module *module = loaded->module;
-	const Graph *graph = module->graphs[0];
-	if (module->nheads == 0)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "has no head to score; give --task");
+	const Head *head = find_head(module, name, diag);
+	if (!head)
+		return false;
 	if (!loaded->tokenizer)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; eval reads text");
-	*what = (Scored){.head = module->heads[0], .count = 1, .max_tokens = module->max_tokens};
-	for (int32_t k = 0; k < graph->noutputs && k < OUTPUTS_MAX; k++) {
-		if (strcmp(graph->outputs[k].name, what->head.output) != 0)
-			continue;
-		const Type *type = &graph->outputs[k].value->type;
-		const Dim last = type->dim[type->rank > 0 ? type->rank - 1 : 0];
-		what->first = k;
-		what->width = type->rank > 0 && dim_is_number(last) ? (int32_t)last.plus : 1;
-		what->per_token = !type_is_number(type);
-	}
+	*what = (Scored){.head = *head, .count = 1, .max_tokens = module->max_tokens};
+	int32_t at = 0;
+	for (int32_t g = 0; g < module->ngraphs; g++)   /* several: of tasks that merge-tasks has still to join, outputs after outputs */
+		for (int32_t k = 0; k < module->graphs[g]->noutputs && at < OUTPUTS_MAX; k++, at++) {
+			const GraphOutput *output = &module->graphs[g]->outputs[k];
+			if (strcmp(output->name, what->head.output) != 0)
+				continue;
+			const Type *type = &output->value->type;
+			const Dim last = type->dim[type->rank > 0 ? type->rank - 1 : 0];
+			what->first = at;
+			what->width = type->rank > 0 && dim_is_number(last) ? (int32_t)last.plus : 1;
+			what->per_token = !type_is_number(type);
+		}
 	return true;
 }
 

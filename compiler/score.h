@@ -35,6 +35,8 @@ typedef struct Scored {
 
 /* The first head of the model and its output. False and a message when there is none, or no tokenizer. */
 bool score_head(const Loaded *, Scored *, Diag *);
+/* The head of that name (NULL: the first). */
+bool score_head_named(const Loaded *, const char *name, Scored *, Diag *);
 /* The number of the row's label among the head's; -1 and a message when it is none of them. */
 int32_t score_gold(const Scored *, const DataRow *, const char *path, Diag *);
 /* Which figure fits the head and the data; false and a message when none does. */

@@ -1,8 +1,9 @@
 /* search.c: which candidates are tried, see search.h.
  *
  *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the budget are the ground of all else
- *   2  blocks (attention, feed-forward) one by one on that ground, then greedily together, those that cost least first (AxFormer)
- *   3  every other level alone
+ *   2  blocks (attention, feed-forward) one by one on that ground, then greedily together, those that cost least first (AxFormer), as long
+ *      as that has hope
+ *   3  other levels alone, those behind one that is beyond hope left out
  *   4  combinations, a few at a time: of those that are predicted to hold the budget, the ones whose time and bytes are least
  *
  * A combination is predicted from the measured one that holds most of its parts, and from what the rest cost alone: the literature finds
@@ -141,15 +142,18 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 		return false;
 	double least = INFINITY;
 	int32_t chosen = -1;
+	const Candidate *cheapest = NULL;
 	for (int32_t i = 0; i < n; i++) {
 		const Candidate *c = find(s, list[i].level);
-		const double loss = c->built ? c->search.loss : INFINITY;
+		/* accuracy first, as AxFormer has it, then the loss, which alone would follow how sure the model is */
+		const double loss = c->built ? -c->search.value + 1e-3 * fmin(c->search.loss, 1) : INFINITY;
 		if (!*kept)
 			alone[which[i]] = loss;
 		if (loss < least)
-			least = loss, chosen = i;
+			least = loss, chosen = i, cheapest = c;
 	}
-	*best = chosen >= 0 ? move->level[first + 1 + chosen] : NULL;
+	const bool hope = cheapest && (isnan(s->max_drop) || search_drop(s, cheapest, false) <= s->max_drop + slack_points);
+	*best = hope ? move->level[first + 1 + chosen] : NULL;
 	return true;
 }
 
@@ -253,11 +257,13 @@ static bool next_levels(const Search *s, const int8_t *ground, int8_t *level)
 	return false;
 }
 
-/* The best unmeasured candidates by what is expected of them, at most ROUND. */
+/* The best unmeasured candidates by what is expected of them, at most ROUND: under a budget one for each band of expected loss, for the
+ * smallest and fastest that are expected to hold it lie near its edge, and beyond where the guess was too good. */
 static int32_t choose(const Model *model, double best, Candidate *chosen)
 {
 	const Search *s = model->s;
 	double keys[ROUND];
+	bool taken[ROUND] = {false};
 	int32_t n = 0;
 	Candidate c = {0};
 	memcpy(c.level, model->ground, sizeof c.level);
@@ -272,6 +278,13 @@ static int32_t choose(const Model *model, double best, Candidate *chosen)
 		const double drop = 100 * (s->done[0].search.value - c.expected);
 		if ((!isnan(s->max_drop) && drop > s->max_drop + slack_points) || !within(s, c.expected_time, c.expected_bytes) || key >= best)
 			continue;
+		if (!isnan(s->max_drop)) {
+			int32_t band = (int32_t)(fmax(0, drop) / (s->max_drop + slack_points) * ROUND);
+			band = band < ROUND ? band : ROUND - 1;
+			if (!taken[band] || key < keys[band])
+				taken[band] = true, keys[band] = key, chosen[band] = c;
+			continue;
+		}
 		int32_t at = n < ROUND ? n++ : ROUND;
 		while (at > 0 && keys[at - 1] > key) {
 			if (at < ROUND)
@@ -281,6 +294,9 @@ static int32_t choose(const Model *model, double best, Candidate *chosen)
 		if (at < ROUND)
 			keys[at] = key, chosen[at] = c;
 	}
+	for (int32_t band = 0; band < ROUND; band++)
+		if (taken[band])
+			chosen[n++] = chosen[band];
 	return n;
 }
 
@@ -336,19 +352,51 @@ static bool split_rows(Search *s, Diag *diag)
 	return s->nheld > 0 || diag_error_in(diag, EXIT_INPUT, s->data_path, 0, "%d rows are too few to hold some back", n);
 }
 
-/* Every level of a move alone on the ground. */
+static const Candidate *find_alone(const Search *s, const int8_t *ground, int32_t move, int32_t level)
+{
+	int8_t levels[MOVES_MAX];
+	memcpy(levels, ground, sizeof levels);
+	levels[move] = (int8_t)level;
+	return find(s, levels);
+}
+
+/* Levels of a move are of one kind when all but their last words are the same: the later are the harsher. */
+static bool same_kind(const char *a, const char *b)
+{
+	const char *end_a = strrchr(a, ' '), *end_b = strrchr(b, ' ');
+	const size_t n = end_a ? (size_t)(end_a - a) : 0;
+	return n == (end_b ? (size_t)(end_b - b) : 0) && !memcmp(a, b, n);
+}
+
+/* True when it is time for a level: the milder ones of its kind are known, and none of them is beyond hope. */
+static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t level)
+{
+	const Move *move = &s->moves[m];
+	for (int32_t l = 1; l < level; l++) {
+		const Candidate *milder = same_kind(move->level[l], move->level[level]) ? find_alone(s, ground, m, l) : &s->done[0];
+		if (!milder || !milder->built || (!isnan(s->max_drop) && search_drop(s, milder, false) > s->max_drop + slack_points))
+			return false;
+	}
+	return !find_alone(s, ground, m, level);
+}
+
+/* Levels of moves alone on the ground, the mildest first. */
 static bool try_levels(Search *s, const int8_t *ground, bool structural, Diag *diag)
 {
 	Candidate *list = calloc(LEVELS_MAX * MOVES_MAX, sizeof *list);
-	int32_t n = 0;
-	for (int32_t m = 0; list && m < s->nmoves; m++)
-		for (int32_t l = 1; s->moves[m].structural == structural && l <= s->moves[m].nlevels; l++) {
-			memcpy(list[n].level, ground, MOVES_MAX);
-			list[n++].level[m] = (int8_t)l;
-		}
 	bool good = list != NULL;
-	for (int32_t at = 0; good && at < n; at += ROUND)
-		good = measure(s, list + at, n - at < ROUND ? n - at : ROUND, diag);
+	for (int32_t n = 1; good && n > 0;) {
+		n = 0;
+		for (int32_t m = 0; m < s->nmoves; m++)
+			for (int32_t l = 1; s->moves[m].structural == structural && l <= s->moves[m].nlevels; l++)
+				if (is_due(s, ground, m, l)) {
+					list[n] = (Candidate){0};
+					memcpy(list[n].level, ground, MOVES_MAX);
+					list[n++].level[m] = (int8_t)l;
+				}
+		for (int32_t at = 0; good && at < n; at += ROUND)
+			good = measure(s, list + at, n - at < ROUND ? n - at : ROUND, diag);
+	}
 	free(list);
 	return good;
 }

@@ -9,7 +9,7 @@ enum { MOVES_MAX = 12, LEVELS_MAX = 128 };
 
 typedef struct Move {
 	const char *name, *pass;            /* pass: template with one %s */
-	bool        structural;
+	bool        structural, learns;     /* learns: its pass runs the model over texts */
 	int32_t     nlevels;                /* beside 0 */
 	char       *level[LEVELS_MAX];      /* level[1 .. nlevels] */
 } Move;
@@ -28,6 +28,7 @@ typedef struct Candidate {
 typedef struct Search {
 	BuildOptions   build;               /* of every candidate, but for the passes */
 	const char    *data_path, *corpus;
+	const char    *calibration;         /* what passes learn from; NULL: the data */
 	Dataset        data;
 	bool           apart;               /* an embedder reads the texts of a pair one at a time */
 	uint64_t       key;                 /* of model, data, corpus and seed: what results are of */
@@ -55,6 +56,10 @@ void   search_make_moves(Search *);
 bool   search_add_level(Move *, char *text);
 /* The pipeline of a candidate, as --passes takes it; malloc'd. "" is the plain build. */
 char  *search_pipeline(const Search *, const int8_t *level);
+/* The same of its moves from one to before another. */
+char  *search_part(const Search *, const int8_t *level, int32_t from, int32_t to);
+/* How many moves lie in front of the last that learns, itself included: what candidates can share. */
+int32_t search_shared(const Search *);
 
 /* search.c */
 bool   search_run(Search *, Diag *);

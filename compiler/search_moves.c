@@ -34,15 +34,18 @@ bool search_add_level(Move *move, char *text)
 static void make_levels(Search *s, Move *move, const char *levels)
 {
 	char *list = strdup(levels), *rest = NULL;
-	const char *separator = strchr(levels, ',') || strchr(levels, '=') ? "," : " ";
+	const char *separator = strchr(levels, '=') ? ";" : " ";
 	for (char *word = strtok_r(list, separator, &rest); word; word = strtok_r(NULL, separator, &rest))
-		if (*word == '#') {
+		if (strchr(word, '#')) {
 			char number[16];
 			for (int32_t layer = 0; layer + 1 < s->layers; layer++) {
 				snprintf(number, sizeof number, "%d", layer);
-				search_add_level(move, replaced(word, '#', number));
+				char *first = replaced(word, '#', number);
+				snprintf(number, sizeof number, "%d", layer + 1);
+				search_add_level(move, replaced(first, '+', number));
+				free(first);
 			}
-		} else if (*word != '$' || s->corpus) {
+		} else if (!strchr(word, '$') || s->corpus) {
 			search_add_level(move, replaced(word, '$', s->corpus ? s->corpus : ""));
 		}
 	free(list);
@@ -52,18 +55,32 @@ void search_make_moves(Search *s)
 {
 	for (size_t i = 0; i < sizeof moves / sizeof *moves && s->nmoves < MOVES_MAX; i++) {
 		Move *move = &s->moves[s->nmoves++];
-		*move = (Move){.name = moves[i].name, .structural = moves[i].structural, .pass = moves[i].pass};
+		*move = (Move){.name = moves[i].name, .structural = moves[i].structural, .pass = moves[i].pass,
+			.learns = strchr(moves[i].pass, '@') != NULL};
 		make_levels(s, move, moves[i].levels);
 	}
 }
 
+int32_t search_shared(const Search *s)
+{
+	int32_t n = s->nmoves;
+	while (n > 0 && !s->moves[n - 1].learns)
+		n--;
+	return n;
+}
+
 char *search_pipeline(const Search *s, const int8_t *level)
 {
+	return search_part(s, level, 0, s->nmoves);
+}
+
+char *search_part(const Search *s, const int8_t *level, int32_t from, int32_t to)
+{
 	char *text = strdup("");
-	for (int32_t m = 0; m < s->nmoves; m++) {
+	for (int32_t m = from; m < to; m++) {
 		if (!level[m])
 			continue;
-		char *path = replaced(s->moves[m].pass, '@', s->data_path), *whole = NULL;
+		char *path = replaced(s->moves[m].pass, '@', s->calibration ? s->calibration : s->data_path), *whole = NULL;
 		if (asprintf(&whole, "%s%s%.*s%s%s", text, *text ? "," : "", (int)(strstr(path, "%s") - path), path,
 			s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2) < 0)
 			abort();

@@ -75,10 +75,15 @@ double eval_dot(const double *a, const double *b, int64_t count)
 	return sum;
 }
 
-/* Weights of output n: row n of b[N,K], or one column of a panel of b[P,K,panel] or b[P,K/g,panel,g]. */
+/* Weights of output n: row n of b[N,K], one column of a panel of b[P,K,panel] or b[P,K/g,panel,g], or from sparse bytes. */
 void eval_weight_row(const Node *node, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row)
 {
-	if (node->attr.has & A_panel) {
+	if ((node->attr.has & A_panel) && weight->rank == 1) {
+		const DType dtype = node->args[0]->type.dtype == DT_I8 ? DT_I8 : DT_F32;
+		sparse_row(weight->tensor->data, n, sparse_words(depth, dtype), floats);   /* codes: a fourth of them, rounded up, fit as well */
+		for (int64_t k = 0; k < depth; k++)
+			row[k] = dtype == DT_I8 ? ((const int8_t *)floats)[k] : floats[k];
+	} else if (node->attr.has & A_panel) {
 		int64_t panel = node->attr.panel, group = weight->rank == 4 ? weight->dim[3] : 1;
 		int64_t start = (n / panel * weight->dim[1] * panel + n % panel) * group;
 		for (int64_t k = 0; k < depth; k++)
@@ -97,7 +102,7 @@ void eval_weight_row(const Node *node, const EvalArray *weight, int64_t n, int64
 bool eval_LINEAR(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
-	int64_t depth = args[1]->dim[1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
+	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	double *owned, *row = checked_calloc((size_t)depth, sizeof *row);
 	float *floats = checked_calloc((size_t)depth, sizeof *floats);

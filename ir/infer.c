@@ -130,8 +130,11 @@ bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 
 /* ---- products ------------------------------------------------------------------------------------------------------ */
 
+/* The bytes of sparse.c; verify_lowered.c looks into them. */
+static bool weights_are_sparse(const Type *weight) { return weight->rank == 1 && weight->dtype == DT_I8; }
+
 /* Packed weights hold `width` outputs, panel by panel, the last one filled up with zeros: w[P,K,panel], or, of numbers that kernels
- * take in groups of g, w[P,ceil(K/g),panel,g]. Sets the number of outputs and the length of the bias. */
+ * take in groups of g, w[P,ceil(K/g),panel,g], or are sparse, i8[bytes]. Sets the number of outputs and the length of the bias. */
 static bool infer_panels(const Node *node, int i, Dim *outputs, Dim *bias, Diag *diag)
 {
 	int64_t panel = node->attr.panel, width = node->attr.width;
@@ -140,13 +143,18 @@ static bool infer_panels(const Node *node, int i, Dim *outputs, Dim *bias, Diag 
 	if (panel < 1 || panel > DIM_MAX || width < 1 || width > DIM_MAX)
 		return node_error(node, diag, "panel is %lld and width is %lld, expected at least 1", (long long)panel,
 			(long long)width);
-	if (!expect_rank(node, i, 3, 4, diag))
-		return false;
-	int64_t panels = (width + panel - 1) / panel;
 	const Type *weight = arg_type(node, i);
-	if (!dim_equal(weight->dim[0], dim_number(panels)) || !dim_equal(weight->dim[2], dim_number(panel)))
-		return node_error(node, diag, "%s is %s, expected [%lld,K,%lld] for width %lld", ARG_TEXT(i), (long long)panels,
-			(long long)panel, (long long)width);
+	int64_t panels = (width + panel - 1) / panel;
+	if (weights_are_sparse(weight)) {
+		if (panel != SPARSE_PANEL || !value_is_const(node->args[i]))
+			return node_error(node, diag, "%s is %s, sparse weights: expected a constant and panels of %d", ARG_TEXT(i), SPARSE_PANEL);
+	} else {
+		if (!expect_rank(node, i, 3, 4, diag))
+			return false;
+		if (!dim_equal(weight->dim[0], dim_number(panels)) || !dim_equal(weight->dim[2], dim_number(panel)))
+			return node_error(node, diag, "%s is %s, expected [%lld,K,%lld] for width %lld", ARG_TEXT(i), (long long)panels,
+				(long long)panel, (long long)width);
+	}
 	*outputs = dim_number(width);
 	*bias = dim_number(panels * panel);
 	return true;
@@ -170,7 +178,8 @@ static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag
 		return node_error(node, diag, "%s is %s, expected weights of a fixed size (matmul multiplies activations)", ARG_TEXT(i));
 	int64_t group = weight->rank == 4 ? weight->dim[3].plus : 1;
 	Dim inputs = last_dim(x);
-	bool fit = weight->rank == 4 ? dim_is_number(inputs) && (inputs.plus + group - 1) / group == weight->dim[1].plus
+	bool fit = weights_are_sparse(weight) ? dim_is_number(inputs)
+		: weight->rank == 4 ? dim_is_number(inputs) && (inputs.plus + group - 1) / group == weight->dim[1].plus
 		: dim_equal(inputs, weight->dim[1]);
 	return fit || node_error(node, diag, "%s is %s but %s is %s: the inner sizes differ", ARG_TEXT(0), ARG_TEXT(i));
 }

@@ -348,6 +348,19 @@ bool    tensor_equal(const Tensor *, const Tensor *);            /* type and byt
  * counterpart, or NULL when inputs or outputs differ. */
 bool    graph_equal(const Graph *, const Graph *, const Node **where);
 
+/* ---- sparse.c: weights of which most are zero, layout in its head ---------------------------------------------------- */
+enum { SPARSE_PANEL = 16, SPARSE_BLOCK = 96, SPARSE_WORD = 4 };  /* outputs a piece, words of an output in it, bytes */
+static inline int64_t sparse_blocks(int64_t words) { return (words + SPARSE_BLOCK - 1) / SPARSE_BLOCK; }
+int64_t sparse_words(int64_t inputs, DType);                     /* of an output: of i8 a fourth of its inputs, of f32 as many */
+/* Share of the words of a matrix [outputs, inputs] of i8 or f32 that are not zero. */
+double  sparse_density(const Tensor *);
+/* Writes the packed form of such a matrix; returns its bytes. NULL: counts them only. -1: more than INT32_MAX. */
+int64_t sparse_pack(const Tensor *, void *packed);
+/* Output n of a packed form: `words` words to row. */
+void    sparse_row(const void *packed, int64_t n, int64_t words, void *row);
+/* Whether these bytes are a packed form of so many outputs and words an output, as kernels read it without looking. */
+bool    sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words);
+
 /* ---- infer.c, eval.c: one function an op -------------------------------------------------------------------------- */
 #define OP(NAME, ...) bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \
 	bool eval_##NAME(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);

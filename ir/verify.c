@@ -20,7 +20,7 @@
  *   G9  An exit reads an option of the module, and has an argument for each output of the graph, of its type; nothing thins (exits.c).
  * Lowered code (verify_lowered.c)
  *   L1  Every op may stand there, and every op that makes code (domain other than NONE) names its kernel, an identifier.
- *   L2  Every value made has a place by its shape (type_region); outputs are f32 and made by code.
+ *   L2  Every value made has a place by its shape (type_region); outputs are f32 and made by code. Sparse weights hold what they say.
  *   L3  With an arena plan, every such value has an offset, a multiple of 64; the value ends within its region.
  *   L4  No two values of one region that live at the same time overlap. A value lives from the node that makes it to the
  *       last that reads it, both included, so a node never writes over its arguments; an output lives to the end.

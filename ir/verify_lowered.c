@@ -82,6 +82,21 @@ static bool value_is_inner(const Value *value)
 	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
 }
 
+/* L2 of sparse weights: kernels read them without looking. */
+static void verify_sparse(const Node *node, Diag *diag)
+{
+	for (int i = 0; i < node->nargs && (node->attr.has & A_panel); i++) {
+		const Type *type = &node->args[i]->type, *x = &node->args[0]->type;
+		const Tensor *tensor = value_tensor(node->args[i]);
+		if (!tensor || type->rank != 1 || type->dtype != DT_I8)
+			continue;
+		const int64_t words = sparse_words(x->dim[x->rank - 1].plus, x->dtype);
+		if (!sparse_is_valid(tensor->data, type->dim[0].plus, node->attr.width, words))
+			node_error(node, diag, "%s does not hold %lld outputs of %lld words: sparse weights must be as pack-weights writes them",
+				VALUE_TEXT(node->args[i]), (long long)node->attr.width, (long long)words);
+	}
+}
+
 /* L1 and L2, and the first half of L3. */
 static void verify_lowered_node(const Graph *graph, const Node *node, Diag *diag)
 {
@@ -97,6 +112,7 @@ static void verify_lowered_node(const Graph *graph, const Node *node, Diag *diag
 		if (type_region(&node->results[i]->type, &bytes) == REGION_NONE)
 			node_error(node, diag, "%s is %s, which has no place in the arena", VALUE_TEXT(node->results[i]),
 				type_print(&node->results[i]->type, (char[128]){0}));
+	verify_sparse(node, diag);
 	verify_chained_node(node, diag);
 	if (!graph->arena.planned && (node->attr.has & A_offset))
 		node_error(node, diag, "has an offset, but the graph has no arena plan");

@@ -8,6 +8,7 @@
  *
  * `fuse{only=attention,qkv}` runs just those, in this order. Nothing here changes results beyond rounding. */
 #include "fuse.h"
+#include "narrow.h"
 #include <string.h>
 
 static const struct { const char *name; bool (*run)(Graph *, PassRun *); } patterns[] = {
@@ -105,9 +106,14 @@ bool pass_fuse(Graph *graph, PassRun *run)
 	const char *only = pass_option(run, "only", NULL);
 	if (only && !only_is_valid(only, run->diag))
 		return false;
-	for (int i = 0; i < PATTERNS; i++)
-		if ((!only || list_has(only, patterns[i].name)) && !patterns[i].run(graph, run))
+	const bool trained = module_has_scales(graph->module);
+	for (int i = 0; i < PATTERNS; i++) {
+		/* scales of quantisation-aware training are of the weights, and of what linears read, as they were trained */
+		if (trained && !strncmp(patterns[i].name, "fold-", 5))
+			pass_note(run, NULL, "%s: nothing is folded, the checkpoint's scales are of the weights as they are", patterns[i].name);
+		else if ((!only || list_has(only, patterns[i].name)) && !patterns[i].run(graph, run))
 			return false;
+	}
 	if (graph->level == LEVEL_GRAPH)
 		graph->level = LEVEL_FUSED;
 	return true;

@@ -52,6 +52,17 @@ static bool find_borders(const Graph *graph, Layers *layers, const char *pass, D
 	return true;
 }
 
+/* An origin as merge-tasks writes it, "stsb/layer.0.ffn.in"; NULL: there is none. */
+static const char *origin_of_task(const Graph *graph)
+{
+	for (const Node *node = graph->first; node; node = node->next) {
+		const char *slash = node->origin ? strchr(node->origin, '/') : NULL;
+		if (slash && origin_layer(slash + 1) >= 0)
+			return node->origin;
+	}
+	return NULL;
+}
+
 bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag)
 {
 	*layers = (Layers){ 0 };
@@ -64,6 +75,10 @@ bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag)
 		if (number >= 0 && !layers_number(layers, number))
 			layers->at[layers->count++].number = number;
 	}
+	const char *task = layers->count == 0 ? origin_of_task(graph) : NULL;
+	if (task)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layers belong to several tasks by now (%s); give the pass in front of merge-tasks: "
+			"--passes='%s{..},merge-tasks'", pass, task, pass);
 	if (layers->count == 0)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"%s: graph @%s has no layers: no op comes from a part called layer.N (the comment at the end of its line)", pass,

@@ -94,20 +94,35 @@ static const KernelInfo *kernel_of_codes(const KernelInfo *kernel)
 	return NULL;
 }
 
+/* The kernel over the weights that are not zero, if these are few enough for it to be faster than `dense`, which has the same needs. By
+ * {sparse=always} any few and any needs. */
+static const KernelInfo *node_sparse_kernel(const Node *node, const KernelInfo *dense, const PassRun *run)
+{
+	char op[64];
+	const char *mode = pass_option(run, "sparse", "auto");
+	const Tensor *weight = stored_argument(node) > 0 ? value_tensor(node->args[stored_argument(node)]) : NULL;
+	snprintf(op, sizeof op, "%s_sparse", dense->op);
+	const KernelInfo *sparse = weight && weight->type.rank == 2 && strcmp(mode, "never")
+		? kernel_select(op, weight->type.dtype, run->env->isa) : NULL;
+	const bool always = !strcmp(mode, "always");
+	return sparse && (always || (sparse->needs == dense->needs && 100 * sparse_density(weight) <= kernel_sparse(sparse))) ? sparse : NULL;
+}
+
 /* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another architecture is not for
  * this one. */
-static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassEnv *env)
+static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassRun *run)
 {
 	TuneRow key;
+	const PassEnv *env = run->env;
 	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
-	const KernelInfo *decided = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel : NULL;
-	if (node->op == OP_LINEAR_I8_CODES && decided)
-		return kernel_of_codes(decided);
-	if (decided)
-		return decided;
 	const bool selects = (node->op == OP_ATTENTION || node->op == OP_SOFTMAX) && (node->attr.has & A_SELECT);
-	return kernel_select(!selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select" : "attention_select", dtype,
-		env->isa);
+	const bool codes = node->op == OP_LINEAR_I8_CODES;
+	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel
+		: kernel_select(codes ? "linear_i8" : !selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select"
+			: "attention_select", dtype, env->isa);
+	const KernelInfo *sparse = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR) ? node_sparse_kernel(node, kernel, run) : NULL;
+	kernel = sparse ? sparse : kernel;
+	return codes && kernel ? kernel_of_codes(kernel) : kernel;
 }
 
 /* Whether a node between the two reads the value. */
@@ -129,7 +144,7 @@ static bool lower_codes(Graph *graph, Node *quantize, PassRun *run)
 		|| (linear && value_uses(graph, quantize->args[0]) > 1))
 		return true;
 	const DType dtype = linear ? from->args[2]->type.dtype : DT_F32;
-	const KernelInfo *kernel = node_kernel(from, dtype, run->env);
+	const KernelInfo *kernel = node_kernel(from, dtype, run);
 	if (!kernel || !kernel_of_codes(kernel))
 		return true;
 	Value *args[ARGS_MAX];
@@ -158,7 +173,7 @@ static bool node_lower(Node *node, PassRun *run)
 	int32_t stored = stored_argument(node);
 	DType dtype = stored >= 0 ? node->args[stored]->type.dtype
 		: (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16 : DT_F32;
-	const KernelInfo *kernel = node_kernel(node, dtype, run->env);
+	const KernelInfo *kernel = node_kernel(node, dtype, run);
 	char label[264];
 	if (!kernel)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
@@ -217,6 +232,9 @@ static bool lower_exits(Graph *graph, PassRun *run)
 
 bool pass_lower(Graph *graph, PassRun *run)
 {
+	const char *sparse = pass_option(run, "sparse", "auto");
+	if (strcmp(sparse, "auto") && strcmp(sparse, "always") && strcmp(sparse, "never"))
+		return diag_error(run->diag, EXIT_USAGE, 0, "lower: sparse=%s, expected auto, always or never", sparse);
 	if (!lower_outputs(graph, run) || !lower_exits(graph, run) || !widen_constants(graph, run))
 		return false;
 	bool good = true;

@@ -8,8 +8,7 @@
 /* A head's last linear has one output a label; encoder layers, poolers and dense modules have hundreds. */
 enum { OUTPUTS_LEAST = 64 };
 
-/* True when an item of the comma-separated list matches the origin or one of the parts it lies in: "layer.3" has layer.3.ffn.in. */
-static bool list_matches(const char *list, const char *origin)
+bool origin_matches(const char *list, const char *origin)
 {
 	for (const char *at = list; at && origin; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
 		char *item = strndup(at, strcspn(at, ",")), *inside = NULL;
@@ -32,7 +31,7 @@ const Tensor *narrow_weight(const Node *node, PassRun *run)
 		pass_note(run, node, "stays: its weight is not a constant matrix of floats");
 		return NULL;
 	}
-	if (list_matches(pass_option(run, "exclude", NULL), node->origin)) {
+	if (origin_matches(pass_option(run, "exclude", NULL), node->origin)) {
 		pass_note(run, node, "stays: excluded");
 		return NULL;
 	}
@@ -48,7 +47,7 @@ void narrow_attention(Graph *graph, PassRun *run)
 	for (Node *node = graph->first; node; node = node->next) {
 		if (node->op != OP_ATTENTION || (node->attr.has & (A_bits | A_kernel)))
 			continue;
-		if (list_matches(pass_option(run, "exclude", NULL), node->origin)) {
+		if (origin_matches(pass_option(run, "exclude", NULL), node->origin)) {
 			pass_note(run, node, "stays in f32: excluded");
 			continue;
 		}

@@ -7,7 +7,8 @@
  * A panel holds `panel` outputs side by side for each input: packed[p][k][i] = weight[p * panel + i][k], so that the
  * kernel's inner loop reads one vector of outputs per input, in order. Numbers that one instruction multiplies and adds up in groups
  * of g lie so: packed[p][k / g][i][k % g]. The last panel and group are padded with zeros, and so is the bias, which every packed
- * linear has: kernels need no special cases. A weight that several ops share is packed once. */
+ * linear has: kernels need no special cases. A weight that several ops share is packed once. Sparse kernels read i8[bytes], the layout of
+ * ir/sparse.c, without the zeros. */
 #include "rewrite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,19 @@ static Tensor *pack(Graph *graph, const Tensor *from, int64_t panel, int64_t gro
 	return to;
 }
 
+static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int line)
+{
+	const int64_t bytes = sparse_pack(from, NULL);
+	if (bytes < 0) {
+		diag_error(run->diag, EXIT_UNSUPPORTED, line, "pack-weights: %s has more than 2 GB of sparse weights; lower{sparse=never} keeps them dense",
+			from->name);
+		return NULL;
+	}
+	Tensor *to = tensor_derived(graph, from, "sparse", type_numbers(DT_I8, 1, &bytes));
+	sparse_pack(from, (void *)(uintptr_t)to->data);
+	return to;
+}
+
 /* The sum of each output's codes, for kernels that multiply unsigned codes and must take the shift out again. */
 static Tensor *sum_codes(Graph *graph, const Tensor *weight, int64_t count)
 {
@@ -90,7 +104,8 @@ static Value *packed_before(const Graph *graph, const Node *node, const Tensor *
 			continue;
 		Value *packed = other->args[slots_of(other).weight];
 		int64_t group = packed->type.rank == 4 ? packed->type.dim[3].plus : 1;
-		if (packed_from[packed->id] == weight && group == kernel->group)
+		const bool sparse = packed->type.rank == 1;
+		if (packed_from[packed->id] == weight && sparse == (kernel_sparse(kernel) != 0) && (sparse || group == kernel->group))
 			return packed;
 	}
 	return NULL;
@@ -113,8 +128,12 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 	for (int32_t i = at.weight; i < node->nargs; i++)
 		old[i] = node->args[i];
 	Value *packed = packed_before(graph, node, weight, kernel, packed_from);
-	if (!packed)
-		packed = graph_const(graph, node, pack(graph, weight, kernel->panel, kernel->group), old[at.weight]->node->origin);
+	if (!packed) {
+		Tensor *tensor = kernel_sparse(kernel) ? pack_sparse(graph, weight, run, node->line) : pack(graph, weight, kernel->panel, kernel->group);
+		if (!tensor)
+			return false;
+		packed = graph_const(graph, node, tensor, old[at.weight]->node->origin);
+	}
 	node->args[at.weight] = packed;
 	if (at.scales)
 		node->args[at.scales] = graph_const(graph, node, pad_vector(graph, weight, old[at.scales], padded), node->origin);

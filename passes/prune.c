@@ -3,6 +3,7 @@
  *
  *   by=magnitude    |rows of the last linear in| * |columns of out|: how much a unit can say, without data
  *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on data
+ *   by=reconstruction   how well the others can do its work (prune_refit.c)
  *   by=accuracy     how much the loss on labelled data grows without it: accuracy cannot tell changes as small as these apart
  * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really Better
  * than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
@@ -237,7 +238,7 @@ bool groups_score(Graph *graph, const Groups *groups, const UnitName *name, Pass
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
 		if (!strcmp(by, ways[i].by))
 			return ways[i].score(graph, groups, name, run);
-	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s, expected magnitude, activation or accuracy", name->pass, by);
+	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s, expected magnitude, activation, accuracy or reconstruction", name->pass, by);
 }
 
 bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
@@ -251,20 +252,22 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 	if ((list != NULL) + (keep > 0) + has_share != 1)
 		return diag_error(run->diag, EXIT_USAGE, 0, "%s: give keep= (how many %ss stay in each layer), share= (which share of "
 			"all stays) or %s= (those that go)", name->pass, name->one, name->key);
-	if (list)
-		return remove_listed(groups, list, name, run);
-	if (groups->count == 0)
+	const char *refit = pass_option(run, "refit", "no");
+	if (strcmp(refit, "yes") != 0 && strcmp(refit, "no") != 0)
+		return diag_error(run->diag, EXIT_USAGE, 0, "%s: refit=%s, expected yes or no", name->pass, refit);
+	if (groups->count == 0 && !list)
 		return true;
-	if (!groups_score(graph, groups, name, run))
-		return false;
-	for (int32_t g = 0; g < groups->count; g++) {
+	for (int32_t g = 0; g < groups->count; g++)
 		total += groups->at[g].count;
-		if (keep > 0)
-			remove_least(graph, groups, g, g + 1, groups->at[g].count - keep);
-	}
-	if (has_share)
-		remove_least(graph, groups, 0, groups->count, total - llround(share * (double)total));
-	return true;
+	const int64_t drop = has_share ? total - llround(share * (double)total) : 0;
+	if (!list && !strcmp(pass_option(run, "by", ""), "reconstruction"))
+		return groups_refit(graph, groups, false, keep, drop, name, run);
+	if (list ? !remove_listed(groups, list, name, run) : !groups_score(graph, groups, name, run))
+		return false;
+	for (int32_t g = 0; keep > 0 && g < groups->count; g++)
+		remove_least(graph, groups, g, g + 1, groups->at[g].count - keep);
+	remove_least(graph, groups, 0, groups->count, drop);
+	return strcmp(refit, "yes") != 0 || groups_refit(graph, groups, true, 0, 0, name, run);
 }
 
 /* ---- slicing ---------------------------------------------------------------------------------------------------------- */

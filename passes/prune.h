@@ -21,9 +21,12 @@ typedef struct UnitName { const char *pass, *one, *key; } UnitName;
 
 /* Memory for a group's scores; ins: as many as are given, the rest NULL. */
 void groups_add(Graph *, Groups *, const Group *);
-/* Options by=magnitude|activation|accuracy with keep=, share= or a list of LAYER.UNIT: marks the units that go. False and
- * messages when they make no sense. */
+/* Options by=magnitude|activation|accuracy|reconstruction with keep=, share= or a list of LAYER.UNIT: marks the units that go, and fits
+ * what is left where that is asked for. False and messages when they make no sense. */
 bool groups_choose(Graph *, const Groups *, const UnitName *, PassRun *);
+/* prune_refit.c: fits what is left to what the model made with all units, on the texts of option data: of units that are marked, or
+ * (marked false) of those that it chooses: all but keep in each group when keep > 0, and then drop of all groups. */
+bool groups_refit(Graph *, const Groups *, bool marked, int64_t keep, int64_t drop, const UnitName *, PassRun *);
 /* The importance of each unit by option by=. False and messages on error. */
 bool groups_score(Graph *, const Groups *, const UnitName *, PassRun *);
 /* Takes the marked units out of the weights: new constants; types and shapes are the caller's. */

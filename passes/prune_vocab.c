@@ -8,7 +8,10 @@
  *
  * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces, and so their
  * results: of the pieces that fit, WordPiece takes the longest, and of those that it took none is gone. The output of a masked
- * language model has a column a token and shrinks likewise. */
+ * language model has a column a token and shrinks likewise.
+ *
+ * keep=N keeps N rows, if the corpus asks for fewer, and fills up with the lowest ids: the vocabularies of BERT are sorted by frequency, so
+ * these are the words that other texts are likeliest to hold. */
 #include "layers.h"
 #include <string.h>
 
@@ -77,6 +80,9 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 	const char *corpus = pass_option(run, "corpus", NULL);
 	const int64_t old = table_rows(graph);
 	int32_t rows = 0;
+	int64_t keep = 0;
+	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep))
+		return false;
 	if (!corpus)
 		return diag_error(run->diag, EXIT_USAGE, 0, "prune-vocab: give corpus=FILE, text that the model is for");
 	if (old <= 0 || old > INT32_MAX || graph->module->ngraphs != 1)
@@ -90,7 +96,9 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 	if (!env->vocab_used(env->calibration, corpus, used, (int32_t)old, run->diag))
 		return false;
 	for (int64_t i = 0; i < old; i++)
-		to[i] = used[i] ? rows++ : -1;
+		keep -= used[i];
+	for (int64_t i = 0; i < old; i++)
+		to[i] = used[i] || keep-- > 0 ? rows++ : -1;
 	pass_note(run, NULL, "%d of %lld tokens stay", rows, (long long)old);
 	if (rows == old)
 		return true;

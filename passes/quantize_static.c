@@ -3,7 +3,8 @@
  *   %y = linear %x, %w, %b {act=gelu}    ->    %q, %s = quantize_static %x, %m, %z : i8[S,384], f32[S]
  *                                              %y = linear_i8 %q, %s, %wq, %ws, %b1 {act=gelu}
  *
- * The steps 1 / m are in the weights before those are rounded, the zero points in the bias, and so is the mean error of the rounded
+ * Scales that the checkpoint brings (trained_scales.c) are used as they are. Others are learnt:
+ * the steps 1 / m are in the weights before those are rounded, the zero points in the bias, and so is the mean error of the rounded
  * weights (bias correction, Nagel et al., "Data-Free Quantization", arXiv:1906.04721). Each linear can be measured alone on labelled
  * data (sensitivity=yes), and under a budget the most sensitive of them keep scales that are found while the program runs, as of
  * scheme=dynamic, until no more than `budget` points of the score are lost. */
@@ -80,7 +81,9 @@ static Tensor *weight_of_steps(Graph *graph, const StaticInput *input, const Ten
 static Value *emit_static(Graph *graph, const StaticInput *input, const Node *node, Node *before, Value *const *codes_of_x, PassRun *run)
 {
 	const Tensor *weight = value_tensor(node->args[1]);
-	Tensor *scales, *codes = tensor_quantized(graph, weight_of_steps(graph, input, weight), &scales);
+	Tensor *scales, *codes = input->trained_rows ? trained_codes(graph, weight, 1 / (double)input->m[0], &scales) : NULL;
+	if (!codes)
+		codes = tensor_quantized(graph, weight_of_steps(graph, input, weight), &scales);
 	const char *origin = node->args[1]->node->origin;
 	Value *wq = graph_const(graph, before, codes, origin), *ws = graph_const(graph, before, scales, origin);
 	Value *args[] = { codes_of_x[0], codes_of_x[1], wq, ws,
@@ -251,6 +254,8 @@ bool quantize_static(Graph *graph, PassRun *run)
 		room += node->op == OP_LINEAR;
 	StaticInput *inputs = mem_alloc(graph->module->mem, (size_t)room * sizeof *inputs);
 	const int32_t count = find_inputs(graph, inputs, run);
-	return !count || (static_scales(graph, inputs, count, run) && choose_dynamic(graph, inputs, count, run)
+	int32_t learnt = count;
+	return !count || (trained_inputs(graph, inputs, &learnt, run) && static_scales(graph, inputs, learnt, run)
+		&& choose_dynamic(graph, inputs, count, run)
 		&& quantize_all(graph, NULL, inputs, count, run));
 }

@@ -196,11 +196,11 @@ static bool cut_ranges(Graph *graph, StaticInput *inputs, int32_t count, bool jo
 				own[p] = means[p * in->width + k];
 				all[p] += own[p] / (double)in->width;
 			}
-			if (!joined)
+			if (!joined && !in->trained_rows)
 				shrink(in, k, part_kept(own, mse, share));
 		}
 		const double part = part_kept(all, mse, share);
-		for (int64_t k = 0; joined && k < in->width; k++)
+		for (int64_t k = 0; (joined || in->trained_rows) && k < in->width; k++)
 			shrink(in, k, part);
 		means += PARTS * in->width;
 	}
@@ -303,13 +303,16 @@ bool static_scales(Graph *graph, StaticInput *inputs, int32_t count, PassRun *ru
 		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: granularity=%s, expected tensor or channel", granularity);
 	if (!*word || *rest || !(percentile > 50 && percentile <= 100))
 		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: percentile=%s, expected more than 50 and at most 100", word);
+	if (!count)   /* the checkpoint says them all */
+		return true;
 	if (!observe_ranges(graph, inputs, count, run))
 		return false;
-	for (int32_t i = 0; joined && i < count; i++)
-		join_columns(&inputs[i]);
+	for (int32_t i = 0; i < count; i++)
+		if (joined || inputs[i].trained_rows)
+			join_columns(&inputs[i]);
 	if (strcmp(method, "minmax") != 0 && !cut_ranges(graph, inputs, count, joined, mse, 1 - percentile / 100, run))
 		return false;
 	for (int32_t i = 0; i < count; i++)
-		choose_steps(graph, &inputs[i], joined);
+		choose_steps(graph, &inputs[i], joined || inputs[i].trained_rows);
 	return true;
 }

@@ -18,8 +18,12 @@ static const GraphOutput *head_output(const Graph *graph, PassRun *run)
 	for (int32_t i = 0; module->nheads > 0 && i < graph->noutputs; i++)
 		if (!strcmp(graph->outputs[i].name, module->heads[0].output))
 			return &graph->outputs[i];
-	diag_error(run->diag, EXIT_UNSUPPORTED, 0, "%s: by=accuracy needs a model with a head; give --task",
-		pass_info[run->item->pass].name);
+	if (module->nheads > 0)
+		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "%s: graph @%s has not the model's first head, which alone is scored on data; rank by something "
+			"else, or say what goes", pass_info[run->item->pass].name, graph->name);
+	else
+		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "%s: by=accuracy needs a model with a head; give --task",
+			pass_info[run->item->pass].name);
 	return NULL;
 }
 

@@ -135,6 +135,8 @@ RT_FN RtContext *api_start(const RtModel *m, const RtVariant *v, void *memory, s
 		return NULL;
 	const size_t slack = (size_t)(-(uintptr_t)memory % API_ALIGN);
 	const uint64_t head = api_head_bytes(threads) - API_ALIGN;
+	if (m->unpack && m->unpack() != RT_OK)
+		return NULL;
 	if (bytes < slack || bytes - slack < head || bytes - slack - head < api_one_text(m, v, 0, threads))
 		return NULL;
 	char *base = (char *)memory + slack;
@@ -368,6 +370,7 @@ RT_FN const char *rt_strerror(int status)
 		[RT_E_LENGTH] = "a text is longer than the model takes",
 		[RT_E_CAPACITY] = "an output buffer or the workspace is too small",
 		[RT_E_OPTION] = "no such option, or its value is out of range",
+		[RT_E_WEIGHTS] = "the weights in the program are damaged",
 		[RT_E_TEXT] = "text that this model cannot take: it has no tokenizer, takes no pair, or the text is not valid UTF-8",
 	};
 	return status >= 0 && status < RT_STATUS_COUNT ? texts[status] : "unknown status";
@@ -376,5 +379,7 @@ RT_FN const char *rt_strerror(int status)
 RT_FN const char *rt_why(const RtModel *m)
 {
 	const char *missing = rt_choose(m, rt_cpu_isa()) ? NULL : rt_cpu_missing(m->variants[0].isa);
+	if (!missing && m->unpacked && m->unpacked->status != RT_OK)
+		return rt_strerror(m->unpacked->status);
 	return missing ? missing : "out of memory, or not 1 to 256 threads, or they could not be started";
 }

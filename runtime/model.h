@@ -13,6 +13,7 @@ enum { /* status of every NAME_ function; text by NAME_strerror */
 	RT_E_OPTION,        /* NAME_set: no such option, or its value is out of range */
 	RT_E_TEXT,          /* text given to a program without a tokenizer; a pair where the model takes none; invalid UTF-8 under
 	                     * strict */
+	RT_E_WEIGHTS,       /* coded weights are damaged: NAME_new gives NULL, NAME_why this */
 	RT_STATUS_COUNT
 };
 enum { RT_TASK_CLASSIFY, RT_TASK_TAG, RT_TASK_EMBED, RT_TASK_RANK, RT_TASK_QA, RT_TASK_FILL_MASK };  /* as Task in ir.h */
@@ -53,6 +54,21 @@ typedef struct RtStep {
 /* int32 of one slot of RtCall.exits. */
 RT_INLINE size_t rt_exit_ints(int64_t texts) { return 3 * (size_t)texts + 4; }
 
+/* A constant that lies entropy coded in the program: unpack.h says how. */
+typedef struct RtPacked {
+	size_t  from, from_bytes, to, to_bytes; /* in RtUnpack.from; in RtUnpack.to */
+	int32_t outputs, words;                 /* of sparse weights: how many, and words of each; 0: plain */
+	int32_t word;                           /* bytes of an element: 1, 2 or 4 */
+	uint64_t hash;                          /* of what it becomes */
+} RtPacked;
+/* All of a model, and what came of decoding it: unpack.c. */
+typedef struct RtUnpack {
+	const RtPacked *packed; int32_t npacked;
+	const unsigned char *from;
+	unsigned char *to; size_t to_bytes, from_bytes;   /* from_bytes: of all coded constants */
+	int status; double seconds;
+} RtUnpack;
+
 /* The model's code for one CPU; all variants compute the same graph over the same weights. */
 typedef struct RtVariant {
 	const char *cpu;                        /* as --cpu named it: "x86-64-v3" */
@@ -75,5 +91,7 @@ typedef struct RtModel {
 	const RtTokenizer *tokenizer;           /* NULL: ids only */
 	const RtVariant *variants; int32_t nvariants;   /* oldest CPU first: the last that this CPU can run is taken */
 	const void *weights; size_t weights_bytes;
+	int (*unpack)(void);                    /* decodes what is coded, once; NULL: nothing is */
+	const RtUnpack *unpacked;               /* the same as a table, and what came of it; NULL without unpack */
 } RtModel;
 #endif

@@ -4,9 +4,18 @@
 
 enum { REPORT_RUNS_MAX = 1000000, REPORT_SEQS_MAX = 64 };
 
+/* What the model says, and of coded weights what they take and what decoding them costs here. */
 RT_FN int rt_about(const RtModel *m, FILE *out)
 {
-	rt_json_indent(out, m->about);
+	const size_t room = strlen(m->about) + 256;
+	char *text = m->unpack ? malloc(room) : NULL;
+	if (text)
+		*text = 0;
+	if (text && m->unpack() == RT_OK)
+		snprintf(text, room, "%.*s, \"packed\": {\"bytes\": %zu, \"unpacked_bytes\": %zu, \"unpack_ms\": %.3f}}", (int)(strlen(m->about) - 1),
+			m->about, m->unpacked->from_bytes, m->unpacked->to_bytes, m->unpacked->seconds * 1e3);
+	rt_json_indent(out, text && *text ? text : m->about);
+	free(text);
 	return 0;
 }
 
@@ -134,6 +143,9 @@ RT_FN int rt_profile(RtProgram *p)
 	if (n == 0 || (int64_t)texts * m->max_tokens > INT32_MAX)
 		return program_usage(p, "--seq=%s: expected lengths from 1 to %d", p->options.seq ? p->options.seq : "",
 			(int)m->max_tokens);
+	if (m->unpacked && !p->options.json)
+		printf("at the start: %.3f MB of weights decoded into %.3f MB in %.3f ms\n", (double)m->unpacked->from_bytes * 1e-6,
+			(double)m->unpacked->to_bytes * 1e-6, m->unpacked->seconds * 1e3);
 	double *steps = rt_scratch(p, 2 * (size_t)(v->nsteps + 1) * sizeof *steps), *once = steps + v->nsteps + 1;
 	for (int i = 0; i < n; i++) {
 		double total = 0;

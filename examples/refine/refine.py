@@ -32,7 +32,8 @@ def main():
     smaller = smaller.float().train()
     plan = batches([len(s.split()) for s in sentences], A.batch, generator)
     plan = [plan[i % len(plan)] for i in range(A.steps)]
-    optimizer = torch.optim.AdamW(smaller.parameters(), lr=A.rate, weight_decay=0.01)
+    smaller.bert.embeddings.requires_grad_(False)   # those of the whole model: half of all numbers, and nothing was taken from them
+    optimizer = torch.optim.AdamW([p for p in smaller.parameters() if p.requires_grad], lr=A.rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, A.rate, total_steps=A.steps, pct_start=0.1)
     start = time.time()
     for step, group in enumerate(plan):

@@ -21,7 +21,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *queries, const f
 			RT_UNROLL_FULL for (int i = 0; i < 16; i++)   /* beyond the last query: a row that exists, under an empty mask */
 				r[i] = _mm512_mul_ps(_mm512_set1_ps(factor), _mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
 					q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0));
-			attention_avx512_transpose(r);
+			math_avx512_transpose(r);
 			RT_UNROLL_FULL for (int j = 0; j < 16; j++)
 				if (j0 + j < d)
 					_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);

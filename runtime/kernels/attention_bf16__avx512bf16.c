@@ -37,7 +37,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_queries(uint16_t *queries, co
 			RT_UNROLL_FULL for (int i = 0; i < 16; i++)
 				r[i] = (__m512)attention_bf16_round(q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0,
 					i0 + i < count ? d - j0 : 0, _mm512_set1_ps(factor));
-			attention_avx512_transpose(r);
+			math_avx512_transpose(r);
 			RT_UNROLL_FULL for (int j = 0; j < 16; j++)
 				_mm512_store_ps(queries + ((size_t)(j0 / 2 + j) * 32 + (size_t)i0) * 2, r[j]);
 		}

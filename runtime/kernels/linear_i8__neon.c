@@ -1,5 +1,5 @@
 /* linear_i8__neon.c: linear_i8__scalar.c with NEON's multiplications of bytes, AArch64 and ARMv7: SMULL and SMLAL put two products of
- * a sum into 16 bits (2 * 127 * 127 fits, since no code is -128), SADALP adds each pair of those to 32 bits.
+ * a sum into 16 bits (2 * 127 * 128 fits, since no code of an input is -128), SADALP adds each pair of those to 32 bits.
  *
  * Sixteen inputs of an output lie side by side, as 16 inputs of a row do: no lane is ever copied to the others, which would take a
  * fourth of the instructions, and a sum lies in 4 lanes until the end. Up to 48 rows are copied to scratch, with zeros behind them. A

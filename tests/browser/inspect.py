@@ -72,8 +72,8 @@ def neurons(b):
     """Heads, neurons and exits, of a page that was given data for them."""
     assert b.run("[...document.querySelectorAll('.heat')].map(t => t.querySelectorAll('td[style]').length)") == [36, 36, 36]
     assert b.run("document.querySelectorAll('.weights canvas').length") == 3
-    ink = "(() => { const c = document.querySelectorAll('canvas')[2], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0); })()"
-    colour = "(() => { const c = document.querySelectorAll('canvas')[2], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let best = 3; for (let i = 3; i < d.length; i += 4) if (d[i] > d[best]) best = i; return [...d.slice(best - 3, best)].join(); })()"
+    ink = "(() => { const c = document.querySelectorAll('canvas')[2], copy = new OffscreenCanvas(c.width, c.height).getContext('2d', {willReadFrequently: true}); copy.drawImage(c, 0, 0); const d = copy.getImageData(0, 0, c.width, c.height).data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0); })()"
+    colour = "(() => { const c = document.querySelectorAll('canvas')[2], copy = new OffscreenCanvas(c.width, c.height).getContext('2d', {willReadFrequently: true}); copy.drawImage(c, 0, 0); const d = copy.getImageData(0, 0, c.width, c.height).data; let best = 3; for (let i = 3; i < d.length; i += 4) if (d[i] > d[best]) best = i; return [...d.slice(best - 3, best)].join(); })()"
     cells = b.run("JSON.parse(document.getElementById('data-neurons').textContent).weights.reduce((n, w) => n + w.slice(2 * 384).filter(v => v).length, 0)")
     assert b.run(ink) == cells * 3 * 13 > 0, (b.run(ink), cells)   # each weight that is not 0, as a cell
     drawn = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"   # a change of scheme is an event

@@ -46,6 +46,28 @@ for options in ((), ("--passes=quantize-int8",), ("-O0",)):
         if "int8" not in str(options):
             print(f"{task} {options}: {max(compare(g, w, task) for g, w in zip(want, logits(model, batch))):.3f} of the tolerance")
 
+# passes in front of merge-tasks change each task by itself; behind it they say so; eval scores each head on its own data, as the task's own program
+passes = "drop-layers{layers=0,2},prune-ffn{keep=64},merge-tasks"
+both = Tasks(build(TMP / "base", TMP / "cut.so", "--emit=shared", "--name=cut", f"--merge=a={a_delta},b={b_delta}", f"--passes={passes}"), "cut")
+for task, width, whole in (("a", 1, a_whole), ("b", 3, b_whole)):
+    alone = Library(build(whole, TMP / f"cut-{task}.so", "--emit=shared", f"--name={task}", "--outputs=", f"--passes={passes.replace(',merge-tasks', '')}"), task)
+    assert both.task(batch, task, width).tobytes() == alone.run(batch, len(batch) * width).tobytes(), f"{task} cut and merged differs from its own program"
+checked = json.loads(run(BERTC, "verify", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "--passes=fold-const,merge-tasks", "--max-abs=1e-4", "--json").stdout)
+assert [o["output"] for o in checked["outputs"]] == ["a", "b"], checked
+refused = run(BERTC, "build", TMP / "base", "-o", TMP / "no", f"--merge=a={a_delta},b={b_delta}", "--passes=drop-layers{layers=0,2}", check=False)
+assert refused.returncode == 4 and b"give the pass in front of merge-tasks" in refused.stderr, refused.stderr
+rows = [("ba ce di", 1), ("fo gu ha babe", 0), ("dice", 2), ("zo fu ba ka", 1), ("ra me", 2), ("ti ne ro sa", 0)]
+(TMP / "a.tsv").write_text("".join(f"{t}\t{n / 2}\n" for t, n in rows)); (TMP / "b.tsv").write_text("".join(f"{t}\tb{n}\n" for t, n in rows[1:]))
+score = lambda *args: [json.loads(l) for l in run(BERTC, "eval", *args, "--json").stdout.splitlines()]
+pairs = score(TMP / "base", f"--merge=a={a_delta},b={b_delta}", "--data", f"a:{TMP / 'a.tsv'}", "--data", f"b:{TMP / 'b.tsv'}", "--passes=quantize-int8")
+assert [(p["head"], p["rows"], len(p["builds"])) for p in pairs] == [("a", 6, 2), ("b", 5, 2)], pairs
+for pair, whole, data in zip(pairs, (a_whole, b_whole), ("a.tsv", "b.tsv")):
+    own = score(whole, "--data", TMP / data, "--passes=quantize-int8")[0]
+    for x, y in zip(pair["builds"], own["builds"]): assert (x["score"], x["metric"], x.get("right")) == (y["score"], y["metric"], y.get("right")), (pair, own)
+assert score(TMP / "base", f"--merge=a={a_delta},b={b_delta}", "--data", TMP / "b.tsv", "--head", "b")[0]["builds"][0]["score"] == pairs[1]["builds"][0]["score"]
+refused = run(BERTC, "eval", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "--data", TMP / "b.tsv", "--head", "c", check=False)
+assert refused.returncode == 2 and b"has no head c; it has a, b" in refused.stderr, refused.stderr
+
 # what tasks share runs once and is there once: layers 0 and 1 of b and of a twin are the same ops
 steps = lambda path: sorted(l.split()[-1] for l in run(path, "--profile", "--seq", 8, "--repeat", 1).stdout.decode().splitlines() if "ffn.in" in l)
 both = build(TMP / "base", TMP / "both", f"--merge=b={b_delta},c={b_whole},a={a_delta}")

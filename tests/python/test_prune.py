@@ -95,6 +95,41 @@ for directory, load in shared_models():
     changed = without_heads(changed, {i: least(head_norms(l), 9) for i, l in enumerate(layers)})
     check(directory.name, directory, "prune-ffn{keep=1000},prune-heads{keep=9},prune-blocks{blocks=0.ffn},O2", without_blocks(changed, [(0, "ffn")]), batch)
 
+# what is left is fitted to what was there before, by least squares over real texts: the same normal equations here
+@torch.no_grad()
+def refitted(model, batch, gone, part, width, ridge=0.01):
+    """part: of a layer, the linear whose inputs go; gone: {layer: units of `width` inputs}. Returns {layer: (weight, bias)}, zero where inputs are gone."""
+    seen = {i: [] for i in gone}
+    hooks = [part(encoder(model).encoder.layer[i]).register_forward_pre_hook(lambda _, args, i=i: seen[i].append(args[0][0].double())) for i in gone]
+    for ids in batch: model(input_ids=torch.tensor([ids]), token_type_ids=torch.zeros(1, len(ids), dtype=torch.long))
+    for hook in hooks: hook.remove()
+    fitted = {}
+    for i, units in gone.items():
+        x = torch.cat(seen[i]); w = part(encoder(model).encoder.layer[i]).weight.double(); b = part(encoder(model).encoder.layer[i]).bias.double()
+        mean = x.mean(0); h = (x - mean).T @ (x - mean) / len(x); h += ridge * h.diagonal().mean() * torch.eye(len(h), dtype=torch.double)
+        stay = [c for c in range(w.shape[1]) if c // width not in units]; new = torch.zeros_like(w)
+        new[:, stay] = torch.linalg.solve(h[stay][:, stay], h[stay] @ w.T).T
+        fitted[i] = (new.float(), (b + (w - new) @ mean).float())
+    return fitted
+
+def with_weights(model, fitted, part):
+    model = copy.deepcopy(model)
+    for i, (w, b) in fitted.items(): linear = part(encoder(model).encoder.layer[i]); linear.weight.data, linear.bias.data = w, b
+    return model
+
+if SHARED:
+    from transformers import AutoTokenizer
+    directory, load = next(iter(shared_models())); model = load(); data = SHARED / "data/sst2/dev.tsv"; tokenizer = AutoTokenizer.from_pretrained(directory)
+    lines = [tokenizer(line.split("\t")[0])["input_ids"] for line in data.read_text().splitlines()[1:41]]
+    heads = {0: {1, 7}, 3: {0}, 5: {2, 3, 11}}; neurons = {1: set(range(0, 120, 2)), 4: {0, 5, 1535}}; options = f"refit=yes data={data} limit=40"
+    inner, outer = (lambda l: l.attention.output.dense), (lambda l: l.output.dense)
+    want = without_heads(with_weights(model, refitted(model, lines, heads, inner, 32), inner), heads)
+    check("refit heads", directory, f"cast-weights{{to=f32}},prune-heads{{heads={spelled(heads)} {options}}},O2", want, lines[:6])
+    want = without_neurons(with_weights(model, refitted(model, lines, neurons, outer, 1), outer), neurons)
+    check("refit neurons", directory, f"cast-weights{{to=f32}},prune-ffn{{neurons={spelled(neurons)} {options}}},O2", want, lines[:6])
+    far = lambda m: sum((a - b).norm().item() for a, b in zip(logits(m, lines), logits(model, lines)))
+    assert 3 * far(want) < far(without_neurons(model, neurons)), (far(want), far(without_neurons(model, neurons)))
+
 if SHARED:   # measured on data: what the pass reports is what eval scores afterwards
     data = SHARED / "data/sst2/dev.tsv"; out = TMP / "ledger.json"
     passes = f"prune-blocks{{by=accuracy keep=11 data={data} limit=200}},O2"

@@ -1,6 +1,6 @@
 """quantize-int8{scheme=static} against PyTorch with exactly the scales, codes and biases that the pass has learnt, read from its IR. The ops alone: the same codes. Whole
 models: every linear of transformers' model computes on codes, the rest stays in fp32; mean cosine, labels, and what int8 costs against fp32.
-Plain C kernels have the exact GELU; that of AVX-512 behind int8 is 4.7e-5 off, which moves one code in 200 by a step: there an embedding is 0.9996 alike."""
+With plain C kernels and with those of this machine."""
 import re
 from whittling import *
 from safetensors.torch import load_file
@@ -71,7 +71,7 @@ def whole(directory, model, data, limit, batch, what, cpu):
     passes = (PASSES % data).replace("attention", f"limit={limit} attention")
     path = TMP / f"{what}.bir"
     run(BERTC, "build", directory, "-o", path, "--quiet", f"--passes={passes}", "--emit=bir", "--stop-after=quantize-int8", "--outputs=")
-    library = Library(build(path, TMP / f"{what}.so", "--emit=shared", "--name=m", f"--search={directory}", f"--cpu={cpu}"), "m")
+    library = Library(build(path, TMP / f"{what}-{cpu}.so", "--emit=shared", "--name=m", f"--search={directory}", f"--cpu={cpu}"), "m")
     plain = logits(model, batch); linears = learnt(path, directory)
     emulated, taken = on_codes(model, linears)
     assert taken == len(linears), f"{what}: {len(linears)} linears on codes, {taken} of them in PyTorch: {sorted(linears)}"
@@ -97,8 +97,8 @@ if SHARED:
         folder, train, test = sources[directory.name]; data = SHARED / "data" / folder
         tokenizer = AutoTokenizer.from_pretrained(directory)
         batch = [tokenizer(s, truncation=True, max_length=128)["input_ids"] for s in sentences(directory.name, data / test)[:1000 if FULL else 20]]
-        for cpu, bar in (("x86-64", 0.9999), ("native", 0.9995)):
+        for cpu in ("x86-64", "native"):
             near, labels, far = whole(directory, load(), data / train, 100, batch, directory.name, cpu)
-            assert near >= bar and labels >= 0.995, f"{directory.name} {cpu}: cosine {near}, equal labels {labels}"
+            assert near >= 0.9999 and labels >= 0.995, f"{directory.name} {cpu}: cosine {near}, equal labels {labels}"
             assert far.mean() >= 0.985 and np.percentile(far, 5) >= 0.97, f"{directory.name} {cpu}: cosine with fp32 {far.mean()}, 5th percentile {np.percentile(far, 5)}"
 else: print("no shared models beside the repository: the ops alone")

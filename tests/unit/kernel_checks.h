@@ -42,6 +42,8 @@
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
 #include "../../runtime/kernels/linear_i8__avx512.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
+#include "../../runtime/kernels/linear_i8_sparse__scalar.c"
+#include "../../runtime/kernels/linear_i8_sparse__avx512vnni.c"
 #include "../../runtime/kernels/linear_i8__neon.c"
 #include "../../runtime/kernels/linear_i8__dotprod.c"
 #include "../../runtime/kernels/linear_i8__i8mm.c"
@@ -127,7 +129,7 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define ROW_ISA_I8MM       ROW_ARM64
 #define ROW_ISA_NEON32     ROW_ARM32
 
-static Row rows[128];
+static Row rows[160];
 static int nrows, failures, checks;
 
 static void add_row(uint32_t needs, Row row)

@@ -116,11 +116,23 @@ static void draw_prune_blocks(Draw *d)
 
 static void draw_units(Draw *d, const char *key, int n)
 {
+	const int refit = pick(3);
 	if (pick(3) == 0) {
 		option(d, key, "%s", units(d, n));
+		if (refit == 0) {
+			option(d, "refit", "yes");
+			with_data(d, "texts.tsv");
+		}
 		return;
 	}
-	ranked_by(d);
+	if (refit == 0) {
+		option(d, "by", "reconstruction");
+		with_data(d, "texts.tsv");
+		if (pick(2))
+			option(d, "ridge", "0.%d", 1 + pick(30));
+	} else {
+		ranked_by(d);
+	}
 	if (pick(2))
 		option(d, "keep", "%d", 1 + pick(n));
 	else
@@ -157,8 +169,27 @@ static void draw_prune_tokens(Draw *d)
 	option(d, "keep", "%s%d", ANY("0.", ""), 1 + pick(6));
 }
 
-static void draw_prune_vocab(Draw *d) { option(d, "corpus", "corpus.txt"); }
+static void draw_prune_vocab(Draw *d)
+{
+	option(d, "corpus", "corpus.txt");
+	if (pick(2))
+		option(d, "keep", "%d", 1 + pick(d->model->vocab));
+}
+
 static void draw_factorize_embeddings(Draw *d) { option(d, "rank", "%d", 1 + pick(d->model->heads * d->model->size)); }
+
+static void draw_sparsify(Draw *d)
+{
+	option(d, "sparsity", "%s", ANY("0", "0.2", "0.5", "0.9", "1"));
+	if (pick(2))
+		option(d, "structure", "%s", ANY("unstructured", "1x4", "4x1", "rows"));
+	if (pick(2))
+		option(d, "scope", "%s", ANY("matrix", "model"));
+	if (pick(3) == 0)
+		option(d, "exclude", "%s", ANY("layer.0", "*.ffn.*", "layer.1.attention"));
+	if (pick(3) == 0)
+		with_data(d, "texts.tsv");
+}
 
 static void draw_early_exit(Draw *d)
 {
@@ -241,6 +272,8 @@ static void draw_quantize_int8(Draw *d)
 		option(d, "percentile", "%s", ANY("90", "99.9", "100"));
 	if (pick(2))
 		option(d, "granularity", "%s", ANY("tensor", "channel"));
+	if (pick(4) == 0)
+		option(d, "scales", "%s", ANY("checkpoint", "data"));
 	if (pick(3) == 0)
 		option(d, "sensitivity", "%s", ANY("yes", "no"));
 	if (pick(3) == 0)
@@ -281,6 +314,7 @@ static const struct Move { const char *pass; void (*draw)(Draw *); uint32_t writ
 	{"prune-heads", draw_prune_heads, P_HEADS, 0}, {"prune-ffn", draw_prune_ffn, P_FFN, 0},
 	{"hard-attention", draw_hard_attention, P_SELECT, 0}, {"prune-tokens", draw_prune_tokens, P_TOKENS, 0},
 	{"prune-vocab", draw_prune_vocab, P_WORDS | P_VOCAB, 0}, {"factorize-embeddings", draw_factorize_embeddings, P_WORDS, 0},
+	{"sparsify", draw_sparsify, P_HEADS | P_FFN, 0},
 	{"early-exit", draw_early_exit, P_EXITS, 0}, {"normalize-embeddings", draw_normalize_embeddings, P_NORMS | P_RESULT, 0},
 	{"ablate-neurons", draw_ablate_neurons, P_NORMS, 0}, {"quantize-embeddings", draw_quantize_embeddings, P_WORDS, 0},
 	{"cast-weights", draw_cast_weights, P_STORE, 0}, {"canonicalize", draw_plain, 0, 0}, {"fold-const", draw_plain, 0, 1e-6},
@@ -299,6 +333,7 @@ static const struct Look { const char *pass, *key; uint32_t reads; } looks[] = {
 	{"prune-heads", "keep", P_STORE}, {"prune-heads", "share", P_LAYERS | P_BLOCKS | P_STORE},
 	{"prune-ffn", "keep", P_STORE}, {"prune-ffn", "share", P_LAYERS | P_BLOCKS | P_STORE},
 	{"factorize-embeddings", NULL, P_STORE | P_VOCAB}, {"quantize-embeddings", NULL, P_STORE},
+	{"sparsify", NULL, P_NORMS | P_STORE}, {"sparsify", "scope", P_LAYERS | P_BLOCKS},
 	/* factors go into weights that are f32, else into ops of their own */
 	{"normalize-embeddings", NULL, P_STORE}, {"ablate-neurons", NULL, P_STORE},
 	{"cast-weights", NULL, P_NORMS},

@@ -53,13 +53,13 @@ static void test_pipelines(void)
 	free(text);
 	CU_ASSERT_EQUAL(s.moves[move_of(&s, "blocks")].nlevels, 0);
 	CU_ASSERT_EQUAL(s.moves[move_of(&s, "vocab")].nlevels, 0);      /* no corpus */
-	CU_ASSERT_EQUAL(s.moves[move_of(&s, "tokens")].nlevels, 4 * 2); /* not behind the last layer */
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "tokens")].nlevels, 5 * 2); /* not behind the last layer */
 	level[move_of(&s, "int8")] = 1;
 	level[move_of(&s, "tokens")] = 2;
 	level[move_of(&s, "neurons")] = 1;
 	text = search_pipeline(&s, level);
 	CU_ASSERT_STRING_EQUAL(text,
-		"prune-ffn{by=activation share=0.9 data=a/dev.tsv},prune-tokens{layer=1 keep=0.7},quantize-int8{scheme=dynamic}");
+		"prune-ffn{by=reconstruction share=0.8 data=a/dev.tsv limit=500},prune-tokens{layer=1 keep=0.7},quantize-int8{scheme=dynamic}");
 	Diag diag;
 	diag_init(&diag, NULL);
 	Pipeline *pipeline = pipeline_parse(text, &diag);                /* in a legal order */
@@ -75,11 +75,24 @@ static void test_pipelines(void)
 	diag_free(&diag);
 	search_free(&s);
 	begin(&s, 1);
-	Search with = {.corpus = "c.txt", .layers = 2};
+	Search with = {.corpus = "c.txt", .calibration = "t.tsv", .data_path = "dev.tsv", .layers = 3};
 	search_make_moves(&with);
-	const Move *vocab = &with.moves[move_of(&with, "vocab")];
-	CU_ASSERT_EQUAL(vocab->nlevels, 1);
-	CU_ASSERT_STRING_EQUAL(vocab->level[1], "c.txt");
+	const Move *vocab = &with.moves[move_of(&with, "vocab")], *tokens = &with.moves[move_of(&with, "tokens")];
+	CU_ASSERT_EQUAL(vocab->nlevels, 3);
+	CU_ASSERT_STRING_EQUAL(vocab->level[1], "corpus=c.txt keep=18000");
+	CU_ASSERT_STRING_EQUAL(vocab->level[3], "corpus=c.txt");
+	CU_ASSERT_STRING_EQUAL(tokens->level[3], "layer=0,1 keep=0.8,0.6");
+	CU_ASSERT_STRING_EQUAL(tokens->level[4], "layer=1,2 keep=0.8,0.6");
+	/* what candidates share ends with the last move that learns, and reads --calibration */
+	memset(level, 0, sizeof level);
+	level[move_of(&with, "heads")] = level[move_of(&with, "vocab")] = 1;
+	CU_ASSERT_EQUAL(search_shared(&with), move_of(&with, "neurons") + 1);
+	text = search_part(&with, level, 0, search_shared(&with));
+	CU_ASSERT_STRING_EQUAL(text, "prune-heads{by=reconstruction share=0.8 data=t.tsv limit=500}");
+	free(text);
+	text = search_part(&with, level, search_shared(&with), with.nmoves);
+	CU_ASSERT_STRING_EQUAL(text, "prune-vocab{corpus=c.txt keep=18000}");
+	free(text);
 	search_free(&with);
 	search_free(&s);
 }

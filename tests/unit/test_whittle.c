@@ -387,6 +387,68 @@ static void test_lots(void)
 	module_free(module);
 }
 
+/* Difference of the first outputs on the first text, of which six rows are observed: what six neurons or nine numbers of heads and a bias
+ * can make again exactly. */
+static double difference_on_first(const Module *module, const char *pipeline)
+{
+	Module *copy = module_copy(module);
+	EvalArray x[2] = {{0}}, y[2] = {{0}};
+	double worst = 0;
+	runs(pipeline, copy);
+	outputs_of(module, texts[0], x);
+	outputs_of(copy, texts[0], y);
+	for (int64_t k = 0; k < x[0].count; k++)
+		worst = fmax(worst, fabs(eval_at(&x[0], k) - eval_at(&y[0], k)));
+	for (int k = 0; k < 2; k++) {
+		eval_array_free(&x[k]);
+		eval_array_free(&y[k]);
+	}
+	module_free(copy);
+	return worst;
+}
+
+static void test_refit(void)
+{
+	static const struct { const char *pipeline; bool exact; } rows[] = {
+		{"prune-ffn{by=reconstruction keep=6 data=texts.tsv limit=1 ridge=1e-9}", true},
+		{"prune-ffn{by=reconstruction share=0.9 data=texts.tsv limit=1 ridge=1e-9}", true},
+		{"prune-ffn{neurons=0.2,1.5,2.0 refit=yes data=texts.tsv limit=1 ridge=1e-9}", true},
+		{"prune-ffn{by=magnitude keep=6 refit=yes data=texts.tsv limit=1 ridge=1e-9}", true},
+		{"prune-ffn{neurons=0.2,1.5,2.0}", false},
+		{"prune-ffn{neurons=0.2,1.5,2.0 refit=yes data=texts.tsv limit=1 ridge=1e9}", false},   /* weights are held */
+		{"prune-heads{by=reconstruction keep=3 data=texts.tsv limit=1 ridge=1e-9}", true},
+		{"prune-heads{heads=0.1,1.3,2.0 refit=yes data=texts.tsv limit=1 ridge=1e-9}", true},
+		{"prune-heads{heads=0.1,1.3,2.0 refit=no}", false},
+	};
+	Module *module = encoder(&tiny);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const double difference = difference_on_first(module, rows[i].pipeline);
+		CU_ASSERT(rows[i].exact ? difference < 1e-4 : difference > 1e-3);
+		if (rows[i].exact ? difference >= 1e-4 : difference <= 1e-3)
+			printf("\n%s: %g\n", rows[i].pipeline, difference);
+	}
+	Module *copy = module_copy(module);
+	runs("prune-ffn{by=reconstruction share=0.5 data=texts.tsv}", copy);
+	int64_t left = 0;
+	for (int l = 0; l < tiny.layers; l++)
+		left += weight_of(copy, "g", l)->type.dim[1].plus;
+	CU_ASSERT_EQUAL(left, 11);                                           /* of 21: half, rounded */
+	module_free(copy);
+	copy = module_copy(module);
+	char *message = run("prune-ffn{keep=3 refit=maybe}", copy);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+	CU_ASSERT_PTR_NOT_NULL(strstr(message, "refit=maybe, expected yes or no"));
+	free(message);
+	module_free(copy);
+	copy = module_copy(module);
+	message = run("prune-heads{by=reconstruction keep=3}", copy);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+	CU_ASSERT_PTR_NOT_NULL(strstr(message, "give data=FILE"));
+	free(message);
+	module_free(copy);
+	module_free(module);
+}
+
 /* Of the blocks that are left, the one goes without which accuracy is highest, then loss least; measured anew each time. */
 static void greedy_blocks(const Module *module, int count, char *listed)
 {
@@ -479,6 +541,15 @@ static void test_vocab(void)
 	runs("prune-vocab{corpus=corpus.txt}", fewer);
 	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
 	CU_ASSERT_EQUAL(named(fewer->graphs[0], "words")->type.dim[0].plus, 6);
+	Module *filled = module_copy(module);
+	runs("prune-vocab{corpus=corpus.txt keep=8}", filled);   /* 2 and 4 are the lowest that the corpus does not use */
+	static const int32_t filled_numbers[11] = {0, 1, 2, 3, 4, -1, 5, 6, 7, -1, -1};
+	CU_ASSERT_EQUAL(memcmp(renumbered, filled_numbers, sizeof filled_numbers), 0);
+	module_free(filled);
+	filled = module_copy(module);
+	runs("prune-vocab{corpus=corpus.txt keep=5}", filled);   /* the corpus uses six */
+	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
+	module_free(filled);
 	/* a text of tokens that stay gives what it gave under its old numbers */
 	const int32_t old[] = {3, 8, 0, 6, 7, 1}, now[] = {2, 5, 0, 3, 4, 1};
 	EvalArray x[2] = {{0}}, y[2] = {{0}};
@@ -818,6 +889,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_importance);
 	CU_ADD_TEST(suite, test_accuracy);
 	CU_ADD_TEST(suite, test_lots);
+	CU_ADD_TEST(suite, test_refit);
 	CU_ADD_TEST(suite, test_blocks);
 	CU_ADD_TEST(suite, test_vocab);
 	CU_ADD_TEST(suite, test_masked_vocab);

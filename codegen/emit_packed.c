@@ -1,0 +1,90 @@
+/* emit_packed.c: --pack=small: which constants lie entropy coded in the program (pack.c), and the glue with which it decodes them once, before
+ * its first context (runtime/unpack.c). They are decoded into memory that the program has without asking for it. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "emit.h"
+#include "pack.h"
+
+/* The packed weight of a linear of any kind; NULL: it is none. */
+static const Value *linear_weight(const Node *node)
+{
+	if (!(node->attr.has & A_panel))
+		return NULL;
+	return node->op == OP_LINEAR || node->op == OP_LINEAR_BF16 ? node->args[1]
+		: node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES ? node->args[2] : NULL;
+}
+
+bool emit_packed_constants(Emitter *e)
+{
+	for (int32_t g = 0; g < e->module->ngraphs; g++)
+		for (const Node *node = e->module->graphs[g]->first; node; node = node->next) {
+			const Value *weight = linear_weight(node);
+			if (!weight)
+				continue;
+			const Type *x = &node->args[0]->type;
+			const bool sparse = weight->type.rank == 1;
+			RtPacked shape = {.word = dtype_bytes[weight->type.dtype]};
+			if (sparse) {
+				shape.word = x->dtype == DT_I8 ? 1 : 4;
+				shape.outputs = (int32_t)node->attr.width;
+				shape.words = (int32_t)sparse_words(x->dim[x->rank - 1].plus, x->dtype);
+			}
+			if (!weights_place_coded(&e->weights, value_tensor(weight), &shape, e->diag))
+				return false;
+		}
+	return true;
+}
+
+void emit_packed_tables(const Emitter *e, FILE *c)
+{
+	const Weights *w = &e->weights;
+	const char *name = e->options->name;
+	if (!w->npacked)
+		return;
+	fprintf(c, "\n/* ==== weights that are decoded at the start */\n"
+		"static unsigned char %s_unpacked[%zu] __attribute__((aligned(4096)));\n"
+		"static const RtPacked %s_packed[] = {\n", name, w->decoded_bytes, name);
+	for (int32_t i = 0; i < w->npacked; i++) {
+		const RtPacked *p = &w->packed[i];
+		fprintf(c, "\t{%zu, %zu, %zu, %zu, %d, %d, %d, 0x%llxu},\n", p->from, p->from_bytes, p->to, p->to_bytes, (int)p->outputs,
+			(int)p->words, (int)p->word, (unsigned long long)p->hash);
+	}
+	fprintf(c, "};\nstatic RtUnpack %s_unpack_state = {.packed = %s_packed, .npacked = %d, .from = %s_blob, .from_bytes = %zu,\n"
+		"\t.to = %s_unpacked, .to_bytes = %zu};\n", name, name, (int)w->npacked, name, w->coded_bytes, name, w->decoded_bytes);
+	fprintf(c, "static void %s_unpack_once(void) { rt_unpack(&%s_unpack_state); }\n"
+		"static int %s_unpack(void)\n{\n\tstatic pthread_once_t once = PTHREAD_ONCE_INIT;\n"
+		"\tpthread_once(&once, %s_unpack_once);\n\treturn %s_unpack_state.status;\n}\n", name, name, name, name, name);
+}
+
+/* Decodes everything as the program will; the seconds it takes. */
+static double decode(const Weights *w, bool *good)
+{
+	static UnpackTable tables[UNPACK_TABLES_MAX];
+	struct timespec begin, end;
+	uint8_t *to = malloc(w->decoded_bytes);
+	*good = to != NULL;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int32_t i = 0; i < w->npacked && *good; i++)
+		*good = unpack_constant(&w->packed[i], w->blob.data + w->packed[i].from, to + w->packed[i].to, tables);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	free(to);
+	return (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+}
+
+bool emit_packed_report(const Emitter *e)
+{
+	const Weights *w = &e->weights;
+	bool good = true;
+	if (!w->npacked) {
+		diag_note(e->diag, 0, "--pack=small: no linear's weights become smaller by an eighth; they lie in the program as they are");
+		return true;
+	}
+	const double seconds = decode(w, &good);
+	if (!good)
+		return diag_error(e->diag, EXIT_RUN, 0, "--pack=small: coded weights do not decode to what they were, or there is no memory");
+	if (!e->options->quiet)
+		diag_note(e->diag, 0, "--pack=small: the weights of %d linears take %.3f MB in the program; at its start they are decoded into %.3f MB "
+			"of memory (%.1f ms here)", (int)w->npacked, (double)w->coded_bytes * 1e-6, (double)w->decoded_bytes * 1e-6, seconds * 1e3);
+	return true;
+}

@@ -1,0 +1,195 @@
+/* pack.c: entropy coding of weights (pack.h). Everything is first written down as symbols, bytes with the number of their table, which are
+ * counted; then as bits. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pack.h"
+#include "tokenizer_tables.h"
+
+enum { SYMBOLS = 256, TABLES = UNPACK_TABLES_MAX };
+
+typedef struct Symbol { uint8_t table, byte; } Symbol;
+typedef struct Symbols { List list; int64_t counts[TABLES][SYMBOLS]; } Symbols;
+
+static void add_symbol(Symbols *s, int table, uint8_t byte)
+{
+	list_add(&s->list, &(Symbol){ (uint8_t)table, byte });
+	s->counts[table][byte]++;
+}
+
+/* Indices as unpack_indices reads them; false: in no order that has a code, which only a graph that was written by hand can hold. */
+static bool add_indices(Symbols *s, const uint8_t *index, int count, int which)
+{
+	for (int i = 0, before = -1; i < count; i++) {
+		const int at = index[which < 0 ? i : unpack_apart(which, i)];
+		if (at <= before && at != 0)
+			return false;
+		add_symbol(s, UNPACK_STEPS, at <= before ? UNPACK_AGAIN : (uint8_t)(at - before - 1));
+		before = at;
+	}
+	return true;
+}
+
+static void add_words(Symbols *s, const uint8_t *bytes, int count, int word)
+{
+	for (; count > 0; count--, bytes += UNPACK_WORD) {
+		unsigned mask = 0;
+		for (int k = 0; k < UNPACK_WORD; k++)
+			mask |= (unsigned)(bytes[k] != 0) << k;
+		add_symbol(s, UNPACK_MASKS, (uint8_t)mask);
+		for (int k = 0; k < UNPACK_WORD; k++)
+			if (bytes[k])
+				add_symbol(s, UNPACK_BYTES + (word == 1 ? 0 : k), bytes[k]);
+	}
+}
+
+/* The pair at *at, which is left at the next. */
+static bool add_pair(Symbols *s, const uint8_t **at, int word)
+{
+	const uint8_t *head = *at;
+	const SparsePair pair = sparse_rows_pair(at);
+	add_symbol(s, UNPACK_OUTPUTS, head[0]);
+	add_symbol(s, UNPACK_COUNTS, head[1]);
+	add_symbol(s, UNPACK_COUNTS, head[2]);
+	if (!add_indices(s, pair.index, 2 * pair.both, -1) || !add_indices(s, pair.index + 2 * pair.both, 2 * pair.apart, 0)
+		|| !add_indices(s, pair.index + 2 * pair.both, 2 * pair.apart, 1))
+		return false;
+	add_words(s, pair.words, 4 * (pair.both + pair.apart), word);
+	return true;
+}
+
+static bool add_sparse(Symbols *s, const uint8_t *data, const RtPacked *p)
+{
+	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(p->words);
+	for (int piece = 0; piece < pieces; piece++) {
+		const uint8_t *at = sparse_rows_piece(data, piece);
+		for (int i = 0; i < SPARSE_ROWS_PANEL / 2; i++)
+			if (!add_pair(s, &at, p->word))
+				return false;
+	}
+	return true;
+}
+
+static void add_plain(Symbols *s, const uint8_t *data, const RtPacked *p)
+{
+	for (size_t at = 0; at < p->to_bytes; at++)
+		add_symbol(s, (int)(at % (size_t)p->word), data[at]);
+}
+
+/* ---- codes -------------------------------------------------------------------------------------------------------------- */
+
+/* Lengths of a Huffman code; the longest. Of equal counts the older node is taken first, so the same counts give the same code. */
+static int huffman_lengths(const int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
+{
+	int64_t weight[2 * SYMBOLS] = { 0 };
+	int parent[2 * SYMBOLS] = { 0 }, nodes = SYMBOLS, longest = 0;
+	bool open[2 * SYMBOLS] = { 0 };
+	for (int s = 0; s < SYMBOLS; s++) {
+		weight[s] = counts[s];
+		open[s] = counts[s] > 0;
+	}
+	for (;;) {
+		int least[2] = { -1, -1 };
+		for (int k = 0; k < 2; k++)
+			for (int n = 0; n < nodes; n++)
+				if (open[n] && n != least[0] && (least[k] < 0 || weight[n] < weight[least[k]]))
+					least[k] = n;
+		if (least[1] < 0)
+			break;
+		weight[nodes] = weight[least[0]] + weight[least[1]];
+		open[nodes] = true;
+		open[least[0]] = open[least[1]] = false;
+		parent[least[0]] = parent[least[1]] = nodes++;
+	}
+	for (int s = 0; s < SYMBOLS; s++) {
+		lengths[s] = 0;
+		for (int n = s; parent[n]; n = parent[n])
+			lengths[s]++;
+		longest = lengths[s] > longest ? lengths[s] : longest;
+	}
+	return longest;
+}
+
+/* As many bits as the decoder's table takes: rare bytes count for more until the code is short enough. */
+static void code_lengths(int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
+{
+	int used = 0, last = 0;
+	for (int s = 0; s < SYMBOLS; s++)
+		if (counts[s]) {
+			used++;
+			last = s;
+		}
+	if (used < 2) {   /* a table of nothing is one of a byte that does not come */
+		memset(lengths, 0, SYMBOLS);
+		lengths[last] = UNPACK_ONLY;
+		return;
+	}
+	while (huffman_lengths(counts, lengths) > UNPACK_BITS)
+		for (int s = 0; s < SYMBOLS; s++)
+			counts[s] = (counts[s] + 1) / 2;
+}
+
+/* The bits of each code in the order in which they are written, as unpack_table reads them. */
+static void code_bits(const uint8_t lengths[SYMBOLS], uint16_t bits[SYMBOLS])
+{
+	unsigned code = 0;
+	for (int length = 1; length <= UNPACK_BITS; length++, code <<= 1)
+		for (int s = 0; s < SYMBOLS; s++)
+			if (lengths[s] == length) {
+				bits[s] = 0;
+				for (int bit = 0; bit < length; bit++)
+					bits[s] |= (uint16_t)((code >> bit & 1) << (length - 1 - bit));
+				code++;
+			}
+}
+
+static uint8_t *write_bits(const Symbols *s, int tables, uint8_t lengths[TABLES][SYMBOLS], size_t *bytes)
+{
+	uint16_t bits[TABLES][SYMBOLS] = { { 0 } };
+	const Symbol *symbols = s->list.items;
+	uint64_t total = 0, waiting = 0;
+	int count = 0;
+	for (int t = 0; t < tables; t++)
+		code_bits(lengths[t], bits[t]);
+	for (size_t i = 0; i < s->list.count; i++)
+		total += lengths[symbols[i].table][symbols[i].byte] % UNPACK_ONLY;
+	*bytes = (size_t)tables * UNPACK_LENGTHS + (size_t)(total + 7) / 8 + UNPACK_PADDING;
+	uint8_t *coded = calloc(*bytes, 1), *to = coded;
+	for (int t = 0; t < tables && coded; t++, to += UNPACK_LENGTHS)
+		for (int k = 0; k < SYMBOLS; k++)
+			to[k / 2] |= (uint8_t)(lengths[t][k] << 4 * (k & 1));
+	for (size_t i = 0; i < s->list.count && coded; i++) {
+		const Symbol symbol = symbols[i];
+		waiting |= (uint64_t)bits[symbol.table][symbol.byte] << count;
+		for (count += lengths[symbol.table][symbol.byte] % UNPACK_ONLY; count >= 8; count -= 8, waiting >>= 8)
+			*to++ = (uint8_t)waiting;
+	}
+	if (coded && count)
+		*to = (uint8_t)waiting;
+	return coded;
+}
+
+uint8_t *pack_constant(const uint8_t *data, RtPacked *p)
+{
+	uint8_t lengths[TABLES][SYMBOLS];
+	Symbols *s = calloc(1, sizeof *s), empty = { .list = list_new(sizeof(Symbol)) };
+	if (!s)
+		return NULL;
+	*s = empty;
+	if (p->outputs && !add_sparse(s, data, p)) {
+		list_free(&s->list);
+		*s = empty;
+		p->outputs = p->words = 0;
+		p->word = 1;
+	}
+	if (!p->outputs)
+		add_plain(s, data, p);
+	const int tables = unpack_tables(p);
+	for (int t = 0; t < tables; t++)
+		code_lengths(s->counts[t], lengths[t]);
+	uint8_t *coded = write_bits(s, tables, lengths, &p->from_bytes);
+	p->hash = unpack_hash(data, p->to_bytes);
+	list_free(&s->list);
+	free(s);
+	return coded;
+}

@@ -1,0 +1,66 @@
+/* linear_i8_sparse__scalar.c: linear_i8__scalar.c over weights of which most are zero. The sums are the same integers, so the results are
+ * the same bits.
+ *
+ *   w  sparse_rows.h: the quads of an output, four codes of neighbouring inputs, that are not all zero
+ *
+ * Every linear_i8_sparse and linear_i8_sparse_codes kernel has the signature of its dense namesake; a panel is 16 outputs. */
+#include "sparse_rows.h"
+#include "tile__scalar.h"
+
+/* One quad of weights by a row's codes, of which there are `inputs` from the block's first on. */
+RT_INLINE int32_t linear_i8_sparse_scalar_quad(const int8_t *row, int quad, const uint8_t *word, int inputs)
+{
+	int32_t sum = 0;
+	for (int k = 4 * quad, j = 0; j < 4 && k + j < inputs; j++)
+		sum += row[k + j] * (int8_t)word[j];
+	return sum;
+}
+
+/* acc[o] += one piece by a row's codes. */
+RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, const uint8_t *at, int inputs)
+{
+	for (int p = 0; p < SPARSE_ROWS_PANEL / 2; p++) {
+		const SparsePair pair = sparse_rows_pair(&at);
+		const uint8_t *index = pair.index + 2 * pair.both, *words = pair.words + 16 * pair.both;
+		for (int i = 0; i < 4 * pair.both; i++)
+			acc[pair.output[i % 2]] += linear_i8_sparse_scalar_quad(row, pair.index[i / 2], pair.words + 4 * i, inputs);
+		for (int i = 0; i < 4 * pair.apart; i++)
+			acc[pair.output[i % 4 / 2]] += linear_i8_sparse_scalar_quad(row, index[i], words + 4 * i, inputs);
+	}
+}
+
+RT_INLINE void linear_i8_sparse_scalar(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                       const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	enum { NR = SPARSE_ROWS_PANEL };
+	const int blocks = sparse_rows_blocks((K + 3) / 4);
+	(void)sums, (void)scratch;
+	for (int p = p0; p < p1; p++) {
+		const int width = rt_min(NR, N - p * NR);
+		for (int r = r0; r < r1; r++) {
+			int32_t acc[NR] = {0};
+			for (int b = 0, k = 0; b < blocks; b++, k += 4 * SPARSE_ROWS_BLOCK)
+				linear_i8_sparse_scalar_piece(acc, q + (size_t)r * (size_t)K + k, sparse_rows_piece(w, p * blocks + b), K - k);
+			const TileOut to = tile_out(out, r, p * NR, N);
+			float tile[NR], *y = to.codes ? tile : (float *)to.at;
+			for (int j = 0; j < width; j++)
+				y[j] = math_act(fmaf((float)acc[j], s[r] * ws[p * NR + j], bias[p * NR + j]), act);
+			if (to.codes)
+				math_code_row((int8_t *)to.at, tile, to.m, to.z, width);
+		}
+	}
+}
+
+RT_INLINE void linear_i8_sparse__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
+                                        const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	linear_i8_sparse_scalar(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}
+
+RT_INLINE void linear_i8_sparse_codes__scalar(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
+                                              const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
+                                              int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+{
+	tile_scales(scales, r0, r1, p0);
+	linear_i8_sparse_scalar(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
+}

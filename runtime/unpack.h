@@ -1,0 +1,194 @@
+/* unpack.h: weights that lie entropy coded in the program (bertc build --pack=small) become what kernels read. Codes are canonical Huffman codes
+ * of bytes (Huffman, 1952), at most 11 bits long, so that one look into a table of 2048 gives a byte and its length.
+ *
+ *   lengths[tables][128]   of the codes of 256 bytes, two in a byte, the lower half first. 0: does not occur; 15: nothing else occurs, and
+ *                          it takes no bits
+ *   bits                   from the least significant on, then 16 bytes of zeros
+ *
+ * Plain: the elements of the constant in order, of `word` bytes with a table each.
+ * Sparse (sparse_rows.h): piece by piece its pairs of outputs as they lie: which two; the two counts; the indices of the words that both have,
+ * then those of the first and of the second alone, each as the step from the one before it, less one, or 255 for an index of 0 that is not the
+ * first; each word as a mask of its bytes that are not zero, and these. A table each for outputs, counts, steps and masks, then one for the
+ * bytes of codes or four for those of f32. Where the pieces begin is found on the way.
+ *
+ * What a damaged file may hold is refused: lengths that are no code, bits that end too soon, rows longer than the room, another sum. */
+#ifndef RT_UNPACK_H
+#define RT_UNPACK_H
+#include "model.h"
+#include "kernels/sparse_rows.h"
+
+enum { UNPACK_LENGTHS = 128, UNPACK_BITS = 11, UNPACK_ONLY = 15, UNPACK_PADDING = 16, UNPACK_WORD = 4, UNPACK_AGAIN = 255 };
+enum { UNPACK_OUTPUTS, UNPACK_COUNTS, UNPACK_STEPS, UNPACK_MASKS, UNPACK_BYTES, UNPACK_TABLES_MAX = UNPACK_BYTES + UNPACK_WORD };
+
+/* How many tables a constant has. */
+RT_INLINE int unpack_tables(const RtPacked *p) { return p->word + (p->outputs ? UNPACK_BYTES : 0); }
+
+typedef struct UnpackTable { uint16_t entry[1 << UNPACK_BITS]; } UnpackTable;   /* byte << 4 | length, by the bits ahead */
+typedef struct UnpackBits { const uint8_t *at, *end; uint64_t bits; int count; } UnpackBits;
+
+/* 64-bit words, each multiplied in. */
+RT_FN uint64_t unpack_hash(const uint8_t *data, size_t bytes)
+{
+	uint64_t hash = 0xcbf29ce484222325u ^ bytes, word;
+	for (; bytes >= 8; data += 8, bytes -= 8) {
+		memcpy(&word, data, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 32;
+	}
+	for (; bytes; data++, bytes--)
+		hash = (hash ^ *data) * 0x100000001b3u;
+	return hash;
+}
+
+/* Codes of one length follow each other in the order of their bytes, shorter ones first; written with the first bit lowest. 0: no code. */
+RT_FN int unpack_table(UnpackTable *table, const uint8_t lengths[UNPACK_LENGTHS])
+{
+	uint32_t code = 0;
+	int used = 0, only = -1;
+	for (int s = 0; s < 256; s++) {
+		const int length = lengths[s / 2] >> 4 * (s & 1) & 15;
+		used += length > 0;
+		only = length == UNPACK_ONLY ? s : only;
+	}
+	for (int i = 0; i < 1 << UNPACK_BITS && only >= 0; i++)
+		table->entry[i] = (uint16_t)(only << 4);
+	if (only >= 0)
+		return used == 1;
+	for (int length = 1; length <= UNPACK_BITS; length++, code <<= 1)
+		for (int s = 0; s < 256; s++) {
+			if ((lengths[s / 2] >> 4 * (s & 1) & 15) != length)
+				continue;
+			if (code >> length)
+				return 0;
+			uint32_t turned = 0;
+			for (int bit = 0; bit < length; bit++)
+				turned |= (code >> bit & 1) << (length - 1 - bit);
+			for (uint32_t i = turned; i < 1u << UNPACK_BITS; i += 1u << length)
+				table->entry[i] = (uint16_t)(s << 4 | length);
+			code++;
+		}
+	return code == 2u << UNPACK_BITS;   /* every row of bits is one of them */
+}
+
+/* At least 56 bits ahead: five bytes. 0: there are none left. */
+RT_INLINE int unpack_fill(UnpackBits *b)
+{
+	uint64_t next;
+	if (b->end - b->at < 8)
+		return 0;
+	memcpy(&next, b->at, 8);
+	b->bits |= next << b->count;
+	b->at += (63 - b->count) >> 3;
+	b->count |= 56;
+	return 1;
+}
+
+RT_INLINE uint8_t unpack_byte(UnpackBits *b, const UnpackTable *table)
+{
+	const unsigned entry = table->entry[b->bits & ((1 << UNPACK_BITS) - 1)];
+	b->bits >>= entry & 15;
+	b->count -= (int)(entry & 15);
+	return (uint8_t)(entry >> 4);
+}
+
+RT_INLINE int unpack_plain(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t bytes, int word)
+{
+	for (size_t at = 0; at < bytes; at += 4) {   /* whole words: of 1, 2 or 4 bytes */
+		const int count = bytes - at < 4 ? (int)(bytes - at) : 4;
+		if (!unpack_fill(b))
+			return 0;
+		for (int i = 0; i < count; i++)
+			to[at + (size_t)i] = unpack_byte(b, &tables[i % word]);
+	}
+	return 1;
+}
+
+/* Where the i-th word of an output alone stands among those of both (SparsePair). */
+RT_INLINE int unpack_apart(int which, int i) { return i / 2 * 4 + 2 * which + i % 2; }
+
+/* `count` indices of a block to index[i] or, of an output alone, to index[unpack_apart(which, i)]; 0: they are none, or the bits have ended. */
+RT_INLINE int unpack_indices(UnpackBits *b, const UnpackTable *steps, uint8_t *index, int count, int which)
+{
+	int at = -1;
+	for (int i = 0; i < count; i++) {
+		if (i % 5 == 0 && !unpack_fill(b))
+			return 0;
+		const int step = unpack_byte(b, steps);
+		at = step == UNPACK_AGAIN ? 0 : at + 1 + step;
+		if (at >= SPARSE_ROWS_BLOCK)
+			return 0;
+		index[which < 0 ? i : unpack_apart(which, i)] = (uint8_t)at;
+	}
+	return 1;
+}
+
+RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to, int count, int word)
+{
+	for (int i = 0; i < count; i++, to += UNPACK_WORD) {
+		if (!unpack_fill(b))
+			return 0;
+		memset(to, 0, UNPACK_WORD);
+		for (unsigned mask = unpack_byte(b, &tables[UNPACK_MASKS]) & 15; mask; mask &= mask - 1) {   /* one branch that is hard to foretell */
+			const int k = __builtin_ctz(mask);
+			to[k] = unpack_byte(b, &tables[UNPACK_BYTES + (word == 1 ? 0 : k)]);
+		}
+	}
+	return 1;
+}
+
+/* The pair at to, of which there are `room` bytes; how many it takes, 0: it does not fit, or is none. */
+RT_INLINE size_t unpack_pair(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t room, int word)
+{
+	enum { HEAD = 3 };
+	if (room < HEAD || !unpack_fill(b))
+		return 0;
+	to[0] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
+	to[1] = unpack_byte(b, &tables[UNPACK_COUNTS]);
+	to[2] = unpack_byte(b, &tables[UNPACK_COUNTS]);
+	const int both = 2 * to[1], apart = 2 * to[2], indices = both + 2 * apart, words = 2 * (both + apart);
+	const UnpackTable *steps = &tables[UNPACK_STEPS];
+	uint8_t *index = to + HEAD;
+	if (room < (size_t)(HEAD + indices + UNPACK_WORD * words))
+		return 0;
+	return unpack_indices(b, steps, index, both, -1) && unpack_indices(b, steps, index + both, apart, 0)
+		&& unpack_indices(b, steps, index + both, apart, 1) && unpack_words(b, tables, index + indices, words, word)
+		? (size_t)(HEAD + indices + UNPACK_WORD * words) : 0;
+}
+
+RT_INLINE int unpack_sparse(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t bytes, int outputs, int words, int word)
+{
+	const int pieces = (outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(words);
+	size_t at = ((size_t)pieces + 1) * 4;
+	if (at > bytes)
+		return 0;
+	for (int piece = 0; piece <= pieces; piece++) {
+		const int32_t start = (int32_t)at;
+		memcpy(to + (size_t)piece * 4, &start, 4);
+		for (int i = 0; i < SPARSE_ROWS_PANEL / 2 && piece < pieces; i++) {
+			const size_t took = unpack_pair(b, tables, to + at, bytes - at, word);
+			if (!took)
+				return 0;
+			at += took;
+		}
+	}
+	return at == bytes;
+}
+
+/* One constant from its coded form; 0: that is damaged. tables: room for UNPACK_TABLES_MAX. */
+RT_FN int unpack_constant(const RtPacked *p, const uint8_t *from, uint8_t *to, UnpackTable *tables)
+{
+	const int count = unpack_tables(p);
+	if (p->from_bytes < (size_t)count * UNPACK_LENGTHS)
+		return 0;
+	for (int i = 0; i < count; i++)
+		if (!unpack_table(&tables[i], from + i * UNPACK_LENGTHS))
+			return 0;
+	UnpackBits bits = {from + count * UNPACK_LENGTHS, from + p->from_bytes, 0, 0};
+	/* word is a literal in each, which their loops need */
+	const int good = p->outputs && p->word == 1 ? unpack_sparse(&bits, tables, to, p->to_bytes, p->outputs, p->words, 1)
+		: p->outputs ? unpack_sparse(&bits, tables, to, p->to_bytes, p->outputs, p->words, 4)
+		: p->word == 1 ? unpack_plain(&bits, tables, to, p->to_bytes, 1)
+		: p->word == 2 ? unpack_plain(&bits, tables, to, p->to_bytes, 2) : unpack_plain(&bits, tables, to, p->to_bytes, 4);
+	return good && unpack_hash(to, p->to_bytes) == p->hash;
+}
+#endif

@@ -1,0 +1,49 @@
+# --pack=small: the same answers to the byte from a smaller program, whatever the weights are; what it costs is said; C of it compiles without a
+# warning, and damaged weights are refused.
+. "$SOURCE/tests/shell/emit_common.inc"
+model=$SOURCE/examples/sentiment/model texts=$SOURCE/examples/sentiment/sentences.txt
+strict="-std=c17 -Wall -Wextra -Wpedantic -Werror -O1"
+bytes() { wc -c <"$1"; }
+
+for recipe in O2 quantize-int8 'sparsify{sparsity=0.9},quantize-int8' 'sparsify{sparsity=0.9},cast-weights{to=f32},O2'; do
+	"$BERTC" build "$model" --passes="$recipe" -o plain -q
+	"$BERTC" build "$model" --passes="$recipe" --pack=small --name=plain -o small 2>messages
+	./plain --json <"$texts" >want.txt
+	./small --json <"$texts" | cmp - want.txt || fail "$recipe: other answers"
+	./small --json --threads 3 --batch 4 <"$texts" | cmp - want.txt || fail "$recipe: other answers in three threads"
+	case $recipe in O2) continue ;; esac   # weights of f16: random enough that little is to be gained
+	says "at its start they are decoded into"
+	[ "$(bytes small)" -lt "$(bytes plain)" ] || fail "$recipe: $(bytes small) bytes, $(bytes plain) without"
+	./small --about | grep -q '"unpack_ms"' || fail "$recipe: --about says nothing of the start"
+	./small --profile --seq 8 --repeat 1 | grep -q '^at the start: .* MB of weights decoded' || fail "$recipe: nor does --profile"
+	! ./plain --about | grep -q unpack || fail "nothing is decoded without --pack=small"
+done
+"$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --pack=small --name=plain -o again -q
+"$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --pack=small --name=plain -o small -q
+cmp again small || fail "two builds differ"
+
+# several CPUs in one program, as C, for another compiler; every CPU's code reads what it should
+"$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --cpu=x86-64,x86-64-v3 -o several -q
+"$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --cpu=x86-64,x86-64-v3 --pack=small -o several.small -q
+for cpu in x86-64 x86-64-v3; do
+	BERTC_CPU=$cpu ./several --json <"$texts" >want.txt || { cat want.txt; continue; }
+	BERTC_CPU=$cpu ./several.small --json <"$texts" | cmp - want.txt || fail "$cpu: other answers"
+done
+expect 2 "$BERTC" build "$model" --pack=small --emit=bir -o x.bir
+says "--pack=small is about weights in programs"
+expect 2 "$BERTC" build "$model" --pack=tiny -o x
+command -v gcc >/dev/null || { echo "no gcc: skipped that part"; exit 0; }
+"$BERTC" build "$model" --passes=quantize-int8 --cpu=x86-64 -o plain -q
+"$BERTC" build "$model" --passes=quantize-int8 --cpu=x86-64 --pack=small --emit=c --name=small -o small.c -q
+./plain --json <"$texts" >want.txt
+gcc $strict -ffp-contract=off -fno-math-errno -Dsmall_MAIN -DSMALL_MAIN small.c -o small -lm -pthread
+./small --json <"$texts" >got.txt
+[ "$(cut -d'"' -f4 got.txt)" = "$(cut -d'"' -f4 want.txt)" ] || fail "gcc's program says other labels"
+for at in 3 1000 20000; do   # lengths of codes, and bits
+	cp small.weights good.weights
+	printf '\377\000\377' | dd of=small.weights bs=1 seek=$at conv=notrunc 2>/dev/null
+	gcc -O1 -DSMALL_MAIN small.c -o damaged -lm -pthread
+	expect 1 ./damaged "a fine film"
+	says "the weights in the program are damaged"
+	mv good.weights small.weights
+done

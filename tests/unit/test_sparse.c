@@ -1,0 +1,117 @@
+/* test_sparse.c: the packed form of weights that are mostly zero: what was packed comes back, and bytes that kernels could not read safely are
+ * told from those that they can. */
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../../ir/ir.h"
+
+static uint64_t seed = 1;
+static uint32_t draw(void) { return (uint32_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 33); }
+
+/* A matrix of which `percent` of the elements are not zero. */
+static Tensor matrix(DType dtype, int64_t outputs, int64_t inputs, unsigned percent)
+{
+	const size_t size = dtype == DT_I8 ? 1 : 4, count = (size_t)(outputs * inputs);
+	char *data = calloc(count + 1, size);
+	for (size_t i = 0; i < count; i++)
+		if (draw() % 100 < percent) {
+			const float x = (float)(int)(draw() % 254) - 127;
+			if (dtype == DT_I8)
+				data[i] = (char)x;
+			else
+				memcpy(data + 4 * i, &x, 4);
+		}
+	return (Tensor){ .data = data, .type = { .dtype = dtype, .rank = 2, .dim = { { .plus = outputs }, { .plus = inputs } } } };
+}
+
+static void *packed_of(const Tensor *weight, int64_t *bytes)
+{
+	*bytes = sparse_pack(weight, NULL);
+	void *packed = malloc((size_t)*bytes);   /* exactly: ASan sees what is read past it */
+	CU_ASSERT_EQUAL_FATAL(sparse_pack(weight, packed), *bytes);
+	return packed;
+}
+
+static void test_round_trip(void)
+{
+	static const int64_t sizes[][2] = { { 1, 1 }, { 1, 5 }, { 16, 384 }, { 17, 385 }, { 33, 7 }, { 70, 1537 }, { 15, 96 }, { 16, 97 } };
+	static const unsigned percents[] = { 0, 1, 10, 50, 100 };
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		for (size_t p = 0; p < sizeof percents / sizeof *percents; p++)
+			for (int as_float = 0; as_float < 2; as_float++) {
+				const DType dtype = as_float ? DT_F32 : DT_I8;
+				const int64_t N = sizes[i][0], K = sizes[i][1], words = sparse_words(K, dtype), row_bytes = K * (as_float ? 4 : 1);
+				int64_t bytes;
+				Tensor weight = matrix(dtype, N, K, percents[p]);
+				void *packed = packed_of(&weight, &bytes), *row = malloc((size_t)words * SPARSE_WORD);
+				CU_ASSERT(sparse_is_valid(packed, bytes, N, words));
+				CU_ASSERT(!sparse_is_valid(packed, bytes - 1, N, words));
+				CU_ASSERT(!sparse_is_valid(packed, bytes, N + SPARSE_PANEL, words));
+				for (int64_t n = 0; n < N; n++) {
+					sparse_row(packed, n, words, row);
+					CU_ASSERT(!memcmp(row, (const char *)weight.data + n * row_bytes, (size_t)row_bytes));
+				}
+				free(row);
+				free(packed);
+				free((void *)(uintptr_t)weight.data);
+			}
+}
+
+static void test_density(void)
+{
+	int8_t codes[2][9] = { { 0, 0, 0, 0, 0, 0, 1, 0, 0 }, { 0, 0, 0, 0, 0, 0, 0, 0, 2 } };
+	const Tensor weight = { .data = codes, .type = { .dtype = DT_I8, .rank = 2, .dim = { { .plus = 2 }, { .plus = 9 } } } };
+	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight), 2.0 / 6, 1e-12);
+	float negative_zero[1] = { -0.0f };
+	const Tensor one = { .data = negative_zero, .type = { .dtype = DT_F32, .rank = 2, .dim = { { .plus = 1 }, { .plus = 1 } } } };
+	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one), 1, 1e-12);
+}
+
+/* Nine tenths of the weights zero: a fourth of a byte a weight and less is what the format is for (a third of the quads stays). */
+static void test_size(void)
+{
+	Tensor weight = matrix(DT_I8, 384, 384, 10);
+	CU_ASSERT(sparse_pack(&weight, NULL) * 85 < 384 * 384 * 4 * 10);
+	free((void *)(uintptr_t)weight.data);
+}
+
+/* Whatever is changed: either the bytes are refused, or every row can be read (which ASan watches). */
+static void test_hostile(void)
+{
+	int64_t bytes;
+	Tensor weight = matrix(DT_I8, 40, 500, 10);
+	const int64_t words = sparse_words(500, DT_I8);
+	uint8_t *packed = packed_of(&weight, &bytes), row[500 + SPARSE_WORD];
+	int refused = 0;
+	for (int i = 0; i < 20000; i++) {
+		const int64_t at = i < bytes ? i : draw() % bytes;
+		const uint8_t before = packed[at];
+		packed[at] = (uint8_t)draw();
+		if (sparse_is_valid(packed, bytes, 40, words))
+			for (int64_t n = 0; n < 40; n++)
+				sparse_row(packed, n, words, row);
+		else
+			refused++;
+		packed[at] = before;
+	}
+	CU_ASSERT(refused > 1000);
+	CU_ASSERT(sparse_is_valid(packed, bytes, 40, words));
+	free(packed);
+	free((void *)(uintptr_t)weight.data);
+}
+
+int main(void)
+{
+	CU_initialize_registry();
+	CU_pSuite suite = CU_add_suite("sparse", NULL, NULL);
+	CU_add_test(suite, "what was packed comes back", test_round_trip);
+	CU_add_test(suite, "density counts words", test_density);
+	CU_add_test(suite, "size at nine tenths", test_size);
+	CU_add_test(suite, "damaged bytes are refused or harmless", test_hostile);
+	CU_basic_run_tests();
+	int failed = (int)CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failed != 0;
+}
