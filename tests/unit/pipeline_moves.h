@@ -294,6 +294,12 @@ static void draw_chain_rows(Draw *d)
 		option(d, "rows", "%d", 16 + pick(200));
 }
 
+static void draw_lower(Draw *d)
+{
+	if (pick(3))
+		option(d, "sparse", "%s", ANY("always", "always", "never", "auto"));
+}
+
 static void draw_plain(Draw *d) { (void)d; }
 
 /* ---- the tables ------------------------------------------------------------------------------------------------------- */
@@ -319,7 +325,7 @@ static const struct Move { const char *pass; void (*draw)(Draw *); uint32_t writ
 	{"ablate-neurons", draw_ablate_neurons, P_NORMS, 0}, {"quantize-embeddings", draw_quantize_embeddings, P_WORDS, 0},
 	{"cast-weights", draw_cast_weights, P_STORE, 0}, {"canonicalize", draw_plain, 0, 0}, {"fold-const", draw_plain, 0, 1e-6},
 	{"cse", draw_plain, 0, 0}, {"dce", draw_plain, 0, 0}, {"fuse", draw_fuse, 0, 1e-5}, {"quantize-int8", draw_quantize_int8, P_STORE, 0},
-	{"compute-bf16", draw_excluding, P_STORE, 0}, {"lower", draw_plain, 0, 0}, {"pack-weights", draw_plain, 0, 0},
+	{"compute-bf16", draw_excluding, P_STORE, 0}, {"lower", draw_lower, 0, 0}, {"pack-weights", draw_plain, 0, 0},
 	{"chain-rows", draw_chain_rows, 0, 0}, {"plan-memory", draw_plain, 0, 0},
 };
 enum { MOVES = sizeof moves / sizeof *moves };
