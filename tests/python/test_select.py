@@ -110,7 +110,7 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
 if SHARED:
     import tokenizers
     lines = [l.split("\t")[0] for l in (SHARED / "data/sst2/dev.tsv").read_text().splitlines()[1:]]
-    for directory, load in shared_models():
+    for directory, load in list(shared_models())[:None if FULL else 1]:
         model = load(); m = directory.name; tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json")); tokenizer.no_padding(); tokenizer.no_truncation()
         batch = [e.ids for e in tokenizer.encode_batch(lines[:872 if FULL else 40])]
         batch = [b[:128] for b in batch] + [sum((b[1:-1] for b in batch[i:i + 4]), [101])[:127] + [102] for i in range(0, 20, 4)]   # and some longer ones

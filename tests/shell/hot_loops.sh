@@ -49,7 +49,8 @@ check aarch64-linux-gnu neoverse-n1 --passes=quantize-int8 'linear_i8 5 20' 'lin
 check aarch64-linux-gnu neoverse-v1 --passes=quantize-int8 'linear_i8 4 16'
 check aarch64-linux-gnu neoverse-v1 --compute=bf16         'linear_dotbf16 8 32'
 check arm-linux-gnueabihf cortex-a15 --passes=quantize-int8 'linear_i8 2 8'
-# the same loops where the tile is left as codes
+# the same loops where the tile is left as codes; each is a build, and their text is that of the loops above
+[ -n "${FULL-}" ] || exit 0
 paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") <("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
 static="--passes=quantize-int8{scheme=static data=$PWD/data.tsv}"
 check x86_64-linux-gnu x86-64-v3 '' 'linear_i8_codes 4 8'
