@@ -389,11 +389,18 @@ static bool item_is_lossy(const PassItem *item)
 		|| (!strcmp(pass->name, "cast-weights") && item->noptions && strcmp(item->options[0].value, "f32") != 0);
 }
 
+/* What one of them looks at to decide what it does, and the other changes: in the other order it may choose something else. */
+static uint32_t items_choose(const PassItem *a, const PassItem *b)
+{
+	const uint32_t wa = move_of(&pass_info[a->pass])->writes, wb = move_of(&pass_info[b->pass])->writes;
+	const uint32_t fa = item_is_lossy(a) ? P_FLOW : 0, fb = item_is_lossy(b) ? P_FLOW : 0;
+	return ((wa | fa) & item_reads(b)) | ((wb | fb) & item_reads(a));
+}
+
 /* The parts over which two passes meet; 0: they commute. */
 static uint32_t items_meet(const PassItem *a, const PassItem *b)
 {
 	const uint32_t wa = move_of(&pass_info[a->pass])->writes, wb = move_of(&pass_info[b->pass])->writes;
-	const uint32_t fa = item_is_lossy(a) ? P_FLOW : 0, fb = item_is_lossy(b) ? P_FLOW : 0;
-	return (wa & wb) | ((wa | fa) & item_reads(b)) | ((wb | fb) & item_reads(a));
+	return (wa & wb) | items_choose(a, b);
 }
 #endif

@@ -315,8 +315,8 @@ static double effect_of(const Numbers *before, const Module *after, const World 
 	return isfinite(d) ? d : 0;
 }
 
-/* Two orders of passes that meet may differ, but by no more than SWAP_MOST times what the two do alone (400 pipelines: at most 2.05 times): an order decides what it
- * is that they do, not how much. */
+/* Two orders of passes that meet may differ, but by no more than SWAP_MOST times what the two do alone (400 pipelines: at most 2.05 times),
+ * unless one chooses by what the other changes: of two blocks of nearly equal weight the one may mean much more than the other. */
 static bool check_bound(const PassItem *a, const PassItem *b, const Module *module, const World *world, const Module *only_a, const World *at_a,
 	const Module *only_b, const World *at_b, double d, char why[WHY_BYTES])
 {
@@ -359,7 +359,7 @@ static bool check_swap(const PassItem *a, const PassItem *b, const Module *modul
 		snprintf(text, sizeof text, "in front of %s gives numbers that differ by %g from those behind it", b->text, d);
 		if (!good || (!meet && !(d <= 1e-12)))
 			good = fails(why, a->text, &diag, text);
-		else if (d > 1e-12 && isfinite(d))
+		else if (d > 1e-12 && isfinite(d) && !items_choose(a, b))
 			good = check_bound(a, b, module, world, one[0], &here[1], other[0], &there[1], d, why);
 	} else if (good) {
 		swaps[a->pass][b->pass].refused++;
