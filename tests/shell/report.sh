@@ -32,8 +32,9 @@ for bits, c in zip((3, 5, 6, 7), eight["combinations"]):
     single = [change(builds[1 << k]) for k in range(3) if bits >> k & 1]
     assert all(close(sum(s[i] for s in single), change(c["parts"])[i]) for i in range(3)), c
     assert close(c["measured"]["points"], 100 * (builds[bits]["score"] - builds[0]["score"])), c
-    inter = sum((-1) ** bin(bits ^ sub).count("1") * builds[sub]["points"] for sub in range(8) if sub & bits == sub)
-    assert close(c["interaction"]["points"], inter), c
+    inter = [sum((-1) ** bin(bits ^ sub).count("1") * change(builds[sub])[i] for sub in range(8) if sub & bits == sub) for i in range(3)]
+    assert all(map(close, inter, change(c["interaction"]))), (inter, c)
+assert abs(inter[1]) > 1e-4, inter   # of all three, bytes have one, whose sign counts
 assert builds[1]["bytes"] < builds[0]["bytes"] and builds[2]["bytes"] < builds[0]["bytes"] and builds[4]["bytes"] < builds[0]["bytes"]
 order = json.load(open("order.json")); builds = order["builds"]
 assert [p["other"] is None for p in order["pairs"]] == [False, True, True], order["pairs"]

@@ -185,6 +185,9 @@ static void check_softmax_select(void)
 	check_near("softmax_select_f32__scalar", "zeros", 0, out[0], 0.5, 0, 1e-6);
 	check_near("softmax_select_f32__scalar", "zeros", 1, out[1], 0.5, 0, 1e-6);
 	check_near("softmax_select_f32__scalar", "zeros", 2, out[2], 0, 0, 0);
+	softmax_select_f32__scalar(out, zeros, 0, 1, 4, 1, 0);   /* so that the first of them stays */
+	check_near("softmax_select_f32__scalar", "zeros", 0, out[0], 1, 0, 0);
+	check_near("softmax_select_f32__scalar", "zeros", 1, out[1], 0, 0, 0);
 	softmax_select_f32__scalar(out, some, 0, 1, 4, 1, 0);    /* NaN is not hidden */
 	checks++;
 	failures += !isnan(out[3]);

@@ -324,6 +324,23 @@ static void test_reach(void)
 	module_free(module);
 }
 
+/* An exit is needed for outputs that nothing behind it makes: it decides where these come from. */
+static void test_reach_of_exit(void)
+{
+	static const char text[] = "option @o : f32 = 0.5\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,2]\n"
+		"  %n = const [1] : f32[1]\n  %m = const [2] : f32[1]\n  %x = embed %t, %ids : f32[S,2]\n  %r = pool %x {mode=mean} : f32[2]\n"
+		"  %y = exit %x, %r, %n {option=\"o\"} : f32[S,2]\n  %z = pool %y {mode=mean} : f32[2]\n  return logits=%z, layers=%m\n}\n";
+	Module *module = parse(text);
+	const Graph *graph = module->graphs[0];
+	uint32_t *reached = calloc(graph->next_id, sizeof *reached);
+	graph_reach_outputs(graph, reached);
+	for (const Node *node = graph->first; node; node = node->next)
+		CU_ASSERT_EQUAL(reached[node->results[0]->id], strcmp(node->results[0]->name, "m") == 0 ? 2
+			: strcmp(node->results[0]->name, "y") == 0 || strcmp(node->results[0]->name, "z") == 0 ? 1 : 3);
+	free(reached);
+	module_free(module);
+}
+
 /* ---- the curve and its energy --------------------------------------------------------------------------------------------------- */
 
 static void test_thresholds(void)
@@ -395,6 +412,7 @@ int main(void)
 	CU_add_test(suite, "fit_is_good", test_fit_is_good);
 	CU_add_test(suite, "crossing", test_crossing);
 	CU_add_test(suite, "reach", test_reach);
+	CU_add_test(suite, "reach of an exit", test_reach_of_exit);
 	CU_add_test(suite, "thresholds", test_thresholds);
 	CU_add_test(suite, "energy", test_energy);
 	CU_basic_run_tests();

@@ -246,13 +246,13 @@ static void test_proposals(void)
 	}
 }
 
-/* The attribute of the first node of that op, after lower and chain-rows for znver4 with the text's decisions. */
-static void lowered(const char *decisions, Attrs *attr)
+/* The attribute of the first node of that op, after lower and chain-rows for a znver4 that can do `isa`, with the text's decisions. */
+static void lowered_for(uint32_t isa, const char *decisions, Attrs *attr)
 {
 	static const char model[] = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n"
 		"  %t = const rand(1) : f32[9,16]\n  %w = const rand(2) : f32[96,16]\n  %x = embed %t, %ids : f32[S,16]\n"
 		"  %y = linear %x, %w {act=gelu} : f32[S,96]\n  return hidden=%y\n}\n";
-	const CpuTarget cpu = {"znver4", ISA_AVX2 | ISA_AVX512};
+	const CpuTarget cpu = {"znver4", isa};
 	Diag diag;
 	TuneTable table = {0};
 	CU_ASSERT_TRUE_FATAL(parse(&table, decisions, &diag));
@@ -271,6 +271,11 @@ static void lowered(const char *decisions, Attrs *attr)
 	diag_free(&diag);
 }
 
+static void lowered(const char *decisions, Attrs *attr)
+{
+	lowered_for(ISA_AVX2 | ISA_AVX512, decisions, attr);
+}
+
 static void test_passes(void)
 {
 	Attrs attr = {0};
@@ -287,6 +292,9 @@ static void test_passes(void)
 	CU_ASSERT_EQUAL(attr.rows, 132);
 	lowered(HEAD "linear f32 K=16 N=96 act=gelu cpu=znver5 -> " TILE_8x48 "\n", &attr);
 	CU_ASSERT_STRING_EQUAL(attr.kernel, "linear_f32__avx512");
+	/* a decision of the CPU's namesake, which can do more */
+	lowered_for(ISA_AVX2, HEAD "linear f32 K=16 N=96 act=gelu cpu=znver4 -> " TILE_8x48 "\n", &attr);
+	CU_ASSERT_STRING_EQUAL(attr.kernel, "linear_f32__avx2");
 }
 
 int main(void)

@@ -755,7 +755,32 @@ static void test_hard_attention(void)
 	for (int l = 0; l < tiny.layers; l++)
 		CU_ASSERT_FALSE(selects(all, l));
 	module_free(all);
+	all = encoder(&tiny);   /* what selected before goes on as it did */
+	runs("hard-attention{k=2 layers=1},hard-attention{k=1 layers=auto by=cosine cosine=1 data=texts.tsv}", all);
+	for (int l = 0; l < tiny.layers; l++)
+		CU_ASSERT_EQUAL(selects(all, l), l == 1);
+	CU_ASSERT_EQUAL(softmax_of(all, 1)->keep, 2);
+	module_free(all);
 	module_free(plain);
+}
+
+/* An only layer is not taken where that lowers the score: there is no round of several together that would put it right. */
+static void test_hard_attention_of_one_layer(void)
+{
+	int lowers = 0;
+	for (int ffn = 3; ffn < 23; ffn++) {
+		const TinyEncoder shallow = {.layers = 1, .heads = 1 + ffn % 4, .size = 3, .ffn = ffn, .vocab = 11, .labels = 2};
+		Module *plain = encoder(&shallow), *selecting = encoder(&shallow), *chosen = encoder(&shallow);
+		runs("hard-attention{k=1 layers=0}", selecting);
+		runs("hard-attention{k=1 layers=auto data=texts.tsv}", chosen);
+		const bool good = score_of(selecting, 0).value >= score_of(plain, 0).value;
+		CU_ASSERT_EQUAL(selects(chosen, 0), good);
+		lowers += !good;
+		module_free(plain);
+		module_free(selecting);
+		module_free(chosen);
+	}
+	CU_ASSERT_TRUE(lowers > 0);
 }
 
 static void play_continues(void *context, bool *continues, int32_t rows)
@@ -896,6 +921,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_factors);
 	CU_ADD_TEST(suite, test_together);
 	CU_ADD_TEST(suite, test_hard_attention);
+	CU_ADD_TEST(suite, test_hard_attention_of_one_layer);
 	CU_ADD_TEST(suite, test_tagger);
 	CU_ADD_TEST(suite, test_thinned_work);
 	CU_ADD_TEST(suite, test_observed_behind_exits);
