@@ -1,27 +1,19 @@
-/* emit_packed.c: --pack=small: which constants lie entropy coded in the program (pack.c), and the glue with which it decodes them once, before
- * its first context (runtime/unpack.c). They are decoded into memory that the program has without asking for it. */
+/* emit_packed.c: --pack=small: which constants lie entropy coded in the program (pack.c), and the glue with which it decodes them
+ * once, before its first context (runtime/unpack.c). They are decoded into memory that the program has without asking for it. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "emit.h"
 #include "pack.h"
 
-/* The packed weight of a linear of any kind; NULL: it is none. */
-static const Value *linear_weight(const Node *node)
-{
-	if (!(node->attr.has & A_panel))
-		return NULL;
-	return node->op == OP_LINEAR || node->op == OP_LINEAR_BF16 ? node->args[1]
-		: node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES ? node->args[2] : NULL;
-}
-
 bool emit_packed_constants(Emitter *e)
 {
 	for (int32_t g = 0; g < e->module->ngraphs; g++)
 		for (const Node *node = e->module->graphs[g]->first; node; node = node->next) {
-			const Value *weight = linear_weight(node);
-			if (!weight)
+			const int32_t at = node_weight(node);
+			if (at < 0 || !(node->attr.has & A_panel))
 				continue;
+			const Value *weight = node->args[at];
 			const Type *x = &node->args[0]->type;
 			const bool sparse = weight->type.rank == 1;
 			RtPacked shape = {.word = dtype_bytes[weight->type.dtype]};

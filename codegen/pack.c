@@ -6,6 +6,9 @@
 #include "pack.h"
 #include "tokenizer_tables.h"
 
+_Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD,
+	"runtime/kernels/sparse_rows.h reads what ir/sparse.c writes");
+
 enum { SYMBOLS = 256, TABLES = UNPACK_TABLES_MAX };
 
 typedef struct Symbol { uint8_t table, byte; } Symbol;

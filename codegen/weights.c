@@ -8,20 +8,6 @@
 
 /* ---- constants, found again by their bytes --------------------------------------------------------------------------- */
 
-/* 64-bit words, each multiplied in (FNV-1a with words for bytes); equal hashes are compared byte by byte. */
-static uint64_t hash_bytes(const uint8_t *data, size_t bytes)
-{
-	uint64_t hash = 0xcbf29ce484222325u ^ bytes, word;
-	for (; bytes >= 8; data += 8, bytes -= 8) {
-		memcpy(&word, data, 8);
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 32;
-	}
-	for (; bytes; data++, bytes--)
-		hash = (hash ^ *data) * 0x100000001b3u;
-	return hash;
-}
-
 static bool same_bytes(const PlacedTensor *a, const PlacedTensor *b)
 {
 	return a->hash == b->hash && a->bytes == b->bytes
@@ -56,7 +42,7 @@ static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *
 {
 	if (2 * weights->count >= weights->capacity)
 		grow(weights);
-	const PlacedTensor wanted = {tensor->data, tensor->bytes, hash_bytes(tensor->data, (size_t)tensor->bytes), 0, false};
+	const PlacedTensor wanted = {tensor->data, tensor->bytes, unpack_hash(tensor->data, (size_t)tensor->bytes), 0, false};
 	PlacedTensor *place = &weights->table[slot_of(weights, &wanted)];
 	*is_new = !place->data;
 	if (*is_new) {

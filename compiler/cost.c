@@ -9,7 +9,7 @@ static const double byte_time = 2, element_time = 8, op_time = 20000;
 
 static double linear_rate(const Node *node)
 {
-	return node->op == OP_LINEAR_I8 ? 4 : node->op == OP_LINEAR_BF16 ? 2 : 1;
+	return node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES ? 4 : node->op == OP_LINEAR_BF16 ? 2 : 1;
 }
 
 static double elements(const Type *type, const int64_t *symbols)
@@ -20,6 +20,8 @@ static double elements(const Type *type, const int64_t *symbols)
 	return n;
 }
 
+static double elements_last(const Type *type, const int64_t *symbols) { return (double)dim_at(type->dim[type->rank - 1], symbols); }
+
 static double node_time(const Node *node, int64_t *symbols)
 {
 	if (node->op == OP_CONST || node->nresults == 0)
@@ -27,9 +29,12 @@ static double node_time(const Node *node, int64_t *symbols)
 	const Type *result = &node->results[0]->type;
 	const double made = elements(result, symbols);
 	double products = 0, bytes = 0, rate = linear_rate(node);
-	if (node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16) {
-		const Type *in = &node->args[0]->type;
-		products = made * (double)dim_at(in->dim[in->rank - 1], symbols);
+	const int32_t at = node_weight(node);
+	if (at >= 0) {
+		const Type *in = &node->args[0]->type, *weight = &node->args[at]->type;
+		products = weight->rank == 1   /* sparse: five bytes are four products and an index */
+			? made / elements_last(result, symbols) * elements(weight, symbols) * 4 / 5
+			: made * elements_last(in, symbols);
 		for (int32_t i = 1; i < node->nargs; i++)
 			if (value_tensor(node->args[i]))
 				bytes += (double)value_tensor(node->args[i])->bytes;

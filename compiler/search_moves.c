@@ -9,7 +9,6 @@ static const struct { const char *name, *pass, *levels; bool structural; } moves
 #undef MOVE
 };
 
-
 static char *replaced(const char *text, char what, const char *by)
 {
 	char *out = calloc(strlen(text) + strlen(by) + 1, 1);

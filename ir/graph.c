@@ -347,6 +347,15 @@ void graph_reach_outputs(const Graph *graph, uint32_t *by_id)
 	}
 }
 
+int32_t node_weight(const Node *node)
+{
+	switch (node->op) {
+	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
+	case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: return 2;
+	default: return -1;
+	}
+}
+
 int32_t node_lookups(const Node *node)
 {
 	switch (node->op) {

@@ -331,6 +331,8 @@ void    graph_reach_outputs(const Graph *, uint32_t *by_id);
 const Node *graph_exit_crossing(const Graph *, const Value **value);
 /* Pairs of a table and the ids that pick its rows, with which the node's arguments begin. */
 int32_t node_lookups(const Node *);
+/* Which argument of a linear of any kind is its weight; -1: the op is no linear. */
+int32_t node_weight(const Node *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
 bool    value_is_scalar(const Value *, double *);                /* a const of one element */
 
@@ -352,8 +354,8 @@ bool    graph_equal(const Graph *, const Graph *, const Node **where);
 enum { SPARSE_PANEL = 16, SPARSE_BLOCK = 96, SPARSE_WORD = 4 };  /* outputs a piece, words of an output in it, bytes */
 static inline int64_t sparse_blocks(int64_t words) { return (words + SPARSE_BLOCK - 1) / SPARSE_BLOCK; }
 int64_t sparse_words(int64_t inputs, DType);                     /* of an output: of i8 a fourth of its inputs, of f32 as many */
-/* Share of the words of a matrix [outputs, inputs] of i8 or f32 that are not zero. */
-double  sparse_density(const Tensor *);
+/* Of the groups of so many neighbouring inputs in a matrix [outputs, inputs] of i8 or floats, the share that are not all zero. */
+double  sparse_density(const Tensor *, int64_t group);
 /* Writes the packed form of such a matrix; returns its bytes. NULL: counts them only. -1: more than INT32_MAX. */
 int64_t sparse_pack(const Tensor *, void *packed);
 /* Output n of a packed form: `words` words to row. */

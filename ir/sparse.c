@@ -34,17 +34,29 @@ static void word_at(const Tensor *weight, int64_t n, int64_t k, uint8_t word[SPA
 /* -0.0 is no zero: 0 * -1 added to -0.0 would differ in its sign only, which nothing reads, but a weight comes back as it was. */
 static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
 
-double sparse_density(const Tensor *weight)
+/* Whether an element is zero; of floats -0.0 too, which is what a mask makes of negative weights. */
+static bool is_zero(const uint8_t *element, int64_t size, bool is_float)
 {
-	const int64_t outputs = weight->type.dim[0].plus, words = sparse_words(weight->type.dim[1].plus, weight->type.dtype);
-	int64_t stored = 0;
-	uint8_t word[SPARSE_WORD];
+	for (int64_t i = 0; i < size; i++)
+		if (element[i] & (is_float && i == size - 1 ? 0x7f : 0xff))
+			return false;
+	return true;
+}
+
+double sparse_density(const Tensor *weight, int64_t group)
+{
+	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus, groups = (inputs + group - 1) / group;
+	const DType dtype = weight->type.dtype;
+	const int64_t size = dtype == DT_I8 ? 1 : dtype == DT_F16 || dtype == DT_BF16 ? 2 : dtype == DT_F64 ? 8 : 4;
+	int64_t full = 0;
 	for (int64_t n = 0; n < outputs; n++)
-		for (int64_t k = 0; k < words; k++) {
-			word_at(weight, n, k, word);
-			stored += !word_is_zero(word);
+		for (int64_t first = 0; first < inputs; first += group) {
+			bool any = false;
+			for (int64_t k = first; k < smaller(first + group, inputs) && !any; k++)
+				any = !is_zero((const uint8_t *)weight->data + (n * inputs + k) * size, size, dtype != DT_I8);
+			full += any;
 		}
-	return outputs && words ? (double)stored / (double)(outputs * words) : 1;
+	return outputs && groups ? (double)full / (double)(outputs * groups) : 1;
 }
 
 /* The words of a panel's outputs in one block: words[o][k], and whether they are any. */

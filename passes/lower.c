@@ -10,8 +10,8 @@
  *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}                  %r, %t = linear_i8_codes %q, %s, %w, %ws, %b, %m, %z {act=gelu}
  *   %r, %t = quantize_static %y, %m, %z                     ->
  *
- * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused
- * here. Laying out weights is pack-weights', offsets are plan-memory's. */
+ * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose shape has no place in the
+ * arena (IR.md, Arena) or an op without a kernel is refused here. Laying out weights is pack-weights', offsets are plan-memory's. */
 #include "rewrite.h"
 #include <string.h>
 
@@ -19,10 +19,8 @@
 static int32_t stored_argument(const Node *node)
 {
 	switch (node->op) {
-	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
-	case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: return 2;
 	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_LAYERNORM: return 0;
-	default: return -1;
+	default: return node_weight(node);
 	}
 }
 
@@ -100,12 +98,12 @@ static const KernelInfo *node_sparse_kernel(const Node *node, const KernelInfo *
 {
 	char op[64];
 	const char *mode = pass_option(run, "sparse", "auto");
-	const Tensor *weight = stored_argument(node) > 0 ? value_tensor(node->args[stored_argument(node)]) : NULL;
+	const Tensor *weight = value_tensor(node->args[node_weight(node)]);
 	snprintf(op, sizeof op, "%s_sparse", dense->op);
 	const KernelInfo *sparse = weight && weight->type.rank == 2 && strcmp(mode, "never")
 		? kernel_select(op, weight->type.dtype, run->env->isa) : NULL;
 	const bool always = !strcmp(mode, "always");
-	return sparse && (always || (sparse->needs == dense->needs && 100 * sparse_density(weight) <= kernel_sparse(sparse))) ? sparse : NULL;
+	return sparse && (always || (sparse->needs == dense->needs && 100 * sparse_density(weight, sparse->group) <= kernel_sparse(sparse))) ? sparse : NULL;
 }
 
 /* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another architecture is not for
@@ -120,7 +118,7 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassRu
 	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel
 		: kernel_select(codes ? "linear_i8" : !selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select"
 			: "attention_select", dtype, env->isa);
-	const KernelInfo *sparse = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR) ? node_sparse_kernel(node, kernel, run) : NULL;
+	const KernelInfo *sparse = kernel && (codes || node->op == OP_LINEAR_I8) ? node_sparse_kernel(node, kernel, run) : NULL;
 	kernel = sparse ? sparse : kernel;
 	return codes && kernel ? kernel_of_codes(kernel) : kernel;
 }

@@ -22,10 +22,7 @@ static Slots slots_of(const Node *node)
 		: node->op == OP_LINEAR_I8_CODES ? (Slots){ .weight = 2, .scales = 3, .bias = 4, .sums = 7 } : (Slots){ .weight = 1, .bias = 2 };
 }
 
-static bool is_linear(const Node *node)
-{
-	return node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
-}
+static bool is_linear(const Node *node) { return node_weight(node) >= 0; }
 
 /* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of elements. */
 static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source, int64_t outputs,

@@ -181,7 +181,7 @@ static void report(const Matrices *all, PassRun *run)
 			count++;
 			weights += size;
 			zeros += (double)sparse_mark_zeros(m);
-			quads += size * sparse_quad_density(m->tensor);
+			quads += size * sparse_density(m->tensor, 4);
 		}
 		if (count)
 			pass_note(run, NULL, "%s: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not", all->at[i].kind,

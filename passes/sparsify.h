@@ -24,6 +24,4 @@ typedef struct SparseUnit { int64_t high, wide; } SparseUnit;
 void sparse_choose(const SparseMatrix *at, int32_t count, SparseUnit unit, double sparsity);
 /* Marks what is zero already; how many that are. */
 int64_t sparse_mark_zeros(const SparseMatrix *);
-/* The share of quads, four neighbouring inputs of an output, in which something is not zero: what a kernel of quads multiplies. */
-double sparse_quad_density(const Tensor *);
 #endif

@@ -105,17 +105,3 @@ int64_t sparse_mark_zeros(const SparseMatrix *m)
 		}
 	return zeros;
 }
-
-double sparse_quad_density(const Tensor *weight)
-{
-	const int64_t rows = weight->type.dim[0].plus, columns = weight->type.dim[1].plus, quads = (columns + 3) / 4;
-	int64_t full = 0;
-	for (int64_t r = 0; r < rows; r++)
-		for (int64_t q = 0; q < quads; q++) {
-			bool any = false;
-			for (int64_t k = 4 * q; k < 4 * q + 4 && k < columns; k++)
-				any |= tensor_at(weight, r * columns + k) != 0;
-			full += any;
-		}
-	return (double)full / (double)(rows * quads);
-}

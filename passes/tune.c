@@ -23,16 +23,6 @@ void tune_free(TuneTable *table)
 
 /* ---- questions ------------------------------------------------------------------------------------------------------- */
 
-/* Which argument of a linear is its weight; -1: the op is no linear. */
-static int32_t linear_weight(const Node *node)
-{
-	switch (node->op) {
-	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
-	case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: return 2;
-	default: return -1;
-	}
-}
-
 /* A linear that writes codes is decided on as the one that writes numbers: the loop over K is the same. */
 static Op linear_op(const Node *node) { return node->op == OP_LINEAR_I8_CODES ? OP_LINEAR_I8 : node->op; }
 
@@ -48,7 +38,7 @@ static void name_copy(char to[TUNE_NAME_BYTES], const char *from)
 
 bool tune_key_linear(const Node *node, const char *cpu, TuneRow *key)
 {
-	int32_t weight = linear_weight(node);
+	int32_t weight = node_weight(node);
 	if (weight < 0 || !cpu)
 		return false;
 	*key = (TuneRow){ .op = linear_op(node), .dtype = node->args[weight]->type.dtype, .inputs = last_dim(node->args[0]),
@@ -66,14 +56,14 @@ bool tune_key_chain(const Node *first, const Node *end, const char *cpu, TuneRow
 			continue;
 		for (int32_t i = 0; i < node->nresults; i++)
 			widest = last_dim(node->results[i]) > widest ? last_dim(node->results[i]) : widest;
-		int32_t weight = linear_weight(node);
+		int32_t weight = node_weight(node);
 		if (weight >= 0 && (!narrowest || dtype_bytes[node->args[weight]->type.dtype]
-			< dtype_bytes[narrowest->args[linear_weight(narrowest)]->type.dtype]))
+			< dtype_bytes[narrowest->args[node_weight(narrowest)]->type.dtype]))
 			narrowest = node;
 	}
 	if (!narrowest || !cpu)
 		return false;
-	*key = (TuneRow){ .is_chain = true, .op = linear_op(narrowest), .dtype = narrowest->args[linear_weight(narrowest)]->type.dtype,
+	*key = (TuneRow){ .is_chain = true, .op = linear_op(narrowest), .dtype = narrowest->args[node_weight(narrowest)]->type.dtype,
 		.outputs = widest, .act = TUNE_ANY };
 	name_copy(key->cpu, cpu);
 	return true;

@@ -26,7 +26,7 @@ RT_INLINE int unpack_tables(const RtPacked *p) { return p->word + (p->outputs ? 
 typedef struct UnpackTable { uint16_t entry[1 << UNPACK_BITS]; } UnpackTable;   /* byte << 4 | length, by the bits ahead */
 typedef struct UnpackBits { const uint8_t *at, *end; uint64_t bits; int count; } UnpackBits;
 
-/* 64-bit words, each multiplied in. */
+/* FNV-1a with 64-bit words for bytes. bertc finds equal constants by it as well. */
 RT_FN uint64_t unpack_hash(const uint8_t *data, size_t bytes)
 {
 	uint64_t hash = 0xcbf29ce484222325u ^ bytes, word;

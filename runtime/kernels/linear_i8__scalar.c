@@ -33,12 +33,7 @@ RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, co
 			for (int k = 0; k < K; k++)
 				for (int j = 0; j < NR; j++)
 					acc[j] += row[k] * panel[(k / GROUP * NR + j) * GROUP + k % GROUP];
-			const TileOut to = tile_out(out, r, p * NR, N);
-			float tile[NR], *y = to.codes ? tile : (float *)to.at;
-			for (int j = 0; j < width; j++)
-				y[j] = math_act(fmaf((float)acc[j], s[r] * ws[p * NR + j], bias[p * NR + j]), act);
-			if (to.codes)
-				math_code_row((int8_t *)to.at, tile, to.m, to.z, width);
+			tile_scale(tile_out(out, r, p * NR, N), acc, s[r], ws + p * NR, bias + p * NR, width, act);
 		}
 	}
 }

@@ -41,12 +41,7 @@ RT_INLINE void linear_i8_sparse_scalar(TileOut out, const int8_t *q, const float
 			int32_t acc[NR] = {0};
 			for (int b = 0, k = 0; b < blocks; b++, k += 4 * SPARSE_ROWS_BLOCK)
 				linear_i8_sparse_scalar_piece(acc, q + (size_t)r * (size_t)K + k, sparse_rows_piece(w, p * blocks + b), K - k);
-			const TileOut to = tile_out(out, r, p * NR, N);
-			float tile[NR], *y = to.codes ? tile : (float *)to.at;
-			for (int j = 0; j < width; j++)
-				y[j] = math_act(fmaf((float)acc[j], s[r] * ws[p * NR + j], bias[p * NR + j]), act);
-			if (to.codes)
-				math_code_row((int8_t *)to.at, tile, to.m, to.z, width);
+			tile_scale(tile_out(out, r, p * NR, N), acc, s[r], ws + p * NR, bias + p * NR, width, act);
 		}
 	}
 }

@@ -16,6 +16,18 @@ RT_INLINE TileOut tile_out(TileOut out, int row, int column, int N)
 	return out.codes ? tile_codes((int8_t *)out.at + at, out.m + column, out.z + column) : tile_floats((float *)out.at + at);
 }
 
+/* act(acc * (s * ws) + bias) of one row, or its codes: where the plain linears of int8 codes leave a panel. The product s * ws is rounded to
+ * f32, the rest is one fused multiply-add. */
+RT_INLINE void tile_scale(TileOut to, const int32_t *acc, float s, const float *ws, const float *bias, int width, int act)
+{
+	enum { WIDEST = 16 };
+	float tile[WIDEST], *y = to.codes ? tile : (float *)to.at;
+	for (int j = 0; j < width; j++)
+		y[j] = math_act(fmaf((float)acc[j], s * ws[j], bias[j]), act);
+	if (to.codes)
+		math_code_row((int8_t *)to.at, tile, to.m, to.z, width);
+}
+
 /* The scales of codes are in the weights of what reads them: those of rows are 1. */
 RT_INLINE void tile_scales(float *scales, int r0, int r1, int p0)
 {

@@ -63,10 +63,11 @@ static void test_density(void)
 {
 	int8_t codes[2][9] = { { 0, 0, 0, 0, 0, 0, 1, 0, 0 }, { 0, 0, 0, 0, 0, 0, 0, 0, 2 } };
 	const Tensor weight = { .data = codes, .type = { .dtype = DT_I8, .rank = 2, .dim = { { .plus = 2 }, { .plus = 9 } } } };
-	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight), 2.0 / 6, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 4), 2.0 / 6, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 1), 2.0 / 18, 1e-12);
 	float negative_zero[1] = { -0.0f };
 	const Tensor one = { .data = negative_zero, .type = { .dtype = DT_F32, .rank = 2, .dim = { { .plus = 1 }, { .plus = 1 } } } };
-	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one), 1, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one, 1), 0, 1e-12);   /* what a mask makes of a negative weight */
 }
 
 /* Nine tenths of the weights zero: a fourth of a byte a weight and less is what the format is for (a third of the quads stays). */
@@ -107,7 +108,7 @@ int main(void)
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite("sparse", NULL, NULL);
 	CU_add_test(suite, "what was packed comes back", test_round_trip);
-	CU_add_test(suite, "density counts words", test_density);
+	CU_add_test(suite, "density counts groups", test_density);
 	CU_add_test(suite, "size at nine tenths", test_size);
 	CU_add_test(suite, "damaged bytes are refused or harmless", test_hostile);
 	CU_basic_run_tests();
