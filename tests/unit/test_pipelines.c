@@ -16,7 +16,7 @@
 
 enum { ITEMS_MOST = 24, TEXT_BYTES = 4096, WHY_BYTES = 1024, COMPILED_EACH = 50, SWAP_MOST = 20 };
 
-static uint64_t first_seed = 2001;
+static uint64_t first_seed = 1;
 static int count_of_pipelines = 150;
 static const char *only_passes;
 static bool verbose, print_modules;
@@ -60,8 +60,8 @@ static void draw_case(uint64_t seed, Case *c)
 		.labels = 2 + pick(3), .act = (TinyAct)pick(TINY_ACTS), .head = pick(3) ? TINY_CLASSIFY : (TinyHead)pick(TINY_HEADS),
 		.tasks = 1 + (pick(6) == 0), .clutter = pick(3) == 0, .types = pick(2), .positions = pick(2), .norm = pick(2), .pooler = pick(2), .alone = pick(3) > 0,
 		.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"), .dtype = ANY("f32", "f32", "f16", "bf16")}};
-	if (pick(3) == 0)
-		c->model.ffn += 60;   /* so wide that quantize-int8 and compute-bf16 take it */
+	if (pick(2))
+		c->model.ffn += 63;   /* so wide that quantize-int8 and compute-bf16 take it */
 	c->two_cpus = c->model.tasks == 1 && pick(4) == 0;
 	c->isa = isas[pick(sizeof isas / sizeof *isas)];
 	for (int i = 0; i < TEXTS; i++) {
