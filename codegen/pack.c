@@ -6,7 +6,8 @@
 #include "pack.h"
 #include "tokenizer_tables.h"
 
-_Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD,
+_Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BAND == (int)SPARSE_BAND
+	&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD,
 	"runtime/kernels/sparse_rows.h reads what ir/sparse.c writes");
 
 enum { SYMBOLS = 256, TABLES = UNPACK_TABLES_MAX };
@@ -21,10 +22,10 @@ static void add_symbol(Symbols *s, int table, uint8_t byte)
 }
 
 /* Indices as unpack_indices reads them; false: in no order that has a code, which only a graph that was written by hand can hold. */
-static bool add_indices(Symbols *s, const uint8_t *index, int count, int which)
+static bool add_indices(Symbols *s, const uint8_t *index, int count)
 {
 	for (int i = 0, before = -1; i < count; i++) {
-		const int at = index[which < 0 ? i : unpack_apart(which, i)];
+		const int at = index[SPARSE_ROWS_BAND * i];
 		if (at <= before && at != 0)
 			return false;
 		add_symbol(s, UNPACK_STEPS, at <= before ? UNPACK_AGAIN : (uint8_t)(at - before - 1));
@@ -46,18 +47,18 @@ static void add_words(Symbols *s, const uint8_t *bytes, int count, int word)
 	}
 }
 
-/* The pair at *at, which is left at the next. */
-static bool add_pair(Symbols *s, const uint8_t **at, int word)
+/* The band at *at, which is left at the next. */
+static bool add_band(Symbols *s, const uint8_t **at, int word)
 {
 	const uint8_t *head = *at;
-	const SparsePair pair = sparse_rows_pair(at);
+	const SparseBand band = sparse_rows_band(at);
 	add_symbol(s, UNPACK_OUTPUTS, head[0]);
-	add_symbol(s, UNPACK_COUNTS, head[1]);
+	add_symbol(s, UNPACK_OUTPUTS, head[1]);
 	add_symbol(s, UNPACK_COUNTS, head[2]);
-	if (!add_indices(s, pair.index, 2 * pair.both, -1) || !add_indices(s, pair.index + 2 * pair.both, 2 * pair.apart, 0)
-		|| !add_indices(s, pair.index + 2 * pair.both, 2 * pair.apart, 1))
-		return false;
-	add_words(s, pair.words, 4 * (pair.both + pair.apart), word);
+	for (int j = 0; j < SPARSE_ROWS_BAND; j++)
+		if (!add_indices(s, band.index + j, band.count))
+			return false;
+	add_words(s, band.words, SPARSE_ROWS_BAND * band.count, word);
 	return true;
 }
 
@@ -66,8 +67,8 @@ static bool add_sparse(Symbols *s, const uint8_t *data, const RtPacked *p)
 	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(p->words);
 	for (int piece = 0; piece < pieces; piece++) {
 		const uint8_t *at = sparse_rows_piece(data, piece);
-		for (int i = 0; i < SPARSE_ROWS_PANEL / 2; i++)
-			if (!add_pair(s, &at, p->word))
+		for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND; i++)
+			if (!add_band(s, &at, p->word))
 				return false;
 	}
 	return true;

@@ -2,20 +2,21 @@
  * neighbouring inputs, or one f32. Packed (IR.md, linear_i8), from the first byte on, little endian:
  *
  *   int32    start[panels * blocks + 1]     where each piece begins, and the end of the last; piece p * blocks + b
- *   piece    SPARSE_PANEL / 2 pairs of outputs, each
- *              uint8 outputs      the first in the low four bits, the second in the high ones, as counted in the panel
- *              uint8 both, apart  how many groups of two words that both outputs have, and of two that the first and two that the second has
- *              uint8 index[2 * both + 4 * apart]             which words: k0 k1; then first's k0 k1, second's k0 k1
- *              words[4 * both + 4 * apart]                   first's k0, second's k0, first's k1, second's k1; then as the indices
+ *   piece    SPARSE_PANEL / 4 bands of four outputs, each
+ *              uint8 outputs[2]     the first in the low four bits, the second in the high ones, as counted in the panel; then the others
+ *              uint8 count          how many words each of the four has, an even number
+ *              uint8 index[count][4]   which word of the first, the second, the third, the fourth
+ *              word  word[count][4]
  *
- * Block b of an output's words are those from b * SPARSE_BLOCK on; an index counts from there. Where a group is not full its words are
- * zero. Outputs past N have none. The block of inputs of 64 tokens is 24 KiB: what a kernel reads again and again stays in an L1 of 32 KiB
- * while the weights pass by.
+ * Block b of an output's words are those from b * SPARSE_BLOCK on; an index counts from there. Outputs that have fewer words than their
+ * band are filled up with words of zero, whose index is 0; outputs past N have nothing else. The block of inputs of 64 tokens is 24 KiB:
+ * what a kernel reads again and again stays in an L1 of 32 KiB while the weights pass by.
  *
- * Two things make this fast (docs/performance.md, Sparse weights). Outputs are paired that have many words in common, since a kernel is
- * bound by the inputs that it loads. And the pairs of a piece are in the order of their counts, each output of a pair having as many words:
- * every loop whose count differs from the last one's costs a mispredicted branch, which at 8 tokens takes as long as 15 words. Words
- * of zero that fill groups up are 4 to 9 % of all. */
+ * Four outputs of 64 tokens are sums of 16 registers, and a step of the four has one load of indices and one of words. What is fast about it
+ * (docs/performance.md, Sparse weights): outputs with like numbers of words share a band, so a kernel has one loop a band, four a piece, of
+ * even length, where every loop whose length differs from the last one's costs a mispredicted branch, which at 8 tokens takes as long as
+ * 15 words. Words of zero that fill bands up are 7 % of all at 90 % of zeros.
+ */
 #include <string.h>
 #include "ir.h"
 
@@ -73,101 +74,58 @@ static void piece_read(Piece *piece, const Tensor *weight, int64_t panel, int64_
 		}
 }
 
-/* Two outputs of a piece, and the groups that their words make. */
-typedef struct PairPlan { int a, b, both, apart; } PairPlan;
+/* Four outputs of a piece, and how many words each gets. */
+typedef struct Band { int output[SPARSE_BAND], count; } Band;
 
-static PairPlan pair_plan(const Piece *piece, int a, int b)
+/* In the order of their numbers of words, of equal ones the earlier output first. */
+static void piece_bands(const Piece *piece, Band bands[SPARSE_PANEL / SPARSE_BAND])
 {
-	int words[2] = { 0 }, common = 0;
-	for (int k = 0; k < SPARSE_BLOCK; k++) {
-		words[0] += piece->some[a][k];
-		words[1] += piece->some[b][k];
-		common += piece->some[a][k] & piece->some[b][k];
+	int order[SPARSE_PANEL], words[SPARSE_PANEL] = { 0 };
+	for (int o = 0; o < SPARSE_PANEL; o++) {
+		for (int k = 0; k < SPARSE_BLOCK; k++)
+			words[o] += piece->some[o][k];
+		int at = o;
+		for (; at > 0 && words[o] < words[order[at - 1]]; at--)
+			order[at] = order[at - 1];
+		order[at] = o;
 	}
-	const int both = common / 2, most = words[0] > words[1] ? words[0] : words[1];
-	return (PairPlan){ a, b, both, (most - 2 * both + 1) / 2 };
-}
-
-static bool pair_is_before(const PairPlan *x, const PairPlan *y)
-{
-	return x->apart != y->apart ? x->apart < y->apart : x->both < y->both;
-}
-
-/* Two by two, those first that take the fewest groups, of equal ones the earlier; then in the order of their counts. */
-static void piece_pair(const Piece *piece, PairPlan pairs[SPARSE_PANEL / 2])
-{
-	bool taken[SPARSE_PANEL] = { false };
-	PairPlan all[SPARSE_PANEL][SPARSE_PANEL];
-	for (int a = 0; a < SPARSE_PANEL; a++)
-		for (int b = a + 1; b < SPARSE_PANEL; b++)
-			all[a][b] = pair_plan(piece, a, b);
-	for (int i = 0; i < SPARSE_PANEL / 2; i++) {
-		const PairPlan *best = NULL;
-		for (int a = 0; a < SPARSE_PANEL; a++)
-			for (int b = a + 1; b < SPARSE_PANEL; b++)   /* words in common that others could not have, less words of zero */
-				if (!taken[a] && !taken[b] && (!best || all[a][b].both - all[a][b].apart > best->both - best->apart))
-					best = &all[a][b];
-		taken[best->a] = taken[best->b] = true;
-		int at = i;
-		for (; at > 0 && pair_is_before(best, &pairs[at - 1]); at--)
-			pairs[at] = pairs[at - 1];
-		pairs[at] = *best;
+	for (int i = 0; i < SPARSE_PANEL / SPARSE_BAND; i++) {
+		for (int j = 0; j < SPARSE_BAND; j++)
+			bands[i].output[j] = order[i * SPARSE_BAND + j];
+		bands[i].count = (words[order[i * SPARSE_BAND + SPARSE_BAND - 1]] + 1) / 2 * 2;
 	}
 }
 
-/* Which words of output o are in no group of both: `skip` is how many common ones are. Returns their number. */
-static int words_apart(const Piece *piece, int o, int other, int skip, uint8_t index[SPARSE_BLOCK])
-{
-	int count = 0;
-	for (int k = 0; k < SPARSE_BLOCK; k++) {
-		if (!piece->some[o][k] || (piece->some[other][k] && skip-- > 0))
-			continue;
-		index[count++] = (uint8_t)k;
-	}
-	return count;
-}
+static int64_t band_bytes(int count) { return 3 + (1 + SPARSE_WORD) * SPARSE_BAND * count; }
 
-/* One pair; returns where the next begins. */
-static uint8_t *pair_write(const Piece *piece, const PairPlan *pair, uint8_t *to)
+/* One band; returns where the next begins. */
+static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 {
-	uint8_t *index = to + 3, *words = index + 2 * pair->both + 4 * pair->apart;
-	memcpy(to, (uint8_t[]){ (uint8_t)(pair->a | pair->b << 4), (uint8_t)pair->both, (uint8_t)pair->apart }, 3);
-	for (int k = 0, i = 0; i < 2 * pair->both; k++)
-		if (piece->some[pair->a][k] && piece->some[pair->b][k]) {
-			*index++ = (uint8_t)k;
-			memcpy(words, piece->words[pair->a][k], SPARSE_WORD);
-			memcpy(words + SPARSE_WORD, piece->words[pair->b][k], SPARSE_WORD);
-			words += 2 * SPARSE_WORD;
-			i++;
-		}
-	const int outputs[2] = { pair->a, pair->b };
-	for (int which = 0; which < 2; which++) {
-		uint8_t own[SPARSE_BLOCK];
-		const int count = words_apart(piece, outputs[which], outputs[!which], 2 * pair->both, own);
-		for (int i = 0; i < 2 * pair->apart; i++) {
-			const int at = i / 2 * 4 + 2 * which + i % 2;
-			index[at] = i < count ? own[i] : 0;
-			memset(words + at * SPARSE_WORD, 0, SPARSE_WORD);
-			if (i < count)
-				memcpy(words + at * SPARSE_WORD, piece->words[outputs[which]][own[i]], SPARSE_WORD);
-		}
-	}
-	return words + 4 * pair->apart * SPARSE_WORD;
+	uint8_t *index = to + 3, *words = index + SPARSE_BAND * band->count;
+	const int *o = band->output;
+	memset(to, 0, (size_t)band_bytes(band->count));
+	memcpy(to, (uint8_t[]){ (uint8_t)(o[0] | o[1] << 4), (uint8_t)(o[2] | o[3] << 4), (uint8_t)band->count }, 3);
+	for (int j = 0; j < SPARSE_BAND; j++)
+		for (int k = 0, at = j; k < SPARSE_BLOCK; k++)
+			if (piece->some[o[j]][k]) {
+				index[at] = (uint8_t)k;
+				memcpy(words + at * SPARSE_WORD, piece->words[o[j]][k], SPARSE_WORD);
+				at += SPARSE_BAND;
+			}
+	return to + band_bytes(band->count);
 }
-
-static int64_t pair_bytes(int both, int apart) { return 3 + 2 * both + 4 * apart + 4 * (both + apart) * SPARSE_WORD; }
 
 /* One piece to `to`; returns its bytes. to == NULL: counts only. */
 static int64_t piece_pack(const Tensor *weight, int64_t panel, int64_t block, uint8_t *to)
 {
 	Piece piece;
-	PairPlan pairs[SPARSE_PANEL / 2];
+	Band bands[SPARSE_PANEL / SPARSE_BAND];
 	int64_t bytes = 0;
 	piece_read(&piece, weight, panel, block);
-	piece_pair(&piece, pairs);
-	for (int i = 0; i < SPARSE_PANEL / 2; i++) {
-		bytes += pair_bytes(pairs[i].both, pairs[i].apart);
-		to = to ? pair_write(&piece, &pairs[i], to) : NULL;
+	piece_bands(&piece, bands);
+	for (int i = 0; i < SPARSE_PANEL / SPARSE_BAND; i++) {
+		bytes += band_bytes(bands[i].count);
+		to = to ? band_write(&piece, &bands[i], to) : NULL;
 	}
 	return bytes;
 }
@@ -193,27 +151,23 @@ int64_t sparse_pack(const Tensor *weight, void *packed)
 	return at;
 }
 
-/* A pair of a piece. */
-typedef struct Pair { int output[2], both, apart; const uint8_t *index, *words, *end; } Pair;
+/* Where a band lies. */
+typedef struct BandView { const uint8_t *index, *words, *end; int output[SPARSE_BAND], count; } BandView;
 
-static Pair pair_at(const uint8_t *at)
+static BandView band_at(const uint8_t *at)
 {
-	const int both = at[1], apart = at[2];
-	return (Pair){ .output = { at[0] & 15, at[0] >> 4 }, .both = both, .apart = apart, .index = at + 3,
-		.words = at + 3 + 2 * both + 4 * apart, .end = at + pair_bytes(both, apart) };
+	const int count = at[2];
+	return (BandView){ .output = { at[0] & 15, at[0] >> 4, at[1] & 15, at[1] >> 4 }, .count = count, .index = at + 3,
+		.words = at + 3 + SPARSE_BAND * count, .end = at + band_bytes(count) };
 }
 
-/* The words of a pair's first or second output to their places in a block; those of zero change nothing. */
-static void pair_read(const Pair *pair, int which, uint8_t *block)
+/* Which of a band's outputs is `output`; -1: none. */
+static int band_has(const BandView *band, int output)
 {
-	for (int i = 0; i < 2 * pair->both; i++)
-		memcpy(block + pair->index[i] * SPARSE_WORD, pair->words + (2 * i + which) * SPARSE_WORD, SPARSE_WORD);
-	const uint8_t *index = pair->index + 2 * pair->both, *words = pair->words + 4 * pair->both * SPARSE_WORD;
-	for (int i = 0; i < 2 * pair->apart; i++) {
-		const int at = i / 2 * 4 + 2 * which + i % 2;
-		if (!word_is_zero(words + at * SPARSE_WORD))
-			memcpy(block + index[at] * SPARSE_WORD, words + at * SPARSE_WORD, SPARSE_WORD);
-	}
+	for (int j = 0; j < SPARSE_BAND; j++)
+		if (band->output[j] == output)
+			return j;
+	return -1;
 }
 
 void sparse_row(const void *packed, int64_t n, int64_t words, void *row)
@@ -224,28 +178,29 @@ void sparse_row(const void *packed, int64_t n, int64_t words, void *row)
 	for (int64_t b = 0; b < blocks; b++) {
 		int32_t start;
 		memcpy(&start, from + (n / SPARSE_PANEL * blocks + b) * 4, 4);
-		Pair pair = pair_at(from + start);
-		while (pair.output[0] != n % SPARSE_PANEL && pair.output[1] != n % SPARSE_PANEL)
-			pair = pair_at(pair.end);
-		pair_read(&pair, pair.output[1] == n % SPARSE_PANEL, (uint8_t *)row + b * SPARSE_BLOCK * SPARSE_WORD);
+		BandView band = band_at(from + start);
+		int which;
+		while ((which = band_has(&band, (int)(n % SPARSE_PANEL))) < 0)
+			band = band_at(band.end);
+		for (int at = which; at < SPARSE_BAND * band.count; at += SPARSE_BAND)   /* words of zero change nothing */
+			if (!word_is_zero(band.words + at * SPARSE_WORD))
+				memcpy((uint8_t *)row + (b * SPARSE_BLOCK + band.index[at]) * SPARSE_WORD, band.words + at * SPARSE_WORD, SPARSE_WORD);
 	}
 }
 
 /* Whether every index lies in the block and no output has a word twice. */
-static bool pair_is_valid(const Pair *pair, int64_t most)
+static bool band_is_valid(const BandView *band, int64_t most)
 {
-	bool seen[2][SPARSE_BLOCK] = { { false } };
-	for (int i = 0; i < 2 * pair->both + 4 * pair->apart; i++) {
-		const int k = pair->index[i], own = i - 2 * pair->both;
+	bool seen[SPARSE_BAND][SPARSE_BLOCK] = { { false } };
+	for (int i = 0; i < SPARSE_BAND * band->count; i++) {
+		const int k = band->index[i];
 		if (k >= most)
 			return false;
-		for (int which = 0; which < 2; which++) {
-			if (own >= 0 && (own % 4 / 2 != which || word_is_zero(pair->words + (4 * pair->both + own) * SPARSE_WORD)))
-				continue;
-			if (seen[which][k])
-				return false;
-			seen[which][k] = true;
-		}
+		if (word_is_zero(band->words + i * SPARSE_WORD))
+			continue;
+		if (seen[i % SPARSE_BAND][k])
+			return false;
+		seen[i % SPARSE_BAND][k] = true;
 	}
 	return true;
 }
@@ -254,14 +209,15 @@ static bool pair_is_valid(const Pair *pair, int64_t most)
 static const uint8_t *piece_check(const uint8_t *at, const uint8_t *end, int64_t most)
 {
 	unsigned seen = 0;
-	for (int i = 0; i < SPARSE_PANEL / 2; i++) {
+	for (int i = 0; i < SPARSE_PANEL / SPARSE_BAND; i++) {
 		if (end - at < 3)
 			return NULL;
-		const Pair pair = pair_at(at);
-		if (end - at < pair.end - at || !pair_is_valid(&pair, most))
+		const BandView band = band_at(at);
+		if (end - at < band.end - at || band.count % 2 || !band_is_valid(&band, most))
 			return NULL;
-		seen |= 1u << pair.output[0] | 1u << pair.output[1];
-		at = pair.end;
+		for (int j = 0; j < SPARSE_BAND; j++)
+			seen |= 1u << band.output[j];
+		at = band.end;
 	}
 	return seen == (1u << SPARSE_PANEL) - 1 ? at : NULL;
 }

@@ -6,10 +6,10 @@
  *   bits                   from the least significant on, then 16 bytes of zeros
  *
  * Plain: the elements of the constant in order, of `word` bytes with a table each.
- * Sparse (sparse_rows.h): piece by piece its pairs of outputs as they lie: which two; the two counts; the indices of the words that both have,
- * then those of the first and of the second alone, each as the step from the one before it, less one, or 255 for an index of 0 that is not the
- * first; each word as a mask of its bytes that are not zero, and these. A table each for outputs, counts, steps and masks, then one for the
- * bytes of codes or four for those of f32. Where the pieces begin is found on the way.
+ * Sparse (sparse_rows.h): piece by piece its bands of four outputs as they lie: which four; the count; the indices of the first, the second,
+ * the third and the fourth, each as the step from the one before it, less one, or 255 for an index of 0 that is not the first; each word as
+ * a mask of its bytes that are not zero, and these. A table each for outputs, counts, steps and masks, then one for the bytes of codes or
+ * four for those of f32. Where the pieces begin is found on the way.
  *
  * What a damaged file may hold is refused: lengths that are no code, bits that end too soon, rows longer than the room, another sum. */
 #ifndef RT_UNPACK_H
@@ -103,21 +103,18 @@ RT_INLINE int unpack_plain(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 	return 1;
 }
 
-/* Where the i-th word of an output alone stands among those of both (SparsePair). */
-RT_INLINE int unpack_apart(int which, int i) { return i / 2 * 4 + 2 * which + i % 2; }
-
-/* `count` indices of a block to index[i] or, of an output alone, to index[unpack_apart(which, i)]; 0: they are none, or the bits have ended. */
-RT_INLINE int unpack_indices(UnpackBits *b, const UnpackTable *steps, uint8_t *index, int count, int which)
+/* `count` indices of a block, of one output of a band; 0: they are none, or the bits have ended. */
+RT_INLINE int unpack_indices(UnpackBits *b, const UnpackTable *steps, uint8_t *index, int count)
 {
 	int at = -1;
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++, index += SPARSE_ROWS_BAND) {
 		if (i % 5 == 0 && !unpack_fill(b))
 			return 0;
 		const int step = unpack_byte(b, steps);
 		at = step == UNPACK_AGAIN ? 0 : at + 1 + step;
 		if (at >= SPARSE_ROWS_BLOCK)
 			return 0;
-		index[which < 0 ? i : unpack_apart(which, i)] = (uint8_t)at;
+		*index = (uint8_t)at;
 	}
 	return 1;
 }
@@ -136,23 +133,23 @@ RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 	return 1;
 }
 
-/* The pair at to, of which there are `room` bytes; how many it takes, 0: it does not fit, or is none. */
-RT_INLINE size_t unpack_pair(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t room, int word)
+/* The band at to, of which there are `room` bytes; how many it takes, 0: it does not fit, or is none. */
+RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t room, int word)
 {
-	enum { HEAD = 3 };
+	enum { HEAD = 3, BAND = SPARSE_ROWS_BAND };
 	if (room < HEAD || !unpack_fill(b))
 		return 0;
 	to[0] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
-	to[1] = unpack_byte(b, &tables[UNPACK_COUNTS]);
+	to[1] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
 	to[2] = unpack_byte(b, &tables[UNPACK_COUNTS]);
-	const int both = 2 * to[1], apart = 2 * to[2], indices = both + 2 * apart, words = 2 * (both + apart);
-	const UnpackTable *steps = &tables[UNPACK_STEPS];
+	const int count = to[2];
 	uint8_t *index = to + HEAD;
-	if (room < (size_t)(HEAD + indices + UNPACK_WORD * words))
+	if (room < (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count))
 		return 0;
-	return unpack_indices(b, steps, index, both, -1) && unpack_indices(b, steps, index + both, apart, 0)
-		&& unpack_indices(b, steps, index + both, apart, 1) && unpack_words(b, tables, index + indices, words, word)
-		? (size_t)(HEAD + indices + UNPACK_WORD * words) : 0;
+	for (int j = 0; j < BAND; j++)
+		if (!unpack_indices(b, &tables[UNPACK_STEPS], index + j, count))
+			return 0;
+	return unpack_words(b, tables, index + BAND * count, BAND * count, word) ? (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count) : 0;
 }
 
 RT_INLINE int unpack_sparse(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t bytes, int outputs, int words, int word)
@@ -164,8 +161,8 @@ RT_INLINE int unpack_sparse(UnpackBits *b, const UnpackTable *tables, uint8_t *t
 	for (int piece = 0; piece <= pieces; piece++) {
 		const int32_t start = (int32_t)at;
 		memcpy(to + (size_t)piece * 4, &start, 4);
-		for (int i = 0; i < SPARSE_ROWS_PANEL / 2 && piece < pieces; i++) {
-			const size_t took = unpack_pair(b, tables, to + at, bytes - at, word);
+		for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND && piece < pieces; i++) {
+			const size_t took = unpack_band(b, tables, to + at, bytes - at, word);
 			if (!took)
 				return 0;
 			at += took;

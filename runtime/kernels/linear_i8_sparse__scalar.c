@@ -19,13 +19,10 @@ RT_INLINE int32_t linear_i8_sparse_scalar_quad(const int8_t *row, int quad, cons
 /* acc[o] += one piece by a row's codes. */
 RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, const uint8_t *at, int inputs)
 {
-	for (int p = 0; p < SPARSE_ROWS_PANEL / 2; p++) {
-		const SparsePair pair = sparse_rows_pair(&at);
-		const uint8_t *index = pair.index + 2 * pair.both, *words = pair.words + 16 * pair.both;
-		for (int i = 0; i < 4 * pair.both; i++)
-			acc[pair.output[i % 2]] += linear_i8_sparse_scalar_quad(row, pair.index[i / 2], pair.words + 4 * i, inputs);
-		for (int i = 0; i < 4 * pair.apart; i++)
-			acc[pair.output[i % 4 / 2]] += linear_i8_sparse_scalar_quad(row, index[i], words + 4 * i, inputs);
+	for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND; i++) {
+		const SparseBand band = sparse_rows_band(&at);
+		for (int j = 0; j < SPARSE_ROWS_BAND * band.count; j++)
+			acc[band.output[j % SPARSE_ROWS_BAND]] += linear_i8_sparse_scalar_quad(row, band.index[j], band.words + 4 * j, inputs);
 	}
 }
 

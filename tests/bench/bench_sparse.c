@@ -1,10 +1,10 @@
 /* bench_sparse.c: the sparse int8 linear against the dense one on the same weights, of which a share is zero, and both against what the core
  * can multiply. Not a test.
  *
- *   clang-19 -O3 -std=gnu17 tests/bench/bench_sparse.c -lm -o bench_sparse && ./bench_sparse [SPARSITY ..]
+ *   clang-19 -O3 -std=gnu17 tests/bench/bench_sparse.c -lm -o bench_sparse && ./bench_sparse [SPARSITY[x4] ..]
  *
  * The linears of six layers of MiniLM-L6 and of BERT-base, with literal inputs as the emitter prints them. Zeros are drawn weight by weight,
- * which leaves most quads: 1 - SPARSITY^4 of them. Minimum CPU time of several runs by turns; results must be equal in every bit. */
+ * which leaves most quads: 1 - SPARSITY^4 of them; with x4 four at a time (sparsify{structure=1x4}). Minimum CPU time of several runs by turns; results must be equal in every bit. */
 #if !defined(__x86_64__)
 #error "needs an x86-64 CPU with AVX-512 and VNNI"
 #endif
@@ -70,13 +70,14 @@ static void *need(size_t bytes)
 }
 
 /* Draws the weights and lays them out both ways. */
-static void shape_make(Shape *shape, int layer, double sparsity)
+static void shape_make(Shape *shape, int layer, double sparsity, int group)
 {
 	const int K = shape->K, N = shape->N;
 	int8_t *codes = need((size_t)K * (size_t)N), *packed = need((size_t)K * (size_t)N);
-	for (int n = 0; n < N; n++)
+	for (int n = 0, zero = 0; n < N; n++)
 		for (int k = 0; k < K; k++) {
-			const int8_t code = draw() % 1000000 < sparsity * 1e6 ? 0 : (int8_t)((int)(draw() % 254) - 127);
+			zero = k % group ? zero : draw() % 1000000 < sparsity * 1e6;
+			const int8_t code = zero ? 0 : (int8_t)((int)(draw() % 254) - 127);
 			codes[n * K + k] = code;
 			packed[((n / 32 * (K / 4) + k / 4) * 32 + n % 32) * 4 + k % 4] = code;
 		}
@@ -121,19 +122,19 @@ static void measure(Shape layer[4], int tokens)
 		}
 }
 
-static void table(double sparsity)
+static void table(double sparsity, int group)
 {
 	static const int tokens[] = { 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256 };
 	for (int m = 0; m < 2; m++) {
 		int64_t bytes = 0, weights = 0;
 		for (Shape *s = shapes[m]; s < shapes[m] + 4; s++) {
 			for (int l = 0; l < LAYERS; l++)
-				shape_make(s, l, sparsity);
+				shape_make(s, l, sparsity, group);
 			bytes += s->bytes;
 			weights += (int64_t)s->K * s->N;
 		}
-		printf("\n%s, %.0f %% of the weights zero: %.2fx smaller than f32\n%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
-			models[m], 100 * sparsity, 4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
+		printf("\n%s, %.0f %% of the weights zero%s: %.2fx smaller than f32\n%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
+			models[m], 100 * sparsity, group > 1 ? ", by fours" : "", 4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
 		for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
 			double sum[2] = {0}, most = peak();
 			measure(shapes[m], tokens[t]);
@@ -166,8 +167,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 4096; i++)
 		vectors[i] = 0.001f * (float)(i % 7 + 1);
 	if (argc < 2)
-		table(0.9), table(0.97);
+		table(0.9, 1), table(0.97, 1), table(0.97, 4);
 	for (int i = 1; i < argc; i++)
-		table(strtod(argv[i], NULL));
+		table(strtod(argv[i], NULL), strstr(argv[i], "x4") ? 4 : 1);
 	return 0;
 }
