@@ -64,6 +64,15 @@ static double decode(const Weights *w, bool *good)
 	return (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
 }
 
+/* What the weights would take in f32. */
+static double f32_bytes(const Weights *w)
+{
+	double elements = 0;
+	for (const RtPacked *p = w->packed; p < w->packed + w->npacked; p++)
+		elements += p->outputs ? (double)p->outputs * p->words * (UNPACK_WORD / p->word) : (double)p->to_bytes / p->word;
+	return 4 * elements;
+}
+
 bool emit_packed_report(const Emitter *e)
 {
 	const Weights *w = &e->weights;
@@ -76,7 +85,7 @@ bool emit_packed_report(const Emitter *e)
 	if (!good)
 		return diag_error(e->diag, EXIT_RUN, 0, "--pack=small: coded weights do not decode to what they were, or there is no memory");
 	if (!e->options->quiet)
-		diag_note(e->diag, 0, "--pack=small: the weights of %d linears take %.3f MB in the program; at its start they are decoded into %.3f MB "
-			"of memory (%.1f ms here)", (int)w->npacked, (double)w->coded_bytes * 1e-6, (double)w->decoded_bytes * 1e-6, seconds * 1e3);
+		diag_note(e->diag, 0, "--pack=small: the weights of %d linears, %.3f MB in f32, take %.3f MB in the program; at its start they are decoded into "
+			"%.3f MB of memory (%.1f ms here)", (int)w->npacked, f32_bytes(w) * 1e-6, (double)w->coded_bytes * 1e-6, (double)w->decoded_bytes * 1e-6, seconds * 1e3);
 	return true;
 }

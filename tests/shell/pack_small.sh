@@ -31,6 +31,13 @@ for cpu in x86-64 x86-64-v3; do
 	BERTC_CPU=$cpu ./several --json <"$texts" >want.txt || { cat want.txt; continue; }
 	BERTC_CPU=$cpu ./several.small --json <"$texts" | cmp - want.txt || fail "$cpu: other answers"
 done
+# weights of which 90 % are zero, against f32: as the kernels read them (7.5 times smaller is asked for), and in the program (17 times)
+if [ -n "$SHARED" ]; then
+	"$BERTC" build "$SHARED/models/minilm-sst2-sparse90" --passes=quantize-int8 --pack=small -o sparse 2>messages
+	sed -n 's/.* linears, \([0-9.]*\) MB in f32, take \([0-9.]*\) MB .* into \([0-9.]*\) MB .*/\1 \2 \3/p' messages |
+		awk '{ printf "sparse90: %.1f MB in f32, %.1f times smaller for the kernels, %.1f times in the program\n", $1, $1 / $3, $1 / $2
+			good = $1 / $3 >= 7.5 && $1 / $2 >= 17 } END { exit !good }' || fail "sparse weights are too large: $(cat messages)"
+fi
 expect 2 "$BERTC" build "$model" --pack=small --emit=bir -o x.bir
 says "--pack=small is about weights in programs"
 expect 2 "$BERTC" build "$model" --pack=tiny -o x
