@@ -44,4 +44,4 @@ def shared_models():
     """The three models, as transformers loads them, in fp32."""
     from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoModel
     for name, kind in (("minilm-sst2", AutoModelForSequenceClassification), ("minilm-ncbi", AutoModelForTokenClassification), ("minilm-l6", AutoModel)):
-        if SHARED: yield SHARED / "models" / name, lambda: kind.from_pretrained(SHARED / "models" / name, attn_implementation="eager").float().eval()
+        if SHARED: yield SHARED / "models" / name, lambda name=name, kind=kind: kind.from_pretrained(SHARED / "models" / name, attn_implementation="eager").float().eval()
