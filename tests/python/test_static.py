@@ -93,7 +93,7 @@ if SHARED:
         if name == "minilm-sst2": return [l.rsplit("\t", 1)[0] for l in lines[1:]]
         if name == "minilm-l6": return [l.split("\t")[5] for l in lines]
         return [" ".join(w.split("\t")[0] for w in s.splitlines()) for s in path.read_text().split("\n\n") if s.strip()]
-    for directory, load in shared_models():
+    for directory, load in shared_models("minilm-ncbi", "minilm-l6"):
         folder, train, test = sources[directory.name]; data = SHARED / "data" / folder
         tokenizer = AutoTokenizer.from_pretrained(directory)
         batch = [tokenizer(s, truncation=True, max_length=128)["input_ids"] for s in sentences(directory.name, data / test)[:1000 if FULL else 20]]
