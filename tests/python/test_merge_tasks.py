@@ -57,7 +57,7 @@ assert [o["output"] for o in checked["outputs"]] == ["a", "b"], checked
 refused = run(BERTC, "build", TMP / "base", "-o", TMP / "no", f"--merge=a={a_delta},b={b_delta}", "--passes=drop-layers{layers=0,2}", check=False)
 assert refused.returncode == 4 and b"give the pass in front of merge-tasks" in refused.stderr, refused.stderr
 rows = [("ba ce di", 1), ("fo gu ha babe", 0), ("dice", 2), ("zo fu ba ka", 1), ("ra me", 2), ("ti ne ro sa", 0)]
-(TMP / "a.tsv").write_text("".join(f"{t}\t{n / 2}\n" for t, n in rows)); (TMP / "b.tsv").write_text("".join(f"{t}\tb{n}\n" for t, n in rows[1:]))
+(TMP / "a.tsv").write_text("".join(f"{t}\t{n / 5}\n" for n, (t, _) in enumerate(rows))); (TMP / "b.tsv").write_text("".join(f"{t}\tb{n}\n" for t, n in rows[1:]))
 score = lambda *args: [json.loads(l) for l in run(BERTC, "eval", *args, "--json").stdout.splitlines()]
 pairs = score(TMP / "base", f"--merge=a={a_delta},b={b_delta}", "--data", f"a:{TMP / 'a.tsv'}", "--data", f"b:{TMP / 'b.tsv'}", "--passes=quantize-int8")
 assert [(p["head"], p["rows"], len(p["builds"])) for p in pairs] == [("a", 6, 2), ("b", 5, 2)], pairs
