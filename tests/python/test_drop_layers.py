@@ -36,6 +36,6 @@ for which, mean in means.items():
     said = [float(note.split()[-1]) for note in ledger[0]["notes"] if "cosine" in note]
     assert np.allclose(said, mean.numpy(), atol=6e-5), (said, mean)
 
-for directory, load in shared_models():
+for directory, load in shared_models("minilm-ncbi"):
     model = load(); batch = texts(model.config, 1)
     check(directory.name, directory, "drop-layers{strategy=top keep=4},O2", without(model, {4, 5}), batch, "--weights=f32")

@@ -89,7 +89,7 @@ for passes, why in (("prune-heads{keep=2}", "layer 0 has 2 of 3 attention heads 
     p = emit(passes, "refused"); assert p.returncode == 4 and why in p.stderr.decode(), p.stderr.decode()
     assert not list(TMP.glob("refused*")), passes
 
-for directory, load in shared_models():
+for directory, load in shared_models("minilm-sst2"):
     model = load(); batch = texts(model.config, 5); layers = encoder(model).encoder.layer
     changed = without_neurons(model, {i: least(neuron_norms(l), 1000) for i, l in enumerate(layers)})
     changed = without_heads(changed, {i: least(head_norms(l), 9) for i, l in enumerate(layers)})
@@ -119,7 +119,7 @@ def with_weights(model, fitted, part):
 
 if SHARED:
     from transformers import AutoTokenizer
-    directory, load = next(iter(shared_models())); model = load(); data = SHARED / "data/sst2/dev.tsv"; tokenizer = AutoTokenizer.from_pretrained(directory)
+    directory, load = next(shared_models("minilm-sst2")); model = load(); data = SHARED / "data/sst2/dev.tsv"; tokenizer = AutoTokenizer.from_pretrained(directory)
     lines = [tokenizer(line.split("\t")[0])["input_ids"] for line in data.read_text().splitlines()[1:41]]
     heads = {0: {1, 7}, 3: {0}, 5: {2, 3, 11}}; neurons = {1: set(range(0, 120, 2)), 4: {0, 5, 1535}}; options = f"refit=yes data={data} limit=40"
     inner, outer = (lambda l: l.attention.output.dense), (lambda l: l.output.dense)
@@ -131,11 +131,11 @@ if SHARED:
     assert 3 * far(want) < far(without_neurons(model, neurons)), (far(want), far(without_neurons(model, neurons)))
 
 if SHARED:   # measured on data: what the pass reports is what eval scores afterwards
-    data = SHARED / "data/sst2/dev.tsv"; out = TMP / "ledger.json"
-    passes = f"prune-blocks{{by=accuracy keep=11 data={data} limit=200}},O2"
+    data = SHARED / "data/sst2/dev.tsv"; out = TMP / "ledger.json"; limit = 200 if FULL else 60
+    passes = f"prune-blocks{{by=accuracy keep=11 data={data} limit={limit}}},O2"
     run(BERTC, "build", SHARED / "models/minilm-sst2", "--emit=shared", "-o", TMP / "b.so", "--quiet", f"--passes={passes}", f"--ledger={out}")
     note = [n for n in json.loads(out.read_text())["passes"][0]["notes"] if "goes" in n][0]; block = note.split()
     listed = f"prune-blocks{{blocks={block[3]}.{block[0]}}},O2"
-    scored = json.loads(run(BERTC, "eval", SHARED / "models/minilm-sst2", "--data", data, "--limit", 200, "--json", f"--passes={listed}").stdout)["builds"]
+    scored = json.loads(run(BERTC, "eval", SHARED / "models/minilm-sst2", "--data", data, "--limit", limit, "--json", f"--passes={listed}").stdout)["builds"]
     assert abs(scored[1]["score"] - float(note.split("score ")[1].split(",")[0])) < 1e-4 and scored[1]["score"] >= scored[0]["score"], (note, scored)
 print("pruned models are as cut by hand")

@@ -9,14 +9,16 @@ def answers(path, texts, *options): return run(path, "--batch", 8, *options, inp
 def evaluated(model, data):
     return json.loads(run(BERTC, "eval", SHARED / "models" / model, "--data", data, "--json").stdout)["builds"][0]
 
-def sst2(path, part, right, of, evaluate, points=0.1):
+def sst2(path, part, right, of, evaluate, points=0.1, decided=0.501):
+    """points: by how many hundredths of all texts the figure may differ; texts that no label has `decided` of may go either way, as the CPU rounds."""
     data = SHARED / "data/sst2" / f"{part}.tsv"
     rows = [l.rstrip("\n").split("\t") for l in open(data, encoding="utf-8")]
     if rows[0][1] == "label": rows = rows[1:]
-    got = [l.split("\t")[0] for l in answers(path, [r[0] for r in rows])]
+    lines = [l.split("\t") for l in answers(path, [r[0] for r in rows])]; got = [l[0] for l in lines]; open_ = sum(float(l[1]) < decided for l in lines)
     assert len(got) == len(rows) == of, (len(got), len(rows))
     n = sum(g == ("negative", "positive")[int(r[1])] for g, r in zip(got, rows))
-    assert abs(n - right) <= points / 100 * of, f"SST-2 {part}: {n} of {of} right, PyTorch has {right}"
+    assert open_ <= 0.005 * of, f"SST-2 {part}: {open_} of {of} texts are undecided"
+    assert abs(n - right) <= points / 100 * of + open_, f"SST-2 {part}: {n} of {of} right, PyTorch has {right}"
     if evaluate:
         row = evaluated("minilm-sst2", data)
         assert (row["right"], row["of"]) == (n, of), row
@@ -59,10 +61,10 @@ path = program("minilm-sst2")
 sst2(path, "dev", 784, 872, True)
 ncbi(program("minilm-ncbi"), FULL)
 sparse = program("minilm-sst2-sparse90", "--passes=quantize-int8")   # to 0.2 point; PyTorch computes in fp32
-sst2(sparse, "dev", 740, 872, False, 0.2)
+sst2(sparse, "dev", 740, 872, False, 0.2, 0.51)   # 739 or 740: what is f32 in between makes other codes on other CPUs, by which scores move up to 0.03
 if FULL:
     sst2(path, "test", 1634, 1821, True)
-    sst2(sparse, "test", 1562, 1821, False, 0.2)
+    sst2(sparse, "test", 1562, 1821, False, 0.2, 0.51)
     plain = program("minilm-sst2-sparse90")
     sst2(plain, "dev", 740, 872, False)
     sst2(plain, "test", 1562, 1821, False)

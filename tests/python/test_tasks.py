@@ -41,7 +41,7 @@ def classify(seed):
     return f"classify {len(TEXTS)} texts"
 
 def multi(seed):
-    model, tokenizer, path = program("multi", seed)
+    model, tokenizer, path = program("multi", seed, "--cpu=baseline")
     labels = list(model.config.id2label.values())
     for threshold in (0.5, 0.2):
         for text, line, obj in zip(TEXTS, answers(path, TEXTS, "--threshold", threshold), map(json.loads, answers(path, TEXTS, "--threshold", threshold, "--json"))):
@@ -54,7 +54,7 @@ def multi(seed):
     return "multi-label"
 
 def regression(seed):
-    model, tokenizer, path = program("regression", seed)
+    model, tokenizer, path = program("regression", seed, "--cpu=baseline")
     lines = TEXTS + ["\t".join(p) for p in PAIRS]
     for line, got, obj in zip(lines, answers(path, lines), map(json.loads, answers(path, lines, "--json"))):
         want = float(logits(model, tokenizer, *line.split("\t")).logits[0, 0])
@@ -63,7 +63,7 @@ def regression(seed):
     return "regression on texts and pairs"
 
 def next_sentence(seed):
-    model, tokenizer, path = program("nsp", seed)
+    model, tokenizer, path = program("nsp", seed, "--cpu=baseline")
     for (a, b), line in zip(PAIRS, answers(path, ["\t".join(p) for p in PAIRS])):
         want = logits(model, tokenizer, a, b).logits[0].softmax(0)
         label, score = line.split("\t")
@@ -137,7 +137,7 @@ def qa(seed):
     return "question answering"
 
 def fill_mask(seed):
-    model, tokenizer, path = program("fill-mask", seed)
+    model, tokenizer, path = program("fill-mask", seed, "--cpu=baseline")
     texts = ["a [MASK] moti.", "[MASK]", "one [MASK] two [MASK]"]
     for text, line, obj in zip(texts, answers(path, texts), map(json.loads, answers(path, texts, "--json"))):
         e = tokenizer(text, return_tensors="pt")
@@ -167,7 +167,7 @@ def embed(seed):
 
 def windows(seed):
     """Longer than the model takes: windows against the same done by hand."""
-    model, tokenizer, path = program("classify", seed, "--max-tokens", "20")
+    model, tokenizer, path = program("classify", seed, "--max-tokens", "20", "--cpu=baseline")
     text = " ".join("b c d f g h k l m n p r s t v z".split() * 4)
     limit = 18
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]; cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
