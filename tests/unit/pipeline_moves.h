@@ -171,8 +171,10 @@ static void draw_prune_tokens(Draw *d)
 
 static void draw_prune_vocab(Draw *d)
 {
-	option(d, "corpus", "corpus.txt");
-	if (pick(2))
+	const int form = pick(3);
+	if (form < 2)
+		option(d, "corpus", "corpus.txt");
+	if (form > 0)
 		option(d, "keep", "%d", 1 + pick(d->model->vocab));
 }
 

@@ -93,14 +93,24 @@ static bool play_labels(void *context, const char *data, int32_t limit, int32_t 
 }
 
 static const bool *used_ids;
+static bool no_corpus;
 static int32_t renumbered[16];
 
 static bool play_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
 	(void)context, (void)diag;
-	CU_ASSERT_STRING_EQUAL(corpus, "corpus.txt");
+	CU_ASSERT_EQUAL(corpus == NULL, no_corpus);
+	if (corpus)
+		CU_ASSERT_STRING_EQUAL(corpus, "corpus.txt");
 	memcpy(used, used_ids, (size_t)rows);
 	return true;
+}
+
+/* Token 3 is no text's. */
+static void play_never(void *context, bool *never, int32_t rows)
+{
+	(void)context, (void)rows;
+	never[3] = true;
 }
 
 static bool play_renumber(void *context, const int32_t *to, int32_t rows, Diag *diag)
@@ -131,7 +141,7 @@ static char *run(const char *text, Module *module)
 	Diag diag;
 	diag_init(&diag, NULL);
 	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score, .labels = play_labels,
-		.vocab_used = play_used, .vocab_renumber = play_renumber};
+		.vocab_used = play_used, .vocab_never = play_never, .vocab_renumber = play_renumber};
 	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, &diag);
@@ -549,6 +559,16 @@ static void test_vocab(void)
 	filled = module_copy(module);
 	runs("prune-vocab{corpus=corpus.txt keep=5}", filled);   /* the corpus uses six */
 	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
+	module_free(filled);
+	/* without a corpus: 0, 8 and the lowest, but not 3 */
+	static const bool two[11] = {[0] = true, [8] = true};
+	static const int32_t lowest_numbers[11] = {0, 1, 2, -1, 3, -1, -1, -1, 4, -1, -1};
+	filled = module_copy(module);
+	used_ids = two;
+	no_corpus = true;
+	runs("prune-vocab{keep=5}", filled);
+	no_corpus = false;
+	CU_ASSERT_EQUAL(memcmp(renumbered, lowest_numbers, sizeof lowest_numbers), 0);
 	module_free(filled);
 	/* a text of tokens that stay gives what it gave under its old numbers */
 	const int32_t old[] = {3, 8, 0, 6, 7, 1}, now[] = {2, 5, 0, 3, 4, 1};
