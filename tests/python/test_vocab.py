@@ -28,7 +28,7 @@ OTHERS = ["gobe vuta", "lomi banana unknown words", "a", "", "[MASK] tara [SEP] 
 def check_vocab(what, directory, corpus, others, *options, keep=0):
     """Builds with a pruned vocabulary, writes the checkpoint, and compares program, checkpoint and the model before. With keep= there is no
     corpus: the lowest ids stay."""
-    (TMP / "corpus.txt").write_text("\n".join(corpus) + "\n"); out = TMP / f"{what}.pruned"
+    (TMP / "corpus.txt").write_text("\n".join(corpus) + "\n"); out = TMP / f"{what}.{keep}.pruned"
     passes = f"prune-vocab{{keep={keep}}}" if keep else f"prune-vocab{{corpus={TMP}/corpus.txt}}"
     if keep: corpus, others = [], corpus + others
     run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", f"--passes={passes}")

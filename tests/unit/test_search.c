@@ -132,6 +132,7 @@ static void test_apart(void)
 {
 	Search s;
 	begin(&s, 2);
+	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
 	give_rows(&s, &s.done[1], 60, 30, 50, 900);
 	change_rows(&s, &s.done[1], 0, 20, 16);
@@ -158,6 +159,7 @@ static void test_estimate(void)
 	enum { CHANGED = 9 };
 	Search s;
 	begin(&s, 1 + CHANGED);
+	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 120, 60, 100, 1000);
 	for (int i = 1; i <= CHANGED; i++) {
 		const int differ = 10 * i, net = (int)lround(4.0 * differ * differ / SEARCHED) + 2 * (i % 3 - 1), lost = (differ + net) / 2;
@@ -188,6 +190,7 @@ static void test_decision(void)
 {
 	Search s;
 	begin(&s, 7);
+	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
 	static const struct { int lost, won, held_lost, held_won; double time; int64_t bytes; bool allowed; } cases[] = {
 		{40, 30, 0, 0, 10, 100, false},      /* where it is searched 70 answers change: too many, though only 1.7 points are lost */
