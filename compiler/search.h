@@ -85,10 +85,9 @@ double search_drop(const Search *, const Candidate *, Share);
 Estimate search_estimate(const Search *, const Candidate *, Share);
 /* Of some rows the share whose answers differ; of numbers their distance by their spread. */
 double search_apart(Metric, const RowScore *plain, const RowScore *changed, const int32_t *rows, int32_t n);
-/* Fits the curve of losses to what was measured; points on it; and points with the standard error of their estimate. */
+/* Fits the curve of losses to what was measured; and points on it. */
 void   search_fit(Search *);
 double search_curve(const Search *, double apart);
-double search_sure(const Search *, double points);
 /* What is made small: the product of time and bytes, each against the plain build. */
 double search_goal(const Search *, const Candidate *);
 double search_goal_of(const Search *, double time, double bytes);

@@ -9,7 +9,7 @@
 #include "search.h"
 
 /* Of the budget, for each candidate of a round. Beyond 1, as a guess may be too dark; always as many, whatever runs at once. */
-static const double part_of_budget[] = {0.8, 1, 1, 1.25};
+static const double part_of_budget[] = {0.7, 0.85, 1, 1.15};
 enum { ROUND = sizeof part_of_budget / sizeof *part_of_budget };
 
 typedef struct Model {
@@ -130,7 +130,7 @@ static bool best_within(const Model *model, double part, double best, Candidate 
 			sum += c.level[m] != model->ground[m] ? model->points[m][(int)c.level[m]] : 0;
 		if (!isfinite(sum) || sum > 2 * budget)
 			continue;
-		const double points = search_sure(s, predict(model, &c));
+		const double points = predict(model, &c);
 		const double key = isnan(s->max_drop) ? -c.expected : search_goal_of(s, c.expected_time, c.expected_bytes);
 		if (points > budget || key >= best || !search_within(s, c.expected_time, c.expected_bytes) || search_find(s, c.level)
 			|| is_chosen(chosen, n, c.level))

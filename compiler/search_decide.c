@@ -94,12 +94,6 @@ Estimate search_estimate(const Search *s, const Candidate *c, Share share)
 	return blend(search_curve(s, c->apart[share]), search_drop(s, c, share), c->error * sqrt(all / n));
 }
 
-double search_sure(const Search *s, double points)
-{
-	const double apart = sqrt(fmax(points, 0) / (100 * s->steepness)), n = s->nsearch + s->nheld;
-	return points + blend(fmax(points, 0), points, 100 * sqrt(apart / n)).error;
-}
-
 /* ---- which may win ------------------------------------------------------------------------------------------------------------- */
 
 double search_goal_of(const Search *s, double time, double bytes)
@@ -124,17 +118,17 @@ bool search_hopeful(const Search *s, const Candidate *c)
 	return c->built && (isnan(s->max_drop) || search_estimate(s, c, SHARE_SEARCH).points <= s->max_drop);
 }
 
-/* The share held back, which no choice has seen, must agree; over all rows the estimate keeps a standard error's distance from the budget, for
- * the best of some hundred candidates is a lucky one; and the points that are printed must hold it themselves. */
+/* Over all rows the estimate must hold the budget, and the points counted, which are printed, too; and the share held back, which no choice has
+ * seen, must agree by its own estimate. An estimate is drawn to the curve, so that the luckiest of many candidates gains little by its
+ * luck, and that the rows held back must agree keeps winners off the edge. */
 bool search_allows(const Search *s, const Candidate *c)
 {
 	if (!c->built || !search_within(s, c->cost.time, (double)c->cost.bytes) || (!isnan(s->max_ms) && c->ms > s->max_ms))
 		return false;
 	if (isnan(s->max_drop))
 		return true;
-	const Estimate all = search_estimate(s, c, SHARE_ALL);
-	return search_hopeful(s, c) && search_estimate(s, c, SHARE_HELD).points <= s->max_drop && all.points + all.error <= s->max_drop
-		&& search_drop(s, c, SHARE_ALL) <= s->max_drop;
+	return search_hopeful(s, c) && search_estimate(s, c, SHARE_HELD).points <= s->max_drop
+		&& search_estimate(s, c, SHARE_ALL).points <= s->max_drop && search_drop(s, c, SHARE_ALL) <= s->max_drop;
 }
 
 void search_decide(Search *s)
