@@ -248,7 +248,7 @@ static void draw_ablate_neurons(Draw *d)
 
 /* ---- storing and computing -------------------------------------------------------------------------------------------- */
 
-static void draw_quantize_embeddings(Draw *d) { option(d, "to", "%s", ANY("int8", "f16", "bf16")); }
+static void draw_quantize_embeddings(Draw *d) { option(d, "to", "%s", ANY("int8", "int4", "f16", "bf16")); }
 static void draw_cast_weights(Draw *d) { option(d, "to", "%s", ANY("f32", "f16", "bf16")); }
 
 static void draw_excluding(Draw *d)
