@@ -313,7 +313,7 @@ int cmd_tune(int argc, char **argv)
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
 		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, "
-		"neurons, tokens and words, and that store and multiply in int8, tried alone and together on labelled data.\v"
+		"neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried alone and together on labelled data.\v"
 		"Within the budget of points, the winner is the one whose time by a cost model, times its bytes of weights and tables, is least: the "
 		"same seed gives the same result. Times are shown. What a candidate loses is estimated from the points counted and from "
 		"how many answers it changes at all, with whose square losses go, which is less noisy; moves that change few answers "
