@@ -138,7 +138,7 @@ bool body_rows(Body *b)
 		if (!add_tables(b, 1))
 			return false;
 		break;
-	case OP_EMBED_I8:
+	case OP_EMBED_I8: case OP_EMBED_I4:
 		if (!add_tables(b, 1))
 			return false;
 		body_param(b, "scales", node->args[2]);
@@ -196,7 +196,7 @@ bool body_rows(Body *b)
 			fprintf(b->code, ", %s", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
 	} else {
 		print_params(b);
-		if (node->op == OP_EMBED_I8 && node->nargs == 3)
+		if ((node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4) && node->nargs == 3)
 			fputs(", NULL", b->code);
 	}
 	print_range(b, body_product(b, type, first_dim(b), axis), b->form == FORM_EACH ? body_product(b, type, 0, axis) : "");

@@ -192,7 +192,8 @@ static Form row_form(const Node *node)
 }
 
 static BodyFn *const body_of[OP_COUNT] = {
-	[OP_EMBED] = body_rows, [OP_EMBED_I8] = body_rows, [OP_EMBED_LAYERNORM] = body_rows, [OP_LAYERNORM] = body_rows, [OP_ADD_LAYERNORM] = body_rows,
+	[OP_EMBED] = body_rows, [OP_EMBED_I8] = body_rows, [OP_EMBED_I4] = body_rows,
+	[OP_EMBED_LAYERNORM] = body_rows, [OP_LAYERNORM] = body_rows, [OP_ADD_LAYERNORM] = body_rows,
 	[OP_NORMALIZE] = body_rows, [OP_SOFTMAX] = body_rows, [OP_ACTIVATION] = body_rows,
 	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
 	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,

@@ -136,6 +136,7 @@ void calibration_offer(Calibration *calibration, PassEnv *env)
 	env->labels = labels;
 	env->rank = neurons_rank;
 	env->vocab_used = vocabulary_used;
+	env->vocab_never = vocabulary_never;
 	env->vocab_continues = vocabulary_continues;
 	env->vocab_renumber = vocabulary_renumber;
 }

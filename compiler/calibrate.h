@@ -12,6 +12,7 @@ bool calibration_open(const Calibration *, Module *, Program *, Diag *);
 
 /* vocabulary.c: vocab_used, vocab_continues and vocab_renumber of PassEnv; the last changes loaded->tokenizer. */
 bool vocabulary_used(void *calibration, const char *corpus, bool *used, int32_t rows, Diag *);
+void vocabulary_never(void *calibration, bool *never, int32_t rows);
 void vocabulary_continues(void *calibration, bool *continues, int32_t rows);
 bool vocabulary_renumber(void *calibration, const int32_t *to, int32_t rows, Diag *);
 #endif

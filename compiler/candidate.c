@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../codegen/tokenizer_tables.h"
 #include "search.h"
 
 enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
@@ -42,6 +43,17 @@ static bool open_rest(const Search *search, const Candidate *candidate, Loaded *
 	return good;
 }
 
+/* The tokenizer's tables are part of what a program weighs: a vocabulary that shrinks takes them along. */
+static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
+{
+	Blob blob = {0};
+	TokenizerLayout layout;
+	const bool good = tokenizer_layout(tokenizer, &blob, &layout, diag);
+	cost->bytes += (int64_t)blob.bytes;
+	blob_free(&blob);
+	return good;
+}
+
 static void work(const Search *search, const Candidate *candidate, Loaded *loaded, Shared *shared, RowScore *rows, Diag *diag)
 {
 	Program program;
@@ -50,6 +62,7 @@ static void work(const Search *search, const Candidate *candidate, Loaded *loade
 		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, diag);
 	if (shared->built)
 		shared->cost = cost_model(loaded->module, search->tokens);
+	shared->built = shared->built && add_tables(loaded->tokenizer, &shared->cost, diag);
 	program_close(&program);
 }
 
@@ -109,8 +122,7 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 		return;
 	}
 	memcpy(candidate->rows, shared + 1, (size_t)search->data.nrows * sizeof(RowScore));
-	candidate->search = score_rows(shared->score.metric, candidate->rows, search->search_rows, search->nsearch);
-	candidate->held = score_rows(shared->score.metric, candidate->rows, search->held_rows, search->nheld);
+	candidate_score(search, candidate);
 }
 
 /* What a process did not finish stays as it is, not built; but that there are no more processes is no answer. */
@@ -216,12 +228,24 @@ bool candidate_time(Search *search, Candidate *candidate, Diag *diag)
 
 /* ---- how sure ------------------------------------------------------------------------------------------------------------ */
 
-void candidate_interval(const Search *search, Candidate *candidate)
+void candidate_score(const Search *search, Candidate *candidate)
+{
+	for (int share = 0; share < SHARE_COUNT; share++) {
+		const int32_t *rows, n = search_share(search, (Share)share, &rows);
+		candidate->score[share] = score_rows(search->metric, candidate->rows, rows, n);
+	}
+}
+
+void candidate_compare(const Search *search, Candidate *candidate)
 {
 	const int32_t n = search->data.nrows;
 	int32_t *numbers = calloc((size_t)n + 1, sizeof *numbers);
 	double *drops = calloc(BOOTSTRAP, sizeof *drops);
 	uint64_t state = search->seed;
+	for (int share = 0; share < SHARE_COUNT; share++) {
+		const int32_t *rows, count = search_share(search, (Share)share, &rows);
+		candidate->apart[share] = search_apart(search->metric, search->done[0].rows, candidate->rows, rows, count);
+	}
 	for (int b = 0; numbers && drops && b < BOOTSTRAP; b++) {
 		for (int32_t i = 0; i < n; i++)
 			numbers[i] = (int32_t)(metric_draw(&state) % (uint64_t)n);

@@ -23,7 +23,7 @@ static const struct argp_option table[] = {
 	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
 	{"seed", KEY_SEED, "N", 0, "of what is held back, and of the bootstrap (default 1)", 5},
 	{"jobs", KEY_JOBS, "N", 0, "candidates at once (default: one a core)", 5},
-	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 32)", 5},
+	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 24)", 5},
 	{"journal", KEY_JOURNAL, "FILE", 0, "keep what was measured, and go on from there when started again", 5},
 	{"json", KEY_JSON, "FILE", 0, "write everything that was measured as JSON", 5},
 	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5},
@@ -69,23 +69,24 @@ static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
 static void print_row(const Search *s, const Candidate *c, const char *mark)
 {
 	char *pipeline = search_pipeline(s, c->level), expected[16] = "", ms[16] = "";
+	const Estimate estimate = search_estimate(s, c, SHARE_ALL);
 	if (c->expected > 0)
 		snprintf(expected, sizeof expected, "%.4f", c->expected);
 	if (c->ms > 0)
 		snprintf(ms, sizeof ms, "%.3f", c->ms);
 	pipeline_hide_folders(pipeline);
-	printf("%-2s%8.4f %9s %8.4f %+7.2f  %+6.2f..%-+6.2f %6.2f %8s %7.1f  %s\n", mark, c->search.value, expected, c->held.value,
-		-search_drop(s, c, false), -c->high, -c->low, s->done[0].cost.time / c->cost.time, ms, (double)c->cost.bytes / 1e6,
-		*pipeline ? pipeline : "(fp32)");
+	printf("%-2s%8.4f %9s %8.4f %+7.2f  %+6.2f..%-+6.2f %6.2f~%-4.2f %7.2f %8s %7.1f  %s\n", mark, c->score[SHARE_SEARCH].value, expected,
+		c->score[SHARE_HELD].value, -search_drop(s, c, SHARE_ALL), -c->high, -c->low, 0 - estimate.points, estimate.error,
+		s->done[0].cost.time / c->cost.time, ms, (double)c->cost.bytes / 1e6, *pipeline ? pipeline : "(fp32)");
 	free(pipeline);
 }
 
 static void print_heading(const Search *s)
 {
-	printf("%s on %s: %s of %d rows searched, %d held back\n", s->build.model, s->data_path, metric_names[s->metric], s->nsearch,
-		s->nheld);
-	printf("  %8s %9s %8s %7s  %14s %6s %8s %7s  %s\n", "searched", "predicted", "held", "points", "95 % of all", "faster", "ms", "MB",
-		"pipeline");
+	printf("%s on %s: %s of %d rows searched, %d held back; points of all, counted and estimated\n", s->build.model, s->data_path,
+		metric_names[s->metric], s->nsearch, s->nheld);
+	printf("  %8s %9s %8s %7s  %14s %11s %7s %8s %7s  %s\n", "searched", "predicted", "held", "points", "95 %", "estimate", "faster", "ms",
+		"MB", "pipeline");
 }
 
 static void print_result(const Search *s, const int32_t *front, int32_t nfront)
@@ -121,9 +122,11 @@ static json_t *candidate_json(const Search *s, const Candidate *c, bool on_front
 	free(pipeline);
 	if (!c->built)
 		return row;
-	json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:[f,f], s:f, s:I}", "searched", c->search.value, "held", c->held.value,
-		"points", -search_drop(s, c, false), "interval", -c->high, -c->low, "faster", s->done[0].cost.time / c->cost.time, "bytes",
-		(json_int_t)c->cost.bytes));
+	const Estimate estimate = search_estimate(s, c, SHARE_ALL);
+	json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:[f,f], s:f, s:f, s:f, s:f, s:I}", "searched", c->score[SHARE_SEARCH].value,
+		"held", c->score[SHARE_HELD].value, "points", -search_drop(s, c, SHARE_ALL), "interval", -c->high, -c->low, "estimate",
+		0 - estimate.points, "estimate_error", estimate.error, "differs", c->apart[SHARE_ALL], "faster",
+		s->done[0].cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes));
 	if (c->expected > 0)
 		json_object_update_new(row, json_pack("{s:f, s:f, s:f}", "predicted", c->expected, "predicted_faster",
 			s->done[0].cost.time / c->expected_time, "predicted_bytes", c->expected_bytes));
@@ -170,10 +173,10 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 			continue;
 		char *pipeline = search_pipeline(s, c->level);
 		pipeline_hide_folders(pipeline);
-		if (asprintf(&labels[n], "%.4f, %.2f times faster, %.1f MB: %s", c->search.value, s->done[0].cost.time / c->cost.time,
+		if (asprintf(&labels[n], "%.4f, %.2f times faster, %.1f MB: %s", c->score[SHARE_SEARCH].value, s->done[0].cost.time / c->cost.time,
 			(double)c->cost.bytes / 1e6, *pipeline ? pipeline : "fp32") < 0)
 			labels[n] = NULL;
-		points[n] = (ChartPoint){s->done[0].cost.time / c->cost.time, c->search.value, labels[n],
+		points[n] = (ChartPoint){s->done[0].cost.time / c->cost.time, c->score[SHARE_SEARCH].value, labels[n],
 			i < s->ndone ? CHART_PLAIN : which == s->winner ? CHART_CHOSEN : CHART_FRONT};
 		free(pipeline);
 		n++;
@@ -222,6 +225,7 @@ static bool prepare(TuneOptions *o, Diag *diag)
 		int64_t bytes = 0;
 		s->apart = what.head.task == TASK_EMBED;
 		s->layers = loaded.desc ? loaded.desc->layers : 0;
+		s->words = loaded.tokenizer->nvocab;
 		for (int32_t i = 0; i < s->data.nrows; i++)
 			bytes += (int64_t)strlen(s->data.rows[i].text) + (s->data.rows[i].pair ? (int64_t)strlen(s->data.rows[i].pair) : 0);
 		/* a token of WordPiece has 4 to 5 bytes of English text, space included; the model asks for no more than the order of it */
@@ -238,13 +242,14 @@ static json_t *winner_figures(const Search *s)
 {
 	const Candidate *plain = &s->done[0], *c = &s->done[s->winner];
 	const char *slash = strrchr(s->data_path, '/');
-	const double rows = s->nsearch + s->nheld;
+	const Estimate estimate = search_estimate(s, c, SHARE_ALL);
 	json_t *figures = json_pack("{s:s, s:s, s:{s:i, s:f, s:f}, s:{s:i, s:f, s:f}}", "data", slash ? slash + 1 : s->data_path, "metric",
-		metric_names[s->metric], "searched", "rows", s->nsearch, "fp32", plain->search.value, "score", c->search.value, "held", "rows",
-		s->nheld, "fp32", plain->held.value, "score", c->held.value);
-	json_object_update_new(figures, json_pack("{s:f, s:f, s:[f,f], s:f, s:I, s:I}", "points_lost",
-		(search_drop(s, c, false) * s->nsearch + search_drop(s, c, true) * s->nheld) / rows, "standard_error", c->error, "interval",
-		c->low, c->high, "faster_by_cost", plain->cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes, "fp32_bytes",
+		metric_names[s->metric], "searched", "rows", s->nsearch, "fp32", plain->score[SHARE_SEARCH].value, "score",
+		c->score[SHARE_SEARCH].value, "held", "rows", s->nheld, "fp32", plain->score[SHARE_HELD].value, "score",
+		c->score[SHARE_HELD].value);
+	json_object_update_new(figures, json_pack("{s:f, s:f, s:[f,f], s:f, s:f, s:f, s:I, s:I}", "points_lost", search_drop(s, c, SHARE_ALL),
+		"standard_error", c->error, "interval", c->low, c->high, "estimate", estimate.points, "estimate_error", estimate.error,
+		"faster_by_cost", plain->cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes, "fp32_bytes",
 		(json_int_t)plain->cost.bytes));
 	return figures;
 }
@@ -302,16 +307,19 @@ int cmd_tune(int argc, char **argv)
 {
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	TuneOptions options = {.search = {.max_drop = NAN, .max_bytes = NAN, .max_ms = NAN, .seed = 1, .jobs = cores > 1 ? (int32_t)cores : 1,
-		.limit = 32}};
+		.limit = 24}};
 	Search *s = &options.search;
 	build_options_init(&s->build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
 		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, "
-		"neurons, tokens and words, and that store and multiply in int8, tried alone and together on labelled data.\v"
-		"Scores, bytes and a cost model decide, so that the same seed gives the same result; times are shown. A third of the "
-		"rows decides only whether a candidate may win; so does a standard error's distance from the budget. Exit 5 when "
-		"nothing keeps within the limits.\n\n"
+		"neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried alone and together on labelled data.\v"
+		"Within the budget of points, the winner is the one whose time by a cost model, times its bytes of weights and tables, is least: the "
+		"same seed gives the same result. Times are shown. What a candidate loses is estimated from the points counted and from "
+		"how many answers it changes at all, with whose square losses go, which is less noisy; moves that change few answers "
+		"are combined first. A third of the rows is held back and decides only whether a candidate may win: by its own "
+		"estimate it must agree. Without --calibration passes learn from the texts "
+		"of the first 250 rows, which are not held back. Exit 5 when nothing keeps within the limits.\n\n"
 		"Examples:\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
 		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"

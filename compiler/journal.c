@@ -73,8 +73,7 @@ static bool read_line(const Search *s, char *line, Candidate *c)
 	for (int32_t i = 0; at && c->rows && i < s->data.nrows; i++)
 		at = read_row(s, at, &c->rows[i]);
 	if (c->rows && at) {
-		c->search = score_rows(s->metric, c->rows, s->search_rows, s->nsearch);
-		c->held = score_rows(s->metric, c->rows, s->held_rows, s->nheld);
+		candidate_score(s, c);
 		return true;
 	}
 	free(c->rows);
@@ -97,7 +96,7 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 {
 	char head[96];
 	size_t bytes = 0;
-	snprintf(head, sizeof head, "bertc tune journal 1 %016llx", (unsigned long long)s->key);
+	snprintf(head, sizeof head, "bertc tune journal 2 %016llx", (unsigned long long)s->key);
 	FILE *old = fopen(path, "rb");
 	if (old) {
 		fclose(old);

@@ -7,6 +7,10 @@
 
 enum { MOVES_MAX = 12, LEVELS_MAX = 128 };
 
+/* Rows that the search sees, rows held back from it, both. */
+typedef enum Share { SHARE_SEARCH, SHARE_HELD, SHARE_ALL, SHARE_COUNT } Share;
+typedef struct Estimate { double points, error; } Estimate;   /* lost against the plain build, and its standard error */
+
 typedef struct Move {
 	const char *name, *pass;            /* pass: template with one %s */
 	bool        structural, learns;     /* learns: its pass runs the model over texts */
@@ -21,7 +25,8 @@ typedef struct Candidate {
 	double    ms;                       /* of a text, measured; 0: not */
 	double    expected, expected_time, expected_bytes;   /* predicted when it was chosen: figure on the search share, cost */
 	RowScore *rows;                     /* of each row of the data */
-	Score     search, held;
+	Score     score[SHARE_COUNT];
+	double    apart[SHARE_COUNT];       /* share of answers that are not the plain build's */
 	double    low, high, error;         /* points lost on all rows: 95 % interval, standard error (bootstrap) */
 } Candidate;
 
@@ -35,7 +40,8 @@ typedef struct Search {
 	Metric         metric;
 	Move           moves[MOVES_MAX];
 	int32_t        nmoves;
-	int32_t        layers, tokens;      /* of the encoder; a text's mean length */
+	int32_t        layers, tokens, words;   /* of the encoder; a text's mean length; of the vocabulary */
+	int32_t        learnt;              /* texts that passes learn from */
 	uint64_t       seed;
 	int32_t       *search_rows, *held_rows, nsearch, nheld;
 	double         max_drop;            /* points; NAN: none */
@@ -48,6 +54,7 @@ typedef struct Search {
 	Candidate     *done;                /* [0] is the plain fp32 build */
 	int32_t        ndone, capacity;
 	int32_t        winner;              /* -1: none */
+	double         steepness;           /* of the curve of losses, search_decide.c */
 } Search;
 
 /* search_moves.c: the levels of every move, for so many layers and with or without a corpus. */
@@ -63,23 +70,45 @@ int32_t search_shared(const Search *);
 
 /* search.c */
 bool   search_run(Search *, Diag *);
-/* Points lost against the plain build, on rows of a share. */
-double search_drop(const Search *, const Candidate *, bool held);
-bool   search_allows(const Search *, const Candidate *);
+const Candidate *search_find(const Search *, const int8_t *level);
+/* Measures those of the list that are not known yet. */
+bool   search_measure(Search *, const Candidate *list, int32_t count, Diag *);
+void   search_free(Search *);
+
+/* search_combine.c: moves together, s->limit candidates at most; the ground is part of all. */
+bool   search_combine(Search *, const int8_t *ground, Diag *);
+
+/* search_decide.c */
+int32_t search_share(const Search *, Share, const int32_t **rows);
+/* Points lost against the plain build as counted, and as estimated. */
+double search_drop(const Search *, const Candidate *, Share);
+Estimate search_estimate(const Search *, const Candidate *, Share);
+/* Of some rows the share whose answers differ; of numbers their distance by their spread. */
+double search_apart(Metric, const RowScore *plain, const RowScore *changed, const int32_t *rows, int32_t n);
+/* Fits the curve of losses to what was measured; and points on it. */
+void   search_fit(Search *);
+double search_curve(const Search *, double apart);
 /* What is made small: the product of time and bytes, each against the plain build. */
 double search_goal(const Search *, const Candidate *);
+double search_goal_of(const Search *, double time, double bytes);
+bool   search_within(const Search *, double time, double bytes);
+/* Estimated to hold the budget where the search looks; allowed to win. */
+bool   search_hopeful(const Search *, const Candidate *);
+bool   search_allows(const Search *, const Candidate *);
 /* Sets the winner: of what is allowed, that whose goal is least. */
 void   search_decide(Search *);
 /* Candidates that no other beats in accuracy, time and bytes, the most accurate first; returns how many. */
 int32_t search_front(const Search *, int32_t *front);
-void   search_free(Search *);
 
 /* candidate.c: builds and scores candidates, search->jobs at once, in processes of their own. */
 bool   candidates_run(Search *, Candidate *const *, int32_t count, Diag *);
 /* Milliseconds a text of the search share takes on one thread, the least of some runs, one text at a time. */
 bool   candidate_time(Search *, Candidate *, Diag *);
-/* The points lost against the plain build: standard error and 95 % interval by a paired bootstrap over all rows (Efron 1979). */
-void   candidate_interval(const Search *, Candidate *);
+/* Against the plain build: answers that differ, the points lost with standard error and 95 % interval by a paired bootstrap over all rows
+ * (Efron 1979). */
+void   candidate_compare(const Search *, Candidate *);
+/* The scores of all shares, from the rows. */
+void   candidate_score(const Search *, Candidate *);
 
 /* journal.c: what was measured, a line a candidate, so that a search that was stopped goes on where it was. */
 bool   journal_open(Search *, const char *path, Diag *);

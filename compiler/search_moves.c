@@ -1,4 +1,5 @@
 /* search_moves.c: the moves of `bertc tune` (search_moves.def) with their levels, and the pipelines that levels spell. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "search.h"
@@ -30,6 +31,24 @@ bool search_add_level(Move *move, char *text)
 	return true;
 }
 
+/* $ is the corpus, ~0.5 half of the vocabulary, in hundreds. */
+static void add_words(const Search *s, Move *move, const char *word)
+{
+	char number[16], *text = replaced(word, '$', s->corpus ? s->corpus : ""), *share = text ? strchr(text, '~') : NULL, *end;
+	if (share) {
+		const int32_t keep = (int32_t)(strtod(share + 1, &end) * s->words / 100) * 100;
+		snprintf(number, sizeof number, "%d", keep);
+		*share = '\0';
+		char *whole = NULL;
+		if (keep < 1 || asprintf(&whole, "%s%s%s", text, number, end) < 0)
+			whole = NULL;
+		free(text);
+		text = whole;
+	}
+	if (text)
+		search_add_level(move, text);
+}
+
 static void make_levels(Search *s, Move *move, const char *levels)
 {
 	char *list = strdup(levels), *rest = NULL;
@@ -44,8 +63,8 @@ static void make_levels(Search *s, Move *move, const char *levels)
 				search_add_level(move, replaced(first, '+', number));
 				free(first);
 			}
-		} else if (!strchr(word, '$') || s->corpus) {
-			search_add_level(move, replaced(word, '$', s->corpus ? s->corpus : ""));
+		} else if (strchr(word, '$') ? s->corpus != NULL : !strchr(word, '~') || !s->corpus) {
+			add_words(s, move, word);
 		}
 	free(list);
 }
@@ -79,7 +98,9 @@ char *search_part(const Search *s, const int8_t *level, int32_t from, int32_t to
 	for (int32_t m = from; m < to; m++) {
 		if (!level[m])
 			continue;
-		char *path = replaced(s->moves[m].pass, '@', s->calibration ? s->calibration : s->data_path), *whole = NULL;
+		char texts[PATH_MAX + 32], *whole = NULL;
+		snprintf(texts, sizeof texts, "%s limit=%d", s->calibration ? s->calibration : s->data_path, s->learnt);
+		char *path = replaced(s->moves[m].pass, '@', texts);
 		if (asprintf(&whole, "%s%s%.*s%s%s", text, *text ? "," : "", (int)(strstr(path, "%s") - path), path,
 			s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2) < 0)
 			abort();

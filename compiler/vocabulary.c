@@ -1,5 +1,6 @@
 /* vocabulary.c: what passes ask of a tokenizer: which of its tokens must stay, new numbers for those that do, and which continue words. Texts
  * go through the tokenizer that programs have, built around a model of one number. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "calibrate.h"
@@ -89,17 +90,60 @@ static void mark_needed(const TokenizerDesc *desc, bool *used, int32_t rows)
 			mark(used, rows, id);
 }
 
-bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
+static bool is_added(const TokenizerDesc *desc, int32_t id)
 {
-	const Calibration *calibration = context;
+	for (int32_t i = 0; i < desc->nadded; i++)
+		if (desc->added[i].id == id)
+			return true;
+	return false;
+}
+
+/* A word in brackets, as the room for tokens of one's own is called: brackets are words by themselves. */
+void vocabulary_never(void *context, bool *never, int32_t rows)
+{
+	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
+	for (int32_t id = 0; id < rows && id < desc->nvocab; id++)
+		never[id] = !desc->vocab[id] || (desc->vocab[id][0] == '[' && desc->vocab[id][1] && !is_added(desc, id));
+}
+
+/* Without a corpus the lowest ids must be the commonest. Training puts pieces into a WordPiece vocabulary by how often they occur, and then a
+ * word follows the one before it in the alphabet as often as not (of BERT's 0.54 to 0.60); a list that was sorted shows itself. */
+static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
+{
+	enum { TOO_FEW = 32 };
+	const char *before = NULL;
+	int32_t pairs = 0, rising = 0;
+	for (int32_t id = 0; id < rows && id < desc->nvocab; id++) {
+		const char *token = desc->vocab[id];
+		if (!token || *token == '[' || is_single_character(token, desc->prefix)
+			|| (*desc->prefix && !strncmp(token, desc->prefix, strlen(desc->prefix))))
+			continue;
+		pairs += before != NULL;
+		rising += before && strcmp(before, token) < 0;
+		before = token;
+	}
+	const double share = pairs ? (double)rising / pairs : 0.5;
+	return pairs < TOO_FEW || (share > 0.2 && share < 0.8) || diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %.0f %% of the "
+		"vocabulary's words %s the one before them in the alphabet, so that its order does not tell which are common; give corpus=FILE, "
+		"text that the model is for", 100 * fmax(share, 1 - share), share > 0.5 ? "follow" : "precede");
+}
+
+static bool mark_file(const Calibration *calibration, const char *corpus, bool *used, int32_t rows, Diag *diag)
+{
 	char *text = file_read(corpus, DATASET_BYTES_MAX, NULL, diag);
 	const char *before = diag->file;
 	diag->file = corpus;
-	bool good = text && mark_corpus(calibration, text, used, rows, diag);
+	const bool good = text && mark_corpus(calibration, text, used, rows, diag);
 	diag->file = before;
-	mark_needed(calibration->loaded->tokenizer, used, rows);
 	free(text);
 	return good;
+}
+
+bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
+{
+	const Calibration *calibration = context;
+	mark_needed(calibration->loaded->tokenizer, used, rows);
+	return corpus ? mark_file(calibration, corpus, used, rows, diag) : check_order(calibration->loaded->tokenizer, rows, diag);
 }
 
 void vocabulary_continues(void *context, bool *continues, int32_t rows)

@@ -53,9 +53,16 @@ bool eval_ADD_LAYERNORM_CODES(const Node *node, const EvalArray *const *args, Ev
 	return true;
 }
 
-bool eval_EMBED_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+/* Two codes of four bits lie in a byte, the even one in its lower half. */
+static double nibble(double byte, int64_t column)
 {
-	int64_t hidden = args[0]->dim[1];
+	const int both = (int)byte, half = column % 2 ? both >> 4 : both & 15;
+	return (half & 15) < 8 ? half & 15 : (half & 15) - 16;
+}
+
+static bool embed_codes(const Node *node, const EvalArray *const *args, int64_t codes_a_byte, EvalArray *results, Diag *diag)
+{
+	int64_t stored = args[0]->dim[1], hidden = stored * codes_a_byte;
 	for (int64_t t = 0; t < args[1]->count; t++) {
 		int64_t id = (int64_t)eval_at(args[1], t);
 		if (id < 0 || id >= args[0]->dim[0])
@@ -63,11 +70,22 @@ bool eval_EMBED_I8(const Node *node, const EvalArray *const *args, EvalArray *re
 				(long long)args[0]->dim[0]);
 		const float scale = (float)eval_at(args[2], id);
 		for (int64_t j = 0; j < hidden; j++) {
-			const float code = (float)eval_at(args[0], id * hidden + j) * scale;
+			const double byte = eval_at(args[0], id * stored + j / codes_a_byte);
+			const float code = (float)(codes_a_byte == 2 ? nibble(byte, j) : byte) * scale;
 			results[0].v[t * hidden + j] = node->nargs == 4 ? code + (float)eval_at(args[3], t * hidden + j) : code;
 		}
 	}
 	return true;
+}
+
+bool eval_EMBED_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	return embed_codes(node, args, 1, results, diag);
+}
+
+bool eval_EMBED_I4(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	return embed_codes(node, args, 2, results, diag);
 }
 
 bool eval_LINEAR_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)

@@ -359,7 +359,7 @@ int32_t node_weight(const Node *node)
 int32_t node_lookups(const Node *node)
 {
 	switch (node->op) {
-	case OP_EMBED: case OP_EMBED_I8: return 1;
+	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_I4: return 1;
 	case OP_EMBED_LAYERNORM: return (node->nargs - 2) / 2;
 	default: return 0;
 	}

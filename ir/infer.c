@@ -103,20 +103,26 @@ bool infer_EMBED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
-bool infer_EMBED_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+static bool infer_embed_codes(const Node *node, int32_t codes_a_byte, Type results[RESULTS_MAX], Diag *diag)
 {
 	const Type *table = arg_type(node, 0);
 	if (table->dtype != DT_I8 || table->rank != 2)
-		return node_error(node, diag, "%s is %s, expected a table i8[V,H]", ARG_TEXT(0));
+		return node_error(node, diag, "%s is %s, expected a table i8[V,%s]", ARG_TEXT(0), codes_a_byte == 2 ? "H/2" : "H");
+	if (!dim_is_number(table->dim[1]))
+		return node_error(node, diag, "%s is %s, expected columns that are a number", ARG_TEXT(0));
 	if (!expect_ids(node, 1, diag) || !expect_vector(node, 2, table->dim[0], diag))
 		return false;
-	results[0] = type_make(DT_F32, 2, arg_type(node, 1)->dim[0], table->dim[1]);
+	results[0] = type_make(DT_F32, 2, arg_type(node, 1)->dim[0], dim_number(table->dim[1].plus * codes_a_byte));
 	if (node->nargs == 4 && (!expect_float(node, 3, diag) || arg_type(node, 3)->rank != 2
 		|| !dim_equal(arg_type(node, 3)->dim[0], results[0].dim[0]) || !dim_equal(arg_type(node, 3)->dim[1], results[0].dim[1])))
 		return node_error(node, diag, "%s is %s, expected what is looked up, %s", ARG_TEXT(3),
 			type_print(&results[0], (char[128]){0}));
 	return true;
 }
+
+bool infer_EMBED_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_embed_codes(node, 1, results, diag); }
+
+bool infer_EMBED_I4(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_embed_codes(node, 2, results, diag); }
 
 bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {

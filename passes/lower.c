@@ -19,7 +19,7 @@
 static int32_t stored_argument(const Node *node)
 {
 	switch (node->op) {
-	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_LAYERNORM: return 0;
+	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_I4: case OP_EMBED_LAYERNORM: return 0;
 	default: return node_weight(node);
 	}
 }

@@ -15,6 +15,10 @@ void narrow_attention(Graph *, PassRun *);
  * even. NULL: it holds numbers that are not finite. */
 Tensor *tensor_quantized(Graph *, const Tensor *matrix, Tensor **scales);
 
+/* The same in codes -7..7, two a byte, [rows, columns/2]; columns are even. The scale is the one of some from max|row| / 7 down to half of it that
+ * errs least. */
+Tensor *tensor_quantized_4(Graph *, const Tensor *matrix, Tensor **scales);
+
 /* Puts quantize and linear_i8 in the place of a linear with that weight. False and messages on error. */
 bool node_quantize_dynamic(Graph *, Node *, const Tensor *weight, PassRun *);
 /* quantize-int8{scheme=static}, all of it (quantize_static.c). */

@@ -54,8 +54,11 @@ typedef struct PassEnv {
 	 * most telling first, and their means over the words. The module is used up. */
 	bool (*rank)(void *, Module *, const char *data, int32_t limit, int32_t *order, double *mean, Diag *);
 	/* The tokenizer's vocabulary. Which of the ids below `rows` must stay: those that the texts of a file (each line, cut at
-	 * tabs) use, those of single characters, special and added ones. And their new numbers, -1 for those that go. */
+	 * tabs) use (NULL: none do, and the order of ids must tell which are common), those of single characters, special and added ones.
+	 * And their new numbers, -1 for those that go. */
 	bool (*vocab_used)(void *, const char *corpus, bool *used, int32_t rows, Diag *);
+	/* Which no text ever becomes, whatever else is in the vocabulary: "[unused7]". May be NULL: none is known. */
+	void (*vocab_never)(void *, bool *never, int32_t rows);
 	/* Which tokens continue a word, so that the one before them begins it or continues it too. */
 	void (*vocab_continues)(void *, bool *continues, int32_t rows);
 	bool (*vocab_renumber)(void *, const int32_t *to, int32_t rows, Diag *);

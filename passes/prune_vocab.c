@@ -10,8 +10,9 @@
  * results: of the pieces that fit, WordPiece takes the longest, and of those that it took none is gone. The output of a masked
  * language model has a column a token and shrinks likewise.
  *
- * keep=N keeps N rows, if the corpus asks for fewer, and fills up with the lowest ids: the vocabularies of BERT are sorted by frequency, so
- * these are the words that other texts are likeliest to hold. */
+ * keep=N keeps N rows, if the corpus asks for fewer, and fills up with the lowest ids that texts can have: WordPiece's vocabularies are made
+ * the commonest pieces first, so these are the words that other texts are likeliest to hold. `prune-vocab{keep=N}` has no corpus: the order
+ * alone decides, and a vocabulary in alphabetical order is refused, whose order tells nothing. */
 #include "layers.h"
 #include <string.h>
 
@@ -83,22 +84,25 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 	int64_t keep = 0;
 	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep))
 		return false;
-	if (!corpus)
-		return diag_error(run->diag, EXIT_USAGE, 0, "prune-vocab: give corpus=FILE, text that the model is for");
+	if (!corpus && keep == 0)
+		return diag_error(run->diag, EXIT_USAGE, 0, "prune-vocab: give corpus=FILE, text that the model is for, or keep=N, how many of the "
+			"commonest tokens stay");
 	if (old <= 0 || old > INT32_MAX || graph->module->ngraphs != 1)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s", old == 0 ? "no constant table is indexed by %ids"
 			: "the graph has several tables for ids, or the module several graphs");
 	if (!env->vocab_used || !env->vocab_renumber)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the vocabulary is the tokenizer's, and there is none; "
 			"give a model that has one to 'bertc build', not to 'bertc opt'");
-	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used);
+	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used), *never = mem_alloc(graph->module->mem, (size_t)old * sizeof *never);
 	int32_t *to = mem_alloc(graph->module->mem, (size_t)old * sizeof *to);
 	if (!env->vocab_used(env->calibration, corpus, used, (int32_t)old, run->diag))
 		return false;
+	if (env->vocab_never && keep > 0)
+		env->vocab_never(env->calibration, never, (int32_t)old);
 	for (int64_t i = 0; i < old; i++)
 		keep -= used[i];
 	for (int64_t i = 0; i < old; i++)
-		to[i] = used[i] || keep-- > 0 ? rows++ : -1;
+		to[i] = used[i] || (!never[i] && keep-- > 0) ? rows++ : -1;
 	pass_note(run, NULL, "%d of %lld tokens stay", rows, (long long)old);
 	if (rows == old)
 		return true;

@@ -4,6 +4,7 @@
  *   %e = embed %t, %ids : f32[S,384]            %e = embed_i8 %t.i8, %ids, %t.scales, %p : f32[S,384]
  *   %x = add %e, %p                       ->
  *
+ * to=int4: the table that token ids look up, much the largest, in codes -7..7, two a byte (embed_i4), the others as to=int8.
  * to=int8: codes -127..127 with a scale a row, as quantize-int8 makes them of weights; a sum that only it goes into is taken along. to=f16
  * or bf16: only stored so. A table that something else reads too (a tied decoder of masked words) stays: it would be there twice. */
 #include "narrow.h"
@@ -20,9 +21,16 @@ static Node *sum_of(const Graph *graph, const Node *embed)
 	return type_equal(&other->type, &found->type) && !value_is_const(other) ? user : NULL;
 }
 
-static bool table_to_int8(Graph *graph, Node *embed, PassRun *run)
+static bool table_to_codes(Graph *graph, Node *embed, bool int4, PassRun *run)
 {
-	Tensor *scales, *codes = tensor_quantized(graph, value_tensor(embed->args[0]), &scales);
+	const Tensor *table = value_tensor(embed->args[0]);
+	Tensor *scales, *codes;
+	int4 = int4 && embed->args[1] == graph->inputs[0];
+	if (int4 && table->type.dim[1].plus % 2) {
+		pass_note(run, embed, "in int8: its rows have an odd number of columns, and two lie in a byte");
+		int4 = false;
+	}
+	codes = int4 ? tensor_quantized_4(graph, table, &scales) : tensor_quantized(graph, table, &scales);
 	if (!codes) {
 		pass_note(run, embed, "stays: its table holds numbers that are not finite");
 		return true;
@@ -31,7 +39,7 @@ static bool table_to_int8(Graph *graph, Node *embed, PassRun *run)
 	const char *origin = embed->args[0]->node->origin;
 	Value *args[] = { graph_const(graph, last, codes, origin), embed->args[1], graph_const(graph, last, scales, origin),
 		sum ? sum->args[sum->args[0] == embed->results[0]] : NULL };
-	if (!args[0] || !args[2] || !rewrite_value(graph, last->results[0], OP_EMBED_I8, args, sum ? 4 : 3, NULL, run))
+	if (!args[0] || !args[2] || !rewrite_value(graph, last->results[0], int4 ? OP_EMBED_I4 : OP_EMBED_I8, args, sum ? 4 : 3, NULL, run))
 		return false;
 	rewrite_erase(graph, last);
 	run->changes++;
@@ -60,10 +68,10 @@ static bool table_to_float(Graph *graph, Node *embed, DType to, PassRun *run)
 bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 {
 	const char *word = pass_option(run, "to", "int8");
-	const bool int8 = strcmp(word, "int8") == 0;
+	const bool int4 = strcmp(word, "int4") == 0, codes = int4 || strcmp(word, "int8") == 0;
 	DType to = DT_F16;
-	if (!int8 && (!dtype_parse(word, strlen(word), &to) || (to != DT_F16 && to != DT_BF16)))
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, f16 or bf16", word);
+	if (!codes && (!dtype_parse(word, strlen(word), &to) || (to != DT_F16 && to != DT_BF16)))
+		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, int4, f16 or bf16", word);
 	graph_sweep(graph);   /* a lookup that nothing needs must not keep its table */
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
@@ -72,7 +80,7 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 			continue;
 		if (value_uses(graph, node->args[0]) > 1)
 			pass_note(run, node, "stays: something else reads its table too");
-		else if (!(int8 ? table_to_int8(graph, node, run) : table_to_float(graph, node, to, run)))
+		else if (!(codes ? table_to_codes(graph, node, int4, run) : table_to_float(graph, node, to, run)))
 			return false;
 	}
 	return true;

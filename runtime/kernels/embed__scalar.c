@@ -41,3 +41,20 @@ RT_INLINE void embed_i8__scalar(float *out, const void *table, const int32_t *id
 		}
 	}
 }
+
+/* The same of codes -7..7, two a byte [V][H/2], the even one in the lower half; H is even. */
+RT_INLINE void embed_i4__scalar(float *out, const void *table, const int32_t *ids, const float *scales, const float *added, int r0,
+                                int r1, int H)
+{
+	for (int r = r0; r < r1; r++) {
+		const uint8_t *codes = (const uint8_t *)table + (size_t)ids[r] * (size_t)(H / 2);
+		const float *plus = added ? added + (size_t)r * (size_t)H : NULL;
+		const float scale = scales[ids[r]];
+		float *y = out + (size_t)r * (size_t)H;
+		for (int i = 0; i < H / 2; i++) {
+			const float even = (float)(((codes[i] & 15) ^ 8) - 8) * scale, odd = (float)(((codes[i] >> 4) ^ 8) - 8) * scale;
+			y[2 * i] = plus ? even + plus[2 * i] : even;
+			y[2 * i + 1] = plus ? odd + plus[2 * i + 1] : odd;
+		}
+	}
+}

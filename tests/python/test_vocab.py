@@ -25,10 +25,12 @@ def tokenized(library, text, room=512):
 CORPUS = ["banana moti, sela!", "zeku lomi tara vobe. kuna? nasi-poto 42", "dela dela\t1", "x1 y2' z3"]
 OTHERS = ["gobe vuta", "lomi banana unknown words", "a", "", "[MASK] tara [SEP] moti", "\u00e9t\u00e9 na\u00efve \u4e2d"]
 
-def check_vocab(what, directory, corpus, others, *options):
-    """Builds with a pruned vocabulary, writes the checkpoint, and compares program, checkpoint and the model before."""
-    (TMP / "corpus.txt").write_text("\n".join(corpus) + "\n"); out = TMP / f"{what}.pruned"
-    passes = f"prune-vocab{{corpus={TMP}/corpus.txt}}"
+def check_vocab(what, directory, corpus, others, *options, keep=0):
+    """Builds with a pruned vocabulary, writes the checkpoint, and compares program, checkpoint and the model before. With keep= there is no
+    corpus: the lowest ids stay."""
+    (TMP / "corpus.txt").write_text("\n".join(corpus) + "\n"); out = TMP / f"{what}.{keep}.pruned"
+    passes = f"prune-vocab{{keep={keep}}}" if keep else f"prune-vocab{{corpus={TMP}/corpus.txt}}"
+    if keep: corpus, others = [], corpus + others
     run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", f"--passes={passes}")
     classes = {"BertForMaskedLM": AutoModelForMaskedLM, "BertForSequenceClassification": AutoModelForSequenceClassification}
     architecture = json.loads((out / "config.json").read_text())["architectures"][0]
@@ -41,6 +43,10 @@ def check_vocab(what, directory, corpus, others, *options):
     order = sorted(vocab, key=vocab.get); assert [old[t] for t in order] == sorted(old[t] for t in order), "the order changed"
     assert all(t in vocab for t in old if len(t.removeprefix("##")) == 1) and all(t in vocab for t in tokenizer.all_special_tokens)
     columns = [old[t] for t in order]
+    if keep:
+        single = {t for t in old if len(t.removeprefix("##")) == 1} | set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
+        filled = [t for t in sorted(old, key=old.get) if t not in single and not t.startswith("[")][:max(0, keep - len(single))]
+        assert set(vocab) == single | set(filled) and (len(vocab) == keep or not filled), f"{what}: not the lowest ids"
     for line in corpus + others:
         for text in line.split("\t"):
             ids = fewer(text)["input_ids"]; got = tokenized(library, text)
@@ -53,13 +59,14 @@ def check_vocab(what, directory, corpus, others, *options):
                 full = logits(model, [whole])[0]
                 compare(want, full[..., columns] if architecture == "BertForMaskedLM" else full, f"{what}: {text!r} before and after")
     assert small.config.pad_token_id == fewer.pad_token_id
-    print(f"{what}: {len(vocab)} of {len(old)} tokens")
+    print(f"{what}{f', keep={keep}' * (keep > 0)}: {len(vocab)} of {len(old)} tokens")
 
 # vocab.txt, with ids in the configuration
 make_bert.random_bert("classify", 510, TMP / "txt", vocab_size=513, max_position_embeddings=64)
 config = json.loads((TMP / "txt" / "tokenizer_config.json").read_text()) | {"model_max_length": 64}
 (TMP / "txt" / "tokenizer_config.json").write_text(json.dumps(config))
 check_vocab("txt", TMP / "txt", CORPUS, OTHERS)
+for keep in (200, 1): check_vocab("txt", TMP / "txt", CORPUS, OTHERS, keep=keep)
 # tokenizer.json with an added token; ids in the template and in added_tokens_decoder; a decoder that shares the table
 model, _ = make_bert.random_bert("fill-mask", 511, TMP / "json", vocab_size=514, max_position_embeddings=64)
 lines = (TMP / "json" / "vocab.txt").read_text().split("\n")[:513]; (TMP / "json" / "vocab.txt").write_text("\n".join(lines) + "\n")
@@ -67,6 +74,15 @@ tokenizer = BertTokenizerFast(vocab_file=str(TMP / "json" / "vocab.txt"), vocab=
 assert tokenizer.add_tokens(["new-word"]) == 1 and len(tokenizer) == 514
 tokenizer.save_pretrained(TMP / "json"); (TMP / "json" / "vocab.txt").unlink(missing_ok=True)
 check_vocab("json", TMP / "json", CORPUS, OTHERS + ["moti new-word sela"])
+check_vocab("json", TMP / "json", CORPUS, OTHERS + ["moti new-word sela"], keep=300)
+# without a corpus the order must tell something: the same words sorted by the alphabet do not
+words = (TMP / "txt" / "vocab.txt").read_text().split("\n")[:-1]
+(TMP / "sorted").mkdir(exist_ok=True)
+for f in (TMP / "txt").iterdir(): (TMP / "sorted" / f.name).write_bytes(f.read_bytes())
+(TMP / "sorted" / "vocab.txt").write_text("\n".join(words[:5] + sorted(words[5:])) + "\n")
+import subprocess
+refused = subprocess.run([BERTC, "build", TMP / "sorted", "-o", TMP / "refused", "--passes=prune-vocab{keep=200},O2"], capture_output=True, text=True)
+assert refused.returncode == 4 and "% of the vocabulary's words follow the one before them in the alphabet" in refused.stderr, refused.stderr
 # a second pruning counts from the first
 (TMP / "corpus.txt").write_text("moti\n"); (TMP / "first.txt").write_text("moti sela lomi\n")
 twice, _ = program(TMP / "json", f"prune-vocab{{corpus={TMP}/first.txt}},prune-vocab{{corpus={TMP}/corpus.txt}},O2")
@@ -81,5 +97,10 @@ for directory, load in shared_models("minilm-l6"):
     model = load(); check(directory.name, directory, "factorize-embeddings{rank=200},O2", factored(model, 200), texts(model.config, 6), "--weights=f32")
 if SHARED:
     lines = [l.rstrip("\n").split("\t")[0].strip() for l in open(SHARED / "data/sst2/dev.tsv")][1:41]
+<<<<<<< HEAD
     check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "\u4e2d\u56fd", "quixotic zebras"], "--weights=f32", "--cpu=native")
+=======
+    check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "\u4e2d\u56fd", "quixotic zebras"], "--weights=f32")
+    check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "[unused7] zebras"], "--weights=f32", keep=9000)
+>>>>>>> tune
 print("vocabularies and tables shrink as they should")

@@ -514,9 +514,17 @@ typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int);
 
 typedef void EmbedI8Fn(float *, const void *, const int32_t *, const float *, const float *, int, int, int);
 
-static void check_embed_i8(const Row *row, int H)
+static int8_t nibble_of(int8_t byte, int column)
+{
+	const int half = column % 2 ? (uint8_t)byte / 16 : (uint8_t)byte % 16;
+	return (int8_t)(half < 8 ? half : half - 16);
+}
+
+/* Codes of eight bits, or of four, two a byte; H is even then. */
+static void check_embed_codes(const Row *row, int H)
 {
 	enum { V = 5, ROWS = 7 };
+	const bool int4 = strcmp(row->op, "embed_i4") == 0;
 	int32_t ids[ROWS];
 	float *scales = random_floats(V), *added = random_floats((size_t)(ROWS * H)), *out = fresh((size_t)(ROWS * H) + 1);
 	int8_t *table = need((size_t)(V * H));
@@ -527,12 +535,13 @@ static void check_embed_i8(const Row *row, int H)
 	for (int with = 0; with < 2; with++) {
 		((EmbedI8Fn *)row->fn)(out, table, ids, scales, with ? added : NULL, 1, ROWS, H);
 		for (int i = H; i < ROWS * H; i++) {
-			float want = (float)table[ids[i / H] * H + i % H] * scales[ids[i / H]];
+			const int id = ids[i / H], column = i % H;
+			float want = (float)(int4 ? nibble_of(table[(id * H + column) / 2], column) : table[id * H + column]) * scales[id];
 			want = with ? want + added[i] : want;
-			check_same(row->name, "embed_i8", out + i, &want, sizeof want);
+			check_same(row->name, row->op, out + i, &want, sizeof want);
 		}
-		check_same(row->name, "embed_i8 writes past the end", out + ROWS * H, &UNTOUCHED, 4);
-		check_same(row->name, "embed_i8 writes rows not asked for", out, &UNTOUCHED, 4);
+		check_same(row->name, "embed codes: writes past the end", out + ROWS * H, &UNTOUCHED, 4);
+		check_same(row->name, "embed codes: writes rows not asked for", out, &UNTOUCHED, 4);
 	}
 	free(scales); free(added); free(out); free(table);
 }
@@ -542,7 +551,9 @@ static void check_embed(void)
 	const int32_t ids[] = { 4, 0, 8, 4, 1 };
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		for (int H = 1; H < 70 && strcmp(row->op, "embed_i8") == 0; H += 4)
-			check_embed_i8(row, H);
+			check_embed_codes(row, H);
+		for (int H = 2; H < 70 && strcmp(row->op, "embed_i4") == 0; H += 4)
+			check_embed_codes(row, H);
 		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4) {
 			double *exact;
 			void *table = random_stored((size_t)(9 * H), row->dtype, &exact);

@@ -171,8 +171,10 @@ static void draw_prune_tokens(Draw *d)
 
 static void draw_prune_vocab(Draw *d)
 {
-	option(d, "corpus", "corpus.txt");
-	if (pick(2))
+	const int form = pick(3);
+	if (form < 2)
+		option(d, "corpus", "corpus.txt");
+	if (form > 0)
 		option(d, "keep", "%d", 1 + pick(d->model->vocab));
 }
 
@@ -246,7 +248,7 @@ static void draw_ablate_neurons(Draw *d)
 
 /* ---- storing and computing -------------------------------------------------------------------------------------------- */
 
-static void draw_quantize_embeddings(Draw *d) { option(d, "to", "%s", ANY("int8", "f16", "bf16")); }
+static void draw_quantize_embeddings(Draw *d) { option(d, "to", "%s", ANY("int8", "int4", "f16", "bf16")); }
 static void draw_cast_weights(Draw *d) { option(d, "to", "%s", ANY("f32", "f16", "bf16")); }
 
 static void draw_excluding(Draw *d)

@@ -15,15 +15,14 @@ static void give_rows(const Search *s, Candidate *c, int wrong_in_search, int wr
 	*c = (Candidate){.built = true, .cost = {time, bytes}, .rows = calloc(ROWS, sizeof(RowScore))};
 	for (int i = 0; i < ROWS; i++)
 		c->rows[i] = (RowScore){.right = i < SEARCHED ? i >= wrong_in_search : i >= SEARCHED + wrong_held, .loss = 0.25 * i, .labelled = 1};
-	c->search = score_rows(s->metric, c->rows, s->search_rows, s->nsearch);
-	c->held = score_rows(s->metric, c->rows, s->held_rows, s->nheld);
+	candidate_score(s, c);
 }
 
 /* A search over 600 + 300 rows with so many candidates, the first of them right everywhere. */
 static void begin(Search *s, int candidates)
 {
 	*s = (Search){.metric = METRIC_ACCURACY, .data = {.nrows = ROWS}, .data_path = "a/dev.tsv", .layers = 3, .seed = 5, .nsearch = SEARCHED,
-		.nheld = ROWS - SEARCHED, .max_drop = 1, .max_bytes = NAN, .max_ms = NAN, .winner = -1};
+		.nheld = ROWS - SEARCHED, .max_drop = 1, .max_bytes = NAN, .max_ms = NAN, .winner = -1, .learnt = 250, .words = 30522};
 	s->search_rows = calloc(ROWS, sizeof(int32_t));
 	for (int i = 0; i < ROWS; i++)
 		s->search_rows[i] = i;
@@ -52,14 +51,15 @@ static void test_pipelines(void)
 	CU_ASSERT_STRING_EQUAL(text, "");
 	free(text);
 	CU_ASSERT_EQUAL(s.moves[move_of(&s, "blocks")].nlevels, 0);
-	CU_ASSERT_EQUAL(s.moves[move_of(&s, "vocab")].nlevels, 0);      /* no corpus */
-	CU_ASSERT_EQUAL(s.moves[move_of(&s, "tokens")].nlevels, 5 * 2); /* not behind the last layer */
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "vocab")].nlevels, 3);      /* no corpus: by the order of the vocabulary */
+	CU_ASSERT_STRING_EQUAL(s.moves[move_of(&s, "vocab")].level[2], "keep=21300");
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "tokens")].nlevels, 3 * 2); /* not behind the last layer */
 	level[move_of(&s, "int8")] = 1;
 	level[move_of(&s, "tokens")] = 2;
 	level[move_of(&s, "neurons")] = 1;
 	text = search_pipeline(&s, level);
 	CU_ASSERT_STRING_EQUAL(text,
-		"prune-ffn{by=reconstruction share=0.8 data=a/dev.tsv limit=500},prune-tokens{layer=1 keep=0.7},quantize-int8{scheme=dynamic}");
+		"prune-ffn{by=reconstruction share=0.8 data=a/dev.tsv limit=250},prune-tokens{layer=1 keep=0.7},quantize-int8{scheme=dynamic}");
 	Diag diag;
 	diag_init(&diag, NULL);
 	Pipeline *pipeline = pipeline_parse(text, &diag);                /* in a legal order */
@@ -75,23 +75,24 @@ static void test_pipelines(void)
 	diag_free(&diag);
 	search_free(&s);
 	begin(&s, 1);
-	Search with = {.corpus = "c.txt", .calibration = "t.tsv", .data_path = "dev.tsv", .layers = 3};
+	Search with = {.corpus = "c.txt", .calibration = "t.tsv", .data_path = "dev.tsv", .layers = 3, .learnt = 500, .words = 30522};
 	search_make_moves(&with);
 	const Move *vocab = &with.moves[move_of(&with, "vocab")], *tokens = &with.moves[move_of(&with, "tokens")];
 	CU_ASSERT_EQUAL(vocab->nlevels, 3);
-	CU_ASSERT_STRING_EQUAL(vocab->level[1], "corpus=c.txt keep=18000");
+	CU_ASSERT_STRING_EQUAL(vocab->level[1], "corpus=c.txt keep=18300");
 	CU_ASSERT_STRING_EQUAL(vocab->level[3], "corpus=c.txt");
-	CU_ASSERT_STRING_EQUAL(tokens->level[3], "layer=0,1 keep=0.8,0.6");
-	CU_ASSERT_STRING_EQUAL(tokens->level[4], "layer=1,2 keep=0.8,0.6");
+	CU_ASSERT_STRING_EQUAL(tokens->level[3], "layer=0,1 keep=0.7,0.6");
+	CU_ASSERT_STRING_EQUAL(tokens->level[4], "layer=1,2 keep=0.7,0.6");
 	/* what candidates share ends with the last move that learns, and reads --calibration */
 	memset(level, 0, sizeof level);
 	level[move_of(&with, "heads")] = level[move_of(&with, "vocab")] = 1;
 	CU_ASSERT_EQUAL(search_shared(&with), move_of(&with, "neurons") + 1);
+	level[move_of(&with, "stored")] = 1;
 	text = search_part(&with, level, 0, search_shared(&with));
 	CU_ASSERT_STRING_EQUAL(text, "prune-heads{by=reconstruction share=0.8 data=t.tsv limit=500}");
 	free(text);
 	text = search_part(&with, level, search_shared(&with), with.nmoves);
-	CU_ASSERT_STRING_EQUAL(text, "prune-vocab{corpus=c.txt keep=18000}");
+	CU_ASSERT_STRING_EQUAL(text, "prune-vocab{corpus=c.txt keep=18300},quantize-embeddings{to=int8}");
 	free(text);
 	search_free(&with);
 	search_free(&s);
@@ -103,34 +104,114 @@ static void test_interval(void)
 	begin(&s, 3);
 	give_rows(&s, &s.done[1], 36, 18, 50, 900);   /* 54 of 900 wrong: 6 points; a binomial's standard error is 0.79 */
 	give_rows(&s, &s.done[2], 0, 0, 50, 900);
-	candidate_interval(&s, &s.done[1]);
-	candidate_interval(&s, &s.done[2]);
+	candidate_compare(&s, &s.done[1]);
+	candidate_compare(&s, &s.done[2]);
 	CU_ASSERT_DOUBLE_EQUAL(s.done[1].error, 0.79, 0.07);
 	CU_ASSERT_DOUBLE_EQUAL(s.done[1].low, 6 - 1.96 * 0.79, 0.3);
 	CU_ASSERT_DOUBLE_EQUAL(s.done[1].high, 6 + 1.96 * 0.79, 0.3);
 	CU_ASSERT_EQUAL(s.done[2].error, 0);
 	const double before = s.done[1].low;
-	candidate_interval(&s, &s.done[1]);
+	candidate_compare(&s, &s.done[1]);
 	CU_ASSERT_EQUAL(s.done[1].low, before);
+	search_free(&s);
+}
+
+/* Right where the plain build is, but for `lost` rows of a share, and right in `won` more, where plain is not. */
+static void change_rows(const Search *s, Candidate *c, int first, int lost, int won)
+{
+	for (int i = first; i < ROWS && (lost > 0 || won > 0); i++) {
+		const bool was = s->done[0].rows[i].right;
+		if (was && lost > 0)
+			c->rows[i].right = false, lost--;
+		else if (!was && won > 0)
+			c->rows[i].right = true, won--;
+	}
+	candidate_score(s, c);
+}
+
+static void test_apart(void)
+{
+	Search s;
+	begin(&s, 2);
+	free(s.done[0].rows);
+	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
+	give_rows(&s, &s.done[1], 60, 30, 50, 900);
+	change_rows(&s, &s.done[1], 0, 20, 16);
+	change_rows(&s, &s.done[1], SEARCHED, 5, 7);
+	candidate_compare(&s, &s.done[1]);
+	CU_ASSERT_DOUBLE_EQUAL(s.done[1].apart[SHARE_SEARCH], 36.0 / SEARCHED, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(s.done[1].apart[SHARE_HELD], 12.0 / (ROWS - SEARCHED), 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(s.done[1].apart[SHARE_ALL], 48.0 / ROWS, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(search_drop(&s, &s.done[1], SHARE_ALL), 100 * 2.0 / ROWS, 1e-9);
+	search_free(&s);
+	/* spans: one of ten lost and one too many; numbers: each a tenth of their spread away */
+	RowScore a[2] = {{.spans = {6, 1, 1}}, {.spans = {2, 0, 1}}}, b[2] = {{.spans = {5, 2, 2}}, {.spans = {2, 0, 1}}};
+	const int32_t rows[] = {0, 1};
+	CU_ASSERT_DOUBLE_EQUAL(search_apart(METRIC_F1, a, b, rows, 2), 0.15, 1e-12);
+	CU_ASSERT_EQUAL(search_apart(METRIC_F1, a, a, rows, 2), 0);
+	RowScore x[2] = {{.predicted = 3}, {.predicted = 5}}, y[2] = {{.predicted = 3.1}, {.predicted = 4.9}};
+	CU_ASSERT_DOUBLE_EQUAL(search_apart(METRIC_SPEARMAN, x, y, rows, 2), 0.1, 1e-12);
+	CU_ASSERT_EQUAL(search_apart(METRIC_SPEARMAN, x, x, rows, 2), 0);
+}
+
+/* Candidates whose counted losses scatter around 4 * apart^2: the factor is found, and an estimate lies between curve and count. */
+static void test_estimate(void)
+{
+	enum { CHANGED = 9 };
+	Search s;
+	begin(&s, 1 + CHANGED);
+	free(s.done[0].rows);
+	give_rows(&s, &s.done[0], 120, 60, 100, 1000);
+	for (int i = 1; i <= CHANGED; i++) {
+		const int differ = 10 * i, net = (int)lround(4.0 * differ * differ / SEARCHED) + 2 * (i % 3 - 1), lost = (differ + net) / 2;
+		give_rows(&s, &s.done[i], 120, 60, 50, 500);
+		change_rows(&s, &s.done[i], 0, lost, differ - lost);
+		candidate_compare(&s, &s.done[i]);
+	}
+	search_fit(&s);
+	CU_ASSERT_DOUBLE_EQUAL(s.steepness, 4, 0.4);
+	CU_ASSERT_DOUBLE_EQUAL(search_curve(&s, 0.1), s.steepness, 1e-9);
+	for (int i = 1; i <= CHANGED; i++) {
+		const Candidate *c = &s.done[i];
+		const Estimate e = search_estimate(&s, c, SHARE_SEARCH);
+		const double curve = search_curve(&s, c->apart[SHARE_SEARCH]), counted = search_drop(&s, c, SHARE_SEARCH);
+		CU_ASSERT(e.points >= fmin(curve, counted) - 1e-9 && e.points <= fmax(curve, counted) + 1e-9);
+		CU_ASSERT(e.error > 0 && e.error < curve / 2 && e.error < c->error * sqrt((double)ROWS / SEARCHED));
+	}
 	search_free(&s);
 }
 
 static void test_decision(void)
 {
 	Search s;
-	begin(&s, 6);
-	give_rows(&s, &s.done[1], 9, 0, 10, 100);    /* 1.5 points lost where it is searched */
-	give_rows(&s, &s.done[2], 0, 4, 20, 200);    /* 1.3 where it is held back, 0.4 of all */
-	give_rows(&s, &s.done[3], 5, 2, 30, 300);    /* 0.8 and 0.7: within the budget, but not by its error of 0.3 */
-	give_rows(&s, &s.done[4], 1, 0, 60, 50);     /* 0.1 of all, error 0.1 */
-	give_rows(&s, &s.done[5], 0, 0, 50, 700);
+	begin(&s, 7);
+	free(s.done[0].rows);
+	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
+	static const struct { int lost, won, held_lost, held_won; double time; int64_t bytes; bool allowed; } cases[] = {
+		{40, 30, 0, 0, 10, 100, false},      /* where it is searched 70 answers change: too many, though only 1.7 points are lost */
+		{6, 4, 20, 15, 20, 200, false},      /* where it is held back 35 change */
+		{34, 10, 4, 3, 30, 300, false},      /* of all rows the estimate is too large */
+		{1, 0, 0, 0, 60, 50, true},
+		{0, 0, 0, 0, 50, 700, true},
+		{9, 0, 5, 0, 15, 100, false},        /* few change, but all to the worse: the points themselves are too many */
+	};
+	for (int i = 0; i < 6; i++) {
+		Candidate *c = &s.done[i + 1];
+		give_rows(&s, c, 60, 30, cases[i].time, cases[i].bytes);
+		change_rows(&s, c, 0, cases[i].lost, cases[i].won);
+		change_rows(&s, c, SEARCHED, cases[i].held_lost, cases[i].held_won);
+	}
+	for (int i = 0; i < 7; i++)
+		candidate_compare(&s, &s.done[i]);
+	s.steepness = 3.5;
+	CU_ASSERT(search_allows(&s, &s.done[0]));
 	for (int i = 0; i < 6; i++)
-		candidate_interval(&s, &s.done[i]);
-	CU_ASSERT_DOUBLE_EQUAL(search_drop(&s, &s.done[1], false), 1.5, 1e-9);
-	CU_ASSERT_DOUBLE_EQUAL(search_drop(&s, &s.done[2], true), 4.0 / 3, 1e-9);
-	const bool allowed[] = {true, false, false, false, true, true};
-	for (int i = 0; i < 6; i++)
-		CU_ASSERT_EQUAL(search_allows(&s, &s.done[i]), allowed[i]);
+		CU_ASSERT_EQUAL(search_allows(&s, &s.done[i + 1]), cases[i].allowed);
+	CU_ASSERT(!search_hopeful(&s, &s.done[1]) && search_hopeful(&s, &s.done[2]));
+	CU_ASSERT(search_estimate(&s, &s.done[2], SHARE_HELD).points > 1);
+	const Estimate third = search_estimate(&s, &s.done[3], SHARE_ALL);
+	CU_ASSERT(third.points > 1 && search_estimate(&s, &s.done[3], SHARE_HELD).points < 1);
+	CU_ASSERT(search_drop(&s, &s.done[6], SHARE_ALL) > 1);
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, 4);                /* 0.6 * 0.05 against 0.5 * 0.7 */
 	s.max_bytes = 40;
@@ -139,10 +220,10 @@ static void test_decision(void)
 	s.max_bytes = 400;
 	s.max_drop = NAN;                            /* the most accurate that is small enough */
 	search_decide(&s);
-	CU_ASSERT_EQUAL(s.winner, 2);
-	int32_t front[6];
-	CU_ASSERT_EQUAL(search_front(&s, front), 3); /* number 2 beats those that are neither smaller nor faster */
-	CU_ASSERT(front[0] == 2 && front[1] == 4 && front[2] == 1);
+	CU_ASSERT_EQUAL(s.winner, 4);
+	int32_t front[7];
+	CU_ASSERT_EQUAL(search_front(&s, front), 5); /* the plain build is slower than number 5, which is as good; 3 is as good as 1 and slower */
+	CU_ASSERT(front[0] == 5 && front[1] == 4 && front[2] == 2 && front[3] == 6 && front[4] == 1);
 	search_free(&s);
 }
 
@@ -178,8 +259,8 @@ static void test_journal(void)
 		again.level[move_of(&s, "int8")] = 1;
 		CU_ASSERT_TRUE(journal_find(&s, &again));
 		CU_ASSERT(again.built && again.cost.time == 12.5 && again.cost.bytes == 77);
-		CU_ASSERT(again.search.right == SEARCHED - 7 && again.held.right == ROWS - SEARCHED - 3);
-		CU_ASSERT_DOUBLE_EQUAL(again.search.loss, 0.25 * (SEARCHED - 1) / 2, 1e-6);
+		CU_ASSERT(again.score[SHARE_SEARCH].right == SEARCHED - 7 && again.score[SHARE_HELD].right == ROWS - SEARCHED - 3);
+		CU_ASSERT_DOUBLE_EQUAL(again.score[SHARE_SEARCH].loss, 0.25 * (SEARCHED - 1) / 2, 1e-6);
 		free(again.rows);
 		again = (Candidate){0};
 		again.level[move_of(&s, "stored")] = 1;
@@ -230,6 +311,8 @@ int main(void)
 	CU_pSuite suite = CU_add_suite("search", NULL, NULL);
 	CU_ADD_TEST(suite, test_pipelines);
 	CU_ADD_TEST(suite, test_interval);
+	CU_ADD_TEST(suite, test_apart);
+	CU_ADD_TEST(suite, test_estimate);
 	CU_ADD_TEST(suite, test_decision);
 	CU_ADD_TEST(suite, test_journal);
 	CU_ADD_TEST(suite, test_chart);

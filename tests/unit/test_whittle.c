@@ -90,6 +90,16 @@ static void test_vocab(void)
 	runs("prune-vocab{corpus=corpus.txt keep=5}", filled);   /* the corpus uses six */
 	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
 	module_free(filled);
+	/* without a corpus: 0, 8 and the lowest, but not 3 */
+	static const bool two[11] = {[0] = true, [8] = true};
+	static const int32_t lowest_numbers[11] = {0, 1, 2, -1, 3, -1, -1, -1, 4, -1, -1};
+	filled = module_copy(module);
+	used_ids = two;
+	no_corpus = true;
+	runs("prune-vocab{keep=5}", filled);
+	no_corpus = false;
+	CU_ASSERT_EQUAL(memcmp(renumbered, lowest_numbers, sizeof lowest_numbers), 0);
+	module_free(filled);
 	/* a text of tokens that stay gives what it gave under its old numbers */
 	const int32_t old[] = {3, 8, 0, 6, 7, 1}, now[] = {2, 5, 0, 3, 4, 1};
 	EvalArray x[2] = {{0}}, y[2] = {{0}};

@@ -95,14 +95,24 @@ static inline bool play_labels(void *context, const char *data, int32_t limit, i
 }
 
 static const bool *used_ids;
+static bool no_corpus;
 static int32_t renumbered[16];
 
 static inline bool play_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
 	(void)context, (void)diag;
-	CU_ASSERT_STRING_EQUAL(corpus, "corpus.txt");
+	CU_ASSERT_EQUAL(corpus == NULL, no_corpus);
+	if (corpus)
+		CU_ASSERT_STRING_EQUAL(corpus, "corpus.txt");
 	memcpy(used, used_ids, (size_t)rows);
 	return true;
+}
+
+/* Token 3 is no text's. */
+static inline void play_never(void *context, bool *never, int32_t rows)
+{
+	(void)context, (void)rows;
+	never[3] = true;
 }
 
 static inline bool play_renumber(void *context, const int32_t *to, int32_t rows, Diag *diag)
@@ -133,7 +143,7 @@ static inline char *run(const char *text, Module *module)
 	Diag diag;
 	diag_init(&diag, NULL);
 	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score, .labels = play_labels,
-		.vocab_used = play_used, .vocab_renumber = play_renumber};
+		.vocab_used = play_used, .vocab_never = play_never, .vocab_renumber = play_renumber};
 	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, &diag);

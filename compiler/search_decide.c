@@ -1,0 +1,164 @@
+/* search_decide.c: what a candidate is thought to lose, which may win, and which does.
+ *
+ * Points counted on some hundred rows are coarse: where 4 % of 872 answers change, right ones lost and won differ by 0.7 points of chance
+ * alone, and the budget is one. How many answers change at all is far less noisy, and says as much. A model that was changed moves every text
+ * a little to this or that side, and only those cross the boundary that lie close to it; but that close the model is hardly surer than
+ * chance, and more is lost than won only in proportion to the distance. So the loss goes with the square of the share of answers that change,
+ * and since independent moves add up as squares, losses add up. The factor is fitted to all candidates (3.6 for minilm-sst2, where
+ * 30 sets of blocks and formats lie within one standard error of the curve, from 0.1 to 8 points).
+ *
+ * An estimate is the mean of curve and count, each weighed by how far it errs: the curve by half of itself, the count by its bootstrap. */
+#include <math.h>
+#include <string.h>
+#include "search.h"
+
+/* The factor before anything is known, with the weight of three candidates that change 5 % of all answers; answers that change beyond WIDE
+ * cross farther than the curve holds. */
+static const double steepness_before = 3.5, weight_before = 3 * 0.05 * 0.05 * 0.05, wide = 0.15;
+
+int32_t search_share(const Search *s, Share share, const int32_t **rows)
+{
+	*rows = share == SHARE_HELD ? s->held_rows : s->search_rows;   /* those held back lie behind the others */
+	return share == SHARE_HELD ? s->nheld : share == SHARE_SEARCH ? s->nsearch : s->nsearch + s->nheld;
+}
+
+double search_drop(const Search *s, const Candidate *c, Share share)
+{
+	return 100 * (s->done[0].score[share].value - c->score[share].value);
+}
+
+/* ---- answers that differ ------------------------------------------------------------------------------------------------------ */
+
+static double numbers_apart(const RowScore *a, const RowScore *b, const int32_t *rows, int32_t n)
+{
+	double mean = 0, spread = 0, apart = 0;
+	for (int32_t i = 0; i < n; i++)
+		mean += a[rows[i]].predicted / n;
+	for (int32_t i = 0; i < n; i++) {
+		spread += (a[rows[i]].predicted - mean) * (a[rows[i]].predicted - mean);
+		apart += (a[rows[i]].predicted - b[rows[i]].predicted) * (a[rows[i]].predicted - b[rows[i]].predicted);
+	}
+	return spread > 0 ? sqrt(apart / spread) : apart > 0;
+}
+
+static double difference(int64_t a, int64_t b) { return fabs((double)(a - b)); }
+
+double search_apart(Metric metric, const RowScore *plain, const RowScore *changed, const int32_t *rows, int32_t n)
+{
+	double differ = 0, gold = 0;
+	if (metric == METRIC_SPEARMAN)
+		return numbers_apart(plain, changed, rows, n);
+	for (int32_t i = 0; i < n; i++) {
+		const RowScore *a = &plain[rows[i]], *b = &changed[rows[i]];
+		if (metric == METRIC_ACCURACY) {
+			differ += a->right != b->right;
+			continue;
+		}
+		/* a span that is lost is one less that is right and one more that is missed */
+		differ += (difference(a->spans.right, b->spans.right) + difference(a->spans.missed, b->spans.missed)
+			+ difference(a->spans.spurious, b->spans.spurious)) / 2;
+		gold += (double)(a->spans.right + a->spans.missed);
+	}
+	return metric == METRIC_ACCURACY ? differ / (n > 0 ? n : 1) : gold > 0 ? differ / gold : differ > 0;
+}
+
+/* Least squares of points = steepness * apart^2, the variance of points counted being in proportion to apart. */
+void search_fit(Search *s)
+{
+	double lost = steepness_before * weight_before, apart = weight_before;
+	for (int32_t i = 1; i < s->ndone; i++) {
+		const Candidate *c = &s->done[i];
+		const double d = c->built ? c->apart[SHARE_SEARCH] : 0;
+		if (d > wide)
+			continue;
+		lost += c->built ? search_drop(s, c, SHARE_SEARCH) / 100 * d : 0;
+		apart += d * d * d;
+	}
+	s->steepness = fmax(lost / apart, 0.5);
+}
+
+/* ---- estimates ----------------------------------------------------------------------------------------------------------------- */
+
+double search_curve(const Search *s, double apart) { return 100 * s->steepness * apart * apart; }
+
+static Estimate blend(double curve, double counted, double error)
+{
+	const double own = curve / 2, sum = own * own + error * error;
+	return sum > 0 ? (Estimate){curve + own * own / sum * (counted - curve), own * error / sqrt(sum)} : (Estimate){curve, 0};
+}
+
+Estimate search_estimate(const Search *s, const Candidate *c, Share share)
+{
+	const int32_t *rows;
+	const double n = search_share(s, share, &rows), all = s->nsearch + s->nheld;
+	return blend(search_curve(s, c->apart[share]), search_drop(s, c, share), c->error * sqrt(all / n));
+}
+
+/* ---- which may win ------------------------------------------------------------------------------------------------------------- */
+
+double search_goal_of(const Search *s, double time, double bytes)
+{
+	return time / s->done[0].cost.time * bytes / (double)s->done[0].cost.bytes;
+}
+
+double search_goal(const Search *s, const Candidate *c)
+{
+	const double time = s->measure && c->ms > 0 && s->done[0].ms > 0 ? c->ms / s->done[0].ms * s->done[0].cost.time : c->cost.time;
+	return isnan(s->max_drop) ? -c->score[SHARE_SEARCH].value : search_goal_of(s, time, (double)c->cost.bytes);
+}
+
+bool search_within(const Search *s, double time, double bytes)
+{
+	const double ms = s->done[0].ms > 0 ? time / s->done[0].cost.time * s->done[0].ms : 0;
+	return (isnan(s->max_bytes) || bytes <= s->max_bytes) && (isnan(s->max_ms) || ms <= s->max_ms);
+}
+
+bool search_hopeful(const Search *s, const Candidate *c)
+{
+	return c->built && (isnan(s->max_drop) || search_estimate(s, c, SHARE_SEARCH).points <= s->max_drop);
+}
+
+/* Over all rows the estimate must hold the budget, and the points counted, which are printed, too; and the share held back, which no choice has
+ * seen, must agree by its own estimate. An estimate is drawn to the curve, so that the luckiest of many candidates gains little by its
+ * luck, and that the rows held back must agree keeps winners off the edge. */
+bool search_allows(const Search *s, const Candidate *c)
+{
+	if (!c->built || !search_within(s, c->cost.time, (double)c->cost.bytes) || (!isnan(s->max_ms) && c->ms > s->max_ms))
+		return false;
+	if (isnan(s->max_drop))
+		return true;
+	return search_hopeful(s, c) && search_estimate(s, c, SHARE_HELD).points <= s->max_drop
+		&& search_estimate(s, c, SHARE_ALL).points <= s->max_drop && search_drop(s, c, SHARE_ALL) <= s->max_drop;
+}
+
+void search_decide(Search *s)
+{
+	s->winner = -1;
+	for (int32_t i = 0; i < s->ndone; i++)
+		if (s->done[i].built && search_allows(s, &s->done[i])
+			&& (s->winner < 0 || search_goal(s, &s->done[i]) < search_goal(s, &s->done[s->winner])))
+			s->winner = i;
+}
+
+int32_t search_front(const Search *s, int32_t *front)
+{
+	int32_t n = 0;
+	for (int32_t i = 0; i < s->ndone; i++) {
+		const Candidate *c = &s->done[i];
+		const double own = c->score[SHARE_SEARCH].value;
+		bool beaten = !c->built;
+		for (int32_t j = 0; j < s->ndone && !beaten; j++) {
+			const Candidate *d = &s->done[j];
+			const double other = d->score[SHARE_SEARCH].value;
+			const bool as_good = d->built && other >= own && d->cost.time <= c->cost.time && d->cost.bytes <= c->cost.bytes;
+			beaten = as_good && (other > own || d->cost.time < c->cost.time || d->cost.bytes < c->cost.bytes || j < i);
+		}
+		int32_t at = n;
+		if (beaten)
+			continue;
+		for (n++; at > 0 && s->done[front[at - 1]].score[SHARE_SEARCH].value < own; at--)
+			front[at] = front[at - 1];
+		front[at] = i;
+	}
+	return n;
+}
