@@ -118,9 +118,10 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2(TileOut out, const int8_t *q
 				for (int c = 0; c < chunk; c++)
 					piece[vectors - 1](acc[c], b == 0, (const int16_t *)scratch + (size_t)b * SPARSE_ROWS_BLOCK * 4 * (size_t)lanes,
 						sparse_rows_piece(w, (p + c) * blocks + b));
-			for (int c = 0; c < chunk; c++)
-				sparse_avx2_leave_sums(tile_out(out, first, (p + c) * NR, N), acc[c], s + first, ws + (p + c) * NR, bias + (p + c) * NR, rows,
-					lanes, rt_min(NR, N - (p + c) * NR), N, act);
+			for (int i = 0; i < rows; i += 8)
+				for (int c = 0; c < chunk; c++)
+					sparse_avx2_leave_sums(tile_out(out, first + i, (p + c) * NR, N), acc[c] + i, s + first + i, ws + (p + c) * NR,
+						bias + (p + c) * NR, rt_min(8, rows - i), lanes, rt_min(NR, N - (p + c) * NR), N, act);
 		}
 	}
 }

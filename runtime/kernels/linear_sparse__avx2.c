@@ -99,9 +99,10 @@ RT_INLINE RT_TARGET_AVX2 void linear_f32_sparse__avx2(float *out, const float *x
 				for (int c = 0; c < chunk; c++)
 					piece[vectors - 1](acc[c], b ? NULL : bias + (p + c) * NR,
 						(const float *)scratch + (size_t)b * SPARSE_ROWS_BLOCK * (size_t)lanes, sparse_rows_piece(w, (p + c) * blocks + b));
-			for (int c = 0; c < chunk; c++)
-				sparse_avx2_leave_floats(tile_out(tile_floats(out), first, (p + c) * NR, N), acc[c], rows, lanes,
-					rt_min(NR, N - (p + c) * NR), N, act);
+			for (int i = 0; i < rows; i += 8)
+				for (int c = 0; c < chunk; c++)
+					sparse_avx2_leave_floats(tile_out(tile_floats(out), first + i, (p + c) * NR, N), acc[c] + i, rt_min(8, rows - i), lanes,
+						rt_min(NR, N - (p + c) * NR), N, act);
 		}
 	}
 }

@@ -38,34 +38,29 @@ RT_INLINE RT_TARGET_AVX2 __m256 sparse_avx2_one(__m256 words, int i)
 		: i == 2 ? _mm256_permute_ps(words, 0xaa) : _mm256_permute_ps(words, 0xff);
 }
 
-/* act of the floats acc[16][lanes] of a panel, or of act(acc * (s * ws) + bias) where there is an s and they are integers: floats or codes, of
- * `rows` rows and the first `width` outputs. */
+/* act of 8 lanes of the floats acc[16][lanes] of a panel, or of act(acc * (s * ws) + bias) where there is an s and they are integers: floats or
+ * codes, of `rows` rows and the first `width` outputs. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave(TileOut out, const void *acc, const float *s, const float *ws, const float *bias, int rows,
                                                 int lanes, int width, int N, int act)
 {
-	for (int first = 0; first < rows; first += 8) {
-		const int count = rt_min(8, rows - first);
-		_Alignas(32) float tile[8 * SPARSE_ROWS_PANEL];
-		const __m256 scale = s ? math_avx2_load(s + first, count) : _mm256_setzero_ps();
-		for (int half = 0; half < SPARSE_ROWS_PANEL; half += 8) {
-			const float *from = (const float *)acc + half * lanes + first;
-			__m256 r[8];
-			RT_UNROLL_FULL for (int o = 0; o < 8; o++) {
-				r[o] = _mm256_load_ps(from + o * lanes);
-				if (s)
-					r[o] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_castps_si256(r[o])),
-						_mm256_mul_ps(scale, _mm256_broadcast_ss(ws + half + o)), _mm256_broadcast_ss(bias + half + o));
-			}
-			math_avx2_transpose(r);
-			RT_UNROLL_FULL for (int i = 0; i < 8; i++)
-				_mm256_store_ps(tile + SPARSE_ROWS_PANEL * i + half, r[i]);
+	_Alignas(32) float tile[8 * SPARSE_ROWS_PANEL];
+	const __m256 scale = s ? math_avx2_load(s, rows) : _mm256_setzero_ps();
+	for (int half = 0; half < SPARSE_ROWS_PANEL; half += 8) {
+		__m256 r[8];
+		RT_UNROLL_FULL for (int o = 0; o < 8; o++) {
+			r[o] = _mm256_load_ps((const float *)acc + (half + o) * lanes);
+			if (s)
+				r[o] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_castps_si256(r[o])),
+					_mm256_mul_ps(scale, _mm256_broadcast_ss(ws + half + o)), _mm256_broadcast_ss(bias + half + o));
 		}
-		const TileOut to = tile_out(out, first, 0, N);
-		if (out.codes)
-			tile_avx2_codes((int8_t *)to.at, tile, to.m, to.z, width, N, act, count);
-		else
-			tile_avx2_activate((float *)to.at, tile, 2, width, N, act, count);
+		math_avx2_transpose(r);
+		RT_UNROLL_FULL for (int i = 0; i < 8; i++)
+			_mm256_store_ps(tile + SPARSE_ROWS_PANEL * i + half, r[i]);
 	}
+	if (out.codes)
+		tile_avx2_codes((int8_t *)out.at, tile, out.m, out.z, width, N, act, rows);
+	else
+		tile_avx2_activate((float *)out.at, tile, 2, width, N, act, rows);
 }
 
 /* Functions of their own, at most two of them a program: what follows a loop over K need not know K. */

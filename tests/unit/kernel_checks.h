@@ -52,6 +52,8 @@
 #include "../../runtime/kernels/linear_i8__neon.c"
 #include "../../runtime/kernels/linear_i8__dotprod.c"
 #include "../../runtime/kernels/linear_i8__i8mm.c"
+#include "../../runtime/kernels/linear_i8_sparse__dotprod.c"
+#include "../../runtime/kernels/linear_sparse__neon.c"
 #include "../../runtime/kernels/linear_dotbf16__scalar.c"
 #include "../../runtime/kernels/linear_dotbf16__avx2.c"
 #include "../../runtime/kernels/linear_dotbf16__avx512bf16.c"
