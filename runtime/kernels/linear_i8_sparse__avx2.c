@@ -28,19 +28,17 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_bring(int16_t *x, const int8
 		}
 }
 
-/* a += x of a quad by word w, and b += x by word w2 where there is a b. */
-RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_add(__m256i *a, __m256i *b, const int16_t *x, unsigned quad, __m256 w, __m256 w2,
-                                                        int vectors)
+/* a += x of a quad by word w. Outputs that share a quad load its inputs twice, and vectors come one after the other: halves of two weights, or
+ * products that wait for their sums, would not fit into the registers beside the sums. */
+RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_add(__m256i *a, const int16_t *x, unsigned quad, __m256 w, int vectors)
 {
 	const int16_t *at = x + (size_t)quad * (size_t)(32 * vectors);
 	RT_UNROLL_FULL for (int odd = 0; odd < 2; odd++) {
 		const __m256i y = odd ? linear_i8_sparse_avx2_odd(w) : linear_i8_sparse_avx2_even(w);
-		const __m256i y2 = odd ? linear_i8_sparse_avx2_odd(w2) : linear_i8_sparse_avx2_even(w2);
 		RT_UNROLL_FULL for (int v = 0; v < vectors; v++) {
 			const __m256i xv = _mm256_load_si256((const __m256i *)(const void *)(at + 16 * (vectors * odd + v)));
 			a[v] = _mm256_add_epi32(a[v], _mm256_madd_epi16(xv, y));
-			if (b)
-				b[v] = _mm256_add_epi32(b[v], _mm256_madd_epi16(xv, y2));
+			__asm__ volatile("" : "+x"(a[v]) : : "memory");
 		}
 	}
 }
@@ -53,17 +51,19 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_pair(__m256i *a, __m256i *b,
 		uint16_t at;
 		memcpy(&at, index, 2);
 		const __m256 w = sparse_avx2_four(words);
-		linear_i8_sparse_avx2_add(a, b, x, at & 255, sparse_avx2_one(w, 0), sparse_avx2_one(w, 1), vectors);
-		linear_i8_sparse_avx2_add(a, b, x, at >> 8, sparse_avx2_one(w, 2), sparse_avx2_one(w, 3), vectors);
+		linear_i8_sparse_avx2_add(a, x, at & 255, sparse_avx2_one(w, 0), vectors);
+		linear_i8_sparse_avx2_add(b, x, at & 255, sparse_avx2_one(w, 1), vectors);
+		linear_i8_sparse_avx2_add(a, x, at >> 8, sparse_avx2_one(w, 2), vectors);
+		linear_i8_sparse_avx2_add(b, x, at >> 8, sparse_avx2_one(w, 3), vectors);
 	}
 	RT_UNROLL_NONE for (int i = 0; i < pair->apart; i++, index += 4, words += 16) {
 		uint32_t at;
 		memcpy(&at, index, 4);
 		const __m256 w = sparse_avx2_four(words);
-		linear_i8_sparse_avx2_add(a, NULL, x, at & 255, sparse_avx2_one(w, 0), w, vectors);
-		linear_i8_sparse_avx2_add(b, NULL, x, at >> 16 & 255, sparse_avx2_one(w, 2), w, vectors);
-		linear_i8_sparse_avx2_add(a, NULL, x, at >> 8 & 255, sparse_avx2_one(w, 1), w, vectors);
-		linear_i8_sparse_avx2_add(b, NULL, x, at >> 24, sparse_avx2_one(w, 3), w, vectors);
+		linear_i8_sparse_avx2_add(a, x, at & 255, sparse_avx2_one(w, 0), vectors);
+		linear_i8_sparse_avx2_add(b, x, at >> 16 & 255, sparse_avx2_one(w, 2), vectors);
+		linear_i8_sparse_avx2_add(a, x, at >> 8 & 255, sparse_avx2_one(w, 1), vectors);
+		linear_i8_sparse_avx2_add(b, x, at >> 24, sparse_avx2_one(w, 3), vectors);
 	}
 }
 
