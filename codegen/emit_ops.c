@@ -237,7 +237,9 @@ static LinearForm linear_form(const Node *node)
 	case OP_LINEAR_BF16:
 		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", ", void *scratch", ", scratch", 1};
 	default:
-		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", "", "", 1};
+		return node->args[1]->type.rank == 1   /* sparse */
+			? (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", ", void *scratch", ", scratch", 1}
+			: (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", "", "", 1};
 	}
 }
 

@@ -32,8 +32,8 @@ static double node_time(const Node *node, int64_t *symbols)
 	const int32_t at = node_weight(node);
 	if (at >= 0) {
 		const Type *in = &node->args[0]->type, *weight = &node->args[at]->type;
-		products = weight->rank == 1   /* sparse: five bytes are four products and an index */
-			? made / elements_last(result, symbols) * elements(weight, symbols) * 4 / 5
+		products = weight->rank == 1   /* sparse: five bytes are an index and four products of codes, or one of floats */
+			? made / elements_last(result, symbols) * elements(weight, symbols) * (in->dtype == DT_I8 ? 4 : 1) / 5
 			: made * elements_last(in, symbols);
 		for (int32_t i = 1; i < node->nargs; i++)
 			if (value_tensor(node->args[i]))

@@ -193,7 +193,8 @@ static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag
 static bool infer_linear(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	Dim outputs, bias;
-	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag) || !expect_rank(node, 0, 1, RANK_MAX, diag)
+	const bool sparse = (node->attr.has & A_panel) && node->op == OP_LINEAR && weights_are_sparse(arg_type(node, 1));   /* f32 words */
+	if (!expect_float(node, 0, diag) || !(sparse || expect_float(node, 1, diag)) || !expect_rank(node, 0, 1, RANK_MAX, diag)
 		|| !infer_weights(node, 1, &outputs, &bias, diag) || (node->nargs == 3 && !expect_vector(node, 2, bias, diag)))
 		return false;
 	const Type *x = arg_type(node, 0);
@@ -204,7 +205,7 @@ static bool infer_linear(const Node *node, Type results[RESULTS_MAX], Diag *diag
 
 bool infer_LINEAR(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
-	if ((node->attr.has & A_panel) && !expect_rank(node, 1, 3, 3, diag))
+	if ((node->attr.has & A_panel) && !weights_are_sparse(arg_type(node, 1)) && !expect_rank(node, 1, 3, 3, diag))
 		return false;
 	return infer_linear(node, results, diag);
 }

@@ -24,16 +24,20 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t sparse_words(int64_t inputs, DType dtype) { return dtype == DT_I8 ? (inputs + 3) / 4 : inputs; }
 
-/* Word k of row n, filled up with zeros. */
+static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
+
+/* Word k of row n, filled up with zeros. -0.0 is one: it is half of the zeros that a mask makes, and its products could do no more than
+ * change the sign of a zero, which nothing reads. */
 static void word_at(const Tensor *weight, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
 {
-	const int64_t inputs = weight->type.dim[1].plus, size = weight->type.dtype == DT_I8 ? 1 : SPARSE_WORD, each = SPARSE_WORD / size;
+	static const uint8_t negative[SPARSE_WORD] = { 0, 0, 0, 0x80 };
+	const bool codes = weight->type.dtype == DT_I8;
+	const int64_t inputs = weight->type.dim[1].plus, size = codes ? 1 : SPARSE_WORD, each = SPARSE_WORD / size;
 	memset(word, 0, SPARSE_WORD);
 	memcpy(word, (const uint8_t *)weight->data + (n * inputs + k * each) * size, (size_t)(smaller(each, inputs - k * each) * size));
+	if (!codes && !memcmp(word, negative, SPARSE_WORD))
+		memset(word, 0, SPARSE_WORD);
 }
-
-/* -0.0 is no zero: 0 * -1 added to -0.0 would differ in its sign only, which nothing reads, but a weight comes back as it was. */
-static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
 
 /* Whether an element is zero; of floats -0.0 too, which is what a mask makes of negative weights. */
 static bool is_zero(const uint8_t *element, int64_t size, bool is_float)

@@ -93,7 +93,7 @@ static const KernelInfo *kernel_of_codes(const KernelInfo *kernel)
 }
 
 /* The kernel over the weights that are not zero, if these are few enough for it to be faster than `dense`, which has the same needs. By
- * {sparse=always} any few and any needs. */
+ * {sparse=always} any few and any needs. Of f16 and bf16 weights its words are f32: where it wins these are fewer bytes all the same. */
 static const KernelInfo *node_sparse_kernel(const Node *node, const KernelInfo *dense, const PassRun *run)
 {
 	char op[64];
@@ -101,7 +101,7 @@ static const KernelInfo *node_sparse_kernel(const Node *node, const KernelInfo *
 	const Tensor *weight = value_tensor(node->args[node_weight(node)]);
 	snprintf(op, sizeof op, "%s_sparse", dense->op);
 	const KernelInfo *sparse = weight && weight->type.rank == 2 && strcmp(mode, "never")
-		? kernel_select(op, weight->type.dtype, run->env->isa) : NULL;
+		? kernel_select(op, weight->type.dtype == DT_I8 ? DT_I8 : DT_F32, run->env->isa) : NULL;
 	const bool always = !strcmp(mode, "always");
 	return sparse && (always || (sparse->needs == dense->needs && 100 * sparse_density(weight, sparse->group) <= kernel_sparse(sparse))) ? sparse : NULL;
 }
@@ -118,7 +118,7 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, const PassRu
 	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel
 		: kernel_select(codes ? "linear_i8" : !selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select"
 			: "attention_select", dtype, env->isa);
-	const KernelInfo *sparse = kernel && (codes || node->op == OP_LINEAR_I8) ? node_sparse_kernel(node, kernel, run) : NULL;
+	const KernelInfo *sparse = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR) ? node_sparse_kernel(node, kernel, run) : NULL;
 	kernel = sparse ? sparse : kernel;
 	return codes && kernel ? kernel_of_codes(kernel) : kernel;
 }

@@ -56,8 +56,10 @@ static Tensor *pack(Graph *graph, const Tensor *from, int64_t panel, int64_t gro
 	return to;
 }
 
+/* Words of f32 for f16 and bf16 weights. */
 static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int line)
 {
+	from = from->type.dtype == DT_F16 || from->type.dtype == DT_BF16 ? tensor_widened(graph, from) : from;
 	const int64_t bytes = sparse_pack(from, NULL);
 	if (bytes < 0) {
 		diag_error(run->diag, EXIT_UNSUPPORTED, line, "pack-weights: %s has more than 2 GB of sparse weights; lower{sparse=never} keeps them dense",

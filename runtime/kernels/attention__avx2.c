@@ -6,29 +6,6 @@
 #include "math__avx2.h"
 #include "select__scalar.h"
 
-/* 8 x 8 floats: element j of row i becomes element i of row j. */
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_transpose(__m256 r[8])
-{
-	__m256 t[8];
-	RT_UNROLL_FULL for (int i = 0; i < 8; i += 2) {
-		t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-		t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-	}
-	RT_UNROLL_FULL for (int i = 0; i < 8; i += 4) {
-		r[i]     = _mm256_shuffle_ps(t[i],     t[i + 2], 0x44);
-		r[i + 1] = _mm256_shuffle_ps(t[i],     t[i + 2], 0xee);
-		r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-		r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-	}
-	/* r[4g + c] now holds, in its 128-bit part l, column 4l + c of rows 4g..4g+3 */
-	RT_UNROLL_FULL for (int c = 0; c < 4; c++) {
-		t[c]     = _mm256_permute2f128_ps(r[c], r[4 + c], 0x20);
-		t[4 + c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x31);
-	}
-	RT_UNROLL_FULL for (int c = 0; c < 8; c++)
-		r[c] = t[c];
-}
-
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(float *packed, const float *k, int keys, int d, int k_stride)
 {
 	for (int t0 = 0; t0 < keys; t0 += 8) {
@@ -38,7 +15,7 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(float *packed, const float *k,
 			__m256 r[8];
 			RT_UNROLL_FULL for (int i = 0; i < 8; i++)
 				r[i] = i < count ? math_avx2_load(k + (size_t)(t0 + i) * (size_t)k_stride + j0, d - j0) : _mm256_setzero_ps();
-			attention_avx2_transpose(r);
+			math_avx2_transpose(r);
 			RT_UNROLL_FULL for (int j = 0; j < 8; j++)
 				if (j0 + j < d)
 					math_avx2_store(to + (size_t)(j0 + j) * (size_t)width, r[j], count);

@@ -86,20 +86,16 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_end(int32_t *to,
 			_mm512_store_si512(to + 16 * v, own ? _mm512_add_epi32(sum->z[v], own->z[v]) : sum->z[v]);
 }
 
-/* A band's words into sum and, every other one, into own. Indices of two steps are loaded a turn of the loop ahead, since loads of inputs
- * that wait for them would hold up all others (Zen 5, 64 rows: 2.3 cycles a word, 3.1 when they were loaded where they are needed, 2 are
- * the products alone); those behind the last step are words, and not used. */
+/* A band's words into sum and, every other one, into own. */
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_band(LinearI8SparseSums *sum, LinearI8SparseSums *own, const SparseBand *band,
                                                                      const uint8_t *x, int lanes)
 {
 	const uint8_t *words = band->words;
-	uint64_t quads, next;
 	if (!band->count)
 		return;
-	memcpy(&quads, band->index, 8);
+	uint64_t quads = sparse_rows_indices(band->index);
 	RT_UNROLL_NONE for (int n = 2; n <= band->count; n += 2, words += 32) {
-		memcpy(&next, band->index + 4 * n, 8);
-		__asm__ volatile("" : "+r"(next));   /* now, not at the next turn */
+		const uint64_t next = sparse_rows_indices(band->index + 4 * n);
 		linear_i8_sparse_avx512vnni_step(sum, (uint32_t)quads, words, x, lanes);
 		linear_i8_sparse_avx512vnni_step(own, (uint32_t)(quads >> 32), words + 16, x, lanes);
 		quads = next;

@@ -24,6 +24,29 @@ RT_INLINE RT_TARGET_AVX2 void math_avx2_store(float *p, __m256 v, int n)
 		_mm256_maskstore_ps(p, math_avx2_first(n), v);
 }
 
+/* 8 x 8 floats: element j of row i becomes element i of row j. */
+RT_INLINE RT_TARGET_AVX2 void math_avx2_transpose(__m256 r[8])
+{
+	__m256 t[8];
+	RT_UNROLL_FULL for (int i = 0; i < 8; i += 2) {
+		t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+		t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+	}
+	RT_UNROLL_FULL for (int i = 0; i < 8; i += 4) {
+		r[i]     = _mm256_shuffle_ps(t[i],     t[i + 2], 0x44);
+		r[i + 1] = _mm256_shuffle_ps(t[i],     t[i + 2], 0xee);
+		r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+		r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+	}
+	/* r[4g + c] now holds, in its 128-bit part l, column 4l + c of rows 4g..4g+3 */
+	RT_UNROLL_FULL for (int c = 0; c < 4; c++) {
+		t[c]     = _mm256_permute2f128_ps(r[c], r[4 + c], 0x20);
+		t[4 + c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x31);
+	}
+	RT_UNROLL_FULL for (int c = 0; c < 8; c++)
+		r[c] = t[c];
+}
+
 RT_INLINE RT_TARGET_AVX2 float math_avx2_sum(__m256 v)
 {
 	__m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -43,10 +43,17 @@
 #include "../../runtime/kernels/linear_i8__avx512.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
 #include "../../runtime/kernels/linear_i8_sparse__scalar.c"
+#include "../../runtime/kernels/linear_i8_sparse__avx2.c"
+#include "../../runtime/kernels/linear_i8_sparse__avxvnni.c"
 #include "../../runtime/kernels/linear_i8_sparse__avx512vnni.c"
+#include "../../runtime/kernels/linear_sparse__scalar.c"
+#include "../../runtime/kernels/linear_sparse__avx2.c"
+#include "../../runtime/kernels/linear_sparse__avx512.c"
 #include "../../runtime/kernels/linear_i8__neon.c"
 #include "../../runtime/kernels/linear_i8__dotprod.c"
 #include "../../runtime/kernels/linear_i8__i8mm.c"
+#include "../../runtime/kernels/linear_i8_sparse__dotprod.c"
+#include "../../runtime/kernels/linear_sparse__neon.c"
 #include "../../runtime/kernels/linear_dotbf16__scalar.c"
 #include "../../runtime/kernels/linear_dotbf16__avx2.c"
 #include "../../runtime/kernels/linear_dotbf16__avx512bf16.c"
@@ -70,7 +77,7 @@ enum Isa {
 enum { RT_STORED_I8 = 100 };   /* no kernel asks for it: codes are the only form of weights that linear_i8 has */
 
 #if defined(__x86_64__)
-/* The AVX-VNNI kernel once more over AVX2 instructions, for CPUs that lack VPDPBUSD in VEX form, as most of those do that run tests. */
+/* The AVX-VNNI kernels once more over AVX2 instructions, for CPUs that lack VPDPBUSD in VEX form, as most of those do that run tests. */
 RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256i w)
 {
 	for (int half = 0; half < 2; half++) {
@@ -90,7 +97,30 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define linear_i8_avxvnni        linear_i8_emulated
 #define linear_i8__avxvnni       linear_i8__emulated
 #define linear_i8_codes__avxvnni linear_i8_codes__emulated
+#define linear_i8_sparse_avxvnni_bring linear_i8_sparse_emulated_bring
+#define linear_i8_sparse_avxvnni_add linear_i8_sparse_emulated_add
+#define linear_i8_sparse_avxvnni_pair linear_i8_sparse_emulated_pair
+#define linear_i8_sparse_avxvnni_piece linear_i8_sparse_emulated_piece
+#define linear_i8_sparse_avxvnni_piece1 linear_i8_sparse_emulated_piece1
+#define linear_i8_sparse_avxvnni_piece2 linear_i8_sparse_emulated_piece2
+#define linear_i8_sparse_avxvnni_piece3 linear_i8_sparse_emulated_piece3
+#define linear_i8_sparse_avxvnni_piece4 linear_i8_sparse_emulated_piece4
+#define linear_i8_sparse_avxvnni linear_i8_sparse_emulated
+#define linear_i8_sparse__avxvnni linear_i8_sparse__emulated
+#define linear_i8_sparse_codes__avxvnni linear_i8_sparse_codes__emulated
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
+#include "../../runtime/kernels/linear_i8_sparse__avxvnni.c"
+#undef linear_i8_sparse_avxvnni_bring
+#undef linear_i8_sparse_avxvnni_add
+#undef linear_i8_sparse_avxvnni_pair
+#undef linear_i8_sparse_avxvnni_piece
+#undef linear_i8_sparse_avxvnni_piece1
+#undef linear_i8_sparse_avxvnni_piece2
+#undef linear_i8_sparse_avxvnni_piece3
+#undef linear_i8_sparse_avxvnni_piece4
+#undef linear_i8_sparse_avxvnni
+#undef linear_i8_sparse__avxvnni
+#undef linear_i8_sparse_codes__avxvnni
 #undef _mm256_dpbusd_avx_epi32
 #undef linear_i8_avxvnni_bring
 #undef linear_i8_avxvnni_tile
@@ -129,7 +159,7 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define ROW_ISA_I8MM       ROW_ARM64
 #define ROW_ISA_NEON32     ROW_ARM32
 
-static Row rows[160];
+static Row rows[200];
 static int nrows, failures, checks;
 
 static void add_row(uint32_t needs, Row row)
@@ -148,6 +178,8 @@ static void load_rows(void)
 #if defined(__x86_64__)
 	ROW(ISA_AVX2, "linear_i8", I8, linear_i8__emulated, 16, 4, 0, 0, 48)
 	ROW(ISA_AVX2, "linear_i8_codes", I8, linear_i8_codes__emulated, 16, 4, 0, 0, 48)
+	ROW(ISA_AVX2, "linear_i8_sparse", I8, linear_i8_sparse__emulated, 16, 4, 0, 0, 32)
+	ROW(ISA_AVX2, "linear_i8_sparse_codes", I8, linear_i8_sparse_codes__emulated, 16, 4, 0, 0, 32)
 #endif
 }
 
@@ -244,6 +276,7 @@ static double act_exact(double x, int act)
 
 #include "kernel_checks_linear.h"
 #include "kernel_checks_narrow.h"
+#include "kernel_checks_sparse.h"
 
 /* ---- layernorm ----------------------------------------------------------------------------------------------------------- */
 typedef void LayernormFn(float *, const float *, const float *, const float *, int, int, int, float);
@@ -672,7 +705,7 @@ static void check_exit(void)
 
 /* All groups, by name. */
 static const struct { const char *name; void (*run)(void); } kernel_checks[] = {
-	{ "linear", check_linear }, { "layernorm", check_layernorm }, { "activation", check_activation },
+	{ "linear", check_linear }, { "linear_sparse", check_linear_sparse }, { "layernorm", check_layernorm }, { "activation", check_activation },
 	{ "exit", check_exit },
 	{ "softmax", check_softmax }, { "unary", check_unary }, { "attention", check_attention }, { "embed", check_embed },
 	{ "rows", check_rows }, { "tensor", check_tensor }, { "quantize", check_quantize }, { "quantize_static", check_quantize_static },

@@ -2,6 +2,7 @@
  * told from those that they can. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +66,15 @@ static void test_density(void)
 	const Tensor weight = { .data = codes, .type = { .dtype = DT_I8, .rank = 2, .dim = { { .plus = 2 }, { .plus = 9 } } } };
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 4), 2.0 / 6, 1e-12);
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 1), 2.0 / 18, 1e-12);
-	float negative_zero[1] = { -0.0f };
-	const Tensor one = { .data = negative_zero, .type = { .dtype = DT_F32, .rank = 2, .dim = { { .plus = 1 }, { .plus = 1 } } } };
-	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one, 1), 0, 1e-12);   /* what a mask makes of a negative weight */
+	float negative_zero[2] = { -0.0f, 1 }, row[2];   /* what a mask makes of a negative weight */
+	const Tensor one = { .data = negative_zero, .type = { .dtype = DT_F32, .rank = 2, .dim = { { .plus = 1 }, { .plus = 2 } } } };
+	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one, 1), 0.5, 1e-12);
+	int64_t bytes;
+	void *packed = packed_of(&one, &bytes);
+	CU_ASSERT_EQUAL(bytes, 2 * 4 + 8 * 3 + 4 + 4 * SPARSE_WORD);   /* one group, of one word */
+	sparse_row(packed, 0, 2, row);
+	CU_ASSERT(row[0] == 0 && !signbit(row[0]) && row[1] == 1);
+	free(packed);
 }
 
 /* Nine tenths of the weights zero: a fourth of a byte a weight and less is what the format is for (a third of the quads stays). */
