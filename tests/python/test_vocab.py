@@ -97,10 +97,6 @@ for directory, load in shared_models("minilm-l6"):
     model = load(); check(directory.name, directory, "factorize-embeddings{rank=200},O2", factored(model, 200), texts(model.config, 6), "--weights=f32")
 if SHARED:
     lines = [l.rstrip("\n").split("\t")[0].strip() for l in open(SHARED / "data/sst2/dev.tsv")][1:41]
-<<<<<<< HEAD
     check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "\u4e2d\u56fd", "quixotic zebras"], "--weights=f32", "--cpu=native")
-=======
-    check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "\u4e2d\u56fd", "quixotic zebras"], "--weights=f32")
-    check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "[unused7] zebras"], "--weights=f32", keep=9000)
->>>>>>> tune
+    check_vocab("minilm-sst2", SHARED / "models/minilm-sst2", lines, ["Antidisestablishmentarianism \u00fcber alles", "[unused7] zebras"], "--weights=f32", "--cpu=native", keep=9000)
 print("vocabularies and tables shrink as they should")

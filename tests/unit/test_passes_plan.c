@@ -191,7 +191,8 @@ static void test_kernel_table(void)
 {
 	static const uint32_t isas[] = { 0, ISA_AVX2, ISA_AVX2 | ISA_AVX512, ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16,
 		ISA_NEON64, ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32 };
-	static const DType dtypes[OP_COUNT] = { [OP_LINEAR_I8] = DT_I8, [OP_LINEAR_I8_CODES] = DT_I8, [OP_LINEAR_BF16] = DT_BF16, [OP_EMBED_I8] = DT_I8 };
+	static const DType dtypes[OP_COUNT] = { [OP_LINEAR_I8] = DT_I8, [OP_LINEAR_I8_CODES] = DT_I8, [OP_LINEAR_BF16] = DT_BF16, [OP_EMBED_I8] = DT_I8,
+		[OP_EMBED_I4] = DT_I8 };
 	for (int32_t op = 0; op < OP_COUNT; op++) {   /* every op that may stand in lowered code has a kernel everywhere */
 		if (!(op_info[op].levels & LEVEL_LOWERED) || op_info[op].domain == DOMAIN_NONE)
 			continue;
