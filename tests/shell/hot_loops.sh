@@ -8,7 +8,7 @@ model=$SOURCE/examples/sentiment/model
 
 # TARGET CPU RECIPE 'FUNCTION TILES LARGEST'..: kernels for heights of 1 to TILES rows, the largest of LARGEST multiplications (or a
 # multiple of them). An int8 or bf16 program has its classifier, of few outputs, in f16. Of a sparse kernel FUNCTION is the pattern of its
-# pieces, which have two loops each: over the words that two outputs share, and over those of one.
+# pieces, which have a loop each, over two words of two or four outputs a turn.
 check() {
 	local target=$1 cpu=$2 recipe=$3 pattern; shift 3
 	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe ${static:+"$static"} --quiet -o hot.o
@@ -36,13 +36,13 @@ check x86_64-linux-gnu znver4    --passes=quantize-int8 'linear_i8 12 24' 'linea
 check x86_64-linux-gnu znver4    --compute=bf16         'linear_dotbf16 12 24'
 # weights of which most are zero
 sparse='--weights=f32 --passes=lower{sparse=always}' sparse_i8='--passes=quantize-int8,lower{sparse=always}'
-check x86_64-linux-gnu x86-64-v3 "$sparse"    'linear_sparse_avx2_piece[0-9]* 8 16'
-check x86_64-linux-gnu x86-64-v3 "$sparse_i8" 'linear_i8_sparse_avx2_piece[0-9]* 8 32'
-check x86_64-linux-gnu alderlake "$sparse_i8" 'linear_i8_sparse_avxvnni_piece[0-9]* 8 16'
-check x86_64-linux-gnu znver4    "$sparse"    'linear_sparse_avx512_piece[0-9]* 10 16'
-check x86_64-linux-gnu znver4    "$sparse_i8" 'linear_i8_sparse_avx512vnni_piece[0-9]* 10 16'
-check aarch64-linux-gnu cortex-a53  "$sparse"    'linear_sparse_neon_piece[0-9]* 8 32'
-check aarch64-linux-gnu neoverse-n1 "$sparse_i8" 'linear_i8_sparse_dotprod_piece[0-9]* 8 32'
+check x86_64-linux-gnu x86-64-v3 "$sparse"    'linear_sparse_avx2_piece[0-9]* 4 16'
+check x86_64-linux-gnu x86-64-v3 "$sparse_i8" 'linear_i8_sparse_avx2_piece[0-9]* 4 32'
+check x86_64-linux-gnu alderlake "$sparse_i8" 'linear_i8_sparse_avxvnni_piece[0-9]* 4 16'
+check x86_64-linux-gnu znver4    "$sparse"    'linear_sparse_avx512_piece[0-9]* 5 32'
+check x86_64-linux-gnu znver4    "$sparse_i8" 'linear_i8_sparse_avx512vnni_piece[0-9]* 5 32'
+check aarch64-linux-gnu cortex-a53  "$sparse"    'linear_sparse_neon_piece[0-9]* 4 32'
+check aarch64-linux-gnu neoverse-n1 "$sparse_i8" 'linear_i8_sparse_dotprod_piece[0-9]* 4 32'
 # the tiles that only a tuning takes
 for tile in linear_f32_8x48__avx512 linear_f32_6x64__avx512; do
 	printf 'bertc-tune 1\nlinear f32 K=* N=* act=* cpu=znver4 -> %s\n' $tile >$tile.txt

@@ -71,7 +71,7 @@ static void test_density(void)
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one, 1), 0.5, 1e-12);
 	int64_t bytes;
 	void *packed = packed_of(&one, &bytes);
-	CU_ASSERT_EQUAL(bytes, 2 * 4 + 8 * 3 + 4 + 4 * SPARSE_WORD);   /* one group, of one word */
+	CU_ASSERT_EQUAL(bytes, 2 * 4 + 4 * 3 + 2 * SPARSE_BAND * (1 + SPARSE_WORD));   /* one word, filled up to two of four outputs */
 	sparse_row(packed, 0, 2, row);
 	CU_ASSERT(row[0] == 0 && !signbit(row[0]) && row[1] == 1);
 	free(packed);
