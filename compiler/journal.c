@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "search.h"
 
 enum { JOURNAL_BYTES_MAX = 1 << 28 };
@@ -116,13 +117,12 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 		s->line = grown;
 		s->line[s->nlines++] = line;
 	}
-	s->journal = fopen(path, bytes ? "ab" : "wb");
+	const long whole = end ? (long)(end - s->journal_text) + 1 : 0;
+	s->journal = !bytes || (end && truncate(path, whole) == 0) ? fopen(path, bytes ? "ab" : "wb") : NULL;
 	if (!s->journal)
 		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	if (!bytes)
 		fprintf(s->journal, "%s\n", head);
-	else if (s->journal_text && end && (size_t)(end - s->journal_text) + 1 < bytes)
-		putc('\n', s->journal);
 	return true;
 }
 
