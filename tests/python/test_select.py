@@ -95,15 +95,17 @@ print("the ops alone select the same")
 CLEAR = 1e-4   # scores differ from PyTorch's by a tenth of it
 def check_model(what, directory, model, batch, rules, thin, begins=None, pool=None, least=0.3):
     """least: the share of texts in which every selection must have been clear, else the comparison says little."""
-    library, ledger = program(directory, spelled(rules, thin)); worst = clear = labels = 0
+    library, ledger = program(directory, spelled(rules, thin)); worst = clear = labels = 0; cosines = []
     for ids in batch:
         want, nearest = emulate(model, ids, rules, thin, begins, pool); got = library.run([ids], want.numel()).reshape(want.shape); assert np.isfinite(got).all(), what
+        w = want.numpy(); cosines.append((got * w).sum() / (np.linalg.norm(got) * np.linalg.norm(w)))
         if nearest < CLEAR: continue
         clear += 1; worst = max(worst, compare(got, want, f"{what}, {len(ids)} tokens"))
         if pool: continue
         top = want.topk(2, -1).values; sure = (top[..., 0] - top[..., 1]).numpy() > 2e-4 * max(1, want.abs().max().item()); labels += sure.sum()   # nearer than twice the tolerance either is right
         assert (got.argmax(-1) == want.argmax(-1).numpy())[sure].all(), f"{what}, {len(ids)} tokens: another label"
-    print(f"{what}: {clear} of {len(batch)} texts clear: {worst:.3f} of the tolerance, {labels} labels", flush=True)
+    print(f"{what}: mean cosine {np.mean(cosines):.7f}, {clear} of {len(batch)} texts clear: {worst:.3f} of the tolerance, {labels} labels", flush=True)
+    assert np.mean(cosines) >= 0.9999, what
     assert clear >= least * len(batch), f"{what}: {clear} of {len(batch)} texts have no near tie"
     return library, ledger
 
