@@ -179,7 +179,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_tile(TileOut out
 }
 
 /* What the sums acc[panels][16][lanes] come to, for `rows` rows. 64 rows of out lie in more pages and sets of the L1 than it has ways: 16
- * rows at a time, all panels, was 5 % faster than panel by panel (all of a kernel, 97 % of zeros). */
+ * rows at a time, all panels, took up to 5 % off the whole kernel on BERT-base's shapes at 97 % of zeros, and nothing on MiniLM's. */
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_leave(TileOut out, const int32_t *acc, const float *s, const float *ws,
                                                                       const float *bias, int rows, int lanes, int panels, int width, int N, int act)
 {

@@ -38,7 +38,8 @@ RT_INLINE SparsePair sparse_rows_pair(const SparseBand *band, int half)
 }
 
 /* The indices of two steps, loaded where this stands and not where they are needed: loads of inputs that wait for them would hold up all
- * others (Zen 5, 64 rows in int8: 2.5 cycles a word a turn of the loop ahead, else 3.1; 2 are the products alone). Behind the last step lie words. */
+ * others (Zen 5, 64 rows in int8: 3.1 cycles a word, 2.5 a turn of the loop ahead and with words broadcast from registers; 2 are the products
+ * alone). Behind the last step lie words. */
 RT_INLINE uint64_t sparse_rows_indices(const uint8_t *index)
 {
 	uint64_t at;
