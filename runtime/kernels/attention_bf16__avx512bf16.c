@@ -27,11 +27,11 @@ RT_INLINE RT_TARGET_AVX512BF16 __m512i attention_bf16_pairs(__m512 first, __m512
 	return _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-/* queries[j][i] = elements 2j and 2j+1 of query i times factor, for count <= 32 of them; 0 beyond. */
+/* queries[j][i] = elements 2j and 2j+1 of query i times factor, for count <= 32 of them; 0 beyond, in the vectors that hold some. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_queries(uint16_t *queries, const float *q, int count, int d, int q_stride,
                                                            float factor)
 {
-	for (int i0 = 0; i0 < 32; i0 += 16)
+	for (int i0 = 0; i0 < count; i0 += 16)
 		for (int j0 = 0; j0 < d; j0 += 32) {
 			__m512 r[16];
 			RT_UNROLL_FULL for (int i = 0; i < 16; i++)
