@@ -1,0 +1,105 @@
+/* program_run.h: the emitted program (program.c, tasks.c, report.c) as a user meets it: rt_main over hand-made models, in child processes with
+ * their own standard input, output and error. What test_program.c and test_program_options.c share. */
+#ifndef PROGRAM_RUN_H
+#define PROGRAM_RUN_H
+#include "tiny_model.h"
+#include "runtime/json_out.c"
+#include "runtime/lines.c"
+#include "runtime/spans.c"
+#include "runtime/answers.c"
+#include "runtime/threads.c"
+#include "runtime/tasks.c"
+#include "runtime/program.c"
+#include "runtime/report.c"
+#include <CUnit/Basic.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+
+/* ---- running the program --------------------------------------------------------------------------------------------------- */
+
+enum { OUT_BYTES = 1 << 16, ARGUMENTS = 32 };
+static char out[OUT_BYTES], err[OUT_BYTES];   /* what the last run printed */
+static size_t out_bytes;
+static const char *out_path;                  /* where standard output goes instead; NULL: kept in `out` */
+
+static size_t slurp(FILE *file, char *text)
+{
+	rewind(file);
+	const size_t bytes = fread(text, 1, OUT_BYTES - 1, file);
+	text[bytes] = '\0';
+	return bytes;
+}
+
+/* Runs the program on a file (NULL: standard input is closed) with the arguments,
+	up to a NULL. Returns its exit status; -1: a signal. */
+static int run_file(const RtModel *model, FILE *input, va_list list)
+{
+	char *arguments[ARGUMENTS] = {(char *)(uintptr_t)model->name};
+	int n = 1, status = -1;
+	for (const char *word; (word = va_arg(list, const char *)) != NULL && n < ARGUMENTS - 1;)
+		arguments[n++] = (char *)(uintptr_t)word;
+	FILE *to = out_path ? fopen(out_path, "w") : tmpfile(), *messages = tmpfile();
+	fflush(NULL);
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(60);
+		if (input)
+			dup2(fileno(input), 0);
+		else
+			close(0);
+		dup2(fileno(to), 1);
+		dup2(fileno(messages), 2);
+		exit(rt_main(model, n, arguments));
+	}
+	waitpid(child, &status, 0);
+	out_bytes = out_path ? 0 : slurp(to, out);
+	slurp(messages, err);
+	fclose(to);
+	fclose(messages);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int run(const RtModel *model, const char *input, ...)
+{
+	va_list list;
+	FILE *file = tmpfile();
+	fputs(input, file);
+	rewind(file);
+	va_start(list, input);
+	const int status = run_file(model, file, list);
+	va_end(list);
+	fclose(file);
+	return status;
+}
+
+#define EXPECT(status, text, ...) /* the run exits so and prints exactly this */ \
+	do { \
+		CU_ASSERT_EQUAL(run(__VA_ARGS__, NULL), status); \
+		CU_ASSERT_STRING_EQUAL(out, text); \
+		if (strcmp(out, text) != 0) \
+			fprintf(stderr, "line %d: got \"%s\", messages \"%s\"\n", __LINE__, out, err); \
+	} while (0)
+#define REFUSE(status, message, ...) /* the run exits so and says this on standard error */ \
+	do { \
+		CU_ASSERT_EQUAL(run(__VA_ARGS__, NULL), status); \
+		CU_ASSERT_PTR_NOT_NULL(strstr(err, message)); \
+		if (!strstr(err, message)) \
+			fprintf(stderr, "line %d: got \"%s\", messages \"%s\"\n", __LINE__, out, err); \
+	} while (0)
+
+/* A number of the JSON object on the last run's output: path a.b.c, array elements by number. NAN: none. */
+static double number_at(const char *path)
+{
+	json_t *root = json_loads(out, JSON_DECODE_ANY, NULL), *value = root;
+	char words[128];
+	snprintf(words, sizeof words, "%s", path);
+	for (char *word = strtok(words, "."); word && value; word = strtok(NULL, "."))
+		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10)) : json_object_get(value, word);
+	const double number = json_is_number(value) ? json_number_value(value) : NAN;
+	json_decref(root);
+	return number;
+}
+
+static const char words_20[] = "one one one one one one one one one one one one one one one one one one one one";
+#endif
