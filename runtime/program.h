@@ -52,7 +52,7 @@ RT_FN float   rt_sigmoid(float x);
 /* "0": what this process may use: affinity and cgroup quota. 1 .. RT_THREADS_MAX: as it says. Anything else: -1. */
 RT_FN int32_t rt_threads_parse(const char *text);
 
-/* ---- program.c, tasks.c, report.c --------------------------------------------------------------------------------------- */
+/* ---- options.c, program.c, tasks.c, report.c --------------------------------------------------------------------------------------- */
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile, allow_no_answer;
 	int overflow, threads, batch, repeat;
@@ -108,6 +108,10 @@ RT_FN void  rt_complain(RtProgram *, const RtItem *, const char *kind, const cha
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
 /* The output that says how many layers a text went through; -1: none can end early. */
 RT_FN int32_t rt_layers_output(const RtModel *);
+/* ---- options.c: 0, or the exit code of what it has said on standard error ---- */
+RT_FN int  program_usage(const RtProgram *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+RT_FN int  program_parse(RtProgram *, int argc, char **argv);   /* -1: go on */
+RT_FN int  program_start(RtProgram *);                          /* chooses the CPU's code and makes the context */
 RT_FN void rt_task_print(RtProgram *, const RtItem *);       /* tasks.c: by the head's task */
 RT_FN void rt_print_numbers(RtProgram *, const RtItem *, int32_t output);   /* --logits, --hidden */
 RT_FN int  rt_about(const RtModel *, FILE *);

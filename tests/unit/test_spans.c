@@ -6,6 +6,7 @@
 #include "runtime/answers.c"
 #include "runtime/threads.c"
 #include "runtime/tasks.c"
+#include "runtime/options.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include <CUnit/Basic.h>
