@@ -394,7 +394,8 @@ bool body_position_ids(Body *b)
 	b->name = mem_printf(b->e->mem, "position_ids_%lld", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
 	print_kernel(b);
 	print_params(b);
-	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]), (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]),
+		(long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
 	return true;
 }
 

@@ -265,7 +265,8 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	const EmitOptions emit = {
 		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
 			.target = *target,
-		.tokenizer = loaded->tokenizer, .weights_inline = options->weights_inline, .pack_small = options->pack_small, .is_static = options->is_static != 0,
+		.tokenizer = loaded->tokenizer,
+		.weights_inline = options->weights_inline, .pack_small = options->pack_small, .is_static = options->is_static != 0,
 		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about,
 			.quiet = options->quiet,
 	};

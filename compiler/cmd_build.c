@@ -12,8 +12,8 @@ static const struct argp_option table[] = {
 	{"verified", KEY_VERIFIED, "FILE.json", 0, "what `bertc verify --json` measured of this build, for the program's --about", 4},
 	{"tune", KEY_TUNE, NULL, 0, "time kernels for this model's shapes on this machine, keep the choice in the file of --tune-cache "
 		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache) and build with it", 3},
-	{"data", KEY_DATA, "FILE", 0, "labelled data as `bertc eval` reads it: score and time a program made of what each pass leaves, print the ledger with "
-		"these figures, and put them into --ledger, the scores also into --about", 4},
+	{"data", KEY_DATA, "FILE", 0, "labelled data as `bertc eval` reads it: score and time a program made of what each pass leaves, "
+		"print the ledger with these figures, and put them into --ledger, the scores also into --about", 4},
 	{"limit", KEY_LIMIT, "N", 0, "score only the first N rows of --data (default 500)", 4},
 	{"no-latency", KEY_NO_LATENCY, NULL, 0, "time nothing: the same ledger every time, but for what the passes took", 4},
 	{0}

@@ -446,7 +446,8 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 {
 	Module *reference = module_copy(loaded->module);   /* building rewrites the graph in place */
 	Module *again = module_copy(loaded->module);       /* and may do so twice */
-	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);   /* --passes with merge-tasks leave that to do */
+	/* --passes with merge-tasks leave that to do */
+	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);
 	const Graph *graph = reference->graphs[0];
 	Program program = {0};
 	Inputs inputs = {0};

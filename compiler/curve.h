@@ -23,8 +23,8 @@ typedef struct Curve {
  * such list. */
 bool curve_thresholds(Curve *, const char *list, int32_t labels, double preset);
 enum { CURVE_ROUNDS = 5 };              /* enough for the least of them to be steady */
-/* Runs the program over the first `limit` rows (0: all) at every threshold, `rounds` times: times differ, the rest does not. loaded: after its passes ran. False and
- * messages when no text can end early, or the head does not classify. */
+/* Runs the program over the first `limit` rows (0: all) at every threshold, `rounds` times: times differ, the rest does not.
+ * loaded: after its passes ran. False and messages when no text can end early, or the head does not classify. */
 bool curve_run(const Program *, const Loaded *, const Scored *, const Dataset *, const char *path, int32_t limit, const char *list, int rounds,
 	Curve *, Diag *);
 void curve_print(const Curve *);

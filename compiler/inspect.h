@@ -18,7 +18,8 @@ bool page_write(const json_t *panels, const char *title, FILE *, Diag *);
 typedef struct Samples { const char **texts, *path; int32_t count; } Samples;
 Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemArena *);
 /* {"layers": [...], "tokens": [...]}: cosine of each layer's input and output, whom its heads look at, how spread, how far and how much
- * they matter, and how far the outputs turn without the layer. {"why": "..."} when the model has no layers that can be told apart, or no tokenizer. NULL and messages on error. */
+ * they matter, and how far the outputs turn without the layer. {"why": "..."} when the model
+ * has no layers that can be told apart, or no tokenizer. NULL and messages on error. */
 json_t *inspect_layers(const BuildOptions *, Loaded *, const Samples *, Diag *);
 
 /* ---- inspect_neurons.c: what neurons say of words ---------------------------------------------------------------------------- */

@@ -155,8 +155,8 @@ const struct argp build_argp = {.options = table, .parser = parse};
 /* Options that name a place of this machine or leave no trace in the result: not part of the remembered command. */
 static const struct { const char *name; bool takes_value; } places[] = {
 	{"-o", true}, {"--output", true}, {"--search", true}, {"--sysroot", true}, {"--cc", true}, {"--save-temps", true},
-		{"--dump-ir", true},
-	{"--ledger", true}, {"--verified", true}, {"--print-ir-after", true}, {"--tune-cache", true}, {"--tune", false}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
+	{"--dump-ir", true}, {"--ledger", true}, {"--verified", true}, {"--print-ir-after", true}, {"--tune-cache", true},
+	{"--tune", false}, {"--time-passes", false}, {"--verify-each", false}, {"--check-each", false},
 	{"--explain", false}, {"--print-pipeline", false}, {"--quiet", false}, {"-q", false}, {"--progress", false},
 };
 

@@ -1,6 +1,7 @@
 /* linear_i8__dotprod.c: linear_i8__neon.c with SDOT, which adds four products of bytes to each of 4 sums.
  *
- * Layout, scratch and tile are the same, so that a sum lies in 4 lanes until the end; a tile is up to 5 rows, four outputs at a time: 20 registers of sums.
+ * Layout, scratch and tile are the same, so that a sum lies in 4 lanes until the end; a tile is up to 5 rows, four outputs at a
+ * time: 20 registers of sums.
  *
  *   w        [P][K/16 rounded up][8][16]
  *   scratch  int8_t rows[48][K rounded up to 64] */
