@@ -20,10 +20,11 @@ RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
 
 /* Rows 0..mr-1 of x and out, one panel w[length][16 * vectors] of which the first `width` outputs are written. The sums start at bias or,
  * if that is NULL, at what out holds.
- * `ahead`: this tile's share of the weights that come after these, which each step of k brings `step` bytes nearer. */
+ * `ahead`: this tile's share of the weights that come after these, which each step of k brings `step` bytes nearer; alone: it has the panel
+ * for itself (tile_avx512_fetch). */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, const char *w, const float *bias, uintptr_t ahead,
                                                    int step, int width, int length, int K, int N, int act, int dtype, int mr,
-                                                   int vectors)
+                                                   int alone, int vectors)
 {
 	enum { MR = 12 };
 	const int part = (dtype == RT_STORED_F32 ? 4 : 2) * 16;   /* bytes of 16 weights */
@@ -34,13 +35,8 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 			acc[i][j] = bias ? _mm512_loadu_ps(bias + 16 * j) : _mm512_maskz_loadu_ps(m, out + (size_t)i * (size_t)N + 16 * j);
 	}
 	for (int k = 0; k < length; k++, w += vectors * part, ahead += (uintptr_t)step) {
-		/* The next panel comes to L2 while this one is used; what is near comes to L1. A prefetch that misses one line in two
-		 * is worse than none: it stops the hardware's own. */
 		__m512 wj[TILE_AVX512_VECTORS];
-		RT_UNROLL_FULL for (int j = 0; j < vectors * part / 64; j++) {
-			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
-			_mm_prefetch((const char *)((uintptr_t)w + 1024 + 64 * (uintptr_t)j), _MM_HINT_T0);
-		}
+		tile_avx512_fetch((uintptr_t)w, ahead, vectors * part / 64, alone);
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
 			wj[j] = linear_avx512_load(w + j * part, dtype);
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
@@ -52,11 +48,11 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 	tile_avx512_store(out, acc, vectors, width, N, act, 0, mr);
 }
 
-/* Of tiles that are too high for their width nothing is left once `most` is a literal. */
+/* Of tiles that are too high for their width, or lower than several are, nothing is left once `most` and `alone` are literals. */
 #define LINEAR_TILE(m) \
 	case m: \
-		if (m <= most) { \
-			linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, vectors); \
+		if (m <= most && (alone || 2 * m >= most)) { \
+			linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, alone, vectors); \
 		} \
 		break;
 
@@ -77,9 +73,19 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const 
 			int first = r0 + rt_part(rows, t, tiles);
 			float *y = out + (size_t)first * (size_t)N + (size_t)p * NR;
 			const float *row = x + (size_t)first * (size_t)K, *b = bias + (size_t)p * NR;
-			switch (r0 + rt_part(rows, t + 1, tiles) - first) {
-			LINEAR_TILE(1) LINEAR_TILE(2) LINEAR_TILE(3) LINEAR_TILE(4)  LINEAR_TILE(5)  LINEAR_TILE(6)
-			LINEAR_TILE(7) LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+			const int mr = r0 + rt_part(rows, t + 1, tiles) - first;
+			if (tiles == 1) {
+				enum { alone = 1 };
+				switch (mr) {
+				LINEAR_TILE(1) LINEAR_TILE(2) LINEAR_TILE(3) LINEAR_TILE(4)  LINEAR_TILE(5)  LINEAR_TILE(6)
+				LINEAR_TILE(7) LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+				}
+			} else {
+				enum { alone = 0 };
+				switch (mr) {
+				LINEAR_TILE(3) LINEAR_TILE(4) LINEAR_TILE(5)  LINEAR_TILE(6)  LINEAR_TILE(7)
+				LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+				}
 			}
 		}
 	}
@@ -92,7 +98,7 @@ enum { LINEAR_AVX512_MANY = 37 };   /* rows: four tiles and more, of at least 9 
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
                                                    int p0, int p1, int K, int N, int act, int stored)
 {
-	enum { NR = 32, vectors = 2, most = 12, BLOCK = 192, line = 2 * NR };
+	enum { NR = 32, vectors = 2, most = 12, alone = 0, BLOCK = 192, line = 2 * NR };
 	_Alignas(64) float wide[BLOCK * NR];
 	const char *panel = (const char *)wide;
 	const int dtype = RT_STORED_F32;

@@ -19,8 +19,8 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_bring(uint16_t *ro
 		}
 }
 
-/* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
- * tile that is alone with its panel must fetch two lines of the next one a step. */
+/* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` and `alone` as in
+ * linear__avx512.c. */
 RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, const uint16_t *rows, const char *w,
                                                                    const float *bias, uintptr_t ahead, int step, int width, int K,
                                                                    int N, int act, int mr, int alone)
@@ -34,11 +34,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 	}
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < pairs; k++, at += 128, ahead += (uintptr_t)step) {
-		_mm_prefetch((const char *)ahead, _MM_HINT_T1);
-		if (alone)
-			_mm_prefetch((const char *)(ahead + 64), _MM_HINT_T1);
-		_mm_prefetch((const char *)(at + 1024), _MM_HINT_T0);
-		_mm_prefetch((const char *)(at + 1024 + 64), _MM_HINT_T0);
+		tile_avx512_fetch(at, ahead, 2, alone);
 		const __m512bh w0 = (__m512bh)_mm512_load_si512((const void *)at), w1 = (__m512bh)_mm512_load_si512((const void *)(at + 64));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
 			int32_t pair;

@@ -24,8 +24,8 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_bring(uint8_t *rows, co
 	}
 }
 
-/* Rows 0..mr-1 by one panel w[K4][16 * vectors][4], of which the first `width` outputs are written. `ahead` as in linear__avx512.c; a
- * tile that is alone with its panel must fetch all lines of the next one a step. */
+/* Rows 0..mr-1 by one panel w[K4][16 * vectors][4], of which the first `width` outputs are written. `ahead` and
+ * `alone` as in linear__avx512.c. */
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(TileOut out, const uint8_t *rows, const float *s, const char *w,
                                                               const float *ws, const float *bias, const int32_t *sums,
                                                               uintptr_t ahead, int step, int width, int K, int N, int act, int mr,
@@ -43,11 +43,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(TileOut out, const
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < quads; k++, at += 64 * (uintptr_t)vectors, ahead += (uintptr_t)step) {
 		__m512i wj[TILE_AVX512_VECTORS];
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-			if (alone || 2 * j < vectors)
-				_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-			_mm_prefetch((const char *)(at + 1024 + 64 * (uintptr_t)j), _MM_HINT_T0);
+		tile_avx512_fetch(at, ahead, vectors, alone);
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
 			wj[j] = _mm512_load_si512((const void *)(at + 64 * (uintptr_t)j));
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {

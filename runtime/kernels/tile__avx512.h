@@ -5,6 +5,21 @@
 #include "tile__scalar.h"
 
 enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
+enum { TILE_AVX512_FETCH = 12288 };   /* bytes; see tile_avx512_fetch */
+
+/* Fetches weights ahead of the step of k that reads `lines` cache lines at `at`.
+ * A tile that is alone with its panel waits for memory: it has them come to L1, 12 KB before it reads them. On a Zen 5 that gives MiniLM-L6 in
+ * fp32, 8 tokens, 0.75 ms; 4 KB ahead 1.01 ms, the hardware's own prefetches alone 1.13 ms for BERT-base where these take 0.87; and with a
+ * second stream of prefetches, to L2, 1.04: there are not enough places for lines on their way.
+ * Of several tiles each fetches a share of the next panel, which lies at `ahead`, to L2; the panel itself is there already. */
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead, int lines, int alone)
+{
+	RT_UNROLL_FULL for (int j = 0; j < (alone ? lines : (lines + 1) / 2); j++)
+		if (alone)
+			_mm_prefetch((const char *)(at + TILE_AVX512_FETCH + 64 * (uintptr_t)j), _MM_HINT_T0);
+		else
+			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
+}
 
 /* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out lie N apart. */
 RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *tile, int vectors, int width, int N, int act,
