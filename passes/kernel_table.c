@@ -43,17 +43,20 @@ const KernelInfo *kernel_find(const char *function)
 
 #define KERNEL(...)
 #define ALTERNATIVE(...)
-#define SPARSE(function, percent) { #function, percent },
-static const struct { const char *function; int32_t percent; } sparse[] = {
+#define SPARSE(function, percent, tokens) { #function, percent, tokens },
+static const struct { const char *function; int32_t percent, tokens; } sparse[] = {
 #include "../runtime/kernels.def"
 };
 #undef KERNEL
 
-int32_t kernel_sparse(const KernelInfo *kernel)
+int32_t kernel_sparse(const KernelInfo *kernel, int32_t *tokens)
 {
 	for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++)
-		if (!strcmp(sparse[i].function, kernel->function))
+		if (!strcmp(sparse[i].function, kernel->function)) {
+			if (tokens)
+				*tokens = sparse[i].tokens;
 			return sparse[i].percent;
+		}
 	return 0;
 }
 
