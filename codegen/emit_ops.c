@@ -272,11 +272,11 @@ bool body_linear(Body *b)
 			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type, *x = &node->args[0]->type;
 	const bool sparse = packed->rank == 1;
-	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel, NULL) != 0)
+	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel) != NULL)
 		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
 		return diag_error(b->e->diag, EXIT_INPUT, node->line, "%s: packed in %spanels of %lld, but %s reads %spanels of %d",
 			op_info[node->op].name, sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
-			kernel_sparse(b->kernel, NULL) ? "sparse " : "", (int)b->kernel->panel);
+			kernel_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
 	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width, panels = (width + node->attr.panel - 1) / node->attr.panel;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	for (int32_t i = 0; i < node->nargs; i++)

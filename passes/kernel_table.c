@@ -43,21 +43,18 @@ const KernelInfo *kernel_find(const char *function)
 
 #define KERNEL(...)
 #define ALTERNATIVE(...)
-#define SPARSE(function, percent, tokens) { #function, percent, tokens },
-static const struct { const char *function; int32_t percent, tokens; } sparse[] = {
+#define SPARSE(function, one, tokens, percent) { #function, one, tokens, percent },
+static const SparseInfo sparse[] = {
 #include "../runtime/kernels.def"
 };
 #undef KERNEL
 
-int32_t kernel_sparse(const KernelInfo *kernel, int32_t *tokens)
+const SparseInfo *kernel_sparse(const KernelInfo *kernel)
 {
 	for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++)
-		if (!strcmp(sparse[i].function, kernel->function)) {
-			if (tokens)
-				*tokens = sparse[i].tokens;
-			return sparse[i].percent;
-		}
-	return 0;
+		if (!strcmp(sparse[i].function, kernel->function))
+			return &sparse[i];
+	return NULL;
 }
 
 bool kernel_tile(const KernelInfo *kernel, int32_t *rows, int32_t *vectors)

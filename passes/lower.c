@@ -100,19 +100,19 @@ static int64_t most_tokens(const PassRun *run)
 	return tokens;
 }
 
-/* Whether so few of the words are not zero that `sparse` is faster than the dense kernel. Of few tokens they must be fewer: both kernels take
- * as long for a word of 8 rows as for a word of 1, and the dense one less than half of what the sparse one does (MiniLM in int8 with AVX-512
- * VNNI is as fast either way with 19 % of the words at 8 tokens, 41 at 16, 58 at 32 and 71 from 64 on; BERT-base 23, 28, 45, 59). */
+/* Whether so few of the words are not zero that `sparse` is faster than the dense kernel. Of few tokens they must be fewer: it takes as long for
+ * one as for the 8 or 16 lanes of its registers, the dense one as many times shorter as there are fewer rows (in int8 with AVX-512 VNNI
+ * both are as fast with 12 % of the words at 1 token, 19 at 8, 28 at 16, 45 at 32 and 60 from 64 on). */
 static bool sparse_pays(const Node *node, const KernelInfo *sparse, const Tensor *weight, bool tell, PassRun *run)
 {
-	int32_t from;
-	const int32_t percent = kernel_sparse(sparse, &from);
+	const SparseInfo *row = kernel_sparse(sparse);
 	const int64_t tokens = most_tokens(run);
-	const bool few = tokens && tokens < from;
-	const double share = 100 * sparse_density(weight, sparse->group), most = few ? (double)percent * (double)tokens / from : percent;
-	if (tell && few && share > most && share <= percent)
+	const bool few = tokens && tokens < row->tokens;
+	const double share = 100 * sparse_density(weight, sparse->group);
+	const double most = few ? row->one + (double)((row->percent - row->one) * (tokens - 1)) / (row->tokens - 1) : row->percent;
+	if (tell && few && share > most && share <= row->percent)
 		pass_note(run, node, "%.1f %% of its words are not zero: from %d tokens on %s would be faster, for texts of at most %lld it is "
-			"up to %.1f %%", share, (int)from, sparse->function, (long long)tokens, most);
+			"up to %.1f %%", share, (int)row->tokens, sparse->function, (long long)tokens, most);
 	return share <= most;
 }
 
