@@ -49,9 +49,9 @@ RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_step(SparseSums *sum, Sparse
 	sparse_avx2_step(sum, inputs, words, x, lanes, 8, linear_i8_sparse_avx2_add);
 }
 
-SPARSE_AVX2_PIECES(RT_TARGET_AVX2, linear_i8_sparse_avx2, linear_i8_sparse_avx2_step)
+SPARSE_AVX2_PIECES(RT_TARGET_AVX2, linear_i8_sparse_avx2, 0, linear_i8_sparse_avx2_step)
 static const SparseKernel linear_i8_sparse_avx2 = {.inputs = 4, .bytes = 8, .rows = 32, .width = 8, .turn = 8, .bring = linear_i8_sparse_avx2_bring,
 	.piece = {linear_i8_sparse_avx2_piece8, linear_i8_sparse_avx2_piece16, linear_i8_sparse_avx2_piece24, linear_i8_sparse_avx2_piece32}};
 
-SPARSE_WALK_I8(RT_TARGET_AVX2, avx2, linear_i8_sparse_avx2, 0, sparse_avx2_leave_floats, sparse_avx2_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_AVX2, avx2, linear_i8_sparse_avx2, sparse_avx2_leave_floats, sparse_avx2_leave_codes)
 #endif

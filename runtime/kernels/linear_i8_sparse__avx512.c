@@ -45,7 +45,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8_sparse_avx512_step(SparseSums *sum, Sp
 	sparse_avx512_steps(sum, own, inputs, words, x, lanes, 8, linear_i8_sparse_avx512_add);
 }
 
-#define LINEAR_I8_SPARSE_PIECE(lanes) SPARSE_WALK_PIECE(RT_TARGET_AVX512, linear_i8_sparse_avx512, lanes, 4, sparse_avx512_begin, \
+#define LINEAR_I8_SPARSE_PIECE(lanes) SPARSE_WALK_PIECE(RT_TARGET_AVX512, linear_i8_sparse_avx512, lanes, 4, 0, sparse_avx512_begin, sparse_avx512_resume, \
 	linear_i8_sparse_avx512_step, sparse_avx512_end, NULL)
 LINEAR_I8_SPARSE_PIECE(8)
 LINEAR_I8_SPARSE_PIECE(16)
@@ -55,5 +55,5 @@ static const SparseKernel linear_i8_sparse_avx512 = {.inputs = 4, .bytes = 8, .r
 	.bring = linear_i8_sparse_avx512_bring, .piece = {linear_i8_sparse_avx512_piece8, linear_i8_sparse_avx512_piece16, NULL,
 	linear_i8_sparse_avx512_piece32}};
 
-SPARSE_WALK_I8(RT_TARGET_AVX512, avx512, linear_i8_sparse_avx512, 0, sparse_avx512_leave_floats, sparse_avx512_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_AVX512, avx512, linear_i8_sparse_avx512, sparse_avx512_leave_floats, sparse_avx512_leave_codes)
 #endif

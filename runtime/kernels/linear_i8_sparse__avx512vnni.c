@@ -28,7 +28,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_step(SparseSums 
 }
 
 /* Of few lanes every other word goes into sums apart, so that no product waits for the one before: it takes 4 cycles. */
-#define LINEAR_I8_SPARSE_PIECE(lanes, join) SPARSE_WALK_PIECE(RT_TARGET_AVX512VNNI, linear_i8_sparse_avx512vnni, lanes, 4, sparse_avx512_begin, \
+#define LINEAR_I8_SPARSE_PIECE(lanes, join) SPARSE_WALK_PIECE(RT_TARGET_AVX512VNNI, linear_i8_sparse_avx512vnni, lanes, 4, -128, sparse_avx512_begin, sparse_avx512_resume, \
 	linear_i8_sparse_avx512vnni_step, sparse_avx512_end, join)
 LINEAR_I8_SPARSE_PIECE(8, sparse_avx512_join)
 LINEAR_I8_SPARSE_PIECE(16, sparse_avx512_join)
@@ -41,5 +41,5 @@ static const SparseKernel linear_i8_sparse_avx512vnni = {.inputs = 4, .bytes = 4
 	.bring = linear_i8_sparse_avx512vnni_bring, .piece = {linear_i8_sparse_avx512vnni_piece8, linear_i8_sparse_avx512vnni_piece16, NULL,
 	linear_i8_sparse_avx512vnni_piece32, NULL, linear_i8_sparse_avx512vnni_piece48, NULL, linear_i8_sparse_avx512vnni_piece64}};
 
-SPARSE_WALK_I8(RT_TARGET_AVX512VNNI, avx512vnni, linear_i8_sparse_avx512vnni, -128, sparse_avx512_leave_floats, sparse_avx512_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_AVX512VNNI, avx512vnni, linear_i8_sparse_avx512vnni, sparse_avx512_leave_floats, sparse_avx512_leave_codes)
 #endif

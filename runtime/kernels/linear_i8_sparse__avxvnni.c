@@ -23,10 +23,10 @@ RT_INLINE RT_TARGET_AVXVNNI void linear_i8_sparse_avxvnni_step(SparseSums *sum, 
 	sparse_avx2_step(sum, inputs, words, x, lanes, 4, linear_i8_sparse_avxvnni_add);
 }
 
-SPARSE_AVX2_PIECES(RT_TARGET_AVXVNNI, linear_i8_sparse_avxvnni, linear_i8_sparse_avxvnni_step)
+SPARSE_AVX2_PIECES(RT_TARGET_AVXVNNI, linear_i8_sparse_avxvnni, -128, linear_i8_sparse_avxvnni_step)
 static const SparseKernel linear_i8_sparse_avxvnni = {.inputs = 4, .bytes = 4, .rows = 32, .width = 8, .turn = 8,
 	.bring = linear_i8_sparse_avxvnni_bring, .piece = {linear_i8_sparse_avxvnni_piece8, linear_i8_sparse_avxvnni_piece16,
 	linear_i8_sparse_avxvnni_piece24, linear_i8_sparse_avxvnni_piece32}};
 
-SPARSE_WALK_I8(RT_TARGET_AVXVNNI, avxvnni, linear_i8_sparse_avxvnni, -128, sparse_avx2_leave_floats, sparse_avx2_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_AVXVNNI, avxvnni, linear_i8_sparse_avxvnni, sparse_avx2_leave_floats, sparse_avx2_leave_codes)
 #endif

@@ -23,14 +23,14 @@ RT_INLINE RT_TARGET_DOTPROD void linear_i8_sparse_dotprod_step(SparseSums *sum, 
 	sparse_neon_step(sum, inputs, words, x, lanes, linear_i8_sparse_dotprod_add);
 }
 
-SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 8, linear_i8_sparse_dotprod_step)
-SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 16, linear_i8_sparse_dotprod_step)
-SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 24, linear_i8_sparse_dotprod_step)
-SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 32, linear_i8_sparse_dotprod_step)
+SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 8, 0, linear_i8_sparse_dotprod_step)
+SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 16, 0, linear_i8_sparse_dotprod_step)
+SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 24, 0, linear_i8_sparse_dotprod_step)
+SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 32, 0, linear_i8_sparse_dotprod_step)
 static const SparseKernel linear_i8_sparse_dotprod = {.inputs = 4, .bytes = 4, .rows = SPARSE_NEON_ROWS, .width = 8, .turn = 4,
 	.bring = sparse_neon_bring, .piece = {linear_i8_sparse_dotprod_piece8, linear_i8_sparse_dotprod_piece16, linear_i8_sparse_dotprod_piece24,
 	linear_i8_sparse_dotprod_piece32}};
 
-SPARSE_WALK_I8(RT_TARGET_DOTPROD, dotprod, linear_i8_sparse_dotprod, 0, sparse_neon_leave_floats, sparse_neon_leave_codes)
-SPARSE_WALK_I8(RT_TARGET_I8MM, i8mm, linear_i8_sparse_dotprod, 0, sparse_neon_leave_floats, sparse_neon_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_DOTPROD, dotprod, linear_i8_sparse_dotprod, sparse_neon_leave_floats, sparse_neon_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_I8MM, i8mm, linear_i8_sparse_dotprod, sparse_neon_leave_floats, sparse_neon_leave_codes)
 #endif

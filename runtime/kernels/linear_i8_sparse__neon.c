@@ -13,10 +13,16 @@ enum { LINEAR_I8_SPARSE_NEON_ROWS = 8 };
 #endif
 
 /* What a row's sum has so far is in the first of its lanes. */
-RT_INLINE void linear_i8_sparse_neon_begin(SparseSums *sum, const void *from, int32_t start, int lanes)
+RT_INLINE void linear_i8_sparse_neon_begin(SparseSums *sum, int32_t start, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 2; v++)
+		sum->i4[v] = vzipq_s32(vdupq_n_s32(start), vdupq_n_s32(0)).val[0];
+}
+
+RT_INLINE void linear_i8_sparse_neon_resume(SparseSums *sum, const void *from, int lanes)
 {
 	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++) {
-		const int32x4x2_t two = vzipq_s32(from ? vld1q_s32((const int32_t *)from + 4 * v) : vdupq_n_s32(start), vdupq_n_s32(0));
+		const int32x4x2_t two = vzipq_s32(vld1q_s32((const int32_t *)from + 4 * v), vdupq_n_s32(0));
 		sum->i4[2 * v] = two.val[0];
 		sum->i4[2 * v + 1] = two.val[1];
 	}
@@ -59,8 +65,8 @@ RT_INLINE void linear_i8_sparse_neon_step(SparseSums *sum, SparseSums *own, uint
 	}
 }
 
-#define LINEAR_I8_SPARSE_PIECE(lanes) SPARSE_WALK_PIECE(RT_TARGET_NONE, linear_i8_sparse_neon, lanes, 2, linear_i8_sparse_neon_begin, \
-	linear_i8_sparse_neon_step, linear_i8_sparse_neon_end, NULL)
+#define LINEAR_I8_SPARSE_PIECE(lanes) SPARSE_WALK_PIECE(RT_TARGET_NONE, linear_i8_sparse_neon, lanes, 2, 0, linear_i8_sparse_neon_begin, \
+	linear_i8_sparse_neon_resume, linear_i8_sparse_neon_step, linear_i8_sparse_neon_end, NULL)
 LINEAR_I8_SPARSE_PIECE(8)
 #if defined(__aarch64__)
 LINEAR_I8_SPARSE_PIECE(16)
@@ -74,8 +80,8 @@ static const SparseKernel linear_i8_sparse_neon = {.inputs = 4, .bytes = 4, .row
 	}};
 
 #if defined(__aarch64__)
-SPARSE_WALK_I8(RT_TARGET_NONE, neon64, linear_i8_sparse_neon, 0, sparse_neon_leave_floats, sparse_neon_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_NONE, neon64, linear_i8_sparse_neon, sparse_neon_leave_floats, sparse_neon_leave_codes)
 #else
-SPARSE_WALK_I8(RT_TARGET_NONE, neon32, linear_i8_sparse_neon, 0, sparse_neon_leave_floats, sparse_neon_leave_codes)
+SPARSE_WALK_I8(RT_TARGET_NONE, neon32, linear_i8_sparse_neon, sparse_neon_leave_floats, sparse_neon_leave_codes)
 #endif
 #endif

@@ -21,7 +21,7 @@ RT_INLINE RT_TARGET_AVX2 void linear_sparse_avx2_step(SparseSums *sum, SparseSum
 	sparse_avx2_step(sum, inputs, words, x, lanes, 4, linear_sparse_avx2_add);
 }
 
-SPARSE_AVX2_PIECES(RT_TARGET_AVX2, linear_sparse_avx2, linear_sparse_avx2_step)
+SPARSE_AVX2_PIECES(RT_TARGET_AVX2, linear_sparse_avx2, 1, linear_sparse_avx2_step)
 static const SparseKernel linear_sparse_avx2 = {.inputs = 1, .bytes = 4, .rows = 32, .width = 8, .turn = 8, .bring = linear_sparse_avx2_bring,
 	.piece = {linear_sparse_avx2_piece8, linear_sparse_avx2_piece16, linear_sparse_avx2_piece24, linear_sparse_avx2_piece32}};
 

@@ -28,7 +28,7 @@ RT_INLINE RT_TARGET_AVX512 void linear_sparse_avx512_step(SparseSums *sum, Spars
 }
 
 #define LINEAR_SPARSE_PIECE(lanes) \
-	SPARSE_WALK_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, lanes, 4, sparse_avx512_begin, linear_sparse_avx512_step, sparse_avx512_end, NULL)
+	SPARSE_WALK_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, lanes, 4, 1, sparse_avx512_begin, sparse_avx512_resume, linear_sparse_avx512_step, sparse_avx512_end, NULL)
 LINEAR_SPARSE_PIECE(8)
 LINEAR_SPARSE_PIECE(16)
 LINEAR_SPARSE_PIECE(32)

@@ -26,11 +26,11 @@ RT_INLINE void linear_sparse_neon_step(SparseSums *sum, SparseSums *own, uint64_
 	sparse_neon_step(sum, inputs, words, x, lanes, linear_sparse_neon_add);
 }
 
-SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 8, linear_sparse_neon_step)
-SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 16, linear_sparse_neon_step)
+SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 8, 1, linear_sparse_neon_step)
+SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 16, 1, linear_sparse_neon_step)
 #if defined(__aarch64__)
-SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 24, linear_sparse_neon_step)
-SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 32, linear_sparse_neon_step)
+SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 24, 1, linear_sparse_neon_step)
+SPARSE_NEON_PIECE(RT_TARGET_NONE, linear_sparse_neon, 32, 1, linear_sparse_neon_step)
 #endif
 static const SparseKernel linear_sparse_neon = {.inputs = 1, .bytes = 4, .rows = SPARSE_NEON_ROWS, .width = 8, .turn = 4,
 	.bring = linear_sparse_neon_bring, .piece = {linear_sparse_neon_piece8, linear_sparse_neon_piece16,

@@ -26,6 +26,16 @@ RT_INLINE SparseBand sparse_rows_band(const uint8_t **at)
 	return (SparseBand){{p[0] & 15, p[0] >> 4, p[1] & 15, p[1] >> 4}, count, p + 3, p + 3 + SPARSE_ROWS_BAND * count};
 }
 
+/* The outputs of a band behind its first `outputs`, for kernels that have registers for no more at once. */
+RT_INLINE SparseBand sparse_rows_rest(SparseBand band, int outputs)
+{
+	RT_UNROLL_FULL for (int j = 0; j + outputs < SPARSE_ROWS_BAND; j++)
+		band.output[j] = band.output[j + outputs];
+	band.index += outputs;
+	band.words += 4 * outputs;
+	return band;
+}
+
 /* The indices of two steps, loaded where this stands and not where they are needed: loads of inputs that wait for them would hold up all
  * others (Zen 5, 64 rows in int8: 3.1 cycles a word, 2.5 a turn of the loop ahead and with words broadcast from registers; 2 are the products
  * alone). Behind the last step lie words. */

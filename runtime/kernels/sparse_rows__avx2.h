@@ -34,10 +34,16 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring(void *x, const void *from, int r
 		}
 }
 
-RT_INLINE RT_TARGET_AVX2 void sparse_avx2_begin(SparseSums *sum, const void *from, int32_t start, int lanes)
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_begin(SparseSums *sum, int32_t start, int lanes)
 {
 	RT_UNROLL_FULL for (int v = 0; v < lanes / 8; v++)
-		sum->i8[v] = from ? _mm256_load_si256((const __m256i *)from + v) : _mm256_set1_epi32(start);
+		sum->i8[v] = _mm256_set1_epi32(start);
+}
+
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_resume(SparseSums *sum, const void *from, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 8; v++)
+		sum->i8[v] = _mm256_load_si256((const __m256i *)from + v);
 }
 
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_end(void *to, const SparseSums *sum, int lanes)
@@ -122,9 +128,9 @@ RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_codes(const SparseJob *job, cons
 	sparse_avx2_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
 }
 
-#define SPARSE_AVX2_PIECES(TARGET, kernel, step) \
-	SPARSE_WALK_PIECE(TARGET, kernel, 8, 2, sparse_avx2_begin, step, sparse_avx2_end, NULL) \
-	SPARSE_WALK_PIECE(TARGET, kernel, 16, 2, sparse_avx2_begin, step, sparse_avx2_end, NULL) \
-	SPARSE_WALK_PIECE(TARGET, kernel, 24, 2, sparse_avx2_begin, step, sparse_avx2_end, NULL) \
-	SPARSE_WALK_PIECE(TARGET, kernel, 32, 2, sparse_avx2_begin, step, sparse_avx2_end, NULL)
+#define SPARSE_AVX2_PIECES(TARGET, kernel, flip, step) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 8, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 16, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 24, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 32, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL)
 #endif

@@ -13,7 +13,7 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_words(__m512 r[16], const void *fr
 	const __mmask64 some = left >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
 	RT_UNROLL_FULL for (int i = 0; i < 16; i++) {
 		const uint8_t *row = (const uint8_t *)from + (size_t)rt_min(first + i, rows - 1) * (size_t)bytes + 4 * k;
-		r[i] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi8(some, row));
+		r[i] = _mm512_castsi512_ps(left >= 64 ? _mm512_loadu_si512(row) : _mm512_maskz_loadu_epi8(some, row));
 	}
 	math_avx512_transpose(r);
 }
@@ -32,13 +32,22 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring(void *x, const void *from, i
 		}
 }
 
-RT_INLINE RT_TARGET_AVX512 void sparse_avx512_begin(SparseSums *sum, const void *from, int32_t start, int lanes)
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_begin(SparseSums *sum, int32_t start, int lanes)
 {
 	if (lanes == 8)
-		sum->i8[0] = from ? _mm256_load_si256((const __m256i *)from) : _mm256_set1_epi32(start);
+		sum->i8[0] = _mm256_set1_epi32(start);
 	else
 		RT_UNROLL_FULL for (int v = 0; v < lanes / 16; v++)
-			sum->i16[v] = from ? _mm512_load_si512((const __m512i *)from + v) : _mm512_set1_epi32(start);
+			sum->i16[v] = _mm512_set1_epi32(start);
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_resume(SparseSums *sum, const void *from, int lanes)
+{
+	if (lanes == 8)
+		sum->i8[0] = _mm256_load_si256((const __m256i *)from);
+	else
+		RT_UNROLL_FULL for (int v = 0; v < lanes / 16; v++)
+			sum->i16[v] = _mm512_load_si512((const __m512i *)from + v);
 }
 
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_end(void *to, const SparseSums *sum, int lanes)

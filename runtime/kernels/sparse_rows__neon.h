@@ -85,10 +85,16 @@ RT_SHARED void sparse_neon_leave_codes(const SparseJob *job, const int32_t *acc,
 	sparse_neon_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
 }
 
-RT_INLINE void sparse_neon_begin(SparseSums *sum, const void *from, int32_t start, int lanes)
+RT_INLINE void sparse_neon_begin(SparseSums *sum, int32_t start, int lanes)
 {
 	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
-		sum->i4[v] = from ? vld1q_s32((const int32_t *)from + 4 * v) : vdupq_n_s32(start);
+		sum->i4[v] = vdupq_n_s32(start);
+}
+
+RT_INLINE void sparse_neon_resume(SparseSums *sum, const void *from, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
+		sum->i4[v] = vld1q_s32((const int32_t *)from + 4 * v);
 }
 
 RT_INLINE void sparse_neon_end(void *to, const SparseSums *sum, int lanes)
@@ -110,6 +116,6 @@ RT_INLINE void sparse_neon_step(SparseSums *sum, uint64_t inputs, const uint8_t 
 	}
 }
 
-#define SPARSE_NEON_PIECE(TARGET, kernel, lanes, step) \
-	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 2, sparse_neon_begin, step, sparse_neon_end, NULL)
+#define SPARSE_NEON_PIECE(TARGET, kernel, lanes, flip, step) \
+	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 2, flip, sparse_neon_begin, sparse_neon_resume, step, sparse_neon_end, NULL)
 #endif
