@@ -10,11 +10,15 @@
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_words(__m512 r[16], const void *from, int first, int rows, int k, int bytes)
 {
 	const int left = bytes - 4 * k;
-	const __mmask64 some = left >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
-	RT_UNROLL_FULL for (int i = 0; i < 16; i++) {
-		const uint8_t *row = (const uint8_t *)from + (size_t)rt_min(first + i, rows - 1) * (size_t)bytes + 4 * k;
-		r[i] = _mm512_castsi512_ps(left >= 64 ? _mm512_loadu_si512(row) : _mm512_maskz_loadu_epi8(some, row));
-	}
+	const uint8_t *row[16];
+	RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+		row[i] = (const uint8_t *)from + (size_t)rt_min(first + i, rows - 1) * (size_t)bytes + 4 * k;
+	if (left >= 64)
+		RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+			r[i] = _mm512_loadu_ps(row[i]);
+	else
+		RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+			r[i] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi8(((__mmask64)1 << left) - 1, row[i]));
 	math_avx512_transpose(r);
 }
 
