@@ -142,7 +142,8 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, P
 	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel
 		: kernel_select(codes ? "linear_i8" : !selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select"
 			: "attention_select", dtype, env->isa);
-	const KernelInfo *sparse = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR) ? node_sparse_kernel(node, kernel, tell, run) : NULL;
+	const bool may = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR);
+	const KernelInfo *sparse = may ? node_sparse_kernel(node, kernel, tell, run) : NULL;
 	kernel = sparse ? sparse : kernel;
 	return codes && kernel ? kernel_of_codes(kernel) : kernel;
 }

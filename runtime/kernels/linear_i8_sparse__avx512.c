@@ -45,12 +45,9 @@ RT_INLINE RT_TARGET_AVX512 void linear_i8_sparse_avx512_step(SparseSums *sum, Sp
 	sparse_avx512_steps(sum, own, inputs, words, x, lanes, 8, linear_i8_sparse_avx512_add);
 }
 
-#define LINEAR_I8_SPARSE_PIECE(lanes) SPARSE_WALK_PIECE(RT_TARGET_AVX512, linear_i8_sparse_avx512, lanes, 4, 0, sparse_avx512_begin, sparse_avx512_resume, \
-	linear_i8_sparse_avx512_step, sparse_avx512_end, NULL)
-LINEAR_I8_SPARSE_PIECE(8)
-LINEAR_I8_SPARSE_PIECE(16)
-LINEAR_I8_SPARSE_PIECE(32)
-#undef LINEAR_I8_SPARSE_PIECE
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_i8_sparse_avx512, 8, 0, linear_i8_sparse_avx512_step, NULL)
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_i8_sparse_avx512, 16, 0, linear_i8_sparse_avx512_step, NULL)
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_i8_sparse_avx512, 32, 0, linear_i8_sparse_avx512_step, NULL)
 static const SparseKernel linear_i8_sparse_avx512 = {.inputs = 4, .bytes = 8, .rows = 32, .width = 16, .turn = 16,
 	.bring = linear_i8_sparse_avx512_bring, .piece = {linear_i8_sparse_avx512_piece8, linear_i8_sparse_avx512_piece16, NULL,
 	linear_i8_sparse_avx512_piece32}};

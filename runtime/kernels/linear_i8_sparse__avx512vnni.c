@@ -28,8 +28,8 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_step(SparseSums 
 }
 
 /* Of few lanes every other word goes into sums apart, so that no product waits for the one before: it takes 4 cycles. */
-#define LINEAR_I8_SPARSE_PIECE(lanes, join) SPARSE_WALK_PIECE(RT_TARGET_AVX512VNNI, linear_i8_sparse_avx512vnni, lanes, 4, -128, sparse_avx512_begin, sparse_avx512_resume, \
-	linear_i8_sparse_avx512vnni_step, sparse_avx512_end, join)
+#define LINEAR_I8_SPARSE_PIECE(lanes, join) \
+	SPARSE_AVX512_PIECE(RT_TARGET_AVX512VNNI, linear_i8_sparse_avx512vnni, lanes, -128, linear_i8_sparse_avx512vnni_step, join)
 LINEAR_I8_SPARSE_PIECE(8, sparse_avx512_join)
 LINEAR_I8_SPARSE_PIECE(16, sparse_avx512_join)
 LINEAR_I8_SPARSE_PIECE(32, NULL)

@@ -15,7 +15,8 @@ RT_INLINE RT_TARGET_AVX2 void linear_sparse_avx2_add(SparseSums *sum, const void
 		sum->f8[v] = _mm256_fmadd_ps(_mm256_load_ps((const float *)x + 8 * v), w, sum->f8[v]);
 }
 
-RT_INLINE RT_TARGET_AVX2 void linear_sparse_avx2_step(SparseSums *sum, SparseSums *own, uint64_t inputs, const uint8_t *words, const void *x, int lanes)
+RT_INLINE RT_TARGET_AVX2 void linear_sparse_avx2_step(SparseSums *sum, SparseSums *own, uint64_t inputs, const uint8_t *words, const void *x,
+                                                      int lanes)
 {
 	(void)own;
 	sparse_avx2_step(sum, inputs, words, x, lanes, 4, linear_sparse_avx2_add);

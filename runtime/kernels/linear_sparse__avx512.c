@@ -27,14 +27,11 @@ RT_INLINE RT_TARGET_AVX512 void linear_sparse_avx512_step(SparseSums *sum, Spars
 	sparse_avx512_steps(sum, own, inputs, words, x, lanes, 4, linear_sparse_avx512_add);
 }
 
-#define LINEAR_SPARSE_PIECE(lanes) \
-	SPARSE_WALK_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, lanes, 4, 1, sparse_avx512_begin, sparse_avx512_resume, linear_sparse_avx512_step, sparse_avx512_end, NULL)
-LINEAR_SPARSE_PIECE(8)
-LINEAR_SPARSE_PIECE(16)
-LINEAR_SPARSE_PIECE(32)
-LINEAR_SPARSE_PIECE(48)
-LINEAR_SPARSE_PIECE(64)
-#undef LINEAR_SPARSE_PIECE
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 8, 1, linear_sparse_avx512_step, NULL)
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 16, 1, linear_sparse_avx512_step, NULL)
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 32, 1, linear_sparse_avx512_step, NULL)
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 48, 1, linear_sparse_avx512_step, NULL)
+SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 64, 1, linear_sparse_avx512_step, NULL)
 
 RT_SHARED RT_TARGET_AVX512 void linear_sparse_avx512_leave(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
 {

@@ -159,4 +159,6 @@ RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_codes(const SparseJob *job, 
 {
 	sparse_avx512_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
 }
+#define SPARSE_AVX512_PIECE(TARGET, kernel, lanes, flip, step, join) \
+	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 4, flip, sparse_avx512_begin, sparse_avx512_resume, step, sparse_avx512_end, join)
 #endif

@@ -75,8 +75,8 @@ RT_INLINE int32_t sparse_walk_start(const void *start, int o, int flip)
 	return flip * word;
 }
 
-/* acc[16][lanes] of a panel += one block, `outputs` of them at a time: all four of a band or two; they begin at `flip` times the words start[16] where
- * that is given: 1 for biases, and for the sums of an output's codes what is taken from each input in order to make it unsigned. */
+/* acc[16][lanes] of a panel += one block, `outputs` of them at a time: all four of a band or two; they begin at `flip` times the words start[16]
+ * where that is given: 1 for biases; of an output's sum of codes -128 where inputs are made unsigned by adding 128, else 0. */
 RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x, const uint8_t *at, int lanes, int outputs, int flip,
                                  SparseBegin *begin, SparseResume *resume, SparseStep *step, SparseEnd *end, SparseJoin *join)
 {
