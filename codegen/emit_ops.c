@@ -272,7 +272,7 @@ bool body_linear(Body *b)
 			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type, *x = &node->args[0]->type;
 	const bool sparse = packed->rank == 1;
-	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel) != 0)
+	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel) != NULL)
 		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
 		return diag_error(b->e->diag, EXIT_INPUT, node->line, "%s: packed in %spanels of %lld, but %s reads %spanels of %d",
 			op_info[node->op].name, sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,

@@ -43,18 +43,18 @@ const KernelInfo *kernel_find(const char *function)
 
 #define KERNEL(...)
 #define ALTERNATIVE(...)
-#define SPARSE(function, percent) { #function, percent },
-static const struct { const char *function; int32_t percent; } sparse[] = {
+#define SPARSE(function, one, tokens, percent) { #function, one, tokens, percent },
+static const SparseInfo sparse[] = {
 #include "../runtime/kernels.def"
 };
 #undef KERNEL
 
-int32_t kernel_sparse(const KernelInfo *kernel)
+const SparseInfo *kernel_sparse(const KernelInfo *kernel)
 {
 	for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++)
 		if (!strcmp(sparse[i].function, kernel->function))
-			return sparse[i].percent;
-	return 0;
+			return &sparse[i];
+	return NULL;
 }
 
 bool kernel_tile(const KernelInfo *kernel, int32_t *rows, int32_t *vectors)

@@ -104,7 +104,7 @@ static Value *packed_before(const Graph *graph, const Node *node, const Tensor *
 		Value *packed = other->args[slots_of(other).weight];
 		int64_t group = packed->type.rank == 4 ? packed->type.dim[3].plus : 1;
 		const bool sparse = packed->type.rank == 1;
-		if (packed_from[packed->id] == weight && sparse == (kernel_sparse(kernel) != 0) && (sparse || group == kernel->group))
+		if (packed_from[packed->id] == weight && sparse == (kernel_sparse(kernel) != NULL) && (sparse || group == kernel->group))
 			return packed;
 	}
 	return NULL;

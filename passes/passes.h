@@ -218,8 +218,11 @@ extern const int32_t    kernel_count;
 /* The last row that is no alternative and whose needs are within isa. NULL: there is none. */
 const KernelInfo *kernel_select(const char *op, DType, uint32_t isa);
 const KernelInfo *kernel_find(const char *function);
-/* The percentage of words that are not zero up to which a sparse kernel is the faster one; 0: it reads dense weights. */
-int32_t kernel_sparse(const KernelInfo *);
+/* The percentage of words that are not zero up to which a sparse kernel is the faster one: of a call of one token, growing evenly, of `tokens`
+ * and more. */
+typedef struct SparseInfo { const char *function; int32_t one, tokens, percent; } SparseInfo;
+/* NULL: it reads dense weights. */
+const SparseInfo *kernel_sparse(const KernelInfo *);
 /* The largest tile of a linear in registers, rows by vectors of outputs; false where the table does not say. */
 bool kernel_tile(const KernelInfo *, int32_t *rows, int32_t *vectors);
 

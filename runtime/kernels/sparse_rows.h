@@ -26,15 +26,14 @@ RT_INLINE SparseBand sparse_rows_band(const uint8_t **at)
 	return (SparseBand){{p[0] & 15, p[0] >> 4, p[1] & 15, p[1] >> 4}, count, p + 3, p + 3 + SPARSE_ROWS_BAND * count};
 }
 
-/* Two outputs of a band, for kernels that have registers for no more: their indices lie 4 bytes apart, their words 16. */
-typedef struct SparsePair {
-	int output[2], count;
-	const uint8_t *index, *words;
-} SparsePair;
-
-RT_INLINE SparsePair sparse_rows_pair(const SparseBand *band, int half)
+/* The outputs of a band behind its first `outputs`, for kernels that have registers for no more at once. */
+RT_INLINE SparseBand sparse_rows_rest(SparseBand band, int outputs)
 {
-	return (SparsePair){{band->output[2 * half], band->output[2 * half + 1]}, band->count, band->index + 2 * half, band->words + 8 * half};
+	RT_UNROLL_FULL for (int j = 0; j + outputs < SPARSE_ROWS_BAND; j++)
+		band.output[j] = band.output[j + outputs];
+	band.index += outputs;
+	band.words += 4 * outputs;
+	return band;
 }
 
 /* The indices of two steps, loaded where this stands and not where they are needed: loads of inputs that wait for them would hold up all

@@ -1,13 +1,9 @@
-/* sparse_rows__avx2.h: rows into lanes and sums back into rows, for the AVX2 linears over weights of which most are zero. */
+/* sparse_rows__avx2.h: what the AVX2 linears over weights of which most are zero share: up to 32 rows in lanes, 8 of 16 registers for the sums of
+ * two outputs. */
 #ifndef RT_SPARSE_ROWS__AVX2_H
 #define RT_SPARSE_ROWS__AVX2_H
-#include "sparse_rows.h"
+#include "sparse_walk.h"
 #include "tile__avx2.h"
-
-enum {
-	SPARSE_AVX2_ROWS = 32,   /* lanes at most: the sums of two outputs are half the registers */
-	SPARSE_AVX2_CHUNK = 4,   /* panels: 8 KiB of sums, while a block of inputs stays in L1 */
-};
 
 /* Words k..k+7 of 8 rows of `bytes` bytes each, from row `first` on: r[c] holds word k + c of all of them. Rows from `rows` on repeat the last,
  * bytes past a row are zero. */
@@ -26,6 +22,36 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_words(__m256 r[8], const void *from, i
 	math_avx2_transpose(r);
 }
 
+/* x[k][i] = word k of row i, its bits changed where those of `flip` are set. */
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring(void *x, const void *from, int rows, int bytes, int lanes, __m256 flip)
+{
+	for (int first = 0; first < lanes; first += 8)
+		for (int k = 0; 4 * k < bytes; k += 8) {
+			__m256 r[8];
+			sparse_avx2_words(r, from, first, rows, k, bytes);
+			RT_UNROLL_FULL for (int c = 0; c < 8; c++)
+				_mm256_store_ps((float *)x + (size_t)(k + c) * (size_t)lanes + first, _mm256_xor_ps(r[c], flip));
+		}
+}
+
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_begin(SparseSums *sum, int32_t start, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 8; v++)
+		sum->i8[v] = _mm256_set1_epi32(start);
+}
+
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_resume(SparseSums *sum, const void *from, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 8; v++)
+		sum->i8[v] = _mm256_load_si256((const __m256i *)from + v);
+}
+
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_end(void *to, const SparseSums *sum, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 8; v++)
+		_mm256_store_si256((__m256i *)to + v, sum->i8[v]);
+}
+
 /* Two words, again and again, and one of them everywhere. The compiler must not see that the one is a load by itself: loads bound it. */
 RT_INLINE RT_TARGET_AVX2 __m256 sparse_avx2_two(const uint8_t *words)
 {
@@ -37,6 +63,20 @@ RT_INLINE RT_TARGET_AVX2 __m256 sparse_avx2_two(const uint8_t *words)
 RT_INLINE RT_TARGET_AVX2 __m256 sparse_avx2_one(__m256 two, int i)
 {
 	return i == 0 ? _mm256_permute_ps(two, 0x00) : _mm256_permute_ps(two, 0x55);
+}
+
+/* sum += the inputs of a word of all lanes at x by w. */
+typedef void SparseAvx2Add(SparseSums *sum, const void *x, __m256 w, int lanes);
+
+/* Two steps of two outputs, whose inputs of a word take `bytes` bytes a lane. */
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_step(SparseSums *sum, uint64_t inputs, const uint8_t *words, const void *x, int lanes, int bytes,
+                                               SparseAvx2Add *add)
+{
+	RT_UNROLL_FULL for (int step = 0; step < 2; step++, inputs >>= 32) {
+		const __m256 w = sparse_avx2_two(words + 4 * SPARSE_ROWS_BAND * step);
+		add(&sum[0], (const char *)x + (size_t)(inputs & 255) * (size_t)(bytes * lanes), sparse_avx2_one(w, 0), lanes);
+		add(&sum[1], (const char *)x + (size_t)(inputs >> 8 & 255) * (size_t)(bytes * lanes), sparse_avx2_one(w, 1), lanes);
+	}
 }
 
 /* act of 8 lanes of the floats acc[16][lanes] of a panel, or of act(acc * (s * ws) + bias) where there is an s and they are integers: floats or
@@ -64,18 +104,33 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave(TileOut out, const void *acc, co
 		tile_avx2_activate((float *)out.at, tile, 2, width, N, act, rows);
 }
 
-/* Functions of their own, at most two of them a program: what follows a loop over K need not know K. */
-RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_floats(TileOut out, const float *acc, int rows, int lanes, int width, int N, int act)
+RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_f32(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
 {
-	sparse_avx2_leave(tile_floats(out.at), acc, NULL, NULL, NULL, rows, lanes, width, N, act);
+	enum { NR = SPARSE_ROWS_PANEL };
+	const TileOut out = tile_floats(job->out.at);
+	sparse_avx2_leave(tile_out(out, row, p * NR, job->N), acc, NULL, NULL, NULL, rows, lanes, rt_min(NR, job->N - p * NR), job->N, job->act);
 }
 
-RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_sums(TileOut out, const int32_t *acc, const float *s, const float *ws, const float *bias, int rows,
-                                                     int lanes, int width, int N, int act)
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
 {
-	if (out.codes)
-		sparse_avx2_leave(tile_codes(out.at, out.m, out.z), acc, s, ws, bias, rows, lanes, width, N, act);
-	else
-		sparse_avx2_leave(tile_floats(out.at), acc, s, ws, bias, rows, lanes, width, N, act);
+	enum { NR = SPARSE_ROWS_PANEL };
+	sparse_avx2_leave(tile_out(out, row, p * NR, job->N), acc, job->s + row, job->ws + p * NR, job->bias + p * NR, rows, lanes,
+		rt_min(NR, job->N - p * NR), job->N, job->act);
 }
+
+RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_floats(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	sparse_avx2_leave_i8(tile_floats(job->out.at), job, acc, row, p, rows, lanes);
+}
+
+RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_codes(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	sparse_avx2_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
+}
+
+#define SPARSE_AVX2_PIECES(TARGET, kernel, flip, step) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 8, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 16, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 24, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL) \
+	SPARSE_WALK_PIECE(TARGET, kernel, 32, 2, flip, sparse_avx2_begin, sparse_avx2_resume, step, sparse_avx2_end, NULL)
 #endif

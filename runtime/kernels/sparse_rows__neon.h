@@ -1,13 +1,15 @@
-/* sparse_rows__neon.h: rows into lanes and sums back into rows, for the AArch64 linears over weights of which most are zero. */
+/* sparse_rows__neon.h: what the NEON linears over weights of which most are zero share, AArch64 and ARMv7: rows into lanes, 16 of AArch64's 32
+ * registers and 8 of ARMv7's 16 for the sums of two outputs, and sums back into rows. */
 #ifndef RT_SPARSE_ROWS__NEON_H
 #define RT_SPARSE_ROWS__NEON_H
-#include "sparse_rows.h"
+#include "sparse_walk.h"
 #include "tile__neon.h"
 
-enum {
-	SPARSE_NEON_ROWS = 32,   /* lanes at most: the sums of two outputs are half the registers */
-	SPARSE_NEON_CHUNK = 4,   /* panels: 8 KiB of sums, while a block of inputs of 12 KiB stays in L1 */
-};
+#if defined(__aarch64__)
+enum { SPARSE_NEON_ROWS = 32 };   /* lanes at most */
+#else
+enum { SPARSE_NEON_ROWS = 16 };
+#endif
 
 /* 4 x 4 words: element j of row i becomes element i of row j. */
 RT_INLINE void sparse_neon_transpose(float32x4_t r[4])
@@ -50,24 +52,70 @@ RT_INLINE void sparse_neon_turn(void *tile, int stride, const void *acc, int lan
 		vst1q_f32((float *)tile + i * stride, r[i]);
 }
 
-/* out = act of four lanes of acc[16][lanes], for `rows` rows and the first `width` outputs. */
-RT_SHARED void sparse_neon_leave_floats(float *out, const float *acc, int rows, int lanes, int width, int N, int act)
+RT_SHARED void sparse_neon_leave_f32(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
 {
-	float tile[4 * SPARSE_ROWS_PANEL];
-	for (int o = 0; o < SPARSE_ROWS_PANEL; o += 4)
-		sparse_neon_turn(tile + o, SPARSE_ROWS_PANEL, acc + o * lanes, lanes);
-	tile_neon_activate(out, tile, SPARSE_ROWS_PANEL / 4, width, N, act, rows);
+	enum { NR = SPARSE_ROWS_PANEL };
+	float tile[4 * NR];
+	for (int o = 0; o < NR; o += 4)
+		sparse_neon_turn(tile + o, NR, acc + o * lanes, lanes);
+	tile_neon_activate((float *)job->out.at + (size_t)row * (size_t)job->N + (size_t)(p * NR), tile, NR / 4, rt_min(NR, job->N - p * NR), job->N,
+		job->act, rows);
 }
 
-/* The same of act(acc * (s * ws) + bias), floats or codes. */
-RT_SHARED void sparse_neon_leave_sums(TileOut out, const int32_t *acc, const float *s, const float *ws, const float *bias, int rows, int lanes,
-                                      int width, int N, int act)
+/* act(acc * (s * ws) + bias), floats or codes. */
+RT_INLINE void sparse_neon_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
 {
-	for (int half = 0; half < width; half += 8) {
+	const int end = rt_min(SPARSE_ROWS_PANEL, job->N - p * SPARSE_ROWS_PANEL);
+	for (int half = 0; half < end; half += 8) {
+		const int n = p * SPARSE_ROWS_PANEL + half;
 		int32_t tile[4 * 8];
 		for (int o = 0; o < 8; o += 4)
 			sparse_neon_turn(tile + o, 8, acc + (half + o) * lanes, lanes);
-		tile_neon_scale(tile_out(out, 0, half, N), tile, s, ws + half, bias + half, width - half, N, act, rows);
+		tile_neon_scale(tile_out(out, row, n, job->N), tile, job->s + row, job->ws + n, job->bias + n, end - half, job->N, job->act, rows);
 	}
 }
+
+RT_SHARED void sparse_neon_leave_floats(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	sparse_neon_leave_i8(tile_floats(job->out.at), job, acc, row, p, rows, lanes);
+}
+
+RT_SHARED void sparse_neon_leave_codes(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	sparse_neon_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
+}
+
+RT_INLINE void sparse_neon_begin(SparseSums *sum, int32_t start, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
+		sum->i4[v] = vdupq_n_s32(start);
+}
+
+RT_INLINE void sparse_neon_resume(SparseSums *sum, const void *from, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
+		sum->i4[v] = vld1q_s32((const int32_t *)from + 4 * v);
+}
+
+RT_INLINE void sparse_neon_end(void *to, const SparseSums *sum, int lanes)
+{
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
+		vst1q_s32((int32_t *)to + 4 * v, sum->i4[v]);
+}
+
+/* sum += the inputs of a word of all lanes at x by word `which` of two. */
+typedef void SparseNeonAdd(SparseSums *sum, const void *x, uint8x8_t two, int which, int lanes);
+
+/* Two steps of two outputs. */
+RT_INLINE void sparse_neon_step(SparseSums *sum, uint64_t inputs, const uint8_t *words, const void *x, int lanes, SparseNeonAdd *add)
+{
+	RT_UNROLL_FULL for (int step = 0; step < 2; step++, inputs >>= 32) {
+		const uint8x8_t two = vld1_u8(words + 4 * SPARSE_ROWS_BAND * step);
+		add(&sum[0], (const char *)x + (size_t)(inputs & 255) * (size_t)(4 * lanes), two, 0, lanes);
+		add(&sum[1], (const char *)x + (size_t)(inputs >> 8 & 255) * (size_t)(4 * lanes), two, 1, lanes);
+	}
+}
+
+#define SPARSE_NEON_PIECE(TARGET, kernel, lanes, flip, step) \
+	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 2, flip, sparse_neon_begin, sparse_neon_resume, step, sparse_neon_end, NULL)
 #endif

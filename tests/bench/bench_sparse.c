@@ -3,7 +3,7 @@
  *
  *   clang-19 -O3 -std=gnu17 tests/bench/bench_sparse.c -lm -o bench_sparse && ./bench_sparse [KERNELS ..] [SPARSITY[x4] ..]
  *
- * KERNELS: i8_avx512vnni (by itself: this), i8_avxvnni, i8_avx2, i8_scalar, f32_avx512, f32_avx2, f32_scalar. The linears of six layers of
+ * KERNELS: i8_avx512vnni (by itself: this), i8_avx512, i8_avxvnni, i8_avx2, i8_scalar, f32_avx512, f32_avx2, f32_scalar. The linears of six layers of
  * MiniLM-L6 and of BERT-base, with literal inputs as the emitter prints them. Zeros are drawn weight by weight, which leaves most quads:
  * 1 - SPARSITY^4 of them; with x4 four at a time (sparsify{structure=1x4}). Minimum CPU time of several runs by turns; results in int8 must be equal in every bit. */
 #if !defined(__x86_64__)
@@ -23,10 +23,12 @@
 #include "../../runtime/kernels/linear_i8__scalar.c"
 #include "../../runtime/kernels/linear_i8__avx2.c"
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
+#include "../../runtime/kernels/linear_i8__avx512.c"
 #include "../../runtime/kernels/linear_i8__avx512vnni.c"
 #include "../../runtime/kernels/linear_i8_sparse__scalar.c"
 #include "../../runtime/kernels/linear_i8_sparse__avx2.c"
 #include "../../runtime/kernels/linear_i8_sparse__avxvnni.c"
+#include "../../runtime/kernels/linear_i8_sparse__avx512.c"
 #include "../../runtime/kernels/linear_i8_sparse__avx512vnni.c"
 #include "../../ir/sparse.c"
 
@@ -69,7 +71,7 @@ typedef void Run(float *, const void *, const float *, const void *, const float
 	{ (void)s, (void)ws, (void)sums; linear_f32_sparse__##isa(out, x, w, bias, 0, rows, 0, N / 16, K, N, ACT(K), scratch); }
 #define INPUTS(LINEAR, isa, TARGET, panel) LINEAR(384, isa, TARGET, panel) LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
 INPUTS(LINEAR_I8, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_I8, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_I8, avxvnni, RT_TARGET_AVXVNNI, 16)
-INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
+INPUTS(LINEAR_I8, avx512, RT_TARGET_AVX512, 32) INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
 INPUTS(LINEAR_F32, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_F32, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_F32, avx512, RT_TARGET_AVX512, 32)
 
 enum { DENSE, SPARSE };
@@ -78,7 +80,7 @@ typedef struct Kernels { const char *name; bool floats; int panel, group; Run *r
 	{ { type##_##isa##_dense_384, type##_##isa##_dense_1536, type##_##isa##_dense_768, type##_##isa##_dense_3072 }, \
 	  { type##_##isa##_sparse_384, type##_##isa##_sparse_1536, type##_##isa##_sparse_768, type##_##isa##_sparse_3072 } } }
 static const Kernels kernels[] = {
-	KERNELS(i8, avx512vnni, 32, 4), KERNELS(i8, avxvnni, 16, 4), KERNELS(i8, avx2, 16, 2), KERNELS(i8, scalar, 8, 4),
+	KERNELS(i8, avx512vnni, 32, 4), KERNELS(i8, avx512, 32, 2), KERNELS(i8, avxvnni, 16, 4), KERNELS(i8, avx2, 16, 2), KERNELS(i8, scalar, 8, 4),
 	KERNELS(f32, avx512, 32, 1), KERNELS(f32, avx2, 16, 1), KERNELS(f32, scalar, 8, 1),
 };
 

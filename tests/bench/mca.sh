@@ -24,24 +24,14 @@ for cpu; do
 			awk -v cpu=$cpu -v core=$core -v each=$each '{ printf "| %s | %s | %d | %d | %.1f | %.1f | %.0f %% |\n", cpu, core, $3, $4, $6, $4 * each / $6, 100 * $7 }'
 	done
 	# weights of which most are zero: a piece has one loop
-	for recipe in --weights=f32 --weights=f16 --compute=bf16 --passes=quantize-int8; do
-		"$BERTC" build examples/sentiment/model --emit=obj --target=aarch64-linux-gnu --cpu=$cpu $recipe --quiet -o "$object"
-		case $recipe in *f32) core=linear_f32 ;; *f16) core=linear_f16 ;; *int8) core=linear_i8 ;; *) core=linear_dotbf16 ;; esac
-		[ $recipe != --compute=bf16 ] || core=linear_dotbf16
-		each=4 # multiply-adds an instruction
-		if [ $core = linear_i8 ]; then
-			each=8
-			case $cpu in cortex-a76 | neoverse-n1) each=16 ;; neoverse-*) each=32 ;; esac
-		fi
-		python3 tests/tools/hot_loops.py "$object" "${core}__[a-z0-9]*_k384" --mca $cpu | sort -k4,4n | tail -1 |
-			awk -v cpu=$cpu -v core=$core -v each=$each '{ printf "| %s | %s | %d | %d | %.1f | %.1f | %.0f %% |\n", cpu, core, $3, $4, $6, $4 * each / $6, 100 * $7 }'
-	done
-	# weights of which most are zero: the larger of a piece's two loops is that over the words of one output, the other that over common ones
 	for recipe in '--weights=f32 --passes=lower{sparse=always}' '--passes=quantize-int8,lower{sparse=always}'; do
-		case $cpu$recipe in cortex-a53*int8* | cortex-a72*int8*) continue ;; esac   # no SDOT
 		"$BERTC" build examples/sentiment/model --emit=obj --target=aarch64-linux-gnu --cpu=$cpu $recipe --quiet -o "$object"
-		case $recipe in *int8*) core=linear_i8_sparse_dotprod each=16 ;; *) core=linear_sparse_neon each=4 ;; esac
-		python3 tests/tools/hot_loops.py "$object" "${core}_piece8" --mca $cpu |
+		case $cpu$recipe in
+		cortex-a53*int8* | cortex-a72*int8*) core=linear_i8_sparse_neon piece=16 each=8 ;;   # no SDOT
+		*int8*) core=linear_i8_sparse_dotprod piece=32 each=16 ;;
+		*) core=linear_sparse_neon piece=32 each=4 ;;
+		esac
+		python3 tests/tools/hot_loops.py "$object" "${core}_piece$piece" --mca $cpu |
 			awk -v cpu=$cpu -v core=$core -v each=$each '{ printf "| %s | %s | %d | %d | %.1f | %.1f | %.0f %% |\n", cpu, core, $3, $4, $6, $4 * each / $6, 100 * $7 }'
 	done
 done

@@ -39,9 +39,13 @@ sparse='--weights=f32 --passes=lower{sparse=always}' sparse_i8='--passes=quantiz
 check x86_64-linux-gnu x86-64-v3 "$sparse"    'linear_sparse_avx2_piece[0-9]* 4 16'
 check x86_64-linux-gnu x86-64-v3 "$sparse_i8" 'linear_i8_sparse_avx2_piece[0-9]* 4 32'
 check x86_64-linux-gnu alderlake "$sparse_i8" 'linear_i8_sparse_avxvnni_piece[0-9]* 4 16'
+check x86_64-linux-gnu skylake-avx512 "$sparse_i8" 'linear_i8_sparse_avx512_piece[0-9]* 3 32'
 check x86_64-linux-gnu znver4    "$sparse"    'linear_sparse_avx512_piece[0-9]* 5 32'
 check x86_64-linux-gnu znver4    "$sparse_i8" 'linear_i8_sparse_avx512vnni_piece[0-9]* 5 32'
 check aarch64-linux-gnu cortex-a53  "$sparse"    'linear_sparse_neon_piece[0-9]* 4 32'
+check aarch64-linux-gnu cortex-a53  "$sparse_i8" 'linear_i8_sparse_neon_piece[0-9]* 2 32'
+check arm-linux-gnueabihf cortex-a15 "$sparse"    'linear_sparse_neon_piece[0-9]* 2 16'
+check arm-linux-gnueabihf cortex-a15 "$sparse_i8" 'linear_i8_sparse_neon_piece[0-9]* 1 16'
 check aarch64-linux-gnu neoverse-n1 "$sparse_i8" 'linear_i8_sparse_dotprod_piece[0-9]* 4 32'
 # the tiles that only a tuning takes
 for tile in linear_f32_8x48__avx512 linear_f32_6x64__avx512; do

@@ -44,7 +44,7 @@ def loops(code):
     spans = []
     for address, mnemonic, operands in code:
         target = re.search(r'(?:^|[ ,#])(?:0x)?([0-9a-f]+) <', operands)
-        if target and not re.match(r'(call|bl|adr|lea)', mnemonic) and int(target.group(1), 16) in addresses:
+        if target and not re.match(r'call|blx?$|adr|lea', mnemonic) and int(target.group(1), 16) in addresses:
             if int(target.group(1), 16) <= address:
                 spans.append((int(target.group(1), 16), address))
     inner = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]

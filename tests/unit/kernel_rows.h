@@ -43,6 +43,7 @@
 #include "../../runtime/kernels/linear_i8_sparse__scalar.c"
 #include "../../runtime/kernels/linear_i8_sparse__avx2.c"
 #include "../../runtime/kernels/linear_i8_sparse__avxvnni.c"
+#include "../../runtime/kernels/linear_i8_sparse__avx512.c"
 #include "../../runtime/kernels/linear_i8_sparse__avx512vnni.c"
 #include "../../runtime/kernels/linear_sparse__scalar.c"
 #include "../../runtime/kernels/linear_sparse__avx2.c"
@@ -50,6 +51,7 @@
 #include "../../runtime/kernels/linear_i8__neon.c"
 #include "../../runtime/kernels/linear_i8__dotprod.c"
 #include "../../runtime/kernels/linear_i8__i8mm.c"
+#include "../../runtime/kernels/linear_i8_sparse__neon.c"
 #include "../../runtime/kernels/linear_i8_sparse__dotprod.c"
 #include "../../runtime/kernels/linear_sparse__neon.c"
 #include "../../runtime/kernels/linear_dotbf16__scalar.c"
@@ -97,12 +99,11 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define linear_i8_codes__avxvnni linear_i8_codes__emulated
 #define linear_i8_sparse_avxvnni_bring linear_i8_sparse_emulated_bring
 #define linear_i8_sparse_avxvnni_add linear_i8_sparse_emulated_add
-#define linear_i8_sparse_avxvnni_pair linear_i8_sparse_emulated_pair
-#define linear_i8_sparse_avxvnni_piece linear_i8_sparse_emulated_piece
-#define linear_i8_sparse_avxvnni_piece1 linear_i8_sparse_emulated_piece1
-#define linear_i8_sparse_avxvnni_piece2 linear_i8_sparse_emulated_piece2
-#define linear_i8_sparse_avxvnni_piece3 linear_i8_sparse_emulated_piece3
-#define linear_i8_sparse_avxvnni_piece4 linear_i8_sparse_emulated_piece4
+#define linear_i8_sparse_avxvnni_step linear_i8_sparse_emulated_step
+#define linear_i8_sparse_avxvnni_piece8 linear_i8_sparse_emulated_piece8
+#define linear_i8_sparse_avxvnni_piece16 linear_i8_sparse_emulated_piece16
+#define linear_i8_sparse_avxvnni_piece24 linear_i8_sparse_emulated_piece24
+#define linear_i8_sparse_avxvnni_piece32 linear_i8_sparse_emulated_piece32
 #define linear_i8_sparse_avxvnni linear_i8_sparse_emulated
 #define linear_i8_sparse__avxvnni linear_i8_sparse__emulated
 #define linear_i8_sparse_codes__avxvnni linear_i8_sparse_codes__emulated
@@ -110,12 +111,11 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #include "../../runtime/kernels/linear_i8_sparse__avxvnni.c"
 #undef linear_i8_sparse_avxvnni_bring
 #undef linear_i8_sparse_avxvnni_add
-#undef linear_i8_sparse_avxvnni_pair
-#undef linear_i8_sparse_avxvnni_piece
-#undef linear_i8_sparse_avxvnni_piece1
-#undef linear_i8_sparse_avxvnni_piece2
-#undef linear_i8_sparse_avxvnni_piece3
-#undef linear_i8_sparse_avxvnni_piece4
+#undef linear_i8_sparse_avxvnni_step
+#undef linear_i8_sparse_avxvnni_piece8
+#undef linear_i8_sparse_avxvnni_piece16
+#undef linear_i8_sparse_avxvnni_piece24
+#undef linear_i8_sparse_avxvnni_piece32
 #undef linear_i8_sparse_avxvnni
 #undef linear_i8_sparse__avxvnni
 #undef linear_i8_sparse_codes__avxvnni

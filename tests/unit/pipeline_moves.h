@@ -300,6 +300,8 @@ static void draw_lower(Draw *d)
 {
 	if (pick(3))
 		option(d, "sparse", "%s", ANY("always", "always", "never", "auto"));
+	if (pick(4) == 0)
+		option(d, "tokens", "%s", ANY("1", "8", "512"));
 }
 
 static void draw_plain(Draw *d) { (void)d; }

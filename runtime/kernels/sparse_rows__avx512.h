@@ -1,0 +1,164 @@
+/* sparse_rows__avx512.h: what the AVX-512 linears over weights of which most are zero share: up to 64 rows in lanes, 16 of 32 registers for the
+ * sums of a band's four outputs. Of up to 8 rows registers of 256 bits. */
+#ifndef RT_SPARSE_ROWS__AVX512_H
+#define RT_SPARSE_ROWS__AVX512_H
+#include "sparse_walk.h"
+#include "tile__avx512.h"
+
+/* Words k..k+15 of 16 rows of `bytes` bytes each, from row `first` on: r[c] holds word k + c of all of them. Rows from `rows` on repeat the last,
+ * bytes past a row are zero. (A load whose mask is all zero, from where nothing is mapped, would take hundreds of cycles.) */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_words(__m512 r[16], const void *from, int first, int rows, int k, int bytes)
+{
+	const int left = bytes - 4 * k;
+	const uint8_t *row[16];
+	RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+		row[i] = (const uint8_t *)from + (size_t)rt_min(first + i, rows - 1) * (size_t)bytes + 4 * k;
+	if (left >= 64)
+		RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+			r[i] = _mm512_loadu_ps(row[i]);
+	else
+		RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+			r[i] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi8(((__mmask64)1 << left) - 1, row[i]));
+	math_avx512_transpose(r);
+}
+
+/* x[k][i] = word k of row i, its bits changed where those of `flip` are set. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring(void *x, const void *from, int rows, int bytes, int lanes, __m512i flip)
+{
+	const __mmask16 stored = math_avx512_first(lanes);
+	for (int first = 0; first < lanes; first += 16)
+		for (int k = 0; 4 * k < bytes; k += 16) {
+			__m512 r[16];
+			sparse_avx512_words(r, from, first, rows, k, bytes);
+			RT_UNROLL_FULL for (int c = 0; c < 16; c++)
+				_mm512_mask_storeu_epi32((int32_t *)x + (size_t)(k + c) * (size_t)lanes + first, stored,
+					_mm512_xor_si512(_mm512_castps_si512(r[c]), flip));
+		}
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_begin(SparseSums *sum, int32_t start, int lanes)
+{
+	if (lanes == 8)
+		sum->i8[0] = _mm256_set1_epi32(start);
+	else
+		RT_UNROLL_FULL for (int v = 0; v < lanes / 16; v++)
+			sum->i16[v] = _mm512_set1_epi32(start);
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_resume(SparseSums *sum, const void *from, int lanes)
+{
+	if (lanes == 8)
+		sum->i8[0] = _mm256_load_si256((const __m256i *)from);
+	else
+		RT_UNROLL_FULL for (int v = 0; v < lanes / 16; v++)
+			sum->i16[v] = _mm512_load_si512((const __m512i *)from + v);
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_end(void *to, const SparseSums *sum, int lanes)
+{
+	if (lanes == 8)
+		_mm256_store_si256((__m256i *)to, sum->i8[0]);
+	else
+		RT_UNROLL_FULL for (int v = 0; v < lanes / 16; v++)
+			_mm512_store_si512((__m512i *)to + v, sum->i16[v]);
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_join(SparseSums *sum, const SparseSums *own, int lanes)
+{
+	if (lanes == 8)
+		sum->i8[0] = _mm256_add_epi32(sum->i8[0], own->i8[0]);
+	else
+		RT_UNROLL_FULL for (int v = 0; v < lanes / 16; v++)
+			sum->i16[v] = _mm512_add_epi32(sum->i16[v], own->i16[v]);
+}
+
+/* The j-th of four words that lie in every quarter of a register, everywhere. */
+RT_INLINE RT_TARGET_AVX512 __m512i sparse_avx512_word(__m512i words, int j)
+{
+	return j == 0 ? _mm512_shuffle_epi32(words, 0x00) : j == 1 ? _mm512_shuffle_epi32(words, 0x55)
+		: j == 2 ? _mm512_shuffle_epi32(words, 0xaa) : _mm512_shuffle_epi32(words, 0xff);
+}
+
+/* sum += the inputs of a word of all lanes at x by w. */
+typedef void SparseAvx512Add(SparseSums *sum, const void *x, __m512i w, int lanes);
+
+/* A step of four outputs, whose inputs of a word take `bytes` bytes a lane. Four words are loaded at once and broadcast from the register: loads
+ * are what bounds it (Zen 4: 5.5 cycles a quad of 64 rows when each word and index was loaded by itself). */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_step(SparseSums *sum, uint64_t inputs, const uint8_t *words, const void *x, int lanes, int bytes,
+                                                   SparseAvx512Add *add)
+{
+	__m512i w = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)words));
+	__asm__("" : "+v"(w));   /* else four loads are made of it again */
+	RT_UNROLL_FULL for (int j = 0; j < SPARSE_ROWS_BAND; j++)
+		add(&sum[j], (const char *)x + (size_t)(inputs >> 8 * j & 255) * (size_t)(bytes * lanes), sparse_avx512_word(w, j), lanes);
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_steps(SparseSums *sum, SparseSums *own, uint64_t inputs, const uint8_t *words, const void *x, int lanes,
+                                                    int bytes, SparseAvx512Add *add)
+{
+	sparse_avx512_step(sum, inputs, words, x, lanes, bytes, add);
+	sparse_avx512_step(own, inputs >> 32, words + 4 * SPARSE_ROWS_BAND, x, lanes, bytes, add);
+}
+
+/* r[i] = lane i of the sums acc[16][lanes]. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_turn(__m512 r[16], const int32_t *acc, int lanes)
+{
+	const __mmask16 there = math_avx512_first(lanes);
+	RT_UNROLL_FULL for (int o = 0; o < 16; o++)
+		r[o] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi32(there, acc + (size_t)(o * lanes)));
+	math_avx512_transpose(r);
+}
+
+/* y = sum * (s * w) + b, as the dense kernels compute it. */
+RT_INLINE RT_TARGET_AVX512 __m512 sparse_avx512_scale(const float *sums, float s, __m512 w, __m512 b)
+{
+	return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(sums)), _mm512_mul_ps(_mm512_set1_ps(s), w), b);
+}
+
+/* out = act of a tile of integer sums, or its codes, for the `count` rows that there are. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_tile(TileOut out, float tile[16 * 16], const float *s, const float *ws, const float *bias, int count,
+                                                   int width, int N, int act)
+{
+	const __mmask16 some = math_avx512_first(width);
+	const __m512 w = _mm512_loadu_ps(ws), b = _mm512_loadu_ps(bias);
+	float *to = (float *)out.at;
+	if (!out.codes && act == RT_ACT_NONE)
+		for (int i = 0; i < count; i++, to += N)
+			_mm512_mask_storeu_ps(to, some, sparse_avx512_scale(tile + 16 * i, s[i], w, b));
+	else if (!out.codes && act == RT_ACT_GELU)
+		for (int i = 0; i < count; i++, to += N)
+			_mm512_mask_storeu_ps(to, some, math_avx512_gelu_low(sparse_avx512_scale(tile + 16 * i, s[i], w, b)));
+	else {
+		for (int i = 0; i < count; i++)
+			_mm512_store_ps(tile + 16 * i, sparse_avx512_scale(tile + 16 * i, s[i], w, b));
+		if (out.codes)
+			tile_avx512_codes((int8_t *)out.at, tile, out.m, out.z, 1, width, N, act, count);
+		else
+			tile_avx512_activate_low(to, tile, 1, width, N, act, count);
+	}
+}
+
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	enum { NR = SPARSE_ROWS_PANEL };
+	_Alignas(64) float tile[16 * 16];
+	__m512 r[16];
+	sparse_avx512_turn(r, acc, lanes);
+	RT_UNROLL_FULL for (int i = 0; i < 16; i++)
+		_mm512_store_ps(tile + 16 * i, r[i]);
+	sparse_avx512_tile(tile_out(out, row, p * NR, job->N), tile, job->s + row, job->ws + p * NR, job->bias + p * NR, rows,
+		rt_min(NR, job->N - p * NR), job->N, job->act);
+}
+
+RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_floats(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	sparse_avx512_leave_i8(tile_floats(job->out.at), job, acc, row, p, rows, lanes);
+}
+
+RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_codes(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+{
+	sparse_avx512_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
+}
+#define SPARSE_AVX512_PIECE(TARGET, kernel, lanes, flip, step, join) \
+	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 4, flip, sparse_avx512_begin, sparse_avx512_resume, step, sparse_avx512_end, join)
+#endif
