@@ -233,8 +233,26 @@ static void end_sentence(Dataset *data, const Record *words, int32_t n, int32_t 
 	*new_row(data, capacity) = row;
 }
 
-/* Word and label a line. A CoNLL-2003 file separates by spaces: those lines are cut here. */
-static bool parse_tags(Reader *r, Dataset *data)
+/* How words and their tags stand in a file. */
+typedef struct TagForm { int word, tag; bool bio, spaces, comments; const char *what; } TagForm;   /* tag -1: the last column */
+
+/* Cuts a line at its spaces. */
+static void cut_at_spaces(Record *record)
+{
+	char *rest = (char *)record->field[0];
+	for (record->nfields = 0; rest && record->nfields < FIELDS_MAX;)
+		record->field[record->nfields++] = strsep(&rest, " ");
+}
+
+/* CoNLL-U numbers words 1, 2, ..; "3-4" stands for the next two as they are written, "3.1" is a word that is not there. */
+static bool is_no_word(const TagForm *form, const Record *record)
+{
+	if (form->comments)
+		return record->field[0][0] == '#' || (record->nfields > 1 && record->field[0][strspn(record->field[0], "0123456789")] != '\0');
+	return strcmp(record->field[0], "-DOCSTART-") == 0;
+}
+
+static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
 {
 	enum { WORDS_MAX = 1 << 16 };
 	Record *words = malloc(WORDS_MAX * sizeof *words), record;
@@ -243,22 +261,25 @@ static bool parse_tags(Reader *r, Dataset *data)
 	if (!ok)
 		diag_error(r->diag, EXIT_RUN, 0, "out of memory");
 	while (ok && read_record(r, &record)) {
-		if (record.nfields == 1 && strchr(record.field[0], ' ')) {
-			char *rest = (char *)record.field[0];
-			for (record.nfields = 0; rest && record.nfields < FIELDS_MAX;)
-				record.field[record.nfields++] = strsep(&rest, " ");
-		}
+		if (form->spaces && record.nfields == 1 && strchr(record.field[0], ' '))
+			cut_at_spaces(&record);
+		const int last = form->tag < 0 ? record.nfields - 1 : form->tag;
 		if (is_blank(&record)) {
 			if (n > 0)
 				end_sentence(data, words, n, &capacity);
 			n = 0;
-		} else if (record.nfields < 2 || !is_tag(record.field[record.nfields - 1]) || !record.field[0][0])
-			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label (O, B-TYPE or I-TYPE)");
+		} else if (is_no_word(form, &record))
+			continue;
+		else if (record.nfields < 2 || last >= record.nfields || !record.field[form->word][0] || !record.field[last][0]
+			|| (form->bio && !is_tag(record.field[last])))
+			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label%s", form->bio ? " (O, B-TYPE or I-TYPE)" : "");
 		else if (n == WORDS_MAX)
 			ok = diag_error(r->diag, EXIT_INPUT, record.line, "a text of more than %d words; texts end at a blank line",
 				WORDS_MAX);
-		else
-			words[n++] = record;
+		else {
+			words[n] = (Record){.field = {record.field[form->word], record.field[last]}, .nfields = 2, .line = record.line};
+			n++;
+		}
 	}
 	if (ok && n > 0)
 		end_sentence(data, words, n, &capacity);
@@ -284,7 +305,7 @@ static bool parse_table(Reader *r, Dataset *data)
 	else if (!layout_of_header(&probe[0], &layout) && (r->csv || !layout_of_shape(probe, n, &layout)))
 		ok = diag_error(r->diag, EXIT_INPUT, 1,
 			"not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that names text and label "
-			"columns, or CoNLL with O, B- and I- labels");
+			"columns, CoNLL (a word and its label a line, a blank line between texts) or CoNLL-U");
 	data->what = layout.what;
 	data->form = layout.score >= 0 ? DATA_SCORES : DATA_LABELS;
 	for (int32_t i = layout.header; ok && i < n; i++)
@@ -320,20 +341,66 @@ static bool looks_tagged(const char *text)
 	return tagged > 0;
 }
 
-bool dataset_parse(const char *text, size_t bytes, bool csv, Dataset *data, Diag *diag)
+enum { LOOK_LINES = 64 };
+
+/* CoNLL-U: ten columns between tabs, the first a number, behind lines that begin with #. */
+static bool looks_conllu(const char *text)
+{
+	while (*text == '#' || *text == '\n' || *text == '\r')
+		text += strcspn(text, "\n") + (strchr(text, '\n') != NULL);
+	int tabs = 0;
+	const size_t digits = strspn(text, "0123456789");
+	for (const char *at = text; *at && *at != '\n'; at++)
+		tabs += *at == '\t';
+	return tabs == 9 && digits > 0;
+}
+
+/* Words with tags of any kind: two columns and more, no space in the first, and, unless it is said, a blank line between two texts. */
+static bool looks_worded(const char *text, bool said)
+{
+	bool parted = said, blank = false;
+	for (int i = 0; i < LOOK_LINES && *text; i++) {
+		const size_t length = strcspn(text, "\r\n"), word = strcspn(text, "\t \r\n");
+		const bool spaces = said && text[word] == ' ' && !memchr(text, '\t', length);
+		if (length > 0 && (word == 0 || (text[word] != '\t' && !spaces)))
+			return false;
+		parted = parted || (blank && length > 0);
+		blank = i > 0 && length == 0;
+		text += length + strspn(text + length, "\r");
+		text += *text == '\n';
+	}
+	return parted;
+}
+
+/* tagged: it is said to be words with tags. False: it is a table. */
+static bool tags_form(const char *text, bool tagged, TagForm *form)
+{
+	if (looks_conllu(text))
+		*form = (TagForm){1, 3, false, false, true, "CoNLL-U: words and parts of speech"};
+	else if (looks_tagged(text))
+		*form = (TagForm){0, -1, true, true, false, "CoNLL: words and BIO labels"};
+	else if (looks_worded(text, tagged))
+		*form = (TagForm){0, -1, false, tagged, false, "CoNLL: words and tags"};
+	else
+		return false;
+	return true;
+}
+
+static bool parse(const char *text, size_t bytes, bool csv, bool tagged, Dataset *data, Diag *diag)
 {
 	const size_t bom = bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 	*data = (Dataset){.mem = mem_new()};
 	char *copy = mem_string(data->mem, text + bom, bytes - bom);
 	Reader reader = {.at = copy, .end = copy + (bytes - bom), .line = 1, .csv = csv, .diag = diag};
 	const char *nul = memchr(copy, '\0', bytes - bom);
+	TagForm form;
 	if (nul)
 		return diag_error(diag, EXIT_INPUT, 0, "has a zero byte; not a text file");
 	bool ok;
-	if (!csv && looks_tagged(copy)) {
+	if (!csv && tags_form(copy, tagged, &form)) {
 		data->form = DATA_TAGS;
-		data->what = "CoNLL: words and BIO labels";
-		ok = parse_tags(&reader, data);
+		data->what = form.what;
+		ok = parse_tags(&reader, &form, data);
 	} else
 		ok = parse_table(&reader, data);
 	if (ok && data->nrows == 0)
@@ -341,7 +408,12 @@ bool dataset_parse(const char *text, size_t bytes, bool csv, Dataset *data, Diag
 	return ok;
 }
 
-bool dataset_read(const char *path, Dataset *data, Diag *diag)
+bool dataset_parse(const char *text, size_t bytes, bool csv, Dataset *data, Diag *diag)
+{
+	return parse(text, bytes, csv, false, data, diag);
+}
+
+static bool read_file(const char *path, bool tagged, Dataset *data, Diag *diag)
 {
 	const char *suffix = strrchr(path, '.');
 	size_t bytes;
@@ -351,11 +423,14 @@ bool dataset_read(const char *path, Dataset *data, Diag *diag)
 		return false;
 	const char *before = diag->file;
 	diag->file = path;
-	const bool ok = dataset_parse(text, bytes, suffix && strcasecmp(suffix, ".csv") == 0, data, diag);
+	const bool ok = parse(text, bytes, suffix && strcasecmp(suffix, ".csv") == 0, tagged, data, diag);
 	diag->file = before;
 	free(text);
 	return ok;
 }
+
+bool dataset_read(const char *path, Dataset *data, Diag *diag) { return read_file(path, false, data, diag); }
+bool dataset_read_tags(const char *path, Dataset *data, Diag *diag) { return read_file(path, true, data, diag); }
 
 void dataset_free(Dataset *data)
 {

@@ -108,7 +108,7 @@ bool words_observe(const Calibration *calibration, Module *module, const char *p
 	Reader reader = {.words = words, .diag = diag};
 	int64_t total;
 	*words = (Words){0};
-	if (!dataset_read(path, &words->data, diag))
+	if (!dataset_read_tags(path, &words->data, diag))
 		return false;
 	if (words->data.form != DATA_TAGS)
 		return diag_error_in(diag, EXIT_INPUT, path, 0, "(%s) has no tags of words; neurons are ranked on CoNLL: a word and its tag a "

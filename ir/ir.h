@@ -360,6 +360,8 @@ double  sparse_density(const Tensor *, int64_t group);
 int64_t sparse_pack(const Tensor *, void *packed);
 /* Output n of a packed form: `words` words to row. */
 void    sparse_row(const void *packed, int64_t n, int64_t words, void *row);
+/* How many words of all outputs a packed form holds. */
+int64_t sparse_stored(const void *packed, int64_t outputs, int64_t words);
 /* Whether these bytes are a packed form of so many outputs and words an output, as kernels read it without looking. */
 bool    sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words);
 

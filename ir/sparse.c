@@ -243,3 +243,17 @@ bool sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t
 	}
 	return at == from + bytes;
 }
+
+int64_t sparse_stored(const void *packed, int64_t outputs, int64_t words)
+{
+	const uint8_t *at = (const uint8_t *)packed;
+	const int64_t pieces = (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL * sparse_blocks(words), bands = pieces * SPARSE_PANEL / SPARSE_BAND;
+	int64_t count = 0;
+	at += (pieces + 1) * 4;
+	for (int64_t i = 0; i < bands; i++) {
+		const BandView band = band_at(at);
+		count += SPARSE_BAND * band.count;
+		at = band.end;
+	}
+	return count;
+}

@@ -6,6 +6,7 @@
  *                                      return observed=%m
  */
 #include "calibrate.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,8 +132,14 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	Means sum = { by_tokens, means, 0 };
 	if (!probe_each(probe, add_text, &sum, run))
 		return false;
-	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++)
+	bool finite = true;
+	for (int32_t i = 0; i < probe->width && sum.weight > 0; i++) {
 		means[i] /= sum.weight;
+		finite = finite && isfinite(means[i]);
+	}
+	if (!finite)   /* a choice by them would be none */
+		return diag_error(run->diag, EXIT_RUN, 0, "%s: the model makes numbers that are none on %s; are its weights whole?",
+			pass_info[run->item->pass].name, pass_option(run, "data", ""));
 	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
 }
 

@@ -17,9 +17,31 @@ static int64_t type_elements(const int64_t *symbols, const Type *type)
 	return count;
 }
 
+/* Weights that are sparse and packed; each: numbers that a word of them holds. */
+static const Tensor *sparse_weights(const Node *node, int64_t *each)
+{
+	const bool linear = node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES;
+	const Tensor *weight = linear && (node->attr.has & A_panel) ? value_tensor(node->args[1]) : NULL;
+	*each = node->op == OP_LINEAR ? 1 : SPARSE_WORD;
+	return weight && weight->type.rank == 1 ? weight : NULL;
+}
+
+/* Numbers of such weights that lie in the program, zeros of words that are not all zero and those that fill bands up among them. */
+static int64_t sparse_numbers(const Node *node, const Tensor *weight, int64_t each)
+{
+	const Type *input = &node->args[0]->type;
+	const int64_t inputs = input->dim[input->rank - 1].plus;
+	return each * sparse_stored(weight->data, node->attr.width, sparse_words(inputs, each == 1 ? DT_F32 : DT_I8));
+}
+
 int64_t node_macs(const Node *node, int64_t *symbols)
 {
 	const Type *result = node->nresults ? &node->results[0]->type : NULL;
+	int64_t each;
+	const Tensor *sparse = sparse_weights(node, &each);
+	if (sparse)
+		return type_elements(symbols, &node->args[0]->type) / symbols_at(symbols, &node->args[0]->type, node->args[0]->type.rank - 1)
+			* sparse_numbers(node, sparse, each);
 	switch (node->op) {
 	case OP_LINEAR: case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: case OP_LINEAR_BF16: case OP_MATMUL:   /* K: the last axis of what they read */
 		return type_elements(symbols, result) * symbols_at(symbols, &node->args[0]->type, node->args[0]->type.rank - 1);
@@ -37,9 +59,11 @@ int64_t node_macs(const Node *node, int64_t *symbols)
 	}
 }
 
-static int tensor_by_data(const void *a, const void *b)
+typedef struct Counted { const Tensor *tensor; int64_t count; } Counted;
+
+static int counted_by_data(const void *a, const void *b)
 {
-	uintptr_t x = (uintptr_t)(*(const Tensor *const *)a)->data, y = (uintptr_t)(*(const Tensor *const *)b)->data;
+	uintptr_t x = (uintptr_t)((const Counted *)a)->tensor->data, y = (uintptr_t)((const Counted *)b)->tensor->data;
 	return x < y ? -1 : x > y;
 }
 
@@ -56,7 +80,7 @@ void module_measure(const Module *module, LedgerRow *row)
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
 			consts += node->op == OP_CONST;
-	const Tensor **tensors = calloc(consts + 1, sizeof *tensors);
+	Counted *tensors = calloc(consts + 1, sizeof *tensors);
 	consts = 0;
 	for (int32_t g = 0; g < module->ngraphs; g++) {
 		const Graph *graph = module->graphs[g];
@@ -67,15 +91,20 @@ void module_measure(const Module *module, LedgerRow *row)
 			row->nodes++;
 			row->macs += node_macs(node, symbols);
 			if (node->op == OP_CONST && tensors)
-				tensors[consts++] = node->data;
+				tensors[consts++] = (Counted){ node->data, type_count(&((const Tensor *)node->data)->type) };
+			int64_t each;
+			const Tensor *sparse = sparse_weights(node, &each);
+			for (size_t i = consts; sparse && tensors && i-- > 0;)
+				if (tensors[i].tensor->data == sparse->data)   /* bytes, as a constant */
+					tensors[i].count = sparse_numbers(node, sparse, each);
 		}
 	}
 	if (tensors)
-		qsort(tensors, consts, sizeof *tensors, tensor_by_data);
+		qsort(tensors, consts, sizeof *tensors, counted_by_data);
 	for (size_t i = 0; i < consts; i++)
-		if (i == 0 || tensors[i]->data != tensors[i - 1]->data) {
-			row->parameters += type_count(&tensors[i]->type);
-			row->weight_bytes += tensors[i]->bytes;
+		if (i == 0 || tensors[i].tensor->data != tensors[i - 1].tensor->data) {
+			row->parameters += tensors[i].count;
+			row->weight_bytes += tensors[i].tensor->bytes;
 		}
 	free(tensors);
 }

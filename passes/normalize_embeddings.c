@@ -70,6 +70,10 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 	probe_open(&probe, graph, 0);
 	bool good = probe_rows(&probe, probe_value(&probe, value), add_text, m, run);
 	probe_close(&probe);
+	for (int64_t i = 0; good && i < m->width; i++)
+		if (!isfinite(m->sum[i]) || !isfinite(m->squares[i]))
+			return diag_error(run->diag, EXIT_RUN, 0, "normalize-embeddings: %s makes numbers that are none on %s; are its weights whole?",
+				value->node->origin ? value->node->origin : "the model", pass_option(run, "data", ""));
 	return good && (m->rows > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
 }
 

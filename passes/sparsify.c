@@ -11,9 +11,15 @@
  *   scope=matrix             each matrix to that sparsity; scope=model: all of them together, the least weights wherever they are
  *
  * The least go: by magnitude or, with data=FILE, by |w| times the root mean square of the input that it multiplies over the texts (Sun
- * et al., "A Simple and Effective Pruning Approach for Large Language Models" (Wanda), arXiv:2306.11695). Zeros that are there count. */
+ * et al., "A Simple and Effective Pruning Approach for Large Language Models" (Wanda), arXiv:2306.11695). Zeros that are there count.
+ *
+ *   refit=yes                what stays of an output does the work of what goes, by least squares on data= (sparsify_fit.c, with the equations),
+ *                            its bias included; which go is told by what the error grows by
+ *   steps=N                  in N steps (4): each takes the same share of what is left, and chooses by the weights that were fitted before
+ *   ridge=X                  how strongly weights are held where they were (0.01) */
 #include "sparsify.h"
 #include "narrow.h"
+#include "rewrite.h"
 #include <math.h>
 #include <string.h>
 
@@ -97,7 +103,7 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 /* ---- inputs on data ----------------------------------------------------------------------------------------------------- */
 
 /* Fills `norms` of all matrices; a matrix that several linears have gets the mean over what they read. */
-static bool measure_inputs(Graph *graph, Matrices *all, PassRun *run)
+static bool measure_inputs(Graph *graph, const Matrices *all, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
 	int32_t most = 0, count = 0;
@@ -137,6 +143,17 @@ static bool measure_inputs(Graph *graph, Matrices *all, PassRun *run)
 
 /* ---- weights ------------------------------------------------------------------------------------------------------------ */
 
+/* b + (W - W') E[x] */
+static void move_bias(Graph *graph, Node *linear, const SparseMatrix *m)
+{
+	const Tensor *bias = linear->nargs > 2 ? value_tensor(linear->args[2]) : NULL;
+	Tensor *moved = tensor_derived(graph, bias ? bias : m->tensor, "refit", bias ? bias->type : type_numbers(DT_F32, 1, &m->rows));
+	for (int64_t n = 0; n < m->rows; n++)
+		tensor_set(moved, n, (bias ? tensor_at(bias, n) : 0) + m->moved[n]);
+	linear->args[2] = graph_const(graph, linear, moved, bias ? linear->args[2]->node->origin : linear->origin);
+	linear->nargs = 3;
+}
+
 /* How many of the matrix's weights became zero. */
 static int64_t matrix_thin_out(Graph *graph, SparseMatrix *m, PassRun *run)
 {
@@ -152,12 +169,16 @@ static int64_t matrix_thin_out(Graph *graph, SparseMatrix *m, PassRun *run)
 	for (int64_t i = 0; i < count; i++)
 		if (m->gone[i])
 			memset(data + i * size, 0, (size_t)size);
+		else if (m->fitted)
+			tensor_set(thin, i, (double)m->fitted[i]);
 	Node *old = m->weight->node;
 	Value *by = graph_const(graph, old->next, thin, old->origin);
 	for (Node *node = graph->first; node; node = node->next)
-		for (int32_t i = 0; i < node->nargs; i++)
-			if (node->args[i] == m->weight && node->op == OP_LINEAR && i == 1)
-				node->args[i] = by;
+		if (node->op == OP_LINEAR && node->args[1] == m->weight) {
+			node->args[1] = by;
+			if (m->fitted)
+				move_bias(graph, node, m);
+		}
 	m->weight = by;
 	m->tensor = thin;
 	run->changes++;
@@ -169,7 +190,7 @@ static void report(const Matrices *all, PassRun *run)
 {
 	double zeros_all = 0, quads_all = 0, weights_all = 0;
 	for (int32_t i = 0; i < all->count; i++) {
-		double zeros = 0, quads = 0, weights = 0;
+		double zeros = 0, quads = 0, weights = 0, error = 0, whole = 0;
 		int32_t count = 0;
 		for (int32_t k = 0; k < all->count; k++) {
 			const SparseMatrix *m = &all->at[k];
@@ -181,11 +202,14 @@ static void report(const Matrices *all, PassRun *run)
 			count++;
 			weights += size;
 			zeros += (double)sparse_mark_zeros(m);
+			error += m->error, whole += m->whole;
 			quads += size * sparse_density(m->tensor, 4);
 		}
 		if (count)
 			pass_note(run, NULL, "%s: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not", all->at[i].kind,
 				100 * zeros / weights, weights, count, count == 1 ? "x" : "ces", 100 * quads / weights);
+		if (count && whole > 0)
+			pass_note(run, NULL, "%s: fitted, they make all but %.2f %% of the variance of what they made", all->at[i].kind, 100 * error / whole);
 		zeros_all += zeros, quads_all += quads, weights_all += weights;
 	}
 	pass_note(run, NULL, "all: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not", 100 * zeros_all / weights_all,
@@ -194,7 +218,21 @@ static void report(const Matrices *all, PassRun *run)
 
 /* ---- options ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct Choice { double sparsity; SparseUnit unit; bool whole_model; } Choice;
+typedef struct Choice { double sparsity, ridge; SparseUnit unit; bool whole_model, refit; int64_t steps; } Choice;
+
+/* refit=, steps= and ridge=, which mean something together only. */
+static bool refit_read(Choice *choice, PassRun *run)
+{
+	const char *refit = pass_option(run, "refit", "no");
+	choice->refit = strcmp(refit, "yes") == 0;
+	if (!choice->refit && strcmp(refit, "no") != 0)
+		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: refit=%s, expected yes or no", refit);
+	if (choice->refit && !pass_option(run, "data", NULL))
+		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: refit=yes fits the weights that stay on texts; give data=FILE");
+	if (!choice->refit && (pass_option(run, "ridge", NULL) || pass_option(run, "steps", NULL)))
+		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: ridge= and steps= are for refit=yes");
+	return pass_option_real(run, "ridge", 1e-9, 1e9, &choice->ridge) && pass_option_int(run, "steps", 1, 100, &choice->steps);
+}
 
 static bool choice_read(Choice *choice, PassRun *run)
 {
@@ -202,7 +240,7 @@ static bool choice_read(Choice *choice, PassRun *run)
 		{ "unstructured", { 1, 1 } }, { "1x4", { 1, 4 } }, { "4x1", { 4, 1 } }, { "rows", { 1, INT64_MAX } },
 	};
 	const char *structure = pass_option(run, "structure", "unstructured"), *scope = pass_option(run, "scope", "matrix");
-	*choice = (Choice){ -1, { 0, 0 }, strcmp(scope, "model") == 0 };
+	*choice = (Choice){ .sparsity = -1, .ridge = 0.01, .whole_model = strcmp(scope, "model") == 0, .steps = 4 };
 	if (!pass_option_real(run, "sparsity", 0, 1, &choice->sparsity))
 		return false;
 	if (choice->sparsity < 0)
@@ -214,7 +252,34 @@ static bool choice_read(Choice *choice, PassRun *run)
 			choice->unit = structures[i].unit;
 	if (!choice->unit.high)
 		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: structure=%s, expected unstructured, 1x4, 4x1 or rows", structure);
-	return true;
+	return refit_read(choice, run);
+}
+
+static void choose(const Matrices *all, const Choice *choice, double sparsity)
+{
+	for (int32_t i = 0; i < (choice->whole_model ? 1 : all->count); i++)
+		sparse_choose(&all->at[i], choice->whole_model ? all->count : 1, choice->unit, sparsity);
+}
+
+/* What is gone stays gone: it is zero, and zeros are the least. The last step takes what is asked for, the others as much of what is left. */
+static bool choose_and_fit(Graph *graph, const Matrices *all, const Choice *choice, PassRun *run)
+{
+	bool shared = false;
+	for (int32_t i = 0; i < all->count; i++)
+		shared |= all->at[i].ninputs > 1;
+	if (shared && !measure_inputs(graph, all, run))
+		return false;
+	SparseFits *fits = sparse_fits_open(graph, all->at, all->count, choice->ridge, run);
+	bool good = fits != NULL;
+	for (int64_t step = 1; good && step <= choice->steps; step++) {
+		choose(all, choice, step < choice->steps ? 1 - pow(1 - choice->sparsity, (double)step / (double)choice->steps) : choice->sparsity);
+		for (int32_t i = 0; i < all->count; i++)
+			sparse_mark_zeros(&all->at[i]);
+		good = sparse_fit(graph, fits, all->at, all->count, run);
+	}
+	if (fits)
+		sparse_fits_close(fits);
+	return good;
 }
 
 bool pass_sparsify(Graph *graph, PassRun *run)
@@ -227,10 +292,14 @@ bool pass_sparsify(Graph *graph, PassRun *run)
 		pass_note(run, NULL, "no linear of a layer (an origin layer.N.) has a constant matrix");
 		return true;
 	}
-	if (pass_option(run, "data", NULL) && !measure_inputs(graph, &all, run))
-		return false;
-	for (int32_t i = 0; i < (choice.whole_model ? 1 : all.count); i++)
-		sparse_choose(&all.at[i], choice.whole_model ? all.count : 1, choice.unit, choice.sparsity);
+	if (choice.refit) {
+		if (!choose_and_fit(graph, &all, &choice, run))
+			return false;
+	} else {
+		if (pass_option(run, "data", NULL) && !measure_inputs(graph, &all, run))
+			return false;
+		choose(&all, &choice, choice.sparsity);
+	}
 	for (int32_t i = 0; i < all.count; i++)
 		matrix_thin_out(graph, &all.at[i], run);
 	report(&all, run);

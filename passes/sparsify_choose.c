@@ -31,7 +31,8 @@ static uint32_t score_of(const SparseMatrix *m, Patch p)
 	double sum = 0;
 	for (int64_t r = p.row; r < p.row + p.high; r++)
 		for (int64_t k = p.column; k < p.column + p.wide; k++) {
-			const double w = tensor_at(m->tensor, r * m->columns + k) * (m->norms ? m->norms[k] : 1);
+			const int64_t i = r * m->columns + k;
+			const double w = (m->fitted ? (double)m->fitted[i] : tensor_at(m->tensor, i)) * (m->norms ? m->norms[k] : 1);
 			sum += w * w;
 		}
 	const float score = (float)sqrt(sum / (double)(p.high * p.wide));

@@ -59,4 +59,11 @@ for n, kind in enumerate(("classify", "encoder")):
         mask = torch.ones(config.hidden_size, dtype=torch.double); mask[neurons] = 0; changed = with_hook(changed, i, lambda x, mask=mask: x * mask)
     ledger = check(kind, TMP / kind, f"ablate-neurons{{neurons={','.join(f'{i}.{j}' for i, l in gone.items() for j in l)}}},O2", changed, batch)
     assert count(ledger, "goes into gamma and beta") == 2 and count(ledger, "layer 2: 3 of") == 1
+# weights that are no numbers: what is learnt from texts would be none, and is refused
+from safetensors.torch import load_file, save_file
+tensors = load_file(TMP / "classify" / "model.safetensors"); name = next(k for k in tensors if k.endswith("layer.1.intermediate.dense.weight")); tensors[name][0, 0] = float("nan")
+shutil.copytree(TMP / "classify", TMP / "nan"); save_file(tensors, TMP / "nan" / "model.safetensors", metadata={"format": "pt"})
+for passes in (f"normalize-embeddings{{method=z-score layers=1 data={data}}}", f"sparsify{{sparsity=0.5 data={data}}}", f"sparsify{{sparsity=0.5 data={data} refit=yes}}", f"prune-ffn{{by=activation share=0.5 data={data}}}"):
+    p = run(BERTC, "build", TMP / "nan", "-o", TMP / "none", "--quiet", f"--passes={passes}", check=False, cwd=TMP)
+    assert p.returncode == 1 and b"no" in p.stderr and b"number" in p.stderr, (passes, p.returncode, p.stderr)
 print("embeddings are post-processed and neurons held as by hand")

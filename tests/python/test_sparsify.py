@@ -1,5 +1,6 @@
 """sparsify against the same weights zeroed by hand in PyTorch: the masks bit for bit, in four structures, by magnitude and by |w| times the norm of
-what it multiplies on texts; the checkpoint that comes out is loaded by transformers and compiled again to the same numbers."""
+what it multiplies on texts; the checkpoint that comes out is loaded by transformers and compiled again to the same numbers. With refit=yes what
+stays is the solution of the normal equations over what the linears read in PyTorch."""
 import copy
 from safetensors.torch import load_file
 from whittling import *
@@ -62,6 +63,46 @@ for n, kind in enumerate(("classify", "tag", "encoder")):
     if n: continue
     check(kind, TMP / f"{kind}.rows.model", "O2", want, batch)   # the checkpoint, compiled again
     check(kind, TMP / kind, "sparsify{sparsity=0.5},drop-layers{layers=1},O2", (lambda m: (encoder(m).encoder.layer.__delitem__(0), m)[1])(by_hand(model, 0.5)), batch)
+
+@torch.no_grad()
+def reads(model, batch):
+    """Every linear's inputs, a row a token."""
+    rows = {}
+    hooks = [m.register_forward_pre_hook(lambda m, x, n=n: rows.setdefault(n, []).append(x[0][0].double())) for n, m in linears(model)]
+    logits(model, batch)
+    for h in hooks: h.remove()
+    return {n: torch.cat(r) for n, r in rows.items()}
+
+def refitted(w, bias, x, keep, ridge):
+    """Row after row (H_SS)^-1 (H w)_S, and the bias that goes with it; and 1 / sqrt of the diagonal of H^-1, by which weights go."""
+    h = torch.cov(x.T, correction=0).reshape(x.shape[1], x.shape[1]); h = h + ridge * h.diagonal().mean() * torch.eye(len(h), dtype=h.dtype); out = torch.zeros_like(w)
+    for r in range(len(w)):
+        s = keep[r].nonzero()[:, 0]
+        if len(s): out[r, s] = torch.linalg.solve(h[s][:, s], h[s] @ w[r])
+    return out, bias + (w - out) @ x.mean(0), h.inverse().diagonal().rsqrt()
+
+# the fit: of a random model, all structures, either system (less or more than half goes), one step and several
+model, config = make_bert.random_bert("classify", 850, TMP / "refit", num_hidden_layers=2, hidden_size=44, num_attention_heads=4, intermediate_size=50, max_position_embeddings=64, vocab_size=513)
+from transformers.models.bert import BertTokenizerFast
+words = (TMP / "refit" / "vocab.txt").read_text().split(); r = random.Random(3); lines = [" ".join(w for w in r.choices(words[80:], k=12) if "#" not in w) for _ in range(60)]
+(TMP / "refit.tsv").write_text("".join(f"{t}\tLABEL_0\n" for t in lines))
+tokenizer = BertTokenizerFast(str(TMP / "refit" / "vocab.txt"), do_lower_case=True); seen = reads(model, [tokenizer(t)["input_ids"] for t in lines]); batch = texts(config, 1)
+for structure, sparsity, steps, ridge in (("unstructured", 0.8, 1, 0.01), ("unstructured", 0.3, 2, 0.05), ("1x4", 0.7, 3, 0.01), ("4x1", 0.4, 1, 0.01), ("rows", 0.5, 1, 0.01)):
+    passes = f"sparsify{{sparsity={sparsity} structure={structure} data={TMP}/refit.tsv refit=yes steps={steps} ridge={ridge}}}"
+    got = type(model).from_pretrained(emitted(TMP / "refit", passes, f"refit.{structure}.{steps}"), attn_implementation="eager").eval(); want = copy.deepcopy(model); gone = total = differ = 0
+    for (n, a), (_, b) in zip(linears(got), linears(want)):
+        keep = a.weight != 0; w, bias, norm = refitted(b.weight.data.double(), b.bias.data.double(), seen[n], keep, ridge)
+        if steps == 1:   # of the matrix as it is: the masks are those of the scores
+            units = scored(b.weight.data.numpy(), structure, norm.numpy()); wanted = round(sparsity * b.weight.numel() + 1e-9); mask = np.ones(keep.shape, bool)
+            for _, size, k in sorted(units, key=lambda u: u[0]):
+                if wanted <= 0: break
+                mask[k] = False; wanted -= size
+            differ += (mask != keep.numpy()).sum()
+        b.weight.data.copy_(w); b.bias.data.copy_(bias); gone += (~keep).sum().item(); total += keep.numel()
+        compare(a.weight.data, w, f"{passes}: {n}", 2e-4); compare(a.bias.data, bias, f"{passes}: bias of {n}", 2e-4)
+    assert sparsity - 1e-3 < gone / total < sparsity + 0.05 and differ <= 8, f"{passes}: {gone} of {total} are zero, {differ} on the other side of the border"
+    ledger = check("refit", TMP / "refit", passes + ",O2", got, batch)
+    assert any("fitted, they make all but" in note for note in ledger[0]["notes"]), ledger[0]
 
 # what inputs come to on real texts: the norms are those of f32 kernels, so of the weights that lie at the border a few may fall to the other side
 if SHARED:

@@ -189,8 +189,16 @@ static void draw_sparsify(Draw *d)
 		option(d, "scope", "%s", ANY("matrix", "model"));
 	if (pick(3) == 0)
 		option(d, "exclude", "%s", ANY("layer.0", "*.ffn.*", "layer.1.attention"));
-	if (pick(3) == 0)
-		with_data(d, "texts.tsv");
+	if (pick(3))
+		return;
+	with_data(d, "texts.tsv");
+	if (pick(2)) {
+		option(d, "refit", "yes");
+		if (pick(2))
+			option(d, "steps", "%d", 1 + pick(3));
+		if (pick(2))
+			option(d, "ridge", "0.%d", 1 + pick(30));
+	}
 }
 
 static void draw_early_exit(Draw *d)

@@ -5,6 +5,7 @@
 #include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Parses; NULL data->rows on error. */
 static bool parse(const char *text, bool csv, Dataset *data)
@@ -98,6 +99,47 @@ static void test_tags(void)
 	}
 }
 
+/* Parts of speech: found by the blank line, by the ten columns of CoNLL-U, or because the caller says so. */
+static void test_other_tags(void)
+{
+	Dataset d;
+	static const char *const files[] = {
+		"The\tDET\nsky\tNOUN\n\n.\tPUNCT\n",
+		"# sent_id = 1\n# text = a\tb\n1\tThe\tthe\tDET\tDT\t_\t2\tdet\t_\t_\n1-2\tThesky\t_\t_\t_\t_\t_\t_\t_\t_\n"
+		"2\tsky\tsky\tNOUN\tNN\t_\t0\troot\t_\t_\n2.1\tx\tx\tVERB\t_\t_\t_\t_\t_\t_\n\n# two\r\n1\t.\t.\tPUNCT\t.\t_\t0\troot\t_\t_\r\n"};
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_FATAL(parse(files[i], false, &d));
+		CU_ASSERT_EQUAL_FATAL(d.form, DATA_TAGS);
+		CU_ASSERT_EQUAL_FATAL(d.nrows, 2);
+		CU_ASSERT_STRING_EQUAL(d.rows[0].text, "The sky");
+		CU_ASSERT_STRING_EQUAL(d.rows[0].tags[0], "DET");
+		CU_ASSERT_STRING_EQUAL(d.rows[0].tags[1], "NOUN");
+		CU_ASSERT_STRING_EQUAL(d.rows[1].tags[0], "PUNCT");
+		dataset_free(&d);
+	}
+	static const struct { const char *text; int rows, words; } said[] = {
+		{"The DET\nsky NOUN\n", 1, 2}, {"-DOCSTART- -X- O\n\nThe DET O\n", 1, 1}, {"The\tDET\n", 1, 1}, {"good film\t1\nbad\t0\n", 0, 0},
+	};
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+		char name[] = "/tmp/bertc-test-XXXXXX";
+		const int file = mkstemp(name);
+		Diag diag;
+		diag_init(&diag, "data");
+		CU_ASSERT_FATAL(file >= 0 && write(file, said[i].text, strlen(said[i].text)) > 0);
+		CU_ASSERT_FATAL(dataset_read_tags(name, &d, &diag));
+		CU_ASSERT_EQUAL(d.form, said[i].rows ? DATA_TAGS : DATA_LABELS);
+		if (said[i].rows) {
+			CU_ASSERT_EQUAL(d.nrows, said[i].rows);
+			CU_ASSERT_EQUAL(d.rows[0].nwords, said[i].words);
+			CU_ASSERT_STRING_EQUAL(d.rows[0].words[0], "The");
+		}
+		dataset_free(&d);
+		diag_free(&diag);
+		close(file);
+		unlink(name);
+	}
+}
+
 static void test_refusals(void)
 {
 	Dataset d;
@@ -105,6 +147,7 @@ static void test_refusals(void)
 		{"", false}, {"\n\n", false}, {"just words\nmore words\n", false}, {"a\tb\tc\n", false},
 		{"text,category\nno label\n", true}, {"text,category\n\"open,x\n", true}, {"text,category\n\"a\"b,x\n", true},
 		{"a,b\nc,d\n", true}, {"The\tO\nbroken\n", false}, {"sentence\tlabel\nshort\n", false},
+		{"a\tX\n\nb\n", false}, {"a\tX\n\nb\t\n", false}, {"1\ta\t_\tX\t_\t_\t_\t_\t_\t_\n2\tb\n", false},
 		{"sentence1\tsentence2\tscore\na\tb\tmany\n", false}, {"sentence\tscore\na\t1\n", false}, {"sentence\tlabel\n", false},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -178,6 +221,7 @@ int main(void)
 	CU_add_test(suite, "csv", test_csv);
 	CU_add_test(suite, "scores", test_scores);
 	CU_add_test(suite, "tags", test_tags);
+	CU_add_test(suite, "other tags", test_other_tags);
 	CU_add_test(suite, "refusals", test_refusals);
 	CU_add_test(suite, "label names", test_label_names);
 	CU_add_test(suite, "shared files", test_shared);
