@@ -1,6 +1,8 @@
 /* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program that keeps the accuracy asked for.
  * search.c finds it; here are the options and what is printed. (`bertc build --tune` is another thing: it times kernels.) */
+#include <errno.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,10 +292,25 @@ static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *di
 	return good;
 }
 
+/* Asked before the search, which takes minutes: whether what it ends in could be written. */
+static bool results_check(const TuneOptions *o, Diag *diag)
+{
+	const char *const results[] = {o->search.build.out, o->json, o->svg};
+	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+		char *folder = results[i] ? strdup(results[i]) : NULL;
+		const bool good = !folder || access(dirname(folder), W_OK) == 0
+			|| diag_error_in(diag, EXIT_RUN, results[i], 0, "cannot be written: %s", strerror(errno));
+		free(folder);
+		if (!good)
+			return false;
+	}
+	return build_check(&o->search.build, diag);
+}
+
 static int tune(TuneOptions *o, Diag *diag)
 {
 	Search *s = &o->search;
-	if (!prepare(o, diag) || !search_run(s, diag))
+	if (!results_check(o, diag) || !prepare(o, diag) || !search_run(s, diag))
 		return EXIT_RUN;
 	int32_t *front = calloc((size_t)s->ndone + 1, sizeof *front);
 	const int32_t nfront = front ? search_front(s, front) : 0;
