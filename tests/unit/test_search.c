@@ -242,8 +242,8 @@ static void test_pays(void)
 	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
 	static const struct { int lost; double time; int64_t bytes; bool pays[3]; } cases[] = {
-		{30, 100, 500, {true, false, true}},
-		{30, 30, 1000, {true, true, false}},
+		{10, 100, 500, {true, false, true}},
+		{10, 30, 1000, {true, true, false}},
 		{1, 100, 500, {true, true, true}},
 	};
 	for (int i = 0; i < 3; i++) {
