@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../codegen/tokenizer_tables.h"
+#include "calibrate.h"
 #include "search.h"
 
 enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
@@ -54,14 +55,44 @@ static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
 	return good;
 }
 
+/* How long the texts are that the cost is of: the mean of the data, as this candidate's own vocabulary cuts them. */
+static bool mean_text(const Search *search, Loaded *loaded, const Program *p, CostText *mean, Diag *diag)
+{
+	Calibration calibration = {.loaded = loaded};
+	const int32_t room = p->max_tokens, words = loaded->tokenizer->nvocab;
+	int32_t *ids = calloc((size_t)room * 2 + 2, sizeof *ids), n;
+	bool *continues = calloc((size_t)words + 1, sizeof *continues);
+	int64_t tokens = 0, begin = 0, texts = 0;
+	int status = ids && continues ? 0 : -1;
+	if (continues)
+		vocabulary_continues(&calibration, continues, words);
+	for (int32_t i = 0; i < search->data.nrows && status == 0; i++) {
+		const DataRow *row = &search->data.rows[i];
+		const char *pair = search->apart ? NULL : row->pair;
+		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids, ids + room, NULL, NULL, room, &n);
+		for (int32_t t = 0; t < n && status == 0; t++)
+			begin += ids[t] < 0 || ids[t] >= words || !continues[ids[t]];
+		tokens += n;
+		texts++;
+	}
+	free(ids);
+	free(continues);
+	if (status || texts == 0)
+		return diag_error(diag, EXIT_RUN, 0, "a candidate cannot tokenize the data");
+	*mean = (CostText){(int32_t)((tokens + texts / 2) / texts), (int32_t)((begin + texts / 2) / texts)};
+	return true;
+}
+
 static void work(const Search *search, const Candidate *candidate, Loaded *loaded, Shared *shared, RowScore *rows, Diag *diag)
 {
 	Program program;
 	Scored what;
+	CostText text;
 	shared->built = open_rest(search, candidate, loaded, &program, diag) && score_head(loaded, &what, diag)
 		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, diag);
+	shared->built = shared->built && mean_text(search, loaded, &program, &text, diag);
 	if (shared->built)
-		shared->cost = cost_model(loaded->module, search->tokens);
+		shared->cost = cost_model(loaded->module, text);
 	shared->built = shared->built && add_tables(loaded->tokenizer, &shared->cost, diag);
 	program_close(&program);
 }

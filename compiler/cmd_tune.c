@@ -1,6 +1,8 @@
 /* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program that keeps the accuracy asked for.
  * search.c finds it; here are the options and what is printed. (`bertc build --tune` is another thing: it times kernels.) */
+#include <errno.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 #include "chart.h"
 #include "search.h"
 
-enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_CALIBRATION, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
+enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_CALIBRATION, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY, KEY_PREFER, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
 	KEY_JOURNAL, KEY_JSON, KEY_SVG };
 
 typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } TuneOptions;
@@ -20,6 +22,7 @@ static const struct argp_option table[] = {
 	{"max-drop", KEY_MAX_DROP, "X", 0, "points (hundredths) to lose at most against plain fp32 (default 1, unless another limit is given)", 5},
 	{"max-bytes", KEY_MAX_BYTES, "N", 0, "bytes of weights and tables", 5},
 	{"max-latency", KEY_MAX_LATENCY, "MS", 0, "milliseconds a text of the data; implies --measure", 5},
+	{"prefer", KEY_PREFER, "WHAT", 0, "within the limits the least time x bytes (both), time (speed) or bytes (size); default both", 5},
 	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
 	{"seed", KEY_SEED, "N", 0, "of what is held back, and of the bootstrap (default 1)", 5},
 	{"jobs", KEY_JOBS, "N", 0, "candidates at once (default: one a core)", 5},
@@ -29,6 +32,16 @@ static const struct argp_option table[] = {
 	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5},
 	{0}
 };
+
+static Prefer parse_prefer(struct argp_state *state, const char *text)
+{
+	static const char *const names[] = {"both", "speed", "size"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(text, names[i]))
+			return (Prefer)i;
+	argp_error(state, "--prefer=%s: expected both, speed or size", text);
+	return PREFER_BOTH;
+}
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -42,6 +55,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_MAX_DROP: s->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
 	case KEY_MAX_BYTES: s->max_bytes = option_number(state, "max-bytes", argument, 1, 1e15); return 0;
 	case KEY_MAX_LATENCY: s->max_ms = option_number(state, "max-latency", argument, 1e-6, 1e9); s->measure = true; return 0;
+	case KEY_PREFER: s->prefer = parse_prefer(state, argument); return 0;
 	case KEY_MEASURE: s->measure = true; return 0;
 	case KEY_SEED: s->seed = (uint64_t)option_number(state, "seed", argument, 0, 9e15); return 0;
 	case KEY_JOBS: s->jobs = (int32_t)option_number(state, "jobs", argument, 1, 256); return 0;
@@ -222,16 +236,12 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build, &loaded, diag) && score_head(&loaded, &what, diag)
 		&& score_metric(&what, &s->data, s->data_path, &s->metric, diag);
 	if (good) {
-		int64_t bytes = 0;
 		s->apart = what.head.task == TASK_EMBED;
 		s->layers = loaded.desc ? loaded.desc->layers : 0;
 		s->words = loaded.tokenizer->nvocab;
-		for (int32_t i = 0; i < s->data.nrows; i++)
-			bytes += (int64_t)strlen(s->data.rows[i].text) + (s->data.rows[i].pair ? (int64_t)strlen(s->data.rows[i].pair) : 0);
-		/* a token of WordPiece has 4 to 5 bytes of English text, space included; the model asks for no more than the order of it */
-		const int64_t tokens = bytes / 9 * 2 / (s->data.nrows ? s->data.nrows : 1) + 2;
-		s->tokens = (int32_t)(tokens < what.max_tokens ? tokens : what.max_tokens);
 	}
+	for (int32_t i = 0; good && i < s->data.nrows; i++)   /* said here, of the file, before anything is built */
+		good = s->data.form != DATA_LABELS || score_gold(&what, &s->data.rows[i], s->data_path, diag) >= 0;
 	good = good && make_key(s, &loaded, diag);
 	model_unload(&loaded);
 	return good && (!o->journal || journal_open(s, o->journal, diag));
@@ -282,10 +292,25 @@ static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *di
 	return good;
 }
 
+/* Asked before the search, which takes minutes: whether what it ends in could be written. */
+static bool results_check(const TuneOptions *o, Diag *diag)
+{
+	const char *const results[] = {o->search.build.out, o->json, o->svg};
+	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+		char *folder = results[i] ? strdup(results[i]) : NULL;
+		const bool good = !folder || access(dirname(folder), W_OK) == 0
+			|| diag_error_in(diag, EXIT_RUN, results[i], 0, "cannot be written: %s", strerror(errno));
+		free(folder);
+		if (!good)
+			return false;
+	}
+	return build_check(&o->search.build, diag);
+}
+
 static int tune(TuneOptions *o, Diag *diag)
 {
 	Search *s = &o->search;
-	if (!prepare(o, diag) || !search_run(s, diag))
+	if (!results_check(o, diag) || !prepare(o, diag) || !search_run(s, diag))
 		return EXIT_RUN;
 	int32_t *front = calloc((size_t)s->ndone + 1, sizeof *front);
 	const int32_t nfront = front ? search_front(s, front) : 0;
@@ -314,8 +339,8 @@ int cmd_tune(int argc, char **argv)
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
 		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, "
 		"neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried alone and together on labelled data.\v"
-		"Within the budget of points, the winner is the one whose time by a cost model, times its bytes of weights and tables, is least: the "
-		"same seed gives the same result. Times are shown. What a candidate loses is estimated from the points counted and from "
+		"Within the budget of points, the winner is the one whose time by a cost model, times its bytes of weights and tables, is least "
+		"(--prefer speed or size: that alone): the same seed gives the same result. Times are shown. What a candidate loses is estimated from the points counted and from "
 		"how many answers it changes at all, with whose square losses go, which is less noisy; moves that change few answers "
 		"are combined first. A third of the rows is held back and decides only whether a candidate may win: by its own "
 		"estimate it must agree. Without --calibration passes learn from the texts "

@@ -22,7 +22,7 @@ static double elements(const Type *type, const int64_t *symbols)
 
 static double elements_last(const Type *type, const int64_t *symbols) { return (double)dim_at(type->dim[type->rank - 1], symbols); }
 
-static double node_time(const Node *node, int64_t *symbols)
+static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 {
 	if (node->op == OP_CONST || node->nresults == 0)
 		return 0;
@@ -42,19 +42,20 @@ static double node_time(const Node *node, int64_t *symbols)
 		products = 2 * made * (double)dim_at(node->args[node->nargs - 1]->type.dim[0], symbols);
 		rate = 0.75;
 	} else if (node->op == OP_THIN) {
-		symbols[node->attr.symbol + 1] = attrs_kept(&node->attr, dim_at(node->args[0]->type.dim[0], symbols));
+		const int64_t rows = dim_at(node->args[0]->type.dim[0], symbols), kept = attrs_kept(&node->attr, rows);
+		symbols[node->attr.symbol + 1] = node->nargs > 1 && begin > kept ? (begin < rows ? begin : rows) : kept;
 	}
 	const double work = products / rate, read = bytes * byte_time;
 	return (work > read ? work : read) + made * element_time + op_time;
 }
 
-Cost cost_model(const Module *module, int32_t tokens)
+Cost cost_model(const Module *module, CostText text)
 {
 	Cost cost = {0};
 	const Graph *graph = module->graphs[0];
-	int64_t symbols[SYMBOLS_MAX] = {0, tokens};
+	int64_t symbols[SYMBOLS_MAX] = {0, text.tokens};
 	for (const Node *node = graph->first; node; node = node->next) {
-		cost.time += node_time(node, symbols);
+		cost.time += node_time(node, symbols, text.begin);
 		if (node->op == OP_CONST && node->data)
 			cost.bytes += node->data->bytes;
 	}

@@ -4,8 +4,10 @@
 #include "bertc.h"
 
 typedef struct Cost {
-	double  time;                       /* of one text of cost_model's tokens, in units of an fp32 multiply-add of an AVX-512 core */
+	double  time;                       /* of one text of so many tokens, in units of an fp32 multiply-add of an AVX-512 core */
 	int64_t bytes;                      /* of all constants of the graph */
 } Cost;
-Cost cost_model(const Module *, int32_t tokens);
+/* A text's length, and how many of its tokens begin a word or stand around all: what thin never takes from a tagger. */
+typedef struct CostText { int32_t tokens, begin; } CostText;
+Cost cost_model(const Module *, CostText);
 #endif

@@ -52,14 +52,24 @@ static bool count_layers(Writer *w)
 	return (w->nlayers > 0 && w->vocab > 0) || REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
 }
 
-/* What has been made of the layers at run time, beside their weights. */
-static bool check_selections(const Writer *w)
+/* What has been made of the model at run time, or in other numbers, beside its weights. */
+static bool check_ops(const Writer *w)
 {
 	for (const Node *node = w->graph->first; node; node = node->next) {
 		const int32_t layer = origin_layer(node->origin);
 		if (node->op == OP_THIN)
 			return REFUSE(w, "layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, or refine the "
 				"model before it", layer, w->desc->family);
+		if (node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16)
+			return REFUSE(w, "%s multiplies in %s, and a checkpoint holds weights alone; leave %s out, and give it to the build of what is "
+				"written", node->origin ? node->origin : "a linear", node->op == OP_LINEAR_I8 ? "int8" : "bf16",
+				node->op == OP_LINEAR_I8 ? "quantize-int8" : "compute-bf16");
+		if (node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4)
+			return REFUSE(w, "an embedding table is in %s, which transformers' %s does not read; leave quantize-embeddings out, and give it "
+				"to the build of what is written", node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family);
+		if (node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
+			return REFUSE(w, "the word table is a product of two, and transformers' %s has one; leave factorize-embeddings out, or refine "
+				"the model before it", w->desc->family);
 		if (node->op == OP_SOFTMAX && (node->attr.has & A_SELECT))
 			return REFUSE(w, "the attention of layer %d selects keys, and transformers' %s has no way to say so; leave hard-attention "
 				"out, or refine the model before it", layer, w->desc->family);
@@ -377,7 +387,7 @@ bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *di
 	for (const Node *node = w.graph->first; node; node = node->next)
 		if (node->op == OP_EXIT)
 			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");
-	if (!check_selections(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
+	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
 	char *aside = directory_aside(options->out, diag);
 	if (!aside)

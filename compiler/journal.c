@@ -97,7 +97,7 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 {
 	char head[96];
 	size_t bytes = 0;
-	snprintf(head, sizeof head, "bertc tune journal 2 %016llx", (unsigned long long)s->key);
+	snprintf(head, sizeof head, "bertc tune journal 3 %016llx", (unsigned long long)s->key);
 	FILE *old = fopen(path, "rb");
 	if (old) {
 		fclose(old);

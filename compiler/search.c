@@ -238,7 +238,8 @@ bool search_run(Search *s, Diag *diag)
 		for (int32_t l = s->moves[m].nlevels; !s->moves[m].structural && l > 0 && !ground[m]; l--) {
 			int8_t level[MOVES_MAX] = {0};
 			level[m] = (int8_t)l;
-			if (search_hopeful(s, find(s, level)) || !isnan(s->max_bytes))
+			const Candidate *alone = find(s, level);
+			if ((search_hopeful(s, alone) && search_pays(s, alone)) || !isnan(s->max_bytes))
 				ground[m] = (int8_t)l;
 		}
 	Candidate base = {0};

@@ -11,6 +11,9 @@ enum { MOVES_MAX = 12, LEVELS_MAX = 128 };
 typedef enum Share { SHARE_SEARCH, SHARE_HELD, SHARE_ALL, SHARE_COUNT } Share;
 typedef struct Estimate { double points, error; } Estimate;   /* lost against the plain build, and its standard error */
 
+/* What is made small within the budget: time times bytes; or time, and of equally fast ones bytes; or the other way round. */
+typedef enum Prefer { PREFER_BOTH, PREFER_SPEED, PREFER_SIZE } Prefer;
+
 typedef struct Move {
 	const char *name, *pass;            /* pass: template with one %s */
 	bool        structural, learns;     /* learns: its pass runs the model over texts */
@@ -40,12 +43,13 @@ typedef struct Search {
 	Metric         metric;
 	Move           moves[MOVES_MAX];
 	int32_t        nmoves;
-	int32_t        layers, tokens, words;   /* of the encoder; a text's mean length; of the vocabulary */
+	int32_t        layers, words;       /* of the encoder, of the vocabulary */
 	int32_t        learnt;              /* texts that passes learn from */
 	uint64_t       seed;
 	int32_t       *search_rows, *held_rows, nsearch, nheld;
 	double         max_drop;            /* points; NAN: none */
 	double         max_bytes, max_ms;   /* NAN: none */
+	Prefer         prefer;
 	bool           measure;             /* times decide, not the cost model */
 	int32_t        jobs, limit;         /* processes at once; candidates at most */
 	FILE          *journal;             /* where results are kept, or NULL; lines found in it: */
@@ -88,12 +92,14 @@ double search_apart(Metric, const RowScore *plain, const RowScore *changed, cons
 /* Fits the curve of losses to what was measured; and points on it. */
 void   search_fit(Search *);
 double search_curve(const Search *, double apart);
-/* What is made small: the product of time and bytes, each against the plain build. */
+/* What is made small, each against the plain build. */
 double search_goal(const Search *, const Candidate *);
 double search_goal_of(const Search *, double time, double bytes);
 bool   search_within(const Search *, double time, double bytes);
 /* Estimated to hold the budget where the search looks; allowed to win. */
 bool   search_hopeful(const Search *, const Candidate *);
+/* A move that changes arithmetic or storage, alone: whether it is worth its points. */
+bool   search_pays(const Search *, const Candidate *);
 bool   search_allows(const Search *, const Candidate *);
 /* Sets the winner: of what is allowed, that whose goal is least. */
 void   search_decide(Search *);

@@ -96,9 +96,13 @@ Estimate search_estimate(const Search *s, const Candidate *c, Share share)
 
 /* ---- which may win ------------------------------------------------------------------------------------------------------------- */
 
+/* A thousandth of what is not asked for decides between equals. */
+static const double tie = 1e-3;
+
 double search_goal_of(const Search *s, double time, double bytes)
 {
-	return time / s->done[0].cost.time * bytes / (double)s->done[0].cost.bytes;
+	const double faster = time / s->done[0].cost.time, smaller = bytes / (double)s->done[0].cost.bytes;
+	return s->prefer == PREFER_SPEED ? faster + tie * smaller : s->prefer == PREFER_SIZE ? smaller + tie * faster : faster * smaller;
 }
 
 double search_goal(const Search *s, const Candidate *c)
@@ -116,6 +120,15 @@ bool search_within(const Search *s, double time, double bytes)
 bool search_hopeful(const Search *s, const Candidate *c)
 {
 	return c->built && (isnan(s->max_drop) || search_estimate(s, c, SHARE_SEARCH).points <= s->max_drop);
+}
+
+/* Where one of speed and size is preferred, what serves only the other may cost a tenth of the budget: for minilm-ncbi four bits a word cost
+ * 0.4 points and no time, eight bits none that can be seen. */
+bool search_pays(const Search *s, const Candidate *c)
+{
+	const double part = 0.1, time = c->cost.time / s->done[0].cost.time, bytes = (double)c->cost.bytes / (double)s->done[0].cost.bytes;
+	const double gain = 1 - (s->prefer == PREFER_SPEED ? time : s->prefer == PREFER_SIZE ? bytes : fmin(time, bytes));
+	return isnan(s->max_drop) || gain > 0.05 || search_estimate(s, c, SHARE_SEARCH).points <= part * s->max_drop;
 }
 
 /* Over all rows the estimate must hold the budget, and the points counted, which are printed, too; and the share held back, which no choice has

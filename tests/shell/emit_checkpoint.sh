@@ -26,7 +26,11 @@ refuse 4 "fused and lowered graphs are no model any more" "$model" --emit=checkp
 "$BERTC" build "$model" --emit=bir -o graph.bir --quiet || fail "bir"
 refuse 4 "MODEL must be a Hugging Face directory" graph.bir --search="$model" --emit=checkpoint -o none
 refuse 2 "there is no layer 99" "$model" --emit=checkpoint --passes='drop-layers{layers=99}' -o none
-refuse 4 "two different tensors have been made of bert.embeddings.word_embeddings.weight" "$model" --emit=checkpoint --passes='factorize-embeddings{rank=8}' -o none
+# each refusal names the pass to leave out
+refuse 4 "leave factorize-embeddings out" "$model" --emit=checkpoint --passes='factorize-embeddings{rank=8}' -o none
+refuse 4 "leave quantize-int8 out" "$model" --emit=checkpoint --passes=quantize-int8 -o none
+refuse 4 "leave compute-bf16 out" "$model" --emit=checkpoint --passes=compute-bf16 -o none
+for to in int8 int4; do refuse 4 "leave quantize-embeddings out" "$model" --emit=checkpoint --passes="quantize-embeddings{to=$to}" -o none; done
 # weights that are not the checkpoint's own: of a Dense module, which is copied and would have stayed as it was
 mkdir -p sbert/1_Pooling sbert/2_Dense && cp "$model"/*.json "$model"/*.safetensors sbert
 echo '[{"type":"x.Transformer","path":""},{"type":"x.Pooling","path":"1_Pooling"},{"type":"x.Dense","path":"2_Dense"}]' >sbert/modules.json

@@ -6,7 +6,7 @@ model=$SOURCE/examples/sentiment/model
 awk 'BEGIN { split("good bad fine poor great awful", w, " "); for (i = 0; i < 36; i++) print "the film number " i " is " w[i % 6 + 1] "\t" (i % 2 ? "negative" : "positive") }' >data.tsv
 tune() { "$BERTC" tune "$model" --data data.tsv --max-drop 20 --candidates 6 --quiet "$@"; }
 tune --jobs 2 --journal whole.txt --json all.json --svg all.svg -o tuned >one.txt || fail "no winner (exit $?)"
-grep -q '^bertc tune journal 2 ' whole.txt && grep -q '<svg' all.svg || fail "no journal or no chart"
+grep -q '^bertc tune journal 3 ' whole.txt && grep -q '<svg' all.svg || fail "no journal or no chart"
 head -c "$(($(stat -c %s whole.txt) * 2 / 3))" whole.txt >cut.txt
 tune --jobs 1 --journal cut.txt --json again.json >two.txt || fail "no winner from a journal that was cut off (exit $?)"
 for file in all again; do

@@ -214,6 +214,13 @@ static void test_decision(void)
 	CU_ASSERT(search_drop(&s, &s.done[6], SHARE_ALL) > 1);
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, 4);                /* 0.6 * 0.05 against 0.5 * 0.7 */
+	s.prefer = PREFER_SPEED;
+	search_decide(&s);
+	CU_ASSERT_EQUAL(s.winner, 5);
+	s.prefer = PREFER_SIZE;
+	search_decide(&s);
+	CU_ASSERT_EQUAL(s.winner, 4);
+	s.prefer = PREFER_BOTH;
 	s.max_bytes = 40;
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, -1);
@@ -225,6 +232,68 @@ static void test_decision(void)
 	CU_ASSERT_EQUAL(search_front(&s, front), 5); /* the plain build is slower than number 5, which is as good; 3 is as good as 1 and slower */
 	CU_ASSERT(front[0] == 5 && front[1] == 4 && front[2] == 2 && front[3] == 6 && front[4] == 1);
 	search_free(&s);
+}
+
+/* What is only smaller, or only faster, may cost next to nothing where the other is preferred. */
+static void test_pays(void)
+{
+	Search s;
+	begin(&s, 4);
+	free(s.done[0].rows);
+	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
+	static const struct { int lost; double time; int64_t bytes; bool pays[3]; } cases[] = {
+		{10, 100, 500, {true, false, true}},
+		{10, 30, 1000, {true, true, false}},
+		{1, 100, 500, {true, true, true}},
+	};
+	for (int i = 0; i < 3; i++) {
+		give_rows(&s, &s.done[i + 1], 60, 30, cases[i].time, cases[i].bytes);
+		change_rows(&s, &s.done[i + 1], 0, cases[i].lost, cases[i].lost - 1);
+	}
+	for (int i = 0; i < 4; i++)
+		candidate_compare(&s, &s.done[i]);
+	s.steepness = 3.5;
+	for (int i = 0; i < 3; i++)
+		for (int prefer = PREFER_BOTH; prefer <= PREFER_SIZE; prefer++) {
+			s.prefer = (Prefer)prefer;
+			CU_ASSERT_EQUAL(search_pays(&s, &s.done[i + 1]), cases[i].pays[prefer]);
+		}
+	s.prefer = PREFER_SPEED;
+	s.max_drop = NAN;                            /* no points to save */
+	CU_ASSERT(search_pays(&s, &s.done[1]));
+	search_free(&s);
+}
+
+static double time_of(const char *text, CostText length)
+{
+	Diag diag;
+	diag_init(&diag, "cost");
+	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
+	if (!module) {
+		diag_print(&diag, stderr);
+		CU_FAIL_FATAL("no module");
+	}
+	const double time = cost_model(module, length).time;
+	module_free(module);
+	diag_free(&diag);
+	return time;
+}
+
+/* A tagger keeps the tokens that begin a word, however few thin is told to keep: half of 40 tokens are 20, but 30 begin one. */
+static void test_cost(void)
+{
+	static const char *const parts[] = {"graph @main(%ids: i32[S]) level=graph {\n"
+		"  %t = const rand(1) : f32[9,1]\n  %w = const rand(2) : f32[512,1]\n"
+		"  %x = embed %t, %ids : f32[S,1]\n", "  %p = thin %x {share=0.5 symbol=1} : i32[S1]\n",
+		"  %p = thin %x, %x {share=0.5 symbol=1} : i32[S1]\n",
+		"  %y = gather %x, %p : f32[S1,1]\n  %z = linear %y, %w : f32[S1,512]\n  return z=%z\n}\n"};
+	char plain[1024], tagger[1024];
+	snprintf(plain, sizeof plain, "%s%s%s", parts[0], parts[1], parts[3]);
+	snprintf(tagger, sizeof tagger, "%s%s%s", parts[0], parts[2], parts[3]);
+	const double half = time_of(plain, (CostText){40, 30}), begin = time_of(tagger, (CostText){40, 30});
+	CU_ASSERT(begin > half);
+	CU_ASSERT_EQUAL(time_of(tagger, (CostText){40, 10}), half);
+	CU_ASSERT_EQUAL(time_of(tagger, (CostText){40, 99}), time_of(tagger, (CostText){40, 40}));
 }
 
 static void test_journal(void)
@@ -314,6 +383,8 @@ int main(void)
 	CU_ADD_TEST(suite, test_apart);
 	CU_ADD_TEST(suite, test_estimate);
 	CU_ADD_TEST(suite, test_decision);
+	CU_ADD_TEST(suite, test_pays);
+	CU_ADD_TEST(suite, test_cost);
 	CU_ADD_TEST(suite, test_journal);
 	CU_ADD_TEST(suite, test_chart);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
