@@ -135,6 +135,7 @@ if SHARED:
         batch += [sum((b[1:-1] for b in batch[i:i + 4]), [101])[:127] + [102] for i in range(0, 20, 4)]   # and some longer ones
         begins = [not tokenizer.id_to_token(i).startswith("##") if tokenizer.id_to_token(i) else True for i in range(model.config.vocab_size)] if m == "minilm-ncbi" else None
         for rules, thin in (({}, {2: 0.5}), ({}, {1: 0.8, 3: 0.6}), ({0: ("k", 8), 2: ("share", 0.25), 4: ("threshold", 0.02)}, {})):
-            library, ledger = check_model(f"{m} {rules} {thin}", directory, model, batch, rules, thin, begins, m == "minilm-l6", same=0.995)
+            # the longer a text, the more of its scores are alike: of minilm-ncbi's a quarter are clear
+            library, ledger = check_model(f"{m} {rules} {thin}", directory, model, batch, rules, thin, begins, m == "minilm-l6", least=0.2, same=0.995)
         together(library, batch[:20], emulate(model, batch[0], {}, {}, begins, m == "minilm-l6")[0].shape[-1], begins is not None)
 print("selected and thinned as by hand")

@@ -42,7 +42,7 @@ def whole(what, directory, model, passes, batch, bars):
     for cpu in ("x86-64", "native"):
         library = Library(build(path, TMP / f"{what}-{cpu}.so", "--emit=shared", "--name=m", f"--search={directory}", f"--cpu={cpu}"), "m")
         # plain C takes ten times as long as kernels of this machine, where it is one of AVX-512
-        part = slice(None, None, 4 if FULL and cpu == "x86-64" else 1); wanted = want[part]
+        part = slice(None, None, 4 if len(batch) > 20 and cpu == "x86-64" else 1); wanted = want[part]
         got = [torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch[part], wanted)]
         if want[0].numel() == 2:   # two logits, nearly opposite: beside the boundary the cosine of a text is that of noise, so all texts are one vector
             near, far = (cosines([torch.cat(got)], [torch.cat(other)]) for other in (wanted, plain[part]))
@@ -55,11 +55,20 @@ def whole(what, directory, model, passes, batch, bars):
         least = [min(least[0], near.mean()), min(least[1], same)]
     return least
 
+# Of scheme=dynamic a row's scale moves with its largest number, and one code that rounding carries to either side moves others in every layer behind it: of minilm-l6 the
+# emulation itself, its GELU in double, has a cosine of 0.9999 with itself, and with a GELU that is 4.7e-5 off, as that of AVX-512 behind 8 bits is, one of 0.998; with fp32
+# all of them have 0.9975. In one layer, behind which nothing can grow, it is 0.9999997 with that GELU and 1 without: there the bar is near.
+DYNAMIC = {"minilm-sst2": 0.9998, "minilm-ncbi": 0.9999, "minilm-l6": 0.997}
+
 if SHARED:
     for directory, load in shared_models("minilm-ncbi", "minilm-l6"):
-        train, batch = real_texts(directory, 500 if FULL else 200 if directory.name == "minilm-ncbi" else 20)
-        for scheme, bars in ((f"static data={train} limit=100", (0.985, 0.97)), ("dynamic", (0.995, 0.985))):
-            near, same = whole(f"{directory.name}-{scheme.split()[0]}", directory, load(), PASSES % scheme, batch, bars)
-            assert near >= 0.9999, f"{directory.name} {scheme}: cosine {near}"
-            assert same >= 0.995, f"{directory.name} {scheme}: {same:.2%} of labels equal"
+        train, batch = real_texts(directory, 500 if FULL else 200 if directory.name == "minilm-ncbi" else 20); name = directory.name
+        for scheme, bar, bars in ((f"static data={train} limit=100", 0.9999, (0.985, 0.97)), ("dynamic", DYNAMIC[name], (0.995, 0.985))):
+            near, same = whole(f"{name}-{scheme.split()[0]}", directory, load(), PASSES % scheme, batch, bars)
+            assert near >= bar, f"{name} {scheme}: cosine {near}"
+            assert same >= 0.995, f"{name} {scheme}: {same:.2%} of labels equal"
+        if name == "minilm-l6":
+            model = load(); model.encoder.layer = model.encoder.layer[:1]
+            near, same = whole(f"{name}-one-layer", directory, model, "drop-layers{layers=0}," + PASSES % "dynamic", batch[:20], (0.995, 0.985))
+            assert near >= 0.999999, f"{name}, one layer: cosine {near}"
 else: print("no shared models beside the repository: the ops alone")
