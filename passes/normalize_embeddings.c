@@ -14,7 +14,7 @@
  *
  * What is post-processed is the output of the model's embedding head, in front of the normalisation to unit length with which many
  * end; or, with layers=LIST, the rows that these layers make, for all that read them. Later layers are observed behind earlier ones. A
- * column that is constant in the data is only moved. Folding: affine.c. */
+ * column that is constant in the data is only moved; where all are, that is refused. Folding: affine.c. */
 #include "affine.h"
 #include "calibrate.h"
 #include "eigen.h"
@@ -56,6 +56,17 @@ static void add_text(void *argument, const float *row, int32_t width, int32_t to
 		moments_add(m, row + (size_t)t * (size_t)width);
 }
 
+/* Of rows that are all alike, one alone above all, nothing would be left but zeros and what rounding makes of them. */
+static bool moments_vary(const Moments *m, const Value *value, PassRun *run)
+{
+	for (int64_t i = 0; i < m->width; i++)
+		if (m->most[i] > m->least[i])
+			return true;
+	return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: %s%s%lld %s of %s%s, expected some that differ, or there is nothing to learn; "
+		"give more texts", value->node && value->node->origin ? value->node->origin : "", value->node && value->node->origin ? ": " : "",
+		(long long)m->rows, m->rows == 1 ? "row" : "rows", pass_option(run, "data", ""), m->rows == 1 ? "" : ", all alike");
+}
+
 /* Moments of a value over the data. */
 static bool observe(Graph *graph, const Value *value, bool products, Moments *m, PassRun *run)
 {
@@ -74,7 +85,8 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 		if (!isfinite(m->sum[i]) || !isfinite(m->squares[i]))
 			return diag_error(run->diag, EXIT_RUN, 0, "normalize-embeddings: %s makes numbers that are none on %s; are its weights whole?",
 				value->node->origin ? value->node->origin : "the model", pass_option(run, "data", ""));
-	return good && (m->rows > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
+	return good && (m->rows > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"))
+		&& moments_vary(m, value, run);
 }
 
 /* ---- the methods ------------------------------------------------------------------------------------------------------ */

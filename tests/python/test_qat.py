@@ -2,6 +2,7 @@
 PyTorch's fake-quantised forward; what it says of them; and the names that other trainers use (compiler/qat.def)."""
 import copy
 from whittling import *
+import on_codes
 from torch.ao.quantization import FakeQuantize, MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
 from safetensors.torch import load_file, save_file
 
@@ -19,13 +20,14 @@ class Trained(torch.nn.Linear):
 
 def linears(model):
     """{origin: (module that holds it, its name, the stem of its tensors)} of those that quantize-int8 takes."""
-    found = {"pooler": (model.bert.pooler, "dense", "bert.pooler.dense")}
-    for i, l in enumerate(model.bert.encoder.layer):
+    bert = encoder(model); prefix = "" if bert is model else "bert."
+    found = {"pooler": (bert.pooler, "dense", "bert.pooler.dense")} if prefix and bert.pooler else {}   # an encoder's mean needs none
+    for i, l in enumerate(bert.encoder.layer):
         a = l.attention
         for holder, name, origin, stem in ((a.self, "query", "attention.query", "attention.self.query"), (a.self, "key", "attention.key", "attention.self.key"),
                 (a.self, "value", "attention.value", "attention.self.value"), (a.output, "dense", "attention.out", "attention.output.dense"),
                 (l.intermediate, "dense", "ffn.in", "intermediate.dense"), (l.output, "dense", "ffn.out", "output.dense")):
-            found[f"layer.{i}.{origin}"] = holder, name, f"bert.encoder.layer.{i}.{stem}"
+            found[f"layer.{i}.{origin}"] = holder, name, f"{prefix}encoder.layer.{i}.{stem}"
     return found
 
 def save(directory, source, tensors):
@@ -55,15 +57,23 @@ def learnt(path, directory):
 model, config = make_bert.random_bert("classify", 77, TMP / "float", num_hidden_layers=2, hidden_size=64, num_attention_heads=4, intermediate_size=96, num_labels=3,
     hidden_act="gelu", vocab_size=128, max_position_embeddings=40, type_vocab_size=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 batch = texts(config, 5, (3, 7, 11, 16, 21, 25, 30, 34)) + texts(config, 6, (2, 5, 9, 13, 18, 22, 28, 33))
-trained = copy.deepcopy(model).train()
-for holder, name, _ in linears(trained).values(): setattr(holder, name, Trained(getattr(holder, name)))
+def training(model):
+    """The model with every linear that quantize-int8 takes as one in training."""
+    for holder, name, _ in linears(model).values(): setattr(holder, name, Trained(getattr(holder, name)))
+    return model
+def freeze(model):
+    for module in model.eval().modules():
+        if isinstance(module, FakeQuantize): module.disable_observer()
+def take_255_codes(model):
+    """Codes of inputs are -127..127 here: one of 256 at the end further from zero is no more."""
+    for module in model.modules():
+        if isinstance(module, Trained): f = module.input_fake_quant; low = int(f.zero_point >= 128); f.quant_min, f.quant_max = low, 254 + low; f.activation_post_process.quant_min, f.activation_post_process.quant_max = low, 254 + low
+trained = training(copy.deepcopy(model).train())
 optimizer = torch.optim.SGD(trained.parameters(), lr=1e-3)
 for step in range(24):
     ids = batch[step % len(batch)]; optimizer.zero_grad()
     trained(input_ids=torch.tensor([ids]), token_type_ids=torch.zeros(1, len(ids), dtype=torch.long), labels=torch.tensor([step % 3])).loss.backward(); optimizer.step()
-trained.eval()
-for module in trained.modules():
-    if isinstance(module, FakeQuantize): module.disable_observer()
+freeze(trained)
 state = trained.state_dict()
 qat = save(TMP / "qat", TMP / "float", state)
 
@@ -102,8 +112,7 @@ for holder, name, _ in linears(plain).values():
     linear = torch.nn.Linear(getattr(holder, name).in_features, getattr(holder, name).out_features); linear.weight.data, linear.bias.data = getattr(holder, name).weight.data, getattr(holder, name).bias.data; setattr(holder, name, linear)
 LOWERED = ",lower,pack-weights,chain-rows,plan-memory"
 near(qat, RECIPE % "" + LOWERED, want, "torch.ao, fake-quantised forward", 0.9995)
-for module in trained.modules():   # codes of inputs are -127..127 here: one of 256 at the end further from zero is no more
-    if isinstance(module, Trained): f = module.input_fake_quant; low = int(f.zero_point >= 128); f.quant_min, f.quant_max = low, 254 + low; f.activation_post_process.quant_min, f.activation_post_process.quant_max = low, 254 + low
+take_255_codes(trained)
 ledger = near(qat, RECIPE % "" + LOWERED, logits(trained, batch), "the same with 255 codes of inputs")
 notes = [n for row in ledger for n in row.get("notes", []) if "scales of the checkpoint" in n]
 assert len(notes) == len(found) and "weights of 1 of its 1 readers" in notes[0], notes
@@ -165,3 +174,21 @@ for name, tensor, message in (
     p = run(BERTC, "build", save(TMP / "bad", TMP / "float", state | {stem + name: tensor}), "-o", TMP / "bad.so", "--emit=shared", check=False)
     assert p.returncode == 3 and f"layer.1.ffn.out: {stem}{name}".encode() in p.stderr and message.encode() in p.stderr, (name, p.returncode, p.stderr)
 print("errors name the tensor, and what was expected")
+
+# ---- shared models whose scales PyTorch observed on real texts: against the forward on codes, as linear_i8 is defined, and against PyTorch's own. It rounds otherwise
+# where an input lies between two codes, and so does nothing else there: the two forwards, both by PyTorch, are as far apart as the program is from the second
+for directory, load in shared_models("minilm-sst2") if SHARED else ():
+    batch = real_texts(directory, 500 if FULL else 200)[1]; model = training(load())
+    with torch.no_grad(): [model(input_ids=torch.tensor([ids])) for ids in batch[::4]]
+    freeze(model); observed = save(TMP / f"{directory.name}-qat", directory, model.state_dict()); take_255_codes(model)
+    library, ledger = program(observed, RECIPE % "" + LOWERED); labelled = hasattr(model, "classifier")
+    assert sum("scales of the checkpoint" in n for row in ledger for n in row.get("notes", [])) >= 24, ledger   # four a layer: queries, keys and values are one
+    defined = logits(on_codes.on_codes(load(), on_codes.learnt(bir(observed, RECIPE % "", "--stop-after=quantize-int8"), observed))[0], batch); fake = logits(model, batch)
+    got = [torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch, fake)]
+    for what, want, other, bar in (("the definition", defined, got, 0.9999), ("fake quantisation", fake, got, 0.9995), ("fake quantisation, the definition itself", fake, defined, 0.9995)):
+        pairs = [(torch.cat(other), torch.cat(want))] if want[0].numel() == 2 else zip(other, want)   # of two logits as in test_static.py
+        cosine = np.mean([float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)) for a, b in pairs])
+        same, labels = equal_labels(other, want) if labelled else (1, 0)
+        print(f"{directory.name}, {len(batch)} texts, {what}: cosine {cosine:.6f}, {same:.3%} of {labels} labels equal", flush=True)
+        if labelled: clear_labels(directory.name, other, want)
+        assert cosine >= bar and same >= 0.995, f"{directory.name}, {what}"

@@ -1,46 +1,10 @@
-"""quantize-int8{scheme=static} against PyTorch with exactly the scales, codes and biases that the pass has learnt, read from its IR. The ops alone: the same codes. Whole
-models: every linear of transformers' model computes on codes, the rest stays in fp32; mean cosine, labels, and what int8 costs against fp32.
+"""quantize-int8 against PyTorch with exactly the scales, codes and biases that the pass has learnt, read from its IR. The ops of scheme=static alone: the same codes. Whole
+models, both schemes: every linear of transformers' model computes on codes, the rest stays in fp32; mean cosine, labels, and what int8 costs against fp32.
 With plain C kernels and with those of this machine."""
-import re
 from whittling import *
-from safetensors.torch import load_file
+from on_codes import *
 
-PASSES = "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8{scheme=static data=%s attention=f32}"
-
-def codes(x, m, z): return torch.clamp(torch.round(x * m + z), -127, 127)
-
-class OnCodes(torch.nn.Module):
-    """A linear as linear_i8 is defined: integer sums, one scale an output, a bias; rows of it where several linears were joined."""
-    def __init__(self, m, z, w, scale, bias): super().__init__(); self.m, self.z, self.w, self.scale, self.bias = m, z, w.double(), scale.double(), bias.double()
-    def forward(self, x): return ((codes(x, self.m, self.z).double() @ self.w.T) * self.scale + self.bias).float()
-    def rows(self, first, last): return OnCodes(self.m, self.z, self.w[first:last], self.scale[first:last], self.bias[first:last])
-
-def learnt(path, model):
-    """{origin: OnCodes} of a .bir file that quantize-int8 has left."""
-    tensors = load_file(str(model / "model.safetensors")) | load_file(str(path.with_suffix(".safetensors")))
-    values, quantized, linears = {}, {}, {}
-    for line in path.read_text().splitlines():
-        if c := re.match(r"\s*(%\w+) = const @(\S+) : ", line): values[c[1]] = tensors[c[2]]
-        elif c := re.match(r"\s*(%\w+) = const \[([^\]]*)\] : f32", line): values[c[1]] = torch.tensor([float(v) for v in c[2].split(",")])
-        elif c := re.match(r"\s*(%\w+), %\w+ = quantize_static %\w+, (%\w+), (%\w+) ", line): quantized[c[1]] = values[c[2]], values[c[3]]
-        elif c := re.match(r"\s*%\w+ = linear_i8 (%\w+), %\w+, (%\w+), (%\w+), (%\w+) .*# (\S+)", line):
-            linears[c[5]] = OnCodes(*quantized[c[1]], values[c[2]], values[c[3]], values[c[4]])
-    return linears
-
-def on_codes(model, linears):
-    """The model with its linears on codes; how many."""
-    taken = 0
-    for i, layer in enumerate(encoder(model).encoder.layer):
-        a = layer.attention.self; h = a.query.out_features
-        joined = {"query": linears[f"layer.{i}.attention.query"]}
-        if len(joined["query"].w) == 3 * h: joined = {n: joined["query"].rows(k * h, (k + 1) * h) for k, n in enumerate(("query", "key", "value"))}; taken += 1
-        else:
-            kv = linears[f"layer.{i}.attention.key"]; joined |= {"key": kv.rows(0, h), "value": kv.rows(h, 2 * h)}; taken += 2
-        for name, linear in joined.items(): setattr(a, name, linear)
-        layer.attention.output.dense = linears[f"layer.{i}.attention.out"]; layer.intermediate.dense = linears[f"layer.{i}.ffn.in"]; layer.output.dense = linears[f"layer.{i}.ffn.out"]
-        taken += 3
-    if "pooler" in linears and getattr(encoder(model), "pooler", None) is not None: encoder(model).pooler.dense = linears["pooler"]; taken += 1
-    return model, taken
+PASSES = "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8{scheme=%s attention=f32}"
 
 def cosines(a, b): return np.array([float(torch.nn.functional.cosine_similarity(x.flatten(), y.flatten(), dim=0)) for x, y in zip(a, b)])
 
@@ -67,38 +31,44 @@ for act in ("none", "relu"):
 print(f"quantize_static, and linear_i8 that writes codes: the same {2 * S * N} codes")
 
 # ---- whole models
-def whole(directory, model, data, limit, batch, what, cpu):
-    passes = (PASSES % data).replace("attention", f"limit={limit} attention")
+def whole(what, directory, model, passes, batch, bars):
+    """One build a CPU against one emulation: least mean cosine, least share of equal labels (1 where there are none). bars: of cosines with fp32, mean and 5th percentile."""
     path = TMP / f"{what}.bir"
     run(BERTC, "build", directory, "-o", path, "--quiet", f"--passes={passes}", "--emit=bir", "--stop-after=quantize-int8", "--outputs=")
-    library = Library(build(path, TMP / f"{what}-{cpu}.so", "--emit=shared", "--name=m", f"--search={directory}", f"--cpu={cpu}"), "m")
     plain = logits(model, batch); linears = learnt(path, directory)
     emulated, taken = on_codes(model, linears)
     assert taken == len(linears), f"{what}: {len(linears)} linears on codes, {taken} of them in PyTorch: {sorted(linears)}"
-    want = logits(emulated, batch); got = [torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch, want)]
-    if want[0].numel() == 2:   # two logits, nearly opposite: beside the boundary the cosine of a text is that of noise, so all texts are one vector
-        near = cosines([torch.cat(got)], [torch.cat(want)])
-    else: near = cosines(got, want)
-    far = cosines(got, plain)
-    clear = clear_labels(f"{what} {cpu}", got, want) if hasattr(model, "classifier") else 1
-    print(f"{what} {cpu}: {taken} linears, {len(batch)} texts: cosine with the emulation {near.mean():.6f} (least {near.min():.6f}), clear labels {clear:.2%}; "
-          f"with fp32 {far.mean():.4f}, 5th percentile {np.percentile(far, 5):.4f}")
-    return near.mean(), clear, far
+    want = logits(emulated, batch); labelled = hasattr(model, "classifier"); least = [1, 1]
+    for cpu in ("x86-64", "native"):
+        library = Library(build(path, TMP / f"{what}-{cpu}.so", "--emit=shared", "--name=m", f"--search={directory}", f"--cpu={cpu}"), "m")
+        # plain C takes ten times as long as kernels of this machine, where it is one of AVX-512
+        part = slice(None, None, 4 if len(batch) > 20 and cpu == "x86-64" else 1); wanted = want[part]
+        got = [torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch[part], wanted)]
+        if want[0].numel() == 2:   # two logits, nearly opposite: beside the boundary the cosine of a text is that of noise, so all texts are one vector
+            near, far = (cosines([torch.cat(got)], [torch.cat(other)]) for other in (wanted, plain[part]))
+        else: near, far = cosines(got, wanted), cosines(got, plain[part])
+        clear = clear_labels(f"{what} {cpu}", got, wanted) if labelled else 1; same, labels = equal_labels(got, wanted) if labelled else (1, 0)
+        print(f"{what} {cpu}: {taken} linears, {len(got)} texts: cosine with the emulation {near.mean():.6f} (least {near.min():.6f}), {same:.3%} of {labels} labels equal, "
+              f"{clear:.2%} clear; with fp32 {far.mean():.4f}, 5th percentile {np.percentile(far, 5):.4f}", flush=True)
+        assert clear >= 0.8, f"{what} {cpu}: {clear:.1%} of labels clear"
+        assert far.mean() >= bars[0] and np.percentile(far, 5) >= bars[1], f"{what} {cpu}: cosine with fp32 {far.mean()}, 5th percentile {np.percentile(far, 5)}"
+        least = [min(least[0], near.mean()), min(least[1], same)]
+    return least
+
+# Of scheme=dynamic a row's scale moves with its largest number, and one code that rounding carries to either side moves others in every layer behind it: of minilm-l6 the
+# emulation itself, its GELU in double, has a cosine of 0.9999 with itself, and with a GELU that is 4.7e-5 off, as that of AVX-512 behind 8 bits is, one of 0.998; with fp32
+# all of them have 0.9975. In one layer, behind which nothing can grow, it is 0.9999997 with that GELU and 1 without: there the bar is near.
+DYNAMIC = {"minilm-sst2": 0.9998, "minilm-ncbi": 0.9999, "minilm-l6": 0.997}
 
 if SHARED:
-    from transformers import AutoTokenizer
-    sources = {"minilm-sst2": ("sst2", "train.tsv", "dev.tsv"), "minilm-ncbi": ("ncbi_disease", "train.tsv", "devel.tsv"), "minilm-l6": ("stsb", "sts-train.tsv", "sts-dev.tsv")}
-    def sentences(name, path):
-        lines = path.read_text().splitlines()
-        if name == "minilm-sst2": return [l.rsplit("\t", 1)[0] for l in lines[1:]]
-        if name == "minilm-l6": return [l.split("\t")[5] for l in lines]
-        return [" ".join(w.split("\t")[0] for w in s.splitlines()) for s in path.read_text().split("\n\n") if s.strip()]
     for directory, load in shared_models("minilm-ncbi", "minilm-l6"):
-        folder, train, test = sources[directory.name]; data = SHARED / "data" / folder
-        tokenizer = AutoTokenizer.from_pretrained(directory)
-        batch = [tokenizer(s, truncation=True, max_length=128)["input_ids"] for s in sentences(directory.name, data / test)[:1000 if FULL else 20]]
-        for cpu in ("x86-64", "native"):
-            near, clear, far = whole(directory, load(), data / train, 100, batch, directory.name, cpu)
-            assert near >= 0.9999 and clear >= 0.8, f"{directory.name} {cpu}: cosine {near}, {clear:.1%} of labels clear"
-            assert far.mean() >= 0.985 and np.percentile(far, 5) >= 0.97, f"{directory.name} {cpu}: cosine with fp32 {far.mean()}, 5th percentile {np.percentile(far, 5)}"
+        train, batch = real_texts(directory, 500 if FULL else 200 if directory.name == "minilm-ncbi" else 20); name = directory.name
+        for scheme, bar, bars in ((f"static data={train} limit=100", 0.9999, (0.985, 0.97)), ("dynamic", DYNAMIC[name], (0.995, 0.985))):
+            near, same = whole(f"{name}-{scheme.split()[0]}", directory, load(), PASSES % scheme, batch, bars)
+            assert near >= bar, f"{name} {scheme}: cosine {near}"
+            assert same >= 0.995, f"{name} {scheme}: {same:.2%} of labels equal"
+        if name == "minilm-l6":
+            model = load(); model.encoder.layer = model.encoder.layer[:1]
+            near, same = whole(f"{name}-one-layer", directory, model, "drop-layers{layers=0}," + PASSES % "dynamic", batch[:20], (0.995, 0.985))
+            assert near >= 0.999999, f"{name}, one layer: cosine {near}"
 else: print("no shared models beside the repository: the ops alone")

@@ -49,6 +49,11 @@ def clear_labels(what, got, want):
     assert (got.argmax(-1) == want.argmax(-1))[clear].all(), f"{what}: labels differ"
     return clear.double().mean().item()
 
+def equal_labels(got, want):
+    """The share of rows of the same label, near or not; and how many rows there are."""
+    got, want = (torch.cat([r.reshape(-1, r.shape[-1]) for r in rows]).argmax(-1) for rows in (got, want))
+    return (got == want).double().mean().item(), len(want)
+
 def encoder(model): return getattr(model, "bert", model)
 
 def shared_models(*few):
@@ -56,3 +61,14 @@ def shared_models(*few):
     from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoModel
     for name, kind in (("minilm-sst2", AutoModelForSequenceClassification), ("minilm-ncbi", AutoModelForTokenClassification), ("minilm-l6", AutoModel)):
         if SHARED and (FULL or name in few): yield SHARED / "models" / name, lambda name=name, kind=kind: kind.from_pretrained(SHARED / "models" / name, attn_implementation="eager").float().eval()
+
+def real_texts(directory, count, longest=128):
+    """Of a shared model, the file to learn from and so many ids of texts to judge by: those of its own task."""
+    from transformers import AutoTokenizer
+    folder, train, judge = {"minilm-sst2": ("sst2", "train.tsv", "dev.tsv"), "minilm-ncbi": ("ncbi_disease", "train.tsv", "devel.tsv"), "minilm-l6": ("stsb", "sts-train.tsv", "sts-dev.tsv")}[directory.name]
+    text = (SHARED / "data" / folder / judge).read_text(); lines = text.splitlines()
+    if folder == "sst2": sentences = [l.rsplit("\t", 1)[0] for l in lines[1:]]
+    elif folder == "stsb": sentences = [l.split("\t")[5] for l in lines]
+    else: sentences = [" ".join(w.split("\t")[0] for w in s.splitlines()) for s in text.split("\n\n") if s.strip()]
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    return SHARED / "data" / folder / train, [tokenizer(s, truncation=True, max_length=longest)["input_ids"] for s in sentences[:count]]

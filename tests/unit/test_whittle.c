@@ -254,6 +254,25 @@ static void test_observed_behind_exits(void)
 	module_free(exits);
 }
 
+/* One row, or several alike, say nothing of how columns vary: all that would be left of it is zeros and what rounding makes of them. */
+static void test_rows_that_vary(void)
+{
+	static const char *const methods[] = {"z-score", "min-max", "all-but-the-top"};
+	TinyEncoder embedder = tiny;
+	embedder.head = TINY_EMBED;
+	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+		for (int limit = 1; limit <= 2; limit++) {
+			char text[100];
+			Module *module = encoder(&embedder);
+			snprintf(text, sizeof text, "normalize-embeddings{method=%s data=texts.tsv limit=%d}", methods[i], limit);
+			char *message = run(text, module);
+			CU_ASSERT_EQUAL(message != NULL, limit == 1);
+			CU_ASSERT_TRUE(!message || strstr(message, "1 row of texts.tsv, expected some that differ") != NULL);
+			free(message);
+			module_free(module);
+		}
+}
+
 /* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies and that every level of
  * optimisation computes alike. */
 static void test_random(void)
@@ -302,6 +321,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_factors);
 	CU_ADD_TEST(suite, test_together);
 	CU_ADD_TEST(suite, test_observed_behind_exits);
+	CU_ADD_TEST(suite, test_rows_that_vary);
 	CU_ADD_TEST(suite, test_random);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
