@@ -69,7 +69,8 @@ static bool mean_text(const Search *search, Loaded *loaded, const Program *p, Co
 	for (int32_t i = 0; i < search->data.nrows && status == 0; i++) {
 		const DataRow *row = &search->data.rows[i];
 		const char *pair = search->apart ? NULL : row->pair;
-		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids, ids + room, NULL, NULL, room, &n);
+		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids, ids + room, NULL, NULL, room,
+			&n);
 		for (int32_t t = 0; t < n && status == 0; t++)
 			begin += ids[t] < 0 || ids[t] >= words || !continues[ids[t]];
 		tokens += n;
