@@ -14,7 +14,7 @@ enum { TILE_AVX512_FETCH = 12288 };   /* bytes; see tile_avx512_fetch */
  * Of several tiles each fetches a share of the next panel, which lies at `ahead`, to L2; the panel itself is there already. */
 RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead, int lines, int alone)
 {
-	RT_UNROLL_FULL for (int j = 0; j < (alone ? lines : (lines + 1) / 2); j++)
+	for (int j = 0; j < (alone ? lines : (lines + 1) / 2); j++)
 		if (alone)
 			_mm_prefetch((const char *)(at + TILE_AVX512_FETCH + 64 * (uintptr_t)j), _MM_HINT_T0);
 		else
