@@ -131,6 +131,9 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 	for (size_t h = 0; good && h < heads; h++) {
 		looks.entropy[h] /= (double)looks.tokens;
 		looks.distance[h] /= (double)looks.tokens;
+		if (!isfinite(looks.entropy[h] + importance[h]))
+			good = diag_error(diag, EXIT_RUN, 0, "head %d of layer %d: its probabilities or its importance on %s are no numbers; are the model's "
+				"weights whole?", (int)(h % (size_t)looks.map.heads), (int)(h / (size_t)looks.map.heads), o->data);
 	}
 	if (good && o->json)
 		print_json(o, &looks, importance);

@@ -7,6 +7,7 @@
  *
  * Compiled once and run over the data once for up to 32 outputs, this costs a fraction of building every variant. */
 #include "prune.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,9 @@ bool variants_score(Graph *graph, const Variant *variants, int32_t count, Output
 			return false;
 		if (own)
 			*base = batch[0];
+		if (own && !isfinite(base->loss))
+			return diag_error(run->diag, EXIT_RUN, 0, "%s: the model as it is makes numbers that are none on %s; are its weights whole?",
+				output->name, pass_option(run, "data", ""));
 		memcpy(scores + at, batch + own, (size_t)n * sizeof *scores);
 	}
 	return output != NULL;
