@@ -18,4 +18,5 @@ header=$(od -An -tu8 -N8 sick/model.safetensors | tr -d ' ')   # the first tenso
 head -c 400 sick/model.safetensors | grep -q '"bert.embeddings' || fail "another file than this test thinks"
 printf '\377\377\377\377' | dd of=sick/model.safetensors bs=1 seek=$((header + 8)) conv=notrunc status=none
 refuse rank-heads sick --data data.tsv
+refuse rank-heads sick --data data.tsv --by magnitude
 [ ! -e none ] || fail "left a program behind"
