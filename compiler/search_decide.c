@@ -98,6 +98,8 @@ Estimate search_estimate(const Search *s, const Candidate *c, Share share)
 
 /* A thousandth of what is not asked for decides between equals. */
 static const double tie = 1e-3;
+/* Where accuracy is what counts, of equally accurate ones the better goal: less than one row of a million. */
+static const double equal = 1e-6;
 
 double search_goal_of(const Search *s, double time, double bytes)
 {
@@ -108,7 +110,8 @@ double search_goal_of(const Search *s, double time, double bytes)
 double search_goal(const Search *s, const Candidate *c)
 {
 	const double time = s->measure && c->ms > 0 && s->done[0].ms > 0 ? c->ms / s->done[0].ms * s->done[0].cost.time : c->cost.time;
-	return isnan(s->max_drop) ? -c->score[SHARE_SEARCH].value : search_goal_of(s, time, (double)c->cost.bytes);
+	const double goal = search_goal_of(s, time, (double)c->cost.bytes);
+	return isnan(s->max_drop) ? equal * goal - c->score[SHARE_SEARCH].value : goal;
 }
 
 bool search_within(const Search *s, double time, double bytes)

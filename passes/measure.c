@@ -21,7 +21,7 @@ static int64_t type_elements(const int64_t *symbols, const Type *type)
 static const Tensor *sparse_weights(const Node *node, int64_t *each)
 {
 	const bool linear = node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES;
-	const Tensor *weight = linear && (node->attr.has & A_panel) ? value_tensor(node->args[1]) : NULL;
+	const Tensor *weight = linear && (node->attr.has & A_panel) ? value_tensor(node->args[node_weight(node)]) : NULL;
 	*each = node->op == OP_LINEAR ? 1 : SPARSE_WORD;
 	return weight && weight->type.rank == 1 ? weight : NULL;
 }

@@ -11,6 +11,10 @@ build -o both "--passes=$passes,O2,lower{sparse=always}" --ledger=both.json
 build -o thin "--passes=prune-ffn{keep=$((ffn / 4))},O2,lower{sparse=never}" --ledger=thin.json
 build -o whole --passes=O2 --ledger=whole.json
 build --emit=checkpoint -o made "--passes=$passes"
+for sparse in never always; do   # the same in int8, whose weights are another argument of another op
+	build -o "int8-$sparse" --ledger="int8-$sparse.json" \
+		"--passes=$passes,canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8,lower{sparse=$sparse},pack-weights,chain-rows,plan-memory"
+done
 "$BERTC" verify "$model" --quiet --cpu=baseline --passes="$passes,O2,lower{sparse=always}" >/dev/null 2>err || { cat err; fail verify; }
 python3 - "$ffn" <<'EOF' || fail figures
 import json, struct, sys
@@ -33,4 +37,6 @@ print(f"{left} of {original} weights are not zero ({100 * left / original:.1f} %
 assert left <= stored <= 2 * left + 16 * layers * 6 * 64, (left, stored)
 assert thin["macs_128"] < whole["macs_128"] and both["macs_128"] < thin["macs_128"] - 0.7 * 128 * dense * (layers - 1) / layers, (whole, thin, both)
 assert both["weight_bytes"] < thin["weight_bytes"], (both, thin)
+few, all = last("int8-always.json"), last("int8-never.json")
+assert few["macs_128"] < all["macs_128"] - 0.7 * 128 * dense * (layers - 1) / layers and few["parameters"] < all["parameters"] - 0.7 * dense, (few, all)
 EOF
