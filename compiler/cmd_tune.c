@@ -10,7 +10,8 @@
 #include "chart.h"
 #include "search.h"
 
-enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_CALIBRATION, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY, KEY_PREFER, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
+enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_CALIBRATION, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY,
+	KEY_PREFER, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
 	KEY_JOURNAL, KEY_JSON, KEY_SVG };
 
 typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } TuneOptions;
@@ -340,7 +341,8 @@ int cmd_tune(int argc, char **argv)
 		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, "
 		"neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried alone and together on labelled data.\v"
 		"Within the budget of points, the winner is the one whose time by a cost model, times its bytes of weights and tables, is least "
-		"(--prefer speed or size: that alone): the same seed gives the same result. Times are shown. What a candidate loses is estimated from the points counted and from "
+		"(--prefer speed or size: that alone): the same seed gives the same result. Times are shown. What a candidate loses is "
+		"estimated from the points counted and from "
 		"how many answers it changes at all, with whose square losses go, which is less noisy; moves that change few answers "
 		"are combined first. A third of the rows is held back and decides only whether a candidate may win: by its own "
 		"estimate it must agree. Without --calibration passes learn from the texts "

@@ -18,7 +18,8 @@ static void draw_case(uint64_t seed, Case *c)
 	moves_state = seed * 0x2545f4914f6cdd1du;
 	*c = (Case){.model = {.layers = 1 + pick(4), .heads = 1 + pick(5), .size = 1 + pick(7), .ffn = 1 + pick(12), .vocab = 20 + pick(30),
 		.labels = 2 + pick(3), .act = (TinyAct)pick(TINY_ACTS), .head = pick(3) ? TINY_CLASSIFY : (TinyHead)pick(TINY_HEADS),
-		.tasks = 1 + (pick(6) == 0), .clutter = pick(3) == 0, .types = pick(2), .positions = pick(2), .norm = pick(2), .pooler = pick(2), .alone = pick(3) > 0,
+		.tasks = 1 + (pick(6) == 0), .clutter = pick(3) == 0,
+		.types = pick(2), .positions = pick(2), .norm = pick(2), .pooler = pick(2), .alone = pick(3) > 0,
 		.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"), .dtype = ANY("f32", "f32", "f16", "bf16")}};
 	if (pick(2))
 		c->model.ffn += 63;   /* so wide that quantize-int8 and compute-bf16 take it */

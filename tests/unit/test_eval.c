@@ -289,11 +289,14 @@ static void test_thinning(void)
 	CHECK(5, ROWS "%m = const [1, 1, 0, 0, 1] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
 		6, 7, 2, 3, 0, 1, 0, 1, 8, 9);
 	CHECK(4, "%t = const [1, 1, nan, 1, 2] : f32[5,1]\n %x = embed %t, %ids : f32[S,1]\n %p = thin %x {keep=2 symbol=1} : i32[S1]\n"
-		" %u = const iota : f32[5,1]\n %z = embed %u, %ids : f32[S,1]\n %g = gather %z, %p : f32[S1,1]\n %y = spread %g, %p, %ids : f32[S,1]", 3, 1, 1, 1);
+		" %u = const iota : f32[5,1]\n %z = embed %u, %ids : f32[S,1]\n %g = gather %z, %p : f32[S1,1]\n %y = spread %g, %p, %ids : f32[S,1]",
+		3, 1, 1, 1);
 	CHECK(5, ROWS "%p = thin %x {keep=4 symbol=3} : i32[S3]\n %g = gather %x, %p : f32[S3,2]\n %r = thin %g {keep=2 symbol=1} : i32[S1]\n"
 		"%h = gather %g, %r : f32[S1,2]\n %y = pool %h {mode=mean} : f32[2]", 7, 8);
-	CHECK(2, "%a = const [0, 0, 7, 0] : f32[2,2]\n %z = const [1, 0, 1, 0] : f32[2,2]\n %y = received %a, %z {heads=2 pack=none} : f32[2,2]", 1, 1, 1, 1);
-	CHECK(2, "%a = const [1, 0, 0, 1] : f32[2,2]\n %z = const [0, 9, 9, 0] : f32[2,2]\n %y = received %a, %z {heads=1 pack=none keep=1} : f32[2,1]", 1, 1);
+	CHECK(2, "%a = const [0, 0, 7, 0] : f32[2,2]\n %z = const [1, 0, 1, 0] : f32[2,2]\n %y = received %a, %z {heads=2 pack=none} : f32[2,2]",
+		1, 1, 1, 1);
+	CHECK(2, "%a = const [1, 0, 0, 1] : f32[2,2]\n %z = const [0, 9, 9, 0] : f32[2,2]\n %y = received %a, %z {heads=1 pack=none keep=1} : f32[2,1]",
+		1, 1);
 #undef ROWS
 #undef REST
 }

@@ -230,7 +230,8 @@ static void test_early_exit(void)
 {
 	Module *plain = tiny();
 	make_texts(plain);
-	static const char *const pipelines[] = {"early-exit{data=d max-drop=10 l2=1e-4 target=labels}", "early-exit{data=d held=h max-drop=3 target=labels pool=first l2=3}",
+	static const char *const pipelines[] = {"early-exit{data=d max-drop=10 l2=1e-4 target=labels}",
+		"early-exit{data=d held=h max-drop=3 target=labels pool=first l2=3}",
 		"early-exit{data=d layers=1 entropy=0.4 limit=20}"};
 	for (int p = 0; p < 3; p++) {
 		Module *module = module_copy(plain);
