@@ -39,8 +39,8 @@ void emit_packed_tables(const Emitter *e, FILE *c)
 		"static const RtPacked %s_packed[] = {\n", name, w->decoded_bytes, name);
 	for (int32_t i = 0; i < w->npacked; i++) {
 		const RtPacked *p = &w->packed[i];
-		fprintf(c, "\t{%zu, %zu, %zu, %zu, %d, %d, %d, 0x%llxu},\n", p->from, p->from_bytes, p->to, p->to_bytes, (int)p->outputs,
-			(int)p->words, (int)p->word, (unsigned long long)p->hash);
+		fprintf(c, "\t{%zu, %zu, %zu, %zu, %d, %d, %d, %d, 0x%llxu},\n", p->from, p->from_bytes, p->to, p->to_bytes, (int)p->outputs,
+			(int)p->words, (int)p->order, (int)p->word, (unsigned long long)p->hash);
 	}
 	fprintf(c, "};\nstatic RtUnpack %s_unpack_state = {.packed = %s_packed, .npacked = %d, .from = %s_blob, .from_bytes = %zu,\n"
 		"\t.to = %s_unpacked, .to_bytes = %zu};\n", name, name, (int)w->npacked, name, w->coded_bytes, name, w->decoded_bytes);

@@ -7,7 +7,7 @@
 #include "tokenizer_tables.h"
 
 _Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BAND == (int)SPARSE_BAND
-	&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD,
+	&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD && UNPACK_INPUT == sizeof(uint16_t),
 	"runtime/kernels/sparse_rows.h reads what ir/sparse.c writes");
 
 enum { SYMBOLS = 256, TABLES = UNPACK_TABLES_MAX };
@@ -62,9 +62,13 @@ static bool add_band(Symbols *s, const uint8_t **at, int word)
 	return true;
 }
 
-static bool add_sparse(Symbols *s, const uint8_t *data, const RtPacked *p)
+static bool add_sparse(Symbols *s, const uint8_t *data, RtPacked *p)
 {
 	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(p->words);
+	const uint8_t *order = (const uint8_t *)sparse_rows_order(data, pieces);
+	p->order = order ? p->words * UNPACK_WORD : 0;
+	for (int i = 0; i < UNPACK_INPUT * p->order; i++)
+		add_symbol(s, UNPACK_BYTES, order[i]);
 	for (int piece = 0; piece < pieces; piece++) {
 		const uint8_t *at = sparse_rows_piece(data, piece);
 		for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND; i++)
@@ -183,7 +187,7 @@ uint8_t *pack_constant(const uint8_t *data, RtPacked *p)
 	if (p->outputs && !add_sparse(s, data, p)) {
 		list_free(&s->list);
 		*s = empty;
-		p->outputs = p->words = 0;
+		p->outputs = p->words = p->order = 0;
 		p->word = 1;
 	}
 	if (!p->outputs)

@@ -358,12 +358,17 @@ int64_t sparse_words(int64_t inputs, DType);                     /* of an output
 double  sparse_density(const Tensor *, int64_t group);
 /* Writes the packed form of such a matrix; returns its bytes. NULL: counts them only. -1: more than INT32_MAX. */
 int64_t sparse_pack(const Tensor *, void *packed);
-/* Output n of a packed form: `words` words to row. */
-void    sparse_row(const void *packed, int64_t n, int64_t words, void *row);
+/* Row n of a packed form of so many outputs and words: `words` words to row, in the order of inputs. */
+void    sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, void *row);
 /* How many words of all outputs a packed form holds. */
 int64_t sparse_stored(const void *packed, int64_t outputs, int64_t words);
-/* Whether these bytes are a packed form of so many outputs and words an output, as kernels read it without looking. */
-bool    sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words);
+/* Whether these bytes are a packed form of so many outputs and words an output, of codes or f32, as kernels read it without looking. */
+bool    sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words, DType);
+/* sparse_order.c: order[4 * words] = an order of the inputs of a matrix of i8 in which fewer words are not all zero; returns how many. -1: none
+ * that pays, and order is not to be read. */
+int64_t sparse_order(const Tensor *, uint16_t *order);
+/* The share of the words that a packed form has for a reason: those that are not all zero. */
+double  sparse_left(const Tensor *);
 
 /* ---- infer.c, eval.c: one function an op -------------------------------------------------------------------------- */
 #define OP(NAME, ...) bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \

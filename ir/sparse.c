@@ -2,6 +2,8 @@
  * neighbouring inputs, or one f32. Packed (IR.md, linear_i8), from the first byte on, little endian:
  *
  *   int32    start[panels * blocks + 1]     where each piece begins, and the end of the last; piece p * blocks + b
+ *   uint16   input[words][4]                of codes, and only where that saves words (sparse_order.c): which inputs a word's are, all of them
+ *                                           once, those past the last too, which are zero. Else word k is of inputs 4k to 4k + 3
  *   piece    SPARSE_PANEL / 4 bands of four outputs, each
  *              uint8 outputs[2]     the first in the low four bits, the second in the high ones, as counted in the panel; then the others
  *              uint8 count          how many words each of the four has, an even number
@@ -17,8 +19,9 @@
  * even length, where every loop whose length differs from the last one's costs a mispredicted branch, which at 8 tokens takes as long as
  * 15 words. Words of zero that fill bands up are 7 % of all at 90 % of zeros.
  */
+#include <stdlib.h>
 #include <string.h>
-#include "ir.h"
+#include "value_map.h"
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -26,17 +29,22 @@ int64_t sparse_words(int64_t inputs, DType dtype) { return dtype == DT_I8 ? (inp
 
 static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
 
-/* Word k of row n, filled up with zeros. -0.0 is one: it is half of the zeros that a mask makes, and its products could do no more than
- * change the sign of a zero, which nothing reads. */
-static void word_at(const Tensor *weight, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
+/* Word k of row n, filled up with zeros; order: of inputs, or NULL. -0.0 is zero: it is half of the zeros that a mask makes, and its products
+ * could do no more than change the sign of a zero, which nothing reads. */
+static void word_at(const Tensor *weight, const uint16_t *order, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
 {
 	static const uint8_t negative[SPARSE_WORD] = { 0, 0, 0, 0x80 };
-	const bool codes = weight->type.dtype == DT_I8;
-	const int64_t inputs = weight->type.dim[1].plus, size = codes ? 1 : SPARSE_WORD, each = SPARSE_WORD / size;
-	memset(word, 0, SPARSE_WORD);
-	memcpy(word, (const uint8_t *)weight->data + (n * inputs + k * each) * size, (size_t)(smaller(each, inputs - k * each) * size));
-	if (!codes && !memcmp(word, negative, SPARSE_WORD))
-		memset(word, 0, SPARSE_WORD);
+	const int64_t inputs = weight->type.dim[1].plus;
+	if (weight->type.dtype != DT_I8) {
+		memcpy(word, (const uint8_t *)weight->data + (n * inputs + k) * SPARSE_WORD, SPARSE_WORD);
+		if (!memcmp(word, negative, SPARSE_WORD))
+			memset(word, 0, SPARSE_WORD);
+		return;
+	}
+	for (int64_t j = 0, at; j < SPARSE_WORD; j++) {
+		at = order ? order[k * SPARSE_WORD + j] : k * SPARSE_WORD + j;
+		word[j] = at < inputs ? ((const uint8_t *)weight->data)[n * inputs + at] : 0;
+	}
 }
 
 /* Whether an element is zero; of floats -0.0 too, which is what a mask makes of negative weights. */
@@ -67,13 +75,13 @@ double sparse_density(const Tensor *weight, int64_t group)
 /* The words of a panel's outputs in one block: words[o][k], and whether they are any. */
 typedef struct Piece { uint8_t words[SPARSE_PANEL][SPARSE_BLOCK][SPARSE_WORD]; bool some[SPARSE_PANEL][SPARSE_BLOCK]; } Piece;
 
-static void piece_read(Piece *piece, const Tensor *weight, int64_t panel, int64_t block)
+static void piece_read(Piece *piece, const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block)
 {
 	const int64_t words = sparse_words(weight->type.dim[1].plus, weight->type.dtype), outputs = weight->type.dim[0].plus;
 	memset(piece, 0, sizeof *piece);
 	for (int64_t o = 0; o < smaller(SPARSE_PANEL, outputs - panel * SPARSE_PANEL); o++)
 		for (int64_t k = 0; k < smaller(SPARSE_BLOCK, words - block * SPARSE_BLOCK); k++) {
-			word_at(weight, panel * SPARSE_PANEL + o, block * SPARSE_BLOCK + k, piece->words[o][k]);
+			word_at(weight, order, panel * SPARSE_PANEL + o, block * SPARSE_BLOCK + k, piece->words[o][k]);
 			piece->some[o][k] = !word_is_zero(piece->words[o][k]);
 		}
 }
@@ -120,12 +128,12 @@ static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 }
 
 /* One piece to `to`; returns its bytes. to == NULL: counts only. */
-static int64_t piece_pack(const Tensor *weight, int64_t panel, int64_t block, uint8_t *to)
+static int64_t piece_pack(const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block, uint8_t *to)
 {
 	Piece piece;
 	Band bands[SPARSE_PANEL / SPARSE_BAND];
 	int64_t bytes = 0;
-	piece_read(&piece, weight, panel, block);
+	piece_read(&piece, weight, order, panel, block);
 	piece_bands(&piece, bands);
 	for (int i = 0; i < SPARSE_PANEL / SPARSE_BAND; i++) {
 		bytes += band_bytes(bands[i].count);
@@ -134,25 +142,33 @@ static int64_t piece_pack(const Tensor *weight, int64_t panel, int64_t block, ui
 	return bytes;
 }
 
+/* The pieces, from `at` on, and where they begin; returns where they end, or -1. */
+static int64_t pieces_pack(const Tensor *weight, const uint16_t *order, int64_t panels, int64_t blocks, int64_t at, uint8_t *to)
+{
+	for (int64_t i = 0; i <= panels * blocks; i++) {
+		const int32_t start = (int32_t)at;
+		if (to)
+			memcpy(to + i * 4, &start, 4);
+		if (i < panels * blocks)
+			at += piece_pack(weight, order, i / blocks, i % blocks, to ? to + at : NULL);
+		if (at > INT32_MAX)
+			return -1;
+	}
+	return at;
+}
+
 int64_t sparse_pack(const Tensor *weight, void *packed)
 {
-	uint8_t *to = packed;
 	const int64_t panels = (weight->type.dim[0].plus + SPARSE_PANEL - 1) / SPARSE_PANEL;
-	const int64_t blocks = sparse_blocks(sparse_words(weight->type.dim[1].plus, weight->type.dtype));
-	int64_t at = (panels * blocks + 1) * 4;
-	for (int64_t p = 0; p < panels; p++)
-		for (int64_t b = 0; b < blocks; b++) {
-			const int32_t start = (int32_t)at;
-			if (to)
-				memcpy(to + (p * blocks + b) * 4, &start, 4);
-			at += piece_pack(weight, p, b, to ? to + at : NULL);
-			if (at > INT32_MAX)
-				return -1;
-		}
-	const int32_t end = (int32_t)at;
-	if (to)
-		memcpy(to + panels * blocks * 4, &end, 4);
-	return at;
+	const int64_t words = sparse_words(weight->type.dim[1].plus, weight->type.dtype), blocks = sparse_blocks(words);
+	const int64_t starts = (panels * blocks + 1) * 4, order_bytes = words * SPARSE_WORD * (int64_t)sizeof(uint16_t);
+	uint16_t *order = checked_calloc((size_t)words, SPARSE_WORD * sizeof *order);
+	const bool ordered = sparse_order(weight, order) >= 0;
+	if (packed && ordered)
+		memcpy((uint8_t *)packed + starts, order, (size_t)order_bytes);
+	const int64_t end = pieces_pack(weight, ordered ? order : NULL, panels, blocks, starts + (ordered ? order_bytes : 0), packed);
+	free(order);
+	return end;
 }
 
 /* Where a band lies. */
@@ -174,10 +190,33 @@ static int band_has(const BandView *band, int output)
 	return -1;
 }
 
-void sparse_row(const void *packed, int64_t n, int64_t words, void *row)
+/* The first byte of the first piece. */
+static int64_t pieces_begin(const void *packed)
+{
+	int32_t start;
+	memcpy(&start, packed, 4);
+	return start;
+}
+
+static int64_t pieces_of(int64_t outputs, int64_t words) { return (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL * sparse_blocks(words); }
+
+/* row[word] = what lies there, in the order of words or, of codes whose inputs have another, in that of inputs. */
+static void row_put(uint8_t *row, int64_t word, const uint8_t *from, const uint8_t *order)
+{
+	if (!order)
+		memcpy(row + word * SPARSE_WORD, from, SPARSE_WORD);
+	for (int64_t j = 0; order && j < SPARSE_WORD; j++) {
+		uint16_t input;
+		memcpy(&input, order + (word * SPARSE_WORD + j) * 2, 2);
+		row[input] = from[j];
+	}
+}
+
+void sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, void *row)
 {
 	const uint8_t *from = packed;
-	const int64_t blocks = sparse_blocks(words);
+	const int64_t blocks = sparse_blocks(words), starts = (pieces_of(outputs, words) + 1) * 4;
+	const uint8_t *order = pieces_begin(packed) > starts ? from + starts : NULL;
 	memset(row, 0, (size_t)words * SPARSE_WORD);
 	for (int64_t b = 0; b < blocks; b++) {
 		int32_t start;
@@ -188,7 +227,7 @@ void sparse_row(const void *packed, int64_t n, int64_t words, void *row)
 			band = band_at(band.end);
 		for (int at = which; at < SPARSE_BAND * band.count; at += SPARSE_BAND)   /* words of zero change nothing */
 			if (!word_is_zero(band.words + at * SPARSE_WORD))
-				memcpy((uint8_t *)row + (b * SPARSE_BLOCK + band.index[at]) * SPARSE_WORD, band.words + at * SPARSE_WORD, SPARSE_WORD);
+				row_put(row, b * SPARSE_BLOCK + band.index[at], band.words + at * SPARSE_WORD, order);
 	}
 }
 
@@ -226,12 +265,32 @@ static const uint8_t *piece_check(const uint8_t *at, const uint8_t *end, int64_t
 	return seen == (1u << SPARSE_PANEL) - 1 ? at : NULL;
 }
 
-bool sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words)
+/* Whether an order of inputs has each of them once. */
+static bool order_is_valid(const uint8_t *order, int64_t inputs)
 {
-	const int64_t panels = (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL, blocks = sparse_blocks(words), pieces = panels * blocks;
+	bool *seen = checked_calloc((size_t)inputs, sizeof *seen), good = true;
+	for (int64_t i = 0; i < inputs && good; i++) {
+		uint16_t input;
+		memcpy(&input, order + i * 2, 2);
+		good = input < inputs && !seen[input];
+		if (good)
+			seen[input] = true;
+	}
+	free(seen);
+	return good;
+}
+
+bool sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words, DType dtype)
+{
+	const int64_t blocks = sparse_blocks(words), pieces = pieces_of(outputs, words), order = words * SPARSE_WORD;
 	const uint8_t *from = packed, *at = from + (pieces + 1) * 4;
 	if (bytes < (pieces + 1) * 4)
 		return false;
+	if (dtype == DT_I8 && pieces_begin(packed) != at - from) {
+		if (bytes - (at - from) < 2 * order || !order_is_valid(at, order))
+			return false;
+		at += 2 * order;
+	}
 	for (int64_t i = 0; i <= pieces; i++) {
 		int32_t start;
 		memcpy(&start, from + i * 4, 4);
@@ -246,10 +305,9 @@ bool sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t
 
 int64_t sparse_stored(const void *packed, int64_t outputs, int64_t words)
 {
-	const uint8_t *at = (const uint8_t *)packed;
-	const int64_t pieces = (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL * sparse_blocks(words), bands = pieces * SPARSE_PANEL / SPARSE_BAND;
+	const uint8_t *at = (const uint8_t *)packed + pieces_begin(packed);
+	const int64_t bands = pieces_of(outputs, words) * SPARSE_PANEL / SPARSE_BAND;
 	int64_t count = 0;
-	at += (pieces + 1) * 4;
 	for (int64_t i = 0; i < bands; i++) {
 		const BandView band = band_at(at);
 		count += SPARSE_BAND * band.count;

@@ -91,7 +91,7 @@ static void verify_sparse(const Node *node, Diag *diag)
 		if (!tensor || type->rank != 1 || type->dtype != DT_I8)
 			continue;
 		const int64_t words = sparse_words(x->dim[x->rank - 1].plus, x->dtype);
-		if (!sparse_is_valid(tensor->data, type->dim[0].plus, node->attr.width, words))
+		if (!sparse_is_valid(tensor->data, type->dim[0].plus, node->attr.width, words, x->dtype))
 			node_error(node, diag, "%s does not hold %lld outputs of %lld words: sparse weights must be as pack-weights writes them",
 				VALUE_TEXT(node->args[i]), (long long)node->attr.width, (long long)words);
 	}

@@ -108,7 +108,7 @@ static bool sparse_pays(const Node *node, const KernelInfo *sparse, const Tensor
 	const SparseInfo *row = kernel_sparse(sparse);
 	const int64_t tokens = most_tokens(run);
 	const bool few = tokens && tokens < row->tokens;
-	const double share = 100 * sparse_density(weight, sparse->group);
+	const double share = 100 * sparse_left(weight);
 	const double most = few ? row->one + (double)((row->percent - row->one) * (tokens - 1)) / (row->tokens - 1) : row->percent;
 	if (tell && few && share > most && share <= row->percent)
 		pass_note(run, node, "%.1f %% of its words are not zero: from %d tokens on %s would be faster, for texts of at most %lld it is "

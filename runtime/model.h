@@ -58,6 +58,7 @@ RT_INLINE size_t rt_exit_ints(int64_t texts) { return 3 * (size_t)texts + 4; }
 typedef struct RtPacked {
 	size_t  from, from_bytes, to, to_bytes; /* in RtUnpack.from; in RtUnpack.to */
 	int32_t outputs, words;                 /* of sparse weights: how many, and words of each; 0: plain */
+	int32_t order;                          /* of how many inputs they say the order; 0: they don't */
 	int32_t word;                           /* bytes of an element: 1, 2 or 4 */
 	uint64_t hash;                          /* of what it becomes */
 } RtPacked;

@@ -6,7 +6,7 @@
  *   bits                   from the least significant on, then 16 bytes of zeros
  *
  * Plain: the elements of the constant in order, of `word` bytes with a table each.
- * Sparse (sparse_rows.h): piece by piece its bands of four outputs as they lie: which four; the count; the indices of the first, the second,
+ * Sparse (sparse_rows.h): the order of inputs if there is one, with the table of codes; then piece by piece its bands of four outputs as they lie: which four; the count; the indices of the first, the second,
  * the third and the fourth, each as the step from the one before it, less one, or 255 for an index of 0 that is not the first; each word as
  * a mask of its bytes that are not zero, and these. A table each for outputs, counts, steps and masks, then one for the bytes of codes or
  * four for those of f32. Where the pieces begin is found on the way.
@@ -17,7 +17,8 @@
 #include "model.h"
 #include "kernels/sparse_rows.h"
 
-enum { UNPACK_LENGTHS = 128, UNPACK_BITS = 11, UNPACK_ONLY = 15, UNPACK_PADDING = 16, UNPACK_WORD = 4, UNPACK_AGAIN = 255 };
+enum { UNPACK_LENGTHS = 128, UNPACK_BITS = 11, UNPACK_ONLY = 15, UNPACK_PADDING = 16, UNPACK_WORD = 4, UNPACK_AGAIN = 255,
+	UNPACK_INPUT = 2 };
 enum { UNPACK_OUTPUTS, UNPACK_COUNTS, UNPACK_STEPS, UNPACK_MASKS, UNPACK_BYTES, UNPACK_TABLES_MAX = UNPACK_BYTES + UNPACK_WORD };
 
 /* How many tables a constant has. */
@@ -152,12 +153,14 @@ RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *
 	return unpack_words(b, tables, index + BAND * count, BAND * count, word) ? (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count) : 0;
 }
 
-RT_INLINE int unpack_sparse(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t bytes, int outputs, int words, int word)
+RT_INLINE int unpack_sparse(UnpackBits *b, const UnpackTable *tables, uint8_t *to, const RtPacked *p, int word)
 {
-	const int pieces = (outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(words);
+	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(p->words);
+	const size_t bytes = p->to_bytes, order = (size_t)p->order * UNPACK_INPUT;
 	size_t at = ((size_t)pieces + 1) * 4;
-	if (at > bytes)
+	if (at > bytes || bytes - at < order || !unpack_plain(b, tables + UNPACK_BYTES, to + at, order, 1))
 		return 0;
+	at += order;
 	for (int piece = 0; piece <= pieces; piece++) {
 		const int32_t start = (int32_t)at;
 		memcpy(to + (size_t)piece * 4, &start, 4);
@@ -182,8 +185,8 @@ RT_FN int unpack_constant(const RtPacked *p, const uint8_t *from, uint8_t *to, U
 			return 0;
 	UnpackBits bits = {from + count * UNPACK_LENGTHS, from + p->from_bytes, 0, 0};
 	/* word is a literal in each, which their loops need */
-	const int good = p->outputs && p->word == 1 ? unpack_sparse(&bits, tables, to, p->to_bytes, p->outputs, p->words, 1)
-		: p->outputs ? unpack_sparse(&bits, tables, to, p->to_bytes, p->outputs, p->words, 4)
+	const int good = p->outputs && p->word == 1 ? unpack_sparse(&bits, tables, to, p, 1)
+		: p->outputs ? unpack_sparse(&bits, tables, to, p, 4)
 		: p->word == 1 ? unpack_plain(&bits, tables, to, p->to_bytes, 1)
 		: p->word == 2 ? unpack_plain(&bits, tables, to, p->to_bytes, 2) : unpack_plain(&bits, tables, to, p->to_bytes, 4);
 	return good && unpack_hash(to, p->to_bytes) == p->hash;

@@ -3,7 +3,8 @@
  *
  * A quad's inputs lie as the pairs of its even and of its odd ones, so that two shifts widen four weights that were broadcast as a word.
  *
- *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16, 24 or 32: inputs 0 and 2 of a quad, 1 and 3; a block of 32 rows is 24 KiB */
+ *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16, 24 or 32: inputs 0 and 2 of a quad, 1 and 3; a block of 32 rows is 24 KiB;
+ *            then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx2.h"
 
@@ -14,18 +15,16 @@ RT_INLINE RT_TARGET_AVX2 __m256i linear_i8_sparse_avx2_even(__m256 quads)
 }
 RT_INLINE RT_TARGET_AVX2 __m256i linear_i8_sparse_avx2_odd(__m256 quads) { return _mm256_srai_epi16(_mm256_castps_si256(quads), 8); }
 
-RT_SHARED RT_TARGET_AVX2 void linear_i8_sparse_avx2_bring(void *x, const void *from, int rows, int K, int lanes)
+RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_put(void *x, int word, int first, int lanes, __m256 quads)
 {
-	for (int first = 0; first < lanes; first += 8)
-		for (int k = 0; 4 * k < K; k += 8) {
-			__m256 r[8];
-			sparse_avx2_words(r, from, first, rows, k, K);
-			RT_UNROLL_FULL for (int c = 0; c < 8; c++) {
-				int16_t *to = (int16_t *)x + (size_t)(k + c) * (size_t)(4 * lanes) + 2 * first;
-				_mm256_store_si256((__m256i *)(void *)to, linear_i8_sparse_avx2_even(r[c]));
-				_mm256_store_si256((__m256i *)(void *)(to + 2 * lanes), linear_i8_sparse_avx2_odd(r[c]));
-			}
-		}
+	int16_t *to = (int16_t *)x + (size_t)word * (size_t)(4 * lanes) + 2 * first;
+	_mm256_store_si256((__m256i *)(void *)to, linear_i8_sparse_avx2_even(quads));
+	_mm256_store_si256((__m256i *)(void *)(to + 2 * lanes), linear_i8_sparse_avx2_odd(quads));
+}
+
+RT_SHARED RT_TARGET_AVX2 void linear_i8_sparse_avx2_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+{
+	sparse_avx2_bring_codes(x, from, order, rows, K, lanes, 8, linear_i8_sparse_avx2_put);
 }
 
 /* Outputs that share a quad load its inputs twice, and vectors come one after the other: halves of two weights, or products that wait for their

@@ -1,7 +1,8 @@
 /* linear_i8_sparse__avx512.c: linear_i8_sparse__avx2.c in 512-bit registers, for CPUs that have AVX-512 but no VPDPBUSD: two products and two
  * additions a quad of 16 rows. Up to 32 rows in lanes: a quad's inputs take twice the room of bytes, and a block of 32 rows is 24 KiB.
  *
- *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16 or 32: inputs 0 and 2 of a quad, 1 and 3 */
+ *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16 or 32: inputs 0 and 2 of a quad, 1 and 3;
+ *            then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 
@@ -11,18 +12,15 @@ RT_INLINE RT_TARGET_AVX512 __m512i linear_i8_sparse_avx512_half(__m512i quads, i
 	return _mm512_srai_epi16(odd ? quads : _mm512_slli_epi16(quads, 8), 8);
 }
 
-RT_SHARED RT_TARGET_AVX512 void linear_i8_sparse_avx512_bring(void *x, const void *from, int rows, int K, int lanes)
+RT_INLINE RT_TARGET_AVX512 void linear_i8_sparse_avx512_put(void *x, int word, int first, int lanes, __m512i quads)
 {
-	const __mmask16 stored = math_avx512_first(lanes);
-	for (int first = 0; first < lanes; first += 16)
-		for (int k = 0; 4 * k < K; k += 16) {
-			__m512 r[16];
-			sparse_avx512_words(r, from, first, rows, k, K);
-			RT_UNROLL_FULL for (int c = 0; c < 16; c++)
-				RT_UNROLL_FULL for (int odd = 0; odd < 2; odd++)
-					_mm512_mask_storeu_epi32((int32_t *)x + (size_t)(2 * (k + c) + odd) * (size_t)lanes + first, stored,
-						linear_i8_sparse_avx512_half(_mm512_castps_si512(r[c]), odd));
-		}
+	RT_UNROLL_FULL for (int odd = 0; odd < 2; odd++)
+		sparse_avx512_put(x, 2 * word + odd, first, lanes, linear_i8_sparse_avx512_half(quads, odd));
+}
+
+RT_SHARED RT_TARGET_AVX512 void linear_i8_sparse_avx512_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+{
+	sparse_avx512_bring_codes(x, from, order, rows, K, lanes, 8, linear_i8_sparse_avx512_put);
 }
 
 RT_INLINE RT_TARGET_AVX512 void linear_i8_sparse_avx512_add(SparseSums *sum, const void *x, __m512i w, int lanes)

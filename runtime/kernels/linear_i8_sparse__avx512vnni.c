@@ -3,13 +3,18 @@
  * linear_i8__avx512vnni.c. A quad costs 2.5 cycles at 64 rows on a Zen 5 (2 are the products alone), and what leaves the sums half a cycle for
  * every output of a row.
  *
- *   scratch  uint8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB */
+ *   scratch  uint8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB; then as many in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 
-RT_SHARED RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_bring(void *x, const void *from, int rows, int K, int lanes)
+RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_put(void *x, int word, int first, int lanes, __m512i quads)
 {
-	sparse_avx512_bring(x, from, rows, K, lanes, _mm512_set1_epi8((char)0x80));
+	sparse_avx512_put(x, word, first, lanes, _mm512_xor_si512(quads, _mm512_set1_epi8((char)0x80)));
+}
+
+RT_SHARED RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+{
+	sparse_avx512_bring_codes(x, from, order, rows, K, lanes, 4, linear_i8_sparse_avx512vnni_put);
 }
 
 RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_add(SparseSums *sum, const void *x, __m512i w, int lanes)

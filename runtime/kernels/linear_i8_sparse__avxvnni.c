@@ -1,13 +1,18 @@
 /* linear_i8_sparse__avxvnni.c: linear_i8_sparse__avx512vnni.c in 256-bit registers, for CPUs that have VPDPBUSD but no AVX-512. Sums start at
  * -128 * sums[n].
  *
- *   scratch  uint8_t x[K/4 rounded up][lanes][4], q + 128, lanes: 8, 16, 24 or 32 */
+ *   scratch  uint8_t x[K/4 rounded up][lanes][4], q + 128, lanes: 8, 16, 24 or 32; then as many in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx2.h"
 
-RT_SHARED RT_TARGET_AVXVNNI void linear_i8_sparse_avxvnni_bring(void *x, const void *from, int rows, int K, int lanes)
+RT_INLINE RT_TARGET_AVXVNNI void linear_i8_sparse_avxvnni_put(void *x, int word, int first, int lanes, __m256 quads)
 {
-	sparse_avx2_bring(x, from, rows, K, lanes, _mm256_castsi256_ps(_mm256_set1_epi8((char)0x80)));
+	sparse_avx2_put(x, word, first, lanes, _mm256_xor_ps(quads, _mm256_castsi256_ps(_mm256_set1_epi8((char)0x80))));
+}
+
+RT_SHARED RT_TARGET_AVXVNNI void linear_i8_sparse_avxvnni_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+{
+	sparse_avx2_bring_codes(x, from, order, rows, K, lanes, 4, linear_i8_sparse_avxvnni_put);
 }
 
 RT_INLINE RT_TARGET_AVXVNNI void linear_i8_sparse_avxvnni_add(SparseSums *sum, const void *x, __m256 w, int lanes)

@@ -3,7 +3,7 @@
  *
  * CPUs with SMMLA run it too: one that multiplies twice as many at once would need quads of two rows and two outputs side by side.
  *
- *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 24 or 32 */
+ *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 24 or 32; then as many in the order of inputs */
 #if defined(__aarch64__)
 #include "sparse_rows__neon.h"
 
@@ -28,7 +28,7 @@ SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 16, 0, linear_i8_
 SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 24, 0, linear_i8_sparse_dotprod_step)
 SPARSE_NEON_PIECE(RT_TARGET_DOTPROD, linear_i8_sparse_dotprod, 32, 0, linear_i8_sparse_dotprod_step)
 static const SparseKernel linear_i8_sparse_dotprod = {.inputs = 4, .bytes = 4, .rows = SPARSE_NEON_ROWS, .width = 8, .turn = 4,
-	.bring = sparse_neon_bring, .piece = {linear_i8_sparse_dotprod_piece8, linear_i8_sparse_dotprod_piece16, linear_i8_sparse_dotprod_piece24,
+	.bring = sparse_neon_bring_codes, .piece = {linear_i8_sparse_dotprod_piece8, linear_i8_sparse_dotprod_piece16, linear_i8_sparse_dotprod_piece24,
 	linear_i8_sparse_dotprod_piece32}};
 
 SPARSE_WALK_I8(RT_TARGET_DOTPROD, dotprod, linear_i8_sparse_dotprod, sparse_neon_leave_floats, sparse_neon_leave_codes)

@@ -2,7 +2,7 @@
  * The two quads of an output that a turn has multiply the same four inputs of 2 rows each: SMULL and SMLAL put the two products of a number into
  * 16 bits, as in linear_i8__neon.c, and SADALP adds pairs of those to 32 bits, so that a row's sum lies in two lanes until the piece ends.
  *
- *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8 or 16; ARMv7: 8 */
+ *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8 or 16; ARMv7: 8; then as many in the order of inputs */
 #if defined(__ARM_NEON)
 #include "sparse_rows__neon.h"
 
@@ -87,7 +87,7 @@ LINEAR_I8_SPARSE_PIECE(16)
 #endif
 #undef LINEAR_I8_SPARSE_PIECE
 static const SparseKernel linear_i8_sparse_neon = {.inputs = 4, .bytes = 4, .rows = LINEAR_I8_SPARSE_NEON_ROWS, .width = 8, .turn = 4,
-	.bring = sparse_neon_bring, .piece = {linear_i8_sparse_neon_piece8,
+	.bring = sparse_neon_bring_codes, .piece = {linear_i8_sparse_neon_piece8,
 #if defined(__aarch64__)
 	linear_i8_sparse_neon_piece16,
 #endif

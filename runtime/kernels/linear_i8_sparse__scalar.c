@@ -7,22 +7,26 @@
 #include "sparse_rows.h"
 #include "tile__scalar.h"
 
-/* One quad of weights by a row's codes, of which there are `inputs` from the block's first on. */
-RT_INLINE int32_t linear_i8_sparse_scalar_quad(const int8_t *row, int quad, const uint8_t *word, int inputs)
+/* A quad of weights by K codes of a row. */
+RT_INLINE int32_t linear_i8_sparse_scalar_quad(const int8_t *row, int K, const uint16_t *order, int quad, const uint8_t *word)
 {
 	int32_t sum = 0;
-	for (int k = 4 * quad, j = 0; j < 4 && k + j < inputs; j++)
-		sum += row[k + j] * (int8_t)word[j];
+	for (int j = 0; j < 4; j++) {
+		const int k = order ? order[4 * quad + j] : 4 * quad + j;
+		if (k < K)
+			sum += row[k] * (int8_t)word[j];
+	}
 	return sum;
 }
 
-/* acc[o] += one piece by a row's codes. */
-RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, const uint8_t *at, int inputs)
+/* acc[o] += the piece of block b by K codes of a row. */
+RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, int K, const uint16_t *order, const uint8_t *at, int b)
 {
 	for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND; i++) {
 		const SparseBand band = sparse_rows_band(&at);
 		for (int j = 0; j < SPARSE_ROWS_BAND * band.count; j++)
-			acc[band.output[j % SPARSE_ROWS_BAND]] += linear_i8_sparse_scalar_quad(row, band.index[j], band.words + 4 * j, inputs);
+			acc[band.output[j % SPARSE_ROWS_BAND]] += linear_i8_sparse_scalar_quad(row, K, order, b * SPARSE_ROWS_BLOCK + band.index[j],
+				band.words + 4 * j);
 	}
 }
 
@@ -31,13 +35,14 @@ RT_INLINE void linear_i8_sparse_scalar(TileOut out, const int8_t *q, const float
 {
 	enum { NR = SPARSE_ROWS_PANEL };
 	const int blocks = sparse_rows_blocks((K + 3) / 4);
+	const uint16_t *order = sparse_rows_order(w, (N + NR - 1) / NR * blocks);
 	(void)sums, (void)scratch;
 	for (int p = p0; p < p1; p++) {
 		const int width = rt_min(NR, N - p * NR);
 		for (int r = r0; r < r1; r++) {
 			int32_t acc[NR] = {0};
-			for (int b = 0, k = 0; b < blocks; b++, k += 4 * SPARSE_ROWS_BLOCK)
-				linear_i8_sparse_scalar_piece(acc, q + (size_t)r * (size_t)K + k, sparse_rows_piece(w, p * blocks + b), K - k);
+			for (int b = 0; b < blocks; b++)
+				linear_i8_sparse_scalar_piece(acc, q + (size_t)r * (size_t)K, K, order, sparse_rows_piece(w, p * blocks + b), b);
 			tile_scale(tile_out(out, r, p * NR, N), acc, s[r], ws + p * NR, bias + p * NR, width, act);
 		}
 	}

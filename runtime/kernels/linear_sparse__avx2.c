@@ -4,9 +4,10 @@
 #if defined(__x86_64__)
 #include "sparse_rows__avx2.h"
 
-RT_SHARED RT_TARGET_AVX2 void linear_sparse_avx2_bring(void *x, const void *from, int rows, int K, int lanes)
+RT_SHARED RT_TARGET_AVX2 void linear_sparse_avx2_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
 {
-	sparse_avx2_bring(x, from, rows, 4 * K, lanes, _mm256_setzero_ps());
+	(void)order;
+	sparse_avx2_bring(x, from, rows, 4 * K, lanes, sparse_avx2_put);
 }
 
 RT_INLINE RT_TARGET_AVX2 void linear_sparse_avx2_add(SparseSums *sum, const void *x, __m256 w, int lanes)

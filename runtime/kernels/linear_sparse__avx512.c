@@ -6,9 +6,10 @@
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 
-RT_SHARED RT_TARGET_AVX512 void linear_sparse_avx512_bring(void *x, const void *from, int rows, int K, int lanes)
+RT_SHARED RT_TARGET_AVX512 void linear_sparse_avx512_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
 {
-	sparse_avx512_bring(x, from, rows, 4 * K, lanes, _mm512_setzero_si512());
+	(void)order;
+	sparse_avx512_bring(x, from, rows, 4 * K, lanes, sparse_avx512_put);
 }
 
 RT_INLINE RT_TARGET_AVX512 void linear_sparse_avx512_add(SparseSums *sum, const void *x, __m512i w, int lanes)

@@ -5,7 +5,11 @@
 #if defined(__ARM_NEON)
 #include "sparse_rows__neon.h"
 
-RT_SHARED void linear_sparse_neon_bring(void *x, const void *from, int rows, int K, int lanes) { sparse_neon_bring(x, from, rows, 4 * K, lanes); }
+RT_SHARED void linear_sparse_neon_bring(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+{
+	(void)order;
+	sparse_neon_bring(x, from, rows, 4 * K, lanes);
+}
 
 RT_INLINE void linear_sparse_neon_add(SparseSums *sum, const void *x, uint8x8_t two, int which, int lanes)
 {

@@ -26,6 +26,13 @@ RT_INLINE SparseBand sparse_rows_band(const uint8_t **at)
 	return (SparseBand){{p[0] & 15, p[0] >> 4, p[1] & 15, p[1] >> 4}, count, p + 3, p + 3 + SPARSE_ROWS_BAND * count};
 }
 
+/* Which inputs word k's four codes are of: order[4 * k] and on; NULL: of neighbours. pieces: all of the weights'. */
+RT_INLINE const uint16_t *sparse_rows_order(const void *w, int pieces)
+{
+	const int32_t *start = w;
+	return start[0] > 4 * (pieces + 1) ? (const uint16_t *)(start + pieces + 1) : NULL;
+}
+
 /* The outputs of a band behind its first `outputs`, for kernels that have registers for no more at once. */
 RT_INLINE SparseBand sparse_rows_rest(SparseBand band, int outputs)
 {

@@ -22,16 +22,57 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_words(__m256 r[8], const void *from, i
 	math_avx2_transpose(r);
 }
 
-/* x[k][i] = word k of row i, its bits changed where those of `flip` are set. */
-RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring(void *x, const void *from, int rows, int bytes, int lanes, __m256 flip)
+/* x[word][first..] = 8 lanes of a word, in a kernel's own form. */
+typedef void SparseAvx2Put(void *x, int word, int first, int lanes, __m256 words);
+
+/* As they are. */
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_put(void *x, int word, int first, int lanes, __m256 words)
+{
+	_mm256_store_ps((float *)x + (size_t)word * (size_t)lanes + first, words);
+}
+
+/* Word after word of rows of `bytes` bytes each. */
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring(void *x, const void *from, int rows, int bytes, int lanes, SparseAvx2Put *put)
 {
 	for (int first = 0; first < lanes; first += 8)
 		for (int k = 0; 4 * k < bytes; k += 8) {
 			__m256 r[8];
 			sparse_avx2_words(r, from, first, rows, k, bytes);
 			RT_UNROLL_FULL for (int c = 0; c < 8; c++)
-				_mm256_store_ps((float *)x + (size_t)(k + c) * (size_t)lanes + first, _mm256_xor_ps(r[c], flip));
+				put(x, k + c, first, lanes, r[c]);
 		}
+}
+
+/* Words of the four inputs that order[word] says, of rows that lie in lanes at y. Byte order[j] & 3 of each word of a register goes to place j,
+ * zeros to the others: indices of bytes whose highest bit is set make zeros. */
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_order(void *x, const float *y, const uint16_t *order, int words, int lanes, SparseAvx2Put *put)
+{
+	const __m256i firsts = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+	for (int w = 0; w < words; w++, order += 4) {
+		__m256i which[4];
+		RT_UNROLL_FULL for (int j = 0; j < 4; j++)
+			which[j] = _mm256_or_si256(_mm256_add_epi8(firsts, _mm256_set1_epi8((char)(order[j] & 3))), _mm256_set1_epi32(~(255 << 8 * j)));
+		for (int first = 0; first < lanes; first += 8) {
+			__m256i quads = _mm256_setzero_si256();
+			RT_UNROLL_FULL for (int j = 0; j < 4; j++)
+				quads = _mm256_or_si256(quads, _mm256_shuffle_epi8(_mm256_castps_si256(_mm256_load_ps(y + (size_t)(order[j] >> 2)
+					* (size_t)lanes + first)), which[j]));
+			put(x, w, first, lanes, _mm256_castsi256_ps(quads));
+		}
+	}
+}
+
+/* Codes, a word of which takes `bytes` bytes a lane. */
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring_codes(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes, int bytes,
+                                                      SparseAvx2Put *put)
+{
+	float *y = sparse_walk_beside(x, K, lanes, bytes);
+	if (!order) {
+		sparse_avx2_bring(x, from, rows, K, lanes, put);
+		return;
+	}
+	sparse_avx2_bring(y, from, rows, K, lanes, sparse_avx2_put);
+	sparse_avx2_order(x, y, order, (K + 3) / 4, lanes, put);
 }
 
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_begin(SparseSums *sum, int32_t start, int lanes)

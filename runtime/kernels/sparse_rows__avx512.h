@@ -22,18 +22,62 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_words(__m512 r[16], const void *fr
 	math_avx512_transpose(r);
 }
 
-/* x[k][i] = word k of row i, its bits changed where those of `flip` are set. */
-RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring(void *x, const void *from, int rows, int bytes, int lanes, __m512i flip)
+/* x[word][first..] = 16 lanes of a word, in a kernel's own form. */
+typedef void SparseAvx512Put(void *x, int word, int first, int lanes, __m512i words);
+
+/* As they are. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_put(void *x, int word, int first, int lanes, __m512i words)
 {
-	const __mmask16 stored = math_avx512_first(lanes);
+	_mm512_mask_storeu_epi32((int32_t *)x + (size_t)word * (size_t)lanes + first, math_avx512_first(lanes), words);
+}
+
+/* Word after word of rows of `bytes` bytes each. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring(void *x, const void *from, int rows, int bytes, int lanes, SparseAvx512Put *put)
+{
 	for (int first = 0; first < lanes; first += 16)
 		for (int k = 0; 4 * k < bytes; k += 16) {
 			__m512 r[16];
 			sparse_avx512_words(r, from, first, rows, k, bytes);
 			RT_UNROLL_FULL for (int c = 0; c < 16; c++)
-				_mm512_mask_storeu_epi32((int32_t *)x + (size_t)(k + c) * (size_t)lanes + first, stored,
-					_mm512_xor_si512(_mm512_castps_si512(r[c]), flip));
+				put(x, k + c, first, lanes, _mm512_castps_si512(r[c]));
 		}
+}
+
+/* Where byte 0, 1, 2 or 3 of each word goes: to all four, of which one is taken. */
+static const uint8_t sparse_avx512_bytes[4][16] = {
+	{0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12}, {1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13},
+	{2, 2, 2, 2, 6, 6, 6, 6, 10, 10, 10, 10, 14, 14, 14, 14}, {3, 3, 3, 3, 7, 7, 7, 7, 11, 11, 11, 11, 15, 15, 15, 15},
+};
+
+/* Words of the four inputs that order[word] says, of rows that lie in lanes at y. 64 rows: a load, a shuffle and a fourth of a load for 16 bytes. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_order(void *x, const int32_t *y, const uint16_t *order, int words, int lanes, SparseAvx512Put *put)
+{
+	const __mmask16 there = math_avx512_first(lanes);
+	for (int w = 0; w < words; w++, order += 4) {
+		__m512i which[4];
+		RT_UNROLL_FULL for (int j = 0; j < 4; j++)
+			which[j] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)sparse_avx512_bytes[order[j] & 3]));
+		for (int first = 0; first < lanes; first += 16) {
+			__m512i quads = _mm512_setzero_si512();
+			RT_UNROLL_FULL for (int j = 0; j < 4; j++)
+				quads = _mm512_mask_shuffle_epi8(quads, (__mmask64)0x1111111111111111u << j,
+					_mm512_maskz_loadu_epi32(there, y + (size_t)(order[j] >> 2) * (size_t)lanes + first), which[j]);
+			put(x, w, first, lanes, quads);
+		}
+	}
+}
+
+/* Codes, a word of which takes `bytes` bytes a lane. */
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring_codes(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes, int bytes,
+                                                          SparseAvx512Put *put)
+{
+	int32_t *y = sparse_walk_beside(x, K, lanes, bytes);
+	if (!order) {
+		sparse_avx512_bring(x, from, rows, K, lanes, put);
+		return;
+	}
+	sparse_avx512_bring(y, from, rows, K, lanes, sparse_avx512_put);
+	sparse_avx512_order(x, y, order, (K + 3) / 4, lanes, put);
 }
 
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_begin(SparseSums *sum, int32_t start, int lanes)

@@ -41,6 +41,30 @@ RT_SHARED void sparse_neon_bring(void *x, const void *from, int rows, int bytes,
 		}
 }
 
+/* x[word] = the four inputs that order[word] says, of rows that lie in lanes at y: of each word byte order[j] & 3, shifted left or right to
+ * place j. */
+RT_INLINE void sparse_neon_order(int32_t *x, const int32_t *y, const uint16_t *order, int words, int lanes)
+{
+	for (int w = 0; w < words; w++, order += 4)
+		for (int first = 0; first < lanes; first += 4, x += 4) {
+			uint32x4_t quads = vdupq_n_u32(0);
+			RT_UNROLL_FULL for (int j = 0; j < 4; j++) {
+				const uint32x4_t from = vreinterpretq_u32_s32(vld1q_s32(y + (size_t)(order[j] >> 2) * (size_t)lanes + first));
+				quads = vbslq_u32(vdupq_n_u32(255u << 8 * j), vshlq_u32(from, vdupq_n_s32(8 * (j - (order[j] & 3)))), quads);
+			}
+			vst1q_s32(x, vreinterpretq_s32_u32(quads));
+		}
+}
+
+/* Codes, a word of which takes four bytes a lane. */
+RT_SHARED void sparse_neon_bring_codes(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+{
+	int32_t *y = sparse_walk_beside(x, K, lanes, 4);
+	sparse_neon_bring(order ? y : x, from, rows, K, lanes);
+	if (order)
+		sparse_neon_order(x, y, order, (K + 3) / 4, lanes);
+}
+
 /* tile[i][o] = acc[o][i] for four outputs of a panel and four lanes; rows of tile lie `stride` apart. */
 RT_INLINE void sparse_neon_turn(void *tile, int stride, const void *acc, int lanes)
 {

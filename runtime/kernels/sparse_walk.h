@@ -16,6 +16,10 @@
 
 enum { SPARSE_WALK_SUMS = 2048, SPARSE_WALK_LEAST = 8 };   /* 8 KiB: with a block of inputs in an L1 of 32 KiB; the fewest lanes */
 
+/* Where rows of K codes may lie in lanes, as bytes, before they come into the order of inputs: behind x, whose words take `bytes` bytes a lane.
+ * Whole registers of 64 inputs are written. */
+RT_INLINE void *sparse_walk_beside(void *x, int K, int lanes, int bytes) { return (char *)x + (size_t)((K + 63) / 64 * 16) * (size_t)(lanes * bytes); }
+
 /* Sums of one output, a lane a row. */
 typedef union SparseSums {
 	int32_t lane[64];
@@ -123,8 +127,9 @@ typedef void SparseLeave(const SparseJob *, const int32_t *acc, int row, int p, 
 typedef struct SparseKernel {
 	int inputs, bytes;        /* of a word; what they take in a lane */
 	int rows, width, turn;    /* lanes at most; more than 8 come in multiples of `width`; lanes that are turned back into rows at a time */
-	/* x[words][lanes] = rows of K numbers, whatever the instructions make of them; lanes beyond the rows repeat the last */
-	void (*bring)(void *x, const void *from, int rows, int K, int lanes);
+	/* x[words][lanes] = rows of K numbers, whatever the instructions make of them; lanes beyond the rows repeat the last. order: of codes, or
+	 * NULL (sparse_rows_order) */
+	void (*bring)(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes);
 	SparsePiece *piece[8];    /* for 8, 16, .. lanes */
 } SparseKernel;
 
@@ -147,12 +152,13 @@ RT_SHARED void sparse_walk(const SparseKernel *kernel, SparseLeave *leave, const
 	_Alignas(64) int32_t acc[SPARSE_WALK_SUMS];
 	const int count = r1 - r0, parts = (count + kernel->rows - 1) / kernel->rows, stride = NR * kernel->rows, turn = kernel->turn;
 	const int blocks = sparse_rows_blocks((job->K + kernel->inputs - 1) / kernel->inputs);
+	const uint16_t *order = sparse_rows_order(job->w, (job->N + NR - 1) / NR * blocks);
 	const int most = blocks > 1 ? SPARSE_WALK_SUMS / stride : 1;   /* one block stays in L1 anyway */
 	for (int part = 0; part < parts; part++) {
 		const int first = r0 + rt_part(count, part, parts), rows = r0 + rt_part(count, part + 1, parts) - first;
 		const int width = rows > SPARSE_WALK_LEAST ? kernel->width : SPARSE_WALK_LEAST, lanes = (rows + width - 1) / width * width;
 		SparsePiece *const piece = kernel->piece[lanes / SPARSE_WALK_LEAST - 1];
-		kernel->bring(scratch, (const char *)job->x + (size_t)first * (size_t)job->K * (size_t)(4 / kernel->inputs), rows, job->K, lanes);
+		kernel->bring(scratch, (const char *)job->x + (size_t)first * (size_t)job->K * (size_t)(4 / kernel->inputs), order, rows, job->K, lanes);
 		for (int p = p0, panels; p < p1; p += panels) {
 			panels = rt_min(most, p1 - p);
 			sparse_walk_sum(piece, job, acc, (size_t)stride, p, panels, scratch, blocks, (size_t)(SPARSE_ROWS_BLOCK * kernel->bytes * lanes));

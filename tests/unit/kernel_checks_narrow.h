@@ -198,10 +198,17 @@ static void pack_group(const Row *row, const void *codes, void *packed, size_t s
 
 static bool row_is_sparse(const Row *row) { return strstr(row->op, "_sparse") != NULL; }
 
-/* Seven of eight quads zero, of some outputs all, of some none. */
+/* Seven of eight weights or quads zero: of every second matrix those of inputs that are no neighbours, which another order brings together
+ * where that pays (of more than 28 outputs); of the others quads, and of some outputs all, of some none. */
 static void draw_zeros(int8_t *codes, int K, int N)
 {
-	for (int n = 0; n < N; n++)
+	const bool scattered = draw() % 2;
+	const unsigned from = draw();
+	for (int n = 0; n < N && scattered; n++)
+		for (int k = 0; k < K; k++)
+			if (((unsigned)k * 2654435761u + from) >> 13 & 7 ^ (n & 7))
+				codes[n * K + k] = 0;
+	for (int n = 0; n < N && !scattered; n++)
 		for (int k = 0; k < K; k += 4)
 			if (n % 7 == 3 || (n % 5 && draw() % 8))
 				memset(codes + n * K + k, 0, (size_t)rt_min(4, K - k));

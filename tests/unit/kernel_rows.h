@@ -97,6 +97,7 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define linear_i8_avxvnni        linear_i8_emulated
 #define linear_i8__avxvnni       linear_i8__emulated
 #define linear_i8_codes__avxvnni linear_i8_codes__emulated
+#define linear_i8_sparse_avxvnni_put linear_i8_sparse_emulated_put
 #define linear_i8_sparse_avxvnni_bring linear_i8_sparse_emulated_bring
 #define linear_i8_sparse_avxvnni_add linear_i8_sparse_emulated_add
 #define linear_i8_sparse_avxvnni_step linear_i8_sparse_emulated_step
@@ -109,6 +110,7 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define linear_i8_sparse_codes__avxvnni linear_i8_sparse_codes__emulated
 #include "../../runtime/kernels/linear_i8__avxvnni.c"
 #include "../../runtime/kernels/linear_i8_sparse__avxvnni.c"
+#undef linear_i8_sparse_avxvnni_put
 #undef linear_i8_sparse_avxvnni_bring
 #undef linear_i8_sparse_avxvnni_add
 #undef linear_i8_sparse_avxvnni_step

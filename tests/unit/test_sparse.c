@@ -47,11 +47,11 @@ static void test_round_trip(void)
 				int64_t bytes;
 				Tensor weight = matrix(dtype, N, K, percents[p]);
 				void *packed = packed_of(&weight, &bytes), *row = malloc((size_t)words * SPARSE_WORD);
-				CU_ASSERT(sparse_is_valid(packed, bytes, N, words));
-				CU_ASSERT(!sparse_is_valid(packed, bytes - 1, N, words));
-				CU_ASSERT(!sparse_is_valid(packed, bytes, N + SPARSE_PANEL, words));
+				CU_ASSERT(sparse_is_valid(packed, bytes, N, words, dtype));
+				CU_ASSERT(!sparse_is_valid(packed, bytes - 1, N, words, dtype));
+				CU_ASSERT(!sparse_is_valid(packed, bytes, N + SPARSE_PANEL, words, dtype));
 				for (int64_t n = 0; n < N; n++) {
-					sparse_row(packed, n, words, row);
+					sparse_row(packed, N, words, n, row);
 					CU_ASSERT(!memcmp(row, (const char *)weight.data + n * row_bytes, (size_t)row_bytes));
 				}
 				free(row);
@@ -72,7 +72,7 @@ static void test_density(void)
 	int64_t bytes;
 	void *packed = packed_of(&one, &bytes);
 	CU_ASSERT_EQUAL(bytes, 2 * 4 + 4 * 3 + 2 * SPARSE_BAND * (1 + SPARSE_WORD));   /* one word, filled up to two of four outputs */
-	sparse_row(packed, 0, 2, row);
+	sparse_row(packed, 1, 2, 0, row);
 	CU_ASSERT(row[0] == 0 && !signbit(row[0]) && row[1] == 1);
 	free(packed);
 }
@@ -97,15 +97,15 @@ static void test_hostile(void)
 		const int64_t at = i < bytes ? i : draw() % bytes;
 		const uint8_t before = packed[at];
 		packed[at] = (uint8_t)draw();
-		if (sparse_is_valid(packed, bytes, 40, words))
+		if (sparse_is_valid(packed, bytes, 40, words, DT_I8))
 			for (int64_t n = 0; n < 40; n++)
-				sparse_row(packed, n, words, row);
+				sparse_row(packed, 40, words, n, row);
 		else
 			refused++;
 		packed[at] = before;
 	}
 	CU_ASSERT(refused > 1000);
-	CU_ASSERT(sparse_is_valid(packed, bytes, 40, words));
+	CU_ASSERT(sparse_is_valid(packed, bytes, 40, words, DT_I8));
 	free(packed);
 	free((void *)(uintptr_t)weight.data);
 }
