@@ -52,9 +52,9 @@ static bool add_band(Symbols *s, const uint8_t **at, int word)
 {
 	const uint8_t *head = *at;
 	const SparseBand band = sparse_rows_band(at);
-	add_symbol(s, UNPACK_OUTPUTS, head[0]);
-	add_symbol(s, UNPACK_OUTPUTS, head[1]);
-	add_symbol(s, UNPACK_COUNTS, head[2]);
+	for (int j = 0; j < SPARSE_ROWS_BAND; j++)
+		add_symbol(s, UNPACK_OUTPUTS, head[j]);
+	add_symbol(s, UNPACK_COUNTS, head[SPARSE_ROWS_BAND]);
 	for (int j = 0; j < SPARSE_ROWS_BAND; j++)
 		if (!add_indices(s, band.index + j, band.count))
 			return false;

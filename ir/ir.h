@@ -351,7 +351,7 @@ bool    tensor_equal(const Tensor *, const Tensor *);            /* type and byt
 bool    graph_equal(const Graph *, const Graph *, const Node **where);
 
 /* ---- sparse.c: weights of which most are zero, layout in its head ---------------------------------------------------- */
-enum { SPARSE_PANEL = 16, SPARSE_BAND = 4, SPARSE_BLOCK = 96, SPARSE_WORD = 4 };  /* outputs a piece and a band, words of an output, bytes */
+enum { SPARSE_PANEL = 64, SPARSE_BAND = 4, SPARSE_BLOCK = 96, SPARSE_WORD = 4 };  /* outputs a piece and a band, words of an output, bytes */
 static inline int64_t sparse_blocks(int64_t words) { return (words + SPARSE_BLOCK - 1) / SPARSE_BLOCK; }
 int64_t sparse_words(int64_t inputs, DType);                     /* of an output: of i8 a fourth of its inputs, of f32 as many */
 /* Of the groups of so many neighbouring inputs in a matrix [outputs, inputs] of i8 or floats, the share that are not all zero. */

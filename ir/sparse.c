@@ -5,7 +5,7 @@
  *   uint16   input[words][4]                of codes, and only where that saves words (sparse_order.c): which inputs a word's are, all of them
  *                                           once, those past the last too, which are zero. Else word k is of inputs 4k to 4k + 3
  *   piece    SPARSE_PANEL / 4 bands of four outputs, each
- *              uint8 outputs[2]     the first in the low four bits, the second in the high ones, as counted in the panel; then the others
+ *              uint8 output[4]      as counted in the panel
  *              uint8 count          how many words each of the four has, an even number
  *              uint8 index[count][4]   which word of the first, the second, the third, the fourth
  *              word  word[count][4]
@@ -108,15 +108,16 @@ static void piece_bands(const Piece *piece, Band bands[SPARSE_PANEL / SPARSE_BAN
 	}
 }
 
-static int64_t band_bytes(int count) { return 3 + (1 + SPARSE_WORD) * SPARSE_BAND * count; }
+enum { BAND_HEAD = SPARSE_BAND + 1 };
+static int64_t band_bytes(int count) { return BAND_HEAD + (1 + SPARSE_WORD) * SPARSE_BAND * count; }
 
 /* One band; returns where the next begins. */
 static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 {
-	uint8_t *index = to + 3, *words = index + SPARSE_BAND * band->count;
+	uint8_t *index = to + BAND_HEAD, *words = index + SPARSE_BAND * band->count;
 	const int *o = band->output;
 	memset(to, 0, (size_t)band_bytes(band->count));
-	memcpy(to, (uint8_t[]){ (uint8_t)(o[0] | o[1] << 4), (uint8_t)(o[2] | o[3] << 4), (uint8_t)band->count }, 3);
+	memcpy(to, (uint8_t[]){ (uint8_t)o[0], (uint8_t)o[1], (uint8_t)o[2], (uint8_t)o[3], (uint8_t)band->count }, BAND_HEAD);
 	for (int j = 0; j < SPARSE_BAND; j++)
 		for (int k = 0, at = j; k < SPARSE_BLOCK; k++)
 			if (piece->some[o[j]][k]) {
@@ -176,9 +177,9 @@ typedef struct BandView { const uint8_t *index, *words, *end; int output[SPARSE_
 
 static BandView band_at(const uint8_t *at)
 {
-	const int count = at[2];
-	return (BandView){ .output = { at[0] & 15, at[0] >> 4, at[1] & 15, at[1] >> 4 }, .count = count, .index = at + 3,
-		.words = at + 3 + SPARSE_BAND * count, .end = at + band_bytes(count) };
+	const int count = at[SPARSE_BAND];
+	return (BandView){ .output = { at[0], at[1], at[2], at[3] }, .count = count, .index = at + BAND_HEAD,
+		.words = at + BAND_HEAD + SPARSE_BAND * count, .end = at + band_bytes(count) };
 }
 
 /* Which of a band's outputs is `output`; -1: none. */
@@ -251,18 +252,19 @@ static bool band_is_valid(const BandView *band, int64_t most)
 /* Where a piece ends that must do so before `end`; NULL: it does not, or does not have every output once. */
 static const uint8_t *piece_check(const uint8_t *at, const uint8_t *end, int64_t most)
 {
-	unsigned seen = 0;
+	uint64_t seen = 0;
 	for (int i = 0; i < SPARSE_PANEL / SPARSE_BAND; i++) {
-		if (end - at < 3)
+		if (end - at < BAND_HEAD)
 			return NULL;
 		const BandView band = band_at(at);
 		if (end - at < band.end - at || band.count % 2 || !band_is_valid(&band, most))
 			return NULL;
 		for (int j = 0; j < SPARSE_BAND; j++)
-			seen |= 1u << band.output[j];
+			if (band.output[j] < SPARSE_PANEL)
+				seen |= UINT64_C(1) << band.output[j];
 		at = band.end;
 	}
-	return seen == (1u << SPARSE_PANEL) - 1 ? at : NULL;
+	return !~seen ? at : NULL;   /* as many as there are places: none twice, none past the panel */
 }
 
 /* Whether an order of inputs has each of them once. */

@@ -137,13 +137,12 @@ RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 /* The band at to, of which there are `room` bytes; how many it takes, 0: it does not fit, or is none. */
 RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t room, int word)
 {
-	enum { HEAD = 3, BAND = SPARSE_ROWS_BAND };
-	if (room < HEAD || !unpack_fill(b))
+	enum { BAND = SPARSE_ROWS_BAND, HEAD = BAND + 1 };
+	if (room < HEAD || !unpack_fill(b))   /* five codes of at most 11 bits */
 		return 0;
-	to[0] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
-	to[1] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
-	to[2] = unpack_byte(b, &tables[UNPACK_COUNTS]);
-	const int count = to[2];
+	for (int j = 0; j < BAND; j++)
+		to[j] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
+	const int count = to[BAND] = unpack_byte(b, &tables[UNPACK_COUNTS]);
 	uint8_t *index = to + HEAD;
 	if (room < (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count))
 		return 0;

@@ -3,7 +3,7 @@
  *
  *   w  sparse_rows.h: the quads of an output, four codes of neighbouring inputs, that are not all zero
  *
- * Every linear_i8_sparse and linear_i8_sparse_codes kernel has the signature of its dense namesake; a panel is 16 outputs. */
+ * Every linear_i8_sparse and linear_i8_sparse_codes kernel has the signature of its dense namesake; a panel is 64 outputs. */
 #include "sparse_rows.h"
 #include "tile__scalar.h"
 
@@ -33,17 +33,17 @@ RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], con
 RT_INLINE void linear_i8_sparse_scalar(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
                                        const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
-	enum { NR = SPARSE_ROWS_PANEL };
+	enum { NR = SPARSE_ROWS_PANEL, TILE = 16 };
 	const int blocks = sparse_rows_blocks((K + 3) / 4);
 	const uint16_t *order = sparse_rows_order(w, (N + NR - 1) / NR * blocks);
 	(void)sums, (void)scratch;
 	for (int p = p0; p < p1; p++) {
-		const int width = rt_min(NR, N - p * NR);
 		for (int r = r0; r < r1; r++) {
 			int32_t acc[NR] = {0};
 			for (int b = 0; b < blocks; b++)
 				linear_i8_sparse_scalar_piece(acc, q + (size_t)r * (size_t)K, K, order, sparse_rows_piece(w, p * blocks + b), b);
-			tile_scale(tile_out(out, r, p * NR, N), acc, s[r], ws + p * NR, bias + p * NR, width, act);
+			for (int n = p * NR; n < rt_min(p * NR + NR, N); n += TILE)
+				tile_scale(tile_out(out, r, n, N), acc + n - p * NR, s[r], ws + n, bias + n, rt_min(TILE, N - n), act);
 		}
 	}
 }

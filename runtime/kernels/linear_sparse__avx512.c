@@ -34,12 +34,12 @@ SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 32, 1, linear_sparse
 SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 48, 1, linear_sparse_avx512_step, NULL)
 SPARSE_AVX512_PIECE(RT_TARGET_AVX512, linear_sparse_avx512, 64, 1, linear_sparse_avx512_step, NULL)
 
-RT_SHARED RT_TARGET_AVX512 void linear_sparse_avx512_leave(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED RT_TARGET_AVX512 void linear_sparse_avx512_leave(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	enum { NR = SPARSE_ROWS_PANEL };
-	const int N = job->N, width = rt_min(NR, N - p * NR);
+	enum { NR = SPARSE_WALK_TILE };
+	const int N = job->N, width = rt_min(NR, N - t * NR);
 	const __mmask16 some = math_avx512_first(width);
-	float *out = (float *)job->out.at + (size_t)row * (size_t)N + (size_t)(p * NR);
+	float *out = (float *)job->out.at + (size_t)row * (size_t)N + (size_t)(t * NR);
 	_Alignas(64) float tile[16 * 16];
 	__m512 r[16];
 	sparse_avx512_turn(r, acc, lanes);

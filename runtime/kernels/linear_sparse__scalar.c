@@ -3,7 +3,7 @@
  *   w        sparse_rows.h: the weights of an output that are not zero, one f32 a word
  *   scratch  float x[K rounded up to 64][8]: eight rows side by side, since a weight that is found once should multiply several of them
  *
- * Every linear_sparse kernel has this signature, which is that of linear with scratch of its own; a panel is 16 outputs. An output starts as its
+ * Every linear_sparse kernel has this signature, which is that of linear with scratch of its own; a panel is 64 outputs. An output starts as its
  * bias and adds its products in the order in which the words lie, in sums of its row alone, whatever rows and panels the call covers. */
 #include "sparse_rows.h"
 #include "math__scalar.h"

@@ -4,7 +4,7 @@
 #define RT_SPARSE_ROWS_H
 #include "../rt.h"
 
-enum { SPARSE_ROWS_PANEL = 16, SPARSE_ROWS_BAND = 4, SPARSE_ROWS_BLOCK = 96 };
+enum { SPARSE_ROWS_PANEL = 64, SPARSE_ROWS_BAND = 4, SPARSE_ROWS_BLOCK = 96 };
 
 /* Four outputs of a panel: `count` times an index of each, and `count` times a word of each; the count is even. */
 typedef struct SparseBand {
@@ -21,9 +21,10 @@ RT_INLINE const uint8_t *sparse_rows_piece(const void *w, int piece) { return (c
 RT_INLINE SparseBand sparse_rows_band(const uint8_t **at)
 {
 	const uint8_t *p = *at;
-	const int count = p[2];
-	*at = p + 3 + 5 * SPARSE_ROWS_BAND * count;
-	return (SparseBand){{p[0] & 15, p[0] >> 4, p[1] & 15, p[1] >> 4}, count, p + 3, p + 3 + SPARSE_ROWS_BAND * count};
+	const int count = p[SPARSE_ROWS_BAND];
+	const uint8_t *index = p + SPARSE_ROWS_BAND + 1;
+	*at = index + 5 * SPARSE_ROWS_BAND * count;
+	return (SparseBand){{p[0], p[1], p[2], p[3]}, count, index, index + SPARSE_ROWS_BAND * count};
 }
 
 /* Which inputs word k's four codes are of: order[4 * k] and on; NULL: of neighbours. pieces: all of the weights'. */

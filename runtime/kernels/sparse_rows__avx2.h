@@ -125,9 +125,9 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_step(SparseSums *sum, uint64_t inputs,
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave(TileOut out, const void *acc, const float *s, const float *ws, const float *bias, int rows,
                                                 int lanes, int width, int N, int act)
 {
-	_Alignas(32) float tile[8 * SPARSE_ROWS_PANEL];
+	_Alignas(32) float tile[8 * SPARSE_WALK_TILE];
 	const __m256 scale = s ? math_avx2_load(s, rows) : _mm256_setzero_ps();
-	for (int half = 0; half < SPARSE_ROWS_PANEL; half += 8) {
+	for (int half = 0; half < SPARSE_WALK_TILE; half += 8) {
 		__m256 r[8];
 		RT_UNROLL_FULL for (int o = 0; o < 8; o++) {
 			r[o] = _mm256_load_ps((const float *)acc + (half + o) * lanes);
@@ -137,7 +137,7 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave(TileOut out, const void *acc, co
 		}
 		math_avx2_transpose(r);
 		RT_UNROLL_FULL for (int i = 0; i < 8; i++)
-			_mm256_store_ps(tile + SPARSE_ROWS_PANEL * i + half, r[i]);
+			_mm256_store_ps(tile + SPARSE_WALK_TILE * i + half, r[i]);
 	}
 	if (out.codes)
 		tile_avx2_codes((int8_t *)out.at, tile, out.m, out.z, width, N, act, rows);
@@ -145,28 +145,28 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave(TileOut out, const void *acc, co
 		tile_avx2_activate((float *)out.at, tile, 2, width, N, act, rows);
 }
 
-RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_f32(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_f32(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	enum { NR = SPARSE_ROWS_PANEL };
+	enum { NR = SPARSE_WALK_TILE };
 	const TileOut out = tile_floats(job->out.at);
-	sparse_avx2_leave(tile_out(out, row, p * NR, job->N), acc, NULL, NULL, NULL, rows, lanes, rt_min(NR, job->N - p * NR), job->N, job->act);
+	sparse_avx2_leave(tile_out(out, row, t * NR, job->N), acc, NULL, NULL, NULL, rows, lanes, rt_min(NR, job->N - t * NR), job->N, job->act);
 }
 
-RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	enum { NR = SPARSE_ROWS_PANEL };
-	sparse_avx2_leave(tile_out(out, row, p * NR, job->N), acc, job->s + row, job->ws + p * NR, job->bias + p * NR, rows, lanes,
-		rt_min(NR, job->N - p * NR), job->N, job->act);
+	enum { NR = SPARSE_WALK_TILE };
+	sparse_avx2_leave(tile_out(out, row, t * NR, job->N), acc, job->s + row, job->ws + t * NR, job->bias + t * NR, rows, lanes,
+		rt_min(NR, job->N - t * NR), job->N, job->act);
 }
 
-RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_floats(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_floats(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	sparse_avx2_leave_i8(tile_floats(job->out.at), job, acc, row, p, rows, lanes);
+	sparse_avx2_leave_i8(tile_floats(job->out.at), job, acc, row, t, rows, lanes);
 }
 
-RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_codes(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED RT_TARGET_AVX2 void sparse_avx2_leave_codes(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	sparse_avx2_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
+	sparse_avx2_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, t, rows, lanes);
 }
 
 #define SPARSE_AVX2_PIECES(TARGET, kernel, flip, step) \

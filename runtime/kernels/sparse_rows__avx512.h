@@ -182,26 +182,26 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_tile(TileOut out, float tile[16 * 
 	}
 }
 
-RT_INLINE RT_TARGET_AVX512 void sparse_avx512_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	enum { NR = SPARSE_ROWS_PANEL };
+	enum { NR = SPARSE_WALK_TILE };
 	_Alignas(64) float tile[16 * 16];
 	__m512 r[16];
 	sparse_avx512_turn(r, acc, lanes);
 	RT_UNROLL_FULL for (int i = 0; i < 16; i++)
 		_mm512_store_ps(tile + 16 * i, r[i]);
-	sparse_avx512_tile(tile_out(out, row, p * NR, job->N), tile, job->s + row, job->ws + p * NR, job->bias + p * NR, rows,
-		rt_min(NR, job->N - p * NR), job->N, job->act);
+	sparse_avx512_tile(tile_out(out, row, t * NR, job->N), tile, job->s + row, job->ws + t * NR, job->bias + t * NR, rows,
+		rt_min(NR, job->N - t * NR), job->N, job->act);
 }
 
-RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_floats(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_floats(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	sparse_avx512_leave_i8(tile_floats(job->out.at), job, acc, row, p, rows, lanes);
+	sparse_avx512_leave_i8(tile_floats(job->out.at), job, acc, row, t, rows, lanes);
 }
 
-RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_codes(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED RT_TARGET_AVX512 void sparse_avx512_leave_codes(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	sparse_avx512_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
+	sparse_avx512_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, t, rows, lanes);
 }
 #define SPARSE_AVX512_PIECE(TARGET, kernel, lanes, flip, step, join) \
 	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 4, flip, sparse_avx512_begin, sparse_avx512_resume, step, sparse_avx512_end, join)

@@ -76,22 +76,22 @@ RT_INLINE void sparse_neon_turn(void *tile, int stride, const void *acc, int lan
 		vst1q_f32((float *)tile + i * stride, r[i]);
 }
 
-RT_SHARED void sparse_neon_leave_f32(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED void sparse_neon_leave_f32(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	enum { NR = SPARSE_ROWS_PANEL };
+	enum { NR = SPARSE_WALK_TILE };
 	float tile[4 * NR];
 	for (int o = 0; o < NR; o += 4)
 		sparse_neon_turn(tile + o, NR, acc + o * lanes, lanes);
-	tile_neon_activate((float *)job->out.at + (size_t)row * (size_t)job->N + (size_t)(p * NR), tile, NR / 4, rt_min(NR, job->N - p * NR), job->N,
+	tile_neon_activate((float *)job->out.at + (size_t)row * (size_t)job->N + (size_t)(t * NR), tile, NR / 4, rt_min(NR, job->N - t * NR), job->N,
 		job->act, rows);
 }
 
 /* act(acc * (s * ws) + bias), floats or codes. */
-RT_INLINE void sparse_neon_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_INLINE void sparse_neon_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	const int end = rt_min(SPARSE_ROWS_PANEL, job->N - p * SPARSE_ROWS_PANEL);
+	const int end = rt_min(SPARSE_WALK_TILE, job->N - t * SPARSE_WALK_TILE);
 	for (int half = 0; half < end; half += 8) {
-		const int n = p * SPARSE_ROWS_PANEL + half;
+		const int n = t * SPARSE_WALK_TILE + half;
 		int32_t tile[4 * 8];
 		for (int o = 0; o < 8; o += 4)
 			sparse_neon_turn(tile + o, 8, acc + (half + o) * lanes, lanes);
@@ -99,14 +99,14 @@ RT_INLINE void sparse_neon_leave_i8(TileOut out, const SparseJob *job, const int
 	}
 }
 
-RT_SHARED void sparse_neon_leave_floats(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED void sparse_neon_leave_floats(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	sparse_neon_leave_i8(tile_floats(job->out.at), job, acc, row, p, rows, lanes);
+	sparse_neon_leave_i8(tile_floats(job->out.at), job, acc, row, t, rows, lanes);
 }
 
-RT_SHARED void sparse_neon_leave_codes(const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes)
+RT_SHARED void sparse_neon_leave_codes(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
-	sparse_neon_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, p, rows, lanes);
+	sparse_neon_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, t, rows, lanes);
 }
 
 RT_INLINE void sparse_neon_begin(SparseSums *sum, int32_t start, int lanes)

@@ -65,12 +65,12 @@ typedef void Run(float *, const void *, const float *, const void *, const float
 	__attribute__((noinline)) TARGET static void i8_##isa##_dense_##K(PARAMETERS) \
 	{ linear_i8__##isa(out, x, s, w, ws, bias, sums, 0, rows, 0, N / panel, K, N, ACT(K), scratch); } \
 	__attribute__((noinline)) TARGET static void i8_##isa##_sparse_##K(PARAMETERS) \
-	{ linear_i8_sparse__##isa(out, x, s, w, ws, bias, sums, 0, rows, 0, N / 16, K, N, ACT(K), scratch); }
+	{ linear_i8_sparse__##isa(out, x, s, w, ws, bias, sums, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); }
 #define LINEAR_F32(K, isa, TARGET, panel) \
 	__attribute__((noinline)) TARGET static void f32_##isa##_dense_##K(PARAMETERS) \
 	{ (void)s, (void)ws, (void)sums, (void)scratch; linear_f32__##isa(out, x, w, bias, 0, rows, 0, N / panel, K, N, ACT(K)); } \
 	__attribute__((noinline)) TARGET static void f32_##isa##_sparse_##K(PARAMETERS) \
-	{ (void)s, (void)ws, (void)sums; linear_f32_sparse__##isa(out, x, w, bias, 0, rows, 0, N / 16, K, N, ACT(K), scratch); }
+	{ (void)s, (void)ws, (void)sums; linear_f32_sparse__##isa(out, x, w, bias, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); }
 #define INPUTS(LINEAR, isa, TARGET, panel) LINEAR(384, isa, TARGET, panel) LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
 INPUTS(LINEAR_I8, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_I8, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_I8, avxvnni, RT_TARGET_AVXVNNI, 16)
 INPUTS(LINEAR_I8, avx512, RT_TARGET_AVX512, 32) INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
