@@ -51,7 +51,7 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_order(void *x, const float *y, const u
 	for (int w = 0; w < words; w++, order += 4) {
 		__m256i which[4];
 		RT_UNROLL_FULL for (int j = 0; j < 4; j++)
-			which[j] = _mm256_or_si256(_mm256_add_epi8(firsts, _mm256_set1_epi8((char)(order[j] & 3))), _mm256_set1_epi32(~(255 << 8 * j)));
+			which[j] = _mm256_or_si256(_mm256_add_epi8(firsts, _mm256_set1_epi8((char)(order[j] & 3))), _mm256_set1_epi32((int)~(255u << 8 * j)));
 		for (int first = 0; first < lanes; first += 8) {
 			__m256i quads = _mm256_setzero_si256();
 			RT_UNROLL_FULL for (int j = 0; j < 4; j++)

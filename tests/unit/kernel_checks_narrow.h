@@ -160,6 +160,8 @@ static void check_quantize_static(void)
 }
 
 #include "../../ir/sparse.c"
+#include "../../ir/sparse_order.c"
+#include "../../ir/value_map.c"
 
 /* ---- linear_i8 ----------------------------------------------------------------------------------------------------------- */
 typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *, const int32_t *, int, int,
@@ -206,7 +208,7 @@ static void draw_zeros(int8_t *codes, int K, int N)
 	const unsigned from = draw();
 	for (int n = 0; n < N && scattered; n++)
 		for (int k = 0; k < K; k++)
-			if (((unsigned)k * 2654435761u + from) >> 13 & 7 ^ (n & 7))
+			if ((((unsigned)k * 2654435761u + from) >> 13 & 7) != (unsigned)(n & 7))
 				codes[n * K + k] = 0;
 	for (int n = 0; n < N && !scattered; n++)
 		for (int k = 0; k < K; k += 4)

@@ -178,7 +178,7 @@ static void load_rows(void)
 #if defined(__x86_64__)
 	ROW(ISA_AVX2, "linear_i8", I8, linear_i8__emulated, 16, 4, 0, 0, 48)
 	ROW(ISA_AVX2, "linear_i8_codes", I8, linear_i8_codes__emulated, 16, 4, 0, 0, 48)
-	ROW(ISA_AVX2, "linear_i8_sparse", I8, linear_i8_sparse__emulated, 16, 4, 0, 0, 32)
-	ROW(ISA_AVX2, "linear_i8_sparse_codes", I8, linear_i8_sparse_codes__emulated, 16, 4, 0, 0, 32)
+	ROW(ISA_AVX2, "linear_i8_sparse", I8, linear_i8_sparse__emulated, 64, 4, 0, 0, 64)
+	ROW(ISA_AVX2, "linear_i8_sparse_codes", I8, linear_i8_sparse_codes__emulated, 64, 4, 0, 0, 64)
 #endif
 }
