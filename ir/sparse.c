@@ -11,13 +11,14 @@
  *              word  word[count][4]
  *
  * Block b of an output's words are those from b * SPARSE_BLOCK on; an index counts from there. Outputs that have fewer words than their
- * band are filled up with words of zero, whose index is 0; outputs past N have nothing else. The block of inputs of 64 tokens is 24 KiB:
- * what a kernel reads again and again stays in an L1 of 32 KiB while the weights pass by.
+ * band are filled up with words of zero, whose index is 0; outputs past N have nothing else. The block of inputs of 64 tokens is 24 KiB,
+ * the sums of a panel 16 KiB: what a kernel reads again and again stays in L1 while the weights pass by.
  *
  * Four outputs of 64 tokens are sums of 16 registers, and a step of the four has one load of indices and one of words. What is fast about it
- * (docs/performance.md, Sparse weights): outputs with like numbers of words share a band, so a kernel has one loop a band, four a piece, of
- * even length, where every loop whose length differs from the last one's costs a mispredicted branch, which at 8 tokens takes as long as
- * 15 words. Words of zero that fill bands up are 7 % of all at 90 % of zeros.
+ * (docs/performance.md, Sparse weights): outputs with like numbers of words share a band, so a kernel has one loop a band of even length, where
+ * every loop whose length differs from the last one's costs a mispredicted branch, which at 8 tokens takes as long as 15 words. Of pruned
+ * matrices the outputs' numbers of words differ: words of zero that fill bands up were 8 to 23 % of the others in minilm-sst2-sparse90
+ * when the four came from 16 outputs; from 64 they are 4 to 8 %.
  */
 #include <stdlib.h>
 #include <string.h>

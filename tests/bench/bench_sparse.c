@@ -87,7 +87,7 @@ static const Kernels kernels[] = {
 };
 
 enum { TOKENS_MAX = 256, LAYERS = 6 };   /* of their own weights each: no cache holds them all, and no branch predictor their counts */
-typedef struct Shape { int inputs, K, N; void *weights[2][LAYERS]; int64_t bytes; double time[2]; } Shape;
+typedef struct Shape { int inputs, K, N; void *weights[2][LAYERS]; int64_t bytes; double left, time[2]; } Shape;
 static Shape shapes[2][4] = {
 	{ { .inputs = 0, 384, 1152 }, { .inputs = 0, 384, 384 }, { .inputs = 0, 384, 1536 }, { .inputs = 1, 1536, 384 } },
 	{ { .inputs = 2, 768, 2304 }, { .inputs = 2, 768, 768 }, { .inputs = 2, 768, 3072 }, { .inputs = 3, 3072, 768 } },
@@ -123,6 +123,7 @@ static void shape_make(const Kernels *kernel, Shape *shape, int layer, double sp
 		}
 	Tensor tensor = { .data = plain, .type = { .dtype = kernel->floats ? DT_F32 : DT_I8, .rank = 2, .dim = { { .plus = N }, { .plus = K } } } };
 	shape->bytes = sparse_pack(&tensor, NULL);
+	shape->left = sparse_left(&tensor);
 	shape->weights[SPARSE][layer] = need((size_t)shape->bytes);
 	sparse_pack(&tensor, shape->weights[SPARSE][layer]);
 	shape->weights[DENSE][layer] = packed;
@@ -178,14 +179,17 @@ static void table(const Kernels *kernel, double sparsity, int fours)
 	static const int tokens[] = { 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256 };
 	for (int m = 0; m < 2; m++) {
 		int64_t bytes = 0, weights = 0;
+		double left = 0;
 		for (Shape *s = shapes[m]; s < shapes[m] + 4; s++) {
 			for (int l = 0; l < LAYERS; l++)
 				shape_make(kernel, s, l, sparsity, fours);
 			bytes += s->bytes;
 			weights += (int64_t)s->K * s->N;
+			left += s->left * s->K * s->N;
 		}
-		printf("\n%s: %s, %.0f %% of the weights zero%s: %.2fx smaller than f32\n%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
-			kernel->name, models[m], 100 * sparsity, fours ? ", by fours" : "", 4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
+		printf("\n%s: %s, %.0f %% of the weights zero%s, %.1f %% of the words not: %.2fx smaller than f32\n%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
+			kernel->name, models[m], 100 * sparsity, fours ? ", by fours" : "",
+			100 * left / (double)weights, 4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
 		for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
 			double sum[2] = {0}, most = peak(kernel->floats);
 			measure(kernel, shapes[m], tokens[t]);
