@@ -30,7 +30,7 @@ static bool read_selection(Attrs *attr, PassRun *run)
 		by_threshold = pass_option(run, "threshold", NULL);
 	*attr = (Attrs){ .has = (by_k ? A_keep : 0u) | (by_share ? A_share : 0u) | (by_threshold ? A_threshold : 0u) };
 	if (by_k + by_share + by_threshold != 1)
-		return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: give k= (how many keys a query keeps), share= (which share of the "
+		return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: give one of k= (how many keys a query keeps), share= (which share of the "
 			"text's) or threshold= (of what probability)");
 	return pass_option_int(run, "k", 1, INT32_MAX, &attr->keep) && pass_option_real(run, "share", 1e-6, 1, &attr->share)
 		&& pass_option_real(run, "threshold", 1e-6, 1, &attr->threshold);

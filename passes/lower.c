@@ -102,7 +102,7 @@ static int64_t most_tokens(const PassRun *run)
 
 /* Whether so few of the words are not zero that `sparse` is faster than the dense kernel. Of few tokens they must be fewer: it takes as long for
  * one as for the 8 or 16 lanes of its registers, the dense one as many times shorter as there are fewer rows (in int8 with AVX-512 VNNI
- * both are as fast with 12 % of the words at 1 token, 19 at 8, 28 at 16, 45 at 32 and 60 from 64 on). */
+ * both are as fast with 10 % of the words at 1 token, 23 at 8, 48 at 16, 65 at 32 and 75 from 64 on). */
 static bool sparse_pays(const Node *node, const KernelInfo *sparse, const Tensor *weight, bool tell, PassRun *run)
 {
 	const SparseInfo *row = kernel_sparse(sparse);

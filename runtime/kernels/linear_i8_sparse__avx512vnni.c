@@ -1,7 +1,6 @@
 /* linear_i8_sparse__avx512vnni.c: linear_i8_sparse__scalar.c with VPDPBUSD and tokens in lanes (as FBGEMM and SparseLib lay it out): a quad
  * of weights is broadcast once and multiplies the same four inputs of up to 64 rows, unsigned bytes q + 128; sums start at -128 * sums[n] as in
- * linear_i8__avx512vnni.c. A quad costs 2.5 cycles at 64 rows on a Zen 5 (2 are the products alone), and what leaves the sums half a cycle for
- * every output of a row.
+ * linear_i8__avx512vnni.c. A quad costs 2.6 cycles at 64 rows on a Zen 5 (2 are the products alone), and an output of them 25 more.
  *
  *   scratch  uint8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB; then as many in the order of inputs */
 #if defined(__x86_64__)
