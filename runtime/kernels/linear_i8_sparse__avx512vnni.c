@@ -2,7 +2,8 @@
  * of weights is broadcast once and multiplies the same four inputs of up to 64 rows, unsigned bytes q + 128; sums start at -128 * sums[n] as in
  * linear_i8__avx512vnni.c. A quad costs 2.6 cycles at 64 rows on a Zen 5 (2 are the products alone), and an output of them 25 more.
  *
- *   scratch  uint8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB; then as many in the order of inputs */
+ *   scratch  uint8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB; then 32 of the rows in
+ *            the order of inputs, on their way to that of words */
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 
