@@ -149,15 +149,65 @@ void report_print_sum(const char *name, Change predicted, Change measured, const
 		verdict(more, r), exp(-predicted.size), exp(-measured.size), exp(-predicted.time), exp(-measured.time));
 }
 
+/* A word as a shell takes it. */
+static void print_word(const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./,:=+@%";
+	if (*word && !word[strspn(word, plain)]) {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (; *word; word++)
+		if (*word == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*word);
+	putchar('\'');
+}
+
+static void print_option(const char *name, const char *value)
+{
+	if (value) {
+		printf(" --%s=", name);
+		print_word(value);
+	}
+}
+
+/* What the report was told of its builds, without which a command would build something else. */
+static void print_build_options(const BuildOptions *o)
+{
+	print_option("task", o->task);
+	print_option("merge", o->merge);
+	print_option("outputs", o->outputs);
+	if (o->max_tokens)
+		printf(" --max-tokens=%d", o->max_tokens);
+	print_option("weights", o->weights);
+	print_option("compute", o->compute);
+	print_option("target", o->target);
+	print_option("cpu", o->cpu);
+	print_option("sysroot", o->sysroot);
+	print_option("cc", o->cc);
+	print_option("tune-cache", o->tune_cache);
+	print_option("pack", o->pack_small ? "small" : NULL);
+	for (int i = 0; o->search[i]; i++)
+		print_option("search", o->search[i]);
+}
+
 void report_print_commands(const Report *r, const Measured *rows, int n)
 {
-	char limit[32] = "";
-	if (r->options->limit)
-		snprintf(limit, sizeof limit, " --limit %d", r->options->limit);
 	printf("\nSize is that of the library (bertc build MODEL --passes=.. --emit=shared), ms of a text of %d tokens on %d thread%s, which\n"
 		"bertc bench MODEL --passes=.. --seq %d --threads %d measures again; faster is against the plain build timed in turn. Scores:\n",
 		r->seq, r->options->threads, r->options->threads == 1 ? "" : "s", r->seq, r->options->threads);
-	for (int i = 0; i < n; i++)
-		printf("  bertc eval %s --data %s%s%s%s%s\n", rows[i].model, r->options->data, limit, rows[i].passes ? " --passes='" : "",
-			rows[i].passes ? rows[i].passes : "", rows[i].passes ? "'" : "");
+	for (int i = 0; i < n; i++) {
+		printf("  bertc eval ");
+		print_word(rows[i].model);
+		printf(" --data ");
+		print_word(r->options->data);
+		if (r->options->limit)
+			printf(" --limit %d", r->options->limit);
+		print_build_options(&r->options->build);
+		print_option("passes", rows[i].passes);
+		putchar('\n');
+	}
 }

@@ -4,7 +4,8 @@
  *   z-score           (x - mean) / standard deviation, column by column
  *   min-max           (x - least) / (largest - least)
  *   all-but-the-top   x - mean without its parts along the D largest principal components (Mu, Viswanath, "All-but-the-Top", 2018);
- *                     components=D, a hundredth of the width when not given
+ *                     components=D, a hundredth of the width when not given;
+ *                     fewer than there are rows, whose differences have no more directions
  *   unit              x / |x|, which needs no data
  *
  *   %e = pool %h {mode=mean} : f32[8]             %p = pool %h {mode=mean} : f32[8]
@@ -131,6 +132,10 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"normalize-embeddings: components=%lld of embeddings of %lld numbers leaves nothing", (long long)components,
 			(long long)width);
+	if (components >= m->rows)   /* n rows spread in n - 1 directions; what an eigensolver calls the others is chance */
+		return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: %lld components of the %lld rows of %s, expected fewer components "
+			"than rows; give more texts%s", (long long)components, (long long)m->rows, pass_option(run, "data", ""),
+			components > 1 ? " or a smaller components=" : "");
 	for (int64_t i = 0; i < width; i++)
 		for (int64_t k = i; k < width; k++) {
 			double *at = &m->products[i * width + k];
@@ -249,6 +254,8 @@ bool pass_normalize_embeddings(Graph *graph, PassRun *run)
 			"normalize-embeddings: method=%s, expected z-score, min-max, all-but-the-top or unit", name ? name : "");
 	if (pass_option(run, "components", NULL) && methods[method].fit != all_but_the_top)
 		return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: components= is for method=all-but-the-top");
+	if (!methods[method].fit && (pass_option(run, "data", NULL) || pass_option(run, "limit", NULL)))
+		return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: method=unit learns nothing; leave data= and limit= out");
 	if (!pass_option_int(run, "components", 1, INT32_MAX, &components))
 		return false;
 	bool good;

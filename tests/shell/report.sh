@@ -13,7 +13,7 @@ report eight "$model" --student student --prune='prune-ffn{keep=200}' >eight.txt
 [ "$(grep -c '^  bertc eval ' eight.txt)" -eq 8 ] || { cat eight.txt; fail "not eight commands"; }
 while read -r line; do   # the commands give the scores
 	words=${line#bertc }; eval "set -- $words"
-	"$BERTC" "$@" --cpu=baseline --json
+	"$BERTC" "$@" --json
 done < <(sed -n 's/^  bertc/bertc/p' eight.txt) >evals.json
 report order "$model" --json --operators='drop-layers{strategy=top keep=2},prune-ffn{share=0.5},quantize-int8' >order.json
 report order "$model" --operators='drop-layers{strategy=top keep=2},quantize-int8' >order.txt
@@ -44,6 +44,12 @@ assert builds[first["build"]]["passes"].startswith("drop") and builds[first["oth
 assert builds[first["build"]]["loss"] != builds[first["other"]]["loss"], "the order makes no difference where it must"
 assert close(order["all"]["summed"]["points"], sum(b["points"] for b in builds[1:4])), order["all"]
 EOF
+# what the builds were told stands in the commands, and a shell reads names as they are
+cp data.tsv "it's data.tsv"
+"$BERTC" report order "$model" --cpu=baseline --weights=bf16 --max-tokens=32 --data "it's data.tsv" --limit 2 --seq 8 --repeat 1 --operators='prune-ffn{keep=200},quantize-int8' >told.txt || fail "report of a name with a blank"
+[ "$(grep -c "^  bertc eval .* --data 'it'.''s data.tsv' --limit 2 --max-tokens=32 --weights=bf16 --cpu=baseline" told.txt)" -eq 4 ] || { cat told.txt; fail "commands without what builds were told"; }
+line=$(grep '^  bertc eval.*prune-ffn{keep=200},quantize' told.txt); eval "set -- ${line#  bertc }"; "$BERTC" "$@" >again.txt || fail "the command does not run"
+grep -q "of 2" again.txt || { cat again.txt; fail "another number of rows"; }
 refuse() { "$BERTC" report "${@:3}" >out 2>err; local got=$?; [ $got -eq "$1" ] && grep -qF -- "$2" err || { cat err; fail "${*:3}: exit $got"; }; }
 refuse 2 "which report" "$model" --data data.tsv
 refuse 2 "no student" eight "$model" --data data.tsv

@@ -273,6 +273,23 @@ static void test_rows_that_vary(void)
 		}
 }
 
+/* n rows spread in n - 1 directions: as many components would be chance. */
+static void test_components_of_rows(void)
+{
+	TinyEncoder embedder = tiny;
+	embedder.head = TINY_EMBED;
+	for (int components = 1; components <= 3; components++) {
+		char text[100];
+		Module *module = encoder(&embedder);
+		snprintf(text, sizeof text, "normalize-embeddings{method=all-but-the-top components=%d data=texts.tsv limit=3}", components);
+		char *message = run(text, module);
+		CU_ASSERT_EQUAL(message != NULL, components == 3);
+		CU_ASSERT_TRUE(!message || strstr(message, "3 components of the 3 rows of texts.tsv, expected fewer components than rows") != NULL);
+		free(message);
+		module_free(module);
+	}
+}
+
 /* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies and that every level of
  * optimisation computes alike. */
 static void test_random(void)
@@ -322,6 +339,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_together);
 	CU_ADD_TEST(suite, test_observed_behind_exits);
 	CU_ADD_TEST(suite, test_rows_that_vary);
+	CU_ADD_TEST(suite, test_components_of_rows);
 	CU_ADD_TEST(suite, test_random);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
