@@ -37,7 +37,7 @@ typedef struct RtContext {
 	size_t   room_bytes;
 	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
 	int32_t *ids, *types, *offsets, *thinned;   /* staging, at the head of the room */
-	int32_t  thinned_texts;             /* how many texts the last pass had, whose rows thinned still tells */
+	RtKept   kept[RT_SYMBOLS_MAX];      /* in the last pass that came there */
 	/* of the text being encoded: max_tokens each; NULL without a tokenizer */
 	int32_t *text_ids, *text_types, *start, *end, *word;
 	char    *arena;                     /* after the staging */
