@@ -452,7 +452,7 @@ bool pass_early_exit(Graph *graph, PassRun *run)
 	Layers layers;
 	double threshold = 0;
 	const char *from = pass_option(run, "from", NULL), *pool = pass_option(run, "pool", "mean");
-	if (!find_output(&e) || !layers_find(graph, "early-exit", &layers, run->diag) || !choose_layers(&e, &layers))
+	if (!find_output(&e) || !layers_find_thinned(graph, "early-exit", &layers, run->diag) || !choose_layers(&e, &layers))
 		return false;
 	if ((from && strcmp(from, "checkpoint") != 0 && strcmp(from, "fit") != 0) || (strcmp(pool, "mean") != 0 && strcmp(pool, "first") != 0))
 		return diag_error(run->diag, EXIT_USAGE, 0, "early-exit: from= is checkpoint or fit, pool= is mean or first");
