@@ -225,5 +225,8 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_POOL && node->attr.mode != POOL_FIRST && type_rows(&node->args[0]->type) > 1)
 			pass_note(run, node, "pools over the tokens that are left");
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EXIT && type_rows(&node->args[0]->type) > 1)
+			pass_note(run, node, "this exit's head was made for all tokens, and pools those that are left; early-exit behind prune-tokens fits it on them");
 	return spread_outputs(graph, places, run);
 }

@@ -67,7 +67,7 @@ RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pai
 RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
                          uint32_t mask, float *const *out, const size_t *out_floats);
 /* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT); done at once, with the value 1:
- * "prefault" and "huge_pages" (resident.c); and the model's own, which take any number. A context without a model only says
+ * "prefault" and "huge_pages" (resident.c); and the model's own, thresholds: numbers from 0. A context without a model only says
  * whether they are options. */
 RT_FN int rt_set(RtContext *, const char *option, double value);
 /* Which option of the model's own; -1: none. */

@@ -35,7 +35,7 @@ done >counts
 [ "$(./exits --json --set exit_entropy=1 <texts | grep -c 'layers": 1')" -eq 120 ] || fail "above any entropy not all texts end behind the first layer"
 tac texts | ./exits --json --batch 50 | tac | cmp - <(./exits --json <texts) || fail "the order of texts matters"
 [ "$(./exits --json --on-overflow=window "$(tr '\n' ' ' <texts)" | grep -c '"layers": .*"windows"')" -eq 1 ] || fail "a text in windows does not say its layers"
-refuse 2 "no such option" ./exits --set exit_entropy=nan x
+for value in nan -1 -nan inf 1e400 much 0.1x ""; do refuse 2 "its value is out of range" ./exits --set exit_entropy=$value x; done
 refuse 2 "no such option" ./exits --set exit_entrop=1 x
 refuse 2 "no such option" ./plain --set exit_entropy=1 x
 
@@ -54,7 +54,7 @@ fi
 # text, and are those of the evaluator
 exits="early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50}"
 for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{layer=1 keep=0.5}" "$exits,prune-tokens{layer=0,2 keep=0.7},quantize-int8"; do
-	build -o thinned "--passes=$passes,O2"
+	build -o thinned "--passes=$passes"
 	for entropy in 0.1 0.3; do
 		./thinned --json --set exit_entropy=$entropy <texts >one
 		for how in "--batch 7" "--batch 120" "--batch 120 --threads 3" "--threads 2"; do
