@@ -89,8 +89,8 @@ def thinned_by_hand(model, heads, ids, threshold, thin):
 
 exits = "early-exit{entropy=0.5}"
 for passes, thin in ((f"prune-tokens{{layer=0 keep=0.5}},{exits}", {0: 0.5}), (f"{exits},prune-tokens{{layer=1,3 keep=0.7,0.5}}", {1: 0.7, 3: 0.5}), (f"prune-tokens{{layer=3 keep=0.3}},{exits}", {3: 0.3})):
-    more = texts(config, 3, range(1, 40)); build(TMP / "highway", TMP / "thinned.so", "--emit=shared", "--name=m", f"--passes={passes},O2", "--outputs=")
-    agree(passes, TMP / "thinned.so", model, heads, more, (0, 0.1, 0.3, 0.6, 0.9), 3, lambda *a, thin=thin: [thinned_by_hand(*a[:2], ids, a[3], thin) for ids in a[2]])
+    more = texts(config, 3, range(1, 40)); path = TMP / f"thinned{min(thin)}.so"; build(TMP / "highway", path, "--emit=shared", "--name=m", f"--passes={passes},O2", "--outputs=")
+    agree(passes, path, model, heads, more, (0, 0.1, 0.3, 0.6, 0.9), 3, lambda *a, thin=thin: [thinned_by_hand(*a[:2], ids, a[3], thin) for ids in a[2]])
 
 # heads fitted on texts: the weights are those of the same regression in torch
 words = (TMP / "highway" / "vocab.txt").read_text().split(); r = random.Random(2); lines = [" ".join(r.choice(words[80:]) for _ in range(r.randint(1, 9))).replace("#", "") for _ in range(150)]
