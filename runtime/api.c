@@ -345,7 +345,7 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 		return c->model ? rt_huge_pages(c->model) : RT_OK;
 	else {
 		const int32_t own = c->model ? rt_option(c->model, option) : -1;
-		if (own < 0 || !(value >= 0 && value <= 1e300))
+		if (own < 0 || !rt_option_takes(value))
 			return RT_E_OPTION;
 		c->options[own] = value;
 	}

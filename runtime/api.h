@@ -70,6 +70,8 @@ RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, 
  * "prefault" and "huge_pages" (resident.c); and the model's own, thresholds: numbers from 0. A context without a model only says
  * whether they are options. */
 RT_FN int rt_set(RtContext *, const char *option, double value);
+/* Not infinity either, which is what a number too large to read becomes. */
+RT_INLINE int rt_option_takes(double value) { return value >= 0 && value <= 1e300; }
 /* Which option of the model's own; -1: none. */
 RT_FN int32_t rt_option(const RtModel *, const char *name);
 RT_FN const char *rt_label(const RtModel *, int i);    /* of the first head; NULL outside the table */
