@@ -441,7 +441,7 @@ bool body_thin(Body *b)
 	if (node->nargs < 2)
 		fprintf(b->code, "\t\t(void)begin%s;\n", body_suffix(b, value_symbol(node->args[0])));
 	fprintf(b->code, "\t\toffsets%d[i + 1] = thin_count(%s, %s, %s);\n\t}\n"
-		"\trt_thin_meet(call, thread, offsets%d);\n"
+		"\trt_thin_meet(call, thread, %d);\n"
 		"\tfor (int i = s.r0; i < s.r1; i++) {\n", (int)made, must, rows, kept_text(b, rows), (int)made);
 	body_text_rows(b, b->code);
 	fprintf(b->code, "\t\t%s(out + offsets%d[i], %s, %s, %s, %lld, offsets%d[i + 1] - offsets%d[i],\n"

@@ -65,15 +65,17 @@ bool body_exit(Body *b)
 	static const char *const names[ARGS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"};
 	const Node *node = b->node;
 	const Value *a = node->args[0];
+	const int symbol = (int)value_symbol(a);
 	b->whole = true;
 	b->name = mem_printf(b->e->mem, "exit%s", dims_name(b, &node->args[1]->type));
 	for (int32_t i = 0; i < node->nargs; i++)
 		body_param(b, names[i], node->args[i]);
-	fprintf(b->code, "\tif (thread == 0) {\n\t\trt_exit_begin(call);\n\t\tfor (int32_t t = 0; t < call->ntexts; t++)\n"
-		"\t\t\trt_exit_decide(call, t, %s(b + (size_t)t * %lld, %lld) < call->options[%d]);\n\t}\n"
-		"\trt_team_barrier(call->team);\n", b->kernel->function, (long long)value_unit(node->args[1]),
+	fprintf(b->code, "\tif (thread == 0) {\n\t\trt_exit_begin(call, %d);\n\t\tfor (int32_t t = 0; t < call->ntexts; t++)\n"
+		"\t\t\trt_exit_decide(call, %d, t, %s(b + (size_t)t * %lld, %lld) < call->options[%d]);\n\t}\n"
+		"\trt_team_barrier(call->team);\n", symbol, symbol, b->kernel->function, (long long)value_unit(node->args[1]),
 		(long long)value_unit(node->args[1]), (int)module_find_option(b->e->module, node->attr.option));
-	fprintf(b->code, "\trt_exit_%s(call, thread, out, a, %lld);\n", value_place(a) == PLACE_TOKENS ? "rows" : "texts",
+	fprintf(b->code, "\trt_exit_%s(call, thread, %sout, a, %lld);\n", value_place(a) == PLACE_TOKENS ? "rows" : "texts",
+		value_place(a) == PLACE_TOKENS ? mem_printf(b->e->mem, "%d, ", symbol) : "",
 		(long long)value_unit(a) * dtype_bytes[a->type.dtype]);
 	for (int32_t i = 1; i < node->nargs; i++)
 		fprintf(b->code, "\trt_exit_out(call, thread, %d, %s, %lld, %d, 0);\n", (int)i - 1, names[i],

@@ -62,9 +62,6 @@ bool verify_exits(const Graph *graph, Diag *diag)
 			return node_error(node, diag, "is one of more than %d exits", EXITS_MAX);
 		verify_exit(graph, node, diag);
 	}
-	for (const Node *node = graph->first; exits && node; node = node->next)
-		if (node->op == OP_THIN)        /* both close the batch up, each by offsets of its own */
-			return node_error(node, diag, "thins tokens out where texts end early; a graph does one or the other");
 	const Node *reader = graph->level == LEVEL_LOWERED && diag->errors == errors ? graph_exit_crossing(graph, &value) : NULL;
 	if (reader)
 		node_error(reader, diag, "behind an exit, %s is read, which was made in front of it", value_print(value, (char[264]){0}));

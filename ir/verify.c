@@ -17,7 +17,7 @@
  *       size, perm is a permutation, slices lie within their axis), and result types are what infer says.
  *   G7  Constants have a tensor of plain numbers for dims, with as many bytes as these ask for.
  *   G8  The graph holds no op above its level; kernel, offset, panel and width stand in lowered code only.
- *   G9  An exit reads an option of the module, and has an argument for each output of the graph, of its type; nothing thins (exits.c).
+ *   G9  An exit reads an option of the module, and has an argument for each output of the graph, of its type (exits.c).
  * Lowered code (verify_lowered.c)
  *   L1  Every op may stand there, and every op that makes code (domain other than NONE) names its kernel, an identifier.
  *   L2  Every value made has a place by its shape (type_region); outputs are f32 and made by code. Sparse weights hold what they say.

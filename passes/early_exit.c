@@ -22,6 +22,8 @@
  *   entropy=     this default instead, chosen by hand
  *   l2=          penalty of the fit (0.001)
  *
+ * Behind prune-tokens an exit's head is fitted on, and pools, the tokens that are left there.
+ *
  * The output `layers` says how many layers a text went through. */
 #include "calibrate.h"
 #include "logistic.h"
@@ -73,8 +75,6 @@ static bool find_output(EarlyExit *e)
 	for (const Node *node = e->graph->first; node; node = node->next)
 		if (node->op == OP_EXIT)
 			return refuse(e, "the graph has exits already");
-		else if (node->op == OP_THIN)
-			return refuse(e, "tokens are thinned out here (prune-tokens); a program does one or the other");
 	return true;
 }
 
@@ -452,7 +452,7 @@ bool pass_early_exit(Graph *graph, PassRun *run)
 	Layers layers;
 	double threshold = 0;
 	const char *from = pass_option(run, "from", NULL), *pool = pass_option(run, "pool", "mean");
-	if (!find_output(&e) || !layers_find(graph, "early-exit", &layers, run->diag) || !choose_layers(&e, &layers))
+	if (!find_output(&e) || !layers_find_thinned(graph, "early-exit", &layers, run->diag) || !choose_layers(&e, &layers))
 		return false;
 	if ((from && strcmp(from, "checkpoint") != 0 && strcmp(from, "fit") != 0) || (strcmp(pool, "mean") != 0 && strcmp(pool, "first") != 0))
 		return diag_error(run->diag, EXIT_USAGE, 0, "early-exit: from= is checkpoint or fit, pool= is mean or first");

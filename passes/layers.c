@@ -63,7 +63,14 @@ static const char *origin_of_task(const Graph *graph)
 	return NULL;
 }
 
-bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag)
+/* Rows of as many columns, each row one of what thin leaves. */
+static bool thinned_rows(const Type *to, const Type *from)
+{
+	return type_is_rows(from) && type_rows(to) > 1 && from->rank == 2 && to->rank == 2 && dim_equal(from->dim[1], to->dim[1])
+		&& from->dtype == to->dtype;
+}
+
+static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thinned, Diag *diag)
 {
 	*layers = (Layers){ 0 };
 	int32_t room = 0;
@@ -87,12 +94,20 @@ bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag)
 		return false;
 	for (int32_t i = 0; i < layers->count; i++) {
 		const Layer *layer = &layers->at[i];
-		if (!layer->input || !layer->output || !type_equal(&layer->input->type, &layer->output->type))
+		const bool whole = layer->input && layer->output, less = whole && thinned_rows(&layer->output->type, &layer->input->type);
+		if (!whole || (!type_equal(&layer->input->type, &layer->output->type) && !(less && thinned)))
 			return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layer %d %s", pass, layer->number,
 				!layer->input ? "reads nothing from outside" : !layer->output ? "is read by nothing"
-				: "makes another shape than it reads");
+				: less ? "thins tokens out; give the pass in front of prune-tokens" : "makes another shape than it reads");
 	}
 	return true;
+}
+
+bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag) { return find_layers(graph, pass, layers, false, diag); }
+
+bool layers_find_thinned(Graph *graph, const char *pass, Layers *layers, Diag *diag)
+{
+	return find_layers(graph, pass, layers, true, diag);
 }
 
 /* ---- blocks ----------------------------------------------------------------------------------------------------------- */

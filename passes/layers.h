@@ -26,6 +26,8 @@ typedef struct Layers { Layer *at; int32_t count; } Layers;
 /* All layers in the order of the graph; the memory is the module's. False and a message when there is none, or one has not
  * exactly one input and one output. Blocks are not looked for. */
 bool layers_find(Graph *, const char *pass, Layers *, Diag *);
+/* The same where a layer may make fewer rows than it reads, for tokens are thinned out in it. */
+bool layers_find_thinned(Graph *, const char *pass, Layers *, Diag *);
 /* The same with the blocks inside; notes what of a layer is not recognised. */
 bool layers_find_blocks(Graph *, const char *pass, Layers *, PassRun *);
 /* The layer of that number; NULL: there is none. */

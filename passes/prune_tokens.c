@@ -204,9 +204,7 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 	Layers layers;
 	Value *places[THINNINGS_MAX], *must;
 	for (const Node *node = graph->first; node; node = node->next)
-		if (node->op == OP_EXIT)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: texts end early here (early-exit); a program does one or the other");
-		else if (node->op == OP_THIN)
+		if (node->op == OP_THIN)
 			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: tokens are thinned out already; name all layers at once, as in "
 				"prune-tokens{layer=1,3 keep=0.8,0.5}");
 	if (!read_thinnings(&all, run) || !layers_find_blocks(graph, "prune-tokens", &layers, run) || !find_needed(graph, &must, run))
@@ -227,5 +225,8 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_POOL && node->attr.mode != POOL_FIRST && type_rows(&node->args[0]->type) > 1)
 			pass_note(run, node, "pools over the tokens that are left");
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EXIT && type_rows(&node->args[0]->type) > 1)
+			pass_note(run, node, "this exit's head was made for all tokens, and pools those that are left; early-exit behind prune-tokens fits it on them");
 	return spread_outputs(graph, places, run);
 }

@@ -47,11 +47,17 @@ RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
 	return m->tokenizer ? (uint64_t)first->width * (uint64_t)(first->per_token ? longest : 1) : 0;
 }
 
+/* Offsets of thinned texts; where texts may end early there are two of each: exit.h. */
+RT_INLINE uint64_t api_thinned_bytes(const RtModel *m, int64_t texts)
+{
+	return (m->exits ? 2 : 1) * api_up((uint64_t)(texts + 1) * 4 * (uint64_t)m->nthinned);
+}
+
 /* Staging for up to `tokens` and `texts` a pass; a text has up to `longest` tokens. */
 RT_FN uint64_t api_stage_bytes(const RtModel *m, int64_t tokens, int64_t texts, int64_t longest)
 {
 	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4)
-		+ api_up((uint64_t)(texts + 1) * 4 * (uint64_t)m->nthinned)
+		+ api_thinned_bytes(m, texts)
 		+ (m->exits ? 2 * api_up(rt_exit_ints(texts) * 4) : 0);
 	if (m->tokenizer)
 		bytes += 5 * api_up((uint64_t)m->max_tokens * 4) + api_up(api_window_floats(m, longest) * 4);
@@ -117,7 +123,7 @@ RT_FN void api_lay_out(RtContext *c)
 	c->ids = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->types = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->offsets = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4);
-	c->thinned = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4 * (uint64_t)m->nthinned);
+	c->thinned = (int32_t *)(void *)at, at += api_thinned_bytes(m, c->stage_texts);
 	c->exits = m->exits ? (int32_t *)(void *)at : NULL, at += m->exits ? 2 * api_up(rt_exit_ints(c->stage_texts) * 4) : 0;
 	if (m->tokenizer) {
 		const uint64_t column = api_up((uint64_t)m->max_tokens * 4);
@@ -205,9 +211,9 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 {
 	const RtVariant *v = c->variant;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
-	c->thinned_texts = ntexts;
 	ApiRun run = {v, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
-		.thinned = c->thinned, .threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team,
+		.thinned = c->thinned, .thinned_rest = c->thinned + (size_t)(ntexts + 1) * (size_t)c->model->nthinned, .kept = c->kept,
+		.threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team,
 		.room_tokens = tokens, .room_texts = ntexts, .room_pairs = (size_t)tokens * (size_t)longest,
 		.options = c->options, .exits = c->exits, .began = offsets}};
 	RtCall *call = &run.call;
@@ -339,7 +345,7 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 		return c->model ? rt_huge_pages(c->model) : RT_OK;
 	else {
 		const int32_t own = c->model ? rt_option(c->model, option) : -1;
-		if (own < 0 || value != value)
+		if (own < 0 || !rt_option_takes(value))
 			return RT_E_OPTION;
 		c->options[own] = value;
 	}

@@ -37,7 +37,7 @@ typedef struct RtContext {
 	size_t   room_bytes;
 	int32_t  stage_tokens, stage_texts; /* most of one pass: what the room takes, never above the model's batch */
 	int32_t *ids, *types, *offsets, *thinned;   /* staging, at the head of the room */
-	int32_t  thinned_texts;             /* how many texts the last pass had, whose rows thinned still tells */
+	RtKept   kept[RT_SYMBOLS_MAX];      /* in the last pass that came there */
 	/* of the text being encoded: max_tokens each; NULL without a tokenizer */
 	int32_t *text_ids, *text_types, *start, *end, *word;
 	char    *arena;                     /* after the staging */
@@ -67,9 +67,11 @@ RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pai
 RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
                          uint32_t mask, float *const *out, const size_t *out_floats);
 /* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT); done at once, with the value 1:
- * "prefault" and "huge_pages" (resident.c); and the model's own, which take any number. A context without a model only says
+ * "prefault" and "huge_pages" (resident.c); and the model's own, thresholds: numbers from 0. A context without a model only says
  * whether they are options. */
 RT_FN int rt_set(RtContext *, const char *option, double value);
+/* Not infinity either, which is what a number too large to read becomes. */
+RT_INLINE int rt_option_takes(double value) { return value >= 0 && value <= 1e300; }
 /* Which option of the model's own; -1: none. */
 RT_FN int32_t rt_option(const RtModel *, const char *name);
 RT_FN const char *rt_label(const RtModel *, int i);    /* of the first head; NULL outside the table */

@@ -4,7 +4,8 @@
  *
  * A slot of call->exits holds what one exit decided: ntexts, ntokens and longest of the smaller call; for each text of this call
  * its place in that, or -1; offsets and original numbers of the texts of the smaller one. The exits of a call use two slots in turn, as
- * one is read while the next is written. */
+ * one is read while the next is written. So do the offsets of rows that thin left (call->thinned): where an exit passes on rows of Sk,
+ * those of Sk are made anew for the texts that go on; of other symbols nothing behind the exit can ask (L6). `symbol` is k, 0 for S. */
 #ifndef RT_EXIT_H
 #define RT_EXIT_H
 #include "steps.h"
@@ -17,14 +18,20 @@ RT_INLINE int32_t *exit_numbers(const RtCall *call) { return exit_offsets(call) 
 /* The text's number in the call as it began. */
 RT_INLINE int32_t exit_number(const RtCall *call, int32_t text) { return call->numbers ? call->numbers[text] : text; }
 
+/* Where rows of the symbol begin in the smaller call. */
+RT_INLINE int32_t *exit_thinned(const RtCall *call, int symbol)
+{
+	return symbol ? call->thinned_rest + (rt_thinned(call, symbol) - call->thinned) : exit_offsets(call);
+}
+
 /* One thread: begins to decide; then for every text in its order, whether it ends here. */
-RT_INLINE void rt_exit_begin(const RtCall *call)
+RT_INLINE void rt_exit_begin(const RtCall *call, int symbol)
 {
 	int32_t *slot = exit_slot(call);
 	slot[EXIT_TEXTS] = slot[EXIT_TOKENS] = slot[EXIT_LONGEST] = 0;
-	exit_offsets(call)[0] = 0;
+	exit_offsets(call)[0] = exit_thinned(call, symbol)[0] = 0;
 }
-RT_INLINE void rt_exit_decide(const RtCall *call, int32_t text, int ends)
+RT_INLINE void rt_exit_decide(const RtCall *call, int symbol, int32_t text, int ends)
 {
 	int32_t *slot = exit_slot(call);
 	const int32_t size = call->offsets[text + 1] - call->offsets[text];
@@ -32,20 +39,25 @@ RT_INLINE void rt_exit_decide(const RtCall *call, int32_t text, int ends)
 	if (ends)
 		return;
 	exit_numbers(call)[slot[EXIT_TEXTS]] = exit_number(call, text);
+	if (symbol) {
+		const int32_t *from = rt_thinned(call, symbol) + text;
+		int32_t *to = exit_thinned(call, symbol) + slot[EXIT_TEXTS];
+		to[1] = to[0] + from[1] - from[0];
+	}
 	slot[EXIT_TOKENS] += size;
 	exit_offsets(call)[++slot[EXIT_TEXTS]] = slot[EXIT_TOKENS];
 	slot[EXIT_LONGEST] = rt_max(slot[EXIT_LONGEST], size);
 }
 
-/* The rows of a thread's share of the texts that go on move together: `unit` bytes a token. */
-RT_INLINE void rt_exit_rows(const RtCall *call, int32_t thread, void *to, const void *from, size_t unit)
+/* The rows of a thread's share of the texts that go on move together: `unit` bytes a row. */
+RT_INLINE void rt_exit_rows(const RtCall *call, int32_t thread, int symbol, void *to, const void *from, size_t unit)
 {
-	const int32_t *places = exit_slot(call) + EXIT_PLACES, *offsets = exit_offsets(call);
+	const int32_t *places = exit_slot(call) + EXIT_PLACES, *offsets = exit_thinned(call, symbol), *began = rt_offsets(call, symbol);
 	const RtShare s = rt_share_rows(call, thread, call->ntexts);
 	for (int i = s.r0; i < s.r1; i++)
 		if (places[i] >= 0)
-			memcpy((char *)to + (size_t)offsets[places[i]] * unit, (const char *)from + (size_t)call->offsets[i] * unit,
-				(size_t)(call->offsets[i + 1] - call->offsets[i]) * unit);
+			memcpy((char *)to + (size_t)offsets[places[i]] * unit, (const char *)from + (size_t)began[i] * unit,
+				(size_t)(began[i + 1] - began[i]) * unit);
 }
 /* The same for a row a text. */
 RT_INLINE void rt_exit_texts(const RtCall *call, int32_t thread, void *to, const void *from, size_t unit)
@@ -81,6 +93,8 @@ RT_INLINE RtCall rt_exit_rest(const RtCall *call)
 	rest.longest = slot[EXIT_LONGEST];
 	rest.offsets = exit_offsets(call);
 	rest.numbers = exit_numbers(call);
+	rest.thinned = call->thinned_rest;
+	rest.thinned_rest = call->thinned;
 	rest.passed++;
 	return rest;
 }

@@ -24,11 +24,16 @@ typedef struct RtHead { const char *name; int32_t task, problem, output, nlabels
 typedef struct RtOptionInfo { const char *name; double value; } RtOptionInfo;   /* value: the default */
 typedef struct RtTokenizer RtTokenizer;   /* tokenizer.h */
 
+/* What thin left of the texts that came there. */
+typedef struct RtKept { int32_t rows, texts; } RtKept;
+enum { RT_SYMBOLS_MAX = 7 };               /* S1 to S7 */
+
 /* One pass over a batch of texts that fits the arena. Text i has the tokens [offsets[i], offsets[i+1]). */
 typedef struct RtCall {
 	const int32_t *ids, *types, *offsets;   /* types is never NULL here */
 	int32_t ntokens, ntexts, longest, threads;
-	int32_t *thinned;                       /* offsets of what steps leave of the texts: rt_offsets in steps.h */
+	int32_t *thinned, *thinned_rest;        /* offsets of what steps leave of the texts: rt_offsets in steps.h; those of an exit's rest */
+	RtKept *kept;                           /* by symbol - 1, for --profile */
 	char   *tokens, *texts, *pairs, *fixed; /* arena regions, 64-byte aligned: see ArenaPlan in ir.h */
 	char   *scratch; size_t scratch_bytes;  /* of thread t: scratch + t * scratch_bytes */
 	char   *blocks; size_t block_bytes;     /* rows inside a chain of steps, of thread t: blocks + t * block_bytes */

@@ -106,7 +106,7 @@ RT_FN int program_library_option(RtProgram *p, const char *text)
 	name[equals - text] = '\0';
 	const double value = strtod(equals + 1, &end);
 	const int32_t own = rt_option(p->model, name);
-	if (own >= 0 && end != equals + 1 && !*end && value == value) {
+	if (own >= 0 && end != equals + 1 && !*end && rt_option_takes(value)) {
 		p->options.own[own] = value;
 		p->options.has_own |= 1u << own;
 		return 1;

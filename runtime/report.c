@@ -122,8 +122,9 @@ RT_FN int rt_bench(RtProgram *p)
 /* Floating-point operations of a step for one call; of thinned texts as many rows are left as the last pass had. */
 RT_FN double report_flops(const RtContext *c, const RtStep *step, double texts, double length)
 {
-	if (step->symbol && c->thinned_texts)
-		length = c->thinned[step->symbol * (c->thinned_texts + 1) - 1] / (double)c->thinned_texts;
+	const RtKept *kept = step->symbol ? &c->kept[step->symbol - 1] : NULL;
+	if (kept && kept->texts)
+		length = kept->rows / (double)kept->texts;
 	return texts * (length * step->flops_per_token + step->flops_per_text + length * length * step->flops_per_pair);
 }
 

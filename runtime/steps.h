@@ -13,19 +13,24 @@ RT_INLINE void *rt_pairs(const RtCall *call,
 	size_t offset) { return call->pairs + offset * call->room_pairs; }
 
 /* Where the texts begin in values of S tokens (symbol 0) or of what thin left of them (1: S1, ..), packed like the tokens themselves;
- * and how many rows that is in all. */
-RT_INLINE int32_t *rt_thinned(const RtCall *call, int symbol) { return call->thinned + (size_t)(symbol - 1) * (size_t)(call->ntexts + 1); }
+ * and how many rows that is in all. Tables are for the texts that the call began with: some may have ended since. */
+RT_INLINE int32_t *rt_thinned(const RtCall *call, int symbol)
+{
+	return call->thinned + (size_t)(symbol - 1) * (size_t)(call->room_texts + 1);
+}
 RT_INLINE const int32_t *rt_offsets(const RtCall *call, int symbol) { return symbol ? rt_thinned(call, symbol) : call->offsets; }
 RT_INLINE int rt_thinned_rows(const RtCall *call, int symbol) { return rt_offsets(call, symbol)[call->ntexts]; }
 
 /* Between the two halves of thin: every thread has written how many rows text i keeps to offsets[i + 1]; now they become offsets. */
-RT_INLINE void rt_thin_meet(const RtCall *call, int32_t thread, int32_t *offsets)
+RT_INLINE void rt_thin_meet(const RtCall *call, int32_t thread, int symbol)
 {
+	int32_t *offsets = rt_thinned(call, symbol);
 	rt_team_barrier(call->team);
 	if (thread == 0) {
 		offsets[0] = 0;
 		for (int32_t i = 0; i < call->ntexts; i++)
 			offsets[i + 1] += offsets[i];
+		call->kept[symbol - 1] = (RtKept){offsets[call->ntexts], call->ntexts};
 	}
 	rt_team_barrier(call->team);
 }

@@ -33,11 +33,11 @@ def by_hand(model, heads, batch, threshold):
         rows.append((*result, margin))
     return rows
 
-def agree(what, path, model, heads, batch, thresholds, least=3):
+def agree(what, path, model, heads, batch, thresholds, least=3, hand=by_hand):
     """The library at every threshold: numbers of PyTorch; and bytes that depend on nothing but the text."""
     ended = set(); worst = 0
     for threshold in thresholds:
-        want = by_hand(model, heads, batch, threshold); seen = None
+        want = hand(model, heads, batch, threshold); seen = None
         for threads, size in ((1, 1), (1, 3), (3, len(batch)), (2, 5)):
             library = Exits(path, "m", threads); library.set("exit_entropy", threshold)
             parts = [library.both(batch[i:i + size], model.config.num_labels) for i in range(0, len(batch), size)]
@@ -66,6 +66,31 @@ for passes in ("early-exit{entropy=0.5},O2", "early-exit{entropy=0.5},O1"):
     agree(passes, TMP / "highway.so", model, heads, batch, (0, 0.1, 0.3, 0.6, 0.9, 2))
 build(TMP / "highway", TMP / "some.so", "--emit=shared", "--name=m", "--passes=early-exit{layers=0,2 entropy=0.5},O2", "--outputs=")
 agree("layers=0,2", TMP / "some.so", model, {k: heads[k] for k in (0, 2)}, batch, (0, 0.3, 0.6, 0.9), 2)
+
+# tokens thinned out in front of exits, between and behind them, in either order of the passes
+@torch.no_grad()
+def thinned_by_hand(model, heads, ids, threshold, thin):
+    """(logits, layers run, how clearly tokens and exits were decided): in layers of `thin` that share of the tokens stays, by the attention that they receive."""
+    bert = encoder(model); e = bert.embeddings; n = len(ids); margin = 1e9
+    x = e.LayerNorm(e.word_embeddings(torch.tensor(ids)) + e.position_embeddings(torch.arange(n)) + e.token_type_embeddings(torch.zeros(n, dtype=torch.long)))
+    for i, layer in enumerate(bert.encoder.layer):
+        a = layer.attention.self; d = a.attention_head_size
+        q, k, v = (f(x).view(len(x), a.num_attention_heads, d).transpose(0, 1) for f in (a.query, a.key, a.value))
+        p = (q @ k.transpose(1, 2) / d ** .5).softmax(-1); c = (p @ v).transpose(0, 1).reshape(len(x), -1)
+        if i in thin:
+            score = p.sum((0, 1)).double(); score[0] = float("inf"); stay = max(1, int(thin[i] * len(x) + 0.5)); order = score.argsort(descending=True, stable=True)
+            if stay < len(x): margin = min(margin, float(score[order[stay - 1]] - score[order[stay]]))
+            stay = order[:stay].sort().values; x, c = x[stay], c[stay]
+        x = layer.attention.output.LayerNorm(layer.attention.output.dense(c) + x); x = layer.output.LayerNorm(layer.output.dense(layer.intermediate(x)) + x)
+        if i in heads:
+            logits = heads[i](x); margin = min(margin, abs(entropy(logits) - threshold))
+            if entropy(logits) < threshold: return logits, i + 1, margin
+    return model.classifier(torch.tanh(bert.pooler.dense(x[0]))), i + 1, margin
+
+exits = "early-exit{entropy=0.5}"
+for passes, thin in ((f"prune-tokens{{layer=0 keep=0.5}},{exits}", {0: 0.5}), (f"{exits},prune-tokens{{layer=1,3 keep=0.7,0.5}}", {1: 0.7, 3: 0.5}), (f"prune-tokens{{layer=3 keep=0.3}},{exits}", {3: 0.3})):
+    more = texts(config, 3, range(1, 40)); path = TMP / f"thinned{min(thin)}.so"; build(TMP / "highway", path, "--emit=shared", "--name=m", f"--passes={passes},O2", "--outputs=")
+    agree(passes, path, model, heads, more, (0, 0.1, 0.3, 0.6, 0.9), 3, lambda *a, thin=thin: [thinned_by_hand(*a[:2], ids, a[3], thin) for ids in a[2]])
 
 # heads fitted on texts: the weights are those of the same regression in torch
 words = (TMP / "highway" / "vocab.txt").read_text().split(); r = random.Random(2); lines = [" ".join(r.choice(words[80:]) for _ in range(r.randint(1, 9))).replace("#", "") for _ in range(150)]
