@@ -20,8 +20,8 @@ static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 			const Type *table = &node->args[2 * i]->type;
 			if (ids->node || ids->index != input)
 				continue;
-			if (table->dim[0].plus < least)
-				least = table->dim[0].plus;
+			if (node_table_rows(node, i) < least)
+				least = node_table_rows(node, i);
 			if (table->dim[1].plus > widest)   /* what a narrow one tells of a token is not its embedding */
 				*width = (int32_t)(widest = table->dim[1].plus);
 		}
@@ -39,7 +39,7 @@ static int64_t positions_limit(const Graph *graph)
 			const Node *ids = node->args[2 * i + 1]->node;
 			if (!ids || ids->op != OP_POSITION_IDS)
 				continue;
-			int64_t rows = node->args[2 * i]->type.dim[0].plus - (ids->attr.has & A_start ? ids->attr.start : 0);
+			int64_t rows = node_table_rows(node, i) - (ids->attr.has & A_start ? ids->attr.start : 0);
 			limit = rows < limit ? rows : limit;
 		}
 	}

@@ -95,9 +95,8 @@ static void print_kernel(Body *b)
 /* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) ---------------------------------------- */
 
 /* Ids must be checked before the program runs: inputs are, by the API; others must be known here. */
-static bool check_ids(Body *b, const Value *ids, const Value *table)
+static bool check_ids(Body *b, const Value *ids, int64_t rows)
 {
-	int64_t rows = table->type.dim[0].plus;
 	if (!ids->node || ids->node->op == OP_POSITION_IDS)
 		return true;     /* bounds are those of emit_sizes */
 	if (!value_is_const(ids))
@@ -117,7 +116,7 @@ static bool add_tables(Body *b, int32_t pairs)
 {
 	static const char *const tables[] = {"table", "table1", "table2"}, *const ids[] = {"ids", "ids1", "ids2"};
 	for (int32_t i = 0; i < pairs; i++) {
-		if (!check_ids(b, b->node->args[2 * i + 1], b->node->args[2 * i]))
+		if (!check_ids(b, b->node->args[2 * i + 1], node_table_rows(b->node, i)))
 			return false;
 		body_param(b, tables[i], b->node->args[2 * i]);
 		body_param(b, ids[i], b->node->args[2 * i + 1]);
@@ -137,6 +136,8 @@ bool body_rows(Body *b)
 	case OP_EMBED:
 		if (!add_tables(b, 1))
 			return false;
+		tail = mem_printf(b->e->mem, ", %d", (attr->has & A_panel) ? (int)attr->panel : 1);
+		detail = (attr->has & A_panel) ? mem_printf(b->e->mem, "_panel%d", (int)attr->panel) : "";
 		break;
 	case OP_EMBED_I8: case OP_EMBED_I4:
 		if (!add_tables(b, 1))

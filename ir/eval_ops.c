@@ -11,16 +11,21 @@
 static bool embed_rows(const Node *node, const EvalArray *table, const EvalArray *ids, bool add, EvalArray *result, Diag *diag)
 {
 	int64_t hidden = table->dim[1];
+	const bool packed = node->op == OP_EMBED && (node->attr.has & A_panel);
+	const int64_t rows = packed ? node->attr.width : table->dim[0];
 	double *row = checked_calloc((size_t)hidden, sizeof *row);
 	bool good = true;
 	for (int64_t t = 0; good && t < ids->count; t++) {
 		int64_t id = (int64_t)eval_at(ids, t);
-		if (id < 0 || id >= table->dim[0]) {
+		if (id < 0 || id >= rows) {
 			good = node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows", (long long)id, (long long)t,
-				(long long)table->dim[0]);
+				(long long)rows);
 			break;
 		}
-		eval_widen(table, id * hidden, hidden, row);
+		if (packed)
+			eval_weight_row(node, table, id, hidden, NULL, row);
+		else
+			eval_widen(table, id * hidden, hidden, row);
 		for (int64_t j = 0; j < hidden; j++)
 			result->v[t * hidden + j] = (add ? result->v[t * hidden + j] : 0) + row[j];
 	}

@@ -365,6 +365,11 @@ int32_t node_lookups(const Node *node)
 	}
 }
 
+int64_t node_table_rows(const Node *node, int32_t pair)
+{
+	return (node->attr.has & A_panel) ? node->attr.width : node->args[2 * pair]->type.dim[0].plus;
+}
+
 bool value_is_const(const Value *value) { return value->node && value->node->op == OP_CONST; }
 
 const Tensor *value_tensor(const Value *value) { return value_is_const(value) ? value->node->data : NULL; }

@@ -331,6 +331,8 @@ void    graph_reach_outputs(const Graph *, uint32_t *by_id);
 const Node *graph_exit_crossing(const Graph *, const Value **value);
 /* Pairs of a table and the ids that pick its rows, with which the node's arguments begin. */
 int32_t node_lookups(const Node *);
+/* Rows of the table of such a pair, packed or not. */
+int64_t node_table_rows(const Node *, int32_t pair);
 /* Which argument of a linear of any kind is its weight; -1: the op is no linear. */
 int32_t node_weight(const Node *);
 const Tensor *value_tensor(const Value *);                       /* NULL unless a const */

@@ -15,8 +15,8 @@ static int32_t input_rows(const Graph *graph, const Value *input)
 	for (const Node *node = graph->first; node; node = node->next) {
 		int32_t pairs = node_lookups(node);
 		for (int32_t i = 0; i < pairs; i++)
-			if (node->args[2 * i + 1] == input && node->args[2 * i]->type.dim[0].plus < rows)
-				rows = node->args[2 * i]->type.dim[0].plus;
+			if (node->args[2 * i + 1] == input && node_table_rows(node, i) < rows)
+				rows = node_table_rows(node, i);
 	}
 	return (int32_t)rows;
 }

@@ -43,9 +43,19 @@ bool fuse_add_layernorm(Graph *graph, PassRun *run)
 
 enum { TABLES_MAX = 3 };
 
+/* Whether a linear multiplies by the table as well: the head of a masked language model, as a rule. */
+static bool table_is_tied(const Graph *graph, const Value *table)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node_weight(node) >= 0 && node->args[node_weight(node)] == table)
+			return true;
+	return false;
+}
+
+/* A tied table stays with an embed: that can read it as the linear's kernel does (pack-weights), so that the program has it once. */
 static bool node_is_lookup(const Graph *graph, const Value *v, const Node *user)
 {
-	return value_is(v, OP_EMBED) && value_only_user(graph, v) == user && value_is_const(v->node->args[0]);
+	return value_is(v, OP_EMBED) && value_only_user(graph, v) == user && value_is_const(v->node->args[0]) && !table_is_tied(graph, v->node->args[0]);
 }
 
 /* The embeds whose sum v is; 0: v is no such sum. */

@@ -8,7 +8,7 @@
  * kernel's inner loop reads one vector of outputs per input, in order. Numbers that one instruction multiplies and adds up in groups
  * of g lie so: packed[p][k / g][i][k % g]. The last panel and group are padded with zeros, and so is the bias, which every packed
  * linear has: kernels need no special cases. A weight that several ops share is packed once. Sparse kernels read i8[bytes], the layout of
- * ir/sparse.c, without the zeros. */
+ * ir/sparse.c, without the zeros. An embed whose table a linear multiplies by as well (a tied decoder) looks its rows up in the panels. */
 #include "rewrite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +110,27 @@ static Value *packed_before(const Graph *graph, const Node *node, const Tensor *
 	return NULL;
 }
 
+/* Whether an embed reads the table. */
+static bool is_table(const Graph *graph, const Value *table)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EMBED && node->args[0] == table && !(node->attr.has & A_panel))
+			return true;
+	return false;
+}
+
+/* Embeds of `table` read its packed form. */
+static void embeds_pack(Graph *graph, const Value *table, Value *packed, int64_t panel)
+{
+	for (Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EMBED && node->args[0] == table && !(node->attr.has & A_panel)) {
+			node->attr.has |= A_panel | A_width;
+			node->attr.panel = panel;
+			node->attr.width = table->type.dim[0].plus;
+			node->args[0] = packed;
+		}
+}
+
 static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **packed_from)
 {
 	const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
@@ -131,7 +152,10 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 		Tensor *tensor = kernel_sparse(kernel) ? pack_sparse(graph, weight, run, node->line) : pack(graph, weight, kernel->panel, kernel->group);
 		if (!tensor)
 			return false;
-		packed = graph_const(graph, node, tensor, old[at.weight]->node->origin);
+		const bool tied = tensor->type.rank == 3 && is_table(graph, old[at.weight]);
+		packed = graph_const(graph, tied ? old[at.weight]->node->next : node, tensor, old[at.weight]->node->origin);
+		if (tied)
+			embeds_pack(graph, old[at.weight], packed, kernel->panel);
 	}
 	node->args[at.weight] = packed;
 	if (at.scales)

@@ -1,30 +1,41 @@
 /* embed__scalar.c: rows of a table picked by ids. The caller has checked the ids.
  *
  *   out    [r1][H]   rows r0..r1-1 are written
- *   table  [V][H]    stored as f32, f16 or bf16
+ *   table  [V][H]    stored as f32, f16 or bf16; or [V/panel rounded up][H][panel], the weight of a linear that a table is tied to. panel 1: as is
  *   ids    [r1] */
 #include "math__scalar.h"
 
-RT_INLINE void embed_f32__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
+/* Where row `id` begins; its numbers lie `panel` apart. */
+RT_INLINE size_t embed_scalar_row(int32_t id, int H, int panel)
 {
-	for (int r = r0; r < r1; r++)
-		memcpy(out + (size_t)r * (size_t)H, (const float *)table + (size_t)ids[r] * (size_t)H, (size_t)H * sizeof *out);
+	return (size_t)(id / panel) * (size_t)panel * (size_t)H + (size_t)(id % panel);
 }
 
-RT_INLINE void embed_f16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
+RT_INLINE void embed_f32__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
 {
-	for (int r = r0; r < r1; r++)
+	for (int r = r0; r < r1; r++) {
+		const float *row = (const float *)table + embed_scalar_row(ids[r], H, panel);
 		for (int i = 0; i < H; i++)
-			out[(size_t)r * (size_t)H + (size_t)i] =
-				math_from_f16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
+			out[(size_t)r * (size_t)H + (size_t)i] = row[(size_t)i * (size_t)panel];
+	}
 }
 
-RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H)
+RT_INLINE void embed_f16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
 {
-	for (int r = r0; r < r1; r++)
+	for (int r = r0; r < r1; r++) {
+		const uint16_t *row = (const uint16_t *)table + embed_scalar_row(ids[r], H, panel);
 		for (int i = 0; i < H; i++)
-			out[(size_t)r * (size_t)H + (size_t)i] =
-				math_from_bf16(((const uint16_t *)table)[(size_t)ids[r] * (size_t)H + (size_t)i]);
+			out[(size_t)r * (size_t)H + (size_t)i] = math_from_f16(row[(size_t)i * (size_t)panel]);
+	}
+}
+
+RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
+{
+	for (int r = r0; r < r1; r++) {
+		const uint16_t *row = (const uint16_t *)table + embed_scalar_row(ids[r], H, panel);
+		for (int i = 0; i < H; i++)
+			out[(size_t)r * (size_t)H + (size_t)i] = math_from_bf16(row[(size_t)i * (size_t)panel]);
+	}
 }
 
 /* out = codes of the table's rows times their scales [V], plus the rows of added unless that is NULL. */

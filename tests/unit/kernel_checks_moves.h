@@ -2,7 +2,7 @@
  * kernel_checks.h. */
 
 /* ---- embed, rows, tensor ------------------------------------------------------------------------------------------ */
-typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int);
+typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int, int);
 
 typedef void EmbedI8Fn(float *, const void *, const int32_t *, const float *, const float *, int, int, int);
 
@@ -46,16 +46,18 @@ static void check_embed(void)
 			check_embed_codes(row, H);
 		for (int H = 2; H < 70 && strcmp(row->op, "embed_i4") == 0; H += 4)
 			check_embed_codes(row, H);
-		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4) {
-			double *exact;
-			void *table = random_stored((size_t)(9 * H), row->dtype, &exact);
-			float *out = fresh((size_t)(5 * H));
-			((EmbedFn *)row->fn)(out, table, ids, 1, 4, H);
-			for (int i = 0; i < 5 * H; i++)
-				check_near(row->name, "embed", i, out[i],
-					i / H >= 1 && i / H < 4 ? exact[ids[i / H] * H + i % H] : (double)UNTOUCHED, 0, 0);
-			free(table); free(exact); free(out);
-		}
+		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4)
+			for (int panel = 1; panel <= 16; panel *= 4) {   /* 16: more than there are rows */
+				double *exact;
+				void *table = random_stored((size_t)((9 + panel - 1) / panel * panel * H), row->dtype, &exact);
+				float *out = fresh((size_t)(5 * H));
+				((EmbedFn *)row->fn)(out, table, ids, 1, 4, H, panel);
+				for (int i = 0; i < 5 * H; i++) {
+					const int id = ids[i / H], at = (id / panel * H + i % H) * panel + id % panel;
+					check_near(row->name, "embed", i, out[i], i / H >= 1 && i / H < 4 ? exact[at] : (double)UNTOUCHED, 0, 0);
+				}
+				free(table); free(exact); free(out);
+			}
 	}
 	for (unsigned bits = 0; bits < 65536; bits++) {
 		check_near("math_from_f16", "bits", (long)bits, math_from_f16((uint16_t)bits), from_f16((uint16_t)bits), 0, 0);
