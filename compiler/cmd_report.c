@@ -13,7 +13,7 @@ static const struct argp_option table[] = {
 	{"quantize", KEY_QUANTIZE, "PIPELINE", 0, "eight: quantisation (default quantize-embeddings,quantize-int8)", 5},
 	{"prune", KEY_PRUNE, "PIPELINE", 0, "eight: pruning (default prune-heads{share=0.9},prune-ffn{share=0.9})", 5},
 	{"operators", KEY_OPERATORS, "PIPELINE", 0, "order: 2 to 8 passes (default prune-blocks{share=0.9},prune-heads{share=0.9},"
-		"prune-ffn{share=0.9},quantize-embeddings,quantize-int8)", 5},
+		"prune-ffn{share=0.9},sparsify{sparsity=0.5},quantize-embeddings,quantize-int8)", 5},
 	{"seq", KEY_SEQ, "N", 0, "tokens of the text that is timed (default 128, as the model allows)", 5},
 	{"repeat", KEY_REPEAT, "N", 0, "runs of it, the fastest of which counts (default 20)", 5},
 	{"threads", KEY_THREADS, "N", 0, "threads of the programs (default 1)", 5},
@@ -65,7 +65,7 @@ int cmd_report(int argc, char **argv)
 {
 	ReportOptions options = {.threads = 1, .repeat = 20, .quantize = "quantize-embeddings,quantize-int8",
 		.prune = "prune-heads{share=0.9},prune-ffn{share=0.9}", .operators = "prune-blocks{share=0.9},"
-		"prune-heads{share=0.9},prune-ffn{share=0.9},quantize-embeddings,quantize-int8"};
+		"prune-heads{share=0.9},prune-ffn{share=0.9},sparsify{sparsity=0.5},quantize-embeddings,quantize-int8"};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
 	const struct argp argp = {.options = table, .parser = parse, .args_doc = "eight|order MODEL", .children = children, .doc =
