@@ -86,7 +86,7 @@ bool emit_packed_report(const Emitter *e)
 		return diag_error(e->diag, EXIT_RUN, 0, "--pack=small: coded weights do not decode to what they were, or there is no memory");
 	if (!e->options->quiet)
 		diag_note(e->diag, 0, "--pack=small: the weights of %d linears, %.3f MB in f32, take %.3f MB in the program; "
-			"at its start they are decoded into %.3f MB of memory (%.1f ms here)", (int)w->npacked, f32_bytes(w) * 1e-6, (double)w->coded_bytes * 1e-6,
-			(double)w->decoded_bytes * 1e-6, seconds * 1e3);
+			"at its start they are decoded into %.3f MB of memory (%.1f ms here)", (int)w->npacked, f32_bytes(w) * 1e-6,
+			(double)w->coded_bytes * 1e-6, (double)w->decoded_bytes * 1e-6, seconds * 1e3);
 	return true;
 }

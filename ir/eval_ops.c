@@ -85,7 +85,8 @@ void eval_weight_row(const Node *node, const EvalArray *weight, int64_t n, int64
 {
 	if ((node->attr.has & A_panel) && weight->rank == 1) {
 		const DType dtype = node->args[0]->type.dtype == DT_I8 ? DT_I8 : DT_F32;
-		sparse_row(weight->tensor->data, node->attr.width, sparse_words(depth, dtype), n, floats);   /* codes: a fourth of them, rounded up, fit as well */
+		/* codes: a fourth of the words, rounded up, fit as well */
+		sparse_row(weight->tensor->data, node->attr.width, sparse_words(depth, dtype), n, floats);
 		for (int64_t k = 0; k < depth; k++)
 			row[k] = dtype == DT_I8 ? ((const int8_t *)floats)[k] : floats[k];
 	} else if (node->attr.has & A_panel) {

@@ -81,14 +81,15 @@ bool expect_table(const Node *node, int i, Diag *diag)
 static bool expect_packed_table(const Node *node, Diag *diag)
 {
 	const int64_t panel = node->attr.panel, width = node->attr.width;
-	const Type *table = arg_type(node, 0);
 	if ((node->attr.has & (A_panel | A_width)) != (A_panel | A_width) || panel < 1 || panel > DIM_MAX || width < 1 || width > DIM_MAX)
 		return node_error(node, diag, "panel and width of a packed table must both be given, at least 1");
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 3, 3, diag) || !expect_ids(node, 1, diag))
 		return false;
-	return (dim_equal(table->dim[0], dim_number((width + panel - 1) / panel)) && dim_is_number(table->dim[1]) && dim_equal(table->dim[2], dim_number(panel)))
-		|| node_error(node, diag, "%s is %s, expected [%lld,H,%lld] for width %lld", ARG_TEXT(0), (long long)((width + panel - 1) / panel),
-			(long long)panel, (long long)width);
+	const Dim *table = arg_type(node, 0)->dim;
+	const int64_t panels = (width + panel - 1) / panel;
+	return (dim_equal(table[0], dim_number(panels)) && dim_is_number(table[1]) && dim_equal(table[2], dim_number(panel)))
+		|| node_error(node, diag, "%s is %s, expected [%lld,H,%lld] for width %lld", ARG_TEXT(0), (long long)panels, (long long)panel,
+			(long long)width);
 }
 
 bool infer_EMBED(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -17,7 +17,8 @@ enum { ORDER_INPUTS = 8192, ORDER_PERCENT = 30, ORDER_PAYS = 8 };
 /* Of each of some things the ones of the other kind that it has to do with, ascending: list[start[i]] to list[start[i + 1] - 1]. */
 typedef struct Links { int32_t *start, *list; } Links;
 
-/* The inputs that an output reads, or the outputs that read an input. Inputs from `inputs` up to `columns`, which fill the last word up, have none. */
+/* The inputs that an output reads, or the outputs that read an input. Inputs from `inputs` up to `columns`, which fill the last word up, have
+ * none. */
 static Links links_of(const int8_t *codes, int32_t outputs, int32_t inputs, int32_t columns, bool by_input)
 {
 	const int32_t count = by_input ? columns : outputs;

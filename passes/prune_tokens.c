@@ -227,6 +227,7 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 			pass_note(run, node, "pools over the tokens that are left");
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_EXIT && type_rows(&node->args[0]->type) > 1)
-			pass_note(run, node, "this exit's head was made for all tokens, and pools those that are left; early-exit behind prune-tokens fits it on them");
+			pass_note(run, node, "this exit's head was made for all tokens, and pools those that are left; early-exit behind prune-tokens "
+				"fits it on them");
 	return spread_outputs(graph, places, run);
 }

@@ -6,10 +6,10 @@
  *   bits                   from the least significant on, then 16 bytes of zeros
  *
  * Plain: the elements of the constant in order, of `word` bytes with a table each.
- * Sparse (sparse_rows.h): the order of inputs if there is one, with the table of codes; then piece by piece its bands of four outputs as they lie: which four; the count; the indices of the first, the second,
- * the third and the fourth, each as the step from the one before it, less one, or 255 for an index of 0 that is not the first; each word as
- * a mask of its bytes that are not zero, and these. A table each for outputs, counts, steps and masks, then one for the bytes of codes or
- * four for those of f32. Where the pieces begin is found on the way.
+ * Sparse (sparse_rows.h): the order of inputs if there is one, with the table of codes; then piece by piece its bands of four outputs as they
+ * lie: which four; the count; the indices of the first, the second, the third and the fourth, each as the step from the one before it, less
+ * one, or 255 for an index of 0 that is not the first; each word as a mask of its bytes that are not zero, and these. A table each for outputs,
+ * counts, steps and masks, then one for the bytes of codes or four for those of f32. Where the pieces begin is found on the way.
  *
  * What a damaged file may hold is refused: lengths that are no code, bits that end too soon, rows longer than the room, another sum. */
 #ifndef RT_UNPACK_H

@@ -20,7 +20,8 @@ RT_INLINE int32_t linear_i8_sparse_scalar_quad(const int8_t *row, int K, const u
 }
 
 /* acc[o] += the piece of block b by K codes of a row. */
-RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, int K, const uint16_t *order, const uint8_t *at, int b)
+RT_INLINE void linear_i8_sparse_scalar_piece(int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, int K, const uint16_t *order,
+                                            const uint8_t *at, int b)
 {
 	for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND; i++) {
 		const SparseBand band = sparse_rows_band(&at);

@@ -62,7 +62,8 @@ _Alignas(16) static const uint8_t sparse_avx512_bytes[4][16] = {
 };
 
 /* Word `word` of the four inputs that order[0..3] say, of 32 rows whose words lie at y, or of the 16 that there are. */
-RT_INLINE RT_TARGET_AVX512 void sparse_avx512_order(void *x, int word, int first, int lanes, const __m512i *y, const uint16_t *order, SparseAvx512Put *put)
+RT_INLINE RT_TARGET_AVX512 void sparse_avx512_order(void *x, int word, int first, int lanes, const __m512i *y, const uint16_t *order,
+                                                     SparseAvx512Put *put)
 {
 	__m512i quads[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
 	RT_UNROLL_FULL for (int j = 0; j < 4; j++) {

@@ -18,7 +18,10 @@ enum { SPARSE_WALK_LEAST = 8, SPARSE_WALK_MOST = 64, SPARSE_WALK_TILE = 16 };   
 
 /* Where rows of K codes may lie in lanes, as bytes, before they come into the order of inputs: behind x, whose words take `bytes` bytes a lane.
  * Whole registers of 64 inputs are written. */
-RT_INLINE void *sparse_walk_beside(void *x, int K, int lanes, int bytes) { return (char *)x + (size_t)((K + 63) / 64 * 16) * (size_t)(lanes * bytes); }
+RT_INLINE void *sparse_walk_beside(void *x, int K, int lanes, int bytes)
+{
+	return (char *)x + (size_t)((K + 63) / 64 * 16) * (size_t)(lanes * bytes);
+}
 
 /* Sums of one output, a lane a row. */
 typedef union SparseSums {

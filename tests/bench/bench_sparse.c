@@ -5,7 +5,8 @@
  *
  * KERNELS: i8_avx512vnni (by itself: this), i8_avx512, i8_avxvnni, i8_avx2, i8_scalar, f32_avx512, f32_avx2, f32_scalar. The linears of six layers of
  * MiniLM-L6 and of BERT-base, with literal inputs as the emitter prints them. Zeros are drawn weight by weight, which leaves most quads:
- * 1 - SPARSITY^4 of them; with x4 four at a time (sparsify{structure=1x4}). Minimum CPU time of several runs by turns; results in int8 must be equal in every bit. */
+ * 1 - SPARSITY^4 of them; with x4 four at a time (sparsify{structure=1x4}). Minimum CPU time of several runs by turns; results in
+ * int8 must be equal in every bit. */
 #if !defined(__x86_64__)
 #error "needs an x86-64 CPU with AVX-512 and VNNI"
 #endif
@@ -59,7 +60,8 @@ RT_TARGET_AVX512VNNI static double peak(bool floats)
 
 /* A linear of K inputs, of codes or of floats; all rows, all panels. */
 typedef void Run(float *, const void *, const float *, const void *, const float *, const float *, const int32_t *, int, int, void *);
-#define PARAMETERS float *out, const void *x, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums, int rows, int N, void *scratch
+#define PARAMETERS float *out, const void *x, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums, \
+	int rows, int N, void *scratch
 #define ACT(K) (N == 4 * K ? RT_ACT_GELU : RT_ACT_NONE)
 #define LINEAR_I8(K, isa, TARGET, panel) \
 	__attribute__((noinline)) TARGET static void i8_##isa##_dense_##K(PARAMETERS) \
@@ -71,7 +73,8 @@ typedef void Run(float *, const void *, const float *, const void *, const float
 	{ (void)s, (void)ws, (void)sums, (void)scratch; linear_f32__##isa(out, x, w, bias, 0, rows, 0, N / panel, K, N, ACT(K)); } \
 	__attribute__((noinline)) TARGET static void f32_##isa##_sparse_##K(PARAMETERS) \
 	{ (void)s, (void)ws, (void)sums; linear_f32_sparse__##isa(out, x, w, bias, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); }
-#define INPUTS(LINEAR, isa, TARGET, panel) LINEAR(384, isa, TARGET, panel) LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
+#define INPUTS(LINEAR, isa, TARGET, panel) \
+	LINEAR(384, isa, TARGET, panel) LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
 INPUTS(LINEAR_I8, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_I8, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_I8, avxvnni, RT_TARGET_AVXVNNI, 16)
 INPUTS(LINEAR_I8, avx512, RT_TARGET_AVX512, 32) INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
 INPUTS(LINEAR_F32, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_F32, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_F32, avx512, RT_TARGET_AVX512, 32)
@@ -187,7 +190,8 @@ static void table(const Kernels *kernel, double sparsity, int fours)
 			weights += (int64_t)s->K * s->N;
 			left += s->left * s->K * s->N;
 		}
-		printf("\n%s: %s, %.0f %% of the weights zero%s, %.1f %% of the words not: %.2fx smaller than f32\n%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
+		printf("\n%s: %s, %.0f %% of the weights zero%s, %.1f %% of the words not: %.2fx smaller than f32\n"
+			"%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
 			kernel->name, models[m], 100 * sparsity, fours ? ", by fours" : "",
 			100 * left / (double)weights, 4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
 		for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
@@ -197,7 +201,8 @@ static void table(const Kernels *kernel, double sparsity, int fours)
 				sum[0] += s->time[0];
 				sum[1] += s->time[1];
 			}
-			printf("%7d %9.2f %9.2f  %.2f;", tokens[t], LAYERS * (double)weights * tokens[t] / sum[0] / most, LAYERS * (double)weights * tokens[t] / sum[1] / most,
+			printf("%7d %9.2f %9.2f  %.2f;", tokens[t], LAYERS * (double)weights * tokens[t] / sum[0] / most,
+				LAYERS * (double)weights * tokens[t] / sum[1] / most,
 				sum[0] / sum[1]);
 			for (Shape *s = shapes[m]; s < shapes[m] + 4; s++)
 				printf(" %.2f", s->time[0] / s->time[1]);

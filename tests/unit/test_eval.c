@@ -284,9 +284,11 @@ static void test_thinning(void)
 	CHECK(5, ROWS "%p = thin %x {keep=1 symbol=1} : i32[S1]\n" REST, 6, 7, 6, 7, 6, 7, 6, 7, 6, 7);
 	CHECK(2, ROWS "%p = thin %x {keep=9 symbol=1} : i32[S1]\n" REST, 6, 7, 2, 3);
 	CHECK_NOTHING(ROWS "%p = thin %x {keep=9 symbol=1} : i32[S1]\n" REST);
-	CHECK(5, ROWS "%m = const [1, 0, 0, 0, 0] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
+	CHECK(5, ROWS "%m = const [1, 0, 0, 0, 0] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n"
+		" %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
 		6, 7, 6, 7, 0, 1, 0, 1, 0, 1);
-	CHECK(5, ROWS "%m = const [1, 1, 0, 0, 1] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
+	CHECK(5, ROWS "%m = const [1, 1, 0, 0, 1] : f32[5,1]\n %must = embed %m, %ids : f32[S,1]\n"
+		" %p = thin %x, %must {keep=2 symbol=1} : i32[S1]\n" REST,
 		6, 7, 2, 3, 0, 1, 0, 1, 8, 9);
 	CHECK(4, "%t = const [1, 1, nan, 1, 2] : f32[5,1]\n %x = embed %t, %ids : f32[S,1]\n %p = thin %x {keep=2 symbol=1} : i32[S1]\n"
 		" %u = const iota : f32[5,1]\n %z = embed %u, %ids : f32[S,1]\n %g = gather %z, %p : f32[S1,1]\n %y = spread %g, %p, %ids : f32[S,1]",
