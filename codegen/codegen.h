@@ -1,7 +1,7 @@
 /* codegen.h: from a lowered module to C, objects, libraries and programs. */
 #ifndef BERTC_CODEGEN_H
 #define BERTC_CODEGEN_H
-#include "../passes/passes.h"
+#include "passes/passes.h"
 
 /* ---- targets.c (targets.def) ------------------------------------------------------------------------------------- */
 enum { CPUS_MAX = 16 };
@@ -28,7 +28,7 @@ bool target_runs_here(const Target *); /* and this machine has what any of its C
 bool target_cpu_known(const char *cpu, uint32_t needs, bool *can);
 
 /* ---- tokenizer tables: compiler/ imports, codegen writes ------------------------------------------------------------ */
-/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer_import.c; lives in `mem`. */
+/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer/tokenizer_import.c; lives in `mem`. */
 typedef struct AddedToken {
 	const char *text; int32_t bytes, id;
 	bool special, single_word, lstrip, rstrip, normalized;

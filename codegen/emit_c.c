@@ -153,14 +153,14 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	enum { ALWAYS, MAIN };
 	static const struct { const char *file; int when; } parts[] = {
 #define PART(file, when) {file, when},
-#include "../runtime/parts.def"
+#include "runtime/parts.def"
 #undef PART
 	};
 	Paste paste = {.out = c};
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
 		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	good = good && paste_file(&paste, "tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag)
+	good = good && paste_file(&paste, "tokenize/tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag)
 		&& (!graph_has_exits(e->graph) || paste_file(&paste, "exit.h", e->diag));
 	bool in_main = false;
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {

@@ -8,27 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
-#include "../runtime/rt.h"
+#include "runtime/rt.h"
 
 #define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME)
 #define WORD_PACK(NAME)
 #define WORD_ACT(NAME) _Static_assert((int)ACT_##NAME == (int)RT_ACT_##NAME, "rt.h and enums.def disagree");
 #define WORD_POOL(NAME) _Static_assert((int)POOL_##NAME == (int)RT_POOL_##NAME, "rt.h and enums.def disagree");
-#include "../ir/enums.def"
+#include "ir/enums.def"
 #undef WORD_ACT
 #undef WORD_POOL
 
 #define WORD_ACT(NAME) #NAME,
 #define WORD_POOL(NAME)
 const char *const emit_act_words[ACT_COUNT] = {
-#include "../ir/enums.def"
+#include "ir/enums.def"
 };
 #undef WORD_ACT
 #undef WORD_POOL
 #define WORD_ACT(NAME)
 #define WORD_POOL(NAME) #NAME,
 const char *const emit_pool_words[POOL_COUNT] = {
-#include "../ir/enums.def"
+#include "ir/enums.def"
 };
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
@@ -211,7 +211,7 @@ const char *isa_attribute(uint32_t needs)
 {
 	static const struct { uint32_t bit; const char *attribute; } rows[] = {
 #define ISA(NAME, bit, TARGET, text) {1u << bit, "RT_TARGET_" #TARGET " "},
-#include "../runtime/isa.def"
+#include "runtime/isa.def"
 #undef ISA
 	};
 	for (size_t i = sizeof rows / sizeof *rows; i-- > 0;)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pack.h"
-#include "tokenizer_tables.h"
+#include "codegen/tokenize/tokenizer_tables.h"
 
 _Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BAND == (int)SPARSE_BAND
 	&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD && UNPACK_INPUT == sizeof(uint16_t),

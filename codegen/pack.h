@@ -2,7 +2,7 @@
 #ifndef BERTC_PACK_H
 #define BERTC_PACK_H
 #include <stdint.h>
-#include "../runtime/unpack.h"
+#include "runtime/unpack.h"
 
 /* The coded form of data[p->to_bytes], malloc'd; p->outputs, words and word say what it is, and do so afterwards.
  * Fills p->from_bytes and hash. NULL: out of memory. */

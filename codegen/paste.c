@@ -6,7 +6,7 @@
 
 static const struct { const char *function, *file; } kernel_files[] = {
 #define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) {#function, "kernels/" file},
-#include "../runtime/kernels.def"
+#include "runtime/kernels.def"
 #undef KERNEL
 };
 

@@ -1,5 +1,5 @@
 /* targets.c: targets and CPUs by name, and what this machine is. The table is targets.def; which kernel a CPU gets is the
- * business of passes/kernel_table.c. */
+ * business of passes/lower/kernel_table.c. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen.h"
@@ -30,7 +30,7 @@ enum { TRIPLES = sizeof triples / sizeof *triples, CPUS = sizeof cpus / sizeof *
 
 static const struct { const char *name; uint32_t bit; } isa_names[] = {
 #define ISA(NAME, bit, target, text) {text, 1u << bit},
-#include "../runtime/isa.def"
+#include "runtime/isa.def"
 #undef ISA
 };
 

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include "text.h"
+#include "ir/text/text.h"
 
 enum { ALIGNMENT = 64 };
 

@@ -1,12 +1,12 @@
 /* passes.h: the passes and their driver. A pass is a plain function over one graph; passes.def is the only list of them. */
 #ifndef BERTC_PASSES_H
 #define BERTC_PASSES_H
-#include "../ir/ir.h"
+#include "ir/ir.h"
 
 /* What a target's CPU can do. A kernel needs a set of these (runtime/kernels.def). */
 enum Isa {
 #define ISA(NAME, bit, target, text) ISA_##NAME = 1 << bit,
-#include "../runtime/isa.def"
+#include "runtime/isa.def"
 #undef ISA
 };
 

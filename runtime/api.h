@@ -20,7 +20,7 @@
 #ifndef RT_API_H
 #define RT_API_H
 #include "model.h"
-#include "tokenizer.h"
+#include "tokenize/tokenizer.h"
 #include "team.h"
 
 enum { RT_OVERFLOW_ERROR, RT_OVERFLOW_TRUNCATE, RT_OVERFLOW_WINDOW };   /* rt_set(c, "overflow", ...) */

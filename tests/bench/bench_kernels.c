@@ -12,19 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "../../runtime/rt.h"
-#include "../../runtime/kernels/linear__scalar.c"
-#include "../../runtime/kernels/linear__avx2.c"
-#include "../../runtime/kernels/linear__avx512.c"
-#include "../../runtime/kernels/attention__scalar.c"
-#include "../../runtime/kernels/attention__avx2.c"
-#include "../../runtime/kernels/attention__avx512.c"
-#include "../../runtime/kernels/layernorm__scalar.c"
-#include "../../runtime/kernels/layernorm__avx2.c"
-#include "../../runtime/kernels/layernorm__avx512.c"
-#include "../../runtime/kernels/activation__scalar.c"
-#include "../../runtime/kernels/activation__avx2.c"
-#include "../../runtime/kernels/activation__avx512.c"
+#include "runtime/rt.h"
+#include "runtime/kernels/linear__scalar.c"
+#include "runtime/kernels/linear__avx2.c"
+#include "runtime/kernels/linear__avx512.c"
+#include "runtime/kernels/attention__scalar.c"
+#include "runtime/kernels/attention__avx2.c"
+#include "runtime/kernels/attention__avx512.c"
+#include "runtime/kernels/layernorm__scalar.c"
+#include "runtime/kernels/layernorm__avx2.c"
+#include "runtime/kernels/layernorm__avx512.c"
+#include "runtime/kernels/activation__scalar.c"
+#include "runtime/kernels/activation__avx2.c"
+#include "runtime/kernels/activation__avx512.c"
 
 enum { LAYERS = 6, H = 384, HEADS = 12, FFN = 1536, MAX_TOKENS = 512, SHAPES = 4 };
 

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
-#include "../../runtime/rt.h"
-#include "../../runtime/kernels/linear__avx512.c"
-#include "../../runtime/kernels/linear_dotbf16__avx512bf16.c"
-#include "../../runtime/kernels/linear_i8__avx512vnni.c"
+#include "runtime/rt.h"
+#include "runtime/kernels/linear__avx512.c"
+#include "runtime/kernels/linear_dotbf16__avx512bf16.c"
+#include "runtime/kernels/linear_i8__avx512vnni.c"
 
 static double now(void)   /* CPU time: other programs' turns do not count */
 {

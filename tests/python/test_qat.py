@@ -1,5 +1,5 @@
 """Checkpoints of quantisation-aware training: quantize-int8{scheme=static} takes their scales, without data, and makes the codes and numbers of
-PyTorch's fake-quantised forward; what it says of them; and the names that other trainers use (compiler/qat.def)."""
+PyTorch's fake-quantised forward; what it says of them; and the names that other trainers use (compiler/model/qat.def)."""
 import copy
 from whittling import *
 import on_codes

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "codegen/tokenizer_tables.h"
+#include "codegen/tokenize/tokenizer_tables.h"
 #undef RT_TABLES_ONLY
-#include "compiler/bertc.h"
-#include "runtime/tokenizer.c"
+#include "compiler/cli/bertc.h"
+#include "runtime/tokenize/tokenizer.c"
 
 typedef struct Room { int32_t *ids, *types, *starts, *ends, *words, size; } Room;
 

@@ -159,9 +159,9 @@ static void check_quantize_static(void)
 	}
 }
 
-#include "../../ir/sparse.c"
-#include "../../ir/sparse_order.c"
-#include "../../ir/value_map.c"
+#include "ir/sparse.c"
+#include "ir/sparse_order.c"
+#include "ir/value_map.c"
 
 /* ---- linear_i8 ----------------------------------------------------------------------------------------------------------- */
 typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *, const int32_t *, int, int,

@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 #include "codegen/emit.h"
-#include "compiler/bertc.h"
+#include "compiler/cli/bertc.h"
 #include "pipeline_env.h"
 
 typedef struct Compiled {

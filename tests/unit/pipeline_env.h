@@ -1,5 +1,5 @@
 /* pipeline_env.h: what passes that learn from data ask of their environment, answered by the reference evaluator over a handful of
- * texts of token ids. In earnest this is compiler/calibrate.c. Also the numbers that a module gives for those texts. */
+ * texts of token ids. In earnest this is compiler/measure/calibrate.c. Also the numbers that a module gives for those texts. */
 #ifndef PIPELINE_ENV_H
 #define PIPELINE_ENV_H
 #include <math.h>

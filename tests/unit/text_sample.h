@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "ir/text.h"
+#include "ir/text/text.h"
 
 typedef struct Case { const char *text; int line; const char *message; } Case;
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "compiler/builder.h"
-#include "compiler/json_file.h"
+#include "compiler/model/builder.h"
+#include "compiler/support/json_file.h"
 
 /* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels ----------------------------------------- */
 

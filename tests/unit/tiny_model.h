@@ -6,7 +6,7 @@
 #define TINY_MODEL_H
 #include "runtime/rt.h"
 #include "runtime/model.h"
-#include "runtime/tokenizer.h"
+#include "runtime/tokenize/tokenizer.h"
 #include "runtime/team.c"
 #include "runtime/cpu.c"
 #include "runtime/window.c"

@@ -1,5 +1,5 @@
 /* whittled.h: what the tests of passes that make a model smaller share: a small encoder, and who compiles and runs it for them, played by
- * the reference evaluator over a few texts. compiler/calibrate.c, which does it in earnest, is met by the Python tests. */
+ * the reference evaluator over a few texts. compiler/measure/calibrate.c, which does it in earnest, is met by the Python tests. */
 #ifndef WHITTLED_H
 #define WHITTLED_H
 #include <CUnit/Basic.h>
@@ -48,7 +48,7 @@ static inline bool play_observe(void *context, Module *module, const char *data,
 	return true;
 }
 
-/* Labels of the texts, and the loss of one output on them: what compiler/score.c computes on a file. */
+/* Labels of the texts, and the loss of one output on them: what compiler/measure/score.c computes on a file. */
 static const int gold[TEXTS] = {0, 1, 1, 0};
 
 static inline OutputScore score_of(const Module *module, int output)

@@ -1,0 +1,185 @@
+/* tokenizer_emit.c: a TokenizerDesc as tables in the blob and as the initialiser of an RtTokenizer. The Unicode tables are
+ * unicode_tables.c's, the tries trie.c's. No text of the model goes into the emitted C, only numbers. */
+#include <stdlib.h>
+#include <string.h>
+#include "tokenizer_tables.h"
+#include "runtime/tokenize/tokenizer.c"   /* added tokens are normalised by the very code that will look for them */
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tables are written as they lie in memory; all targets are such");
+_Static_assert((int)RT_PIECE_TOKEN == (int)PIECE_TOKEN && (int)RT_PIECE_A == (int)PIECE_A && (int)RT_PIECE_B == (int)PIECE_B,
+               "pieces of templates have the same numbers here and in the program");
+
+static size_t add_table(Blob *blob, List *list)
+{
+	size_t offset = blob_add(blob, list->items, list->count * list->size);
+	list_free(list);
+	return offset;
+}
+
+static void add_unicode(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
+{
+	UnicodeTables tables;
+	unicode_tables_build(desc, &tables);
+	layout->blocks = add_table(blob, &tables.blocks);
+	layout->cells = add_table(blob, &tables.cells);
+	layout->records = add_table(blob, &tables.records);
+	layout->lists = add_table(blob, &tables.lists);
+}
+
+static bool too_large(Diag *diag, const char *what, int32_t count)
+{
+	return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units", count, what);
+}
+
+static bool add_vocab(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
+{
+	List keys = list_new(sizeof(TrieKey)), units;
+	for (int32_t id = 0; id < desc->nvocab; id++)
+		if (desc->vocab[id])
+			list_add(&keys, &(TrieKey){desc->vocab[id], (int32_t)strlen(desc->vocab[id]), id});
+	bool fits = trie_build(keys.items, (int32_t)keys.count, &units);
+	list_free(&keys);
+	layout->inside = trie_walk(&units, desc->prefix, (int32_t)strlen(desc->prefix));
+	layout->vocab = add_table(blob, &units);
+	return fits || too_large(diag, "vocabulary entries", desc->nvocab);
+}
+
+/* The spelling of every id, added tokens included. */
+static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
+{
+	List text_at = list_new(sizeof(uint32_t)), texts = list_new(1);
+	layout->ids = desc->nvocab;
+	for (int32_t i = 0; i < desc->nadded; i++)
+		layout->ids = desc->added[i].id >= layout->ids ? desc->added[i].id + 1 : layout->ids;
+	const AddedToken **added = calloc((size_t)layout->ids + 1, sizeof *added);
+	if (!added)
+		abort();
+	for (int32_t i = 0; i < desc->nadded; i++)
+		added[desc->added[i].id] = &desc->added[i];
+	for (int32_t id = 0; id <= layout->ids; id++) {
+		uint32_t at = (uint32_t)texts.count;
+		const char *text = id < desc->nvocab && desc->vocab[id] ? desc->vocab[id] : added[id] ? added[id]->text : "";
+		list_add(&text_at, &at);
+		for (; *text; text++)
+			list_add(&texts, text);
+	}
+	free(added);
+	layout->text_at = add_table(blob, &text_at);
+	layout->texts = add_table(blob, &texts);
+}
+
+/* The normalised form of a text, in memory of its own. */
+static char *normalized(const RtTokenizer *t, const char *text, int32_t bytes, int32_t *length)
+{
+	Cursor c = cursor_new(text, 0, bytes, 0);
+	List out = list_new(1);
+	Char ch;
+	while (cursor_next(t, &c, &ch)) {
+		unsigned char utf8[4];
+		int32_t n = cursor_encode(ch.code, utf8);
+		for (int32_t i = 0; i < n; i++)
+			list_add(&out, &utf8[i]);
+	}
+	*length = (int32_t)out.count;
+	return out.items;
+}
+
+/* One trie of added tokens: those whose `normalized` is `clean`. The library puts special tokens first: of two that are
+ * spelled alike the first counts. */
+static bool add_added_trie(const TokenizerDesc *desc, const TokenizerLayout *layout, bool clean, Blob *blob, size_t *offset,
+                           int32_t *count, Diag *diag)
+{
+	RtTokenizer t = tokenizer_instance(layout, blob->data);   /* what its normaliser needs is there; good until the blob grows */
+	List keys = list_new(sizeof(TrieKey)), units;
+	for (int32_t i = 0; i < desc->nadded; i++) {
+		const AddedToken *token = &desc->added[i];
+		TrieKey key = {token->text, token->bytes, i};
+		if (token->normalized != clean)
+			continue;
+		if (clean)
+			key.text = normalized(&t, token->text, token->bytes, &key.bytes);
+		if (key.bytes > 0)
+			list_add(&keys, &key);
+	}
+	*count = (int32_t)keys.count;
+	bool fits = trie_build(keys.items, *count, &units);
+	for (size_t i = 0; clean && i < keys.count; i++)
+		free((char *)((TrieKey *)keys.items)[i].text);
+	list_free(&keys);
+	*offset = add_table(blob, &units);
+	return fits || too_large(diag, "added tokens", *count);
+}
+
+static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
+{
+	List added = list_new(sizeof(RtAdded));
+	uint8_t first[256] = {0};
+	layout->skips = 1;
+	for (int32_t i = 0; i < desc->nadded; i++) {
+		const AddedToken *token = &desc->added[i];
+		RtAdded row = {token->id, (token->single_word ? RT_ADDED_SINGLE_WORD : 0) | (token->lstrip ? RT_ADDED_LSTRIP : 0)
+			| (token->rstrip ? RT_ADDED_RSTRIP : 0)};
+		list_add(&added, &row);
+		if (token->normalized)
+			continue;
+		first[(unsigned char)token->text[0]] = 1;
+		if (token->single_word || token->lstrip || strncmp(token->text, "\xEF\xBF\xBD", 3) == 0)   /* U+FFFD: any bad byte */
+			layout->skips = 0;
+	}
+	layout->added = add_table(blob, &added);
+	layout->first_raw = blob_add(blob, first, sizeof first);
+	return add_added_trie(desc, layout, false, blob, &layout->added_raw, &layout->nadded_raw, diag) &&
+		add_added_trie(desc, layout, true, blob, &layout->added_clean, &layout->nadded_clean, diag);
+}
+
+static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
+{
+	List pieces = list_new(sizeof(RtPiece));
+	for (int32_t i = 0; i < count; i++)
+		list_add(&pieces, &(RtPiece){(int32_t)items[i].piece, items[i].id, items[i].type});
+	return add_table(blob, &pieces);
+}
+
+bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
+{
+	*layout = (TokenizerLayout){.unk_id = desc->unk_id, .mask_id = desc->mask_id, .word_chars = desc->max_word_chars,
+		.nsingle = desc->nsingle, .npair = desc->npair};
+	if (desc->max_word_chars > RT_WORD_CHARS_MAX)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: words of up to %d characters, supported are at most %d",
+			desc->max_word_chars, RT_WORD_CHARS_MAX);
+	add_unicode(desc, blob, layout);
+	if (!add_vocab(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
+		return false;
+	add_texts(desc, blob, layout);
+	layout->single = add_template(blob, desc->single, desc->nsingle);
+	layout->pair = add_template(blob, desc->pair, desc->npair);
+	return true;
+}
+
+RtTokenizer tokenizer_instance(const TokenizerLayout *layout, const uint8_t *blob)
+{
+	return (RtTokenizer){
+#define TABLE(type, name) .name = (const type *)(const void *)(blob + layout->name),
+		RT_TOKENIZER_TABLES(TABLE)
+#undef TABLE
+#define NUMBER(name) .name = layout->name,
+		RT_TOKENIZER_NUMBERS(NUMBER)
+#undef NUMBER
+	};
+}
+
+bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *name, Diag *diag)
+{
+	TokenizerLayout layout;
+	if (!tokenizer_layout(desc, blob, &layout, diag))
+		return false;
+	fprintf(c, "static const RtTokenizer %s_tokenizer = {\n", name);
+#define TABLE(type, field) fprintf(c, "\t." #field " = (const " #type " *)(const void *)(%s_blob + %zu),\n", name, layout.field);
+	RT_TOKENIZER_TABLES(TABLE)
+#undef TABLE
+#define NUMBER(field) fprintf(c, "\t." #field " = %d,\n", (int)layout.field);
+	RT_TOKENIZER_NUMBERS(NUMBER)
+#undef NUMBER
+	fputs("};\n", c);
+	return true;
+}

@@ -1,0 +1,325 @@
+/* build.c: from a loaded model to the result: which pipeline runs, the passes, then IR text or code. It decides; the passes,
+ * the emitter and the toolchain do the work. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compiler/cli/bertc.h"
+#include "compiler/measure/calibrate.h"
+#include "compiler/kernel_tune/tune.h"
+#include "verified.h"
+
+/* ---- the pipeline ----------------------------------------------------------------------------------------------- */
+
+static bool has_pass(const Pipeline *pipeline, const char *name)
+{
+	for (int32_t i = 0; i < pipeline->count; i++)
+		if (strcmp(pass_info[pipeline->items[i].pass].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Results that are no code: IR and checkpoints. */
+static bool emits_graph(const BuildOptions *options)
+{
+	return options->emit == EMIT_BIR || options->emit == EMIT_CHECKPOINT;
+}
+
+/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; graphs
+ * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
+static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
+{
+	if (options->passes)
+		return options->passes;
+	static const char *const levels[] = {"O0", "O1", "O2", "O3"};
+	if (options->level_given)
+		return levels[options->level];
+	if (loaded->passes)
+		return loaded->passes;
+	return emits_graph(options) ? "" : levels[options->level];
+}
+
+char *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *diag)
+{
+	const bool code = !emits_graph(options), bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
+	const char *asked = asked_for(options, loaded), *missing = "";
+	char *text = NULL, *complete = NULL, cast[32] = "";
+	Pipeline *pipeline = NULL;
+	if (options->weights)
+		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->weights);
+	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && *asked ? "," : "", asked, bf16 && (*cast || *asked) ? "," : "",
+		bf16 ? "compute-bf16" : "") < 0) {
+		diag_error(diag, EXIT_RUN, 0, "out of memory");
+		return NULL;
+	}
+	if (*text && !(pipeline = pipeline_parse(text, diag))) {
+		free(text);
+		return NULL;
+	}
+	if (code && pipeline && (complete = pipeline_complete(pipeline, options->level))) {
+		free(text);
+		text = complete;
+	} else if (code) {
+		if (!pipeline || !has_pass(pipeline, "lower"))
+			missing = "lower,pack-weights,chain-rows,plan-memory";
+		else if (!has_pass(pipeline, "plan-memory"))
+			missing = has_pass(pipeline, "pack-weights") ? "plan-memory" : "pack-weights,plan-memory";
+		char *whole = NULL;
+		if (asprintf(&whole, "%s%s%s", text, *text && *missing ? "," : "", missing) < 0)
+			whole = NULL;
+		free(text);
+		text = whole;
+	}
+	if (pipeline)
+		pipeline_free(pipeline);
+	return text;
+}
+
+static void show_pass(void *argument, const char *pass, int32_t done, int32_t of)
+{
+	(void)argument;
+	if (pass)
+		progress_show(pass, done, of);
+	else
+		progress_clear();
+}
+
+static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target *target, char **text, Ledger *ledger, Diag *diag)
+{
+	*text = build_pipeline(options, loaded, diag);
+	if (!*text)
+		return false;
+	if (!**text)
+		return true;
+	Pipeline *pipeline = pipeline_parse(*text, diag);
+	if (!pipeline)
+		return false;
+	TuneTable tunings = {0};
+	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens,
+		.tune = options->tunings ? options->tunings : &tunings};
+	Tuner tuner = {.options = options, .target = target, .table = &tunings, .path = options->tune_cache,
+		.chains = has_pass(pipeline, "chain-rows")};
+	Calibration calibration = {options, loaded};
+	calibration_offer(&calibration, &env);
+	DriverOptions driver = options->driver;
+	if (options->progress && !driver.progress)
+		driver.progress = show_pass;
+	if (options->tune)
+		driver.before = tune_before, driver.before_arg = &tuner;
+	bool good = (options->tunings || tune_load(&tunings, options->tune_cache, options->tune, diag))
+		&& pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
+	tune_free(&tunings);
+	free(*text);
+	*text = pipeline_text(pipeline);
+	pipeline_free(pipeline);
+	if (options->progress)
+		progress_clear();
+	if (options->print_pipeline && good)
+		printf("%s\n", *text);
+	if (*text)
+		pipeline_hide_folders(*text);
+	return good;
+}
+
+bool build_run_passes(const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	BuildOptions graph = *options;
+	Target target;
+	char *text = NULL;
+	Ledger ledger = {0};
+	graph.emit = EMIT_BIR;
+	const bool good = target_find(options->target, options->cpu, &target, diag)
+		&& run_passes(&graph, loaded, &target, &text, &ledger, diag);
+	ledger_free(&ledger);
+	free(text);
+	return good;
+}
+
+static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag *diag)
+{
+	if (!options->ledger)
+		return true;
+	AtomicFile file;
+	if (!atomic_open(&file, options->ledger, diag))
+		return false;
+	char *text = ledger_json(ledger);
+	fputs(text ? text : "", file.stream);
+	putc('\n', file.stream);
+	free(text);
+	return atomic_commit(&file, diag);
+}
+
+/* ---- what the program says about itself ------------------------------------------------------------------------- */
+
+static json_t *about_heads(const Module *module)
+{
+	json_t *heads = json_array();
+	for (int32_t i = 0; i < module->nheads; i++)
+		json_array_append_new(heads, json_pack("{s:s, s:s, s:s, s:i}", "name", module->heads[i].name, "task",
+			task_names[module->heads[i].task],
+		                                       "problem", problem_names[module->heads[i].problem], "labels",
+			(int)module->heads[i].nlabels));
+	return heads;
+}
+
+static int64_t count_parameters(const Graph *graph)
+{
+	int64_t parameters = 0;
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_CONST)
+			parameters += type_count(&node->data->type);
+	return parameters;
+}
+
+/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with others where they are equal), its arena. */
+static json_t *about_variants(const Module *module, const Target *target)
+{
+	json_t *variants = json_array();
+	for (int32_t g = 0; g < target->ncpus && g < module->ngraphs; g++) {
+		const ArenaPlan *arena = &module->graphs[g]->arena;
+		char *can = NULL;
+		size_t bytes;
+		FILE *out = open_memstream(&can, &bytes);
+		if (out) {
+			target_isa_print(target->cpus[g].isa, out);
+			fclose(out);
+		}
+		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
+			"per_text", (json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair,
+			"per_thread_token", (json_int_t)arena->per_thread_token, "per_thread", (json_int_t)arena->per_thread,
+			"per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed);
+		json_array_append_new(variants, json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
+			"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
+		free(can);
+	}
+	return variants;
+}
+
+/* What each pass left of the model: the figures of the ledger that are the same in every build. */
+static json_t *about_ledger(const Ledger *ledger)
+{
+	json_t *rows = json_array();
+	for (int32_t i = -1; i < ledger->count; i++) {
+		const LedgerRow *row = i < 0 ? &ledger->start : &ledger->rows[i];
+		char *pass = strdup(row->pass ? row->pass : "input");
+		if (pass)
+			pipeline_hide_folders(pass);
+		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
+			"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
+			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes);
+		if (row->scored)
+			json_object_set_new(json, "score", json_real(row->score));
+		json_array_append_new(rows, json);
+		free(pass);
+	}
+	return rows;
+}
+
+/* What verify measured of this build, or null. */
+static bool about_verified(json_t *about, const BuildOptions *options, Diag *diag)
+{
+	json_t *read = options->verified ? verified_read(options->verified, diag) : NULL;
+	const json_t *figures = options->verified ? read : options->figures;
+	bool good = figures ? verified_embed(about, figures, options->verified ? options->verified : options->model, diag)
+		: !options->verified && json_object_set_new(about, "verified", json_null()) == 0;
+	json_decref(read);
+	return good;
+}
+
+/* malloc'd; NULL and a message on error. Nothing of this machine and no time: two builds say the same. */
+static char *about_text(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *name,
+	const char *pipeline, const Ledger *ledger, Diag *diag)
+{
+	const Module *module = loaded->module;
+	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION,
+		"target", target->triple,
+	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters",
+		(json_int_t)count_parameters(module->graphs[0]),
+	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens,
+		"tokenizer",
+		loaded->tokenizer != NULL);
+	json_object_set_new(about, "ledger", about_ledger(ledger));
+	if (options->tuned)
+		json_object_set(about, "tuned", options->tuned);
+	json_object_set_new(about, "variants", about_variants(module, target));
+	json_t *meta = json_object();
+	for (int32_t i = 0; i < module->nmeta; i++)
+		if (strncmp(module->meta[i].key, "scales.", 7) != 0)   /* quantize-int8 has made codes of these */
+			json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
+	json_object_set_new(about, "model", meta);
+	json_object_set_new(about, "graph_sha256", json_string(loaded->graph_sha256));
+	char *text = about_verified(about, options, diag)
+		? json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(VERIFIED_DIGITS)) : NULL;
+	if (!text && !diag->errors)
+		diag_error(diag, EXIT_RUN, 0, "out of memory");
+	json_decref(about);
+	return text;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
+
+static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline,
+	const Ledger *ledger, Diag *diag)
+{
+	char *name = options->name ? strdup(options->name) : c_identifier_from_path(options->out);
+	char *about = name ? about_text(options, loaded, target, name, pipeline, ledger, diag) : NULL;
+	const EmitOptions emit = {
+		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
+			.target = *target,
+		.tokenizer = loaded->tokenizer,
+		.weights_inline = options->weights_inline, .pack_small = options->pack_small, .is_static = options->is_static != 0,
+		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about,
+			.quiet = options->quiet,
+	};
+	if (options->progress)
+		progress_show(options->emit == EMIT_C ? "writing C" : "compiling", 0, 1);
+	bool good = name ? about && emit_module(loaded->module, &emit, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	if (options->progress)
+		progress_clear();
+	free(about);
+	free(name);
+	return good;
+}
+
+/* Wrong wishes are told before any work is done. */
+bool build_check(const BuildOptions *options, Diag *diag)
+{
+	if (options->out && options->model && file_is_of_model(options->out, options->model))
+		return diag_error_in(diag, EXIT_USAGE, options->out, 0,
+			"is a file of the model, which the result would replace; give another -o");
+	if (options->verified && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; graphs say nothing");
+	if (options->driver.stop_after && options->emit != EMIT_BIR)
+		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
+	if (options->tune && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
+	if (options->weights_inline && options->emit != EMIT_C)
+		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
+	if (options->pack_small && emits_graph(options))
+		return diag_error(diag, EXIT_USAGE, 0, "--pack=small is about weights in programs; it is for code");
+	if (options->name && !c_is_identifier(options->name))
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "
+		                  "no word of C, C++ or the C library)", options->name);
+	return true;
+}
+
+bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, Diag *diag)
+{
+	Target target;
+	if (!build_check(options, diag) || !target_find(options->target, options->cpu, &target, diag)
+		|| (options->tune && !tune_check(&target, diag)))
+		return false;
+	char *pipeline = NULL;
+	Ledger own = {0};   /* programs tell of it whether or not the caller asks */
+	ledger = ledger ? ledger : &own;
+	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
+	if (good && options->emit == EMIT_BIR)
+		good = module_write(loaded->module, options->out, NULL, diag);
+	else if (good && options->emit == EMIT_CHECKPOINT)
+		good = checkpoint_emit(options, loaded, diag);
+	else if (good)
+		good = emit_code(options, loaded, &target, pipeline, ledger, diag);
+	ledger_free(&own);
+	free(pipeline);
+	return good;
+}

@@ -1,0 +1,90 @@
+/* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: the description that build makes for itself, for a person to edit.
+ * The checkpoint is tried on it first: what describe writes, build can build. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "compiler/model/load.h"
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	BuildOptions *options = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = options;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (options->model)
+			argp_error(state, "one directory at a time");
+		options->model = argument;
+		return 0;
+	case ARGP_KEY_END:
+		if (!options->model)
+			argp_error(state, "which directory?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static bool write_out(const ModelDesc *desc, const char *path, Diag *diag)
+{
+	AtomicFile file;
+	if (!path || strcmp(path, "-") == 0)
+		return description_write(desc, stdout);
+	if (!atomic_open(&file, path, diag))
+		return false;
+	description_write(desc, file.stream);
+	return atomic_commit(&file, diag);
+}
+
+/* Whether a reference to a file of `directory` is found from the description at `path`. */
+static bool lies_in(const char *path, const char *directory)
+{
+	struct stat a, b;
+	const char *slash = strrchr(path, '/');
+	char *folder = !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	bool same = stat(folder, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	free(folder);
+	return same;
+}
+
+static bool describe(const BuildOptions *options, Diag *diag)
+{
+	Loaded loaded;
+	if (options->out && file_is_of_model(options->out, options->model))
+		return diag_error_in(diag, EXIT_USAGE, options->out, 0, "is a file of the model, which the description would replace; "
+			"give another -o");
+	if (!model_load(options, &loaded, diag))
+		return false;
+	model_unload(&loaded);
+	diag_print(diag, stderr);
+	Diag again;                               /* the same warnings a second time help nobody */
+	diag_init(&again, options->model);
+	ModelDesc *desc = description_from_hf(options->model, options, &again);
+	diag_free(&again);
+	bool good = desc && (!options->merge || merge_parse(desc, options->merge, diag)) && write_out(desc, options->out, diag);
+	if (good && !options->quiet && !options->merge)
+		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
+	if (good && !options->quiet && options->out && strcmp(options->out, "-") != 0 && !lies_in(options->out, options->model))
+		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s", options->out, options->model);
+	description_free(desc);
+	return good;
+}
+
+int cmd_describe(int argc, char **argv)
+{
+	static const struct argp_child children[] = {{&build_argp, 0, NULL, 0}, {0}};
+	static const struct argp argp = {NULL, parse, "HF_DIR",
+		"Writes the XML description of a Hugging Face directory, for editing.", children, NULL, NULL};
+	BuildOptions options;
+	build_options_init(&options, argc, argv);
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	Diag diag;
+	diag_init(&diag, options.model);
+	bool good = describe(&options, &diag);
+	diag_print(&diag, stderr);
+	int status = good ? EXIT_DONE : diag.code ? diag.code : EXIT_RUN;
+	diag_free(&diag);
+	free(options.command);
+	return status;
+}

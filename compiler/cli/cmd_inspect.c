@@ -1,0 +1,296 @@
+/* cmd_inspect.c: `bertc inspect MODEL --passes=… -o report.html`: builds the model as `build` would, watches each pass, and
+ * writes the page that shows it. What is observed is inspect_layers.c's and inspect_measure.c's, the file is inspect_page.c's. */
+#include <stdlib.h>
+#include <string.h>
+#include "compiler/report/inspect.h"
+
+enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_NO_LATENCY, KEY_CONLL };
+
+typedef struct InspectOptions { BuildOptions build; const char *data, *conll; int limit, conll_limit; bool no_latency; } InspectOptions;
+
+static const struct argp_option table[] = {
+	{"data", KEY_DATA, "FILE", 0, "labelled data as `bertc eval` reads it: score and time the model after each pass, and look at "
+		"attention on its texts; with early-exit, how score and time depend on the threshold", 5},
+	{"conll", KEY_CONLL, "FILE", 0, "words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does", 5},
+	{"limit", KEY_LIMIT, "N", 0, "only the first N rows of each file (default 500, of --conll 150)", 5},
+	{"no-latency", KEY_NO_LATENCY, NULL, 0, "time nothing: the same page every time", 5},
+	{0}
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	InspectOptions *o = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
+	case KEY_DATA: o->data = argument; return 0;
+	case KEY_CONLL: o->conll = argument; return 0;
+	case KEY_LIMIT: o->limit = o->conll_limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
+	case KEY_NO_LATENCY: o->no_latency = true; return 0;
+	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
+	case ARGP_KEY_END:
+		if (!o->build.model)
+			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
+		else if (!o->build.out)
+			argp_error(state, "no result: give -o REPORT.html");
+		else if (o->build.emit != EMIT_EXE)
+			argp_error(state, "--emit is for `bertc build`; inspect writes a page");
+		return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---- columns: the IR after each pass ------------------------------------------------------------------------------------ */
+
+typedef struct Inspector {
+	const InspectOptions *options;
+	Loaded   *loaded;
+	Measurer  measurer;
+	json_t   *columns;
+	char     *text;                     /* the IR of the last column */
+	Module   *exits;                    /* the model as it was measured last, if its texts may end early */
+	int32_t   passes;
+} Inspector;
+
+/* A pass that leaves the text as it was joins the last column. */
+static bool add_column(Inspector *in, const Module *module, const char *pass, Diag *diag)
+{
+	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
+	if (!text)
+		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	json_t *column = in->text && strcmp(in->text, text) == 0 ? json_array_get(in->columns, json_array_size(in->columns) - 1) : NULL;
+	if (!column) {
+		column = json_pack("{s:[], s:o}", "passes", "lines", page_lines(text));
+		json_array_append_new(in->columns, column);
+	}
+	json_array_append_new(json_object_get(column, "passes"), pass ? json_integer(in->passes) : json_integer(-1));
+	free(in->text);
+	in->text = text;
+	return true;
+}
+
+static bool after_pass(void *argument, LedgerRow *row, Module *module, Diag *diag)
+{
+	Inspector *in = argument;
+	bool good = add_column(in, module, row->pass, diag) && measure_row(&in->measurer, row, module, diag);
+	if (in->measurer.data && module->graphs[0]->level != LEVEL_LOWERED && module_find_option(module, "exit_entropy") >= 0) {
+		module_free(in->exits);
+		in->exits = module_copy(module);
+	}
+	in->passes++;
+	return good;
+}
+
+/* ---- panels ------------------------------------------------------------------------------------------------------------- */
+
+static const char *leaf(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	return slash && slash[1] ? slash + 1 : path ? path : "";
+}
+
+/* The ledger without the times that passes took, which differ from build to build and say little of the model. */
+static json_t *ledger_panel(const Ledger *ledger, const char *metric)
+{
+	char *text = ledger_json(ledger);
+	json_t *json = text ? json_loads(text, 0, NULL) : NULL, *row;
+	size_t i;
+	json_object_del(json_object_get(json, "start"), "ms");
+	json_array_foreach(json_object_get(json, "passes"), i, row) {
+		char *pass = strdup(json_string_value(json_object_get(row, "pass")));
+		json_object_del(row, "ms");
+		if (pass)
+			pipeline_hide_folders(pass);
+		json_object_set_new(row, "pass", json_string(pass ? pass : ""));
+		json_object_set_new(row, "lossy", json_boolean(false));
+		for (int32_t k = 0; pass && k < pass_count; k++) {
+			const size_t n = strlen(pass_info[k].name);
+			if (strncmp(pass, pass_info[k].name, n) == 0 && (!pass[n] || pass[n] == '{')) {
+				json_object_set_new(row, "lossy", json_boolean(pass_info[k].flags & PASS_NUMBERS));
+				json_object_set_new(row, "doc", json_string(pass_info[k].doc));
+			}
+		}
+		free(pass);
+	}
+	if (metric)
+		json_object_set_new(json, "metric", json_string(metric));
+	free(text);
+	return json;
+}
+
+/* The part of the emitted C that is of this model alone: the wrappers and the function of each CPU, not kernels and runtime. */
+static json_t *code_panel(const char *path, const char *name, Diag *diag)
+{
+	size_t bytes;
+	char *text = file_read(path, (size_t)1 << 30, &bytes, diag);
+	if (!text)
+		return NULL;
+	json_t *functions = json_array();
+	char *start = NULL, mark[96];
+	snprintf(mark, sizeof mark, "static void %s_graph_", name);
+	for (char *at = text; (start = strstr(at, mark));) {
+		char *end = strstr(start, "\n}\n");
+		if (!end)
+			break;
+		end[2] = '\0';
+		json_array_append_new(functions, page_lines(start));
+		at = end + 3;
+	}
+	json_t *panel = json_pack("{s:o, s:I}", "functions", functions, "bytes", (json_int_t)bytes);
+	free(text);
+	return panel;
+}
+
+static json_t *model_panel(const InspectOptions *o, const Module *module, const char *pipeline, const Dataset *data)
+{
+	Target target;
+	Diag ignored;
+	diag_init(&ignored, NULL);
+	const bool known = target_find(o->build.target, o->build.cpu, &target, &ignored);
+	diag_free(&ignored);
+	json_t *meta = json_object(), *heads = json_array();
+	for (int32_t i = 0; i < module->nmeta; i++)
+		json_object_set_new(meta, module->meta[i].key, page_string(module->meta[i].value, strlen(module->meta[i].value)));
+	for (int32_t i = 0; i < module->nheads; i++) {
+		const Head *head = &module->heads[i];
+		json_t *labels = json_array();
+		for (int32_t k = 0; k < head->nlabels && k < 100; k++)
+			json_array_append_new(labels, page_string(head->labels[k], strlen(head->labels[k])));
+		json_array_append_new(heads, json_pack("{s:o, s:s, s:o}", "name", page_string(head->name, strlen(head->name)), "task",
+			task_names[head->task], "labels", labels));
+	}
+	char *hidden = strdup(pipeline);
+	if (hidden)
+		pipeline_hide_folders(hidden);
+	json_t *panel = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s}", "name", page_string(module->name, strlen(module->name)),
+		"bertc", BERTC_VERSION, "target", known ? target.triple : "", "cpu", known ? target.cpu : "", "pipeline",
+		page_string(hidden ? hidden : "", strlen(hidden ? hidden : "")), "meta", meta, "heads", heads, "rows",
+		!data ? 0 : o->limit < data->nrows ? o->limit : data->nrows, "data", "");
+	if (o->data)
+		json_object_set_new(panel, "data", page_string(leaf(o->data), strlen(leaf(o->data))));
+	free(hidden);
+	return panel;
+}
+
+/* What can be seen of the model as it was read. */
+static bool add_observed(const Inspector *in, json_t *panels, Diag *diag)
+{
+	const InspectOptions *o = in->options;
+	const Samples samples = samples_take(in->measurer.data, o->data, o->limit, in->loaded->mem);
+	json_t *layers = inspect_layers(&o->build, in->loaded, &samples, diag);
+	json_t *neurons = layers && o->conll ? inspect_neurons(&o->build, in->loaded, o->conll, o->conll_limit, diag) : NULL;
+	if (layers)
+		json_object_set_new(panels, "layers", layers);
+	if (neurons) {
+		json_object_set_new(neurons, "data", page_string(leaf(o->conll), strlen(leaf(o->conll))));
+		json_object_set_new(panels, "neurons", neurons);
+	}
+	return layers && (neurons || !o->conll);
+}
+
+/* What a threshold does, where texts may end early. */
+static bool add_exits(Inspector *in, json_t *panels, Diag *diag)
+{
+	json_t *curve = NULL;
+	const bool good = !in->exits || measure_curve(&in->measurer, in->exits, &curve, diag);
+	if (curve)
+		json_object_set_new(panels, "exits", curve);
+	return good;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+
+static bool write_page(const char *path, const json_t *panels, const char *title, Diag *diag)
+{
+	AtomicFile file;
+	if (!atomic_open(&file, path, diag))
+		return false;
+	if (page_write(panels, title, file.stream, diag))
+		return atomic_commit(&file, diag);
+	atomic_discard(&file);
+	return false;
+}
+
+/* Builds to C in a temporary directory, watched; fills ledger, columns and code of panels. */
+static bool build_watched(Inspector *in, const char *directory, json_t *panels, Ledger *ledger, Diag *diag)
+{
+	BuildOptions build = in->options->build;
+	char *path = NULL;
+	if (asprintf(&path, "%s/model.c", directory) < 0)
+		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	build.emit = EMIT_C;
+	build.out = path;
+	build.name = "model";
+	build.quiet = true;
+	build.driver.check_each = true;
+	build.driver.after = after_pass;
+	build.driver.after_arg = in;
+	bool good = build_loaded(&build, in->loaded, ledger, diag);
+	json_t *code = good ? code_panel(path, "model", diag) : NULL;
+	if (code) {
+		json_object_set_new(panels, "ledger", ledger_panel(ledger, in->measurer.metric));
+		json_object_set(panels, "columns", in->columns);
+		json_object_set_new(panels, "code", code);
+	}
+	free(path);
+	return code != NULL;
+}
+
+static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data, Diag *diag)
+{
+	Ledger ledger = {0};
+	Inspector in = {.options = o, .loaded = loaded, .columns = json_array(),
+		.measurer = {.options = &o->build, .loaded = loaded, .data = data, .path = o->data, .limit = o->limit, .timed = !o->no_latency}};
+	char *pipeline = build_pipeline(&o->build, loaded, diag), *directory = pipeline ? temporary_directory(diag) : NULL;
+	json_t *panels = json_object();
+	bool good = directory && (in.measurer.tail = measure_tail(pipeline, diag)) && add_column(&in, loaded->module, NULL, diag)
+		&& measure_row(&in.measurer, &ledger.start, loaded->module, diag);
+	if (good)
+		json_object_set_new(panels, "model", model_panel(o, loaded->module, pipeline, data));
+	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag) && add_exits(&in, panels, diag)
+		&& write_page(o->build.out, panels, loaded->module->name, diag);
+	if (good && !o->build.quiet)
+		ledger_print(&ledger, stdout);
+	json_decref(panels);
+	json_decref(in.columns);
+	ledger_free(&ledger);
+	module_free(in.exits);
+	if (directory)
+		remove_tree(directory);
+	free(in.measurer.tail);
+	free(in.text);
+	free(directory);
+	free(pipeline);
+	return good;
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+	InspectOptions options = {.limit = 500, .conll_limit = 150};
+	build_options_init(&options.build, argc, argv);
+	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
+	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
+		"Show on one self-contained page what each pass did to a model and what it cost; the ledger is printed, too.\v"
+		"The page works from a file, without a network. Without --data it is the same, byte for byte, every time.\n\n"
+		"Examples:\n"
+		"  bertc inspect minilm-sst2 -o report.html\n"
+		"  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' --data sst2/dev.tsv -o report.html\n"
+		"  bertc inspect minilm-ncbi --conll ncbi_disease/train.tsv -o report.html\n"
+		"  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html"};
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+
+	Diag diag;
+	diag_init(&diag, options.build.model);
+	Loaded loaded = {0};
+	Dataset data = {0};
+	if (build_check(&options.build, &diag) && (!options.data || dataset_read(options.data, &data, &diag))
+		&& model_load(&options.build, &loaded, &diag))
+		inspect(&options, &loaded, options.data ? &data : NULL, &diag);
+	progress_clear();
+	dataset_free(&data);
+	model_unload(&loaded);
+	diag_print(&diag, stderr);
+	ExitCode code = diag.errors ? diag.code : EXIT_DONE;
+	diag_free(&diag);
+	free(options.build.command);
+	return code;
+}

@@ -1,0 +1,174 @@
+/* cmd_rank_heads.c: `bertc rank-heads MODEL --data FILE`: what each attention head does on texts: the entropy of what it attends to and how
+ * far that lies (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019, sections 3 and 4), and how much it matters (Michel,
+ * Levy, Neubig: "Are Sixteen Heads Really Better than One?", 2019), as prune-heads ranks it. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compiler/measure/neurons.h"
+
+enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_BY, KEY_HEATMAP, KEY_JSON };
+
+typedef struct Options {
+	BuildOptions build;
+	const char *data, *by, *heatmap;
+	int  limit;
+	bool json;
+} Options;
+
+static const struct argp_option table[] = {
+	{"data", KEY_DATA, "FILE", 0, "texts, as `bertc eval` reads them", 5},
+	{"limit", KEY_LIMIT, "N", 0, "only the first N rows", 5},
+	{"by", KEY_BY, "WAY", 0, "importance: activation (default), magnitude, or accuracy: the loss on labels without the head", 5},
+	{"heatmap", KEY_HEATMAP, "FILE.svg", 0, "draw the importance of each head", 5},
+	{"json", KEY_JSON, NULL, 0, "print JSON", 5},
+	{0}
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	Options *o = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
+	case KEY_DATA: o->data = argument; return 0;
+	case KEY_LIMIT: o->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
+	case KEY_BY: o->by = argument; return 0;
+	case KEY_HEATMAP: o->heatmap = argument; return 0;
+	case KEY_JSON: o->json = true; return 0;
+	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
+	case ARGP_KEY_END:
+		if (!o->build.model)
+			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
+		else if (!o->data)
+			argp_error(state, "no data: give --data FILE");
+		return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Means over all tokens that ask: entropy in nats, distance in tokens. */
+typedef struct Looks { HeadMap map; double *entropy, *distance, *scores; int32_t room; int64_t tokens; } Looks;
+
+/* One query of one head: q and the first k, `step` floats from token to token. */
+static void look(Looks *looks, const float *q, const float *k, int32_t step, int32_t at, int32_t tokens, int32_t head)
+{
+	double top = -INFINITY, sum = 0;
+	for (int32_t j = 0; j < tokens; j++) {
+		double score = 0;
+		for (int32_t d = 0; d < looks->map.size; d++)
+			score += (double)q[d] * (double)k[(size_t)j * (size_t)step + (size_t)d];
+		looks->scores[j] = score * looks->map.scale;
+		top = looks->scores[j] > top ? looks->scores[j] : top;
+	}
+	for (int32_t j = 0; j < tokens; j++)
+		sum += exp(looks->scores[j] - top);
+	for (int32_t j = 0; j < tokens; j++) {
+		const double log_p = looks->scores[j] - top - log(sum), p = exp(log_p);
+		looks->entropy[head] -= p * log_p;
+		looks->distance[head] += p * abs(j - at);
+	}
+}
+
+static void look_text(void *argument, const float *rows, int32_t width, int32_t tokens)
+{
+	Looks *looks = argument;
+	const int32_t heads = looks->map.heads, size = looks->map.size;
+	if (tokens > looks->room)
+		return;
+	for (int32_t h = 0; h < looks->map.layers * heads; h++) {
+		const float *q = rows + (size_t)(h / heads) * 2 * (size_t)(heads * size) + (size_t)(h % heads) * (size_t)size;
+		for (int32_t i = 0; i < tokens; i++)
+			look(looks, q + (size_t)i * (size_t)width, q + heads * size, width, i, tokens, h);
+	}
+	looks->tokens += tokens;
+}
+
+/* ---- what comes out ------------------------------------------------------------------------------------------------------ */
+
+static void print_table(const Options *o, const Looks *l, const double *importance)
+{
+	printf("%s on %s: %lld tokens; %d layers of %d heads\n%-6s %8s %9s  importance by %s\n", o->build.model, o->data,
+		(long long)l->tokens, l->map.layers, l->map.heads, "head", "entropy", "distance", o->by);
+	for (int32_t h = 0; h < l->map.layers * l->map.heads; h++) {
+		char name[32];
+		snprintf(name, sizeof name, "%d.%d", l->map.at[h / l->map.heads], h % l->map.heads);
+		printf("%-6s %8.4f %9.3f  %.5g\n", name, l->entropy[h], l->distance[h], importance[h]);
+	}
+}
+
+static void print_json(const Options *o, const Looks *l, const double *importance)
+{
+	json_t *list = json_array();
+	for (int32_t h = 0; h < l->map.layers * l->map.heads; h++)
+		json_array_append_new(list, json_pack("{s:i, s:i, s:f, s:f, s:f}", "layer", l->map.at[h / l->map.heads], "head",
+			h % l->map.heads, "entropy", l->entropy[h], "distance", l->distance[h], "importance", importance[h]));
+	json_t *all = json_pack("{s:I, s:s, s:o}", "tokens", (json_int_t)l->tokens, "by", o->by, "heads", list);
+	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
+	puts(text ? text : "{}");
+	free(text);
+	json_decref(all);
+}
+
+static bool rank(const Options *o, Loaded *loaded, Diag *diag)
+{
+	Calibration calibration = {&o->build, loaded};
+	PassEnv env = {.max_tokens = loaded->module->max_tokens};
+	Looks looks = {.room = loaded->module->max_tokens};
+	calibration_offer(&calibration, &env);
+	if (!env.observe)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-heads reads text");
+	Module *copy = module_copy(loaded->module);
+	bool good = heads_expose(copy->graphs[0], "rank-heads", &looks.map, diag);
+	const size_t heads = (size_t)(looks.map.layers * looks.map.heads);
+	looks.entropy = mem_alloc(loaded->mem, heads * sizeof(double));
+	looks.distance = mem_alloc(loaded->mem, heads * sizeof(double));
+	looks.scores = mem_alloc(loaded->mem, (size_t)looks.room * sizeof(double));
+	double *importance = mem_alloc(loaded->mem, heads * sizeof(double));
+	good = good && heads_score(loaded->module->graphs[0], &env, o->by, o->data, o->limit, importance, diag)
+		&& env.observe(&calibration, copy, o->data, o->limit, look_text, &looks, diag);
+	if (good && looks.tokens == 0)
+		good = diag_error_in(diag, EXIT_INPUT, o->data, 0, "has no texts");
+	for (size_t h = 0; good && h < heads; h++) {
+		looks.entropy[h] /= (double)looks.tokens;
+		looks.distance[h] /= (double)looks.tokens;
+		if (!isfinite(looks.entropy[h] + importance[h]))
+			good = diag_error(diag, EXIT_RUN, 0, "head %d of layer %d: its probabilities or its importance on %s are no numbers; are the model's "
+				"weights whole?", (int)(h % (size_t)looks.map.heads), (int)(h / (size_t)looks.map.heads), o->data);
+	}
+	if (good && o->json)
+		print_json(o, &looks, importance);
+	else if (good)
+		print_table(o, &looks, importance);
+	if (good && o->heatmap)
+		good = heatmap_write(o->heatmap, "importance of attention heads", "head", &(Neurons){looks.map.layers, looks.map.heads,
+			looks.map.at}, importance, diag);
+	module_free(copy);
+	return good;
+}
+
+int cmd_rank_heads(int argc, char **argv)
+{
+	Options options = {.by = "activation"};
+	build_options_init(&options.build, argc, argv);
+	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
+	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
+		"Say of each attention head how spread its attention is (entropy, nats), how far it reaches (tokens) and how much it matters.\v"
+		"Examples:\n"
+		"  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy"};
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	options.build.quiet = true;
+
+	Diag diag;
+	diag_init(&diag, options.build.model);
+	Loaded loaded = {0};
+	bool good = model_load(&options.build, &loaded, &diag);
+	if (good) {
+		good = rank(&options, &loaded, &diag);
+		model_unload(&loaded);
+	}
+	diag_print(&diag, stderr);
+	const int status = diag.errors ? (int)diag.code : good ? EXIT_DONE : EXIT_RUN;
+	diag_free(&diag);
+	free(options.build.command);
+	return status;
+}

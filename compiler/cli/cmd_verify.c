@@ -1,0 +1,515 @@
+/* cmd_verify.c: `bertc verify MODEL`: the built program against the reference evaluator, which runs the imported graph, before
+ * any pass, in double precision. Inputs are random ids of a fixed seed, or texts; for texts whose ids are given the tokenizer is
+ * compared too. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bertc.h"
+#include "compiler/measure/metrics.h"
+#include "compiler/build/verified.h"
+
+enum {
+	KEY_DATA = 0x200, KEY_MIN_COSINE, KEY_MAX_ABS, KEY_JSON, KEY_COUNT, KEY_TOKENS, KEY_SEED, KEY_THREADS,
+	INPUTS_MAX = 100000,
+	/* random inputs are short: the evaluator's naive loops take some 0.3 s a token of MiniLM */
+	INPUT_TOKENS = 32,
+};
+
+typedef struct VerifyOptions {
+	BuildOptions build;
+	const char *data;
+	double min_cosine, max_abs;         /* NAN: no limit */
+	bool   json;
+	int    count, tokens, seed, threads;
+} VerifyOptions;
+
+static const struct argp_option table[] = {
+	{"data", KEY_DATA, "FILE", 0,
+		"texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"", 5},
+	{"min-cosine", KEY_MIN_COSINE, "X", 0, "exit 5 when an output's cosine is below X", 5},
+	{"max-abs", KEY_MAX_ABS, "X", 0, "exit 5 when an output is off by more than X * max(1, its largest value)", 5},
+	{"count", KEY_COUNT, "N", 0, "inputs to compare (default 6 random ones, or 20 texts)", 5},
+	{"tokens", KEY_TOKENS, "N", 0, "longest random input (default 32)", 5},
+	{"seed", KEY_SEED, "N", 0, "seed of the random ids", 5},
+	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
+	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5},
+	{0}
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	VerifyOptions *o = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
+	case KEY_DATA: o->data = argument; return 0;
+	case KEY_MIN_COSINE: o->min_cosine = option_number(state, "min-cosine", argument, -1, 1); return 0;
+	case KEY_MAX_ABS: o->max_abs = option_number(state, "max-abs", argument, 0, 1e30); return 0;
+	case KEY_COUNT: o->count = (int)option_number(state, "count", argument, 1, INPUTS_MAX); return 0;
+	case KEY_TOKENS: o->tokens = (int)option_number(state, "tokens", argument, 1, 1 << 20); return 0;
+	case KEY_SEED: o->seed = (int)option_number(state, "seed", argument, 0, 1 << 30); return 0;
+	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
+	case KEY_JSON: o->json = true; return 0;
+	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
+	case ARGP_KEY_END:
+		if (!o->build.model)
+			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
+		return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---- inputs ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Input { int32_t *ids, *types, n; } Input;
+
+typedef struct Inputs {
+	Input  *at;
+	int32_t count;
+	int32_t texts, tokenized_right, tokenized;   /* texts read; whose ids were given, and were the tokenizer's */
+	char   *difference;                          /* the first text whose ids differ, and where; malloc'd or NULL */
+	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back again. NULL: they
+	 * are */
+	const int32_t *new_id;
+	int32_t *old_id, nnew, nold;
+} Inputs;
+
+/* Ids in what follows are the program's. False: out of memory. */
+static bool inputs_renumber(Inputs *inputs, const Loaded *loaded)
+{
+	if (!loaded->renumbered)
+		return true;
+	inputs->new_id = loaded->renumbered;
+	inputs->nold = loaded->nrenumbered;
+	inputs->old_id = calloc((size_t)inputs->nold + 1, sizeof *inputs->old_id);
+	for (int32_t id = 0; inputs->old_id && id < inputs->nold; id++)
+		if (inputs->new_id[id] >= 0) {
+			inputs->old_id[inputs->new_id[id]] = id;
+			inputs->nnew = inputs->new_id[id] + 1;
+		}
+	return inputs->old_id != NULL;
+}
+
+static Input *add_input(Inputs *inputs, int32_t tokens)
+{
+	Input *at = realloc(inputs->at, (size_t)(inputs->count + 1) * sizeof *at);
+	if (!at)
+		return NULL;
+	inputs->at = at;
+	Input *input = &at[inputs->count];
+	*input = (Input){calloc((size_t)tokens + 1, sizeof(int32_t)), calloc((size_t)tokens + 1, sizeof(int32_t)), tokens};
+	inputs->count++;
+	return input->ids && input->types ? input : NULL;
+}
+
+static void inputs_free(Inputs *inputs)
+{
+	for (int32_t i = 0; i < inputs->count; i++) {
+		free(inputs->at[i].ids);
+		free(inputs->at[i].types);
+	}
+	free(inputs->at);
+	free(inputs->old_id);
+	free(inputs->difference);
+}
+
+/* Rows of the table that an input of the graph indexes; 1 when none does. */
+static int32_t table_rows(const Graph *graph, const Value *ids)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_EMBED && node->args[1] == ids && dim_is_number(node->args[0]->type.dim[0]))
+			return (int32_t)node->args[0]->type.dim[0].plus;
+	return 1;
+}
+
+static uint32_t next_random(uint32_t *state)   /* xorshift, Marsaglia 2003 */
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	return *state ^= *state << 5;
+}
+
+/* Lengths from 1 to the limit, evenly; a tail of each input is of the second type where there are types. */
+static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
+{
+	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, graph->inputs[0]),
+		kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
+	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS,
+		longest = asked < max_tokens ? asked : max_tokens;
+	uint32_t state = (uint32_t)o->seed * 2654435761u + 2463534242u;
+	for (int32_t i = 0; i < count; i++) {
+		Input *input = add_input(inputs, count > 1 ? 1 + (int32_t)((int64_t)i * (longest - 1) / (count - 1)) : longest);
+		if (!input)
+			return false;
+		for (int32_t t = 0; t < input->n; t++) {
+			input->ids[t] = (int32_t)(next_random(&state) % (uint32_t)vocab);
+			input->types[t] = t > input->n / 2 ? kinds - 1 : 0;
+		}
+	}
+	return true;
+}
+
+/* A JSON array of integers; NULL when it is none. */
+static int32_t *json_ids(const json_t *array, int32_t *n)
+{
+	const size_t count = json_array_size(array);
+	int32_t *ids = json_is_array(array) && count < 1 << 24 ? calloc(count + 1, sizeof *ids) : NULL;
+	for (size_t i = 0; ids && i < count; i++) {
+		const json_int_t id = json_integer_value(json_array_get(array, i));
+		if (!json_is_integer(json_array_get(array, i)) || id < 0 || id > INT32_MAX) {
+			free(ids);
+			return NULL;
+		}
+		ids[i] = (int32_t)id;
+	}
+	*n = (int32_t)count;
+	return ids;
+}
+
+static void compare_ids(Inputs *inputs, int32_t line, const int32_t *want, int32_t want_n, const int32_t *got, int32_t n)
+{
+	int32_t i = 0;
+	while (i < n && i < want_n && got[i] == want[i])
+		i++;
+	inputs->tokenized++;
+	inputs->tokenized_right += i == n && n == want_n;
+	if ((i < n || n != want_n) && !inputs->difference
+		&& asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)", line, i,
+			i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n) < 0)
+		inputs->difference = NULL;
+}
+
+/* One line of data: through the program's tokenizer, or the ids that it gives. */
+static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *line, int32_t number, Inputs *inputs, Diag *diag)
+{
+	json_t *object = NULL;
+	json_error_t error;
+	const char *text = line, *pair = NULL;
+	int32_t *want = NULL, *want_types = NULL, want_n = 0, types_n = 0, n = 0;
+	if (jsonl) {
+		object = json_loads(line, 0, &error);
+		if (!json_is_object(object)) {
+			json_decref(object);
+			return diag_error(diag, EXIT_INPUT, number, "is not a JSON object: %s", object ? "" : error.text);
+		}
+		text = json_string_value(json_object_get(object, "text"));
+		pair = json_string_value(json_object_get(object, "pair"));
+		want = json_ids(json_object_get(object, "ids"), &want_n);
+		want_types = json_ids(json_object_get(object, "types"), &types_n);
+		for (int32_t i = 0; want && inputs->new_id && i < want_n; i++)
+			want[i] = want[i] < inputs->nold ? inputs->new_id[want[i]] : -1;
+	} else if ((line = strchr(line, '\t'))) {
+		*line = '\0';
+		pair = line + 1;
+	}
+	bool good = true;
+	if (text && tokenizer) {
+		Input *input = add_input(inputs, program->max_tokens);
+		const int status = !input ? 0 : program->tokenize(program->context, text, strlen(text), pair, pair ? strlen(pair) : 0,
+			input->ids, input->types, NULL, NULL, program->max_tokens, &n);
+		if (!input || status)
+			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s",
+				input ? program->strerror(status) : "out of memory");
+		else {
+			input->n = n;
+			inputs->texts++;
+			if (want)
+				compare_ids(inputs, number, want, want_n, input->ids, n);
+		}
+	} else if (want && want_n <= program->max_tokens && (!want_types || types_n == want_n)) {
+		Input *input = add_input(inputs, want_n);
+		for (int32_t i = 0; input && i < want_n; i++) {
+			input->ids[i] = want[i];
+			input->types[i] = want_types ? want_types[i] : 0;
+		}
+	} else
+		good = diag_error(diag, EXIT_INPUT, number, "%s", tokenizer
+			? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
+			: "the model has no tokenizer: give .jsonl with \"ids\"");
+	free(want);
+	free(want_types);
+	json_decref(object);
+	return good;
+}
+
+static bool data_inputs(const VerifyOptions *o, const Program *program, bool tokenizer, Inputs *inputs, Diag *diag)
+{
+	const char *suffix = strrchr(o->data, '.');
+	const bool jsonl = suffix && (strcmp(suffix, ".jsonl") == 0 || strcmp(suffix, ".json") == 0);
+	const char *before = diag->file;
+	char *text = file_read(o->data, (size_t)1 << 30, NULL, diag), *rest = text;
+	bool good = text != NULL;
+	diag->file = o->data;
+	const int32_t most = o->count ? o->count : 20;
+	for (int32_t number = 1; good && rest && *rest && inputs->count < most; number++) {
+		char *line = strsep(&rest, "\n");
+		line[strcspn(line, "\r")] = '\0';
+		good = (jsonl && !*line) || add_line(program, tokenizer, jsonl, line, number, inputs, diag);
+	}
+	if (good && inputs->count == 0)
+		good = diag_error(diag, EXIT_INPUT, 0, "has no lines");
+	diag->file = before;
+	free(text);
+	return good;
+}
+
+/* ---- comparing ---------------------------------------------------------------------------------------------------------- */
+
+/* What was found for one output over all inputs. */
+typedef struct Row {
+	const char *name;
+	double  max_abs, relative, largest, cosine;   /* relative: max_abs / max(1, largest) of the worst input; cosine: the least */
+	int64_t top, top_of;                          /* rows whose largest element is the same; 0 of 0 for outputs without labels */
+	bool    labelled;
+} Row;
+
+/* Largest of a row in both. A tie in floats that doubles tell apart is not a disagreement: the program's choice must be within
+ * rounding of the reference's largest. */
+static bool same_top(const double *reference, const float *x, int64_t width)
+{
+	int64_t best = 0, chosen = 0;
+	for (int64_t j = 1; j < width; j++) {
+		if (reference[j] > reference[best])
+			best = j;
+		if (x[j] > x[chosen])
+			chosen = j;
+	}
+	return best == chosen || reference[best] - reference[chosen] <= 1e-6 * fmax(1, fabs(reference[best]));
+}
+
+/* The reference on one input. */
+static bool evaluate_input(const Graph *graph, const Input *input, const int32_t *old_id, EvalArray *outputs, Diag *diag)
+{
+	int32_t *ids = calloc((size_t)input->n + 1, sizeof *ids);
+	for (int32_t t = 0; ids && t < input->n; t++)
+		ids[t] = old_id && input->ids[t] >= 0 ? old_id[input->ids[t]] : input->ids[t];
+	const bool good = ids ? graph_eval_ids(graph, ids, graph->ninputs > 1 ? input->types : NULL, input->n, outputs, diag)
+		: diag_error(diag, EXIT_RUN, 0, "out of memory");
+	free(ids);
+	return good;
+}
+
+static bool compare_input(const Module *reference, const Program *program, const Input *input, const int32_t *old_id, Row *rows,
+	Diag *diag)
+{
+	const Graph *graph = reference->graphs[0];
+	EvalArray outputs[32] = {{0}};
+	float *out[32] = {NULL};
+	size_t floats[32] = {0};
+	const int32_t offsets[2] = {0, input->n};
+	if (graph->noutputs > 32)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "more than 32 outputs");
+	if (!evaluate_input(graph, input, old_id, outputs, diag))
+		return false;
+	bool good = true;
+	for (int32_t k = 0; k < graph->noutputs; k++) {
+		floats[k] = (size_t)outputs[k].count;
+		good = (out[k] = calloc(floats[k] + 1, sizeof(float))) && good;
+	}
+	const uint32_t all = graph->noutputs == 32 ? UINT32_MAX : (1u << graph->noutputs) - 1;
+	const int status = good ? program->run_outputs(program->context, input->ids, graph->ninputs > 1 ? input->types : NULL,
+		offsets, 1, all, out, floats) : 0;
+	if (!good || status)
+		good = diag_error(diag, EXIT_RUN, 0, "%s", status ? program->strerror(status) : "out of memory");
+	for (int32_t k = 0; k < graph->noutputs; k++) {
+		const EvalArray *o = &outputs[k];
+		double *values = good ? malloc((size_t)(o->count + 1) * sizeof *values) : NULL;
+		for (int64_t i = 0; values && i < o->count; i++)
+			values[i] = eval_at(o, i);
+		if (values) {
+			const Closeness c = metric_closeness(values, out[k], o->count);
+			rows[k].max_abs = fmax(rows[k].max_abs, c.max_abs);
+			rows[k].relative = fmax(rows[k].relative, c.max_abs / fmax(1, c.largest));
+			rows[k].largest = fmax(rows[k].largest, c.largest);
+			rows[k].cosine = fmin(rows[k].cosine, c.cosine);
+			const int64_t width = o->rank ? o->dim[o->rank - 1] : 1;
+			for (int64_t at = 0; rows[k].labelled && width > 0 && at < o->count; at += width) {
+				rows[k].top_of++;
+				rows[k].top += same_top(values + at, out[k] + at, width);
+			}
+		}
+		free(values);
+		free(out[k]);
+		eval_array_free(&outputs[k]);
+	}
+	return good;
+}
+
+/* Outputs whose largest element is a decision: single-label classes, tags, answers' starts and ends, candidates. */
+static bool is_labelled(const Module *module, const char *output)
+{
+	for (int32_t h = 0; h < module->nheads; h++) {
+		const Head *head = &module->heads[h];
+		if (strcmp(head->output, output) == 0)
+			return head->task == TASK_TAG || head->task == TASK_FILL_MASK
+				|| (head->task == TASK_CLASSIFY && head->problem == PROBLEM_SINGLE && head->nlabels > 1);
+	}
+	return false;
+}
+
+/* ---- reporting ---------------------------------------------------------------------------------------------------------- */
+
+static int64_t count_tokens(const Inputs *inputs)
+{
+	int64_t tokens = 0;
+	for (int32_t i = 0; i < inputs->count; i++)
+		tokens += inputs->at[i].n;
+	return tokens;
+}
+
+static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
+{
+	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.model, inputs->count,
+		o->data ? "texts" : "random inputs", (long long)count_tokens(inputs));
+	if (inputs->tokenized)
+		printf("token ids identical: %d of %d%s%s\n", inputs->tokenized_right, inputs->tokenized, inputs->difference ? "; " : "",
+			inputs->difference ? inputs->difference : "");
+	printf("%-16s %12s %12s %12s  %s\n", "output", "max abs", "largest", "cosine", "top-1");
+	for (int32_t k = 0; k < n; k++) {
+		printf("%-16s %12.3e %12.5g %12.9f", rows[k].name, rows[k].max_abs, rows[k].largest, rows[k].cosine);
+		if (rows[k].labelled)
+			printf("  %lld of %lld", (long long)rows[k].top, (long long)rows[k].top_of);
+		putchar('\n');
+	}
+}
+
+/* What was found, as verified.h has it. The CPU is the one whose code ran. */
+static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
+	bool pass)
+{
+	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL), *build = verified_build(said);
+	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
+	for (int32_t k = 0; k < n; k++) {
+		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", verified_real(rows[k].max_abs),
+			"largest", verified_real(rows[k].largest), "cosine", verified_real(rows[k].cosine));
+		if (rows[k].labelled) {
+			json_object_set_new(row, "top1", json_integer(rows[k].top));
+			json_object_set_new(row, "top1_of", json_integer(rows[k].top_of));
+		}
+		json_array_append_new(outputs, row);
+	}
+	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", build, "inputs", inputs->count,
+		"tokens", (json_int_t)count_tokens(inputs), "texts_with_ids", inputs->tokenized, "token_ids_identical",
+		inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
+	json_object_set_new(build, "cpu", json_string(program->cpu(program->context)));
+	if (o->data)
+		json_object_set_new(figures, "data", json_string(slash ? slash + 1 : o->data));
+	else
+		json_object_set_new(figures, "seed", json_integer(o->seed));
+	json_decref(said);
+	return figures;
+}
+
+static void print_json(const json_t *figures)
+{
+	char *text = json_dumps(figures, JSON_REAL_PRECISION(VERIFIED_DIGITS));
+	puts(text ? text : "{}");
+	free(text);
+}
+
+/* A NaN passes no limit. */
+static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
+{
+	bool good = inputs->tokenized_right == inputs->tokenized;
+	for (int32_t k = 0; k < n; k++) {
+		good = good && (isnan(o->min_cosine) || rows[k].cosine >= o->min_cosine);
+		good = good && (isnan(o->max_abs) || rows[k].relative <= o->max_abs);
+	}
+	return good;
+}
+
+/* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
+	Diag *diag)
+{
+	const bool pass = within_limits(o, inputs, rows, n);
+	json_t *figures = figures_json(o, program, inputs, rows, n, pass);
+	if (o->json)
+		print_json(figures);
+	else
+		print_table(o, inputs, rows, n);
+	if (pass && o->build.out) {
+		BuildOptions build = o->build;
+		Ledger ledger = {0};
+		build.figures = figures;
+		build.print_pipeline = false;
+		build_loaded(&build, loaded, &ledger, diag);
+		ledger_free(&ledger);
+	}
+	json_decref(figures);
+	if (!pass)
+		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.model);
+	return pass ? EXIT_DONE : EXIT_LIMIT;
+}
+
+static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
+{
+	Module *reference = module_copy(loaded->module);   /* building rewrites the graph in place */
+	Module *again = module_copy(loaded->module);       /* and may do so twice */
+	/* --passes with merge-tasks leave that to do */
+	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);
+	const Graph *graph = reference->graphs[0];
+	Program program = {0};
+	Inputs inputs = {0};
+	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
+	bool good = merged && rows && program_open(&o->build, loaded, o->threads, &program, diag);
+	if (good && loaded->renumbered && loaded->module->nheads > 0 && loaded->module->heads[0].task == TASK_FILL_MASK)
+		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab leaves other columns of logits than the reference has; "
+			"verify the other passes alone");
+	good = good && inputs_renumber(&inputs, loaded);
+	good = good && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
+		: random_inputs(o, graph, program.max_tokens, &inputs));
+	for (int32_t k = 0; good && k < graph->noutputs; k++)
+		rows[k] = (Row){.name = graph->outputs[k].name, .cosine = 1, .labelled = is_labelled(reference, graph->outputs[k].name)};
+	for (int32_t i = 0; good && i < inputs.count; i++) {
+		if (o->build.progress)
+			progress_show("comparing", i, inputs.count);
+		good = compare_input(reference, &program, &inputs.at[i], inputs.old_id, rows, diag);
+	}
+	progress_clear();
+	int status = EXIT_DONE;
+	if (good) {
+		Loaded whole = *loaded;
+		whole.module = again;
+		status = report(o, &whole, &program, &inputs, rows, graph->noutputs, diag);
+	} else if (!diag->errors)
+		diag_error(diag, EXIT_RUN, 0, "out of memory");
+	inputs_free(&inputs);
+	program_close(&program);
+	module_free(again);
+	module_free(reference);
+	free(rows);
+	return status;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+	VerifyOptions options = {.min_cosine = NAN, .max_abs = NAN, .seed = 1, .threads = 1};
+	build_options_init(&options.build, argc, argv);
+	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
+	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
+		"Build a model and compare the program with the reference evaluator (the imported graph in double precision).\v"
+		"With -o the program is kept when it is within the limits; its --about carries what was measured.\n\n"
+		"Examples:\n"
+		"  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
+		"  bertc verify minilm-sst2 --json >sst2.json && bertc build minilm-sst2 --verified=sst2.json -o sst2\n"
+		"  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt"};
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	options.build.quiet = true;
+
+	Diag diag;
+	diag_init(&diag, options.build.model);
+	Loaded loaded = {0};
+	int status = EXIT_DONE;
+	if (options.build.out && options.build.emit == EMIT_BIR)
+		diag_error(&diag, EXIT_USAGE, 0, "--emit=bir: verify keeps what it ran, a program, a library or C");
+	else if (build_check(&options.build, &diag) && model_load(&options.build, &loaded, &diag))
+		status = verify(&options, &loaded, &diag);
+	model_unload(&loaded);
+	diag_print(&diag, stderr);
+	if (diag.errors)
+		status = (int)diag.code;
+	diag_free(&diag);
+	free(options.build.command);
+	return status;
+}

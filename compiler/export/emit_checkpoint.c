@@ -1,0 +1,403 @@
+/* emit_checkpoint.c: --emit=checkpoint: a model that passes have changed, as a Hugging Face directory again: config.json,
+ * model.safetensors, the tokenizer's files and the modules of sentence-transformers, for training it on and for compiling it
+ * again.
+ *
+ * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors that the graph
+ * does not use are carried over, those of dropped layers are not. Whether the architecture can say what the passes have made is
+ * decided by reading the new directory as `build` would and comparing the two graphs; only if they are the same does the
+ * directory appear. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "compiler/model/load.h"
+#include "compiler/tokenizer/tokenizer_import.h"
+
+typedef struct Writer {
+	const BuildOptions *options;
+	const Loaded *loaded;
+	const ModelDesc *desc;
+	const Graph *graph;
+	MemArena    *mem;
+	const char  *root, *folder;         /* the new directory, and the encoder's within it (mostly the same) */
+	int32_t      nlayers, layer[LAYERS_MAX];   /* numbers of the layers that are left, in order */
+	int64_t      vocab;                 /* rows of the word table */
+	const Tensor **tensors;             /* to be written, under their new names */
+	const char  **sources;              /* and the checkpoint's name of each */
+	int32_t      ntensors, room;        /* room: for all tensors of the graph and of the files */
+	Diag        *diag;
+} Writer;
+
+#define REFUSE(w, ...) diag_error((w)->diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: " __VA_ARGS__)
+
+/* ---- what is left of the encoder -------------------------------------------------------------------------------------- */
+
+static bool count_layers(Writer *w)
+{
+	for (const Node *node = w->graph->first; node; node = node->next) {
+		const int32_t number = node->op == OP_CONST ? -1 : origin_layer(node->origin);
+		bool known = number < 0;
+		for (int32_t i = 0; i < w->nlayers && !known; i++)
+			known = w->layer[i] == number;
+		if (!known && w->nlayers == LAYERS_MAX)
+			return REFUSE(w, "more than %d layers", LAYERS_MAX);
+		if (!known)
+			w->layer[w->nlayers++] = number;
+	}
+	for (const Node *node = w->graph->first; node; node = node->next)
+		if (node->op == OP_EMBED && node->args[1] == w->graph->inputs[0])
+			w->vocab = node->args[0]->type.dim[0].plus;
+	return (w->nlayers > 0 && w->vocab > 0) || REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
+}
+
+/* What has been made of the model at run time, or in other numbers, beside its weights. */
+static bool check_ops(const Writer *w)
+{
+	for (const Node *node = w->graph->first; node; node = node->next) {
+		const int32_t layer = origin_layer(node->origin);
+		if (node->op == OP_THIN)
+			return REFUSE(w, "layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, or refine the "
+				"model before it", layer, w->desc->family);
+		if (node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16)
+			return REFUSE(w, "%s multiplies in %s, and a checkpoint holds weights alone; leave %s out, and give it to the build of what is "
+				"written", node->origin ? node->origin : "a linear", node->op == OP_LINEAR_I8 ? "int8" : "bf16",
+				node->op == OP_LINEAR_I8 ? "quantize-int8" : "compute-bf16");
+		if (node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4)
+			return REFUSE(w, "an embedding table is in %s, which transformers' %s does not read; leave quantize-embeddings out, and give it "
+				"to the build of what is written", node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family);
+		if (node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
+			return REFUSE(w, "the word table is a product of two, and transformers' %s has one; leave factorize-embeddings out, or refine "
+				"the model before it", w->desc->family);
+		if (node->op == OP_SOFTMAX && (node->attr.has & A_SELECT))
+			return REFUSE(w, "the attention of layer %d selects keys, and transformers' %s has no way to say so; leave hard-attention "
+				"out, or refine the model before it", layer, w->desc->family);
+	}
+	return true;
+}
+
+/* Outputs of the linear that is called PART in a layer; 0: there is none. */
+static int64_t part_outputs(const Writer *w, int32_t layer, const char *part)
+{
+	for (const Node *node = w->graph->first; node; node = node->next) {
+		const char *name = node->op == OP_LINEAR && origin_layer(node->origin) == layer ? strchr(node->origin + 6, '.') : NULL;
+		if (name && strcmp(name + 1, part) == 0)
+			return node->args[1]->type.dim[0].plus;
+	}
+	return 0;
+}
+
+/* One number in config.json says how wide all layers are. *width: that of the feed-forward networks. */
+static bool check_widths(const Writer *w, int64_t *width)
+{
+	const int64_t hidden = w->desc->hidden;
+	*width = part_outputs(w, w->layer[0], "ffn.in");
+	for (int32_t i = 0; i < w->nlayers; i++) {
+		const int64_t ffn = part_outputs(w, w->layer[i], "ffn.in"), query = part_outputs(w, w->layer[i], "attention.query");
+		if (!ffn || !query)
+			return REFUSE(w, "layer %d has no %s block any more, and transformers' %s no way to say so; leave prune-blocks out, "
+				"or refine the model before it", w->layer[i], query ? "feed-forward" : "attention", w->desc->family);
+		if (query != hidden)
+			return REFUSE(w, "layer %d has %jd of %d attention heads left, and transformers' %s no way to say so (hidden_size "
+				"divided by num_attention_heads is the size of a head); leave prune-heads out, or refine the model before it",
+				w->layer[i], (intmax_t)(query / (hidden / w->desc->heads)), w->desc->heads, w->desc->family);
+		if (ffn != *width)
+			return REFUSE(w, "layer %d has %jd neurons and layer %d has %jd, but intermediate_size is one number for all layers; "
+				"prune-ffn{keep=N} leaves as many in each", w->layer[0], (intmax_t)*width, w->layer[i], (intmax_t)ffn);
+	}
+	return true;
+}
+
+/* ---- tensors ---------------------------------------------------------------------------------------------------------- */
+
+/* Where the digits of "layer.N." stand in a tensor's name; NULL: nowhere. */
+static const char *layer_digits(const char *name)
+{
+	static const char stem[] = "layer.";
+	for (const char *at = strstr(name, stem); at; at = strstr(at + 1, stem)) {
+		const char *digits = at + sizeof stem - 1;
+		const size_t count = strspn(digits, "0123456789");
+		if (count > 0 && digits[count] == '.' && (at == name || at[-1] == '.'))
+			return digits;
+	}
+	return NULL;
+}
+
+static const char *new_name(const Writer *w, const char *name)
+{
+	const char *digits = layer_digits(name);
+	const int64_t number = digits ? strtoll(digits, NULL, 10) : -1;
+	for (int32_t i = 0; digits && i < w->nlayers; i++)
+		if (w->layer[i] == number)
+			return mem_printf(w->mem, "%.*s%d%s", (int)(digits - name), name, i, digits + strspn(digits, "0123456789"));
+	return name;
+}
+
+static bool add_tensor(Writer *w, const Tensor *tensor, const char *source)
+{
+	const char *name = new_name(w, source);
+	for (int32_t i = 0; i < w->ntensors; i++)
+		if (strcmp(w->tensors[i]->name, name) == 0)
+			return tensor_equal(w->tensors[i], tensor)
+				|| REFUSE(w, "two different tensors have been made of %s, and the checkpoint can hold one", source);
+	Tensor *view = mem_alloc(w->mem, sizeof *view);
+	*view = *tensor;
+	view->name = name;
+	w->sources[w->ntensors] = source;
+	w->tensors[w->ntensors++] = view;
+	return true;
+}
+
+static bool has_source(const Writer *w, const char *name)
+{
+	for (int32_t i = 0; i < w->ntensors; i++)
+		if (strcmp(w->sources[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* A tensor that nothing in the graph reads: a head for another task, a buffer. Of a word table that has shrunk, what was as long
+ * as the old one no longer fits. */
+static bool is_carried_over(const Writer *w, const Tensor *tensor)
+{
+	const bool by_word = tensor->type.rank > 0 && tensor->type.dim[0].plus == w->desc->vocab;
+	return !layer_digits(tensor->name) && !has_source(w, tensor->name) && !(by_word && w->vocab != w->desc->vocab);
+}
+
+static bool collect_tensors(Writer *w)
+{
+	const Module *module = w->loaded->module;
+	for (const Node *node = w->graph->first; node; node = node->next)
+		w->room += node->op == OP_CONST;
+	for (int32_t f = 0; f < module->nfiles; f++)
+		w->room += safetensors_count(module->files[f]);
+	w->tensors = mem_alloc(w->mem, (size_t)w->room * sizeof *w->tensors);
+	w->sources = mem_alloc(w->mem, (size_t)w->room * sizeof *w->sources);
+	for (const Node *node = w->graph->first; node; node = node->next) {
+		const char *source = node->op != OP_CONST ? NULL : node->data->source ? node->data->source : node->data->name;
+		if (source && module_find_tensor(module, source) && !add_tensor(w, node->data, source))
+			return false;
+	}
+	const int32_t used = w->ntensors;
+	for (int32_t f = 0; f < module->nfiles; f++)
+		for (int32_t t = 0; t < safetensors_count(module->files[f]); t++) {
+			const Tensor *tensor = safetensors_get(module->files[f], t);
+			if (is_carried_over(w, tensor) && !add_tensor(w, tensor, tensor->name))
+				return false;
+		}
+	return used > 0;
+}
+
+/* ---- config.json ------------------------------------------------------------------------------------------------------ */
+
+/* The element type of all float tensors, or float32 where they differ: transformers loads into one type. */
+static const char *common_dtype(const Tensor *const *tensors, int32_t count)
+{
+	static const char *const names[DT_COUNT] = {[DT_F32] = "float32", [DT_F16] = "float16", [DT_BF16] = "bfloat16",
+		[DT_F64] = "float64"};
+	const char *name = NULL;
+	for (int32_t i = 0; i < count; i++) {
+		const char *own = names[tensors[i]->type.dtype];
+		if (own && name && own != name)
+			return names[DT_F32];
+		name = own ? own : name;
+	}
+	return name ? name : names[DT_F32];
+}
+
+/* What config.json says stays, unless passes have changed the type: a model may be stored in half and meant for float32. */
+static void set_dtype(const Writer *w, json_t *config)
+{
+	const Module *module = w->loaded->module;
+	const Tensor **old = mem_alloc(w->mem, (size_t)w->room * sizeof *old);
+	int32_t count = 0;
+	for (int32_t f = 0; f < module->nfiles; f++)
+		for (int32_t t = 0; t < safetensors_count(module->files[f]); t++)
+			old[count++] = safetensors_get(module->files[f], t);
+	const char *now = common_dtype(w->tensors, w->ntensors);
+	if (now != common_dtype(old, count))
+		json_object_set_new(config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(now));
+}
+
+static bool write_config(const Writer *w, int64_t ffn)
+{
+	const char *from = mem_printf(w->mem, "%s/config.json", w->desc->directory);
+	json_t *config = json_read(from, JSON_CONFIG_BYTES_MAX, 0, w->diag);
+	if (!config)
+		return false;
+	json_object_set_new(config, "num_hidden_layers", json_integer(w->nlayers));
+	json_object_set_new(config, "intermediate_size", json_integer(ffn));
+	json_object_set_new(config, "vocab_size", json_integer(w->vocab));
+	tokenizer_renumber_roles(w->loaded, config);
+	set_dtype(w, config);
+	const bool good = json_write(config, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
+	json_decref(config);
+	return good;
+}
+
+/* ---- files that stay as they are -------------------------------------------------------------------------------------- */
+
+static bool copy_file(const Writer *w, const char *from, const char *to, const char *name)
+{
+	const char *path = mem_printf(w->mem, "%s/%s", from, name);
+	return access(path, F_OK) != 0 || file_copy(path, mem_printf(w->mem, "%s/%s", to, name), w->diag);
+}
+
+static bool make_folder(const Writer *w, const char *path)
+{
+	return mkdir(path, 0777) == 0 || diag_error_in(w->diag, EXIT_RUN, path, 0, "cannot be made: %s", strerror(errno));
+}
+
+/* All plain files of a module's folder: its config.json and, of a Dense, its weights. */
+static bool copy_folder(const Writer *w, const char *home, const char *name)
+{
+	const char *from = mem_printf(w->mem, "%s/%s", home, name), *to = mem_printf(w->mem, "%s/%s", w->root, name);
+	DIR *dir = opendir(from);
+	if (!dir)   /* Normalize has none */
+		return true;
+	bool good = make_folder(w, to);
+	for (struct dirent *entry; good && (entry = readdir(dir));) {
+		struct stat st;
+		if (stat(mem_printf(w->mem, "%s/%s", from, entry->d_name), &st) == 0 && S_ISREG(st.st_mode))
+			good = copy_file(w, from, to, entry->d_name);
+	}
+	closedir(dir);
+	return good;
+}
+
+/* modules.json of sentence-transformers and the folders that it names, but for the encoder's. Their names were checked when the
+ * model was loaded. */
+static bool copy_modules(const Writer *w, const char *home)
+{
+	const char *path = mem_printf(w->mem, "%s/modules.json", home);
+	if (access(path, F_OK) != 0)
+		return true;
+	json_t *modules = json_read(path, JSON_CONFIG_BYTES_MAX, 0, w->diag), *module;
+	size_t i;
+	bool good = modules && copy_file(w, home, w->root, "modules.json")
+		&& copy_file(w, home, w->root, "config_sentence_transformers.json");
+	json_array_foreach(modules, i, module) {
+		const char *name = json_string_value(json_object_get(module, "path"));
+		if (good && name && *name && strcmp(mem_printf(w->mem, "%s/%s", home, name), w->desc->directory) != 0)
+			good = copy_folder(w, home, name);
+	}
+	json_decref(modules);
+	return good;
+}
+
+static bool copy_rest(Writer *w)
+{
+	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json",
+		"added_tokens.json", "sentence_bert_config.json"};
+	const ModelDesc *desc = w->desc;
+	const char *home = desc->modules_directory ? desc->modules_directory : desc->directory;
+	w->folder = w->root;
+	if (desc->modules_directory) {
+		w->folder = mem_printf(w->mem, "%s/%s", w->root, strrchr(desc->directory, '/') + 1);
+		if (!make_folder(w, w->folder))
+			return false;
+	}
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!copy_file(w, desc->directory, w->folder, names[i]))
+			return false;
+	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag)) && copy_modules(w, home);
+}
+
+/* ---- is it what was to be written? ------------------------------------------------------------------------------------ */
+
+/* A copy in one spelling: what passes have tidied is not held against them. */
+static Module *plain_copy(const Module *module, Diag *diag)
+{
+	const PassEnv env = {.max_tokens = module->max_tokens};
+	Module *copy = module_copy(module);
+	Pipeline *pipeline = pipeline_parse("canonicalize,cse,dce", diag);
+	if (!pipeline || !pipeline_run(pipeline, copy, &env, NULL, NULL, diag)) {
+		module_free(copy);
+		copy = NULL;
+	}
+	pipeline_free(pipeline);
+	return copy;
+}
+
+static bool compare_graphs(Writer *w, const Module *read)
+{
+	const Node *where = NULL;
+	Module *want = plain_copy(w->loaded->module, w->diag), *got = want ? plain_copy(read, w->diag) : NULL;
+	bool good = want && got;
+	if (good && !graph_equal(want->graphs[0], got->graphs[0], &where))
+		good = REFUSE(w, "transformers' %s cannot say what the passes have made of it: %s%s%s is not what the checkpoint would "
+			"give; only passes that drop layers or change widths alike in all layers can be written", w->desc->family,
+			where ? op_info[where->op].name : "an output", where && where->origin ? " of " : "",
+			where && where->origin ? where->origin : "");
+	module_free(want);
+	module_free(got);
+	return good;
+}
+
+/* The tokenizer that the new files describe is the one that the program would have. */
+static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
+{
+	const TokenizerDesc *want = w->loaded->tokenizer;
+	bool same = !want == !got && (!want || (want->nvocab == got->nvocab && want->nadded == got->nadded
+		&& want->unk_id == got->unk_id && want->pad_id == got->pad_id && want->cls_id == got->cls_id
+		&& want->sep_id == got->sep_id && want->mask_id == got->mask_id));
+	for (int32_t i = 0; want && same && i < want->nvocab; i++)
+		same = !want->vocab[i] == !got->vocab[i] && (!want->vocab[i] || strcmp(want->vocab[i], got->vocab[i]) == 0);
+	for (int32_t i = 0; want && same && i < want->nadded; i++)
+		same = want->added[i].id == got->added[i].id && strcmp(want->added[i].text, got->added[i].text) == 0;
+	return same || REFUSE(w, "the tokenizer's files cannot say what the passes have made of it");
+}
+
+static bool read_back(Writer *w)
+{
+	BuildOptions options = {.model = w->root, .level = 2, .task = w->options->task, .outputs = w->options->outputs,
+		.max_tokens = w->options->max_tokens};
+	Loaded again = {0};
+	Diag diag;
+	diag_init(&diag, w->options->out);
+	bool good = model_load(&options, &again, &diag);
+	if (!good)
+		REFUSE(w, "the directory would not be read again: %s", diag.count ? diag.messages[diag.count - 1].text : "no reason");
+	good = good && compare_graphs(w, again.module) && compare_tokenizers(w, again.tokenizer);
+	model_unload(&again);
+	diag_free(&diag);
+	return good;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------------- */
+
+static bool write_all(Writer *w, int64_t ffn)
+{
+	return copy_rest(w) && collect_tensors(w) && write_config(w, ffn)
+		&& safetensors_write(mem_printf(w->mem, "%s/model.safetensors", w->folder), w->tensors, w->ntensors, w->diag)
+		&& read_back(w) && directory_commit(w->root, w->options->out, w->diag);
+}
+
+bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *diag)
+{
+	Writer w = {.options = options, .loaded = loaded, .desc = loaded->desc, .graph = loaded->module->graphs[0], .diag = diag};
+	int64_t ffn;
+	if (!w.desc || !w.desc->from_config)
+		return REFUSE(&w, "a checkpoint is made from a checkpoint: MODEL must be a Hugging Face directory");
+	if (w.graph->level != LEVEL_GRAPH)
+		return REFUSE(&w, "fused and lowered graphs are no model any more; give only passes that come before fuse");
+	if (loaded->nmerged)
+		return REFUSE(&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
+	for (const Node *node = w.graph->first; node; node = node->next)
+		if (node->op == OP_EXIT)
+			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");
+	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
+		return false;
+	char *aside = directory_aside(options->out, diag);
+	if (!aside)
+		return false;
+	w.root = aside;
+	w.mem = mem_new();
+	const bool good = write_all(&w, ffn);
+	mem_free(w.mem);
+	if (!good)
+		remove_tree(aside);
+	free(aside);
+	return good;
+}

@@ -1,0 +1,164 @@
+/* checkpoint.c: the checkpoint files of a description. One .safetensors, or the shards that a .safetensors.index.json lists;
+ * a shard may hold exactly the tensors that the index places in it, so that no tensor has two meanings. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "compiler/support/json_file.h"
+#include "compiler/model/load.h"
+
+enum { SHARDS_MAX = 1024, INDEX_BYTES_MAX = 64 << 20 };
+
+typedef struct Shards { const char *name[SHARDS_MAX]; char *path[SHARDS_MAX]; int32_t count; } Shards;
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+	size_t length = strlen(text), tail = strlen(suffix);
+	return length > tail && strcmp(text + length - tail, suffix) == 0;
+}
+
+static int32_t shard_number(Shards *shards, const char *name)
+{
+	for (int32_t i = 0; i < shards->count; i++)
+		if (strcmp(shards->name[i], name) == 0)
+			return i;
+	if (shards->count == SHARDS_MAX)
+		return -1;
+	shards->name[shards->count] = name;
+	return shards->count++;
+}
+
+/* The files that the index names, in the order of their names: the order of JSON members must not matter. */
+static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static bool list_shards(const json_t *map, const char *index, Shards *shards, Diag *diag)
+{
+	const char *tensor;
+	json_t *value;
+	if (!json_is_object(map) || json_object_size(map) == 0)
+		return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map is not an object of tensors");
+	json_object_foreach((json_t *)map, tensor, value) {
+		if (!json_is_string(value))
+			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in %s, expected a file name", tensor,
+				json_kind(value));
+		if (!has_suffix(json_string_value(value), ".safetensors"))
+			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in \"%s\", which is not a .safetensors file",
+				tensor,
+				json_string_value(value));
+		if (shard_number(shards, json_string_value(value)) < 0)
+			return diag_error_in(diag, EXIT_UNSUPPORTED, index, 0, "names more than %d files", SHARDS_MAX);
+	}
+	qsort(shards->name, (size_t)shards->count, sizeof *shards->name, compare_names);
+	return true;
+}
+
+/* Paths of all weight files of the description in *shards; *map is the index's weight_map or NULL. *json keeps the names
+ * alive. */
+static bool find_shards(const ModelDesc *desc, const char *const *search, Shards *shards, json_t **json, const json_t **map,
+	Diag *diag)
+{
+	*json = NULL, *map = NULL;
+	const char *directory = desc->weights_directory ? desc->weights_directory : desc->directory;
+	char *path = file_find(directory, desc->weights, search, desc->mem, diag);
+	if (!path)
+		return false;
+	if (!has_suffix(desc->weights, ".json")) {
+		shards->name[0] = desc->weights;
+		shards->path[0] = path;
+		shards->count = 1;
+		return true;
+	}
+	*json = json_read(path, INDEX_BYTES_MAX, 0, diag);
+	if (!*json)
+		return false;
+	*map = json_object_get(*json, "weight_map");
+	if (!list_shards(*map, path, shards, diag))
+		return false;
+	for (int32_t i = 0; i < shards->count; i++)
+		if (!(shards->path[i] = file_find(directory, shards->name[i], search, desc->mem, diag)))
+			return false;
+	return true;
+}
+
+static bool check_places(const json_t *map, const Shards *shards, SafeTensors *const *files, Diag *diag)
+{
+	const char *tensor;
+	json_t *value;
+	for (int32_t f = 0; f < shards->count; f++)
+		for (int32_t t = 0; t < safetensors_count(files[f]); t++) {
+			const char *name = safetensors_get(files[f], t)->name, *place = json_string_value(json_object_get(map, name));
+			if (!place || strcmp(place, shards->name[f]) != 0)
+				return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0, "holds %s, which the index places in %s", name,
+					place ? place : "no file");
+		}
+	json_object_foreach((json_t *)map, tensor, value) {
+		const char *name = json_string_value(value);
+		int32_t f = (int32_t)((const char *const *)bsearch(&name, shards->name, (size_t)shards->count, sizeof name,
+			compare_names) - shards->name);
+		if (!safetensors_find(files[f], tensor))
+			return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0, "does not hold %s, which the index places in it", tensor);
+	}
+	return true;
+}
+
+void checkpoint_close(SafeTensors **files, int32_t count)
+{
+	for (int32_t i = 0; i < count; i++)
+		safetensors_close(files[i]);
+	free(files);
+}
+
+int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, SafeTensors ***files, Diag *diag)
+{
+	Shards shards = {.count = 0};
+	json_t *json;
+	const json_t *map;
+	int32_t opened = 0;
+	*files = NULL;
+	if (find_shards(desc, search, &shards, &json, &map, diag)) {
+		*files = calloc((size_t)shards.count, sizeof **files);
+		while (opened < shards.count && ((*files)[opened] = safetensors_open(shards.path[opened], diag)))
+			opened++;
+		if (opened < shards.count || (map && !check_places(map, &shards, *files, diag))) {
+			checkpoint_close(*files, opened);
+			*files = NULL;
+			opened = 0;
+		}
+	}
+	json_decref(json);
+	return opened;
+}
+
+bool checkpoint_sha256(const ModelDesc *desc, const char *const *search, char hex[65], Diag *diag)
+{
+	Shards shards = {.count = 0};
+	json_t *json;
+	const json_t *map;
+	const void *parts[SHARDS_MAX];
+	size_t bytes[SHARDS_MAX];
+	int mapped = 0;
+	bool good = find_shards(desc, search, &shards, &json, &map, diag);
+	while (good && mapped < shards.count) {
+		struct stat st;
+		int fd = open(shards.path[mapped], O_RDONLY | O_CLOEXEC);
+		void *data = fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0
+			? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+		if (fd >= 0)
+			close(fd);
+		if (data == MAP_FAILED) {
+			good = diag_error_in(diag, EXIT_INPUT, shards.path[mapped], 0, "cannot be mapped: %s", strerror(errno));
+			break;
+		}
+		parts[mapped] = data;
+		bytes[mapped++] = (size_t)st.st_size;
+	}
+	if (good)
+		toolchain_sha256(parts, bytes, mapped, hex);
+	while (mapped-- > 0)
+		munmap((void *)parts[mapped], bytes[mapped]);
+	json_decref(json);
+	return good;
+}

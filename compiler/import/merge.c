@@ -1,0 +1,167 @@
+/* import/merge.c: several checkpoints over one base as one module: `--merge=stsb=DIR,mrpc=DIR`, or <merge> of a description. A directory
+ * holds a whole checkpoint, or delta.safetensors: the tensors that differ from the base's, and those of its head. Each becomes a graph as
+ * if it were built alone; tensors that equal the base's are the base's; merge-tasks then makes one graph of all, unless the pipeline names
+ * it: what stands in front of it there changes each task's graph by itself ("drop-layers{keep=4},merge-tasks"). */
+#include <stdlib.h>
+#include <string.h>
+#include "compiler/model/load.h"
+
+bool merge_parse(ModelDesc *desc, const char *list, Diag *diag)
+{
+	char *text = mem_string(desc->mem, list, strlen(list)), *rest;
+	desc->nmerges = 0;
+	for (char *item = strtok_r(text, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
+		char *equals = strchr(item, '=');
+		if (!equals || equals == item || !equals[1])
+			return diag_error(diag, EXIT_USAGE, 0, "--merge=%s: expected NAME=DIR, several with commas between", list);
+		*equals = '\0';
+		if (desc->nmerges == HEADS_MAX)
+			return diag_error(diag, EXIT_USAGE, 0, "--merge: more than %d tasks", HEADS_MAX);
+		desc->merge[desc->nmerges++] = (struct MergeDesc){item, equals + 1};
+	}
+	return desc->nmerges > 0 || diag_error(diag, EXIT_USAGE, 0, "--merge=%s: names no task", list);
+}
+
+static bool check_names(const ModelDesc *desc, Diag *diag)
+{
+	for (int32_t i = 0; i < desc->nmerges; i++) {
+		const char *name = desc->merge[i].name;
+		if (!name_is_valid(name))
+			return diag_error_in(diag, EXIT_USAGE, desc->path, 0, "task \"%s\": a name is a letter, then letters, digits, _, . and -", name);
+		for (int32_t k = 0; k < i; k++)
+			if (strcmp(name, desc->merge[k].name) == 0)
+				return diag_error_in(diag, EXIT_USAGE, desc->path, 0, "two tasks are called %s", name);
+	}
+	return true;
+}
+
+/* Texts are tokenized once for all tasks. */
+static bool check_tokenizer(const TokenizerDesc *base, const ModelDesc *task, const BuildOptions *options, Diag *diag)
+{
+	if (!base || !task->tokenizer)
+		return true;
+	MemArena *mem = mem_new();
+	const TokenizerDesc *own = tokenizer_import(task->directory, task->tokenizer, options->search, mem, diag);
+	bool same = own && own->nvocab == base->nvocab && own->lowercase == base->lowercase && own->strip_accents == base->strip_accents
+		&& own->chinese_chars == base->chinese_chars && own->nsingle == base->nsingle && own->npair == base->npair;
+	for (int32_t i = 0; same && i < own->nvocab; i++)
+		same = !own->vocab[i] == !base->vocab[i] && (!own->vocab[i] || strcmp(own->vocab[i], base->vocab[i]) == 0);
+	if (own && !same)
+		diag_error_in(diag, EXIT_UNSUPPORTED, task->path, 0, "has another tokenizer than the base; one program reads texts in one way");
+	mem_free(mem);
+	return same;
+}
+
+/* The base's tensor of the same name, where it is the same; else a view of the task's under a name of its own. */
+static const Tensor *share_tensor(Module *module, const Tensor *tensor, const char *task)
+{
+	const char *name = tensor->name ? tensor->name : "const", *bare = strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
+	const Tensor *base = module_find_tensor(module, name);
+	if (!base)
+		base = module_find_tensor(module, bare);
+	if (!base)
+		base = module_find_tensor(module, mem_printf(module->mem, "bert.%s", bare));
+	if (base && tensor_equal(base, tensor))
+		return base;
+	Tensor *own = mem_alloc(module->mem, sizeof *own);
+	*own = *tensor;
+	own->name = mem_printf(module->mem, "%s/%s", task, bare);
+	own->file = NULL;
+	return own;
+}
+
+/* The task's graph and heads into the module; outputs and heads take the task's name. */
+static bool take_task(Module *module, Module *from, const char *task, Diag *diag)
+{
+	Graph *graph = graph_copy(module, from->graphs[0]);
+	MemArena *mem = module->mem;
+	graph->name = mem_string(mem, task, strlen(task));
+	for (Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_CONST)
+			node->data = share_tensor(module, node->data, task);
+	if (from->nheads == 0)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "task %s has no head", task);
+	for (int32_t i = 0; i < graph->noutputs; i++) {
+		const char *old = graph->outputs[i].name, *name = task;
+		bool named = false;
+		for (int32_t h = 0; h < from->nheads; h++) {
+			const Head *head = &from->heads[h];
+			if (strcmp(head->output, old) != 0)
+				continue;
+			if (from->nheads > 1)
+				name = mem_printf(mem, "%s.%s", task, head->name);
+			Head *to = module_add_head(module, name);
+			const char *own = to->name;
+			*to = *head;   /* labels are the task's module's, which lives as long */
+			to->name = to->output = own;
+			name = own;
+			named = true;
+		}
+		graph->outputs[i].name = named ? name : mem_printf(mem, "%s.%s", task, old);
+	}
+	return true;
+}
+
+static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, const TokenizerDesc *tokenizer, const BuildOptions *options,
+	Loaded *loaded, Diag *diag)
+{
+	BuildOptions own = *options;
+	own.base = base;
+	ModelDesc *desc = description_from_hf(merge->directory, &own, diag);
+	Module *module = loaded->module, *from = NULL;
+	bool good = desc && check_tokenizer(tokenizer, desc, options, diag) && (from = description_build(desc, &own, diag));
+	if (good) {
+		loaded->merged[loaded->nmerged++] = from;
+		if (module->max_tokens == 0 || desc->max_tokens < module->max_tokens)
+			module->max_tokens = desc->max_tokens;
+		good = take_task(module, from, merge->name, diag);
+	}
+	if (desc)
+		description_free(desc);
+	return good;
+}
+
+static bool names_merge(const BuildOptions *options)
+{
+	static const char name[] = "merge-tasks";
+	for (const char *at = options->passes; at && (at = strstr(at, name)); at += sizeof name - 1)
+		if ((at == options->passes || at[-1] == ',') && strchr(",", at[sizeof name - 1]))   /* strchr finds the end as well */
+			return true;
+	return false;
+}
+
+bool merge_graphs(Module *module, Diag *diag)
+{
+	if (module->ngraphs == 1)
+		return true;
+	const PassEnv env = {0};
+	Pipeline *pipeline = pipeline_parse("merge-tasks", diag);
+	const bool good = pipeline && module_verify(module, diag) && pipeline_run(pipeline, module, &env, NULL, NULL, diag);
+	pipeline_free(pipeline);
+	return good;
+}
+
+bool merge_load(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Diag *diag)
+{
+	SafeTensors **files;
+	const int32_t count = check_names(desc, diag) ? checkpoint_open(desc, options->search, &files, diag) : 0;
+	if (count == 0)
+		return false;
+	MemArena *mem = mem_new();
+	Module *module = loaded->module = module_new(desc->name);
+	for (int32_t i = 0; i < count; i++)
+		module_add_file(module, files[i]);
+	free(files);
+	module->weights = mem_string(module->mem, desc->weights, strlen(desc->weights));
+	module->tokenizer = desc->tokenizer ? mem_string(module->mem, desc->tokenizer, strlen(desc->tokenizer)) : NULL;
+	module->directory = mem_string(module->mem, desc->directory, strlen(desc->directory));
+	module->max_tokens = desc->from_config ? options->max_tokens : desc->max_tokens;   /* the tasks' own limits follow */
+	loaded->merged = mem_alloc(loaded->mem, (size_t)desc->nmerges * sizeof(Module *));
+	const TokenizerDesc *tokenizer = desc->tokenizer
+		? tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag) : NULL;
+	bool good = !desc->tokenizer || tokenizer;
+	for (int32_t i = 0; i < desc->nmerges && good; i++)
+		good = load_task(desc, &desc->merge[i], tokenizer, options, loaded, diag);
+	mem_free(mem);
+	return good && (names_merge(options) || merge_graphs(module, diag));
+}

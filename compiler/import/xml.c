@@ -1,0 +1,325 @@
+/* import/xml.c: model.xml -> ModelDesc. libxml2 parses, the RELAX NG schema in model.rng judges the form, and what is left to
+ * do here is to copy words and numbers. A document type declaration is refused as soon as it begins, so that there are no
+ * entities to expand and nothing to fetch. The second form, <graph>, is import/xml_graph.c's. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libxml/parser.h>
+#include <libxml/relaxng.h>
+#include "compiler/model/load.h"
+
+const char *schema_file(const char *name, size_t *bytes);   /* made from model.rng by the build */
+
+/* libxml2 2.9 judges 2^18 ops by the schema in 3 s, but its time grows with the square of a head's labels: 1 s for 2^15. */
+enum { XML_BYTES_MAX = 64 << 20, XML_ELEMENTS_MAX = 1 << 18, XML_LABELS_MAX = 1 << 15, XML_MESSAGE_MAX = 10 };
+
+/* ---- libxml2's messages, each on one line ---------------------------------------------------------------------------------- */
+
+typedef struct XmlErrors { const char *path; Diag *diag; int count; } XmlErrors;
+
+static void xml_complain(XmlErrors *errors, const xmlError *error, const char *what)
+{
+	char text[512];
+	snprintf(text, sizeof text, "%s", error && error->message ? error->message : "cannot be read");
+	text[strcspn(text, "\r\n")] = '\0';
+	if (errors->count++ < XML_MESSAGE_MAX)
+		diag_error_in(errors->diag, EXIT_INPUT, errors->path, error ? error->line : 0, "%s: %s", what, text);
+}
+
+static void schema_complain(void *data, xmlErrorPtr error)
+{
+	xml_complain(data, error, "does not follow the schema");
+}
+
+/* ---- parsing --------------------------------------------------------------------------------------------------------------- */
+
+/* Called when `<!DOCTYPE` has been read. Stopping here means that not even one entity is declared. */
+static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *external, const xmlChar *system)
+{
+	xmlParserCtxtPtr parser = context;
+	(void)name, (void)external, (void)system;
+	*(bool *)parser->_private = true;
+	xmlStopParser(parser);
+}
+
+static xmlDocPtr parse_document(const char *text, size_t bytes, const char *path, Diag *diag)
+{
+	bool has_doctype = false;
+	xmlParserCtxtPtr parser = xmlNewParserCtxt();
+	if (!parser) {
+		diag_error_in(diag, EXIT_RUN, path, 0, "out of memory");
+		return NULL;
+	}
+	parser->_private = &has_doctype;
+	parser->sax->internalSubset = refuse_doctype;
+	xmlDocPtr document = xmlCtxtReadMemory(parser, text, (int)bytes, NULL, NULL,
+		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES | XML_PARSE_NOCDATA);
+	if (has_doctype) {
+		diag_error_in(diag, EXIT_INPUT, path, 0,
+			"has a document type declaration (<!DOCTYPE>); model descriptions have none, remove it");
+		xmlFreeDoc(document);
+		document = NULL;
+	} else if (!document) {
+		XmlErrors errors = {path, diag, 0};
+		xml_complain(&errors, xmlCtxtGetLastError(parser), "is not well-formed XML");
+	}
+	xmlFreeParserCtxt(parser);
+	return document;
+}
+
+/* Walks the tree without recursion. */
+static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
+{
+	int elements = 0, labels = 0;
+	xmlNodePtr node = xmlDocGetRootElement(document);
+	while (node) {
+		if (node->type == XML_ELEMENT_NODE) {
+			elements++;
+			labels += strcmp((const char *)node->name, "label") == 0;
+		}
+		xmlNodePtr next = node->children && node->type == XML_ELEMENT_NODE ? node->children : node->next;
+		for (; !next && node->parent && node->parent->type == XML_ELEMENT_NODE; node = node->parent)
+			next = node->parent->next;
+		node = next;
+	}
+	if (elements > XML_ELEMENTS_MAX)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d elements", XML_ELEMENTS_MAX);
+	if (labels > XML_LABELS_MAX)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+			"has more than %d label elements; labels without blanks may stand in the "
+			"attribute labels of their head", XML_LABELS_MAX);
+	return true;
+}
+
+static bool check_schema(xmlDocPtr document, const char *path, Diag *diag)
+{
+	size_t bytes;
+	const char *text = schema_file("model.rng", &bytes);
+	XmlErrors errors = {path, diag, 0};
+	xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewMemParserCtxt(text, (int)bytes);
+	xmlRelaxNGPtr schema = parser ? xmlRelaxNGParse(parser) : NULL;
+	xmlRelaxNGValidCtxtPtr valid = schema ? xmlRelaxNGNewValidCtxt(schema) : NULL;
+	int status = -1;
+	if (valid) {
+		xmlRelaxNGSetValidStructuredErrors(valid, schema_complain, &errors);
+		status = xmlRelaxNGValidateDoc(valid, document);
+	}
+	if (status != 0 && errors.count == 0)
+		diag_error_in(diag, EXIT_INPUT, path, 0, "does not follow the schema of model descriptions (model.rng)");
+	xmlRelaxNGFreeValidCtxt(valid);
+	xmlRelaxNGFree(schema);
+	xmlRelaxNGFreeParserCtxt(parser);
+	return status == 0;
+}
+
+/* ---- attributes and elements; their form is known to be right ----------------------------------------------------------- */
+
+static const char *attr_text(const ModelDesc *desc, xmlNodePtr node, const char *name)
+{
+	xmlChar *value = xmlGetNoNsProp(node, (const xmlChar *)name);
+	const char *copy = value ? mem_string(desc->mem, (const char *)value, strlen((const char *)value)) : NULL;
+	xmlFree(value);
+	return copy;
+}
+
+static const char *node_text(const ModelDesc *desc, xmlNodePtr node)
+{
+	xmlChar *value = xmlNodeGetContent(node);
+	const char *copy = value ? mem_string(desc->mem, (const char *)value, strlen((const char *)value)) : "";
+	xmlFree(value);
+	return copy;
+}
+
+static bool is_element(xmlNodePtr node, const char *name)
+{
+	return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
+}
+
+static xmlNodePtr child(xmlNodePtr node, const char *name)
+{
+	for (node = node->children; node && !is_element(node, name);)
+		node = node->next;
+	return node;
+}
+
+static const char *child_href(const ModelDesc *desc, xmlNodePtr model, const char *name)
+{
+	xmlNodePtr node = child(model, name);
+	return node ? attr_text(desc, node, "href") : NULL;
+}
+
+typedef struct XmlReader { ModelDesc *desc; const BuildOptions *options; Diag *diag; } XmlReader;
+
+static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t most, int32_t *out)
+{
+	const char *text = attr_text(r->desc, node, name);
+	long value = text ? strtol(text, NULL, 10) : *out;
+	if (value > most)
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "%s is %s, expected %d at most", name, text, most);
+	*out = (int32_t)value;
+	return true;
+}
+
+/* ---- <encoder> ---------------------------------------------------------------------------------------------------------- */
+
+static bool read_encoder(XmlReader *r, xmlNodePtr node)
+{
+	static const struct { const char *name; size_t field; int32_t most; } sizes[] = {
+		{"layers",    offsetof(ModelDesc, layers),    LAYERS_MAX},    {"hidden", offsetof(ModelDesc, hidden), HIDDEN_MAX},
+		{"heads",     offsetof(ModelDesc, heads),     HIDDEN_MAX},    {"ffn",    offsetof(ModelDesc, ffn),    FFN_MAX},
+		{"positions", offsetof(ModelDesc, positions), POSITIONS_MAX}, {"types",  offsetof(ModelDesc, types),  TYPES_MAX},
+		{"vocab",     offsetof(ModelDesc, vocab),     VOCAB_MAX},
+	};
+	ModelDesc *desc = r->desc;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		if (!read_size(r, node, sizes[i].name, sizes[i].most, (int32_t *)((char *)desc + sizes[i].field)))
+			return false;
+	desc->family = attr_text(desc, node, "family");
+	desc->activation = attr_text(desc, node, "activation");
+	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
+	return true;
+}
+
+/* ---- <head> ------------------------------------------------------------------------------------------------------------- */
+
+static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const char ***labels)
+{
+	MemArena *mem = r->desc->mem;
+	const char *words = attr_text(r->desc, node, "labels");
+	if (words && child(node, "label"))
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+			"a head has labels either in its attribute or in elements");
+	size_t room = words ? strlen(words) / 2 + 1 : 0;
+	for (xmlNodePtr label = node->children; label; label = label->next)
+		room += is_element(label, "label");
+	if (room > LABELS_MAX)
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "more than %d labels", LABELS_MAX);
+	*count = 0;
+	*labels = mem_alloc(mem, (room + 1) * sizeof **labels);
+	char *rest, *list = words ? mem_string(mem, words, strlen(words)) : NULL;
+	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word; word = strtok_r(NULL, " \t\n", &rest))
+		(*labels)[(*count)++] = word;
+	for (xmlNodePtr label = node->children; label; label = label->next)
+		if (is_element(label, "label"))
+			(*labels)[(*count)++] = node_text(r->desc, label);
+	for (int32_t i = 0; i < *count; i++)
+		if (!text_is_clean((*labels)[i]))
+			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+				"label %d: a label is 1 to %d bytes without control characters", i,
+				NAME_BYTES_MAX);
+	return true;
+}
+
+static bool read_dense(XmlReader *r, xmlNodePtr node, HeadDesc *head)
+{
+	int32_t room = sizeof head->dense / sizeof *head->dense;
+	if (head->ndense == room)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line, "more than %d dense elements", room);
+	head->dense[head->ndense++] = (struct DenseDesc){attr_text(r->desc, node, "href"), attr_text(r->desc, node, "activation")};
+	return true;
+}
+
+static bool read_head(XmlReader *r, xmlNodePtr node)
+{
+	const char *normalize = attr_text(r->desc, node, "normalize");
+	HeadDesc *head = description_add_head(r->desc, attr_text(r->desc, node, "name"), attr_text(r->desc, node, "task"), r->diag);
+	if (!head || !read_labels(r, node, &head->nlabels, &head->labels))
+		return false;
+	head->problem = attr_text(r->desc, node, "problem");
+	head->tensors = attr_text(r->desc, node, "tensors");
+	head->pooling = attr_text(r->desc, node, "pooling");
+	head->normalize = normalize ? strcmp(normalize, "true") == 0 : strcmp(head->task, "embed") == 0;
+	if (!head->problem && head->nlabels == 1 && strcmp(head->task, "classify") == 0)
+		head->problem = "regression";
+	for (xmlNodePtr dense = node->children; dense; dense = dense->next)
+		if (is_element(dense, "dense") && !read_dense(r, dense, head))
+			return false;
+	return true;
+}
+
+/* Folders of tasks over these weights, by their plain names: import/merge.c. */
+static bool read_merges(XmlReader *r, xmlNodePtr model)
+{
+	ModelDesc *desc = r->desc;
+	for (xmlNodePtr node = model->children; node; node = node->next) {
+		if (!is_element(node, "merge"))
+			continue;
+		char *config = file_find_in(desc->directory, attr_text(desc, node, "href"), "config.json", r->options->search, desc->mem, r->diag);
+		if (!config || desc->nmerges == HEADS_MAX)
+			return config ? diag_error(r->diag, EXIT_INPUT, 0, "more than %d <merge>", HEADS_MAX) : false;
+		*strrchr(config, '/') = '\0';
+		desc->merge[desc->nmerges++] = (struct MergeDesc){attr_text(desc, node, "name"), config};
+	}
+	return true;
+}
+
+/* ---- <model> ------------------------------------------------------------------------------------------------------------ */
+
+static bool read_model(XmlReader *r, xmlNodePtr model)
+{
+	ModelDesc *desc = r->desc;
+	const char *name = attr_text(desc, model, "name");
+	xmlNodePtr passes = child(model, "passes"), encoder = child(model, "encoder");
+	if (name)
+		desc->name = name_from_text(desc->mem, name);
+	desc->weights = child_href(desc, model, "weights");
+	desc->tokenizer = child_href(desc, model, "tokenizer");
+	desc->outputs = attr_text(desc, model, "outputs");
+	desc->passes = passes ? node_text(desc, passes) : NULL;
+	if (!read_size(r, model, "max-tokens", INT_MAX, &desc->max_tokens))
+		return false;
+	if (desc->max_tokens)
+		desc->max_tokens_rule = "max-tokens of the description";
+	if (child(model, "merge"))
+		return read_merges(r, model);
+	if (!encoder) {
+		desc->is_graph = true;
+		if (r->options->outputs)
+			return diag_error(r->diag, EXIT_USAGE, 0,
+				"--outputs is for directories and encoders; a graph says itself what it returns");
+		if (r->options->max_tokens > 0 && (desc->max_tokens == 0 || r->options->max_tokens < desc->max_tokens))
+			desc->max_tokens = r->options->max_tokens;
+		desc->module = graph_from_xml(desc, model, r->options, r->diag);
+		return desc->module != NULL;
+	}
+	if (!read_encoder(r, encoder))
+		return false;
+	for (xmlNodePtr node = model->children; node; node = node->next)
+		if (is_element(node, "head") && !read_head(r, node))
+			return false;
+	return description_check(desc, r->options, r->diag);
+}
+
+/* "a/b.xml" -> directory "a", name "b". */
+static ModelDesc *new_description(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	char *stem = strndup(base, strcspn(base, "."));
+	ModelDesc *desc = description_new(path, directory);
+	desc->name = name_from_text(desc->mem, stem);
+	free(directory);
+	free(stem);
+	return desc;
+}
+
+ModelDesc *description_from_xml(const char *path, const BuildOptions *options, Diag *diag)
+{
+	size_t bytes;
+	char *text = file_read(path, XML_BYTES_MAX, &bytes, diag);
+	if (!text)
+		return NULL;
+	xmlDocPtr document = parse_document(text, bytes, path, diag);
+	free(text);
+	if (!document)
+		return NULL;
+	ModelDesc *desc = new_description(path);
+	XmlReader reader = {desc, options, diag};
+	bool good = check_size(document, path, diag) && check_schema(document, path, diag)
+		&& read_model(&reader, xmlDocGetRootElement(document));
+	xmlFreeDoc(document);
+	if (good)
+		return desc;
+	description_free(desc);
+	return NULL;
+}

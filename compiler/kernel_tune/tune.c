@@ -1,0 +1,413 @@
+/* tune.c: times, on this machine and in this process, what the cost model of passes/lower/tune.c proposes. Every candidate is a shared
+ * object like those that users get: for a linear, the model's own linears of that shape, one after another with their own weights,
+ * so that few rows pay for reading them; for a chain, the model up to the chain's end.
+ *
+ * Candidates take turns, the usual one twice a turn; what counts is the minimum of RUNS runs of at least RUN_MS of CPU time each,
+ * as a ratio to the usual one, its mean over the lengths. Less than 2 % of gain is noise: the usual one stays. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "tune.h"
+
+#define CODE "lower,pack-weights,chain-rows,plan-memory"
+enum { LENGTHS = 3, RUNS = 7, LINEARS_MAX = 8, CHAIN_LEAST = 2 };
+enum { WEIGHT_BYTES = 8 << 20 /* of a linear's copies: more than an L2 */, CACHE_BYTES = 1 << 20 /* an L2 of unknown size */ };
+static const double RUN_MS = 3, GAIN = 0.98;
+static const int32_t linear_lengths[LENGTHS] = {8, 32, 128}, chain_lengths[LENGTHS] = {64, 128, 256};
+
+typedef struct Candidate {
+	Program  program;
+	double   ms[LENGTHS];               /* the least of one call so far; 0: none yet */
+} Candidate;
+
+typedef struct Contest {
+	const Tuner *tuner;
+	Candidate    candidates[TUNE_CANDIDATES_MAX];
+	int32_t      count, calls_of;       /* calls_of: linears a call runs, for the table */
+	const int32_t *lengths;
+	int32_t     *ids;                   /* zeros: any model knows that id */
+	float       *out;
+	size_t       floats;
+	Diag        *diag;
+} Contest;
+
+static double now_ms(void)              /* CPU time of this thread: turns of other programs do not count */
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* ---- candidates as programs --------------------------------------------------------------------------------------------- */
+
+/* Builds and opens the next candidate as the table decides now. The module is used up. */
+static bool contest_add(Contest *contest, Module *module, const char *passes)
+{
+	const BuildOptions *options = contest->tuner->options;
+	const BuildOptions plain = {.model = options->model, .passes = passes, .cpu = options->cpu, .cc = options->cc,
+		.sysroot = options->sysroot, .is_static = -1, .quiet = true, .command = "bertc", .tunings = contest->tuner->table};
+	Loaded loaded = {.module = module};
+	Candidate *candidate = &contest->candidates[contest->count];
+	*candidate = (Candidate){0};
+	bool good = program_open(&plain, &loaded, 1, &candidate->program, contest->diag);
+	contest->count += good;
+	return good;
+}
+
+static void contest_close(Contest *contest)
+{
+	for (int32_t i = 0; i < contest->count; i++)
+		program_close(&contest->candidates[i].program);
+	free(contest->ids);
+	free(contest->out);
+}
+
+/* ---- the clock ---------------------------------------------------------------------------------------------------------- */
+
+static bool call(const Contest *contest, const Candidate *candidate, int32_t tokens, int repeat, double *ms)
+{
+	const Program *p = &candidate->program;
+	const int32_t offsets[2] = {0, tokens};
+	const double start = now_ms();
+	for (int i = 0; i < repeat; i++) {
+		const int status = p->run_ids(p->context, contest->ids, NULL, offsets, 1, contest->out, contest->floats);
+		if (status)
+			return diag_error(contest->diag, EXIT_RUN, 0, "--tune: %s", p->strerror(status));
+	}
+	*ms = (now_ms() - start) / repeat;
+	return true;
+}
+
+static bool time_candidate(Contest *contest, int32_t which, int32_t length, int repeat)
+{
+	double ms = 0, *least = &contest->candidates[which].ms[length];
+	if (!call(contest, &contest->candidates[which], contest->lengths[length], repeat, &ms))
+		return false;
+	*least = *least == 0 || ms < *least ? ms : *least;
+	return true;
+}
+
+static bool time_length(Contest *contest, int32_t length)
+{
+	double ms = 0;
+	for (int32_t i = contest->count - 1; i >= 0; i--)   /* twice: the first call brings pages and code in */
+		for (int warm = 0; warm < 2; warm++)
+			if (!call(contest, &contest->candidates[i], contest->lengths[length], 1, &ms))
+				return false;
+	const int repeat = ms < RUN_MS ? (int)(RUN_MS / (ms > 1e-4 ? ms : 1e-4)) + 1 : 1;
+	for (int run = 0; run < RUNS; run++)
+		for (int32_t i = 0; i <= contest->count; i++)
+			if (!time_candidate(contest, i % contest->count, length, repeat))
+				return false;
+	return true;
+}
+
+/* Index of the winner; -1 and a message on error. */
+static int32_t contest_run(Contest *contest)
+{
+	const Program *p = &contest->candidates[0].program;
+	int32_t winner = 0, longest = contest->lengths[LENGTHS - 1];
+	double least = GAIN;
+	contest->floats = (size_t)p->width * (size_t)(p->per_token ? longest : 1);
+	contest->ids = calloc((size_t)longest, sizeof *contest->ids);
+	contest->out = calloc(contest->floats, sizeof *contest->out);
+	if (!contest->ids || !contest->out) {
+		diag_error(contest->diag, EXIT_RUN, 0, "out of memory");
+		return -1;
+	}
+	for (int32_t length = 0; length < LENGTHS; length++)
+		if (!time_length(contest, length))
+			return -1;
+	for (int32_t i = 1; i < contest->count; i++) {
+		double ratio = 0;
+		for (int32_t length = 0; length < LENGTHS; length++)
+			ratio += contest->candidates[i].ms[length] / contest->candidates[0].ms[length] / LENGTHS;
+		if (ratio < least) {
+			least = ratio;
+			winner = i;
+		}
+	}
+	return winner;
+}
+
+/* One line of the table, on standard output: the shape, ms of the usual and of the chosen one at each length, what was chosen. */
+static void print_decision(const Contest *contest, int32_t winner, const TuneRow *row)
+{
+	if (contest->tuner->options->quiet)
+		return;
+	progress_clear();
+	tune_key_print(row, stdout);
+	for (int32_t side = 0; side < 2; side++) {
+		fputs(side ? "  chosen" : "  default", stdout);
+		for (int32_t length = 0; length < LENGTHS; length++)
+			printf("%c%.4f", length ? '/' : ' ', contest->candidates[side ? winner : 0].ms[length] / contest->calls_of);
+	}
+	printf(" ms at %d/%d/%d tokens  ", (int)contest->lengths[0], (int)contest->lengths[1], (int)contest->lengths[2]);
+	if (row->is_chain)
+		printf("%lld rows%s\n", (long long)row->rows, winner ? "" : " (default)");
+	else
+		printf("%s%s\n", row->kernel->function, winner ? "" : " (default)");
+	fflush(stdout);
+}
+
+/* ---- linears ------------------------------------------------------------------------------------------------------------ */
+
+/* The user's decision; false when there is none. */
+static bool is_decided(const TuneTable *table, const TuneRow *key)
+{
+	const TuneRow *row = tune_find(table, key);
+	return row && row->own;
+}
+
+static bool is_constant_from(const Node *node, int32_t first)
+{
+	for (int32_t i = first; i < node->nargs; i++)
+		if (!value_is_const(node->args[i]))
+			return false;
+	return true;
+}
+
+/* The key of a linear that runs over a row a token; those over one row a text cost nothing. */
+static bool linear_key(const Node *node, const char *cpu, TuneRow *key)
+{
+	return tune_key_linear(node, cpu, key) && type_is_rows(&node->args[0]->type)
+		&& is_constant_from(node, node->op == OP_LINEAR_I8 ? 2 : 1);
+}
+
+static bool keys_equal(const TuneRow *a, const TuneRow *b)
+{
+	return a->op == b->op && a->dtype == b->dtype && a->inputs == b->inputs && a->outputs == b->outputs && a->act == b->act;
+}
+
+/* %y = linear of the model over x (and its scale), its constants shared; NULL: an error. */
+static Value *linear_again(Graph *graph, const Node *node, Value *const *x, int32_t nx, Diag *diag)
+{
+	Value *args[ARGS_MAX];
+	for (int32_t i = 0; i < node->nargs; i++)
+		args[i] = i < nx ? x[i] : graph_const(graph, NULL, value_tensor(node->args[i]), NULL);
+	const Attrs attr = {.has = node->attr.has & A_act, .act = node->attr.act};
+	return graph_emit(graph, NULL, node->op, args, node->nargs, &attr, NULL, diag);
+}
+
+/* A module of some of the model's linears of one shape, side by side; *linears: how many. NULL and a message on error. */
+static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *linears, Diag *diag)
+{
+	Module *module = module_new("tune");
+	module->max_tokens = linear_lengths[LENGTHS - 1];
+	Graph *graph = graph_new(module, "main");
+	graph->level = LEVEL_FUSED;
+	Value *ids = graph_add_input(graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
+	Tensor *table = tensor_new(module, "table", type_make(DT_F32, 2, dim_number(1), dim_number(key->inputs)));
+	for (int64_t i = 0; i < key->inputs; i++)
+		tensor_set(table, i, (double)(i % 17) / 8 - 1);
+	Value *x[2] = {graph_emit(graph, NULL, OP_EMBED, (Value *[]){graph_const(graph, NULL, table, NULL), ids}, 2, NULL, NULL, diag)};
+	const Node *quantize = key->op == OP_LINEAR_I8 && x[0] ? graph_insert(graph, NULL, OP_QUANTIZE, x, 1, NULL, NULL, diag) : NULL;
+	if (quantize)
+		memcpy(x, quantize->results, sizeof x);
+	Value *y = x[0];
+	int64_t bytes = 0;
+	*linears = 0;
+	for (const Node *node = from->first; node && y && *linears < LINEARS_MAX && bytes < WEIGHT_BYTES; node = node->next) {
+		TuneRow own;
+		if (!linear_key(node, key->cpu, &own) || !keys_equal(&own, key))
+			continue;
+		y = linear_again(graph, node, x, quantize ? 2 : 1, diag);
+		bytes += value_tensor(node->args[quantize ? 2 : 1])->bytes;
+		++*linears;
+	}
+	const Attrs first = {.has = A_mode, .mode = POOL_FIRST};
+	Value *row = y ? graph_emit(graph, NULL, OP_POOL, &y, 1, &first, NULL, diag) : NULL;
+	if (row) {
+		graph_add_output(graph, "embedding", row);
+		return module;
+	}
+	module_free(module);
+	return NULL;
+}
+
+/* Adds the decision to the table. While candidates are built the row says which one is meant. */
+static bool tune_linear(const Tuner *tuner, const Graph *graph, const TuneRow *key, Diag *diag)
+{
+	const TuneRow *before = tune_find(tuner->table, key);
+	const KernelInfo *kernels[TUNE_CANDIDATES_MAX], *usual = before && !(before->kernel->needs & ~tuner->target->isa) ? before->kernel
+		: kernel_select(op_info[key->op].name, key->dtype, tuner->target->isa);
+	const int32_t count = tune_kernels(key, usual, kernels), at = tuner->table->count;
+	if (count < 2)
+		return true;
+	Contest contest = {.tuner = tuner, .lengths = linear_lengths, .diag = diag};
+	tune_add(tuner->table, key);
+	tuner->table->rows[at].own = true;
+	bool good = true;
+	for (int32_t i = 0; i < count && good; i++) {
+		tuner->table->rows[at].kernel = kernels[i];
+		Module *module = linears_module(graph, key, &contest.calls_of, diag);
+		good = module && contest_add(&contest, module, CODE);
+		module_free(module);
+	}
+	const int32_t winner = good ? contest_run(&contest) : -1;
+	if (winner >= 0) {
+		tuner->table->rows[at].kernel = kernels[winner];
+		print_decision(&contest, winner, &tuner->table->rows[at]);
+	}
+	contest_close(&contest);
+	return winner >= 0;
+}
+
+static bool tune_linears(const Tuner *tuner, const Graph *graph, Diag *diag)
+{
+	int32_t done = 0, all = 0;
+	TuneRow key;
+	for (const Node *node = graph->first; node; node = node->next)
+		all += linear_key(node, tuner->target->cpus[0].name, &key) && !is_decided(tuner->table, &key);
+	for (const Node *node = graph->first; node; node = node->next) {
+		if (!linear_key(node, tuner->target->cpus[0].name, &key) || is_decided(tuner->table, &key))
+			continue;
+		if (tuner->options->progress)
+			progress_show("timing linears", done, all);
+		if (!tune_linear(tuner, graph, &key, diag))
+			return false;
+		done++;
+	}
+	return true;
+}
+
+/* ---- chains ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t cache_bytes(void)
+{
+	const long known = sysconf(_SC_LEVEL2_CACHE_SIZE);
+	return known > 0 ? known : CACHE_BYTES;
+}
+
+/* A copy of the model whose one output is the value with that id; NULL: it has none. */
+static Module *model_up_to(const Module *model, uint32_t id)
+{
+	Module *module = module_copy(model);
+	Graph *graph = module->graphs[0];
+	module->nheads = 0;
+	for (Node *node = graph->first; node; node = node->next)
+		for (int32_t i = 0; i < node->nresults; i++)
+			if (node->results[i]->id == id) {
+				graph->noutputs = 0;
+				graph_add_output(graph, "hidden", node->results[i]);
+				return module;
+			}
+	module_free(module);
+	return NULL;
+}
+
+static bool tune_chain(const Tuner *tuner, const Module *model, const TuneRow *key, int64_t usual, uint32_t id, Diag *diag)
+{
+	int64_t rows[TUNE_CANDIDATES_MAX];
+	const int32_t count = tune_rows(key, usual, cache_bytes(), rows), at = tuner->table->count;
+	if (count < 2)
+		return true;
+	Contest contest = {.tuner = tuner, .lengths = chain_lengths, .calls_of = 1, .diag = diag};
+	tune_add(tuner->table, key);
+	tuner->table->rows[at].own = true;
+	bool good = true;
+	for (int32_t i = 0; i < count && good; i++) {
+		tuner->table->rows[at].rows = rows[i];
+		Module *module = model_up_to(model, id);
+		good = module ? contest_add(&contest, module, "dce," CODE) : diag_error(diag, EXIT_RUN, 0, "--tune: a chain has no end");
+		module_free(module);
+	}
+	const int32_t winner = good ? contest_run(&contest) : -1;
+	if (winner >= 0) {
+		tuner->table->rows[at].rows = rows[winner];
+		print_decision(&contest, winner, &tuner->table->rows[at]);
+	}
+	contest_close(&contest);
+	return winner >= 0;
+}
+
+/* The node behind the last of the chain that begins at first; *last: that last one; *linears: of them. */
+static const Node *chain_end(const Node *first, const Node **last, int32_t *linears)
+{
+	const Node *end = first;
+	*linears = 0;
+	for (const Node *node = first; node; node = node->next) {
+		if (node->op == OP_CONST)
+			continue;
+		if (!(node->attr.has & A_chain) || node->attr.chain != first->attr.chain)
+			break;
+		*linears += node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
+		*last = end = node;
+	}
+	return end->next;
+}
+
+/* Chains of two linears and more: there the second reads what the first wrote, and blocks matter. `lowered` is the model with its
+ * chains; values have the ids that they have in the model. */
+static bool tune_lowered(const Tuner *tuner, const Module *model, const Graph *lowered, Diag *diag)
+{
+	for (const Node *node = lowered->first, *end; node; node = end) {
+		const Node *last = node;
+		int32_t linears = 0;
+		TuneRow key;
+		end = node->next;
+		if (!(node->attr.has & A_chain))
+			continue;
+		end = chain_end(node, &last, &linears);
+		if (linears < CHAIN_LEAST || last->results[0]->type.dtype != DT_F32
+			|| !tune_key_chain(node, end, tuner->target->cpus[0].name, &key) || is_decided(tuner->table, &key))
+			continue;
+		if (tuner->options->progress)
+			progress_show("timing blocks of rows", node->attr.chain, node->attr.chain);
+		if (!tune_chain(tuner, model, &key, node->attr.rows, last->results[0]->id, diag))
+			return false;
+	}
+	return true;
+}
+
+static bool tune_chains(const Tuner *tuner, const Module *model, Diag *diag)
+{
+	if (model->max_tokens < chain_lengths[LENGTHS - 1])
+		return true;
+	Module *module = module_copy(model);
+	const PassEnv env = {.isa = tuner->target->isa, .cpus = tuner->target->cpus, .ncpus = 1, .max_tokens = model->max_tokens,
+		.tune = tuner->table};
+	Pipeline *pipeline = pipeline_parse("lower,pack-weights,chain-rows", diag);
+	bool good = pipeline && pipeline_run(pipeline, module, &env, NULL, NULL, diag)
+		&& tune_lowered(tuner, model, module->graphs[0], diag);
+	pipeline_free(pipeline);
+	module_free(module);
+	return good;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+
+bool tune_check(const Target *target, Diag *diag)
+{
+	if (target->ncpus > 1)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune times one CPU at a time: tune for each of %s on a machine that has it "
+			"with the same --tune-cache, then build for all of them", target->cpu);
+	if (!target_runs_here(target))
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune times code on this machine, which is no %s (%s): tune on one, then "
+			"build here with its file as --tune-cache", target->cpu, target->triple);
+	return true;
+}
+
+/* What was measured goes into the file; also when that was nothing, if there is no file yet to give to --tune-cache. */
+static bool tune_end(const Tuner *tuner, int32_t measured, Diag *diag)
+{
+	if ((measured || access(tuner->path, F_OK) != 0) && !tune_save(tuner->table, tuner->path, diag))
+		return false;
+	if (!tuner->options->quiet)
+		printf("%d shapes timed%s; decisions are in %s\n", (int)measured,
+			measured ? "" : ": the file decides the others, or there is one kernel for them", tuner->path);
+	return true;
+}
+
+bool tune_before(void *argument, const char *pass, Module *module, Diag *diag)
+{
+	const Tuner *tuner = argument;
+	const int32_t before = tuner->table->count;
+	if (strcmp(pass, "lower") != 0 || module->ngraphs != 1)
+		return true;
+	bool good = tune_linears(tuner, module->graphs[0], diag) && (!tuner->chains || tune_chains(tuner, module, diag));
+	if (tuner->options->progress)
+		progress_clear();
+	return good && tune_end(tuner, tuner->table->count - before, diag);
+}

@@ -1,0 +1,453 @@
+/* datasets.c: see datasets.h. The file is cut into records of fields first (TSV and CSV differ only there); then its form is
+ * found from the header or, without one, from the shape of the first records; then each record becomes a row. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "compiler/cli/bertc.h"
+#include "datasets.h"
+
+enum { FIELDS_MAX = 64, PROBE_ROWS = 20, ROWS_MAX = 1 << 26 };
+
+typedef struct Record { const char *field[FIELDS_MAX]; int32_t nfields, line; } Record;
+
+/* What reading goes along; text is cut in place. */
+typedef struct Reader { char *at, *end; int32_t line; bool csv, failed; Diag *diag; } Reader;
+
+/* ---- records ------------------------------------------------------------------------------------------------------------ */
+
+static void add_field(Reader *r, Record *record, const char *field)
+{
+	if (record->nfields < FIELDS_MAX)
+		record->field[record->nfields++] = field;
+	else if (!r->failed) {
+		r->failed = true;
+		diag_error(r->diag, EXIT_INPUT, record->line, "more than %d columns", FIELDS_MAX);
+	}
+}
+
+/* One line, its fields between tabs. */
+static void read_tsv(Reader *r, Record *record)
+{
+	char *start = r->at, *stop = memchr(start, '\n', (size_t)(r->end - start));
+	if (!stop)
+		stop = r->end;
+	r->at = stop < r->end ? stop + 1 : stop;
+	r->line++;
+	*stop = '\0';
+	if (stop > start && stop[-1] == '\r')
+		stop[-1] = '\0';
+	for (;;) {
+		char *tab = strchr(start, '\t');
+		add_field(r, record, start);
+		if (!tab)
+			break;
+		*tab = '\0';
+		start = tab + 1;
+	}
+}
+
+/* One field in quotes, cut in place; "" stands for a quote. Returns the character after it. */
+static char *read_quoted(Reader *r, Record *record, char *at)
+{
+	char *to = at;
+	add_field(r, record, at);
+	for (; at < r->end; at++) {
+		if (*at == '"' && at + 1 < r->end && at[1] == '"')
+			at++;
+		else if (*at == '"')
+			break;
+		r->line += *at == '\n';
+		*to++ = *at;
+	}
+	if (at >= r->end && !r->failed) {
+		r->failed = true;
+		diag_error(r->diag, EXIT_INPUT, record->line, "a quoted field does not end");
+		return r->end;
+	}
+	*to = '\0';
+	return at + 1;
+}
+
+/* RFC 4180: fields between commas, a field in quotes may hold anything. */
+static void read_csv(Reader *r, Record *record)
+{
+	char *at = r->at;
+	for (;;) {
+		if (at < r->end && *at == '"') {
+			at = read_quoted(r, record, at + 1);
+			if (at < r->end && *at == '\r')
+				at++;
+		} else {
+			add_field(r, record, at);
+			at += strcspn(at, ",\n");
+		}
+		if (r->failed || at >= r->end)
+			break;
+		if (*at != ',' && *at != '\n') {
+			r->failed = true;
+			diag_error(r->diag, EXIT_INPUT, r->line, "text after a quoted field");
+			return;
+		}
+		const bool more = *at == ',';
+		*at++ = '\0';
+		if (!more) {
+			if (at - 2 >= r->at && at[-2] == '\r')
+				at[-2] = '\0';
+			break;
+		}
+	}
+	r->line++;
+	r->at = at < r->end ? at : r->end;
+}
+
+static bool read_record(Reader *r, Record *record)
+{
+	if (r->at >= r->end || r->failed)
+		return false;
+	*record = (Record){.line = r->line};
+	if (r->csv)
+		read_csv(r, record);
+	else
+		read_tsv(r, record);
+	return !r->failed;
+}
+
+/* ---- form --------------------------------------------------------------------------------------------------------------- */
+
+/* Which field is what; -1: there is none. */
+typedef struct Layout { int text, pair, label, score, fields; bool header; const char *what; } Layout;
+
+static bool is_number(const char *text, double *value)
+{
+	char *end;
+	*value = strtod(text, &end);
+	return end != text && *end == '\0' && isfinite(*value);
+}
+
+static bool is_blank(const Record *r)
+{
+	return r->nfields == 1 && r->field[0][0] == '\0';
+}
+
+static bool is_tag(const char *text)
+{
+	return strcmp(text, "O") == 0 || ((text[0] == 'B' || text[0] == 'I') && text[1] == '-' && text[2]);
+}
+
+/* The column that a header gives one of these names (separated by spaces). */
+static int named(const Record *header, const char *names)
+{
+	for (int i = 0; i < header->nfields; i++)
+		for (const char *at = names; *at; at += strspn(at, " ")) {
+			const size_t length = strcspn(at, " ");
+			if (length > 0 && strncasecmp(header->field[i], at, length) == 0 && header->field[i][length] == '\0')
+				return i;
+			at += length;
+		}
+	return -1;
+}
+
+static bool layout_of_header(const Record *header, Layout *layout)
+{
+	*layout = (Layout){.text = named(header, "sentence text sentence1 question question1 premise query"),
+		.pair = named(header, "sentence2 question2 hypothesis passage answer context"),
+		.label = named(header, "label category class quality gold_label is_duplicate"),
+		.score = named(header, "score similarity"), .fields = header->nfields, .header = true,
+		.what = "columns named by the header"};
+	if (layout->label < 0 && layout->score < 0)
+		return false;
+	if (header->nfields == 5 && strcmp(header->field[0], "Quality") == 0) {   /* MRPC: "#1 String", "#2 String" */
+		layout->text = 3;
+		layout->pair = 4;
+		layout->what = "MRPC: label, two ids, two texts";
+	}
+	return layout->text >= 0;
+}
+
+/* From the first records, when no header says it. */
+static bool layout_of_shape(const Record *records, int n, Layout *layout)
+{
+	double number;
+	int scored = 0, paired = 0, labelled = 0;
+	for (int i = 0; i < n; i++) {
+		scored += records[i].nfields >= 7 && records[i].nfields <= 9 && is_number(records[i].field[4], &number);
+		paired += records[i].nfields == 5 && is_number(records[i].field[0], &number);
+		labelled += records[i].nfields == 2;
+	}
+	if (scored == n)
+		*layout = (Layout){.text = 5, .pair = 6, .label = -1, .score = 4, .fields = 7,
+			.what = "STS-B: score in column 5, texts in 6 and 7"};
+	else if (paired == n)
+		*layout = (Layout){.text = 3, .pair = 4, .label = 0, .score = -1, .fields = 5, .what = "MRPC: label, two ids, two texts"};
+	else if (labelled == n)
+		*layout = (Layout){.text = 0, .pair = -1, .label = 1, .score = -1, .fields = 2, .what = "two columns: text, label"};
+	return scored == n || paired == n || labelled == n;
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------------------- */
+
+/* A growing array in the arena: the old half is left behind, at most as much again. */
+static DataRow *new_row(Dataset *data, int32_t *capacity)
+{
+	if (data->nrows == *capacity) {
+		*capacity = *capacity ? 2 * *capacity : 256;
+		DataRow *rows = mem_alloc(data->mem, (size_t)*capacity * sizeof *rows);
+		if (data->nrows)
+			memcpy(rows, data->rows, (size_t)data->nrows * sizeof *rows);
+		data->rows = rows;
+	}
+	return &data->rows[data->nrows++];
+}
+
+static bool add_row(Dataset *data, const Layout *layout, const Record *record, int32_t *capacity, Diag *diag)
+{
+	const int last = layout->fields;
+	if (record->nfields < last)
+		return diag_error(diag, EXIT_INPUT, record->line, "%d columns, expected %d", record->nfields, last);
+	DataRow row = {.text = record->field[layout->text], .line = record->line};
+	if (layout->pair >= 0)
+		row.pair = record->field[layout->pair];
+	if (layout->score >= 0 && !is_number(record->field[layout->score], &row.score))
+		return diag_error(diag, EXIT_INPUT, record->line, "score \"%s\" is not a number", record->field[layout->score]);
+	if (layout->score < 0)
+		row.label = record->field[layout->label];
+	*new_row(data, capacity) = row;
+	return true;
+}
+
+/* Joins a text's words. */
+static void end_sentence(Dataset *data, const Record *words, int32_t n, int32_t *capacity)
+{
+	size_t bytes = 1;
+	for (int32_t i = 0; i < n; i++)
+		bytes += strlen(words[i].field[0]) + 1;
+	char *text = mem_alloc(data->mem, bytes), *at = text;
+	DataRow row = {.text = text, .nwords = n, .line = words[0].line,
+		.words = mem_alloc(data->mem, (size_t)n * sizeof *row.words), .tags = mem_alloc(data->mem, (size_t)n * sizeof *row.tags)};
+	for (int32_t i = 0; i < n; i++) {
+		at += sprintf(at, "%s%s", i ? " " : "", words[i].field[0]);
+		row.words[i] = words[i].field[0];
+		row.tags[i] = words[i].field[words[i].nfields - 1];
+	}
+	*new_row(data, capacity) = row;
+}
+
+/* How words and their tags stand in a file. */
+typedef struct TagForm { int word, tag; bool bio, spaces, comments; const char *what; } TagForm;   /* tag -1: the last column */
+
+/* Cuts a line at its spaces. */
+static void cut_at_spaces(Record *record)
+{
+	char *rest = (char *)record->field[0];
+	for (record->nfields = 0; rest && record->nfields < FIELDS_MAX;)
+		record->field[record->nfields++] = strsep(&rest, " ");
+}
+
+/* CoNLL-U numbers words 1, 2, ..; "3-4" stands for the next two as they are written, "3.1" is a word that is not there. */
+static bool is_no_word(const TagForm *form, const Record *record)
+{
+	if (form->comments)
+		return record->field[0][0] == '#' || (record->nfields > 1 && record->field[0][strspn(record->field[0], "0123456789")] != '\0');
+	return strcmp(record->field[0], "-DOCSTART-") == 0;
+}
+
+static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
+{
+	enum { WORDS_MAX = 1 << 16 };
+	Record *words = malloc(WORDS_MAX * sizeof *words), record;
+	int32_t n = 0, capacity = 0;
+	bool ok = words != NULL;
+	if (!ok)
+		diag_error(r->diag, EXIT_RUN, 0, "out of memory");
+	while (ok && read_record(r, &record)) {
+		if (form->spaces && record.nfields == 1 && strchr(record.field[0], ' '))
+			cut_at_spaces(&record);
+		const int last = form->tag < 0 ? record.nfields - 1 : form->tag;
+		if (is_blank(&record)) {
+			if (n > 0)
+				end_sentence(data, words, n, &capacity);
+			n = 0;
+		} else if (is_no_word(form, &record))
+			continue;
+		else if (record.nfields < 2 || last >= record.nfields || !record.field[form->word][0] || !record.field[last][0]
+			|| (form->bio && !is_tag(record.field[last])))
+			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label%s", form->bio ? " (O, B-TYPE or I-TYPE)" : "");
+		else if (n == WORDS_MAX)
+			ok = diag_error(r->diag, EXIT_INPUT, record.line, "a text of more than %d words; texts end at a blank line",
+				WORDS_MAX);
+		else {
+			words[n] = (Record){.field = {record.field[form->word], record.field[last]}, .nfields = 2, .line = record.line};
+			n++;
+		}
+	}
+	if (ok && n > 0)
+		end_sentence(data, words, n, &capacity);
+	free(words);
+	return ok && !r->failed;
+}
+
+static bool parse_table(Reader *r, Dataset *data)
+{
+	Record *probe = calloc(PROBE_ROWS, sizeof *probe), record;
+	Layout layout = {0};
+	int32_t n = 0, capacity = 0;
+	bool ok = true;
+	if (!probe)
+		return diag_error(r->diag, EXIT_RUN, 0, "out of memory");
+	while (n < PROBE_ROWS && read_record(r, &record))
+		if (!is_blank(&record))
+			probe[n++] = record;
+	if (r->failed)
+		ok = false;
+	else if (n == 0)
+		ok = diag_error(r->diag, EXIT_INPUT, 0, "has no rows");
+	else if (!layout_of_header(&probe[0], &layout) && (r->csv || !layout_of_shape(probe, n, &layout)))
+		ok = diag_error(r->diag, EXIT_INPUT, 1,
+			"not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that names text and label "
+			"columns, CoNLL (a word and its label a line, a blank line between texts) or CoNLL-U");
+	data->what = layout.what;
+	data->form = layout.score >= 0 ? DATA_SCORES : DATA_LABELS;
+	for (int32_t i = layout.header; ok && i < n; i++)
+		ok = add_row(data, &layout, &probe[i], &capacity, r->diag);
+	while (ok && read_record(r, &record))
+		if (!is_blank(&record))
+			ok = add_row(data, &layout, &record, &capacity, r->diag);
+	free(probe);
+	if (ok && !r->failed && data->form == DATA_SCORES && layout.pair < 0)
+		return diag_error(r->diag, EXIT_INPUT, 1, "has scores but no second text");
+	return ok && !r->failed;
+}
+
+/* CoNLL when the first lines that are not blank are words with BIO labels. */
+static bool looks_tagged(const char *text)
+{
+	int tagged = 0;
+	for (int i = 0; i < 8 && *text; i++) {
+		const size_t length = strcspn(text, "\r\n");
+		size_t last = length;
+		while (last > 0 && text[last - 1] != '\t' && text[last - 1] != ' ')
+			last--;
+		const char *tag = text + last;
+		const size_t bytes = length - last;
+		if (length > 0 && last == 0)
+			return false;
+		if (length > 0 && !(bytes == 1 && *tag == 'O') && !(bytes > 2 && (*tag == 'B' || *tag == 'I') && tag[1] == '-'))
+			return false;
+		tagged += length > 0;
+		text += length + strspn(text + length, "\r") ;
+		text += *text == '\n';
+	}
+	return tagged > 0;
+}
+
+enum { LOOK_LINES = 64 };
+
+/* CoNLL-U: ten columns between tabs, the first a number, behind lines that begin with #. */
+static bool looks_conllu(const char *text)
+{
+	while (*text == '#' || *text == '\n' || *text == '\r')
+		text += strcspn(text, "\n") + (strchr(text, '\n') != NULL);
+	int tabs = 0;
+	const size_t digits = strspn(text, "0123456789");
+	for (const char *at = text; *at && *at != '\n'; at++)
+		tabs += *at == '\t';
+	return tabs == 9 && digits > 0;
+}
+
+/* Words with tags of any kind: two columns and more, no space in the first, and, unless it is said, a blank line between two texts. */
+static bool looks_worded(const char *text, bool said)
+{
+	bool parted = said, blank = false;
+	for (int i = 0; i < LOOK_LINES && *text; i++) {
+		const size_t length = strcspn(text, "\r\n"), word = strcspn(text, "\t \r\n");
+		const bool spaces = said && text[word] == ' ' && !memchr(text, '\t', length);
+		if (length > 0 && (word == 0 || (text[word] != '\t' && !spaces)))
+			return false;
+		parted = parted || (blank && length > 0);
+		blank = i > 0 && length == 0;
+		text += length + strspn(text + length, "\r");
+		text += *text == '\n';
+	}
+	return parted;
+}
+
+/* tagged: it is said to be words with tags. False: it is a table. */
+static bool tags_form(const char *text, bool tagged, TagForm *form)
+{
+	if (looks_conllu(text))
+		*form = (TagForm){1, 3, false, false, true, "CoNLL-U: words and parts of speech"};
+	else if (looks_tagged(text))
+		*form = (TagForm){0, -1, true, true, false, "CoNLL: words and BIO labels"};
+	else if (looks_worded(text, tagged))
+		*form = (TagForm){0, -1, false, tagged, false, "CoNLL: words and tags"};
+	else
+		return false;
+	return true;
+}
+
+static bool parse(const char *text, size_t bytes, bool csv, bool tagged, Dataset *data, Diag *diag)
+{
+	const size_t bom = bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	*data = (Dataset){.mem = mem_new()};
+	char *copy = mem_string(data->mem, text + bom, bytes - bom);
+	Reader reader = {.at = copy, .end = copy + (bytes - bom), .line = 1, .csv = csv, .diag = diag};
+	const char *nul = memchr(copy, '\0', bytes - bom);
+	TagForm form;
+	if (nul)
+		return diag_error(diag, EXIT_INPUT, 0, "has a zero byte; not a text file");
+	bool ok;
+	if (!csv && tags_form(copy, tagged, &form)) {
+		data->form = DATA_TAGS;
+		data->what = form.what;
+		ok = parse_tags(&reader, &form, data);
+	} else
+		ok = parse_table(&reader, data);
+	if (ok && data->nrows == 0)
+		ok = diag_error(diag, EXIT_INPUT, 0, "has no rows");
+	return ok;
+}
+
+bool dataset_parse(const char *text, size_t bytes, bool csv, Dataset *data, Diag *diag)
+{
+	return parse(text, bytes, csv, false, data, diag);
+}
+
+static bool read_file(const char *path, bool tagged, Dataset *data, Diag *diag)
+{
+	const char *suffix = strrchr(path, '.');
+	size_t bytes;
+	char *text = file_read(path, DATASET_BYTES_MAX, &bytes, diag);
+	*data = (Dataset){0};
+	if (!text)
+		return false;
+	const char *before = diag->file;
+	diag->file = path;
+	const bool ok = parse(text, bytes, suffix && strcasecmp(suffix, ".csv") == 0, tagged, data, diag);
+	diag->file = before;
+	free(text);
+	return ok;
+}
+
+bool dataset_read(const char *path, Dataset *data, Diag *diag) { return read_file(path, false, data, diag); }
+bool dataset_read_tags(const char *path, Dataset *data, Diag *diag) { return read_file(path, true, data, diag); }
+
+void dataset_free(Dataset *data)
+{
+	if (data->mem)
+		mem_free(data->mem);
+	*data = (Dataset){0};
+}
+
+int32_t dataset_label(const char *label, const char *const *labels, int32_t nlabels)
+{
+	char *end;
+	for (int32_t i = 0; i < nlabels; i++)
+		if (strcmp(labels[i], label) == 0)
+			return i;
+	for (int32_t i = 0; i < nlabels; i++)
+		if (strcasecmp(labels[i], label) == 0)
+			return i;
+	const long number = strtol(label, &end, 10);
+	return end != label && *end == '\0' && number >= 0 && number < nlabels ? (int32_t)number : -1;
+}

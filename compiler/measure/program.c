@@ -1,0 +1,105 @@
+/* program.c: an emitted model, loaded into this process. It is built as a shared object in a temporary directory, as a user
+ * would build it, and called through the C API, so that verify, eval and bench look at what users get. */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compiler/cli/bertc.h"
+
+#define PREFIX "model"   /* of its C functions; objects are opened RTLD_LOCAL, so several do not meet */
+
+static bool resolve(Program *program, const char *name, void **function, Diag *diag)
+{
+	char symbol[64];
+	snprintf(symbol, sizeof symbol, PREFIX "_%s", name);
+	*function = dlsym(program->handle, symbol);
+	return *function || diag_error(diag, EXIT_RUN, 0, "the built program has no function %s", symbol);
+}
+
+static bool resolve_all(Program *p, void *(**create)(int), Diag *diag)
+{
+	return resolve(p, "run_ids", (void **)&p->run_ids, diag) && resolve(p, "run_outputs", (void **)&p->run_outputs, diag)
+		&& resolve(p, "tokenize", (void **)&p->tokenize, diag) && resolve(p, "set", (void **)&p->set, diag)
+		&& resolve(p, "label", (void **)&p->label, diag) && resolve(p, "output", (void **)&p->output, diag)
+		&& resolve(p, "strerror", (void **)&p->strerror, diag) && resolve(p, "about", (void **)&p->about, diag)
+		&& resolve(p, "cpu", (void **)&p->cpu, diag)
+		&& resolve(p, "new", (void **)create, diag);
+}
+
+static int32_t row_width(const Type *type)
+{
+	int64_t width = 1;
+	for (int32_t i = 0; i < type->rank; i++)
+		if (dim_is_number(type->dim[i]))
+			width *= type->dim[i].plus;
+	return (int32_t)width;
+}
+
+/* Sizes, from the graph before it is lowered. */
+static void describe(const Loaded *loaded, Program *p)
+{
+	const Graph *graph = loaded->module->graphs[0];
+	p->max_tokens = loaded->module->max_tokens;
+	p->noutputs = graph->noutputs;
+	for (int32_t k = 0; k < graph->noutputs; k++) {
+		const Type *type = &graph->outputs[k].value->type;
+		if (k == 0) {
+			p->width = row_width(type);
+			p->per_token = !type_is_number(type);
+		}
+		if (strcmp(graph->outputs[k].name, "hidden") == 0)
+			p->hidden = row_width(type);
+	}
+}
+
+bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Program *program, Diag *diag)
+{
+	BuildOptions options = *given;
+	Target target;
+	void *(*create)(int) = NULL;
+	*program = (Program){0};
+	if (!target_find(options.target, options.cpu, &target, diag))
+		return false;
+	if (!target_is_host(&target))
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "programs for %s do not run here, as this command needs; verify on this "
+			"machine with --json, then build for that target with --verified", target.triple);
+	describe(loaded, program);
+	program->directory = temporary_directory(diag);
+	char *path = NULL;
+	if (!program->directory)
+		return false;
+	if (asprintf(&path, "%s/model.so", program->directory) < 0)
+		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	options.out = path;
+	options.name = PREFIX;
+	options.emit = EMIT_SHARED;
+	options.is_static = 0;
+	options.weights_inline = false;
+	bool good = build_loaded(&options, loaded, NULL, diag);
+	if (good && !(program->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL)))
+		good = diag_error(diag, EXIT_RUN, 0, "the built program cannot be loaded: %s", dlerror());
+	good = good && resolve_all(program, &create, diag);
+	if (good && !(program->context = create(threads))) {
+		const char *(*why)(void) = NULL;
+		good = resolve(program, "why", (void **)&why, diag)
+			&& diag_error(diag, EXIT_UNSUPPORTED, 0, "the built program cannot run here: %s", why());
+	}
+	free(path);
+	if (!good)
+		program_close(program);
+	return good;
+}
+
+void program_close(Program *program)
+{
+	void (*destroy)(void *) = NULL;
+	if (program->handle)
+		*(void **)&destroy = dlsym(program->handle, PREFIX "_free");
+	if (destroy && program->context)
+		destroy(program->context);
+	if (program->handle)
+		dlclose(program->handle);
+	if (program->directory)
+		remove_tree(program->directory);
+	free(program->directory);
+	*program = (Program){0};
+}

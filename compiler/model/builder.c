@@ -1,0 +1,269 @@
+/* builder.c: graphs from primitive ops, and tensors of a checkpoint with their shapes checked (builder.h). What an encoder
+ * consists of is said in the files of families/, what stands on top of it in heads.c. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "builder.h"
+
+const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediate_size", "ffn"},
+	size_vocab = {"vocab_size", "vocab"},
+	size_positions = {"max_position_embeddings", "positions"}, size_types = {"type_vocab_size", "types"},
+	size_labels = {"id2label", "labels"};
+
+/* ---- the builder ------------------------------------------------------------------------------------------------------ */
+
+void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const BuildOptions *options,
+	Diag *diag)
+{
+	const Type tokens = type_make(DT_I32, 1, dim_symbol(1));
+	*b = (Builder){.desc = desc, .options = options, .diag = diag, .module = module_new(desc->name), .prefix = ""};
+	for (int32_t i = 0; i < nfiles; i++)
+		module_add_file(b->module, files[i]);
+	if (desc->delta) {   /* behind the checkpoint: found by builder_find alone */
+		SafeTensors *delta = safetensors_open(desc->delta, diag);
+		b->delta = delta;
+		b->failed = !delta || !module_add_file(b->module, delta);
+	}
+	MemArena *mem = b->module->mem;
+	b->module->weights = mem_string(mem, desc->weights, strlen(desc->weights));
+	b->module->tokenizer = desc->tokenizer ? mem_string(mem, desc->tokenizer, strlen(desc->tokenizer)) : NULL;
+	b->module->directory = mem_string(mem, desc->directory, strlen(desc->directory));
+	b->module->max_tokens = desc->max_tokens;
+	b->graph = graph_new(b->module, "main");
+	b->ids = graph_add_input(b->graph, "ids", tokens);
+	b->types = graph_add_input(b->graph, "types", tokens);
+}
+
+/* What a delta holds and no op reads would be left out in silence. */
+static void check_delta(Builder *b)
+{
+	for (int32_t i = 0; i < safetensors_count(b->delta) && !b->failed; i++) {
+		const Tensor *tensor = safetensors_get(b->delta, i);
+		bool read = false;
+		for (const Node *node = b->graph->first; node && !read; node = node->next)
+			read = node->op == OP_CONST && (node->data->data == tensor->data
+				|| (node->data->source && strcmp(node->data->source, tensor->name) == 0));
+		if (!read)
+			builder_fail(b, EXIT_INPUT, "%s holds %s, for which the model has no place; is it a delta of this base and task?", b->desc->delta,
+				tensor->name);
+	}
+}
+
+Module *builder_finish(Builder *b)
+{
+	if (b->delta && !b->failed)
+		check_delta(b);
+	if (!b->failed)
+		return b->module;
+	module_free(b->module);
+	return NULL;
+}
+
+bool builder_fail(Builder *b, ExitCode code, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	va_start(args, format);
+	if (!b->failed && vasprintf(&text, format, args) >= 0)
+		diag_error_in(b->diag, code, b->desc->path, 0, "%s", text);
+	va_end(args);
+	free(text);
+	b->failed = true;
+	return false;
+}
+
+char *builder_text(Builder *b, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	va_end(args);
+	char *copy = mem_string(b->module->mem, text, strlen(text));
+	free(text);
+	return copy;
+}
+
+/* ---- tensors ---------------------------------------------------------------------------------------------------------- */
+
+const Tensor *builder_find(const Builder *b, const char *name)
+{
+	static const char stem[] = "bert.";
+	const bool has_stem = strncmp(name, stem, sizeof stem - 1) == 0;
+	char other[NAME_BYTES_MAX + sizeof stem];
+	snprintf(other, sizeof other, "%s%s", has_stem ? "" : stem, has_stem ? name + sizeof stem - 1 : name);
+	const Tensor *tensor = b->delta ? safetensors_find(b->delta, name) : NULL;
+	if (!tensor && b->delta)
+		tensor = safetensors_find(b->delta, other);
+	return tensor ? tensor : module_find_tensor(b->module, name);
+}
+
+bool builder_has(const Builder *b, const char *tensor) { return builder_find(b, tensor) != NULL; }
+
+static const char *print_shape(int64_t rows, int64_t columns, char text[64])
+{
+	char first[24] = "any";
+	if (rows)
+		snprintf(first, sizeof first, "%jd", (intmax_t)rows);
+	if (columns)
+		snprintf(text, 64, "[%s,%jd]", first, (intmax_t)columns);
+	else
+		snprintf(text, 64, "[%s]", first);
+	return text;
+}
+
+/* The part of the tensor's name that people say: "weight" of "....query.weight". */
+static const char *last_part(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	return dot ? dot + 1 : name;
+}
+
+static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
+{
+	return type->rank == (columns ? 2 : 1) && (!rows || type->dim[0].plus == rows) && (!columns || type->dim[1].plus == columns);
+}
+
+/* Which size the shape speaks against: that of the rows, or where they are right, that of the columns. */
+static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, const SizeName *size)
+{
+	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))
+		size = columns == b->desc->ffn && columns != b->desc->hidden ? &size_ffn : &size_hidden;
+	return b->desc->from_config ? size->config : size->xml;
+}
+
+/* Other float types go into the graph as they are stored. */
+static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
+{
+	if (tensor->type.dtype != DT_F64)
+		return tensor;
+	Type type = tensor->type;
+	type.dtype = DT_F32;
+	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.f32", tensor->name), type);
+	copy->source = tensor->name;
+	tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
+	return copy;
+}
+
+Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, const SizeName *size,
+	const char *origin)
+{
+	char found[128], expected[64];
+	if (b->failed)
+		return NULL;
+	const Tensor *tensor = builder_find(b, name);
+	if (!tensor && other)
+		tensor = builder_find(b, other);
+	if (!tensor) {
+		builder_fail(b, EXIT_INPUT, "%s: %s holds no tensor %s", origin, b->desc->weights, name);
+		return NULL;
+	}
+	if (!dtype_is_float(tensor->type.dtype)) {
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: %s of %s is %s, expected a float type (f32, f16, bf16, f64)", origin, tensor->name,
+			tensor->file ? tensor->file : b->desc->weights, type_print(&tensor->type, found));
+		return NULL;
+	}
+	if (!shape_fits(&tensor->type, rows, columns)) {
+		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)", origin,
+			last_part(tensor->name),
+			type_print(&tensor->type, found), print_shape(rows, columns, expected),
+			b->desc->from_config ? "config.json" : "the description's",
+			wrong_size(b, &tensor->type, rows, columns, size), tensor->name, tensor->file ? tensor->file : b->desc->weights);
+		return NULL;
+	}
+	return graph_const(b->graph, NULL, narrow_f64(b, tensor), origin);
+}
+
+/* ---- ops ---------------------------------------------------------------------------------------------------------------- */
+
+Value *build_op(Builder *b, Op op, Value *const *args, int nargs, const Attrs *attr, const char *origin)
+{
+	for (int i = 0; i < nargs; i++)
+		if (!args[i])
+			b->failed = true;
+	if (b->failed)
+		return NULL;
+	Value *value = graph_emit(b->graph, NULL, op, args, nargs, attr, origin, b->diag);
+	b->failed = !value;
+	return value;
+}
+
+Value *build_unary(Builder *b, Op op, Value *x, const char *origin) { return build_op(b, op, &x, 1, NULL, origin); }
+
+Value *build_binary(Builder *b, Op op, Value *x, Value *y, const char *origin)
+{
+	return build_op(b, op, (Value *[]){x, y}, 2, NULL, origin);
+}
+
+Value *build_scalar(Builder *b, double number)
+{
+	if (b->failed)
+		return NULL;
+	for (int i = 0; i < b->nscalars; i++)
+		if (b->scalars[i].number == number)
+			return b->scalars[i].value;
+	Tensor *tensor = tensor_new(b->module, NULL, type_make(DT_F32, 0));
+	tensor_set(tensor, 0, number);
+	Value *value = graph_const(b->graph, NULL, tensor, NULL);
+	if (b->nscalars < (int)(sizeof b->scalars / sizeof *b->scalars)) {
+		b->scalars[b->nscalars].number = number;
+		b->scalars[b->nscalars++].value = value;
+	}
+	return value;
+}
+
+Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, const SizeName *size, const char *origin)
+{
+	if (b->failed || !x)
+		return NULL;
+	int64_t inner = x->type.dim[x->type.rank - 1].plus;
+	Value *weight = build_tensor(b, builder_text(b, "%s.weight", stem), NULL, rows, inner, size, origin);
+	if (!weight)
+		return NULL;
+	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, weight->type.dim[0].plus, 0, size, origin);
+	build_scales(b, x, value_tensor(weight), stem, origin);
+	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, 3, NULL, origin);
+}
+
+Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origin)
+{
+	if (b->failed || !x)
+		return NULL;
+	int64_t width = x->type.dim[x->type.rank - 1].plus;
+	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, &size_hidden,
+		origin);
+	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, &size_hidden,
+		origin);
+	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
+	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
+	builder_made_by(b, x, stem);
+	return x;
+}
+
+Value *build_embed(Builder *b, Value *table, Value *ids, const char *origin)
+{
+	return build_op(b, OP_EMBED, (Value *[]){table, ids}, 2, NULL, origin);
+}
+
+static Value *build_transpose(Builder *b, Value *x, int p0, int p1, int p2, const char *origin)
+{
+	Attrs attr = {.has = A_perm, .perm = {3, {p0, p1, p2}}};
+	return build_op(b, OP_TRANSPOSE, &x, 1, &attr, origin);
+}
+
+Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *origin)
+{
+	int64_t heads = b->desc->heads, hidden = b->desc->hidden, d = hidden / heads;
+	Attrs split = {.has = A_shape, .shape = {3, {dim_symbol(1), dim_number(heads), dim_number(d)}}};
+	Attrs join = {.has = A_shape, .shape = {2, {dim_symbol(1), dim_number(hidden)}}};
+	q = build_transpose(b, build_op(b, OP_RESHAPE, &q, 1, &split, origin), 1, 0, 2, origin);
+	k = build_transpose(b, build_op(b, OP_RESHAPE, &k, 1, &split, origin), 1, 2, 0, origin);
+	v = build_transpose(b, build_op(b, OP_RESHAPE, &v, 1, &split, origin), 1, 0, 2, origin);
+	Value *scores = build_binary(b, OP_MATMUL, q, k, origin);
+	scores = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt((double)d)), origin);
+	Value *mixed = build_binary(b, OP_MATMUL, build_unary(b, OP_SOFTMAX, scores, origin), v, origin);
+	mixed = build_transpose(b, mixed, 1, 0, 2, origin);
+	return build_op(b, OP_RESHAPE, &mixed, 1, &join, origin);
+}

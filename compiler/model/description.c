@@ -1,0 +1,421 @@
+/* description.c: ModelDesc, the model description: making one, checking what no single field says, and writing it as
+ * model.xml for a person to edit. Reading is import/hf.c's and import/xml.c's. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "builder.h"
+
+static const char *const output_words[] = {"hidden", "pooled"};
+enum { OUTPUT_WORDS = sizeof output_words / sizeof *output_words };
+
+#define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
+#define WORD_PACK(NAME, TEXT)
+#define WORD_ACT(NAME, TEXT)
+#define WORD_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
+const char *const pool_words[POOL_COUNT] = {
+#include "ir/enums.def"
+};
+
+/* What a task's head is made of, and what it is when the description does not say. NULL: it has no such thing. */
+static const struct { bool labels; const char *tensors, *pooling; } task_parts[TASK_COUNT] = {
+	[TASK_CLASSIFY]  = {true,  "classifier",      "pooler"},
+	[TASK_TAG]       = {true,  "classifier",      NULL},
+	[TASK_EMBED]     = {false, NULL,              "mean"},
+	[TASK_RANK]      = {true,  "classifier",      "pooler"},
+	[TASK_QA]        = {false, "qa_outputs",      NULL},
+	[TASK_FILL_MASK] = {false, "cls.predictions", NULL},
+};
+
+/* ---- making one ---------------------------------------------------------------------------------------------------------- */
+
+ModelDesc *description_new(const char *path, const char *directory)
+{
+	MemArena *mem = mem_new();
+	ModelDesc *desc = mem_alloc(mem, sizeof *desc);
+	desc->mem = mem;
+	desc->path = mem_string(mem, path, strlen(path));
+	desc->directory = mem_string(mem, directory, strlen(directory));
+	return desc;
+}
+
+void description_free(ModelDesc *desc)
+{
+	if (!desc)
+		return;
+	module_free(desc->module);
+	mem_free(desc->mem);
+}
+
+HeadDesc *description_add_head(ModelDesc *desc, const char *name, const char *task, Diag *diag)
+{
+	if (desc->nheads == HEADS_MAX) {
+		diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0, "more than %d heads", HEADS_MAX);
+		return NULL;
+	}
+	HeadDesc *head = &desc->head[desc->nheads++];
+	*head = (HeadDesc){.task = mem_string(desc->mem, task, strlen(task))};
+	head->name = name ? mem_string(desc->mem, name, strlen(name)) : head->task;
+	return head;
+}
+
+/* ---- words and names ---------------------------------------------------------------------------------------------------- */
+
+int word_index(const char *word, const char *const *list, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(word, list[i]) == 0)
+			return i;
+	return -1;
+}
+
+char *name_from_text(MemArena *mem, const char *text)
+{
+	size_t length = strnlen(text, 64);
+	char *name = mem_printf(mem, "_%.*s", (int)length, text), *start = name + 1;
+	for (char *c = start; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')))
+			*c = '_';
+	return *start >= '0' && *start <= '9' ? name : *start ? start : mem_string(mem, "model", 5);
+}
+
+const char **labels_numbered(MemArena *mem, int32_t count)
+{
+	const char **labels = mem_alloc(mem, (size_t)count * sizeof *labels);
+	for (int32_t i = 0; i < count; i++)
+		labels[i] = mem_printf(mem, "LABEL_%d", i);
+	return labels;
+}
+
+/* Bytes of the UTF-8 sequence at text, 0 when it is none, or stands for a control character or a code point XML cannot hold. */
+static int clean_sequence(const unsigned char *text)
+{
+	static const uint32_t least[] = {0, 0x20, 0x80, 0x800, 0x10000};
+	int bytes = *text < 0x80 ? 1 : *text >> 5 == 6 ? 2 : *text >> 4 == 14 ? 3 : *text >> 3 == 30 ? 4 : 0;
+	uint32_t code = bytes == 1 ? *text : *text & (0x7f >> bytes);
+	for (int i = 1; i < bytes; i++) {
+		if (text[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	bool control = code == 0x7f || (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfffe
+		|| code == 0xffff;
+	return bytes && code >= least[bytes] && code <= 0x10ffff && !control && (code < 0xd800 || code > 0xdfff) ? bytes : 0;
+}
+
+bool text_is_clean(const char *text)
+{
+	size_t length = strnlen(text, NAME_BYTES_MAX + 1);
+	if (length == 0 || length > NAME_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < length;) {
+		int bytes = clean_sequence((const unsigned char *)text + i);
+		if (!bytes)
+			return false;
+		i += (size_t)bytes;
+	}
+	return true;
+}
+
+/* ---- checking ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct Checker { ModelDesc *desc; Diag *diag; } Checker;
+#define FAIL(checker, code, ...) diag_error_in((checker)->diag, (code), (checker)->desc->path, 0, __VA_ARGS__)
+
+static bool check_encoder(Checker *c)
+{
+	const ModelDesc *d = c->desc;
+	bool config = d->from_config;
+	if (d->hidden % d->heads != 0)
+		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", config ? size_hidden.config : size_hidden.xml,
+			d->hidden, d->heads,
+			config ? "num_attention_heads" : "heads");
+	if (!(d->eps > 0 && d->eps <= 1))
+		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", config ? "layer_norm_eps" : "eps",
+			d->eps);
+	if (!activation_is_known(d->activation))
+		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s", config ? "hidden_act" : "activation",
+			d->activation, activation_list());
+	return true;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+	for (const char *at = words; (at = strstr(at, word)); at += length)
+		if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+			return true;
+	return false;
+}
+
+/* `pooling`: one or more words, each known and once. */
+static bool check_pooling(Checker *c, const HeadDesc *head)
+{
+	char *list = mem_string(c->desc->mem, head->pooling, strlen(head->pooling)), *rest;
+	const char *seen = "";
+	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		if (strcmp(word, "pooler") != 0 && word_index(word, pool_words, POOL_COUNT) < 0)
+			return FAIL(c, EXIT_INPUT,
+				"head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, mean_weighted and pooler",
+				head->name, word);
+		if (has_word(seen, word))
+			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" stands twice", head->name, word);
+		seen = mem_printf(c->desc->mem, "%s %s", seen, word);
+	}
+	return *seen || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
+}
+
+/* Refuses what the task's head does not have, rather than ignore it. */
+static bool check_parts(Checker *c, HeadDesc *head, Task task)
+{
+	if (!task_parts[task].labels && head->nlabels)
+		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no labels", head->name, head->task);
+	if (task_parts[task].labels && !head->nlabels)
+		return FAIL(c, EXIT_INPUT, "head %s has no labels", head->name);
+	if (!task_parts[task].pooling && head->pooling)
+		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no pooling", head->name, head->task);
+	if (!task_parts[task].tensors && head->tensors)
+		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no tensors of its own", head->name, head->task);
+	if (task != TASK_EMBED && (head->ndense || head->normalize))
+		return FAIL(c, EXIT_INPUT, "head %s: dense and normalize are for the task embed", head->name);
+	if (!head->tensors)
+		head->tensors = task_parts[task].tensors;
+	if (!head->pooling)
+		head->pooling = task_parts[task].pooling;
+	for (int32_t i = 0; i < head->ndense; i++)
+		if (!activation_is_known(head->dense[i].activation))
+			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name,
+				head->dense[i].activation,
+				activation_list());
+	return !head->pooling || check_pooling(c, head);
+}
+
+static bool check_head(Checker *c, HeadDesc *head, int32_t at)
+{
+	int task = word_index(head->task, task_names, TASK_COUNT);
+	if (task < 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "task \"%s\" is not known", head->task);
+	if (head->problem && word_index(head->problem, problem_names, PROBLEM_COUNT) < 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
+	if (!name_is_valid(head->name))
+		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'",
+			head->name);
+	for (int32_t i = 0; i < at; i++)
+		if (strcmp(c->desc->head[i].name, head->name) == 0)
+			return FAIL(c, EXIT_INPUT, "two heads are called %s", head->name);
+	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
+		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
+	if (task == TASK_RANK && head->nlabels != 1)
+		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name,
+			head->nlabels);
+	return check_parts(c, head, (Task)task);
+}
+
+/* The description's outputs and those of --outputs, each once. */
+static bool settle_outputs(Checker *c, const char *asked)
+{
+	ModelDesc *desc = c->desc;
+	const char *words = desc->outputs;
+	for (int32_t i = 0; !words && i < desc->nheads; i++) {
+		int task = word_index(desc->head[i].task, task_names, TASK_COUNT);
+		if (task == TASK_EMBED || task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK)
+			words = "hidden";
+	}
+	char *list = mem_printf(desc->mem, "%s %s", words ? words : "", asked ? asked : ""), *rest;
+	desc->outputs = "";
+	for (char *word = strtok_r(list, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
+		if (word_index(word, output_words, OUTPUT_WORDS) < 0)
+			return FAIL(c, asked ? EXIT_USAGE : EXIT_INPUT, "output \"%s\" is not known; there are hidden and pooled", word);
+		if (!has_word(desc->outputs, word))
+			desc->outputs = mem_printf(desc->mem, "%s%s%s", desc->outputs, *desc->outputs ? " " : "", word);
+	}
+	return true;
+}
+
+static void settle_max_tokens(Checker *c, int asked)
+{
+	ModelDesc *desc = c->desc;
+	if (desc->max_tokens == 0 || desc->max_tokens > desc->positions) {
+		desc->max_tokens = desc->positions;
+		desc->max_tokens_rule = "the positions of the encoder";
+	}
+	if (asked > desc->positions)
+		diag_warn(c->diag, 0, "--max-tokens %d: the encoder has %d positions, which is the limit then", asked, desc->positions);
+	if (asked > 0) {
+		desc->max_tokens = asked < desc->positions ? asked : desc->positions;
+		desc->max_tokens_rule = "the option max-tokens";
+	}
+}
+
+bool description_check(ModelDesc *desc, const BuildOptions *options, Diag *diag)
+{
+	Checker checker = {desc, diag};
+	if (!check_encoder(&checker))
+		return false;
+	for (int32_t i = 0; i < desc->nheads; i++)
+		if (!check_head(&checker, &desc->head[i], i))
+			return false;
+	settle_max_tokens(&checker, options->max_tokens);
+	return settle_outputs(&checker, options->outputs);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+
+/* Good for attributes and for text. */
+static void write_escaped(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		switch (*text) {
+		case '&': fputs("&amp;", out); break;
+		case '<': fputs("&lt;", out); break;
+		case '>': fputs("&gt;", out); break;
+		case '"': fputs("&quot;", out); break;
+		case '\t': fputs("&#9;", out); break;
+		case '\n': fputs("&#10;", out); break;
+		case '\r': fputs("&#13;", out); break;
+		default: fputc(*text, out);
+		}
+}
+
+static void write_attr(FILE *out, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	fprintf(out, " %s=\"", name);
+	write_escaped(out, value);
+	fputc('"', out);
+}
+
+/* The shortest spelling that reads back as the same number. */
+static void write_real(FILE *out, const char *name, double value)
+{
+	char text[32];
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	write_attr(out, name, text);
+}
+
+static void write_encoder(const ModelDesc *d, FILE *out)
+{
+	fputs("\n  <!-- Fewer layers take the first ones. "
+		"hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n", out);
+	fputs("  <encoder", out);
+	write_attr(out, "family", d->family);
+	fprintf(out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
+	write_attr(out, "activation", d->activation);
+	fprintf(out, "\n           vocab=\"%d\" positions=\"%d\" types=\"%d\"", d->vocab, d->positions, d->types);
+	write_real(out, "eps", d->eps);
+	fputs("/>\n", out);
+}
+
+/* Many labels go into one attribute, which is read faster; those with blanks cannot. */
+static bool labels_fit_attribute(const HeadDesc *head)
+{
+	for (int32_t i = 0; i < head->nlabels; i++)
+		if (strpbrk(head->labels[i], " \t\r\n"))
+			return false;
+	return head->nlabels > 1024;
+}
+
+static void write_labels(const HeadDesc *head, bool attribute, FILE *out)
+{
+	for (int32_t i = 0; i < head->nlabels; i++) {
+		fputs(!attribute ? "    <label>" : i ? " " : " labels=\"", out);
+		write_escaped(out, head->labels[i]);
+		fputs(attribute ? "" : "</label>\n", out);
+	}
+	fputs(attribute ? "\"" : "", out);
+}
+
+static void write_head(const HeadDesc *head, FILE *out)
+{
+	bool attribute = labels_fit_attribute(head);
+	fputs("  <head", out);
+	if (strcmp(head->name, head->task) != 0)
+		write_attr(out, "name", head->name);
+	write_attr(out, "task", head->task);
+	write_attr(out, "problem", head->problem);
+	write_attr(out, "tensors", head->tensors);
+	write_attr(out, "pooling", head->pooling);
+	if (strcmp(head->task, "embed") == 0)
+		write_attr(out, "normalize", head->normalize ? "true" : "false");
+	if (attribute)
+		write_labels(head, true, out);
+	if (!head->ndense && (!head->nlabels || attribute)) {
+		fputs("/>\n", out);
+		return;
+	}
+	fputs(">\n", out);
+	for (int32_t i = 0; i < head->ndense; i++) {
+		fputs("    <dense", out);
+		write_attr(out, "href", head->dense[i].href);
+		write_attr(out, "activation", head->dense[i].activation);
+		fputs("/>\n", out);
+	}
+	if (!attribute)
+		write_labels(head, false, out);
+	fputs("  </head>\n", out);
+}
+
+static void write_merges(const ModelDesc *desc, FILE *out)
+{
+	fputs("  <!-- tasks over these weights: folders of checkpoints, or of a delta.safetensors that changes the weights -->\n", out);
+	for (int32_t i = 0; i < desc->nmerges; i++) {
+		const char *directory = desc->merge[i].directory;
+		size_t length = strlen(directory), start;
+		while (length > 1 && directory[length - 1] == '/')
+			length--;
+		for (start = length; start > 0 && directory[start - 1] != '/'; start--)
+			;
+		fputs("  <merge", out);
+		write_attr(out, "name", desc->merge[i].name);
+		write_attr(out, "href", mem_string(desc->mem, directory + start, length - start));
+		fputs("/>\n", out);
+	}
+	fputs("</model>\n", out);
+}
+
+bool description_write(const ModelDesc *desc, FILE *out)
+{
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<!-- A model for bertc: edit it, then `bertc build` it. "
+		"A reference (href) is a plain name, looked up beside this file\n"
+		"     and then in every directory given with the option search. -->\n<model xmlns=\"urn:bertc:model:1\"", out);
+	write_attr(out, "name", desc->name);
+	if (!desc->nmerges) {   /* of several tasks, the least of theirs */
+		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
+		write_attr(out, "outputs", desc->outputs);
+	}
+	fputs(">\n", out);
+	if (desc->max_tokens_rule && !desc->nmerges)
+		fprintf(out, "  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n",
+			desc->max_tokens_rule);
+	fputs("  <weights", out);
+	write_attr(out, "href", desc->weights);
+	fputs("/>\n", out);
+	if (desc->tokenizer) {
+		fputs("  <tokenizer", out);
+		write_attr(out, "href", desc->tokenizer);
+		fputs("/>\n", out);
+	}
+	if (desc->nmerges) {
+		write_merges(desc, out);
+		return !ferror(out);
+	}
+	write_encoder(desc, out);
+	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
+		"tensors: where the head's weights are (classifier, qa_outputs,\n"
+		"       cls.predictions, ...). Several heads share the encoder; "
+		"each then needs a name, which is the name of its output. -->\n", out);
+	for (int32_t i = 0; i < desc->nheads; i++)
+		write_head(&desc->head[i], out);
+	if (desc->passes) {
+		fputs("\n  <passes>", out);
+		write_escaped(out, desc->passes);
+		fputs("</passes>\n", out);
+	}
+	fputs("</model>\n", out);
+	return !ferror(out);
+}

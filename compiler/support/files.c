@@ -1,0 +1,369 @@
+/* files.c: reading whole files with a limit, finding what a model refers to, writing files that appear whole or not at
+ * all, temporary directories, and the progress line. What the bytes mean is left to the callers.
+ *
+ * Temporary names are remembered in a small table so that an interrupted compiler can take them away again
+ * (files_interrupted, which is safe to call in a signal handler: no malloc, no stdio). */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "compiler/cli/bertc.h"
+
+/* ---- reading ------------------------------------------------------------------------------------------------------- */
+
+/* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang the compiler before fstat can refuse it. */
+static int open_regular(const char *path, struct stat *st, Diag *diag)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot open: %s", strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) {
+		diag_error_in(diag, EXIT_INPUT, path, 0, "is not a regular file");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, diag);
+	if (fd < 0)
+		return NULL;
+	if ((uintmax_t)st.st_size > limit) {
+		diag_error_in(diag, EXIT_INPUT, path, 0, "has %jd bytes; files of this kind may have %zu at most", (intmax_t)st.st_size,
+			limit);
+		close(fd);
+		return NULL;
+	}
+	size_t size = (size_t)st.st_size, done = 0;
+	char *text = malloc(size + 1);
+	while (text && done < size) {
+		ssize_t got = read(fd, text + done, size - done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		done += (size_t)got;
+	}
+	close(fd);
+	if (!text || done < size) {
+		diag_error_in(diag, EXIT_INPUT, path, 0,
+			text ? "ended after %zu of %zu bytes" : "has %zu of %zu bytes, more than the memory takes",
+			done, size);
+		free(text);
+		return NULL;
+	}
+	text[size] = '\0';
+	if (bytes)
+		*bytes = size;
+	return text;
+}
+
+static bool is_plain_name(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strlen(name) <= NAME_BYTES_MAX;
+}
+
+static bool is_regular(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *mem,
+	Diag *diag)
+{
+	if (!is_plain_name(reference)) {
+		diag_error(diag, EXIT_INPUT, 0, "reference \"%s\" is not a plain name; put the file beside the model, or its directory "
+			"into --search, and refer to it by its name alone", reference);
+		return NULL;
+	}
+	const char *slash = inside ? "/" : "";
+	for (const char *at = directory; at; at = search ? *search++ : NULL) {
+		char *path = mem_printf(mem, "%s/%s%s%s", at, reference, slash, inside ? inside : "");
+		if (is_regular(path))
+			return path;
+	}
+	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference, slash,
+		inside ? inside : "", directory);
+	return NULL;
+}
+
+char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *mem, Diag *diag)
+{
+	return file_find_in(directory, reference, NULL, search, mem, diag);
+}
+
+static bool same_inode(const char *a, const char *b)
+{
+	struct stat s, t;
+	return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+bool file_is_of_model(const char *out, const char *model)
+{
+	static const char *const kinds[] = {".json", ".safetensors", ".txt", ".model"};
+	if (same_inode(out, model))
+		return is_regular(out);
+	struct stat st;
+	char *folder = folder_of(out), *home = stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? strdup(model) : folder_of(model);
+	bool found = false;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		found |= strlen(out) > strlen(kinds[i]) && strcmp(out + strlen(out) - strlen(kinds[i]), kinds[i]) == 0;
+	found = found && is_regular(out) && same_inode(folder, home);
+	free(folder);
+	free(home);
+	return found;
+}
+
+/* ---- temporaries that an interruption must remove -------------------------------------------------------------------- */
+
+enum { TEMPORARIES_MAX = 16, TREE_DEPTH_MAX = 8 };
+static struct { char path[4096]; volatile sig_atomic_t used, directory; } temporaries[TEMPORARIES_MAX];
+
+static void temporary_remember(const char *path, bool directory)
+{
+	for (int i = 0; i < TEMPORARIES_MAX; i++)
+		if (!temporaries[i].used && strlen(path) < sizeof temporaries[i].path) {
+			strcpy(temporaries[i].path, path);
+			temporaries[i].directory = directory;
+			temporaries[i].used = 1;
+			return;
+		}
+}
+
+static bool temporary_forget(const char *path)
+{
+	for (int i = 0; i < TEMPORARIES_MAX; i++)
+		if (temporaries[i].used && strcmp(temporaries[i].path, path) == 0) {
+			temporaries[i].used = 0;
+			return true;
+		}
+	return false;
+}
+
+/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are removed, never
+ * followed. */
+static void empty_directory(int parent, const char *name, int depth)
+{
+	_Alignas(struct dirent64) char buffer[4096];
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	for (bool removed = true; removed;) {   /* again after deleting: offsets of a directory shift under it */
+		removed = false;
+		ssize_t bytes;
+		lseek(fd, 0, SEEK_SET);
+		while ((bytes = getdents64(fd, buffer, sizeof buffer)) > 0)
+			for (ssize_t at = 0; at < bytes;) {
+				const struct dirent64 *entry = (const struct dirent64 *)(buffer + at);
+				at += entry->d_reclen;
+				if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+					continue;
+				if (unlinkat(fd, entry->d_name, 0) == 0) {
+					removed = true;
+				} else if (depth > 0) {
+					empty_directory(fd, entry->d_name, depth - 1);
+					removed |= unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0;
+				}
+			}
+	}
+	close(fd);
+}
+
+void files_interrupted(void)
+{
+	for (int i = 0; i < TEMPORARIES_MAX; i++)
+		if (temporaries[i].used) {
+			temporaries[i].used = 0;
+			if (temporaries[i].directory) {
+				empty_directory(AT_FDCWD, temporaries[i].path, TREE_DEPTH_MAX);
+				rmdir(temporaries[i].path);
+			} else {
+				unlink(temporaries[i].path);
+			}
+		}
+}
+
+char *temporary_directory(Diag *diag)
+{
+	const char *base = getenv("TMPDIR");
+	char *path;
+	if (!base || !*base)
+		base = "/tmp";
+	if (asprintf(&path, "%s/bertc-XXXXXX", base) < 0)
+		abort();
+	if (!mkdtemp(path)) {
+		diag_error_in(diag, EXIT_RUN, path, 0,
+			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written", strerror(errno));
+		free(path);
+		return NULL;
+	}
+	temporary_remember(path, true);
+	return path;
+}
+
+void remove_tree(const char *directory)
+{
+	if (!temporary_forget(directory))
+		return;
+	empty_directory(AT_FDCWD, directory, TREE_DEPTH_MAX);
+	rmdir(directory);
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------------------- */
+
+static bool cannot_write(const char *path, Diag *diag)
+{
+	return diag_error_in(diag, EXIT_RUN, path, 0, "cannot write: %s", strerror(errno));
+}
+
+/* A device or pipe (/dev/stdout) is written in place: renaming over it would replace it. */
+bool atomic_open(AtomicFile *file, const char *path, Diag *diag)
+{
+	static unsigned serial;
+	struct stat st;
+	*file = (AtomicFile){0};
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		file->stream = S_ISDIR(st.st_mode) ? (errno = EISDIR, NULL) : fopen(path, "we");
+		file->path = strdup(path);
+		return file->stream || (cannot_write(path, diag), atomic_discard(file), false);
+	}
+	if (asprintf(&file->temporary, "%s.tmp-%ld-%u", path, (long)getpid(), serial++) < 0)
+		abort();
+	file->path = strdup(path);
+	int fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		cannot_write(path, diag);
+		free(file->temporary);
+		file->temporary = NULL;
+		atomic_discard(file);
+		return false;
+	}
+	temporary_remember(file->temporary, false);
+	file->stream = fdopen(fd, "w");
+	return true;
+}
+
+bool atomic_commit(AtomicFile *file, Diag *diag)
+{
+	bool bad = ferror(file->stream);
+	bad |= fclose(file->stream) != 0;
+	file->stream = NULL;
+	if (!bad && file->temporary)
+		bad = rename(file->temporary, file->path) != 0;
+	if (bad)
+		cannot_write(file->path, diag);
+	else if (file->temporary) {
+		temporary_forget(file->temporary);
+		free(file->temporary);
+		file->temporary = NULL;
+	}
+	atomic_discard(file);
+	return !bad;
+}
+
+void atomic_discard(AtomicFile *file)
+{
+	if (file->stream)
+		fclose(file->stream);
+	if (file->temporary) {
+		unlink(file->temporary);
+		temporary_forget(file->temporary);
+	}
+	free(file->temporary);
+	free(file->path);
+	*file = (AtomicFile){0};
+}
+
+static bool directory_is_empty(const char *path)
+{
+	int entries = 0;
+	DIR *dir = opendir(path);
+	while (dir && readdir(dir))
+		entries++;
+	if (dir)
+		closedir(dir);
+	return dir && entries <= 2;   /* itself and its parent */
+}
+
+char *directory_aside(const char *path, Diag *diag)
+{
+	struct stat st;
+	char *aside = NULL;
+	size_t length = strlen(path);
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	if (lstat(path, &st) == 0 && !(S_ISDIR(st.st_mode) && directory_is_empty(path))) {   /* that one rename replaces */
+		diag_error_in(diag, EXIT_USAGE, path, 0, "exists; a directory is written as a whole: remove it, or give another -o");
+		return NULL;
+	}
+	if (asprintf(&aside, "%.*s.tmp-%ld", (int)length, path, (long)getpid()) < 0)
+		abort();
+	if (mkdir(aside, 0777) != 0) {
+		cannot_write(aside, diag);
+		free(aside);
+		return NULL;
+	}
+	temporary_remember(aside, true);
+	return aside;
+}
+
+bool directory_commit(const char *aside, const char *path, Diag *diag)
+{
+	if (rename(aside, path) != 0)
+		return cannot_write(path, diag);
+	temporary_forget(aside);
+	return true;
+}
+
+bool file_copy(const char *from, const char *to, Diag *diag)
+{
+	struct stat st;
+	char block[1 << 16];
+	int in = open_regular(from, &st, diag);
+	AtomicFile file;
+	if (in < 0 || !atomic_open(&file, to, diag)) {
+		if (in >= 0)
+			close(in);
+		return false;
+	}
+	ssize_t got;
+	while ((got = read(in, block, sizeof block)) > 0)
+		fwrite(block, 1, (size_t)got, file.stream);
+	close(in);
+	if (got < 0) {
+		diag_error_in(diag, EXIT_INPUT, from, 0, "cannot be read: %s", strerror(errno));
+		atomic_discard(&file);
+		return false;
+	}
+	return atomic_commit(&file, diag);
+}
+
+/* ---- progress ---------------------------------------------------------------------------------------------------------- */
+
+void progress_show(const char *what, int64_t done, int64_t of)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K[%jd/%jd] %s", (intmax_t)done, (intmax_t)of, what);
+}
+
+void progress_clear(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+}

@@ -1,0 +1,48 @@
+/* tokenizer_import.h: what the two forms of a tokenizer's files share. */
+#ifndef TOKENIZER_IMPORT_H
+#define TOKENIZER_IMPORT_H
+#include "compiler/support/json_file.h"
+
+enum {
+	TOKENIZER_BYTES_MAX = 64 << 20,   /* of tokenizer.json or vocab.txt; the largest in use have 17 MB */
+	TOKEN_BYTES_MAX = 1024,           /* of one entry; the longest in use have some 200 */
+	TOKEN_IDS_MAX = 1 << 24,          /* ids in the tables have 24 bits */
+	WORD_CHARS_MAX = 1024,            /* max_input_chars_per_word: see RT_WORD_CHARS_MAX; everybody has 100 */
+	TEMPLATE_ITEMS_MAX = 64,
+};
+
+typedef struct TokenizerImport {
+	MemArena *mem;
+	Diag *diag;
+	const char *path;                 /* of tokenizer.json or vocab.txt, for messages */
+	const char *config_path;          /* of tokenizer_config.json */
+	TokenizerDesc *desc;
+	json_t *vocab;                    /* token -> id */
+	json_t *config;                   /* tokenizer_config.json; an empty object when there is none */
+	json_t *special;                  /* special_tokens_map.json, likewise */
+	json_t *added_ids;                /* added token -> id */
+	AddedToken *added;                /* in the order of the file */
+	int32_t nadded, capacity;
+	int32_t next_id;                  /* of the next added token that the vocabulary does not have */
+} TokenizerImport;
+
+/* An error of the main file; returns false. */
+#define IMPORT_ERROR(import, code, ...) diag_error_in((import)->diag, code, (import)->path, 0, __VA_ARGS__)
+
+/* desc->vocab from import->vocab. */
+bool import_vocab(TokenizerImport *);
+/* The id of a token, added ones first; -1: none. */
+int32_t import_token_id(const TokenizerImport *, const char *token);
+/* Appends an added token as the library would: an empty or a known one is passed over, an id the vocabulary has for it wins over
+ * the one given (-1: none given). `path` is for messages. */
+bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const char *path);
+/* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
+void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
+/* tokenizer_json.c: everything that tokenizer.json says. */
+bool import_tokenizer_json(TokenizerImport *, const json_t *root);
+
+/* tokenizer_write.c: the files of a tokenizer with new ids (loaded->renumbered), from one directory to another. */
+bool tokenizer_write(const Loaded *, const char *from, const char *to, Diag *);
+/* The ids that config.json holds: pad_token_id and its like. */
+void tokenizer_renumber_roles(const Loaded *, json_t *config);
+#endif

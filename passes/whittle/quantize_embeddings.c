@@ -1,0 +1,87 @@
+/* quantize_embeddings.c: embedding tables in fewer bits. A text touches a handful of their rows, so this is about size: of MiniLM-L6 in
+ * int8, half the program is the table of words in f16.
+ *
+ *   %e = embed %t, %ids : f32[S,384]            %e = embed_i8 %t.i8, %ids, %t.scales, %p : f32[S,384]
+ *   %x = add %e, %p                       ->
+ *
+ * to=int4: the table that token ids look up, much the largest, in codes -7..7, two a byte (embed_i4), the others as to=int8.
+ * to=int8: codes -127..127 with a scale a row, as quantize-int8 makes them of weights; a sum that only it goes into is taken along. to=f16
+ * or bf16: only stored so. A table that something else reads too (a tied decoder of masked words) stays: it would be there twice. */
+#include "passes/lower/narrow.h"
+#include <string.h>
+
+/* The sum that reads what embed looked up and nothing else does; NULL: there is none of equal shape. */
+static Node *sum_of(const Graph *graph, const Node *embed)
+{
+	const Value *found = embed->results[0];
+	Node *user = value_only_user(graph, found);
+	if (!user || user->op != OP_ADD)
+		return NULL;
+	const Value *other = user->args[user->args[0] == found];
+	return type_equal(&other->type, &found->type) && !value_is_const(other) ? user : NULL;
+}
+
+static bool table_to_codes(Graph *graph, Node *embed, bool int4, PassRun *run)
+{
+	const Tensor *table = value_tensor(embed->args[0]);
+	Tensor *scales, *codes;
+	int4 = int4 && embed->args[1] == graph->inputs[0];
+	if (int4 && table->type.dim[1].plus % 2) {
+		pass_note(run, embed, "in int8: its rows have an odd number of columns, and two lie in a byte");
+		int4 = false;
+	}
+	codes = int4 ? tensor_quantized_4(graph, table, &scales) : tensor_quantized(graph, table, &scales);
+	if (!codes) {
+		pass_note(run, embed, "stays: its table holds numbers that are not finite");
+		return true;
+	}
+	Node *sum = sum_of(graph, embed), *last = sum ? sum : embed;
+	const char *origin = embed->args[0]->node->origin;
+	Value *args[] = { graph_const(graph, last, codes, origin), embed->args[1], graph_const(graph, last, scales, origin),
+		sum ? sum->args[sum->args[0] == embed->results[0]] : NULL };
+	if (!args[0] || !args[2] || !rewrite_value(graph, last->results[0], int4 ? OP_EMBED_I4 : OP_EMBED_I8, args, sum ? 4 : 3, NULL, run))
+		return false;
+	rewrite_erase(graph, last);
+	run->changes++;
+	return true;
+}
+
+static bool table_to_float(Graph *graph, Node *embed, DType to, PassRun *run)
+{
+	const Tensor *table = value_tensor(embed->args[0]);
+	Type type = table->type;
+	type.dtype = to;
+	if (table->type.dtype == to)
+		return true;
+	Tensor *narrow = tensor_derived(graph, table, dtype_names[to], type);
+	for (int64_t i = 0; i < type_count(&type); i++)
+		tensor_set(narrow, i, tensor_at(table, i));
+	Value *by = graph_const(graph, embed, narrow, embed->args[0]->node->origin), *old = embed->args[0];
+	if (!by)
+		return false;
+	embed->args[0] = by;
+	rewrite_erase(graph, old->node);
+	run->changes++;
+	return true;
+}
+
+bool pass_quantize_embeddings(Graph *graph, PassRun *run)
+{
+	const char *word = pass_option(run, "to", "int8");
+	const bool int4 = strcmp(word, "int4") == 0, codes = int4 || strcmp(word, "int8") == 0;
+	DType to = DT_F16;
+	if (!codes && (!dtype_parse(word, strlen(word), &to) || (to != DT_F16 && to != DT_BF16)))
+		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, int4, f16 or bf16", word);
+	graph_sweep(graph);   /* a lookup that nothing needs must not keep its table */
+	for (Node *node = graph->first, *next; node; node = next) {
+		next = node->next;
+		const Tensor *table = node->op == OP_EMBED ? value_tensor(node->args[0]) : NULL;
+		if (!table || !dtype_is_float(table->type.dtype))
+			continue;
+		if (value_uses(graph, node->args[0]) > 1)
+			pass_note(run, node, "stays: something else reads its table too");
+		else if (!(codes ? table_to_codes(graph, node, int4, run) : table_to_float(graph, node, to, run)))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,90 @@
+/* share_weights.c: `share-weights` makes one constant of constants of equal type and bytes: the layers of an ALBERT, a tied word
+ * table, the base of several tasks.
+ *
+ *   %w1 = const @layer.0.weight : f32[8,8]
+ *   %w2 = const @layer.1.weight : f32[8,8]          ->     %w1 = const @layer.0.weight : f32[8,8]
+ *   %y = linear %x, %w1                                    %y = linear %x, %w1
+ *   %z = linear %y, %w2                                    %z = linear %y, %w1
+ *
+ * A program holds equal bytes once in any case (codegen/weights.c); here passes see it too, which then quantize and pack once, and the
+ * ledger counts what is stored. cse does the same among all that it does; the graphs of a module share beyond one graph. */
+#include "passes/rewrite.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Entry { Node *node; Graph *graph; int32_t number; } Entry;
+
+static int by_type(const Type *a, const Type *b)
+{
+	int order = a->dtype != b->dtype ? (a->dtype > b->dtype) - (a->dtype < b->dtype) : a->rank - b->rank;
+	for (int32_t i = 0; i < a->rank && !order; i++)
+		order = (a->dim[i].plus > b->dim[i].plus) - (a->dim[i].plus < b->dim[i].plus);
+	return order;
+}
+
+static int by_tensor(const Entry *x, const Entry *y)
+{
+	const Tensor *a = x->node->data, *b = y->node->data;
+	const int type = by_type(&a->type, &b->type);
+	if (type)
+		return type;
+	return a->data == b->data ? 0 : memcmp(a->data, b->data, (size_t)a->bytes);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const Entry *x = a, *y = b;
+	const int order = by_tensor(x, y);
+	return order ? order : x->number - y->number;   /* of equals the first stays */
+}
+
+/* `later` takes over the data of `earlier`, or goes where both are of one graph. Returns the bytes saved. */
+static int64_t share(const Entry *earlier, const Entry *later, PassRun *run)
+{
+	const Tensor *data = later->node->data;
+	const int64_t saved = data->data == earlier->node->data->data ? 0 : data->bytes;
+	if (later->graph == earlier->graph) {
+		graph_replace_uses(later->graph, later->node->results[0], earlier->node->results[0]);
+		graph_erase(later->graph, later->node);
+		run->changes++;
+	} else if (data != earlier->node->data) {
+		later->node->data = earlier->node->data;
+		run->changes++;
+	}
+	return saved;
+}
+
+bool pass_share_weights(Graph *graph, PassRun *run)
+{
+	const Module *module = graph->module;
+	int32_t n = 0;
+	int64_t saved = 0;
+	if (graph != module->graphs[0])   /* the first run sees to all graphs */
+		return true;
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next)
+			n += node->op == OP_CONST;
+	Entry *entries = calloc((size_t)n + 1, sizeof *entries);
+	if (!entries)
+		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: share-weights of %d constants", n);
+	n = 0;
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (Node *node = module->graphs[g]->first; node; node = node->next)
+			if (node->op == OP_CONST) {
+				entries[n] = (Entry){ node, module->graphs[g], n };
+				n++;
+			}
+	qsort(entries, (size_t)n, sizeof *entries, compare);
+	for (int32_t i = 1, base = 0; i < n; i++)
+		if (by_tensor(&entries[base], &entries[i]) == 0) {
+			saved += share(&entries[base], &entries[i], run);
+			if (entries[base].graph != entries[i].graph)
+				base = i;
+		} else {
+			base = i;
+		}
+	free(entries);
+	if (run->changes)
+		pass_note(run, NULL, "%d constants are others; %lld bytes are stored once instead of again", run->changes, (long long)saved);
+	return true;
+}

@@ -1,0 +1,393 @@
+/* test_load.c: directories into modules, and everything that must be refused on the way; each case changes one thing about a tiny BERT.
+ * Descriptions are in test_load_description.c.
+ *
+ * `test_load --eval MODEL [--task=T] [--outputs=O]` is no test: it evaluates MODEL on the ids (a tab, then types) of each line
+ * of standard input and prints {"output": [numbers], ...} a line, for tests/python/test_import.py. */
+#include "tests/unit/tiny_checkpoint.h"
+
+/* ---- --eval ---------------------------------------------------------------------------------------------------------------- */
+
+static int32_t read_ids(char *text, int32_t *ids, int32_t most)
+{
+	int32_t count = 0;
+	for (char *end; count < most; text = end) {
+		long id = strtol(text, &end, 10);
+		if (end == text)
+			break;
+		ids[count++] = (int32_t)id;
+	}
+	return count;
+}
+
+static bool eval_line(const Graph *graph, char *line, Diag *diag)
+{
+	static int32_t ids[4096], types[4096];
+	char *tab = strchr(line, '\t');
+	if (tab)
+		*tab = '\0';
+	int32_t tokens = read_ids(line, ids, 4096);
+	memset(types, 0, sizeof types);
+	if (tab)
+		read_ids(tab + 1, types, 4096);
+	EvalArray *outputs = calloc((size_t)graph->noutputs, sizeof *outputs);
+	bool good = graph_eval_ids(graph, ids, types, tokens, outputs, diag);
+	for (int32_t o = 0; good && o < graph->noutputs; o++) {
+		printf("%s\"%s\": [", o ? ", " : "{", graph->outputs[o].name);
+		for (int64_t i = 0; i < outputs[o].count; i++)
+			printf("%s%.9g", i ? ", " : "", eval_at(&outputs[o], i));
+		fputs("]", stdout);
+		eval_array_free(&outputs[o]);
+	}
+	puts("}");
+	free(outputs);
+	return good;
+}
+
+static int eval_model(int argc, char **argv)
+{
+	BuildOptions options = {.model = argv[2]};
+	Loaded loaded;
+	Diag diag;
+	char *line = NULL;
+	size_t room = 0;
+	for (int i = 3; i < argc; i++) {
+		if (strncmp(argv[i], "--task=", 7) == 0)
+			options.task = argv[i] + 7;
+		if (strncmp(argv[i], "--outputs=", 10) == 0)
+			options.outputs = argv[i] + 10;
+	}
+	diag_init(&diag, options.model);
+	bool good = model_load(&options, &loaded, &diag);
+	while (good && getline(&line, &room, stdin) > 0)
+		good = eval_line(loaded.module->graphs[0], line, &diag);
+	diag_print(&diag, stderr);
+	diag_free(&diag);
+	free(line);
+	model_unload(&loaded);
+	return good ? 0 : 1;
+}
+
+/* ---- directories -------------------------------------------------------------------------------------------------------- */
+
+static void test_tiny(void)
+{
+	write_tiny("{" CONFIG ", " LABELS "}");
+	Result result = load(root);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
+	const Module *module = result.loaded.module;
+	CU_ASSERT_EQUAL(module->nheads, 1);
+	CU_ASSERT_EQUAL(module->heads[0].task, TASK_CLASSIFY);
+	CU_ASSERT_EQUAL(module->heads[0].problem, PROBLEM_SINGLE);
+	CU_ASSERT_STRING_EQUAL(module->heads[0].labels[2], "good <&>");
+	CU_ASSERT_EQUAL(module->max_tokens, 10);
+	CU_ASSERT_EQUAL(module->graphs[0]->noutputs, 1);
+	CU_ASSERT_PTR_NULL(result.loaded.tokenizer);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.messages, "token ids only"));
+	/* primitive ops only: fusion is the passes' work */
+	for (const Node *node = module->graphs[0]->first; node; node = node->next)
+		CU_ASSERT_TRUE(op_info[node->op].levels & LEVEL_GRAPH);
+	result_free(&result);
+}
+
+static void test_limits(void)
+{
+	BuildOptions options = {.model = root, .max_tokens = 4};
+	write_tiny("{" CONFIG ", " LABELS "}");
+	Result result = load_with(&options);
+	CU_ASSERT_EQUAL(result.loaded.module->max_tokens, 4);
+	result_free(&result);
+	options.max_tokens = 99;
+	result = load_with(&options);
+	CU_ASSERT_EQUAL(result.loaded.module->max_tokens, 10);
+	result_free(&result);
+	static const struct { const char *tokenizer, *sbert; int limit; } rules[] = {
+		{"{\"model_max_length\": 1000000000000000019884624838656}", NULL, 10}, {"{\"model_max_length\": 7}", NULL, 7},
+		{"{\"model_max_length\": 7}", "{\"max_seq_length\": 5}", 5}, {"{\"model_max_length\": 7}", "{\"max_seq_length\": null}",
+		7},
+		{"{\"model_max_length\": 512}", NULL, 10},
+	};
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		write_file("tokenizer_config.json", rules[i].tokenizer);
+		if (rules[i].sbert)
+			write_file("sentence_bert_config.json", rules[i].sbert);
+		result = load(root);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
+		CU_ASSERT_EQUAL(result.loaded.module->max_tokens, rules[i].limit);
+		result_free(&result);
+		unlink(at("sentence_bert_config.json"));
+	}
+	write_file("tokenizer_config.json", "{\"model_max_length\": -3}");
+	expect_error("negative length", load(root), EXIT_INPUT, "model_max_length is -3");
+	unlink(at("tokenizer_config.json"));
+}
+
+static void test_bad_configs(void)
+{
+	static const struct { const char *config; ExitCode code; const char *part; } cases[] = {
+		{"", EXIT_INPUT, "config.json"}, {"[]", EXIT_INPUT, "not a JSON object"}, {"{", EXIT_INPUT, "not JSON"},
+		{"{\"a\": 1, \"a\": 2}", EXIT_INPUT, "duplicate"}, {"{}", EXIT_INPUT, "model_type"},
+		{"{\"model_type\": 3}", EXIT_INPUT, "model_type is an integer"},
+		{"{\"model_type\": \"gpt2\"}", EXIT_UNSUPPORTED, "families known: bert"},
+		{"{" CONFIG ", \"is_decoder\": true}", EXIT_UNSUPPORTED, "is_decoder"},
+		{"{" CONFIG ", \"is_decoder\": \"yes\"}", EXIT_INPUT, "is_decoder is a string"},
+		{"{" CONFIG ", \"add_cross_attention\": true}", EXIT_UNSUPPORTED, "add_cross_attention"},
+		{"{" CONFIG ", \"position_embedding_type\": \"relative_key\"}", EXIT_UNSUPPORTED, "relative_key"},
+		{"{" CONFIG ", \"quantization_config\": {\"bits\": 4}}", EXIT_UNSUPPORTED, "quantization_config"},
+		{"{" CONFIG ", \"pruned_heads\": {\"0\": [1]}}", EXIT_UNSUPPORTED, "pruned_heads"},
+		{"{" CONFIG ", \"layer_norm_eps\": 0}", EXIT_INPUT, "layer_norm_eps is 0"},
+		{"{" CONFIG ", \"layer_norm_eps\": -1e-5}", EXIT_INPUT, "layer_norm_eps"},
+		{"{" CONFIG ", \"layer_norm_eps\": \"1e-5\"}", EXIT_INPUT, "layer_norm_eps is a string"},
+		{"{" CONFIG ", \"hidden_act\": \"mish\"}", EXIT_UNSUPPORTED, "known: gelu, gelu_new"},
+		{"{" CONFIG ", \"hidden_act\": {}}", EXIT_INPUT, "hidden_act is an object"},
+		{"{" CONFIG ", \"problem_type\": \"ranking\"}", EXIT_UNSUPPORTED, "ranking"},
+		{"{" CONFIG ", \"num_labels\": 0}", EXIT_INPUT, "num_labels is 0"}, {"{" CONFIG ", \"num_labels\": 2, " LABELS "}",
+		EXIT_INPUT, "id2label names 3"},
+		{"{" CONFIG ", \"id2label\": []}", EXIT_INPUT, "id2label"}, {"{" CONFIG ", \"id2label\": {\"0\": 1}}", EXIT_INPUT,
+		"not a string"},
+		{"{" CONFIG ", \"id2label\": {\"1\": \"a\"}}", EXIT_INPUT, "missing"}, {"{" CONFIG ", \"id2label\": {\"0\": \"a\\nb\"}}",
+		EXIT_INPUT, "control characters"},
+		{"{" CONFIG ", \"id2label\": {\"0\": \"\"}}", EXIT_INPUT, "1 to 1024 bytes"},
+		{"{" CONFIG ", \"type_vocab_size\": 99999999999999999999}", EXIT_INPUT, "too big"},
+		{"{" CONFIG "}", EXIT_INPUT, "classifier"},   /* two labels by default, three rows */
+	};
+	write_tiny("{}");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		write_file("config.json", cases[i].config);
+		expect_error(cases[i].config, load(root), cases[i].code, cases[i].part);
+	}
+	/* numbers of the right key and the wrong size: each is told from the tensors, by its own name */
+	static const struct { const char *key, *value; const char *part; } sizes[] = {
+		{"vocab_size", "19", "expected [19,8]; does config.json vocab_size match"},
+		{"hidden_size", "16", "hidden_size match this checkpoint"},
+		{"hidden_size", "9", "2 heads"}, {"hidden_size", "true", "hidden_size is true"},
+		{"hidden_size", "8.5", "a number with a fraction"},
+		{"hidden_size", "-8", "hidden_size is -8"}, {"hidden_size", "0", "hidden_size is 0"},
+		{"hidden_size", "1000000000", "expected 1 to"},
+		{"intermediate_size", "13",
+		"layer.0.ffn.in: weight is f32[12,8], expected [13,8]; does config.json intermediate_size match this checkpoint?"},
+		{"num_hidden_layers", "2", "layer.1.attention.query"}, {"max_position_embeddings", "11", "max_position_embeddings match"},
+		{"type_vocab_size", "3", "type_vocab_size match"}, {"num_attention_heads", "3", "3 heads"},
+	};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		char config[1024], old[64];
+		snprintf(config, sizeof config, "{%s, \"type_vocab_size\": 2, %s}", CONFIG, LABELS);
+		snprintf(old, sizeof old, "\"%s\": ", sizes[i].key);
+		char *value = strstr(config, old) + strlen(old), *rest = strdup(value + strspn(value, "0123456789"));
+		snprintf(value, sizeof config - (size_t)(value - config), "%s%s", sizes[i].value, rest);
+		free(rest);
+		write_file("config.json", config);
+		expect_error(config, load(root), EXIT_INPUT, sizes[i].part);
+	}
+}
+
+static void test_bad_checkpoints(void)
+{
+	write_tiny("{" CONFIG ", " LABELS "}");
+	for (int i = 0; i < TINY_TENSORS; i++) {   /* any tensor missing is named */
+		write_tensors("model.safetensors", 0, TINY_TENSORS, tiny_tensors[i].name);
+		expect_error("missing tensor", load(root), EXIT_INPUT, tiny_tensors[i].name);
+	}
+	unlink(at("model.safetensors"));
+	expect_error("no weights", load(root), EXIT_INPUT, "neither model.safetensors");
+	write_file("pytorch_model.bin", "pickle");
+	expect_error("pickle", load(root), EXIT_UNSUPPORTED, "save_pretrained");
+	unlink(at("pytorch_model.bin"));
+	expect_error("not there", load(at("nowhere")), EXIT_INPUT, "nowhere");
+}
+
+static void test_shards(void)
+{
+	static const char head[] = "{\"metadata\": {}, \"weight_map\": {";
+	char index[8192];
+	int length = snprintf(index, sizeof index, "%s", head);
+	write_tiny("{" CONFIG ", " LABELS "}");
+	unlink(at("model.safetensors"));
+	write_tensors("a.safetensors", 0, 10, NULL);
+	write_tensors("b.safetensors", 10, TINY_TENSORS, NULL);
+	for (int i = 0; i < TINY_TENSORS; i++)
+		length += snprintf(index + length, sizeof index - (size_t)length, "%s\"%s\": \"%c.safetensors\"", i ? ", " : "",
+			tiny_tensors[i].name, i < 10 ? 'a' : 'b');
+	snprintf(index + length, sizeof index - (size_t)length, "}}");
+	write_file("model.safetensors.index.json", index);
+	Result result = load(root);
+	CU_ASSERT_PTR_NOT_NULL(result.text);
+	result_free(&result);
+	*strstr(index, "a.safetensors") = 'b';
+	write_file("model.safetensors.index.json", index);
+	expect_error("misplaced", load(root), EXIT_INPUT, "which the index places in b.safetensors");
+	static const struct { const char *index, *part; } cases[] = {
+		{"{}", "weight_map"}, {"{\"weight_map\": {}}", "weight_map"}, {"{\"weight_map\": {\"x\": 3}}", "an integer"},
+		{"{\"weight_map\": {\"x\": \"a.bin\"}}", "a.bin"},
+		{"{\"weight_map\": {\"x\": \"../a.safetensors\"}}", "plain"}, {"{\"weight_map\": {\"x\": \"/etc/a.safetensors\"}}",
+		"plain"},
+		{"{\"weight_map\": {\"x\": \"a.safetensors\"}}", "which the index places in no file"},
+		{"{\"weight_map\": {\"x\": \"c.safetensors\"}}", "c.safetensors"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		write_file("model.safetensors.index.json", cases[i].index);
+		expect_error(cases[i].index, load(root), EXIT_INPUT, cases[i].part);
+	}
+	unlink(at("model.safetensors.index.json"));
+}
+
+static void test_tasks(void)
+{
+	static const struct { const char *task; ExitCode code; const char *part; } cases[] = {
+		{"qa", EXIT_INPUT, "qa_outputs.weight"}, {"fill-mask", EXIT_INPUT, "cls.predictions"}, {"rank", EXIT_INPUT, "one output"},
+	};
+	write_tiny("{" CONFIG ", " LABELS "}");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		expect_error(cases[i].task, load_with(&(BuildOptions){.model = root, .task = cases[i].task}), cases[i].code,
+			cases[i].part);
+	expect_error("outputs", load_with(&(BuildOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE, "scores");
+	Result result = load_with(&(BuildOptions){.model = root, .task = "tag"});
+	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
+	CU_ASSERT_EQUAL(result.loaded.module->graphs[0]->noutputs, 2);
+	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_TAG);
+	result_free(&result);
+	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertForMultipleChoice\"]}");
+	expect_error("architecture", load(root), EXIT_UNSUPPORTED, "BertForMultipleChoice");
+	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertLMHeadModel\"]}");
+	expect_error("architecture", load(root), EXIT_UNSUPPORTED, "BertLMHeadModel");
+	write_file("config.json", "{\"model_type\": \"bert\"}");
+	expect_error("architecture", load(root), EXIT_UNSUPPORTED, "--task");
+	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [1]}");
+	expect_error("architecture", load(root), EXIT_INPUT, "architectures");
+}
+
+/* ---- sentence-transformers ---------------------------------------------------------------------------------------------- */
+
+#define MODULE(type, path) "{\"type\": \"sentence_transformers.models." type "\", \"path\": \"" path "\"}"
+
+static void test_sbert(void)
+{
+	static const struct { const char *modules, *pooling; ExitCode code; const char *part; } cases[] = {
+		{"{}", "{}", EXIT_INPUT, "not a JSON array"}, {"[3]", "{}", EXIT_INPUT, "an integer"},
+		{"[{}]", "{}", EXIT_INPUT, "no type"}, {"[]", "{}", EXIT_UNSUPPORTED, "no Transformer"},
+		{"[" MODULE("Transformer", "") "]", "{}", EXIT_UNSUPPORTED, "no Pooling"},
+		{"[" MODULE("Transformer", "../other") "]", "{}", EXIT_INPUT, "plain folder name"},
+		{"[" MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "order"},
+		{"[" MODULE("Transformer", "") ", " MODULE("LSTM", "1_LSTM") "]", "{}", EXIT_UNSUPPORTED, "LSTM"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "no pooling_mode"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "[]", EXIT_INPUT, "not a JSON object"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode\": \"attention\"}",
+		EXIT_UNSUPPORTED, "attention"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode_mean_tokens\": 1}", EXIT_INPUT,
+		"an integer"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Dense", "2_Dense") "]",
+		"{\"pooling_mode\": \"cls\"}", EXIT_INPUT, "2_Dense"},
+	};
+	write_tiny("{" CONFIG ", " LABELS "}");
+	mkdir(at("1_Pooling"), 0777);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		write_file("modules.json", cases[i].modules);
+		write_file("1_Pooling/config.json", cases[i].pooling);
+		expect_error(cases[i].modules, load(root), cases[i].code, cases[i].part);
+	}
+	write_file("modules.json", "[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Normalize",
+		"2_Normalize") "]");
+	write_file("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}");
+	write_file("config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}");
+	Result result = load(root);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
+	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_EMBED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.messages, "prompt"));
+	result_free(&result);
+	unlink(at("modules.json"));
+	unlink(at("config_sentence_transformers.json"));
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------------------- */
+
+static void test_files(void)
+{
+	static const char *const escapes[] = {"", ".", "..", "/etc/passwd", "../model.safetensors", "a/b"};
+	MemArena *mem = mem_new();
+	Diag diag;
+	diag_init(&diag, "test");
+	write_file("data", "12345");
+	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
+		CU_ASSERT_PTR_NULL(file_find(root, escapes[i], NULL, mem, &diag));
+	CU_ASSERT_PTR_NOT_NULL(file_find(root, "data", NULL, mem, &diag));
+	CU_ASSERT_PTR_NOT_NULL(file_find("/nowhere", "data", (const char *const[]){"/also/nowhere", root, NULL}, mem, &diag));
+	size_t bytes;
+	char *text = file_read(at("data"), 5, &bytes, &diag);
+	CU_ASSERT_STRING_EQUAL(text, "12345");
+	CU_ASSERT_EQUAL(bytes, 5);
+	free(text);
+	CU_ASSERT_PTR_NULL(file_read(at("data"), 4, &bytes, &diag));
+	CU_ASSERT_PTR_NULL(file_read(root, 100, &bytes, &diag));
+	mkfifo(at("fifo"), 0666);
+	CU_ASSERT_PTR_NULL(file_read(at("fifo"), 100, &bytes, &diag));     /* and does not hang */
+	diag_free(&diag);
+	mem_free(mem);
+}
+
+static void test_atomic(void)
+{
+	AtomicFile file;
+	Diag diag;
+	diag_init(&diag, "test");
+	write_file("out", "old");
+	CU_ASSERT_TRUE_FATAL(atomic_open(&file, at("out"), &diag));
+	fputs("half", file.stream);
+	char *temporary = strdup(file.temporary);
+	atomic_discard(&file);
+	CU_ASSERT_NOT_EQUAL(access(temporary, F_OK), 0);
+	char *text = file_read(at("out"), 100, NULL, &diag);
+	CU_ASSERT_STRING_EQUAL(text, "old");
+	free(text);
+	CU_ASSERT_TRUE_FATAL(atomic_open(&file, at("out"), &diag));
+	fputs("new", file.stream);
+	CU_ASSERT_TRUE(atomic_commit(&file, &diag));
+	text = file_read(at("out"), 100, NULL, &diag);
+	CU_ASSERT_STRING_EQUAL(text, "new");
+	free(text);
+	CU_ASSERT_FALSE(atomic_open(&file, root, &diag));                   /* a directory */
+	CU_ASSERT_FALSE(atomic_open(&file, at("no/such/place"), &diag));
+	CU_ASSERT_TRUE_FATAL(atomic_open(&file, "/dev/full", &diag));       /* written in place, and the disk is full */
+	fputs("x", file.stream);
+	CU_ASSERT_FALSE(atomic_commit(&file, &diag));
+	CU_ASSERT_TRUE_FATAL(atomic_open(&file, at("out"), &diag));         /* what Ctrl-C does */
+	free(temporary);
+	temporary = strdup(file.temporary);
+	char *directory = temporary_directory(&diag);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(directory);
+	files_interrupted();
+	CU_ASSERT_NOT_EQUAL(access(temporary, F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(directory, F_OK), 0);
+	atomic_discard(&file);
+	free(temporary);
+	free(directory);
+	diag_free(&diag);
+}
+
+static void test_names(void)
+{
+	static const char *const dirty[] = {"", "a\nb", "\x7f", "\xc0\x80", "\xed\xa0\x80", "\xff", "\xe2\x80", "\xef\xbf\xbe",
+		"\xf5\x80\x80\x80", "\xc2\x85"};
+	static const char *const clean[] = {"a", "B-Disease", "so so", "\xc3\xa9", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "*/ \"; ?\?/"};
+	static const struct { const char *from, *to; } names[] = {{"minilm-sst2", "minilm_sst2"}, {"2_Dense", "_2_Dense"},
+		{"", "model"}, {"a/*\n*/", "a_____"}};
+	MemArena *mem = mem_new();
+	for (size_t i = 0; i < sizeof dirty / sizeof *dirty; i++)
+		CU_ASSERT_FALSE(text_is_clean(dirty[i]));
+	for (size_t i = 0; i < sizeof clean / sizeof *clean; i++)
+		CU_ASSERT_TRUE(text_is_clean(clean[i]));
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		CU_ASSERT_STRING_EQUAL(name_from_text(mem, names[i].from), names[i].to);
+	mem_free(mem);
+}
+
+int main(int argc, char **argv)
+{
+	static const LoadTest tests[] = {
+		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs},
+		{"bad checkpoints", test_bad_checkpoints}, {"shards", test_shards}, {"tasks", test_tasks}, {"sentence-transformers", test_sbert},
+		{"files", test_files},
+		{"names", test_names}, {"atomic files", test_atomic},   /* the last: it takes root away, as Ctrl-C does */
+	};
+	if (argc > 2 && strcmp(argv[1], "--eval") == 0)
+		return eval_model(argc, argv);
+	return run_in_directory("load", tests, sizeof tests / sizeof *tests);
+}

@@ -1,0 +1,251 @@
+/* test_passes.c: the parser of pipelines, order constraints, and the question that matters: does any legal pipeline leave the numbers of
+ * any graph as they were? FileCheck tests beside it (tests/passes) look at single passes; memory and the driver are in test_passes_plan.c. */
+#include "tests/unit/random_graph.h"
+
+/* ---- pipelines as text ---------------------------------------------------------------------------------------------- */
+
+/* The text prints back as `canonical`. */
+static void parses_to(const char *text, const char *canonical)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(text, &diag);
+	char *printed = pipeline ? pipeline_text(pipeline) : NULL;
+	CU_ASSERT_PTR_NOT_NULL(printed);
+	if (!printed || strcmp(printed, canonical)) {
+		printf("\n\"%s\" prints as \"%s\", expected \"%s\"\n", text, printed ? printed : diag.messages[0].text, canonical);
+		CU_FAIL("pipeline text");
+	}
+	free(printed);
+	pipeline_free(pipeline);
+	diag_free(&diag);
+}
+
+static void refused_with(const char *text, const char *part)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(text, &diag);
+	CU_ASSERT_PTR_NULL(pipeline);
+	CU_ASSERT_EQUAL(diag.code, EXIT_USAGE);
+	bool found = false;
+	for (int i = 0; i < diag.count; i++)
+		found |= strstr(diag.messages[i].text, part) != NULL;
+	if (!found) {
+		printf("\n\"%.60s\" gives \"%s\", expected \"%s\"\n", text, diag.count ? diag.messages[0].text : "nothing", part);
+		CU_FAIL("message");
+	}
+	pipeline_free(pipeline);
+	diag_free(&diag);
+}
+
+static void test_parser(void)
+{
+	parses_to("", "");
+	parses_to("  ", "");
+	parses_to("dce", "dce");
+	parses_to(" cse , dce\n", "cse,dce");
+	parses_to("cast-weights{to=f16},fuse{only=attention,qkv}", "cast-weights{to=f16},fuse{only=attention,qkv}");
+	parses_to("cast-weights{ to=f16 }", "cast-weights{to=f16}");
+	parses_to("dce{}", "dce");
+	parses_to("O0", "lower,pack-weights,chain-rows,plan-memory");
+	parses_to("cse,-O0", "cse,lower,pack-weights,chain-rows,plan-memory");
+	parses_to("O0,cse", "cse,lower,pack-weights,chain-rows,plan-memory");
+	for (int level = 0; level <= 3; level++)
+		parses_to(pipeline_preset(level), pipeline_preset(level));
+	CU_ASSERT_STRING_EQUAL(pipeline_preset(-5), pipeline_preset(0));
+	CU_ASSERT_STRING_EQUAL(pipeline_preset(99), pipeline_preset(3));
+}
+
+/* A recipe at level O2 and what it runs as; expected == NULL: it is a whole pipeline by itself. */
+static void completes_to(const char *recipe, const char *expected)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_parse(recipe, &diag);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
+	char *text = pipeline_complete(pipeline, 2);
+	if (!expected ? text != NULL : !text || strcmp(text, expected)) {
+		printf("\n\"%s\" is completed to \"%s\", expected \"%s\"\n", recipe, text ? text : "nothing", expected ? expected : "nothing");
+		CU_FAIL("recipe");
+	}
+	if (text)
+		parses_to(text, strncmp(text, "O2", 2) ? "cast-weights{to=f16},canonicalize,fold-const,cse,fuse,fold-const,cse,dce,"
+			"quantize-int8{exclude=layer.0},compute-bf16,lower,pack-weights,chain-rows,plan-memory"
+			: "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8,lower,pack-weights,chain-rows,plan-memory");
+	free(text);
+	pipeline_free(pipeline);
+	diag_free(&diag);
+}
+
+static void test_recipes(void)
+{
+	completes_to("quantize-int8", "O2,quantize-int8");
+	completes_to("cast-weights{to=f16},quantize-int8{exclude=layer.0},compute-bf16",
+		"cast-weights{to=f16},O2,quantize-int8{exclude=layer.0},compute-bf16");
+	completes_to("fuse,quantize-int8", NULL);
+	completes_to("quantize-int8,lower", NULL);
+	completes_to("cse", NULL);
+	completes_to("O2,quantize-int8", NULL);
+}
+
+static void test_hidden_folders(void)
+{
+	char text[] = "drop-layers{data=/home/x/dev.tsv keep=2},O2,drop-layers{data=a/b=c/d},x{data=plain tokens=all}";
+	pipeline_hide_folders(text);
+	CU_ASSERT_STRING_EQUAL(text, "drop-layers{data=dev.tsv keep=2},O2,drop-layers{data=d},x{data=plain tokens=all}");
+	char command[] = "--passes=drop-layers{data=../dev.tsv}";
+	pipeline_hide_folders(command);
+	CU_ASSERT_STRING_EQUAL(command, "--passes=drop-layers{data=dev.tsv}");
+}
+
+static void test_parser_errors(void)
+{
+	refused_with("fuze", "there is no pass \"fuze\"");
+	refused_with("cse,", "expected a pass at byte 4, found its end");
+	refused_with(",cse", "expected a pass at byte 0, found \",\"");
+	refused_with("cse dce", "expected \",\" or the end at byte 4");
+	refused_with("cse;dce", "expected \",\" or the end at byte 3");
+	refused_with("\x01", "found an unprintable byte");
+	refused_with("fuse{", "expected an option's name at byte 5, found its end");
+	refused_with("fuse{only", "expected \"=\"");
+	refused_with("fuse{only=", "expected an option's value");
+	refused_with("fuse{only=a only=b}", "given twice");
+	refused_with("fuse{bits=4}", "fuse has no option \"bits\"; it takes only");
+	refused_with("dce{bits=4}", "dce has no option \"bits\"; it takes none");
+	refused_with("O4", "there is no pass \"O4\"");
+	char *many = calloc(1, 5000);
+	for (int i = 0; i < 1001; i++)
+		strcat(many, i ? ",dce" : "dce");
+	refused_with(many, "more than 1000 passes");
+	free(many);
+	char *huge = malloc(100001);
+	memset(huge, ' ', 100000);
+	huge[100000] = 0;
+	refused_with(huge, "100000 bytes long");
+	free(huge);
+}
+
+/* Every row of the order table is kept, from both sides and with other passes between. */
+static void test_order(void)
+{
+	for (int32_t i = 0; i < pass_order_count; i++) {
+		char text[256], reason[256];
+		snprintf(text, sizeof text, "%s,%s", pass_order[i].second, pass_order[i].first);
+		snprintf(reason, sizeof reason, "%s must come before %s: %s", pass_order[i].first, pass_order[i].second,
+			pass_order[i].why);
+		refused_with(text, reason);
+		snprintf(text, sizeof text, "%s,%s,%s", pass_order[i].first, pass_order[i].second, pass_order[i].first);
+		refused_with(text, reason);
+		snprintf(text, sizeof text, "%s,%s", pass_order[i].first, pass_order[i].second);
+		parses_to(text, text);
+	}
+	for (int32_t i = 0; i < pass_order_count; i++) {   /* names in the table are passes */
+		bool first = false, second = false;
+		for (int32_t k = 0; k < pass_count; k++) {
+			first |= !strcmp(pass_info[k].name, pass_order[i].first);
+			second |= !strcmp(pass_info[k].name, pass_order[i].second);
+		}
+		CU_ASSERT_TRUE(first && second);
+	}
+}
+
+/* ---- random BERTs ----------------------------------------------------------------------------------------------------- */
+
+/* A random pipeline that keeps the order table: passes of graph level at random, then perhaps the three that lower. */
+static void random_pipeline(char text[512])
+{
+	static const char *const graph_level[] = { "canonicalize", "fold-const", "cse", "dce", "fuse" };
+	static const char *const only[] = { "activation", "epilogue", "attention", "first-row", "fold-scale", "fold-bias", "qkv",
+		"embed-layernorm", "add-layernorm" };
+	*text = 0;
+	for (uint32_t n = random_below(7); n; n--) {
+		const char *pass = graph_level[random_below(5)];
+		strcat(text, *text ? "," : "");
+		strcat(text, pass);
+		if (!strcmp(pass, "fuse") && random_below(2))
+			sprintf(text + strlen(text), "{only=%s,%s}", only[random_below(9)], only[random_below(9)]);
+	}
+	if (random_below(2))
+		strcat(strcat(text, *text ? "," : ""), "lower,pack-weights,chain-rows,plan-memory");
+}
+
+/* One random graph through one random pipeline, at several lengths. */
+static void cross_check(uint64_t at)
+{
+	Diag diag;
+	char text[512];
+	bool exact;
+	seed = at;
+	diag_init(&diag, NULL);
+	Module *module = random_bert(&diag, &exact), *after = module_copy(module);
+	random_pipeline(text);
+	if (!run_pipeline(text, after, random_below(2) ? 0 : ISA_AVX2 | ISA_AVX512, &diag)) {
+		printf("\nseed %llu, %s:\n", (unsigned long long)at, text);
+		diag_print(&diag, stdout);
+		CU_FAIL("pipeline");
+	}
+	for (int64_t tokens = 1; tokens <= TOKENS && !diag.errors; tokens += 3) {
+		EvalArray a[4], b[4];
+		CU_ASSERT_TRUE_FATAL(evaluate(module, tokens, a, &diag) && evaluate(after, tokens, b, &diag));
+		for (int32_t i = 0; i < module->graphs[0]->noutputs; i++) {
+			double difference = largest_difference(&a[i], &b[i]);
+			if (!(difference <= (exact ? 1e-9 : 1e-6))) {
+				printf("\nseed %llu, %lld tokens, %s: output %d differs by %g\n", (unsigned long long)at,
+					(long long)tokens, text, i, difference);
+				CU_FAIL("numbers");
+			}
+			eval_array_free(&a[i]);
+			eval_array_free(&b[i]);
+		}
+	}
+	module_free(after);
+	module_free(module);
+	diag_free(&diag);
+}
+
+static void test_random(void)
+{
+	for (uint64_t i = 1; i <= (getenv("FULL") ? 5000 : 300); i++)
+		cross_check(i);
+}
+
+/* Fusion has to happen: -O2 leaves none of the ops that it is there for. */
+static void test_fuses_all(void)
+{
+	static const Op gone[] = { OP_SOFTMAX, OP_MATMUL, OP_TRANSPOSE, OP_RESHAPE, OP_LAYERNORM, OP_ADD, OP_ERF, OP_MUL, OP_DIV };
+	for (uint64_t at = 1; at <= 40; at++) {
+		Diag diag;
+		bool exact;
+		seed = at;
+		diag_init(&diag, NULL);
+		Module *module = random_bert(&diag, &exact);
+		CU_ASSERT_TRUE(run_pipeline("O2", module, 0, &diag));
+		for (const Node *node = module->graphs[0]->first; node; node = node->next)
+			for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
+				if (node->op == gone[i]) {
+					printf("\nseed %llu: %s is left after -O2\n", (unsigned long long)at, op_info[node->op].name);
+					CU_FAIL("not fused");
+				}
+		CU_ASSERT_EQUAL(module->graphs[0]->arena.per_pair, 0);   /* memory is linear in tokens */
+		module_free(module);
+		diag_free(&diag);
+	}
+}
+
+int main(void)
+{
+	CU_initialize_registry();
+	CU_pSuite suite = CU_add_suite("passes", NULL, NULL);
+	CU_ADD_TEST(suite, test_parser);
+	CU_ADD_TEST(suite, test_parser_errors);
+	CU_ADD_TEST(suite, test_recipes);
+	CU_ADD_TEST(suite, test_hidden_folders);
+	CU_ADD_TEST(suite, test_order);
+	CU_ADD_TEST(suite, test_random);
+	CU_ADD_TEST(suite, test_fuses_all);
+	CU_basic_run_tests();
+	unsigned failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures != 0;
+}

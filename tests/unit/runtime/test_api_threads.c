@@ -1,0 +1,155 @@
+/* test_api_threads.c: the threads of a context (runtime/team.c): how many there are, that no barrier loses one, and what a fork leaves. */
+#include "tests/unit/api_batch.h"
+#include <CUnit/Basic.h>
+#include <dirent.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Threads of this process. */
+static int tasks(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	int count = 0;
+	for (const struct dirent *entry; directory && (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+/* One thread is the caller: none is made, before a call or in it. Of n, n - 1 are made, once, and end with the context. */
+static void test_tasks(void)
+{
+	static Batch b;
+	static float out[2 * 60];
+	const int before = tasks();
+	batch_make(&b, 60);
+	for (int threads = 1; threads <= 4; threads++) {
+		RtContext *c = rt_new(&tiny_model, threads);
+		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
+		for (int i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, out, 120), RT_OK);
+		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
+		rt_free(c);
+		for (int wait = 0; wait < 1000 && tasks() != before; wait++)   /* the kernel takes a joined thread off its list a little later */
+			usleep(1000);
+		CU_ASSERT_EQUAL(tasks(), before);
+	}
+}
+
+/* Children of children: each makes the workers anew when it first calls. */
+static int forked(RtContext *c, const Batch *b, const float *want, int depth)
+{
+	static float out[2 * 60];
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(20);   /* a lost wake-up must fail, not hang */
+		const int alone = tasks() == 1;
+		const int same = rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, out, 120) == RT_OK
+			&& memcmp(want, out, sizeof out) == 0 && tasks() == c->team.size;
+		const int below = depth == 0 || forked(c, b, want, depth - 1);
+		rt_free(c);
+		_exit(alone && same && below ? 0 : 1);
+	}
+	int status = -1;
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void test_fork_deep(void)
+{
+	static Batch b;
+	static float want[2 * 60], after[2 * 60];
+	batch_make(&b, 60);
+	RtContext *c = rt_new(&tiny_model, 3);
+	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, want, 120), RT_OK);
+	for (int i = 0; i < 20; i++) {
+		CU_ASSERT_FATAL(forked(c, &b, want, 2));
+		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
+		CU_ASSERT_EQUAL(memcmp(want, after, sizeof after), 0);
+		if (i % 5 == 0)
+			usleep(2000);   /* the workers fall asleep */
+	}
+	rt_free(c);
+}
+
+static void test_fork(void)
+{
+	static Batch b;
+	static float before[2 * 60], after[2 * 60];
+	batch_make(&b, 60);
+	RtContext *c = rt_new(&tiny_model, 3);
+	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, before, 120), RT_OK);
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(20);   /* a lost wake-up must fail, not hang */
+		int status = rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120);
+		const int same = status == RT_OK && memcmp(before, after, sizeof after) == 0 && c->team.size == 3;
+		rt_free(c);
+		_exit(same ? 0 : 1);
+	}
+	int status = -1;
+	waitpid(child, &status, 0);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
+	CU_ASSERT_EQUAL(memcmp(before, after, sizeof after), 0);
+	const pid_t idle = fork();   /* a child that only frees: the workers are not its own to join */
+	if (idle == 0) {
+		alarm(20);
+		rt_free(c);
+		_exit(0);
+	}
+	waitpid(idle, &status, 0);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	rt_free(c);
+}
+
+/* Many short runs, with and without sleeping: no barrier may lose a thread. */
+typedef struct Count { RtTeam *team; _Atomic int sum; int wrong; } Count;
+
+static void count_in(void *argument, int32_t thread)
+{
+	Count *count = argument;
+	for (int round = 1; round <= 3; round++) {
+		atomic_fetch_add(&count->sum, thread + 1);
+		rt_team_barrier(count->team);
+		if (atomic_load(&count->sum) != round * count->team->size * (count->team->size + 1) / 2)
+			count->wrong = 1;
+		rt_team_barrier(count->team);
+	}
+}
+
+static void test_team(void)
+{
+	RtTeam team;
+	RtWorker workers[8];
+	for (int threads = 1; threads <= 5; threads += 2) {
+		CU_ASSERT_EQUAL(rt_team_start(&team, threads, workers), 0);
+		for (int i = 0; i < 300; i++) {
+			Count count = {.team = &team};
+			team.spins = i % 3 * 20;
+			if (i % 50 == 0)
+				usleep(1000);   /* let the workers fall asleep */
+			rt_team_run(&team, count_in, &count);
+			CU_ASSERT_EQUAL(count.wrong, 0);
+			CU_ASSERT_EQUAL(count.sum, 3 * threads * (threads + 1) / 2);
+		}
+		rt_team_stop(&team);
+		rt_team_stop(&team);
+	}
+}
+
+int main(void)
+{
+	CU_initialize_registry();
+	CU_pSuite suite = CU_add_suite("api threads", NULL, NULL);
+	CU_add_test(suite, "team", test_team);
+	CU_add_test(suite, "fork", test_fork);
+	CU_add_test(suite, "threads that are made", test_tasks);
+	CU_add_test(suite, "children of children", test_fork_deep);
+	CU_basic_set_mode(CU_BRM_NORMAL);
+	CU_basic_run_tests();
+	const unsigned failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures != 0;
+}
