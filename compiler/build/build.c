@@ -3,7 +3,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compiler/cli/bertc.h"
+#include "build.h"
+#include "compiler/export/export.h"
+#include "compiler/support/files.h"
 #include "compiler/measure/calibrate.h"
 #include "compiler/kernel_tune/tune.h"
 #include "verified.h"
@@ -18,34 +20,49 @@ static bool has_pass(const Pipeline *pipeline, const char *name)
 	return false;
 }
 
+static bool names_merge(const char *passes)
+{
+	static const char name[] = "merge-tasks";
+	for (const char *at = passes; at && (at = strstr(at, name)); at += sizeof name - 1)
+		if ((at == passes || at[-1] == ',') && strchr(",", at[sizeof name - 1]))   /* strchr finds the end as well */
+			return true;
+	return false;
+}
+
+void build_set_passes(BuildOptions *options, const char *passes)
+{
+	options->run.passes = passes;
+	options->load.merge_later = names_merge(passes);
+}
+
 /* Results that are no code: IR and checkpoints. */
 static bool emits_graph(const BuildOptions *options)
 {
-	return options->emit == EMIT_BIR || options->emit == EMIT_CHECKPOINT;
+	return options->result.emit == EMIT_BIR || options->result.emit == EMIT_CHECKPOINT;
 }
 
 /* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; graphs
  * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
 static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
-	if (options->passes)
-		return options->passes;
+	if (options->run.passes)
+		return options->run.passes;
 	static const char *const levels[] = {"O0", "O1", "O2", "O3"};
-	if (options->level_given)
-		return levels[options->level];
+	if (options->run.level_given)
+		return levels[options->run.level];
 	if (loaded->passes)
 		return loaded->passes;
-	return emits_graph(options) ? "" : levels[options->level];
+	return emits_graph(options) ? "" : levels[options->run.level];
 }
 
 char *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
-	const bool code = !emits_graph(options), bf16 = options->compute && strcmp(options->compute, "bf16") == 0;
+	const bool code = !emits_graph(options), bf16 = options->run.compute && strcmp(options->run.compute, "bf16") == 0;
 	const char *asked = asked_for(options, loaded), *missing = "";
 	char *text = NULL, *complete = NULL, cast[32] = "";
 	Pipeline *pipeline = NULL;
-	if (options->weights)
-		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->weights);
+	if (options->run.weights)
+		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->run.weights);
 	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && *asked ? "," : "", asked, bf16 && (*cast || *asked) ? "," : "",
 		bf16 ? "compute-bf16" : "") < 0) {
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
@@ -55,7 +72,7 @@ char *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *di
 		free(text);
 		return NULL;
 	}
-	if (code && pipeline && (complete = pipeline_complete(pipeline, options->level))) {
+	if (code && pipeline && (complete = pipeline_complete(pipeline, options->run.level))) {
 		free(text);
 		text = complete;
 	} else if (code) {
@@ -95,17 +112,17 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		return false;
 	TuneTable tunings = {0};
 	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens,
-		.tune = options->tunings ? options->tunings : &tunings};
-	Tuner tuner = {.options = options, .target = target, .table = &tunings, .path = options->tune_cache,
+		.tune = options->run.tunings ? options->run.tunings : &tunings};
+	Tuner tuner = {.options = options, .target = target, .table = &tunings, .path = options->run.tune_cache,
 		.chains = has_pass(pipeline, "chain-rows")};
 	Calibration calibration = {options, loaded};
 	calibration_offer(&calibration, &env);
-	DriverOptions driver = options->driver;
+	DriverOptions driver = options->run.driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
-	if (options->tune)
+	if (options->run.tune)
 		driver.before = tune_before, driver.before_arg = &tuner;
-	bool good = (options->tunings || tune_load(&tunings, options->tune_cache, options->tune, diag))
+	bool good = (options->run.tunings || tune_load(&tunings, options->run.tune_cache, options->run.tune, diag))
 		&& pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
 	tune_free(&tunings);
 	free(*text);
@@ -113,7 +130,7 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	pipeline_free(pipeline);
 	if (options->progress)
 		progress_clear();
-	if (options->print_pipeline && good)
+	if (options->run.print_pipeline && good)
 		printf("%s\n", *text);
 	if (*text)
 		pipeline_hide_folders(*text);
@@ -126,8 +143,8 @@ bool build_run_passes(const BuildOptions *options, Loaded *loaded, Diag *diag)
 	Target target;
 	char *text = NULL;
 	Ledger ledger = {0};
-	graph.emit = EMIT_BIR;
-	const bool good = target_find(options->target, options->cpu, &target, diag)
+	graph.result.emit = EMIT_BIR;
+	const bool good = target_find(options->result.target, options->result.cpu, &target, diag)
 		&& run_passes(&graph, loaded, &target, &text, &ledger, diag);
 	ledger_free(&ledger);
 	free(text);
@@ -136,10 +153,10 @@ bool build_run_passes(const BuildOptions *options, Loaded *loaded, Diag *diag)
 
 static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag *diag)
 {
-	if (!options->ledger)
+	if (!options->run.ledger)
 		return true;
 	AtomicFile file;
-	if (!atomic_open(&file, options->ledger, diag))
+	if (!atomic_open(&file, options->run.ledger, diag))
 		return false;
 	char *text = ledger_json(ledger);
 	fputs(text ? text : "", file.stream);
@@ -217,10 +234,10 @@ static json_t *about_ledger(const Ledger *ledger)
 /* What verify measured of this build, or null. */
 static bool about_verified(json_t *about, const BuildOptions *options, Diag *diag)
 {
-	json_t *read = options->verified ? verified_read(options->verified, diag) : NULL;
-	const json_t *figures = options->verified ? read : options->figures;
-	bool good = figures ? verified_embed(about, figures, options->verified ? options->verified : options->model, diag)
-		: !options->verified && json_object_set_new(about, "verified", json_null()) == 0;
+	json_t *read = options->about.verified ? verified_read(options->about.verified, diag) : NULL;
+	const json_t *figures = options->about.verified ? read : options->about.figures;
+	bool good = figures ? verified_embed(about, figures, options->about.verified ? options->about.verified : options->load.model, diag)
+		: !options->about.verified && json_object_set_new(about, "verified", json_null()) == 0;
 	json_decref(read);
 	return good;
 }
@@ -238,8 +255,8 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 		"tokenizer",
 		loaded->tokenizer != NULL);
 	json_object_set_new(about, "ledger", about_ledger(ledger));
-	if (options->tuned)
-		json_object_set(about, "tuned", options->tuned);
+	if (options->about.tuned)
+		json_object_set(about, "tuned", options->about.tuned);
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
@@ -260,18 +277,18 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline,
 	const Ledger *ledger, Diag *diag)
 {
-	char *name = options->name ? strdup(options->name) : c_identifier_from_path(options->out);
+	char *name = options->result.name ? strdup(options->result.name) : c_identifier_from_path(options->result.out);
 	char *about = name ? about_text(options, loaded, target, name, pipeline, ledger, diag) : NULL;
 	const EmitOptions emit = {
-		.kind = options->emit, .out = options->out, .name = name, .command = options->command, .pipeline = pipeline,
+		.kind = options->result.emit, .out = options->result.out, .name = name, .command = options->about.command, .pipeline = pipeline,
 			.target = *target,
 		.tokenizer = loaded->tokenizer,
-		.weights_inline = options->weights_inline, .pack_small = options->pack_small, .is_static = options->is_static != 0,
-		.sysroot = options->sysroot, .cc = options->cc, .save_temps = options->save_temps, .about_json = about,
+		.weights_inline = options->result.weights_inline, .pack_small = options->result.pack_small, .is_static = options->result.is_static != 0,
+		.sysroot = options->result.sysroot, .cc = options->result.cc, .save_temps = options->result.save_temps, .about_json = about,
 			.quiet = options->quiet,
 	};
 	if (options->progress)
-		progress_show(options->emit == EMIT_C ? "writing C" : "compiling", 0, 1);
+		progress_show(options->result.emit == EMIT_C ? "writing C" : "compiling", 0, 1);
 	bool good = name ? about && emit_module(loaded->module, &emit, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
 	if (options->progress)
 		progress_clear();
@@ -283,39 +300,39 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 /* Wrong wishes are told before any work is done. */
 bool build_check(const BuildOptions *options, Diag *diag)
 {
-	if (options->out && options->model && file_is_of_model(options->out, options->model))
-		return diag_error_in(diag, EXIT_USAGE, options->out, 0,
+	if (options->result.out && options->load.model && file_is_of_model(options->result.out, options->load.model))
+		return diag_error_in(diag, EXIT_USAGE, options->result.out, 0,
 			"is a file of the model, which the result would replace; give another -o");
-	if (options->verified && emits_graph(options))
+	if (options->about.verified && emits_graph(options))
 		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; graphs say nothing");
-	if (options->driver.stop_after && options->emit != EMIT_BIR)
+	if (options->run.driver.stop_after && options->result.emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
-	if (options->tune && emits_graph(options))
+	if (options->run.tune && emits_graph(options))
 		return diag_error(diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
-	if (options->weights_inline && options->emit != EMIT_C)
+	if (options->result.weights_inline && options->result.emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
-	if (options->pack_small && emits_graph(options))
+	if (options->result.pack_small && emits_graph(options))
 		return diag_error(diag, EXIT_USAGE, 0, "--pack=small is about weights in programs; it is for code");
-	if (options->name && !c_is_identifier(options->name))
+	if (options->result.name && !c_is_identifier(options->result.name))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "
-		                  "no word of C, C++ or the C library)", options->name);
+		                  "no word of C, C++ or the C library)", options->result.name);
 	return true;
 }
 
 bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, Diag *diag)
 {
 	Target target;
-	if (!build_check(options, diag) || !target_find(options->target, options->cpu, &target, diag)
-		|| (options->tune && !tune_check(&target, diag)))
+	if (!build_check(options, diag) || !target_find(options->result.target, options->result.cpu, &target, diag)
+		|| (options->run.tune && !tune_check(&target, diag)))
 		return false;
 	char *pipeline = NULL;
 	Ledger own = {0};   /* programs tell of it whether or not the caller asks */
 	ledger = ledger ? ledger : &own;
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
-	if (good && options->emit == EMIT_BIR)
-		good = module_write(loaded->module, options->out, NULL, diag);
-	else if (good && options->emit == EMIT_CHECKPOINT)
+	if (good && options->result.emit == EMIT_BIR)
+		good = module_write(loaded->module, options->result.out, NULL, diag);
+	else if (good && options->result.emit == EMIT_CHECKPOINT)
 		good = checkpoint_emit(options, loaded, diag);
 	else if (good)
 		good = emit_code(options, loaded, &target, pipeline, ledger, diag);

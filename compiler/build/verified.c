@@ -3,8 +3,9 @@
  * again. Measuring is cmd_verify.c's. */
 #include <math.h>
 #include <string.h>
+#include "compiler/support/files.h"
 #include "compiler/support/json_file.h"
-#include "compiler/model/load.h"
+#include "compiler/import/import.h"
 #include "verified.h"
 
 enum { FIGURES_BYTES_MAX = 1 << 20, OUTPUTS_MAX = 32 };

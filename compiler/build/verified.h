@@ -7,7 +7,7 @@
 #ifndef VERIFIED_H
 #define VERIFIED_H
 #include <jansson.h>
-#include "compiler/cli/bertc.h"
+#include "build.h"
 
 /* Digits of every figure that is written, so that figures read back are written the same. */
 enum { VERIFIED_DIGITS = 9 };

@@ -271,17 +271,17 @@ static bool bench_model(const BenchOptions *o, Model *model, Diag *diag)
 	BuildOptions build = o->build;
 	Loaded loaded = {0};
 	struct stat st;
-	build.model = model->name;
+	build.load.model = model->name;
 	diag->file = model->name;
 	char *directory = temporary_directory(diag), *path = NULL;
 	if (directory && asprintf(&path, "%s/program", directory) < 0)
 		path = NULL;
-	build.out = path;
-	build.name = "program";
-	build.emit = EMIT_EXE;
-	build.is_static = build.is_static < 0 ? 1 : build.is_static;
+	build.result.out = path;
+	build.result.name = "program";
+	build.result.emit = EMIT_EXE;
+	build.result.is_static = build.result.is_static < 0 ? 1 : build.result.is_static;
 	const char *option = NULL, *text = NULL;
-	bool good = path && model_load(&build, &loaded, diag);
+	bool good = path && model_load(&build.load, &loaded, diag);
 	if (good)
 		text = first_text(&loaded, &option);
 	good = good && build_loaded(&build, &loaded, NULL, diag);
@@ -451,6 +451,6 @@ int cmd_bench(int argc, char **argv)
 	diag_print(&diag, stderr);
 	const int status = diag.errors ? (int)diag.code : EXIT_DONE;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

@@ -1,6 +1,7 @@
 /* cmd_build.c: `bertc build MODEL -o OUT`. Options are options.c's, reading is load.c's, the work is build.c's. With --data the ledger tells
  * what each pass costs, as `bertc inspect` does. */
 #include <stdlib.h>
+#include "bertc.h"
 #include "compiler/report/inspect.h"
 #include "compiler/kernel_tune/tune.h"
 
@@ -28,10 +29,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		state->child_inputs[0] = options;
 		return 0;
 	case KEY_VERIFIED:
-		options->verified = argument;
+		options->about.verified = argument;
 		return 0;
 	case KEY_TUNE:
-		options->tune = true;
+		options->run.tune = true;
 		return 0;
 	case KEY_DATA:
 		command->data = argument;
@@ -46,9 +47,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		option_model(state, options, argument);
 		return 0;
 	case ARGP_KEY_END:
-		if (!options->model)
+		if (!options->load.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
-		else if (!options->out)
+		else if (!options->result.out)
 			argp_error(state, "no result: give -o OUT");
 		return 0;
 	default:
@@ -68,8 +69,8 @@ static bool build_measured(const BuildCommand *command, Loaded *loaded, Ledger *
 	char *pipeline = build_pipeline(&options, loaded, diag);
 	bool good = pipeline && dataset_read(command->data, &data, diag) && (measurer.tail = measure_tail(pipeline, diag))
 		&& measure_row(&measurer, &ledger->start, loaded->module, diag);
-	options.driver.after = after_pass;
-	options.driver.after_arg = &measurer;
+	options.run.driver.after = after_pass;
+	options.run.driver.after_arg = &measurer;
 	good = good && build_loaded(&options, loaded, ledger, diag);
 	progress_clear();
 	if (good && !options.quiet) {
@@ -99,13 +100,13 @@ int cmd_build(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &command);
 
 	Diag diag;
-	diag_init(&diag, options->model);
+	diag_init(&diag, options->load.model);
 	Loaded loaded = {0};
 	Ledger ledger = {0};
 	char *kept = NULL;
-	if (options->tune && !options->tune_cache)
-		options->tune_cache = kept = tune_default_path(&diag);
-	if (!diag.errors && build_check(options, &diag) && model_load(options, &loaded, &diag)) {
+	if (options->run.tune && !options->run.tune_cache)
+		options->run.tune_cache = kept = tune_default_path(&diag);
+	if (!diag.errors && build_check(options, &diag) && model_load(&options->load, &loaded, &diag)) {
 		if (command.data)
 			build_measured(&command, &loaded, &ledger, &diag);
 		else
@@ -117,7 +118,7 @@ int cmd_build(int argc, char **argv)
 	diag_print(&diag, stderr);
 	ExitCode code = diag.errors ? diag.code : EXIT_DONE;
 	diag_free(&diag);
-	free(options->command);
+	free(options->about.command);
 	free(kept);
 	return code;
 }

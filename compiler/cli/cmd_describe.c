@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "compiler/model/load.h"
+#include "bertc.h"
+#include "compiler/import/import.h"
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -13,12 +14,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		state->child_inputs[0] = options;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (options->model)
+		if (options->load.model)
 			argp_error(state, "one directory at a time");
-		options->model = argument;
+		options->load.model = argument;
 		return 0;
 	case ARGP_KEY_END:
-		if (!options->model)
+		if (!options->load.model)
 			argp_error(state, "which directory?");
 		return 0;
 	default:
@@ -51,22 +52,22 @@ static bool lies_in(const char *path, const char *directory)
 static bool describe(const BuildOptions *options, Diag *diag)
 {
 	Loaded loaded;
-	if (options->out && file_is_of_model(options->out, options->model))
-		return diag_error_in(diag, EXIT_USAGE, options->out, 0, "is a file of the model, which the description would replace; "
+	if (options->result.out && file_is_of_model(options->result.out, options->load.model))
+		return diag_error_in(diag, EXIT_USAGE, options->result.out, 0, "is a file of the model, which the description would replace; "
 			"give another -o");
-	if (!model_load(options, &loaded, diag))
+	if (!model_load(&options->load, &loaded, diag))
 		return false;
 	model_unload(&loaded);
 	diag_print(diag, stderr);
 	Diag again;                               /* the same warnings a second time help nobody */
-	diag_init(&again, options->model);
-	ModelDesc *desc = description_from_hf(options->model, options, &again);
+	diag_init(&again, options->load.model);
+	ModelDesc *desc = description_from_hf(options->load.model, &options->load, &again);
 	diag_free(&again);
-	bool good = desc && (!options->merge || merge_parse(desc, options->merge, diag)) && write_out(desc, options->out, diag);
-	if (good && !options->quiet && !options->merge)
+	bool good = desc && (!options->load.merge || merge_parse(desc, options->load.merge, diag)) && write_out(desc, options->result.out, diag);
+	if (good && !options->quiet && !options->load.merge)
 		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
-	if (good && !options->quiet && options->out && strcmp(options->out, "-") != 0 && !lies_in(options->out, options->model))
-		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s", options->out, options->model);
+	if (good && !options->quiet && options->result.out && strcmp(options->result.out, "-") != 0 && !lies_in(options->result.out, options->load.model))
+		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s", options->result.out, options->load.model);
 	description_free(desc);
 	return good;
 }
@@ -80,11 +81,11 @@ int cmd_describe(int argc, char **argv)
 	build_options_init(&options, argc, argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	Diag diag;
-	diag_init(&diag, options.model);
+	diag_init(&diag, options.load.model);
 	bool good = describe(&options, &diag);
 	diag_print(&diag, stderr);
 	int status = good ? EXIT_DONE : diag.code ? diag.code : EXIT_RUN;
 	diag_free(&diag);
-	free(options.command);
+	free(options.about.command);
 	return status;
 }

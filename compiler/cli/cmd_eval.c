@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "bertc.h"
 #include "compiler/measure/curve.h"
 
 enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_MIN_SCORE, KEY_MAX_DROP, KEY_JSON, KEY_THREADS, KEY_CURVE, KEY_HEAD };
@@ -69,7 +70,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_CURVE: o->curve = true; o->thresholds = argument; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
-		if (!o->build.model)
+		if (!o->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
 		else if (!o->ntasks)
 			argp_error(state, "no data: give --data FILE");
@@ -99,7 +100,7 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, bool curve
 	Loaded loaded = {0};
 	struct timespec before, after;
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	bool good = model_load(build, &loaded, diag) && program_open(build, &loaded, o->threads, &program, diag);
+	bool good = model_load(&build->load, &loaded, diag) && program_open(build, &loaded, o->threads, &program, diag);
 	for (int i = 0; i < o->ntasks && good; i++) {
 		const EvalTask *task = &o->tasks[i];
 		Result *result = &results[i];
@@ -134,7 +135,7 @@ static void describe_counts(const Score *r, int32_t rows, char *text, size_t cap
 static void print_table(const EvalOptions *o, const EvalTask *task, const Result *results, int n)
 {
 	const int32_t rows = o->limit && o->limit < task->data.nrows ? o->limit : task->data.nrows;
-	printf("%s%s%s on %s: %d rows (%s)\n%-10s %-10s %8s %8s %8s  %s\n", o->build.model, task->head ? ", " : "", task->head ? task->head : "",
+	printf("%s%s%s on %s: %d rows (%s)\n%-10s %-10s %8s %8s %8s  %s\n", o->build.load.model, task->head ? ", " : "", task->head ? task->head : "",
 		task->path, rows, task->data.what, "build", "figure", "score", "points", "seconds", "counts");
 	for (int i = 0; i < n; i++, results += o->ntasks) {
 		const Score *r = &results->score;
@@ -187,12 +188,13 @@ static int eval(const EvalOptions *o, Diag *diag)
 	BuildOptions base = o->build;
 	for (int i = 0; i < o->ntasks; i++) {
 		plain[i] = (Result){.variant = "fp32"};
-		given[i] = (Result){.variant = o->build.passes ? "passes" : o->build.weights ? o->build.weights : "given"};
+		given[i] = (Result){.variant = o->build.run.passes ? "passes" : o->build.run.weights ? o->build.run.weights : "given"};
 	}
-	base.passes = base.weights = NULL;
-	base.level = 2;
-	base.level_given = true;
-	int builds = o->build.passes || o->build.weights || o->build.level_given ? 2 : 1;
+	build_set_passes(&base, NULL);
+	base.run.weights = NULL;
+	base.run.level = 2;
+	base.run.level_given = true;
+	int builds = o->build.run.passes || o->build.run.weights || o->build.run.level_given ? 2 : 1;
 	if (!evaluate(o, &base, false, plain, diag))
 		return EXIT_RUN;
 	if (plain->recipe)
@@ -213,7 +215,7 @@ static int eval(const EvalOptions *o, Diag *diag)
 	if (!o->json && last->curve.count)
 		curve_print(&last->curve);
 	if (below)
-		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.model);
+		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.load.model);
 	return below ? EXIT_LIMIT : EXIT_DONE;
 }
 
@@ -245,7 +247,7 @@ int cmd_eval(int argc, char **argv)
 	options.build.quiet = true;
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	int status = EXIT_RUN;
 	if (read_data(&options, &diag))
 		status = eval(&options, &diag);
@@ -255,6 +257,6 @@ int cmd_eval(int argc, char **argv)
 	if (diag.errors)
 		status = (int)diag.code;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

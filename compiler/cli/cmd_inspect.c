@@ -2,6 +2,7 @@
  * writes the page that shows it. What is observed is inspect_layers.c's and inspect_measure.c's, the file is inspect_page.c's. */
 #include <stdlib.h>
 #include <string.h>
+#include "bertc.h"
 #include "compiler/report/inspect.h"
 
 enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_NO_LATENCY, KEY_CONLL };
@@ -28,11 +29,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_NO_LATENCY: o->no_latency = true; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
-		if (!o->build.model)
+		if (!o->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
-		else if (!o->build.out)
+		else if (!o->build.result.out)
 			argp_error(state, "no result: give -o REPORT.html");
-		else if (o->build.emit != EMIT_EXE)
+		else if (o->build.result.emit != EMIT_EXE)
 			argp_error(state, "--emit is for `bertc build`; inspect writes a page");
 		return 0;
 	default: return ARGP_ERR_UNKNOWN;
@@ -145,7 +146,7 @@ static json_t *model_panel(const InspectOptions *o, const Module *module, const 
 	Target target;
 	Diag ignored;
 	diag_init(&ignored, NULL);
-	const bool known = target_find(o->build.target, o->build.cpu, &target, &ignored);
+	const bool known = target_find(o->build.result.target, o->build.result.cpu, &target, &ignored);
 	diag_free(&ignored);
 	json_t *meta = json_object(), *heads = json_array();
 	for (int32_t i = 0; i < module->nmeta; i++)
@@ -217,13 +218,13 @@ static bool build_watched(Inspector *in, const char *directory, json_t *panels, 
 	char *path = NULL;
 	if (asprintf(&path, "%s/model.c", directory) < 0)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
-	build.emit = EMIT_C;
-	build.out = path;
-	build.name = "model";
+	build.result.emit = EMIT_C;
+	build.result.out = path;
+	build.result.name = "model";
 	build.quiet = true;
-	build.driver.check_each = true;
-	build.driver.after = after_pass;
-	build.driver.after_arg = in;
+	build.run.driver.check_each = true;
+	build.run.driver.after = after_pass;
+	build.run.driver.after_arg = in;
 	bool good = build_loaded(&build, in->loaded, ledger, diag);
 	json_t *code = good ? code_panel(path, "model", diag) : NULL;
 	if (code) {
@@ -247,7 +248,7 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 	if (good)
 		json_object_set_new(panels, "model", model_panel(o, loaded->module, pipeline, data));
 	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag) && add_exits(&in, panels, diag)
-		&& write_page(o->build.out, panels, loaded->module->name, diag);
+		&& write_page(o->build.result.out, panels, loaded->module->name, diag);
 	if (good && !o->build.quiet)
 		ledger_print(&ledger, stdout);
 	json_decref(panels);
@@ -279,11 +280,11 @@ int cmd_inspect(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	Loaded loaded = {0};
 	Dataset data = {0};
 	if (build_check(&options.build, &diag) && (!options.data || dataset_read(options.data, &data, &diag))
-		&& model_load(&options.build, &loaded, &diag))
+		&& model_load(&options.build.load, &loaded, &diag))
 		inspect(&options, &loaded, options.data ? &data : NULL, &diag);
 	progress_clear();
 	dataset_free(&data);
@@ -291,6 +292,6 @@ int cmd_inspect(int argc, char **argv)
 	diag_print(&diag, stderr);
 	ExitCode code = diag.errors ? diag.code : EXIT_DONE;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return code;
 }

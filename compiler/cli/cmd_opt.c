@@ -2,6 +2,7 @@
  * passes and printing are the libraries'; here are only the options. */
 #include <stdlib.h>
 #include <string.h>
+#include "bertc.h"
 #include "compiler/kernel_tune/tune.h"
 
 enum {

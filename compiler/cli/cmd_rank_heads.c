@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bertc.h"
 #include "compiler/measure/neurons.h"
 
 enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_BY, KEY_HEATMAP, KEY_JSON };
@@ -37,7 +38,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_JSON: o->json = true; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
-		if (!o->build.model)
+		if (!o->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
 		else if (!o->data)
 			argp_error(state, "no data: give --data FILE");
@@ -87,7 +88,7 @@ static void look_text(void *argument, const float *rows, int32_t width, int32_t 
 
 static void print_table(const Options *o, const Looks *l, const double *importance)
 {
-	printf("%s on %s: %lld tokens; %d layers of %d heads\n%-6s %8s %9s  importance by %s\n", o->build.model, o->data,
+	printf("%s on %s: %lld tokens; %d layers of %d heads\n%-6s %8s %9s  importance by %s\n", o->build.load.model, o->data,
 		(long long)l->tokens, l->map.layers, l->map.heads, "head", "entropy", "distance", o->by);
 	for (int32_t h = 0; h < l->map.layers * l->map.heads; h++) {
 		char name[32];
@@ -159,9 +160,9 @@ int cmd_rank_heads(int argc, char **argv)
 	options.build.quiet = true;
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	Loaded loaded = {0};
-	bool good = model_load(&options.build, &loaded, &diag);
+	bool good = model_load(&options.build.load, &loaded, &diag);
 	if (good) {
 		good = rank(&options, &loaded, &diag);
 		model_unload(&loaded);
@@ -169,6 +170,6 @@ int cmd_rank_heads(int argc, char **argv)
 	diag_print(&diag, stderr);
 	const int status = diag.errors ? (int)diag.code : good ? EXIT_DONE : EXIT_RUN;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bertc.h"
 #include "compiler/measure/neurons.h"
 
 enum { KEY_DATA = 0x200, KEY_TEST, KEY_LIMIT, KEY_L1, KEY_L2, KEY_TOP, KEY_HEATMAP, KEY_JSON };
@@ -43,7 +44,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_JSON: o->json = true; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
-		if (!o->build.model)
+		if (!o->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
 		else if (!o->data)
 			argp_error(state, "no data: give --data FILE, words and tags");
@@ -70,7 +71,7 @@ static void print_table(const Options *o, const Ranking *r, const Neurons *n, co
 	int32_t used = 0;
 	for (int32_t i = 0; i < r->width; i++)
 		used += r->salience[i] > 0;
-	printf("%s on %s: %d words, %d tags, %d layers of %d neurons; %d weigh anything\n", o->build.model, o->data, words->count,
+	printf("%s on %s: %d words, %d tags, %d layers of %d neurons; %d weigh anything\n", o->build.load.model, o->data, words->count,
 		r->classes, n->layers, n->width, used);
 	printf("probe on %s: accuracy %.4f\n\n%-10s %8s %8s\n", o->test ? o->test : o->data, ranking_accuracy(r, test, NULL),
 		"neurons", "top", "bottom");
@@ -155,9 +156,9 @@ int cmd_rank_neurons(int argc, char **argv)
 	options.build.quiet = true;
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	Loaded loaded = {0};
-	bool good = model_load(&options.build, &loaded, &diag);
+	bool good = model_load(&options.build.load, &loaded, &diag);
 	if (good) {
 		good = rank(&options, &loaded, &diag);
 		model_unload(&loaded);
@@ -165,6 +166,6 @@ int cmd_rank_neurons(int argc, char **argv)
 	diag_print(&diag, stderr);
 	const int status = diag.errors ? (int)diag.code : good ? EXIT_DONE : EXIT_RUN;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

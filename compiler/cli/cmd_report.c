@@ -2,6 +2,7 @@
  * and report_order.c do the rest. */
 #include <stdlib.h>
 #include <string.h>
+#include "bertc.h"
 #include "compiler/report/report.h"
 
 enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_STUDENT, KEY_QUANTIZE, KEY_PRUNE, KEY_OPERATORS, KEY_THREADS, KEY_SEQ, KEY_REPEAT, KEY_JSON };
@@ -25,13 +26,13 @@ static void check(struct argp_state *state, const ReportOptions *o)
 {
 	if (!o->kind || (strcmp(o->kind, "eight") != 0 && strcmp(o->kind, "order") != 0))
 		argp_error(state, "which report: eight or order?");
-	else if (!o->build.model)
+	else if (!o->build.load.model)
 		argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
 	else if (!o->data)
 		argp_error(state, "no data: give --data FILE");
 	else if (strcmp(o->kind, "eight") == 0 && !o->student)
 		argp_error(state, "no student: give --student DIR, a distilled model");
-	else if (o->build.passes || o->build.level_given)
+	else if (o->build.run.passes || o->build.run.level_given)
 		argp_error(state, "a report has pipelines of its own: see --quantize, --prune and --operators");
 }
 
@@ -78,12 +79,12 @@ int cmd_report(int argc, char **argv)
 	options.build.quiet = true;
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	int status = strcmp(options.kind, "eight") == 0 ? report_eight(&options, &diag) : report_order(&options, &diag);
 	diag_print(&diag, stderr);
 	if (diag.errors)
 		status = (int)diag.code;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

@@ -17,13 +17,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		state->child_inputs[0] = &options->build;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (!options->build.model)
-			options->build.model = argument;
+		if (!options->build.load.model)
+			options->build.load.model = argument;
 		else
 			options->texts[options->ntexts++] = argument;
 		return 0;
 	case ARGP_KEY_END:
-		if (!options->build.model)
+		if (!options->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
 		return 0;
 	default:
@@ -70,17 +70,17 @@ int cmd_run(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	Loaded loaded = {0};
 	char *directory = NULL, *path = NULL;
 	int status = EXIT_DONE;
-	if (model_load(&options.build, &loaded, &diag) && (directory = temporary_directory(&diag))) {
+	if (model_load(&options.build.load, &loaded, &diag) && (directory = temporary_directory(&diag))) {
 		if (asprintf(&path, "%s/program", directory) < 0)
 			path = NULL;
-		options.build.out = path;
-		options.build.name = "program";
-		options.build.emit = EMIT_EXE;
-		options.build.is_static = options.build.is_static < 0 ? 1 : options.build.is_static;
+		options.build.result.out = path;
+		options.build.result.name = "program";
+		options.build.result.emit = EMIT_EXE;
+		options.build.result.is_static = options.build.result.is_static < 0 ? 1 : options.build.result.is_static;
 		const bool good = path && build_loaded(&options.build, &loaded, NULL, &diag);
 		model_unload(&loaded);   /* the memory is the program's now */
 		loaded = (Loaded){0};
@@ -99,6 +99,6 @@ int cmd_run(int argc, char **argv)
 	free(path);
 	free(directory);
 	free(options.texts);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

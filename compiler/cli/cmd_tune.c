@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "bertc.h"
 #include "compiler/report/chart.h"
 #include "compiler/search/search.h"
 
@@ -66,11 +67,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_SVG: o->svg = argument; return 0;
 	case ARGP_KEY_ARG: option_model(state, &s->build, argument); return 0;
 	case ARGP_KEY_END:
-		if (!s->build.model)
+		if (!s->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
 		else if (!s->data_path)
 			argp_error(state, "no data: give --data FILE");
-		else if (s->build.passes || s->build.level_given)
+		else if (s->build.run.passes || s->build.run.level_given)
 			argp_error(state, "tune chooses the passes itself; leave --passes and -O out");
 		return 0;
 	default: return ARGP_ERR_UNKNOWN;
@@ -98,7 +99,7 @@ static void print_row(const Search *s, const Candidate *c, const char *mark)
 
 static void print_heading(const Search *s)
 {
-	printf("%s on %s: %s of %d rows searched, %d held back; points of all, counted and estimated\n", s->build.model, s->data_path,
+	printf("%s on %s: %s of %d rows searched, %d held back; points of all, counted and estimated\n", s->build.load.model, s->data_path,
 		metric_names[s->metric], s->nsearch, s->nheld);
 	printf("  %8s %9s %8s %7s  %14s %11s %7s %8s %7s  %s\n", "searched", "predicted", "held", "points", "95 %", "estimate", "faster", "ms",
 		"MB", "pipeline");
@@ -162,7 +163,7 @@ static bool write_json(const Search *s, const char *path, const int32_t *front, 
 			on_front |= front[f] == i;
 		json_array_append_new(rows, candidate_json(s, &s->done[i], on_front));
 	}
-	json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:I, s:o}", "model", s->build.model, "metric", metric_names[s->metric], "searched_rows",
+	json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:I, s:o}", "model", s->build.load.model, "metric", metric_names[s->metric], "searched_rows",
 		s->nsearch, "held_rows", s->nheld, "seed", (json_int_t)s->seed, "candidates", rows);
 	json_dumpf(all, file.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 	putc('\n', file.stream);
@@ -234,7 +235,7 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	Search *s = &o->search;
 	Loaded loaded = {0};
 	Scored what;
-	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build, &loaded, diag) && score_head(&loaded, &what, diag)
+	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build.load, &loaded, diag) && score_head(&loaded, &what, diag)
 		&& score_metric(&what, &s->data, s->data_path, &s->metric, diag);
 	if (good) {
 		s->apart = what.head.task == TASK_EMBED;
@@ -268,13 +269,13 @@ static json_t *winner_figures(const Search *s)
 static bool build_winner(const Search *s, Diag *diag)
 {
 	BuildOptions build = s->build;
-	build.tuned = winner_figures(s);
+	build.about.tuned = winner_figures(s);
 	char *pipeline = search_pipeline(s, s->done[s->winner].level);
 	Loaded loaded = {0};
-	build.passes = *pipeline ? pipeline : "O2";
-	const bool good = model_load(&build, &loaded, diag) && build_check(&build, diag) && build_loaded(&build, &loaded, NULL, diag);
+	build_set_passes(&build, *pipeline ? pipeline : "O2");
+	const bool good = model_load(&build.load, &loaded, diag) && build_check(&build, diag) && build_loaded(&build, &loaded, NULL, diag);
 	model_unload(&loaded);
-	json_decref(build.tuned);
+	json_decref(build.about.tuned);
 	free(pipeline);
 	return good;
 }
@@ -296,7 +297,7 @@ static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *di
 /* Asked before the search, which takes minutes: whether what it ends in could be written. */
 static bool results_check(const TuneOptions *o, Diag *diag)
 {
-	const char *const results[] = {o->search.build.out, o->json, o->svg};
+	const char *const results[] = {o->search.build.result.out, o->json, o->svg};
 	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
 		char *folder = results[i] ? strdup(results[i]) : NULL;
 		const bool good = !folder || access(dirname(folder), W_OK) == 0
@@ -326,7 +327,7 @@ static int tune(TuneOptions *o, Diag *diag)
 		return EXIT_RUN;
 	if (s->winner < 0)
 		return EXIT_LIMIT;
-	return !s->build.out || build_winner(s, diag) ? EXIT_DONE : EXIT_RUN;
+	return !s->build.result.out || build_winner(s, diag) ? EXIT_DONE : EXIT_RUN;
 }
 
 int cmd_tune(int argc, char **argv)
@@ -357,13 +358,13 @@ int cmd_tune(int argc, char **argv)
 		s->max_drop = 1;
 
 	Diag diag;
-	diag_init(&diag, s->build.model);
+	diag_init(&diag, s->build.load.model);
 	int status = tune(&options, &diag);
 	diag_print(&diag, stderr);
 	if (diag.errors)
 		status = (int)diag.code;
 	search_free(s);
 	diag_free(&diag);
-	free(s->build.command);
+	free(s->build.about.command);
 	return status;
 }

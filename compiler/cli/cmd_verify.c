@@ -52,7 +52,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_JSON: o->json = true; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
-		if (!o->build.model)
+		if (!o->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
 		return 0;
 	default: return ARGP_ERR_UNKNOWN;
@@ -359,7 +359,7 @@ static int64_t count_tokens(const Inputs *inputs)
 
 static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
 {
-	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.model, inputs->count,
+	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.load.model, inputs->count,
 		o->data ? "texts" : "random inputs", (long long)count_tokens(inputs));
 	if (inputs->tokenized)
 		printf("token ids identical: %d of %d%s%s\n", inputs->tokenized_right, inputs->tokenized, inputs->difference ? "; " : "",
@@ -428,17 +428,17 @@ static int report(const VerifyOptions *o, Loaded *loaded, const Program *program
 		print_json(figures);
 	else
 		print_table(o, inputs, rows, n);
-	if (pass && o->build.out) {
+	if (pass && o->build.result.out) {
 		BuildOptions build = o->build;
 		Ledger ledger = {0};
-		build.figures = figures;
-		build.print_pipeline = false;
+		build.about.figures = figures;
+		build.run.print_pipeline = false;
 		build_loaded(&build, loaded, &ledger, diag);
 		ledger_free(&ledger);
 	}
 	json_decref(figures);
 	if (!pass)
-		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.model);
+		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.load.model);
 	return pass ? EXIT_DONE : EXIT_LIMIT;
 }
 
@@ -498,18 +498,18 @@ int cmd_verify(int argc, char **argv)
 	options.build.quiet = true;
 
 	Diag diag;
-	diag_init(&diag, options.build.model);
+	diag_init(&diag, options.build.load.model);
 	Loaded loaded = {0};
 	int status = EXIT_DONE;
-	if (options.build.out && options.build.emit == EMIT_BIR)
+	if (options.build.result.out && options.build.result.emit == EMIT_BIR)
 		diag_error(&diag, EXIT_USAGE, 0, "--emit=bir: verify keeps what it ran, a program, a library or C");
-	else if (build_check(&options.build, &diag) && model_load(&options.build, &loaded, &diag))
+	else if (build_check(&options.build, &diag) && model_load(&options.build.load, &loaded, &diag))
 		status = verify(&options, &loaded, &diag);
 	model_unload(&loaded);
 	diag_print(&diag, stderr);
 	if (diag.errors)
 		status = (int)diag.code;
 	diag_free(&diag);
-	free(options.build.command);
+	free(options.build.about.command);
 	return status;
 }

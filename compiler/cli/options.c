@@ -88,13 +88,13 @@ static int number(struct argp_state *state, const char *option, const char *text
 
 static void add_search(struct argp_state *state, BuildOptions *options, const char *directory)
 {
-	size_t count = 0, room = sizeof options->search / sizeof *options->search - 1;
-	while (count < room && options->search[count])
+	size_t count = 0, room = sizeof options->load.search / sizeof *options->load.search - 1;
+	while (count < room && options->load.search[count])
 		count++;
 	if (count == room)
 		argp_error(state, "--search may be given %zu times at most", room);
 	else
-		options->search[count] = directory;
+		options->load.search[count] = directory;
 }
 
 /* Options of the pass driver; ARGP_ERR_UNKNOWN when the key is none of them. */
@@ -116,37 +116,37 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	BuildOptions *options = state->input;
 	switch (key) {
-	case 'o': options->out = argument; return 0;
-	case KEY_EMIT: options->emit = (EmitKind)choose(state, "emit", argument, emit_names, EMIT_COUNT); return 0;
-	case KEY_NAME: options->name = argument; return 0;
-	case KEY_TASK: choose(state, "task", argument, task_names, TASK_COUNT); options->task = argument; return 0;
-	case KEY_MERGE: options->merge = argument; return 0;
-	case KEY_OUTPUTS: options->outputs = argument; return 0;
-	case KEY_MAX_TOKENS: options->max_tokens = number(state, "--max-tokens", argument, 1, INT_MAX / 2); return 0;
-	case KEY_PASSES: options->passes = argument; return 0;
-	case 'O': options->level = number(state, "-O", argument, 0, 3); options->level_given = true; return 0;
-	case KEY_WEIGHTS: choose(state, "weights", argument, weight_names, 3); options->weights = argument; return 0;
-	case KEY_COMPUTE: choose(state, "compute", argument, compute_names, 2); options->compute = argument; return 0;
-	case KEY_PRINT_PIPELINE: options->print_pipeline = true; return 0;
-	case KEY_LEDGER: options->ledger = argument; return 0;
-	case KEY_TARGET: options->target = argument; return 0;
-	case KEY_CPU: options->cpu = argument; return 0;
-	case KEY_TUNE_CACHE: options->tune_cache = argument; return 0;
-	case KEY_STATIC: options->is_static = 1; return 0;
-	case KEY_NO_STATIC: options->is_static = 0; return 0;
-	case KEY_SYSROOT: options->sysroot = argument; return 0;
-	case KEY_CC: options->cc = argument; return 0;
+	case 'o': options->result.out = argument; return 0;
+	case KEY_EMIT: options->result.emit = (EmitKind)choose(state, "emit", argument, emit_names, EMIT_COUNT); return 0;
+	case KEY_NAME: options->result.name = argument; return 0;
+	case KEY_TASK: choose(state, "task", argument, task_names, TASK_COUNT); options->load.task = argument; return 0;
+	case KEY_MERGE: options->load.merge = argument; return 0;
+	case KEY_OUTPUTS: options->load.outputs = argument; return 0;
+	case KEY_MAX_TOKENS: options->load.max_tokens = number(state, "--max-tokens", argument, 1, INT_MAX / 2); return 0;
+	case KEY_PASSES: build_set_passes(options, argument); return 0;
+	case 'O': options->run.level = number(state, "-O", argument, 0, 3); options->run.level_given = true; return 0;
+	case KEY_WEIGHTS: choose(state, "weights", argument, weight_names, 3); options->run.weights = argument; return 0;
+	case KEY_COMPUTE: choose(state, "compute", argument, compute_names, 2); options->run.compute = argument; return 0;
+	case KEY_PRINT_PIPELINE: options->run.print_pipeline = true; return 0;
+	case KEY_LEDGER: options->run.ledger = argument; return 0;
+	case KEY_TARGET: options->result.target = argument; return 0;
+	case KEY_CPU: options->result.cpu = argument; return 0;
+	case KEY_TUNE_CACHE: options->run.tune_cache = argument; return 0;
+	case KEY_STATIC: options->result.is_static = 1; return 0;
+	case KEY_NO_STATIC: options->result.is_static = 0; return 0;
+	case KEY_SYSROOT: options->result.sysroot = argument; return 0;
+	case KEY_CC: options->result.cc = argument; return 0;
 	case KEY_WEIGHTS_AS:
-		options->weights_inline = choose(state, "weights-as", argument, (const char *const[]){"incbin", "inline"}, 2) == 1;
+		options->result.weights_inline = choose(state, "weights-as", argument, (const char *const[]){"incbin", "inline"}, 2) == 1;
 		return 0;
 	case KEY_PACK:
-		options->pack_small = choose(state, "pack", argument, (const char *const[]){"plain", "small"}, 2) == 1;
+		options->result.pack_small = choose(state, "pack", argument, (const char *const[]){"plain", "small"}, 2) == 1;
 		return 0;
-	case KEY_SAVE_TEMPS: options->save_temps = argument; return 0;
+	case KEY_SAVE_TEMPS: options->result.save_temps = argument; return 0;
 	case KEY_SEARCH: add_search(state, options, argument); return 0;
 	case 'q': options->quiet = true; options->progress = false; return 0;
 	case KEY_PROGRESS: options->progress = true; return 0;
-	default: return parse_driver(key, argument, &options->driver);
+	default: return parse_driver(key, argument, &options->run.driver);
 	}
 }
 
@@ -205,10 +205,10 @@ static char *command_line(int argc, char **argv)
 
 void build_options_init(BuildOptions *options, int argc, char **argv)
 {
-	*options = (BuildOptions){.level = 2, .is_static = -1, .progress = isatty(STDERR_FILENO) == 1};
-	options->driver.failure_path = "bertc-failure.bir";
-	options->command = command_line(argc, argv);
-	options->driver.reproduce = options->command;
+	*options = (BuildOptions){.run.level = 2, .result.is_static = -1, .progress = isatty(STDERR_FILENO) == 1};
+	options->run.driver.failure_path = "bertc-failure.bir";
+	options->about.command = command_line(argc, argv);
+	options->run.driver.reproduce = options->about.command;
 }
 
 double option_number(struct argp_state *state, const char *name, const char *text, double least, double most)
@@ -222,7 +222,7 @@ double option_number(struct argp_state *state, const char *name, const char *tex
 
 void option_model(struct argp_state *state, BuildOptions *options, const char *argument)
 {
-	if (options->model)
-		argp_error(state, "one model at a time: %s after %s", argument, options->model);
-	options->model = argument;
+	if (options->load.model)
+		argp_error(state, "one model at a time: %s after %s", argument, options->load.model);
+	options->load.model = argument;
 }

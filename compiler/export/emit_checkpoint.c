@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "compiler/model/load.h"
+#include "export.h"
+#include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer_import.h"
 
 typedef struct Writer {
@@ -351,12 +352,12 @@ static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
 
 static bool read_back(Writer *w)
 {
-	BuildOptions options = {.model = w->root, .level = 2, .task = w->options->task, .outputs = w->options->outputs,
-		.max_tokens = w->options->max_tokens};
+	BuildOptions options = {.load.model = w->root, .run.level = 2, .load.task = w->options->load.task, .load.outputs = w->options->load.outputs,
+		.load.max_tokens = w->options->load.max_tokens};
 	Loaded again = {0};
 	Diag diag;
-	diag_init(&diag, w->options->out);
-	bool good = model_load(&options, &again, &diag);
+	diag_init(&diag, w->options->result.out);
+	bool good = model_load(&options.load, &again, &diag);
 	if (!good)
 		REFUSE(w, "the directory would not be read again: %s", diag.count ? diag.messages[diag.count - 1].text : "no reason");
 	good = good && compare_graphs(w, again.module) && compare_tokenizers(w, again.tokenizer);
@@ -371,7 +372,7 @@ static bool write_all(Writer *w, int64_t ffn)
 {
 	return copy_rest(w) && collect_tensors(w) && write_config(w, ffn)
 		&& safetensors_write(mem_printf(w->mem, "%s/model.safetensors", w->folder), w->tensors, w->ntensors, w->diag)
-		&& read_back(w) && directory_commit(w->root, w->options->out, w->diag);
+		&& read_back(w) && directory_commit(w->root, w->options->result.out, w->diag);
 }
 
 bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *diag)
@@ -389,7 +390,7 @@ bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *di
 			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");
 	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
-	char *aside = directory_aside(options->out, diag);
+	char *aside = directory_aside(options->result.out, diag);
 	if (!aside)
 		return false;
 	w.root = aside;

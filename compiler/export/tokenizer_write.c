@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer_import.h"
+#include "export.h"
 
 typedef struct Rewriter { const Loaded *loaded; MemArena *mem; } Rewriter;
 

@@ -70,7 +70,7 @@ static void check_layers(Builder *b)
 			"(bertc describe) with fewer", b->desc->weights, next, b->desc->layers);
 }
 
-Module *family_bert(const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const BuildOptions *options, Diag *diag)
+Module *family_bert(const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const LoadOptions *options, Diag *diag)
 {
 	Builder b;
 	builder_start(&b, desc, files, nfiles, options, diag);

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "compiler/support/json_file.h"
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
 
 enum { SHARDS_MAX = 1024, INDEX_BYTES_MAX = 64 << 20 };
 

@@ -5,12 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 #include "compiler/support/json_file.h"
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
 
 typedef struct HfReader {
 	const char *config_path;
 	const json_t *config;
-	const BuildOptions *options;
+	const LoadOptions *options;
 	ModelDesc *desc;
 	Diag *diag;
 	bool bare;                          /* an encoder without a head, used as an embedder */
@@ -374,7 +375,7 @@ static const char *directory_name(ModelDesc *desc, const char *directory)
 	return name;
 }
 
-ModelDesc *description_from_hf(const char *directory, const BuildOptions *options, Diag *diag)
+ModelDesc *description_from_hf(const char *directory, const LoadOptions *options, Diag *diag)
 {
 	ModelDesc *desc = description_new(directory, directory);
 	const char *encoder = directory;

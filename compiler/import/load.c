@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
+#include "compiler/tokenizer/tokenizer.h"
 
 #define FAMILY(function, name, doc) FamilyFn family_##function;
 #include "compiler/families/families.def"
@@ -16,7 +18,7 @@ static const struct { const char *name; FamilyFn *build; } families[] = {
 
 /* ---- from a description ----------------------------------------------------------------------------------------------- */
 
-Module *description_build(const ModelDesc *desc, const BuildOptions *options, Diag *diag)
+Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
 	SafeTensors **files;
 	int32_t count = checkpoint_open(desc, options->search, &files, diag);
@@ -35,7 +37,7 @@ Module *description_build(const ModelDesc *desc, const BuildOptions *options, Di
 }
 
 /* What --about and reports say about where the model came from. */
-static bool set_meta(Module *module, const ModelDesc *desc, const BuildOptions *options, Diag *diag)
+static bool set_meta(Module *module, const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
 	char hex[65], line[256];
 	if (!checkpoint_sha256(desc, options->search, hex, diag))
@@ -50,7 +52,7 @@ static bool set_meta(Module *module, const ModelDesc *desc, const BuildOptions *
 	return true;
 }
 
-static bool load_description(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Diag *diag)
+static bool load_description(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	if (options->merge && !merge_parse(desc, options->merge, diag))
 		return false;
@@ -73,7 +75,7 @@ static bool load_description(ModelDesc *desc, const BuildOptions *options, Loade
 
 /* ---- from a graph -------------------------------------------------------------------------------------------------------- */
 
-static bool load_graph(const BuildOptions *options, Loaded *loaded, Diag *diag)
+static bool load_graph(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	if (options->outputs)
 		return diag_error(diag, EXIT_USAGE, 0, "--outputs is for directories and encoders; a graph says itself what it returns");
@@ -163,7 +165,7 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 				model, loaded->tokenizer->nvocab, (intmax_t)node->args[0]->type.dim[0].plus);
 }
 
-bool model_load(const BuildOptions *options, Loaded *loaded, Diag *diag)
+bool model_load(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	struct stat st;
 	bool good, from_checkpoint = false, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);

@@ -4,7 +4,9 @@
  * it: what stands in front of it there changes each task's graph by itself ("drop-layers{keep=4},merge-tasks"). */
 #include <stdlib.h>
 #include <string.h>
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
+#include "compiler/tokenizer/tokenizer.h"
 
 bool merge_parse(ModelDesc *desc, const char *list, Diag *diag)
 {
@@ -36,7 +38,7 @@ static bool check_names(const ModelDesc *desc, Diag *diag)
 }
 
 /* Texts are tokenized once for all tasks. */
-static bool check_tokenizer(const TokenizerDesc *base, const ModelDesc *task, const BuildOptions *options, Diag *diag)
+static bool check_tokenizer(const TokenizerDesc *base, const ModelDesc *task, const LoadOptions *options, Diag *diag)
 {
 	if (!base || !task->tokenizer)
 		return true;
@@ -102,10 +104,10 @@ static bool take_task(Module *module, Module *from, const char *task, Diag *diag
 	return true;
 }
 
-static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, const TokenizerDesc *tokenizer, const BuildOptions *options,
+static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, const TokenizerDesc *tokenizer, const LoadOptions *options,
 	Loaded *loaded, Diag *diag)
 {
-	BuildOptions own = *options;
+	LoadOptions own = *options;
 	own.base = base;
 	ModelDesc *desc = description_from_hf(merge->directory, &own, diag);
 	Module *module = loaded->module, *from = NULL;
@@ -121,15 +123,6 @@ static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, cons
 	return good;
 }
 
-static bool names_merge(const BuildOptions *options)
-{
-	static const char name[] = "merge-tasks";
-	for (const char *at = options->passes; at && (at = strstr(at, name)); at += sizeof name - 1)
-		if ((at == options->passes || at[-1] == ',') && strchr(",", at[sizeof name - 1]))   /* strchr finds the end as well */
-			return true;
-	return false;
-}
-
 bool merge_graphs(Module *module, Diag *diag)
 {
 	if (module->ngraphs == 1)
@@ -141,7 +134,7 @@ bool merge_graphs(Module *module, Diag *diag)
 	return good;
 }
 
-bool merge_load(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Diag *diag)
+bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	SafeTensors **files;
 	const int32_t count = check_names(desc, diag) ? checkpoint_open(desc, options->search, &files, diag) : 0;
@@ -163,5 +156,5 @@ bool merge_load(ModelDesc *desc, const BuildOptions *options, Loaded *loaded, Di
 	for (int32_t i = 0; i < desc->nmerges && good; i++)
 		good = load_task(desc, &desc->merge[i], tokenizer, options, loaded, diag);
 	mem_free(mem);
-	return good && (names_merge(options) || merge_graphs(module, diag));
+	return good && (options->merge_later || merge_graphs(module, diag));
 }

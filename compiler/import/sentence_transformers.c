@@ -3,7 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "compiler/support/json_file.h"
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
 
 /* Where the list has got to: modules come in this order. */
 typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_DENSE, STAGE_NORMALIZE } Stage;

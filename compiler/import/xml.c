@@ -6,7 +6,8 @@
 #include <string.h>
 #include <libxml/parser.h>
 #include <libxml/relaxng.h>
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
 
 const char *schema_file(const char *name, size_t *bytes);   /* made from model.rng by the build */
 
@@ -148,7 +149,7 @@ static const char *child_href(const ModelDesc *desc, xmlNodePtr model, const cha
 	return node ? attr_text(desc, node, "href") : NULL;
 }
 
-typedef struct XmlReader { ModelDesc *desc; const BuildOptions *options; Diag *diag; } XmlReader;
+typedef struct XmlReader { ModelDesc *desc; const LoadOptions *options; Diag *diag; } XmlReader;
 
 static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t most, int32_t *out)
 {
@@ -303,7 +304,7 @@ static ModelDesc *new_description(const char *path)
 	return desc;
 }
 
-ModelDesc *description_from_xml(const char *path, const BuildOptions *options, Diag *diag)
+ModelDesc *description_from_xml(const char *path, const LoadOptions *options, Diag *diag)
 {
 	size_t bytes;
 	char *text = file_read(path, XML_BYTES_MAX, &bytes, diag);

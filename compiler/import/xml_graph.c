@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <libxml/tree.h>
-#include "compiler/model/load.h"
+#include "import.h"
+#include "compiler/support/files.h"
 
 typedef struct GraphText {
 	FILE *out;
@@ -242,7 +243,7 @@ static void print_graph(GraphText *t, xmlNodePtr graph)
 
 /* ---- all of it ---------------------------------------------------------------------------------------------------------- */
 
-Module *graph_from_xml(const ModelDesc *desc, struct _xmlNode *model, const BuildOptions *options, Diag *diag)
+Module *graph_from_xml(const ModelDesc *desc, struct _xmlNode *model, const LoadOptions *options, Diag *diag)
 {
 	GraphText t = {0};
 	Module *module = NULL;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "compiler/measure/program.h"
+#include "compiler/support/files.h"
 #include "tune.h"
 
 #define CODE "lower,pack-weights,chain-rows,plan-memory"
@@ -45,8 +47,8 @@ static double now_ms(void)              /* CPU time of this thread: turns of oth
 static bool contest_add(Contest *contest, Module *module, const char *passes)
 {
 	const BuildOptions *options = contest->tuner->options;
-	const BuildOptions plain = {.model = options->model, .passes = passes, .cpu = options->cpu, .cc = options->cc,
-		.sysroot = options->sysroot, .is_static = -1, .quiet = true, .command = "bertc", .tunings = contest->tuner->table};
+	const BuildOptions plain = {.load.model = options->load.model, .run.passes = passes, .result.cpu = options->result.cpu, .result.cc = options->result.cc,
+		.result.sysroot = options->result.sysroot, .result.is_static = -1, .quiet = true, .about.command = "bertc", .run.tunings = contest->tuner->table};
 	Loaded loaded = {.module = module};
 	Candidate *candidate = &contest->candidates[contest->count];
 	*candidate = (Candidate){0};

@@ -2,7 +2,7 @@
  * anything. */
 #ifndef BERTC_TUNE_H
 #define BERTC_TUNE_H
-#include "compiler/cli/bertc.h"
+#include "compiler/build/build.h"
 
 /* ---- tune_file.c: decisions as text (tune.txt holds those that bertc brings along) ------------------------------------- */
 /* Adds the decisions of a text; `own`: they are the user's. Every bad line is told: file, line, what was found and expected. */

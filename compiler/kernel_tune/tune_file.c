@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "compiler/support/files.h"
 #include "ir/text/text.h"
 #include "tune.h"
 

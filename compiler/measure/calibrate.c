@@ -16,8 +16,8 @@ enum { THREADS_MAX = 8 };
  * number of threads. */
 bool calibration_open(const Calibration *calibration, Module *module, Program *program, Diag *diag)
 {
-	const BuildOptions plain = {.model = calibration->options->model, .passes = PASSES, .is_static = -1, .quiet = true,
-		.command = "bertc"};
+	const BuildOptions plain = {.load.model = calibration->options->load.model, .run.passes = PASSES, .result.is_static = -1, .quiet = true,
+		.about.command = "bertc"};
 	Loaded copy = {.module = module, .tokenizer = calibration->loaded->tokenizer};
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	return program_open(&plain, &copy, cores > THREADS_MAX ? THREADS_MAX : cores > 1 ? (int)cores : 1, program, diag);

@@ -1,7 +1,8 @@
 /* calibrate.h: what passes ask of the compiler while a model is built: to run a changed copy of it over data. */
 #ifndef BERTC_CALIBRATE_RUN_H
 #define BERTC_CALIBRATE_RUN_H
-#include "compiler/cli/bertc.h"
+#include "compiler/support/files.h"
+#include "program.h"
 
 typedef struct Calibration { const BuildOptions *options; Loaded *loaded; } Calibration;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "compiler/cli/bertc.h"
+#include "compiler/support/files.h"
 #include "datasets.h"
 
 enum { FIELDS_MAX = 64, PROBE_ROWS = 20, ROWS_MAX = 1 << 26 };

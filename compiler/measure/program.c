@@ -3,7 +3,8 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compiler/cli/bertc.h"
+#include "program.h"
+#include "compiler/support/files.h"
 
 #define PREFIX "model"   /* of its C functions; objects are opened RTLD_LOCAL, so several do not meet */
 
@@ -57,7 +58,7 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 	Target target;
 	void *(*create)(int) = NULL;
 	*program = (Program){0};
-	if (!target_find(options.target, options.cpu, &target, diag))
+	if (!target_find(options.result.target, options.result.cpu, &target, diag))
 		return false;
 	if (!target_is_host(&target))
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "programs for %s do not run here, as this command needs; verify on this "
@@ -69,11 +70,11 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 		return false;
 	if (asprintf(&path, "%s/model.so", program->directory) < 0)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
-	options.out = path;
-	options.name = PREFIX;
-	options.emit = EMIT_SHARED;
-	options.is_static = 0;
-	options.weights_inline = false;
+	options.result.out = path;
+	options.result.name = PREFIX;
+	options.result.emit = EMIT_SHARED;
+	options.result.is_static = 0;
+	options.result.weights_inline = false;
 	bool good = build_loaded(&options, loaded, NULL, diag);
 	if (good && !(program->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL)))
 		good = diag_error(diag, EXIT_RUN, 0, "the built program cannot be loaded: %s", dlerror());

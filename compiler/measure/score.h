@@ -2,7 +2,8 @@
  * scores. */
 #ifndef BERTC_SCORE_H
 #define BERTC_SCORE_H
-#include "compiler/cli/bertc.h"
+#include "compiler/support/files.h"
+#include "program.h"
 #include "datasets.h"
 #include "metrics.h"
 

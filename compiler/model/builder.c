@@ -13,7 +13,7 @@ const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediat
 
 /* ---- the builder ------------------------------------------------------------------------------------------------------ */
 
-void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const BuildOptions *options,
+void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const LoadOptions *options,
 	Diag *diag)
 {
 	const Type tokens = type_make(DT_I32, 1, dim_symbol(1));

@@ -2,7 +2,7 @@
  * `failed`, after which every call returns NULL and takes NULL for a value, so that builders read straight through. */
 #ifndef BUILDER_H
 #define BUILDER_H
-#include "load.h"
+#include "description.h"
 
 /* Which number of the description a tensor's size comes from, for the hint in messages: config.json's key, model.xml's word. */
 typedef struct SizeName { const char *config, *xml; } SizeName;
@@ -10,7 +10,7 @@ extern const SizeName size_hidden, size_ffn, size_vocab, size_positions, size_ty
 
 typedef struct Builder {
 	const ModelDesc    *desc;
-	const BuildOptions *options;
+	const LoadOptions *options;
 	Module *module;
 	Graph  *graph;
 	Diag   *diag;
@@ -29,7 +29,7 @@ typedef struct Builder {
 } Builder;
 
 /* A module with the graph @main(%ids, %types); takes the files in any case. */
-void    builder_start(Builder *, const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const BuildOptions *, Diag *);
+void    builder_start(Builder *, const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const LoadOptions *, Diag *);
 /* The module, or NULL (and it is freed) when the builder failed. */
 Module *builder_finish(Builder *);
 bool    builder_fail(Builder *, ExitCode, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -246,7 +246,7 @@ static void settle_max_tokens(Checker *c, int asked)
 	}
 }
 
-bool description_check(ModelDesc *desc, const BuildOptions *options, Diag *diag)
+bool description_check(ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
 	Checker checker = {desc, diag};
 	if (!check_encoder(&checker))

@@ -2,6 +2,7 @@
  * tensors' names are those of transformers' Bert* classes; a head of the description may name another stem. */
 #include <string.h>
 #include "builder.h"
+#include "compiler/support/files.h"
 
 /* ---- pooling ----------------------------------------------------------------------------------------------------------- */
 

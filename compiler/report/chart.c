@@ -1,5 +1,6 @@
 /* chart.c: see chart.h. */
 #include <math.h>
+#include "compiler/support/files.h"
 #include "chart.h"
 
 enum { WIDTH = 640, HEIGHT = 400, LEFT = 64, RIGHT = 16, TOP = 36, BOTTOM = 48, TICKS = 6 };

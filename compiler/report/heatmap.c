@@ -1,5 +1,6 @@
 /* heatmap.c: neurons or heads of each layer as cells of an SVG picture, the value in its tooltip. */
 #include <math.h>
+#include "compiler/support/files.h"
 #include "compiler/measure/neurons.h"
 
 enum { COLUMNS = 48, CELL = 10, TOP = 40, LABEL = 64 };

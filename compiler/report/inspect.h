@@ -2,7 +2,8 @@
 #ifndef BERTC_INSPECT_H
 #define BERTC_INSPECT_H
 #include <jansson.h>
-#include "compiler/cli/bertc.h"
+#include "compiler/support/files.h"
+#include "compiler/measure/program.h"
 #include "compiler/measure/datasets.h"
 
 /* ---- inspect_page.c: the file --------------------------------------------------------------------------------------- */

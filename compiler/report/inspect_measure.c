@@ -66,7 +66,7 @@ static bool time_program(const Program *program, const Dataset *data, double *ms
 /* A copy of the module through what is left of the pipeline, as a program of this machine. */
 static bool open_copy(const Measurer *m, const Module *module, Loaded *copy, Scored *what, Program *program, Diag *diag)
 {
-	const BuildOptions plain = {.model = m->options->model, .passes = m->tail, .is_static = -1, .quiet = true, .command = "bertc"};
+	const BuildOptions plain = {.load.model = m->options->load.model, .run.passes = m->tail, .result.is_static = -1, .quiet = true, .about.command = "bertc"};
 	*copy = (Loaded){.module = module_copy(module), .tokenizer = m->loaded->tokenizer};
 	return score_head(copy, what, diag) && program_open(&plain, copy, 1, program, diag);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <stdlib.h>
 #include <utf8proc.h>
+#include "compiler/support/files.h"
 #include "inspect.h"
 
 extern const char *inspect_file(const char *name, size_t *bytes);   /* made by codegen/embed.cmake */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "compiler/support/files.h"
 #include "report.h"
 
 /* ---- measuring ---------------------------------------------------------------------------------------------------------- */
@@ -15,11 +16,11 @@ static bool open_build(const Report *r, const char *model, const char *passes, L
 {
 	BuildOptions build = r->options->build;
 	struct stat st;
-	build.model = model;
-	build.passes = passes;
-	build.level_given = passes == NULL;   /* not the recipe of a description */
-	build.level = 2;
-	bool good = model_load(&build, loaded, r->diag) && score_head(loaded, what, r->diag)
+	build.load.model = model;
+	build_set_passes(&build, passes);
+	build.run.level_given = passes == NULL;   /* not the recipe of a description */
+	build.run.level = 2;
+	bool good = model_load(&build.load, loaded, r->diag) && score_head(loaded, what, r->diag)
 		&& program_open(&build, loaded, r->options->threads, program, r->diag);
 	char *path = NULL;
 	if (good && asprintf(&path, "%s/model.so", program->directory) > 0 && stat(path, &st) == 0)
@@ -84,7 +85,7 @@ bool report_open(Report *r, const ReportOptions *options, Measured *plain, Diag 
 {
 	Scored what;
 	*r = (Report){.options = options, .diag = diag};
-	*plain = (Measured){.model = options->build.model};
+	*plain = (Measured){.model = options->build.load.model};
 	if (!dataset_read(options->data, &r->data, diag))
 		return false;
 	r->rows = options->limit && options->limit < r->data.nrows ? options->limit : r->data.nrows;
@@ -177,21 +178,21 @@ static void print_option(const char *name, const char *value)
 /* What the report was told of its builds, without which a command would build something else. */
 static void print_build_options(const BuildOptions *o)
 {
-	print_option("task", o->task);
-	print_option("merge", o->merge);
-	print_option("outputs", o->outputs);
-	if (o->max_tokens)
-		printf(" --max-tokens=%d", o->max_tokens);
-	print_option("weights", o->weights);
-	print_option("compute", o->compute);
-	print_option("target", o->target);
-	print_option("cpu", o->cpu);
-	print_option("sysroot", o->sysroot);
-	print_option("cc", o->cc);
-	print_option("tune-cache", o->tune_cache);
-	print_option("pack", o->pack_small ? "small" : NULL);
-	for (int i = 0; o->search[i]; i++)
-		print_option("search", o->search[i]);
+	print_option("task", o->load.task);
+	print_option("merge", o->load.merge);
+	print_option("outputs", o->load.outputs);
+	if (o->load.max_tokens)
+		printf(" --max-tokens=%d", o->load.max_tokens);
+	print_option("weights", o->run.weights);
+	print_option("compute", o->run.compute);
+	print_option("target", o->result.target);
+	print_option("cpu", o->result.cpu);
+	print_option("sysroot", o->result.sysroot);
+	print_option("cc", o->result.cc);
+	print_option("tune-cache", o->run.tune_cache);
+	print_option("pack", o->result.pack_small ? "small" : NULL);
+	for (int i = 0; o->load.search[i]; i++)
+		print_option("search", o->load.search[i]);
 }
 
 void report_print_commands(const Report *r, const Measured *rows, int n)

@@ -29,7 +29,7 @@ static bool measure_all(Report *r, Measured rows[EIGHT])
 {
 	const ReportOptions *o = r->options;
 	for (int set = 1; set < EIGHT; set++)
-		if (!report_measure(r, set & DISTILLED ? o->student : o->build.model, passes_of(o, set), &rows[set]))
+		if (!report_measure(r, set & DISTILLED ? o->student : o->build.load.model, passes_of(o, set), &rows[set]))
 			return false;
 	return true;
 }
@@ -56,7 +56,7 @@ static Change interaction_of(const Measured rows[EIGHT], int set)
 
 static void print_table(const Report *r, const Measured rows[EIGHT])
 {
-	printf("%s on %s: %d rows; student %s\n%-32s %8s %8s %9s %8s %9s %8s\n", r->options->build.model, r->options->data, r->rows,
+	printf("%s on %s: %d rows; student %s\n%-32s %8s %8s %9s %8s %9s %8s\n", r->options->build.load.model, r->options->data, r->rows,
 		r->options->student, "", "score", "points", "MB", "smaller", "ms", "faster");
 	for (int set = 0; set < EIGHT; set++) {
 		printf("%-32s ", name_of(set));

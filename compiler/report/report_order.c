@@ -50,7 +50,7 @@ static bool has_two_orders(const char *forth, const char *back)
 static int measure_row(Order *o, char *passes)
 {
 	Measured *row = &o->rows[o->nrows];
-	return report_measure(&o->report, o->report.options->build.model, passes, row) ? o->nrows++ : (o->nrows++, -1);
+	return report_measure(&o->report, o->report.options->build.load.model, passes, row) ? o->nrows++ : (o->nrows++, -1);
 }
 
 static bool measure_pair(Order *o, int a, int b)
@@ -147,7 +147,7 @@ static void print_sums(const Order *o)
 
 static void print_table(const Order *o)
 {
-	printf("%s on %s: %d rows\n%-72s %8s %8s %9s %8s %9s %8s\n", o->report.options->build.model, o->report.options->data,
+	printf("%s on %s: %d rows\n%-72s %8s %8s %9s %8s %9s %8s\n", o->report.options->build.load.model, o->report.options->data,
 		o->report.rows, "operator", "score", "points", "MB", "smaller", "ms", "faster");
 	for (int i = 0; i <= o->operators->count; i++) {
 		printf("%-72s ", i ? o->rows[i].passes : "none");

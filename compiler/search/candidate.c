@@ -21,10 +21,10 @@ static bool load_shared(const Search *search, const Candidate *candidate, Loaded
 {
 	BuildOptions build = search->build;
 	char *pipeline = search_part(search, candidate->level, 0, search_shared(search));
-	build.passes = pipeline;
+	build_set_passes(&build, pipeline);
 	build.progress = false;
 	*loaded = (Loaded){0};
-	const bool good = model_load(&build, loaded, diag) && (!*pipeline || build_run_passes(&build, loaded, diag));
+	const bool good = model_load(&build.load, loaded, diag) && (!*pipeline || build_run_passes(&build, loaded, diag));
 	free(pipeline);
 	return good;
 }
@@ -36,7 +36,7 @@ static bool open_rest(const Search *search, const Candidate *candidate, Loaded *
 	BuildOptions build = search->build;
 	char *pipeline = search_part(search, candidate->level, search_shared(search), search->nmoves);
 	const bool is_plain = memcmp(candidate->level, plain, sizeof plain) == 0;
-	build.passes = *pipeline ? pipeline : is_plain ? "cast-weights{to=f32},O2" : "O2";
+	build_set_passes(&build, *pipeline ? pipeline : is_plain ? "cast-weights{to=f32},O2" : "O2");
 	build.progress = false;
 	*program = (Program){0};
 	const bool good = program_open(&build, loaded, 1, program, diag);
@@ -118,7 +118,7 @@ static bool work_group(const Search *search, Candidate *const *list, int32_t fir
 {
 	Diag diag;
 	Loaded loaded;
-	diag_init(&diag, search->build.model);
+	diag_init(&diag, search->build.load.model);
 	bool good = true, is_child = !load_shared(search, list[first], &loaded, &diag);
 	int32_t running = 0;
 	for (int32_t i = first, next; good && !is_child && i < count; i = next) {

@@ -1,7 +1,7 @@
 /* cost.h: what a lowered model costs, by arithmetic alone: the same on every machine for the same graph and CPU. */
 #ifndef BERTC_COST_H
 #define BERTC_COST_H
-#include "compiler/cli/bertc.h"
+#include "compiler/build/build.h"
 
 typedef struct Cost {
 	double  time;                       /* of one text of so many tokens, in units of an fp32 multiply-add of an AVX-512 core */

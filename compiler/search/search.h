@@ -2,6 +2,7 @@
  * out). Everything that decides is the same for the same seed: scores, bytes and the cost model; only what is timed is not. */
 #ifndef BERTC_SEARCH_H
 #define BERTC_SEARCH_H
+#include "compiler/support/files.h"
 #include "cost.h"
 #include "compiler/measure/score.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "compiler/cli/bertc.h"
+#include "files.h"
 
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 

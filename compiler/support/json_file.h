@@ -2,7 +2,7 @@
 #ifndef JSON_FILE_H
 #define JSON_FILE_H
 #include <jansson.h>
-#include "compiler/cli/bertc.h"
+#include "files.h"
 
 enum { JSON_DEPTH_MAX = 64, JSON_CONFIG_BYTES_MAX = 16 << 20 };
 

@@ -2,6 +2,7 @@
 #ifndef TOKENIZER_IMPORT_H
 #define TOKENIZER_IMPORT_H
 #include "compiler/support/json_file.h"
+#include "tokenizer.h"
 
 enum {
 	TOKENIZER_BYTES_MAX = 64 << 20,   /* of tokenizer.json or vocab.txt; the largest in use have 17 MB */
@@ -40,9 +41,4 @@ bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const c
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* tokenizer_json.c: everything that tokenizer.json says. */
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
-
-/* tokenizer_write.c: the files of a tokenizer with new ids (loaded->renumbered), from one directory to another. */
-bool tokenizer_write(const Loaded *, const char *from, const char *to, Diag *);
-/* The ids that config.json holds: pad_token_id and its like. */
-void tokenizer_renumber_roles(const Loaded *, json_t *config);
 #endif

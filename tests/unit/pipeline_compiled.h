@@ -23,11 +23,11 @@ static bool compiled_open(Compiled *c, Module *module, const char *passes, Diag 
 	snprintf(out, sizeof out, "%s/m.so", directory);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.out = out, options.emit = EMIT_SHARED, options.name = "m", options.cpu = "native", options.passes = passes;
-	options.progress = false, options.driver.failure_path = NULL;
+	options.result.out = out, options.result.emit = EMIT_SHARED, options.result.name = "m", options.result.cpu = "native", options.run.passes = passes;
+	options.progress = false, options.run.driver.failure_path = NULL;
 	Loaded loaded = {.module = module};
 	bool good = build_loaded(&options, &loaded, NULL, diag);
-	free(options.command);
+	free(options.about.command);
 	c->handle = good ? dlopen(out, RTLD_NOW | RTLD_LOCAL) : NULL;
 	unlink(out);
 	snprintf(out, sizeof out, "%s/m.h", directory);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "passes/passes.h"
 
-enum { TEXTS = 10, LENGTH = 7, VOCAB_MAX = 64 };
+enum { TEXTS = 10, LENGTH = 7, IDS_MAX = 64 };
 
 /* Texts as their ids are now: prune-vocab renumbers them. */
 typedef struct World {

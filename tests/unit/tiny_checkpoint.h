@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "compiler/import/import.h"
 #include "compiler/model/builder.h"
+#include "compiler/tokenizer/tokenizer.h"
+#include "compiler/support/files.h"
 #include "compiler/support/json_file.h"
 
 /* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels ----------------------------------------- */
@@ -88,7 +91,7 @@ static inline void write_tiny(const char *config)
 
 typedef struct Result { ExitCode code; char *messages, *text; Loaded loaded; } Result;
 
-static inline Result load_with(const BuildOptions *options)
+static inline Result load_with(const LoadOptions *options)
 {
 	Result result = {0};
 	size_t bytes;
@@ -104,7 +107,7 @@ static inline Result load_with(const BuildOptions *options)
 	return result;
 }
 
-static inline Result load(const char *model) { return load_with(&(BuildOptions){.model = model}); }
+static inline Result load(const char *model) { return load_with(&(LoadOptions){.model = model}); }
 
 static inline void result_free(Result *result)
 {

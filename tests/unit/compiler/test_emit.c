@@ -310,8 +310,8 @@ static bool build(const char *text, int level, const char *cpu, const char *pass
 	snprintf(out, sizeof out, "%s/m%d.so", directory, number++);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.out = out, options.emit = EMIT_SHARED, options.name = "m", options.level = level, options.cpu = cpu,
-		options.passes = passes;
+	options.result.out = out, options.result.emit = EMIT_SHARED, options.result.name = "m", options.run.level = level, options.result.cpu = cpu,
+		options.run.passes = passes;
 	options.progress = false;
 	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
 	bool good = loaded.module && module_verify(loaded.module, &diag) && build_loaded(&options, &loaded, NULL, &diag);
@@ -319,7 +319,7 @@ static bool build(const char *text, int level, const char *cpu, const char *pass
 	if (loaded.module)
 		module_free(loaded.module);
 	diag_free(&diag);
-	free(options.command);
+	free(options.about.command);
 	if (!good)
 		return false;
 	api->handle = dlopen(out, RTLD_NOW | RTLD_LOCAL);
@@ -434,8 +434,8 @@ static void refused(const char *text, const char *passes, ExitCode code, const c
 	snprintf(out, sizeof out, "%s/m.c", directory);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.out = out, options.emit = EMIT_C, options.name = "m", options.passes = passes, options.progress = false;
-	options.driver.failure_path = NULL;
+	options.result.out = out, options.result.emit = EMIT_C, options.result.name = "m", options.run.passes = passes, options.progress = false;
+	options.run.driver.failure_path = NULL;
 	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded.module);
 	CU_ASSERT_FALSE(build_loaded(&options, &loaded, NULL, &diag));
@@ -449,7 +449,7 @@ static void refused(const char *text, const char *passes, ExitCode code, const c
 	CU_ASSERT_EQUAL(rmdir(directory), 0);   /* neither the result nor anything temporary */
 	module_free(loaded.module);
 	diag_free(&diag);
-	free(options.command);
+	free(options.about.command);
 }
 
 static void test_refusals(void)

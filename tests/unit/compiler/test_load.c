@@ -45,7 +45,7 @@ static bool eval_line(const Graph *graph, char *line, Diag *diag)
 
 static int eval_model(int argc, char **argv)
 {
-	BuildOptions options = {.model = argv[2]};
+	LoadOptions options = {.model = argv[2]};
 	Loaded loaded;
 	Diag diag;
 	char *line = NULL;
@@ -91,7 +91,7 @@ static void test_tiny(void)
 
 static void test_limits(void)
 {
-	BuildOptions options = {.model = root, .max_tokens = 4};
+	LoadOptions options = {.model = root, .max_tokens = 4};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	Result result = load_with(&options);
 	CU_ASSERT_EQUAL(result.loaded.module->max_tokens, 4);
@@ -237,10 +237,10 @@ static void test_tasks(void)
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		expect_error(cases[i].task, load_with(&(BuildOptions){.model = root, .task = cases[i].task}), cases[i].code,
+		expect_error(cases[i].task, load_with(&(LoadOptions){.model = root, .task = cases[i].task}), cases[i].code,
 			cases[i].part);
-	expect_error("outputs", load_with(&(BuildOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE, "scores");
-	Result result = load_with(&(BuildOptions){.model = root, .task = "tag"});
+	expect_error("outputs", load_with(&(LoadOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE, "scores");
+	Result result = load_with(&(LoadOptions){.model = root, .task = "tag"});
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	CU_ASSERT_EQUAL(result.loaded.module->graphs[0]->noutputs, 2);
 	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_TAG);

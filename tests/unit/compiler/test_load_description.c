@@ -1,7 +1,7 @@
 /* test_load_description.c: descriptions (XML) of models: what describe writes, what people make of it, and what must be refused. */
 #include "tests/unit/tiny_checkpoint.h"
 
-static char *describe(const BuildOptions *options)
+static char *describe(const LoadOptions *options)
 {
 	char *text = NULL;
 	size_t bytes;
@@ -20,11 +20,11 @@ static char *describe(const BuildOptions *options)
 /* What describe writes builds the same module as the directory, to the byte. */
 static void test_describe(void)
 {
-	static const BuildOptions uses[] = {{.task = NULL}, {.task = "embed"}, {.task = "tag", .outputs = "pooled"},
+	static const LoadOptions uses[] = {{.task = NULL}, {.task = "embed"}, {.task = "tag", .outputs = "pooled"},
 		{.task = "classify", .outputs = "hidden", .max_tokens = 6}};
 	write_tiny("{" CONFIG ", \"layer_norm_eps\": 1.0000000000000003e-7, \"hidden_act\": \"gelu_new\", " LABELS "}");
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
-		BuildOptions options = uses[i];
+		LoadOptions options = uses[i];
 		options.model = root;
 		char *xml = describe(&options);
 		write_file("model.xml", xml);
@@ -52,7 +52,7 @@ static void test_many_labels(void)
 	fputs("}}", out);
 	fclose(out);
 	write_tiny(config);
-	char *xml = describe(&(BuildOptions){.model = root});
+	char *xml = describe(&(LoadOptions){.model = root});
 	CU_ASSERT_PTR_NOT_NULL(strstr(xml, " labels=\"l&amp;0 l&amp;1 "));
 	write_file("model.xml", xml);
 	expect_error("many labels", load(at("model.xml")), EXIT_INPUT, "expected [3000,8]; does the description's labels match");
@@ -130,7 +130,7 @@ static void test_bad_xml(void)
 		expect_error(cases[i].xml, load(at("model.xml")), cases[i].code, cases[i].part);
 	}
 	write_file("model.xml", XML_MODEL(XML_TINY "<head task=\"embed\"/>"));
-	expect_error("task", load_with(&(BuildOptions){.model = at("model.xml"), .task = "embed"}), EXIT_USAGE, "--task");
+	expect_error("task", load_with(&(LoadOptions){.model = at("model.xml"), .task = "embed"}), EXIT_USAGE, "--task");
 }
 
 /* Deep, long and many: limits, not crashes. */

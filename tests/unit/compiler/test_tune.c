@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "compiler/kernel_tune/tune.h"
+#include "compiler/support/files.h"
 
 #define HEAD "bertc-tune 1\n"
 #define TILE_8x48 "linear_f32_8x48__avx512"
