@@ -36,10 +36,7 @@ void blob_free(Blob *blob)
 	*blob = (Blob){0};
 }
 
-List list_new(size_t item_bytes)
-{
-	return (List){.size = item_bytes};
-}
+List list_new(size_t item_bytes) { return (List){.size = item_bytes}; }
 
 size_t list_add(List *list, const void *item)
 {

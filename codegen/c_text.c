@@ -1,4 +1,5 @@
-/* c_text.c: foreign text (labels, names, origins) inside emitted C, so that no byte of it is ever read as code; and names. */
+/* c_text.c: foreign text (labels, names, origins) inside emitted C, so that no byte of it is ever read as
+ * code; and names. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -58,24 +59,39 @@ void c_real(FILE *out, double value)
 /* Words that C, C++ or the headers of the emitted file have taken. */
 static bool is_taken(const char *name)
 {
-	static const char words[] =
-		" alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class"
-		" co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype"
-		" default delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int"
-		" long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register"
-		" reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct switch"
-		" template this thread_local throw true try typedef typeid typename typeof union unsigned using virtual void"
-		" volatile wchar_t while xor xor_eq"
-		" main errno stdin stdout stderr environ linux unix abort abs access acos alarm asin atan atof atoi bcmp bcopy"
-		" bzero calloc ceil clock clone close cos ctime daemon difftime div dup dup2 erf errx exec execl execv exit exp"
-		" fabs fclose ffs fflush floor fopen fork fprintf fputs fread free fwrite getc getchar getenv getline getopt"
-		" getpid getw gmtime index ioctl isatty kill labs link log lseek malloc memchr memcmp memcpy memmove memset mktime"
-		" mmap nanosleep nice open pause perror pipe poll pow pread printf putc puts pwrite qsort raise rand read readv"
-		" realloc remove rename rewind rindex round sched select send signal sin sleep sprintf sqrt srand stat strcat"
-		" strchr strcmp strcpy strlen strstr strtod strtol swab sync syscall sysconf system tan tanh tee time times"
-		" timezone truncate ungetc uname unlink usleep vfork wait write writev y0 y1 yn j0 j1 jn stime stpcpy gamma"
-		" signgam tzname daylight locale tm timespec timeval size_t ssize_t off_t pid_t int8_t int16_t int32_t int64_t"
-		" uint8_t uint16_t uint32_t uint64_t uintptr_t intptr_t ptrdiff_t FILE NULL EOF ";
+	static const char words[] = " alignas alignof and and_eq asm auto bitand bitor bool break case catch "
+								"char char16_t char32_t char8_t class"
+								" co_await co_return co_yield compl concept const const_cast consteval "
+								"constexpr constinit continue decltype"
+								" default delete do double dynamic_cast else enum explicit export extern "
+								"false float for friend goto if inline int"
+								" long mutable namespace new noexcept not not_eq nullptr operator or or_eq "
+								"private protected public register"
+								" reinterpret_cast requires restrict return short signed sizeof static "
+								"static_assert static_cast struct switch"
+								" template this thread_local throw true try typedef typeid typename typeof "
+								"union unsigned using virtual void"
+								" volatile wchar_t while xor xor_eq"
+								" main errno stdin stdout stderr environ linux unix abort abs access acos "
+								"alarm asin atan atof atoi bcmp bcopy"
+								" bzero calloc ceil clock clone close cos ctime daemon difftime div dup dup2 "
+								"erf errx exec execl execv exit exp"
+								" fabs fclose ffs fflush floor fopen fork fprintf fputs fread free fwrite "
+								"getc getchar getenv getline getopt"
+								" getpid getw gmtime index ioctl isatty kill labs link log lseek malloc "
+								"memchr memcmp memcpy memmove memset mktime"
+								" mmap nanosleep nice open pause perror pipe poll pow pread printf putc puts "
+								"pwrite qsort raise rand read readv"
+								" realloc remove rename rewind rindex round sched select send signal sin "
+								"sleep sprintf sqrt srand stat strcat"
+								" strchr strcmp strcpy strlen strstr strtod strtol swab sync syscall sysconf "
+								"system tan tanh tee time times"
+								" timezone truncate ungetc uname unlink usleep vfork wait write writev y0 y1 "
+								"yn j0 j1 jn stime stpcpy gamma"
+								" signgam tzname daylight locale tm timespec timeval size_t ssize_t off_t "
+								"pid_t int8_t int16_t int32_t int64_t"
+								" uint8_t uint16_t uint32_t uint64_t uintptr_t intptr_t ptrdiff_t FILE NULL "
+								"EOF ";
 	char padded[IDENTIFIER_MAX + 3];
 	snprintf(padded, sizeof padded, " %s ", name);
 	return strstr(words, padded) != NULL;
@@ -89,7 +105,8 @@ bool c_is_identifier(const char *name)
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char)name[i] >= 0x80 || (!isalnum((unsigned char)name[i]) && name[i] != '_'))
 			return false;
-	bool reserved = name[0] == '_' || strncmp(name, "rt_", 3) == 0 || strncmp(name, "Rt", 2) == 0 || strncmp(name, "RT_", 3) == 0;
+	bool reserved = name[0] == '_' || strncmp(name, "rt_", 3) == 0 || strncmp(name, "Rt", 2) == 0
+		|| strncmp(name, "RT_", 3) == 0;
 	return !reserved && !is_taken(name);
 }
 

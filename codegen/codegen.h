@@ -3,20 +3,23 @@
 #define BERTC_CODEGEN_H
 #include "passes/passes.h"
 
-/* ---- targets.c (targets.def) ------------------------------------------------------------------------------------- */
+/* ---- targets.c (targets.def) ----------------------------------------------------------------- */
 enum { CPUS_MAX = 16 };
 typedef struct Target {
-	const char *triple;        /* "x86_64-linux-gnu" */
-	char        cpu[384];      /* bertc's names, oldest to newest: "x86-64-v3", "x86-64-v3,znver4" */
-	CpuTarget   cpus[CPUS_MAX];/* the same one by one; each gets its own code, and the program picks the last that it can run */
-	int32_t     ncpus;
-	const char *flags;         /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64 -mtune=znver4") */
-	const char *cc_flags;      /* those of flags that any compiler needs for the emitted C; "" where it carries all itself */
-	const char *link_flags;    /* one flag of Clang's driver, or "" */
-	uint32_t    isa;           /* bits of Isa that all its CPUs have */
+	const char *triple;       /* "x86_64-linux-gnu" */
+	char cpu[384];            /* bertc's names, oldest to newest: "x86-64-v3", "x86-64-v3,znver4" */
+	CpuTarget cpus[CPUS_MAX]; /* the same one by one; each gets its own code, and the program picks the last
+								 that it can run */
+	int32_t ncpus;
+	const char *flags;    /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64
+							 -mtune=znver4") */
+	const char *cc_flags; /* those of flags that any compiler needs for the emitted C; "" where it carries all
+							 itself */
+	const char *link_flags; /* one flag of Clang's driver, or "" */
+	uint32_t isa;           /* bits of Isa that all its CPUs have */
 } Target;
-/* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are understood, and several
- * names with commas between. */
+/* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are
+ * understood, and several names with commas between. */
 bool target_find(const char *triple, const char *cpu, Target *, Diag *);
 void targets_print(FILE *);
 /* "AVX2, FMA and F16C; ...", or "plain C17". */
@@ -27,71 +30,95 @@ bool target_runs_here(const Target *); /* and this machine has what any of its C
 /* Whether there is a CPU of that name; *can: one with that name has all of `needs` (bits of Isa). */
 bool target_cpu_known(const char *cpu, uint32_t needs, bool *can);
 
-/* ---- tokenizer tables: compiler/ imports, codegen writes ------------------------------------------------------------ */
-/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer/tokenizer_import.c; lives in `mem`. */
+/* ---- tokenizer tables: compiler/ imports, codegen writes ------------------------------------- */
+/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer/tokenizer_import.c; lives
+ * in `mem`. */
 typedef struct AddedToken {
-	const char *text; int32_t bytes, id;
+	const char *text;
+	int32_t bytes, id;
 	bool special, single_word, lstrip, rstrip, normalized;
 } AddedToken;
 typedef enum TemplatePiece { PIECE_TOKEN, PIECE_A, PIECE_B } TemplatePiece;
-typedef struct TemplateItem { TemplatePiece piece; int32_t id, type; } TemplateItem;
+typedef struct TemplateItem {
+	TemplatePiece piece;
+	int32_t id, type;
+} TemplateItem;
 typedef enum TokenizerModel { TOKENIZER_WORDPIECE /* later: BPE, UNIGRAM, WORD_LEVEL */ } TokenizerModel;
 typedef struct TokenizerDesc {
 	TokenizerModel model;
-	int32_t      nvocab;                /* entries; ids may have holes: text NULL there */
-	const char **vocab;                 /* by id, UTF-8 */
-	const char  *unk_token, *prefix;    /* "[UNK]", "##" */
-	int32_t      unk_id, pad_id, cls_id, sep_id, mask_id;   /* -1: none */
-	int32_t      max_word_chars;        /* 100 */
+	int32_t nvocab;                                  /* entries; ids may have holes: text NULL there */
+	const char **vocab;                              /* by id, UTF-8 */
+	const char *unk_token, *prefix;                  /* "[UNK]", "##" */
+	int32_t unk_id, pad_id, cls_id, sep_id, mask_id; /* -1: none */
+	int32_t max_word_chars;                          /* 100 */
 	bool clean_text, chinese_chars, strip_accents, lowercase;
-	int32_t      nadded; const AddedToken *added;
-	int32_t      nsingle, npair; const TemplateItem *single, *pair;
-	int32_t      max_length;            /* model_max_length when below 10^6, else 0 */
+	int32_t nadded;
+	const AddedToken *added;
+	int32_t nsingle, npair;
+	const TemplateItem *single, *pair;
+	int32_t max_length; /* model_max_length when below 10^6, else 0 */
 } TokenizerDesc;
 
-/* ---- emit ----------------------------------------------------------------------------------------------------------- */
-typedef enum EmitKind { EMIT_EXE, EMIT_LIB, EMIT_SHARED, EMIT_OBJ, EMIT_C, EMIT_BIR, EMIT_CHECKPOINT, EMIT_COUNT } EmitKind;
+/* ---- emit ------------------------------------------------------------------------------------ */
+typedef enum EmitKind {
+	EMIT_EXE,
+	EMIT_LIB,
+	EMIT_SHARED,
+	EMIT_OBJ,
+	EMIT_C,
+	EMIT_BIR,
+	EMIT_CHECKPOINT,
+	EMIT_COUNT
+} EmitKind;
 typedef struct EmitOptions {
-	EmitKind     kind;
-	const char  *out;                   /* path of the result */
-	const char  *name;                  /* C prefix, an identifier */
-	const char  *command;               /* for the comment at the head of the C file; no paths of this machine */
-	const char  *pipeline;              /* what ran */
-	Target       target;
-	const TokenizerDesc *tokenizer;     /* NULL: ids only */
-	bool         weights_inline;        /* --weights-as=inline */
-	bool         pack_small;            /* --pack=small: weights of linears lie entropy coded in the program */
-	bool         is_static;
-	const char  *sysroot, *cc, *save_temps;
-	const char  *about_json;            /* object text: model hash, passes, sizes, verify figures */
-	bool         quiet;
+	EmitKind kind;
+	const char *out;      /* path of the result */
+	const char *name;     /* C prefix, an identifier */
+	const char *command;  /* for the comment at the head of the C file; no paths of this machine */
+	const char *pipeline; /* what ran */
+	Target target;
+	const TokenizerDesc *tokenizer; /* NULL: ids only */
+	bool weights_inline;            /* --weights-as=inline */
+	bool pack_small;                /* --pack=small: weights of linears lie entropy coded in the program */
+	bool is_static;
+	const char *sysroot, *cc, *save_temps;
+	const char *about_json; /* object text: model hash, passes, sizes, verify figures */
+	bool quiet;
 } EmitOptions;
-/* Whether C functions can begin with the name; and the best such name for a file: "out/my-model" -> "my_model", malloc'd. */
-bool  c_is_identifier(const char *);
+/* Whether C functions can begin with the name; and the best such name for a file: "out/my-model" ->
+ * "my_model", malloc'd. */
+bool c_is_identifier(const char *);
 char *c_identifier_from_path(const char *path);
 /* Removes the temporary files of an emission that was interrupted; safe in a signal handler. */
 void scratch_interrupted(void);
-/* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at all. */
+/* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at
+ * all. */
 bool emit_module(const Module *, const EmitOptions *, Diag *);
 
-/* Bytes of the constants of graph g, or of all graphs (g < 0), as a program holds them: those of equal bytes once. */
+/* Bytes of the constants of graph g, or of all graphs (g < 0), as a program holds them: those of equal bytes
+ * once. */
 int64_t weights_measure(const Module *, int32_t g);
 
-/* The bytes that go into the program beside its code: packed weights, then tokenizer tables; each part 64-byte aligned. */
-typedef struct Blob { uint8_t *data; size_t bytes, capacity; } Blob;
-size_t blob_add(Blob *, const void *data, size_t bytes);    /* returns its offset, a multiple of 64 */
-void   blob_free(Blob *);
+/* The bytes that go into the program beside its code: packed weights, then tokenizer tables; each part
+ * 64-byte aligned. */
+typedef struct Blob {
+	uint8_t *data;
+	size_t bytes, capacity;
+} Blob;
+size_t blob_add(Blob *, const void *data, size_t bytes); /* returns its offset, a multiple of 64 */
+void blob_free(Blob *);
 
-/* tokenizer_emit.c: appends the tables to blob and prints the RtTokenizer initialiser `static const RtTokenizer NAME_tokenizer`. */
+/* tokenizer_emit.c: appends the tables to blob and prints the RtTokenizer initialiser `static const
+ * RtTokenizer NAME_tokenizer`. */
 bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Diag *);
 
-/* ---- toolchain.cc: the only C++ file; Clang and LLD in process -------------------------------------------------------- */
+/* ---- toolchain.cc: the only C++ file; Clang and LLD in process ------------------------------- */
 typedef struct CompileJob {
-	const char *source;                 /* path of a .c file */
-	const char *object;                 /* path of the .o to write */
+	const char *source; /* path of a .c file */
+	const char *object; /* path of the .o to write */
 	const Target *target;
-	const char *const *defines;         /* "NAME" or "NAME=VALUE", NULL-terminated; may be NULL */
-	const char *directory;              /* searched by .incbin and #include */
+	const char *const *defines; /* "NAME" or "NAME=VALUE", NULL-terminated; may be NULL */
+	const char *directory;      /* searched by .incbin and #include */
 	bool pic;
 	const char *sysroot;
 } CompileJob;
@@ -99,11 +126,13 @@ bool toolchain_compile(const CompileJob *, Diag *);
 /* To be called by the main thread before another one compiles. */
 void toolchain_start(void);
 /* kind: EXE or SHARED. */
-bool toolchain_link(EmitKind, bool is_static, const Target *, const char *const *objects, const char *out, const char *sysroot, Diag *);
+bool toolchain_link(EmitKind, bool is_static, const Target *, const char *const *objects, const char *out,
+	const char *sysroot, Diag *);
 bool toolchain_archive(const char *const *objects, const char *out, Diag *);
 
-/* The flags of emitted code beyond -std=c17, for the built-in Clang and for the cc line at the head of the C file. No product
- * and sum is contracted, so that results are those of the C text; the kernels ask for FMA by name. */
+/* The flags of emitted code beyond -std=c17, for the built-in Clang and for the cc line at the head of the C
+ * file. No product and sum is contracted, so that results are those of the C text; the kernels ask for FMA by
+ * name. */
 #define COMPILE_FLAGS "-O3", "-ffp-contract=off", "-fno-math-errno"
 /* SHA-256 of the parts one after another, as 64 hex digits. */
 void toolchain_sha256(const void *const *parts, const size_t *bytes, int count, char hex[65]);

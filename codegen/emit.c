@@ -1,6 +1,6 @@
-/* emit.c: from a planned module to the file that was asked for. Everything is made in a temporary directory beside it and
- * gets its final name when all of it is there. What is inside the C file is emit_c.c's, compiling is toolchain.cc's; here also
- * the way through another compiler (--cc). */
+/* emit.c: from a planned module to the file that was asked for. Everything is made in a temporary directory
+ * beside it and gets its final name when all of it is there. What is inside the C file is emit_c.c's,
+ * compiling is toolchain.cc's; here also the way through another compiler (--cc). */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,7 +15,9 @@
 extern char **environ;
 
 /* Paths in the temporary directory. */
-typedef struct Files { char *c, *h, *weights, *object, *second_c, *second_object, *result, *settled; } Files;
+typedef struct Files {
+	char *c, *h, *weights, *object, *second_c, *second_object, *result, *settled;
+} Files;
 
 static char *with_suffix(const char *name, const char *suffix)
 {
@@ -40,14 +42,14 @@ static void files_free(Files *files)
 	free(files->second_c), free(files->second_object), free(files->settled);
 }
 
-/* Whole programs and shared libraries are compiled as two files at the same time. An object or a static library is one file,
- * whose inner functions are static: two models may be linked into one program. */
+/* Whole programs and shared libraries are compiled as two files at the same time. An object or a static
+ * library is one file, whose inner functions are static: two models may be linked into one program. */
 static bool is_split(const EmitOptions *options)
 {
 	return !options->cc && (options->kind == EMIT_EXE || options->kind == EMIT_SHARED);
 }
 
-/* ---- the C text ------------------------------------------------------------------------------------------------- */
+/* ---- the C text ------------------------------------------------------------------------------ */
 
 static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char *path)
 {
@@ -56,7 +58,9 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 		return diag_error_in(e->diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	bool good = print(e, out), written = !ferror(out);
 	written &= fclose(out) == 0;
-	return !good ? false : written ? true
+	return !good ? false
+		: written
+		? true
 		: diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s", strerror(errno));
 }
 
@@ -66,16 +70,22 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 static bool write_sources(const Module *module, const EmitOptions *options, const Files *files, Diag *diag)
 {
 	if (module->ngraphs != options->target.ncpus)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "the module holds %d graphs when code is made of it; expected one for each of "
-			"the %d CPUs of --cpu: a graph that is not lowered yet", (int)module->ngraphs, (int)options->target.ncpus);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"the module holds %d graphs when code is made of it; expected one for each of "
+			"the %d CPUs of --cpu: a graph that is not lowered yet",
+			(int)module->ngraphs, (int)options->target.ncpus);
 	const Graph *graph = module->graphs[0];
 	if (graph->noutputs == 0 || graph->noutputs > 32)
-		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s returns %d outputs; a program has 1 to 32",
-			graph->name, (int)graph->noutputs);
+		return diag_error(diag, EXIT_UNSUPPORTED, graph->line,
+			"graph %s returns %d outputs; a program has 1 to 32", graph->name, (int)graph->noutputs);
 	if (graph->ninputs < 1 || graph->ninputs > 2)
-		return diag_error(diag, EXIT_UNSUPPORTED, graph->line, "graph %s has %d inputs; a program has ids and perhaps types",
-			graph->name, (int)graph->ninputs);
-	Emitter e = {.module = module, .graph = graph, .options = options, .diag = diag, .mem = mem_new(),
+		return diag_error(diag, EXIT_UNSUPPORTED, graph->line,
+			"graph %s has %d inputs; a program has ids and perhaps types", graph->name, (int)graph->ninputs);
+	Emitter e = {.module = module,
+		.graph = graph,
+		.options = options,
+		.diag = diag,
+		.mem = mem_new(),
 		.split = is_split(options)};
 	bool good = write_with(emit_c, &e, files->c) && write_with(emit_h, &e, files->h)
 		&& (!e.split || write_with(emit_second, &e, files->second_c));
@@ -94,7 +104,7 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 	return good;
 }
 
-/* ---- another compiler ------------------------------------------------------------------------------------------- */
+/* ---- another compiler ------------------------------------------------------------------------ */
 
 /* Runs argv without a shell; its messages go to standard error as they are. */
 static bool run_program(const char *const *argv, Diag *diag)
@@ -107,13 +117,19 @@ static bool run_program(const char *const *argv, Diag *diag)
 		if (errno != EINTR)
 			return diag_error(diag, EXIT_RUN, 0, "--cc: %s: %s", argv[0], strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return diag_error(diag, EXIT_RUN, 0, "--cc: %s failed with %s %d", argv[0], WIFEXITED(status) ? "status" : "signal",
+		return diag_error(diag, EXIT_RUN, 0, "--cc: %s failed with %s %d", argv[0],
+			WIFEXITED(status) ? "status" : "signal",
 			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	return true;
 }
 
 enum { ARGUMENTS_MAX = 48 };
-typedef struct Arguments { const char *at[ARGUMENTS_MAX]; int count; char *owned[8]; int nowned; } Arguments;
+typedef struct Arguments {
+	const char *at[ARGUMENTS_MAX];
+	int count;
+	char *owned[8];
+	int nowned;
+} Arguments;
 
 static void add(Arguments *arguments, const char *text)
 {
@@ -149,8 +165,8 @@ static bool finish(Arguments *arguments, Diag *diag)
 	return good;
 }
 
-static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory, const char *const *defines,
-	bool pic, Diag *diag)
+static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory,
+	const char *const *defines, bool pic, Diag *diag)
 {
 	static const char *const flags[] = {COMPILE_FLAGS};
 	Arguments arguments = cc_arguments(options);
@@ -162,7 +178,7 @@ static bool cc_compile(const EmitOptions *options, const Files *files, const cha
 	for (; *defines; defines++)
 		add_owned(&arguments, with_suffix("-D", *defines));
 	add_owned(&arguments, with_suffix("-I", directory));
-	add_owned(&arguments, with_suffix("-Wa,-I", directory));   /* .incbin is the assembler's */
+	add_owned(&arguments, with_suffix("-Wa,-I", directory)); /* .incbin is the assembler's */
 	add(&arguments, "-c");
 	add(&arguments, files->c);
 	add(&arguments, "-o");
@@ -182,9 +198,13 @@ static bool cc_link(const EmitOptions *options, bool is_static, const Files *fil
 	return finish(&arguments, diag);
 }
 
-/* ---- compiling and linking -------------------------------------------------------------------------------------- */
+/* ---- compiling and linking ------------------------------------------------------------------- */
 
-typedef struct CompileThread { CompileJob job; Diag diag; bool good; } CompileThread;
+typedef struct CompileThread {
+	CompileJob job;
+	Diag diag;
+	bool good;
+} CompileThread;
 
 static void *compile_thread(void *argument)
 {
@@ -208,15 +228,16 @@ static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
 		pthread_join(handle, NULL);
 	else
 		compile_thread(&second);
-	for (int i = 0; good && i < second.diag.count; i++)   /* what ails both is said once */
+	for (int i = 0; good && i < second.diag.count; i++) /* what ails both is said once */
 		if (second.diag.messages[i].severity == SEV_ERROR)
 			diag_error(diag, second.diag.code, 0, "%s", second.diag.messages[i].text);
 	diag_free(&second.diag);
 	return good && second.good;
 }
 
-/* NAME_WEIGHTS="path": an assembler looks for .incbin where bertc runs before it looks anywhere else, and weights of another
- * build may lie there under the same name. Quotes and backslashes pass through two strings: C's and the assembler's. */
+/* NAME_WEIGHTS="path": an assembler looks for .incbin where bertc runs before it looks anywhere else, and
+ * weights of another build may lie there under the same name. Quotes and backslashes pass through two
+ * strings: C's and the assembler's. */
 static char *weights_define(const EmitOptions *options, const Files *files)
 {
 	char *text = NULL, *upper = c_upper(options->name);
@@ -235,25 +256,32 @@ static char *weights_define(const EmitOptions *options, const Files *files)
 	return text;
 }
 
-static bool compile(const EmitOptions *options, const Files *files, const char *directory, bool pic, Diag *diag)
+static bool compile(
+	const EmitOptions *options, const Files *files, const char *directory, bool pic, Diag *diag)
 {
 	char *upper = c_upper(options->name), *weights = weights_define(options, files),
-		*main_define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
+		 *main_define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
 	const char *defines[] = {weights, main_define, NULL};
-	const CompileJob job = {.source = files->c, .object = files->object, .target = &options->target, .defines = defines,
-		.directory = directory, .pic = pic, .sysroot = options->sysroot};
+	const CompileJob job = {.source = files->c,
+		.object = files->object,
+		.target = &options->target,
+		.defines = defines,
+		.directory = directory,
+		.pic = pic,
+		.sysroot = options->sysroot};
 	bool good = options->cc ? cc_compile(options, files, directory, defines, pic, diag)
 		: is_split(options) ? compile_both(&job, files, diag)
-		: toolchain_compile(&job, diag);
+							: toolchain_compile(&job, diag);
 	free(weights);
 	free(main_define);
 	free(upper);
 	return good;
 }
 
-/* Writes a linked file once more, in pieces of many megabytes. LLD writes through a mapping, whose pages the system takes one by one,
- * wherever there is room; from one large write it makes large pages. A program that streams its weights from memory is 12 % faster
- * for it (MiniLM-L6 in f32, 8 tokens: 1.54 ms instead of 1.75). */
+/* Writes a linked file once more, in pieces of many megabytes. LLD writes through a mapping, whose pages the
+ * system takes one by one, wherever there is room; from one large write it makes large pages. A program that
+ * streams its weights from memory is 12 % faster for it (MiniLM-L6 in f32, 8 tokens: 1.54 ms instead
+ * of 1.75). */
 static bool settle(const char *path, const char *aside, Diag *diag)
 {
 	enum { PIECE_BYTES = 64 << 20 };
@@ -271,7 +299,8 @@ static bool settle(const char *path, const char *aside, Diag *diag)
 		close(in);
 	if (out >= 0)
 		close(out);
-	return good && (rename(aside, path) == 0 || diag_error(diag, EXIT_RUN, 0, "%s: %s", path, strerror(errno)));
+	return good
+		&& (rename(aside, path) == 0 || diag_error(diag, EXIT_RUN, 0, "%s: %s", path, strerror(errno)));
 }
 
 static bool make_result(const EmitOptions *options, const Files *files, const char *directory, Diag *diag)
@@ -288,11 +317,12 @@ static bool make_result(const EmitOptions *options, const Files *files, const ch
 		return rename(files->object, files->result) == 0
 			|| diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
 	return options->cc ? cc_link(options, is_static, files, diag)
-		: toolchain_link(options->kind, is_static, &options->target, objects, files->result, options->sysroot, diag)
+					   : toolchain_link(options->kind, is_static, &options->target, objects, files->result,
+							 options->sysroot, diag)
 			&& settle(files->result, files->settled, diag);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool is_directory(const char *path)
 {
@@ -321,14 +351,16 @@ static char *c_path(const EmitOptions *options)
 		return with_suffix(options->out, "");
 	if (!is_directory(options->out))
 		return with_suffix(options->out, ".c");
-	char *inside = with_suffix(options->out, "/"), *file = with_suffix(options->name, ".c"), *path = with_suffix(inside, file);
+	char *inside = with_suffix(options->out, "/"), *file = with_suffix(options->name, ".c"),
+		 *path = with_suffix(inside, file);
 	free(inside);
 	free(file);
 	return path;
 }
 
 /* A header, and the weights of C text, lie beside the result. */
-static bool commit_beside(const Scratch *scratch, const char *path, const char *name, const char *suffix, Diag *diag)
+static bool commit_beside(
+	const Scratch *scratch, const char *path, const char *name, const char *suffix, Diag *diag)
 {
 	char *to = beside(path, name, suffix), *file = with_suffix(name, suffix);
 	bool good = scratch_commit(scratch, file, to, diag);
@@ -337,21 +369,26 @@ static bool commit_beside(const Scratch *scratch, const char *path, const char *
 	return good;
 }
 
-static bool commit(const EmitOptions *options, const Scratch *scratch, const Files *files, const char *path, Diag *diag)
+static bool commit(
+	const EmitOptions *options, const Scratch *scratch, const Files *files, const char *path, Diag *diag)
 {
 	if (options->kind != EMIT_EXE && !commit_beside(scratch, path, options->name, ".h", diag))
 		return false;
-	if (options->kind == EMIT_C && !options->weights_inline && !commit_beside(scratch, path, options->name, ".weights", diag))
+	if (options->kind == EMIT_C && !options->weights_inline
+		&& !commit_beside(scratch, path, options->name, ".weights", diag))
 		return false;
-	return scratch_commit(scratch, strrchr(options->kind == EMIT_C ? files->c : files->result, '/') + 1, path, diag);
+	return scratch_commit(
+		scratch, strrchr(options->kind == EMIT_C ? files->c : files->result, '/') + 1, path, diag);
 }
 
 /* Copies what --save-temps asks for; a copy that fails is an error like any other. */
 static bool save(const EmitOptions *options, const char *from, Diag *diag)
 {
 	char *to = with_suffix(options->save_temps, strrchr(from, '/')), buffer[1 << 16];
-	int in = open(from, O_RDONLY | O_CLOEXEC), out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	bool good = in < 0 || out >= 0;     /* there is no object with --emit=c, no weights file with inline weights */
+	int in = open(from, O_RDONLY | O_CLOEXEC),
+		out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	bool good = in < 0
+		|| out >= 0; /* there is no object with --emit=c, no weights file with inline weights */
 	for (ssize_t got; good && in >= 0 && (got = read(in, buffer, sizeof buffer)) != 0;)
 		good = got > 0 && write(out, buffer, (size_t)got) == got;
 	if (!good)
@@ -370,15 +407,16 @@ static bool save_temps(const EmitOptions *options, const Files *files, Diag *dia
 		return true;
 	if (mkdir(options->save_temps, 0777) != 0 && errno != EEXIST)
 		return diag_error_in(diag, EXIT_RUN, options->save_temps, 0, "cannot be made: %s", strerror(errno));
-	return save(options, files->c, diag) && save(options, files->h, diag) && save(options, files->weights, diag)
-		&& save(options, files->object, diag) && save(options, files->second_c, diag)
-		&& save(options, files->second_object, diag);
+	return save(options, files->c, diag) && save(options, files->h, diag)
+		&& save(options, files->weights, diag) && save(options, files->object, diag)
+		&& save(options, files->second_c, diag) && save(options, files->second_object, diag);
 }
 
 bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 {
 	if (!c_is_identifier(options->name))
-		return diag_error(diag, EXIT_USAGE, 0, "--name=%s: is not a name that C functions can begin with", options->name);
+		return diag_error(
+			diag, EXIT_USAGE, 0, "--name=%s: is not a name that C functions can begin with", options->name);
 	char *path = options->kind == EMIT_C ? c_path(options) : with_suffix(options->out, "");
 	Scratch scratch;
 	if (is_directory(path) || !scratch_open(&scratch, path, diag)) {
@@ -387,13 +425,13 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		free(path);
 		return false;
 	}
-	Files files = {
-		temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"),
+	Files files = {temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"),
 		temporary(&scratch, options->name, ".weights"), temporary(&scratch, options->name, ".o"),
 		temporary(&scratch, options->name, ".second.c"), temporary(&scratch, options->name, ".second.o"),
 		temporary(&scratch, options->name, ".out"), temporary(&scratch, options->name, ".settled")};
-	bool good = write_sources(module, options, &files, diag) && make_result(options, &files, scratch.directory, diag)
-		&& save_temps(options, &files, diag) && commit(options, &scratch, &files, path, diag);
+	bool good = write_sources(module, options, &files, diag)
+		&& make_result(options, &files, scratch.directory, diag) && save_temps(options, &files, diag)
+		&& commit(options, &scratch, &files, path, diag);
 	files_free(&files);
 	scratch_close(&scratch);
 	free(path);

@@ -3,77 +3,101 @@
 #define BERTC_EMIT_H
 #include "codegen.h"
 
-/* ---- c_text.c: foreign text inside C ------------------------------------------------------------------------------ */
+/* ---- c_text.c: foreign text inside C --------------------------------------------------------- */
 /* A string literal: whatever the bytes are, they stay inside the quotes, and no trigraph forms. */
 void c_string(FILE *, const char *text);
 /* Text for the inside of a comment: bytes that could end it, or continue a line, become '_'. */
 void c_comment(FILE *, const char *text);
 /* A float or double constant that reads back exactly. */
 void c_real(FILE *, double value);
-char *c_upper(const char *);                 /* malloc'd */
+char *c_upper(const char *); /* malloc'd */
 
-/* ---- paste.c: runtime/ files inside the emitted file ------------------------------------------------------------ */
-typedef struct Paste { FILE *out; const char **done; int32_t count, capacity; } Paste;
+/* ---- paste.c: runtime/ files inside the emitted file ----------------------------------------- */
+typedef struct Paste {
+	FILE *out;
+	const char **done;
+	int32_t count, capacity;
+} Paste;
 /* The file, in front of it those it includes with quotes, each once; their #include lines are left out. */
 bool paste_file(Paste *, const char *name, Diag *);
 bool paste_kernel(Paste *, const char *function, Diag *);
 void paste_free(Paste *);
 
-/* ---- weights.c: constants in the blob --------------------------------------------------------------------------- */
+/* ---- weights.c: constants in the blob -------------------------------------------------------- */
 /* offset: in the blob or, of a coded one, in what is decoded. */
-typedef struct PlacedTensor { const void *data; int64_t bytes; uint64_t hash; size_t offset; bool coded; } PlacedTensor;
+typedef struct PlacedTensor {
+	const void *data;
+	int64_t bytes;
+	uint64_t hash;
+	size_t offset;
+	bool coded;
+} PlacedTensor;
 struct RtPacked;
 typedef struct Weights {
-	Blob blob; PlacedTensor *table; size_t count, capacity;
-	struct RtPacked *packed; int32_t npacked;   /* coded constants, as the program's decoder takes them */
+	Blob blob;
+	PlacedTensor *table;
+	size_t count, capacity;
+	struct RtPacked *packed;
+	int32_t npacked; /* coded constants, as the program's decoder takes them */
 	size_t coded_bytes, decoded_bytes;
 } Weights;
 /* Where the constant lies; put into the blob when no constant of the same bytes was. */
 const PlacedTensor *weights_place(Weights *, const Tensor *);
-/* The same for a constant that goes there entropy coded, if that makes it smaller by an eighth; shape: its outputs, words and word. False and a
- * message on error. */
-bool   weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape, Diag *);
-void   weights_free(Weights *);
+/* The same for a constant that goes there entropy coded, if that makes it smaller by an eighth; shape: its
+ * outputs, words and word. False and a message on error. */
+bool weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape, Diag *);
+void weights_free(Weights *);
 /* The blob as C text: 64-bit words, little-endian as every target is. */
-void   weights_print_inline(const Blob *, const char *name, FILE *);
-bool   weights_write(const Blob *, const char *path, Diag *);
+void weights_print_inline(const Blob *, const char *name, FILE *);
+bool weights_write(const Blob *, const char *path, Diag *);
 
-/* ---- emit_step.c: steps ----------------------------------------------------------------------------------------- */
+/* ---- emit_step.c: steps ---------------------------------------------------------------------- */
 /* A function of the emitted file that computes one kind of step with literal dimensions. */
 typedef struct Wrapper {
-	const char *name, *text;                 /* text: everything after the name, "(...)\n{...}\n" */
-	const char *attribute;                   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
-	bool        is_core;                     /* a linear of K inputs, called by the wrappers of all linears with that K */
+	const char *name, *text; /* text: everything after the name, "(...)\n{...}\n" */
+	const char *attribute;   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
+	bool is_core;            /* a linear of K inputs, called by the wrappers of all linears with that K */
 } Wrapper;
-typedef struct Step { const char *origin, *kernel; double per_token, per_text, per_pair; int32_t symbol; } Step;
+typedef struct Step {
+	const char *origin, *kernel;
+	double per_token, per_text, per_pair;
+	int32_t symbol;
+} Step;
 /* Sizes of the tables and limits that the program's code states, and what a context has room for. */
-typedef struct ModelSizes { int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts; } ModelSizes;
+typedef struct ModelSizes {
+	int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts;
+} ModelSizes;
 /* The code for one CPU. */
 typedef struct Variant {
 	const CpuTarget *cpu;
 	const Graph *graph;
-	const char  *function;                   /* "NAME_graph_x86_64_v3" */
-	uint32_t isa;                            /* bits that its kernels need */
-	Step    *steps; int32_t nsteps;
-	FILE    *calls;                          /* the lines of its function, while they are written */
-	char    *text; size_t text_bytes;        /* the same, afterwards; malloc'd */
-	const uint32_t *reached;                 /* by value id: the outputs that need it */
+	const char *function; /* "NAME_graph_x86_64_v3" */
+	uint32_t isa;         /* bits that its kernels need */
+	Step *steps;
+	int32_t nsteps;
+	FILE *calls; /* the lines of its function, while they are written */
+	char *text;
+	size_t text_bytes;       /* the same, afterwards; malloc'd */
+	const uint32_t *reached; /* by value id: the outputs that need it */
 } Variant;
 typedef struct Emitter {
 	const Module *module;
-	const Graph  *graph;                     /* the first: inputs, outputs and sizes are those of all */
-	Variant  variants[CPUS_MAX]; int32_t nvariants;   /* one a graph of the module */
-	Variant *variant;                        /* the one that emit_step adds to */
+	const Graph *graph; /* the first: inputs, outputs and sizes are those of all */
+	Variant variants[CPUS_MAX];
+	int32_t nvariants; /* one a graph of the module */
+	Variant *variant;  /* the one that emit_step adds to */
 	const EmitOptions *options;
-	Diag     *diag;
-	MemArena *mem;                           /* texts of wrappers and the like */
+	Diag *diag;
+	MemArena *mem; /* texts of wrappers and the like */
 	ModelSizes sizes;
-	Weights   weights;
-	Wrapper  *wrappers; int32_t nwrappers;
-	const KernelInfo **kernels; int32_t nkernels;   /* in use, in order of first use */
-	int64_t   chain;                         /* the chain that calls is in the midst of; -1: one without a number; 0: none */
-	uint32_t  guard;                         /* the steps now being written are for these outputs only; 0: for all */
-	bool      split;                         /* the cores of linears go into a second file, to be compiled at the same time */
+	Weights weights;
+	Wrapper *wrappers;
+	int32_t nwrappers;
+	const KernelInfo **kernels;
+	int32_t nkernels; /* in use, in order of first use */
+	int64_t chain;    /* the chain that calls is in the midst of; -1: one without a number; 0: none */
+	uint32_t guard;   /* the steps now being written are for these outputs only; 0: for all */
+	bool split;       /* the cores of linears go into a second file, to be compiled at the same time */
 } Emitter;
 /* Closes the chain that the last step stood in, and what is for some outputs only. */
 void emit_end(Emitter *);
@@ -82,39 +106,44 @@ bool emit_step(Emitter *, const Node *);
 
 /* Where a value lies while the program runs: IR.md, Arena. */
 typedef enum Place { PLACE_IDS, PLACE_CONST, PLACE_TOKENS, PLACE_TEXTS, PLACE_PAIRS, PLACE_NOWHERE } Place;
-Place   value_place(const Value *);
+Place value_place(const Value *);
 /* Which rows it has: 0 of S, 1 of S1, ..; 0 for a value without. */
 int32_t value_symbol(const Value *);
 /* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
-/* ---- emit_ops.c, emit_tensor.c: the body of each op's wrapper --------------------------------------------------- */
+/* ---- emit_ops.c, emit_tensor.c: the body of each op's wrapper -------------------------------- */
 /* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
 typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
-/* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls; emit_step.c the rest. */
+/* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls;
+ * emit_step.c the rest. */
 typedef struct Body {
-	Emitter    *e;
+	Emitter *e;
 	const Node *node;
 	const KernelInfo *kernel;
-	Form        form;
-	const char *name;                        /* "linear_384_1152_gelu" */
-	int32_t     nparams;
-	struct { const char *name; const Value *value; } param[ARGS_MAX + 1];   /* the first is the result */
-	FILE       *code;                        /* statements; in FORM_EACH inside the loop over texts i */
-	uint32_t    uses_tokens, uses_begin;     /* bit k: the statements name Sk, the text's rows of that symbol; begink, their first */
-	bool        whole;                       /* the code divides the work itself */
-	double      per_token, per_text, per_pair;   /* floating-point operations */
+	Form form;
+	const char *name; /* "linear_384_1152_gelu" */
+	int32_t nparams;
+	struct {
+		const char *name;
+		const Value *value;
+	} param[ARGS_MAX + 1]; /* the first is the result */
+	FILE *code;            /* statements; in FORM_EACH inside the loop over texts i */
+	uint32_t uses_tokens,
+		uses_begin; /* bit k: the statements name Sk, the text's rows of that symbol; begink, their first */
+	bool whole;     /* the code divides the work itself */
+	double per_token, per_text, per_pair; /* floating-point operations */
 } Body;
 typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
 BodyFn body_received, body_thin, body_gather, body_spread;
 BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
-void        body_param(Body *, const char *name, const Value *);
+void body_param(Body *, const char *name, const Value *);
 /* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */
 const char *isa_attribute(uint32_t needs);
 /* Where a text's rows begin, and how many it has, for every symbol that the statements name. */
-void        body_text_rows(Body *, FILE *);
+void body_text_rows(Body *, FILE *);
 /* What select kernels take: ", S, 0.05f" or ", 12, 0.0f"; nothing when all of n keys stay. n: as C text. */
 const char *body_selection(Body *, const char *n);
 /* "", "1", ..: what the names S and begin of a symbol end in. */
@@ -125,11 +154,12 @@ const char *body_dim(Body *, Dim);
 const char *body_product(Body *, const Type *, int32_t first, int32_t last);
 /* Where a text's part of a parameter begins: "x + begin * 384". */
 const char *body_pointer(Body *, int32_t param);
-extern const char *const emit_act_words[ACT_COUNT], *const emit_pool_words[POOL_COUNT];   /* "GELU", as in RT_ACT_GELU */
+extern const char *const emit_act_words[ACT_COUNT],
+	*const emit_pool_words[POOL_COUNT]; /* "GELU", as in RT_ACT_GELU */
 /* The same as a part of names: "gelu". */
 const char *body_lower(Body *, const char *word);
 
-/* ---- emit_packed.c: --pack=small ---------------------------------------------------------------------------------- */
+/* ---- emit_packed.c: --pack=small ------------------------------------------------------------- */
 /* Codes the weights of all linears; before anything else is placed. */
 bool emit_packed_constants(Emitter *);
 /* What the program needs to decode them, and the room for it. */
@@ -137,20 +167,23 @@ void emit_packed_tables(const Emitter *, FILE *);
 /* In one line of standard error what was saved, and what it costs at the start. */
 bool emit_packed_report(const Emitter *);
 
-/* ---- emit_c.c, emit_h.c: whole files ---------------------------------------------------------------------------- */
+/* ---- emit_c.c, emit_h.c: whole files --------------------------------------------------------- */
 /* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */
 bool emit_c(Emitter *, FILE *c);
 bool emit_h(Emitter *, FILE *h);
 /* After emit_c, when split: the wrappers that NAME.c only declares. */
 bool emit_second(Emitter *, FILE *c);
-/* Width of output i in floats and whether it has a row a token; false with a message when the program cannot return it. */
+/* Width of output i in floats and whether it has a row a token; false with a message when the program cannot
+ * return it. */
 bool output_shape(Emitter *, int32_t i, int64_t *width, bool *per_token);
 
-/* ---- scratch.c: a temporary directory beside the result --------------------------------------------------------- */
-typedef struct Scratch { char *directory; } Scratch;
-bool  scratch_open(Scratch *, const char *beside, Diag *);
-char *scratch_path(const Scratch *, const char *name);             /* malloc'd */
-void  scratch_close(Scratch *);                                    /* removes what is left in it */
+/* ---- scratch.c: a temporary directory beside the result -------------------------------------- */
+typedef struct Scratch {
+	char *directory;
+} Scratch;
+bool scratch_open(Scratch *, const char *beside, Diag *);
+char *scratch_path(const Scratch *, const char *name); /* malloc'd */
+void scratch_close(Scratch *);                         /* removes what is left in it */
 /* Moves a file of the directory to its final name. */
-bool  scratch_commit(const Scratch *, const char *name, const char *path, Diag *);
+bool scratch_commit(const Scratch *, const char *name, const char *path, Diag *);
 #endif

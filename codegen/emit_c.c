@@ -1,5 +1,6 @@
-/* emit_c.c: NAME.c, one translation unit: head comment, weights, kernels in use, runtime, one wrapper a kind of step, the
- * graph as a list of calls, tables, and the C API. It prints only glue: the code that computes is pasted from runtime/. */
+/* emit_c.c: NAME.c, one translation unit: head comment, weights, kernels in use, runtime, one wrapper a kind
+ * of step, the graph as a list of calls, tables, and the C API. It prints only glue: the code that computes
+ * is pasted from runtime/. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 
 enum { BATCH_TOKENS = 512, TEXTS_PER_BATCH = 128, TOKENS_UNSAID = 512 };
 
-/* ---- sizes ------------------------------------------------------------------------------------------------------ */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 /* Rows of the tables that an input of the graph picks from, the least of them; most where there is none. */
 static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
@@ -22,7 +23,7 @@ static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 				continue;
 			if (node_table_rows(node, i) < least)
 				least = node_table_rows(node, i);
-			if (table->dim[1].plus > widest)   /* what a narrow one tells of a token is not its embedding */
+			if (table->dim[1].plus > widest) /* what a narrow one tells of a token is not its embedding */
 				*width = (int32_t)(widest = table->dim[1].plus);
 		}
 	}
@@ -51,10 +52,12 @@ void emit_sizes(Emitter *e)
 	ModelSizes sizes = {0};
 	int32_t ignored;
 	const GraphOutput *first = &e->graph->outputs[0];
-	sizes.hidden = first->value->type.rank ? (int32_t)first->value->type.dim[first->value->type.rank - 1].plus : 1;
+	sizes.hidden = first->value->type.rank ? (int32_t)first->value->type.dim[first->value->type.rank - 1].plus
+										   : 1;
 	sizes.vocab = rows_picked_by(e->graph, 0, &sizes.hidden);
 	sizes.type_vocab = rows_picked_by(e->graph, 1, &ignored);
-	int64_t limit = positions_limit(e->graph), tokens = e->module->max_tokens > 0 ? e->module->max_tokens : TOKENS_UNSAID;
+	int64_t limit = positions_limit(e->graph),
+			tokens = e->module->max_tokens > 0 ? e->module->max_tokens : TOKENS_UNSAID;
 	sizes.max_tokens = (int32_t)(tokens < limit ? tokens : limit);
 	sizes.batch_tokens = sizes.max_tokens > BATCH_TOKENS ? sizes.max_tokens : BATCH_TOKENS;
 	sizes.batch_texts = TEXTS_PER_BATCH;
@@ -68,14 +71,14 @@ bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 	char type[128];
 	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && type_rows(&output->value->type) != 1))
 		return diag_error(e->diag, EXIT_UNSUPPORTED, e->graph->line,
-			"output %s is %s; a program returns f32 with a row a text or a row a token",
-			output->name, type_print(&output->value->type, type));
+			"output %s is %s; a program returns f32 with a row a text or a row a token", output->name,
+			type_print(&output->value->type, type));
 	*width = value_unit(output->value);
 	*per_token = place == PLACE_TOKENS;
 	return true;
 }
 
-/* ---- parts of the file ------------------------------------------------------------------------------------------ */
+/* ---- parts of the file ----------------------------------------------------------------------- */
 
 static const char *meta(const Module *module, const char *key)
 {
@@ -102,12 +105,15 @@ static void print_head(const Emitter *e, FILE *c)
 		snprintf(flags + strlen(flags), sizeof flags - strlen(flags), " %s", compile[i]);
 	if (o->target.cc_flags[0])
 		snprintf(flags + strlen(flags), sizeof flags - strlen(flags), " %s", o->target.cc_flags);
-	fprintf(c, "/* cc %s -D%s_MAIN %s.c -o %s -lm -pthread    (a program; add -static for one that needs nothing)\n"
+	fprintf(c,
+		"/* cc %s -D%s_MAIN %s.c -o %s -lm -pthread    (a program; add -static for one that needs nothing)\n"
 		" * cc %s -c %s.c                           (an object of a library; the API is in %s.h)\n",
 		flags, upper, o->name, o->name, flags, o->name, o->name);
-	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION, o->weights_inline ? "The weights are in this file."
-		: "The weights lie in the file that .incbin names below, looked for where the compiler runs,\n"
-		" * then in directories given by -I.");
+	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION,
+		o->weights_inline ? "The weights are in this file."
+						  : "The weights lie in the file that .incbin names below, looked for where the "
+							"compiler runs,\n"
+							" * then in directories given by -I.");
 	print_head_line(c, "command", o->command);
 	fprintf(c, " *   target    %s, CPU %s or any that can do the same\n", o->target.triple, o->target.cpu);
 	print_head_line(c, "passes", o->pipeline);
@@ -116,8 +122,8 @@ static void print_head(const Emitter *e, FILE *c)
 	free(upper);
 }
 
-/* The symbol is global, so that link-time optimisation finds it, and hidden, so that no library exports it. The start of a page
- * lets the system map and share the weights from the file as they are. */
+/* The symbol is global, so that link-time optimisation finds it, and hidden, so that no library exports it.
+ * The start of a page lets the system map and share the weights from the file as they are. */
 static void print_blob(const Emitter *e, FILE *c)
 {
 	const char *name = e->options->name;
@@ -127,7 +133,8 @@ static void print_blob(const Emitter *e, FILE *c)
 	}
 	char *upper = c_upper(name);
 	fprintf(c, "\n#ifndef %s_WEIGHTS\n#define %s_WEIGHTS \"%s.weights\"\n#endif\n", upper, upper, name);
-	fprintf(c, "__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
+	fprintf(c,
+		"__asm__(\n\t\".pushsection .rodata\\n\\t\"\n\t\".balign 4096\\n\\t\"\n"
 		"\t\".globl %s_blob\\n\\t\"\n"
 		"\t\".hidden %s_blob\\n\\t\"\n"
 		"\t\".type %s_blob, %%object\\n\"\n"
@@ -151,7 +158,10 @@ static bool graph_has_exits(const Graph *graph)
 static bool paste_parts(const Emitter *e, FILE *c)
 {
 	enum { ALWAYS, MAIN };
-	static const struct { const char *file; int when; } parts[] = {
+	static const struct {
+		const char *file;
+		int when;
+	} parts[] = {
 #define PART(file, when) {file, when},
 #include "runtime/parts.def"
 #undef PART
@@ -160,7 +170,8 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
 		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	good = good && paste_file(&paste, "tokenize/tokenizer.c", e->diag) && paste_file(&paste, "steps.h", e->diag)
+	good = good && paste_file(&paste, "tokenize/tokenizer.c", e->diag)
+		&& paste_file(&paste, "steps.h", e->diag)
 		&& (!graph_has_exits(e->graph) || paste_file(&paste, "exit.h", e->diag));
 	bool in_main = false;
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {
@@ -187,7 +198,8 @@ static void print_wrappers(const Emitter *e, FILE *c)
 	for (int32_t i = 0; i < e->nwrappers; i++) {
 		const Wrapper *w = &e->wrappers[i];
 		if (e->split && w->is_core)
-			fprintf(c, "\n" HIDDEN " void %s%.*s;   /* in the second file */\n", w->name, (int)strcspn(w->text, "\n"), w->text);
+			fprintf(c, "\n" HIDDEN " void %s%.*s;   /* in the second file */\n", w->name,
+				(int)strcspn(w->text, "\n"), w->text);
 		else
 			fprintf(c, "\nstatic __attribute__((noinline)) %svoid %s%s", w->attribute, w->name, w->text);
 	}
@@ -198,12 +210,13 @@ bool emit_second(Emitter *e, FILE *c)
 	Paste paste = {.out = c};
 	bool good = paste_file(&paste, "rt.h", e->diag);
 	for (int32_t i = 0; good && i < e->nkernels; i++)
-		if (e->kernels[i]->panel)   /* a linear of some kind */
+		if (e->kernels[i]->panel) /* a linear of some kind */
 			good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
 	paste_free(&paste);
 	for (int32_t i = 0; good && i < e->nwrappers; i++)
 		if (e->wrappers[i].is_core)
-			fprintf(c, "\n" HIDDEN " %svoid %s%s", e->wrappers[i].attribute, e->wrappers[i].name, e->wrappers[i].text);
+			fprintf(c, "\n" HIDDEN " %svoid %s%s", e->wrappers[i].attribute, e->wrappers[i].name,
+				e->wrappers[i].text);
 	return good;
 }
 
@@ -225,7 +238,8 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 			return false;
 		if (graph_has_exits(v->graph))
 			fprintf(c, "\trt_exit_out(call, thread, %d, rt_%s(call, %lld), %lld, %d, 1);   /* ", (int)i,
-				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index], (long long)width, per_token);
+				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
+				(long long)width, per_token);
 		else
 			fprintf(c, "\trt_copy_out(call, thread, %d, rt_%s(call, %lld), call->%s, %lld);   /* ", (int)i,
 				per_token ? "tokens" : "texts", (long long)value->node->attr.offset.at[value->index],
@@ -237,7 +251,7 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 	return true;
 }
 
-/* ---- tables ----------------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static int32_t output_index(const Graph *graph, const char *name)
 {
@@ -268,11 +282,13 @@ static bool print_heads(Emitter *e, FILE *c)
 		const Head *head = &m->heads[i];
 		int32_t output = output_index(e->graph, head->output);
 		if (output < 0)
-			return diag_error(e->diag, EXIT_INPUT, 0, "head %s reads output %s, which graph %s does not return",
-				head->name, head->output, e->graph->name);
+			return diag_error(e->diag, EXIT_INPUT, 0,
+				"head %s reads output %s, which graph %s does not return", head->name, head->output,
+				e->graph->name);
 		fputs("\t{", c);
 		c_string(c, head->name);
-		fprintf(c, ", %d, %d, %d, %d, ", (int)head->task, (int)head->problem, (int)output, (int)head->nlabels);
+		fprintf(
+			c, ", %d, %d, %d, %d, ", (int)head->task, (int)head->problem, (int)output, (int)head->nlabels);
 		fprintf(c, head->nlabels ? "%s_labels%d},\n" : "NULL},\n", name, (int)i);
 	}
 	if (m->nheads)
@@ -317,10 +333,10 @@ static void print_steps(const Variant *v, FILE *c)
 	for (int32_t i = 0; i < v->nsteps; i++) {
 		fputs("\t{", c);
 		c_string(c, v->steps[i].origin ? v->steps[i].origin : "");
-		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g, %d},\n", v->steps[i].kernel, v->steps[i].per_token, v->steps[i].per_text,
-			v->steps[i].per_pair, (int)v->steps[i].symbol);
+		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g, %d},\n", v->steps[i].kernel, v->steps[i].per_token,
+			v->steps[i].per_text, v->steps[i].per_pair, (int)v->steps[i].symbol);
 	}
-	fputs("\t{\"\", \"\", 0, 0, 0, 0}\n};\n", c);   /* so that a model without steps has a table */
+	fputs("\t{\"\", \"\", 0, 0, 0, 0}\n};\n", c); /* so that a model without steps has a table */
 }
 
 static void print_variants(const Emitter *e, FILE *c)
@@ -332,7 +348,8 @@ static void print_variants(const Emitter *e, FILE *c)
 		/* ARMv7 code uses NEON everywhere: it is a flag of the whole file */
 		fprintf(c, "\t{.cpu = \"%s\", .isa = %u, .run = %s, .steps = %s_steps, .nsteps = %d,\n", v->cpu->name,
 			(unsigned)(v->isa | (v->cpu->isa & ISA_NEON32)), v->function, v->function, (int)v->nsteps);
-		fprintf(c, "\t\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
+		fprintf(c,
+			"\t\t.per_token = %lld, .per_text = %lld, .per_pair = %lld, "
 			".per_thread_token = %lld, .per_thread = %lld, .per_block = %lld, .fixed = %lld},\n",
 			(long long)arena->per_token, (long long)arena->per_text, (long long)arena->per_pair,
 			(long long)arena->per_thread_token, (long long)arena->per_thread, (long long)arena->per_block,
@@ -358,17 +375,18 @@ static void print_model(const Emitter *e, FILE *c)
 	ModelSizes sizes = e->sizes;
 	fprintf(c, "static const RtModel %s_model = {\n\t.name = \"%s\",\n\t.about = ", o->name, o->name);
 	c_string(c, o->about_json ? o->about_json : "{}");
-	fprintf(c, ",\n\t.hidden = %d, .vocab = %d, .type_vocab = %d, .max_tokens = %d, "
+	fprintf(c,
+		",\n\t.hidden = %d, .vocab = %d, .type_vocab = %d, .max_tokens = %d, "
 		".batch_tokens = %d, .batch_texts = %d, .takes_pairs = %d,\n",
 		(int)sizes.hidden, (int)sizes.vocab, (int)sizes.type_vocab, (int)sizes.max_tokens,
 		(int)sizes.batch_tokens, (int)sizes.batch_texts, o->tokenizer && o->tokenizer->npair > 0);
 	fprintf(c, "\t.nthinned = %d,\n", (int)thinned_count(e));
 	fprintf(c, "\t.outputs = %s_outputs, .noutputs = %d,\n", o->name, (int)e->graph->noutputs);
 	if (e->module->noptions)
-		fprintf(c, "\t.options = %s_options, .noptions = %d, .exits = %d,\n", o->name, (int)e->module->noptions,
-			graph_has_exits(e->graph));
-	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n", o->name,
-		(int)e->module->nheads);
+		fprintf(c, "\t.options = %s_options, .noptions = %d, .exits = %d,\n", o->name,
+			(int)e->module->noptions, graph_has_exits(e->graph));
+	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n",
+		o->name, (int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);
 	if (e->weights.npacked)
@@ -378,35 +396,49 @@ static void print_model(const Emitter *e, FILE *c)
 
 static void print_api(const Emitter *e, FILE *c)
 {
-	static const char text[] =
-		"\n/* ==== the C API: NAME.h */\n#include \"NAME.h\"\n\n"
-		"NAME *NAME_new(int threads) { return (NAME *)rt_new(&NAME_model, threads); }\n"
-		"void NAME_free(NAME *c) { rt_free((RtContext *)c); }\n"
-		"size_t NAME_workspace_bytes(int max_tokens, int max_texts, int longest, int threads)\n{\n"
-		"\treturn rt_workspace_bytes(&NAME_model, max_tokens, max_texts, longest, threads);\n}\n"
-		"NAME *NAME_init(void *memory, size_t bytes, int threads) "
-		"{ return (NAME *)rt_init(&NAME_model, memory, bytes, threads); }\n"
-		"int NAME_run_ids(NAME *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext, "
-		"float *out, size_t out_floats)\n{\n"
-		"\treturn rt_run_ids((RtContext *)c, ids, types, offsets, ntext, out, out_floats);\n}\n"
-		"int NAME_run_text(NAME *c, const char *const *text, const size_t *bytes, "
-		"const char *const *pair, const size_t *pair_bytes, int32_t ntext,\n"
-		"                  float *out, size_t out_floats, int32_t *row_offsets, uint8_t *flags)\n{\n"
-		"\treturn rt_run_text((RtContext *)c, text, bytes, pair, pair_bytes, ntext, out, out_floats, row_offsets, flags);\n}\n"
-		"int NAME_tokenize(NAME *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,\n"
-		"                  int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n)\n"
-		"{\n"
-		"\treturn rt_encode((RtContext *)c, text, bytes, pair, pair_bytes, ids, types, byte_start, byte_end, capacity, n);\n}\n"
-		"int NAME_run_outputs(NAME *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,\n"
-		"                     uint32_t mask, float *const *out, const size_t *out_floats)\n{\n"
-		"\treturn rt_run_outputs((RtContext *)c, ids, types, offsets, ntext, mask, out, out_floats);\n}\n"
-		"int NAME_set(NAME *c, const char *option, double value) { return rt_set((RtContext *)c, option, value); }\n"
-		"const char *NAME_label(int i) { return rt_label(&NAME_model, i); }\n"
-		"const char *NAME_output(int i) { return rt_output(&NAME_model, i); }\n"
-		"const char *NAME_cpu(const NAME *c) { return rt_cpu((const RtContext *)c); }\n"
-		"const char *NAME_strerror(int status) { return rt_strerror(status); }\n"
-		"const char *NAME_why(void) { return rt_why(&NAME_model); }\n"
-		"const char *NAME_about(void) { return NAME_model.about; }\n";
+	static const char text[] = "\n/* ==== the C API: NAME.h */\n#include \"NAME.h\"\n\n"
+							   "NAME *NAME_new(int threads) { return (NAME *)rt_new(&NAME_model, threads); "
+							   "}\n"
+							   "void NAME_free(NAME *c) { rt_free((RtContext *)c); }\n"
+							   "size_t NAME_workspace_bytes(int max_tokens, int max_texts, int longest, int "
+							   "threads)\n{\n"
+							   "\treturn rt_workspace_bytes(&NAME_model, max_tokens, max_texts, longest, "
+							   "threads);\n}\n"
+							   "NAME *NAME_init(void *memory, size_t bytes, int threads) "
+							   "{ return (NAME *)rt_init(&NAME_model, memory, bytes, threads); }\n"
+							   "int NAME_run_ids(NAME *c, const int32_t *ids, const int32_t *types, const "
+							   "int32_t *offsets, int32_t ntext, "
+							   "float *out, size_t out_floats)\n{\n"
+							   "\treturn rt_run_ids((RtContext *)c, ids, types, offsets, ntext, out, "
+							   "out_floats);\n}\n"
+							   "int NAME_run_text(NAME *c, const char *const *text, const size_t *bytes, "
+							   "const char *const *pair, const size_t *pair_bytes, int32_t ntext,\n"
+							   "                  float *out, size_t out_floats, int32_t *row_offsets, "
+							   "uint8_t *flags)\n{\n"
+							   "\treturn rt_run_text((RtContext *)c, text, bytes, pair, pair_bytes, ntext, "
+							   "out, out_floats, row_offsets, flags);\n}\n"
+							   "int NAME_tokenize(NAME *c, const char *text, size_t bytes, const char *pair, "
+							   "size_t pair_bytes,\n"
+							   "                  int32_t *ids, int32_t *types, int32_t *byte_start, int32_t "
+							   "*byte_end, int32_t capacity, int32_t *n)\n"
+							   "{\n"
+							   "\treturn rt_encode((RtContext *)c, text, bytes, pair, pair_bytes, ids, "
+							   "types, byte_start, byte_end, capacity, n);\n}\n"
+							   "int NAME_run_outputs(NAME *c, const int32_t *ids, const int32_t *types, "
+							   "const int32_t *offsets, int32_t ntext,\n"
+							   "                     uint32_t mask, float *const *out, const size_t "
+							   "*out_floats)\n{\n"
+							   "\treturn rt_run_outputs((RtContext *)c, ids, types, offsets, ntext, mask, "
+							   "out, out_floats);\n}\n"
+							   "int NAME_set(NAME *c, const char *option, double value) { return "
+							   "rt_set((RtContext *)c, option, value); }\n"
+							   "const char *NAME_label(int i) { return rt_label(&NAME_model, i); }\n"
+							   "const char *NAME_output(int i) { return rt_output(&NAME_model, i); }\n"
+							   "const char *NAME_cpu(const NAME *c) { return rt_cpu((const RtContext *)c); "
+							   "}\n"
+							   "const char *NAME_strerror(int status) { return rt_strerror(status); }\n"
+							   "const char *NAME_why(void) { return rt_why(&NAME_model); }\n"
+							   "const char *NAME_about(void) { return NAME_model.about; }\n";
 	for (const char *at = text; *at;) {
 		const char *next = strstr(at, "NAME");
 		size_t plain = next ? (size_t)(next - at) : strlen(at);
@@ -418,12 +450,14 @@ static void print_api(const Emitter *e, FILE *c)
 		}
 	}
 	char *upper = c_upper(e->options->name);
-	fprintf(c, "\n#ifdef %s_MAIN\nint main(int argc, char **argv)\n{\n\treturn rt_main(&%s_model, argc, argv);\n}\n#endif\n",
+	fprintf(c,
+		"\n#ifdef %s_MAIN\nint main(int argc, char **argv)\n{\n\treturn rt_main(&%s_model, argc, "
+		"argv);\n}\n#endif\n",
 		upper, e->options->name);
 	free(upper);
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* "NAME_graph_x86_64_v3": no two CPUs of a target differ in punctuation alone. */
 static const char *function_name(Emitter *e, const char *cpu)
@@ -458,7 +492,8 @@ static bool walk_variant(Emitter *e, Variant *v)
 	return good;
 }
 
-/* Walks the graphs: afterwards the wrappers, kernels, steps and the blob's constants are known, and each variant's calls. */
+/* Walks the graphs: afterwards the wrappers, kernels, steps and the blob's constants are known, and each
+ * variant's calls. */
 static bool walk(Emitter *e)
 {
 	size_t nodes = 0;
@@ -471,7 +506,8 @@ static bool walk(Emitter *e)
 	bool good = !e->options->pack_small || emit_packed_constants(e);
 	for (int32_t i = 0; i < e->module->ngraphs && good; i++) {
 		const CpuTarget *cpu = &e->options->target.cpus[i];
-		e->variants[e->nvariants++] = (Variant){.cpu = cpu, .graph = e->module->graphs[i], .function = function_name(e, cpu->name)};
+		e->variants[e->nvariants++] = (Variant){
+			.cpu = cpu, .graph = e->module->graphs[i], .function = function_name(e, cpu->name)};
 		good = walk_variant(e, &e->variants[i]);
 	}
 	return good;
@@ -484,11 +520,12 @@ bool emit_c(Emitter *e, FILE *c)
 	if (!walk(e))
 		return false;
 	FILE *tables = open_memstream(&tokenizer, &bytes);
-	bool good = tables && (!e->options->tokenizer || emit_tokenizer(e->options->tokenizer, &e->weights.blob, tables,
-		e->options->name, e->diag));
+	bool good = tables
+		&& (!e->options->tokenizer
+			|| emit_tokenizer(e->options->tokenizer, &e->weights.blob, tables, e->options->name, e->diag));
 	if (tables)
 		fclose(tables);
-	static const char guard[64];   /* a kernel may load a whole vector where the last constant ends */
+	static const char guard[64]; /* a kernel may load a whole vector where the last constant ends */
 	blob_add(&e->weights.blob, guard, sizeof guard);
 	if (good) {
 		print_head(e, c);

@@ -1,5 +1,6 @@
-/* emit_ops.c: wrappers of row-wise ops, linear, attention and pooling. The frame around the statements (share of the thread,
- * loop over texts) is emit_step.c's; kernels and their signatures are those of runtime/kernels. */
+/* emit_ops.c: wrappers of row-wise ops, linear, attention and pooling. The frame around the statements (share
+ * of the thread, loop over texts) is emit_step.c's; kernels and their signatures are those of
+ * runtime/kernels. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,8 @@ static const char *kept_text(Body *b, const char *n)
 const char *body_selection(Body *b, const char *n)
 {
 	const Attrs *attr = &b->node->attr;
-	return mem_printf(b->e->mem, ", %s, %s", kept_text(b, n), real_text(b, attr->has & A_threshold ? attr->threshold : 0));
+	return mem_printf(
+		b->e->mem, ", %s, %s", kept_text(b, n), real_text(b, attr->has & A_threshold ? attr->threshold : 0));
 }
 
 const char *body_lower(Body *b, const char *word)
@@ -58,12 +60,13 @@ static const char *dims_name(Body *b, const Type *type, int32_t first)
 {
 	const char *name = "";
 	for (int32_t i = first; i < type->rank; i++)
-		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld",
-			(long long)type->dim[i].plus) : "S");
-	return *name ? name : "_1";   /* sqrt alone is libm's */
+		name = mem_printf(b->e->mem, "%s_%s", name,
+			dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
+	return *name ? name : "_1"; /* sqrt alone is libm's */
 }
 
-/* All parameters as the kernel's arguments; in FORM_EACH where the text's part begins. NULL pointers stand for absent ones. */
+/* All parameters as the kernel's arguments; in FORM_EACH where the text's part begins. NULL pointers stand
+ * for absent ones. */
 static void print_params(Body *b)
 {
 	for (int32_t i = 0; i < b->nparams; i++)
@@ -82,23 +85,20 @@ static void print_range(Body *b, const char *factor, const char *rows_of_text)
 }
 
 /* In FORM_TOKENS a value's first dim is the rows; in FORM_TEXTS every dim belongs to the text. */
-static int32_t first_dim(const Body *b)
-{
-	return b->form == FORM_TOKENS ? 1 : 0;
-}
+static int32_t first_dim(const Body *b) { return b->form == FORM_TOKENS ? 1 : 0; }
 
 static void print_kernel(Body *b)
 {
 	fprintf(b->code, "%s%s(", b->form == FORM_EACH && !b->whole ? "\t\t" : "\t", b->kernel->function);
 }
 
-/* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) ---------------------------------------- */
+/* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) --------------------- */
 
 /* Ids must be checked before the program runs: inputs are, by the API; others must be known here. */
 static bool check_ids(Body *b, const Value *ids, int64_t rows)
 {
 	if (!ids->node || ids->node->op == OP_POSITION_IDS)
-		return true;     /* bounds are those of emit_sizes */
+		return true; /* bounds are those of emit_sizes */
 	if (!value_is_const(ids))
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
 			"%s: ids are computed by %s; compiled code takes inputs, position_ids or constants",
@@ -106,8 +106,9 @@ static bool check_ids(Body *b, const Value *ids, int64_t rows)
 	const Tensor *tensor = value_tensor(ids);
 	for (int64_t i = 0, n = type_count(&tensor->type); i < n; i++)
 		if (tensor_at(tensor, i) < 0 || tensor_at(tensor, i) >= (double)rows)
-			return diag_error(b->e->diag, EXIT_INPUT, b->node->line, "%s: id %.0f is outside the table of %lld rows",
-				op_info[b->node->op].name, tensor_at(tensor, i), (long long)rows);
+			return diag_error(b->e->diag, EXIT_INPUT, b->node->line,
+				"%s: id %.0f is outside the table of %lld rows", op_info[b->node->op].name,
+				tensor_at(tensor, i), (long long)rows);
 	return true;
 }
 
@@ -139,7 +140,8 @@ bool body_rows(Body *b)
 		tail = mem_printf(b->e->mem, ", %d", (attr->has & A_panel) ? (int)attr->panel : 1);
 		detail = (attr->has & A_panel) ? mem_printf(b->e->mem, "_panel%d", (int)attr->panel) : "";
 		break;
-	case OP_EMBED_I8: case OP_EMBED_I4:
+	case OP_EMBED_I8:
+	case OP_EMBED_I4:
 		if (!add_tables(b, 1))
 			return false;
 		body_param(b, "scales", node->args[2]);
@@ -159,7 +161,8 @@ bool body_rows(Body *b)
 		for (int32_t i = 0; i < node->nargs; i++)
 			body_param(b, names_codes[i], node->args[i]);
 		break;
-	case OP_LAYERNORM: case OP_ADD_LAYERNORM:
+	case OP_LAYERNORM:
+	case OP_ADD_LAYERNORM:
 		body_param(b, "x", node->args[0]);
 		if (node->op == OP_ADD_LAYERNORM)
 			body_param(b, "y", node->args[1]);
@@ -171,8 +174,7 @@ bool body_rows(Body *b)
 		body_param(b, "m", node->args[1]);
 		body_param(b, "z", node->args[2]);
 		break;
-	default:
-		body_param(b, "x", node->args[0]);
+	default: body_param(b, "x", node->args[0]);
 	}
 	if (attr->has & A_eps)
 		tail = mem_printf(b->e->mem, ", %s", real_text(b, attr->eps));
@@ -184,9 +186,10 @@ bool body_rows(Body *b)
 		tail = body_selection(b, body_dim(b, type->dim[axis]));
 		detail = "_select";
 	}
-	b->name = mem_printf(b->e->mem, "%s%s%s", op_info[node->op].name, detail, dims_name(b, type, b->form == FORM_TOKENS));
+	b->name = mem_printf(
+		b->e->mem, "%s%s%s", op_info[node->op].name, detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
-	if (missing) {   /* the absent tables stand between those that are there and gamma */
+	if (missing) { /* the absent tables stand between those that are there and gamma */
 		int32_t nparams = b->nparams;
 		b->nparams -= 2;
 		print_params(b);
@@ -200,15 +203,20 @@ bool body_rows(Body *b)
 		if ((node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4) && node->nargs == 3)
 			fputs(", NULL", b->code);
 	}
-	print_range(b, body_product(b, type, first_dim(b), axis), b->form == FORM_EACH ? body_product(b, type, 0, axis) : "");
+	print_range(b, body_product(b, type, first_dim(b), axis),
+		b->form == FORM_EACH ? body_product(b, type, 0, axis) : "");
 	fprintf(b->code, ", %s%s);\n", body_dim(b, type->dim[axis]), tail);
 	return true;
 }
 
 bool body_unary(Body *b)
 {
-	static const char *const words[OP_COUNT] = {[OP_ERF] = "ERF", [OP_TANH] = "TANH", [OP_RELU] = "RELU",
-		[OP_SIGMOID] = "SIGMOID", [OP_EXP] = "EXP", [OP_SQRT] = "SQRT"};
+	static const char *const words[OP_COUNT] = {[OP_ERF] = "ERF",
+		[OP_TANH] = "TANH",
+		[OP_RELU] = "RELU",
+		[OP_SIGMOID] = "SIGMOID",
+		[OP_EXP] = "EXP",
+		[OP_SQRT] = "SQRT"};
 	const Type *type = &b->node->results[0]->type;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type, 0));
@@ -220,33 +228,42 @@ bool body_unary(Body *b)
 	return true;
 }
 
-/* ---- linear ----------------------------------------------------------------------------------------------------- */
+/* ---- linear ---------------------------------------------------------------------------------- */
 
 /* What the kernels of each linear op take in front of the ranges, and behind the activation. */
-typedef struct LinearForm { const char *parameters, *arguments, *tail_parameter, *tail_argument; int32_t weight; } LinearForm;
+typedef struct LinearForm {
+	const char *parameters, *arguments, *tail_parameter, *tail_argument;
+	int32_t weight;
+} LinearForm;
 
 static LinearForm linear_form(const Node *node)
 {
 	switch (node->op) {
 	case OP_LINEAR_I8:
-		return (LinearForm){"float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums",
+		return (LinearForm){"float *out, const int8_t *q, const float *s, const void *w, const float *ws, "
+							"const float *bias, const int32_t *sums",
 			"out, q, s, w, ws, bias, sums", ", void *scratch", ", scratch", 2};
 	case OP_LINEAR_I8_CODES:
-		return (LinearForm){"int8_t *out, float *scales, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, "
-			"const float *m, const float *z, const int32_t *sums", "out, scales, q, s, w, ws, bias, m, z, sums", ", void *scratch",
-			", scratch", 2};
+		return (LinearForm){"int8_t *out, float *scales, const int8_t *q, const float *s, const void *w, "
+							"const float *ws, const float *bias, "
+							"const float *m, const float *z, const int32_t *sums",
+			"out, scales, q, s, w, ws, bias, m, z, sums", ", void *scratch", ", scratch", 2};
 	case OP_LINEAR_BF16:
-		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", ", void *scratch", ", scratch", 1};
+		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias",
+			", void *scratch", ", scratch", 1};
 	default:
-		return node->args[1]->type.rank == 1   /* sparse */
-			? (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", ", void *scratch", ", scratch", 1}
-			: (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias", "", "", 1};
+		return node->args[1]->type.rank == 1 /* sparse */
+			? (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias",
+				  ", void *scratch", ", scratch", 1}
+			: (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias",
+				  "", "", 1};
 	}
 }
 
-/* The kernel with K inputs as a function of its own: what stands in a loop over K must be known to the compiler (strides
- * that are not spill the row pointers: 40 % of the speed), outputs and activation need not be. All linears of equal K share
- * it, or Clang would take a quarter of a second for the dozen tiles of each. */
+/* The kernel with K inputs as a function of its own: what stands in a loop over K must be known to the
+ * compiler (strides that are not spill the row pointers: 40 % of the speed), outputs and activation need not
+ * be. All linears of equal K share it, or Clang would take a quarter of a second for the dozen tiles of each.
+ */
 static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *kernel, long long inputs)
 {
 	const LinearForm form = linear_form(node);
@@ -254,7 +271,8 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 	for (int32_t i = 0; i < e->nwrappers; i++)
 		if (e->wrappers[i].is_core && strcmp(e->wrappers[i].name, name) == 0)
 			return name;
-	const char *text = mem_printf(e->mem, "(%s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
+	const char *text = mem_printf(e->mem,
+		"(%s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
 		"\t%s(%s, r0, r1, p0, p1, %lld, N, act%s);\n}\n",
 		form.parameters, form.tail_parameter, kernel->function, form.arguments, inputs, form.tail_argument);
 	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), true};
@@ -263,27 +281,38 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 
 bool body_linear(Body *b)
 {
-	static const char *const names[] = {"x", "w", "bias"}, *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
+	static const char *const names[] = {"x", "w", "bias"},
+							 *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
 	static const char *const names_codes[] = {"q", "qs", "w", "ws", "bias", "m", "z", "sums"};
 	const Node *node = b->node;
 	const LinearForm form = linear_form(node);
 	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width)
-		|| node->nargs != (node->op == OP_LINEAR_I8 ? 6 : node->op == OP_LINEAR_I8_CODES ? 8 : 3))
+		|| node->nargs
+			!= (node->op == OP_LINEAR_I8             ? 6
+					: node->op == OP_LINEAR_I8_CODES ? 8
+													 : 3))
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
-	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type, *x = &node->args[0]->type;
+	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type,
+			   *x = &node->args[0]->type;
 	const bool sparse = packed->rank == 1;
 	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel) != NULL)
 		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
-		return diag_error(b->e->diag, EXIT_INPUT, node->line, "%s: packed in %spanels of %lld, but %s reads %spanels of %d",
-			op_info[node->op].name, sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
+		return diag_error(b->e->diag, EXIT_INPUT, node->line,
+			"%s: packed in %spanels of %lld, but %s reads %spanels of %d", op_info[node->op].name,
+			sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
 			kernel_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
-	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width, panels = (width + node->attr.panel - 1) / node->attr.panel;
+	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width,
+			  panels = (width + node->attr.panel - 1) / node->attr.panel;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	for (int32_t i = 0; i < node->nargs; i++)
-		body_param(b, (node->op == OP_LINEAR_I8 ? names_i8 : node->op == OP_LINEAR_I8_CODES ? names_codes : names)[i], node->args[i]);
-	b->name = mem_printf(b->e->mem, "%s%s_%lld_%lld%s%s", op_info[node->op].name, sparse ? "_sparse" : "", inputs, width, act ? "_" : "",
-		act ? body_lower(b, emit_act_words[act]) : "");
+		body_param(b,
+			(node->op == OP_LINEAR_I8                ? names_i8
+					: node->op == OP_LINEAR_I8_CODES ? names_codes
+													 : names)[i],
+			node->args[i]);
+	b->name = mem_printf(b->e->mem, "%s%s_%lld_%lld%s%s", op_info[node->op].name, sparse ? "_sparse" : "",
+		inputs, width, act ? "_" : "", act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
 	const char *indent = b->form == FORM_EACH ? "\t\t" : "\t";
@@ -310,16 +339,19 @@ bool body_linear(Body *b)
 	return true;
 }
 
-/* ---- attention: work is divided into (text, head) pairs --------------------------------------------------------- */
+/* ---- attention: work is divided into (text, head) pairs -------------------------------------- */
 
 /* The frame of a kernel that takes some heads of text i: a thread's share of all (text, head) pairs. */
 static void print_heads(Body *b, const char *call, long long heads)
 {
 	b->whole = true;
-	fprintf(b->code, "\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
+	fprintf(b->code,
+		"\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
 		"\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
-		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) {\n"
-		"\t\tconst int i = at / %lld, head = at %% %lld;\n", heads, heads, heads, heads);
+		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) "
+		"{\n"
+		"\t\tconst int i = at / %lld, head = at %% %lld;\n",
+		heads, heads, heads, heads);
 	body_text_rows(b, b->code);
 	fprintf(b->code, "\t\theads = rt_min(%lld - head, last - at);\n%s\t}\n", heads, call);
 }
@@ -329,18 +361,25 @@ bool body_received(Body *b)
 	const Node *node = b->node;
 	const Type *q = &node->args[0]->type;
 	const bool joined = node->attr.pack == PACK_QKV;
-	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns, heads = node->attr.heads;
+	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns,
+					heads = node->attr.heads;
 	for (int32_t i = 0; i < node->nargs; i++) {
 		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
-			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "received: %s must have a row a token", i ? "k" : "q");
+			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
+				"received: %s must have a row a token", i ? "k" : "q");
 		body_param(b, joined ? "qkv" : i ? "k" : "q", node->args[i]);
 	}
-	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden) : body_pointer(b, 2);
-	const char *rows = body_dim(b, q->dim[0]), *scale = real_text(b, node->attr.has & A_scale ? node->attr.scale : 1);
+	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden)
+							  : body_pointer(b, 2);
+	const char *rows = body_dim(b, q->dim[0]),
+			   *scale = real_text(b, node->attr.has & A_scale ? node->attr.scale : 1);
 	b->name = mem_printf(b->e->mem, "received_%lld_%lld", heads, hidden / heads);
-	print_heads(b, mem_printf(b->e->mem, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
-		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads, columns, columns, scale,
-		body_selection(b, rows)), heads);
+	print_heads(b,
+		mem_printf(b->e->mem,
+			"\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
+			b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads,
+			columns, columns, scale, body_selection(b, rows)),
+		heads);
 	b->per_pair = 2.0 * (double)hidden;
 	return true;
 }
@@ -356,13 +395,17 @@ bool body_attention(Body *b)
 	for (int32_t i = 0; i < node->nargs; i++) {
 		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type))
 			|| value_place(node->args[i]) == PLACE_PAIRS)
-			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
-		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i],
+			return diag_error(
+				b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
+		body_param(b,
+			node->attr.pack == PACK_QKV                ? "qkv"
+				: i == 1 && node->attr.pack == PACK_KV ? "kv"
+													   : names[i],
 			node->args[i]);
 	}
 	const bool selects = node->attr.has & A_SELECT;
-	b->name = mem_printf(b->e->mem, "attention%s%s_%lld_%lld", selects ? "_select" : "", one_query ? "_first" : "", heads,
-		hidden / heads);
+	b->name = mem_printf(b->e->mem, "attention%s%s_%lld_%lld", selects ? "_select" : "",
+		one_query ? "_first" : "", heads, hidden / heads);
 	const char *keys = "", *values = "";
 	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
 	if (node->attr.pack == PACK_QKV) {
@@ -378,21 +421,24 @@ bool body_attention(Body *b)
 		values = body_pointer(b, 3);
 	}
 	const char *nkeys = body_dim(b, node->args[node->nargs - 1]->type.dim[0]);
-	const char *text = mem_printf(b->e->mem, "\t\t%s(%s, %s, %s,\n"
+	const char *text = mem_printf(b->e->mem,
+		"\t\t%s(%s, %s, %s,\n"
 		"\t\t\t%s, %s, %s, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
-		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values, one_query ? "1" : body_dim(b, q->type.dim[0]), nkeys,
-		heads, hidden / heads, q_stride, k_stride, v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1),
+		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values,
+		one_query ? "1" : body_dim(b, q->type.dim[0]), nkeys, heads, hidden / heads, q_stride, k_stride,
+		v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1),
 		selects ? body_selection(b, nkeys) : "");
 	print_heads(b, text, heads);
 	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
 	return true;
 }
 
-/* ---- a text as a whole ------------------------------------------------------------------------------------------ */
+/* ---- a text as a whole ----------------------------------------------------------------------- */
 
 bool body_position_ids(Body *b)
 {
-	b->name = mem_printf(b->e->mem, "position_ids_%lld", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	b->name = mem_printf(
+		b->e->mem, "position_ids_%lld", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
 	print_kernel(b);
 	print_params(b);
 	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]),
@@ -412,42 +458,52 @@ bool body_pool(Body *b)
 	return true;
 }
 
-/* ---- thinning ---------------------------------------------------------------------------------------------------- */
+/* ---- thinning -------------------------------------------------------------------------------- */
 
 /* Only thin makes places of which the program knows that they lie within the text. */
 static bool check_places(Body *b, const Value *places)
 {
-	return (places->node && places->node->op == OP_THIN) || diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
-		"%s: compiled code takes places that thin makes", op_info[b->node->op].name);
+	return (places->node && places->node->op == OP_THIN)
+		|| diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
+			"%s: compiled code takes places that thin makes", op_info[b->node->op].name);
 }
 
-/* Two passes over the texts: how many rows each keeps, which must be known of all before the first is written, and which. */
+/* Two passes over the texts: how many rows each keeps, which must be known of all before the first is
+ * written, and which. */
 bool body_thin(Body *b)
 {
 	const Node *node = b->node;
 	const Type *x = &node->args[0]->type;
 	const int32_t made = value_symbol(node->results[0]);
-	if (value_is_const(node->args[0]) || !type_is_rows(x) || (node->nargs == 2 && value_is_const(node->args[1])))
-		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "thin: compiled code thins rows that it computes");
+	if (value_is_const(node->args[0]) || !type_is_rows(x)
+		|| (node->nargs == 2 && value_is_const(node->args[1])))
+		return diag_error(
+			b->e->diag, EXIT_UNSUPPORTED, node->line, "thin: compiled code thins rows that it computes");
 	body_param(b, "x", node->args[0]);
 	if (node->nargs == 2)
 		body_param(b, "must", node->args[1]);
 	b->whole = true;
 	b->name = mem_printf(b->e->mem, "thin_%d_%lld", (int)made, (long long)x->dim[1].plus);
-	const char *must = node->nargs == 2 ? body_pointer(b, 2) : "NULL", *from = body_pointer(b, 1), *rows = body_dim(b, x->dim[0]);
-	fprintf(b->code, "\tint32_t *offsets%d = rt_thinned(call, %d);\n"
+	const char *must = node->nargs == 2 ? body_pointer(b, 2) : "NULL", *from = body_pointer(b, 1),
+			   *rows = body_dim(b, x->dim[0]);
+	fprintf(b->code,
+		"\tint32_t *offsets%d = rt_thinned(call, %d);\n"
 		"\tconst RtShare s = rt_share_rows(call, thread, call->ntexts);\n"
-		"\tfor (int i = s.r0; i < s.r1; i++) {\n", (int)made, (int)made);
+		"\tfor (int i = s.r0; i < s.r1; i++) {\n",
+		(int)made, (int)made);
 	body_text_rows(b, b->code);
 	if (node->nargs < 2)
 		fprintf(b->code, "\t\t(void)begin%s;\n", body_suffix(b, value_symbol(node->args[0])));
-	fprintf(b->code, "\t\toffsets%d[i + 1] = thin_count(%s, %s, %s);\n\t}\n"
+	fprintf(b->code,
+		"\t\toffsets%d[i + 1] = thin_count(%s, %s, %s);\n\t}\n"
 		"\trt_thin_meet(call, thread, %d);\n"
-		"\tfor (int i = s.r0; i < s.r1; i++) {\n", (int)made, must, rows, kept_text(b, rows), (int)made);
+		"\tfor (int i = s.r0; i < s.r1; i++) {\n",
+		(int)made, must, rows, kept_text(b, rows), (int)made);
 	body_text_rows(b, b->code);
-	fprintf(b->code, "\t\t%s(out + offsets%d[i], %s, %s, %s, %lld, offsets%d[i + 1] - offsets%d[i],\n"
-		"\t\t\tcall->scratch + (size_t)thread * call->scratch_bytes);\n\t}\n", b->kernel->function, (int)made, from, must, rows,
-		(long long)x->dim[1].plus, (int)made, (int)made);
+	fprintf(b->code,
+		"\t\t%s(out + offsets%d[i], %s, %s, %s, %lld, offsets%d[i + 1] - offsets%d[i],\n"
+		"\t\t\tcall->scratch + (size_t)thread * call->scratch_bytes);\n\t}\n",
+		b->kernel->function, (int)made, from, must, rows, (long long)x->dim[1].plus, (int)made, (int)made);
 	return true;
 }
 
@@ -475,7 +531,7 @@ bool body_spread(Body *b)
 	b->name = mem_printf(b->e->mem, "spread_%lld", width);
 	print_kernel(b);
 	print_params(b);
-	fprintf(b->code, ", %s, %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]), body_dim(b, b->node->args[0]->type.dim[0]),
-		width);
+	fprintf(b->code, ", %s, %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]),
+		body_dim(b, b->node->args[0]->type.dim[0]), width);
 	return true;
 }

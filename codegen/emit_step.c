@@ -1,9 +1,11 @@
 /* emit_step.c: one op of a lowered graph as one line of the emitted program, a call of a wrapper:
  *
- *     linear_384_1152(call, thread, &c, rt_chain_tokens(call, &c, 1536, 4608), rt_chain_inner(&c, 0), w + 64, w + 896);   // v12 layer.0
+ *     linear_384_1152(call, thread, &c, rt_chain_tokens(call, &c, 1536, 4608), rt_chain_inner(&c, 0), w + 64,
+ * w + 896);   // v12 layer.0
  *
- * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape share it. What
- * stands in it is said op by op in emit_ops.c and emit_tensor.c. Ops over the rows of all tokens stand in the loop of their chain. */
+ * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape
+ * share it. What stands in it is said op by op in emit_ops.c and emit_tensor.c. Ops over the rows of all
+ * tokens stand in the loop of their chain. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 #define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME)
 #define WORD_PACK(NAME)
 #define WORD_ACT(NAME) _Static_assert((int)ACT_##NAME == (int)RT_ACT_##NAME, "rt.h and enums.def disagree");
-#define WORD_POOL(NAME) _Static_assert((int)POOL_##NAME == (int)RT_POOL_##NAME, "rt.h and enums.def disagree");
+#define WORD_POOL(NAME) \
+	_Static_assert((int)POOL_##NAME == (int)RT_POOL_##NAME, "rt.h and enums.def disagree");
 #include "ir/enums.def"
 #undef WORD_ACT
 #undef WORD_POOL
@@ -31,7 +34,7 @@ const char *const emit_pool_words[POOL_COUNT] = {
 #include "ir/enums.def"
 };
 
-/* ---- values ----------------------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 Place value_place(const Value *value)
 {
@@ -48,7 +51,10 @@ Place value_place(const Value *value)
 			return PLACE_NOWHERE;
 		symbols++;
 	}
-	return symbols == 0 ? PLACE_TEXTS : symbols == 1 ? PLACE_TOKENS : symbols == 2 ? PLACE_PAIRS : PLACE_NOWHERE;
+	return symbols == 0 ? PLACE_TEXTS
+		: symbols == 1  ? PLACE_TOKENS
+		: symbols == 2  ? PLACE_PAIRS
+						: PLACE_NOWHERE;
 }
 
 int32_t value_symbol(const Value *value)
@@ -75,8 +81,8 @@ static const char *param_type(const Value *value, bool result)
 		return "const void *";
 	switch (value->type.dtype) {
 	case DT_I32: return result ? "int32_t *" : "const int32_t *";
-	case DT_I8:  return result ? "int8_t *" : "const int8_t *";
-	default:     return result ? "float *" : "const float *";
+	case DT_I8: return result ? "int8_t *" : "const int8_t *";
+	default: return result ? "float *" : "const float *";
 	}
 }
 
@@ -100,26 +106,30 @@ static void print_block_argument(Emitter *e, const Value *value)
 	else if (place == PLACE_CONST)
 		print_constant(e, value);
 	else if (value_is_inner(value))
-		fprintf(e->variant->calls, ", rt_chain_inner(&c, %lld)", (long long)value->node->attr.offset.at[value->index]);
+		fprintf(e->variant->calls, ", rt_chain_inner(&c, %lld)",
+			(long long)value->node->attr.offset.at[value->index]);
 	else
-		fprintf(e->variant->calls, ", rt_chain_tokens(call, &c, %lld, %lld)", (long long)value->node->attr.offset.at[value->index],
+		fprintf(e->variant->calls, ", rt_chain_tokens(call, &c, %lld, %lld)",
+			(long long)value->node->attr.offset.at[value->index],
 			(long long)value_unit(value) * dtype_bytes[value->type.dtype]);
 }
 
 /* The argument that stands for a value in the call. */
 static void print_argument(Emitter *e, const Value *value)
 {
-	static const char *const bases[] = {[PLACE_TOKENS] = "rt_tokens", [PLACE_TEXTS] = "rt_texts", [PLACE_PAIRS] = "rt_pairs"};
+	static const char *const bases[] = {
+		[PLACE_TOKENS] = "rt_tokens", [PLACE_TEXTS] = "rt_texts", [PLACE_PAIRS] = "rt_pairs"};
 	Place place = value_place(value);
 	if (place == PLACE_IDS)
 		fputs(value->index == 0 ? ", call->ids" : ", call->types", e->variant->calls);
 	else if (place == PLACE_CONST)
 		print_constant(e, value);
 	else
-		fprintf(e->variant->calls, ", %s(call, %lld)", bases[place], (long long)value->node->attr.offset.at[value->index]);
+		fprintf(e->variant->calls, ", %s(call, %lld)", bases[place],
+			(long long)value->node->attr.offset.at[value->index]);
 }
 
-/* ---- bodies ----------------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 void body_param(Body *b, const char *name, const Value *value)
 {
@@ -163,10 +173,8 @@ const char *body_pointer(Body *b, int32_t param)
 	Place place = value_place(value);
 	long long unit = (long long)value_unit(value);
 	switch (place) {
-	case PLACE_CONST:
-		return name;
-	case PLACE_TEXTS:
-		return mem_printf(b->e->mem, "%s + (size_t)i * %lld", name, unit);
+	case PLACE_CONST: return name;
+	case PLACE_TEXTS: return mem_printf(b->e->mem, "%s + (size_t)i * %lld", name, unit);
 	default:
 		b->uses_begin |= 1u << value_symbol(value);
 		name = mem_printf(b->e->mem, "%s + begin%s", name, body_suffix(b, value_symbol(value)));
@@ -176,7 +184,8 @@ const char *body_pointer(Body *b, int32_t param)
 	}
 }
 
-/* Rows of all texts at once where every row stands for itself: all operands have a row a token, or a row a text. */
+/* Rows of all texts at once where every row stands for itself: all operands have a row a token, or a row a
+ * text. */
 static Form row_form(const Node *node)
 {
 	if (node_is_rowwise(node))
@@ -192,24 +201,55 @@ static Form row_form(const Node *node)
 }
 
 static BodyFn *const body_of[OP_COUNT] = {
-	[OP_EMBED] = body_rows, [OP_EMBED_I8] = body_rows, [OP_EMBED_I4] = body_rows,
-	[OP_EMBED_LAYERNORM] = body_rows, [OP_LAYERNORM] = body_rows, [OP_ADD_LAYERNORM] = body_rows,
-	[OP_NORMALIZE] = body_rows, [OP_SOFTMAX] = body_rows, [OP_ACTIVATION] = body_rows,
-	[OP_ERF] = body_unary, [OP_TANH] = body_unary, [OP_RELU] = body_unary, [OP_SIGMOID] = body_unary, [OP_EXP] = body_unary,
-	[OP_SQRT] = body_unary, [OP_ADD] = body_binary, [OP_SUB] = body_binary, [OP_MUL] = body_binary, [OP_DIV] = body_binary,
-	[OP_LINEAR] = body_linear, [OP_LINEAR_I8] = body_linear, [OP_LINEAR_BF16] = body_linear, [OP_QUANTIZE] = body_rows,
-	[OP_QUANTIZE_STATIC] = body_rows, [OP_LINEAR_I8_CODES] = body_linear, [OP_ADD_LAYERNORM_CODES] = body_rows,
-	[OP_ATTENTION] = body_attention, [OP_RECEIVED] = body_received, [OP_THIN] = body_thin, [OP_GATHER] = body_gather,
-	[OP_SPREAD] = body_spread, [OP_POSITION_IDS] = body_position_ids, [OP_POOL] = body_pool,
-	[OP_MATMUL] = body_matmul, [OP_TRANSPOSE] = body_transpose, [OP_RESHAPE] = body_reshape, [OP_SLICE] = body_slice,
-	[OP_CONCAT] = body_concat, [OP_EXIT] = body_exit,
+	[OP_EMBED] = body_rows,
+	[OP_EMBED_I8] = body_rows,
+	[OP_EMBED_I4] = body_rows,
+	[OP_EMBED_LAYERNORM] = body_rows,
+	[OP_LAYERNORM] = body_rows,
+	[OP_ADD_LAYERNORM] = body_rows,
+	[OP_NORMALIZE] = body_rows,
+	[OP_SOFTMAX] = body_rows,
+	[OP_ACTIVATION] = body_rows,
+	[OP_ERF] = body_unary,
+	[OP_TANH] = body_unary,
+	[OP_RELU] = body_unary,
+	[OP_SIGMOID] = body_unary,
+	[OP_EXP] = body_unary,
+	[OP_SQRT] = body_unary,
+	[OP_ADD] = body_binary,
+	[OP_SUB] = body_binary,
+	[OP_MUL] = body_binary,
+	[OP_DIV] = body_binary,
+	[OP_LINEAR] = body_linear,
+	[OP_LINEAR_I8] = body_linear,
+	[OP_LINEAR_BF16] = body_linear,
+	[OP_QUANTIZE] = body_rows,
+	[OP_QUANTIZE_STATIC] = body_rows,
+	[OP_LINEAR_I8_CODES] = body_linear,
+	[OP_ADD_LAYERNORM_CODES] = body_rows,
+	[OP_ATTENTION] = body_attention,
+	[OP_RECEIVED] = body_received,
+	[OP_THIN] = body_thin,
+	[OP_GATHER] = body_gather,
+	[OP_SPREAD] = body_spread,
+	[OP_POSITION_IDS] = body_position_ids,
+	[OP_POOL] = body_pool,
+	[OP_MATMUL] = body_matmul,
+	[OP_TRANSPOSE] = body_transpose,
+	[OP_RESHAPE] = body_reshape,
+	[OP_SLICE] = body_slice,
+	[OP_CONCAT] = body_concat,
+	[OP_EXIT] = body_exit,
 };
 
-/* ---- wrappers --------------------------------------------------------------------------------------------------- */
+/* ---- wrappers -------------------------------------------------------------------------------- */
 
 const char *isa_attribute(uint32_t needs)
 {
-	static const struct { uint32_t bit; const char *attribute; } rows[] = {
+	static const struct {
+		uint32_t bit;
+		const char *attribute;
+	} rows[] = {
 #define ISA(NAME, bit, TARGET, text) {1u << bit, "RT_TARGET_" #TARGET " "},
 #include "runtime/isa.def"
 #undef ISA
@@ -230,7 +270,8 @@ void body_text_rows(Body *b, FILE *out)
 		if (b->uses_begin & bit)
 			fprintf(out, "\t\tconst size_t begin%s = (size_t)%soffsets%s[i];\n", end, call, end);
 		if (b->uses_tokens & bit)
-			fprintf(out, "\t\tconst int S%s = %soffsets%s[i + 1] - %soffsets%s[i];\n", end, call, end, call, end);
+			fprintf(
+				out, "\t\tconst int S%s = %soffsets%s[i + 1] - %soffsets%s[i];\n", end, call, end, call, end);
 	}
 }
 
@@ -242,7 +283,8 @@ static const char *wrapper_text(Body *b, const char *statements)
 	FILE *out = open_memstream(&text, &bytes);
 	if (!out)
 		return NULL;
-	static const char *const ranges[] = {[FORM_TOKENS] = ", const RtChain *chain", [FORM_TEXTS] = ", int rows", [FORM_EACH] = ""};
+	static const char *const ranges[] = {
+		[FORM_TOKENS] = ", const RtChain *chain", [FORM_TEXTS] = ", int rows", [FORM_EACH] = ""};
 	fprintf(out, "(const RtCall *call, int32_t thread%s", ranges[b->form]);
 	for (int32_t i = 0; i < b->nparams; i++)
 		fprintf(out, ", %s%s", param_type(b->param[i].value, i < b->node->nresults), b->param[i].name);
@@ -250,7 +292,8 @@ static const char *wrapper_text(Body *b, const char *statements)
 	if (!b->whole && b->form == FORM_TOKENS)
 		fputs("\tconst RtShare s = rt_chain_rows(call, chain, thread);\n", out);
 	else if (!b->whole)
-		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, %s);\n", b->form == FORM_EACH ? "call->ntexts" : "rows");
+		fprintf(out, "\tconst RtShare s = rt_share_rows(call, thread, %s);\n",
+			b->form == FORM_EACH ? "call->ntexts" : "rows");
 	if (b->form == FORM_EACH && !b->whole) {
 		fputs("\tfor (int i = s.r0; i < s.r1; i++) {\n", out);
 		body_text_rows(b, out);
@@ -270,7 +313,8 @@ static const char *wrapper_name(Emitter *e, const Body *b, const char *text)
 	size_t length = strlen(b->name);
 	for (int32_t i = 0; i < e->nwrappers; i++) {
 		const char *other = e->wrappers[i].name;
-		bool base = strncmp(other, b->name, length) == 0 && (!other[length] || strncmp(other + length, "_v", 2) == 0);
+		bool base = strncmp(other, b->name, length) == 0
+			&& (!other[length] || strncmp(other + length, "_v", 2) == 0);
 		if (base && strcmp(e->wrappers[i].text, text) == 0)
 			return other;
 		same_name += base;
@@ -302,8 +346,9 @@ static bool check_sizes(Emitter *e, const Node *node)
 			count *= (double)sizes.max_tokens * sizes.max_tokens;
 		char type[128];
 		if (place == PLACE_NOWHERE)
-			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: compiled code takes no value of type %s",
-				op_info[node->op].name, type_print(&value->type, type));
+			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
+				"%s: compiled code takes no value of type %s", op_info[node->op].name,
+				type_print(&value->type, type));
 		if (place != PLACE_CONST && count > INT_MAX)
 			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 				"%s: %s is too large for compiled code at %d tokens; lower --max-tokens",
@@ -314,12 +359,13 @@ static bool check_sizes(Emitter *e, const Node *node)
 
 static bool check_planned(Emitter *e, const Node *node)
 {
-	const char *lacks = !(node->attr.has & A_kernel) ? "lower"
-		: !(node->attr.has & A_offset) || !e->variant->graph->arena.planned ? "plan-memory" : NULL;
+	const char *lacks = !(node->attr.has & A_kernel)                        ? "lower"
+		: !(node->attr.has & A_offset) || !e->variant->graph->arena.planned ? "plan-memory"
+																			: NULL;
 	if (lacks)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: the pipeline ends before code can be made of it; it lacks %s",
-			op_info[node->op].name, lacks);
+			"%s: the pipeline ends before code can be made of it; it lacks %s", op_info[node->op].name,
+			lacks);
 	return true;
 }
 
@@ -330,8 +376,8 @@ static void end_chain(Emitter *e)
 {
 	const char *in = indent(e);
 	if (e->chain)
-		fprintf(e->variant->calls, "%s\t\t}\n%s\t\tat = rt_chain_end(call, &c, thread, %d, at);\n%s\t}\n", in, in,
-			(int)e->variant->nsteps - 1, in);
+		fprintf(e->variant->calls, "%s\t\t}\n%s\t\tat = rt_chain_end(call, &c, thread, %d, at);\n%s\t}\n", in,
+			in, (int)e->variant->nsteps - 1, in);
 	e->chain = 0;
 }
 
@@ -358,8 +404,10 @@ static uint32_t node_guard(const Emitter *e, const Node *node)
 	const uint32_t all = outputs < 32 ? (1u << outputs) - 1 : UINT32_MAX;
 	uint32_t reached = node_reaches(e, node);
 	for (int back = 0; back < 2 && (node->attr.has & A_chain); back++)
-		for (const Node *other = node; other && (other->op == OP_CONST || ((other->attr.has & A_chain)
-			&& other->attr.chain == node->attr.chain)); other = back ? other->prev : other->next)
+		for (const Node *other = node; other
+			&& (other->op == OP_CONST
+				|| ((other->attr.has & A_chain) && other->attr.chain == node->attr.chain));
+			other = back ? other->prev : other->next)
 			reached |= other->op == OP_CONST ? 0 : node_reaches(e, other);
 	return reached == all ? 0 : reached;
 }
@@ -376,7 +424,8 @@ static void enter_guard(Emitter *e, const Node *node)
 		fprintf(e->variant->calls, "\tif (call->want & 0x%xu) {\n", (unsigned)guard);
 }
 
-/* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its own, of one block. */
+/* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its
+ * own, of one block. */
 static void enter_chain(Emitter *e, const Node *node, Form form)
 {
 	const bool named = node->attr.has & A_chain;
@@ -387,9 +436,13 @@ static void enter_chain(Emitter *e, const Node *node, Form form)
 		return;
 	e->chain = named ? node->attr.chain : -1;
 	const int32_t symbol = value_symbol(node->results[0]);
-	const char *rows = symbol ? mem_printf(e->mem, "rt_thinned_rows(call, %d)", (int)symbol) : "call->ntokens", *in = indent(e);
-	const char *most = named ? mem_printf(e->mem, "%lld", (long long)node->attr.rows) : mem_printf(e->mem, "%s + 1", rows);
-	fprintf(e->variant->calls, "%s\t{\n%s\t\tRtChain c = rt_chain_begin(call, thread, %s, %s);\n", in, in, rows, most);
+	const char *rows = symbol ? mem_printf(e->mem, "rt_thinned_rows(call, %d)", (int)symbol)
+							  : "call->ntokens",
+			   *in = indent(e);
+	const char *most = named ? mem_printf(e->mem, "%lld", (long long)node->attr.rows)
+							 : mem_printf(e->mem, "%s + 1", rows);
+	fprintf(e->variant->calls, "%s\t{\n%s\t\tRtChain c = rt_chain_begin(call, thread, %s, %s);\n", in, in,
+		rows, most);
 	fprintf(e->variant->calls, "%s\t\twhile (rt_chain_next(&c)) {\n", in);
 }
 
@@ -401,7 +454,9 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 	enter_guard(e, node);
 	enter_chain(e, node, body->form);
 	fprintf(e->variant->calls, "%s%s%s(call, thread%s", indent(e), in_chain ? "\t\t\t" : "\t", wrapper,
-		in_chain ? ", &c" : body->form == FORM_TEXTS ? ", call->ntexts" : "");
+		in_chain                       ? ", &c"
+			: body->form == FORM_TEXTS ? ", call->ntexts"
+									   : "");
 	for (int32_t i = 0; i < body->nparams; i++)
 		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
 	fprintf(e->variant->calls, ");   /* v%u", node->results[0]->id);
@@ -409,10 +464,12 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 		putc(' ', e->variant->calls);
 		c_comment(e->variant->calls, node->origin);
 	}
-	fprintf(e->variant->calls, in_chain ? " */\n%s\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
-		: " */\n%s\tat = rt_step_end(call, thread, %d, at);\n", indent(e), (int)e->variant->nsteps);
-	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token, body->per_text,
-		body->per_pair, value_symbol(node->results[0])};
+	fprintf(e->variant->calls,
+		in_chain ? " */\n%s\t\t\tat = rt_chain_step(call, &c, thread, %d, at);\n"
+				 : " */\n%s\tat = rt_step_end(call, thread, %d, at);\n",
+		indent(e), (int)e->variant->nsteps);
+	e->variant->steps[e->variant->nsteps++] = (Step){node->origin, body->kernel->function, body->per_token,
+		body->per_text, body->per_pair, value_symbol(node->results[0])};
 }
 
 bool emit_step(Emitter *e, const Node *node)
@@ -421,7 +478,8 @@ bool emit_step(Emitter *e, const Node *node)
 		return false;
 	const KernelInfo *kernel = kernel_find(node->attr.kernel);
 	if (!kernel || !body_of[node->op])
-		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name, node->attr.kernel);
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name,
+			node->attr.kernel);
 	if (kernel->needs & ~e->variant->cpu->isa)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
@@ -429,8 +487,8 @@ bool emit_step(Emitter *e, const Node *node)
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
 	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS)
-		return diag_error(e->diag, EXIT_INPUT, node->line, "%s: is in a chain of rows, but its rows do not stand for themselves",
-			op_info[node->op].name);
+		return diag_error(e->diag, EXIT_INPUT, node->line,
+			"%s: is in a chain of rows, but its rows do not stand for themselves", op_info[node->op].name);
 	for (int32_t i = 0; i < node->nresults; i++)
 		body_param(&body, i == 0 ? "out" : i == 1 ? "out1" : "out2", node->results[i]);
 	char *statements = NULL;
@@ -445,7 +503,9 @@ bool emit_step(Emitter *e, const Node *node)
 		use_kernel(e, kernel);
 		print_step(e, &body, wrapper_name(e, &body, text));
 		if (node->op == OP_EXIT)
-			fprintf(v->calls, "\tconst RtCall rest%u = rt_exit_rest(call);\n\tcall = &rest%u;\n\tif (call->ntexts == 0)\n\t\treturn;\n",
+			fprintf(v->calls,
+				"\tconst RtCall rest%u = rt_exit_rest(call);\n\tcall = &rest%u;\n\tif (call->ntexts == "
+				"0)\n\t\treturn;\n",
 				node->results[0]->id, node->results[0]->id);
 		v->isa |= kernel->needs;
 	}

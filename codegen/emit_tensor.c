@@ -1,5 +1,6 @@
-/* emit_tensor.c: wrappers of the ops that move or combine whole tensors of one text: matmul, transpose, reshape, slice, concat
- * and the element-wise ops of two tensors. Fused models use few of them; graphs written by hand and -O0 use all. */
+/* emit_tensor.c: wrappers of the ops that move or combine whole tensors of one text: matmul, transpose,
+ * reshape, slice, concat and the element-wise ops of two tensors. Fused models use few of them; graphs
+ * written by hand and -O0 use all. */
 #include <string.h>
 #include "emit.h"
 
@@ -7,8 +8,8 @@ static const char *dims_name(Body *b, const Type *type)
 {
 	const char *name = "";
 	for (int32_t i = 0; i < type->rank; i++)
-		name = mem_printf(b->e->mem, "%s_%s", name, dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld",
-			(long long)type->dim[i].plus) : "S");
+		name = mem_printf(b->e->mem, "%s_%s", name,
+			dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
 	return name;
 }
 
@@ -28,8 +29,8 @@ bool body_matmul(Body *b)
 	body_param(b, "a", b->node->args[0]);
 	body_param(b, "b", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "matmul%s", dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function,
-		body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), body_product(b, type, 0, rank - 2),
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %s, %s);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_pointer(b, 2), body_product(b, type, 0, rank - 2),
 		body_dim(b, type->dim[rank - 2]), body_dim(b, type->dim[rank - 1]), body_dim(b, a->dim[a->rank - 1]));
 	double flops = 2;
 	int32_t symbols = 0;
@@ -54,15 +55,16 @@ bool body_transpose(Body *b)
 	}
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "transpose_%s%s", name, dims_name(b, type));
-	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function,
-		body_pointer(b, 0), body_pointer(b, 1), (int)type->rank, dims_array(b, type), perm);
+	fprintf(b->code, "\t\t%s(%s, %s, %d, %s, (const int[]){%s});\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), (int)type->rank, dims_array(b, type), perm);
 	return true;
 }
 
 /* Thread 0 decides for every text, then all move what goes on and copy out what ends. */
 bool body_exit(Body *b)
 {
-	static const char *const names[ARGS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"};
+	static const char *const names[ARGS_MAX] = {
+		"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"};
 	const Node *node = b->node;
 	const Value *a = node->args[0];
 	const int symbol = (int)value_symbol(a);
@@ -70,11 +72,14 @@ bool body_exit(Body *b)
 	b->name = mem_printf(b->e->mem, "exit%s", dims_name(b, &node->args[1]->type));
 	for (int32_t i = 0; i < node->nargs; i++)
 		body_param(b, names[i], node->args[i]);
-	fprintf(b->code, "\tif (thread == 0) {\n\t\trt_exit_begin(call, %d);\n\t\tfor (int32_t t = 0; t < call->ntexts; t++)\n"
+	fprintf(b->code,
+		"\tif (thread == 0) {\n\t\trt_exit_begin(call, %d);\n\t\tfor (int32_t t = 0; t < call->ntexts; t++)\n"
 		"\t\t\trt_exit_decide(call, %d, t, %s(b + (size_t)t * %lld, %lld) < call->options[%d]);\n\t}\n"
-		"\trt_team_barrier(call->team);\n", symbol, symbol, b->kernel->function, (long long)value_unit(node->args[1]),
+		"\trt_team_barrier(call->team);\n",
+		symbol, symbol, b->kernel->function, (long long)value_unit(node->args[1]),
 		(long long)value_unit(node->args[1]), (int)module_find_option(b->e->module, node->attr.option));
-	fprintf(b->code, "\trt_exit_%s(call, thread, %sout, a, %lld);\n", value_place(a) == PLACE_TOKENS ? "rows" : "texts",
+	fprintf(b->code, "\trt_exit_%s(call, thread, %sout, a, %lld);\n",
+		value_place(a) == PLACE_TOKENS ? "rows" : "texts",
 		value_place(a) == PLACE_TOKENS ? mem_printf(b->e->mem, "%d, ", symbol) : "",
 		(long long)value_unit(a) * dtype_bytes[a->type.dtype]);
 	for (int32_t i = 1; i < node->nargs; i++)
@@ -100,15 +105,16 @@ bool body_slice(Body *b)
 	int32_t axis = (int32_t)attr->axis;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "slice%s", dims_name(b, &b->node->results[0]->type));
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %s);\n", b->kernel->function, body_pointer(b, 0), body_pointer(b, 1),
-		body_product(b, type, 0, axis), body_dim(b, type->dim[axis]), (long long)attr->start, (long long)attr->end,
-		body_product(b, type, axis + 1, type->rank));
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %s);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_product(b, type, 0, axis), body_dim(b, type->dim[axis]),
+		(long long)attr->start, (long long)attr->end, body_product(b, type, axis + 1, type->rank));
 	return true;
 }
 
 bool body_concat(Body *b)
 {
-	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i0", "j", "k", "l", "m", "n", "o", "p"};
+	static const char *const names[] = {
+		"a", "b", "c", "d", "e", "f", "g", "h", "i0", "j", "k", "l", "m", "n", "o", "p"};
 	const Type *type = &b->node->results[0]->type;
 	int32_t axis = (int32_t)b->node->attr.axis;
 	long long at = 0;
@@ -116,15 +122,15 @@ bool body_concat(Body *b)
 	for (int32_t i = 0; i < b->node->nargs; i++) {
 		Dim size = b->node->args[i]->type.dim[axis];
 		body_param(b, names[i], b->node->args[i]);
-		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function,
-			body_pointer(b, 0), body_pointer(b, i + 1), body_product(b, type, 0, axis), body_dim(b, size), at,
+		fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %s);\n", b->kernel->function, body_pointer(b, 0),
+			body_pointer(b, i + 1), body_product(b, type, 0, axis), body_dim(b, size), at,
 			body_dim(b, type->dim[axis]), body_product(b, type, axis + 1, type->rank));
 		at += size.plus;
 	}
 	return true;
 }
 
-/* ---- two tensors, broadcast as NumPy does ---------------------------------------------------------------------------------- */
+/* ---- two tensors, broadcast as NumPy does ---------------------------------------------------- */
 
 /* Steps of an argument along each dim of the result: 0 where it is repeated. */
 static const char *strides(Body *b, const Type *from, const Type *to)
@@ -132,16 +138,20 @@ static const char *strides(Body *b, const Type *from, const Type *to)
 	const char *list = "";
 	for (int32_t i = 0; i < to->rank; i++) {
 		int32_t own = i - (to->rank - from->rank);
-		bool repeated = own < 0 || (dim_equal(from->dim[own], dim_number(1)) && !dim_equal(to->dim[i], dim_number(1)));
-		list = mem_printf(b->e->mem, "%s%s%s", list, i ? ", " : "", repeated ? "0" : body_product(b, from, own + 1, from->rank));
+		bool repeated = own < 0
+			|| (dim_equal(from->dim[own], dim_number(1)) && !dim_equal(to->dim[i], dim_number(1)));
+		list = mem_printf(b->e->mem, "%s%s%s", list, i ? ", " : "",
+			repeated ? "0" : body_product(b, from, own + 1, from->rank));
 	}
 	return mem_printf(b->e->mem, "(const int[]){%s}", to->rank ? list : "0");
 }
 
 bool body_binary(Body *b)
 {
-	static const char *const words[OP_COUNT] = {[OP_ADD] = "ADD", [OP_SUB] = "SUB", [OP_MUL] = "MUL", [OP_DIV] = "DIV"};
-	const Type *type = &b->node->results[0]->type, *left = &b->node->args[0]->type, *right = &b->node->args[1]->type;
+	static const char *const words[OP_COUNT] = {
+		[OP_ADD] = "ADD", [OP_SUB] = "SUB", [OP_MUL] = "MUL", [OP_DIV] = "DIV"};
+	const Type *type = &b->node->results[0]->type, *left = &b->node->args[0]->type,
+			   *right = &b->node->args[1]->type;
 	body_param(b, "a", b->node->args[0]);
 	body_param(b, "b", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type));
@@ -156,13 +166,15 @@ bool body_binary(Body *b)
 	const char *pointers[3], *names[3] = {"out", "a", "b"};
 	for (int32_t i = 0; i < 3; i++) {
 		const Value *value = b->param[i].value;
-		pointers[i] = value_is_const(value) ? names[i] : mem_printf(b->e->mem, "%s + (size_t)s.r0 * %lld", names[i],
-			(long long)value_unit(value));
+		pointers[i] = value_is_const(value)
+			? names[i]
+			: mem_printf(b->e->mem, "%s + (size_t)s.r0 * %lld", names[i], (long long)value_unit(value));
 	}
 	const char *dims = "s.r1 - s.r0";
 	for (int32_t i = 1; i < rank; i++)
 		dims = mem_printf(b->e->mem, "%s, %s", dims, body_dim(b, type->dim[i]));
-	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n", b->kernel->function,
-		pointers[0], pointers[1], pointers[2], rank, dims, strides(b, left, type), strides(b, right, type), words[b->node->op]);
+	fprintf(b->code, "\t%s(%s, %s, %s, %d, (const int[]){%s},\n\t\t%s, %s, RT_BINARY_%s);\n",
+		b->kernel->function, pointers[0], pointers[1], pointers[2], rank, dims, strides(b, left, type),
+		strides(b, right, type), words[b->node->op]);
 	return true;
 }

@@ -1,5 +1,5 @@
-/* pack.c: entropy coding of weights (pack.h). Everything is first written down as symbols, bytes with the number of their table, which are
- * counted; then as bits. */
+/* pack.c: entropy coding of weights (pack.h). Everything is first written down as symbols, bytes with the
+ * number of their table, which are counted; then as bits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,21 +7,28 @@
 #include "codegen/tokenize/tokenizer_tables.h"
 
 _Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BAND == (int)SPARSE_BAND
-	&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD && UNPACK_INPUT == sizeof(uint16_t),
+		&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD
+		&& UNPACK_INPUT == sizeof(uint16_t),
 	"runtime/kernels/sparse_rows.h reads what ir/sparse.c writes");
 
 enum { SYMBOLS = 256, TABLES = UNPACK_TABLES_MAX };
 
-typedef struct Symbol { uint8_t table, byte; } Symbol;
-typedef struct Symbols { List list; int64_t counts[TABLES][SYMBOLS]; } Symbols;
+typedef struct Symbol {
+	uint8_t table, byte;
+} Symbol;
+typedef struct Symbols {
+	List list;
+	int64_t counts[TABLES][SYMBOLS];
+} Symbols;
 
 static void add_symbol(Symbols *s, int table, uint8_t byte)
 {
-	list_add(&s->list, &(Symbol){ (uint8_t)table, byte });
+	list_add(&s->list, &(Symbol){(uint8_t)table, byte});
 	s->counts[table][byte]++;
 }
 
-/* Indices as unpack_indices reads them; false: in no order that has a code, which only a graph that was written by hand can hold. */
+/* Indices as unpack_indices reads them; false: in no order that has a code, which only a graph that was
+ * written by hand can hold. */
 static bool add_indices(Symbols *s, const uint8_t *index, int count)
 {
 	for (int i = 0, before = -1; i < count; i++) {
@@ -64,7 +71,8 @@ static bool add_band(Symbols *s, const uint8_t **at, int word)
 
 static bool add_sparse(Symbols *s, const uint8_t *data, RtPacked *p)
 {
-	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(p->words);
+	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL
+		* sparse_rows_blocks(p->words);
 	const uint8_t *order = (const uint8_t *)sparse_rows_order(data, pieces);
 	p->order = order ? p->words * UNPACK_WORD : 0;
 	for (int i = 0; i < UNPACK_INPUT * p->order; i++)
@@ -84,20 +92,21 @@ static void add_plain(Symbols *s, const uint8_t *data, const RtPacked *p)
 		add_symbol(s, (int)(at % (size_t)p->word), data[at]);
 }
 
-/* ---- codes -------------------------------------------------------------------------------------------------------------- */
+/* ---- codes ----------------------------------------------------------------------------------- */
 
-/* Lengths of a Huffman code; the longest. Of equal counts the older node is taken first, so the same counts give the same code. */
+/* Lengths of a Huffman code; the longest. Of equal counts the older node is taken first, so the same counts
+ * give the same code. */
 static int huffman_lengths(const int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
 {
-	int64_t weight[2 * SYMBOLS] = { 0 };
-	int parent[2 * SYMBOLS] = { 0 }, nodes = SYMBOLS, longest = 0;
-	bool open[2 * SYMBOLS] = { 0 };
+	int64_t weight[2 * SYMBOLS] = {0};
+	int parent[2 * SYMBOLS] = {0}, nodes = SYMBOLS, longest = 0;
+	bool open[2 * SYMBOLS] = {0};
 	for (int s = 0; s < SYMBOLS; s++) {
 		weight[s] = counts[s];
 		open[s] = counts[s] > 0;
 	}
 	for (;;) {
-		int least[2] = { -1, -1 };
+		int least[2] = {-1, -1};
 		for (int k = 0; k < 2; k++)
 			for (int n = 0; n < nodes; n++)
 				if (open[n] && n != least[0] && (least[k] < 0 || weight[n] < weight[least[k]]))
@@ -127,7 +136,7 @@ static void code_lengths(int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
 			used++;
 			last = s;
 		}
-	if (used < 2) {   /* a table of nothing is one of a byte that does not come */
+	if (used < 2) { /* a table of nothing is one of a byte that does not come */
 		memset(lengths, 0, SYMBOLS);
 		lengths[last] = UNPACK_ONLY;
 		return;
@@ -153,7 +162,7 @@ static void code_bits(const uint8_t lengths[SYMBOLS], uint16_t bits[SYMBOLS])
 
 static uint8_t *write_bits(const Symbols *s, int tables, uint8_t lengths[TABLES][SYMBOLS], size_t *bytes)
 {
-	uint16_t bits[TABLES][SYMBOLS] = { { 0 } };
+	uint16_t bits[TABLES][SYMBOLS] = {{0}};
 	const Symbol *symbols = s->list.items;
 	uint64_t total = 0, waiting = 0;
 	int count = 0;
@@ -180,7 +189,7 @@ static uint8_t *write_bits(const Symbols *s, int tables, uint8_t lengths[TABLES]
 uint8_t *pack_constant(const uint8_t *data, RtPacked *p)
 {
 	uint8_t lengths[TABLES][SYMBOLS];
-	Symbols *s = calloc(1, sizeof *s), empty = { .list = list_new(sizeof(Symbol)) };
+	Symbols *s = calloc(1, sizeof *s), empty = {.list = list_new(sizeof(Symbol))};
 	if (!s)
 		return NULL;
 	*s = empty;

@@ -1,10 +1,11 @@
-/* pack.h: entropy coding of weights for --pack=small; the way back is runtime/unpack.h. Internal to codegen/. */
+/* pack.h: entropy coding of weights for --pack=small; the way back is runtime/unpack.h. Internal to codegen/.
+ */
 #ifndef BERTC_PACK_H
 #define BERTC_PACK_H
 #include <stdint.h>
 #include "runtime/unpack.h"
 
-/* The coded form of data[p->to_bytes], malloc'd; p->outputs, words and word say what it is, and do so afterwards.
- * Fills p->from_bytes and hash. NULL: out of memory. */
+/* The coded form of data[p->to_bytes], malloc'd; p->outputs, words and word say what it is, and do so
+ * afterwards. Fills p->from_bytes and hash. NULL: out of memory. */
 uint8_t *pack_constant(const uint8_t *data, RtPacked *p);
 #endif

@@ -1,11 +1,15 @@
-/* paste.c: puts files of runtime/ (embedded as bytes) into the emitted C, each once and after those it includes, so that the
- * result is one translation unit without any file beside it. Which files are wanted is emit_c.c's decision. */
+/* paste.c: puts files of runtime/ (embedded as bytes) into the emitted C, each once and after those it
+ * includes, so that the result is one translation unit without any file beside it. Which files are wanted is
+ * emit_c.c's decision. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 
-static const struct { const char *function, *file; } kernel_files[] = {
-#define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) {#function, "kernels/" file},
+static const struct {
+	const char *function, *file;
+} kernel_files[] = {
+#define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
+	{#function, "kernels/" file},
 #include "runtime/kernels.def"
 #undef KERNEL
 };
@@ -35,8 +39,8 @@ static bool remember(Paste *paste, const char *name)
 	return true;
 }
 
-/* The name between the quotes of `#include "name"`, looked up beside the including file, then in runtime/ itself; NULL: the
- * line is no such include. */
+/* The name between the quotes of `#include "name"`, looked up beside the including file, then in runtime/
+ * itself; NULL: the line is no such include. */
 static const char *included(const char *line, const char *end, const char *from, char path[256])
 {
 	static const char directive[] = "#include \"";
@@ -68,7 +72,7 @@ bool paste_file(Paste *paste, const char *name, Diag *diag)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	const char *end = text + bytes;
 	char path[256];
-	for (const char *line = text; line < end; ) {
+	for (const char *line = text; line < end;) {
 		const char *stop = memchr(line, '\n', (size_t)(end - line));
 		stop = stop ? stop + 1 : end;
 		if (included(line, stop, name, path) && !paste_file(paste, path, diag))
@@ -76,7 +80,7 @@ bool paste_file(Paste *paste, const char *name, Diag *diag)
 		line = stop;
 	}
 	fprintf(paste->out, "\n/* ==== %s */\n", name);
-	for (const char *line = text; line < end; ) {
+	for (const char *line = text; line < end;) {
 		const char *stop = memchr(line, '\n', (size_t)(end - line));
 		stop = stop ? stop + 1 : end;
 		if (!included(line, stop, name, path))

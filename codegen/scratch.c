@@ -1,5 +1,6 @@
-/* scratch.c: a temporary directory beside the result, on the same file system, so that finished files get their names by
- * rename: they appear whole or not at all. One is open at a time; a signal handler may remove it (scratch_interrupted). */
+/* scratch.c: a temporary directory beside the result, on the same file system, so that finished files get
+ * their names by rename: they appear whole or not at all. One is open at a time; a signal handler may remove
+ * it (scratch_interrupted). */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -9,7 +10,8 @@
 #include <unistd.h>
 #include "emit.h"
 
-/* What an interruption has to remove: paths are fixed when the directory is made, since a handler may not allocate. */
+/* What an interruption has to remove: paths are fixed when the directory is made, since a handler may not
+ * allocate. */
 enum { SCRATCH_FILES = 8, PATH_BYTES = 4096 };
 static char pending_directory[PATH_BYTES], pending_files[SCRATCH_FILES][PATH_BYTES];
 static volatile sig_atomic_t pending_count, pending;
@@ -82,7 +84,8 @@ void scratch_close(Scratch *scratch)
 bool scratch_commit(const Scratch *scratch, const char *name, const char *path, Diag *diag)
 {
 	struct stat st;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))   /* a device or pipe must not be renamed over */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)
+		&& !S_ISDIR(st.st_mode)) /* a device or pipe must not be renamed over */
 		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: it is no regular file");
 	char *from = scratch_path(scratch, name);
 	bool good = rename(from, path) == 0;

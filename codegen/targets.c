@@ -1,5 +1,5 @@
-/* targets.c: targets and CPUs by name, and what this machine is. The table is targets.def; which kernel a CPU gets is the
- * business of passes/lower/kernel_table.c. */
+/* targets.c: targets and CPUs by name, and what this machine is. The table is targets.def; which kernel a CPU
+ * gets is the business of passes/lower/kernel_table.c. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen.h"
@@ -9,8 +9,13 @@
 #include <sys/auxv.h>
 #endif
 
-typedef struct TripleRow { const char *triple, *flags, *cc_flags, *link_flags; } TripleRow;
-typedef struct CpuRow { const char *triple, *name, *tune, *flags; uint32_t isa; } CpuRow;
+typedef struct TripleRow {
+	const char *triple, *flags, *cc_flags, *link_flags;
+} TripleRow;
+typedef struct CpuRow {
+	const char *triple, *name, *tune, *flags;
+	uint32_t isa;
+} CpuRow;
 
 static const TripleRow triples[] = {
 #define TARGET(triple, flags, cc_flags, link_flags) {triple, flags, cc_flags, link_flags},
@@ -28,7 +33,10 @@ static const CpuRow cpus[] = {
 };
 enum { TRIPLES = sizeof triples / sizeof *triples, CPUS = sizeof cpus / sizeof *cpus, FLAGS_MAX = 160 };
 
-static const struct { const char *name; uint32_t bit; } isa_names[] = {
+static const struct {
+	const char *name;
+	uint32_t bit;
+} isa_names[] = {
 #define ISA(NAME, bit, target, text) {text, 1u << bit},
 #include "runtime/isa.def"
 #undef ISA
@@ -45,10 +53,7 @@ const char *target_host_triple(void)
 #endif
 }
 
-bool target_is_host(const Target *target)
-{
-	return strcmp(target->triple, target_host_triple()) == 0;
-}
+bool target_is_host(const Target *target) { return strcmp(target->triple, target_host_triple()) == 0; }
 
 /* Bits of Isa that this machine has and its system has switched on. */
 static uint32_t host_isa(void)
@@ -58,15 +63,16 @@ static uint32_t host_isa(void)
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
 		isa |= ISA_AVX2;
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-		&& __builtin_cpu_supports("avx512vl"))
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+		&& __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 		isa |= ISA_AVX512 | (__builtin_cpu_supports("avx512vnni") ? ISA_AVX512VNNI : 0)
 			| (__builtin_cpu_supports("avx512bf16") ? ISA_AVX512BF16 : 0);
-	unsigned a = 0, b = 0, c = 0, d = 0;   /* GCC 12 knows no name for AVX-VNNI */
+	unsigned a = 0, b = 0, c = 0, d = 0; /* GCC 12 knows no name for AVX-VNNI */
 	if ((isa & ISA_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4))
 		isa |= ISA_AVXVNNI;
 #elif defined(__aarch64__)
-	const unsigned long has = getauxval(AT_HWCAP), more = getauxval(AT_HWCAP2);   /* HWCAP_ASIMDDP, HWCAP2_I8MM */
+	const unsigned long has = getauxval(AT_HWCAP),
+						more = getauxval(AT_HWCAP2); /* HWCAP_ASIMDDP, HWCAP2_I8MM */
 	isa |= ISA_NEON64 | (has & 1ul << 20 ? ISA_DOTPROD : 0) | (more & 1ul << 13 ? ISA_I8MM : 0);
 #elif defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 	isa |= ISA_NEON32;
@@ -115,7 +121,8 @@ static const CpuRow *find_cpu(const char *triple, const char *cpu)
 	return NULL;
 }
 
-/* "-march=x86-64 -mtune=znver5" and what any compiler needs, kept in small tables so that a Target needs no owner. */
+/* "-march=x86-64 -mtune=znver5" and what any compiler needs, kept in small tables so that a Target needs no
+ * owner. */
 static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *target)
 {
 	static char flags[CPUS][FLAGS_MAX], cc_flags[CPUS][FLAGS_MAX];
@@ -141,7 +148,8 @@ static const CpuRow *find_named(const char *triple, const char *cpu, Diag *diag)
 	if (!found) {
 		char names[512];
 		list_cpus(triple, names, sizeof names);
-		diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %.64s for %s; known are native, baseline, %s", cpu, triple, names);
+		diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %.64s for %s; known are native, baseline, %s", cpu,
+			triple, names);
 	}
 	return found;
 }
@@ -183,10 +191,13 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 		if (!wanted[i])
 			continue;
 		if (strcmp(cpus[i].flags, newest->flags) != 0)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "--cpu=%s: %s and %s differ in flags of the whole program (%s, %s); "
-				"build one for each", cpu, cpus[i].name, newest->name, cpus[i].flags, newest->flags);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"--cpu=%s: %s and %s differ in flags of the whole program (%s, %s); "
+				"build one for each",
+				cpu, cpus[i].name, newest->name, cpus[i].flags, newest->flags);
 		if (target->ncpus == CPUS_MAX)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "--cpu=%s: more than %d CPUs in one program", cpu, CPUS_MAX);
+			return diag_error(
+				diag, EXIT_UNSUPPORTED, 0, "--cpu=%s: more than %d CPUs in one program", cpu, CPUS_MAX);
 		size_t used = strlen(target->cpu);
 		snprintf(target->cpu + used, sizeof target->cpu - used, "%s%s", used ? "," : "", cpus[i].name);
 		target->cpus[target->ncpus++] = (CpuTarget){cpus[i].name, cpus[i].isa};
@@ -229,7 +240,8 @@ void targets_print(FILE *out)
 {
 	const CpuRow *native = native_row(host_isa());
 	for (int i = 0; i < TRIPLES; i++) {
-		fprintf(out, "%s%s\n", triples[i].triple, strcmp(triples[i].triple, target_host_triple()) == 0 ? "  (this machine)" : "");
+		fprintf(out, "%s%s\n", triples[i].triple,
+			strcmp(triples[i].triple, target_host_triple()) == 0 ? "  (this machine)" : "");
 		for (int k = 0, first = 1; k < CPUS; k++) {
 			if (strcmp(cpus[k].triple, triples[i].triple) != 0)
 				continue;
@@ -239,6 +251,8 @@ void targets_print(FILE *out)
 			first = 0;
 		}
 	}
-	fputs("\nA program for several CPUs: --cpu=x86-64-v3,x86-64-v4. It holds code for each and runs the last, in the order of this\n"
-		"list, that the machine can; their weights lie in it once where the layout is the same.\n", out);
+	fputs("\nA program for several CPUs: --cpu=x86-64-v3,x86-64-v4. It holds code for each and runs the "
+		  "last, in the order of this\n"
+		  "list, that the machine can; their weights lie in it once where the layout is the same.\n",
+		out);
 }

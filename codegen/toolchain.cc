@@ -1,6 +1,7 @@
-// toolchain.cc: the only C++ file. Clang, LLD and LLVM's archive writer in this process, behind the plain C functions of
-// codegen.h. Where the C library, crt files and libgcc of a target lie is asked of Clang's own driver, so that Debian's
-// cross packages and --sysroot work as they do for clang itself. Which code goes in is the business of emit.c.
+// toolchain.cc: the only C++ file. Clang, LLD and LLVM's archive writer in this process, behind the plain C
+// functions of codegen.h. Where the C library, crt files and libgcc of a target lie is asked of Clang's own
+// driver, so that Debian's cross packages and --sysroot work as they do for clang itself. Which code goes in
+// is the business of emit.c.
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,9 +29,11 @@ extern "C" {
 
 LLD_HAS_DRIVER(elf)
 
-namespace {
+namespace
+{
 
-// LLVM's registries are global: they are filled once in the life of the process, and only for the targets of targets.def.
+// LLVM's registries are global: they are filled once in the life of the process, and only for the targets of
+// targets.def.
 void initialize_once()
 {
 	static std::once_flag once;
@@ -41,15 +44,18 @@ void initialize_once()
 		LLVMInitializeAArch64AsmPrinter(), LLVMInitializeAArch64AsmParser();
 		LLVMInitializeARMTargetInfo(), LLVMInitializeARMTarget(), LLVMInitializeARMTargetMC();
 		LLVMInitializeARMAsmPrinter(), LLVMInitializeARMAsmParser();
-		// LLVM gives the first thread that writes a file a signal stack, and sanitizers object when that thread ends:
-		// it should be the one that lives as long as the process. The handlers that were there are called as before.
+		// LLVM gives the first thread that writes a file a signal stack, and sanitizers object when that
+		// thread ends: it should be the one that lives as long as the process. The handlers that were there
+		// are called as before.
 		llvm::sys::SetInfoSignalFunction(nullptr);
 	});
 }
 
-// Clang's messages as ours. A complaint about emitted C is a defect of the emitter: the file named is the emitted one.
-class Collector : public clang::DiagnosticConsumer {
-public:
+// Clang's messages as ours. A complaint about emitted C is a defect of the emitter: the file named is the
+// emitted one.
+class Collector : public clang::DiagnosticConsumer
+{
+  public:
 	explicit Collector(Diag *diag) : diag(diag) {}
 	void HandleDiagnostic(clang::DiagnosticsEngine::Level level, const clang::Diagnostic &info) override
 	{
@@ -68,14 +74,16 @@ public:
 		if (level == clang::DiagnosticsEngine::Warning)
 			diag_warn(diag, 0, "Clang on the emitted code, line %u: %s", line, text.c_str());
 		else
-			diag_error(diag, EXIT_RUN, 0, "Clang on the emitted code%s%s, line %u: %s", file.empty() ? "" : " ", file.c_str(),
-			           line, text.c_str());
+			diag_error(diag, EXIT_RUN, 0, "Clang on the emitted code%s%s, line %u: %s",
+				file.empty() ? "" : " ", file.c_str(), line, text.c_str());
 	}
-private:
+
+  private:
 	Diag *diag;
 };
 
-// A driver run that stops before doing anything: its jobs carry the arguments that clang would give to cc1 or the linker.
+// A driver run that stops before doing anything: its jobs carry the arguments that clang would give to cc1 or
+// the linker.
 struct Plan {
 	std::vector<std::string> text;
 	llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> engine;
@@ -96,8 +104,10 @@ struct Plan {
 		std::vector<const char *> argv;
 		for (const std::string &argument : text)
 			argv.push_back(argument.c_str());
-		engine = new clang::DiagnosticsEngine(new clang::DiagnosticIDs, new clang::DiagnosticOptions, new Collector(diag));
-		driver = std::make_unique<clang::driver::Driver>(LLVM_PREFIX "/bin/clang", "x86_64-linux-gnu", *engine);
+		engine = new clang::DiagnosticsEngine(
+			new clang::DiagnosticIDs, new clang::DiagnosticOptions, new Collector(diag));
+		driver = std::make_unique<clang::driver::Driver>(
+			LLVM_PREFIX "/bin/clang", "x86_64-linux-gnu", *engine);
 		driver->setCheckInputsExist(false);
 		compilation.reset(driver->BuildCompilation(argv));
 	}
@@ -114,15 +124,17 @@ bool missing_sysroot(const Target *target, const char *sysroot, const char *what
 {
 	llvm::StringRef triple = target->triple;
 	const char *packages = triple.starts_with("aarch64") ? "libc6-dev-arm64-cross libgcc-12-dev-arm64-cross"
-	                     : triple.starts_with("arm")     ? "libc6-dev-armhf-cross libgcc-12-dev-armhf-cross"
-	                                                     : "libc6-dev libgcc-12-dev";
+		: triple.starts_with("arm")                      ? "libc6-dev-armhf-cross libgcc-12-dev-armhf-cross"
+														 : "libc6-dev libgcc-12-dev";
 	return diag_error(diag, EXIT_UNSUPPORTED, 0,
 		"no C library for %s: %s was not found%s%s; on Debian install %s, or give --sysroot=DIR, "
-	                  "or use --emit=c", target->triple, what, sysroot ? " under " : "", sysroot ? sysroot : "", packages);
+		"or use --emit=c",
+		target->triple, what, sysroot ? " under " : "", sysroot ? sysroot : "", packages);
 }
 
 // The link job names every crt file by its full path, or by its bare name when it found none.
-bool check_crt(const Target *target, const char *sysroot, const llvm::opt::ArgStringList &arguments, Diag *diag)
+bool check_crt(
+	const Target *target, const char *sysroot, const llvm::opt::ArgStringList &arguments, Diag *diag)
 {
 	for (const char *argument : arguments) {
 		llvm::StringRef name = argument;
@@ -136,8 +148,9 @@ bool check_sysroot(const Target *target, const char *sysroot, Diag *diag)
 {
 	Plan plan(target, sysroot, {"-static", "-fuse-ld=lld", "-x", "none", "a.o", "-o", "a"}, diag);
 	const llvm::opt::ArgStringList *arguments = plan.arguments();
-	return arguments ? check_crt(target, sysroot, *arguments, diag)
-	                 : diag_error(diag, EXIT_RUN, 0, "Clang's driver knows no way to link for %s", target->triple);
+	return arguments
+		? check_crt(target, sysroot, *arguments, diag)
+		: diag_error(diag, EXIT_RUN, 0, "Clang's driver knows no way to link for %s", target->triple);
 }
 
 // Every line of LLD's output as a message.
@@ -154,15 +167,13 @@ bool report_lines(llvm::StringRef text, Diag *diag)
 
 } // namespace
 
-extern "C" void toolchain_start(void)
-{
-	initialize_once();
-}
+extern "C" void toolchain_start(void) { initialize_once(); }
 
 extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 {
 	initialize_once();
-	std::vector<std::string> arguments = {"-std=c17", job->pic ? "-fPIC" : "-fno-pie", "-pthread", "-c", "-x", "c"};
+	std::vector<std::string> arguments = {
+		"-std=c17", job->pic ? "-fPIC" : "-fno-pie", "-pthread", "-c", "-x", "c"};
 	for (const char *flag : {COMPILE_FLAGS})
 		arguments.push_back(flag);
 	for (const char *const *define = job->defines; define && *define; define++)
@@ -177,7 +188,8 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 	if (access(headers.c_str(), R_OK) != 0)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"Clang's own headers are missing: no %s; on Debian install libclang-common-19-dev, "
-		                  "or give --cc=PROG, or use --emit=c", headers.c_str());
+			"or give --cc=PROG, or use --emit=c",
+			headers.c_str());
 	if (!check_sysroot(job->target, job->sysroot, diag))
 		return false;
 
@@ -185,11 +197,12 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 	clang.createDiagnostics(new Collector(diag));
 	auto invocation = std::make_shared<clang::CompilerInvocation>();
 	// the list opens with -cc1, which is for the program's own main
-	if (!clang::CompilerInvocation::CreateFromArgs(*invocation, llvm::ArrayRef(*cc1).drop_front(), clang.getDiagnostics()))
+	if (!clang::CompilerInvocation::CreateFromArgs(
+			*invocation, llvm::ArrayRef(*cc1).drop_front(), clang.getDiagnostics()))
 		return diag_error(diag, EXIT_RUN, 0, "Clang refused its arguments");
-	invocation->getFrontendOpts().DisableFree = false;      // this process lives on
+	invocation->getFrontendOpts().DisableFree = false; // this process lives on
 	invocation->getCodeGenOpts().DisableFree = false;
-	invocation->getDiagnosticOpts().ShowCarets = false;     // no "2 warnings generated." on standard error
+	invocation->getDiagnosticOpts().ShowCarets = false; // no "2 warnings generated." on standard error
 	clang.setInvocation(invocation);
 	clang::EmitObjAction action;
 	if (!clang.ExecuteAction(action) || clang.getDiagnostics().hasErrorOccurred())
@@ -197,15 +210,19 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 	return true;
 }
 
-extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *target, const char *const *objects, const char *out,
-                               const char *sysroot, Diag *diag)
+extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *target,
+	const char *const *objects, const char *out, const char *sysroot, Diag *diag)
 {
-	std::vector<std::string> arguments = {"-fuse-ld=lld", kind == EMIT_SHARED ? "-shared" : is_static ? "-static" : "-pie",
+	std::vector<std::string> arguments = {"-fuse-ld=lld",
+		kind == EMIT_SHARED ? "-shared"
+			: is_static     ? "-static"
+							: "-pie",
 		"-pthread"};
 	if (kind == EMIT_SHARED)
 		arguments.push_back("-Wl,--no-undefined");
 	arguments.push_back("-Wl,--gc-sections");
-	// lld keeps a pool of threads for good, which a process forked later (tune's candidates) would wait for in vain
+	// lld keeps a pool of threads for good, which a process forked later (tune's candidates) would wait for
+	// in vain
 	arguments.push_back("-Wl,--threads=1");
 	if (*target->link_flags)
 		arguments.push_back(target->link_flags);
@@ -230,15 +247,18 @@ extern "C" bool toolchain_archive(const char *const *objects, const char *out, D
 {
 	std::vector<llvm::NewArchiveMember> members;
 	for (const char *const *object = objects; *object; object++) {
-		llvm::Expected<llvm::NewArchiveMember> member = llvm::NewArchiveMember::getFile(*object, /*Deterministic=*/true);
+		llvm::Expected<llvm::NewArchiveMember> member = llvm::NewArchiveMember::getFile(
+			*object, /*Deterministic=*/true);
 		if (!member)
-			return diag_error(diag, EXIT_RUN, 0, "%s: %s", *object, llvm::toString(member.takeError()).c_str());
+			return diag_error(
+				diag, EXIT_RUN, 0, "%s: %s", *object, llvm::toString(member.takeError()).c_str());
 		if (llvm::StringRef(*object).contains('/'))
 			member->MemberName = llvm::StringRef(*object).rsplit('/').second;
 		members.push_back(std::move(*member));
 	}
-	llvm::Error error = llvm::writeArchive(out, members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU,
-	                                       /*Deterministic=*/true, /*Thin=*/false);
+	llvm::Error error = llvm::writeArchive(out, members, llvm::SymtabWritingMode::NormalSymtab,
+		llvm::object::Archive::K_GNU,
+		/*Deterministic=*/true, /*Thin=*/false);
 	if (error)
 		return diag_error(diag, EXIT_RUN, 0, "%s: %s", out, llvm::toString(std::move(error)).c_str());
 	return true;

@@ -1,12 +1,12 @@
-/* weights.c: constants in the blob (blob.c), each once, and the blob as a file or as C text. What the parts mean is the
- * business of emit_ops.c and tokenizer_emit.c. */
+/* weights.c: constants in the blob (blob.c), each once, and the blob as a file or as C text. What the parts
+ * mean is the business of emit_ops.c and tokenizer_emit.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 #include "pack.h"
 
-/* ---- constants, found again by their bytes --------------------------------------------------------------------------- */
+/* ---- constants, found again by their bytes --------------------------------------------------- */
 
 static bool same_bytes(const PlacedTensor *a, const PlacedTensor *b)
 {
@@ -42,7 +42,8 @@ static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *
 {
 	if (2 * weights->count >= weights->capacity)
 		grow(weights);
-	const PlacedTensor wanted = {tensor->data, tensor->bytes, unpack_hash(tensor->data, (size_t)tensor->bytes), 0, false};
+	const PlacedTensor wanted = {
+		tensor->data, tensor->bytes, unpack_hash(tensor->data, (size_t)tensor->bytes), 0, false};
 	PlacedTensor *place = &weights->table[slot_of(weights, &wanted)];
 	*is_new = !place->data;
 	if (*is_new) {
@@ -75,8 +76,8 @@ bool weights_place_coded(Weights *weights, const Tensor *tensor, const RtPacked 
 	if (!all)
 		free(coded);
 	if (!all)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory: coding %s of %lld bytes", tensor->name ? tensor->name : "weights",
-			(long long)tensor->bytes);
+		return diag_error(diag, EXIT_RUN, 0, "out of memory: coding %s of %lld bytes",
+			tensor->name ? tensor->name : "weights", (long long)tensor->bytes);
 	weights->packed = all;
 	place->coded = row.from_bytes < row.to_bytes / 8 * 7;
 	place->offset = place->coded ? row.to : blob_add(&weights->blob, tensor->data, (size_t)tensor->bytes);
@@ -113,7 +114,7 @@ void weights_free(Weights *weights)
 	*weights = (Weights){0};
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 void weights_print_inline(const Blob *blob, const char *name, FILE *out)
 {

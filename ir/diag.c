@@ -4,12 +4,9 @@
 #include <string.h>
 #include "diag.h"
 
-enum { TEXT_BYTES_MAX = 4096 };   /* of one message: a hostile key may be megabytes long */
+enum { TEXT_BYTES_MAX = 4096 }; /* of one message: a hostile key may be megabytes long */
 
-void diag_init(Diag *diag, const char *file)
-{
-	*diag = (Diag){.file = file};
-}
+void diag_init(Diag *diag, const char *file) { *diag = (Diag){.file = file}; }
 
 void diag_free(Diag *diag)
 {
@@ -30,7 +27,8 @@ static void *checked(void *memory)
 	return memory;
 }
 
-/* Bytes of the control character at p: 1 for C0 and DEL, 2 for a C1 control in UTF-8 (C2 80..9F: terminals obey them), else 0. */
+/* Bytes of the control character at p: 1 for C0 and DEL, 2 for a C1 control in UTF-8 (C2 80..9F: terminals
+ * obey them), else 0. */
 static int control_bytes(const unsigned char *p)
 {
 	if (*p < 0x20 || *p == 0x7f)
@@ -38,7 +36,8 @@ static int control_bytes(const unsigned char *p)
 	return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? 2 : 0;
 }
 
-/* A copy that is one line of at most TEXT_BYTES_MAX bytes of its source, with \xHH for control bytes. Takes nothing over. */
+/* A copy that is one line of at most TEXT_BYTES_MAX bytes of its source, with \xHH for control bytes. Takes
+ * nothing over. */
 static char *text_escape(const char *text)
 {
 	char *copy = checked(malloc(4 * TEXT_BYTES_MAX + sizeof "...")), *to = copy;
@@ -57,7 +56,8 @@ static char *text_escape(const char *text)
 }
 
 /* Beyond DIAG_MESSAGES_MAX errors are still counted (they decide the exit status) but not kept. */
-static void diag_add(Diag *diag, Severity severity, const char *file, int line, const char *format, va_list args)
+static void diag_add(
+	Diag *diag, Severity severity, const char *file, int line, const char *format, va_list args)
 {
 	if (diag->count >= DIAG_MESSAGES_MAX)
 		return;
@@ -68,8 +68,10 @@ static void diag_add(Diag *diag, Severity severity, const char *file, int line, 
 	char *text;
 	if (vasprintf(&text, format, args) < 0)
 		checked(NULL);
-	diag->messages[diag->count++] = (Message){
-		.severity = severity, .file = file ? checked(strdup(file)) : NULL, .line = line, .text = text_escape(text)};
+	diag->messages[diag->count++] = (Message){.severity = severity,
+		.file = file ? checked(strdup(file)) : NULL,
+		.line = line,
+		.text = text_escape(text)};
 	free(text);
 }
 
@@ -117,7 +119,8 @@ void diag_note(Diag *diag, int line, const char *format, ...)
 
 static void message_print(const Message *message, FILE *stream)
 {
-	static const char *const words[] = {[SEV_NOTE] = "note", [SEV_WARNING] = "warning", [SEV_ERROR] = "error"};
+	static const char *const words[] = {
+		[SEV_NOTE] = "note", [SEV_WARNING] = "warning", [SEV_ERROR] = "error"};
 	char *file = text_escape(message->file ? message->file : "bertc");
 	fputs(file, stream);
 	if (message->line > 0)
@@ -134,7 +137,8 @@ void diag_print(Diag *diag, FILE *stream)
 		printed += diag->messages[i].severity == SEV_ERROR;
 	}
 	if (diag->count == DIAG_MESSAGES_MAX && diag->errors > printed)
-		fprintf(stream, "%s: note: %d more errors are not shown\n", diag->file ? diag->file : "bertc", diag->errors - printed);
+		fprintf(stream, "%s: note: %d more errors are not shown\n", diag->file ? diag->file : "bertc",
+			diag->errors - printed);
 	Diag kept = *diag;
 	diag_free(diag);
 	diag->errors = kept.errors;

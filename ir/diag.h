@@ -1,5 +1,6 @@
-/* diag.h: messages about inputs. Everything that reads something collects its complaints here and goes on as far as it
- * can; nothing in the libraries prints or exits. Form: "FILE:LINE: error: MESSAGE" (the line is left out when 0). */
+/* diag.h: messages about inputs. Everything that reads something collects its complaints here and goes on as
+ * far as it can; nothing in the libraries prints or exits. Form: "FILE:LINE: error: MESSAGE" (the line is
+ * left out when 0). */
 #ifndef BERTC_DIAG_H
 #define BERTC_DIAG_H
 #include <stdbool.h>
@@ -7,24 +8,30 @@
 
 /* The process's exit status that an error asks for (interface: "Exit status everywhere"). */
 typedef enum ExitCode {
-	EXIT_DONE = 0, EXIT_RUN = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_UNSUPPORTED = 4, EXIT_LIMIT = 5, EXIT_INTERRUPTED = 130
+	EXIT_DONE = 0,
+	EXIT_RUN = 1,
+	EXIT_USAGE = 2,
+	EXIT_INPUT = 3,
+	EXIT_UNSUPPORTED = 4,
+	EXIT_LIMIT = 5,
+	EXIT_INTERRUPTED = 130
 } ExitCode;
 
 typedef enum Severity { SEV_NOTE, SEV_WARNING, SEV_ERROR } Severity;
 
 typedef struct Message {
 	Severity severity;
-	char    *file;      /* owned; may be NULL */
-	int      line;      /* from 1; 0: no line */
-	char    *text;      /* owned, one line, no newline; control bytes of foreign names are escaped */
+	char *file; /* owned; may be NULL */
+	int line;   /* from 1; 0: no line */
+	char *text; /* owned, one line, no newline; control bytes of foreign names are escaped */
 } Message;
 
 typedef struct Diag {
-	const char *file;   /* borrowed: default file of new messages */
-	Message    *messages;
-	int         count, capacity;
-	int         errors;
-	ExitCode    code;   /* of the first error */
+	const char *file; /* borrowed: default file of new messages */
+	Message *messages;
+	int count, capacity;
+	int errors;
+	ExitCode code; /* of the first error */
 } Diag;
 
 /* Stops collecting (but not counting) past this many messages: a hostile file must not fill the memory. */
@@ -35,7 +42,8 @@ void diag_free(Diag *);
 /* Records an error and returns false, so that `return diag_error(...)` reads well. */
 bool diag_error(Diag *, ExitCode, int line, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The same for a file other than diag->file. */
-bool diag_error_in(Diag *, ExitCode, const char *file, int line, const char *format, ...) __attribute__((format(printf, 5, 6)));
+bool diag_error_in(Diag *, ExitCode, const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 void diag_warn(Diag *, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_note(Diag *, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Prints all messages, one a line, and forgets them (error count and code stay). */

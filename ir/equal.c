@@ -1,12 +1,14 @@
-/* equal.c: when attributes, tensors and whole graphs are the same. Ids, names, origins and the order of nodes do not count. */
+/* equal.c: when attributes, tensors and whole graphs are the same. Ids, names, origins and the order of nodes
+ * do not count. */
 #include <stdlib.h>
 #include <string.h>
 #include "value_map.h"
 
 bool tensor_equal(const Tensor *a, const Tensor *b)
 {
-	return a == b || (type_equal(&a->type, &b->type) && a->bytes == b->bytes
-		&& (a->data == b->data || !memcmp(a->data, b->data, (size_t)a->bytes)));
+	return a == b
+		|| (type_equal(&a->type, &b->type) && a->bytes == b->bytes
+			&& (a->data == b->data || !memcmp(a->data, b->data, (size_t)a->bytes)));
 }
 
 static bool ints_equal(const Ints *a, const Ints *b)
@@ -22,10 +24,10 @@ static bool dims_equal(const Dims *a, const Dims *b)
 	return equal;
 }
 
-#define EQUAL_REAL(x, y) (!memcmp(&(x), &(y), sizeof(x)))   /* bits: -0 is not 0 */
-#define EQUAL_INT(x, y)  ((x) == (y))
+#define EQUAL_REAL(x, y) (!memcmp(&(x), &(y), sizeof(x))) /* bits: -0 is not 0 */
+#define EQUAL_INT(x, y) ((x) == (y))
 #define EQUAL_PACK EQUAL_INT
-#define EQUAL_ACT  EQUAL_INT
+#define EQUAL_ACT EQUAL_INT
 #define EQUAL_POOL EQUAL_INT
 #define EQUAL_INTS(x, y) ints_equal(&(x), &(y))
 #define EQUAL_DIMS(x, y) dims_equal(&(x), &(y))
@@ -34,7 +36,9 @@ bool attrs_equal(const Attrs *a, const Attrs *b)
 {
 	if (a->has != b->has)
 		return false;
-#define ATTR(name, KIND, doc) if ((a->has & A_##name) && !EQUAL_##KIND(a->name, b->name)) return false;
+#define ATTR(name, KIND, doc) \
+	if ((a->has & A_##name) && !EQUAL_##KIND(a->name, b->name)) \
+		return false;
 #include "attrs.def"
 #undef ATTR
 	return true;
@@ -43,9 +47,9 @@ bool attrs_equal(const Attrs *a, const Attrs *b)
 /* Pairs of values that must stand for each other; each value of a once. */
 typedef struct Pairs {
 	const Value **a, **b;
-	int32_t       count;
-	ValueMap      of_a;                /* number of a value of a -> */
-	const Value **partner;             /* the value of b that it was paired with */
+	int32_t count;
+	ValueMap of_a;         /* number of a value of a -> */
+	const Value **partner; /* the value of b that it was paired with */
 } Pairs;
 
 static bool pair_values(Pairs *pairs, const Value *a, const Value *b)
@@ -78,7 +82,8 @@ bool graph_equal(const Graph *a, const Graph *b, const Node **where)
 	bool same = a->noutputs == b->noutputs && a->ninputs == b->ninputs;
 	*where = NULL;
 	for (int32_t i = 0; same && i < a->noutputs; i++) {
-		same = !strcmp(a->outputs[i].name, b->outputs[i].name) && pair_values(&pairs, a->outputs[i].value, b->outputs[i].value);
+		same = !strcmp(a->outputs[i].name, b->outputs[i].name)
+			&& pair_values(&pairs, a->outputs[i].value, b->outputs[i].value);
 		*where = same ? NULL : a->outputs[i].value->node;
 	}
 	for (int32_t at = 0; same && at < pairs.count; at++)

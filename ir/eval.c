@@ -1,16 +1,19 @@
-/* eval.c: the reference evaluator: runs a graph on one text with naive loops in double precision, and single nodes on
- * constants for fold-const. The meaning of each op is in eval_ops.c (products, elements moved and combined) and
- * eval_text.c (rows and texts). It is the yardstick for kernels, passes and golden tests, so it is plain before it is
- * fast; only linear is written with a real model's weights in mind.
+/* eval.c: the reference evaluator: runs a graph on one text with naive loops in double precision, and single
+ * nodes on constants for fold-const. The meaning of each op is in eval_ops.c (products, elements moved and
+ * combined) and eval_text.c (rows and texts). It is the yardstick for kernels, passes and golden tests, so it
+ * is plain before it is fast; only linear is written with a real model's weights in mind.
  *
  * Graphs must be what verify lets through. Token ids are data, so embed checks them. */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
 
-/* ---- arrays -------------------------------------------------------------------------------------------------------- */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
-double eval_at(const EvalArray *array, int64_t i) { return array->v ? array->v[i] : tensor_at(array->tensor, i); }
+double eval_at(const EvalArray *array, int64_t i)
+{
+	return array->v ? array->v[i] : tensor_at(array->tensor, i);
+}
 
 void eval_array_free(EvalArray *array)
 {
@@ -34,7 +37,8 @@ const double *eval_doubles(const EvalArray *array, double **owned)
 	return *owned;
 }
 
-/* Sets dtype, dims and count for this number of tokens. False: negative, or larger than anything the evaluator takes. */
+/* Sets dtype, dims and count for this number of tokens. False: negative, or larger than anything the
+ * evaluator takes. */
 static bool array_shape(EvalArray *array, const Type *type, const int64_t *symbols, int64_t most)
 {
 	*array = (EvalArray){.dtype = type->dtype, .rank = type->rank, .count = 1};
@@ -46,13 +50,16 @@ static bool array_shape(EvalArray *array, const Type *type, const int64_t *symbo
 	return array->count <= most;
 }
 
-static bool node_eval(const Node *node, const int64_t *symbols, const EvalArray *const *args, EvalArray *results, Diag *diag)
+static bool node_eval(
+	const Node *node, const int64_t *symbols, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	for (int i = 0; i < node->nresults; i++) {
 		const Type *type = &node->results[i]->type;
-		bool is_const = node->op == OP_CONST;        /* read in place, however large */
-		if (!array_shape(&results[i], type, symbols, is_const ? TENSOR_BYTES_MAX : EVAL_BYTES_MAX / (int64_t)sizeof(double)))
-			return node_error(node, diag, "%s of %lld tokens is too large to evaluate, or has a negative size",
+		bool is_const = node->op == OP_CONST; /* read in place, however large */
+		if (!array_shape(&results[i], type, symbols,
+				is_const ? TENSOR_BYTES_MAX : EVAL_BYTES_MAX / (int64_t)sizeof(double)))
+			return node_error(node, diag,
+				"%s of %lld tokens is too large to evaluate, or has a negative size",
 				type_print(type, (char[128]){0}), (long long)symbols[1]);
 		if (!is_const)
 			results[i].v = checked_calloc((size_t)results[i].count, sizeof(double));
@@ -69,20 +76,23 @@ bool eval_CONST(const Node *node, const EvalArray *const *args, EvalArray *resul
 
 int64_t attrs_kept(const Attrs *attr, int64_t n)
 {
-	const int64_t kept = attr->has & A_keep ? attr->keep : attr->has & A_share ? (int64_t)(attr->share * (double)n + 0.5) : n;
+	const int64_t kept = attr->has & A_keep ? attr->keep
+		: attr->has & A_share               ? (int64_t)(attr->share * (double)n + 0.5)
+											: n;
 	return kept > n ? n : kept < 1 && n > 0 ? 1 : kept;
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
-/* The state of one run: an array for each value, by its number in the map, and the index of the last node that reads it. */
+/* The state of one run: an array for each value, by its number in the map, and the index of the last node
+ * that reads it. */
 typedef struct Run {
 	const Graph *graph;
 	ValueMap map;
 	EvalArray *arrays;
 	int64_t *last_use;
 	int64_t symbols[SYMBOLS_MAX];
-	const Node *ended;         /* the exit at which the text ended; NULL: it went through */
+	const Node *ended; /* the exit at which the text ended; NULL: it went through */
 } Run;
 
 static void run_find_last_uses(Run *run)
@@ -99,8 +109,10 @@ static bool run_set_inputs(Run *run, const EvalArray *inputs, Diag *diag)
 {
 	const Graph *graph = run->graph;
 	for (int i = 0; i < graph->ninputs; i++) {
-		if (inputs[i].rank != 1 || inputs[i].count != inputs[0].count || (!inputs[i].v && inputs[i].count > 0))
-			return diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: the inputs differ in length", graph->name);
+		if (inputs[i].rank != 1 || inputs[i].count != inputs[0].count
+			|| (!inputs[i].v && inputs[i].count > 0))
+			return diag_error(
+				diag, EXIT_INPUT, graph->line, "graph @%s: the inputs differ in length", graph->name);
 		EvalArray *array = &run->arrays[i];
 		*array = inputs[i];
 		array->v = checked_calloc((size_t)array->count, sizeof *array->v);
@@ -112,7 +124,8 @@ static bool run_set_inputs(Run *run, const EvalArray *inputs, Diag *diag)
 
 static double option_value(const Graph *graph, const Node *node)
 {
-	return graph->module->options[module_find_option(graph->module, node->attr.option)].value;   /* G9: it is there */
+	return graph->module->options[module_find_option(graph->module, node->attr.option)]
+		.value; /* G9: it is there */
 }
 
 /* Results are freed as soon as the last reader has run; what nobody reads, at once. */
@@ -167,7 +180,7 @@ bool graph_eval(const Graph *graph, const EvalArray *inputs, EvalArray *outputs,
 	value_map_init(&run.map, graph);
 	run.arrays = checked_calloc((size_t)run.map.count, sizeof *run.arrays);
 	run.last_use = checked_calloc((size_t)run.map.count, sizeof *run.last_use);
-	memset(run.last_use, 0xff, (size_t)run.map.count * sizeof *run.last_use);   /* -1: never */
+	memset(run.last_use, 0xff, (size_t)run.map.count * sizeof *run.last_use); /* -1: never */
 	memset(outputs, 0, (size_t)graph->noutputs * sizeof *outputs);
 	run_find_last_uses(&run);
 	bool good = run_set_inputs(&run, inputs, diag) && run_nodes(&run, diag);
@@ -181,12 +194,13 @@ bool graph_eval(const Graph *graph, const EvalArray *inputs, EvalArray *outputs,
 	return good;
 }
 
-bool graph_eval_ids(const Graph *graph, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *diag)
+bool graph_eval_ids(const Graph *graph, const int32_t *ids, const int32_t *types, int64_t tokens,
+	EvalArray *outputs, Diag *diag)
 {
 	EvalArray inputs[2];
 	if (graph->ninputs < 1 || graph->ninputs > 2)
-		return diag_error(diag, EXIT_INPUT, graph->line, "graph @%s has %d inputs, expected ids, or ids and types", graph->name,
-			graph->ninputs);
+		return diag_error(diag, EXIT_INPUT, graph->line,
+			"graph @%s has %d inputs, expected ids, or ids and types", graph->name, graph->ninputs);
 	for (int i = 0; i < 2; i++) {
 		const int32_t *from = i == 0 ? ids : types;
 		inputs[i] = (EvalArray){.dtype = DT_I32, .rank = 1, .dim = {tokens}, .count = tokens};
@@ -200,7 +214,7 @@ bool graph_eval_ids(const Graph *graph, const int32_t *ids, const int32_t *types
 	return good;
 }
 
-/* ---- constants ----------------------------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------- */
 
 Tensor *node_eval_const(Graph *graph, const Node *node, int32_t result, Diag *diag)
 {
@@ -224,7 +238,8 @@ Tensor *node_eval_const(Graph *graph, const Node *node, int32_t result, Diag *di
 	Tensor *tensor = NULL;
 	if (node_eval(node, symbols, args, results, diag)) {
 		const Value *value = node->results[result];
-		tensor = tensor_new(graph->module, mem_printf(graph->module->mem, "%s.%u", graph->name, value->id), value->type);
+		tensor = tensor_new(
+			graph->module, mem_printf(graph->module->mem, "%s.%u", graph->name, value->id), value->type);
 		for (int64_t i = 0; i < results[result].count; i++)
 			tensor_set(tensor, i, eval_at(&results[result], i));
 	}

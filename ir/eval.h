@@ -7,20 +7,23 @@
 /* No value may take more while evaluating: a 512-token fill-mask over 250,000 words takes 1 GiB. */
 #define EVAL_BYTES_MAX ((int64_t)4 << 30)
 
-/* All elements of an array in a row. *owned is what the caller must free afterwards (NULL when the array has them itself). */
+/* All elements of an array in a row. *owned is what the caller must free afterwards (NULL when the array has
+ * them itself). */
 const double *eval_doubles(const EvalArray *, double **owned);
 /* Elements start..start+count-1 into out. */
 void eval_widen(const EvalArray *, int64_t start, int64_t count, double *out);
 /* Sum of a[i]*b[i]. */
 double eval_dot(const double *a, const double *b, int64_t count);
 /* Weights of output n of a linear op, packed or not: depth of them into row; floats is room for as many. */
-void   eval_weight_row(const Node *, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row);
+void eval_weight_row(
+	const Node *, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row);
 /* One row, in place or not. */
-void   eval_softmax_row(const double *from, double *to, int64_t count);
-void   eval_layernorm_row(const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);
+void eval_softmax_row(const double *from, double *to, int64_t count);
+void eval_layernorm_row(
+	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);
 double eval_act(Act, double);
 /* How many rows thin leaves of its argument. */
 int64_t eval_thin_count(const Node *, const EvalArray *const *args);
 /* Whether the text ends at an exit whose option has that value. */
-bool   eval_exit_taken(const Node *, const EvalArray *const *args, double limit);
+bool eval_exit_taken(const Node *, const EvalArray *const *args, double limit);
 #endif

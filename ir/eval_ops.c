@@ -1,14 +1,16 @@
-/* eval_ops.c: reference meaning of the ops that look things up, multiply, move or combine elements. Shapes have been
- * checked by infer.c; ops.def has each meaning in one line. Rows and texts (softmax, attention, ...) are in eval_text.c. */
+/* eval_ops.c: reference meaning of the ops that look things up, multiply, move or combine elements. Shapes
+ * have been checked by infer.c; ops.def has each meaning in one line. Rows and texts (softmax, attention,
+ * ...) are in eval_text.c. */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
 
-/* ---- ids ----------------------------------------------------------------------------------------------------------- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
-/* Adds or sets rows of table a[V,H] picked by ids b[S]. The table is read row by row, never widened whole: a 30522 x 384 f16
- * table would be 94 MB of doubles. */
-static bool embed_rows(const Node *node, const EvalArray *table, const EvalArray *ids, bool add, EvalArray *result, Diag *diag)
+/* Adds or sets rows of table a[V,H] picked by ids b[S]. The table is read row by row, never widened whole: a
+ * 30522 x 384 f16 table would be 94 MB of doubles. */
+static bool embed_rows(
+	const Node *node, const EvalArray *table, const EvalArray *ids, bool add, EvalArray *result, Diag *diag)
 {
 	int64_t hidden = table->dim[1];
 	const bool packed = node->op == OP_EMBED && (node->attr.has & A_panel);
@@ -18,8 +20,8 @@ static bool embed_rows(const Node *node, const EvalArray *table, const EvalArray
 	for (int64_t t = 0; good && t < ids->count; t++) {
 		int64_t id = (int64_t)eval_at(ids, t);
 		if (id < 0 || id >= rows) {
-			good = node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows", (long long)id, (long long)t,
-				(long long)rows);
+			good = node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows",
+				(long long)id, (long long)t, (long long)rows);
 			break;
 		}
 		if (packed)
@@ -46,7 +48,8 @@ bool eval_EMBED_LAYERNORM(const Node *node, const EvalArray *const *args, EvalAr
 	for (int i = 0; i < node->nargs - 2; i += 2)
 		if (!embed_rows(node, args[i], args[i + 1], i > 0, result, diag))
 			return false;
-	const double *g = eval_doubles(args[node->nargs - 2], &gamma), *b = eval_doubles(args[node->nargs - 1], &beta);
+	const double *g = eval_doubles(args[node->nargs - 2], &gamma),
+				 *b = eval_doubles(args[node->nargs - 1], &beta);
 	for (int64_t t = 0; t < result->dim[0]; t++)
 		eval_layernorm_row(result->v + t * hidden, g, b, node->attr.eps, result->v + t * hidden, hidden);
 	free(gamma);
@@ -63,7 +66,7 @@ bool eval_POSITION_IDS(const Node *node, const EvalArray *const *args, EvalArray
 	return true;
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------------ */
+/* ---- products -------------------------------------------------------------------------------- */
 
 /* Eight partial sums, so that the compiler can use vectors without reordering anything on its own. */
 double eval_dot(const double *a, const double *b, int64_t count)
@@ -80,8 +83,10 @@ double eval_dot(const double *a, const double *b, int64_t count)
 	return sum;
 }
 
-/* Weights of output n: row n of b[N,K], one column of a panel of b[P,K,panel] or b[P,K/g,panel,g], or from sparse bytes. */
-void eval_weight_row(const Node *node, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row)
+/* Weights of output n: row n of b[N,K], one column of a panel of b[P,K,panel] or b[P,K/g,panel,g], or from
+ * sparse bytes. */
+void eval_weight_row(
+	const Node *node, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row)
 {
 	if ((node->attr.has & A_panel) && weight->rank == 1) {
 		const DType dtype = node->args[0]->type.dtype == DT_I8 ? DT_I8 : DT_F32;
@@ -103,12 +108,13 @@ void eval_weight_row(const Node *node, const EvalArray *weight, int64_t n, int64
 	}
 }
 
-/* Output by output, each weight row widened once and used for all tokens: 10 million weights times 128 tokens take about
- * a second. */
+/* Output by output, each weight row widened once and used for all tokens: 10 million weights times 128 tokens
+ * take about a second. */
 bool eval_LINEAR(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
-	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
+	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1],
+			rows = args[0]->count / depth;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	double *owned, *row = checked_calloc((size_t)depth, sizeof *row);
 	float *floats = checked_calloc((size_t)depth, sizeof *floats);
@@ -145,7 +151,7 @@ bool eval_MATMUL(const Node *node, const EvalArray *const *args, EvalArray *resu
 	return true;
 }
 
-/* ---- moving elements ----------------------------------------------------------------------------------------------- */
+/* ---- moving elements ------------------------------------------------------------------------- */
 
 /* result[i0,i1,..] = from[i0*strides[0] + i1*strides[1] + ..] */
 static void strided_copy(EvalArray *result, const EvalArray *from, const int64_t strides[RANK_MAX])
@@ -198,7 +204,8 @@ bool eval_SLICE(const Node *node, const EvalArray *const *args, EvalArray *resul
 	int64_t outer, inner, size = args[0]->dim[node->attr.axis], taken = node->attr.end - node->attr.start;
 	axis_split(args[0], node->attr.axis, &outer, &inner);
 	for (int64_t i = 0; i < outer; i++)
-		eval_widen(args[0], (i * size + node->attr.start) * inner, taken * inner, results[0].v + i * taken * inner);
+		eval_widen(
+			args[0], (i * size + node->attr.start) * inner, taken * inner, results[0].v + i * taken * inner);
 	return true;
 }
 
@@ -216,7 +223,7 @@ bool eval_CONCAT(const Node *node, const EvalArray *const *args, EvalArray *resu
 	return true;
 }
 
-/* ---- elementwise --------------------------------------------------------------------------------------------------- */
+/* ---- elementwise ----------------------------------------------------------------------------- */
 
 /* The argument as it lies when stretched to the result's shape: a stretched axis has stride 0. */
 static void broadcast(const EvalArray *from, EvalArray *result, double *out)
@@ -248,8 +255,12 @@ static bool eval_binary(const Node *node, const EvalArray *const *args, EvalArra
 	return true;
 }
 
-#define EVAL_BINARY(NAME) bool eval_##NAME(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag) \
-	{ (void)diag; return eval_binary(node, args, &results[0]); }
+#define EVAL_BINARY(NAME) \
+	bool eval_##NAME(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag) \
+	{ \
+		(void)diag; \
+		return eval_binary(node, args, &results[0]); \
+	}
 EVAL_BINARY(ADD)
 EVAL_BINARY(SUB)
 EVAL_BINARY(MUL)
@@ -261,7 +272,7 @@ double eval_act(Act act, double x)
 	switch (act) {
 	case ACT_GELU: return 0.5 * x * erfc(-x * M_SQRT1_2);
 	case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-	case ACT_RELU: return x > 0 ? x : x == x ? 0 : x;    /* NaN stays */
+	case ACT_RELU: return x > 0 ? x : x == x ? 0 : x; /* NaN stays */
 	case ACT_SILU: return x / (1 + exp(-x));
 	case ACT_TANH: return tanh(x);
 	case ACT_SIGMOID: return 1 / (1 + exp(-x));
@@ -271,15 +282,15 @@ double eval_act(Act act, double x)
 
 /* EVAL_UNARY(NAME, f(x)): each element by itself. */
 #define EVAL_UNARY(NAME, formula) \
-bool eval_##NAME(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag) \
-{ \
-	(void)node, (void)diag; \
-	for (int64_t i = 0; i < results[0].count; i++) { \
-		double x = eval_at(args[0], i); \
-		results[0].v[i] = (formula); \
-	} \
-	return true; \
-}
+	bool eval_##NAME(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag) \
+	{ \
+		(void)node, (void)diag; \
+		for (int64_t i = 0; i < results[0].count; i++) { \
+			double x = eval_at(args[0], i); \
+			results[0].v[i] = (formula); \
+		} \
+		return true; \
+	}
 EVAL_UNARY(ERF, erf(x))
 EVAL_UNARY(TANH, tanh(x))
 EVAL_UNARY(RELU, eval_act(ACT_RELU, x))

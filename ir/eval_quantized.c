@@ -1,5 +1,6 @@
-/* eval_quantized.c: reference meaning of the ops on narrow numbers. Unlike the others, which compute in double, these follow the f32
- * arithmetic of the kernels step by step, so that a kernel given the same f32 numbers makes the same codes and sums, bit for bit. */
+/* eval_quantized.c: reference meaning of the ops on narrow numbers. Unlike the others, which compute in
+ * double, these follow the f32 arithmetic of the kernels step by step, so that a kernel given the same f32
+ * numbers makes the same codes and sums, bit for bit. */
 #include <math.h>
 #include "eval.h"
 
@@ -24,8 +25,8 @@ bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *re
 	return true;
 }
 
-/* codes = floats * m + z, scales = 1; codes may be the floats. NaN gets the least code: so a single instruction holds codes within their
- * bounds on x86. */
+/* codes = floats * m + z, scales = 1; codes may be the floats. NaN gets the least code: so a single
+ * instruction holds codes within their bounds on x86. */
 static void codes_of(const EvalArray *floats, const EvalArray *m, const EvalArray *z, EvalArray codes[2])
 {
 	int64_t depth = floats->dim[floats->rank - 1];
@@ -60,19 +61,21 @@ static double nibble(double byte, int64_t column)
 	return (half & 15) < 8 ? half & 15 : (half & 15) - 16;
 }
 
-static bool embed_codes(const Node *node, const EvalArray *const *args, int64_t codes_a_byte, EvalArray *results, Diag *diag)
+static bool embed_codes(
+	const Node *node, const EvalArray *const *args, int64_t codes_a_byte, EvalArray *results, Diag *diag)
 {
 	int64_t stored = args[0]->dim[1], hidden = stored * codes_a_byte;
 	for (int64_t t = 0; t < args[1]->count; t++) {
 		int64_t id = (int64_t)eval_at(args[1], t);
 		if (id < 0 || id >= args[0]->dim[0])
-			return node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows", (long long)id, (long long)t,
-				(long long)args[0]->dim[0]);
+			return node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows",
+				(long long)id, (long long)t, (long long)args[0]->dim[0]);
 		const float scale = (float)eval_at(args[2], id);
 		for (int64_t j = 0; j < hidden; j++) {
 			const double byte = eval_at(args[0], id * stored + j / codes_a_byte);
 			const float code = (float)(codes_a_byte == 2 ? nibble(byte, j) : byte) * scale;
-			results[0].v[t * hidden + j] = node->nargs == 4 ? code + (float)eval_at(args[3], t * hidden + j) : code;
+			results[0].v[t * hidden + j] = node->nargs == 4 ? code + (float)eval_at(args[3], t * hidden + j)
+															: code;
 		}
 	}
 	return true;
@@ -91,16 +94,20 @@ bool eval_EMBED_I4(const Node *node, const EvalArray *const *args, EvalArray *re
 bool eval_LINEAR_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
-	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
+	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1],
+			rows = args[0]->count / depth;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	double *owned, *row = checked_calloc((size_t)depth, sizeof *row);
 	float *floats = checked_calloc((size_t)depth, sizeof *floats);
 	const double *codes = eval_doubles(args[0], &owned);
 	for (int64_t n = 0; rows > 0 && n < width; n++) {
-		const float scale = (float)eval_at(args[3], n), bias = node->nargs >= 5 ? (float)eval_at(args[4], n) : 0;
+		const float scale = (float)eval_at(args[3], n),
+					bias = node->nargs >= 5 ? (float)eval_at(args[4], n) : 0;
 		eval_weight_row(node, args[2], n, depth, floats, row);
-		for (int64_t t = 0; t < rows; t++) {   /* the sum is exact: at most 127 * 127 * 2^32, and a double holds 2^53 */
-			const float sum = (float)eval_dot(codes + t * depth, row, depth), both = (float)eval_at(args[1], t) * scale;
+		for (int64_t t = 0; t < rows;
+			t++) { /* the sum is exact: at most 127 * 127 * 2^32, and a double holds 2^53 */
+			const float sum = (float)eval_dot(codes + t * depth, row, depth),
+						both = (float)eval_at(args[1], t) * scale;
 			results[0].v[t * width + n] = eval_act(act, (double)fmaf(sum, both, bias));
 		}
 	}
@@ -118,15 +125,18 @@ bool eval_LINEAR_I8_CODES(const Node *node, const EvalArray *const *args, EvalAr
 	return true;
 }
 
-/* VDPBF16PS (Intel SDM): of each pair of inputs the second product is added first; each sum is rounded to nearest even and a product
- * of two bf16 is exact in f32. Two numbers of magnitude below 2^-126 count as zero. */
+/* VDPBF16PS (Intel SDM): of each pair of inputs the second product is added first; each sum is rounded to
+ * nearest even and a product of two bf16 is exact in f32. Two numbers of magnitude below 2^-126 count as
+ * zero. */
 bool eval_LINEAR_BF16(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
-	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1], rows = args[0]->count / depth;
+	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1],
+			rows = args[0]->count / depth;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	double *row = checked_calloc((size_t)depth, sizeof *row);
-	float *floats = checked_calloc((size_t)depth, sizeof *floats), *x = checked_calloc((size_t)args[0]->count, sizeof *x);
+	float *floats = checked_calloc((size_t)depth, sizeof *floats),
+		  *x = checked_calloc((size_t)args[0]->count, sizeof *x);
 	for (int64_t i = 0; i < args[0]->count; i++)
 		x[i] = bfloat_to_float(bfloat_from_float((float)eval_at(args[0], i)));
 	for (int64_t n = 0; rows > 0 && n < width; n++) {

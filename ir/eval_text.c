@@ -1,10 +1,11 @@
-/* eval_text.c: reference meaning of the ops that work on whole rows or on all tokens of a text: softmax, the norms, pooling,
- * attention. A text of no tokens is legal: softmax over nothing is nothing, pooling gives zeros. */
+/* eval_text.c: reference meaning of the ops that work on whole rows or on all tokens of a text: softmax, the
+ * norms, pooling, attention. A text of no tokens is legal: softmax over nothing is nothing, pooling gives
+ * zeros. */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 void eval_softmax_row(const double *from, double *to, int64_t count)
 {
@@ -17,8 +18,10 @@ void eval_softmax_row(const double *from, double *to, int64_t count)
 		to[i] /= sum;
 }
 
-/* The variance is that of the whole population (divided by count), as LayerNorm defines it: https://arxiv.org/abs/1607.06450 */
-void eval_layernorm_row(const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count)
+/* The variance is that of the whole population (divided by count), as LayerNorm defines it:
+ * https://arxiv.org/abs/1607.06450 */
+void eval_layernorm_row(
+	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count)
 {
 	double mean = 0, variance = 0;
 	for (int64_t i = 0; i < count; i++)
@@ -122,7 +125,7 @@ bool eval_NORMALIZE(const Node *node, const EvalArray *const *args, EvalArray *r
 	return true;
 }
 
-/* ---- texts --------------------------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 /* One column of a[S,H], every `hidden`-th number from `column` on, as one number. S > 0. */
 static double pool_column(Pool mode, const double *column, int64_t hidden, int64_t tokens)
@@ -154,8 +157,12 @@ bool eval_POOL(const Node *node, const EvalArray *const *args, EvalArray *result
 	return true;
 }
 
-/* Where the queries, keys or values of all heads are: row i starts at data + i*stride, head h at h*d in it. */
-typedef struct Heads { const double *data; int64_t stride; } Heads;
+/* Where the queries, keys or values of all heads are: row i starts at data + i*stride, head h at h*d in it.
+ */
+typedef struct Heads {
+	const double *data;
+	int64_t stride;
+} Heads;
 
 /* weights[j] = softmax over j of q . k_j * scale, or over those that are selected. */
 static void attend(const Attrs *attr, const double *q, Heads k, int64_t keys, int64_t d, double *weights)
@@ -169,7 +176,8 @@ static void attend(const Attrs *attr, const double *q, Heads k, int64_t keys, in
 }
 
 /* Where the node's q, k and v (received: q and k) begin. owned: what to free afterwards. */
-static void heads_of(const Node *node, const EvalArray *const *args, int64_t hidden, Heads part[3], double *owned[3])
+static void heads_of(
+	const Node *node, const EvalArray *const *args, int64_t hidden, Heads part[3], double *owned[3])
 {
 	for (int i = 0; i < node->nargs; i++)
 		part[i] = (Heads){eval_doubles(args[i], &owned[i]), args[i]->dim[args[i]->rank - 1]};
@@ -186,14 +194,14 @@ bool eval_ATTENTION(const Node *node, const EvalArray *const *args, EvalArray *r
 	int64_t hidden = results[0].dim[results[0].rank - 1], heads = node->attr.heads, d = hidden / heads;
 	int64_t queries = results[0].count / hidden, keys = last->dim[0];
 	double *owned[3] = {0}, *weights = checked_calloc((size_t)keys, sizeof *weights);
-	Heads part[3] = {0};                                  /* q, k, v */
+	Heads part[3] = {0}; /* q, k, v */
 	heads_of(node, args, hidden, part, owned);
 	for (int64_t i = 0; i < queries; i++)
 		for (int64_t h = 0; h < heads; h++) {
 			const Heads v = {part[2].data + h * d, part[2].stride};
 			double *out = results[0].v + i * hidden + h * d;
-			attend(&node->attr, part[0].data + i * part[0].stride + h * d, (Heads){part[1].data + h * d, part[1].stride}, keys, d,
-				weights);
+			attend(&node->attr, part[0].data + i * part[0].stride + h * d,
+				(Heads){part[1].data + h * d, part[1].stride}, keys, d, weights);
 			for (int64_t j = 0; j < keys; j++)
 				for (int64_t c = 0; c < d; c++)
 					out[c] += weights[j] * v.data[j * v.stride + c];
@@ -204,7 +212,7 @@ bool eval_ATTENTION(const Node *node, const EvalArray *const *args, EvalArray *r
 	return true;
 }
 
-/* ---- thinning -------------------------------------------------------------------------------------------------------- */
+/* ---- thinning -------------------------------------------------------------------------------- */
 
 bool eval_RECEIVED(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
@@ -216,8 +224,8 @@ bool eval_RECEIVED(const Node *node, const EvalArray *const *args, EvalArray *re
 	heads_of(node, args, hidden, part, owned);
 	for (int64_t i = 0; i < tokens; i++)
 		for (int64_t h = 0; h < heads; h++) {
-			attend(&node->attr, part[0].data + i * part[0].stride + h * d, (Heads){part[1].data + h * d, part[1].stride}, tokens,
-				d, weights);
+			attend(&node->attr, part[0].data + i * part[0].stride + h * d,
+				(Heads){part[1].data + h * d, part[1].stride}, tokens, d, weights);
 			for (int64_t j = 0; j < tokens; j++)
 				results[0].v[j * heads + h] += weights[j];
 		}
@@ -269,7 +277,8 @@ bool eval_GATHER(const Node *node, const EvalArray *const *args, EvalArray *resu
 	for (int64_t i = 0; i < args[1]->count; i++) {
 		const int64_t from = (int64_t)eval_at(args[1], i);
 		if (from < 0 || from >= rows)
-			return node_error(node, diag, "place %lld is outside of %lld rows", (long long)from, (long long)rows);
+			return node_error(
+				node, diag, "place %lld is outside of %lld rows", (long long)from, (long long)rows);
 		eval_widen(args[0], from * width, width, results[0].v + i * width);
 	}
 	return true;

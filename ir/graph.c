@@ -1,8 +1,8 @@
-/* graph.c: building and changing modules and graphs. What the ops mean is in infer.c (shapes) and eval.c (numbers); whether
- * a graph is sound is verify.c's question.
+/* graph.c: building and changing modules and graphs. What the ops mean is in infer.c (shapes) and eval.c
+ * (numbers); whether a graph is sound is verify.c's question.
  *
- * A module's lists (graphs, heads, meta, files, and a graph's inputs and outputs) are arrays in its arena that double when
- * their count is a power of two, so only the functions here may append to them. */
+ * A module's lists (graphs, heads, meta, files, and a graph's inputs and outputs) are arrays in its arena
+ * that double when their count is a power of two, so only the functions here may append to them. */
 #include <stdlib.h>
 #include <string.h>
 #include "value_map.h"
@@ -10,7 +10,7 @@
 static void *list_append(MemArena *mem, void *list, int32_t *count, size_t item_bytes)
 {
 	size_t n = (size_t)*count;
-	if ((n & (n - 1)) == 0) {                            /* 0, 1, 2, 4, ...: full */
+	if ((n & (n - 1)) == 0) { /* 0, 1, 2, 4, ...: full */
 		void *larger = mem_alloc(mem, (n ? 2 * n : 1) * item_bytes);
 		if (n)
 			memcpy(larger, list, n * item_bytes);
@@ -19,14 +19,15 @@ static void *list_append(MemArena *mem, void *list, int32_t *count, size_t item_
 	++*count;
 	return list;
 }
-#define APPEND(mem, list, count) (*((list) = list_append((mem), (list), &(count), sizeof *(list)), &(list)[(count) - 1]))
+#define APPEND(mem, list, count) \
+	(*((list) = list_append((mem), (list), &(count), sizeof *(list)), &(list)[(count) - 1]))
 
 static const char *string_copy(MemArena *mem, const char *text)
 {
 	return text ? mem_string(mem, text, strlen(text)) : NULL;
 }
 
-/* ---- modules ------------------------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------- */
 
 Module *module_new(const char *name)
 {
@@ -71,8 +72,8 @@ void module_set_meta(Module *module, const char *key, const char *value)
 			module->meta[i].value = string_copy(module->mem, value);
 			return;
 		}
-	APPEND(module->mem, module->meta, module->nmeta) =
-		(Meta){string_copy(module->mem, key), string_copy(module->mem, value)};
+	APPEND(module->mem, module->meta, module->nmeta) = (Meta){
+		string_copy(module->mem, key), string_copy(module->mem, value)};
 }
 
 Head *module_add_head(Module *module, const char *name)
@@ -87,7 +88,8 @@ void module_set_option(Module *module, const char *name, double value)
 	if (at >= 0)
 		module->options[at].value = value;
 	else
-		APPEND(module->mem, module->options, module->noptions) = (Option){.name = string_copy(module->mem, name), .value = value};
+		APPEND(module->mem, module->options, module->noptions) = (Option){
+			.name = string_copy(module->mem, name), .value = value};
 }
 
 int32_t module_find_option(const Module *module, const char *name)
@@ -131,7 +133,7 @@ Module *module_copy(const Module *from)
 	return module;
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 Graph *graph_new(Module *module, const char *name)
 {
@@ -165,7 +167,8 @@ void graph_add_output(Graph *graph, const char *name, Value *value)
 }
 
 /* Copies what a node says, but for its place in a list and its results. */
-static Node *node_new(Module *module, Op op, Value *const *args, int32_t nargs, const Attrs *attr, const char *origin)
+static Node *node_new(
+	Module *module, Op op, Value *const *args, int32_t nargs, const Attrs *attr, const char *origin)
 {
 	Node *node = mem_alloc(module->mem, sizeof *node);
 	node->op = op;
@@ -199,19 +202,20 @@ static Node *graph_add_node(Graph *graph, Node *before, Node *node, const Type *
 }
 
 Node *graph_insert(Graph *graph, Node *before, Op op, Value *const *args, int32_t nargs, const Attrs *attr,
-                   const char *origin, Diag *diag)
+	const char *origin, Diag *diag)
 {
 	Type results[RESULTS_MAX] = {0};
 	if (nargs < 0 || nargs > ARGS_MAX) {
-		diag_error(diag, EXIT_INPUT, 0, "%s: %d arguments, the most is %d", op_info[op].name, nargs, ARGS_MAX);
+		diag_error(
+			diag, EXIT_INPUT, 0, "%s: %d arguments, the most is %d", op_info[op].name, nargs, ARGS_MAX);
 		return NULL;
 	}
 	Node *node = node_new(graph->module, op, args, nargs, attr, origin);
 	return node_infer(node, results, diag) ? graph_add_node(graph, before, node, results) : NULL;
 }
 
-Node *graph_insert_typed(Graph *graph, Node *before, Op op, Value *const *args, int32_t nargs, const Attrs *attr,
-                         const Tensor *data, const char *origin, const Type *results)
+Node *graph_insert_typed(Graph *graph, Node *before, Op op, Value *const *args, int32_t nargs,
+	const Attrs *attr, const Tensor *data, const char *origin, const Type *results)
 {
 	Node *node = node_new(graph->module, op, args, nargs, attr, origin);
 	node->data = data;
@@ -219,7 +223,7 @@ Node *graph_insert_typed(Graph *graph, Node *before, Op op, Value *const *args, 
 }
 
 Value *graph_emit(Graph *graph, Node *before, Op op, Value *const *args, int32_t nargs, const Attrs *attr,
-                  const char *origin, Diag *diag)
+	const char *origin, Diag *diag)
 {
 	Node *node = graph_insert(graph, before, op, args, nargs, attr, origin, diag);
 	return node ? node->results[0] : NULL;
@@ -227,15 +231,17 @@ Value *graph_emit(Graph *graph, Node *before, Op op, Value *const *args, int32_t
 
 Value *graph_const(Graph *graph, Node *before, const Tensor *tensor, const char *origin)
 {
-	return graph_insert_typed(graph, before, OP_CONST, NULL, 0, NULL, tensor, origin, &tensor->type)->results[0];
+	return graph_insert_typed(graph, before, OP_CONST, NULL, 0, NULL, tensor, origin, &tensor->type)
+		->results[0];
 }
 
 Tensor *tensor_new(Module *module, const char *name, Type type)
 {
 	Tensor *tensor = mem_alloc(module->mem, sizeof *tensor);
 	int64_t count = type_count(&type), bytes;
-	if (count < 0 || __builtin_mul_overflow(count, (int64_t)dtype_bytes[type.dtype], &bytes) || bytes > TENSOR_BYTES_MAX)
-		bytes = INT64_MAX;                               /* mem_alloc says that there is not so much */
+	if (count < 0 || __builtin_mul_overflow(count, (int64_t)dtype_bytes[type.dtype], &bytes)
+		|| bytes > TENSOR_BYTES_MAX)
+		bytes = INT64_MAX; /* mem_alloc says that there is not so much */
 	*tensor = (Tensor){.name = string_copy(module->mem, name), .type = type, .bytes = bytes};
 	tensor->data = mem_alloc(module->mem, (size_t)bytes);
 	return tensor;
@@ -252,15 +258,16 @@ static void node_copy(Graph *graph, const Node *from, const ValueMap *map, Value
 		node->args[i] = copies[value_map_find(map, from->args[i])];
 	for (int i = 0; i < from->nresults; i++) {
 		const Value *result = from->results[i];
-		node->results[i] = value_new(graph, string_copy(graph->module->mem, result->name), result->type, node, i);
+		node->results[i] = value_new(
+			graph, string_copy(graph->module->mem, result->name), result->type, node, i);
 		node->results[i]->id = result->id;
 		copies[value_map_find(map, result)] = node->results[i];
 	}
 	graph_link(graph, NULL, node);
 }
 
-/* The graph must be sound as far as "arguments come earlier" goes: what verify lets through, or what the functions above
- * have made. */
+/* The graph must be sound as far as "arguments come earlier" goes: what verify lets through, or what the
+ * functions above have made. */
 Graph *graph_copy(Module *into, const Graph *from)
 {
 	Graph *graph = graph_new(into, from->name);
@@ -285,7 +292,7 @@ Graph *graph_copy(Module *into, const Graph *from)
 	return graph;
 }
 
-/* ---- changing a graph ---------------------------------------------------------------------------------------------- */
+/* ---- changing a graph ------------------------------------------------------------------------ */
 
 void graph_replace_uses(Graph *graph, Value *old, Value *by)
 {
@@ -339,7 +346,7 @@ void graph_reach_outputs(const Graph *graph, uint32_t *by_id)
 		by_id[graph->outputs[i].value->id] |= 1u << (i < 31 ? i : 31);
 	const uint32_t all = graph->noutputs < 32 ? (1u << graph->noutputs) - 1 : UINT32_MAX;
 	for (const Node *node = graph->last; node; node = node->prev) {
-		uint32_t needed = node->op == OP_EXIT ? all : 0;   /* it decides where all of them come from */
+		uint32_t needed = node->op == OP_EXIT ? all : 0; /* it decides where all of them come from */
 		for (int32_t i = 0; i < node->nresults; i++)
 			needed |= by_id[node->results[i]->id];
 		for (int32_t i = 0; i < node->nargs; i++)
@@ -350,8 +357,10 @@ void graph_reach_outputs(const Graph *graph, uint32_t *by_id)
 int32_t node_weight(const Node *node)
 {
 	switch (node->op) {
-	case OP_LINEAR: case OP_LINEAR_BF16: return 1;
-	case OP_LINEAR_I8: case OP_LINEAR_I8_CODES: return 2;
+	case OP_LINEAR:
+	case OP_LINEAR_BF16: return 1;
+	case OP_LINEAR_I8:
+	case OP_LINEAR_I8_CODES: return 2;
 	default: return -1;
 	}
 }
@@ -359,7 +368,9 @@ int32_t node_weight(const Node *node)
 int32_t node_lookups(const Node *node)
 {
 	switch (node->op) {
-	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_I4: return 1;
+	case OP_EMBED:
+	case OP_EMBED_I8:
+	case OP_EMBED_I4: return 1;
 	case OP_EMBED_LAYERNORM: return (node->nargs - 2) / 2;
 	default: return 0;
 	}
@@ -383,7 +394,7 @@ bool value_is_scalar(const Value *value, double *number)
 	return true;
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 bool name_is_valid(const char *name)
 {

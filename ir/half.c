@@ -1,6 +1,7 @@
-/* half.c: f16 (IEEE 754 binary16) and bf16 (the upper half of a binary32), and elements of tensors as numbers.
- * Widening is exact; narrowing rounds to nearest, ties to even. NaN stays NaN. Tensor data may lie unaligned in a file, so
- * elements are read with memcpy. Hosts are little-endian, as safetensors files are. */
+/* half.c: f16 (IEEE 754 binary16) and bf16 (the upper half of a binary32), and elements of tensors as
+ * numbers. Widening is exact; narrowing rounds to nearest, ties to even. NaN stays NaN. Tensor data may lie
+ * unaligned in a file, so elements are read with memcpy. Hosts are little-endian, as safetensors files are.
+ */
 #include <math.h>
 #include <string.h>
 #include "ir.h"
@@ -28,9 +29,9 @@ static uint32_t shift_round(uint32_t bits, int shift)
 float half_to_float(uint16_t half)
 {
 	uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = half & 0x7fff;
-	if (magnitude >= 0x7c00)                                    /* infinity and NaN: exponent 31 becomes 255 */
+	if (magnitude >= 0x7c00) /* infinity and NaN: exponent 31 becomes 255 */
 		return float_of(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
-	if (magnitude < 0x0400) {                                   /* zero and subnormals: multiples of 2^-24 */
+	if (magnitude < 0x0400) { /* zero and subnormals: multiples of 2^-24 */
 		float value = (float)magnitude * 0x1p-24f;
 		return sign ? -value : value;
 	}
@@ -41,13 +42,14 @@ uint16_t half_from_float(float value)
 {
 	uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff, result;
 	if (magnitude > 0x7f800000)
-		result = 0x7e00 | (magnitude >> 13 & 0x3ff);            /* a quiet NaN with what fits of the payload */
+		result = 0x7e00 | (magnitude >> 13 & 0x3ff); /* a quiet NaN with what fits of the payload */
 	else if (magnitude >= 0x477ff000)
-		result = 0x7c00;                                        /* from 65520 on, halfway past the largest half, 65504 */
+		result = 0x7c00; /* from 65520 on, halfway past the largest half, 65504 */
 	else if (magnitude >= 0x38800000)
-		result = shift_round(magnitude - ((127 - 15) << 23), 13);   /* from 2^-14 on: normal; a carry moves the exponent up */
+		result = shift_round(
+			magnitude - ((127 - 15) << 23), 13); /* from 2^-14 on: normal; a carry moves the exponent up */
 	else if (magnitude < 0x33000000)
-		result = 0;                                             /* below 2^-25, half the smallest subnormal */
+		result = 0; /* below 2^-25, half the smallest subnormal */
 	else
 		result = shift_round((magnitude & 0x7fffff) | 0x800000, 126 - (int)(magnitude >> 23));
 	return (uint16_t)(sign | result);
@@ -59,12 +61,12 @@ uint16_t bfloat_from_float(float value)
 {
 	uint32_t bits = float_bits(value);
 	if ((bits & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(bits >> 16 | 0x40);                   /* the quiet bit, or rounding could make an infinity of it */
+		return (uint16_t)(bits >> 16 | 0x40); /* the quiet bit, or rounding could make an infinity of it */
 	return (uint16_t)shift_round(bits, 16);
 }
 
-/* Rounds to a binary float with `bits` of significand, exponents down to `least` for subnormals, and this largest number.
- * One rounding, straight from the double: going by way of float would round twice. */
+/* Rounds to a binary float with `bits` of significand, exponents down to `least` for subnormals, and this
+ * largest number. One rounding, straight from the double: going by way of float would round twice. */
 static double double_round(double value, int bits, int least, double largest)
 {
 	if (value == 0 || !isfinite(value))
@@ -94,20 +96,46 @@ double dtype_round(DType dtype, double value)
 	}
 }
 
-#define ELEMENT(type) type element; memcpy(&element, at, sizeof element)
+#define ELEMENT(type) \
+	type element; \
+	memcpy(&element, at, sizeof element)
 
 double tensor_at(const Tensor *tensor, int64_t i)
 {
 	const char *at = (const char *)tensor->data + i * dtype_bytes[tensor->type.dtype];
 	switch (tensor->type.dtype) {
-	case DT_F32: { ELEMENT(float); return element; }
-	case DT_F16: { ELEMENT(uint16_t); return half_to_float(element); }
-	case DT_BF16: { ELEMENT(uint16_t); return bfloat_to_float(element); }
-	case DT_F64: { ELEMENT(double); return element; }
-	case DT_I8: { ELEMENT(int8_t); return element; }
-	case DT_U8: { ELEMENT(uint8_t); return element; }
-	case DT_I32: { ELEMENT(int32_t); return element; }
-	case DT_I64: { ELEMENT(int64_t); return (double)element; }
+	case DT_F32: {
+		ELEMENT(float);
+		return element;
+	}
+	case DT_F16: {
+		ELEMENT(uint16_t);
+		return half_to_float(element);
+	}
+	case DT_BF16: {
+		ELEMENT(uint16_t);
+		return bfloat_to_float(element);
+	}
+	case DT_F64: {
+		ELEMENT(double);
+		return element;
+	}
+	case DT_I8: {
+		ELEMENT(int8_t);
+		return element;
+	}
+	case DT_U8: {
+		ELEMENT(uint8_t);
+		return element;
+	}
+	case DT_I32: {
+		ELEMENT(int32_t);
+		return element;
+	}
+	case DT_I64: {
+		ELEMENT(int64_t);
+		return (double)element;
+	}
 	default: return 0;
 	}
 }
@@ -116,7 +144,11 @@ void tensor_set(Tensor *tensor, int64_t i, double value)
 {
 	char *at = (char *)tensor->data + i * dtype_bytes[tensor->type.dtype];
 	value = dtype_round(tensor->type.dtype, value);
-#define STORE(type, number) do { type element = (type)(number); memcpy(at, &element, sizeof element); } while (0)
+#define STORE(type, number) \
+	do { \
+		type element = (type)(number); \
+		memcpy(at, &element, sizeof element); \
+	} while (0)
 	switch (tensor->type.dtype) {
 	case DT_F32: STORE(float, value); break;
 	case DT_F16: STORE(uint16_t, half_from_float((float)value)); break;

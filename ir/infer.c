@@ -1,13 +1,15 @@
-/* infer.c: the type of every op's result from its arguments and attributes, one function an op, and with it the complete
- * list of what an op accepts: graph_insert, the parser's verifier and the passes all ask here. Numbers are eval.c's.
+/* infer.c: the type of every op's result from its arguments and attributes, one function an op, and with it
+ * the complete list of what an op accepts: graph_insert, the parser's verifier and the passes all ask here.
+ * Numbers are eval.c's.
  *
- * Floats of any width may be arguments (constants stay as the checkpoint stores them); what is computed is f32. The ops that
- * only move elements (reshape, transpose, slice, concat of equals) keep the element type. Two dims are equal when their
- * terms are: f32[S,384] and f32[S,384] add, f32[S] and f32[S+1] never do, whatever S may be. */
+ * Floats of any width may be arguments (constants stay as the checkpoint stores them); what is computed is
+ * f32. The ops that only move elements (reshape, transpose, slice, concat of equals) keep the element type.
+ * Two dims are equal when their terms are: f32[S,384] and f32[S,384] add, f32[S] and f32[S+1] never do,
+ * whatever S may be. */
 #include <stdarg.h>
 #include "infer.h"
 
-/* ---- messages ------------------------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 bool node_error(const Node *node, Diag *diag, const char *format, ...)
 {
@@ -17,9 +19,9 @@ bool node_error(const Node *node, Diag *diag, const char *format, ...)
 	int bytes = vasprintf(&message, format, args);
 	va_end(args);
 	bool named = node->nresults > 0 && node->results[0];
-	diag_error(diag, EXIT_INPUT, node->line, "%s%s%s%s%s: %s", node->origin ? node->origin : "", node->origin ? ": " : "",
-		named ? value_print(node->results[0], result) : "", named ? " = " : "", op_info[node->op].name,
-		bytes >= 0 ? message : "out of memory");
+	diag_error(diag, EXIT_INPUT, node->line, "%s%s%s%s%s: %s", node->origin ? node->origin : "",
+		node->origin ? ": " : "", named ? value_print(node->results[0], result) : "", named ? " = " : "",
+		op_info[node->op].name, bytes >= 0 ? message : "out of memory");
 	if (bytes >= 0)
 		free(message);
 	return false;
@@ -27,7 +29,8 @@ bool node_error(const Node *node, Diag *diag, const char *format, ...)
 
 bool expect_float(const Node *node, int i, Diag *diag)
 {
-	return dtype_is_float(arg_type(node, i)->dtype) || node_error(node, diag, "%s is %s, expected floats", ARG_TEXT(i));
+	return dtype_is_float(arg_type(node, i)->dtype)
+		|| node_error(node, diag, "%s is %s, expected floats", ARG_TEXT(i));
 }
 
 bool expect_rank(const Node *node, int i, int least, int most, Diag *diag)
@@ -45,16 +48,17 @@ bool expect_vector(const Node *node, int i, Dim dim, Diag *diag)
 {
 	if (!expect_float(node, i, diag) || !expect_rank(node, i, 1, 1, diag))
 		return false;
-	return dim_equal(arg_type(node, i)->dim[0], dim) ||
-		node_error(node, diag, "%s is %s, expected %s", ARG_TEXT(i), DIM_TEXT(dim));
+	return dim_equal(arg_type(node, i)->dim[0], dim)
+		|| node_error(node, diag, "%s is %s, expected %s", ARG_TEXT(i), DIM_TEXT(dim));
 }
 
 bool expect_not_negative(const Node *node, const char *name, double value, Diag *diag)
 {
-	return (isfinite(value) && value >= 0) || node_error(node, diag, "%s is %g, expected a number >= 0", name, value);
+	return (isfinite(value) && value >= 0)
+		|| node_error(node, diag, "%s is %g, expected a number >= 0", name, value);
 }
 
-/* ---- constants and ids --------------------------------------------------------------------------------------------- */
+/* ---- constants and ids ----------------------------------------------------------------------- */
 
 bool infer_CONST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
@@ -81,20 +85,23 @@ bool expect_table(const Node *node, int i, Diag *diag)
 static bool expect_packed_table(const Node *node, Diag *diag)
 {
 	const int64_t panel = node->attr.panel, width = node->attr.width;
-	if ((node->attr.has & (A_panel | A_width)) != (A_panel | A_width) || panel < 1 || panel > DIM_MAX || width < 1 || width > DIM_MAX)
+	if ((node->attr.has & (A_panel | A_width)) != (A_panel | A_width) || panel < 1 || panel > DIM_MAX
+		|| width < 1 || width > DIM_MAX)
 		return node_error(node, diag, "panel and width of a packed table must both be given, at least 1");
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 3, 3, diag) || !expect_ids(node, 1, diag))
 		return false;
 	const Dim *table = arg_type(node, 0)->dim;
 	const int64_t panels = (width + panel - 1) / panel;
-	return (dim_equal(table[0], dim_number(panels)) && dim_is_number(table[1]) && dim_equal(table[2], dim_number(panel)))
-		|| node_error(node, diag, "%s is %s, expected [%lld,H,%lld] for width %lld", ARG_TEXT(0), (long long)panels, (long long)panel,
-			(long long)width);
+	return (dim_equal(table[0], dim_number(panels)) && dim_is_number(table[1])
+			   && dim_equal(table[2], dim_number(panel)))
+		|| node_error(node, diag, "%s is %s, expected [%lld,H,%lld] for width %lld", ARG_TEXT(0),
+			(long long)panels, (long long)panel, (long long)width);
 }
 
 bool infer_EMBED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
-	if (!(node->attr.has & (A_panel | A_width)) ? !expect_table(node, 0, diag) : !expect_packed_table(node, diag))
+	if (!(node->attr.has & (A_panel | A_width)) ? !expect_table(node, 0, diag)
+												: !expect_packed_table(node, diag))
 		return false;
 	results[0] = type_make(DT_F32, 2, arg_type(node, 1)->dim[0], arg_type(node, 0)->dim[1]);
 	return true;
@@ -104,34 +111,45 @@ static bool infer_embed_codes(const Node *node, int32_t codes_a_byte, Type resul
 {
 	const Type *table = arg_type(node, 0);
 	if (table->dtype != DT_I8 || table->rank != 2)
-		return node_error(node, diag, "%s is %s, expected a table i8[V,%s]", ARG_TEXT(0), codes_a_byte == 2 ? "H/2" : "H");
+		return node_error(
+			node, diag, "%s is %s, expected a table i8[V,%s]", ARG_TEXT(0), codes_a_byte == 2 ? "H/2" : "H");
 	if (!dim_is_number(table->dim[1]))
 		return node_error(node, diag, "%s is %s, expected columns that are a number", ARG_TEXT(0));
 	if (!expect_ids(node, 1, diag) || !expect_vector(node, 2, table->dim[0], diag))
 		return false;
-	results[0] = type_make(DT_F32, 2, arg_type(node, 1)->dim[0], dim_number(table->dim[1].plus * codes_a_byte));
-	if (node->nargs == 4 && (!expect_float(node, 3, diag) || arg_type(node, 3)->rank != 2
-		|| !dim_equal(arg_type(node, 3)->dim[0], results[0].dim[0]) || !dim_equal(arg_type(node, 3)->dim[1], results[0].dim[1])))
+	results[0] = type_make(
+		DT_F32, 2, arg_type(node, 1)->dim[0], dim_number(table->dim[1].plus * codes_a_byte));
+	if (node->nargs == 4
+		&& (!expect_float(node, 3, diag) || arg_type(node, 3)->rank != 2
+			|| !dim_equal(arg_type(node, 3)->dim[0], results[0].dim[0])
+			|| !dim_equal(arg_type(node, 3)->dim[1], results[0].dim[1])))
 		return node_error(node, diag, "%s is %s, expected what is looked up, %s", ARG_TEXT(3),
 			type_print(&results[0], (char[128]){0}));
 	return true;
 }
 
-bool infer_EMBED_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_embed_codes(node, 1, results, diag); }
+bool infer_EMBED_I8(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_embed_codes(node, 1, results, diag);
+}
 
-bool infer_EMBED_I4(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_embed_codes(node, 2, results, diag); }
+bool infer_EMBED_I4(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_embed_codes(node, 2, results, diag);
+}
 
 bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	if (!expect_rank(node, 0, 1, 1, diag))
 		return false;
 	if ((node->attr.has & A_start) && (node->attr.start < 0 || node->attr.start > INT32_MAX))
-		return node_error(node, diag, "start is %lld, expected 0 to %d", (long long)node->attr.start, INT32_MAX);
+		return node_error(
+			node, diag, "start is %lld, expected 0 to %d", (long long)node->attr.start, INT32_MAX);
 	results[0] = type_make(DT_I32, 1, arg_type(node, 0)->dim[0]);
 	return true;
 }
 
-/* ---- moving elements ----------------------------------------------------------------------------------------------- */
+/* ---- moving elements ------------------------------------------------------------------------- */
 
 bool infer_TRANSPOSE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
@@ -176,8 +194,9 @@ static bool expect_fixed_axis(const Node *node, int i, Diag *diag)
 	const Type *a = arg_type(node, i);
 	if (node->attr.axis < 0 || node->attr.axis >= a->rank)
 		return node_error(node, diag, "axis is %lld but %s is %s", (long long)node->attr.axis, ARG_TEXT(i));
-	return dim_is_number(a->dim[node->attr.axis]) ||
-		node_error(node, diag, "axis %lld of %s, %s, has no fixed size", (long long)node->attr.axis, ARG_TEXT(i));
+	return dim_is_number(a->dim[node->attr.axis])
+		|| node_error(
+			node, diag, "axis %lld of %s, %s, has no fixed size", (long long)node->attr.axis, ARG_TEXT(i));
 }
 
 bool infer_SLICE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -187,8 +206,8 @@ bool infer_SLICE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return false;
 	const Type *a = arg_type(node, 0);
 	if (start < 0 || start >= end || end > a->dim[node->attr.axis].plus)
-		return node_error(node, diag, "start %lld and end %lld do not fit axis %lld of %s, %s", (long long)start, (long long)end,
-			(long long)node->attr.axis, ARG_TEXT(0));
+		return node_error(node, diag, "start %lld and end %lld do not fit axis %lld of %s, %s",
+			(long long)start, (long long)end, (long long)node->attr.axis, ARG_TEXT(0));
 	results[0] = *a;
 	results[0].dim[node->attr.axis] = dim_number(end - start);
 	return true;
@@ -207,19 +226,19 @@ bool infer_CONCAT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		for (int d = 0; fit && d < a->rank; d++)
 			fit = d == axis || dim_equal(a->dim[d], first->dim[d]);
 		if (!fit || (a->dtype != first->dtype && !(dtype_is_float(a->dtype) && dtype_is_float(first->dtype))))
-			return node_error(node, diag, "%s is %s, which does not fit %s, %s, along axis %lld", ARG_TEXT(i), ARG_TEXT(0),
-				(long long)axis);
+			return node_error(node, diag, "%s is %s, which does not fit %s, %s, along axis %lld", ARG_TEXT(i),
+				ARG_TEXT(0), (long long)axis);
 		if (a->dtype != first->dtype)
 			results[0].dtype = DT_F32;
 		if (__builtin_add_overflow(total, a->dim[axis].plus, &total) || total > DIM_MAX)
-			return node_error(node, diag, "the result has more than %lld elements along axis %lld", (long long)DIM_MAX,
-				(long long)axis);
+			return node_error(node, diag, "the result has more than %lld elements along axis %lld",
+				(long long)DIM_MAX, (long long)axis);
 	}
 	results[0].dim[axis] = dim_number(total);
 	return true;
 }
 
-/* ---- elementwise --------------------------------------------------------------------------------------------------- */
+/* ---- elementwise ----------------------------------------------------------------------------- */
 
 /* Axes are matched from the last one; a size of 1 stretches. */
 static bool infer_broadcast(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -231,17 +250,30 @@ static bool infer_broadcast(const Node *node, Type results[RESULTS_MAX], Diag *d
 	for (int i = 1; i <= a->rank && i <= b->rank; i++) {
 		Dim of_a = a->dim[a->rank - i], of_b = b->dim[b->rank - i], one = dim_number(1);
 		if (!dim_equal(of_a, of_b) && !dim_equal(of_a, one) && !dim_equal(of_b, one))
-			return node_error(node, diag, "%s is %s and %s is %s: these shapes do not broadcast", ARG_TEXT(0), ARG_TEXT(1));
+			return node_error(
+				node, diag, "%s is %s and %s is %s: these shapes do not broadcast", ARG_TEXT(0), ARG_TEXT(1));
 		result.dim[result.rank - i] = dim_equal(of_a, one) ? of_b : of_a;
 	}
 	results[0] = result;
 	return true;
 }
 
-bool infer_ADD(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
-bool infer_SUB(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
-bool infer_MUL(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
-bool infer_DIV(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_broadcast(node, results, diag); }
+bool infer_ADD(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_broadcast(node, results, diag);
+}
+bool infer_SUB(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_broadcast(node, results, diag);
+}
+bool infer_MUL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_broadcast(node, results, diag);
+}
+bool infer_DIV(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_broadcast(node, results, diag);
+}
 
 bool infer_same(const Node *node, int least_rank, Type results[RESULTS_MAX], Diag *diag)
 {
@@ -251,17 +283,38 @@ bool infer_same(const Node *node, int least_rank, Type results[RESULTS_MAX], Dia
 	return true;
 }
 
-bool infer_ERF(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
-bool infer_TANH(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
-bool infer_RELU(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
-bool infer_SIGMOID(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
-bool infer_EXP(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
-bool infer_SQRT(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_ERF(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
+bool infer_TANH(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
+bool infer_RELU(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
+bool infer_SIGMOID(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
+bool infer_EXP(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
+bool infer_SQRT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
 bool infer_SOFTMAX(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	return infer_same(node, 1, results, diag) && expect_selection(node, diag);
 }
-bool infer_ACTIVATION(const Node *node, Type results[RESULTS_MAX], Diag *diag) { return infer_same(node, 0, results, diag); }
+bool infer_ACTIVATION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 0, results, diag);
+}
 
 /* Keeps the element type that the result has been given (graph_insert: f32). */
 bool infer_CAST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -273,7 +326,7 @@ bool infer_CAST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
-/* ---- all ops ------------------------------------------------------------------------------------------------------- */
+/* ---- all ops --------------------------------------------------------------------------------- */
 
 #define ATTR(name, KIND, doc) [AI_##name] = #name,
 static const char *const attr_names[AI_COUNT] = {
@@ -305,7 +358,8 @@ bool node_infer(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if (node->nargs < info->least_args || node->nargs > info->most_args) {
 		if (info->least_args == info->most_args)
 			return node_error(node, diag, "%d arguments, expected %d", node->nargs, info->least_args);
-		return node_error(node, diag, "%d arguments, expected %d to %d", node->nargs, info->least_args, info->most_args);
+		return node_error(
+			node, diag, "%d arguments, expected %d to %d", node->nargs, info->least_args, info->most_args);
 	}
 	return check_attributes(node, diag) && info->infer(node, results, diag);
 }

@@ -1,5 +1,5 @@
-/* infer.h: what the files of infer_*.c share: messages about a node's arguments, and what they may be. All expect_* return false behind a
- * message. */
+/* infer.h: what the files of infer_*.c share: messages about a node's arguments, and what they may be. All
+ * expect_* return false behind a message. */
 #ifndef BERTC_IR_INFER_H
 #define BERTC_IR_INFER_H
 #include <math.h>
@@ -11,7 +11,8 @@ static inline const Type *arg_type(const Node *node, int i) { return &node->args
 
 /* "%x is f32[3]": the start of most complaints. */
 #define ARG_TEXT(i) value_print(node->args[i], (char[264]){0}), type_print(arg_type(node, i), (char[128]){0})
-#define DIM_TEXT(size) type_print(&(Type){.dtype = DT_F32, .rank = 1, .dim = {size}}, (char[128]){0}) + 3   /* "[S]" */
+#define DIM_TEXT(size) \
+	type_print(&(Type){.dtype = DT_F32, .rank = 1, .dim = {size}}, (char[128]){0}) + 3 /* "[S]" */
 
 static inline Type floats_like(const Type *type)
 {
@@ -24,12 +25,13 @@ static inline Dim last_dim(const Type *type) { return type->dim[type->rank - 1];
 
 bool expect_float(const Node *, int i, Diag *);
 bool expect_rank(const Node *, int i, int least, int most, Diag *);
-bool expect_vector(const Node *, int i, Dim, Diag *);                    /* argument i is float[dim]: a bias, gamma, beta */
+bool expect_vector(const Node *, int i, Dim, Diag *); /* argument i is float[dim]: a bias, gamma, beta */
 bool expect_not_negative(const Node *, const char *name, double value, Diag *);
-bool expect_ids(const Node *, int i, Diag *);                            /* argument i is i32[tokens] */
-bool expect_table(const Node *, int i, Diag *);                          /* argument i is float[rows,width], i + 1 ids of its rows */
-bool expect_selection(const Node *, Diag *);                             /* k, share or threshold, where they are, make sense */
-bool infer_same(const Node *, int least_rank, Type results[RESULTS_MAX], Diag *);   /* the result is f32 of argument 0's shape */
+bool expect_ids(const Node *, int i, Diag *);   /* argument i is i32[tokens] */
+bool expect_table(const Node *, int i, Diag *); /* argument i is float[rows,width], i + 1 ids of its rows */
+bool expect_selection(const Node *, Diag *);    /* k, share or threshold, where they are, make sense */
+bool infer_same(const Node *, int least_rank, Type results[RESULTS_MAX],
+	Diag *); /* the result is f32 of argument 0's shape */
 /* Codes i8 and scales f32 of `floats`, by the steps and zero points of arguments at and at + 1. */
 bool infer_codes(const Node *, const Type *floats, int32_t at, Type results[2], Diag *);
 #endif

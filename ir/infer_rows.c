@@ -1,7 +1,8 @@
-/* infer_rows.c: types of what works on a row as a whole or on the tokens of a text: selecting, normalising, attention, pooling. */
+/* infer_rows.c: types of what works on a row as a whole or on the tokens of a text: selecting, normalising,
+ * attention, pooling. */
 #include "infer.h"
 
-/* ---- selecting ------------------------------------------------------------------------------------------------------ */
+/* ---- selecting ------------------------------------------------------------------------------- */
 
 bool expect_selection(const Node *node, Diag *diag)
 {
@@ -26,21 +27,23 @@ bool infer_THIN(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if (!(node->attr.has & (A_keep | A_share)))
 		return node_error(node, diag, "says neither keep nor share");
 	if (node->attr.symbol < 1 || node->attr.symbol >= SYMBOLS_MAX - 1)
-		return node_error(node, diag, "symbol is %lld, expected 1 to %d", (long long)node->attr.symbol, SYMBOLS_MAX - 2);
+		return node_error(
+			node, diag, "symbol is %lld, expected 1 to %d", (long long)node->attr.symbol, SYMBOLS_MAX - 2);
 	if (node->nargs == 2 && !type_equal(arg_type(node, 1), &must))
-		return node_error(node, diag, "%s is %s, expected one number a row of %s, %s", ARG_TEXT(1), ARG_TEXT(0));
+		return node_error(
+			node, diag, "%s is %s, expected one number a row of %s, %s", ARG_TEXT(1), ARG_TEXT(0));
 	results[0] = type_make(DT_I32, 1, dim_symbol((int32_t)node->attr.symbol + 1));
 	return true;
 }
 
-/* Argument i holds places of `rows` rows: thin made them of as many, where it did. The evaluator looks at every place; compiled code
- * takes none but thin's. */
+/* Argument i holds places of `rows` rows: thin made them of as many, where it did. The evaluator looks at
+ * every place; compiled code takes none but thin's. */
 static bool expect_places(const Node *node, int i, Dim rows, Diag *diag)
 {
 	const Node *thin = node->args[i]->node;
-	return !thin || thin->op != OP_THIN || dim_equal(arg_type(thin, 0)->dim[0], rows) ||
-		node_error(node, diag, "%s are places of other rows, those of %s", value_print(node->args[i], (char[264]){0}),
-			value_print(thin->args[0], (char[264]){0}));
+	return !thin || thin->op != OP_THIN || dim_equal(arg_type(thin, 0)->dim[0], rows)
+		|| node_error(node, diag, "%s are places of other rows, those of %s",
+			value_print(node->args[i], (char[264]){0}), value_print(thin->args[0], (char[264]){0}));
 }
 
 bool infer_GATHER(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -55,23 +58,25 @@ bool infer_GATHER(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 bool infer_SPREAD(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag) || !expect_ids(node, 1, diag)
-		|| !expect_rank(node, 2, 1, RANK_MAX, diag) || !expect_places(node, 1, arg_type(node, 2)->dim[0], diag))
+		|| !expect_rank(node, 2, 1, RANK_MAX, diag)
+		|| !expect_places(node, 1, arg_type(node, 2)->dim[0], diag))
 		return false;
 	if (!dim_equal(arg_type(node, 0)->dim[0], arg_type(node, 1)->dim[0]))
-		return node_error(node, diag, "%s is %s, expected a row for each of %s, %s", ARG_TEXT(0), ARG_TEXT(1));
+		return node_error(
+			node, diag, "%s is %s, expected a row for each of %s, %s", ARG_TEXT(0), ARG_TEXT(1));
 	results[0] = type_make(DT_F32, 2, arg_type(node, 2)->dim[0], arg_type(node, 0)->dim[1]);
 	return true;
 }
 
-/* ---- over the last axis -------------------------------------------------------------------------------------------- */
+/* ---- over the last axis ---------------------------------------------------------------------- */
 
 bool infer_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	if (!infer_same(node, 1, results, diag))
 		return false;
 	Dim size = last_dim(arg_type(node, 0));
-	return expect_vector(node, 1, size, diag) && expect_vector(node, 2, size, diag) &&
-		expect_not_negative(node, "eps", node->attr.eps, diag);
+	return expect_vector(node, 1, size, diag) && expect_vector(node, 2, size, diag)
+		&& expect_not_negative(node, "eps", node->attr.eps, diag);
 }
 
 bool infer_ADD_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -80,9 +85,10 @@ bool infer_ADD_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag
 		return false;
 	const Type *a = arg_type(node, 0), b = floats_like(arg_type(node, 1));
 	if (!type_equal(&results[0], &b))
-		return node_error(node, diag, "%s is %s and %s is %s, expected the same shape", ARG_TEXT(0), ARG_TEXT(1));
-	return expect_vector(node, 2, last_dim(a), diag) && expect_vector(node, 3, last_dim(a), diag) &&
-		expect_not_negative(node, "eps", node->attr.eps, diag);
+		return node_error(
+			node, diag, "%s is %s and %s is %s, expected the same shape", ARG_TEXT(0), ARG_TEXT(1));
+	return expect_vector(node, 2, last_dim(a), diag) && expect_vector(node, 3, last_dim(a), diag)
+		&& expect_not_negative(node, "eps", node->attr.eps, diag);
 }
 
 bool infer_ADD_LAYERNORM_CODES(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -94,7 +100,8 @@ bool infer_ADD_LAYERNORM_CODES(const Node *node, Type results[RESULTS_MAX], Diag
 bool infer_EMBED_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	if (node->nargs % 2 != 0)
-		return node_error(node, diag, "%d arguments, expected pairs of a table and its ids, then gamma and beta", node->nargs);
+		return node_error(node, diag,
+			"%d arguments, expected pairs of a table and its ids, then gamma and beta", node->nargs);
 	Type result = {0};
 	for (int i = 0; i < node->nargs - 2; i += 2) {
 		if (!expect_table(node, i, diag))
@@ -103,13 +110,13 @@ bool infer_EMBED_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *di
 		if (i == 0)
 			result = row;
 		else if (!type_equal(&result, &row))
-			return node_error(node, diag, "%s, %s, and its ids, %s, %s, do not fit the first table", ARG_TEXT(i),
-				ARG_TEXT(i + 1));
+			return node_error(node, diag, "%s, %s, and its ids, %s, %s, do not fit the first table",
+				ARG_TEXT(i), ARG_TEXT(i + 1));
 	}
 	results[0] = result;
 	int gamma = node->nargs - 2, beta = node->nargs - 1;
-	return expect_vector(node, gamma, result.dim[1], diag) && expect_vector(node, beta, result.dim[1], diag) &&
-		expect_not_negative(node, "eps", node->attr.eps, diag);
+	return expect_vector(node, gamma, result.dim[1], diag) && expect_vector(node, beta, result.dim[1], diag)
+		&& expect_not_negative(node, "eps", node->attr.eps, diag);
 }
 
 bool infer_NORMALIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
@@ -117,7 +124,7 @@ bool infer_NORMALIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return infer_same(node, 1, results, diag) && expect_not_negative(node, "eps", node->attr.eps, diag);
 }
 
-/* ---- over the tokens of a text ------------------------------------------------------------------------------------- */
+/* ---- over the tokens of a text --------------------------------------------------------------- */
 
 bool infer_POOL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
@@ -143,15 +150,17 @@ static bool expect_heads(const Node *node, int i, int like, int parts, int64_t h
 	if (!expect_float(node, i, diag) || !expect_rank(node, i, 2, 2, diag))
 		return false;
 	const Type *a = arg_type(node, i);
-	return (dim_equal(a->dim[1], dim_number(parts * hidden)) && dim_equal(a->dim[0], arg_type(node, like)->dim[0])) ||
-		node_error(node, diag, "%s is %s, expected %lld columns and as many rows as %s has, %s", ARG_TEXT(i),
-			(long long)(parts * hidden), ARG_TEXT(like));
+	return (dim_equal(a->dim[1], dim_number(parts * hidden))
+			   && dim_equal(a->dim[0], arg_type(node, like)->dim[0]))
+		|| node_error(node, diag, "%s is %s, expected %lld columns and as many rows as %s has, %s",
+			ARG_TEXT(i), (long long)(parts * hidden), ARG_TEXT(like));
 }
 
 bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	static const int args_of[PACK_COUNT] = {[PACK_NONE] = 3, [PACK_KV] = 2, [PACK_QKV] = 1};
-	static const char *const words[PACK_COUNT] = {[PACK_NONE] = "q, k and v", [PACK_KV] = "q and kv", [PACK_QKV] = "qkv"};
+	static const char *const words[PACK_COUNT] = {
+		[PACK_NONE] = "q, k and v", [PACK_KV] = "q and kv", [PACK_QKV] = "qkv"};
 	Pack pack = node->attr.pack;
 	if ((unsigned)pack >= PACK_COUNT || node->nargs != args_of[pack])
 		return node_error(node, diag, "%d arguments, expected %s", node->nargs,
@@ -163,10 +172,12 @@ bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	int64_t parts = pack == PACK_QKV ? 3 : 1, heads = node->attr.heads;
 	int64_t hidden = dim_is_number(columns) ? columns.plus / parts : 0;
 	if (hidden < 1 || columns.plus % parts != 0 || heads < 1 || hidden % heads != 0)
-		return node_error(node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
+		return node_error(
+			node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
 	if (hidden > DIM_MAX / 2)
 		return node_error(node, diag, "%s is %s, which is too wide", ARG_TEXT(0));
-	if (pack == PACK_NONE && !(expect_heads(node, 1, 1, 1, hidden, diag) && expect_heads(node, 2, 1, 1, hidden, diag)))
+	if (pack == PACK_NONE
+		&& !(expect_heads(node, 1, 1, 1, hidden, diag) && expect_heads(node, 2, 1, 1, hidden, diag)))
 		return false;
 	if (pack == PACK_KV && !expect_heads(node, 1, 1, 2, hidden, diag))
 		return false;
@@ -175,7 +186,8 @@ bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
 		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
 	if ((node->attr.has & A_SELECT) && (node->attr.has & A_bits) && node->attr.bits != 32)
-		return node_error(node, diag, "bits=%lld would change which keys are selected", (long long)node->attr.bits);
+		return node_error(
+			node, diag, "bits=%lld would change which keys are selected", (long long)node->attr.bits);
 	results[0] = floats_like(q);
 	results[0].dim[q->rank - 1] = dim_number(hidden);
 	return expect_selection(node, diag);
@@ -192,7 +204,8 @@ bool infer_RECEIVED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	const Type *q = arg_type(node, 0);
 	const int64_t hidden = dim_is_number(q->dim[1]) ? q->dim[1].plus / parts : 0;
 	if (hidden < 1 || q->dim[1].plus % parts != 0 || heads < 1 || hidden % heads != 0 || hidden > DIM_MAX / 2)
-		return node_error(node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
+		return node_error(
+			node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
 	if (pack == PACK_NONE && !expect_heads(node, 1, 0, 1, hidden, diag))
 		return false;
 	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))

@@ -1,11 +1,12 @@
 /* ir.h: the intermediate representation. Types first, then the functions under the name of their file.
  *
- * A Graph describes ONE text of S tokens as a list of nodes in topological order: no blocks, no regions. A node (an op
- * with its arguments and attributes) makes one or more values. Batching is the business of lowering. The language, with
- * an example for every op and the exact invariants, is in IR.md; verify.c checks them.
+ * A Graph describes ONE text of S tokens as a list of nodes in topological order: no blocks, no regions. A
+ * node (an op with its arguments and attributes) makes one or more values. Batching is the business of
+ * lowering. The language, with an example for every op and the exact invariants, is in IR.md; verify.c checks
+ * them.
  *
- * Ownership: everything in a Module lives in its arena and dies with module_free; passes never free. Tensors are views
- * of mapped checkpoints or of the arena. */
+ * Ownership: everything in a Module lives in its arena and dies with module_free; passes never free. Tensors
+ * are views of mapped checkpoints or of the arena. */
 #ifndef BERTC_IR_H
 #define BERTC_IR_H
 #include <stdbool.h>
@@ -14,10 +15,10 @@
 #include <stdio.h>
 #include "diag.h"
 
-/* ---- limits: every file is hostile ---------------------------------------------------------------------------- */
+/* ---- limits: every file is hostile ----------------------------------------------------------- */
 enum {
 	RANK_MAX = 4,
-	SYMBOLS_MAX = 9,               /* none, S, S1 .. S7 */
+	SYMBOLS_MAX = 9, /* none, S, S1 .. S7 */
 	ARGS_MAX = 16,
 	RESULTS_MAX = 4,
 	NODES_MAX = 1 << 20,
@@ -27,7 +28,7 @@ enum {
 #define TENSOR_BYTES_MAX ((int64_t)1 << 40)
 #define DIM_MAX ((int64_t)1 << 40)
 
-/* ---- types ----------------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 typedef enum DType {
 #define DTYPE(NAME, ...) DT_##NAME,
 #include "dtypes.def"
@@ -36,19 +37,29 @@ typedef enum DType {
 } DType;
 
 /* scale * symbol + plus. symbol 0 is none (a plain number, scale 0); 1 is S, 2 is S1, ... */
-typedef struct Dim { int32_t symbol, scale; int64_t plus; } Dim;
+typedef struct Dim {
+	int32_t symbol, scale;
+	int64_t plus;
+} Dim;
 
-typedef struct Type { DType dtype; int32_t rank; Dim dim[RANK_MAX]; } Type;
+typedef struct Type {
+	DType dtype;
+	int32_t rank;
+	Dim dim[RANK_MAX];
+} Type;
 
 /* A tensor known at compile time. All dims are plain numbers. */
 typedef struct Tensor {
-	const char *name;     /* as in the checkpoint: "encoder.layer.0.attention.self.query.weight" */
-	Type        type;
-	const void *data;     /* row-major, little-endian; borrowed from a mapping or the arena */
-	int64_t     bytes;
-	const char *file;     /* plain name of the .safetensors file that it lies in; NULL: made by the parser or a pass */
-	const char *source;   /* the checkpoint's tensor that this one was made from, through however many passes; NULL: see name */
-	const char *form;     /* how .bir spells a tensor made from a rule: "splat(0.5)", "iota", "rand(7)"; NULL: no rule */
+	const char *name; /* as in the checkpoint: "encoder.layer.0.attention.self.query.weight" */
+	Type type;
+	const void *data; /* row-major, little-endian; borrowed from a mapping or the arena */
+	int64_t bytes;
+	const char
+		*file; /* plain name of the .safetensors file that it lies in; NULL: made by the parser or a pass */
+	const char *source; /* the checkpoint's tensor that this one was made from, through however many passes;
+						   NULL: see name */
+	const char
+		*form; /* how .bir spells a tensor made from a rule: "splat(0.5)", "iota", "rand(7)"; NULL: no rule */
 } Tensor;
 
 typedef enum Pack {
@@ -81,10 +92,17 @@ typedef enum Pool {
 	POOL_COUNT
 } Pool;
 
-typedef struct Ints { int32_t count; int64_t at[RANK_MAX]; } Ints;
-typedef struct Dims { int32_t count; Dim at[RANK_MAX]; } Dims;
+typedef struct Ints {
+	int32_t count;
+	int64_t at[RANK_MAX];
+} Ints;
+typedef struct Dims {
+	int32_t count;
+	Dim at[RANK_MAX];
+} Dims;
 
-/* attrs.def turned into bit numbers, mask bits and one flat struct; a field counts only when its bit is in `has`. */
+/* attrs.def turned into bit numbers, mask bits and one flat struct; a field counts only when its bit is in
+ * `has`. */
 enum AttrIndex {
 #define ATTR(name, KIND, doc) AI_##name,
 #include "attrs.def"
@@ -101,12 +119,12 @@ enum { A_CHAINED = A_kernel | A_offset | A_chain | A_rows | A_inner };
 /* Which keys of a query softmax and attention keep; at most one is given. */
 enum { A_SELECT = A_keep | A_share | A_threshold };
 #define ATTR_TYPE_REAL double
-#define ATTR_TYPE_INT  int64_t
+#define ATTR_TYPE_INT int64_t
 #define ATTR_TYPE_INTS Ints
 #define ATTR_TYPE_DIMS Dims
 #define ATTR_TYPE_TEXT const char *
 #define ATTR_TYPE_PACK Pack
-#define ATTR_TYPE_ACT  Act
+#define ATTR_TYPE_ACT Act
 #define ATTR_TYPE_POOL Pool
 typedef struct Attrs {
 	uint32_t has;
@@ -131,23 +149,23 @@ typedef struct Module Module;
 
 /* One tensor at run time (or a constant). */
 typedef struct Value {
-	uint32_t    id;       /* unique in the graph, never reused, survives passes: the inspector follows it */
-	const char *name;     /* spelling in .bir without '%'; NULL: printed as %ID */
-	Type        type;
-	Node       *node;     /* who makes it; NULL: a graph input */
-	int32_t     index;    /* which result of node, or which input of the graph */
+	uint32_t id;      /* unique in the graph, never reused, survives passes: the inspector follows it */
+	const char *name; /* spelling in .bir without '%'; NULL: printed as %ID */
+	Type type;
+	Node *node;    /* who makes it; NULL: a graph input */
+	int32_t index; /* which result of node, or which input of the graph */
 } Value;
 
 struct Node {
-	Op           op;
-	int32_t      nargs, nresults;
-	Value       *args[ARGS_MAX];
-	Value       *results[RESULTS_MAX];
-	Attrs        attr;
-	const Tensor *data;   /* OP_CONST only */
-	const char  *origin;  /* the part of the model it came from: "layer.3.attention.query"; may be NULL */
-	int32_t      line;    /* in the .bir file it was read from, or 0 */
-	Node        *prev, *next;
+	Op op;
+	int32_t nargs, nresults;
+	Value *args[ARGS_MAX];
+	Value *results[RESULTS_MAX];
+	Attrs attr;
+	const Tensor *data; /* OP_CONST only */
+	const char *origin; /* the part of the model it came from: "layer.3.attention.query"; may be NULL */
+	int32_t line;       /* in the .bir file it was read from, or 0 */
+	Node *prev, *next;
 };
 
 /* A node's row of ops.def. */
@@ -156,178 +174,207 @@ typedef bool InferFn(const Node *, Type results[RESULTS_MAX], Diag *);
 typedef bool EvalFn(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
 typedef struct OpInfo {
 	const char *name;
-	uint32_t    levels;               /* mask of Level */
-	Domain      domain;
-	int32_t     least_args, most_args, results;
-	uint32_t    required, optional;   /* attribute masks */
+	uint32_t levels; /* mask of Level */
+	Domain domain;
+	int32_t least_args, most_args, results;
+	uint32_t required, optional; /* attribute masks */
 	const char *meaning;
-	InferFn    *infer;
-	EvalFn     *eval;
+	InferFn *infer;
+	EvalFn *eval;
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
 
-typedef struct GraphOutput { const char *name; Value *value; } GraphOutput;
+typedef struct GraphOutput {
+	const char *name;
+	Value *value;
+} GraphOutput;
 
 /* Size of the arena that lowered code needs, in bytes (set by plan-memory):
- * tokens*per_token + texts*per_text + tokens*longest*per_pair + threads*(longest*per_thread_token + per_thread)
+ * tokens*per_token + texts*per_text + tokens*longest*per_pair + threads*(longest*per_thread_token +
+ * per_thread)
  * + threads*per_block + fixed, every term rounded up to 64. Zero until planned. See IR.md, Arena. */
 typedef struct ArenaPlan {
-	bool    planned;
+	bool planned;
 	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, per_block, fixed;
 } ArenaPlan;
 
 struct Graph {
-	Module      *module;
-	const char  *name;                /* without '@' */
-	Level        level;               /* highest level the verifier lets in */
-	int32_t      ninputs, noutputs;
-	Value      **inputs;              /* %ids: i32[S] first, then perhaps %types: i32[S] */
+	Module *module;
+	const char *name; /* without '@' */
+	Level level;      /* highest level the verifier lets in */
+	int32_t ninputs, noutputs;
+	Value **inputs; /* %ids: i32[S] first, then perhaps %types: i32[S] */
 	GraphOutput *outputs;
-	Node        *first, *last;
-	uint32_t     next_id;
-	ArenaPlan    arena;
-	int32_t      line, return_line;   /* in the .bir file, or 0 */
+	Node *first, *last;
+	uint32_t next_id;
+	ArenaPlan arena;
+	int32_t line, return_line; /* in the .bir file, or 0 */
 };
 
-/* ---- what a program does with the graph's outputs ---------------------------------------------------------------- */
-typedef enum Task { TASK_CLASSIFY, TASK_TAG, TASK_EMBED, TASK_RANK, TASK_QA, TASK_FILL_MASK, TASK_COUNT } Task;
+/* ---- what a program does with the graph's outputs -------------------------------------------- */
+typedef enum Task {
+	TASK_CLASSIFY,
+	TASK_TAG,
+	TASK_EMBED,
+	TASK_RANK,
+	TASK_QA,
+	TASK_FILL_MASK,
+	TASK_COUNT
+} Task;
 typedef enum Problem { PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION, PROBLEM_COUNT } Problem;
-extern const char *const task_names[TASK_COUNT];        /* "classify" "tag" "embed" "rank" "qa" "fill-mask" */
-extern const char *const problem_names[PROBLEM_COUNT];  /* "single" "multi" "regression" */
+extern const char *const task_names[TASK_COUNT];       /* "classify" "tag" "embed" "rank" "qa" "fill-mask" */
+extern const char *const problem_names[PROBLEM_COUNT]; /* "single" "multi" "regression" */
 
 typedef struct Head {
-	const char  *name;                /* "sentiment"; default: the task's name */
-	Task         task;
-	Problem      problem;
-	const char  *output;              /* name of the graph output it reads */
-	int32_t      nlabels;
+	const char *name; /* "sentiment"; default: the task's name */
+	Task task;
+	Problem problem;
+	const char *output; /* name of the graph output it reads */
+	int32_t nlabels;
 	const char **labels;
-	int32_t      line;                /* in the .bir file, or 0 */
+	int32_t line; /* in the .bir file, or 0 */
 } Head;
 
-/* A number that whoever runs the program may set (`--set NAME=VALUE`, NAME_set): `option @exit_entropy : f32 = 0.2`. */
-typedef struct Option { const char *name; double value; int32_t line; } Option;
+/* A number that whoever runs the program may set (`--set NAME=VALUE`, NAME_set): `option @exit_entropy : f32
+ * = 0.2`. */
+typedef struct Option {
+	const char *name;
+	double value;
+	int32_t line;
+} Option;
 
-typedef struct Meta { const char *key, *value; } Meta;
+typedef struct Meta {
+	const char *key, *value;
+} Meta;
 
 struct SafeTensors;
 struct Module {
 	struct MemArena *mem;
-	const char  *name;                /* without '@' */
-	const char  *weights;             /* as written in the file: a plain file name, or NULL */
-	const char  *tokenizer;           /* as written: a plain file name, or NULL (ids only) */
-	const char  *directory;           /* where weights and tokenizer are looked up */
-	int32_t      max_tokens;          /* 0: not said */
-	int32_t      nheads, ngraphs, nmeta, noptions;
-	Head        *heads;
-	Graph      **graphs;
-	Option      *options;
-	Meta        *meta;                /* free text carried into --about: "model_sha256", "source", ... */
-	struct SafeTensors **files;       /* mapped checkpoints, closed by module_free */
-	int32_t      nfiles;
-	bool         borrows_files;       /* made by module_copy: the original closes them */
+	const char *name;      /* without '@' */
+	const char *weights;   /* as written in the file: a plain file name, or NULL */
+	const char *tokenizer; /* as written: a plain file name, or NULL (ids only) */
+	const char *directory; /* where weights and tokenizer are looked up */
+	int32_t max_tokens;    /* 0: not said */
+	int32_t nheads, ngraphs, nmeta, noptions;
+	Head *heads;
+	Graph **graphs;
+	Option *options;
+	Meta *meta;                 /* free text carried into --about: "model_sha256", "source", ... */
+	struct SafeTensors **files; /* mapped checkpoints, closed by module_free */
+	int32_t nfiles;
+	bool borrows_files; /* made by module_copy: the original closes them */
 };
 
-/* ---- memory.c: an arena; memory comes zeroed, running out of it ends the process with exit 1 ------------------------ */
+/* ---- memory.c: an arena; memory comes zeroed, running out of it ends the process with exit 1 ---- */
 typedef struct MemArena MemArena;
 MemArena *mem_new(void);
-void      mem_free(MemArena *);
-void     *mem_alloc(MemArena *, size_t bytes);
-char     *mem_string(MemArena *, const char *text, size_t bytes);   /* copies and ends with NUL */
-char     *mem_printf(MemArena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mem_free(MemArena *);
+void *mem_alloc(MemArena *, size_t bytes);
+char *mem_string(MemArena *, const char *text, size_t bytes); /* copies and ends with NUL */
+char *mem_printf(MemArena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- type.c ---------------------------------------------------------------------------------------------------- */
+/* ---- type.c ---------------------------------------------------------------------------------- */
 extern const char *const dtype_names[DT_COUNT];
-extern const int32_t     dtype_bytes[DT_COUNT];
-bool   dtype_is_float(DType);
-bool   dtype_parse(const char *text, size_t bytes, DType *);
-Dim    dim_number(int64_t);
-Dim    dim_symbol(int32_t symbol);                     /* dim_symbol(1) is S */
-bool   dim_equal(Dim, Dim);
-bool   dim_is_number(Dim);
-bool   dim_is_valid(Dim);                              /* a number in 1..DIM_MAX, or scale*symbol+plus with scale >= 1 */
-int64_t dim_at(Dim, const int64_t symbols[SYMBOLS_MAX]); /* symbols[1] is S; negative: overflow, or a negative size */
-Type   type_make(DType, int32_t rank, ...);            /* ... : Dim each */
-bool   type_equal(const Type *, const Type *);
-bool   type_is_number(const Type *);                   /* no symbol in it */
-int64_t type_count(const Type *);                      /* elements of a type without symbols; -1 on overflow */
-bool   type_counts_equal(const Type *, const Type *);  /* as many elements, whatever the symbols are (type_count.c) */
+extern const int32_t dtype_bytes[DT_COUNT];
+bool dtype_is_float(DType);
+bool dtype_parse(const char *text, size_t bytes, DType *);
+Dim dim_number(int64_t);
+Dim dim_symbol(int32_t symbol); /* dim_symbol(1) is S */
+bool dim_equal(Dim, Dim);
+bool dim_is_number(Dim);
+bool dim_is_valid(Dim); /* a number in 1..DIM_MAX, or scale*symbol+plus with scale >= 1 */
+int64_t dim_at(
+	Dim, const int64_t symbols[SYMBOLS_MAX]); /* symbols[1] is S; negative: overflow, or a negative size */
+Type type_make(DType, int32_t rank, ...);     /* ... : Dim each */
+bool type_equal(const Type *, const Type *);
+bool type_is_number(const Type *); /* no symbol in it */
+int64_t type_count(const Type *);  /* elements of a type without symbols; -1 on overflow */
+bool type_counts_equal(
+	const Type *, const Type *); /* as many elements, whatever the symbols are (type_count.c) */
 /* Rows of the packed form: dim 0 is exactly S, or a symbol that thin made, and no other dim has a symbol. */
-bool   type_is_rows(const Type *);
+bool type_is_rows(const Type *);
 /* The symbol of those rows: 1 is S, 2 is S1; 0 when it is not such a type. */
 int32_t type_rows(const Type *);
-/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S or S1 .. S7, every other dim a
- * number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered code cannot hold it (S+1, 2S, S*S*S). */
+/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S or S1
+ * .. S7, every other dim a number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered
+ * code cannot hold it (S+1, 2S, S*S*S). */
 typedef enum Region { REGION_NONE, REGION_TOKENS, REGION_TEXTS, REGION_PAIRS } Region;
 Region type_region(const Type *, int64_t *unit_bytes);
 /* Writes "f32[S,384]"; returns text. */
-char  *type_print(const Type *, char text[128]);
+char *type_print(const Type *, char text[128]);
 
-/* ---- half.c: exact widening, narrowing rounded to nearest even --------------------------------------------------- */
-float    half_to_float(uint16_t);
+/* ---- half.c: exact widening, narrowing rounded to nearest even ------------------------------- */
+float half_to_float(uint16_t);
 uint16_t half_from_float(float);
-float    bfloat_to_float(uint16_t);
+float bfloat_to_float(uint16_t);
 uint16_t bfloat_from_float(float);
 /* Element i of any tensor as a double (exact for all dtypes but I64 beyond 2^53). */
-double   tensor_at(const Tensor *, int64_t i);
+double tensor_at(const Tensor *, int64_t i);
 /* count elements from `start` widened to float (f64 rounded). */
-void     tensor_floats(const Tensor *, int64_t start, int64_t count, float *out);
-/* The nearest number of that type (ties to even, floats overflow to infinity, integers saturate, NaN is integer 0). */
-double   dtype_round(DType, double);
+void tensor_floats(const Tensor *, int64_t start, int64_t count, float *out);
+/* The nearest number of that type (ties to even, floats overflow to infinity, integers saturate, NaN is
+ * integer 0). */
+double dtype_round(DType, double);
 /* Stores it so; the data must be the module's own (tensor_new). */
-void     tensor_set(Tensor *, int64_t i, double value);
+void tensor_set(Tensor *, int64_t i, double value);
 
-/* ---- safetensors.c ------------------------------------------------------------------------------------------------
- * https://github.com/huggingface/safetensors#format. The file is mapped, never copied. Everything in the header is
- * checked: size, JSON depth, duplicate keys, dtype, shape product, overlaps, holes. */
+/* ---- safetensors.c ------------------------------------------------------------------------------
+ * https://github.com/huggingface/safetensors#format. The file is mapped, never copied. Everything in the
+ * header is checked: size, JSON depth, duplicate keys, dtype, shape product, overlaps, holes. */
 typedef struct SafeTensors SafeTensors;
-SafeTensors  *safetensors_open(const char *path, Diag *);        /* NULL and messages on error */
-void          safetensors_close(SafeTensors *);
-const char   *safetensors_name(const SafeTensors *);             /* plain file name, without directory */
+SafeTensors *safetensors_open(const char *path, Diag *); /* NULL and messages on error */
+void safetensors_close(SafeTensors *);
+const char *safetensors_name(const SafeTensors *); /* plain file name, without directory */
 const Tensor *safetensors_find(const SafeTensors *, const char *name);
-int32_t       safetensors_count(const SafeTensors *);
-const Tensor *safetensors_get(const SafeTensors *, int32_t i);   /* sorted by name */
+int32_t safetensors_count(const SafeTensors *);
+const Tensor *safetensors_get(const SafeTensors *, int32_t i); /* sorted by name */
 /* Writes by rename; of equal names only one may be given. No tensors make a valid empty file. */
-bool          safetensors_write(const char *path, const Tensor *const *tensors, int32_t count, Diag *);
+bool safetensors_write(const char *path, const Tensor *const *tensors, int32_t count, Diag *);
 
-/* ---- graph.c ---------------------------------------------------------------------------------------------------- */
+/* ---- graph.c --------------------------------------------------------------------------------- */
 Module *module_new(const char *name);
-void    module_free(Module *);
-bool    module_add_file(Module *, SafeTensors *);                /* takes ownership */
+void module_free(Module *);
+bool module_add_file(Module *, SafeTensors *); /* takes ownership */
 const Tensor *module_find_tensor(const Module *, const char *name);
-void    module_set_meta(Module *, const char *key, const char *value);
-Head   *module_add_head(Module *, const char *name);             /* the rest zeroed; valid until the next is added */
+void module_set_meta(Module *, const char *key, const char *value);
+Head *module_add_head(Module *, const char *name); /* the rest zeroed; valid until the next is added */
 /* A new option, or the one of that name with another default. */
-void    module_set_option(Module *, const char *name, double value);
+void module_set_option(Module *, const char *name, double value);
 /* Its number among the options; -1: there is none of that name. */
 int32_t module_find_option(const Module *, const char *name);
-Graph  *graph_new(Module *, const char *name);                   /* at LEVEL_GRAPH */
-Graph  *graph_copy(Module *into, const Graph *);                 /* same ids; tensors shared */
-Module *module_copy(const Module *);                             /* nodes copied, tensor data shared: keep the original alive */
-Value  *graph_add_input(Graph *, const char *name, Type);
-void    graph_add_output(Graph *, const char *name, Value *);
-/* Appends (before == NULL) or inserts a node. Result types come from infer; NULL and messages when they do not fit.
- * OP_CAST makes f32; for another type set node->results[0]->type.dtype right afterwards: infer keeps the dtype that the
- * result of a cast already has. Constants: graph_const. */
-Node   *graph_insert(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
-/* The same without any check, result types as given (as many as op_info[op].results): for the parser, which takes types as
- * they are written and leaves the judgement to verify. data: OP_CONST only. nargs <= ARGS_MAX. */
-Node   *graph_insert_typed(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const Tensor *data,
-                           const char *origin, const Type *results);
+Graph *graph_new(Module *, const char *name);   /* at LEVEL_GRAPH */
+Graph *graph_copy(Module *into, const Graph *); /* same ids; tensors shared */
+Module *module_copy(const Module *); /* nodes copied, tensor data shared: keep the original alive */
+Value *graph_add_input(Graph *, const char *name, Type);
+void graph_add_output(Graph *, const char *name, Value *);
+/* Appends (before == NULL) or inserts a node. Result types come from infer; NULL and messages when they do
+ * not fit. OP_CAST makes f32; for another type set node->results[0]->type.dtype right afterwards: infer keeps
+ * the dtype that the result of a cast already has. Constants: graph_const. */
+Node *graph_insert(
+	Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
+/* The same without any check, result types as given (as many as op_info[op].results): for the parser, which
+ * takes types as they are written and leaves the judgement to verify. data: OP_CONST only. nargs <= ARGS_MAX.
+ */
+Node *graph_insert_typed(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *,
+	const Tensor *data, const char *origin, const Type *results);
 /* graph_insert for the usual single result; NULL on error. */
-Value  *graph_emit(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
-Value  *graph_const(Graph *, Node *before, const Tensor *, const char *origin);
+Value *graph_emit(
+	Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
+Value *graph_const(Graph *, Node *before, const Tensor *, const char *origin);
 /* A new tensor in the module's arena, its data zeroed and writable. */
 Tensor *tensor_new(Module *, const char *name, Type);
-void    graph_replace_uses(Graph *, Value *old, Value *by);      /* outputs too */
-void    graph_erase(Graph *, Node *);                            /* its results must have no uses */
-int32_t value_uses(const Graph *, const Value *);                /* arguments and outputs that read it */
-Node   *value_only_user(const Graph *, const Value *);           /* the node, when exactly one argument and no output reads it */
-bool    value_is_const(const Value *);
-/* For each value, by its id, bit k: output k needs it. Outputs beyond the 32 that a program can have count as the last. */
-void    graph_reach_outputs(const Graph *, uint32_t *by_id);
-/* What reads, behind an exit, a value that is made or given in front of it, other than a constant or what an exit takes over; and that
- * value. NULL: nothing does, so that code may leave behind what belongs to the texts that ended. */
+void graph_replace_uses(Graph *, Value *old, Value *by); /* outputs too */
+void graph_erase(Graph *, Node *);                       /* its results must have no uses */
+int32_t value_uses(const Graph *, const Value *);        /* arguments and outputs that read it */
+Node *value_only_user(
+	const Graph *, const Value *); /* the node, when exactly one argument and no output reads it */
+bool value_is_const(const Value *);
+/* For each value, by its id, bit k: output k needs it. Outputs beyond the 32 that a program can have count as
+ * the last. */
+void graph_reach_outputs(const Graph *, uint32_t *by_id);
+/* What reads, behind an exit, a value that is made or given in front of it, other than a constant or what an
+ * exit takes over; and that value. NULL: nothing does, so that code may leave behind what belongs to the
+ * texts that ended. */
 const Node *graph_exit_crossing(const Graph *, const Value **value);
 /* Pairs of a table and the ids that pick its rows, with which the node's arguments begin. */
 int32_t node_lookups(const Node *);
@@ -335,57 +382,66 @@ int32_t node_lookups(const Node *);
 int64_t node_table_rows(const Node *, int32_t pair);
 /* Which argument of a linear of any kind is its weight; -1: the op is no linear. */
 int32_t node_weight(const Node *);
-const Tensor *value_tensor(const Value *);                       /* NULL unless a const */
-bool    value_is_scalar(const Value *, double *);                /* a const of one element */
+const Tensor *value_tensor(const Value *);     /* NULL unless a const */
+bool value_is_scalar(const Value *, double *); /* a const of one element */
 
-bool    name_is_valid(const char *);                             /* a letter or _, then letters, digits, _ . -; <= 255 bytes */
+bool name_is_valid(const char *); /* a letter or _, then letters, digits, _ . -; <= 255 bytes */
 /* Writes "%name" or "%12"; returns text. */
-char   *value_print(const Value *, char text[264]);
+char *value_print(const Value *, char text[264]);
 
 /* N of an origin "layer.N.PART", by which passes know the layers of an encoder; -1: it is no layer's. */
 int32_t origin_layer(const char *origin);
 
-/* ---- equal.c ------------------------------------------------------------------------------------------------------ */
-bool    attrs_equal(const Attrs *, const Attrs *);
-bool    tensor_equal(const Tensor *, const Tensor *);            /* type and bytes, not the name */
-/* Whether both make the same outputs by the same ops of equal constants. If not, *where is a node of the first graph that has no
- * counterpart, or NULL when inputs or outputs differ. */
-bool    graph_equal(const Graph *, const Graph *, const Node **where);
+/* ---- equal.c --------------------------------------------------------------------------------- */
+bool attrs_equal(const Attrs *, const Attrs *);
+bool tensor_equal(const Tensor *, const Tensor *); /* type and bytes, not the name */
+/* Whether both make the same outputs by the same ops of equal constants. If not, *where is a node of the
+ * first graph that has no counterpart, or NULL when inputs or outputs differ. */
+bool graph_equal(const Graph *, const Graph *, const Node **where);
 
-/* ---- sparse.c: weights of which most are zero, layout in its head ---------------------------------------------------- */
-enum { SPARSE_PANEL = 64, SPARSE_BAND = 4, SPARSE_BLOCK = 96, SPARSE_WORD = 4 };  /* outputs a piece and a band, words of an output, bytes */
+/* ---- sparse.c: weights of which most are zero, layout in its head ---------------------------- */
+enum {
+	SPARSE_PANEL = 64,
+	SPARSE_BAND = 4,
+	SPARSE_BLOCK = 96,
+	SPARSE_WORD = 4
+}; /* outputs a piece and a band, words of an output, bytes */
 static inline int64_t sparse_blocks(int64_t words) { return (words + SPARSE_BLOCK - 1) / SPARSE_BLOCK; }
-int64_t sparse_words(int64_t inputs, DType);                     /* of an output: of i8 a fourth of its inputs, of f32 as many */
-/* Of the groups of so many neighbouring inputs in a matrix [outputs, inputs] of i8 or floats, the share that are not all zero. */
-double  sparse_density(const Tensor *, int64_t group);
-/* Writes the packed form of such a matrix; returns its bytes. NULL: counts them only. -1: more than INT32_MAX. */
+int64_t sparse_words(int64_t inputs, DType); /* of an output: of i8 a fourth of its inputs, of f32 as many */
+/* Of the groups of so many neighbouring inputs in a matrix [outputs, inputs] of i8 or floats, the share that
+ * are not all zero. */
+double sparse_density(const Tensor *, int64_t group);
+/* Writes the packed form of such a matrix; returns its bytes. NULL: counts them only. -1: more than
+ * INT32_MAX. */
 int64_t sparse_pack(const Tensor *, void *packed);
 /* Row n of a packed form of so many outputs and words: `words` words to row, in the order of inputs. */
-void    sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, void *row);
+void sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, void *row);
 /* How many words of all outputs a packed form holds. */
 int64_t sparse_stored(const void *packed, int64_t outputs, int64_t words);
-/* Whether these bytes are a packed form of so many outputs and words an output, of codes or f32, as kernels read it without looking. */
-bool    sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words, DType);
-/* sparse_order.c: order[4 * words] = an order of the inputs of a matrix of i8 in which fewer words are not all zero; returns how many. -1: none
- * that pays, and order is not to be read. */
+/* Whether these bytes are a packed form of so many outputs and words an output, of codes or f32, as kernels
+ * read it without looking. */
+bool sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words, DType);
+/* sparse_order.c: order[4 * words] = an order of the inputs of a matrix of i8 in which fewer words are not
+ * all zero; returns how many. -1: none that pays, and order is not to be read. */
 int64_t sparse_order(const Tensor *, uint16_t *order);
 /* The share of the words that a packed form has for a reason: those that are not all zero. */
-double  sparse_left(const Tensor *);
+double sparse_left(const Tensor *);
 
-/* ---- infer.c, eval.c: one function an op -------------------------------------------------------------------------- */
-#define OP(NAME, ...) bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \
+/* ---- infer.c, eval.c: one function an op ----------------------------------------------------- */
+#define OP(NAME, ...) \
+	bool infer_##NAME(const Node *, Type results[RESULTS_MAX], Diag *); \
 	bool eval_##NAME(const Node *, const struct EvalArray *const *args, struct EvalArray *results, Diag *);
 #include "ops.def"
 #undef OP
-/* An error about a node, EXIT_INPUT: "ORIGIN: %RESULT = OP: MESSAGE" at the node's line, as far as they are known. Returns
- * false. */
+/* An error about a node, EXIT_INPUT: "ORIGIN: %RESULT = OP: MESSAGE" at the node's line, as far as they are
+ * known. Returns false. */
 bool node_error(const Node *, Diag *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Number of arguments and attributes as op_info says, then infer. */
 bool node_infer(const Node *, Type results[RESULTS_MAX], Diag *);
 
 /* An array while evaluating: numbers as double, or a constant read in place (v == NULL, tensor set). */
 typedef struct EvalArray {
-	DType   dtype;
+	DType dtype;
 	int32_t rank;
 	int64_t dim[RANK_MAX];
 	int64_t count;
@@ -394,36 +450,44 @@ typedef struct EvalArray {
 } EvalArray;
 /* eval_NAME finds its results with dtype, dims and count set and v zeroed (a const: v NULL), and fills v. */
 double eval_at(const EvalArray *, int64_t i);
-void   eval_array_free(EvalArray *);
-/* Runs the graph on one text. inputs: as many as graph inputs, i32, all of length S. outputs: graph->noutputs arrays, to
- * be freed by the caller. Sums in double; a value of a float type is NOT rounded to it, except by cast. */
-bool   graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag *);
+void eval_array_free(EvalArray *);
+/* Runs the graph on one text. inputs: as many as graph inputs, i32, all of length S. outputs: graph->noutputs
+ * arrays, to be freed by the caller. Sums in double; a value of a float type is NOT rounded to it, except by
+ * cast. */
+bool graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag *);
 /* Ids (types may be NULL: zeros) of one text through graph_eval. */
-bool   graph_eval_ids(const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
+bool graph_eval_ids(
+	const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
 /* How many of n elements stay by keep or share: at least one, at most n; n when neither is given. */
 int64_t attrs_kept(const Attrs *, int64_t n);
-/* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error. */
+/* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error.
+ */
 Tensor *node_eval_const(Graph *, const Node *, int32_t result, Diag *);
 
-/* ---- print.c ---------------------------------------------------------------------------------------------------- */
-typedef struct PrintOptions { bool elide_constants; /* large inner constants print as const elided */ } PrintOptions;
-void    module_print(const Module *, FILE *, const PrintOptions *);
-char   *module_text(const Module *, const PrintOptions *);       /* malloc'd */
+/* ---- print.c --------------------------------------------------------------------------------- */
+typedef struct PrintOptions {
+	bool elide_constants; /* large inner constants print as const elided */
+} PrintOptions;
+void module_print(const Module *, FILE *, const PrintOptions *);
+char *module_text(const Module *, const PrintOptions *); /* malloc'd */
 /* Writes OUT.bir and, where constants need it, OUT.safetensors beside it, by rename. */
-bool    module_write(const Module *, const char *path, const PrintOptions *, Diag *);
-/* A const that is in no file, follows no rule and is too large to stand in the text (elide_constants or module_write). */
-bool    module_has_loose_constants(const Module *);
-void    print_quoted(FILE *, const char *text);                  /* "..." with \" \\ \n \t \xHH */
+bool module_write(const Module *, const char *path, const PrintOptions *, Diag *);
+/* A const that is in no file, follows no rule and is too large to stand in the text (elide_constants or
+ * module_write). */
+bool module_has_loose_constants(const Module *);
+void print_quoted(FILE *, const char *text); /* "..." with \" \\ \n \t \xHH */
 
-/* ---- parse.c (lexer: lex.rl) --------------------------------------------------------------------------------------
- * directory: where `weights "x.safetensors"` is looked up; search: further directories, NULL-terminated, may be NULL.
- * module_parse: grammar, names and constants are right; types are as written, so call module_verify before anything else.
- * module_read: the text of a file, parsed and verified. Both: NULL and every error with its line. */
-Module *module_parse(const char *text, size_t bytes, const char *directory, const char *const *search, Diag *);
-Module *module_read(const char *path, const char *const *search, Diag *);   /* "-": standard input */
+/* ---- parse.c (lexer: lex.rl) --------------------------------------------------------------------
+ * directory: where `weights "x.safetensors"` is looked up; search: further directories, NULL-terminated, may
+ * be NULL. module_parse: grammar, names and constants are right; types are as written, so call module_verify
+ * before anything else. module_read: the text of a file, parsed and verified. Both: NULL and every error with
+ * its line. */
+Module *module_parse(
+	const char *text, size_t bytes, const char *directory, const char *const *search, Diag *);
+Module *module_read(const char *path, const char *const *search, Diag *); /* "-": standard input */
 
-/* ---- verify.c: the invariants, in prose, then checked ---------------------------------------------------------------- */
-bool    module_verify(const Module *, Diag *);
-bool    graph_verify(const Graph *, Diag *);
-bool    graph_verify_level(const Graph *, Level highest, Diag *);
+/* ---- verify.c: the invariants, in prose, then checked ---------------------------------------- */
+bool module_verify(const Module *, Diag *);
+bool graph_verify(const Graph *, Diag *);
+bool graph_verify_level(const Graph *, Level highest, Diag *);
 #endif

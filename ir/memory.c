@@ -1,24 +1,25 @@
-/* memory.c: the arena that a module lives in. Memory is handed out zeroed, in order, and given back all at once; there is
- * no free of a single piece, because a compiler's passes make little garbage and a module's life is one build. */
+/* memory.c: the arena that a module lives in. Memory is handed out zeroed, in order, and given back all at
+ * once; there is no free of a single piece, because a compiler's passes make little garbage and a module's
+ * life is one build. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "ir.h"
 
 enum {
-	ALIGNMENT = 64,              /* a cache line: tensors made by passes are read by vector code in tests */
+	ALIGNMENT = 64, /* a cache line: tensors made by passes are read by vector code in tests */
 	SMALL_ALIGNMENT = 16,
-	CHUNK_BYTES = 256 * 1024,    /* a BERT-base graph takes some 2 MB of nodes: a handful of chunks */
+	CHUNK_BYTES = 256 * 1024, /* a BERT-base graph takes some 2 MB of nodes: a handful of chunks */
 	LARGE_BYTES = CHUNK_BYTES / 8,
 };
 
 typedef struct Chunk {
 	struct Chunk *next;
-	size_t used, size;           /* of bytes, this header included */
+	size_t used, size; /* of bytes, this header included */
 } Chunk;
 
 struct MemArena {
-	Chunk *chunks;               /* the first has the room that small pieces are cut from */
+	Chunk *chunks; /* the first has the room that small pieces are cut from */
 };
 
 static void out_of_memory(size_t bytes)
@@ -27,7 +28,8 @@ static void out_of_memory(size_t bytes)
 	exit(EXIT_RUN);
 }
 
-/* calloc rather than malloc and memset: fresh pages of large tensors come zeroed from the kernel and cost nothing. */
+/* calloc rather than malloc and memset: fresh pages of large tensors come zeroed from the kernel and cost
+ * nothing. */
 static Chunk *chunk_new(size_t size)
 {
 	Chunk *chunk = calloc(1, size);
@@ -40,7 +42,8 @@ static Chunk *chunk_new(size_t size)
 
 static void *chunk_cut(Chunk *chunk, size_t bytes, size_t alignment)
 {
-	uintptr_t base = (uintptr_t)chunk, at = (base + chunk->used + alignment - 1) & ~(uintptr_t)(alignment - 1);
+	uintptr_t base = (uintptr_t)chunk,
+			  at = (base + chunk->used + alignment - 1) & ~(uintptr_t)(alignment - 1);
 	if (at - base > chunk->size || bytes > chunk->size - (at - base))
 		return NULL;
 	chunk->used = at - base + bytes;
@@ -70,7 +73,7 @@ void *mem_alloc(MemArena *mem, size_t bytes)
 {
 	if (bytes > SIZE_MAX / 2)
 		out_of_memory(bytes);
-	if (bytes >= LARGE_BYTES) {                 /* a chunk of its own, behind the one that is being cut */
+	if (bytes >= LARGE_BYTES) { /* a chunk of its own, behind the one that is being cut */
 		Chunk *chunk = chunk_new(sizeof(Chunk) + ALIGNMENT + bytes);
 		if (mem->chunks) {
 			chunk->next = mem->chunks->next;
@@ -106,7 +109,7 @@ char *mem_printf(MemArena *mem, const char *format, ...)
 	int bytes = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	if (bytes < 0)
-		out_of_memory(0);                       /* the only way left for glibc's vsnprintf to fail: more than INT_MAX bytes */
+		out_of_memory(0); /* the only way left for glibc's vsnprintf to fail: more than INT_MAX bytes */
 	char *text = mem_alloc(mem, (size_t)bytes + 1);
 	vsnprintf(text, (size_t)bytes + 1, format, again);
 	va_end(again);

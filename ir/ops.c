@@ -6,7 +6,8 @@
 #define L LEVEL_LOWERED
 const OpInfo op_info[OP_COUNT] = {
 #define OP(NAME, text, levels, domain, least, most, results, required, optional, meaning) \
-	[OP_##NAME] = {text, levels, DOMAIN_##domain, least, most, results, required, optional, meaning, infer_##NAME, eval_##NAME},
+	[OP_##NAME] = {text, levels, DOMAIN_##domain, least, most, results, required, optional, meaning, \
+		infer_##NAME, eval_##NAME},
 #include "ops.def"
 #undef OP
 };
@@ -17,9 +18,15 @@ const OpInfo op_info[OP_COUNT] = {
 _Static_assert(AI_COUNT <= 32, "Attrs.has is a mask of 32 bits");
 
 const char *const task_names[TASK_COUNT] = {
-	[TASK_CLASSIFY] = "classify", [TASK_TAG] = "tag", [TASK_EMBED] = "embed",
-	[TASK_RANK] = "rank", [TASK_QA] = "qa", [TASK_FILL_MASK] = "fill-mask",
+	[TASK_CLASSIFY] = "classify",
+	[TASK_TAG] = "tag",
+	[TASK_EMBED] = "embed",
+	[TASK_RANK] = "rank",
+	[TASK_QA] = "qa",
+	[TASK_FILL_MASK] = "fill-mask",
 };
 const char *const problem_names[PROBLEM_COUNT] = {
-	[PROBLEM_SINGLE] = "single", [PROBLEM_MULTI] = "multi", [PROBLEM_REGRESSION] = "regression",
+	[PROBLEM_SINGLE] = "single",
+	[PROBLEM_MULTI] = "multi",
+	[PROBLEM_REGRESSION] = "regression",
 };

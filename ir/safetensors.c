@@ -1,7 +1,8 @@
-/* safetensors.c: reads checkpoints. A .safetensors file is 8 bytes of header length (little-endian), that much JSON, and the
- * bytes of all tensors one after another: https://github.com/huggingface/safetensors#format. Every word of the header is
- * checked before anything uses it; after safetensors_open a tensor's type, place and size can be trusted. The file is
- * mapped, not copied, and must not shrink while it is in use (the system ends the process then). Writing is in
+/* safetensors.c: reads checkpoints. A .safetensors file is 8 bytes of header length (little-endian), that
+ * much JSON, and the bytes of all tensors one after another:
+ * https://github.com/huggingface/safetensors#format. Every word of the header is checked before anything uses
+ * it; after safetensors_open a tensor's type, place and size can be trusted. The file is mapped, not copied,
+ * and must not shrink while it is in use (the system ends the process then). Writing is in
  * safetensors_write.c; sharded checkpoints with an index are the loader's business. */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,28 +19,31 @@ enum { HEADER_BYTES_MAX = 32 << 20, LENGTH_BYTES = 8 };
 
 struct SafeTensors {
 	MemArena *mem;
-	const char *name;          /* plain file name */
-	void     *map;             /* the whole file; NULL: not mapped */
-	size_t    map_bytes;
-	Tensor   *tensors;         /* sorted by name */
-	int32_t   count;
+	const char *name; /* plain file name */
+	void *map;        /* the whole file; NULL: not mapped */
+	size_t map_bytes;
+	Tensor *tensors; /* sorted by name */
+	int32_t count;
 };
 
 /* What one reading needs. */
 typedef struct Reader {
 	SafeTensors *st;
-	const char  *path;
-	Diag        *diag;
-	const char  *data;         /* the first byte after the header */
-	int64_t      data_bytes;
+	const char *path;
+	Diag *diag;
+	const char *data; /* the first byte after the header */
+	int64_t data_bytes;
 } Reader;
 
 /* A tensor and where it lies, for the check of the layout. */
-typedef struct Extent { int64_t begin, end; const char *name; } Extent;
+typedef struct Extent {
+	int64_t begin, end;
+	const char *name;
+} Extent;
 
 #define READER_ERROR(reader, ...) diag_error_in((reader)->diag, EXIT_INPUT, (reader)->path, 0, __VA_ARGS__)
 
-/* ---- one tensor's entry ------------------------------------------------------------------------------------------ */
+/* ---- one tensor's entry ---------------------------------------------------------------------- */
 static bool dtype_of(const char *text, DType *dtype)
 {
 	static const char *const stored[DT_COUNT] = {
@@ -66,8 +70,8 @@ static bool read_dtype(Reader *reader, const char *name, const json_t *json, Typ
 	if (!json_is_string(json))
 		return READER_ERROR(reader, "tensor '%s': no dtype, expected one of%s", name, dtype_list);
 	if (!dtype_of(json_string_value(json), &type->dtype))
-		return READER_ERROR(reader, "tensor '%s': dtype '%s' is unknown, expected one of%s", name, json_string_value(json),
-		                    dtype_list);
+		return READER_ERROR(reader, "tensor '%s': dtype '%s' is unknown, expected one of%s", name,
+			json_string_value(json), dtype_list);
 	return true;
 }
 
@@ -77,15 +81,17 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 	if (!json_is_array(json))
 		return READER_ERROR(reader, "tensor '%s': no shape, expected a list of sizes", name);
 	if (json_array_size(json) > RANK_MAX)
-		return READER_ERROR(reader, "tensor '%s': shape has %zu dimensions, expected at most %d", name, json_array_size(json),
-		                    RANK_MAX);
+		return READER_ERROR(reader, "tensor '%s': shape has %zu dimensions, expected at most %d", name,
+			json_array_size(json), RANK_MAX);
 	type->rank = (int32_t)json_array_size(json);
 	*bytes = dtype_bytes[type->dtype];
 	for (int32_t i = 0; i < type->rank; i++) {
 		const json_t *size = json_array_get(json, (size_t)i);
 		if (!json_is_integer(size) || json_integer_value(size) < 0) {
 			char *found = json_dumps(size, JSON_ENCODE_ANY);
-			READER_ERROR(reader, "tensor '%s': dimension %d of the shape is %s, expected a whole number from 0", name, i, found);
+			READER_ERROR(reader,
+				"tensor '%s': dimension %d of the shape is %s, expected a whole number from 0", name, i,
+				found);
 			free(found);
 			return false;
 		}
@@ -93,7 +99,8 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 		type->dim[i] = dim_number(number);
 		if (number > DIM_MAX || __builtin_mul_overflow(*bytes, number, bytes) || *bytes > TENSOR_BYTES_MAX)
 			return READER_ERROR(reader,
-				"tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld bytes",
+				"tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld "
+				"bytes",
 				name, i, (long long)number, (long long)TENSOR_BYTES_MAX);
 	}
 	return true;
@@ -107,12 +114,14 @@ static bool read_offsets(Reader *reader, const char *name, const json_t *json, E
 	*extent = (Extent){json_integer_value(begin), json_integer_value(end), name};
 	if (extent->begin < 0 || extent->begin > extent->end || extent->end > reader->data_bytes)
 		return READER_ERROR(reader,
-			"tensor '%s': data_offsets [%lld, %lld], expected 0 <= begin <= end <= %lld, the bytes after the header",
+			"tensor '%s': data_offsets [%lld, %lld], expected 0 <= begin <= end <= %lld, the bytes after the "
+			"header",
 			name, (long long)extent->begin, (long long)extent->end, (long long)reader->data_bytes);
 	return true;
 }
 
-/* f32 data at an odd place (old writers did not pad the header) is copied to where it may be read as float. */
+/* f32 data at an odd place (old writers did not pad the header) is copied to where it may be read as float.
+ */
 static const void *data_place(Reader *reader, const Tensor *tensor, const Extent *extent)
 {
 	const char *data = reader->data + extent->begin;
@@ -124,23 +133,26 @@ static const void *data_place(Reader *reader, const Tensor *tensor, const Extent
 static bool read_tensor(Reader *reader, const char *name, const json_t *json, Tensor *tensor, Extent *extent)
 {
 	if (!json_is_object(json))
-		return READER_ERROR(reader, "tensor '%s': expected an object with dtype, shape and data_offsets", name);
+		return READER_ERROR(
+			reader, "tensor '%s': expected an object with dtype, shape and data_offsets", name);
 	if (*name == 0 || strlen(name) > NAME_BYTES_MAX)
-		return READER_ERROR(reader, "tensor '%.64s': a name of %zu bytes, expected 1 to %d", name, strlen(name), NAME_BYTES_MAX);
+		return READER_ERROR(reader, "tensor '%.64s': a name of %zu bytes, expected 1 to %d", name,
+			strlen(name), NAME_BYTES_MAX);
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)json, key, value)
-		if (strcmp(key, "dtype") != 0 && strcmp(key, "shape") != 0 && strcmp(key, "data_offsets") != 0)
-			return READER_ERROR(reader, "tensor '%s': unknown key '%s', expected dtype, shape and data_offsets", name, key);
-	if (!read_dtype(reader, name, json_object_get(json, "dtype"), &tensor->type) ||
-	    !read_shape(reader, name, json_object_get(json, "shape"), &tensor->type, &tensor->bytes) ||
-	    !read_offsets(reader, name, json_object_get(json, "data_offsets"), extent))
+	json_object_foreach((json_t *)json, key, value) if (strcmp(key, "dtype") != 0 && strcmp(key, "shape") != 0
+		&& strcmp(key, "data_offsets") != 0) return READER_ERROR(reader,
+		"tensor '%s': unknown key '%s', expected dtype, shape and data_offsets", name, key);
+	if (!read_dtype(reader, name, json_object_get(json, "dtype"), &tensor->type)
+		|| !read_shape(reader, name, json_object_get(json, "shape"), &tensor->type, &tensor->bytes)
+		|| !read_offsets(reader, name, json_object_get(json, "data_offsets"), extent))
 		return false;
 	if (extent->end - extent->begin != tensor->bytes) {
 		char type[128];
-		return READER_ERROR(reader, "tensor '%s': data_offsets [%lld, %lld] hold %lld bytes, expected %lld for %s", name,
-		                    (long long)extent->begin, (long long)extent->end, (long long)(extent->end - extent->begin),
-		                    (long long)tensor->bytes, type_print(&tensor->type, type));
+		return READER_ERROR(reader,
+			"tensor '%s': data_offsets [%lld, %lld] hold %lld bytes, expected %lld for %s", name,
+			(long long)extent->begin, (long long)extent->end, (long long)(extent->end - extent->begin),
+			(long long)tensor->bytes, type_print(&tensor->type, type));
 	}
 	tensor->name = mem_string(reader->st->mem, name, strlen(name));
 	tensor->file = reader->st->name;
@@ -148,7 +160,7 @@ static bool read_tensor(Reader *reader, const char *name, const json_t *json, Te
 	return true;
 }
 
-/* ---- the whole header -------------------------------------------------------------------------------------------- */
+/* ---- the whole header ------------------------------------------------------------------------ */
 static int extent_compare(const void *a, const void *b)
 {
 	const Extent *x = a, *y = b;
@@ -157,28 +169,35 @@ static int extent_compare(const void *a, const void *b)
 	return (x->end > y->end) - (x->end < y->end);
 }
 
-/* The tensors must cover the data exactly: bytes that belong to two tensors or to none are a sign of a forged file. */
+/* The tensors must cover the data exactly: bytes that belong to two tensors or to none are a sign of a forged
+ * file. */
 static bool check_layout(Reader *reader, Extent *extents, int32_t count)
 {
 	int64_t at = 0;
 	qsort(extents, (size_t)count, sizeof *extents, extent_compare);
 	for (int32_t i = 0; i < count; i++) {
 		if (extents[i].begin < at)
-			return READER_ERROR(reader, "tensor '%s': begins at byte %lld of the data, inside tensor '%s', which ends at %lld",
-			                    extents[i].name, (long long)extents[i].begin, extents[i - 1].name, (long long)at);
+			return READER_ERROR(reader,
+				"tensor '%s': begins at byte %lld of the data, inside tensor '%s', which ends at %lld",
+				extents[i].name, (long long)extents[i].begin, extents[i - 1].name, (long long)at);
 		if (extents[i].begin > at)
 			return READER_ERROR(reader,
-				"tensor '%s': begins at byte %lld of the data, expected %lld: bytes in between belong to no tensor",
+				"tensor '%s': begins at byte %lld of the data, expected %lld: bytes in between belong to no "
+				"tensor",
 				extents[i].name, (long long)extents[i].begin, (long long)at);
 		at = extents[i].end;
 	}
 	if (at != reader->data_bytes)
-		return READER_ERROR(reader, "%lld bytes of data after the header, expected %lld: the last ones belong to no tensor",
-		                    (long long)reader->data_bytes, (long long)at);
+		return READER_ERROR(reader,
+			"%lld bytes of data after the header, expected %lld: the last ones belong to no tensor",
+			(long long)reader->data_bytes, (long long)at);
 	return true;
 }
 
-static int tensor_compare(const void *a, const void *b) { return strcmp(((const Tensor *)a)->name, ((const Tensor *)b)->name); }
+static int tensor_compare(const void *a, const void *b)
+{
+	return strcmp(((const Tensor *)a)->name, ((const Tensor *)b)->name);
+}
 
 static bool check_metadata(Reader *reader, const json_t *json)
 {
@@ -186,9 +205,8 @@ static bool check_metadata(Reader *reader, const json_t *json)
 	json_t *value;
 	if (json && !json_is_object(json))
 		return READER_ERROR(reader, "__metadata__: expected an object of strings");
-	json_object_foreach((json_t *)json, key, value)
-		if (!json_is_string(value))
-			return READER_ERROR(reader, "__metadata__: '%s' is not a string", key);
+	json_object_foreach((json_t *)json, key, value) if (!json_is_string(value)) return READER_ERROR(
+		reader, "__metadata__: '%s' is not a string", key);
 	return true;
 }
 
@@ -201,7 +219,8 @@ static bool read_header(Reader *reader, const json_t *header)
 	size_t most = json_object_size(header);
 	st->tensors = mem_alloc(st->mem, (most + 1) * sizeof *st->tensors);
 	Extent *extents = mem_alloc(st->mem, (most + 1) * sizeof *extents);
-	json_object_foreach((json_t *)header, name, value) {
+	json_object_foreach((json_t *)header, name, value)
+	{
 		if (strcmp(name, "__metadata__") == 0)
 			continue;
 		if (read_tensor(reader, name, value, &st->tensors[st->count], &extents[st->count]))
@@ -224,24 +243,28 @@ static bool read_mapped(Reader *reader)
 		length = length << 8 | bytes[i];
 	if (length < 2)
 		return READER_ERROR(reader, "header length is %llu, expected at least 2: not a safetensors file",
-		                    (unsigned long long)length);
+			(unsigned long long)length);
 	if (length > room)
-		return READER_ERROR(reader, "header length is %llu, but only %llu bytes follow: cut short, or not a safetensors file",
-		                    (unsigned long long)length, (unsigned long long)room);
+		return READER_ERROR(reader,
+			"header length is %llu, but only %llu bytes follow: cut short, or not a safetensors file",
+			(unsigned long long)length, (unsigned long long)room);
 	if (length > HEADER_BYTES_MAX)
-		return READER_ERROR(reader, "header length is %llu, expected at most %d", (unsigned long long)length, HEADER_BYTES_MAX);
+		return READER_ERROR(reader, "header length is %llu, expected at most %d", (unsigned long long)length,
+			HEADER_BYTES_MAX);
 	reader->data = (const char *)st->map + LENGTH_BYTES + length;
 	reader->data_bytes = (int64_t)(room - length);
 	json_error_t error;
-	json_t *header = json_loadb((const char *)st->map + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+	json_t *header = json_loadb(
+		(const char *)st->map + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
 	if (!header)
 		return READER_ERROR(reader, "header, byte %d: %s", error.position, error.text);
-	bool good = json_is_object(header) ? read_header(reader, header) : READER_ERROR(reader, "header: expected a JSON object");
+	bool good = json_is_object(header) ? read_header(reader, header)
+									   : READER_ERROR(reader, "header: expected a JSON object");
 	json_decref(header);
 	return good;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 /* Not blocking: opening a pipe by mistake must not wait for a writer. */
 static bool map_file(Reader *reader)
 {
@@ -254,10 +277,11 @@ static bool map_file(Reader *reader)
 	if (!good)
 		READER_ERROR(reader, "cannot be read: %s", strerror(errno));
 	else if (!S_ISREG(info.st_mode))
-		good = READER_ERROR(reader, "is %s, expected a regular file", S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe");
+		good = READER_ERROR(reader, "is %s, expected a regular file",
+			S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe");
 	else if (info.st_size < LENGTH_BYTES)
-		good = READER_ERROR(reader, "%lld bytes, expected at least %d: not a safetensors file", (long long)info.st_size,
-		                    LENGTH_BYTES);
+		good = READER_ERROR(reader, "%lld bytes, expected at least %d: not a safetensors file",
+			(long long)info.st_size, LENGTH_BYTES);
 	if (good) {
 		st->map_bytes = (size_t)info.st_size;
 		st->map = mmap(NULL, st->map_bytes, PROT_READ, MAP_PRIVATE, handle, 0);
@@ -299,5 +323,6 @@ const Tensor *safetensors_get(const SafeTensors *st, int32_t i) { return &st->te
 
 const Tensor *safetensors_find(const SafeTensors *st, const char *name)
 {
-	return bsearch(&(Tensor){.name = name}, st->tensors, (size_t)st->count, sizeof *st->tensors, tensor_compare);
+	return bsearch(
+		&(Tensor){.name = name}, st->tensors, (size_t)st->count, sizeof *st->tensors, tensor_compare);
 }

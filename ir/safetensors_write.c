@@ -1,5 +1,6 @@
-/* safetensors_write.c: writes checkpoints that every reader of the format takes: wide types first, so that each tensor lies
- * where its type wants it, then by name; the header is padded with blanks to 64 bytes. The same tensors make the same bytes. */
+/* safetensors_write.c: writes checkpoints that every reader of the format takes: wide types first, so that
+ * each tensor lies where its type wants it, then by name; the header is padded with blanks to 64 bytes. The
+ * same tensors make the same bytes. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,23 +26,26 @@ static json_t *entry_json(const Tensor *tensor, int64_t begin)
 	json_t *shape = json_array();
 	for (int32_t i = 0; i < tensor->type.rank; i++)
 		json_array_append_new(shape, json_integer(tensor->type.dim[i].plus));
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", stored_names[tensor->type.dtype], "shape", shape, "data_offsets",
-	                 (json_int_t)begin, (json_int_t)(begin + tensor->bytes));
+	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", stored_names[tensor->type.dtype], "shape", shape,
+		"data_offsets", (json_int_t)begin, (json_int_t)(begin + tensor->bytes));
 }
 
 /* The header's text, malloc'd; NULL and a message when a name cannot be written as JSON or comes twice. */
 static char *header_text(const char *path, const Tensor *const *sorted, int32_t count, Diag *diag)
 {
-	/* transformers before version 5 reads no file that does not say so: it means row-major, as PyTorch has its tensors */
+	/* transformers before version 5 reads no file that does not say so: it means row-major, as PyTorch has
+	 * its tensors */
 	json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
 	int64_t at = 0;
 	bool good = true;
 	for (int32_t i = 0; good && i < count; i++) {
 		const char *name = sorted[i]->name;
 		if (json_object_get(header, name))
-			good = diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: two tensors are called '%s'", name);
+			good = diag_error_in(
+				diag, EXIT_RUN, path, 0, "cannot be written: two tensors are called '%s'", name);
 		else if (json_object_set_new(header, name, entry_json(sorted[i], at)) != 0)
-			good = diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: the name '%s' of a tensor is not UTF-8", name);
+			good = diag_error_in(
+				diag, EXIT_RUN, path, 0, "cannot be written: the name '%s' of a tensor is not UTF-8", name);
 		at += sorted[i]->bytes;
 	}
 	char *text = good ? json_dumps(header, JSON_COMPACT) : NULL;

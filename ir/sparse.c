@@ -1,24 +1,25 @@
-/* sparse.c: weights of which most are zero, without the words that are. A word is what one instruction multiplies at once: four int8 codes of
- * neighbouring inputs, or one f32. Packed (IR.md, linear_i8), from the first byte on, little endian:
+/* sparse.c: weights of which most are zero, without the words that are. A word is what one instruction
+ * multiplies at once: four int8 codes of neighbouring inputs, or one f32. Packed (IR.md, linear_i8), from the
+ * first byte on, little endian:
  *
- *   int32    start[panels * blocks + 1]     where each piece begins, and the end of the last; piece p * blocks + b
- *   uint16   input[words][4]                of codes, and only where that saves words (sparse_order.c): which inputs a word's are, all of them
- *                                           once, those past the last too, which are zero. Else word k is of inputs 4k to 4k + 3
- *   piece    SPARSE_PANEL / 4 bands of four outputs, each
- *              uint8 output[4]      as counted in the panel
- *              uint8 count          how many words each of the four has, an even number
- *              uint8 index[count][4]   which word of the first, the second, the third, the fourth
- *              word  word[count][4]
+ *   int32    start[panels * blocks + 1]     where each piece begins, and the end of the last; piece p *
+ * blocks + b uint16   input[words][4]                of codes, and only where that saves words
+ * (sparse_order.c): which inputs a word's are, all of them once, those past the last too, which are zero.
+ * Else word k is of inputs 4k to 4k + 3 piece    SPARSE_PANEL / 4 bands of four outputs, each uint8 output[4]
+ * as counted in the panel uint8 count          how many words each of the four has, an even number uint8
+ * index[count][4]   which word of the first, the second, the third, the fourth word  word[count][4]
  *
- * Block b of an output's words are those from b * SPARSE_BLOCK on; an index counts from there. Outputs that have fewer words than their
- * band are filled up with words of zero, whose index is 0; outputs past N have nothing else. The block of inputs of 64 tokens is 24 KiB,
- * the sums of a panel 16 KiB: what a kernel reads again and again stays in L1 while the weights pass by.
+ * Block b of an output's words are those from b * SPARSE_BLOCK on; an index counts from there. Outputs that
+ * have fewer words than their band are filled up with words of zero, whose index is 0; outputs past N have
+ * nothing else. The block of inputs of 64 tokens is 24 KiB, the sums of a panel 16 KiB: what a kernel reads
+ * again and again stays in L1 while the weights pass by.
  *
- * Four outputs of 64 tokens are sums of 16 registers, and a step of the four has one load of indices and one of words. What is fast about it
- * (docs/performance.md, Sparse weights): outputs with like numbers of words share a band, so a kernel has one loop a band of even length, where
- * every loop whose length differs from the last one's costs a mispredicted branch, which at 8 tokens takes as long as 15 words. Of pruned
- * matrices the outputs' numbers of words differ: words of zero that fill bands up were 8 to 23 % of the others in minilm-sst2-sparse90
- * when the four came from 16 outputs; from 64 they are 4 to 8 %.
+ * Four outputs of 64 tokens are sums of 16 registers, and a step of the four has one load of indices and one
+ * of words. What is fast about it (docs/performance.md, Sparse weights): outputs with like numbers of words
+ * share a band, so a kernel has one loop a band of even length, where every loop whose length differs from
+ * the last one's costs a mispredicted branch, which at 8 tokens takes as long as 15 words. Of pruned matrices
+ * the outputs' numbers of words differ: words of zero that fill bands up were 8 to 23 % of the others in
+ * minilm-sst2-sparse90 when the four came from 16 outputs; from 64 they are 4 to 8 %.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +31,13 @@ int64_t sparse_words(int64_t inputs, DType dtype) { return dtype == DT_I8 ? (inp
 
 static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
 
-/* Word k of row n, filled up with zeros; order: of inputs, or NULL. -0.0 is zero: it is half of the zeros that a mask makes, and its products
- * could do no more than change the sign of a zero, which nothing reads. */
-static void word_at(const Tensor *weight, const uint16_t *order, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
+/* Word k of row n, filled up with zeros; order: of inputs, or NULL. -0.0 is zero: it is half of the zeros
+ * that a mask makes, and its products could do no more than change the sign of a zero, which nothing reads.
+ */
+static void word_at(
+	const Tensor *weight, const uint16_t *order, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
 {
-	static const uint8_t negative[SPARSE_WORD] = { 0, 0, 0, 0x80 };
+	static const uint8_t negative[SPARSE_WORD] = {0, 0, 0, 0x80};
 	const int64_t inputs = weight->type.dim[1].plus;
 	if (weight->type.dtype != DT_I8) {
 		memcpy(word, (const uint8_t *)weight->data + (n * inputs + k) * SPARSE_WORD, SPARSE_WORD);
@@ -59,9 +62,13 @@ static bool is_zero(const uint8_t *element, int64_t size, bool is_float)
 
 double sparse_density(const Tensor *weight, int64_t group)
 {
-	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus, groups = (inputs + group - 1) / group;
+	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus,
+				  groups = (inputs + group - 1) / group;
 	const DType dtype = weight->type.dtype;
-	const int64_t size = dtype == DT_I8 ? 1 : dtype == DT_F16 || dtype == DT_BF16 ? 2 : dtype == DT_F64 ? 8 : 4;
+	const int64_t size = dtype == DT_I8       ? 1
+		: dtype == DT_F16 || dtype == DT_BF16 ? 2
+		: dtype == DT_F64                     ? 8
+											  : 4;
 	int64_t full = 0;
 	for (int64_t n = 0; n < outputs; n++)
 		for (int64_t first = 0; first < inputs; first += group) {
@@ -74,11 +81,16 @@ double sparse_density(const Tensor *weight, int64_t group)
 }
 
 /* The words of a panel's outputs in one block: words[o][k], and whether they are any. */
-typedef struct Piece { uint8_t words[SPARSE_PANEL][SPARSE_BLOCK][SPARSE_WORD]; bool some[SPARSE_PANEL][SPARSE_BLOCK]; } Piece;
+typedef struct Piece {
+	uint8_t words[SPARSE_PANEL][SPARSE_BLOCK][SPARSE_WORD];
+	bool some[SPARSE_PANEL][SPARSE_BLOCK];
+} Piece;
 
-static void piece_read(Piece *piece, const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block)
+static void piece_read(
+	Piece *piece, const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block)
 {
-	const int64_t words = sparse_words(weight->type.dim[1].plus, weight->type.dtype), outputs = weight->type.dim[0].plus;
+	const int64_t words = sparse_words(weight->type.dim[1].plus, weight->type.dtype),
+				  outputs = weight->type.dim[0].plus;
 	memset(piece, 0, sizeof *piece);
 	for (int64_t o = 0; o < smaller(SPARSE_PANEL, outputs - panel * SPARSE_PANEL); o++)
 		for (int64_t k = 0; k < smaller(SPARSE_BLOCK, words - block * SPARSE_BLOCK); k++) {
@@ -88,12 +100,14 @@ static void piece_read(Piece *piece, const Tensor *weight, const uint16_t *order
 }
 
 /* Four outputs of a piece, and how many words each gets. */
-typedef struct Band { int output[SPARSE_BAND], count; } Band;
+typedef struct Band {
+	int output[SPARSE_BAND], count;
+} Band;
 
 /* In the order of their numbers of words, of equal ones the earlier output first. */
 static void piece_bands(const Piece *piece, Band bands[SPARSE_PANEL / SPARSE_BAND])
 {
-	int order[SPARSE_PANEL], words[SPARSE_PANEL] = { 0 };
+	int order[SPARSE_PANEL], words[SPARSE_PANEL] = {0};
 	for (int o = 0; o < SPARSE_PANEL; o++) {
 		for (int k = 0; k < SPARSE_BLOCK; k++)
 			words[o] += piece->some[o][k];
@@ -118,7 +132,8 @@ static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 	uint8_t *index = to + BAND_HEAD, *words = index + SPARSE_BAND * band->count;
 	const int *o = band->output;
 	memset(to, 0, (size_t)band_bytes(band->count));
-	memcpy(to, (uint8_t[]){ (uint8_t)o[0], (uint8_t)o[1], (uint8_t)o[2], (uint8_t)o[3], (uint8_t)band->count }, BAND_HEAD);
+	memcpy(to, (uint8_t[]){(uint8_t)o[0], (uint8_t)o[1], (uint8_t)o[2], (uint8_t)o[3], (uint8_t)band->count},
+		BAND_HEAD);
 	for (int j = 0; j < SPARSE_BAND; j++)
 		for (int k = 0, at = j; k < SPARSE_BLOCK; k++)
 			if (piece->some[o[j]][k]) {
@@ -130,7 +145,8 @@ static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 }
 
 /* One piece to `to`; returns its bytes. to == NULL: counts only. */
-static int64_t piece_pack(const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block, uint8_t *to)
+static int64_t piece_pack(
+	const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block, uint8_t *to)
 {
 	Piece piece;
 	Band bands[SPARSE_PANEL / SPARSE_BAND];
@@ -145,7 +161,8 @@ static int64_t piece_pack(const Tensor *weight, const uint16_t *order, int64_t p
 }
 
 /* The pieces, from `at` on, and where they begin; returns where they end, or -1. */
-static int64_t pieces_pack(const Tensor *weight, const uint16_t *order, int64_t panels, int64_t blocks, int64_t at, uint8_t *to)
+static int64_t pieces_pack(
+	const Tensor *weight, const uint16_t *order, int64_t panels, int64_t blocks, int64_t at, uint8_t *to)
 {
 	for (int64_t i = 0; i <= panels * blocks; i++) {
 		const int32_t start = (int32_t)at;
@@ -162,25 +179,34 @@ static int64_t pieces_pack(const Tensor *weight, const uint16_t *order, int64_t 
 int64_t sparse_pack(const Tensor *weight, void *packed)
 {
 	const int64_t panels = (weight->type.dim[0].plus + SPARSE_PANEL - 1) / SPARSE_PANEL;
-	const int64_t words = sparse_words(weight->type.dim[1].plus, weight->type.dtype), blocks = sparse_blocks(words);
-	const int64_t starts = (panels * blocks + 1) * 4, order_bytes = words * SPARSE_WORD * (int64_t)sizeof(uint16_t);
+	const int64_t words = sparse_words(weight->type.dim[1].plus, weight->type.dtype),
+				  blocks = sparse_blocks(words);
+	const int64_t starts = (panels * blocks + 1) * 4,
+				  order_bytes = words * SPARSE_WORD * (int64_t)sizeof(uint16_t);
 	uint16_t *order = checked_calloc((size_t)words, SPARSE_WORD * sizeof *order);
 	const bool ordered = sparse_order(weight, order) >= 0;
 	if (packed && ordered)
 		memcpy((uint8_t *)packed + starts, order, (size_t)order_bytes);
-	const int64_t end = pieces_pack(weight, ordered ? order : NULL, panels, blocks, starts + (ordered ? order_bytes : 0), packed);
+	const int64_t end = pieces_pack(
+		weight, ordered ? order : NULL, panels, blocks, starts + (ordered ? order_bytes : 0), packed);
 	free(order);
 	return end;
 }
 
 /* Where a band lies. */
-typedef struct BandView { const uint8_t *index, *words, *end; int output[SPARSE_BAND], count; } BandView;
+typedef struct BandView {
+	const uint8_t *index, *words, *end;
+	int output[SPARSE_BAND], count;
+} BandView;
 
 static BandView band_at(const uint8_t *at)
 {
 	const int count = at[SPARSE_BAND];
-	return (BandView){ .output = { at[0], at[1], at[2], at[3] }, .count = count, .index = at + BAND_HEAD,
-		.words = at + BAND_HEAD + SPARSE_BAND * count, .end = at + band_bytes(count) };
+	return (BandView){.output = {at[0], at[1], at[2], at[3]},
+		.count = count,
+		.index = at + BAND_HEAD,
+		.words = at + BAND_HEAD + SPARSE_BAND * count,
+		.end = at + band_bytes(count)};
 }
 
 /* Which of a band's outputs is `output`; -1: none. */
@@ -200,9 +226,13 @@ static int64_t pieces_begin(const void *packed)
 	return start;
 }
 
-static int64_t pieces_of(int64_t outputs, int64_t words) { return (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL * sparse_blocks(words); }
+static int64_t pieces_of(int64_t outputs, int64_t words)
+{
+	return (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL * sparse_blocks(words);
+}
 
-/* row[word] = what lies there, in the order of words or, of codes whose inputs have another, in that of inputs. */
+/* row[word] = what lies there, in the order of words or, of codes whose inputs have another, in that of
+ * inputs. */
 static void row_put(uint8_t *row, int64_t word, const uint8_t *from, const uint8_t *order)
 {
 	if (!order)
@@ -227,7 +257,8 @@ void sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, v
 		int which;
 		while ((which = band_has(&band, (int)(n % SPARSE_PANEL))) < 0)
 			band = band_at(band.end);
-		for (int at = which; at < SPARSE_BAND * band.count; at += SPARSE_BAND)   /* words of zero change nothing */
+		for (int at = which; at < SPARSE_BAND * band.count;
+			at += SPARSE_BAND) /* words of zero change nothing */
 			if (!word_is_zero(band.words + at * SPARSE_WORD))
 				row_put(row, b * SPARSE_BLOCK + band.index[at], band.words + at * SPARSE_WORD, order);
 	}
@@ -236,7 +267,7 @@ void sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, v
 /* Whether every index lies in the block and no output has a word twice. */
 static bool band_is_valid(const BandView *band, int64_t most)
 {
-	bool seen[SPARSE_BAND][SPARSE_BLOCK] = { { false } };
+	bool seen[SPARSE_BAND][SPARSE_BLOCK] = {{false}};
 	for (int i = 0; i < SPARSE_BAND * band->count; i++) {
 		const int k = band->index[i];
 		if (k >= most)
@@ -265,7 +296,7 @@ static const uint8_t *piece_check(const uint8_t *at, const uint8_t *end, int64_t
 				seen |= UINT64_C(1) << band.output[j];
 		at = band.end;
 	}
-	return !~seen ? at : NULL;   /* as many as there are places: none twice, none past the panel */
+	return !~seen ? at : NULL; /* as many as there are places: none twice, none past the panel */
 }
 
 /* Whether an order of inputs has each of them once. */
@@ -285,7 +316,8 @@ static bool order_is_valid(const uint8_t *order, int64_t inputs)
 
 bool sparse_is_valid(const void *packed, int64_t bytes, int64_t outputs, int64_t words, DType dtype)
 {
-	const int64_t blocks = sparse_blocks(words), pieces = pieces_of(outputs, words), order = words * SPARSE_WORD;
+	const int64_t blocks = sparse_blocks(words), pieces = pieces_of(outputs, words),
+				  order = words * SPARSE_WORD;
 	const uint8_t *from = packed, *at = from + (pieces + 1) * 4;
 	if (bytes < (pieces + 1) * 4)
 		return false;

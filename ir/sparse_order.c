@@ -1,28 +1,33 @@
-/* sparse_order.c: which four inputs share a word of int8 weights of which most are zero. A word is stored and multiplied if one of its four codes
- * is not zero, so inputs that the same outputs read belong together. Of a MiniLM with nine tenths of its weights pruned, 33 % of the words of
- * neighbours are left, and 29 % in the order found here; 10 % would be the least. Kernels bring inputs into this order while they turn
- * rows into lanes. Sums of products of integers are the same in any order.
+/* sparse_order.c: which four inputs share a word of int8 weights of which most are zero. A word is stored and
+ * multiplied if one of its four codes is not zero, so inputs that the same outputs read belong together. Of a
+ * MiniLM with nine tenths of its weights pruned, 33 % of the words of neighbours are left, and 29 % in the
+ * order found here; 10 % would be the least. Kernels bring inputs into this order while they turn rows into
+ * lanes. Sums of products of integers are the same in any order.
  *
- * Greedy: a word begins with the input that most outputs read, and three times takes the one that shares most outputs with those it has. Trying
- * swaps afterwards, 60,000 of them, took off less than a hundredth of the words. */
+ * Greedy: a word begins with the input that most outputs read, and three times takes the one that shares most
+ * outputs with those it has. Trying swaps afterwards, 60,000 of them, took off less than a hundredth of the
+ * words. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "value_map.h"
 
-/* Inputs whose order takes a second to find; the share of weights from which on dense kernels win in any order; and how many words must go
- * for each that kernels bring into its place. */
+/* Inputs whose order takes a second to find; the share of weights from which on dense kernels win in any
+ * order; and how many words must go for each that kernels bring into its place. */
 enum { ORDER_INPUTS = 8192, ORDER_PERCENT = 30, ORDER_PAYS = 8 };
 
-/* Of each of some things the ones of the other kind that it has to do with, ascending: list[start[i]] to list[start[i + 1] - 1]. */
-typedef struct Links { int32_t *start, *list; } Links;
+/* Of each of some things the ones of the other kind that it has to do with, ascending: list[start[i]] to
+ * list[start[i + 1] - 1]. */
+typedef struct Links {
+	int32_t *start, *list;
+} Links;
 
-/* The inputs that an output reads, or the outputs that read an input. Inputs from `inputs` up to `columns`, which fill the last word up, have
- * none. */
+/* The inputs that an output reads, or the outputs that read an input. Inputs from `inputs` up to `columns`,
+ * which fill the last word up, have none. */
 static Links links_of(const int8_t *codes, int32_t outputs, int32_t inputs, int32_t columns, bool by_input)
 {
 	const int32_t count = by_input ? columns : outputs;
-	Links links = { checked_calloc((size_t)count + 1, sizeof *links.start), NULL };
+	Links links = {checked_calloc((size_t)count + 1, sizeof *links.start), NULL};
 	for (int32_t n = 0; n < outputs; n++)
 		for (int32_t k = 0; k < inputs; k++)
 			links.start[(by_input ? k : n) + 1] += codes[(int64_t)n * inputs + k] != 0;
@@ -39,11 +44,19 @@ static Links links_of(const int8_t *codes, int32_t outputs, int32_t inputs, int3
 	return links;
 }
 
-static void links_free(Links *links) { free(links->start); free(links->list); }
+static void links_free(Links *links)
+{
+	free(links->start);
+	free(links->list);
+}
 
-/* The inputs that have no word yet, those that more outputs read first; and of the word in hand which outputs read it, and how many of these
- * read each input. */
-typedef struct Search { Links readers, inputs; int32_t *left, *shares, count; bool *reads; } Search;
+/* The inputs that have no word yet, those that more outputs read first; and of the word in hand which outputs
+ * read it, and how many of these read each input. */
+typedef struct Search {
+	Links readers, inputs;
+	int32_t *left, *shares, count;
+	bool *reads;
+} Search;
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -53,11 +66,12 @@ static int compare_keys(const void *a, const void *b)
 
 static Search search_begin(const int8_t *codes, int32_t outputs, int32_t inputs, int32_t columns)
 {
-	Search s = { links_of(codes, outputs, inputs, columns, true), links_of(codes, outputs, inputs, columns, false),
-		checked_calloc((size_t)columns, sizeof *s.left), checked_calloc((size_t)columns, sizeof *s.shares), columns,
-		checked_calloc((size_t)outputs, sizeof *s.reads) };
+	Search s = {links_of(codes, outputs, inputs, columns, true),
+		links_of(codes, outputs, inputs, columns, false), checked_calloc((size_t)columns, sizeof *s.left),
+		checked_calloc((size_t)columns, sizeof *s.shares), columns,
+		checked_calloc((size_t)outputs, sizeof *s.reads)};
 	int64_t *keys = checked_calloc((size_t)columns, sizeof *keys);
-	for (int32_t k = 0; k < columns; k++)   /* fewer readers, later inputs: larger */
+	for (int32_t k = 0; k < columns; k++) /* fewer readers, later inputs: larger */
 		keys[k] = (int64_t)(outputs - (s.readers.start[k + 1] - s.readers.start[k])) * columns + k;
 	qsort(keys, (size_t)columns, sizeof *keys, compare_keys);
 	for (int32_t k = 0; k < columns; k++)
@@ -115,14 +129,18 @@ static int32_t search_word(Search *s, int32_t outputs, int32_t columns, uint16_t
 
 int64_t sparse_order(const Tensor *weight, uint16_t *order)
 {
-	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus, words = sparse_words(inputs, DT_I8);
-	if (weight->type.dtype != DT_I8 || inputs > ORDER_INPUTS || outputs > INT32_MAX / inputs || 100 * sparse_density(weight, 1) > ORDER_PERCENT)
+	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus,
+				  words = sparse_words(inputs, DT_I8);
+	if (weight->type.dtype != DT_I8 || inputs > ORDER_INPUTS || outputs > INT32_MAX / inputs
+		|| 100 * sparse_density(weight, 1) > ORDER_PERCENT)
 		return -1;
 	const int64_t before = llround(sparse_density(weight, SPARSE_WORD) * (double)(outputs * words));
 	int64_t after = 0;
-	Search search = search_begin(weight->data, (int32_t)outputs, (int32_t)inputs, (int32_t)(words * SPARSE_WORD));
+	Search search = search_begin(
+		weight->data, (int32_t)outputs, (int32_t)inputs, (int32_t)(words * SPARSE_WORD));
 	for (int64_t w = 0; w < words; w++)
-		after += search_word(&search, (int32_t)outputs, (int32_t)(words * SPARSE_WORD), order + w * SPARSE_WORD);
+		after += search_word(
+			&search, (int32_t)outputs, (int32_t)(words * SPARSE_WORD), order + w * SPARSE_WORD);
 	search_free(&search);
 	return before - after > ORDER_PAYS * words ? after : -1;
 }
@@ -130,9 +148,11 @@ int64_t sparse_order(const Tensor *weight, uint16_t *order)
 double sparse_left(const Tensor *weight)
 {
 	const bool codes = weight->type.dtype == DT_I8;
-	const int64_t outputs = weight->type.dim[0].plus, words = sparse_words(weight->type.dim[1].plus, weight->type.dtype);
+	const int64_t outputs = weight->type.dim[0].plus,
+				  words = sparse_words(weight->type.dim[1].plus, weight->type.dtype);
 	uint16_t *order = checked_calloc((size_t)words, SPARSE_WORD * sizeof *order);
 	const int64_t left = codes ? sparse_order(weight, order) : -1;
 	free(order);
-	return left >= 0 ? (double)left / (double)(outputs * words) : sparse_density(weight, codes ? SPARSE_WORD : 1);
+	return left >= 0 ? (double)left / (double)(outputs * words)
+					 : sparse_density(weight, codes ? SPARSE_WORD : 1);
 }

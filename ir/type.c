@@ -31,7 +31,7 @@ bool dtype_parse(const char *text, size_t bytes, DType *dtype)
 	return false;
 }
 
-/* ---- dimensions -------------------------------------------------------------------------------------------------- */
+/* ---- dimensions ------------------------------------------------------------------------------ */
 
 Dim dim_number(int64_t number) { return (Dim){0, 0, number}; }
 
@@ -50,7 +50,8 @@ bool dim_is_valid(Dim dim)
 {
 	if (dim_is_number(dim))
 		return dim.plus >= 1 && dim.plus <= DIM_MAX;
-	return dim.symbol >= 1 && dim.symbol < SYMBOLS_MAX && dim.scale >= 1 && dim.plus >= -DIM_MAX && dim.plus <= DIM_MAX;
+	return dim.symbol >= 1 && dim.symbol < SYMBOLS_MAX && dim.scale >= 1 && dim.plus >= -DIM_MAX
+		&& dim.plus <= DIM_MAX;
 }
 
 /* -1 when the result would not fit: every caller treats a negative size as an error anyway. */
@@ -59,13 +60,14 @@ int64_t dim_at(Dim dim, const int64_t symbols[SYMBOLS_MAX])
 	if (dim_is_number(dim))
 		return dim.plus;
 	int64_t size;
-	if (dim.symbol < 0 || dim.symbol >= SYMBOLS_MAX || __builtin_mul_overflow((int64_t)dim.scale, symbols[dim.symbol], &size) ||
-		__builtin_add_overflow(size, dim.plus, &size))
+	if (dim.symbol < 0 || dim.symbol >= SYMBOLS_MAX
+		|| __builtin_mul_overflow((int64_t)dim.scale, symbols[dim.symbol], &size)
+		|| __builtin_add_overflow(size, dim.plus, &size))
 		return -1;
 	return size;
 }
 
-/* ---- types --------------------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 Type type_make(DType dtype, int32_t rank, ...)
 {

@@ -1,12 +1,19 @@
-/* type_count.c: have two types the same number of elements, whatever the symbols are? The number is a polynomial in the
- * symbols, [S,12,32] has 384 S and [S,S+1] has S^2 + S, so two types are compared monomial by monomial. Reshape asks. */
+/* type_count.c: have two types the same number of elements, whatever the symbols are? The number is a
+ * polynomial in the symbols, [S,12,32] has 384 S and [S,S+1] has S^2 + S, so two types are compared monomial
+ * by monomial. Reshape asks. */
 #include <string.h>
 #include "ir.h"
 
 /* A product of at most RANK_MAX terms `scale*symbol+plus` has at most 2^RANK_MAX monomials. */
 enum { MONOMIALS_MAX = 1 << RANK_MAX };
-typedef struct Monomial { uint8_t power[SYMBOLS_MAX]; int64_t factor; } Monomial;
-typedef struct Polynomial { int count; Monomial at[MONOMIALS_MAX]; } Polynomial;
+typedef struct Monomial {
+	uint8_t power[SYMBOLS_MAX];
+	int64_t factor;
+} Monomial;
+typedef struct Polynomial {
+	int count;
+	Monomial at[MONOMIALS_MAX];
+} Polynomial;
 
 static bool polynomial_add(Polynomial *sum, Monomial monomial)
 {
@@ -26,12 +33,14 @@ static bool polynomial_of(const Type *type, Polynomial *product)
 		Polynomial next = {0};
 		for (int i = 0; i < product->count; i++) {
 			Monomial constant = product->at[i], term = constant;
-			if (__builtin_mul_overflow(constant.factor, dim.plus, &constant.factor) || !polynomial_add(&next, constant))
+			if (__builtin_mul_overflow(constant.factor, dim.plus, &constant.factor)
+				|| !polynomial_add(&next, constant))
 				return false;
 			if (dim_is_number(dim))
 				continue;
 			term.power[dim.symbol]++;
-			if (__builtin_mul_overflow(term.factor, (int64_t)dim.scale, &term.factor) || !polynomial_add(&next, term))
+			if (__builtin_mul_overflow(term.factor, (int64_t)dim.scale, &term.factor)
+				|| !polynomial_add(&next, term))
 				return false;
 		}
 		*product = next;

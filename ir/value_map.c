@@ -12,7 +12,8 @@ void *checked_calloc(size_t count, size_t bytes)
 	return memory;
 }
 
-/* Where the value is, or the free place it would take. The multiplier is 2^64 / golden ratio (Fibonacci hashing). */
+/* Where the value is, or the free place it would take. The multiplier is 2^64 / golden ratio (Fibonacci
+ * hashing). */
 static size_t value_map_slot(const ValueMap *map, const Value *value)
 {
 	size_t slot = (size_t)(((uint64_t)(uintptr_t)value * 0x9e3779b97f4a7c15u) >> 20) & (map->size - 1);

@@ -1,23 +1,23 @@
-/* value_map.h: numbers the values of one graph 0, 1, 2, ... in order of insertion. Ids cannot serve as indices: a hostile
- * file may spell %4000000000. */
+/* value_map.h: numbers the values of one graph 0, 1, 2, ... in order of insertion. Ids cannot serve as
+ * indices: a hostile file may spell %4000000000. */
 #ifndef BERTC_VALUE_MAP_H
 #define BERTC_VALUE_MAP_H
 #include "ir.h"
 
 typedef struct ValueMap {
-	const Value **keys;     /* open addressing; NULL: free */
+	const Value **keys; /* open addressing; NULL: free */
 	int32_t *numbers;
-	size_t   size;          /* a power of two, at most half full */
-	int32_t  count;
+	size_t size; /* a power of two, at most half full */
+	int32_t count;
 } ValueMap;
 
 /* Every input, then every result in node order. The memory is malloc'd: value_map_free. */
-void    value_map_init(ValueMap *, const Graph *);
-void    value_map_free(ValueMap *);
+void value_map_init(ValueMap *, const Graph *);
+void value_map_free(ValueMap *);
 /* Adds it under the next number; false when it was there. */
-bool    value_map_add(ValueMap *, const Value *);
+bool value_map_add(ValueMap *, const Value *);
 /* -1: not there. */
 int32_t value_map_find(const ValueMap *, const Value *);
 /* calloc that ends the process when memory runs out, as mem_alloc does. */
-void   *checked_calloc(size_t count, size_t bytes);
+void *checked_calloc(size_t count, size_t bytes);
 #endif

@@ -3,8 +3,8 @@
 #define BERTC_VERIFY_H
 #include "value_map.h"
 
-/* Invariants of lowered code, of its arena plan, and of the memory that values share (verify_lowered.c). The graph's lists,
- * types and arguments have been found sound before. */
+/* Invariants of lowered code, of its arena plan, and of the memory that values share (verify_lowered.c). The
+ * graph's lists, types and arguments have been found sound before. */
 bool verify_lowered(const Graph *, Diag *);
 /* What a module says about its graphs (verify_module.c). */
 bool verify_heads(const Module *, Diag *);

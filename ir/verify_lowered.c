@@ -1,15 +1,17 @@
-/* verify_lowered.c: invariants L1 to L5 of verify.c. L4 is the safety net under plan-memory: a plan that lets two
- * live values overlap gives wrong numbers without any other sign. */
+/* verify_lowered.c: invariants L1 to L5 of verify.c. L4 is the safety net under plan-memory: a plan that lets
+ * two live values overlap gives wrong numbers without any other sign. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "verify.h"
 
 enum {
-	CHAIN_ROWS_LEAST = 16,     /* so that the few rows which all threads share fit in their blocks together: steps.h */
+	CHAIN_ROWS_LEAST = 16, /* so that the few rows which all threads share fit in their blocks together:
+							  steps.h */
 	CHAIN_ROWS_MOST = 4096,
 	OFFSET_ALIGNMENT = 64,
-	LIVE_MAX = 4096,           /* values alive at once: BERT has some ten; bounds the time that a hostile file can take */
+	LIVE_MAX = 4096, /* values alive at once: BERT has some ten; bounds the time that a hostile file can take
+					  */
 };
 
 #define VALUE_TEXT(value) value_print((value), (char[264]){0})
@@ -35,10 +37,11 @@ static void verify_chained_node(const Node *node, Diag *diag)
 	if (!chained)
 		return;
 	if (node->attr.chain < 1 || node->attr.rows < CHAIN_ROWS_LEAST || node->attr.rows > CHAIN_ROWS_MOST)
-		node_error(node, diag, "chain is %lld and rows is %lld, expected at least 1 and %d to %d", (long long)node->attr.chain,
-			(long long)node->attr.rows, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
+		node_error(node, diag, "chain is %lld and rows is %lld, expected at least 1 and %d to %d",
+			(long long)node->attr.chain, (long long)node->attr.rows, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
 	if ((node->attr.has & A_inner) && (node->attr.inner < 1 || node->attr.inner >> node->nresults))
-		node_error(node, diag, "inner is %lld, expected bits of its %d results", (long long)node->attr.inner, node->nresults);
+		node_error(node, diag, "inner is %lld, expected bits of its %d results", (long long)node->attr.inner,
+			node->nresults);
 	const int32_t symbol = node->nresults ? type_rows(&node->results[0]->type) : 0;
 	bool rows = op_info[node->op].domain == DOMAIN_ROWS && symbol;
 	for (int i = 0; i < node->nargs; i++)
@@ -59,10 +62,12 @@ static void verify_chains(const Graph *graph, Diag *diag)
 			continue;
 		int64_t now = node->attr.has & A_chain ? node->attr.chain : 0;
 		if (now && now != chain && now <= highest)
-			node_error(node, diag, "chain %lld is not new: chains are numbered upwards, and their ops follow each other",
+			node_error(node, diag,
+				"chain %lld is not new: chains are numbered upwards, and their ops follow each other",
 				(long long)now);
 		if (now && now == chain && node->attr.rows != rows)
-			node_error(node, diag, "rows is %lld, but %lld in the chain so far", (long long)node->attr.rows, (long long)rows);
+			node_error(node, diag, "rows is %lld, but %lld in the chain so far", (long long)node->attr.rows,
+				(long long)rows);
 		if (now && now == chain && type_rows(&node->results[0]->type) != symbol)
 			node_error(node, diag, "has rows of another symbol than the chain so far");
 		symbol = type_rows(&node->results[0]->type);
@@ -92,7 +97,9 @@ static void verify_sparse(const Node *node, Diag *diag)
 			continue;
 		const int64_t words = sparse_words(x->dim[x->rank - 1].plus, x->dtype);
 		if (!sparse_is_valid(tensor->data, type->dim[0].plus, node->attr.width, words, x->dtype))
-			node_error(node, diag, "%s does not hold %lld outputs of %lld words: sparse weights must be as pack-weights writes them",
+			node_error(node, diag,
+				"%s does not hold %lld outputs of %lld words: sparse weights must be as pack-weights writes "
+				"them",
 				VALUE_TEXT(node->args[i]), (long long)node->attr.width, (long long)words);
 	}
 }
@@ -127,30 +134,36 @@ static void verify_lowered_outputs(const Graph *graph, Diag *diag)
 	for (int i = 0; i < graph->noutputs; i++) {
 		const GraphOutput *output = &graph->outputs[i];
 		if (!output->value->node || op_info[output->value->node->op].domain == DOMAIN_NONE)
-			diag_error(diag, EXIT_UNSUPPORTED, line, "graph @%s: output %s is not computed but an input or a constant",
-				graph->name, output->name);
+			diag_error(diag, EXIT_UNSUPPORTED, line,
+				"graph @%s: output %s is not computed but an input or a constant", graph->name, output->name);
 		else if (type_rows(&output->value->type) > 1)
-			diag_error(diag, EXIT_UNSUPPORTED, line, "graph @%s: output %s is %s; spread gives every token a row again", graph->name,
-				output->name, type_print(&output->value->type, (char[128]){0}));
-		else if (output->value->type.dtype != DT_F32)
-			diag_error(diag, EXIT_INPUT, line, "graph @%s: output %s is %s, expected f32", graph->name, output->name,
+			diag_error(diag, EXIT_UNSUPPORTED, line,
+				"graph @%s: output %s is %s; spread gives every token a row again", graph->name, output->name,
 				type_print(&output->value->type, (char[128]){0}));
+		else if (output->value->type.dtype != DT_F32)
+			diag_error(diag, EXIT_INPUT, line, "graph @%s: output %s is %s, expected f32", graph->name,
+				output->name, type_print(&output->value->type, (char[128]){0}));
 	}
 }
 
-/* ---- the plan ------------------------------------------------------------------------------------------------------ */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
-/* A value in the arena: it has [begin, end) of each unit of its region, until node number `last` has run. inner: of a row of its
- * chain's block. */
-typedef struct Place { const Value *value; Region region; bool inner; int64_t begin, end, last; } Place;
+/* A value in the arena: it has [begin, end) of each unit of its region, until node number `last` has run.
+ * inner: of a row of its chain's block. */
+typedef struct Place {
+	const Value *value;
+	Region region;
+	bool inner;
+	int64_t begin, end, last;
+} Place;
 
 typedef struct Plan {
 	const Graph *graph;
-	Diag        *diag;
-	ValueMap     map;
-	int64_t     *last_use;                 /* by number of the value; -1: nobody reads it */
-	Place        live[LIVE_MAX];
-	int          nlive;
+	Diag *diag;
+	ValueMap map;
+	int64_t *last_use; /* by number of the value; -1: nobody reads it */
+	Place live[LIVE_MAX];
+	int nlive;
 } Plan;
 
 /* The chain that begins at node (number index) runs interleaved: the number of its last op. */
@@ -197,22 +210,27 @@ static void plan_find_last_uses(Plan *plan)
 static bool plan_place(Plan *plan, const Value *value, Place *place)
 {
 	const ArenaPlan *arena = &plan->graph->arena;
-	const struct { const char *name; int64_t bytes; } regions[] = {
+	const struct {
+		const char *name;
+		int64_t bytes;
+	} regions[] = {
 		[REGION_TOKENS] = {"per_token", arena->per_token},
 		[REGION_TEXTS] = {"per_text", arena->per_text},
 		[REGION_PAIRS] = {"per_pair", arena->per_pair},
 	};
 	const Node *node = value->node;
-	int64_t offset = node->attr.offset.at[value->index], bytes = 0, last = plan->last_use[value_map_find(&plan->map, value)];
+	int64_t offset = node->attr.offset.at[value->index], bytes = 0,
+			last = plan->last_use[value_map_find(&plan->map, value)];
 	Region region = type_region(&value->type, &bytes);
 	const bool inner = value_is_inner(value);
 	const int64_t room = inner ? arena->per_block / node->attr.rows : regions[region].bytes;
 	if (offset < 0 || offset % OFFSET_ALIGNMENT != 0)
-		return node_error(node, plan->diag, "%s has offset %lld, expected a multiple of %d", VALUE_TEXT(value), (long long)offset,
-			OFFSET_ALIGNMENT);
+		return node_error(node, plan->diag, "%s has offset %lld, expected a multiple of %d",
+			VALUE_TEXT(value), (long long)offset, OFFSET_ALIGNMENT);
 	if (offset > room || bytes > room - offset)
-		return node_error(node, plan->diag, "%s takes %lld bytes at offset %lld, past %s=%lld", VALUE_TEXT(value),
-			(long long)bytes, (long long)offset, inner ? "a block's row" : regions[region].name, (long long)room);
+		return node_error(node, plan->diag, "%s takes %lld bytes at offset %lld, past %s=%lld",
+			VALUE_TEXT(value), (long long)bytes, (long long)offset,
+			inner ? "a block's row" : regions[region].name, (long long)room);
 	*place = (Place){value, region, inner, offset, offset + bytes, last};
 	return true;
 }
@@ -223,9 +241,12 @@ static bool plan_add(Plan *plan, const Place *place)
 	const Node *node = place->value->node;
 	for (int i = 0; i < plan->nlive; i++) {
 		const Place *other = &plan->live[i];
-		if (other->region == place->region && other->inner == place->inner && other->begin < place->end && place->begin < other->end)
-			node_error(node, plan->diag, "%s at offset %lld overlaps %s at offset %lld, which is still in use",
-				VALUE_TEXT(place->value), (long long)place->begin, VALUE_TEXT(other->value), (long long)other->begin);
+		if (other->region == place->region && other->inner == place->inner && other->begin < place->end
+			&& place->begin < other->end)
+			node_error(node, plan->diag,
+				"%s at offset %lld overlaps %s at offset %lld, which is still in use",
+				VALUE_TEXT(place->value), (long long)place->begin, VALUE_TEXT(other->value),
+				(long long)other->begin);
 	}
 	if (plan->nlive == LIVE_MAX)
 		return node_error(node, plan->diag, "more than %d values are in use at once", LIVE_MAX);
@@ -260,13 +281,12 @@ static void plan_walk(Plan *plan)
 static void verify_plan(const Graph *graph, Diag *diag)
 {
 	const ArenaPlan *arena = &graph->arena;
-	const int64_t terms[] = {arena->per_token,        arena->per_text,   arena->per_pair,
-	                         arena->per_thread_token, arena->per_thread, arena->per_block,
-	                         arena->fixed};
+	const int64_t terms[] = {arena->per_token, arena->per_text, arena->per_pair, arena->per_thread_token,
+		arena->per_thread, arena->per_block, arena->fixed};
 	for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
 		if (terms[i] < 0 || terms[i] > TENSOR_BYTES_MAX) {
-			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: a term of its arena is %lld bytes", graph->name,
-				(long long)terms[i]);
+			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: a term of its arena is %lld bytes",
+				graph->name, (long long)terms[i]);
 			return;
 		}
 	Plan *plan = checked_calloc(1, sizeof *plan);
@@ -282,8 +302,9 @@ bool verify_lowered(const Graph *graph, Diag *diag)
 {
 	int errors = diag->errors;
 	if (graph->level != LEVEL_LOWERED)
-		return !graph->arena.planned ||
-			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: an arena plan is for lowered code", graph->name);
+		return !graph->arena.planned
+			|| diag_error(
+				diag, EXIT_INPUT, graph->line, "graph @%s: an arena plan is for lowered code", graph->name);
 	for (const Node *node = graph->first; node; node = node->next)
 		verify_lowered_node(graph, node, diag);
 	verify_chains(graph, diag);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "verify.h"
 
-enum { HEADS_AND_GRAPHS_MAX = 1024 };   /* pairs are compared, and no model has so many */
+enum { HEADS_AND_GRAPHS_MAX = 1024 }; /* pairs are compared, and no model has so many */
 
 /* A file beside the module: looked up by name, so it must not lead elsewhere. */
 static bool file_name_is_plain(const char *name)
@@ -16,11 +16,13 @@ static void verify_unique(const Module *module, Diag *diag)
 	for (int i = 0; i < module->ngraphs; i++)
 		for (int k = 0; k < i; k++)
 			if (strcmp(module->graphs[i]->name, module->graphs[k]->name) == 0)
-				diag_error(diag, EXIT_INPUT, module->graphs[i]->line, "two graphs are called @%s", module->graphs[i]->name);
+				diag_error(diag, EXIT_INPUT, module->graphs[i]->line, "two graphs are called @%s",
+					module->graphs[i]->name);
 	for (int i = 0; i < module->nheads; i++)
 		for (int k = 0; k < i; k++)
 			if (strcmp(module->heads[i].name, module->heads[k].name) == 0)
-				diag_error(diag, EXIT_INPUT, module->heads[i].line, "two heads are called @%s", module->heads[i].name);
+				diag_error(diag, EXIT_INPUT, module->heads[i].line, "two heads are called @%s",
+					module->heads[i].name);
 	for (int i = 0; i < module->nmeta; i++)
 		for (int k = 0; k < i; k++)
 			if (strcmp(module->meta[i].key, module->meta[k].key) == 0)
@@ -32,17 +34,19 @@ static bool verify_names(const Module *module, Diag *diag)
 {
 	int errors = diag->errors;
 	if (!name_is_valid(module->name))
-		diag_error(diag, EXIT_INPUT, 0, "module name \"%s\" is no valid name", module->name ? module->name : "");
+		diag_error(
+			diag, EXIT_INPUT, 0, "module name \"%s\" is no valid name", module->name ? module->name : "");
 	if (module->weights && !file_name_is_plain(module->weights))
 		diag_error(diag, EXIT_INPUT, 0, "weights \"%s\" is not a plain file name", module->weights);
 	if (module->tokenizer && !file_name_is_plain(module->tokenizer))
 		diag_error(diag, EXIT_INPUT, 0, "tokenizer \"%s\" is not a plain file name", module->tokenizer);
 	if (module->max_tokens < 0)
 		diag_error(diag, EXIT_INPUT, 0, "max_tokens is %d", module->max_tokens);
-	if (module->ngraphs < 1 || module->ngraphs > HEADS_AND_GRAPHS_MAX || module->nheads > HEADS_AND_GRAPHS_MAX ||
-		module->nmeta > HEADS_AND_GRAPHS_MAX)
-		return diag_error(diag, EXIT_INPUT, 0, "%d graphs, %d heads and %d meta lines, expected a graph and at most %d of each",
-			module->ngraphs, module->nheads, module->nmeta, HEADS_AND_GRAPHS_MAX);
+	if (module->ngraphs < 1 || module->ngraphs > HEADS_AND_GRAPHS_MAX || module->nheads > HEADS_AND_GRAPHS_MAX
+		|| module->nmeta > HEADS_AND_GRAPHS_MAX)
+		return diag_error(diag, EXIT_INPUT, 0,
+			"%d graphs, %d heads and %d meta lines, expected a graph and at most %d of each", module->ngraphs,
+			module->nheads, module->nmeta, HEADS_AND_GRAPHS_MAX);
 	for (int i = 0; i < module->ngraphs; i++)
 		if (!name_is_valid(module->graphs[i]->name))
 			diag_error(diag, EXIT_INPUT, module->graphs[i]->line, "graph %d has no valid name", i);
@@ -51,8 +55,10 @@ static bool verify_names(const Module *module, Diag *diag)
 			diag_error(diag, EXIT_INPUT, module->heads[i].line, "head %d has no valid name", i);
 	for (int i = 0; i < module->noptions; i++) {
 		const Option *option = &module->options[i];
-		if (!name_is_valid(option->name) || module_find_option(module, option->name) != i || !isfinite(option->value))
-			diag_error(diag, EXIT_INPUT, option->line, "option %d has no valid name of its own or no number for a default", i);
+		if (!name_is_valid(option->name) || module_find_option(module, option->name) != i
+			|| !isfinite(option->value))
+			diag_error(diag, EXIT_INPUT, option->line,
+				"option %d has no valid name of its own or no number for a default", i);
 	}
 	return diag->errors == errors;
 }
@@ -61,7 +67,8 @@ static bool verify_names(const Module *module, Diag *diag)
 static bool head_takes(Task task, const Type *type, int64_t *columns)
 {
 	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK;
-	if (type->dtype != DT_F32 || type->rank != (per_token ? 2 : 1) || !dim_is_number(type->dim[type->rank - 1]))
+	if (type->dtype != DT_F32 || type->rank != (per_token ? 2 : 1)
+		|| !dim_is_number(type->dim[type->rank - 1]))
 		return false;
 	if (per_token && type_rows(type) != 1)
 		return false;
@@ -79,16 +86,21 @@ static bool head_names_columns(const Head *head)
 static void verify_head_output(const Head *head, const Value *value, Diag *diag)
 {
 	static const char *const shapes[TASK_COUNT] = {
-		[TASK_CLASSIFY] = "f32[labels]", [TASK_TAG] = "f32[S,labels]", [TASK_EMBED] = "f32[size]",
-		[TASK_RANK] = "f32[scores]", [TASK_QA] = "f32[S,2]", [TASK_FILL_MASK] = "f32[S,words]",
+		[TASK_CLASSIFY] = "f32[labels]",
+		[TASK_TAG] = "f32[S,labels]",
+		[TASK_EMBED] = "f32[size]",
+		[TASK_RANK] = "f32[scores]",
+		[TASK_QA] = "f32[S,2]",
+		[TASK_FILL_MASK] = "f32[S,words]",
 	};
 	int64_t columns = 0;
 	if (!head_takes(head->task, &value->type, &columns))
-		diag_error(diag, EXIT_INPUT, head->line, "head @%s: output %s is %s, %s reads %s", head->name, head->output,
-			type_print(&value->type, (char[128]){0}), task_names[head->task], shapes[head->task]);
+		diag_error(diag, EXIT_INPUT, head->line, "head @%s: output %s is %s, %s reads %s", head->name,
+			head->output, type_print(&value->type, (char[128]){0}), task_names[head->task],
+			shapes[head->task]);
 	else if (head_names_columns(head) && head->nlabels != columns)
-		diag_error(diag, EXIT_INPUT, head->line, "head @%s: %d labels for the %lld columns of output %s", head->name,
-			head->nlabels, (long long)columns, head->output);
+		diag_error(diag, EXIT_INPUT, head->line, "head @%s: %d labels for the %lld columns of output %s",
+			head->name, head->nlabels, (long long)columns, head->output);
 }
 
 /* M2. */
@@ -98,15 +110,16 @@ bool verify_heads(const Module *module, Diag *diag)
 	for (int i = 0; i < module->nheads; i++) {
 		const Head *head = &module->heads[i];
 		bool found = false;
-		if ((unsigned)head->task >= TASK_COUNT || (unsigned)head->problem >= PROBLEM_COUNT || !head->output ||
-			head->nlabels < 0 || head->nlabels > LABELS_MAX) {
-			diag_error(diag, EXIT_INPUT, head->line, "head @%s: no valid task, problem, output or number of labels", head->name);
+		if ((unsigned)head->task >= TASK_COUNT || (unsigned)head->problem >= PROBLEM_COUNT || !head->output
+			|| head->nlabels < 0 || head->nlabels > LABELS_MAX) {
+			diag_error(diag, EXIT_INPUT, head->line,
+				"head @%s: no valid task, problem, output or number of labels", head->name);
 			continue;
 		}
 		for (int k = 0; k < head->nlabels; k++)
 			if (!head->labels[k] || strlen(head->labels[k]) > NAME_BYTES_MAX)
-				diag_error(diag, EXIT_INPUT, head->line, "head @%s: label %d is longer than %d bytes", head->name, k,
-					NAME_BYTES_MAX);
+				diag_error(diag, EXIT_INPUT, head->line, "head @%s: label %d is longer than %d bytes",
+					head->name, k, NAME_BYTES_MAX);
 		for (int g = 0; g < module->ngraphs; g++)
 			for (int k = 0; k < module->graphs[g]->noutputs; k++)
 				if (strcmp(module->graphs[g]->outputs[k].name, head->output) == 0) {
@@ -114,7 +127,8 @@ bool verify_heads(const Module *module, Diag *diag)
 					found = true;
 				}
 		if (!found)
-			diag_error(diag, EXIT_INPUT, head->line, "head @%s: no graph has the output %s", head->name, head->output);
+			diag_error(diag, EXIT_INPUT, head->line, "head @%s: no graph has the output %s", head->name,
+				head->output);
 	}
 	return diag->errors == errors;
 }

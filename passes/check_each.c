@@ -1,5 +1,5 @@
-/* check_each.c: --check-each: the outputs of a module on one small made-up text, by the reference evaluator, so that the
- * driver can say what a pass did to the numbers. */
+/* check_each.c: --check-each: the outputs of a module on one small made-up text, by the reference evaluator,
+ * so that the driver can say what a pass did to the numbers. */
 #include "driver.h"
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +27,8 @@ static int32_t sample_tokens(const Graph *graph, const PassEnv *env)
 	int64_t tokens = env->max_tokens > 0 && env->max_tokens < TOKENS_MAX ? env->max_tokens : TOKENS_MAX;
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_POSITION_IDS) {
-			int64_t room = input_rows(graph, node->results[0]) - ((node->attr.has & A_start) ? node->attr.start : 0);
+			int64_t room = input_rows(graph, node->results[0])
+				- ((node->attr.has & A_start) ? node->attr.start : 0);
 			tokens = room < tokens ? room : tokens;
 		}
 	return tokens < 0 ? 0 : (int32_t)tokens;
@@ -39,7 +40,7 @@ static bool graph_sample(const Graph *graph, const PassEnv *env, Sample *sample,
 	int32_t id_rows = graph->ninputs > 0 ? input_rows(graph, graph->inputs[0]) : 1;
 	int32_t type_rows = graph->ninputs > 1 ? input_rows(graph, graph->inputs[1]) : 1;
 	uint32_t seed = 12345;
-	for (int32_t i = 0; i < TOKENS_MAX; i++) {   /* Numerical Recipes' "quick and dirty" generator */
+	for (int32_t i = 0; i < TOKENS_MAX; i++) { /* Numerical Recipes' "quick and dirty" generator */
 		seed = seed * 1664525u + 1013904223u;
 		ids[i] = id_rows > 0 ? (int32_t)((seed >> 8) % (uint32_t)id_rows) : 0;
 		types[i] = type_rows > 1 && i >= 2;
@@ -62,7 +63,7 @@ static bool graph_sample(const Graph *graph, const PassEnv *env, Sample *sample,
 
 bool sample_run(const Module *module, const PassEnv *env, Sample *sample, Diag *diag)
 {
-	*sample = (Sample){ 0 };
+	*sample = (Sample){0};
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		if (!graph_sample(module->graphs[g], env, sample, diag)) {
 			sample_free(sample);
@@ -85,12 +86,12 @@ bool sample_compare(const Sample *before, const Sample *after, double *max_abs, 
 		bb += b * b;
 		ab += a * b;
 	}
-	*cosine = aa == bb && aa == ab ? 1 : ab / sqrt(aa * bb);   /* also when all are zero */
+	*cosine = aa == bb && aa == ab ? 1 : ab / sqrt(aa * bb); /* also when all are zero */
 	return true;
 }
 
 void sample_free(Sample *sample)
 {
 	free(sample->v);
-	*sample = (Sample){ 0 };
+	*sample = (Sample){0};
 }

@@ -1,5 +1,5 @@
-/* driver.c: runs a pipeline: for each pass run it over every graph, verify, compare numbers, print, dump, record. What the
- * passes are and how a pipeline is written is pipeline.c's. */
+/* driver.c: runs a pipeline: for each pass run it over every graph, verify, compare numbers, print, dump,
+ * record. What the passes are and how a pipeline is written is pipeline.c's. */
 #include "driver.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -9,17 +9,18 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* A pass that is not meant to change numbers gets a warning beyond this; folding a factor into f32 weights stays below. */
+/* A pass that is not meant to change numbers gets a warning beyond this; folding a factor into f32 weights
+ * stays below. */
 static const double CHANGE_MAX = 1e-4;
 
 typedef struct Driver {
-	Module              *module;
-	const PassEnv       *env;
+	Module *module;
+	const PassEnv *env;
 	const DriverOptions *options;
-	Diag                *diag;
-	Module              *before;     /* copy of the module before the running pass, when a failure must leave a file */
-	Sample               sample;     /* --check-each: outputs before the running pass */
-	char                *text;       /* --print-ir-after=changed: the IR before the running pass */
+	Diag *diag;
+	Module *before; /* copy of the module before the running pass, when a failure must leave a file */
+	Sample sample;  /* --check-each: outputs before the running pass */
+	char *text;     /* --print-ir-after=changed: the IR before the running pass */
 } Driver;
 
 static double now_ms(void)
@@ -29,7 +30,7 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* ---- printing and dumping ------------------------------------------------------------------------------------------- */
+/* ---- printing and dumping -------------------------------------------------------------------- */
 
 static bool driver_print(Driver *d, const PassItem *item)
 {
@@ -38,14 +39,14 @@ static bool driver_print(Driver *d, const PassItem *item)
 		return true;
 	bool show = !strcmp(when, "all") || !strcmp(when, pass_info[item->pass].name);
 	if (!strcmp(when, "changed")) {
-		char *text = module_text(d->module, &(PrintOptions){ .elide_constants = true });
+		char *text = module_text(d->module, &(PrintOptions){.elide_constants = true});
 		show = !text || !d->text || strcmp(text, d->text) != 0;
 		free(d->text);
 		d->text = text;
 	}
 	if (show) {
 		fprintf(stderr, "# IR after %s\n", item->text);
-		module_print(d->module, stderr, &(PrintOptions){ .elide_constants = true });
+		module_print(d->module, stderr, &(PrintOptions){.elide_constants = true});
 		fputc('\n', stderr);
 	}
 	return true;
@@ -59,7 +60,7 @@ static bool driver_dump(Driver *d, int32_t number, const char *name)
 	char *path = NULL;
 	if (asprintf(&path, "%s/%02d-%s.bir", d->options->dump_dir, number, name) < 0)
 		return diag_error(d->diag, EXIT_RUN, 0, "out of memory");
-	bool good = module_write(d->module, path, &(PrintOptions){ .elide_constants = true }, d->diag);
+	bool good = module_write(d->module, path, &(PrintOptions){.elide_constants = true}, d->diag);
 	free(path);
 	return good;
 }
@@ -68,11 +69,12 @@ static bool driver_make_dump_dir(Driver *d)
 {
 	const char *dir = d->options->dump_dir;
 	if (dir && mkdir(dir, 0777) && errno != EEXIST)
-		return diag_error_in(d->diag, EXIT_RUN, dir, 0, "--dump-ir cannot make this directory: %s", strerror(errno));
+		return diag_error_in(
+			d->diag, EXIT_RUN, dir, 0, "--dump-ir cannot make this directory: %s", strerror(errno));
 	return true;
 }
 
-/* ---- failures ------------------------------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static bool file_write(const char *path, const char *head, const char *body, size_t bytes)
 {
@@ -91,7 +93,8 @@ static bool file_prefix(const char *path, char *command)
 	FILE *in = fopen(path, "rb");
 	char *body = NULL, *head = NULL;
 	size_t bytes = 0;
-	bool good = in && getdelim(&body, &bytes, EOF, in) >= 0;   /* .bir text holds no byte 255: this reads all of it */
+	bool good = in
+		&& getdelim(&body, &bytes, EOF, in) >= 0; /* .bir text holds no byte 255: this reads all of it */
 	if (in)
 		fclose(in);
 	good = good && asprintf(&head, "# %s\n", command) >= 0 && file_write(path, head, body, strlen(body));
@@ -100,7 +103,8 @@ static bool file_prefix(const char *path, char *command)
 	return good;
 }
 
-/* Leaves the module as it was before the pass, with the command that makes it fail again as the first line. */
+/* Leaves the module as it was before the pass, with the command that makes it fail again as the first line.
+ */
 static void driver_leave_failure(Driver *d, const PassItem *item)
 {
 	const char *path = d->options->failure_path;
@@ -109,19 +113,22 @@ static void driver_leave_failure(Driver *d, const PassItem *item)
 	Diag diag;
 	char *command = NULL;
 	diag_init(&diag, path);
-	bool good = module_write(d->before, path, &(PrintOptions){ 0 }, &diag)
+	bool good = module_write(d->before, path, &(PrintOptions){0}, &diag)
 		&& asprintf(&command, "bertc opt %s '--passes=%s' --verify-each%s%s", path, item->text,
-			d->options->reproduce ? "   # came up in: " : "", d->options->reproduce ? d->options->reproduce : "") >= 0
+			   d->options->reproduce ? "   # came up in: " : "",
+			   d->options->reproduce ? d->options->reproduce : "")
+			>= 0
 		&& file_prefix(path, command);
 	if (good)
-		diag_note(d->diag, 0, "%s failed; the graph before it and the command that repeats it are in %s", item->text, path);
+		diag_note(d->diag, 0, "%s failed; the graph before it and the command that repeats it are in %s",
+			item->text, path);
 	else
 		diag_note(d->diag, 0, "%s failed; the graph before it could not be written to %s", item->text, path);
 	free(command);
 	diag_free(&diag);
 }
 
-/* ---- one pass ------------------------------------------------------------------------------------------------------- */
+/* ---- one pass -------------------------------------------------------------------------------- */
 
 /* A graph that came in lowered or planned has, as far as order goes, had that pass already. */
 static bool graph_takes_pass(const Graph *graph, const PassInfo *pass, Diag *diag)
@@ -129,11 +136,13 @@ static bool graph_takes_pass(const Graph *graph, const PassInfo *pass, Diag *dia
 	for (int32_t i = 0; i < pass_order_count; i++) {
 		const PassOrder *order = &pass_order[i];
 		/* what must come before fuse looks for ops that lowered code no longer has */
-		bool lowered = graph->level == LEVEL_LOWERED && (!strcmp(order->second, "lower") || !strcmp(order->second, "fuse"));
+		bool lowered = graph->level == LEVEL_LOWERED
+			&& (!strcmp(order->second, "lower") || !strcmp(order->second, "fuse"));
 		bool planned = graph->arena.planned && !strcmp(order->second, "plan-memory");
 		if ((lowered || planned) && !strcmp(order->first, pass->name))
-			return diag_error(diag, EXIT_USAGE, graph->line, "graph @%s has been through %s, and %s must come before that: %s",
-				graph->name, lowered ? "lower" : order->second, order->first, order->why);
+			return diag_error(diag, EXIT_USAGE, graph->line,
+				"graph @%s has been through %s, and %s must come before that: %s", graph->name,
+				lowered ? "lower" : order->second, order->first, order->why);
 	}
 	return true;
 }
@@ -164,18 +173,20 @@ static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
 	sample_free(&d->sample);
 	d->sample = after;
 	if (!(row->max_abs <= CHANGE_MAX * largest) && !(pass_info[item->pass].flags & PASS_NUMBERS))
-		diag_warn(d->diag, 0, "%s changed the outputs on sample input by %.3g (cosine %.9f), more than rounding", item->text,
+		diag_warn(d->diag, 0,
+			"%s changed the outputs on sample input by %.3g (cosine %.9f), more than rounding", item->text,
 			row->max_abs, row->cosine);
 	return true;
 }
 
 #ifndef NDEBUG
-/* Print, parse, print is a fixed point. Only where the text has all there is: no checkpoint, no large new constants. */
+/* Print, parse, print is a fixed point. Only where the text has all there is: no checkpoint, no large new
+ * constants. */
 static bool driver_round_trip(const Driver *d, const PassItem *item)
 {
 	if (d->module->weights || module_has_loose_constants(d->module))
 		return true;
-	const PrintOptions plain = { 0 };
+	const PrintOptions plain = {0};
 	char *text = module_text(d->module, &plain);
 	Module *read = text ? module_parse(text, strlen(text), ".", NULL, d->diag) : NULL;
 	char *again = read ? module_text(read, &plain) : NULL;
@@ -183,11 +194,14 @@ static bool driver_round_trip(const Driver *d, const PassItem *item)
 	free(text);
 	free(again);
 	module_free(read);
-	return same || diag_error(d->diag, EXIT_RUN, 0, "%s: the printed IR does not read back as it was printed", item->text);
+	return same
+		|| diag_error(
+			d->diag, EXIT_RUN, 0, "%s: the printed IR does not read back as it was printed", item->text);
 }
 #endif
 
-/* Release builds verify once at the end, or everywhere when asked to; debug builds everywhere, and the text form too. */
+/* Release builds verify once at the end, or everywhere when asked to; debug builds everywhere, and the text
+ * form too. */
 static bool driver_verify(const Driver *d, const PassItem *item)
 {
 #ifdef NDEBUG
@@ -198,7 +212,8 @@ static bool driver_verify(const Driver *d, const PassItem *item)
 #endif
 }
 
-/* A graph for each CPU, over the same constants: the first keeps its name, the others are called @main.znver4. */
+/* A graph for each CPU, over the same constants: the first keeps its name, the others are called
+ * @main.znver4. */
 static bool driver_split(Driver *d)
 {
 	Module *module = d->module;
@@ -226,7 +241,7 @@ static PassEnv driver_env(const Driver *d, int32_t g)
 static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
 {
 	const PassInfo *pass = &pass_info[item->pass];
-	PassRun run = { .item = item, .diag = d->diag, .row = row };
+	PassRun run = {.item = item, .diag = d->diag, .row = row};
 	row->pass = strdup(item->text);
 	d->before = d->options->failure_path ? module_copy(d->module) : NULL;
 	double start = now_ms();
@@ -260,7 +275,7 @@ static bool driver_begin(Driver *d)
 {
 	const DriverOptions *options = d->options;
 	if (options->print_after && !strcmp(options->print_after, "changed"))
-		d->text = module_text(d->module, &(PrintOptions){ .elide_constants = true });
+		d->text = module_text(d->module, &(PrintOptions){.elide_constants = true});
 	return driver_make_dump_dir(d) && driver_dump(d, 0, "input")
 		&& (!options->check_each || sample_run(d->module, d->env, &d->sample, d->diag));
 }
@@ -277,7 +292,8 @@ static bool driver_run(Driver *d, const Pipeline *pipeline, Ledger *ledger)
 		LedgerRow *row = &ledger->rows[ledger->count++];
 		if (options->progress)
 			options->progress(options->progress_arg, name, i, pipeline->count);
-		good = (!options->before || options->before(options->before_arg, name, d->module, d->diag)) && driver_run_item(d, item, row);
+		good = (!options->before || options->before(options->before_arg, name, d->module, d->diag))
+			&& driver_run_item(d, item, row);
 		driver_explain(d, row);
 		good = good && driver_print(d, item) && driver_dump(d, i + 1, name)
 			&& (!options->after || options->after(options->after_arg, row, d->module, d->diag));
@@ -300,15 +316,17 @@ static bool names_a_pass(const char *name, const char *option, bool words, Diag 
 	bool known = !name || (words && (!strcmp(name, "all") || !strcmp(name, "changed")));
 	for (int32_t i = 0; i < pass_count && !known; i++)
 		known = !strcmp(pass_info[i].name, name);
-	return known || diag_error(diag, EXIT_USAGE, 0, "%s=%.64s: there is no such pass; 'bertc passes' lists them", option, name);
+	return known
+		|| diag_error(
+			diag, EXIT_USAGE, 0, "%s=%.64s: there is no such pass; 'bertc passes' lists them", option, name);
 }
 
-bool pipeline_run(const Pipeline *pipeline, Module *module, const PassEnv *env, const DriverOptions *options, Ledger *ledger,
-	Diag *diag)
+bool pipeline_run(const Pipeline *pipeline, Module *module, const PassEnv *env, const DriverOptions *options,
+	Ledger *ledger, Diag *diag)
 {
 	static const DriverOptions plain;
-	Ledger own = { 0 };
-	Driver d = { .module = module, .env = env, .options = options ? options : &plain, .diag = diag };
+	Ledger own = {0};
+	Driver d = {.module = module, .env = env, .options = options ? options : &plain, .diag = diag};
 	if (!names_a_pass(d.options->print_after, "--print-ir-after", true, diag)
 		|| !names_a_pass(d.options->stop_after, "--stop-after", false, diag))
 		return false;

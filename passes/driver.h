@@ -3,11 +3,15 @@
 #define BERTC_DRIVER_H
 #include "passes.h"
 
-/* measure.c: fills nodes, parameters, weight_bytes, macs and arena_bytes of the row, for all graphs of the module. */
+/* measure.c: fills nodes, parameters, weight_bytes, macs and arena_bytes of the row, for all graphs of the
+ * module. */
 void module_measure(const Module *, LedgerRow *);
 
 /* check_each.c: all outputs of all graphs of a module on sample input, in a row. */
-typedef struct Sample { double *v; int64_t count; } Sample;
+typedef struct Sample {
+	double *v;
+	int64_t count;
+} Sample;
 /* False and messages when the evaluator refuses the graph. */
 bool sample_run(const Module *, const PassEnv *, Sample *, Diag *);
 /* Largest difference and least cosine; false when the two differ in size. */

@@ -1,4 +1,5 @@
-/* ledger.c: what each pass of a run did: one row a pass, filled by driver.c and by pass_note, printed as a table or JSON. */
+/* ledger.c: what each pass of a run did: one row a pass, filled by driver.c and by pass_note, printed as a
+ * table or JSON. */
 #include "passes.h"
 #include <jansson.h>
 #include <stdarg.h>
@@ -47,24 +48,27 @@ void ledger_free(Ledger *ledger)
 		free((char *)(uintptr_t)row->pass);
 	}
 	free(ledger->rows);
-	*ledger = (Ledger){ 0 };
+	*ledger = (Ledger){0};
 }
 
 /* A row's figures; those that nobody measured are dashes. */
 static void row_print(const LedgerRow *row, const LedgerRow *before, bool measured, FILE *out)
 {
-	fprintf(out, "  %7d  %6d  %11lld  %12lld  %13lld  %10lld  %8.2f", row->changes, row->nodes, (long long)row->parameters,
-		(long long)row->weight_bytes, (long long)row->macs, (long long)row->arena_bytes, row->ms);
+	fprintf(out, "  %7d  %6d  %11lld  %12lld  %13lld  %10lld  %8.2f", row->changes, row->nodes,
+		(long long)row->parameters, (long long)row->weight_bytes, (long long)row->macs,
+		(long long)row->arena_bytes, row->ms);
 	if (row->checked)
 		fprintf(out, "  %9.2g  %11.9f", row->max_abs, row->cosine);
 	else
 		fprintf(out, "  %9s  %11s", "-", "-");
 	if (measured && row->scored)
-		fprintf(out, "  %7.4f  %+7.2f", row->score, before && before->scored ? 100 * (row->score - before->score) : 0);
+		fprintf(out, "  %7.4f  %+7.2f", row->score,
+			before && before->scored ? 100 * (row->score - before->score) : 0);
 	else if (measured)
 		fprintf(out, "  %7s  %7s", "-", "-");
 	if (measured && row->latency_ms > 0)
-		fprintf(out, "  %8.3f  %+8.3f", row->latency_ms, before && before->latency_ms > 0 ? row->latency_ms - before->latency_ms : 0);
+		fprintf(out, "  %8.3f  %+8.3f", row->latency_ms,
+			before && before->latency_ms > 0 ? row->latency_ms - before->latency_ms : 0);
 	else if (measured)
 		fprintf(out, "  %8s  %8s", "-", "-");
 	fputc('\n', out);
@@ -77,8 +81,9 @@ void ledger_print(const Ledger *ledger, FILE *out)
 	for (int32_t i = 0; i < ledger->count; i++)
 		if ((int)strlen(ledger->rows[i].pass) > width)
 			width = (int)strlen(ledger->rows[i].pass);
-	fprintf(out, "%-*s  %7s  %6s  %11s  %12s  %13s  %10s  %8s  %9s  %11s%s\n", width, "pass", "changes", "nodes", "parameters",
-		"weight bytes", "MACs at 128", "arena", "ms", "max abs", "cosine", measured ? "    score   points  ms/text    change" : "");
+	fprintf(out, "%-*s  %7s  %6s  %11s  %12s  %13s  %10s  %8s  %9s  %11s%s\n", width, "pass", "changes",
+		"nodes", "parameters", "weight bytes", "MACs at 128", "arena", "ms", "max abs", "cosine",
+		measured ? "    score   points  ms/text    change" : "");
 	const LedgerRow *before = &ledger->start;
 	fprintf(out, "%-*s", width, "input");
 	row_print(before, NULL, measured, out);
@@ -99,9 +104,10 @@ static json_t *row_json(const LedgerRow *row)
 		json_t *note = json_string(row->notes[i]);
 		json_array_append_new(notes, note ? note : json_string("(a name that is not UTF-8)"));
 	}
-	json_t *json = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:f}", "pass", row->pass ? row->pass : "", "changes", row->changes,
-		"nodes", row->nodes, "parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
-		(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes, "ms", row->ms);
+	json_t *json = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:f}", "pass", row->pass ? row->pass : "",
+		"changes", row->changes, "nodes", row->nodes, "parameters", (json_int_t)row->parameters,
+		"weight_bytes", (json_int_t)row->weight_bytes, "macs_128", (json_int_t)row->macs, "arena_bytes",
+		(json_int_t)row->arena_bytes, "ms", row->ms);
 	if (row->checked) {
 		json_object_set_new(json, "max_abs", json_real(row->max_abs));
 		json_object_set_new(json, "cosine", json_real(row->cosine));

@@ -1,4 +1,5 @@
-/* pipeline.c: the table of passes, pipelines as text, and the presets behind -O0 .. -O3. Running them is driver.c's. */
+/* pipeline.c: the table of passes, pipelines as text, and the presets behind -O0 .. -O3. Running them is
+ * driver.c's. */
 #include "passes.h"
 #include <ctype.h>
 #include <errno.h>
@@ -6,7 +7,7 @@
 #include <string.h>
 
 const PassInfo pass_info[] = {
-#define PASS(fn, name, flags, options, doc) { name, pass_##fn, flags, options, doc },
+#define PASS(fn, name, flags, options, doc) {name, pass_##fn, flags, options, doc},
 #define ORDER(first, second, why)
 #include "passes.def"
 #undef PASS
@@ -16,16 +17,16 @@ const int32_t pass_count = (int32_t)(sizeof pass_info / sizeof pass_info[0]);
 
 const PassOrder pass_order[] = {
 #define PASS(fn, name, flags, options, doc)
-#define ORDER(first, second, why) { first, second, why },
+#define ORDER(first, second, why) {first, second, why},
 #include "passes.def"
 #undef PASS
 #undef ORDER
 };
 const int32_t pass_order_count = (int32_t)(sizeof pass_order / sizeof pass_order[0]);
 
-/* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3 is O2: there is
- * nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that changes numbers. Behind each of them
- * stand the passes that make code. */
+/* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3
+ * is O2: there is nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that
+ * changes numbers. Behind each of them stand the passes that make code. */
 #define CODE "lower,pack-weights,chain-rows,plan-memory"
 static const char *const presets[] = {
 	CODE,
@@ -80,16 +81,16 @@ char *pipeline_complete(const Pipeline *recipe, int level)
 	return text;
 }
 
-/* ---- the parser --------------------------------------------------------------------------------------------------- */
+/* ---- the parser ------------------------------------------------------------------------------ */
 
 /* A pipeline is written by hand; these only keep a hostile recipe in a model.xml from taking memory. */
 enum { TEXT_BYTES_MAX = 1 << 16, ITEMS_MAX = 1000, OPTIONS_MAX = 32 };
 
 typedef struct Parser {
 	const char *at, *start;
-	Pipeline   *pipeline;
-	Diag       *diag;
-	bool        code;          /* a preset was named: lower, pack-weights and plan-memory belong at the end */
+	Pipeline *pipeline;
+	Diag *diag;
+	bool code; /* a preset was named: lower, pack-weights and plan-memory belong at the end */
 } Parser;
 
 static void skip_space(Parser *p)
@@ -105,9 +106,12 @@ static char *parse_word(Parser *p, const char *letters, const char *what)
 	while (isalnum((unsigned char)p->at[bytes]) || (p->at[bytes] && strchr(letters, p->at[bytes])))
 		bytes++;
 	if (!bytes) {
-		char found[] = { '"', *p->at, '"', 0 };
-		diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected %s at byte %td, found %s", what, p->at - p->start,
-			!*p->at ? "its end" : isprint((unsigned char)*p->at) ? found : "an unprintable byte");
+		char found[] = {'"', *p->at, '"', 0};
+		diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected %s at byte %td, found %s", what,
+			p->at - p->start,
+			!*p->at                              ? "its end"
+				: isprint((unsigned char)*p->at) ? found
+												 : "an unprintable byte");
 		return NULL;
 	}
 	char *word = mem_string(p->pipeline->mem, p->at, bytes);
@@ -133,20 +137,23 @@ static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, 
 		if (!key)
 			return false;
 		if (!words_have(info->options, key))
-			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s has no option \"%s\"; it takes %s", info->name, key,
-				*info->options ? info->options : "none");
+			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s has no option \"%s\"; it takes %s",
+				info->name, key, *info->options ? info->options : "none");
 		for (int32_t i = 0; i < *count; i++)
 			if (!strcmp(options[i].key, key))
-				return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s{%s=} is given twice", info->name, key);
+				return diag_error(
+					p->diag, EXIT_USAGE, 0, "pipeline: %s{%s=} is given twice", info->name, key);
 		if (*p->at != '=')
-			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected \"=\" and a value after %s{%s", info->name, key);
+			return diag_error(
+				p->diag, EXIT_USAGE, 0, "pipeline: expected \"=\" and a value after %s{%s", info->name, key);
 		p->at++;
 		char *value = parse_word(p, "-_.,+:/@%~*?", "an option's value");
 		if (!value)
 			return false;
 		if (*count == OPTIONS_MAX)
-			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s has more than %d options", info->name, OPTIONS_MAX);
-		options[(*count)++] = (PassOption){ key, value };
+			return diag_error(
+				p->diag, EXIT_USAGE, 0, "pipeline: %s has more than %d options", info->name, OPTIONS_MAX);
+		options[(*count)++] = (PassOption){key, value};
 	}
 	p->at++;
 	return true;
@@ -173,7 +180,8 @@ static bool pipeline_add(Parser *p, int32_t pass, const PassOption *options, int
 	item->text = mem_printf(pipeline->mem, "%s%s", pass_info[pass].name, count ? "{" : "");
 	for (int32_t i = 0; i < count; i++) {
 		copy[i] = options[i];
-		item->text = mem_printf(pipeline->mem, "%s%s%s=%s", item->text, i ? " " : "", options[i].key, options[i].value);
+		item->text = mem_printf(
+			pipeline->mem, "%s%s%s=%s", item->text, i ? " " : "", options[i].key, options[i].value);
 	}
 	if (count)
 		item->text = mem_printf(pipeline->mem, "%s}", item->text);
@@ -187,7 +195,8 @@ static int preset_find(const char *name)
 	return name[0] == 'O' && name[1] >= '0' && name[1] < '0' + LEVELS && !name[2] ? name[1] - '0' : -1;
 }
 
-/* Adds the passes of a preset: either those that make code, as far as they are not there yet, or all others. */
+/* Adds the passes of a preset: either those that make code, as far as they are not there yet, or all others.
+ */
 static bool add_names(Parser *p, const char *list, bool code)
 {
 	char names[512];
@@ -203,7 +212,8 @@ static bool add_names(Parser *p, const char *list, bool code)
 	return true;
 }
 
-/* Its optimisations stand where it was named, the passes that make code at the end of the pipeline: "O2,quantize-int8". */
+/* Its optimisations stand where it was named, the passes that make code at the end of the pipeline:
+ * "O2,quantize-int8". */
 static bool parse_preset(Parser *p, int level)
 {
 	p->code = true;
@@ -223,7 +233,8 @@ static bool parse_item(Parser *p)
 		return parse_preset(p, level);
 	int32_t pass = pass_find(name);
 	if (pass < 0)
-		return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: there is no pass \"%.64s\"; 'bertc passes' lists them", name);
+		return diag_error(
+			p->diag, EXIT_USAGE, 0, "pipeline: there is no pass \"%.64s\"; 'bertc passes' lists them", name);
 	if (*p->at == '{' && !parse_options(p, &pass_info[pass], options, &count))
 		return false;
 	return pipeline_add(p, pass, options, count);
@@ -241,8 +252,8 @@ static bool pipeline_check_order(const Pipeline *pipeline, Diag *diag)
 			wrong |= second && !strcmp(name, pass_order[o].first);
 		}
 		if (wrong)
-			good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s", pass_order[o].first,
-				pass_order[o].second, pass_order[o].why);
+			good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s",
+				pass_order[o].first, pass_order[o].second, pass_order[o].why);
 	}
 	return good;
 }
@@ -256,7 +267,8 @@ static bool pipeline_fill(Parser *p)
 		if (!*p->at)
 			return (!p->code || add_names(p, CODE, true)) && pipeline_check_order(p->pipeline, p->diag);
 		if (*p->at != ',')
-			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected \",\" or the end at byte %td", p->at - p->start);
+			return diag_error(
+				p->diag, EXIT_USAGE, 0, "pipeline: expected \",\" or the end at byte %td", p->at - p->start);
 		p->at++;
 	}
 }
@@ -264,15 +276,16 @@ static bool pipeline_fill(Parser *p)
 Pipeline *pipeline_parse(const char *text, Diag *diag)
 {
 	if (strlen(text) > TEXT_BYTES_MAX) {
-		diag_error(diag, EXIT_USAGE, 0, "pipeline: %zu bytes long, the most is %d", strlen(text), TEXT_BYTES_MAX);
+		diag_error(
+			diag, EXIT_USAGE, 0, "pipeline: %zu bytes long, the most is %d", strlen(text), TEXT_BYTES_MAX);
 		return NULL;
 	}
 	MemArena *mem = mem_new();
 	Pipeline *pipeline = mem_alloc(mem, sizeof *pipeline);
-	*pipeline = (Pipeline){ .items = mem_alloc(mem, ITEMS_MAX * sizeof(PassItem)), .mem = mem };
-	Parser parser = { .at = text, .start = text, .pipeline = pipeline, .diag = diag };
+	*pipeline = (Pipeline){.items = mem_alloc(mem, ITEMS_MAX * sizeof(PassItem)), .mem = mem};
+	Parser parser = {.at = text, .start = text, .pipeline = pipeline, .diag = diag};
 	skip_space(&parser);
-	if (!*parser.at || pipeline_fill(&parser))   /* an empty pipeline is one that does nothing */
+	if (!*parser.at || pipeline_fill(&parser)) /* an empty pipeline is one that does nothing */
 		return pipeline;
 	pipeline_free(pipeline);
 	return NULL;

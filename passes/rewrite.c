@@ -1,9 +1,10 @@
-/* rewrite.c: replacing values, erasing what that leaves behind, and making tensors from tensors. What to replace is the
- * business of the passes. */
+/* rewrite.c: replacing values, erasing what that leaves behind, and making tensors from tensors. What to
+ * replace is the business of the passes. */
 #include "rewrite.h"
 #include <string.h>
 
-Value *rewrite_value(Graph *graph, Value *old, Op op, Value *const *args, int32_t nargs, const Attrs *attr, PassRun *run)
+Value *rewrite_value(
+	Graph *graph, Value *old, Op op, Value *const *args, int32_t nargs, const Attrs *attr, PassRun *run)
 {
 	Value *by = graph_emit(graph, old->node, op, args, nargs, attr, old->node->origin, run->diag);
 	if (by)
@@ -14,7 +15,7 @@ Value *rewrite_value(Graph *graph, Value *old, Op op, Value *const *args, int32_
 void rewrite_uses(Graph *graph, Value *old, Value *by)
 {
 	graph_replace_uses(graph, old, by);
-	if (!by->name && old->node) {   /* names of graph inputs stay theirs */
+	if (!by->name && old->node) { /* names of graph inputs stay theirs */
 		by->name = old->name;
 		old->name = NULL;
 	}
@@ -32,7 +33,7 @@ void rewrite_erase(Graph *graph, Node *node)
 {
 	/* Patterns are a dozen nodes deep; whatever does not fit here is left to dce. */
 	enum { WAITING_MAX = 64 };
-	Node *waiting[WAITING_MAX] = { node };
+	Node *waiting[WAITING_MAX] = {node};
 	int32_t count = 1;
 	while (count) {
 		Node *dead = waiting[--count];
@@ -72,7 +73,7 @@ const Tensor *tensor_widened(Graph *graph, const Tensor *from)
 
 Type type_numbers(DType dtype, int32_t rank, const int64_t *sizes)
 {
-	Type type = { .dtype = dtype, .rank = rank };
+	Type type = {.dtype = dtype, .rank = rank};
 	for (int32_t i = 0; i < rank; i++)
 		type.dim[i] = dim_number(sizes[i]);
 	return type;

@@ -3,23 +3,20 @@
 #define BERTC_REWRITE_H
 #include "passes.h"
 
-/* Puts a node of one result in front of old's node and lets it take over old's uses, name and origin. old's node stays,
- * unused. NULL and messages on error. */
+/* Puts a node of one result in front of old's node and lets it take over old's uses, name and origin. old's
+ * node stays, unused. NULL and messages on error. */
 Value *rewrite_value(Graph *, Value *old, Op, Value *const *args, int32_t nargs, const Attrs *, PassRun *);
 /* Lets `by` take over all uses of old, and its name when it has none of its own. */
-void   rewrite_uses(Graph *, Value *old, Value *by);
-/* Erases node when nothing uses it, then the nodes that only it used. They all stand before node, so that a walk which
- * has already fetched node->next may go on. */
-void   rewrite_erase(Graph *, Node *);
+void rewrite_uses(Graph *, Value *old, Value *by);
+/* Erases node when nothing uses it, then the nodes that only it used. They all stand before node, so that a
+ * walk which has already fetched node->next may go on. */
+void rewrite_erase(Graph *, Node *);
 
 /* Erases every node that no output needs; how many. (dce.c) */
 int32_t graph_sweep(Graph *);
 
 /* True when v is made by op. */
-static inline bool value_is(const Value *v, Op op)
-{
-	return v->node && v->node->op == op;
-}
+static inline bool value_is(const Value *v, Op op) { return v->node && v->node->op == op; }
 
 /* A new tensor whose name says what it was made from: "BASE.WHAT.N", N making it unique in the graph. */
 Tensor *tensor_derived(Graph *, const Tensor *base, const char *what, Type);

@@ -1,20 +1,18 @@
-/* api.c: the C API over any model: contexts, the memory of a call, cutting calls between texts, checks, windows. It calls the
- * emitted run() and knows nothing of what that computes.
+/* api.c: the C API over any model: contexts, the memory of a call, cutting calls between texts, checks,
+ * windows. It calls the emitted run() and knows nothing of what that computes.
  *
- * A context is one block: the struct, the team's workers, then the room. For every pass over some texts the room is laid
- * out anew: staging (ids, types, offsets; for texts also byte offsets and words), then the arena's regions as the plan's
- * polynomial sizes them. Pages that a call does not reach are never touched, so a short text costs little memory. */
+ * A context is one block: the struct, the team's workers, then the room. For every pass over some texts the
+ * room is laid out anew: staging (ids, types, offsets; for texts also byte offsets and words), then the
+ * arena's regions as the plan's polynomial sizes them. Pages that a call does not reach are never touched, so
+ * a short text costs little memory. */
 #include "api.h"
 #include <sys/mman.h>
 
 enum { API_ALIGN = 64 };
 
-RT_INLINE uint64_t api_up(uint64_t bytes)
-{
-	return (bytes + API_ALIGN - 1) / API_ALIGN * API_ALIGN;
-}
+RT_INLINE uint64_t api_up(uint64_t bytes) { return (bytes + API_ALIGN - 1) / API_ALIGN * API_ALIGN; }
 
-/* ---- whose code ---------------------------------------------------------------------------------------------------- */
+/* ---- whose code ------------------------------------------------------------------------------ */
 
 RT_FN const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
 {
@@ -24,20 +22,25 @@ RT_FN const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
 	return NULL;
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
-/* The plan's polynomial: bytes of the arena for one pass. No term can wrap: a dimension is an int32, a coefficient below 2^28 in
- * any model that fits an address space, and the caller's own memory bounds the products that are used. */
-RT_FN uint64_t api_arena_bytes(const RtVariant *v, int64_t tokens, int64_t texts, int64_t longest, int64_t threads)
+/* The plan's polynomial: bytes of the arena for one pass. No term can wrap: a dimension is an int32, a
+ * coefficient below 2^28 in any model that fits an address space, and the caller's own memory bounds the
+ * products that are used. */
+RT_FN uint64_t api_arena_bytes(
+	const RtVariant *v, int64_t tokens, int64_t texts, int64_t longest, int64_t threads)
 {
-	double estimate = (double)tokens * (double)v->per_token + (double)texts * (double)v->per_text + (double)v->fixed
-		+ (double)tokens * (double)longest * (double)v->per_pair
-		+ (double)threads * ((double)longest * (double)v->per_thread_token + (double)v->per_thread + (double)v->per_block);
+	double estimate = (double)tokens * (double)v->per_token + (double)texts * (double)v->per_text
+		+ (double)v->fixed + (double)tokens * (double)longest * (double)v->per_pair
+		+ (double)threads
+			* ((double)longest * (double)v->per_thread_token + (double)v->per_thread + (double)v->per_block);
 	if (estimate > 4e18)
 		return UINT64_MAX / 2;
 	return api_up((uint64_t)(tokens * v->per_token)) + api_up((uint64_t)(texts * v->per_text))
 		+ api_up((uint64_t)(tokens * longest * v->per_pair)) + api_up((uint64_t)v->fixed)
-		+ (uint64_t)threads * (api_up((uint64_t)(longest * v->per_thread_token + v->per_thread)) + api_up((uint64_t)v->per_block));
+		+ (uint64_t)threads
+		* (api_up((uint64_t)(longest * v->per_thread_token + v->per_thread))
+			+ api_up((uint64_t)v->per_block));
 }
 
 /* One row of the widest output a token: where the rows of one window wait to be merged (rt_run_text). */
@@ -57,8 +60,7 @@ RT_INLINE uint64_t api_thinned_bytes(const RtModel *m, int64_t texts)
 RT_FN uint64_t api_stage_bytes(const RtModel *m, int64_t tokens, int64_t texts, int64_t longest)
 {
 	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4)
-		+ api_thinned_bytes(m, texts)
-		+ (m->exits ? 2 * api_up(rt_exit_ints(texts) * 4) : 0);
+		+ api_thinned_bytes(m, texts) + (m->exits ? 2 * api_up(rt_exit_ints(texts) * 4) : 0);
 	if (m->tokenizer)
 		bytes += 5 * api_up((uint64_t)m->max_tokens * 4) + api_up(api_window_floats(m, longest) * 4);
 	return bytes;
@@ -75,7 +77,8 @@ RT_FN int64_t api_texts(const RtModel *m, int64_t tokens)
 	return tokens < m->batch_texts ? tokens + 1 : m->batch_texts;
 }
 
-RT_FN size_t api_workspace(const RtModel *m, const RtVariant *v, int max_tokens, int max_texts, int longest, int threads)
+RT_FN size_t api_workspace(
+	const RtModel *m, const RtVariant *v, int max_tokens, int max_texts, int longest, int threads)
 {
 	if (!v || max_tokens < 0 || max_texts < 0 || longest < 0 || threads < 1 || threads > RT_THREADS_MAX)
 		return 0;
@@ -96,13 +99,14 @@ RT_FN size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts,
 	return api_workspace(m, rt_choose(m, rt_cpu_isa()), max_tokens, max_texts, longest, threads);
 }
 
-/* ---- contexts -------------------------------------------------------------------------------------------------------- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 /* What one text of `tokens` tokens needs of the room. */
 RT_FN uint64_t api_one_text(const RtModel *m, const RtVariant *v, int64_t tokens, int32_t threads)
 {
 	int64_t longest = tokens < m->max_tokens ? tokens : m->max_tokens;
-	return api_stage_bytes(m, tokens, api_texts(m, tokens), longest) + api_arena_bytes(v, tokens, 1, longest, threads);
+	return api_stage_bytes(m, tokens, api_texts(m, tokens), longest)
+		+ api_arena_bytes(v, tokens, 1, longest, threads);
 }
 
 /* The staging: as many tokens a pass as the room takes. */
@@ -124,7 +128,8 @@ RT_FN void api_lay_out(RtContext *c)
 	c->types = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
 	c->offsets = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4);
 	c->thinned = (int32_t *)(void *)at, at += api_thinned_bytes(m, c->stage_texts);
-	c->exits = m->exits ? (int32_t *)(void *)at : NULL, at += m->exits ? 2 * api_up(rt_exit_ints(c->stage_texts) * 4) : 0;
+	c->exits = m->exits ? (int32_t *)(void *)at : NULL,
+	at += m->exits ? 2 * api_up(rt_exit_ints(c->stage_texts) * 4) : 0;
 	if (m->tokenizer) {
 		const uint64_t column = api_up((uint64_t)m->max_tokens * 4);
 		int32_t **const columns[] = {&c->text_ids, &c->text_types, &c->start, &c->end, &c->word};
@@ -171,7 +176,8 @@ RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int thread
 	const size_t bytes = api_workspace(m, v, m->batch_tokens, m->batch_texts, m->max_tokens, threads);
 	if (bytes == 0)
 		return NULL;
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = mmap(
+		NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
 	RtContext *c = api_start(m, v, memory, bytes, threads);
@@ -193,12 +199,15 @@ RT_FN void rt_free(RtContext *c)
 		return;
 	rt_team_stop(&c->team);
 	if (c->mapped_bytes)
-		munmap(c, c->mapped_bytes);   /* a mapping is aligned: the struct is its first byte */
+		munmap(c, c->mapped_bytes); /* a mapping is aligned: the struct is its first byte */
 }
 
-/* ---- running ids -------------------------------------------------------------------------------------------------------- */
+/* ---- running ids ----------------------------------------------------------------------------- */
 
-typedef struct ApiRun { const RtVariant *variant; RtCall call; } ApiRun;
+typedef struct ApiRun {
+	const RtVariant *variant;
+	RtCall call;
+} ApiRun;
 
 RT_FN void api_run_thread(void *argument, int32_t thread)
 {
@@ -206,16 +215,31 @@ RT_FN void api_run_thread(void *argument, int32_t thread)
 	run->variant->run(&run->call, thread);
 }
 
-RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntexts,
-                   int32_t longest, float *const *out)
+RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+	int32_t ntexts, int32_t longest, float *const *out)
 {
 	const RtVariant *v = c->variant;
 	const int32_t threads = rt_team_ready(&c->team), tokens = offsets[ntexts];
-	ApiRun run = {v, {.ids = ids, .types = types, .offsets = offsets, .ntokens = tokens, .ntexts = ntexts, .longest = longest,
-		.thinned = c->thinned, .thinned_rest = c->thinned + (size_t)(ntexts + 1) * (size_t)c->model->nthinned, .kept = c->kept,
-		.threads = threads, .out = out, .step_seconds = c->step_seconds, .team = &c->team,
-		.room_tokens = tokens, .room_texts = ntexts, .room_pairs = (size_t)tokens * (size_t)longest,
-		.options = c->options, .exits = c->exits, .began = offsets}};
+	ApiRun run = {v,
+		{.ids = ids,
+			.types = types,
+			.offsets = offsets,
+			.ntokens = tokens,
+			.ntexts = ntexts,
+			.longest = longest,
+			.thinned = c->thinned,
+			.thinned_rest = c->thinned + (size_t)(ntexts + 1) * (size_t)c->model->nthinned,
+			.kept = c->kept,
+			.threads = threads,
+			.out = out,
+			.step_seconds = c->step_seconds,
+			.team = &c->team,
+			.room_tokens = tokens,
+			.room_texts = ntexts,
+			.room_pairs = (size_t)tokens * (size_t)longest,
+			.options = c->options,
+			.exits = c->exits,
+			.began = offsets}};
 	RtCall *call = &run.call;
 	for (int32_t k = 0; k < c->model->noutputs; k++)
 		call->want |= out[k] ? 1u << k : 0;
@@ -226,7 +250,8 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 	call->pairs = call->texts + api_up((uint64_t)ntexts * (uint64_t)v->per_text);
 	call->fixed = call->pairs + api_up((uint64_t)tokens * (uint64_t)longest * (uint64_t)v->per_pair);
 	call->scratch = call->fixed + api_up((uint64_t)v->fixed);
-	call->scratch_bytes = (size_t)api_up((uint64_t)longest * (uint64_t)v->per_thread_token + (uint64_t)v->per_thread);
+	call->scratch_bytes = (size_t)api_up(
+		(uint64_t)longest * (uint64_t)v->per_thread_token + (uint64_t)v->per_thread);
 	call->blocks = call->scratch + (size_t)threads * call->scratch_bytes;
 	call->block_bytes = (size_t)api_up((uint64_t)v->per_block);
 	rt_team_run(&c->team, api_run_thread, &run);
@@ -235,11 +260,13 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 RT_FN int rt_pass_fits(const RtContext *c, int64_t tokens, int64_t texts, int64_t longest)
 {
 	return tokens <= c->stage_tokens && texts <= c->stage_texts
-		&& api_arena_bytes(c->variant, tokens, texts, longest, c->team.size) + 4 * api_window_floats(c->model, longest)
-			<= c->arena_bytes;
+		&& api_arena_bytes(c->variant, tokens, texts, longest, c->team.size)
+			+ 4 * api_window_floats(c->model, longest)
+		<= c->arena_bytes;
 }
 
-RT_FN int api_check_ids(const RtModel *m, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext)
+RT_FN int api_check_ids(
+	const RtModel *m, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext)
 {
 	if (ntext < 0 || !offsets || offsets[0] < 0)
 		return RT_E_ARGUMENT;
@@ -263,8 +290,8 @@ RT_INLINE size_t api_output_floats(const RtOutput *output, int64_t tokens, int64
 	return (size_t)output->width * (size_t)(output->per_token ? tokens : texts);
 }
 
-RT_FN int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
-                         uint32_t mask, float *const *out, const size_t *out_floats)
+RT_FN int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+	int32_t ntext, uint32_t mask, float *const *out, const size_t *out_floats)
 {
 	if (!c)
 		return RT_E_ARGUMENT;
@@ -286,7 +313,7 @@ RT_FN int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types,
 		at[k] = out[k];
 	}
 	rt_team_ready(&c->team);
-	for (int32_t i = 0; i < ntext; i++)   /* before anything is written: every text fits by itself */
+	for (int32_t i = 0; i < ntext; i++) /* before anything is written: every text fits by itself */
 		if (!rt_pass_fits(c, offsets[i + 1] - offsets[i], 1, offsets[i + 1] - offsets[i]))
 			return RT_E_CAPACITY;
 	for (int32_t i = 0, end; i < ntext; i = end) {
@@ -310,8 +337,8 @@ RT_FN int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types,
 	return RT_OK;
 }
 
-RT_FN int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets, int32_t ntext,
-                     float *out, size_t out_floats)
+RT_FN int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+	int32_t ntext, float *out, size_t out_floats)
 {
 	if (!c)
 		return RT_E_ARGUMENT;
@@ -320,7 +347,7 @@ RT_FN int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, con
 	return rt_run_outputs(c, ids, types, offsets, ntext, 1, outs, floats);
 }
 
-/* ---- small things -------------------------------------------------------------------------------------------------------- */
+/* ---- small things ---------------------------------------------------------------------------- */
 
 RT_FN int32_t rt_option(const RtModel *m, const char *name)
 {
@@ -354,7 +381,8 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 
 RT_FN const char *rt_label(const RtModel *m, int i)
 {
-	return m->nheads > 0 && m->heads[0].labels && i >= 0 && i < m->heads[0].nlabels ? m->heads[0].labels[i] : NULL;
+	return m->nheads > 0 && m->heads[0].labels && i >= 0 && i < m->heads[0].nlabels ? m->heads[0].labels[i]
+																					: NULL;
 }
 
 RT_FN const char *rt_output(const RtModel *m, int i)
@@ -362,10 +390,7 @@ RT_FN const char *rt_output(const RtModel *m, int i)
 	return i >= 0 && i < m->noutputs ? m->outputs[i].name : NULL;
 }
 
-RT_FN const char *rt_cpu(const RtContext *c)
-{
-	return c ? c->variant->cpu : NULL;
-}
+RT_FN const char *rt_cpu(const RtContext *c) { return c ? c->variant->cpu : NULL; }
 
 RT_FN const char *rt_strerror(int status)
 {
@@ -377,7 +402,8 @@ RT_FN const char *rt_strerror(int status)
 		[RT_E_CAPACITY] = "an output buffer or the workspace is too small",
 		[RT_E_OPTION] = "no such option, or its value is out of range",
 		[RT_E_WEIGHTS] = "the weights in the program are damaged",
-		[RT_E_TEXT] = "text that this model cannot take: it has no tokenizer, takes no pair, or the text is not valid UTF-8",
+		[RT_E_TEXT] = "text that this model cannot take: it has no tokenizer, takes no pair, or the text is "
+					  "not valid UTF-8",
 	};
 	return status >= 0 && status < RT_STATUS_COUNT ? texts[status] : "unknown status";
 }

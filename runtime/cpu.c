@@ -1,5 +1,6 @@
-/* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the first kernel runs,
- * so that a program on too old a machine ends with a message instead of SIGILL. Bits and names are those of isa.def. */
+/* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the
+ * first kernel runs, so that a program on too old a machine ends with a message instead of SIGILL. Bits and
+ * names are those of isa.def. */
 #include "rt.h"
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -9,17 +10,31 @@
 
 /* Row i is bit i of isa.def. */
 static const char *const cpu_names[] = {
-	"AVX2, FMA and F16C", "AVX-512 F, BW, DQ and VL", "AArch64 NEON", "ARMv7 NEON with VFPv4", "AVX2 and AVX-VNNI",
-	"AVX-512 F, BW, DQ, VL and VNNI", "AVX-512 F, BW, DQ, VL and BF16", "AArch64 NEON with the dot product instructions",
+	"AVX2, FMA and F16C",
+	"AVX-512 F, BW, DQ and VL",
+	"AArch64 NEON",
+	"ARMv7 NEON with VFPv4",
+	"AVX2 and AVX-VNNI",
+	"AVX-512 F, BW, DQ, VL and VNNI",
+	"AVX-512 F, BW, DQ, VL and BF16",
+	"AArch64 NEON with the dot product instructions",
 	"AArch64 NEON with the int8 matrix multiply instructions",
 };
 enum {
-	CPU_AVX2 = 1 << 0, CPU_AVX512 = 1 << 1, CPU_NEON64 = 1 << 2, CPU_NEON32 = 1 << 3, CPU_AVXVNNI = 1 << 4,
-	CPU_AVX512VNNI = 1 << 5, CPU_AVX512BF16 = 1 << 6, CPU_DOTPROD = 1 << 7, CPU_I8MM = 1 << 8,
+	CPU_AVX2 = 1 << 0,
+	CPU_AVX512 = 1 << 1,
+	CPU_NEON64 = 1 << 2,
+	CPU_NEON32 = 1 << 3,
+	CPU_AVXVNNI = 1 << 4,
+	CPU_AVX512VNNI = 1 << 5,
+	CPU_AVX512BF16 = 1 << 6,
+	CPU_DOTPROD = 1 << 7,
+	CPU_I8MM = 1 << 8,
 };
 
 #if defined(__x86_64__) || defined(__i386__)
-/* Intel SDM volume 1, 14.3 and 15.2: the CPU has the instructions, and XCR0 says that the system saves their registers. */
+/* Intel SDM volume 1, 14.3 and 15.2: the CPU has the instructions, and XCR0 says that the system saves their
+ * registers. */
 RT_FN uint32_t rt_cpu_isa(void)
 {
 	const uint32_t ymm = 0x6, zmm = 0xe6;
@@ -39,7 +54,7 @@ RT_FN uint32_t rt_cpu_isa(void)
 		(void)more_b, (void)more_c, (void)more_d;
 	}
 	features |= CPU_AVX2 | (newer & avx_vnni ? CPU_AVXVNNI : 0);
-	const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;   /* F, DQ, BW, VL */
+	const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
 	if ((b & avx512) == avx512 && (state & zmm) == zmm)
 		features |= CPU_AVX512 | (c & vnni ? CPU_AVX512VNNI : 0) | (newer & bf16 ? CPU_AVX512BF16 : 0);
 	return features;
@@ -48,20 +63,18 @@ RT_FN uint32_t rt_cpu_isa(void)
 RT_FN uint32_t rt_cpu_isa(void)
 {
 	const unsigned long has = getauxval(AT_HWCAP), more = getauxval(AT_HWCAP2);
-	const unsigned long asimd = 1ul << 1, dotprod = 1ul << 20, i8mm = 1ul << 13;   /* HWCAP_ASIMD, HWCAP_ASIMDDP, HWCAP2_I8MM */
+	const unsigned long asimd = 1ul << 1, dotprod = 1ul << 20,
+						i8mm = 1ul << 13; /* HWCAP_ASIMD, HWCAP_ASIMDDP, HWCAP2_I8MM */
 	return has & asimd ? CPU_NEON64 | (has & dotprod ? CPU_DOTPROD : 0) | (more & i8mm ? CPU_I8MM : 0) : 0;
 }
 #elif defined(__arm__)
 RT_FN uint32_t rt_cpu_isa(void)
 {
-	const unsigned long neon = 1ul << 12, vfpv4 = 1ul << 16;   /* HWCAP_NEON, HWCAP_VFPv4 */
+	const unsigned long neon = 1ul << 12, vfpv4 = 1ul << 16; /* HWCAP_NEON, HWCAP_VFPv4 */
 	return (getauxval(AT_HWCAP) & (neon | vfpv4)) == (neon | vfpv4) ? CPU_NEON32 : 0;
 }
 #else
-RT_FN uint32_t rt_cpu_isa(void)
-{
-	return 0;
-}
+RT_FN uint32_t rt_cpu_isa(void) { return 0; }
 #endif
 
 RT_FN const char *cpu_lacks(uint32_t isa, uint32_t has)
@@ -72,7 +85,4 @@ RT_FN const char *cpu_lacks(uint32_t isa, uint32_t has)
 	return isa & ~has ? "instructions unknown to this program" : NULL;
 }
 
-RT_FN const char *rt_cpu_missing(uint32_t isa)
-{
-	return cpu_lacks(isa, rt_cpu_isa());
-}
+RT_FN const char *rt_cpu_missing(uint32_t isa) { return cpu_lacks(isa, rt_cpu_isa()); }

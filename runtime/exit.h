@@ -1,22 +1,32 @@
-/* exit.h: texts that end early. At an exit each text either ends, its outputs going where the caller wants them, or goes on; the steps
- * behind it then run over a smaller call, in which the rows of the texts that go on lie together again. Which texts share a call
- * moves rows, never numbers.
+/* exit.h: texts that end early. At an exit each text either ends, its outputs going where the caller wants
+ * them, or goes on; the steps behind it then run over a smaller call, in which the rows of the texts that go
+ * on lie together again. Which texts share a call moves rows, never numbers.
  *
- * A slot of call->exits holds what one exit decided: ntexts, ntokens and longest of the smaller call; for each text of this call
- * its place in that, or -1; offsets and original numbers of the texts of the smaller one. The exits of a call use two slots in turn, as
- * one is read while the next is written. So do the offsets of rows that thin left (call->thinned): where an exit passes on rows of Sk,
- * those of Sk are made anew for the texts that go on; of other symbols nothing behind the exit can ask (L6). `symbol` is k, 0 for S. */
+ * A slot of call->exits holds what one exit decided: ntexts, ntokens and longest of the smaller call; for
+ * each text of this call its place in that, or -1; offsets and original numbers of the texts of the smaller
+ * one. The exits of a call use two slots in turn, as one is read while the next is written. So do the offsets
+ * of rows that thin left (call->thinned): where an exit passes on rows of Sk, those of Sk are made anew for
+ * the texts that go on; of other symbols nothing behind the exit can ask (L6). `symbol` is k, 0 for S. */
 #ifndef RT_EXIT_H
 #define RT_EXIT_H
 #include "steps.h"
 
 enum { EXIT_TEXTS, EXIT_TOKENS, EXIT_LONGEST, EXIT_PLACES };
 
-RT_INLINE int32_t *exit_slot(const RtCall *call) { return call->exits + (call->passed & 1 ? rt_exit_ints(call->room_texts) : 0); }
-RT_INLINE int32_t *exit_offsets(const RtCall *call) { return exit_slot(call) + EXIT_PLACES + call->room_texts; }
+RT_INLINE int32_t *exit_slot(const RtCall *call)
+{
+	return call->exits + (call->passed & 1 ? rt_exit_ints(call->room_texts) : 0);
+}
+RT_INLINE int32_t *exit_offsets(const RtCall *call)
+{
+	return exit_slot(call) + EXIT_PLACES + call->room_texts;
+}
 RT_INLINE int32_t *exit_numbers(const RtCall *call) { return exit_offsets(call) + call->room_texts + 1; }
 /* The text's number in the call as it began. */
-RT_INLINE int32_t exit_number(const RtCall *call, int32_t text) { return call->numbers ? call->numbers[text] : text; }
+RT_INLINE int32_t exit_number(const RtCall *call, int32_t text)
+{
+	return call->numbers ? call->numbers[text] : text;
+}
 
 /* Where rows of the symbol begin in the smaller call. */
 RT_INLINE int32_t *exit_thinned(const RtCall *call, int symbol)
@@ -50,14 +60,16 @@ RT_INLINE void rt_exit_decide(const RtCall *call, int symbol, int32_t text, int 
 }
 
 /* The rows of a thread's share of the texts that go on move together: `unit` bytes a row. */
-RT_INLINE void rt_exit_rows(const RtCall *call, int32_t thread, int symbol, void *to, const void *from, size_t unit)
+RT_INLINE void rt_exit_rows(
+	const RtCall *call, int32_t thread, int symbol, void *to, const void *from, size_t unit)
 {
-	const int32_t *places = exit_slot(call) + EXIT_PLACES, *offsets = exit_thinned(call, symbol), *began = rt_offsets(call, symbol);
+	const int32_t *places = exit_slot(call) + EXIT_PLACES, *offsets = exit_thinned(call, symbol),
+				  *began = rt_offsets(call, symbol);
 	const RtShare s = rt_share_rows(call, thread, call->ntexts);
 	for (int i = s.r0; i < s.r1; i++)
 		if (places[i] >= 0)
-			memcpy((char *)to + (size_t)offsets[places[i]] * unit, (const char *)from + (size_t)began[i] * unit,
-				(size_t)(began[i + 1] - began[i]) * unit);
+			memcpy((char *)to + (size_t)offsets[places[i]] * unit,
+				(const char *)from + (size_t)began[i] * unit, (size_t)(began[i + 1] - began[i]) * unit);
 }
 /* The same for a row a text. */
 RT_INLINE void rt_exit_texts(const RtCall *call, int32_t thread, void *to, const void *from, size_t unit)
@@ -69,21 +81,24 @@ RT_INLINE void rt_exit_texts(const RtCall *call, int32_t thread, void *to, const
 			memcpy((char *)to + (size_t)places[i] * unit, (const char *)from + (size_t)i * unit, unit);
 }
 
-/* A thread's share of an output of the texts that end here; `all`: of all that are left. `width` floats a row. */
-RT_INLINE void rt_exit_out(const RtCall *call, int32_t thread, int output, const float *from, size_t width, int per_token, int all)
+/* A thread's share of an output of the texts that end here; `all`: of all that are left. `width` floats a
+ * row. */
+RT_INLINE void rt_exit_out(
+	const RtCall *call, int32_t thread, int output, const float *from, size_t width, int per_token, int all)
 {
 	const int32_t *places = exit_slot(call) + EXIT_PLACES;
 	const RtShare s = rt_share_rows(call, thread, call->ntexts);
 	for (int i = s.r0; i < s.r1 && call->out[output]; i++) {
 		const int32_t number = exit_number(call, i), row = per_token ? call->offsets[i] : i,
-			to = per_token ? call->began[number] : number;
+					  to = per_token ? call->began[number] : number;
 		if (all || places[i] < 0)
 			memcpy(call->out[output] + (size_t)to * width, from + (size_t)row * width,
 				(per_token ? (size_t)(call->offsets[i + 1] - call->offsets[i]) : 1) * width * sizeof(float));
 	}
 }
 
-/* The call of the texts that go on. Values keep the places that they have by the whole call's sizes (room_*). */
+/* The call of the texts that go on. Values keep the places that they have by the whole call's sizes (room_*).
+ */
 RT_INLINE RtCall rt_exit_rest(const RtCall *call)
 {
 	const int32_t *slot = exit_slot(call);

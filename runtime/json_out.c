@@ -1,17 +1,27 @@
-/* json_out.c: JSON as the program prints it. Text from outside may hold anything: what comes out is always valid. */
+/* json_out.c: JSON as the program prints it. Text from outside may hold anything: what comes out is always
+ * valid. */
 #include "program.h"
 #include <math.h>
 
-/* Bytes of the UTF-8 sequence at text, 0 when it is not one (RFC 3629: no overlong forms, no surrogates, up to U+10FFFF). */
+/* Bytes of the UTF-8 sequence at text, 0 when it is not one (RFC 3629: no overlong forms, no surrogates, up
+ * to U+10FFFF). */
 RT_FN size_t json_sequence(const unsigned char *text, size_t bytes)
 {
 	const unsigned char a = text[0];
 	if (a < 0x80)
 		return 1;
-	const size_t length = a >= 0xc2 && a <= 0xdf ? 2 : a >= 0xe0 && a <= 0xef ? 3 : a >= 0xf0 && a <= 0xf4 ? 4 : 0;
+	const size_t length = a >= 0xc2 && a <= 0xdf ? 2
+		: a >= 0xe0 && a <= 0xef                 ? 3
+		: a >= 0xf0 && a <= 0xf4                 ? 4
+												 : 0;
 	if (length == 0 || length > bytes)
 		return 0;
-	const unsigned char low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80, high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
+	const unsigned char low = a == 0xe0 ? 0xa0
+		: a == 0xf0                     ? 0x90
+										: 0x80,
+						high = a == 0xed ? 0x9f
+		: a == 0xf4                      ? 0x8f
+										 : 0xbf;
 	if (text[1] < low || text[1] > high)
 		return 0;
 	for (size_t i = 2; i < length; i++)
@@ -60,10 +70,7 @@ RT_FN void rt_json_row(FILE *out, const float *row, int32_t n)
 	putc(']', out);
 }
 
-RT_FN void json_newline(FILE *out, int depth)
-{
-	fprintf(out, "\n%*s", 2 * depth, "");
-}
+RT_FN void json_newline(FILE *out, int depth) { fprintf(out, "\n%*s", 2 * depth, ""); }
 
 RT_FN void rt_json_indent(FILE *out, const char *json)
 {
@@ -113,7 +120,8 @@ RT_FN int rt_json_find(const char *json, const char *key, char *value, size_t ca
 		if (!*at)
 			return 0;
 		const char *colon = at + 1 + strspn(at + 1, " \n\t\r");
-		if (depth != 1 || *colon != ':' || (size_t)(at - word) != key_bytes || memcmp(word, key, key_bytes) != 0)
+		if (depth != 1 || *colon != ':' || (size_t)(at - word) != key_bytes
+			|| memcmp(word, key, key_bytes) != 0)
 			continue;
 		const char *from = colon + 1 + strspn(colon + 1, " \n\t\r");
 		const size_t bytes = *from == '"' ? strcspn(++from, "\"") : strcspn(from, ",} \n\t\r");

@@ -1,5 +1,5 @@
-/* lines.c: lines of a descriptor, of any bytes (NUL too), without reading further than what is there: a line typed at a terminal
- * is answered before the next one is asked for. */
+/* lines.c: lines of a descriptor, of any bytes (NUL too), without reading further than what is there: a line
+ * typed at a terminal is answered before the next one is asked for. */
 #include "program.h"
 #include <errno.h>
 #include <unistd.h>
@@ -67,7 +67,7 @@ RT_FN int rt_lines_next(RtLines *in, const char **line, size_t *bytes)
 		if (!newline && !in->ended && lines_fill(in))
 			continue;
 		if (!newline && !in->ended)
-			return -1;   /* no memory */
+			return -1; /* no memory */
 		if (!newline && have == 0)
 			return 0;
 		*line = from;

@@ -1,5 +1,5 @@
-/* options.c: the command line of the emitted program: its options, what --help says of them, which exclude each other, and which CPU's code
- * runs. */
+/* options.c: the command line of the emitted program: its options, what --help says of them, which exclude
+ * each other, and which CPU's code runs. */
 #include "program.h"
 #include <errno.h>
 #include <getopt.h>
@@ -17,27 +17,57 @@ RT_FN int program_usage(const RtProgram *p, const char *format, ...)
 }
 
 enum {
-	RT_OPT_JSON = 256, RT_OPT_IDS, RT_OPT_TOKENIZE, RT_OPT_LOGITS, RT_OPT_HIDDEN, RT_OPT_RAW, RT_OPT_TOKENS, RT_OPT_THRESHOLD,
-	RT_OPT_STRICT, RT_OPT_OVERFLOW, RT_OPT_ALLOW_NO_ANSWER, RT_OPT_THREADS, RT_OPT_BATCH, RT_OPT_SET, RT_OPT_ABOUT, RT_OPT_BENCH,
-	RT_OPT_PROFILE, RT_OPT_SEQ, RT_OPT_REPEAT, RT_OPT_TASK, RT_OPT_VERSION, RT_OPT_HELP
+	RT_OPT_JSON = 256,
+	RT_OPT_IDS,
+	RT_OPT_TOKENIZE,
+	RT_OPT_LOGITS,
+	RT_OPT_HIDDEN,
+	RT_OPT_RAW,
+	RT_OPT_TOKENS,
+	RT_OPT_THRESHOLD,
+	RT_OPT_STRICT,
+	RT_OPT_OVERFLOW,
+	RT_OPT_ALLOW_NO_ANSWER,
+	RT_OPT_THREADS,
+	RT_OPT_BATCH,
+	RT_OPT_SET,
+	RT_OPT_ABOUT,
+	RT_OPT_BENCH,
+	RT_OPT_PROFILE,
+	RT_OPT_SEQ,
+	RT_OPT_REPEAT,
+	RT_OPT_TASK,
+	RT_OPT_VERSION,
+	RT_OPT_HELP
 };
-static const struct ProgramOption { const char *name, *argument; int code; const char *help; } program_options[] = {
+static const struct ProgramOption {
+	const char *name, *argument;
+	int code;
+	const char *help;
+} program_options[] = {
 	{"json", NULL, RT_OPT_JSON, "one JSON object a line"},
-	{"ids", NULL, RT_OPT_IDS, "read token ids instead of text; a tab starts the second segment; nothing is added to them"},
+	{"ids", NULL, RT_OPT_IDS,
+		"read token ids instead of text; a tab starts the second segment; nothing is added to them"},
 	{"tokenize", NULL, RT_OPT_TOKENIZE, "print the token ids, as --ids reads them, and stop there"},
-	{"logits", NULL, RT_OPT_LOGITS, "print the raw output of the head, 9 significant digits, one JSON value a line"},
+	{"logits", NULL, RT_OPT_LOGITS,
+		"print the raw output of the head, 9 significant digits, one JSON value a line"},
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
 	{"raw", NULL, RT_OPT_RAW, "embeddings as little-endian f32"},
-	{"tokens", NULL, RT_OPT_TOKENS, "tagging: a label for each white-space-separated word (its first token's)"},
+	{"tokens", NULL, RT_OPT_TOKENS,
+		"tagging: a label for each white-space-separated word (its first token's)"},
 	{"threshold", "X", RT_OPT_THRESHOLD, "multi-label: print labels at or above X (0.5)"},
-	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER, "question answering: -1 -1 when the model holds that there is none"},
+	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
+		"question answering: -1 -1 when the model holds that there is none"},
 	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (else it becomes U+FFFD)"},
 	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
 		"a text longer than the model takes: error, truncate (default, with a note), or window"},
-	{"threads", "N", RT_OPT_THREADS, "threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
+	{"threads", "N", RT_OPT_THREADS,
+		"threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
 	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
-	{"task", "NAME,...", RT_OPT_TASK, "of several heads, the one to print; of those named, the mean of their logits"},
-	{"set", "OPTION=VALUE", RT_OPT_SET, "set an option of the library (overflow, strict, prefault, huge_pages) or of the model (see below)"},
+	{"task", "NAME,...", RT_OPT_TASK,
+		"of several heads, the one to print; of those named, the mean of their logits"},
+	{"set", "OPTION=VALUE", RT_OPT_SET,
+		"set an option of the library (overflow, strict, prefault, huge_pages) or of the model (see below)"},
 	{"about", NULL, RT_OPT_ABOUT, "what this program was made from, as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
@@ -60,26 +90,33 @@ static const char *const program_tasks[] = {
 RT_FN void program_help(const RtModel *m)
 {
 	printf("Usage: %s [OPTION...] [TEXT...]\n"
-		"Reads one text a line from standard input when no TEXT is given; a pair is two texts with a tab between.\n", m->name);
+		   "Reads one text a line from standard input when no TEXT is given; a pair is two texts with a tab "
+		   "between.\n",
+		m->name);
 	if (m->nheads > 0)
 		printf("Prints %s.\n", program_tasks[m->heads[0].task]);
 	putchar('\n');
 	for (int i = 0; i < PROGRAM_OPTIONS; i++) {
 		const struct ProgramOption *o = &program_options[i];
 		char left[64];
-		snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? "=" : "", o->argument ? o->argument : "");
+		snprintf(
+			left, sizeof left, "--%s%s%s", o->name, o->argument ? "=" : "", o->argument ? o->argument : "");
 		printf("  %-22s %s\n", left, o->help);
 	}
 	for (int32_t i = 0; i < m->noptions; i++)
-		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model, and their values where --set says nothing:\n", m->options[i].name,
-			m->options[i].value);
+		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model, and their values where --set says nothing:\n",
+			m->options[i].name, m->options[i].value);
 	printf("\n"
-		"Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). Logits are averaged over\n"
-		"them; embeddings are averaged by tokens and normalised again; a tag comes from the window where its word lies nearest\n"
-		"the middle (windows overlap by half); an answer is the best of all windows. Answers have at most %d tokens.\n"
-		"BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the program behave as on such a CPU; the name\n"
-		"of a CPU in --about makes it run the code for that one.\n"
-		"Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program or CPU.\n",
+		   "Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). "
+		   "Logits are averaged over\n"
+		   "them; embeddings are averaged by tokens and normalised again; a tag comes from the window where "
+		   "its word lies nearest\n"
+		   "the middle (windows overlap by half); an answer is the best of all windows. Answers have at most "
+		   "%d tokens.\n"
+		   "BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the program behave as on "
+		   "such a CPU; the name\n"
+		   "of a CPU in --about makes it run the code for that one.\n"
+		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program or CPU.\n",
 		(int)m->max_tokens, RT_ANSWER_TOKENS);
 }
 
@@ -128,7 +165,8 @@ RT_FN const RtHead *program_head(const RtModel *m, const char *name, size_t byte
 	return NULL;
 }
 
-/* --task: from here on the model has the first head named, and no other; the outputs of the others are averaged into its own. */
+/* --task: from here on the model has the first head named, and no other; the outputs of the others are
+ * averaged into its own. */
 RT_FN int program_task(RtProgram *p, const char *names)
 {
 	const RtModel *m = p->model;
@@ -141,12 +179,17 @@ RT_FN int program_task(RtProgram *p, const char *names)
 			char all[512] = "none";
 			size_t used = 0;
 			for (int32_t h = 0; h < m->nheads && used < sizeof all; h++)
-				used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", h ? ", " : "", m->heads[h].name);
-			return program_usage(p, "--task=%s: there is no head %.*s; this program has %s", names, (int)bytes, at, all);
+				used += (size_t)snprintf(
+					all + used, sizeof all - used, "%s%s", h ? ", " : "", m->heads[h].name);
+			return program_usage(
+				p, "--task=%s: there is no head %.*s; this program has %s", names, (int)bytes, at, all);
 		}
-		if (first && (head->task != first->task || head->problem != first->problem || m->outputs[head->output].per_token
-			|| m->outputs[head->output].width != m->outputs[first->output].width))
-			return program_usage(p, "--task=%s: %s and %s do not give numbers of one kind, which a mean could be taken of", names,
+		if (first
+			&& (head->task != first->task || head->problem != first->problem
+				|| m->outputs[head->output].per_token
+				|| m->outputs[head->output].width != m->outputs[first->output].width))
+			return program_usage(p,
+				"--task=%s: %s and %s do not give numbers of one kind, which a mean could be taken of", names,
 				first->name, head->name);
 		first = first ? first : head;
 		p->averaged |= 1u << head->output;
@@ -167,22 +210,23 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	static const char *const rules[] = {"error", "truncate", "window"};
 	char *end;
 	switch (code) {
-	case RT_OPT_JSON:     o->json = 1; break;
-	case RT_OPT_IDS:      o->ids = 1; break;
+	case RT_OPT_JSON: o->json = 1; break;
+	case RT_OPT_IDS: o->ids = 1; break;
 	case RT_OPT_TOKENIZE: o->tokenize = 1; break;
-	case RT_OPT_LOGITS:   o->logits = 1; break;
-	case RT_OPT_HIDDEN:   o->hidden = 1; break;
-	case RT_OPT_RAW:      o->raw = 1; break;
-	case RT_OPT_TOKENS:   o->tokens = 1; break;
-	case RT_OPT_STRICT:   o->strict = 1; break;
-	case RT_OPT_ABOUT:    o->about = 1; break;
-	case RT_OPT_BENCH:    o->bench = 1; break;
-	case RT_OPT_PROFILE:  o->profile = 1; break;
-	case RT_OPT_SEQ:      o->seq = argument; break;
+	case RT_OPT_LOGITS: o->logits = 1; break;
+	case RT_OPT_HIDDEN: o->hidden = 1; break;
+	case RT_OPT_RAW: o->raw = 1; break;
+	case RT_OPT_TOKENS: o->tokens = 1; break;
+	case RT_OPT_STRICT: o->strict = 1; break;
+	case RT_OPT_ABOUT: o->about = 1; break;
+	case RT_OPT_BENCH: o->bench = 1; break;
+	case RT_OPT_PROFILE: o->profile = 1; break;
+	case RT_OPT_SEQ: o->seq = argument; break;
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
 	case RT_OPT_THRESHOLD:
 		o->threshold = strtod(argument, &end);
-		return end != argument && !*end && o->threshold >= 0 && o->threshold <= 1 ? 0
+		return end != argument && !*end && o->threshold >= 0 && o->threshold <= 1
+			? 0
 			: program_usage(p, "--threshold=%s: expected 0 to 1", argument);
 	case RT_OPT_OVERFLOW:
 		for (int i = 0; i < 3; i++)
@@ -193,29 +237,43 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 		return program_usage(p, "--on-overflow=%s: expected error, truncate or window", argument);
 	case RT_OPT_THREADS:
 		o->threads = rt_threads_parse(argument);
-		return o->threads > 0 ? 0 : program_usage(p, "--threads=%s: expected 0 to %d", argument, RT_THREADS_MAX);
+		return o->threads > 0 ? 0
+							  : program_usage(p, "--threads=%s: expected 0 to %d", argument, RT_THREADS_MAX);
 	case RT_OPT_BATCH:
-		return program_integer(argument, 1, 1 << 16, &o->batch) ? 0
+		return program_integer(argument, 1, 1 << 16, &o->batch)
+			? 0
 			: program_usage(p, "--batch=%s: expected 1 to 65536", argument);
 	case RT_OPT_REPEAT:
-		return program_integer(argument, 1, 1000000, &o->repeat) ? 0
+		return program_integer(argument, 1, 1000000, &o->repeat)
+			? 0
 			: program_usage(p, "--repeat=%s: expected 1 to 1000000", argument);
 	case RT_OPT_TASK: return program_task(p, argument);
 	case RT_OPT_SET:
-		return program_library_option(p, argument) ? 0
+		return program_library_option(p, argument)
+			? 0
 			: program_usage(p, "--set=%s: no such option, or its value is out of range", argument);
-	default:
-		return RT_EXIT_USAGE;   /* getopt_long has said why */
+	default: return RT_EXIT_USAGE; /* getopt_long has said why */
 	}
 	return 0;
 }
 
-/* BERTC_CPU may name a CPU level: go on as if this CPU had no more than that. The bits, or UINT32_MAX for an unknown name. */
+/* BERTC_CPU may name a CPU level: go on as if this CPU had no more than that. The bits, or UINT32_MAX for an
+ * unknown name. */
 RT_FN uint32_t program_level(const char *name)
 {
-	static const struct { const char *name; uint32_t isa; } levels[] = {
-		{"native", UINT32_MAX >> 1}, {"baseline", CPU_NEON64}, {"x86-64", 0}, {"x86-64-v2", 0}, {"x86-64-v3", CPU_AVX2},
-		{"x86-64-v4", CPU_AVX2 | CPU_AVX512}, {"armv8-a", CPU_NEON64}, {"armv7-a", 0}, {"armv7-a+neon", CPU_NEON32},
+	static const struct {
+		const char *name;
+		uint32_t isa;
+	} levels[] = {
+		{"native", UINT32_MAX >> 1},
+		{"baseline", CPU_NEON64},
+		{"x86-64", 0},
+		{"x86-64-v2", 0},
+		{"x86-64-v3", CPU_AVX2},
+		{"x86-64-v4", CPU_AVX2 | CPU_AVX512},
+		{"armv8-a", CPU_NEON64},
+		{"armv7-a", 0},
+		{"armv7-a+neon", CPU_NEON32},
 	};
 	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
 		if (strcmp(name, levels[i].name) == 0)
@@ -232,7 +290,8 @@ RT_FN void program_cpus(const RtModel *m, char *text, size_t bytes)
 		used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "", m->variants[i].cpu);
 }
 
-/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one of no more than the level BERTC_CPU. */
+/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one of no more than the
+ * level BERTC_CPU. */
 RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 {
 	const RtModel *m = p->model;
@@ -246,14 +305,18 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 			named = &m->variants[i];
 	const uint32_t level = program_level(cpu && !named ? cpu : "native");
 	if (level == UINT32_MAX)
-		return program_usage(p, "BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
-			"armv7-a+neon, or what this program was built for: %s", cpu, cpus);
+		return program_usage(p,
+			"BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
+			"armv7-a+neon, or what this program was built for: %s",
+			cpu, cpus);
 	*variant = !named ? rt_choose(m, isa & level) : named->isa & ~isa ? NULL : named;
 	if (*variant || p->options.tokenize)
 		return 0;
-	fprintf(stderr, "%s: error: %s lacks %s, which this program was compiled for (%s); build it with --cpu=baseline%s\n", m->name,
-		!named && rt_choose(m, isa) ? "BERTC_CPU" : "this CPU", cpu_lacks((named ? named : m->variants)->isa, isa & level),
-		cpus, m->nvariants > 1 ? " among others" : "");
+	fprintf(stderr,
+		"%s: error: %s lacks %s, which this program was compiled for (%s); build it with --cpu=baseline%s\n",
+		m->name, !named && rt_choose(m, isa) ? "BERTC_CPU" : "this CPU",
+		cpu_lacks((named ? named : m->variants)->isa, isa & level), cpus,
+		m->nvariants > 1 ? " among others" : "");
 	return RT_EXIT_UNSUPPORTED;
 }
 
@@ -278,7 +341,8 @@ RT_FN int program_start(RtProgram *p)
 	for (int32_t i = 0; i < m->noptions; i++)
 		if (p->options.has_own >> i & 1)
 			p->context->options[i] = p->options.own[i];
-	if ((p->options.huge_pages && rt_huge_pages(m) != RT_OK) || (p->options.prefault && rt_prefault(m) != RT_OK)) {
+	if ((p->options.huge_pages && rt_huge_pages(m) != RT_OK)
+		|| (p->options.prefault && rt_prefault(m) != RT_OK)) {
 		fprintf(stderr, "%s: error: no memory for the weights\n", m->name);
 		return RT_EXIT_RUN;
 	}
@@ -291,7 +355,8 @@ RT_FN int program_check(RtProgram *p)
 	const RtModel *m = p->model;
 	const RtOptions *o = &p->options;
 	if (o->logits + o->hidden + o->tokenize + o->about + o->bench + o->profile > 1)
-		return program_usage(p, "--logits, --hidden, --tokenize, --about, --bench and --profile exclude each other");
+		return program_usage(
+			p, "--logits, --hidden, --tokenize, --about, --bench and --profile exclude each other");
 	if (o->ids && o->tokenize)
 		return program_usage(p, "--ids and --tokenize exclude each other");
 	if (!m->tokenizer && !o->ids && !o->bench && !o->profile)
@@ -306,8 +371,10 @@ RT_FN int program_check(RtProgram *p)
 				p->mask = 1u << k;
 		p->averaged = 0;
 		if (!p->mask) {
-			fprintf(stderr, "%s: error: --hidden: this program does not keep the last hidden state; "
-				"build it with --outputs=hidden\n", m->name);
+			fprintf(stderr,
+				"%s: error: --hidden: this program does not keep the last hidden state; "
+				"build it with --outputs=hidden\n",
+				m->name);
 			return RT_EXIT_UNSUPPORTED;
 		}
 	} else if (m->nheads == 0 || o->logits) {
@@ -324,7 +391,8 @@ RT_FN int program_check(RtProgram *p)
 	return 0;
 }
 
-/* Reads the options. -1: go on; else the exit code, 0 when --help, --version or --about was all there was to do. */
+/* Reads the options. -1: go on; else the exit code, 0 when --help, --version or --about was all there was to
+ * do. */
 RT_FN int program_parse(RtProgram *p, int argc, char **argv)
 {
 	struct option options[PROGRAM_OPTIONS + 1] = {{NULL, 0, NULL, 0}};

@@ -1,10 +1,10 @@
-/* program.c: the emitted program's main: texts in groups of --batch, errors by line. Its options are in options.c, what is printed for a
- * text in tasks.c. */
+/* program.c: the emitted program's main: texts in groups of --batch, errors by line. Its options are in
+ * options.c, what is printed for a text in tasks.c. */
 #include "program.h"
 #include <getopt.h>
 #include <stdarg.h>
 
-/* ---- memory and messages --------------------------------------------------------------------------------------------------- */
+/* ---- memory and messages --------------------------------------------------------------------- */
 
 RT_FN void *rt_grow(void *memory, size_t *have_bytes, size_t want_bytes)
 {
@@ -41,7 +41,7 @@ RT_FN void rt_complain(RtProgram *p, const RtItem *item, const char *kind, const
 		p->failed = 1;
 }
 
-/* ---- from a line to tokens ---------------------------------------------------------------------------------------------- */
+/* ---- from a line to tokens ------------------------------------------------------------------- */
 
 /* Room for n more tokens in all columns. */
 RT_FN void program_tokens(RtProgram *p, int32_t n)
@@ -97,11 +97,13 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 			id = 10 * id + (*at++ - '0');
 		if (at == word || (at < end && *at != ' ' && *at != '\t')) {
 			rt_complain(p, item, "error", "\"%.*s\": expected token ids, numbers with spaces between",
-				(int)rt_min((int)strcspn(word, " \t"), (int)(end - word) < 40 ? (int)(end - word) : 40), word);
+				(int)rt_min((int)strcspn(word, " \t"), (int)(end - word) < 40 ? (int)(end - word) : 40),
+				word);
 			return;
 		}
 		if (id >= m->vocab) {
-			rt_complain(p, item, "error", "token id %lld: the vocabulary has ids 0 to %d", (long long)id, (int)m->vocab - 1);
+			rt_complain(p, item, "error", "token id %lld: the vocabulary has ids 0 to %d", (long long)id,
+				(int)m->vocab - 1);
 			return;
 		}
 		if (n < limit) {
@@ -119,17 +121,20 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 	item->truncated = n > limit;
 	RtRun *piece = program_piece(p, item, rt_min(n, limit));
 	piece->count = piece->n;
-	if (m->nheads > 0 && m->heads[0].task == RT_TASK_QA) {   /* the context: all of the second segment but its separator */
+	if (m->nheads > 0
+		&& m->heads[0].task == RT_TASK_QA) { /* the context: all of the second segment but its separator */
 		piece->first = rt_min(segment ? second : 0, piece->n);
 		piece->count = rt_max(piece->n - piece->first - 1, 0);
 	}
 }
 
-/* What a text must have once it is tokens: ids of the model's own (its tokenizer may know more) and, for fill-mask, a mask. */
+/* What a text must have once it is tokens: ids of the model's own (its tokenizer may know more) and, for
+ * fill-mask, a mask. */
 RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 {
 	const RtModel *m = p->model;
-	const int to_fill = m->nheads > 0 && m->heads[0].task == RT_TASK_FILL_MASK && !p->options.logits && !p->options.hidden;
+	const int to_fill = m->nheads > 0 && m->heads[0].task == RT_TASK_FILL_MASK && !p->options.logits
+		&& !p->options.hidden;
 	if (p->options.tokenize || item->npieces == 0)
 		return;
 	const RtRun *first = &p->pieces[item->first_piece];
@@ -142,8 +147,10 @@ RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 		rt_complain(p, item, "error", "token id %d of the tokenizer: the model has ids 0 to %d", (int)unknown,
 			(int)m->vocab - 1);
 	else if (to_fill && masks == 0)
-		rt_complain(p, item, "error", m->tokenizer ? "no mask%s in the text"
-			: "without a tokenizer no token is known as the mask%s; --logits prints every token's scores",
+		rt_complain(p, item, "error",
+			m->tokenizer ? "no mask%s in the text"
+						 : "without a tokenizer no token is known as the mask%s; --logits prints every "
+						   "token's scores",
 			item->truncated ? " within the limit" : "");
 	else
 		return;
@@ -158,7 +165,7 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 	const RtModel *m = p->model;
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
 	const int needs = task == RT_TASK_QA || task == RT_TASK_RANK,
-		refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
+			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
 	if (tab && refuses && !needs)
 		return "a tab, but this model takes one text";
 	if (!tab && needs && item->text_bytes > 0)
@@ -177,15 +184,18 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 	const RtModel *m = p->model;
 	item->text = p->bytes + item->at;
 	item->text_bytes = item->bytes;
-	const char *wrong = item->bytes > INT32_MAX ? "too long a line"
+	const char *wrong = item->bytes > INT32_MAX
+		? "too long a line"
 		: program_pairing(p, item, memchr(item->text, '\t', item->bytes));
 	if (wrong) {
 		rt_complain(p, item, "error", "%s", wrong);
 		return;
 	}
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
-	const int overlap = p->options.hidden || task == RT_TASK_QA || m->outputs[m->nheads > 0 ? m->heads[0].output : 0].per_token;
-	const int windows = p->options.overflow == RT_OVERFLOW_WINDOW && task != RT_TASK_FILL_MASK && !p->options.tokenize;
+	const int overlap = p->options.hidden || task == RT_TASK_QA
+		|| m->outputs[m->nheads > 0 ? m->heads[0].output : 0].per_token;
+	const int windows = p->options.overflow == RT_OVERFLOW_WINDOW && task != RT_TASK_FILL_MASK
+		&& !p->options.tokenize;
 	const int32_t ntokens = p->ntokens, npieces = p->npieces;
 	for (size_t from = 0, low = 0, next; from != SIZE_MAX; from = next) {
 		RtEncoding e;
@@ -196,8 +206,8 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 			status = rt_window(m, item->text, item->text_bytes, item->pair, item->pair_bytes, from, overlap,
 				p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e, &next);
 		} else {
-			status = rt_tokenize(m->tokenizer, item->text, item->text_bytes, item->pair, item->pair_bytes, m->max_tokens,
-				p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e);
+			status = rt_tokenize(m->tokenizer, item->text, item->text_bytes, item->pair, item->pair_bytes,
+				m->max_tokens, p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e);
 			next = SIZE_MAX;
 		}
 		const int cut = status == RT_OK && e.total > e.n && !(windows && next != SIZE_MAX);
@@ -212,7 +222,8 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 			piece->count = rt_window_tokens(&e, item->pair != NULL, p->start + at, &piece->first);
 			piece->low = low;
 			if (next != SIZE_MAX && overlap)
-				piece->high = low = rt_window_boundary(&e, item->pair != NULL, p->start + at, p->word + at, next);
+				piece->high = low = rt_window_boundary(
+					&e, item->pair != NULL, p->start + at, p->word + at, next);
 			item->truncated |= cut;
 			item->total = e.total;
 			continue;
@@ -224,19 +235,23 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 	}
 }
 
-/* ---- running a group ---------------------------------------------------------------------------------------------------- */
+/* ---- running a group ------------------------------------------------------------------------- */
 
 /* --tokenize: what --ids reads; in JSON also what each token is. */
 RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 {
-	static const char *const keys[] = {"{\"ids\": [", "], \"types\": [", "], \"starts\": [", "], \"ends\": ["};
+	static const char *const keys[] = {
+		"{\"ids\": [", "], \"types\": [", "], \"starts\": [", "], \"ends\": ["};
 	const RtRun *piece = &p->pieces[item->first_piece];
 	const int32_t *const columns[] = {p->ids, p->types, p->start, p->end};
 	if (!p->options.json) {
 		/* all types are 0 then */
 		const int32_t second = item->pair && p->model->type_vocab <= 1 ? piece->at + piece->first : -1;
 		for (int32_t i = piece->at; i < piece->at + piece->n; i++)
-			fprintf(p->out, "%s%d", i == piece->at ? "" : i == second || p->types[i] != p->types[i - 1] ? "\t" : " ",
+			fprintf(p->out, "%s%d",
+				i == piece->at                                      ? ""
+					: i == second || p->types[i] != p->types[i - 1] ? "\t"
+																	: " ",
 				(int)p->ids[i]);
 		putc('\n', p->out);
 		return;
@@ -296,7 +311,8 @@ RT_FN int program_run(RtProgram *p)
 			((size_t)o->width * (size_t)(o->per_token ? p->ntokens : p->npieces) + 1) * sizeof(float));
 		p->rows_floats[k] = bytes / sizeof(float);
 	}
-	const int status = rt_run_outputs(p->context, p->ids, p->types, p->offsets, p->npieces, p->mask, p->rows, p->rows_floats);
+	const int status = rt_run_outputs(
+		p->context, p->ids, p->types, p->offsets, p->npieces, p->mask, p->rows, p->rows_floats);
 	if (status == RT_OK && p->averaged)
 		program_average(p);
 	return status;
@@ -364,7 +380,8 @@ RT_FN int program_lines(RtProgram *p)
 		if (got > 0)
 			status = program_add(p, number, line, bytes);
 		else
-			rt_complain(p, &(RtItem){.number = number}, "error", "a line of more than %d bytes", RT_LINE_BYTES_MAX);
+			rt_complain(
+				p, &(RtItem){.number = number}, "error", "a line of more than %d bytes", RT_LINE_BYTES_MAX);
 	}
 	if (lines.failed) {
 		fprintf(stderr, "%s: error: cannot read standard input\n", p->model->name);
@@ -374,7 +391,7 @@ RT_FN int program_lines(RtProgram *p)
 	return status;
 }
 
-/* ---- main --------------------------------------------------------------------------------------------------------------- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 RT_FN int program_main(RtProgram *p, int argc, char **argv)
 {
@@ -399,13 +416,15 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 
 RT_FN int rt_main(const RtModel *m, int argc, char **argv)
 {
-	RtProgram p = {.model = m, .out = stdout,
+	RtProgram p = {.model = m,
+		.out = stdout,
 		.options = {.overflow = RT_OVERFLOW_TRUNCATE, .batch = 1, .threshold = 0.5}};
 	int status = program_main(&p, argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
 		status = RT_EXIT_RUN;
 	rt_free(p.context);
-	void *const owned[] = {p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets, p.scratch};
+	void *const owned[] = {
+		p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets, p.scratch};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		free(owned[i]);
 	for (int k = 0; k < RT_OUTPUTS_MAX; k++)

@@ -1,5 +1,5 @@
-/* report.c: what the program says about itself: --about, --bench, --profile. Times are of the model alone, on ids drawn from a
- * fixed seed; the tokenizer takes no part. */
+/* report.c: what the program says about itself: --about, --bench, --profile. Times are of the model alone, on
+ * ids drawn from a fixed seed; the tokenizer takes no part. */
 #include "program.h"
 
 enum { REPORT_RUNS_MAX = 1000000, REPORT_SEQS_MAX = 64 };
@@ -12,8 +12,10 @@ RT_FN int rt_about(const RtModel *m, FILE *out)
 	if (text)
 		*text = 0;
 	if (text && m->unpack() == RT_OK)
-		snprintf(text, room, "%.*s, \"packed\": {\"bytes\": %zu, \"unpacked_bytes\": %zu, \"unpack_ms\": %.3f}}", (int)(strlen(m->about) - 1),
-			m->about, m->unpacked->from_bytes, m->unpacked->to_bytes, m->unpacked->seconds * 1e3);
+		snprintf(text, room,
+			"%.*s, \"packed\": {\"bytes\": %zu, \"unpacked_bytes\": %zu, \"unpack_ms\": %.3f}}",
+			(int)(strlen(m->about) - 1), m->about, m->unpacked->from_bytes, m->unpacked->to_bytes,
+			m->unpacked->seconds * 1e3);
 	rt_json_indent(out, text && *text ? text : m->about);
 	free(text);
 	return 0;
@@ -62,7 +64,7 @@ RT_FN void report_ids(RtProgram *p, int32_t texts, int32_t length)
 /* Seconds of each run, sorted. */
 RT_FN int report_time(RtProgram *p, double *seconds, int runs)
 {
-	int status = program_run(p);   /* once to warm up */
+	int status = program_run(p); /* once to warm up */
 	for (int r = 0; r < runs && status == RT_OK; r++) {
 		const double before = rt_seconds();
 		status = program_run(p);
@@ -81,25 +83,23 @@ RT_FN int report_error(const RtProgram *p, int status)
 	return RT_EXIT_RUN;
 }
 
-/* Where the nearest-rank percentile stands among sorted runs: no percentile lies below a lower one, however few the runs. */
-RT_INLINE int report_rank(int runs, int percent)
-{
-	return (int)(((int64_t)runs * percent + 99) / 100) - 1;
-}
+/* Where the nearest-rank percentile stands among sorted runs: no percentile lies below a lower one, however
+ * few the runs. */
+RT_INLINE int report_rank(int runs, int percent) { return (int)(((int64_t)runs * percent + 99) / 100) - 1; }
 
 RT_FN int rt_bench(RtProgram *p)
 {
 	int32_t lengths[REPORT_SEQS_MAX];
 	const int n = report_lengths(p, "8,16,32,64,128,256,512", lengths), texts = p->options.batch,
-		runs = p->options.repeat ? p->options.repeat : 20;
+			  runs = p->options.repeat ? p->options.repeat : 20;
 	if (n == 0 || (int64_t)texts * p->model->max_tokens > INT32_MAX)
 		return program_usage(p, "--seq=%s: expected lengths from 1 to %d, with commas between",
 			p->options.seq ? p->options.seq : "", (int)p->model->max_tokens);
 	double *seconds = rt_scratch(p, (size_t)runs * sizeof *seconds);
 	if (!p->options.json)
-		printf("%s for %s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n", p->model->name,
-			p->context->variant->cpu, p->options.threads, p->options.threads > 1 ? "s" : "", runs,
-			"tokens", "texts", "min ms", "median ms", "tokens/s");
+		printf("%s for %s, %d thread%s, median of %d runs, without the tokenizer\n%8s %8s %10s %10s %12s\n",
+			p->model->name, p->context->variant->cpu, p->options.threads, p->options.threads > 1 ? "s" : "",
+			runs, "tokens", "texts", "min ms", "median ms", "tokens/s");
 	for (int i = 0; i < n; i++) {
 		report_ids(p, texts, lengths[i]);
 		const int status = report_time(p, seconds, runs);
@@ -109,7 +109,8 @@ RT_FN int rt_bench(RtProgram *p)
 		const double rate = texts * lengths[i] / (median * 1e-3);
 		if (p->options.json)
 			printf("{\"cpu\": \"%s\", \"tokens\": %d, \"texts\": %d, \"threads\": %d, \"runs\": %d, "
-				"\"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, \"p99_ms\": %.4f, \"tokens_per_second\": %.1f}\n",
+				   "\"min_ms\": %.4f, \"median_ms\": %.4f, \"p90_ms\": %.4f, \"p99_ms\": %.4f, "
+				   "\"tokens_per_second\": %.1f}\n",
 				p->context->variant->cpu, (int)lengths[i], texts, p->options.threads, runs, least, median,
 				seconds[report_rank(runs, 90)] * 1e3, seconds[report_rank(runs, 99)] * 1e3, rate);
 		else
@@ -119,13 +120,15 @@ RT_FN int rt_bench(RtProgram *p)
 	return 0;
 }
 
-/* Floating-point operations of a step for one call; of thinned texts as many rows are left as the last pass had. */
+/* Floating-point operations of a step for one call; of thinned texts as many rows are left as the last pass
+ * had. */
 RT_FN double report_flops(const RtContext *c, const RtStep *step, double texts, double length)
 {
 	const RtKept *kept = step->symbol ? &c->kept[step->symbol - 1] : NULL;
 	if (kept && kept->texts)
 		length = kept->rows / (double)kept->texts;
-	return texts * (length * step->flops_per_token + step->flops_per_text + length * length * step->flops_per_pair);
+	return texts
+		* (length * step->flops_per_token + step->flops_per_text + length * length * step->flops_per_pair);
 }
 
 RT_FN void report_step(const RtStep *step, double seconds, double total, double flops, const char *what)
@@ -140,19 +143,21 @@ RT_FN int rt_profile(RtProgram *p)
 	const RtModel *m = p->model;
 	const RtVariant *v = p->context->variant;
 	int32_t lengths[REPORT_SEQS_MAX];
-	const int n = report_lengths(p, "128", lengths), runs = p->options.repeat ? p->options.repeat : 20, texts = p->options.batch;
+	const int n = report_lengths(p, "128", lengths), runs = p->options.repeat ? p->options.repeat : 20,
+			  texts = p->options.batch;
 	if (n == 0 || (int64_t)texts * m->max_tokens > INT32_MAX)
-		return program_usage(p, "--seq=%s: expected lengths from 1 to %d", p->options.seq ? p->options.seq : "",
-			(int)m->max_tokens);
+		return program_usage(p, "--seq=%s: expected lengths from 1 to %d",
+			p->options.seq ? p->options.seq : "", (int)m->max_tokens);
 	if (m->unpacked && !p->options.json)
-		printf("at the start: %.3f MB of weights decoded into %.3f MB in %.3f ms\n", (double)m->unpacked->from_bytes * 1e-6,
-			(double)m->unpacked->to_bytes * 1e-6, m->unpacked->seconds * 1e3);
+		printf("at the start: %.3f MB of weights decoded into %.3f MB in %.3f ms\n",
+			(double)m->unpacked->from_bytes * 1e-6, (double)m->unpacked->to_bytes * 1e-6,
+			m->unpacked->seconds * 1e3);
 	double *steps = rt_scratch(p, 2 * (size_t)(v->nsteps + 1) * sizeof *steps), *once = steps + v->nsteps + 1;
 	for (int i = 0; i < n; i++) {
 		double total = 0;
 		report_ids(p, texts, lengths[i]);
 		memset(steps, 0, (size_t)v->nsteps * sizeof *steps);
-		for (int r = 0; r <= runs; r++) {   /* the first to warm up */
+		for (int r = 0; r <= runs; r++) { /* the first to warm up */
 			memset(once, 0, (size_t)v->nsteps * sizeof *once);
 			p->context->step_seconds = once;
 			const int status = program_run(p);
@@ -165,8 +170,8 @@ RT_FN int rt_profile(RtProgram *p)
 			total += steps[s];
 		if (p->options.json) {
 			for (int32_t s = 0; s < v->nsteps; s++) {
-				printf("{\"cpu\": \"%s\", \"tokens\": %d, \"texts\": %d, \"step\": %d, \"origin\": ", v->cpu, (int)lengths[i],
-					texts, (int)s);
+				printf("{\"cpu\": \"%s\", \"tokens\": %d, \"texts\": %d, \"step\": %d, \"origin\": ", v->cpu,
+					(int)lengths[i], texts, (int)s);
 				rt_json_string(p->out, v->steps[s].origin ? v->steps[s].origin : "",
 					v->steps[s].origin ? strlen(v->steps[s].origin) : 0);
 				printf(", \"kernel\": ");
@@ -175,11 +180,13 @@ RT_FN int rt_profile(RtProgram *p)
 			}
 			continue;
 		}
-		printf("%s for %s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  %-28s %s\n", m->name,
-			v->cpu, texts, texts > 1 ? "s" : "", (int)lengths[i], p->options.threads, p->options.threads > 1 ? "s" : "", runs,
-			total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
+		printf("%s for %s, %d text%s of %d tokens, %d thread%s, mean of %d runs: %.3f ms\n%10s %6s %9s  "
+			   "%-28s %s\n",
+			m->name, v->cpu, texts, texts > 1 ? "s" : "", (int)lengths[i], p->options.threads,
+			p->options.threads > 1 ? "s" : "", runs, total * 1e3, "us", "%", "GFLOP/s", "kernel", "op");
 		for (int32_t s = 0; s < v->nsteps; s++)
-			report_step(&v->steps[s], steps[s], total, report_flops(p->context, &v->steps[s], texts, lengths[i]),
+			report_step(&v->steps[s], steps[s], total,
+				report_flops(p->context, &v->steps[s], texts, lengths[i]),
 				v->steps[s].origin ? v->steps[s].origin : "");
 		printf("by kernel\n");
 		for (int32_t s = 0; s < v->nsteps; s++) {

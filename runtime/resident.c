@@ -1,5 +1,6 @@
-/* resident.c: brings the weights into memory before the first text. They are mapped from the program's file, so that a text pays for the
- * pages it touches first, and processes share them; a server may rather pay at its start. Options of rt_set. */
+/* resident.c: brings the weights into memory before the first text. They are mapped from the program's file,
+ * so that a text pays for the pages it touches first, and processes share them; a server may rather pay at
+ * its start. Options of rt_set. */
 #include "api.h"
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@ RT_FN void resident_range(const RtModel *m, uintptr_t *begin, size_t *bytes)
 /* Maps every page, reading from the file what is not in memory. */
 RT_FN int rt_prefault(const RtModel *m)
 {
-	enum { POPULATE_READ = 22 };   /* MADV_POPULATE_READ, Linux 5.14 */
+	enum { POPULATE_READ = 22 }; /* MADV_POPULATE_READ, Linux 5.14 */
 	uintptr_t begin;
 	size_t bytes;
 	resident_range(m, &begin, &bytes);
@@ -28,8 +29,9 @@ RT_FN int rt_prefault(const RtModel *m)
 	return RT_OK;
 }
 
-/* Moves the weights into memory of this process alone, in pages of 2 MB where the system has them: for programs whose file lies in memory in
- * small pieces. The copy takes the place of the mapping, so no other thread may run the model meanwhile. */
+/* Moves the weights into memory of this process alone, in pages of 2 MB where the system has them: for
+ * programs whose file lies in memory in small pieces. The copy takes the place of the mapping, so no other
+ * thread may run the model meanwhile. */
 RT_FN int rt_huge_pages(const RtModel *m)
 {
 	const uintptr_t huge = 2 << 20;
@@ -44,7 +46,7 @@ RT_FN int rt_huge_pages(const RtModel *m)
 		return RT_E_CAPACITY;
 	/* as far from a multiple of 2 MB as the weights are: large pages then stay large when they move */
 	char *copy = memory + ((begin - (uintptr_t)memory) & (huge - 1));
-	madvise(memory, room, MADV_HUGEPAGE);   /* advice: without it the copy is right too */
+	madvise(memory, room, MADV_HUGEPAGE); /* advice: without it the copy is right too */
 	memcpy(copy, (const void *)begin, bytes);
 	if (mprotect(copy, bytes, PROT_READ) == 0
 		&& mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)begin) == (void *)begin) {

@@ -1,31 +1,37 @@
-/* rt.h: what every piece of the emitted program shares. runtime/ is the C that ends up in emitted programs: the same text
- * is compiled into bertc's tests by itself, embedded into bertc as bytes, and pasted, only what is used, into the emitted C.
- * Kernels use nothing but this header and libm. In emitted C, all files form one translation unit, so that every function
- * is static and its prefix is its file's. */
+/* rt.h: what every piece of the emitted program shares. runtime/ is the C that ends up in emitted programs:
+ * the same text is compiled into bertc's tests by itself, embedded into bertc as bytes, and pasted, only what
+ * is used, into the emitted C. Kernels use nothing but this header and libm. In emitted C, all files form one
+ * translation unit, so that every function is static and its prefix is its file's. */
 #ifndef RT_H
 #define RT_H
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE   /* MAP_ANONYMOUS, syscall() and sched_getaffinity() under -std=c17; must precede every libc header */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, syscall() and sched_getaffinity() under -std=c17; must precede every \
+					   libc header */
 #endif
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define RT_FN     static __attribute__((unused))                        /* not every program uses every function */
-#define RT_INLINE static inline __attribute__((always_inline, unused))  /* literal dimensions must reach the loops */
-#define RT_SHARED static __attribute__((noinline, unused))              /* once in a program, however many kernels call it */
+#define RT_FN static __attribute__((unused)) /* not every program uses every function */
+#define RT_INLINE \
+	static inline __attribute__((always_inline, unused)) /* literal dimensions must reach the loops */
+#define RT_SHARED \
+	static __attribute__((noinline, unused)) /* once in a program, however many kernels call it */
 
-/* What a kernel's code may use beyond the target's baseline: no -m flags are needed. Same words as isa.def. */
+/* What a kernel's code may use beyond the target's baseline: no -m flags are needed. Same words as isa.def.
+ */
 #if defined(__x86_64__)
-#define RT_TARGET_AVX2   __attribute__((target("avx2,fma,f16c")))
+#define RT_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define RT_TARGET_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
-#define RT_TARGET_AVX512VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
-#define RT_TARGET_AVX512BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define RT_TARGET_AVX512VNNI \
+	__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define RT_TARGET_AVX512BF16 \
+	__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define RT_TARGET_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
 #endif
 #if defined(__aarch64__)
 #define RT_TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
-#define RT_TARGET_I8MM    __attribute__((target("arch=armv8.2-a+dotprod+i8mm")))
+#define RT_TARGET_I8MM __attribute__((target("arch=armv8.2-a+dotprod+i8mm")))
 #endif
 #define RT_TARGET_NONE
 /* NEON needs none; the kernels of both ARM architectures are one text under two names. */
@@ -35,18 +41,19 @@
 #define RT_NEON(kernel) kernel##__neon32
 #endif
 
-/* RT_UNROLL_FULL stands before loops whose count is a literal once inlined: their arrays then live in registers.
- * RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension, and RT_UNROLL_NONE where unrolling would only cost registers. */
+/* RT_UNROLL_FULL stands before loops whose count is a literal once inlined: their arrays then live in
+ * registers. RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension, and RT_UNROLL_NONE where
+ * unrolling would only cost registers. */
 #if defined(__clang__)
 #define RT_UNROLL_FULL _Pragma("clang loop unroll(full)")
 #define RT_UNROLL_NONE _Pragma("clang loop unroll(disable)")
-#define RT_UNROLL_2    _Pragma("clang loop unroll_count(2)")
-#define RT_UNROLL_4    _Pragma("clang loop unroll_count(4)")
+#define RT_UNROLL_2 _Pragma("clang loop unroll_count(2)")
+#define RT_UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
 #define RT_UNROLL_FULL _Pragma("GCC unroll 64")
 #define RT_UNROLL_NONE _Pragma("GCC unroll 1")
-#define RT_UNROLL_2    _Pragma("GCC unroll 2")
-#define RT_UNROLL_4    _Pragma("GCC unroll 4")
+#define RT_UNROLL_2 _Pragma("GCC unroll 2")
+#define RT_UNROLL_4 _Pragma("GCC unroll 4")
 #else
 #define RT_UNROLL_FULL
 #define RT_UNROLL_NONE
@@ -66,7 +73,8 @@ enum { RT_STORED_F32, RT_STORED_F16, RT_STORED_BF16 };
 RT_INLINE int rt_min(int a, int b) { return a < b ? a : b; }
 RT_INLINE int rt_max(int a, int b) { return a > b ? a : b; }
 
-/* How many of n a share is: the nearest number, at least one where there are any (attrs_kept in ir/eval.c). */
+/* How many of n a share is: the nearest number, at least one where there are any (attrs_kept in ir/eval.c).
+ */
 RT_INLINE int rt_share(int n, double share) { return rt_min(n, rt_max(1, (int)((double)n * share + 0.5))); }
 
 /* Thread `part` of `parts` takes items [begin, end) of n: sizes differ by one at most. */

@@ -1,6 +1,7 @@
-/* spans.c: from a label for each word to spans, as BIO tagging means it. A span starts at a B- word, or at an I- word that
- * follows O or another type; I- words of the same type go on. A label without B- or I- is a span for each of its words. A word
- * is never cut: spans begin and end where words do. Which label a word has (its first token's) is decided in tasks.c. */
+/* spans.c: from a label for each word to spans, as BIO tagging means it. A span starts at a B- word, or at an
+ * I- word that follows O or another type; I- words of the same type go on. A label without B- or I- is a span
+ * for each of its words. A word is never cut: spans begin and end where words do. Which label a word has (its
+ * first token's) is decided in tasks.c. */
 #include "program.h"
 
 /* 'B', 'I', 'O' or 'S' (a label without prefix: a span by itself), and the type it names. */
@@ -17,7 +18,7 @@ RT_FN char span_kind(const char *label, const char **type)
 
 RT_FN int32_t rt_spans(const RtWord *words, int32_t n, const char *const *labels, RtSpan *spans)
 {
-	int32_t count = 0, length = 0;   /* length: words of the span that is open; 0: none is */
+	int32_t count = 0, length = 0; /* length: words of the span that is open; 0: none is */
 	double sum = 0;
 	for (int32_t i = 0; i < n; i++) {
 		const char *type;

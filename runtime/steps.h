@@ -1,27 +1,43 @@
-/* steps.h: what the emitted run() is made of besides kernels: where values lie in a call's arena, which share of a step is a
- * thread's, chains of steps, and the end of a step. Every thread runs every step on its share (SPMD); no result depends on the
- * shares. */
+/* steps.h: what the emitted run() is made of besides kernels: where values lie in a call's arena, which share
+ * of a step is a thread's, chains of steps, and the end of a step. Every thread runs every step on its share
+ * (SPMD); no result depends on the shares. */
 #ifndef RT_STEPS_H
 #define RT_STEPS_H
 #include "model.h"
 #include "team.h"
 
 /* Where a value begins that plan-memory put at `offset` of a region (IR.md, Arena). */
-RT_INLINE void *rt_tokens(const RtCall *call, size_t offset) { return call->tokens + offset * (size_t)call->room_tokens; }
-RT_INLINE void *rt_texts(const RtCall *call, size_t offset) { return call->texts + offset * (size_t)call->room_texts; }
-RT_INLINE void *rt_pairs(const RtCall *call,
-	size_t offset) { return call->pairs + offset * call->room_pairs; }
+RT_INLINE void *rt_tokens(const RtCall *call, size_t offset)
+{
+	return call->tokens + offset * (size_t)call->room_tokens;
+}
+RT_INLINE void *rt_texts(const RtCall *call, size_t offset)
+{
+	return call->texts + offset * (size_t)call->room_texts;
+}
+RT_INLINE void *rt_pairs(const RtCall *call, size_t offset)
+{
+	return call->pairs + offset * call->room_pairs;
+}
 
-/* Where the texts begin in values of S tokens (symbol 0) or of what thin left of them (1: S1, ..), packed like the tokens themselves;
- * and how many rows that is in all. Tables are for the texts that the call began with: some may have ended since. */
+/* Where the texts begin in values of S tokens (symbol 0) or of what thin left of them (1: S1, ..), packed
+ * like the tokens themselves; and how many rows that is in all. Tables are for the texts that the call began
+ * with: some may have ended since. */
 RT_INLINE int32_t *rt_thinned(const RtCall *call, int symbol)
 {
 	return call->thinned + (size_t)(symbol - 1) * (size_t)(call->room_texts + 1);
 }
-RT_INLINE const int32_t *rt_offsets(const RtCall *call, int symbol) { return symbol ? rt_thinned(call, symbol) : call->offsets; }
-RT_INLINE int rt_thinned_rows(const RtCall *call, int symbol) { return rt_offsets(call, symbol)[call->ntexts]; }
+RT_INLINE const int32_t *rt_offsets(const RtCall *call, int symbol)
+{
+	return symbol ? rt_thinned(call, symbol) : call->offsets;
+}
+RT_INLINE int rt_thinned_rows(const RtCall *call, int symbol)
+{
+	return rt_offsets(call, symbol)[call->ntexts];
+}
 
-/* Between the two halves of thin: every thread has written how many rows text i keeps to offsets[i + 1]; now they become offsets. */
+/* Between the two halves of thin: every thread has written how many rows text i keeps to offsets[i + 1]; now
+ * they become offsets. */
 RT_INLINE void rt_thin_meet(const RtCall *call, int32_t thread, int symbol)
 {
 	int32_t *offsets = rt_thinned(call, symbol);
@@ -36,21 +52,24 @@ RT_INLINE void rt_thin_meet(const RtCall *call, int32_t thread, int symbol)
 }
 
 /* Rows [r0, r1) and weight panels [p0, p1) of a thread. */
-typedef struct RtShare { int r0, r1, p0, p1; } RtShare;
+typedef struct RtShare {
+	int r0, r1, p0, p1;
+} RtShare;
 
 RT_INLINE RtShare rt_share_rows(const RtCall *call, int32_t thread, int rows)
 {
 	return (RtShare){rt_part(rows, thread, call->threads), rt_part(rows, thread + 1, call->threads), 0, 0};
 }
 
-/* Rows for which it pays to divide them rather than the weights: 16 a thread keep a tile of 12 to 16 rows full. */
+/* Rows for which it pays to divide them rather than the weights: 16 a thread keep a tile of 12 to 16 rows
+ * full. */
 RT_INLINE int rt_few_rows(const RtCall *call, int rows)
 {
 	return call->threads > 1 && rows < 16 * call->threads;
 }
 
-/* A linear: many rows are divided, each thread reading all weights; of few rows every thread takes all, and a part of the
- * weights. */
+/* A linear: many rows are divided, each thread reading all weights; of few rows every thread takes all, and a
+ * part of the weights. */
 RT_INLINE RtShare rt_share_linear(const RtCall *call, int32_t thread, int rows, int panels)
 {
 	const int32_t threads = call->threads;
@@ -59,18 +78,20 @@ RT_INLINE RtShare rt_share_linear(const RtCall *call, int32_t thread, int rows, 
 	return (RtShare){0, rows, rt_part(panels, thread, threads), rt_part(panels, thread + 1, threads)};
 }
 
-/* A chain of row-wise steps over the rows of all texts. A thread takes its rows through all steps, a block of at most `most` rows at a
- * time; nobody waits before the end. Few rows are one block for all threads, who divide each step and meet after it. */
+/* A chain of row-wise steps over the rows of all texts. A thread takes its rows through all steps, a block of
+ * at most `most` rows at a time; nobody waits before the end. Few rows are one block for all threads, who
+ * divide each step and meet after it. */
 typedef struct RtChain {
-	int     first, rows;      /* of the block: rows [first, first + rows) of the call */
-	int     shared;           /* the block is everybody's */
-	int     begin, end, block, blocks;   /* the thread's rows [begin, end), and which of their blocks comes next */
-	char   *inner;            /* what steps of the chain leave for each other: at inner + offset * rows */
+	int first, rows;               /* of the block: rows [first, first + rows) of the call */
+	int shared;                    /* the block is everybody's */
+	int begin, end, block, blocks; /* the thread's rows [begin, end), and which of their blocks comes next */
+	char *inner; /* what steps of the chain leave for each other: at inner + offset * rows */
 } RtChain;
 
 RT_INLINE RtChain rt_chain_begin(const RtCall *call, int32_t thread, int rows, int most)
 {
-	RtChain c = {.shared = rt_few_rows(call, rows), .begin = 0, .end = rows, .blocks = 1, .inner = call->blocks};
+	RtChain c = {
+		.shared = rt_few_rows(call, rows), .begin = 0, .end = rows, .blocks = 1, .inner = call->blocks};
 	if (!c.shared) {
 		c.begin = rt_part(rows, thread, call->threads);
 		c.end = rt_part(rows, thread + 1, call->threads);
@@ -91,12 +112,16 @@ RT_INLINE int rt_chain_next(RtChain *c)
 	return 1;
 }
 
-/* Where the block's rows begin of a value with `unit` bytes a token in the arena, and of one that is the chain's own. */
+/* Where the block's rows begin of a value with `unit` bytes a token in the arena, and of one that is the
+ * chain's own. */
 RT_INLINE void *rt_chain_tokens(const RtCall *call, const RtChain *c, size_t offset, size_t unit)
 {
 	return call->tokens + offset * (size_t)call->room_tokens + (size_t)c->first * unit;
 }
-RT_INLINE void *rt_chain_inner(const RtChain *c, size_t offset) { return c->inner + offset * (size_t)c->rows; }
+RT_INLINE void *rt_chain_inner(const RtChain *c, size_t offset)
+{
+	return c->inner + offset * (size_t)c->rows;
+}
 
 /* The thread's rows and panels of a step, rows counted from the block's first. */
 RT_INLINE RtShare rt_chain_rows(const RtCall *call, const RtChain *c, int32_t thread)
@@ -105,17 +130,19 @@ RT_INLINE RtShare rt_chain_rows(const RtCall *call, const RtChain *c, int32_t th
 }
 RT_INLINE RtShare rt_chain_linear(const RtCall *call, const RtChain *c, int32_t thread, int panels)
 {
-	return c->shared ? (RtShare){0, c->rows, rt_part(panels, thread, call->threads), rt_part(panels, thread + 1, call->threads)}
-		: (RtShare){0, c->rows, 0, panels};
+	return c->shared ? (RtShare){0, c->rows, rt_part(panels, thread, call->threads),
+						   rt_part(panels, thread + 1, call->threads)}
+					 : (RtShare){0, c->rows, 0, panels};
 }
 
 /* Copies a thread's share of an output, `width` floats a row, to where the caller wants it. */
-RT_INLINE void rt_copy_out(const RtCall *call, int32_t thread, int output, const void *from, int rows, size_t width)
+RT_INLINE void rt_copy_out(
+	const RtCall *call, int32_t thread, int output, const void *from, int rows, size_t width)
 {
 	if (!call->out[output])
 		return;
-	const size_t begin = (size_t)rt_part(rows, thread, call->threads) * width, end = (size_t)rt_part(rows, thread + 1,
-		call->threads) * width;
+	const size_t begin = (size_t)rt_part(rows, thread, call->threads) * width,
+				 end = (size_t)rt_part(rows, thread + 1, call->threads) * width;
 	if (begin < end)
 		memcpy(call->out[output] + begin, (const float *)from + begin, (end - begin) * sizeof(float));
 }

@@ -1,10 +1,10 @@
-/* tasks.c: one answer of each task, as plain text or JSON, from the rows that a text's pieces gave. A text in windows is put
- * together here: logits and embeddings by their mean, tags by the window where a word lies nearest the middle, answers by the
- * best score. */
+/* tasks.c: one answer of each task, as plain text or JSON, from the rows that a text's pieces gave. A text in
+ * windows is put together here: logits and embeddings by their mean, tags by the window where a word lies
+ * nearest the middle, answers by the best score. */
 #include "program.h"
 #include <math.h>
 
-enum { TASK_CANDIDATES = 5 };   /* fill-mask */
+enum { TASK_CANDIDATES = 5 }; /* fill-mask */
 
 RT_FN const RtRun *task_piece(const RtProgram *p, const RtItem *item, int32_t i)
 {
@@ -16,8 +16,8 @@ RT_FN void *rt_scratch(RtProgram *p, size_t bytes)
 	return p->scratch = rt_grow(p->scratch, &p->scratch_bytes, bytes);
 }
 
-/* One row a text, in scratch memory: that of its only piece, or the mean over its windows (of an embedding, by tokens, and of
- * length 1 again where all windows had it). */
+/* One row a text, in scratch memory: that of its only piece, or the mean over its windows (of an embedding,
+ * by tokens, and of length 1 again where all windows had it). */
 RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width;
@@ -41,7 +41,7 @@ RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 	return row;
 }
 
-/* ---- classify, rank ----------------------------------------------------------------------------------------------------- */
+/* ---- classify, rank -------------------------------------------------------------------------- */
 
 /* Logits to what is printed as scores, in place. Returns the best label. */
 RT_FN int32_t task_scores(const RtHead *head, float *row, int32_t n)
@@ -63,7 +63,8 @@ RT_FN const char *task_label_text(const RtHead *head, int32_t i)
 	return head->labels && i < head->nlabels ? head->labels[i] : "?";
 }
 
-/* The one number of a ranker: of several labels, the probability of the last ("relevant", "entailed" by convention). */
+/* The one number of a ranker: of several labels, the probability of the last ("relevant", "entailed" by
+ * convention). */
 RT_FN float task_rank(const RtHead *head, float *row, int32_t n)
 {
 	task_scores(head, row, n);
@@ -133,7 +134,7 @@ RT_FN void task_plain_classify(RtProgram *p, const RtHead *head, float *row, int
 	putc('\n', p->out);
 }
 
-/* ---- tag ---------------------------------------------------------------------------------------------------------------- */
+/* ---- tag ------------------------------------------------------------------------------------- */
 
 /* Label and probability of one token. */
 RT_FN RtWord task_tag(const float *logits, int32_t n)
@@ -153,12 +154,14 @@ RT_FN RtWord task_tag(const float *logits, int32_t n)
 RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int32_t end)
 {
 	enum { TOKENS = 512 };
-	static const size_t reach = 4096;   /* bytes; a word of more than 100 characters is one unknown token anyway */
+	static const size_t reach = 4096; /* bytes; a word of more than 100 characters is one unknown token anyway
+									   */
 	int32_t ids[TOKENS], starts[TOKENS], ends[TOKENS], numbers[TOKENS], number = -1;
 	RtEncoding encoding;
 	const size_t rest = item->text_bytes - (size_t)start;
-	if (rt_tokenize(p->model->tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS, ids, NULL, starts,
-			ends, numbers, &encoding) != RT_OK)
+	if (rt_tokenize(p->model->tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS,
+			ids, NULL, starts, ends, numbers, &encoding)
+		!= RT_OK)
 		return end;
 	for (int32_t i = 0; i < encoding.n; i++) {
 		if (starts[i] == RT_SPECIAL)
@@ -171,7 +174,8 @@ RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int
 	return end;
 }
 
-/* The words of a text with the label of each one's first token. Of ids, every token is a word and offsets count tokens. */
+/* The words of a text with the label of each one's first token. Of ids, every token is a word and offsets
+ * count tokens. */
 RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, RtWord *words)
 {
 	const int32_t labels = p->model->outputs[head->output].width;
@@ -182,7 +186,8 @@ RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, R
 		int32_t number = -1, last = -1;
 		for (int32_t j = piece->first; j < piece->first + piece->count; j++) {
 			const int32_t at = piece->at + j;
-			const int32_t start = p->options.ids ? j : p->start[at], end = p->options.ids ? j + 1 : p->end[at];
+			const int32_t start = p->options.ids ? j : p->start[at],
+						  end = p->options.ids ? j + 1 : p->end[at];
 			if (!p->options.ids && ((size_t)start < piece->low || (size_t)start >= piece->high))
 				continue;
 			if (!p->options.ids && p->word[at] == number) {
@@ -201,8 +206,10 @@ RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, R
 	return count;
 }
 
-/* --tokens: a label for each white-space-separated word, its first token's; O where none was left by the limit. */
-RT_FN void task_print_tokens(RtProgram *p, const RtItem *item, const RtHead *head, const RtWord *words, int32_t n)
+/* --tokens: a label for each white-space-separated word, its first token's; O where none was left by the
+ * limit. */
+RT_FN void task_print_tokens(
+	RtProgram *p, const RtItem *item, const RtHead *head, const RtWord *words, int32_t n)
 {
 	int some = 0;
 	int32_t next = 0;
@@ -244,12 +251,15 @@ RT_FN void task_print_text(RtProgram *p, const char *text, size_t bytes)
 }
 
 /* Spelling of tokens [first, end) of a piece, with spaces between; ids where there is no vocabulary. */
-RT_FN size_t task_spelling(RtProgram *p, const RtRun *piece, int32_t first, int32_t end, char *text, size_t capacity)
+RT_FN size_t task_spelling(
+	RtProgram *p, const RtRun *piece, int32_t first, int32_t end, char *text, size_t capacity)
 {
 	size_t used = 0;
 	for (int32_t i = first; i < end; i++) {
 		size_t bytes = 0;
-		const char *token = p->model->tokenizer ? rt_token_text(p->model->tokenizer, p->ids[piece->at + i], &bytes) : NULL;
+		const char *token = p->model->tokenizer
+			? rt_token_text(p->model->tokenizer, p->ids[piece->at + i], &bytes)
+			: NULL;
 		if (!token || used + bytes + 1 >= capacity)
 			continue;
 		if (used)
@@ -266,7 +276,8 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 	int32_t most = 0;
 	for (int32_t i = 0; i < item->npieces; i++)
 		most += task_piece(p, item, i)->count;
-	RtWord *words = rt_scratch(p, (size_t)(most + 1) * (sizeof(RtWord) + sizeof(RtSpan)) + SPELLING_BYTES + 64);
+	RtWord *words = rt_scratch(
+		p, (size_t)(most + 1) * (sizeof(RtWord) + sizeof(RtSpan)) + SPELLING_BYTES + 64);
 	RtSpan *spans = (RtSpan *)(void *)((char *)words + ((size_t)(most + 1) * sizeof(RtWord) + 15) / 16 * 16);
 	char *spelling = (char *)(spans + most + 1);
 	const int32_t nwords = task_words(p, item, head, words);
@@ -284,7 +295,8 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 			? task_spelling(p, task_piece(p, item, 0), span->start, span->end, spelling, SPELLING_BYTES)
 			: (size_t)(span->end - span->start);
 		if (p->options.json) {
-			fprintf(p->out, "%s{\"start\": %d, \"end\": %d, \"label\": ", i ? ", " : "", (int)span->start, (int)span->end);
+			fprintf(p->out, "%s{\"start\": %d, \"end\": %d, \"label\": ", i ? ", " : "", (int)span->start,
+				(int)span->end);
 			rt_json_string(p->out, span->type, strlen(span->type));
 			fputs(", \"score\": ", p->out);
 			rt_json_number(p->out, span->score);
@@ -301,7 +313,7 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 		putc(']', p->out);
 }
 
-/* ---- qa ----------------------------------------------------------------------------------------------------------------- */
+/* ---- qa -------------------------------------------------------------------------------------- */
 
 RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *head)
 {
@@ -311,8 +323,8 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 	for (int32_t i = 0; i < item->npieces; i++) {
 		const RtRun *piece = task_piece(p, item, i);
 		double *scratch = rt_scratch(p, 2 * (size_t)rt_max(piece->n, 1) * sizeof(double));
-		RtAnswer answer = rt_answer(rt_rows(p, head->output, piece), piece->n, piece->first, piece->first + piece->count,
-			scratch);
+		RtAnswer answer = rt_answer(
+			rt_rows(p, head->output, piece), piece->n, piece->first, piece->first + piece->count, scratch);
 		const double null_score = answer.null_score < best.null_score ? answer.null_score : best.null_score;
 		if (answer.score > best.score) {
 			best = answer;
@@ -332,7 +344,7 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 			end = best.last + 1;
 			text = spelling;
 			bytes = task_spelling(p, in, best.first, best.last + 1, spelling, sizeof spelling);
-		} else {   /* whole words, as transformers aligns answers */
+		} else { /* whole words, as transformers aligns answers */
 			while (first > in->at + in->first && p->word[first - 1] == p->word[first])
 				first--;
 			while (last + 1 < in->at + in->first + in->count && p->word[last + 1] == p->word[last])
@@ -355,7 +367,7 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 	}
 }
 
-/* ---- fill-mask ---------------------------------------------------------------------------------------------------------- */
+/* ---- fill-mask ------------------------------------------------------------------------------- */
 
 /* The TASK_CANDIDATES best tokens of one row of logits, best first. */
 RT_FN void task_print_candidates(RtProgram *p, const float *row, int32_t n, int first)
@@ -419,14 +431,14 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 	fputs(p->options.json ? masks > 1 ? "]]" : "]" : "\n", p->out);
 }
 
-/* ---- any ---------------------------------------------------------------------------------------------------------------- */
+/* ---- any ------------------------------------------------------------------------------------- */
 
 RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const float *row = task_row(p, item, head);
 	const int32_t width = p->model->outputs[head->output].width;
 	if (p->options.raw) {
-		for (int32_t i = 0; i < width; i++) {   /* little-endian whatever this machine is */
+		for (int32_t i = 0; i < width; i++) { /* little-endian whatever this machine is */
 			uint32_t bits;
 			memcpy(&bits, &row[i], sizeof bits);
 			for (int shift = 0; shift < 32; shift += 8)
@@ -453,7 +465,7 @@ RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 	if (item->truncated)
 		fprintf(p->out, ", \"truncated\": true, \"tokens\": %d", (int)item->total);
 	const int32_t layers = rt_layers_output(p->model);
-	if (layers >= 0) {   /* of a text in windows, what they went through on the average */
+	if (layers >= 0) { /* of a text in windows, what they went through on the average */
 		double sum = 0;
 		for (int32_t i = 0; i < item->npieces; i++)
 			sum += (double)*rt_rows(p, layers, task_piece(p, item, i));
@@ -465,7 +477,8 @@ RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 	fputs("}\n", p->out);
 }
 
-/* Several heads: each by its name (JSON only). A head with one number gives that, others what they would give alone. */
+/* Several heads: each by its name (JSON only). A head with one number gives that, others what they would give
+ * alone. */
 RT_FN void task_print_heads(RtProgram *p, const RtItem *item)
 {
 	const RtModel *m = p->model;
@@ -499,9 +512,9 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 	const RtHead *head = p->model->heads;
 	const int32_t width = p->model->outputs[head->output].width;
 	switch (head->task) {
-	case RT_TASK_TAG:       task_print_tags(p, item, head); break;
-	case RT_TASK_EMBED:     task_print_embedding(p, item, head); break;
-	case RT_TASK_QA:        task_print_answer(p, item, head); break;
+	case RT_TASK_TAG: task_print_tags(p, item, head); break;
+	case RT_TASK_EMBED: task_print_embedding(p, item, head); break;
+	case RT_TASK_QA: task_print_answer(p, item, head); break;
 	case RT_TASK_FILL_MASK: task_print_masks(p, item, head); break;
 	default:
 		if (p->options.json) {
@@ -517,12 +530,14 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 		putc('\n', p->out);
 }
 
-/* --logits, --hidden: one JSON value a line. A text in windows: [labels] is the mean; of rows a token, each token's row once. */
+/* --logits, --hidden: one JSON value a line. A text in windows: [labels] is the mean; of rows a token, each
+ * token's row once. */
 RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
 {
 	const RtOutput *o = &p->model->outputs[output];
 	if (!o->per_token) {
-		const RtHead any = {.task = p->model->nheads ? p->model->heads[0].task : RT_TASK_EMBED, .output = output};
+		const RtHead any = {
+			.task = p->model->nheads ? p->model->heads[0].task : RT_TASK_EMBED, .output = output};
 		rt_json_row(p->out, task_row(p, item, &any), o->width);
 		putc('\n', p->out);
 		return;
@@ -535,7 +550,9 @@ RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
 		for (int32_t j = 0; j < piece->n; j++) {
 			const size_t start = p->options.ids ? 0 : (size_t)p->start[piece->at + j];
 			const int inside = j >= piece->first && j < piece->first + piece->count && !p->options.ids;
-			if (inside ? start < piece->low || start >= piece->high : j < piece->first ? i > 0 : i + 1 < item->npieces)
+			if (inside                 ? start < piece->low || start >= piece->high
+					: j < piece->first ? i > 0
+									   : i + 1 < item->npieces)
 				continue;
 			fputs(some++ ? ", " : "", p->out);
 			rt_json_row(p->out, rows + (size_t)j * (size_t)o->width, o->width);

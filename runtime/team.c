@@ -1,6 +1,7 @@
-/* team.c: threads that start together, meet at barriers and sleep between calls. Waiting is: look a while (a step of a small
- * model takes tens of microseconds, a sleep and wake-up as long), then sleep on a futex. Linux only, like the rest of the
- * emitted code. What the threads do, and how work is divided, is the caller's business. */
+/* team.c: threads that start together, meet at barriers and sleep between calls. Waiting is: look a while (a
+ * step of a small model takes tens of microseconds, a sleep and wake-up as long), then sleep on a futex.
+ * Linux only, like the rest of the emitted code. What the threads do, and how work is divided, is the
+ * caller's business. */
 #include "team.h"
 #include <linux/futex.h>
 #include <sched.h>
@@ -10,8 +11,8 @@
 #include <unistd.h>
 
 enum {
-	RT_TEAM_SPINS = 4000,               /* about 50-100 us of pauses */
-	RT_TEAM_STACK_BYTES = 1 << 20,      /* kernels keep their tiles in registers and a few KB of stack */
+	RT_TEAM_SPINS = 4000,          /* about 50-100 us of pauses */
+	RT_TEAM_STACK_BYTES = 1 << 20, /* kernels keep their tiles in registers and a few KB of stack */
 };
 
 RT_FN double rt_seconds(void)
@@ -30,8 +31,9 @@ RT_INLINE void team_pause(void)
 #endif
 }
 
-/* Waits until *flag is no longer `seen`. A thread counts itself as a sleeper before it looks for the last time, and the one
- * who changes a flag looks at the sleepers afterwards: one of the two always notices the other. */
+/* Waits until *flag is no longer `seen`. A thread counts itself as a sleeper before it looks for the last
+ * time, and the one who changes a flag looks at the sleepers afterwards: one of the two always notices the
+ * other. */
 RT_FN void team_wait(RtTeam *team, _Atomic uint32_t *flag, uint32_t seen)
 {
 	for (int32_t i = 0; i < team->spins; i++) {
@@ -61,12 +63,12 @@ RT_FN void rt_team_barrier(RtTeam *team)
 		team_wait(team, &team->phase, phase);
 		return;
 	}
-	atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);   /* published by the wake */
+	atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* published by the wake */
 	team_wake(team, &team->phase);
 }
 
-/* A worker's life: wait for a job, run it, meet the others, again. Jobs are numbered from the team's start, so that a worker that
- * comes up late finds the first one waiting for it. */
+/* A worker's life: wait for a job, run it, meet the others, again. Jobs are numbered from the team's start,
+ * so that a worker that comes up late finds the first one waiting for it. */
 RT_FN void *team_worker(void *argument)
 {
 	const RtWorker *worker = argument;
@@ -83,7 +85,7 @@ RT_FN void *team_worker(void *argument)
 /* CPUs that this process may use. */
 RT_FN int32_t team_cpus(void)
 {
-	cpu_set_t sets[8];   /* 8192 CPUs, the most that Linux is built for: with less room the call fails */
+	cpu_set_t sets[8]; /* 8192 CPUs, the most that Linux is built for: with less room the call fails */
 	memset(sets, 0, sizeof sets);
 	int count = sched_getaffinity(0, sizeof sets, sets) == 0 ? CPU_COUNT_S(sizeof sets, sets) : 0;
 	return count > 0 ? count : 1;
@@ -126,10 +128,7 @@ RT_FN int team_make(RtTeam *team, int32_t threads)
 	return -1;
 }
 
-RT_FN size_t rt_team_bytes(int32_t threads)
-{
-	return (size_t)(threads - 1) * sizeof(RtWorker);
-}
+RT_FN size_t rt_team_bytes(int32_t threads) { return (size_t)(threads - 1) * sizeof(RtWorker); }
 
 RT_FN int rt_team_start(RtTeam *team, int32_t threads, void *workers)
 {
@@ -151,7 +150,7 @@ RT_FN void rt_team_stop(RtTeam *team)
 RT_FN int32_t rt_team_ready(RtTeam *team)
 {
 	if (team->size > 1 && team->process != getpid())
-		(void)team_make(team, team->size);   /* on failure the size is 1, which is right too */
+		(void)team_make(team, team->size); /* on failure the size is 1, which is right too */
 	return team->size;
 }
 

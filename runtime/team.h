@@ -1,5 +1,6 @@
-/* team.h: a fixed team of threads that run one function together (SPMD). The caller is thread 0; a team of one makes no
- * thread at all. The team lives inside its context: it allocates nothing but what pthread_create does. */
+/* team.h: a fixed team of threads that run one function together (SPMD). The caller is thread 0; a team of
+ * one makes no thread at all. The team lives inside its context: it allocates nothing but what pthread_create
+ * does. */
 #ifndef RT_TEAM_H
 #define RT_TEAM_H
 #include "rt.h"
@@ -11,14 +12,19 @@ enum { RT_THREADS_MAX = 256 };
 
 typedef void RtTeamFn(void *argument, int32_t thread);
 typedef struct RtTeam RtTeam;
-typedef struct RtWorker { RtTeam *team; int32_t thread; pthread_t handle; } RtWorker;
+typedef struct RtWorker {
+	RtTeam *team;
+	int32_t thread;
+	pthread_t handle;
+} RtWorker;
 
 struct RtTeam {
-	int32_t  size;                      /* threads, the caller included */
-	int32_t  spins;                     /* looks at a flag before sleeping on it; 0 when there are more threads than CPUs */
-	pid_t    process;                   /* who made the workers: a child after fork() has none */
-	RtTeamFn *function; void *argument; /* what the team runs now; NULL: the workers return */
-	RtWorker *workers;                  /* size - 1 of them, in the context's memory */
+	int32_t size;  /* threads, the caller included */
+	int32_t spins; /* looks at a flag before sleeping on it; 0 when there are more threads than CPUs */
+	pid_t process; /* who made the workers: a child after fork() has none */
+	RtTeamFn *function;
+	void *argument;    /* what the team runs now; NULL: the workers return */
+	RtWorker *workers; /* size - 1 of them, in the context's memory */
 	/* Each flag has a cache line of its own: the waiting threads read it all the time. */
 	_Alignas(64) _Atomic uint32_t job;      /* goes up by one for every rt_team_run */
 	_Alignas(64) _Atomic uint32_t phase;    /* goes up by one for every barrier passed */
@@ -29,14 +35,15 @@ struct RtTeam {
 /* Bytes of the workers' table; 0 for one thread. */
 RT_FN size_t rt_team_bytes(int32_t threads);
 /* workers: rt_team_bytes(threads) bytes. Returns 0, or -1 when the threads could not be made. */
-RT_FN int  rt_team_start(RtTeam *, int32_t threads, void *workers);
+RT_FN int rt_team_start(RtTeam *, int32_t threads, void *workers);
 RT_FN void rt_team_stop(RtTeam *);
-/* Runs function(argument, t) for t = 0 .. size-1 at the same time and returns when all are through. In the child of a fork()
- * the workers are made anew first; where that fails, the team shrinks to the caller. */
+/* Runs function(argument, t) for t = 0 .. size-1 at the same time and returns when all are through. In the
+ * child of a fork() the workers are made anew first; where that fails, the team shrinks to the caller. */
 RT_FN void rt_team_run(RtTeam *, RtTeamFn *, void *argument);
 /* The team's size as rt_team_run would find it now: remakes the workers in the child of a fork(). */
 RT_FN int32_t rt_team_ready(RtTeam *);
-/* Inside the function: waits until every thread of the team has come here. Writes before it are seen by all after it. */
+/* Inside the function: waits until every thread of the team has come here. Writes before it are seen by all
+ * after it. */
 RT_FN void rt_team_barrier(RtTeam *);
 /* Seconds of a clock that only goes forward. */
 RT_FN double rt_seconds(void);

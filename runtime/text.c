@@ -1,16 +1,22 @@
-/* text.c: the C API's calls that take text: encode, run, and what happens to a text longer than the model takes.
+/* text.c: the C API's calls that take text: encode, run, and what happens to a text longer than the model
+ * takes.
  *
- * Windows. Outputs a text (logits, embeddings): windows lie end to end; logits are averaged over them, embeddings weighted by
- * their tokens, and brought back to length 1 when every window's had it. Outputs a token: windows overlap by half and each
- * token's row is that of the window where it lies nearer the middle, so that the rows are those of the whole text's tokens. */
+ * Windows. Outputs a text (logits, embeddings): windows lie end to end; logits are averaged over them,
+ * embeddings weighted by their tokens, and brought back to length 1 when every window's had it. Outputs a
+ * token: windows overlap by half and each token's row is that of the window where it lies nearer the middle,
+ * so that the rows are those of the whole text's tokens. */
 #include "api.h"
 
-typedef struct TextInput { const char *text, *pair; size_t bytes, pair_bytes; } TextInput;
+typedef struct TextInput {
+	const char *text, *pair;
+	size_t bytes, pair_bytes;
+} TextInput;
 
-RT_FN int text_encode(const RtContext *c, const TextInput *in, size_t from, int overlap, RtEncoding *encoding, size_t *next)
+RT_FN int text_encode(
+	const RtContext *c, const TextInput *in, size_t from, int overlap, RtEncoding *encoding, size_t *next)
 {
-	return rt_window(c->model, in->text, in->bytes, in->pair, in->pair_bytes, from, overlap,
-		c->text_ids, c->text_types, c->start, c->end, c->word, encoding, next);
+	return rt_window(c->model, in->text, in->bytes, in->pair, in->pair_bytes, from, overlap, c->text_ids,
+		c->text_types, c->start, c->end, c->word, encoding, next);
 }
 
 /* A tokenizer may know more tokens than the model has rows for. */
@@ -51,7 +57,7 @@ RT_FN double text_norm(const float *x, int32_t width)
 	double sum = 0, root = 1;
 	for (int32_t j = 0; j < width; j++)
 		sum += (double)x[j] * (double)x[j];
-	for (int i = 0; i < 60; i++)   /* Newton: this file needs no libm */
+	for (int i = 0; i < 60; i++) /* Newton: this file needs no libm */
 		root = 0.5 * (root + sum / root);
 	return root;
 }
@@ -76,7 +82,8 @@ RT_FN float *text_run_window(RtContext *c, int32_t tokens)
 	return rows;
 }
 
-/* A text in windows. out NULL: counts the rows and checks, runs nothing. *rows receives the rows of the first output. */
+/* A text in windows. out NULL: counts the rows and checks, runs nothing. *rows receives the rows of the first
+ * output. */
 RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *rows, uint8_t *flags)
 {
 	const RtOutput *output = c->model->outputs;
@@ -100,12 +107,15 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 		const float *row = out ? text_run_window(c, encoding.n) : NULL;
 		if (output->per_token) {
 			int32_t first, count = rt_window_tokens(&encoding, paired, c->start, &first);
-			high = next == SIZE_MAX ? SIZE_MAX : rt_window_boundary(&encoding, paired, c->start, c->word, next);
+			high = next == SIZE_MAX ? SIZE_MAX
+									: rt_window_boundary(&encoding, paired, c->start, c->word, next);
 			for (int32_t i = 0; i < encoding.n; i++) {
-				const int keep = i < first ? from == 0 : i >= first + count ? next == SIZE_MAX
-					: (size_t)c->start[i] >= low && (size_t)c->start[i] < high;
+				const int keep = i < first ? from == 0
+					: i >= first + count   ? next == SIZE_MAX
+										   : (size_t)c->start[i] >= low && (size_t)c->start[i] < high;
 				if (keep && out)
-					memcpy(out + (size_t)*rows * (size_t)width, row + (size_t)i * (size_t)width, (size_t)width * sizeof *out);
+					memcpy(out + (size_t)*rows * (size_t)width, row + (size_t)i * (size_t)width,
+						(size_t)width * sizeof *out);
 				*rows += keep;
 			}
 		} else if (out) {
@@ -126,8 +136,10 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 	if (out && !output->per_token && windows == 1)
 		text_scale(out, width, 1 / weights);
 	*flags = (uint8_t)((windows > 1 ? RT_FLAG_WINDOWED : 0)
-		| ((paired && encoding.text_next < in->bytes) || (from == 0 && next == SIZE_MAX && encoding.total > encoding.n)
-			? RT_FLAG_TRUNCATED : 0));
+		| ((paired && encoding.text_next < in->bytes)
+					|| (from == 0 && next == SIZE_MAX && encoding.total > encoding.n)
+				? RT_FLAG_TRUNCATED
+				: 0));
 	return RT_OK;
 }
 
@@ -135,8 +147,8 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *flags)
 {
 	RtEncoding encoding;
-	const int status = rt_tokenize(c->model->tokenizer, in->text, in->bytes, in->pair, in->pair_bytes, c->model->max_tokens,
-		c->text_ids, c->text_types, NULL, NULL, NULL, &encoding);
+	const int status = rt_tokenize(c->model->tokenizer, in->text, in->bytes, in->pair, in->pair_bytes,
+		c->model->max_tokens, c->text_ids, c->text_types, NULL, NULL, NULL, &encoding);
 	if (status != RT_OK)
 		return status;
 	*tokens = encoding.n;
@@ -151,7 +163,9 @@ RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *
 }
 
 /* Texts staged for the next pass. */
-typedef struct TextStage { int32_t texts, tokens, longest; } TextStage;
+typedef struct TextStage {
+	int32_t texts, tokens, longest;
+} TextStage;
 
 /* Runs what is staged; returns the end of what it wrote. */
 RT_FN float *text_flush(RtContext *c, TextStage *stage, float *out)
@@ -168,8 +182,8 @@ RT_FN float *text_flush(RtContext *c, TextStage *stage, float *out)
 }
 
 RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes, const char *const *pair,
-                      const size_t *pair_bytes, int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets,
-                      uint8_t *flags)
+	const size_t *pair_bytes, int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets,
+	uint8_t *flags)
 {
 	if (!c || ntext < 0 || (ntext > 0 && (!text || !bytes || (pair && !pair_bytes))))
 		return RT_E_ARGUMENT;
@@ -180,12 +194,14 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 	int64_t rows = 0;
 	int32_t n;
 	uint8_t flag;
-	for (int32_t i = 0; i < ntext; i++) {   /* everything that can go wrong, before anything is written to out */
+	for (int32_t i = 0; i < ntext;
+		i++) { /* everything that can go wrong, before anything is written to out */
 		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
 			pair && pair[i] ? pair_bytes[i] : 0};
 		int status = text_check(c, &in);
 		if (status == RT_OK)
-			status = c->overflow == RT_OVERFLOW_WINDOW ? text_windows(c, &in, NULL, &n, &flag) : text_cut(c, &in, &n, &flag);
+			status = c->overflow == RT_OVERFLOW_WINDOW ? text_windows(c, &in, NULL, &n, &flag)
+													   : text_cut(c, &in, &n, &flag);
 		if (status != RT_OK)
 			return status;
 		if (row_offsets)
@@ -204,7 +220,7 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 	for (int32_t i = 0; i < ntext; i++) {
 		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
 			pair && pair[i] ? pair_bytes[i] : 0};
-		(void)text_cut(c, &in, &n, &flag);   /* the first loop has seen to its status */
+		(void)text_cut(c, &in, &n, &flag); /* the first loop has seen to its status */
 		if (flag && c->overflow == RT_OVERFLOW_WINDOW) {
 			out = text_flush(c, &stage, out);
 			(void)text_windows(c, &in, out, &n, &flag);
@@ -224,7 +240,7 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 }
 
 RT_FN int rt_encode(RtContext *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
-                    int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n)
+	int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n)
 {
 	if (!c || !ids || !n)
 		return RT_E_ARGUMENT;

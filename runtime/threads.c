@@ -1,6 +1,7 @@
-/* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may really use: the CPUs of
- * its affinity mask, less when a cgroup gives it a share of CPU time (cgroups(7), proc_pid_mountinfo(5)). These are the only
- * files the program ever opens. `root` stands before every path: "", but for tests. */
+/* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may
+ * really use: the CPUs of its affinity mask, less when a cgroup gives it a share of CPU time (cgroups(7),
+ * proc_pid_mountinfo(5)). These are the only files the program ever opens. `root` stands before every path:
+ * "", but for tests. */
 #include "program.h"
 
 /* The first line of a small file; 0 when there is none. */
@@ -20,11 +21,13 @@ RT_FN int32_t threads_quota(const char *directory)
 {
 	char text[128];
 	long long quota = 0, period = 0;
-	if (threads_read(directory, "cpu.max", text, sizeof text)) {   /* v2: "max 100000" or "150000 100000" */
+	if (threads_read(directory, "cpu.max", text, sizeof text)) { /* v2: "max 100000" or "150000 100000" */
 		if (sscanf(text, "%lld %lld", &quota, &period) != 2)
 			return 0;
-	} else if (!threads_read(directory, "cpu.cfs_quota_us", text, sizeof text) || sscanf(text, "%lld", &quota) != 1
-		|| !threads_read(directory, "cpu.cfs_period_us", text, sizeof text) || sscanf(text, "%lld", &period) != 1) {
+	} else if (!threads_read(directory, "cpu.cfs_quota_us", text, sizeof text)
+		|| sscanf(text, "%lld", &quota) != 1
+		|| !threads_read(directory, "cpu.cfs_period_us", text, sizeof text)
+		|| sscanf(text, "%lld", &period) != 1) {
 		return 0;
 	}
 	if (quota <= 0 || period <= 0 || quota / period >= RT_THREADS_MAX)
@@ -42,7 +45,8 @@ RT_FN int threads_list_has(const char *list, const char *word)
 	return 0;
 }
 
-/* The cgroup of this process in the hierarchy of CPU time: "4:cpu,cpuacct:/a/b" of v1, "0::/a/b" of v2. 0: there is none. */
+/* The cgroup of this process in the hierarchy of CPU time: "4:cpu,cpuacct:/a/b" of v1, "0::/a/b" of v2. 0:
+ * there is none. */
 RT_FN int threads_group(const char *root, int v2, char *group, size_t capacity)
 {
 	char path[4096], *line = NULL;
@@ -71,7 +75,8 @@ RT_FN void threads_unescape(char *text)
 {
 	char *to = text;
 	for (const char *at = text; *at; to++) {
-		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0' && at[3] <= '7') {
+		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0'
+			&& at[3] <= '7') {
 			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
 			at += 4;
 		} else {
@@ -81,9 +86,10 @@ RT_FN void threads_unescape(char *text)
 	*to = '\0';
 }
 
-/* The least of `threads` and the quotas from the process's group up to where its hierarchy is mounted: the tightest counts. `top`
- * is the group that is mounted there. */
-RT_FN int32_t threads_limit(int32_t threads, const char *root, const char *top, const char *mounted, const char *group)
+/* The least of `threads` and the quotas from the process's group up to where its hierarchy is mounted: the
+ * tightest counts. `top` is the group that is mounted there. */
+RT_FN int32_t threads_limit(
+	int32_t threads, const char *root, const char *top, const char *mounted, const char *group)
 {
 	char directory[4096];
 	const size_t prefix = strcmp(top, "/") == 0 ? 0 : strlen(top);
@@ -100,7 +106,8 @@ RT_FN int32_t threads_limit(int32_t threads, const char *root, const char *top, 
 	}
 }
 
-/* One line of mountinfo: "36 35 0:30 /top /mounted rw,.. optional.. - cgroup2 cgroup2 rw,.."; v1 names its controllers last. */
+/* One line of mountinfo: "36 35 0:30 /top /mounted rw,.. optional.. - cgroup2 cgroup2 rw,.."; v1 names its
+ * controllers last. */
 RT_FN int32_t threads_mount(int32_t threads, const char *root, char *line)
 {
 	char top[1024], mounted[1024], kind[32], options[1024] = "", group[2048];
@@ -109,7 +116,8 @@ RT_FN int32_t threads_mount(int32_t threads, const char *root, char *line)
 		|| sscanf(rest + 3, "%31s %*s %1023s", kind, options) < 1)
 		return threads;
 	const int v2 = strcmp(kind, "cgroup2") == 0;
-	if ((!v2 && (strcmp(kind, "cgroup") != 0 || !threads_list_has(options, "cpu"))) || !threads_group(root, v2, group, sizeof group))
+	if ((!v2 && (strcmp(kind, "cgroup") != 0 || !threads_list_has(options, "cpu")))
+		|| !threads_group(root, v2, group, sizeof group))
 		return threads;
 	threads_unescape(top);
 	threads_unescape(mounted);

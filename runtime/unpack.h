@@ -1,31 +1,55 @@
-/* unpack.h: weights that lie entropy coded in the program (bertc build --pack=small) become what kernels read. Codes are canonical Huffman codes
- * of bytes (Huffman, 1952), at most 11 bits long, so that one look into a table of 2048 gives a byte and its length.
+/* unpack.h: weights that lie entropy coded in the program (bertc build --pack=small) become what kernels
+ * read. Codes are canonical Huffman codes of bytes (Huffman, 1952), at most 11 bits long, so that one look
+ * into a table of 2048 gives a byte and its length.
  *
- *   lengths[tables][128]   of the codes of 256 bytes, two in a byte, the lower half first. 0: does not occur; 15: nothing else occurs, and
- *                          it takes no bits
- *   bits                   from the least significant on, then 16 bytes of zeros
+ *   lengths[tables][128]   of the codes of 256 bytes, two in a byte, the lower half first. 0: does not occur;
+ * 15: nothing else occurs, and it takes no bits bits                   from the least significant on, then 16
+ * bytes of zeros
  *
  * Plain: the elements of the constant in order, of `word` bytes with a table each.
- * Sparse (sparse_rows.h): the order of inputs if there is one, with the table of codes; then piece by piece its bands of four outputs as they
- * lie: which four; the count; the indices of the first, the second, the third and the fourth, each as the step from the one before it, less
- * one, or 255 for an index of 0 that is not the first; each word as a mask of its bytes that are not zero, and these. A table each for outputs,
- * counts, steps and masks, then one for the bytes of codes or four for those of f32. Where the pieces begin is found on the way.
+ * Sparse (sparse_rows.h): the order of inputs if there is one, with the table of codes; then piece by piece
+ * its bands of four outputs as they lie: which four; the count; the indices of the first, the second, the
+ * third and the fourth, each as the step from the one before it, less one, or 255 for an index of 0 that is
+ * not the first; each word as a mask of its bytes that are not zero, and these. A table each for outputs,
+ * counts, steps and masks, then one for the bytes of codes or four for those of f32. Where the pieces begin
+ * is found on the way.
  *
- * What a damaged file may hold is refused: lengths that are no code, bits that end too soon, rows longer than the room, another sum. */
+ * What a damaged file may hold is refused: lengths that are no code, bits that end too soon, rows longer than
+ * the room, another sum. */
 #ifndef RT_UNPACK_H
 #define RT_UNPACK_H
 #include "model.h"
 #include "kernels/sparse_rows.h"
 
-enum { UNPACK_LENGTHS = 128, UNPACK_BITS = 11, UNPACK_ONLY = 15, UNPACK_PADDING = 16, UNPACK_WORD = 4, UNPACK_AGAIN = 255,
-	UNPACK_INPUT = 2 };
-enum { UNPACK_OUTPUTS, UNPACK_COUNTS, UNPACK_STEPS, UNPACK_MASKS, UNPACK_BYTES, UNPACK_TABLES_MAX = UNPACK_BYTES + UNPACK_WORD };
+enum {
+	UNPACK_LENGTHS = 128,
+	UNPACK_BITS = 11,
+	UNPACK_ONLY = 15,
+	UNPACK_PADDING = 16,
+	UNPACK_WORD = 4,
+	UNPACK_AGAIN = 255,
+	UNPACK_INPUT = 2
+};
+enum {
+	UNPACK_OUTPUTS,
+	UNPACK_COUNTS,
+	UNPACK_STEPS,
+	UNPACK_MASKS,
+	UNPACK_BYTES,
+	UNPACK_TABLES_MAX = UNPACK_BYTES + UNPACK_WORD
+};
 
 /* How many tables a constant has. */
 RT_INLINE int unpack_tables(const RtPacked *p) { return p->word + (p->outputs ? UNPACK_BYTES : 0); }
 
-typedef struct UnpackTable { uint16_t entry[1 << UNPACK_BITS]; } UnpackTable;   /* byte << 4 | length, by the bits ahead */
-typedef struct UnpackBits { const uint8_t *at, *end; uint64_t bits; int count; } UnpackBits;
+typedef struct UnpackTable {
+	uint16_t entry[1 << UNPACK_BITS];
+} UnpackTable; /* byte << 4 | length, by the bits ahead */
+typedef struct UnpackBits {
+	const uint8_t *at, *end;
+	uint64_t bits;
+	int count;
+} UnpackBits;
 
 /* FNV-1a with 64-bit words for bytes. bertc finds equal constants by it as well. */
 RT_FN uint64_t unpack_hash(const uint8_t *data, size_t bytes)
@@ -41,7 +65,8 @@ RT_FN uint64_t unpack_hash(const uint8_t *data, size_t bytes)
 	return hash;
 }
 
-/* Codes of one length follow each other in the order of their bytes, shorter ones first; written with the first bit lowest. 0: no code. */
+/* Codes of one length follow each other in the order of their bytes, shorter ones first; written with the
+ * first bit lowest. 0: no code. */
 RT_FN int unpack_table(UnpackTable *table, const uint8_t lengths[UNPACK_LENGTHS])
 {
 	uint32_t code = 0;
@@ -68,7 +93,7 @@ RT_FN int unpack_table(UnpackTable *table, const uint8_t lengths[UNPACK_LENGTHS]
 				table->entry[i] = (uint16_t)(s << 4 | length);
 			code++;
 		}
-	return code == 2u << UNPACK_BITS;   /* every row of bits is one of them */
+	return code == 2u << UNPACK_BITS; /* every row of bits is one of them */
 }
 
 /* At least 56 bits ahead: five bytes. 0: there are none left. */
@@ -94,7 +119,7 @@ RT_INLINE uint8_t unpack_byte(UnpackBits *b, const UnpackTable *table)
 
 RT_INLINE int unpack_plain(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t bytes, int word)
 {
-	for (size_t at = 0; at < bytes; at += 4) {   /* whole words: of 1, 2 or 4 bytes */
+	for (size_t at = 0; at < bytes; at += 4) { /* whole words: of 1, 2 or 4 bytes */
 		const int count = bytes - at < 4 ? (int)(bytes - at) : 4;
 		if (!unpack_fill(b))
 			return 0;
@@ -126,7 +151,8 @@ RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 		if (!unpack_fill(b))
 			return 0;
 		memset(to, 0, UNPACK_WORD);
-		for (unsigned mask = unpack_byte(b, &tables[UNPACK_MASKS]) & 15; mask; mask &= mask - 1) {   /* one branch that is hard to foretell */
+		for (unsigned mask = unpack_byte(b, &tables[UNPACK_MASKS]) & 15; mask;
+			mask &= mask - 1) { /* one branch that is hard to foretell */
 			const int k = __builtin_ctz(mask);
 			to[k] = unpack_byte(b, &tables[UNPACK_BYTES + (word == 1 ? 0 : k)]);
 		}
@@ -138,7 +164,7 @@ RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t room, int word)
 {
 	enum { BAND = SPARSE_ROWS_BAND, HEAD = BAND + 1 };
-	if (room < HEAD || !unpack_fill(b))   /* five codes of at most 11 bits */
+	if (room < HEAD || !unpack_fill(b)) /* five codes of at most 11 bits */
 		return 0;
 	for (int j = 0; j < BAND; j++)
 		to[j] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
@@ -149,12 +175,16 @@ RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *
 	for (int j = 0; j < BAND; j++)
 		if (!unpack_indices(b, &tables[UNPACK_STEPS], index + j, count))
 			return 0;
-	return unpack_words(b, tables, index + BAND * count, BAND * count, word) ? (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count) : 0;
+	return unpack_words(b, tables, index + BAND * count, BAND * count, word)
+		? (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count)
+		: 0;
 }
 
-RT_INLINE int unpack_sparse(UnpackBits *b, const UnpackTable *tables, uint8_t *to, const RtPacked *p, int word)
+RT_INLINE int unpack_sparse(
+	UnpackBits *b, const UnpackTable *tables, uint8_t *to, const RtPacked *p, int word)
 {
-	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * sparse_rows_blocks(p->words);
+	const int pieces = (p->outputs + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL
+		* sparse_rows_blocks(p->words);
 	const size_t bytes = p->to_bytes, order = (size_t)p->order * UNPACK_INPUT;
 	size_t at = ((size_t)pieces + 1) * 4;
 	if (at > bytes || bytes - at < order || !unpack_plain(b, tables + UNPACK_BYTES, to + at, order, 1))
@@ -185,9 +215,10 @@ RT_FN int unpack_constant(const RtPacked *p, const uint8_t *from, uint8_t *to, U
 	UnpackBits bits = {from + count * UNPACK_LENGTHS, from + p->from_bytes, 0, 0};
 	/* word is a literal in each, which their loops need */
 	const int good = p->outputs && p->word == 1 ? unpack_sparse(&bits, tables, to, p, 1)
-		: p->outputs ? unpack_sparse(&bits, tables, to, p, 4)
-		: p->word == 1 ? unpack_plain(&bits, tables, to, p->to_bytes, 1)
-		: p->word == 2 ? unpack_plain(&bits, tables, to, p->to_bytes, 2) : unpack_plain(&bits, tables, to, p->to_bytes, 4);
+		: p->outputs                            ? unpack_sparse(&bits, tables, to, p, 4)
+		: p->word == 1                          ? unpack_plain(&bits, tables, to, p->to_bytes, 1)
+		: p->word == 2                          ? unpack_plain(&bits, tables, to, p->to_bytes, 2)
+												: unpack_plain(&bits, tables, to, p->to_bytes, 4);
 	return good && unpack_hash(to, p->to_bytes) == p->hash;
 }
 #endif

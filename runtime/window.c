@@ -1,10 +1,11 @@
-/* window.c: texts longer than the model takes, cut into windows that fit. Which numbers are kept from which window is said in
- * api.c (rt_run_text) and program.c; here is only where windows lie. */
+/* window.c: texts longer than the model takes, cut into windows that fit. Which numbers are kept from which
+ * window is said in api.c (rt_run_text) and program.c; here is only where windows lie. */
 #include "api.h"
 
-enum { WINDOW_BYTES_A_TOKEN = 64 };   /* first guess at how much text fills a window; doubled until it does */
+enum { WINDOW_BYTES_A_TOKEN = 64 }; /* first guess at how much text fills a window; doubled until it does */
 
-/* The end of a slice of at least `want` bytes: the next ASCII space, or the text's end. A word is never cut. */
+/* The end of a slice of at least `want` bytes: the next ASCII space, or the text's end. A word is never cut.
+ */
 RT_FN size_t window_slice(const char *text, size_t bytes, size_t from, size_t want)
 {
 	size_t end = bytes - from <= want ? bytes : from + want;
@@ -15,7 +16,8 @@ RT_FN size_t window_slice(const char *text, size_t bytes, size_t from, size_t wa
 
 RT_FN int32_t rt_window_tokens(const RtEncoding *encoding, int paired, const int32_t *start, int32_t *first)
 {
-	int32_t skip = paired ? encoding->text_tokens : 0, count = paired ? encoding->pair_tokens : encoding->text_tokens, i = 0;
+	int32_t skip = paired ? encoding->text_tokens : 0,
+			count = paired ? encoding->pair_tokens : encoding->text_tokens, i = 0;
 	for (; i < encoding->n && count > 0; i++)
 		if (start[i] != RT_SPECIAL && skip-- == 0)
 			break;
@@ -23,7 +25,8 @@ RT_FN int32_t rt_window_tokens(const RtEncoding *encoding, int paired, const int
 	return count;
 }
 
-/* The first token of the word that token `at` (of count, the first at `first`) is part of, if that is behind the first token. */
+/* The first token of the word that token `at` (of count, the first at `first`) is part of, if that is behind
+ * the first token. */
 RT_FN int32_t window_word(const int32_t *word, int32_t first, int32_t at)
 {
 	int32_t i = at;
@@ -32,9 +35,9 @@ RT_FN int32_t window_word(const int32_t *word, int32_t first, int32_t at)
 	return i > first ? i : at;
 }
 
-RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const char *pair, size_t pair_bytes, size_t from,
-                    int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
-                    RtEncoding *encoding, size_t *next)
+RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+	size_t from, int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
+	RtEncoding *encoding, size_t *next)
 {
 	const int paired = pair != NULL;
 	const char *long_text = paired ? pair : text;
@@ -43,11 +46,10 @@ RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const 
 	int32_t first, count;
 	for (;; want *= 2) {
 		stop = window_slice(long_text, long_bytes, from, want);
-		int status = paired
-			? rt_tokenize(model->tokenizer, text, bytes, pair + from, stop - from, model->max_tokens,
-				ids, types, start, end, word, encoding)
-			: rt_tokenize(model->tokenizer, text + from, stop - from, NULL, 0, model->max_tokens,
-				ids, types, start, end, word, encoding);
+		int status = paired ? rt_tokenize(model->tokenizer, text, bytes, pair + from, stop - from,
+								  model->max_tokens, ids, types, start, end, word, encoding)
+							: rt_tokenize(model->tokenizer, text + from, stop - from, NULL, 0,
+								  model->max_tokens, ids, types, start, end, word, encoding);
 		if (status != RT_OK)
 			return status;
 		count = rt_window_tokens(encoding, paired, start, &first);
@@ -66,16 +68,18 @@ RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const 
 	const int32_t last = first + count - 1;
 	if (overlap && count > 1)
 		*next = (size_t)start[window_word(word, first, first + count / 2)];
-	else if (count > 1 && (size_t)end[last] == reached)   /* perhaps the middle of a word: the next window repeats its start */
+	else if (count > 1
+		&& (size_t)end[last] == reached) /* perhaps the middle of a word: the next window repeats its start */
 		*next = (size_t)start[window_word(word, first, last)];
 	else
 		*next = reached;
-	if (*next <= from)   /* tokens of one and the same byte: go on behind them */
+	if (*next <= from) /* tokens of one and the same byte: go on behind them */
 		*next = reached > from ? reached : SIZE_MAX;
 	return RT_OK;
 }
 
-RT_FN size_t rt_window_boundary(const RtEncoding *encoding, int paired, const int32_t *start, const int32_t *word, size_t next)
+RT_FN size_t rt_window_boundary(
+	const RtEncoding *encoding, int paired, const int32_t *start, const int32_t *word, size_t next)
 {
 	int32_t first, count = rt_window_tokens(encoding, paired, start, &first), end = first + count;
 	while (first < end && (size_t)start[first] < next)

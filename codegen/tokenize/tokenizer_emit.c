@@ -1,13 +1,17 @@
-/* tokenizer_emit.c: a TokenizerDesc as tables in the blob and as the initialiser of an RtTokenizer. The Unicode tables are
- * unicode_tables.c's, the tries trie.c's. No text of the model goes into the emitted C, only numbers. */
+/* tokenizer_emit.c: a TokenizerDesc as tables in the blob and as the initialiser of an RtTokenizer. The
+ * Unicode tables are unicode_tables.c's, the tries trie.c's. No text of the model goes into the emitted C,
+ * only numbers. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_tables.h"
-#include "runtime/tokenize/tokenizer.c"   /* added tokens are normalised by the very code that will look for them */
+/* Added tokens are normalised by the very code that will look for them. */
+#include "runtime/tokenize/tokenizer.c"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tables are written as they lie in memory; all targets are such");
-_Static_assert((int)RT_PIECE_TOKEN == (int)PIECE_TOKEN && (int)RT_PIECE_A == (int)PIECE_A && (int)RT_PIECE_B == (int)PIECE_B,
-               "pieces of templates have the same numbers here and in the program");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	"tables are written as they lie in memory; all targets are such");
+_Static_assert((int)RT_PIECE_TOKEN == (int)PIECE_TOKEN && (int)RT_PIECE_A == (int)PIECE_A
+		&& (int)RT_PIECE_B == (int)PIECE_B,
+	"pieces of templates have the same numbers here and in the program");
 
 static size_t add_table(Blob *blob, List *list)
 {
@@ -28,7 +32,8 @@ static void add_unicode(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *
 
 static bool too_large(Diag *diag, const char *what, int32_t count)
 {
-	return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units", count, what);
+	return diag_error(
+		diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units", count, what);
 }
 
 static bool add_vocab(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
@@ -58,7 +63,9 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		added[desc->added[i].id] = &desc->added[i];
 	for (int32_t id = 0; id <= layout->ids; id++) {
 		uint32_t at = (uint32_t)texts.count;
-		const char *text = id < desc->nvocab && desc->vocab[id] ? desc->vocab[id] : added[id] ? added[id]->text : "";
+		const char *text = id < desc->nvocab && desc->vocab[id] ? desc->vocab[id]
+			: added[id]                                         ? added[id]->text
+																: "";
 		list_add(&text_at, &at);
 		for (; *text; text++)
 			list_add(&texts, text);
@@ -84,12 +91,13 @@ static char *normalized(const RtTokenizer *t, const char *text, int32_t bytes, i
 	return out.items;
 }
 
-/* One trie of added tokens: those whose `normalized` is `clean`. The library puts special tokens first: of two that are
- * spelled alike the first counts. */
-static bool add_added_trie(const TokenizerDesc *desc, const TokenizerLayout *layout, bool clean, Blob *blob, size_t *offset,
-                           int32_t *count, Diag *diag)
+/* One trie of added tokens: those whose `normalized` is `clean`. The library puts special tokens first: of
+ * two that are spelled alike the first counts. */
+static bool add_added_trie(const TokenizerDesc *desc, const TokenizerLayout *layout, bool clean, Blob *blob,
+	size_t *offset, int32_t *count, Diag *diag)
 {
-	RtTokenizer t = tokenizer_instance(layout, blob->data);   /* what its normaliser needs is there; good until the blob grows */
+	RtTokenizer t = tokenizer_instance(
+		layout, blob->data); /* what its normaliser needs is there; good until the blob grows */
 	List keys = list_new(sizeof(TrieKey)), units;
 	for (int32_t i = 0; i < desc->nadded; i++) {
 		const AddedToken *token = &desc->added[i];
@@ -117,19 +125,21 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	layout->skips = 1;
 	for (int32_t i = 0; i < desc->nadded; i++) {
 		const AddedToken *token = &desc->added[i];
-		RtAdded row = {token->id, (token->single_word ? RT_ADDED_SINGLE_WORD : 0) | (token->lstrip ? RT_ADDED_LSTRIP : 0)
-			| (token->rstrip ? RT_ADDED_RSTRIP : 0)};
+		RtAdded row = {token->id,
+			(token->single_word ? RT_ADDED_SINGLE_WORD : 0) | (token->lstrip ? RT_ADDED_LSTRIP : 0)
+				| (token->rstrip ? RT_ADDED_RSTRIP : 0)};
 		list_add(&added, &row);
 		if (token->normalized)
 			continue;
 		first[(unsigned char)token->text[0]] = 1;
-		if (token->single_word || token->lstrip || strncmp(token->text, "\xEF\xBF\xBD", 3) == 0)   /* U+FFFD: any bad byte */
+		if (token->single_word || token->lstrip
+			|| strncmp(token->text, "\xEF\xBF\xBD", 3) == 0) /* U+FFFD: any bad byte */
 			layout->skips = 0;
 	}
 	layout->added = add_table(blob, &added);
 	layout->first_raw = blob_add(blob, first, sizeof first);
-	return add_added_trie(desc, layout, false, blob, &layout->added_raw, &layout->nadded_raw, diag) &&
-		add_added_trie(desc, layout, true, blob, &layout->added_clean, &layout->nadded_clean, diag);
+	return add_added_trie(desc, layout, false, blob, &layout->added_raw, &layout->nadded_raw, diag)
+		&& add_added_trie(desc, layout, true, blob, &layout->added_clean, &layout->nadded_clean, diag);
 }
 
 static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
@@ -142,11 +152,15 @@ static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
 
 bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
-	*layout = (TokenizerLayout){.unk_id = desc->unk_id, .mask_id = desc->mask_id, .word_chars = desc->max_word_chars,
-		.nsingle = desc->nsingle, .npair = desc->npair};
+	*layout = (TokenizerLayout){.unk_id = desc->unk_id,
+		.mask_id = desc->mask_id,
+		.word_chars = desc->max_word_chars,
+		.nsingle = desc->nsingle,
+		.npair = desc->npair};
 	if (desc->max_word_chars > RT_WORD_CHARS_MAX)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "tokenizer: words of up to %d characters, supported are at most %d",
-			desc->max_word_chars, RT_WORD_CHARS_MAX);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"tokenizer: words of up to %d characters, supported are at most %d", desc->max_word_chars,
+			RT_WORD_CHARS_MAX);
 	add_unicode(desc, blob, layout);
 	if (!add_vocab(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;
@@ -163,7 +177,7 @@ RtTokenizer tokenizer_instance(const TokenizerLayout *layout, const uint8_t *blo
 		RT_TOKENIZER_TABLES(TABLE)
 #undef TABLE
 #define NUMBER(name) .name = layout->name,
-		RT_TOKENIZER_NUMBERS(NUMBER)
+			RT_TOKENIZER_NUMBERS(NUMBER)
 #undef NUMBER
 	};
 }
@@ -174,7 +188,8 @@ bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *
 	if (!tokenizer_layout(desc, blob, &layout, diag))
 		return false;
 	fprintf(c, "static const RtTokenizer %s_tokenizer = {\n", name);
-#define TABLE(type, field) fprintf(c, "\t." #field " = (const " #type " *)(const void *)(%s_blob + %zu),\n", name, layout.field);
+#define TABLE(type, field) \
+	fprintf(c, "\t." #field " = (const " #type " *)(const void *)(%s_blob + %zu),\n", name, layout.field);
 	RT_TOKENIZER_TABLES(TABLE)
 #undef TABLE
 #define NUMBER(field) fprintf(c, "\t." #field " = %d,\n", (int)layout.field);

@@ -1,6 +1,7 @@
-/* trie.c: sorted strings to a double array (Aoe 1989; one unit a node and base ^ byte for the child as in darts-clone), the
- * form is described in runtime/tokenize/tokenizer.h. Built depth first; a node's children go where the first hole that suits them
- * is among the last OPEN_BLOCKS blocks, so that building takes linear time and a 30,522-entry vocabulary half a megabyte. */
+/* trie.c: sorted strings to a double array (Aoe 1989; one unit a node and base ^ byte for the child as in
+ * darts-clone), the form is described in runtime/tokenize/tokenizer.h. Built depth first; a node's children
+ * go where the first hole that suits them is among the last OPEN_BLOCKS blocks, so that building takes linear
+ * time and a 30,522-entry vocabulary half a megabyte. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_tables.h"
@@ -8,25 +9,25 @@
 enum { BLOCK = 256, OPEN_BLOCKS = 16, UNITS_MAX = 1 << 23, ENDS_HERE = 0x100 };
 
 /* Keys [from, to) share their first `depth` bytes, which lead to `unit`. */
-typedef struct Part { int32_t from, to, depth; uint32_t unit; } Part;
+typedef struct Part {
+	int32_t from, to, depth;
+	uint32_t unit;
+} Part;
 
 typedef struct Builder {
 	const TrieKey *keys;
-	List *units, slots, parts;      /* slots: Slot, one a unit */
-	uint32_t first_free;            /* head of the ring of free slots, NONE: none */
+	List *units, slots, parts; /* slots: Slot, one a unit */
+	uint32_t first_free;       /* head of the ring of free slots, NONE: none */
 } Builder;
-typedef struct Slot { uint32_t previous, next; bool taken, is_base; } Slot;
+typedef struct Slot {
+	uint32_t previous, next;
+	bool taken, is_base;
+} Slot;
 #define NONE UINT32_MAX
 
-static Slot *slot(Builder *b, uint32_t i)
-{
-	return (Slot *)b->slots.items + i;
-}
+static Slot *slot(Builder *b, uint32_t i) { return (Slot *)b->slots.items + i; }
 
-static uint32_t *unit(Builder *b, uint32_t i)
-{
-	return (uint32_t *)b->units->items + i;
-}
+static uint32_t *unit(Builder *b, uint32_t i) { return (uint32_t *)b->units->items + i; }
 
 static void take(Builder *b, uint32_t i)
 {
@@ -38,7 +39,8 @@ static void take(Builder *b, uint32_t i)
 	s->taken = true;
 }
 
-/* A fresh block of free slots at the end of the ring; the oldest open block is closed: its holes stay empty. */
+/* A fresh block of free slots at the end of the ring; the oldest open block is closed: its holes stay empty.
+ */
 static void add_block(Builder *b)
 {
 	uint32_t begin = (uint32_t)b->units->count;
@@ -111,7 +113,7 @@ static void place(Builder *b, Part part)
 	*unit(b, part.unit) |= base << 9 | (labels[0] == 0 ? ENDS_HERE : 0);
 	for (int32_t i = 0; i < n; i++)
 		take(b, base ^ labels[i]);
-	for (int32_t i = n - 1; i >= 0; i--) {   /* the stack gives them back in order */
+	for (int32_t i = n - 1; i >= 0; i--) { /* the stack gives them back in order */
 		uint32_t child = base ^ labels[i];
 		if (labels[i] == 0) {
 			*unit(b, child) = (uint32_t)b->keys[froms[i]].value << 8;

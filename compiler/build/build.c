@@ -1,5 +1,5 @@
-/* build.c: from a loaded model to the result: which pipeline runs, the passes, then IR text or code. It decides; the passes,
- * the emitter and the toolchain do the work. */
+/* build.c: from a loaded model to the result: which pipeline runs, the passes, then IR text or code. It
+ * decides; the passes, the emitter and the toolchain do the work. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "compiler/kernel_tune/tune.h"
 #include "verified.h"
 
-/* ---- the pipeline ----------------------------------------------------------------------------------------------- */
+/* ---- the pipeline ---------------------------------------------------------------------------- */
 
 static bool has_pass(const Pipeline *pipeline, const char *name)
 {
@@ -24,7 +24,8 @@ static bool names_merge(const char *passes)
 {
 	static const char name[] = "merge-tasks";
 	for (const char *at = passes; at && (at = strstr(at, name)); at += sizeof name - 1)
-		if ((at == passes || at[-1] == ',') && strchr(",", at[sizeof name - 1]))   /* strchr finds the end as well */
+		if ((at == passes || at[-1] == ',')
+			&& strchr(",", at[sizeof name - 1])) /* strchr finds the end as well */
 			return true;
 	return false;
 }
@@ -41,7 +42,8 @@ static bool emits_graph(const BuildOptions *options)
 	return options->result.emit == EMIT_BIR || options->result.emit == EMIT_CHECKPOINT;
 }
 
-/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe, else -O2; graphs
+/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe,
+ * else -O2; graphs
  * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
 static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
@@ -57,14 +59,16 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 
 char *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
-	const bool code = !emits_graph(options), bf16 = options->run.compute && strcmp(options->run.compute, "bf16") == 0;
+	const bool code = !emits_graph(options),
+			   bf16 = options->run.compute && strcmp(options->run.compute, "bf16") == 0;
 	const char *asked = asked_for(options, loaded), *missing = "";
 	char *text = NULL, *complete = NULL, cast[32] = "";
 	Pipeline *pipeline = NULL;
 	if (options->run.weights)
 		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->run.weights);
-	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && *asked ? "," : "", asked, bf16 && (*cast || *asked) ? "," : "",
-		bf16 ? "compute-bf16" : "") < 0) {
+	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && *asked ? "," : "", asked,
+			bf16 && (*cast || *asked) ? "," : "", bf16 ? "compute-bf16" : "")
+		< 0) {
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 		return NULL;
 	}
@@ -100,7 +104,8 @@ static void show_pass(void *argument, const char *pass, int32_t done, int32_t of
 		progress_clear();
 }
 
-static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target *target, char **text, Ledger *ledger, Diag *diag)
+static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target *target, char **text,
+	Ledger *ledger, Diag *diag)
 {
 	*text = build_pipeline(options, loaded, diag);
 	if (!*text)
@@ -111,9 +116,15 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 	if (!pipeline)
 		return false;
 	TuneTable tunings = {0};
-	PassEnv env = {.isa = target->isa, .cpus = target->cpus, .ncpus = target->ncpus, .max_tokens = loaded->module->max_tokens,
+	PassEnv env = {.isa = target->isa,
+		.cpus = target->cpus,
+		.ncpus = target->ncpus,
+		.max_tokens = loaded->module->max_tokens,
 		.tune = options->run.tunings ? options->run.tunings : &tunings};
-	Tuner tuner = {.options = options, .target = target, .table = &tunings, .path = options->run.tune_cache,
+	Tuner tuner = {.options = options,
+		.target = target,
+		.table = &tunings,
+		.path = options->run.tune_cache,
 		.chains = has_pass(pipeline, "chain-rows")};
 	Calibration calibration = {options, loaded};
 	calibration_offer(&calibration, &env);
@@ -122,7 +133,8 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		driver.progress = show_pass;
 	if (options->run.tune)
 		driver.before = tune_before, driver.before_arg = &tuner;
-	bool good = (options->run.tunings || tune_load(&tunings, options->run.tune_cache, options->run.tune, diag))
+	bool good = (options->run.tunings
+					|| tune_load(&tunings, options->run.tune_cache, options->run.tune, diag))
 		&& pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
 	tune_free(&tunings);
 	free(*text);
@@ -165,16 +177,16 @@ static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag
 	return atomic_commit(&file, diag);
 }
 
-/* ---- what the program says about itself ------------------------------------------------------------------------- */
+/* ---- what the program says about itself ------------------------------------------------------ */
 
 static json_t *about_heads(const Module *module)
 {
 	json_t *heads = json_array();
 	for (int32_t i = 0; i < module->nheads; i++)
-		json_array_append_new(heads, json_pack("{s:s, s:s, s:s, s:i}", "name", module->heads[i].name, "task",
-			task_names[module->heads[i].task],
-		                                       "problem", problem_names[module->heads[i].problem], "labels",
-			(int)module->heads[i].nlabels));
+		json_array_append_new(heads,
+			json_pack("{s:s, s:s, s:s, s:i}", "name", module->heads[i].name, "task",
+				task_names[module->heads[i].task], "problem", problem_names[module->heads[i].problem],
+				"labels", (int)module->heads[i].nlabels));
 	return heads;
 }
 
@@ -187,7 +199,8 @@ static int64_t count_parameters(const Graph *graph)
 	return parameters;
 }
 
-/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with others where they are equal), its arena. */
+/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with others where they are
+ * equal), its arena. */
 static json_t *about_variants(const Module *module, const Target *target)
 {
 	json_t *variants = json_array();
@@ -200,12 +213,14 @@ static json_t *about_variants(const Module *module, const Target *target)
 			target_isa_print(target->cpus[g].isa, out);
 			fclose(out);
 		}
-		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token", (json_int_t)arena->per_token,
-			"per_text", (json_int_t)arena->per_text, "per_pair", (json_int_t)arena->per_pair,
-			"per_thread_token", (json_int_t)arena->per_thread_token, "per_thread", (json_int_t)arena->per_thread,
-			"per_block", (json_int_t)arena->per_block, "fixed", (json_int_t)arena->fixed);
-		json_array_append_new(variants, json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
-			"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
+		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token",
+			(json_int_t)arena->per_token, "per_text", (json_int_t)arena->per_text, "per_pair",
+			(json_int_t)arena->per_pair, "per_thread_token", (json_int_t)arena->per_thread_token,
+			"per_thread", (json_int_t)arena->per_thread, "per_block", (json_int_t)arena->per_block, "fixed",
+			(json_int_t)arena->fixed);
+		json_array_append_new(variants,
+			json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
+				"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
 		free(can);
 	}
 	return variants;
@@ -220,9 +235,10 @@ static json_t *about_ledger(const Ledger *ledger)
 		char *pass = strdup(row->pass ? row->pass : "input");
 		if (pass)
 			pipeline_hide_folders(pass);
-		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes", row->changes,
-			"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes, "macs_128",
-			(json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes);
+		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes",
+			row->changes, "parameters", (json_int_t)row->parameters, "weight_bytes",
+			(json_int_t)row->weight_bytes, "macs_128", (json_int_t)row->macs, "arena_bytes",
+			(json_int_t)row->arena_bytes);
 		if (row->scored)
 			json_object_set_new(json, "score", json_real(row->score));
 		json_array_append_new(rows, json);
@@ -236,23 +252,23 @@ static bool about_verified(json_t *about, const BuildOptions *options, Diag *dia
 {
 	json_t *read = options->about.verified ? verified_read(options->about.verified, diag) : NULL;
 	const json_t *figures = options->about.verified ? read : options->about.figures;
-	bool good = figures ? verified_embed(about, figures, options->about.verified ? options->about.verified : options->load.model, diag)
+	bool good = figures
+		? verified_embed(
+			  about, figures, options->about.verified ? options->about.verified : options->load.model, diag)
 		: !options->about.verified && json_object_set_new(about, "verified", json_null()) == 0;
 	json_decref(read);
 	return good;
 }
 
 /* malloc'd; NULL and a message on error. Nothing of this machine and no time: two builds say the same. */
-static char *about_text(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *name,
-	const char *pipeline, const Ledger *ledger, Diag *diag)
+static char *about_text(const BuildOptions *options, const Loaded *loaded, const Target *target,
+	const char *name, const char *pipeline, const Ledger *ledger, Diag *diag)
 {
 	const Module *module = loaded->module;
-	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc", BERTC_VERSION,
-		"target", target->triple,
-	                          "cpu", target->cpu, "passes", pipeline, "heads", about_heads(module), "parameters",
-		(json_int_t)count_parameters(module->graphs[0]),
-	                          "weight_bytes", (json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens,
-		"tokenizer",
+	json_t *about = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:b}", "name", name, "bertc",
+		BERTC_VERSION, "target", target->triple, "cpu", target->cpu, "passes", pipeline, "heads",
+		about_heads(module), "parameters", (json_int_t)count_parameters(module->graphs[0]), "weight_bytes",
+		(json_int_t)weights_measure(module, -1), "max_tokens", (int)module->max_tokens, "tokenizer",
 		loaded->tokenizer != NULL);
 	json_object_set_new(about, "ledger", about_ledger(ledger));
 	if (options->about.tuned)
@@ -260,36 +276,48 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
-		if (strncmp(module->meta[i].key, "scales.", 7) != 0)   /* quantize-int8 has made codes of these */
+		if (strncmp(module->meta[i].key, "scales.", 7) != 0) /* quantize-int8 has made codes of these */
 			json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
 	json_object_set_new(about, "model", meta);
 	json_object_set_new(about, "graph_sha256", json_string(loaded->graph_sha256));
 	char *text = about_verified(about, options, diag)
-		? json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(VERIFIED_DIGITS)) : NULL;
+		? json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(VERIFIED_DIGITS))
+		: NULL;
 	if (!text && !diag->errors)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	json_decref(about);
 	return text;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
-static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target, const char *pipeline,
-	const Ledger *ledger, Diag *diag)
+static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target,
+	const char *pipeline, const Ledger *ledger, Diag *diag)
 {
-	char *name = options->result.name ? strdup(options->result.name) : c_identifier_from_path(options->result.out);
+	char *name = options->result.name ? strdup(options->result.name)
+									  : c_identifier_from_path(options->result.out);
 	char *about = name ? about_text(options, loaded, target, name, pipeline, ledger, diag) : NULL;
 	const EmitOptions emit = {
-		.kind = options->result.emit, .out = options->result.out, .name = name, .command = options->about.command, .pipeline = pipeline,
-			.target = *target,
+		.kind = options->result.emit,
+		.out = options->result.out,
+		.name = name,
+		.command = options->about.command,
+		.pipeline = pipeline,
+		.target = *target,
 		.tokenizer = loaded->tokenizer,
-		.weights_inline = options->result.weights_inline, .pack_small = options->result.pack_small, .is_static = options->result.is_static != 0,
-		.sysroot = options->result.sysroot, .cc = options->result.cc, .save_temps = options->result.save_temps, .about_json = about,
-			.quiet = options->quiet,
+		.weights_inline = options->result.weights_inline,
+		.pack_small = options->result.pack_small,
+		.is_static = options->result.is_static != 0,
+		.sysroot = options->result.sysroot,
+		.cc = options->result.cc,
+		.save_temps = options->result.save_temps,
+		.about_json = about,
+		.quiet = options->quiet,
 	};
 	if (options->progress)
 		progress_show(options->result.emit == EMIT_C ? "writing C" : "compiling", 0, 1);
-	bool good = name ? about && emit_module(loaded->module, &emit, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	bool good = name ? about && emit_module(loaded->module, &emit, diag)
+					 : diag_error(diag, EXIT_RUN, 0, "out of memory");
 	if (options->progress)
 		progress_clear();
 	free(about);
@@ -300,15 +328,19 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 /* Wrong wishes are told before any work is done. */
 bool build_check(const BuildOptions *options, Diag *diag)
 {
-	if (options->result.out && options->load.model && file_is_of_model(options->result.out, options->load.model))
+	if (options->result.out && options->load.model
+		&& file_is_of_model(options->result.out, options->load.model))
 		return diag_error_in(diag, EXIT_USAGE, options->result.out, 0,
 			"is a file of the model, which the result would replace; give another -o");
 	if (options->about.verified && emits_graph(options))
-		return diag_error(diag, EXIT_USAGE, 0, "--verified goes into what programs say about themselves; graphs say nothing");
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--verified goes into what programs say about themselves; graphs say nothing");
 	if (options->run.driver.stop_after && options->result.emit != EMIT_BIR)
-		return diag_error(diag, EXIT_USAGE, 0, "--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
 	if (options->run.tune && emits_graph(options))
-		return diag_error(diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
+		return diag_error(
+			diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
 	if (options->result.weights_inline && options->result.emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
 	if (options->result.pack_small && emits_graph(options))
@@ -316,20 +348,23 @@ bool build_check(const BuildOptions *options, Diag *diag)
 	if (options->result.name && !c_is_identifier(options->result.name))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "
-		                  "no word of C, C++ or the C library)", options->result.name);
+			"no word of C, C++ or the C library)",
+			options->result.name);
 	return true;
 }
 
 bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, Diag *diag)
 {
 	Target target;
-	if (!build_check(options, diag) || !target_find(options->result.target, options->result.cpu, &target, diag)
+	if (!build_check(options, diag)
+		|| !target_find(options->result.target, options->result.cpu, &target, diag)
 		|| (options->run.tune && !tune_check(&target, diag)))
 		return false;
 	char *pipeline = NULL;
-	Ledger own = {0};   /* programs tell of it whether or not the caller asks */
+	Ledger own = {0}; /* programs tell of it whether or not the caller asks */
 	ledger = ledger ? ledger : &own;
-	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag) && write_ledger(options, ledger, diag);
+	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag)
+		&& write_ledger(options, ledger, diag);
 	if (good && options->result.emit == EMIT_BIR)
 		good = module_write(loaded->module, options->result.out, NULL, diag);
 	else if (good && options->result.emit == EMIT_CHECKPOINT)

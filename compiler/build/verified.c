@@ -1,6 +1,6 @@
-/* verified.c: what verify measured, on its way into a program's --about. Verify makes the figures together with what was built
- * when they were taken; a build takes them over, straight from verify or from the file of its --json, only when it is that build
- * again. Measuring is cmd_verify.c's. */
+/* verified.c: what verify measured, on its way into a program's --about. Verify makes the figures together
+ * with what was built when they were taken; a build takes them over, straight from verify or from the file of
+ * its --json, only when it is that build again. Measuring is cmd_verify.c's. */
 #include <math.h>
 #include <string.h>
 #include "compiler/support/files.h"
@@ -10,7 +10,7 @@
 
 enum { FIGURES_BYTES_MAX = 1 << 20, OUTPUTS_MAX = 32 };
 
-/* ---- what was built ----------------------------------------------------------------------------------------------------- */
+/* ---- what was built -------------------------------------------------------------------------- */
 
 json_t *verified_build(const json_t *about)
 {
@@ -23,12 +23,16 @@ json_t *verified_build(const json_t *about)
 	return build;
 }
 
-/* The CPU may be another: figures say where they were taken, and a program for another machine is verified on this one. */
+/* The CPU may be another: figures say where they were taken, and a program for another machine is verified on
+ * this one. */
 static bool same_build(const json_t *measured, const json_t *now, const char *path, Diag *diag)
 {
-	static const struct { const char *key, *what, *way_out; } rows[] = {
+	static const struct {
+		const char *key, *what, *way_out;
+	} rows[] = {
 		{"model_sha256", "another checkpoint", "run `bertc verify` on this one"},
-		{"graph_sha256", "another graph", "give verify and build the same --task, --outputs, --max-tokens and configuration"},
+		{"graph_sha256", "another graph",
+			"give verify and build the same --task, --outputs, --max-tokens and configuration"},
 		{"passes", "other passes", "give verify and build the same --passes, -O and --weights"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -36,18 +40,16 @@ static bool same_build(const json_t *measured, const json_t *now, const char *pa
 		if (!json_member_text(measured, rows[i].key, &then, path, diag))
 			return false;
 		if (strcmp(then ? then : "", here ? here : "") != 0)
-			return diag_error_in(diag, EXIT_INPUT, path, 0, "holds figures of %s: %s is %.256s there, %.256s here; %s",
-				rows[i].what, rows[i].key, then ? then : "missing", here ? here : "missing", rows[i].way_out);
+			return diag_error_in(diag, EXIT_INPUT, path, 0,
+				"holds figures of %s: %s is %.256s there, %.256s here; %s", rows[i].what, rows[i].key,
+				then ? then : "missing", here ? here : "missing", rows[i].way_out);
 	}
 	return true;
 }
 
-/* ---- the figures -------------------------------------------------------------------------------------------------------- */
+/* ---- the figures ----------------------------------------------------------------------------- */
 
-json_t *verified_real(double x)
-{
-	return isfinite(x) ? json_real(x) : json_null();
-}
+json_t *verified_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static bool take_text(json_t *to, const json_t *from, const char *key, const char *path, Diag *diag)
 {
@@ -55,7 +57,8 @@ static bool take_text(json_t *to, const json_t *from, const char *key, const cha
 	if (!json_member_text(from, key, &text, path, diag))
 		return false;
 	if (!text || !text_is_clean(text) || strchr(text, '/'))
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is no plain name; expected what `bertc verify --json` prints", key);
+		return diag_error_in(diag, EXIT_INPUT, path, 0,
+			"%s is no plain name; expected what `bertc verify --json` prints", key);
 	return json_object_set_new(to, key, json_string(text)) == 0;
 }
 
@@ -65,7 +68,8 @@ static bool take_count(json_t *to, const json_t *from, const char *key, const ch
 	if (!json_member_int(from, key, 0, INT64_MAX, &count, path, diag))
 		return false;
 	if (count < 0)
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is missing; expected what `bertc verify --json` prints", key);
+		return diag_error_in(
+			diag, EXIT_INPUT, path, 0, "%s is missing; expected what `bertc verify --json` prints", key);
 	return json_object_set_new(to, key, json_integer(count)) == 0;
 }
 
@@ -79,7 +83,8 @@ static bool take_real(json_t *to, const json_t *from, const char *key, const cha
 static bool take_output(json_t *outputs, const json_t *from, const char *path, Diag *diag)
 {
 	if (!json_is_object(from))
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "outputs holds %s, expected objects", json_kind(from));
+		return diag_error_in(
+			diag, EXIT_INPUT, path, 0, "outputs holds %s, expected objects", json_kind(from));
 	json_t *to = json_object();
 	json_array_append_new(outputs, to);
 	return take_text(to, from, "output", path, diag) && take_real(to, from, "max_abs", path, diag)
@@ -94,11 +99,14 @@ static bool take_figures(json_t *to, const json_t *from, const char *path, Diag 
 	const json_t *outputs = json_object_get(from, "outputs");
 	json_t *taken = json_array();
 	bool good = take_count(to, from, "inputs", path, diag) && take_count(to, from, "tokens", path, diag)
-		&& (json_object_get(from, "data") ? take_text(to, from, "data", path, diag) : take_count(to, from, "seed", path, diag));
+		&& (json_object_get(from, "data") ? take_text(to, from, "data", path, diag)
+										  : take_count(to, from, "seed", path, diag));
 	json_object_set_new(to, "outputs", taken);
 	if (!json_is_array(outputs) || json_array_size(outputs) > OUTPUTS_MAX)
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "outputs is no list of at most %d; expected what `bertc verify --json` "
-			"prints", OUTPUTS_MAX);
+		return diag_error_in(diag, EXIT_INPUT, path, 0,
+			"outputs is no list of at most %d; expected what `bertc verify --json` "
+			"prints",
+			OUTPUTS_MAX);
 	for (size_t i = 0; good && i < json_array_size(outputs); i++)
 		good = take_output(taken, json_array_get(outputs, i), path, diag);
 	return good;
@@ -107,10 +115,13 @@ static bool take_figures(json_t *to, const json_t *from, const char *path, Diag 
 json_t *verified_read(const char *path, Diag *diag)
 {
 	json_t *verified = json_read(path, FIGURES_BYTES_MAX, 0, diag);
-	if (!verified || (json_is_object(json_object_get(verified, "build")) && json_is_boolean(json_object_get(verified, "pass"))))
+	if (!verified
+		|| (json_is_object(json_object_get(verified, "build"))
+			&& json_is_boolean(json_object_get(verified, "pass"))))
 		return verified;
 	json_decref(verified);
-	diag_error_in(diag, EXIT_INPUT, path, 0, "holds no figures of a build; expected what `bertc verify --json` prints");
+	diag_error_in(
+		diag, EXIT_INPUT, path, 0, "holds no figures of a build; expected what `bertc verify --json` prints");
 	return NULL;
 }
 
@@ -120,7 +131,8 @@ bool verified_embed(json_t *about, const json_t *verified, const char *path, Dia
 	json_t *now = verified_build(about), *figures = json_object();
 	json_object_set_new(about, "verified", figures);
 	bool good = json_is_true(json_object_get(verified, "pass"))
-		|| diag_error_in(diag, EXIT_INPUT, path, 0, "holds figures below the limit that verify was given; no program carries those");
+		|| diag_error_in(diag, EXIT_INPUT, path, 0,
+			"holds figures below the limit that verify was given; no program carries those");
 	good = good && same_build(measured, now, path, diag) && take_text(figures, measured, "target", path, diag)
 		&& take_text(figures, measured, "cpu", path, diag) && take_figures(figures, verified, path, diag);
 	json_decref(now);

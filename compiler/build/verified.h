@@ -1,9 +1,11 @@
-/* verified.h: what verify measured, as JSON: what `bertc verify --json` prints, `bertc build --verified` reads and a program's
+/* verified.h: what verify measured, as JSON: what `bertc verify --json` prints, `bertc build --verified`
+ * reads and a program's
  * --about carries.
  *
- *   {"build": {"model_sha256": .., "graph_sha256": .., "passes": .., "target": .., "cpu": ..}, "inputs": 6, "tokens": 99,
- *    "seed": 1 (or "data": "name.txt"), "texts_with_ids": .., "token_ids_identical": ..,
- *    "outputs": [{"output": .., "max_abs": .., "largest": .., "cosine": .., "top1": .., "top1_of": ..}], "pass": true} */
+ *   {"build": {"model_sha256": .., "graph_sha256": .., "passes": .., "target": .., "cpu": ..}, "inputs": 6,
+ * "tokens": 99, "seed": 1 (or "data": "name.txt"), "texts_with_ids": .., "token_ids_identical": ..,
+ *    "outputs": [{"output": .., "max_abs": .., "largest": .., "cosine": .., "top1": .., "top1_of": ..}],
+ * "pass": true} */
 #ifndef VERIFIED_H
 #define VERIFIED_H
 #include <jansson.h>
@@ -18,7 +20,7 @@ json_t *verified_real(double);
 json_t *verified_build(const json_t *about);
 /* The file of --verified; NULL and a message. */
 json_t *verified_read(const char *path, Diag *);
-/* Puts the figures into about as "verified", with the target and CPU on which they were taken. An error (exit 3) when they were
- * taken of another build, or are none; path names their file in messages. */
+/* Puts the figures into about as "verified", with the target and CPU on which they were taken. An error (exit
+ * 3) when they were taken of another build, or are none; path names their file in messages. */
 bool verified_embed(json_t *about, const json_t *verified, const char *path, Diag *);
 #endif

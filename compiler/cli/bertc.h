@@ -1,4 +1,5 @@
-/* bertc.h: what the subcommands share. main.c is the table of contents; one file a subcommand (cmd_NAME.c). */
+/* bertc.h: what the subcommands share. main.c is the table of contents; one file a subcommand (cmd_NAME.c).
+ */
 #ifndef BERTC_H
 #define BERTC_H
 #include <argp.h>
@@ -15,7 +16,8 @@
 void build_options_init(BuildOptions *, int argc, char **argv);
 /* A child parser: its `input` is a BuildOptions. Commands list it in .children. */
 extern const struct argp build_argp;
-/* The number that an option was given, within [least, most]; the one MODEL of a command. A usage error ends the process with exit 2. */
+/* The number that an option was given, within [least, most]; the one MODEL of a command. A usage error ends
+ * the process with exit 2. */
 double option_number(struct argp_state *, const char *name, const char *text, double least, double most);
-void   option_model(struct argp_state *, BuildOptions *, const char *argument);
+void option_model(struct argp_state *, BuildOptions *, const char *argument);
 #endif

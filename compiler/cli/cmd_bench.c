@@ -1,6 +1,6 @@
-/* cmd_bench.c: `bertc bench MODEL...`: builds each model as a static program and times that program from outside, as a user
- * would meet it: size, start, first answer, memory, then its own --bench over lengths, batches and threads. Rows are those of
- * llama-bench. */
+/* cmd_bench.c: `bertc bench MODEL...`: builds each model as a static program and times that program from
+ * outside, as a user would meet it: size, start, first answer, memory, then its own --bench over lengths,
+ * batches and threads. Rows are those of llama-bench. */
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
@@ -13,7 +13,16 @@
 #include "bertc.h"
 #include "compiler/measure/metrics.h"
 
-enum { KEY_SEQ = 0x200, KEY_BATCH, KEY_THREADS, KEY_REPEAT, MODELS_MAX = 32, LIST_MAX = 16, STARTS = 7, OUTPUT_MAX = 1 << 20 };
+enum {
+	KEY_SEQ = 0x200,
+	KEY_BATCH,
+	KEY_THREADS,
+	KEY_REPEAT,
+	MODELS_MAX = 32,
+	LIST_MAX = 16,
+	STARTS = 7,
+	OUTPUT_MAX = 1 << 20
+};
 
 typedef enum Format { FORMAT_MD, FORMAT_CSV, FORMAT_JSON, FORMAT_JSONL } Format;
 static const char *const format_names[] = {"md", "csv", "json", "jsonl"};
@@ -21,8 +30,8 @@ static const char *const format_names[] = {"md", "csv", "json", "jsonl"};
 typedef struct BenchOptions {
 	BuildOptions build;
 	const char *models[MODELS_MAX];
-	int    nmodels, nbatch, nthreads, repeat;
-	int    batch[LIST_MAX], threads[LIST_MAX];
+	int nmodels, nbatch, nthreads, repeat;
+	int batch[LIST_MAX], threads[LIST_MAX];
 	const char *seq;
 	Format format;
 } BenchOptions;
@@ -32,9 +41,7 @@ static const struct argp_option table[] = {
 	{"batch", KEY_BATCH, "N,...", 0, "texts a call (default 1)", 5},
 	{"threads", KEY_THREADS, "N,...", 0, "threads (default 1)", 5},
 	{"repeat", KEY_REPEAT, "N", 0, "runs of each (default 20)", 5},
-	{"output", 'o', "FORMAT", 0, "md (default), csv, json or jsonl", 5},
-	{0}
-};
+	{"output", 'o', "FORMAT", 0, "md (default), csv, json or jsonl", 5}, {0}};
 
 static int list(struct argp_state *state, const char *name, const char *text, int most, int values[LIST_MAX])
 {
@@ -43,7 +50,8 @@ static int list(struct argp_state *state, const char *name, const char *text, in
 		char *end;
 		const long value = strtol(at, &end, 10);
 		if (end == at || value < 1 || value > most || n == LIST_MAX || (*end && *end != ','))
-			argp_error(state, "--%s=%s: expected up to %d numbers from 1 to %d, with commas between", name, text, LIST_MAX, most);
+			argp_error(state, "--%s=%s: expected up to %d numbers from 1 to %d, with commas between", name,
+				text, LIST_MAX, most);
 		values[n++] = (int)value;
 		at = end;
 		if (!*end)
@@ -57,7 +65,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	int lengths[LIST_MAX], one[LIST_MAX];
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_SEQ: list(state, "seq", argument, 1 << 20, lengths); o->seq = argument; return 0;
+	case KEY_SEQ:
+		list(state, "seq", argument, 1 << 20, lengths);
+		o->seq = argument;
+		return 0;
 	case KEY_BATCH: o->nbatch = list(state, "batch", argument, 1 << 16, o->batch); return 0;
 	case KEY_THREADS: o->nthreads = list(state, "threads", argument, 256, o->threads); return 0;
 	case KEY_REPEAT:
@@ -87,7 +98,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- the program as a process ------------------------------------------------------------------------------------------- */
+/* ---- the program as a process ---------------------------------------------------------------- */
 
 static double now_ms(void)
 {
@@ -96,7 +107,10 @@ static double now_ms(void)
 	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-typedef struct Child { pid_t pid; int in, out; } Child;
+typedef struct Child {
+	pid_t pid;
+	int in, out;
+} Child;
 
 static bool child_start(Child *child, char *const *words)
 {
@@ -108,7 +122,7 @@ static bool child_start(Child *child, char *const *words)
 		close(in[1]);
 		return false;
 	}
-	child->pid = vfork();   /* fork would copy the page tables of a compiler with LLVM in it, and be timed */
+	child->pid = vfork(); /* fork would copy the page tables of a compiler with LLVM in it, and be timed */
 	if (child->pid == 0) {
 		dup2(in[0], 0);
 		dup2(out[1], 1);
@@ -159,8 +173,8 @@ static int child_end(Child *child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Peak resident memory of a live process, in bytes. (ru_maxrss will not do: across exec it keeps the peak of the process that
- * forked.) */
+/* Peak resident memory of a live process, in bytes. (ru_maxrss will not do: across exec it keeps the peak of
+ * the process that forked.) */
 static int64_t peak_bytes(pid_t pid)
 {
 	char path[64], line[256];
@@ -175,13 +189,13 @@ static int64_t peak_bytes(pid_t pid)
 	return kilobytes * 1024;
 }
 
-/* ---- one model ---------------------------------------------------------------------------------------------------------- */
+/* ---- one model ------------------------------------------------------------------------------- */
 
 typedef struct Model {
 	const char *name;
 	int64_t size, parameters, weight_bytes, peak;
-	double  load_ms, first_ms;
-	json_t *rows;                       /* lines of the program's --bench */
+	double load_ms, first_ms;
+	json_t *rows; /* lines of the program's --bench */
 } Model;
 
 /* What a first text looks like for the task; and how it is given. */
@@ -196,7 +210,8 @@ static const char *first_text(const Loaded *loaded, const char **option)
 	return task == TASK_QA || task == TASK_RANK ? "what is it?\ta first text\n" : "a first text\n";
 }
 
-/* From process start to the end of --version, and to the first answer: the best of several, with warm files. */
+/* From process start to the end of --version, and to the first answer: the best of several, with warm files.
+ */
 static bool time_start(const char *path, const char *text, const char *option, Model *model, Diag *diag)
 {
 	char answer[1 << 16], *const version[] = {(char *)path, "--version", NULL};
@@ -244,14 +259,15 @@ static bool read_about(const char *path, Model *model, Diag *diag)
 	return true;
 }
 
-static bool run_bench(const BenchOptions *o, const char *path, int threads, int batch, Model *model, Diag *diag)
+static bool run_bench(
+	const BenchOptions *o, const char *path, int threads, int batch, Model *model, Diag *diag)
 {
 	char number[3][16], *text = malloc(OUTPUT_MAX), *rest = text;
 	snprintf(number[0], sizeof number[0], "%d", threads);
 	snprintf(number[1], sizeof number[1], "%d", batch);
 	snprintf(number[2], sizeof number[2], "%d", o->repeat);
-	char *const words[] = {(char *)path, "--bench", "--json", "--threads", number[0], "--batch", number[1], "--repeat", number[2],
-		o->seq ? "--seq" : NULL, (char *)o->seq, NULL};
+	char *const words[] = {(char *)path, "--bench", "--json", "--threads", number[0], "--batch", number[1],
+		"--repeat", number[2], o->seq ? "--seq" : NULL, (char *)o->seq, NULL};
 	Child child;
 	if (!text || !child_start(&child, words)) {
 		free(text);
@@ -303,7 +319,7 @@ static bool bench_model(const BenchOptions *o, Model *model, Diag *diag)
 	return good;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static const char *base_name(const char *path, char *text, size_t capacity)
 {
@@ -327,8 +343,22 @@ static const char *cpu_of(const json_t *row)
 }
 
 static const char *const columns[] = {
-	"model", "size_bytes", "parameters", "weight_bytes", "cpu", "threads", "batch", "seq", "tokens_per_second", "p50_ms",
-	"p90_ms", "p99_ms", "min_ms", "load_ms", "first_answer_ms", "peak_rss_bytes",
+	"model",
+	"size_bytes",
+	"parameters",
+	"weight_bytes",
+	"cpu",
+	"threads",
+	"batch",
+	"seq",
+	"tokens_per_second",
+	"p50_ms",
+	"p90_ms",
+	"p99_ms",
+	"min_ms",
+	"load_ms",
+	"first_answer_ms",
+	"peak_rss_bytes",
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -336,42 +366,37 @@ static json_t *full_row(const Model *model, const json_t *row)
 {
 	char name[256];
 	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
-		columns[0], base_name(model->name, name, sizeof name),
-		columns[1], (json_int_t)model->size,
-		columns[2], (json_int_t)model->parameters,
-		columns[3], (json_int_t)model->weight_bytes,
-		columns[4], cpu_of(row),
-		columns[5], json_integer_value(json_object_get(row, "threads")),
-		columns[6], json_integer_value(json_object_get(row, "texts")),
-		columns[7], json_integer_value(json_object_get(row, "tokens")),
-		columns[8], real_of(row, "tokens_per_second"),
-		columns[9], real_of(row, "median_ms"),
-		columns[10], real_of(row, "p90_ms"),
-		columns[11], real_of(row, "p99_ms"),
-		columns[12], real_of(row, "min_ms"),
-		columns[13], model->load_ms,
-		columns[14], model->first_ms,
-		columns[15], (json_int_t)model->peak);
+		columns[0], base_name(model->name, name, sizeof name), columns[1], (json_int_t)model->size,
+		columns[2], (json_int_t)model->parameters, columns[3], (json_int_t)model->weight_bytes, columns[4],
+		cpu_of(row), columns[5], json_integer_value(json_object_get(row, "threads")), columns[6],
+		json_integer_value(json_object_get(row, "texts")), columns[7],
+		json_integer_value(json_object_get(row, "tokens")), columns[8], real_of(row, "tokens_per_second"),
+		columns[9], real_of(row, "median_ms"), columns[10], real_of(row, "p90_ms"), columns[11],
+		real_of(row, "p99_ms"), columns[12], real_of(row, "min_ms"), columns[13], model->load_ms, columns[14],
+		model->first_ms, columns[15], (json_int_t)model->peak);
 }
 
 static void print_md(const Model *model, const json_t *row)
 {
 	char name[256];
-	printf("| %-20s | %9.1f | %8.2f | %-12s | %7d | %5d | %5d | %9.0f | %9.3f | %9.3f | %9.3f | %7.2f | %9.2f | %8.1f |\n",
-		base_name(model->name, name, sizeof name), (double)model->size / 1048576, (double)model->parameters * 1e-6, cpu_of(row),
-		(int)real_of(row, "threads"), (int)real_of(row, "texts"), (int)real_of(row, "tokens"), real_of(row, "tokens_per_second"),
-		real_of(row, "median_ms"), real_of(row, "p90_ms"), real_of(row, "p99_ms"), model->load_ms, model->first_ms,
-		(double)model->peak / 1048576);
+	printf("| %-20s | %9.1f | %8.2f | %-12s | %7d | %5d | %5d | %9.0f | %9.3f | %9.3f | %9.3f | %7.2f | "
+		   "%9.2f | %8.1f |\n",
+		base_name(model->name, name, sizeof name), (double)model->size / 1048576,
+		(double)model->parameters * 1e-6, cpu_of(row), (int)real_of(row, "threads"),
+		(int)real_of(row, "texts"), (int)real_of(row, "tokens"), real_of(row, "tokens_per_second"),
+		real_of(row, "median_ms"), real_of(row, "p90_ms"), real_of(row, "p99_ms"), model->load_ms,
+		model->first_ms, (double)model->peak / 1048576);
 }
 
 static void print_head(Format format)
 {
 	if (format == FORMAT_MD)
 		printf("| %-20s | %9s | %8s | %-12s | %7s | %5s | %5s | %9s | %9s | %9s | %9s | %7s | %9s | %8s |\n"
-			"| -------------------- | --------: | -------: | ------------ | ------: | ----: | ----: | --------: "
-			"| --------: | --------: | --------: | ------: | --------: | -------: |\n",
-			"model", "size MiB", "params M", "cpu", "threads", "batch", "seq", "tokens/s", "p50 ms", "p90 ms", "p99 ms",
-			"load ms", "first ms", "peak MiB");
+			   "| -------------------- | --------: | -------: | ------------ | ------: | ----: | ----: | "
+			   "--------: "
+			   "| --------: | --------: | --------: | ------: | --------: | -------: |\n",
+			"model", "size MiB", "params M", "cpu", "threads", "batch", "seq", "tokens/s", "p50 ms", "p90 ms",
+			"p99 ms", "load ms", "first ms", "peak MiB");
 	else if (format == FORMAT_CSV)
 		for (int i = 0; i < COLUMNS; i++)
 			printf("%s%s", columns[i], i + 1 < COLUMNS ? "," : "\n");
@@ -420,15 +445,20 @@ int cmd_bench(int argc, char **argv)
 	BenchOptions options = {.batch = {1}, .threads = {1}, .nbatch = 1, .nthreads = 1, .repeat = 20};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL...", .children = children, .doc =
-		"Build models as static programs and time them. Lengths are run on random ids, without the tokenizer; `load` is from "
-		"process start to the end of --version, `first` from process start to the first answer, `peak` the resident memory by "
-		"then, weights included.\v"
-		"Example:\n"
-		"  bertc bench minilm-l6 --seq 16,128 --batch 1,8 --threads 1,2 -o md"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL...",
+		.children = children,
+		.doc = "Build models as static programs and time them. Lengths are run on random ids, without the "
+			   "tokenizer; `load` is from "
+			   "process start to the end of --version, `first` from process start to the first answer, "
+			   "`peak` the resident memory by "
+			   "then, weights included.\v"
+			   "Example:\n"
+			   "  bertc bench minilm-l6 --seq 16,128 --batch 1,8 --threads 1,2 -o md"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	options.build.quiet = true;
-	signal(SIGPIPE, SIG_IGN);   /* a program that ends early is reported, not died of */
+	signal(SIGPIPE, SIG_IGN); /* a program that ends early is reported, not died of */
 
 	Diag diag;
 	diag_init(&diag, NULL);

@@ -1,5 +1,5 @@
-/* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: the description that build makes for itself, for a person to edit.
- * The checkpoint is tried on it first: what describe writes, build can build. */
+/* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: the description that build makes for itself, for a
+ * person to edit. The checkpoint is tried on it first: what describe writes, build can build. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,9 +10,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	BuildOptions *options = state->input;
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = options;
-		return 0;
+	case ARGP_KEY_INIT: state->child_inputs[0] = options; return 0;
 	case ARGP_KEY_ARG:
 		if (options->load.model)
 			argp_error(state, "one directory at a time");
@@ -22,8 +20,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		if (!options->load.model)
 			argp_error(state, "which directory?");
 		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
+	default: return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -44,7 +41,8 @@ static bool lies_in(const char *path, const char *directory)
 	struct stat a, b;
 	const char *slash = strrchr(path, '/');
 	char *folder = !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
-	bool same = stat(folder, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	bool same = stat(folder, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev
+		&& a.st_ino == b.st_ino;
 	free(folder);
 	return same;
 }
@@ -53,21 +51,25 @@ static bool describe(const BuildOptions *options, Diag *diag)
 {
 	Loaded loaded;
 	if (options->result.out && file_is_of_model(options->result.out, options->load.model))
-		return diag_error_in(diag, EXIT_USAGE, options->result.out, 0, "is a file of the model, which the description would replace; "
+		return diag_error_in(diag, EXIT_USAGE, options->result.out, 0,
+			"is a file of the model, which the description would replace; "
 			"give another -o");
 	if (!model_load(&options->load, &loaded, diag))
 		return false;
 	model_unload(&loaded);
 	diag_print(diag, stderr);
-	Diag again;                               /* the same warnings a second time help nobody */
+	Diag again; /* the same warnings a second time help nobody */
 	diag_init(&again, options->load.model);
 	ModelDesc *desc = description_from_hf(options->load.model, &options->load, &again);
 	diag_free(&again);
-	bool good = desc && (!options->load.merge || merge_parse(desc, options->load.merge, diag)) && write_out(desc, options->result.out, diag);
+	bool good = desc && (!options->load.merge || merge_parse(desc, options->load.merge, diag))
+		&& write_out(desc, options->result.out, diag);
 	if (good && !options->quiet && !options->load.merge)
 		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
-	if (good && !options->quiet && options->result.out && strcmp(options->result.out, "-") != 0 && !lies_in(options->result.out, options->load.model))
-		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s", options->result.out, options->load.model);
+	if (good && !options->quiet && options->result.out && strcmp(options->result.out, "-") != 0
+		&& !lies_in(options->result.out, options->load.model))
+		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s",
+			options->result.out, options->load.model);
 	description_free(desc);
 	return good;
 }

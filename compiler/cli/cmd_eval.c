@@ -1,5 +1,6 @@
-/* cmd_eval.c: `bertc eval MODEL --data FILE`: scores built programs on labelled data: accuracy for labels, entity F1 for tags,
- * Spearman's rank correlation for gold scores. The plain fp32 build stands beside the one with the given passes. */
+/* cmd_eval.c: `bertc eval MODEL --data FILE`: scores built programs on labelled data: accuracy for labels,
+ * entity F1 for tags, Spearman's rank correlation for gold scores. The plain fp32 build stands beside the one
+ * with the given passes. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,32 +14,38 @@ enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_MIN_SCORE, KEY_MAX_DROP, KEY_JSON, KEY_T
 enum { TASKS_MAX = 16 };
 
 /* A head and the data that it is scored on. */
-typedef struct EvalTask { const char *head, *path; Dataset data; } EvalTask;
+typedef struct EvalTask {
+	const char *head, *path;
+	Dataset data;
+} EvalTask;
 
 typedef struct EvalOptions {
 	BuildOptions build;
-	EvalTask tasks[TASKS_MAX];          /* head NULL: the model's first */
-	int    ntasks;
-	const char *head;                   /* of data that names none */
-	int    limit, threads;
-	double min_score, max_drop;         /* NAN: no limit; max_drop in points */
-	bool   json, curve;                 /* curve: of a program whose texts may end early */
-	const char *thresholds;             /* of it; NULL: its own choice */
+	EvalTask tasks[TASKS_MAX]; /* head NULL: the model's first */
+	int ntasks;
+	const char *head; /* of data that names none */
+	int limit, threads;
+	double min_score, max_drop; /* NAN: no limit; max_drop in points */
+	bool json, curve;           /* curve: of a program whose texts may end early */
+	const char *thresholds;     /* of it; NULL: its own choice */
 } EvalOptions;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "[HEAD:]FILE", 0, "labelled data: TSV, CSV or CoNLL; the form is found from the content. Once for each head to be scored "
-		"of a model with several", 5},
+static const struct argp_option table[] = {{"data", KEY_DATA, "[HEAD:]FILE", 0,
+											   "labelled data: TSV, CSV or CoNLL; the form is found from the "
+											   "content. Once for each head to be scored "
+											   "of a model with several",
+											   5},
 	{"head", KEY_HEAD, "NAME", 0, "the head that --data FILE is of (default: the first)", 5},
 	{"limit", KEY_LIMIT, "N", 0, "only the first N rows", 5},
 	{"min-score", KEY_MIN_SCORE, "X", 0, "exit 5 when the score (0 to 1) is below X", 5},
-	{"max-drop", KEY_MAX_DROP, "X", 0, "exit 5 when the given passes lose more than X points (hundredths) against fp32", 5},
+	{"max-drop", KEY_MAX_DROP, "X", 0,
+		"exit 5 when the given passes lose more than X points (hundredths) against fp32", 5},
 	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
-	{"curve", KEY_CURVE, "X,...", OPTION_ARG_OPTIONAL, "of a build with early-exit: layers run, score, time and energy at these values of "
-		"exit_entropy", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON", 5},
-	{0}
-};
+	{"curve", KEY_CURVE, "X,...", OPTION_ARG_OPTIONAL,
+		"of a build with early-exit: layers run, score, time and energy at these values of "
+		"exit_entropy",
+		5},
+	{"json", KEY_JSON, NULL, 0, "print JSON", 5}, {0}};
 
 /* HEAD:FILE, where HEAD is a name and no file is called so. */
 static void add_data(EvalOptions *o, char *argument, const struct argp_state *state)
@@ -48,7 +55,8 @@ static void add_data(EvalOptions *o, char *argument, const struct argp_state *st
 	EvalTask *task = &o->tasks[o->ntasks++];
 	char *colon = strchr(argument, ':');
 	*task = (EvalTask){.path = argument};
-	if (!colon || colon == argument || strcspn(argument, "/") < (size_t)(colon - argument) || access(argument, F_OK) == 0)
+	if (!colon || colon == argument || strcspn(argument, "/") < (size_t)(colon - argument)
+		|| access(argument, F_OK) == 0)
 		return;
 	*colon = '\0';
 	task->head = argument;
@@ -67,7 +75,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_MAX_DROP: o->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
 	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
 	case KEY_JSON: o->json = true; return 0;
-	case KEY_CURVE: o->curve = true; o->thresholds = argument; return 0;
+	case KEY_CURVE:
+		o->curve = true;
+		o->thresholds = argument;
+		return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
 		if (!o->build.load.model)
@@ -81,16 +92,16 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- one program over the data ------------------------------------------------------------------------------------------ */
+/* ---- one program over the data --------------------------------------------------------------- */
 
 static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
 
 typedef struct Result {
-	const char *variant;                /* "fp32", or what was asked for */
-	Score  score;
+	const char *variant; /* "fp32", or what was asked for */
+	Score score;
 	double seconds;
-	Curve  curve;                       /* count 0: not asked for */
-	bool   recipe;                      /* the description names passes of its own */
+	Curve curve; /* count 0: not asked for */
+	bool recipe; /* the description names passes of its own */
 } Result;
 
 /* The program of a build, and each head on its data: results[0 .. ntasks-1]. */
@@ -100,18 +111,23 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, bool curve
 	Loaded loaded = {0};
 	struct timespec before, after;
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	bool good = model_load(&build->load, &loaded, diag) && program_open(build, &loaded, o->threads, &program, diag);
+	bool good = model_load(&build->load, &loaded, diag)
+		&& program_open(build, &loaded, o->threads, &program, diag);
 	for (int i = 0; i < o->ntasks && good; i++) {
 		const EvalTask *task = &o->tasks[i];
 		Result *result = &results[i];
 		Scored what;
 		result->recipe = loaded.passes != NULL;
-		good = score_head_named(&loaded, task->head, &what, diag) && score_program(&program, &what, &task->data, task->path, o->limit,
-			build->progress ? result->variant : NULL, &result->score, diag);
-		good = good && (!curve || curve_run(&program, &loaded, &what, &task->data, task->path, o->limit, o->thresholds, CURVE_ROUNDS,
-			&result->curve, diag));
+		good = score_head_named(&loaded, task->head, &what, diag)
+			&& score_program(&program, &what, &task->data, task->path, o->limit,
+				build->progress ? result->variant : NULL, &result->score, diag);
+		good = good
+			&& (!curve
+				|| curve_run(&program, &loaded, &what, &task->data, task->path, o->limit, o->thresholds,
+					CURVE_ROUNDS, &result->curve, diag));
 		clock_gettime(CLOCK_MONOTONIC, &after);
-		result->seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+		result->seconds = (double)(after.tv_sec - before.tv_sec)
+			+ 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
 		before = after;
 	}
 	program_close(&program);
@@ -119,13 +135,13 @@ static bool evaluate(const EvalOptions *o, const BuildOptions *build, bool curve
 	return good;
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void describe_counts(const Score *r, int32_t rows, char *text, size_t capacity)
 {
 	if (r->metric == METRIC_F1)
-		snprintf(text, capacity, "%lld right, %lld spurious, %lld missed",
-			(long long)r->spans.right, (long long)r->spans.spurious, (long long)r->spans.missed);
+		snprintf(text, capacity, "%lld right, %lld spurious, %lld missed", (long long)r->spans.right,
+			(long long)r->spans.spurious, (long long)r->spans.missed);
 	else if (r->metric == METRIC_ACCURACY)
 		snprintf(text, capacity, "%lld of %lld", (long long)r->right, (long long)r->of);
 	else
@@ -135,15 +151,17 @@ static void describe_counts(const Score *r, int32_t rows, char *text, size_t cap
 static void print_table(const EvalOptions *o, const EvalTask *task, const Result *results, int n)
 {
 	const int32_t rows = o->limit && o->limit < task->data.nrows ? o->limit : task->data.nrows;
-	printf("%s%s%s on %s: %d rows (%s)\n%-10s %-10s %8s %8s %8s  %s\n", o->build.load.model, task->head ? ", " : "", task->head ? task->head : "",
-		task->path, rows, task->data.what, "build", "figure", "score", "points", "seconds", "counts");
+	printf("%s%s%s on %s: %d rows (%s)\n%-10s %-10s %8s %8s %8s  %s\n", o->build.load.model,
+		task->head ? ", " : "", task->head ? task->head : "", task->path, rows, task->data.what, "build",
+		"figure", "score", "points", "seconds", "counts");
 	for (int i = 0; i < n; i++, results += o->ntasks) {
 		const Score *r = &results->score;
 		char counts[128], drop[32] = "";
 		describe_counts(r, rows, counts, sizeof counts);
 		if (i > 0)
 			snprintf(drop, sizeof drop, "%+.2f", 100 * (r->value - results[-o->ntasks].score.value));
-		printf("%-10s %-10s %8.4f %8s %8.1f  %s\n", results->variant, metric_names[r->metric], r->value, drop, results->seconds, counts);
+		printf("%-10s %-10s %8.4f %8s %8.1f  %s\n", results->variant, metric_names[r->metric], r->value, drop,
+			results->seconds, counts);
 		if (r->truncated)
 			printf("%-10s %d texts reach the limit of tokens and may have been cut\n", "", r->truncated);
 	}
@@ -156,19 +174,22 @@ static void print_json(const EvalOptions *o, const EvalTask *task, const Result 
 	json_t *builds = json_array();
 	for (int i = 0; i < n; i++, results += o->ntasks) {
 		const Score *r = &results->score;
-		json_t *row = json_pack("{s:s, s:s, s:o, s:f}", "build", results->variant, "metric", keys[r->metric], "score",
-			isfinite(r->value) ? json_real(r->value) : json_null(), "seconds", results->seconds);
+		json_t *row = json_pack("{s:s, s:s, s:o, s:f}", "build", results->variant, "metric", keys[r->metric],
+			"score", isfinite(r->value) ? json_real(r->value) : json_null(), "seconds", results->seconds);
 		if (r->metric == METRIC_F1)
-			json_object_update_new(row, json_pack("{s:I, s:I, s:I}", "right", (json_int_t)r->spans.right,
-				"spurious", (json_int_t)r->spans.spurious, "missed", (json_int_t)r->spans.missed));
+			json_object_update_new(row,
+				json_pack("{s:I, s:I, s:I}", "right", (json_int_t)r->spans.right, "spurious",
+					(json_int_t)r->spans.spurious, "missed", (json_int_t)r->spans.missed));
 		if (r->metric == METRIC_ACCURACY)
-			json_object_update_new(row, json_pack("{s:I, s:I}", "right", (json_int_t)r->right, "of", (json_int_t)r->of));
+			json_object_update_new(
+				row, json_pack("{s:I, s:I}", "right", (json_int_t)r->right, "of", (json_int_t)r->of));
 		if (results->curve.count)
 			json_object_set_new(row, "curve", curve_json(&results->curve, true));
 		json_array_append_new(builds, row);
 	}
-	json_t *all = json_pack("{s:i, s:s, s:o}", "rows", o->limit && o->limit < task->data.nrows ? o->limit : task->data.nrows,
-		"form", task->data.what, "builds", builds);
+	json_t *all = json_pack("{s:i, s:s, s:o}", "rows",
+		o->limit && o->limit < task->data.nrows ? o->limit : task->data.nrows, "form", task->data.what,
+		"builds", builds);
 	if (task->head)
 		json_object_set_new(all, "head", json_string(task->head));
 	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
@@ -179,7 +200,8 @@ static void print_json(const EvalOptions *o, const EvalTask *task, const Result 
 
 static bool is_below(const EvalOptions *o, double plain, double score)
 {
-	return (!isnan(o->min_score) && !(score >= o->min_score)) || (!isnan(o->max_drop) && !(100 * (plain - score) <= o->max_drop));
+	return (!isnan(o->min_score) && !(score >= o->min_score))
+		|| (!isnan(o->max_drop) && !(100 * (plain - score) <= o->max_drop));
 }
 
 static int eval(const EvalOptions *o, Diag *diag)
@@ -188,7 +210,9 @@ static int eval(const EvalOptions *o, Diag *diag)
 	BuildOptions base = o->build;
 	for (int i = 0; i < o->ntasks; i++) {
 		plain[i] = (Result){.variant = "fp32"};
-		given[i] = (Result){.variant = o->build.run.passes ? "passes" : o->build.run.weights ? o->build.run.weights : "given"};
+		given[i] = (Result){.variant = o->build.run.passes ? "passes"
+				: o->build.run.weights                     ? o->build.run.weights
+														   : "given"};
 	}
 	build_set_passes(&base, NULL);
 	base.run.weights = NULL;
@@ -202,7 +226,8 @@ static int eval(const EvalOptions *o, Diag *diag)
 	if (builds == 2 && !evaluate(o, &o->build, o->curve, given, diag))
 		return EXIT_RUN;
 	if (o->curve && builds == 1)
-		diag_error(diag, EXIT_USAGE, 0, "--curve is for a build with passes: --passes='early-exit{data=FILE},O2'");
+		diag_error(
+			diag, EXIT_USAGE, 0, "--curve is for a build with passes: --passes='early-exit{data=FILE},O2'");
 	const Result *last = builds == 2 ? given : plain;
 	bool below = false;
 	for (int i = 0; i < o->ntasks; i++) {
@@ -236,13 +261,19 @@ int cmd_eval(int argc, char **argv)
 	EvalOptions options = {.threads = 1, .min_score = NAN, .max_drop = NAN};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Score the built program on labelled data, the plain fp32 build beside the one with the given passes.\v"
-		"Labels are matched by name, else by number. Texts longer than the model takes are truncated.\n\n"
-		"Examples:\n"
-		"  bertc eval minilm-sst2 --data sst2/dev.tsv\n"
-		"  bertc eval minilm-ncbi --data ncbi_disease/test.tsv --weights=bf16 --max-drop 0.5\n"
-		"  bertc eval minilm-l6 --merge=stsb=bitfit-stsb,mrpc=bitfit-mrpc --data stsb:stsb/test.csv --data mrpc:mrpc/test.tsv"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL",
+		.children = children,
+		.doc = "Score the built program on labelled data, the plain fp32 build beside the one with the given "
+			   "passes.\v"
+			   "Labels are matched by name, else by number. Texts longer than the model takes are "
+			   "truncated.\n\n"
+			   "Examples:\n"
+			   "  bertc eval minilm-sst2 --data sst2/dev.tsv\n"
+			   "  bertc eval minilm-ncbi --data ncbi_disease/test.tsv --weights=bf16 --max-drop 0.5\n"
+			   "  bertc eval minilm-l6 --merge=stsb=bitfit-stsb,mrpc=bitfit-mrpc --data stsb:stsb/test.csv "
+			   "--data mrpc:mrpc/test.tsv"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	options.build.quiet = true;
 

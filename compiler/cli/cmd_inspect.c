@@ -1,5 +1,6 @@
-/* cmd_inspect.c: `bertc inspect MODEL --passes=… -o report.html`: builds the model as `build` would, watches each pass, and
- * writes the page that shows it. What is observed is inspect_layers.c's and inspect_measure.c's, the file is inspect_page.c's. */
+/* cmd_inspect.c: `bertc inspect MODEL --passes=… -o report.html`: builds the model as `build` would, watches
+ * each pass, and writes the page that shows it. What is observed is inspect_layers.c's and
+ * inspect_measure.c's, the file is inspect_page.c's. */
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
@@ -7,16 +8,24 @@
 
 enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_NO_LATENCY, KEY_CONLL };
 
-typedef struct InspectOptions { BuildOptions build; const char *data, *conll; int limit, conll_limit; bool no_latency; } InspectOptions;
+typedef struct InspectOptions {
+	BuildOptions build;
+	const char *data, *conll;
+	int limit, conll_limit;
+	bool no_latency;
+} InspectOptions;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0, "labelled data as `bertc eval` reads it: score and time the model after each pass, and look at "
-		"attention on its texts; with early-exit, how score and time depend on the threshold", 5},
-	{"conll", KEY_CONLL, "FILE", 0, "words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does", 5},
+static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0,
+											   "labelled data as `bertc eval` reads it: score and time the "
+											   "model after each pass, and look at "
+											   "attention on its texts; with early-exit, how score and time "
+											   "depend on the threshold",
+											   5},
+	{"conll", KEY_CONLL, "FILE", 0,
+		"words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does",
+		5},
 	{"limit", KEY_LIMIT, "N", 0, "only the first N rows of each file (default 500, of --conll 150)", 5},
-	{"no-latency", KEY_NO_LATENCY, NULL, 0, "time nothing: the same page every time", 5},
-	{0}
-};
+	{"no-latency", KEY_NO_LATENCY, NULL, 0, "time nothing: the same page every time", 5}, {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -25,7 +34,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
 	case KEY_DATA: o->data = argument; return 0;
 	case KEY_CONLL: o->conll = argument; return 0;
-	case KEY_LIMIT: o->limit = o->conll_limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
+	case KEY_LIMIT:
+		o->limit = o->conll_limit = (int)option_number(state, "limit", argument, 1, 1 << 30);
+		return 0;
 	case KEY_NO_LATENCY: o->no_latency = true; return 0;
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
@@ -40,16 +51,16 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- columns: the IR after each pass ------------------------------------------------------------------------------------ */
+/* ---- columns: the IR after each pass --------------------------------------------------------- */
 
 typedef struct Inspector {
 	const InspectOptions *options;
-	Loaded   *loaded;
-	Measurer  measurer;
-	json_t   *columns;
-	char     *text;                     /* the IR of the last column */
-	Module   *exits;                    /* the model as it was measured last, if its texts may end early */
-	int32_t   passes;
+	Loaded *loaded;
+	Measurer measurer;
+	json_t *columns;
+	char *text;    /* the IR of the last column */
+	Module *exits; /* the model as it was measured last, if its texts may end early */
+	int32_t passes;
 } Inspector;
 
 /* A pass that leaves the text as it was joins the last column. */
@@ -58,12 +69,15 @@ static bool add_column(Inspector *in, const Module *module, const char *pass, Di
 	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
 	if (!text)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
-	json_t *column = in->text && strcmp(in->text, text) == 0 ? json_array_get(in->columns, json_array_size(in->columns) - 1) : NULL;
+	json_t *column = in->text && strcmp(in->text, text) == 0
+		? json_array_get(in->columns, json_array_size(in->columns) - 1)
+		: NULL;
 	if (!column) {
 		column = json_pack("{s:[], s:o}", "passes", "lines", page_lines(text));
 		json_array_append_new(in->columns, column);
 	}
-	json_array_append_new(json_object_get(column, "passes"), pass ? json_integer(in->passes) : json_integer(-1));
+	json_array_append_new(
+		json_object_get(column, "passes"), pass ? json_integer(in->passes) : json_integer(-1));
 	free(in->text);
 	in->text = text;
 	return true;
@@ -73,7 +87,8 @@ static bool after_pass(void *argument, LedgerRow *row, Module *module, Diag *dia
 {
 	Inspector *in = argument;
 	bool good = add_column(in, module, row->pass, diag) && measure_row(&in->measurer, row, module, diag);
-	if (in->measurer.data && module->graphs[0]->level != LEVEL_LOWERED && module_find_option(module, "exit_entropy") >= 0) {
+	if (in->measurer.data && module->graphs[0]->level != LEVEL_LOWERED
+		&& module_find_option(module, "exit_entropy") >= 0) {
 		module_free(in->exits);
 		in->exits = module_copy(module);
 	}
@@ -81,7 +96,7 @@ static bool after_pass(void *argument, LedgerRow *row, Module *module, Diag *dia
 	return good;
 }
 
-/* ---- panels ------------------------------------------------------------------------------------------------------------- */
+/* ---- panels ---------------------------------------------------------------------------------- */
 
 static const char *leaf(const char *path)
 {
@@ -89,14 +104,16 @@ static const char *leaf(const char *path)
 	return slash && slash[1] ? slash + 1 : path ? path : "";
 }
 
-/* The ledger without the times that passes took, which differ from build to build and say little of the model. */
+/* The ledger without the times that passes took, which differ from build to build and say little of the
+ * model. */
 static json_t *ledger_panel(const Ledger *ledger, const char *metric)
 {
 	char *text = ledger_json(ledger);
 	json_t *json = text ? json_loads(text, 0, NULL) : NULL, *row;
 	size_t i;
 	json_object_del(json_object_get(json, "start"), "ms");
-	json_array_foreach(json_object_get(json, "passes"), i, row) {
+	json_array_foreach(json_object_get(json, "passes"), i, row)
+	{
 		char *pass = strdup(json_string_value(json_object_get(row, "pass")));
 		json_object_del(row, "ms");
 		if (pass)
@@ -118,7 +135,8 @@ static json_t *ledger_panel(const Ledger *ledger, const char *metric)
 	return json;
 }
 
-/* The part of the emitted C that is of this model alone: the wrappers and the function of each CPU, not kernels and runtime. */
+/* The part of the emitted C that is of this model alone: the wrappers and the function of each CPU, not
+ * kernels and runtime. */
 static json_t *code_panel(const char *path, const char *name, Diag *diag)
 {
 	size_t bytes;
@@ -141,7 +159,8 @@ static json_t *code_panel(const char *path, const char *name, Diag *diag)
 	return panel;
 }
 
-static json_t *model_panel(const InspectOptions *o, const Module *module, const char *pipeline, const Dataset *data)
+static json_t *model_panel(
+	const InspectOptions *o, const Module *module, const char *pipeline, const Dataset *data)
 {
 	Target target;
 	Diag ignored;
@@ -150,22 +169,28 @@ static json_t *model_panel(const InspectOptions *o, const Module *module, const 
 	diag_free(&ignored);
 	json_t *meta = json_object(), *heads = json_array();
 	for (int32_t i = 0; i < module->nmeta; i++)
-		json_object_set_new(meta, module->meta[i].key, page_string(module->meta[i].value, strlen(module->meta[i].value)));
+		json_object_set_new(
+			meta, module->meta[i].key, page_string(module->meta[i].value, strlen(module->meta[i].value)));
 	for (int32_t i = 0; i < module->nheads; i++) {
 		const Head *head = &module->heads[i];
 		json_t *labels = json_array();
 		for (int32_t k = 0; k < head->nlabels && k < 100; k++)
 			json_array_append_new(labels, page_string(head->labels[k], strlen(head->labels[k])));
-		json_array_append_new(heads, json_pack("{s:o, s:s, s:o}", "name", page_string(head->name, strlen(head->name)), "task",
-			task_names[head->task], "labels", labels));
+		json_array_append_new(heads,
+			json_pack("{s:o, s:s, s:o}", "name", page_string(head->name, strlen(head->name)), "task",
+				task_names[head->task], "labels", labels));
 	}
 	char *hidden = strdup(pipeline);
 	if (hidden)
 		pipeline_hide_folders(hidden);
-	json_t *panel = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s}", "name", page_string(module->name, strlen(module->name)),
-		"bertc", BERTC_VERSION, "target", known ? target.triple : "", "cpu", known ? target.cpu : "", "pipeline",
+	json_t *panel = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s}", "name",
+		page_string(module->name, strlen(module->name)), "bertc", BERTC_VERSION, "target",
+		known ? target.triple : "", "cpu", known ? target.cpu : "", "pipeline",
 		page_string(hidden ? hidden : "", strlen(hidden ? hidden : "")), "meta", meta, "heads", heads, "rows",
-		!data ? 0 : o->limit < data->nrows ? o->limit : data->nrows, "data", "");
+		!data                        ? 0
+			: o->limit < data->nrows ? o->limit
+									 : data->nrows,
+		"data", "");
 	if (o->data)
 		json_object_set_new(panel, "data", page_string(leaf(o->data), strlen(leaf(o->data))));
 	free(hidden);
@@ -178,7 +203,9 @@ static bool add_observed(const Inspector *in, json_t *panels, Diag *diag)
 	const InspectOptions *o = in->options;
 	const Samples samples = samples_take(in->measurer.data, o->data, o->limit, in->loaded->mem);
 	json_t *layers = inspect_layers(&o->build, in->loaded, &samples, diag);
-	json_t *neurons = layers && o->conll ? inspect_neurons(&o->build, in->loaded, o->conll, o->conll_limit, diag) : NULL;
+	json_t *neurons = layers && o->conll
+		? inspect_neurons(&o->build, in->loaded, o->conll, o->conll_limit, diag)
+		: NULL;
 	if (layers)
 		json_object_set_new(panels, "layers", layers);
 	if (neurons) {
@@ -198,7 +225,7 @@ static bool add_exits(Inspector *in, json_t *panels, Diag *diag)
 	return good;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static bool write_page(const char *path, const json_t *panels, const char *title, Diag *diag)
 {
@@ -239,15 +266,25 @@ static bool build_watched(Inspector *in, const char *directory, json_t *panels, 
 static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data, Diag *diag)
 {
 	Ledger ledger = {0};
-	Inspector in = {.options = o, .loaded = loaded, .columns = json_array(),
-		.measurer = {.options = &o->build, .loaded = loaded, .data = data, .path = o->data, .limit = o->limit, .timed = !o->no_latency}};
-	char *pipeline = build_pipeline(&o->build, loaded, diag), *directory = pipeline ? temporary_directory(diag) : NULL;
+	Inspector in = {.options = o,
+		.loaded = loaded,
+		.columns = json_array(),
+		.measurer = {.options = &o->build,
+			.loaded = loaded,
+			.data = data,
+			.path = o->data,
+			.limit = o->limit,
+			.timed = !o->no_latency}};
+	char *pipeline = build_pipeline(&o->build, loaded, diag),
+		 *directory = pipeline ? temporary_directory(diag) : NULL;
 	json_t *panels = json_object();
-	bool good = directory && (in.measurer.tail = measure_tail(pipeline, diag)) && add_column(&in, loaded->module, NULL, diag)
+	bool good = directory && (in.measurer.tail = measure_tail(pipeline, diag))
+		&& add_column(&in, loaded->module, NULL, diag)
 		&& measure_row(&in.measurer, &ledger.start, loaded->module, diag);
 	if (good)
 		json_object_set_new(panels, "model", model_panel(o, loaded->module, pipeline, data));
-	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag) && add_exits(&in, panels, diag)
+	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag)
+		&& add_exits(&in, panels, diag)
 		&& write_page(o->build.result.out, panels, loaded->module->name, diag);
 	if (good && !o->build.quiet)
 		ledger_print(&ledger, stdout);
@@ -269,14 +306,20 @@ int cmd_inspect(int argc, char **argv)
 	InspectOptions options = {.limit = 500, .conll_limit = 150};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Show on one self-contained page what each pass did to a model and what it cost; the ledger is printed, too.\v"
-		"The page works from a file, without a network. Without --data it is the same, byte for byte, every time.\n\n"
-		"Examples:\n"
-		"  bertc inspect minilm-sst2 -o report.html\n"
-		"  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' --data sst2/dev.tsv -o report.html\n"
-		"  bertc inspect minilm-ncbi --conll ncbi_disease/train.tsv -o report.html\n"
-		"  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL",
+		.children = children,
+		.doc = "Show on one self-contained page what each pass did to a model and what it cost; the ledger "
+			   "is printed, too.\v"
+			   "The page works from a file, without a network. Without --data it is the same, byte for byte, "
+			   "every time.\n\n"
+			   "Examples:\n"
+			   "  bertc inspect minilm-sst2 -o report.html\n"
+			   "  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' "
+			   "--data sst2/dev.tsv -o report.html\n"
+			   "  bertc inspect minilm-ncbi --conll ncbi_disease/train.tsv -o report.html\n"
+			   "  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 
 	Diag diag;

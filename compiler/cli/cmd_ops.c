@@ -13,14 +13,16 @@ static const char *const attr_docs[AI_COUNT] = {
 #undef ATTR
 };
 
-/* Required attributes plain, optional ones with a question mark; those that lowering adds to every op are left out. */
+/* Required attributes plain, optional ones with a question mark; those that lowering adds to every op are
+ * left out. */
 static void attrs_text(const OpInfo *info, char *text, size_t bytes)
 {
 	const uint32_t lowering = A_CHAINED;
 	*text = 0;
 	for (int i = 0; i < AI_COUNT; i++) {
 		uint32_t bit = (uint32_t)1 << i;
-		if (((info->required | info->optional) & ~lowering & bit) && strlen(text) + strlen(attr_names[i]) + 3 < bytes)
+		if (((info->required | info->optional) & ~lowering & bit)
+			&& strlen(text) + strlen(attr_names[i]) + 3 < bytes)
 			snprintf(text + strlen(text), bytes - strlen(text), "%s%s%s", *text ? " " : "", attr_names[i],
 				info->required & bit ? "" : "?");
 	}
@@ -28,7 +30,8 @@ static void attrs_text(const OpInfo *info, char *text, size_t bytes)
 
 static void print_ops(void)
 {
-	static const char *const domains[] = {[DOMAIN_NONE] = "-", [DOMAIN_ROWS] = "rows", [DOMAIN_TEXT] = "text"};
+	static const char *const domains[] = {
+		[DOMAIN_NONE] = "-", [DOMAIN_ROWS] = "rows", [DOMAIN_TEXT] = "text"};
 	printf("%-15s %-5s %-6s %-5s %-34s %s\n", "op", "level", "domain", "args", "attributes", "meaning");
 	for (int i = 0; i < OP_COUNT; i++) {
 		const OpInfo *info = &op_info[i];
@@ -39,17 +42,19 @@ static void print_ops(void)
 		else
 			snprintf(args, sizeof args, "%d-%d", info->least_args, info->most_args);
 		printf("%-15s %s%s%s   %-6s %-5s %-34s %s\n", info->name, info->levels & LEVEL_GRAPH ? "G" : "-",
-			info->levels & LEVEL_FUSED ? "F" : "-", info->levels & LEVEL_LOWERED ? "L" : "-", domains[info->domain],
-			args, attrs, info->meaning);
+			info->levels & LEVEL_FUSED ? "F" : "-", info->levels & LEVEL_LOWERED ? "L" : "-",
+			domains[info->domain], args, attrs, info->meaning);
 	}
 }
 
 int cmd_ops(int argc, char **argv)
 {
 	const struct argp argp = {.doc = "List the ops of the IR and their attributes.\v"
-		"Levels: G as a paper writes it, F made by fusion, L may stand in lowered code. Domain: rows - each row of the result "
-		"depends on the same row of the arguments only; text - sees one text at a time. Attributes with ? may be left out; "
-		"lowering adds kernel and offset."};
+									 "Levels: G as a paper writes it, F made by fusion, L may stand in "
+									 "lowered code. Domain: rows - each row of the result "
+									 "depends on the same row of the arguments only; text - sees one text at "
+									 "a time. Attributes with ? may be left out; "
+									 "lowering adds kernel and offset."};
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	print_ops();
 	puts("\nattributes");

@@ -1,42 +1,59 @@
-/* cmd_opt.c: `bertc opt IN.bir --passes=PIPELINE`: runs passes on the textual IR and prints what they leave. Reading,
- * passes and printing are the libraries'; here are only the options. */
+/* cmd_opt.c: `bertc opt IN.bir --passes=PIPELINE`: runs passes on the textual IR and prints what they leave.
+ * Reading, passes and printing are the libraries'; here are only the options. */
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
 #include "compiler/kernel_tune/tune.h"
 
 enum {
-	KEY_PASSES = 0x100, KEY_ELIDE, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_DUMP_IR, KEY_TIME_PASSES, KEY_VERIFY_EACH, KEY_CHECK_EACH,
-	KEY_EXPLAIN, KEY_PRINT_PIPELINE, KEY_TARGET, KEY_CPU, KEY_SEARCH, KEY_LEDGER, KEY_TUNE_CACHE
+	KEY_PASSES = 0x100,
+	KEY_ELIDE,
+	KEY_PRINT_AFTER,
+	KEY_STOP_AFTER,
+	KEY_DUMP_IR,
+	KEY_TIME_PASSES,
+	KEY_VERIFY_EACH,
+	KEY_CHECK_EACH,
+	KEY_EXPLAIN,
+	KEY_PRINT_PIPELINE,
+	KEY_TARGET,
+	KEY_CPU,
+	KEY_SEARCH,
+	KEY_LEDGER,
+	KEY_TUNE_CACHE
 };
 
 static const struct argp_option table[] = {
-	{"passes", KEY_PASSES, "PIPELINE", 0, "passes to run, as in cse,fuse{only=attention,qkv},dce; see `bertc passes`", 1},
+	{"passes", KEY_PASSES, "PIPELINE", 0,
+		"passes to run, as in cse,fuse{only=attention,qkv},dce; see `bertc passes`", 1},
 	{NULL, 'O', "LEVEL", 0, "preset pipeline 0 to 3", 0},
-	{"output", 'o', "OUT.bir", 0, "result (default: standard output); constants too large for text go to OUT.safetensors", 0},
+	{"output", 'o', "OUT.bir", 0,
+		"result (default: standard output); constants too large for text go to OUT.safetensors", 0},
 	{"elide-constants", KEY_ELIDE, NULL, 0, "print large constants that passes made as `const elided`", 0},
 	{"target", KEY_TARGET, "TRIPLE", 0, "target whose kernels lower chooses (default: this machine)", 2},
 	{"cpu", KEY_CPU, "NAME", 0, "its CPU, `native` or `baseline`; see `bertc targets`", 0},
-	{"tune-cache", KEY_TUNE_CACHE, "FILE", 0, "choose kernels as this file says, which `bertc build --tune` wrote", 0},
+	{"tune-cache", KEY_TUNE_CACHE, "FILE", 0,
+		"choose kernels as this file says, which `bertc build --tune` wrote", 0},
 	{"search", KEY_SEARCH, "DIR", 0, "look up weights here as well (may be repeated)", 0},
 	{"print-pipeline", KEY_PRINT_PIPELINE, NULL, 0, "print the pipeline to standard error", 3},
-	{"print-ir-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass, `all` or `changed`, to standard error", 0},
+	{"print-ir-after", KEY_PRINT_AFTER, "PASS", 0,
+		"print the IR after a pass, `all` or `changed`, to standard error", 0},
 	{"stop-after", KEY_STOP_AFTER, "PASS", 0, "stop after this pass", 0},
 	{"dump-ir", KEY_DUMP_IR, "DIR", 0, "write the IR after every pass as a numbered file", 0},
 	{"time-passes", KEY_TIME_PASSES, NULL, 0, "print the time each pass took", 0},
 	{"verify-each", KEY_VERIFY_EACH, NULL, 0, "verify the IR after each pass", 0},
 	{"check-each", KEY_CHECK_EACH, NULL, 0, "evaluate the IR before and after each pass and compare", 0},
 	{"explain", KEY_EXPLAIN, NULL, 0, "say why patterns did not match", 0},
-	{"ledger", KEY_LEDGER, "FILE.json", 0, "write what each pass did and cost; `-` prints it as a table to standard error", 0},
-	{0}
-};
+	{"ledger", KEY_LEDGER, "FILE.json", 0,
+		"write what each pass did and cost; `-` prints it as a table to standard error", 0},
+	{0}};
 
 enum { SEARCH_MAX = 16 };
 typedef struct Options {
 	const char *in, *out, *passes, *target, *cpu, *ledger, *tune_cache;
 	const char *search[SEARCH_MAX + 1];
-	int         nsearch;
-	bool        elide, print_pipeline;
+	int nsearch;
+	bool elide, print_pipeline;
 	DriverOptions driver;
 } Options;
 
@@ -92,7 +109,10 @@ static bool run_passes(const Options *options, Module *module, Diag *diag)
 		free(text);
 	}
 	if (good) {
-		PassEnv env = {.isa = target.isa, .cpus = target.cpus, .ncpus = target.ncpus, .max_tokens = module->max_tokens,
+		PassEnv env = {.isa = target.isa,
+			.cpus = target.cpus,
+			.ncpus = target.ncpus,
+			.max_tokens = module->max_tokens,
 			.tune = &tunings};
 		good = pipeline_run(pipeline, module, &env, &options->driver, &ledger, diag);
 	}
@@ -121,7 +141,8 @@ static bool write_result(const Options *options, const Module *module, Diag *dia
 		return module_write(module, options->out, &print, diag);
 	if (!options->elide && module_has_loose_constants(module))
 		return diag_error(diag, EXIT_USAGE, 0,
-			"passes made constants that are too large for text: give -o OUT.bir, which puts them in OUT.safetensors, or "
+			"passes made constants that are too large for text: give -o OUT.bir, which puts them in "
+			"OUT.safetensors, or "
 			"--elide-constants");
 	module_print(module, stdout, &print);
 	return true;
@@ -130,12 +151,14 @@ static bool write_result(const Options *options, const Module *module, Diag *dia
 int cmd_opt(int argc, char **argv)
 {
 	Options options = {.driver.failure_path = "bertc-failure.bir"};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "[IN.bir]", .doc =
-		"Run passes on the textual IR; `-` or nothing reads standard input.\v"
-		"Examples:\n"
-		"  bertc opt layer.bir --passes=canonicalize,fuse,dce\n"
-		"  bertc opt layer.bir -O2 --cpu=x86-64-v3 --print-ir-after=changed --elide-constants\n"
-		"  bertc opt layer.bir --passes='fuse{only=attention}' --explain --check-each --ledger=-"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "[IN.bir]",
+		.doc = "Run passes on the textual IR; `-` or nothing reads standard input.\v"
+			   "Examples:\n"
+			   "  bertc opt layer.bir --passes=canonicalize,fuse,dce\n"
+			   "  bertc opt layer.bir -O2 --cpu=x86-64-v3 --print-ir-after=changed --elide-constants\n"
+			   "  bertc opt layer.bir --passes='fuse{only=attention}' --explain --check-each --ledger=-"};
 	char *command = NULL;
 	size_t bytes;
 	FILE *line = open_memstream(&command, &bytes);
@@ -150,7 +173,8 @@ int cmd_opt(int argc, char **argv)
 	Diag diag;
 	diag_init(&diag, strcmp(in, "-") ? in : "<stdin>");
 	Module *module = module_read(in, options.search, &diag);
-	if (module && module_verify(module, &diag) && run_passes(&options, module, &diag) && module_verify(module, &diag))
+	if (module && module_verify(module, &diag) && run_passes(&options, module, &diag)
+		&& module_verify(module, &diag))
 		write_result(&options, module, &diag);
 	diag_print(&diag, stderr);
 	ExitCode code = diag.errors ? diag.code : EXIT_DONE;

@@ -32,12 +32,14 @@ static void print_order(void)
 	}
 	puts("\nOrder, and why:");
 	for (int32_t i = 0; i < pass_order_count; i++)
-		printf("  %-*s  before  %-*s  %s\n", first, pass_order[i].first, second, pass_order[i].second, pass_order[i].why);
+		printf("  %-*s  before  %-*s  %s\n", first, pass_order[i].first, second, pass_order[i].second,
+			pass_order[i].why);
 }
 
 int cmd_passes(int argc, char **argv)
 {
-	const struct argp argp = {.doc = "List passes, their options, the order they must keep and the -O levels."};
+	const struct argp argp = {.doc = "List passes, their options, the order they must keep and the -O "
+									 "levels."};
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	print_passes();
 	print_order();

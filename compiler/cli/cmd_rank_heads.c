@@ -1,6 +1,7 @@
-/* cmd_rank_heads.c: `bertc rank-heads MODEL --data FILE`: what each attention head does on texts: the entropy of what it attends to and how
- * far that lies (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019, sections 3 and 4), and how much it matters (Michel,
- * Levy, Neubig: "Are Sixteen Heads Really Better than One?", 2019), as prune-heads ranks it. */
+/* cmd_rank_heads.c: `bertc rank-heads MODEL --data FILE`: what each attention head does on texts: the entropy
+ * of what it attends to and how far that lies (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?",
+ * 2019, sections 3 and 4), and how much it matters (Michel, Levy, Neubig: "Are Sixteen Heads Really Better
+ * than One?", 2019), as prune-heads ranks it. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,18 +14,17 @@ enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_BY, KEY_HEATMAP, KEY_JSON };
 typedef struct Options {
 	BuildOptions build;
 	const char *data, *by, *heatmap;
-	int  limit;
+	int limit;
 	bool json;
 } Options;
 
 static const struct argp_option table[] = {
 	{"data", KEY_DATA, "FILE", 0, "texts, as `bertc eval` reads them", 5},
 	{"limit", KEY_LIMIT, "N", 0, "only the first N rows", 5},
-	{"by", KEY_BY, "WAY", 0, "importance: activation (default), magnitude, or accuracy: the loss on labels without the head", 5},
+	{"by", KEY_BY, "WAY", 0,
+		"importance: activation (default), magnitude, or accuracy: the loss on labels without the head", 5},
 	{"heatmap", KEY_HEATMAP, "FILE.svg", 0, "draw the importance of each head", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON", 5},
-	{0}
-};
+	{"json", KEY_JSON, NULL, 0, "print JSON", 5}, {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -48,10 +48,16 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 }
 
 /* Means over all tokens that ask: entropy in nats, distance in tokens. */
-typedef struct Looks { HeadMap map; double *entropy, *distance, *scores; int32_t room; int64_t tokens; } Looks;
+typedef struct Looks {
+	HeadMap map;
+	double *entropy, *distance, *scores;
+	int32_t room;
+	int64_t tokens;
+} Looks;
 
 /* One query of one head: q and the first k, `step` floats from token to token. */
-static void look(Looks *looks, const float *q, const float *k, int32_t step, int32_t at, int32_t tokens, int32_t head)
+static void look(
+	Looks *looks, const float *q, const float *k, int32_t step, int32_t at, int32_t tokens, int32_t head)
 {
 	double top = -INFINITY, sum = 0;
 	for (int32_t j = 0; j < tokens; j++) {
@@ -77,19 +83,21 @@ static void look_text(void *argument, const float *rows, int32_t width, int32_t 
 	if (tokens > looks->room)
 		return;
 	for (int32_t h = 0; h < looks->map.layers * heads; h++) {
-		const float *q = rows + (size_t)(h / heads) * 2 * (size_t)(heads * size) + (size_t)(h % heads) * (size_t)size;
+		const float *q = rows + (size_t)(h / heads) * 2 * (size_t)(heads * size)
+			+ (size_t)(h % heads) * (size_t)size;
 		for (int32_t i = 0; i < tokens; i++)
 			look(looks, q + (size_t)i * (size_t)width, q + heads * size, width, i, tokens, h);
 	}
 	looks->tokens += tokens;
 }
 
-/* ---- what comes out ------------------------------------------------------------------------------------------------------ */
+/* ---- what comes out -------------------------------------------------------------------------- */
 
 static void print_table(const Options *o, const Looks *l, const double *importance)
 {
-	printf("%s on %s: %lld tokens; %d layers of %d heads\n%-6s %8s %9s  importance by %s\n", o->build.load.model, o->data,
-		(long long)l->tokens, l->map.layers, l->map.heads, "head", "entropy", "distance", o->by);
+	printf("%s on %s: %lld tokens; %d layers of %d heads\n%-6s %8s %9s  importance by %s\n",
+		o->build.load.model, o->data, (long long)l->tokens, l->map.layers, l->map.heads, "head", "entropy",
+		"distance", o->by);
 	for (int32_t h = 0; h < l->map.layers * l->map.heads; h++) {
 		char name[32];
 		snprintf(name, sizeof name, "%d.%d", l->map.at[h / l->map.heads], h % l->map.heads);
@@ -101,8 +109,10 @@ static void print_json(const Options *o, const Looks *l, const double *importanc
 {
 	json_t *list = json_array();
 	for (int32_t h = 0; h < l->map.layers * l->map.heads; h++)
-		json_array_append_new(list, json_pack("{s:i, s:i, s:f, s:f, s:f}", "layer", l->map.at[h / l->map.heads], "head",
-			h % l->map.heads, "entropy", l->entropy[h], "distance", l->distance[h], "importance", importance[h]));
+		json_array_append_new(list,
+			json_pack("{s:i, s:i, s:f, s:f, s:f}", "layer", l->map.at[h / l->map.heads], "head",
+				h % l->map.heads, "entropy", l->entropy[h], "distance", l->distance[h], "importance",
+				importance[h]));
 	json_t *all = json_pack("{s:I, s:s, s:o}", "tokens", (json_int_t)l->tokens, "by", o->by, "heads", list);
 	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
 	puts(text ? text : "{}");
@@ -133,16 +143,19 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 		looks.entropy[h] /= (double)looks.tokens;
 		looks.distance[h] /= (double)looks.tokens;
 		if (!isfinite(looks.entropy[h] + importance[h]))
-			good = diag_error(diag, EXIT_RUN, 0, "head %d of layer %d: its probabilities or its importance on %s are no numbers; are the model's "
-				"weights whole?", (int)(h % (size_t)looks.map.heads), (int)(h / (size_t)looks.map.heads), o->data);
+			good = diag_error(diag, EXIT_RUN, 0,
+				"head %d of layer %d: its probabilities or its importance on %s are no numbers; are the "
+				"model's "
+				"weights whole?",
+				(int)(h % (size_t)looks.map.heads), (int)(h / (size_t)looks.map.heads), o->data);
 	}
 	if (good && o->json)
 		print_json(o, &looks, importance);
 	else if (good)
 		print_table(o, &looks, importance);
 	if (good && o->heatmap)
-		good = heatmap_write(o->heatmap, "importance of attention heads", "head", &(Neurons){looks.map.layers, looks.map.heads,
-			looks.map.at}, importance, diag);
+		good = heatmap_write(o->heatmap, "importance of attention heads", "head",
+			&(Neurons){looks.map.layers, looks.map.heads, looks.map.at}, importance, diag);
 	module_free(copy);
 	return good;
 }
@@ -152,10 +165,14 @@ int cmd_rank_heads(int argc, char **argv)
 	Options options = {.by = "activation"};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Say of each attention head how spread its attention is (entropy, nats), how far it reaches (tokens) and how much it matters.\v"
-		"Examples:\n"
-		"  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL",
+		.children = children,
+		.doc = "Say of each attention head how spread its attention is (entropy, nats), how far it reaches "
+			   "(tokens) and how much it matters.\v"
+			   "Examples:\n"
+			   "  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	options.build.quiet = true;
 

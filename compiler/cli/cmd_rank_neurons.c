@@ -1,5 +1,6 @@
-/* cmd_rank_neurons.c: `bertc rank-neurons MODEL --data FILE.conll`: which neurons of which layer say most of the words' tags: a linear probe
- * with an elastic net over the outputs of all layers, its ranking, and what the probe still tells with part of the neurons. */
+/* cmd_rank_neurons.c: `bertc rank-neurons MODEL --data FILE.conll`: which neurons of which layer say most of
+ * the words' tags: a linear probe with an elastic net over the outputs of all layers, its ranking, and what
+ * the probe still tells with part of the neurons. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,22 +13,19 @@ enum { KEY_DATA = 0x200, KEY_TEST, KEY_LIMIT, KEY_L1, KEY_L2, KEY_TOP, KEY_HEATM
 typedef struct Options {
 	BuildOptions build;
 	const char *data, *test, *heatmap;
-	int    limit, top;
+	int limit, top;
 	double l1, l2;
-	bool   json;
+	bool json;
 } Options;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0, "words and their tags: CoNLL", 5},
+static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0, "words and their tags: CoNLL", 5},
 	{"test", KEY_TEST, "FILE", 0, "more of them, to score the probe on (default: the same file)", 5},
 	{"limit", KEY_LIMIT, "N", 0, "only the first N texts of each", 5},
 	{"l1", KEY_L1, "X", 0, "weight of the sum of |weights| (default 0.001)", 5},
 	{"l2", KEY_L2, "X", 0, "weight of the sum of their squares (default 0.001)", 5},
 	{"top", KEY_TOP, "N", 0, "print the first N neurons (default 20)", 5},
 	{"heatmap", KEY_HEATMAP, "FILE.svg", 0, "draw the neurons of each layer", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON: all neurons, in order", 5},
-	{0}
-};
+	{"json", KEY_JSON, NULL, 0, "print JSON: all neurons, in order", 5}, {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -53,7 +51,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- what comes out ------------------------------------------------------------------------------------------------------ */
+/* ---- what comes out -------------------------------------------------------------------------- */
 
 /* The tag for which a neuron weighs most. */
 static int32_t tag_of(const Ranking *r, int32_t neuron)
@@ -66,17 +64,19 @@ static int32_t tag_of(const Ranking *r, int32_t neuron)
 	return best;
 }
 
-static void print_table(const Options *o, const Ranking *r, const Neurons *n, const Words *words, const Words *test)
+static void print_table(
+	const Options *o, const Ranking *r, const Neurons *n, const Words *words, const Words *test)
 {
 	int32_t used = 0;
 	for (int32_t i = 0; i < r->width; i++)
 		used += r->salience[i] > 0;
-	printf("%s on %s: %d words, %d tags, %d layers of %d neurons; %d weigh anything\n", o->build.load.model, o->data, words->count,
-		r->classes, n->layers, n->width, used);
-	printf("probe on %s: accuracy %.4f\n\n%-10s %8s %8s\n", o->test ? o->test : o->data, ranking_accuracy(r, test, NULL),
-		"neurons", "top", "bottom");
+	printf("%s on %s: %d words, %d tags, %d layers of %d neurons; %d weigh anything\n", o->build.load.model,
+		o->data, words->count, r->classes, n->layers, n->width, used);
+	printf("probe on %s: accuracy %.4f\n\n%-10s %8s %8s\n", o->test ? o->test : o->data,
+		ranking_accuracy(r, test, NULL), "neurons", "top", "bottom");
 	for (int i = 0; i < RANKING_SHARES; i++)
-		printf("%8.0f %% %8.4f %8.4f\n", 100 * ranking_shares[i], ranking_accuracy_of(r, test, ranking_shares[i], true),
+		printf("%8.0f %% %8.4f %8.4f\n", 100 * ranking_shares[i],
+			ranking_accuracy_of(r, test, ranking_shares[i], true),
 			ranking_accuracy_of(r, test, ranking_shares[i], false));
 	printf("\n%-10s %s\n", "layer", "of the first tenth");
 	for (int32_t i = 0; i < n->layers; i++)
@@ -86,7 +86,8 @@ static void print_table(const Options *o, const Ranking *r, const Neurons *n, co
 		const int32_t c = r->order[i], tag = tag_of(r, c);
 		char name[32];
 		snprintf(name, sizeof name, "%d.%d", n->at[c / n->width], c % n->width);
-		printf("%-10s %+9.4f  %s\n", name, r->weight[(size_t)tag * (size_t)r->width + (size_t)c], words->tags[tag]);
+		printf("%-10s %+9.4f  %s\n", name, r->weight[(size_t)tag * (size_t)r->width + (size_t)c],
+			words->tags[tag]);
 	}
 }
 
@@ -95,8 +96,8 @@ static json_t *json_neuron(const Ranking *r, const Neurons *n, int32_t c)
 	json_t *weights = json_array();
 	for (int32_t k = 0; k < r->classes; k++)
 		json_array_append_new(weights, json_real(r->weight[(size_t)k * (size_t)r->width + (size_t)c]));
-	return json_pack("{s:i, s:i, s:f, s:f, s:f, s:o}", "layer", n->at[c / n->width], "neuron", c % n->width, "salience",
-		r->salience[c], "mean", r->mean[c], "deviation", r->deviation[c], "weights", weights);
+	return json_pack("{s:i, s:i, s:f, s:f, s:f, s:o}", "layer", n->at[c / n->width], "neuron", c % n->width,
+		"salience", r->salience[c], "mean", r->mean[c], "deviation", r->deviation[c], "weights", weights);
 }
 
 static void print_json(const Ranking *r, const Neurons *n, const Words *words, const Words *test)
@@ -108,8 +109,9 @@ static void print_json(const Ranking *r, const Neurons *n, const Words *words, c
 	}
 	for (int32_t i = 0; i < r->width; i++)
 		json_array_append_new(list, json_neuron(r, n, r->order[i]));
-	json_t *all = json_pack("{s:i, s:o, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "words", words->count, "tags", tags, "l1", r->l1, "l2", r->l2,
-		"objective", r->objective, "accuracy", ranking_accuracy(r, test, NULL), "parts", ranking_parts(r, test), "bias", bias, "neurons", list);
+	json_t *all = json_pack("{s:i, s:o, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "words", words->count, "tags",
+		tags, "l1", r->l1, "l2", r->l2, "objective", r->objective, "accuracy",
+		ranking_accuracy(r, test, NULL), "parts", ranking_parts(r, test), "bias", bias, "neurons", list);
 	char *text = json_dumps(all, JSON_REAL_PRECISION(12) | JSON_COMPACT);
 	puts(text ? text : "{}");
 	free(text);
@@ -122,10 +124,13 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 	Words words = {0}, other = {0};
 	Ranking ranking = {0};
 	const Calibration calibration = {&o->build, loaded};
-	bool good = loaded->tokenizer || diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-neurons reads text");
-	good = good && neurons_observe(&calibration, o->data, o->limit, &neurons, &words, diag) && ranking_fit(&words, o->l1, o->l2, &ranking, diag);
+	bool good = loaded->tokenizer
+		|| diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-neurons reads text");
+	good = good && neurons_observe(&calibration, o->data, o->limit, &neurons, &words, diag)
+		&& ranking_fit(&words, o->l1, o->l2, &ranking, diag);
 	if (good && o->test)
-		good = neurons_observe(&calibration, o->test, o->limit, &neurons, &other, diag) && words_retag(&other, &words);
+		good = neurons_observe(&calibration, o->test, o->limit, &neurons, &other, diag)
+			&& words_retag(&other, &words);
 	if (good) {
 		ranking_standardize(&ranking, &other);
 		const Words *test = o->test ? &other : &words;
@@ -135,7 +140,8 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 			print_table(o, &ranking, &neurons, &words, test);
 	}
 	if (good && o->heatmap)
-		good = heatmap_write(o->heatmap, "largest |weight| of each neuron in the linear probe", "neuron", &neurons, ranking.salience, diag);
+		good = heatmap_write(o->heatmap, "largest |weight| of each neuron in the linear probe", "neuron",
+			&neurons, ranking.salience, diag);
 	ranking_free(&ranking);
 	words_free(&words);
 	words_free(&other);
@@ -147,11 +153,17 @@ int cmd_rank_neurons(int argc, char **argv)
 	Options options = {.top = 20, .l1 = NEURONS_L1, .l2 = NEURONS_L2};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Rank the neurons of all layers by what they say of the tags of words: a linear probe with an elastic net.\v"
-		"A word is its last token. `bertc build --passes='ablate-neurons{which=top share=0.1 data=FILE}'` holds neurons constant.\n\n"
-		"Examples:\n"
-		"  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv --limit 500 --test ncbi_disease/test.tsv --heatmap=neurons.svg"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL",
+		.children = children,
+		.doc = "Rank the neurons of all layers by what they say of the tags of words: a linear probe with an "
+			   "elastic net.\v"
+			   "A word is its last token. `bertc build --passes='ablate-neurons{which=top share=0.1 "
+			   "data=FILE}'` holds neurons constant.\n\n"
+			   "Examples:\n"
+			   "  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv --limit 500 --test "
+			   "ncbi_disease/test.tsv --heatmap=neurons.svg"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	options.build.quiet = true;
 

@@ -1,5 +1,5 @@
-/* cmd_run.c: `bertc run MODEL [TEXT...]`: builds the program for this machine in a temporary directory and runs it at once, with
- * this process's standard input and output. */
+/* cmd_run.c: `bertc run MODEL [TEXT...]`: builds the program for this machine in a temporary directory and
+ * runs it at once, with this process's standard input and output. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,15 +7,17 @@
 #include <unistd.h>
 #include "bertc.h"
 
-typedef struct RunOptions { BuildOptions build; const char **texts; int ntexts; } RunOptions;
+typedef struct RunOptions {
+	BuildOptions build;
+	const char **texts;
+	int ntexts;
+} RunOptions;
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	RunOptions *options = state->input;
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &options->build;
-		return 0;
+	case ARGP_KEY_INIT: state->child_inputs[0] = &options->build; return 0;
 	case ARGP_KEY_ARG:
 		if (!options->build.load.model)
 			options->build.load.model = argument;
@@ -26,8 +28,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		if (!options->build.load.model)
 			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
 		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
+	default: return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -62,11 +63,14 @@ int cmd_run(int argc, char **argv)
 	RunOptions options = {.texts = calloc((size_t)argc + 1, sizeof(char *))};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.parser = parse, .args_doc = "MODEL [TEXT...]", .children = children, .doc =
-		"Build for this machine in a temporary directory and run at once.\v"
-		"Without TEXT the program reads a text a line from standard input. Options of the program follow a `--`:\n"
-		"  bertc run minilm-sst2 'a gripping film'\n"
-		"  bertc run minilm-sst2 -- --json --batch 8 < reviews.txt"};
+	const struct argp argp = {.parser = parse,
+		.args_doc = "MODEL [TEXT...]",
+		.children = children,
+		.doc = "Build for this machine in a temporary directory and run at once.\v"
+			   "Without TEXT the program reads a text a line from standard input. Options of the program "
+			   "follow a `--`:\n"
+			   "  bertc run minilm-sst2 'a gripping film'\n"
+			   "  bertc run minilm-sst2 -- --json --batch 8 < reviews.txt"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 
 	Diag diag;
@@ -80,9 +84,10 @@ int cmd_run(int argc, char **argv)
 		options.build.result.out = path;
 		options.build.result.name = "program";
 		options.build.result.emit = EMIT_EXE;
-		options.build.result.is_static = options.build.result.is_static < 0 ? 1 : options.build.result.is_static;
+		options.build.result.is_static = options.build.result.is_static < 0 ? 1
+																			: options.build.result.is_static;
 		const bool good = path && build_loaded(&options.build, &loaded, NULL, &diag);
-		model_unload(&loaded);   /* the memory is the program's now */
+		model_unload(&loaded); /* the memory is the program's now */
 		loaded = (Loaded){0};
 		diag_print(&diag, stderr);
 		if (good)

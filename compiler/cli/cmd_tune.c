@@ -1,5 +1,6 @@
-/* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program that keeps the accuracy asked for.
- * search.c finds it; here are the options and what is printed. (`bertc build --tune` is another thing: it times kernels.) */
+/* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program that keeps the
+ * accuracy asked for. search.c finds it; here are the options and what is printed. (`bertc build --tune` is
+ * another thing: it times kernels.) */
 #include <errno.h>
 #include <jansson.h>
 #include <libgen.h>
@@ -11,29 +12,49 @@
 #include "compiler/report/chart.h"
 #include "compiler/search/search.h"
 
-enum { KEY_DATA = 0x240, KEY_CORPUS, KEY_CALIBRATION, KEY_MAX_DROP, KEY_MAX_BYTES, KEY_MAX_LATENCY,
-	KEY_PREFER, KEY_MEASURE, KEY_SEED, KEY_JOBS, KEY_CANDIDATES,
-	KEY_JOURNAL, KEY_JSON, KEY_SVG };
+enum {
+	KEY_DATA = 0x240,
+	KEY_CORPUS,
+	KEY_CALIBRATION,
+	KEY_MAX_DROP,
+	KEY_MAX_BYTES,
+	KEY_MAX_LATENCY,
+	KEY_PREFER,
+	KEY_MEASURE,
+	KEY_SEED,
+	KEY_JOBS,
+	KEY_CANDIDATES,
+	KEY_JOURNAL,
+	KEY_JSON,
+	KEY_SVG
+};
 
-typedef struct TuneOptions { Search search; const char *journal, *json, *svg; } TuneOptions;
+typedef struct TuneOptions {
+	Search search;
+	const char *journal, *json, *svg;
+} TuneOptions;
 
 static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0, "labelled data: TSV, CSV or CoNLL; a third of it is held back from the search", 5},
-	{"corpus", KEY_CORPUS, "FILE", 0, "texts whose words the program must know: lets prune-vocab take the others away", 5},
-	{"calibration", KEY_CALIBRATION, "FILE", 0, "texts that passes learn from, as --data; labels are not looked at (default: the data)", 5},
-	{"max-drop", KEY_MAX_DROP, "X", 0, "points (hundredths) to lose at most against plain fp32 (default 1, unless another limit is given)", 5},
+	{"data", KEY_DATA, "FILE", 0,
+		"labelled data: TSV, CSV or CoNLL; a third of it is held back from the search", 5},
+	{"corpus", KEY_CORPUS, "FILE", 0,
+		"texts whose words the program must know: lets prune-vocab take the others away", 5},
+	{"calibration", KEY_CALIBRATION, "FILE", 0,
+		"texts that passes learn from, as --data; labels are not looked at (default: the data)", 5},
+	{"max-drop", KEY_MAX_DROP, "X", 0,
+		"points (hundredths) to lose at most against plain fp32 (default 1, unless another limit is given)",
+		5},
 	{"max-bytes", KEY_MAX_BYTES, "N", 0, "bytes of weights and tables", 5},
 	{"max-latency", KEY_MAX_LATENCY, "MS", 0, "milliseconds a text of the data; implies --measure", 5},
-	{"prefer", KEY_PREFER, "WHAT", 0, "within the limits the least time x bytes (both), time (speed) or bytes (size); default both", 5},
+	{"prefer", KEY_PREFER, "WHAT", 0,
+		"within the limits the least time x bytes (both), time (speed) or bytes (size); default both", 5},
 	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
 	{"seed", KEY_SEED, "N", 0, "of what is held back, and of the bootstrap (default 1)", 5},
 	{"jobs", KEY_JOBS, "N", 0, "candidates at once (default: one a core)", 5},
 	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 24)", 5},
 	{"journal", KEY_JOURNAL, "FILE", 0, "keep what was measured, and go on from there when started again", 5},
 	{"json", KEY_JSON, "FILE", 0, "write everything that was measured as JSON", 5},
-	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5},
-	{0}
-};
+	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5}, {0}};
 
 static Prefer parse_prefer(struct argp_state *state, const char *text)
 {
@@ -56,12 +77,17 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_CALIBRATION: s->calibration = argument; return 0;
 	case KEY_MAX_DROP: s->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
 	case KEY_MAX_BYTES: s->max_bytes = option_number(state, "max-bytes", argument, 1, 1e15); return 0;
-	case KEY_MAX_LATENCY: s->max_ms = option_number(state, "max-latency", argument, 1e-6, 1e9); s->measure = true; return 0;
+	case KEY_MAX_LATENCY:
+		s->max_ms = option_number(state, "max-latency", argument, 1e-6, 1e9);
+		s->measure = true;
+		return 0;
 	case KEY_PREFER: s->prefer = parse_prefer(state, argument); return 0;
 	case KEY_MEASURE: s->measure = true; return 0;
 	case KEY_SEED: s->seed = (uint64_t)option_number(state, "seed", argument, 0, 9e15); return 0;
 	case KEY_JOBS: s->jobs = (int32_t)option_number(state, "jobs", argument, 1, 256); return 0;
-	case KEY_CANDIDATES: s->limit = (int32_t)option_number(state, "candidates", argument, 0, 100000); return 0;
+	case KEY_CANDIDATES:
+		s->limit = (int32_t)option_number(state, "candidates", argument, 0, 100000);
+		return 0;
 	case KEY_JOURNAL: o->journal = argument; return 0;
 	case KEY_JSON: o->json = argument; return 0;
 	case KEY_SVG: o->svg = argument; return 0;
@@ -78,7 +104,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- what is printed ---------------------------------------------------------------------------------------------------------- */
+/* ---- what is printed ------------------------------------------------------------------------- */
 
 static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
 
@@ -91,18 +117,19 @@ static void print_row(const Search *s, const Candidate *c, const char *mark)
 	if (c->ms > 0)
 		snprintf(ms, sizeof ms, "%.3f", c->ms);
 	pipeline_hide_folders(pipeline);
-	printf("%-2s%8.4f %9s %8.4f %+7.2f  %+6.2f..%-+6.2f %6.2f~%-4.2f %7.2f %8s %7.1f  %s\n", mark, c->score[SHARE_SEARCH].value, expected,
-		c->score[SHARE_HELD].value, -search_drop(s, c, SHARE_ALL), -c->high, -c->low, 0 - estimate.points, estimate.error,
-		s->done[0].cost.time / c->cost.time, ms, (double)c->cost.bytes / 1e6, *pipeline ? pipeline : "(fp32)");
+	printf("%-2s%8.4f %9s %8.4f %+7.2f  %+6.2f..%-+6.2f %6.2f~%-4.2f %7.2f %8s %7.1f  %s\n", mark,
+		c->score[SHARE_SEARCH].value, expected, c->score[SHARE_HELD].value, -search_drop(s, c, SHARE_ALL),
+		-c->high, -c->low, 0 - estimate.points, estimate.error, s->done[0].cost.time / c->cost.time, ms,
+		(double)c->cost.bytes / 1e6, *pipeline ? pipeline : "(fp32)");
 	free(pipeline);
 }
 
 static void print_heading(const Search *s)
 {
-	printf("%s on %s: %s of %d rows searched, %d held back; points of all, counted and estimated\n", s->build.load.model, s->data_path,
-		metric_names[s->metric], s->nsearch, s->nheld);
-	printf("  %8s %9s %8s %7s  %14s %11s %7s %8s %7s  %s\n", "searched", "predicted", "held", "points", "95 %", "estimate", "faster", "ms",
-		"MB", "pipeline");
+	printf("%s on %s: %s of %d rows searched, %d held back; points of all, counted and estimated\n",
+		s->build.load.model, s->data_path, metric_names[s->metric], s->nsearch, s->nheld);
+	printf("  %8s %9s %8s %7s  %14s %11s %7s %8s %7s  %s\n", "searched", "predicted", "held", "points",
+		"95 %", "estimate", "faster", "ms", "MB", "pipeline");
 }
 
 static void print_result(const Search *s, const int32_t *front, int32_t nfront)
@@ -133,19 +160,22 @@ static void print_result(const Search *s, const int32_t *front, int32_t nfront)
 static json_t *candidate_json(const Search *s, const Candidate *c, bool on_front)
 {
 	char *pipeline = search_pipeline(s, c->level);
-	json_t *row = json_pack("{s:s, s:b, s:b, s:b}", "pipeline", pipeline, "built", c->built, "front", on_front, "winner",
-		s->winner >= 0 && c == &s->done[s->winner]);
+	json_t *row = json_pack("{s:s, s:b, s:b, s:b}", "pipeline", pipeline, "built", c->built, "front",
+		on_front, "winner", s->winner >= 0 && c == &s->done[s->winner]);
 	free(pipeline);
 	if (!c->built)
 		return row;
 	const Estimate estimate = search_estimate(s, c, SHARE_ALL);
-	json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:[f,f], s:f, s:f, s:f, s:f, s:I}", "searched", c->score[SHARE_SEARCH].value,
-		"held", c->score[SHARE_HELD].value, "points", -search_drop(s, c, SHARE_ALL), "interval", -c->high, -c->low, "estimate",
-		0 - estimate.points, "estimate_error", estimate.error, "differs", c->apart[SHARE_ALL], "faster",
-		s->done[0].cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes));
+	json_object_update_new(row,
+		json_pack("{s:f, s:f, s:f, s:[f,f], s:f, s:f, s:f, s:f, s:I}", "searched",
+			c->score[SHARE_SEARCH].value, "held", c->score[SHARE_HELD].value, "points",
+			-search_drop(s, c, SHARE_ALL), "interval", -c->high, -c->low, "estimate", 0 - estimate.points,
+			"estimate_error", estimate.error, "differs", c->apart[SHARE_ALL], "faster",
+			s->done[0].cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes));
 	if (c->expected > 0)
-		json_object_update_new(row, json_pack("{s:f, s:f, s:f}", "predicted", c->expected, "predicted_faster",
-			s->done[0].cost.time / c->expected_time, "predicted_bytes", c->expected_bytes));
+		json_object_update_new(row,
+			json_pack("{s:f, s:f, s:f}", "predicted", c->expected, "predicted_faster",
+				s->done[0].cost.time / c->expected_time, "predicted_bytes", c->expected_bytes));
 	if (c->ms > 0)
 		json_object_set_new(row, "ms", json_real(c->ms));
 	return row;
@@ -163,8 +193,9 @@ static bool write_json(const Search *s, const char *path, const int32_t *front, 
 			on_front |= front[f] == i;
 		json_array_append_new(rows, candidate_json(s, &s->done[i], on_front));
 	}
-	json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:I, s:o}", "model", s->build.load.model, "metric", metric_names[s->metric], "searched_rows",
-		s->nsearch, "held_rows", s->nheld, "seed", (json_int_t)s->seed, "candidates", rows);
+	json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:I, s:o}", "model", s->build.load.model, "metric",
+		metric_names[s->metric], "searched_rows", s->nsearch, "held_rows", s->nheld, "seed",
+		(json_int_t)s->seed, "candidates", rows);
 	json_dumpf(all, file.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 	putc('\n', file.stream);
 	json_decref(all);
@@ -189,16 +220,20 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 			continue;
 		char *pipeline = search_pipeline(s, c->level);
 		pipeline_hide_folders(pipeline);
-		if (asprintf(&labels[n], "%.4f, %.2f times faster, %.1f MB: %s", c->score[SHARE_SEARCH].value, s->done[0].cost.time / c->cost.time,
-			(double)c->cost.bytes / 1e6, *pipeline ? pipeline : "fp32") < 0)
+		if (asprintf(&labels[n], "%.4f, %.2f times faster, %.1f MB: %s", c->score[SHARE_SEARCH].value,
+				s->done[0].cost.time / c->cost.time, (double)c->cost.bytes / 1e6,
+				*pipeline ? pipeline : "fp32")
+			< 0)
 			labels[n] = NULL;
 		points[n] = (ChartPoint){s->done[0].cost.time / c->cost.time, c->score[SHARE_SEARCH].value, labels[n],
-			i < s->ndone ? CHART_PLAIN : which == s->winner ? CHART_CHOSEN : CHART_FRONT};
+			i < s->ndone             ? CHART_PLAIN
+				: which == s->winner ? CHART_CHOSEN
+									 : CHART_FRONT};
 		free(pipeline);
 		n++;
 	}
-	const Chart chart = {"What each pipeline keeps, and how much faster it is", "times faster than fp32 (cost model)", metric_names[s->metric],
-		.points = points, .count = n};
+	const Chart chart = {"What each pipeline keeps, and how much faster it is",
+		"times faster than fp32 (cost model)", metric_names[s->metric], .points = points, .count = n};
 	chart_scatter(&chart, file.stream);
 	for (int32_t i = 0; i < n; i++)
 		free(labels[i]);
@@ -207,7 +242,7 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 	return atomic_commit(&file, diag);
 }
 
-/* ---- the command --------------------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 /* What results depend on, beside the pipeline. */
 static bool make_key(Search *s, const Loaded *loaded, Diag *diag)
@@ -235,34 +270,36 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	Search *s = &o->search;
 	Loaded loaded = {0};
 	Scored what;
-	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build.load, &loaded, diag) && score_head(&loaded, &what, diag)
-		&& score_metric(&what, &s->data, s->data_path, &s->metric, diag);
+	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build.load, &loaded, diag)
+		&& score_head(&loaded, &what, diag) && score_metric(&what, &s->data, s->data_path, &s->metric, diag);
 	if (good) {
 		s->apart = what.head.task == TASK_EMBED;
 		s->layers = loaded.desc ? loaded.desc->layers : 0;
 		s->words = loaded.tokenizer->nvocab;
 	}
-	for (int32_t i = 0; good && i < s->data.nrows; i++)   /* said here, of the file, before anything is built */
+	for (int32_t i = 0; good && i < s->data.nrows; i++) /* said here, of the file, before anything is built */
 		good = s->data.form != DATA_LABELS || score_gold(&what, &s->data.rows[i], s->data_path, diag) >= 0;
 	good = good && make_key(s, &loaded, diag);
 	model_unload(&loaded);
 	return good && (!o->journal || journal_open(s, o->journal, diag));
 }
 
-/* What the program says of itself: how good it is on which data, and how good plain fp32 is. Points lost are of all rows. */
+/* What the program says of itself: how good it is on which data, and how good plain fp32 is. Points lost are
+ * of all rows. */
 static json_t *winner_figures(const Search *s)
 {
 	const Candidate *plain = &s->done[0], *c = &s->done[s->winner];
 	const char *slash = strrchr(s->data_path, '/');
 	const Estimate estimate = search_estimate(s, c, SHARE_ALL);
-	json_t *figures = json_pack("{s:s, s:s, s:{s:i, s:f, s:f}, s:{s:i, s:f, s:f}}", "data", slash ? slash + 1 : s->data_path, "metric",
-		metric_names[s->metric], "searched", "rows", s->nsearch, "fp32", plain->score[SHARE_SEARCH].value, "score",
-		c->score[SHARE_SEARCH].value, "held", "rows", s->nheld, "fp32", plain->score[SHARE_HELD].value, "score",
-		c->score[SHARE_HELD].value);
-	json_object_update_new(figures, json_pack("{s:f, s:f, s:[f,f], s:f, s:f, s:f, s:I, s:I}", "points_lost", search_drop(s, c, SHARE_ALL),
-		"standard_error", c->error, "interval", c->low, c->high, "estimate", estimate.points, "estimate_error", estimate.error,
-		"faster_by_cost", plain->cost.time / c->cost.time, "bytes", (json_int_t)c->cost.bytes, "fp32_bytes",
-		(json_int_t)plain->cost.bytes));
+	json_t *figures = json_pack("{s:s, s:s, s:{s:i, s:f, s:f}, s:{s:i, s:f, s:f}}", "data",
+		slash ? slash + 1 : s->data_path, "metric", metric_names[s->metric], "searched", "rows", s->nsearch,
+		"fp32", plain->score[SHARE_SEARCH].value, "score", c->score[SHARE_SEARCH].value, "held", "rows",
+		s->nheld, "fp32", plain->score[SHARE_HELD].value, "score", c->score[SHARE_HELD].value);
+	json_object_update_new(figures,
+		json_pack("{s:f, s:f, s:[f,f], s:f, s:f, s:f, s:I, s:I}", "points_lost", search_drop(s, c, SHARE_ALL),
+			"standard_error", c->error, "interval", c->low, c->high, "estimate", estimate.points,
+			"estimate_error", estimate.error, "faster_by_cost", plain->cost.time / c->cost.time, "bytes",
+			(json_int_t)c->cost.bytes, "fp32_bytes", (json_int_t)plain->cost.bytes));
 	return figures;
 }
 
@@ -273,14 +310,16 @@ static bool build_winner(const Search *s, Diag *diag)
 	char *pipeline = search_pipeline(s, s->done[s->winner].level);
 	Loaded loaded = {0};
 	build_set_passes(&build, *pipeline ? pipeline : "O2");
-	const bool good = model_load(&build.load, &loaded, diag) && build_check(&build, diag) && build_loaded(&build, &loaded, NULL, diag);
+	const bool good = model_load(&build.load, &loaded, diag) && build_check(&build, diag)
+		&& build_loaded(&build, &loaded, NULL, diag);
 	model_unload(&loaded);
 	json_decref(build.about.tuned);
 	free(pipeline);
 	return good;
 }
 
-/* Times the plain build and the winner, or under --measure all of the front: passes that learn from data take longer than timing does. */
+/* Times the plain build and the winner, or under --measure all of the front: passes that learn from data take
+ * longer than timing does. */
 static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *diag)
 {
 	bool good = true;
@@ -321,7 +360,8 @@ static int tune(TuneOptions *o, Diag *diag)
 		search_decide(s);
 	if (good)
 		print_result(s, front, nfront);
-	good = good && (!o->json || write_json(s, o->json, front, nfront, diag)) && (!o->svg || write_chart(s, o->svg, front, nfront, diag));
+	good = good && (!o->json || write_json(s, o->json, front, nfront, diag))
+		&& (!o->svg || write_chart(s, o->svg, front, nfront, diag));
 	free(front);
 	if (!good)
 		return EXIT_RUN;
@@ -333,25 +373,40 @@ static int tune(TuneOptions *o, Diag *diag)
 int cmd_tune(int argc, char **argv)
 {
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	TuneOptions options = {.search = {.max_drop = NAN, .max_bytes = NAN, .max_ms = NAN, .seed = 1, .jobs = cores > 1 ? (int32_t)cores : 1,
-		.limit = 24}};
+	TuneOptions options = {.search = {.max_drop = NAN,
+							   .max_bytes = NAN,
+							   .max_ms = NAN,
+							   .seed = 1,
+							   .jobs = cores > 1 ? (int32_t)cores : 1,
+							   .limit = 24}};
 	Search *s = &options.search;
 	build_options_init(&s->build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Search for the smallest and fastest program that keeps the accuracy asked for: passes that remove blocks, heads, "
-		"neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried alone and together on labelled data.\v"
-		"Within the budget of points, the winner is the one whose time by a cost model, times its bytes of weights and tables, is least "
-		"(--prefer speed or size: that alone): the same seed gives the same result. Times are shown. What a candidate loses is "
-		"estimated from the points counted and from "
-		"how many answers it changes at all, with whose square losses go, which is less noisy; moves that change few answers "
-		"are combined first. A third of the rows is held back and decides only whether a candidate may win: by its own "
-		"estimate it must agree. Without --calibration passes learn from the texts "
-		"of the first 250 rows, which are not held back. Exit 5 when nothing keeps within the limits.\n\n"
-		"Examples:\n"
-		"  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
-		"  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
-		"  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL",
+		.children = children,
+		.doc = "Search for the smallest and fastest program that keeps the accuracy asked for: passes that "
+			   "remove blocks, heads, "
+			   "neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried "
+			   "alone and together on labelled data.\v"
+			   "Within the budget of points, the winner is the one whose time by a cost model, times its "
+			   "bytes of weights and tables, is least "
+			   "(--prefer speed or size: that alone): the same seed gives the same result. Times are shown. "
+			   "What a candidate loses is "
+			   "estimated from the points counted and from "
+			   "how many answers it changes at all, with whose square losses go, which is less noisy; moves "
+			   "that change few answers "
+			   "are combined first. A third of the rows is held back and decides only whether a candidate "
+			   "may win: by its own "
+			   "estimate it must agree. Without --calibration passes learn from the texts "
+			   "of the first 250 rows, which are not held back. Exit 5 when nothing keeps within the "
+			   "limits.\n\n"
+			   "Examples:\n"
+			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
+			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration "
+			   "sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
+			   "  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	s->build.quiet = true;
 	if (isnan(s->max_drop) && isnan(s->max_bytes) && isnan(s->max_ms))

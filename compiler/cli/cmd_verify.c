@@ -1,6 +1,6 @@
-/* cmd_verify.c: `bertc verify MODEL`: the built program against the reference evaluator, which runs the imported graph, before
- * any pass, in double precision. Inputs are random ids of a fixed seed, or texts; for texts whose ids are given the tokenizer is
- * compared too. */
+/* cmd_verify.c: `bertc verify MODEL`: the built program against the reference evaluator, which runs the
+ * imported graph, before any pass, in double precision. Inputs are random ids of a fixed seed, or texts; for
+ * texts whose ids are given the tokenizer is compared too. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,14 @@
 #include "compiler/build/verified.h"
 
 enum {
-	KEY_DATA = 0x200, KEY_MIN_COSINE, KEY_MAX_ABS, KEY_JSON, KEY_COUNT, KEY_TOKENS, KEY_SEED, KEY_THREADS,
+	KEY_DATA = 0x200,
+	KEY_MIN_COSINE,
+	KEY_MAX_ABS,
+	KEY_JSON,
+	KEY_COUNT,
+	KEY_TOKENS,
+	KEY_SEED,
+	KEY_THREADS,
 	INPUTS_MAX = 100000,
 	/* random inputs are short: the evaluator's naive loops take some 0.3 s a token of MiniLM */
 	INPUT_TOKENS = 32,
@@ -19,23 +26,23 @@ enum {
 typedef struct VerifyOptions {
 	BuildOptions build;
 	const char *data;
-	double min_cosine, max_abs;         /* NAN: no limit */
-	bool   json;
-	int    count, tokens, seed, threads;
+	double min_cosine, max_abs; /* NAN: no limit */
+	bool json;
+	int count, tokens, seed, threads;
 } VerifyOptions;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0,
-		"texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"", 5},
+static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0,
+											   "texts, one a line (a pair: a tab between); or .jsonl with "
+											   "\"text\", \"pair\", \"ids\", \"types\"",
+											   5},
 	{"min-cosine", KEY_MIN_COSINE, "X", 0, "exit 5 when an output's cosine is below X", 5},
-	{"max-abs", KEY_MAX_ABS, "X", 0, "exit 5 when an output is off by more than X * max(1, its largest value)", 5},
+	{"max-abs", KEY_MAX_ABS, "X", 0,
+		"exit 5 when an output is off by more than X * max(1, its largest value)", 5},
 	{"count", KEY_COUNT, "N", 0, "inputs to compare (default 6 random ones, or 20 texts)", 5},
 	{"tokens", KEY_TOKENS, "N", 0, "longest random input (default 32)", 5},
 	{"seed", KEY_SEED, "N", 0, "seed of the random ids", 5},
 	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5},
-	{0}
-};
+	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5}, {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -59,17 +66,20 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
-typedef struct Input { int32_t *ids, *types, n; } Input;
+typedef struct Input {
+	int32_t *ids, *types, n;
+} Input;
 
 typedef struct Inputs {
-	Input  *at;
+	Input *at;
 	int32_t count;
-	int32_t texts, tokenized_right, tokenized;   /* texts read; whose ids were given, and were the tokenizer's */
-	char   *difference;                          /* the first text whose ids differ, and where; malloc'd or NULL */
-	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back again. NULL: they
-	 * are */
+	int32_t texts, tokenized_right,
+		tokenized;    /* texts read; whose ids were given, and were the tokenizer's */
+	char *difference; /* the first text whose ids differ, and where; malloc'd or NULL */
+	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back
+	 * again. NULL: they are */
 	const int32_t *new_id;
 	int32_t *old_id, nnew, nold;
 } Inputs;
@@ -97,7 +107,8 @@ static Input *add_input(Inputs *inputs, int32_t tokens)
 		return NULL;
 	inputs->at = at;
 	Input *input = &at[inputs->count];
-	*input = (Input){calloc((size_t)tokens + 1, sizeof(int32_t)), calloc((size_t)tokens + 1, sizeof(int32_t)), tokens};
+	*input = (Input){
+		calloc((size_t)tokens + 1, sizeof(int32_t)), calloc((size_t)tokens + 1, sizeof(int32_t)), tokens};
 	inputs->count++;
 	return input->ids && input->types ? input : NULL;
 }
@@ -122,7 +133,7 @@ static int32_t table_rows(const Graph *graph, const Value *ids)
 	return 1;
 }
 
-static uint32_t next_random(uint32_t *state)   /* xorshift, Marsaglia 2003 */
+static uint32_t next_random(uint32_t *state) /* xorshift, Marsaglia 2003 */
 {
 	*state ^= *state << 13;
 	*state ^= *state >> 17;
@@ -133,12 +144,13 @@ static uint32_t next_random(uint32_t *state)   /* xorshift, Marsaglia 2003 */
 static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
 {
 	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, graph->inputs[0]),
-		kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
+				  kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
 	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS,
-		longest = asked < max_tokens ? asked : max_tokens;
+				  longest = asked < max_tokens ? asked : max_tokens;
 	uint32_t state = (uint32_t)o->seed * 2654435761u + 2463534242u;
 	for (int32_t i = 0; i < count; i++) {
-		Input *input = add_input(inputs, count > 1 ? 1 + (int32_t)((int64_t)i * (longest - 1) / (count - 1)) : longest);
+		Input *input = add_input(
+			inputs, count > 1 ? 1 + (int32_t)((int64_t)i * (longest - 1) / (count - 1)) : longest);
 		if (!input)
 			return false;
 		for (int32_t t = 0; t < input->n; t++) {
@@ -166,7 +178,8 @@ static int32_t *json_ids(const json_t *array, int32_t *n)
 	return ids;
 }
 
-static void compare_ids(Inputs *inputs, int32_t line, const int32_t *want, int32_t want_n, const int32_t *got, int32_t n)
+static void compare_ids(
+	Inputs *inputs, int32_t line, const int32_t *want, int32_t want_n, const int32_t *got, int32_t n)
 {
 	int32_t i = 0;
 	while (i < n && i < want_n && got[i] == want[i])
@@ -174,13 +187,15 @@ static void compare_ids(Inputs *inputs, int32_t line, const int32_t *want, int32
 	inputs->tokenized++;
 	inputs->tokenized_right += i == n && n == want_n;
 	if ((i < n || n != want_n) && !inputs->difference
-		&& asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)", line, i,
-			i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n) < 0)
+		&& asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)",
+			   line, i, i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n)
+			< 0)
 		inputs->difference = NULL;
 }
 
 /* One line of data: through the program's tokenizer, or the ids that it gives. */
-static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *line, int32_t number, Inputs *inputs, Diag *diag)
+static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *line, int32_t number,
+	Inputs *inputs, Diag *diag)
 {
 	json_t *object = NULL;
 	json_error_t error;
@@ -205,8 +220,10 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 	bool good = true;
 	if (text && tokenizer) {
 		Input *input = add_input(inputs, program->max_tokens);
-		const int status = !input ? 0 : program->tokenize(program->context, text, strlen(text), pair, pair ? strlen(pair) : 0,
-			input->ids, input->types, NULL, NULL, program->max_tokens, &n);
+		const int status = !input
+			? 0
+			: program->tokenize(program->context, text, strlen(text), pair, pair ? strlen(pair) : 0,
+				  input->ids, input->types, NULL, NULL, program->max_tokens, &n);
 		if (!input || status)
 			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s",
 				input ? program->strerror(status) : "out of memory");
@@ -223,16 +240,17 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 			input->types[i] = want_types ? want_types[i] : 0;
 		}
 	} else
-		good = diag_error(diag, EXIT_INPUT, number, "%s", tokenizer
-			? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
-			: "the model has no tokenizer: give .jsonl with \"ids\"");
+		good = diag_error(diag, EXIT_INPUT, number, "%s",
+			tokenizer ? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
+					  : "the model has no tokenizer: give .jsonl with \"ids\"");
 	free(want);
 	free(want_types);
 	json_decref(object);
 	return good;
 }
 
-static bool data_inputs(const VerifyOptions *o, const Program *program, bool tokenizer, Inputs *inputs, Diag *diag)
+static bool data_inputs(
+	const VerifyOptions *o, const Program *program, bool tokenizer, Inputs *inputs, Diag *diag)
 {
 	const char *suffix = strrchr(o->data, '.');
 	const bool jsonl = suffix && (strcmp(suffix, ".jsonl") == 0 || strcmp(suffix, ".json") == 0);
@@ -253,18 +271,19 @@ static bool data_inputs(const VerifyOptions *o, const Program *program, bool tok
 	return good;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 /* What was found for one output over all inputs. */
 typedef struct Row {
 	const char *name;
-	double  max_abs, relative, largest, cosine;   /* relative: max_abs / max(1, largest) of the worst input; cosine: the least */
-	int64_t top, top_of;                          /* rows whose largest element is the same; 0 of 0 for outputs without labels */
-	bool    labelled;
+	double max_abs, relative, largest,
+		cosine;          /* relative: max_abs / max(1, largest) of the worst input; cosine: the least */
+	int64_t top, top_of; /* rows whose largest element is the same; 0 of 0 for outputs without labels */
+	bool labelled;
 } Row;
 
-/* Largest of a row in both. A tie in floats that doubles tell apart is not a disagreement: the program's choice must be within
- * rounding of the reference's largest. */
+/* Largest of a row in both. A tie in floats that doubles tell apart is not a disagreement: the program's
+ * choice must be within rounding of the reference's largest. */
 static bool same_top(const double *reference, const float *x, int64_t width)
 {
 	int64_t best = 0, chosen = 0;
@@ -278,19 +297,21 @@ static bool same_top(const double *reference, const float *x, int64_t width)
 }
 
 /* The reference on one input. */
-static bool evaluate_input(const Graph *graph, const Input *input, const int32_t *old_id, EvalArray *outputs, Diag *diag)
+static bool evaluate_input(
+	const Graph *graph, const Input *input, const int32_t *old_id, EvalArray *outputs, Diag *diag)
 {
 	int32_t *ids = calloc((size_t)input->n + 1, sizeof *ids);
 	for (int32_t t = 0; ids && t < input->n; t++)
 		ids[t] = old_id && input->ids[t] >= 0 ? old_id[input->ids[t]] : input->ids[t];
-	const bool good = ids ? graph_eval_ids(graph, ids, graph->ninputs > 1 ? input->types : NULL, input->n, outputs, diag)
+	const bool good = ids
+		? graph_eval_ids(graph, ids, graph->ninputs > 1 ? input->types : NULL, input->n, outputs, diag)
 		: diag_error(diag, EXIT_RUN, 0, "out of memory");
 	free(ids);
 	return good;
 }
 
-static bool compare_input(const Module *reference, const Program *program, const Input *input, const int32_t *old_id, Row *rows,
-	Diag *diag)
+static bool compare_input(const Module *reference, const Program *program, const Input *input,
+	const int32_t *old_id, Row *rows, Diag *diag)
 {
 	const Graph *graph = reference->graphs[0];
 	EvalArray outputs[32] = {{0}};
@@ -307,8 +328,9 @@ static bool compare_input(const Module *reference, const Program *program, const
 		good = (out[k] = calloc(floats[k] + 1, sizeof(float))) && good;
 	}
 	const uint32_t all = graph->noutputs == 32 ? UINT32_MAX : (1u << graph->noutputs) - 1;
-	const int status = good ? program->run_outputs(program->context, input->ids, graph->ninputs > 1 ? input->types : NULL,
-		offsets, 1, all, out, floats) : 0;
+	const int status = good ? program->run_outputs(program->context, input->ids,
+								  graph->ninputs > 1 ? input->types : NULL, offsets, 1, all, out, floats)
+							: 0;
 	if (!good || status)
 		good = diag_error(diag, EXIT_RUN, 0, "%s", status ? program->strerror(status) : "out of memory");
 	for (int32_t k = 0; k < graph->noutputs; k++) {
@@ -335,7 +357,8 @@ static bool compare_input(const Module *reference, const Program *program, const
 	return good;
 }
 
-/* Outputs whose largest element is a decision: single-label classes, tags, answers' starts and ends, candidates. */
+/* Outputs whose largest element is a decision: single-label classes, tags, answers' starts and ends,
+ * candidates. */
 static bool is_labelled(const Module *module, const char *output)
 {
 	for (int32_t h = 0; h < module->nheads; h++) {
@@ -347,7 +370,7 @@ static bool is_labelled(const Module *module, const char *output)
 	return false;
 }
 
-/* ---- reporting ---------------------------------------------------------------------------------------------------------- */
+/* ---- reporting ------------------------------------------------------------------------------- */
 
 static int64_t count_tokens(const Inputs *inputs)
 {
@@ -362,8 +385,8 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 	printf("%s: %d %s, %lld tokens, against the reference evaluator\n", o->build.load.model, inputs->count,
 		o->data ? "texts" : "random inputs", (long long)count_tokens(inputs));
 	if (inputs->tokenized)
-		printf("token ids identical: %d of %d%s%s\n", inputs->tokenized_right, inputs->tokenized, inputs->difference ? "; " : "",
-			inputs->difference ? inputs->difference : "");
+		printf("token ids identical: %d of %d%s%s\n", inputs->tokenized_right, inputs->tokenized,
+			inputs->difference ? "; " : "", inputs->difference ? inputs->difference : "");
 	printf("%-16s %12s %12s %12s  %s\n", "output", "max abs", "largest", "cosine", "top-1");
 	for (int32_t k = 0; k < n; k++) {
 		printf("%-16s %12.3e %12.5g %12.9f", rows[k].name, rows[k].max_abs, rows[k].largest, rows[k].cosine);
@@ -374,23 +397,25 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 }
 
 /* What was found, as verified.h has it. The CPU is the one whose code ran. */
-static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
-	bool pass)
+static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs,
+	const Row *rows, int32_t n, bool pass)
 {
-	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL), *build = verified_build(said);
+	json_t *outputs = json_array(), *said = json_loads(program->about(), 0, NULL),
+		   *build = verified_build(said);
 	const char *slash = o->data ? strrchr(o->data, '/') : NULL;
 	for (int32_t k = 0; k < n; k++) {
-		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs", verified_real(rows[k].max_abs),
-			"largest", verified_real(rows[k].largest), "cosine", verified_real(rows[k].cosine));
+		json_t *row = json_pack("{s:s, s:o, s:o, s:o}", "output", rows[k].name, "max_abs",
+			verified_real(rows[k].max_abs), "largest", verified_real(rows[k].largest), "cosine",
+			verified_real(rows[k].cosine));
 		if (rows[k].labelled) {
 			json_object_set_new(row, "top1", json_integer(rows[k].top));
 			json_object_set_new(row, "top1_of", json_integer(rows[k].top_of));
 		}
 		json_array_append_new(outputs, row);
 	}
-	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", build, "inputs", inputs->count,
-		"tokens", (json_int_t)count_tokens(inputs), "texts_with_ids", inputs->tokenized, "token_ids_identical",
-		inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
+	json_t *figures = json_pack("{s:o, s:i, s:I, s:i, s:i, s:o, s:b}", "build", build, "inputs",
+		inputs->count, "tokens", (json_int_t)count_tokens(inputs), "texts_with_ids", inputs->tokenized,
+		"token_ids_identical", inputs->tokenized_right, "outputs", outputs, "pass", (int)pass);
 	json_object_set_new(build, "cpu", json_string(program->cpu(program->context)));
 	if (o->data)
 		json_object_set_new(figures, "data", json_string(slash ? slash + 1 : o->data));
@@ -418,9 +443,10 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 	return good;
 }
 
-/* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with the figures. */
-static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs, const Row *rows, int32_t n,
-	Diag *diag)
+/* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with
+ * the figures. */
+static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs,
+	const Row *rows, int32_t n, Diag *diag)
 {
 	const bool pass = within_limits(o, inputs, rows, n);
 	json_t *figures = figures_json(o, program, inputs, rows, n, pass);
@@ -444,8 +470,8 @@ static int report(const VerifyOptions *o, Loaded *loaded, const Program *program
 
 static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 {
-	Module *reference = module_copy(loaded->module);   /* building rewrites the graph in place */
-	Module *again = module_copy(loaded->module);       /* and may do so twice */
+	Module *reference = module_copy(loaded->module); /* building rewrites the graph in place */
+	Module *again = module_copy(loaded->module);     /* and may do so twice */
 	/* --passes with merge-tasks leave that to do */
 	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);
 	const Graph *graph = reference->graphs[0];
@@ -453,14 +479,19 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	Inputs inputs = {0};
 	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
 	bool good = merged && rows && program_open(&o->build, loaded, o->threads, &program, diag);
-	if (good && loaded->renumbered && loaded->module->nheads > 0 && loaded->module->heads[0].task == TASK_FILL_MASK)
-		good = diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab leaves other columns of logits than the reference has; "
+	if (good && loaded->renumbered && loaded->module->nheads > 0
+		&& loaded->module->heads[0].task == TASK_FILL_MASK)
+		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"prune-vocab leaves other columns of logits than the reference has; "
 			"verify the other passes alone");
 	good = good && inputs_renumber(&inputs, loaded);
-	good = good && (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
-		: random_inputs(o, graph, program.max_tokens, &inputs));
+	good = good
+		&& (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
+					: random_inputs(o, graph, program.max_tokens, &inputs));
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
-		rows[k] = (Row){.name = graph->outputs[k].name, .cosine = 1, .labelled = is_labelled(reference, graph->outputs[k].name)};
+		rows[k] = (Row){.name = graph->outputs[k].name,
+			.cosine = 1,
+			.labelled = is_labelled(reference, graph->outputs[k].name)};
 	for (int32_t i = 0; good && i < inputs.count; i++) {
 		if (o->build.progress)
 			progress_show("comparing", i, inputs.count);
@@ -487,13 +518,19 @@ int cmd_verify(int argc, char **argv)
 	VerifyOptions options = {.min_cosine = NAN, .max_abs = NAN, .seed = 1, .threads = 1};
 	build_options_init(&options.build, argc, argv);
 	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table, .parser = parse, .args_doc = "MODEL", .children = children, .doc =
-		"Build a model and compare the program with the reference evaluator (the imported graph in double precision).\v"
-		"With -o the program is kept when it is within the limits; its --about carries what was measured.\n\n"
-		"Examples:\n"
-		"  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
-		"  bertc verify minilm-sst2 --json >sst2.json && bertc build minilm-sst2 --verified=sst2.json -o sst2\n"
-		"  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt"};
+	const struct argp argp = {.options = table,
+		.parser = parse,
+		.args_doc = "MODEL",
+		.children = children,
+		.doc = "Build a model and compare the program with the reference evaluator (the imported graph in "
+			   "double precision).\v"
+			   "With -o the program is kept when it is within the limits; its --about carries what was "
+			   "measured.\n\n"
+			   "Examples:\n"
+			   "  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
+			   "  bertc verify minilm-sst2 --json >sst2.json && bertc build minilm-sst2 --verified=sst2.json "
+			   "-o sst2\n"
+			   "  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt"};
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	options.build.quiet = true;
 

@@ -1,4 +1,5 @@
-/* main.c: the table of contents. Finds the command in commands.def and calls it; one file cmd_NAME.c a command does the rest. */
+/* main.c: the table of contents. Finds the command in commands.def and calls it; one file cmd_NAME.c a
+ * command does the rest. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,18 +30,21 @@ static void interrupted(int signal_number)
 static void print_help(FILE *out)
 {
 	fputs("usage: bertc COMMAND [ARGUMENT...]\n\n"
-	      "Compiles BERT-family encoders into programs that need nothing else.\n\n", out);
+		  "Compiles BERT-family encoders into programs that need nothing else.\n\n",
+		out);
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(out, "  bertc %-12s %-26s  %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
 	fputs("\nExamples:\n"
-	      "  bertc build minilm-sst2 -o sst2              one static program from a Hugging Face directory\n"
-	      "  echo 'what a film' | ./sst2                  runs it: label and score\n"
-	      "  bertc build minilm-l6 --emit=lib -o embed.a  a library, embed.h beside it\n"
-	      "  bertc build minilm-l6 --emit=c -o embed.c    C17 for any compiler, weights beside it\n"
-	      "  bertc build minilm-sst2 --target=aarch64-linux-gnu -o sst2.arm64\n"
-	      "  bertc verify minilm-sst2                     compares the program with the reference evaluator\n"
-	      "\n`bertc COMMAND --help` lists a command's options. Exit status: 0 done, 1 failed, 2 usage, 3 bad input,\n"
-	      "4 not supported, 5 below a limit that was asked for, 130 interrupted.\n", out);
+		  "  bertc build minilm-sst2 -o sst2              one static program from a Hugging Face directory\n"
+		  "  echo 'what a film' | ./sst2                  runs it: label and score\n"
+		  "  bertc build minilm-l6 --emit=lib -o embed.a  a library, embed.h beside it\n"
+		  "  bertc build minilm-l6 --emit=c -o embed.c    C17 for any compiler, weights beside it\n"
+		  "  bertc build minilm-sst2 --target=aarch64-linux-gnu -o sst2.arm64\n"
+		  "  bertc verify minilm-sst2                     compares the program with the reference evaluator\n"
+		  "\n`bertc COMMAND --help` lists a command's options. Exit status: 0 done, 1 failed, 2 usage, 3 bad "
+		  "input,\n"
+		  "4 not supported, 5 below a limit that was asked for, 130 interrupted.\n",
+		out);
 }
 
 /* argp prints argv[0] in usage lines; it should read as the person typed it. */

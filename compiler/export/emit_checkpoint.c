@@ -1,11 +1,11 @@
-/* emit_checkpoint.c: --emit=checkpoint: a model that passes have changed, as a Hugging Face directory again: config.json,
- * model.safetensors, the tokenizer's files and the modules of sentence-transformers, for training it on and for compiling it
- * again.
+/* emit_checkpoint.c: --emit=checkpoint: a model that passes have changed, as a Hugging Face directory again:
+ * config.json, model.safetensors, the tokenizer's files and the modules of sentence-transformers, for
+ * training it on and for compiling it again.
  *
- * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors that the graph
- * does not use are carried over, those of dropped layers are not. Whether the architecture can say what the passes have made is
- * decided by reading the new directory as `build` would and comparing the two graphs; only if they are the same does the
- * directory appear. */
+ * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors
+ * that the graph does not use are carried over, those of dropped layers are not. Whether the architecture can
+ * say what the passes have made is decided by reading the new directory as `build` would and comparing the
+ * two graphs; only if they are the same does the directory appear. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -21,19 +21,19 @@ typedef struct Writer {
 	const Loaded *loaded;
 	const ModelDesc *desc;
 	const Graph *graph;
-	MemArena    *mem;
-	const char  *root, *folder;         /* the new directory, and the encoder's within it (mostly the same) */
-	int32_t      nlayers, layer[LAYERS_MAX];   /* numbers of the layers that are left, in order */
-	int64_t      vocab;                 /* rows of the word table */
+	MemArena *mem;
+	const char *root, *folder;          /* the new directory, and the encoder's within it (mostly the same) */
+	int32_t nlayers, layer[LAYERS_MAX]; /* numbers of the layers that are left, in order */
+	int64_t vocab;                      /* rows of the word table */
 	const Tensor **tensors;             /* to be written, under their new names */
-	const char  **sources;              /* and the checkpoint's name of each */
-	int32_t      ntensors, room;        /* room: for all tensors of the graph and of the files */
-	Diag        *diag;
+	const char **sources;               /* and the checkpoint's name of each */
+	int32_t ntensors, room;             /* room: for all tensors of the graph and of the files */
+	Diag *diag;
 } Writer;
 
 #define REFUSE(w, ...) diag_error((w)->diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: " __VA_ARGS__)
 
-/* ---- what is left of the encoder -------------------------------------------------------------------------------------- */
+/* ---- what is left of the encoder ------------------------------------------------------------- */
 
 static bool count_layers(Writer *w)
 {
@@ -50,7 +50,8 @@ static bool count_layers(Writer *w)
 	for (const Node *node = w->graph->first; node; node = node->next)
 		if (node->op == OP_EMBED && node->args[1] == w->graph->inputs[0])
 			w->vocab = node->args[0]->type.dim[0].plus;
-	return (w->nlayers > 0 && w->vocab > 0) || REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
+	return (w->nlayers > 0 && w->vocab > 0)
+		|| REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
 }
 
 /* What has been made of the model at run time, or in other numbers, beside its weights. */
@@ -59,21 +60,36 @@ static bool check_ops(const Writer *w)
 	for (const Node *node = w->graph->first; node; node = node->next) {
 		const int32_t layer = origin_layer(node->origin);
 		if (node->op == OP_THIN)
-			return REFUSE(w, "layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, or refine the "
-				"model before it", layer, w->desc->family);
+			return REFUSE(w,
+				"layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, "
+				"or refine the "
+				"model before it",
+				layer, w->desc->family);
 		if (node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16)
-			return REFUSE(w, "%s multiplies in %s, and a checkpoint holds weights alone; leave %s out, and give it to the build of what is "
-				"written", node->origin ? node->origin : "a linear", node->op == OP_LINEAR_I8 ? "int8" : "bf16",
+			return REFUSE(w,
+				"%s multiplies in %s, and a checkpoint holds weights alone; leave %s out, and give it to the "
+				"build of what is "
+				"written",
+				node->origin ? node->origin : "a linear", node->op == OP_LINEAR_I8 ? "int8" : "bf16",
 				node->op == OP_LINEAR_I8 ? "quantize-int8" : "compute-bf16");
 		if (node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4)
-			return REFUSE(w, "an embedding table is in %s, which transformers' %s does not read; leave quantize-embeddings out, and give it "
-				"to the build of what is written", node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family);
+			return REFUSE(w,
+				"an embedding table is in %s, which transformers' %s does not read; leave "
+				"quantize-embeddings out, and give it "
+				"to the build of what is written",
+				node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family);
 		if (node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
-			return REFUSE(w, "the word table is a product of two, and transformers' %s has one; leave factorize-embeddings out, or refine "
-				"the model before it", w->desc->family);
+			return REFUSE(w,
+				"the word table is a product of two, and transformers' %s has one; leave "
+				"factorize-embeddings out, or refine "
+				"the model before it",
+				w->desc->family);
 		if (node->op == OP_SOFTMAX && (node->attr.has & A_SELECT))
-			return REFUSE(w, "the attention of layer %d selects keys, and transformers' %s has no way to say so; leave hard-attention "
-				"out, or refine the model before it", layer, w->desc->family);
+			return REFUSE(w,
+				"the attention of layer %d selects keys, and transformers' %s has no way to say so; leave "
+				"hard-attention "
+				"out, or refine the model before it",
+				layer, w->desc->family);
 	}
 	return true;
 }
@@ -82,7 +98,9 @@ static bool check_ops(const Writer *w)
 static int64_t part_outputs(const Writer *w, int32_t layer, const char *part)
 {
 	for (const Node *node = w->graph->first; node; node = node->next) {
-		const char *name = node->op == OP_LINEAR && origin_layer(node->origin) == layer ? strchr(node->origin + 6, '.') : NULL;
+		const char *name = node->op == OP_LINEAR && origin_layer(node->origin) == layer
+			? strchr(node->origin + 6, '.')
+			: NULL;
 		if (name && strcmp(name + 1, part) == 0)
 			return node->args[1]->type.dim[0].plus;
 	}
@@ -95,22 +113,32 @@ static bool check_widths(const Writer *w, int64_t *width)
 	const int64_t hidden = w->desc->hidden;
 	*width = part_outputs(w, w->layer[0], "ffn.in");
 	for (int32_t i = 0; i < w->nlayers; i++) {
-		const int64_t ffn = part_outputs(w, w->layer[i], "ffn.in"), query = part_outputs(w, w->layer[i], "attention.query");
+		const int64_t ffn = part_outputs(w, w->layer[i], "ffn.in"),
+					  query = part_outputs(w, w->layer[i], "attention.query");
 		if (!ffn || !query)
-			return REFUSE(w, "layer %d has no %s block any more, and transformers' %s no way to say so; leave prune-blocks out, "
-				"or refine the model before it", w->layer[i], query ? "feed-forward" : "attention", w->desc->family);
+			return REFUSE(w,
+				"layer %d has no %s block any more, and transformers' %s no way to say so; leave "
+				"prune-blocks out, "
+				"or refine the model before it",
+				w->layer[i], query ? "feed-forward" : "attention", w->desc->family);
 		if (query != hidden)
-			return REFUSE(w, "layer %d has %jd of %d attention heads left, and transformers' %s no way to say so (hidden_size "
-				"divided by num_attention_heads is the size of a head); leave prune-heads out, or refine the model before it",
+			return REFUSE(w,
+				"layer %d has %jd of %d attention heads left, and transformers' %s no way to say so "
+				"(hidden_size "
+				"divided by num_attention_heads is the size of a head); leave prune-heads out, or refine the "
+				"model before it",
 				w->layer[i], (intmax_t)(query / (hidden / w->desc->heads)), w->desc->heads, w->desc->family);
 		if (ffn != *width)
-			return REFUSE(w, "layer %d has %jd neurons and layer %d has %jd, but intermediate_size is one number for all layers; "
-				"prune-ffn{keep=N} leaves as many in each", w->layer[0], (intmax_t)*width, w->layer[i], (intmax_t)ffn);
+			return REFUSE(w,
+				"layer %d has %jd neurons and layer %d has %jd, but intermediate_size is one number for all "
+				"layers; "
+				"prune-ffn{keep=N} leaves as many in each",
+				w->layer[0], (intmax_t)*width, w->layer[i], (intmax_t)ffn);
 	}
 	return true;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 /* Where the digits of "layer.N." stand in a tensor's name; NULL: nowhere. */
 static const char *layer_digits(const char *name)
@@ -131,7 +159,8 @@ static const char *new_name(const Writer *w, const char *name)
 	const int64_t number = digits ? strtoll(digits, NULL, 10) : -1;
 	for (int32_t i = 0; digits && i < w->nlayers; i++)
 		if (w->layer[i] == number)
-			return mem_printf(w->mem, "%.*s%d%s", (int)(digits - name), name, i, digits + strspn(digits, "0123456789"));
+			return mem_printf(
+				w->mem, "%.*s%d%s", (int)(digits - name), name, i, digits + strspn(digits, "0123456789"));
 	return name;
 }
 
@@ -141,7 +170,8 @@ static bool add_tensor(Writer *w, const Tensor *tensor, const char *source)
 	for (int32_t i = 0; i < w->ntensors; i++)
 		if (strcmp(w->tensors[i]->name, name) == 0)
 			return tensor_equal(w->tensors[i], tensor)
-				|| REFUSE(w, "two different tensors have been made of %s, and the checkpoint can hold one", source);
+				|| REFUSE(
+					w, "two different tensors have been made of %s, and the checkpoint can hold one", source);
 	Tensor *view = mem_alloc(w->mem, sizeof *view);
 	*view = *tensor;
 	view->name = name;
@@ -158,12 +188,13 @@ static bool has_source(const Writer *w, const char *name)
 	return false;
 }
 
-/* A tensor that nothing in the graph reads: a head for another task, a buffer. Of a word table that has shrunk, what was as long
- * as the old one no longer fits. */
+/* A tensor that nothing in the graph reads: a head for another task, a buffer. Of a word table that has
+ * shrunk, what was as long as the old one no longer fits. */
 static bool is_carried_over(const Writer *w, const Tensor *tensor)
 {
 	const bool by_word = tensor->type.rank > 0 && tensor->type.dim[0].plus == w->desc->vocab;
-	return !layer_digits(tensor->name) && !has_source(w, tensor->name) && !(by_word && w->vocab != w->desc->vocab);
+	return !layer_digits(tensor->name) && !has_source(w, tensor->name)
+		&& !(by_word && w->vocab != w->desc->vocab);
 }
 
 static bool collect_tensors(Writer *w)
@@ -176,7 +207,9 @@ static bool collect_tensors(Writer *w)
 	w->tensors = mem_alloc(w->mem, (size_t)w->room * sizeof *w->tensors);
 	w->sources = mem_alloc(w->mem, (size_t)w->room * sizeof *w->sources);
 	for (const Node *node = w->graph->first; node; node = node->next) {
-		const char *source = node->op != OP_CONST ? NULL : node->data->source ? node->data->source : node->data->name;
+		const char *source = node->op != OP_CONST ? NULL
+			: node->data->source                  ? node->data->source
+												  : node->data->name;
 		if (source && module_find_tensor(module, source) && !add_tensor(w, node->data, source))
 			return false;
 	}
@@ -190,13 +223,13 @@ static bool collect_tensors(Writer *w)
 	return used > 0;
 }
 
-/* ---- config.json ------------------------------------------------------------------------------------------------------ */
+/* ---- config.json ----------------------------------------------------------------------------- */
 
 /* The element type of all float tensors, or float32 where they differ: transformers loads into one type. */
 static const char *common_dtype(const Tensor *const *tensors, int32_t count)
 {
-	static const char *const names[DT_COUNT] = {[DT_F32] = "float32", [DT_F16] = "float16", [DT_BF16] = "bfloat16",
-		[DT_F64] = "float64"};
+	static const char *const names[DT_COUNT] = {
+		[DT_F32] = "float32", [DT_F16] = "float16", [DT_BF16] = "bfloat16", [DT_F64] = "float64"};
 	const char *name = NULL;
 	for (int32_t i = 0; i < count; i++) {
 		const char *own = names[tensors[i]->type.dtype];
@@ -207,7 +240,8 @@ static const char *common_dtype(const Tensor *const *tensors, int32_t count)
 	return name ? name : names[DT_F32];
 }
 
-/* What config.json says stays, unless passes have changed the type: a model may be stored in half and meant for float32. */
+/* What config.json says stays, unless passes have changed the type: a model may be stored in half and meant
+ * for float32. */
 static void set_dtype(const Writer *w, json_t *config)
 {
 	const Module *module = w->loaded->module;
@@ -218,7 +252,8 @@ static void set_dtype(const Writer *w, json_t *config)
 			old[count++] = safetensors_get(module->files[f], t);
 	const char *now = common_dtype(w->tensors, w->ntensors);
 	if (now != common_dtype(old, count))
-		json_object_set_new(config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(now));
+		json_object_set_new(
+			config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(now));
 }
 
 static bool write_config(const Writer *w, int64_t ffn)
@@ -237,7 +272,7 @@ static bool write_config(const Writer *w, int64_t ffn)
 	return good;
 }
 
-/* ---- files that stay as they are -------------------------------------------------------------------------------------- */
+/* ---- files that stay as they are ------------------------------------------------------------- */
 
 static bool copy_file(const Writer *w, const char *from, const char *to, const char *name)
 {
@@ -247,15 +282,17 @@ static bool copy_file(const Writer *w, const char *from, const char *to, const c
 
 static bool make_folder(const Writer *w, const char *path)
 {
-	return mkdir(path, 0777) == 0 || diag_error_in(w->diag, EXIT_RUN, path, 0, "cannot be made: %s", strerror(errno));
+	return mkdir(path, 0777) == 0
+		|| diag_error_in(w->diag, EXIT_RUN, path, 0, "cannot be made: %s", strerror(errno));
 }
 
 /* All plain files of a module's folder: its config.json and, of a Dense, its weights. */
 static bool copy_folder(const Writer *w, const char *home, const char *name)
 {
-	const char *from = mem_printf(w->mem, "%s/%s", home, name), *to = mem_printf(w->mem, "%s/%s", w->root, name);
+	const char *from = mem_printf(w->mem, "%s/%s", home, name),
+			   *to = mem_printf(w->mem, "%s/%s", w->root, name);
 	DIR *dir = opendir(from);
-	if (!dir)   /* Normalize has none */
+	if (!dir) /* Normalize has none */
 		return true;
 	bool good = make_folder(w, to);
 	for (struct dirent *entry; good && (entry = readdir(dir));) {
@@ -267,8 +304,8 @@ static bool copy_folder(const Writer *w, const char *home, const char *name)
 	return good;
 }
 
-/* modules.json of sentence-transformers and the folders that it names, but for the encoder's. Their names were checked when the
- * model was loaded. */
+/* modules.json of sentence-transformers and the folders that it names, but for the encoder's. Their names
+ * were checked when the model was loaded. */
 static bool copy_modules(const Writer *w, const char *home)
 {
 	const char *path = mem_printf(w->mem, "%s/modules.json", home);
@@ -278,7 +315,8 @@ static bool copy_modules(const Writer *w, const char *home)
 	size_t i;
 	bool good = modules && copy_file(w, home, w->root, "modules.json")
 		&& copy_file(w, home, w->root, "config_sentence_transformers.json");
-	json_array_foreach(modules, i, module) {
+	json_array_foreach(modules, i, module)
+	{
 		const char *name = json_string_value(json_object_get(module, "path"));
 		if (good && name && *name && strcmp(mem_printf(w->mem, "%s/%s", home, name), w->desc->directory) != 0)
 			good = copy_folder(w, home, name);
@@ -289,8 +327,8 @@ static bool copy_modules(const Writer *w, const char *home)
 
 static bool copy_rest(Writer *w)
 {
-	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json",
-		"added_tokens.json", "sentence_bert_config.json"};
+	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.txt",
+		"special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json"};
 	const ModelDesc *desc = w->desc;
 	const char *home = desc->modules_directory ? desc->modules_directory : desc->directory;
 	w->folder = w->root;
@@ -302,10 +340,11 @@ static bool copy_rest(Writer *w)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!copy_file(w, desc->directory, w->folder, names[i]))
 			return false;
-	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag)) && copy_modules(w, home);
+	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag))
+		&& copy_modules(w, home);
 }
 
-/* ---- is it what was to be written? ------------------------------------------------------------------------------------ */
+/* ---- is it what was to be written? ----------------------------------------------------------- */
 
 /* A copy in one spelling: what passes have tidied is not held against them. */
 static Module *plain_copy(const Module *module, Diag *diag)
@@ -327,10 +366,12 @@ static bool compare_graphs(Writer *w, const Module *read)
 	Module *want = plain_copy(w->loaded->module, w->diag), *got = want ? plain_copy(read, w->diag) : NULL;
 	bool good = want && got;
 	if (good && !graph_equal(want->graphs[0], got->graphs[0], &where))
-		good = REFUSE(w, "transformers' %s cannot say what the passes have made of it: %s%s%s is not what the checkpoint would "
-			"give; only passes that drop layers or change widths alike in all layers can be written", w->desc->family,
-			where ? op_info[where->op].name : "an output", where && where->origin ? " of " : "",
-			where && where->origin ? where->origin : "");
+		good = REFUSE(w,
+			"transformers' %s cannot say what the passes have made of it: %s%s%s is not what the checkpoint "
+			"would "
+			"give; only passes that drop layers or change widths alike in all layers can be written",
+			w->desc->family, where ? op_info[where->op].name : "an output",
+			where && where->origin ? " of " : "", where && where->origin ? where->origin : "");
 	module_free(want);
 	module_free(got);
 	return good;
@@ -340,11 +381,14 @@ static bool compare_graphs(Writer *w, const Module *read)
 static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
 {
 	const TokenizerDesc *want = w->loaded->tokenizer;
-	bool same = !want == !got && (!want || (want->nvocab == got->nvocab && want->nadded == got->nadded
-		&& want->unk_id == got->unk_id && want->pad_id == got->pad_id && want->cls_id == got->cls_id
-		&& want->sep_id == got->sep_id && want->mask_id == got->mask_id));
+	bool same = !want == !got
+		&& (!want
+			|| (want->nvocab == got->nvocab && want->nadded == got->nadded && want->unk_id == got->unk_id
+				&& want->pad_id == got->pad_id && want->cls_id == got->cls_id && want->sep_id == got->sep_id
+				&& want->mask_id == got->mask_id));
 	for (int32_t i = 0; want && same && i < want->nvocab; i++)
-		same = !want->vocab[i] == !got->vocab[i] && (!want->vocab[i] || strcmp(want->vocab[i], got->vocab[i]) == 0);
+		same = !want->vocab[i] == !got->vocab[i]
+			&& (!want->vocab[i] || strcmp(want->vocab[i], got->vocab[i]) == 0);
 	for (int32_t i = 0; want && same && i < want->nadded; i++)
 		same = want->added[i].id == got->added[i].id && strcmp(want->added[i].text, got->added[i].text) == 0;
 	return same || REFUSE(w, "the tokenizer's files cannot say what the passes have made of it");
@@ -352,39 +396,50 @@ static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
 
 static bool read_back(Writer *w)
 {
-	BuildOptions options = {.load.model = w->root, .run.level = 2, .load.task = w->options->load.task, .load.outputs = w->options->load.outputs,
+	BuildOptions options = {.load.model = w->root,
+		.run.level = 2,
+		.load.task = w->options->load.task,
+		.load.outputs = w->options->load.outputs,
 		.load.max_tokens = w->options->load.max_tokens};
 	Loaded again = {0};
 	Diag diag;
 	diag_init(&diag, w->options->result.out);
 	bool good = model_load(&options.load, &again, &diag);
 	if (!good)
-		REFUSE(w, "the directory would not be read again: %s", diag.count ? diag.messages[diag.count - 1].text : "no reason");
+		REFUSE(w, "the directory would not be read again: %s",
+			diag.count ? diag.messages[diag.count - 1].text : "no reason");
 	good = good && compare_graphs(w, again.module) && compare_tokenizers(w, again.tokenizer);
 	model_unload(&again);
 	diag_free(&diag);
 	return good;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static bool write_all(Writer *w, int64_t ffn)
 {
 	return copy_rest(w) && collect_tensors(w) && write_config(w, ffn)
-		&& safetensors_write(mem_printf(w->mem, "%s/model.safetensors", w->folder), w->tensors, w->ntensors, w->diag)
+		&& safetensors_write(
+			mem_printf(w->mem, "%s/model.safetensors", w->folder), w->tensors, w->ntensors, w->diag)
 		&& read_back(w) && directory_commit(w->root, w->options->result.out, w->diag);
 }
 
 bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
-	Writer w = {.options = options, .loaded = loaded, .desc = loaded->desc, .graph = loaded->module->graphs[0], .diag = diag};
+	Writer w = {.options = options,
+		.loaded = loaded,
+		.desc = loaded->desc,
+		.graph = loaded->module->graphs[0],
+		.diag = diag};
 	int64_t ffn;
 	if (!w.desc || !w.desc->from_config)
 		return REFUSE(&w, "a checkpoint is made from a checkpoint: MODEL must be a Hugging Face directory");
 	if (w.graph->level != LEVEL_GRAPH)
-		return REFUSE(&w, "fused and lowered graphs are no model any more; give only passes that come before fuse");
+		return REFUSE(
+			&w, "fused and lowered graphs are no model any more; give only passes that come before fuse");
 	if (loaded->nmerged)
-		return REFUSE(&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
+		return REFUSE(
+			&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
 	for (const Node *node = w.graph->first; node; node = node->next)
 		if (node->op == OP_EXIT)
 			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");

@@ -7,7 +7,8 @@
 /* emit_checkpoint.c: the model as a Hugging Face directory again, out. */
 bool checkpoint_emit(const BuildOptions *, const Loaded *, Diag *);
 
-/* tokenizer_write.c: the files of a tokenizer with new ids (loaded->renumbered), from one directory to another. */
+/* tokenizer_write.c: the files of a tokenizer with new ids (loaded->renumbered), from one directory to
+ * another. */
 bool tokenizer_write(const Loaded *, const char *from, const char *to, Diag *);
 /* The ids that config.json holds: pad_token_id and its like. */
 void tokenizer_renumber_roles(const Loaded *, json_t *config);

@@ -1,5 +1,5 @@
-/* tokenizer_write.c: a tokenizer's files again after its ids have been renumbered: tokenizer.json, vocab.txt and the ids that the
- * configuration files hold. Everything else in them stays as it was. */
+/* tokenizer_write.c: a tokenizer's files again after its ids have been renumbered: tokenizer.json, vocab.txt
+ * and the ids that the configuration files hold. Everything else in them stays as it was. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,10 @@
 #include "compiler/tokenizer/tokenizer_import.h"
 #include "export.h"
 
-typedef struct Rewriter { const Loaded *loaded; MemArena *mem; } Rewriter;
+typedef struct Rewriter {
+	const Loaded *loaded;
+	MemArena *mem;
+} Rewriter;
 
 static int64_t new_id(const Rewriter *r, const json_t *id)
 {
@@ -33,9 +36,7 @@ static json_t *renumber_vocab(const Rewriter *r, json_t *vocab)
 	const char *token;
 	json_t *id, *fresh = json_object();
 	const char **by_id = mem_alloc(r->mem, ((size_t)r->loaded->nrenumbered + 1) * sizeof *by_id);
-	json_object_foreach(vocab, token, id)
-		if (new_id(r, id) >= 0)
-			by_id[new_id(r, id)] = token;
+	json_object_foreach(vocab, token, id) if (new_id(r, id) >= 0) by_id[new_id(r, id)] = token;
 	for (int32_t i = 0; i < r->loaded->nrenumbered; i++)
 		if (by_id[i])
 			json_object_set_new(fresh, by_id[i], json_integer(i));
@@ -49,18 +50,17 @@ static void renumber_processor(const Rewriter *r, json_t *processor)
 	const char *name;
 	json_t *token, *item;
 	size_t i;
-	json_object_foreach(json_object_get(processor, "special_tokens"), name, token) {
+	json_object_foreach(json_object_get(processor, "special_tokens"), name, token)
+	{
 		json_t *ids = json_object_get(token, "ids");
-		json_array_foreach(ids, i, item)
-			json_array_set_new(ids, i, json_integer(new_id(r, item)));
+		json_array_foreach(ids, i, item) json_array_set_new(ids, i, json_integer(new_id(r, item)));
 	}
 	for (i = 0; i < sizeof pairs / sizeof *pairs; i++) {
 		json_t *pair = json_object_get(processor, pairs[i]);
 		if (json_array_size(pair) == 2)
 			json_array_set_new(pair, 1, json_integer(new_id(r, json_array_get(pair, 1))));
 	}
-	json_array_foreach(json_object_get(processor, "processors"), i, item)
-		renumber_processor(r, item);
+	json_array_foreach(json_object_get(processor, "processors"), i, item) renumber_processor(r, item);
 }
 
 static void renumber_tokenizer(const Rewriter *r, json_t *root)
@@ -68,8 +68,7 @@ static void renumber_tokenizer(const Rewriter *r, json_t *root)
 	json_t *model = json_object_get(root, "model"), *token;
 	size_t i;
 	json_object_set_new(model, "vocab", renumber_vocab(r, json_object_get(model, "vocab")));
-	json_array_foreach(json_object_get(root, "added_tokens"), i, token)
-		renumber_member(r, token, "id");
+	json_array_foreach(json_object_get(root, "added_tokens"), i, token) renumber_member(r, token, "id");
 	renumber_processor(r, json_object_get(root, "post_processor"));
 	renumber_member(r, json_object_get(root, "padding"), "pad_id");
 }
@@ -82,7 +81,8 @@ static void renumber_config(const Rewriter *r, json_t *root)
 	if (!json_is_object(decoder))
 		return;
 	fresh = json_object();
-	json_object_foreach(decoder, key, token) {
+	json_object_foreach(decoder, key, token)
+	{
 		json_t *id = json_integer(strtoll(key, NULL, 10));
 		if (new_id(r, id) >= 0)
 			json_object_set(fresh, mem_printf(r->mem, "%lld", (long long)new_id(r, id)), token);
@@ -96,42 +96,41 @@ static void renumber_added(const Rewriter *r, json_t *root)
 	const char *token;
 	json_t *id;
 	void *next;
-	json_object_foreach_safe(root, next, token, id)
-		renumber_member(r, root, token);
+	json_object_foreach_safe(root, next, token, id) renumber_member(r, root, token);
 }
 
 void tokenizer_renumber_roles(const Loaded *loaded, json_t *config)
 {
 	const Rewriter r = {loaded, NULL};
-	static const char *const keys[] = {"pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id",
-		"mask_token_id", "unk_token_id", "decoder_start_token_id"};
+	static const char *const keys[] = {"pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id",
+		"sep_token_id", "mask_token_id", "unk_token_id", "decoder_start_token_id"};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (loaded->renumbered)
 			renumber_member(&r, config, keys[i]);
 }
 
-/* Integers that no C type holds (model_max_length of 10^30) come as reals, and then all do: those that fit become integers
- * again. */
+/* Integers that no C type holds (model_max_length of 10^30) come as reals, and then all do: those that fit
+ * become integers again. */
 static json_t *with_integers(json_t *value)
 {
 	const char *key;
 	json_t *item;
 	size_t i;
 	void *next;
-	if (json_is_real(value) && fabs(json_real_value(value)) < 9e15 && floor(json_real_value(value)) == json_real_value(value)) {
+	if (json_is_real(value) && fabs(json_real_value(value)) < 9e15
+		&& floor(json_real_value(value)) == json_real_value(value)) {
 		json_t *integer = json_integer((json_int_t)json_real_value(value));
 		json_decref(value);
 		return integer;
 	}
 	json_object_foreach_safe(value, next, key, item)
 		json_object_set_new(value, key, with_integers(json_incref(item)));
-	json_array_foreach(value, i, item)
-		json_array_set_new(value, i, with_integers(json_incref(item)));
+	json_array_foreach(value, i, item) json_array_set_new(value, i, with_integers(json_incref(item)));
 	return value;
 }
 
-static bool rewrite_json(const Rewriter *r, const char *from, const char *to, void (*renumber)(const Rewriter *, json_t *),
-	Diag *diag)
+static bool rewrite_json(const Rewriter *r, const char *from, const char *to,
+	void (*renumber)(const Rewriter *, json_t *), Diag *diag)
 {
 	const bool huge = renumber == renumber_config;
 	json_t *root = json_read(from, TOKENIZER_BYTES_MAX, huge ? JSON_DECODE_INT_AS_REAL : 0, diag);
@@ -157,8 +156,13 @@ static bool rewrite_vocab_txt(const TokenizerDesc *desc, const char *to, Diag *d
 
 bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Diag *diag)
 {
-	static const struct { const char *name; void (*renumber)(const Rewriter *, json_t *); } files[] = {
-		{"tokenizer.json", renumber_tokenizer}, {"tokenizer_config.json", renumber_config}, {"added_tokens.json", renumber_added},
+	static const struct {
+		const char *name;
+		void (*renumber)(const Rewriter *, json_t *);
+	} files[] = {
+		{"tokenizer.json", renumber_tokenizer},
+		{"tokenizer_config.json", renumber_config},
+		{"added_tokens.json", renumber_added},
 		{"vocab.txt", NULL},
 	};
 	const Rewriter r = {loaded, mem_new()};
@@ -168,7 +172,7 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 		const char *target = mem_printf(r.mem, "%s/%s", to, files[i].name);
 		if (access(source, F_OK) == 0)
 			good = files[i].renumber ? rewrite_json(&r, source, target, files[i].renumber, diag)
-				: rewrite_vocab_txt(loaded->tokenizer, target, diag);
+									 : rewrite_vocab_txt(loaded->tokenizer, target, diag);
 	}
 	mem_free(r.mem);
 	return good;

@@ -1,5 +1,6 @@
-/* checkpoint.c: the checkpoint files of a description. One .safetensors, or the shards that a .safetensors.index.json lists;
- * a shard may hold exactly the tensors that the index places in it, so that no tensor has two meanings. */
+/* checkpoint.c: the checkpoint files of a description. One .safetensors, or the shards that a
+ * .safetensors.index.json lists; a shard may hold exactly the tensors that the index places in it, so that no
+ * tensor has two meanings. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,7 +14,11 @@
 
 enum { SHARDS_MAX = 1024, INDEX_BYTES_MAX = 64 << 20 };
 
-typedef struct Shards { const char *name[SHARDS_MAX]; char *path[SHARDS_MAX]; int32_t count; } Shards;
+typedef struct Shards {
+	const char *name[SHARDS_MAX];
+	char *path[SHARDS_MAX];
+	int32_t count;
+} Shards;
 
 static bool has_suffix(const char *text, const char *suffix)
 {
@@ -33,7 +38,10 @@ static int32_t shard_number(Shards *shards, const char *name)
 }
 
 /* The files that the index names, in the order of their names: the order of JSON members must not matter. */
-static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static bool list_shards(const json_t *map, const char *index, Shards *shards, Diag *diag)
 {
@@ -41,13 +49,14 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 	json_t *value;
 	if (!json_is_object(map) || json_object_size(map) == 0)
 		return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map is not an object of tensors");
-	json_object_foreach((json_t *)map, tensor, value) {
+	json_object_foreach((json_t *)map, tensor, value)
+	{
 		if (!json_is_string(value))
-			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in %s, expected a file name", tensor,
-				json_kind(value));
+			return diag_error_in(diag, EXIT_INPUT, index, 0,
+				"weight_map places %s in %s, expected a file name", tensor, json_kind(value));
 		if (!has_suffix(json_string_value(value), ".safetensors"))
-			return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map places %s in \"%s\", which is not a .safetensors file",
-				tensor,
+			return diag_error_in(diag, EXIT_INPUT, index, 0,
+				"weight_map places %s in \"%s\", which is not a .safetensors file", tensor,
 				json_string_value(value));
 		if (shard_number(shards, json_string_value(value)) < 0)
 			return diag_error_in(diag, EXIT_UNSUPPORTED, index, 0, "names more than %d files", SHARDS_MAX);
@@ -56,10 +65,10 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 	return true;
 }
 
-/* Paths of all weight files of the description in *shards; *map is the index's weight_map or NULL. *json keeps the names
- * alive. */
-static bool find_shards(const ModelDesc *desc, const char *const *search, Shards *shards, json_t **json, const json_t **map,
-	Diag *diag)
+/* Paths of all weight files of the description in *shards; *map is the index's weight_map or NULL. *json
+ * keeps the names alive. */
+static bool find_shards(const ModelDesc *desc, const char *const *search, Shards *shards, json_t **json,
+	const json_t **map, Diag *diag)
 {
 	*json = NULL, *map = NULL;
 	const char *directory = desc->weights_directory ? desc->weights_directory : desc->directory;
@@ -90,17 +99,21 @@ static bool check_places(const json_t *map, const Shards *shards, SafeTensors *c
 	json_t *value;
 	for (int32_t f = 0; f < shards->count; f++)
 		for (int32_t t = 0; t < safetensors_count(files[f]); t++) {
-			const char *name = safetensors_get(files[f], t)->name, *place = json_string_value(json_object_get(map, name));
+			const char *name = safetensors_get(files[f], t)->name,
+					   *place = json_string_value(json_object_get(map, name));
 			if (!place || strcmp(place, shards->name[f]) != 0)
-				return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0, "holds %s, which the index places in %s", name,
-					place ? place : "no file");
+				return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0,
+					"holds %s, which the index places in %s", name, place ? place : "no file");
 		}
-	json_object_foreach((json_t *)map, tensor, value) {
+	json_object_foreach((json_t *)map, tensor, value)
+	{
 		const char *name = json_string_value(value);
-		int32_t f = (int32_t)((const char *const *)bsearch(&name, shards->name, (size_t)shards->count, sizeof name,
-			compare_names) - shards->name);
+		int32_t f = (int32_t)((const char *const *)bsearch(
+								  &name, shards->name, (size_t)shards->count, sizeof name, compare_names)
+			- shards->name);
 		if (!safetensors_find(files[f], tensor))
-			return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0, "does not hold %s, which the index places in it", tensor);
+			return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0,
+				"does not hold %s, which the index places in it", tensor);
 	}
 	return true;
 }
@@ -146,11 +159,13 @@ bool checkpoint_sha256(const ModelDesc *desc, const char *const *search, char he
 		struct stat st;
 		int fd = open(shards.path[mapped], O_RDONLY | O_CLOEXEC);
 		void *data = fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0
-			? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+			? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+			: MAP_FAILED;
 		if (fd >= 0)
 			close(fd);
 		if (data == MAP_FAILED) {
-			good = diag_error_in(diag, EXIT_INPUT, shards.path[mapped], 0, "cannot be mapped: %s", strerror(errno));
+			good = diag_error_in(
+				diag, EXIT_INPUT, shards.path[mapped], 0, "cannot be mapped: %s", strerror(errno));
 			break;
 		}
 		parts[mapped] = data;

@@ -1,6 +1,7 @@
-/* import/hf.c: a Hugging Face directory -> ModelDesc. Reads config.json, and looks which weights, tokenizer and limits lie
- * beside it; modules.json of sentence-transformers is import/sentence_transformers.c's. No tensor is looked at here: whether the checkpoint
- * holds what config.json promises is checked by the family's builder. */
+/* import/hf.c: a Hugging Face directory -> ModelDesc. Reads config.json, and looks which weights, tokenizer
+ * and limits lie beside it; modules.json of sentence-transformers is import/sentence_transformers.c's. No
+ * tensor is looked at here: whether the checkpoint holds what config.json promises is checked by the family's
+ * builder. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,12 +15,14 @@ typedef struct HfReader {
 	const LoadOptions *options;
 	ModelDesc *desc;
 	Diag *diag;
-	bool bare;                          /* an encoder without a head, used as an embedder */
+	bool bare; /* an encoder without a head, used as an embedder */
 } HfReader;
 
-/* ---- families ------------------------------------------------------------------------------------------------------- */
+/* ---- families -------------------------------------------------------------------------------- */
 
-static const struct { const char *name, *doc; } families[] = {
+static const struct {
+	const char *name, *doc;
+} families[] = {
 #define FAMILY(function, name, doc) {name, doc},
 #include "compiler/families/families.def"
 #undef FAMILY
@@ -39,23 +42,28 @@ static bool read_family(HfReader *r)
 			r->desc->family = families[i].name;
 			return true;
 		}
-		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", families[i].name);
+		snprintf(
+			known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", families[i].name);
 	}
-	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "model_type \"%s\" is not supported; families known: %s",
-		type, known);
+	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
+		"model_type \"%s\" is not supported; families known: %s", type, known);
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------------------------------ */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 /* Defaults are those of transformers' BertConfig, which leaves out of config.json what equals them. */
-static const struct { const char *key; size_t field; int32_t fallback, most; } size_keys[] = {
-	{"vocab_size",              offsetof(ModelDesc, vocab),     30522, VOCAB_MAX},
-	{"hidden_size",             offsetof(ModelDesc, hidden),    768,   HIDDEN_MAX},
-	{"num_hidden_layers",       offsetof(ModelDesc, layers),    12,    LAYERS_MAX},
-	{"num_attention_heads",     offsetof(ModelDesc, heads),     12,    HIDDEN_MAX},
-	{"intermediate_size",       offsetof(ModelDesc, ffn),       3072,  FFN_MAX},
-	{"max_position_embeddings", offsetof(ModelDesc, positions), 512,   POSITIONS_MAX},
-	{"type_vocab_size",         offsetof(ModelDesc, types),     2,     TYPES_MAX},
+static const struct {
+	const char *key;
+	size_t field;
+	int32_t fallback, most;
+} size_keys[] = {
+	{"vocab_size", offsetof(ModelDesc, vocab), 30522, VOCAB_MAX},
+	{"hidden_size", offsetof(ModelDesc, hidden), 768, HIDDEN_MAX},
+	{"num_hidden_layers", offsetof(ModelDesc, layers), 12, LAYERS_MAX},
+	{"num_attention_heads", offsetof(ModelDesc, heads), 12, HIDDEN_MAX},
+	{"intermediate_size", offsetof(ModelDesc, ffn), 3072, FFN_MAX},
+	{"max_position_embeddings", offsetof(ModelDesc, positions), 512, POSITIONS_MAX},
+	{"type_vocab_size", offsetof(ModelDesc, types), 2, TYPES_MAX},
 };
 
 static bool read_sizes(HfReader *r)
@@ -63,7 +71,8 @@ static bool read_sizes(HfReader *r)
 	bool good = true;
 	for (size_t i = 0; i < sizeof size_keys / sizeof *size_keys; i++) {
 		int64_t value = size_keys[i].fallback;
-		good &= json_member_int(r->config, size_keys[i].key, 1, size_keys[i].most, &value, r->config_path, r->diag);
+		good &= json_member_int(
+			r->config, size_keys[i].key, 1, size_keys[i].most, &value, r->config_path, r->diag);
 		*(int32_t *)((char *)r->desc + size_keys[i].field) = (int32_t)value;
 	}
 	const char *activation = "gelu";
@@ -74,11 +83,13 @@ static bool read_sizes(HfReader *r)
 	return good;
 }
 
-/* ---- what would change the numbers and is not done ------------------------------------------------------------------------ */
+/* ---- what would change the numbers and is not done ------------------------------------------- */
 
 static bool refuse_unsupported(HfReader *r)
 {
-	static const struct { const char *key, *why; } flags[] = {
+	static const struct {
+		const char *key, *why;
+	} flags[] = {
 		{"is_decoder", "is_decoder is true: a decoder with causal attention is not an encoder of texts"},
 		{"add_cross_attention", "add_cross_attention is true: there is no second sequence to attend to"},
 	};
@@ -97,26 +108,40 @@ static bool refuse_unsupported(HfReader *r)
 			"position_embedding_type \"%s\" is not supported, only \"absolute\"", position);
 	if (json_object_size(json_object_get(r->config, "quantization_config")) > 0)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"quantization_config: quantized checkpoints are not supported; give the float checkpoint it was made from");
+			"quantization_config: quantized checkpoints are not supported; give the float checkpoint it was "
+			"made from");
 	if (json_object_size(json_object_get(r->config, "pruned_heads")) > 0)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"pruned_heads: layers with fewer heads are not supported");
 	return true;
 }
 
-/* ---- heads ---------------------------------------------------------------------------------------------------------------- */
+/* ---- heads ----------------------------------------------------------------------------------- */
 
 /* The end of the class name in `architectures` says which head the checkpoint has. */
-typedef enum Arch { ARCH_NONE, ARCH_BARE, ARCH_CLASSIFY, ARCH_TAG, ARCH_QA, ARCH_MASK, ARCH_NEXT, ARCH_PRETRAINING } Arch;
-static const struct { const char *suffix; Arch arch; const char *task; } archs[] = {
-	{"ForSequenceClassification", ARCH_CLASSIFY,    "classify"},
-	{"ForTokenClassification",    ARCH_TAG,         "tag"},
-	{"ForQuestionAnswering",      ARCH_QA,          "qa"},
-	{"ForMaskedLM",               ARCH_MASK,        "fill-mask"},
-	{"ForNextSentencePrediction", ARCH_NEXT,        "classify"},
-	{"ForPreTraining",            ARCH_PRETRAINING, NULL},
-	{"LMHeadModel",               ARCH_NONE,        NULL},
-	{"Model",                     ARCH_BARE,        "embed"},
+typedef enum Arch {
+	ARCH_NONE,
+	ARCH_BARE,
+	ARCH_CLASSIFY,
+	ARCH_TAG,
+	ARCH_QA,
+	ARCH_MASK,
+	ARCH_NEXT,
+	ARCH_PRETRAINING
+} Arch;
+static const struct {
+	const char *suffix;
+	Arch arch;
+	const char *task;
+} archs[] = {
+	{"ForSequenceClassification", ARCH_CLASSIFY, "classify"},
+	{"ForTokenClassification", ARCH_TAG, "tag"},
+	{"ForQuestionAnswering", ARCH_QA, "qa"},
+	{"ForMaskedLM", ARCH_MASK, "fill-mask"},
+	{"ForNextSentencePrediction", ARCH_NEXT, "classify"},
+	{"ForPreTraining", ARCH_PRETRAINING, NULL},
+	{"LMHeadModel", ARCH_NONE, NULL},
+	{"Model", ARCH_BARE, "embed"},
 };
 
 static bool read_arch(HfReader *r, const char **name, Arch *arch, const char **task)
@@ -127,7 +152,8 @@ static bool read_arch(HfReader *r, const char **name, Arch *arch, const char **t
 		return true;
 	const json_t *first = json_array_get(list, 0);
 	if (!json_is_array(list) || (first && !json_is_string(first)))
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "architectures is not an array of strings");
+		return diag_error_in(
+			r->diag, EXIT_INPUT, r->config_path, 0, "architectures is not an array of strings");
 	if (!first)
 		return true;
 	*name = json_string_value(first);
@@ -156,17 +182,19 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 	}
 	size_t size = json_object_size(map);
 	if (!json_is_object(map) || size < 1 || size > LABELS_MAX)
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "id2label is not an object of 1 to %d labels", LABELS_MAX);
+		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
+			"id2label is not an object of 1 to %d labels", LABELS_MAX);
 	if (count >= 0 && (size_t)count != size)
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "num_labels is %jd, but id2label names %zu", (intmax_t)count,
-			size);
+		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
+			"num_labels is %jd, but id2label names %zu", (intmax_t)count, size);
 	head->labels = mem_alloc(r->desc->mem, size * sizeof *head->labels);
 	for (size_t i = 0; i < size; i++) {
 		char key[24];
 		snprintf(key, sizeof key, "%zu", i);
 		const char *label = json_string_value(json_object_get(map, key));
 		if (!label)
-			return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "id2label has %zu entries, but \"%s\" is %s", size, key,
+			return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
+				"id2label has %zu entries, but \"%s\" is %s", size, key,
 				json_object_get(map, key) ? "not a string" : "missing; keys are \"0\", \"1\", ...");
 		if (!text_is_clean(label))
 			return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
@@ -179,8 +207,12 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 
 static bool read_problem(HfReader *r, HeadDesc *head)
 {
-	static const struct { const char *hf; Problem problem; } problems[] = {
-		{"single_label_classification", PROBLEM_SINGLE}, {"multi_label_classification", PROBLEM_MULTI},
+	static const struct {
+		const char *hf;
+		Problem problem;
+	} problems[] = {
+		{"single_label_classification", PROBLEM_SINGLE},
+		{"multi_label_classification", PROBLEM_MULTI},
 		{"regression", PROBLEM_REGRESSION},
 	};
 	const char *word = NULL;
@@ -194,8 +226,10 @@ static bool read_problem(HfReader *r, HeadDesc *head)
 			head->problem = problem_names[problems[i].problem];
 			return true;
 		}
-	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "problem_type \"%s\" is not supported; known: "
-		"single_label_classification, multi_label_classification, regression", word);
+	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
+		"problem_type \"%s\" is not supported; known: "
+		"single_label_classification, multi_label_classification, regression",
+		word);
 }
 
 static bool add_next_sentence(HfReader *r, const char *name)
@@ -240,7 +274,7 @@ static bool read_heads(HfReader *r, bool sbert)
 	if (!read_arch(r, &name, &arch, &own_task))
 		return false;
 	if (sbert && (!task || strcmp(task, "embed") == 0))
-		return true;   /* modules.json has said it all */
+		return true; /* modules.json has said it all */
 	r->desc->nheads = 0;
 	if (arch == ARCH_PRETRAINING && !task)
 		return add_head(r, "fill-mask") && add_next_sentence(r, "next-sentence");
@@ -249,20 +283,23 @@ static bool read_heads(HfReader *r, bool sbert)
 	if (!task)
 		task = own_task;
 	/* a delta's config.json may still name the class of its base */
-	if (r->options->base && arch == ARCH_BARE && !r->options->task && json_object_get(r->config, "problem_type"))
+	if (r->options->base && arch == ARCH_BARE && !r->options->task
+		&& json_object_get(r->config, "problem_type"))
 		task = "classify";
 	if (!task && name)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"architecture \"%s\" is not supported; --task says what to use the "
-			"checkpoint for (embed, classify, tag, rank, qa, fill-mask)", name);
+			"checkpoint for (embed, classify, tag, rank, qa, fill-mask)",
+			name);
 	if (!task)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"does not say which head it has (architectures); give --task (embed, classify, tag, rank, qa, fill-mask)");
+			"does not say which head it has (architectures); give --task (embed, classify, tag, rank, qa, "
+			"fill-mask)");
 	r->bare = arch == ARCH_BARE && strcmp(task, "embed") == 0;
 	return add_head(r, task);
 }
 
-/* ---- the files beside config.json --------------------------------------------------------------------------------------- */
+/* ---- the files beside config.json ------------------------------------------------------------ */
 
 static bool exists(const ModelDesc *desc, const char *name)
 {
@@ -273,27 +310,34 @@ static bool exists(const ModelDesc *desc, const char *name)
 static bool find_files(HfReader *r)
 {
 	ModelDesc *desc = r->desc;
-	desc->weights = exists(desc, "model.safetensors") ? "model.safetensors"
-		: exists(desc, "model.safetensors.index.json") ? "model.safetensors.index.json" : NULL;
+	desc->weights = exists(desc, "model.safetensors")  ? "model.safetensors"
+		: exists(desc, "model.safetensors.index.json") ? "model.safetensors.index.json"
+													   : NULL;
 	if (!desc->weights && exists(desc, "delta.safetensors")) {
 		if (!r->options->base)
-			return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0, "holds delta.safetensors, which changes another checkpoint: "
-				"bertc build BASE --merge=NAME=%s", desc->directory);
+			return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
+				"holds delta.safetensors, which changes another checkpoint: "
+				"bertc build BASE --merge=NAME=%s",
+				desc->directory);
 		desc->delta = mem_printf(desc->mem, "%s/delta.safetensors", desc->directory);
 		desc->weights = r->options->base->weights;
 		desc->weights_directory = r->options->base->directory;
 	}
-	if (!desc->weights && (exists(desc, "pytorch_model.bin") || exists(desc, "pytorch_model.bin.index.json")
-		|| exists(desc, "tf_model.h5")))
+	if (!desc->weights
+		&& (exists(desc, "pytorch_model.bin") || exists(desc, "pytorch_model.bin.index.json")
+			|| exists(desc, "tf_model.h5")))
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, desc->directory, 0,
 			"has weights in a format that is not read; convert them once with "
 			"transformers: AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes model.safetensors");
 	if (!desc->weights)
 		return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
 			"has neither model.safetensors nor model.safetensors.index.json");
-	desc->tokenizer = exists(desc, "tokenizer.json") ? "tokenizer.json" : exists(desc, "vocab.txt") ? "vocab.txt" : NULL;
+	desc->tokenizer = exists(desc, "tokenizer.json") ? "tokenizer.json"
+		: exists(desc, "vocab.txt")                  ? "vocab.txt"
+													 : NULL;
 	if (!desc->tokenizer)
-		diag_warn(r->diag, 0, "%s has neither tokenizer.json nor vocab.txt: the program will take token ids only",
+		diag_warn(r->diag, 0,
+			"%s has neither tokenizer.json nor vocab.txt: the program will take token ids only",
 			desc->directory);
 	return true;
 }
@@ -316,12 +360,13 @@ static bool find_pooler(HfReader *r)
 	return count > 0;
 }
 
-/* ---- the length limit --------------------------------------------------------------------------------------------------- */
+/* ---- the length limit ------------------------------------------------------------------------ */
 
 /* model_max_length above this is transformers' way to say that there is none (it writes 10^30). */
 static const double length_is_none = 1e6;
 
-/* One optional file, one optional key. Integers come as reals: 10^30 fits no integer. Leaves *out alone when not said. */
+/* One optional file, one optional key. Integers come as reals: 10^30 fits no integer. Leaves *out alone when
+ * not said. */
 static bool read_limit(HfReader *r, const char *file, const char *key, double *out)
 {
 	double value = 0;
@@ -339,15 +384,19 @@ static bool read_limit(HfReader *r, const char *file, const char *key, double *o
 	bool lowercase = false;
 	if (good && json_member_bool(json, "do_lower_case", &lowercase, path, r->diag) && lowercase
 		&& strcmp(file, "sentence_bert_config.json") == 0)
-		diag_warn(r->diag, 0, "%s: do_lower_case is left to the tokenizer; give lower-case text if it does not do it", path);
+		diag_warn(r->diag, 0,
+			"%s: do_lower_case is left to the tokenizer; give lower-case text if it does not do it", path);
 	json_decref(json);
 	return good;
 }
 
 static bool read_limits(HfReader *r)
 {
-	static const struct { const char *file, *key; } limits[] = {
-		{"sentence_bert_config.json", "max_seq_length"}, {"tokenizer_config.json", "model_max_length"},
+	static const struct {
+		const char *file, *key;
+	} limits[] = {
+		{"sentence_bert_config.json", "max_seq_length"},
+		{"tokenizer_config.json", "model_max_length"},
 	};
 	double value = 0;
 	for (size_t i = 0; i < sizeof limits / sizeof *limits && value == 0; i++) {
@@ -364,7 +413,7 @@ static bool read_limits(HfReader *r)
 	return true;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static const char *directory_name(ModelDesc *desc, const char *directory)
 {
@@ -396,9 +445,10 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 	bool good = config != NULL;
 	if (good && !json_is_object(config))
 		good = diag_error_in(diag, EXIT_INPUT, reader.config_path, 0, "is not a JSON object");
-	good = good && read_family(&reader) && refuse_unsupported(&reader) && read_sizes(&reader) && read_heads(&reader, sbert)
-		&& find_files(&reader)
-		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader) && description_check(desc, options, diag);
+	good = good && read_family(&reader) && refuse_unsupported(&reader) && read_sizes(&reader)
+		&& read_heads(&reader, sbert) && find_files(&reader)
+		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader)
+		&& description_check(desc, options, diag);
 	json_decref(config);
 	if (good)
 		return desc;

@@ -5,23 +5,27 @@
 
 /* A model, read and checked, at graph level. */
 typedef struct Loaded {
-	Module        *module;
-	TokenizerDesc *tokenizer;           /* NULL: ids only */
-	MemArena      *mem;
-	const char    *passes;              /* recipe of the description, or NULL */
-	char           graph_sha256[65];    /* of the graph's text, and of its constants where no checkpoint's hash stands for them */
-	const int32_t *renumbered;          /* new ids of the nrenumbered ones of the files, -1: gone; NULL: as they are */
-	int32_t        nrenumbered;
-	ModelDesc     *desc;                /* what the module was built from; NULL: a .bir */
-	Module       **merged; int32_t nmerged;   /* modules whose tensors the module reads: those of its tasks */
+	Module *module;
+	TokenizerDesc *tokenizer; /* NULL: ids only */
+	MemArena *mem;
+	const char *passes;    /* recipe of the description, or NULL */
+	char graph_sha256[65]; /* of the graph's text, and of its constants where no checkpoint's hash stands for
+							  them */
+	const int32_t *renumbered; /* new ids of the nrenumbered ones of the files, -1: gone; NULL: as they are */
+	int32_t nrenumbered;
+	ModelDesc *desc; /* what the module was built from; NULL: a .bir */
+	Module **merged;
+	int32_t nmerged; /* modules whose tensors the module reads: those of its tasks */
 } Loaded;
-/* load.c: options->model is a directory, a .xml or a .bir. False and messages on error; then there is nothing to unload. */
+/* load.c: options->model is a directory, a .xml or a .bir. False and messages on error; then there is nothing
+ * to unload. */
 bool model_load(const LoadOptions *, Loaded *, Diag *);
 void model_unload(Loaded *);
 /* The module of a description with an encoder; NULL and messages. */
 Module *description_build(const ModelDesc *, const LoadOptions *, Diag *);
 
-/* hf.c, xml.c. Both return NULL with messages on error; the result lives in its own mem (description_free). */
+/* hf.c, xml.c. Both return NULL with messages on error; the result lives in its own mem (description_free).
+ */
 ModelDesc *description_from_hf(const char *directory, const LoadOptions *, Diag *);
 ModelDesc *description_from_xml(const char *path, const LoadOptions *, Diag *);
 
@@ -29,22 +33,22 @@ ModelDesc *description_from_xml(const char *path, const LoadOptions *, Diag *);
 struct _xmlNode;
 Module *graph_from_xml(const ModelDesc *, struct _xmlNode *model, const LoadOptions *, Diag *);
 
-/* sentence_transformers.c: modules.json and the folders it names. *found is false when there is no such file. Fills one embed
- * head, and directory when the encoder lies in a folder of its own. */
+/* sentence_transformers.c: modules.json and the folders it names. *found is false when there is no such file.
+ * Fills one embed head, and directory when the encoder lies in a folder of its own. */
 bool sbert_read(const char *directory, ModelDesc *, const char **encoder_directory, bool *found, Diag *);
 
 /* merge.c: "stsb=DIR,mrpc=DIR" into desc->merge. False and a message when it is no such list. */
 bool merge_parse(ModelDesc *desc, const char *list, Diag *);
-/* One module of the tasks in desc->merge over the weights of desc, which is the base: a graph each, made one by merge-tasks. Into
- * loaded->module; false and messages on error. */
+/* One module of the tasks in desc->merge over the weights of desc, which is the base: a graph each, made one
+ * by merge-tasks. Into loaded->module; false and messages on error. */
 bool merge_load(ModelDesc *desc, const LoadOptions *, Loaded *loaded, Diag *);
 /* merge-tasks on a module of several tasks; nothing on one that is merged. */
 bool merge_graphs(Module *, Diag *);
 
-/* checkpoint.c: opens desc->weights (an index opens its shards). Returns the number of files, malloc'd in *files; 0 and messages on
- * error. */
+/* checkpoint.c: opens desc->weights (an index opens its shards). Returns the number of files, malloc'd in
+ * *files; 0 and messages on error. */
 int32_t checkpoint_open(const ModelDesc *, const char *const *search, SafeTensors ***files, Diag *);
-void    checkpoint_close(SafeTensors **files, int32_t count);
+void checkpoint_close(SafeTensors **files, int32_t count);
 /* The SHA-256 of the weights' bytes (one file after another) as 64 digits. */
-bool    checkpoint_sha256(const ModelDesc *, const char *const *search, char hex[65], Diag *);
+bool checkpoint_sha256(const ModelDesc *, const char *const *search, char hex[65], Diag *);
 #endif

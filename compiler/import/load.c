@@ -1,5 +1,5 @@
-/* load.c: whatever a person calls a model -> a verified module at graph level and its tokenizer. A directory is a Hugging
- * Face model, a .xml a model description, a .bir a graph. */
+/* load.c: whatever a person calls a model -> a verified module at graph level and its tokenizer. A directory
+ * is a Hugging Face model, a .xml a model description, a .bir a graph. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,13 +10,16 @@
 #define FAMILY(function, name, doc) FamilyFn family_##function;
 #include "compiler/families/families.def"
 #undef FAMILY
-static const struct { const char *name; FamilyFn *build; } families[] = {
+static const struct {
+	const char *name;
+	FamilyFn *build;
+} families[] = {
 #define FAMILY(function, name, doc) {name, family_##function},
 #include "compiler/families/families.def"
 #undef FAMILY
 };
 
-/* ---- from a description ----------------------------------------------------------------------------------------------- */
+/* ---- from a description ---------------------------------------------------------------------- */
 
 Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
@@ -27,7 +30,7 @@ Module *description_build(const ModelDesc *desc, const LoadOptions *options, Dia
 		return NULL;
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
 		if (strcmp(families[i].name, desc->family) == 0) {
-			module = families[i].build(desc, files, count, options, diag);   /* the files are its own now */
+			module = families[i].build(desc, files, count, options, diag); /* the files are its own now */
 			free(files);
 			return module;
 		}
@@ -44,8 +47,8 @@ static bool set_meta(Module *module, const ModelDesc *desc, const LoadOptions *o
 		return false;
 	if (desc->family) {
 		module_set_meta(module, "source", desc->family);
-		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden, desc->heads,
-			desc->ffn, desc->activation);
+		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden,
+			desc->heads, desc->ffn, desc->activation);
 		module_set_meta(module, "encoder", line);
 	}
 	module_set_meta(module, "model_sha256", hex);
@@ -69,16 +72,18 @@ static bool load_description(ModelDesc *desc, const LoadOptions *options, Loaded
 		loaded->passes = mem_string(loaded->mem, desc->passes, strlen(desc->passes));
 	if (!desc->tokenizer)
 		return true;
-	loaded->tokenizer = tokenizer_import(desc->directory, desc->tokenizer, options->search, loaded->mem, diag);
+	loaded->tokenizer = tokenizer_import(
+		desc->directory, desc->tokenizer, options->search, loaded->mem, diag);
 	return loaded->tokenizer != NULL;
 }
 
-/* ---- from a graph -------------------------------------------------------------------------------------------------------- */
+/* ---- from a graph ---------------------------------------------------------------------------- */
 
 static bool load_graph(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	if (options->outputs)
-		return diag_error(diag, EXIT_USAGE, 0, "--outputs is for directories and encoders; a graph says itself what it returns");
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--outputs is for directories and encoders; a graph says itself what it returns");
 	Module *module = loaded->module = module_read(options->model, options->search, diag);
 	if (!module)
 		return false;
@@ -91,7 +96,8 @@ static bool load_graph(const LoadOptions *options, Loaded *loaded, Diag *diag)
 	return loaded->tokenizer != NULL;
 }
 
-/* Which graph this is: its text tells all but the constants' data, for which the checkpoint's hash stands where there is one. */
+/* Which graph this is: its text tells all but the constants' data, for which the checkpoint's hash stands
+ * where there is one. */
 static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
 {
 	size_t count = 1;
@@ -115,7 +121,7 @@ static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
 	return good || diag_error(diag, EXIT_RUN, 0, "out of memory");
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------------ */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool has_suffix(const char *text, const char *suffix)
 {
@@ -135,7 +141,8 @@ static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64
 	return copy;
 }
 
-/* Segments that the table of types has no row for count as the first, as --ids has it: an encoder with one type takes pairs. */
+/* Segments that the table of types has no row for count as the first, as --ids has it: an encoder with one
+ * type takes pairs. */
 static void check_types(Loaded *loaded)
 {
 	TokenizerDesc *tokenizer = loaded->tokenizer;
@@ -150,8 +157,8 @@ static void check_types(Loaded *loaded)
 		}
 }
 
-/* Ids that the tokenizer makes should be rows of the word table, which is the constant that %ids picks from. The program
- * refuses the others when it meets one, so that a token nobody uses is no reason to stop here. */
+/* Ids that the tokenizer makes should be rows of the word table, which is the constant that %ids picks from.
+ * The program refuses the others when it meets one, so that a token nobody uses is no reason to stop here. */
 static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag)
 {
 	if (!loaded->tokenizer || loaded->module->ngraphs == 0)
@@ -161,7 +168,8 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 		if (node->op == OP_EMBED && graph->ninputs > 0 && node->args[1] == graph->inputs[0]
 			&& loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
 			diag_warn(diag, 0,
-				"%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the others is an error",
+				"%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the "
+				"others is an error",
 				model, loaded->tokenizer->nvocab, (intmax_t)node->args[0]->type.dim[0].plus);
 }
 
@@ -171,10 +179,12 @@ bool model_load(const LoadOptions *options, Loaded *loaded, Diag *diag)
 	bool good, from_checkpoint = false, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
 	*loaded = (Loaded){.mem = mem_new()};
 	if (options->merge && !is_directory) {
-		good = diag_error(diag, EXIT_USAGE, 0, "--merge=%s: is for a base that is a directory; a description names its tasks itself",
+		good = diag_error(diag, EXIT_USAGE, 0,
+			"--merge=%s: is for a base that is a directory; a description names its tasks itself",
 			options->merge);
 	} else if (!is_directory && options->task) {
-		good = diag_error(diag, EXIT_USAGE, 0, "--task is for directories; this file says itself what it is for");
+		good = diag_error(
+			diag, EXIT_USAGE, 0, "--task is for directories; this file says itself what it is for");
 	} else if (!is_directory && (has_suffix(options->model, ".bir") || strcmp(options->model, "-") == 0)) {
 		good = load_graph(options, loaded, diag);
 	} else {
@@ -184,7 +194,8 @@ bool model_load(const LoadOptions *options, Loaded *loaded, Diag *diag)
 		else if (has_suffix(options->model, ".xml"))
 			desc = description_from_xml(options->model, options, diag);
 		else
-			diag_error_in(diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
+			diag_error_in(
+				diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
 		loaded->desc = desc;
 		good = desc && load_description(desc, options, loaded, diag);
 		from_checkpoint = desc && desc->weights && !desc->nmerges;

@@ -1,7 +1,8 @@
-/* import/merge.c: several checkpoints over one base as one module: `--merge=stsb=DIR,mrpc=DIR`, or <merge> of a description. A directory
- * holds a whole checkpoint, or delta.safetensors: the tensors that differ from the base's, and those of its head. Each becomes a graph as
- * if it were built alone; tensors that equal the base's are the base's; merge-tasks then makes one graph of all, unless the pipeline names
- * it: what stands in front of it there changes each task's graph by itself ("drop-layers{keep=4},merge-tasks"). */
+/* import/merge.c: several checkpoints over one base as one module: `--merge=stsb=DIR,mrpc=DIR`, or <merge> of
+ * a description. A directory holds a whole checkpoint, or delta.safetensors: the tensors that differ from the
+ * base's, and those of its head. Each becomes a graph as if it were built alone; tensors that equal the
+ * base's are the base's; merge-tasks then makes one graph of all, unless the pipeline names it: what stands
+ * in front of it there changes each task's graph by itself ("drop-layers{keep=4},merge-tasks"). */
 #include <stdlib.h>
 #include <string.h>
 #include "import.h"
@@ -15,7 +16,8 @@ bool merge_parse(ModelDesc *desc, const char *list, Diag *diag)
 	for (char *item = strtok_r(text, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
 		char *equals = strchr(item, '=');
 		if (!equals || equals == item || !equals[1])
-			return diag_error(diag, EXIT_USAGE, 0, "--merge=%s: expected NAME=DIR, several with commas between", list);
+			return diag_error(
+				diag, EXIT_USAGE, 0, "--merge=%s: expected NAME=DIR, several with commas between", list);
 		*equals = '\0';
 		if (desc->nmerges == HEADS_MAX)
 			return diag_error(diag, EXIT_USAGE, 0, "--merge: more than %d tasks", HEADS_MAX);
@@ -29,7 +31,8 @@ static bool check_names(const ModelDesc *desc, Diag *diag)
 	for (int32_t i = 0; i < desc->nmerges; i++) {
 		const char *name = desc->merge[i].name;
 		if (!name_is_valid(name))
-			return diag_error_in(diag, EXIT_USAGE, desc->path, 0, "task \"%s\": a name is a letter, then letters, digits, _, . and -", name);
+			return diag_error_in(diag, EXIT_USAGE, desc->path, 0,
+				"task \"%s\": a name is a letter, then letters, digits, _, . and -", name);
 		for (int32_t k = 0; k < i; k++)
 			if (strcmp(name, desc->merge[k].name) == 0)
 				return diag_error_in(diag, EXIT_USAGE, desc->path, 0, "two tasks are called %s", name);
@@ -38,26 +41,32 @@ static bool check_names(const ModelDesc *desc, Diag *diag)
 }
 
 /* Texts are tokenized once for all tasks. */
-static bool check_tokenizer(const TokenizerDesc *base, const ModelDesc *task, const LoadOptions *options, Diag *diag)
+static bool check_tokenizer(
+	const TokenizerDesc *base, const ModelDesc *task, const LoadOptions *options, Diag *diag)
 {
 	if (!base || !task->tokenizer)
 		return true;
 	MemArena *mem = mem_new();
 	const TokenizerDesc *own = tokenizer_import(task->directory, task->tokenizer, options->search, mem, diag);
-	bool same = own && own->nvocab == base->nvocab && own->lowercase == base->lowercase && own->strip_accents == base->strip_accents
-		&& own->chinese_chars == base->chinese_chars && own->nsingle == base->nsingle && own->npair == base->npair;
+	bool same = own && own->nvocab == base->nvocab && own->lowercase == base->lowercase
+		&& own->strip_accents == base->strip_accents && own->chinese_chars == base->chinese_chars
+		&& own->nsingle == base->nsingle && own->npair == base->npair;
 	for (int32_t i = 0; same && i < own->nvocab; i++)
-		same = !own->vocab[i] == !base->vocab[i] && (!own->vocab[i] || strcmp(own->vocab[i], base->vocab[i]) == 0);
+		same = !own->vocab[i] == !base->vocab[i]
+			&& (!own->vocab[i] || strcmp(own->vocab[i], base->vocab[i]) == 0);
 	if (own && !same)
-		diag_error_in(diag, EXIT_UNSUPPORTED, task->path, 0, "has another tokenizer than the base; one program reads texts in one way");
+		diag_error_in(diag, EXIT_UNSUPPORTED, task->path, 0,
+			"has another tokenizer than the base; one program reads texts in one way");
 	mem_free(mem);
 	return same;
 }
 
-/* The base's tensor of the same name, where it is the same; else a view of the task's under a name of its own. */
+/* The base's tensor of the same name, where it is the same; else a view of the task's under a name of its
+ * own. */
 static const Tensor *share_tensor(Module *module, const Tensor *tensor, const char *task)
 {
-	const char *name = tensor->name ? tensor->name : "const", *bare = strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
+	const char *name = tensor->name ? tensor->name : "const",
+			   *bare = strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
 	const Tensor *base = module_find_tensor(module, name);
 	if (!base)
 		base = module_find_tensor(module, bare);
@@ -94,7 +103,7 @@ static bool take_task(Module *module, Module *from, const char *task, Diag *diag
 				name = mem_printf(mem, "%s.%s", task, head->name);
 			Head *to = module_add_head(module, name);
 			const char *own = to->name;
-			*to = *head;   /* labels are the task's module's, which lives as long */
+			*to = *head; /* labels are the task's module's, which lives as long */
 			to->name = to->output = own;
 			name = own;
 			named = true;
@@ -104,14 +113,15 @@ static bool take_task(Module *module, Module *from, const char *task, Diag *diag
 	return true;
 }
 
-static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, const TokenizerDesc *tokenizer, const LoadOptions *options,
-	Loaded *loaded, Diag *diag)
+static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, const TokenizerDesc *tokenizer,
+	const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	LoadOptions own = *options;
 	own.base = base;
 	ModelDesc *desc = description_from_hf(merge->directory, &own, diag);
 	Module *module = loaded->module, *from = NULL;
-	bool good = desc && check_tokenizer(tokenizer, desc, options, diag) && (from = description_build(desc, &own, diag));
+	bool good = desc && check_tokenizer(tokenizer, desc, options, diag)
+		&& (from = description_build(desc, &own, diag));
 	if (good) {
 		loaded->merged[loaded->nmerged++] = from;
 		if (module->max_tokens == 0 || desc->max_tokens < module->max_tokens)
@@ -129,7 +139,8 @@ bool merge_graphs(Module *module, Diag *diag)
 		return true;
 	const PassEnv env = {0};
 	Pipeline *pipeline = pipeline_parse("merge-tasks", diag);
-	const bool good = pipeline && module_verify(module, diag) && pipeline_run(pipeline, module, &env, NULL, NULL, diag);
+	const bool good = pipeline && module_verify(module, diag)
+		&& pipeline_run(pipeline, module, &env, NULL, NULL, diag);
 	pipeline_free(pipeline);
 	return good;
 }
@@ -146,12 +157,15 @@ bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Dia
 		module_add_file(module, files[i]);
 	free(files);
 	module->weights = mem_string(module->mem, desc->weights, strlen(desc->weights));
-	module->tokenizer = desc->tokenizer ? mem_string(module->mem, desc->tokenizer, strlen(desc->tokenizer)) : NULL;
+	module->tokenizer = desc->tokenizer ? mem_string(module->mem, desc->tokenizer, strlen(desc->tokenizer))
+										: NULL;
 	module->directory = mem_string(module->mem, desc->directory, strlen(desc->directory));
-	module->max_tokens = desc->from_config ? options->max_tokens : desc->max_tokens;   /* the tasks' own limits follow */
+	module->max_tokens = desc->from_config ? options->max_tokens
+										   : desc->max_tokens; /* the tasks' own limits follow */
 	loaded->merged = mem_alloc(loaded->mem, (size_t)desc->nmerges * sizeof(Module *));
 	const TokenizerDesc *tokenizer = desc->tokenizer
-		? tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag) : NULL;
+		? tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag)
+		: NULL;
 	bool good = !desc->tokenizer || tokenizer;
 	for (int32_t i = 0; i < desc->nmerges && good; i++)
 		good = load_task(desc, &desc->merge[i], tokenizer, options, loaded, diag);

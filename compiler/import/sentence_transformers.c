@@ -1,5 +1,6 @@
-/* import/sentence_transformers.c: modules.json of sentence-transformers -> an embed head. The list must read: Transformer, Pooling, any number
- * of Dense (and Dropout, which does nothing at inference), perhaps Normalize. The weights of a Dense are left to the builder. */
+/* import/sentence_transformers.c: modules.json of sentence-transformers -> an embed head. The list must read:
+ * Transformer, Pooling, any number of Dense (and Dropout, which does nothing at inference), perhaps
+ * Normalize. The weights of a Dense are left to the builder. */
 #include <string.h>
 #include <unistd.h>
 #include "compiler/support/json_file.h"
@@ -10,12 +11,12 @@
 typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_DENSE, STAGE_NORMALIZE } Stage;
 
 typedef struct SbertReader {
-	const char *root, *path;      /* the directory, its modules.json */
-	ModelDesc  *desc;
-	HeadDesc   *head;
-	const char *encoder;          /* the Transformer's folder; NULL: root */
-	Stage       stage;
-	Diag       *diag;
+	const char *root, *path; /* the directory, its modules.json */
+	ModelDesc *desc;
+	HeadDesc *head;
+	const char *encoder; /* the Transformer's folder; NULL: root */
+	Stage stage;
+	Diag *diag;
 } SbertReader;
 
 static json_t *read_config(SbertReader *r, const char *folder, const char **path)
@@ -30,14 +31,18 @@ static json_t *read_config(SbertReader *r, const char *folder, const char **path
 	return json;
 }
 
-/* Parts are concatenated in this order, whatever the order of the keys. `word` is what newer files put into "pooling_mode". */
-static const struct { const char *key, *word; Pool mode; } pooling_keys[] = {
-	{"pooling_mode_cls_token",            "cls",               POOL_FIRST},
-	{"pooling_mode_max_tokens",           "max",               POOL_MAX},
-	{"pooling_mode_mean_tokens",          "mean",              POOL_MEAN},
+/* Parts are concatenated in this order, whatever the order of the keys. `word` is what newer files put into
+ * "pooling_mode". */
+static const struct {
+	const char *key, *word;
+	Pool mode;
+} pooling_keys[] = {
+	{"pooling_mode_cls_token", "cls", POOL_FIRST},
+	{"pooling_mode_max_tokens", "max", POOL_MAX},
+	{"pooling_mode_mean_tokens", "mean", POOL_MEAN},
 	{"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", POOL_MEAN_SQRT},
-	{"pooling_mode_weightedmean_tokens",  "weightedmean",      POOL_MEAN_WEIGHTED},
-	{"pooling_mode_lasttoken",            "lasttoken",         POOL_LAST},
+	{"pooling_mode_weightedmean_tokens", "weightedmean", POOL_MEAN_WEIGHTED},
+	{"pooling_mode_lasttoken", "lasttoken", POOL_LAST},
 };
 
 static bool read_pooling(SbertReader *r, const char *folder)
@@ -52,10 +57,12 @@ static bool read_pooling(SbertReader *r, const char *folder)
 		if (word && strcmp(word, pooling_keys[i].word) == 0)
 			set = matched = true;
 		if (good && set)
-			modes = mem_printf(r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pool_words[pooling_keys[i].mode]);
+			modes = mem_printf(
+				r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pool_words[pooling_keys[i].mode]);
 	}
 	if (good && word && !matched)
-		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "pooling_mode \"%s\" is not supported", word);
+		good = diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, path, 0, "pooling_mode \"%s\" is not supported", word);
 	else if (good && !*modes)
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "no pooling_mode that is known is true");
 	r->head->pooling = modes;
@@ -64,8 +71,15 @@ static bool read_pooling(SbertReader *r, const char *folder)
 }
 
 /* "torch.nn.modules.activation.Tanh" -> "tanh". */
-static const struct { const char *torch, *word; } dense_activations[] = {
-	{"Identity", "identity"}, {"Tanh", "tanh"}, {"ReLU", "relu"}, {"GELU", "gelu"}, {"SiLU", "silu"}, {"Sigmoid", "sigmoid"},
+static const struct {
+	const char *torch, *word;
+} dense_activations[] = {
+	{"Identity", "identity"},
+	{"Tanh", "tanh"},
+	{"ReLU", "relu"},
+	{"GELU", "gelu"},
+	{"SiLU", "silu"},
+	{"Sigmoid", "sigmoid"},
 };
 
 static const char *last_part(const char *dotted)
@@ -76,20 +90,24 @@ static const char *last_part(const char *dotted)
 
 static bool read_dense(SbertReader *r, const char *folder)
 {
-	const char *path, *input = NULL, *output = NULL, *activation = "torch.nn.modules.activation.Tanh";   /* Dense's own default */
+	const char *path, *input = NULL, *output = NULL,
+					  *activation = "torch.nn.modules.activation.Tanh"; /* Dense's own default */
 	json_t *json = read_config(r, folder, &path);
 	struct DenseDesc dense = {mem_string(r->desc->mem, folder, strlen(folder)), NULL};
 	bool good = json && json_member_text(json, "activation_function", &activation, path, r->diag)
 		&& json_member_text(json, "module_input_name", &input, path, r->diag)
 		&& json_member_text(json, "module_output_name", &output, path, r->diag);
-	if (good && ((input && strcmp(input, "sentence_embedding") != 0) || (output && strcmp(output, "sentence_embedding") != 0)))
+	if (good
+		&& ((input && strcmp(input, "sentence_embedding") != 0)
+			|| (output && strcmp(output, "sentence_embedding") != 0)))
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
 			"a Dense module between other things than sentence_embedding is not supported");
 	for (size_t i = 0; good && i < sizeof dense_activations / sizeof *dense_activations; i++)
 		if (strcmp(last_part(activation), dense_activations[i].torch) == 0)
 			dense.activation = dense_activations[i].word;
 	if (good && !dense.activation)
-		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "activation_function \"%s\" is not supported", activation);
+		good = diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, path, 0, "activation_function \"%s\" is not supported", activation);
 	json_decref(json);
 	if (good && r->head->ndense == sizeof r->head->dense / sizeof *r->head->dense)
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "more than %zu Dense modules",
@@ -119,40 +137,51 @@ static bool read_normalize(SbertReader *r, const char *folder)
 	return true;
 }
 
-static const struct { const char *type; Stage from, to, stage; bool (*read)(SbertReader *, const char *); } modules[] = {
-	{"Transformer", STAGE_START,   STAGE_START,     STAGE_ENCODER,   read_encoder},
-	{"Pooling",     STAGE_ENCODER, STAGE_ENCODER,   STAGE_POOLING,   read_pooling},
-	{"Dense",       STAGE_POOLING, STAGE_DENSE,     STAGE_DENSE,     read_dense},
-	{"Dropout",     STAGE_POOLING, STAGE_DENSE,     STAGE_DENSE,     no_module},
-	{"Normalize",   STAGE_POOLING, STAGE_NORMALIZE, STAGE_NORMALIZE, read_normalize},
+static const struct {
+	const char *type;
+	Stage from, to, stage;
+	bool (*read)(SbertReader *, const char *);
+} modules[] = {
+	{"Transformer", STAGE_START, STAGE_START, STAGE_ENCODER, read_encoder},
+	{"Pooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_POOLING, read_pooling},
+	{"Dense", STAGE_POOLING, STAGE_DENSE, STAGE_DENSE, read_dense},
+	{"Dropout", STAGE_POOLING, STAGE_DENSE, STAGE_DENSE, no_module},
+	{"Normalize", STAGE_POOLING, STAGE_NORMALIZE, STAGE_NORMALIZE, read_normalize},
 };
 
 static bool read_module(SbertReader *r, const json_t *item, size_t at)
 {
 	const char *type = NULL, *folder = "";
 	if (!json_is_object(item))
-		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0, "module %zu is %s, expected an object", at, json_kind(item));
-	if (!json_member_text(item, "type", &type, r->path, r->diag) || !json_member_text(item, "path", &folder, r->path, r->diag))
+		return diag_error_in(
+			r->diag, EXIT_INPUT, r->path, 0, "module %zu is %s, expected an object", at, json_kind(item));
+	if (!json_member_text(item, "type", &type, r->path, r->diag)
+		|| !json_member_text(item, "path", &folder, r->path, r->diag))
 		return false;
 	if (!type)
 		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0, "module %zu has no type", at);
-	if (strchr(folder, '/') || strcmp(folder, ".") == 0 || strcmp(folder, "..") == 0 || strlen(folder) > NAME_BYTES_MAX)
-		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0, "path \"%s\" of module %zu is not a plain folder name", folder, at);
+	if (strchr(folder, '/') || strcmp(folder, ".") == 0 || strcmp(folder, "..") == 0
+		|| strlen(folder) > NAME_BYTES_MAX)
+		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0,
+			"path \"%s\" of module %zu is not a plain folder name", folder, at);
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		if (strcmp(last_part(type), modules[i].type) == 0) {
 			if (r->stage < modules[i].from || r->stage > modules[i].to)
 				return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 					"module %zu, %s, stands where none is supported; the order is "
-					"Transformer, Pooling, Dense, Normalize", at, modules[i].type);
+					"Transformer, Pooling, Dense, Normalize",
+					at, modules[i].type);
 			r->stage = modules[i].stage;
 			return modules[i].read(r, folder);
 		}
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 		"module type \"%s\" is not supported; known: Transformer, Pooling, Dense, Dropout, "
-		"Normalize", type);
+		"Normalize",
+		type);
 }
 
-/* A prompt that sentence-transformers would put in front of every text is text: whoever calls the program gives it. */
+/* A prompt that sentence-transformers would put in front of every text is text: whoever calls the program
+ * gives it. */
 static bool warn_of_prompt(SbertReader *r)
 {
 	const char *prompt = NULL;
@@ -162,14 +191,17 @@ static bool warn_of_prompt(SbertReader *r)
 	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
 	bool good = json && json_member_text(json, "default_prompt_name", &prompt, path, r->diag);
 	if (good && prompt)
-		diag_warn(r->diag, 0, "%s: the default prompt \"%s\" is not added; put its text in front of yours", path, prompt);
+		diag_warn(r->diag, 0, "%s: the default prompt \"%s\" is not added; put its text in front of yours",
+			path, prompt);
 	json_decref(json);
 	return good;
 }
 
-bool sbert_read(const char *directory, ModelDesc *desc, const char **encoder_directory, bool *found, Diag *diag)
+bool sbert_read(
+	const char *directory, ModelDesc *desc, const char **encoder_directory, bool *found, Diag *diag)
 {
-	SbertReader reader = {directory, mem_printf(desc->mem, "%s/modules.json", directory), desc, NULL, NULL, STAGE_START, diag};
+	SbertReader reader = {
+		directory, mem_printf(desc->mem, "%s/modules.json", directory), desc, NULL, NULL, STAGE_START, diag};
 	*found = access(reader.path, F_OK) == 0;
 	if (!*found)
 		return true;

@@ -1,6 +1,7 @@
-/* import/xml.c: model.xml -> ModelDesc. libxml2 parses, the RELAX NG schema in model.rng judges the form, and what is left to
- * do here is to copy words and numbers. A document type declaration is refused as soon as it begins, so that there are no
- * entities to expand and nothing to fetch. The second form, <graph>, is import/xml_graph.c's. */
+/* import/xml.c: model.xml -> ModelDesc. libxml2 parses, the RELAX NG schema in model.rng judges the form, and
+ * what is left to do here is to copy words and numbers. A document type declaration is refused as soon as it
+ * begins, so that there are no entities to expand and nothing to fetch. The second form, <graph>, is
+ * import/xml_graph.c's. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +10,19 @@
 #include "import.h"
 #include "compiler/support/files.h"
 
-const char *schema_file(const char *name, size_t *bytes);   /* made from model.rng by the build */
+const char *schema_file(const char *name, size_t *bytes); /* made from model.rng by the build */
 
-/* libxml2 2.9 judges 2^18 ops by the schema in 3 s, but its time grows with the square of a head's labels: 1 s for 2^15. */
+/* libxml2 2.9 judges 2^18 ops by the schema in 3 s, but its time grows with the square of a head's labels: 1
+ * s for 2^15. */
 enum { XML_BYTES_MAX = 64 << 20, XML_ELEMENTS_MAX = 1 << 18, XML_LABELS_MAX = 1 << 15, XML_MESSAGE_MAX = 10 };
 
-/* ---- libxml2's messages, each on one line ---------------------------------------------------------------------------------- */
+/* ---- libxml2's messages, each on one line ---------------------------------------------------- */
 
-typedef struct XmlErrors { const char *path; Diag *diag; int count; } XmlErrors;
+typedef struct XmlErrors {
+	const char *path;
+	Diag *diag;
+	int count;
+} XmlErrors;
 
 static void xml_complain(XmlErrors *errors, const xmlError *error, const char *what)
 {
@@ -32,7 +38,7 @@ static void schema_complain(void *data, xmlErrorPtr error)
 	xml_complain(data, error, "does not follow the schema");
 }
 
-/* ---- parsing --------------------------------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 /* Called when `<!DOCTYPE` has been read. Stopping here means that not even one entity is declared. */
 static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *external, const xmlChar *system)
@@ -88,7 +94,8 @@ static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
 	if (labels > XML_LABELS_MAX)
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
 			"has more than %d label elements; labels without blanks may stand in the "
-			"attribute labels of their head", XML_LABELS_MAX);
+			"attribute labels of their head",
+			XML_LABELS_MAX);
 	return true;
 }
 
@@ -106,14 +113,15 @@ static bool check_schema(xmlDocPtr document, const char *path, Diag *diag)
 		status = xmlRelaxNGValidateDoc(valid, document);
 	}
 	if (status != 0 && errors.count == 0)
-		diag_error_in(diag, EXIT_INPUT, path, 0, "does not follow the schema of model descriptions (model.rng)");
+		diag_error_in(
+			diag, EXIT_INPUT, path, 0, "does not follow the schema of model descriptions (model.rng)");
 	xmlRelaxNGFreeValidCtxt(valid);
 	xmlRelaxNGFree(schema);
 	xmlRelaxNGFreeParserCtxt(parser);
 	return status == 0;
 }
 
-/* ---- attributes and elements; their form is known to be right ----------------------------------------------------------- */
+/* ---- attributes and elements; their form is known to be right -------------------------------- */
 
 static const char *attr_text(const ModelDesc *desc, xmlNodePtr node, const char *name)
 {
@@ -149,27 +157,39 @@ static const char *child_href(const ModelDesc *desc, xmlNodePtr model, const cha
 	return node ? attr_text(desc, node, "href") : NULL;
 }
 
-typedef struct XmlReader { ModelDesc *desc; const LoadOptions *options; Diag *diag; } XmlReader;
+typedef struct XmlReader {
+	ModelDesc *desc;
+	const LoadOptions *options;
+	Diag *diag;
+} XmlReader;
 
 static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t most, int32_t *out)
 {
 	const char *text = attr_text(r->desc, node, name);
 	long value = text ? strtol(text, NULL, 10) : *out;
 	if (value > most)
-		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "%s is %s, expected %d at most", name, text, most);
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "%s is %s, expected %d at most",
+			name, text, most);
 	*out = (int32_t)value;
 	return true;
 }
 
-/* ---- <encoder> ---------------------------------------------------------------------------------------------------------- */
+/* ---- <encoder> ------------------------------------------------------------------------------- */
 
 static bool read_encoder(XmlReader *r, xmlNodePtr node)
 {
-	static const struct { const char *name; size_t field; int32_t most; } sizes[] = {
-		{"layers",    offsetof(ModelDesc, layers),    LAYERS_MAX},    {"hidden", offsetof(ModelDesc, hidden), HIDDEN_MAX},
-		{"heads",     offsetof(ModelDesc, heads),     HIDDEN_MAX},    {"ffn",    offsetof(ModelDesc, ffn),    FFN_MAX},
-		{"positions", offsetof(ModelDesc, positions), POSITIONS_MAX}, {"types",  offsetof(ModelDesc, types),  TYPES_MAX},
-		{"vocab",     offsetof(ModelDesc, vocab),     VOCAB_MAX},
+	static const struct {
+		const char *name;
+		size_t field;
+		int32_t most;
+	} sizes[] = {
+		{"layers", offsetof(ModelDesc, layers), LAYERS_MAX},
+		{"hidden", offsetof(ModelDesc, hidden), HIDDEN_MAX},
+		{"heads", offsetof(ModelDesc, heads), HIDDEN_MAX},
+		{"ffn", offsetof(ModelDesc, ffn), FFN_MAX},
+		{"positions", offsetof(ModelDesc, positions), POSITIONS_MAX},
+		{"types", offsetof(ModelDesc, types), TYPES_MAX},
+		{"vocab", offsetof(ModelDesc, vocab), VOCAB_MAX},
 	};
 	ModelDesc *desc = r->desc;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -181,7 +201,7 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 	return true;
 }
 
-/* ---- <head> ------------------------------------------------------------------------------------------------------------- */
+/* ---- <head> ---------------------------------------------------------------------------------- */
 
 static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const char ***labels)
 {
@@ -194,11 +214,13 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 	for (xmlNodePtr label = node->children; label; label = label->next)
 		room += is_element(label, "label");
 	if (room > LABELS_MAX)
-		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "more than %d labels", LABELS_MAX);
+		return diag_error_in(
+			r->diag, EXIT_INPUT, r->desc->path, node->line, "more than %d labels", LABELS_MAX);
 	*count = 0;
 	*labels = mem_alloc(mem, (room + 1) * sizeof **labels);
 	char *rest, *list = words ? mem_string(mem, words, strlen(words)) : NULL;
-	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word; word = strtok_r(NULL, " \t\n", &rest))
+	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word;
+		word = strtok_r(NULL, " \t\n", &rest))
 		(*labels)[(*count)++] = word;
 	for (xmlNodePtr label = node->children; label; label = label->next)
 		if (is_element(label, "label"))
@@ -206,8 +228,7 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 	for (int32_t i = 0; i < *count; i++)
 		if (!text_is_clean((*labels)[i]))
 			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-				"label %d: a label is 1 to %d bytes without control characters", i,
-				NAME_BYTES_MAX);
+				"label %d: a label is 1 to %d bytes without control characters", i, NAME_BYTES_MAX);
 	return true;
 }
 
@@ -215,15 +236,18 @@ static bool read_dense(XmlReader *r, xmlNodePtr node, HeadDesc *head)
 {
 	int32_t room = sizeof head->dense / sizeof *head->dense;
 	if (head->ndense == room)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line, "more than %d dense elements", room);
-	head->dense[head->ndense++] = (struct DenseDesc){attr_text(r->desc, node, "href"), attr_text(r->desc, node, "activation")};
+		return diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line, "more than %d dense elements", room);
+	head->dense[head->ndense++] = (struct DenseDesc){
+		attr_text(r->desc, node, "href"), attr_text(r->desc, node, "activation")};
 	return true;
 }
 
 static bool read_head(XmlReader *r, xmlNodePtr node)
 {
 	const char *normalize = attr_text(r->desc, node, "normalize");
-	HeadDesc *head = description_add_head(r->desc, attr_text(r->desc, node, "name"), attr_text(r->desc, node, "task"), r->diag);
+	HeadDesc *head = description_add_head(
+		r->desc, attr_text(r->desc, node, "name"), attr_text(r->desc, node, "task"), r->diag);
 	if (!head || !read_labels(r, node, &head->nlabels, &head->labels))
 		return false;
 	head->problem = attr_text(r->desc, node, "problem");
@@ -245,7 +269,8 @@ static bool read_merges(XmlReader *r, xmlNodePtr model)
 	for (xmlNodePtr node = model->children; node; node = node->next) {
 		if (!is_element(node, "merge"))
 			continue;
-		char *config = file_find_in(desc->directory, attr_text(desc, node, "href"), "config.json", r->options->search, desc->mem, r->diag);
+		char *config = file_find_in(desc->directory, attr_text(desc, node, "href"), "config.json",
+			r->options->search, desc->mem, r->diag);
 		if (!config || desc->nmerges == HEADS_MAX)
 			return config ? diag_error(r->diag, EXIT_INPUT, 0, "more than %d <merge>", HEADS_MAX) : false;
 		*strrchr(config, '/') = '\0';
@@ -254,7 +279,7 @@ static bool read_merges(XmlReader *r, xmlNodePtr model)
 	return true;
 }
 
-/* ---- <model> ------------------------------------------------------------------------------------------------------------ */
+/* ---- <model> --------------------------------------------------------------------------------- */
 
 static bool read_model(XmlReader *r, xmlNodePtr model)
 {
@@ -278,7 +303,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 		if (r->options->outputs)
 			return diag_error(r->diag, EXIT_USAGE, 0,
 				"--outputs is for directories and encoders; a graph says itself what it returns");
-		if (r->options->max_tokens > 0 && (desc->max_tokens == 0 || r->options->max_tokens < desc->max_tokens))
+		if (r->options->max_tokens > 0
+			&& (desc->max_tokens == 0 || r->options->max_tokens < desc->max_tokens))
 			desc->max_tokens = r->options->max_tokens;
 		desc->module = graph_from_xml(desc, model, r->options, r->diag);
 		return desc->module != NULL;

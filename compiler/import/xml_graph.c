@@ -1,9 +1,11 @@
-/* import/xml_graph.c: the second form of a description, <graph>, which says op by op what .bir says. It is not read a second
- * time in its own way: the elements are printed as .bir text, one line each, and the parser of .bir judges them, so that the
- * two forms cannot drift apart. Lines in messages are turned back into lines of the XML file.
+/* import/xml_graph.c: the second form of a description, <graph>, which says op by op what .bir says. It is
+ * not read a second time in its own way: the elements are printed as .bir text, one line each, and the parser
+ * of .bir judges them, so that the two forms cannot drift apart. Lines in messages are turned back into lines
+ * of the XML file.
  *
- * Nothing of the XML can become more than one token of the text: ids, types, rules and numbers have the characters that
- * model.rng lets through, and everything else is printed in quotes or with control bytes replaced. */
+ * Nothing of the XML can become more than one token of the text: ids, types, rules and numbers have the
+ * characters that model.rng lets through, and everything else is printed in quotes or with control bytes
+ * replaced. */
 #include <stdlib.h>
 #include <string.h>
 #include <libxml/tree.h>
@@ -14,11 +16,11 @@ typedef struct GraphText {
 	FILE *out;
 	char *text;
 	size_t bytes;
-	int  *xml_line;                  /* of each line of the text, from 1 */
-	int   lines, capacity;
+	int *xml_line; /* of each line of the text, from 1 */
+	int lines, capacity;
 } GraphText;
 
-/* ---- lines ----------------------------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void end_line(GraphText *t, int xml_line)
 {
@@ -37,10 +39,11 @@ static void map_lines(const GraphText *t, Diag *diag, int first)
 {
 	for (int i = first; i < diag->count; i++)
 		if (diag->messages[i].line > 0)
-			diag->messages[i].line = diag->messages[i].line <= t->lines ? t->xml_line[diag->messages[i].line] : 0;
+			diag->messages[i].line = diag->messages[i].line <= t->lines ? t->xml_line[diag->messages[i].line]
+																		: 0;
 }
 
-/* ---- pieces of a line --------------------------------------------------------------------------------------------------- */
+/* ---- pieces of a line ------------------------------------------------------------------------ */
 
 static bool is_element(xmlNodePtr node, const char *name)
 {
@@ -95,7 +98,7 @@ static void print_origin(FILE *out, const char *origin)
 		fputc((unsigned char)*origin < 0x20 ? '?' : *origin, out);
 }
 
-/* ---- elements ----------------------------------------------------------------------------------------------------------- */
+/* ---- elements -------------------------------------------------------------------------------- */
 
 static void print_module(GraphText *t, const ModelDesc *desc, xmlNodePtr model)
 {
@@ -116,12 +119,13 @@ static void print_module(GraphText *t, const ModelDesc *desc, xmlNodePtr model)
 	end_line(t, (int)xmlGetLineNo(model));
 }
 
-static void print_labels(GraphText *t, xmlNodePtr head)   /* attribute, then elements */
+static void print_labels(GraphText *t, xmlNodePtr head) /* attribute, then elements */
 {
 	const char *before = " labels=[";
 	xmlChar *words = xmlGetNoNsProp(head, (const xmlChar *)"labels");
 	char *rest;
-	for (char *word = words ? strtok_r((char *)words, " \t\r\n", &rest) : NULL; word; word = strtok_r(NULL, " \t\r\n", &rest)) {
+	for (char *word = words ? strtok_r((char *)words, " \t\r\n", &rest) : NULL; word;
+		word = strtok_r(NULL, " \t\r\n", &rest)) {
 		fputs(before, t->out);
 		print_quoted(t->out, word);
 		before = ", ";
@@ -241,7 +245,7 @@ static void print_graph(GraphText *t, xmlNodePtr graph)
 	end_line(t, (int)line);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 Module *graph_from_xml(const ModelDesc *desc, struct _xmlNode *model, const LoadOptions *options, Diag *diag)
 {

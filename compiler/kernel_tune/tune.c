@@ -1,9 +1,11 @@
-/* tune.c: times, on this machine and in this process, what the cost model of passes/lower/tune.c proposes. Every candidate is a shared
- * object like those that users get: for a linear, the model's own linears of that shape, one after another with their own weights,
- * so that few rows pay for reading them; for a chain, the model up to the chain's end.
+/* tune.c: times, on this machine and in this process, what the cost model of passes/lower/tune.c proposes.
+ * Every candidate is a shared object like those that users get: for a linear, the model's own linears of that
+ * shape, one after another with their own weights, so that few rows pay for reading them; for a chain, the
+ * model up to the chain's end.
  *
- * Candidates take turns, the usual one twice a turn; what counts is the minimum of RUNS runs of at least RUN_MS of CPU time each,
- * as a ratio to the usual one, its mean over the lengths. Less than 2 % of gain is noise: the usual one stays. */
+ * Candidates take turns, the usual one twice a turn; what counts is the minimum of RUNS runs of at least
+ * RUN_MS of CPU time each, as a ratio to the usual one, its mean over the lengths. Less than 2 % of gain is
+ * noise: the usual one stays. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,41 +16,51 @@
 
 #define CODE "lower,pack-weights,chain-rows,plan-memory"
 enum { LENGTHS = 3, RUNS = 7, LINEARS_MAX = 8, CHAIN_LEAST = 2 };
-enum { WEIGHT_BYTES = 8 << 20 /* of a linear's copies: more than an L2 */, CACHE_BYTES = 1 << 20 /* an L2 of unknown size */ };
+enum {
+	WEIGHT_BYTES = 8 << 20 /* of a linear's copies: more than an L2 */,
+	CACHE_BYTES = 1 << 20 /* an L2 of unknown size */
+};
 static const double RUN_MS = 3, GAIN = 0.98;
 static const int32_t linear_lengths[LENGTHS] = {8, 32, 128}, chain_lengths[LENGTHS] = {64, 128, 256};
 
 typedef struct Candidate {
-	Program  program;
-	double   ms[LENGTHS];               /* the least of one call so far; 0: none yet */
+	Program program;
+	double ms[LENGTHS]; /* the least of one call so far; 0: none yet */
 } Candidate;
 
 typedef struct Contest {
 	const Tuner *tuner;
-	Candidate    candidates[TUNE_CANDIDATES_MAX];
-	int32_t      count, calls_of;       /* calls_of: linears a call runs, for the table */
+	Candidate candidates[TUNE_CANDIDATES_MAX];
+	int32_t count, calls_of; /* calls_of: linears a call runs, for the table */
 	const int32_t *lengths;
-	int32_t     *ids;                   /* zeros: any model knows that id */
-	float       *out;
-	size_t       floats;
-	Diag        *diag;
+	int32_t *ids; /* zeros: any model knows that id */
+	float *out;
+	size_t floats;
+	Diag *diag;
 } Contest;
 
-static double now_ms(void)              /* CPU time of this thread: turns of other programs do not count */
+static double now_ms(void) /* CPU time of this thread: turns of other programs do not count */
 {
 	struct timespec t;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-/* ---- candidates as programs --------------------------------------------------------------------------------------------- */
+/* ---- candidates as programs ------------------------------------------------------------------ */
 
 /* Builds and opens the next candidate as the table decides now. The module is used up. */
 static bool contest_add(Contest *contest, Module *module, const char *passes)
 {
 	const BuildOptions *options = contest->tuner->options;
-	const BuildOptions plain = {.load.model = options->load.model, .run.passes = passes, .result.cpu = options->result.cpu, .result.cc = options->result.cc,
-		.result.sysroot = options->result.sysroot, .result.is_static = -1, .quiet = true, .about.command = "bertc", .run.tunings = contest->tuner->table};
+	const BuildOptions plain = {.load.model = options->load.model,
+		.run.passes = passes,
+		.result.cpu = options->result.cpu,
+		.result.cc = options->result.cc,
+		.result.sysroot = options->result.sysroot,
+		.result.is_static = -1,
+		.quiet = true,
+		.about.command = "bertc",
+		.run.tunings = contest->tuner->table};
 	Loaded loaded = {.module = module};
 	Candidate *candidate = &contest->candidates[contest->count];
 	*candidate = (Candidate){0};
@@ -65,7 +77,7 @@ static void contest_close(Contest *contest)
 	free(contest->out);
 }
 
-/* ---- the clock ---------------------------------------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 static bool call(const Contest *contest, const Candidate *candidate, int32_t tokens, int repeat, double *ms)
 {
@@ -73,7 +85,8 @@ static bool call(const Contest *contest, const Candidate *candidate, int32_t tok
 	const int32_t offsets[2] = {0, tokens};
 	const double start = now_ms();
 	for (int i = 0; i < repeat; i++) {
-		const int status = p->run_ids(p->context, contest->ids, NULL, offsets, 1, contest->out, contest->floats);
+		const int status = p->run_ids(
+			p->context, contest->ids, NULL, offsets, 1, contest->out, contest->floats);
 		if (status)
 			return diag_error(contest->diag, EXIT_RUN, 0, "--tune: %s", p->strerror(status));
 	}
@@ -93,7 +106,7 @@ static bool time_candidate(Contest *contest, int32_t which, int32_t length, int 
 static bool time_length(Contest *contest, int32_t length)
 {
 	double ms = 0;
-	for (int32_t i = contest->count - 1; i >= 0; i--)   /* twice: the first call brings pages and code in */
+	for (int32_t i = contest->count - 1; i >= 0; i--) /* twice: the first call brings pages and code in */
 		for (int warm = 0; warm < 2; warm++)
 			if (!call(contest, &contest->candidates[i], contest->lengths[length], 1, &ms))
 				return false;
@@ -133,7 +146,8 @@ static int32_t contest_run(Contest *contest)
 	return winner;
 }
 
-/* One line of the table, on standard output: the shape, ms of the usual and of the chosen one at each length, what was chosen. */
+/* One line of the table, on standard output: the shape, ms of the usual and of the chosen one at each length,
+ * what was chosen. */
 static void print_decision(const Contest *contest, int32_t winner, const TuneRow *row)
 {
 	if (contest->tuner->options->quiet)
@@ -143,9 +157,11 @@ static void print_decision(const Contest *contest, int32_t winner, const TuneRow
 	for (int32_t side = 0; side < 2; side++) {
 		fputs(side ? "  chosen" : "  default", stdout);
 		for (int32_t length = 0; length < LENGTHS; length++)
-			printf("%c%.4f", length ? '/' : ' ', contest->candidates[side ? winner : 0].ms[length] / contest->calls_of);
+			printf("%c%.4f", length ? '/' : ' ',
+				contest->candidates[side ? winner : 0].ms[length] / contest->calls_of);
 	}
-	printf(" ms at %d/%d/%d tokens  ", (int)contest->lengths[0], (int)contest->lengths[1], (int)contest->lengths[2]);
+	printf(" ms at %d/%d/%d tokens  ", (int)contest->lengths[0], (int)contest->lengths[1],
+		(int)contest->lengths[2]);
 	if (row->is_chain)
 		printf("%lld rows%s\n", (long long)row->rows, winner ? "" : " (default)");
 	else
@@ -153,7 +169,7 @@ static void print_decision(const Contest *contest, int32_t winner, const TuneRow
 	fflush(stdout);
 }
 
-/* ---- linears ------------------------------------------------------------------------------------------------------------ */
+/* ---- linears --------------------------------------------------------------------------------- */
 
 /* The user's decision; false when there is none. */
 static bool is_decided(const TuneTable *table, const TuneRow *key)
@@ -179,7 +195,8 @@ static bool linear_key(const Node *node, const char *cpu, TuneRow *key)
 
 static bool keys_equal(const TuneRow *a, const TuneRow *b)
 {
-	return a->op == b->op && a->dtype == b->dtype && a->inputs == b->inputs && a->outputs == b->outputs && a->act == b->act;
+	return a->op == b->op && a->dtype == b->dtype && a->inputs == b->inputs && a->outputs == b->outputs
+		&& a->act == b->act;
 }
 
 /* %y = linear of the model over x (and its scale), its constants shared; NULL: an error. */
@@ -192,7 +209,8 @@ static Value *linear_again(Graph *graph, const Node *node, Value *const *x, int3
 	return graph_emit(graph, NULL, node->op, args, node->nargs, &attr, NULL, diag);
 }
 
-/* A module of some of the model's linears of one shape, side by side; *linears: how many. NULL and a message on error. */
+/* A module of some of the model's linears of one shape, side by side; *linears: how many. NULL and a message
+ * on error. */
 static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *linears, Diag *diag)
 {
 	Module *module = module_new("tune");
@@ -203,14 +221,18 @@ static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *li
 	Tensor *table = tensor_new(module, "table", type_make(DT_F32, 2, dim_number(1), dim_number(key->inputs)));
 	for (int64_t i = 0; i < key->inputs; i++)
 		tensor_set(table, i, (double)(i % 17) / 8 - 1);
-	Value *x[2] = {graph_emit(graph, NULL, OP_EMBED, (Value *[]){graph_const(graph, NULL, table, NULL), ids}, 2, NULL, NULL, diag)};
-	const Node *quantize = key->op == OP_LINEAR_I8 && x[0] ? graph_insert(graph, NULL, OP_QUANTIZE, x, 1, NULL, NULL, diag) : NULL;
+	Value *x[2] = {graph_emit(
+		graph, NULL, OP_EMBED, (Value *[]){graph_const(graph, NULL, table, NULL), ids}, 2, NULL, NULL, diag)};
+	const Node *quantize = key->op == OP_LINEAR_I8 && x[0]
+		? graph_insert(graph, NULL, OP_QUANTIZE, x, 1, NULL, NULL, diag)
+		: NULL;
 	if (quantize)
 		memcpy(x, quantize->results, sizeof x);
 	Value *y = x[0];
 	int64_t bytes = 0;
 	*linears = 0;
-	for (const Node *node = from->first; node && y && *linears < LINEARS_MAX && bytes < WEIGHT_BYTES; node = node->next) {
+	for (const Node *node = from->first; node && y && *linears < LINEARS_MAX && bytes < WEIGHT_BYTES;
+		node = node->next) {
 		TuneRow own;
 		if (!linear_key(node, key->cpu, &own) || !keys_equal(&own, key))
 			continue;
@@ -232,7 +254,9 @@ static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *li
 static bool tune_linear(const Tuner *tuner, const Graph *graph, const TuneRow *key, Diag *diag)
 {
 	const TuneRow *before = tune_find(tuner->table, key);
-	const KernelInfo *kernels[TUNE_CANDIDATES_MAX], *usual = before && !(before->kernel->needs & ~tuner->target->isa) ? before->kernel
+	const KernelInfo *kernels[TUNE_CANDIDATES_MAX],
+		*usual = before && !(before->kernel->needs & ~tuner->target->isa)
+		? before->kernel
 		: kernel_select(op_info[key->op].name, key->dtype, tuner->target->isa);
 	const int32_t count = tune_kernels(key, usual, kernels), at = tuner->table->count;
 	if (count < 2)
@@ -274,7 +298,7 @@ static bool tune_linears(const Tuner *tuner, const Graph *graph, Diag *diag)
 	return true;
 }
 
-/* ---- chains ------------------------------------------------------------------------------------------------------------- */
+/* ---- chains ---------------------------------------------------------------------------------- */
 
 static int64_t cache_bytes(void)
 {
@@ -299,7 +323,8 @@ static Module *model_up_to(const Module *model, uint32_t id)
 	return NULL;
 }
 
-static bool tune_chain(const Tuner *tuner, const Module *model, const TuneRow *key, int64_t usual, uint32_t id, Diag *diag)
+static bool tune_chain(
+	const Tuner *tuner, const Module *model, const TuneRow *key, int64_t usual, uint32_t id, Diag *diag)
 {
 	int64_t rows[TUNE_CANDIDATES_MAX];
 	const int32_t count = tune_rows(key, usual, cache_bytes(), rows), at = tuner->table->count;
@@ -312,7 +337,8 @@ static bool tune_chain(const Tuner *tuner, const Module *model, const TuneRow *k
 	for (int32_t i = 0; i < count && good; i++) {
 		tuner->table->rows[at].rows = rows[i];
 		Module *module = model_up_to(model, id);
-		good = module ? contest_add(&contest, module, "dce," CODE) : diag_error(diag, EXIT_RUN, 0, "--tune: a chain has no end");
+		good = module ? contest_add(&contest, module, "dce," CODE)
+					  : diag_error(diag, EXIT_RUN, 0, "--tune: a chain has no end");
 		module_free(module);
 	}
 	const int32_t winner = good ? contest_run(&contest) : -1;
@@ -334,14 +360,15 @@ static const Node *chain_end(const Node *first, const Node **last, int32_t *line
 			continue;
 		if (!(node->attr.has & A_chain) || node->attr.chain != first->attr.chain)
 			break;
-		*linears += node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
+		*linears += node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES
+			|| node->op == OP_LINEAR_BF16;
 		*last = end = node;
 	}
 	return end->next;
 }
 
-/* Chains of two linears and more: there the second reads what the first wrote, and blocks matter. `lowered` is the model with its
- * chains; values have the ids that they have in the model. */
+/* Chains of two linears and more: there the second reads what the first wrote, and blocks matter. `lowered`
+ * is the model with its chains; values have the ids that they have in the model. */
 static bool tune_lowered(const Tuner *tuner, const Module *model, const Graph *lowered, Diag *diag)
 {
 	for (const Node *node = lowered->first, *end; node; node = end) {
@@ -353,7 +380,8 @@ static bool tune_lowered(const Tuner *tuner, const Module *model, const Graph *l
 			continue;
 		end = chain_end(node, &last, &linears);
 		if (linears < CHAIN_LEAST || last->results[0]->type.dtype != DT_F32
-			|| !tune_key_chain(node, end, tuner->target->cpus[0].name, &key) || is_decided(tuner->table, &key))
+			|| !tune_key_chain(node, end, tuner->target->cpus[0].name, &key)
+			|| is_decided(tuner->table, &key))
 			continue;
 		if (tuner->options->progress)
 			progress_show("timing blocks of rows", node->attr.chain, node->attr.chain);
@@ -368,7 +396,10 @@ static bool tune_chains(const Tuner *tuner, const Module *model, Diag *diag)
 	if (model->max_tokens < chain_lengths[LENGTHS - 1])
 		return true;
 	Module *module = module_copy(model);
-	const PassEnv env = {.isa = tuner->target->isa, .cpus = tuner->target->cpus, .ncpus = 1, .max_tokens = model->max_tokens,
+	const PassEnv env = {.isa = tuner->target->isa,
+		.cpus = tuner->target->cpus,
+		.ncpus = 1,
+		.max_tokens = model->max_tokens,
 		.tune = tuner->table};
 	Pipeline *pipeline = pipeline_parse("lower,pack-weights,chain-rows", diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, NULL, NULL, diag)
@@ -378,20 +409,25 @@ static bool tune_chains(const Tuner *tuner, const Module *model, Diag *diag)
 	return good;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 bool tune_check(const Target *target, Diag *diag)
 {
 	if (target->ncpus > 1)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune times one CPU at a time: tune for each of %s on a machine that has it "
-			"with the same --tune-cache, then build for all of them", target->cpu);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"--tune times one CPU at a time: tune for each of %s on a machine that has it "
+			"with the same --tune-cache, then build for all of them",
+			target->cpu);
 	if (!target_runs_here(target))
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune times code on this machine, which is no %s (%s): tune on one, then "
-			"build here with its file as --tune-cache", target->cpu, target->triple);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"--tune times code on this machine, which is no %s (%s): tune on one, then "
+			"build here with its file as --tune-cache",
+			target->cpu, target->triple);
 	return true;
 }
 
-/* What was measured goes into the file; also when that was nothing, if there is no file yet to give to --tune-cache. */
+/* What was measured goes into the file; also when that was nothing, if there is no file yet to give to
+ * --tune-cache. */
 static bool tune_end(const Tuner *tuner, int32_t measured, Diag *diag)
 {
 	if ((measured || access(tuner->path, F_OK) != 0) && !tune_save(tuner->table, tuner->path, diag))
@@ -408,7 +444,8 @@ bool tune_before(void *argument, const char *pass, Module *module, Diag *diag)
 	const int32_t before = tuner->table->count;
 	if (strcmp(pass, "lower") != 0 || module->ngraphs != 1)
 		return true;
-	bool good = tune_linears(tuner, module->graphs[0], diag) && (!tuner->chains || tune_chains(tuner, module, diag));
+	bool good = tune_linears(tuner, module->graphs[0], diag)
+		&& (!tuner->chains || tune_chains(tuner, module, diag));
 	if (tuner->options->progress)
 		progress_clear();
 	return good && tune_end(tuner, tuner->table->count - before, diag);

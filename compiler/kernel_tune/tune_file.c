@@ -1,11 +1,12 @@
-/* tune_file.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but for wildcards (`*`): where
- * several lines answer, the last does.
+/* tune_file.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but for
+ * wildcards (`*`): where several lines answer, the last does.
  *
  *   bertc-tune 1
  *   chain-rows linear_i8 i8 width=1536 cpu=znver4 -> 48
  *   linear f32 K=384 N=1536 act=gelu cpu=znver4 -> linear_f32_8x48__avx512
  *
- * A file comes from who knows where: every word is checked against the tables of kernels, CPUs and activations. */
+ * A file comes from who knows where: every word is checked against the tables of kernels, CPUs and
+ * activations. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +17,23 @@
 #include "tune.h"
 
 static const char VERSION[] = "bertc-tune 1", CHAIN[] = "chain-rows", BUILT_IN[] = "tune.txt (part of bertc)";
-enum { FILE_BYTES_MAX = 1 << 20, DECISIONS_MAX = 4096, WORDS_MAX = 8, CHAIN_WORDS = 7, LINEAR_WORDS = 8, DIGITS_MAX = 12 };
+enum {
+	FILE_BYTES_MAX = 1 << 20,
+	DECISIONS_MAX = 4096,
+	WORDS_MAX = 8,
+	CHAIN_WORDS = 7,
+	LINEAR_WORDS = 8,
+	DIGITS_MAX = 12
+};
 
-extern const char *tune_file(const char *name, size_t *bytes);   /* made by codegen/embed.cmake */
+extern const char *tune_file(const char *name, size_t *bytes); /* made by codegen/embed.cmake */
 
 typedef struct Reader {
 	TuneTable *table;
-	int32_t    first, lines[DECISIONS_MAX];   /* the text's own rows in the table, and the line of each */
-	bool       own;
-	int        line;
-	Diag      *diag;
+	int32_t first, lines[DECISIONS_MAX]; /* the text's own rows in the table, and the line of each */
+	bool own;
+	int line;
+	Diag *diag;
 } Reader;
 
 static bool bad(Reader *r, const char *what, const char *found, const char *expected)
@@ -63,7 +71,8 @@ static bool read_act(Reader *r, const char *word, int32_t *act)
 			*act = i;
 			return true;
 		}
-		snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s", i ? ", " : " ", enum_act_words[i]);
+		snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s", i ? ", " : " ",
+			enum_act_words[i]);
 	}
 	return bad(r, "found", word, expected);
 }
@@ -87,11 +96,13 @@ static bool read_op(Reader *r, const char *op, const char *dtype, TuneRow *row)
 static bool read_cpu(Reader *r, const char *word, uint32_t needs, TuneRow *row)
 {
 	bool can = false;
-	if (strncmp(word, "cpu=", 4) != 0 || strlen(word + 4) >= TUNE_NAME_BYTES || !target_cpu_known(word + 4, needs, &can))
+	if (strncmp(word, "cpu=", 4) != 0 || strlen(word + 4) >= TUNE_NAME_BYTES
+		|| !target_cpu_known(word + 4, needs, &can))
 		return bad(r, "found", word, "cpu= and a name of `bertc targets`");
 	snprintf(row->cpu, sizeof row->cpu, "%s", word + 4);
-	return can || diag_error(r->diag, EXIT_INPUT, r->line, "the CPU %s lacks what the kernel %s needs", row->cpu,
-		row->kernel->function);
+	return can
+		|| diag_error(r->diag, EXIT_INPUT, r->line, "the CPU %s lacks what the kernel %s needs", row->cpu,
+			row->kernel->function);
 }
 
 static bool read_linear(Reader *r, char **words, int count, TuneRow *row)
@@ -103,8 +114,8 @@ static bool read_linear(Reader *r, char **words, int count, TuneRow *row)
 		return false;
 	row->kernel = kernel_find(words[7]);
 	if (!row->kernel || strcmp(row->kernel->op, words[0]) != 0 || row->kernel->dtype != row->dtype)
-		return diag_error(r->diag, EXIT_INPUT, r->line, "kernel \"%.64s\" is none of this bertc for %s of %s", words[7], words[0],
-			words[1]);
+		return diag_error(r->diag, EXIT_INPUT, r->line, "kernel \"%.64s\" is none of this bertc for %s of %s",
+			words[7], words[0], words[1]);
 	return read_cpu(r, words[5], row->kernel->needs, row);
 }
 
@@ -112,7 +123,8 @@ static bool read_chain(Reader *r, char **words, int count, TuneRow *row)
 {
 	char expected[64], *end;
 	if (count != CHAIN_WORDS || strcmp(words[5], "->") != 0)
-		return diag_error(r->diag, EXIT_INPUT, r->line, "expected chain-rows OP TYPE width=.. cpu=.. -> ROWS");
+		return diag_error(
+			r->diag, EXIT_INPUT, r->line, "expected chain-rows OP TYPE width=.. cpu=.. -> ROWS");
 	row->is_chain = true;
 	row->act = TUNE_ANY;
 	if (!read_op(r, words[1], words[2], row) || !read_number(r, words[3], "width=", &row->outputs)
@@ -120,7 +132,8 @@ static bool read_chain(Reader *r, char **words, int count, TuneRow *row)
 		return false;
 	row->rows = strtoll(words[6], &end, 10);
 	snprintf(expected, sizeof expected, "%d to %d", CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
-	return (words[6][0] >= '1' && words[6][0] <= '9' && !*end && row->rows >= CHAIN_ROWS_LEAST && row->rows <= CHAIN_ROWS_MOST)
+	return (words[6][0] >= '1' && words[6][0] <= '9' && !*end && row->rows >= CHAIN_ROWS_LEAST
+			   && row->rows <= CHAIN_ROWS_MOST)
 		|| bad(r, "rows", words[6], expected);
 }
 
@@ -145,7 +158,8 @@ static bool read_decision(Reader *r, char *line)
 	const int32_t n = r->table->count - r->first;
 	for (int32_t i = 0; i < n; i++)
 		if (same_question(&r->table->rows[r->first + i], &row))
-			return diag_error(r->diag, EXIT_INPUT, r->line, "decides again what line %d decides", (int)r->lines[i]);
+			return diag_error(
+				r->diag, EXIT_INPUT, r->line, "decides again what line %d decides", (int)r->lines[i]);
 	if (n == DECISIONS_MAX)
 		return diag_error(r->diag, EXIT_INPUT, r->line, "more than %d decisions", DECISIONS_MAX);
 	r->lines[n] = r->line;
@@ -204,7 +218,7 @@ bool tune_load(TuneTable *table, const char *path, bool may_lack, Diag *diag)
 	return good;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void print_number(const char *key, int64_t value, FILE *out)
 {
@@ -216,7 +230,8 @@ static void print_number(const char *key, int64_t value, FILE *out)
 
 void tune_key_print(const TuneRow *row, FILE *out)
 {
-	fprintf(out, "%s%s%s %s", row->is_chain ? CHAIN : "", row->is_chain ? " " : "", op_info[row->op].name, dtype_names[row->dtype]);
+	fprintf(out, "%s%s%s %s", row->is_chain ? CHAIN : "", row->is_chain ? " " : "", op_info[row->op].name,
+		dtype_names[row->dtype]);
 	if (!row->is_chain)
 		print_number("K", row->inputs, out);
 	print_number(row->is_chain ? "width" : "N", row->outputs, out);
@@ -243,7 +258,8 @@ static char *row_text(const TuneRow *row)
 	return text;
 }
 
-/* The folders that the file lies in, as far as they lack; what cannot be made is told when the file is opened. */
+/* The folders that the file lies in, as far as they lack; what cannot be made is told when the file is
+ * opened. */
 static void folders_make(const char *path)
 {
 	char *folder = strdup(path);
@@ -269,7 +285,8 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 	folders_make(path);
 	if (good && (good = atomic_open(&file, path, diag))) {
 		qsort(lines, (size_t)n, sizeof *lines, by_text);
-		fprintf(file.stream, "%s\n# measured by `bertc build --tune`; delete a line to have it measured again\n", VERSION);
+		fprintf(file.stream,
+			"%s\n# measured by `bertc build --tune`; delete a line to have it measured again\n", VERSION);
 		for (int32_t i = 0; i < n; i++)
 			fprintf(file.stream, "%s\n", lines[i]);
 		good = atomic_commit(&file, diag);
@@ -285,7 +302,7 @@ char *tune_default_path(Diag *diag)
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char *path = NULL;
 	int done = -1;
-	if (cache && *cache == '/')   /* the XDG base directory specification has relative ones ignored */
+	if (cache && *cache == '/') /* the XDG base directory specification has relative ones ignored */
 		done = asprintf(&path, "%s/bertc/tune.txt", cache);
 	else if (home && *home == '/')
 		done = asprintf(&path, "%s/.cache/bertc/tune.txt", home);

@@ -1,5 +1,6 @@
-/* calibrate.c: runs changed copies of a model over data for the passes that learn from it (passes.h, PassEnv). A copy is built
- * as eval builds its programs, for this machine whatever the target is, so that a large file takes seconds. */
+/* calibrate.c: runs changed copies of a model over data for the passes that learn from it (passes.h,
+ * PassEnv). A copy is built as eval builds its programs, for this machine whatever the target is, so that a
+ * large file takes seconds. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,37 +8,47 @@
 #include "neurons.h"
 #include "score.h"
 
-/* Nothing that makes new weights: a graph that computes a layer many times over would hold as many copies of them. */
-#define PASSES "canonicalize,fold-const,cse,fuse{only=activation,epilogue,attention,first-row,embed-layernorm,add-layernorm}," \
+/* Nothing that makes new weights: a graph that computes a layer many times over would hold as many copies of
+ * them. */
+#define PASSES \
+	"canonicalize,fold-const,cse,fuse{only=activation,epilogue,attention,first-row,embed-layernorm,add-" \
+	"layernorm}," \
 	"fold-const,cse,dce"
 enum { THREADS_MAX = 8 };
 
-/* What is built here is neither reported nor kept, and none of the user's options applies to it. The numbers are the same on any
- * number of threads. */
+/* What is built here is neither reported nor kept, and none of the user's options applies to it. The numbers
+ * are the same on any number of threads. */
 bool calibration_open(const Calibration *calibration, Module *module, Program *program, Diag *diag)
 {
-	const BuildOptions plain = {.load.model = calibration->options->load.model, .run.passes = PASSES, .result.is_static = -1, .quiet = true,
+	const BuildOptions plain = {.load.model = calibration->options->load.model,
+		.run.passes = PASSES,
+		.result.is_static = -1,
+		.quiet = true,
 		.about.command = "bertc"};
 	Loaded copy = {.module = module, .tokenizer = calibration->loaded->tokenizer};
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	return program_open(&plain, &copy, cores > THREADS_MAX ? THREADS_MAX : cores > 1 ? (int)cores : 1, program, diag);
+	return program_open(&plain, &copy,
+		cores > THREADS_MAX ? THREADS_MAX
+			: cores > 1     ? (int)cores
+							: 1,
+		program, diag);
 }
 
 typedef struct Observation {
-	Program   program;
+	Program program;
 	ObserveFn *each;
-	void      *argument;
-	int32_t   *ids, *types, offsets[2];
-	float     *row;
-	Diag      *diag;
+	void *argument;
+	int32_t *ids, *types, offsets[2];
+	float *row;
+	Diag *diag;
 } Observation;
 
 static bool observe_text(Observation *o, const char *text, const char *pair, int32_t line)
 {
 	const Program *p = &o->program;
 	int32_t n = 0;
-	int status = p->tokenize(p->context, text, strlen(text), pair, pair ? strlen(pair) : 0, o->ids, o->types, NULL, NULL,
-		p->max_tokens, &n);
+	int status = p->tokenize(p->context, text, strlen(text), pair, pair ? strlen(pair) : 0, o->ids, o->types,
+		NULL, NULL, p->max_tokens, &n);
 	if (status)
 		return diag_error(o->diag, EXIT_INPUT, line, "%s", p->strerror(status));
 	o->offsets[1] = n;
@@ -62,11 +73,13 @@ static bool observe_rows(Observation *o, const Dataset *data, bool apart, bool p
 	return good;
 }
 
-static bool observe(void *context, Module *module, const char *path, int32_t limit, ObserveFn *each, void *argument, Diag *diag)
+static bool observe(void *context, Module *module, const char *path, int32_t limit, ObserveFn *each,
+	void *argument, Diag *diag)
 {
 	const Calibration *calibration = context;
 	const Module *whole = calibration->loaded->module;
-	const bool apart = whole->nheads > 0 && whole->heads[0].task == TASK_EMBED;   /* an embedder reads one text at a time */
+	const bool apart = whole->nheads > 0
+		&& whole->heads[0].task == TASK_EMBED; /* an embedder reads one text at a time */
 	Observation o = {.each = each, .argument = argument, .diag = diag};
 	Dataset data = {0};
 	bool good = dataset_read(path, &data, diag) && calibration_open(calibration, module, &o.program, diag);
@@ -77,7 +90,8 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 		diag->file = path;
 		o.ids = calloc((size_t)o.program.max_tokens, sizeof *o.ids);
 		o.types = calloc((size_t)o.program.max_tokens, sizeof *o.types);
-		o.row = calloc((size_t)(o.program.per_token ? o.program.max_tokens : 1) * (size_t)o.program.width, sizeof *o.row);
+		o.row = calloc((size_t)(o.program.per_token ? o.program.max_tokens : 1) * (size_t)o.program.width,
+			sizeof *o.row);
 		good = (o.ids && o.types && o.row) || diag_error(diag, EXIT_RUN, 0, "out of memory");
 		good = good && observe_rows(&o, &data, apart, calibration->options->progress);
 		diag->file = before;
@@ -90,7 +104,8 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 	return good;
 }
 
-static bool score(void *context, Module *module, const char *path, int32_t limit, OutputScore *out, Diag *diag)
+static bool score(
+	void *context, Module *module, const char *path, int32_t limit, OutputScore *out, Diag *diag)
 {
 	const Calibration *calibration = context;
 	const Graph *graph = module->graphs[0];
@@ -102,7 +117,8 @@ static bool score(void *context, Module *module, const char *path, int32_t limit
 	what.first = 0;
 	what.count = graph->noutputs;
 	good = good && calibration_open(calibration, module, &program, diag)
-		&& score_program(&program, &what, &data, path, limit, calibration->options->progress ? "scoring" : NULL, scores, diag);
+		&& score_program(&program, &what, &data, path, limit,
+			calibration->options->progress ? "scoring" : NULL, scores, diag);
 	for (int32_t i = 0; good && i < what.count; i++)
 		out[i] = (OutputScore){scores[i].value, scores[i].loss};
 	program_close(&program);
@@ -110,7 +126,8 @@ static bool score(void *context, Module *module, const char *path, int32_t limit
 	return good;
 }
 
-static bool labels(void *context, const char *path, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+static bool labels(
+	void *context, const char *path, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
 {
 	const Calibration *calibration = context;
 	Scored what;

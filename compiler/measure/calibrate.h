@@ -1,17 +1,23 @@
-/* calibrate.h: what passes ask of the compiler while a model is built: to run a changed copy of it over data. */
+/* calibrate.h: what passes ask of the compiler while a model is built: to run a changed copy of it over data.
+ */
 #ifndef BERTC_CALIBRATE_RUN_H
 #define BERTC_CALIBRATE_RUN_H
 #include "compiler/support/files.h"
 #include "program.h"
 
-typedef struct Calibration { const BuildOptions *options; Loaded *loaded; } Calibration;
+typedef struct Calibration {
+	const BuildOptions *options;
+	Loaded *loaded;
+} Calibration;
 
-/* Fills the part of a PassEnv that needs a tokenizer and a compiler; leaves it empty for models without tokenizer. */
+/* Fills the part of a PassEnv that needs a tokenizer and a compiler; leaves it empty for models without
+ * tokenizer. */
 void calibration_offer(Calibration *, PassEnv *);
 /* A changed copy of the model, built for this machine; the module is used up, but stays the caller's. */
 bool calibration_open(const Calibration *, Module *, Program *, Diag *);
 
-/* vocabulary.c: vocab_used, vocab_continues and vocab_renumber of PassEnv; the last changes loaded->tokenizer. */
+/* vocabulary.c: vocab_used, vocab_continues and vocab_renumber of PassEnv; the last changes
+ * loaded->tokenizer. */
 bool vocabulary_used(void *calibration, const char *corpus, bool *used, int32_t rows, Diag *);
 void vocabulary_never(void *calibration, bool *never, int32_t rows);
 void vocabulary_continues(void *calibration, bool *continues, int32_t rows);

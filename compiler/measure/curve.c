@@ -1,5 +1,5 @@
-/* curve.c: see curve.h. Texts are tokenized once and run one a call, as a service that waits for nobody would; rounds over all
- * thresholds take turns, so that what else the machine does meets each of them. */
+/* curve.c: see curve.h. Texts are tokenized once and run one a call, as a service that waits for nobody
+ * would; rounds over all thresholds take turns, so that what else the machine does meets each of them. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,10 +9,19 @@
 
 enum { ENDS_MAX = 257 };
 
-typedef struct Texts { int32_t n, *ids, *types, *gold; int64_t *offsets; } Texts;
+typedef struct Texts {
+	int32_t n, *ids, *types, *gold;
+	int64_t *offsets;
+} Texts;
 
-/* Where a text may end, the end of the graph last: the layers that it has run there, and what lies in front. */
-typedef struct Ends { const Graph *graph; int32_t count; double layers[ENDS_MAX]; const Node *exit[ENDS_MAX]; } Ends;
+/* Where a text may end, the end of the graph last: the layers that it has run there, and what lies in front.
+ */
+typedef struct Ends {
+	const Graph *graph;
+	int32_t count;
+	double layers[ENDS_MAX];
+	const Node *exit[ENDS_MAX];
+} Ends;
 
 static double seconds(void)
 {
@@ -35,7 +44,8 @@ bool curve_thresholds(Curve *curve, const char *list, int32_t labels, double pre
 	for (const char *at = list; at && *at; n++) {
 		char *end;
 		found[n] = strtod(at, &end);
-		if (end == at || !(found[n] >= 0 && found[n] < INFINITY) || (*end && (*end != ',' || !end[1])) || n + 1 == CURVE_POINTS_MAX)
+		if (end == at || !(found[n] >= 0 && found[n] < INFINITY) || (*end && (*end != ',' || !end[1]))
+			|| n + 1 == CURVE_POINTS_MAX)
 			return false;
 		at = *end ? end + 1 : end;
 	}
@@ -51,19 +61,24 @@ bool curve_thresholds(Curve *curve, const char *list, int32_t labels, double pre
 	return n > 1;
 }
 
-static bool read_texts(const Program *p, const Scored *what, const Dataset *data, const char *path, int32_t n, Texts *texts, Diag *diag)
+static bool read_texts(const Program *p, const Scored *what, const Dataset *data, const char *path, int32_t n,
+	Texts *texts, Diag *diag)
 {
 	const size_t room = (size_t)n * (size_t)what->max_tokens + 1;
-	*texts = (Texts){.n = n, .ids = malloc(room * sizeof(int32_t)), .types = malloc(room * sizeof(int32_t)),
-		.gold = calloc((size_t)n + 1, sizeof(int32_t)), .offsets = calloc((size_t)n + 1, sizeof(int64_t))};
+	*texts = (Texts){.n = n,
+		.ids = malloc(room * sizeof(int32_t)),
+		.types = malloc(room * sizeof(int32_t)),
+		.gold = calloc((size_t)n + 1, sizeof(int32_t)),
+		.offsets = calloc((size_t)n + 1, sizeof(int64_t))};
 	if (!texts->ids || !texts->types || !texts->gold || !texts->offsets)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	for (int32_t i = 0; i < n; i++) {
 		const DataRow *row = &data->rows[i];
 		const int64_t at = texts->offsets[i];
 		int32_t tokens = 0;
-		const int status = p->tokenize(p->context, row->text, strlen(row->text), row->pair, row->pair ? strlen(row->pair) : 0,
-			texts->ids + at, texts->types + at, NULL, NULL, what->max_tokens, &tokens);
+		const int status = p->tokenize(p->context, row->text, strlen(row->text), row->pair,
+			row->pair ? strlen(row->pair) : 0, texts->ids + at, texts->types + at, NULL, NULL,
+			what->max_tokens, &tokens);
 		if (status)
 			return diag_error_in(diag, EXIT_INPUT, path, row->line, "%s", p->strerror(status));
 		if ((texts->gold[i] = score_gold(what, row, path, diag)) < 0)
@@ -95,8 +110,8 @@ static void find_ends(const Graph *graph, int32_t output, Ends *ends)
 	ends->exit[ends->count++] = NULL;
 }
 
-/* Multiply-adds of a text that has run so many layers. The last layer of a classifier works on few rows, and long texts end later: layers
- * alone say too much. */
+/* Multiply-adds of a text that has run so many layers. The last layer of a classifier works on few rows, and
+ * long texts end later: layers alone say too much. */
 static double work_of(const Ends *ends, double layers, int64_t tokens)
 {
 	int32_t end = 0;
@@ -110,10 +125,11 @@ static double work_of(const Ends *ends, double layers, int64_t tokens)
 }
 
 /* All texts at the threshold that is set. */
-static bool run_texts(const Program *p, const Scored *what, int32_t layers_output, const Texts *texts, const Ends *ends, CurvePoint *point,
-	Diag *diag)
+static bool run_texts(const Program *p, const Scored *what, int32_t layers_output, const Texts *texts,
+	const Ends *ends, CurvePoint *point, Diag *diag)
 {
-	float *layers = calloc((size_t)texts->n, sizeof *layers), *row = calloc((size_t)what->width + 1, sizeof *row), *out[32] = {NULL};
+	float *layers = calloc((size_t)texts->n, sizeof *layers),
+		  *row = calloc((size_t)what->width + 1, sizeof *row), *out[32] = {NULL};
 	size_t floats[32] = {0};
 	int64_t right = 0;
 	double sum = 0;
@@ -128,8 +144,8 @@ static bool run_texts(const Program *p, const Scored *what, int32_t layers_outpu
 		const int64_t at = texts->offsets[i];
 		const int32_t offsets[2] = {0, (int32_t)(texts->offsets[i + 1] - at)};
 		out[layers_output] = &layers[i];
-		status = p->run_outputs(p->context, texts->ids + at, texts->types + at, offsets, 1, 1u << what->first | 1u << layers_output, out,
-			floats);
+		status = p->run_outputs(p->context, texts->ids + at, texts->types + at, offsets, 1,
+			1u << what->first | 1u << layers_output, out, floats);
 		int32_t best = 0;
 		for (int32_t k = 1; k < what->width && status == 0; k++)
 			best = row[k] > row[best] ? k : best;
@@ -138,7 +154,9 @@ static bool run_texts(const Program *p, const Scored *what, int32_t layers_outpu
 	const double ms = (seconds() - began) * 1e3 / texts->n;
 	if (ms < point->ms) {
 		point->ms = ms;
-		point->joules = metered && energy_read(ENERGY_DIRECTORY, &after, &why) ? energy_between(&before, &after) / texts->n : NAN;
+		point->joules = metered && energy_read(ENERGY_DIRECTORY, &after, &why)
+			? energy_between(&before, &after) / texts->n
+			: NAN;
 	}
 	point->work = 0;
 	for (int32_t i = 0; status == 0 && i < texts->n; i++) {
@@ -163,16 +181,19 @@ static int32_t find_layers(const Program *p, const Module *module)
 	return -1;
 }
 
-bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const Dataset *data, const char *path, int32_t limit, const char *list,
-	int rounds, Curve *curve, Diag *diag)
+bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const Dataset *data,
+	const char *path, int32_t limit, const char *list, int rounds, Curve *curve, Diag *diag)
 {
 	const Module *module = loaded->module;
 	const int32_t output = find_layers(p, module), n = limit && limit < data->nrows ? limit : data->nrows;
 	if (output < 0 || what->head.task != TASK_CLASSIFY || data->form != DATA_LABELS || n == 0)
-		return diag_error(diag, EXIT_USAGE, 0, "--curve is for classifiers whose texts may end early, on texts with labels; give "
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--curve is for classifiers whose texts may end early, on texts with labels; give "
 			"--passes='early-exit{data=FILE},O2'");
-	if (!curve_thresholds(curve, list, what->width, module->options[module_find_option(module, "exit_entropy")].value))
-		return diag_error(diag, EXIT_USAGE, 0, "--curve=%s: expected entropies from 0, with commas between, %d at most", list,
+	if (!curve_thresholds(
+			curve, list, what->width, module->options[module_find_option(module, "exit_entropy")].value))
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--curve=%s: expected entropies from 0, with commas between, %d at most", list,
 			CURVE_POINTS_MAX - 1);
 	Texts texts;
 	Ends ends;
@@ -201,20 +222,22 @@ bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const
 void curve_print(const Curve *curve)
 {
 	const CurvePoint *whole = &curve->at[0];
-	printf("\n%d texts one by one, least of %d rounds; speed-up against threshold 0: measured, by multiply-adds, by layers of %d\n"
-		"exit_entropy    score   points  ms a text  measured  by work  by layers  layers  J a text\n", curve->texts, curve->rounds, curve->layers);
+	printf("\n%d texts one by one, least of %d rounds; speed-up against threshold 0: measured, by "
+		   "multiply-adds, by layers of %d\n"
+		   "exit_entropy    score   points  ms a text  measured  by work  by layers  layers  J a text\n",
+		curve->texts, curve->rounds, curve->layers);
 	for (int32_t i = 0; i < curve->count; i++) {
 		const CurvePoint *point = &curve->at[i];
-		printf("%12.4f%s %7.4f %+8.2f %10.3f %9.3f %8.3f %10.3f %7.3f", point->threshold, point->threshold == curve->preset ? "*" : " ",
-			point->score, 100 * (point->score - whole->score), point->ms, whole->ms / point->ms, 1 / point->work,
-			curve->layers / point->layers, point->layers);
+		printf("%12.4f%s %7.4f %+8.2f %10.3f %9.3f %8.3f %10.3f %7.3f", point->threshold,
+			point->threshold == curve->preset ? "*" : " ", point->score, 100 * (point->score - whole->score),
+			point->ms, whole->ms / point->ms, 1 / point->work, curve->layers / point->layers, point->layers);
 		if (isnan(point->joules))
 			printf("  %8s\n", "-");
 		else
 			printf("  %8.5f\n", point->joules);
 	}
-	printf("exit_entropy is %.4f unless --set says otherwise.%s%s\n", curve->preset, curve->no_energy ? " Energy is not readable here: " : "",
-		curve->no_energy ? curve->no_energy : "");
+	printf("exit_entropy is %.4f unless --set says otherwise.%s%s\n", curve->preset,
+		curve->no_energy ? " Energy is not readable here: " : "", curve->no_energy ? curve->no_energy : "");
 }
 
 json_t *curve_json(const Curve *curve, bool timed)
@@ -222,15 +245,16 @@ json_t *curve_json(const Curve *curve, bool timed)
 	json_t *rows = json_array();
 	for (int32_t i = 0; i < curve->count; i++) {
 		const CurvePoint *point = &curve->at[i];
-		json_t *row = json_pack("{s:f, s:f, s:f, s:f}", "exit_entropy", point->threshold, "layers", point->layers, "work", point->work,
-			"score", point->score);
+		json_t *row = json_pack("{s:f, s:f, s:f, s:f}", "exit_entropy", point->threshold, "layers",
+			point->layers, "work", point->work, "score", point->score);
 		if (timed)
-			json_object_update_new(row, json_pack("{s:f, s:f, s:o}", "ms", point->ms, "speed_up", curve->at[0].ms / point->ms,
-				"joules", isnan(point->joules) ? json_null() : json_real(point->joules)));
+			json_object_update_new(row,
+				json_pack("{s:f, s:f, s:o}", "ms", point->ms, "speed_up", curve->at[0].ms / point->ms,
+					"joules", isnan(point->joules) ? json_null() : json_real(point->joules)));
 		json_array_append_new(rows, row);
 	}
-	json_t *json = json_pack("{s:i, s:i, s:f, s:o}", "texts", (int)curve->texts, "layers", (int)curve->layers, "default", curve->preset,
-		"points", rows);
+	json_t *json = json_pack("{s:i, s:i, s:f, s:o}", "texts", (int)curve->texts, "layers", (int)curve->layers,
+		"default", curve->preset, "points", rows);
 	if (timed)
 		json_object_set_new(json, "energy", json_string(curve->no_energy ? curve->no_energy : "RAPL"));
 	return json;

@@ -1,5 +1,6 @@
-/* datasets.c: see datasets.h. The file is cut into records of fields first (TSV and CSV differ only there); then its form is
- * found from the header or, without one, from the shape of the first records; then each record becomes a row. */
+/* datasets.c: see datasets.h. The file is cut into records of fields first (TSV and CSV differ only there);
+ * then its form is found from the header or, without one, from the shape of the first records; then each
+ * record becomes a row. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,20 @@
 
 enum { FIELDS_MAX = 64, PROBE_ROWS = 20, ROWS_MAX = 1 << 26 };
 
-typedef struct Record { const char *field[FIELDS_MAX]; int32_t nfields, line; } Record;
+typedef struct Record {
+	const char *field[FIELDS_MAX];
+	int32_t nfields, line;
+} Record;
 
 /* What reading goes along; text is cut in place. */
-typedef struct Reader { char *at, *end; int32_t line; bool csv, failed; Diag *diag; } Reader;
+typedef struct Reader {
+	char *at, *end;
+	int32_t line;
+	bool csv, failed;
+	Diag *diag;
+} Reader;
 
-/* ---- records ------------------------------------------------------------------------------------------------------------ */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void add_field(Reader *r, Record *record, const char *field)
 {
@@ -113,10 +122,14 @@ static bool read_record(Reader *r, Record *record)
 	return !r->failed;
 }
 
-/* ---- form --------------------------------------------------------------------------------------------------------------- */
+/* ---- form ------------------------------------------------------------------------------------ */
 
 /* Which field is what; -1: there is none. */
-typedef struct Layout { int text, pair, label, score, fields; bool header; const char *what; } Layout;
+typedef struct Layout {
+	int text, pair, label, score, fields;
+	bool header;
+	const char *what;
+} Layout;
 
 static bool is_number(const char *text, double *value)
 {
@@ -125,10 +138,7 @@ static bool is_number(const char *text, double *value)
 	return end != text && *end == '\0' && isfinite(*value);
 }
 
-static bool is_blank(const Record *r)
-{
-	return r->nfields == 1 && r->field[0][0] == '\0';
-}
+static bool is_blank(const Record *r) { return r->nfields == 1 && r->field[0][0] == '\0'; }
 
 static bool is_tag(const char *text)
 {
@@ -141,7 +151,8 @@ static int named(const Record *header, const char *names)
 	for (int i = 0; i < header->nfields; i++)
 		for (const char *at = names; *at; at += strspn(at, " ")) {
 			const size_t length = strcspn(at, " ");
-			if (length > 0 && strncasecmp(header->field[i], at, length) == 0 && header->field[i][length] == '\0')
+			if (length > 0 && strncasecmp(header->field[i], at, length) == 0
+				&& header->field[i][length] == '\0')
 				return i;
 			at += length;
 		}
@@ -153,11 +164,14 @@ static bool layout_of_header(const Record *header, Layout *layout)
 	*layout = (Layout){.text = named(header, "sentence text sentence1 question question1 premise query"),
 		.pair = named(header, "sentence2 question2 hypothesis passage answer context"),
 		.label = named(header, "label category class quality gold_label is_duplicate"),
-		.score = named(header, "score similarity"), .fields = header->nfields, .header = true,
+		.score = named(header, "score similarity"),
+		.fields = header->nfields,
+		.header = true,
 		.what = "columns named by the header"};
 	if (layout->label < 0 && layout->score < 0)
 		return false;
-	if (header->nfields == 5 && strcmp(header->field[0], "Quality") == 0) {   /* MRPC: "#1 String", "#2 String" */
+	if (header->nfields == 5
+		&& strcmp(header->field[0], "Quality") == 0) { /* MRPC: "#1 String", "#2 String" */
 		layout->text = 3;
 		layout->pair = 4;
 		layout->what = "MRPC: label, two ids, two texts";
@@ -171,21 +185,32 @@ static bool layout_of_shape(const Record *records, int n, Layout *layout)
 	double number;
 	int scored = 0, paired = 0, labelled = 0;
 	for (int i = 0; i < n; i++) {
-		scored += records[i].nfields >= 7 && records[i].nfields <= 9 && is_number(records[i].field[4], &number);
+		scored += records[i].nfields >= 7 && records[i].nfields <= 9
+			&& is_number(records[i].field[4], &number);
 		paired += records[i].nfields == 5 && is_number(records[i].field[0], &number);
 		labelled += records[i].nfields == 2;
 	}
 	if (scored == n)
-		*layout = (Layout){.text = 5, .pair = 6, .label = -1, .score = 4, .fields = 7,
+		*layout = (Layout){.text = 5,
+			.pair = 6,
+			.label = -1,
+			.score = 4,
+			.fields = 7,
 			.what = "STS-B: score in column 5, texts in 6 and 7"};
 	else if (paired == n)
-		*layout = (Layout){.text = 3, .pair = 4, .label = 0, .score = -1, .fields = 5, .what = "MRPC: label, two ids, two texts"};
+		*layout = (Layout){.text = 3,
+			.pair = 4,
+			.label = 0,
+			.score = -1,
+			.fields = 5,
+			.what = "MRPC: label, two ids, two texts"};
 	else if (labelled == n)
-		*layout = (Layout){.text = 0, .pair = -1, .label = 1, .score = -1, .fields = 2, .what = "two columns: text, label"};
+		*layout = (Layout){
+			.text = 0, .pair = -1, .label = 1, .score = -1, .fields = 2, .what = "two columns: text, label"};
 	return scored == n || paired == n || labelled == n;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* A growing array in the arena: the old half is left behind, at most as much again. */
 static DataRow *new_row(Dataset *data, int32_t *capacity)
@@ -209,7 +234,8 @@ static bool add_row(Dataset *data, const Layout *layout, const Record *record, i
 	if (layout->pair >= 0)
 		row.pair = record->field[layout->pair];
 	if (layout->score >= 0 && !is_number(record->field[layout->score], &row.score))
-		return diag_error(diag, EXIT_INPUT, record->line, "score \"%s\" is not a number", record->field[layout->score]);
+		return diag_error(
+			diag, EXIT_INPUT, record->line, "score \"%s\" is not a number", record->field[layout->score]);
 	if (layout->score < 0)
 		row.label = record->field[layout->label];
 	*new_row(data, capacity) = row;
@@ -223,8 +249,11 @@ static void end_sentence(Dataset *data, const Record *words, int32_t n, int32_t 
 	for (int32_t i = 0; i < n; i++)
 		bytes += strlen(words[i].field[0]) + 1;
 	char *text = mem_alloc(data->mem, bytes), *at = text;
-	DataRow row = {.text = text, .nwords = n, .line = words[0].line,
-		.words = mem_alloc(data->mem, (size_t)n * sizeof *row.words), .tags = mem_alloc(data->mem, (size_t)n * sizeof *row.tags)};
+	DataRow row = {.text = text,
+		.nwords = n,
+		.line = words[0].line,
+		.words = mem_alloc(data->mem, (size_t)n * sizeof *row.words),
+		.tags = mem_alloc(data->mem, (size_t)n * sizeof *row.tags)};
 	for (int32_t i = 0; i < n; i++) {
 		at += sprintf(at, "%s%s", i ? " " : "", words[i].field[0]);
 		row.words[i] = words[i].field[0];
@@ -234,7 +263,11 @@ static void end_sentence(Dataset *data, const Record *words, int32_t n, int32_t 
 }
 
 /* How words and their tags stand in a file. */
-typedef struct TagForm { int word, tag; bool bio, spaces, comments; const char *what; } TagForm;   /* tag -1: the last column */
+typedef struct TagForm {
+	int word, tag;
+	bool bio, spaces, comments;
+	const char *what;
+} TagForm; /* tag -1: the last column */
 
 /* Cuts a line at its spaces. */
 static void cut_at_spaces(Record *record)
@@ -244,11 +277,13 @@ static void cut_at_spaces(Record *record)
 		record->field[record->nfields++] = strsep(&rest, " ");
 }
 
-/* CoNLL-U numbers words 1, 2, ..; "3-4" stands for the next two as they are written, "3.1" is a word that is not there. */
+/* CoNLL-U numbers words 1, 2, ..; "3-4" stands for the next two as they are written, "3.1" is a word that is
+ * not there. */
 static bool is_no_word(const TagForm *form, const Record *record)
 {
 	if (form->comments)
-		return record->field[0][0] == '#' || (record->nfields > 1 && record->field[0][strspn(record->field[0], "0123456789")] != '\0');
+		return record->field[0][0] == '#'
+			|| (record->nfields > 1 && record->field[0][strspn(record->field[0], "0123456789")] != '\0');
 	return strcmp(record->field[0], "-DOCSTART-") == 0;
 }
 
@@ -270,14 +305,16 @@ static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
 			n = 0;
 		} else if (is_no_word(form, &record))
 			continue;
-		else if (record.nfields < 2 || last >= record.nfields || !record.field[form->word][0] || !record.field[last][0]
-			|| (form->bio && !is_tag(record.field[last])))
-			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label%s", form->bio ? " (O, B-TYPE or I-TYPE)" : "");
+		else if (record.nfields < 2 || last >= record.nfields || !record.field[form->word][0]
+			|| !record.field[last][0] || (form->bio && !is_tag(record.field[last])))
+			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label%s",
+				form->bio ? " (O, B-TYPE or I-TYPE)" : "");
 		else if (n == WORDS_MAX)
-			ok = diag_error(r->diag, EXIT_INPUT, record.line, "a text of more than %d words; texts end at a blank line",
-				WORDS_MAX);
+			ok = diag_error(r->diag, EXIT_INPUT, record.line,
+				"a text of more than %d words; texts end at a blank line", WORDS_MAX);
 		else {
-			words[n] = (Record){.field = {record.field[form->word], record.field[last]}, .nfields = 2, .line = record.line};
+			words[n] = (Record){
+				.field = {record.field[form->word], record.field[last]}, .nfields = 2, .line = record.line};
 			n++;
 		}
 	}
@@ -304,7 +341,8 @@ static bool parse_table(Reader *r, Dataset *data)
 		ok = diag_error(r->diag, EXIT_INPUT, 0, "has no rows");
 	else if (!layout_of_header(&probe[0], &layout) && (r->csv || !layout_of_shape(probe, n, &layout)))
 		ok = diag_error(r->diag, EXIT_INPUT, 1,
-			"not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that names text and label "
+			"not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that "
+			"names text and label "
 			"columns, CoNLL (a word and its label a line, a blank line between texts) or CoNLL-U");
 	data->what = layout.what;
 	data->form = layout.score >= 0 ? DATA_SCORES : DATA_LABELS;
@@ -332,10 +370,11 @@ static bool looks_tagged(const char *text)
 		const size_t bytes = length - last;
 		if (length > 0 && last == 0)
 			return false;
-		if (length > 0 && !(bytes == 1 && *tag == 'O') && !(bytes > 2 && (*tag == 'B' || *tag == 'I') && tag[1] == '-'))
+		if (length > 0 && !(bytes == 1 && *tag == 'O')
+			&& !(bytes > 2 && (*tag == 'B' || *tag == 'I') && tag[1] == '-'))
 			return false;
 		tagged += length > 0;
-		text += length + strspn(text + length, "\r") ;
+		text += length + strspn(text + length, "\r");
 		text += *text == '\n';
 	}
 	return tagged > 0;
@@ -355,7 +394,8 @@ static bool looks_conllu(const char *text)
 	return tabs == 9 && digits > 0;
 }
 
-/* Words with tags of any kind: two columns and more, no space in the first, and, unless it is said, a blank line between two texts. */
+/* Words with tags of any kind: two columns and more, no space in the first, and, unless it is said, a blank
+ * line between two texts. */
 static bool looks_worded(const char *text, bool said)
 {
 	bool parted = said, blank = false;
@@ -430,7 +470,10 @@ static bool read_file(const char *path, bool tagged, Dataset *data, Diag *diag)
 }
 
 bool dataset_read(const char *path, Dataset *data, Diag *diag) { return read_file(path, false, data, diag); }
-bool dataset_read_tags(const char *path, Dataset *data, Diag *diag) { return read_file(path, true, data, diag); }
+bool dataset_read_tags(const char *path, Dataset *data, Diag *diag)
+{
+	return read_file(path, true, data, diag);
+}
 
 void dataset_free(Dataset *data)
 {

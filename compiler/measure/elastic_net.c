@@ -1,5 +1,6 @@
-/* elastic_net.c: see elastic_net.h. The optimiser is OWL-QN (Andrew, Gao: "Scalable Training of L1-Regularized Log-Linear Models", 2007) of
- * liblbfgs; here are the objective and its gradient. A row is read once an evaluation: both halves of the work on it find it in cache. */
+/* elastic_net.c: see elastic_net.h. The optimiser is OWL-QN (Andrew, Gao: "Scalable Training of
+ * L1-Regularized Log-Linear Models", 2007) of liblbfgs; here are the objective and its gradient. A row is
+ * read once an evaluation: both halves of the work on it find it in cache. */
 #include <lbfgs.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ typedef struct Work {
 
 static double dot(const double *a, const double *b, int32_t n)
 {
-	double part[8] = {0}, sum = 0;   /* one sum would wait for itself */
+	double part[8] = {0}, sum = 0; /* one sum would wait for itself */
 	int32_t i = 0;
 	for (; i + 8 <= n; i += 8)
 		for (int k = 0; k < 8; k++)
@@ -84,7 +85,11 @@ static void judge(const Work *work, const double *v, double *gradient, int n)
 		double g = gradient[i];
 		if (i < weights) {
 			objective += net->l1 * fabs(v[i]);
-			g = v[i] > 0 ? g + net->l1 : v[i] < 0 ? g - net->l1 : g > net->l1 ? g - net->l1 : g < -net->l1 ? g + net->l1 : 0;
+			g = v[i] > 0       ? g + net->l1
+				: v[i] < 0     ? g - net->l1
+				: g > net->l1  ? g - net->l1
+				: g < -net->l1 ? g + net->l1
+							   : 0;
 		}
 		worst = fabs(g) > worst ? fabs(g) : worst;
 	}
@@ -94,17 +99,20 @@ static void judge(const Work *work, const double *v, double *gradient, int n)
 
 bool elastic_net_fit(const ElasticNet *net, ElasticFit *fit)
 {
-	enum { ROUNDS = 3 };   /* a line search that rounding ends may find its way from a fresh start: some 1e-7 instead of 1e-6 */
+	enum {
+		ROUNDS = 3
+	}; /* a line search that rounding ends may find its way from a fresh start: some 1e-7 instead of 1e-6 */
 	const int weights = net->width * net->classes, n = weights + net->classes;
 	const double enough = 1e-7, bearable = 1e-5;
 	double *v = lbfgs_malloc(n), *gradient = lbfgs_malloc(n);
-	Work work = {net, fit, calloc((size_t)net->width, sizeof(double)), calloc((size_t)net->classes, sizeof(double))};
+	Work work = {
+		net, fit, calloc((size_t)net->width, sizeof(double)), calloc((size_t)net->classes, sizeof(double))};
 	lbfgs_parameter_t parameter;
 	lbfgs_parameter_init(&parameter);
 	parameter.orthantwise_c = net->l1;
 	parameter.orthantwise_end = weights;
 	parameter.linesearch = net->l1 > 0 ? LBFGS_LINESEARCH_BACKTRACKING : LBFGS_LINESEARCH_DEFAULT;
-	parameter.epsilon = 1e-12;           /* of the gradient; in fact it ends when ten steps gain no more than delta */
+	parameter.epsilon = 1e-12; /* of the gradient; in fact it ends when ten steps gain no more than delta */
 	parameter.past = 10;
 	parameter.delta = 1e-11;
 	parameter.max_iterations = 5000;

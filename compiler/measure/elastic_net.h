@@ -1,4 +1,5 @@
-/* elastic_net.h: multinomial logistic regression with an elastic net (Zou, Hastie, 2005). Plain arrays in, numbers out. */
+/* elastic_net.h: multinomial logistic regression with an elastic net (Zou, Hastie, 2005). Plain arrays in,
+ * numbers out. */
 #ifndef BERTC_ELASTIC_NET_H
 #define BERTC_ELASTIC_NET_H
 #include <stdbool.h>
@@ -6,18 +7,19 @@
 
 /* Minimises, over weights W [classes,width] and biases b [classes],
  *     1/rows sum -log softmax(W x + b)[y]  +  l1 |W|_1  +  l2 |W|^2
- * which is scikit-learn's objective divided by C * rows, for l1 = l1_ratio / (C rows) and l2 = (1 - l1_ratio) / (2 C rows). */
+ * which is scikit-learn's objective divided by C * rows, for l1 = l1_ratio / (C rows) and l2 = (1 - l1_ratio)
+ * / (2 C rows). */
 typedef struct ElasticNet {
 	int32_t rows, width, classes;
-	const float   *x;                   /* [rows,width] */
-	const int32_t *y;                   /* [rows], each below classes */
+	const float *x;   /* [rows,width] */
+	const int32_t *y; /* [rows], each below classes */
 	double l1, l2;
 } ElasticNet;
 
 typedef struct ElasticFit {
-	double *weight, *bias;              /* the caller's; zeros to begin with, or where to begin */
-	double  objective, violation;       /* violation: largest component of the least subgradient, 0 at the minimum */
-	int     evaluations;
+	double *weight, *bias;       /* the caller's; zeros to begin with, or where to begin */
+	double objective, violation; /* violation: largest component of the least subgradient, 0 at the minimum */
+	int evaluations;
 } ElasticFit;
 
 /* False: out of memory, or it did not converge. */

@@ -26,8 +26,9 @@ bool energy_read(const char *directory, Energy *energy, const char **why)
 			|| !read_number(directory, i, "max_energy_range_uj", &energy->range[i]))
 			break;
 	const int error = errno;
-	*why = error == EACCES ? "only root may read the counters" : error == ENOENT ? "the machine shows no energy counters"
-		: "the counters give no numbers";
+	*why = error == EACCES ? "only root may read the counters"
+		: error == ENOENT  ? "the machine shows no energy counters"
+						   : "the counters give no numbers";
 	return energy->packages > 0;
 }
 

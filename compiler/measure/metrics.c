@@ -4,7 +4,7 @@
 #include <string.h>
 #include "metrics.h"
 
-/* ---- closeness ------------------------------------------------------------------------------------------------------------ */
+/* ---- closeness ------------------------------------------------------------------------------- */
 
 Closeness metric_closeness(const double *reference, const float *x, int64_t n)
 {
@@ -22,7 +22,7 @@ Closeness metric_closeness(const double *reference, const float *x, int64_t n)
 	}
 	if (!finite)
 		return (Closeness){INFINITY, c.largest, 0};
-	c.cosine = rr > 0 && xx > 0 ? dot / sqrt(rr) / sqrt(xx) : rr == xx;   /* two zero vectors are the same */
+	c.cosine = rr > 0 && xx > 0 ? dot / sqrt(rr) / sqrt(xx) : rr == xx; /* two zero vectors are the same */
 	return c;
 }
 
@@ -37,7 +37,7 @@ double metric_cosine(const float *a, const float *b, int64_t n)
 	return aa > 0 && bb > 0 ? dot / sqrt(aa) / sqrt(bb) : 0;
 }
 
-/* ---- order -------------------------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static int compare_double(const void *a, const void *b)
 {
@@ -45,10 +45,7 @@ static int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void metric_sort(double *values, int32_t n)
-{
-	qsort(values, (size_t)n, sizeof *values, compare_double);
-}
+void metric_sort(double *values, int32_t n) { qsort(values, (size_t)n, sizeof *values, compare_double); }
 
 uint64_t metric_draw(uint64_t *state)
 {
@@ -77,7 +74,10 @@ double metric_stddev(const double *values, int32_t n)
 	return n > 1 ? sqrt(squares / (n - 1)) : 0;
 }
 
-typedef struct Ranked { double value; int32_t index; } Ranked;
+typedef struct Ranked {
+	double value;
+	int32_t index;
+} Ranked;
 
 static int compare_ranked(const void *a, const void *b)
 {
@@ -120,7 +120,7 @@ double metric_spearman(const double *a, const double *b, int32_t n)
 	return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : NAN;
 }
 
-/* ---- spans -------------------------------------------------------------------------------------------------------------- */
+/* ---- spans ----------------------------------------------------------------------------------- */
 
 /* Where the span that begins at word `at` ends (exclusive); `at` itself when none begins there. */
 static int32_t span_end(const char *const *labels, int32_t words, int32_t at)
@@ -131,13 +131,14 @@ static int32_t span_end(const char *const *labels, int32_t words, int32_t at)
 		return at;
 	if (!prefixed)
 		return at + 1;
-	if (label[0] == 'I' && at > 0) {   /* goes on with the span before it, if that is of its type */
+	if (label[0] == 'I' && at > 0) { /* goes on with the span before it, if that is of its type */
 		const char *before = labels[at - 1];
 		if ((before[0] == 'B' || before[0] == 'I') && before[1] == '-' && strcmp(before + 2, label + 2) == 0)
 			return at;
 	}
 	int32_t end = at + 1;
-	while (end < words && labels[end][0] == 'I' && labels[end][1] == '-' && strcmp(labels[end] + 2, label + 2) == 0)
+	while (end < words && labels[end][0] == 'I' && labels[end][1] == '-'
+		&& strcmp(labels[end] + 2, label + 2) == 0)
 		end++;
 	return end;
 }

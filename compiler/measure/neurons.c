@@ -1,18 +1,19 @@
-/* neurons.c: see neurons.h. The activations come from compiled code, as everything that is learned from data does. */
+/* neurons.c: see neurons.h. The activations come from compiled code, as everything that is learned from data
+ * does. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "neurons.h"
 
-/* ---- activations -------------------------------------------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 typedef struct Reader {
-	Program  program;
-	Words   *words;
+	Program program;
+	Words *words;
 	int32_t *ids, *types, *start;
-	float   *rows;
-	Diag    *diag;
+	float *rows;
+	Diag *diag;
 } Reader;
 
 static int name_compare(const void *a, const void *b)
@@ -62,7 +63,8 @@ static void add_words(Reader *reader, const DataRow *row, int32_t tokens)
 			at++;
 		}
 		if (last >= 0) {
-			memcpy(words->x + (size_t)words->count * width, reader->rows + (size_t)last * width, width * sizeof(float));
+			memcpy(words->x + (size_t)words->count * width, reader->rows + (size_t)last * width,
+				width * sizeof(float));
 			words->tag[words->count++] = tag_find(words, row->tags[w]);
 		}
 		byte = stop + 1;
@@ -73,12 +75,13 @@ static bool read_row(Reader *reader, const DataRow *row)
 {
 	const Program *p = &reader->program;
 	int32_t n = 0;
-	int status = p->tokenize(p->context, row->text, strlen(row->text), NULL, 0, reader->ids, reader->types, reader->start, NULL,
-		p->max_tokens, &n);
+	int status = p->tokenize(p->context, row->text, strlen(row->text), NULL, 0, reader->ids, reader->types,
+		reader->start, NULL, p->max_tokens, &n);
 	if (status)
 		return diag_error(reader->diag, EXIT_INPUT, row->line, "%s", p->strerror(status));
 	const int32_t offsets[2] = {0, n};
-	status = p->run_ids(p->context, reader->ids, reader->types, offsets, 1, reader->rows, (size_t)n * (size_t)p->width);
+	status = p->run_ids(
+		p->context, reader->ids, reader->types, offsets, 1, reader->rows, (size_t)n * (size_t)p->width);
 	if (status)
 		return diag_error(reader->diag, EXIT_RUN, row->line, "%s", p->strerror(status));
 	add_words(reader, row, n);
@@ -91,8 +94,9 @@ static bool reader_open(Reader *reader, int64_t total, Diag *diag)
 	Words *words = reader->words;
 	words->width = reader->program.width;
 	if (((uint64_t)total * width * sizeof(float)) >> RANK_LIMIT_BYTES_LOG)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "%lld words of %d neurons are too much for memory; give a limit of texts",
-			(long long)total, words->width);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"%lld words of %d neurons are too much for memory; give a limit of texts", (long long)total,
+			words->width);
 	words->x = calloc((size_t)total * width + 1, sizeof(float));
 	words->tag = calloc((size_t)total + 1, sizeof(int32_t));
 	reader->ids = calloc(tokens, sizeof(int32_t));
@@ -103,7 +107,8 @@ static bool reader_open(Reader *reader, int64_t total, Diag *diag)
 		|| diag_error(diag, EXIT_RUN, 0, "out of memory");
 }
 
-bool words_observe(const Calibration *calibration, Module *module, const char *path, int32_t limit, Words *words, Diag *diag)
+bool words_observe(
+	const Calibration *calibration, Module *module, const char *path, int32_t limit, Words *words, Diag *diag)
 {
 	Reader reader = {.words = words, .diag = diag};
 	int64_t total;
@@ -111,8 +116,10 @@ bool words_observe(const Calibration *calibration, Module *module, const char *p
 	if (!dataset_read_tags(path, &words->data, diag))
 		return false;
 	if (words->data.form != DATA_TAGS)
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "(%s) has no tags of words; neurons are ranked on CoNLL: a word and its tag a "
-			"line, a blank line between texts", words->data.what);
+		return diag_error_in(diag, EXIT_INPUT, path, 0,
+			"(%s) has no tags of words; neurons are ranked on CoNLL: a word and its tag a "
+			"line, a blank line between texts",
+			words->data.what);
 	const int32_t rows = limit && limit < words->data.nrows ? limit : words->data.nrows;
 	const char *before = diag->file;
 	bool good = collect_tags(words, rows, &total) || diag_error(diag, EXIT_RUN, 0, "out of memory");
@@ -131,10 +138,11 @@ bool words_observe(const Calibration *calibration, Module *module, const char *p
 	return good;
 }
 
-bool neurons_observe(const Calibration *calibration, const char *path, int32_t limit, Neurons *neurons, Words *words, Diag *diag)
+bool neurons_observe(const Calibration *calibration, const char *path, int32_t limit, Neurons *neurons,
+	Words *words, Diag *diag)
 {
 	Loaded *loaded = calibration->loaded;
-	Module *copy = module_copy(loaded->module);   /* it is used up */
+	Module *copy = module_copy(loaded->module); /* it is used up */
 	bool good = neurons_expose(copy->graphs[0], "rank-neurons", neurons, diag);
 	if (good) {
 		int32_t *numbers = mem_alloc(loaded->mem, (size_t)neurons->layers * sizeof *numbers);
@@ -162,7 +170,7 @@ bool words_retag(Words *words, const Words *like)
 	return true;
 }
 
-/* ---- the probe ---------------------------------------------------------------------------------------------------------- */
+/* ---- the probe ------------------------------------------------------------------------------- */
 
 static void measure_columns(const Words *words, Ranking *r)
 {
@@ -187,7 +195,10 @@ void ranking_standardize(const Ranking *r, Words *words)
 		}
 }
 
-typedef struct Ranked { double share, weight; int32_t neuron; } Ranked;
+typedef struct Ranked {
+	double share, weight;
+	int32_t neuron;
+} Ranked;
 
 static int heavier_first(const void *a, const void *b)
 {
@@ -236,19 +247,28 @@ static bool order_neurons(Ranking *r)
 bool ranking_fit(Words *words, double l1, double l2, Ranking *r, Diag *diag)
 {
 	const size_t width = (size_t)words->width, classes = (size_t)words->ntags;
-	*r = (Ranking){.width = words->width, .classes = words->ntags, .l1 = l1, .l2 = l2, .mean = calloc(width, sizeof(double)),
-		.deviation = calloc(width, sizeof(double)), .weight = calloc(width * classes, sizeof(double)),
-		.bias = calloc(classes, sizeof(double)), .salience = calloc(width, sizeof(double)), .order = calloc(width, sizeof(int32_t))};
+	*r = (Ranking){.width = words->width,
+		.classes = words->ntags,
+		.l1 = l1,
+		.l2 = l2,
+		.mean = calloc(width, sizeof(double)),
+		.deviation = calloc(width, sizeof(double)),
+		.weight = calloc(width * classes, sizeof(double)),
+		.bias = calloc(classes, sizeof(double)),
+		.salience = calloc(width, sizeof(double)),
+		.order = calloc(width, sizeof(int32_t))};
 	if (!r->mean || !r->deviation || !r->weight || !r->bias || !r->salience || !r->order)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	if (words->ntags < 2)
-		return diag_error(diag, EXIT_INPUT, 0, "all words have the tag %s: there is nothing to tell apart", words->tags[0]);
+		return diag_error(
+			diag, EXIT_INPUT, 0, "all words have the tag %s: there is nothing to tell apart", words->tags[0]);
 	measure_columns(words, r);
 	ranking_standardize(r, words);
 	const ElasticNet net = {words->count, words->width, words->ntags, words->x, words->tag, l1, l2};
 	ElasticFit fit = {.weight = r->weight, .bias = r->bias};
 	if (!elastic_net_fit(&net, &fit))
-		return diag_error(diag, EXIT_RUN, 0, "the linear probe of %d neurons on %d words does not converge; give a larger l1 or l2",
+		return diag_error(diag, EXIT_RUN, 0,
+			"the linear probe of %d neurons on %d words does not converge; give a larger l1 or l2",
 			words->width, words->count);
 	r->objective = fit.objective;
 	return order_neurons(r) || diag_error(diag, EXIT_RUN, 0, "out of memory");
@@ -268,7 +288,8 @@ double ranking_accuracy(const Ranking *r, const Words *words, const bool *keep)
 	const ElasticFit fit = {.weight = r->weight, .bias = r->bias};
 	int64_t right = 0;
 	for (int32_t i = 0; i < words->count; i++)
-		right += elastic_net_predict(&net, &fit, words->x + (size_t)i * (size_t)r->width, keep) == words->tag[i];
+		right += elastic_net_predict(&net, &fit, words->x + (size_t)i * (size_t)r->width, keep)
+			== words->tag[i];
 	return words->count ? (double)right / words->count : 0;
 }
 
@@ -289,8 +310,10 @@ json_t *ranking_parts(const Ranking *r, const Words *words)
 {
 	json_t *parts = json_array();
 	for (int i = 0; i < RANKING_SHARES; i++)
-		json_array_append_new(parts, json_pack("{s:f, s:f, s:f}", "share", ranking_shares[i], "top",
-			ranking_accuracy_of(r, words, ranking_shares[i], true), "bottom", ranking_accuracy_of(r, words, ranking_shares[i], false)));
+		json_array_append_new(parts,
+			json_pack("{s:f, s:f, s:f}", "share", ranking_shares[i], "top",
+				ranking_accuracy_of(r, words, ranking_shares[i], true), "bottom",
+				ranking_accuracy_of(r, words, ranking_shares[i], false)));
 	return parts;
 }
 
@@ -302,7 +325,8 @@ int32_t ranking_in_layer(const Ranking *r, const Neurons *n, int32_t layer)
 	return count;
 }
 
-bool neurons_rank(void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)
+bool neurons_rank(
+	void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)
 {
 	Words words;
 	Ranking ranking = {0};

@@ -1,12 +1,13 @@
-/* program.c: an emitted model, loaded into this process. It is built as a shared object in a temporary directory, as a user
- * would build it, and called through the C API, so that verify, eval and bench look at what users get. */
+/* program.c: an emitted model, loaded into this process. It is built as a shared object in a temporary
+ * directory, as a user would build it, and called through the C API, so that verify, eval and bench look at
+ * what users get. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include "program.h"
 #include "compiler/support/files.h"
 
-#define PREFIX "model"   /* of its C functions; objects are opened RTLD_LOCAL, so several do not meet */
+#define PREFIX "model" /* of its C functions; objects are opened RTLD_LOCAL, so several do not meet */
 
 static bool resolve(Program *program, const char *name, void **function, Diag *diag)
 {
@@ -18,11 +19,12 @@ static bool resolve(Program *program, const char *name, void **function, Diag *d
 
 static bool resolve_all(Program *p, void *(**create)(int), Diag *diag)
 {
-	return resolve(p, "run_ids", (void **)&p->run_ids, diag) && resolve(p, "run_outputs", (void **)&p->run_outputs, diag)
+	return resolve(p, "run_ids", (void **)&p->run_ids, diag)
+		&& resolve(p, "run_outputs", (void **)&p->run_outputs, diag)
 		&& resolve(p, "tokenize", (void **)&p->tokenize, diag) && resolve(p, "set", (void **)&p->set, diag)
 		&& resolve(p, "label", (void **)&p->label, diag) && resolve(p, "output", (void **)&p->output, diag)
-		&& resolve(p, "strerror", (void **)&p->strerror, diag) && resolve(p, "about", (void **)&p->about, diag)
-		&& resolve(p, "cpu", (void **)&p->cpu, diag)
+		&& resolve(p, "strerror", (void **)&p->strerror, diag)
+		&& resolve(p, "about", (void **)&p->about, diag) && resolve(p, "cpu", (void **)&p->cpu, diag)
 		&& resolve(p, "new", (void **)create, diag);
 }
 
@@ -61,8 +63,10 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 	if (!target_find(options.result.target, options.result.cpu, &target, diag))
 		return false;
 	if (!target_is_host(&target))
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "programs for %s do not run here, as this command needs; verify on this "
-			"machine with --json, then build for that target with --verified", target.triple);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"programs for %s do not run here, as this command needs; verify on this "
+			"machine with --json, then build for that target with --verified",
+			target.triple);
 	describe(loaded, program);
 	program->directory = temporary_directory(diag);
 	char *path = NULL;

@@ -1,4 +1,5 @@
-/* score.c: see score.h. Texts go through the program in chunks; a row is one sequence, or two when an embedder compares texts. */
+/* score.c: see score.h. Texts go through the program in chunks; a row is one sequence, or two when an
+ * embedder compares texts. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,18 +9,18 @@ enum { CHUNK_TOKENS = 4096, CHUNK_TEXTS = 64, OUTPUTS_MAX = 32 };
 
 typedef struct Scorer {
 	const Program *program;
-	const Scored  *what;
+	const Scored *what;
 	const Dataset *data;
-	const char    *path;
-	Metric   metric;
-	bool     twice;
+	const char *path;
+	Metric metric;
+	bool twice;
 	int32_t *ids, *types, *start, offsets[2 * CHUNK_TEXTS + 1];
-	int32_t  sequences, first_row;
-	float   *out[OUTPUTS_MAX];          /* one an output */
-	RowScore *rows;                     /* nrows of each output */
-	int32_t  nrows;
-	Score   *scores;
-	Diag    *diag;
+	int32_t sequences, first_row;
+	float *out[OUTPUTS_MAX]; /* one an output */
+	RowScore *rows;          /* nrows of each output */
+	int32_t nrows;
+	Score *scores;
+	Diag *diag;
 } Scorer;
 
 static const char *head_label(const Scorer *s, int32_t i)
@@ -76,8 +77,9 @@ int32_t score_gold(const Scored *what, const DataRow *row, const char *path, Dia
 	const int32_t gold = dataset_label(row->label, head->labels, head->nlabels);
 	if (gold >= 0 && gold < what->width)
 		return gold;
-	diag_error_in(diag, EXIT_INPUT, path, row->line, "label \"%s\" is neither a label of the model nor the number of one (it has %d: %s, ..)",
-		row->label, head->nlabels, head->nlabels > 0 ? head->labels[0] : "O");
+	diag_error_in(diag, EXIT_INPUT, path, row->line,
+		"label \"%s\" is neither a label of the model nor the number of one (it has %d: %s, ..)", row->label,
+		head->nlabels, head->nlabels > 0 ? head->labels[0] : "O");
 	return -1;
 }
 
@@ -127,8 +129,8 @@ static bool run_chunk(Scorer *s)
 		floats[what->first + k] = (size_t)(what->per_token ? tokens : s->sequences) * (size_t)what->width;
 		mask |= 1u << (what->first + k);
 	}
-	const int status = s->program->run_outputs(s->program->context, s->ids, s->types, s->offsets, s->sequences, mask, out,
-		floats);
+	const int status = s->program->run_outputs(
+		s->program->context, s->ids, s->types, s->offsets, s->sequences, mask, out, floats);
 	if (status)
 		return diag_error(s->diag, EXIT_RUN, 0, "%s", s->program->strerror(status));
 	for (int32_t k = 0; k < what->count; k++)
@@ -144,8 +146,8 @@ static bool add_text(Scorer *s, const DataRow *row, const char *text, const char
 {
 	const int32_t at = s->offsets[s->sequences];
 	int32_t n = 0;
-	const int status = s->program->tokenize(s->program->context, text, strlen(text), pair, pair ? strlen(pair) : 0,
-		s->ids + at, s->types + at, s->start + at, NULL, s->what->max_tokens, &n);
+	const int status = s->program->tokenize(s->program->context, text, strlen(text), pair,
+		pair ? strlen(pair) : 0, s->ids + at, s->types + at, s->start + at, NULL, s->what->max_tokens, &n);
 	if (status)
 		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line, "%s", s->program->strerror(status));
 	for (int32_t k = 0; k < s->what->count; k++)
@@ -159,7 +161,8 @@ static bool read_rows(Scorer *s, int32_t rows, int32_t room, const char *progres
 	bool good = true;
 	for (int32_t i = 0; good && i < rows; i++) {
 		const DataRow *row = &s->data->rows[i];
-		if (s->sequences >= 2 * CHUNK_TEXTS - 2 || s->offsets[s->sequences] + 2 * s->what->max_tokens > room) {
+		if (s->sequences >= 2 * CHUNK_TEXTS - 2
+			|| s->offsets[s->sequences] + 2 * s->what->max_tokens > room) {
 			good = run_chunk(s);
 			if (progress)
 				progress_show(progress, i, rows);
@@ -176,7 +179,8 @@ Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, in
 {
 	Score score = {.metric = metric, .of = metric == METRIC_ACCURACY ? n : 0};
 	int64_t labelled = 0;
-	double *predicted = calloc(2 * (size_t)n + 1, sizeof *predicted), *gold = predicted ? predicted + n : NULL;
+	double *predicted = calloc(2 * (size_t)n + 1, sizeof *predicted),
+		   *gold = predicted ? predicted + n : NULL;
 	for (int32_t i = 0; i < n; i++) {
 		const RowScore *row = &rows[numbers ? numbers[i] : i];
 		score.right += row->right;
@@ -188,8 +192,10 @@ Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, in
 		if (predicted)
 			predicted[i] = row->predicted, gold[i] = row->gold;
 	}
-	score.value = metric == METRIC_F1 ? metric_f1(&score.spans) : metric == METRIC_ACCURACY
-		? (double)score.right / (double)score.of : predicted ? metric_spearman(predicted, gold, n) : (double)NAN;
+	score.value = metric == METRIC_F1 ? metric_f1(&score.spans)
+		: metric == METRIC_ACCURACY   ? (double)score.right / (double)score.of
+		: predicted                   ? metric_spearman(predicted, gold, n)
+									  : (double)NAN;
 	score.loss = labelled > 0 ? score.loss / (double)labelled : -score.value;
 	free(predicted);
 	return score;
@@ -199,7 +205,8 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 {
 	const Head *head = &what->head;
 	const DataForm form = data->form;
-	const bool one_number = head->task == TASK_RANK || head->problem == PROBLEM_REGRESSION || head->nlabels == 1;
+	const bool one_number = head->task == TASK_RANK || head->problem == PROBLEM_REGRESSION
+		|| head->nlabels == 1;
 	if (head->task == TASK_TAG && form == DATA_TAGS)
 		*metric = METRIC_F1;
 	else if (head->task == TASK_EMBED && form == DATA_SCORES)
@@ -210,8 +217,10 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 		*metric = METRIC_ACCURACY;
 	else
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
-			"(%s) does not fit the model's task, %s: eval scores classifiers on labels, taggers on words with labels, embedders "
-			"and rankers on pairs with scores", data->what, task_names[head->task]);
+			"(%s) does not fit the model's task, %s: eval scores classifiers on labels, taggers on words "
+			"with labels, embedders "
+			"and rankers on pairs with scores",
+			data->what, task_names[head->task]);
 	return true;
 }
 
@@ -221,7 +230,8 @@ static const Head *find_head(const Module *module, const char *name, Diag *diag)
 	for (int32_t i = 0; i < module->nheads; i++) {
 		if (!name || strcmp(module->heads[i].name, name) == 0)
 			return &module->heads[i];
-		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", module->heads[i].name);
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+			module->heads[i].name);
 	}
 	if (module->nheads)
 		diag_error(diag, EXIT_USAGE, 0, "has no head %s; it has %s", name, known);
@@ -230,7 +240,10 @@ static const Head *find_head(const Module *module, const char *name, Diag *diag)
 	return NULL;
 }
 
-bool score_head(const Loaded *loaded, Scored *what, Diag *diag) { return score_head_named(loaded, NULL, what, diag); }
+bool score_head(const Loaded *loaded, Scored *what, Diag *diag)
+{
+	return score_head_named(loaded, NULL, what, diag);
+}
 
 bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag *diag)
 {
@@ -242,7 +255,8 @@ bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; eval reads text");
 	*what = (Scored){.head = *head, .count = 1, .max_tokens = module->max_tokens};
 	int32_t at = 0;
-	for (int32_t g = 0; g < module->ngraphs; g++)   /* several: of tasks that merge-tasks has still to join, outputs after outputs */
+	for (int32_t g = 0; g < module->ngraphs;
+		g++) /* several: of tasks that merge-tasks has still to join, outputs after outputs */
 		for (int32_t k = 0; k < module->graphs[g]->noutputs && at < OUTPUTS_MAX; k++, at++) {
 			const GraphOutput *output = &module->graphs[g]->outputs[k];
 			if (strcmp(output->name, what->head.output) != 0)
@@ -260,12 +274,14 @@ static bool score_into(Scorer *s, int32_t limit, const char *progress)
 {
 	const Scored *what = s->what;
 	const int32_t room = CHUNK_TOKENS > 2 * what->max_tokens ? CHUNK_TOKENS : 2 * what->max_tokens;
-	bool good = (s->ids = calloc((size_t)room, sizeof(int32_t))) && (s->types = calloc((size_t)room, sizeof(int32_t)))
+	bool good = (s->ids = calloc((size_t)room, sizeof(int32_t)))
+		&& (s->types = calloc((size_t)room, sizeof(int32_t)))
 		&& (s->start = calloc((size_t)room, sizeof(int32_t)));
 	s->nrows = limit && limit < s->data->nrows ? limit : s->data->nrows;
 	for (int32_t k = 0; k < what->count; k++) {
 		s->scores[k] = (Score){0};
-		s->out[k] = calloc((size_t)(what->per_token ? room : 2 * CHUNK_TEXTS) * (size_t)what->width, sizeof(float));
+		s->out[k] = calloc(
+			(size_t)(what->per_token ? room : 2 * CHUNK_TEXTS) * (size_t)what->width, sizeof(float));
 		good = good && s->out[k];
 	}
 	if (!s->rows)
@@ -286,10 +302,16 @@ static bool score_into(Scorer *s, int32_t limit, const char *progress)
 	return good;
 }
 
-bool score_program_rows(const Program *program, const Scored *what, const Dataset *data, const char *path, int32_t limit,
-	const char *progress, Score *scores, RowScore *rows, Diag *diag)
+bool score_program_rows(const Program *program, const Scored *what, const Dataset *data, const char *path,
+	int32_t limit, const char *progress, Score *scores, RowScore *rows, Diag *diag)
 {
-	Scorer s = {.program = program, .what = what, .data = data, .path = path, .scores = scores, .rows = rows, .diag = diag};
+	Scorer s = {.program = program,
+		.what = what,
+		.data = data,
+		.path = path,
+		.scores = scores,
+		.rows = rows,
+		.diag = diag};
 	s.twice = what->head.task == TASK_EMBED;
 	const bool good = score_metric(what, data, path, &s.metric, diag) && score_into(&s, limit, progress);
 	if (!rows)
@@ -297,8 +319,8 @@ bool score_program_rows(const Program *program, const Scored *what, const Datase
 	return good;
 }
 
-bool score_program(const Program *program, const Scored *what, const Dataset *data, const char *path, int32_t limit,
-	const char *progress, Score *scores, Diag *diag)
+bool score_program(const Program *program, const Scored *what, const Dataset *data, const char *path,
+	int32_t limit, const char *progress, Score *scores, Diag *diag)
 {
 	return score_program_rows(program, what, data, path, limit, progress, scores, NULL, diag);
 }

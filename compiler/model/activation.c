@@ -1,6 +1,6 @@
-/* activation.c: activation functions of config.json spelled out in primitive ops, operand by operand as transformers
- * computes them; fuse recognises them again. Every call that appends a node stands where the order of nodes is certain: C
- * leaves open which argument of a call is evaluated first. */
+/* activation.c: activation functions of config.json spelled out in primitive ops, operand by operand as
+ * transformers computes them; fuse recognises them again. Every call that appends a node stands where the
+ * order of nodes is certain: C leaves open which argument of a call is evaluated first. */
 #include <math.h>
 #include <string.h>
 #include "builder.h"
@@ -38,7 +38,10 @@ static Value *silu(Builder *b, Value *x, const char *origin)
 
 static Value *relu(Builder *b, Value *x, const char *origin) { return build_unary(b, OP_RELU, x, origin); }
 static Value *tanh_(Builder *b, Value *x, const char *origin) { return build_unary(b, OP_TANH, x, origin); }
-static Value *sigmoid(Builder *b, Value *x, const char *origin) { return build_unary(b, OP_SIGMOID, x, origin); }
+static Value *sigmoid(Builder *b, Value *x, const char *origin)
+{
+	return build_unary(b, OP_SIGMOID, x, origin);
+}
 
 static Value *identity(Builder *b, Value *x, const char *origin)
 {
@@ -46,9 +49,21 @@ static Value *identity(Builder *b, Value *x, const char *origin)
 	return x;
 }
 
-static const struct { const char *name; Value *(*build)(Builder *, Value *, const char *origin); } activations[] = {
-	{"gelu", gelu}, {"gelu_new", gelu_tanh}, {"gelu_pytorch_tanh", gelu_tanh}, {"relu", relu}, {"silu", silu}, {"tanh", tanh_},
-	{"gelu_python", gelu}, {"gelu_fast", gelu_tanh}, {"swish", silu}, {"sigmoid", sigmoid}, {"linear", identity},
+static const struct {
+	const char *name;
+	Value *(*build)(Builder *, Value *, const char *origin);
+} activations[] = {
+	{"gelu", gelu},
+	{"gelu_new", gelu_tanh},
+	{"gelu_pytorch_tanh", gelu_tanh},
+	{"relu", relu},
+	{"silu", silu},
+	{"tanh", tanh_},
+	{"gelu_python", gelu},
+	{"gelu_fast", gelu_tanh},
+	{"swish", silu},
+	{"sigmoid", sigmoid},
+	{"linear", identity},
 	{"identity", identity},
 };
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
@@ -77,6 +92,7 @@ Value *build_activation(Builder *b, const char *name, Value *x, const char *orig
 	int i = activation_find(name);
 	if (i >= 0)
 		return activations[i].build(b, x, origin);
-	builder_fail(b, EXIT_UNSUPPORTED, "%s: activation \"%s\" is not supported; known: %s", origin, name, activation_list());
+	builder_fail(b, EXIT_UNSUPPORTED, "%s: activation \"%s\" is not supported; known: %s", origin, name,
+		activation_list());
 	return NULL;
 }

@@ -1,5 +1,5 @@
-/* builder.c: graphs from primitive ops, and tensors of a checkpoint with their shapes checked (builder.h). What an encoder
- * consists of is said in the files of families/, what stands on top of it in heads.c. */
+/* builder.c: graphs from primitive ops, and tensors of a checkpoint with their shapes checked (builder.h).
+ * What an encoder consists of is said in the files of families/, what stands on top of it in heads.c. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,20 +7,21 @@
 #include "builder.h"
 
 const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediate_size", "ffn"},
-	size_vocab = {"vocab_size", "vocab"},
-	size_positions = {"max_position_embeddings", "positions"}, size_types = {"type_vocab_size", "types"},
-	size_labels = {"id2label", "labels"};
+			   size_vocab = {"vocab_size", "vocab"},
+			   size_positions = {"max_position_embeddings", "positions"},
+			   size_types = {"type_vocab_size", "types"}, size_labels = {"id2label", "labels"};
 
-/* ---- the builder ------------------------------------------------------------------------------------------------------ */
+/* ---- the builder ----------------------------------------------------------------------------- */
 
-void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const LoadOptions *options,
-	Diag *diag)
+void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles,
+	const LoadOptions *options, Diag *diag)
 {
 	const Type tokens = type_make(DT_I32, 1, dim_symbol(1));
-	*b = (Builder){.desc = desc, .options = options, .diag = diag, .module = module_new(desc->name), .prefix = ""};
+	*b = (Builder){
+		.desc = desc, .options = options, .diag = diag, .module = module_new(desc->name), .prefix = ""};
 	for (int32_t i = 0; i < nfiles; i++)
 		module_add_file(b->module, files[i]);
-	if (desc->delta) {   /* behind the checkpoint: found by builder_find alone */
+	if (desc->delta) { /* behind the checkpoint: found by builder_find alone */
 		SafeTensors *delta = safetensors_open(desc->delta, diag);
 		b->delta = delta;
 		b->failed = !delta || !module_add_file(b->module, delta);
@@ -42,11 +43,13 @@ static void check_delta(Builder *b)
 		const Tensor *tensor = safetensors_get(b->delta, i);
 		bool read = false;
 		for (const Node *node = b->graph->first; node && !read; node = node->next)
-			read = node->op == OP_CONST && (node->data->data == tensor->data
-				|| (node->data->source && strcmp(node->data->source, tensor->name) == 0));
+			read = node->op == OP_CONST
+				&& (node->data->data == tensor->data
+					|| (node->data->source && strcmp(node->data->source, tensor->name) == 0));
 		if (!read)
-			builder_fail(b, EXIT_INPUT, "%s holds %s, for which the model has no place; is it a delta of this base and task?", b->desc->delta,
-				tensor->name);
+			builder_fail(b, EXIT_INPUT,
+				"%s holds %s, for which the model has no place; is it a delta of this base and task?",
+				b->desc->delta, tensor->name);
 	}
 }
 
@@ -86,7 +89,7 @@ char *builder_text(Builder *b, const char *format, ...)
 	return copy;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 const Tensor *builder_find(const Builder *b, const char *name)
 {
@@ -123,11 +126,13 @@ static const char *last_part(const char *name)
 
 static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
 {
-	return type->rank == (columns ? 2 : 1) && (!rows || type->dim[0].plus == rows) && (!columns || type->dim[1].plus == columns);
+	return type->rank == (columns ? 2 : 1) && (!rows || type->dim[0].plus == rows)
+		&& (!columns || type->dim[1].plus == columns);
 }
 
 /* Which size the shape speaks against: that of the rows, or where they are right, that of the columns. */
-static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, const SizeName *size)
+static const char *wrong_size(
+	const Builder *b, const Type *type, int64_t rows, int64_t columns, const SizeName *size)
 {
 	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))
 		size = columns == b->desc->ffn && columns != b->desc->hidden ? &size_ffn : &size_hidden;
@@ -147,8 +152,8 @@ static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 	return copy;
 }
 
-Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, const SizeName *size,
-	const char *origin)
+Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns,
+	const SizeName *size, const char *origin)
 {
 	char found[128], expected[64];
 	if (b->failed)
@@ -161,22 +166,23 @@ Value *build_tensor(Builder *b, const char *name, const char *other, int64_t row
 		return NULL;
 	}
 	if (!dtype_is_float(tensor->type.dtype)) {
-		builder_fail(b, EXIT_UNSUPPORTED, "%s: %s of %s is %s, expected a float type (f32, f16, bf16, f64)", origin, tensor->name,
-			tensor->file ? tensor->file : b->desc->weights, type_print(&tensor->type, found));
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: %s of %s is %s, expected a float type (f32, f16, bf16, f64)",
+			origin, tensor->name, tensor->file ? tensor->file : b->desc->weights,
+			type_print(&tensor->type, found));
 		return NULL;
 	}
 	if (!shape_fits(&tensor->type, rows, columns)) {
-		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)", origin,
-			last_part(tensor->name),
-			type_print(&tensor->type, found), print_shape(rows, columns, expected),
-			b->desc->from_config ? "config.json" : "the description's",
-			wrong_size(b, &tensor->type, rows, columns, size), tensor->name, tensor->file ? tensor->file : b->desc->weights);
+		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)",
+			origin, last_part(tensor->name), type_print(&tensor->type, found),
+			print_shape(rows, columns, expected), b->desc->from_config ? "config.json" : "the description's",
+			wrong_size(b, &tensor->type, rows, columns, size), tensor->name,
+			tensor->file ? tensor->file : b->desc->weights);
 		return NULL;
 	}
 	return graph_const(b->graph, NULL, narrow_f64(b, tensor), origin);
 }
 
-/* ---- ops ---------------------------------------------------------------------------------------------------------------- */
+/* ---- ops ------------------------------------------------------------------------------------- */
 
 Value *build_op(Builder *b, Op op, Value *const *args, int nargs, const Attrs *attr, const char *origin)
 {
@@ -190,7 +196,10 @@ Value *build_op(Builder *b, Op op, Value *const *args, int nargs, const Attrs *a
 	return value;
 }
 
-Value *build_unary(Builder *b, Op op, Value *x, const char *origin) { return build_op(b, op, &x, 1, NULL, origin); }
+Value *build_unary(Builder *b, Op op, Value *x, const char *origin)
+{
+	return build_op(b, op, &x, 1, NULL, origin);
+}
 
 Value *build_binary(Builder *b, Op op, Value *x, Value *y, const char *origin)
 {
@@ -214,7 +223,8 @@ Value *build_scalar(Builder *b, double number)
 	return value;
 }
 
-Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, const SizeName *size, const char *origin)
+Value *build_linear(
+	Builder *b, Value *x, const char *stem, int64_t rows, const SizeName *size, const char *origin)
 {
 	if (b->failed || !x)
 		return NULL;
@@ -222,7 +232,8 @@ Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, const 
 	Value *weight = build_tensor(b, builder_text(b, "%s.weight", stem), NULL, rows, inner, size, origin);
 	if (!weight)
 		return NULL;
-	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, weight->type.dim[0].plus, 0, size, origin);
+	Value *bias = build_tensor(
+		b, builder_text(b, "%s.bias", stem), NULL, weight->type.dim[0].plus, 0, size, origin);
 	build_scales(b, x, value_tensor(weight), stem, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, 3, NULL, origin);
 }
@@ -232,10 +243,10 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 	if (b->failed || !x)
 		return NULL;
 	int64_t width = x->type.dim[x->type.rank - 1].plus;
-	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, &size_hidden,
-		origin);
-	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, &size_hidden,
-		origin);
+	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem),
+		width, 0, &size_hidden, origin);
+	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width,
+		0, &size_hidden, origin);
 	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 	builder_made_by(b, x, stem);

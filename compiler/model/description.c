@@ -1,5 +1,5 @@
-/* description.c: ModelDesc, the model description: making one, checking what no single field says, and writing it as
- * model.xml for a person to edit. Reading is import/hf.c's and import/xml.c's. */
+/* description.c: ModelDesc, the model description: making one, checking what no single field says, and
+ * writing it as model.xml for a person to edit. Reading is import/hf.c's and import/xml.c's. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +16,21 @@ const char *const pool_words[POOL_COUNT] = {
 #include "ir/enums.def"
 };
 
-/* What a task's head is made of, and what it is when the description does not say. NULL: it has no such thing. */
-static const struct { bool labels; const char *tensors, *pooling; } task_parts[TASK_COUNT] = {
-	[TASK_CLASSIFY]  = {true,  "classifier",      "pooler"},
-	[TASK_TAG]       = {true,  "classifier",      NULL},
-	[TASK_EMBED]     = {false, NULL,              "mean"},
-	[TASK_RANK]      = {true,  "classifier",      "pooler"},
-	[TASK_QA]        = {false, "qa_outputs",      NULL},
+/* What a task's head is made of, and what it is when the description does not say. NULL: it has no such
+ * thing. */
+static const struct {
+	bool labels;
+	const char *tensors, *pooling;
+} task_parts[TASK_COUNT] = {
+	[TASK_CLASSIFY] = {true, "classifier", "pooler"},
+	[TASK_TAG] = {true, "classifier", NULL},
+	[TASK_EMBED] = {false, NULL, "mean"},
+	[TASK_RANK] = {true, "classifier", "pooler"},
+	[TASK_QA] = {false, "qa_outputs", NULL},
 	[TASK_FILL_MASK] = {false, "cls.predictions", NULL},
 };
 
-/* ---- making one ---------------------------------------------------------------------------------------------------------- */
+/* ---- making one ------------------------------------------------------------------------------ */
 
 ModelDesc *description_new(const char *path, const char *directory)
 {
@@ -58,7 +62,7 @@ HeadDesc *description_add_head(ModelDesc *desc, const char *name, const char *ta
 	return head;
 }
 
-/* ---- words and names ---------------------------------------------------------------------------------------------------- */
+/* ---- words and names ------------------------------------------------------------------------- */
 
 int word_index(const char *word, const char *const *list, int count)
 {
@@ -86,7 +90,8 @@ const char **labels_numbered(MemArena *mem, int32_t count)
 	return labels;
 }
 
-/* Bytes of the UTF-8 sequence at text, 0 when it is none, or stands for a control character or a code point XML cannot hold. */
+/* Bytes of the UTF-8 sequence at text, 0 when it is none, or stands for a control character or a code point
+ * XML cannot hold. */
 static int clean_sequence(const unsigned char *text)
 {
 	static const uint32_t least[] = {0, 0x20, 0x80, 0x800, 0x10000};
@@ -97,9 +102,11 @@ static int clean_sequence(const unsigned char *text)
 			return 0;
 		code = code << 6 | (text[i] & 0x3f);
 	}
-	bool control = code == 0x7f || (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfffe
-		|| code == 0xffff;
-	return bytes && code >= least[bytes] && code <= 0x10ffff && !control && (code < 0xd800 || code > 0xdfff) ? bytes : 0;
+	bool control = code == 0x7f || (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029
+		|| code == 0xfffe || code == 0xffff;
+	return bytes && code >= least[bytes] && code <= 0x10ffff && !control && (code < 0xd800 || code > 0xdfff)
+		? bytes
+		: 0;
 }
 
 bool text_is_clean(const char *text)
@@ -116,9 +123,12 @@ bool text_is_clean(const char *text)
 	return true;
 }
 
-/* ---- checking ----------------------------------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
-typedef struct Checker { ModelDesc *desc; Diag *diag; } Checker;
+typedef struct Checker {
+	ModelDesc *desc;
+	Diag *diag;
+} Checker;
 #define FAIL(checker, code, ...) diag_error_in((checker)->diag, (code), (checker)->desc->path, 0, __VA_ARGS__)
 
 static bool check_encoder(Checker *c)
@@ -126,15 +136,15 @@ static bool check_encoder(Checker *c)
 	const ModelDesc *d = c->desc;
 	bool config = d->from_config;
 	if (d->hidden % d->heads != 0)
-		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", config ? size_hidden.config : size_hidden.xml,
-			d->hidden, d->heads,
+		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide",
+			config ? size_hidden.config : size_hidden.xml, d->hidden, d->heads,
 			config ? "num_attention_heads" : "heads");
 	if (!(d->eps > 0 && d->eps <= 1))
-		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", config ? "layer_norm_eps" : "eps",
-			d->eps);
+		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1",
+			config ? "layer_norm_eps" : "eps", d->eps);
 	if (!activation_is_known(d->activation))
-		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s", config ? "hidden_act" : "activation",
-			d->activation, activation_list());
+		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
+			config ? "hidden_act" : "activation", d->activation, activation_list());
 	return true;
 }
 
@@ -155,7 +165,8 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		if (strcmp(word, "pooler") != 0 && word_index(word, pool_words, POOL_COUNT) < 0)
 			return FAIL(c, EXIT_INPUT,
-				"head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, mean_weighted and pooler",
+				"head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, "
+				"mean_weighted and pooler",
 				head->name, word);
 		if (has_word(seen, word))
 			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" stands twice", head->name, word);
@@ -183,9 +194,8 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 		head->pooling = task_parts[task].pooling;
 	for (int32_t i = 0; i < head->ndense; i++)
 		if (!activation_is_known(head->dense[i].activation))
-			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name,
-				head->dense[i].activation,
-				activation_list());
+			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s",
+				head->name, head->dense[i].activation, activation_list());
 	return !head->pooling || check_pooling(c, head);
 }
 
@@ -197,7 +207,8 @@ static bool check_head(Checker *c, HeadDesc *head, int32_t at)
 	if (head->problem && word_index(head->problem, problem_names, PROBLEM_COUNT) < 0)
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
 	if (!name_is_valid(head->name))
-		return FAIL(c, EXIT_INPUT, "\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'",
+		return FAIL(c, EXIT_INPUT,
+			"\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'",
 			head->name);
 	for (int32_t i = 0; i < at; i++)
 		if (strcmp(c->desc->head[i].name, head->name) == 0)
@@ -205,8 +216,8 @@ static bool check_head(Checker *c, HeadDesc *head, int32_t at)
 	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
 		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
 	if (task == TASK_RANK && head->nlabels != 1)
-		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels", head->name,
-			head->nlabels);
+		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels",
+			head->name, head->nlabels);
 	return check_parts(c, head, (Task)task);
 }
 
@@ -224,7 +235,8 @@ static bool settle_outputs(Checker *c, const char *asked)
 	desc->outputs = "";
 	for (char *word = strtok_r(list, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
 		if (word_index(word, output_words, OUTPUT_WORDS) < 0)
-			return FAIL(c, asked ? EXIT_USAGE : EXIT_INPUT, "output \"%s\" is not known; there are hidden and pooled", word);
+			return FAIL(c, asked ? EXIT_USAGE : EXIT_INPUT,
+				"output \"%s\" is not known; there are hidden and pooled", word);
 		if (!has_word(desc->outputs, word))
 			desc->outputs = mem_printf(desc->mem, "%s%s%s", desc->outputs, *desc->outputs ? " " : "", word);
 	}
@@ -239,7 +251,8 @@ static void settle_max_tokens(Checker *c, int asked)
 		desc->max_tokens_rule = "the positions of the encoder";
 	}
 	if (asked > desc->positions)
-		diag_warn(c->diag, 0, "--max-tokens %d: the encoder has %d positions, which is the limit then", asked, desc->positions);
+		diag_warn(c->diag, 0, "--max-tokens %d: the encoder has %d positions, which is the limit then", asked,
+			desc->positions);
 	if (asked > 0) {
 		desc->max_tokens = asked < desc->positions ? asked : desc->positions;
 		desc->max_tokens_rule = "the option max-tokens";
@@ -258,7 +271,7 @@ bool description_check(ModelDesc *desc, const LoadOptions *options, Diag *diag)
 	return settle_outputs(&checker, options->outputs);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Good for attributes and for text. */
 static void write_escaped(FILE *out, const char *text)
@@ -300,10 +313,12 @@ static void write_real(FILE *out, const char *name, double value)
 static void write_encoder(const ModelDesc *d, FILE *out)
 {
 	fputs("\n  <!-- Fewer layers take the first ones. "
-		"hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n", out);
+		  "hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n",
+		out);
 	fputs("  <encoder", out);
 	write_attr(out, "family", d->family);
-	fprintf(out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
+	fprintf(
+		out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
 	write_attr(out, "activation", d->activation);
 	fprintf(out, "\n           vocab=\"%d\" positions=\"%d\" types=\"%d\"", d->vocab, d->positions, d->types);
 	write_real(out, "eps", d->eps);
@@ -361,7 +376,9 @@ static void write_head(const HeadDesc *head, FILE *out)
 
 static void write_merges(const ModelDesc *desc, FILE *out)
 {
-	fputs("  <!-- tasks over these weights: folders of checkpoints, or of a delta.safetensors that changes the weights -->\n", out);
+	fputs("  <!-- tasks over these weights: folders of checkpoints, or of a delta.safetensors that changes "
+		  "the weights -->\n",
+		out);
 	for (int32_t i = 0; i < desc->nmerges; i++) {
 		const char *directory = desc->merge[i].directory;
 		size_t length = strlen(directory), start;
@@ -380,17 +397,20 @@ static void write_merges(const ModelDesc *desc, FILE *out)
 bool description_write(const ModelDesc *desc, FILE *out)
 {
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		"<!-- A model for bertc: edit it, then `bertc build` it. "
-		"A reference (href) is a plain name, looked up beside this file\n"
-		"     and then in every directory given with the option search. -->\n<model xmlns=\"urn:bertc:model:1\"", out);
+		  "<!-- A model for bertc: edit it, then `bertc build` it. "
+		  "A reference (href) is a plain name, looked up beside this file\n"
+		  "     and then in every directory given with the option search. -->\n<model "
+		  "xmlns=\"urn:bertc:model:1\"",
+		out);
 	write_attr(out, "name", desc->name);
-	if (!desc->nmerges) {   /* of several tasks, the least of theirs */
+	if (!desc->nmerges) { /* of several tasks, the least of theirs */
 		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
 		write_attr(out, "outputs", desc->outputs);
 	}
 	fputs(">\n", out);
 	if (desc->max_tokens_rule && !desc->nmerges)
-		fprintf(out, "  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n",
+		fprintf(out,
+			"  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n",
 			desc->max_tokens_rule);
 	fputs("  <weights", out);
 	write_attr(out, "href", desc->weights);
@@ -406,9 +426,10 @@ bool description_write(const ModelDesc *desc, FILE *out)
 	}
 	write_encoder(desc, out);
 	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
-		"tensors: where the head's weights are (classifier, qa_outputs,\n"
-		"       cls.predictions, ...). Several heads share the encoder; "
-		"each then needs a name, which is the name of its output. -->\n", out);
+		  "tensors: where the head's weights are (classifier, qa_outputs,\n"
+		  "       cls.predictions, ...). Several heads share the encoder; "
+		  "each then needs a name, which is the name of its output. -->\n",
+		out);
 	for (int32_t i = 0; i < desc->nheads; i++)
 		write_head(&desc->head[i], out);
 	if (desc->passes) {

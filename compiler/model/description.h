@@ -1,81 +1,106 @@
-/* description.h: a model as a person describes it (model.xml) or as a directory says it, before any graph is made. Sizes,
- * heads, limits and where the files lie; the graph is made by the family (families/), files are read by import/. */
+/* description.h: a model as a person describes it (model.xml) or as a directory says it, before any graph is
+ * made. Sizes, heads, limits and where the files lie; the graph is made by the family (families/), files are
+ * read by import/. */
 #ifndef BERTC_DESCRIPTION_H
 #define BERTC_DESCRIPTION_H
 #include "codegen/codegen.h"
 
-/* Bounds of a description's numbers: far above any model there is, far below what could overflow a product of two. */
+/* Bounds of a description's numbers: far above any model there is, far below what could overflow a product of
+ * two. */
 enum {
-	LAYERS_MAX = 1024, HIDDEN_MAX = 1 << 16, FFN_MAX = 1 << 18, POSITIONS_MAX = 1 << 20, TYPES_MAX = 1 << 16, VOCAB_MAX = 1 << 24,
+	LAYERS_MAX = 1024,
+	HIDDEN_MAX = 1 << 16,
+	FFN_MAX = 1 << 18,
+	POSITIONS_MAX = 1 << 20,
+	TYPES_MAX = 1 << 16,
+	VOCAB_MAX = 1 << 24,
 };
 
 typedef struct HeadDesc {
-	const char *name, *task, *problem;  /* words of ir.h's task_names, problem_names; problem may be NULL */
-	const char *tensors;                /* prefix of its weights: "classifier", "qa_outputs", "cls.predictions"; NULL: by task */
-	const char *pooling;                /* embed: "mean" "first" "max" "mean_sqrt" "mean_weighted" "last" "pooler", several by spaces */
-	bool        normalize;              /* embed: unit length at the end */
-	int32_t     ndense; struct DenseDesc { const char *href, *activation; } dense[4];   /* embed: 2_Dense, 3_Dense */
-	int32_t     nlabels; const char **labels;
+	const char *name, *task, *problem; /* words of ir.h's task_names, problem_names; problem may be NULL */
+	const char
+		*tensors; /* prefix of its weights: "classifier", "qa_outputs", "cls.predictions"; NULL: by task */
+	const char *pooling; /* embed: "mean" "first" "max" "mean_sqrt" "mean_weighted" "last" "pooler", several
+							by spaces */
+	bool normalize;      /* embed: unit length at the end */
+	int32_t ndense;
+	struct DenseDesc {
+		const char *href, *activation;
+	} dense[4]; /* embed: 2_Dense, 3_Dense */
+	int32_t nlabels;
+	const char **labels;
 } HeadDesc;
 enum { HEADS_MAX = 64 };
-/* What model.xml says. describe writes it, build reads it (or makes it from a directory without writing it down). */
+/* What model.xml says. describe writes it, build reads it (or makes it from a directory without writing it
+ * down). */
 typedef struct ModelDesc {
-	MemArena   *mem;
-	const char *path;                   /* of the description or directory, for messages */
-	const char *directory;              /* references are looked up here, then in --search */
-	const char *modules_directory;      /* where dense modules lie when not in directory; NULL: they do */
+	MemArena *mem;
+	const char *path;              /* of the description or directory, for messages */
+	const char *directory;         /* references are looked up here, then in --search */
+	const char *modules_directory; /* where dense modules lie when not in directory; NULL: they do */
 	const char *name;
-	const char *weights;                /* plain file name: .safetensors, or .safetensors.index.json of a sharded one */
-	const char *tokenizer;              /* tokenizer.json or vocab.txt; NULL: ids only */
-	const char *family;                 /* row of families.def: "bert" */
-	int32_t     layers, hidden, heads, ffn, positions, types, vocab;
-	bool        from_config;            /* made from config.json: its key names in messages; the checkpoint holds no more layers */
-	const char *activation;             /* as config.json spells it */
-	double      eps;
-	int32_t     nheads; HeadDesc head[HEADS_MAX];
-	int32_t     max_tokens; const char *max_tokens_rule;   /* which file gave the limit */
-	const char *delta;                  /* path of a delta.safetensors, whose tensors stand for those of that name in weights; NULL: none */
-	const char *weights_directory;      /* where weights lies when that is another model's; NULL: directory */
-	int32_t     nmerges;                /* tasks of several checkpoints over these weights, and no head of its own */
-	struct MergeDesc { const char *name, *directory; } merge[HEADS_MAX];
-	const char *outputs;                /* "hidden pooled": beside those of the heads; NULL: hidden, where a head keeps every row */
-	const char *passes;                 /* recipe, or NULL */
-	bool        is_graph;               /* second form: <graph>, already built: */
-	Module     *module;
+	const char *weights;   /* plain file name: .safetensors, or .safetensors.index.json of a sharded one */
+	const char *tokenizer; /* tokenizer.json or vocab.txt; NULL: ids only */
+	const char *family;    /* row of families.def: "bert" */
+	int32_t layers, hidden, heads, ffn, positions, types, vocab;
+	bool from_config; /* made from config.json: its key names in messages; the checkpoint holds no more layers
+					   */
+	const char *activation; /* as config.json spells it */
+	double eps;
+	int32_t nheads;
+	HeadDesc head[HEADS_MAX];
+	int32_t max_tokens;
+	const char *max_tokens_rule; /* which file gave the limit */
+	const char *delta; /* path of a delta.safetensors, whose tensors stand for those of that name in weights;
+						  NULL: none */
+	const char *weights_directory; /* where weights lies when that is another model's; NULL: directory */
+	int32_t nmerges; /* tasks of several checkpoints over these weights, and no head of its own */
+	struct MergeDesc {
+		const char *name, *directory;
+	} merge[HEADS_MAX];
+	const char
+		*outputs; /* "hidden pooled": beside those of the heads; NULL: hidden, where a head keeps every row */
+	const char *passes; /* recipe, or NULL */
+	bool is_graph;      /* second form: <graph>, already built: */
+	Module *module;
 } ModelDesc;
 
 /* What of the command line decides how a model is read. Lives as long as the command. */
 typedef struct LoadOptions {
-	const char *model;                  /* a directory, a .xml, a .bir or "-" */
-	const char *task;                   /* --task; NULL: as the checkpoint says */
-	const char *outputs;                /* "hidden,pooled", added to those of the heads; NULL: none */
-	int         max_tokens;             /* --max-tokens; 0: as the files say */
-	const char *search[16];             /* --search DIR, NULL-terminated */
-	const char *merge;                  /* --merge=NAME=DIR,..: several tasks over the base model; NULL: one */
-	bool        merge_later;            /* the pipeline names merge-tasks: each task's graph stays by itself until then */
-	const ModelDesc *base;              /* of a directory that is being read for --merge: what its delta changes */
+	const char *model;      /* a directory, a .xml, a .bir or "-" */
+	const char *task;       /* --task; NULL: as the checkpoint says */
+	const char *outputs;    /* "hidden,pooled", added to those of the heads; NULL: none */
+	int max_tokens;         /* --max-tokens; 0: as the files say */
+	const char *search[16]; /* --search DIR, NULL-terminated */
+	const char *merge;      /* --merge=NAME=DIR,..: several tasks over the base model; NULL: one */
+	bool merge_later;       /* the pipeline names merge-tasks: each task's graph stays by itself until then */
+	const ModelDesc *base;  /* of a directory that is being read for --merge: what its delta changes */
 } LoadOptions;
 
-ModelDesc  *description_new(const char *path, const char *directory);
-void        description_free(ModelDesc *);
+ModelDesc *description_new(const char *path, const char *directory);
+void description_free(ModelDesc *);
 /* Writes it as model.xml; false when the stream failed. */
-bool        description_write(const ModelDesc *, FILE *);
-/* Adds a head with default values; its name is the task's, or NULL for the task's. Returns NULL and a message past HEADS_MAX. */
-HeadDesc   *description_add_head(ModelDesc *, const char *name, const char *task, Diag *);
-/* Checks what no single field says: heads divide hidden, words are known, names differ. Fills what a head leaves out: where
- * its tensors are, and its pooling. Applies --max-tokens and --outputs. */
-bool        description_check(ModelDesc *, const LoadOptions *, Diag *);
+bool description_write(const ModelDesc *, FILE *);
+/* Adds a head with default values; its name is the task's, or NULL for the task's. Returns NULL and a message
+ * past HEADS_MAX. */
+HeadDesc *description_add_head(ModelDesc *, const char *name, const char *task, Diag *);
+/* Checks what no single field says: heads divide hidden, words are known, names differ. Fills what a head
+ * leaves out: where its tensors are, and its pooling. Applies --max-tokens and --outputs. */
+bool description_check(ModelDesc *, const LoadOptions *, Diag *);
 /* A name for modules and C made of any text: letters, digits and '_', no digit in front. */
-char       *name_from_text(MemArena *, const char *text);
+char *name_from_text(MemArena *, const char *text);
 /* Words of `pooling`, as .bir spells the modes of pool; "pooler" is one more. */
 extern const char *const pool_words[POOL_COUNT];
 /* The index of word in list, or -1. Words are those of the model description. */
-int         word_index(const char *word, const char *const *list, int count);
+int word_index(const char *word, const char *const *list, int count);
 /* Copies label names LABEL_0 .. LABEL_(n-1), as transformers calls labels that nobody named. */
 const char **labels_numbered(MemArena *, int32_t count);
-/* True when text is UTF-8 without control characters, 1 to NAME_BYTES_MAX bytes: labels and names go into lines of output. */
-bool        text_is_clean(const char *text);
+/* True when text is UTF-8 without control characters, 1 to NAME_BYTES_MAX bytes: labels and names go into
+ * lines of output. */
+bool text_is_clean(const char *text);
 
-/* families.def: FAMILY(function, "model_type", "what it is"): builds the graph of an encoder and its heads. */
-typedef Module *FamilyFn(const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const LoadOptions *, Diag *);
+/* families.def: FAMILY(function, "model_type", "what it is"): builds the graph of an encoder and its heads.
+ */
+typedef Module *FamilyFn(
+	const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const LoadOptions *, Diag *);
 #endif

@@ -1,10 +1,11 @@
-/* heads.c: what stands on the encoder: pooling, classifiers, span and mask predictions, and the outputs of the graph. The
- * tensors' names are those of transformers' Bert* classes; a head of the description may name another stem. */
+/* heads.c: what stands on the encoder: pooling, classifiers, span and mask predictions, and the outputs of
+ * the graph. The tensors' names are those of transformers' Bert* classes; a head of the description may name
+ * another stem. */
 #include <string.h>
 #include "builder.h"
 #include "compiler/support/files.h"
 
-/* ---- pooling ----------------------------------------------------------------------------------------------------------- */
+/* ---- pooling --------------------------------------------------------------------------------- */
 
 /* tanh(dense(row of [CLS])): transformers' pooler_output. */
 static Value *build_pooler(Builder *b)
@@ -14,7 +15,8 @@ static Value *build_pooler(Builder *b)
 		return b->pooled;
 	Value *hidden = b->hidden;
 	Value *row = build_op(b, OP_POOL, &hidden, 1, &first, "pooler");
-	row = build_linear(b, row, builder_text(b, "%s%s", b->prefix, b->pooler), b->desc->hidden, &size_hidden, "pooler");
+	row = build_linear(
+		b, row, builder_text(b, "%s%s", b->prefix, b->pooler), b->desc->hidden, &size_hidden, "pooler");
 	return b->pooled = build_unary(b, OP_TANH, row, "pooler");
 }
 
@@ -31,7 +33,7 @@ static Value *build_pooling_part(Builder *b, const char *word, const char *origi
 /* All words, one after another: f32[n*H]. */
 static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 {
-	Value *parts[POOL_COUNT + 1];   /* description_check: every word is known and stands once */
+	Value *parts[POOL_COUNT + 1]; /* description_check: every word is known and stands once */
 	int count = 0;
 	char *words = builder_text(b, "%s", pooling), *rest;
 	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
@@ -40,10 +42,12 @@ static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 	return count == 1 ? parts[0] : build_op(b, OP_CONCAT, parts, count, &attr, origin);
 }
 
-/* ---- Dense modules of sentence-transformers ----------------------------------------------------------------------------- */
+/* ---- Dense modules of sentence-transformers -------------------------------------------------- */
 
-/* A copy in the module under a name of its own: every Dense calls its tensors linear.weight and linear.bias. */
-static const Tensor *copy_dense_tensor(Builder *b, const SafeTensors *file, const char *href, const char *name)
+/* A copy in the module under a name of its own: every Dense calls its tensors linear.weight and linear.bias.
+ */
+static const Tensor *copy_dense_tensor(
+	Builder *b, const SafeTensors *file, const char *href, const char *name)
 {
 	const Tensor *tensor = safetensors_find(file, name);
 	if (!tensor || !dtype_is_float(tensor->type.dtype))
@@ -65,7 +69,8 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 	const char *directory = desc->modules_directory ? desc->modules_directory : desc->directory;
 	if (b->failed || !x)
 		return NULL;
-	char *path = file_find_in(directory, dense->href, "model.safetensors", b->options->search, b->module->mem, b->diag);
+	char *path = file_find_in(
+		directory, dense->href, "model.safetensors", b->options->search, b->module->mem, b->diag);
 	SafeTensors *file = path ? safetensors_open(path, b->diag) : NULL;
 	if (!file) {
 		b->failed = true;
@@ -78,27 +83,29 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 	if (!weight)
 		builder_fail(b, EXIT_INPUT, "%s: %s holds no linear.weight of a float type", origin, path);
 	else if (weight->type.rank != 2 || weight->type.dim[1].plus != inner)
-		builder_fail(b, EXIT_INPUT, "%s: linear.weight of %s is %s, expected [any,%jd], the width of what it is given", origin,
-			path,
+		builder_fail(b, EXIT_INPUT,
+			"%s: linear.weight of %s is %s, expected [any,%jd], the width of what it is given", origin, path,
 			type_print(&weight->type, found), (intmax_t)inner);
 	else if (bias && (bias->type.rank != 1 || bias->type.dim[0].plus != weight->type.dim[0].plus))
-		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path, type_print(&bias->type, found),
-			(intmax_t)weight->type.dim[0].plus);
+		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path,
+			type_print(&bias->type, found), (intmax_t)weight->type.dim[0].plus);
 	safetensors_close(file);
 	if (b->failed)
 		return NULL;
-	Value *args[3] = {x, graph_const(b->graph, NULL, weight, origin), bias ? graph_const(b->graph, NULL, bias, origin) : NULL};
-	return build_activation(b, dense->activation, build_op(b, OP_LINEAR, args, bias ? 3 : 2, NULL, origin), origin);
+	Value *args[3] = {x, graph_const(b->graph, NULL, weight, origin),
+		bias ? graph_const(b->graph, NULL, bias, origin) : NULL};
+	return build_activation(
+		b, dense->activation, build_op(b, OP_LINEAR, args, bias ? 3 : 2, NULL, origin), origin);
 }
 
-/* ---- one function a task: the value that is the head's output -------------------------------------------------------------- */
+/* ---- one function a task: the value that is the head's output -------------------------------- */
 
 static Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
 	Value *x = build_pooling(b, head->pooling, origin);
 	for (int32_t i = 0; i < head->ndense; i++)
 		x = build_dense(b, &head->dense[i], x, origin);
-	Attrs attr = {.has = A_eps, .eps = 1e-12};   /* torch.nn.functional.normalize's own */
+	Attrs attr = {.has = A_eps, .eps = 1e-12}; /* torch.nn.functional.normalize's own */
 	return head->normalize ? build_op(b, OP_NORMALIZE, &x, 1, &attr, origin) : x;
 }
 
@@ -122,35 +129,41 @@ static Value *head_qa(Builder *b, const HeadDesc *head, const char *origin)
 static Value *mask_decoder(Builder *b, const char *name, const char *origin)
 {
 	const Tensor *own = builder_find(b, name), *words = value_tensor(b->words);
-	bool tied = !own || (type_equal(&own->type, &words->type) && memcmp(own->data, words->data, (size_t)own->bytes) == 0);
-	return tied ? b->words : build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, &size_vocab, origin);
+	bool tied = !own
+		|| (type_equal(&own->type, &words->type) && memcmp(own->data, words->data, (size_t)own->bytes) == 0);
+	return tied ? b->words
+				: build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, &size_vocab, origin);
 }
 
 static Value *head_fill_mask(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const char *stem = head->tensors;
-	Value *x = build_linear(b, b->hidden, builder_text(b, "%s.transform.dense", stem), b->desc->hidden, &size_hidden, origin);
+	Value *x = build_linear(
+		b, b->hidden, builder_text(b, "%s.transform.dense", stem), b->desc->hidden, &size_hidden, origin);
 	x = build_activation(b, b->desc->activation, x, origin);
 	x = build_layernorm(b, x, builder_text(b, "%s.transform.LayerNorm", stem), origin);
 	if (b->failed)
 		return NULL;
 	Value *decoder = mask_decoder(b, builder_text(b, "%s.decoder.weight", stem), origin);
-	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.decoder.bias", stem), b->desc->vocab, 0,
-		&size_vocab, origin);
+	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.decoder.bias", stem),
+		b->desc->vocab, 0, &size_vocab, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, 3, NULL, origin);
 }
 
 typedef Value *HeadFn(Builder *, const HeadDesc *, const char *origin);
-static const struct { HeadFn *build; const char *output; } tasks[TASK_COUNT] = {
-	[TASK_CLASSIFY]  = {head_classify,  "logits"},
-	[TASK_TAG]       = {head_tag,       "logits"},
-	[TASK_EMBED]     = {head_embed,     "embedding"},
-	[TASK_RANK]      = {head_classify,  "logits"},
-	[TASK_QA]        = {head_qa,        "logits"},
+static const struct {
+	HeadFn *build;
+	const char *output;
+} tasks[TASK_COUNT] = {
+	[TASK_CLASSIFY] = {head_classify, "logits"},
+	[TASK_TAG] = {head_tag, "logits"},
+	[TASK_EMBED] = {head_embed, "embedding"},
+	[TASK_RANK] = {head_classify, "logits"},
+	[TASK_QA] = {head_qa, "logits"},
 	[TASK_FILL_MASK] = {head_fill_mask, "logits"},
 };
 
-/* ---- all of them -------------------------------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static void copy_labels(Builder *b, Head *to, const HeadDesc *from)
 {

@@ -1,24 +1,32 @@
-/* qat.c: scales that quantisation-aware training has left in a checkpoint (qat.def says where) go into the module as meta lines, for
- * quantize-int8{scheme=static} to use (passes/lower/trained_scales.c):
+/* qat.c: scales that quantisation-aware training has left in a checkpoint (qat.def says where) go into the
+ * module as meta lines, for quantize-int8{scheme=static} to use (passes/lower/trained_scales.c):
  *
  *   meta "scales.layer.0.ffn.in" "0.0247 -12 bert...dense.weight bert...dense.weight_fake_quant.scale 1"
  *
- * is what a code of the linear's input is worth (0: not said), the code of zero among -128..127, and the linear's weight beside the tensor of its
- * scales, a number for all rows or for each, divided by the last number ("-": not said). A scale that nothing could be multiplied with is an
- * error, for whoever trained the model would otherwise get numbers of no use. */
+ * is what a code of the linear's input is worth (0: not said), the code of zero among -128..127, and the
+ * linear's weight beside the tensor of its scales, a number for all rows or for each, divided by the last
+ * number ("-": not said). A scale that nothing could be multiplied with is an error, for whoever trained the
+ * model would otherwise get numbers of no use. */
 #include <math.h>
 #include <string.h>
 #include "builder.h"
 
 enum Of { OF_LINEAR, OF_MAKER, OF_OUTSIDE };
-static const struct { const char *scale, *zero; double unit; } weight_scales[] = {
+static const struct {
+	const char *scale, *zero;
+	double unit;
+} weight_scales[] = {
 #define WEIGHT(scale, zero, unit) {scale, zero, unit},
 #define INPUT(of, scale, zero, unit)
 #include "qat.def"
 #undef WEIGHT
 #undef INPUT
 };
-static const struct { enum Of of; const char *scale, *zero; double unit; } input_scales[] = {
+static const struct {
+	enum Of of;
+	const char *scale, *zero;
+	double unit;
+} input_scales[] = {
 #define WEIGHT(scale, zero, unit)
 #define INPUT(of, scale, zero, unit) {OF_##of, scale, zero, unit},
 #include "qat.def"
@@ -32,7 +40,8 @@ void builder_made_by(Builder *b, const Value *value, const char *stem)
 	b->maker = stem;
 }
 
-/* The module that makes what a linear reads (a pooler: the first row of it); NULL: not one that has scales. */
+/* The module that makes what a linear reads (a pooler: the first row of it); NULL: not one that has scales.
+ */
 static const char *maker_of(const Builder *b, const Value *x)
 {
 	if (x->node && x->node->op == OP_POOL)
@@ -51,13 +60,17 @@ static bool check_scales(Builder *b, const Tensor *scales, int64_t count, bool z
 	char found[128];
 	const int64_t n = type_count(&scales->type);
 	if (!dtype_is_float(scales->type.dtype) || (n != 1 && n != count))
-		return builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected a float, or as many as the weight has rows (%jd); was the checkpoint "
-			"changed after it was trained for int8?", origin, scales->name, type_print(&scales->type, found), (intmax_t)count);
+		return builder_fail(b, EXIT_INPUT,
+			"%s: %s is %s, expected a float, or as many as the weight has rows (%jd); was the checkpoint "
+			"changed after it was trained for int8?",
+			origin, scales->name, type_print(&scales->type, found), (intmax_t)count);
 	for (int64_t i = 0; i < n; i++) {
 		const double scale = tensor_at(scales, i);
 		if (!isfinite(scale) || scale < 0 || (scale == 0 && !zeros))
-			return builder_fail(b, EXIT_INPUT, "%s: %s is %g at %jd, expected a finite number above 0; a scale that no text has passed yet "
-				"is none: calibrate the model in PyTorch, or delete its scales", origin, scales->name, scale, (intmax_t)i);
+			return builder_fail(b, EXIT_INPUT,
+				"%s: %s is %g at %jd, expected a finite number above 0; a scale that no text has passed yet "
+				"is none: calibrate the model in PyTorch, or delete its scales",
+				origin, scales->name, scale, (intmax_t)i);
 	}
 	return true;
 }
@@ -66,18 +79,24 @@ static bool check_scales(Builder *b, const Tensor *scales, int64_t count, bool z
 static bool is_enabled(Builder *b, const char *stem, const char *scale)
 {
 	const char *dot = strrchr(scale, '.');
-	const Tensor *enabled = dot ? find(b, stem, builder_text(b, "%.*s.fake_quant_enabled", (int)(dot - scale), scale)) : NULL;
+	const Tensor *enabled = dot
+		? find(b, stem, builder_text(b, "%.*s.fake_quant_enabled", (int)(dot - scale), scale))
+		: NULL;
 	return !enabled || type_count(&enabled->type) != 1 || tensor_at(enabled, 0) != 0;
 }
 
-/* The code of zero among -128..127. Codes of torch are of either sign or of none, and no tensor says which: a zero point beyond the range of
- * one of them does, then the range that was observed, then that only codes with a sign have their zero at 0. */
-static bool signed_zero(Builder *b, const char *stem, const char *scale, const Tensor *zero, double step, double *out, const char *origin)
+/* The code of zero among -128..127. Codes of torch are of either sign or of none, and no tensor says which: a
+ * zero point beyond the range of one of them does, then the range that was observed, then that only codes
+ * with a sign have their zero at 0. */
+static bool signed_zero(Builder *b, const char *stem, const char *scale, const Tensor *zero, double step,
+	double *out, const char *origin)
 {
 	const double at = tensor_at(zero, 0);
 	if (type_count(&zero->type) != 1 || !(at >= -128 && at <= 255) || at != rint(at))
-		return builder_fail(b, EXIT_INPUT, "%s: %s is %g, expected one whole number from -128 to 255", origin, zero->name, at);
-	const Tensor *low = find(b, stem, builder_text(b, "%.*s.activation_post_process.min_val", (int)(strrchr(scale, '.') - scale), scale));
+		return builder_fail(b, EXIT_INPUT, "%s: %s is %g, expected one whole number from -128 to 255", origin,
+			zero->name, at);
+	const Tensor *low = find(b, stem,
+		builder_text(b, "%.*s.activation_post_process.min_val", (int)(strrchr(scale, '.') - scale), scale));
 	bool has_sign = at <= 0;
 	if (at >= 0 && at <= 127 && low && type_count(&low->type) == 1 && isfinite(tensor_at(low, 0))) {
 		const double least = fmin(tensor_at(low, 0), 0);
@@ -87,11 +106,13 @@ static bool signed_zero(Builder *b, const char *stem, const char *scale, const T
 	return true;
 }
 
-static bool read_input(Builder *b, const Value *x, const char *linear, double *step, double *zero, const char *origin)
+static bool read_input(
+	Builder *b, const Value *x, const char *linear, double *step, double *zero, const char *origin)
 {
 	*step = *zero = 0;
 	for (size_t i = 0; i < sizeof input_scales / sizeof *input_scales; i++) {
-		const char *stem = input_scales[i].of == OF_LINEAR ? linear : maker_of(b, x), *dot = stem ? strrchr(stem, '.') : NULL;
+		const char *stem = input_scales[i].of == OF_LINEAR ? linear : maker_of(b, x),
+				   *dot = stem ? strrchr(stem, '.') : NULL;
 		if (stem && input_scales[i].of == OF_OUTSIDE)
 			stem = dot ? builder_text(b, "%.*s", (int)(dot - stem), stem) : NULL;
 		const Tensor *scale = stem ? find(b, stem, input_scales[i].scale) : NULL;
@@ -107,20 +128,24 @@ static bool read_input(Builder *b, const Value *x, const char *linear, double *s
 }
 
 /* The scales of a weight; NULL: it has none. */
-static bool read_weight(Builder *b, const char *stem, int64_t rows, const Tensor **found, double *unit, const char *origin)
+static bool read_weight(
+	Builder *b, const char *stem, int64_t rows, const Tensor **found, double *unit, const char *origin)
 {
 	*found = NULL;
 	*unit = 1;
 	for (size_t i = 0; i < sizeof weight_scales / sizeof *weight_scales && !*found; i++) {
-		const Tensor *scale = find(b, stem, weight_scales[i].scale), *zero = find(b, stem, weight_scales[i].zero);
+		const Tensor *scale = find(b, stem, weight_scales[i].scale),
+					 *zero = find(b, stem, weight_scales[i].zero);
 		if (!scale || !is_enabled(b, stem, weight_scales[i].scale))
 			continue;
 		if (!check_scales(b, scale, rows, weight_scales[i].unit != 1, origin))
 			return false;
 		for (int64_t k = 0; zero && k < type_count(&zero->type); k++)
 			if (tensor_at(zero, k) != 0)
-				return builder_fail(b, EXIT_INPUT, "%s: %s is %g at %jd, expected 0: weights in int8 are symmetric here; train with "
-					"qscheme=torch.per_channel_symmetric and dtype=torch.qint8", origin, zero->name, tensor_at(zero, k), (intmax_t)k);
+				return builder_fail(b, EXIT_INPUT,
+					"%s: %s is %g at %jd, expected 0: weights in int8 are symmetric here; train with "
+					"qscheme=torch.per_channel_symmetric and dtype=torch.qint8",
+					origin, zero->name, tensor_at(zero, k), (intmax_t)k);
 		*found = scale;
 		*unit = weight_scales[i].unit;
 	}
@@ -135,9 +160,11 @@ void build_scales(Builder *b, const Value *x, const Tensor *weight, const char *
 		|| !read_weight(b, stem, weight->type.dim[0].plus, &scales, &unit, origin) || (step == 0 && !scales))
 		return;
 	if (strpbrk(weight->name, " \t\n") || (scales && strpbrk(scales->name, " \t\n"))) {
-		builder_fail(b, EXIT_UNSUPPORTED, "%s: scales of %s: names of tensors with blanks are not supported", origin, weight->name);
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: scales of %s: names of tensors with blanks are not supported",
+			origin, weight->name);
 		return;
 	}
-	module_set_meta(b->module, builder_text(b, "scales.%s", origin), builder_text(b, "%.17g %g %s %s %g", step, zero,
-		scales ? weight->name : "-", scales ? scales->name : "-", unit));
+	module_set_meta(b->module, builder_text(b, "scales.%s", origin),
+		builder_text(b, "%.17g %g %s %s %g", step, zero, scales ? weight->name : "-",
+			scales ? scales->name : "-", unit));
 }

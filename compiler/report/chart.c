@@ -5,7 +5,9 @@
 
 enum { WIDTH = 640, HEIGHT = 400, LEFT = 64, RIGHT = 16, TOP = 36, BOTTOM = 48, TICKS = 6 };
 
-typedef struct Axis { double low, high, step; } Axis;
+typedef struct Axis {
+	double low, high, step;
+} Axis;
 
 void chart_escape(const char *text, FILE *out)
 {
@@ -17,7 +19,7 @@ void chart_escape(const char *text, FILE *out)
 		case '"': fputs("&quot;", out); break;
 		case '\'': fputs("&#39;", out); break;
 		default:
-			if ((unsigned char)*text >= 0x20)   /* control characters are not XML */
+			if ((unsigned char)*text >= 0x20) /* control characters are not XML */
 				putc(*text, out);
 		}
 }
@@ -56,7 +58,10 @@ static Axis axis_of(const Chart *chart, bool vertical)
 	return (Axis){floor(low / step) * step, ceil(high / step) * step, step};
 }
 
-static double place(const Axis *a, double v, double from, double to) { return from + (v - a->low) / (a->high - a->low) * (to - from); }
+static double place(const Axis *a, double v, double from, double to)
+{
+	return from + (v - a->low) / (a->high - a->low) * (to - from);
+}
 static double px(const Axis *a, double v) { return place(a, v, LEFT, WIDTH - RIGHT); }
 static double py(const Axis *a, double v) { return place(a, v, HEIGHT - BOTTOM, TOP); }
 
@@ -69,10 +74,12 @@ static void draw_axes(const Chart *chart, const Axis *x, const Axis *y, FILE *ou
 		fprintf(out, "<path d=\"M%d %.1fH%d\"/>\n", LEFT, py(y, y->low + i * y->step), WIDTH - RIGHT);
 	fputs("</g>\n<g fill=\"currentColor\" stroke=\"none\">\n", out);
 	for (int i = 0; x->low + i * x->step <= x->high + x->step / 2; i++)
-		fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>\n", px(x, x->low + i * x->step), HEIGHT - BOTTOM + 18,
+		fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>\n",
+			px(x, x->low + i * x->step), HEIGHT - BOTTOM + 18,
 			fabs(x->low + i * x->step) < x->step / 2 ? 0.0 : x->low + i * x->step);
 	for (int i = 0; y->low + i * y->step <= y->high + y->step / 2; i++)
-		fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>\n", LEFT - 8, py(y, y->low + i * y->step) + 4,
+		fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>\n", LEFT - 8,
+			py(y, y->low + i * y->step) + 4,
 			fabs(y->low + i * y->step) < y->step / 2 ? 0.0 : y->low + i * y->step);
 	fprintf(out, "<text x=\"%d\" y=\"20\" font-size=\"15\" font-weight=\"600\">", LEFT);
 	chart_escape(chart->title, out);
@@ -98,10 +105,13 @@ static void draw_points(const Chart *chart, const Axis *x, const Axis *y, FILE *
 		if (!shown(p))
 			continue;
 		if (p->mark == CHART_CHOSEN)
-			fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"8\" fill=\"none\" stroke=\"#d29922\" stroke-width=\"2\"/>\n",
+			fprintf(out,
+				"<circle cx=\"%.1f\" cy=\"%.1f\" r=\"8\" fill=\"none\" stroke=\"#d29922\" "
+				"stroke-width=\"2\"/>\n",
 				px(x, p->x), py(y, p->y));
-		fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" fill=\"%s\"%s><title>", px(x, p->x), py(y, p->y),
-			p->mark == CHART_PLAIN ? "2.5" : "4", p->mark == CHART_PLAIN ? "currentColor" : "#2f81f7",
+		fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" fill=\"%s\"%s><title>", px(x, p->x),
+			py(y, p->y), p->mark == CHART_PLAIN ? "2.5" : "4",
+			p->mark == CHART_PLAIN ? "currentColor" : "#2f81f7",
 			p->mark == CHART_PLAIN ? " fill-opacity=\".45\"" : "");
 		chart_escape(p->label, out);
 		fputs("</title></circle>\n", out);
@@ -111,8 +121,11 @@ static void draw_points(const Chart *chart, const Axis *x, const Axis *y, FILE *
 void chart_scatter(const Chart *chart, FILE *out)
 {
 	const Axis x = axis_of(chart, false), y = axis_of(chart, true);
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" font-family=\"system-ui, sans-serif\" "
-		"font-size=\"12\" color=\"#57606a\" aria-label=\"", WIDTH, HEIGHT);
+	fprintf(out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
+		"font-family=\"system-ui, sans-serif\" "
+		"font-size=\"12\" color=\"#57606a\" aria-label=\"",
+		WIDTH, HEIGHT);
 	chart_escape(chart->title, out);
 	fputs("\">\n", out);
 	draw_axes(chart, &x, &y, out);

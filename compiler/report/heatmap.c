@@ -19,20 +19,23 @@ static void print_escaped(FILE *out, const char *text)
 		}
 }
 
-static void print_layer(FILE *out, const Neurons *n, int32_t layer, int y, int cell, const char *unit, const double *values,
-	double largest)
+static void print_layer(FILE *out, const Neurons *n, int32_t layer, int y, int cell, const char *unit,
+	const double *values, double largest)
 {
 	fprintf(out, "<text x=\"8\" y=\"%d\">layer %d</text>\n", y + 10, n->at[layer]);
 	for (int32_t i = 0; i < n->width; i++) {
 		const double value = values[(int64_t)layer * n->width + i], share = largest > 0 ? value / largest : 0;
 		/* white to dark blue, by the root: most values are small */
-		fprintf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"hsl(215,70%%,%.0f%%)\"><title>%s %d.%d: %.4g</title></rect>\n",
-			LABEL + i % COLUMNS * cell, y + i / COLUMNS * cell, cell - 1, cell - 1, 97 - 75 * sqrt(share > 0 ? share : 0), unit,
-			n->at[layer], i, value);
+		fprintf(out,
+			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"hsl(215,70%%,%.0f%%)\"><title>%s "
+			"%d.%d: %.4g</title></rect>\n",
+			LABEL + i % COLUMNS * cell, y + i / COLUMNS * cell, cell - 1, cell - 1,
+			97 - 75 * sqrt(share > 0 ? share : 0), unit, n->at[layer], i, value);
 	}
 }
 
-bool heatmap_write(const char *path, const char *title, const char *unit, const Neurons *n, const double *values, Diag *diag)
+bool heatmap_write(
+	const char *path, const char *title, const char *unit, const Neurons *n, const double *values, Diag *diag)
 {
 	AtomicFile file;
 	double largest = 0;
@@ -42,7 +45,9 @@ bool heatmap_write(const char *path, const char *title, const char *unit, const 
 		return false;
 	for (int64_t i = 0; i < (int64_t)n->layers * n->width; i++)
 		largest = values[i] > largest ? values[i] : largest;
-	fprintf(file.stream, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n"
+	fprintf(file.stream,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
+		"font-size=\"12\">\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n<text x=\"8\" y=\"22\" font-size=\"14\">",
 		LABEL + (columns * cell > 480 ? columns * cell : 480) + 8, TOP + n->layers * block);
 	print_escaped(file.stream, title);

@@ -1,7 +1,7 @@
-/* inspect_layers.c: the layers of a model as it was read, looked at while compiled copies of it read some texts: how much each
- * turns its input (the cosine that drop-layers{strategy=contribution} goes by), whom its heads look at, how spread and how far
- * (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019) and how much they matter (as prune-heads ranks them), and what the
- * outputs become without the layer. */
+/* inspect_layers.c: the layers of a model as it was read, looked at while compiled copies of it read some
+ * texts: how much each turns its input (the cosine that drop-layers{strategy=contribution} goes by), whom its
+ * heads look at, how spread and how far (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019)
+ * and how much they matter (as prune-heads ranks them), and what the outputs become without the layer. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +20,14 @@ static const char *const built_in[] = {
 };
 
 /* Where the mass of a row of probabilities goes: these sum to 1. */
-static const char *const kinds[KINDS] = {"[CLS]", "[SEP]", "itself", "the one before", "the one after", "2 to 4 away", "farther"};
+static const char *const kinds[KINDS] = {
+	"[CLS]", "[SEP]", "itself", "the one before", "the one after", "2 to 4 away", "farther"};
 
 Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemArena *mem)
 {
-	const int32_t all = !data ? (int32_t)(sizeof built_in / sizeof *built_in) : limit < data->nrows ? limit : data->nrows;
+	const int32_t all = !data ? (int32_t)(sizeof built_in / sizeof *built_in)
+		: limit < data->nrows ? limit
+							  : data->nrows;
 	Samples samples = {.path = path, .count = all < TEXTS_MAX ? all : TEXTS_MAX};
 	samples.texts = mem_alloc(mem, (size_t)(samples.count + 1) * sizeof *samples.texts);
 	for (int32_t i = 0; i < samples.count; i++)
@@ -34,13 +37,14 @@ Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemAr
 
 enum { OUTPUTS_MAX = 32 };
 
-/* One text in the program: its ids, and its outputs: the rows of all layers, the model's own, and that without each layer. */
+/* One text in the program: its ids, and its outputs: the rows of all layers, the model's own, and that
+ * without each layer. */
 typedef struct Run {
 	const Program *program;
 	const ExposedLayers *layers;
 	int32_t *ids, *types, tokens;
-	float   *out, *outputs[OUTPUTS_MAX];   /* out: the first of outputs */
-	size_t   floats[OUTPUTS_MAX];
+	float *out, *outputs[OUTPUTS_MAX]; /* out: the first of outputs */
+	size_t floats[OUTPUTS_MAX];
 } Run;
 
 static bool run_open(Run *run, const Program *program, const ExposedLayers *layers, Diag *diag)
@@ -70,11 +74,12 @@ static bool run_text(Run *run, const char *text, Diag *diag)
 {
 	const Program *p = run->program;
 	const int32_t count = 2 + run->layers->without;
-	int status = p->tokenize(p->context, text, strlen(text), NULL, 0, run->ids, run->types, NULL, NULL, p->max_tokens, &run->tokens);
+	int status = p->tokenize(p->context, text, strlen(text), NULL, 0, run->ids, run->types, NULL, NULL,
+		p->max_tokens, &run->tokens);
 	const int32_t offsets[2] = {0, run->tokens};
 	if (!status)
-		status = p->run_outputs(p->context, run->ids, run->types, offsets, 1, (uint32_t)(((uint64_t)1 << count) - 1), run->outputs,
-			run->floats);
+		status = p->run_outputs(p->context, run->ids, run->types, offsets, 1,
+			(uint32_t)(((uint64_t)1 << count) - 1), run->outputs, run->floats);
 	return !status || diag_error(diag, EXIT_RUN, 0, "%s", p->strerror(status));
 }
 
@@ -89,13 +94,13 @@ static double cosine_of(const float *a, const float *b, size_t n)
 	return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : aa == bb ? 1 : 0;
 }
 
-/* ---- attention ---------------------------------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 typedef struct Attention {
 	const TokenizerDesc *tokenizer;
 	const Run *run;
 	const ExposedLayer *layer;
-	int64_t stride;                     /* floats of a token */
+	int64_t stride; /* floats of a token */
 } Attention;
 
 /* The probabilities with which token `query` of a head looks at all. */
@@ -126,9 +131,12 @@ static int kind_of(const Attention *a, int32_t query, int32_t key)
 }
 
 /* Of a head, summed up over all tokens that ask: shares of its mass, entropy in nats, distance in tokens. */
-typedef struct HeadSums { double mass[KINDS], entropy, distance; } HeadSums;
+typedef struct HeadSums {
+	double mass[KINDS], entropy, distance;
+} HeadSums;
 
-/* Adds what the heads of a layer do on a text to sums[heads]; `map`, unless NULL, gets its probabilities in hundredths, a head each. */
+/* Adds what the heads of a layer do on a text to sums[heads]; `map`, unless NULL, gets its probabilities in
+ * hundredths, a head each. */
 static bool add_attention(const Attention *a, HeadSums *sums, json_t *map)
 {
 	double *row = calloc((size_t)a->run->tokens + 1, sizeof *row);
@@ -161,10 +169,14 @@ static json_t *tokens_json(const Run *run, const TokenizerDesc *tokenizer)
 	return tokens;
 }
 
-/* ---- layers ------------------------------------------------------------------------------------------------------------- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 /* What is summed up of a layer over all texts. */
-typedef struct Observed { double first, all, without; HeadSums *heads; json_t *map; } Observed;
+typedef struct Observed {
+	double first, all, without;
+	HeadSums *heads;
+	json_t *map;
+} Observed;
 
 static bool observe_layer(const Attention *a, Observed *o, bool maps)
 {
@@ -191,8 +203,9 @@ static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens
 		json_array_append_new(entropy, json_real(o->heads[h].entropy / (double)tokens));
 		json_array_append_new(distance, json_real(o->heads[h].distance / (double)tokens));
 	}
-	json_t *json = json_pack("{s:i, s:f, s:f, s:o, s:o, s:o}", "number", layer->number, "cosine_first", o->first / texts, "cosine_all",
-		o->all / (double)tokens, "heads", heads, "entropy", entropy, "distance", distance);
+	json_t *json = json_pack("{s:i, s:f, s:f, s:o, s:o, s:o}", "number", layer->number, "cosine_first",
+		o->first / texts, "cosine_all", o->all / (double)tokens, "heads", heads, "entropy", entropy,
+		"distance", distance);
 	if (without)
 		json_object_set_new(json, "without", json_real(o->without / texts));
 	if (o->map)
@@ -200,8 +213,10 @@ static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens
 	return json;
 }
 
-/* Runs the exposed copy over the texts. The first text that is short enough is shown with all its probabilities. */
-static json_t *observe(const ExposedLayers *layers, const Program *program, const Loaded *loaded, const Samples *samples, Diag *diag)
+/* Runs the exposed copy over the texts. The first text that is short enough is shown with all its
+ * probabilities. */
+static json_t *observe(const ExposedLayers *layers, const Program *program, const Loaded *loaded,
+	const Samples *samples, Diag *diag)
 {
 	MemArena *mem = mem_new();
 	Observed *seen = mem_alloc(mem, (size_t)layers->count * sizeof *seen);
@@ -218,7 +233,8 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 			tokens = tokens_json(&run, loaded->tokenizer);
 		count += run.tokens;
 		for (int32_t l = 0; good && l < layers->count; l++)
-			good = observe_layer(&(Attention){loaded->tokenizer, &run, &layers->at[l], layers->width}, &seen[l], maps)
+			good = observe_layer(
+					   &(Attention){loaded->tokenizer, &run, &layers->at[l], layers->width}, &seen[l], maps)
 				|| diag_error(diag, EXIT_RUN, 0, "out of memory");
 		for (int32_t l = 0; good && l < layers->without; l++)
 			seen[l].without += cosine_of(run.outputs[1], run.outputs[2 + l],
@@ -227,15 +243,17 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	}
 	progress_clear();
 	for (int32_t l = 0; l < layers->count; l++) {
-		json_array_append_new(rows, layer_json(&layers->at[l], &seen[l], count ? count : 1, samples->count ? samples->count : 1,
-			l < layers->without));
+		json_array_append_new(rows,
+			layer_json(&layers->at[l], &seen[l], count ? count : 1, samples->count ? samples->count : 1,
+				l < layers->without));
 		json_decref(seen[l].map);
 	}
 	json_t *names = json_array();
 	for (int32_t k = 0; k < KINDS; k++)
 		json_array_append_new(names, json_string(kinds[k]));
-	json_object_update_new(result, json_pack("{s:o, s:o, s:o, s:i}", "layers", rows, "kinds", names, "tokens",
-		tokens ? tokens : json_array(), "texts", samples->count));
+	json_object_update_new(result,
+		json_pack("{s:o, s:o, s:o, s:i}", "layers", rows, "kinds", names, "tokens",
+			tokens ? tokens : json_array(), "texts", samples->count));
 	run_close(&run);
 	mem_free(mem);
 	if (good)
@@ -244,9 +262,10 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	return NULL;
 }
 
-/* How much each head matters, put beside what it does: on the texts of a data file by the activations that it passes on, else by the size
- * of its weights. Heads that prune-heads could not take away have none. */
-static void add_importance(json_t *json, const Calibration *calibration, const ExposedLayers *layers, const Samples *samples)
+/* How much each head matters, put beside what it does: on the texts of a data file by the activations that it
+ * passes on, else by the size of its weights. Heads that prune-heads could not take away have none. */
+static void add_importance(
+	json_t *json, const Calibration *calibration, const ExposedLayers *layers, const Samples *samples)
 {
 	PassEnv env = {.max_tokens = calibration->loaded->module->max_tokens};
 	Module *copy = module_copy(calibration->loaded->module);
@@ -259,13 +278,15 @@ static void add_importance(json_t *json, const Calibration *calibration, const E
 	for (int32_t l = 0; l < layers->count; l++)
 		heads += layers->at[l].heads;
 	double *scores = calloc((size_t)heads + 1, sizeof *scores), *at = scores;
-	if (scores && heads && heads_score(copy->graphs[0], &env, by, samples->path, samples->count, scores, &refused)) {
+	if (scores && heads
+		&& heads_score(copy->graphs[0], &env, by, samples->path, samples->count, scores, &refused)) {
 		json_object_set_new(json, "importance_by", json_string(by));
 		for (int32_t l = 0; l < layers->count; l++) {
 			json_t *row = json_array();
 			for (int32_t h = 0; h < layers->at[l].heads; h++)
 				json_array_append_new(row, json_real(*at++));
-			json_object_set_new(json_array_get(json_object_get(json, "layers"), (size_t)l), "importance", row);
+			json_object_set_new(
+				json_array_get(json_object_get(json, "layers"), (size_t)l), "importance", row);
 		}
 	}
 	free(scores);

@@ -1,5 +1,5 @@
-/* inspect_measure.c: what a pass costs, by running what it leaves: a copy of the module goes through the rest of the pipeline, from
- * `lower` on, is compiled for this machine, scored on labelled data and timed. */
+/* inspect_measure.c: what a pass costs, by running what it leaves: a copy of the module goes through the rest
+ * of the pipeline, from `lower` on, is compiled for this machine, scored on labelled data and timed. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,7 +16,9 @@ static double now_ms(void)
 }
 
 /* Texts as ids, one after another. */
-typedef struct Ids { int32_t *ids, *types, offsets[TIMED_TEXTS + 1], count; } Ids;
+typedef struct Ids {
+	int32_t *ids, *types, offsets[TIMED_TEXTS + 1], count;
+} Ids;
 
 static bool ids_take(Ids *ids, const Program *program, const Dataset *data, Diag *diag)
 {
@@ -29,7 +31,8 @@ static bool ids_take(Ids *ids, const Program *program, const Dataset *data, Diag
 		const int32_t at = ids->offsets[i];
 		int32_t n = 0;
 		const int status = program->tokenize(program->context, row->text, strlen(row->text), row->pair,
-			row->pair ? strlen(row->pair) : 0, ids->ids + at, ids->types + at, NULL, NULL, program->max_tokens, &n);
+			row->pair ? strlen(row->pair) : 0, ids->ids + at, ids->types + at, NULL, NULL,
+			program->max_tokens, &n);
 		if (status)
 			return diag_error(diag, EXIT_INPUT, row->line, "%s", program->strerror(status));
 		ids->offsets[++ids->count] = at + n;
@@ -50,7 +53,8 @@ static bool time_program(const Program *program, const Dataset *data, double *ms
 		const double began = now_ms();
 		for (int32_t i = 0; good && i < ids.count; i++) {
 			const int32_t at = ids.offsets[i], offsets[2] = {0, ids.offsets[i + 1] - at};
-			const int status = program->run_ids(program->context, ids.ids + at, ids.types + at, offsets, 1, out, room);
+			const int status = program->run_ids(
+				program->context, ids.ids + at, ids.types + at, offsets, 1, out, room);
 			good = !status || diag_error(diag, EXIT_RUN, 0, "%s", program->strerror(status));
 		}
 		const double took = (now_ms() - began) / (ids.count ? ids.count : 1);
@@ -64,9 +68,14 @@ static bool time_program(const Program *program, const Dataset *data, double *ms
 }
 
 /* A copy of the module through what is left of the pipeline, as a program of this machine. */
-static bool open_copy(const Measurer *m, const Module *module, Loaded *copy, Scored *what, Program *program, Diag *diag)
+static bool open_copy(
+	const Measurer *m, const Module *module, Loaded *copy, Scored *what, Program *program, Diag *diag)
 {
-	const BuildOptions plain = {.load.model = m->options->load.model, .run.passes = m->tail, .result.is_static = -1, .quiet = true, .about.command = "bertc"};
+	const BuildOptions plain = {.load.model = m->options->load.model,
+		.run.passes = m->tail,
+		.result.is_static = -1,
+		.quiet = true,
+		.about.command = "bertc"};
 	*copy = (Loaded){.module = module_copy(module), .tokenizer = m->loaded->tokenizer};
 	return score_head(copy, what, diag) && program_open(&plain, copy, 1, program, diag);
 }
@@ -79,7 +88,8 @@ bool measure_program(Measurer *m, const Module *module, LedgerRow *row, Diag *di
 	Scored what;
 	Score scores[32];
 	bool good = open_copy(m, module, &copy, &what, &program, diag)
-		&& score_program(&program, &what, m->data, m->path, m->limit, m->options->progress ? "scoring" : NULL, scores, diag);
+		&& score_program(&program, &what, m->data, m->path, m->limit, m->options->progress ? "scoring" : NULL,
+			scores, diag);
 	if (good) {
 		row->scored = true;
 		row->score = scores[0].value;
@@ -100,7 +110,8 @@ bool measure_curve(Measurer *m, const Module *module, json_t **curve, Diag *diag
 	bool good = open_copy(m, module, &copy, &what, &program, diag);
 	*curve = NULL;
 	if (good && what.head.task == TASK_CLASSIFY && m->data->form == DATA_LABELS
-		&& (good = curve_run(&program, &copy, &what, m->data, m->path, m->limit, NULL, m->timed ? CURVE_ROUNDS : 1, &points, diag)))
+		&& (good = curve_run(&program, &copy, &what, m->data, m->path, m->limit, NULL,
+				m->timed ? CURVE_ROUNDS : 1, &points, diag)))
 		*curve = curve_json(&points, m->timed);
 	program_close(&program);
 	module_free(copy.module);

@@ -1,12 +1,14 @@
-/* inspect_neurons.c: what the neurons of each layer say of the tags of words, for the page: the probe of rank-neurons (neurons.h), its weights
- * as small whole numbers. */
+/* inspect_neurons.c: what the neurons of each layer say of the tags of words, for the page: the probe of
+ * rank-neurons (neurons.h), its weights as small whole numbers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "inspect.h"
 #include "compiler/measure/neurons.h"
 
-typedef struct TagCount { int32_t tag, words; } TagCount;
+typedef struct TagCount {
+	int32_t tag, words;
+} TagCount;
 
 static int commoner_first(const void *a, const void *b)
 {
@@ -32,14 +34,15 @@ static json_t *weights_json(const Ranking *r, int32_t tag, double largest)
 {
 	json_t *weights = json_array();
 	for (int32_t n = 0; n < r->width; n++)
-		json_array_append_new(weights, json_integer((json_int_t)lround(100 * r->weight[(int64_t)tag * r->width + n] / largest)));
+		json_array_append_new(weights,
+			json_integer((json_int_t)lround(100 * r->weight[(int64_t)tag * r->width + n] / largest)));
 	return weights;
 }
 
 static json_t *panel(const Ranking *r, const Neurons *neurons, const Words *words, const TagCount *counts)
 {
-	json_t *tags = json_array(), *tag_words = json_array(), *weights = json_array(), *layers = json_array(), *tenth = json_array(),
-		*order = json_array();
+	json_t *tags = json_array(), *tag_words = json_array(), *weights = json_array(), *layers = json_array(),
+		   *tenth = json_array(), *order = json_array();
 	double largest = 0;
 	for (int32_t n = 0; n < r->width; n++)
 		largest = fmax(largest, r->salience[n]);
@@ -55,12 +58,14 @@ static json_t *panel(const Ranking *r, const Neurons *neurons, const Words *word
 	}
 	for (int32_t i = 0; i < r->width; i++)
 		json_array_append_new(order, json_integer(r->order[i]));
-	return json_pack("{s:i, s:i, s:i, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "words", (int)words->count, "all_tags", (int)words->ntags,
-		"width", (int)neurons->width, "largest", largest, "accuracy", ranking_accuracy(r, words, NULL), "parts", ranking_parts(r, words),
-		"layers", layers, "tenth", tenth, "tags", tags, "tag_words", tag_words, "order", order, "weights", weights);
+	return json_pack("{s:i, s:i, s:i, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "words",
+		(int)words->count, "all_tags", (int)words->ntags, "width", (int)neurons->width, "largest", largest,
+		"accuracy", ranking_accuracy(r, words, NULL), "parts", ranking_parts(r, words), "layers", layers,
+		"tenth", tenth, "tags", tags, "tag_words", tag_words, "order", order, "weights", weights);
 }
 
-json_t *inspect_neurons(const BuildOptions *options, Loaded *loaded, const char *path, int32_t limit, Diag *diag)
+json_t *inspect_neurons(
+	const BuildOptions *options, Loaded *loaded, const char *path, int32_t limit, Diag *diag)
 {
 	const Calibration calibration = {options, loaded};
 	Neurons neurons = {0};
@@ -70,7 +75,8 @@ json_t *inspect_neurons(const BuildOptions *options, Loaded *loaded, const char 
 	if (!loaded->tokenizer)
 		return json_pack("{s:s}", "why", "The model has no tokenizer, so no words went through it.");
 	progress_show("reading words", 0, 1);
-	if (neurons_observe(&calibration, path, limit, &neurons, &words, diag) && ranking_fit(&words, NEURONS_L1, NEURONS_L2, &ranking, diag)) {
+	if (neurons_observe(&calibration, path, limit, &neurons, &words, diag)
+		&& ranking_fit(&words, NEURONS_L1, NEURONS_L2, &ranking, diag)) {
 		TagCount *counts = count_tags(&words);
 		json = counts ? panel(&ranking, &neurons, &words, counts) : NULL;
 		if (!counts)

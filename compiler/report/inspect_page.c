@@ -1,14 +1,15 @@
-/* inspect_page.c: one HTML file that needs no other. Everything a model brings along (names, labels, texts, C) reaches the page
- * as JSON in script elements of type application/json, in which every '<' is spelled \u003c, so that none can be left; the
- * script puts it on the screen as text, never as markup. A content security policy lets run nothing but the one style and the
- * one script whose hashes it holds, and lets nothing be fetched. */
+/* inspect_page.c: one HTML file that needs no other. Everything a model brings along (names, labels, texts,
+ * C) reaches the page as JSON in script elements of type application/json, in which every '<' is spelled
+ * \u003c, so that none can be left; the script puts it on the screen as text, never as markup. A content
+ * security policy lets run nothing but the one style and the one script whose hashes it holds, and lets
+ * nothing be fetched. */
 #include <string.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 #include "compiler/support/files.h"
 #include "inspect.h"
 
-extern const char *inspect_file(const char *name, size_t *bytes);   /* made by codegen/embed.cmake */
+extern const char *inspect_file(const char *name, size_t *bytes); /* made by codegen/embed.cmake */
 
 json_t *page_string(const char *text, size_t bytes)
 {
@@ -16,7 +17,8 @@ json_t *page_string(const char *text, size_t bytes)
 	size_t n = 0;
 	for (size_t i = 0; clean && i < bytes;) {
 		utf8proc_int32_t point;
-		const utf8proc_ssize_t taken = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &point);
+		const utf8proc_ssize_t taken = utf8proc_iterate(
+			(const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &point);
 		if (taken > 0) {
 			memcpy(clean + n, text + i, (size_t)taken);
 			n += (size_t)taken;
@@ -47,7 +49,7 @@ static void print_hash(FILE *out, const char *text, size_t bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char hex[65];
-	unsigned char raw[33] = {0};        /* a whole number of 24 bits; the last byte is padding */
+	unsigned char raw[33] = {0}; /* a whole number of 24 bits; the last byte is padding */
 	toolchain_sha256((const void *const[]){text}, &bytes, 1, hex);
 	for (int i = 0; i < 32; i++)
 		raw[i] = (unsigned char)strtoul((const char[]){hex[2 * i], hex[2 * i + 1], '\0'}, NULL, 16);
@@ -71,7 +73,8 @@ static void print_html(FILE *out, const char *text)
 
 static bool print_block(FILE *out, const char *key, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(7));
+	char *text = json_dumps(
+		value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(7));
 	if (!text)
 		return false;
 	fprintf(out, "<script type=\"application/json\" id=\"data-%s\">", key);
@@ -107,18 +110,23 @@ static void print_hash_of(FILE *out, const char *name)
 
 static void print_head(FILE *out, const char *title)
 {
-	fputs("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" "
-	      "content=\"default-src 'none'; base-uri 'none'; form-action 'none'; style-src", out);
+	fputs("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+		  "http-equiv=\"Content-Security-Policy\" "
+		  "content=\"default-src 'none'; base-uri 'none'; form-action 'none'; style-src",
+		out);
 	print_hash_of(out, "page/page.css");
 	fputs("; script-src", out);
 	for (int i = 0; i < SCRIPTS; i++)
 		print_hash_of(out, scripts[i]);
 	fputs("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-	      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", out);
+		  "<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
+		out);
 	print_html(out, title);
 	fputs("</title>\n", out);
 	print_file(out, "style", "page/page.css");
-	fputs("</head>\n<body>\n<noscript>This page draws itself with its own script, which is switched off.</noscript>\n", out);
+	fputs("</head>\n<body>\n<noscript>This page draws itself with its own script, which is switched "
+		  "off.</noscript>\n",
+		out);
 }
 
 bool page_write(const json_t *panels, const char *title, FILE *out, Diag *diag)
@@ -126,9 +134,8 @@ bool page_write(const json_t *panels, const char *title, FILE *out, Diag *diag)
 	const char *key;
 	json_t *value;
 	print_head(out, title);
-	json_object_foreach((json_t *)(uintptr_t)panels, key, value)
-		if (!print_block(out, key, value))
-			return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	json_object_foreach((json_t *)(uintptr_t)panels, key,
+		value) if (!print_block(out, key, value)) return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	for (int i = 0; i < SCRIPTS; i++)
 		print_file(out, "script", scripts[i]);
 	fputs("</body>\n</html>\n", out);

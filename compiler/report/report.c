@@ -1,5 +1,5 @@
-/* report.c: see report.h. Every build is scored by the whole data and timed in turn with the plain build, so that what the machine does
- * meanwhile befalls both. */
+/* report.c: see report.h. Every build is scored by the whole data and timed in turn with the plain build, so
+ * that what the machine does meanwhile befalls both. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,17 +8,17 @@
 #include "compiler/support/files.h"
 #include "report.h"
 
-/* ---- measuring ---------------------------------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 /* A program built from a model, which stays loaded: the head's labels are its; the library's size. */
-static bool open_build(const Report *r, const char *model, const char *passes, Loaded *loaded, Program *program, Scored *what,
-	Measured *to)
+static bool open_build(const Report *r, const char *model, const char *passes, Loaded *loaded,
+	Program *program, Scored *what, Measured *to)
 {
 	BuildOptions build = r->options->build;
 	struct stat st;
 	build.load.model = model;
 	build_set_passes(&build, passes);
-	build.run.level_given = passes == NULL;   /* not the recipe of a description */
+	build.run.level_given = passes == NULL; /* not the recipe of a description */
 	build.run.level = 2;
 	bool good = model_load(&build.load, loaded, r->diag) && score_head(loaded, what, r->diag)
 		&& program_open(&build, loaded, r->options->threads, program, r->diag);
@@ -35,9 +35,11 @@ static bool time_once(const Report *r, const Program *p, int32_t *ids, float *ou
 	const int32_t offsets[2] = {0, r->seq};
 	struct timespec before, after;
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	const int status = p->run_ids(p->context, ids, NULL, offsets, 1, out, (size_t)p->width * (size_t)(p->per_token ? r->seq : 1));
+	const int status = p->run_ids(
+		p->context, ids, NULL, offsets, 1, out, (size_t)p->width * (size_t)(p->per_token ? r->seq : 1));
 	clock_gettime(CLOCK_MONOTONIC, &after);
-	const double ms = 1e3 * (double)(after.tv_sec - before.tv_sec) + 1e-6 * (double)(after.tv_nsec - before.tv_nsec);
+	const double ms = 1e3 * (double)(after.tv_sec - before.tv_sec)
+		+ 1e-6 * (double)(after.tv_nsec - before.tv_nsec);
 	*least = *least == 0 || ms < *least ? ms : *least;
 	return status == 0 || diag_error(r->diag, EXIT_RUN, 0, "%s", p->strerror(status));
 }
@@ -59,8 +61,10 @@ static bool measure(Report *r, const Program *program, const Scored *what, Measu
 {
 	const bool shown = r->options->build.progress;
 	if (program->max_tokens < r->seq)
-		return diag_error_in(r->diag, EXIT_USAGE, to->model, 0, "takes texts of %d tokens at most; give --seq", program->max_tokens);
-	if (!score_program(program, what, &r->data, r->options->data, r->options->limit, NULL, &to->score, r->diag)
+		return diag_error_in(r->diag, EXIT_USAGE, to->model, 0,
+			"takes texts of %d tokens at most; give --seq", program->max_tokens);
+	if (!score_program(
+			program, what, &r->data, r->options->data, r->options->limit, NULL, &to->score, r->diag)
 		|| !time_both(r, program, to))
 		return false;
 	r->done++;
@@ -104,7 +108,7 @@ void report_close(Report *r)
 	progress_clear();
 }
 
-/* ---- figures ------------------------------------------------------------------------------------------------------------ */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 Change report_change(const Measured *m, const Measured *plain)
 {
@@ -120,8 +124,8 @@ Change change_sum(Change a, Change b, double sign)
 void report_print_figures(const Measured *m, const Measured *plain)
 {
 	const Change c = report_change(m, plain);
-	printf("%8.4f %+8.2f %9.2f %7.2fx %9.3f %7.2fx\n", m->score.value, c.points, 1e-6 * (double)m->bytes, exp(-c.size), m->ms,
-		exp(-c.time));
+	printf("%8.4f %+8.2f %9.2f %7.2fx %9.3f %7.2fx\n", m->score.value, c.points, 1e-6 * (double)m->bytes,
+		exp(-c.size), m->ms, exp(-c.time));
 }
 
 json_t *change_json(Change c)
@@ -132,7 +136,8 @@ json_t *change_json(Change c)
 json_t *report_json(const char *name, const Measured *m, const Measured *plain)
 {
 	json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:f}", "name", name, "model", m->model, "passes",
-		m->passes ? m->passes : "", "score", m->score.value, "loss", m->score.loss, "bytes", (json_int_t)m->bytes, "ms", m->ms);
+		m->passes ? m->passes : "", "score", m->score.value, "loss", m->score.loss, "bytes",
+		(json_int_t)m->bytes, "ms", m->ms);
 	json_object_update_new(row, change_json(report_change(m, plain)));
 	return row;
 }
@@ -146,8 +151,9 @@ static const char *verdict(double points, const Report *r)
 void report_print_sum(const char *name, Change predicted, Change measured, const Report *r)
 {
 	const double more = measured.points - predicted.points;
-	printf("%-44s %+8.2f %+8.2f %+8.2f  %-8s %8.2fx %7.2fx %8.2fx %7.2fx\n", name, predicted.points, measured.points, more,
-		verdict(more, r), exp(-predicted.size), exp(-measured.size), exp(-predicted.time), exp(-measured.time));
+	printf("%-44s %+8.2f %+8.2f %+8.2f  %-8s %8.2fx %7.2fx %8.2fx %7.2fx\n", name, predicted.points,
+		measured.points, more, verdict(more, r), exp(-predicted.size), exp(-measured.size),
+		exp(-predicted.time), exp(-measured.time));
 }
 
 /* A word as a shell takes it. */
@@ -197,8 +203,10 @@ static void print_build_options(const BuildOptions *o)
 
 void report_print_commands(const Report *r, const Measured *rows, int n)
 {
-	printf("\nSize is that of the library (bertc build MODEL --passes=.. --emit=shared), ms of a text of %d tokens on %d thread%s, which\n"
-		"bertc bench MODEL --passes=.. --seq %d --threads %d measures again; faster is against the plain build timed in turn. Scores:\n",
+	printf("\nSize is that of the library (bertc build MODEL --passes=.. --emit=shared), ms of a text of %d "
+		   "tokens on %d thread%s, which\n"
+		   "bertc bench MODEL --passes=.. --seq %d --threads %d measures again; faster is against the plain "
+		   "build timed in turn. Scores:\n",
 		r->seq, r->options->threads, r->options->threads == 1 ? "" : "s", r->seq, r->options->threads);
 	for (int i = 0; i < n; i++) {
 		printf("  bertc eval ");

@@ -1,6 +1,7 @@
-/* report_eight.c: `bertc report eight`: quantisation, distillation and pruning in all eight combinations: a full 2x2x2 design, its
- * table, and what each combination is beyond the sum of its parts (the interaction terms of the design: Box, Hunter, Hunter, "Statistics
- * for Experimenters", 1978, chapter 10). Distillation is a student that somebody trained; the others are pipelines. */
+/* report_eight.c: `bertc report eight`: quantisation, distillation and pruning in all eight combinations: a
+ * full 2x2x2 design, its table, and what each combination is beyond the sum of its parts (the interaction
+ * terms of the design: Box, Hunter, Hunter, "Statistics for Experimenters", 1978, chapter 10). Distillation
+ * is a student that somebody trained; the others are pipelines. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,8 @@ enum { QUANTIZED = 1, DISTILLED = 2, PRUNED = 4, EIGHT = 8 };
 /* What a combination is called: "quantised + pruned". */
 static const char *name_of(int set)
 {
-	static const char *const names[EIGHT] = {"plain", "quantised", "distilled", "quantised + distilled", "pruned",
-		"quantised + pruned", "distilled + pruned", "quantised + distilled + pruned"};
+	static const char *const names[EIGHT] = {"plain", "quantised", "distilled", "quantised + distilled",
+		"pruned", "quantised + pruned", "distilled + pruned", "quantised + distilled + pruned"};
 	return names[set];
 }
 
@@ -29,7 +30,8 @@ static bool measure_all(Report *r, Measured rows[EIGHT])
 {
 	const ReportOptions *o = r->options;
 	for (int set = 1; set < EIGHT; set++)
-		if (!report_measure(r, set & DISTILLED ? o->student : o->build.load.model, passes_of(o, set), &rows[set]))
+		if (!report_measure(
+				r, set & DISTILLED ? o->student : o->build.load.model, passes_of(o, set), &rows[set]))
 			return false;
 	return true;
 }
@@ -50,26 +52,30 @@ static Change interaction_of(const Measured rows[EIGHT], int set)
 	Change sum = {0};
 	for (int sub = 0; sub < EIGHT; sub++)
 		if ((sub & set) == sub)
-			sum = change_sum(sum, report_change(&rows[sub], &rows[0]), __builtin_popcount(set ^ sub) % 2 ? -1 : 1);
+			sum = change_sum(
+				sum, report_change(&rows[sub], &rows[0]), __builtin_popcount(set ^ sub) % 2 ? -1 : 1);
 	return sum;
 }
 
 static void print_table(const Report *r, const Measured rows[EIGHT])
 {
-	printf("%s on %s: %d rows; student %s\n%-32s %8s %8s %9s %8s %9s %8s\n", r->options->build.load.model, r->options->data, r->rows,
-		r->options->student, "", "score", "points", "MB", "smaller", "ms", "faster");
+	printf("%s on %s: %d rows; student %s\n%-32s %8s %8s %9s %8s %9s %8s\n", r->options->build.load.model,
+		r->options->data, r->rows, r->options->student, "", "score", "points", "MB", "smaller", "ms",
+		"faster");
 	for (int set = 0; set < EIGHT; set++) {
 		printf("%-32s ", name_of(set));
 		report_print_figures(&rows[set], &rows[0]);
 	}
-	printf("\n%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "", "points", "", "", "", "smaller", "", "faster", "");
-	printf("%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "combination", "of parts", "measured", "beyond", "", "of parts", "measured",
-		"of parts", "measured");
+	printf(
+		"\n%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "", "points", "", "", "", "smaller", "", "faster", "");
+	printf("%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "combination", "of parts", "measured", "beyond", "",
+		"of parts", "measured", "of parts", "measured");
 	for (int set = 1; set < EIGHT; set++)
 		if (set & (set - 1))
 			report_print_sum(name_of(set), parts_of(rows, set), report_change(&rows[set], &rows[0]), r);
 	const Change three = interaction_of(rows, EIGHT - 1);
-	printf("Of that, what no pair explains (three-way interaction): %+.2f points, %.2fx smaller, %.2fx faster. One text is %.2f points.\n",
+	printf("Of that, what no pair explains (three-way interaction): %+.2f points, %.2fx smaller, %.2fx "
+		   "faster. One text is %.2f points.\n",
 		three.points, exp(-three.size), exp(-three.time), 100.0 / r->rows);
 	report_print_commands(r, rows, EIGHT);
 }
@@ -81,11 +87,13 @@ static void print_json(const Report *r, const Measured rows[EIGHT])
 		json_array_append_new(list, report_json(name_of(set), &rows[set], &rows[0]));
 	for (int set = 1; set < EIGHT; set++)
 		if (set & (set - 1))
-			json_array_append_new(terms, json_pack("{s:s, s:o, s:o, s:o}", "name", name_of(set), "parts",
-				change_json(parts_of(rows, set)), "measured", change_json(report_change(&rows[set], &rows[0])), "interaction",
-				change_json(interaction_of(rows, set))));
-	json_t *all = json_pack("{s:s, s:i, s:i, s:o, s:o}", "report", "eight", "rows", r->rows, "seq", r->seq, "builds", list,
-		"combinations", terms);
+			json_array_append_new(terms,
+				json_pack("{s:s, s:o, s:o, s:o}", "name", name_of(set), "parts",
+					change_json(parts_of(rows, set)), "measured",
+					change_json(report_change(&rows[set], &rows[0])), "interaction",
+					change_json(interaction_of(rows, set))));
+	json_t *all = json_pack("{s:s, s:i, s:i, s:o, s:o}", "report", "eight", "rows", r->rows, "seq", r->seq,
+		"builds", list, "combinations", terms);
 	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
 	puts(text ? text : "{}");
 	free(text);

@@ -1,7 +1,8 @@
-/* report_order.c: `bertc report order`: does it matter in which order compression operators are applied, and do their effects add up?
- * Every pair is built in both orders, and every sum of effects that was measured alone stands beside what the pair, and all
- * operators together, measure: whether they commute and accumulate. Some orders do not exist: int8 linears are made of fused ones, and
- * weights are cut before fusion, so that a pipeline with the two the other way round is the same pipeline, or is refused. */
+/* report_order.c: `bertc report order`: does it matter in which order compression operators are applied, and
+ * do their effects add up? Every pair is built in both orders, and every sum of effects that was measured
+ * alone stands beside what the pair, and all operators together, measure: whether they commute and
+ * accumulate. Some orders do not exist: int8 linears are made of fused ones, and weights are cut before
+ * fusion, so that a pipeline with the two the other way round is the same pipeline, or is refused. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +10,16 @@
 
 enum { OPERATORS_MAX = 8, ROWS_MAX = 1 + OPERATORS_MAX + OPERATORS_MAX * (OPERATORS_MAX - 1) + 1 };
 
-typedef struct Pair { int a, b, forth, back; } Pair;   /* operators; rows, back -1: there is no other order */
+typedef struct Pair {
+	int a, b, forth, back;
+} Pair; /* operators; rows, back -1: there is no other order */
 
 typedef struct Order {
-	Report   report;
+	Report report;
 	Pipeline *operators;
-	Measured rows[ROWS_MAX];            /* plain, each operator, pairs, all */
-	Pair     pairs[OPERATORS_MAX * (OPERATORS_MAX - 1) / 2];
-	int      nrows, npairs;
+	Measured rows[ROWS_MAX]; /* plain, each operator, pairs, all */
+	Pair pairs[OPERATORS_MAX * (OPERATORS_MAX - 1) / 2];
+	int nrows, npairs;
 } Order;
 
 static char *joined(const char *a, const char *b)
@@ -50,7 +53,8 @@ static bool has_two_orders(const char *forth, const char *back)
 static int measure_row(Order *o, char *passes)
 {
 	Measured *row = &o->rows[o->nrows];
-	return report_measure(&o->report, o->report.options->build.load.model, passes, row) ? o->nrows++ : (o->nrows++, -1);
+	return report_measure(&o->report, o->report.options->build.load.model, passes, row) ? o->nrows++
+																						: (o->nrows++, -1);
 }
 
 static bool measure_pair(Order *o, int a, int b)
@@ -60,7 +64,7 @@ static bool measure_pair(Order *o, int a, int b)
 	Pair *pair = &o->pairs[o->npairs++];
 	const bool both = forth && back && has_two_orders(forth, back);
 	char *ordered = comes_to(forth);
-	if (!ordered) {   /* refused as it stands: the other order is the only one */
+	if (!ordered) { /* refused as it stands: the other order is the only one */
 		char *swap = forth;
 		forth = back;
 		back = swap;
@@ -87,7 +91,7 @@ static bool measure_all(Order *o)
 	return n < 3 || measure_row(o, strdup(o->report.options->operators)) >= 0;
 }
 
-/* ---- what comes out ------------------------------------------------------------------------------------------------------ */
+/* ---- what comes out -------------------------------------------------------------------------- */
 
 static Change sum_of(const Order *o, const int *operators, int n)
 {
@@ -109,7 +113,8 @@ static void print_orders(const Order *o)
 {
 	double largest = 0;
 	int both = 0;
-	printf("\n%-72s %8s %8s %8s %10s %9s %9s\n", "pair", "score", "other way", "points", "loss", "MB", "other");
+	printf(
+		"\n%-72s %8s %8s %8s %10s %9s %9s\n", "pair", "score", "other way", "points", "loss", "MB", "other");
 	for (int i = 0; i < o->npairs; i++) {
 		const Pair *pair = &o->pairs[i];
 		const Measured *forth = &o->rows[pair->forth], *back = pair->back < 0 ? NULL : &o->rows[pair->back];
@@ -119,36 +124,40 @@ static void print_orders(const Order *o)
 			continue;
 		}
 		const double points = 100 * (back->score.value - forth->score.value);
-		printf("%8.4f  %+8.2f %+10.5f %9.2f %9.2f\n", back->score.value, points, back->score.loss - forth->score.loss,
-			1e-6 * (double)forth->bytes, 1e-6 * (double)back->bytes);
+		printf("%8.4f  %+8.2f %+10.5f %9.2f %9.2f\n", back->score.value, points,
+			back->score.loss - forth->score.loss, 1e-6 * (double)forth->bytes, 1e-6 * (double)back->bytes);
 		largest = fabs(points) > largest ? fabs(points) : largest;
 		both++;
 	}
-	printf("%d of %d pairs have two orders; the largest difference between two orders is %.2f points (one text: %.2f).\n", both,
-		o->npairs, largest, 100.0 / o->report.rows);
+	printf("%d of %d pairs have two orders; the largest difference between two orders is %.2f points (one "
+		   "text: %.2f).\n",
+		both, o->npairs, largest, 100.0 / o->report.rows);
 }
 
 static void print_sums(const Order *o)
 {
-	printf("\n%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "", "points", "", "", "", "smaller", "", "faster", "");
-	printf("%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "together", "summed", "measured", "beyond", "", "product", "measured",
-		"product", "measured");
+	printf(
+		"\n%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "", "points", "", "", "", "smaller", "", "faster", "");
+	printf("%-44s %8s %8s %8s  %-8s %9s %8s %9s %8s\n", "together", "summed", "measured", "beyond", "",
+		"product", "measured", "product", "measured");
 	for (int i = 0; i < o->npairs; i++) {
 		const Pair *pair = &o->pairs[i];
 		char name[128];
 		snprintf(name, sizeof name, "%.21s + %.20s", pass_info[o->operators->items[pair->a].pass].name,
 			pass_info[o->operators->items[pair->b].pass].name);
-		report_print_sum(name, sum_of(o, (int[]){pair->a, pair->b}, 2), report_change(&o->rows[pair->forth], &o->rows[0]),
-			&o->report);
+		report_print_sum(name, sum_of(o, (int[]){pair->a, pair->b}, 2),
+			report_change(&o->rows[pair->forth], &o->rows[0]), &o->report);
 	}
 	if (o->operators->count > 2)
-		report_print_sum("all of them", sum_of_all(o), report_change(&o->rows[o->nrows - 1], &o->rows[0]), &o->report);
+		report_print_sum(
+			"all of them", sum_of_all(o), report_change(&o->rows[o->nrows - 1], &o->rows[0]), &o->report);
 }
 
 static void print_table(const Order *o)
 {
-	printf("%s on %s: %d rows\n%-72s %8s %8s %9s %8s %9s %8s\n", o->report.options->build.load.model, o->report.options->data,
-		o->report.rows, "operator", "score", "points", "MB", "smaller", "ms", "faster");
+	printf("%s on %s: %d rows\n%-72s %8s %8s %9s %8s %9s %8s\n", o->report.options->build.load.model,
+		o->report.options->data, o->report.rows, "operator", "score", "points", "MB", "smaller", "ms",
+		"faster");
 	for (int i = 0; i <= o->operators->count; i++) {
 		printf("%-72s ", i ? o->rows[i].passes : "none");
 		report_print_figures(&o->rows[i], &o->rows[0]);
@@ -165,17 +174,18 @@ static void print_json(const Order *o)
 		json_array_append_new(list, report_json(i ? o->rows[i].passes : "none", &o->rows[i], &o->rows[0]));
 	for (int i = 0; i < o->npairs; i++) {
 		const Pair *pair = &o->pairs[i];
-		json_t *row = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o}", "a", 1 + pair->a, "b", 1 + pair->b, "build", pair->forth,
-			"other", pair->back < 0 ? json_null() : json_integer(pair->back), "summed",
+		json_t *row = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o}", "a", 1 + pair->a, "b", 1 + pair->b, "build",
+			pair->forth, "other", pair->back < 0 ? json_null() : json_integer(pair->back), "summed",
 			change_json(sum_of(o, (int[]){pair->a, pair->b}, 2)), "measured",
 			change_json(report_change(&o->rows[pair->forth], &o->rows[0])));
 		json_array_append_new(pairs, row);
 	}
-	json_t *all = json_pack("{s:s, s:i, s:i, s:o, s:o}", "report", "order", "rows", o->report.rows, "seq", o->report.seq, "builds",
-		list, "pairs", pairs);
+	json_t *all = json_pack("{s:s, s:i, s:i, s:o, s:o}", "report", "order", "rows", o->report.rows, "seq",
+		o->report.seq, "builds", list, "pairs", pairs);
 	if (o->operators->count > 2)
-		json_object_set_new(all, "all", json_pack("{s:o, s:o}", "summed", change_json(sum_of_all(o)), "measured",
-			change_json(report_change(&o->rows[o->nrows - 1], &o->rows[0]))));
+		json_object_set_new(all, "all",
+			json_pack("{s:o, s:o}", "summed", change_json(sum_of_all(o)), "measured",
+				change_json(report_change(&o->rows[o->nrows - 1], &o->rows[0]))));
 	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
 	puts(text ? text : "{}");
 	free(text);
@@ -188,12 +198,16 @@ static bool read_operators(Order *o, const ReportOptions *options, Diag *diag)
 	if (!o->operators)
 		return false;
 	if (o->operators->count < 2 || o->operators->count > OPERATORS_MAX)
-		return diag_error(diag, EXIT_USAGE, 0, "--operators=%s: expected 2 to %d passes", options->operators, OPERATORS_MAX);
+		return diag_error(diag, EXIT_USAGE, 0, "--operators=%s: expected 2 to %d passes", options->operators,
+			OPERATORS_MAX);
 	char *whole = pipeline_complete(o->operators, 2);
 	const bool recipe = whole != NULL;
 	free(whole);
-	return recipe || diag_error(diag, EXIT_USAGE, 0, "--operators=%s: expected passes that change a model, none of those that every "
-		"build runs", options->operators);
+	return recipe
+		|| diag_error(diag, EXIT_USAGE, 0,
+			"--operators=%s: expected passes that change a model, none of those that every "
+			"build runs",
+			options->operators);
 }
 
 int report_order(const ReportOptions *options, Diag *diag)

@@ -1,5 +1,5 @@
-/* candidate.c: one pipeline built and scored. Each runs in a process of its own, so that several can, a compiler that gives up
- * takes nothing with it, and what a pass leaves behind is gone. */
+/* candidate.c: one pipeline built and scored. Each runs in a process of its own, so that several can, a
+ * compiler that gives up takes nothing with it, and what a pass leaves behind is gone. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,11 @@
 enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
 
 /* What a child hands back, in memory that both see; RowScores follow. */
-typedef struct Shared { bool built; Cost cost; Score score; } Shared;
+typedef struct Shared {
+	bool built;
+	Cost cost;
+	Score score;
+} Shared;
 
 /* The model after the moves that candidates share; the caller unloads it whatever the result. */
 static bool load_shared(const Search *search, const Candidate *candidate, Loaded *loaded, Diag *diag)
@@ -24,13 +28,15 @@ static bool load_shared(const Search *search, const Candidate *candidate, Loaded
 	build_set_passes(&build, pipeline);
 	build.progress = false;
 	*loaded = (Loaded){0};
-	const bool good = model_load(&build.load, loaded, diag) && (!*pipeline || build_run_passes(&build, loaded, diag));
+	const bool good = model_load(&build.load, loaded, diag)
+		&& (!*pipeline || build_run_passes(&build, loaded, diag));
 	free(pipeline);
 	return good;
 }
 
 /* The rest of it, as a program of one thread; the caller closes it whatever the result. */
-static bool open_rest(const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
+static bool open_rest(
+	const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
 {
 	static const int8_t plain[MOVES_MAX];
 	BuildOptions build = search->build;
@@ -55,7 +61,8 @@ static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
 	return good;
 }
 
-/* How long the texts are that the cost is of: the mean of the data, as this candidate's own vocabulary cuts them. */
+/* How long the texts are that the cost is of: the mean of the data, as this candidate's own vocabulary cuts
+ * them. */
 static bool mean_text(const Search *search, Loaded *loaded, const Program *p, CostText *mean, Diag *diag)
 {
 	Calibration calibration = {.loaded = loaded};
@@ -69,8 +76,8 @@ static bool mean_text(const Search *search, Loaded *loaded, const Program *p, Co
 	for (int32_t i = 0; i < search->data.nrows && status == 0; i++) {
 		const DataRow *row = &search->data.rows[i];
 		const char *pair = search->apart ? NULL : row->pair;
-		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids, ids + room, NULL, NULL, room,
-			&n);
+		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids,
+			ids + room, NULL, NULL, room, &n);
 		for (int32_t t = 0; t < n && status == 0; t++)
 			begin += ids[t] < 0 || ids[t] >= words || !continues[ids[t]];
 		tokens += n;
@@ -84,13 +91,15 @@ static bool mean_text(const Search *search, Loaded *loaded, const Program *p, Co
 	return true;
 }
 
-static void work(const Search *search, const Candidate *candidate, Loaded *loaded, Shared *shared, RowScore *rows, Diag *diag)
+static void work(const Search *search, const Candidate *candidate, Loaded *loaded, Shared *shared,
+	RowScore *rows, Diag *diag)
 {
 	Program program;
 	Scored what;
 	CostText text;
 	shared->built = open_rest(search, candidate, loaded, &program, diag) && score_head(loaded, &what, diag)
-		&& score_program_rows(&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, diag);
+		&& score_program_rows(
+			&program, &what, &search->data, search->data_path, 0, NULL, &shared->score, rows, diag);
 	shared->built = shared->built && mean_text(search, loaded, &program, &text, diag);
 	if (shared->built)
 		shared->cost = cost_model(loaded->module, text);
@@ -98,7 +107,8 @@ static void work(const Search *search, const Candidate *candidate, Loaded *loade
 	program_close(&program);
 }
 
-/* True when two candidates can share the work of the moves that learn, in a process whose children do the rest. */
+/* True when two candidates can share the work of the moves that learn, in a process whose children do the
+ * rest. */
 static bool same_shared(const Search *search, const Candidate *a, const Candidate *b)
 {
 	return memcmp(a->level, b->level, (size_t)search_shared(search)) == 0;
@@ -112,9 +122,11 @@ static int32_t next_sharing(const Search *search, Candidate *const *list, int32_
 	return next;
 }
 
-/* In a process of its own: candidate `first` of the list and those after it that share its beginning, up to `jobs` at once. Passes use the
- * model up, so that all but the last work on copies, those that fork makes. False: it cannot. */
-static bool work_group(const Search *search, Candidate *const *list, int32_t first, int32_t count, int32_t jobs, Shared *const *shared)
+/* In a process of its own: candidate `first` of the list and those after it that share its beginning, up to
+ * `jobs` at once. Passes use the model up, so that all but the last work on copies, those that fork makes.
+ * False: it cannot. */
+static bool work_group(const Search *search, Candidate *const *list, int32_t first, int32_t count,
+	int32_t jobs, Shared *const *shared)
 {
 	Diag diag;
 	Loaded loaded;
@@ -132,7 +144,7 @@ static bool work_group(const Search *search, Candidate *const *list, int32_t fir
 			running -= waitpid(-1, &(int){0}, 0) > 0;
 	}
 	if (is_child && search->ndone == 1)
-		diag_print(&diag, stderr);              /* the plain build must work; of others the refusal is an answer */
+		diag_print(&diag, stderr); /* the plain build must work; of others the refusal is an answer */
 	while (waitpid(-1, &(int){0}, 0) > 0)
 		;
 	model_unload(&loaded);
@@ -140,7 +152,10 @@ static bool work_group(const Search *search, Candidate *const *list, int32_t fir
 	return good;
 }
 
-static size_t shared_bytes(const Search *s) { return sizeof(Shared) + (size_t)s->data.nrows * sizeof(RowScore); }
+static size_t shared_bytes(const Search *s)
+{
+	return sizeof(Shared) + (size_t)s->data.nrows * sizeof(RowScore);
+}
 
 static void finish(const Search *search, Candidate *candidate, const Shared *shared)
 {
@@ -157,7 +172,8 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 	candidate_score(search, candidate);
 }
 
-/* What a process did not finish stays as it is, not built; but that there are no more processes is no answer. */
+/* What a process did not finish stays as it is, not built; but that there are no more processes is no answer.
+ */
 static bool wait_one(Diag *diag)
 {
 	int status;
@@ -180,7 +196,8 @@ bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag 
 	int32_t running = 0, groups = 0;
 	fflush(NULL);
 	for (int32_t i = 0; good && i < count; i++) {
-		void *memory = mmap(NULL, shared_bytes(search), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		void *memory = mmap(
+			NULL, shared_bytes(search), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		good = memory != MAP_FAILED || diag_error(diag, EXIT_RUN, 0, "out of memory");
 		shared[i] = good ? memory : NULL;
 	}
@@ -195,7 +212,8 @@ bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag 
 		}
 		const pid_t child = good ? fork() : 1;
 		if (child == 0)
-			_exit(!work_group(search, list, i, count, groups < search->jobs ? search->jobs / groups : 1, shared));
+			_exit(!work_group(
+				search, list, i, count, groups < search->jobs ? search->jobs / groups : 1, shared));
 		running++;
 		good = good && (child > 0 || diag_error(diag, EXIT_RUN, 0, "cannot start a process for a candidate"));
 	}
@@ -211,7 +229,7 @@ bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag 
 	return good;
 }
 
-/* ---- time --------------------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static double now(void)
 {
@@ -231,12 +249,13 @@ static bool time_program(const Search *search, Program *p, double *ms, Diag *dia
 		const DataRow *row = &search->data.rows[search->search_rows[t]];
 		double best = INFINITY;
 		const char *pair = search->apart ? NULL : row->pair;
-		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids, ids + most, NULL, NULL, most,
-			&n);
+		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids,
+			ids + most, NULL, NULL, most, &n);
 		offsets[1] = n;
 		for (int run = 0; run < TIMED_RUNS && status == 0; run++) {
 			const double start = now();
-			status = p->run_ids(p->context, ids, ids + most, offsets, 1, out, (size_t)(p->per_token ? n : 1) * (size_t)p->width);
+			status = p->run_ids(p->context, ids, ids + most, offsets, 1, out,
+				(size_t)(p->per_token ? n : 1) * (size_t)p->width);
 			best = fmin(best, now() - start);
 		}
 		*ms += best / texts;
@@ -251,14 +270,15 @@ bool candidate_time(Search *search, Candidate *candidate, Diag *diag)
 	Loaded loaded;
 	Program program;
 	program = (Program){0};
-	const bool good = load_shared(search, candidate, &loaded, diag) && open_rest(search, candidate, &loaded, &program, diag)
+	const bool good = load_shared(search, candidate, &loaded, diag)
+		&& open_rest(search, candidate, &loaded, &program, diag)
 		&& time_program(search, &program, &candidate->ms, diag);
 	program_close(&program);
 	model_unload(&loaded);
 	return good;
 }
 
-/* ---- how sure ------------------------------------------------------------------------------------------------------------ */
+/* ---- how sure -------------------------------------------------------------------------------- */
 
 void candidate_score(const Search *search, Candidate *candidate)
 {
@@ -276,13 +296,15 @@ void candidate_compare(const Search *search, Candidate *candidate)
 	uint64_t state = search->seed;
 	for (int share = 0; share < SHARE_COUNT; share++) {
 		const int32_t *rows, count = search_share(search, (Share)share, &rows);
-		candidate->apart[share] = search_apart(search->metric, search->done[0].rows, candidate->rows, rows, count);
+		candidate->apart[share] = search_apart(
+			search->metric, search->done[0].rows, candidate->rows, rows, count);
 	}
 	for (int b = 0; numbers && drops && b < BOOTSTRAP; b++) {
 		for (int32_t i = 0; i < n; i++)
 			numbers[i] = (int32_t)(metric_draw(&state) % (uint64_t)n);
-		drops[b] = 100 * (score_rows(search->metric, search->done[0].rows, numbers, n).value
-			- score_rows(search->metric, candidate->rows, numbers, n).value);
+		drops[b] = 100
+			* (score_rows(search->metric, search->done[0].rows, numbers, n).value
+				- score_rows(search->metric, candidate->rows, numbers, n).value);
 	}
 	if (numbers && drops) {
 		candidate->error = metric_stddev(drops, BOOTSTRAP);

@@ -1,7 +1,7 @@
-/* cost.c: see cost.h. A linear takes the longer of its multiply-adds at the rate of its number format and of its weights' way from memory;
- * other ops take a few passes over what they make. The constants are ratios that docs/performance.md measures on Zen 4: bf16 and int8
- * products run 2 and 4 times as fast as fp32 ones, attention at three quarters of that rate, and a byte from memory takes as long as two
- * multiply-adds. */
+/* cost.c: see cost.h. A linear takes the longer of its multiply-adds at the rate of its number format and of
+ * its weights' way from memory; other ops take a few passes over what they make. The constants are ratios
+ * that docs/performance.md measures on Zen 4: bf16 and int8 products run 2 and 4 times as fast as fp32 ones,
+ * attention at three quarters of that rate, and a byte from memory takes as long as two multiply-adds. */
 #include "cost.h"
 #include <stdlib.h>
 
@@ -9,7 +9,9 @@ static const double byte_time = 2, element_time = 8, op_time = 20000;
 
 static double linear_rate(const Node *node)
 {
-	return node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES ? 4 : node->op == OP_LINEAR_BF16 ? 2 : 1;
+	return node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES ? 4
+		: node->op == OP_LINEAR_BF16                                  ? 2
+																	  : 1;
 }
 
 static double elements(const Type *type, const int64_t *symbols)
@@ -20,7 +22,10 @@ static double elements(const Type *type, const int64_t *symbols)
 	return n;
 }
 
-static double elements_last(const Type *type, const int64_t *symbols) { return (double)dim_at(type->dim[type->rank - 1], symbols); }
+static double elements_last(const Type *type, const int64_t *symbols)
+{
+	return (double)dim_at(type->dim[type->rank - 1], symbols);
+}
 
 static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 {
@@ -32,8 +37,10 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 	const int32_t at = node_weight(node);
 	if (at >= 0) {
 		const Type *in = &node->args[0]->type, *weight = &node->args[at]->type;
-		products = weight->rank == 1   /* sparse: five bytes are an index and four products of codes, or one of floats */
-			? made / elements_last(result, symbols) * elements(weight, symbols) * (in->dtype == DT_I8 ? 4 : 1) / 5
+		products = weight->rank
+				== 1 /* sparse: five bytes are an index and four products of codes, or one of floats */
+			? made / elements_last(result, symbols) * elements(weight, symbols) * (in->dtype == DT_I8 ? 4 : 1)
+				/ 5
 			: made * elements_last(in, symbols);
 		for (int32_t i = 1; i < node->nargs; i++)
 			if (value_tensor(node->args[i]))
@@ -42,8 +49,10 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 		products = 2 * made * (double)dim_at(node->args[node->nargs - 1]->type.dim[0], symbols);
 		rate = 0.75;
 	} else if (node->op == OP_THIN) {
-		const int64_t rows = dim_at(node->args[0]->type.dim[0], symbols), kept = attrs_kept(&node->attr, rows);
-		symbols[node->attr.symbol + 1] = node->nargs > 1 && begin > kept ? (begin < rows ? begin : rows) : kept;
+		const int64_t rows = dim_at(node->args[0]->type.dim[0], symbols),
+					  kept = attrs_kept(&node->attr, rows);
+		symbols[node->attr.symbol + 1] = node->nargs > 1 && begin > kept ? (begin < rows ? begin : rows)
+																		 : kept;
 	}
 	const double work = products / rate, read = bytes * byte_time;
 	return (work > read ? work : read) + made * element_time + op_time;

@@ -1,13 +1,17 @@
-/* cost.h: what a lowered model costs, by arithmetic alone: the same on every machine for the same graph and CPU. */
+/* cost.h: what a lowered model costs, by arithmetic alone: the same on every machine for the same graph and
+ * CPU. */
 #ifndef BERTC_COST_H
 #define BERTC_COST_H
 #include "compiler/build/build.h"
 
 typedef struct Cost {
-	double  time;                       /* of one text of so many tokens, in units of an fp32 multiply-add of an AVX-512 core */
-	int64_t bytes;                      /* of all constants of the graph */
+	double time;   /* of one text of so many tokens, in units of an fp32 multiply-add of an AVX-512 core */
+	int64_t bytes; /* of all constants of the graph */
 } Cost;
-/* A text's length, and how many of its tokens begin a word or stand around all: what thin never takes from a tagger. */
-typedef struct CostText { int32_t tokens, begin; } CostText;
+/* A text's length, and how many of its tokens begin a word or stand around all: what thin never takes from a
+ * tagger. */
+typedef struct CostText {
+	int32_t tokens, begin;
+} CostText;
 Cost cost_model(const Module *, CostText);
 #endif

@@ -1,6 +1,7 @@
-/* journal.c: what a search measured, as text: a head that says of what, then a line a candidate, tab-separated: its pipeline, time
- * and bytes of the cost model, and what each row of the data adds: right or not and the loss for a label, right, spurious and missed spans
- * and the loss for tags, predicted and gold number for ranks. A last line that was cut off is measured again. */
+/* journal.c: what a search measured, as text: a head that says of what, then a line a candidate,
+ * tab-separated: its pipeline, time and bytes of the cost model, and what each row of the data adds: right or
+ * not and the loss for a label, right, spurious and missed spans and the loss for tags, predicted and gold
+ * number for ranks. A last line that was cut off is measured again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,8 @@ static void write_row(const Search *s, const RowScore *row, FILE *out)
 	if (s->metric == METRIC_ACCURACY)
 		fprintf(out, " %d %.9g", row->right, row->loss);
 	else if (s->metric == METRIC_F1)
-		fprintf(out, " %lld.%lld.%lld %.9g", (long long)row->spans.right, (long long)row->spans.spurious, (long long)row->spans.missed,
-			row->loss);
+		fprintf(out, " %lld.%lld.%lld %.9g", (long long)row->spans.right, (long long)row->spans.spurious,
+			(long long)row->spans.missed, row->loss);
 	else
 		fprintf(out, " %.9g %.17g", row->predicted, row->gold);
 }
@@ -88,7 +89,8 @@ bool journal_find(Search *s, Candidate *c)
 	const size_t n = strlen(pipeline);
 	bool found = false;
 	for (int32_t i = 0; i < s->nlines && !found; i++)
-		found = strncmp(s->line[i], pipeline, n) == 0 && s->line[i][n] == '\t' && read_line(s, s->line[i] + n + 1, c);
+		found = strncmp(s->line[i], pipeline, n) == 0 && s->line[i][n] == '\t'
+			&& read_line(s, s->line[i] + n + 1, c);
 	free(pipeline);
 	return found;
 }
@@ -103,13 +105,17 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 		fclose(old);
 		if (!(s->journal_text = file_read(path, JOURNAL_BYTES_MAX, &bytes, diag)))
 			return false;
-		if (bytes && (strncmp(s->journal_text, head, strlen(head)) != 0 || s->journal_text[strlen(head)] != '\n'))
-			return diag_error_in(diag, EXIT_INPUT, path, 1, "is no journal of this model, data and seed; name another file, or remove it");
+		if (bytes
+			&& (strncmp(s->journal_text, head, strlen(head)) != 0 || s->journal_text[strlen(head)] != '\n'))
+			return diag_error_in(diag, EXIT_INPUT, path, 1,
+				"is no journal of this model, data and seed; name another file, or remove it");
 	}
-	char *end = s->journal_text ? strrchr(s->journal_text, '\n') : NULL;   /* what follows the last whole line was cut off */
+	char *end = s->journal_text ? strrchr(s->journal_text, '\n')
+								: NULL; /* what follows the last whole line was cut off */
 	if (end)
 		*end = 0;
-	for (char *line = s->journal_text ? strchr(s->journal_text, '\n') : NULL; line && end; line = strchr(line, '\n')) {
+	for (char *line = s->journal_text ? strchr(s->journal_text, '\n') : NULL; line && end;
+		line = strchr(line, '\n')) {
 		*line++ = 0;
 		char **grown = realloc(s->line, (size_t)(s->nlines + 1) * sizeof *grown);
 		if (!grown)

@@ -1,12 +1,12 @@
 /* search.c: which candidates are tried, see search.h.
  *
- *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the budget are the ground of all else
- *   2  blocks (attention, feed-forward) one by one on that ground, then greedily together, those that cost least first (AxFormer), as long
- *      as that has hope
- *   3  other levels alone, those behind one that is beyond hope left out
- *   4  combinations, search_combine.c
+ *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the budget
+ * are the ground of all else 2  blocks (attention, feed-forward) one by one on that ground, then greedily
+ * together, those that cost least first (AxFormer), as long as that has hope 3  other levels alone, those
+ * behind one that is beyond hope left out 4  combinations, search_combine.c
  *
- * What is lost is estimated by search_decide.c. How many run at once changes nothing: what is measured together is fixed. */
+ * What is lost is estimated by search_decide.c. How many run at once changes nothing: what is measured
+ * together is fixed. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static Candidate *find(const Search *s, const int8_t *level)
 
 const Candidate *search_find(const Search *s, const int8_t *level) { return find(s, level); }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 /* Measures those of the list that are not known yet. */
 bool search_measure(Search *s, const Candidate *list, int32_t count, Diag *diag)
@@ -58,7 +58,7 @@ bool search_measure(Search *s, const Candidate *list, int32_t count, Diag *diag)
 	return true;
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 static bool block_in(const char *list, const char *block)
 {
@@ -68,9 +68,10 @@ static bool block_in(const char *list, const char *block)
 	return false;
 }
 
-/* One more block than `kept`; only the GREEDY_TRIES that cost least alone, where it is known. Adds the best as a level for good. */
-static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *ground, const char *kept, double *alone, char **best,
-	Diag *diag)
+/* One more block than `kept`; only the GREEDY_TRIES that cost least alone, where it is known. Adds the best
+ * as a level for good. */
+static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *ground, const char *kept,
+	double *alone, char **best, Diag *diag)
 {
 	Candidate list[LEVELS_MAX] = {0};
 	const int32_t blocks = 2 * s->layers, first = move->nlevels;
@@ -86,7 +87,8 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 			snprintf(other, sizeof other, "%d.%s", c / 2, c % 2 ? "ffn" : "attention");
 			before += !block_in(kept, other) && (alone[c] < alone[b] || (alone[c] == alone[b] && c < b));
 		}
-		if (before >= GREEDY_TRIES || asprintf(&text, "%s%s%s", kept, *kept ? "," : "", name) < 0 || !search_add_level(move, text))
+		if (before >= GREEDY_TRIES || asprintf(&text, "%s%s%s", kept, *kept ? "," : "", name) < 0
+			|| !search_add_level(move, text))
 			continue;
 		list[n] = (Candidate){0};
 		memcpy(list[n].level, ground, MOVES_MAX);
@@ -100,7 +102,8 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 	const Candidate *cheapest = NULL;
 	for (int32_t i = 0; i < n; i++) {
 		const Candidate *c = find(s, list[i].level);
-		/* AxFormer takes the accuracy counted, which is one of few numbers on few rows; its estimate orders the same things with less noise */
+		/* AxFormer takes the accuracy counted, which is one of few numbers on few rows; its estimate orders
+		 * the same things with less noise */
 		const double loss = c->built ? search_estimate(s, c, SHARE_SEARCH).points : INFINITY;
 		if (!*kept)
 			alone[which[i]] = loss;
@@ -118,7 +121,7 @@ static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *di
 	char *kept = "";
 	Move *move = &s->moves[index];
 	if (2 * s->layers > LEVELS_MAX / 4)
-		return true;                    /* so deep a model has no name for so many sets; the other moves remain */
+		return true; /* so deep a model has no name for so many sets; the other moves remain */
 	for (int32_t n = 0; n < s->layers && kept; n++) {
 		char *best = NULL;
 		if (!widen_blocks(s, move, index, ground, kept, alone, &best, diag))
@@ -128,10 +131,10 @@ static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *di
 	return true;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Which rows decide only in the end, a third of them by the seed. What passes were fitted to could not tell an overfit, so that where they
- * learn from the data itself, its first rows are never held back. */
+/* Which rows decide only in the end, a third of them by the seed. What passes were fitted to could not tell
+ * an overfit, so that where they learn from the data itself, its first rows are never held back. */
 static bool split_rows(Search *s, Diag *diag)
 {
 	const int32_t n = s->data.nrows;
@@ -141,7 +144,9 @@ static bool split_rows(Search *s, Diag *diag)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	s->nheld = n / HELD_PART;
 	s->nsearch = n - s->nheld;
-	const int32_t most = s->calibration ? LEARNT_ELSEWHERE : s->nsearch < LEARNT_FROM_DATA ? s->nsearch : LEARNT_FROM_DATA;
+	const int32_t most = s->calibration ? LEARNT_ELSEWHERE
+		: s->nsearch < LEARNT_FROM_DATA ? s->nsearch
+										: LEARNT_FROM_DATA;
 	const int32_t first = s->calibration ? 0 : most;
 	s->learnt = most;
 	for (int32_t i = 0; i < n; i++)
@@ -153,7 +158,8 @@ static bool split_rows(Search *s, Diag *diag)
 	}
 	s->search_rows = all;
 	s->held_rows = all + s->nsearch;
-	return s->nheld > 0 || diag_error_in(diag, EXIT_INPUT, s->data_path, 0, "%d rows are too few to hold some back", n);
+	return s->nheld > 0
+		|| diag_error_in(diag, EXIT_INPUT, s->data_path, 0, "%d rows are too few to hold some back", n);
 }
 
 static const Candidate *find_alone(const Search *s, const int8_t *ground, int32_t move, int32_t level)
@@ -172,12 +178,14 @@ static bool same_kind(const char *a, const char *b)
 	return n == (end_b ? (size_t)(end_b - b) : 0) && !memcmp(a, b, n);
 }
 
-/* True when it is time for a level: the milder ones of its kind are known, and none of them is beyond hope. */
+/* True when it is time for a level: the milder ones of its kind are known, and none of them is beyond hope.
+ */
 static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t level)
 {
 	const Move *move = &s->moves[m];
 	for (int32_t l = 1; l < level; l++) {
-		const Candidate *milder = same_kind(move->level[l], move->level[level]) ? find_alone(s, ground, m, l) : &s->done[0];
+		const Candidate *milder = same_kind(move->level[l], move->level[level]) ? find_alone(s, ground, m, l)
+																				: &s->done[0];
 		if (!milder || !search_hopeful(s, milder))
 			return false;
 	}
@@ -250,7 +258,8 @@ bool search_run(Search *s, Diag *diag)
 	for (int32_t m = 0; good && m < s->nmoves; m++)
 		if (!strcmp(s->moves[m].name, "blocks"))
 			good = find_blocks(s, m, ground, diag);
-	return good && try_levels(s, ground, true, diag) && search_combine(s, ground, diag) && try_without(s, diag);
+	return good && try_levels(s, ground, true, diag) && search_combine(s, ground, diag)
+		&& try_without(s, diag);
 }
 
 void search_free(Search *s)

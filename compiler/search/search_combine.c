@@ -1,14 +1,16 @@
-/* search_combine.c: combinations of moves, the last and longest part of a search. A combination is predicted from the measured one that
- * shares most of its levels, and from what the rest cost alone: the literature finds that such operators commute and that their
- * effects add up, and losses as search_decide.c estimates them do. How much more than their sum they are is learnt on the way.
- * Of those that are predicted to hold the budget, and somewhat less and more than it, the ones whose time and bytes are least are measured,
- * a few at a time; every result moves the predictions around it. */
+/* search_combine.c: combinations of moves, the last and longest part of a search. A combination is predicted
+ * from the measured one that shares most of its levels, and from what the rest cost alone: the literature
+ * finds that such operators commute and that their effects add up, and losses as search_decide.c estimates
+ * them do. How much more than their sum they are is learnt on the way. Of those that are predicted to hold
+ * the budget, and somewhat less and more than it, the ones whose time and bytes are least are measured, a few
+ * at a time; every result moves the predictions around it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "search.h"
 
-/* Of the budget, for each candidate of a round. Beyond 1, as a guess may be too dark; always as many, whatever runs at once. */
+/* Of the budget, for each candidate of a round. Beyond 1, as a guess may be too dark; always as many,
+ * whatever runs at once. */
 static const double part_of_budget[] = {0.7, 0.85, 1, 1.15};
 enum { ROUND = sizeof part_of_budget / sizeof *part_of_budget };
 
@@ -17,7 +19,7 @@ typedef struct Model {
 	const int8_t *ground;
 	/* of a level alone: points it loses, the factor of time, bytes less */
 	double points[MOVES_MAX][LEVELS_MAX], time[MOVES_MAX][LEVELS_MAX], bytes[MOVES_MAX][LEVELS_MAX];
-	double more;                        /* combined they lose so many times their sum */
+	double more; /* combined they lose so many times their sum */
 } Model;
 
 static void learn_level(Model *model, int32_t m, int32_t l)
@@ -34,16 +36,19 @@ static void learn_level(Model *model, int32_t m, int32_t l)
 	model->bytes[m][l] = known ? (double)(ground->cost.bytes - c->cost.bytes) : 0;
 	if (!known)
 		return;
-	/* a gain on one share is mostly noise, and nothing is free: at least half of what the curve says, and half a row that changes */
-	const double counted = search_estimate(s, c, SHARE_SEARCH).points - search_estimate(s, ground, SHARE_SEARCH).points;
-	const double curve = search_curve(s, c->apart[SHARE_SEARCH]) - search_curve(s, ground->apart[SHARE_SEARCH]);
+	/* a gain on one share is mostly noise, and nothing is free: at least half of what the curve says, and
+	 * half a row that changes */
+	const double counted = search_estimate(s, c, SHARE_SEARCH).points
+		- search_estimate(s, ground, SHARE_SEARCH).points;
+	const double curve = search_curve(s, c->apart[SHARE_SEARCH])
+		- search_curve(s, ground->apart[SHARE_SEARCH]);
 	model->points[m][l] = fmax(fmax(counted, curve / 2), search_curve(s, 0.5 / s->nsearch));
 }
 
 static void learn(Model *model)
 {
 	const Search *s = model->s;
-	double promised = 2, lost = 2;      /* two points as predicted, before anything is known */
+	double promised = 2, lost = 2; /* two points as predicted, before anything is known */
 	for (int32_t m = 0; m < s->nmoves; m++)
 		for (int32_t l = 1; l <= s->moves[m].nlevels; l++)
 			learn_level(model, m, l);
@@ -115,8 +120,9 @@ static bool is_chosen(const Candidate *chosen, int32_t n, const int8_t *level)
 	return false;
 }
 
-/* The unmeasured combination that is the smallest and fastest of those expected to hold so much of the budget, and no worse than `best`
- * already is; with no budget of points the most accurate of those that are within the others. */
+/* The unmeasured combination that is the smallest and fastest of those expected to hold so much of the
+ * budget, and no worse than `best` already is; with no budget of points the most accurate of those that are
+ * within the others. */
 static bool best_within(const Model *model, double part, double best, Candidate *chosen, int32_t n)
 {
 	const Search *s = model->s;
@@ -131,9 +137,10 @@ static bool best_within(const Model *model, double part, double best, Candidate 
 		if (!isfinite(sum) || sum > 2 * budget)
 			continue;
 		const double points = predict(model, &c);
-		const double key = isnan(s->max_drop) ? -c.expected : search_goal_of(s, c.expected_time, c.expected_bytes);
-		if (points > budget || key >= best || !search_within(s, c.expected_time, c.expected_bytes) || search_find(s, c.level)
-			|| is_chosen(chosen, n, c.level))
+		const double key = isnan(s->max_drop) ? -c.expected
+											  : search_goal_of(s, c.expected_time, c.expected_bytes);
+		if (points > budget || key >= best || !search_within(s, c.expected_time, c.expected_bytes)
+			|| search_find(s, c.level) || is_chosen(chosen, n, c.level))
 			continue;
 		best = key;
 		chosen[n] = c;
@@ -145,7 +152,8 @@ static bool best_within(const Model *model, double part, double best, Candidate 
 static int32_t choose(const Model *model, Candidate *chosen)
 {
 	const Search *s = model->s;
-	const double best = s->winner >= 0 && !isnan(s->max_drop) ? search_goal(s, &s->done[s->winner]) : INFINITY;
+	const double best = s->winner >= 0 && !isnan(s->max_drop) ? search_goal(s, &s->done[s->winner])
+															  : INFINITY;
 	int32_t n = 0;
 	for (int32_t i = 0; i < ROUND; i++)
 		n += best_within(model, part_of_budget[i], best, chosen, n);

@@ -1,24 +1,27 @@
 /* search_decide.c: what a candidate is thought to lose, which may win, and which does.
  *
- * Points counted on some hundred rows are coarse: where 4 % of 872 answers change, right ones lost and won differ by 0.7 points of chance
- * alone, and the budget is one. How many answers change at all is far less noisy, and says as much. A model that was changed moves every text
- * a little to this or that side, and only those cross the boundary that lie close to it; but that close the model is hardly surer than
- * chance, and more is lost than won only in proportion to the distance. So the loss goes with the square of the share of answers that change,
- * and since independent moves add up as squares, losses add up. The factor is fitted to all candidates (3.6 for minilm-sst2, where
- * 30 sets of blocks and formats lie within one standard error of the curve, from 0.1 to 8 points).
+ * Points counted on some hundred rows are coarse: where 4 % of 872 answers change, right ones lost and won
+ * differ by 0.7 points of chance alone, and the budget is one. How many answers change at all is far less
+ * noisy, and says as much. A model that was changed moves every text a little to this or that side, and only
+ * those cross the boundary that lie close to it; but that close the model is hardly surer than chance, and
+ * more is lost than won only in proportion to the distance. So the loss goes with the square of the share of
+ * answers that change, and since independent moves add up as squares, losses add up. The factor is fitted to
+ * all candidates (3.6 for minilm-sst2, where 30 sets of blocks and formats lie within one standard error of
+ * the curve, from 0.1 to 8 points).
  *
- * An estimate is the mean of curve and count, each weighed by how far it errs: the curve by half of itself, the count by its bootstrap. */
+ * An estimate is the mean of curve and count, each weighed by how far it errs: the curve by half of itself,
+ * the count by its bootstrap. */
 #include <math.h>
 #include <string.h>
 #include "search.h"
 
-/* The factor before anything is known, with the weight of three candidates that change 5 % of all answers; answers that change beyond WIDE
- * cross farther than the curve holds. */
+/* The factor before anything is known, with the weight of three candidates that change 5 % of all answers;
+ * answers that change beyond WIDE cross farther than the curve holds. */
 static const double steepness_before = 3.5, weight_before = 3 * 0.05 * 0.05 * 0.05, wide = 0.15;
 
 int32_t search_share(const Search *s, Share share, const int32_t **rows)
 {
-	*rows = share == SHARE_HELD ? s->held_rows : s->search_rows;   /* those held back lie behind the others */
+	*rows = share == SHARE_HELD ? s->held_rows : s->search_rows; /* those held back lie behind the others */
 	return share == SHARE_HELD ? s->nheld : share == SHARE_SEARCH ? s->nsearch : s->nsearch + s->nheld;
 }
 
@@ -27,7 +30,7 @@ double search_drop(const Search *s, const Candidate *c, Share share)
 	return 100 * (s->done[0].score[share].value - c->score[share].value);
 }
 
-/* ---- answers that differ ------------------------------------------------------------------------------------------------------ */
+/* ---- answers that differ --------------------------------------------------------------------- */
 
 static double numbers_apart(const RowScore *a, const RowScore *b, const int32_t *rows, int32_t n)
 {
@@ -36,14 +39,16 @@ static double numbers_apart(const RowScore *a, const RowScore *b, const int32_t 
 		mean += a[rows[i]].predicted / n;
 	for (int32_t i = 0; i < n; i++) {
 		spread += (a[rows[i]].predicted - mean) * (a[rows[i]].predicted - mean);
-		apart += (a[rows[i]].predicted - b[rows[i]].predicted) * (a[rows[i]].predicted - b[rows[i]].predicted);
+		apart += (a[rows[i]].predicted - b[rows[i]].predicted)
+			* (a[rows[i]].predicted - b[rows[i]].predicted);
 	}
 	return spread > 0 ? sqrt(apart / spread) : apart > 0;
 }
 
 static double difference(int64_t a, int64_t b) { return fabs((double)(a - b)); }
 
-double search_apart(Metric metric, const RowScore *plain, const RowScore *changed, const int32_t *rows, int32_t n)
+double search_apart(
+	Metric metric, const RowScore *plain, const RowScore *changed, const int32_t *rows, int32_t n)
 {
 	double differ = 0, gold = 0;
 	if (metric == METRIC_SPEARMAN)
@@ -56,13 +61,15 @@ double search_apart(Metric metric, const RowScore *plain, const RowScore *change
 		}
 		/* a span that is lost is one less that is right and one more that is missed */
 		differ += (difference(a->spans.right, b->spans.right) + difference(a->spans.missed, b->spans.missed)
-			+ difference(a->spans.spurious, b->spans.spurious)) / 2;
+					  + difference(a->spans.spurious, b->spans.spurious))
+			/ 2;
 		gold += (double)(a->spans.right + a->spans.missed);
 	}
 	return metric == METRIC_ACCURACY ? differ / (n > 0 ? n : 1) : gold > 0 ? differ / gold : differ > 0;
 }
 
-/* Least squares of points = steepness * apart^2, the variance of points counted being in proportion to apart. */
+/* Least squares of points = steepness * apart^2, the variance of points counted being in proportion to apart.
+ */
 void search_fit(Search *s)
 {
 	double lost = steepness_before * weight_before, apart = weight_before;
@@ -77,14 +84,15 @@ void search_fit(Search *s)
 	s->steepness = fmax(lost / apart, 0.5);
 }
 
-/* ---- estimates ----------------------------------------------------------------------------------------------------------------- */
+/* ---- estimates ------------------------------------------------------------------------------- */
 
 double search_curve(const Search *s, double apart) { return 100 * s->steepness * apart * apart; }
 
 static Estimate blend(double curve, double counted, double error)
 {
 	const double own = curve / 2, sum = own * own + error * error;
-	return sum > 0 ? (Estimate){curve + own * own / sum * (counted - curve), own * error / sqrt(sum)} : (Estimate){curve, 0};
+	return sum > 0 ? (Estimate){curve + own * own / sum * (counted - curve), own * error / sqrt(sum)}
+				   : (Estimate){curve, 0};
 }
 
 Estimate search_estimate(const Search *s, const Candidate *c, Share share)
@@ -94,7 +102,7 @@ Estimate search_estimate(const Search *s, const Candidate *c, Share share)
 	return blend(search_curve(s, c->apart[share]), search_drop(s, c, share), c->error * sqrt(all / n));
 }
 
-/* ---- which may win ------------------------------------------------------------------------------------------------------------- */
+/* ---- which may win --------------------------------------------------------------------------- */
 
 /* A thousandth of what is not asked for decides between equals. */
 static const double tie = 1e-3;
@@ -104,12 +112,16 @@ static const double equal = 1e-6;
 double search_goal_of(const Search *s, double time, double bytes)
 {
 	const double faster = time / s->done[0].cost.time, smaller = bytes / (double)s->done[0].cost.bytes;
-	return s->prefer == PREFER_SPEED ? faster + tie * smaller : s->prefer == PREFER_SIZE ? smaller + tie * faster : faster * smaller;
+	return s->prefer == PREFER_SPEED ? faster + tie * smaller
+		: s->prefer == PREFER_SIZE   ? smaller + tie * faster
+									 : faster * smaller;
 }
 
 double search_goal(const Search *s, const Candidate *c)
 {
-	const double time = s->measure && c->ms > 0 && s->done[0].ms > 0 ? c->ms / s->done[0].ms * s->done[0].cost.time : c->cost.time;
+	const double time = s->measure && c->ms > 0 && s->done[0].ms > 0
+		? c->ms / s->done[0].ms * s->done[0].cost.time
+		: c->cost.time;
 	const double goal = search_goal_of(s, time, (double)c->cost.bytes);
 	return isnan(s->max_drop) ? equal * goal - c->score[SHARE_SEARCH].value : goal;
 }
@@ -125,26 +137,34 @@ bool search_hopeful(const Search *s, const Candidate *c)
 	return c->built && (isnan(s->max_drop) || search_estimate(s, c, SHARE_SEARCH).points <= s->max_drop);
 }
 
-/* Where one of speed and size is preferred, what serves only the other may cost a tenth of the budget: for minilm-ncbi four bits a word cost
- * 0.4 points and no time, eight bits none that can be seen. */
+/* Where one of speed and size is preferred, what serves only the other may cost a tenth of the budget: for
+ * minilm-ncbi four bits a word cost 0.4 points and no time, eight bits none that can be seen. */
 bool search_pays(const Search *s, const Candidate *c)
 {
-	const double part = 0.1, time = c->cost.time / s->done[0].cost.time, bytes = (double)c->cost.bytes / (double)s->done[0].cost.bytes;
-	const double gain = 1 - (s->prefer == PREFER_SPEED ? time : s->prefer == PREFER_SIZE ? bytes : fmin(time, bytes));
-	return isnan(s->max_drop) || gain > 0.05 || search_estimate(s, c, SHARE_SEARCH).points <= part * s->max_drop;
+	const double part = 0.1, time = c->cost.time / s->done[0].cost.time,
+				 bytes = (double)c->cost.bytes / (double)s->done[0].cost.bytes;
+	const double gain = 1
+		- (s->prefer == PREFER_SPEED       ? time
+				: s->prefer == PREFER_SIZE ? bytes
+										   : fmin(time, bytes));
+	return isnan(s->max_drop) || gain > 0.05
+		|| search_estimate(s, c, SHARE_SEARCH).points <= part * s->max_drop;
 }
 
-/* Over all rows the estimate must hold the budget, and the points counted, which are printed, too; and the share held back, which no choice has
- * seen, must agree by its own estimate. An estimate is drawn to the curve, so that the luckiest of many candidates gains little by its
- * luck, and that the rows held back must agree keeps winners off the edge. */
+/* Over all rows the estimate must hold the budget, and the points counted, which are printed, too; and the
+ * share held back, which no choice has seen, must agree by its own estimate. An estimate is drawn to the
+ * curve, so that the luckiest of many candidates gains little by its luck, and that the rows held back must
+ * agree keeps winners off the edge. */
 bool search_allows(const Search *s, const Candidate *c)
 {
-	if (!c->built || !search_within(s, c->cost.time, (double)c->cost.bytes) || (!isnan(s->max_ms) && c->ms > s->max_ms))
+	if (!c->built || !search_within(s, c->cost.time, (double)c->cost.bytes)
+		|| (!isnan(s->max_ms) && c->ms > s->max_ms))
 		return false;
 	if (isnan(s->max_drop))
 		return true;
 	return search_hopeful(s, c) && search_estimate(s, c, SHARE_HELD).points <= s->max_drop
-		&& search_estimate(s, c, SHARE_ALL).points <= s->max_drop && search_drop(s, c, SHARE_ALL) <= s->max_drop;
+		&& search_estimate(s, c, SHARE_ALL).points <= s->max_drop
+		&& search_drop(s, c, SHARE_ALL) <= s->max_drop;
 }
 
 void search_decide(Search *s)
@@ -166,8 +186,10 @@ int32_t search_front(const Search *s, int32_t *front)
 		for (int32_t j = 0; j < s->ndone && !beaten; j++) {
 			const Candidate *d = &s->done[j];
 			const double other = d->score[SHARE_SEARCH].value;
-			const bool as_good = d->built && other >= own && d->cost.time <= c->cost.time && d->cost.bytes <= c->cost.bytes;
-			beaten = as_good && (other > own || d->cost.time < c->cost.time || d->cost.bytes < c->cost.bytes || j < i);
+			const bool as_good = d->built && other >= own && d->cost.time <= c->cost.time
+				&& d->cost.bytes <= c->cost.bytes;
+			beaten = as_good
+				&& (other > own || d->cost.time < c->cost.time || d->cost.bytes < c->cost.bytes || j < i);
 		}
 		int32_t at = n;
 		if (beaten)

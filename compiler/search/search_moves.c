@@ -1,10 +1,14 @@
-/* search_moves.c: the moves of `bertc tune` (search_moves.def) with their levels, and the pipelines that levels spell. */
+/* search_moves.c: the moves of `bertc tune` (search_moves.def) with their levels, and the pipelines that
+ * levels spell. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "search.h"
 
-static const struct { const char *name, *pass, *levels; bool structural; } moves[] = {
+static const struct {
+	const char *name, *pass, *levels;
+	bool structural;
+} moves[] = {
 #define MOVE(name, pass, levels, structural) {name, pass, levels, structural},
 #include "search_moves.def"
 #undef MOVE
@@ -34,7 +38,8 @@ bool search_add_level(Move *move, char *text)
 /* $ is the corpus, ~0.5 half of the vocabulary, in hundreds. */
 static void add_words(const Search *s, Move *move, const char *word)
 {
-	char number[16], *text = replaced(word, '$', s->corpus ? s->corpus : ""), *share = text ? strchr(text, '~') : NULL, *end;
+	char number[16], *text = replaced(word, '$', s->corpus ? s->corpus : ""),
+					 *share = text ? strchr(text, '~') : NULL, *end;
 	if (share) {
 		const int32_t keep = (int32_t)(strtod(share + 1, &end) * s->words / 100) * 100;
 		snprintf(number, sizeof number, "%d", keep);
@@ -73,7 +78,9 @@ void search_make_moves(Search *s)
 {
 	for (size_t i = 0; i < sizeof moves / sizeof *moves && s->nmoves < MOVES_MAX; i++) {
 		Move *move = &s->moves[s->nmoves++];
-		*move = (Move){.name = moves[i].name, .structural = moves[i].structural, .pass = moves[i].pass,
+		*move = (Move){.name = moves[i].name,
+			.structural = moves[i].structural,
+			.pass = moves[i].pass,
 			.learns = strchr(moves[i].pass, '@') != NULL};
 		make_levels(s, move, moves[i].levels);
 	}
@@ -87,10 +94,7 @@ int32_t search_shared(const Search *s)
 	return n;
 }
 
-char *search_pipeline(const Search *s, const int8_t *level)
-{
-	return search_part(s, level, 0, s->nmoves);
-}
+char *search_pipeline(const Search *s, const int8_t *level) { return search_part(s, level, 0, s->nmoves); }
 
 char *search_part(const Search *s, const int8_t *level, int32_t from, int32_t to)
 {
@@ -99,10 +103,12 @@ char *search_part(const Search *s, const int8_t *level, int32_t from, int32_t to
 		if (!level[m])
 			continue;
 		char texts[PATH_MAX + 32], *whole = NULL;
-		snprintf(texts, sizeof texts, "%s limit=%d", s->calibration ? s->calibration : s->data_path, s->learnt);
+		snprintf(
+			texts, sizeof texts, "%s limit=%d", s->calibration ? s->calibration : s->data_path, s->learnt);
 		char *path = replaced(s->moves[m].pass, '@', texts);
 		if (asprintf(&whole, "%s%s%.*s%s%s", text, *text ? "," : "", (int)(strstr(path, "%s") - path), path,
-			s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2) < 0)
+				s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2)
+			< 0)
 			abort();
 		free(path);
 		free(text);

@@ -1,5 +1,5 @@
-/* files.c: reading whole files with a limit, finding what a model refers to, writing files that appear whole or not at
- * all, temporary directories, and the progress line. What the bytes mean is left to the callers.
+/* files.c: reading whole files with a limit, finding what a model refers to, writing files that appear whole
+ * or not at all, temporary directories, and the progress line. What the bytes mean is left to the callers.
  *
  * Temporary names are remembered in a small table so that an interrupted compiler can take them away again
  * (files_interrupted, which is safe to call in a signal handler: no malloc, no stdio). */
@@ -13,9 +13,10 @@
 #include <unistd.h>
 #include "files.h"
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang the compiler before fstat can refuse it. */
+/* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang the compiler before fstat can refuse it.
+ */
 static int open_regular(const char *path, struct stat *st, Diag *diag)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -38,8 +39,8 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 	if (fd < 0)
 		return NULL;
 	if ((uintmax_t)st.st_size > limit) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "has %jd bytes; files of this kind may have %zu at most", (intmax_t)st.st_size,
-			limit);
+		diag_error_in(diag, EXIT_INPUT, path, 0, "has %jd bytes; files of this kind may have %zu at most",
+			(intmax_t)st.st_size, limit);
 		close(fd);
 		return NULL;
 	}
@@ -56,8 +57,8 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 	close(fd);
 	if (!text || done < size) {
 		diag_error_in(diag, EXIT_INPUT, path, 0,
-			text ? "ended after %zu of %zu bytes" : "has %zu of %zu bytes, more than the memory takes",
-			done, size);
+			text ? "ended after %zu of %zu bytes" : "has %zu of %zu bytes, more than the memory takes", done,
+			size);
 		free(text);
 		return NULL;
 	}
@@ -69,7 +70,8 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 
 static bool is_plain_name(const char *name)
 {
-	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strlen(name) <= NAME_BYTES_MAX;
+	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0
+		&& strlen(name) <= NAME_BYTES_MAX;
 }
 
 static bool is_regular(const char *path)
@@ -78,12 +80,14 @@ static bool is_regular(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *mem,
-	Diag *diag)
+char *file_find_in(const char *directory, const char *reference, const char *inside,
+	const char *const *search, MemArena *mem, Diag *diag)
 {
 	if (!is_plain_name(reference)) {
-		diag_error(diag, EXIT_INPUT, 0, "reference \"%s\" is not a plain name; put the file beside the model, or its directory "
-			"into --search, and refer to it by its name alone", reference);
+		diag_error(diag, EXIT_INPUT, 0,
+			"reference \"%s\" is not a plain name; put the file beside the model, or its directory "
+			"into --search, and refer to it by its name alone",
+			reference);
 		return NULL;
 	}
 	const char *slash = inside ? "/" : "";
@@ -92,12 +96,13 @@ char *file_find_in(const char *directory, const char *reference, const char *ins
 		if (is_regular(path))
 			return path;
 	}
-	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference, slash,
-		inside ? inside : "", directory);
+	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference,
+		slash, inside ? inside : "", directory);
 	return NULL;
 }
 
-char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *mem, Diag *diag)
+char *file_find(
+	const char *directory, const char *reference, const char *const *search, MemArena *mem, Diag *diag)
 {
 	return file_find_in(directory, reference, NULL, search, mem, diag);
 }
@@ -120,20 +125,25 @@ bool file_is_of_model(const char *out, const char *model)
 	if (same_inode(out, model))
 		return is_regular(out);
 	struct stat st;
-	char *folder = folder_of(out), *home = stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? strdup(model) : folder_of(model);
+	char *folder = folder_of(out),
+		 *home = stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? strdup(model) : folder_of(model);
 	bool found = false;
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		found |= strlen(out) > strlen(kinds[i]) && strcmp(out + strlen(out) - strlen(kinds[i]), kinds[i]) == 0;
+		found |= strlen(out) > strlen(kinds[i])
+			&& strcmp(out + strlen(out) - strlen(kinds[i]), kinds[i]) == 0;
 	found = found && is_regular(out) && same_inode(folder, home);
 	free(folder);
 	free(home);
 	return found;
 }
 
-/* ---- temporaries that an interruption must remove -------------------------------------------------------------------- */
+/* ---- temporaries that an interruption must remove -------------------------------------------- */
 
 enum { TEMPORARIES_MAX = 16, TREE_DEPTH_MAX = 8 };
-static struct { char path[4096]; volatile sig_atomic_t used, directory; } temporaries[TEMPORARIES_MAX];
+static struct {
+	char path[4096];
+	volatile sig_atomic_t used, directory;
+} temporaries[TEMPORARIES_MAX];
 
 static void temporary_remember(const char *path, bool directory)
 {
@@ -156,15 +166,15 @@ static bool temporary_forget(const char *path)
 	return false;
 }
 
-/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are removed, never
- * followed. */
+/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are
+ * removed, never followed. */
 static void empty_directory(int parent, const char *name, int depth)
 {
 	_Alignas(struct dirent64) char buffer[4096];
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	for (bool removed = true; removed;) {   /* again after deleting: offsets of a directory shift under it */
+	for (bool removed = true; removed;) { /* again after deleting: offsets of a directory shift under it */
 		removed = false;
 		ssize_t bytes;
 		lseek(fd, 0, SEEK_SET);
@@ -209,7 +219,8 @@ char *temporary_directory(Diag *diag)
 		abort();
 	if (!mkdtemp(path)) {
 		diag_error_in(diag, EXIT_RUN, path, 0,
-			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written", strerror(errno));
+			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written",
+			strerror(errno));
 		free(path);
 		return NULL;
 	}
@@ -225,7 +236,7 @@ void remove_tree(const char *directory)
 	rmdir(directory);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static bool cannot_write(const char *path, Diag *diag)
 {
@@ -298,7 +309,7 @@ static bool directory_is_empty(const char *path)
 		entries++;
 	if (dir)
 		closedir(dir);
-	return dir && entries <= 2;   /* itself and its parent */
+	return dir && entries <= 2; /* itself and its parent */
 }
 
 char *directory_aside(const char *path, Diag *diag)
@@ -308,8 +319,10 @@ char *directory_aside(const char *path, Diag *diag)
 	size_t length = strlen(path);
 	while (length > 1 && path[length - 1] == '/')
 		length--;
-	if (lstat(path, &st) == 0 && !(S_ISDIR(st.st_mode) && directory_is_empty(path))) {   /* that one rename replaces */
-		diag_error_in(diag, EXIT_USAGE, path, 0, "exists; a directory is written as a whole: remove it, or give another -o");
+	if (lstat(path, &st) == 0
+		&& !(S_ISDIR(st.st_mode) && directory_is_empty(path))) { /* that one rename replaces */
+		diag_error_in(diag, EXIT_USAGE, path, 0,
+			"exists; a directory is written as a whole: remove it, or give another -o");
 		return NULL;
 	}
 	if (asprintf(&aside, "%.*s.tmp-%ld", (int)length, path, (long)getpid()) < 0)
@@ -354,7 +367,7 @@ bool file_copy(const char *from, const char *to, Diag *diag)
 	return atomic_commit(&file, diag);
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------------------- */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 void progress_show(const char *what, int64_t done, int64_t of)
 {

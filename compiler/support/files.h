@@ -1,29 +1,38 @@
-/* files.h: reading whole files, files and folders that appear whole or not at all, and progress on a terminal. */
+/* files.h: reading whole files, files and folders that appear whole or not at all, and progress on a
+ * terminal. */
 #ifndef BERTC_FILES_H
 #define BERTC_FILES_H
 #include "ir/ir.h"
 
-/* Reads a whole regular file of at most `limit` bytes; malloc'd and NUL-terminated. NULL and a message on error. */
+/* Reads a whole regular file of at most `limit` bytes; malloc'd and NUL-terminated. NULL and a message on
+ * error. */
 char *file_read(const char *path, size_t limit, size_t *bytes, Diag *);
-/* A reference must be a plain file name (no '/', not "." or ".."): finds it in directory, then in search. NULL and a message. */
+/* A reference must be a plain file name (no '/', not "." or ".."): finds it in directory, then in search.
+ * NULL and a message. */
 char *file_find(const char *directory, const char *reference, const char *const *search, MemArena *, Diag *);
 /* The same for the file `inside` of a folder whose plain name is the reference. */
-char *file_find_in(const char *directory, const char *reference, const char *inside, const char *const *search, MemArena *, Diag *);
-/* Whether writing `out` would replace the model: MODEL itself, or a weights, tokenizer or configuration file that lies with it. */
-bool  file_is_of_model(const char *out, const char *model);
+char *file_find_in(const char *directory, const char *reference, const char *inside,
+	const char *const *search, MemArena *, Diag *);
+/* Whether writing `out` would replace the model: MODEL itself, or a weights, tokenizer or configuration file
+ * that lies with it. */
+bool file_is_of_model(const char *out, const char *model);
 /* A file that appears whole or not at all: write to *stream, then commit (rename) or discard. */
-typedef struct AtomicFile { FILE *stream; char *path, *temporary; } AtomicFile;
-bool  atomic_open(AtomicFile *, const char *path, Diag *);
-bool  atomic_commit(AtomicFile *, Diag *);
-void  atomic_discard(AtomicFile *);
-bool  file_copy(const char *from, const char *to, Diag *);
-char *temporary_directory(Diag *);                 /* under $TMPDIR; malloc'd */
-/* A directory beside `path`, to be filled, then committed (renamed) or removed; malloc'd. NULL and a message if path exists. */
+typedef struct AtomicFile {
+	FILE *stream;
+	char *path, *temporary;
+} AtomicFile;
+bool atomic_open(AtomicFile *, const char *path, Diag *);
+bool atomic_commit(AtomicFile *, Diag *);
+void atomic_discard(AtomicFile *);
+bool file_copy(const char *from, const char *to, Diag *);
+char *temporary_directory(Diag *); /* under $TMPDIR; malloc'd */
+/* A directory beside `path`, to be filled, then committed (renamed) or removed; malloc'd. NULL and a message
+ * if path exists. */
 char *directory_aside(const char *path, Diag *);
-bool  directory_commit(const char *aside, const char *path, Diag *);
-void  remove_tree(const char *directory);          /* only what the two above made */
-void  files_interrupted(void);                     /* removes all of these temporaries; safe in a signal handler */
+bool directory_commit(const char *aside, const char *path, Diag *);
+void remove_tree(const char *directory); /* only what the two above made */
+void files_interrupted(void);            /* removes all of these temporaries; safe in a signal handler */
 /* One progress line on a terminal's standard error ("\r[3/9] fuse"), nothing elsewhere. */
-void  progress_show(const char *what, int64_t done, int64_t of);
-void  progress_clear(void);
+void progress_show(const char *what, int64_t done, int64_t of);
+void progress_clear(void);
 #endif

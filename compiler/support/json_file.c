@@ -1,10 +1,12 @@
-/* json_file.c: reading JSON files with limits, and members of objects with their types checked (json_file.h). */
+/* json_file.c: reading JSON files with limits, and members of objects with their types checked (json_file.h).
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "json_file.h"
 
-/* jansson recurses for each level up to 2048 deep; this looks at brackets outside strings before it starts. */
+/* jansson recurses for each level up to 2048 deep; this looks at brackets outside strings before it starts.
+ */
 static bool depth_is_sane(const char *text, size_t bytes)
 {
 	int depth = 0;
@@ -47,14 +49,14 @@ json_t *json_read(const char *path, size_t limit, size_t flags, Diag *diag)
 const char *json_kind(const json_t *value)
 {
 	switch (json_typeof(value)) {
-	case JSON_OBJECT:  return "an object";
-	case JSON_ARRAY:   return "an array";
-	case JSON_STRING:  return "a string";
+	case JSON_OBJECT: return "an object";
+	case JSON_ARRAY: return "an array";
+	case JSON_STRING: return "a string";
 	case JSON_INTEGER: return "an integer";
-	case JSON_REAL:    return "a number with a fraction";
-	case JSON_TRUE:    return "true";
-	case JSON_FALSE:   return "false";
-	default:           return "null";
+	case JSON_REAL: return "a number with a fraction";
+	case JSON_TRUE: return "true";
+	case JSON_FALSE: return "false";
+	default: return "null";
 	}
 }
 
@@ -65,25 +67,27 @@ static const json_t *member(const json_t *object, const char *key)
 	return value && !json_is_null(value) ? value : NULL;
 }
 
-static bool wrong_kind(const json_t *value, const char *key, const char *expected, const char *path, Diag *diag)
+static bool wrong_kind(
+	const json_t *value, const char *key, const char *expected, const char *path, Diag *diag)
 {
 	return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is %s, expected %s", key, json_kind(value), expected);
 }
 
-bool json_member_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *path,
-	Diag *diag)
+bool json_member_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out,
+	const char *path, Diag *diag)
 {
 	const json_t *value = member(object, key);
 	if (!value)
 		return true;
 	double real = json_number_value(value);
-	bool whole = json_is_integer(value) || (json_is_real(value) && real == floor(real) && fabs(real) < 0x1p53);
+	bool whole = json_is_integer(value)
+		|| (json_is_real(value) && real == floor(real) && fabs(real) < 0x1p53);
 	if (!whole)
 		return wrong_kind(value, key, "an integer", path, diag);
 	int64_t found = json_is_integer(value) ? json_integer_value(value) : (int64_t)real;
 	if (found < least || found > most)
-		return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is %jd, expected %jd to %jd", key, (intmax_t)found, (intmax_t)least,
-			(intmax_t)most);
+		return diag_error_in(diag, EXIT_INPUT, path, 0, "%s is %jd, expected %jd to %jd", key,
+			(intmax_t)found, (intmax_t)least, (intmax_t)most);
 	*out = found;
 	return true;
 }

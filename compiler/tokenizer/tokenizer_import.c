@@ -1,33 +1,37 @@
-/* tokenizer_import.c: a tokenizer's files as a TokenizerDesc. tokenizer.json says everything itself (tokenizer_json.c); vocab.txt
- * needs tokenizer_config.json and special_tokens_map.json beside it, which transformers reads in the same way: BertTokenizer's
- * defaults are [UNK] [SEP] [PAD] [CLS] [MASK], lower case, Chinese characters apart. truncation and padding are the caller's. */
+/* tokenizer_import.c: a tokenizer's files as a TokenizerDesc. tokenizer.json says everything itself
+ * (tokenizer_json.c); vocab.txt needs tokenizer_config.json and special_tokens_map.json beside it, which
+ * transformers reads in the same way: BertTokenizer's defaults are [UNK] [SEP] [PAD] [CLS] [MASK], lower
+ * case, Chinese characters apart. truncation and padding are the caller's. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_import.h"
 
-/* ---- vocabulary and added tokens --------------------------------------------------------------------------------- */
+/* ---- vocabulary and added tokens ------------------------------------------------------------- */
 static bool vocab_size(TokenizerImport *import, int32_t *size)
 {
 	const char *token;
 	json_t *value;
 	*size = 0;
-	json_object_foreach(import->vocab, token, value) {
+	json_object_foreach(import->vocab, token, value)
+	{
 		json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
 		if (id < 0 || id >= TOKEN_IDS_MAX)
-			return IMPORT_ERROR(import, EXIT_INPUT, "vocabulary entry \"%.64s\" has %s, expected an id from 0 to %d", token,
-			                    json_is_integer(value) ? "an id out of range" : json_kind(value), TOKEN_IDS_MAX - 1);
+			return IMPORT_ERROR(import, EXIT_INPUT,
+				"vocabulary entry \"%.64s\" has %s, expected an id from 0 to %d", token,
+				json_is_integer(value) ? "an id out of range" : json_kind(value), TOKEN_IDS_MAX - 1);
 		if (strlen(token) > TOKEN_BYTES_MAX)
-			return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "vocabulary entry %d has %zu bytes, at most %d are supported", (int)id,
-			                    strlen(token), TOKEN_BYTES_MAX);
+			return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+				"vocabulary entry %d has %zu bytes, at most %d are supported", (int)id, strlen(token),
+				TOKEN_BYTES_MAX);
 		if (id >= *size)
 			*size = (int32_t)id + 1;
 	}
 	size_t count = json_object_size(import->vocab);
 	if (count == 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "the vocabulary is empty");
-	if ((size_t)*size > 16 * count + 65536)   /* a few holes are normal, a table of holes is not */
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "the vocabulary has %zu entries with ids up to %d, too many holes", count,
-		                    *size - 1);
+	if ((size_t)*size > 16 * count + 65536) /* a few holes are normal, a table of holes is not */
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"the vocabulary has %zu entries with ids up to %d, too many holes", count, *size - 1);
 	return true;
 }
 
@@ -39,15 +43,18 @@ bool import_vocab(TokenizerImport *import)
 	if (!vocab_size(import, &desc->nvocab))
 		return false;
 	desc->vocab = mem_alloc(import->mem, (size_t)desc->nvocab * sizeof *desc->vocab);
-	json_object_foreach(import->vocab, token, value) {
+	json_object_foreach(import->vocab, token, value)
+	{
 		int32_t id = (int32_t)json_integer_value(value);
 		if (desc->vocab[id])
-			return IMPORT_ERROR(import, EXIT_INPUT, "vocabulary entries \"%.64s\" and \"%.64s\" have the same id %d",
-			                    desc->vocab[id], token, id);
+			return IMPORT_ERROR(import, EXIT_INPUT,
+				"vocabulary entries \"%.64s\" and \"%.64s\" have the same id %d", desc->vocab[id], token, id);
 		if (*token)
-			desc->vocab[id] = mem_string(import->mem, token, strlen(token));   /* "" is no part of any text: a hole */
+			desc->vocab[id] = mem_string(
+				import->mem, token, strlen(token)); /* "" is no part of any text: a hole */
 	}
-	import->next_id = (int32_t)json_object_size(import->vocab);   /* as the library counts: not one past the largest */
+	import->next_id = (int32_t)json_object_size(
+		import->vocab); /* as the library counts: not one past the largest */
 	return true;
 }
 
@@ -66,15 +73,16 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 	if (bytes == 0 || json_object_get(import->added_ids, token.text))
 		return true;
 	if (bytes > TOKEN_BYTES_MAX)
-		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0, "an added token has %zu bytes, at most %d are supported",
-		                     bytes, TOKEN_BYTES_MAX);
+		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0,
+			"an added token has %zu bytes, at most %d are supported", bytes, TOKEN_BYTES_MAX);
 	token.id = known ? (int32_t)json_integer_value(known) : import->next_id++;
 	if (token.id >= TOKEN_IDS_MAX)
-		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0, "added token \"%.64s\" has no id left below %d", token.text,
-		                     TOKEN_IDS_MAX);
+		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0,
+			"added token \"%.64s\" has no id left below %d", token.text, TOKEN_IDS_MAX);
 	if (given_id >= 0 && given_id != token.id)
-		diag_warn(import->diag, 0, "%s: added token \"%.64s\" is said to be %lld, but takes id %d, as in the tokenizers library",
-		          path, token.text, (long long)given_id, token.id);
+		diag_warn(import->diag, 0,
+			"%s: added token \"%.64s\" is said to be %lld, but takes id %d, as in the tokenizers library",
+			path, token.text, (long long)given_id, token.id);
 	json_object_set_new(import->added_ids, token.text, json_integer(token.id));
 	token.text = mem_string(import->mem, token.text, bytes);
 	token.bytes = (int32_t)bytes;
@@ -92,7 +100,11 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 void import_bert_template(TokenizerImport *import, int32_t cls_id, int32_t sep_id)
 {
 	const TemplateItem items[] = {
-		{PIECE_TOKEN, cls_id, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep_id, 0}, {PIECE_B, 0, 1}, {PIECE_TOKEN, sep_id, 1},
+		{PIECE_TOKEN, cls_id, 0},
+		{PIECE_A, 0, 0},
+		{PIECE_TOKEN, sep_id, 0},
+		{PIECE_B, 0, 1},
+		{PIECE_TOKEN, sep_id, 1},
 	};
 	TemplateItem *copy = mem_alloc(import->mem, sizeof items);
 	memcpy(copy, items, sizeof items);
@@ -101,9 +113,10 @@ void import_bert_template(TokenizerImport *import, int32_t cls_id, int32_t sep_i
 	import->desc->npair = 5;
 }
 
-/* ---- tokenizer_config.json and special_tokens_map.json ----------------------------------------------------------- */
+/* ---- tokenizer_config.json and special_tokens_map.json --------------------------------------- */
 /* A token given as a string or as an object with its flags. Missing and null: *token stays as it is. */
-static bool read_token(TokenizerImport *import, const json_t *value, const char *what, AddedToken *token, const char *path)
+static bool read_token(
+	TokenizerImport *import, const json_t *value, const char *what, AddedToken *token, const char *path)
 {
 	if (!value || json_is_null(value))
 		return true;
@@ -112,20 +125,22 @@ static bool read_token(TokenizerImport *import, const json_t *value, const char 
 		return true;
 	}
 	if (!json_is_object(value))
-		return diag_error_in(import->diag, EXIT_INPUT, path, 0, "%s is %s, expected a token", what, json_kind(value));
-	return json_member_text(value, "content", &token->text, path, import->diag) &&
-		json_member_bool(value, "single_word", &token->single_word, path, import->diag) &&
-		json_member_bool(value, "lstrip", &token->lstrip, path, import->diag) &&
-		json_member_bool(value, "rstrip", &token->rstrip, path, import->diag) &&
-		json_member_bool(value, "normalized", &token->normalized, path, import->diag);
+		return diag_error_in(
+			import->diag, EXIT_INPUT, path, 0, "%s is %s, expected a token", what, json_kind(value));
+	return json_member_text(value, "content", &token->text, path, import->diag)
+		&& json_member_bool(value, "single_word", &token->single_word, path, import->diag)
+		&& json_member_bool(value, "lstrip", &token->lstrip, path, import->diag)
+		&& json_member_bool(value, "rstrip", &token->rstrip, path, import->diag)
+		&& json_member_bool(value, "normalized", &token->normalized, path, import->diag);
 }
 
-/* The special token of a role ("mask_token"): special_tokens_map.json wins over tokenizer_config.json, as in transformers. */
+/* The special token of a role ("mask_token"): special_tokens_map.json wins over tokenizer_config.json, as in
+ * transformers. */
 static bool role_token(TokenizerImport *import, const char *role, const char *fallback, AddedToken *token)
 {
 	*token = (AddedToken){.text = fallback, .special = true};
-	return read_token(import, json_object_get(import->config, role), role, token, import->config_path) &&
-		read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
+	return read_token(import, json_object_get(import->config, role), role, token, import->config_path)
+		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
 }
 
 static bool add_decoder(TokenizerImport *import)
@@ -133,34 +148,42 @@ static bool add_decoder(TokenizerImport *import)
 	json_t *decoder = json_object_get(import->config, "added_tokens_decoder"), *value;
 	const char *key;
 	if (decoder && !json_is_object(decoder))
-		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0, "added_tokens_decoder is %s, expected an object",
-		                     json_kind(decoder));
-	json_object_foreach(decoder, key, value) {
+		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+			"added_tokens_decoder is %s, expected an object", json_kind(decoder));
+	json_object_foreach(decoder, key, value)
+	{
 		AddedToken token = {.text = ""};
-		if (!read_token(import, value, "an entry of added_tokens_decoder", &token, import->config_path) ||
-		    !json_member_bool(value, "special", &token.special, import->config_path, import->diag) ||
-		    !import_added(import, token, strtol(key, NULL, 10), import->config_path))
+		if (!read_token(import, value, "an entry of added_tokens_decoder", &token, import->config_path)
+			|| !json_member_bool(value, "special", &token.special, import->config_path, import->diag)
+			|| !import_added(import, token, strtol(key, NULL, 10), import->config_path))
 			return false;
 	}
 	return true;
 }
 
-typedef struct Role { const char *key, *fallback; size_t id; } Role;
+typedef struct Role {
+	const char *key, *fallback;
+	size_t id;
+} Role;
 static const Role roles[] = {
-	{"unk_token", "[UNK]", offsetof(TokenizerDesc, unk_id)}, {"sep_token", "[SEP]", offsetof(TokenizerDesc, sep_id)},
-	{"pad_token", "[PAD]", offsetof(TokenizerDesc, pad_id)}, {"cls_token", "[CLS]", offsetof(TokenizerDesc, cls_id)},
+	{"unk_token", "[UNK]", offsetof(TokenizerDesc, unk_id)},
+	{"sep_token", "[SEP]", offsetof(TokenizerDesc, sep_id)},
+	{"pad_token", "[PAD]", offsetof(TokenizerDesc, pad_id)},
+	{"cls_token", "[CLS]", offsetof(TokenizerDesc, cls_id)},
 	{"mask_token", "[MASK]", offsetof(TokenizerDesc, mask_id)},
 };
 
-/* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the vocabulary has and
- * those that a file names (a default name that the vocabulary lacks is a role this model does not have). */
+/* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the
+ * vocabulary has and those that a file names (a default name that the vocabulary lacks is a role this model
+ * does not have). */
 static bool add_roles(TokenizerImport *import, bool add)
 {
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
 		AddedToken token;
-		if (!role_token(import, roles[i].key, roles[i].fallback, &token) ||
-		    (add && (json_object_get(import->vocab, token.text) || strcmp(token.text, roles[i].fallback) != 0) &&
-		     !import_added(import, token, -1, import->config_path)))
+		if (!role_token(import, roles[i].key, roles[i].fallback, &token)
+			|| (add
+				&& (json_object_get(import->vocab, token.text) || strcmp(token.text, roles[i].fallback) != 0)
+				&& !import_added(import, token, -1, import->config_path)))
 			return false;
 		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
 		*id = import_token_id(import, token.text);
@@ -175,17 +198,19 @@ static bool add_additional(TokenizerImport *import, const json_t *object, const 
 {
 	json_t *list = json_object_get(object, "additional_special_tokens"), *value;
 	size_t i;
-	json_array_foreach(list, i, value) {
+	json_array_foreach(list, i, value)
+	{
 		AddedToken token = {.text = "", .special = true};
-		if (!read_token(import, value, "an entry of additional_special_tokens", &token, path) ||
-		    !import_added(import, token, -1, path))
+		if (!read_token(import, value, "an entry of additional_special_tokens", &token, path)
+			|| !import_added(import, token, -1, path))
 			return false;
 	}
 	return true;
 }
 
-/* ---- vocab.txt --------------------------------------------------------------------------------------------------- */
-/* A token a line; its id is the line's number from 0. Of equal lines the last counts, as in a Python dictionary. */
+/* ---- vocab.txt ------------------------------------------------------------------------------- */
+/* A token a line; its id is the line's number from 0. Of equal lines the last counts, as in a Python
+ * dictionary. */
 static bool read_vocab_txt(TokenizerImport *import)
 {
 	size_t bytes;
@@ -200,10 +225,13 @@ static bool read_vocab_txt(TokenizerImport *import)
 		size_t length = (size_t)(stop - at);
 		length -= length > 0 && at[length - 1] == '\r';
 		at[length] = '\0';
-		if (strlen(at) != length || json_object_set_new(import->vocab, at, json_integer(line)) != 0)   /* jansson checks UTF-8 */
-			fine = diag_error_in(import->diag, EXIT_INPUT, import->path, line + 1, "the token is not UTF-8 text");
+		if (strlen(at) != length
+			|| json_object_set_new(import->vocab, at, json_integer(line)) != 0) /* jansson checks UTF-8 */
+			fine = diag_error_in(
+				import->diag, EXIT_INPUT, import->path, line + 1, "the token is not UTF-8 text");
 		else if (line >= TOKEN_IDS_MAX)
-			fine = diag_error_in(import->diag, EXIT_INPUT, import->path, line + 1, "more than %d tokens", TOKEN_IDS_MAX);
+			fine = diag_error_in(
+				import->diag, EXIT_INPUT, import->path, line + 1, "more than %d tokens", TOKEN_IDS_MAX);
 	}
 	free(text);
 	return fine;
@@ -215,42 +243,52 @@ static bool import_vocab_txt(TokenizerImport *import)
 	desc->prefix = "##";
 	desc->max_word_chars = 100;
 	desc->clean_text = desc->chinese_chars = desc->lowercase = true;
-	if (!read_vocab_txt(import) || !import_vocab(import) ||
-	    !json_member_bool(import->config, "do_lower_case", &desc->lowercase, import->config_path, import->diag) ||
-	    !json_member_bool(import->config, "tokenize_chinese_chars", &desc->chinese_chars, import->config_path, import->diag))
+	if (!read_vocab_txt(import) || !import_vocab(import)
+		|| !json_member_bool(
+			import->config, "do_lower_case", &desc->lowercase, import->config_path, import->diag)
+		|| !json_member_bool(import->config, "tokenize_chinese_chars", &desc->chinese_chars,
+			import->config_path, import->diag))
 		return false;
-	desc->strip_accents = desc->lowercase;   /* null and missing */
-	if (!json_member_bool(import->config, "strip_accents", &desc->strip_accents, import->config_path, import->diag) ||
-	    !add_decoder(import) || !add_roles(import, true) || !add_additional(import, import->config, import->config_path) ||
-	    !add_additional(import, import->special, "special_tokens_map.json"))
+	desc->strip_accents = desc->lowercase; /* null and missing */
+	if (!json_member_bool(
+			import->config, "strip_accents", &desc->strip_accents, import->config_path, import->diag)
+		|| !add_decoder(import) || !add_roles(import, true)
+		|| !add_additional(import, import->config, import->config_path)
+		|| !add_additional(import, import->special, "special_tokens_map.json"))
 		return false;
 	if (desc->cls_id < 0 || desc->sep_id < 0)
-		return IMPORT_ERROR(import, EXIT_INPUT, "the vocabulary has no %s token; name it in tokenizer_config.json",
-		                    desc->cls_id < 0 ? "[CLS]" : "[SEP]");
+		return IMPORT_ERROR(import, EXIT_INPUT,
+			"the vocabulary has no %s token; name it in tokenizer_config.json",
+			desc->cls_id < 0 ? "[CLS]" : "[SEP]");
 	import_bert_template(import, desc->cls_id, desc->sep_id);
 	return true;
 }
 
-/* transformers lets tokenizer_config.json win over the normalizer of tokenizer.json, the tokenizers library does not know it. */
+/* transformers lets tokenizer_config.json win over the normalizer of tokenizer.json, the tokenizers library
+ * does not know it. */
 static bool warn_disagreement(TokenizerImport *import)
 {
 	bool lowercase = import->desc->lowercase, chinese = import->desc->chinese_chars;
-	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag) ||
-	    !json_member_bool(import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
+	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag)
+		|| !json_member_bool(
+			import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
 		return false;
 	if (lowercase != import->desc->lowercase || chinese != import->desc->chinese_chars)
-		diag_warn(import->diag, 0, "%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of "
-		          "one: the latter is taken, as in the tokenizers library; make the files agree", import->config_path,
-		          lowercase ? "true" : "false", chinese ? "true" : "false", import->path);
+		diag_warn(import->diag, 0,
+			"%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of "
+			"one: the latter is taken, as in the tokenizers library; make the files agree",
+			import->config_path, lowercase ? "true" : "false", chinese ? "true" : "false", import->path);
 	return true;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------------------- */
-/* The object in a file beside the main one, or an empty object when there is none. NULL and a message when it is broken. */
+/* ---- the whole ------------------------------------------------------------------------------- */
+/* The object in a file beside the main one, or an empty object when there is none. NULL and a message when it
+ * is broken. */
 static json_t *read_beside(TokenizerImport *import, const char *name, const char **path)
 {
 	const char *slash = strrchr(import->path, '/');
-	*path = slash ? mem_printf(import->mem, "%.*s/%s", (int)(slash - import->path), import->path, name) : name;
+	*path = slash ? mem_printf(import->mem, "%.*s/%s", (int)(slash - import->path), import->path, name)
+				  : name;
 	FILE *probe = fopen(*path, "rb");
 	if (!probe)
 		return json_object();
@@ -285,7 +323,8 @@ static bool import_all(TokenizerImport *import)
 	double limit = 0;
 	if (length > 5 && strcmp(import->path + length - 5, ".json") == 0) {
 		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
-		bool fine = root && import_tokenizer_json(import, root) && add_roles(import, false) && warn_disagreement(import);
+		bool fine = root && import_tokenizer_json(import, root) && add_roles(import, false)
+			&& warn_disagreement(import);
 		json_decref(root);
 		if (!fine)
 			return false;
@@ -294,7 +333,8 @@ static bool import_all(TokenizerImport *import)
 	}
 	desc->unk_id = import_token_id(import, desc->unk_token);
 	if (desc->unk_id < 0)
-		return IMPORT_ERROR(import, EXIT_INPUT, "the vocabulary does not have its own unknown token \"%.64s\"", desc->unk_token);
+		return IMPORT_ERROR(import, EXIT_INPUT,
+			"the vocabulary does not have its own unknown token \"%.64s\"", desc->unk_token);
 	if (!json_member_real(import->config, "model_max_length", &limit, import->config_path, import->diag))
 		return false;
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
@@ -302,10 +342,14 @@ static bool import_all(TokenizerImport *import)
 	return true;
 }
 
-TokenizerDesc *tokenizer_import(const char *directory, const char *file, const char *const *search, MemArena *mem, Diag *diag)
+TokenizerDesc *tokenizer_import(
+	const char *directory, const char *file, const char *const *search, MemArena *mem, Diag *diag)
 {
-	TokenizerImport import = {.mem = mem, .diag = diag, .desc = mem_alloc(mem, sizeof(TokenizerDesc)), .vocab = json_object(),
-	                          .added_ids = json_object()};
+	TokenizerImport import = {.mem = mem,
+		.diag = diag,
+		.desc = mem_alloc(mem, sizeof(TokenizerDesc)),
+		.vocab = json_object(),
+		.added_ids = json_object()};
 	const char *special_path;
 	import.path = file_find(directory, file, search, mem, diag);
 	import.config = import.path ? read_beside(&import, "tokenizer_config.json", &import.config_path) : NULL;

@@ -5,26 +5,26 @@
 #include "tokenizer.h"
 
 enum {
-	TOKENIZER_BYTES_MAX = 64 << 20,   /* of tokenizer.json or vocab.txt; the largest in use have 17 MB */
-	TOKEN_BYTES_MAX = 1024,           /* of one entry; the longest in use have some 200 */
-	TOKEN_IDS_MAX = 1 << 24,          /* ids in the tables have 24 bits */
-	WORD_CHARS_MAX = 1024,            /* max_input_chars_per_word: see RT_WORD_CHARS_MAX; everybody has 100 */
+	TOKENIZER_BYTES_MAX = 64 << 20, /* of tokenizer.json or vocab.txt; the largest in use have 17 MB */
+	TOKEN_BYTES_MAX = 1024,         /* of one entry; the longest in use have some 200 */
+	TOKEN_IDS_MAX = 1 << 24,        /* ids in the tables have 24 bits */
+	WORD_CHARS_MAX = 1024,          /* max_input_chars_per_word: see RT_WORD_CHARS_MAX; everybody has 100 */
 	TEMPLATE_ITEMS_MAX = 64,
 };
 
 typedef struct TokenizerImport {
 	MemArena *mem;
 	Diag *diag;
-	const char *path;                 /* of tokenizer.json or vocab.txt, for messages */
-	const char *config_path;          /* of tokenizer_config.json */
+	const char *path;        /* of tokenizer.json or vocab.txt, for messages */
+	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
-	json_t *vocab;                    /* token -> id */
-	json_t *config;                   /* tokenizer_config.json; an empty object when there is none */
-	json_t *special;                  /* special_tokens_map.json, likewise */
-	json_t *added_ids;                /* added token -> id */
-	AddedToken *added;                /* in the order of the file */
+	json_t *vocab;     /* token -> id */
+	json_t *config;    /* tokenizer_config.json; an empty object when there is none */
+	json_t *special;   /* special_tokens_map.json, likewise */
+	json_t *added_ids; /* added token -> id */
+	AddedToken *added; /* in the order of the file */
 	int32_t nadded, capacity;
-	int32_t next_id;                  /* of the next added token that the vocabulary does not have */
+	int32_t next_id; /* of the next added token that the vocabulary does not have */
 } TokenizerImport;
 
 /* An error of the main file; returns false. */
@@ -34,8 +34,8 @@ typedef struct TokenizerImport {
 bool import_vocab(TokenizerImport *);
 /* The id of a token, added ones first; -1: none. */
 int32_t import_token_id(const TokenizerImport *, const char *token);
-/* Appends an added token as the library would: an empty or a known one is passed over, an id the vocabulary has for it wins over
- * the one given (-1: none given). `path` is for messages. */
+/* Appends an added token as the library would: an empty or a known one is passed over, an id the vocabulary
+ * has for it wins over the one given (-1: none given). `path` is for messages. */
 bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const char *path);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);

@@ -1,13 +1,15 @@
-/* tokenizer_json.c: tokenizer.json of the `tokenizers` library, the parts of it that programs can do: model WordPiece,
- * normalizer BertNormalizer or Lowercase, pre_tokenizer BertPreTokenizer, post_processor TemplateProcessing or
- * BertProcessing. Another type is refused by name. decoder, truncation and padding do not matter for ids. */
+/* tokenizer_json.c: tokenizer.json of the `tokenizers` library, the parts of it that programs can do: model
+ * WordPiece, normalizer BertNormalizer or Lowercase, pre_tokenizer BertPreTokenizer, post_processor
+ * TemplateProcessing or BertProcessing. Another type is refused by name. decoder, truncation and padding do
+ * not matter for ids. */
 #include <string.h>
 #include "tokenizer_import.h"
 
-/* ---- members ----------------------------------------------------------------------------------------------------- */
-/* A part of the root that is an object with a type; NULL for null and missing. *wrong: neither. A Sequence of one is that one. */
-static const json_t *part(TokenizerImport *import, const json_t *root, const char *key, const char *items, const char **type,
-                          bool *wrong)
+/* ---- members --------------------------------------------------------------------------------- */
+/* A part of the root that is an object with a type; NULL for null and missing. *wrong: neither. A Sequence of
+ * one is that one. */
+static const json_t *part(TokenizerImport *import, const json_t *root, const char *key, const char *items,
+	const char **type, bool *wrong)
 {
 	const json_t *value = json_object_get(root, key);
 	*type = "";
@@ -33,10 +35,10 @@ static const json_t *part(TokenizerImport *import, const json_t *root, const cha
 static bool refuse(TokenizerImport *import, const char *key, const char *type, const char *supported)
 {
 	return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "%s \"%.64s\" is not supported; supported: %s", key,
-	                    *type ? type : "(no type)", supported);
+		*type ? type : "(no type)", supported);
 }
 
-/* ---- model ------------------------------------------------------------------------------------------------------- */
+/* ---- model ----------------------------------------------------------------------------------- */
 static bool read_model(TokenizerImport *import, const json_t *root)
 {
 	TokenizerDesc *desc = import->desc;
@@ -48,19 +50,21 @@ static bool read_model(TokenizerImport *import, const json_t *root)
 		return false;
 	if (!model)
 		return IMPORT_ERROR(import, EXIT_INPUT, "has no model");
-	if (strcmp(type, "WordPiece") != 0 && !(*type == '\0' && json_object_get(model, "max_input_chars_per_word")))
+	if (strcmp(type, "WordPiece") != 0
+		&& !(*type == '\0' && json_object_get(model, "max_input_chars_per_word")))
 		return refuse(import, "model", type, "WordPiece");
-	if (!json_member_text(model, "unk_token", &unk, import->path, import->diag) ||
-	    !json_member_text(model, "continuing_subword_prefix", &prefix, import->path, import->diag) ||
-	    !json_member_int(model, "max_input_chars_per_word", 0, INT64_MAX, &chars, import->path, import->diag))
+	if (!json_member_text(model, "unk_token", &unk, import->path, import->diag)
+		|| !json_member_text(model, "continuing_subword_prefix", &prefix, import->path, import->diag)
+		|| !json_member_int(
+			model, "max_input_chars_per_word", 0, INT64_MAX, &chars, import->path, import->diag))
 		return false;
 	if (chars > WORD_CHARS_MAX)
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "max_input_chars_per_word is %lld, at most %d is supported",
-		                    (long long)chars, WORD_CHARS_MAX);
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"max_input_chars_per_word is %lld, at most %d is supported", (long long)chars, WORD_CHARS_MAX);
 	json_t *vocab = json_object_get(model, "vocab");
 	if (!json_is_object(vocab))
 		return IMPORT_ERROR(import, EXIT_INPUT, "model.vocab is %s, expected an object of tokens and ids",
-		                    vocab ? json_kind(vocab) : "missing");
+			vocab ? json_kind(vocab) : "missing");
 	json_decref(import->vocab);
 	import->vocab = json_incref(vocab);
 	desc->unk_token = mem_string(import->mem, unk, strlen(unk));
@@ -75,18 +79,20 @@ static bool read_added(TokenizerImport *import, const json_t *root)
 	size_t i;
 	if (list && !json_is_null(list) && !json_is_array(list))
 		return IMPORT_ERROR(import, EXIT_INPUT, "added_tokens is %s, expected an array", json_kind(list));
-	json_array_foreach(list, i, value) {
+	json_array_foreach(list, i, value)
+	{
 		AddedToken token = {.text = NULL};
 		int64_t id = -1;
 		if (!json_is_object(value))
-			return IMPORT_ERROR(import, EXIT_INPUT, "added_tokens[%zu] is %s, expected an object", i, json_kind(value));
-		if (!json_member_text(value, "content", &token.text, import->path, import->diag) ||
-		    !json_member_int(value, "id", 0, TOKEN_IDS_MAX - 1, &id, import->path, import->diag) ||
-		    !json_member_bool(value, "special", &token.special, import->path, import->diag) ||
-		    !json_member_bool(value, "single_word", &token.single_word, import->path, import->diag) ||
-		    !json_member_bool(value, "lstrip", &token.lstrip, import->path, import->diag) ||
-		    !json_member_bool(value, "rstrip", &token.rstrip, import->path, import->diag) ||
-		    !json_member_bool(value, "normalized", &token.normalized, import->path, import->diag))
+			return IMPORT_ERROR(
+				import, EXIT_INPUT, "added_tokens[%zu] is %s, expected an object", i, json_kind(value));
+		if (!json_member_text(value, "content", &token.text, import->path, import->diag)
+			|| !json_member_int(value, "id", 0, TOKEN_IDS_MAX - 1, &id, import->path, import->diag)
+			|| !json_member_bool(value, "special", &token.special, import->path, import->diag)
+			|| !json_member_bool(value, "single_word", &token.single_word, import->path, import->diag)
+			|| !json_member_bool(value, "lstrip", &token.lstrip, import->path, import->diag)
+			|| !json_member_bool(value, "rstrip", &token.rstrip, import->path, import->diag)
+			|| !json_member_bool(value, "normalized", &token.normalized, import->path, import->diag))
 			return false;
 		if (!token.text)
 			return IMPORT_ERROR(import, EXIT_INPUT, "added_tokens[%zu] has no content", i);
@@ -96,7 +102,7 @@ static bool read_added(TokenizerImport *import, const json_t *root)
 	return true;
 }
 
-/* ---- normalizer and pre_tokenizer -------------------------------------------------------------------------------- */
+/* ---- normalizer and pre_tokenizer ------------------------------------------------------------ */
 static bool read_normalizer(TokenizerImport *import, const json_t *root)
 {
 	TokenizerDesc *desc = import->desc;
@@ -110,11 +116,12 @@ static bool read_normalizer(TokenizerImport *import, const json_t *root)
 	if (strcmp(type, "BertNormalizer") != 0)
 		return refuse(import, "normalizer", type, "BertNormalizer, Lowercase, null");
 	desc->clean_text = desc->chinese_chars = desc->lowercase = true;
-	if (!json_member_bool(normalizer, "clean_text", &desc->clean_text, import->path, import->diag) ||
-	    !json_member_bool(normalizer, "handle_chinese_chars", &desc->chinese_chars, import->path, import->diag) ||
-	    !json_member_bool(normalizer, "lowercase", &desc->lowercase, import->path, import->diag))
+	if (!json_member_bool(normalizer, "clean_text", &desc->clean_text, import->path, import->diag)
+		|| !json_member_bool(
+			normalizer, "handle_chinese_chars", &desc->chinese_chars, import->path, import->diag)
+		|| !json_member_bool(normalizer, "lowercase", &desc->lowercase, import->path, import->diag))
 		return false;
-	desc->strip_accents = desc->lowercase;   /* null and missing */
+	desc->strip_accents = desc->lowercase; /* null and missing */
 	return json_member_bool(normalizer, "strip_accents", &desc->strip_accents, import->path, import->diag);
 }
 
@@ -125,13 +132,18 @@ static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
 	const json_t *value = part(import, root, "pre_tokenizer", "pretokenizers", &type, &wrong);
 	if (wrong)
 		return false;
-	return strcmp(type, "BertPreTokenizer") == 0 || refuse(import, "pre_tokenizer", value ? type : "null", "BertPreTokenizer");
+	return strcmp(type, "BertPreTokenizer") == 0
+		|| refuse(import, "pre_tokenizer", value ? type : "null", "BertPreTokenizer");
 }
 
-/* ---- post_processor ---------------------------------------------------------------------------------------------- */
-typedef struct Template { TemplateItem items[TEMPLATE_ITEMS_MAX]; int32_t count; } Template;
+/* ---- post_processor -------------------------------------------------------------------------- */
+typedef struct Template {
+	TemplateItem items[TEMPLATE_ITEMS_MAX];
+	int32_t count;
+} Template;
 
-static bool template_add(TokenizerImport *import, Template *template, TemplatePiece piece, int64_t id, int64_t type)
+static bool template_add(
+	TokenizerImport *import, Template *template, TemplatePiece piece, int64_t id, int64_t type)
 {
 	if (template->count == TEMPLATE_ITEMS_MAX)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "a template of more than %d items", TEMPLATE_ITEMS_MAX);
@@ -140,7 +152,8 @@ static bool template_add(TokenizerImport *import, Template *template, TemplatePi
 }
 
 /* {"SpecialToken": {"id": "[CLS]", "type_id": 0}} or {"Sequence": {"id": "A", "type_id": 0}} */
-static bool read_template_item(TokenizerImport *import, const json_t *processor, const json_t *item, Template *template)
+static bool read_template_item(
+	TokenizerImport *import, const json_t *processor, const json_t *item, Template *template)
 {
 	const json_t *special = json_object_get(item, "SpecialToken"), *ids = NULL, *id;
 	const json_t *body = special ? special : json_object_get(item, "Sequence");
@@ -148,9 +161,10 @@ static bool read_template_item(TokenizerImport *import, const json_t *processor,
 	int64_t type = 0;
 	size_t i;
 	if (!json_is_object(body))
-		return IMPORT_ERROR(import, EXIT_INPUT, "an item of the template is neither a SpecialToken nor a Sequence");
-	if (!json_member_text(body, "id", &name, import->path, import->diag) ||
-	    !json_member_int(body, "type_id", 0, TOKEN_IDS_MAX, &type, import->path, import->diag))
+		return IMPORT_ERROR(
+			import, EXIT_INPUT, "an item of the template is neither a SpecialToken nor a Sequence");
+	if (!json_member_text(body, "id", &name, import->path, import->diag)
+		|| !json_member_int(body, "type_id", 0, TOKEN_IDS_MAX, &type, import->path, import->diag))
 		return false;
 	if (!special && name && (strcmp(name, "A") == 0 || strcmp(name, "B") == 0))
 		return template_add(import, template, *name == 'A' ? PIECE_A : PIECE_B, 0, type);
@@ -158,19 +172,21 @@ static bool read_template_item(TokenizerImport *import, const json_t *processor,
 		ids = json_object_get(json_object_get(json_object_get(processor, "special_tokens"), name), "ids");
 	if (json_array_size(ids) == 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "the template names \"%.64s\", which %s", name ? name : "",
-		                    special ? "special_tokens gives no ids" : "is neither A nor B");
-	json_array_foreach(ids, i, id) {
+			special ? "special_tokens gives no ids" : "is neither A nor B");
+	json_array_foreach(ids, i, id)
+	{
 		if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKEN_IDS_MAX)
-			return IMPORT_ERROR(import, EXIT_INPUT, "special token \"%.64s\" of the template has %s for an id", name,
-			                    json_is_integer(id) ? "a number out of range" : json_kind(id));
+			return IMPORT_ERROR(import, EXIT_INPUT,
+				"special token \"%.64s\" of the template has %s for an id", name,
+				json_is_integer(id) ? "a number out of range" : json_kind(id));
 		if (!template_add(import, template, PIECE_TOKEN, json_integer_value(id), type))
 			return false;
 	}
 	return true;
 }
 
-static bool read_template(TokenizerImport *import, const json_t *processor, const char *key, const TemplateItem **items,
-                          int32_t *count)
+static bool read_template(TokenizerImport *import, const json_t *processor, const char *key,
+	const TemplateItem **items, int32_t *count)
 {
 	Template template = {.count = 0};
 	const json_t *list = json_object_get(processor, key), *item;
@@ -178,15 +194,16 @@ static bool read_template(TokenizerImport *import, const json_t *processor, cons
 	size_t i;
 	if (!json_is_array(list))
 		return IMPORT_ERROR(import, EXIT_INPUT, "post_processor.%s is %s, expected an array", key,
-		                    list ? json_kind(list) : "missing");
-	json_array_foreach(list, i, item)
-		if (!read_template_item(import, processor, item, &template))
-			return false;
+			list ? json_kind(list) : "missing");
+	json_array_foreach(
+		list, i, item) if (!read_template_item(import, processor, item, &template)) return false;
 	for (int32_t k = 0; k < template.count; k++)
 		pieces[template.items[k].piece]++;
 	if (pieces[PIECE_A] != 1 || pieces[PIECE_B] != (strcmp(key, "pair") == 0))
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "post_processor.%s takes A %d times and B %d times; each text can be taken "
-		                    "once", key, pieces[PIECE_A], pieces[PIECE_B]);
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"post_processor.%s takes A %d times and B %d times; each text can be taken "
+			"once",
+			key, pieces[PIECE_A], pieces[PIECE_B]);
 	TemplateItem *copy = mem_alloc(import->mem, (size_t)template.count * sizeof *copy);
 	memcpy(copy, template.items, (size_t)template.count * sizeof *copy);
 	*items = copy;
@@ -198,7 +215,8 @@ static bool read_template(TokenizerImport *import, const json_t *processor, cons
 static bool read_bert_token(TokenizerImport *import, const json_t *processor, const char *key, int32_t *id)
 {
 	const json_t *number = json_array_get(json_object_get(processor, key), 1);
-	if (!json_is_integer(number) || json_integer_value(number) < 0 || json_integer_value(number) >= TOKEN_IDS_MAX)
+	if (!json_is_integer(number) || json_integer_value(number) < 0
+		|| json_integer_value(number) >= TOKEN_IDS_MAX)
 		return IMPORT_ERROR(import, EXIT_INPUT, "post_processor.%s is not a token and its id", key);
 	*id = (int32_t)json_integer_value(number);
 	return true;
@@ -221,8 +239,8 @@ static bool read_post_processor(TokenizerImport *import, const json_t *root)
 		return true;
 	}
 	if (strcmp(type, "TemplateProcessing") == 0)
-		return read_template(import, processor, "single", &desc->single, &desc->nsingle) &&
-			read_template(import, processor, "pair", &desc->pair, &desc->npair);
+		return read_template(import, processor, "single", &desc->single, &desc->nsingle)
+			&& read_template(import, processor, "pair", &desc->pair, &desc->npair);
 	if (strcmp(type, "BertProcessing") != 0)
 		return refuse(import, "post_processor", type, "TemplateProcessing, BertProcessing, null");
 	if (!read_bert_token(import, processor, "cls", &cls) || !read_bert_token(import, processor, "sep", &sep))
@@ -235,6 +253,6 @@ bool import_tokenizer_json(TokenizerImport *import, const json_t *root)
 {
 	if (!json_is_object(root))
 		return IMPORT_ERROR(import, EXIT_INPUT, "is %s, expected an object", json_kind(root));
-	return read_model(import, root) && read_added(import, root) && read_normalizer(import, root) &&
-		read_pre_tokenizer(import, root) && read_post_processor(import, root);
+	return read_model(import, root) && read_added(import, root) && read_normalizer(import, root)
+		&& read_pre_tokenizer(import, root) && read_post_processor(import, root);
 }

@@ -1,12 +1,13 @@
-/* vocabulary.c: what passes ask of a tokenizer: which of its tokens must stay, new numbers for those that do, and which continue words. Texts
- * go through the tokenizer that programs have, built around a model of one number. */
+/* vocabulary.c: what passes ask of a tokenizer: which of its tokens must stay, new numbers for those that do,
+ * and which continue words. Texts go through the tokenizer that programs have, built around a model of one
+ * number. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "compiler/measure/calibrate.h"
 #include "compiler/measure/datasets.h"
 
-/* ---- what a corpus uses ------------------------------------------------------------------------------------------------- */
+/* ---- what a corpus uses ---------------------------------------------------------------------- */
 
 /* A program that only tokenizes, texts of up to `tokens` tokens. */
 static bool open_tokenizer(const Calibration *calibration, int32_t tokens, Program *program, Diag *diag)
@@ -15,7 +16,8 @@ static bool open_tokenizer(const Calibration *calibration, int32_t tokens, Progr
 	Graph *graph = graph_new(module, "main");
 	Value *ids = graph_add_input(graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
 	Tensor *table = tensor_new(module, "table", type_make(DT_F32, 2, dim_number(1), dim_number(1)));
-	Value *x = graph_emit(graph, NULL, OP_EMBED, (Value *[]){graph_const(graph, NULL, table, NULL), ids}, 2, NULL, NULL, diag);
+	Value *x = graph_emit(
+		graph, NULL, OP_EMBED, (Value *[]){graph_const(graph, NULL, table, NULL), ids}, 2, NULL, NULL, diag);
 	if (x)
 		graph_add_output(graph, "hidden", x);
 	module->max_tokens = tokens;
@@ -24,10 +26,12 @@ static bool open_tokenizer(const Calibration *calibration, int32_t tokens, Progr
 	return good;
 }
 
-static bool mark_text(const Program *p, const char *text, int32_t *ids, int32_t *types, bool *used, int32_t rows, Diag *diag)
+static bool mark_text(
+	const Program *p, const char *text, int32_t *ids, int32_t *types, bool *used, int32_t rows, Diag *diag)
 {
 	int32_t n = 0;
-	const int status = p->tokenize(p->context, text, strlen(text), NULL, 0, ids, types, NULL, NULL, p->max_tokens, &n);
+	const int status = p->tokenize(
+		p->context, text, strlen(text), NULL, 0, ids, types, NULL, NULL, p->max_tokens, &n);
 	if (status)
 		return diag_error(diag, EXIT_INPUT, 0, "%s", p->strerror(status));
 	for (int32_t i = 0; i < n; i++)
@@ -43,7 +47,8 @@ static bool mark_corpus(const Calibration *calibration, char *text, bool *used, 
 	size_t longest = 0;
 	for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n')
 		longest = strcspn(at, "\n") > longest ? strcspn(at, "\n") : longest;
-	const int32_t room = longest + 16 > LONGEST ? LONGEST : (int32_t)longest + 16;   /* no token is shorter than a byte */
+	const int32_t room = longest + 16 > LONGEST ? LONGEST
+												: (int32_t)longest + 16; /* no token is shorter than a byte */
 	int32_t *ids = calloc((size_t)room, sizeof *ids), *types = calloc((size_t)room, sizeof *types);
 	Program program = {0};
 	bool good = (ids && types) || diag_error(diag, EXIT_RUN, 0, "out of memory");
@@ -56,10 +61,13 @@ static bool mark_corpus(const Calibration *calibration, char *text, bool *used, 
 	return good;
 }
 
-/* One character of UTF-8, perhaps behind the prefix of continuations: what any word can still be spelled with. */
+/* One character of UTF-8, perhaps behind the prefix of continuations: what any word can still be spelled
+ * with. */
 static bool is_single_character(const char *token, const char *prefix)
 {
-	const size_t skip = *prefix && strncmp(token, prefix, strlen(prefix)) == 0 && token[strlen(prefix)] ? strlen(prefix) : 0;
+	const size_t skip = *prefix && strncmp(token, prefix, strlen(prefix)) == 0 && token[strlen(prefix)]
+		? strlen(prefix)
+		: 0;
 	int characters = 0;
 	for (const unsigned char *c = (const unsigned char *)token + skip; *c; c++)
 		characters += (*c & 0xc0) != 0x80;
@@ -103,11 +111,13 @@ void vocabulary_never(void *context, bool *never, int32_t rows)
 {
 	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
 	for (int32_t id = 0; id < rows && id < desc->nvocab; id++)
-		never[id] = !desc->vocab[id] || (desc->vocab[id][0] == '[' && desc->vocab[id][1] && !is_added(desc, id));
+		never[id] = !desc->vocab[id]
+			|| (desc->vocab[id][0] == '[' && desc->vocab[id][1] && !is_added(desc, id));
 }
 
-/* Without a corpus the lowest ids must be the commonest. Training puts pieces into a WordPiece vocabulary by how often they occur, and then a
- * word follows the one before it in the alphabet as often as not (of BERT's 0.54 to 0.60); a list that was sorted shows itself. */
+/* Without a corpus the lowest ids must be the commonest. Training puts pieces into a WordPiece vocabulary by
+ * how often they occur, and then a word follows the one before it in the alphabet as often as not (of BERT's
+ * 0.54 to 0.60); a list that was sorted shows itself. */
 static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 {
 	enum { TOO_FEW = 32 };
@@ -123,12 +133,17 @@ static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 		before = token;
 	}
 	const double share = pairs ? (double)rising / pairs : 0.5;
-	return pairs < TOO_FEW || (share > 0.2 && share < 0.8) || diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %.0f %% of the "
-		"vocabulary's words %s the one before them in the alphabet, so that its order does not tell which are common; give corpus=FILE, "
-		"text that the model is for", 100 * fmax(share, 1 - share), share > 0.5 ? "follow" : "precede");
+	return pairs < TOO_FEW || (share > 0.2 && share < 0.8)
+		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"prune-vocab: %.0f %% of the "
+			"vocabulary's words %s the one before them in the alphabet, so that its order does not tell "
+			"which are common; give corpus=FILE, "
+			"text that the model is for",
+			100 * fmax(share, 1 - share), share > 0.5 ? "follow" : "precede");
 }
 
-static bool mark_file(const Calibration *calibration, const char *corpus, bool *used, int32_t rows, Diag *diag)
+static bool mark_file(
+	const Calibration *calibration, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
 	char *text = file_read(corpus, DATASET_BYTES_MAX, NULL, diag);
 	const char *before = diag->file;
@@ -143,7 +158,8 @@ bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows
 {
 	const Calibration *calibration = context;
 	mark_needed(calibration->loaded->tokenizer, used, rows);
-	return corpus ? mark_file(calibration, corpus, used, rows, diag) : check_order(calibration->loaded->tokenizer, rows, diag);
+	return corpus ? mark_file(calibration, corpus, used, rows, diag)
+				  : check_order(calibration->loaded->tokenizer, rows, diag);
 }
 
 void vocabulary_continues(void *context, bool *continues, int32_t rows)
@@ -151,19 +167,19 @@ void vocabulary_continues(void *context, bool *continues, int32_t rows)
 	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
 	const size_t prefix = strlen(desc->prefix);
 	for (int32_t id = 0; id < rows; id++)
-		continues[id] = prefix && id < desc->nvocab && desc->vocab[id] && strncmp(desc->vocab[id], desc->prefix, prefix) == 0
-			&& desc->vocab[id][prefix];
+		continues[id] = prefix && id < desc->nvocab && desc->vocab[id]
+			&& strncmp(desc->vocab[id], desc->prefix, prefix) == 0 && desc->vocab[id][prefix];
 }
 
-/* ---- new numbers -------------------------------------------------------------------------------------------------------- */
+/* ---- new numbers ----------------------------------------------------------------------------- */
 
 static int32_t number_of(const int32_t *to, int32_t rows, int32_t id)
 {
 	return id >= 0 && id < rows ? to[id] : -1;
 }
 
-static const TemplateItem *renumber_template(MemArena *mem, const TemplateItem *items, int32_t count, const int32_t *to,
-	int32_t rows)
+static const TemplateItem *renumber_template(
+	MemArena *mem, const TemplateItem *items, int32_t count, const int32_t *to, int32_t rows)
 {
 	TemplateItem *copy = mem_alloc(mem, ((size_t)count + 1) * sizeof *copy);
 	for (int32_t i = 0; i < count; i++) {
@@ -178,12 +194,16 @@ static bool check_added(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 {
 	for (int32_t i = 0; i < desc->nadded; i++)
 		if (desc->added[i].id >= rows)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: added token \"%.64s\" has the id %d, but the word table "
-				"only %d rows; give the model a row for it first", desc->added[i].text, desc->added[i].id, rows);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"prune-vocab: added token \"%.64s\" has the id %d, but the word table "
+				"only %d rows; give the model a row for it first",
+				desc->added[i].text, desc->added[i].id, rows);
 	for (int32_t i = 0; i < desc->npair; i++)
 		if (desc->pair[i].piece == PIECE_TOKEN && desc->pair[i].id >= rows)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the tokenizer puts the id %d around a text, but the word "
-				"table has only %d rows", desc->pair[i].id, rows);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"prune-vocab: the tokenizer puts the id %d around a text, but the word "
+				"table has only %d rows",
+				desc->pair[i].id, rows);
 	return true;
 }
 
@@ -215,7 +235,8 @@ bool vocabulary_renumber(void *context, const int32_t *to, int32_t rows, Diag *d
 	desc->nvocab = nvocab;
 	desc->added = added;
 	/* the numbers of the files on disk, through as many passes as there were */
-	int32_t *numbers = mem_alloc(mem, (size_t)(loaded->renumbered ? loaded->nrenumbered : rows) * sizeof *numbers);
+	int32_t *numbers = mem_alloc(
+		mem, (size_t)(loaded->renumbered ? loaded->nrenumbered : rows) * sizeof *numbers);
 	if (!loaded->renumbered)
 		loaded->nrenumbered = rows;
 	for (int32_t id = 0; id < loaded->nrenumbered; id++)

@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 		const char *text = argv[i];
 		size_t bytes = strlen(text);
 		float logits[SENTIMENT_LABELS];
-		int status = sentiment_run_text(model, &text, &bytes, NULL, NULL, 1, logits, SENTIMENT_LABELS, NULL, NULL);
+		int status = sentiment_run_text(
+			model, &text, &bytes, NULL, NULL, 1, logits, SENTIMENT_LABELS, NULL, NULL);
 		if (status != 0) {
 			fprintf(stderr, "classify: %s\n", sentiment_strerror(status));
 			return 1;

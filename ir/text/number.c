@@ -1,4 +1,5 @@
-/* number.c: single numbers of .bir text, in both directions. Whole constants are in parse_const.c and print.c. */
+/* number.c: single numbers of .bir text, in both directions. Whole constants are in parse_const.c and
+ * print.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,18 +7,22 @@
 
 static bool int_store(void *at, DType dtype, Number number)
 {
-	static const struct { int64_t least, most; } range[DT_COUNT] = {
-		[DT_I8] = {INT8_MIN, INT8_MAX}, [DT_U8] = {0, UINT8_MAX},
-		[DT_I32] = {INT32_MIN, INT32_MAX}, [DT_I64] = {INT64_MIN, INT64_MAX},
+	static const struct {
+		int64_t least, most;
+	} range[DT_COUNT] = {
+		[DT_I8] = {INT8_MIN, INT8_MAX},
+		[DT_U8] = {0, UINT8_MAX},
+		[DT_I32] = {INT32_MIN, INT32_MAX},
+		[DT_I64] = {INT64_MIN, INT64_MAX},
 	};
 	if (!number.is_int || number.i < range[dtype].least || number.i > range[dtype].most)
 		return false;
 	int32_t word = (int32_t)number.i;
-	uint8_t byte = (uint8_t)number.i;    /* two's complement: right for i8 too */
+	uint8_t byte = (uint8_t)number.i; /* two's complement: right for i8 too */
 	switch (dtype) {
 	case DT_I32: memcpy(at, &word, sizeof word); return true;
 	case DT_I64: memcpy(at, &number.i, sizeof number.i); return true;
-	default:     memcpy(at, &byte, sizeof byte); return true;
+	default: memcpy(at, &byte, sizeof byte); return true;
 	}
 }
 
@@ -32,7 +37,7 @@ bool element_store(void *data, DType dtype, int64_t i, Number number)
 	switch (dtype) {
 	case DT_F64: memcpy(at, &value, sizeof value); break;
 	case DT_F32: memcpy(at, &single, sizeof single); break;
-	default:     memcpy(at, &half, sizeof half); break;
+	default: memcpy(at, &half, sizeof half); break;
 	}
 	return true;
 }
@@ -40,7 +45,7 @@ bool element_store(void *data, DType dtype, int64_t i, Number number)
 void real_text(double value, char text[NUMBER_BYTES_MAX])
 {
 	if (isnan(value)) {
-		strcpy(text, "nan");    /* sign and payload are not kept */
+		strcpy(text, "nan"); /* sign and payload are not kept */
 		return;
 	}
 	for (int digits = 15; digits <= 17; digits++) {
@@ -64,7 +69,7 @@ void element_text(const void *data, DType dtype, int64_t i, char text[NUMBER_BYT
 		real_text(value, text);
 		return;
 	}
-	if (fabs(value) < 1e6 && value == floor(value)) {    /* 30, where the loop below would say 3e+01 */
+	if (fabs(value) < 1e6 && value == floor(value)) { /* 30, where the loop below would say 3e+01 */
 		snprintf(text, NUMBER_BYTES_MAX, "%.0f", value);
 		return;
 	}
@@ -80,8 +85,9 @@ void element_text(const void *data, DType dtype, int64_t i, char text[NUMBER_BYT
 	}
 }
 
-/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014), used as a function of the
- * place, so that any element can be had without those before it. The top 24 bits make a multiple of 2^-23, exact in f32. */
+/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014), used as a
+ * function of the place, so that any element can be had without those before it. The top 24 bits make a
+ * multiple of 2^-23, exact in f32. */
 double random_at(uint64_t seed, uint64_t i)
 {
 	uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15u;

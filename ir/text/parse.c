@@ -1,16 +1,18 @@
-/* parse.c: .bir text into a module: the lines outside graphs, and the files that they refer to. The grammar is in IR.md.
- * Any bytes may come in: every error has its line, parsing goes on behind it, and nothing recurses. A module that comes out
- * has every name resolved and room for all that it says; whether it makes sense is verify.c's question. */
+/* parse.c: .bir text into a module: the lines outside graphs, and the files that they refer to. The grammar
+ * is in IR.md. Any bytes may come in: every error has its line, parsing goes on behind it, and nothing
+ * recurses. A module that comes out has every name resolved and room for all that it says; whether it makes
+ * sense is verify.c's question. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "parse.h"
 
-/* 64 times the text of the largest model that fits a .bir by reference (XXL encoders: 48 layers, some 1 MB). */
+/* 64 times the text of the largest model that fits a .bir by reference (XXL encoders: 48 layers, some 1 MB).
+ */
 enum { TEXT_BYTES_MAX = 64 << 20 };
 
-/* ---- the module line --------------------------------------------------------------------------------------------- */
+/* ---- the module line ------------------------------------------------------------------------- */
 /* The path of a weights file, in the arena; NULL and a message. */
 static const char *reference_find(Parser *parser, const char *name)
 {
@@ -24,7 +26,8 @@ static const char *reference_find(Parser *parser, const char *name)
 			return path;
 	}
 	parse_error(parser, "weights '%s': no such file in '%s'%s", name, parser->directory,
-	            parser->search && *parser->search ? " or in the --search directories" : "; --search=DIR names another place");
+		parser->search && *parser->search ? " or in the --search directories"
+										  : "; --search=DIR names another place");
 	return NULL;
 }
 
@@ -33,7 +36,8 @@ static const char *parse_reference(Parser *parser, const char *what)
 {
 	const char *name = parse_string(parser, what);
 	if (name && !name_is_file(name)) {
-		parse_error(parser, "'%s' is not a plain file name; directories to look in are given by --search=DIR", name);
+		parse_error(
+			parser, "'%s' is not a plain file name; directories to look in are given by --search=DIR", name);
 		return NULL;
 	}
 	return name;
@@ -73,7 +77,8 @@ static bool parse_module(Parser *parser)
 	if (parser->has_module_line || module->ngraphs || module->nheads || module->nmeta)
 		return parse_error(parser, "the module line must be the first, and the only one");
 	parser->has_module_line = true;
-	if (parser->token.kind == TOKEN_SYMBOL && !(module->name = parse_name(parser, TOKEN_SYMBOL, "the module's name, as @tiny")))
+	if (parser->token.kind == TOKEN_SYMBOL
+		&& !(module->name = parse_name(parser, TOKEN_SYMBOL, "the module's name, as @tiny")))
 		return false;
 	while (parser->token.kind == TOKEN_WORD) {
 		int64_t number;
@@ -94,10 +99,11 @@ static bool parse_module(Parser *parser)
 	return true;
 }
 
-/* ---- meta and head lines ----------------------------------------------------------------------------------------- */
+/* ---- meta and head lines --------------------------------------------------------------------- */
 static bool parse_meta(Parser *parser)
 {
-	const char *key = parse_string(parser, "a key in quotes"), *value = key ? parse_string(parser, "a value in quotes") : NULL;
+	const char *key = parse_string(parser, "a key in quotes"),
+			   *value = key ? parse_string(parser, "a value in quotes") : NULL;
 	if (!value)
 		return false;
 	if (parser->module->nmeta == META_MAX)
@@ -150,7 +156,8 @@ static bool parse_head(Parser *parser)
 		return parse_error(parser, "more than %d heads", HEADS_LIMIT);
 	Head *head = module_add_head(module, NULL);
 	head->line = parser->token.line;
-	if (parser->token.kind == TOKEN_SYMBOL && !(head->name = parse_name(parser, TOKEN_SYMBOL, "the head's name")))
+	if (parser->token.kind == TOKEN_SYMBOL
+		&& !(head->name = parse_name(parser, TOKEN_SYMBOL, "the head's name")))
 		return false;
 	int32_t task = accept_one_of(parser, task_names, TASK_COUNT);
 	if (task < 0)
@@ -161,8 +168,10 @@ static bool parse_head(Parser *parser)
 	int32_t problem = accept_one_of(parser, problem_names, PROBLEM_COUNT);
 	head->problem = problem < 0 ? PROBLEM_SINGLE : (Problem)problem;
 	if (!parse_accept_word(parser, "output"))
-		return parse_expected(parser, problem < 0 ? "single, multi, regression or output=NAME" : "output=NAME");
-	if (!parse_expect(parser, '=', "'='") || !(head->output = parse_name(parser, TOKEN_WORD, "the name of an output")))
+		return parse_expected(
+			parser, problem < 0 ? "single, multi, regression or output=NAME" : "output=NAME");
+	if (!parse_expect(parser, '=', "'='")
+		|| !(head->output = parse_name(parser, TOKEN_WORD, "the name of an output")))
 		return false;
 	if (!parse_accept_word(parser, "labels"))
 		return true;
@@ -190,7 +199,7 @@ static bool parse_option(Parser *parser)
 	return true;
 }
 
-/* ---- the whole text ---------------------------------------------------------------------------------------------- */
+/* ---- the whole text -------------------------------------------------------------------------- */
 /* One line, or a whole graph; blank lines and comments. */
 static void parse_item(Parser *parser)
 {
@@ -209,16 +218,21 @@ static void parse_item(Parser *parser)
 	else if (parse_accept_word(parser, "option"))
 		good = parse_option(parser);
 	else if (parser->token.kind != TOKEN_LINE_END && parser->token.kind != TOKEN_COMMENT)
-		good = token_is(&parser->token, "graph") ? parse_error(parser, "more than %d graphs", GRAPHS_MAX)
-		                                         : parse_expected(parser, "module, meta, head, option or graph");
+		good = token_is(&parser->token, "graph")
+			? parse_error(parser, "more than %d graphs", GRAPHS_MAX)
+			: parse_expected(parser, "module, meta, head, option or graph");
 	if (!good || !parse_line_end(parser, NULL))
 		parse_skip_line(parser);
 }
 
-Module *module_parse(const char *text, size_t bytes, const char *directory, const char *const *search, Diag *diag)
+Module *module_parse(
+	const char *text, size_t bytes, const char *directory, const char *const *search, Diag *diag)
 {
 	int errors = diag->errors;
-	Parser parser = {.module = module_new("model"), .diag = diag, .directory = directory ? directory : ".", .search = search};
+	Parser parser = {.module = module_new("model"),
+		.diag = diag,
+		.directory = directory ? directory : ".",
+		.search = search};
 	parser.module->directory = mem_string(parser.module->mem, parser.directory, strlen(parser.directory));
 	lex_start(&parser.lexer, text, bytes);
 	parse_advance(&parser);
@@ -232,7 +246,7 @@ Module *module_parse(const char *text, size_t bytes, const char *directory, cons
 	return NULL;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 /* Reads all of a stream, whatever its kind, up to the limit; malloc'd. */
 static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
 {

@@ -1,9 +1,9 @@
-/* parse_attr.c: types (`f32[S,384]`) and attributes (`{eps=1e-12 heads=12}`) of .bir text. Which attributes an op may or must
- * have, and whether the type of a result is right, is verify's question. */
+/* parse_attr.c: types (`f32[S,384]`) and attributes (`{eps=1e-12 heads=12}`) of .bir text. Which attributes
+ * an op may or must have, and whether the type of a result is right, is verify's question. */
 #include <string.h>
 #include "parse.h"
 
-/* ---- types ------------------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 /* Does the token follow the one that ended at `end` without a blank? */
 static bool token_touches(const Token *token, const char *end) { return token->text == end; }
 
@@ -40,7 +40,8 @@ static bool parse_dim(Parser *parser, Dim *dim)
 			return true;
 		}
 		if (number > INT32_MAX)
-			return parse_error(parser, "a symbol's factor is %lld, expected at most %d", (long long)number, INT32_MAX);
+			return parse_error(
+				parser, "a symbol's factor is %lld, expected at most %d", (long long)number, INT32_MAX);
 	}
 	dim->symbol = symbol_number(&parser->token);
 	if (!dim->symbol)
@@ -79,12 +80,13 @@ bool parse_type(Parser *parser, Type *type)
 		return false;
 	int64_t bytes = dtype_bytes[type->dtype];
 	for (int32_t i = 0; i < type->rank; i++)
-		if (dim_is_number(type->dim[i]) && (__builtin_mul_overflow(bytes, type->dim[i].plus, &bytes) || bytes > TENSOR_BYTES_MAX))
+		if (dim_is_number(type->dim[i])
+			&& (__builtin_mul_overflow(bytes, type->dim[i].plus, &bytes) || bytes > TENSOR_BYTES_MAX))
 			return parse_error(parser, "a type of more than %lld bytes", (long long)TENSOR_BYTES_MAX);
 	return true;
 }
 
-/* ---- attributes: one function a kind, called by the table in attrs.def ------------------------------------------- */
+/* ---- attributes: one function a kind, called by the table in attrs.def ----------------------- */
 static bool parse_INT(Parser *parser, int64_t *value)
 {
 	return parse_int(parser, "a whole number", INT64_MIN, INT64_MAX, value);
@@ -169,7 +171,8 @@ static bool parse_attr(Parser *parser, Attrs *attrs)
 	}
 #include "ir/attrs.def"
 #undef ATTR
-	return parse_error(parser, "there is no attribute '%.*s'", (int)(name.bytes < 80 ? name.bytes : 80), name.text);
+	return parse_error(
+		parser, "there is no attribute '%.*s'", (int)(name.bytes < 80 ? name.bytes : 80), name.text);
 }
 
 bool parse_attrs(Parser *parser, Attrs *attrs)

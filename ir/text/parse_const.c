@@ -1,5 +1,5 @@
-/* parse_const.c: the forms of a constant in .bir text and the tensors they stand for. The form comes before the type on the
- * line, so it is read first and made into a tensor once the type is known. */
+/* parse_const.c: the forms of a constant in .bir text and the tensors they stand for. The form comes before
+ * the type on the line, so it is read first and made into a tensor once the type is known. */
 #include <string.h>
 #include "parse.h"
 
@@ -22,7 +22,8 @@ static bool parse_list(Parser *parser, ConstForm *form)
 
 static bool parse_argument(Parser *parser, Number *number)
 {
-	return parse_expect(parser, '(', "'('") && parse_number(parser, number) && parse_expect(parser, ')', "')'");
+	return parse_expect(parser, '(', "'('") && parse_number(parser, number)
+		&& parse_expect(parser, ')', "')'");
 }
 
 bool parse_const_form(Parser *parser, ConstForm *form)
@@ -47,16 +48,17 @@ bool parse_const_form(Parser *parser, ConstForm *form)
 		form->kind = CONST_RAND;
 		if (!parse_argument(parser, &form->number))
 			return false;
-		return (form->number.is_int && form->number.i >= 0) ||
-		       parse_error(parser, "the seed of rand must be a whole number from 0");
+		return (form->number.is_int && form->number.i >= 0)
+			|| parse_error(parser, "the seed of rand must be a whole number from 0");
 	}
 	if (token_is(&parser->token, "elided"))
-		return parse_error(parser, "this text was printed without its large constants; write it with -o OUT.bir (they go to "
-		                           "OUT.safetensors beside it) and without --elide-constants");
+		return parse_error(parser,
+			"this text was printed without its large constants; write it with -o OUT.bir (they go to "
+			"OUT.safetensors beside it) and without --elide-constants");
 	return parse_expected(parser, "@tensor.name, splat(0.5), iota, rand(7) or a list in [ ]");
 }
 
-/* ---- tensors ----------------------------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 /* The last file that has the name: module_write puts new constants in a file that it adds at the end. */
 static const Tensor *named_tensor(Parser *parser, const char *name, const Type *type)
 {
@@ -67,14 +69,16 @@ static const Tensor *named_tensor(Parser *parser, const char *name, const Type *
 	if (parser->weights_missing)
 		return NULL;
 	if (!tensor) {
-		parse_error(parser, module->nfiles ? "no tensor '%s' in the weights"
-			: "tensor '%s', but the module line names no weights", name);
+		parse_error(parser,
+			module->nfiles ? "no tensor '%s' in the weights"
+						   : "tensor '%s', but the module line names no weights",
+			name);
 		return NULL;
 	}
 	if (!type_equal(&tensor->type, type)) {
 		char found[128], expected[128];
-		parse_error(parser, "tensor '%s' is %s in %s, but the line says %s", name, type_print(&tensor->type, found), tensor->file,
-		            type_print(type, expected));
+		parse_error(parser, "tensor '%s' is %s in %s, but the line says %s", name,
+			type_print(&tensor->type, found), tensor->file, type_print(type, expected));
 		return NULL;
 	}
 	return tensor;
@@ -84,17 +88,14 @@ static const char *form_text(MemArena *mem, const ConstForm *form, DType dtype)
 {
 	char text[NUMBER_BYTES_MAX];
 	switch (form->kind) {
-	case CONST_IOTA:
-		return "iota";
-	case CONST_RAND:
-		return mem_printf(mem, "rand(%lld)", (long long)form->number.i);
+	case CONST_IOTA: return "iota";
+	case CONST_RAND: return mem_printf(mem, "rand(%lld)", (long long)form->number.i);
 	case CONST_SPLAT:
 		if (!dtype_is_float(dtype))
 			return mem_printf(mem, "splat(%lld)", (long long)form->number.i);
 		real_text(form->number.d, text);
 		return mem_printf(mem, "splat(%s)", text);
-	default:
-		return NULL;
+	default: return NULL;
 	}
 }
 
@@ -102,20 +103,14 @@ static const char *form_text(MemArena *mem, const ConstForm *form, DType dtype)
 static bool element_number(Parser *list, const ConstForm *form, int64_t i, Number *number)
 {
 	switch (form->kind) {
-	case CONST_IOTA:
-		*number = (Number){true, i, (double)i};
-		return true;
-	case CONST_RAND:
-		*number = (Number){.d = random_at((uint64_t)form->number.i, (uint64_t)i)};
-		return true;
+	case CONST_IOTA: *number = (Number){true, i, (double)i}; return true;
+	case CONST_RAND: *number = (Number){.d = random_at((uint64_t)form->number.i, (uint64_t)i)}; return true;
 	case CONST_LIST:
 		if (!parse_number(list, number))
 			return false;
-		parse_advance(list);    /* the comma or bracket that was there when the elements were counted */
+		parse_advance(list); /* the comma or bracket that was there when the elements were counted */
 		return true;
-	default:
-		*number = form->number;
-		return true;
+	default: *number = form->number; return true;
 	}
 }
 
@@ -133,7 +128,7 @@ static bool tensor_fill(Parser *parser, const ConstForm *form, Tensor *tensor)
 			return false;
 		if (!element_store((void *)tensor->data, tensor->type.dtype, i, number))
 			return parse_error(parser, "element %lld is no whole number that fits %s", (long long)i,
-			                   dtype_names[tensor->type.dtype]);
+				dtype_names[tensor->type.dtype]);
 	}
 	return true;
 }
@@ -142,15 +137,16 @@ const Tensor *const_tensor(Parser *parser, const ConstForm *form, const Type *ty
 {
 	char text[128];
 	if (!type_is_number(type)) {
-		parse_error(parser, "a constant of type %s, expected numbers as its dimensions", type_print(type, text));
+		parse_error(
+			parser, "a constant of type %s, expected numbers as its dimensions", type_print(type, text));
 		return NULL;
 	}
 	if (form->kind == CONST_NAMED)
 		return named_tensor(parser, form->name, type);
-	int64_t count = type_count(type);    /* parse_type keeps it far from overflow */
+	int64_t count = type_count(type); /* parse_type keeps it far from overflow */
 	if (form->kind == CONST_LIST && form->count != count) {
-		parse_error(parser, "a list of %lld elements for %s, expected %lld", (long long)form->count, type_print(type, text),
-		            (long long)count);
+		parse_error(parser, "a list of %lld elements for %s, expected %lld", (long long)form->count,
+			type_print(type, text), (long long)count);
 		return NULL;
 	}
 	if (form->kind == CONST_RAND && !dtype_is_float(type->dtype)) {
@@ -161,7 +157,8 @@ const Tensor *const_tensor(Parser *parser, const ConstForm *form, const Type *ty
 		parser->rule_bytes += count * dtype_bytes[type->dtype];
 		if (parser->rule_bytes > RULE_BYTES_MAX) {
 			parser->rule_bytes = RULE_BYTES_MAX;
-			parse_error(parser, "splat, iota and rand make more than %lld bytes in all", (long long)RULE_BYTES_MAX);
+			parse_error(
+				parser, "splat, iota and rand make more than %lld bytes in all", (long long)RULE_BYTES_MAX);
 			return NULL;
 		}
 	}

@@ -1,30 +1,30 @@
-/* parse_graph.c: one graph of .bir text: its header, its ops and its return line. Names are resolved here; types, levels and
- * all else that must hold is checked by verify.c.
+/* parse_graph.c: one graph of .bir text: its header, its ops and its return line. Names are resolved here;
+ * types, levels and all else that must hold is checked by verify.c.
  *
- * A line with an error still binds the names at its left, to no value, so that the lines that use them can be read without
- * a complaint about each. */
+ * A line with an error still binds the names at its left, to no value, so that the lines that use them can be
+ * read without a complaint about each. */
 #include <search.h>
 #include <string.h>
 #include "parse.h"
 
 /* How a value is spelled: %12 is id 12, and %x or %"x" is a name. */
 typedef struct Binding {
-	const char *name;          /* NULL: an id */
-	uint32_t    id;
-	Value      *value;         /* NULL: its line had an error */
-	int         line;
+	const char *name; /* NULL: an id */
+	uint32_t id;
+	Value *value; /* NULL: its line had an error */
+	int line;
 } Binding;
 
 typedef struct GraphParser {
 	Parser *parser;
-	Graph  *graph;
-	void   *bindings;          /* a binary tree (POSIX tsearch) */
-	bool    has_return;
+	Graph *graph;
+	void *bindings; /* a binary tree (POSIX tsearch) */
+	bool has_return;
 } GraphParser;
 
-enum { ID_MAX = (1 << 24) - 1 };   /* four times NODES_MAX * RESULTS_MAX; passes may keep arrays by id */
+enum { ID_MAX = (1 << 24) - 1 }; /* four times NODES_MAX * RESULTS_MAX; passes may keep arrays by id */
 
-/* ---- names of values --------------------------------------------------------------------------------------------- */
+/* ---- names of values ------------------------------------------------------------------------- */
 static int binding_compare(const void *a, const void *b)
 {
 	const Binding *x = a, *y = b;
@@ -35,7 +35,7 @@ static int binding_compare(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static void binding_keep(void *binding) { (void)binding; }    /* in the module's arena */
+static void binding_keep(void *binding) { (void)binding; } /* in the module's arena */
 
 /* %12. False: not an id. Ids beyond ID_MAX may come out as any other that is too large. */
 static bool token_id(const Token *token, uint64_t *id)
@@ -58,7 +58,8 @@ static bool parse_value_name(Parser *parser, Binding *binding)
 	*binding = (Binding){.line = parser->token.line};
 	if (token_id(&parser->token, &id)) {
 		if (id > ID_MAX)
-			return parse_error(parser, "id %%%llu is too large, the largest is %d", (unsigned long long)id, ID_MAX);
+			return parse_error(
+				parser, "id %%%llu is too large, the largest is %d", (unsigned long long)id, ID_MAX);
 		binding->id = (uint32_t)id;
 		parse_advance(parser);
 		return true;
@@ -120,19 +121,19 @@ static void reserve_ids(GraphParser *gp)
 	}
 }
 
-/* ---- op lines ---------------------------------------------------------------------------------------------------- */
+/* ---- op lines -------------------------------------------------------------------------------- */
 /* All that stands on an op's line. */
 typedef struct Line {
-	int       number;
-	int32_t   nresults, nargs, ntypes;
-	Binding   results[RESULTS_MAX];
-	Value    *args[ARGS_MAX];
-	Type      types[RESULTS_MAX];
-	Op        op;
-	Attrs     attrs;
-	ConstForm form;            /* OP_CONST */
+	int number;
+	int32_t nresults, nargs, ntypes;
+	Binding results[RESULTS_MAX];
+	Value *args[ARGS_MAX];
+	Type types[RESULTS_MAX];
+	Op op;
+	Attrs attrs;
+	ConstForm form; /* OP_CONST */
 	const char *origin;
-	bool      unknown;         /* an argument's own line had an error: no node is made */
+	bool unknown; /* an argument's own line had an error: no node is made */
 } Line;
 
 static bool parse_results(GraphParser *gp, Line *line)
@@ -157,8 +158,8 @@ static bool parse_op(Parser *parser, Op *op)
 	if (parser->token.kind != TOKEN_WORD)
 		return parse_expected(parser, "the name of an op");
 	const Token *token = &parser->token;
-	return parse_error(parser, "there is no op '%.*s' (bertc ops lists them)", (int)(token->bytes < 80 ? token->bytes : 80),
-	                   token->text);
+	return parse_error(parser, "there is no op '%.*s' (bertc ops lists them)",
+		(int)(token->bytes < 80 ? token->bytes : 80), token->text);
 }
 
 static bool parse_args(GraphParser *gp, Line *line)
@@ -192,14 +193,14 @@ static bool parse_types(Parser *parser, Line *line)
 static bool parse_line(GraphParser *gp, Line *line)
 {
 	Parser *parser = gp->parser;
-	if (!parse_results(gp, line) || !parse_op(parser, &line->op) ||
-	    (line->op == OP_CONST && !parse_const_form(parser, &line->form)) || !parse_args(gp, line) ||
-	    !parse_attrs(parser, &line->attrs) || !parse_types(parser, line))
+	if (!parse_results(gp, line) || !parse_op(parser, &line->op)
+		|| (line->op == OP_CONST && !parse_const_form(parser, &line->form)) || !parse_args(gp, line)
+		|| !parse_attrs(parser, &line->attrs) || !parse_types(parser, line))
 		return false;
 	int32_t results = op_info[line->op].results;
 	if (line->nresults != results || line->ntypes != results)
-		return parse_error(parser, "%s makes %d results; the line has %d names and %d types", op_info[line->op].name, results,
-		                   line->nresults, line->ntypes);
+		return parse_error(parser, "%s makes %d results; the line has %d names and %d types",
+			op_info[line->op].name, results, line->nresults, line->ntypes);
 	return true;
 }
 
@@ -214,7 +215,8 @@ static bool line_insert(GraphParser *gp, Line *line)
 	}
 	if (line->unknown)
 		return false;
-	Node *node = graph_insert_typed(gp->graph, NULL, line->op, line->args, line->nargs, &line->attrs, tensor, NULL, line->types);
+	Node *node = graph_insert_typed(
+		gp->graph, NULL, line->op, line->args, line->nargs, &line->attrs, tensor, NULL, line->types);
 	node->line = line->number;
 	for (int32_t i = 0; i < line->nresults; i++)
 		value_spell(node->results[i], &line->results[i]);
@@ -226,7 +228,8 @@ static void parse_node(GraphParser *gp)
 	Parser *parser = gp->parser;
 	Line line = {.number = parser->token.line};
 	bool good = parse_line(gp, &line);
-	/* A constant's errors belong to this line, so it is made before the line's end is taken; its origin is added after. */
+	/* A constant's errors belong to this line, so it is made before the line's end is taken; its origin is
+	 * added after. */
 	good = good && line_insert(gp, &line);
 	for (int32_t i = 0; i < line.nresults; i++)
 		bind(gp, &line.results[i]);
@@ -237,7 +240,7 @@ static void parse_node(GraphParser *gp)
 	parser->nodes++;
 }
 
-/* ---- the return line, the header, the graph ---------------------------------------------------------------------- */
+/* ---- the return line, the header, the graph -------------------------------------------------- */
 static bool parse_outputs(GraphParser *gp)
 {
 	Parser *parser = gp->parser;
@@ -259,7 +262,8 @@ static bool parse_outputs(GraphParser *gp)
 static void parse_return(GraphParser *gp)
 {
 	Parser *parser = gp->parser;
-	bool good = !gp->has_return || parse_error(parser, "a second return line; the first is line %d", gp->graph->return_line);
+	bool good = !gp->has_return
+		|| parse_error(parser, "a second return line; the first is line %d", gp->graph->return_line);
 	gp->has_return = true;
 	gp->graph->return_line = parser->token.line;
 	parse_advance(parser);
@@ -277,7 +281,8 @@ static bool parse_inputs(GraphParser *gp)
 	do {
 		Binding binding;
 		Type type;
-		if (!parse_value_name(parser, &binding) || !parse_expect(parser, ':', "':' and a type") || !parse_type(parser, &type))
+		if (!parse_value_name(parser, &binding) || !parse_expect(parser, ':', "':' and a type")
+			|| !parse_type(parser, &type))
 			return false;
 		if (gp->graph->ninputs == INPUTS_MAX)
 			return parse_error(parser, "more than %d inputs", INPUTS_MAX);
@@ -307,13 +312,16 @@ static bool parse_arena(Parser *parser, ArenaPlan *plan)
 	plan->planned = true;
 	while (!parse_accept(parser, '}')) {
 		int64_t *field = NULL;
-#define FIELD(name) if (token_is(&parser->token, #name)) field = &plan->name;
+#define FIELD(name) \
+	if (token_is(&parser->token, #name)) \
+		field = &plan->name;
 		ARENA_FIELDS(FIELD)
 #undef FIELD
 		if (!field)
 			return parse_expected(parser, "a term of the arena as per_token=64, or '}'");
 		parse_advance(parser);
-		if (!parse_expect(parser, '=', "'='") || !parse_int(parser, "a number of bytes", 0, TENSOR_BYTES_MAX, field))
+		if (!parse_expect(parser, '=', "'='")
+			|| !parse_int(parser, "a number of bytes", 0, TENSOR_BYTES_MAX, field))
 			return false;
 	}
 	return true;

@@ -20,19 +20,22 @@ bool parse_expected(Parser *parser, const char *what)
 {
 	const Token *token = &parser->token;
 	if (token->kind == TOKEN_END || token->kind == TOKEN_LINE_END || token->kind == TOKEN_COMMENT)
-		return parse_error(parser, "expected %s, found the end of the %s", what, token->kind == TOKEN_END ? "text" : "line");
+		return parse_error(
+			parser, "expected %s, found the end of the %s", what, token->kind == TOKEN_END ? "text" : "line");
 	if (token->kind == TOKEN_BAD && *token->text == '"')
 		return parse_error(parser, "expected %s, found a string that does not end on its line", what);
 	if (token->kind == TOKEN_BAD)
 		return parse_error(parser, "expected %s, found the byte 0x%02x", what, (unsigned char)*token->text);
-	return parse_error(parser, "expected %s, found '%.*s'", what, (int)(token->bytes < 80 ? token->bytes : 80), token->text);
+	return parse_error(
+		parser, "expected %s, found '%.*s'", what, (int)(token->bytes < 80 ? token->bytes : 80), token->text);
 }
 
 void parse_advance(Parser *parser) { parser->token = lex_next(&parser->lexer); }
 
 bool token_is(const Token *token, const char *word)
 {
-	return token->kind == TOKEN_WORD && token->bytes == strlen(word) && memcmp(token->text, word, token->bytes) == 0;
+	return token->kind == TOKEN_WORD && token->bytes == strlen(word)
+		&& memcmp(token->text, word, token->bytes) == 0;
 }
 
 bool parse_accept(Parser *parser, int kind)
@@ -87,7 +90,7 @@ bool parse_line_end(Parser *parser, const char **comment)
 	return parse_expect(parser, TOKEN_LINE_END, "the end of the line");
 }
 
-/* ---- strings and names ------------------------------------------------------------------------------------------- */
+/* ---- strings and names ----------------------------------------------------------------------- */
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -104,18 +107,17 @@ static int char_next(const char **at, const char *end)
 	if (*c != '\\')
 		return (unsigned char)*c;
 	*at = c + 2;
-	switch (c[1]) {    /* the lexer made sure that a byte follows */
-	case 'n':  return '\n';
-	case 't':  return '\t';
-	case '"':  return '"';
+	switch (c[1]) { /* the lexer made sure that a byte follows */
+	case 'n': return '\n';
+	case 't': return '\t';
+	case '"': return '"';
 	case '\\': return '\\';
 	case 'x':
 		if (end - c < 4 || hex_digit(c[2]) < 0 || hex_digit(c[3]) < 0)
 			return -1;
 		*at = c + 4;
 		return hex_digit(c[2]) * 16 + hex_digit(c[3]);
-	default:
-		return -1;
+	default: return -1;
 	}
 }
 
@@ -159,13 +161,13 @@ const char *parse_name(Parser *parser, int kind, const char *what)
 		parse_expected(parser, what);
 		return NULL;
 	}
-	if (kind != TOKEN_WORD) {    /* the % or @ */
+	if (kind != TOKEN_WORD) { /* the % or @ */
 		token.text++;
 		token.bytes--;
 	}
 	bool quoted = *token.text == '"';
 	const char *name = quoted ? unquote(parser, token.text, token.bytes)
-	                          : mem_string(parser->module->mem, token.text, token.bytes);
+							  : mem_string(parser->module->mem, token.text, token.bytes);
 	if (name && (*name == 0 || strlen(name) > NAME_BYTES_MAX)) {
 		parse_error(parser, "%s has %zu bytes, expected 1 to %d", what, strlen(name), NAME_BYTES_MAX);
 		return NULL;
@@ -175,7 +177,7 @@ const char *parse_name(Parser *parser, int kind, const char *what)
 	return name;
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 bool parse_number(Parser *parser, Number *number)
 {
 	const Token *token = &parser->token;
@@ -183,7 +185,8 @@ bool parse_number(Parser *parser, Number *number)
 	if (token->kind != TOKEN_INT && token->kind != TOKEN_REAL)
 		return parse_expected(parser, "a number");
 	if (token->bytes >= sizeof text)
-		return parse_error(parser, "a number of %zu characters, expected at most %d", token->bytes, NUMBER_BYTES_MAX - 1);
+		return parse_error(
+			parser, "a number of %zu characters, expected at most %d", token->bytes, NUMBER_BYTES_MAX - 1);
 	memcpy(text, token->text, token->bytes);
 	text[token->bytes] = 0;
 	number->d = strtod(text, NULL);
@@ -193,7 +196,7 @@ bool parse_number(Parser *parser, Number *number)
 	if (number->is_int) {
 		errno = 0;
 		number->i = strtoll(text, NULL, 10);
-		number->is_int = errno == 0;    /* outside the 64 bits it is a real number */
+		number->is_int = errno == 0; /* outside the 64 bits it is a real number */
 	}
 	parse_advance(parser);
 	return true;
@@ -208,8 +211,8 @@ bool parse_int(Parser *parser, const char *what, int64_t least, int64_t most, in
 	if (!parse_number(parser, &number))
 		return false;
 	if (!number.is_int || number.i < least || number.i > most)
-		return parse_error(parser, "%s is %.*s, expected %lld to %lld", what, (int)token.bytes, token.text, (long long)least,
-		                   (long long)most);
+		return parse_error(parser, "%s is %.*s, expected %lld to %lld", what, (int)token.bytes, token.text,
+			(long long)least, (long long)most);
 	*out = number.i;
 	return true;
 }

@@ -1,13 +1,13 @@
-/* print.c: a module as .bir text (the language: IR.md). The text is a fixed point: what module_parse makes of it prints as
- * the same bytes. Files beside the text are module_write's (write.c). */
+/* print.c: a module as .bir text (the language: IR.md). The text is a fixed point: what module_parse makes of
+ * it prints as the same bytes. Files beside the text are module_write's (write.c). */
 #include <stdlib.h>
 #include <string.h>
 #include "text.h"
 
 typedef struct Printer {
-	FILE            *out;
+	FILE *out;
 	const PrintPlan *plan;
-	bool             elide;
+	bool elide;
 } Printer;
 
 void print_quoted(FILE *out, const char *text)
@@ -22,7 +22,8 @@ void print_quoted(FILE *out, const char *text)
 			fputs("\\t", out);
 		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			fprintf(out, "\\x%02x", (unsigned char)*c);
-		else if ((unsigned char)c[0] == 0xc2 && ((unsigned char)c[1] & 0xe0) == 0x80)    /* U+0080 to U+009F: controls, too */
+		else if ((unsigned char)c[0] == 0xc2
+			&& ((unsigned char)c[1] & 0xe0) == 0x80) /* U+0080 to U+009F: controls, too */
 			fprintf(out, "\\xc2\\x%02x", (unsigned char)*++c);
 		else
 			fputc(*c, out);
@@ -59,7 +60,7 @@ static void print_type(FILE *out, const Type *type)
 	fputs(type_print(type, text), out);
 }
 
-/* ---- attributes: one function a kind, called by the table in attrs.def ------------------------------------------- */
+/* ---- attributes: one function a kind, called by the table in attrs.def ----------------------- */
 static void print_INT(FILE *out, int64_t value) { fprintf(out, "%lld", (long long)value); }
 static void print_TEXT(FILE *out, const char *text) { print_quoted(out, text); }
 
@@ -106,7 +107,7 @@ static void print_attrs(FILE *out, const Attrs *attr)
 		fputc('}', out);
 }
 
-/* ---- constants --------------------------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------- */
 bool tensor_is_loose(const Tensor *tensor)
 {
 	return !tensor->file && !tensor->form && type_count(&tensor->type) > INLINE_MAX;
@@ -149,7 +150,7 @@ static void print_const(const Printer *printer, const Tensor *tensor)
 		print_elements(printer->out, tensor);
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------------------------ */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 /* Origins are labels for people: a control byte in one becomes '?', blanks at its ends go. */
 static void print_origin(FILE *out, const char *origin)
 {
@@ -224,7 +225,7 @@ static void print_graph(const Printer *printer, const Graph *graph)
 	fputs(graph->noutputs ? "\n}\n" : "  return\n}\n", out);
 }
 
-/* ---- modules ----------------------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------- */
 static void print_head(FILE *out, const Head *head)
 {
 	fputs("head ", out);

@@ -4,24 +4,32 @@
 #include "ir/ir.h"
 
 enum {
-	INLINE_MAX = 64,           /* elements: larger constants of passes go to a file beside the text */
-	NUMBER_BYTES_MAX = 64,     /* longest spelling of one number; %.17g needs 24 */
+	INLINE_MAX = 64,       /* elements: larger constants of passes go to a file beside the text */
+	NUMBER_BYTES_MAX = 64, /* longest spelling of one number; %.17g needs 24 */
 };
 
 /* words.c: "graph", "fused", "lowered"; NULL: no such level. The words of enums.def by value. */
 const char *level_name(Level);
-extern const char *const enum_pack_words[PACK_COUNT], *const enum_act_words[ACT_COUNT], *const enum_pool_words[POOL_COUNT];
+extern const char *const enum_pack_words[PACK_COUNT], *const enum_act_words[ACT_COUNT],
+														  *const enum_pool_words[POOL_COUNT];
 
 /* The fields of ArenaPlan, in the order in which arena{...} prints them. */
 #define ARENA_FIELDS(FIELD) \
-	FIELD(per_token) FIELD(per_text) FIELD(per_pair) FIELD(per_thread_token) FIELD(per_thread) FIELD(per_block) FIELD(fixed)
+	FIELD(per_token) \
+	FIELD(per_text) FIELD(per_pair) FIELD(per_thread_token) FIELD(per_thread) FIELD(per_block) FIELD(fixed)
 
 /* One number of the text: d always, and i with all 64 bits where the spelling is that of an integer. */
-typedef struct Number { bool is_int; int64_t i; double d; } Number;
+typedef struct Number {
+	bool is_int;
+	int64_t i;
+	double d;
+} Number;
 
-/* Writes element i of an array of the type, rounding to nearest even. False: an integer type that cannot hold it. */
+/* Writes element i of an array of the type, rounding to nearest even. False: an integer type that cannot hold
+ * it. */
 bool element_store(void *data, DType, int64_t i, Number);
-/* The shortest text from which the parser and element_store make element i of the array again; small whole numbers in full. */
+/* The shortest text from which the parser and element_store make element i of the array again; small whole
+ * numbers in full. */
 void element_text(const void *data, DType, int64_t i, char text[NUMBER_BYTES_MAX]);
 /* The shortest of %.15g, %.16g and %.17g that reads back exactly. */
 void real_text(double, char text[NUMBER_BYTES_MAX]);
@@ -40,21 +48,30 @@ bool name_is_file(const char *name);
 bool tensor_is_loose(const Tensor *);
 
 /* The new file of module_write: which name each loose tensor has there. */
-typedef struct Placed { const Tensor *tensor; const char *name; } Placed;
+typedef struct Placed {
+	const Tensor *tensor;
+	const char *name;
+} Placed;
 typedef struct PrintPlan {
 	const PrintOptions *options;
-	const char *file;          /* plain name of the new file, or NULL: print loose constants inline */
-	Placed     *placed;        /* sorted by tensor */
-	int32_t     nplaced;
+	const char *file; /* plain name of the new file, or NULL: print loose constants inline */
+	Placed *placed;   /* sorted by tensor */
+	int32_t nplaced;
 } PrintPlan;
 /* The tensor's name in the new file; NULL: it is not there. */
 const char *plan_name(const PrintPlan *, const Tensor *);
 void module_print_plan(const Module *, FILE *, const PrintPlan *);
-/* Plain names of the files that constants come from, in order, each once; the array lives in mem, the names are borrowed. */
+/* Plain names of the files that constants come from, in order, each once; the array lives in mem, the names
+ * are borrowed. */
 const char **module_weights(const Module *, MemArena *mem, int32_t *count);
 
 /* A file that appears whole or not at all (write.c). */
-typedef struct NewFile { FILE *out; const char *path; char *temporary; Diag *diag; } NewFile;
+typedef struct NewFile {
+	FILE *out;
+	const char *path;
+	char *temporary;
+	Diag *diag;
+} NewFile;
 bool new_file_open(NewFile *, const char *path, Diag *);
 /* Flushes and renames, or complains and removes the temporary file. */
 bool new_file_commit(NewFile *);

@@ -5,14 +5,14 @@
 const char *level_name(Level level)
 {
 	switch (level) {
-	case LEVEL_GRAPH:   return "graph";
-	case LEVEL_FUSED:   return "fused";
+	case LEVEL_GRAPH: return "graph";
+	case LEVEL_FUSED: return "fused";
 	case LEVEL_LOWERED: return "lowered";
 	}
 	return NULL;
 }
 
-/* ---- enums.def --------------------------------------------------------------------------------------------------- */
+/* ---- enums.def ------------------------------------------------------------------------------- */
 #define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
 #define WORD_PACK(NAME, TEXT) [PACK_##NAME] = TEXT,
 #define WORD_ACT(NAME, TEXT)
@@ -35,7 +35,7 @@ const char *const enum_pool_words[POOL_COUNT] = {
 #include "ir/enums.def"
 };
 
-/* ---- names ------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -55,7 +55,8 @@ bool name_is_value(const char *name)
 
 bool name_is_symbol(const char *name) { return name_is_made_of(name, "./-"); }
 
-/* As `letter (letter | digit)* ('-' letter (letter | digit)*)*` in lex.rl, without the numbers inf and nan. */
+/* As `letter (letter | digit)* ('-' letter (letter | digit)*)*` in lex.rl, without the numbers inf and nan.
+ */
 bool name_is_word(const char *name)
 {
 	for (const char *c = name;; c++) {

@@ -1,5 +1,6 @@
-/* write.c: OUT.bir, and beside it a .safetensors file with the large constants that passes made. Both appear whole or not
- * at all, by rename, the constants first: a .bir file never refers to a file that is not there yet. */
+/* write.c: OUT.bir, and beside it a .safetensors file with the large constants that passes made. Both appear
+ * whole or not at all, by rename, the constants first: a .bir file never refers to a file that is not there
+ * yet. */
 #include <errno.h>
 #include <search.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 #include "text.h"
 
-/* ---- files that appear whole or not at all ----------------------------------------------------------------------- */
+/* ---- files that appear whole or not at all --------------------------------------------------- */
 /* A device or pipe is written in place: renaming over /dev/null would take it from everybody. */
 bool new_file_open(NewFile *file, const char *path, Diag *diag)
 {
@@ -26,7 +27,7 @@ bool new_file_open(NewFile *file, const char *path, Diag *diag)
 	if (handle >= 0) {
 		mode_t mask = umask(0);
 		umask(mask);
-		fchmod(handle, 0666 & ~mask);    /* mkstemp makes files that others cannot read */
+		fchmod(handle, 0666 & ~mask); /* mkstemp makes files that others cannot read */
 		file->out = fdopen(handle, "wb");
 	}
 	if (!file->out) {
@@ -63,8 +64,12 @@ bool new_file_commit(NewFile *file)
 	return good;
 }
 
-/* ---- which files constants come from ----------------------------------------------------------------------------- */
-typedef struct Names { MemArena *mem; const char **at; int32_t count, capacity; } Names;
+/* ---- which files constants come from --------------------------------------------------------- */
+typedef struct Names {
+	MemArena *mem;
+	const char **at;
+	int32_t count, capacity;
+} Names;
 
 static bool names_have(const Names *names, const char *name)
 {
@@ -89,7 +94,8 @@ static void names_add(Names *names, const char *name)
 	names->at[names->count++] = name;
 }
 
-/* The mapped files in their order, then those of constants whose file the module does not have (made by hand). */
+/* The mapped files in their order, then those of constants whose file the module does not have (made by
+ * hand). */
 const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 {
 	Names names = {.mem = mem};
@@ -103,9 +109,12 @@ const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 	return names.at;
 }
 
-/* ---- which loose constant gets which name ------------------------------------------------------------------------ */
+/* ---- which loose constant gets which name ---------------------------------------------------- */
 /* Loose constants as they are found, and what may not be used again: binary trees (POSIX tsearch). */
-typedef struct Placing { MemArena *mem; void *tensors, *names; } Placing;
+typedef struct Placing {
+	MemArena *mem;
+	void *tensors, *names;
+} Placing;
 
 static int by_tensor(const void *a, const void *b)
 {
@@ -117,7 +126,8 @@ const char *plan_name(const PrintPlan *plan, const Tensor *tensor)
 {
 	if (plan->nplaced == 0)
 		return NULL;
-	const Placed *placed = bsearch(&(Placed){.tensor = tensor}, plan->placed, (size_t)plan->nplaced, sizeof *placed, by_tensor);
+	const Placed *placed = bsearch(
+		&(Placed){.tensor = tensor}, plan->placed, (size_t)plan->nplaced, sizeof *placed, by_tensor);
 	return placed ? placed->name : NULL;
 }
 
@@ -136,8 +146,8 @@ static const char *name_choose(Placing *placing, const Tensor *tensor, const Val
 	return name;
 }
 
-/* Every loose constant once, sorted by tensor; names are given in the order of the text, so they are the same every time. A
- * name that the text needs for a tensor of another file is not given again. */
+/* Every loose constant once, sorted by tensor; names are given in the order of the text, so they are the same
+ * every time. A name that the text needs for a tensor of another file is not given again. */
 static Placed *constants_place(const Module *module, MemArena *mem, int32_t *count)
 {
 	Placing placing = {.mem = mem};
@@ -155,7 +165,7 @@ static Placed *constants_place(const Module *module, MemArena *mem, int32_t *cou
 				continue;
 			placed[n] = (Placed){.tensor = node->data};
 			if (*(Placed **)tsearch(&placed[n], &placing.tensors, by_tensor) != &placed[n])
-				continue;    /* an earlier node shows the same tensor */
+				continue; /* an earlier node shows the same tensor */
 			placed[n++].name = name_choose(&placing, node->data, node->results[0]);
 		}
 	tdestroy(placing.names, keep);
@@ -177,7 +187,8 @@ static bool constants_write(const char *path, const PrintPlan *plan, MemArena *m
 	return safetensors_write(path, list, plan->nplaced, diag);
 }
 
-/* "dir/tiny" + ".safetensors" for "dir/tiny.bir"; "dir/tiny.2.safetensors", ... when the text refers to that one already. */
+/* "dir/tiny" + ".safetensors" for "dir/tiny.bir"; "dir/tiny.2.safetensors", ... when the text refers to that
+ * one already. */
 static char *constants_path(const Module *module, const char *path, MemArena *mem)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');

@@ -39,10 +39,7 @@ static bool node_respell(Graph *graph, Node *node, Op op, double scalar)
 	return true;
 }
 
-static bool float_exact(double x)
-{
-	return isfinite(x) && (double)(float)x == x;
-}
+static bool float_exact(double x) { return isfinite(x) && (double)(float)x == x; }
 
 /* 1/c without rounding: c is a power of two. */
 static bool has_inverse(double c)
@@ -111,7 +108,8 @@ static Value *simplify_matmul(Graph *graph, Node *node, PassRun *run)
 		return NULL;
 	const Tensor *from = value_tensor(b);
 	int64_t rows = b->type.dim[0].plus, columns = b->type.dim[1].plus, size = dtype_bytes[from->type.dtype];
-	Tensor *to = tensor_derived(graph, from, "transposed", type_numbers(from->type.dtype, 2, (int64_t[]){ columns, rows }));
+	Tensor *to = tensor_derived(
+		graph, from, "transposed", type_numbers(from->type.dtype, 2, (int64_t[]){columns, rows}));
 	const uint8_t *source = from->data;
 	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
 	for (int64_t n = 0; n < columns; n++)
@@ -121,27 +119,25 @@ static Value *simplify_matmul(Graph *graph, Node *node, PassRun *run)
 	Value *weight = graph_const(graph, node, to, b->node->origin);
 	if (!weight)
 		return NULL;
-	return graph_emit(graph, node, OP_LINEAR, (Value *[]){ node->args[0], weight }, 2, &(Attrs){ 0 }, node->origin, run->diag);
+	return graph_emit(
+		graph, node, OP_LINEAR, (Value *[]){node->args[0], weight}, 2, &(Attrs){0}, node->origin, run->diag);
 }
 
 static Value *simplify(Graph *graph, Node *node, PassRun *run, bool *changed)
 {
 	Attrs *attr = &node->attr;
 	switch (node->op) {
-	case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV:
-		return simplify_arithmetic(graph, node, changed);
-	case OP_TRANSPOSE:
-		return simplify_transpose(node, changed);
-	case OP_RESHAPE:
-		return simplify_reshape(node, changed);
-	case OP_MATMUL:
-		return simplify_matmul(graph, node, run);
-	case OP_CAST: case OP_SLICE:   /* to the same type, or all of it */
-		return becomes(node, node->args[0]);
-	case OP_CONCAT:
-		return node->nargs == 1 ? node->args[0] : NULL;
-	case OP_ACTIVATION:
-		return attr->act == ACT_NONE ? node->args[0] : NULL;
+	case OP_ADD:
+	case OP_SUB:
+	case OP_MUL:
+	case OP_DIV: return simplify_arithmetic(graph, node, changed);
+	case OP_TRANSPOSE: return simplify_transpose(node, changed);
+	case OP_RESHAPE: return simplify_reshape(node, changed);
+	case OP_MATMUL: return simplify_matmul(graph, node, run);
+	case OP_CAST:
+	case OP_SLICE: /* to the same type, or all of it */ return becomes(node, node->args[0]);
+	case OP_CONCAT: return node->nargs == 1 ? node->args[0] : NULL;
+	case OP_ACTIVATION: return attr->act == ACT_NONE ? node->args[0] : NULL;
 	case OP_LINEAR:
 		*changed = (attr->has & A_act) && attr->act == ACT_NONE;
 		if (*changed)
@@ -152,8 +148,7 @@ static Value *simplify(Graph *graph, Node *node, PassRun *run, bool *changed)
 		if (*changed)
 			attr->has &= ~(uint32_t)A_scale;
 		return NULL;
-	default:
-		return NULL;
+	default: return NULL;
 	}
 }
 
@@ -161,16 +156,17 @@ bool pass_canonicalize(Graph *graph, PassRun *run)
 {
 	for (Node *node = graph->first, *next; node; node = next) {
 		bool changed = false;
-		Node *args[2] = { node->nargs > 0 ? node->args[0]->node : NULL, node->nargs > 1 ? node->args[1]->node : NULL };
+		Node *args[2] = {
+			node->nargs > 0 ? node->args[0]->node : NULL, node->nargs > 1 ? node->args[1]->node : NULL};
 		Value *by = simplify(graph, node, run, &changed);
 		if (run->diag->errors)
 			return false;
-		next = changed ? node : node->next;   /* a node that was respelled gets another look */
+		next = changed ? node : node->next; /* a node that was respelled gets another look */
 		if (by) {
 			rewrite_uses(graph, node->results[0], by);
 			rewrite_erase(graph, node);
 		} else if (changed) {
-			for (int i = 0; i < 2; i++)   /* what it read before may be unused now */
+			for (int i = 0; i < 2; i++) /* what it read before may be unused now */
 				if (args[i] && args[i]->nresults && !value_uses(graph, args[i]->results[0]))
 					rewrite_erase(graph, args[i]);
 		}

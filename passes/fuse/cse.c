@@ -4,8 +4,9 @@
  *   %b = erf %x               ->    %c = add %a, %a
  *   %c = add %a, %b
  *
- * Nodes are equal when op, arguments, attributes and result types are; add and mul also with their arguments swapped.
- * Constants are equal when their type and bytes are, so that weights shared between layers are stored once. */
+ * Nodes are equal when op, arguments, attributes and result types are; add and mul also with their arguments
+ * swapped. Constants are equal when their type and bytes are, so that weights shared between layers are
+ * stored once. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +28,7 @@ static uint64_t tensor_hash(const Tensor *tensor)
 	return hash;
 }
 
-static bool op_commutes(Op op)
-{
-	return op == OP_ADD || op == OP_MUL;
-}
+static bool op_commutes(Op op) { return op == OP_ADD || op == OP_MUL; }
 
 static uint64_t node_hash(const Node *node)
 {
@@ -48,7 +46,8 @@ static uint64_t node_hash(const Node *node)
 
 static bool node_equal(const Node *a, const Node *b)
 {
-	if (a->op != b->op || a->nargs != b->nargs || a->nresults != b->nresults || !attrs_equal(&a->attr, &b->attr))
+	if (a->op != b->op || a->nargs != b->nargs || a->nresults != b->nresults
+		|| !attrs_equal(&a->attr, &b->attr))
 		return false;
 	if (a->op == OP_CONST)
 		return tensor_equal(a->data, b->data);

@@ -11,7 +11,7 @@ int32_t graph_sweep(Graph *graph)
 {
 	bool *needed = calloc(graph->next_id + 1, sizeof *needed);
 	if (!needed)
-		return 0;   /* nothing is deleted: the graph stays right, only larger */
+		return 0; /* nothing is deleted: the graph stays right, only larger */
 	for (int32_t i = 0; i < graph->noutputs; i++)
 		needed[graph->outputs[i].value->id] = true;
 	int32_t erased = 0;

@@ -3,11 +3,12 @@
  *   %a = const splat(2) : f32[]
  *   %b = sqrt %a : f32[]            ->   %b = const ... : f32[]
  *
- * Constants that are left unused go at once. Results that would be much larger than what they are made from (a broadcast,
- * an outer product) stay as they are: the program would only grow. */
+ * Constants that are left unused go at once. Results that would be much larger than what they are made from
+ * (a broadcast, an outer product) stay as they are: the program would only grow. */
 #include "passes/rewrite.h"
 
-/* A constant may grow by this much; the scalars and biases of a model stay far below, its weights do not grow at all. */
+/* A constant may grow by this much; the scalars and biases of a model stay far below, its weights do not grow
+ * at all. */
 enum { GROWTH_BYTES_MAX = 1 << 20 };
 
 static bool node_folds(const Node *node, PassRun *run)

@@ -1,26 +1,30 @@
-/* fuse.c: turns the primitive ops of a paper into the few that have fast kernels. The patterns are in fuse_*.c; here are
- * their names, their order and the reasons for it.
+/* fuse.c: turns the primitive ops of a paper into the few that have fast kernels. The patterns are in
+ * fuse_*.c; here are their names, their order and the reasons for it.
  *
  *   %q %k %v = linear x 3, reshape, transpose, matmul,         %qkv = linear %x, %w, %b : f32[S,24]
- *   div, softmax, matmul, transpose, reshape             ->    %c = attention %qkv {heads=2 pack=qkv} : f32[S,8]
- *   mul(0.5 %x, 1 + erf(%x / sqrt 2))                          linear .. {act=gelu}
- *   layernorm(add(%x, %y))                                     add_layernorm %x, %y, ..
+ *   div, softmax, matmul, transpose, reshape             ->    %c = attention %qkv {heads=2 pack=qkv} :
+ * f32[S,8] mul(0.5 %x, 1 + erf(%x / sqrt 2))                          linear .. {act=gelu} layernorm(add(%x,
+ * %y))                                     add_layernorm %x, %y, ..
  *
  * `fuse{only=attention,qkv}` runs just those, in this order. Nothing here changes results beyond rounding. */
 #include "fuse.h"
 #include "passes/lower/narrow.h"
 #include <string.h>
 
-static const struct { const char *name; bool (*run)(Graph *, PassRun *); } patterns[] = {
-	{ "activation",      fuse_activation },        /* before epilogue, which moves it into the linear */
-	{ "epilogue",        fuse_epilogue },          /* first of all: a bias that is still an add hides q, k and v */
-	{ "attention",       fuse_attention },
-	{ "first-row",       fuse_first_row },         /* after attention: needs its query; before qkv: q has a linear of its own */
-	{ "fold-scale",      fuse_scale },             /* before qkv, while q has a linear of its own */
-	{ "fold-bias",       fuse_bias },              /* likewise k and v */
-	{ "qkv",             fuse_qkv },
-	{ "embed-layernorm", fuse_embed_layernorm },   /* before add-layernorm, which would take the last add */
-	{ "add-layernorm",   fuse_add_layernorm },
+static const struct {
+	const char *name;
+	bool (*run)(Graph *, PassRun *);
+} patterns[] = {
+	{"activation", fuse_activation}, /* before epilogue, which moves it into the linear */
+	{"epilogue", fuse_epilogue},     /* first of all: a bias that is still an add hides q, k and v */
+	{"attention", fuse_attention},
+	{"first-row",
+		fuse_first_row},        /* after attention: needs its query; before qkv: q has a linear of its own */
+	{"fold-scale", fuse_scale}, /* before qkv, while q has a linear of its own */
+	{"fold-bias", fuse_bias},   /* likewise k and v */
+	{"qkv", fuse_qkv},
+	{"embed-layernorm", fuse_embed_layernorm}, /* before add-layernorm, which would take the last add */
+	{"add-layernorm", fuse_add_layernorm},
 };
 enum { PATTERNS = sizeof patterns / sizeof patterns[0] };
 
@@ -38,15 +42,16 @@ static bool only_is_valid(const char *only, Diag *diag)
 {
 	char names[256] = "";
 	for (int i = 0; i < PATTERNS; i++)
-		snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", patterns[i].name);
+		snprintf(
+			names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", patterns[i].name);
 	for (const char *at = only;; at++) {
 		size_t bytes = strcspn(at, ",");
 		bool known = false;
 		for (int i = 0; i < PATTERNS; i++)
 			known |= strlen(patterns[i].name) == bytes && !memcmp(patterns[i].name, at, bytes);
 		if (!known)
-			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are %s", (int)(bytes < 64 ? bytes : 64), at,
-				names);
+			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are %s",
+				(int)(bytes < 64 ? bytes : 64), at, names);
 		at += bytes;
 		if (!*at)
 			return true;
@@ -60,7 +65,8 @@ Node *received_of(const Graph *graph, const Node *attention)
 	for (Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_RECEIVED && node->attr.pack == PACK_NONE && node->args[0] == attention->args[0]
 			&& node->args[1] == attention->args[1] && node->attr.heads == attention->attr.heads
-			&& (node->attr.has & A_scale ? node->attr.scale : 1) == (attention->attr.has & A_scale ? attention->attr.scale : 1))
+			&& (node->attr.has & A_scale ? node->attr.scale : 1)
+				== (attention->attr.has & A_scale ? attention->attr.scale : 1))
 			return node;
 	return NULL;
 }
@@ -87,7 +93,7 @@ Node *linear_of(const Graph *graph, const Value *v, const Node *user)
 
 Node *linear_replace(Graph *graph, Node *linear, const Tensor *weight, const Tensor *bias, PassRun *run)
 {
-	Value *args[3] = { linear->args[0], linear->args[1], NULL };
+	Value *args[3] = {linear->args[0], linear->args[1], NULL};
 	if (weight != value_tensor(linear->args[1]))
 		args[1] = graph_const(graph, linear, weight, linear->args[1]->node->origin);
 	if (bias && bias == linear_bias(linear))
@@ -108,9 +114,12 @@ bool pass_fuse(Graph *graph, PassRun *run)
 		return false;
 	const bool trained = module_has_scales(graph->module);
 	for (int i = 0; i < PATTERNS; i++) {
-		/* scales of quantisation-aware training are of the weights, and of what linears read, as they were trained */
+		/* scales of quantisation-aware training are of the weights, and of what linears read, as they were
+		 * trained */
 		if (trained && !strncmp(patterns[i].name, "fold-", 5))
-			pass_note(run, NULL, "%s: nothing is folded, the checkpoint's scales are of the weights as they are", patterns[i].name);
+			pass_note(run, NULL,
+				"%s: nothing is folded, the checkpoint's scales are of the weights as they are",
+				patterns[i].name);
 		else if ((!only || list_has(only, patterns[i].name)) && !patterns[i].run(graph, run))
 			return false;
 	}

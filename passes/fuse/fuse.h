@@ -1,6 +1,6 @@
-/* fuse.h: the patterns of the pass fuse, one function each, grouped by file. Internal to passes/. Every pattern walks the
- * whole graph, counts in run->changes, says with pass_note why it left alone what nearly matched, and returns false only
- * after an error. */
+/* fuse.h: the patterns of the pass fuse, one function each, grouped by file. Internal to passes/. Every
+ * pattern walks the whole graph, counts in run->changes, says with pass_note why it left alone what nearly
+ * matched, and returns false only after an error. */
 #ifndef BERTC_FUSE_H
 #define BERTC_FUSE_H
 #include "passes/rewrite.h"
@@ -21,21 +21,26 @@ bool fuse_add_layernorm(Graph *, PassRun *);
 bool fuse_first_row(Graph *, PassRun *);
 
 /* rows [S, heads*size], split into heads. */
-typedef struct Heads { Value *rows; int64_t heads, size; } Heads;
+typedef struct Heads {
+	Value *rows;
+	int64_t heads, size;
+} Heads;
 /* Multi-head attention in primitive ops: softmax(q k^T scale) v, its heads joined to rows again. */
 typedef struct AttentionMatch {
-	Heads  q, k, v;
+	Heads q, k, v;
 	double scale;
-	Attrs  selects;                     /* keep, share or threshold of the softmax, if any; nothing else */
+	Attrs selects; /* keep, share or threshold of the softmax, if any; nothing else */
 	Value *result;
 } AttentionMatch;
-/* NULL when softmax is the heart of an attention, filled into the match; else what is in the way ("": nothing looks like one). */
+/* NULL when softmax is the heart of an attention, filled into the match; else what is in the way ("": nothing
+ * looks like one). */
 const char *attention_match(const Graph *, const Node *softmax, AttentionMatch *);
 
-/* The op that adds up what an attention of q, k and v gives to each token, from the same q and k: what is done to these for the one is
- * done for the other. NULL: none. */
+/* The op that adds up what an attention of q, k and v gives to each token, from the same q and k: what is
+ * done to these for the one is done for the other. NULL: none. */
 Node *received_of(const Graph *, const Node *attention);
-/* The node that makes v when that is a linear with constant weight (and bias) which only `user` reads (and received_of it); else NULL. */
+/* The node that makes v when that is a linear with constant weight (and bias) which only `user` reads (and
+ * received_of it); else NULL. */
 Node *linear_of(const Graph *, const Value *v, const Node *user);
 /* The bias of a linear; NULL: none. */
 static inline const Tensor *linear_bias(const Node *linear)

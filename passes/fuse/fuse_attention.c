@@ -1,13 +1,14 @@
-/* fuse_attention.c: the ten ops of multi-head attention become one, and the linears that make its q, k and v become one.
+/* fuse_attention.c: the ten ops of multi-head attention become one, and the linears that make its q, k and v
+ * become one.
  *
  *   %qh = transpose(reshape %q {shape=[S,2,4]}) {perm=[1,0,2]}
  *   %kh = transpose(reshape %k {shape=[S,2,4]}) {perm=[1,2,0]}
  *   %vh = transpose(reshape %v {shape=[S,2,4]}) {perm=[1,0,2]}              %c = attention %q, %k, %v
- *   %a  = matmul(softmax(div(matmul %qh, %kh), 2), %vh)              ->          {heads=2 pack=none scale=0.5} : f32[S,8]
- *   %c  = reshape(transpose %a {perm=[1,0,2]}) {shape=[S,8]}
+ *   %a  = matmul(softmax(div(matmul %qh, %kh), 2), %vh)              ->          {heads=2 pack=none
+ * scale=0.5} : f32[S,8] %c  = reshape(transpose %a {perm=[1,0,2]}) {shape=[S,8]}
  *
- * The factor may stand on the scores, on q or on k, multiplied or divided, before or after the heads are split. After this,
- * memory is linear in the number of tokens: no scores are kept. */
+ * The factor may stand on the scores, on q or on k, multiplied or divided, before or after the heads are
+ * split. After this, memory is linear in the number of tokens: no scores are kept. */
 #include "fuse.h"
 #include <string.h>
 
@@ -27,10 +28,11 @@ static Value *strip_factor(Value *v, double *factor)
 	return v;
 }
 
-/* v is the rows of some value reshaped to [S, heads, size], its axes in the order `want`. factor NULL: none allowed. */
+/* v is the rows of some value reshaped to [S, heads, size], its axes in the order `want`. factor NULL: none
+ * allowed. */
 static bool heads_of(Value *v, const int64_t want[3], double *factor, Heads *out)
 {
-	int64_t order[3] = { 0, 1, 2 };   /* axis i of what v was is axis order[i] of what v is now */
+	int64_t order[3] = {0, 1, 2}; /* axis i of what v was is axis order[i] of what v is now */
 	double none = 1;
 	for (;;) {
 		v = factor ? strip_factor(v, factor) : v;
@@ -45,18 +47,20 @@ static bool heads_of(Value *v, const int64_t want[3], double *factor, Heads *out
 	const Type *from = &v->node->args[0]->type, *to = &v->type;
 	if (!type_is_rows(from) || from->rank != 2 || to->rank != 3 || !dim_equal(from->dim[0], to->dim[0]))
 		return false;
-	*out = (Heads){ strip_factor(v->node->args[0], factor ? factor : &none), to->dim[1].plus, to->dim[2].plus };
+	*out = (Heads){strip_factor(v->node->args[0], factor ? factor : &none), to->dim[1].plus, to->dim[2].plus};
 	if (!factor)
 		out->rows = v->node->args[0];
-	return dim_is_number(to->dim[1]) && dim_is_number(to->dim[2]) && out->heads * out->size == from->dim[1].plus;
+	return dim_is_number(to->dim[1]) && dim_is_number(to->dim[2])
+		&& out->heads * out->size == from->dim[1].plus;
 }
 
-/* The heads of v joined to rows again: transpose [1,0,2], reshape [S,H]. NULL: something else happens to them. */
+/* The heads of v joined to rows again: transpose [1,0,2], reshape [S,H]. NULL: something else happens to
+ * them. */
 static Value *joined_heads(const Graph *graph, const Value *v)
 {
 	Node *transpose = value_only_user(graph, v);
-	if (!transpose || transpose->op != OP_TRANSPOSE || transpose->attr.perm.count != 3 || transpose->attr.perm.at[0] != 1
-		|| transpose->attr.perm.at[1] != 0)
+	if (!transpose || transpose->op != OP_TRANSPOSE || transpose->attr.perm.count != 3
+		|| transpose->attr.perm.at[0] != 1 || transpose->attr.perm.at[1] != 0)
 		return NULL;
 	Node *reshape = value_only_user(graph, transpose->results[0]);
 	return reshape && reshape->op == OP_RESHAPE ? reshape->results[0] : NULL;
@@ -64,7 +68,7 @@ static Value *joined_heads(const Graph *graph, const Value *v)
 
 const char *attention_match(const Graph *graph, const Node *softmax, AttentionMatch *m)
 {
-	static const int64_t heads_first[3] = { 1, 0, 2 }, keys_last[3] = { 1, 2, 0 };
+	static const int64_t heads_first[3] = {1, 0, 2}, keys_last[3] = {1, 2, 0};
 	m->scale = 1;
 	m->selects = softmax->attr;
 	m->selects.has &= A_SELECT;
@@ -82,7 +86,8 @@ const char *attention_match(const Graph *graph, const Node *softmax, AttentionMa
 		return "the probabilities are not multiplied with v at once";
 	if (!heads_of(context->args[1], heads_first, NULL, &m->v))
 		return "what the probabilities are multiplied with is not v[S,H] split into heads";
-	if (m->q.heads != m->k.heads || m->q.heads != m->v.heads || m->q.size != m->v.size || m->q.size != m->k.size)
+	if (m->q.heads != m->k.heads || m->q.heads != m->v.heads || m->q.size != m->v.size
+		|| m->q.size != m->k.size)
 		return "q, k and v differ in the size of their heads";
 	m->result = joined_heads(graph, context->results[0]);
 	if (!m->result || !type_equal(&m->result->type, &m->q.rows->type))
@@ -109,7 +114,8 @@ bool fuse_attention(Graph *graph, PassRun *run)
 		attr.pack = PACK_NONE;
 		attr.scale = m.scale;
 		Node *dead = m.result->node;
-		Value *by = rewrite_value(graph, m.result, OP_ATTENTION, (Value *[]){ m.q.rows, m.k.rows, m.v.rows }, 3, &attr, run);
+		Value *by = rewrite_value(
+			graph, m.result, OP_ATTENTION, (Value *[]){m.q.rows, m.k.rows, m.v.rows}, 3, &attr, run);
 		if (!by)
 			return false;
 		rewrite_erase(graph, dead);
@@ -119,7 +125,7 @@ bool fuse_attention(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* ---- q, k and v in one linear ----------------------------------------------------------------------------------- */
+/* ---- q, k and v in one linear ---------------------------------------------------------------- */
 
 /* Rows of several weights one below the other: count * [N_i, K] -> [sum N_i, K]. */
 static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, const char *what)
@@ -128,7 +134,7 @@ static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, 
 	int64_t outputs = 0;
 	for (int32_t i = 0; i < count; i++)
 		outputs += value_tensor(linears[i]->args[1])->type.dim[0].plus;
-	Type type = type_numbers(first->type.dtype, 2, (int64_t[]){ outputs, first->type.dim[1].plus });
+	Type type = type_numbers(first->type.dtype, 2, (int64_t[]){outputs, first->type.dim[1].plus});
 	Tensor *to = tensor_derived(graph, first, what, type);
 	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
 	for (int32_t i = 0; i < count; i++) {
@@ -140,7 +146,8 @@ static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, 
 }
 
 /* Their biases likewise, as f32; zeros for those that have none. NULL when none has one. */
-static Tensor *stack_biases(Graph *graph, Node *const *linears, int32_t count, const char *what, int64_t outputs)
+static Tensor *stack_biases(
+	Graph *graph, Node *const *linears, int32_t count, const char *what, int64_t outputs)
 {
 	const Tensor *named = NULL;
 	for (int32_t i = 0; i < count && !named; i++)
@@ -178,23 +185,25 @@ static const char *match_stack(const Graph *graph, const Node *attention, int32_
 }
 
 /* attention q, k, v -> attention qkv (from = 0) or q, kv (from = 1). */
-static Node *stack_arguments(Graph *graph, Node *attention, int32_t from, Node *const linears[3], PassRun *run)
+static Node *stack_arguments(
+	Graph *graph, Node *attention, int32_t from, Node *const linears[3], PassRun *run)
 {
 	int32_t count = 3 - from;
 	const char *what = from ? "kv" : "qkv";
-	Node *last = linears[0];   /* the new linear stands in front of attention, behind everything it reads */
+	Node *last = linears[0]; /* the new linear stands in front of attention, behind everything it reads */
 	Tensor *weight = stack_weights(graph, linears, count, what);
 	Tensor *bias = stack_biases(graph, linears, count, what, weight->type.dim[0].plus);
-	Value *args[3] = { last->args[0], graph_const(graph, attention, weight, last->origin) };
+	Value *args[3] = {last->args[0], graph_const(graph, attention, weight, last->origin)};
 	if (bias)
 		args[2] = graph_const(graph, attention, bias, last->origin);
-	Value *stacked = graph_emit(graph, attention, OP_LINEAR, args, bias ? 3 : 2, NULL, last->origin, run->diag);
+	Value *stacked = graph_emit(
+		graph, attention, OP_LINEAR, args, bias ? 3 : 2, NULL, last->origin, run->diag);
 	if (!stacked)
 		return NULL;
 	Attrs attr = attention->attr;
 	attr.pack = from ? PACK_KV : PACK_QKV;
 	Node *received = received_of(graph, attention);
-	if (received) {      /* only of all three: match_stack */
+	if (received) { /* only of all three: match_stack */
 		Attrs own = received->attr;
 		own.pack = PACK_QKV;
 		if (!rewrite_value(graph, received->results[0], OP_RECEIVED, &stacked, 1, &own, run))
@@ -202,7 +211,7 @@ static Node *stack_arguments(Graph *graph, Node *attention, int32_t from, Node *
 		rewrite_erase(graph, received);
 	}
 	Value *by = rewrite_value(graph, attention->results[0], OP_ATTENTION,
-		from ? (Value *[]){ attention->args[0], stacked } : (Value *[]){ stacked }, from ? 2 : 1, &attr, run);
+		from ? (Value *[]){attention->args[0], stacked} : (Value *[]){stacked}, from ? 2 : 1, &attr, run);
 	if (!by)
 		return NULL;
 	rewrite_erase(graph, attention);

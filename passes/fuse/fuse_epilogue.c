@@ -1,12 +1,13 @@
-/* fuse_epilogue.c: activations spelled in arithmetic become one op, and biases and activations become part of the linear
- * in front of them, where they cost nothing: the kernel has the sums in registers.
+/* fuse_epilogue.c: activations spelled in arithmetic become one op, and biases and activations become part of
+ * the linear in front of them, where they cost nothing: the kernel has the sums in registers.
  *
  *   %h = linear %x, %w : f32[S,16]
  *   %i = add %h, %b                        ->    %g = linear %x, %w, %b {act=gelu} : f32[S,16]
  *   %g = mul(mul(%i, 0.5), add(erf(div(%i, 1.4142135)), 1))
  *
- * Formulas come in many orders (0.5 in front or behind, x * (1 + c x^2) or x + c x^3), so that none is spelled out here:
- * the arithmetic around erf, tanh or sigmoid is read as a polynomial and its coefficients are compared. */
+ * Formulas come in many orders (0.5 in front or behind, x * (1 + c x^2) or x + c x^3), so that none is
+ * spelled out here: the arithmetic around erf, tanh or sigmoid is read as a polynomial and its coefficients
+ * are compared. */
 #include "fuse.h"
 #include <math.h>
 
@@ -15,7 +16,9 @@ static const double TOLERANCE = 2e-6;
 
 /* c[i][j] x^i g^j */
 enum { X_MAX = 3, G_MAX = 1 };
-typedef struct Poly { double c[X_MAX + 1][G_MAX + 1]; } Poly;
+typedef struct Poly {
+	double c[X_MAX + 1][G_MAX + 1];
+} Poly;
 
 static bool poly_equal(const Poly *a, const Poly *b)
 {
@@ -28,7 +31,7 @@ static bool poly_equal(const Poly *a, const Poly *b)
 
 static bool poly_multiply(const Poly *a, const Poly *b, Poly *out)
 {
-	*out = (Poly){ 0 };
+	*out = (Poly){0};
 	for (int i = 0; i <= X_MAX; i++)
 		for (int j = 0; j <= G_MAX; j++)
 			for (int k = 0; k <= X_MAX && a->c[i][j] != 0; k++)
@@ -46,7 +49,7 @@ static bool poly_multiply(const Poly *a, const Poly *b, Poly *out)
 /* v as a polynomial in x and g; no more than `depth` ops deep. False: it is none of low degree. */
 static bool poly_of(const Value *v, const Value *x, const Value *g, int depth, Poly *out)
 {
-	*out = (Poly){ 0 };
+	*out = (Poly){0};
 	double scalar;
 	if (v == x) {
 		out->c[1][0] = 1;
@@ -73,7 +76,7 @@ static bool poly_of(const Value *v, const Value *x, const Value *g, int depth, P
 	if (op == OP_DIV) {
 		if (!value_is_scalar(v->node->args[1], &scalar) || scalar == 0)
 			return false;
-		b = (Poly){ 0 };
+		b = (Poly){0};
 		b.c[0][0] = 1 / scalar;
 		return poly_multiply(&a, &b, out);
 	}
@@ -84,10 +87,15 @@ static bool poly_of(const Value *v, const Value *x, const Value *g, int depth, P
 }
 
 /* One row an activation: outer(x, g) with g = function(inner(x)). */
-static const struct Formula { Act act; Op function; Poly inner, outer; } formulas[] = {
-	{ ACT_GELU,      OP_ERF,     { { [1] = { M_SQRT1_2 } } },                                 { { [1] = { 0.5, 0.5 } } } },
-	{ ACT_GELU_TANH, OP_TANH,    { { [1] = { 0.7978845608028654 }, [3] = { 0.0356774081363001 } } }, { { [1] = { 0.5, 0.5 } } } },
-	{ ACT_SILU,      OP_SIGMOID, { { [1] = { 1 } } },                                         { { [1] = { 0, 1 } } } },
+static const struct Formula {
+	Act act;
+	Op function;
+	Poly inner, outer;
+} formulas[] = {
+	{ACT_GELU, OP_ERF, {{[1] = {M_SQRT1_2}}}, {{[1] = {0.5, 0.5}}}},
+	{ACT_GELU_TANH, OP_TANH, {{[1] = {0.7978845608028654}, [3] = {0.0356774081363001}}},
+		{{[1] = {0.5, 0.5}}}},
+	{ACT_SILU, OP_SIGMOID, {{[1] = {1}}}, {{[1] = {0, 1}}}},
 };
 
 enum { DEPTH_MAX = 6, CANDIDATES_MAX = 24 };
@@ -145,13 +153,15 @@ static bool node_fuse_activation(Graph *graph, Node *g, PassRun *run, Node **aft
 			known = true;
 			Value *root = formula_root(graph, f, sources[s], g->results[0]);
 			if (!root) {
-				if (g->op == OP_ERF || s > 0)   /* a plain tanh or sigmoid is no failed formula */
-					pass_note(run, g, "activation: its argument is that of %s, but what follows is not, or has other uses",
+				if (g->op == OP_ERF || s > 0) /* a plain tanh or sigmoid is no failed formula */
+					pass_note(run, g,
+						"activation: its argument is that of %s, but what follows is not, or has other uses",
 						f->act == ACT_GELU ? "gelu" : "gelu_tanh");
 				continue;
 			}
 			Node *dead = root->node;
-			Value *by = rewrite_value(graph, root, OP_ACTIVATION, &sources[s], 1, &(Attrs){ .has = A_act, .act = f->act }, run);
+			Value *by = rewrite_value(
+				graph, root, OP_ACTIVATION, &sources[s], 1, &(Attrs){.has = A_act, .act = f->act}, run);
 			if (!by)
 				return false;
 			*after = by->node;
@@ -216,8 +226,10 @@ static bool node_fuse_bias(Graph *graph, Node *add, PassRun *run, Node **after)
 		return true;
 	}
 	const Tensor *sum = linear->nargs == 3 ? bias_sum(graph, linear_bias(linear), bias) : bias;
-	Value *by = rewrite_value(graph, add->results[0], OP_LINEAR, (Value *[]){ linear->args[0], linear->args[1],
-		sum == bias ? add->args[side] : graph_const(graph, add, sum, linear->origin) }, 3, &linear->attr, run);
+	Value *by = rewrite_value(graph, add->results[0], OP_LINEAR,
+		(Value *[]){linear->args[0], linear->args[1],
+			sum == bias ? add->args[side] : graph_const(graph, add, sum, linear->origin)},
+		3, &linear->attr, run);
 	if (!by)
 		return false;
 	by->node->origin = linear->origin;

@@ -3,7 +3,8 @@
  *   %s = add %x, %y : f32[S,8]
  *   %h = layernorm %s, %g, %b {eps=1e-12}           ->    %h = add_layernorm %x, %y, %g, %b {eps=1e-12}
  *
- *   layernorm(add(add(embed %a, %ids, embed %p, %pos), embed %t, %types))    ->    embed_layernorm %a, %ids, %p, %pos, ..
+ *   layernorm(add(add(embed %a, %ids, embed %p, %pos), embed %t, %types))    ->    embed_layernorm %a, %ids,
+ * %p, %pos, ..
  *
  * The largest table of embed_layernorm comes first: it is the one that kernels read as it is stored. */
 #include "fuse.h"
@@ -28,11 +29,12 @@ bool fuse_add_layernorm(Graph *graph, PassRun *run)
 		Value *terms[2];
 		if (node->op != OP_LAYERNORM || !value_is(node->args[0], OP_ADD))
 			continue;
-		if (!sum_of(graph, node->args[0], node, terms) || value_is_const(terms[0]) || value_is_const(terms[1])) {
+		if (!sum_of(graph, node->args[0], node, terms) || value_is_const(terms[0])
+			|| value_is_const(terms[1])) {
 			pass_note(run, node, "add-layernorm: the sum has other uses or is broadcast");
 			continue;
 		}
-		Value *args[] = { terms[0], terms[1], node->args[1], node->args[2] };
+		Value *args[] = {terms[0], terms[1], node->args[1], node->args[2]};
 		if (!rewrite_value(graph, node->results[0], OP_ADD_LAYERNORM, args, 4, &node->attr, run))
 			return false;
 		rewrite_erase(graph, node);
@@ -52,10 +54,12 @@ static bool table_is_tied(const Graph *graph, const Value *table)
 	return false;
 }
 
-/* A tied table stays with an embed: that can read it as the linear's kernel does (pack-weights), so that the program has it once. */
+/* A tied table stays with an embed: that can read it as the linear's kernel does (pack-weights), so that the
+ * program has it once. */
 static bool node_is_lookup(const Graph *graph, const Value *v, const Node *user)
 {
-	return value_is(v, OP_EMBED) && value_only_user(graph, v) == user && value_is_const(v->node->args[0]) && !table_is_tied(graph, v->node->args[0]);
+	return value_is(v, OP_EMBED) && value_only_user(graph, v) == user && value_is_const(v->node->args[0])
+		&& !table_is_tied(graph, v->node->args[0]);
 }
 
 /* The embeds whose sum v is; 0: v is no such sum. */
@@ -63,7 +67,7 @@ static int32_t lookups_of(const Graph *graph, Value *v, const Node *user, Node *
 {
 	int32_t count = 0;
 	Value *terms[2];
-	while (sum_of(graph, v, user, terms)) {   /* sums lean to either side */
+	while (sum_of(graph, v, user, terms)) { /* sums lean to either side */
 		int32_t leaf = node_is_lookup(graph, terms[1], v->node) ? 1 : 0;
 		if (count == TABLES_MAX - 1 || !node_is_lookup(graph, terms[leaf], v->node))
 			return 0;
@@ -87,13 +91,15 @@ bool fuse_embed_layernorm(Graph *graph, PassRun *run)
 		int32_t count = lookups_of(graph, node->args[0], node, lookups);
 		if (!count) {
 			Value *terms[2];
-			if (sum_of(graph, node->args[0], node, terms) && (value_is(terms[0], OP_EMBED) || value_is(terms[1], OP_EMBED)))
+			if (sum_of(graph, node->args[0], node, terms)
+				&& (value_is(terms[0], OP_EMBED) || value_is(terms[1], OP_EMBED)))
 				pass_note(run, node,
-					"embed-layernorm: not all terms of the sum are lookups in constant tables that nothing else reads");
+					"embed-layernorm: not all terms of the sum are lookups in constant tables that nothing "
+					"else reads");
 			continue;
 		}
 		Value *args[2 * TABLES_MAX + 2];
-		for (int32_t i = 0; i < count; i++) {   /* largest first; the rest from the innermost sum outwards */
+		for (int32_t i = 0; i < count; i++) { /* largest first; the rest from the innermost sum outwards */
 			Node *lookup = lookups[count - 1 - i];
 			int32_t at = i;
 			if (i && value_tensor(lookup->args[0])->bytes > value_tensor(args[0])->bytes) {
@@ -108,7 +114,8 @@ bool fuse_embed_layernorm(Graph *graph, PassRun *run)
 		}
 		args[2 * count] = node->args[1];
 		args[2 * count + 1] = node->args[2];
-		if (!rewrite_value(graph, node->results[0], OP_EMBED_LAYERNORM, args, 2 * count + 2, &node->attr, run))
+		if (!rewrite_value(
+				graph, node->results[0], OP_EMBED_LAYERNORM, args, 2 * count + 2, &node->attr, run))
 			return false;
 		rewrite_erase(graph, node);
 		run->changes++;

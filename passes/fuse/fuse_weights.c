@@ -1,17 +1,19 @@
-/* fuse_weights.c: constant factors and biases around attention move into the weights of the linears beside it.
+/* fuse_weights.c: constant factors and biases around attention move into the weights of the linears beside
+ * it.
  *
- *   %q = linear %x, %wq, %bq                              %q = linear %x, %wq2, %bq2         wq2 = wq * scale, bq2 = bq * scale
- *   %k = linear %x, %wk, %bk                              %k = linear %x, %wk                bk: gone
+ *   %q = linear %x, %wq, %bq                              %q = linear %x, %wq2, %bq2         wq2 = wq *
+ * scale, bq2 = bq * scale %k = linear %x, %wk, %bk                              %k = linear %x, %wk bk: gone
  *   %v = linear %x, %wv, %bv                       ->     %v = linear %x, %wv                bv: gone
  *   %c = attention %q, %k, %v {heads=2 scale=0.5}         %c = attention %q, %k, %v {heads=2}
  *   %h = linear %c, %wo, %bo                              %h = linear %c, %wo, %bo2          bo2 = bo + wo bv
  *
- * Why these hold: a key bias adds q . bk to all scores of a query alike, and softmax does not see what is added to all;
- * probabilities sum to one, so that a value bias comes through attention as it is. */
+ * Why these hold: a key bias adds q . bk to all scores of a query alike, and softmax does not see what is
+ * added to all; probabilities sum to one, so that a value bias comes through attention as it is. */
 #include "fuse.h"
 #include <math.h>
 
-/* True when from * factor may stand in the element type of from: f16 and bf16 must not be rounded, f32 not overflow. */
+/* True when from * factor may stand in the element type of from: f16 and bf16 must not be rounded, f32 not
+ * overflow. */
 static bool tensor_scales(const Tensor *from, double factor)
 {
 	DType dtype = from->type.dtype;
@@ -44,7 +46,8 @@ bool fuse_scale(Graph *graph, PassRun *run)
 		}
 		const Tensor *weight = value_tensor(q->args[1]), *bias = linear_bias(q);
 		if (!tensor_scales(weight, scale)) {
-			pass_note(run, node, "fold-scale: scale=%.9g stays, the weights of q times it are not exact in %s", scale,
+			pass_note(run, node,
+				"fold-scale: scale=%.9g stays, the weights of q times it are not exact in %s", scale,
 				dtype_names[q->args[1]->type.dtype]);
 			continue;
 		}
@@ -53,7 +56,8 @@ bool fuse_scale(Graph *graph, PassRun *run)
 			pass_note(run, node, "fold-scale: scale=%.9g stays, the bias of q times it overflows", scale);
 			continue;
 		}
-		if (!linear_replace(graph, q, tensor_scaled(graph, weight, scale), bias ? tensor_scaled(graph, bias, scale) : NULL, run))
+		if (!linear_replace(graph, q, tensor_scaled(graph, weight, scale),
+				bias ? tensor_scaled(graph, bias, scale) : NULL, run))
 			return false;
 		if (received)
 			received->attr.has &= ~(uint32_t)A_scale;
@@ -63,7 +67,8 @@ bool fuse_scale(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* bias + weight * x as f32, summed in double: what a linear adds to its result when x is added to its argument. */
+/* bias + weight * x as f32, summed in double: what a linear adds to its result when x is added to its
+ * argument. */
 static Tensor *bias_through(Graph *graph, const Tensor *weight, const Tensor *bias, const Tensor *x)
 {
 	int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus;
@@ -98,12 +103,14 @@ static bool move_value_bias(Graph *graph, Node *attention, PassRun *run)
 		if (!value_is_const(out->args[i]) || (out->attr.has & A_panel))
 			out = NULL;
 	if (!out) {
-		pass_note(run, attention, "fold-bias: the bias of v stays, the result is not read by one linear alone");
+		pass_note(
+			run, attention, "fold-bias: the bias of v stays, the result is not read by one linear alone");
 		return true;
 	}
 	const Tensor *weight = value_tensor(out->args[1]);
 	run->changes++;
-	return linear_replace(graph, out, weight, bias_through(graph, weight, linear_bias(out), linear_bias(v)), run)
+	return linear_replace(
+			   graph, out, weight, bias_through(graph, weight, linear_bias(out), linear_bias(v)), run)
 		&& linear_replace(graph, v, value_tensor(v->args[1]), NULL, run);
 }
 

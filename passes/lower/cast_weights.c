@@ -1,9 +1,11 @@
-/* cast_weights.c: `cast-weights{to=f16}` stores float weights in another element type. Storage only: arithmetic stays f32.
+/* cast_weights.c: `cast-weights{to=f16}` stores float weights in another element type. Storage only:
+ * arithmetic stays f32.
  *
  *   %w = const @x.weight : f32[8,8]    ->    %w = const @x.weight.f16.N : f16[8,8]
  *
- * Touches the constants that kernels read in any float type, and which are nearly all of a model: the weights of linear
- * and the tables of embed. Biases and LayerNorm's vectors are a thousandth of the bytes and stay as they are. */
+ * Touches the constants that kernels read in any float type, and which are nearly all of a model: the weights
+ * of linear and the tables of embed. Biases and LayerNorm's vectors are a thousandth of the bytes and stay as
+ * they are. */
 #include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>

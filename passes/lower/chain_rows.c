@@ -1,18 +1,21 @@
-/* chain_rows.c: row-wise ops that follow each other become a chain, which a thread runs block of rows by block of rows.
+/* chain_rows.c: row-wise ops that follow each other become a chain, which a thread runs block of rows by
+ * block of rows.
  *
  *   %o = linear %c, ..                              %o = linear %c, .. {.. chain=1 rows=48}
  *   %x = add_layernorm %o, %h, ..            ->     %x = add_layernorm %o, %h, .. {.. chain=1 rows=48}
  *   %q, %s = quantize %x                            %q, %s = quantize %x {.. chain=1 rows=48}
  *   %y = linear_i8 %q, %s, ..                       %y = linear_i8 %q, %s, .. {.. chain=1 rows=48}
  *
- * What lies between two ops of a chain stays in the cache of the core that made it and is read while it is there: so a LayerNorm hands
- * the next linear its codes without either knowing of the other. Threads, each with rows of its own, meet at the end of a chain instead
- * of after every op; of a BERT layer two chains are left, before and after attention. A number of a row depends on that row alone, so
- * no result depends on the blocks.
+ * What lies between two ops of a chain stays in the cache of the core that made it and is read while it is
+ * there: so a LayerNorm hands the next linear its codes without either knowing of the other. Threads, each
+ * with rows of its own, meet at the end of a chain instead of after every op; of a BERT layer two chains are
+ * left, before and after attention. A number of a row depends on that row alone, so no result depends on the
+ * blocks.
  *
- * A block of 48 rows is four tiles of 12 and with its 1536 inner sums (295 KB) half an L2 cache. Where weights are widened once a block
- * (f16, bf16 stored, multiplied in f32) eleven tiles pay for it; f32 has no use for smaller blocks. Sparse linears have up to 64 rows in the
- * lanes of their registers (a model of 90 % zeros, 128 tokens: 3.8 ms, 4.3 with blocks of 48). A tuning may say otherwise. */
+ * A block of 48 rows is four tiles of 12 and with its 1536 inner sums (295 KB) half an L2 cache. Where
+ * weights are widened once a block (f16, bf16 stored, multiplied in f32) eleven tiles pay for it; f32 has no
+ * use for smaller blocks. Sparse linears have up to 64 rows in the lanes of their registers (a model of 90 %
+ * zeros, 128 tokens: 3.8 ms, 4.3 with blocks of 48). A tuning may say otherwise. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 
@@ -32,7 +35,8 @@ bool node_is_rowwise(const Node *node)
 	if (op_info[node->op].domain != DOMAIN_ROWS)
 		return false;
 	const int32_t rows = type_rows(&node->results[0]->type);
-	bool computed = false, broadcasts = node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL || node->op == OP_DIV;
+	bool computed = false,
+		 broadcasts = node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL || node->op == OP_DIV;
 	for (int32_t i = 0; i < node->nargs; i++) {
 		const Value *v = node->args[i];
 		if (broadcasts && !operand_is_rowwise(node, v))
@@ -49,21 +53,22 @@ bool node_is_rowwise(const Node *node)
 	return computed;
 }
 
-static bool node_chains(const Node *node)
-{
-	return (node->attr.has & A_kernel) && node_is_rowwise(node);
-}
+static bool node_chains(const Node *node) { return (node->attr.has & A_kernel) && node_is_rowwise(node); }
 
-/* The end of the chain that begins at first: the node behind its last op. All of its ops serve the same outputs, so that a program may
- * leave it out where none of these is asked for. */
+/* The end of the chain that begins at first: the node behind its last op. All of its ops serve the same
+ * outputs, so that a program may leave it out where none of these is asked for. */
 static Node *chain_end(Node *first, const uint32_t *reached, bool *narrow)
 {
 	Node *end = first, *node = first;
 	const int32_t rows = type_rows(&first->results[0]->type);
-	for (; node && (node->op == OP_CONST || (node_chains(node) && type_rows(&node->results[0]->type) == rows
-		&& reached[node->results[0]->id] == reached[first->results[0]->id])); node = node->next)
+	for (; node
+		&& (node->op == OP_CONST
+			|| (node_chains(node) && type_rows(&node->results[0]->type) == rows
+				&& reached[node->results[0]->id] == reached[first->results[0]->id]));
+		node = node->next)
 		if (node->op != OP_CONST) {
-			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES || node->op == OP_LINEAR_BF16;
+			*narrow |= node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES
+				|| node->op == OP_LINEAR_BF16;
 			end = node;
 		}
 	return end->next;
@@ -92,7 +97,8 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 	char *rest = NULL;
 	long rows = word ? strtol(word, &rest, 10) : 0;
 	if (word && (*rest || rows < CHAIN_ROWS_LEAST || rows > CHAIN_ROWS_MOST))
-		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
+		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word,
+			CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
 	uint32_t *reached = calloc((size_t)graph->next_id + 1, sizeof *reached);
 	if (!reached)
 		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: chain-rows");

@@ -2,8 +2,8 @@
  *
  *   %y = linear %x, %w, %b {act=gelu}     ->     %y = linear_bf16 %x, %w.bf16, %b {act=gelu}
  *
- * What --compute=bf16 asks for: half the bytes of weights and, on a CPU with a bf16 dot product, up to twice the speed of f32. Everything
- * between the linears stays f32, but for the two products of attention. */
+ * What --compute=bf16 asks for: half the bytes of weights and, on a CPU with a bf16 dot product, up to twice
+ * the speed of f32. Everything between the linears stays f32, but for the two products of attention. */
 #include "narrow.h"
 
 bool pass_compute_bf16(Graph *graph, PassRun *run)
@@ -19,9 +19,11 @@ bool pass_compute_bf16(Graph *graph, PassRun *run)
 		Tensor *narrow = weight->type.dtype == DT_BF16 ? NULL : tensor_derived(graph, weight, "bf16", type);
 		for (int64_t i = 0, n = narrow ? type_count(&type) : 0; i < n; i++)
 			((uint16_t *)(uintptr_t)narrow->data)[i] = bfloat_from_float((float)tensor_at(weight, i));
-		Value *args[] = { node->args[0], narrow ? graph_const(graph, node, narrow, node->args[1]->node->origin) : node->args[1],
-			node->nargs == 3 ? node->args[2] : NULL };
-		if (!args[1] || !rewrite_value(graph, node->results[0], OP_LINEAR_BF16, args, node->nargs, &node->attr, run))
+		Value *args[] = {node->args[0],
+			narrow ? graph_const(graph, node, narrow, node->args[1]->node->origin) : node->args[1],
+			node->nargs == 3 ? node->args[2] : NULL};
+		if (!args[1]
+			|| !rewrite_value(graph, node->results[0], OP_LINEAR_BF16, args, node->nargs, &node->attr, run))
 			return false;
 		rewrite_erase(graph, node);
 		run->changes++;

@@ -1,10 +1,10 @@
-/* kernel_table.c: runtime/kernels.def as data. The kernels themselves are C text that codegen/ embeds; here they are
- * names, needs and sizes only. */
+/* kernel_table.c: runtime/kernels.def as data. The kernels themselves are C text that codegen/ embeds; here
+ * they are names, needs and sizes only. */
 #include "passes/passes.h"
 #include <string.h>
 
 #define ROW(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, alternative) \
-	{ op, DT_##DTYPE, #function, needs, panel, group, per_token, scratch, staged, alternative },
+	{op, DT_##DTYPE, #function, needs, panel, group, per_token, scratch, staged, alternative},
 #define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
 	ROW(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, false)
 #define ALTERNATIVE(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
@@ -17,8 +17,11 @@ const int32_t kernel_count = (int32_t)(sizeof kernel_info / sizeof kernel_info[0
 
 #define KERNEL(...)
 #define ALTERNATIVE(...)
-#define TILE(function, rows, vectors) { #function, rows, vectors },
-static const struct { const char *function; int32_t rows, vectors; } tiles[] = {
+#define TILE(function, rows, vectors) {#function, rows, vectors},
+static const struct {
+	const char *function;
+	int32_t rows, vectors;
+} tiles[] = {
 #include "runtime/kernels.def"
 };
 #undef KERNEL
@@ -43,7 +46,7 @@ const KernelInfo *kernel_find(const char *function)
 
 #define KERNEL(...)
 #define ALTERNATIVE(...)
-#define SPARSE(function, one, tokens, percent) { #function, one, tokens, percent },
+#define SPARSE(function, one, tokens, percent) {#function, one, tokens, percent},
 static const SparseInfo sparse[] = {
 #include "runtime/kernels.def"
 };

@@ -1,17 +1,19 @@
 /* lower.c: chooses a kernel for every op and brings constants into the form that kernels read.
  *
  *   %g = const @ln.gamma : f16[8]                      %g = const @ln.gamma.f32.N : f32[8]
- *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12 kernel="layernorm_f32__avx2"}
+ *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12
+ * kernel="layernorm_f32__avx2"}
  *
- * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every other float
- * constant becomes f32. What makes floats of which codes by constant scales are all or part of what is read writes these itself, where
- * there is a kernel of the same instructions that does:
+ * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every
+ * other float constant becomes f32. What makes floats of which codes by constant scales are all or part of
+ * what is read writes these itself, where there is a kernel of the same instructions that does:
  *
- *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}                  %r, %t = linear_i8_codes %q, %s, %w, %ws, %b, %m, %z {act=gelu}
- *   %r, %t = quantize_static %y, %m, %z                     ->
+ *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}                  %r, %t = linear_i8_codes %q, %s, %w, %ws,
+ * %b, %m, %z {act=gelu} %r, %t = quantize_static %y, %m, %z                     ->
  *
- * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose shape has no place in the
- * arena (IR.md, Arena) or an op without a kernel is refused here. Laying out weights is pack-weights', offsets are plan-memory's. */
+ * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose
+ * shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused here. Laying out
+ * weights is pack-weights', offsets are plan-memory's. */
 #include "passes/rewrite.h"
 #include <string.h>
 
@@ -19,7 +21,10 @@
 static int32_t stored_argument(const Node *node)
 {
 	switch (node->op) {
-	case OP_EMBED: case OP_EMBED_I8: case OP_EMBED_I4: case OP_EMBED_LAYERNORM: return 0;
+	case OP_EMBED:
+	case OP_EMBED_I8:
+	case OP_EMBED_I4:
+	case OP_EMBED_LAYERNORM: return 0;
 	default: return node_weight(node);
 	}
 }
@@ -34,7 +39,9 @@ static bool widen_constant(Graph *graph, Node *constant, PassRun *run)
 		for (int32_t i = 0; i < node->nargs; i++) {
 			if (node->args[i] != old || i == stored_argument(node))
 				continue;
-			if (!wide && !(wide = graph_const(graph, constant->next, tensor_widened(graph, constant->data), constant->origin)))
+			if (!wide
+				&& !(wide = graph_const(
+						 graph, constant->next, tensor_widened(graph, constant->data), constant->origin)))
 				return false;
 			node->args[i] = wide;
 		}
@@ -65,16 +72,18 @@ static bool node_lowerable(const Node *node, PassRun *run)
 			value_print(node->results[0], label), op);
 	int32_t stored = stored_argument(node);
 	if (stored >= 0 && !value_is_const(node->args[stored]))
-		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "%s: the %s of %s must be a constant, found a computed value; "
-			"use matmul for two computed matrices", value_print(node->results[0], label),
-			node_lookups(node) ? "table" : "weight", op);
+		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+			"%s: the %s of %s must be a constant, found a computed value; "
+			"use matmul for two computed matrices",
+			value_print(node->results[0], label), node_lookups(node) ? "table" : "weight", op);
 	for (int32_t i = 0; i < node->nresults; i++) {
 		const Value *value = node->results[i];
 		int64_t unit_bytes;
 		if (type_region(&value->type, &unit_bytes) == REGION_NONE)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
 				"%s: %s has no place in the arena; compiled code takes shapes of plain numbers and "
-				"at most two factors S", value_print(value, label), type_print(&value->type, type));
+				"at most two factors S",
+				value_print(value, label), type_print(&value->type, type));
 	}
 	return true;
 }
@@ -86,7 +95,8 @@ static const KernelInfo *kernel_of_codes(const KernelInfo *kernel)
 	snprintf(op, sizeof op, "%s_codes", kernel->op);
 	for (int32_t i = 0; i < kernel_count; i++) {
 		const KernelInfo *k = &kernel_info[i];
-		if (!strcmp(k->op, op) && k->dtype == kernel->dtype && k->needs == kernel->needs && k->panel == kernel->panel)
+		if (!strcmp(k->op, op) && k->dtype == kernel->dtype && k->needs == kernel->needs
+			&& k->panel == kernel->panel)
 			return k;
 	}
 	return NULL;
@@ -100,38 +110,51 @@ static int64_t most_tokens(const PassRun *run)
 	return tokens;
 }
 
-/* Whether so few of the words are not zero that `sparse` is faster than the dense kernel. Of few tokens they must be fewer: it takes as long for
- * one as for the 8 or 16 lanes of its registers, the dense one as many times shorter as there are fewer rows (in int8 with AVX-512 VNNI
- * both are as fast with 10 % of the words at 1 token, 23 at 8, 48 at 16, 65 at 32 and 75 from 64 on). */
-static bool sparse_pays(const Node *node, const KernelInfo *sparse, const Tensor *weight, bool tell, PassRun *run)
+/* Whether so few of the words are not zero that `sparse` is faster than the dense kernel. Of few tokens they
+ * must be fewer: it takes as long for one as for the 8 or 16 lanes of its registers, the dense one as many
+ * times shorter as there are fewer rows (in int8 with AVX-512 VNNI both are as fast with 10 % of the words at
+ * 1 token, 23 at 8, 48 at 16, 65 at 32 and 75 from 64 on). */
+static bool sparse_pays(
+	const Node *node, const KernelInfo *sparse, const Tensor *weight, bool tell, PassRun *run)
 {
 	const SparseInfo *row = kernel_sparse(sparse);
 	const int64_t tokens = most_tokens(run);
 	const bool few = tokens && tokens < row->tokens;
 	const double share = 100 * sparse_left(weight);
-	const double most = few ? row->one + (double)((row->percent - row->one) * (tokens - 1)) / (row->tokens - 1) : row->percent;
+	const double most = few
+		? row->one + (double)((row->percent - row->one) * (tokens - 1)) / (row->tokens - 1)
+		: row->percent;
 	if (tell && few && share > most && share <= row->percent)
-		pass_note(run, node, "%.1f %% of its words are not zero: from %d tokens on %s would be faster, for texts of at most %lld it is "
-			"up to %.1f %%", share, (int)row->tokens, sparse->function, (long long)tokens, most);
+		pass_note(run, node,
+			"%.1f %% of its words are not zero: from %d tokens on %s would be faster, for texts of at most "
+			"%lld it is "
+			"up to %.1f %%",
+			share, (int)row->tokens, sparse->function, (long long)tokens, most);
 	return share <= most;
 }
 
-/* The kernel over the weights that are not zero, if these are few enough for it to be faster than `dense`, which has the same needs. By
- * {sparse=always} any few and any needs. Of f16 and bf16 weights its words are f32: where it wins these are fewer bytes all the same. */
-static const KernelInfo *node_sparse_kernel(const Node *node, const KernelInfo *dense, bool tell, PassRun *run)
+/* The kernel over the weights that are not zero, if these are few enough for it to be faster than `dense`,
+ * which has the same needs. By {sparse=always} any few and any needs. Of f16 and bf16 weights its words are
+ * f32: where it wins these are fewer bytes all the same. */
+static const KernelInfo *node_sparse_kernel(
+	const Node *node, const KernelInfo *dense, bool tell, PassRun *run)
 {
 	char op[64];
 	const char *mode = pass_option(run, "sparse", "auto");
 	const Tensor *weight = value_tensor(node->args[node_weight(node)]);
 	snprintf(op, sizeof op, "%s_sparse", dense->op);
 	const KernelInfo *sparse = weight && weight->type.rank == 2 && strcmp(mode, "never")
-		? kernel_select(op, weight->type.dtype == DT_I8 ? DT_I8 : DT_F32, run->env->isa) : NULL;
+		? kernel_select(op, weight->type.dtype == DT_I8 ? DT_I8 : DT_F32, run->env->isa)
+		: NULL;
 	const bool always = !strcmp(mode, "always");
-	return sparse && (always || (sparse->needs == dense->needs && sparse_pays(node, sparse, weight, tell, run))) ? sparse : NULL;
+	return sparse
+			&& (always || (sparse->needs == dense->needs && sparse_pays(node, sparse, weight, tell, run)))
+		? sparse
+		: NULL;
 }
 
-/* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another architecture is not for
- * this one. tell: why it is not another. */
+/* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another
+ * architecture is not for this one. tell: why it is not another. */
 static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, PassRun *run)
 {
 	TuneRow key;
@@ -139,9 +162,13 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, P
 	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
 	const bool selects = (node->op == OP_ATTENTION || node->op == OP_SOFTMAX) && (node->attr.has & A_SELECT);
 	const bool codes = node->op == OP_LINEAR_I8_CODES;
-	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa) ? tuned->kernel
-		: kernel_select(codes ? "linear_i8" : !selects ? op_info[node->op].name : node->op == OP_SOFTMAX ? "softmax_select"
-			: "attention_select", dtype, env->isa);
+	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa)
+		? tuned->kernel
+		: kernel_select(codes              ? "linear_i8"
+				  : !selects               ? op_info[node->op].name
+				  : node->op == OP_SOFTMAX ? "softmax_select"
+										   : "attention_select",
+			  dtype, env->isa);
 	const bool may = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR);
 	const KernelInfo *sparse = may ? node_sparse_kernel(node, kernel, tell, run) : NULL;
 	kernel = sparse ? sparse : kernel;
@@ -163,7 +190,8 @@ static bool lower_codes(Graph *graph, Node *quantize, PassRun *run)
 {
 	Node *from = quantize->args[0]->node;
 	const bool linear = from && from->op == OP_LINEAR_I8 && from->nargs == 5;
-	if ((!linear && !(from && from->op == OP_ADD_LAYERNORM)) || read_between(from, quantize, quantize->args[0])
+	if ((!linear && !(from && from->op == OP_ADD_LAYERNORM))
+		|| read_between(from, quantize, quantize->args[0])
 		|| (linear && value_uses(graph, quantize->args[0]) > 1))
 		return true;
 	const DType dtype = linear ? from->args[2]->type.dtype : DT_F32;
@@ -174,8 +202,8 @@ static bool lower_codes(Graph *graph, Node *quantize, PassRun *run)
 	memcpy(args, from->args, (size_t)from->nargs * sizeof *args);
 	args[from->nargs] = quantize->args[1];
 	args[from->nargs + 1] = quantize->args[2];
-	Node *made = graph_insert(graph, quantize, linear ? OP_LINEAR_I8_CODES : OP_ADD_LAYERNORM_CODES, args, from->nargs + 2, &from->attr,
-		from->origin, run->diag);
+	Node *made = graph_insert(graph, quantize, linear ? OP_LINEAR_I8_CODES : OP_ADD_LAYERNORM_CODES, args,
+		from->nargs + 2, &from->attr, from->origin, run->diag);
 	if (!made)
 		return false;
 	for (int32_t i = 0; i < 2; i++)
@@ -194,14 +222,17 @@ static bool node_lower(Node *node, PassRun *run)
 	if (!node_lowerable(node, run))
 		return false;
 	int32_t stored = stored_argument(node);
-	DType dtype = stored >= 0 ? node->args[stored]->type.dtype
-		: (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16 : DT_F32;
+	DType dtype = stored >= 0                                ? node->args[stored]->type.dtype
+		: (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16
+															 : DT_F32;
 	const KernelInfo *kernel = node_kernel(node, dtype, true, run);
 	char label[264];
 	if (!kernel)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: no kernel computes %s of %s on this target; 'cast-weights{to=f32}' before lower stores weights in a form that "
-			"every target reads", value_print(node->results[0], label), op_info[node->op].name, dtype_names[dtype]);
+			"%s: no kernel computes %s of %s on this target; 'cast-weights{to=f32}' before lower stores "
+			"weights in a form that "
+			"every target reads",
+			value_print(node->results[0], label), op_info[node->op].name, dtype_names[dtype]);
 	if ((node->attr.has & A_kernel) && !strcmp(node->attr.kernel, kernel->function))
 		return true;
 	node->attr.has |= A_kernel;
@@ -218,11 +249,11 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 		Value *value = graph->outputs[i].value;
 		if (!value->node || value->type.dtype != DT_F32)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->return_line,
-				"output %s is %s, %s; compiled code returns f32 that it computes",
-				graph->outputs[i].name, value->node ? "a value" : "an input", type_print(&value->type, type));
+				"output %s is %s, %s; compiled code returns f32 that it computes", graph->outputs[i].name,
+				value->node ? "a value" : "an input", type_print(&value->type, type));
 		if (value->node->op != OP_CONST)
 			continue;
-		Attrs attr = { .has = A_shape, .shape = { .count = value->type.rank } };
+		Attrs attr = {.has = A_shape, .shape = {.count = value->type.rank}};
 		for (int32_t d = 0; d < value->type.rank; d++)
 			attr.shape.at[d] = value->type.dim[d];
 		Value *copy = graph_emit(graph, NULL, OP_RESHAPE, &value, 1, &attr, value->node->origin, run->diag);
@@ -233,31 +264,36 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* What a text that ends early leaves is copied out of the arena, constants too; and the rows that it leaves behind are gone. */
+/* What a text that ends early leaves is copied out of the arena, constants too; and the rows that it leaves
+ * behind are gone. */
 static bool lower_exits(Graph *graph, PassRun *run)
 {
 	const Value *value;
 	char label[264], other[264];
 	for (Node *node = graph->first; node; node = node->next)
 		for (int32_t i = 0; i < node->nargs && node->op == OP_EXIT; i++) {
-			Attrs attr = { .has = A_shape, .shape = { .count = node->args[i]->type.rank } };
+			Attrs attr = {.has = A_shape, .shape = {.count = node->args[i]->type.rank}};
 			for (int32_t d = 0; d < node->args[i]->type.rank; d++)
 				attr.shape.at[d] = node->args[i]->type.dim[d];
 			if (value_is_const(node->args[i])
-				&& !(node->args[i] = graph_emit(graph, node, OP_RESHAPE, &node->args[i], 1, &attr, node->origin, run->diag)))
+				&& !(node->args[i] = graph_emit(
+						 graph, node, OP_RESHAPE, &node->args[i], 1, &attr, node->origin, run->diag)))
 				return false;
 		}
 	const Node *reader = graph_exit_crossing(graph, &value);
-	return !reader || diag_error(run->diag, EXIT_UNSUPPORTED, reader->line, "%s: reads %s, which is made in front of an exit; in compiled code "
-		"an exit takes over one value, and the graph's outputs come from behind the last exit",
-		value_print(reader->results[0], label), value_print(value, other));
+	return !reader
+		|| diag_error(run->diag, EXIT_UNSUPPORTED, reader->line,
+			"%s: reads %s, which is made in front of an exit; in compiled code "
+			"an exit takes over one value, and the graph's outputs come from behind the last exit",
+			value_print(reader->results[0], label), value_print(value, other));
 }
 
 bool pass_lower(Graph *graph, PassRun *run)
 {
 	const char *sparse = pass_option(run, "sparse", "auto");
 	if (strcmp(sparse, "auto") && strcmp(sparse, "always") && strcmp(sparse, "never"))
-		return diag_error(run->diag, EXIT_USAGE, 0, "lower: sparse=%s, expected auto, always or never", sparse);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "lower: sparse=%s, expected auto, always or never", sparse);
 	int64_t tokens;
 	if (!pass_option_int(run, "tokens", 1, INT32_MAX, &tokens))
 		return false;

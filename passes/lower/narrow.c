@@ -12,8 +12,9 @@ bool origin_matches(const char *list, const char *origin)
 {
 	for (const char *at = list; at && origin; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
 		char *item = strndup(at, strcspn(at, ",")), *inside = NULL;
-		bool match = item && *item && (fnmatch(item, origin, 0) == 0
-			|| (asprintf(&inside, "%s.*", item) >= 0 && fnmatch(inside, origin, 0) == 0));
+		bool match = item && *item
+			&& (fnmatch(item, origin, 0) == 0
+				|| (asprintf(&inside, "%s.*", item) >= 0 && fnmatch(inside, origin, 0) == 0));
 		free(item);
 		free(inside);
 		if (match)
@@ -36,7 +37,8 @@ const Tensor *narrow_weight(const Node *node, PassRun *run)
 		return NULL;
 	}
 	if (weight->type.dim[0].plus < OUTPUTS_LEAST) {
-		pass_note(run, node, "stays: %lld outputs, fewer than %d", (long long)weight->type.dim[0].plus, OUTPUTS_LEAST);
+		pass_note(run, node, "stays: %lld outputs, fewer than %d", (long long)weight->type.dim[0].plus,
+			OUTPUTS_LEAST);
 		return NULL;
 	}
 	return weight;
@@ -52,7 +54,8 @@ void narrow_attention(Graph *graph, PassRun *run)
 			continue;
 		}
 		if (node->attr.has & A_SELECT) {
-			pass_note(run, node, "stays in f32: rounding what it multiplies would change which keys it selects");
+			pass_note(
+				run, node, "stays in f32: rounding what it multiplies would change which keys it selects");
 			continue;
 		}
 		node->attr.has |= A_bits;
@@ -64,7 +67,7 @@ void narrow_attention(Graph *graph, PassRun *run)
 Tensor *tensor_quantized(Graph *graph, const Tensor *matrix, Tensor **scales)
 {
 	int64_t rows = matrix->type.dim[0].plus, width = matrix->type.dim[1].plus;
-	Tensor *codes = tensor_derived(graph, matrix, "i8", type_numbers(DT_I8, 2, (int64_t[]){ rows, width }));
+	Tensor *codes = tensor_derived(graph, matrix, "i8", type_numbers(DT_I8, 2, (int64_t[]){rows, width}));
 	*scales = tensor_derived(graph, matrix, "scales", type_numbers(DT_F32, 1, &rows));
 	int8_t *to = (int8_t *)(uintptr_t)codes->data;
 	float *row = mem_alloc(graph->module->mem, (size_t)width * sizeof *row);
@@ -89,8 +92,8 @@ static int code_4(float x, float scale)
 	return code > 7 ? 7 : code < -7 ? -7 : (int)code;
 }
 
-/* In so few codes the largest number of a row takes too much room for the others: of 384 normal numbers a scale of 0.7 of it halves the square of
- * the error. */
+/* In so few codes the largest number of a row takes too much room for the others: of 384 normal numbers a
+ * scale of 0.7 of it halves the square of the error. */
 static float scale_4(const float *row, int64_t width, float largest)
 {
 	float best = largest / 7;
@@ -111,7 +114,7 @@ static float scale_4(const float *row, int64_t width, float largest)
 Tensor *tensor_quantized_4(Graph *graph, const Tensor *matrix, Tensor **scales)
 {
 	int64_t rows = matrix->type.dim[0].plus, width = matrix->type.dim[1].plus;
-	Tensor *codes = tensor_derived(graph, matrix, "i4", type_numbers(DT_I8, 2, (int64_t[]){ rows, width / 2 }));
+	Tensor *codes = tensor_derived(graph, matrix, "i4", type_numbers(DT_I8, 2, (int64_t[]){rows, width / 2}));
 	*scales = tensor_derived(graph, matrix, "scales", type_numbers(DT_F32, 1, &rows));
 	uint8_t *to = (uint8_t *)(uintptr_t)codes->data;
 	float *row = mem_alloc(graph->module->mem, (size_t)width * sizeof *row);

@@ -2,49 +2,58 @@
  *
  *   %w = const @x.weight : f32[10,4]                               %w = const @x.weight.panel8.N : f32[2,4,8]
  *   %y = linear %x, %w {kernel="linear_f32__scalar"}       ->      %b = const @x.weight.bias.M : f32[16]
- *                                                                  %y = linear %x, %w, %b {kernel=.. panel=8 width=10}
+ *                                                                  %y = linear %x, %w, %b {kernel=.. panel=8
+ * width=10}
  *
- * A panel holds `panel` outputs side by side for each input: packed[p][k][i] = weight[p * panel + i][k], so that the
- * kernel's inner loop reads one vector of outputs per input, in order. Numbers that one instruction multiplies and adds up in groups
- * of g lie so: packed[p][k / g][i][k % g]. The last panel and group are padded with zeros, and so is the bias, which every packed
- * linear has: kernels need no special cases. A weight that several ops share is packed once. Sparse kernels read i8[bytes], the layout of
- * ir/sparse.c, without the zeros. An embed whose table a linear multiplies by as well (a tied decoder) looks its rows up in the panels. */
+ * A panel holds `panel` outputs side by side for each input: packed[p][k][i] = weight[p * panel + i][k], so
+ * that the kernel's inner loop reads one vector of outputs per input, in order. Numbers that one instruction
+ * multiplies and adds up in groups of g lie so: packed[p][k / g][i][k % g]. The last panel and group are
+ * padded with zeros, and so is the bias, which every packed linear has: kernels need no special cases. A
+ * weight that several ops share is packed once. Sparse kernels read i8[bytes], the layout of ir/sparse.c,
+ * without the zeros. An embed whose table a linear multiplies by as well (a tied decoder) looks its rows up
+ * in the panels. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
 
 /* Where a linear op has its weight and bias, and whether it has scales and sums beside them. */
-typedef struct Slots { int32_t weight, scales, bias, sums; } Slots;
+typedef struct Slots {
+	int32_t weight, scales, bias, sums;
+} Slots;
 
 static Slots slots_of(const Node *node)
 {
-	return node->op == OP_LINEAR_I8 ? (Slots){ .weight = 2, .scales = 3, .bias = 4, .sums = 5 }
-		: node->op == OP_LINEAR_I8_CODES ? (Slots){ .weight = 2, .scales = 3, .bias = 4, .sums = 7 } : (Slots){ .weight = 1, .bias = 2 };
+	return node->op == OP_LINEAR_I8      ? (Slots){.weight = 2, .scales = 3, .bias = 4, .sums = 5}
+		: node->op == OP_LINEAR_I8_CODES ? (Slots){.weight = 2, .scales = 3, .bias = 4, .sums = 7}
+										 : (Slots){.weight = 1, .bias = 2};
 }
 
 static bool is_linear(const Node *node) { return node_weight(node) >= 0; }
 
-/* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of elements. */
-static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source, int64_t outputs,
-	int64_t inputs, int64_t panel, int64_t group, size_t size)
+/* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of
+ * elements. */
+static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source,
+	int64_t outputs, int64_t inputs, int64_t panel, int64_t group, size_t size)
 {
 	for (int64_t first = 0; first < outputs; first += panel) {
 		int64_t count = outputs - first < panel ? outputs - first : panel;
 		for (int64_t k = 0; k < inputs; k += group, target += (size_t)(panel * group) * size) {
 			size_t bytes = (size_t)(inputs - k < group ? inputs - k : group) * size;
 			for (int64_t i = 0; i < count; i++)
-				memcpy(target + (size_t)(i * group) * size, source + (size_t)((first + i) * inputs + k) * size, bytes);
+				memcpy(target + (size_t)(i * group) * size,
+					source + (size_t)((first + i) * inputs + k) * size, bytes);
 		}
 	}
 }
 
 static Tensor *pack(Graph *graph, const Tensor *from, int64_t panel, int64_t group)
 {
-	int64_t outputs = from->type.dim[0].plus, inputs = from->type.dim[1].plus, size = dtype_bytes[from->type.dtype];
+	int64_t outputs = from->type.dim[0].plus, inputs = from->type.dim[1].plus,
+			size = dtype_bytes[from->type.dtype];
 	int64_t panels = (outputs + panel - 1) / panel;
 	char what[32];
 	snprintf(what, sizeof what, "panel%lld", (long long)panel);
-	int64_t sizes[] = { panels, (inputs + group - 1) / group, panel, group };
+	int64_t sizes[] = {panels, (inputs + group - 1) / group, panel, group};
 	Tensor *to = tensor_derived(graph, from, what, type_numbers(from->type.dtype, group > 1 ? 4 : 3, sizes));
 	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
 	if (size == 2 && group == 1)
@@ -62,7 +71,8 @@ static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int l
 	from = from->type.dtype == DT_F16 || from->type.dtype == DT_BF16 ? tensor_widened(graph, from) : from;
 	const int64_t bytes = sparse_pack(from, NULL);
 	if (bytes < 0) {
-		diag_error(run->diag, EXIT_UNSUPPORTED, line, "pack-weights: %s has more than 2 GB of sparse weights; lower{sparse=never} keeps them dense",
+		diag_error(run->diag, EXIT_UNSUPPORTED, line,
+			"pack-weights: %s has more than 2 GB of sparse weights; lower{sparse=never} keeps them dense",
 			from->name);
 		return NULL;
 	}
@@ -71,7 +81,8 @@ static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int l
 	return to;
 }
 
-/* The sum of each output's codes, for kernels that multiply unsigned codes and must take the shift out again. */
+/* The sum of each output's codes, for kernels that multiply unsigned codes and must take the shift out again.
+ */
 static Tensor *sum_codes(Graph *graph, const Tensor *weight, int64_t count)
 {
 	Tensor *to = tensor_derived(graph, weight, "sums", type_numbers(DT_I32, 1, &count));
@@ -84,19 +95,21 @@ static Tensor *sum_codes(Graph *graph, const Tensor *weight, int64_t count)
 	return to;
 }
 
-/* A vector of the linear, one number an output, filled up with zeros to whole panels; from == NULL: all zeros. */
+/* A vector of the linear, one number an output, filled up with zeros to whole panels; from == NULL: all
+ * zeros. */
 static Tensor *pad_vector(Graph *graph, const Tensor *weight, const Value *vector, int64_t count)
 {
 	const Tensor *from = vector ? value_tensor(vector) : NULL;
-	Tensor *to = tensor_derived(graph, from ? from : weight, from ? "padded" : "bias", type_numbers(DT_F32, 1, &count));
+	Tensor *to = tensor_derived(
+		graph, from ? from : weight, from ? "padded" : "bias", type_numbers(DT_F32, 1, &count));
 	if (from)
 		tensor_floats(from, 0, from->type.dim[0].plus, (float *)(uintptr_t)to->data);
 	return to;
 }
 
 /* The packed form of the same weight, made for an earlier linear; NULL: none. */
-static Value *packed_before(const Graph *graph, const Node *node, const Tensor *weight, const KernelInfo *kernel,
-	const Tensor *const *packed_from)
+static Value *packed_before(const Graph *graph, const Node *node, const Tensor *weight,
+	const KernelInfo *kernel, const Tensor *const *packed_from)
 {
 	for (const Node *other = graph->first; other != node; other = other->next) {
 		if (!is_linear(other) || !(other->attr.has & A_panel) || other->attr.panel != kernel->panel)
@@ -104,7 +117,8 @@ static Value *packed_before(const Graph *graph, const Node *node, const Tensor *
 		Value *packed = other->args[slots_of(other).weight];
 		int64_t group = packed->type.rank == 4 ? packed->type.dim[3].plus : 1;
 		const bool sparse = packed->type.rank == 1;
-		if (packed_from[packed->id] == weight && sparse == (kernel_sparse(kernel) != NULL) && (sparse || group == kernel->group))
+		if (packed_from[packed->id] == weight && sparse == (kernel_sparse(kernel) != NULL)
+			&& (sparse || group == kernel->group))
 			return packed;
 	}
 	return NULL;
@@ -136,31 +150,37 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 	const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
 	const Slots at = slots_of(node);
 	if (!kernel)
-		return diag_error(run->diag, EXIT_USAGE, node->line, "pack-weights: linear has no kernel; run lower first");
+		return diag_error(
+			run->diag, EXIT_USAGE, node->line, "pack-weights: linear has no kernel; run lower first");
 	if (!kernel->panel || (node->attr.has & A_panel))
 		return true;
 	const Tensor *weight = value_tensor(node->args[at.weight]);
 	if (!weight || weight->type.rank != 2)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
 			"pack-weights: the weight of a linear must be a constant matrix");
-	int64_t outputs = weight->type.dim[0].plus, padded = (outputs + kernel->panel - 1) / kernel->panel * kernel->panel;
-	Value *old[ARGS_MAX] = { NULL };
+	int64_t outputs = weight->type.dim[0].plus,
+			padded = (outputs + kernel->panel - 1) / kernel->panel * kernel->panel;
+	Value *old[ARGS_MAX] = {NULL};
 	for (int32_t i = at.weight; i < node->nargs; i++)
 		old[i] = node->args[i];
 	Value *packed = packed_before(graph, node, weight, kernel, packed_from);
 	if (!packed) {
-		Tensor *tensor = kernel_sparse(kernel) ? pack_sparse(graph, weight, run, node->line) : pack(graph, weight, kernel->panel, kernel->group);
+		Tensor *tensor = kernel_sparse(kernel) ? pack_sparse(graph, weight, run, node->line)
+											   : pack(graph, weight, kernel->panel, kernel->group);
 		if (!tensor)
 			return false;
 		const bool tied = tensor->type.rank == 3 && is_table(graph, old[at.weight]);
-		packed = graph_const(graph, tied ? old[at.weight]->node->next : node, tensor, old[at.weight]->node->origin);
+		packed = graph_const(
+			graph, tied ? old[at.weight]->node->next : node, tensor, old[at.weight]->node->origin);
 		if (tied)
 			embeds_pack(graph, old[at.weight], packed, kernel->panel);
 	}
 	node->args[at.weight] = packed;
 	if (at.scales)
-		node->args[at.scales] = graph_const(graph, node, pad_vector(graph, weight, old[at.scales], padded), node->origin);
-	node->args[at.bias] = graph_const(graph, node, pad_vector(graph, weight, old[at.bias], padded), node->origin);
+		node->args[at.scales] = graph_const(
+			graph, node, pad_vector(graph, weight, old[at.scales], padded), node->origin);
+	node->args[at.bias] = graph_const(
+		graph, node, pad_vector(graph, weight, old[at.bias], padded), node->origin);
 	if (at.sums)
 		node->args[at.sums] = graph_const(graph, node, sum_codes(graph, weight, padded), node->origin);
 	node->nargs = at.sums ? at.sums + 1 : at.bias + 1;
@@ -179,8 +199,8 @@ bool pass_pack_weights(Graph *graph, PassRun *run)
 {
 	size_t known = graph->next_id;
 	for (const Node *node = graph->first; node; node = node->next)
-		known += is_linear(node) ? 4 : 0;   /* each gets at most four new constants */
-	const Tensor **packed_from = calloc(known + 1, sizeof *packed_from);   /* by value id */
+		known += is_linear(node) ? 4 : 0; /* each gets at most four new constants */
+	const Tensor **packed_from = calloc(known + 1, sizeof *packed_from); /* by value id */
 	if (!packed_from)
 		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: pack-weights of %zu values", known);
 	bool good = true;

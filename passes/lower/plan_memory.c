@@ -1,15 +1,18 @@
 /* plan_memory.c: gives every value a place in one arena whose size is a polynomial of the call's sizes.
  *
- *   graph @main(...) level=lowered {                              graph @main(...) level=lowered arena{per_token=96 ..} {
- *     %y = linear %x, %w, %b {kernel=..} : f32[S,8]        ->       %y = linear %x, %w, %b {kernel=.. offset=[64]} : f32[S,8]
+ *   graph @main(...) level=lowered {                              graph @main(...) level=lowered
+ * arena{per_token=96 ..} { %y = linear %x, %w, %b {kernel=..} : f32[S,8]        ->       %y = linear %x, %w,
+ * %b {kernel=.. offset=[64]} : f32[S,8]
  *
- * Three regions: values with one factor S (bytes a token), without symbols (bytes a text), with two factors S (bytes a
- * pair of tokens); an offset counts in the same unit, so that it holds for any number of tokens. Within a region, values
- * that live at the same time get different places: the largest are placed first, each at the lowest free offset (the greedy
- * rule of "Efficient Memory Management for Deep Neural Net Inference", arXiv:2001.03288). No op writes over its arguments.
+ * Three regions: values with one factor S (bytes a token), without symbols (bytes a text), with two factors S
+ * (bytes a pair of tokens); an offset counts in the same unit, so that it holds for any number of tokens.
+ * Within a region, values that live at the same time get different places: the largest are placed first, each
+ * at the lowest free offset (the greedy rule of "Efficient Memory Management for Deep Neural Net Inference",
+ * arXiv:2001.03288). No op writes over its arguments.
  *
- * The ops of a chain (chain-rows) run interleaved, block by block: what only they read lies in a fourth region, a thread's block of
- * rows (attribute inner; offset in bytes a row), and every other value that they touch lives through the whole chain.
+ * The ops of a chain (chain-rows) run interleaved, block by block: what only they read lies in a fourth
+ * region, a thread's block of rows (attribute inner; offset in bytes a row), and every other value that they
+ * touch lives through the whole chain.
  *
  * Needs the kernels' scratch sizes from lower. What it leaves: Graph.arena and the attribute offset. */
 #include "passes/rewrite.h"
@@ -20,26 +23,23 @@ enum { ALIGNMENT = 64, REGION_BLOCK = REGION_PAIRS + 1, REGION_COUNT };
 
 typedef struct Block {
 	const Value *value;
-	int     region;           /* a Region, or REGION_BLOCK */
+	int region; /* a Region, or REGION_BLOCK */
 	int64_t bytes, offset;
-	int32_t first, last;      /* steps at which it is written first and read last */
-	int32_t number;           /* order of definition: ties are broken the same way everywhere */
-	bool    placed;
+	int32_t first, last; /* steps at which it is written first and read last */
+	int32_t number;      /* order of definition: ties are broken the same way everywhere */
+	bool placed;
 } Block;
 
 typedef struct Planner {
-	Graph   *graph;
-	Block   *blocks;          /* by number */
-	int32_t *last_use;        /* by value id: step */
-	int32_t *chain_end;       /* by step: the last step of its chain, or itself */
-	bool    *outside;         /* by value id: read by an op that is not of its maker's chain, or an output */
-	int32_t  count, steps;
+	Graph *graph;
+	Block *blocks;      /* by number */
+	int32_t *last_use;  /* by value id: step */
+	int32_t *chain_end; /* by step: the last step of its chain, or itself */
+	bool *outside;      /* by value id: read by an op that is not of its maker's chain, or an output */
+	int32_t count, steps;
 } Planner;
 
-static int64_t round_up(int64_t bytes)
-{
-	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
+static int64_t round_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 static int64_t node_chain(const Node *node)
 {
@@ -72,7 +72,7 @@ static void planner_find_lifetimes(Planner *p)
 			p->last_use[v->id] = p->steps;
 			p->outside[v->id] |= !node_chain(node) || node_chain(node) != node_chain(v->node);
 		}
-	for (int32_t i = 0; i < p->graph->noutputs; i++) {   /* copied out after the last step */
+	for (int32_t i = 0; i < p->graph->noutputs; i++) { /* copied out after the last step */
 		p->last_use[p->graph->outputs[i].value->id] = p->steps;
 		p->outside[p->graph->outputs[i].value->id] = true;
 	}
@@ -88,15 +88,14 @@ static bool planner_make_blocks(Planner *p, PassRun *run)
 			int32_t last = p->last_use[value->id] > step ? p->last_use[value->id] : step;
 			Block *block = &p->blocks[p->count];
 			bool inner = node_chain(node) && !p->outside[value->id];
-			*block = (Block){ .value = value, .first = step, .number = p->count++ };
+			*block = (Block){.value = value, .first = step, .number = p->count++};
 			block->last = inner || last >= p->steps ? last : p->chain_end[last];
 			block->region = (int)type_region(&value->type, &block->bytes);
 			if (inner && block->region == REGION_TOKENS)
 				block->region = REGION_BLOCK;
 			if (block->region == REGION_NONE)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-					"%s: its shape has no place in the arena; run lower first",
-					value_print(value, label));
+					"%s: its shape has no place in the arena; run lower first", value_print(value, label));
 			block->bytes = round_up(block->bytes);
 		}
 	}
@@ -116,7 +115,8 @@ static bool block_conflicts(const Block *a, const Block *b)
 	return a->placed && a->region == b->region && a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset at which `block` overlaps none of the placed blocks that live with it: try 0 and the end of each. */
+/* The lowest offset at which `block` overlaps none of the placed blocks that live with it: try 0 and the end
+ * of each. */
 static int64_t block_place(Block *const *order, int32_t count, const Block *block)
 {
 	int64_t offset = 0;
@@ -124,7 +124,8 @@ static int64_t block_place(Block *const *order, int32_t count, const Block *bloc
 		moved = false;
 		for (int32_t i = 0; i < count; i++) {
 			const Block *other = order[i];
-			if (block_conflicts(other, block) && offset < other->offset + other->bytes && other->offset < offset + block->bytes) {
+			if (block_conflicts(other, block) && offset < other->offset + other->bytes
+				&& other->offset < offset + block->bytes) {
 				offset = other->offset + other->bytes;
 				moved = true;
 			}
@@ -177,13 +178,14 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 			continue;
 		const KernelInfo *kernel = (node->attr.has & A_kernel) ? kernel_find(node->attr.kernel) : NULL;
 		if (!kernel)
-			return diag_error(run->diag, EXIT_USAGE, node->line, "plan-memory: %s has no kernel; run lower first",
-				op_info[node->op].name);
+			return diag_error(run->diag, EXIT_USAGE, node->line,
+				"plan-memory: %s has no kernel; run lower first", op_info[node->op].name);
 		if (!kernel->scratch_per_token && !kernel->scratch && !kernel->staged)
 			continue;
 		const Type *sized = node->op == OP_ATTENTION ? &node->results[0]->type : &node->args[0]->type;
 		const int64_t parts = node->op == OP_RECEIVED && node->attr.pack == PACK_QKV ? 3 : 1;
-		int64_t size = sized->dim[sized->rank - 1].plus / ((node->attr.has & A_heads) ? node->attr.heads * parts : 1);
+		int64_t size = sized->dim[sized->rank - 1].plus
+			/ ((node->attr.has & A_heads) ? node->attr.heads * parts : 1);
 		int64_t staged = kernel->staged * round_up(size);
 		arena->per_thread = staged > arena->per_thread ? staged : arena->per_thread;
 		int64_t bytes = kernel->scratch_per_token * size + kernel->scratch;
@@ -208,16 +210,18 @@ bool pass_plan_memory(Graph *graph, PassRun *run)
 	size_t nodes = 0, values = (size_t)graph->next_id + 1;
 	for (Node *node = graph->first; node; node = node->next, nodes++)
 		node->attr.has &= ~(uint32_t)A_inner;
-	Planner p = { .graph = graph, .blocks = calloc(nodes * RESULTS_MAX + 1, sizeof(Block)),
-		.last_use = malloc(values * sizeof(int32_t)), .chain_end = calloc(nodes + 1, sizeof(int32_t)),
-		.outside = calloc(values, sizeof(bool)) };
-	int64_t need[REGION_COUNT] = { 0 };
+	Planner p = {.graph = graph,
+		.blocks = calloc(nodes * RESULTS_MAX + 1, sizeof(Block)),
+		.last_use = malloc(values * sizeof(int32_t)),
+		.chain_end = calloc(nodes + 1, sizeof(int32_t)),
+		.outside = calloc(values, sizeof(bool))};
+	int64_t need[REGION_COUNT] = {0};
 	bool good = p.blocks && p.last_use && p.chain_end && p.outside;
 	if (!good)
 		diag_error(run->diag, EXIT_RUN, 0, "out of memory: plan-memory of %zu nodes", nodes);
 	for (size_t i = 0; good && i < values; i++)
 		p.last_use[i] = -1;
-	graph->arena = (ArenaPlan){ 0 };
+	graph->arena = (ArenaPlan){0};
 	if (good) {
 		planner_find_chains(&p);
 		planner_find_lifetimes(&p);

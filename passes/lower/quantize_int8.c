@@ -3,12 +3,13 @@
  *   %y = linear %x, %w, %b {act=gelu}     ->     %q, %s = quantize %x : i8[S,384], f32[S]
  *                                                %y = linear_i8 %q, %s, %wq, %ws, %b {act=gelu}
  *
- * scheme=dynamic: the rows of activations get their scales while the program runs, each from itself alone, so that no calibration is
- * needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT", arXiv:1910.06188, quantise symmetrically; scales
- * a row and an output as in vector-wise quantisation, Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output,
- * codes -127..127: without -128, kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers;
- * scheme=static: quantize_static.c.
- * LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids it). */
+ * scheme=dynamic: the rows of activations get their scales while the program runs, each from itself alone, so
+ * that no calibration is needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT",
+ * arXiv:1910.06188, quantise symmetrically; scales a row and an output as in vector-wise quantisation,
+ * Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output, codes -127..127: without -128,
+ * kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers; scheme=static:
+ * quantize_static.c. LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in
+ * bf16 (attention=f32 forbids it). */
 #include "narrow.h"
 #include <string.h>
 
@@ -35,8 +36,10 @@ bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, PassR
 	Value *ws = wq ? graph_const(graph, node, scales, node->args[1]->node->origin) : NULL;
 	if (!ws)
 		return false;
-	Value *args[] = { quantize->results[0], quantize->results[1], wq, ws, node->nargs == 3 ? node->args[2] : NULL };
-	if (!rewrite_value(graph, node->results[0], OP_LINEAR_I8, args, node->nargs == 3 ? 5 : 4, &node->attr, run))
+	Value *args[] = {
+		quantize->results[0], quantize->results[1], wq, ws, node->nargs == 3 ? node->args[2] : NULL};
+	if (!rewrite_value(
+			graph, node->results[0], OP_LINEAR_I8, args, node->nargs == 3 ? 5 : 4, &node->attr, run))
 		return false;
 	rewrite_erase(graph, node);
 	run->changes++;
@@ -45,12 +48,15 @@ bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, PassR
 
 bool pass_quantize_int8(Graph *graph, PassRun *run)
 {
-	const char *scheme = pass_option(run, "scheme", "dynamic"), *attention = pass_option(run, "attention", "bf16");
+	const char *scheme = pass_option(run, "scheme", "dynamic"),
+			   *attention = pass_option(run, "attention", "bf16");
 	const bool is_static = strcmp(scheme, "static") == 0;
 	if (!is_static && strcmp(scheme, "dynamic") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic or static", scheme);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic or static", scheme);
 	if (strcmp(attention, "bf16") != 0 && strcmp(attention, "f32") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: attention=%s, expected bf16 or f32", attention);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "quantize-int8: attention=%s, expected bf16 or f32", attention);
 	if (is_static && !quantize_static(graph, run))
 		return false;
 	if (strcmp(attention, "bf16") == 0)

@@ -1,13 +1,15 @@
-/* quantize_static.c: quantize-int8{scheme=static}: codes of activations by constant scales (static_scales.c), and which linears take them.
+/* quantize_static.c: quantize-int8{scheme=static}: codes of activations by constant scales (static_scales.c),
+ * and which linears take them.
  *
  *   %y = linear %x, %w, %b {act=gelu}    ->    %q, %s = quantize_static %x, %m, %z : i8[S,384], f32[S]
  *                                              %y = linear_i8 %q, %s, %wq, %ws, %b1 {act=gelu}
  *
  * Scales that the checkpoint brings (trained_scales.c) are used as they are. Others are learnt:
- * the steps 1 / m are in the weights before those are rounded, the zero points in the bias, and so is the mean error of the rounded
- * weights (bias correction, Nagel et al., "Data-Free Quantization", arXiv:1906.04721). Each linear can be measured alone on labelled
- * data (sensitivity=yes), and under a budget the most sensitive of them keep scales that are found while the program runs, as of
- * scheme=dynamic, until no more than `budget` points of the score are lost. */
+ * the steps 1 / m are in the weights before those are rounded, the zero points in the bias, and so is the
+ * mean error of the rounded weights (bias correction, Nagel et al., "Data-Free Quantization",
+ * arXiv:1906.04721). Each linear can be measured alone on labelled data (sensitivity=yes), and under a budget
+ * the most sensitive of them keep scales that are found while the program runs, as of scheme=dynamic, until
+ * no more than `budget` points of the score are lost. */
 #include "narrow.h"
 #include "passes/whittle/prune.h"
 #include <math.h>
@@ -36,14 +38,16 @@ static int32_t find_inputs(Graph *graph, StaticInput *inputs, PassRun *run)
 		while (i < count && (inputs[i].x != node->args[0] || inputs[i].nreaders == READERS_MAX))
 			i++;
 		if (i == count)
-			inputs[count++] = (StaticInput){ .x = node->args[0], .width = node->args[1]->type.dim[1].plus };
+			inputs[count++] = (StaticInput){.x = node->args[0], .width = node->args[1]->type.dim[1].plus};
 		inputs[i].reader[inputs[i].nreaders++] = node;
 	}
 	return count;
 }
 
-/* What a linear on codes adds: its bias, what the zero points brought into the sum, and the mean error of the rounded weights. */
-static Tensor *static_bias(Graph *graph, const StaticInput *input, const Node *node, const Tensor *codes, const Tensor *scales)
+/* What a linear on codes adds: its bias, what the zero points brought into the sum, and the mean error of the
+ * rounded weights. */
+static Tensor *static_bias(
+	Graph *graph, const StaticInput *input, const Node *node, const Tensor *codes, const Tensor *scales)
 {
 	const Tensor *weight = value_tensor(node->args[1]);
 	const int64_t outputs = weight->type.dim[0].plus, width = input->width;
@@ -66,8 +70,8 @@ static Tensor *static_bias(Graph *graph, const StaticInput *input, const Node *n
 /* The weight with each input's step in it: what a code of that input is worth. */
 static Tensor *weight_of_steps(Graph *graph, const StaticInput *input, const Tensor *weight)
 {
-	Tensor *scaled = tensor_derived(graph, weight, "steps", type_numbers(DT_F32, 2, (int64_t[]){ weight->type.dim[0].plus,
-		input->width }));
+	Tensor *scaled = tensor_derived(
+		graph, weight, "steps", type_numbers(DT_F32, 2, (int64_t[]){weight->type.dim[0].plus, input->width}));
 	float *row = (float *)(uintptr_t)scaled->data;
 	for (int64_t n = 0; n < weight->type.dim[0].plus; n++, row += input->width) {
 		tensor_floats(weight, n * input->width, input->width, row);
@@ -78,21 +82,24 @@ static Tensor *weight_of_steps(Graph *graph, const StaticInput *input, const Ten
 }
 
 /* The linear_i8 of a linear on the codes of what it reads, in front of `before` (NULL: at the end). */
-static Value *emit_static(Graph *graph, const StaticInput *input, const Node *node, Node *before, Value *const *codes_of_x, PassRun *run)
+static Value *emit_static(Graph *graph, const StaticInput *input, const Node *node, Node *before,
+	Value *const *codes_of_x, PassRun *run)
 {
 	const Tensor *weight = value_tensor(node->args[1]);
-	Tensor *scales, *codes = input->trained_rows ? trained_codes(graph, weight, 1 / (double)input->m[0], &scales) : NULL;
+	Tensor *scales,
+		*codes = input->trained_rows ? trained_codes(graph, weight, 1 / (double)input->m[0], &scales) : NULL;
 	if (!codes)
 		codes = tensor_quantized(graph, weight_of_steps(graph, input, weight), &scales);
 	const char *origin = node->args[1]->node->origin;
 	Value *wq = graph_const(graph, before, codes, origin), *ws = graph_const(graph, before, scales, origin);
-	Value *args[] = { codes_of_x[0], codes_of_x[1], wq, ws,
-		graph_const(graph, before, static_bias(graph, input, node, codes, scales), origin) };
+	Value *args[] = {codes_of_x[0], codes_of_x[1], wq, ws,
+		graph_const(graph, before, static_bias(graph, input, node, codes, scales), origin)};
 	Node *made = graph_insert(graph, before, OP_LINEAR_I8, args, 5, &node->attr, node->origin, run->diag);
 	return made ? made->results[0] : NULL;
 }
 
-static Value *constant_row(Graph *graph, Node *before, const float *numbers, int64_t count, const char *origin)
+static Value *constant_row(
+	Graph *graph, Node *before, const float *numbers, int64_t count, const char *origin)
 {
 	Tensor *tensor = tensor_new(graph->module, NULL, type_numbers(DT_F32, 1, &count));
 	for (int64_t k = 0; k < count; k++)
@@ -104,13 +111,15 @@ static Value *constant_row(Graph *graph, Node *before, const float *numbers, int
 static Node *emit_codes(Graph *graph, const StaticInput *input, Value *x, Node *before, PassRun *run)
 {
 	const char *origin = input->reader[0]->origin;
-	Value *args[] = { x, constant_row(graph, before, input->m, input->width, origin),
-		constant_row(graph, before, input->z, input->width, origin) };
+	Value *args[] = {x, constant_row(graph, before, input->m, input->width, origin),
+		constant_row(graph, before, input->z, input->width, origin)};
 	return graph_insert(graph, before, OP_QUANTIZE_STATIC, args, 3, NULL, origin, run->diag);
 }
 
-/* All linears of all inputs, in the graph itself or in a probe's copy of it; those that are marked get dynamic scales. */
-static bool quantize_all(Graph *graph, const Probe *probe, const StaticInput *inputs, int32_t count, PassRun *run)
+/* All linears of all inputs, in the graph itself or in a probe's copy of it; those that are marked get
+ * dynamic scales. */
+static bool quantize_all(
+	Graph *graph, const Probe *probe, const StaticInput *inputs, int32_t count, PassRun *run)
 {
 	for (const StaticInput *in = inputs; in < inputs + count; in++) {
 		Node *quantize = NULL;
@@ -135,31 +144,41 @@ static bool quantize_all(Graph *graph, const Probe *probe, const StaticInput *in
 	return true;
 }
 
-/* ---- how much each of them costs ---------------------------------------------------------------------------------------- */
+/* ---- how much each of them costs ------------------------------------------------------------- */
 
-typedef struct Single { const StaticInput *input; PassRun *run; } Single;
+typedef struct Single {
+	const StaticInput *input;
+	PassRun *run;
+} Single;
 
 static Value *alone_in_int8(const Probe *probe, Value *old, const Variant *variant, Diag *diag)
 {
 	const Single *single = variant->what;
 	(void)diag;
 	Node *quantize = emit_codes(probe->graph, single->input, old->node->args[0], NULL, single->run);
-	return quantize ? emit_static(probe->graph, single->input, old->node, NULL, quantize->results, single->run) : NULL;
+	return quantize
+		? emit_static(probe->graph, single->input, old->node, NULL, quantize->results, single->run)
+		: NULL;
 }
 
-typedef struct Ranked { double loss; StaticInput *input; int32_t reader; } Ranked;
+typedef struct Ranked {
+	double loss;
+	StaticInput *input;
+	int32_t reader;
+} Ranked;
 
 /* The most sensitive first; of equal ones the earlier. */
 static int ranked_compare(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
-	return x->loss != y->loss ? (x->loss > y->loss ? -1 : 1) : x->input != y->input ? (x->input < y->input ? -1 : 1)
-		: x->reader - y->reader;
+	return x->loss != y->loss  ? (x->loss > y->loss ? -1 : 1)
+		: x->input != y->input ? (x->input < y->input ? -1 : 1)
+							   : x->reader - y->reader;
 }
 
 /* Scores of the model with one linear alone in int8, each a note; ranked[] has room for all of them. */
-static bool measure_alone(Graph *graph, StaticInput *inputs, int32_t count, Ranked *ranked, int32_t *nranked, OutputScore *base,
-	PassRun *run)
+static bool measure_alone(Graph *graph, StaticInput *inputs, int32_t count, Ranked *ranked, int32_t *nranked,
+	OutputScore *base, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
 	Single *single = mem_alloc(mem, (size_t)count * sizeof *single);
@@ -170,10 +189,10 @@ static bool measure_alone(Graph *graph, StaticInput *inputs, int32_t count, Rank
 	OutputScore *scores = mem_alloc(mem, (size_t)n * sizeof *scores);
 	n = 0;
 	for (int32_t i = 0; i < count; i++) {
-		single[i] = (Single){ &inputs[i], run };
+		single[i] = (Single){&inputs[i], run};
 		for (int32_t r = 0; r < inputs[i].nreaders; r++, n++) {
-			ranked[n] = (Ranked){ 0, &inputs[i], r };
-			variants[n] = (Variant){ inputs[i].reader[r]->results[0], alone_in_int8, &single[i], NULL };
+			ranked[n] = (Ranked){0, &inputs[i], r};
+			variants[n] = (Variant){inputs[i].reader[r]->results[0], alone_in_int8, &single[i], NULL};
 		}
 	}
 	if (!variants_score(graph, variants, n, scores, base, run))
@@ -181,8 +200,9 @@ static bool measure_alone(Graph *graph, StaticInput *inputs, int32_t count, Rank
 	pass_note(run, NULL, "score %.4f, loss %.4f in float", base->value, base->loss);
 	for (int32_t i = 0; i < n; i++) {
 		ranked[i].loss = scores[i].loss - base->loss;
-		pass_note(run, ranked[i].input->reader[ranked[i].reader], "alone in int8: score %.4f (%+.4f), loss %.4f (%+.4f)",
-			scores[i].value, scores[i].value - base->value, scores[i].loss, ranked[i].loss);
+		pass_note(run, ranked[i].input->reader[ranked[i].reader],
+			"alone in int8: score %.4f (%+.4f), loss %.4f (%+.4f)", scores[i].value,
+			scores[i].value - base->value, scores[i].loss, ranked[i].loss);
 	}
 	qsort(ranked, (size_t)n, sizeof *ranked, ranked_compare);
 	*nranked = n;
@@ -194,28 +214,30 @@ static bool score_all(Graph *graph, const StaticInput *inputs, int32_t count, do
 {
 	Probe probe;
 	OutputScore scores;
-	PassRun quiet = { run->env, run->item, run->diag, 0, NULL };
+	PassRun quiet = {run->env, run->item, run->diag, 0, NULL};
 	probe_open(&probe, graph, 1);
-	const char *head = graph->module->heads[0].output;   /* variants_score has refused a model without one */
+	const char *head = graph->module->heads[0].output; /* variants_score has refused a model without one */
 	for (int32_t i = 0; i < probe.graph->noutputs; i++)
 		if (!strcmp(probe.graph->outputs[i].name, head))
 			probe.graph->outputs[0] = probe.graph->outputs[i];
 	probe.graph->noutputs = 1;
-	const bool good = quantize_all(probe.graph, &probe, inputs, count, &quiet) && (graph_sweep(probe.graph), true)
-		&& probe_score(&probe, &scores, run);
+	const bool good = quantize_all(probe.graph, &probe, inputs, count, &quiet)
+		&& (graph_sweep(probe.graph), true) && probe_score(&probe, &scores, run);
 	*score = good ? scores.value : 0;
 	probe_close(&probe);
 	return good;
 }
 
 /* Marks the most sensitive linears, one more, two more, four more.., until what is lost fits the budget. */
-static bool keep_budget(Graph *graph, StaticInput *inputs, int32_t count, Ranked *ranked, int32_t n, double floor, PassRun *run)
+static bool keep_budget(
+	Graph *graph, StaticInput *inputs, int32_t count, Ranked *ranked, int32_t n, double floor, PassRun *run)
 {
 	for (int32_t marked = 0, more = 1;; more *= 2) {
 		double score;
 		if (!score_all(graph, inputs, count, &score, run))
 			return false;
-		pass_note(run, NULL, "score %.4f with %d of %d linears of dynamic scales, wanted %.4f", score, marked, n, floor);
+		pass_note(run, NULL, "score %.4f with %d of %d linears of dynamic scales, wanted %.4f", score, marked,
+			n, floor);
 		if (score >= floor || marked == n)
 			break;
 		for (int32_t end = marked + more < n ? marked + more : n; marked < end; marked++)
@@ -223,7 +245,8 @@ static bool keep_budget(Graph *graph, StaticInput *inputs, int32_t count, Ranked
 	}
 	for (int32_t i = 0; i < n; i++)
 		if (ranked[i].input->dynamic[ranked[i].reader])
-			pass_note(run, ranked[i].input->reader[ranked[i].reader], "dynamic scales: the budget asks for it");
+			pass_note(
+				run, ranked[i].input->reader[ranked[i].reader], "dynamic scales: the budget asks for it");
 	return true;
 }
 
@@ -233,9 +256,11 @@ static bool choose_dynamic(Graph *graph, StaticInput *inputs, int32_t count, Pas
 	char *rest = NULL;
 	const double points = word ? strtod(word, &rest) : 0;
 	if (strcmp(table, "no") != 0 && strcmp(table, "yes") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: sensitivity=%s, expected yes or no", table);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "quantize-int8: sensitivity=%s, expected yes or no", table);
 	if (word && (!*word || *rest || !(points >= 0 && points <= 100)))
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: budget=%s, expected points of the score from 0 to 100", word);
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"quantize-int8: budget=%s, expected points of the score from 0 to 100", word);
 	if (!word && strcmp(table, "no") == 0)
 		return true;
 	int32_t n = 0;
@@ -255,7 +280,7 @@ bool quantize_static(Graph *graph, PassRun *run)
 	StaticInput *inputs = mem_alloc(graph->module->mem, (size_t)room * sizeof *inputs);
 	const int32_t count = find_inputs(graph, inputs, run);
 	int32_t learnt = count;
-	return !count || (trained_inputs(graph, inputs, &learnt, run) && static_scales(graph, inputs, learnt, run)
-		&& choose_dynamic(graph, inputs, count, run)
-		&& quantize_all(graph, NULL, inputs, count, run));
+	return !count
+		|| (trained_inputs(graph, inputs, &learnt, run) && static_scales(graph, inputs, learnt, run)
+			&& choose_dynamic(graph, inputs, count, run) && quantize_all(graph, NULL, inputs, count, run));
 }

@@ -1,15 +1,16 @@
 /* static_scales.c: constant scales of what linears read, learnt from texts (quantize-int8{scheme=static}).
  *
- * A first run over the data gives each column its range, mean and mean square; method=percentile and method=mse look once more at what
- * lies beyond parts of the range. A code is x[k] * m[k] + z[k]: ranges need not be symmetric (what GELU leaves begins at -0.17 and would
- * waste half of the codes), and a zero point need not be a code, since what it adds to a sum is a constant of the bias.
+ * A first run over the data gives each column its range, mean and mean square; method=percentile and
+ * method=mse look once more at what lies beyond parts of the range. A code is x[k] * m[k] + z[k]: ranges need
+ * not be symmetric (what GELU leaves begins at -0.17 and would waste half of the codes), and a zero point
+ * need not be a code, since what it adds to a sum is a constant of the bias.
  *
  * granularity=tensor  one step and zero point for all columns
- * granularity=channel every column (input channel) has its own range, whose middle is its zero point (Wei et al., "Outlier Suppression+",
- *                     arXiv:2304.09145), and a step (r^a / w^(1-a)) of its half range r and largest weight w, as SmoothQuant has it (Xiao
- *                     et al., arXiv:2211.10438): the steps are factors of the weights, so nothing is computed for them at run time.
- *                     The a is chosen for each value: that for which the rounding of activations and of weights together, taken as
- *                     noise of step^2 / 12, puts least into the sums. */
+ * granularity=channel every column (input channel) has its own range, whose middle is its zero point (Wei et
+ * al., "Outlier Suppression+", arXiv:2304.09145), and a step (r^a / w^(1-a)) of its half range r and largest
+ * weight w, as SmoothQuant has it (Xiao et al., arXiv:2211.10438): the steps are factors of the weights, so
+ * nothing is computed for them at run time. The a is chosen for each value: that for which the rounding of
+ * activations and of weights together, taken as noise of step^2 / 12, puts least into the sums. */
 #include "passes/whittle/calibrate.h"
 #include "narrow.h"
 #include <math.h>
@@ -17,15 +18,15 @@
 #include <string.h>
 
 /* Parts of a range beyond which numbers may be cut off. */
-static const double parts[] = { 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2 };
+static const double parts[] = {0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2};
 enum { PARTS = sizeof parts / sizeof *parts, STATISTICS = 4 };
 
-/* ---- observers ---------------------------------------------------------------------------------------------------------- */
+/* ---- observers ------------------------------------------------------------------------------- */
 
 /* A row of a text for probe_want: pooled over tokens, or the row itself where the value has no token axis. */
 static bool want_pooled(Probe *probe, Value *value, Pool mode, Diag *diag)
 {
-	const Attrs attr = { .has = A_mode, .mode = mode };
+	const Attrs attr = {.has = A_mode, .mode = mode};
 	if (value && value->type.rank == 2)
 		value = graph_emit(probe->graph, NULL, OP_POOL, &value, 1, &attr, NULL, diag);
 	if (value)
@@ -35,7 +36,7 @@ static bool want_pooled(Probe *probe, Value *value, Pool mode, Diag *diag)
 
 static Value *emit_pair(Probe *probe, Op op, Value *a, Value *b, Diag *diag)
 {
-	return a && b ? graph_emit(probe->graph, NULL, op, (Value *[]){ a, b }, 2, NULL, NULL, diag) : NULL;
+	return a && b ? graph_emit(probe->graph, NULL, op, (Value *[]){a, b}, 2, NULL, NULL, diag) : NULL;
 }
 
 static Value *emit_row(Probe *probe, const double *numbers, int64_t count)
@@ -46,14 +47,18 @@ static Value *emit_row(Probe *probe, const double *numbers, int64_t count)
 	return graph_const(probe->graph, NULL, tensor, NULL);
 }
 
-typedef struct Statistics { StaticInput *inputs; int32_t count; } Statistics;
+typedef struct Statistics {
+	StaticInput *inputs;
+	int32_t count;
+} Statistics;
 
 /* The maximum, that of -x, the mean and the mean square of every column of one text. */
 static void add_statistics(void *argument, const float *row, int32_t width, int32_t tokens)
 {
 	Statistics *all = argument;
 	(void)width;
-	for (StaticInput *in = all->inputs; in < all->inputs + all->count; in++, row += STATISTICS * in[-1].width) {
+	for (StaticInput *in = all->inputs; in < all->inputs + all->count;
+		in++, row += STATISTICS * in[-1].width) {
 		const double weight = in->x->type.rank == 2 ? tokens : 1;
 		for (int64_t k = 0; k < in->width; k++) {
 			in->high[k] = fmax(in->high[k], (double)row[k]);
@@ -72,19 +77,19 @@ static bool observe_ranges(Graph *graph, StaticInput *inputs, int32_t count, Pas
 	bool good = true;
 	for (int32_t i = 0; i < count && good; i++) {
 		StaticInput *in = &inputs[i];
-		double **rows[] = { &in->low, &in->high, &in->mean, &in->square };
+		double **rows[] = {&in->low, &in->high, &in->mean, &in->square};
 		for (int r = 0; r < STATISTICS; r++) {
 			*rows[r] = mem_alloc(graph->module->mem, (size_t)in->width * sizeof **rows[r]);
 			for (int64_t k = 0; k < in->width; k++)
 				(*rows[r])[k] = r == 0 ? INFINITY : r == 1 ? -INFINITY : 0;
 		}
-		Value *x = probe_value(&probe, in->x), *minus = emit_row(&probe, &(double){ -1 }, 1);
+		Value *x = probe_value(&probe, in->x), *minus = emit_row(&probe, &(double){-1}, 1);
 		good = want_pooled(&probe, x, POOL_MAX, run->diag)
 			&& want_pooled(&probe, emit_pair(&probe, OP_MUL, x, minus, run->diag), POOL_MAX, run->diag)
 			&& want_pooled(&probe, x, POOL_MEAN, run->diag)
 			&& want_pooled(&probe, emit_pair(&probe, OP_MUL, x, x, run->diag), POOL_MEAN, run->diag);
 	}
-	Statistics all = { inputs, count };
+	Statistics all = {inputs, count};
 	good = good && probe_each(&probe, add_statistics, &all, run);
 	probe_close(&probe);
 	for (int32_t i = 0; i < count && good; i++) {
@@ -95,14 +100,16 @@ static bool observe_ranges(Graph *graph, StaticInput *inputs, int32_t count, Pas
 			in->mean[k] /= in->weight;
 			in->square[k] /= in->weight;
 			if (!isfinite(in->low[k]) || !isfinite(in->high[k]) || !isfinite(in->square[k]))
-				return diag_error(run->diag, EXIT_RUN, in->reader[0]->line, "quantize-int8: %s reads numbers that are not finite; "
-					"its scale cannot be learnt from this data", in->reader[0]->origin ? in->reader[0]->origin : "a linear");
+				return diag_error(run->diag, EXIT_RUN, in->reader[0]->line,
+					"quantize-int8: %s reads numbers that are not finite; "
+					"its scale cannot be learnt from this data",
+					in->reader[0]->origin ? in->reader[0]->origin : "a linear");
 		}
 	}
 	return good;
 }
 
-/* ---- what to cut off ---------------------------------------------------------------------------------------------------- */
+/* ---- what to cut off ------------------------------------------------------------------------- */
 
 /* The numbers of one column, or of all of them: middle and half of a range. */
 static double middle(const StaticInput *in, int64_t k) { return (in->high[k] + in->low[k]) / 2; }
@@ -122,7 +129,8 @@ static void join_columns(StaticInput *in)
 	}
 }
 
-/* Wants, for each part of the range, the mean square of what lies beyond it (mse, in half ranges) or the share of numbers there. */
+/* Wants, for each part of the range, the mean square of what lies beyond it (mse, in half ranges) or the
+ * share of numbers there. */
 static bool want_beyond(Probe *probe, const StaticInput *in, bool mse, Diag *diag)
 {
 	double *minus_middle = mem_alloc(probe->module->mem, (size_t)in->width * sizeof *minus_middle);
@@ -131,15 +139,17 @@ static bool want_beyond(Probe *probe, const StaticInput *in, bool mse, Diag *dia
 		minus_middle[k] = -middle(in, k);
 		inverse[k] = half_range(in, k) > 0 ? 1 / half_range(in, k) : 0;
 	}
-	Value *y = emit_pair(probe, OP_ADD, probe_value(probe, in->x), emit_row(probe, minus_middle, in->width), diag);
+	Value *y = emit_pair(
+		probe, OP_ADD, probe_value(probe, in->x), emit_row(probe, minus_middle, in->width), diag);
 	y = emit_pair(probe, OP_MUL, y, emit_row(probe, inverse, in->width), diag);
 	y = emit_pair(probe, OP_MUL, y, y, diag);
 	y = y ? graph_emit(probe->graph, NULL, OP_SQRT, &y, 1, NULL, NULL, diag) : NULL;
-	Value *tiny = emit_row(probe, &(double){ 1e-12 }, 1);
+	Value *tiny = emit_row(probe, &(double){1e-12}, 1);
 	for (int i = 0; i < PARTS; i++) {
 		Value *d = emit_pair(probe, OP_SUB, y, emit_row(probe, &parts[i], 1), diag);
 		d = d ? graph_emit(probe->graph, NULL, OP_RELU, &d, 1, NULL, NULL, diag) : NULL;
-		d = emit_pair(probe, mse ? OP_MUL : OP_DIV, d, mse ? d : emit_pair(probe, OP_ADD, d, tiny, diag), diag);
+		d = emit_pair(
+			probe, mse ? OP_MUL : OP_DIV, d, mse ? d : emit_pair(probe, OP_ADD, d, tiny, diag), diag);
 		if (!want_pooled(probe, d, POOL_MEAN, diag))
 			return false;
 	}
@@ -149,7 +159,8 @@ static bool want_beyond(Probe *probe, const StaticInput *in, bool mse, Diag *dia
 /* The part of a range to keep, of which beyond[] is what lies past each of the parts. */
 static double part_kept(const double *beyond, bool mse, double share)
 {
-	if (!mse) {   /* between the last part with too few numbers past it and the first with too many, straight on */
+	if (!mse) { /* between the last part with too few numbers past it and the first with too many, straight on
+				 */
 		double before = 0, part = 1;
 		for (int i = 0; i < PARTS; i++) {
 			if (beyond[i] > share)
@@ -161,7 +172,8 @@ static double part_kept(const double *beyond, bool mse, double share)
 	}
 	double least = 1, kept = 1;
 	for (int i = -1; i < PARTS; i++) {
-		const double part = i < 0 ? 1 : parts[i], step = part / 127, error = step * step / 12 + (i < 0 ? 0 : beyond[i]);
+		const double part = i < 0 ? 1 : parts[i], step = part / 127,
+					 error = step * step / 12 + (i < 0 ? 0 : beyond[i]);
 		if (error < least) {
 			least = error;
 			kept = part;
@@ -177,7 +189,8 @@ static void shrink(StaticInput *in, int64_t k, double part)
 	in->high[k] = at + half;
 }
 
-static bool cut_ranges(Graph *graph, StaticInput *inputs, int32_t count, bool joined, bool mse, double share, PassRun *run)
+static bool cut_ranges(
+	Graph *graph, StaticInput *inputs, int32_t count, bool joined, bool mse, double share, PassRun *run)
 {
 	Probe probe;
 	probe_open(&probe, graph, PARTS * count);
@@ -189,7 +202,7 @@ static bool cut_ranges(Graph *graph, StaticInput *inputs, int32_t count, bool jo
 	probe_close(&probe);
 	for (int32_t i = 0; i < count && good; i++) {
 		StaticInput *in = &inputs[i];
-		double all[PARTS] = { 0 };
+		double all[PARTS] = {0};
 		for (int64_t k = 0; k < in->width; k++) {
 			double own[PARTS];
 			for (int p = 0; p < PARTS; p++) {
@@ -207,15 +220,18 @@ static bool cut_ranges(Graph *graph, StaticInput *inputs, int32_t count, bool jo
 	return good;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* Weights of all linears that read a value: of each column the largest and the sum of squares. */
-typedef struct Columns { double *largest, *squares; } Columns;
+typedef struct Columns {
+	double *largest, *squares;
+} Columns;
 
 static Columns weight_columns(Graph *graph, const StaticInput *in)
 {
 	MemArena *mem = graph->module->mem;
-	Columns columns = { mem_alloc(mem, (size_t)in->width * sizeof(double)), mem_alloc(mem, (size_t)in->width * sizeof(double)) };
+	Columns columns = {mem_alloc(mem, (size_t)in->width * sizeof(double)),
+		mem_alloc(mem, (size_t)in->width * sizeof(double))};
 	float *row = mem_alloc(mem, (size_t)in->width * sizeof *row);
 	memset(columns.largest, 0, (size_t)in->width * sizeof(double));
 	memset(columns.squares, 0, (size_t)in->width * sizeof(double));
@@ -245,7 +261,8 @@ static void make_steps(const StaticInput *in, const Columns *columns, double a, 
 		steps[k] *= widest / 127;
 }
 
-/* The noise that rounding puts into the sums of all readers: that of the codes, and that of the weights' codes. */
+/* The noise that rounding puts into the sums of all readers: that of the codes, and that of the weights'
+ * codes. */
 static double steps_noise(Graph *graph, const StaticInput *in, const Columns *columns, const double *steps)
 {
 	double noise = 0, energy = 0, weights = 0;
@@ -270,7 +287,7 @@ static double steps_noise(Graph *graph, const StaticInput *in, const Columns *co
 
 static void choose_steps(Graph *graph, StaticInput *in, bool joined)
 {
-	static const double choices[] = { -1, 0, 0.25, 0.5, 0.75, 1 };
+	static const double choices[] = {-1, 0, 0.25, 0.5, 0.75, 1};
 	const Columns columns = weight_columns(graph, in);
 	double *steps = mem_alloc(graph->module->mem, (size_t)in->width * sizeof *steps), least = INFINITY;
 	for (size_t c = 0; c < (joined ? 1 : sizeof choices / sizeof *choices); c++) {
@@ -292,25 +309,30 @@ static void choose_steps(Graph *graph, StaticInput *in, bool joined)
 
 bool static_scales(Graph *graph, StaticInput *inputs, int32_t count, PassRun *run)
 {
-	const char *method = pass_option(run, "method", "minmax"), *granularity = pass_option(run, "granularity", "channel");
+	const char *method = pass_option(run, "method", "minmax"),
+			   *granularity = pass_option(run, "granularity", "channel");
 	const char *word = pass_option(run, "percentile", "99.99");
 	char *rest = NULL;
 	const double percentile = strtod(word, &rest);
 	const bool mse = strcmp(method, "mse") == 0, joined = strcmp(granularity, "tensor") == 0;
 	if (!mse && strcmp(method, "minmax") != 0 && strcmp(method, "percentile") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: method=%s, expected minmax, percentile or mse", method);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "quantize-int8: method=%s, expected minmax, percentile or mse", method);
 	if (!joined && strcmp(granularity, "channel") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: granularity=%s, expected tensor or channel", granularity);
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"quantize-int8: granularity=%s, expected tensor or channel", granularity);
 	if (!*word || *rest || !(percentile > 50 && percentile <= 100))
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: percentile=%s, expected more than 50 and at most 100", word);
-	if (!count)   /* the checkpoint says them all */
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"quantize-int8: percentile=%s, expected more than 50 and at most 100", word);
+	if (!count) /* the checkpoint says them all */
 		return true;
 	if (!observe_ranges(graph, inputs, count, run))
 		return false;
 	for (int32_t i = 0; i < count; i++)
 		if (joined || inputs[i].trained_rows)
 			join_columns(&inputs[i]);
-	if (strcmp(method, "minmax") != 0 && !cut_ranges(graph, inputs, count, joined, mse, 1 - percentile / 100, run))
+	if (strcmp(method, "minmax") != 0
+		&& !cut_ranges(graph, inputs, count, joined, mse, 1 - percentile / 100, run))
 		return false;
 	for (int32_t i = 0; i < count; i++)
 		choose_steps(graph, &inputs[i], joined || inputs[i].trained_rows);

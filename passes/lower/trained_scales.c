@@ -1,8 +1,9 @@
-/* trained_scales.c: quantize-int8{scheme=static} with the scales of quantisation-aware training (Jacob et al., "Quantization and Training of
- * Neural Networks for Efficient Integer-Arithmetic-Only Inference", arXiv:1712.05877). compiler/model/qat.c has left them as meta lines, by the
- * origin of the linear that reads an input, and by the name of its weight in the checkpoint. Rows of weights are known again by their
- * numbers, so that it does not matter which were joined to one linear or cut out on the way; where columns are gone, or weights were
- * cast, the scales are those of the rows that are there. */
+/* trained_scales.c: quantize-int8{scheme=static} with the scales of quantisation-aware training (Jacob et
+ * al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+ * arXiv:1712.05877). compiler/model/qat.c has left them as meta lines, by the origin of the linear that reads
+ * an input, and by the name of its weight in the checkpoint. Rows of weights are known again by their
+ * numbers, so that it does not matter which were joined to one linear or cut out on the way; where columns
+ * are gone, or weights were cast, the scales are those of the rows that are there. */
 #include "narrow.h"
 #include <math.h>
 #include <stdlib.h>
@@ -10,20 +11,27 @@
 
 static const char prefix[] = "scales.";
 
-typedef struct Trained { double step, zero, unit; const Tensor *weight, *scales; } Trained;
+typedef struct Trained {
+	double step, zero, unit;
+	const Tensor *weight, *scales;
+} Trained;
 
 /* False when the line is no such thing, which only somebody else's .bir can hold. */
 static bool trained_read(const Module *module, const Meta *meta, Trained *trained)
 {
 	char weight[NAME_BYTES_MAX + 1], scales[NAME_BYTES_MAX + 1];
 	if (strncmp(meta->key, prefix, sizeof prefix - 1) != 0
-		|| sscanf(meta->value, "%lf %lf %1024s %1024s %lf", &trained->step, &trained->zero, weight, scales, &trained->unit) != 5)
+		|| sscanf(meta->value, "%lf %lf %1024s %1024s %lf", &trained->step, &trained->zero, weight, scales,
+			   &trained->unit)
+			!= 5)
 		return false;
 	trained->weight = module_find_tensor(module, weight);
 	trained->scales = trained->weight ? module_find_tensor(module, scales) : NULL;
-	if (trained->scales && (trained->weight->type.rank != 2 || !dtype_is_float(trained->weight->type.dtype) || !(trained->unit > 0)
-		|| !dtype_is_float(trained->scales->type.dtype) || (type_count(&trained->scales->type) != 1
-		&& type_count(&trained->scales->type) != trained->weight->type.dim[0].plus)))
+	if (trained->scales
+		&& (trained->weight->type.rank != 2 || !dtype_is_float(trained->weight->type.dtype)
+			|| !(trained->unit > 0) || !dtype_is_float(trained->scales->type.dtype)
+			|| (type_count(&trained->scales->type) != 1
+				&& type_count(&trained->scales->type) != trained->weight->type.dim[0].plus)))
 		trained->scales = NULL;
 	return isfinite(trained->step) && trained->step >= 0 && trained->zero >= -128 && trained->zero <= 127;
 }
@@ -47,10 +55,13 @@ static bool trained_step(const Module *module, const Node *reader, Trained *trai
 	return false;
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------------ */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* Where in the checkpoint's weights a row is. */
-typedef struct Place { int32_t at; int64_t row; } Place;
+typedef struct Place {
+	int32_t at;
+	int64_t row;
+} Place;
 
 static bool is_row(const Trained *trained, int64_t row, const float *numbers, int64_t width, float *room)
 {
@@ -63,14 +74,15 @@ static bool is_row(const Trained *trained, int64_t row, const float *numbers, in
 }
 
 /* The row behind the last one, most often; else any. */
-static bool find_row(const Trained *all, int32_t count, const float *numbers, int64_t width, float *room, Place *place)
+static bool find_row(
+	const Trained *all, int32_t count, const float *numbers, int64_t width, float *room, Place *place)
 {
 	if (place->at < count && is_row(&all[place->at], place->row + 1, numbers, width, room))
 		return place->row++, true;
 	for (int32_t i = 0; i < count; i++)
 		for (int64_t row = 0; all[i].scales && row < all[i].weight->type.dim[0].plus; row++)
 			if (is_row(&all[i], row, numbers, width, room))
-				return *place = (Place){ i, row }, true;
+				return *place = (Place){i, row}, true;
 	return false;
 }
 
@@ -80,13 +92,14 @@ static double *trained_rows(Graph *graph, const Tensor *weight)
 	const Module *module = graph->module;
 	const int64_t rows = weight->type.dim[0].plus, width = weight->type.dim[1].plus;
 	Trained *all = mem_alloc(module->mem, (size_t)(module->nmeta + 1) * sizeof *all);
-	float *row = mem_alloc(module->mem, (size_t)width * sizeof *row), *room = mem_alloc(module->mem, (size_t)width * sizeof *room);
+	float *row = mem_alloc(module->mem, (size_t)width * sizeof *row),
+		  *room = mem_alloc(module->mem, (size_t)width * sizeof *room);
 	double *steps = mem_alloc(module->mem, (size_t)rows * sizeof *steps);
 	int32_t count = 0;
 	for (int32_t i = 0; i < module->nmeta; i++)
 		if (trained_read(module, &module->meta[i], &all[count]) && all[count].scales)
 			count++;
-	Place place = { .at = count };
+	Place place = {.at = count};
 	for (int64_t n = 0; n < rows; n++) {
 		tensor_floats(weight, n * width, width, row);
 		if (!find_row(all, count, row, width, room, &place))
@@ -94,7 +107,7 @@ static double *trained_rows(Graph *graph, const Tensor *weight)
 		const Tensor *scales = all[place.at].scales;
 		steps[n] = tensor_at(scales, type_count(&scales->type) == 1 ? 0 : place.row) / all[place.at].unit;
 		if (!(steps[n] > 0) || !isfinite(steps[n]))
-			steps[n] = 1;   /* a row of zeros, of which any step says as much */
+			steps[n] = 1; /* a row of zeros, of which any step says as much */
 	}
 	return steps;
 }
@@ -105,7 +118,7 @@ Tensor *trained_codes(Graph *graph, const Tensor *weight, double step, Tensor **
 	const double *steps = trained_rows(graph, weight);
 	if (!steps)
 		return NULL;
-	Tensor *codes = tensor_derived(graph, weight, "i8", type_numbers(DT_I8, 2, (int64_t[]){ rows, width }));
+	Tensor *codes = tensor_derived(graph, weight, "i8", type_numbers(DT_I8, 2, (int64_t[]){rows, width}));
 	*scales = tensor_derived(graph, weight, "scales", type_numbers(DT_F32, 1, &rows));
 	int8_t *to = (int8_t *)(uintptr_t)codes->data;
 	float *row = mem_alloc(graph->module->mem, (size_t)width * sizeof *row);
@@ -119,9 +132,10 @@ Tensor *trained_codes(Graph *graph, const Tensor *weight, double step, Tensor **
 	return codes;
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
-/* Codes of inputs are -128..127 in PyTorch and -127..127 here: the end that lies further from zero is cut off, where numbers are fewer. */
+/* Codes of inputs are -128..127 in PyTorch and -127..127 here: the end that lies further from zero is cut
+ * off, where numbers are fewer. */
 static void fill_input(Graph *graph, StaticInput *in, const Trained *trained)
 {
 	const size_t width = (size_t)in->width;
@@ -139,25 +153,30 @@ static void fill_input(Graph *graph, StaticInput *in, const Trained *trained)
 static void say_scales(const StaticInput *in, const Trained *trained, int32_t rows, PassRun *run)
 {
 	if (in->trained)
-		pass_note(run, in->reader[0], "scales of the checkpoint: step %.6g, zero point %g; weights of %d of its %d readers", trained->step,
-			trained->zero, rows, in->nreaders);
+		pass_note(run, in->reader[0],
+			"scales of the checkpoint: step %.6g, zero point %g; weights of %d of its %d readers",
+			trained->step, trained->zero, rows, in->nreaders);
 	else if (rows)
-		pass_note(run, in->reader[0], "the checkpoint has scales of the weights of %d of its %d readers, none of what they read: that is learnt "
-			"from data", rows, in->nreaders);
+		pass_note(run, in->reader[0],
+			"the checkpoint has scales of the weights of %d of its %d readers, none of what they read: that "
+			"is learnt "
+			"from data",
+			rows, in->nreaders);
 }
 
 bool trained_inputs(Graph *graph, StaticInput *inputs, int32_t *count, PassRun *run)
 {
 	const char *from = pass_option(run, "scales", "checkpoint");
 	if (strcmp(from, "checkpoint") != 0 && strcmp(from, "data") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-int8: scales=%s, expected checkpoint or data", from);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "quantize-int8: scales=%s, expected checkpoint or data", from);
 	if (!strcmp(from, "data") || !module_has_scales(graph->module))
 		return true;
 	StaticInput *known = mem_alloc(graph->module->mem, (size_t)*count * sizeof *known);
 	int32_t learnt = 0, nknown = 0;
 	for (int32_t i = 0; i < *count; i++) {
 		StaticInput in = inputs[i];
-		Trained trained = { 0 };
+		Trained trained = {0};
 		int32_t rows = 0;
 		for (int32_t r = 0; r < in.nreaders; r++)
 			rows += trained_rows(graph, value_tensor(in.reader[r]->args[1])) != NULL;

@@ -1,5 +1,6 @@
-/* tune.c: what a tuning decided, as lower and chain-rows ask for it, and the cost model that proposes what to time. Timing is the
- * business of compiler/kernel_tune/tune.c, reading and writing decisions that of compiler/kernel_tune/tune_file.c: here nothing depends on a machine. */
+/* tune.c: what a tuning decided, as lower and chain-rows ask for it, and the cost model that proposes what to
+ * time. Timing is the business of compiler/kernel_tune/tune.c, reading and writing decisions that of
+ * compiler/kernel_tune/tune_file.c: here nothing depends on a machine. */
 #include "passes/passes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,10 @@ void tune_add(TuneTable *table, const TuneRow *row)
 void tune_free(TuneTable *table)
 {
 	free(table->rows);
-	*table = (TuneTable){ 0 };
+	*table = (TuneTable){0};
 }
 
-/* ---- questions ------------------------------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 /* A linear that writes codes is decided on as the one that writes numbers: the loop over K is the same. */
 static Op linear_op(const Node *node) { return node->op == OP_LINEAR_I8_CODES ? OP_LINEAR_I8 : node->op; }
@@ -41,8 +42,11 @@ bool tune_key_linear(const Node *node, const char *cpu, TuneRow *key)
 	int32_t weight = node_weight(node);
 	if (weight < 0 || !cpu)
 		return false;
-	*key = (TuneRow){ .op = linear_op(node), .dtype = node->args[weight]->type.dtype, .inputs = last_dim(node->args[0]),
-		.outputs = last_dim(node->results[0]), .act = node->attr.has & A_act ? (int32_t)node->attr.act : ACT_NONE };
+	*key = (TuneRow){.op = linear_op(node),
+		.dtype = node->args[weight]->type.dtype,
+		.inputs = last_dim(node->args[0]),
+		.outputs = last_dim(node->results[0]),
+		.act = node->attr.has & A_act ? (int32_t)node->attr.act : ACT_NONE};
 	name_copy(key->cpu, cpu);
 	return true;
 }
@@ -57,14 +61,19 @@ bool tune_key_chain(const Node *first, const Node *end, const char *cpu, TuneRow
 		for (int32_t i = 0; i < node->nresults; i++)
 			widest = last_dim(node->results[i]) > widest ? last_dim(node->results[i]) : widest;
 		int32_t weight = node_weight(node);
-		if (weight >= 0 && (!narrowest || dtype_bytes[node->args[weight]->type.dtype]
-			< dtype_bytes[narrowest->args[node_weight(narrowest)]->type.dtype]))
+		if (weight >= 0
+			&& (!narrowest
+				|| dtype_bytes[node->args[weight]->type.dtype]
+					< dtype_bytes[narrowest->args[node_weight(narrowest)]->type.dtype]))
 			narrowest = node;
 	}
 	if (!narrowest || !cpu)
 		return false;
-	*key = (TuneRow){ .is_chain = true, .op = linear_op(narrowest), .dtype = narrowest->args[node_weight(narrowest)]->type.dtype,
-		.outputs = widest, .act = TUNE_ANY };
+	*key = (TuneRow){.is_chain = true,
+		.op = linear_op(narrowest),
+		.dtype = narrowest->args[node_weight(narrowest)]->type.dtype,
+		.outputs = widest,
+		.act = TUNE_ANY};
 	name_copy(key->cpu, cpu);
 	return true;
 }
@@ -72,7 +81,8 @@ bool tune_key_chain(const Node *first, const Node *end, const char *cpu, TuneRow
 static bool row_answers(const TuneRow *row, const TuneRow *key)
 {
 	return row->is_chain == key->is_chain && row->op == key->op && row->dtype == key->dtype
-		&& (row->inputs == TUNE_ANY || row->inputs == key->inputs) && (row->outputs == TUNE_ANY || row->outputs == key->outputs)
+		&& (row->inputs == TUNE_ANY || row->inputs == key->inputs)
+		&& (row->outputs == TUNE_ANY || row->outputs == key->outputs)
 		&& (row->act == TUNE_ANY || row->act == key->act) && !strcmp(row->cpu, key->cpu);
 }
 
@@ -84,10 +94,11 @@ const TuneRow *tune_find(const TuneTable *table, const TuneRow *key)
 	return NULL;
 }
 
-/* ---- proposals ------------------------------------------------------------------------------------------------------- */
+/* ---- proposals ------------------------------------------------------------------------------- */
 
-/* Instructions a panel and an input of K take, weighed as YNNPACK's estimate_dot_cost does (fitted on Skylake and Zen 2): an input
- * that is broadcast 5, a vector of weights 11, 9 for the step. Sums: they are the same for every tile. */
+/* Instructions a panel and an input of K take, weighed as YNNPACK's estimate_dot_cost does (fitted on Skylake
+ * and Zen 2): an input that is broadcast 5, a vector of weights 11, 9 for the step. Sums: they are the same
+ * for every tile. */
 static double tile_cost(const KernelInfo *kernel, int64_t outputs, int64_t rows)
 {
 	int32_t most, vectors;
@@ -100,7 +111,7 @@ static double tile_cost(const KernelInfo *kernel, int64_t outputs, int64_t rows)
 /* Against the default, mean over the lengths that are timed. */
 static double relative_cost(const KernelInfo *kernel, const KernelInfo *usual, int64_t outputs)
 {
-	static const int64_t rows[] = { 8, 32, 128 };
+	static const int64_t rows[] = {8, 32, 128};
 	double sum = 0;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		double least = tile_cost(usual, outputs, rows[i]);
@@ -109,14 +120,17 @@ static double relative_cost(const KernelInfo *kernel, const KernelInfo *usual, i
 	return sum / (double)(sizeof rows / sizeof *rows);
 }
 
-/* The cheapest row for the same instructions that is not among the `count` first; NULL: none that is worth timing. */
+/* The cheapest row for the same instructions that is not among the `count` first; NULL: none that is worth
+ * timing. */
 static const KernelInfo *next_cheapest(const TuneRow *key, const KernelInfo *const *kernels, int32_t count)
 {
-	double least = 1.25;   /* the model is no better than that: it ranks 12x32 behind 8x48, which measured alike */
+	double least = 1.25; /* the model is no better than that: it ranks 12x32 behind 8x48, which measured alike
+						  */
 	const KernelInfo *best = NULL;
 	for (int32_t i = 0; i < kernel_count; i++) {
 		const KernelInfo *k = &kernel_info[i];
-		bool taken = k->needs != kernels[0]->needs || strcmp(k->op, kernels[0]->op) != 0 || k->dtype != kernels[0]->dtype;
+		bool taken = k->needs != kernels[0]->needs || strcmp(k->op, kernels[0]->op) != 0
+			|| k->dtype != kernels[0]->dtype;
 		for (int32_t j = 0; j < count && !taken; j++)
 			taken = k == kernels[j];
 		double cost = taken ? least : relative_cost(k, kernels[0], key->outputs);
@@ -128,21 +142,24 @@ static const KernelInfo *next_cheapest(const TuneRow *key, const KernelInfo *con
 	return best;
 }
 
-int32_t tune_kernels(const TuneRow *key, const KernelInfo *usual, const KernelInfo *kernels[TUNE_CANDIDATES_MAX])
+int32_t tune_kernels(
+	const TuneRow *key, const KernelInfo *usual, const KernelInfo *kernels[TUNE_CANDIDATES_MAX])
 {
 	int32_t count = 0;
-	for (const KernelInfo *k = usual; k && count < TUNE_CANDIDATES_MAX; k = next_cheapest(key, kernels, count))
+	for (const KernelInfo *k = usual; k && count < TUNE_CANDIDATES_MAX;
+		k = next_cheapest(key, kernels, count))
 		kernels[count++] = k;
 	return count;
 }
 
 int32_t tune_rows(const TuneRow *key, int64_t usual, int64_t cache_bytes, int64_t rows[TUNE_CANDIDATES_MAX])
 {
-	static const int64_t sizes[] = { 384, 192, 96, 48, 24 };   /* whole tiles of 12, 8 and 6 rows */
+	static const int64_t sizes[] = {384, 192, 96, 48, 24}; /* whole tiles of 12, 8 and 6 rows */
 	int32_t count = 0;
 	rows[count++] = usual;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && count < TUNE_CANDIDATES_MAX; i++) {
-		/* from where weights are read too often up to where the widest row's numbers are twice what the cache holds */
+		/* from where weights are read too often up to where the widest row's numbers are twice what the cache
+		 * holds */
 		int64_t bytes = sizes[i] * key->outputs * 4;
 		if (sizes[i] != usual && bytes <= 2 * cache_bytes && bytes >= cache_bytes / 16)
 			rows[count++] = sizes[i];

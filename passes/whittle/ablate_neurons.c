@@ -1,9 +1,11 @@
-/* ablate_neurons.c: `ablate-neurons{which=top share=0.1 data=FILE.conll}` holds the neurons of all layers that say most (or, which=bottom,
- * least) of the tags in a file at zero, or with to=mean at their mean over its words: the ablation of Dalvi et al.: "What Is One Grain of
- * Sand in the Desert?", 2019, section 4, done in the model. The ranking is that of `bertc rank-neurons`; neurons=0.17,3.5 names them
- * instead, and then to=zero alone needs no data.
+/* ablate_neurons.c: `ablate-neurons{which=top share=0.1 data=FILE.conll}` holds the neurons of all layers
+ * that say most (or, which=bottom, least) of the tags in a file at zero, or with to=mean at their mean over
+ * its words: the ablation of Dalvi et al.: "What Is One Grain of Sand in the Desert?", 2019, section 4, done
+ * in the model. The ranking is that of `bertc rank-neurons`; neurons=0.17,3.5 names them instead, and then
+ * to=zero alone needs no data.
  *
- *   %h = layernorm %r, %g, %b          ->      %h = layernorm %r, %g2, %b2       g2 and b2 of the neuron: 0, and 0 or its mean
+ *   %h = layernorm %r, %g, %b          ->      %h = layernorm %r, %g2, %b2       g2 and b2 of the neuron: 0,
+ * and 0 or its mean
  *
  * Nothing gets smaller: a neuron that is a constant still has its column. */
 #include "affine.h"
@@ -14,8 +16,8 @@
 
 typedef struct Ablation {
 	Neurons neurons;
-	bool   *gone;                       /* of each neuron of all layers */
-	double *mean;                       /* of each, zeros without data */
+	bool *gone;   /* of each neuron of all layers */
+	double *mean; /* of each, zeros without data */
 	int32_t *order;
 } Ablation;
 
@@ -27,13 +29,14 @@ static bool mark_listed(const Ablation *a, const char *list, PassRun *run)
 		const int64_t layer = strtoll(at, &end, 10), neuron = *end == '.' ? strtoll(end + 1, &end, 10) : -1;
 		if (*at < '0' || *at > '9' || neuron < 0 || end[-1] == '.' || (*end && *end != ','))
 			return diag_error(run->diag, EXIT_USAGE, 0,
-				"ablate-neurons: neurons=%s, expected LAYER.NEURON with commas between, as in 0.17,3.5", list);
+				"ablate-neurons: neurons=%s, expected LAYER.NEURON with commas between, as in 0.17,3.5",
+				list);
 		int32_t i = 0;
 		while (i < n->layers && n->at[i] != layer)
 			i++;
 		if (i == n->layers || neuron >= n->width)
-			return diag_error(run->diag, EXIT_USAGE, 0, "ablate-neurons: there is no neuron %lld.%lld%s", (long long)layer,
-				(long long)neuron, i == n->layers ? ": no such layer" : "");
+			return diag_error(run->diag, EXIT_USAGE, 0, "ablate-neurons: there is no neuron %lld.%lld%s",
+				(long long)layer, (long long)neuron, i == n->layers ? ": no such layer" : "");
 		a->gone[(int64_t)i * n->width + neuron] = true;
 		at = end;
 		if (!*at)
@@ -48,11 +51,13 @@ static bool rank(const Graph *graph, const Ablation *a, const char *data, int64_
 	Neurons again;
 	if (!run->env->rank)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"ablate-neurons: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to 'bertc opt'",
+			"ablate-neurons: %s runs the model over texts, which needs its tokenizer; give it to 'bertc "
+			"build', not to 'bertc opt'",
 			run->item->text);
 	probe_open(&probe, graph, 0);
 	const bool good = neurons_expose(probe.graph, "ablate-neurons", &again, run->diag)
-		&& run->env->rank(run->env->calibration, probe.module, data, (int32_t)limit, a->order, a->mean, run->diag);
+		&& run->env->rank(
+			run->env->calibration, probe.module, data, (int32_t)limit, a->order, a->mean, run->diag);
 	probe_close(&probe);
 	return good;
 }
@@ -69,30 +74,33 @@ static bool mark_ranked(const Ablation *a, double share, bool top)
 static bool choose(const Graph *graph, const Ablation *a, bool mean, PassRun *run)
 {
 	const char *list = pass_option(run, "neurons", NULL), *which = pass_option(run, "which", NULL),
-		*data = pass_option(run, "data", NULL);
+			   *data = pass_option(run, "data", NULL);
 	int64_t limit = 0;
 	double share = -1;
 	if (!pass_option_real(run, "share", 0, 1, &share) || !pass_option_int(run, "limit", 1, INT32_MAX, &limit))
 		return false;
 	const bool top = which && !strcmp(which, "top");
 	if (which && !top && strcmp(which, "bottom"))
-		return diag_error(run->diag, EXIT_USAGE, 0, "ablate-neurons: which=%s, expected top or bottom", which);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "ablate-neurons: which=%s, expected top or bottom", which);
 	if ((list != NULL) == (which != NULL) || (which != NULL) != (share >= 0))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"ablate-neurons: give which= and share=, or neurons= (those that are held constant)");
 	if (!data && (which || mean))
-		return diag_error(run->diag, EXIT_USAGE, 0, "ablate-neurons: %s needs words with tags; give data=FILE.conll",
-			run->item->text);
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"ablate-neurons: %s needs words with tags; give data=FILE.conll", run->item->text);
 	if (data && !rank(graph, a, data, limit, run))
 		return false;
 	return list ? mark_listed(a, list, run) : mark_ranked(a, share, top);
 }
 
-static bool ablate_layer(Graph *graph, Value *output, const bool *gone, const double *mean, int32_t number, PassRun *run)
+static bool ablate_layer(
+	Graph *graph, Value *output, const bool *gone, const double *mean, int32_t number, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
 	const int64_t width = output->type.dim[1].plus;
-	double *scale = mem_alloc(mem, (size_t)width * sizeof *scale), *shift = mem_alloc(mem, (size_t)width * sizeof *shift);
+	double *scale = mem_alloc(mem, (size_t)width * sizeof *scale),
+		   *shift = mem_alloc(mem, (size_t)width * sizeof *shift);
 	int32_t count = 0;
 	for (int64_t i = 0; i < width; i++) {
 		scale[i] = !gone[i];
@@ -100,7 +108,8 @@ static bool ablate_layer(Graph *graph, Value *output, const bool *gone, const do
 		count += gone[i];
 	}
 	pass_note(run, NULL, "layer %d: %d of %lld neurons held", number, count, (long long)width);
-	return count == 0 || affine_apply(graph, output, &(Affine){ .width = width, .scale = scale, .shift = shift }, run);
+	return count == 0
+		|| affine_apply(graph, output, &(Affine){.width = width, .scale = scale, .shift = shift}, run);
 }
 
 bool pass_ablate_neurons(Graph *graph, PassRun *run)
@@ -120,16 +129,18 @@ bool pass_ablate_neurons(Graph *graph, PassRun *run)
 		numbers[i] = layers.at[i].number;
 		const Type *type = &layers.at[i].output->type;
 		if (type->rank != 2 || !type_equal(type, &layers.at[0].output->type))
-			return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "ablate-neurons: layer %d does not make rows as wide as those of "
-				"layer %d", numbers[i], numbers[0]);
+			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+				"ablate-neurons: layer %d does not make rows as wide as those of "
+				"layer %d",
+				numbers[i], numbers[0]);
 	}
-	const Ablation a = { { layers.count, width, numbers }, mem_alloc(mem, all * sizeof(bool)), mem_alloc(mem, all * sizeof(double)),
-		mem_alloc(mem, all * sizeof(int32_t)) };
+	const Ablation a = {{layers.count, width, numbers}, mem_alloc(mem, all * sizeof(bool)),
+		mem_alloc(mem, all * sizeof(double)), mem_alloc(mem, all * sizeof(int32_t))};
 	if (!choose(graph, &a, mean, run))
 		return false;
 	for (int32_t i = 0; i < layers.count; i++)
-		if (!ablate_layer(graph, layers.at[i].output, a.gone + (int64_t)i * width, mean ? a.mean + (int64_t)i * width : NULL,
-			numbers[i], run))
+		if (!ablate_layer(graph, layers.at[i].output, a.gone + (int64_t)i * width,
+				mean ? a.mean + (int64_t)i * width : NULL, numbers[i], run))
 			return false;
 	if (run->changes)
 		graph_sweep(graph);

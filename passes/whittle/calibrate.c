@@ -1,7 +1,8 @@
-/* calibrate.c: observers. A copy of the graph gets one more output, the concatenation of all numbers that are wanted of a
- * text, and loses the others; compiled, it runs over the data, and the means come back.
+/* calibrate.c: observers. A copy of the graph gets one more output, the concatenation of all numbers that are
+ * wanted of a text, and loses the others; compiled, it runs over the data, and the means come back.
  *
- *   return logits=%l                   %s = mul %h, %h                        (mean square of a value's columns)
+ *   return logits=%l                   %s = mul %h, %h                        (mean square of a value's
+ * columns)
  *                              ->      %m = pool %s {mode=mean} : f32[8]
  *                                      return observed=%m
  */
@@ -10,27 +11,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a layer makes is asked of every text: none ends early, and an exit, which names the graph's outputs, becomes a concat of the one
- * thing that it passes on. */
+/* What a layer makes is asked of every text: none ends early, and an exit, which names the graph's outputs,
+ * becomes a concat of the one thing that it passes on. */
 static void pass_exits(Graph *graph)
 {
 	for (Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_EXIT) {
 			node->op = OP_CONCAT;
 			node->nargs = 1;
-			node->attr = (Attrs){ .has = A_axis, .axis = node->results[0]->type.rank - 1 };
+			node->attr = (Attrs){.has = A_axis, .axis = node->results[0]->type.rank - 1};
 		}
 }
 
 void probe_open(Probe *probe, const Graph *graph, int32_t room)
 {
 	const Module *module = graph->module;
-	*probe = (Probe){ .module = module_copy(module) };
+	*probe = (Probe){.module = module_copy(module)};
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		if (module->graphs[g] == graph)
 			probe->graph = probe->module->graphs[g];
 	probe->seen = mem_alloc(probe->module->mem, (size_t)room * sizeof *probe->seen);
-	probe->module->graphs[0] = probe->graph;   /* the others are of no interest */
+	probe->module->graphs[0] = probe->graph; /* the others are of no interest */
 	probe->module->ngraphs = 1;
 	probe->module->nheads = 0;
 	pass_exits(probe->graph);
@@ -39,7 +40,7 @@ void probe_open(Probe *probe, const Graph *graph, int32_t room)
 void probe_close(Probe *probe)
 {
 	module_free(probe->module);
-	*probe = (Probe){ 0 };
+	*probe = (Probe){0};
 }
 
 Value *probe_value(const Probe *probe, const Value *value)
@@ -62,12 +63,13 @@ void probe_want(Probe *probe, Value *value)
 
 Value *concat_all(Graph *graph, Value **values, int32_t count, int32_t axis, Diag *diag)
 {
-	const Attrs attr = { .has = A_axis, .axis = axis };
+	const Attrs attr = {.has = A_axis, .axis = axis};
 	while (count > 1) {
 		int32_t made = 0;
 		for (int32_t at = 0; at < count; at += ARGS_MAX) {
 			int32_t n = count - at < ARGS_MAX ? count - at : ARGS_MAX;
-			Value *part = n == 1 ? values[at] : graph_emit(graph, NULL, OP_CONCAT, values + at, n, &attr, NULL, diag);
+			Value *part = n == 1 ? values[at]
+								 : graph_emit(graph, NULL, OP_CONCAT, values + at, n, &attr, NULL, diag);
 			if (!part)
 				return NULL;
 			values[made++] = part;
@@ -77,7 +79,10 @@ Value *concat_all(Graph *graph, Value **values, int32_t count, int32_t axis, Dia
 	return values[0];
 }
 
-typedef struct Means { bool by_tokens; double *sum, weight; } Means;
+typedef struct Means {
+	bool by_tokens;
+	double *sum, weight;
+} Means;
 
 static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
 {
@@ -95,16 +100,19 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 	*limit = 0;
 	*data = pass_option(run, "data", NULL);
 	if (!*data)
-		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s needs texts; give data=FILE", pass, run->item->text);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "%s: %s needs texts; give data=FILE", pass, run->item->text);
 	if (!run->env->observe || !run->env->score)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"%s: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to 'bertc opt'", pass,
-			run->item->text);
+			"%s: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to "
+			"'bertc opt'",
+			pass, run->item->text);
 	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
 }
 
 /* Runs the copy for one value of it. */
-static bool observe_value(Probe *probe, Value *value, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
+static bool observe_value(
+	Probe *probe, Value *value, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
 {
 	if (!value)
 		return false;
@@ -116,7 +124,8 @@ static bool observe_value(Probe *probe, Value *value, const char *data, int32_t 
 
 bool probe_observe(Probe *probe, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
 {
-	return observe_value(probe, concat_all(probe->graph, probe->seen, probe->nseen, 0, run->diag), data, limit, each, arg, run);
+	return observe_value(probe, concat_all(probe->graph, probe->seen, probe->nseen, 0, run->diag), data,
+		limit, each, arg, run);
 }
 
 bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
@@ -129,7 +138,7 @@ bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
 bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 {
 	memset(means, 0, (size_t)probe->width * sizeof *means);
-	Means sum = { by_tokens, means, 0 };
+	Means sum = {by_tokens, means, 0};
 	if (!probe_each(probe, add_text, &sum, run))
 		return false;
 	bool finite = true;
@@ -137,17 +146,20 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 		means[i] /= sum.weight;
 		finite = finite && isfinite(means[i]);
 	}
-	if (!finite)   /* a choice by them would be none */
-		return diag_error(run->diag, EXIT_RUN, 0, "%s: the model makes numbers that are none on %s; are its weights whole?",
+	if (!finite) /* a choice by them would be none */
+		return diag_error(run->diag, EXIT_RUN, 0,
+			"%s: the model makes numbers that are none on %s; are its weights whole?",
 			pass_info[run->item->pass].name, pass_option(run, "data", ""));
-	return sum.weight > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
+	return sum.weight > 0
+		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
 }
 
 bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, PassRun *run)
 {
 	const char *data;
 	int64_t limit;
-	return probe_ready(run, &data, &limit) && observe_value(probe, value, data, (int32_t)limit, each, argument, run);
+	return probe_ready(run, &data, &limit)
+		&& observe_value(probe, value, data, (int32_t)limit, each, argument, run);
 }
 
 bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
@@ -161,9 +173,9 @@ bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
 /* The dot product of unit vectors. */
 Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
 {
-	const Attrs unit = { .has = A_eps, .eps = 1e-12 }, first = { .has = A_mode, .mode = POOL_FIRST },
-		mean = { .has = A_mode, .mode = POOL_MEAN };
-	Value *sides[2] = { a, b };
+	const Attrs unit = {.has = A_eps, .eps = 1e-12}, first = {.has = A_mode, .mode = POOL_FIRST},
+				mean = {.has = A_mode, .mode = POOL_MEAN};
+	Value *sides[2] = {a, b};
 	int64_t width = a->type.dim[a->type.rank - 1].plus;
 	for (int i = 0; i < 2; i++) {
 		if (!all_tokens && !(sides[i] = graph_emit(graph, NULL, OP_POOL, &sides[i], 1, &first, NULL, diag)))
@@ -172,11 +184,13 @@ Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag
 			return NULL;
 	}
 	Value *product = graph_emit(graph, NULL, OP_MUL, sides, 2, NULL, NULL, diag);
-	Tensor *ones = tensor_new(graph->module, NULL, type_numbers(DT_F32, 2, (int64_t[]){ 1, width }));
+	Tensor *ones = tensor_new(graph->module, NULL, type_numbers(DT_F32, 2, (int64_t[]){1, width}));
 	for (int64_t i = 0; i < width; i++)
 		tensor_set(ones, i, 1);
 	Value *weight = graph_const(graph, NULL, ones, NULL);
-	Value *sum = product ? graph_emit(graph, NULL, OP_LINEAR, (Value *[]){ product, weight }, 2, NULL, NULL, diag) : NULL;
+	Value *sum = product
+		? graph_emit(graph, NULL, OP_LINEAR, (Value *[]){product, weight}, 2, NULL, NULL, diag)
+		: NULL;
 	return sum && all_tokens ? graph_emit(graph, NULL, OP_POOL, &sum, 1, &mean, NULL, diag) : sum;
 }
 
@@ -199,14 +213,15 @@ bool observe_layer_cosines(Graph *graph, const Layers *layers, bool all_tokens, 
 
 bool observe_squares(Graph *graph, Value *const *values, int32_t count, double *means, PassRun *run)
 {
-	const Attrs mean = { .has = A_mode, .mode = POOL_MEAN };
+	const Attrs mean = {.has = A_mode, .mode = POOL_MEAN};
 	Probe probe;
 	probe_open(&probe, graph, count);
 	bool good = true;
 	for (int32_t i = 0; i < count && good; i++) {
 		Value *x = probe_value(&probe, values[i]);
-		Value *square = graph_emit(probe.graph, NULL, OP_MUL, (Value *[]){ x, x }, 2, NULL, NULL, run->diag);
-		Value *value = square ? graph_emit(probe.graph, NULL, OP_POOL, &square, 1, &mean, NULL, run->diag) : NULL;
+		Value *square = graph_emit(probe.graph, NULL, OP_MUL, (Value *[]){x, x}, 2, NULL, NULL, run->diag);
+		Value *value = square ? graph_emit(probe.graph, NULL, OP_POOL, &square, 1, &mean, NULL, run->diag)
+							  : NULL;
 		good = value != NULL;
 		if (good)
 			probe_want(&probe, value);

@@ -1,5 +1,6 @@
 /* drop_layers.c: `drop-layers{strategy=top keep=4}` removes whole encoder layers.
- * Sajjad, Dalvi, Durrani, Nakov: "On the Effect of Dropping Layers of Pre-trained Transformer Models", 2020, section 3.
+ * Sajjad, Dalvi, Durrani, Nakov: "On the Effect of Dropping Layers of Pre-trained Transformer Models", 2020,
+ * section 3.
  *
  *   %h1 = layer.0(%h0)                       %h1 = layer.0(%h0)
  *   %h2 = layer.1(%h1)               ->      %h3 = layer.2(%h1)
@@ -7,13 +8,13 @@
  *   return hidden=%h3
  *
  *   top, bottom    the last, the first layers go
- *   even, odd      every second layer goes, from the last downwards. Layers count from 0 here as everywhere in bertc; the
- *                  paper counts from 1, so its odd-alternate dropping is `even`
- *   symmetric      the middle ones go; of an odd number of layers that stay, the first ones have one more
- *   contribution   those whose output is most like their input: the mean over the texts of `data` of the cosine between the
- *                  two at [CLS], as in the paper, or with tokens=all the mean over all tokens, for taggers and embedders
- *   layers=0,2     no strategy: these stay
- * The numbers of layers, in origins and in other passes' options, remain those of the checkpoint. */
+ *   even, odd      every second layer goes, from the last downwards. Layers count from 0 here as everywhere
+ * in bertc; the paper counts from 1, so its odd-alternate dropping is `even` symmetric      the middle ones
+ * go; of an odd number of layers that stay, the first ones have one more contribution   those whose output is
+ * most like their input: the mean over the texts of `data` of the cosine between the two at [CLS], as in the
+ * paper, or with tokens=all the mean over all tokens, for taggers and embedders layers=0,2     no strategy:
+ * these stay The numbers of layers, in origins and in other passes' options, remain those of the checkpoint.
+ */
 #include "layers.h"
 #include "calibrate.h"
 #include <stdlib.h>
@@ -45,9 +46,12 @@ static bool drop_alternate(const Layers *layers, int32_t drop, bool *gone, int32
 			gone[i] = true;
 			found++;
 		}
-	return found == drop || diag_error(run->diag, EXIT_USAGE, 0,
-		"drop-layers: strategy=%s keep=%d would drop %d of %d layers, but only %d of them have %s numbers",
-		parity ? "odd" : "even", layers->count - drop, drop, layers->count, found, parity ? "odd" : "even");
+	return found == drop
+		|| diag_error(run->diag, EXIT_USAGE, 0,
+			"drop-layers: strategy=%s keep=%d would drop %d of %d layers, but only %d of them have %s "
+			"numbers",
+			parity ? "odd" : "even", layers->count - drop, drop, layers->count, found,
+			parity ? "odd" : "even");
 }
 
 static bool drop_even(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
@@ -92,9 +96,16 @@ static bool drop_contribution(const Layers *layers, int32_t drop, bool *gone, Gr
 	return true;
 }
 
-static const struct { const char *name; StrategyFn *drop; } strategies[] = {
-	{ "top", drop_top }, { "bottom", drop_bottom }, { "even", drop_even }, { "odd", drop_odd }, { "symmetric", drop_symmetric },
-	{ "contribution", drop_contribution },
+static const struct {
+	const char *name;
+	StrategyFn *drop;
+} strategies[] = {
+	{"top", drop_top},
+	{"bottom", drop_bottom},
+	{"even", drop_even},
+	{"odd", drop_odd},
+	{"symmetric", drop_symmetric},
+	{"contribution", drop_contribution},
 };
 enum { STRATEGIES = sizeof strategies / sizeof strategies[0] };
 
@@ -108,10 +119,12 @@ static bool keep_listed(const Layers *layers, const char *list, bool *gone, Pass
 		int64_t number = strtoll(at, &end, 10);
 		const Layer *layer = layers_number(layers, number);
 		if (end == at || *at == '-' || *at == '+' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: layers=%s, expected numbers with commas between", list);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"drop-layers: layers=%s, expected numbers with commas between", list);
 		if (!layer)
-			return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: there is no layer %lld; the graph has %d, from %d to %d",
-				(long long)number, layers->count, layers->at[0].number, layers->at[layers->count - 1].number);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"drop-layers: there is no layer %lld; the graph has %d, from %d to %d", (long long)number,
+				layers->count, layers->at[0].number, layers->at[layers->count - 1].number);
 		if (!gone[layer - layers->at])
 			return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: layers=%s names layer %lld twice", list,
 				(long long)number);
@@ -126,12 +139,14 @@ static bool choose_layers(const Layers *layers, bool *gone, Graph *graph, PassRu
 {
 	const char *list = pass_option(run, "layers", NULL), *name = pass_option(run, "strategy", NULL);
 	if (list)
-		return name || pass_option(run, "keep", NULL)
-			? diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: layers= says which layers stay; give no strategy and no keep")
-			: keep_listed(layers, list, gone, run);
+		return name || pass_option(run, "keep", NULL) ? diag_error(run->diag, EXIT_USAGE, 0,
+															"drop-layers: layers= says which layers stay; "
+															"give no strategy and no keep")
+													  : keep_listed(layers, list, gone, run);
 	int64_t keep;
 	if (!name || !pass_option(run, "keep", NULL))
-		return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: give strategy= and keep=, or layers=, as in "
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"drop-layers: give strategy= and keep=, or layers=, as in "
 			"drop-layers{strategy=top keep=4}");
 	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep))
 		return false;

@@ -1,4 +1,5 @@
-/* early_exit.c: `early-exit{layers=1,2,3 data=train.tsv held=dev.tsv max-drop=0.5}` lets a text end behind a layer whose own head is sure.
+/* early_exit.c: `early-exit{layers=1,2,3 data=train.tsv held=dev.tsv max-drop=0.5}` lets a text end behind a
+ * layer whose own head is sure.
  *
  *   %h1 = layer.0(%h0)                         %h1 = layer.0(%h0)
  *                                              %r = pool %h1 {mode=mean}
@@ -7,20 +8,20 @@
  *   %h2 = layer.1(%h1)                         %h2 = layer.1(%x)
  *   return logits=%l                           return logits=%l, layers=%two
  *
- * A text ends when the entropy of its head's softmax, in nats, is below the run-time option exit_entropy: DeeBERT (Xin, Tang, Lee, Yu, Lin,
- * ACL 2020, section 3.2), not the patience of PABEE nor FastBERT's entropy as a share of the largest. The encoder stays as it is
- * and only heads are added: DeeBERT's second stage of training, with FastBERT's target where target=logits. 0 ends no text.
+ * A text ends when the entropy of its head's softmax, in nats, is below the run-time option exit_entropy:
+ * DeeBERT (Xin, Tang, Lee, Yu, Lin, ACL 2020, section 3.2), not the patience of PABEE nor FastBERT's entropy
+ * as a share of the largest. The encoder stays as it is and only heads are added: DeeBERT's second stage of
+ * training, with FastBERT's target where target=logits. 0 ends no text.
  *
  *   layers=      behind which layers; all but the last when not given
- *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names them; fit: logistic regression
- *                (logistic.c) on the layer's pooled rows. Checkpoint where it has such tensors, else fit
- *   pool=        mean (default) or first, for fit: in encoders that learned sentence embeddings [CLS] says nothing before the last layers
- *   target=      logits (default): the model's own probabilities; labels: those of the data
- *   data=, limit=   labelled texts to fit on (10000)
- *   held=        labelled texts that choose the default of exit_entropy; every fifth of data where not given, which then is not fitted on
- *   max-drop=    points of accuracy that it may cost there (0.5): the largest threshold up to which none costs more
- *   entropy=     this default instead, chosen by hand
- *   l2=          penalty of the fit (0.001)
+ *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names them;
+ * fit: logistic regression (logistic.c) on the layer's pooled rows. Checkpoint where it has such tensors,
+ * else fit pool=        mean (default) or first, for fit: in encoders that learned sentence embeddings [CLS]
+ * says nothing before the last layers target=      logits (default): the model's own probabilities; labels:
+ * those of the data data=, limit=   labelled texts to fit on (10000) held=        labelled texts that choose
+ * the default of exit_entropy; every fifth of data where not given, which then is not fitted on max-drop=
+ * points of accuracy that it may cost there (0.5): the largest threshold up to which none costs more entropy=
+ * this default instead, chosen by hand l2=          penalty of the fit (0.001)
  *
  * Behind prune-tokens an exit's head is fitted on, and pools, the tokens that are left there.
  *
@@ -37,23 +38,29 @@ static const char OPTION[] = "exit_entropy";
 /* A head behind a layer. */
 typedef struct Exit {
 	Layer *layer;
-	int32_t run;                        /* layers that a text has gone through there */
-	const Tensor *pooler[2], *head[2];  /* weight and bias; pooler NULL: the head reads the pooled row itself */
+	int32_t run; /* layers that a text has gone through there */
+	const Tensor *pooler[2],
+		*head[2]; /* weight and bias; pooler NULL: the head reads the pooled row itself */
 } Exit;
 
 typedef struct EarlyExit {
-	Graph  *graph;
+	Graph *graph;
 	PassRun *run;
-	const GraphOutput *output;          /* the model's logits */
-	Pool    pool;
+	const GraphOutput *output; /* the model's logits */
+	Pool pool;
 	int32_t hidden, classes, count;
-	Exit    at[EXITS_MAX];
+	Exit at[EXITS_MAX];
 } EarlyExit;
 
 /* What the model says of texts: what each exit's head reads, then the model's own logits. */
-typedef struct Seen { int32_t n, width, capacity; float *rows; int32_t *labels; bool failed; } Seen;
+typedef struct Seen {
+	int32_t n, width, capacity;
+	float *rows;
+	int32_t *labels;
+	bool failed;
+} Seen;
 
-/* ---- options -------------------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static bool refuse(const EarlyExit *e, const char *why)
 {
@@ -63,10 +70,13 @@ static bool refuse(const EarlyExit *e, const char *why)
 static bool find_output(EarlyExit *e)
 {
 	const Module *module = e->graph->module;
-	if (module->nheads != 1 || module->heads[0].task != TASK_CLASSIFY || module->heads[0].problem != PROBLEM_SINGLE)
-		return refuse(e, "entropy is that of a choice between labels: the model must have one head that classifies");
+	if (module->nheads != 1 || module->heads[0].task != TASK_CLASSIFY
+		|| module->heads[0].problem != PROBLEM_SINGLE)
+		return refuse(
+			e, "entropy is that of a choice between labels: the model must have one head that classifies");
 	if (e->graph->noutputs != 1)
-		return refuse(e, "a text that ends early has no other output than its label; build without --outputs");
+		return refuse(
+			e, "a text that ends early has no other output than its label; build without --outputs");
 	e->output = &e->graph->outputs[0];
 	const Type *type = &e->output->value->type;
 	if (type->rank != 1 || !dim_is_number(type->dim[0]) || type->dim[0].plus < 2)
@@ -82,16 +92,18 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int64_t number)
 {
 	Layer *layer = layers_number(layers, number);
 	if (!layer)
-		return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: there is no layer %lld; the graph has %d, from %d to %d",
-			(long long)number, layers->count, layers->at[0].number, layers->at[layers->count - 1].number);
+		return diag_error(e->run->diag, EXIT_USAGE, 0,
+			"early-exit: there is no layer %lld; the graph has %d, from %d to %d", (long long)number,
+			layers->count, layers->at[0].number, layers->at[layers->count - 1].number);
 	const int32_t run = (int32_t)(layer - layers->at) + 1;
 	if (run == layers->count)
-		return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: layer %lld is the last; its head is the model's own",
-			(long long)number);
+		return diag_error(e->run->diag, EXIT_USAGE, 0,
+			"early-exit: layer %lld is the last; its head is the model's own", (long long)number);
 	if (e->count == EXITS_MAX || (e->count && run <= e->at[e->count - 1].run))
-		return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: layers=%s, expected at most %d numbers in rising order",
+		return diag_error(e->run->diag, EXIT_USAGE, 0,
+			"early-exit: layers=%s, expected at most %d numbers in rising order",
 			pass_option(e->run, "layers", ""), EXITS_MAX);
-	e->at[e->count++] = (Exit){ .layer = layer, .run = run };
+	e->at[e->count++] = (Exit){.layer = layer, .run = run};
 	return true;
 }
 
@@ -105,7 +117,8 @@ static bool choose_layers(EarlyExit *e, const Layers *layers)
 		char *end;
 		const int64_t number = strtoll(at, &end, 10);
 		if (*at < '0' || *at > '9' || (*end && *end != ','))
-			return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: layers=%s, expected numbers with commas between", list);
+			return diag_error(e->run->diag, EXIT_USAGE, 0,
+				"early-exit: layers=%s, expected numbers with commas between", list);
 		if (!add_exit(e, layers, number))
 			return false;
 		at = end;
@@ -119,14 +132,15 @@ static bool choose_layers(EarlyExit *e, const Layers *layers)
 	return type_is_rows(type) || refuse(e, "the layers do not make a row a token");
 }
 
-/* ---- heads of the checkpoint -------------------------------------------------------------------------------------------- */
+/* ---- heads of the checkpoint ----------------------------------------------------------------- */
 
 static const Tensor *find_tensor(const EarlyExit *e, const Exit *exit, const char *part)
 {
 	const Module *module = e->graph->module;
 	for (int bare = 0; bare < 2; bare++) {
-		const Tensor *tensor = module_find_tensor(module, mem_printf(module->mem, "%sencoder.highway.%d.%s", bare ? "" : "bert.",
-			exit->layer->number, part));
+		const Tensor *tensor = module_find_tensor(module,
+			mem_printf(
+				module->mem, "%sencoder.highway.%d.%s", bare ? "" : "bert.", exit->layer->number, part));
 		if (tensor)
 			return tensor;
 	}
@@ -136,25 +150,29 @@ static const Tensor *find_tensor(const EarlyExit *e, const Exit *exit, const cha
 static bool has_shape(const Tensor *tensor, int64_t rows, int64_t columns)
 {
 	const Type *type = &tensor->type;
-	return dtype_is_float(type->dtype) && type->dtype != DT_F64 && type->rank == (columns ? 2 : 1) && type->dim[0].plus == rows
-		&& (!columns || type->dim[1].plus == columns);
+	return dtype_is_float(type->dtype) && type->dtype != DT_F64 && type->rank == (columns ? 2 : 1)
+		&& type->dim[0].plus == rows && (!columns || type->dim[1].plus == columns);
 }
 
 static bool take_heads(EarlyExit *e)
 {
-	static const char *const parts[] = { "pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias" };
+	static const char *const parts[] = {
+		"pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias"};
 	for (int32_t i = 0; i < e->count; i++) {
 		Exit *exit = &e->at[i];
-		const Tensor **const to[] = { &exit->pooler[0], &exit->pooler[1], &exit->head[0], &exit->head[1] };
+		const Tensor **const to[] = {&exit->pooler[0], &exit->pooler[1], &exit->head[0], &exit->head[1]};
 		for (int k = 0; k < 4; k++) {
 			const int64_t rows = k < 2 ? e->hidden : e->classes;
 			*to[k] = find_tensor(e, exit, parts[k]);
 			if (!*to[k])
-				return diag_error(e->run->diag, EXIT_INPUT, 0, "early-exit: the checkpoint holds no encoder.highway.%d.%s; from=fit makes "
-					"heads for layers that have none", exit->layer->number, parts[k]);
+				return diag_error(e->run->diag, EXIT_INPUT, 0,
+					"early-exit: the checkpoint holds no encoder.highway.%d.%s; from=fit makes "
+					"heads for layers that have none",
+					exit->layer->number, parts[k]);
 			if (!has_shape(*to[k], rows, k % 2 ? 0 : e->hidden))
-				return diag_error(e->run->diag, EXIT_INPUT, 0, "early-exit: %s is %s, expected floats, [%lld%s]", (*to[k])->name,
-					type_print(&(*to[k])->type, (char[128]){ 0 }), (long long)rows,
+				return diag_error(e->run->diag, EXIT_INPUT, 0,
+					"early-exit: %s is %s, expected floats, [%lld%s]", (*to[k])->name,
+					type_print(&(*to[k])->type, (char[128]){0}), (long long)rows,
 					k % 2 ? "" : mem_printf(e->graph->module->mem, ",%d", e->hidden));
 		}
 	}
@@ -162,18 +180,20 @@ static bool take_heads(EarlyExit *e)
 	return true;
 }
 
-/* ---- the graph ---------------------------------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
-static Value *emit_linear(Graph *graph, Node *before, Value *x, const Tensor *const pair[2], const char *origin, Diag *diag)
+static Value *emit_linear(
+	Graph *graph, Node *before, Value *x, const Tensor *const pair[2], const char *origin, Diag *diag)
 {
-	Value *args[3] = { x, graph_const(graph, before, pair[0], origin), graph_const(graph, before, pair[1], origin) };
+	Value *args[3] = {
+		x, graph_const(graph, before, pair[0], origin), graph_const(graph, before, pair[1], origin)};
 	return graph_emit(graph, before, OP_LINEAR, args, 3, NULL, origin, diag);
 }
 
 /* What the head reads of a layer's rows: f32[hidden]. */
 static Value *emit_row(const EarlyExit *e, const Exit *exit, Graph *graph, Node *before, Value *rows)
 {
-	const Attrs attr = { .has = A_mode, .mode = e->pool };
+	const Attrs attr = {.has = A_mode, .mode = e->pool};
 	const char *origin = mem_printf(graph->module->mem, "exit.%d.pooler", exit->layer->number);
 	Value *row = graph_emit(graph, before, OP_POOL, &rows, 1, &attr, origin, e->run->diag);
 	if (row && exit->pooler[0]) {
@@ -185,7 +205,7 @@ static Value *emit_row(const EarlyExit *e, const Exit *exit, Graph *graph, Node 
 
 static Value *emit_number(Graph *graph, Node *before, int32_t number, const char *origin)
 {
-	Tensor *tensor = tensor_new(graph->module, NULL, type_numbers(DT_F32, 1, (int64_t[]){ 1 }));
+	Tensor *tensor = tensor_new(graph->module, NULL, type_numbers(DT_F32, 1, (int64_t[]){1}));
 	tensor_set(tensor, 0, number);
 	return graph_const(graph, before, tensor, origin);
 }
@@ -196,10 +216,10 @@ static bool emit_exit(const EarlyExit *e, const Exit *exit)
 	Value *rows = exit->layer->output;
 	Node *before = rows->node->next;
 	const char *origin = mem_printf(graph->module->mem, "exit.%d", exit->layer->number);
-	const Attrs attr = { .has = A_option, .option = OPTION };
+	const Attrs attr = {.has = A_option, .option = OPTION};
 	Value *row = emit_row(e, exit, graph, before, rows);
 	Value *logits = row ? emit_linear(graph, before, row, exit->head, origin, e->run->diag) : NULL;
-	Value *args[3] = { rows, logits, logits ? emit_number(graph, before, exit->run, origin) : NULL };
+	Value *args[3] = {rows, logits, logits ? emit_number(graph, before, exit->run, origin) : NULL};
 	Value *rest = logits ? graph_emit(graph, before, OP_EXIT, args, 3, &attr, origin, e->run->diag) : NULL;
 	if (!rest)
 		return false;
@@ -211,7 +231,7 @@ static bool emit_exit(const EarlyExit *e, const Exit *exit)
 	return true;
 }
 
-/* ---- what the model says of texts ----------------------------------------------------------------------------------------- */
+/* ---- what the model says of texts ------------------------------------------------------------ */
 
 static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
 {
@@ -236,7 +256,7 @@ static bool see(const EarlyExit *e, const char *path, int32_t limit, Seen *seen)
 	PassRun *run = e->run;
 	Probe probe;
 	int32_t labels = 0;
-	*seen = (Seen){ 0 };
+	*seen = (Seen){0};
 	probe_open(&probe, e->graph, e->count + 1);
 	bool good = true;
 	for (int32_t i = 0; i < e->count && good; i++) {
@@ -253,20 +273,25 @@ static bool see(const EarlyExit *e, const char *path, int32_t limit, Seen *seen)
 	if (!good)
 		return false;
 	if (seen->failed)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: early-exit keeps what it sees of %d texts", labels);
-	return (labels == seen->n && labels > 0) || diag_error_in(run->diag, EXIT_INPUT, path, 0, "has no texts with labels");
+		return diag_error(
+			run->diag, EXIT_RUN, 0, "out of memory: early-exit keeps what it sees of %d texts", labels);
+	return (labels == seen->n && labels > 0)
+		|| diag_error_in(run->diag, EXIT_INPUT, path, 0, "has no texts with labels");
 }
 
 static void seen_free(Seen *seen)
 {
 	free(seen->rows);
 	free(seen->labels);
-	*seen = (Seen){ 0 };
+	*seen = (Seen){0};
 }
 
-static const float *seen_row(const Seen *seen, int32_t text) { return seen->rows + (int64_t)text * seen->width; }
+static const float *seen_row(const Seen *seen, int32_t text)
+{
+	return seen->rows + (int64_t)text * seen->width;
+}
 
-/* ---- fitting ------------------------------------------------------------------------------------------------------------ */
+/* ---- fitting --------------------------------------------------------------------------------- */
 
 /* log softmax of n logits, in place. */
 static void log_softmax(double *x, int32_t n)
@@ -285,13 +310,14 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 	Exit *exit = (Exit *)&e->at[index];
 	Module *module = e->graph->module;
 	Tensor *weight = tensor_new(module, mem_printf(module->mem, "exit.%d.weight", exit->layer->number),
-		type_numbers(DT_F32, 2, (int64_t[]){ e->classes, e->hidden }));
+		type_numbers(DT_F32, 2, (int64_t[]){e->classes, e->hidden}));
 	Tensor *bias = tensor_new(module, mem_printf(module->mem, "exit.%d.bias", exit->layer->number),
-		type_numbers(DT_F32, 1, (int64_t[]){ e->classes }));
+		type_numbers(DT_F32, 1, (int64_t[]){e->classes}));
 	exit->head[0] = weight;
 	exit->head[1] = bias;
 	return logistic_fit(data, l2, (float *)(uintptr_t)weight->data, (float *)(uintptr_t)bias->data)
-		|| diag_error(e->run->diag, EXIT_RUN, 0, "early-exit: layer %d makes numbers that are none, or there is too little memory",
+		|| diag_error(e->run->diag, EXIT_RUN, 0,
+			"early-exit: layer %d makes numbers that are none, or there is too little memory",
 			exit->layer->number);
 }
 
@@ -299,9 +325,9 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 static bool fit_heads(EarlyExit *e, const Seen *seen, bool hold, bool labels)
 {
 	double l2 = 0.001, *p = calloc((size_t)e->classes, sizeof *p);
-	float *target = calloc((size_t)seen->n * (size_t)e->classes, sizeof *target), *rows = malloc((size_t)seen->n * (size_t)seen->width
-		* sizeof *rows);
-	LogisticData data = { .width = e->hidden, .classes = e->classes, .stride = seen->width, .target = target };
+	float *target = calloc((size_t)seen->n * (size_t)e->classes, sizeof *target),
+		  *rows = malloc((size_t)seen->n * (size_t)seen->width * sizeof *rows);
+	LogisticData data = {.width = e->hidden, .classes = e->classes, .stride = seen->width, .target = target};
 	bool good = (p && target && rows) || diag_error(e->run->diag, EXIT_RUN, 0, "out of memory");
 	for (int32_t i = 0; good && i < seen->n; i++) {
 		if (hold && i % HELD_EACH == HELD_EACH - 1)
@@ -327,10 +353,15 @@ static bool fit_heads(EarlyExit *e, const Seen *seen, bool hold, bool labels)
 	return good;
 }
 
-/* ---- the threshold -------------------------------------------------------------------------------------------------------- */
+/* ---- the threshold --------------------------------------------------------------------------- */
 
-/* Of each text that is held back: for each exit and then the model itself the entropy, and whether the label is right. */
-typedef struct Held { int32_t n, heads; double *entropy; bool *right; } Held;
+/* Of each text that is held back: for each exit and then the model itself the entropy, and whether the label
+ * is right. */
+typedef struct Held {
+	int32_t n, heads;
+	double *entropy;
+	bool *right;
+} Held;
 
 static int32_t judge(double *x, int32_t n, double *entropy)
 {
@@ -346,7 +377,7 @@ static int32_t judge(double *x, int32_t n, double *entropy)
 
 static bool held_judge(const EarlyExit *e, const Seen *seen, bool hold, Held *held)
 {
-	*held = (Held){ .heads = e->count + 1 };
+	*held = (Held){.heads = e->count + 1};
 	held->entropy = calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->entropy);
 	held->right = calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->right);
 	double *x = calloc((size_t)e->classes, sizeof *x);
@@ -368,11 +399,13 @@ static bool held_judge(const EarlyExit *e, const Seen *seen, bool hold, Held *he
 		held->n++;
 	}
 	free(x);
-	return held->n > 0 || refuse(e, "no text is held back to choose a threshold on; give more data, held= or entropy=");
+	return held->n > 0
+		|| refuse(e, "no text is held back to choose a threshold on; give more data, held= or entropy=");
 }
 
 /* Texts labelled right at a threshold; *layers: run in all. */
-static int32_t held_right(const EarlyExit *e, const Held *held, double threshold, int32_t last, int64_t *layers)
+static int32_t held_right(
+	const EarlyExit *e, const Held *held, double threshold, int32_t last, int64_t *layers)
 {
 	int32_t right = 0;
 	*layers = 0;
@@ -401,38 +434,47 @@ static double choose_threshold(const EarlyExit *e, const Held *held, int32_t las
 		int32_t alone = 0;
 		for (int32_t i = 0; i < held->n; i++)
 			alone += held->right[(int64_t)i * held->heads + h];
-		pass_note(e->run, NULL, "%s %d: %.4f of %d texts right", h < e->count ? "the head behind layer" : "the model, layers",
+		pass_note(e->run, NULL, "%s %d: %.4f of %d texts right",
+			h < e->count ? "the head behind layer" : "the model, layers",
 			h < e->count ? e->at[h].layer->number : last, (double)alone / held->n, held->n);
 	}
-	pass_note(e->run, NULL, "exit_entropy=%.4g: %.3f of %d layers run on the average, %.4f right", threshold, (double)layers / held->n, last,
-		(double)right / held->n);
+	pass_note(e->run, NULL, "exit_entropy=%.4g: %.3f of %d layers run on the average, %.4f right", threshold,
+		(double)layers / held->n, last, (double)right / held->n);
 	return threshold;
 }
 
-/* ---- the pass --------------------------------------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 /* Heads and the threshold that data decides. */
 static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 {
 	PassRun *run = e->run;
-	const char *path = pass_option(run, "data", NULL), *other = pass_option(run, "held", NULL), *target = pass_option(run, "target", "logits");
+	const char *path = pass_option(run, "data", NULL), *other = pass_option(run, "held", NULL),
+			   *target = pass_option(run, "target", "logits");
 	const bool chosen = pass_option(run, "entropy", NULL), hold = !other && !chosen && fit;
 	int64_t limit = LIMIT;
 	double points = 0.5;
 	if (strcmp(target, "logits") != 0 && strcmp(target, "labels") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "early-exit: target=%s, expected logits or labels", target);
-	if (!pass_option_int(run, "limit", 1, INT32_MAX, &limit) || !pass_option_real(run, "max-drop", 0, 100, &points)
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "early-exit: target=%s, expected logits or labels", target);
+	if (!pass_option_int(run, "limit", 1, INT32_MAX, &limit)
+		|| !pass_option_real(run, "max-drop", 0, 100, &points)
 		|| !pass_option_real(run, "entropy", 0, 1e3, threshold))
 		return false;
 	if (fit ? !path : !path && !other && !chosen)
-		return diag_error(run->diag, EXIT_USAGE, 0, fit ? "early-exit: heads are fitted on labelled texts; give data=FILE"
-			: "early-exit: give entropy=, or data=FILE to choose it on");
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			fit ? "early-exit: heads are fitted on labelled texts; give data=FILE"
+				: "early-exit: give entropy=, or data=FILE to choose it on");
 	if (!run->env->observe || !run->env->labels)
-		return (!fit && chosen) || diag_error(run->diag, EXIT_UNSUPPORTED, 0, "early-exit: %s runs the model over texts, which needs its "
-			"tokenizer; give it to 'bertc build', not to 'bertc opt'", run->item->text);
-	Seen seen = { 0 };
-	Held held = { 0 };
-	bool good = !fit || (see(e, path, (int32_t)limit, &seen) && fit_heads(e, &seen, hold, strcmp(target, "labels") == 0));
+		return (!fit && chosen)
+			|| diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+				"early-exit: %s runs the model over texts, which needs its "
+				"tokenizer; give it to 'bertc build', not to 'bertc opt'",
+				run->item->text);
+	Seen seen = {0};
+	Held held = {0};
+	bool good = !fit
+		|| (see(e, path, (int32_t)limit, &seen) && fit_heads(e, &seen, hold, strcmp(target, "labels") == 0));
 	if (good && !chosen && (other || !fit)) {
 		seen_free(&seen);
 		good = see(e, other ? other : path, other ? 0 : (int32_t)limit, &seen);
@@ -448,14 +490,17 @@ static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 
 bool pass_early_exit(Graph *graph, PassRun *run)
 {
-	EarlyExit e = { .graph = graph, .run = run, .pool = POOL_MEAN };
+	EarlyExit e = {.graph = graph, .run = run, .pool = POOL_MEAN};
 	Layers layers;
 	double threshold = 0;
 	const char *from = pass_option(run, "from", NULL), *pool = pass_option(run, "pool", "mean");
-	if (!find_output(&e) || !layers_find_thinned(graph, "early-exit", &layers, run->diag) || !choose_layers(&e, &layers))
+	if (!find_output(&e) || !layers_find_thinned(graph, "early-exit", &layers, run->diag)
+		|| !choose_layers(&e, &layers))
 		return false;
-	if ((from && strcmp(from, "checkpoint") != 0 && strcmp(from, "fit") != 0) || (strcmp(pool, "mean") != 0 && strcmp(pool, "first") != 0))
-		return diag_error(run->diag, EXIT_USAGE, 0, "early-exit: from= is checkpoint or fit, pool= is mean or first");
+	if ((from && strcmp(from, "checkpoint") != 0 && strcmp(from, "fit") != 0)
+		|| (strcmp(pool, "mean") != 0 && strcmp(pool, "first") != 0))
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "early-exit: from= is checkpoint or fit, pool= is mean or first");
 	if (strcmp(pool, "first") == 0)
 		e.pool = POOL_FIRST;
 	const bool fit = from ? strcmp(from, "fit") == 0 : !find_tensor(&e, &e.at[0], "classifier.weight");

@@ -1,4 +1,5 @@
-/* eigen.c: eigenvectors of symmetric matrices without negative eigenvalues: of second moments and covariances. */
+/* eigen.c: eigenvectors of symmetric matrices without negative eigenvalues: of second moments and
+ * covariances. */
 #include "eigen.h"
 #include <math.h>
 #include <stdbool.h>
@@ -7,7 +8,7 @@
 /* Eight sums side by side: one after another, each addition would wait for the last. */
 double eigen_dot(const double *a, const double *b, int64_t n)
 {
-	double part[8] = { 0 }, sum = 0;
+	double part[8] = {0}, sum = 0;
 	int64_t i = 0;
 	for (; i + 8 <= n; i += 8)
 		for (int k = 0; k < 8; k++)
@@ -19,13 +20,15 @@ double eigen_dot(const double *a, const double *b, int64_t n)
 	return sum;
 }
 
-/* Turns rows a and b so that they are orthogonal; false: they were, as far as doubles tell. *aa, *bb: their squared lengths. */
+/* Turns rows a and b so that they are orthogonal; false: they were, as far as doubles tell. *aa, *bb: their
+ * squared lengths. */
 static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 {
 	const double ab = eigen_dot(a, b, n);
 	if (fabs(ab) <= 1e-14 * sqrt(*aa * *bb))
 		return false;
-	const double zeta = (*bb - *aa) / (2 * ab), t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
+	const double zeta = (*bb - *aa) / (2 * ab),
+				 t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
 	const double c = 1 / sqrt(1 + t * t), s = c * t;
 	for (int64_t i = 0; i < n; i++) {
 		const double x = a[i], y = b[i];
@@ -37,9 +40,9 @@ static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 	return true;
 }
 
-/* One-sided Jacobi (Hestenes 1958) on a symmetric matrix without negative eigenvalues: its rows become eigenvectors times
- * eigenvalues, whose squares are left in `squares`. It works on whole rows, needs no second matrix, and converges in some ten
- * sweeps. */
+/* One-sided Jacobi (Hestenes 1958) on a symmetric matrix without negative eigenvalues: its rows become
+ * eigenvectors times eigenvalues, whose squares are left in `squares`. It works on whole rows, needs no
+ * second matrix, and converges in some ten sweeps. */
 static void diagonalize(double *m, double *squares, int64_t n)
 {
 	enum { SWEEPS_MAX = 60 };
@@ -54,7 +57,10 @@ static void diagonalize(double *m, double *squares, int64_t n)
 	}
 }
 
-typedef struct Ranked { double length; int64_t row; } Ranked;
+typedef struct Ranked {
+	double length;
+	int64_t row;
+} Ranked;
 
 static int longer_first(const void *a, const void *b)
 {
@@ -64,13 +70,14 @@ static int longer_first(const void *a, const void *b)
 
 double *eigen_leading(double *m, int64_t n, int64_t count, double *share)
 {
-	double *lead = calloc((size_t)(count * n), sizeof *lead), *squares = calloc((size_t)n, sizeof *squares), all = 0;
+	double *lead = calloc((size_t)(count * n), sizeof *lead), *squares = calloc((size_t)n, sizeof *squares),
+		   all = 0;
 	Ranked *ranked = calloc((size_t)n, sizeof *ranked);
 	*share = 0;
 	if (lead && squares && ranked) {
 		diagonalize(m, squares, n);
 		for (int64_t i = 0; i < n; i++) {
-			ranked[i] = (Ranked){ sqrt(squares[i]), i };
+			ranked[i] = (Ranked){sqrt(squares[i]), i};
 			all += ranked[i].length;
 		}
 		qsort(ranked, (size_t)n, sizeof *ranked, longer_first);

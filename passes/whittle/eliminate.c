@@ -1,29 +1,40 @@
-/* eliminate.c: see eliminate.h. Hassibi, Stork: "Second order derivatives for network pruning: Optimal Brain Surgeon", 1993, equations 4 and
- * 5, on the loss of one linear, and for whole units as Kurtic, Frantar, Alistarh: "ZipLM: Inference-Aware Structured Pruning of
- * Language Models", 2023, equations 2 and 3: with H the covariance of what is left, P the columns of what goes,
+/* eliminate.c: see eliminate.h. Hassibi, Stork: "Second order derivatives for network pruning: Optimal Brain
+ * Surgeon", 1993, equations 4 and 5, on the loss of one linear, and for whole units as Kurtic, Frantar,
+ * Alistarh: "ZipLM: Inference-Aware Structured Pruning of Language Models", 2023, equations 2 and 3: with H
+ * the covariance of what is left, P the columns of what goes,
  *
  *   cost = tr(W_P (H^-1_PP)^-1 W_P^T)    W -= W_P (H^-1_PP)^-1 H^-1_P    H^-1 -= H^-1_P^T (H^-1_PP)^-1 H^-1_P
  *
- * Everything large is one thing: A -= F R with R of a few rows. Products and sums are rounded one after the other (-ffp-contract=off), so
- * that the results do not depend on the vectors of the machine that runs bertc. */
+ * Everything large is one thing: A -= F R with R of a few rows. Products and sums are rounded one after the
+ * other (-ffp-contract=off), so that the results do not depend on the vectors of the machine that runs bertc.
+ */
 #include "eliminate.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { DEPTH = 64, PANEL = 32, LANES = 8, ROWS = 4, SWEEP = 64 };
-/* A -= F R, F being [rows, depth] and R [depth, columns]; with `upper` only panels of A that reach its upper half. rows and columns are
- * multiples of ROWS and LANES, rows of A and R are ld apart. A panel of R stays in the first cache. */
-typedef struct Product { double *a; int64_t rows, columns, ld; const double *f, *r; int64_t depth; bool upper; } Product;
+/* A -= F R, F being [rows, depth] and R [depth, columns]; with `upper` only panels of A that reach its upper
+ * half. rows and columns are multiples of ROWS and LANES, rows of A and R are ld apart. A panel of R stays in
+ * the first cache. */
+typedef struct Product {
+	double *a;
+	int64_t rows, columns, ld;
+	const double *f, *r;
+	int64_t depth;
+	bool upper;
+} Product;
 
-/* The same function twice, as GCC makes poor code of vectors wider than the machine's: ROWS rows by two vectors of sums in registers. */
+/* The same function twice, as GCC makes poor code of vectors wider than the machine's: ROWS rows by two
+ * vectors of sums in registers. */
 #define SUBTRACT(name, bytes) \
 	static void name(const Product *p) \
 	{ \
 		typedef double Vector __attribute__((vector_size(bytes), aligned(8), may_alias)); \
 		enum { STEP = bytes / 8 }; \
 		for (int64_t from = 0; from < p->columns; from += PANEL) { \
-			const int64_t to = from + PANEL < p->columns ? from + PANEL : p->columns, end = p->upper && to < p->rows ? to : p->rows; \
+			const int64_t to = from + PANEL < p->columns ? from + PANEL : p->columns, \
+						  end = p->upper && to < p->rows ? to : p->rows; \
 			for (int64_t i = 0; i < end; i += ROWS) \
 				for (int64_t j = from; j < to; j += 2 * STEP) { \
 					double *a = p->a + i * p->ld + j; \
@@ -47,7 +58,7 @@ SUBTRACT(subtract_plain, 16)
 __attribute__((target("avx2"))) SUBTRACT(subtract_avx2, 32)
 #endif
 
-static void subtract(const Product *p)
+	static void subtract(const Product *p)
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("avx2")) {
@@ -60,18 +71,19 @@ static void subtract(const Product *p)
 
 static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/* Of rows of n numbers: a multiple of LANES, but none of 512 bytes, at which all rows would meet in a few lines of the first cache. */
+/* Of rows of n numbers: a multiple of LANES, but none of 512 bytes, at which all rows would meet in a few
+ * lines of the first cache. */
 static int64_t leading(int64_t n)
 {
 	const int64_t ld = rounded(n, LANES);
 	return ld % 64 ? ld : ld + LANES;
 }
 
-/* ---- covariance ------------------------------------------------------------------------------------------------------- */
+/* ---- covariance ------------------------------------------------------------------------------ */
 
 bool covariance_open(Covariance *c, int64_t width)
 {
-	*c = (Covariance){ .width = width, .ld = leading(width) };
+	*c = (Covariance){.width = width, .ld = leading(width)};
 	const size_t ld = (size_t)c->ld;
 	c->origin = calloc(ld, sizeof *c->origin);
 	c->sum = calloc(ld, sizeof *c->sum);
@@ -86,7 +98,7 @@ static void add_waiting(Covariance *c)
 	for (int64_t i = 0; i < c->width; i++)
 		for (int64_t d = 0; d < c->waiting; d++)
 			c->turned[i * c->waiting + d] = -c->block[d * c->ld + i];
-	subtract(&(Product){ c->products, c->ld, c->ld, c->ld, c->turned, c->block, c->waiting, true });
+	subtract(&(Product){c->products, c->ld, c->ld, c->ld, c->turned, c->block, c->waiting, true});
 	c->waiting = 0;
 }
 
@@ -110,7 +122,9 @@ void covariance_finish(Covariance *c)
 	add_waiting(c);
 	for (int64_t i = 0; i < c->width; i++)
 		for (int64_t j = i; j < c->width; j++)
-			c->products[j * c->ld + i] = c->products[i * c->ld + j] = (c->products[i * c->ld + j] - c->sum[i] * c->sum[j] / n) / n;
+			c->products[j * c->ld + i] = c->products[i * c->ld + j] = (c->products[i * c->ld + j]
+																		  - c->sum[i] * c->sum[j] / n)
+				/ n;
 	for (int64_t i = 0; i < c->width; i++)
 		c->sum[i] = c->origin[i] + c->sum[i] / n;
 }
@@ -122,12 +136,13 @@ void covariance_close(Covariance *c)
 	free(c->products);
 	free(c->block);
 	free(c->turned);
-	*c = (Covariance){ 0 };
+	*c = (Covariance){0};
 }
 
-/* ---- inverses ----------------------------------------------------------------------------------------------------------- */
+/* ---- inverses -------------------------------------------------------------------------------- */
 
-/* A small matrix [n,n], symmetric and positive definite, by Gauss and Jordan in place; false when it is not. */
+/* A small matrix [n,n], symmetric and positive definite, by Gauss and Jordan in place; false when it is not.
+ */
 static bool invert_small(double *a, int64_t n)
 {
 	for (int64_t p = 0; p < n; p++) {
@@ -149,7 +164,8 @@ static bool invert_small(double *a, int64_t n)
 	return true;
 }
 
-/* One block of columns of the elimination of Gauss and Jordan: rows [ld * SWEEP], factors likewise, small [n,n]. */
+/* One block of columns of the elimination of Gauss and Jordan: rows [ld * SWEEP], factors likewise, small
+ * [n,n]. */
 static bool sweep(double *a, int64_t ld, int64_t at, int64_t n, double *rows, double *factors, double *small)
 {
 	for (int64_t k = 0; k < n; k++)
@@ -165,15 +181,16 @@ static bool sweep(double *a, int64_t ld, int64_t at, int64_t n, double *rows, do
 		memcpy(rows + k * ld + at, small + k * n, (size_t)n * sizeof *rows);
 	for (int64_t i = 0; i < ld; i++)
 		for (int64_t k = 0; k < n; k++) {
-			factors[i * n + k] = a[i * ld + at + k];   /* what becomes of the block's own rows is overwritten below */
+			factors[i * n + k] = a[i * ld + at
+				+ k]; /* what becomes of the block's own rows is overwritten below */
 			a[i * ld + at + k] = 0;
 		}
-	subtract(&(Product){ a, ld, ld, ld, factors, rows, n, false });
+	subtract(&(Product){a, ld, ld, ld, factors, rows, n, false});
 	memcpy(a + at * ld, rows, (size_t)(n * ld) * sizeof *a);
 	return true;
 }
 
-/* ---- elimination ---------------------------------------------------------------------------------------------------------- */
+/* ---- elimination ----------------------------------------------------------------------------- */
 
 /* The inverse's block between the units at places p[0..n), inverted: small[n*width, n*width]. */
 static bool invert_block(const Elimination *e, const int32_t *p, int32_t n, double *small)
@@ -181,7 +198,8 @@ static bool invert_block(const Elimination *e, const int32_t *p, int32_t n, doub
 	const int64_t width = e->width, size = n * width;
 	for (int64_t i = 0; i < size; i++)
 		for (int64_t j = 0; j < size; j++)
-			small[i * size + j] = e->inverse[(p[i / width] * width + i % width) * e->ld + p[j / width] * width + j % width];
+			small[i * size + j] = e->inverse[(p[i / width] * width + i % width) * e->ld + p[j / width] * width
+				+ j % width];
 	return invert_small(small, size);
 }
 
@@ -208,11 +226,14 @@ static bool price(Elimination *e)
 	return good;
 }
 
-bool elimination_open(Elimination *e, Covariance *c, int32_t count, int32_t width, int32_t outputs, const float *weight, double ridge)
+bool elimination_open(Elimination *e, Covariance *c, int32_t count, int32_t width, int32_t outputs,
+	const float *weight, double ridge)
 {
-	const int64_t n = (int64_t)count * width, ld = c->ld, rows = rounded(outputs, ROWS), most = rows > ld ? rows : ld;
+	const int64_t n = (int64_t)count * width, ld = c->ld, rows = rounded(outputs, ROWS),
+				  most = rows > ld ? rows : ld;
 	const int64_t depth = (int64_t)LOT_MAX * width > SWEEP ? (int64_t)LOT_MAX * width : SWEEP;
-	*e = (Elimination){ .count = count, .width = width, .outputs = outputs, .live = count, .ld = ld, .inverse = c->products };
+	*e = (Elimination){
+		.count = count, .width = width, .outputs = outputs, .live = count, .ld = ld, .inverse = c->products};
 	c->products = NULL;
 	e->weight = calloc((size_t)(rows * ld), sizeof *e->weight);
 	e->cost = calloc((size_t)count, sizeof *e->cost);
@@ -224,7 +245,7 @@ bool elimination_open(Elimination *e, Covariance *c, int32_t count, int32_t widt
 	double variance = 0, small[SWEEP * SWEEP];
 	for (int64_t i = 0; i < n; i++)
 		variance += e->inverse[i * ld + i] / (double)n;
-	for (int64_t i = 0; i < ld; i++)   /* padding is a matrix of its own */
+	for (int64_t i = 0; i < ld; i++) /* padding is a matrix of its own */
 		e->inverse[i * ld + i] = i < n ? e->inverse[i * ld + i] + (variance > 0 ? ridge * variance : 1) : 1;
 	for (int64_t at = 0; at < n; at += SWEEP)
 		if (!sweep(e->inverse, ld, at, n - at < SWEEP ? n - at : SWEEP, e->rows, e->factors, small))
@@ -243,8 +264,10 @@ double elimination_least(const Elimination *e, int32_t n, int32_t *unit)
 	double sum = 0;
 	for (int32_t p = 0; p < e->live; p++) {
 		int32_t at = found < n ? found++ : n;
-		for (; at > 0 && (e->cost[p] < e->cost[place[at - 1]]
-			|| (e->cost[p] == e->cost[place[at - 1]] && e->unit[p] > e->unit[place[at - 1]])); at--)
+		for (; at > 0
+			&& (e->cost[p] < e->cost[place[at - 1]]
+				|| (e->cost[p] == e->cost[place[at - 1]] && e->unit[p] > e->unit[place[at - 1]]));
+			at--)
 			if (at < n)
 				place[at] = place[at - 1];
 		if (at < n)
@@ -288,7 +311,8 @@ static void subtract_units(Elimination *e, double *a, int64_t rows, const int32_
 		for (int64_t k = 0; k < size; k++)
 			e->factors[i * size + k] = a[i * e->ld + place[k / e->width] * e->width + k % e->width];
 	memset(e->factors + rows * size, 0, (size_t)((rounded(rows, ROWS) - rows) * size) * sizeof *e->factors);
-	subtract(&(Product){ a, rounded(rows, ROWS), rounded((int64_t)e->live * e->width, LANES), e->ld, e->factors, e->rows, size, false });
+	subtract(&(Product){a, rounded(rows, ROWS), rounded((int64_t)e->live * e->width, LANES), e->ld,
+		e->factors, e->rows, size, false});
 }
 
 bool elimination_remove(Elimination *e, const int32_t *unit, int32_t n)
@@ -326,5 +350,5 @@ void elimination_close(Elimination *e)
 	free(e->unit);
 	free(e->rows);
 	free(e->factors);
-	*e = (Elimination){ 0 };
+	*e = (Elimination){0};
 }

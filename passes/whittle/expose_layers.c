@@ -1,17 +1,22 @@
-/* expose_layers.c: what flows between and inside an encoder's layers, made visible to whoever runs a copy of the model:
+/* expose_layers.c: what flows between and inside an encoder's layers, made visible to whoever runs a copy of
+ * the model:
  *
  *   return logits=%l      ->      %x = concat %h0, %h1, %q0, %k0, .. {axis=1} : f32[S,n]
  *                                 return exposed=%x, whole=%l, without.0=%l0, ..
  *
- * q and k rather than the attention's probabilities, because a program returns rows of a fixed width; who reads them makes
- * softmax(q k^T scale) himself. */
+ * q and k rather than the attention's probabilities, because a program returns rows of a fixed width; who
+ * reads them makes softmax(q k^T scale) himself. */
 #include "calibrate.h"
 #include "layers.h"
 
-enum { OUTPUTS_MAX = 32 };   /* that a program can have */
+enum { OUTPUTS_MAX = 32 }; /* that a program can have */
 
 /* Columns of `all` follow each other in the order in which values are added. */
-typedef struct Columns { Value **values; int32_t count; int64_t width; } Columns;
+typedef struct Columns {
+	Value **values;
+	int32_t count;
+	int64_t width;
+} Columns;
 
 static int64_t add_column(Columns *all, Value *value)
 {
@@ -29,21 +34,24 @@ static bool is_rows(const Value *value)
 bool layers_expose(Module *copy, ExposedLayers *out, Diag *diag)
 {
 	Graph *graph = copy->graphs[0];
-	static const char *const names[] = { "exposed", "whole" };
-	PassRun run = { .diag = diag };
+	static const char *const names[] = {"exposed", "whole"};
+	PassRun run = {.diag = diag};
 	Layers layers;
-	*out = (ExposedLayers){ 0 };
+	*out = (ExposedLayers){0};
 	if (!layers_find_blocks(graph, "inspect", &layers, &run))
 		return false;
 	out->at = mem_alloc(copy->mem, (size_t)layers.count * sizeof *out->at);
-	Columns all = { .values = mem_alloc(copy->mem, (size_t)layers.count * 4 * sizeof *all.values) };
+	Columns all = {.values = mem_alloc(copy->mem, (size_t)layers.count * 4 * sizeof *all.values)};
 	for (int32_t i = 0; i < layers.count; i++) {
 		const Layer *layer = &layers.at[i];
 		ExposedLayer *exposed = &out->at[out->count++];
 		if (!is_rows(layer->input) || !is_rows(layer->output))
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "inspect: layer %d does not read and make rows of numbers", layer->number);
-		*exposed = (ExposedLayer){ .number = layer->number, .width = (int32_t)value_width(layer->input),
-			.input = add_column(&all, layer->input), .output = add_column(&all, layer->output) };
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"inspect: layer %d does not read and make rows of numbers", layer->number);
+		*exposed = (ExposedLayer){.number = layer->number,
+			.width = (int32_t)value_width(layer->input),
+			.input = add_column(&all, layer->input),
+			.output = add_column(&all, layer->output)};
 		if (layer->has_attention) {
 			exposed->heads = (int32_t)layer->heads.q.heads;
 			exposed->size = (int32_t)layer->heads.q.size;
@@ -53,7 +61,7 @@ bool layers_expose(Module *copy, ExposedLayers *out, Diag *diag)
 		}
 	}
 	Value *whole = graph->outputs[0].value;
-	Value *outputs[OUTPUTS_MAX] = { NULL, whole };
+	Value *outputs[OUTPUTS_MAX] = {NULL, whole};
 	Node *last = graph->last;
 	out->without = layers.count == 1 ? 0 : layers.count < OUTPUTS_MAX - 2 ? layers.count : OUTPUTS_MAX - 2;
 	for (int32_t i = 0; i < out->without; i++)

@@ -1,13 +1,15 @@
-/* factorize_embeddings.c: `factorize-embeddings{rank=128}` replaces the word table by the product of two smaller matrices, its
- * best approximation of that rank (Eckart, Young, 1936); as a factorised parametrisation of embeddings in Lan et al.: "ALBERT",
- * 2020, section 3.1, but computed from a trained table.
+/* factorize_embeddings.c: `factorize-embeddings{rank=128}` replaces the word table by the product of two
+ * smaller matrices, its best approximation of that rank (Eckart, Young, 1936); as a factorised
+ * parametrisation of embeddings in Lan et al.: "ALBERT", 2020, section 3.1, but computed from a trained
+ * table.
  *
- *   %x = embed %w, %ids : f32[S,384]              %e = embed %w2, %ids : f32[S,128]          w2 = w V   [30522,128]
- *                                         ->      %x = linear %e, %v : f32[S,384]            v = V      [384,128]
+ *   %x = embed %w, %ids : f32[S,384]              %e = embed %w2, %ids : f32[S,128]          w2 = w V
+ * [30522,128]
+ *                                         ->      %x = linear %e, %v : f32[S,384]            v = V [384,128]
  *
- * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right singular vectors
- * of w. A decoder that shares the table (masked language models) goes through the same factors: x w' = (x V) w2'. The factors
- * are stored in the element type that the table has. */
+ * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right
+ * singular vectors of w. A decoder that shares the table (masked language models) goes through the same
+ * factors: x w' = (x V) w2'. The factors are stored in the element type that the table has. */
 #include "eigen.h"
 #include "passes/rewrite.h"
 #include <stdlib.h>
@@ -24,7 +26,8 @@ static void gram_of(const double *w, int64_t rows, int64_t hidden, double *gram)
 			gram[i * hidden + k] = gram[k * hidden + i];
 }
 
-/* V' [rank,H]: unit eigenvectors of w'w, largest eigenvalue first; *kept: their share of all eigenvalues. NULL: out of memory. */
+/* V' [rank,H]: unit eigenvectors of w'w, largest eigenvalue first; *kept: their share of all eigenvalues.
+ * NULL: out of memory. */
 static double *leading_vectors(const double *w, int64_t rows, int64_t hidden, int64_t rank, double *kept)
 {
 	double *gram = calloc((size_t)(hidden * hidden), sizeof *gram), *lead = NULL;
@@ -36,9 +39,11 @@ static double *leading_vectors(const double *w, int64_t rows, int64_t hidden, in
 	return lead;
 }
 
-/* ---- the graph -------------------------------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
-typedef struct Factors { Value *table, *out, *in; } Factors;   /* w V [V,rank]; V [H,rank]; V' [rank,H] */
+typedef struct Factors {
+	Value *table, *out, *in;
+} Factors; /* w V [V,rank]; V [H,rank]; V' [rank,H] */
 
 static bool factorize(Graph *graph, Node *table, int64_t rank, Factors *factors, double *kept)
 {
@@ -50,9 +55,9 @@ static bool factorize(Graph *graph, Node *table, int64_t rank, Factors *factors,
 		w[i] = tensor_at(from, i);
 	double *lead = w ? leading_vectors(w, rows, hidden, rank, kept) : NULL;
 	if (lead) {
-		Tensor *left = tensor_derived(graph, from, "factor", type_numbers(dtype, 2, (int64_t[]){ rows, rank }));
-		Tensor *out = tensor_derived(graph, from, "out", type_numbers(dtype, 2, (int64_t[]){ hidden, rank }));
-		Tensor *in = tensor_derived(graph, from, "in", type_numbers(dtype, 2, (int64_t[]){ rank, hidden }));
+		Tensor *left = tensor_derived(graph, from, "factor", type_numbers(dtype, 2, (int64_t[]){rows, rank}));
+		Tensor *out = tensor_derived(graph, from, "out", type_numbers(dtype, 2, (int64_t[]){hidden, rank}));
+		Tensor *in = tensor_derived(graph, from, "in", type_numbers(dtype, 2, (int64_t[]){rank, hidden}));
 		for (int64_t r = 0; r < rows; r++)
 			for (int64_t k = 0; k < rank; k++)
 				tensor_set(left, r * rank + k, eigen_dot(w + r * hidden, lead + k * hidden, hidden));
@@ -61,8 +66,8 @@ static bool factorize(Graph *graph, Node *table, int64_t rank, Factors *factors,
 				tensor_set(out, i * rank + k, lead[k * hidden + i]);
 				tensor_set(in, k * hidden + i, lead[k * hidden + i]);
 			}
-		*factors = (Factors){ graph_const(graph, table, left, table->origin), graph_const(graph, table, out, table->origin),
-			graph_const(graph, table, in, table->origin) };
+		*factors = (Factors){graph_const(graph, table, left, table->origin),
+			graph_const(graph, table, out, table->origin), graph_const(graph, table, in, table->origin)};
 	}
 	free(w);
 	free(lead);
@@ -74,12 +79,16 @@ static bool replace_use(Graph *graph, Node *node, const Factors *f, PassRun *run
 {
 	Value *inner, *by = NULL, *old = node->results[0];
 	if (node->op == OP_EMBED) {
-		inner = graph_emit(graph, node, OP_EMBED, (Value *[]){ f->table, node->args[1] }, 2, NULL, node->origin, run->diag);
-		by = inner ? rewrite_value(graph, old, OP_LINEAR, (Value *[]){ inner, f->out }, 2, NULL, run) : NULL;
+		inner = graph_emit(
+			graph, node, OP_EMBED, (Value *[]){f->table, node->args[1]}, 2, NULL, node->origin, run->diag);
+		by = inner ? rewrite_value(graph, old, OP_LINEAR, (Value *[]){inner, f->out}, 2, NULL, run) : NULL;
 	} else {
-		inner = graph_emit(graph, node, OP_LINEAR, (Value *[]){ node->args[0], f->in }, 2, NULL, node->origin, run->diag);
-		by = inner ? rewrite_value(graph, old, OP_LINEAR, (Value *[]){ inner, f->table, node->nargs == 3 ? node->args[2] : NULL },
-			node->nargs, &node->attr, run) : NULL;
+		inner = graph_emit(
+			graph, node, OP_LINEAR, (Value *[]){node->args[0], f->in}, 2, NULL, node->origin, run->diag);
+		by = inner ? rewrite_value(graph, old, OP_LINEAR,
+						 (Value *[]){inner, f->table, node->nargs == 3 ? node->args[2] : NULL}, node->nargs,
+						 &node->attr, run)
+				   : NULL;
 	}
 	run->changes++;
 	return by != NULL;
@@ -90,7 +99,8 @@ static Node *find_table(const Graph *graph)
 {
 	Node *table = NULL;
 	for (const Node *node = graph->first; node; node = node->next)
-		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0] && value_is_const(node->args[0])) {
+		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0]
+			&& value_is_const(node->args[0])) {
 			if (table && table != node->args[0]->node)
 				return NULL;
 			table = node->args[0]->node;
@@ -115,7 +125,8 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 	double kept;
 	Factors factors;
 	if (!pass_option(run, "rank", NULL))
-		return diag_error(run->diag, EXIT_USAGE, 0, "factorize-embeddings: give rank=N, the width of the smaller table");
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "factorize-embeddings: give rank=N, the width of the smaller table");
 	if (!pass_option_int(run, "rank", 1, INT32_MAX, &rank))
 		return false;
 	if (!table || table->data->type.rank != 2)
@@ -123,8 +134,8 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 			"factorize-embeddings: there is not one constant table indexed by %%ids");
 	const int64_t rows = table->data->type.dim[0].plus, hidden = table->data->type.dim[1].plus;
 	if (rank >= hidden || rank * (rows + hidden) >= rows * hidden) {
-		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank, (long long)rows,
-			(long long)hidden);
+		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank,
+			(long long)rows, (long long)hidden);
 		return true;
 	}
 	Value *whole = table->results[0];
@@ -134,8 +145,9 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 			return true;
 		}
 	if (!factorize(graph, table, rank, &factors, &kept))
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: factorize-embeddings of a table of %lld by %lld",
-			(long long)rows, (long long)hidden);
+		return diag_error(run->diag, EXIT_RUN, 0,
+			"out of memory: factorize-embeddings of a table of %lld by %lld", (long long)rows,
+			(long long)hidden);
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		bool reads = false;
@@ -144,8 +156,8 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 		if (reads && !replace_use(graph, node, &factors, run))
 			return false;
 	}
-	pass_note(run, factors.table->node, "rank %lld of %lld keeps %.2f %% of the squares", (long long)rank, (long long)hidden,
-		100 * kept);
+	pass_note(run, factors.table->node, "rank %lld of %lld keeps %.2f %% of the squares", (long long)rank,
+		(long long)hidden, 100 * kept);
 	graph_sweep(graph);
 	return true;
 }

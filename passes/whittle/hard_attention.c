@@ -1,38 +1,51 @@
-/* hard_attention.c: `hard-attention{share=0.25 layers=auto data=dev.tsv}` lets each query of some layers attend to few keys only.
- * Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020, selective hard attention: in
- * layers selected on data, the aggregation of words that do not matter is left out.
+/* hard_attention.c: `hard-attention{share=0.25 layers=auto data=dev.tsv}` lets each query of some layers
+ * attend to few keys only. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of
+ * Transformers", 2020, selective hard attention: in layers selected on data, the aggregation of words that do
+ * not matter is left out.
  *
  *   %p = softmax %s : f32[12,S,S]           ->           %p = softmax %s {share=0.25} : f32[12,S,S]
  *
  *   k=N            the N keys of the highest scores
  *   share=X        likewise, X of the text's length, rounded, at least one
  *   threshold=P    those of at least the probability P, or the likeliest if there is none
- * Of equal scores the earlier key stays. The softmax is over the keys that stay: their probabilities sum to one again, so that what fuse
- * knows of biases of k and v still holds.
+ * Of equal scores the earlier key stays. The softmax is over the keys that stay: their probabilities sum to
+ * one again, so that what fuse knows of biases of k and v still holds.
  *
- * layers=0,2,5 names the layers, layers=all (as when nothing is said) takes all, and layers=auto those where it does not hurt:
+ * layers=0,2,5 names the layers, layers=all (as when nothing is said) takes all, and layers=auto those where
+ * it does not hurt:
  *
- *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together: as long as it is, the layer
- *                  leaves that alone had the highest loss
- *   by=cosine      on any texts: the layer's output has a mean cosine of at least `cosine` (0.999) with what it was, over all tokens
+ *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together: as
+ * long as it is, the layer leaves that alone had the highest loss by=cosine      on any texts: the layer's
+ * output has a mean cosine of at least `cosine` (0.999) with what it was, over all tokens
  *
  * The scores are computed as before; what a selection can save is behind them (docs/performance.md). */
 #include "prune.h"
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Choice { Layer *layer; Attrs before; bool taken; OutputScore alone; } Choice;   /* before: of its softmax */
-typedef struct Choices { Choice *at; int32_t count; } Choices;
+typedef struct Choice {
+	Layer *layer;
+	Attrs before;
+	bool taken;
+	OutputScore alone;
+} Choice; /* before: of its softmax */
+typedef struct Choices {
+	Choice *at;
+	int32_t count;
+} Choices;
 
 static bool read_selection(Attrs *attr, PassRun *run)
 {
 	const bool by_k = pass_option(run, "k", NULL), by_share = pass_option(run, "share", NULL),
-		by_threshold = pass_option(run, "threshold", NULL);
-	*attr = (Attrs){ .has = (by_k ? A_keep : 0u) | (by_share ? A_share : 0u) | (by_threshold ? A_threshold : 0u) };
+			   by_threshold = pass_option(run, "threshold", NULL);
+	*attr = (Attrs){
+		.has = (by_k ? A_keep : 0u) | (by_share ? A_share : 0u) | (by_threshold ? A_threshold : 0u)};
 	if (by_k + by_share + by_threshold != 1)
-		return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: give one of k= (how many keys a query keeps), share= (which share of the "
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"hard-attention: give one of k= (how many keys a query keeps), share= (which share of the "
 			"text's) or threshold= (of what probability)");
-	return pass_option_int(run, "k", 1, INT32_MAX, &attr->keep) && pass_option_real(run, "share", 1e-6, 1, &attr->share)
+	return pass_option_int(run, "k", 1, INT32_MAX, &attr->keep)
+		&& pass_option_real(run, "share", 1e-6, 1, &attr->share)
 		&& pass_option_real(run, "threshold", 1e-6, 1, &attr->threshold);
 }
 
@@ -59,9 +72,11 @@ static bool take_listed(const Choices *all, const char *list, PassRun *run)
 			if (all->at[i].layer->number == number)
 				choice = &all->at[i];
 		if (*at < '0' || *at > '9' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: layers=%s, expected numbers with commas between, all or auto", list);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"hard-attention: layers=%s, expected numbers with commas between, all or auto", list);
 		if (!choice)
-			return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: there is no attention in a layer %lld", (long long)number);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"hard-attention: there is no attention in a layer %lld", (long long)number);
 		choice->taken = true;
 		at = end;
 		if (!*at)
@@ -69,11 +84,12 @@ static bool take_listed(const Choices *all, const char *list, PassRun *run)
 	}
 }
 
-/* ---- layers=auto ------------------------------------------------------------------------------------------------------ */
+/* ---- layers=auto ----------------------------------------------------------------------------- */
 
 static Value *emit_selecting(const Probe *probe, Value *old, const Variant *variant, Diag *diag)
 {
-	return graph_emit(probe->graph, NULL, OP_SOFTMAX, old->node->args, 1, variant->what, old->node->origin, diag);
+	return graph_emit(
+		probe->graph, NULL, OP_SOFTMAX, old->node->args, 1, variant->what, old->node->origin, diag);
 }
 
 /* Takes what does not lower the score, by itself and together. */
@@ -83,7 +99,7 @@ static bool take_by_accuracy(Graph *graph, const Choices *all, const Attrs *attr
 	Variant *variants = mem_alloc(mem, (size_t)all->count * sizeof *variants);
 	OutputScore *scores = mem_alloc(mem, ((size_t)all->count + 1) * sizeof *scores), base, together;
 	for (int32_t i = 0; i < all->count; i++)
-		variants[i] = (Variant){ all->at[i].layer->softmax->results[0], emit_selecting, attr, NULL };
+		variants[i] = (Variant){all->at[i].layer->softmax->results[0], emit_selecting, attr, NULL};
 	if (!variants_score(graph, variants, all->count, scores, &base, run))
 		return false;
 	int32_t left = 0;
@@ -92,15 +108,16 @@ static bool take_by_accuracy(Graph *graph, const Choices *all, const Attrs *attr
 		choice->alone = scores[i];
 		choice->taken = scores[i].value >= base.value;
 		left += choice->taken;
-		pass_note(run, NULL, "layer %d alone: score %.4f, loss %.4f; %.4f, %.4f as it is", choice->layer->number, scores[i].value,
-			scores[i].loss, base.value, base.loss);
+		pass_note(run, NULL, "layer %d alone: score %.4f, loss %.4f; %.4f, %.4f as it is",
+			choice->layer->number, scores[i].value, scores[i].loss, base.value, base.loss);
 	}
 	for (; left > 1; left--) {
 		for (int32_t i = 0; i < all->count; i++)
 			set_selection(&all->at[i], attr);
 		if (!variants_score(graph, NULL, 0, scores, &together, run))
 			return false;
-		pass_note(run, NULL, "%d layers together: score %.4f, loss %.4f", left, together.value, together.loss);
+		pass_note(
+			run, NULL, "%d layers together: score %.4f, loss %.4f", left, together.value, together.loss);
 		if (together.value >= base.value)
 			break;
 		Choice *worst = NULL;
@@ -122,9 +139,10 @@ static bool take_by_cosine(Graph *graph, const Choices *all, const Attrs *attr, 
 	bool good = true;
 	Node *last = probe.graph->last;
 	for (int32_t i = 0; i < all->count && good; i++) {
-		const Variant variant = { .what = attr };
+		const Variant variant = {.what = attr};
 		const Layer *layer = all->at[i].layer;
-		Value *old = probe_value(&probe, layer->softmax->results[0]), *output = probe_value(&probe, layer->output);
+		Value *old = probe_value(&probe, layer->softmax->results[0]),
+			  *output = probe_value(&probe, layer->output);
 		Value *by = emit_selecting(&probe, old, &variant, run->diag);
 		Value *changed = by ? clone_behind(probe.graph, last, old, by, output) : NULL;
 		Value *value = changed ? emit_cosine(probe.graph, output, changed, true, run->diag) : NULL;
@@ -136,7 +154,8 @@ static bool take_by_cosine(Graph *graph, const Choices *all, const Attrs *attr, 
 	probe_close(&probe);
 	for (int32_t i = 0; i < all->count && good; i++) {
 		all->at[i].taken = cosine[i] >= least;
-		pass_note(run, NULL, "layer %d: cosine of its output with and without %.5f", all->at[i].layer->number, cosine[i]);
+		pass_note(run, NULL, "layer %d: cosine of its output with and without %.5f", all->at[i].layer->number,
+			cosine[i]);
 	}
 	return good;
 }
@@ -145,7 +164,8 @@ static bool choose(Graph *graph, const Choices *all, const Attrs *attr, PassRun 
 {
 	const char *layers = pass_option(run, "layers", "all"), *by = pass_option(run, "by", "accuracy");
 	if (strcmp(layers, "auto") != 0 && (pass_option(run, "by", NULL) || pass_option(run, "cosine", NULL)))
-		return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: by= and cosine= say how layers=auto chooses");
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "hard-attention: by= and cosine= say how layers=auto chooses");
 	if (!strcmp(layers, "all")) {
 		for (int32_t i = 0; i < all->count; i++)
 			all->at[i].taken = true;
@@ -155,7 +175,8 @@ static bool choose(Graph *graph, const Choices *all, const Attrs *attr, PassRun 
 		return take_listed(all, layers, run);
 	if (!strcmp(by, "accuracy"))
 		return take_by_accuracy(graph, all, attr, run);
-	return !strcmp(by, "cosine") ? take_by_cosine(graph, all, attr, run)
+	return !strcmp(by, "cosine")
+		? take_by_cosine(graph, all, attr, run)
 		: diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: by=%s, expected accuracy or cosine", by);
 }
 
@@ -165,10 +186,10 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 	Layers layers;
 	if (!read_selection(&attr, run) || !layers_find_blocks(graph, "hard-attention", &layers, run))
 		return false;
-	Choices all = { mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *all.at), 0 };
+	Choices all = {mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *all.at), 0};
 	for (int32_t i = 0; i < layers.count; i++)
 		if (layers.at[i].has_attention)
-			all.at[all.count++] = (Choice){ .layer = &layers.at[i], .before = layers.at[i].softmax->attr };
+			all.at[all.count++] = (Choice){.layer = &layers.at[i], .before = layers.at[i].softmax->attr};
 	if (all.count == 0)
 		pass_note(run, NULL, "no layer has attention");
 	else if (!choose(graph, &all, &attr, run))
@@ -176,7 +197,8 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 	for (int32_t i = 0; i < all.count; i++) {
 		set_selection(&all.at[i], &attr);
 		run->changes += all.at[i].taken;
-		pass_note(run, NULL, "layer %d %s", all.at[i].layer->number, all.at[i].taken ? "selects keys" : "stays as it is");
+		pass_note(run, NULL, "layer %d %s", all.at[i].layer->number,
+			all.at[i].taken ? "selects keys" : "stays as it is");
 	}
 	return true;
 }

@@ -1,4 +1,5 @@
-/* heads.c: see passes.h. What attention is computed from leaves the graph; what it attends to is for the caller to compute.
+/* heads.c: see passes.h. What attention is computed from leaves the graph; what it attends to is for the
+ * caller to compute.
  *
  *   return logits=%l                   ->      %n = concat %q0, %k0, %q1, %k1 {axis=1} : f32[S,32]
  *                                              return attention=%n
@@ -8,23 +9,24 @@
 bool heads_expose(Graph *graph, const char *pass, HeadMap *map, Diag *diag)
 {
 	MemArena *mem = graph->module->mem;
-	PassRun run = { .diag = diag };
+	PassRun run = {.diag = diag};
 	Layers layers;
 	if (!layers_find_blocks(graph, pass, &layers, &run))
 		return false;
 	Value **rows = mem_alloc(mem, 2 * (size_t)layers.count * sizeof *rows);
 	int32_t *numbers = mem_alloc(mem, (size_t)layers.count * sizeof *numbers);
-	*map = (HeadMap){ .at = numbers };
+	*map = (HeadMap){.at = numbers};
 	for (int32_t i = 0; i < layers.count; i++) {
 		const Layer *layer = &layers.at[i];
 		const AttentionMatch *heads = &layer->heads;
 		if (!layer->has_attention)
 			continue;
 		if (map->layers == 0)
-			*map = (HeadMap){ 0, (int32_t)heads->q.heads, (int32_t)heads->q.size, numbers, heads->scale };
+			*map = (HeadMap){0, (int32_t)heads->q.heads, (int32_t)heads->q.size, numbers, heads->scale};
 		if (heads->q.heads != map->heads || heads->q.size != map->size || heads->scale != map->scale)
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layer %d has %lld heads of %lld, layer %d has %d of %d", pass,
-				layer->number, (long long)heads->q.heads, (long long)heads->q.size, numbers[0], map->heads, map->size);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"%s: layer %d has %lld heads of %lld, layer %d has %d of %d", pass, layer->number,
+				(long long)heads->q.heads, (long long)heads->q.size, numbers[0], map->heads, map->size);
 		rows[2 * map->layers] = layer->q->results[0];
 		rows[2 * map->layers + 1] = layer->k->results[0];
 		numbers[map->layers++] = layer->number;

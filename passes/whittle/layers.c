@@ -1,8 +1,8 @@
-/* layers.c: finds an encoder's layers and their blocks. Which nodes make a layer is told by their origins; what they do is
- * read off the ops, so that every spelling that fuse knows is known here too:
+/* layers.c: finds an encoder's layers and their blocks. Which nodes make a layer is told by their origins;
+ * what they do is read off the ops, so that every spelling that fuse knows is known here too:
  *
- *   attention   linear out of the joined heads of softmax(q k^T) v, q, k, v linears of one value x; then x + out
- *   ffn         linear out of elementwise functions of one linear in of x; then x + out */
+ *   attention   linear out of the joined heads of softmax(q k^T) v, q, k, v linears of one value x; then x +
+ * out ffn         linear out of elementwise functions of one linear in of x; then x + out */
 #include "layers.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,14 @@ Layer *layers_number(const Layers *layers, int64_t number)
 }
 
 /* One value more that a layer reads, or that is read of it; a second one is an error. */
-static bool note_value(Value **known, Value *value, int32_t layer, const char *what, const char *pass, Diag *diag)
+static bool note_value(
+	Value **known, Value *value, int32_t layer, const char *what, const char *pass, Diag *diag)
 {
 	char first[264], second[264];
 	if (*known && *known != value)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layer %d has two %s, %s and %s; a layer must have one", pass, layer,
-			what, value_print(*known, first), value_print(value, second));
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"%s: layer %d has two %s, %s and %s; a layer must have one", pass, layer, what,
+			value_print(*known, first), value_print(value, second));
 	*known = value;
 	return true;
 }
@@ -66,13 +68,13 @@ static const char *origin_of_task(const Graph *graph)
 /* Rows of as many columns, each row one of what thin leaves. */
 static bool thinned_rows(const Type *to, const Type *from)
 {
-	return type_is_rows(from) && type_rows(to) > 1 && from->rank == 2 && to->rank == 2 && dim_equal(from->dim[1], to->dim[1])
-		&& from->dtype == to->dtype;
+	return type_is_rows(from) && type_rows(to) > 1 && from->rank == 2 && to->rank == 2
+		&& dim_equal(from->dim[1], to->dim[1]) && from->dtype == to->dtype;
 }
 
 static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thinned, Diag *diag)
 {
-	*layers = (Layers){ 0 };
+	*layers = (Layers){0};
 	int32_t room = 0;
 	for (const Node *node = graph->first; node; node = node->next)
 		room += node->op != OP_CONST && origin_layer(node->origin) >= 0;
@@ -84,33 +86,42 @@ static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thi
 	}
 	const char *task = layers->count == 0 ? origin_of_task(graph) : NULL;
 	if (task)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layers belong to several tasks by now (%s); give the pass in front of merge-tasks: "
-			"--passes='%s{..},merge-tasks'", pass, task, pass);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"%s: layers belong to several tasks by now (%s); give the pass in front of merge-tasks: "
+			"--passes='%s{..},merge-tasks'",
+			pass, task, pass);
 	if (layers->count == 0)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"%s: graph @%s has no layers: no op comes from a part called layer.N (the comment at the end of its line)", pass,
-			graph->name);
+			"%s: graph @%s has no layers: no op comes from a part called layer.N (the comment at the end of "
+			"its line)",
+			pass, graph->name);
 	if (!find_borders(graph, layers, pass, diag))
 		return false;
 	for (int32_t i = 0; i < layers->count; i++) {
 		const Layer *layer = &layers->at[i];
-		const bool whole = layer->input && layer->output, less = whole && thinned_rows(&layer->output->type, &layer->input->type);
+		const bool whole = layer->input && layer->output,
+				   less = whole && thinned_rows(&layer->output->type, &layer->input->type);
 		if (!whole || (!type_equal(&layer->input->type, &layer->output->type) && !(less && thinned)))
 			return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layer %d %s", pass, layer->number,
-				!layer->input ? "reads nothing from outside" : !layer->output ? "is read by nothing"
-				: less ? "thins tokens out; give the pass in front of prune-tokens" : "makes another shape than it reads");
+				!layer->input        ? "reads nothing from outside"
+					: !layer->output ? "is read by nothing"
+					: less           ? "thins tokens out; give the pass in front of prune-tokens"
+									 : "makes another shape than it reads");
 	}
 	return true;
 }
 
-bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag) { return find_layers(graph, pass, layers, false, diag); }
+bool layers_find(Graph *graph, const char *pass, Layers *layers, Diag *diag)
+{
+	return find_layers(graph, pass, layers, false, diag);
+}
 
 bool layers_find_thinned(Graph *graph, const char *pass, Layers *layers, Diag *diag)
 {
 	return find_layers(graph, pass, layers, true, diag);
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* A linear at graph level with constant weight and, if any, bias. */
 static Node *constant_linear(const Value *v)
@@ -142,31 +153,41 @@ static const char *find_attention(const Graph *graph, Layer *layer, const Node *
 	layer->q = constant_linear(layer->heads.q.rows);
 	layer->k = constant_linear(layer->heads.k.rows);
 	layer->v = constant_linear(layer->heads.v.rows);
-	if (!layer->q || !layer->k || !layer->v || layer->q == layer->k || layer->q == layer->v || layer->k == layer->v)
+	if (!layer->q || !layer->k || !layer->v || layer->q == layer->k || layer->q == layer->v
+		|| layer->k == layer->v)
 		return "q, k and v are not linears of their own with constant weights";
 	if (!value_only_user(graph, layer->q->results[0]) || !value_only_user(graph, layer->k->results[0])
 		|| !value_only_user(graph, layer->v->results[0]))
 		return "q, k or v has other uses";
 	return find_residual(graph, layer->heads.result, &layer->attention) ? NULL
-		: "its result is not read by one linear whose result is added to what went around";
+																		: "its result is not read by one "
+																		  "linear whose result is added to "
+																		  "what went around";
 }
 
 static bool op_is_elementwise(Op op)
 {
 	switch (op) {
-	case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_ERF: case OP_TANH: case OP_RELU: case OP_SIGMOID: case OP_EXP:
-	case OP_SQRT:
-		return true;
-	default:
-		return false;
+	case OP_ADD:
+	case OP_SUB:
+	case OP_MUL:
+	case OP_DIV:
+	case OP_ERF:
+	case OP_TANH:
+	case OP_RELU:
+	case OP_SIGMOID:
+	case OP_EXP:
+	case OP_SQRT: return true;
+	default: return false;
 	}
 }
 
-/* The one linear that v is an elementwise function of, v being read by nothing but such functions and `user`. */
+/* The one linear that v is an elementwise function of, v being read by nothing but such functions and `user`.
+ */
 static Node *elementwise_source(const Graph *graph, Value *v, const Node *user)
 {
-	enum { WAITING_MAX = 32 };   /* gelu_tanh, the longest activation, has nine ops */
-	Value *waiting[WAITING_MAX] = { v };
+	enum { WAITING_MAX = 32 }; /* gelu_tanh, the longest activation, has nine ops */
+	Value *waiting[WAITING_MAX] = {v};
 	int32_t count = 1;
 	Node *source = NULL;
 	for (int32_t at = 0; at < count; at++) {
@@ -188,7 +209,7 @@ static Node *elementwise_source(const Graph *graph, Value *v, const Node *user)
 				waiting[count++] = node->args[i];
 		}
 	}
-	for (int32_t at = 0; at < count; at++) {   /* nobody else may read what will change its width */
+	for (int32_t at = 0; at < count; at++) { /* nobody else may read what will change its width */
 		int32_t inside = 0;
 		if (value_is_const(waiting[at]))
 			continue;
@@ -205,18 +226,20 @@ static Node *elementwise_source(const Graph *graph, Value *v, const Node *user)
 
 static bool find_ffn(const Graph *graph, Layer *layer, Node *out)
 {
-	if (out == layer->q || out == layer->k || out == layer->v || out == layer->attention.out || out->nargs < 2)
+	if (out == layer->q || out == layer->k || out == layer->v || out == layer->attention.out
+		|| out->nargs < 2)
 		return false;
 	layer->ffn_in = elementwise_source(graph, out->args[0], out);
-	return layer->ffn_in && layer->ffn_in != layer->q && layer->ffn_in != layer->k && layer->ffn_in != layer->v
-		&& find_residual(graph, out->args[0], &layer->ffn);
+	return layer->ffn_in && layer->ffn_in != layer->q && layer->ffn_in != layer->k
+		&& layer->ffn_in != layer->v && find_residual(graph, out->args[0], &layer->ffn);
 }
 
 bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun *run)
 {
 	if (!layers_find(graph, pass, layers, run->diag))
 		return false;
-	for (Node *node = graph->first; node; node = node->next) {   /* attention first: its linears are not the FFN's */
+	for (Node *node = graph->first; node;
+		node = node->next) { /* attention first: its linears are not the FFN's */
 		Layer *layer = layers_number(layers, node->op == OP_SOFTMAX ? origin_layer(node->origin) : -1);
 		const char *why = layer && !layer->has_attention ? find_attention(graph, layer, node) : NULL;
 		if (why)

@@ -1,7 +1,8 @@
-/* logistic.c: multinomial logistic regression by L-BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.5) with steps halved
- * until they give what Armijo's rule asks. The problem is strictly convex but for a constant on all biases, so that where it starts
- * does not matter; it starts at zero, and no random number is drawn. Features are brought to mean 0 and variance 1 first: some
- * features of BERT are a hundred times as large as others, and without it hundreds of steps become thousands. */
+/* logistic.c: multinomial logistic regression by L-BFGS (Nocedal and Wright, Numerical Optimization,
+ * algorithm 7.5) with steps halved until they give what Armijo's rule asks. The problem is strictly convex
+ * but for a constant on all biases, so that where it starts does not matter; it starts at zero, and no random
+ * number is drawn. Features are brought to mean 0 and variance 1 first: some features of BERT are a hundred
+ * times as large as others, and without it hundreds of steps become thousands. */
 #include "logistic.h"
 #include <float.h>
 #include <math.h>
@@ -13,13 +14,14 @@ static const double GRADIENT_SMALL = 1e-8, ARMIJO = 1e-4;
 
 typedef struct Fit {
 	const LogisticData *data;
-	double  l2;
-	int64_t size;                       /* parameters: [classes][width + 1], the bias last */
-	double *mean, *factor;              /* of each feature: x becomes (x - mean) * factor */
-	float  *x;                          /* [n, width], standardised */
-	double *p;                          /* [classes]: a row's log probabilities */
+	double l2;
+	int64_t size;          /* parameters: [classes][width + 1], the bias last */
+	double *mean, *factor; /* of each feature: x becomes (x - mean) * factor */
+	float *x;              /* [n, width], standardised */
+	double *p;             /* [classes]: a row's log probabilities */
 	double *at, *gradient, *next, *next_gradient, *direction;
-	double *s[MEMORY], *y[MEMORY], rho[MEMORY];   /* steps, changes of the gradient, 1 / their products; a ring */
+	double *s[MEMORY], *y[MEMORY],
+		rho[MEMORY]; /* steps, changes of the gradient, 1 / their products; a ring */
 	int32_t kept, newest;
 } Fit;
 
@@ -45,10 +47,12 @@ static bool fit_standardise(Fit *f)
 		if (!isfinite(square))
 			return false;
 		f->mean[j] = mean;
-		/* a feature that says nothing gets the weight 0; what is below a float's rounding of the mean is no variance */
+		/* a feature that says nothing gets the weight 0; what is below a float's rounding of the mean is no
+		 * variance */
 		f->factor[j] = square > 1e-15 * mean * mean ? 1 / sqrt(square) : 0;
 		for (int32_t i = 0; i < d->n; i++)
-			f->x[(int64_t)i * d->width + j] = (float)(((double)d->x[i * d->stride + j] - mean) * f->factor[j]);
+			f->x[(int64_t)i * d->width + j] = (float)(((double)d->x[i * d->stride + j] - mean)
+				* f->factor[j]);
 	}
 	return true;
 }
@@ -108,7 +112,8 @@ static void fit_direction(Fit *f)
 		for (int64_t j = 0; j < f->size; j++)
 			f->direction[j] -= alpha[i] * f->y[i][j];
 	}
-	const double scale = f->kept ? 1 / (f->rho[f->newest] * dot(f->y[f->newest], f->y[f->newest], f->size)) : 1;
+	const double scale = f->kept ? 1 / (f->rho[f->newest] * dot(f->y[f->newest], f->y[f->newest], f->size))
+								 : 1;
 	for (int64_t j = 0; j < f->size; j++)
 		f->direction[j] *= scale;
 	for (int32_t k = f->kept - 1; k >= 0; k--) {
@@ -157,7 +162,7 @@ static void fit_minimise(Fit *f)
 			if (next <= loss + ARMIJO * length * slope)
 				break;
 		}
-		if (halvings == HALVINGS_MAX)   /* as good as doubles can tell */
+		if (halvings == HALVINGS_MAX) /* as good as doubles can tell */
 			return;
 		fit_remember(f);
 		double *at = f->at, *gradient = f->gradient;
@@ -184,8 +189,9 @@ static void fit_result(const Fit *f, float *weight, float *bias)
 
 bool logistic_fit(const LogisticData *data, double l2, float *weight, float *bias)
 {
-	Fit f = { .data = data, .l2 = l2, .size = (int64_t)data->classes * (data->width + 1), .newest = MEMORY - 1 };
-	double **const vectors[] = { &f.at, &f.gradient, &f.next, &f.next_gradient, &f.direction };
+	Fit f = {
+		.data = data, .l2 = l2, .size = (int64_t)data->classes * (data->width + 1), .newest = MEMORY - 1};
+	double **const vectors[] = {&f.at, &f.gradient, &f.next, &f.next_gradient, &f.direction};
 	enum { VECTORS = sizeof vectors / sizeof vectors[0] };
 	const int64_t numbers = f.size * (VECTORS + 2 * MEMORY) + 2 * data->width + data->classes;
 	double *memory = calloc((size_t)numbers, sizeof *memory), *rest = memory;

@@ -1,19 +1,22 @@
-/* logistic.h: multinomial logistic regression, for passes that fit a head to what they observe. Internal to passes/. */
+/* logistic.h: multinomial logistic regression, for passes that fit a head to what they observe. Internal to
+ * passes/. */
 #ifndef BERTC_LOGISTIC_H
 #define BERTC_LOGISTIC_H
 #include <stdbool.h>
 #include <stdint.h>
 
-/* n rows of `width` features, `stride` floats apart, and of each the probabilities of `classes` classes that are wanted: 0 and 1 for
- * labels, a teacher's softmax to distil from it. */
+/* n rows of `width` features, `stride` floats apart, and of each the probabilities of `classes` classes that
+ * are wanted: 0 and 1 for labels, a teacher's softmax to distil from it. */
 typedef struct LogisticData {
 	int32_t n, width, classes;
-	const float *x; int64_t stride;
-	const float *target;                /* [n, classes] */
+	const float *x;
+	int64_t stride;
+	const float *target; /* [n, classes] */
 } LogisticData;
 
-/* Minimises the mean of the cross-entropy plus l2/2 times the sum of the squared weights, biases aside, where a weight counts as if its
- * feature had unit variance. The same numbers in give the same numbers out. weight[classes, width] and bias[classes] are for the features
- * as they are. False: out of memory, or a number among the features that is none. */
+/* Minimises the mean of the cross-entropy plus l2/2 times the sum of the squared weights, biases aside, where
+ * a weight counts as if its feature had unit variance. The same numbers in give the same numbers out.
+ * weight[classes, width] and bias[classes] are for the features as they are. False: out of memory, or a
+ * number among the features that is none. */
 bool logistic_fit(const LogisticData *, double l2, float *weight, float *bias);
 #endif

@@ -9,9 +9,10 @@
  *     %z = linear %v, %w, %b2   # layer.0.q
  *     return mrpc=%z }
  *
- * What both compute from equal constants is computed once: of tasks that differ in biases (BitFit: Ben Zaken, Goldberg, Ravfogel, 2022) all
- * up to the first bias that differs, of heads on one trunk (CERBERUS, 2021) the trunk. Weights that differ in nothing are the same constant.
- * What only one task needs gets the task's name in front of its origin. A program runs what the outputs need that are asked of it. */
+ * What both compute from equal constants is computed once: of tasks that differ in biases (BitFit: Ben Zaken,
+ * Goldberg, Ravfogel, 2022) all up to the first bias that differs, of heads on one trunk (CERBERUS, 2021) the
+ * trunk. Weights that differ in nothing are the same constant. What only one task needs gets the task's name
+ * in front of its origin. A program runs what the outputs need that are asked of it. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ static bool append(Graph *graph, const Graph *from, PassRun *run)
 			args[i] = map[node->args[i]->id];
 		for (int32_t i = 0; i < node->nresults; i++)
 			types[i] = node->results[i]->type;
-		const Node *copy = graph_insert_typed(graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
+		const Node *copy = graph_insert_typed(
+			graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
 		for (int32_t i = 0; i < node->nresults; i++)
 			map[node->results[i]->id] = copy->results[i];
 	}
@@ -57,7 +59,8 @@ static bool append(Graph *graph, const Graph *from, PassRun *run)
 	return true;
 }
 
-/* The task, by its number, whose outputs alone need a value; -1: several. first[t]: the first output of task t. */
+/* The task, by its number, whose outputs alone need a value; -1: several. first[t]: the first output of task
+ * t. */
 static int32_t only_task(uint32_t reached, const int32_t *first, int32_t tasks)
 {
 	for (int32_t t = 0; t < tasks; t++) {
@@ -68,7 +71,8 @@ static int32_t only_task(uint32_t reached, const int32_t *first, int32_t tasks)
 	return -1;
 }
 
-static bool name_origins(Graph *graph, const char *const *names, const int32_t *first, int32_t tasks, PassRun *run)
+static bool name_origins(
+	Graph *graph, const char *const *names, const int32_t *first, int32_t tasks, PassRun *run)
 {
 	uint32_t *reached = calloc((size_t)graph->next_id + 1, sizeof *reached);
 	int32_t shared = 0, all = 0;
@@ -102,23 +106,27 @@ bool pass_merge_tasks(Graph *graph, PassRun *run)
 		outputs += from->noutputs;
 		if (from->level != graph->level || from->level == LEVEL_LOWERED || !inputs_equal(graph, from))
 			return diag_error(run->diag, EXIT_UNSUPPORTED, from->line,
-				"merge-tasks: graphs @%s and @%s differ in inputs or level, or are lowered", graph->name, from->name);
+				"merge-tasks: graphs @%s and @%s differ in inputs or level, or are lowered", graph->name,
+				from->name);
 		for (const Node *node = from->first; node; node = node->next)
 			if (node->op == OP_EXIT)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
 					"merge-tasks: graph @%s has exits; a text would end for all tasks at once", from->name);
 			else if (node->op == OP_THIN && thins && thins != from)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-					"merge-tasks: graphs @%s and @%s both thin tokens out; a merged program can do so for one task alone",
+					"merge-tasks: graphs @%s and @%s both thin tokens out; a merged program can do so for "
+					"one task alone",
 					thins->name, from->name);
 			else if (node->op == OP_THIN)
 				thins = from;
 		for (int32_t i = 0; i < from->noutputs && t > 0; i++)
 			if (has_output(graph, from->outputs[i].name))
 				return diag_error(run->diag, EXIT_UNSUPPORTED, from->return_line,
-					"merge-tasks: graphs @%s and another both return %s; outputs must differ in name", from->name, from->outputs[i].name);
+					"merge-tasks: graphs @%s and another both return %s; outputs must differ in name",
+					from->name, from->outputs[i].name);
 		if (outputs > 32)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, from->line, "merge-tasks: more than 32 outputs, which is all that a program has");
+			return diag_error(run->diag, EXIT_UNSUPPORTED, from->line,
+				"merge-tasks: more than 32 outputs, which is all that a program has");
 		if (t > 0 && !append(graph, from, run))
 			return false;
 	}

@@ -1,5 +1,5 @@
-/* neurons.c: see passes.h. A neuron is a column of what a layer makes, as in Dalvi, Durrani, Sajjad, Belinkov, Bau, Glass: "What Is One
- * Grain of Sand in the Desert?", 2019.
+/* neurons.c: see passes.h. A neuron is a column of what a layer makes, as in Dalvi, Durrani, Sajjad,
+ * Belinkov, Bau, Glass: "What Is One Grain of Sand in the Desert?", 2019.
  *
  *   return logits=%l                   ->      %n = concat %h0, %h1 {axis=1} : f32[S,16]
  *                                              return neurons=%n
@@ -19,10 +19,10 @@ bool neurons_expose(Graph *graph, const char *pass, Neurons *neurons, Diag *diag
 		outputs[i] = layers.at[i].output;
 		numbers[i] = layers.at[i].number;
 		if (!type_is_rows(type) || type->rank != 2 || !type_equal(type, &outputs[0]->type))
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layer %d does not make rows as wide as those of layer %d", pass,
-				numbers[i], numbers[0]);
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"%s: layer %d does not make rows as wide as those of layer %d", pass, numbers[i], numbers[0]);
 	}
-	*neurons = (Neurons){ layers.count, (int32_t)outputs[0]->type.dim[1].plus, numbers };
+	*neurons = (Neurons){layers.count, (int32_t)outputs[0]->type.dim[1].plus, numbers};
 	Value *all = concat_all(graph, outputs, layers.count, 1, diag);
 	if (!all)
 		return false;

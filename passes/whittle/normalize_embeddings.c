@@ -1,21 +1,22 @@
-/* normalize_embeddings.c: `normalize-embeddings{method=z-score data=FILE}` post-processes embeddings with statistics of a file, as in
- * Sajjad, Alam, Dalvi, Durrani: "Effect of Post-processing on Contextualized Word Representations", 2022, section 2:
+/* normalize_embeddings.c: `normalize-embeddings{method=z-score data=FILE}` post-processes embeddings with
+ * statistics of a file, as in Sajjad, Alam, Dalvi, Durrani: "Effect of Post-processing on Contextualized Word
+ * Representations", 2022, section 2:
  *
  *   z-score           (x - mean) / standard deviation, column by column
  *   min-max           (x - least) / (largest - least)
- *   all-but-the-top   x - mean without its parts along the D largest principal components (Mu, Viswanath, "All-but-the-Top", 2018);
- *                     components=D, a hundredth of the width when not given;
- *                     fewer than there are rows, whose differences have no more directions
- *   unit              x / |x|, which needs no data
+ *   all-but-the-top   x - mean without its parts along the D largest principal components (Mu, Viswanath,
+ * "All-but-the-Top", 2018); components=D, a hundredth of the width when not given; fewer than there are rows,
+ * whose differences have no more directions unit              x / |x|, which needs no data
  *
  *   %e = pool %h {mode=mean} : f32[8]             %p = pool %h {mode=mean} : f32[8]
  *   return embedding=%e                    ->     %m = mul %p, %scale : f32[8]
  *                                                 %e = add %m, %shift : f32[8]
  *                                                 return embedding=%e
  *
- * What is post-processed is the output of the model's embedding head, in front of the normalisation to unit length with which many
- * end; or, with layers=LIST, the rows that these layers make, for all that read them. Later layers are observed behind earlier ones. A
- * column that is constant in the data is only moved; where all are, that is refused. Folding: affine.c. */
+ * What is post-processed is the output of the model's embedding head, in front of the normalisation to unit
+ * length with which many end; or, with layers=LIST, the rows that these layers make, for all that read them.
+ * Later layers are observed behind earlier ones. A column that is constant in the data is only moved; where
+ * all are, that is refused. Folding: affine.c. */
 #include "affine.h"
 #include "calibrate.h"
 #include "eigen.h"
@@ -23,12 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums over all rows that were seen, of differences from the first of them: columns of BERT have means far above their deviation. */
+/* Sums over all rows that were seen, of differences from the first of them: columns of BERT have means far
+ * above their deviation. */
 typedef struct Moments {
 	int64_t width, rows;
-	bool    by_token;                   /* a text is a row a token, not one row */
-	double *origin, *sum, *squares, *least, *most;   /* [width] each */
-	double *products;                   /* [width,width], upper half; or NULL */
+	bool by_token;                                 /* a text is a row a token, not one row */
+	double *origin, *sum, *squares, *least, *most; /* [width] each */
+	double *products;                              /* [width,width], upper half; or NULL */
 	double *row;
 } Moments;
 
@@ -57,15 +59,19 @@ static void add_text(void *argument, const float *row, int32_t width, int32_t to
 		moments_add(m, row + (size_t)t * (size_t)width);
 }
 
-/* Of rows that are all alike, one alone above all, nothing would be left but zeros and what rounding makes of them. */
+/* Of rows that are all alike, one alone above all, nothing would be left but zeros and what rounding makes of
+ * them. */
 static bool moments_vary(const Moments *m, const Value *value, PassRun *run)
 {
 	for (int64_t i = 0; i < m->width; i++)
 		if (m->most[i] > m->least[i])
 			return true;
-	return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: %s%s%lld %s of %s%s, expected some that differ, or there is nothing to learn; "
-		"give more texts", value->node && value->node->origin ? value->node->origin : "", value->node && value->node->origin ? ": " : "",
-		(long long)m->rows, m->rows == 1 ? "row" : "rows", pass_option(run, "data", ""), m->rows == 1 ? "" : ", all alike");
+	return diag_error(run->diag, EXIT_USAGE, 0,
+		"normalize-embeddings: %s%s%lld %s of %s%s, expected some that differ, or there is nothing to learn; "
+		"give more texts",
+		value->node && value->node->origin ? value->node->origin : "",
+		value->node && value->node->origin ? ": " : "", (long long)m->rows, m->rows == 1 ? "row" : "rows",
+		pass_option(run, "data", ""), m->rows == 1 ? "" : ", all alike");
 }
 
 /* Moments of a value over the data. */
@@ -73,8 +79,8 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 {
 	MemArena *mem = graph->module->mem;
 	Probe probe;
-	*m = (Moments){ .width = value->type.dim[value->type.rank - 1].plus, .by_token = value->type.rank == 2 };
-	double **const vectors[] = { &m->origin, &m->sum, &m->squares, &m->least, &m->most, &m->row };
+	*m = (Moments){.width = value->type.dim[value->type.rank - 1].plus, .by_token = value->type.rank == 2};
+	double **const vectors[] = {&m->origin, &m->sum, &m->squares, &m->least, &m->most, &m->row};
 	for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
 		*vectors[i] = mem_alloc(mem, (size_t)m->width * sizeof(double));
 	if (products)
@@ -84,22 +90,26 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 	probe_close(&probe);
 	for (int64_t i = 0; good && i < m->width; i++)
 		if (!isfinite(m->sum[i]) || !isfinite(m->squares[i]))
-			return diag_error(run->diag, EXIT_RUN, 0, "normalize-embeddings: %s makes numbers that are none on %s; are its weights whole?",
+			return diag_error(run->diag, EXIT_RUN, 0,
+				"normalize-embeddings: %s makes numbers that are none on %s; are its weights whole?",
 				value->node->origin ? value->node->origin : "the model", pass_option(run, "data", ""));
-	return good && (m->rows > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"))
+	return good
+		&& (m->rows > 0
+			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"))
 		&& moments_vary(m, value, run);
 }
 
-/* ---- the methods ------------------------------------------------------------------------------------------------------ */
+/* ---- the methods ----------------------------------------------------------------------------- */
 
 static bool z_score(Graph *graph, const Moments *m, int64_t components, Affine *affine, PassRun *run)
 {
 	(void)components, (void)run;
-	double *scale = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *scale), *shift = mem_alloc(graph->module->mem,
-		(size_t)m->width * sizeof *shift);
+	double *scale = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *scale),
+		   *shift = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *shift);
 	const double n = (double)m->rows;
 	for (int64_t i = 0; i < m->width; i++) {
-		const double moved = m->sum[i] / n, mean = m->origin[i] + moved, variance = m->squares[i] / n - moved * moved;
+		const double moved = m->sum[i] / n, mean = m->origin[i] + moved,
+					 variance = m->squares[i] / n - moved * moved;
 		scale[i] = m->most[i] > m->least[i] && variance > 0 ? 1 / sqrt(variance) : 1;
 		shift[i] = -mean * scale[i];
 	}
@@ -111,8 +121,8 @@ static bool z_score(Graph *graph, const Moments *m, int64_t components, Affine *
 static bool min_max(Graph *graph, const Moments *m, int64_t components, Affine *affine, PassRun *run)
 {
 	(void)components, (void)run;
-	double *scale = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *scale), *shift = mem_alloc(graph->module->mem,
-		(size_t)m->width * sizeof *shift);
+	double *scale = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *scale),
+		   *shift = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *shift);
 	for (int64_t i = 0; i < m->width; i++) {
 		scale[i] = m->most[i] > m->least[i] ? 1 / (m->most[i] - m->least[i]) : 1;
 		shift[i] = -m->least[i] * scale[i];
@@ -130,11 +140,14 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		components = width >= 200 ? width / 100 : 1;
 	if (components >= width)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"normalize-embeddings: components=%lld of embeddings of %lld numbers leaves nothing", (long long)components,
-			(long long)width);
-	if (components >= m->rows)   /* n rows spread in n - 1 directions; what an eigensolver calls the others is chance */
-		return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: %lld components of the %lld rows of %s, expected fewer components "
-			"than rows; give more texts%s", (long long)components, (long long)m->rows, pass_option(run, "data", ""),
+			"normalize-embeddings: components=%lld of embeddings of %lld numbers leaves nothing",
+			(long long)components, (long long)width);
+	if (components
+		>= m->rows) /* n rows spread in n - 1 directions; what an eigensolver calls the others is chance */
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"normalize-embeddings: %lld components of the %lld rows of %s, expected fewer components "
+			"than rows; give more texts%s",
+			(long long)components, (long long)m->rows, pass_option(run, "data", ""),
 			components > 1 ? " or a smaller components=" : "");
 	for (int64_t i = 0; i < width; i++)
 		for (int64_t k = i; k < width; k++) {
@@ -144,9 +157,10 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		}
 	double share, *basis = eigen_leading(m->products, width, components, &share);
 	if (!basis)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: normalize-embeddings of %lld numbers", (long long)width);
-	double *kept = mem_alloc(graph->module->mem, (size_t)(components * width) * sizeof *kept), *shift = mem_alloc(
-		graph->module->mem, (size_t)width * sizeof *shift);
+		return diag_error(
+			run->diag, EXIT_RUN, 0, "out of memory: normalize-embeddings of %lld numbers", (long long)width);
+	double *kept = mem_alloc(graph->module->mem, (size_t)(components * width) * sizeof *kept),
+		   *shift = mem_alloc(graph->module->mem, (size_t)width * sizeof *shift);
 	memcpy(kept, basis, (size_t)(components * width) * sizeof *kept);
 	free(basis);
 	for (int64_t i = 0; i < width; i++)
@@ -156,7 +170,8 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		for (int64_t i = 0; i < width; i++)
 			shift[i] -= along * kept[k * width + i];
 	}
-	pass_note(run, NULL, "%lld principal components go, with %.1f %% of the variance", (long long)components, 100 * share);
+	pass_note(run, NULL, "%lld principal components go, with %.1f %% of the variance", (long long)components,
+		100 * share);
 	affine->basis = kept;
 	affine->rank = components;
 	affine->shift = shift;
@@ -164,24 +179,30 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 }
 
 typedef bool Method(Graph *, const Moments *, int64_t components, Affine *, PassRun *);
-static const struct { const char *name; Method *fit; } methods[] = {
-	{ "z-score", z_score }, { "min-max", min_max }, { "all-but-the-top", all_but_the_top }, { "unit", NULL },
+static const struct {
+	const char *name;
+	Method *fit;
+} methods[] = {
+	{"z-score", z_score},
+	{"min-max", min_max},
+	{"all-but-the-top", all_but_the_top},
+	{"unit", NULL},
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* ---- what is post-processed ------------------------------------------------------------------------------------------- */
+/* ---- what is post-processed ------------------------------------------------------------------ */
 
 /* x / |x| behind value, for all that read it. */
 static bool make_unit(Graph *graph, Value *value, PassRun *run)
 {
-	const Attrs attr = { .has = A_eps, .eps = 1e-12 };
+	const Attrs attr = {.has = A_eps, .eps = 1e-12};
 	const char *origin = value->node ? value->node->origin : NULL;
 	if (value_is(value, OP_NORMALIZE)) {
 		pass_note(run, value->node, "has unit length already");
 		return true;
 	}
-	Value *by = graph_emit(graph, value->node ? value->node->next : graph->first, OP_NORMALIZE, &value, 1, &attr, origin,
-		run->diag);
+	Value *by = graph_emit(graph, value->node ? value->node->next : graph->first, OP_NORMALIZE, &value, 1,
+		&attr, origin, run->diag);
 	if (!by)
 		return false;
 	rewrite_uses(graph, value, by);
@@ -195,9 +216,10 @@ static bool process(Graph *graph, Value *value, int method, int64_t components, 
 	Moments moments;
 	if (!methods[method].fit)
 		return make_unit(graph, value, run);
-	Affine affine = { .width = value->type.dim[value->type.rank - 1].plus };
+	Affine affine = {.width = value->type.dim[value->type.rank - 1].plus};
 	return observe(graph, value, methods[method].fit == all_but_the_top, &moments, run)
-		&& methods[method].fit(graph, &moments, components, &affine, run) && affine_apply(graph, value, &affine, run);
+		&& methods[method].fit(graph, &moments, components, &affine, run)
+		&& affine_apply(graph, value, &affine, run);
 }
 
 /* What the embedding head gives, in front of its normalisation. */
@@ -211,7 +233,8 @@ static Value *find_output(const Graph *graph, bool unit, PassRun *run)
 				return !unit && value_is(value, OP_NORMALIZE) ? value->node->args[0] : value;
 			}
 	diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-		"normalize-embeddings: the model has no embedding head; give --task=embed, or layers= for the rows that layers make");
+		"normalize-embeddings: the model has no embedding head; give --task=embed, or layers= for the rows "
+		"that layers make");
 	return NULL;
 }
 
@@ -230,7 +253,8 @@ static bool process_layers(Graph *graph, const char *list, int method, int64_t c
 			return diag_error(run->diag, EXIT_USAGE, 0,
 				"normalize-embeddings: layers=%s, expected all, or numbers with commas between", list);
 		if (!layer)
-			return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: there is no layer %lld", (long long)number);
+			return diag_error(
+				run->diag, EXIT_USAGE, 0, "normalize-embeddings: there is no layer %lld", (long long)number);
 		chosen[layer - layers.at] = true;
 		at = end;
 		if (!*at)
@@ -251,11 +275,14 @@ bool pass_normalize_embeddings(Graph *graph, PassRun *run)
 		method++;
 	if (method == METHODS)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"normalize-embeddings: method=%s, expected z-score, min-max, all-but-the-top or unit", name ? name : "");
+			"normalize-embeddings: method=%s, expected z-score, min-max, all-but-the-top or unit",
+			name ? name : "");
 	if (pass_option(run, "components", NULL) && methods[method].fit != all_but_the_top)
-		return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: components= is for method=all-but-the-top");
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "normalize-embeddings: components= is for method=all-but-the-top");
 	if (!methods[method].fit && (pass_option(run, "data", NULL) || pass_option(run, "limit", NULL)))
-		return diag_error(run->diag, EXIT_USAGE, 0, "normalize-embeddings: method=unit learns nothing; leave data= and limit= out");
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"normalize-embeddings: method=unit learns nothing; leave data= and limit= out");
 	if (!pass_option_int(run, "components", 1, INT32_MAX, &components))
 		return false;
 	bool good;

@@ -1,12 +1,12 @@
-/* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like afterwards is left to
- * the passes.
+/* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like
+ * afterwards is left to the passes.
  *
  *   by=magnitude    |rows of the last linear in| * |columns of out|: how much a unit can say, without data
- *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on data
- *   by=reconstruction   how well the others can do its work (prune_refit.c)
- *   by=accuracy     how much the loss on labelled data grows without it: accuracy cannot tell changes as small as these apart
- * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really Better
- * than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
+ *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on
+ * data by=reconstruction   how well the others can do its work (prune_refit.c) by=accuracy     how much the
+ * loss on labelled data grows without it: accuracy cannot tell changes as small as these apart The first two
+ * are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really
+ * Better than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
 #include "prune.h"
 #include <math.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ void groups_add(Graph *graph, Groups *groups, const Group *group)
 	groups->count++;
 }
 
-/* ---- importance ------------------------------------------------------------------------------------------------------- */
+/* ---- importance ------------------------------------------------------------------------------ */
 
 static double square(double x) { return x * x; }
 
@@ -62,7 +62,8 @@ static bool score_magnitude(Graph *graph, const Groups *groups, const UnitName *
 	(void)graph, (void)name, (void)run;
 	for (int32_t g = 0; g < groups->count; g++) {
 		Group *group = &groups->at[g];
-		const Tensor *in = value_tensor(group->in[group->nin - 1]->args[1]), *out = value_tensor(group->out->args[1]);
+		const Tensor *in = value_tensor(group->in[group->nin - 1]->args[1]),
+					 *out = value_tensor(group->out->args[1]);
 		for (int32_t u = 0; u < group->count; u++)
 			group->score[u] = unit_rows_norm(in, u, group->width) * unit_columns_norm(out, u, group->width);
 		normalize_scores(group);
@@ -97,12 +98,16 @@ static bool score_activation(Graph *graph, const Groups *groups, const UnitName 
 	return true;
 }
 
-/* ---- importance by accuracy ------------------------------------------------------------------------------------------- */
+/* ---- importance by accuracy ------------------------------------------------------------------ */
 
-/* Units of a layer that are measured together: those of a few heads each alone, neurons in PARTS lots of like magnitude. */
+/* Units of a layer that are measured together: those of a few heads each alone, neurons in PARTS lots of like
+ * magnitude. */
 enum { ALONE_MAX = 64, PARTS = 8 };
 
-typedef struct Ranked { double score; int32_t unit; } Ranked;
+typedef struct Ranked {
+	double score;
+	int32_t unit;
+} Ranked;
 
 static int ranked_compare(const void *a, const void *b)
 {
@@ -116,7 +121,7 @@ static int32_t divide_into_lots(MemArena *mem, const Group *group, int32_t *lot)
 	const int32_t lots = group->count <= ALONE_MAX ? group->count : PARTS;
 	Ranked *ranked = mem_alloc(mem, (size_t)group->count * sizeof *ranked);
 	for (int32_t u = 0; u < group->count; u++)
-		ranked[u] = (Ranked){ group->score[u], u };
+		ranked[u] = (Ranked){group->score[u], u};
 	qsort(ranked, (size_t)group->count, sizeof *ranked, ranked_compare);
 	for (int32_t i = 0; i < group->count; i++)
 		lot[ranked[i].unit] = (int32_t)((int64_t)i * lots / group->count);
@@ -148,7 +153,7 @@ static bool score_accuracy(Graph *graph, const Groups *groups, const UnitName *n
 			bool *units = mem_alloc(mem, (size_t)group->count * sizeof *units);
 			for (int32_t u = 0; u < group->count; u++)
 				units[u] = lot[g][u] == i;
-			*variant = (Variant){ group->out->results[0], variant_without_units, group, units };
+			*variant = (Variant){group->out->results[0], variant_without_units, group, units};
 		}
 	}
 	OutputScore *scores = mem_alloc(mem, (size_t)nvariants * sizeof *scores), base;
@@ -163,7 +168,7 @@ static bool score_accuracy(Graph *graph, const Groups *groups, const UnitName *n
 	return true;
 }
 
-/* ---- how many --------------------------------------------------------------------------------------------------------- */
+/* ---- how many -------------------------------------------------------------------------------- */
 
 static void remove_unit(Group *group, int32_t unit)
 {
@@ -171,7 +176,10 @@ static void remove_unit(Group *group, int32_t unit)
 	group->gone[unit] = true;
 }
 
-typedef struct Candidate { double score; int32_t group, unit; } Candidate;
+typedef struct Candidate {
+	double score;
+	int32_t group, unit;
+} Candidate;
 
 /* Of equal scores the later unit comes first. */
 static int candidate_compare(const void *a, const void *b)
@@ -192,7 +200,7 @@ static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32
 	n = 0;
 	for (int32_t g = from; g < to; g++)
 		for (int32_t u = 0; u < groups->at[g].count; u++)
-			candidates[n++] = (Candidate){ groups->at[g].score[u], g, u };
+			candidates[n++] = (Candidate){groups->at[g].score[u], g, u};
 	qsort(candidates, n, sizeof *candidates, candidate_compare);
 	for (size_t i = 0; i < n && count > 0; i++) {
 		Group *group = &groups->at[candidates[i].group];
@@ -210,19 +218,21 @@ static bool remove_listed(const Groups *groups, const char *list, const UnitName
 		char *end;
 		const int64_t layer = strtoll(at, &end, 10), unit = *end == '.' ? strtoll(end + 1, &end, 10) : -1;
 		if (*at < '0' || *at > '9' || unit < 0 || end[-1] == '.' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s, expected LAYER.%s with commas between, as in 0.3,4.11",
-				name->pass, name->key, list, name->one);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"%s: %s=%s, expected LAYER.%s with commas between, as in 0.3,4.11", name->pass, name->key,
+				list, name->one);
 		Group *group = NULL;
 		for (int32_t g = 0; g < groups->count; g++)
 			if (groups->at[g].layer->number == layer)
 				group = &groups->at[g];
 		if (!group || unit >= group->count)
-			return diag_error(run->diag, EXIT_USAGE, 0, "%s: there is no %s %lld.%lld%s", name->pass, name->one,
-				(long long)layer, (long long)unit, group ? "" : ": no such layer has any");
+			return diag_error(run->diag, EXIT_USAGE, 0, "%s: there is no %s %lld.%lld%s", name->pass,
+				name->one, (long long)layer, (long long)unit, group ? "" : ": no such layer has any");
 		remove_unit(group, (int32_t)unit);
 		if (group->ngone == group->count)
-			return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s leaves no %s in layer %lld; prune-blocks removes whole blocks",
-				name->pass, name->key, list, name->one, (long long)layer);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"%s: %s=%s leaves no %s in layer %lld; prune-blocks removes whole blocks", name->pass,
+				name->key, list, name->one, (long long)layer);
 		at = end;
 		if (!*at)
 			return true;
@@ -231,14 +241,20 @@ static bool remove_listed(const Groups *groups, const char *list, const UnitName
 
 bool groups_score(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
 {
-	static const struct { const char *by; bool (*score)(Graph *, const Groups *, const UnitName *, PassRun *); } ways[] = {
-		{ "magnitude", score_magnitude }, { "activation", score_activation }, { "accuracy", score_accuracy },
+	static const struct {
+		const char *by;
+		bool (*score)(Graph *, const Groups *, const UnitName *, PassRun *);
+	} ways[] = {
+		{"magnitude", score_magnitude},
+		{"activation", score_activation},
+		{"accuracy", score_accuracy},
 	};
 	const char *by = pass_option(run, "by", "magnitude");
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
 		if (!strcmp(by, ways[i].by))
 			return ways[i].score(graph, groups, name, run);
-	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s, expected magnitude, activation, accuracy or reconstruction", name->pass, by);
+	return diag_error(run->diag, EXIT_USAGE, 0,
+		"%s: by=%s, expected magnitude, activation, accuracy or reconstruction", name->pass, by);
 }
 
 bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
@@ -250,8 +266,10 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 		return false;
 	const bool has_share = pass_option(run, "share", NULL) != NULL;
 	if ((list != NULL) + (keep > 0) + has_share != 1)
-		return diag_error(run->diag, EXIT_USAGE, 0, "%s: give keep= (how many %ss stay in each layer), share= (which share of "
-			"all stays) or %s= (those that go)", name->pass, name->one, name->key);
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"%s: give keep= (how many %ss stay in each layer), share= (which share of "
+			"all stays) or %s= (those that go)",
+			name->pass, name->one, name->key);
 	const char *refit = pass_option(run, "refit", "no");
 	if (strcmp(refit, "yes") != 0 && strcmp(refit, "no") != 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "%s: refit=%s, expected yes or no", name->pass, refit);
@@ -270,13 +288,14 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 	return strcmp(refit, "yes") != 0 || groups_refit(graph, groups, true, 0, 0, name, run);
 }
 
-/* ---- slicing ---------------------------------------------------------------------------------------------------------- */
+/* ---- slicing --------------------------------------------------------------------------------- */
 
 /* Axis 0 or 1 of a tensor without the units that are gone. */
 static const Tensor *slice(Graph *graph, const Group *group, const Tensor *from, int32_t axis)
 {
-	const int64_t inner = axis == 0 && from->type.rank == 2 ? from->type.dim[1].plus : 1, block = inner * group->width
-		* dtype_bytes[from->type.dtype], outer = axis == 1 ? from->type.dim[0].plus : 1;
+	const int64_t inner = axis == 0 && from->type.rank == 2 ? from->type.dim[1].plus : 1,
+				  block = inner * group->width * dtype_bytes[from->type.dtype],
+				  outer = axis == 1 ? from->type.dim[0].plus : 1;
 	Type type = from->type;
 	type.dim[axis] = dim_number((int64_t)(group->count - group->ngone) * group->width);
 	Tensor *to = tensor_derived(graph, from, "pruned", type);
@@ -312,6 +331,6 @@ void group_note(const Group *group, const UnitName *name, PassRun *run)
 	for (int32_t u = 0; u < group->count && used < sizeof text - 16; u++)
 		if (group->gone[u])
 			used += (size_t)snprintf(text + used, sizeof text - used, " %d", u);
-	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number, group->count - group->ngone,
-		group->count, name->one, text, used >= sizeof text - 16 ? " .." : "");
+	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number,
+		group->count - group->ngone, group->count, name->one, text, used >= sizeof text - 16 ? " .." : "");
 }

@@ -1,63 +1,72 @@
-/* prune_blocks.c: `prune-blocks{by=accuracy data=dev.tsv}` removes whole attention or feed-forward blocks. Nagarajan, Sen,
- * Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020, accuracy-driven pruning.
+/* prune_blocks.c: `prune-blocks{by=accuracy data=dev.tsv}` removes whole attention or feed-forward blocks.
+ * Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020,
+ * accuracy-driven pruning.
  *
  *   %h = linear %c, %wo, %bo : f32[S,8]                   %y = layernorm %x, %g, %b
  *   %s = add %h, %x : f32[S,8]                    ->
  *   %y = layernorm %s, %g, %b
  *
- * What went around the block stays, and so does the LayerNorm behind it, whose gains the next block was trained with
- * (leaving it out as well costs up to 5 points of accuracy more, of one block of a MiniLM on SST-2).
+ * What went around the block stays, and so does the LayerNorm behind it, whose gains the next block was
+ * trained with (leaving it out as well costs up to 5 points of accuracy more, of one block of a MiniLM on
+ * SST-2).
  *
- *   by=accuracy     one after another, the block without which accuracy on labelled data is highest (then the loss least), all
- *                   that are left being measured anew each time: so those whose removal raises accuracy go first. Without keep=
- *                   and share= it ends when nothing better is to be had
- *   by=activation   the block that adds least to what goes around it: |block(x)|^2 / |x|^2 over all tokens of the data
- *   by=magnitude    |weights of the linear that ends it| * |weights of the one before|, without data
- *   blocks=         0.attention,3.ffn: these
- * keep=N: N blocks are left of the whole encoder; share=X: that share. */
+ *   by=accuracy     one after another, the block without which accuracy on labelled data is highest (then the
+ * loss least), all that are left being measured anew each time: so those whose removal raises accuracy go
+ * first. Without keep= and share= it ends when nothing better is to be had by=activation   the block that
+ * adds least to what goes around it: |block(x)|^2 / |x|^2 over all tokens of the data by=magnitude |weights
+ * of the linear that ends it| * |weights of the one before|, without data blocks=         0.attention,3.ffn:
+ * these keep=N: N blocks are left of the whole encoder; share=X: that share. */
 #include "prune.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct Candidate {
-	Layer       *layer;
+	Layer *layer;
 	const Block *block;
-	const Node  *in;                    /* the linear whose rows are the block's heads or neurons */
-	const char  *part;
-	double       score;                 /* the least goes first */
-	bool         gone;
+	const Node *in; /* the linear whose rows are the block's heads or neurons */
+	const char *part;
+	double score; /* the least goes first */
+	bool gone;
 } Candidate;
-typedef struct Candidates { Candidate *at; int32_t count; } Candidates;
+typedef struct Candidates {
+	Candidate *at;
+	int32_t count;
+} Candidates;
 
 static Candidates find_candidates(Graph *graph, const Layers *layers)
 {
-	Candidates all = { mem_alloc(graph->module->mem, (size_t)layers->count * 2 * sizeof *all.at), 0 };
+	Candidates all = {mem_alloc(graph->module->mem, (size_t)layers->count * 2 * sizeof *all.at), 0};
 	for (int32_t i = 0; i < layers->count; i++) {
 		Layer *layer = &layers->at[i];
 		if (layer->has_attention)
-			all.at[all.count++] = (Candidate){ .layer = layer, .block = &layer->attention, .in = layer->v, .part = "attention" };
+			all.at[all.count++] = (Candidate){
+				.layer = layer, .block = &layer->attention, .in = layer->v, .part = "attention"};
 		if (layer->has_ffn)
-			all.at[all.count++] = (Candidate){ .layer = layer, .block = &layer->ffn, .in = layer->ffn_in, .part = "ffn" };
+			all.at[all.count++] = (Candidate){
+				.layer = layer, .block = &layer->ffn, .in = layer->ffn_in, .part = "ffn"};
 	}
 	return all;
 }
 
 static void candidate_remove(Graph *graph, Candidate *candidate, PassRun *run)
 {
-	const Node *sum = candidate->block->sum;   /* read now: what goes around may have been another block's sum */
+	const Node *sum = candidate->block
+						  ->sum; /* read now: what goes around may have been another block's sum */
 	candidate->gone = true;
-	rewrite_uses(graph, sum->results[0], sum->args[sum->args[0] == candidate->block->out->results[0] ? 1 : 0]);
+	rewrite_uses(
+		graph, sum->results[0], sum->args[sum->args[0] == candidate->block->out->results[0] ? 1 : 0]);
 	run->changes++;
 }
 
-/* ---- without labels --------------------------------------------------------------------------------------------------- */
+/* ---- without labels -------------------------------------------------------------------------- */
 
 static bool score_magnitude(Graph *graph, Candidates *all, PassRun *run)
 {
 	(void)graph, (void)run;
 	for (int32_t i = 0; i < all->count; i++) {
-		const Tensor *in = value_tensor(all->at[i].in->args[1]), *out = value_tensor(all->at[i].block->out->args[1]);
+		const Tensor *in = value_tensor(all->at[i].in->args[1]),
+					 *out = value_tensor(all->at[i].block->out->args[1]);
 		all->at[i].score = unit_rows_norm(in, 0, (int32_t)in->type.dim[0].plus)
 			* unit_columns_norm(out, 0, (int32_t)out->type.dim[1].plus);
 	}
@@ -101,7 +110,7 @@ static void remove_least(Graph *graph, Candidates *all, int64_t count, PassRun *
 	}
 }
 
-/* ---- by accuracy ------------------------------------------------------------------------------------------------------ */
+/* ---- by accuracy ----------------------------------------------------------------------------- */
 
 static Value *without_block(const Probe *probe, Value *old, const Variant *variant, Diag *diag)
 {
@@ -128,7 +137,8 @@ static bool remove_by_accuracy(Graph *graph, int64_t count, PassRun *run)
 		Variant *variants = mem_alloc(mem, (size_t)all.count * sizeof *variants);
 		OutputScore *scores = mem_alloc(mem, (size_t)all.count * sizeof *scores), base;
 		for (int32_t i = 0; i < all.count; i++)
-			variants[i] = (Variant){ all.at[i].block->sum->results[0], without_block, all.at[i].block->around, NULL };
+			variants[i] = (Variant){
+				all.at[i].block->sum->results[0], without_block, all.at[i].block->around, NULL};
 		if (all.count == 0)
 			return true;
 		if (!variants_score(graph, variants, all.count, scores, &base, run))
@@ -142,15 +152,15 @@ static bool remove_by_accuracy(Graph *graph, int64_t count, PassRun *run)
 			pass_note(run, NULL, "no block's removal makes it better");
 			return true;
 		}
-		pass_note(run, NULL, "%s of layer %d goes: score %.4f, loss %.4f", all.at[best].part, all.at[best].layer->number,
-			scores[best].value, scores[best].loss);
+		pass_note(run, NULL, "%s of layer %d goes: score %.4f, loss %.4f", all.at[best].part,
+			all.at[best].layer->number, scores[best].value, scores[best].loss);
 		candidate_remove(graph, &all.at[best], run);
 		graph_sweep(graph);
 	}
 	return true;
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static bool remove_listed(Graph *graph, Candidates *all, const char *list, PassRun *run)
 {
@@ -160,11 +170,14 @@ static bool remove_listed(Graph *graph, Candidates *all, const char *list, PassR
 		const size_t bytes = *end == '.' ? strcspn(++end, ",") : 0;
 		Candidate *found = NULL;
 		for (int32_t i = 0; i < all->count; i++)
-			if (all->at[i].layer->number == layer && strlen(all->at[i].part) == bytes && !memcmp(end, all->at[i].part, bytes))
+			if (all->at[i].layer->number == layer && strlen(all->at[i].part) == bytes
+				&& !memcmp(end, all->at[i].part, bytes))
 				found = &all->at[i];
 		if (*at < '0' || *at > '9' || !found || found->gone)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: blocks=%s: %s \"%.*s\"; expected LAYER.attention and "
-				"LAYER.ffn with commas between", list, found ? "twice" : "there is no block", (int)strcspn(at, ","), at);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"prune-blocks: blocks=%s: %s \"%.*s\"; expected LAYER.attention and "
+				"LAYER.ffn with commas between",
+				list, found ? "twice" : "there is no block", (int)strcspn(at, ","), at);
 		candidate_remove(graph, found, run);
 		at = end + bytes;
 		at += *at == ',';
@@ -194,19 +207,22 @@ static bool remove_chosen(Graph *graph, Candidates *all, PassRun *run)
 	if (!count_to_remove(all->count, &count, run))
 		return false;
 	if (list)
-		return by || count >= 0
-			? diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: blocks= says which go; give no by, keep or share")
-			: remove_listed(graph, all, list, run);
+		return by || count >= 0 ? diag_error(run->diag, EXIT_USAGE, 0,
+									  "prune-blocks: blocks= says which go; give no by, keep or share")
+								: remove_listed(graph, all, list, run);
 	if (by && !strcmp(by, "accuracy"))
 		return remove_by_accuracy(graph, count, run);
 	if (by && strcmp(by, "magnitude") != 0 && strcmp(by, "activation") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: by=%s, expected magnitude, activation or accuracy", by);
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "prune-blocks: by=%s, expected magnitude, activation or accuracy", by);
 	if (count < 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: give keep= (how many blocks stay in all), share= (which "
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"prune-blocks: give keep= (how many blocks stay in all), share= (which "
 			"share) or blocks= (those that go); only by=accuracy finds the number itself");
 	if (count == 0)
 		pass_note(run, NULL, "all %d blocks stay", all->count);
-	if (count == 0 || !(by && !strcmp(by, "activation") ? score_activation : score_magnitude)(graph, all, run))
+	if (count == 0
+		|| !(by && !strcmp(by, "activation") ? score_activation : score_magnitude)(graph, all, run))
 		return count == 0;
 	remove_least(graph, all, count, run);
 	return true;

@@ -1,6 +1,6 @@
-/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, their columns of the linear that
- * joins them. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of Transformers", 2020,
- * accuracy-driven pruning.
+/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, their columns of
+ * the linear that joins them. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation
+ * of Transformers", 2020, accuracy-driven pruning.
  *
  *   %q = linear %x, %wq : f32[S,12]                               %q = linear %x, %wq2 : f32[S,8]
  *   %r = reshape %q {shape=[S,3,4]}                               %r = reshape %q {shape=[S,2,4]}
@@ -8,13 +8,15 @@
  *   %c = reshape %t {shape=[S,12]}                                %c = reshape %t {shape=[S,8]}
  *   %h = linear %c, %wo : f32[S,12]                               %h = linear %c, %wo2 : f32[S,12]
  *
- * Attention then has fewer heads of the same size, so that it computes less in every kernel; widths may differ between layers.
- * keep=N leaves N heads in each layer; share=X leaves that share of all heads, whichever layer they are in, but one in each;
- * heads=0.3,4.11 removes these. Which ones go first is said in prune.c. Heads that are left are numbered anew from 0. */
+ * Attention then has fewer heads of the same size, so that it computes less in every kernel; widths may
+ * differ between layers. keep=N leaves N heads in each layer; share=X leaves that share of all heads,
+ * whichever layer they are in, but one in each; heads=0.3,4.11 removes these. Which ones go first is said in
+ * prune.c. Heads that are left are numbered anew from 0. */
 #include "prune.h"
 #include <string.h>
 
-/* The value that v is a multiple of: a scalar factor may stand between a linear and the split of its heads. */
+/* The value that v is a multiple of: a scalar factor may stand between a linear and the split of its heads.
+ */
 static const Value *without_factor(const Value *v)
 {
 	while (value_is(v, OP_MUL) || value_is(v, OP_DIV))
@@ -36,7 +38,7 @@ static void set_heads(Graph *graph, const Layer *layer, int64_t heads)
 	}
 }
 
-static const UnitName name = { "prune-heads", "head", "heads" };
+static const UnitName name = {"prune-heads", "head", "heads"};
 
 static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 {
@@ -46,23 +48,29 @@ static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
 		if (layer->has_attention)
-			groups_add(graph, groups, &(Group){ .layer = layer, .in = { layer->q, layer->k, layer->v }, .nin = 3,
-				.out = layer->attention.out, .count = (int32_t)layer->heads.q.heads, .width = (int32_t)layer->heads.q.size });
+			groups_add(graph, groups,
+				&(Group){.layer = layer,
+					.in = {layer->q, layer->k, layer->v},
+					.nin = 3,
+					.out = layer->attention.out,
+					.count = (int32_t)layer->heads.q.heads,
+					.width = (int32_t)layer->heads.q.size});
 		else
 			pass_note(run, NULL, "layer %d has no attention", layer->number);
 	}
 	return true;
 }
 
-bool heads_score(Graph *graph, const PassEnv *env, const char *by, const char *data, int32_t limit, double *scores, Diag *diag)
+bool heads_score(Graph *graph, const PassEnv *env, const char *by, const char *data, int32_t limit,
+	double *scores, Diag *diag)
 {
 	char number[16];
-	const PassOption options[] = { { "by", by }, { "data", data }, { "limit", number } };
-	PassItem item = { .noptions = limit ? 3 : 2, .options = options, .text = (char *)(uintptr_t)name.pass };
+	const PassOption options[] = {{"by", by}, {"data", data}, {"limit", number}};
+	PassItem item = {.noptions = limit ? 3 : 2, .options = options, .text = (char *)(uintptr_t)name.pass};
 	while (strcmp(pass_info[item.pass].name, name.pass))
 		item.pass++;
-	PassRun run = { .env = env, .item = &item, .diag = diag };
-	Groups groups = { 0 };
+	PassRun run = {.env = env, .item = &item, .diag = diag};
+	Groups groups = {0};
 	snprintf(number, sizeof number, "%d", limit);
 	if (!find_heads(graph, &groups, &run) || (groups.count && !groups_score(graph, &groups, &name, &run)))
 		return false;
@@ -74,7 +82,7 @@ bool heads_score(Graph *graph, const PassEnv *env, const char *by, const char *d
 
 bool pass_prune_heads(Graph *graph, PassRun *run)
 {
-	Groups groups = { 0 };
+	Groups groups = {0};
 	if (!find_heads(graph, &groups, run))
 		return false;
 	if (!groups_choose(graph, &groups, &name, run))

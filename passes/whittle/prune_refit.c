@@ -1,15 +1,15 @@
-/* prune_refit.c: heads and neurons whose work others take over. What is left of the linear that ends a block is fitted again, by least
- * squares on the texts of option data, to what it made before (He, Zhang, Sun: "Channel Pruning for Accelerating Very Deep Neural
- * Networks", 2017, equation 3), its bias included:
+/* prune_refit.c: heads and neurons whose work others take over. What is left of the linear that ends a block
+ * is fitted again, by least squares on the texts of option data, to what it made before (He, Zhang, Sun:
+ * "Channel Pruning for Accelerating Very Deep Neural Networks", 2017, equation 3), its bias included:
  *
  *   %h = linear %a, %wo, %bo : f32[S,8]        ->        %h = linear %a, %wo2, %bo2 : f32[S,8]
  *
  *   refit=yes             of the units that by=, or a list, takes away
- *   by=reconstruction     the fit also says which: a few units at a time, those without which what their block adds to can be made
- *                         again best, whichever layer they are in (eliminate.c). The error is compared with the variance of the rows
- *                         in front of LayerNorm, which divides by it
- *   ridge=X               how strongly the weights are held where they were (0.01)
- * Layers are fitted to what the model made before this pass, all at once: the data is run once. */
+ *   by=reconstruction     the fit also says which: a few units at a time, those without which what their
+ * block adds to can be made again best, whichever layer they are in (eliminate.c). The error is compared with
+ * the variance of the rows in front of LayerNorm, which divides by it ridge=X               how strongly the
+ * weights are held where they were (0.01) Layers are fitted to what the model made before this pass, all at
+ * once: the data is run once. */
 #include "eliminate.h"
 #include "prune.h"
 #include <stdlib.h>
@@ -17,16 +17,19 @@
 
 /* What is seen of a group, and what becomes of it. */
 typedef struct Refit {
-	Group      *group;
-	Covariance  inputs;
-	double      variance;               /* of the rows that the block's result is added to, summed over all that were seen */
-	int32_t     outputs;
+	Group *group;
+	Covariance inputs;
+	double variance; /* of the rows that the block's result is added to, summed over all that were seen */
+	int32_t outputs;
 	Elimination elimination;
 } Refit;
 
-typedef struct Refits { Refit *at; int32_t count; } Refits;
+typedef struct Refits {
+	Refit *at;
+	int32_t count;
+} Refits;
 
-/* ---- what is seen --------------------------------------------------------------------------------------------------- */
+/* ---- what is seen ---------------------------------------------------------------------------- */
 
 static void add_sum(Refit *refit, const float *row)
 {
@@ -60,18 +63,20 @@ static bool see(Graph *graph, Refits *all, PassRun *run)
 	probe_open(&probe, graph, 0);
 	for (int32_t i = 0; i < all->count; i++) {
 		const Group *group = all->at[i].group;
-		const Block *block = group->out == group->layer->ffn.out ? &group->layer->ffn : &group->layer->attention;
+		const Block *block = group->out == group->layer->ffn.out ? &group->layer->ffn
+																 : &group->layer->attention;
 		values[2 * i] = probe_value(&probe, group->out->args[0]);
 		values[2 * i + 1] = probe_value(&probe, block->sum->results[0]);
 	}
 	Value *rows = concat_all(probe.graph, values, 2 * all->count, 1, run->diag);
 	const bool good = rows && probe_rows(&probe, rows, add_text, all, run);
 	probe_close(&probe);
-	return good && (all->at[0].inputs.rows > 0
-		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
+	return good
+		&& (all->at[0].inputs.rows > 0
+			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
 }
 
-/* ---- which go ------------------------------------------------------------------------------------------------------- */
+/* ---- which go -------------------------------------------------------------------------------- */
 
 /* Some 128 steps take all neurons away; heads go one by one. */
 static int32_t lot_of(const Group *group)
@@ -82,8 +87,10 @@ static int32_t lot_of(const Group *group)
 
 static bool failed(const Refit *refit, const UnitName *name, PassRun *run)
 {
-	return diag_error(run->diag, EXIT_RUN, 0, "%s: the %ss of layer %d make numbers that are none, or there is too little memory; a larger "
-		"ridge= may help", name->pass, name->one, refit->group->layer->number);
+	return diag_error(run->diag, EXIT_RUN, 0,
+		"%s: the %ss of layer %d make numbers that are none, or there is too little memory; a larger "
+		"ridge= may help",
+		name->pass, name->one, refit->group->layer->number);
 }
 
 static bool remove_units(Refit *refit, const int32_t *unit, int32_t n, const UnitName *name, PassRun *run)
@@ -96,7 +103,8 @@ static bool remove_units(Refit *refit, const int32_t *unit, int32_t n, const Uni
 }
 
 /* `drop` units of groups [from, to) go. */
-static bool remove_cheapest(const Refits *all, int32_t from, int32_t to, int64_t drop, const UnitName *name, PassRun *run)
+static bool remove_cheapest(
+	const Refits *all, int32_t from, int32_t to, int64_t drop, const UnitName *name, PassRun *run)
 {
 	int32_t unit[LOT_MAX], least[LOT_MAX];
 	while (drop > 0) {
@@ -133,9 +141,10 @@ static bool remove_marked(Refit *refit, const UnitName *name, PassRun *run)
 	return true;
 }
 
-/* ---- the weights -------------------------------------------------------------------------------------------------------- */
+/* ---- the weights ----------------------------------------------------------------------------- */
 
-/* W' over all units, zero at those that are gone, and b' = b + (W - W') E[x]; slicing is left to the caller. */
+/* W' over all units, zero at those that are gone, and b' = b + (W - W') E[x]; slicing is left to the caller.
+ */
 static void set_weights(Graph *graph, const Refit *refit)
 {
 	const Elimination *e = &refit->elimination;
@@ -143,16 +152,19 @@ static void set_weights(Graph *graph, const Refit *refit)
 	const Tensor *weight = value_tensor(out->args[1]), *bias = linear_bias(out);
 	const int64_t columns = weight->type.dim[1].plus;
 	Tensor *fitted = tensor_derived(graph, weight, "refit", weight->type);
-	Tensor *moved = tensor_derived(graph, bias ? bias : weight, "refit", bias ? bias->type : type_numbers(DT_F32, 1, (int64_t[]){ e->outputs }));
+	Tensor *moved = tensor_derived(graph, bias ? bias : weight, "refit",
+		bias ? bias->type : type_numbers(DT_F32, 1, (int64_t[]){e->outputs}));
 	double *row = mem_alloc(graph->module->mem, (size_t)columns * sizeof *row);
 	for (int64_t n = 0; n < e->outputs; n++) {
 		double sum = bias ? tensor_at(bias, n) : 0;
 		memset(row, 0, (size_t)columns * sizeof *row);
 		for (int32_t p = 0; p < e->live; p++)
-			memcpy(row + (int64_t)e->unit[p] * e->width, e->weight + n * e->ld + (int64_t)p * e->width, (size_t)e->width * sizeof *row);
+			memcpy(row + (int64_t)e->unit[p] * e->width, e->weight + n * e->ld + (int64_t)p * e->width,
+				(size_t)e->width * sizeof *row);
 		for (int64_t k = 0; k < columns; k++) {
 			tensor_set(fitted, n * columns + k, row[k]);
-			sum += (tensor_at(weight, n * columns + k) - tensor_at(fitted, n * columns + k)) * refit->inputs.sum[k];
+			sum += (tensor_at(weight, n * columns + k) - tensor_at(fitted, n * columns + k))
+				* refit->inputs.sum[k];
 		}
 		tensor_set(moved, n, sum);
 	}
@@ -161,7 +173,7 @@ static void set_weights(Graph *graph, const Refit *refit)
 	out->nargs = 3;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------------ */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool open_elimination(Refit *refit, double ridge, const UnitName *name, PassRun *run)
 {
@@ -174,9 +186,10 @@ static bool open_elimination(Refit *refit, double ridge, const UnitName *name, P
 	if (numbers)
 		tensor_floats(weight, 0, count, numbers);
 	if (!(refit->variance > 0))
-		refit->variance = 1;                 /* all rows are constant: nothing to compare with */
-	const bool good = numbers && elimination_open(&refit->elimination, &refit->inputs, group->count, group->width,
-		refit->outputs, numbers, ridge);
+		refit->variance = 1; /* all rows are constant: nothing to compare with */
+	const bool good = numbers
+		&& elimination_open(
+			&refit->elimination, &refit->inputs, group->count, group->width, refit->outputs, numbers, ridge);
 	free(numbers);
 	return good || failed(refit, name, run);
 }
@@ -189,9 +202,10 @@ static bool choose(const Refits *all, int64_t keep, int64_t drop, const UnitName
 	return remove_cheapest(all, 0, all->count, drop, name, run);
 }
 
-bool groups_refit(Graph *graph, const Groups *groups, bool marked, int64_t keep, int64_t drop, const UnitName *name, PassRun *run)
+bool groups_refit(Graph *graph, const Groups *groups, bool marked, int64_t keep, int64_t drop,
+	const UnitName *name, PassRun *run)
 {
-	Refits all = { mem_alloc(graph->module->mem, (size_t)groups->count * sizeof *all.at), 0 };
+	Refits all = {mem_alloc(graph->module->mem, (size_t)groups->count * sizeof *all.at), 0};
 	double ridge = 0.01;
 	bool good = pass_option_real(run, "ridge", 1e-9, 1e9, &ridge);
 	for (int32_t g = 0; good && g < groups->count; g++)
@@ -204,7 +218,8 @@ bool groups_refit(Graph *graph, const Groups *groups, bool marked, int64_t keep,
 		}
 	good = good && (all.count == 0 || see(graph, &all, run));
 	for (int32_t i = 0; good && i < all.count; i++)
-		good = open_elimination(&all.at[i], ridge, name, run) && (!marked || remove_marked(&all.at[i], name, run));
+		good = open_elimination(&all.at[i], ridge, name, run)
+			&& (!marked || remove_marked(&all.at[i], name, run));
 	good = good && (marked || choose(&all, keep, drop, name, run));
 	for (int32_t i = 0; i < all.count; i++) {
 		if (good && all.at[i].group->ngone)

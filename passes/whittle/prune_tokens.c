@@ -1,13 +1,14 @@
-/* prune_tokens.c: `prune-tokens{layer=2 keep=0.5}` drops from layer 2 on the tokens that receive least attention there. Goyal, Choudhury,
- * Raje, Chakaravarthy, Sabharwal, Verma: "PoWER-BERT: Accelerating BERT Inference via Progressive Word-vector Elimination", 2020,
- * sections 3.1 and 3.2: the significance of a token is the attention that it receives, summed over heads and queries, and
- * words go between a layer's attention and its feed-forward network. How many stay is given, a number or a share of the text's own
- * length, as the paper's retention configuration; it is not learnt.
+/* prune_tokens.c: `prune-tokens{layer=2 keep=0.5}` drops from layer 2 on the tokens that receive least
+ * attention there. Goyal, Choudhury, Raje, Chakaravarthy, Sabharwal, Verma: "PoWER-BERT: Accelerating BERT
+ * Inference via Progressive Word-vector Elimination", 2020, sections 3.1 and 3.2: the significance of a token
+ * is the attention that it receives, summed over heads and queries, and words go between a layer's attention
+ * and its feed-forward network. How many stay is given, a number or a share of the text's own length, as the
+ * paper's retention configuration; it is not learnt.
  *
  *   %p = softmax %s                                    %p = softmax %s
  *   %c = .. matmul %p, %v .. : f32[S,8]                %c = .. matmul %p, %v .. : f32[S,8]
- *   %h = linear %c, %w, %b : f32[S,8]         ->       %r = received %q, %k {heads=2 pack=none scale=0.5} : f32[S,2]
- *   %y = add %h, %x : f32[S,8]                         %t = thin %r {symbol=1 share=0.5} : i32[S1]
+ *   %h = linear %c, %w, %b : f32[S,8]         ->       %r = received %q, %k {heads=2 pack=none scale=0.5} :
+ * f32[S,2] %y = add %h, %x : f32[S,8]                         %t = thin %r {symbol=1 share=0.5} : i32[S1]
  *   return hidden=%y                                   %c1 = gather %c, %t : f32[S1,8]
  *                                                      %x1 = gather %x, %t : f32[S1,8]
  *                                                      %h = linear %c1, %w, %b : f32[S1,8]
@@ -15,10 +16,11 @@
  *                                                      %z = spread %y, %t, %ids : f32[S,8]
  *                                                      return hidden=%z
  *
- * All later ops work on what is left of each text; places of tokens were added at the bottom and stay what they were. Of equal sums the
- * earlier token stays, and [CLS], the first, always. Pooling is over the tokens that are left. An output with a row a token gets them all
- * again: a token that went has the row of the last before it that stayed. A tagger needs a label of its own for every word: tokens that
- * begin one (all but the vocabulary's continuing pieces) stay whatever their sum. Where any token may be asked for, in span
+ * All later ops work on what is left of each text; places of tokens were added at the bottom and stay what
+ * they were. Of equal sums the earlier token stays, and [CLS], the first, always. Pooling is over the tokens
+ * that are left. An output with a row a token gets them all again: a token that went has the row of the last
+ * before it that stayed. A tagger needs a label of its own for every word: tokens that begin one (all but the
+ * vocabulary's continuing pieces) stay whatever their sum. Where any token may be asked for, in span
  * extraction and fill-mask, nothing can be dropped.
  *
  * layer=2,4 keep=0.7,0.5 thins twice; a share counts from what the text has left then. */
@@ -26,8 +28,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Thinning { int64_t layer; Attrs attr; } Thinning;   /* attr: keep or share, and the symbol */
-typedef struct Thinnings { Thinning at[SYMBOLS_MAX - 2]; int32_t count; } Thinnings;
+typedef struct Thinning {
+	int64_t layer;
+	Attrs attr;
+} Thinning; /* attr: keep or share, and the symbol */
+typedef struct Thinnings {
+	Thinning at[SYMBOLS_MAX - 2];
+	int32_t count;
+} Thinnings;
 enum { THINNINGS_MAX = SYMBOLS_MAX - 2 };
 
 /* "0.5" is a share, "64" a number. */
@@ -43,9 +51,13 @@ static bool read_keep(const char *item, Attrs *attr, const char *list, PassRun *
 		attr->keep = strtoll(item, &end, 10);
 	}
 	const bool good = *item >= '0' && *item <= '9' && end == item + bytes
-		&& (attr->has & A_share ? attr->share > 0 && attr->share <= 1 : attr->keep >= 1 && attr->keep <= INT32_MAX);
-	return good || diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: keep=%s, expected shares above 0.0 up to 1.0, or numbers of tokens "
-		"from 1, with commas between", list);
+		&& (attr->has & A_share ? attr->share > 0 && attr->share <= 1
+								: attr->keep >= 1 && attr->keep <= INT32_MAX);
+	return good
+		|| diag_error(run->diag, EXIT_USAGE, 0,
+			"prune-tokens: keep=%s, expected shares above 0.0 up to 1.0, or numbers of tokens "
+			"from 1, with commas between",
+			list);
 }
 
 static const char *next_item(const char *item)
@@ -57,21 +69,26 @@ static const char *next_item(const char *item)
 /* layer=2,4 and keep=0.7,0.5, one for each or one for all. */
 static bool read_thinnings(Thinnings *all, PassRun *run)
 {
-	const char *layers = pass_option(run, "layer", NULL), *keeps = pass_option(run, "keep", NULL), *keep = keeps;
+	const char *layers = pass_option(run, "layer", NULL), *keeps = pass_option(run, "keep", NULL),
+			   *keep = keeps;
 	if (!layers || !keeps)
-		return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "
 			"prune-tokens{layer=2 keep=0.5}");
 	for (const char *item = layers; item; item = next_item(item)) {
 		char *end;
 		if (all->count == THINNINGS_MAX)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s names more than %d layers", layers, THINNINGS_MAX);
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s names more than %d layers",
+				layers, THINNINGS_MAX);
 		Thinning *thinning = &all->at[all->count++];
-		*thinning = (Thinning){ .layer = strtoll(item, &end, 10) };
+		*thinning = (Thinning){.layer = strtoll(item, &end, 10)};
 		if (*item < '0' || *item > '9' || (*end && *end != ',')
 			|| (all->count > 1 && thinning->layer <= all->at[all->count - 2].layer))
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s, expected rising numbers with commas between", layers);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"prune-tokens: layer=%s, expected rising numbers with commas between", layers);
 		if (!keep)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s has more items than keep=%s", layers, keeps);
+			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s has more items than keep=%s",
+				layers, keeps);
 		if (!read_keep(keep, &thinning->attr, keeps, run))
 			return false;
 		thinning->attr.has |= A_symbol;
@@ -79,10 +96,11 @@ static bool read_thinnings(Thinnings *all, PassRun *run)
 		keep = strchr(keeps, ',') ? next_item(keep) : keeps;
 	}
 	return keep == keeps || !keep
-		|| diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: keep=%s has more items than layer=%s", keeps, layers);
+		|| diag_error(
+			run->diag, EXIT_USAGE, 0, "prune-tokens: keep=%s has more items than layer=%s", keeps, layers);
 }
 
-/* ---- tokens that must stay -------------------------------------------------------------------------------------------- */
+/* ---- tokens that must stay ------------------------------------------------------------------- */
 
 /* f32[S,1], not 0 for tokens that begin a word. NULL and messages on error. */
 static Value *emit_beginnings(Graph *graph, PassRun *run)
@@ -92,19 +110,22 @@ static Value *emit_beginnings(Graph *graph, PassRun *run)
 	while (lookup && !(node_lookups(lookup) && lookup->args[1] == graph->inputs[0]))
 		lookup = lookup->next;
 	if (!lookup || !env->vocab_continues) {
-		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: a tagger keeps every token that begins a word, which %s",
-			lookup ? "its tokenizer says; give it to 'bertc build', not to 'bertc opt'" : "needs a table of words; the graph has none");
+		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"prune-tokens: a tagger keeps every token that begins a word, which %s",
+			lookup ? "its tokenizer says; give it to 'bertc build', not to 'bertc opt'"
+				   : "needs a table of words; the graph has none");
 		return NULL;
 	}
 	const int64_t rows = lookup->args[0]->type.dim[0].plus;
 	bool *continues = mem_alloc(graph->module->mem, (size_t)rows * sizeof *continues);
 	env->vocab_continues(env->calibration, continues, (int32_t)rows);
-	Tensor *table = tensor_derived(graph, lookup->args[0]->node->data, "begins", type_numbers(DT_F32, 2, (int64_t[]){ rows, 1 }));
+	Tensor *table = tensor_derived(
+		graph, lookup->args[0]->node->data, "begins", type_numbers(DT_F32, 2, (int64_t[]){rows, 1}));
 	for (int64_t i = 0; i < rows; i++)
 		tensor_set(table, i, !continues[i]);
 	Value *constant = graph_const(graph, graph->first, table, "tokens.begin");
-	return graph_emit(graph, constant->node->next, OP_EMBED, (Value *[]){ constant, graph->inputs[0] }, 2, NULL, "tokens.begin",
-		run->diag);
+	return graph_emit(graph, constant->node->next, OP_EMBED, (Value *[]){constant, graph->inputs[0]}, 2, NULL,
+		"tokens.begin", run->diag);
 }
 
 /* Sets *must to what thin must keep, NULL for nothing. */
@@ -115,17 +136,20 @@ static bool find_needed(Graph *graph, Value **must, PassRun *run)
 	for (int32_t i = 0; i < module->nheads; i++) {
 		const Head *head = &module->heads[i];
 		if (head->task == TASK_QA || head->task == TASK_FILL_MASK)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, head->line, "prune-tokens: head @%s (%s) may ask for any token; none can be "
-				"dropped", head->name, task_names[head->task]);
+			return diag_error(run->diag, EXIT_UNSUPPORTED, head->line,
+				"prune-tokens: head @%s (%s) may ask for any token; none can be "
+				"dropped",
+				head->name, task_names[head->task]);
 		if (head->task == TASK_TAG && !*must && !(*must = emit_beginnings(graph, run)))
 			return false;
 	}
 	return true;
 }
 
-/* ---- thinning --------------------------------------------------------------------------------------------------------- */
+/* ---- thinning -------------------------------------------------------------------------------- */
 
-/* What goes around a block is there before the block, or gather would part a chain of its last linear and the add; but need not be. */
+/* What goes around a block is there before the block, or gather would part a chain of its last linear and the
+ * add; but need not be. */
 static bool comes_after(const Value *v, const Node *node)
 {
 	while (node && node != v->node)
@@ -134,7 +158,8 @@ static bool comes_after(const Value *v, const Node *node)
 }
 
 /* Thins the rows of a layer behind its attention; returns their places. */
-static Value *thin_layer(Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
+static Value *thin_layer(
+	Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
 {
 	const char *origin = mem_printf(graph->module->mem, "layer.%d.tokens", layer->number);
 	Attrs attr = layer->heads.selects;
@@ -144,16 +169,21 @@ static Value *thin_layer(Graph *graph, const Layer *layer, const Thinning *thinn
 	attr.scale = layer->heads.scale;
 	Node *out = layer->attention.out, *sum = layer->attention.sum;
 	const int around = sum->args[0] == out->results[0] ? 1 : 0;
-	Value *thin_args[2] = { graph_emit(graph, out, OP_RECEIVED, (Value *[]){ layer->heads.q.rows, layer->heads.k.rows }, 2, &attr, origin,
-		run->diag), *must };
-	Value *places = thin_args[0] ? graph_emit(graph, out, OP_THIN, thin_args, *must ? 2 : 1, &thinning->attr, origin, run->diag) : NULL;
+	Value *thin_args[2] = {
+		graph_emit(graph, out, OP_RECEIVED, (Value *[]){layer->heads.q.rows, layer->heads.k.rows}, 2, &attr,
+			origin, run->diag),
+		*must};
+	Value *places = thin_args[0]
+		? graph_emit(graph, out, OP_THIN, thin_args, *must ? 2 : 1, &thinning->attr, origin, run->diag)
+		: NULL;
 	if (!places)
 		return NULL;
-	Value *inner = graph_emit(graph, out, OP_GATHER, (Value *[]){ out->args[0], places }, 2, NULL, origin, run->diag);
+	Value *inner = graph_emit(
+		graph, out, OP_GATHER, (Value *[]){out->args[0], places}, 2, NULL, origin, run->diag);
 	Value *outer = graph_emit(graph, comes_after(sum->args[around], out) ? sum : out, OP_GATHER,
-		(Value *[]){ sum->args[around], places }, 2, NULL, origin, run->diag);
+		(Value *[]){sum->args[around], places}, 2, NULL, origin, run->diag);
 	if (*must)
-		*must = graph_emit(graph, out, OP_GATHER, (Value *[]){ *must, places }, 2, NULL, origin, run->diag);
+		*must = graph_emit(graph, out, OP_GATHER, (Value *[]){*must, places}, 2, NULL, origin, run->diag);
 	if (!inner || !outer)
 		return NULL;
 	out->args[0] = inner;
@@ -176,7 +206,8 @@ static bool retype(Graph *graph, PassRun *run)
 		if (node->op == OP_CONST)
 			continue;
 		if (!node_infer(node, types, run->diag))
-			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line, "prune-tokens: an op behind the layer needs a row of every token");
+			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+				"prune-tokens: an op behind the layer needs a row of every token");
 		for (int32_t i = 0; i < node->nresults; i++)
 			node->results[i]->type = types[i];
 	}
@@ -189,10 +220,11 @@ static bool spread_outputs(Graph *graph, Value *const *places, PassRun *run)
 	for (int32_t i = 0; i < graph->noutputs; i++) {
 		Value **value = &graph->outputs[i].value;
 		for (int32_t symbol = type_rows(&(*value)->type); symbol > 1; symbol--) {
-			Value *args[] = { *value, places[symbol - 2], symbol > 2 ? places[symbol - 3] : graph->inputs[0] };
-			if ((*value)->type.rank != 2 || !(*value = graph_emit(graph, NULL, OP_SPREAD, args, 3, NULL, "tokens.spread", run->diag)))
-				return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: output %s cannot get a row of every token again",
-					graph->outputs[i].name);
+			Value *args[] = {*value, places[symbol - 2], symbol > 2 ? places[symbol - 3] : graph->inputs[0]};
+			if ((*value)->type.rank != 2
+				|| !(*value = graph_emit(graph, NULL, OP_SPREAD, args, 3, NULL, "tokens.spread", run->diag)))
+				return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+					"prune-tokens: output %s cannot get a row of every token again", graph->outputs[i].name);
 		}
 	}
 	return true;
@@ -200,24 +232,28 @@ static bool spread_outputs(Graph *graph, Value *const *places, PassRun *run)
 
 bool pass_prune_tokens(Graph *graph, PassRun *run)
 {
-	Thinnings all = { 0 };
+	Thinnings all = {0};
 	Layers layers;
 	Value *places[THINNINGS_MAX], *must;
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_THIN)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: tokens are thinned out already; name all layers at once, as in "
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"prune-tokens: tokens are thinned out already; name all layers at once, as in "
 				"prune-tokens{layer=1,3 keep=0.8,0.5}");
-	if (!read_thinnings(&all, run) || !layers_find_blocks(graph, "prune-tokens", &layers, run) || !find_needed(graph, &must, run))
+	if (!read_thinnings(&all, run) || !layers_find_blocks(graph, "prune-tokens", &layers, run)
+		|| !find_needed(graph, &must, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {
 		const Thinning *thinning = &all.at[i];
 		const Layer *layer = layers_number(&layers, thinning->layer);
 		if (!layer)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: there is no layer %lld; the graph has %d, from %d to %d",
-				(long long)thinning->layer, layers.count, layers.at[0].number, layers.at[layers.count - 1].number);
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"prune-tokens: there is no layer %lld; the graph has %d, from %d to %d",
+				(long long)thinning->layer, layers.count, layers.at[0].number,
+				layers.at[layers.count - 1].number);
 		if (!layer->has_attention)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-tokens: layer %d has no attention that tokens could receive",
-				layer->number);
+			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+				"prune-tokens: layer %d has no attention that tokens could receive", layer->number);
 		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run)) || !retype(graph, run))
 			return false;
 		run->changes++;
@@ -227,7 +263,9 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 			pass_note(run, node, "pools over the tokens that are left");
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_EXIT && type_rows(&node->args[0]->type) > 1)
-			pass_note(run, node, "this exit's head was made for all tokens, and pools those that are left; early-exit behind prune-tokens "
+			pass_note(run, node,
+				"this exit's head was made for all tokens, and pools those that are left; early-exit behind "
+				"prune-tokens "
 				"fits it on them");
 	return spread_outputs(graph, places, run);
 }

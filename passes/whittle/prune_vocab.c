@@ -1,18 +1,19 @@
-/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps of the word table the rows of tokens that a corpus uses, of all single
- * characters, and of special and added tokens; the tokenizer's vocabulary shrinks with it, so that a word that the corpus does
- * not have falls into smaller pieces. Abdaoui, Pradel, Sigel: "Load What You Need: Smaller Versions of Multilingual BERT",
- * 2020.
+/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps of the word table the rows of tokens that a corpus uses, of
+ * all single characters, and of special and added tokens; the tokenizer's vocabulary shrinks with it, so that
+ * a word that the corpus does not have falls into smaller pieces. Abdaoui, Pradel, Sigel: "Load What You
+ * Need: Smaller Versions of Multilingual BERT", 2020.
  *
  *   %w = const @words : f32[30522,8]              %w2 = const : f32[9120,8]
  *   %x = embed %w, %ids                   ->      %x = embed %w2, %ids
  *
- * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces, and so their
- * results: of the pieces that fit, WordPiece takes the longest, and of those that it took none is gone. The output of a masked
- * language model has a column a token and shrinks likewise.
+ * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces,
+ * and so their results: of the pieces that fit, WordPiece takes the longest, and of those that it took none
+ * is gone. The output of a masked language model has a column a token and shrinks likewise.
  *
- * keep=N keeps N rows, if the corpus asks for fewer, and fills up with the lowest ids that texts can have: WordPiece's vocabularies are made
- * the commonest pieces first, so these are the words that other texts are likeliest to hold. `prune-vocab{keep=N}` has no corpus: the order
- * alone decides, and a vocabulary in alphabetical order is refused, whose order tells nothing. */
+ * keep=N keeps N rows, if the corpus asks for fewer, and fills up with the lowest ids that texts can have:
+ * WordPiece's vocabularies are made the commonest pieces first, so these are the words that other texts are
+ * likeliest to hold. `prune-vocab{keep=N}` has no corpus: the order alone decides, and a vocabulary in
+ * alphabetical order is refused, whose order tells nothing. */
 #include "layers.h"
 #include <string.h>
 
@@ -25,7 +26,8 @@ static const Tensor *keep_rows(Graph *graph, const Tensor *from, const int32_t *
 	Tensor *tensor = tensor_derived(graph, from, "vocab", type);
 	for (int64_t i = 0; i < old; i++)
 		if (to[i] >= 0)
-			memcpy((uint8_t *)(uintptr_t)tensor->data + to[i] * block, (const uint8_t *)from->data + i * block, (size_t)block);
+			memcpy((uint8_t *)(uintptr_t)tensor->data + to[i] * block,
+				(const uint8_t *)from->data + i * block, (size_t)block);
 	return tensor;
 }
 
@@ -33,7 +35,8 @@ static const Tensor *keep_rows(Graph *graph, const Tensor *from, const int32_t *
 static void shorten(Graph *graph, Value *old, const int32_t *to, int32_t rows)
 {
 	const Tensor *tensor = value_tensor(old);
-	Value *by = tensor ? graph_const(graph, old->node, keep_rows(graph, tensor, to, rows), old->node->origin) : NULL;
+	Value *by = tensor ? graph_const(graph, old->node, keep_rows(graph, tensor, to, rows), old->node->origin)
+					   : NULL;
 	if (by)
 		rewrite_uses(graph, old, by);
 }
@@ -46,8 +49,10 @@ static bool is_by_token(const Graph *graph, const Node *node, int64_t rows)
 	const Module *module = graph->module;
 	for (int32_t i = 0; node->op == OP_LINEAR && i < graph->noutputs; i++)
 		for (int32_t h = 0; graph->outputs[i].value == node->results[0] && h < module->nheads; h++)
-			if (module->heads[h].task == TASK_FILL_MASK && !strcmp(module->heads[h].output, graph->outputs[i].name))
-				return value_is_const(node->args[1]) && value_width(node->results[0]) == rows;   /* before it is typed anew */
+			if (module->heads[h].task == TASK_FILL_MASK
+				&& !strcmp(module->heads[h].output, graph->outputs[i].name))
+				return value_is_const(node->args[1])
+					&& value_width(node->results[0]) == rows; /* before it is typed anew */
 	return false;
 }
 
@@ -58,7 +63,7 @@ static void shorten_all(Graph *graph, const int32_t *to, int64_t old, int32_t ro
 			continue;
 		const int32_t first = node->op == OP_EMBED ? 0 : 1, last = node->op == OP_EMBED ? 1 : node->nargs;
 		for (int32_t i = first; i < last; i++)
-			if (node->args[i]->type.dim[0].plus == old)   /* a shared table is shortened once */
+			if (node->args[i]->type.dim[0].plus == old) /* a shared table is shortened once */
 				shorten(graph, node->args[i], to, rows);
 	}
 }
@@ -68,7 +73,8 @@ static int64_t table_rows(const Graph *graph)
 {
 	int64_t rows = 0;
 	for (const Node *node = graph->first; node; node = node->next)
-		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0] && value_is_const(node->args[0])) {
+		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0]
+			&& value_is_const(node->args[0])) {
 			const int64_t own = node->args[0]->type.dim[0].plus;
 			rows = rows == 0 || rows == own ? own : -1;
 		}
@@ -85,15 +91,19 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep))
 		return false;
 	if (!corpus && keep == 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "prune-vocab: give corpus=FILE, text that the model is for, or keep=N, how many of the "
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"prune-vocab: give corpus=FILE, text that the model is for, or keep=N, how many of the "
 			"commonest tokens stay");
 	if (old <= 0 || old > INT32_MAX || graph->module->ngraphs != 1)
-		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s", old == 0 ? "no constant table is indexed by %ids"
-			: "the graph has several tables for ids, or the module several graphs");
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s",
+			old == 0 ? "no constant table is indexed by %ids"
+					 : "the graph has several tables for ids, or the module several graphs");
 	if (!env->vocab_used || !env->vocab_renumber)
-		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: the vocabulary is the tokenizer's, and there is none; "
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"prune-vocab: the vocabulary is the tokenizer's, and there is none; "
 			"give a model that has one to 'bertc build', not to 'bertc opt'");
-	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used), *never = mem_alloc(graph->module->mem, (size_t)old * sizeof *never);
+	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used),
+		 *never = mem_alloc(graph->module->mem, (size_t)old * sizeof *never);
 	int32_t *to = mem_alloc(graph->module->mem, (size_t)old * sizeof *to);
 	if (!env->vocab_used(env->calibration, corpus, used, (int32_t)old, run->diag))
 		return false;

@@ -1,12 +1,13 @@
-/* quantize_embeddings.c: embedding tables in fewer bits. A text touches a handful of their rows, so this is about size: of MiniLM-L6 in
- * int8, half the program is the table of words in f16.
+/* quantize_embeddings.c: embedding tables in fewer bits. A text touches a handful of their rows, so this is
+ * about size: of MiniLM-L6 in int8, half the program is the table of words in f16.
  *
  *   %e = embed %t, %ids : f32[S,384]            %e = embed_i8 %t.i8, %ids, %t.scales, %p : f32[S,384]
  *   %x = add %e, %p                       ->
  *
- * to=int4: the table that token ids look up, much the largest, in codes -7..7, two a byte (embed_i4), the others as to=int8.
- * to=int8: codes -127..127 with a scale a row, as quantize-int8 makes them of weights; a sum that only it goes into is taken along. to=f16
- * or bf16: only stored so. A table that something else reads too (a tied decoder of masked words) stays: it would be there twice. */
+ * to=int4: the table that token ids look up, much the largest, in codes -7..7, two a byte (embed_i4), the
+ * others as to=int8. to=int8: codes -127..127 with a scale a row, as quantize-int8 makes them of weights; a
+ * sum that only it goes into is taken along. to=f16 or bf16: only stored so. A table that something else
+ * reads too (a tied decoder of masked words) stays: it would be there twice. */
 #include "passes/lower/narrow.h"
 #include <string.h>
 
@@ -37,9 +38,11 @@ static bool table_to_codes(Graph *graph, Node *embed, bool int4, PassRun *run)
 	}
 	Node *sum = sum_of(graph, embed), *last = sum ? sum : embed;
 	const char *origin = embed->args[0]->node->origin;
-	Value *args[] = { graph_const(graph, last, codes, origin), embed->args[1], graph_const(graph, last, scales, origin),
-		sum ? sum->args[sum->args[0] == embed->results[0]] : NULL };
-	if (!args[0] || !args[2] || !rewrite_value(graph, last->results[0], int4 ? OP_EMBED_I4 : OP_EMBED_I8, args, sum ? 4 : 3, NULL, run))
+	Value *args[] = {graph_const(graph, last, codes, origin), embed->args[1],
+		graph_const(graph, last, scales, origin), sum ? sum->args[sum->args[0] == embed->results[0]] : NULL};
+	if (!args[0] || !args[2]
+		|| !rewrite_value(
+			graph, last->results[0], int4 ? OP_EMBED_I4 : OP_EMBED_I8, args, sum ? 4 : 3, NULL, run))
 		return false;
 	rewrite_erase(graph, last);
 	run->changes++;
@@ -71,8 +74,9 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 	const bool int4 = strcmp(word, "int4") == 0, codes = int4 || strcmp(word, "int8") == 0;
 	DType to = DT_F16;
 	if (!codes && (!dtype_parse(word, strlen(word), &to) || (to != DT_F16 && to != DT_BF16)))
-		return diag_error(run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, int4, f16 or bf16", word);
-	graph_sweep(graph);   /* a lookup that nothing needs must not keep its table */
+		return diag_error(
+			run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, int4, f16 or bf16", word);
+	graph_sweep(graph); /* a lookup that nothing needs must not keep its table */
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		const Tensor *table = node->op == OP_EMBED ? value_tensor(node->args[0]) : NULL;

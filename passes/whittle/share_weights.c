@@ -1,18 +1,23 @@
-/* share_weights.c: `share-weights` makes one constant of constants of equal type and bytes: the layers of an ALBERT, a tied word
- * table, the base of several tasks.
+/* share_weights.c: `share-weights` makes one constant of constants of equal type and bytes: the layers of an
+ * ALBERT, a tied word table, the base of several tasks.
  *
  *   %w1 = const @layer.0.weight : f32[8,8]
  *   %w2 = const @layer.1.weight : f32[8,8]          ->     %w1 = const @layer.0.weight : f32[8,8]
  *   %y = linear %x, %w1                                    %y = linear %x, %w1
  *   %z = linear %y, %w2                                    %z = linear %y, %w1
  *
- * A program holds equal bytes once in any case (codegen/weights.c); here passes see it too, which then quantize and pack once, and the
- * ledger counts what is stored. cse does the same among all that it does; the graphs of a module share beyond one graph. */
+ * A program holds equal bytes once in any case (codegen/weights.c); here passes see it too, which then
+ * quantize and pack once, and the ledger counts what is stored. cse does the same among all that it does; the
+ * graphs of a module share beyond one graph. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Entry { Node *node; Graph *graph; int32_t number; } Entry;
+typedef struct Entry {
+	Node *node;
+	Graph *graph;
+	int32_t number;
+} Entry;
 
 static int by_type(const Type *a, const Type *b)
 {
@@ -35,7 +40,7 @@ static int compare(const void *a, const void *b)
 {
 	const Entry *x = a, *y = b;
 	const int order = by_tensor(x, y);
-	return order ? order : x->number - y->number;   /* of equals the first stays */
+	return order ? order : x->number - y->number; /* of equals the first stays */
 }
 
 /* `later` takes over the data of `earlier`, or goes where both are of one graph. Returns the bytes saved. */
@@ -59,7 +64,7 @@ bool pass_share_weights(Graph *graph, PassRun *run)
 	const Module *module = graph->module;
 	int32_t n = 0;
 	int64_t saved = 0;
-	if (graph != module->graphs[0])   /* the first run sees to all graphs */
+	if (graph != module->graphs[0]) /* the first run sees to all graphs */
 		return true;
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
@@ -71,7 +76,7 @@ bool pass_share_weights(Graph *graph, PassRun *run)
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (Node *node = module->graphs[g]->first; node; node = node->next)
 			if (node->op == OP_CONST) {
-				entries[n] = (Entry){ node, module->graphs[g], n };
+				entries[n] = (Entry){node, module->graphs[g], n};
 				n++;
 			}
 	qsort(entries, (size_t)n, sizeof *entries, compare);
@@ -85,6 +90,7 @@ bool pass_share_weights(Graph *graph, PassRun *run)
 		}
 	free(entries);
 	if (run->changes)
-		pass_note(run, NULL, "%d constants are others; %lld bytes are stored once instead of again", run->changes, (long long)saved);
+		pass_note(run, NULL, "%d constants are others; %lld bytes are stored once instead of again",
+			run->changes, (long long)saved);
 	return true;
 }

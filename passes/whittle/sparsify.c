@@ -1,31 +1,37 @@
-/* sparsify.c: `sparsify{sparsity=0.9}` makes zeros in the weights of the linears in an encoder's layers, for kernels that leave them out.
+/* sparsify.c: `sparsify{sparsity=0.9}` makes zeros in the weights of the linears in an encoder's layers, for
+ * kernels that leave them out.
  *
- *   %w = const @layer.0.ffn.in.weight : f32[1536,384]      %w2 = const @layer.0.ffn.in.weight.sparse.N : f32[1536,384]
- *   %y = linear %x, %w, %b                            ->   %y = linear %x, %w2, %b
+ *   %w = const @layer.0.ffn.in.weight : f32[1536,384]      %w2 = const @layer.0.ffn.in.weight.sparse.N :
+ * f32[1536,384] %y = linear %x, %w, %b                            ->   %y = linear %x, %w2, %b
  *
- *   structure=unstructured   weight by weight, as Zafrir et al., "Prune Once for All", arXiv:2111.05754, and Kuznedelev et al., "CAP",
- *                            arXiv:2210.09223, leave them
- *   structure=1x4            four neighbouring inputs of an output live or die together: what an instruction multiplies at once
- *   structure=4x1            four neighbouring outputs of an input
- *   structure=rows           all of an output
- *   scope=matrix             each matrix to that sparsity; scope=model: all of them together, the least weights wherever they are
+ *   structure=unstructured   weight by weight, as Zafrir et al., "Prune Once for All", arXiv:2111.05754, and
+ * Kuznedelev et al., "CAP", arXiv:2210.09223, leave them structure=1x4            four neighbouring inputs of
+ * an output live or die together: what an instruction multiplies at once structure=4x1            four
+ * neighbouring outputs of an input structure=rows           all of an output scope=matrix             each
+ * matrix to that sparsity; scope=model: all of them together, the least weights wherever they are
  *
- * The least go: by magnitude or, with data=FILE, by |w| times the root mean square of the input that it multiplies over the texts (Sun
- * et al., "A Simple and Effective Pruning Approach for Large Language Models" (Wanda), arXiv:2306.11695). Zeros that are there count.
+ * The least go: by magnitude or, with data=FILE, by |w| times the root mean square of the input that it
+ * multiplies over the texts (Sun et al., "A Simple and Effective Pruning Approach for Large Language Models"
+ * (Wanda), arXiv:2306.11695). Zeros that are there count.
  *
- *   refit=yes                what stays of an output does the work of what goes, by least squares on data= (sparsify_fit.c, with the equations),
- *                            its bias included; which go is told by what the error grows by
- *   steps=N                  in N steps (4): each takes the same share of what is left, and chooses by the weights that were fitted before
- *   ridge=X                  how strongly weights are held where they were (0.01) */
+ *   refit=yes                what stays of an output does the work of what goes, by least squares on data=
+ * (sparsify_fit.c, with the equations), its bias included; which go is told by what the error grows by
+ *   steps=N                  in N steps (4): each takes the same share of what is left, and chooses by the
+ * weights that were fitted before ridge=X                  how strongly weights are held where they were
+ * (0.01) */
 #include "sparsify.h"
 #include "passes/lower/narrow.h"
 #include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>
 
-typedef struct Matrices { SparseMatrix *at; int32_t count; } Matrices;
+typedef struct Matrices {
+	SparseMatrix *at;
+	int32_t count;
+} Matrices;
 
-/* "attention.query" of "layer.3.attention.query", also behind the name of a task ("stsb/layer.3.attention.query"); NULL: no layer's. */
+/* "attention.query" of "layer.3.attention.query", also behind the name of a task
+ * ("stsb/layer.3.attention.query"); NULL: no layer's. */
 static const char *layer_part(const char *origin)
 {
 	const char *slash = origin ? strchr(origin, '/') : NULL;
@@ -44,7 +50,8 @@ static bool tensor_is_finite(const Tensor *tensor)
 	return true;
 }
 
-/* The weight of a linear that is to be thinned out; NULL: it stays, a note says why when it might have been meant. */
+/* The weight of a linear that is to be thinned out; NULL: it stays, a note says why when it might have been
+ * meant. */
 static Value *sparse_weight(const Node *node, PassRun *run)
 {
 	if (node->op != OP_LINEAR || (node->attr.has & A_panel) || !layer_part(node->origin))
@@ -78,7 +85,7 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 	int32_t room = 1;
 	for (const Node *node = graph->first; node; node = node->next)
 		room += node->op == OP_LINEAR;
-	Matrices all = { mem_alloc(mem, (size_t)room * sizeof *all.at), 0 };
+	Matrices all = {mem_alloc(mem, (size_t)room * sizeof *all.at), 0};
 	for (Node *node = graph->first; node; node = node->next) {
 		Value *weight = sparse_weight(node, run);
 		if (!weight)
@@ -89,8 +96,11 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 		SparseMatrix *m = &all.at[i];
 		if (i == all.count) {
 			const Tensor *tensor = value_tensor(weight);
-			*m = (SparseMatrix){ .weight = weight, .tensor = tensor, .kind = layer_part(node->origin), .rows = tensor->type.dim[0].plus,
-				.columns = tensor->type.dim[1].plus };
+			*m = (SparseMatrix){.weight = weight,
+				.tensor = tensor,
+				.kind = layer_part(node->origin),
+				.rows = tensor->type.dim[0].plus,
+				.columns = tensor->type.dim[1].plus};
 			m->inputs = mem_alloc(mem, (size_t)value_uses(graph, weight) * sizeof *m->inputs);
 			m->gone = mem_alloc(mem, (size_t)(m->rows * m->columns) * sizeof *m->gone);
 			all.count++;
@@ -100,7 +110,7 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 	return all;
 }
 
-/* ---- inputs on data ----------------------------------------------------------------------------------------------------- */
+/* ---- inputs on data -------------------------------------------------------------------------- */
 
 /* Fills `norms` of all matrices; a matrix that several linears have gets the mean over what they read. */
 static bool measure_inputs(Graph *graph, const Matrices *all, PassRun *run)
@@ -111,7 +121,7 @@ static bool measure_inputs(Graph *graph, const Matrices *all, PassRun *run)
 		most += all->at[i].ninputs;
 	Value **values = mem_alloc(mem, (size_t)most * sizeof *values);
 	int64_t *place = mem_alloc(mem, (size_t)most * sizeof *place), width = 0;
-	for (int32_t i = 0; i < all->count; i++)   /* query, key and value read the same: observed once */
+	for (int32_t i = 0; i < all->count; i++) /* query, key and value read the same: observed once */
 		for (int32_t k = 0; k < all->at[i].ninputs; k++) {
 			int32_t v = 0;
 			while (v < count && values[v] != all->at[i].inputs[k])
@@ -141,16 +151,18 @@ static bool measure_inputs(Graph *graph, const Matrices *all, PassRun *run)
 	return true;
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------------ */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* b + (W - W') E[x] */
 static void move_bias(Graph *graph, Node *linear, const SparseMatrix *m)
 {
 	const Tensor *bias = linear->nargs > 2 ? value_tensor(linear->args[2]) : NULL;
-	Tensor *moved = tensor_derived(graph, bias ? bias : m->tensor, "refit", bias ? bias->type : type_numbers(DT_F32, 1, &m->rows));
+	Tensor *moved = tensor_derived(
+		graph, bias ? bias : m->tensor, "refit", bias ? bias->type : type_numbers(DT_F32, 1, &m->rows));
 	for (int64_t n = 0; n < m->rows; n++)
 		tensor_set(moved, n, (bias ? tensor_at(bias, n) : 0) + m->moved[n]);
-	linear->args[2] = graph_const(graph, linear, moved, bias ? linear->args[2]->node->origin : linear->origin);
+	linear->args[2] = graph_const(
+		graph, linear, moved, bias ? linear->args[2]->node->origin : linear->origin);
 	linear->nargs = 3;
 }
 
@@ -197,7 +209,7 @@ static void report(const Matrices *all, PassRun *run)
 			if (strcmp(m->kind, all->at[i].kind) != 0)
 				continue;
 			if (k < i)
-				break;   /* its line is there */
+				break; /* its line is there */
 			const double size = (double)(m->rows * m->columns);
 			count++;
 			weights += size;
@@ -206,19 +218,28 @@ static void report(const Matrices *all, PassRun *run)
 			quads += size * sparse_density(m->tensor, 4);
 		}
 		if (count)
-			pass_note(run, NULL, "%s: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not", all->at[i].kind,
-				100 * zeros / weights, weights, count, count == 1 ? "x" : "ces", 100 * quads / weights);
+			pass_note(run, NULL,
+				"%s: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not",
+				all->at[i].kind, 100 * zeros / weights, weights, count, count == 1 ? "x" : "ces",
+				100 * quads / weights);
 		if (count && whole > 0)
-			pass_note(run, NULL, "%s: fitted, they make all but %.2f %% of the variance of what they made", all->at[i].kind, 100 * error / whole);
+			pass_note(run, NULL, "%s: fitted, they make all but %.2f %% of the variance of what they made",
+				all->at[i].kind, 100 * error / whole);
 		zeros_all += zeros, quads_all += quads, weights_all += weights;
 	}
-	pass_note(run, NULL, "all: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not", 100 * zeros_all / weights_all,
-		weights_all, all->count, all->count == 1 ? "x" : "ces", 100 * quads_all / weights_all);
+	pass_note(run, NULL, "all: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not",
+		100 * zeros_all / weights_all, weights_all, all->count, all->count == 1 ? "x" : "ces",
+		100 * quads_all / weights_all);
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------------ */
+/* ---- options --------------------------------------------------------------------------------- */
 
-typedef struct Choice { double sparsity, ridge; SparseUnit unit; bool whole_model, refit; int64_t steps; } Choice;
+typedef struct Choice {
+	double sparsity, ridge;
+	SparseUnit unit;
+	bool whole_model, refit;
+	int64_t steps;
+} Choice;
 
 /* refit=, steps= and ridge=, which mean something together only. */
 static bool refit_read(Choice *choice, PassRun *run)
@@ -228,30 +249,41 @@ static bool refit_read(Choice *choice, PassRun *run)
 	if (!choice->refit && strcmp(refit, "no") != 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: refit=%s, expected yes or no", refit);
 	if (choice->refit && !pass_option(run, "data", NULL))
-		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: refit=yes fits the weights that stay on texts; give data=FILE");
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"sparsify: refit=yes fits the weights that stay on texts; give data=FILE");
 	if (!choice->refit && (pass_option(run, "ridge", NULL) || pass_option(run, "steps", NULL)))
 		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: ridge= and steps= are for refit=yes");
-	return pass_option_real(run, "ridge", 1e-9, 1e9, &choice->ridge) && pass_option_int(run, "steps", 1, 100, &choice->steps);
+	return pass_option_real(run, "ridge", 1e-9, 1e9, &choice->ridge)
+		&& pass_option_int(run, "steps", 1, 100, &choice->steps);
 }
 
 static bool choice_read(Choice *choice, PassRun *run)
 {
-	static const struct { const char *name; SparseUnit unit; } structures[] = {
-		{ "unstructured", { 1, 1 } }, { "1x4", { 1, 4 } }, { "4x1", { 4, 1 } }, { "rows", { 1, INT64_MAX } },
+	static const struct {
+		const char *name;
+		SparseUnit unit;
+	} structures[] = {
+		{"unstructured", {1, 1}},
+		{"1x4", {1, 4}},
+		{"4x1", {4, 1}},
+		{"rows", {1, INT64_MAX}},
 	};
-	const char *structure = pass_option(run, "structure", "unstructured"), *scope = pass_option(run, "scope", "matrix");
-	*choice = (Choice){ .sparsity = -1, .ridge = 0.01, .whole_model = strcmp(scope, "model") == 0, .steps = 4 };
+	const char *structure = pass_option(run, "structure", "unstructured"),
+			   *scope = pass_option(run, "scope", "matrix");
+	*choice = (Choice){.sparsity = -1, .ridge = 0.01, .whole_model = strcmp(scope, "model") == 0, .steps = 4};
 	if (!pass_option_real(run, "sparsity", 0, 1, &choice->sparsity))
 		return false;
 	if (choice->sparsity < 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: give sparsity=, the share of weights that are zero afterwards, as in 0.9");
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"sparsify: give sparsity=, the share of weights that are zero afterwards, as in 0.9");
 	if (!choice->whole_model && strcmp(scope, "matrix") != 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: scope=%s, expected matrix or model", scope);
 	for (size_t i = 0; i < sizeof structures / sizeof *structures; i++)
 		if (strcmp(structure, structures[i].name) == 0)
 			choice->unit = structures[i].unit;
 	if (!choice->unit.high)
-		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: structure=%s, expected unstructured, 1x4, 4x1 or rows", structure);
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"sparsify: structure=%s, expected unstructured, 1x4, 4x1 or rows", structure);
 	return refit_read(choice, run);
 }
 
@@ -261,7 +293,8 @@ static void choose(const Matrices *all, const Choice *choice, double sparsity)
 		sparse_choose(&all->at[i], choice->whole_model ? all->count : 1, choice->unit, sparsity);
 }
 
-/* What is gone stays gone: it is zero, and zeros are the least. The last step takes what is asked for, the others as much of what is left. */
+/* What is gone stays gone: it is zero, and zeros are the least. The last step takes what is asked for, the
+ * others as much of what is left. */
 static bool choose_and_fit(Graph *graph, const Matrices *all, const Choice *choice, PassRun *run)
 {
 	bool shared = false;
@@ -272,7 +305,9 @@ static bool choose_and_fit(Graph *graph, const Matrices *all, const Choice *choi
 	SparseFits *fits = sparse_fits_open(graph, all->at, all->count, choice->ridge, run);
 	bool good = fits != NULL;
 	for (int64_t step = 1; good && step <= choice->steps; step++) {
-		choose(all, choice, step < choice->steps ? 1 - pow(1 - choice->sparsity, (double)step / (double)choice->steps) : choice->sparsity);
+		choose(all, choice,
+			step < choice->steps ? 1 - pow(1 - choice->sparsity, (double)step / (double)choice->steps)
+								 : choice->sparsity);
 		for (int32_t i = 0; i < all->count; i++)
 			sparse_mark_zeros(&all->at[i]);
 		good = sparse_fit(graph, fits, all->at, all->count, run);

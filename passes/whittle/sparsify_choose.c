@@ -1,26 +1,33 @@
-/* sparsify_choose.c: which weights go (sparsify.h). Tens of millions of units are not sorted: the bits of a float that is not negative
- * rank as the float does, so two histograms, of the upper and the lower half of the bits, find the last score that goes. */
+/* sparsify_choose.c: which weights go (sparsify.h). Tens of millions of units are not sorted: the bits of a
+ * float that is not negative rank as the float does, so two histograms, of the upper and the lower half of
+ * the bits, find the last score that goes. */
 #include "sparsify.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Units { const SparseMatrix *matrix; SparseUnit unit; int64_t down, across; } Units;
+typedef struct Units {
+	const SparseMatrix *matrix;
+	SparseUnit unit;
+	int64_t down, across;
+} Units;
 
 static Units units_of(const SparseMatrix *m, SparseUnit unit)
 {
 	unit.wide = unit.wide < m->columns ? unit.wide : m->columns;
 	unit.high = unit.high < m->rows ? unit.high : m->rows;
-	return (Units){ m, unit, (m->rows + unit.high - 1) / unit.high, (m->columns + unit.wide - 1) / unit.wide };
+	return (Units){m, unit, (m->rows + unit.high - 1) / unit.high, (m->columns + unit.wide - 1) / unit.wide};
 }
 
 /* A unit's corner and size. */
-typedef struct Patch { int64_t row, column, high, wide; } Patch;
+typedef struct Patch {
+	int64_t row, column, high, wide;
+} Patch;
 
 static Patch patch_of(const Units *u, int64_t at)
 {
 	const SparseMatrix *m = u->matrix;
-	Patch p = { at / u->across * u->unit.high, at % u->across * u->unit.wide, u->unit.high, u->unit.wide };
+	Patch p = {at / u->across * u->unit.high, at % u->across * u->unit.wide, u->unit.high, u->unit.wide};
 	p.high = m->rows - p.row < p.high ? m->rows - p.row : p.high;
 	p.wide = m->columns - p.column < p.wide ? m->columns - p.column : p.wide;
 	return p;
@@ -32,7 +39,8 @@ static uint32_t score_of(const SparseMatrix *m, Patch p)
 	for (int64_t r = p.row; r < p.row + p.high; r++)
 		for (int64_t k = p.column; k < p.column + p.wide; k++) {
 			const int64_t i = r * m->columns + k;
-			const double w = (m->fitted ? (double)m->fitted[i] : tensor_at(m->tensor, i)) * (m->norms ? m->norms[k] : 1);
+			const double w = (m->fitted ? (double)m->fitted[i] : tensor_at(m->tensor, i))
+				* (m->norms ? m->norms[k] : 1);
 			sum += w * w;
 		}
 	const float score = (float)sqrt(sum / (double)(p.high * p.wide));
@@ -41,7 +49,8 @@ static uint32_t score_of(const SparseMatrix *m, Patch p)
 	return bits;
 }
 
-/* Adds the size of every unit whose score has the bits `upper` above `shift + 16` (any, when shift is 16) to its place in the histogram. */
+/* Adds the size of every unit whose score has the bits `upper` above `shift + 16` (any, when shift is 16) to
+ * its place in the histogram. */
 static void count_units(const Units *u, int shift, uint32_t upper, int64_t *histogram)
 {
 	for (int64_t at = 0; at < u->down * u->across; at++) {

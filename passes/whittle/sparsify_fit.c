@@ -1,16 +1,17 @@
-/* sparsify_fit.c: the weights of an output that stay take over the work of those that go, by least squares on what the linear reads (Hassibi,
- * Stork: "Second order derivatives for network pruning: Optimal Brain Surgeon", 1993, equation 5, for all weights of a row at once; Frantar,
- * Alistarh: "SparseGPT", arXiv:2301.00774, equation 2). With H the covariance of the inputs plus ridge times their mean variance on the
- * diagonal, w a row of the weight and S what stays of it,
+/* sparsify_fit.c: the weights of an output that stay take over the work of those that go, by least squares on
+ * what the linear reads (Hassibi, Stork: "Second order derivatives for network pruning: Optimal Brain
+ * Surgeon", 1993, equation 5, for all weights of a row at once; Frantar, Alistarh: "SparseGPT",
+ * arXiv:2301.00774, equation 2). With H the covariance of the inputs plus ridge times their mean variance on
+ * the diagonal, w a row of the weight and S what stays of it,
  *
  *   w'_S = (H_SS)^-1 (H w)_S        w' is zero elsewhere        b' = b + (w - w') E[x]
  *
- * minimises mean |w' x + b' - w x - b|^2 + ridge * v * |w' - w|^2; where less goes than stays, the same is had from the system of what goes.
- * Which go is told by w_c^2 / [H^-1]_cc, what the error grows by when one goes and the rest is fitted (Optimal Brain Surgeon's equation 5 again),
- * instead of w_c^2 E[x_c^2].
+ * minimises mean |w' x + b' - w x - b|^2 + ridge * v * |w' - w|^2; where less goes than stays, the same is
+ * had from the system of what goes. Which go is told by w_c^2 / [H^-1]_cc, what the error grows by when one
+ * goes and the rest is fitted (Optimal Brain Surgeon's equation 5 again), instead of w_c^2 E[x_c^2].
  *
- * The systems are solved by Cholesky, DEPTH rows at a time. Products and sums are rounded one after the other (-ffp-contract=off), so that the
- * results do not depend on the vectors of the machine that runs bertc. */
+ * The systems are solved by Cholesky, DEPTH rows at a time. Products and sums are rounded one after the other
+ * (-ffp-contract=off), so that the results do not depend on the vectors of the machine that runs bertc. */
 #include "eliminate.h"
 #include "sparsify.h"
 #include <math.h>
@@ -19,10 +20,10 @@
 
 enum { DEPTH = 8 };
 
-/* ---- one row ------------------------------------------------------------------------------------------------------------ */
+/* ---- one row --------------------------------------------------------------------------------- */
 
-/* Rows from..n of the upper half of A lose the products of DEPTH rows of R above them: A_ij -= sum over d of R_di R_dj, j >= i, and some
- * j below, which nobody reads. The same function twice, as in eliminate.c. */
+/* Rows from..n of the upper half of A lose the products of DEPTH rows of R above them: A_ij -= sum over d of
+ * R_di R_dj, j >= i, and some j below, which nobody reads. The same function twice, as in eliminate.c. */
 #define UPDATE(name, bytes) \
 	static void name(double *a, const double *r, int64_t from, int64_t n, int64_t ld) \
 	{ \
@@ -48,7 +49,7 @@ UPDATE(update_plain, 16)
 __attribute__((target("avx2"))) UPDATE(update_avx2, 32)
 #endif
 
-static void update(double *a, int64_t at, int64_t n, int64_t ld)
+	static void update(double *a, int64_t at, int64_t n, int64_t ld)
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("avx2")) {
@@ -128,7 +129,8 @@ static bool fit_kept(const double *h, int64_t ld, int64_t n, const bool *gone, d
 }
 
 /* Through what goes: w' = w - (H^-1)_G^T (H^-1_GG)^-1 w_G. */
-static bool fit_gone(const double *inverse, int64_t ld, int64_t n, const bool *gone, double *w, SparseScratch *s)
+static bool fit_gone(
+	const double *inverse, int64_t ld, int64_t n, const bool *gone, double *w, SparseScratch *s)
 {
 	const int64_t count = gather(inverse, ld, n, gone, true, s);
 	for (int64_t i = 0; i < count; i++)
@@ -144,20 +146,30 @@ static bool fit_gone(const double *inverse, int64_t ld, int64_t n, const bool *g
 	return true;
 }
 
-bool sparse_fit_row(const double *h, const double *inverse, int64_t ld, int64_t n, const bool *gone, double *w, SparseScratch *s)
+bool sparse_fit_row(const double *h, const double *inverse, int64_t ld, int64_t n, const bool *gone,
+	double *w, SparseScratch *s)
 {
 	int64_t count = 0;
 	for (int64_t c = 0; c < n; c++)
 		count += gone[c];
-	return 2 * count > n ? fit_kept(h, ld, n, gone, w, s) : fit_gone(inverse, ld, n, gone, w, s);   /* the smaller system */
+	return 2 * count > n ? fit_kept(h, ld, n, gone, w, s)
+						 : fit_gone(inverse, ld, n, gone, w, s); /* the smaller system */
 }
 
-/* ---- what is seen ------------------------------------------------------------------------------------------------------- */
+/* ---- what is seen ---------------------------------------------------------------------------- */
 
 /* A value that linears read; its covariance has the ridge on it. */
-typedef struct Input { Value *value; Covariance covariance; double *inverse, *norms, held; } Input;
+typedef struct Input {
+	Value *value;
+	Covariance covariance;
+	double *inverse, *norms, held;
+} Input;
 
-struct SparseFits { Input *at; int32_t count; int64_t widest; };
+struct SparseFits {
+	Input *at;
+	int32_t count;
+	int64_t widest;
+};
 
 static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
 {
@@ -188,14 +200,16 @@ static bool see(Graph *graph, SparseFits *fits, PassRun *run)
 	Value *rows = concat_all(probe.graph, values, fits->count, 1, run->diag);
 	const bool good = rows && probe_rows(&probe, rows, add_text, fits, run);
 	probe_close(&probe);
-	return good && (fits->at[0].covariance.rows > 0
-		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
+	return good
+		&& (fits->at[0].covariance.rows > 0
+			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
 }
 
 static bool failed(const Input *input, PassRun *run)
 {
 	const Node *node = input->value->node;
-	return diag_error(run->diag, EXIT_RUN, 0, "sparsify: what %s makes is no numbers, or there is too little memory; a larger ridge= may help",
+	return diag_error(run->diag, EXIT_RUN, 0,
+		"sparsify: what %s makes is no numbers, or there is too little memory; a larger ridge= may help",
 		node && node->origin ? node->origin : "the graph's input");
 }
 
@@ -207,7 +221,7 @@ static bool finish(Graph *graph, Input *input, double ridge)
 	covariance_finish(c);
 	double *products = malloc(bytes), variance = 0;
 	float *none = calloc((size_t)c->width, sizeof *none);
-	Elimination inverse = { 0 };
+	Elimination inverse = {0};
 	if (products)
 		memcpy(products, c->products, bytes);
 	bool good = products && none && elimination_open(&inverse, c, (int32_t)c->width, 1, 1, none, ridge);
@@ -262,7 +276,7 @@ void sparse_fits_close(SparseFits *fits)
 	}
 }
 
-/* ---- matrices ----------------------------------------------------------------------------------------------------------- */
+/* ---- matrices -------------------------------------------------------------------------------- */
 
 /* d^T H d without the ridge. */
 static double error_of(const Input *input, const double *d)
@@ -307,9 +321,10 @@ static bool fit_rows(SparseMatrix *m, const Input *input, SparseScratch *s, doub
 bool sparse_fit(Graph *graph, SparseFits *fits, SparseMatrix *at, int32_t count, PassRun *run)
 {
 	const size_t ld = (size_t)fits->widest;
-	SparseScratch s = { malloc(ld * ld * sizeof *s.a), malloc(ld * sizeof *s.b), malloc(ld * sizeof *s.index) };
+	SparseScratch s = {malloc(ld * ld * sizeof *s.a), malloc(ld * sizeof *s.b), malloc(ld * sizeof *s.index)};
 	double *w = malloc(2 * ld * sizeof *w);
-	bool good = (s.a && s.b && s.index && w) || fits->count == 0 || diag_error(run->diag, EXIT_RUN, 0, "out of memory");
+	bool good = (s.a && s.b && s.index && w) || fits->count == 0
+		|| diag_error(run->diag, EXIT_RUN, 0, "out of memory");
 	for (int32_t i = 0; i < count && good; i++) {
 		SparseMatrix *m = &at[i];
 		if (m->ninputs != 1)

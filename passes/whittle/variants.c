@@ -1,17 +1,19 @@
-/* variants.c: what would the model be worth with one thing changed, for many things at once: one graph computes the head's
- * output as it is and again for every change, and all of them share what comes before the change.
+/* variants.c: what would the model be worth with one thing changed, for many things at once: one graph
+ * computes the head's output as it is and again for every change, and all of them share what comes before the
+ * change.
  *
  *   %h = linear %x, %w                       %h = linear %x, %w        %h1 = linear %x, %w1
  *   %y = relu %h                     ->      %y = relu %h              %y1 = relu %h1
  *   return logits=%y                         return v0=%y, v1=%y1
  *
- * Compiled once and run over the data once for up to 32 outputs, this costs a fraction of building every variant. */
+ * Compiled once and run over the data once for up to 32 outputs, this costs a fraction of building every
+ * variant. */
 #include "prune.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 32 };   /* outputs that a program can have */
+enum { BATCH = 32 }; /* outputs that a program can have */
 
 static const GraphOutput *head_output(const Graph *graph, PassRun *run)
 {
@@ -20,8 +22,10 @@ static const GraphOutput *head_output(const Graph *graph, PassRun *run)
 		if (!strcmp(graph->outputs[i].name, module->heads[0].output))
 			return &graph->outputs[i];
 	if (module->nheads > 0)
-		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "%s: graph @%s has not the model's first head, which alone is scored on data; rank by something "
-			"else, or say what goes", pass_info[run->item->pass].name, graph->name);
+		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"%s: graph @%s has not the model's first head, which alone is scored on data; rank by something "
+			"else, or say what goes",
+			pass_info[run->item->pass].name, graph->name);
 	else
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "%s: by=accuracy needs a model with a head; give --task",
 			pass_info[run->item->pass].name);
@@ -46,8 +50,8 @@ Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by,
 		Type types[RESULTS_MAX];
 		for (int32_t i = 0; i < node->nresults; i++)
 			types[i] = node->results[i]->type;
-		const Node *copy = graph_insert_typed(graph, NULL, node->op, args, node->nargs, &node->attr, node->data,
-			node->origin, types);
+		const Node *copy = graph_insert_typed(
+			graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
 		for (int32_t i = 0; i < node->nresults; i++)
 			map[node->results[i]->id] = copy->results[i];
 	}
@@ -73,7 +77,8 @@ static bool score_batch(Graph *graph, const Variant *variants, int32_t count, bo
 	if (base)
 		values[n++] = plain;
 	for (int32_t i = 0; i < count && good; i++) {
-		Value *old = probe_value(&probe, variants[i].old), *by = variants[i].make(&probe, old, &variants[i], run->diag);
+		Value *old = probe_value(&probe, variants[i].old),
+			  *by = variants[i].make(&probe, old, &variants[i], run->diag);
 		values[n] = by ? clone_behind(copy, last, old, by, plain) : NULL;
 		good = values[n++] != NULL;
 	}
@@ -96,7 +101,8 @@ static bool thins(const Graph *graph)
 	return false;
 }
 
-bool variants_score(Graph *graph, const Variant *variants, int32_t count, OutputScore *scores, OutputScore *base, PassRun *run)
+bool variants_score(Graph *graph, const Variant *variants, int32_t count, OutputScore *scores,
+	OutputScore *base, PassRun *run)
 {
 	const GraphOutput *output = head_output(graph, run);
 	const int32_t most = thins(graph) ? 1 : BATCH;
@@ -109,7 +115,8 @@ bool variants_score(Graph *graph, const Variant *variants, int32_t count, Output
 		if (own)
 			*base = batch[0];
 		if (own && !isfinite(base->loss))
-			return diag_error(run->diag, EXIT_RUN, 0, "%s: the model as it is makes numbers that are none on %s; are its weights whole?",
+			return diag_error(run->diag, EXIT_RUN, 0,
+				"%s: the model as it is makes numbers that are none on %s; are its weights whole?",
 				output->name, pass_option(run, "data", ""));
 		memcpy(scores + at, batch + own, (size_t)n * sizeof *scores);
 	}
@@ -122,12 +129,14 @@ Value *variant_without_units(const Probe *probe, Value *old, const Variant *vari
 	const Node *out = old->node;
 	const Tensor *from = value_tensor(out->args[1]);
 	Tensor *to = tensor_derived(probe->graph, from, "without", from->type);
-	const int64_t rows = from->type.dim[0].plus, columns = from->type.dim[1].plus, size = dtype_bytes[from->type.dtype];
+	const int64_t rows = from->type.dim[0].plus, columns = from->type.dim[1].plus,
+				  size = dtype_bytes[from->type.dtype];
 	uint8_t *data = (uint8_t *)(uintptr_t)to->data;
 	memcpy(data, from->data, (size_t)from->bytes);
 	for (int32_t u = 0; u < group->count; u++)
 		for (int64_t n = 0; variant->units[u] && n < rows; n++)
 			memset(data + (n * columns + (int64_t)u * group->width) * size, 0, (size_t)(group->width * size));
-	Value *args[3] = { out->args[0], graph_const(probe->graph, NULL, to, NULL), out->nargs == 3 ? out->args[2] : NULL };
+	Value *args[3] = {
+		out->args[0], graph_const(probe->graph, NULL, to, NULL), out->nargs == 3 ? out->args[2] : NULL};
 	return graph_emit(probe->graph, NULL, OP_LINEAR, args, out->nargs, &out->attr, out->origin, diag);
 }

@@ -2,7 +2,8 @@
 #if defined(__x86_64__)
 #include "math__avx512.h"
 
-RT_INLINE RT_TARGET_AVX512 void activation_f32__avx512(float *out, const float *x, int r0, int r1, int H, int act)
+RT_INLINE RT_TARGET_AVX512 void activation_f32__avx512(
+	float *out, const float *x, int r0, int r1, int H, int act)
 {
 	size_t end = (size_t)r1 * (size_t)H;
 	for (size_t i = (size_t)r0 * (size_t)H; i < end; i += 16) {

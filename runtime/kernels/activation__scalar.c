@@ -15,11 +15,11 @@ RT_INLINE void unary_f32__scalar(float *out, const float *x, int n0, int n1, int
 {
 	for (int i = n0; i < n1; i++)
 		switch (op) {
-		case RT_UNARY_ERF:     out[i] = erff(x[i]); break;
-		case RT_UNARY_TANH:    out[i] = tanhf(x[i]); break;
-		case RT_UNARY_RELU:    out[i] = math_act(x[i], RT_ACT_RELU); break;
+		case RT_UNARY_ERF: out[i] = erff(x[i]); break;
+		case RT_UNARY_TANH: out[i] = tanhf(x[i]); break;
+		case RT_UNARY_RELU: out[i] = math_act(x[i], RT_ACT_RELU); break;
 		case RT_UNARY_SIGMOID: out[i] = math_sigmoid(x[i]); break;
-		case RT_UNARY_EXP:     out[i] = expf(x[i]); break;
-		case RT_UNARY_SQRT:    out[i] = sqrtf(x[i]); break;
+		case RT_UNARY_EXP: out[i] = expf(x[i]); break;
+		case RT_UNARY_SQRT: out[i] = sqrtf(x[i]); break;
 		}
 }

@@ -6,51 +6,54 @@
 #include "math__avx2.h"
 #include "select__scalar.h"
 
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(float *packed, const float *k, int keys, int d, int k_stride)
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(
+	float *packed, const float *k, int keys, int d, int k_stride)
 {
 	for (int t0 = 0; t0 < keys; t0 += 8) {
 		int width = rt_min(16, keys - (t0 & ~15)), count = rt_min(8, keys - t0);
 		float *to = packed + (size_t)(t0 & ~15) * (size_t)d + (t0 & 15);
 		for (int j0 = 0; j0 < d; j0 += 8) {
 			__m256 r[8];
-			RT_UNROLL_FULL for (int i = 0; i < 8; i++)
-				r[i] = i < count ? math_avx2_load(k + (size_t)(t0 + i) * (size_t)k_stride + j0, d - j0) : _mm256_setzero_ps();
+			RT_UNROLL_FULL for (int i = 0; i < 8; i++) r[i] = i < count
+				? math_avx2_load(k + (size_t)(t0 + i) * (size_t)k_stride + j0, d - j0)
+				: _mm256_setzero_ps();
 			math_avx2_transpose(r);
-			RT_UNROLL_FULL for (int j = 0; j < 8; j++)
-				if (j0 + j < d)
-					math_avx2_store(to + (size_t)(j0 + j) * (size_t)width, r[j], count);
+			RT_UNROLL_FULL for (int j = 0; j < 8; j++) if (j0 + j < d)
+				math_avx2_store(to + (size_t)(j0 + j) * (size_t)width, r[j], count);
 		}
 	}
 }
 
-/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 16. Rows of a, b, c lie as, bs, cs apart.
- * whole: cols is 16 or more, known where this is inlined, so that no masks are needed. */
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float *a, int as, const float *b, int bs, int length,
-                                                  int cols, const float *scale, int mr, int whole)
+/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 16. Rows of a, b, c lie
+ * as, bs, cs apart. whole: cols is 16 or more, known where this is inlined, so that no masks are needed. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float *a, int as, const float *b,
+	int bs, int length, int cols, const float *scale, int mr, int whole)
 {
 	__m256 acc[4][2];
 	__m256i m0 = math_avx2_first(cols), m1 = math_avx2_first(cols - 8);
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		acc[i][0] = acc[i][1] = _mm256_setzero_ps();
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = _mm256_setzero_ps();
 	for (int t = 0; t < length; t++, b += bs) {
 		__m256 b0 = whole ? _mm256_loadu_ps(b) : _mm256_maskload_ps(b, m0);
 		__m256 b1 = whole ? _mm256_loadu_ps(b + 8) : _mm256_maskload_ps(b + 8, m1);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		{
 			__m256 x = _mm256_broadcast_ss(a + (size_t)i * (size_t)as + (size_t)t);
 			acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
 			acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
 		}
 	}
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+	{
 		__m256 factor = _mm256_broadcast_ss(scale + i);
 		math_avx2_store(c + (size_t)i * (size_t)cs, _mm256_mul_ps(acc[i][0], factor), cols);
 		math_avx2_store(c + (size_t)i * (size_t)cs + 8, _mm256_mul_ps(acc[i][1], factor), cols - 8);
 	}
 }
 
-/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of each. */
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_stride, const float *packed, int keys, int d, float scale, int keep,
-                                      float threshold, float *score, float factor[4], int mr)
+/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of
+ * each. */
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_stride, const float *packed,
+	int keys, int d, float scale, int keep, float threshold, float *score, float factor[4], int mr)
 {
 	for (int i = 0; i < mr; i++)
 		factor[i] = scale;
@@ -71,8 +74,9 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_strid
 }
 
 /* mr queries of one head, all keys. */
-RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed, const float *v,
-                                      int v_stride, int keys, int d, float scale, int keep, float threshold, float *score, int mr)
+RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride,
+	const float *packed, const float *v, int v_stride, int keys, int d, float scale, int keep,
+	float threshold, float *score, int mr)
 {
 	float factor[4];
 	attention_avx2_weights(q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, mr);
@@ -80,12 +84,13 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride,
 		if (d - j >= 16)
 			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 16, factor, mr, 1);
 		else
-			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
+			attention_avx2_tile(
+				out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float *q, const float *k, const float *v, int queries, int keys,
-                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
-                                      int keep, float threshold, void *scratch)
+RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int keep, float threshold, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {
@@ -96,26 +101,30 @@ RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float
 			const float *query = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
-			case m: \
-				attention_avx2_queries(y, heads * d, query, q_stride, packed, v + column, v_stride, keys, d, scale, keep, threshold, \
-					score, m); \
-				break;
-			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
+	case m: \
+		attention_avx2_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \
+			keep, threshold, score, m); \
+		break;
+			switch (mr) {
+				ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4)
+			}
 #undef ATTENTION_QUERIES
 		}
 	}
 }
 
-RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, const float *k, const float *v, int queries, int keys,
-                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
-                                      void *scratch)
+RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, void *scratch)
 {
-	attention_select_f32__avx2(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, INT32_MAX, 0, scratch);
+	attention_select_f32__avx2(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, INT32_MAX, 0, scratch);
 }
 
 /* The weights of all queries are added up behind the scores: float sum[keys]. */
-RT_INLINE RT_TARGET_AVX2 void received_f32__avx2(float *out, const float *q, const float *k, int tokens, int heads, int d, int q_stride,
-                                      int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
+RT_INLINE RT_TARGET_AVX2 void received_f32__avx2(float *out, const float *q, const float *k, int tokens,
+	int heads, int d, int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold,
+	void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)tokens * (size_t)d, *sum = score + 4 * (size_t)tokens;
 	for (int h = h0; h < h1; h++) {
@@ -127,9 +136,11 @@ RT_INLINE RT_TARGET_AVX2 void received_f32__avx2(float *out, const float *q, con
 			float factor[4];
 			mr = tokens - i >= 4 ? 4 : 1;
 			if (mr == 4)
-				attention_avx2_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
+				attention_avx2_weights(
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
 			else
-				attention_avx2_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
+				attention_avx2_weights(
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
 			for (int m = 0; m < mr; m++)
 				for (int t = 0; t < tokens; t++)
 					sum[t] += score[(size_t)m * (size_t)tokens + (size_t)t] * factor[m];

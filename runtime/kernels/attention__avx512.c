@@ -1,85 +1,89 @@
 /* attention__avx512.c: attention__scalar.c with AVX-512.
  *
- * Up to 32 queries of a head lie in the lanes of two registers. Their scores with a key are then two vectors, which K's rows give as they
- * are, one broadcast element at a time, and the softmax over all keys needs no sum across lanes; its division waits for the end.
- * For the product with V, whose rows are vectors already, the weights of a key are broadcast, 32 of them side by side. So every stride
- * in a loop is a literal, and nothing is transposed but the queries. Scores are in units of log2 e: softmax is a power of two.
+ * Up to 32 queries of a head lie in the lanes of two registers. Their scores with a key are then two vectors,
+ * which K's rows give as they are, one broadcast element at a time, and the softmax over all keys needs no
+ * sum across lanes; its division waits for the end. For the product with V, whose rows are vectors already,
+ * the weights of a key are broadcast, 32 of them side by side. So every stride in a loop is a literal, and
+ * nothing is transposed but the queries. Scores are in units of log2 e: softmax is a power of two.
  *
- * The head's K and V are copied first: where they come from, their rows lie thousands of bytes apart and share few sets of the L1.
+ * The head's K and V are copied first: where they come from, their rows lie thousands of bytes apart and
+ * share few sets of the L1.
  *
- *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16] */
+ *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16]
+ */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
 
 /* queries[j][i] = factor * element j of query i, for count <= 32 of them; 0 beyond. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(float *queries, const float *q, int count, int d, int q_stride, float factor)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(
+	float *queries, const float *q, int count, int d, int q_stride, float factor)
 {
 	for (int i0 = 0; i0 < 32; i0 += 16)
 		for (int j0 = 0; j0 < d; j0 += 16) {
 			const __mmask16 columns = math_avx512_first(d - j0);
 			__m512 r[16];
-			RT_UNROLL_FULL for (int i = 0; i < 16; i++)   /* beyond the last query: a row that exists, under an empty mask */
-				r[i] = _mm512_mul_ps(_mm512_set1_ps(factor), _mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
-					q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0));
+			RT_UNROLL_FULL for (int i = 0; i < 16;
+				i++) /* beyond the last query: a row that exists, under an empty mask */
+				r[i]
+				= _mm512_mul_ps(_mm512_set1_ps(factor),
+					_mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
+						q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0));
 			math_avx512_transpose(r);
-			RT_UNROLL_FULL for (int j = 0; j < 16; j++)
-				if (j0 + j < d)
-					_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);
+			RT_UNROLL_FULL for (int j = 0; j < 16; j++) if (j0 + j < d)
+				_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);
 		}
 }
 
-/* score[t][..] = scores of 16 nv queries with the keys k[t], t < mr; top becomes the largest of each query. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_keys(float *score, const float *queries, const float *k, int d, int k_stride,
-                                                      __m512 top[2], int mr, int nv)
+/* score[t][..] = scores of 16 nv queries with the keys k[t], t < mr; top becomes the largest of each query.
+ */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_keys(
+	float *score, const float *queries, const float *k, int d, int k_stride, __m512 top[2], int mr, int nv)
 {
 	__m512 acc[8][2];
-	RT_UNROLL_FULL for (int t = 0; t < mr; t++)
-		RT_UNROLL_FULL for (int v = 0; v < nv; v++)
-			acc[t][v] = _mm512_setzero_ps();
+	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v]
+		= _mm512_setzero_ps();
 	for (int j = 0; j < d; j++) {
 		__m512 x[2];
-		RT_UNROLL_FULL for (int v = 0; v < nv; v++)
-			x[v] = _mm512_loadu_ps(queries + 32 * (size_t)j + 16 * v);
-		RT_UNROLL_FULL for (int t = 0; t < mr; t++) {
+		RT_UNROLL_FULL for (int v = 0; v < nv; v++) x[v] = _mm512_loadu_ps(queries + 32 * (size_t)j + 16 * v);
+		RT_UNROLL_FULL for (int t = 0; t < mr; t++)
+		{
 			const __m512 y = _mm512_set1_ps(k[(size_t)t * (size_t)k_stride + (size_t)j]);
-			RT_UNROLL_FULL for (int v = 0; v < nv; v++)
-				acc[t][v] = _mm512_fmadd_ps(x[v], y, acc[t][v]);
+			RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v] = _mm512_fmadd_ps(x[v], y, acc[t][v]);
 		}
 	}
-	RT_UNROLL_FULL for (int t = 0; t < mr; t++)
-		RT_UNROLL_FULL for (int v = 0; v < nv; v++) {
-			_mm512_storeu_ps(score + 32 * t + 16 * v, acc[t][v]);
-			top[v] = _mm512_max_ps(acc[t][v], top[v]);
-		}
+	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++)
+	{
+		_mm512_storeu_ps(score + 32 * t + 16 * v, acc[t][v]);
+		top[v] = _mm512_max_ps(acc[t][v], top[v]);
+	}
 }
 
 /* out[i][n] = inverse[i] * sum over t of weight[t][i] v[t][n] for i < mr and n < columns <= 16 nv. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stride, const float *weight, const float *v, int v_stride,
-                                                        int keys, int columns, const float *inverse, int mr, int nv)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stride, const float *weight,
+	const float *v, int v_stride, int keys, int columns, const float *inverse, int mr, int nv)
 {
 	__m512 acc[8][2];
-	const __mmask16 m[2] = { math_avx512_first(columns), math_avx512_first(columns - 16) };
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-			acc[i][j] = _mm512_setzero_ps();
+	const __mmask16 m[2] = {math_avx512_first(columns), math_avx512_first(columns - 16)};
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j]
+		= _mm512_setzero_ps();
 	for (int t = 0; t < keys; t++) {
 		__m512 row[2];
-		RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-			row[j] = _mm512_maskz_loadu_ps(m[j], v + (size_t)t * (size_t)v_stride + 16 * j);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		RT_UNROLL_FULL for (int j = 0; j < nv; j++) row[j] = _mm512_maskz_loadu_ps(
+			m[j], v + (size_t)t * (size_t)v_stride + 16 * j);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		{
 			const __m512 x = _mm512_set1_ps(weight[32 * (size_t)t + (size_t)i]);
-			RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-				acc[i][j] = _mm512_fmadd_ps(x, row[j], acc[i][j]);
+			RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j] = _mm512_fmadd_ps(x, row[j], acc[i][j]);
 		}
 	}
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)out_stride + 16 * j, m[j],
-				_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++)
+		_mm512_mask_storeu_ps(out + (size_t)i * (size_t)out_stride + 16 * j, m[j],
+			_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
 }
 
 /* Rows of d numbers, zeros up to a whole 16. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(float *to, const float *from, int rows, int d, int stride)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(
+	float *to, const float *from, int rows, int d, int stride)
 {
 	const int wide = (d + 15) & ~15;
 	for (int t = 0; t < rows; t++)
@@ -88,7 +92,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(float *to, const float *fr
 				_mm512_maskz_loadu_ps(math_avx512_first(d - j), from + (size_t)t * (size_t)stride + j));
 }
 
-/* ---- selecting (attention__scalar.c says what), 16 queries in the lanes of each vector ---------------------------------- */
+/* ---- selecting (attention__scalar.c says what), 16 queries in the lanes of each vector ------- */
 
 /* Floats as integers of the same order; both zeros are 0. And back. */
 RT_INLINE RT_TARGET_AVX512 __m512i attention_avx512_order(__m512 x)
@@ -118,9 +122,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_largest(float *score, int keys,
 			break;
 		const __m512 bound = attention_avx512_float(middle);
 		__m512i count = _mm512_setzero_si512();
-		RT_UNROLL_4 for (int t = 0; t < keys; t++)
-			count = _mm512_mask_add_epi32(count, _mm512_cmp_ps_mask(_mm512_load_ps(score + 32 * (size_t)t), bound, _CMP_GE_OQ), count,
-				one);
+		RT_UNROLL_4 for (int t = 0; t < keys; t++) count = _mm512_mask_add_epi32(
+			count, _mm512_cmp_ps_mask(_mm512_load_ps(score + 32 * (size_t)t), bound, _CMP_GE_OQ), count, one);
 		const __mmask16 enough = open & _mm512_cmpge_epi32_mask(count, wanted);
 		low = _mm512_mask_mov_epi32(low, enough, middle);
 		high = _mm512_mask_mov_epi32(high, open & (__mmask16)~enough, middle);
@@ -129,18 +132,21 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_largest(float *score, int keys,
 	const __m512 bound = attention_avx512_float(low);
 	__m512i equals = wanted;
 	for (int t = 0; t < keys; t++)
-		equals = _mm512_mask_sub_epi32(equals, _mm512_cmp_ps_mask(_mm512_load_ps(score + 32 * (size_t)t), bound, _CMP_GT_OQ), equals, one);
+		equals = _mm512_mask_sub_epi32(equals,
+			_mm512_cmp_ps_mask(_mm512_load_ps(score + 32 * (size_t)t), bound, _CMP_GT_OQ), equals, one);
 	for (int t = 0; t < keys; t++) {
 		const __m512 x = _mm512_load_ps(score + 32 * (size_t)t);
-		const __mmask16 equal = _mm512_cmp_ps_mask(x, bound, _CMP_EQ_OQ), spent = _mm512_cmple_epi32_mask(equals, _mm512_setzero_si512());
-		_mm512_mask_store_ps(score + 32 * (size_t)t, _mm512_cmp_ps_mask(x, bound, _CMP_LT_OQ) | (equal & spent),
-			_mm512_set1_ps(-INFINITY));
+		const __mmask16 equal = _mm512_cmp_ps_mask(x, bound, _CMP_EQ_OQ),
+						spent = _mm512_cmple_epi32_mask(equals, _mm512_setzero_si512());
+		_mm512_mask_store_ps(score + 32 * (size_t)t,
+			_mm512_cmp_ps_mask(x, bound, _CMP_LT_OQ) | (equal & spent), _mm512_set1_ps(-INFINITY));
 		equals = _mm512_mask_sub_epi32(equals, equal, equals, one);
 	}
 }
 
 /* select_probable in every lane. */
-RT_INLINE RT_TARGET_AVX512 __m512 attention_avx512_probable(float *score, int keys, float threshold, __m512 inverse)
+RT_INLINE RT_TARGET_AVX512 __m512 attention_avx512_probable(
+	float *score, int keys, float threshold, __m512 inverse)
 {
 	const __m512 limit = _mm512_set1_ps(threshold);
 	__m512 most = _mm512_setzero_ps(), sum = _mm512_setzero_ps();
@@ -158,26 +164,35 @@ RT_INLINE RT_TARGET_AVX512 __m512 attention_avx512_probable(float *score, int ke
 	return _mm512_maskz_div_ps(keys > 0 ? 0xffff : 0, _mm512_set1_ps(1.0f), sum);
 }
 
-/* ---- one head ----------------------------------------------------------------------------------------------------------- */
+/* ---- one head -------------------------------------------------------------------------------- */
 
-/* Weights of count <= 16 nv queries with all keys in score, and 1 / their sums. Where keys are selected, queries come without the factor
- * of the scores, which would round scores that are equal apart; then scale is theirs. selects: known where this is inlined. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inverse[32], const float *queries, const float *k, int keys,
-                                                         int d, int selects, float scale, int keep, float threshold, int nv)
+/* Weights of count <= 16 nv queries with all keys in score, and 1 / their sums. Where keys are selected,
+ * queries come without the factor of the scores, which would round scores that are equal apart; then scale is
+ * theirs. selects: known where this is inlined. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inverse[32],
+	const float *queries, const float *k, int keys, int d, int selects, float scale, int keep,
+	float threshold, int nv)
 {
 	const int wide = (d + 15) & ~15;
-	__m512 top[2] = { _mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY) }, sum[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+	__m512 top[2] = {_mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY)},
+		   sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
 	for (int t = 0, mr; t < keys; t += mr) {
 		mr = attention_avx512_height(keys - t);
 #define ATTENTION_KEYS(m) \
-		case m: attention_avx512_keys(score + 32 * (size_t)t, queries, k + (size_t)t * (size_t)wide, d, wide, top, m, nv); break;
-		switch (mr) { ATTENTION_KEYS(1) ATTENTION_KEYS(2) ATTENTION_KEYS(4) ATTENTION_KEYS(8) }
+	case m: \
+		attention_avx512_keys( \
+			score + 32 * (size_t)t, queries, k + (size_t)t * (size_t)wide, d, wide, top, m, nv); \
+		break;
+		switch (mr) {
+			ATTENTION_KEYS(1) ATTENTION_KEYS(2) ATTENTION_KEYS(4) ATTENTION_KEYS(8)
+		}
 #undef ATTENTION_KEYS
 	}
 	if (selects) {
 		top[0] = top[1] = _mm512_set1_ps(-INFINITY);
 		for (int t = 0; t < keys; t++)
-			RT_UNROLL_FULL for (int w = 0; w < nv; w++) {
+			RT_UNROLL_FULL for (int w = 0; w < nv; w++)
+			{
 				float *at = score + 32 * (size_t)t + 16 * w;
 				const __m512 x = _mm512_mul_ps(_mm512_load_ps(at), _mm512_set1_ps(scale));
 				_mm512_store_ps(at, x);
@@ -187,15 +202,17 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 			attention_avx512_largest(score + 16 * w, keys, keep);
 	}
 	for (int t = 0; t < keys; t++)
-		RT_UNROLL_FULL for (int w = 0; w < nv; w++) {
+		RT_UNROLL_FULL for (int w = 0; w < nv; w++)
+		{
 			float *at = score + 32 * (size_t)t + 16 * w;
 			const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(at), top[w]);
 			const __m512 e = math_avx512_exp2(selects ? _mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)) : x);
 			_mm512_storeu_ps(at, e);
 			sum[w] = _mm512_add_ps(sum[w], e);
 		}
-	const __mmask16 some = keys > 0 ? 0xffff : 0;   /* of no keys the result is 0 */
-	RT_UNROLL_FULL for (int w = 0; w < nv; w++) {
+	const __mmask16 some = keys > 0 ? 0xffff : 0; /* of no keys the result is 0 */
+	RT_UNROLL_FULL for (int w = 0; w < nv; w++)
+	{
 		__m512 factor = _mm512_maskz_div_ps(some, _mm512_set1_ps(1.0f), sum[w]);
 		if (selects && threshold > 0)
 			factor = attention_avx512_probable(score + 16 * w, keys, threshold, factor);
@@ -204,9 +221,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 }
 
 /* The whole of one head for count <= 16 nv queries. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_stride, const float *queries, const float *k,
-                                                       const float *v, int count, int keys, int d, float *score, int selects,
-                                                       float scale, int keep, float threshold, int nv)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_stride, const float *queries,
+	const float *k, const float *v, int count, int keys, int d, float *score, int selects, float scale,
+	int keep, float threshold, int nv)
 {
 	const int wide = (d + 15) & ~15;
 	_Alignas(64) float inverse[32];
@@ -216,21 +233,23 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_strid
 			mr = attention_avx512_height(count - i);
 			float *y = out + (size_t)i * (size_t)out_stride + j;
 #define ATTENTION_VALUES(m) \
-			case m: \
-				if (d - j > 16) \
-					attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 2); \
-				else \
-					attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 1); \
-				break;
-			switch (mr) { ATTENTION_VALUES(1) ATTENTION_VALUES(2) ATTENTION_VALUES(4) ATTENTION_VALUES(8) }
+	case m: \
+		if (d - j > 16) \
+			attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 2); \
+		else \
+			attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 1); \
+		break;
+			switch (mr) {
+				ATTENTION_VALUES(1) ATTENTION_VALUES(2) ATTENTION_VALUES(4) ATTENTION_VALUES(8)
+			}
 #undef ATTENTION_VALUES
 		}
 }
 
 /* selects: known where this is inlined. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *q, const float *k, const float *v, int queries, int keys,
-                                                       int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
-                                                       float scale, int selects, int keep, float threshold, void *scratch)
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int selects, int keep, float threshold, void *scratch)
 {
 	const int wide = (d + 15) & ~15;
 	float *transposed = scratch, *score = transposed + 32 * (size_t)d, *own_k = score + 32 * (size_t)keys;
@@ -242,35 +261,39 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *
 		for (int i = 0; i < queries; i += 32) {
 			const int count = rt_min(32, queries - i);
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
-			attention_avx512_queries(transposed, q + column + (size_t)i * (size_t)q_stride, count, d, q_stride,
-				selects ? 1.0f : scale * 1.44269504f);
+			attention_avx512_queries(transposed, q + column + (size_t)i * (size_t)q_stride, count, d,
+				q_stride, selects ? 1.0f : scale * 1.44269504f);
 			if (count > 16)
-				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects, scale, keep, threshold, 2);
+				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects,
+					scale, keep, threshold, 2);
 			else
-				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects, scale, keep, threshold, 1);
+				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects,
+					scale, keep, threshold, 1);
 		}
 	}
 }
 
-RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q, const float *k, const float *v, int queries,
-                                                      int keys, int heads, int d, int q_stride, int k_stride, int v_stride,
-                                                      int h0, int h1, float scale, void *scratch)
+RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, void *scratch)
 {
-	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, 0, 0, 0, scratch);
+	attention_avx512_heads(
+		out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, 0, 0, 0, scratch);
 }
 
-RT_INLINE RT_TARGET_AVX512 void attention_select_f32__avx512(float *out, const float *q, const float *k, const float *v, int queries,
-                                                             int keys, int heads, int d, int q_stride, int k_stride, int v_stride,
-                                                             int h0, int h1, float scale, int keep, float threshold, void *scratch)
+RT_INLINE RT_TARGET_AVX512 void attention_select_f32__avx512(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int keep, float threshold, void *scratch)
 {
-	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, 1, keep, threshold,
-		scratch);
+	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
+		1, keep, threshold, scratch);
 }
 
-/* The weights of up to 32 queries are added up across their lanes, those of all queries in sum[keys], which lies where v would. */
-RT_INLINE RT_TARGET_AVX512 void received_f32__avx512(float *out, const float *q, const float *k, int tokens, int heads, int d,
-                                                     int q_stride, int k_stride, int h0, int h1, float scale, int keep,
-                                                     float threshold, void *scratch)
+/* The weights of up to 32 queries are added up across their lanes, those of all queries in sum[keys], which
+ * lies where v would. */
+RT_INLINE RT_TARGET_AVX512 void received_f32__avx512(float *out, const float *q, const float *k, int tokens,
+	int heads, int d, int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold,
+	void *scratch)
 {
 	const int wide = (d + 15) & ~15;
 	float *transposed = scratch, *score = transposed + 32 * (size_t)d, *own_k = score + 32 * (size_t)tokens;
@@ -282,8 +305,10 @@ RT_INLINE RT_TARGET_AVX512 void received_f32__avx512(float *out, const float *q,
 		memset(sum, 0, (size_t)tokens * sizeof *sum);
 		for (int i = 0; i < tokens; i += 32) {
 			const int count = rt_min(32, tokens - i);
-			attention_avx512_queries(transposed, q + column + (size_t)i * (size_t)q_stride, count, d, q_stride, 1.0f);
-			attention_avx512_weights(score, inverse, transposed, own_k, tokens, d, 1, scale, keep, threshold, 2);
+			attention_avx512_queries(
+				transposed, q + column + (size_t)i * (size_t)q_stride, count, d, q_stride, 1.0f);
+			attention_avx512_weights(
+				score, inverse, transposed, own_k, tokens, d, 1, scale, keep, threshold, 2);
 			const __m512 first = _mm512_maskz_load_ps(math_avx512_first(count), inverse);
 			const __m512 second = _mm512_maskz_load_ps(math_avx512_first(count - 16), inverse + 16);
 			for (int t = 0; t < tokens; t++)

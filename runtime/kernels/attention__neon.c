@@ -15,7 +15,8 @@ RT_INLINE void attention_neon_pack(float *packed, const float *k, int keys, int 
 		const float *from = k + (size_t)t * (size_t)k_stride;
 		for (; count == 4 && j <= d - 4; j += 4) {
 			float32x4x2_t a = vtrnq_f32(vld1q_f32(from + j), vld1q_f32(from + k_stride + j));
-			float32x4x2_t b = vtrnq_f32(vld1q_f32(from + 2 * (size_t)k_stride + j), vld1q_f32(from + 3 * (size_t)k_stride + j));
+			float32x4x2_t b = vtrnq_f32(
+				vld1q_f32(from + 2 * (size_t)k_stride + j), vld1q_f32(from + 3 * (size_t)k_stride + j));
 			float *column = to + (size_t)j * (size_t)width;
 			vst1q_f32(column, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
 			vst1q_f32(column + width, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
@@ -28,24 +29,27 @@ RT_INLINE void attention_neon_pack(float *packed, const float *k, int keys, int 
 	}
 }
 
-/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 8. Rows of a, b, c lie as, bs, cs apart.
- * whole: cols is 8 or more, known where this is inlined. */
-RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, const float *b, int bs, int length, int cols,
-                                   const float *scale, int mr, int whole)
+/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 8. Rows of a, b, c lie
+ * as, bs, cs apart. whole: cols is 8 or more, known where this is inlined. */
+RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, const float *b, int bs,
+	int length, int cols, const float *scale, int mr, int whole)
 {
 	float32x4_t acc[4][2];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		acc[i][0] = acc[i][1] = vdupq_n_f32(0);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = vdupq_n_f32(0);
 	for (int t = 0; t < length; t++, b += bs) {
 		float32x4_t b0 = whole ? vld1q_f32(b) : math_neon_load(b, cols);
-		float32x4_t b1 = whole ? vld1q_f32(b + 4) : cols > 4 ? math_neon_load(b + 4, cols - 4) : vdupq_n_f32(0);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		float32x4_t b1 = whole ? vld1q_f32(b + 4)
+			: cols > 4         ? math_neon_load(b + 4, cols - 4)
+							   : vdupq_n_f32(0);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		{
 			float x = a[(size_t)i * (size_t)as + (size_t)t];
 			acc[i][0] = math_neon_fma_n(acc[i][0], b0, x);
 			acc[i][1] = math_neon_fma_n(acc[i][1], b1, x);
 		}
 	}
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+	{
 		float *row = c + (size_t)i * (size_t)cs;
 		math_neon_store(row, vmulq_n_f32(acc[i][0], scale[i]), whole ? 4 : cols);
 		if (whole || cols > 4)
@@ -53,9 +57,10 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 	}
 }
 
-/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of each. */
-RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float *packed, int keys, int d, float scale, int keep,
-                                      float threshold, float *score, float factor[4], int mr)
+/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of
+ * each. */
+RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float *packed, int keys, int d,
+	float scale, int keep, float threshold, float *score, float factor[4], int mr)
 {
 	for (int i = 0; i < mr; i++)
 		factor[i] = scale;
@@ -76,8 +81,9 @@ RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float 
 }
 
 /* mr queries of one head, all keys. */
-RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride, const float *packed, const float *v,
-                                      int v_stride, int keys, int d, float scale, int keep, float threshold, float *score, int mr)
+RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride,
+	const float *packed, const float *v, int v_stride, int keys, int d, float scale, int keep,
+	float threshold, float *score, int mr)
 {
 	float factor[4];
 	attention_neon_weights(q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, mr);
@@ -85,12 +91,13 @@ RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q
 		if (d - j >= 8)
 			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 8, factor, mr, 1);
 		else
-			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
+			attention_neon_tile(
+				out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys,
-                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
-                                      int keep, float threshold, void *scratch)
+RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, int keep, float threshold, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {
@@ -101,26 +108,29 @@ RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const f
 			const float *query = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
 #define ATTENTION_QUERIES(m) \
-			case m: \
-				attention_neon_queries(y, heads * d, query, q_stride, packed, v + column, v_stride, keys, d, scale, keep, threshold, \
-					score, m); \
-				break;
-			switch (mr) { ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4) }
+	case m: \
+		attention_neon_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \
+			keep, threshold, score, m); \
+		break;
+			switch (mr) {
+				ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4)
+			}
 #undef ATTENTION_QUERIES
 		}
 	}
 }
 
-RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries, int keys,
-                                      int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
-                                      void *scratch)
+RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries,
+	int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
+	void *scratch)
 {
-	RT_NEON(attention_select_f32)(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, INT32_MAX, 0, scratch);
+	RT_NEON(attention_select_f32)(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, INT32_MAX, 0, scratch);
 }
 
 /* The weights of all queries are added up behind the scores: float sum[keys]. */
-RT_INLINE void RT_NEON(received_f32)(float *out, const float *q, const float *k, int tokens, int heads, int d, int q_stride,
-                                      int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
+RT_INLINE void RT_NEON(received_f32)(float *out, const float *q, const float *k, int tokens, int heads, int d,
+	int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)tokens * (size_t)d, *sum = score + 4 * (size_t)tokens;
 	for (int h = h0; h < h1; h++) {
@@ -132,9 +142,11 @@ RT_INLINE void RT_NEON(received_f32)(float *out, const float *q, const float *k,
 			float factor[4];
 			mr = tokens - i >= 4 ? 4 : 1;
 			if (mr == 4)
-				attention_neon_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
+				attention_neon_weights(
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
 			else
-				attention_neon_weights(query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
+				attention_neon_weights(
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
 			for (int m = 0; m < mr; m++)
 				for (int t = 0; t < tokens; t++)
 					sum[t] += score[(size_t)m * (size_t)tokens + (size_t)t] * factor[m];

@@ -1,22 +1,24 @@
 /* attention__scalar.c: softmax(q k^T * scale) v for heads h0..h1-1 of one text.
  *
  *   out  [queries][heads*d]      head h fills columns h*d..h*d+d-1
- *   q    [queries], k, v [keys]  rows q_stride, k_stride, v_stride floats apart; head h reads columns h*d..h*d+d-1
- *   scratch                      of this thread, as kernels.def declares it; here the scores of one query: float[keys]
+ *   q    [queries], k, v [keys]  rows q_stride, k_stride, v_stride floats apart; head h reads columns
+ * h*d..h*d+d-1 scratch                      of this thread, as kernels.def declares it; here the scores of
+ * one query: float[keys]
  *
- * attention_select takes the softmax over those keys of a query that are selected: the `keep` of the highest scores, of equals the
- * first (keys or more: all), or those of at least the probability `threshold` (0: all), the likeliest if there is none.
+ * attention_select takes the softmax over those keys of a query that are selected: the `keep` of the highest
+ * scores, of equals the first (keys or more: all), or those of at least the probability `threshold` (0: all),
+ * the likeliest if there is none.
  *
  * received adds up the same softmax over the queries, out[keys][heads]: how much attention each key gets.
  *
- * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512 tokens: 2 KB of
- * scores a query), so that nothing is gained by the running maximum of "flash" attention, and each result depends on its own
- * query only. */
+ * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512
+ * tokens: 2 KB of scores a query), so that nothing is gained by the running maximum of "flash" attention, and
+ * each result depends on its own query only. */
 #include "select__scalar.h"
 
 /* Weights of one query with all keys in score, before they are divided by their sum; returns 1 / sum. */
-RT_INLINE float attention_scalar_weights(float *score, const float *query, const float *k, int keys, int d, int k_stride, float scale,
-                                         int keep, float threshold)
+RT_INLINE float attention_scalar_weights(float *score, const float *query, const float *k, int keys, int d,
+	int k_stride, float scale, int keep, float threshold)
 {
 	float top = -INFINITY;
 	for (int t = 0; t < keys; t++) {
@@ -35,17 +37,17 @@ RT_INLINE float attention_scalar_weights(float *score, const float *query, const
 	return threshold > 0 ? select_probable(score, keys, threshold, factor) : factor;
 }
 
-RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const float *k, const float *v, int queries, int keys,
-                                            int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
-                                            int keep, float threshold, void *scratch)
+RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, int keep, float threshold, void *scratch)
 {
 	float *score = scratch;
 	for (int h = h0; h < h1; h++)
 		for (int i = 0; i < queries; i++) {
 			const size_t column = (size_t)h * (size_t)d;
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
-			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column, k + column, keys, d,
-				k_stride, scale, keep, threshold);
+			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
+				k + column, keys, d, k_stride, scale, keep, threshold);
 			memset(y, 0, (size_t)d * sizeof *y);
 			for (int t = 0; t < keys; t++)
 				for (int j = 0; j < d; j++)
@@ -55,15 +57,16 @@ RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const fl
 		}
 }
 
-RT_INLINE void attention_f32__scalar(float *out, const float *q, const float *k, const float *v, int queries, int keys, int heads,
-                                     int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale, void *scratch)
+RT_INLINE void attention_f32__scalar(float *out, const float *q, const float *k, const float *v, int queries,
+	int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1, float scale,
+	void *scratch)
 {
-	attention_select_f32__scalar(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, INT32_MAX, 0,
-		scratch);
+	attention_select_f32__scalar(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, INT32_MAX, 0, scratch);
 }
 
-RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, int tokens, int heads, int d, int q_stride, int k_stride,
-                                    int h0, int h1, float scale, int keep, float threshold, void *scratch)
+RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, int tokens, int heads, int d,
+	int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
 {
 	float *score = scratch;
 	for (int h = h0; h < h1; h++) {
@@ -71,8 +74,8 @@ RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, 
 		for (int t = 0; t < tokens; t++)
 			out[(size_t)t * (size_t)heads + (size_t)h] = 0;
 		for (int i = 0; i < tokens; i++) {
-			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column, k + column, tokens, d,
-				k_stride, scale, keep, threshold);
+			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
+				k + column, tokens, d, k_stride, scale, keep, threshold);
 			for (int t = 0; t < tokens; t++)
 				out[(size_t)t * (size_t)heads + (size_t)h] += score[t] * factor;
 		}

@@ -1,8 +1,8 @@
 /* embed__scalar.c: rows of a table picked by ids. The caller has checked the ids.
  *
  *   out    [r1][H]   rows r0..r1-1 are written
- *   table  [V][H]    stored as f32, f16 or bf16; or [V/panel rounded up][H][panel], the weight of a linear that a table is tied to. panel 1: as is
- *   ids    [r1] */
+ *   table  [V][H]    stored as f32, f16 or bf16; or [V/panel rounded up][H][panel], the weight of a linear
+ * that a table is tied to. panel 1: as is ids    [r1] */
 #include "math__scalar.h"
 
 /* Where row `id` begins; its numbers lie `panel` apart. */
@@ -11,7 +11,8 @@ RT_INLINE size_t embed_scalar_row(int32_t id, int H, int panel)
 	return (size_t)(id / panel) * (size_t)panel * (size_t)H + (size_t)(id % panel);
 }
 
-RT_INLINE void embed_f32__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
+RT_INLINE void embed_f32__scalar(
+	float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
 {
 	for (int r = r0; r < r1; r++) {
 		const float *row = (const float *)table + embed_scalar_row(ids[r], H, panel);
@@ -20,7 +21,8 @@ RT_INLINE void embed_f32__scalar(float *out, const void *table, const int32_t *i
 	}
 }
 
-RT_INLINE void embed_f16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
+RT_INLINE void embed_f16__scalar(
+	float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
 {
 	for (int r = r0; r < r1; r++) {
 		const uint16_t *row = (const uint16_t *)table + embed_scalar_row(ids[r], H, panel);
@@ -29,7 +31,8 @@ RT_INLINE void embed_f16__scalar(float *out, const void *table, const int32_t *i
 	}
 }
 
-RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
+RT_INLINE void embed_bf16__scalar(
+	float *out, const void *table, const int32_t *ids, int r0, int r1, int H, int panel)
 {
 	for (int r = r0; r < r1; r++) {
 		const uint16_t *row = (const uint16_t *)table + embed_scalar_row(ids[r], H, panel);
@@ -39,8 +42,8 @@ RT_INLINE void embed_bf16__scalar(float *out, const void *table, const int32_t *
 }
 
 /* out = codes of the table's rows times their scales [V], plus the rows of added unless that is NULL. */
-RT_INLINE void embed_i8__scalar(float *out, const void *table, const int32_t *ids, const float *scales, const float *added, int r0,
-                                int r1, int H)
+RT_INLINE void embed_i8__scalar(float *out, const void *table, const int32_t *ids, const float *scales,
+	const float *added, int r0, int r1, int H)
 {
 	for (int r = r0; r < r1; r++) {
 		const int8_t *codes = (const int8_t *)table + (size_t)ids[r] * (size_t)H;
@@ -54,8 +57,8 @@ RT_INLINE void embed_i8__scalar(float *out, const void *table, const int32_t *id
 }
 
 /* The same of codes -7..7, two a byte [V][H/2], the even one in the lower half; H is even. */
-RT_INLINE void embed_i4__scalar(float *out, const void *table, const int32_t *ids, const float *scales, const float *added, int r0,
-                                int r1, int H)
+RT_INLINE void embed_i4__scalar(float *out, const void *table, const int32_t *ids, const float *scales,
+	const float *added, int r0, int r1, int H)
 {
 	for (int r = r0; r < r1; r++) {
 		const uint8_t *codes = (const uint8_t *)table + (size_t)ids[r] * (size_t)(H / 2);
@@ -63,7 +66,8 @@ RT_INLINE void embed_i4__scalar(float *out, const void *table, const int32_t *id
 		const float scale = scales[ids[r]];
 		float *y = out + (size_t)r * (size_t)H;
 		for (int i = 0; i < H / 2; i++) {
-			const float even = (float)(((codes[i] & 15) ^ 8) - 8) * scale, odd = (float)(((codes[i] >> 4) ^ 8) - 8) * scale;
+			const float even = (float)(((codes[i] & 15) ^ 8) - 8) * scale,
+						odd = (float)(((codes[i] >> 4) ^ 8) - 8) * scale;
 			y[2 * i] = plus ? even + plus[2 * i] : even;
 			y[2 * i + 1] = plus ? odd + plus[2 * i + 1] : odd;
 		}

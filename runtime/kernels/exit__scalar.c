@@ -1,5 +1,6 @@
-/* exit__scalar.c: how sure a row of logits is: the entropy of its softmax, in nats. With z = sum of e^(x - max) it is
- * log z - sum of (x - max) e^(x - max) / z. In double: near 0 the difference of the two is all there is.
+/* exit__scalar.c: how sure a row of logits is: the entropy of its softmax, in nats. With z = sum of e^(x -
+ * max) it is log z - sum of (x - max) e^(x - max) / z. In double: near 0 the difference of the two is all
+ * there is.
  *
  *     double exit_f32__scalar(const float *x, int n)        n >= 1; NaN is never below a threshold
  */

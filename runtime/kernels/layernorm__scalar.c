@@ -1,16 +1,20 @@
-/* layernorm__scalar.c: rows brought to mean 0 and variance 1, then scaled and shifted; alone, after the residual connection
- * (add_layernorm), and at the start of the encoder on the sum of one to three embedding rows (embed_layernorm).
+/* layernorm__scalar.c: rows brought to mean 0 and variance 1, then scaled and shifted; alone, after the
+ * residual connection (add_layernorm), and at the start of the encoder on the sum of one to three embedding
+ * rows (embed_layernorm).
  *
  *   out          [r1][H]   rows r0..r1-1 are written; may be x or y itself
  *   x, y         [r1][H]   add_layernorm normalises x + y
  *   gamma, beta  [H]
- *   q, s, m, z   [r1][H], [r1], [H], [H]: add_layernorm_codes also writes what quantize_static makes of out, while it is in L1
- *   t0, ids0     [V0][H], [r1]   the first table is stored as f32, f16 or bf16; the caller has checked the ids
- *   t1, ids1, t2, ids2           f32; NULL: there is no such table (then no later one either); the sum is (t0 + t1) + t2 */
+ *   q, s, m, z   [r1][H], [r1], [H], [H]: add_layernorm_codes also writes what quantize_static makes of out,
+ * while it is in L1 t0, ids0     [V0][H], [r1]   the first table is stored as f32, f16 or bf16; the caller
+ * has checked the ids t1, ids1, t2, ids2           f32; NULL: there is no such table (then no later one
+ * either); the sum is (t0 + t1) + t2 */
 #include "math__scalar.h"
 
-/* gamma * (x - mean) / sqrt(variance + eps) + beta of one row. Exact two-pass form: sum(x^2)/H - mean^2 would cancel. */
-RT_INLINE void layernorm_scalar_row(float *out, const float *x, const float *gamma, const float *beta, int H, float eps)
+/* gamma * (x - mean) / sqrt(variance + eps) + beta of one row. Exact two-pass form: sum(x^2)/H - mean^2 would
+ * cancel. */
+RT_INLINE void layernorm_scalar_row(
+	float *out, const float *x, const float *gamma, const float *beta, int H, float eps)
 {
 	double sum = 0, squares = 0;
 	for (int i = 0; i < H; i++)
@@ -23,15 +27,15 @@ RT_INLINE void layernorm_scalar_row(float *out, const float *x, const float *gam
 		out[i] = (x[i] - mean) * scale * gamma[i] + beta[i];
 }
 
-RT_INLINE void layernorm_f32__scalar(float *out, const float *x, const float *gamma, const float *beta, int r0, int r1, int H,
-                                     float eps)
+RT_INLINE void layernorm_f32__scalar(
+	float *out, const float *x, const float *gamma, const float *beta, int r0, int r1, int H, float eps)
 {
 	for (int r = r0; r < r1; r++)
 		layernorm_scalar_row(out + (size_t)r * (size_t)H, x + (size_t)r * (size_t)H, gamma, beta, H, eps);
 }
 
-RT_INLINE void add_layernorm_f32__scalar(float *out, const float *x, const float *y, const float *gamma, const float *beta,
-                                         int r0, int r1, int H, float eps)
+RT_INLINE void add_layernorm_f32__scalar(float *out, const float *x, const float *y, const float *gamma,
+	const float *beta, int r0, int r1, int H, float eps)
 {
 	for (int r = r0; r < r1; r++) {
 		size_t row = (size_t)r * (size_t)H;
@@ -41,9 +45,9 @@ RT_INLINE void add_layernorm_f32__scalar(float *out, const float *x, const float
 	}
 }
 
-RT_INLINE void add_layernorm_codes_f32__scalar(float *out, int8_t *q, float *s, const float *x, const float *y,
-                                               const float *gamma, const float *beta, const float *m, const float *z, int r0,
-                                               int r1, int H, float eps)
+RT_INLINE void add_layernorm_codes_f32__scalar(float *out, int8_t *q, float *s, const float *x,
+	const float *y, const float *gamma, const float *beta, const float *m, const float *z, int r0, int r1,
+	int H, float eps)
 {
 	for (int r = r0; r < r1; r++) {
 		size_t row = (size_t)r * (size_t)H;
@@ -53,9 +57,9 @@ RT_INLINE void add_layernorm_codes_f32__scalar(float *out, int8_t *q, float *s, 
 	}
 }
 
-RT_INLINE void embed_layernorm_scalar(float *out, const void *t0, const int32_t *ids0, const float *t1, const int32_t *ids1,
-                                      const float *t2, const int32_t *ids2, const float *gamma, const float *beta,
-                                      int r0, int r1, int H, float eps, int dtype)
+RT_INLINE void embed_layernorm_scalar(float *out, const void *t0, const int32_t *ids0, const float *t1,
+	const int32_t *ids1, const float *t2, const int32_t *ids2, const float *gamma, const float *beta, int r0,
+	int r1, int H, float eps, int dtype)
 {
 	for (int r = r0; r < r1; r++) {
 		float *row = out + (size_t)r * (size_t)H;
@@ -70,23 +74,23 @@ RT_INLINE void embed_layernorm_scalar(float *out, const void *t0, const int32_t 
 	}
 }
 
-RT_INLINE void embed_layernorm_f32__scalar(float *out, const void *t0, const int32_t *ids0, const float *t1, const int32_t *ids1,
-                                           const float *t2, const int32_t *ids2, const float *gamma, const float *beta,
-                                           int r0, int r1, int H, float eps)
+RT_INLINE void embed_layernorm_f32__scalar(float *out, const void *t0, const int32_t *ids0, const float *t1,
+	const int32_t *ids1, const float *t2, const int32_t *ids2, const float *gamma, const float *beta, int r0,
+	int r1, int H, float eps)
 {
 	embed_layernorm_scalar(out, t0, ids0, t1, ids1, t2, ids2, gamma, beta, r0, r1, H, eps, RT_STORED_F32);
 }
 
-RT_INLINE void embed_layernorm_f16__scalar(float *out, const void *t0, const int32_t *ids0, const float *t1, const int32_t *ids1,
-                                           const float *t2, const int32_t *ids2, const float *gamma, const float *beta,
-                                           int r0, int r1, int H, float eps)
+RT_INLINE void embed_layernorm_f16__scalar(float *out, const void *t0, const int32_t *ids0, const float *t1,
+	const int32_t *ids1, const float *t2, const int32_t *ids2, const float *gamma, const float *beta, int r0,
+	int r1, int H, float eps)
 {
 	embed_layernorm_scalar(out, t0, ids0, t1, ids1, t2, ids2, gamma, beta, r0, r1, H, eps, RT_STORED_F16);
 }
 
-RT_INLINE void embed_layernorm_bf16__scalar(float *out, const void *t0, const int32_t *ids0, const float *t1, const int32_t *ids1,
-                                            const float *t2, const int32_t *ids2, const float *gamma, const float *beta,
-                                            int r0, int r1, int H, float eps)
+RT_INLINE void embed_layernorm_bf16__scalar(float *out, const void *t0, const int32_t *ids0, const float *t1,
+	const int32_t *ids1, const float *t2, const int32_t *ids2, const float *gamma, const float *beta, int r0,
+	int r1, int H, float eps)
 {
 	embed_layernorm_scalar(out, t0, ids0, t1, ids1, t2, ids2, gamma, beta, r0, r1, H, eps, RT_STORED_BF16);
 }

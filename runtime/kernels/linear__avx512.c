@@ -1,9 +1,10 @@
 /* linear__avx512.c: out = act(x W^T + bias) with AVX-512; linear__scalar.c says what the arguments are.
  *
- * A tile is up to 12 rows by one panel of 32 outputs: 24 accumulators, two weight vectors and one broadcast of x fill 27 of
- * the 32 registers. It runs over all of K at once, so that an output is written once and never read back. Measured on Zen 4
- * against 8 x 48 and 6 x 64: the same 88-91 % of FMA peak from 32 rows up, and the best of them at 8 and 16 rows. Those two are
- * the same text with other literals: `vectors` of 16 outputs a row, `most` rows. */
+ * A tile is up to 12 rows by one panel of 32 outputs: 24 accumulators, two weight vectors and one broadcast
+ * of x fill 27 of the 32 registers. It runs over all of K at once, so that an output is written once and
+ * never read back. Measured on Zen 4 against 8 x 48 and 6 x 64: the same 88-91 % of FMA peak from 32 rows up,
+ * and the best of them at 8 and 16 rows. Those two are the same text with other literals: `vectors` of 16
+ * outputs a row, `most` rows. */
 #if defined(__x86_64__)
 #include "tile__avx512.h"
 
@@ -18,51 +19,55 @@ RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
 	return _mm512_load_ps(w);
 }
 
-/* Rows 0..mr-1 of x and out, one panel w[length][16 * vectors] of which the first `width` outputs are written. The sums start at bias or,
- * if that is NULL, at what out holds.
- * `ahead`: this tile's share of the weights that come after these, which each step of k brings `step` bytes nearer; alone: it has the panel
- * for itself (tile_avx512_fetch). */
-RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, const char *w, const float *bias, uintptr_t ahead,
-                                                   int step, int width, int length, int K, int N, int act, int dtype, int mr,
-                                                   int alone, int vectors)
+/* Rows 0..mr-1 of x and out, one panel w[length][16 * vectors] of which the first `width` outputs are
+ * written. The sums start at bias or, if that is NULL, at what out holds. `ahead`: this tile's share of the
+ * weights that come after these, which each step of k brings `step` bytes nearer; alone: it has the panel for
+ * itself (tile_avx512_fetch). */
+RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, const char *w,
+	const float *bias, uintptr_t ahead, int step, int width, int length, int K, int N, int act, int dtype,
+	int mr, int alone, int vectors)
 {
 	enum { MR = 12 };
-	const int part = (dtype == RT_STORED_F32 ? 4 : 2) * 16;   /* bytes of 16 weights */
+	const int part = (dtype == RT_STORED_F32 ? 4 : 2) * 16; /* bytes of 16 weights */
 	__m512 acc[MR][TILE_AVX512_VECTORS];
-	RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {
+	RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+	{
 		const __mmask16 m = math_avx512_first(width - 16 * j);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-			acc[i][j] = bias ? _mm512_loadu_ps(bias + 16 * j) : _mm512_maskz_loadu_ps(m, out + (size_t)i * (size_t)N + 16 * j);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++) acc[i][j] = bias
+			? _mm512_loadu_ps(bias + 16 * j)
+			: _mm512_maskz_loadu_ps(m, out + (size_t)i * (size_t)N + 16 * j);
 	}
 	for (int k = 0; k < length; k++, w += vectors * part, ahead += (uintptr_t)step) {
 		__m512 wj[TILE_AVX512_VECTORS];
 		tile_avx512_fetch((uintptr_t)w, ahead, vectors * part / 64, alone);
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-			wj[j] = linear_avx512_load(w + j * part, dtype);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++) wj[j] = linear_avx512_load(w + j * part, dtype);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		{
 			__m512 a = _mm512_set1_ps(x[(size_t)i * (size_t)K + (size_t)k]);
-			RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-				acc[i][j] = _mm512_fmadd_ps(a, wj[j], acc[i][j]);
+			RT_UNROLL_FULL for (int j = 0; j < vectors; j++) acc[i][j] = _mm512_fmadd_ps(a, wj[j], acc[i][j]);
 		}
 	}
 	tile_avx512_store(out, acc, vectors, width, N, act, 0, mr);
 }
 
-/* Of tiles that are too high for their width, or lower than several are, nothing is left once `most` and `alone` are literals. */
+/* Of tiles that are too high for their width, or lower than several are, nothing is left once `most` and
+ * `alone` are literals. */
 #define LINEAR_TILE(m) \
 	case m: \
 		if (m <= most && (alone || 2 * m >= most)) { \
-			linear_avx512_tile(y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, alone, vectors); \
+			linear_avx512_tile( \
+				y, row, panel, b, ahead, step, width, length, K, N, last, dtype, m, alone, vectors); \
 		} \
 		break;
 
 /* Any number of rows, weights widened as they are read. */
-RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                              int p0, int p1, int K, int N, int act, int dtype, int vectors, int most)
+RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const void *w, const float *bias,
+	int r0, int r1, int p0, int p1, int K, int N, int act, int dtype, int vectors, int most)
 {
-	const int NR = 16 * vectors, line = (dtype == RT_STORED_F32 ? 4 : 2) * NR;   /* bytes of a panel for one k */
+	const int NR = 16 * vectors,
+			  line = (dtype == RT_STORED_F32 ? 4 : 2) * NR; /* bytes of a panel for one k */
 	const int length = K, last = act;
-	int rows = r1 - r0, tiles = (rows + most - 1) / most;   /* of even height: 16 rows are 8 + 8, not 12 + 4 */
+	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of even height: 16 rows are 8 + 8, not 12 + 4 */
 	if (rows <= 0)
 		return;
 	for (int p = p0; p < p1; p++) {
@@ -77,26 +82,36 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const 
 			if (tiles == 1) {
 				enum { alone = 1 };
 				switch (mr) {
-				LINEAR_TILE(1) LINEAR_TILE(2) LINEAR_TILE(3) LINEAR_TILE(4)  LINEAR_TILE(5)  LINEAR_TILE(6)
-				LINEAR_TILE(7) LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+					LINEAR_TILE(1)
+					LINEAR_TILE(2)
+					LINEAR_TILE(3)
+					LINEAR_TILE(4)
+					LINEAR_TILE(5)
+					LINEAR_TILE(6) LINEAR_TILE(7) LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10)
+						LINEAR_TILE(11) LINEAR_TILE(12)
 				}
 			} else {
 				enum { alone = 0 };
 				switch (mr) {
-				LINEAR_TILE(3) LINEAR_TILE(4) LINEAR_TILE(5)  LINEAR_TILE(6)  LINEAR_TILE(7)
-				LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+					LINEAR_TILE(3)
+					LINEAR_TILE(4)
+					LINEAR_TILE(5)
+					LINEAR_TILE(6)
+					LINEAR_TILE(7)
+					LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
 				}
 			}
 		}
 	}
 }
 
-enum { LINEAR_AVX512_MANY = 37 };   /* rows: four tiles and more, of at least 9 rows each */
+enum { LINEAR_AVX512_MANY = 37 }; /* rows: four tiles and more, of at least 9 rows each */
 
-/* Many rows of f16 or bf16 weights: widened once for all tiles, 192 inputs (24 KB, which fit L1) at a time, where widening as
- * they are read costs each tile 4 cycles of 24. A sum rests in out between two blocks, which changes no bit of it. */
-RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                                   int p0, int p1, int K, int N, int act, int stored)
+/* Many rows of f16 or bf16 weights: widened once for all tiles, 192 inputs (24 KB, which fit L1) at a time,
+ * where widening as they are read costs each tile 4 cycles of 24. A sum rests in out between two blocks,
+ * which changes no bit of it. */
+RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act, int stored)
 {
 	enum { NR = 32, vectors = 2, most = 12, alone = 0, BLOCK = 192, line = 2 * NR };
 	_Alignas(64) float wide[BLOCK * NR];
@@ -116,33 +131,33 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, c
 				float *y = out + (size_t)first * (size_t)N + (size_t)p * NR;
 				const float *row = x + (size_t)first * (size_t)K + k, *b = k ? NULL : bias + (size_t)p * NR;
 				switch (r0 + rt_part(rows, t + 1, tiles) - first) {
-				LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+					LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
 				}
 			}
 		}
 }
 #undef LINEAR_TILE
 
-RT_INLINE RT_TARGET_AVX512 void linear_f32__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                                   int p0, int p1, int K, int N, int act)
+RT_INLINE RT_TARGET_AVX512 void linear_f32__avx512(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act)
 {
 	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32, 2, 12);
 }
 
-RT_INLINE RT_TARGET_AVX512 void linear_f32_8x48__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                                        int p0, int p1, int K, int N, int act)
+RT_INLINE RT_TARGET_AVX512 void linear_f32_8x48__avx512(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act)
 {
 	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32, 3, 8);
 }
 
-RT_INLINE RT_TARGET_AVX512 void linear_f32_6x64__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                                        int p0, int p1, int K, int N, int act)
+RT_INLINE RT_TARGET_AVX512 void linear_f32_6x64__avx512(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act)
 {
 	linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32, 4, 6);
 }
 
-RT_INLINE RT_TARGET_AVX512 void linear_f16__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                                   int p0, int p1, int K, int N, int act)
+RT_INLINE RT_TARGET_AVX512 void linear_f16__avx512(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act)
 {
 	if (r1 - r0 >= LINEAR_AVX512_MANY)
 		linear_avx512_many(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F16);
@@ -150,8 +165,8 @@ RT_INLINE RT_TARGET_AVX512 void linear_f16__avx512(float *out, const float *x, c
 		linear_avx512(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F16, 2, 12);
 }
 
-RT_INLINE RT_TARGET_AVX512 void linear_bf16__avx512(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
-                                                    int p0, int p1, int K, int N, int act)
+RT_INLINE RT_TARGET_AVX512 void linear_bf16__avx512(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act)
 {
 	if (r1 - r0 >= LINEAR_AVX512_MANY)
 		linear_avx512_many(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_BF16);

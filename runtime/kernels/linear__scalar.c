@@ -1,16 +1,18 @@
-/* linear__scalar.c: out = act(x W^T + bias) in plain C, weights stored as f32, f16 or bf16, arithmetic in f32.
+/* linear__scalar.c: out = act(x W^T + bias) in plain C, weights stored as f32, f16 or bf16, arithmetic in
+ * f32.
  *
  *   out   [r1][N]        only rows r0..r1-1 and columns p0*NR..min(p1*NR, N)-1 are written
  *   x     [r1][K]
- *   w     [P][K][NR]     "packed": panel p holds outputs p*NR..p*NR+NR-1 side by side; zeros beyond N; P = ceil(N/NR)
- *   bias  [P*NR]         zeros beyond N
+ *   w     [P][K][NR]     "packed": panel p holds outputs p*NR..p*NR+NR-1 side by side; zeros beyond N; P =
+ * ceil(N/NR) bias  [P*NR]         zeros beyond N
  *
- * Every linear kernel has this signature and this layout; NR is the column `panel` of kernels.def. An output starts as its
- * bias and adds x[k]*w[k] for k = 0, 1, .. K-1, in that order, whatever rows and panels the call covers. */
+ * Every linear kernel has this signature and this layout; NR is the column `panel` of kernels.def. An output
+ * starts as its bias and adds x[k]*w[k] for k = 0, 1, .. K-1, in that order, whatever rows and panels the
+ * call covers. */
 #include "math__scalar.h"
 
-RT_INLINE void linear_scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,
-                             int K, int N, int act, int dtype)
+RT_INLINE void linear_scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1,
+	int p0, int p1, int K, int N, int act, int dtype)
 {
 	enum { NR = 8 };
 	for (int p = p0; p < p1; p++) {
@@ -30,20 +32,20 @@ RT_INLINE void linear_scalar(float *out, const float *x, const void *w, const fl
 	}
 }
 
-RT_INLINE void linear_f32__scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,
-                                  int K, int N, int act)
+RT_INLINE void linear_f32__scalar(float *out, const float *x, const void *w, const float *bias, int r0,
+	int r1, int p0, int p1, int K, int N, int act)
 {
 	linear_scalar(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F32);
 }
 
-RT_INLINE void linear_f16__scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,
-                                  int K, int N, int act)
+RT_INLINE void linear_f16__scalar(float *out, const float *x, const void *w, const float *bias, int r0,
+	int r1, int p0, int p1, int K, int N, int act)
 {
 	linear_scalar(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_F16);
 }
 
-RT_INLINE void linear_bf16__scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,
-                                   int K, int N, int act)
+RT_INLINE void linear_bf16__scalar(float *out, const float *x, const void *w, const float *bias, int r0,
+	int r1, int p0, int p1, int K, int N, int act)
 {
 	linear_scalar(out, x, w, bias, r0, r1, p0, p1, K, N, act, RT_STORED_BF16);
 }

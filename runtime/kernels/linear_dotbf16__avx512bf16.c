@@ -1,14 +1,16 @@
-/* linear_dotbf16__avx512bf16.c: linear_dotbf16__scalar.c with VDPBF16PS, which adds two products of bf16 to each of 16 sums.
+/* linear_dotbf16__avx512bf16.c: linear_dotbf16__scalar.c with VDPBF16PS, which adds two products of bf16 to
+ * each of 16 sums.
  *
- * Up to 48 rows are rounded into scratch and go through all panels while they are there. A tile is up to 12 rows by 32 outputs as in
- * linear__avx512.c.
+ * Up to 48 rows are rounded into scratch and go through all panels while they are there. A tile is up to 12
+ * rows by 32 outputs as in linear__avx512.c.
  *
  *   scratch  uint16_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
 #if defined(__x86_64__)
 #include "tile__avx512.h"
 
 /* rows[i] = x[i] as bf16 for count rows. */
-RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_bring(uint16_t *rows, const float *x, int count, int K)
+RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_bring(
+	uint16_t *rows, const float *x, int count, int K)
 {
 	const int stride = (K + 63) & ~63;
 	for (int i = 0; i < count; i++, rows += stride, x += K)
@@ -19,24 +21,27 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_bring(uint16_t *ro
 		}
 }
 
-/* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` and `alone` as in
- * linear__avx512.c. */
-RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, const uint16_t *rows, const char *w,
-                                                                   const float *bias, uintptr_t ahead, int step, int width, int K,
-                                                                   int N, int act, int mr, int alone)
+/* Rows 0..mr-1 by one panel w[K2][32][2], of which the first `width` outputs are written. `ahead` and `alone`
+ * as in linear__avx512.c. */
+RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, const uint16_t *rows,
+	const char *w, const float *bias, uintptr_t ahead, int step, int width, int K, int N, int act, int mr,
+	int alone)
 {
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
 	__m512 acc[MR][TILE_AVX512_VECTORS];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+	{
 		acc[i][0] = _mm512_loadu_ps(bias);
 		acc[i][1] = _mm512_loadu_ps(bias + 16);
 	}
 	uintptr_t at = (uintptr_t)w;
 	for (int k = 0; k < pairs; k++, at += 128, ahead += (uintptr_t)step) {
 		tile_avx512_fetch(at, ahead, 2, alone);
-		const __m512bh w0 = (__m512bh)_mm512_load_si512((const void *)at), w1 = (__m512bh)_mm512_load_si512((const void *)(at + 64));
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) {
+		const __m512bh w0 = (__m512bh)_mm512_load_si512((const void *)at),
+					   w1 = (__m512bh)_mm512_load_si512((const void *)(at + 64));
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		{
 			int32_t pair;
 			memcpy(&pair, rows + (size_t)i * (size_t)stride + 2 * (size_t)k, 4);
 			const __m512bh a = (__m512bh)_mm512_set1_epi32(pair);
@@ -47,11 +52,12 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 	tile_avx512_store(out, acc, 2, width, N, act, 1, mr);
 }
 
-RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const float *x, const void *w, const float *bias, int r0,
-                                                               int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const float *x, const void *w,
+	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = 32, MR = 12, ROWS = 48 };
-	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63, pairs = (K + 1) / 2;
+	const int count = r1 - r0, blocks = (count + ROWS - 1) / ROWS, stride = (K + 63) & ~63,
+			  pairs = (K + 1) / 2;
 	for (int b = 0; b < blocks; b++) {
 		const int first = r0 + rt_part(count, b, blocks), rows = r0 + rt_part(count, b + 1, blocks) - first;
 		const int tiles = (rows + MR - 1) / MR, step = 128 / tiles;
@@ -65,20 +71,31 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const
 				float *y = out + (size_t)(first + i) * (size_t)N + (size_t)p * NR;
 				const uint16_t *row = (const uint16_t *)scratch + (size_t)i * (size_t)stride;
 #define LINEAR_DOTBF16_TILE(m) \
-				case m: linear_dotbf16_avx512bf16_tile(y, row, panel, bias + p * NR, ahead, step, width, K, N, act, m, alone); break;
+	case m: \
+		linear_dotbf16_avx512bf16_tile( \
+			y, row, panel, bias + p * NR, ahead, step, width, K, N, act, m, alone); \
+		break;
 				const int mr = rt_part(rows, t + 1, tiles) - i;
 				if (tiles == 1) {
 					enum { alone = 1 };
 					switch (mr) {
-					LINEAR_DOTBF16_TILE(1) LINEAR_DOTBF16_TILE(2) LINEAR_DOTBF16_TILE(3) LINEAR_DOTBF16_TILE(4)
-					LINEAR_DOTBF16_TILE(5) LINEAR_DOTBF16_TILE(6) LINEAR_DOTBF16_TILE(7) LINEAR_DOTBF16_TILE(8)
-					LINEAR_DOTBF16_TILE(9) LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12)
+						LINEAR_DOTBF16_TILE(1)
+						LINEAR_DOTBF16_TILE(2)
+						LINEAR_DOTBF16_TILE(3)
+						LINEAR_DOTBF16_TILE(4)
+						LINEAR_DOTBF16_TILE(5)
+						LINEAR_DOTBF16_TILE(6) LINEAR_DOTBF16_TILE(7) LINEAR_DOTBF16_TILE(8)
+							LINEAR_DOTBF16_TILE(9) LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11)
+								LINEAR_DOTBF16_TILE(12)
 					}
-				} else {   /* of 13 rows and more, two tiles and more */
+				} else { /* of 13 rows and more, two tiles and more */
 					enum { alone = 0 };
 					switch (mr) {
-					LINEAR_DOTBF16_TILE(6) LINEAR_DOTBF16_TILE(7) LINEAR_DOTBF16_TILE(8) LINEAR_DOTBF16_TILE(9)
-					LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12)
+						LINEAR_DOTBF16_TILE(6)
+						LINEAR_DOTBF16_TILE(7)
+						LINEAR_DOTBF16_TILE(8)
+						LINEAR_DOTBF16_TILE(9)
+						LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12)
 					}
 				}
 #undef LINEAR_DOTBF16_TILE

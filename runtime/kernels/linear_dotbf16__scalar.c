@@ -4,11 +4,12 @@
  *   w        [P][K/2 rounded up][NR][2] bf16, two inputs of an output side by side; zeros beyond N and K
  *   scratch  `staged` * (K rounded up to 64) bytes of kernels.def; here the row as bf16
  *
- * Every linear_dotbf16 kernel has this signature. The sums go the way of VDPBF16PS (Intel SDM): an output starts as its bias and adds
- * for k = 0, 2, 4, .. first the product of input k+1, then that of input k. A product of two bf16 is exact in f32. */
+ * Every linear_dotbf16 kernel has this signature. The sums go the way of VDPBF16PS (Intel SDM): an output
+ * starts as its bias and adds for k = 0, 2, 4, .. first the product of input k+1, then that of input k. A
+ * product of two bf16 is exact in f32. */
 #include "math__scalar.h"
 
-RT_INLINE uint16_t dotbf16_round(float x)   /* to nearest even; a NaN stays one */
+RT_INLINE uint16_t dotbf16_round(float x) /* to nearest even; a NaN stays one */
 {
 	uint32_t bits;
 	memcpy(&bits, &x, 4);
@@ -17,8 +18,8 @@ RT_INLINE uint16_t dotbf16_round(float x)   /* to nearest even; a NaN stays one 
 	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-RT_INLINE void linear_dotbf16__scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,
-                                      int K, int N, int act, void *scratch)
+RT_INLINE void linear_dotbf16__scalar(float *out, const float *x, const void *w, const float *bias, int r0,
+	int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = 8 };
 	uint16_t *row = scratch;
@@ -37,7 +38,8 @@ RT_INLINE void linear_dotbf16__scalar(float *out, const float *x, const void *w,
 				for (int j = 0; j < NR; j++)
 					for (int i = 1; i >= 0; i--)
 						acc[j] += math_stored(row, (size_t)(k + i), RT_STORED_BF16)
-							* math_stored(w, panel + (size_t)(k / 2 * NR + j) * 2 + (size_t)i, RT_STORED_BF16);
+							* math_stored(
+								w, panel + (size_t)(k / 2 * NR + j) * 2 + (size_t)i, RT_STORED_BF16);
 			float *y = out + (size_t)r * (size_t)N + (size_t)p * NR;
 			for (int j = 0; j < width; j++)
 				y[j] = math_act(acc[j], act);

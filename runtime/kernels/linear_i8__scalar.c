@@ -1,13 +1,13 @@
-/* linear_i8__scalar.c: out = act(q W^T) over int8 codes in plain C. The sums are integers: no ISA, tile or thread changes them.
+/* linear_i8__scalar.c: out = act(q W^T) over int8 codes in plain C. The sums are integers: no ISA, tile or
+ * thread changes them.
  *
  *   out   [r1][N]        only rows r0..r1-1 and columns p0*NR..min(p1*NR, N)-1 are written
  *   q, s  [r1][K], [r1]  codes of the rows and what a step of them is worth
- *   w     [P][K/4 rounded up][NR][4]  "packed": codes of outputs p*NR..p*NR+NR-1, four inputs of an output side by side; zeros beyond
- *                        N and K; P = ceil(N/NR)
- *   ws    [P*NR]         what a step of an output's codes is worth
- *   bias  [P*NR]         zeros beyond N
- *   sums  [P*NR]         sum over k of an output's codes: for kernels that multiply q + 128 and must take it out again
- *   scratch              `staged` * (K rounded up to 64) bytes of kernels.def
+ *   w     [P][K/4 rounded up][NR][4]  "packed": codes of outputs p*NR..p*NR+NR-1, four inputs of an output
+ * side by side; zeros beyond N and K; P = ceil(N/NR) ws    [P*NR]         what a step of an output's codes is
+ * worth bias  [P*NR]         zeros beyond N sums  [P*NR]         sum over k of an output's codes: for kernels
+ * that multiply q + 128 and must take it out again scratch              `staged` * (K rounded up to 64) bytes
+ * of kernels.def
  *
  * Every linear_i8 kernel has this signature; NR is the column `panel` of kernels.def, 4 the column `group`.
  * linear_i8_codes writes what quantize_static makes of that instead; no number of it leaves the tile:
@@ -15,11 +15,13 @@
  *   out, scales  [r1][N], [r1]  codes, and ones (by whoever has the first panel)
  *   m, z         [N]            as in quantize__scalar.c
  *
- * An output is act(sum * (s * ws) + bias) with the product s * ws rounded to f32 and the rest one fused multiply-add. */
+ * An output is act(sum * (s * ws) + bias) with the product s * ws rounded to f32 and the rest one fused
+ * multiply-add. */
 #include "tile__scalar.h"
 
-RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
-                                const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, const void *w, const float *ws,
+	const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act,
+	void *scratch)
 {
 	enum { NR = 8, GROUP = 4 };
 	const int quads = (K + GROUP - 1) / GROUP;
@@ -38,15 +40,16 @@ RT_INLINE void linear_i8_scalar(TileOut out, const int8_t *q, const float *s, co
 	}
 }
 
-RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias,
-                                 const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE void linear_i8__scalar(float *out, const int8_t *q, const float *s, const void *w, const float *ws,
+	const float *bias, const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act,
+	void *scratch)
 {
 	linear_i8_scalar(tile_floats(out), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);
 }
 
-RT_INLINE void linear_i8_codes__scalar(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w,
-                                       const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
-                                       int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
+RT_INLINE void linear_i8_codes__scalar(int8_t *out, float *scales, const int8_t *q, const float *s,
+	const void *w, const float *ws, const float *bias, const float *m, const float *z, const int32_t *sums,
+	int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	tile_scales(scales, r0, r1, p0);
 	linear_i8_scalar(tile_codes(out, m, z), q, s, w, ws, bias, sums, r0, r1, p0, p1, K, N, act, scratch);

@@ -1,10 +1,12 @@
 /* linear_sparse__scalar.c: linear__scalar.c over weights of which most are zero, in plain C.
  *
  *   w        sparse_rows.h: the weights of an output that are not zero, one f32 a word
- *   scratch  float x[K rounded up to 64][8]: eight rows side by side, since a weight that is found once should multiply several of them
+ *   scratch  float x[K rounded up to 64][8]: eight rows side by side, since a weight that is found once
+ * should multiply several of them
  *
- * Every linear_sparse kernel has this signature, which is that of linear with scratch of its own; a panel is 64 outputs. An output starts as its
- * bias and adds its products in the order in which the words lie, in sums of its row alone, whatever rows and panels the call covers. */
+ * Every linear_sparse kernel has this signature, which is that of linear with scratch of its own; a panel is
+ * 64 outputs. An output starts as its bias and adds its products in the order in which the words lie, in sums
+ * of its row alone, whatever rows and panels the call covers. */
 #include "sparse_rows.h"
 #include "math__scalar.h"
 
@@ -21,7 +23,8 @@ RT_INLINE void linear_sparse_scalar_bring(float *x, const float *from, int rows,
 	}
 }
 
-RT_INLINE void linear_sparse_scalar_add(float sum[LINEAR_SPARSE_SCALAR_ROWS], const float *x, int k, const uint8_t *word)
+RT_INLINE void linear_sparse_scalar_add(
+	float sum[LINEAR_SPARSE_SCALAR_ROWS], const float *x, int k, const uint8_t *word)
 {
 	enum { ROWS = LINEAR_SPARSE_SCALAR_ROWS };
 	float w;
@@ -31,17 +34,19 @@ RT_INLINE void linear_sparse_scalar_add(float sum[LINEAR_SPARSE_SCALAR_ROWS], co
 }
 
 /* acc[o] += one piece by eight rows. */
-RT_INLINE void linear_sparse_scalar_piece(float (*acc)[LINEAR_SPARSE_SCALAR_ROWS], const float *x, const uint8_t *at)
+RT_INLINE void linear_sparse_scalar_piece(
+	float (*acc)[LINEAR_SPARSE_SCALAR_ROWS], const float *x, const uint8_t *at)
 {
 	for (int i = 0; i < SPARSE_ROWS_PANEL / SPARSE_ROWS_BAND; i++) {
 		const SparseBand band = sparse_rows_band(&at);
 		for (int j = 0; j < SPARSE_ROWS_BAND * band.count; j++)
-			linear_sparse_scalar_add(acc[band.output[j % SPARSE_ROWS_BAND]], x, band.index[j], band.words + 4 * j);
+			linear_sparse_scalar_add(
+				acc[band.output[j % SPARSE_ROWS_BAND]], x, band.index[j], band.words + 4 * j);
 	}
 }
 
-RT_INLINE void linear_f32_sparse__scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1,
-                                         int K, int N, int act, void *scratch)
+RT_INLINE void linear_f32_sparse__scalar(float *out, const float *x, const void *w, const float *bias, int r0,
+	int r1, int p0, int p1, int K, int N, int act, void *scratch)
 {
 	enum { NR = SPARSE_ROWS_PANEL, ROWS = LINEAR_SPARSE_SCALAR_ROWS };
 	const int blocks = sparse_rows_blocks(K);

@@ -1,4 +1,5 @@
-/* math__avx2.h: exp, softmax and the activations, 8 floats at a time. Lanes never meet except in the sums of softmax. */
+/* math__avx2.h: exp, softmax and the activations, 8 floats at a time. Lanes never meet except in the sums of
+ * softmax. */
 #ifndef RT_MATH__AVX2_H
 #define RT_MATH__AVX2_H
 #include <immintrin.h>
@@ -28,23 +29,25 @@ RT_INLINE RT_TARGET_AVX2 void math_avx2_store(float *p, __m256 v, int n)
 RT_INLINE RT_TARGET_AVX2 void math_avx2_transpose(__m256 r[8])
 {
 	__m256 t[8];
-	RT_UNROLL_FULL for (int i = 0; i < 8; i += 2) {
+	RT_UNROLL_FULL for (int i = 0; i < 8; i += 2)
+	{
 		t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
 		t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
 	}
-	RT_UNROLL_FULL for (int i = 0; i < 8; i += 4) {
-		r[i]     = _mm256_shuffle_ps(t[i],     t[i + 2], 0x44);
-		r[i + 1] = _mm256_shuffle_ps(t[i],     t[i + 2], 0xee);
+	RT_UNROLL_FULL for (int i = 0; i < 8; i += 4)
+	{
+		r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+		r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
 		r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
 		r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
 	}
 	/* r[4g + c] now holds, in its 128-bit part l, column 4l + c of rows 4g..4g+3 */
-	RT_UNROLL_FULL for (int c = 0; c < 4; c++) {
-		t[c]     = _mm256_permute2f128_ps(r[c], r[4 + c], 0x20);
+	RT_UNROLL_FULL for (int c = 0; c < 4; c++)
+	{
+		t[c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x20);
 		t[4 + c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x31);
 	}
-	RT_UNROLL_FULL for (int c = 0; c < 8; c++)
-		r[c] = t[c];
+	RT_UNROLL_FULL for (int c = 0; c < 8; c++) r[c] = t[c];
 }
 
 RT_INLINE RT_TARGET_AVX2 float math_avx2_sum(__m256 v)
@@ -61,13 +64,15 @@ RT_INLINE RT_TARGET_AVX2 float math_avx2_max(__m256 v)
 	return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
 
-/* e^x for x <= 0, zero below -87.3 (where floats become subnormal); NaN stays. As in math__avx512.h: x = n ln2 + r. */
+/* e^x for x <= 0, zero below -87.3 (where floats become subnormal); NaN stays. As in math__avx512.h: x = n
+ * ln2 + r. */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_exp(__m256 x)
 {
 	const __m256 least = _mm256_set1_ps(-87.3f);
 	__m256 keep = _mm256_cmp_ps(x, least, _CMP_NLT_UQ), one = _mm256_set1_ps(1.0f);
 	x = _mm256_max_ps(least, x);
-	__m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+	__m256 n = _mm256_round_ps(
+		_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 	__m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.62e4p-1f), x);
 	r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
 	__m256 p = _mm256_set1_ps(0x1.6a23cep-10f);
@@ -102,11 +107,12 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_tanh(__m256 x)
 	p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(0x1.110768p-3f));
 	p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(-0x1.555534p-2f));
 	__m256 small = _mm256_cmp_ps(_mm256_andnot_ps(sign, x), _mm256_set1_ps(0.625f), _CMP_LT_OQ);
-	return _mm256_blendv_ps(_mm256_or_ps(large, _mm256_and_ps(x, sign)), _mm256_fmadd_ps(_mm256_mul_ps(x, z), p, x), small);
+	return _mm256_blendv_ps(
+		_mm256_or_ps(large, _mm256_and_ps(x, sign)), _mm256_fmadd_ps(_mm256_mul_ps(x, z), p, x), small);
 }
 
-/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2), and with t = |x|: 0.5 erfc(t / sqrt 2) = e^(-t^2/2) P(1 / (1 + 0.3 t)),
- * P a minimax polynomial of degree 6 without constant: GELU is within 2e-7 of the truth. */
+/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2), and with t = |x|: 0.5 erfc(t / sqrt 2) = e^(-t^2/2) P(1 /
+ * (1 + 0.3 t)), P a minimax polynomial of degree 6 without constant: GELU is within 2e-7 of the truth. */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_gelu(__m256 x)
 {
 	const __m256 one = _mm256_set1_ps(1.0f);
@@ -120,28 +126,29 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_gelu(__m256 x)
 	p = _mm256_fmadd_ps(p, u, _mm256_set1_ps(0x1.1687c4p-3f));
 	p = _mm256_fmadd_ps(p, u, _mm256_set1_ps(0x1.dde03ap-4f));
 	__m256 tail = _mm256_mul_ps(_mm256_mul_ps(e, u), _mm256_mul_ps(p, t));
-	return _mm256_sub_ps(_mm256_max_ps(_mm256_setzero_ps(), x), tail);   /* max(0, NaN) is NaN in this order */
+	return _mm256_sub_ps(_mm256_max_ps(_mm256_setzero_ps(), x), tail); /* max(0, NaN) is NaN in this order */
 }
 
 /* ir/enums.def says what each act means. */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_act(__m256 x, int act)
 {
 	switch (act) {
-	case RT_ACT_GELU:      return math_avx2_gelu(x);
-	case RT_ACT_GELU_TANH: {  /* (1 + tanh y) / 2 = sigmoid 2y */
-		__m256 cubic = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(0.0713548163f), _mm256_set1_ps(1.59576912f));
+	case RT_ACT_GELU: return math_avx2_gelu(x);
+	case RT_ACT_GELU_TANH: { /* (1 + tanh y) / 2 = sigmoid 2y */
+		__m256 cubic = _mm256_fmadd_ps(
+			_mm256_mul_ps(x, x), _mm256_set1_ps(0.0713548163f), _mm256_set1_ps(1.59576912f));
 		return _mm256_mul_ps(x, math_avx2_sigmoid(_mm256_mul_ps(x, cubic)));
 	}
-	case RT_ACT_RELU:      return _mm256_max_ps(_mm256_setzero_ps(), x);
-	case RT_ACT_SILU:      return _mm256_mul_ps(x, math_avx2_sigmoid(x));
-	case RT_ACT_TANH:      return math_avx2_tanh(x);
-	case RT_ACT_SIGMOID:   return math_avx2_sigmoid(x);
-	default:               return x;
+	case RT_ACT_RELU: return _mm256_max_ps(_mm256_setzero_ps(), x);
+	case RT_ACT_SILU: return _mm256_mul_ps(x, math_avx2_sigmoid(x));
+	case RT_ACT_TANH: return math_avx2_tanh(x);
+	case RT_ACT_SIGMOID: return math_avx2_sigmoid(x);
+	default: return x;
 	}
 }
 
-/* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j, j+8, .. so that
- * only n and the numbers decide the result. */
+/* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j,
+ * j+8, .. so that only n and the numbers decide the result. */
 RT_INLINE RT_TARGET_AVX2 float math_avx2_softmax(float *y, const float *x, int n)
 {
 	const __m256 nothing = _mm256_set1_ps(-INFINITY);
@@ -159,25 +166,30 @@ RT_INLINE RT_TARGET_AVX2 float math_avx2_softmax(float *y, const float *x, int n
 	return n > 0 ? 1.0f / math_avx2_sum(sum) : 0;
 }
 
-/* 8 codes by static scales, of 32 bits, of the floats at x. Of NaN and -127, in this order, max returns the second. */
+/* 8 codes by static scales, of 32 bits, of the floats at x. Of NaN and -127, in this order, max returns the
+ * second. */
 RT_INLINE RT_TARGET_AVX2 __m256i math_avx2_codes(const float *x, const float *m, const float *z, int n)
 {
-	const __m256 v = _mm256_add_ps(_mm256_mul_ps(math_avx2_load(x, n), math_avx2_load(m, n)), math_avx2_load(z, n));
+	const __m256 v = _mm256_add_ps(
+		_mm256_mul_ps(math_avx2_load(x, n), math_avx2_load(m, n)), math_avx2_load(z, n));
 	return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(-127)), _mm256_set1_ps(127)));
 }
 
 /* math_code_row. */
-RT_INLINE RT_TARGET_AVX2 void math_avx2_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
+RT_INLINE RT_TARGET_AVX2 void math_avx2_code_row(
+	int8_t *q, const float *x, const float *m, const float *z, int n)
 {
-	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);   /* packing works in halves of the register */
+	const __m256i order = _mm256_setr_epi32(
+		0, 4, 1, 5, 2, 6, 3, 7); /* packing works in halves of the register */
 	for (int k = 0; k < n; k += 32) {
 		__m256i code[4];
-		RT_UNROLL_FULL for (int i = 0; i < 4; i++)
-			code[i] = n - k >= 32 ? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, 8)
-				: n - k > 8 * i ? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, n - k - 8 * i)
-				: _mm256_setzero_si256();
-		const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
-			_mm256_packs_epi32(code[2], code[3])), order);
+		RT_UNROLL_FULL for (int i = 0; i < 4; i++) code[i] = n - k >= 32
+			? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, 8)
+			: n - k > 8 * i ? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, n - k - 8 * i)
+							: _mm256_setzero_si256();
+		const __m256i bytes = _mm256_permutevar8x32_epi32(
+			_mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3])),
+			order);
 		if (n - k >= 32) {
 			_mm256_storeu_si256((__m256i *)(void *)(q + k), bytes);
 		} else {

@@ -1,5 +1,6 @@
-/* math__neon.h: exp, softmax and the activations, 4 floats at a time, for AArch64 and for ARMv7 (where floats below 1.2e-38
- * count as zero, and there is no division and no fused multiply-add by a scalar). Lanes never meet except in sums. */
+/* math__neon.h: exp, softmax and the activations, 4 floats at a time, for AArch64 and for ARMv7 (where floats
+ * below 1.2e-38 count as zero, and there is no division and no fused multiply-add by a scalar). Lanes never
+ * meet except in sums. */
 #ifndef RT_MATH__NEON_H
 #define RT_MATH__NEON_H
 #include <arm_neon.h>
@@ -29,7 +30,7 @@ RT_INLINE float32x4_t math_neon_div(float32x4_t a, float32x4_t b)
 #if defined(__aarch64__)
 	return vdivq_f32(a, b);
 #else
-	float32x4_t r = vrecpeq_f32(b);   /* 8 bits, then 16, then all but one or two of 24 */
+	float32x4_t r = vrecpeq_f32(b); /* 8 bits, then 16, then all but one or two of 24 */
 	r = vmulq_f32(r, vrecpsq_f32(b, r));
 	return vmulq_f32(a, vmulq_f32(r, vrecpsq_f32(b, r)));
 #endif
@@ -40,7 +41,7 @@ RT_INLINE float32x4_t math_neon_load(const float *p, int n)
 {
 	if (n >= 4)
 		return vld1q_f32(p);
-	float some[4] = { 0 };
+	float some[4] = {0};
 	for (int i = 0; i < n; i++)
 		some[i] = p[i];
 	return vld1q_f32(some);
@@ -61,8 +62,9 @@ RT_INLINE void math_neon_store(float *p, float32x4_t v, int n)
 /* v in the first n lanes, zeros after them. */
 RT_INLINE float32x4_t math_neon_keep(float32x4_t v, int n)
 {
-	const int32_t lane[4] = { 0, 1, 2, 3 };
-	return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vcltq_s32(vld1q_s32(lane), vdupq_n_s32(n))));
+	const int32_t lane[4] = {0, 1, 2, 3};
+	return vreinterpretq_f32_u32(
+		vandq_u32(vreinterpretq_u32_f32(v), vcltq_s32(vld1q_s32(lane), vdupq_n_s32(n))));
 }
 
 RT_INLINE float math_neon_sum(float32x4_t v)
@@ -84,7 +86,8 @@ RT_INLINE float32x4_t math_neon_from_f16(uint16x4_t half)
 	return vcvt_f32_f16(vreinterpret_f16_u16(half));
 #else
 	uint32x4_t h = vmovl_u16(half), exponent = vandq_u32(h, vdupq_n_u32(0x7c00));
-	uint32x4_t subnormal = vceqq_u32(exponent, vdupq_n_u32(0)), special = vceqq_u32(exponent, vdupq_n_u32(0x7c00));
+	uint32x4_t subnormal = vceqq_u32(exponent, vdupq_n_u32(0)),
+			   special = vceqq_u32(exponent, vdupq_n_u32(0x7c00));
 	uint32x4_t bits = vaddq_u32(vshlq_n_u32(vandq_u32(h, vdupq_n_u32(0x7fff)), 13), vdupq_n_u32(112u << 23));
 	bits = vaddq_u32(bits, vandq_u32(subnormal, vdupq_n_u32(1u << 23)));
 	bits = vaddq_u32(bits, vandq_u32(special, vdupq_n_u32(112u << 23)));
@@ -95,12 +98,19 @@ RT_INLINE float32x4_t math_neon_from_f16(uint16x4_t half)
 #endif
 }
 
-RT_INLINE float32x4_t math_neon_from_bf16(uint16x4_t half) { return vreinterpretq_f32_u32(vshll_n_u16(half, 16)); }
+RT_INLINE float32x4_t math_neon_from_bf16(uint16x4_t half)
+{
+	return vreinterpretq_f32_u32(vshll_n_u16(half, 16));
+}
 
 /* The bits of v with those of sign where sign has the top bit. */
-RT_INLINE float32x4_t math_neon_with_sign(float32x4_t v, float32x4_t sign) { return vbslq_f32(vdupq_n_u32(0x80000000), sign, v); }
+RT_INLINE float32x4_t math_neon_with_sign(float32x4_t v, float32x4_t sign)
+{
+	return vbslq_f32(vdupq_n_u32(0x80000000), sign, v);
+}
 
-/* e^x for x <= 0, zero below -87.3 (where floats become subnormal); NaN stays. As in math__avx512.h: x = n ln2 + r. */
+/* e^x for x <= 0, zero below -87.3 (where floats become subnormal); NaN stays. As in math__avx512.h: x = n
+ * ln2 + r. */
 RT_INLINE float32x4_t math_neon_exp(float32x4_t x)
 {
 	const float32x4_t least = vdupq_n_f32(-87.3f), one = vdupq_n_f32(1.0f), round = vdupq_n_f32(12582912.0f);
@@ -118,7 +128,8 @@ RT_INLINE float32x4_t math_neon_exp(float32x4_t x)
 	p = math_neon_fma(one, p, r);
 	p = math_neon_fma(one, p, r);
 	int32x4_t power = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23);
-	return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(vmulq_f32(p, vreinterpretq_f32_s32(power))), gone));
+	return vreinterpretq_f32_u32(
+		vbicq_u32(vreinterpretq_u32_f32(vmulq_f32(p, vreinterpretq_f32_s32(power))), gone));
 }
 
 /* 1 / (1 + e^-x), from e^-|x| so that nothing overflows. */
@@ -166,21 +177,22 @@ RT_INLINE float32x4_t math_neon_gelu(float32x4_t x)
 RT_INLINE float32x4_t math_neon_act(float32x4_t x, int act)
 {
 	switch (act) {
-	case RT_ACT_GELU:      return math_neon_gelu(x);
-	case RT_ACT_GELU_TANH: {  /* (1 + tanh y) / 2 = sigmoid 2y */
-		float32x4_t cubic = math_neon_fma(vdupq_n_f32(1.59576912f), vmulq_f32(x, x), vdupq_n_f32(0.0713548163f));
+	case RT_ACT_GELU: return math_neon_gelu(x);
+	case RT_ACT_GELU_TANH: { /* (1 + tanh y) / 2 = sigmoid 2y */
+		float32x4_t cubic = math_neon_fma(
+			vdupq_n_f32(1.59576912f), vmulq_f32(x, x), vdupq_n_f32(0.0713548163f));
 		return vmulq_f32(x, math_neon_sigmoid(vmulq_f32(x, cubic)));
 	}
-	case RT_ACT_RELU:      return vmaxq_f32(x, vdupq_n_f32(0));
-	case RT_ACT_SILU:      return vmulq_f32(x, math_neon_sigmoid(x));
-	case RT_ACT_TANH:      return math_neon_tanh(x);
-	case RT_ACT_SIGMOID:   return math_neon_sigmoid(x);
-	default:               return x;
+	case RT_ACT_RELU: return vmaxq_f32(x, vdupq_n_f32(0));
+	case RT_ACT_SILU: return vmulq_f32(x, math_neon_sigmoid(x));
+	case RT_ACT_TANH: return math_neon_tanh(x);
+	case RT_ACT_SIGMOID: return math_neon_sigmoid(x);
+	default: return x;
 	}
 }
 
-/* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j, j+4, .. so that
- * only n and the numbers decide the result. */
+/* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j,
+ * j+4, .. so that only n and the numbers decide the result. */
 RT_INLINE float math_neon_softmax(float *y, const float *x, int n)
 {
 	float32x4_t tops = vdupq_n_f32(-INFINITY), sum = vdupq_n_f32(0);
@@ -198,7 +210,8 @@ RT_INLINE float math_neon_softmax(float *y, const float *x, int n)
 	return n > 0 ? 1.0f / math_neon_sum(sum) : 0;
 }
 
-/* 4 numbers as codes of 32 bits, to nearest even; NaN becomes 0. ARMv7 rounds by adding 1.5 * 2^23, whose last bit is worth 1. */
+/* 4 numbers as codes of 32 bits, to nearest even; NaN becomes 0. ARMv7 rounds by adding 1.5 * 2^23, whose
+ * last bit is worth 1. */
 RT_INLINE int32x4_t math_neon_rounded(float32x4_t x, float inverse)
 {
 	const float32x4_t v = vmulq_n_f32(x, inverse);
@@ -213,8 +226,9 @@ RT_INLINE int32x4_t math_neon_rounded(float32x4_t x, float inverse)
 /* 4 codes by static scales, of 32 bits, of n floats. VMAX would keep a NaN. */
 RT_INLINE int32x4_t math_neon_codes(const float *x, const float *m, const float *z, int n)
 {
-	const float32x4_t least = vdupq_n_f32(-127), v = vaddq_f32(vmulq_f32(math_neon_load(x, n), math_neon_load(m, n)),
-		math_neon_load(z, n));
+	const float32x4_t least = vdupq_n_f32(-127),
+					  v = vaddq_f32(
+						  vmulq_f32(math_neon_load(x, n), math_neon_load(m, n)), math_neon_load(z, n));
 	return math_neon_rounded(vminq_f32(vbslq_f32(vcgtq_f32(v, least), v, least), vdupq_n_f32(127)), 1);
 }
 
@@ -223,7 +237,8 @@ RT_INLINE void math_neon_code_row(int8_t *q, const float *x, const float *m, con
 {
 	for (int k = 0; k < n; k += 8) {
 		const int32x4_t low = math_neon_codes(x + k, m + k, z + k, n - k);
-		const int32x4_t high = n - k > 4 ? math_neon_codes(x + k + 4, m + k + 4, z + k + 4, n - k - 4) : vdupq_n_s32(0);
+		const int32x4_t high = n - k > 4 ? math_neon_codes(x + k + 4, m + k + 4, z + k + 4, n - k - 4)
+										 : vdupq_n_s32(0);
 		const int8x8_t bytes = vqmovn_s16(vcombine_s16(vqmovn_s32(low), vqmovn_s32(high)));
 		if (n - k >= 8) {
 			vst1_s8(q + k, bytes);

@@ -1,13 +1,25 @@
-/* math__scalar.h: numbers one at a time, in plain C17: the float formats of stored weights, and the activations. */
+/* math__scalar.h: numbers one at a time, in plain C17: the float formats of stored weights, and the
+ * activations. */
 #ifndef RT_MATH__SCALAR_H
 #define RT_MATH__SCALAR_H
 #include <math.h>
 
-RT_INLINE float math_float(uint32_t bits) { float x; memcpy(&x, &bits, 4); return x; }
-RT_INLINE uint32_t math_bits(float x) { uint32_t bits; memcpy(&bits, &x, 4); return bits; }
+RT_INLINE float math_float(uint32_t bits)
+{
+	float x;
+	memcpy(&x, &bits, 4);
+	return x;
+}
+RT_INLINE uint32_t math_bits(float x)
+{
+	uint32_t bits;
+	memcpy(&bits, &x, 4);
+	return bits;
+}
 
-/* IEEE half to float, exactly, without branches so that compilers vectorise it. The exponent is moved from bias 15 to 127;
- * subnormals get the exponent of the smallest normal half, 2^-14, which is then subtracted; infinity and NaN go to 255. */
+/* IEEE half to float, exactly, without branches so that compilers vectorise it. The exponent is moved from
+ * bias 15 to 127; subnormals get the exponent of the smallest normal half, 2^-14, which is then subtracted;
+ * infinity and NaN go to 255. */
 RT_INLINE float math_from_f16(uint16_t h)
 {
 	uint32_t exponent = h & 0x7c00u, bits = ((uint32_t)(h & 0x7fffu) << 13) + (112u << 23);
@@ -35,19 +47,20 @@ RT_INLINE float math_sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 RT_INLINE float math_act(float x, int act)
 {
 	switch (act) {
-	case RT_ACT_GELU:      return 0.5f * x * erfcf(x * -0.707106781f);  /* erfc keeps the digits of the negative side */
-	case RT_ACT_GELU_TANH: /* (1 + tanh y) / 2 = sigmoid 2y */
+	case RT_ACT_GELU:
+		return 0.5f * x * erfcf(x * -0.707106781f); /* erfc keeps the digits of the negative side */
+	case RT_ACT_GELU_TANH:                          /* (1 + tanh y) / 2 = sigmoid 2y */
 		return x * math_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
-	case RT_ACT_RELU:      return x < 0 ? 0 : x;
-	case RT_ACT_SILU:      return x * math_sigmoid(x);
-	case RT_ACT_TANH:      return tanhf(x);
-	case RT_ACT_SIGMOID:   return math_sigmoid(x);
-	default:               return x;
+	case RT_ACT_RELU: return x < 0 ? 0 : x;
+	case RT_ACT_SILU: return x * math_sigmoid(x);
+	case RT_ACT_TANH: return tanhf(x);
+	case RT_ACT_SIGMOID: return math_sigmoid(x);
+	default: return x;
 	}
 }
 
-/* q[n] = the codes of x[n] by static scales: x * m + z, product and sum rounded one after the other, to nearest even and within -127..127;
- * NaN gets -127. */
+/* q[n] = the codes of x[n] by static scales: x * m + z, product and sum rounded one after the other, to
+ * nearest even and within -127..127; NaN gets -127. */
 RT_INLINE void math_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
 {
 	for (int k = 0; k < n; k++) {

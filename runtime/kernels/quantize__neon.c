@@ -8,14 +8,15 @@ RT_INLINE void RT_NEON(quantize_f32)(int8_t *q, float *s, const float *x, int r0
 		const float *row = x + (size_t)r * (size_t)K;
 		int8_t *codes = q + (size_t)r * (size_t)K;
 		float32x4_t lanes = vdupq_n_f32(0);
-		for (int k = 0; k < K; k += 4) {   /* VMAX would keep a NaN */
+		for (int k = 0; k < K; k += 4) { /* VMAX would keep a NaN */
 			const float32x4_t size = vabsq_f32(math_neon_load(row + k, K - k));
 			lanes = vbslq_f32(vcgtq_f32(size, lanes), size, lanes);
 		}
 		const float largest = math_neon_max(lanes), inverse = largest < 1e-30f ? 0 : 127.0f / largest;
 		for (int k = 0; k < K; k += 8) {
 			const int32x4_t low = math_neon_rounded(math_neon_load(row + k, K - k), inverse);
-			const int32x4_t high = math_neon_rounded(K - k > 4 ? math_neon_load(row + k + 4, K - k - 4) : vdupq_n_f32(0), inverse);
+			const int32x4_t high = math_neon_rounded(
+				K - k > 4 ? math_neon_load(row + k + 4, K - k - 4) : vdupq_n_f32(0), inverse);
 			const int8x8_t bytes = vqmovn_s16(vcombine_s16(vqmovn_s32(low), vqmovn_s32(high)));
 			if (K - k >= 8) {
 				vst1_s8(codes + k, bytes);
@@ -29,7 +30,8 @@ RT_INLINE void RT_NEON(quantize_f32)(int8_t *q, float *s, const float *x, int r0
 	}
 }
 
-RT_INLINE void RT_NEON(quantize_static_f32)(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
+RT_INLINE void RT_NEON(quantize_static_f32)(
+	int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
 {
 	for (int r = r0; r < r1; r++) {
 		s[r] = 1;

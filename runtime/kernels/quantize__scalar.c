@@ -5,11 +5,11 @@
  *
  * With static scales, which were found when the program was compiled:
  *
- *   q  [r1][K]  round(x * m[k] + z[k]) within -127..127: product and sum are rounded one after the other; NaN gets -127
- *   s  [r1]     1
+ *   q  [r1][K]  round(x * m[k] + z[k]) within -127..127: product and sum are rounded one after the other; NaN
+ * gets -127 s  [r1]     1
  *
- * The scale of a row depends on that row alone, so that a text's codes do not change with what else is in the call. Every kernel takes
- * the same steps in f32: codes and scales are the same bits everywhere. */
+ * The scale of a row depends on that row alone, so that a text's codes do not change with what else is in the
+ * call. Every kernel takes the same steps in f32: codes and scales are the same bits everywhere. */
 #include "math__scalar.h"
 
 RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0, int r1, int K)
@@ -29,7 +29,8 @@ RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0,
 	}
 }
 
-RT_INLINE void quantize_static_f32__scalar(int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
+RT_INLINE void quantize_static_f32__scalar(
+	int8_t *q, float *s, const float *x, const float *m, const float *z, int r0, int r1, int K)
 {
 	for (int r = r0; r < r1; r++) {
 		s[r] = 1;

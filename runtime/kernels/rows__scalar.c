@@ -8,16 +8,19 @@ RT_INLINE void position_ids_i32__scalar(int32_t *out, int tokens, int start)
 		out[i] = start + i;
 }
 
-/* out[H] from x[tokens][H]; mode is RT_POOL_*. MEAN_SQRT divides the sum by sqrt(tokens); MEAN_WEIGHTED weighs row i by
- * i + 1. A text without tokens gives zeros. */
+/* out[H] from x[tokens][H]; mode is RT_POOL_*. MEAN_SQRT divides the sum by sqrt(tokens); MEAN_WEIGHTED
+ * weighs row i by i + 1. A text without tokens gives zeros. */
 RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, int mode)
 {
 	if (tokens == 0) {
 		memset(out, 0, (size_t)H * sizeof *out);
 		return;
 	}
-	enum { COLUMNS = 16 };   /* a cache line of every row at a time */
-	double n = tokens, weights = mode == RT_POOL_MEAN_WEIGHTED ? n * (n + 1) / 2 : mode == RT_POOL_MEAN_SQRT ? sqrt(n) : n;
+	enum { COLUMNS = 16 }; /* a cache line of every row at a time */
+	double n = tokens,
+		   weights = mode == RT_POOL_MEAN_WEIGHTED ? n * (n + 1) / 2
+		: mode == RT_POOL_MEAN_SQRT                ? sqrt(n)
+												   : n;
 	for (int i = 0; i < H; i += COLUMNS) {
 		const int width = rt_min(COLUMNS, H - i);
 		const float *last = x + ((size_t)tokens - 1) * (size_t)H + i;
@@ -33,12 +36,15 @@ RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, i
 			}
 		}
 		for (int j = 0; j < width; j++)
-			out[i + j] = mode == RT_POOL_FIRST ? x[i + j] : mode == RT_POOL_LAST ? last[j] : mode == RT_POOL_MAX ? top[j]
-				: (float)(sum[j] / weights);
+			out[i + j] = mode == RT_POOL_FIRST ? x[i + j]
+				: mode == RT_POOL_LAST         ? last[j]
+				: mode == RT_POOL_MAX          ? top[j]
+											   : (float)(sum[j] / weights);
 	}
 }
 
-/* out[r] = x[r] / max(|x[r]|, eps) for rows r0..r1-1 of x[r1][H]; |x| is the Euclidean norm. out may be x itself. */
+/* out[r] = x[r] / max(|x[r]|, eps) for rows r0..r1-1 of x[r1][H]; |x| is the Euclidean norm. out may be x
+ * itself. */
 RT_INLINE void normalize_f32__scalar(float *out, const float *x, int r0, int r1, int H, float eps)
 {
 	for (int r = r0; r < r1; r++) {

@@ -4,7 +4,8 @@
  *   threshold  those of at least this probability, or the largest if there is none; 0: all */
 #include "select__scalar.h"
 
-RT_INLINE void softmax_select_f32__scalar(float *out, const float *x, int r0, int r1, int N, int keep, float threshold)
+RT_INLINE void softmax_select_f32__scalar(
+	float *out, const float *x, int r0, int r1, int N, int keep, float threshold)
 {
 	for (int r = r0; r < r1; r++) {
 		const float *row = x + (size_t)r * (size_t)N;

@@ -1,12 +1,13 @@
-/* sparse_rows__neon.h: what the NEON linears over weights of which most are zero share, AArch64 and ARMv7: rows into lanes, 16 of AArch64's 32
- * registers and 8 of ARMv7's 16 for the sums of two outputs, and sums back into rows. */
+/* sparse_rows__neon.h: what the NEON linears over weights of which most are zero share, AArch64 and ARMv7:
+ * rows into lanes, 16 of AArch64's 32 registers and 8 of ARMv7's 16 for the sums of two outputs, and sums
+ * back into rows. */
 #ifndef RT_SPARSE_ROWS__NEON_H
 #define RT_SPARSE_ROWS__NEON_H
 #include "sparse_walk.h"
 #include "tile__neon.h"
 
 #if defined(__aarch64__)
-enum { SPARSE_NEON_ROWS = 32 };   /* lanes at most */
+enum { SPARSE_NEON_ROWS = 32 }; /* lanes at most */
 #else
 enum { SPARSE_NEON_ROWS = 16 };
 #endif
@@ -21,43 +22,49 @@ RT_INLINE void sparse_neon_transpose(float32x4_t r[4])
 	r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
 
-/* x[k][i] = word k of row i, for rows of `bytes` bytes each; lanes from `rows` on repeat the last, bytes past a row are zero. */
+/* x[k][i] = word k of row i, for rows of `bytes` bytes each; lanes from `rows` on repeat the last, bytes past
+ * a row are zero. */
 RT_SHARED void sparse_neon_bring(void *x, const void *from, int rows, int bytes, int lanes)
 {
 	for (int first = 0; first < lanes; first += 4)
 		for (int k = 0; 4 * k < bytes; k += 4) {
 			float *to = (float *)x + (size_t)k * (size_t)lanes + first;
 			float32x4_t r[4];
-			RT_UNROLL_FULL for (int i = 0; i < 4; i++) {
+			RT_UNROLL_FULL for (int i = 0; i < 4; i++)
+			{
 				uint8_t some[16] = {0};
-				const uint8_t *row = (const uint8_t *)from + (size_t)rt_min(first + i, rows - 1) * (size_t)bytes + 4 * k;
+				const uint8_t *row = (const uint8_t *)from
+					+ (size_t)rt_min(first + i, rows - 1) * (size_t)bytes + 4 * k;
 				if (bytes - 4 * k < 16)
 					row = memcpy(some, row, (size_t)(bytes - 4 * k));
 				r[i] = vreinterpretq_f32_u8(vld1q_u8(row));
 			}
 			sparse_neon_transpose(r);
-			RT_UNROLL_FULL for (int c = 0; c < 4; c++)
-				vst1q_f32(to + (size_t)c * (size_t)lanes, r[c]);
+			RT_UNROLL_FULL for (int c = 0; c < 4; c++) vst1q_f32(to + (size_t)c * (size_t)lanes, r[c]);
 		}
 }
 
-/* x[word] = the four inputs that order[word] says, of rows that lie in lanes at y: of each word byte order[j] & 3, shifted left or right to
- * place j. */
+/* x[word] = the four inputs that order[word] says, of rows that lie in lanes at y: of each word byte order[j]
+ * & 3, shifted left or right to place j. */
 RT_INLINE void sparse_neon_order(int32_t *x, const int32_t *y, const uint16_t *order, int words, int lanes)
 {
 	for (int w = 0; w < words; w++, order += 4)
 		for (int first = 0; first < lanes; first += 4, x += 4) {
 			uint32x4_t quads = vdupq_n_u32(0);
-			RT_UNROLL_FULL for (int j = 0; j < 4; j++) {
-				const uint32x4_t from = vreinterpretq_u32_s32(vld1q_s32(y + (size_t)(order[j] >> 2) * (size_t)lanes + first));
-				quads = vbslq_u32(vdupq_n_u32(255u << 8 * j), vshlq_u32(from, vdupq_n_s32(8 * (j - (order[j] & 3)))), quads);
+			RT_UNROLL_FULL for (int j = 0; j < 4; j++)
+			{
+				const uint32x4_t from = vreinterpretq_u32_s32(
+					vld1q_s32(y + (size_t)(order[j] >> 2) * (size_t)lanes + first));
+				quads = vbslq_u32(vdupq_n_u32(255u << 8 * j),
+					vshlq_u32(from, vdupq_n_s32(8 * (j - (order[j] & 3)))), quads);
 			}
 			vst1q_s32(x, vreinterpretq_s32_u32(quads));
 		}
 }
 
 /* Codes, a word of which takes four bytes a lane. */
-RT_SHARED void sparse_neon_bring_codes(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
+RT_SHARED void sparse_neon_bring_codes(
+	void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
 {
 	int32_t *y = sparse_walk_beside(x, K, lanes, 4);
 	sparse_neon_bring(order ? y : x, from, rows, K, lanes);
@@ -69,25 +76,25 @@ RT_SHARED void sparse_neon_bring_codes(void *x, const void *from, const uint16_t
 RT_INLINE void sparse_neon_turn(void *tile, int stride, const void *acc, int lanes)
 {
 	float32x4_t r[4];
-	RT_UNROLL_FULL for (int o = 0; o < 4; o++)
-		r[o] = vld1q_f32((const float *)acc + o * lanes);
+	RT_UNROLL_FULL for (int o = 0; o < 4; o++) r[o] = vld1q_f32((const float *)acc + o * lanes);
 	sparse_neon_transpose(r);
-	RT_UNROLL_FULL for (int i = 0; i < 4; i++)
-		vst1q_f32((float *)tile + i * stride, r[i]);
+	RT_UNROLL_FULL for (int i = 0; i < 4; i++) vst1q_f32((float *)tile + i * stride, r[i]);
 }
 
-RT_SHARED void sparse_neon_leave_f32(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
+RT_SHARED void sparse_neon_leave_f32(
+	const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
 	enum { NR = SPARSE_WALK_TILE };
 	float tile[4 * NR];
 	for (int o = 0; o < NR; o += 4)
 		sparse_neon_turn(tile + o, NR, acc + o * lanes, lanes);
-	tile_neon_activate((float *)job->out.at + (size_t)row * (size_t)job->N + (size_t)(t * NR), tile, NR / 4, rt_min(NR, job->N - t * NR), job->N,
-		job->act, rows);
+	tile_neon_activate((float *)job->out.at + (size_t)row * (size_t)job->N + (size_t)(t * NR), tile, NR / 4,
+		rt_min(NR, job->N - t * NR), job->N, job->act, rows);
 }
 
 /* act(acc * (s * ws) + bias), floats or codes. */
-RT_INLINE void sparse_neon_leave_i8(TileOut out, const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
+RT_INLINE void sparse_neon_leave_i8(
+	TileOut out, const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
 	const int end = rt_min(SPARSE_WALK_TILE, job->N - t * SPARSE_WALK_TILE);
 	for (int half = 0; half < end; half += 8) {
@@ -95,45 +102,47 @@ RT_INLINE void sparse_neon_leave_i8(TileOut out, const SparseJob *job, const int
 		int32_t tile[4 * 8];
 		for (int o = 0; o < 8; o += 4)
 			sparse_neon_turn(tile + o, 8, acc + (half + o) * lanes, lanes);
-		tile_neon_scale(tile_out(out, row, n, job->N), tile, job->s + row, job->ws + n, job->bias + n, end - half, job->N, job->act, rows);
+		tile_neon_scale(tile_out(out, row, n, job->N), tile, job->s + row, job->ws + n, job->bias + n,
+			end - half, job->N, job->act, rows);
 	}
 }
 
-RT_SHARED void sparse_neon_leave_floats(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
+RT_SHARED void sparse_neon_leave_floats(
+	const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
 	sparse_neon_leave_i8(tile_floats(job->out.at), job, acc, row, t, rows, lanes);
 }
 
-RT_SHARED void sparse_neon_leave_codes(const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
+RT_SHARED void sparse_neon_leave_codes(
+	const SparseJob *job, const int32_t *acc, int row, int t, int rows, int lanes)
 {
 	sparse_neon_leave_i8(tile_codes(job->out.at, job->out.m, job->out.z), job, acc, row, t, rows, lanes);
 }
 
 RT_INLINE void sparse_neon_begin(SparseSums *sum, int32_t start, int lanes)
 {
-	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
-		sum->i4[v] = vdupq_n_s32(start);
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++) sum->i4[v] = vdupq_n_s32(start);
 }
 
 RT_INLINE void sparse_neon_resume(SparseSums *sum, const void *from, int lanes)
 {
-	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
-		sum->i4[v] = vld1q_s32((const int32_t *)from + 4 * v);
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++) sum->i4[v] = vld1q_s32((const int32_t *)from + 4 * v);
 }
 
 RT_INLINE void sparse_neon_end(void *to, const SparseSums *sum, int lanes)
 {
-	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++)
-		vst1q_s32((int32_t *)to + 4 * v, sum->i4[v]);
+	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++) vst1q_s32((int32_t *)to + 4 * v, sum->i4[v]);
 }
 
 /* sum += the inputs of a word of all lanes at x by word `which` of two. */
 typedef void SparseNeonAdd(SparseSums *sum, const void *x, uint8x8_t two, int which, int lanes);
 
 /* Two steps of two outputs. */
-RT_INLINE void sparse_neon_step(SparseSums *sum, uint64_t inputs, const uint8_t *words, const void *x, int lanes, SparseNeonAdd *add)
+RT_INLINE void sparse_neon_step(
+	SparseSums *sum, uint64_t inputs, const uint8_t *words, const void *x, int lanes, SparseNeonAdd *add)
 {
-	RT_UNROLL_FULL for (int step = 0; step < 2; step++, inputs >>= 32) {
+	RT_UNROLL_FULL for (int step = 0; step < 2; step++, inputs >>= 32)
+	{
 		const uint8x8_t two = vld1_u8(words + 4 * SPARSE_ROWS_BAND * step);
 		add(&sum[0], (const char *)x + (size_t)(inputs & 255) * (size_t)(4 * lanes), two, 0, lanes);
 		add(&sum[1], (const char *)x + (size_t)(inputs >> 8 & 255) * (size_t)(4 * lanes), two, 1, lanes);
@@ -141,5 +150,6 @@ RT_INLINE void sparse_neon_step(SparseSums *sum, uint64_t inputs, const uint8_t 
 }
 
 #define SPARSE_NEON_PIECE(TARGET, kernel, lanes, flip, step) \
-	SPARSE_WALK_PIECE(TARGET, kernel, lanes, 2, flip, sparse_neon_begin, sparse_neon_resume, step, sparse_neon_end, NULL)
+	SPARSE_WALK_PIECE( \
+		TARGET, kernel, lanes, 2, flip, sparse_neon_begin, sparse_neon_resume, step, sparse_neon_end, NULL)
 #endif

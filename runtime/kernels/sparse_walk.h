@@ -1,9 +1,11 @@
-/* sparse_walk.h: how linears over weights of which most are zero go through rows, panels, blocks and bands, whatever their instructions. Rows
- * are brought into lanes, as many as an instruction set has registers for; a panel's sums, at most 16 KiB, come from one block of inputs after
- * another, 24 KiB at most; then they are turned back into rows.
+/* sparse_walk.h: how linears over weights of which most are zero go through rows, panels, blocks and bands,
+ * whatever their instructions. Rows are brought into lanes, as many as an instruction set has registers for;
+ * a panel's sums, at most 16 KiB, come from one block of inputs after another, 24 KiB at most; then they are
+ * turned back into rows.
  *
- * An instruction set brings its own SparseKernel and, for its pieces, how sums begin, take the words of a step, and end. Those are arguments that
- * are literals where a piece is made, and inlined: nothing is called in a loop over words. */
+ * An instruction set brings its own SparseKernel and, for its pieces, how sums begin, take the words of a
+ * step, and end. Those are arguments that are literals where a piece is made, and inlined: nothing is called
+ * in a loop over words. */
 #ifndef RT_SPARSE_WALK_H
 #define RT_SPARSE_WALK_H
 #include "sparse_rows.h"
@@ -14,10 +16,14 @@
 #include <arm_neon.h>
 #endif
 
-enum { SPARSE_WALK_LEAST = 8, SPARSE_WALK_MOST = 64, SPARSE_WALK_TILE = 16 };   /* lanes; outputs that leave the sums at once */
+enum {
+	SPARSE_WALK_LEAST = 8,
+	SPARSE_WALK_MOST = 64,
+	SPARSE_WALK_TILE = 16
+}; /* lanes; outputs that leave the sums at once */
 
-/* Where rows of K codes may lie in lanes, as bytes, before they come into the order of inputs: behind x, whose words take `bytes` bytes a lane.
- * Whole registers of 64 inputs are written. */
+/* Where rows of K codes may lie in lanes, as bytes, before they come into the order of inputs: behind x,
+ * whose words take `bytes` bytes a lane. Whole registers of 64 inputs are written. */
 RT_INLINE void *sparse_walk_beside(void *x, int K, int lanes, int bytes)
 {
 	return (char *)x + (size_t)((K + 63) / 64 * 16) * (size_t)(lanes * bytes);
@@ -40,15 +46,17 @@ typedef union SparseSums {
 /* sum = `start` everywhere, or what lies at `from`. */
 typedef void SparseBegin(SparseSums *sum, int32_t start, int lanes);
 typedef void SparseResume(SparseSums *sum, const void *from, int lanes);
-/* sum[j] += inputs of all lanes by word j of each step, for a few outputs; bits 8j.. of `inputs` say which. own: where the second step's products
- * go, sum or sums apart. */
-typedef void SparseStep(SparseSums *sum, SparseSums *own, uint64_t inputs, const uint8_t *words, const void *x, int lanes);
+/* sum[j] += inputs of all lanes by word j of each step, for a few outputs; bits 8j.. of `inputs` say which.
+ * own: where the second step's products go, sum or sums apart. */
+typedef void SparseStep(
+	SparseSums *sum, SparseSums *own, uint64_t inputs, const uint8_t *words, const void *x, int lanes);
 /* to = sum. */
 typedef void SparseEnd(void *to, const SparseSums *sum, int lanes);
 /* sum += own; or NULL. */
 typedef void SparseJoin(SparseSums *sum, const SparseSums *own, int lanes);
 
-/* Words are read once, front to back: from this far ahead. A loop of its own that fetched what follows a band took 1.5 % longer. */
+/* Words are read once, front to back: from this far ahead. A loop of its own that fetched what follows a band
+ * took 1.5 % longer. */
 RT_INLINE void sparse_walk_fetch(const uint8_t *words)
 {
 #if defined(__x86_64__)
@@ -59,13 +67,15 @@ RT_INLINE void sparse_walk_fetch(const uint8_t *words)
 }
 
 /* The words of a band's first outputs, two steps a turn. */
-RT_INLINE void sparse_walk_band(SparseSums *sum, SparseSums *own, const SparseBand *band, const void *x, int lanes, SparseStep *step)
+RT_INLINE void sparse_walk_band(
+	SparseSums *sum, SparseSums *own, const SparseBand *band, const void *x, int lanes, SparseStep *step)
 {
 	const uint8_t *words = band->words, *index = band->index;
 	if (band->count < 2)
 		return;
 	uint64_t inputs = sparse_rows_indices(index);
-	RT_UNROLL_NONE for (int left = band->count; left > 0; left -= 2, words += 8 * SPARSE_ROWS_BAND) {
+	RT_UNROLL_NONE for (int left = band->count; left > 0; left -= 2, words += 8 * SPARSE_ROWS_BAND)
+	{
 		index += 2 * SPARSE_ROWS_BAND;
 		const uint64_t next = sparse_rows_indices(index);
 		sparse_walk_fetch(words);
@@ -82,10 +92,12 @@ RT_INLINE int32_t sparse_walk_start(const void *start, int o, int flip)
 	return flip * word;
 }
 
-/* acc[SPARSE_ROWS_PANEL][lanes] += one block, `outputs` of them at a time: all four of a band or two; they begin at `flip` times the words
- * at start where that is given: 1 for biases; of an output's sum of codes -128 where inputs are made unsigned by adding 128, else 0. */
-RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x, const uint8_t *at, int lanes, int outputs, int flip,
-                                 SparseBegin *begin, SparseResume *resume, SparseStep *step, SparseEnd *end, SparseJoin *join)
+/* acc[SPARSE_ROWS_PANEL][lanes] += one block, `outputs` of them at a time: all four of a band or two; they
+ * begin at `flip` times the words at start where that is given: 1 for biases; of an output's sum of codes
+ * -128 where inputs are made unsigned by adding 128, else 0. */
+RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x, const uint8_t *at, int lanes,
+	int outputs, int flip, SparseBegin *begin, SparseResume *resume, SparseStep *step, SparseEnd *end,
+	SparseJoin *join)
 {
 	SparseBand band = {{0}, 0, NULL, NULL};
 	for (int i = 0; i < SPARSE_ROWS_PANEL; i += outputs) {
@@ -97,23 +109,24 @@ RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x,
 		else
 			RT_UNROLL_FULL for (int j = 0; j < outputs; j++)
 				resume(&sum[j], acc + lanes * band.output[j], lanes);
-		RT_UNROLL_FULL for (int j = 0; j < outputs && join; j++)
-			begin(&own[j], 0, lanes);
+		RT_UNROLL_FULL for (int j = 0; j < outputs && join; j++) begin(&own[j], 0, lanes);
 		sparse_walk_band(sum, join ? own : sum, &band, x, lanes, step);
-		RT_UNROLL_FULL for (int j = 0; j < outputs && join; j++)
-			join(&sum[j], &own[j], lanes);
-		RT_UNROLL_FULL for (int j = 0; j < outputs; j++)
-			end(acc + lanes * band.output[j], &sum[j], lanes);
+		RT_UNROLL_FULL for (int j = 0; j < outputs && join; j++) join(&sum[j], &own[j], lanes);
+		RT_UNROLL_FULL for (int j = 0; j < outputs; j++) end(acc + lanes * band.output[j], &sum[j], lanes);
 	}
 }
 
 /* A function of its own, once in a program whatever K is. */
 typedef void SparsePiece(int32_t *acc, const void *start, const void *x, const uint8_t *at);
 #define SPARSE_WALK_PIECE(TARGET, kernel, lanes, outputs, flip, begin, resume, step, end, join) \
-RT_SHARED TARGET void kernel##_piece##lanes(int32_t *acc, const void *start, const void *x, const uint8_t *at) \
-{ sparse_walk_piece(acc, start, x, at, lanes, outputs, flip, begin, resume, step, end, join); }
+	RT_SHARED TARGET void kernel##_piece##lanes( \
+		int32_t *acc, const void *start, const void *x, const uint8_t *at) \
+	{ \
+		sparse_walk_piece(acc, start, x, at, lanes, outputs, flip, begin, resume, step, end, join); \
+	}
 
-/* A linear: floats or codes x, weights w, and of the latter's outputs what linear__scalar.c and linear_i8__scalar.c say. */
+/* A linear: floats or codes x, weights w, and of the latter's outputs what linear__scalar.c and
+ * linear_i8__scalar.c say. */
 typedef struct SparseJob {
 	TileOut out;
 	const void *x, *w;
@@ -122,76 +135,112 @@ typedef struct SparseJob {
 	int K, N, act;
 } SparseJob;
 
-/* out = what the sums at acc[SPARSE_WALK_TILE][lanes] come to, for up to `turn` rows from row `row` on and outputs t * SPARSE_WALK_TILE and on. */
+/* out = what the sums at acc[SPARSE_WALK_TILE][lanes] come to, for up to `turn` rows from row `row` on and
+ * outputs t * SPARSE_WALK_TILE and on. */
 typedef void SparseLeave(const SparseJob *, const int32_t *acc, int row, int t, int rows, int lanes);
 
 typedef struct SparseKernel {
-	int inputs, bytes;        /* of a word; what they take in a lane */
-	int rows, width, turn;    /* lanes at most; more than 8 come in multiples of `width`; lanes that are turned back into rows at a time */
-	/* x[words][lanes] = rows of K numbers, whatever the instructions make of them; lanes beyond the rows repeat the last. order: of codes, or
-	 * NULL (sparse_rows_order) */
+	int inputs, bytes;     /* of a word; what they take in a lane */
+	int rows, width, turn; /* lanes at most; more than 8 come in multiples of `width`; lanes that are turned
+							  back into rows at a time */
+	/* x[words][lanes] = rows of K numbers, whatever the instructions make of them; lanes beyond the rows
+	 * repeat the last. order: of codes, or NULL (sparse_rows_order) */
 	void (*bring)(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes);
-	SparsePiece *piece[8];    /* for 8, 16, .. lanes */
+	SparsePiece *piece[8]; /* for 8, 16, .. lanes */
 } SparseKernel;
 
 /* The sums acc[SPARSE_ROWS_PANEL][lanes] of panel p, of `blocks` blocks that take `step` bytes each. */
-RT_INLINE void sparse_walk_sum(SparsePiece *piece, const SparseJob *job, int32_t *acc, int p, const char *x, int blocks, size_t step)
+RT_INLINE void sparse_walk_sum(
+	SparsePiece *piece, const SparseJob *job, int32_t *acc, int p, const char *x, int blocks, size_t step)
 {
-	const char *start = (const char *)(job->sums ? (const void *)job->sums : job->bias) + 4 * p * SPARSE_ROWS_PANEL;
+	const char *start = (const char *)(job->sums ? (const void *)job->sums : job->bias)
+		+ 4 * p * SPARSE_ROWS_PANEL;
 	for (int b = 0; b < blocks; b++, x += step)
 		piece(acc, b ? NULL : start, x, sparse_rows_piece(job->w, p * blocks + b));
 }
 
-/* Rows of out lie in as many pages and sets of the L1 as there are rows: `turn` of them at a time by all outputs of the panel. */
-RT_INLINE void sparse_walk_leave(SparseLeave *leave, const SparseJob *job, const int32_t *acc, int row, int p, int rows, int lanes, int turn)
+/* Rows of out lie in as many pages and sets of the L1 as there are rows: `turn` of them at a time by all
+ * outputs of the panel. */
+RT_INLINE void sparse_walk_leave(SparseLeave *leave, const SparseJob *job, const int32_t *acc, int row, int p,
+	int rows, int lanes, int turn)
 {
 	enum { TILES = SPARSE_ROWS_PANEL / SPARSE_WALK_TILE };
-	const int tiles = rt_min(TILES, (job->N - p * SPARSE_ROWS_PANEL + SPARSE_WALK_TILE - 1) / SPARSE_WALK_TILE);
+	const int tiles = rt_min(
+		TILES, (job->N - p * SPARSE_ROWS_PANEL + SPARSE_WALK_TILE - 1) / SPARSE_WALK_TILE);
 	for (int i = 0; i < rows; i += turn)
 		for (int t = 0; t < tiles; t++)
-			leave(job, acc + t * SPARSE_WALK_TILE * lanes + i, row + i, p * TILES + t, rt_min(turn, rows - i), lanes);
+			leave(job, acc + t * SPARSE_WALK_TILE * lanes + i, row + i, p * TILES + t, rt_min(turn, rows - i),
+				lanes);
 }
 
 /* Rows r0..r1 by panels p0..p1. */
-RT_SHARED void sparse_walk(const SparseKernel *kernel, SparseLeave *leave, const SparseJob *job, int r0, int r1, int p0, int p1, void *scratch)
+RT_SHARED void sparse_walk(const SparseKernel *kernel, SparseLeave *leave, const SparseJob *job, int r0,
+	int r1, int p0, int p1, void *scratch)
 {
 	_Alignas(64) int32_t acc[SPARSE_ROWS_PANEL * SPARSE_WALK_MOST];
 	const int count = r1 - r0, parts = (count + kernel->rows - 1) / kernel->rows;
 	const int blocks = sparse_rows_blocks((job->K + kernel->inputs - 1) / kernel->inputs);
-	const uint16_t *order = sparse_rows_order(job->w, (job->N + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * blocks);
+	const uint16_t *order = sparse_rows_order(
+		job->w, (job->N + SPARSE_ROWS_PANEL - 1) / SPARSE_ROWS_PANEL * blocks);
 	for (int part = 0; part < parts; part++) {
-		const int first = r0 + rt_part(count, part, parts), rows = r0 + rt_part(count, part + 1, parts) - first;
-		const int width = rows > SPARSE_WALK_LEAST ? kernel->width : SPARSE_WALK_LEAST, lanes = (rows + width - 1) / width * width;
+		const int first = r0 + rt_part(count, part, parts),
+				  rows = r0 + rt_part(count, part + 1, parts) - first;
+		const int width = rows > SPARSE_WALK_LEAST ? kernel->width : SPARSE_WALK_LEAST,
+				  lanes = (rows + width - 1) / width * width;
 		SparsePiece *const piece = kernel->piece[lanes / SPARSE_WALK_LEAST - 1];
-		kernel->bring(scratch, (const char *)job->x + (size_t)first * (size_t)job->K * (size_t)(4 / kernel->inputs), order, rows, job->K, lanes);
+		kernel->bring(scratch,
+			(const char *)job->x + (size_t)first * (size_t)job->K * (size_t)(4 / kernel->inputs), order, rows,
+			job->K, lanes);
 		for (int p = p0; p < p1; p++) {
-			sparse_walk_sum(piece, job, acc, p, scratch, blocks, (size_t)(SPARSE_ROWS_BLOCK * kernel->bytes * lanes));
+			sparse_walk_sum(
+				piece, job, acc, p, scratch, blocks, (size_t)(SPARSE_ROWS_BLOCK * kernel->bytes * lanes));
 			sparse_walk_leave(leave, job, acc, first, p, rows, lanes, kernel->turn);
 		}
 	}
 }
 
-/* The signatures of kernels, which linear__scalar.c and linear_i8__scalar.c explain: `floats` and `codes` leave sums. */
+/* The signatures of kernels, which linear__scalar.c and linear_i8__scalar.c explain: `floats` and `codes`
+ * leave sums. */
 #define SPARSE_WALK_F32(TARGET, function, kernel, floats) \
-RT_INLINE TARGET void function(float *out, const float *x, const void *w, const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act, \
-                               void *scratch) \
-{ \
-	const SparseJob job = {.out = tile_floats(out), .x = x, .w = w, .bias = bias, .K = K, .N = N, .act = act}; \
-	sparse_walk(&kernel, floats, &job, r0, r1, p0, p1, scratch); \
-}
+	RT_INLINE TARGET void function(float *out, const float *x, const void *w, const float *bias, int r0, \
+		int r1, int p0, int p1, int K, int N, int act, void *scratch) \
+	{ \
+		const SparseJob job = { \
+			.out = tile_floats(out), .x = x, .w = w, .bias = bias, .K = K, .N = N, .act = act}; \
+		sparse_walk(&kernel, floats, &job, r0, r1, p0, p1, scratch); \
+	}
 #define SPARSE_WALK_I8(TARGET, isa, kernel, floats, code) \
-RT_INLINE TARGET void linear_i8_sparse__##isa(float *out, const int8_t *q, const float *s, const void *w, const float *ws, const float *bias, \
-                                              const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch) \
-{ \
-	const SparseJob job = {.out = tile_floats(out), .x = q, .w = w, .s = s, .ws = ws, .bias = bias, .sums = sums, .K = K, .N = N, .act = act}; \
-	sparse_walk(&kernel, floats, &job, r0, r1, p0, p1, scratch); \
-} \
-RT_INLINE TARGET void linear_i8_sparse_codes__##isa(int8_t *out, float *scales, const int8_t *q, const float *s, const void *w, const float *ws, \
-                                                    const float *bias, const float *m, const float *z, const int32_t *sums, int r0, int r1, \
-                                                    int p0, int p1, int K, int N, int act, void *scratch) \
-{ \
-	const SparseJob job = {.out = tile_codes(out, m, z), .x = q, .w = w, .s = s, .ws = ws, .bias = bias, .sums = sums, .K = K, .N = N, .act = act}; \
-	tile_scales(scales, r0, r1, p0); \
-	sparse_walk(&kernel, code, &job, r0, r1, p0, p1, scratch); \
-}
+	RT_INLINE TARGET void linear_i8_sparse__##isa(float *out, const int8_t *q, const float *s, \
+		const void *w, const float *ws, const float *bias, const int32_t *sums, int r0, int r1, int p0, \
+		int p1, int K, int N, int act, void *scratch) \
+	{ \
+		const SparseJob job = {.out = tile_floats(out), \
+			.x = q, \
+			.w = w, \
+			.s = s, \
+			.ws = ws, \
+			.bias = bias, \
+			.sums = sums, \
+			.K = K, \
+			.N = N, \
+			.act = act}; \
+		sparse_walk(&kernel, floats, &job, r0, r1, p0, p1, scratch); \
+	} \
+	RT_INLINE TARGET void linear_i8_sparse_codes__##isa(int8_t *out, float *scales, const int8_t *q, \
+		const float *s, const void *w, const float *ws, const float *bias, const float *m, const float *z, \
+		const int32_t *sums, int r0, int r1, int p0, int p1, int K, int N, int act, void *scratch) \
+	{ \
+		const SparseJob job = {.out = tile_codes(out, m, z), \
+			.x = q, \
+			.w = w, \
+			.s = s, \
+			.ws = ws, \
+			.bias = bias, \
+			.sums = sums, \
+			.K = K, \
+			.N = N, \
+			.act = act}; \
+		tile_scales(scales, r0, r1, p0); \
+		sparse_walk(&kernel, code, &job, r0, r1, p0, p1, scratch); \
+	}
 #endif

@@ -1,6 +1,6 @@
-/* tensor__scalar.c: the ops of imported graphs that no fusion took up. They are rare and small, so that these loops are plain;
- * a graph whose speed matters has none of them left. Arrays are contiguous, the last axis varies fastest, out never overlaps
- * an argument; rank is at most 4. */
+/* tensor__scalar.c: the ops of imported graphs that no fusion took up. They are rare and small, so that these
+ * loops are plain; a graph whose speed matters has none of them left. Arrays are contiguous, the last axis
+ * varies fastest, out never overlaps an argument; rank is at most 4. */
 
 /* out[batch][M][N] = a[batch][M][K] b[batch][K][N], each sum from k = 0 upwards. */
 RT_INLINE void matmul_f32__scalar(float *out, const float *a, const float *b, int batch, int M, int N, int K)
@@ -18,8 +18,9 @@ RT_INLINE void matmul_f32__scalar(float *out, const float *a, const float *b, in
 /* Axis i of out is axis perm[i] of x[dims[0]]..[dims[rank-1]]. */
 RT_INLINE void transpose_f32__scalar(float *out, const float *x, int rank, const int *dims, const int *perm)
 {
-	int64_t stride[4] = { 0 }, total = 1, from = 0;   /* stride[i]: of x, along axis i of out; from: where we are in x */
-	int     at[4] = { 0 };                            /* indices of out */
+	int64_t stride[4] = {0}, total = 1,
+			from = 0; /* stride[i]: of x, along axis i of out; from: where we are in x */
+	int at[4] = {0};  /* indices of out */
 	for (int i = 0; i < rank; i++)
 		total *= dims[i];
 	for (int i = 0; i < rank; i++) {
@@ -46,33 +47,41 @@ RT_INLINE void copy_f32__scalar(float *out, const float *x, int n)
 }
 
 /* out[outer][end-start][inner] = x[outer][start..end-1][inner], x[outer][size][inner]. */
-RT_INLINE void slice_f32__scalar(float *out, const float *x, int outer, int size, int start, int end, int inner)
+RT_INLINE void slice_f32__scalar(
+	float *out, const float *x, int outer, int size, int start, int end, int inner)
 {
 	size_t run = (size_t)(end - start) * (size_t)inner;
 	for (int o = 0; o < outer; o++)
-		memcpy(out + (size_t)o * run, x + ((size_t)o * (size_t)size + (size_t)start) * (size_t)inner, run * sizeof *out);
+		memcpy(out + (size_t)o * run, x + ((size_t)o * (size_t)size + (size_t)start) * (size_t)inner,
+			run * sizeof *out);
 }
 
-/* out[outer][at..at+size-1][inner] = x[outer][size][inner], out[outer][total][inner]: one call for each argument of a concat. */
-RT_INLINE void concat_f32__scalar(float *out, const float *x, int outer, int size, int at, int total, int inner)
+/* out[outer][at..at+size-1][inner] = x[outer][size][inner], out[outer][total][inner]: one call for each
+ * argument of a concat. */
+RT_INLINE void concat_f32__scalar(
+	float *out, const float *x, int outer, int size, int at, int total, int inner)
 {
 	size_t run = (size_t)size * (size_t)inner;
 	for (int o = 0; o < outer; o++)
-		memcpy(out + ((size_t)o * (size_t)total + (size_t)at) * (size_t)inner, x + (size_t)o * run, run * sizeof *out);
+		memcpy(out + ((size_t)o * (size_t)total + (size_t)at) * (size_t)inner, x + (size_t)o * run,
+			run * sizeof *out);
 }
 
-/* out[dims] = a op b, op is RT_BINARY_*; a and b are read with the given strides in floats, 0 where an axis is broadcast.
- * out may be a or b if that has the shape of out. */
-RT_INLINE void binary_f32__scalar(float *out, const float *a, const float *b, int rank, const int *dims, const int *a_strides,
-                                  const int *b_strides, int op)
+/* out[dims] = a op b, op is RT_BINARY_*; a and b are read with the given strides in floats, 0 where an axis
+ * is broadcast. out may be a or b if that has the shape of out. */
+RT_INLINE void binary_f32__scalar(float *out, const float *a, const float *b, int rank, const int *dims,
+	const int *a_strides, const int *b_strides, int op)
 {
 	int64_t total = 1, i_a = 0, i_b = 0;
-	int     at[4] = { 0 };
+	int at[4] = {0};
 	for (int i = 0; i < rank; i++)
 		total *= dims[i];
 	for (int64_t n = 0; n < total; n++) {
 		float x = a[i_a], y = b[i_b];
-		out[n] = op == RT_BINARY_ADD ? x + y : op == RT_BINARY_SUB ? x - y : op == RT_BINARY_MUL ? x * y : x / y;
+		out[n] = op == RT_BINARY_ADD ? x + y
+			: op == RT_BINARY_SUB    ? x - y
+			: op == RT_BINARY_MUL    ? x * y
+									 : x / y;
 		for (int i = rank - 1; i >= 0; i--) {
 			i_a += a_strides[i];
 			i_b += b_strides[i];

@@ -1,9 +1,9 @@
 /* thin__scalar.c: which rows of a text stay, and values of those rows alone.
  *
- *   thin    out[kept]: places of the rows that stay, upwards. Row 0 stays, and each whose number in must[rows] (NULL: none) is not 0;
- *           then those of the largest sums of x[rows][width], of equals the first; NaN counts as the smallest
- *   gather  out[kept][H]: the rows of x at these places
- *   spread  out[rows][H]: row i is the row of x[kept][H] that belongs to the last place not above i */
+ *   thin    out[kept]: places of the rows that stay, upwards. Row 0 stays, and each whose number in
+ * must[rows] (NULL: none) is not 0; then those of the largest sums of x[rows][width], of equals the first;
+ * NaN counts as the smallest gather  out[kept][H]: the rows of x at these places spread  out[rows][H]: row i
+ * is the row of x[kept][H] that belongs to the last place not above i */
 #include <math.h>
 
 /* Rows that stay whatever the others are. */
@@ -18,8 +18,10 @@ RT_INLINE int thin_count(const float *must, int rows, int keep)
 	return rt_max(count, rt_min(keep, rows));
 }
 
-/* scratch: double[rows]. A row's rank among all is its number of betters: 128 rows take some 10 us, less than a sort with its branches. */
-RT_INLINE void thin_f32__scalar(int32_t *out, const float *x, const float *must, int rows, int width, int kept, void *scratch)
+/* scratch: double[rows]. A row's rank among all is its number of betters: 128 rows take some 10 us, less than
+ * a sort with its branches. */
+RT_INLINE void thin_f32__scalar(
+	int32_t *out, const float *x, const float *must, int rows, int width, int kept, void *scratch)
 {
 	double *sum = scratch;
 	for (int i = 0; i < rows; i++) {
@@ -45,7 +47,8 @@ RT_INLINE void gather_f32__scalar(float *out, const float *x, const int32_t *pla
 		memcpy(out + (size_t)i * (size_t)H, x + (size_t)places[i] * (size_t)H, (size_t)H * sizeof *out);
 }
 
-RT_INLINE void spread_f32__scalar(float *out, const float *x, const int32_t *places, int rows, int kept, int H)
+RT_INLINE void spread_f32__scalar(
+	float *out, const float *x, const int32_t *places, int rows, int kept, int H)
 {
 	for (int i = 0, at = 0; i < rows; i++) {
 		at += at + 1 < kept && places[at + 1] <= i;

@@ -4,14 +4,15 @@
 #include "math__avx512.h"
 #include "tile__scalar.h"
 
-enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 };   /* the most in a row of a tile, and in all of it */
-enum { TILE_AVX512_FETCH = 12288 };   /* bytes; see tile_avx512_fetch */
+enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 }; /* the most in a row of a tile, and in all of it */
+enum { TILE_AVX512_FETCH = 12288 };                      /* bytes; see tile_avx512_fetch */
 
 /* Fetches weights ahead of the step of k that reads `lines` cache lines at `at`.
- * A tile that is alone with its panel waits for memory: it has them come to L1, 12 KB before it reads them. On a Zen 5 that gives MiniLM-L6 in
- * fp32, 8 tokens, 0.75 ms; 4 KB ahead 1.01 ms, the hardware's own prefetches alone 1.13 ms for BERT-base where these take 0.87; and with a
- * second stream of prefetches, to L2, 1.04: there are not enough places for lines on their way.
- * Of several tiles each fetches a share of the next panel, which lies at `ahead`, to L2; the panel itself is there already. */
+ * A tile that is alone with its panel waits for memory: it has them come to L1, 12 KB before it reads them.
+ * On a Zen 5 that gives MiniLM-L6 in fp32, 8 tokens, 0.75 ms; 4 KB ahead 1.01 ms, the hardware's own
+ * prefetches alone 1.13 ms for BERT-base where these take 0.87; and with a second stream of prefetches, to
+ * L2, 1.04: there are not enough places for lines on their way. Of several tiles each fetches a share of the
+ * next panel, which lies at `ahead`, to L2; the panel itself is there already. */
 RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead, int lines, int alone)
 {
 	for (int j = 0; j < (alone ? lines : (lines + 1) / 2); j++)
@@ -21,20 +22,22 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead,
 			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
 }
 
-/* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out lie N apart. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(float *out, const float *tile, int vectors, int width, int N, int act,
-                                                     int mr)
+/* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out lie N apart.
+ */
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(
+	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
 	for (int j = 0; j < vectors; j++, out += 16, tile += 16) {
 		const __mmask16 m = math_avx512_first(width - 16 * j);
 		for (int i = 0; i < mr; i++)
-			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N, m, math_avx512_act(_mm512_load_ps(tile + 16 * vectors * i), act));
+			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N, m,
+				math_avx512_act(_mm512_load_ps(tile + 16 * vectors * i), act));
 	}
 }
 
 /* The same, where the inputs were rounded to 8 bits. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(float *out, const float *tile, int vectors, int width, int N, int act,
-                                                         int mr)
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(
+	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
 	if (act != RT_ACT_GELU) {
 		tile_avx512_activate(out, tile, vectors, width, N, act, mr);
@@ -43,17 +46,20 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(float *out, const float
 	for (int j = 0; j < vectors; j++, out += 16, tile += 16) {
 		const __mmask16 m = math_avx512_first(width - 16 * j);
 		for (int i = 0; i < mr; i++)
-			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N, m, math_avx512_gelu_low(_mm512_load_ps(tile + 16 * vectors * i)));
+			_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N, m,
+				math_avx512_gelu_low(_mm512_load_ps(tile + 16 * vectors * i)));
 	}
 }
 
-/* out = act(sums) for mr rows of `vectors` sums in registers. An activation goes over a copy in L1: through `out` it would be 10 %
- * slower, since a masked store is not forwarded to the load that follows. low: the inputs were rounded to int8 or bf16. */
-RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N,
-                                                  int act, int low, int mr)
+/* out = act(sums) for mr rows of `vectors` sums in registers. An activation goes over a copy in L1: through
+ * `out` it would be 10 % slower, since a masked store is not forwarded to the load that follows. low: the
+ * inputs were rounded to int8 or bf16. */
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(
+	float *out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act, int low, int mr)
 {
 	if (act == RT_ACT_NONE) {
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++) {
+		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+		{
 			const __mmask16 m = math_avx512_first(width - 16 * j);
 			RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 				_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N + 16 * j, m, sums[i][j]);
@@ -61,9 +67,8 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TIL
 		return;
 	}
 	_Alignas(64) float tile[16 * TILE_AVX512_SUMS];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-			_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+		_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
 	if (low)
 		tile_avx512_activate_low(out, tile, vectors, width, N, act, mr);
 	else
@@ -71,8 +76,8 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(float *out, __m512 (*sums)[TIL
 }
 
 /* 16 columns of a tile as codes. */
-RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float *tile, __m512 m, __m512 z, int stride, int width,
-                                                        int N, int act, int mr)
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(
+	int8_t *out, const float *tile, __m512 m, __m512 z, int stride, int width, int N, int act, int mr)
 {
 	const __mmask16 some = math_avx512_first(width);
 	for (int i = 0; i < mr; i++) {
@@ -81,34 +86,36 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(int8_t *out, const float
 	}
 }
 
-/* The codes of act(tile[mr][vectors][16]) by the scales m and z. GELU is the full one: a code that is one off moves others in every layer behind it,
- * and embeddings of MiniLM-L6 had a cosine of 0.9996 with the right ones by math_avx512_gelu_low, 0.99986 by a polynomial of degree 3
- * (2.4e-6), 0.99997 by this. */
-RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m, const float *z, int vectors,
-                                                  int width, int N, int act, int mr)
+/* The codes of act(tile[mr][vectors][16]) by the scales m and z. GELU is the full one: a code that is one off
+ * moves others in every layer behind it, and embeddings of MiniLM-L6 had a cosine of 0.9996 with the right
+ * ones by math_avx512_gelu_low, 0.99986 by a polynomial of degree 3 (2.4e-6), 0.99997 by this. */
+RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m,
+	const float *z, int vectors, int width, int N, int act, int mr)
 {
 	for (int j = 0; j < vectors && 16 * j < width; j++) {
 		const __mmask16 some = math_avx512_first(width - 16 * j);
-		const __m512 mj = _mm512_maskz_loadu_ps(some, m + 16 * j), zj = _mm512_maskz_loadu_ps(some, z + 16 * j);
+		const __m512 mj = _mm512_maskz_loadu_ps(some, m + 16 * j),
+					 zj = _mm512_maskz_loadu_ps(some, z + 16 * j);
 		if (act == RT_ACT_GELU)
-			tile_avx512_code_column(out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, RT_ACT_GELU, mr);
+			tile_avx512_code_column(
+				out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, RT_ACT_GELU, mr);
 		else
-			tile_avx512_code_column(out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, act, mr);
+			tile_avx512_code_column(
+				out + 16 * j, tile + 16 * j, mj, zj, 16 * vectors, width - 16 * j, N, act, mr);
 	}
 }
 
 /* act(sums), or its codes: where the linears of int8 codes leave a tile. */
-RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N,
-                                                  int act, int mr)
+RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(
+	TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act, int mr)
 {
 	if (!out.codes) {
 		tile_avx512_store((float *)out.at, sums, vectors, width, N, act, 1, mr);
 		return;
 	}
 	_Alignas(64) float tile[16 * TILE_AVX512_SUMS];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-			_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+		_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
 	tile_avx512_codes((int8_t *)out.at, tile, out.m, out.z, vectors, width, N, act, mr);
 }
 #endif

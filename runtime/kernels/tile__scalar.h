@@ -1,10 +1,16 @@
-/* tile__scalar.h: where the tiles of an int8 linear go: numbers, or the codes of static scales for the linear that reads them. */
+/* tile__scalar.h: where the tiles of an int8 linear go: numbers, or the codes of static scales for the linear
+ * that reads them. */
 #ifndef RT_TILE__SCALAR_H
 #define RT_TILE__SCALAR_H
 #include "math__scalar.h"
 
-/* `at` is float[][N], or int8_t[][N] of the scales m and z of N columns when `codes`, which is a literal: every kernel is one or the other. */
-typedef struct TileOut { void *at; const float *m, *z; int codes; } TileOut;
+/* `at` is float[][N], or int8_t[][N] of the scales m and z of N columns when `codes`, which is a literal:
+ * every kernel is one or the other. */
+typedef struct TileOut {
+	void *at;
+	const float *m, *z;
+	int codes;
+} TileOut;
 
 RT_INLINE TileOut tile_floats(float *out) { return (TileOut){out, NULL, NULL, 0}; }
 RT_INLINE TileOut tile_codes(int8_t *out, const float *m, const float *z) { return (TileOut){out, m, z, 1}; }
@@ -13,12 +19,14 @@ RT_INLINE TileOut tile_codes(int8_t *out, const float *m, const float *z) { retu
 RT_INLINE TileOut tile_out(TileOut out, int row, int column, int N)
 {
 	const size_t at = (size_t)row * (size_t)N + (size_t)column;
-	return out.codes ? tile_codes((int8_t *)out.at + at, out.m + column, out.z + column) : tile_floats((float *)out.at + at);
+	return out.codes ? tile_codes((int8_t *)out.at + at, out.m + column, out.z + column)
+					 : tile_floats((float *)out.at + at);
 }
 
-/* act(acc * (s * ws) + bias) of one row, or its codes: where the plain linears of int8 codes leave a panel. The product s * ws is rounded to
- * f32, the rest is one fused multiply-add. */
-RT_INLINE void tile_scale(TileOut to, const int32_t *acc, float s, const float *ws, const float *bias, int width, int act)
+/* act(acc * (s * ws) + bias) of one row, or its codes: where the plain linears of int8 codes leave a panel.
+ * The product s * ws is rounded to f32, the rest is one fused multiply-add. */
+RT_INLINE void tile_scale(
+	TileOut to, const int32_t *acc, float s, const float *ws, const float *bias, int width, int act)
 {
 	enum { WIDEST = 16 };
 	float tile[WIDEST], *y = to.codes ? tile : (float *)to.at;

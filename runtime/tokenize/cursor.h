@@ -1,39 +1,46 @@
-/* cursor.h: a text's characters one by one, decoded and normalised, with the bytes each came from. A copy of a cursor is a
- * place to come back to; no copy of the text is ever made. What becomes of each code point stands in the tables of tokenizer.h;
- * here is what depends on neighbours: ill-formed UTF-8 and the canonical order of combining marks. Finding tokens in the
- * characters is tokenizer.c's. */
+/* cursor.h: a text's characters one by one, decoded and normalised, with the bytes each came from. A copy of
+ * a cursor is a place to come back to; no copy of the text is ever made. What becomes of each code point
+ * stands in the tables of tokenizer.h; here is what depends on neighbours: ill-formed UTF-8 and the canonical
+ * order of combining marks. Finding tokens in the characters is tokenizer.c's. */
 #ifndef RT_CURSOR_H
 #define RT_CURSOR_H
 #include "tokenizer.h"
 
-/* ---- characters -------------------------------------------------------------------------------------------------- */
-typedef struct Char { uint32_t code; int32_t class, start, end; } Char;   /* start, end: bytes of the text it came from */
+/* ---- characters ------------------------------------------------------------------------------ */
+typedef struct Char {
+	uint32_t code;
+	int32_t class, start, end;
+} Char; /* start, end: bytes of the text it came from */
 
-/* A run of marks in canonical order: sorted by combining class, stable. The run can be as long as the text, so it is read
- * anew for every class that keeps a mark. rank counts the source characters whose own first mark was already passed in
- * the new order: the library gives the r-th such mark the place of the r-th source, whatever moved where. */
-typedef struct Run { int32_t from, to, class, at, entry, rank, place, place_rank; } Run;
+/* A run of marks in canonical order: sorted by combining class, stable. The run can be as long as the text,
+ * so it is read anew for every class that keeps a mark. rank counts the source characters whose own first
+ * mark was already passed in the new order: the library gives the r-th such mark the place of the r-th
+ * source, whatever moved where. */
+typedef struct Run {
+	int32_t from, to, class, at, entry, rank, place, place_rank;
+} Run;
 
 typedef struct Cursor {
 	const unsigned char *text;
-	int32_t raw;              /* give code points as they are */
-	int32_t begin, at, end;   /* where it began; bytes still to be read */
-	int32_t index;            /* characters given so far */
-	int32_t head;             /* where the last character with a starter began: a run hangs on it */
-	int32_t start, stop;      /* bytes of the queued characters */
+	int32_t raw;            /* give code points as they are */
+	int32_t begin, at, end; /* where it began; bytes still to be read */
+	int32_t index;          /* characters given so far */
+	int32_t head;           /* where the last character with a starter began: a run hangs on it */
+	int32_t start, stop;    /* bytes of the queued characters */
 	int32_t queued, next;
-	uint32_t queue[4];        /* code point in bits 0-20, class in 21-22, as entries of the lists */
-	Run run;                  /* class 0: not in a run */
+	uint32_t queue[4]; /* code point in bits 0-20, class in 21-22, as entries of the lists */
+	Run run;           /* class 0: not in a run */
 } Cursor;
 
-/* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence as Unicode and Python
- * have it; *length receives its bytes, at least one. */
+/* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence as Unicode
+ * and Python have it; *length receives its bytes, at least one. */
 RT_INLINE uint32_t cursor_decode(const unsigned char *text, int32_t at, int32_t end, int32_t *length)
 {
 	const unsigned char *s = text + at;
 	int32_t left = end - at, more;
 	uint32_t code = s[0];
-	unsigned char low = 0x80, high = 0xBF;   /* of the second byte: no overlong forms, no surrogates, no more than U+10FFFF */
+	unsigned char low = 0x80, high = 0xBF; /* of the second byte: no overlong forms, no surrogates, no more
+											  than U+10FFFF */
 	*length = 1;
 	if (code < 0x80)
 		return code;
@@ -90,21 +97,23 @@ RT_INLINE int32_t cursor_encode(uint32_t code, unsigned char bytes[4])
 
 RT_INLINE const RtRecord *cursor_record(const RtTokenizer *t, uint32_t code)
 {
-	uint32_t cell = (uint32_t)t->blocks[code >> RT_BLOCK_BITS] << RT_BLOCK_BITS | (code & ((1u << RT_BLOCK_BITS) - 1));
+	uint32_t cell = (uint32_t)t->blocks[code >> RT_BLOCK_BITS] << RT_BLOCK_BITS
+		| (code & ((1u << RT_BLOCK_BITS) - 1));
 	return &t->records[t->cells[cell]];
 }
 
 RT_FN Cursor cursor_new(const char *text, int32_t from, int32_t to, int32_t raw)
 {
-	Cursor c = {.text = (const unsigned char *)text, .raw = raw, .begin = from, .at = from, .end = to, .head = -1};
+	Cursor c = {
+		.text = (const unsigned char *)text, .raw = raw, .begin = from, .at = from, .end = to, .head = -1};
 	return c;
 }
 
-/* ---- canonical ordering ------------------------------------------------------------------------------------------ */
-/* Entries of the source character at byte `at`, of `length` bytes: their number, *first receives the first. 0: none that could
- * be in a run. *gone: the character is removed before marks are put in order. */
-RT_FN int32_t cursor_marks(const RtTokenizer *t, const Cursor *c, int32_t at, const uint32_t **first, int32_t *length,
-                           int *gone)
+/* ---- canonical ordering ---------------------------------------------------------------------- */
+/* Entries of the source character at byte `at`, of `length` bytes: their number, *first receives the first.
+ * 0: none that could be in a run. *gone: the character is removed before marks are put in order. */
+RT_FN int32_t cursor_marks(
+	const RtTokenizer *t, const Cursor *c, int32_t at, const uint32_t **first, int32_t *length, int *gone)
 {
 	const RtRecord *r = cursor_record(t, cursor_decode(c->text, at, c->end, length));
 	*gone = (r->bits & RT_KIND) == RT_GONE;
@@ -140,7 +149,8 @@ RT_FN int cursor_run_class(const RtTokenizer *t, Cursor *c)
 	return 1;
 }
 
-/* The cursor has just read a character whose list keeps a mark: all marks around it form the run [head, first starter). */
+/* The cursor has just read a character whose list keeps a mark: all marks around it form the run [head, first
+ * starter). */
 RT_FN void cursor_run_enter(const RtTokenizer *t, Cursor *c)
 {
 	const uint32_t *entries = NULL;
@@ -157,8 +167,8 @@ RT_FN void cursor_run_enter(const RtTokenizer *t, Cursor *c)
 	c->run.class = 0;
 	c->run.place = c->run.from;
 	cursor_marks(t, c, c->run.from, &entries, &length, &gone);
-	c->run.place_rank = c->head < 0 && !gone;   /* the head is rank 0; without one the first mark is rank 1 */
-	(void)cursor_run_class(t, c);            /* there is one: the mark that brought us here */
+	c->run.place_rank = c->head < 0 && !gone; /* the head is rank 0; without one the first mark is rank 1 */
+	(void)cursor_run_class(t, c);             /* there is one: the mark that brought us here */
 }
 
 /* Where the source of this rank lies: ranks only grow. */
@@ -206,7 +216,7 @@ RT_FN int cursor_run_next(const RtTokenizer *t, Cursor *c, Char *out)
 	return 0;
 }
 
-/* ---- the normalised text, one character at a time ---------------------------------------------------------------- */
+/* ---- the normalised text, one character at a time -------------------------------------------- */
 /* Reads one source character that is not simply another one: its characters go to the queue. */
 RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtRecord *r)
 {
@@ -219,7 +229,7 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 		c->queue[c->queued++] = one;
 		c->queue[c->queued++] = space;
 		break;
-	case RT_HANGUL:   /* Unicode, section 3.12: leading consonant, vowel, perhaps a trailing consonant */
+	case RT_HANGUL: /* Unicode, section 3.12: leading consonant, vowel, perhaps a trailing consonant */
 		code -= 0xAC00;
 		c->queue[c->queued++] = 0x1100 + code / 588;
 		c->queue[c->queued++] = 0x1161 + code % 588 / 28;
@@ -237,8 +247,7 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 		if (r->bits & RT_REORDERED)
 			cursor_run_enter(t, c);
 		return;
-	default:
-		return;   /* RT_GONE: as if it had not been there */
+	default: return; /* RT_GONE: as if it had not been there */
 	}
 	c->head = c->start;
 }

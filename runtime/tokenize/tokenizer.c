@@ -1,14 +1,15 @@
-/* tokenizer.c: text to token ids, exactly as the `tokenizers` library does it for WordPiece with BertNormalizer and
- * BertPreTokenizer. Nothing is allocated; the normalised characters come from cursor.h.
+/* tokenizer.c: text to token ids, exactly as the `tokenizers` library does it for WordPiece with
+ * BertNormalizer and BertPreTokenizer. Nothing is allocated; the normalised characters come from cursor.h.
  *
- *   text --added tokens found in it as it is--> pieces --normalised; added tokens found in that--> pieces --> words --> ids
+ *   text --added tokens found in it as it is--> pieces --normalised; added tokens found in that--> pieces -->
+ * words --> ids
  *
- * Time is linear in the text: a word longer than word_chars is one token without a search, and a search for an added token
- * reads at most as far as the longest one. Measured on one core (GCC 12 -O2): 57 MB/s of English lines, 64 MB/s of
- * Chinese, 15 to 28 million tokens a second. */
+ * Time is linear in the text: a word longer than word_chars is one token without a search, and a search for
+ * an added token reads at most as far as the longest one. Measured on one core (GCC 12 -O2): 57 MB/s of
+ * English lines, 64 MB/s of Chinese, 15 to 28 million tokens a second. */
 #include "cursor.h"
 
-/* ---- added tokens ------------------------------------------------------------------------------------------------ */
+/* ---- added tokens ---------------------------------------------------------------------------- */
 RT_INLINE uint32_t tokenizer_step(const uint32_t *trie, uint32_t unit, uint32_t byte)
 {
 	uint32_t child = trie[(unit >> 9) ^ byte];
@@ -18,12 +19,15 @@ RT_INLINE uint32_t tokenizer_step(const uint32_t *trie, uint32_t unit, uint32_t 
 /* A search for added tokens through one piece of text. */
 typedef struct Finder {
 	const uint32_t *trie;
-	Cursor at;                /* the search goes on here */
-	Cursor spaces;            /* where the white space right before `at` begins; `at` itself when there is none */
-	Cursor taken;             /* behind the last token found */
-	int after_word;           /* the character before `at` is one of a word */
+	Cursor at;      /* the search goes on here */
+	Cursor spaces;  /* where the white space right before `at` begins; `at` itself when there is none */
+	Cursor taken;   /* behind the last token found */
+	int after_word; /* the character before `at` is one of a word */
 } Finder;
-typedef struct Found { int32_t added, start, end; Cursor from, after; } Found;   /* start, end: bytes of the text */
+typedef struct Found {
+	int32_t added, start, end;
+	Cursor from, after;
+} Found; /* start, end: bytes of the text */
 
 RT_FN void tokenizer_finder_pass(const RtTokenizer *t, Finder *f)
 {
@@ -39,8 +43,10 @@ RT_FN void tokenizer_finder_pass(const RtTokenizer *t, Finder *f)
 		f->spaces = before;
 }
 
-/* The longest added token that begins at the cursor: its index, the cursor behind it and where its last character ends; or -1. */
-RT_FN int32_t tokenizer_longest(const RtTokenizer *t, const uint32_t *trie, Cursor walk, Cursor *after, int32_t *end)
+/* The longest added token that begins at the cursor: its index, the cursor behind it and where its last
+ * character ends; or -1. */
+RT_FN int32_t tokenizer_longest(
+	const RtTokenizer *t, const uint32_t *trie, Cursor walk, Cursor *after, int32_t *end)
 {
 	int32_t best = -1;
 	uint32_t unit = trie[0];
@@ -61,17 +67,17 @@ RT_FN int32_t tokenizer_longest(const RtTokenizer *t, const uint32_t *trie, Curs
 	return best;
 }
 
-/* The next added token from f->at on, leftmost first and longest of those; 0: none. A token that must be a word of its own
- * but is not hides others that overlap it, as in the library. */
+/* The next added token from f->at on, leftmost first and longest of those; 0: none. A token that must be a
+ * word of its own but is not hides others that overlap it, as in the library. */
 RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 {
 	Char ch;
 	while (f->at.at < f->at.end || f->at.next < f->at.queued || f->at.run.class > 0) {
-		if (f->at.raw && t->skips) {   /* straight to a byte that a token can begin with */
+		if (f->at.raw && t->skips) { /* straight to a byte that a token can begin with */
 			int32_t from = f->at.at;
 			while (f->at.at < f->at.end && !t->first_raw[f->at.text[f->at.at]])
 				f->at.at++;
-			f->at.index += f->at.at - from;   /* bytes, not characters: indices are only compared */
+			f->at.index += f->at.at - from; /* bytes, not characters: indices are only compared */
 		}
 		Cursor match = f->at, peek;
 		int before_word = f->after_word;
@@ -91,11 +97,12 @@ RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 		while (f->at.index < found->after.index)
 			tokenizer_finder_pass(t, f);
 		peek = found->after;
-		if (flags & RT_ADDED_SINGLE_WORD &&
-		    (before_word || (cursor_next(t, &peek, &ch) && cursor_record(t, ch.code)->bits & RT_RAW_WORD)))
+		if (flags & RT_ADDED_SINGLE_WORD
+			&& (before_word || (cursor_next(t, &peek, &ch) && cursor_record(t, ch.code)->bits & RT_RAW_WORD)))
 			continue;
 		peek = found->after;
-		while (flags & RT_ADDED_RSTRIP && cursor_next(t, &peek, &ch) && cursor_record(t, ch.code)->bits & RT_RAW_SPACE) {
+		while (flags & RT_ADDED_RSTRIP && cursor_next(t, &peek, &ch)
+			&& cursor_record(t, ch.code)->bits & RT_RAW_SPACE) {
 			found->after = peek;
 			found->end = ch.end;
 		}
@@ -114,20 +121,21 @@ RT_FN Finder tokenizer_finder(const uint32_t *trie, Cursor at)
 	return f;
 }
 
-/* ---- words and their pieces -------------------------------------------------------------------------------------- */
+/* ---- words and their pieces ------------------------------------------------------------------ */
 /* Where tokens go: the first `limit` are written (ids NULL: none), all are counted. */
 typedef struct Writer {
 	int32_t *ids, *starts, *ends, *words;
 	int32_t limit, count, word;
-	int32_t written_end;      /* where the last token written ends */
-	int32_t next;             /* where the first token left out begins, at or after written_end; -1: all were written */
+	int32_t written_end; /* where the last token written ends */
+	int32_t next; /* where the first token left out begins, at or after written_end; -1: all were written */
 } Writer;
 
 /* The word being collected: its first characters, normalised, and where each lies. */
 typedef struct Word {
 	int32_t chars, bytes, start, end;
-	int32_t starts[RT_WORD_CHARS_MAX], ends[RT_WORD_CHARS_MAX];   /* bytes of the text each character came from */
-	int32_t last[RT_WORD_CHARS_MAX];                              /* bytes of `text` up to and with each character */
+	int32_t starts[RT_WORD_CHARS_MAX],
+		ends[RT_WORD_CHARS_MAX];     /* bytes of the text each character came from */
+	int32_t last[RT_WORD_CHARS_MAX]; /* bytes of `text` up to and with each character */
 	unsigned char text[4 * RT_WORD_CHARS_MAX];
 } Word;
 
@@ -165,7 +173,7 @@ RT_INLINE void tokenizer_word_add(const RtTokenizer *t, Word *word, const Char *
 /* Ends the word: its pieces, longest first, or unk when a part of it is none or it is too long. */
 RT_FN void tokenizer_word_end(const RtTokenizer *t, Word *word, Writer *w)
 {
-	int32_t ids[RT_WORD_CHARS_MAX], to[RT_WORD_CHARS_MAX];   /* of each piece; to: the character behind it */
+	int32_t ids[RT_WORD_CHARS_MAX], to[RT_WORD_CHARS_MAX]; /* of each piece; to: the character behind it */
 	int32_t pieces = 0, chars = word->chars <= t->word_chars ? word->chars : 0;
 	for (int32_t from = 0; from < chars; from = to[pieces - 1]) {
 		if (from > 0 && t->inside < 0)
@@ -255,19 +263,20 @@ RT_FN void tokenizer_text(const RtTokenizer *t, const char *text, int32_t bytes,
 	tokenizer_piece(t, text, done, bytes, w);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 RT_FN int32_t tokenizer_ill_formed(const char *text, int32_t bytes)
 {
 	int32_t count = 0, length;
 	for (int32_t at = 0; at < bytes; at += length) {
 		uint32_t code = cursor_decode((const unsigned char *)text, at, bytes, &length);
-		count += code == 0xFFFD && !(length == 3 && (unsigned char)text[at] == 0xEF);   /* U+FFFD itself is well-formed */
+		count += code == 0xFFFD
+			&& !(length == 3 && (unsigned char)text[at] == 0xEF); /* U+FFFD itself is well-formed */
 	}
 	return count;
 }
 
-/* longest_first with room for `room` tokens: the longer of the two is cut down to the shorter; when both are too long
- * each gets half, the one that was longer (the pair, when equal) the odd token. */
+/* longest_first with room for `room` tokens: the longer of the two is cut down to the shorter; when both are
+ * too long each gets half, the one that was longer (the pair, when equal) the odd token. */
 RT_FN void tokenizer_truncate(int32_t room, int32_t *a, int32_t *b)
 {
 	int32_t *shorter = *a > *b ? b : a, *longer = *a > *b ? a : b;
@@ -282,14 +291,15 @@ RT_FN void tokenizer_truncate(int32_t room, int32_t *a, int32_t *b)
 }
 
 /* See tokenizer.h. */
-RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
-                      int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t *word,
-                      RtEncoding *encoding)
+RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, const char *pair,
+	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
+	int32_t *byte_end, int32_t *word, RtEncoding *encoding)
 {
 	const RtPiece *items = pair ? t->pair : t->single;
 	int32_t nitems = pair ? t->npair : t->nsingle, special = 0, n = 0;
 	const char *texts[2] = {text, pair};
-	int32_t sizes[2] = {(int32_t)bytes, pair ? (int32_t)pair_bytes : 0}, limits[2], totals[2] = {0, 0}, nexts[2] = {0, 0};
+	int32_t sizes[2] = {(int32_t)bytes, pair ? (int32_t)pair_bytes : 0}, limits[2], totals[2] = {0, 0},
+			nexts[2] = {0, 0};
 	if ((pair && t->npair == 0) || !text)
 		return RT_E_TEXT;
 	if (bytes > INT32_MAX || (pair && pair_bytes > INT32_MAX))
@@ -299,7 +309,7 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 	if (max_tokens < special)
 		return RT_E_LENGTH;
 	limits[0] = limits[1] = max_tokens - special;
-	if (pair) {   /* how many of each stay depends on both */
+	if (pair) { /* how many of each stay depends on both */
 		for (int i = 0; i < 2; i++) {
 			Writer count = {NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0};
 			tokenizer_text(t, texts[i], sizes[i], &count);
@@ -320,8 +330,8 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 			n++;
 		} else {
 			int which = items[i].piece == RT_PIECE_B;
-			Writer w = {ids + n, byte_start ? byte_start + n : NULL, byte_end ? byte_end + n : NULL, word ? word + n : NULL,
-			            limits[which], 0, 0, 0, 0};
+			Writer w = {ids + n, byte_start ? byte_start + n : NULL, byte_end ? byte_end + n : NULL,
+				word ? word + n : NULL, limits[which], 0, 0, 0, 0};
 			tokenizer_text(t, texts[which], sizes[which], &w);
 			totals[which] = w.count;
 			limits[which] = w.count < w.limit ? w.count : w.limit;
@@ -337,7 +347,8 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 	encoding->pair_tokens = pair ? limits[1] : 0;
 	encoding->text_next = (size_t)nexts[0];
 	encoding->pair_next = (size_t)nexts[1];
-	encoding->replaced = tokenizer_ill_formed(text, sizes[0]) + (pair ? tokenizer_ill_formed(pair, sizes[1]) : 0);
+	encoding->replaced = tokenizer_ill_formed(text, sizes[0])
+		+ (pair ? tokenizer_ill_formed(pair, sizes[1]) : 0);
 	return RT_OK;
 }
 
@@ -349,7 +360,4 @@ RT_FN const char *rt_token_text(const RtTokenizer *t, int32_t id, size_t *bytes)
 	return t->texts + t->text_at[id];
 }
 
-RT_FN int32_t rt_token_mask_id(const RtTokenizer *t)
-{
-	return t->mask_id;
-}
+RT_FN int32_t rt_token_mask_id(const RtTokenizer *t) { return t->mask_id; }

@@ -1,63 +1,78 @@
-/* tokenizer.h: tokenisation inside the emitted program. The tables are written by codegen/tokenize/tokenizer_emit.c and lie in the
- * program's data beside the weights; nothing is allocated here and nothing is opened. */
+/* tokenizer.h: tokenisation inside the emitted program. The tables are written by
+ * codegen/tokenize/tokenizer_emit.c and lie in the program's data beside the weights; nothing is allocated
+ * here and nothing is opened. */
 #ifndef RT_TOKENIZER_H
 #define RT_TOKENIZER_H
 #include "../model.h"
 
-enum { RT_SPECIAL = -1 };   /* byte_start and byte_end of a token that is not in the text */
+enum { RT_SPECIAL = -1 }; /* byte_start and byte_end of a token that is not in the text */
 
-/* ---- the tables -------------------------------------------------------------------------------------------------------
- * What becomes of one code point. The normaliser (clean text, Chinese characters, accents, lower case, in this order) is
- * worked out for every code point when the program is compiled, so that a record is all there is to know. */
-typedef struct RtRecord { uint32_t bits; int32_t value; } RtRecord;
-enum { /* bits of a record */
-	RT_KIND = 7,              /* one of: */
-	RT_ONE = 0,               /* the character code point + value */
-	RT_GONE = 1,              /* none */
-	RT_SPACED = 2,            /* the character code point + value between two spaces */
-	RT_LIST = 3,              /* entries [value, value + count) of the lists */
-	RT_HANGUL = 4,            /* a Hangul syllable, taken apart by arithmetic */
-	RT_CLASS_SHIFT = 3,       /* two bits: class of the character it becomes, RT_ONE and RT_SPACED */
-	RT_RAW_WORD = 1 << 5,     /* \w of a regular expression matches the code point itself */
-	RT_RAW_SPACE = 1 << 6,    /* White_Space, likewise */
-	RT_REORDERED = 1 << 7,    /* its list keeps a mark that canonical ordering may move */
+/* ---- the tables ---------------------------------------------------------------------------------
+ * What becomes of one code point. The normaliser (clean text, Chinese characters, accents, lower case, in
+ * this order) is worked out for every code point when the program is compiled, so that a record is all there
+ * is to know. */
+typedef struct RtRecord {
+	uint32_t bits;
+	int32_t value;
+} RtRecord;
+enum {                     /* bits of a record */
+	RT_KIND = 7,           /* one of: */
+	RT_ONE = 0,            /* the character code point + value */
+	RT_GONE = 1,           /* none */
+	RT_SPACED = 2,         /* the character code point + value between two spaces */
+	RT_LIST = 3,           /* entries [value, value + count) of the lists */
+	RT_HANGUL = 4,         /* a Hangul syllable, taken apart by arithmetic */
+	RT_CLASS_SHIFT = 3,    /* two bits: class of the character it becomes, RT_ONE and RT_SPACED */
+	RT_RAW_WORD = 1 << 5,  /* \w of a regular expression matches the code point itself */
+	RT_RAW_SPACE = 1 << 6, /* White_Space, likewise */
+	RT_REORDERED = 1 << 7, /* its list keeps a mark that canonical ordering may move */
 	RT_COUNT_SHIFT = 8,
 };
-enum { RT_OTHER = 0, RT_SPACE = 1, RT_PUNCTUATION = 2 };   /* classes */
-/* A list's entry: code point in bits 0-20, class in 21-22, bit 23: removed, canonical combining class in 24-31. */
+enum { RT_OTHER = 0, RT_SPACE = 1, RT_PUNCTUATION = 2 }; /* classes */
+/* A list's entry: code point in bits 0-20, class in 21-22, bit 23: removed, canonical combining class in
+ * 24-31. */
 #define RT_REMOVED ((uint32_t)1 << 23)
 enum { RT_BLOCK_BITS = 7, RT_WORD_CHARS_MAX = 1024 };
 
 enum { RT_ADDED_SINGLE_WORD = 1, RT_ADDED_LSTRIP = 2, RT_ADDED_RSTRIP = 4 };
-typedef struct RtAdded { int32_t id; uint32_t flags; } RtAdded;
-enum { RT_PIECE_TOKEN, RT_PIECE_A, RT_PIECE_B };             /* as TemplatePiece in codegen.h */
-typedef struct RtPiece { int32_t piece, id, type; } RtPiece;
+typedef struct RtAdded {
+	int32_t id;
+	uint32_t flags;
+} RtAdded;
+enum { RT_PIECE_TOKEN, RT_PIECE_A, RT_PIECE_B }; /* as TemplatePiece in codegen.h */
+typedef struct RtPiece {
+	int32_t piece, id, type;
+} RtPiece;
 
-/* A trie is a double array of 32-bit units; unit 0 is the root. Bits 0-7: the byte that leads here; bit 8: a string ends
- * here, its value is trie[base] >> 8; bits 9-31: base. The child for byte c (never 0) is trie[base ^ c], if bits 0-7
- * of that unit are c: no two units share a base. */
+/* A trie is a double array of 32-bit units; unit 0 is the root. Bits 0-7: the byte that leads here; bit 8: a
+ * string ends here, its value is trie[base] >> 8; bits 9-31: base. The child for byte c (never 0) is
+ * trie[base ^ c], if bits 0-7 of that unit are c: no two units share a base. */
 #define RT_TOKENIZER_TABLES(TABLE) /* type, name: in the blob, 64-byte aligned, little-endian */ \
-	TABLE(uint16_t, blocks)        /* which block the cells of a code point are in: blocks[code >> RT_BLOCK_BITS] */ \
-	TABLE(uint16_t, cells)         /* number of the record */ \
+	TABLE( \
+		uint16_t, blocks)  /* which block the cells of a code point are in: blocks[code >> RT_BLOCK_BITS] */ \
+	TABLE(uint16_t, cells) /* number of the record */ \
 	TABLE(RtRecord, records) \
 	TABLE(uint32_t, lists) \
-	TABLE(uint32_t, vocab)         /* trie: id */ \
-	TABLE(uint32_t, added_raw)     /* trie: index in added, of tokens found in the text as it is */ \
-	TABLE(uint32_t, added_clean)   /* the same for those found in the normalised text, normalised themselves */ \
+	TABLE(uint32_t, vocab)     /* trie: id */ \
+	TABLE(uint32_t, added_raw) /* trie: index in added, of tokens found in the text as it is */ \
+	TABLE( \
+		uint32_t, added_clean) /* the same for those found in the normalised text, normalised themselves */ \
 	TABLE(RtAdded, added) \
-	TABLE(uint8_t, first_raw)      /* 256: may a token of added_raw begin with this byte? */ \
-	TABLE(uint32_t, text_at)       /* ids + 1: where the spelling of an id begins; empty: no such id */ \
+	TABLE(uint8_t, first_raw) /* 256: may a token of added_raw begin with this byte? */ \
+	TABLE(uint32_t, text_at)  /* ids + 1: where the spelling of an id begins; empty: no such id */ \
 	TABLE(char, texts) \
 	TABLE(RtPiece, single) \
 	TABLE(RtPiece, pair)
 #define RT_TOKENIZER_NUMBERS(NUMBER) \
-	NUMBER(ids)                    /* one more than the largest */ \
-	NUMBER(unk_id) NUMBER(mask_id) \
-	NUMBER(word_chars)             /* a longer word is unk */ \
-	NUMBER(inside)                 /* unit of vocab where pieces after the first start (behind "##"); -1: there are none */ \
-	NUMBER(nadded_raw) NUMBER(nadded_clean) \
-	NUMBER(skips)                  /* no token of added_raw looks at its neighbours */ \
-	NUMBER(nsingle) NUMBER(npair)  /* 0: no template for pairs */
+	NUMBER(ids) /* one more than the largest */ \
+	NUMBER(unk_id) \
+	NUMBER(mask_id) \
+	NUMBER(word_chars) /* a longer word is unk */ \
+	NUMBER(inside) /* unit of vocab where pieces after the first start (behind "##"); -1: there are none */ \
+	NUMBER(nadded_raw) \
+	NUMBER(nadded_clean) \
+	NUMBER(skips)                 /* no token of added_raw looks at its neighbours */ \
+	NUMBER(nsingle) NUMBER(npair) /* 0: no template for pairs */
 struct RtTokenizer {
 #define TABLE(type, name) const type *name;
 	RT_TOKENIZER_TABLES(TABLE)
@@ -67,28 +82,27 @@ struct RtTokenizer {
 #undef NUMBER
 };
 
-
 /* What one call of rt_tokenize did. */
 typedef struct RtEncoding {
-	int32_t n;              /* tokens written, special tokens included */
-	int32_t total;          /* tokens there would be without truncation */
-	int32_t text_tokens, pair_tokens;   /* written of each, special tokens excluded */
-	size_t  text_next, pair_next;       /* byte where the first token left out begins; the length when all fit */
-	int32_t replaced;       /* invalid UTF-8 sequences that became U+FFFD */
+	int32_t n;                        /* tokens written, special tokens included */
+	int32_t total;                    /* tokens there would be without truncation */
+	int32_t text_tokens, pair_tokens; /* written of each, special tokens excluded */
+	size_t text_next, pair_next; /* byte where the first token left out begins; the length when all fit */
+	int32_t replaced;            /* invalid UTF-8 sequences that became U+FFFD */
 } RtEncoding;
 
-#ifndef RT_TABLES_ONLY   /* the compiler wants the tables, not the functions */
-/* Encodes text, or text and pair (pair NULL: single), with the special tokens of the template, truncated to max_tokens as
- * longest_first does in transformers. ids, types, byte_start, byte_end have room for max_tokens; all but ids may be NULL.
- * byte_start/byte_end: offsets into the original UTF-8 of the text the token lies in (the pair for its tokens). word (may be
- * NULL): number of the pre-token (word or punctuation mark) that the token is part of, counted from 0 in each text; -1 for
- * special tokens.
- * Returns RT_OK, RT_E_TEXT (no template for a pair), or RT_E_LENGTH (max_tokens has no room for the special tokens). */
-RT_FN int rt_tokenize(const RtTokenizer *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
-                      int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t *word,
-                      RtEncoding *);
+#ifndef RT_TABLES_ONLY /* the compiler wants the tables, not the functions */
+/* Encodes text, or text and pair (pair NULL: single), with the special tokens of the template, truncated to
+ * max_tokens as longest_first does in transformers. ids, types, byte_start, byte_end have room for
+ * max_tokens; all but ids may be NULL. byte_start/byte_end: offsets into the original UTF-8 of the text the
+ * token lies in (the pair for its tokens). word (may be NULL): number of the pre-token (word or punctuation
+ * mark) that the token is part of, counted from 0 in each text; -1 for special tokens. Returns RT_OK,
+ * RT_E_TEXT (no template for a pair), or RT_E_LENGTH (max_tokens has no room for the special tokens). */
+RT_FN int rt_tokenize(const RtTokenizer *, const char *text, size_t bytes, const char *pair,
+	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
+	int32_t *byte_end, int32_t *word, RtEncoding *);
 /* The vocabulary's spelling of an id ("##ing"); bytes receives its length. NULL: no such id. */
 RT_FN const char *rt_token_text(const RtTokenizer *, int32_t id, size_t *bytes);
-RT_FN int32_t rt_token_mask_id(const RtTokenizer *);   /* -1: the vocabulary has no mask */
+RT_FN int32_t rt_token_mask_id(const RtTokenizer *); /* -1: the vocabulary has no mask */
 #endif
 #endif

@@ -1,12 +1,14 @@
-/* bench_sparse.c: linears over weights of which a share is zero, sparse against dense kernels of the same instructions, and both against what
- * the core can multiply. Not a test.
+/* bench_sparse.c: linears over weights of which a share is zero, sparse against dense kernels of the same
+ * instructions, and both against what the core can multiply. Not a test.
  *
- *   clang-19 -O3 -std=gnu17 tests/bench/bench_sparse.c -lm -o bench_sparse && ./bench_sparse [KERNELS ..] [SPARSITY[x4] ..]
+ *   clang-19 -O3 -std=gnu17 tests/bench/bench_sparse.c -lm -o bench_sparse && ./bench_sparse [KERNELS ..]
+ * [SPARSITY[x4] ..]
  *
- * KERNELS: i8_avx512vnni (by itself: this), i8_avx512, i8_avxvnni, i8_avx2, i8_scalar, f32_avx512, f32_avx2, f32_scalar. The linears of six layers of
- * MiniLM-L6 and of BERT-base, with literal inputs as the emitter prints them. Zeros are drawn weight by weight, which leaves most quads:
- * 1 - SPARSITY^4 of them; with x4 four at a time (sparsify{structure=1x4}). Minimum CPU time of several runs by turns; results in
- * int8 must be equal in every bit. */
+ * KERNELS: i8_avx512vnni (by itself: this), i8_avx512, i8_avxvnni, i8_avx2, i8_scalar, f32_avx512, f32_avx2,
+ * f32_scalar. The linears of six layers of MiniLM-L6 and of BERT-base, with literal inputs as the emitter
+ * prints them. Zeros are drawn weight by weight, which leaves most quads: 1 - SPARSITY^4 of them; with x4
+ * four at a time (sparsify{structure=1x4}). Minimum CPU time of several runs by turns; results in int8 must
+ * be equal in every bit. */
 #if !defined(__x86_64__)
 #error "needs an x86-64 CPU with AVX-512 and VNNI"
 #endif
@@ -50,55 +52,109 @@ RT_TARGET_AVX512VNNI static double peak(bool floats)
 		acc[i] = _mm512_setzero_si512();
 	double start = now();
 	for (int n = 0; n < 1000000; n++)
-		RT_UNROLL_FULL for (int i = 0; i < 12; i++) {
-			acc[i] = floats ? _mm512_castps_si512(_mm512_fmadd_ps(_mm512_set1_ps(1), _mm512_set1_ps(1), _mm512_castsi512_ps(acc[i])))
-				: _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(1), _mm512_set1_epi8(1));
+		RT_UNROLL_FULL for (int i = 0; i < 12; i++)
+		{
+			acc[i] = floats ? _mm512_castps_si512(_mm512_fmadd_ps(
+								  _mm512_set1_ps(1), _mm512_set1_ps(1), _mm512_castsi512_ps(acc[i])))
+							: _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(1), _mm512_set1_epi8(1));
 			__asm__ volatile("" : "+v"(acc[i]));
 		}
 	return 1e6 * 12 * (floats ? 16 : 64) / (now() - start);
 }
 
 /* A linear of K inputs, of codes or of floats; all rows, all panels. */
-typedef void Run(float *, const void *, const float *, const void *, const float *, const float *, const int32_t *, int, int, void *);
-#define PARAMETERS float *out, const void *x, const float *s, const void *w, const float *ws, const float *bias, const int32_t *sums, \
-	int rows, int N, void *scratch
+typedef void Run(float *, const void *, const float *, const void *, const float *, const float *,
+	const int32_t *, int, int, void *);
+#define PARAMETERS \
+	float *out, const void *x, const float *s, const void *w, const float *ws, const float *bias, \
+		const int32_t *sums, int rows, int N, void *scratch
 #define ACT(K) (N == 4 * K ? RT_ACT_GELU : RT_ACT_NONE)
 #define LINEAR_I8(K, isa, TARGET, panel) \
 	__attribute__((noinline)) TARGET static void i8_##isa##_dense_##K(PARAMETERS) \
-	{ linear_i8__##isa(out, x, s, w, ws, bias, sums, 0, rows, 0, N / panel, K, N, ACT(K), scratch); } \
+	{ \
+		linear_i8__##isa(out, x, s, w, ws, bias, sums, 0, rows, 0, N / panel, K, N, ACT(K), scratch); \
+	} \
 	__attribute__((noinline)) TARGET static void i8_##isa##_sparse_##K(PARAMETERS) \
-	{ linear_i8_sparse__##isa(out, x, s, w, ws, bias, sums, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); }
+	{ \
+		linear_i8_sparse__##isa( \
+			out, x, s, w, ws, bias, sums, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); \
+	}
 #define LINEAR_F32(K, isa, TARGET, panel) \
 	__attribute__((noinline)) TARGET static void f32_##isa##_dense_##K(PARAMETERS) \
-	{ (void)s, (void)ws, (void)sums, (void)scratch; linear_f32__##isa(out, x, w, bias, 0, rows, 0, N / panel, K, N, ACT(K)); } \
+	{ \
+		(void)s, (void)ws, (void)sums, (void)scratch; \
+		linear_f32__##isa(out, x, w, bias, 0, rows, 0, N / panel, K, N, ACT(K)); \
+	} \
 	__attribute__((noinline)) TARGET static void f32_##isa##_sparse_##K(PARAMETERS) \
-	{ (void)s, (void)ws, (void)sums; linear_f32_sparse__##isa(out, x, w, bias, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); }
+	{ \
+		(void)s, (void)ws, (void)sums; \
+		linear_f32_sparse__##isa(out, x, w, bias, 0, rows, 0, N / SPARSE_PANEL, K, N, ACT(K), scratch); \
+	}
 #define INPUTS(LINEAR, isa, TARGET, panel) \
-	LINEAR(384, isa, TARGET, panel) LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
-INPUTS(LINEAR_I8, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_I8, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_I8, avxvnni, RT_TARGET_AVXVNNI, 16)
-INPUTS(LINEAR_I8, avx512, RT_TARGET_AVX512, 32) INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
-INPUTS(LINEAR_F32, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_F32, avx2, RT_TARGET_AVX2, 16) INPUTS(LINEAR_F32, avx512, RT_TARGET_AVX512, 32)
+	LINEAR(384, isa, TARGET, panel) \
+	LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
+INPUTS(LINEAR_I8, scalar, RT_TARGET_NONE, 8)
+INPUTS(LINEAR_I8, avx2, RT_TARGET_AVX2, 16)
+INPUTS(LINEAR_I8, avxvnni, RT_TARGET_AVXVNNI, 16)
+INPUTS(LINEAR_I8, avx512, RT_TARGET_AVX512, 32)
+INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
+INPUTS(LINEAR_F32, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_F32, avx2, RT_TARGET_AVX2, 16)
+	INPUTS(LINEAR_F32, avx512, RT_TARGET_AVX512, 32)
 
-enum { DENSE, SPARSE };
-typedef struct Kernels { const char *name; bool floats; int panel, group; Run *run[2][4]; } Kernels;   /* of 384, 1536, 768 and 3072 inputs */
-#define KERNELS(type, isa, panel, group) { #type "_" #isa, group == 1, panel, group, \
-	{ { type##_##isa##_dense_384, type##_##isa##_dense_1536, type##_##isa##_dense_768, type##_##isa##_dense_3072 }, \
-	  { type##_##isa##_sparse_384, type##_##isa##_sparse_1536, type##_##isa##_sparse_768, type##_##isa##_sparse_3072 } } }
+		enum {
+			DENSE,
+			SPARSE
+		};
+typedef struct Kernels {
+	const char *name;
+	bool floats;
+	int panel, group;
+	Run *run[2][4];
+} Kernels; /* of 384, 1536, 768 and 3072 inputs */
+#define KERNELS(type, isa, panel, group) \
+	{ \
+		#type "_" #isa, group == 1, panel, group, \
+		{ \
+			{type##_##isa##_dense_384, type##_##isa##_dense_1536, type##_##isa##_dense_768, \
+				type##_##isa##_dense_3072}, \
+			{ \
+				type##_##isa##_sparse_384, type##_##isa##_sparse_1536, type##_##isa##_sparse_768, \
+					type##_##isa##_sparse_3072 \
+			} \
+		} \
+	}
 static const Kernels kernels[] = {
-	KERNELS(i8, avx512vnni, 32, 4), KERNELS(i8, avx512, 32, 2), KERNELS(i8, avxvnni, 16, 4), KERNELS(i8, avx2, 16, 2), KERNELS(i8, scalar, 8, 4),
-	KERNELS(f32, avx512, 32, 1), KERNELS(f32, avx2, 16, 1), KERNELS(f32, scalar, 8, 1),
+	KERNELS(i8, avx512vnni, 32, 4),
+	KERNELS(i8, avx512, 32, 2),
+	KERNELS(i8, avxvnni, 16, 4),
+	KERNELS(i8, avx2, 16, 2),
+	KERNELS(i8, scalar, 8, 4),
+	KERNELS(f32, avx512, 32, 1),
+	KERNELS(f32, avx2, 16, 1),
+	KERNELS(f32, scalar, 8, 1),
 };
 
-enum { TOKENS_MAX = 256, LAYERS = 6 };   /* of their own weights each: no cache holds them all, and no branch predictor their counts */
-typedef struct Shape { int inputs, K, N; void *weights[2][LAYERS]; int64_t bytes; double left, time[2]; } Shape;
+enum {
+	TOKENS_MAX = 256,
+	LAYERS = 6
+}; /* of their own weights each: no cache holds them all, and no branch predictor their counts */
+typedef struct Shape {
+	int inputs, K, N;
+	void *weights[2][LAYERS];
+	int64_t bytes;
+	double left, time[2];
+} Shape;
 static Shape shapes[2][4] = {
-	{ { .inputs = 0, 384, 1152 }, { .inputs = 0, 384, 384 }, { .inputs = 0, 384, 1536 }, { .inputs = 1, 1536, 384 } },
-	{ { .inputs = 2, 768, 2304 }, { .inputs = 2, 768, 768 }, { .inputs = 2, 768, 3072 }, { .inputs = 3, 3072, 768 } },
+	{{.inputs = 0, 384, 1152}, {.inputs = 0, 384, 384}, {.inputs = 0, 384, 1536}, {.inputs = 1, 1536, 384}},
+	{{.inputs = 2, 768, 2304}, {.inputs = 2, 768, 768}, {.inputs = 2, 768, 3072}, {.inputs = 3, 3072, 768}},
 };
-static const char *const models[2] = { "MiniLM-L6", "BERT-base" };
+static const char *const models[2] = {"MiniLM-L6", "BERT-base"};
 
 static uint64_t seed = 1;
-static uint32_t draw(void) { return (uint32_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 33); }
+static uint32_t draw(void)
+{
+	return (uint32_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 33);
+}
 
 static void *need(size_t bytes)
 {
@@ -121,10 +177,14 @@ static void shape_make(const Kernels *kernel, Shape *shape, int layer, double sp
 			const int8_t code = zero ? 0 : (int8_t)((int)(draw() % 254) - 127);
 			const float real = (float)code / 1000;
 			memcpy(plain + (size_t)(n * K + k) * size, kernel->floats ? (const void *)&real : &code, size);
-			memcpy(packed + (size_t)(((n / panel * (K / group) + k / group) * panel + n % panel) * group + k % group) * size,
+			memcpy(packed
+					+ (size_t)(((n / panel * (K / group) + k / group) * panel + n % panel) * group
+						  + k % group)
+						* size,
 				kernel->floats ? (const void *)&real : &code, size);
 		}
-	Tensor tensor = { .data = plain, .type = { .dtype = kernel->floats ? DT_F32 : DT_I8, .rank = 2, .dim = { { .plus = N }, { .plus = K } } } };
+	Tensor tensor = {.data = plain,
+		.type = {.dtype = kernel->floats ? DT_F32 : DT_I8, .rank = 2, .dim = {{.plus = N}, {.plus = K}}}};
 	shape->bytes = sparse_pack(&tensor, NULL);
 	shape->left = sparse_left(&tensor);
 	shape->weights[SPARSE][layer] = need((size_t)shape->bytes);
@@ -140,8 +200,8 @@ static void *scratch;
 
 static void run(const Kernels *kernel, int which, const Shape *s, int layer, int tokens)
 {
-	kernel->run[which][s->inputs](out[which], kernel->floats ? reals : codes, vectors, s->weights[which][layer], vectors, vectors, sums, tokens,
-		s->N, scratch);
+	kernel->run[which][s->inputs](out[which], kernel->floats ? reals : codes, vectors,
+		s->weights[which][layer], vectors, vectors, sums, tokens, s->N, scratch);
 }
 
 /* Every bit of codes; of floats, which are added in another order, nearly. */
@@ -179,7 +239,7 @@ static void measure(const Kernels *kernel, Shape layer[4], int tokens)
 
 static void table(const Kernels *kernel, double sparsity, int fours)
 {
-	static const int tokens[] = { 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256 };
+	static const int tokens[] = {1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256};
 	for (int m = 0; m < 2; m++) {
 		int64_t bytes = 0, weights = 0;
 		double left = 0;
@@ -191,9 +251,9 @@ static void table(const Kernels *kernel, double sparsity, int fours)
 			left += s->left * s->K * s->N;
 		}
 		printf("\n%s: %s, %.0f %% of the weights zero%s, %.1f %% of the words not: %.2fx smaller than f32\n"
-			"%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
-			kernel->name, models[m], 100 * sparsity, fours ? ", by fours" : "",
-			100 * left / (double)weights, 4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
+			   "%7s %9s %9s  dense/sparse: all; q k v; out; ffn in, gelu; ffn out\n",
+			kernel->name, models[m], 100 * sparsity, fours ? ", by fours" : "", 100 * left / (double)weights,
+			4.0 * (double)weights / (double)bytes, "tokens", "of peak", "as dense");
 		for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
 			double sum[2] = {0}, most = peak(kernel->floats);
 			measure(kernel, shapes[m], tokens[t]);
@@ -202,8 +262,7 @@ static void table(const Kernels *kernel, double sparsity, int fours)
 				sum[1] += s->time[1];
 			}
 			printf("%7d %9.2f %9.2f  %.2f;", tokens[t], LAYERS * (double)weights * tokens[t] / sum[0] / most,
-				LAYERS * (double)weights * tokens[t] / sum[1] / most,
-				sum[0] / sum[1]);
+				LAYERS * (double)weights * tokens[t] / sum[1] / most, sum[0] / sum[1]);
 			for (Shape *s = shapes[m]; s < shapes[m] + 4; s++)
 				printf(" %.2f", s->time[0] / s->time[1]);
 			puts("");
@@ -217,9 +276,9 @@ static void table(const Kernels *kernel, double sparsity, int fours)
 int main(int argc, char **argv)
 {
 	enum { KINDS = sizeof kernels / sizeof *kernels };
-	bool chosen[KINDS] = { false }, any = false;
+	bool chosen[KINDS] = {false}, any = false;
 	double sparsity[16];
-	int fours[16] = { 0 }, count = 0;
+	int fours[16] = {0}, count = 0;
 	for (int i = 1; i < argc; i++) {
 		int k = 0;
 		while (k < KINDS && strcmp(kernels[k].name, argv[i]))

@@ -1,11 +1,11 @@
-/* tokenize_driver.c: tokenizes with the compiler's import and tables and the programs' code, in one process, for tests that
- * compare with the `tokenizers` library.
+/* tokenize_driver.c: tokenizes with the compiler's import and tables and the programs' code, in one process,
+ * for tests that compare with the `tokenizers` library.
  *
- *   tokenize_driver DIRECTORY FILE               requests from standard input, one a line, answers as JSON, one a line
- *   tokenize_driver DIRECTORY FILE --bench TEXT  bytes a second over the lines of a text file
+ *   tokenize_driver DIRECTORY FILE               requests from standard input, one a line, answers as JSON,
+ * one a line tokenize_driver DIRECTORY FILE --bench TEXT  bytes a second over the lines of a text file
  *
- * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`, the texts in hexadecimal behind an x: any bytes can be asked for.
- * Exit status as bertc's. */
+ * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`, the texts in hexadecimal behind an x: any bytes
+ * can be asked for. Exit status as bertc's. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +14,9 @@
 #include "compiler/cli/bertc.h"
 #include "runtime/tokenize/tokenizer.c"
 
-typedef struct Room { int32_t *ids, *types, *starts, *ends, *words, size; } Room;
+typedef struct Room {
+	int32_t *ids, *types, *starts, *ends, *words, size;
+} Room;
 
 static void room_grow(Room *room, int32_t size)
 {
@@ -61,12 +63,13 @@ static void answer(const RtTokenizer *t, char *line, Room *room)
 {
 	char *save, *number = strtok_r(line, " \n", &save);
 	size_t bytes, pair_bytes;
-	char *text = unhex(strtok_r(NULL, " \n", &save), &bytes), *pair = unhex(strtok_r(NULL, " \n", &save), &pair_bytes);
+	char *text = unhex(strtok_r(NULL, " \n", &save), &bytes),
+		 *pair = unhex(strtok_r(NULL, " \n", &save), &pair_bytes);
 	int32_t max_tokens = number ? (int32_t)strtol(number, NULL, 10) : 0;
 	RtEncoding e;
 	room_grow(room, max_tokens + 1);
-	int status = rt_tokenize(t, text, bytes, pair, pair_bytes, max_tokens, room->ids, room->types, room->starts, room->ends,
-	                         room->words, &e);
+	int status = rt_tokenize(t, text, bytes, pair, pair_bytes, max_tokens, room->ids, room->types,
+		room->starts, room->ends, room->words, &e);
 	if (status != RT_OK) {
 		printf("{\"status\":%d}\n", status);
 		return;
@@ -77,14 +80,14 @@ static void answer(const RtTokenizer *t, char *line, Room *room)
 	print_list("starts", room->starts, e.n);
 	print_list("ends", room->ends, e.n);
 	print_list("words", room->words, e.n);
-	printf("\"total\":%d,\"tokens\":[%d,%d],\"next\":[%zu,%zu],\"replaced\":%d}\n", (int)e.total, (int)e.text_tokens,
-	       (int)e.pair_tokens, e.text_next, e.pair_next, (int)e.replaced);
+	printf("\"total\":%d,\"tokens\":[%d,%d],\"next\":[%zu,%zu],\"replaced\":%d}\n", (int)e.total,
+		(int)e.text_tokens, (int)e.pair_tokens, e.text_next, e.pair_next, (int)e.replaced);
 }
 
 static double seconds(void)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);   /* of this process: other programs do not count */
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now); /* of this process: other programs do not count */
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -102,10 +105,12 @@ static int bench(const RtTokenizer *t, const char *path, Diag *diag)
 			RtEncoding e;
 			stop = memchr(at, '\n', (size_t)(text + bytes - at));
 			stop = stop ? stop : text + bytes;
-			if (rt_tokenize(t, at, (size_t)(stop - at), NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e) == RT_OK)
+			if (rt_tokenize(t, at, (size_t)(stop - at), NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e)
+				== RT_OK)
 				tokens += e.total;
 		}
-	printf("%.1f MB/s, %.2f million tokens/s\n", (double)rounds * (double)bytes / spent / 1e6, (double)tokens / spent / 1e6);
+	printf("%.1f MB/s, %.2f million tokens/s\n", (double)rounds * (double)bytes / spent / 1e6,
+		(double)tokens / spent / 1e6);
 	free(text);
 	return 0;
 }
@@ -132,7 +137,8 @@ int main(int argc, char **argv)
 		char *line = NULL;
 		size_t capacity = 0;
 		if (argc == 5) {
-			printf("import %.3f s, tables %.3f s, %zu bytes\n", imported - begin, built - imported, blob.bytes);
+			printf(
+				"import %.3f s, tables %.3f s, %zu bytes\n", imported - begin, built - imported, blob.bytes);
 			bench(&t, argv[4], &diag);
 		}
 		while (argc == 3 && getline(&line, &capacity, stdin) > 0)

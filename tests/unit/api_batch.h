@@ -4,7 +4,9 @@
 #include "tiny_model.h"
 
 /* Of many lengths, none among them. */
-typedef struct Batch { int32_t ids[4096], types[4096], offsets[200], texts; } Batch;
+typedef struct Batch {
+	int32_t ids[4096], types[4096], offsets[200], texts;
+} Batch;
 
 static void batch_make(Batch *b, int32_t texts)
 {

@@ -1,19 +1,27 @@
-/* kernel_checks_linear.h: the rows of linear, whose weights are f32, f16 or bf16 and whose arithmetic is f32. Part of kernel_checks.h. */
+/* kernel_checks_linear.h: the rows of linear, whose weights are f32, f16 or bf16 and whose arithmetic is f32.
+ * Part of kernel_checks.h. */
 typedef void LinearFn(float *, const float *, const void *, const float *, int, int, int, int, int, int, int);
 
-typedef struct LinearCase { int M, K, N, panels; float *x, *bias; void *w; double *exact; } LinearCase;
+typedef struct LinearCase {
+	int M, K, N, panels;
+	float *x, *bias;
+	void *w;
+	double *exact;
+} LinearCase;
 
 /* Packed as passes pack it: w[P][K][panel], zeros beyond N. */
 static LinearCase linear_case(const Row *row, int M, int K, int N)
 {
 	int P = (N + row->panel - 1) / row->panel;
-	LinearCase c = { M, K, N, P, random_floats((size_t)M * (size_t)K), random_floats((size_t)(P * row->panel)), NULL, NULL };
+	LinearCase c = {M, K, N, P, random_floats((size_t)M * (size_t)K), random_floats((size_t)(P * row->panel)),
+		NULL, NULL};
 	size_t size = row->dtype == RT_STORED_F32 ? 4 : 2;
 	c.w = random_stored((size_t)P * (size_t)K * (size_t)row->panel, row->dtype, &c.exact);
 	for (int n = N; n < P * row->panel; n++) {
 		c.bias[n] = 0;
 		for (int k = 0; k < K; k++) {
-			size_t at = ((size_t)(P - 1) * (size_t)K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
+			size_t at = ((size_t)(P - 1) * (size_t)K + (size_t)k) * (size_t)row->panel
+				+ (size_t)(n % row->panel);
 			memset((char *)c.w + at * size, 0, size);
 			c.exact[at] = 0;
 		}
@@ -21,7 +29,13 @@ static LinearCase linear_case(const Row *row, int M, int K, int N)
 	return c;
 }
 
-static void linear_free(LinearCase *c) { free(c->x); free(c->bias); free(c->w); free(c->exact); }
+static void linear_free(LinearCase *c)
+{
+	free(c->x);
+	free(c->bias);
+	free(c->w);
+	free(c->exact);
+}
 
 static void check_linear_values(const Row *row, const LinearCase *c, int act)
 {
@@ -33,16 +47,18 @@ static void check_linear_values(const Row *row, const LinearCase *c, int act)
 		for (int n = 0; n < c->N; n++) {
 			double sum = (double)c->bias[n], squares = 0;
 			for (int k = 0; k < c->K; k++) {
-				size_t at = ((size_t)(n / row->panel) * (size_t)c->K + (size_t)k) * (size_t)row->panel + (size_t)(n % row->panel);
+				size_t at = ((size_t)(n / row->panel) * (size_t)c->K + (size_t)k) * (size_t)row->panel
+					+ (size_t)(n % row->panel);
 				double term = (double)c->x[(size_t)r * (size_t)c->K + (size_t)k] * c->exact[at];
 				sum += term;
 				squares += term * term;
 			}
-			check_near(row->name, what, (long)r * c->N + n, out[(size_t)r * (size_t)c->N + (size_t)n], act_exact(sum, act),
-			           sqrt(squares), 1e-5);
+			check_near(row->name, what, (long)r * c->N + n, out[(size_t)r * (size_t)c->N + (size_t)n],
+				act_exact(sum, act), sqrt(squares), 1e-5);
 		}
 	for (int i = 0; i < 64; i++)
-		check_same(row->name, "writes past the end", &out[(size_t)c->M * (size_t)c->N + (size_t)i], &UNTOUCHED, 4);
+		check_same(
+			row->name, "writes past the end", &out[(size_t)c->M * (size_t)c->N + (size_t)i], &UNTOUCHED, 4);
 	free(out);
 }
 
@@ -87,12 +103,14 @@ static void check_linear_special(const Row *row)
 	linear_free(&c);
 }
 
-/* Every bit pattern of a 16-bit weight, infinities and NaN among them, comes out of a product with 1 exactly as it is. */
+/* Every bit pattern of a 16-bit weight, infinities and NaN among them, comes out of a product with 1 exactly
+ * as it is. */
 static void check_linear_halves(const Row *row, int M)
 {
 	enum { HALVES = 1 << 16 };
 	uint16_t *w = aligned_alloc(64, HALVES * sizeof *w);
-	float *x = need((size_t)M * sizeof *x), *bias = need(HALVES * sizeof *bias), *out = fresh((size_t)M * HALVES);
+	float *x = need((size_t)M * sizeof *x), *bias = need(HALVES * sizeof *bias),
+		  *out = fresh((size_t)M * HALVES);
 	memset(bias, 0, HALVES * sizeof *bias);
 	for (int i = 0; i < HALVES; i++)
 		w[i] = (uint16_t)i;
@@ -102,11 +120,12 @@ static void check_linear_halves(const Row *row, int M)
 	for (int i = 0; i < M * HALVES; i++) {
 		uint16_t half = (uint16_t)(i % HALVES);
 		double want = row->dtype == RT_STORED_F16 ? from_f16(half) : from_bf16(half);
-		bool tiny = fabs(want) < 0x1p-126;   /* ARMv7 takes subnormal floats for zero */
+		bool tiny = fabs(want) < 0x1p-126; /* ARMv7 takes subnormal floats for zero */
 		checks++;
 		if (isnan(want) ? !isnan(out[i]) : tiny ? fabsf(out[i]) >= 0x1p-126f : (double)out[i] != want)
 			if (++failures <= 20)
-				printf("%s: weight 0x%04x comes out as %.9g, expected %.9g\n", row->name, (unsigned)half, (double)out[i], want);
+				printf("%s: weight 0x%04x comes out as %.9g, expected %.9g\n", row->name, (unsigned)half,
+					(double)out[i], want);
 	}
 	free(w);
 	free(x);
@@ -114,7 +133,8 @@ static void check_linear_halves(const Row *row, int M)
 	free(out);
 }
 
-/* Whether two rows are the same instructions in other tiles: linear_f32__avx512 and linear_f32_8x48__avx512. */
+/* Whether two rows are the same instructions in other tiles: linear_f32__avx512 and linear_f32_8x48__avx512.
+ */
 static bool same_but_for_tile(const Row *a, const Row *b)
 {
 	const char *isa = strstr(a->name, "__"), *other = strstr(b->name, "__");
@@ -124,7 +144,8 @@ static bool same_but_for_tile(const Row *a, const Row *b)
 /* A tuning may choose between them: the same bits for every output, whatever the activation. */
 static void check_linear_tiles(const Row *a, const Row *b, int M, int K, int N, int act)
 {
-	float *w = random_floats((size_t)N * (size_t)K), *bias = random_floats((size_t)(N + 64)), *x = random_floats((size_t)M * (size_t)K);
+	float *w = random_floats((size_t)N * (size_t)K), *bias = random_floats((size_t)(N + 64)),
+		  *x = random_floats((size_t)M * (size_t)K);
 	float *out[2];
 	for (int i = 0; i < 2; i++) {
 		const Row *row = i ? b : a;
@@ -133,20 +154,27 @@ static void check_linear_tiles(const Row *a, const Row *b, int M, int K, int N, 
 		float *packed = need(n * 4);
 		memset(packed, 0, n * 4);
 		for (int k = N * K - 1; k >= 0; k--)
-			packed[((size_t)(k / K) / panel * (size_t)K + (size_t)(k % K)) * panel + (size_t)(k / K) % panel] = w[k];
+			packed[((size_t)(k / K) / panel * (size_t)K + (size_t)(k % K)) * panel + (size_t)(k / K) % panel]
+				= w[k];
 		out[i] = fresh((size_t)M * (size_t)N);
 		((LinearFn *)row->fn)(out[i], x, packed, bias, 0, M, 0, P, K, N, act);
 		free(packed);
 	}
 	check_same(b->name, "other bits than in the default tile", out[0], out[1], (size_t)M * (size_t)N * 4);
-	free(out[0]); free(out[1]); free(w); free(bias); free(x);
+	free(out[0]);
+	free(out[1]);
+	free(w);
+	free(bias);
+	free(x);
 }
 
 static void check_tiles(void)
 {
 	for (const Row *a = rows; a < rows + nrows; a++)
 		for (const Row *b = rows; b < rows + nrows; b++)
-			for (int M = 1; M <= 26 && same_but_for_tile(a, b) && strcmp(a->op, "linear") == 0 && a->dtype == RT_STORED_F32; M++)
+			for (int M = 1; M <= 26 && same_but_for_tile(a, b) && strcmp(a->op, "linear") == 0
+				&& a->dtype == RT_STORED_F32;
+				M++)
 				check_linear_tiles(a, b, M, 37 + 16 * (M % 3), 5 + 13 * M, M % 7);
 }
 
@@ -156,17 +184,17 @@ static void check_linear(void)
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (strcmp(row->op, "linear") != 0)
 			continue;
-		int P = row->panel, heights[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31 };
-		int shapes[][2] = { { 1, 1 }, { 3, 2 }, { 7, P - 1 }, { 16, P }, { 31, P + 1 }, { 33, 2 * P + 5 }, { 64, 3 * P },
-			{ 127, 37 } };
+		int P = row->panel, heights[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31};
+		int shapes[][2] = {
+			{1, 1}, {3, 2}, {7, P - 1}, {16, P}, {31, P + 1}, {33, 2 * P + 5}, {64, 3 * P}, {127, 37}};
 		for (size_t i = 0; i < sizeof heights / sizeof *heights; i++)
 			for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
 				LinearCase c = linear_case(row, heights[i], shapes[s][0], shapes[s][1]);
 				check_linear_values(row, &c, (int)((i + s) % 7));
 				linear_free(&c);
 			}
-		int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 2, 768, 768 }, { 5, 3072, 70 }, { 40, 312, 312 },
-			{ 77, 400, 45 }, { 38, 193, 33 } };
+		int real[][3] = {{9, 384, 1152}, {13, 1536, 384}, {2, 768, 768}, {5, 3072, 70}, {40, 312, 312},
+			{77, 400, 45}, {38, 193, 33}};
 		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
 			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
 			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);

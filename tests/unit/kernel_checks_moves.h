@@ -1,7 +1,7 @@
-/* kernel_checks_moves.h: what looks up, moves and joins rows: embed, pooling, positions, tensor ops, and what decides on exits. Part of
- * kernel_checks.h. */
+/* kernel_checks_moves.h: what looks up, moves and joins rows: embed, pooling, positions, tensor ops, and what
+ * decides on exits. Part of kernel_checks.h. */
 
-/* ---- embed, rows, tensor ------------------------------------------------------------------------------------------ */
+/* ---- embed, rows, tensor --------------------------------------------------------------------- */
 typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int, int);
 
 typedef void EmbedI8Fn(float *, const void *, const int32_t *, const float *, const float *, int, int, int);
@@ -18,7 +18,8 @@ static void check_embed_codes(const Row *row, int H)
 	enum { V = 5, ROWS = 7 };
 	const bool int4 = strcmp(row->op, "embed_i4") == 0;
 	int32_t ids[ROWS];
-	float *scales = random_floats(V), *added = random_floats((size_t)(ROWS * H)), *out = fresh((size_t)(ROWS * H) + 1);
+	float *scales = random_floats(V), *added = random_floats((size_t)(ROWS * H)),
+		  *out = fresh((size_t)(ROWS * H) + 1);
 	int8_t *table = need((size_t)(V * H));
 	for (int i = 0; i < V * H; i++)
 		table[i] = (int8_t)(draw() % 255 - 127);
@@ -28,40 +29,51 @@ static void check_embed_codes(const Row *row, int H)
 		((EmbedI8Fn *)row->fn)(out, table, ids, scales, with ? added : NULL, 1, ROWS, H);
 		for (int i = H; i < ROWS * H; i++) {
 			const int id = ids[i / H], column = i % H;
-			float want = (float)(int4 ? nibble_of(table[(id * H + column) / 2], column) : table[id * H + column]) * scales[id];
+			float want = (float)(int4 ? nibble_of(table[(id * H + column) / 2], column)
+									  : table[id * H + column])
+				* scales[id];
 			want = with ? want + added[i] : want;
 			check_same(row->name, row->op, out + i, &want, sizeof want);
 		}
 		check_same(row->name, "embed codes: writes past the end", out + ROWS * H, &UNTOUCHED, 4);
 		check_same(row->name, "embed codes: writes rows not asked for", out, &UNTOUCHED, 4);
 	}
-	free(scales); free(added); free(out); free(table);
+	free(scales);
+	free(added);
+	free(out);
+	free(table);
 }
 
 static void check_embed(void)
 {
-	const int32_t ids[] = { 4, 0, 8, 4, 1 };
+	const int32_t ids[] = {4, 0, 8, 4, 1};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		for (int H = 1; H < 70 && strcmp(row->op, "embed_i8") == 0; H += 4)
 			check_embed_codes(row, H);
 		for (int H = 2; H < 70 && strcmp(row->op, "embed_i4") == 0; H += 4)
 			check_embed_codes(row, H);
 		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4)
-			for (int panel = 1; panel <= 16; panel *= 4) {   /* 16: more than there are rows */
+			for (int panel = 1; panel <= 16; panel *= 4) { /* 16: more than there are rows */
 				double *exact;
-				void *table = random_stored((size_t)((9 + panel - 1) / panel * panel * H), row->dtype, &exact);
+				void *table = random_stored(
+					(size_t)((9 + panel - 1) / panel * panel * H), row->dtype, &exact);
 				float *out = fresh((size_t)(5 * H));
 				((EmbedFn *)row->fn)(out, table, ids, 1, 4, H, panel);
 				for (int i = 0; i < 5 * H; i++) {
 					const int id = ids[i / H], at = (id / panel * H + i % H) * panel + id % panel;
-					check_near(row->name, "embed", i, out[i], i / H >= 1 && i / H < 4 ? exact[at] : (double)UNTOUCHED, 0, 0);
+					check_near(row->name, "embed", i, out[i],
+						i / H >= 1 && i / H < 4 ? exact[at] : (double)UNTOUCHED, 0, 0);
 				}
-				free(table); free(exact); free(out);
+				free(table);
+				free(exact);
+				free(out);
 			}
 	}
 	for (unsigned bits = 0; bits < 65536; bits++) {
-		check_near("math_from_f16", "bits", (long)bits, math_from_f16((uint16_t)bits), from_f16((uint16_t)bits), 0, 0);
-		check_near("math_from_bf16", "bits", (long)bits, math_from_bf16((uint16_t)bits), from_bf16((uint16_t)bits), 0, 0);
+		check_near("math_from_f16", "bits", (long)bits, math_from_f16((uint16_t)bits),
+			from_f16((uint16_t)bits), 0, 0);
+		check_near("math_from_bf16", "bits", (long)bits, math_from_bf16((uint16_t)bits),
+			from_bf16((uint16_t)bits), 0, 0);
 	}
 }
 
@@ -70,7 +82,7 @@ static void check_rows(void)
 	for (int tokens = 0; tokens < 6; tokens++) {
 		enum { H = 5 };
 		float *x = random_floats((size_t)(tokens * H) + 1), out[H];
-		int32_t at[6] = { 0 };
+		int32_t at[6] = {0};
 		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_MEAN_WEIGHTED; mode++) {
 			pool_f32__scalar(out, x, tokens, H, mode);
 			for (int i = 0; i < H; i++) {
@@ -80,9 +92,13 @@ static void check_rows(void)
 					weighted += (double)x[t * H + i] * (t + 1);
 					top = fmax(top, (double)x[t * H + i]);
 				}
-				double want = !tokens ? 0 : mode == RT_POOL_FIRST ? (double)x[i]
-					: mode == RT_POOL_LAST ? (double)x[(tokens - 1) * H + i] : mode == RT_POOL_MEAN ? sum / n
-					: mode == RT_POOL_MAX ? top : mode == RT_POOL_MEAN_SQRT ? sum / sqrt(n) : weighted / (n * (n + 1) / 2);
+				double want = !tokens           ? 0
+					: mode == RT_POOL_FIRST     ? (double)x[i]
+					: mode == RT_POOL_LAST      ? (double)x[(tokens - 1) * H + i]
+					: mode == RT_POOL_MEAN      ? sum / n
+					: mode == RT_POOL_MAX       ? top
+					: mode == RT_POOL_MEAN_SQRT ? sum / sqrt(n)
+												: weighted / (n * (n + 1) / 2);
 				check_near("pool_f32__scalar", "mode", mode, out[i], want, 0, 1e-6);
 			}
 		}
@@ -99,7 +115,7 @@ static void check_rows(void)
 		}
 		free(x);
 	}
-	float zeros[3] = { 0, 0, 0 };
+	float zeros[3] = {0, 0, 0};
 	normalize_f32__scalar(zeros, zeros, 0, 1, 3, 1e-12f);
 	check_near("normalize_f32__scalar", "zeros", 0, zeros[0], 0, 0, 0);
 }
@@ -110,38 +126,53 @@ static void check_tensor(void)
 	float x[A * B * C * D], y[A * B * C * D], z[A * B * C * D];
 	for (int i = 0; i < A * B * C * D; i++)
 		x[i] = uniform();
-	const int dims[] = { A, B, C, D }, perm[] = { 2, 0, 3, 1 };
+	const int dims[] = {A, B, C, D}, perm[] = {2, 0, 3, 1};
 	transpose_f32__scalar(y, x, 4, dims, perm);
-	for (int a = 0; a < A; a++) for (int b = 0; b < B; b++) for (int c = 0; c < C; c++) for (int d = 0; d < D; d++)
-		check_near("transpose_f32__scalar", "element", a, y[((c * A + a) * D + d) * B + b],
-		           (double)x[((a * B + b) * C + c) * D + d], 0, 0);
+	for (int a = 0; a < A; a++)
+		for (int b = 0; b < B; b++)
+			for (int c = 0; c < C; c++)
+				for (int d = 0; d < D; d++)
+					check_near("transpose_f32__scalar", "element", a, y[((c * A + a) * D + d) * B + b],
+						(double)x[((a * B + b) * C + c) * D + d], 0, 0);
 	slice_f32__scalar(y, x, A * B, C, 1, 3, D);
-	for (int o = 0; o < A * B; o++) for (int i = 0; i < 2 * D; i++)
-		check_near("slice_f32__scalar", "element", i, y[o * 2 * D + i], (double)x[o * C * D + D + i], 0, 0);
+	for (int o = 0; o < A * B; o++)
+		for (int i = 0; i < 2 * D; i++)
+			check_near(
+				"slice_f32__scalar", "element", i, y[o * 2 * D + i], (double)x[o * C * D + D + i], 0, 0);
 	concat_f32__scalar(z, y, A * B, 2, 1, C, D);
-	for (int o = 0; o < A * B; o++) for (int i = 0; i < 2 * D; i++)
-		check_near("concat_f32__scalar", "element", i, z[o * C * D + D + i], (double)x[o * C * D + D + i], 0, 0);
+	for (int o = 0; o < A * B; o++)
+		for (int i = 0; i < 2 * D; i++)
+			check_near(
+				"concat_f32__scalar", "element", i, z[o * C * D + D + i], (double)x[o * C * D + D + i], 0, 0);
 	copy_f32__scalar(y, x, A * B * C * D);
 	check_same("copy_f32__scalar", "copy", x, y, sizeof x);
-	matmul_f32__scalar(z, x, x + A * B * C, A, B, D, C);   /* x[A][B][C] times [A][C][D] */
-	for (int a = 0; a < A; a++) for (int b = 0; b < B; b++) for (int d = 0; d < D; d++) {
-		double sum = 0;
-		for (int c = 0; c < C; c++)
-			sum += (double)x[(a * B + b) * C + c] * (double)x[A * B * C + (a * C + c) * D + d];
-		check_near("matmul_f32__scalar", "element", (a * B + b) * D + d, z[(a * B + b) * D + d], sum, 0, 1e-6);
-	}
-	const int whole[] = { C * D, D, 1 }, column[] = { 0, 1, 0 }, box[] = { B, C, D };   /* b[C] along the middle axis */
+	matmul_f32__scalar(z, x, x + A * B * C, A, B, D, C); /* x[A][B][C] times [A][C][D] */
+	for (int a = 0; a < A; a++)
+		for (int b = 0; b < B; b++)
+			for (int d = 0; d < D; d++) {
+				double sum = 0;
+				for (int c = 0; c < C; c++)
+					sum += (double)x[(a * B + b) * C + c] * (double)x[A * B * C + (a * C + c) * D + d];
+				check_near("matmul_f32__scalar", "element", (a * B + b) * D + d, z[(a * B + b) * D + d], sum,
+					0, 1e-6);
+			}
+	const int whole[] = {C * D, D, 1}, column[] = {0, 1, 0},
+			  box[] = {B, C, D}; /* b[C] along the middle axis */
 	for (int op = RT_BINARY_ADD; op <= RT_BINARY_DIV; op++) {
 		binary_f32__scalar(y, x, x + 7, 3, box, whole, column, op);
 		for (int i = 0; i < B * C * D; i++) {
 			double a = (double)x[i], b = (double)x[7 + i / D % C];
-			double want = op == RT_BINARY_ADD ? a + b : op == RT_BINARY_SUB ? a - b : op == RT_BINARY_MUL ? a * b : a / b;
+			double want = op == RT_BINARY_ADD ? a + b
+				: op == RT_BINARY_SUB         ? a - b
+				: op == RT_BINARY_MUL         ? a * b
+											  : a / b;
 			check_near("binary_f32__scalar", "element", i, y[i], want, 0, 1e-6);
 		}
 	}
 }
 
-/* The entropy of a softmax: log n where all are alike, nothing where one is far ahead, and between them what the definition says. */
+/* The entropy of a softmax: log n where all are alike, nothing where one is far ahead, and between them what
+ * the definition says. */
 static void check_exit(void)
 {
 	float x[64];
@@ -159,6 +190,6 @@ static void check_exit(void)
 		check_near("exit_f32__scalar", "entropy", n, (float)exit_f32__scalar(x, n), entropy, 1e-9, 1e-6);
 	}
 	x[0] = NAN;
-	if (exit_f32__scalar(x, 2) < 1e9)   /* a text of which nothing is known goes on */
+	if (exit_f32__scalar(x, 2) < 1e9) /* a text of which nothing is known goes on */
 		failures++;
 }

@@ -1,16 +1,21 @@
-/* kernel_checks_narrow.h: the rows of quantize and linear_i8. Their meaning is f32 arithmetic in a fixed order, so that
- * every row must give the same bits as the definition, written out here once more. Part of kernel_checks.h. */
+/* kernel_checks_narrow.h: the rows of quantize and linear_i8. Their meaning is f32 arithmetic in a fixed
+ * order, so that every row must give the same bits as the definition, written out here once more. Part of
+ * kernel_checks.h. */
 
 /* Of an activation behind narrow numbers: GELU may be the one of math_avx512_gelu_low, within 2.3e-6. */
 static double act_tolerance(int act) { return act == RT_ACT_GELU ? 3e-6 : 1e-6; }
 
-static bool same_bits_or_nan(float got, float want) { return isnan(want) ? isnan(got) : memcmp(&got, &want, 4) == 0; }
+static bool same_bits_or_nan(float got, float want)
+{
+	return isnan(want) ? isnan(got) : memcmp(&got, &want, 4) == 0;
+}
 
 static void check_bits(const char *kernel, const char *what, long at, float got, float want)
 {
 	checks++;
 	if (!same_bits_or_nan(got, want) && ++failures <= 20)
-		printf("%s: %s, element %ld: %.9g, expected exactly %.9g\n", kernel, what, at, (double)got, (double)want);
+		printf("%s: %s, element %ld: %.9g, expected exactly %.9g\n", kernel, what, at, (double)got,
+			(double)want);
 }
 
 /* Scratch as plan-memory grants it, and 64 bytes behind it that must stay as they are. */
@@ -29,7 +34,7 @@ static void staged_check(const Row *row, unsigned char *scratch, size_t bytes)
 	free(scratch);
 }
 
-/* ---- quantize ------------------------------------------------------------------------------------------------------------ */
+/* ---- quantize -------------------------------------------------------------------------------- */
 typedef void QuantizeFn(int8_t *, float *, const float *, int, int, int);
 
 enum { QUANTIZE_ROWS = 14 };
@@ -37,22 +42,23 @@ enum { QUANTIZE_ROWS = 14 };
 /* Row r of K numbers: ordinary, and whatever a row of activations should never hold. */
 static void quantize_row(float *x, int r, int K)
 {
-	const float largest[QUANTIZE_ROWS] = { 1, 1, 0, 1e-40f, 0.99e-30f, 1.01e-30f, 3.4e38f, 1, 1, 127, 1, 1, 1e-3f, 1e4f };
+	const float largest[QUANTIZE_ROWS] = {
+		1, 1, 0, 1e-40f, 0.99e-30f, 1.01e-30f, 3.4e38f, 1, 1, 127, 1, 1, 1e-3f, 1e4f};
 	for (int k = 0; k < K; k++)
 		x[k] = uniform() * largest[r];
-	if (r == 7)                                   /* NaN counts as 0, here and there and in all of row 8 */
+	if (r == 7) /* NaN counts as 0, here and there and in all of row 8 */
 		x[K / 2] = NAN;
 	for (int k = 0; k < K && r == 8; k++)
 		x[k] = k % 2 ? NAN : -(float)NAN;
-	for (int k = 0; k < K && r == 9; k++)         /* ties: the step is 1 */
+	for (int k = 0; k < K && r == 9; k++) /* ties: the step is 1 */
 		x[k] = k ? (float)(k % 127) + 0.5f * (k % 2 ? 1 : -1) : 127;
 	if (r == 10)
 		x[K - 1] = INFINITY;
 	if (r == 11)
 		x[0] = -INFINITY;
-	for (int k = 0; k < K && r == 12; k++)        /* of one magnitude */
+	for (int k = 0; k < K && r == 12; k++) /* of one magnitude */
 		x[k] = k % 3 ? -0.7f : 0.7f;
-	if (r == 13)                                  /* an outlier, as BERT has them: the others get few codes */
+	if (r == 13) /* an outlier, as BERT has them: the others get few codes */
 		x[K / 3] = 3e5f;
 }
 
@@ -84,20 +90,24 @@ static void check_quantize_size(const Row *row, int K)
 		snprintf(what, sizeof what, "K=%d row=%d", K, r);
 		check_bits(row->name, what, -1, s[r], zeros ? 0 : largest * (1.0f / 127.0f));
 		for (int k = 0; k < K; k++) {
-			/* inf * 0 is NaN; in a finite row no code is further than half a step, and rounding, from the number */
+			/* inf * 0 is NaN; in a finite row no code is further than half a step, and rounding, from the
+			 * number */
 			float scaled = x[r * K + k] * (zeros ? 0 : 127.0f / largest);
 			float want = isnan(scaled) ? 0 : rintf(scaled);
 			check_bits(row->name, what, k, q[r * K + k], want == 0 ? 0 : want);
 			if (isfinite(largest) && !zeros && !isnan(x[r * K + k]))
-				check_near(row->name, "half a step", k, (float)q[r * K + k], (double)x[r * K + k] * 127 / (double)largest, 0, 0.50002);
+				check_near(row->name, "half a step", k, (float)q[r * K + k],
+					(double)x[r * K + k] * 127 / (double)largest, 0, 0.50002);
 		}
 	}
-	free(x); free(s); free(q);
+	free(x);
+	free(s);
+	free(q);
 }
 
 static void check_quantize(void)
 {
-	const int sizes[] = { 127, 128, 129, 191, 192, 312, 384, 1000, 1536 };
+	const int sizes[] = {127, 128, 129, 191, 192, 312, 384, 1000, 1536};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (strcmp(row->op, "quantize") != 0)
 			continue;
@@ -108,7 +118,7 @@ static void check_quantize(void)
 	}
 }
 
-/* ---- quantize_static ------------------------------------------------------------------------------------------------------ */
+/* ---- quantize_static ------------------------------------------------------------------------- */
 typedef void QuantizeStaticFn(int8_t *, float *, const float *, const float *, const float *, int, int, int);
 
 static void check_quantize_static_size(const Row *row, int K)
@@ -121,7 +131,8 @@ static void check_quantize_static_size(const Row *row, int K)
 	memset(q, 0x55, n + 1);
 	for (int r = 0; r < R; r++)
 		quantize_row(x + r * K, r, K);
-	for (int k = 0; k < K; k++) {   /* steps of 1, in whose midst the ties of row 9 lie, and others; codes of both signs are cut off */
+	for (int k = 0; k < K; k++) { /* steps of 1, in whose midst the ties of row 9 lie, and others; codes of
+									 both signs are cut off */
 		m[k] = k % 4 == 1 ? 1 : uniform() * 200;
 		z[k] = k % 4 == 1 ? 0 : uniform() * 60;
 	}
@@ -139,16 +150,23 @@ static void check_quantize_static_size(const Row *row, int K)
 		check_bits(row->name, what, -1, s[r], 1);
 		for (int k = 0; k < K; k++) {
 			const volatile float product = x[r * K + k] * m[k];
-			const float sum = product + z[k], want = isnan(sum) || sum < -127 ? -127 : sum > 127 ? 127 : rintf(sum);
+			const float sum = product + z[k],
+						want = isnan(sum) || sum < -127 ? -127
+				: sum > 127                             ? 127
+														: rintf(sum);
 			check_bits(row->name, what, k, q[r * K + k], want == 0 ? 0 : want);
 		}
 	}
-	free(x); free(s); free(q); free(m); free(z);
+	free(x);
+	free(s);
+	free(q);
+	free(m);
+	free(z);
 }
 
 static void check_quantize_static(void)
 {
-	const int sizes[] = { 127, 128, 129, 191, 192, 312, 384, 1000, 1536 };
+	const int sizes[] = {127, 128, 129, 191, 192, 312, 384, 1000, 1536};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (strcmp(row->op, "quantize_static") != 0)
 			continue;
@@ -163,26 +181,26 @@ static void check_quantize_static(void)
 #include "ir/sparse_order.c"
 #include "ir/value_map.c"
 
-/* ---- linear_i8 ----------------------------------------------------------------------------------------------------------- */
-typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *, const int32_t *, int, int,
-                        int, int, int, int, int, void *);
+/* ---- linear_i8 ------------------------------------------------------------------------------- */
+typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *,
+	const int32_t *, int, int, int, int, int, int, int, void *);
 /* What the codes are: anything, or the ends of their range, of one sign, of both, and by turns. */
 enum { CODES_ANY, CODES_MOST, CODES_LEAST, CODES_TURNS, CODES_KINDS };
 
 typedef struct CodesCase {
 	int M, K, N, panels;
-	int8_t *q, *packed, *codes;   /* codes[N][K] */
-	float *s, *ws, *bias, *want;  /* want[M][N] without activation */
+	int8_t *q, *packed, *codes;  /* codes[N][K] */
+	float *s, *ws, *bias, *want; /* want[M][N] without activation */
 	int32_t *sums;
 } CodesCase;
 
 static int8_t draw_code(int kind, int at, bool weight)
 {
 	switch (kind) {
-	case CODES_MOST:  return 127;
+	case CODES_MOST: return 127;
 	case CODES_LEAST: return weight ? -128 : 127;
 	case CODES_TURNS: return at % 2 ? -127 : 127;
-	default:          return (int8_t)((int)(draw() % 255) - 127);
+	default: return (int8_t)((int)(draw() % 255) - 127);
 	}
 }
 
@@ -192,16 +210,19 @@ static void pack_group(const Row *row, const void *codes, void *packed, size_t s
 	int groups = (K + row->group - 1) / row->group;
 	for (int n = 0; n < N; n++)
 		for (int k = 0; k < K; k++) {
-			size_t at = ((size_t)(n / row->panel) * (size_t)groups + (size_t)(k / row->group)) * (size_t)row->panel;
+			size_t at = ((size_t)(n / row->panel) * (size_t)groups + (size_t)(k / row->group))
+				* (size_t)row->panel;
 			at = (at + (size_t)(n % row->panel)) * (size_t)row->group + (size_t)(k % row->group);
-			memcpy((char *)packed + at * size, (const char *)codes + ((size_t)n * (size_t)K + (size_t)k) * size, size);
+			memcpy((char *)packed + at * size,
+				(const char *)codes + ((size_t)n * (size_t)K + (size_t)k) * size, size);
 		}
 }
 
 static bool row_is_sparse(const Row *row) { return strstr(row->op, "_sparse") != NULL; }
 
-/* Seven of eight weights or quads zero: of every second matrix those of inputs that are no neighbours, which another order brings together
- * where that pays (of more than 28 outputs); of the others quads, and of some outputs all, of some none. */
+/* Seven of eight weights or quads zero: of every second matrix those of inputs that are no neighbours, which
+ * another order brings together where that pays (of more than 28 outputs); of the others quads, and of some
+ * outputs all, of some none. */
 static void draw_zeros(int8_t *codes, int K, int N)
 {
 	const bool scattered = draw() % 2;
@@ -222,7 +243,8 @@ static void codes_pack(const Row *row, CodesCase *c)
 		pack_group(row, c->codes, c->packed, 1, c->K, c->N);
 		return;
 	}
-	const Tensor weight = { .data = c->codes, .type = { .dtype = DT_I8, .rank = 2, .dim = { { .plus = c->N }, { .plus = c->K } } } };
+	const Tensor weight = {
+		.data = c->codes, .type = {.dtype = DT_I8, .rank = 2, .dim = {{.plus = c->N}, {.plus = c->K}}}};
 	free(c->packed);
 	c->packed = need((size_t)sparse_pack(&weight, NULL));
 	sparse_pack(&weight, c->packed);
@@ -232,9 +254,18 @@ static CodesCase codes_case(const Row *row, int M, int K, int N, int kind)
 {
 	int P = (N + row->panel - 1) / row->panel;
 	size_t padded = (size_t)(P * row->panel), bytes = padded * (size_t)(K + row->group);
-	CodesCase c = { .M = M, .K = K, .N = N, .panels = P, .q = need((size_t)(M * K)), .packed = need(bytes),
-		.codes = need((size_t)(N * K)), .s = random_floats((size_t)M), .ws = random_floats(padded), .bias = random_floats(padded),
-		.want = need((size_t)(M * N) * 4), .sums = need(padded * 4) };
+	CodesCase c = {.M = M,
+		.K = K,
+		.N = N,
+		.panels = P,
+		.q = need((size_t)(M * K)),
+		.packed = need(bytes),
+		.codes = need((size_t)(N * K)),
+		.s = random_floats((size_t)M),
+		.ws = random_floats(padded),
+		.bias = random_floats(padded),
+		.want = need((size_t)(M * N) * 4),
+		.sums = need(padded * 4)};
 	memset(c.packed, 0, bytes);
 	memset(c.sums, 0, padded * 4);
 	for (int i = 0; i < M * K; i++)
@@ -248,14 +279,14 @@ static CodesCase codes_case(const Row *row, int M, int K, int N, int kind)
 	for (int i = N; i < P * row->panel; i++)
 		c.ws[i] = c.bias[i] = 0;
 	if (M > 1)
-		c.s[1] = 0;   /* a row of zeros has scale 0 */
+		c.s[1] = 0; /* a row of zeros has scale 0 */
 	codes_pack(row, &c);
 	for (int r = 0; r < M; r++)
 		for (int n = 0; n < N; n++) {
 			int32_t sum = 0;
 			for (int k = 0; k < K; k++)
 				sum += c.q[r * K + k] * c.codes[n * K + k];
-			volatile float both = c.s[r] * c.ws[n];   /* volatile: rounded to f32, on every architecture */
+			volatile float both = c.s[r] * c.ws[n]; /* volatile: rounded to f32, on every architecture */
 			c.want[r * N + n] = fmaf((float)sum, both, c.bias[n]);
 		}
 	return c;
@@ -263,7 +294,14 @@ static CodesCase codes_case(const Row *row, int M, int K, int N, int kind)
 
 static void codes_free(CodesCase *c)
 {
-	free(c->q); free(c->packed); free(c->codes); free(c->s); free(c->ws); free(c->bias); free(c->want); free(c->sums);
+	free(c->q);
+	free(c->packed);
+	free(c->codes);
+	free(c->s);
+	free(c->ws);
+	free(c->bias);
+	free(c->want);
+	free(c->sums);
 }
 
 /* The whole, and any division into rows and panels. */
@@ -279,7 +317,8 @@ static void check_linear_i8_case(const Row *row, const CodesCase *c, int act, bo
 		stop = split ? p + 1 : c->panels;
 		for (int r = 0, end; r < c->M; r = end) {
 			end = split ? rt_min(c->M, r + 1 + (int)(draw() % 14)) : c->M;
-			fn(out, c->q, c->s, c->packed, c->ws, c->bias, c->sums, r, end, p, stop, c->K, c->N, act, scratch);
+			fn(out, c->q, c->s, c->packed, c->ws, c->bias, c->sums, r, end, p, stop, c->K, c->N, act,
+				scratch);
 			for (size_t i = (size_t)(end * c->N); i < n + 16 && p == 0; i++)
 				check_same(row->name, "writes rows it should not", &out[i], &UNTOUCHED, 4);
 		}
@@ -288,34 +327,39 @@ static void check_linear_i8_case(const Row *row, const CodesCase *c, int act, bo
 		if (act == RT_ACT_NONE)
 			check_bits(row->name, what, (long)i, out[i], c->want[i]);
 		else
-			check_near(row->name, what, (long)i, out[i], act_exact((double)c->want[i], act), 0, act_tolerance(act));
+			check_near(
+				row->name, what, (long)i, out[i], act_exact((double)c->want[i], act), 0, act_tolerance(act));
 	staged_check(row, scratch, bytes);
 	free(out);
 }
 
 static void check_linear_i8(void)
 {
-	const int depths[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129 };
+	const int depths[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (strcmp(row->op, "linear_i8") != 0 && strcmp(row->op, "linear_i8_sparse") != 0)
 			continue;
-		int P = row->panel, widths[] = { 1, P - 1, P, P + 1, 2 * P + 5, 3 * P };
+		int P = row->panel, widths[] = {1, P - 1, P, P + 1, 2 * P + 5, 3 * P};
 		for (int M = 1; M <= 50; M++) {
 			int K = depths[(size_t)M % (sizeof depths / sizeof *depths)];
-			CodesCase c = codes_case(row, M, K, widths[(size_t)M % (sizeof widths / sizeof *widths)], M % CODES_KINDS);
+			CodesCase c = codes_case(
+				row, M, K, widths[(size_t)M % (sizeof widths / sizeof *widths)], M % CODES_KINDS);
 			check_linear_i8_case(row, &c, RT_ACT_NONE, false);
 			check_linear_i8_case(row, &c, M % 7, true);
 			codes_free(&c);
 		}
 		for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
 			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
-				CodesCase c = codes_case(row, 1 + (int)(7 * i + j) % 13, depths[i], widths[j], (int)(i + j) % CODES_KINDS);
+				CodesCase c = codes_case(
+					row, 1 + (int)(7 * i + j) % 13, depths[i], widths[j], (int)(i + j) % CODES_KINDS);
 				check_linear_i8_case(row, &c, RT_ACT_NONE, false);
 				codes_free(&c);
 			}
-		const int real[][3] = { { 9, 384, 1152 }, { 13, 1536, 384 }, { 5, 3072, 70 }, { 97, 400, 45 }, { 50, 193, 33 }, { 65, 388, 80 } };
+		const int real[][3] = {
+			{9, 384, 1152}, {13, 1536, 384}, {5, 3072, 70}, {97, 400, 45}, {50, 193, 33}, {65, 388, 80}};
 		for (size_t i = 0; i < sizeof real / sizeof *real; i++)
-			for (int kind = 0; kind < CODES_KINDS; kind++) {   /* 3072 * 127 * 127 needs 27 bits: nothing saturates */
+			for (int kind = 0; kind < CODES_KINDS;
+				kind++) { /* 3072 * 127 * 127 needs 27 bits: nothing saturates */
 				CodesCase c = codes_case(row, real[i][0], real[i][1], real[i][2], kind);
 				check_linear_i8_case(row, &c, kind ? RT_ACT_NONE : RT_ACT_GELU, kind % 2);
 				codes_free(&c);
@@ -323,12 +367,13 @@ static void check_linear_i8(void)
 	}
 }
 
-/* ---- codes from where the floats are made: the bits of the two ops one after the other, with kernels of the same CPU -------- */
-typedef void LinearI8CodesFn(int8_t *, float *, const int8_t *, const float *, const void *, const float *, const float *, const float *,
-                             const float *, const int32_t *, int, int, int, int, int, int, int, void *);
-typedef void AddLayernormFn(float *, const float *, const float *, const float *, const float *, int, int, int, float);
-typedef void AddLayernormCodesFn(float *, int8_t *, float *, const float *, const float *, const float *, const float *, const float *,
-                                 const float *, int, int, int, float);
+/* ---- codes written by the producer: the bits of the two ops in turn, by kernels of the same CPU ---- */
+typedef void LinearI8CodesFn(int8_t *, float *, const int8_t *, const float *, const void *, const float *,
+	const float *, const float *, const float *, const int32_t *, int, int, int, int, int, int, int, void *);
+typedef void AddLayernormFn(
+	float *, const float *, const float *, const float *, const float *, int, int, int, float);
+typedef void AddLayernormCodesFn(float *, int8_t *, float *, const float *, const float *, const float *,
+	const float *, const float *, const float *, int, int, int, float);
 
 /* linear_i8__avx2 for linear_i8_codes__avx2. */
 static const Row *row_without_codes(const Row *row)
@@ -354,19 +399,25 @@ static void draw_static(float *m, float *z, int n)
 }
 
 /* Whatever quantize_static would say to a row of floats. */
-static void check_codes_row(const char *kernel, const char *what, const int8_t *q, const float *x, const float *m, const float *z, int n)
+static void check_codes_row(const char *kernel, const char *what, const int8_t *q, const float *x,
+	const float *m, const float *z, int n)
 {
 	for (int k = 0; k < n; k++) {
 		const volatile float product = x[k] * m[k];
-		const float sum = product + z[k], want = isnan(sum) || sum < -127 ? -127 : sum > 127 ? 127 : rintf(sum);
+		const float sum = product + z[k],
+					want = isnan(sum) || sum < -127 ? -127
+			: sum > 127                             ? 127
+													: rintf(sum);
 		check_bits(kernel, what, k, q[k], want == 0 ? 0 : want);
 	}
 }
 
-/* And behind GELU, whose kernels are not one: the codes of the exact one within `tolerance`, or the code beside where that is on a tie. */
-static void check_gelu_codes_row(const char *kernel, const char *what, const int8_t *q, const float *sums, const float *m, const float *z, int n)
+/* And behind GELU, whose kernels are not one: the codes of the exact one within `tolerance`, or the code
+ * beside where that is on a tie. */
+static void check_gelu_codes_row(const char *kernel, const char *what, const int8_t *q, const float *sums,
+	const float *m, const float *z, int n)
 {
-	const double tolerance = 1e-6;   /* of the kernels; math_avx512_gelu_low, 2.3e-6 off, would be noticed */
+	const double tolerance = 1e-6; /* of the kernels; math_avx512_gelu_low, 2.3e-6 off, would be noticed */
 	for (int k = 0; k < n; k++) {
 		const double v = act_exact((double)sums[k], RT_ACT_GELU) * (double)m[k] + (double)z[k];
 		const double off = q[k] - (v < -127 ? -127 : v > 127 ? 127 : v);
@@ -374,7 +425,8 @@ static void check_gelu_codes_row(const char *kernel, const char *what, const int
 	}
 }
 
-static void check_linear_i8_codes_case(const Row *row, const Row *plain, int M, int K, int N, int act, bool split)
+static void check_linear_i8_codes_case(
+	const Row *row, const Row *plain, int M, int K, int N, int act, bool split)
 {
 	CodesCase c = codes_case(row, M, K, N, CODES_ANY);
 	size_t n = (size_t)(M * N), bytes;
@@ -385,14 +437,16 @@ static void check_linear_i8_codes_case(const Row *row, const Row *plain, int M, 
 	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d split=%d", M, K, N, act, split);
 	memset(q, 0x55, n + 64);
 	draw_static(m, z, N);
-	for (int r = 0; r < M; r++)   /* sums of any size: GELU must see what lies around 0 */
+	for (int r = 0; r < M; r++) /* sums of any size: GELU must see what lies around 0 */
 		c.s[r] *= 0.002f;
-	((LinearI8Fn *)plain->fn)(y, c.q, c.s, c.packed, c.ws, c.bias, c.sums, 0, M, 0, c.panels, K, N, act == RT_ACT_GELU ? RT_ACT_NONE : act, scratch);
+	((LinearI8Fn *)plain->fn)(y, c.q, c.s, c.packed, c.ws, c.bias, c.sums, 0, M, 0, c.panels, K, N,
+		act == RT_ACT_GELU ? RT_ACT_NONE : act, scratch);
 	for (int p = 0, stop; p < c.panels; p = stop) {
 		stop = split ? p + 1 : c.panels;
 		for (int r = 0, end; r < M; r = end) {
 			end = split ? rt_min(M, r + 1 + (int)(draw() % 14)) : M;
-			((LinearI8CodesFn *)row->fn)(q, scales, c.q, c.s, c.packed, c.ws, c.bias, m, z, c.sums, r, end, p, stop, K, N, act, scratch);
+			((LinearI8CodesFn *)row->fn)(q, scales, c.q, c.s, c.packed, c.ws, c.bias, m, z, c.sums, r, end, p,
+				stop, K, N, act, scratch);
 			for (size_t i = (size_t)(end * N); i < n + 64 && p == 0; i++)
 				check_same(row->name, "writes rows it should not", &q[i], "\x55", 1);
 		}
@@ -407,17 +461,23 @@ static void check_linear_i8_codes_case(const Row *row, const Row *plain, int M, 
 	check_same(row->name, "writes past the end", scales + M, &UNTOUCHED, 4);
 	staged_check(row, scratch, bytes);
 	codes_free(&c);
-	free(y); free(m); free(z); free(scales); free(q);
+	free(y);
+	free(m);
+	free(z);
+	free(scales);
+	free(q);
 }
 
 static void check_linear_i8_codes(void)
 {
-	const int depths[] = { 1, 3, 4, 5, 16, 17, 63, 64, 65, 129 };
+	const int depths[] = {1, 3, 4, 5, 16, 17, 63, 64, 65, 129};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		const Row *plain = strcmp(row->op, "linear_i8_codes") && strcmp(row->op, "linear_i8_sparse_codes") ? NULL : row_without_codes(row);
+		const Row *plain = strcmp(row->op, "linear_i8_codes") && strcmp(row->op, "linear_i8_sparse_codes")
+			? NULL
+			: row_without_codes(row);
 		if (!plain)
 			continue;
-		int P = row->panel, widths[] = { 1, P - 1, P, P + 1, 2 * P + 5, 3 * P };
+		int P = row->panel, widths[] = {1, P - 1, P, P + 1, 2 * P + 5, 3 * P};
 		for (int M = 1; M <= 50; M++)
 			check_linear_i8_codes_case(row, plain, M, depths[(size_t)M % (sizeof depths / sizeof *depths)],
 				widths[(size_t)M % (sizeof widths / sizeof *widths)], M % 7, M % 2);
@@ -429,14 +489,16 @@ static void check_linear_i8_codes(void)
 static void check_add_layernorm_codes(void)
 {
 	enum { R = 5, FROM = 1, TO = 4, MOST = 384 };
-	const int sizes[] = { 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 61, 128, 312, MOST };
+	const int sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 61, 128, 312, MOST};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		const Row *plain = strcmp(row->op, "add_layernorm_codes") ? NULL : row_without_codes(row);
 		for (size_t i = 0; i < sizeof sizes / sizeof *sizes && plain; i++) {
 			const int H = sizes[i];
 			size_t n = (size_t)(R * H);
-			float *x = random_floats(n), *y = random_floats(n), *gamma = random_floats((size_t)H), *beta = random_floats((size_t)H);
-			float *want = fresh(n), *out = fresh(n), *scales = fresh(R), *m = need((size_t)H * 4), *z = need((size_t)H * 4);
+			float *x = random_floats(n), *y = random_floats(n), *gamma = random_floats((size_t)H),
+				  *beta = random_floats((size_t)H);
+			float *want = fresh(n), *out = fresh(n), *scales = fresh(R), *m = need((size_t)H * 4),
+				  *z = need((size_t)H * 4);
 			int8_t *q = need(n);
 			char what[40];
 			snprintf(what, sizeof what, "H=%d", H);
@@ -452,7 +514,16 @@ static void check_add_layernorm_codes(void)
 				if (r >= FROM && r < TO)
 					check_codes_row(row->name, what, q + r * H, want + r * H, m, z, H);
 			}
-			free(x); free(y); free(gamma); free(beta); free(want); free(out); free(scales); free(m); free(z); free(q);
+			free(x);
+			free(y);
+			free(gamma);
+			free(beta);
+			free(want);
+			free(out);
+			free(scales);
+			free(m);
+			free(z);
+			free(q);
 		}
 	}
 }

@@ -1,10 +1,11 @@
-/* kernel_checks_select.h: which keys a query keeps, what attention a token receives, which rows stay. Scores are made of small whole
- * numbers, so that every kernel has exactly the same ones, many of them equal, and must select exactly what the definition says.
- * Part of kernel_checks.h. */
+/* kernel_checks_select.h: which keys a query keeps, what attention a token receives, which rows stay. Scores
+ * are made of small whole numbers, so that every kernel has exactly the same ones, many of them equal, and
+ * must select exactly what the definition says. Part of kernel_checks.h. */
 
-typedef void AttentionSelectFn(float *, const float *, const float *, const float *, int, int, int, int, int, int, int, int, int, float,
-                               int, float, void *);
-typedef void ReceivedFn(float *, const float *, const float *, int, int, int, int, int, int, int, float, int, float, void *);
+typedef void AttentionSelectFn(float *, const float *, const float *, const float *, int, int, int, int, int,
+	int, int, int, int, float, int, float, void *);
+typedef void ReceivedFn(
+	float *, const float *, const float *, int, int, int, int, int, int, int, float, int, float, void *);
 
 static float *whole_floats(size_t count, int most)
 {
@@ -14,8 +15,8 @@ static float *whole_floats(size_t count, int most)
 	return x;
 }
 
-/* p[n] = softmax of score[n] over the keys that stay, 0 for others. False: a probability lies so close to the threshold that rounding
- * decides. */
+/* p[n] = softmax of score[n] over the keys that stay, 0 for others. False: a probability lies so close to the
+ * threshold that rounding decides. */
 static bool select_reference(double *p, const double *score, int n, int keep, double threshold)
 {
 	double top = -(double)INFINITY, sum = 0, all = 0;
@@ -61,15 +62,19 @@ static void check_select_size(const Row *row, int queries, int keys, int d, int 
 	const int H = HEADS * d, stride = 3 * H;
 	char what[100];
 	size_t bytes;
-	float *qkv = whole_floats((size_t)rt_max(queries, keys) * (size_t)stride + 1, 2), *out = fresh((size_t)(queries * H) + 1);
+	float *qkv = whole_floats((size_t)rt_max(queries, keys) * (size_t)stride + 1, 2),
+		  *out = fresh((size_t)(queries * H) + 1);
 	float *again = fresh((size_t)(queries * H) + 1);
 	unsigned char *scratch = select_scratch(row, keys, d, &bytes);
 	double *score = need((size_t)keys * sizeof *score + 8), *p = need((size_t)keys * sizeof *p + 8);
 	AttentionSelectFn *fn = (AttentionSelectFn *)row->fn;
-	fn(out, qkv, qkv + H, qkv + 2 * H, queries, keys, HEADS, d, stride, stride, stride, 0, HEADS, scale, keep, threshold, scratch);
+	fn(out, qkv, qkv + H, qkv + 2 * H, queries, keys, HEADS, d, stride, stride, stride, 0, HEADS, scale, keep,
+		threshold, scratch);
 	for (int h = HEADS - 1; h >= 0; h--)
-		fn(again, qkv, qkv + H, qkv + 2 * H, queries, keys, HEADS, d, stride, stride, stride, h, h + 1, scale, keep, threshold, scratch);
-	snprintf(what, sizeof what, "queries=%d keys=%d d=%d keep=%d threshold=%g", queries, keys, d, keep, (double)threshold);
+		fn(again, qkv, qkv + H, qkv + 2 * H, queries, keys, HEADS, d, stride, stride, stride, h, h + 1, scale,
+			keep, threshold, scratch);
+	snprintf(what, sizeof what, "queries=%d keys=%d d=%d keep=%d threshold=%g", queries, keys, d, keep,
+		(double)threshold);
 	check_same(row->name, what, out, again, (size_t)(queries * H) * 4);
 	check_same(row->name, "writes past the end", out + queries * H, &UNTOUCHED, 4);
 	for (int i = 0; i < 64; i++)
@@ -79,7 +84,8 @@ static void check_select_size(const Row *row, int queries, int keys, int d, int 
 			for (int t = 0; t < keys; t++) {
 				score[t] = 0;
 				for (int j = 0; j < d; j++)
-					score[t] += (double)scale * (double)qkv[i * stride + h * d + j] * (double)qkv[t * stride + H + h * d + j];
+					score[t] += (double)scale * (double)qkv[i * stride + h * d + j]
+						* (double)qkv[t * stride + H + h * d + j];
 			}
 			if (!select_reference(p, score, keys, keep, (double)threshold))
 				continue;
@@ -90,12 +96,17 @@ static void check_select_size(const Row *row, int queries, int keys, int d, int 
 				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0, 1e-5);
 			}
 		}
-	free(qkv); free(out); free(again); free(scratch); free(score); free(p);
+	free(qkv);
+	free(out);
+	free(again);
+	free(scratch);
+	free(score);
+	free(p);
 }
 
 static void check_attention_select(void)
 {
-	const int lengths[] = { 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 65, 128 }, widths[] = { 1, 4, 15, 16, 32, 33 };
+	const int lengths[] = {1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 65, 128}, widths[] = {1, 4, 15, 16, 32, 33};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (strcmp(row->op, "attention_select") != 0)
 			continue;
@@ -107,7 +118,7 @@ static void check_attention_select(void)
 				check_select_size(row, 1, n, widths[j], 1, 0);
 				check_select_size(row, rt_min(n, 5), n, widths[j], n + 1, 1.0f);
 			}
-		check_select_size(row, 3, 0, 8, 1, 0);   /* a text without tokens */
+		check_select_size(row, 3, 0, 8, 1, 0); /* a text without tokens */
 	}
 }
 
@@ -117,7 +128,8 @@ static void check_received_size(const Row *row, int tokens, int heads, int d, in
 	const int H = heads * d, stride = 3 * H;
 	char what[100];
 	size_t bytes;
-	float *qkv = whole_floats((size_t)tokens * (size_t)stride + 1, 2), *out = fresh((size_t)(tokens * heads) + 1);
+	float *qkv = whole_floats((size_t)tokens * (size_t)stride + 1, 2),
+		  *out = fresh((size_t)(tokens * heads) + 1);
 	float *again = fresh((size_t)(tokens * heads) + 1);
 	unsigned char *scratch = select_scratch(row, tokens, d, &bytes);
 	double *score = need((size_t)tokens * sizeof *score + 8), *p = need((size_t)tokens * sizeof *p + 8);
@@ -127,7 +139,8 @@ static void check_received_size(const Row *row, int tokens, int heads, int d, in
 	fn(out, qkv, qkv + H, tokens, heads, d, stride, stride, 0, heads, scale, keep, threshold, scratch);
 	for (int h = heads - 1; h >= 0; h--)
 		fn(again, qkv, qkv + H, tokens, heads, d, stride, stride, h, h + 1, scale, keep, threshold, scratch);
-	snprintf(what, sizeof what, "tokens=%d heads=%d d=%d keep=%d threshold=%g", tokens, heads, d, keep, (double)threshold);
+	snprintf(what, sizeof what, "tokens=%d heads=%d d=%d keep=%d threshold=%g", tokens, heads, d, keep,
+		(double)threshold);
 	check_same(row->name, what, out, again, (size_t)(tokens * heads) * 4);
 	check_same(row->name, "writes past the end", out + tokens * heads, &UNTOUCHED, 4);
 	for (int i = 0; i < 64; i++)
@@ -138,7 +151,8 @@ static void check_received_size(const Row *row, int tokens, int heads, int d, in
 			for (int t = 0; t < tokens; t++) {
 				score[t] = 0;
 				for (int j = 0; j < d; j++)
-					score[t] += (double)scale * (double)qkv[i * stride + h * d + j] * (double)qkv[t * stride + H + h * d + j];
+					score[t] += (double)scale * (double)qkv[i * stride + h * d + j]
+						* (double)qkv[t * stride + H + h * d + j];
 			}
 			clear &= select_reference(p, score, tokens, keep, (double)threshold);
 			for (int t = 0; t < tokens; t++)
@@ -146,12 +160,18 @@ static void check_received_size(const Row *row, int tokens, int heads, int d, in
 		}
 	for (int i = 0; i < tokens * heads && clear; i++)
 		check_near(row->name, what, i, out[i], sum[i], 0, 1e-5);
-	free(qkv); free(out); free(again); free(scratch); free(score); free(p); free(sum);
+	free(qkv);
+	free(out);
+	free(again);
+	free(scratch);
+	free(score);
+	free(p);
+	free(sum);
 }
 
 static void check_received(void)
 {
-	const int lengths[] = { 0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 65, 128 }, widths[] = { 1, 8, 15, 32, 33 };
+	const int lengths[] = {0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 65, 128}, widths[] = {1, 8, 15, 32, 33};
 	for (const Row *row = rows; row < rows + nrows; row++)
 		for (size_t i = 0; strcmp(row->op, "received") == 0 && i < sizeof lengths / sizeof *lengths; i++)
 			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
@@ -176,19 +196,21 @@ static void check_softmax_select(void)
 					score[i] = (double)x[r * N + i];
 				if (select_reference(p, score, N, pass ? N : keep, (double)threshold))
 					for (int i = 0; i < N; i++)
-						check_near("softmax_select_f32__scalar", pass ? "threshold" : "keep", keep * 1000 + i, out[r * N + i], p[i], 0, 1e-6);
+						check_near("softmax_select_f32__scalar", pass ? "threshold" : "keep", keep * 1000 + i,
+							out[r * N + i], p[i], 0, 1e-6);
 			}
-			free(x); free(out);
+			free(x);
+			free(out);
 		}
-	float zeros[] = { -0.0f, 0.0f, -0.0f, -1.0f }, some[] = { 1.0f, -(float)NAN, 0.0f, 3.0f }, out[4];
-	softmax_select_f32__scalar(out, zeros, 0, 1, 4, 2, 0);   /* both zeros are one number */
+	float zeros[] = {-0.0f, 0.0f, -0.0f, -1.0f}, some[] = {1.0f, -(float)NAN, 0.0f, 3.0f}, out[4];
+	softmax_select_f32__scalar(out, zeros, 0, 1, 4, 2, 0); /* both zeros are one number */
 	check_near("softmax_select_f32__scalar", "zeros", 0, out[0], 0.5, 0, 1e-6);
 	check_near("softmax_select_f32__scalar", "zeros", 1, out[1], 0.5, 0, 1e-6);
 	check_near("softmax_select_f32__scalar", "zeros", 2, out[2], 0, 0, 0);
-	softmax_select_f32__scalar(out, zeros, 0, 1, 4, 1, 0);   /* so that the first of them stays */
+	softmax_select_f32__scalar(out, zeros, 0, 1, 4, 1, 0); /* so that the first of them stays */
 	check_near("softmax_select_f32__scalar", "zeros", 0, out[0], 1, 0, 0);
 	check_near("softmax_select_f32__scalar", "zeros", 1, out[1], 0, 0, 0);
-	softmax_select_f32__scalar(out, some, 0, 1, 4, 1, 0);    /* NaN is not hidden */
+	softmax_select_f32__scalar(out, some, 0, 1, 4, 1, 0); /* NaN is not hidden */
 	checks++;
 	failures += !isnan(out[3]);
 }
@@ -200,8 +222,9 @@ static void check_thin(void)
 	for (int keep = 1; keep <= ROWS; keep += 2)
 		for (int pass = 0; pass < 4; pass++) {
 			const int rows_now = pass == 3 ? 1 : ROWS;
-			float *x = whole_floats(ROWS * WIDTH, 2), must[ROWS] = { 0 }, *y = fresh(ROWS * WIDTH + 1), *back = fresh(ROWS * WIDTH + 1);
-			double scratch[ROWS + 1] = { [ROWS] = 5 }, sum[ROWS] = { 0 };
+			float *x = whole_floats(ROWS * WIDTH, 2), must[ROWS] = {0}, *y = fresh(ROWS * WIDTH + 1),
+				  *back = fresh(ROWS * WIDTH + 1);
+			double scratch[ROWS + 1] = {[ROWS] = 5}, sum[ROWS] = {0};
 			int32_t places[ROWS + 1];
 			for (int i = 0; i < ROWS && pass == 1; i += 7)
 				must[i] = 1;
@@ -215,7 +238,9 @@ static void check_thin(void)
 				for (int n = 0; n < WIDTH; n++)
 					sum[i] += (double)x[i * WIDTH + n];
 			for (int i = 0; i < rows_now; i++)
-				sum[i] = i == 0 || must[i] != 0 ? (double)INFINITY : isnan(sum[i]) ? -(double)INFINITY : sum[i];
+				sum[i] = i == 0 || must[i] != 0 ? (double)INFINITY
+					: isnan(sum[i])             ? -(double)INFINITY
+												: sum[i];
 			int at = 0;
 			for (int i = 0; i < rows_now; i++) {
 				int better = 0;
@@ -225,7 +250,8 @@ static void check_thin(void)
 					continue;
 				checks++;
 				if (places[at++] != i && ++failures <= 20)
-					printf("thin_f32__scalar: keep=%d pass=%d: place %d is %d, expected %d\n", keep, pass, at - 1, (int)places[at - 1], i);
+					printf("thin_f32__scalar: keep=%d pass=%d: place %d is %d, expected %d\n", keep, pass,
+						at - 1, (int)places[at - 1], i);
 			}
 			check_near("thin_count", "rows", keep, (float)at, (double)kept, 0, 0);
 			checks++;
@@ -242,7 +268,9 @@ static void check_thin(void)
 				}
 				check_same("spread_f32__scalar", "row", back + i * WIDTH, x + last * WIDTH, WIDTH * 4);
 			}
-			free(x); free(y); free(back);
+			free(x);
+			free(y);
+			free(back);
 		}
 	int32_t none = -7;
 	thin_f32__scalar(&none, NULL, NULL, 0, WIDTH, thin_count(NULL, 0, 4), NULL);

@@ -1,4 +1,5 @@
-/* kernel_rows.h: all kernels that this architecture compiles, and the rows of kernels.def that this CPU can run. Part of kernel_checks.h. */
+/* kernel_rows.h: all kernels that this architecture compiles, and the rows of kernels.def that this CPU can
+ * run. Part of kernel_checks.h. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@
 #include "runtime/kernels/linear_dotbf16__avx512bf16.c"
 #include "runtime/kernels/linear_dotbf16__neon.c"
 
-/* ---- the table, as far as this architecture compiles it ----------------------------------------------------------------- */
+/* ---- the table, as far as this architecture compiles it -------------------------------------- */
 typedef void AnyFn(void);
 typedef struct Row {
 	const char *op;
@@ -74,10 +75,13 @@ enum Isa {
 #include "runtime/isa.def"
 #undef ISA
 };
-enum { RT_STORED_I8 = 100 };   /* no kernel asks for it: codes are the only form of weights that linear_i8 has */
+enum {
+	RT_STORED_I8 = 100
+}; /* no kernel asks for it: codes are the only form of weights that linear_i8 has */
 
 #if defined(__x86_64__)
-/* The AVX-VNNI kernels once more over AVX2 instructions, for CPUs that lack VPDPBUSD in VEX form, as most of those do that run tests. */
+/* The AVX-VNNI kernels once more over AVX2 instructions, for CPUs that lack VPDPBUSD in VEX form, as most of
+ * those do that run tests. */
 RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256i w)
 {
 	for (int half = 0; half < 2; half++) {
@@ -90,12 +94,12 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 }
 #pragma push_macro("RT_TARGET_AVXVNNI")
 #undef RT_TARGET_AVXVNNI
-#define RT_TARGET_AVXVNNI        RT_TARGET_AVX2
-#define _mm256_dpbusd_avx_epi32  emulated_dpbusd
-#define linear_i8_avxvnni_bring  linear_i8_emulated_bring
-#define linear_i8_avxvnni_tile   linear_i8_emulated_tile
-#define linear_i8_avxvnni        linear_i8_emulated
-#define linear_i8__avxvnni       linear_i8__emulated
+#define RT_TARGET_AVXVNNI RT_TARGET_AVX2
+#define _mm256_dpbusd_avx_epi32 emulated_dpbusd
+#define linear_i8_avxvnni_bring linear_i8_emulated_bring
+#define linear_i8_avxvnni_tile linear_i8_emulated_tile
+#define linear_i8_avxvnni linear_i8_emulated
+#define linear_i8__avxvnni linear_i8__emulated
 #define linear_i8_codes__avxvnni linear_i8_codes__emulated
 #define linear_i8_sparse_avxvnni_put linear_i8_sparse_emulated_put
 #define linear_i8_sparse_avxvnni_bring linear_i8_sparse_emulated_bring
@@ -131,7 +135,9 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #endif
 
 #define ROW(needs, op, dtype, function, panel, group, per_token, scratch, staged) \
-	add_row(needs, (Row){ op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, group, per_token, scratch, staged });
+	add_row(needs, \
+		(Row){ \
+			op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, group, per_token, scratch, staged});
 #define NO_ROW(...)
 #if defined(__x86_64__)
 #define ROW_X86 ROW
@@ -148,16 +154,16 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #else
 #define ROW_ARM32 NO_ROW
 #endif
-#define ROW_0              ROW
-#define ROW_ISA_AVX2       ROW_X86
-#define ROW_ISA_AVXVNNI    ROW_X86
-#define ROW_ISA_AVX512     ROW_X86
+#define ROW_0 ROW
+#define ROW_ISA_AVX2 ROW_X86
+#define ROW_ISA_AVXVNNI ROW_X86
+#define ROW_ISA_AVX512 ROW_X86
 #define ROW_ISA_AVX512VNNI ROW_X86
 #define ROW_ISA_AVX512BF16 ROW_X86
-#define ROW_ISA_NEON64     ROW_ARM64
-#define ROW_ISA_DOTPROD    ROW_ARM64
-#define ROW_ISA_I8MM       ROW_ARM64
-#define ROW_ISA_NEON32     ROW_ARM32
+#define ROW_ISA_NEON64 ROW_ARM64
+#define ROW_ISA_DOTPROD ROW_ARM64
+#define ROW_ISA_I8MM ROW_ARM64
+#define ROW_ISA_NEON32 ROW_ARM32
 
 static Row rows[200];
 static int nrows, failures, checks;

@@ -1,4 +1,5 @@
-/* pipeline_case.h: a small encoder at random and a pipeline for it, drawn from a seed, and a pass run on it. */
+/* pipeline_case.h: a small encoder at random and a pipeline for it, drawn from a seed, and a pass run on it.
+ */
 #ifndef PIPELINE_CASE_H
 #define PIPELINE_CASE_H
 #include <CUnit/Basic.h>
@@ -7,22 +8,40 @@
 
 enum { ITEMS_MOST = 24, TEXT_BYTES = 4096, WHY_BYTES = 1024 };
 
-/* ---- a case ----------------------------------------------------------------------------------------------------------- */
+/* ---- a case ---------------------------------------------------------------------------------- */
 
-typedef struct Case { TinyEncoder model; World world; bool two_cpus; uint32_t isa; } Case;
+typedef struct Case {
+	TinyEncoder model;
+	World world;
+	bool two_cpus;
+	uint32_t isa;
+} Case;
 
 static void draw_case(uint64_t seed, Case *c)
 {
-	static const uint32_t isas[] = {0, ISA_AVX2, ISA_AVX2 | ISA_AVX512, ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16,
-		ISA_NEON64, ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32};
+	static const uint32_t isas[] = {0, ISA_AVX2, ISA_AVX2 | ISA_AVX512,
+		ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16, ISA_NEON64,
+		ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32};
 	moves_state = seed * 0x2545f4914f6cdd1du;
-	*c = (Case){.model = {.layers = 1 + pick(4), .heads = 1 + pick(5), .size = 1 + pick(7), .ffn = 1 + pick(12), .vocab = 20 + pick(30),
-		.labels = 2 + pick(3), .act = (TinyAct)pick(TINY_ACTS), .head = pick(3) ? TINY_CLASSIFY : (TinyHead)pick(TINY_HEADS),
-		.tasks = 1 + (pick(6) == 0), .clutter = pick(3) == 0,
-		.types = pick(2), .positions = pick(2), .norm = pick(2), .pooler = pick(2), .alone = pick(3) > 0,
-		.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"), .dtype = ANY("f32", "f32", "f16", "bf16")}};
+	*c = (Case){.model = {.layers = 1 + pick(4),
+					.heads = 1 + pick(5),
+					.size = 1 + pick(7),
+					.ffn = 1 + pick(12),
+					.vocab = 20 + pick(30),
+					.labels = 2 + pick(3),
+					.act = (TinyAct)pick(TINY_ACTS),
+					.head = pick(3) ? TINY_CLASSIFY : (TinyHead)pick(TINY_HEADS),
+					.tasks = 1 + (pick(6) == 0),
+					.clutter = pick(3) == 0,
+					.types = pick(2),
+					.positions = pick(2),
+					.norm = pick(2),
+					.pooler = pick(2),
+					.alone = pick(3) > 0,
+					.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"),
+					.dtype = ANY("f32", "f32", "f16", "bf16")}};
 	if (pick(2))
-		c->model.ffn += 63;   /* so wide that quantize-int8 and compute-bf16 take it */
+		c->model.ffn += 63; /* so wide that quantize-int8 and compute-bf16 take it */
 	c->two_cpus = c->model.tasks == 1 && pick(4) == 0;
 	c->isa = isas[pick(sizeof isas / sizeof *isas)];
 	for (int i = 0; i < TEXTS; i++) {
@@ -47,7 +66,7 @@ static Module *case_module(const Case *c, Diag *diag)
 	return module;
 }
 
-/* ---- pipelines -------------------------------------------------------------------------------------------------------- */
+/* ---- pipelines ------------------------------------------------------------------------------- */
 
 static int pass_number(const char *name)
 {
@@ -74,28 +93,30 @@ static bool may_follow(int pass, const int *before, int n)
 	return true;
 }
 
-/* Passes at random as long as they may follow, fuse and what must follow it only near the end; then often those that make code. */
+/* Passes at random as long as they may follow, fuse and what must follow it only near the end; then often
+ * those that make code. */
 static void draw_pipeline(const Case *c, char *text)
 {
 	const int lower = pass_number("lower"), fuse = pass_number("fuse");
 	int taken[ITEMS_MOST], n = 0;
 	const int wanted = 1 + pick(7);
 	*text = '\0';
-	if (c->model.tasks > 1 && pick(4)) {   /* little can be done with several tasks but to merge them */
+	if (c->model.tasks > 1 && pick(4)) { /* little can be done with several tasks but to merge them */
 		taken[n++] = pass_number("merge-tasks");
 		strcpy(text, "merge-tasks");
 	}
 	for (int tries = 0; tries < 200 && n < wanted; tries++) {
 		const int pass = pick(pass_count);
 		const bool late = pass == fuse || has_order("fuse", pass_info[pass].name);
-		if (pass == lower || has_order("lower", pass_info[pass].name) || (late && n + 2 < wanted) || !may_follow(pass, taken, n))
+		if (pass == lower || has_order("lower", pass_info[pass].name) || (late && n + 2 < wanted)
+			|| !may_follow(pass, taken, n))
 			continue;
 		char *item = draw_pass(&pass_info[pass], &c->model);
 		sprintf(text + strlen(text), "%s%s", n ? "," : "", item);
 		free(item);
 		taken[n++] = pass;
 	}
-	if (pick(4) == 0) {   /* a level has the code passes already */
+	if (pick(4) == 0) { /* a level has the code passes already */
 		const int level = pick(4);
 		Diag diag;
 		char with[TEXT_BYTES + 8];
@@ -121,7 +142,8 @@ static void draw_pipeline(const Case *c, char *text)
 
 static bool fails(char why[WHY_BYTES], const char *item, const Diag *diag, const char *what)
 {
-	snprintf(why, WHY_BYTES, "%s: %s%s%s", item, what, diag && diag->count ? ": " : "", diag && diag->count ? diag->messages[0].text : "");
+	snprintf(why, WHY_BYTES, "%s: %s%s%s", item, what, diag && diag->count ? ": " : "",
+		diag && diag->count ? diag->messages[0].text : "");
 	return false;
 }
 
@@ -144,6 +166,8 @@ static Ran run_item(const char *item, Module *module, const Case *c, World *worl
 		*changes += ledger.rows[i].changes;
 	ledger_free(&ledger);
 	pipeline_free(pipeline);
-	return good ? RAN : diag->count && (diag->code == EXIT_USAGE || diag->code == EXIT_UNSUPPORTED) ? REFUSED : FAILED;
+	return good                                                                       ? RAN
+		: diag->count && (diag->code == EXIT_USAGE || diag->code == EXIT_UNSUPPORTED) ? REFUSED
+																					  : FAILED;
 }
 #endif

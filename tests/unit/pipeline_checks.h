@@ -4,9 +4,13 @@
 #include "pipeline_case.h"
 
 enum { SWAP_MOST = 20 };
-static struct { int equal, differ, refused; uint32_t meet; double most; } swaps[64][64];
+static struct {
+	int equal, differ, refused;
+	uint32_t meet;
+	double most;
+} swaps[64][64];
 
-/* ---- after a pass ----------------------------------------------------------------------------------------------------- */
+/* ---- after a pass ---------------------------------------------------------------------------- */
 
 static char *file_text(const char *path)
 {
@@ -60,7 +64,8 @@ static bool check_text(const Module *module, const World *w, const char *item, c
 }
 
 /* Of outputs from `first` on, as many as before. A masked language model's columns go with its words. */
-static bool check_numbers(const PassItem *item, const Case *c, const Numbers *before, Numbers *after, int first, char why[WHY_BYTES])
+static bool check_numbers(const PassItem *item, const Case *c, const Numbers *before, Numbers *after,
+	int first, char why[WHY_BYTES])
 {
 	const PassInfo *pass = &pass_info[item->pass];
 	Numbers part = {.outputs = before->outputs};
@@ -82,14 +87,18 @@ static bool check_numbers(const PassItem *item, const Case *c, const Numbers *be
 	return finite || fails(why, item->text, NULL, "an output is no number");
 }
 
-static bool check_after(const PassItem *item, const Case *c, const Module *module, const World *w, const Numbers *before, char why[WHY_BYTES])
+static bool check_after(const PassItem *item, const Case *c, const Module *module, const World *w,
+	const Numbers *before, char why[WHY_BYTES])
 {
 	const PassInfo *pass = &pass_info[item->pass];
 	Numbers after;
 	Diag diag;
 	diag_init(&diag, NULL);
-	bool good = numbers_of(module, w, &after, &diag) || fails(why, item->text, &diag, "the evaluator refuses it");
-	const int copies = (pass->flags & PASS_SPLITS) && c->two_cpus && before->outputs ? after.outputs / before->outputs : 1;
+	bool good = numbers_of(module, w, &after, &diag)
+		|| fails(why, item->text, &diag, "the evaluator refuses it");
+	const int copies = (pass->flags & PASS_SPLITS) && c->two_cpus && before->outputs
+		? after.outputs / before->outputs
+		: 1;
 	if (good && !(pass->flags & PASS_OUTPUTS) && after.outputs != before->outputs * copies)
 		good = fails(why, item->text, NULL, "outputs are lost or new");
 	for (int i = 0; good && i < copies; i++)
@@ -99,11 +108,11 @@ static bool check_after(const PassItem *item, const Case *c, const Module *modul
 	return good && check_text(module, w, item->text, why);
 }
 
-/* ---- two passes in the other order ------------------------------------------------------------------------------------- */
+/* ---- two passes in the other order ----------------------------------------------------------- */
 
 /* worlds[0]: where the texts are as they were; worlds[1] and [2] become those behind a, and behind both. */
-static bool run_both(const PassItem *a, const PassItem *b, const Module *module, const Case *c, World worlds[3], Module *made[2], Ran *ran,
-	char why[WHY_BYTES])
+static bool run_both(const PassItem *a, const PassItem *b, const Module *module, const Case *c,
+	World worlds[3], Module *made[2], Ran *ran, char why[WHY_BYTES])
 {
 	Diag diag;
 	int changes;
@@ -135,10 +144,12 @@ static double effect_of(const Numbers *before, const Module *after, const World 
 	return isfinite(d) ? d : 0;
 }
 
-/* Two orders of passes that meet may differ, but by no more than SWAP_MOST times what the two do alone (400 pipelines: at most 2.05 times),
- * unless one chooses by what the other changes: of two blocks of nearly equal weight the one may mean much more than the other. */
-static bool check_bound(const PassItem *a, const PassItem *b, const Module *module, const World *world, const Module *only_a, const World *at_a,
-	const Module *only_b, const World *at_b, double d, char why[WHY_BYTES])
+/* Two orders of passes that meet may differ, but by no more than SWAP_MOST times what the two do alone (400
+ * pipelines: at most 2.05 times), unless one chooses by what the other changes: of two blocks of nearly equal
+ * weight the one may mean much more than the other. */
+static bool check_bound(const PassItem *a, const PassItem *b, const Module *module, const World *world,
+	const Module *only_a, const World *at_a, const Module *only_b, const World *at_b, double d,
+	char why[WHY_BYTES])
 {
 	Numbers before = {0};
 	Diag diag;
@@ -150,12 +161,15 @@ static bool check_bound(const PassItem *a, const PassItem *b, const Module *modu
 	numbers_free(&before);
 	diag_free(&diag);
 	swaps[a->pass][b->pass].most = fmax(swaps[a->pass][b->pass].most, ratio);
-	snprintf(text, sizeof text, "in front of %s gives numbers that differ by %g from those behind it, and alone the two move them by %g", b->text,
-		d, alone);
+	snprintf(text, sizeof text,
+		"in front of %s gives numbers that differ by %g from those behind it, and alone the two move them by "
+		"%g",
+		b->text, d, alone);
 	return ratio <= SWAP_MOST || fails(why, a->text, NULL, text);
 }
 
-static bool check_swap(const PassItem *a, const PassItem *b, const Module *module, const Case *c, const World *world, char why[WHY_BYTES])
+static bool check_swap(const PassItem *a, const PassItem *b, const Module *module, const Case *c,
+	const World *world, char why[WHY_BYTES])
 {
 	Module *one[2] = {NULL, NULL}, *other[2] = {NULL, NULL};
 	World here[3] = {*world}, there[3] = {*world};
@@ -163,20 +177,23 @@ static bool check_swap(const PassItem *a, const PassItem *b, const Module *modul
 	Numbers x = {0}, y = {0};
 	Diag diag;
 	diag_init(&diag, NULL);
-	bool good = run_both(a, b, module, c, here, one, &ran[0], why) && run_both(b, a, module, c, there, other, &ran[1], why);
+	bool good = run_both(a, b, module, c, here, one, &ran[0], why)
+		&& run_both(b, a, module, c, there, other, &ran[1], why);
 	if (good && ran[0] == RAN && ran[1] == RAN) {
 		const uint32_t meet = items_meet(a, b);
 		const char *where;
 		bool finite;
 		good = numbers_of(one[1], &here[2], &x, &diag) && numbers_of(other[1], &there[2], &y, &diag);
-		const double d = !good || x.outputs != y.outputs ? INFINITY : numbers_differ(&x, &y, x.outputs, &where, &finite);
+		const double d = !good || x.outputs != y.outputs ? INFINITY
+														 : numbers_differ(&x, &y, x.outputs, &where, &finite);
 		if (d <= 1e-12)
 			swaps[a->pass][b->pass].equal++;
 		else
 			swaps[a->pass][b->pass].differ++;
 		swaps[a->pass][b->pass].meet |= d <= 1e-12 ? 0 : meet;
 		char text[TEXT_BYTES];
-		snprintf(text, sizeof text, "in front of %s gives numbers that differ by %g from those behind it", b->text, d);
+		snprintf(text, sizeof text, "in front of %s gives numbers that differ by %g from those behind it",
+			b->text, d);
 		if (!good || (!meet && !(d <= 1e-12)))
 			good = fails(why, a->text, &diag, text);
 		else if (d > 1e-12 && isfinite(d) && !items_choose(a, b))

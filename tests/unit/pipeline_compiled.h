@@ -1,4 +1,5 @@
-/* pipeline_compiled.h: a module as code of this machine against the reference evaluator, all texts in one call. */
+/* pipeline_compiled.h: a module as code of this machine against the reference evaluator, all texts in one
+ * call. */
 #ifndef PIPELINE_COMPILED_H
 #define PIPELINE_COMPILED_H
 #include <dlfcn.h>
@@ -11,7 +12,8 @@ typedef struct Compiled {
 	void *handle;
 	void *(*new)(int);
 	void (*free)(void *);
-	int (*run)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *, const size_t *);
+	int (*run)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *,
+		const size_t *);
 } Compiled;
 
 /* The module is used up, but not freed. */
@@ -23,7 +25,8 @@ static bool compiled_open(Compiled *c, Module *module, const char *passes, Diag 
 	snprintf(out, sizeof out, "%s/m.so", directory);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out, options.result.emit = EMIT_SHARED, options.result.name = "m", options.result.cpu = "native", options.run.passes = passes;
+	options.result.out = out, options.result.emit = EMIT_SHARED, options.result.name = "m",
+	options.result.cpu = "native", options.run.passes = passes;
 	options.progress = false, options.run.driver.failure_path = NULL;
 	Loaded loaded = {.module = module};
 	bool good = build_loaded(&options, &loaded, NULL, diag);
@@ -40,11 +43,14 @@ static bool compiled_open(Compiled *c, Module *module, const char *passes, Diag 
 	*(void **)&c->new = dlsym(c->handle, "m_new");
 	*(void **)&c->free = dlsym(c->handle, "m_free");
 	*(void **)&c->run = dlsym(c->handle, "m_run_outputs");
-	return (c->new && c->free && c->run) || diag_error(diag, EXIT_RUN, 0, "test: the library lacks a function");
+	return (c->new && c->free && c->run)
+		|| diag_error(diag, EXIT_RUN, 0, "test: the library lacks a function");
 }
 
-/* Numbers of all texts as code computes them, put into the arrays of `n` (numbers_of) instead of the evaluator's. */
-static bool compiled_numbers(const Compiled *c, const Graph *graph, const World *w, int threads, Numbers *n, Diag *diag)
+/* Numbers of all texts as code computes them, put into the arrays of `n` (numbers_of) instead of the
+ * evaluator's. */
+static bool compiled_numbers(
+	const Compiled *c, const Graph *graph, const World *w, int threads, Numbers *n, Diag *diag)
 {
 	int32_t offsets[TEXTS + 1] = {0}, ids[TEXTS * LENGTH], types[TEXTS * LENGTH];
 	float *out[OUTPUTS_MAX];
@@ -56,18 +62,21 @@ static bool compiled_numbers(const Compiled *c, const Graph *graph, const World 
 	}
 	for (int k = 0; k < n->outputs; k++) {
 		const Value *value = graph->outputs[k].value;
-		floats[k] = (size_t)value_unit(value) * (size_t)(value_place(value) == PLACE_TOKENS ? offsets[TEXTS] : TEXTS);
+		floats[k] = (size_t)value_unit(value)
+			* (size_t)(value_place(value) == PLACE_TOKENS ? offsets[TEXTS] : TEXTS);
 		out[k] = malloc(floats[k] * sizeof(float));
 	}
 	void *context = c->new(threads);
-	const int code = context ? c->run(context, ids, types, offsets, TEXTS, (1u << n->outputs) - 1, out, floats) : -1;
+	const int code = context
+		? c->run(context, ids, types, offsets, TEXTS, (1u << n->outputs) - 1, out, floats)
+		: -1;
 	if (context)
 		c->free(context);
 	for (int k = 0; k < n->outputs; k++) {
 		const float *at = out[k];
 		for (int i = 0; i < TEXTS && !code; i++) {
 			EvalArray *a = &n->at[i][k];
-			if (!a->v)   /* a constant, which is read in place */
+			if (!a->v) /* a constant, which is read in place */
 				a->v = calloc((size_t)a->count + 1, sizeof *a->v);
 			for (int64_t j = 0; j < a->count; j++)
 				a->v[j] = (double)*at++;
@@ -77,12 +86,13 @@ static bool compiled_numbers(const Compiled *c, const Graph *graph, const World 
 	return !code || diag_error(diag, EXIT_RUN, 0, "test: the compiled model answers with error %d", code);
 }
 
-/* Where rounding decides which code, key or token it is, or whether a text ends, code and evaluator may part. */
+/* Where rounding decides which code, key or token it is, or whether a text ends, code and evaluator may part.
+ */
 static bool graph_decides(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next)
-		if (node->op == OP_QUANTIZE || node->op == OP_LINEAR_BF16 || node->op == OP_THIN || node->op == OP_EXIT
-			|| (node->attr.has & (A_bits | A_SELECT)))
+		if (node->op == OP_QUANTIZE || node->op == OP_LINEAR_BF16 || node->op == OP_THIN
+			|| node->op == OP_EXIT || (node->attr.has & (A_bits | A_SELECT)))
 			return true;
 	return false;
 }
@@ -98,7 +108,7 @@ static bool compiled_check(Module *module, const World *w, double tolerance, Dia
 	const bool decides = graph_decides(module->graphs[0]);
 	bool good = numbers_of(module, w, &by_eval, diag) && numbers_of(module, w, &by_code, diag);
 	const bool open = good && compiled_open(&c, copy, pipeline_preset(0), diag);
-	if (good && !open && diag->code == EXIT_UNSUPPORTED)   /* a computed weight, say: refused in words */
+	if (good && !open && diag->code == EXIT_UNSUPPORTED) /* a computed weight, say: refused in words */
 		diag_free(diag), diag_init(diag, NULL);
 	else
 		good = good && open;
@@ -106,7 +116,8 @@ static bool compiled_check(Module *module, const World *w, double tolerance, Dia
 		good = compiled_numbers(&c, module->graphs[0], w, threads, &by_code, diag);
 		const double d = good ? numbers_differ(&by_eval, &by_code, by_eval.outputs, &where, &finite) : 0;
 		if (good && (!finite || (!decides && !(d <= tolerance))))
-			good = diag_error(diag, EXIT_RUN, 0, "compiled code differs from the evaluator by %g at output %s%s", d, where,
+			good = diag_error(diag, EXIT_RUN, 0,
+				"compiled code differs from the evaluator by %g at output %s%s", d, where,
 				finite ? "" : ", which is no number");
 	}
 	if (c.handle)

@@ -1,5 +1,6 @@
-/* pipeline_env.h: what passes that learn from data ask of their environment, answered by the reference evaluator over a handful of
- * texts of token ids. In earnest this is compiler/measure/calibrate.c. Also the numbers that a module gives for those texts. */
+/* pipeline_env.h: what passes that learn from data ask of their environment, answered by the reference
+ * evaluator over a handful of texts of token ids. In earnest this is compiler/measure/calibrate.c. Also the
+ * numbers that a module gives for those texts. */
 #ifndef PIPELINE_ENV_H
 #define PIPELINE_ENV_H
 #include <math.h>
@@ -22,12 +23,14 @@ static bool world_eval(const World *w, const Graph *graph, int text, EvalArray *
 
 static int world_texts(int32_t limit) { return limit > 0 && limit < TEXTS ? limit : TEXTS; }
 
-static bool world_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each, void *argument, Diag *diag)
+static bool world_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each,
+	void *argument, Diag *diag)
 {
 	const World *w = context;
 	(void)data;
 	if (module->graphs[0]->noutputs != 1)
-		return diag_error(diag, EXIT_RUN, 0, "test: %d outputs are observed, expected one", module->graphs[0]->noutputs);
+		return diag_error(
+			diag, EXIT_RUN, 0, "test: %d outputs are observed, expected one", module->graphs[0]->noutputs);
 	if (!module_verify(module, diag))
 		return false;
 	for (int i = 0; i < world_texts(limit); i++) {
@@ -59,7 +62,8 @@ static void score_add(OutputScore *score, const EvalArray *out, int32_t label, i
 	score->loss += (log(sum) - eval_at(out, gold)) / texts;
 }
 
-static bool world_score(void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
+static bool world_score(
+	void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
 {
 	const World *w = context;
 	const int n = module->graphs[0]->noutputs, texts = world_texts(limit);
@@ -81,7 +85,8 @@ static bool world_score(void *context, Module *module, const char *data, int32_t
 	return true;
 }
 
-static bool world_labels(void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+static bool world_labels(
+	void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
 {
 	const World *w = context;
 	(void)data, (void)diag;
@@ -92,7 +97,8 @@ static bool world_labels(void *context, const char *data, int32_t limit, int32_t
 }
 
 /* Columns by the size of their means, which any data have. */
-static bool world_rank(void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)
+static bool world_rank(
+	void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)
 {
 	const World *w = context;
 	int64_t rows = 0, width = 0;
@@ -140,7 +146,8 @@ static bool world_vocab_renumber(void *context, const int32_t *to, int32_t rows,
 	for (int i = 0; i < TEXTS; i++)
 		for (int t = 0; t < w->length[i]; t++) {
 			if (w->ids[i][t] >= rows || to[w->ids[i][t]] < 0)
-				return diag_error(diag, EXIT_RUN, 0, "test: token %d is gone, which a text uses", w->ids[i][t]);
+				return diag_error(
+					diag, EXIT_RUN, 0, "test: token %d is gone, which a text uses", w->ids[i][t]);
 			w->ids[i][t] = to[w->ids[i][t]];
 		}
 	return true;
@@ -155,16 +162,26 @@ static void world_vocab_continues(void *context, bool *continues, int32_t rows)
 
 static PassEnv world_env(World *w)
 {
-	return (PassEnv){.max_tokens = 16, .calibration = w, .observe = world_observe, .score = world_score, .labels = world_labels,
-		.rank = world_rank, .vocab_used = world_vocab_used, .vocab_renumber = world_vocab_renumber,
+	return (PassEnv){.max_tokens = 16,
+		.calibration = w,
+		.observe = world_observe,
+		.score = world_score,
+		.labels = world_labels,
+		.rank = world_rank,
+		.vocab_used = world_vocab_used,
+		.vocab_renumber = world_vocab_renumber,
 		.vocab_continues = world_vocab_continues};
 }
 
-/* ---- the numbers of a module ------------------------------------------------------------------------------------------ */
+/* ---- the numbers of a module ----------------------------------------------------------------- */
 
 enum { OUTPUTS_MAX = 16 };
 /* Every output of every graph, graph after graph, for each text. */
-typedef struct Numbers { int outputs; const char *name[OUTPUTS_MAX]; EvalArray at[TEXTS][OUTPUTS_MAX]; } Numbers;
+typedef struct Numbers {
+	int outputs;
+	const char *name[OUTPUTS_MAX];
+	EvalArray at[TEXTS][OUTPUTS_MAX];
+} Numbers;
 
 static void numbers_free(Numbers *n)
 {
@@ -190,9 +207,10 @@ static bool numbers_of(const Module *module, const World *w, Numbers *n, Diag *d
 	return true;
 }
 
-/* Largest difference over the first `outputs` outputs, of the largest number where that is above 1. *finite: all of b are numbers.
- * Infinite when shapes differ; *where says at which output. */
-static double numbers_differ(const Numbers *a, const Numbers *b, int outputs, const char **where, bool *finite)
+/* Largest difference over the first `outputs` outputs, of the largest number where that is above 1. *finite:
+ * all of b are numbers. Infinite when shapes differ; *where says at which output. */
+static double numbers_differ(
+	const Numbers *a, const Numbers *b, int outputs, const char **where, bool *finite)
 {
 	double worst = 0;
 	*finite = true;

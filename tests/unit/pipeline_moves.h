@@ -1,5 +1,5 @@
-/* pipeline_moves.h: for each pass of passes.def, how to draw one with random parameters, and what it touches: of two passes that touch
- * different things the order should make no difference. */
+/* pipeline_moves.h: for each pass of passes.def, how to draw one with random parameters, and what it touches:
+ * of two passes that touch different things the order should make no difference. */
 #ifndef PIPELINE_MOVES_H
 #define PIPELINE_MOVES_H
 #include <stdarg.h>
@@ -18,10 +18,17 @@ static int pick(int n)
 	return (int)((z ^ z >> 31) % (uint64_t)n);
 }
 
-#define ANY(...) (((const char *const[]){__VA_ARGS__})[pick((int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))])
+#define ANY(...) \
+	(((const char *const[]){ \
+		__VA_ARGS__})[pick((int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))])
 
 /* A pass being written down: "name{key=value key=value". */
-typedef struct Draw { const TinyEncoder *model; const PassInfo *pass; char text[512]; size_t bytes; } Draw;
+typedef struct Draw {
+	const TinyEncoder *model;
+	const PassInfo *pass;
+	char text[512];
+	size_t bytes;
+} Draw;
 
 static bool pass_takes(const PassInfo *pass, const char *key)
 {
@@ -36,7 +43,8 @@ __attribute__((format(printf, 3, 4))) static void option(Draw *d, const char *ke
 {
 	if (!pass_takes(d->pass, key))
 		return;
-	d->bytes += (size_t)snprintf(d->text + d->bytes, sizeof d->text - d->bytes, "%s%s=", strchr(d->text, '{') ? " " : "{", key);
+	d->bytes += (size_t)snprintf(
+		d->text + d->bytes, sizeof d->text - d->bytes, "%s%s=", strchr(d->text, '{') ? " " : "{", key);
 	va_list args;
 	va_start(args, format);
 	d->bytes += (size_t)vsnprintf(d->text + d->bytes, sizeof d->text - d->bytes, format, args);
@@ -81,7 +89,7 @@ static void ranked_by(Draw *d)
 		with_data(d, "texts.tsv");
 }
 
-/* ---- whittling -------------------------------------------------------------------------------------------------------- */
+/* ---- whittling ------------------------------------------------------------------------------- */
 
 static void draw_drop_layers(Draw *d)
 {
@@ -106,7 +114,7 @@ static void draw_prune_blocks(Draw *d)
 		return;
 	}
 	ranked_by(d);
-	if (strstr(d->text, "accuracy") && pick(2))   /* finds out by itself how many */
+	if (strstr(d->text, "accuracy") && pick(2)) /* finds out by itself how many */
 		return;
 	if (pick(2))
 		option(d, "keep", "%d", pick(2 * d->model->layers + 1));
@@ -178,7 +186,10 @@ static void draw_prune_vocab(Draw *d)
 		option(d, "keep", "%d", 1 + pick(d->model->vocab));
 }
 
-static void draw_factorize_embeddings(Draw *d) { option(d, "rank", "%d", 1 + pick(d->model->heads * d->model->size)); }
+static void draw_factorize_embeddings(Draw *d)
+{
+	option(d, "rank", "%d", 1 + pick(d->model->heads * d->model->size));
+}
 
 static void draw_sparsify(Draw *d)
 {
@@ -233,8 +244,8 @@ static void draw_normalize_embeddings(Draw *d)
 	if (!strcmp(method, "unit"))
 		return;
 	if (!strcmp(method, "all-but-the-top") && pick(2))
-		/* of few directions that are left a vector is short, and what a pass rounds grows in it as it is brought to unit length: three of six
-		 * taken away made 1e-7 of fuse's weights 2e-4 */
+		/* of few directions that are left a vector is short, and what a pass rounds grows in it as it is
+		 * brought to unit length: three of six taken away made 1e-7 of fuse's weights 2e-4 */
 		option(d, "components", "%d", 1 + pick(1 + d->model->heads * d->model->size / 4));
 	with_data(d, "texts.tsv");
 }
@@ -254,7 +265,7 @@ static void draw_ablate_neurons(Draw *d)
 		with_data(d, "words.conll");
 }
 
-/* ---- storing and computing -------------------------------------------------------------------------------------------- */
+/* ---- storing and computing ------------------------------------------------------------------- */
 
 static void draw_quantize_embeddings(Draw *d) { option(d, "to", "%s", ANY("int8", "int4", "f16", "bf16")); }
 static void draw_cast_weights(Draw *d) { option(d, "to", "%s", ANY("f32", "f16", "bf16")); }
@@ -292,8 +303,8 @@ static void draw_quantize_int8(Draw *d)
 
 static void draw_fuse(Draw *d)
 {
-	static const char *const patterns[] = {"activation", "epilogue", "attention", "first-row", "fold-scale", "fold-bias", "qkv",
-		"embed-layernorm", "add-layernorm"};
+	static const char *const patterns[] = {"activation", "epilogue", "attention", "first-row", "fold-scale",
+		"fold-bias", "qkv", "embed-layernorm", "add-layernorm"};
 	if (pick(2))
 		option(d, "only", "%s,%s", patterns[pick(9)], patterns[pick(9)]);
 }
@@ -314,46 +325,87 @@ static void draw_lower(Draw *d)
 
 static void draw_plain(Draw *d) { (void)d; }
 
-/* ---- the tables ------------------------------------------------------------------------------------------------------- */
+/* ---- the tables ------------------------------------------------------------------------------ */
 
-/* Parts of a model. FLOW: the numbers that flow through it, on which data is measured; every lossy pass changes them. */
+/* Parts of a model. FLOW: the numbers that flow through it, on which data is measured; every lossy pass
+ * changes them. */
 enum Part {
-	P_LAYERS = 1, P_BLOCKS = 2, P_HEADS = 4, P_FFN = 8, P_NORMS = 16, P_WORDS = 32, P_VOCAB = 64, P_RESULT = 128, P_SELECT = 256,
-	P_TOKENS = 512, P_EXITS = 1024, P_STORE = 2048, P_FLOW = 4096
+	P_LAYERS = 1,
+	P_BLOCKS = 2,
+	P_HEADS = 4,
+	P_FFN = 8,
+	P_NORMS = 16,
+	P_WORDS = 32,
+	P_VOCAB = 64,
+	P_RESULT = 128,
+	P_SELECT = 256,
+	P_TOKENS = 512,
+	P_EXITS = 1024,
+	P_STORE = 2048,
+	P_FLOW = 4096
 };
-static const char *const part_names[] = {"layers", "blocks", "heads", "ffn", "norms", "words", "vocabulary", "result", "selection",
-	"tokens", "exits", "storage", "flow"};
+static const char *const part_names[] = {"layers", "blocks", "heads", "ffn", "norms", "words", "vocabulary",
+	"result", "selection", "tokens", "exits", "storage", "flow"};
 enum { PARTS = sizeof part_names / sizeof *part_names };
 
-/* tolerance: how far a lossless pass may move a number, as a part of the largest where that is above 1. Most move none by a bit. */
-static const struct Move { const char *pass; void (*draw)(Draw *); uint32_t writes; double tolerance; } moves[] = {
-	{"merge-tasks", draw_plain, 0, 0}, {"share-weights", draw_plain, 0, 0},
-	{"drop-layers", draw_drop_layers, P_LAYERS, 0}, {"prune-blocks", draw_prune_blocks, P_BLOCKS, 0},
-	{"prune-heads", draw_prune_heads, P_HEADS, 0}, {"prune-ffn", draw_prune_ffn, P_FFN, 0},
-	{"hard-attention", draw_hard_attention, P_SELECT, 0}, {"prune-tokens", draw_prune_tokens, P_TOKENS, 0},
-	{"prune-vocab", draw_prune_vocab, P_WORDS | P_VOCAB, 0}, {"factorize-embeddings", draw_factorize_embeddings, P_WORDS, 0},
+/* tolerance: how far a lossless pass may move a number, as a part of the largest where that is above 1. Most
+ * move none by a bit. */
+static const struct Move {
+	const char *pass;
+	void (*draw)(Draw *);
+	uint32_t writes;
+	double tolerance;
+} moves[] = {
+	{"merge-tasks", draw_plain, 0, 0},
+	{"share-weights", draw_plain, 0, 0},
+	{"drop-layers", draw_drop_layers, P_LAYERS, 0},
+	{"prune-blocks", draw_prune_blocks, P_BLOCKS, 0},
+	{"prune-heads", draw_prune_heads, P_HEADS, 0},
+	{"prune-ffn", draw_prune_ffn, P_FFN, 0},
+	{"hard-attention", draw_hard_attention, P_SELECT, 0},
+	{"prune-tokens", draw_prune_tokens, P_TOKENS, 0},
+	{"prune-vocab", draw_prune_vocab, P_WORDS | P_VOCAB, 0},
+	{"factorize-embeddings", draw_factorize_embeddings, P_WORDS, 0},
 	{"sparsify", draw_sparsify, P_HEADS | P_FFN, 0},
-	{"early-exit", draw_early_exit, P_EXITS, 0}, {"normalize-embeddings", draw_normalize_embeddings, P_NORMS | P_RESULT, 0},
-	{"ablate-neurons", draw_ablate_neurons, P_NORMS, 0}, {"quantize-embeddings", draw_quantize_embeddings, P_WORDS, 0},
-	{"cast-weights", draw_cast_weights, P_STORE, 0}, {"canonicalize", draw_plain, 0, 0}, {"fold-const", draw_plain, 0, 1e-6},
-	{"cse", draw_plain, 0, 0}, {"dce", draw_plain, 0, 0}, {"fuse", draw_fuse, 0, 1e-5}, {"quantize-int8", draw_quantize_int8, P_STORE, 0},
-	{"compute-bf16", draw_excluding, P_STORE, 0}, {"lower", draw_lower, 0, 0}, {"pack-weights", draw_plain, 0, 0},
-	{"chain-rows", draw_chain_rows, 0, 0}, {"plan-memory", draw_plain, 0, 0},
+	{"early-exit", draw_early_exit, P_EXITS, 0},
+	{"normalize-embeddings", draw_normalize_embeddings, P_NORMS | P_RESULT, 0},
+	{"ablate-neurons", draw_ablate_neurons, P_NORMS, 0},
+	{"quantize-embeddings", draw_quantize_embeddings, P_WORDS, 0},
+	{"cast-weights", draw_cast_weights, P_STORE, 0},
+	{"canonicalize", draw_plain, 0, 0},
+	{"fold-const", draw_plain, 0, 1e-6},
+	{"cse", draw_plain, 0, 0},
+	{"dce", draw_plain, 0, 0},
+	{"fuse", draw_fuse, 0, 1e-5},
+	{"quantize-int8", draw_quantize_int8, P_STORE, 0},
+	{"compute-bf16", draw_excluding, P_STORE, 0},
+	{"lower", draw_lower, 0, 0},
+	{"pack-weights", draw_plain, 0, 0},
+	{"chain-rows", draw_chain_rows, 0, 0},
+	{"plan-memory", draw_plain, 0, 0},
 };
 enum { MOVES = sizeof moves / sizeof *moves };
 
 /* What a pass looks at when it has a certain option (NULL: always) to decide what it does. */
-static const struct Look { const char *pass, *key; uint32_t reads; } looks[] = {
+static const struct Look {
+	const char *pass, *key;
+	uint32_t reads;
+} looks[] = {
 	{NULL, "data", P_FLOW},
 	{"drop-layers", "strategy", P_LAYERS | P_BLOCKS},
 	{"prune-blocks", "keep", P_LAYERS | P_BLOCKS | P_HEADS | P_FFN | P_STORE},
 	{"prune-blocks", "share", P_LAYERS | P_BLOCKS | P_HEADS | P_FFN | P_STORE},
-	{"prune-heads", "keep", P_STORE}, {"prune-heads", "share", P_LAYERS | P_BLOCKS | P_STORE},
-	{"prune-ffn", "keep", P_STORE}, {"prune-ffn", "share", P_LAYERS | P_BLOCKS | P_STORE},
-	{"factorize-embeddings", NULL, P_STORE | P_VOCAB}, {"quantize-embeddings", NULL, P_STORE},
-	{"sparsify", NULL, P_NORMS | P_STORE}, {"sparsify", "scope", P_LAYERS | P_BLOCKS},
+	{"prune-heads", "keep", P_STORE},
+	{"prune-heads", "share", P_LAYERS | P_BLOCKS | P_STORE},
+	{"prune-ffn", "keep", P_STORE},
+	{"prune-ffn", "share", P_LAYERS | P_BLOCKS | P_STORE},
+	{"factorize-embeddings", NULL, P_STORE | P_VOCAB},
+	{"quantize-embeddings", NULL, P_STORE},
+	{"sparsify", NULL, P_NORMS | P_STORE},
+	{"sparsify", "scope", P_LAYERS | P_BLOCKS},
 	/* factors go into weights that are f32, else into ops of their own */
-	{"normalize-embeddings", NULL, P_STORE}, {"ablate-neurons", NULL, P_STORE},
+	{"normalize-embeddings", NULL, P_STORE},
+	{"ablate-neurons", NULL, P_STORE},
 	{"cast-weights", NULL, P_NORMS},
 };
 
@@ -388,20 +440,24 @@ static uint32_t item_reads(const PassItem *item)
 {
 	uint32_t reads = 0;
 	for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)
-		if ((!looks[i].pass || !strcmp(looks[i].pass, pass_info[item->pass].name)) && (!looks[i].key || item_has(item, looks[i].key)))
+		if ((!looks[i].pass || !strcmp(looks[i].pass, pass_info[item->pass].name))
+			&& (!looks[i].key || item_has(item, looks[i].key)))
 			reads |= looks[i].reads;
 	return reads;
 }
 
-/* May change numbers beyond rounding. cast-weights has no flag for it: what it stores in fewer bits is rounded. */
+/* May change numbers beyond rounding. cast-weights has no flag for it: what it stores in fewer bits is
+ * rounded. */
 static bool item_is_lossy(const PassItem *item)
 {
 	const PassInfo *pass = &pass_info[item->pass];
 	return (pass->flags & PASS_NUMBERS)
-		|| (!strcmp(pass->name, "cast-weights") && item->noptions && strcmp(item->options[0].value, "f32") != 0);
+		|| (!strcmp(pass->name, "cast-weights") && item->noptions
+			&& strcmp(item->options[0].value, "f32") != 0);
 }
 
-/* What one of them looks at to decide what it does, and the other changes: in the other order it may choose something else. */
+/* What one of them looks at to decide what it does, and the other changes: in the other order it may choose
+ * something else. */
 static uint32_t items_choose(const PassItem *a, const PassItem *b)
 {
 	const uint32_t wa = move_of(&pass_info[a->pass])->writes, wb = move_of(&pass_info[b->pass])->writes;

@@ -1,5 +1,6 @@
-/* program_run.h: the emitted program (program.c, tasks.c, report.c) as a user meets it: rt_main over hand-made models, in child processes with
- * their own standard input, output and error. What test_program.c and test_program_options.c share. */
+/* program_run.h: the emitted program (program.c, tasks.c, report.c) as a user meets it: rt_main over
+ * hand-made models, in child processes with their own standard input, output and error. What test_program.c
+ * and test_program_options.c share. */
 #ifndef PROGRAM_RUN_H
 #define PROGRAM_RUN_H
 #include "tiny_model.h"
@@ -17,12 +18,12 @@
 #include <stdarg.h>
 #include <sys/wait.h>
 
-/* ---- running the program --------------------------------------------------------------------------------------------------- */
+/* ---- running the program --------------------------------------------------------------------- */
 
 enum { OUT_BYTES = 1 << 16, ARGUMENTS = 32 };
-static char out[OUT_BYTES], err[OUT_BYTES];   /* what the last run printed */
+static char out[OUT_BYTES], err[OUT_BYTES]; /* what the last run printed */
 static size_t out_bytes;
-static const char *out_path;                  /* where standard output goes instead; NULL: kept in `out` */
+static const char *out_path; /* where standard output goes instead; NULL: kept in `out` */
 
 static size_t slurp(FILE *file, char *text)
 {
@@ -96,11 +97,13 @@ static double number_at(const char *path)
 	char words[128];
 	snprintf(words, sizeof words, "%s", path);
 	for (char *word = strtok(words, "."); word && value; word = strtok(NULL, "."))
-		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10)) : json_object_get(value, word);
+		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10))
+									 : json_object_get(value, word);
 	const double number = json_is_number(value) ? json_number_value(value) : NAN;
 	json_decref(root);
 	return number;
 }
 
-static const char words_20[] = "one one one one one one one one one one one one one one one one one one one one";
+static const char words_20[] = "one one one one one one one one one one one one one one one one one one one "
+							   "one";
 #endif

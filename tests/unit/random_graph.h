@@ -1,4 +1,5 @@
-/* random_graph.h: BERTs as an importer writes them, spelled at random, and pipelines run over them and evaluated. */
+/* random_graph.h: BERTs as an importer writes them, spelled at random, and pipelines run over them and
+ * evaluated. */
 #ifndef RANDOM_GRAPH_H
 #define RANDOM_GRAPH_H
 #include <CUnit/Basic.h>
@@ -20,15 +21,16 @@ static inline uint32_t random_below(uint32_t n)
 
 typedef struct Builder {
 	Module *module;
-	Graph  *graph;
-	Diag   *diag;
+	Graph *graph;
+	Diag *diag;
 	int64_t hidden, heads, size, ffn;
-	bool    exact;       /* no constant is rounded by fusion or spelled with few digits: the numbers must stay to 1e-9 */
+	bool exact; /* no constant is rounded by fusion or spelled with few digits: the numbers must stay to 1e-9
+				 */
 } Builder;
 
 static inline Value *emit(Builder *b, Op op, Value *x, Value *y, Value *z, const Attrs *attr)
 {
-	Value *args[3] = { x, y, z };
+	Value *args[3] = {x, y, z};
 	Value *v = graph_emit(b->graph, NULL, op, args, z ? 3 : y ? 2 : 1, attr, NULL, b->diag);
 	if (!v) {
 		diag_print(b->diag, stdout);
@@ -37,13 +39,15 @@ static inline Value *emit(Builder *b, Op op, Value *x, Value *y, Value *z, const
 	return v;
 }
 
-/* Multiples of 1/16 in [-1,1]: products and sums of a few hundred of them are exact in f32, so that folding biases is. */
+/* Multiples of 1/16 in [-1,1]: products and sums of a few hundred of them are exact in f32, so that folding
+ * biases is. */
 static inline Value *weight(Builder *b, DType dtype, int64_t rows, int64_t columns)
 {
 	static int number;
 	char name[32];
 	snprintf(name, sizeof name, "w%d", number++);
-	Type type = rows ? type_make(dtype, 2, dim_number(rows), dim_number(columns)) : type_make(dtype, 1, dim_number(columns));
+	Type type = rows ? type_make(dtype, 2, dim_number(rows), dim_number(columns))
+					 : type_make(dtype, 1, dim_number(columns));
 	Tensor *tensor = tensor_new(b->module, name, type);
 	for (int64_t i = 0; i < type_count(&type); i++)
 		tensor_set(tensor, i, ((double)random_below(33) - 16) / 16);
@@ -85,34 +89,39 @@ static inline Value *linear(Builder *b, Value *x, int64_t outputs)
 static inline Value *layernorm(Builder *b, Value *x)
 {
 	Value *gamma = weight(b, DT_F32, 0, b->hidden), *beta = weight(b, DT_F16, 0, b->hidden);
-	return emit(b, OP_LAYERNORM, x, gamma, beta, &(Attrs){ .has = A_eps, .eps = 1e-6 });
+	return emit(b, OP_LAYERNORM, x, gamma, beta, &(Attrs){.has = A_eps, .eps = 1e-6});
 }
 
 static inline Value *transpose(Builder *b, Value *x, int64_t i, int64_t j, int64_t k)
 {
-	return emit(b, OP_TRANSPOSE, x, NULL, NULL, &(Attrs){ .has = A_perm, .perm = { 3, { i, j, k } } });
+	return emit(b, OP_TRANSPOSE, x, NULL, NULL, &(Attrs){.has = A_perm, .perm = {3, {i, j, k}}});
 }
 
 static inline Value *split(Builder *b, Value *x)
 {
 	return emit(b, OP_RESHAPE, x, NULL, NULL,
-		&(Attrs){ .has = A_shape, .shape = { 3, { dim_symbol(1), dim_number(b->heads), dim_number(b->size) } } });
+		&(Attrs){.has = A_shape, .shape = {3, {dim_symbol(1), dim_number(b->heads), dim_number(b->size)}}});
 }
 
 static inline Value *attention(Builder *b, Value *x)
 {
-	uint32_t where = random_below(4);   /* of the factor: q, split q, scores, or none */
+	uint32_t where = random_below(4); /* of the factor: q, split q, scores, or none */
 	double factor = 1 / sqrt((double)b->size);
-	Value *q = linear(b, x, b->hidden), *k = linear(b, random_below(8) ? x : q, b->hidden), *v = linear(b, x, b->hidden);
+	Value *q = linear(b, x, b->hidden), *k = linear(b, random_below(8) ? x : q, b->hidden),
+		  *v = linear(b, x, b->hidden);
 	q = transpose(b, split(b, where == 0 ? scale(b, q, factor) : q), 1, 0, 2);
 	q = where == 1 ? scale(b, q, factor) : q;
-	k = random_below(2) ? transpose(b, split(b, k), 1, 2, 0) : transpose(b, transpose(b, split(b, k), 1, 0, 2), 0, 2, 1);
+	k = random_below(2) ? transpose(b, split(b, k), 1, 2, 0)
+						: transpose(b, transpose(b, split(b, k), 1, 0, 2), 0, 2, 1);
 	v = transpose(b, split(b, v), 1, 0, 2);
 	Value *scores = emit(b, OP_MATMUL, q, k, NULL, NULL);
 	scores = where == 2 ? scale(b, scores, factor) : scores;
-	Value *joined = transpose(b, emit(b, OP_MATMUL, emit(b, OP_SOFTMAX, scores, NULL, NULL, NULL), v, NULL, NULL), 1, 0, 2);
-	return linear(b, emit(b, OP_RESHAPE, joined, NULL, NULL,
-		&(Attrs){ .has = A_shape, .shape = { 2, { dim_symbol(1), dim_number(b->hidden) } } }), b->hidden);
+	Value *joined = transpose(
+		b, emit(b, OP_MATMUL, emit(b, OP_SOFTMAX, scores, NULL, NULL, NULL), v, NULL, NULL), 1, 0, 2);
+	return linear(b,
+		emit(b, OP_RESHAPE, joined, NULL, NULL,
+			&(Attrs){.has = A_shape, .shape = {2, {dim_symbol(1), dim_number(b->hidden)}}}),
+		b->hidden);
 }
 
 static inline Value *activation(Builder *b, Value *x)
@@ -123,8 +132,8 @@ static inline Value *activation(Builder *b, Value *x)
 	case 2: return add_either(b, OP_MUL, x, emit(b, OP_SIGMOID, x, NULL, NULL, NULL));
 	case 3:
 		b->exact = false;
-		return add_either(b, OP_MUL, scale(b, x, 0.5), add_either(b, OP_ADD, scalar(b, 1),
-			emit(b, OP_ERF, scale(b, x, sqrt(0.5)), NULL, NULL, NULL)));
+		return add_either(b, OP_MUL, scale(b, x, 0.5),
+			add_either(b, OP_ADD, scalar(b, 1), emit(b, OP_ERF, scale(b, x, sqrt(0.5)), NULL, NULL, NULL)));
 	default: {
 		b->exact = false;
 		Value *cube = add_either(b, OP_MUL, add_either(b, OP_MUL, x, x), x);
@@ -139,10 +148,12 @@ static inline Value *embeddings(Builder *b)
 {
 	Graph *graph = b->graph;
 	Value *positions = emit(b, OP_POSITION_IDS, graph->inputs[0], NULL, NULL, NULL);
-	Value *x = emit(b, OP_EMBED, weight(b, random_below(2) ? DT_F32 : DT_F16, 23, b->hidden), graph->inputs[0], NULL, NULL);
+	Value *x = emit(b, OP_EMBED, weight(b, random_below(2) ? DT_F32 : DT_F16, 23, b->hidden),
+		graph->inputs[0], NULL, NULL);
 	x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_F32, 12, b->hidden), positions, NULL, NULL));
 	if (graph->ninputs > 1)
-		x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_BF16, 2, b->hidden), graph->inputs[1], NULL, NULL));
+		x = add_either(
+			b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_BF16, 2, b->hidden), graph->inputs[1], NULL, NULL));
 	return layernorm(b, x);
 }
 
@@ -152,21 +163,23 @@ static inline void outputs(Builder *b, Value *x)
 	if (kind == 0 || kind == 3)
 		graph_add_output(b->graph, "hidden", x);
 	if (kind == 1 || kind == 3) {
-		Value *cls = emit(b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_FIRST });
-		graph_add_output(b->graph, "logits", linear(b, emit(b, OP_TANH, linear(b, cls, b->hidden), NULL, NULL, NULL), 3));
+		Value *cls = emit(b, OP_POOL, x, NULL, NULL, &(Attrs){.has = A_mode, .mode = POOL_FIRST});
+		graph_add_output(
+			b->graph, "logits", linear(b, emit(b, OP_TANH, linear(b, cls, b->hidden), NULL, NULL, NULL), 3));
 	}
 	if (kind == 2) {
-		Value *mean = emit(b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_MEAN });
-		graph_add_output(b->graph, "embedding", emit(b, OP_NORMALIZE, mean, NULL, NULL, &(Attrs){ .has = A_eps, .eps = 1e-12 }));
+		Value *mean = emit(b, OP_POOL, x, NULL, NULL, &(Attrs){.has = A_mode, .mode = POOL_MEAN});
+		graph_add_output(b->graph, "embedding",
+			emit(b, OP_NORMALIZE, mean, NULL, NULL, &(Attrs){.has = A_eps, .eps = 1e-12}));
 	}
 }
 
 /* A BERT as an importer writes it, spelled at random. *exact: see Builder. */
 static inline Module *random_bert(Diag *diag, bool *exact)
 {
-	Builder b = { .module = module_new("random"), .diag = diag, .exact = true };
+	Builder b = {.module = module_new("random"), .diag = diag, .exact = true};
 	b.heads = 1 + random_below(3);
-	b.size = random_below(2) ? 4 : 16;      /* powers of four: 1/sqrt is exact */
+	b.size = random_below(2) ? 4 : 16; /* powers of four: 1/sqrt is exact */
 	b.hidden = b.heads * b.size;
 	b.ffn = 5 + random_below(20);
 	b.graph = graph_new(b.module, "main");
@@ -188,7 +201,7 @@ enum { TOKENS = 7 };
 
 static inline bool evaluate(const Module *module, int64_t tokens, EvalArray *out, Diag *diag)
 {
-	static const int32_t ids[TOKENS] = { 3, 22, 0, 7, 7, 19, 1 }, types[TOKENS] = { 0, 0, 0, 1, 1, 1, 1 };
+	static const int32_t ids[TOKENS] = {3, 22, 0, 7, 7, 19, 1}, types[TOKENS] = {0, 0, 0, 1, 1, 1, 1};
 	return graph_eval_ids(module->graphs[0], ids, types, tokens, out, diag);
 }
 
@@ -207,8 +220,8 @@ static inline double largest_difference(const EvalArray *a, const EvalArray *b)
 
 static inline bool run_pipeline(const char *text, Module *module, uint32_t isa, Diag *diag)
 {
-	const PassEnv env = { .isa = isa, .max_tokens = TOKENS };
-	const DriverOptions options = { .verify_each = true };
+	const PassEnv env = {.isa = isa, .max_tokens = TOKENS};
+	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, diag);
 	pipeline_free(pipeline);

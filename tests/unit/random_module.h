@@ -34,9 +34,7 @@ static inline double random_real(void)
 	case 1: return pow(10, -(double)below(20));
 	case 2: return below(2) ? INFINITY : -0.0;
 	case 3: return (double)next() / 3;
-	default:
-		memcpy(&value, &bits, sizeof value);
-		return isnan(value) ? 0.1 : value;
+	default: memcpy(&value, &bits, sizeof value); return isnan(value) ? 0.1 : value;
 	}
 }
 
@@ -54,7 +52,8 @@ static inline Type random_type(bool small)
 	int64_t bytes = dtype_bytes[type.dtype];
 	for (int32_t i = 0; i < type.rank; i++) {
 		type.dim[i] = small ? dim_number(1 + below(5)) : random_dim(false);
-		if (dim_is_number(type.dim[i]) && (__builtin_mul_overflow(bytes, type.dim[i].plus, &bytes) || bytes > TENSOR_BYTES_MAX))
+		if (dim_is_number(type.dim[i])
+			&& (__builtin_mul_overflow(bytes, type.dim[i].plus, &bytes) || bytes > TENSOR_BYTES_MAX))
 			return random_type(small);
 	}
 	return type;
@@ -64,17 +63,17 @@ static inline Attrs random_attrs(Module *module)
 {
 	Attrs attrs = {.has = (uint32_t)(next() & next() & ((1u << AI_COUNT) - 1))};
 #define SET_REAL(field) attrs.field = random_real()
-#define SET_INT(field)  attrs.field = below(2) ? below(100) : (int64_t)next()
+#define SET_INT(field) attrs.field = below(2) ? below(100) : (int64_t)next()
 #define SET_PACK(field) attrs.field = (Pack)below(PACK_COUNT)
-#define SET_ACT(field)  attrs.field = (Act)below(ACT_COUNT)
+#define SET_ACT(field) attrs.field = (Act)below(ACT_COUNT)
 #define SET_POOL(field) attrs.field = (Pool)below(POOL_COUNT)
 #define SET_TEXT(field) attrs.field = random_text(module, 20)
 #define SET_INTS(field) \
 	for (attrs.field.count = (int32_t)below(RANK_MAX + 1); list < attrs.field.count; list++) \
-		attrs.field.at[list] = (int64_t)next() >> below(64)
+	attrs.field.at[list] = (int64_t)next() >> below(64)
 #define SET_DIMS(field) \
 	for (attrs.field.count = (int32_t)below(RANK_MAX + 1); list < attrs.field.count; list++) \
-		attrs.field.at[list] = random_dim(false)
+	attrs.field.at[list] = random_dim(false)
 	int32_t list = 0;
 #define ATTR(field, KIND, doc) \
 	list = 0; \
@@ -93,14 +92,16 @@ static const Tensor *random_tensor(Module *module)
 		((uint8_t *)tensor->data)[i] = (uint8_t)next();
 	for (int64_t i = 0; i < count; i++)
 		if (isnan(tensor_at(tensor, i)) || below(4) == 0)
-			memset((char *)tensor->data + i * dtype_bytes[tensor->type.dtype], 0, (size_t)dtype_bytes[tensor->type.dtype]);
+			memset((char *)tensor->data + i * dtype_bytes[tensor->type.dtype], 0,
+				(size_t)dtype_bytes[tensor->type.dtype]);
 	return tensor;
 }
 
 static inline void name_value(Module *module, Value *value, int64_t number)
 {
 	if (below(2))
-		value->name = mem_printf(module->mem, below(20) ? "%c%lld" : "%c \"%lld", (int)('a' + below(26)), (long long)number);
+		value->name = mem_printf(
+			module->mem, below(20) ? "%c%lld" : "%c \"%lld", (int)('a' + below(26)), (long long)number);
 }
 
 static inline void random_node(Graph *graph, Value **values, int64_t *nvalues)
@@ -116,8 +117,8 @@ static inline void random_node(Graph *graph, Value **values, int64_t *nvalues)
 		types[i] = random_type(false);
 	Attrs attrs = random_attrs(module);
 	const Tensor *tensor = op == OP_CONST ? random_tensor(module) : NULL;
-	Node *node = graph_insert_typed(graph, NULL, op, args, nargs, &attrs, tensor, below(2) ? random_text(module, 30) : NULL,
-	                                tensor ? &tensor->type : types);
+	Node *node = graph_insert_typed(graph, NULL, op, args, nargs, &attrs, tensor,
+		below(2) ? random_text(module, 30) : NULL, tensor ? &tensor->type : types);
 	for (int32_t i = 0; i < node->nresults; i++) {
 		name_value(module, node->results[i], *nvalues);
 		values[(*nvalues)++] = node->results[i];
@@ -149,13 +150,15 @@ static inline Module *random_module(uint64_t seed)
 		graph->level = (Level)(1 << below(3));
 		graph->next_id = (uint32_t)below(100);
 		if (below(2))
-			graph->arena = (ArenaPlan){true, below(1 << 30), below(99), below(7), 0, below(64), below(9), TENSOR_BYTES_MAX};
+			graph->arena = (ArenaPlan){
+				true, below(1 << 30), below(99), below(7), 0, below(64), below(9), TENSOR_BYTES_MAX};
 		values[nvalues++] = graph_add_input(graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
 		values[nvalues++] = graph_add_input(graph, NULL, random_type(false));
 		for (int64_t i = below(40); i > 0; i--)
 			random_node(graph, values, &nvalues);
 		for (int64_t i = below(4); i > 0; i--)
-			graph_add_output(graph, mem_printf(module->mem, below(4) ? "out%lld" : "an output%lld", (long long)i),
+			graph_add_output(graph,
+				mem_printf(module->mem, below(4) ? "out%lld" : "an output%lld", (long long)i),
 				values[below(nvalues)]);
 	}
 	return module;

@@ -1,4 +1,5 @@
-/* text_sample.h: what the tests of the text form share: texts, where their files lie, and what is expected of them. */
+/* text_sample.h: what the tests of the text form share: texts, where their files lie, and what is expected of
+ * them. */
 #ifndef TEXT_SAMPLE_H
 #define TEXT_SAMPLE_H
 #include <CUnit/Basic.h>
@@ -10,7 +11,11 @@
 #include <unistd.h>
 #include "ir/text/text.h"
 
-typedef struct Case { const char *text; int line; const char *message; } Case;
+typedef struct Case {
+	const char *text;
+	int line;
+	const char *message;
+} Case;
 
 #define BODY(line) "graph @main(%ids: i32[S]) {\n  " line "\n  return x=%ids\n}\n"
 

@@ -1,4 +1,5 @@
-/* tiny_checkpoint.h: what the tests of loading share: a tiny BERT in a temporary directory, loading it, and what must be refused. */
+/* tiny_checkpoint.h: what the tests of loading share: a tiny BERT in a temporary directory, loading it, and
+ * what must be refused. */
 #ifndef TINY_CHECKPOINT_H
 #define TINY_CHECKPOINT_H
 #include <CUnit/Basic.h>
@@ -14,11 +15,12 @@
 #include "compiler/support/files.h"
 #include "compiler/support/json_file.h"
 
-/* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels ----------------------------------------- */
+/* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels -------------- */
 
-static char *root;                          /* a temporary directory */
+static char *root; /* a temporary directory */
 
-#define CONFIG "\"model_type\": \"bert\", \"architectures\": [\"BertForSequenceClassification\"], \"vocab_size\": 20, " \
+#define CONFIG \
+	"\"model_type\": \"bert\", \"architectures\": [\"BertForSequenceClassification\"], \"vocab_size\": 20, " \
 	"\"hidden_size\": 8, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"intermediate_size\": 12, " \
 	"\"max_position_embeddings\": 10"
 #define LABELS "\"id2label\": {\"0\": \"bad\", \"1\": \"so so\", \"2\": \"good <&>\"}"
@@ -39,20 +41,35 @@ static inline void write_file(const char *name, const char *text)
 	fclose(out);
 }
 
-static const struct { const char *name; int rows, columns; } tiny_tensors[] = {
-	{"bert.embeddings.word_embeddings.weight", 20, 8}, {"bert.embeddings.position_embeddings.weight", 10, 8},
-	{"bert.embeddings.token_type_embeddings.weight", 2, 8}, {"bert.embeddings.LayerNorm.weight", 8, 0},
+static const struct {
+	const char *name;
+	int rows, columns;
+} tiny_tensors[] = {
+	{"bert.embeddings.word_embeddings.weight", 20, 8},
+	{"bert.embeddings.position_embeddings.weight", 10, 8},
+	{"bert.embeddings.token_type_embeddings.weight", 2, 8},
+	{"bert.embeddings.LayerNorm.weight", 8, 0},
 	{"bert.embeddings.LayerNorm.bias", 8, 0},
-	{"bert.encoder.layer.0.attention.self.query.weight", 8, 8}, {"bert.encoder.layer.0.attention.self.query.bias", 8, 0},
-	{"bert.encoder.layer.0.attention.self.key.weight", 8, 8}, {"bert.encoder.layer.0.attention.self.key.bias", 8, 0},
-	{"bert.encoder.layer.0.attention.self.value.weight", 8, 8}, {"bert.encoder.layer.0.attention.self.value.bias", 8, 0},
-	{"bert.encoder.layer.0.attention.output.dense.weight", 8, 8}, {"bert.encoder.layer.0.attention.output.dense.bias", 8, 0},
-	{"bert.encoder.layer.0.attention.output.LayerNorm.weight", 8, 0}, {"bert.encoder.layer.0.attention.output.LayerNorm.bias", 8,
-	0},
-	{"bert.encoder.layer.0.intermediate.dense.weight", 12, 8}, {"bert.encoder.layer.0.intermediate.dense.bias", 12, 0},
-	{"bert.encoder.layer.0.output.dense.weight", 8, 12}, {"bert.encoder.layer.0.output.dense.bias", 8, 0},
-	{"bert.encoder.layer.0.output.LayerNorm.weight", 8, 0}, {"bert.encoder.layer.0.output.LayerNorm.bias", 8, 0},
-	{"bert.pooler.dense.weight", 8, 8}, {"bert.pooler.dense.bias", 8, 0}, {"classifier.weight", 3, 8}, {"classifier.bias", 3, 0},
+	{"bert.encoder.layer.0.attention.self.query.weight", 8, 8},
+	{"bert.encoder.layer.0.attention.self.query.bias", 8, 0},
+	{"bert.encoder.layer.0.attention.self.key.weight", 8, 8},
+	{"bert.encoder.layer.0.attention.self.key.bias", 8, 0},
+	{"bert.encoder.layer.0.attention.self.value.weight", 8, 8},
+	{"bert.encoder.layer.0.attention.self.value.bias", 8, 0},
+	{"bert.encoder.layer.0.attention.output.dense.weight", 8, 8},
+	{"bert.encoder.layer.0.attention.output.dense.bias", 8, 0},
+	{"bert.encoder.layer.0.attention.output.LayerNorm.weight", 8, 0},
+	{"bert.encoder.layer.0.attention.output.LayerNorm.bias", 8, 0},
+	{"bert.encoder.layer.0.intermediate.dense.weight", 12, 8},
+	{"bert.encoder.layer.0.intermediate.dense.bias", 12, 0},
+	{"bert.encoder.layer.0.output.dense.weight", 8, 12},
+	{"bert.encoder.layer.0.output.dense.bias", 8, 0},
+	{"bert.encoder.layer.0.output.LayerNorm.weight", 8, 0},
+	{"bert.encoder.layer.0.output.LayerNorm.bias", 8, 0},
+	{"bert.pooler.dense.weight", 8, 8},
+	{"bert.pooler.dense.bias", 8, 0},
+	{"classifier.weight", 3, 8},
+	{"classifier.bias", 3, 0},
 };
 enum { TINY_TENSORS = sizeof tiny_tensors / sizeof *tiny_tensors };
 
@@ -72,7 +89,9 @@ static inline void write_tensors(const char *name, int from, int to, const char 
 		if (skip && strcmp(skip, tiny_tensors[i].name) == 0)
 			continue;
 		Type type = type_make(DT_F32, columns ? 2 : 1, dim_number(rows), dim_number(columns));
-		tensors[count] = (Tensor){.name = tiny_tensors[i].name, .type = type, .data = numbers,
+		tensors[count] = (Tensor){.name = tiny_tensors[i].name,
+			.type = type,
+			.data = numbers,
 			.bytes = 4 * rows * (columns ? columns : 1)};
 		list[count] = &tensors[count];
 		count++;
@@ -87,9 +106,13 @@ static inline void write_tiny(const char *config)
 	write_tensors("model.safetensors", 0, TINY_TENSORS, NULL);
 }
 
-/* ---- loading, and what came of it --------------------------------------------------------------------------------------- */
+/* ---- loading, and what came of it ------------------------------------------------------------ */
 
-typedef struct Result { ExitCode code; char *messages, *text; Loaded loaded; } Result;
+typedef struct Result {
+	ExitCode code;
+	char *messages, *text;
+	Loaded loaded;
+} Result;
 
 static inline Result load_with(const LoadOptions *options)
 {
@@ -121,13 +144,16 @@ static inline void expect_error(const char *what, Result result, ExitCode code, 
 {
 	bool right = !result.text && result.code == code && strstr(result.messages, part);
 	if (!right)
-		printf("\n%s: expected exit %d and \"%s\", got exit %d and %s", what, code, part, result.text ? 0 : (int)result.code,
-			result.messages);
+		printf("\n%s: expected exit %d and \"%s\", got exit %d and %s", what, code, part,
+			result.text ? 0 : (int)result.code, result.messages);
 	CU_ASSERT_TRUE(right);
 	result_free(&result);
 }
 
-typedef struct LoadTest { const char *name; void (*run)(void); } LoadTest;
+typedef struct LoadTest {
+	const char *name;
+	void (*run)(void);
+} LoadTest;
 
 /* Runs the tests in a temporary directory; the exit status. */
 static inline int run_in_directory(const char *suite_name, const LoadTest *tests, size_t count)

@@ -1,6 +1,6 @@
-/* tiny_encoder.h: the text of a small encoder as the importer writes one: layers of post-LayerNorm attention and feed-forward
- * network in primitive ops, with origins, and a head. Weights are random constants of one seed each. What is left 0 gives a
- * classifier on [CLS] that returns the hidden state too. */
+/* tiny_encoder.h: the text of a small encoder as the importer writes one: layers of post-LayerNorm attention
+ * and feed-forward network in primitive ops, with origins, and a head. Weights are random constants of one
+ * seed each. What is left 0 gives a classifier on [CLS] that returns the hidden state too. */
 #ifndef TINY_ENCODER_H
 #define TINY_ENCODER_H
 #include <stdbool.h>
@@ -8,34 +8,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum TinyAct { TINY_GATE, TINY_GELU, TINY_GELU_TANH, TINY_RELU, TINY_TANH, TINY_SILU, TINY_ACTS } TinyAct;   /* GATE: x tanh(x) */
+typedef enum TinyAct {
+	TINY_GATE,
+	TINY_GELU,
+	TINY_GELU_TANH,
+	TINY_RELU,
+	TINY_TANH,
+	TINY_SILU,
+	TINY_ACTS
+} TinyAct; /* GATE: x tanh(x) */
 typedef enum TinyHead {
-	TINY_CLASSIFY, TINY_MULTI, TINY_REGRESSION, TINY_RANK, TINY_TAG, TINY_EMBED, TINY_MASK, TINY_QA, TINY_HEADS
+	TINY_CLASSIFY,
+	TINY_MULTI,
+	TINY_REGRESSION,
+	TINY_RANK,
+	TINY_TAG,
+	TINY_EMBED,
+	TINY_MASK,
+	TINY_QA,
+	TINY_HEADS
 } TinyHead;
 typedef struct TinyEncoder {
 	int layers, heads, size, ffn, vocab, labels;
 	TinyAct act;
 	TinyHead head;
-	int      tasks;            /* graphs of the module, 0 is 1; a second has other biases from its last layer on */
-	bool     types, positions, norm, pooler, alone;   /* alone: the head's output is the only one */
-	bool     clutter;          /* constants to fold, equal ones, and ops that nothing needs */
-	const char *pool;          /* of an embedder: "mean" */
-	const char *dtype;         /* of matrices: "f32" */
+	int tasks; /* graphs of the module, 0 is 1; a second has other biases from its last layer on */
+	bool types, positions, norm, pooler, alone; /* alone: the head's output is the only one */
+	bool clutter;      /* constants to fold, equal ones, and ops that nothing needs */
+	const char *pool;  /* of an embedder: "mean" */
+	const char *dtype; /* of matrices: "f32" */
 } TinyEncoder;
 
 enum { TINY_POSITIONS = 16 };
 
 static const char *tiny_dtype(const TinyEncoder *e) { return e->dtype ? e->dtype : "f32"; }
 
-static void tiny_linear(FILE *out, const TinyEncoder *e, const char *name, const char *x, int outputs, int inputs, int seed, const char *origin)
+static void tiny_linear(FILE *out, const TinyEncoder *e, const char *name, const char *x, int outputs,
+	int inputs, int seed, const char *origin)
 {
-	fprintf(out, "  %%%s.w = const rand(%d) : %s[%d,%d]  # %s\n  %%%s.b = const rand(%d) : f32[%d]  # %s\n", name, seed, tiny_dtype(e),
-		outputs, inputs, origin, name, e->clutter ? 6 : seed + 1, outputs, origin);
-	fprintf(out, "  %%%s = linear %%%s, %%%s.w, %%%s.b : f32[S,%d]  # %s\n", name, x, name, name, outputs, origin);
+	fprintf(out, "  %%%s.w = const rand(%d) : %s[%d,%d]  # %s\n  %%%s.b = const rand(%d) : f32[%d]  # %s\n",
+		name, seed, tiny_dtype(e), outputs, inputs, origin, name, e->clutter ? 6 : seed + 1, outputs, origin);
+	fprintf(out, "  %%%s = linear %%%s, %%%s.w, %%%s.b : f32[S,%d]  # %s\n", name, x, name, name, outputs,
+		origin);
 }
 
-/* NAME<at> = op(x<at>, second<at>), or of the constant that second names with a %; second may be NULL. Returns name. */
-static const char *tiny_op(FILE *out, const char *op, const char *x, const char *second, const char *name, int at, int width)
+/* NAME<at> = op(x<at>, second<at>), or of the constant that second names with a %; second may be NULL.
+ * Returns name. */
+static const char *tiny_op(
+	FILE *out, const char *op, const char *x, const char *second, const char *name, int at, int width)
 {
 	fprintf(out, "  %%%s%d = %s %%%s%d", name, at, op, x, at);
 	if (second)
@@ -51,15 +71,17 @@ static void tiny_act(FILE *out, const TinyEncoder *e, int at)
 	switch (e->act) {
 	case TINY_RELU: tiny_op(out, "relu", "f", NULL, "m", at, n); break;
 	case TINY_TANH: tiny_op(out, "tanh", "f", NULL, "m", at, n); break;
-	case TINY_SILU: tiny_op(out, "mul", "f", tiny_op(out, "sigmoid", "f", NULL, "t", at, n), "m", at, n); break;
-	case TINY_GELU:   /* x (1 + erf(x sqrt(1/2))) / 2 */
+	case TINY_SILU:
+		tiny_op(out, "mul", "f", tiny_op(out, "sigmoid", "f", NULL, "t", at, n), "m", at, n);
+		break;
+	case TINY_GELU: /* x (1 + erf(x sqrt(1/2))) / 2 */
 		tiny_op(out, "mul", "f", "%root", "u", at, n);
 		tiny_op(out, "erf", "u", NULL, "ve", at, n);
 		tiny_op(out, "add", "ve", "%one", "w", at, n);
 		tiny_op(out, "mul", "f", "%half", "y", at, n);
 		tiny_op(out, "mul", "y", "w", "m", at, n);
 		break;
-	case TINY_GELU_TANH:   /* x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 */
+	case TINY_GELU_TANH: /* x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 */
 		tiny_op(out, "mul", "f", "f", "sq", at, n);
 		tiny_op(out, "mul", "sq", "f", "cu", at, n);
 		tiny_op(out, "mul", "cu", "%cubic", "u", at, n);
@@ -74,13 +96,14 @@ static void tiny_act(FILE *out, const TinyEncoder *e, int at)
 	}
 }
 
-static void tiny_norm(FILE *out, const char *name, const char *a, const char *b, int width, int seed, const char *origin)
+static void tiny_norm(
+	FILE *out, const char *name, const char *a, const char *b, int width, int seed, const char *origin)
 {
 	fprintf(out, "  %%%s.s = add %%%s, %%%s : f32[S,%d]  # %s\n", name, a, b, width, origin);
 	fprintf(out, "  %%%s.g = const rand(%d) : f32[%d]  # %s\n", name, seed, width, origin);
 	fprintf(out, "  %%%s.c = const rand(%d) : f32[%d]  # %s\n", name, seed + 1, width, origin);
-	fprintf(out, "  %%%s = layernorm %%%s.s, %%%s.g, %%%s.c {eps=1e-05} : f32[S,%d]  # %s\n", name, name, name, name, width,
-		origin);
+	fprintf(out, "  %%%s = layernorm %%%s.s, %%%s.g, %%%s.c {eps=1e-05} : f32[S,%d]  # %s\n", name, name,
+		name, name, width, origin);
 }
 
 static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x, int shift)
@@ -94,21 +117,26 @@ static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x, in
 	for (int p = 0; p < 3; p++) {
 		snprintf(origin, sizeof origin, "layer.%s.attention.%s", at, words[p]);
 		tiny_linear(out, e, NAME(parts[p]), x, hidden, hidden, seed + 10 * p, origin);
-		fprintf(out, "  %%%sr%d = reshape %%%s%d {shape=[S,%d,%d]} : f32[S,%d,%d]  # layer.%d.attention\n", parts[p], i,
-			parts[p], i, e->heads, e->size, e->heads, e->size, i);
+		fprintf(out, "  %%%sr%d = reshape %%%s%d {shape=[S,%d,%d]} : f32[S,%d,%d]  # layer.%d.attention\n",
+			parts[p], i, parts[p], i, e->heads, e->size, e->heads, e->size, i);
 		if (p == 1)
-			fprintf(out, "  %%kt%d = transpose %%kr%d {perm=[1,2,0]} : f32[%d,%d,S]  # layer.%d.attention\n", i, i, e->heads,
-				e->size, i);
+			fprintf(out, "  %%kt%d = transpose %%kr%d {perm=[1,2,0]} : f32[%d,%d,S]  # layer.%d.attention\n",
+				i, i, e->heads, e->size, i);
 		else
-			fprintf(out, "  %%%st%d = transpose %%%sr%d {perm=[1,0,2]} : f32[%d,S,%d]  # layer.%d.attention\n", parts[p], i,
-				parts[p], i, e->heads, e->size, i);
+			fprintf(out,
+				"  %%%st%d = transpose %%%sr%d {perm=[1,0,2]} : f32[%d,S,%d]  # layer.%d.attention\n",
+				parts[p], i, parts[p], i, e->heads, e->size, i);
 	}
-	fprintf(out, "  %%sc%d = matmul %%qt%d, %%kt%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, i, e->heads, i);
+	fprintf(
+		out, "  %%sc%d = matmul %%qt%d, %%kt%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, i, e->heads, i);
 	fprintf(out, "  %%sd%d = div %%sc%d, %%two : f32[%d,S,S]  # layer.%d.attention\n", i, i, e->heads, i);
 	fprintf(out, "  %%p%d = softmax %%sd%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, e->heads, i);
-	fprintf(out, "  %%c%d = matmul %%p%d, %%vt%d : f32[%d,S,%d]  # layer.%d.attention\n", i, i, i, e->heads, e->size, i);
-	fprintf(out, "  %%ct%d = transpose %%c%d {perm=[1,0,2]} : f32[S,%d,%d]  # layer.%d.attention\n", i, i, e->heads, e->size, i);
-	fprintf(out, "  %%cj%d = reshape %%ct%d {shape=[S,%d]} : f32[S,%d]  # layer.%d.attention\n", i, i, hidden, hidden, i);
+	fprintf(out, "  %%c%d = matmul %%p%d, %%vt%d : f32[%d,S,%d]  # layer.%d.attention\n", i, i, i, e->heads,
+		e->size, i);
+	fprintf(out, "  %%ct%d = transpose %%c%d {perm=[1,0,2]} : f32[S,%d,%d]  # layer.%d.attention\n", i, i,
+		e->heads, e->size, i);
+	fprintf(out, "  %%cj%d = reshape %%ct%d {shape=[S,%d]} : f32[S,%d]  # layer.%d.attention\n", i, i, hidden,
+		hidden, i);
 	snprintf(in, sizeof in, "cj%d", i);
 	tiny_linear(out, e, NAME("o"), in, hidden, hidden, seed + 100, ORIGIN("attention.out"));
 	snprintf(in, sizeof in, "o%d", i);
@@ -132,24 +160,34 @@ static void tiny_embeddings(FILE *out, const TinyEncoder *e)
 	const int hidden = e->heads * e->size;
 	const bool more = e->positions || e->types || e->norm;
 	const char *last = "e";
-	fprintf(out, "  %%words = const rand(1) : %s[%d,%d]  # embeddings.word\n", tiny_dtype(e), e->vocab, hidden);
+	fprintf(
+		out, "  %%words = const rand(1) : %s[%d,%d]  # embeddings.word\n", tiny_dtype(e), e->vocab, hidden);
 	fprintf(out, "  %%%s = embed %%words, %%ids : f32[S,%d]  # embeddings.word\n", more ? "e" : "x", hidden);
 	if (e->positions) {
-		fprintf(out, "  %%places = const rand(2) : f32[%d,%d]  # embeddings.position\n", TINY_POSITIONS, hidden);
-		fprintf(out, "  %%at = position_ids %%ids : i32[S]\n  %%ep = embed %%places, %%at : f32[S,%d]  # embeddings.position\n", hidden);
-		fprintf(out, "  %%%s = add %%e, %%ep : f32[S,%d]  # embeddings\n", e->types || e->norm ? "es" : "x", hidden);
+		fprintf(
+			out, "  %%places = const rand(2) : f32[%d,%d]  # embeddings.position\n", TINY_POSITIONS, hidden);
+		fprintf(out,
+			"  %%at = position_ids %%ids : i32[S]\n  %%ep = embed %%places, %%at : f32[S,%d]  # "
+			"embeddings.position\n",
+			hidden);
+		fprintf(out, "  %%%s = add %%e, %%ep : f32[S,%d]  # embeddings\n", e->types || e->norm ? "es" : "x",
+			hidden);
 		last = "es";
 	}
 	if (e->types) {
 		fprintf(out, "  %%kinds = const rand(3) : f32[2,%d]  # embeddings.type\n", hidden);
 		fprintf(out, "  %%et = embed %%kinds, %%types : f32[S,%d]  # embeddings.type\n", hidden);
-		fprintf(out, "  %%%s = add %%%s, %%et : f32[S,%d]  # embeddings\n", e->norm ? "est" : "x", last, hidden);
+		fprintf(
+			out, "  %%%s = add %%%s, %%et : f32[S,%d]  # embeddings\n", e->norm ? "est" : "x", last, hidden);
 		last = "est";
 	}
 	if (e->norm) {
-		fprintf(out, "  %%eg = const rand(4) : f32[%d]  # embeddings.norm\n  %%ec = const rand(5) : f32[%d]  # embeddings.norm\n",
+		fprintf(out,
+			"  %%eg = const rand(4) : f32[%d]  # embeddings.norm\n  %%ec = const rand(5) : f32[%d]  # "
+			"embeddings.norm\n",
 			hidden, hidden);
-		fprintf(out, "  %%x = layernorm %%%s, %%eg, %%ec {eps=1e-05} : f32[S,%d]  # embeddings.norm\n", last, hidden);
+		fprintf(out, "  %%x = layernorm %%%s, %%eg, %%ec {eps=1e-05} : f32[S,%d]  # embeddings.norm\n", last,
+			hidden);
 	}
 }
 
@@ -157,10 +195,12 @@ static void tiny_embeddings(FILE *out, const TinyEncoder *e)
 static void tiny_labels(FILE *out, const TinyEncoder *e, const char *what, int labels, const char *of)
 {
 	const int hidden = e->heads * e->size;
-	fprintf(out, "  %%%s = const rand(7) : f32[%d,%d]  # %s\n", e->clutter ? "cw0" : "cw", labels, hidden, of);
+	fprintf(
+		out, "  %%%s = const rand(7) : f32[%d,%d]  # %s\n", e->clutter ? "cw0" : "cw", labels, hidden, of);
 	if (e->clutter)
 		fprintf(out, "  %%cw = tanh %%cw0 : f32[%d,%d]  # %s\n", labels, hidden, of);
-	fprintf(out, "  %%logits = linear %%%s, %%cw : f32[%s%d]  # %s\n", what, strcmp(what, "cls") && strcmp(what, "pooled") ? "S," : "", labels, of);
+	fprintf(out, "  %%logits = linear %%%s, %%cw : f32[%s%d]  # %s\n", what,
+		strcmp(what, "cls") && strcmp(what, "pooled") ? "S," : "", labels, of);
 }
 
 /* logits: the head's output, from the last layer's rows x. */
@@ -170,40 +210,47 @@ static void tiny_head(FILE *out, const TinyEncoder *e, const char *x)
 	switch (e->head) {
 	case TINY_TAG: tiny_labels(out, e, x, e->labels, "head.tag"); return;
 	case TINY_QA: tiny_labels(out, e, x, 2, "head.qa"); return;
-	case TINY_MASK:   /* the decoder is the table */
+	case TINY_MASK: /* the decoder is the table */
 		fprintf(out, "  %%cb = const rand(8) : f32[%d]  # head.mask\n", e->vocab);
 		fprintf(out, "  %%logits = linear %%%s, %%words, %%cb : f32[S,%d]  # head.mask\n", x, e->vocab);
 		return;
 	case TINY_EMBED:
-		fprintf(out, "  %%cls = pool %%%s {mode=%s} : f32[%d]  # head.embed\n", x, e->pool ? e->pool : "mean", hidden);
+		fprintf(out, "  %%cls = pool %%%s {mode=%s} : f32[%d]  # head.embed\n", x, e->pool ? e->pool : "mean",
+			hidden);
 		fprintf(out, "  %%logits = normalize %%cls {eps=1e-12} : f32[%d]  # head.embed\n", hidden);
 		return;
 	default: break;
 	}
 	fprintf(out, "  %%cls = pool %%%s {mode=first} : f32[%d]  # head.classify\n", x, hidden);
 	if (e->pooler) {
-		fprintf(out, "  %%pw = const rand(9) : %s[%d,%d]  # pooler\n  %%dense = linear %%cls, %%pw : f32[%d]  # pooler\n", tiny_dtype(e),
-			hidden, hidden, hidden);
+		fprintf(out,
+			"  %%pw = const rand(9) : %s[%d,%d]  # pooler\n  %%dense = linear %%cls, %%pw : f32[%d]  # "
+			"pooler\n",
+			tiny_dtype(e), hidden, hidden, hidden);
 		fprintf(out, "  %%pooled = tanh %%dense : f32[%d]  # pooler\n", hidden);
 	}
-	tiny_labels(out, e, e->pooler ? "pooled" : "cls", e->head == TINY_REGRESSION || e->head == TINY_RANK ? 1 : e->labels, "head.classify");
+	tiny_labels(out, e, e->pooler ? "pooled" : "cls",
+		e->head == TINY_REGRESSION || e->head == TINY_RANK ? 1 : e->labels, "head.classify");
 }
 
 static void tiny_graph(FILE *out, const TinyEncoder *e, int task)
 {
 	char x[32] = "x";
-	fprintf(out, "graph @%s(%%ids: i32[S]%s) level=graph {\n", task ? "second" : "main", e->types ? ", %types: i32[S]" : "");
+	fprintf(out, "graph @%s(%%ids: i32[S]%s) level=graph {\n", task ? "second" : "main",
+		e->types ? ", %types: i32[S]" : "");
 	fprintf(out, "  %%two = const splat(2) : f32[]\n");
 	if (e->act == TINY_GELU || e->act == TINY_GELU_TANH)
 		fprintf(out, "  %%one = const splat(1) : f32[]\n  %%half = const splat(0.5) : f32[]\n");
 	if (e->act == TINY_GELU)
 		fprintf(out, "  %%root = const splat(0.70710677) : f32[]\n");
 	if (e->act == TINY_GELU_TANH)
-		fprintf(out, "  %%cubic = const splat(0.044715) : f32[]\n  %%slope = const splat(0.7978846) : f32[]\n");
+		fprintf(
+			out, "  %%cubic = const splat(0.044715) : f32[]\n  %%slope = const splat(0.7978846) : f32[]\n");
 	tiny_embeddings(out, e);
 	if (e->clutter)
-		fprintf(out, "  %%unused = embed %%words, %%ids : f32[S,%d]\n  %%unused2 = tanh %%unused : f32[S,%d]\n", e->heads * e->size,
-			e->heads * e->size);
+		fprintf(out,
+			"  %%unused = embed %%words, %%ids : f32[S,%d]\n  %%unused2 = tanh %%unused : f32[S,%d]\n",
+			e->heads * e->size, e->heads * e->size);
 	for (int i = 0; i < e->layers; i++) {
 		tiny_layer(out, e, i, x, task && i == e->layers - 1 ? 500 : 0);
 		snprintf(x, sizeof x, "h%d", i);
@@ -218,9 +265,13 @@ static void tiny_graph(FILE *out, const TinyEncoder *e, int task)
 static void tiny_head_line(FILE *out, const TinyEncoder *e, int task)
 {
 	static const char *const lines[TINY_HEADS] = {
-		[TINY_CLASSIFY] = "head @classify%s classify single", [TINY_MULTI] = "head @classify%s classify multi",
-		[TINY_REGRESSION] = "head @classify%s classify regression", [TINY_RANK] = "head @rank%s rank regression",
-		[TINY_TAG] = "head @tag%s tag single", [TINY_EMBED] = "head @embed%s embed single", [TINY_MASK] = "head @mask%s fill-mask single",
+		[TINY_CLASSIFY] = "head @classify%s classify single",
+		[TINY_MULTI] = "head @classify%s classify multi",
+		[TINY_REGRESSION] = "head @classify%s classify regression",
+		[TINY_RANK] = "head @rank%s rank regression",
+		[TINY_TAG] = "head @tag%s tag single",
+		[TINY_EMBED] = "head @embed%s embed single",
+		[TINY_MASK] = "head @mask%s fill-mask single",
 		[TINY_QA] = "head @qa%s qa single",
 	};
 	fprintf(out, lines[e->head], task ? "_second" : "");
@@ -234,7 +285,8 @@ static void tiny_head_line(FILE *out, const TinyEncoder *e, int task)
 	fprintf(out, "\n");
 }
 
-/* malloc'd. Outputs: logits, and hidden unless alone; those of a second task have "_second" behind their names. */
+/* malloc'd. Outputs: logits, and hidden unless alone; those of a second task have "_second" behind their
+ * names. */
 static char *tiny_encoder_text(const TinyEncoder *e)
 {
 	char *text = NULL;

@@ -1,7 +1,8 @@
-/* tiny_model.h: a hand-made RtModel with a hand-made tokenizer, so that the generic runtime is tested without emitted code. The
- * "network" of the model: row of token i = [id, position, tokens of its text]; logits of the text = [sum of ids, tokens]. Every
- * thread does its share and steps end with barriers, as emitted code does. A word is a token; ids are the word's number in the
- * vocabulary; "##" parts: a word longer than four letters is cut into pieces of four, all with the id of "part". */
+/* tiny_model.h: a hand-made RtModel with a hand-made tokenizer, so that the generic runtime is tested without
+ * emitted code. The "network" of the model: row of token i = [id, position, tokens of its text]; logits of
+ * the text = [sum of ids, tokens]. Every thread does its share and steps end with barriers, as emitted code
+ * does. A word is a token; ids are the word's number in the vocabulary; "##" parts: a word longer than four
+ * letters is cut into pieces of four, all with the id of "part". */
 #ifndef TINY_MODEL_H
 #define TINY_MODEL_H
 #include "runtime/rt.h"
@@ -16,12 +17,23 @@
 
 enum { TINY_MAX = 16, TINY_VOCAB = 12, TINY_PART = 11 };
 static const char *const tiny_vocab[TINY_VOCAB] = {
-	"[CLS]", "[SEP]", "[MASK]", "zero", "one", "two", "red", "blue", ".", "the", "[UNK]", "##part",
+	"[CLS]",
+	"[SEP]",
+	"[MASK]",
+	"zero",
+	"one",
+	"two",
+	"red",
+	"blue",
+	".",
+	"the",
+	"[UNK]",
+	"##part",
 };
 
 /* Splits at spaces and before '.'; no more than a test needs. */
-static int32_t tiny_words(const char *text, size_t bytes, int32_t limit, int32_t *ids, int32_t *start, int32_t *end,
-                          int32_t *word, int32_t *total, size_t *next, int32_t *replaced)
+static int32_t tiny_words(const char *text, size_t bytes, int32_t limit, int32_t *ids, int32_t *start,
+	int32_t *end, int32_t *word, int32_t *total, size_t *next, int32_t *replaced)
 {
 	int32_t n = 0, number = 0;
 	*total = 0;
@@ -57,7 +69,8 @@ static int32_t tiny_words(const char *text, size_t bytes, int32_t limit, int32_t
 	return n;
 }
 
-static void tiny_put(int32_t *n, int32_t id, int32_t type, int32_t start, int32_t end, int32_t word, int32_t *const columns[5])
+static void tiny_put(
+	int32_t *n, int32_t id, int32_t type, int32_t start, int32_t end, int32_t word, int32_t *const columns[5])
 {
 	const int32_t values[5] = {id, type, start, end, word};
 	for (int k = 0; k < 5; k++)
@@ -66,9 +79,9 @@ static void tiny_put(int32_t *n, int32_t id, int32_t type, int32_t start, int32_
 	++*n;
 }
 
-RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
-                      int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end,
-                      int32_t *word, RtEncoding *e)
+RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t bytes, const char *pair,
+	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
+	int32_t *byte_end, int32_t *word, RtEncoding *e)
 {
 	enum { ROOM = 1024 };
 	static int32_t buffer[2][4][ROOM];
@@ -82,8 +95,9 @@ RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t byt
 	const size_t sizes[2] = {bytes, pair_bytes};
 	size_t nexts[2] = {0, 0};
 	for (int s = 0; s < 2; s++)
-		keep[s] = texts[s] ? tiny_words(texts[s], sizes[s], ROOM, buffer[s][0], buffer[s][1], buffer[s][2], buffer[s][3],
-			(int32_t *)&total[s], &nexts[s], &e->replaced) : 0;
+		keep[s] = texts[s] ? tiny_words(texts[s], sizes[s], ROOM, buffer[s][0], buffer[s][1], buffer[s][2],
+								 buffer[s][3], (int32_t *)&total[s], &nexts[s], &e->replaced)
+						   : 0;
 	const int32_t whole[2] = {keep[0], keep[1]};
 	while (keep[0] + keep[1] > max_tokens - specials)
 		keep[keep[0] >= keep[1] ? 0 : 1]--;
@@ -116,13 +130,15 @@ RT_FN int32_t rt_token_mask_id(const RtTokenizer *tokenizer)
 	return 2;
 }
 
-static int32_t tiny_most_texts;   /* of any pass so far */
+static int32_t tiny_most_texts; /* of any pass so far */
 
-/* Two steps with a barrier between: rows into the arena by shares of tokens, then sums by shares of texts, then copies out. */
+/* Two steps with a barrier between: rows into the arena by shares of tokens, then sums by shares of texts,
+ * then copies out. */
 static void tiny_run(const RtCall *call, int32_t thread)
 {
 	float *rows = (float *)(void *)call->tokens, *sums = (float *)(void *)call->texts;
-	const int begin = rt_part(call->ntokens, thread, call->threads), end = rt_part(call->ntokens, thread + 1, call->threads);
+	const int begin = rt_part(call->ntokens, thread, call->threads),
+			  end = rt_part(call->ntokens, thread + 1, call->threads);
 	for (int t = 0, i = begin; i < end; i++) {
 		while (call->offsets[t + 1] <= i)
 			t++;
@@ -136,13 +152,16 @@ static void tiny_run(const RtCall *call, int32_t thread)
 		tiny_most_texts = rt_max(tiny_most_texts, call->ntexts);
 	}
 	rt_team_barrier(call->team);
-	for (int t = rt_part(call->ntexts, thread, call->threads); t < rt_part(call->ntexts, thread + 1, call->threads); t++) {
+	for (int t = rt_part(call->ntexts, thread, call->threads);
+		t < rt_part(call->ntexts, thread + 1, call->threads); t++) {
 		sums[2 * t] = 0;
 		for (int i = call->offsets[t]; i < call->offsets[t + 1]; i++)
 			sums[2 * t] += rows[3 * i];
 		sums[2 * t + 1] = (float)(call->offsets[t + 1] - call->offsets[t]);
 		for (int i = 0; i < call->longest; i++)
-			((float *)(void *)call->pairs)[call->offsets[t] * call->longest + i * (call->offsets[t + 1] > call->offsets[t])] = 1;
+			((float *)(void *)call
+					->pairs)[call->offsets[t] * call->longest + i * (call->offsets[t + 1] > call->offsets[t])]
+				= 1;
 	}
 	rt_team_barrier(call->team);
 	if (thread == 0) {
@@ -159,18 +178,38 @@ static void tiny_run(const RtCall *call, int32_t thread)
 static const char *const tiny_labels[] = {"low", "high"};
 static const RtOutput tiny_outputs[] = {{"logits", 2, 0}, {"hidden", 3, 1}};
 static const RtHead tiny_heads[] = {{"classify", RT_TASK_CLASSIFY, RT_SINGLE, 0, 2, tiny_labels}};
-static const RtStep tiny_steps[] = {{"embeddings", "rows__scalar", 6, 0, 0, 0}, {"pooler", "sums__scalar", 0, 2, 0, 0}};
+static const RtStep tiny_steps[] = {
+	{"embeddings", "rows__scalar", 6, 0, 0, 0}, {"pooler", "sums__scalar", 0, 2, 0, 0}};
 static const char tiny_tokenizer;
 static const RtVariant tiny_variants[] = {{
-	.cpu = "any", .run = tiny_run, .steps = tiny_steps, .nsteps = 2,
-	.per_token = 12, .per_text = 8, .per_pair = 4, .per_thread_token = 4, .per_thread = 60, .fixed = 64,
+	.cpu = "any",
+	.run = tiny_run,
+	.steps = tiny_steps,
+	.nsteps = 2,
+	.per_token = 12,
+	.per_text = 8,
+	.per_pair = 4,
+	.per_thread_token = 4,
+	.per_thread = 60,
+	.fixed = 64,
 }};
 static const RtModel tiny_model = {
-	.name = "tiny", .about = "{\"name\": \"tiny\", \"bertc\": \"0.1\", \"sizes\": {\"hidden\": 3}, \"empty\": []}", .hidden = 3,
-	.vocab = TINY_VOCAB, .type_vocab = 2, .max_tokens = TINY_MAX, .batch_tokens = 40, .batch_texts = 8, .takes_pairs = 1,
-	.outputs = tiny_outputs, .noutputs = 2, .heads = tiny_heads, .nheads = 1,
+	.name = "tiny",
+	.about = "{\"name\": \"tiny\", \"bertc\": \"0.1\", \"sizes\": {\"hidden\": 3}, \"empty\": []}",
+	.hidden = 3,
+	.vocab = TINY_VOCAB,
+	.type_vocab = 2,
+	.max_tokens = TINY_MAX,
+	.batch_tokens = 40,
+	.batch_texts = 8,
+	.takes_pairs = 1,
+	.outputs = tiny_outputs,
+	.noutputs = 2,
+	.heads = tiny_heads,
+	.nheads = 1,
 	.tokenizer = (const RtTokenizer *)(const void *)&tiny_tokenizer,
-	.variants = tiny_variants, .nvariants = 1,
+	.variants = tiny_variants,
+	.nvariants = 1,
 };
 /* The same with the rows as its first output, tagged by the largest of three numbers. */
 static const char *const tiny_tags[] = {"B-Id", "O", "I-Id"};

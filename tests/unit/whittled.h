@@ -1,5 +1,6 @@
-/* whittled.h: what the tests of passes that make a model smaller share: a small encoder, and who compiles and runs it for them, played by
- * the reference evaluator over a few texts. compiler/measure/calibrate.c, which does it in earnest, is met by the Python tests. */
+/* whittled.h: what the tests of passes that make a model smaller share: a small encoder, and who compiles and
+ * runs it for them, played by the reference evaluator over a few texts. compiler/measure/calibrate.c, which
+ * does it in earnest, is met by the Python tests. */
 #ifndef WHITTLED_H
 #define WHITTLED_H
 #include <CUnit/Basic.h>
@@ -28,8 +29,8 @@ static inline void outputs_of(const Module *module, const int32_t *ids, EvalArra
 	diag_free(&diag);
 }
 
-static inline bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each, void *argument,
-	Diag *diag)
+static inline bool play_observe(void *context, Module *module, const char *data, int32_t limit,
+	ObserveFn *each, void *argument, Diag *diag)
 {
 	(void)context;
 	CU_ASSERT_STRING_EQUAL(data, "texts.tsv");
@@ -48,7 +49,8 @@ static inline bool play_observe(void *context, Module *module, const char *data,
 	return true;
 }
 
-/* Labels of the texts, and the loss of one output on them: what compiler/measure/score.c computes on a file. */
+/* Labels of the texts, and the loss of one output on them: what compiler/measure/score.c computes on a file.
+ */
 static const int gold[TEXTS] = {0, 1, 1, 0};
 
 static inline OutputScore score_of(const Module *module, int output)
@@ -73,7 +75,8 @@ static inline OutputScore score_of(const Module *module, int output)
 
 static int scored_outputs;
 
-static inline bool play_score(void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
+static inline bool play_score(
+	void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
 {
 	(void)context, (void)limit;
 	CU_ASSERT_STRING_EQUAL(data, "texts.tsv");
@@ -85,7 +88,8 @@ static inline bool play_score(void *context, Module *module, const char *data, i
 	return true;
 }
 
-static inline bool play_labels(void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+static inline bool play_labels(
+	void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
 {
 	(void)context, (void)data, (void)limit, (void)diag;
 	*count = TEXTS;
@@ -142,8 +146,13 @@ static inline char *run(const char *text, Module *module)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score, .labels = play_labels,
-		.vocab_used = play_used, .vocab_never = play_never, .vocab_renumber = play_renumber};
+	const PassEnv env = {.max_tokens = 16,
+		.observe = play_observe,
+		.score = play_score,
+		.labels = play_labels,
+		.vocab_used = play_used,
+		.vocab_never = play_never,
+		.vocab_renumber = play_renumber};
 	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, &diag);

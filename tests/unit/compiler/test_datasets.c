@@ -1,5 +1,5 @@
-/* test_datasets.c: compiler/measure/datasets.c: every form, and files that are none. The files of SHARED are read too when they are
- * there. */
+/* test_datasets.c: compiler/measure/datasets.c: every form, and files that are none. The files of SHARED are
+ * read too when they are there. */
 #include "compiler/cli/bertc.h"
 #include "compiler/measure/datasets.h"
 #include <CUnit/Basic.h>
@@ -23,22 +23,24 @@ static bool parse(const char *text, bool csv, Dataset *data)
 static void test_labels(void)
 {
 	Dataset d;
-	static const char *const files[] = {
-		"sentence\tlabel\ngood film \t1\nbad \"one\t0\n", "good film \t1\r\nbad \"one\t0",
-		"\xef\xbb\xbf" "good film \t1\n\nbad \"one\t0\n"};
+	static const char *const files[] = {"sentence\tlabel\ngood film \t1\nbad \"one\t0\n",
+		"good film \t1\r\nbad \"one\t0",
+		"\xef\xbb\xbf"
+		"good film \t1\n\nbad \"one\t0\n"};
 	for (int i = 0; i < 3; i++) {
 		CU_ASSERT_FATAL(parse(files[i], false, &d));
 		CU_ASSERT_EQUAL(d.form, DATA_LABELS);
 		CU_ASSERT_EQUAL_FATAL(d.nrows, 2);
 		CU_ASSERT_STRING_EQUAL(d.rows[0].text, "good film ");
 		CU_ASSERT_STRING_EQUAL(d.rows[0].label, "1");
-		CU_ASSERT_STRING_EQUAL(d.rows[1].text, "bad \"one");   /* no quoting in TSV */
+		CU_ASSERT_STRING_EQUAL(d.rows[1].text, "bad \"one"); /* no quoting in TSV */
 		CU_ASSERT_STRING_EQUAL(d.rows[1].label, "0");
 		CU_ASSERT_PTR_NULL(d.rows[0].pair);
 		dataset_free(&d);
 	}
 	CU_ASSERT_FATAL(parse("\xef\xbb\xbfQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
-		"1\t10\t20\tHe said \" no\t\" Yes\n0\t1\t2\ta\tb\n", false, &d));
+						  "1\t10\t20\tHe said \" no\t\" Yes\n0\t1\t2\ta\tb\n",
+		false, &d));
 	CU_ASSERT_EQUAL_FATAL(d.nrows, 2);
 	CU_ASSERT_STRING_EQUAL(d.rows[0].text, "He said \" no");
 	CU_ASSERT_STRING_EQUAL(d.rows[0].pair, "\" Yes");
@@ -54,7 +56,8 @@ static void test_csv(void)
 {
 	Dataset d;
 	CU_ASSERT_FATAL(parse("text,category\r\n"
-		"plain,a b\r\n\"with, comma and \"\"quotes\"\"\nand a line\",other\r\nlast,x", true, &d));
+						  "plain,a b\r\n\"with, comma and \"\"quotes\"\"\nand a line\",other\r\nlast,x",
+		true, &d));
 	CU_ASSERT_EQUAL_FATAL(d.nrows, 3);
 	CU_ASSERT_STRING_EQUAL(d.rows[0].label, "a b");
 	CU_ASSERT_STRING_EQUAL(d.rows[1].text, "with, comma and \"quotes\"\nand a line");
@@ -68,7 +71,8 @@ static void test_scores(void)
 {
 	Dataset d;
 	CU_ASSERT_FATAL(parse("main\tMSRvid\t2012\t0000\t5.000\tA man.\tA hat.\n"
-		"main\tx\ty\t1\t2.5\tone\ttwo\tlicence\tsource\n", false, &d));
+						  "main\tx\ty\t1\t2.5\tone\ttwo\tlicence\tsource\n",
+		false, &d));
 	CU_ASSERT_EQUAL(d.form, DATA_SCORES);
 	CU_ASSERT_EQUAL_FATAL(d.nrows, 2);
 	CU_ASSERT_EQUAL(d.rows[1].score, 2.5);
@@ -83,8 +87,7 @@ static void test_scores(void)
 static void test_tags(void)
 {
 	Dataset d;
-	static const char *const files[] = {
-		"The\tO\nblue\tB-Colour\nsky\tI-Colour\n\nO\tO\n.\tO\n",
+	static const char *const files[] = {"The\tO\nblue\tB-Colour\nsky\tI-Colour\n\nO\tO\n.\tO\n",
 		"\nThe NN O\r\nblue JJ B-Colour\r\nsky NN I-Colour\r\n\r\n\r\nO X O\r\n. . O"};
 	for (int i = 0; i < 2; i++) {
 		CU_ASSERT_FATAL(parse(files[i], false, &d));
@@ -103,10 +106,11 @@ static void test_tags(void)
 static void test_other_tags(void)
 {
 	Dataset d;
-	static const char *const files[] = {
-		"The\tDET\nsky\tNOUN\n\n.\tPUNCT\n",
-		"# sent_id = 1\n# text = a\tb\n1\tThe\tthe\tDET\tDT\t_\t2\tdet\t_\t_\n1-2\tThesky\t_\t_\t_\t_\t_\t_\t_\t_\n"
-		"2\tsky\tsky\tNOUN\tNN\t_\t0\troot\t_\t_\n2.1\tx\tx\tVERB\t_\t_\t_\t_\t_\t_\n\n# two\r\n1\t.\t.\tPUNCT\t.\t_\t0\troot\t_\t_\r\n"};
+	static const char *const files[] = {"The\tDET\nsky\tNOUN\n\n.\tPUNCT\n",
+		"# sent_id = 1\n# text = "
+		"a\tb\n1\tThe\tthe\tDET\tDT\t_\t2\tdet\t_\t_\n1-2\tThesky\t_\t_\t_\t_\t_\t_\t_\t_\n"
+		"2\tsky\tsky\tNOUN\tNN\t_\t0\troot\t_\t_\n2.1\tx\tx\tVERB\t_\t_\t_\t_\t_\t_\n\n# "
+		"two\r\n1\t.\t.\tPUNCT\t.\t_\t0\troot\t_\t_\r\n"};
 	for (int i = 0; i < 2; i++) {
 		CU_ASSERT_FATAL(parse(files[i], false, &d));
 		CU_ASSERT_EQUAL_FATAL(d.form, DATA_TAGS);
@@ -117,8 +121,14 @@ static void test_other_tags(void)
 		CU_ASSERT_STRING_EQUAL(d.rows[1].tags[0], "PUNCT");
 		dataset_free(&d);
 	}
-	static const struct { const char *text; int rows, words; } said[] = {
-		{"The DET\nsky NOUN\n", 1, 2}, {"-DOCSTART- -X- O\n\nThe DET O\n", 1, 1}, {"The\tDET\n", 1, 1}, {"good film\t1\nbad\t0\n", 0, 0},
+	static const struct {
+		const char *text;
+		int rows, words;
+	} said[] = {
+		{"The DET\nsky NOUN\n", 1, 2},
+		{"-DOCSTART- -X- O\n\nThe DET O\n", 1, 1},
+		{"The\tDET\n", 1, 1},
+		{"good film\t1\nbad\t0\n", 0, 0},
 	};
 	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
 		char name[] = "/tmp/bertc-test-XXXXXX";
@@ -143,12 +153,26 @@ static void test_other_tags(void)
 static void test_refusals(void)
 {
 	Dataset d;
-	static const struct { const char *text; bool csv; } bad[] = {
-		{"", false}, {"\n\n", false}, {"just words\nmore words\n", false}, {"a\tb\tc\n", false},
-		{"text,category\nno label\n", true}, {"text,category\n\"open,x\n", true}, {"text,category\n\"a\"b,x\n", true},
-		{"a,b\nc,d\n", true}, {"The\tO\nbroken\n", false}, {"sentence\tlabel\nshort\n", false},
-		{"a\tX\n\nb\n", false}, {"a\tX\n\nb\t\n", false}, {"1\ta\t_\tX\t_\t_\t_\t_\t_\t_\n2\tb\n", false},
-		{"sentence1\tsentence2\tscore\na\tb\tmany\n", false}, {"sentence\tscore\na\t1\n", false}, {"sentence\tlabel\n", false},
+	static const struct {
+		const char *text;
+		bool csv;
+	} bad[] = {
+		{"", false},
+		{"\n\n", false},
+		{"just words\nmore words\n", false},
+		{"a\tb\tc\n", false},
+		{"text,category\nno label\n", true},
+		{"text,category\n\"open,x\n", true},
+		{"text,category\n\"a\"b,x\n", true},
+		{"a,b\nc,d\n", true},
+		{"The\tO\nbroken\n", false},
+		{"sentence\tlabel\nshort\n", false},
+		{"a\tX\n\nb\n", false},
+		{"a\tX\n\nb\t\n", false},
+		{"1\ta\t_\tX\t_\t_\t_\t_\t_\t_\n2\tb\n", false},
+		{"sentence1\tsentence2\tscore\na\tb\tmany\n", false},
+		{"sentence\tscore\na\t1\n", false},
+		{"sentence\tlabel\n", false},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		CU_ASSERT_FALSE(parse(bad[i].text, bad[i].csv, &d));
@@ -174,7 +198,7 @@ static void test_label_names(void)
 	CU_ASSERT_EQUAL(dataset_label("negative", labels, 3), 0);
 	CU_ASSERT_EQUAL(dataset_label("POSITIVE", labels, 3), 1);
 	CU_ASSERT_EQUAL(dataset_label("1", labels, 3), 1);
-	CU_ASSERT_EQUAL(dataset_label("0", labels, 3), 2);   /* a name goes before a number */
+	CU_ASSERT_EQUAL(dataset_label("0", labels, 3), 2); /* a name goes before a number */
 	CU_ASSERT_EQUAL(dataset_label("3", labels, 3), -1);
 	CU_ASSERT_EQUAL(dataset_label("-1", labels, 3), -1);
 	CU_ASSERT_EQUAL(dataset_label("", labels, 3), -1);
@@ -183,10 +207,18 @@ static void test_label_names(void)
 
 static void test_shared(void)
 {
-	static const struct { const char *path; DataForm form; int32_t rows; bool paired; } files[] = {
-		{"sst2/dev.tsv", DATA_LABELS, 872, false}, {"sst2/test.tsv", DATA_LABELS, 1821, false},
-		{"mrpc/dev.tsv", DATA_LABELS, 408, true}, {"stsb/sts-test.tsv", DATA_SCORES, 1379, true},
-		{"stsb/sts-dev.tsv", DATA_SCORES, 1500, true}, {"banking77/test.csv", DATA_LABELS, 3080, false},
+	static const struct {
+		const char *path;
+		DataForm form;
+		int32_t rows;
+		bool paired;
+	} files[] = {
+		{"sst2/dev.tsv", DATA_LABELS, 872, false},
+		{"sst2/test.tsv", DATA_LABELS, 1821, false},
+		{"mrpc/dev.tsv", DATA_LABELS, 408, true},
+		{"stsb/sts-test.tsv", DATA_SCORES, 1379, true},
+		{"stsb/sts-dev.tsv", DATA_SCORES, 1500, true},
+		{"banking77/test.csv", DATA_LABELS, 3080, false},
 		{"ncbi_disease/test.tsv", DATA_TAGS, 940, false},
 	};
 	const char *shared = getenv("SHARED");

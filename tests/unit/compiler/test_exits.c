@@ -1,5 +1,5 @@
-/* test_exits.c: logistic regression, early-exit over texts that the reference evaluator runs, exits in graphs, tasks merged into one
- * graph, the thresholds of the curve, and energy counters. */
+/* test_exits.c: logistic regression, early-exit over texts that the reference evaluator runs, exits in
+ * graphs, tasks merged into one graph, the thresholds of the curve, and energy counters. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "passes/passes.h"
 #include "tests/unit/tiny_encoder.h"
 
-/* ---- logistic regression ------------------------------------------------------------------------------------------------- */
+/* ---- logistic regression --------------------------------------------------------------------- */
 
 enum { ROWS = 60, WIDTH = 4, CLASSES = 3 };
-static float features[ROWS][WIDTH + 1], targets[ROWS][CLASSES];   /* rows lie WIDTH + 1 apart */
+static float features[ROWS][WIDTH + 1], targets[ROWS][CLASSES]; /* rows lie WIDTH + 1 apart */
 
 static void make_data(void)
 {
@@ -21,9 +21,10 @@ static void make_data(void)
 	for (int i = 0; i < ROWS; i++) {
 		for (int j = 0; j <= WIDTH; j++) {
 			seed = seed * 1664525u + 1013904223u;
-			features[i][j] = (float)(seed >> 8) / (1 << 24) * (j == 0 ? 100.0f : 1.0f) + (j == 1 ? 50.0f : 0.0f);
+			features[i][j] = (float)(seed >> 8) / (1 << 24) * (j == 0 ? 100.0f : 1.0f)
+				+ (j == 1 ? 50.0f : 0.0f);
 		}
-		features[i][2] = 3;   /* says nothing */
+		features[i][2] = 3; /* says nothing */
 		const int label = features[i][0] > 60 ? 0 : features[i][3] > 0.5f ? 1 : 2;
 		for (int c = 0; c < CLASSES; c++)
 			targets[i][c] = c == label ? 0.8f : 0.1f;
@@ -64,7 +65,7 @@ static void test_logistic(void)
 		float weight[CLASSES * WIDTH], bias[CLASSES], again[CLASSES * WIDTH];
 		CU_ASSERT_TRUE_FATAL(logistic_fit(&data, l2, weight, bias));
 		const double least = objective(weight, bias, l2);
-		for (int k = 0; k < CLASSES * WIDTH; k++) {   /* no direction goes down */
+		for (int k = 0; k < CLASSES * WIDTH; k++) { /* no direction goes down */
 			const float kept = weight[k], step = k % WIDTH == 0 ? 1e-4f : 1e-2f;
 			for (int sign = -1; sign <= 1; sign += 2) {
 				weight[k] = kept + (float)sign * step;
@@ -88,7 +89,7 @@ static void test_logistic(void)
 	features[5][1] = kept;
 }
 
-/* ---- early-exit ------------------------------------------------------------------------------------------------------------ */
+/* ---- early-exit ------------------------------------------------------------------------------ */
 
 enum { TEXTS = 40, LENGTH = 5 };
 static int32_t texts[TEXTS][LENGTH];
@@ -102,7 +103,8 @@ static void evaluate(const Module *module, int text, EvalArray *outputs)
 	diag_free(&diag);
 }
 
-static bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each, void *argument, Diag *diag)
+static bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each,
+	void *argument, Diag *diag)
 {
 	(void)context, (void)data;
 	CU_ASSERT_TRUE(module_verify(module, diag));
@@ -118,7 +120,8 @@ static bool play_observe(void *context, Module *module, const char *data, int32_
 	return true;
 }
 
-static bool play_labels(void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
+static bool play_labels(
+	void *context, const char *data, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
 {
 	(void)context, (void)data, (void)diag;
 	*count = limit && limit < TEXTS ? limit : TEXTS;
@@ -139,18 +142,22 @@ static Module *parse(const char *text)
 	return module;
 }
 
-/* The encoder of tiny_encoder.h with a bias on its logits, so that it does not give one label to all texts. */
+/* The encoder of tiny_encoder.h with a bias on its logits, so that it does not give one label to all texts.
+ */
 static Module *biased(const double bias[3])
 {
-	char *text = tiny_encoder_text(&(TinyEncoder){.layers = 3, .heads = 2, .size = 4, .ffn = 6, .vocab = 12, .labels = 3}), *whole = NULL;
+	char *text = tiny_encoder_text(
+			 &(TinyEncoder){.layers = 3, .heads = 2, .size = 4, .ffn = 6, .vocab = 12, .labels = 3}),
+		 *whole = NULL;
 	static const char line[] = "  %logits = linear %cls, %cw";
 	char *at = strstr(text, line);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
 	*at = '\0';
-	CU_ASSERT_TRUE_FATAL(asprintf(&whole, "%s  %%cb = const [%.9g, %.9g, %.9g] : f32[3]\n%s, %%cb%s", text, bias[0], bias[1], bias[2], line,
-		at + sizeof line - 1) > 0);
+	CU_ASSERT_TRUE_FATAL(asprintf(&whole, "%s  %%cb = const [%.9g, %.9g, %.9g] : f32[3]\n%s, %%cb%s", text,
+							 bias[0], bias[1], bias[2], line, at + sizeof line - 1)
+		> 0);
 	Module *module = parse(whole);
-	module->graphs[0]->noutputs = 1;   /* logits alone */
+	module->graphs[0]->noutputs = 1; /* logits alone */
 	free(whole);
 	free(text);
 	return module;
@@ -179,7 +186,8 @@ static bool run(const char *text, Module *module, Ledger *ledger)
 	diag_init(&diag, NULL);
 	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .labels = play_labels};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
-	const bool good = pipeline && pipeline_run(pipeline, module, &env, &(DriverOptions){.verify_each = true}, ledger, &diag);
+	const bool good = pipeline
+		&& pipeline_run(pipeline, module, &env, &(DriverOptions){.verify_each = true}, ledger, &diag);
 	if (!good)
 		diag_print(&diag, stdout);
 	pipeline_free(pipeline);
@@ -187,7 +195,8 @@ static bool run(const char *text, Module *module, Ledger *ledger)
 	return good;
 }
 
-/* Share of the texts from `from` on, every `each`, that get their label; *layers: how many they run in all. */
+/* Share of the texts from `from` on, every `each`, that get their label; *layers: how many they run in all.
+ */
 static double right_at(Module *module, double threshold, int from, int each, double *layers)
 {
 	int right = 0, of = 0;
@@ -210,7 +219,8 @@ static double right_at(Module *module, double threshold, int from, int each, dou
 static void make_texts(const Module *module)
 {
 	uint32_t seed = 3;
-	for (int i = 0; i < TEXTS; i++) {   /* as many of each label as the model lets us find, so that it takes more than the commonest */
+	for (int i = 0; i < TEXTS;
+		i++) { /* as many of each label as the model lets us find, so that it takes more than the commonest */
 		for (int tries = 0; tries == 0 || (tries < 300 && gold[i] != i % 3); tries++) {
 			EvalArray out = {0};
 			for (int j = 0; j < LENGTH; j++)
@@ -238,10 +248,10 @@ static void test_early_exit(void)
 		CU_ASSERT_TRUE_FATAL(run(pipelines[p], module, NULL));
 		CU_ASSERT_EQUAL_FATAL(module->noptions, 1);
 		const double chosen = module->options[0].value, most = log(3), points = p == 0 ? 10 : 3;
-		const int from = p == 0 ? 4 : 0, each = p == 0 ? 5 : 1;   /* the texts held back */
+		const int from = p == 0 ? 4 : 0, each = p == 0 ? 5 : 1; /* the texts held back */
 		double layers, none;
 		const double whole = right_at(module, 0, from, each, &none);
-		for (int i = 0; i < TEXTS; i++) {   /* 0: the model itself */
+		for (int i = 0; i < TEXTS; i++) { /* 0: the model itself */
 			EvalArray a = {0}, b[2] = {{0}};
 			evaluate(plain, i, &a);
 			evaluate(module, i, b);
@@ -252,13 +262,13 @@ static void test_early_exit(void)
 			eval_array_free(&b[0]);
 			eval_array_free(&b[1]);
 		}
-		right_at(module, 10, from, each, &layers);   /* above any entropy: the first exit */
+		right_at(module, 10, from, each, &layers); /* above any entropy: the first exit */
 		CU_ASSERT_EQUAL(layers, none / 3 * (p == 2 ? 2 : 1));
 		if (p == 2) {
 			CU_ASSERT_EQUAL(chosen, 0.4);
 		} else {
 			CU_ASSERT_TRUE(right_at(module, chosen, from, each, &layers) >= whole - points / 100 - 1e-9);
-			CU_ASSERT_TRUE(chosen > 0 && chosen < most - 1e-9);   /* heads so weak that the limit is met */
+			CU_ASSERT_TRUE(chosen > 0 && chosen < most - 1e-9); /* heads so weak that the limit is met */
 			CU_ASSERT_TRUE(right_at(module, chosen + most / 200, from, each, &layers) < whole - points / 100);
 		}
 		module_free(module);
@@ -266,7 +276,8 @@ static void test_early_exit(void)
 	module_free(plain);
 }
 
-/* A fitted head is better than none: on texts whose labels are a matter of one token it is right nearly always. */
+/* A fitted head is better than none: on texts whose labels are a matter of one token it is right nearly
+ * always. */
 static void test_fit_is_good(void)
 {
 	Module *module = tiny();
@@ -278,30 +289,35 @@ static void test_fit_is_good(void)
 			texts[i][j] = j == 2 ? i % 3 : 5;
 		gold[i] = i % 3;
 	}
-	CU_ASSERT_TRUE_FATAL(run("early-exit{data=d held=h layers=0 target=labels l2=1e-6 max-drop=100}", module, &ledger));
+	CU_ASSERT_TRUE_FATAL(
+		run("early-exit{data=d held=h layers=0 target=labels l2=1e-6 max-drop=100}", module, &ledger));
 	CU_ASSERT_TRUE(right_at(module, 10, 0, 1, &layers) > 0.99);
 	CU_ASSERT_EQUAL_FATAL(ledger.count, 1);
 	CU_ASSERT_EQUAL_FATAL(ledger.rows[0].nnotes, 3);
-	CU_ASSERT_PTR_NOT_NULL(strstr(ledger.rows[0].notes[0], "the head behind layer 0: 1.0000 of 40 texts right"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(ledger.rows[0].notes[0], "the head behind layer 0: 1.0000 of 40 texts right"));
 	ledger_free(&ledger);
 	module_free(module);
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------------------------------------ */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 static void test_crossing(void)
 {
 	static const char text[] = "option @o : f32 = 0.1\ngraph @main(%ids: i32[S]) level=graph {\n"
-		"  %t = const rand(1) : f32[9,2]\n  %x = embed %t, %ids : f32[S,2]\n  %r = pool %x {mode=mean} : f32[2]\n"
-		"  %y = exit %x, %r {option=\"o\"} : f32[S,2]\n  %z = embed %t, %ids : f32[S,2]\n  %u = add %y, %z : f32[S,2]\n"
-		"  %l = pool %u {mode=mean} : f32[2]\n  return logits=%l\n}\n";
+							   "  %t = const rand(1) : f32[9,2]\n  %x = embed %t, %ids : f32[S,2]\n  %r = "
+							   "pool %x {mode=mean} : f32[2]\n"
+							   "  %y = exit %x, %r {option=\"o\"} : f32[S,2]\n  %z = embed %t, %ids : "
+							   "f32[S,2]\n  %u = add %y, %z : f32[S,2]\n"
+							   "  %l = pool %u {mode=mean} : f32[2]\n  return logits=%l\n}\n";
 	Module *module = parse(text);
 	const Value *value = NULL;
 	const Node *reader = graph_exit_crossing(module->graphs[0], &value);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
 	CU_ASSERT_STRING_EQUAL(reader->results[0]->name, "z");
 	CU_ASSERT_STRING_EQUAL(value->name, "ids");
-	graph_replace_uses(module->graphs[0], reader->results[0], module->graphs[0]->last->prev->prev->prev->results[0]);   /* %y */
+	graph_replace_uses(module->graphs[0], reader->results[0],
+		module->graphs[0]->last->prev->prev->prev->results[0]); /* %y */
 	graph_erase(module->graphs[0], (Node *)reader);
 	CU_ASSERT_PTR_NULL(graph_exit_crossing(module->graphs[0], &value));
 	module_free(module);
@@ -310,8 +326,9 @@ static void test_crossing(void)
 static void test_reach(void)
 {
 	static const char text[] = "graph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,2]\n"
-		"  %x = embed %t, %ids : f32[S,2]\n  %a = tanh %x : f32[S,2]\n  %b = relu %x : f32[S,2]\n  %c = relu %b : f32[S,2]\n"
-		"  %d = erf %x : f32[S,2]\n  return a=%a, c=%c, b=%b\n}\n";
+							   "  %x = embed %t, %ids : f32[S,2]\n  %a = tanh %x : f32[S,2]\n  %b = relu %x "
+							   ": f32[S,2]\n  %c = relu %b : f32[S,2]\n"
+							   "  %d = erf %x : f32[S,2]\n  return a=%a, c=%c, b=%b\n}\n";
 	Module *module = parse(text);
 	const Graph *graph = module->graphs[0];
 	uint32_t *reached = calloc(graph->next_id, sizeof *reached);
@@ -328,21 +345,26 @@ static void test_reach(void)
 /* An exit is needed for outputs that nothing behind it makes: it decides where these come from. */
 static void test_reach_of_exit(void)
 {
-	static const char text[] = "option @o : f32 = 0.5\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,2]\n"
-		"  %n = const [1] : f32[1]\n  %m = const [2] : f32[1]\n  %x = embed %t, %ids : f32[S,2]\n  %r = pool %x {mode=mean} : f32[2]\n"
-		"  %y = exit %x, %r, %n {option=\"o\"} : f32[S,2]\n  %z = pool %y {mode=mean} : f32[2]\n  return logits=%z, layers=%m\n}\n";
+	static const char text[] = "option @o : f32 = 0.5\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const "
+							   "rand(1) : f32[9,2]\n"
+							   "  %n = const [1] : f32[1]\n  %m = const [2] : f32[1]\n  %x = embed %t, %ids "
+							   ": f32[S,2]\n  %r = pool %x {mode=mean} : f32[2]\n"
+							   "  %y = exit %x, %r, %n {option=\"o\"} : f32[S,2]\n  %z = pool %y {mode=mean} "
+							   ": f32[2]\n  return logits=%z, layers=%m\n}\n";
 	Module *module = parse(text);
 	const Graph *graph = module->graphs[0];
 	uint32_t *reached = calloc(graph->next_id, sizeof *reached);
 	graph_reach_outputs(graph, reached);
 	for (const Node *node = graph->first; node; node = node->next)
-		CU_ASSERT_EQUAL(reached[node->results[0]->id], strcmp(node->results[0]->name, "m") == 0 ? 2
-			: strcmp(node->results[0]->name, "y") == 0 || strcmp(node->results[0]->name, "z") == 0 ? 1 : 3);
+		CU_ASSERT_EQUAL(reached[node->results[0]->id],
+			strcmp(node->results[0]->name, "m") == 0                                                   ? 2
+				: strcmp(node->results[0]->name, "y") == 0 || strcmp(node->results[0]->name, "z") == 0 ? 1
+																									   : 3);
 	free(reached);
 	module_free(module);
 }
 
-/* ---- the curve and its energy --------------------------------------------------------------------------------------------------- */
+/* ---- the curve and its energy ---------------------------------------------------------------- */
 
 static void test_thresholds(void)
 {
@@ -355,7 +377,7 @@ static void test_thresholds(void)
 	CU_ASSERT_TRUE_FATAL(curve_thresholds(&curve, NULL, 4, 0.2));
 	CU_ASSERT_EQUAL(curve.count, 13);
 	CU_ASSERT_DOUBLE_EQUAL(curve.at[12].threshold, log(4), 1e-12);
-	CU_ASSERT_TRUE_FATAL(curve_thresholds(&curve, NULL, 4, 0));   /* a default that is there already */
+	CU_ASSERT_TRUE_FATAL(curve_thresholds(&curve, NULL, 4, 0)); /* a default that is there already */
 	CU_ASSERT_EQUAL(curve.count, 12);
 	static const char *const bad[] = {"", "a", "0.1,", "0.1,,0.2", "-1", "nan", "inf", "0.1 0.2"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -396,7 +418,7 @@ static void test_energy(void)
 	CU_ASSERT_TRUE_FATAL(energy_read(directory, &before, &why));
 	CU_ASSERT_EQUAL(before.packages, 2);
 	put(directory, 0, "energy_uj", "1500000\n");
-	put(directory, 1, "energy_uj", "250000\n");   /* has wrapped */
+	put(directory, 1, "energy_uj", "250000\n"); /* has wrapped */
 	CU_ASSERT_TRUE_FATAL(energy_read(directory, &after, &why));
 	CU_ASSERT_DOUBLE_EQUAL(energy_between(&before, &after), 0.5 + 1.25, 1e-9);
 	snprintf(command, sizeof command, "rm -r %s", directory);

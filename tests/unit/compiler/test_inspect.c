@@ -1,4 +1,5 @@
-/* test_inspect.c: what the inspector shows: text of any bytes in a page that stays well-formed, the insides of layers, ledgers. */
+/* test_inspect.c: what the inspector shows: text of any bytes in a page that stays well-formed, the insides
+ * of layers, ledgers. */
 #include "compiler/report/inspect.h"
 #include "tests/unit/tiny_encoder.h"
 #include <CUnit/Basic.h>
@@ -19,9 +20,15 @@ static char *page_text(const json_t *panels, const char *title)
 
 static void test_strings(void)
 {
-	static const struct { const char *in, *out; } cases[] = {
-		{"plain", "plain"}, {"", ""}, {"caf\xc3\xa9", "caf\xc3\xa9"}, {"a\xff""b", "a\xef\xbf\xbd""b"}, {"\xc3", "\xef\xbf\xbd"},
-		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},   /* a surrogate */
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"plain", "plain"}, {"", ""}, {"caf\xc3\xa9", "caf\xc3\xa9"},
+		{"a\xff"
+		 "b",
+			"a\xef\xbf\xbd"
+			"b"},
+		{"\xc3", "\xef\xbf\xbd"}, {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		json_t *string = page_string(cases[i].in, strlen(cases[i].in));
@@ -39,13 +46,14 @@ static void test_escaping(void)
 	json_t *panels = json_pack("{s:s, s:s}", "a", "</script><!--<script>", "b", "\xe2\x80\xa8");
 	char *text = page_text(panels, "<b>&\"'");
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "<title>&#60;b&#62;&#38;&#34;&#39;</title>"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "id=\"data-a\">\"\\u003c/script>\\u003c!--\\u003cscript>\"</script>"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(text, "id=\"data-a\">\"\\u003c/script>\\u003c!--\\u003cscript>\"</script>"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "id=\"data-b\">\"\\u2028\"</script>"));
 	CU_ASSERT_PTR_NULL(strstr(text, "<!--"));
 	int scripts = 0;
 	for (const char *at = text; (at = strstr(at, "<script")); at++)
 		scripts++;
-	CU_ASSERT_EQUAL(scripts, 2 + 3);   /* two blocks of data, and the scripts of inspect_page.c */
+	CU_ASSERT_EQUAL(scripts, 2 + 3); /* two blocks of data, and the scripts of inspect_page.c */
 	free(text);
 	json_decref(panels);
 }
@@ -60,7 +68,8 @@ static Module *tiny_module(Diag *diag)
 	return module;
 }
 
-/* Columns are what they are called: the first layer's input is that of the embeddings, each layer's output the next one's input. */
+/* Columns are what they are called: the first layer's input is that of the embeddings, each layer's output
+ * the next one's input. */
 static void test_exposed(void)
 {
 	Diag diag;
@@ -84,11 +93,13 @@ static void test_exposed(void)
 		for (int t = 0; t < 3; t++)
 			for (int i = 0; i < 8; i++) {
 				const int64_t row = t * layers.width;
-				CU_ASSERT_EQUAL(eval_at(&out, row + layers.at[l].output + i), eval_at(&out, row + layers.at[l + 1].input + i));
+				CU_ASSERT_EQUAL(eval_at(&out, row + layers.at[l].output + i),
+					eval_at(&out, row + layers.at[l + 1].input + i));
 			}
 	CU_ASSERT_NOT_EQUAL(eval_at(&out, layers.at[0].q), eval_at(&out, layers.at[0].k));
-	for (int l = 0; l < 3; l++) {   /* the same as what drop-layers leaves */
-		static const char *const rest[] = {"drop-layers{layers=1,2}", "drop-layers{layers=0,2}", "drop-layers{layers=0,1}"};
+	for (int l = 0; l < 3; l++) { /* the same as what drop-layers leaves */
+		static const char *const rest[] = {
+			"drop-layers{layers=1,2}", "drop-layers{layers=0,2}", "drop-layers{layers=0,1}"};
 		Module *dropped = module_copy(module);
 		Pipeline *pipeline = pipeline_parse(rest[l], &diag);
 		EvalArray want[2] = {{0}};
@@ -129,16 +140,20 @@ static void test_ledger(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
 	int seen = 0;
 	Ledger ledger = {0};
-	CU_ASSERT(!pipeline_run(pipeline, module, &(PassEnv){0}, &(DriverOptions){.after = note_row, .after_arg = &seen}, &ledger, &diag));
+	CU_ASSERT(!pipeline_run(pipeline, module, &(PassEnv){0},
+		&(DriverOptions){.after = note_row, .after_arg = &seen}, &ledger, &diag));
 	CU_ASSERT_EQUAL(seen, 3);
 	CU_ASSERT_EQUAL(ledger.count, 3);
 	CU_ASSERT(ledger.start.parameters > ledger.rows[0].parameters);
 	CU_ASSERT(ledger.start.nodes > ledger.rows[0].nodes);
 	char *text = ledger_json(&ledger);
 	json_t *json = json_loads(text, 0, NULL);
-	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(json, "start"), "parameters")), ledger.start.parameters);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(json, "start"), "parameters")),
+		ledger.start.parameters);
 	CU_ASSERT_PTR_NULL(json_object_get(json_object_get(json, "start"), "score"));
-	CU_ASSERT_DOUBLE_EQUAL(json_real_value(json_object_get(json_array_get(json_object_get(json, "passes"), 1), "score")), 0.4, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(
+		json_real_value(json_object_get(json_array_get(json_object_get(json, "passes"), 1), "score")), 0.4,
+		1e-12);
 	json_decref(json);
 	free(text);
 	ledger_free(&ledger);

@@ -1,11 +1,12 @@
-/* test_load.c: directories into modules, and everything that must be refused on the way; each case changes one thing about a tiny BERT.
- * Descriptions are in test_load_description.c.
+/* test_load.c: directories into modules, and everything that must be refused on the way; each case changes
+ * one thing about a tiny BERT. Descriptions are in test_load_description.c.
  *
- * `test_load --eval MODEL [--task=T] [--outputs=O]` is no test: it evaluates MODEL on the ids (a tab, then types) of each line
- * of standard input and prints {"output": [numbers], ...} a line, for tests/python/test_import.py. */
+ * `test_load --eval MODEL [--task=T] [--outputs=O]` is no test: it evaluates MODEL on the ids (a tab, then
+ * types) of each line of standard input and prints {"output": [numbers], ...} a line, for
+ * tests/python/test_import.py. */
 #include "tests/unit/tiny_checkpoint.h"
 
-/* ---- --eval ---------------------------------------------------------------------------------------------------------------- */
+/* ---- --eval ---------------------------------------------------------------------------------- */
 
 static int32_t read_ids(char *text, int32_t *ids, int32_t most)
 {
@@ -67,7 +68,7 @@ static int eval_model(int argc, char **argv)
 	return good ? 0 : 1;
 }
 
-/* ---- directories -------------------------------------------------------------------------------------------------------- */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 static void test_tiny(void)
 {
@@ -100,10 +101,14 @@ static void test_limits(void)
 	result = load_with(&options);
 	CU_ASSERT_EQUAL(result.loaded.module->max_tokens, 10);
 	result_free(&result);
-	static const struct { const char *tokenizer, *sbert; int limit; } rules[] = {
-		{"{\"model_max_length\": 1000000000000000019884624838656}", NULL, 10}, {"{\"model_max_length\": 7}", NULL, 7},
-		{"{\"model_max_length\": 7}", "{\"max_seq_length\": 5}", 5}, {"{\"model_max_length\": 7}", "{\"max_seq_length\": null}",
-		7},
+	static const struct {
+		const char *tokenizer, *sbert;
+		int limit;
+	} rules[] = {
+		{"{\"model_max_length\": 1000000000000000019884624838656}", NULL, 10},
+		{"{\"model_max_length\": 7}", NULL, 7},
+		{"{\"model_max_length\": 7}", "{\"max_seq_length\": 5}", 5},
+		{"{\"model_max_length\": 7}", "{\"max_seq_length\": null}", 7},
 		{"{\"model_max_length\": 512}", NULL, 10},
 	};
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
@@ -123,10 +128,14 @@ static void test_limits(void)
 
 static void test_bad_configs(void)
 {
-	static const struct { const char *config; ExitCode code; const char *part; } cases[] = {
-		{"", EXIT_INPUT, "config.json"}, {"[]", EXIT_INPUT, "not a JSON object"}, {"{", EXIT_INPUT, "not JSON"},
-		{"{\"a\": 1, \"a\": 2}", EXIT_INPUT, "duplicate"}, {"{}", EXIT_INPUT, "model_type"},
-		{"{\"model_type\": 3}", EXIT_INPUT, "model_type is an integer"},
+	static const struct {
+		const char *config;
+		ExitCode code;
+		const char *part;
+	} cases[] = {
+		{"", EXIT_INPUT, "config.json"}, {"[]", EXIT_INPUT, "not a JSON object"},
+		{"{", EXIT_INPUT, "not JSON"}, {"{\"a\": 1, \"a\": 2}", EXIT_INPUT, "duplicate"},
+		{"{}", EXIT_INPUT, "model_type"}, {"{\"model_type\": 3}", EXIT_INPUT, "model_type is an integer"},
 		{"{\"model_type\": \"gpt2\"}", EXIT_UNSUPPORTED, "families known: bert"},
 		{"{" CONFIG ", \"is_decoder\": true}", EXIT_UNSUPPORTED, "is_decoder"},
 		{"{" CONFIG ", \"is_decoder\": \"yes\"}", EXIT_INPUT, "is_decoder is a string"},
@@ -140,15 +149,15 @@ static void test_bad_configs(void)
 		{"{" CONFIG ", \"hidden_act\": \"mish\"}", EXIT_UNSUPPORTED, "known: gelu, gelu_new"},
 		{"{" CONFIG ", \"hidden_act\": {}}", EXIT_INPUT, "hidden_act is an object"},
 		{"{" CONFIG ", \"problem_type\": \"ranking\"}", EXIT_UNSUPPORTED, "ranking"},
-		{"{" CONFIG ", \"num_labels\": 0}", EXIT_INPUT, "num_labels is 0"}, {"{" CONFIG ", \"num_labels\": 2, " LABELS "}",
-		EXIT_INPUT, "id2label names 3"},
-		{"{" CONFIG ", \"id2label\": []}", EXIT_INPUT, "id2label"}, {"{" CONFIG ", \"id2label\": {\"0\": 1}}", EXIT_INPUT,
-		"not a string"},
-		{"{" CONFIG ", \"id2label\": {\"1\": \"a\"}}", EXIT_INPUT, "missing"}, {"{" CONFIG ", \"id2label\": {\"0\": \"a\\nb\"}}",
-		EXIT_INPUT, "control characters"},
+		{"{" CONFIG ", \"num_labels\": 0}", EXIT_INPUT, "num_labels is 0"},
+		{"{" CONFIG ", \"num_labels\": 2, " LABELS "}", EXIT_INPUT, "id2label names 3"},
+		{"{" CONFIG ", \"id2label\": []}", EXIT_INPUT, "id2label"},
+		{"{" CONFIG ", \"id2label\": {\"0\": 1}}", EXIT_INPUT, "not a string"},
+		{"{" CONFIG ", \"id2label\": {\"1\": \"a\"}}", EXIT_INPUT, "missing"},
+		{"{" CONFIG ", \"id2label\": {\"0\": \"a\\nb\"}}", EXIT_INPUT, "control characters"},
 		{"{" CONFIG ", \"id2label\": {\"0\": \"\"}}", EXIT_INPUT, "1 to 1024 bytes"},
 		{"{" CONFIG ", \"type_vocab_size\": 99999999999999999999}", EXIT_INPUT, "too big"},
-		{"{" CONFIG "}", EXIT_INPUT, "classifier"},   /* two labels by default, three rows */
+		{"{" CONFIG "}", EXIT_INPUT, "classifier"}, /* two labels by default, three rows */
 	};
 	write_tiny("{}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -156,17 +165,25 @@ static void test_bad_configs(void)
 		expect_error(cases[i].config, load(root), cases[i].code, cases[i].part);
 	}
 	/* numbers of the right key and the wrong size: each is told from the tensors, by its own name */
-	static const struct { const char *key, *value; const char *part; } sizes[] = {
+	static const struct {
+		const char *key, *value;
+		const char *part;
+	} sizes[] = {
 		{"vocab_size", "19", "expected [19,8]; does config.json vocab_size match"},
 		{"hidden_size", "16", "hidden_size match this checkpoint"},
-		{"hidden_size", "9", "2 heads"}, {"hidden_size", "true", "hidden_size is true"},
+		{"hidden_size", "9", "2 heads"},
+		{"hidden_size", "true", "hidden_size is true"},
 		{"hidden_size", "8.5", "a number with a fraction"},
-		{"hidden_size", "-8", "hidden_size is -8"}, {"hidden_size", "0", "hidden_size is 0"},
+		{"hidden_size", "-8", "hidden_size is -8"},
+		{"hidden_size", "0", "hidden_size is 0"},
 		{"hidden_size", "1000000000", "expected 1 to"},
 		{"intermediate_size", "13",
-		"layer.0.ffn.in: weight is f32[12,8], expected [13,8]; does config.json intermediate_size match this checkpoint?"},
-		{"num_hidden_layers", "2", "layer.1.attention.query"}, {"max_position_embeddings", "11", "max_position_embeddings match"},
-		{"type_vocab_size", "3", "type_vocab_size match"}, {"num_attention_heads", "3", "3 heads"},
+			"layer.0.ffn.in: weight is f32[12,8], expected [13,8]; does config.json intermediate_size match "
+			"this checkpoint?"},
+		{"num_hidden_layers", "2", "layer.1.attention.query"},
+		{"max_position_embeddings", "11", "max_position_embeddings match"},
+		{"type_vocab_size", "3", "type_vocab_size match"},
+		{"num_attention_heads", "3", "3 heads"},
 	};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		char config[1024], old[64];
@@ -183,7 +200,7 @@ static void test_bad_configs(void)
 static void test_bad_checkpoints(void)
 {
 	write_tiny("{" CONFIG ", " LABELS "}");
-	for (int i = 0; i < TINY_TENSORS; i++) {   /* any tensor missing is named */
+	for (int i = 0; i < TINY_TENSORS; i++) { /* any tensor missing is named */
 		write_tensors("model.safetensors", 0, TINY_TENSORS, tiny_tensors[i].name);
 		expect_error("missing tensor", load(root), EXIT_INPUT, tiny_tensors[i].name);
 	}
@@ -205,8 +222,8 @@ static void test_shards(void)
 	write_tensors("a.safetensors", 0, 10, NULL);
 	write_tensors("b.safetensors", 10, TINY_TENSORS, NULL);
 	for (int i = 0; i < TINY_TENSORS; i++)
-		length += snprintf(index + length, sizeof index - (size_t)length, "%s\"%s\": \"%c.safetensors\"", i ? ", " : "",
-			tiny_tensors[i].name, i < 10 ? 'a' : 'b');
+		length += snprintf(index + length, sizeof index - (size_t)length, "%s\"%s\": \"%c.safetensors\"",
+			i ? ", " : "", tiny_tensors[i].name, i < 10 ? 'a' : 'b');
 	snprintf(index + length, sizeof index - (size_t)length, "}}");
 	write_file("model.safetensors.index.json", index);
 	Result result = load(root);
@@ -215,11 +232,15 @@ static void test_shards(void)
 	*strstr(index, "a.safetensors") = 'b';
 	write_file("model.safetensors.index.json", index);
 	expect_error("misplaced", load(root), EXIT_INPUT, "which the index places in b.safetensors");
-	static const struct { const char *index, *part; } cases[] = {
-		{"{}", "weight_map"}, {"{\"weight_map\": {}}", "weight_map"}, {"{\"weight_map\": {\"x\": 3}}", "an integer"},
+	static const struct {
+		const char *index, *part;
+	} cases[] = {
+		{"{}", "weight_map"},
+		{"{\"weight_map\": {}}", "weight_map"},
+		{"{\"weight_map\": {\"x\": 3}}", "an integer"},
 		{"{\"weight_map\": {\"x\": \"a.bin\"}}", "a.bin"},
-		{"{\"weight_map\": {\"x\": \"../a.safetensors\"}}", "plain"}, {"{\"weight_map\": {\"x\": \"/etc/a.safetensors\"}}",
-		"plain"},
+		{"{\"weight_map\": {\"x\": \"../a.safetensors\"}}", "plain"},
+		{"{\"weight_map\": {\"x\": \"/etc/a.safetensors\"}}", "plain"},
 		{"{\"weight_map\": {\"x\": \"a.safetensors\"}}", "which the index places in no file"},
 		{"{\"weight_map\": {\"x\": \"c.safetensors\"}}", "c.safetensors"},
 	};
@@ -232,14 +253,21 @@ static void test_shards(void)
 
 static void test_tasks(void)
 {
-	static const struct { const char *task; ExitCode code; const char *part; } cases[] = {
-		{"qa", EXIT_INPUT, "qa_outputs.weight"}, {"fill-mask", EXIT_INPUT, "cls.predictions"}, {"rank", EXIT_INPUT, "one output"},
+	static const struct {
+		const char *task;
+		ExitCode code;
+		const char *part;
+	} cases[] = {
+		{"qa", EXIT_INPUT, "qa_outputs.weight"},
+		{"fill-mask", EXIT_INPUT, "cls.predictions"},
+		{"rank", EXIT_INPUT, "one output"},
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		expect_error(cases[i].task, load_with(&(LoadOptions){.model = root, .task = cases[i].task}), cases[i].code,
-			cases[i].part);
-	expect_error("outputs", load_with(&(LoadOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE, "scores");
+		expect_error(cases[i].task, load_with(&(LoadOptions){.model = root, .task = cases[i].task}),
+			cases[i].code, cases[i].part);
+	expect_error("outputs", load_with(&(LoadOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE,
+		"scores");
 	Result result = load_with(&(LoadOptions){.model = root, .task = "tag"});
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	CU_ASSERT_EQUAL(result.loaded.module->graphs[0]->noutputs, 2);
@@ -255,27 +283,36 @@ static void test_tasks(void)
 	expect_error("architecture", load(root), EXIT_INPUT, "architectures");
 }
 
-/* ---- sentence-transformers ---------------------------------------------------------------------------------------------- */
+/* ---- sentence-transformers ------------------------------------------------------------------- */
 
 #define MODULE(type, path) "{\"type\": \"sentence_transformers.models." type "\", \"path\": \"" path "\"}"
 
 static void test_sbert(void)
 {
-	static const struct { const char *modules, *pooling; ExitCode code; const char *part; } cases[] = {
-		{"{}", "{}", EXIT_INPUT, "not a JSON array"}, {"[3]", "{}", EXIT_INPUT, "an integer"},
-		{"[{}]", "{}", EXIT_INPUT, "no type"}, {"[]", "{}", EXIT_UNSUPPORTED, "no Transformer"},
+	static const struct {
+		const char *modules, *pooling;
+		ExitCode code;
+		const char *part;
+	} cases[] = {
+		{"{}", "{}", EXIT_INPUT, "not a JSON array"},
+		{"[3]", "{}", EXIT_INPUT, "an integer"},
+		{"[{}]", "{}", EXIT_INPUT, "no type"},
+		{"[]", "{}", EXIT_UNSUPPORTED, "no Transformer"},
 		{"[" MODULE("Transformer", "") "]", "{}", EXIT_UNSUPPORTED, "no Pooling"},
 		{"[" MODULE("Transformer", "../other") "]", "{}", EXIT_INPUT, "plain folder name"},
 		{"[" MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "order"},
 		{"[" MODULE("Transformer", "") ", " MODULE("LSTM", "1_LSTM") "]", "{}", EXIT_UNSUPPORTED, "LSTM"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "no pooling_mode"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "[]", EXIT_INPUT, "not a JSON object"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode\": \"attention\"}",
-		EXIT_UNSUPPORTED, "attention"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode_mean_tokens\": 1}", EXIT_INPUT,
-		"an integer"},
-		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Dense", "2_Dense") "]",
-		"{\"pooling_mode\": \"cls\"}", EXIT_INPUT, "2_Dense"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED,
+			"no pooling_mode"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "[]", EXIT_INPUT,
+			"not a JSON object"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]",
+			"{\"pooling_mode\": \"attention\"}", EXIT_UNSUPPORTED, "attention"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]",
+			"{\"pooling_mode_mean_tokens\": 1}", EXIT_INPUT, "an integer"},
+		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE(
+			 "Dense", "2_Dense") "]",
+			"{\"pooling_mode\": \"cls\"}", EXIT_INPUT, "2_Dense"},
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	mkdir(at("1_Pooling"), 0777);
@@ -284,8 +321,9 @@ static void test_sbert(void)
 		write_file("1_Pooling/config.json", cases[i].pooling);
 		expect_error(cases[i].modules, load(root), cases[i].code, cases[i].part);
 	}
-	write_file("modules.json", "[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE("Normalize",
-		"2_Normalize") "]");
+	write_file("modules.json",
+		"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE(
+			"Normalize", "2_Normalize") "]");
 	write_file("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}");
 	write_file("config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}");
 	Result result = load(root);
@@ -297,7 +335,7 @@ static void test_sbert(void)
 	unlink(at("config_sentence_transformers.json"));
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void test_files(void)
 {
@@ -309,7 +347,8 @@ static void test_files(void)
 	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
 		CU_ASSERT_PTR_NULL(file_find(root, escapes[i], NULL, mem, &diag));
 	CU_ASSERT_PTR_NOT_NULL(file_find(root, "data", NULL, mem, &diag));
-	CU_ASSERT_PTR_NOT_NULL(file_find("/nowhere", "data", (const char *const[]){"/also/nowhere", root, NULL}, mem, &diag));
+	CU_ASSERT_PTR_NOT_NULL(
+		file_find("/nowhere", "data", (const char *const[]){"/also/nowhere", root, NULL}, mem, &diag));
 	size_t bytes;
 	char *text = file_read(at("data"), 5, &bytes, &diag);
 	CU_ASSERT_STRING_EQUAL(text, "12345");
@@ -318,7 +357,7 @@ static void test_files(void)
 	CU_ASSERT_PTR_NULL(file_read(at("data"), 4, &bytes, &diag));
 	CU_ASSERT_PTR_NULL(file_read(root, 100, &bytes, &diag));
 	mkfifo(at("fifo"), 0666);
-	CU_ASSERT_PTR_NULL(file_read(at("fifo"), 100, &bytes, &diag));     /* and does not hang */
+	CU_ASSERT_PTR_NULL(file_read(at("fifo"), 100, &bytes, &diag)); /* and does not hang */
 	diag_free(&diag);
 	mem_free(mem);
 }
@@ -343,12 +382,12 @@ static void test_atomic(void)
 	text = file_read(at("out"), 100, NULL, &diag);
 	CU_ASSERT_STRING_EQUAL(text, "new");
 	free(text);
-	CU_ASSERT_FALSE(atomic_open(&file, root, &diag));                   /* a directory */
+	CU_ASSERT_FALSE(atomic_open(&file, root, &diag)); /* a directory */
 	CU_ASSERT_FALSE(atomic_open(&file, at("no/such/place"), &diag));
-	CU_ASSERT_TRUE_FATAL(atomic_open(&file, "/dev/full", &diag));       /* written in place, and the disk is full */
+	CU_ASSERT_TRUE_FATAL(atomic_open(&file, "/dev/full", &diag)); /* written in place, and the disk is full */
 	fputs("x", file.stream);
 	CU_ASSERT_FALSE(atomic_commit(&file, &diag));
-	CU_ASSERT_TRUE_FATAL(atomic_open(&file, at("out"), &diag));         /* what Ctrl-C does */
+	CU_ASSERT_TRUE_FATAL(atomic_open(&file, at("out"), &diag)); /* what Ctrl-C does */
 	free(temporary);
 	temporary = strdup(file.temporary);
 	char *directory = temporary_directory(&diag);
@@ -364,11 +403,14 @@ static void test_atomic(void)
 
 static void test_names(void)
 {
-	static const char *const dirty[] = {"", "a\nb", "\x7f", "\xc0\x80", "\xed\xa0\x80", "\xff", "\xe2\x80", "\xef\xbf\xbe",
-		"\xf5\x80\x80\x80", "\xc2\x85"};
-	static const char *const clean[] = {"a", "B-Disease", "so so", "\xc3\xa9", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "*/ \"; ?\?/"};
-	static const struct { const char *from, *to; } names[] = {{"minilm-sst2", "minilm_sst2"}, {"2_Dense", "_2_Dense"},
-		{"", "model"}, {"a/*\n*/", "a_____"}};
+	static const char *const dirty[] = {"", "a\nb", "\x7f", "\xc0\x80", "\xed\xa0\x80", "\xff", "\xe2\x80",
+		"\xef\xbf\xbe", "\xf5\x80\x80\x80", "\xc2\x85"};
+	static const char *const clean[] = {
+		"a", "B-Disease", "so so", "\xc3\xa9", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "*/ \"; ?\?/"};
+	static const struct {
+		const char *from, *to;
+	} names[] = {
+		{"minilm-sst2", "minilm_sst2"}, {"2_Dense", "_2_Dense"}, {"", "model"}, {"a/*\n*/", "a_____"}};
 	MemArena *mem = mem_new();
 	for (size_t i = 0; i < sizeof dirty / sizeof *dirty; i++)
 		CU_ASSERT_FALSE(text_is_clean(dirty[i]));
@@ -383,9 +425,9 @@ int main(int argc, char **argv)
 {
 	static const LoadTest tests[] = {
 		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs},
-		{"bad checkpoints", test_bad_checkpoints}, {"shards", test_shards}, {"tasks", test_tasks}, {"sentence-transformers", test_sbert},
-		{"files", test_files},
-		{"names", test_names}, {"atomic files", test_atomic},   /* the last: it takes root away, as Ctrl-C does */
+		{"bad checkpoints", test_bad_checkpoints}, {"shards", test_shards}, {"tasks", test_tasks},
+		{"sentence-transformers", test_sbert}, {"files", test_files}, {"names", test_names},
+		{"atomic files", test_atomic}, /* the last: it takes root away, as Ctrl-C does */
 	};
 	if (argc > 2 && strcmp(argv[1], "--eval") == 0)
 		return eval_model(argc, argv);

@@ -1,4 +1,5 @@
-/* test_load_description.c: descriptions (XML) of models: what describe writes, what people make of it, and what must be refused. */
+/* test_load_description.c: descriptions (XML) of models: what describe writes, what people make of it, and
+ * what must be refused. */
 #include "tests/unit/tiny_checkpoint.h"
 
 static char *describe(const LoadOptions *options)
@@ -20,9 +21,10 @@ static char *describe(const LoadOptions *options)
 /* What describe writes builds the same module as the directory, to the byte. */
 static void test_describe(void)
 {
-	static const LoadOptions uses[] = {{.task = NULL}, {.task = "embed"}, {.task = "tag", .outputs = "pooled"},
-		{.task = "classify", .outputs = "hidden", .max_tokens = 6}};
-	write_tiny("{" CONFIG ", \"layer_norm_eps\": 1.0000000000000003e-7, \"hidden_act\": \"gelu_new\", " LABELS "}");
+	static const LoadOptions uses[] = {{.task = NULL}, {.task = "embed"},
+		{.task = "tag", .outputs = "pooled"}, {.task = "classify", .outputs = "hidden", .max_tokens = 6}};
+	write_tiny(
+		"{" CONFIG ", \"layer_norm_eps\": 1.0000000000000003e-7, \"hidden_act\": \"gelu_new\", " LABELS "}");
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
 		LoadOptions options = uses[i];
 		options.model = root;
@@ -32,7 +34,8 @@ static void test_describe(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(direct.text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(described.text);
 		const char *a = strchr(direct.text, '\n'),
-			*b = strchr(described.text, '\n');   /* the first line holds the name, that of the directory */
+				   *b = strchr(
+					   described.text, '\n'); /* the first line holds the name, that of the directory */
 		CU_ASSERT_STRING_EQUAL(a, b);
 		result_free(&direct);
 		result_free(&described);
@@ -55,24 +58,27 @@ static void test_many_labels(void)
 	char *xml = describe(&(LoadOptions){.model = root});
 	CU_ASSERT_PTR_NOT_NULL(strstr(xml, " labels=\"l&amp;0 l&amp;1 "));
 	write_file("model.xml", xml);
-	expect_error("many labels", load(at("model.xml")), EXIT_INPUT, "expected [3000,8]; does the description's labels match");
+	expect_error("many labels", load(at("model.xml")), EXIT_INPUT,
+		"expected [3000,8]; does the description's labels match");
 	free(xml);
 	free(config);
 }
 
 #define XML_MODEL(inner) "<model xmlns=\"urn:bertc:model:1\" name=\"m\">" inner "</model>"
-#define XML_ENCODER(layers) "<encoder family=\"bert\" layers=\"" layers "\" hidden=\"8\" heads=\"2\" ffn=\"12\" " \
+#define XML_ENCODER(layers) \
+	"<encoder family=\"bert\" layers=\"" layers "\" hidden=\"8\" heads=\"2\" ffn=\"12\" " \
 	"positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/>"
 #define XML_TINY "<weights href=\"model.safetensors\"/>" XML_ENCODER("1")
 
 static void test_edited(void)
 {
 	write_tiny("{}");
-	write_file("model.xml", XML_MODEL(XML_TINY
-		"<head name=\"mood\" task=\"classify\" labels=\"a b c\"/>"
-		"<head name=\"again\" task=\"classify\" problem=\"multi\" pooling=\"mean\">"
-		"<label>x y</label><label>&lt;</label><label>z</label></head>"
-		"<head name=\"vector\" task=\"embed\" pooling=\"max first\" normalize=\"false\"/><passes>fuse,lower</passes>"));
+	write_file("model.xml",
+		XML_MODEL(XML_TINY "<head name=\"mood\" task=\"classify\" labels=\"a b c\"/>"
+						   "<head name=\"again\" task=\"classify\" problem=\"multi\" pooling=\"mean\">"
+						   "<label>x y</label><label>&lt;</label><label>z</label></head>"
+						   "<head name=\"vector\" task=\"embed\" pooling=\"max first\" "
+						   "normalize=\"false\"/><passes>fuse,lower</passes>"));
 	Result result = load(at("model.xml"));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	const Module *module = result.loaded.module;
@@ -80,7 +86,7 @@ static void test_edited(void)
 	CU_ASSERT_STRING_EQUAL(module->heads[0].output, "mood");
 	CU_ASSERT_EQUAL(module->heads[1].problem, PROBLEM_MULTI);
 	CU_ASSERT_STRING_EQUAL(module->heads[1].labels[0], "x y");
-	CU_ASSERT_EQUAL(module->graphs[0]->noutputs, 4);       /* and hidden, for the embedder */
+	CU_ASSERT_EQUAL(module->graphs[0]->noutputs, 4); /* and hidden, for the embedder */
 	CU_ASSERT_EQUAL(module->graphs[0]->outputs[2].value->type.dim[0].plus, 16);
 	CU_ASSERT_STRING_EQUAL(result.loaded.passes, "fuse,lower");
 	result_free(&result);
@@ -88,41 +94,64 @@ static void test_edited(void)
 
 static void test_bad_xml(void)
 {
-	static const struct { const char *xml; ExitCode code; const char *part; } cases[] = {
-		{"", EXIT_INPUT, "model.xml"}, {"<model", EXIT_INPUT, "well-formed"}, {"<a/>", EXIT_INPUT, "schema"},
+	static const struct {
+		const char *xml;
+		ExitCode code;
+		const char *part;
+	} cases[] = {
+		{"", EXIT_INPUT, "model.xml"},
+		{"<model", EXIT_INPUT, "well-formed"},
+		{"<a/>", EXIT_INPUT, "schema"},
 		{"<model/>", EXIT_INPUT, "schema"},
 		{"<!DOCTYPE model [<!ENTITY a \"b\">]><model xmlns=\"urn:bertc:model:1\" name=\"&a;\"/>", EXIT_INPUT,
-		"document type declaration"},
-		{"<!DOCTYPE model SYSTEM \"http://localhost/x.dtd\"><model/>", EXIT_INPUT, "document type declaration"},
-		{XML_MODEL(XML_TINY), EXIT_INPUT, "schema"}, {XML_MODEL(XML_TINY "<head task=\"sing\"/>"), EXIT_INPUT, "schema"},
+			"document type declaration"},
+		{"<!DOCTYPE model SYSTEM \"http://localhost/x.dtd\"><model/>", EXIT_INPUT,
+			"document type declaration"},
+		{XML_MODEL(XML_TINY), EXIT_INPUT, "schema"},
+		{XML_MODEL(XML_TINY "<head task=\"sing\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\"/>"), EXIT_INPUT, "no labels"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"/>"), EXIT_INPUT, "classifier"},
-		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"><label>c</label></head>"), EXIT_INPUT, "either"},
+		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"><label>c</label></head>"), EXIT_INPUT,
+			"either"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"sum\"/>"), EXIT_INPUT, "sum"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"\"/>"), EXIT_INPUT, "empty"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"max max\"/>"), EXIT_INPUT, "twice"},
 		{XML_MODEL(XML_TINY "<head task=\"tag\" pooling=\"max\" labels=\"a\"/>"), EXIT_INPUT, "no pooling"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" labels=\"a\"/>"), EXIT_INPUT, "no labels"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head task=\"embed\"/>"), EXIT_INPUT, "two heads"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head name=\"hidden\" task=\"embed\"/>"), EXIT_INPUT, "another output"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\"><dense href=\"d\" activation=\"mish\"/></head>"), EXIT_UNSUPPORTED, "mish"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\"><dense href=\"..\" activation=\"tanh\"/></head>"), EXIT_INPUT, "plain name"},
-		{XML_MODEL("<weights href=\"../model.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "schema"},
-		{XML_MODEL("<weights href=\"..\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT, "plain name"},
-		{XML_MODEL("<weights href=\"none.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT,
-			"none.safetensors"},
-		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("2") "<head task=\"embed\"/>"), EXIT_INPUT, "layer.1"},
-		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("0") "<head task=\"embed\"/>"), EXIT_INPUT, "schema"},
-		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("5000") "<head task=\"embed\"/>"), EXIT_INPUT,
-			"expected 1024 at most"},
-		{XML_MODEL("<weights href=\"model.safetensors\"/><encoder family=\"gru\" layers=\"1\" hidden=\"8\" heads=\"2\" "
-			"ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/><head task=\"embed\"/>"),
+		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head name=\"hidden\" task=\"embed\"/>"), EXIT_INPUT,
+			"another output"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\"><dense href=\"d\" activation=\"mish\"/></head>"),
+			EXIT_UNSUPPORTED, "mish"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\"><dense href=\"..\" activation=\"tanh\"/></head>"),
+			EXIT_INPUT, "plain name"},
+		{XML_MODEL("<weights href=\"../model.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"),
+			EXIT_INPUT, "schema"},
+		{XML_MODEL("<weights href=\"..\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"), EXIT_INPUT,
+			"plain name"},
+		{XML_MODEL("<weights href=\"none.safetensors\"/>" XML_ENCODER("1") "<head task=\"embed\"/>"),
+			EXIT_INPUT, "none.safetensors"},
+		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("2") "<head task=\"embed\"/>"),
+			EXIT_INPUT, "layer.1"},
+		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("0") "<head task=\"embed\"/>"),
+			EXIT_INPUT, "schema"},
+		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("5000") "<head task=\"embed\"/>"),
+			EXIT_INPUT, "expected 1024 at most"},
+		{XML_MODEL("<weights href=\"model.safetensors\"/><encoder family=\"gru\" layers=\"1\" hidden=\"8\" "
+				   "heads=\"2\" "
+				   "ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/><head "
+				   "task=\"embed\"/>"),
 			EXIT_UNSUPPORTED, "gru"},
-		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/><output name=\"y\" value=\"z\"/></graph>"), EXIT_INPUT, "%z"},
-		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"fly\" id=\"y\" args=\"ids\" type=\"f32[S]\"/>"
-			"<output name=\"y\" value=\"y\"/></graph>"), EXIT_INPUT, ":2:"},
-		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"pool\" id=\"y\" args=\"ids\" type=\"f32[S]\" "
-			"mode=\"} # \"/><output name=\"y\" value=\"y\"/></graph>"), EXIT_INPUT, "schema"},
+		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/><output name=\"y\" value=\"z\"/></graph>"),
+			EXIT_INPUT, "%z"},
+		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"fly\" id=\"y\" args=\"ids\" "
+				   "type=\"f32[S]\"/>"
+				   "<output name=\"y\" value=\"y\"/></graph>"),
+			EXIT_INPUT, ":2:"},
+		{XML_MODEL("<graph><input id=\"ids\" type=\"i32[S]\"/>\n<op name=\"pool\" id=\"y\" args=\"ids\" "
+				   "type=\"f32[S]\" "
+				   "mode=\"} # \"/><output name=\"y\" value=\"y\"/></graph>"),
+			EXIT_INPUT, "schema"},
 	};
 	write_tiny("{}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -130,7 +159,8 @@ static void test_bad_xml(void)
 		expect_error(cases[i].xml, load(at("model.xml")), cases[i].code, cases[i].part);
 	}
 	write_file("model.xml", XML_MODEL(XML_TINY "<head task=\"embed\"/>"));
-	expect_error("task", load_with(&(LoadOptions){.model = at("model.xml"), .task = "embed"}), EXIT_USAGE, "--task");
+	expect_error(
+		"task", load_with(&(LoadOptions){.model = at("model.xml"), .task = "embed"}), EXIT_USAGE, "--task");
 }
 
 /* Deep, long and many: limits, not crashes. */
@@ -159,34 +189,43 @@ static void test_huge_xml(void)
 /* The second form says what .bir says. */
 static void test_graph_form(void)
 {
-	static const char bir[] =
-		"module @m weights \"model.safetensors\" max_tokens 10\n"
-		"head @classify classify single output=logits labels=[\"a b\", \"\\\"\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\"]\n"
-		"graph @main(%ids: i32[S], %types: i32[S]) level=graph {\n"
-		"  %table = const @bert.embeddings.word_embeddings.weight : f32[20,8]  # words\n"
-		"  %x = embed %table, %ids : f32[S,8]  # words\n"
-		"  %half = const [0.5, -1e-3] : f32[2]\n"
-		"  %noise = const rand(7) : f32[8]\n"
-		"  %y = add %x, %noise : f32[S,8]\n"
-		"  %r = reshape %y {shape=[S,2,4]} : f32[S,2,4]\n"
-		"  %t = transpose %r {perm=[1,0,2]} : f32[2,S,4]\n"
-		"  %z = pool %y {mode=mean} : f32[8]\n"
-		"  return logits=%z, all=%t, half=%half\n"
-		"}\n";
-	static const char xml[] =
-		"<model xmlns=\"urn:bertc:model:1\" name=\"m\" max-tokens=\"10\"><weights href=\"model.safetensors\"/>\n"
-		"<head task=\"classify\" output=\"logits\"><label>a b</label><label>\"</label><label>c</label><label>d</label>"
-		"<label>e</label><label>f</label><label>g</label><label>h</label></head>\n"
-		"<graph><input id=\"ids\" type=\"i32[S]\"/><input id=\"types\" type=\"i32[S]\"/>\n"
-		"<const id=\"table\" tensor=\"bert.embeddings.word_embeddings.weight\" type=\"f32[20,8]\" origin=\"words\"/>\n"
-		"<op name=\"embed\" id=\"x\" args=\"table ids\" type=\"f32[S,8]\" origin=\"words\"/>\n"
-		"<const id=\"half\" values=\"0.5 -1e-3\" type=\"f32[2]\"/><const id=\"noise\" rule=\"rand(7)\" type=\"f32[8]\"/>\n"
-		"<op name=\"add\" id=\"y\" args=\"x noise\" type=\"f32[S,8]\"/>"
-		"<op name=\"reshape\" id=\"r\" args=\"y\" shape=\"[S,2,4]\" type=\"f32[S,2,4]\"/>\n"
-		"<op name=\"transpose\" id=\"t\" args=\"r\" perm=\"[1,0,2]\" type=\"f32[2,S,4]\"/>"
-		"<op name=\"pool\" id=\"z\" args=\"y\" mode=\"mean\" type=\"f32[8]\"/>\n"
-		"<output name=\"logits\" value=\"z\"/><output name=\"all\" value=\"t\"/><output name=\"half\" value=\"half\"/>"
-		"</graph></model>";
+	static const char bir[] = "module @m weights \"model.safetensors\" max_tokens 10\n"
+							  "head @classify classify single output=logits labels=[\"a b\", \"\\\"\", "
+							  "\"c\", \"d\", \"e\", \"f\", \"g\", \"h\"]\n"
+							  "graph @main(%ids: i32[S], %types: i32[S]) level=graph {\n"
+							  "  %table = const @bert.embeddings.word_embeddings.weight : f32[20,8]  # "
+							  "words\n"
+							  "  %x = embed %table, %ids : f32[S,8]  # words\n"
+							  "  %half = const [0.5, -1e-3] : f32[2]\n"
+							  "  %noise = const rand(7) : f32[8]\n"
+							  "  %y = add %x, %noise : f32[S,8]\n"
+							  "  %r = reshape %y {shape=[S,2,4]} : f32[S,2,4]\n"
+							  "  %t = transpose %r {perm=[1,0,2]} : f32[2,S,4]\n"
+							  "  %z = pool %y {mode=mean} : f32[8]\n"
+							  "  return logits=%z, all=%t, half=%half\n"
+							  "}\n";
+	static const char xml[] = "<model xmlns=\"urn:bertc:model:1\" name=\"m\" max-tokens=\"10\"><weights "
+							  "href=\"model.safetensors\"/>\n"
+							  "<head task=\"classify\" output=\"logits\"><label>a "
+							  "b</label><label>\"</label><label>c</label><label>d</label>"
+							  "<label>e</label><label>f</label><label>g</label><label>h</label></head>\n"
+							  "<graph><input id=\"ids\" type=\"i32[S]\"/><input id=\"types\" "
+							  "type=\"i32[S]\"/>\n"
+							  "<const id=\"table\" tensor=\"bert.embeddings.word_embeddings.weight\" "
+							  "type=\"f32[20,8]\" origin=\"words\"/>\n"
+							  "<op name=\"embed\" id=\"x\" args=\"table ids\" type=\"f32[S,8]\" "
+							  "origin=\"words\"/>\n"
+							  "<const id=\"half\" values=\"0.5 -1e-3\" type=\"f32[2]\"/><const id=\"noise\" "
+							  "rule=\"rand(7)\" type=\"f32[8]\"/>\n"
+							  "<op name=\"add\" id=\"y\" args=\"x noise\" type=\"f32[S,8]\"/>"
+							  "<op name=\"reshape\" id=\"r\" args=\"y\" shape=\"[S,2,4]\" "
+							  "type=\"f32[S,2,4]\"/>\n"
+							  "<op name=\"transpose\" id=\"t\" args=\"r\" perm=\"[1,0,2]\" "
+							  "type=\"f32[2,S,4]\"/>"
+							  "<op name=\"pool\" id=\"z\" args=\"y\" mode=\"mean\" type=\"f32[8]\"/>\n"
+							  "<output name=\"logits\" value=\"z\"/><output name=\"all\" "
+							  "value=\"t\"/><output name=\"half\" value=\"half\"/>"
+							  "</graph></model>";
 	write_tiny("{}");
 	write_file("model.bir", bir);
 	write_file("model.xml", xml);
@@ -195,7 +234,8 @@ static void test_graph_form(void)
 		printf("\n%s%s", graph.messages, described.messages);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(graph.text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(described.text);
-	const char *meta = strstr(described.text, "meta "), *rest = meta ? strchr(meta, '\n') + 1 : described.text;
+	const char *meta = strstr(described.text, "meta "),
+			   *rest = meta ? strchr(meta, '\n') + 1 : described.text;
 	CU_ASSERT_STRING_EQUAL(strstr(graph.text, "head "), rest);
 	result_free(&graph);
 	result_free(&described);
@@ -204,8 +244,12 @@ static void test_graph_form(void)
 int main(void)
 {
 	static const LoadTest tests[] = {
-		{"describe", test_describe}, {"many labels", test_many_labels}, {"edited descriptions", test_edited},
-		{"bad descriptions", test_bad_xml}, {"deep descriptions", test_huge_xml}, {"graphs op by op", test_graph_form},
+		{"describe", test_describe},
+		{"many labels", test_many_labels},
+		{"edited descriptions", test_edited},
+		{"bad descriptions", test_bad_xml},
+		{"deep descriptions", test_huge_xml},
+		{"graphs op by op", test_graph_form},
 	};
 	return run_in_directory("load: descriptions", tests, sizeof tests / sizeof *tests);
 }

@@ -6,7 +6,8 @@
 static void test_closeness(void)
 {
 	const double reference[] = {1, -2, 0.5};
-	const float same[] = {1, -2, 0.5f}, off[] = {1, -2.25f, 0.5f}, broken[] = {1, NAN, 0.5f}, opposite[] = {-1, 2, -0.5f};
+	const float same[] = {1, -2, 0.5f}, off[] = {1, -2.25f, 0.5f}, broken[] = {1, NAN, 0.5f},
+				opposite[] = {-1, 2, -0.5f};
 	Closeness c = metric_closeness(reference, same, 3);
 	CU_ASSERT_EQUAL(c.max_abs, 0);
 	CU_ASSERT_EQUAL(c.largest, 2);
@@ -31,12 +32,13 @@ static void test_closeness(void)
 
 static void test_spearman(void)
 {
-	const double a[] = {1, 2, 3, 4, 5}, cubes[] = {1, 8, 27, 64, 125}, down[] = {9, 7, 5, 3, 1}, flat[] = {2, 2, 2, 2, 2};
+	const double a[] = {1, 2, 3, 4, 5}, cubes[] = {1, 8, 27, 64, 125}, down[] = {9, 7, 5, 3, 1},
+				 flat[] = {2, 2, 2, 2, 2};
 	CU_ASSERT_DOUBLE_EQUAL(metric_spearman(a, cubes, 5), 1, 1e-15);
 	CU_ASSERT_DOUBLE_EQUAL(metric_spearman(a, down, 5), -1, 1e-15);
 	CU_ASSERT(isnan(metric_spearman(a, flat, 5)));
 	CU_ASSERT(isnan(metric_spearman(a, a, 1)));
-	const double ties[] = {1, 2, 2, 3}, order[] = {1, 3, 2, 4};   /* ranks 1 2.5 2.5 4: 4.5 / sqrt(4.5 * 5) */
+	const double ties[] = {1, 2, 2, 3}, order[] = {1, 3, 2, 4}; /* ranks 1 2.5 2.5 4: 4.5 / sqrt(4.5 * 5) */
 	CU_ASSERT_DOUBLE_EQUAL(metric_spearman(ties, order, 4), sqrt(0.9), 1e-12);
 	const double broken[] = {1, NAN, 2, 3};
 	CU_ASSERT(isnan(metric_spearman(ties, broken, 4)));
@@ -58,18 +60,21 @@ static void test_quantiles(void)
 	CU_ASSERT_EQUAL(metric_stddev(values, 1), 0);
 }
 
-typedef struct SpanCase { const char *gold[6], *predicted[6]; int words, right, spurious, missed; } SpanCase;
+typedef struct SpanCase {
+	const char *gold[6], *predicted[6];
+	int words, right, spurious, missed;
+} SpanCase;
 
 static void test_spans(void)
 {
 	static const SpanCase cases[] = {
 		{{"B-X", "I-X", "O"}, {"B-X", "I-X", "O"}, 3, 1, 0, 0},
-		{{"B-X", "I-X", "O"}, {"B-X", "O", "O"}, 3, 0, 1, 1},           /* too short: one spurious, one missed */
-		{{"B-X", "I-X", "O"}, {"B-Y", "I-Y", "O"}, 3, 0, 1, 1},         /* another type */
-		{{"B-X", "B-X", "O"}, {"B-X", "I-X", "O"}, 3, 0, 1, 2},         /* two spans side by side against one */
-		{{"O", "I-X", "I-X"}, {"O", "B-X", "I-X"}, 3, 1, 0, 0},         /* an I- after O starts a span */
-		{{"B-X", "I-Y", "O"}, {"B-X", "B-Y", "O"}, 3, 2, 0, 0},         /* an I- of another type starts one too */
-		{{"NAME", "NAME", "O"}, {"NAME", "NAME", "O"}, 3, 2, 0, 0},     /* no prefix: a span a word */
+		{{"B-X", "I-X", "O"}, {"B-X", "O", "O"}, 3, 0, 1, 1},       /* too short: one spurious, one missed */
+		{{"B-X", "I-X", "O"}, {"B-Y", "I-Y", "O"}, 3, 0, 1, 1},     /* another type */
+		{{"B-X", "B-X", "O"}, {"B-X", "I-X", "O"}, 3, 0, 1, 2},     /* two spans side by side against one */
+		{{"O", "I-X", "I-X"}, {"O", "B-X", "I-X"}, 3, 1, 0, 0},     /* an I- after O starts a span */
+		{{"B-X", "I-Y", "O"}, {"B-X", "B-Y", "O"}, 3, 2, 0, 0},     /* an I- of another type starts one too */
+		{{"NAME", "NAME", "O"}, {"NAME", "NAME", "O"}, 3, 2, 0, 0}, /* no prefix: a span a word */
 		{{"O", "O"}, {"O", "O"}, 2, 0, 0, 0},
 		{{"O", "B-X"}, {"B-X", "O"}, 2, 0, 1, 1},
 	};

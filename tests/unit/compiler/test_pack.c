@@ -1,4 +1,5 @@
-/* test_pack.c: --pack=small: what codegen/pack.c codes, runtime/unpack.h brings back byte for byte, and nothing damaged is taken or read past. */
+/* test_pack.c: --pack=small: what codegen/pack.c codes, runtime/unpack.h brings back byte for byte, and
+ * nothing damaged is taken or read past. */
 #include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,11 @@ static uint32_t random_below(uint32_t n)
 	return (uint32_t)(state >> 33) % n;
 }
 
-/* The packed form of a random matrix of i8 or f32, of which `percent` are not zero; some rows are nothing but zeros, some none. */
+/* The packed form of a random matrix of i8 or f32, of which `percent` are not zero; some rows are nothing but
+ * zeros, some none. */
 static uint8_t *sparse_matrix(DType dtype, int outputs, int inputs, uint32_t percent, int spread, RtPacked *p)
 {
-	Tensor weight = { .type = type_make(dtype, 2, dim_number(outputs), dim_number(inputs)) };
+	Tensor weight = {.type = type_make(dtype, 2, dim_number(outputs), dim_number(inputs))};
 	weight.bytes = (int64_t)outputs * inputs * dtype_bytes[dtype];
 	uint8_t *data = calloc((size_t)weight.bytes, 1);
 	weight.data = data;
@@ -24,10 +26,13 @@ static uint8_t *sparse_matrix(DType dtype, int outputs, int inputs, uint32_t per
 		if (random_below(100) < (i / inputs % 5 == 3 ? 0 : i / inputs % 7 == 6 ? 100 : percent)) {
 			const int8_t code = (int8_t)((int)random_below((uint32_t)spread) - spread / 2);
 			const float number = (float)code / 64;
-			memcpy(data + i * dtype_bytes[dtype], dtype == DT_I8 ? (const void *)&code : (const void *)&number, (size_t)dtype_bytes[dtype]);
+			memcpy(data + i * dtype_bytes[dtype],
+				dtype == DT_I8 ? (const void *)&code : (const void *)&number, (size_t)dtype_bytes[dtype]);
 		}
-	*p = (RtPacked){ .to_bytes = (size_t)sparse_pack(&weight, NULL), .outputs = outputs, .words = (int32_t)sparse_words(inputs, dtype),
-		.word = dtype_bytes[dtype] };
+	*p = (RtPacked){.to_bytes = (size_t)sparse_pack(&weight, NULL),
+		.outputs = outputs,
+		.words = (int32_t)sparse_words(inputs, dtype),
+		.word = dtype_bytes[dtype]};
 	uint8_t *packed = malloc(p->to_bytes);
 	CU_ASSERT_EQUAL(sparse_pack(&weight, packed), (int64_t)p->to_bytes);
 	free(data);
@@ -63,8 +68,8 @@ static size_t there_and_back(const uint8_t *data, RtPacked *p)
 
 static void test_sparse(void)
 {
-	static const int sizes[][2] = { { 1, 1 }, { 1, 4 }, { 3, 5 }, { 16, 384 }, { 17, 385 }, { 40, 1000 }, { 64, 768 } };
-	static const uint32_t densities[] = { 0, 1, 10, 50, 100 };
+	static const int sizes[][2] = {{1, 1}, {1, 4}, {3, 5}, {16, 384}, {17, 385}, {40, 1000}, {64, 768}};
+	static const uint32_t densities[] = {0, 1, 10, 50, 100};
 	RtPacked p;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		for (size_t d = 0; d < sizeof densities / sizeof *densities; d++)
@@ -78,12 +83,12 @@ static void test_sparse(void)
 			}
 }
 
-/* One code of ten is not zero, of 127 equally frequent ones: 4.69 bits say where and 6.99 which; words of zero that fill groups up and codes of
- * whole bits cost the rest. */
+/* One code of ten is not zero, of 127 equally frequent ones: 4.69 bits say where and 6.99 which; words of
+ * zero that fill groups up and codes of whole bits cost the rest. */
 static void test_sizes(void)
 {
-	RtPacked p = { .word = 1 };
-	Tensor weight = { .type = type_make(DT_I8, 2, dim_number(400), dim_number(400)), .bytes = 160000 };
+	RtPacked p = {.word = 1};
+	Tensor weight = {.type = type_make(DT_I8, 2, dim_number(400), dim_number(400)), .bytes = 160000};
 	int8_t *codes = calloc(160000, 1);
 	for (int i = 0; i < 160000; i++)
 		codes[i] = (int8_t)(random_below(10) ? 0 : random_below(127) + 1);
@@ -91,7 +96,8 @@ static void test_sizes(void)
 	p.to_bytes = (size_t)sparse_pack(&weight, NULL), p.outputs = 400, p.words = 100;
 	uint8_t *packed = malloc(p.to_bytes);
 	sparse_pack(&weight, packed);
-	const double bits = 8.0 * (double)(there_and_back(packed, &p) - UNPACK_TABLES_MAX * UNPACK_LENGTHS) / 16000;
+	const double bits = 8.0 * (double)(there_and_back(packed, &p) - UNPACK_TABLES_MAX * UNPACK_LENGTHS)
+		/ 16000;
 	CU_ASSERT(bits > 12.4 && bits < 13);
 	free(packed);
 	free(codes);
@@ -101,17 +107,22 @@ static void test_plain(void)
 {
 	uint8_t data[4096];
 	for (int word = 1; word <= 4; word *= 2)
-		for (int kind = 0; kind < 3; kind++) {   /* one byte only; few; all equally often, which no code makes shorter */
+		for (int kind = 0; kind < 3;
+			kind++) { /* one byte only; few; all equally often, which no code makes shorter */
 			for (size_t i = 0; i < sizeof data; i++)
-				data[i] = (uint8_t)(kind == 0 ? 7 : kind == 1 ? random_below(1 + random_below(9)) : i * 167 >> 1);
+				data[i] = (uint8_t)(kind == 0 ? 7
+						: kind == 1           ? random_below(1 + random_below(9))
+											  : i * 167 >> 1);
 			for (size_t bytes = 0; bytes <= sizeof data; bytes = bytes ? bytes * 16 : 16) {
-				RtPacked p = { .to_bytes = bytes, .word = word };
-				const size_t coded = there_and_back(data, &p), head = (size_t)word * UNPACK_LENGTHS + UNPACK_PADDING;
+				RtPacked p = {.to_bytes = bytes, .word = word};
+				const size_t coded = there_and_back(data, &p),
+							 head = (size_t)word * UNPACK_LENGTHS + UNPACK_PADDING;
 				CU_ASSERT(kind || coded == head);
 				CU_ASSERT(coded <= head + bytes + bytes / 2);
 			}
 		}
-	int64_t before = 1;   /* counts like Fibonacci's make codes as long as can be: they are cut to what the table takes */
+	int64_t before = 1; /* counts like Fibonacci's make codes as long as can be: they are cut to what the
+						   table takes */
 	size_t at = 0;
 	for (int64_t count = 1, s = 0; at + (size_t)count <= sizeof data; s++) {
 		memset(data + at, (int)s, (size_t)count);
@@ -119,22 +130,24 @@ static void test_plain(void)
 		const int64_t next = count + before;
 		before = count, count = next;
 	}
-	there_and_back(data, &(RtPacked){ .to_bytes = at, .word = 1 });
+	there_and_back(data, &(RtPacked){.to_bytes = at, .word = 1});
 }
 
-/* Cut short anywhere, any bit turned, other sizes than the bytes are of: refused, except where a bit says nothing. */
+/* Cut short anywhere, any bit turned, other sizes than the bytes are of: refused, except where a bit says
+ * nothing. */
 static void test_damage(void)
 {
 	RtPacked p;
 	for (int kind = 0; kind < 3; kind++) {
 		uint8_t *packed = sparse_matrix(kind == 1 ? DT_F32 : DT_I8, 20, 390, 12, 99, &p);
 		if (kind == 2)
-			p = (RtPacked){ .to_bytes = p.to_bytes, .word = 1 };
+			p = (RtPacked){.to_bytes = p.to_bytes, .word = 1};
 		uint8_t *coded = pack_constant(packed, &p);
 		const size_t bytes = p.from_bytes;
 		for (size_t cut = 1; cut <= bytes; cut += 1 + cut / 8)
 			CU_ASSERT(!decode(&p, coded, bytes - cut, packed) || cut <= UNPACK_PADDING);
-		int taken = 0, turned = 0;   /* an index of 0 has two codes: a few bits may say the same in another way */
+		int taken = 0,
+			turned = 0; /* an index of 0 has two codes: a few bits may say the same in another way */
 		for (size_t bit = 0; bit < 8 * bytes; bit += 1 + random_below(7)) {
 			coded[bit / 8] ^= (uint8_t)(1 << bit % 8);
 			taken += decode(&p, coded, bytes, packed) && bit / 8 < bytes - UNPACK_PADDING - 1;
@@ -142,7 +155,7 @@ static void test_damage(void)
 			coded[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 		CU_ASSERT(turned > 1000 && taken * 200 < turned);
-		for (int round = 0; round < 300; round++) {   /* any bytes behind lengths that are right */
+		for (int round = 0; round < 300; round++) { /* any bytes behind lengths that are right */
 			uint8_t *noise = malloc(bytes);
 			memcpy(noise, coded, bytes);
 			for (size_t i = round % 2 ? 0 : (size_t)unpack_tables(&p) * UNPACK_LENGTHS; i < bytes; i++)
@@ -153,7 +166,7 @@ static void test_damage(void)
 		RtPacked other = p;
 		other.outputs += kind < 2 ? SPARSE_ROWS_PANEL : 0, other.hash ^= kind == 2;
 		CU_ASSERT(!decode(&other, coded, bytes, packed));
-		memset(coded, 0xff, bytes);   /* a code of 255 alone takes no bits: the zeros must end all the same */
+		memset(coded, 0xff, bytes); /* a code of 255 alone takes no bits: the zeros must end all the same */
 		CU_ASSERT(!decode(&p, coded, bytes, packed));
 		free(packed);
 		free(coded);

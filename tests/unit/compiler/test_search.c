@@ -1,5 +1,5 @@
-/* test_search.c: what `bertc tune` decides by, without building anything: levels and pipelines, intervals, limits, the front, the journal;
- * and its chart. */
+/* test_search.c: what `bertc tune` decides by, without building anything: levels and pipelines, intervals,
+ * limits, the front, the journal; and its chart. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,19 +10,33 @@
 
 enum { ROWS = 900, SEARCHED = 600 };
 
-static void give_rows(const Search *s, Candidate *c, int wrong_in_search, int wrong_held, double time, int64_t bytes)
+static void give_rows(
+	const Search *s, Candidate *c, int wrong_in_search, int wrong_held, double time, int64_t bytes)
 {
 	*c = (Candidate){.built = true, .cost = {time, bytes}, .rows = calloc(ROWS, sizeof(RowScore))};
 	for (int i = 0; i < ROWS; i++)
-		c->rows[i] = (RowScore){.right = i < SEARCHED ? i >= wrong_in_search : i >= SEARCHED + wrong_held, .loss = 0.25 * i, .labelled = 1};
+		c->rows[i] = (RowScore){.right = i < SEARCHED ? i >= wrong_in_search : i >= SEARCHED + wrong_held,
+			.loss = 0.25 * i,
+			.labelled = 1};
 	candidate_score(s, c);
 }
 
 /* A search over 600 + 300 rows with so many candidates, the first of them right everywhere. */
 static void begin(Search *s, int candidates)
 {
-	*s = (Search){.metric = METRIC_ACCURACY, .data = {.nrows = ROWS}, .data_path = "a/dev.tsv", .layers = 3, .seed = 5, .nsearch = SEARCHED,
-		.nheld = ROWS - SEARCHED, .max_drop = 1, .max_bytes = NAN, .max_ms = NAN, .winner = -1, .learnt = 250, .words = 30522};
+	*s = (Search){.metric = METRIC_ACCURACY,
+		.data = {.nrows = ROWS},
+		.data_path = "a/dev.tsv",
+		.layers = 3,
+		.seed = 5,
+		.nsearch = SEARCHED,
+		.nheld = ROWS - SEARCHED,
+		.max_drop = 1,
+		.max_bytes = NAN,
+		.max_ms = NAN,
+		.winner = -1,
+		.learnt = 250,
+		.words = 30522};
 	s->search_rows = calloc(ROWS, sizeof(int32_t));
 	for (int i = 0; i < ROWS; i++)
 		s->search_rows[i] = i;
@@ -51,7 +65,7 @@ static void test_pipelines(void)
 	CU_ASSERT_STRING_EQUAL(text, "");
 	free(text);
 	CU_ASSERT_EQUAL(s.moves[move_of(&s, "blocks")].nlevels, 0);
-	CU_ASSERT_EQUAL(s.moves[move_of(&s, "vocab")].nlevels, 3);      /* no corpus: by the order of the vocabulary */
+	CU_ASSERT_EQUAL(s.moves[move_of(&s, "vocab")].nlevels, 3); /* no corpus: by the order of the vocabulary */
 	CU_ASSERT_STRING_EQUAL(s.moves[move_of(&s, "vocab")].level[2], "keep=21300");
 	CU_ASSERT_EQUAL(s.moves[move_of(&s, "tokens")].nlevels, 3 * 2); /* not behind the last layer */
 	level[move_of(&s, "int8")] = 1;
@@ -59,10 +73,11 @@ static void test_pipelines(void)
 	level[move_of(&s, "neurons")] = 1;
 	text = search_pipeline(&s, level);
 	CU_ASSERT_STRING_EQUAL(text,
-		"prune-ffn{by=reconstruction share=0.8 data=a/dev.tsv limit=250},prune-tokens{layer=1 keep=0.7},quantize-int8{scheme=dynamic}");
+		"prune-ffn{by=reconstruction share=0.8 data=a/dev.tsv limit=250},prune-tokens{layer=1 "
+		"keep=0.7},quantize-int8{scheme=dynamic}");
 	Diag diag;
 	diag_init(&diag, NULL);
-	Pipeline *pipeline = pipeline_parse(text, &diag);                /* in a legal order */
+	Pipeline *pipeline = pipeline_parse(text, &diag); /* in a legal order */
 	CU_ASSERT_PTR_NOT_NULL(pipeline);
 	pipeline_free(pipeline);
 	free(text);
@@ -75,7 +90,12 @@ static void test_pipelines(void)
 	diag_free(&diag);
 	search_free(&s);
 	begin(&s, 1);
-	Search with = {.corpus = "c.txt", .calibration = "t.tsv", .data_path = "dev.tsv", .layers = 3, .learnt = 500, .words = 30522};
+	Search with = {.corpus = "c.txt",
+		.calibration = "t.tsv",
+		.data_path = "dev.tsv",
+		.layers = 3,
+		.learnt = 500,
+		.words = 30522};
 	search_make_moves(&with);
 	const Move *vocab = &with.moves[move_of(&with, "vocab")], *tokens = &with.moves[move_of(&with, "tokens")];
 	CU_ASSERT_EQUAL(vocab->nlevels, 3);
@@ -102,7 +122,8 @@ static void test_interval(void)
 {
 	Search s;
 	begin(&s, 3);
-	give_rows(&s, &s.done[1], 36, 18, 50, 900);   /* 54 of 900 wrong: 6 points; a binomial's standard error is 0.79 */
+	give_rows(
+		&s, &s.done[1], 36, 18, 50, 900); /* 54 of 900 wrong: 6 points; a binomial's standard error is 0.79 */
 	give_rows(&s, &s.done[2], 0, 0, 50, 900);
 	candidate_compare(&s, &s.done[1]);
 	candidate_compare(&s, &s.done[2]);
@@ -116,7 +137,8 @@ static void test_interval(void)
 	search_free(&s);
 }
 
-/* Right where the plain build is, but for `lost` rows of a share, and right in `won` more, where plain is not. */
+/* Right where the plain build is, but for `lost` rows of a share, and right in `won` more, where plain is
+ * not. */
 static void change_rows(const Search *s, Candidate *c, int first, int lost, int won)
 {
 	for (int i = first; i < ROWS && (lost > 0 || won > 0); i++) {
@@ -145,7 +167,8 @@ static void test_apart(void)
 	CU_ASSERT_DOUBLE_EQUAL(search_drop(&s, &s.done[1], SHARE_ALL), 100 * 2.0 / ROWS, 1e-9);
 	search_free(&s);
 	/* spans: one of ten lost and one too many; numbers: each a tenth of their spread away */
-	RowScore a[2] = {{.spans = {6, 1, 1}}, {.spans = {2, 0, 1}}}, b[2] = {{.spans = {5, 2, 2}}, {.spans = {2, 0, 1}}};
+	RowScore a[2] = {{.spans = {6, 1, 1}}, {.spans = {2, 0, 1}}},
+			 b[2] = {{.spans = {5, 2, 2}}, {.spans = {2, 0, 1}}};
 	const int32_t rows[] = {0, 1};
 	CU_ASSERT_DOUBLE_EQUAL(search_apart(METRIC_F1, a, b, rows, 2), 0.15, 1e-12);
 	CU_ASSERT_EQUAL(search_apart(METRIC_F1, a, a, rows, 2), 0);
@@ -154,7 +177,8 @@ static void test_apart(void)
 	CU_ASSERT_EQUAL(search_apart(METRIC_SPEARMAN, x, x, rows, 2), 0);
 }
 
-/* Candidates whose counted losses scatter around 4 * apart^2: the factor is found, and an estimate lies between curve and count. */
+/* Candidates whose counted losses scatter around 4 * apart^2: the factor is found, and an estimate lies
+ * between curve and count. */
 static void test_estimate(void)
 {
 	enum { CHANGED = 9 };
@@ -163,7 +187,8 @@ static void test_estimate(void)
 	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 120, 60, 100, 1000);
 	for (int i = 1; i <= CHANGED; i++) {
-		const int differ = 10 * i, net = (int)lround(4.0 * differ * differ / SEARCHED) + 2 * (i % 3 - 1), lost = (differ + net) / 2;
+		const int differ = 10 * i, net = (int)lround(4.0 * differ * differ / SEARCHED) + 2 * (i % 3 - 1),
+				  lost = (differ + net) / 2;
 		give_rows(&s, &s.done[i], 120, 60, 50, 500);
 		change_rows(&s, &s.done[i], 0, lost, differ - lost);
 		candidate_compare(&s, &s.done[i]);
@@ -174,7 +199,8 @@ static void test_estimate(void)
 	for (int i = 1; i <= CHANGED; i++) {
 		const Candidate *c = &s.done[i];
 		const Estimate e = search_estimate(&s, c, SHARE_SEARCH);
-		const double curve = search_curve(&s, c->apart[SHARE_SEARCH]), counted = search_drop(&s, c, SHARE_SEARCH);
+		const double curve = search_curve(&s, c->apart[SHARE_SEARCH]),
+					 counted = search_drop(&s, c, SHARE_SEARCH);
 		CU_ASSERT(e.points >= fmin(curve, counted) - 1e-9 && e.points <= fmax(curve, counted) + 1e-9);
 		CU_ASSERT(e.error > 0 && e.error < curve / 2 && e.error < c->error * sqrt((double)ROWS / SEARCHED));
 	}
@@ -187,13 +213,19 @@ static void test_decision(void)
 	begin(&s, 7);
 	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
-	static const struct { int lost, won, held_lost, held_won; double time; int64_t bytes; bool allowed; } cases[] = {
-		{40, 30, 0, 0, 10, 100, false},      /* where it is searched 70 answers change: too many, though only 1.7 points are lost */
-		{6, 4, 20, 15, 20, 200, false},      /* where it is held back 35 change */
-		{34, 10, 4, 3, 30, 300, false},      /* of all rows the estimate is too large */
-		{1, 0, 0, 0, 60, 50, true},
-		{0, 0, 0, 0, 50, 700, true},
-		{9, 0, 5, 0, 15, 100, false},        /* few change, but all to the worse: the points themselves are too many */
+	static const struct {
+		int lost, won, held_lost, held_won;
+		double time;
+		int64_t bytes;
+		bool allowed;
+	} cases[] = {
+		{40, 30, 0, 0, 10, 100,
+			false}, /* where it is searched 70 answers change: too many, though only 1.7 points are lost */
+		{6, 4, 20, 15, 20, 200, false}, /* where it is held back 35 change */
+		{34, 10, 4, 3, 30, 300, false}, /* of all rows the estimate is too large */
+		{1, 0, 0, 0, 60, 50, true}, {0, 0, 0, 0, 50, 700, true},
+		{9, 0, 5, 0, 15, 100,
+			false}, /* few change, but all to the worse: the points themselves are too many */
 	};
 	for (int i = 0; i < 6; i++) {
 		Candidate *c = &s.done[i + 1];
@@ -213,7 +245,7 @@ static void test_decision(void)
 	CU_ASSERT(third.points > 1 && search_estimate(&s, &s.done[3], SHARE_HELD).points < 1);
 	CU_ASSERT(search_drop(&s, &s.done[6], SHARE_ALL) > 1);
 	search_decide(&s);
-	CU_ASSERT_EQUAL(s.winner, 4);                /* 0.6 * 0.05 against 0.5 * 0.7 */
+	CU_ASSERT_EQUAL(s.winner, 4); /* 0.6 * 0.05 against 0.5 * 0.7 */
 	s.prefer = PREFER_SPEED;
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, 5);
@@ -225,14 +257,15 @@ static void test_decision(void)
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, -1);
 	s.max_bytes = 400;
-	s.max_drop = NAN;                            /* the most accurate that is small enough */
+	s.max_drop = NAN; /* the most accurate that is small enough */
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, 4);
-	s.max_bytes = 1000;                          /* two are right as often: the smaller and faster */
+	s.max_bytes = 1000; /* two are right as often: the smaller and faster */
 	search_decide(&s);
 	CU_ASSERT_EQUAL(s.winner, 5);
 	int32_t front[7];
-	CU_ASSERT_EQUAL(search_front(&s, front), 5); /* the plain build is slower than number 5, which is as good; 3 is as good as 1 and slower */
+	CU_ASSERT_EQUAL(search_front(&s, front),
+		5); /* the plain build is slower than number 5, which is as good; 3 is as good as 1 and slower */
 	CU_ASSERT(front[0] == 5 && front[1] == 4 && front[2] == 2 && front[3] == 6 && front[4] == 1);
 	search_free(&s);
 }
@@ -244,7 +277,12 @@ static void test_pays(void)
 	begin(&s, 4);
 	free(s.done[0].rows);
 	give_rows(&s, &s.done[0], 60, 30, 100, 1000);
-	static const struct { int lost; double time; int64_t bytes; bool pays[3]; } cases[] = {
+	static const struct {
+		int lost;
+		double time;
+		int64_t bytes;
+		bool pays[3];
+	} cases[] = {
 		{10, 100, 500, {true, false, true}},
 		{10, 30, 1000, {true, true, false}},
 		{1, 100, 500, {true, true, true}},
@@ -262,7 +300,7 @@ static void test_pays(void)
 			CU_ASSERT_EQUAL(search_pays(&s, &s.done[i + 1]), cases[i].pays[prefer]);
 		}
 	s.prefer = PREFER_SPEED;
-	s.max_drop = NAN;                            /* no points to save */
+	s.max_drop = NAN; /* no points to save */
 	CU_ASSERT(search_pays(&s, &s.done[1]));
 	search_free(&s);
 }
@@ -282,12 +320,14 @@ static double time_of(const char *text, CostText length)
 	return time;
 }
 
-/* A tagger keeps the tokens that begin a word, however few thin is told to keep: half of 40 tokens are 20, but 30 begin one. */
+/* A tagger keeps the tokens that begin a word, however few thin is told to keep: half of 40 tokens are 20,
+ * but 30 begin one. */
 static void test_cost(void)
 {
 	static const char *const parts[] = {"graph @main(%ids: i32[S]) level=graph {\n"
-		"  %t = const rand(1) : f32[9,1]\n  %w = const rand(2) : f32[512,1]\n"
-		"  %x = embed %t, %ids : f32[S,1]\n", "  %p = thin %x {share=0.5 symbol=1} : i32[S1]\n",
+										"  %t = const rand(1) : f32[9,1]\n  %w = const rand(2) : f32[512,1]\n"
+										"  %x = embed %t, %ids : f32[S,1]\n",
+		"  %p = thin %x {share=0.5 symbol=1} : i32[S1]\n",
 		"  %p = thin %x, %x {share=0.5 symbol=1} : i32[S1]\n",
 		"  %y = gather %x, %p : f32[S1,1]\n  %z = linear %y, %w : f32[S1,512]\n  return z=%z\n}\n"};
 	char plain[1024], tagger[1024];
@@ -319,7 +359,7 @@ static void test_journal(void)
 		free(c.rows);
 	}
 	search_free(&s);
-	FILE *file = fopen(path, "r+");              /* the last line loses its end */
+	FILE *file = fopen(path, "r+"); /* the last line loses its end */
 	fseek(file, 0, SEEK_END);
 	CU_ASSERT_EQUAL(ftruncate(fileno(file), ftell(file) - 9), 0);
 	fclose(file);
@@ -331,14 +371,15 @@ static void test_journal(void)
 		again.level[move_of(&s, "int8")] = 1;
 		CU_ASSERT_TRUE(journal_find(&s, &again));
 		CU_ASSERT(again.built && again.cost.time == 12.5 && again.cost.bytes == 77);
-		CU_ASSERT(again.score[SHARE_SEARCH].right == SEARCHED - 7 && again.score[SHARE_HELD].right == ROWS - SEARCHED - 3);
+		CU_ASSERT(again.score[SHARE_SEARCH].right == SEARCHED - 7
+			&& again.score[SHARE_HELD].right == ROWS - SEARCHED - 3);
 		CU_ASSERT_DOUBLE_EQUAL(again.score[SHARE_SEARCH].loss, 0.25 * (SEARCHED - 1) / 2, 1e-6);
 		free(again.rows);
 		again = (Candidate){0};
 		again.level[move_of(&s, "stored")] = 1;
 		CU_ASSERT_EQUAL(journal_find(&s, &again), turn == 1);
 		free(again.rows);
-		if (turn == 0) {                         /* what was cut off is measured again, on a line of its own */
+		if (turn == 0) { /* what was cut off is measured again, on a line of its own */
 			give_rows(&s, &c, 14, 3, 12.5, 77);
 			c.level[move_of(&s, "stored")] = 1;
 			journal_add(&s, &c);
@@ -362,7 +403,8 @@ static void test_chart(void)
 	CU_ASSERT_DOUBLE_EQUAL(chart_step(7e5, 6), 2e5, 1e-6);
 	CU_ASSERT_EQUAL(chart_step(0, 6), 1);
 	CU_ASSERT_EQUAL(chart_step(INFINITY, 6), 1);
-	const ChartPoint points[] = {{1, 2, "a<b>&\"'\x01", CHART_PLAIN}, {NAN, 2, "gone", CHART_FRONT}, {3, 4, NULL, CHART_CHOSEN}};
+	const ChartPoint points[] = {
+		{1, 2, "a<b>&\"'\x01", CHART_PLAIN}, {NAN, 2, "gone", CHART_FRONT}, {3, 4, NULL, CHART_CHOSEN}};
 	const Chart chart = {.title = "</svg>", .x_name = "x", .y_name = "y", .points = points, .count = 3};
 	char *text = NULL;
 	size_t bytes = 0;

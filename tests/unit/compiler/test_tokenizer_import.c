@@ -1,5 +1,5 @@
-/* test_tokenizer_import.c: what tokenizer.json, or vocab.txt and the files beside it, become, and what is refused,
-	in which words.
+/* test_tokenizer_import.c: what tokenizer.json, or vocab.txt and the files beside it, become, and what is
+ refused, in which words.
  * That the result splits texts as the library does is tests/python/test_tokenizer*.py. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
@@ -25,10 +25,10 @@ static void write_file(const char *name, const char *text)
 	fclose(out);
 }
 
-/* ---- importing, and what came of it ---------------------------------------------------------------------------------------- */
+/* ---- importing, and what came of it ---------------------------------------------------------- */
 
 static MemArena *mem;
-static const TokenizerDesc *desc;   /* of the last import; NULL: refused */
+static const TokenizerDesc *desc; /* of the last import; NULL: refused */
 static char said[4096];
 static ExitCode code;
 
@@ -65,7 +65,7 @@ static void accepted(const char *file)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(desc);
 }
 
-/* ---- tokenizer.json -------------------------------------------------------------------------------------------------------- */
+/* ---- tokenizer.json -------------------------------------------------------------------------- */
 
 #define VOCAB "\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, \"a\": 4, \"##b\": 5}"
 #define MODEL "\"model\": {\"type\": \"WordPiece\", " VOCAB "}"
@@ -94,52 +94,65 @@ static void test_json(void)
 	CU_ASSERT_STRING_EQUAL(desc->vocab[5], "##b");
 	CU_ASSERT_STRING_EQUAL(desc->prefix, "##");
 	CU_ASSERT_EQUAL(desc->max_word_chars, 100);
-	CU_ASSERT(desc->unk_id == 1 && desc->pad_id == 0 && desc->cls_id == 2 && desc->sep_id == 3 && desc->mask_id == -1);
-	CU_ASSERT_FALSE(desc->lowercase || desc->clean_text || desc->strip_accents || desc->chinese_chars);   /* no normalizer */
-	CU_ASSERT(desc->nsingle == 1 && desc->npair == 2 && desc->pair[1].piece == PIECE_B && desc->pair[1].type == 1);
-	json_accepted("\"model\": {\"max_input_chars_per_word\": 7, \"continuing_subword_prefix\": \"~\", \"unk_token\": \"a\", "
-		VOCAB "}, " SPLIT);
+	CU_ASSERT(desc->unk_id == 1 && desc->pad_id == 0 && desc->cls_id == 2 && desc->sep_id == 3
+		&& desc->mask_id == -1);
+	CU_ASSERT_FALSE(desc->lowercase || desc->clean_text || desc->strip_accents
+		|| desc->chinese_chars); /* no normalizer */
+	CU_ASSERT(
+		desc->nsingle == 1 && desc->npair == 2 && desc->pair[1].piece == PIECE_B && desc->pair[1].type == 1);
+	json_accepted("\"model\": {\"max_input_chars_per_word\": 7, \"continuing_subword_prefix\": \"~\", "
+				  "\"unk_token\": \"a\", " VOCAB "}, " SPLIT);
 	/* old files give the model no type */
 	CU_ASSERT(desc->max_word_chars == 7 && desc->unk_id == 4 && strcmp(desc->prefix, "~") == 0);
-	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"strip_accents\": null, \"handle_chinese_chars\": false}, "
-		MODEL ", " SPLIT);
+	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"strip_accents\": null, "
+				  "\"handle_chinese_chars\": false}, " MODEL ", " SPLIT);
 	CU_ASSERT(desc->clean_text && desc->lowercase && desc->strip_accents && !desc->chinese_chars);
 	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"lowercase\": false}, " MODEL ", " SPLIT);
 	CU_ASSERT(!desc->lowercase && !desc->strip_accents);
-	json_accepted("\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Lowercase\"}]}, " MODEL ", " SPLIT);
+	json_accepted("\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": "
+				  "\"Lowercase\"}]}, " MODEL ", " SPLIT);
 	CU_ASSERT(desc->lowercase && !desc->clean_text);
-	json_accepted("\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 2], \"sep\": [\"[SEP]\", 3]}, "
-		MODEL ", " SPLIT);
+	json_accepted("\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 2], \"sep\": "
+				  "[\"[SEP]\", 3]}, " MODEL ", " SPLIT);
 	CU_ASSERT(desc->nsingle == 3 && desc->single[0].id == 2 && desc->single[2].id == 3 && desc->npair == 5
 		&& desc->pair[4].type == 1);
-	json_accepted("\"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": {\"x\": {\"ids\": [2, 4]}}, "
-		"\"single\": [{\"SpecialToken\": {\"id\": \"x\", \"type_id\": 1}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], "
-		"\"pair\": [{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 1}}]}, "
-		MODEL ", " SPLIT);
-	CU_ASSERT(desc->nsingle == 3 && desc->single[1].id == 4 && desc->single[1].type == 1 && desc->single[2].piece == PIECE_A);
+	json_accepted("\"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": {\"x\": "
+				  "{\"ids\": [2, 4]}}, "
+				  "\"single\": [{\"SpecialToken\": {\"id\": \"x\", \"type_id\": 1}}, {\"Sequence\": {\"id\": "
+				  "\"A\", \"type_id\": 0}}], "
+				  "\"pair\": [{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}, {\"Sequence\": {\"id\": "
+				  "\"A\", \"type_id\": 1}}]}, " MODEL ", " SPLIT);
+	CU_ASSERT(desc->nsingle == 3 && desc->single[1].id == 4 && desc->single[1].type == 1
+		&& desc->single[2].piece == PIECE_A);
 	CU_ASSERT(desc->npair == 2 && desc->pair[0].piece == PIECE_B);
 }
 
 static void test_json_added(void)
 {
-	json_accepted("\"added_tokens\": [{\"id\": 9, \"content\": \"new\", \"lstrip\": true}, {\"content\": \"\"}, "
-		"{\"id\": 3, \"content\": \"[SEP]\", \"special\": true}, {\"content\": \"new\", \"rstrip\": true}], " MODEL ", " SPLIT);
-	CU_ASSERT_EQUAL_FATAL(desc->nadded, 2);   /* special ones first; the empty one and the second of a name are passed over */
+	json_accepted("\"added_tokens\": [{\"id\": 9, \"content\": \"new\", \"lstrip\": true}, {\"content\": "
+				  "\"\"}, "
+				  "{\"id\": 3, \"content\": \"[SEP]\", \"special\": true}, {\"content\": \"new\", "
+				  "\"rstrip\": true}], " MODEL ", " SPLIT);
+	CU_ASSERT_EQUAL_FATAL(
+		desc->nadded, 2); /* special ones first; the empty one and the second of a name are passed over */
 	CU_ASSERT(strcmp(desc->added[0].text, "[SEP]") == 0 && desc->added[0].id == 3 && desc->added[0].special);
-	CU_ASSERT(strcmp(desc->added[1].text,
-		"new") == 0 && desc->added[1].id == 6 && desc->added[1].lstrip && !desc->added[1].rstrip);
+	CU_ASSERT(strcmp(desc->added[1].text, "new") == 0 && desc->added[1].id == 6 && desc->added[1].lstrip
+		&& !desc->added[1].rstrip);
 	CU_ASSERT_PTR_NOT_NULL(strstr(said, "\"new\" is said to be 9, but takes id 6"));
 	char many[4096] = "\"added_tokens\": [";
 	for (int i = 0; i < 100; i++)
-		snprintf(many + strlen(many), sizeof many - strlen(many), "%s{\"content\": \"t%d\"}", i ? ", " : "", i);
+		snprintf(
+			many + strlen(many), sizeof many - strlen(many), "%s{\"content\": \"t%d\"}", i ? ", " : "", i);
 	strcat(many, "], " MODEL ", " SPLIT);
 	json_accepted(many);
 	CU_ASSERT_EQUAL_FATAL(desc->nadded, 100);
 	CU_ASSERT(strcmp(desc->added[99].text, "t99") == 0 && desc->added[99].id == 105);
 	json_refused(EXIT_INPUT, "added_tokens is an object, expected an array", "\"added_tokens\": {}, " MODEL);
-	json_refused(EXIT_INPUT, "added_tokens[0] is a string, expected an object", "\"added_tokens\": [\"x\"], " MODEL);
+	json_refused(
+		EXIT_INPUT, "added_tokens[0] is a string, expected an object", "\"added_tokens\": [\"x\"], " MODEL);
 	json_refused(EXIT_INPUT, "added_tokens[0] has no content", "\"added_tokens\": [{\"id\": 1}], " MODEL);
-	json_refused(EXIT_INPUT, "single_word", "\"added_tokens\": [{\"content\": \"x\", \"single_word\": 1}], " MODEL);
+	json_refused(
+		EXIT_INPUT, "single_word", "\"added_tokens\": [{\"content\": \"x\", \"single_word\": 1}], " MODEL);
 	json_refused(EXIT_INPUT, "id", "\"added_tokens\": [{\"content\": \"x\", \"id\": -2}], " MODEL);
 	snprintf(many, sizeof many, "\"added_tokens\": [{\"content\": \"%01030d\"}], " MODEL, 0);
 	json_refused(EXIT_UNSUPPORTED, "an added token has 1030 bytes, at most 1024", many);
@@ -147,32 +160,45 @@ static void test_json_added(void)
 
 static void test_json_refused(void)
 {
-	static const struct { ExitCode code; const char *words, *members; } cases[] = {
+	static const struct {
+		ExitCode code;
+		const char *words, *members;
+	} cases[] = {
 		{EXIT_INPUT, "has no model", ""},
 		{EXIT_INPUT, "model is an array, expected an object", "\"model\": []"},
 		{EXIT_INPUT, "type", "\"model\": {\"type\": 3}"},
-		{EXIT_UNSUPPORTED, "model \"BPE\" is not supported; supported: WordPiece", "\"model\": {\"type\": \"BPE\"}"},
+		{EXIT_UNSUPPORTED, "model \"BPE\" is not supported; supported: WordPiece",
+			"\"model\": {\"type\": \"BPE\"}"},
 		{EXIT_UNSUPPORTED, "model \"(no type)\" is not supported", "\"model\": {}"},
 		{EXIT_INPUT, "unk_token", "\"model\": {\"type\": \"WordPiece\", \"unk_token\": 1}"},
 		{EXIT_UNSUPPORTED, "max_input_chars_per_word is 1025, at most 1024",
 			"\"model\": {\"type\": \"WordPiece\", \"max_input_chars_per_word\": 1025}"},
 		{EXIT_INPUT, "model.vocab is missing, expected an object", "\"model\": {\"type\": \"WordPiece\"}"},
 		{EXIT_INPUT, "the vocabulary is empty", "\"model\": {\"type\": \"WordPiece\", \"vocab\": {}}"},
-		{EXIT_INPUT, "\"a\" has an id out of range", "\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 16777216}}"},
-		{EXIT_INPUT, "\"a\" has a string, expected an id", "\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": \"1\"}}"},
-		{EXIT_INPUT, "have the same id 4", "\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 4, \"b\": 4}}"},
-		{EXIT_UNSUPPORTED, "too many holes", "\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 70000}}"},
-		{EXIT_INPUT, "its own unknown token \"[UNK]\"", "\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 0}}, " SPLIT},
+		{EXIT_INPUT, "\"a\" has an id out of range",
+			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 16777216}}"},
+		{EXIT_INPUT, "\"a\" has a string, expected an id",
+			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": \"1\"}}"},
+		{EXIT_INPUT, "have the same id 4",
+			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 4, \"b\": 4}}"},
+		{EXIT_UNSUPPORTED, "too many holes",
+			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 70000}}"},
+		{EXIT_INPUT, "its own unknown token \"[UNK]\"",
+			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 0}}, " SPLIT},
 		{EXIT_INPUT, "normalizer is a string, expected an object", MODEL ", \"normalizer\": \"x\""},
-		{EXIT_UNSUPPORTED, "normalizer \"NFC\" is not supported", MODEL ", \"normalizer\": {\"type\": \"NFC\"}"},
+		{EXIT_UNSUPPORTED, "normalizer \"NFC\" is not supported",
+			MODEL ", \"normalizer\": {\"type\": \"NFC\"}"},
 		{EXIT_UNSUPPORTED, "normalizer \"Sequence\" is not supported",
 			MODEL ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": []}"},
-		{EXIT_INPUT, "clean_text", MODEL ", \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": 2}"},
+		{EXIT_INPUT, "clean_text",
+			MODEL ", \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": 2}"},
 		{EXIT_UNSUPPORTED, "pre_tokenizer \"null\" is not supported; supported: BertPreTokenizer", MODEL},
-		{EXIT_UNSUPPORTED, "pre_tokenizer \"Whitespace\"", MODEL ", \"pre_tokenizer\": {\"type\": \"Whitespace\"}"},
+		{EXIT_UNSUPPORTED, "pre_tokenizer \"Whitespace\"",
+			MODEL ", \"pre_tokenizer\": {\"type\": \"Whitespace\"}"},
 		{EXIT_INPUT, "pre_tokenizer is an integer", MODEL ", \"pre_tokenizer\": 1"},
 		{EXIT_INPUT, "post_processor is an integer", MODEL ", " SPLIT ", \"post_processor\": 1"},
-		{EXIT_UNSUPPORTED, "post_processor \"Roberta\"", MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"Roberta\"}"},
+		{EXIT_UNSUPPORTED, "post_processor \"Roberta\"",
+			MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"Roberta\"}"},
 		{EXIT_INPUT, "post_processor.cls is not a token and its id",
 			MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"BertProcessing\", \"cls\": \"x\"}"},
 		{EXIT_INPUT, "post_processor.sep is not a token",
@@ -195,7 +221,8 @@ static void template_refused(ExitCode want, const char *words, const char *singl
 	char members[2048];
 	snprintf(members, sizeof members,
 		MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"special_tokens\": "
-		"{\"bad\": {\"ids\": [-1]}, \"ok\": {\"ids\": [2]}, \"word\": {\"ids\": [\"x\"]}}%s}", single);
+			  "{\"bad\": {\"ids\": [-1]}, \"ok\": {\"ids\": [2]}, \"word\": {\"ids\": [\"x\"]}}%s}",
+		single);
 	json_refused(want, words, members);
 }
 
@@ -204,14 +231,16 @@ static void test_template(void)
 	template_refused(EXIT_INPUT, "post_processor.single is missing, expected an array", "");
 	template_refused(EXIT_INPUT, "post_processor.single is a string", ", \"single\": \"x\"");
 	template_refused(EXIT_INPUT, "neither a SpecialToken nor a Sequence", ", \"single\": [{}]");
-	template_refused(EXIT_INPUT, "names \"C\", which is neither A nor B", ", \"single\": [{\"Sequence\": {\"id\": \"C\"}}]");
+	template_refused(EXIT_INPUT, "names \"C\", which is neither A nor B",
+		", \"single\": [{\"Sequence\": {\"id\": \"C\"}}]");
 	template_refused(EXIT_INPUT, "names \"none\", which special_tokens gives no ids",
 		", \"single\": [{\"SpecialToken\": {\"id\": \"none\"}}]");
 	template_refused(EXIT_INPUT, "\"bad\" of the template has a number out of range",
 		", \"single\": [{\"SpecialToken\": {\"id\": \"bad\"}}]");
 	template_refused(EXIT_INPUT, "\"word\" of the template has a string",
 		", \"single\": [{\"SpecialToken\": {\"id\": \"word\"}}]");
-	template_refused(EXIT_INPUT, "type_id", ", \"single\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": -1}}]");
+	template_refused(
+		EXIT_INPUT, "type_id", ", \"single\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": -1}}]");
 	template_refused(EXIT_UNSUPPORTED, "takes A 0 times and B 0 times", ", \"single\": []");
 	template_refused(EXIT_UNSUPPORTED, "post_processor.pair takes A 1 times and B 0 times",
 		", \"single\": [{\"Sequence\": {\"id\": \"A\"}}], \"pair\": [{\"Sequence\": {\"id\": \"A\"}}]");
@@ -222,11 +251,12 @@ static void test_template(void)
 	char members[4096];
 	snprintf(members, sizeof members,
 		MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", "
-		"\"special_tokens\": {\"ok\": {\"ids\": [2]}}%s}", many);
+			  "\"special_tokens\": {\"ok\": {\"ids\": [2]}}%s}",
+		many);
 	json_refused(EXIT_UNSUPPORTED, "a template of more than 64 items", members);
 }
 
-/* ---- vocab.txt ------------------------------------------------------------------------------------------------------------- */
+/* ---- vocab.txt ------------------------------------------------------------------------------- */
 
 static void test_vocab(void)
 {
@@ -234,15 +264,20 @@ static void test_vocab(void)
 	write_file("vocab.txt", "[PAD]\n[UNK]\r\n[CLS]\n[SEP]\n[MASK]\nwest\na\na");
 	accepted("vocab.txt");
 	CU_ASSERT_EQUAL(desc->nvocab, 8);
-	CU_ASSERT(desc->vocab[6] == NULL && strcmp(desc->vocab[7], "a") == 0 && strcmp(desc->vocab[1], "[UNK]") == 0);
-	CU_ASSERT(desc->lowercase && desc->strip_accents && desc->chinese_chars && desc->clean_text && desc->max_length == 0);
-	CU_ASSERT(desc->unk_id == 1 && desc->cls_id == 2 && desc->sep_id == 3 && desc->mask_id == 4 && desc->nadded == 5);
+	CU_ASSERT(
+		desc->vocab[6] == NULL && strcmp(desc->vocab[7], "a") == 0 && strcmp(desc->vocab[1], "[UNK]") == 0);
+	CU_ASSERT(desc->lowercase && desc->strip_accents && desc->chinese_chars && desc->clean_text
+		&& desc->max_length == 0);
+	CU_ASSERT(desc->unk_id == 1 && desc->cls_id == 2 && desc->sep_id == 3 && desc->mask_id == 4
+		&& desc->nadded == 5);
 	CU_ASSERT(desc->nsingle == 3 && desc->npair == 5 && desc->pair[3].piece == PIECE_B);
 	write_file("tokenizer_config.json",
-		"{\"do_lower_case\": false, \"tokenize_chinese_chars\": false, \"model_max_length\": 77, \"cls_token\": \"west\", "
+		"{\"do_lower_case\": false, \"tokenize_chinese_chars\": false, \"model_max_length\": 77, "
+		"\"cls_token\": \"west\", "
 		"\"mask_token\": {\"content\": \"a\", \"lstrip\": true}, "
 		"\"additional_special_tokens\": [\"<x>\", {\"content\": \"<y>\", \"rstrip\": true}], "
-		"\"added_tokens_decoder\": {\"8\": {\"content\": \"<z>\", \"single_word\": true, \"special\": false}}}");
+		"\"added_tokens_decoder\": {\"8\": {\"content\": \"<z>\", \"single_word\": true, \"special\": "
+		"false}}}");
 	accepted("vocab.txt");
 	CU_ASSERT(!desc->lowercase && !desc->strip_accents && !desc->chinese_chars && desc->max_length == 77);
 	CU_ASSERT(desc->cls_id == 5 && desc->single[0].id == 5 && desc->mask_id == 7);
@@ -257,11 +292,13 @@ static void test_vocab(void)
 	CU_ASSERT_FATAL(x && y && z && mask);
 	CU_ASSERT(x->special && y->special && y->rstrip && z->single_word && !z->special && mask->lstrip
 		&& z == &desc->added[desc->nadded - 1]);
-	write_file("special_tokens_map.json", "{\"cls_token\": \"[CLS]\", \"additional_special_tokens\": [\"<w>\"]}");   /* wins */
+	write_file("special_tokens_map.json",
+		"{\"cls_token\": \"[CLS]\", \"additional_special_tokens\": [\"<w>\"]}"); /* wins */
 	accepted("vocab.txt");
 	CU_ASSERT_EQUAL(desc->cls_id, 2);
 	unlink(at("special_tokens_map.json"));
-	write_file("tokenizer_config.json", "{\"model_max_length\": 1000000000000000019884624838656, \"strip_accents\": false}");
+	write_file("tokenizer_config.json",
+		"{\"model_max_length\": 1000000000000000019884624838656, \"strip_accents\": false}");
 	accepted("vocab.txt");
 	CU_ASSERT(desc->max_length == 0 && desc->lowercase && !desc->strip_accents);
 	write_file("tokenizer_config.json", "{\"do_lower_case\": false}");
@@ -273,14 +310,19 @@ static void test_vocab(void)
 
 static void test_vocab_refused(void)
 {
-	static const struct { const char *words, *config; } cases[] = {
-		{"do_lower_case", "{\"do_lower_case\": \"yes\"}"}, {"strip_accents", "{\"strip_accents\": 1}"},
-		{"cls_token is an array, expected a token", "{\"cls_token\": []}"}, {"content", "{\"cls_token\": {\"content\": 5}}"},
+	static const struct {
+		const char *words, *config;
+	} cases[] = {
+		{"do_lower_case", "{\"do_lower_case\": \"yes\"}"},
+		{"strip_accents", "{\"strip_accents\": 1}"},
+		{"cls_token is an array, expected a token", "{\"cls_token\": []}"},
+		{"content", "{\"cls_token\": {\"content\": 5}}"},
 		{"added_tokens_decoder is an array", "{\"added_tokens_decoder\": []}"},
 		{"an entry of added_tokens_decoder is an array", "{\"added_tokens_decoder\": {\"1\": []}}"},
 		{"an entry of additional_special_tokens is an array", "{\"additional_special_tokens\": [[]]}"},
-		{"model_max_length", "{\"model_max_length\": \"x\"}"}, {"is an array, expected an object", "[]"},
-			{"tokenizer_config.json", "{"},
+		{"model_max_length", "{\"model_max_length\": \"x\"}"},
+		{"is an array, expected an object", "[]"},
+		{"tokenizer_config.json", "{"},
 	};
 	write_file("vocab.txt", "[UNK]\n[CLS]\n[SEP]\n");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,5 +1,5 @@
-/* test_tune.c: tuning decisions: the text that holds them, hostile or not; which of them answers; what the cost model proposes; and
- * that lower and chain-rows do as they say. */
+/* test_tune.c: tuning decisions: the text that holds them, hostile or not; which of them answers; what the
+ * cost model proposes; and that lower and chain-rows do as they say. */
 #include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +57,16 @@ static void test_text(void)
 	accepts(HEAD "# a comment\n\n   \t\n  # another\n", 0);
 	accepts(HEAD "linear f32 K=384 N=1536 act=gelu cpu=znver4 -> " TILE_8x48 "\n", 1);
 	accepts(HEAD "  linear\tf32  K=384 N=* act=* cpu=znver4 ->   " TILE_8x48, 1);
-	accepts(HEAD "linear f32 K=384 N=1 act=none cpu=x86-64 -> linear_f32__scalar\nchain-rows linear f32 width=1 cpu=x86-64 -> 16\n", 2);
-	accepts(HEAD "chain-rows linear_i8 i8 width=* cpu=generic -> 4096\nchain-rows linear_bf16 bf16 width=1536 cpu=znver5 -> 96\n", 2);
+	accepts(HEAD "linear f32 K=384 N=1 act=none cpu=x86-64 -> linear_f32__scalar\nchain-rows linear f32 "
+				 "width=1 cpu=x86-64 -> 16\n",
+		2);
+	accepts(HEAD "chain-rows linear_i8 i8 width=* cpu=generic -> 4096\nchain-rows linear_bf16 bf16 "
+				 "width=1536 cpu=znver5 -> 96\n",
+		2);
 	/* of the two CPUs with this name one has NEON64, the other NEON32 */
 	accepts(HEAD "linear f32 K=* N=8 act=none cpu=generic -> linear_f32__neon64\n"
-		"linear f32 K=* N=9 act=none cpu=generic -> linear_f32__neon32\n", 2);
+				 "linear f32 K=* N=9 act=none cpu=generic -> linear_f32__neon32\n",
+		2);
 }
 
 static void test_hostile(void)
@@ -73,37 +78,50 @@ static void test_hostile(void)
 	refuses(HEAD "chain-rows\n", 2, "expected chain-rows OP TYPE width=.. cpu=.. -> ROWS");
 	refuses(HEAD "\n\nlinear f32 K=1 N=1 act=none cpu=znver4 -> " TILE_8x48 " more\n", 4, "expected OP TYPE");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 => " TILE_8x48 "\n", 2, "expected OP TYPE");
-	refuses(HEAD "matmul f32 K=1 N=1 act=none cpu=znver4 -> matmul_f32__scalar\n", 2, "op \"matmul\", expected linear");
+	refuses(HEAD "matmul f32 K=1 N=1 act=none cpu=znver4 -> matmul_f32__scalar\n", 2,
+		"op \"matmul\", expected linear");
 	refuses(HEAD "linear i8 K=1 N=1 act=none cpu=znver4 -> " TILE_8x48 "\n", 2, "weights of type \"i8\"");
 	refuses(HEAD "linear f99 K=1 N=1 act=none cpu=znver4 -> " TILE_8x48 "\n", 2, "weights of type \"f99\"");
-	static const char *const numbers[] = {"K=", "K=0", "K=01", "K=-1", "K=1x", "K=1.5", "K=1234567890123", "N=1", "K", "K=**", "K= 1"};
+	static const char *const numbers[] = {
+		"K=", "K=0", "K=01", "K=-1", "K=1x", "K=1.5", "K=1234567890123", "N=1", "K", "K=**", "K= 1"};
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
 		char text[160];
-		snprintf(text, sizeof text, HEAD "linear f32 %s N=1 act=none cpu=znver4 -> " TILE_8x48 "\n", numbers[i]);
-		refuses(text, 2, i + 1 < sizeof numbers / sizeof *numbers ? "expected K=NUMBER from 1 on, or K=*" : "expected OP TYPE");
+		snprintf(
+			text, sizeof text, HEAD "linear f32 %s N=1 act=none cpu=znver4 -> " TILE_8x48 "\n", numbers[i]);
+		refuses(text, 2,
+			i + 1 < sizeof numbers / sizeof *numbers ? "expected K=NUMBER from 1 on, or K=*"
+													 : "expected OP TYPE");
 	}
 	refuses(HEAD "linear f32 K=1 N=1 act=swish cpu=znver4 -> " TILE_8x48 "\n", 2,
 		"found \"act=swish\", expected act=* or act= and one of none, gelu");
 	refuses(HEAD "linear f32 K=1 N=1 ACT=none cpu=znver4 -> " TILE_8x48 "\n", 2, "act=");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=z80 -> " TILE_8x48 "\n", 2, "found \"cpu=z80\", expected cpu= and a name");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4znver4znver4znver4znver4znver4 -> " TILE_8x48 "\n", 2, "expected cpu=");
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=z80 -> " TILE_8x48 "\n", 2,
+		"found \"cpu=z80\", expected cpu= and a name");
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4znver4znver4znver4znver4znver4 -> " TILE_8x48 "\n", 2,
+		"expected cpu=");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver3 -> " TILE_8x48 "\n", 2,
 		"the CPU znver3 lacks what the kernel " TILE_8x48 " needs");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> system\n", 2, "kernel \"system\" is none of this bertc for linear of f32");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f16__avx512\n", 2, "is none of this bertc for linear of f32");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> layernorm_f32__avx512\n", 2, "is none of this bertc for linear of f32");
-	static const char *const rows[] = {"15", "4097", "0", "-48", "+48", "48x", "99999999999999999999", "*", "048"};
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> system\n", 2,
+		"kernel \"system\" is none of this bertc for linear of f32");
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f16__avx512\n", 2,
+		"is none of this bertc for linear of f32");
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> layernorm_f32__avx512\n", 2,
+		"is none of this bertc for linear of f32");
+	static const char *const rows[] = {
+		"15", "4097", "0", "-48", "+48", "48x", "99999999999999999999", "*", "048"};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char text[160];
 		snprintf(text, sizeof text, HEAD "chain-rows linear f32 width=* cpu=znver4 -> %s\n", rows[i]);
 		refuses(text, 2, "expected 16 to 4096");
 	}
-	refuses(HEAD "chain-rows linear f32 width=8 cpu=znver4 -> 48\n#\nchain-rows linear f32  width=8 cpu=znver4 -> 96\n", 4,
-		"decides again what line 2 decides");
+	refuses(HEAD "chain-rows linear f32 width=8 cpu=znver4 -> 48\n#\nchain-rows linear f32  width=8 "
+				 "cpu=znver4 -> 96\n",
+		4, "decides again what line 2 decides");
 	refuses(HEAD "\x1b[31mlinear f32 K=1 N=1 act=none cpu=znver4 -> x\n", 2, "op \"");
 }
 
-/* Every bad line is told, good ones between them are kept, and neither zero bytes nor masses of lines do harm. */
+/* Every bad line is told, good ones between them are kept, and neither zero bytes nor masses of lines do
+ * harm. */
 static void test_many(void)
 {
 	Diag diag;
@@ -154,12 +172,13 @@ static void test_find(void)
 {
 	Diag diag;
 	TuneTable table = {0};
-	CU_ASSERT_TRUE(parse(&table, HEAD
-		"linear f32 K=* N=1536 act=* cpu=znver4 -> " TILE_8x48 "\n"
-		"linear f32 K=384 N=1536 act=gelu cpu=znver4 -> linear_f32_6x64__avx512\n"
-		"linear f32 K=384 N=1536 act=gelu cpu=znver5 -> linear_f32__scalar\n"
-		"linear f16 K=384 N=1536 act=gelu cpu=znver4 -> linear_f16__scalar\n"
-		"chain-rows linear f32 width=1536 cpu=znver4 -> 96\n", &diag));
+	CU_ASSERT_TRUE(parse(&table,
+		HEAD "linear f32 K=* N=1536 act=* cpu=znver4 -> " TILE_8x48 "\n"
+			 "linear f32 K=384 N=1536 act=gelu cpu=znver4 -> linear_f32_6x64__avx512\n"
+			 "linear f32 K=384 N=1536 act=gelu cpu=znver5 -> linear_f32__scalar\n"
+			 "linear f16 K=384 N=1536 act=gelu cpu=znver4 -> linear_f16__scalar\n"
+			 "chain-rows linear f32 width=1536 cpu=znver4 -> 96\n",
+		&diag));
 	CU_ASSERT_STRING_EQUAL(answer(&table, 384, 1536, ACT_GELU), "linear_f32_6x64__avx512");
 	CU_ASSERT_STRING_EQUAL(answer(&table, 384, 1536, ACT_NONE), TILE_8x48);
 	CU_ASSERT_STRING_EQUAL(answer(&table, 768, 1536, ACT_GELU), TILE_8x48);
@@ -167,7 +186,8 @@ static void test_find(void)
 	CU_ASSERT_PTR_NULL(answer(NULL, 384, 1536, ACT_GELU));
 	static const char later[] = HEAD "linear f32 K=* N=* act=gelu cpu=znver4 -> linear_f32__avx512\n";
 	CU_ASSERT_TRUE(tune_parse(&table, later, sizeof later - 1, "later.txt", true, &diag));
-	CU_ASSERT_STRING_EQUAL(answer(&table, 384, 1536, ACT_GELU), "linear_f32__avx512");   /* later ones override */
+	CU_ASSERT_STRING_EQUAL(
+		answer(&table, 384, 1536, ACT_GELU), "linear_f32__avx512"); /* later ones override */
 	tune_free(&table);
 	diag_free(&diag);
 }
@@ -186,7 +206,7 @@ static void test_built_in(void)
 	CU_ASSERT_TRUE(table.count > 0);
 	const int32_t built_in = table.count;
 	static const char mine[] = HEAD "linear f32 K=9 N=* act=* cpu=znver4 -> " TILE_8x48 "\n"
-		"chain-rows linear f32 width=8 cpu=znver4 -> 96\n";
+									"chain-rows linear f32 width=8 cpu=znver4 -> 96\n";
 	CU_ASSERT_TRUE(tune_parse(&table, mine, sizeof mine - 1, "a", true, &diag));
 	CU_ASSERT_TRUE(tune_save(&table, path, &diag));
 	char *text = file_read(path, 4096, NULL, &diag);
@@ -200,7 +220,7 @@ static void test_built_in(void)
 	CU_ASSERT_TRUE(again.count > 1 && again.rows[again.count - 1].own && !again.rows[0].own);
 	tune_free(&again);
 	unlink(path);
-	CU_ASSERT_TRUE(tune_load(&again, path, true, &diag));      /* no file yet */
+	CU_ASSERT_TRUE(tune_load(&again, path, true, &diag)); /* no file yet */
 	CU_ASSERT_EQUAL(diag.errors, 0);
 	tune_free(&again);
 	CU_ASSERT_FALSE(tune_load(&again, path, false, &diag));
@@ -212,9 +232,12 @@ static void test_built_in(void)
 
 static void test_proposals(void)
 {
-	const KernelInfo *kernels[TUNE_CANDIDATES_MAX], *usual = kernel_select("linear", DT_F32, ISA_AVX2 | ISA_AVX512);
-	TuneRow key = {.op = OP_LINEAR, .dtype = DT_F32, .inputs = 384, .outputs = 1536, .act = ACT_GELU, .cpu = "znver4"};
-	CU_ASSERT_STRING_EQUAL(usual->function, "linear_f32__avx512");   /* an alternative is never the default, wherever it stands */
+	const KernelInfo *kernels[TUNE_CANDIDATES_MAX],
+		*usual = kernel_select("linear", DT_F32, ISA_AVX2 | ISA_AVX512);
+	TuneRow key = {
+		.op = OP_LINEAR, .dtype = DT_F32, .inputs = 384, .outputs = 1536, .act = ACT_GELU, .cpu = "znver4"};
+	CU_ASSERT_STRING_EQUAL(
+		usual->function, "linear_f32__avx512"); /* an alternative is never the default, wherever it stands */
 	int32_t count = tune_kernels(&key, usual, kernels);
 	CU_ASSERT_EQUAL_FATAL(count, 3);
 	CU_ASSERT_PTR_EQUAL(kernels[0], usual);
@@ -224,11 +247,11 @@ static void test_proposals(void)
 	count = tune_kernels(&key, kernel_find(TILE_8x48), kernels);
 	CU_ASSERT_EQUAL(count, 3);
 	CU_ASSERT_STRING_EQUAL(kernels[0]->function, TILE_8x48);
-	key.outputs = 32;   /* one panel of 32, or one of 48 or 64 that is half empty */
+	key.outputs = 32; /* one panel of 32, or one of 48 or 64 that is half empty */
 	count = tune_kernels(&key, usual, kernels);
 	for (int32_t i = 1; i < count; i++)
 		CU_ASSERT_STRING_NOT_EQUAL(kernels[i]->function, "linear_f32_6x64__avx512");
-	key.dtype = DT_F16;   /* one kernel */
+	key.dtype = DT_F16; /* one kernel */
 	CU_ASSERT_EQUAL(tune_kernels(&key, kernel_select("linear", DT_F16, ISA_AVX2 | ISA_AVX512), kernels), 1);
 	CU_ASSERT_EQUAL(tune_kernels(&key, NULL, kernels), 0);
 
@@ -241,18 +264,21 @@ static void test_proposals(void)
 		CU_ASSERT_NOT_EQUAL(rows[i], 48);
 		CU_ASSERT_TRUE(rows[i] * 1536 * 4 <= 2 << 20);
 	}
-	for (int32_t i = 0; i < kernel_count; i++) {   /* the model knows the tile of every row that it may propose */
+	for (int32_t i = 0; i < kernel_count;
+		i++) { /* the model knows the tile of every row that it may propose */
 		int32_t height, vectors;
 		CU_ASSERT_TRUE(!kernel_info[i].alternative || kernel_tile(&kernel_info[i], &height, &vectors));
 	}
 }
 
-/* The attribute of the first node of that op, after lower and chain-rows for a znver4 that can do `isa`, with the text's decisions. */
+/* The attribute of the first node of that op, after lower and chain-rows for a znver4 that can do `isa`, with
+ * the text's decisions. */
 static void lowered_for(uint32_t isa, const char *decisions, Attrs *attr)
 {
 	static const char model[] = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n"
-		"  %t = const rand(1) : f32[9,16]\n  %w = const rand(2) : f32[96,16]\n  %x = embed %t, %ids : f32[S,16]\n"
-		"  %y = linear %x, %w {act=gelu} : f32[S,96]\n  return hidden=%y\n}\n";
+								"  %t = const rand(1) : f32[9,16]\n  %w = const rand(2) : f32[96,16]\n  %x = "
+								"embed %t, %ids : f32[S,16]\n"
+								"  %y = linear %x, %w {act=gelu} : f32[S,96]\n  return hidden=%y\n}\n";
 	const CpuTarget cpu = {"znver4", isa};
 	Diag diag;
 	TuneTable table = {0};
@@ -264,7 +290,7 @@ static void lowered_for(uint32_t isa, const char *decisions, Attrs *attr)
 	for (const Node *node = module->graphs[0]->first; node; node = node->next)
 		if (node->op == OP_LINEAR)
 			*attr = node->attr;
-	const char *kernel = kernel_find(attr->kernel)->function;   /* the module's own copy goes with it */
+	const char *kernel = kernel_find(attr->kernel)->function; /* the module's own copy goes with it */
 	attr->kernel = kernel;
 	pipeline_free(pipeline);
 	module_free(module);
@@ -284,11 +310,15 @@ static void test_passes(void)
 	CU_ASSERT_STRING_EQUAL(attr.kernel, "linear_f32__avx512");
 	CU_ASSERT_EQUAL(attr.panel, 32);
 	CU_ASSERT_EQUAL(attr.rows, 132);
-	lowered(HEAD "linear f32 K=16 N=96 act=gelu cpu=znver4 -> " TILE_8x48 "\nchain-rows linear f32 width=96 cpu=znver4 -> 24\n", &attr);
+	lowered(HEAD "linear f32 K=16 N=96 act=gelu cpu=znver4 -> " TILE_8x48 "\nchain-rows linear f32 width=96 "
+				 "cpu=znver4 -> 24\n",
+		&attr);
 	CU_ASSERT_STRING_EQUAL(attr.kernel, TILE_8x48);
 	CU_ASSERT_EQUAL(attr.panel, 48);
 	CU_ASSERT_EQUAL(attr.rows, 24);
-	lowered(HEAD "linear f32 K=16 N=96 act=none cpu=znver4 -> " TILE_8x48 "\nchain-rows linear f32 width=95 cpu=znver4 -> 24\n", &attr);
+	lowered(HEAD "linear f32 K=16 N=96 act=none cpu=znver4 -> " TILE_8x48 "\nchain-rows linear f32 width=95 "
+				 "cpu=znver4 -> 24\n",
+		&attr);
 	CU_ASSERT_STRING_EQUAL(attr.kernel, "linear_f32__avx512");
 	CU_ASSERT_EQUAL(attr.rows, 132);
 	lowered(HEAD "linear f32 K=16 N=96 act=gelu cpu=znver5 -> " TILE_8x48 "\n", &attr);

@@ -1,13 +1,19 @@
-/* test_verified.c: compiler/build/verified.c: which figures a build takes over, and which it refuses, in which words. */
+/* test_verified.c: compiler/build/verified.c: which figures a build takes over, and which it refuses, in
+ * which words. */
 #include "compiler/build/verified.h"
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ABOUT "{\"target\":\"t\",\"cpu\":\"here\",\"passes\":\"fuse\",\"graph_sha256\":\"aa\",\"model\":{\"model_sha256\":\"bb\"}}"
-#define BUILD "\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":\"fuse\",\"target\":\"t\",\"cpu\":\"there\"}"
-#define ROW "{\"output\":\"logits\",\"max_abs\":1.5e-6,\"largest\":null,\"cosine\":1.0,\"top1\":3,\"top1_of\":4}"
+#define ABOUT \
+	"{\"target\":\"t\",\"cpu\":\"here\",\"passes\":\"fuse\",\"graph_sha256\":\"aa\",\"model\":{\"model_" \
+	"sha256\":\"bb\"}}"
+#define BUILD \
+	"\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":\"fuse\",\"target\":\"t\"," \
+	"\"cpu\":\"there\"}"
+#define ROW \
+	"{\"output\":\"logits\",\"max_abs\":1.5e-6,\"largest\":null,\"cosine\":1.0,\"top1\":3,\"top1_of\":4}"
 #define REST ",\"inputs\":2,\"tokens\":9,\"seed\":1,\"more\":[1],\"pass\":true"
 
 /* The new about as text, or the first error; free it. */
@@ -21,7 +27,8 @@ static char *embed(const char *verified)
 	CU_ASSERT_EQUAL(good, diag.errors == 0);
 	if (!good)
 		CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
-	char *text = good ? json_dumps(json_object_get(about, "verified"), JSON_COMPACT | JSON_REAL_PRECISION(VERIFIED_DIGITS))
+	char *text = good
+		? json_dumps(json_object_get(about, "verified"), JSON_COMPACT | JSON_REAL_PRECISION(VERIFIED_DIGITS))
 		: strdup(diag.messages[0].text);
 	json_decref(about);
 	json_decref(figures);
@@ -32,7 +39,8 @@ static char *embed(const char *verified)
 static void test_taken(void)
 {
 	char *text = embed("{" BUILD REST ",\"outputs\":[" ROW "]}");
-	CU_ASSERT_STRING_EQUAL(text, "{\"target\":\"t\",\"cpu\":\"there\",\"inputs\":2,\"tokens\":9,\"seed\":1,\"outputs\":[" ROW "]}");
+	CU_ASSERT_STRING_EQUAL(text,
+		"{\"target\":\"t\",\"cpu\":\"there\",\"inputs\":2,\"tokens\":9,\"seed\":1,\"outputs\":[" ROW "]}");
 	free(text);
 	text = embed("{" BUILD ",\"inputs\":2,\"tokens\":9,\"data\":\"a b.txt\",\"pass\":true,\"outputs\":[]}");
 	CU_ASSERT_STRING_EQUAL(text,
@@ -42,12 +50,18 @@ static void test_taken(void)
 
 static void test_refused(void)
 {
-	static const struct { const char *verified, *message; } cases[] = {
+	static const struct {
+		const char *verified, *message;
+	} cases[] = {
 		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"seed\":1,\"outputs\":[],\"pass\":false}", "below the limit"},
-		{"{\"build\":{\"model_sha256\":\"b\",\"graph_sha256\":\"aa\",\"passes\":\"fuse\"}" REST "}", "another checkpoint"},
-		{"{\"build\":{\"graph_sha256\":\"aa\",\"passes\":\"fuse\"}" REST "}", "model_sha256 is missing there, bb here"},
-		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"a\",\"passes\":\"fuse\"}" REST "}", "another graph"},
-		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":\"cse\"}" REST "}", "other passes"},
+		{"{\"build\":{\"model_sha256\":\"b\",\"graph_sha256\":\"aa\",\"passes\":\"fuse\"}" REST "}",
+			"another checkpoint"},
+		{"{\"build\":{\"graph_sha256\":\"aa\",\"passes\":\"fuse\"}" REST "}",
+			"model_sha256 is missing there, bb here"},
+		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"a\",\"passes\":\"fuse\"}" REST "}",
+			"another graph"},
+		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":\"cse\"}" REST "}",
+			"other passes"},
 		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":7}" REST "}", "passes"},
 		{"{" BUILD REST "}", "outputs is no list"},
 		{"{" BUILD REST ",\"outputs\":[7]}", "outputs holds an integer"},
@@ -56,7 +70,8 @@ static void test_refused(void)
 		{"{" BUILD REST ",\"outputs\":[{\"output\":\"a\",\"top1\":1}]}", "top1_of is missing"},
 		{"{" BUILD ",\"inputs\":-2,\"tokens\":9,\"seed\":1,\"outputs\":[],\"pass\":true}", "inputs"},
 		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"outputs\":[],\"pass\":true}", "seed is missing"},
-		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"data\":\"\\u001b[2J\",\"outputs\":[],\"pass\":true}", "data is no plain name"},
+		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"data\":\"\\u001b[2J\",\"outputs\":[],\"pass\":true}",
+			"data is no plain name"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char *text = embed(cases[i].verified);
@@ -70,7 +85,8 @@ static void test_refused(void)
 static void test_many_outputs(void)
 {
 	for (int n = 32; n <= 33; n++) {
-		json_t *figures = json_loads("{" BUILD REST ",\"outputs\":[]}", 0, NULL), *row = json_loads(ROW, 0, NULL);
+		json_t *figures = json_loads("{" BUILD REST ",\"outputs\":[]}", 0, NULL),
+			   *row = json_loads(ROW, 0, NULL);
 		for (int i = 0; i < n; i++)
 			json_array_append(json_object_get(figures, "outputs"), row);
 		char *dumped = json_dumps(figures, 0), *text = embed(dumped);

@@ -1,4 +1,5 @@
-/* test_half.c: f16 and bf16 against their definition, for every value there is, and elements of tensors of every type. */
+/* test_half.c: f16 and bf16 against their definition, for every value there is, and elements of tensors of
+ * every type. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <string.h>
@@ -14,7 +15,10 @@ static double half_definition(unsigned half)
 	return exponent == 0 ? sign * ldexp(mantissa, -24) : sign * ldexp(1024 + mantissa, exponent - 25);
 }
 
-static bool same(double a, double b) { return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b)); }
+static bool same(double a, double b)
+{
+	return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
+}
 
 static void test_half_all(void)
 {
@@ -25,13 +29,14 @@ static void test_half_all(void)
 		if (!isnan(wide))
 			wrong += half_from_float(wide) != h;
 		else
-			wrong += !isnan(half_to_float(half_from_float(wide))) || (half_from_float(wide) & 0x8000) != (h & 0x8000);
+			wrong += !isnan(half_to_float(half_from_float(wide)))
+				|| (half_from_float(wide) & 0x8000) != (h & 0x8000);
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
-/* Between two neighbours: the midpoint goes to the even one, a hair to either side to the nearer one. The step past the
- * largest is to infinity, as if 65536 were a half. */
+/* Between two neighbours: the midpoint goes to the even one, a hair to either side to the nearer one. The
+ * step past the largest is to infinity, as if 65536 were a half. */
 static void test_half_rounding(void)
 {
 	int wrong = 0;
@@ -75,7 +80,8 @@ static void test_bfloat_rounding(void)
 {
 	int wrong = 0;
 	for (unsigned b = 0; b < 0x7f80; b++) {
-		double below = bfloat_to_float((uint16_t)b), above = b + 1 == 0x7f80 ? 0x1p128 : bfloat_to_float((uint16_t)(b + 1));
+		double below = bfloat_to_float((uint16_t)b),
+			   above = b + 1 == 0x7f80 ? 0x1p128 : bfloat_to_float((uint16_t)(b + 1));
 		float middle = (float)((below + above) / 2);
 		unsigned even = b % 2 == 0 ? b : b + 1;
 		wrong += bfloat_from_float(middle) != even;
@@ -85,13 +91,14 @@ static void test_bfloat_rounding(void)
 		wrong += !same(dtype_round(DT_BF16, nextafter((below + above) / 2, 0)), below);
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
-	uint32_t bits = 0x7f800001;                          /* a NaN whose upper half alone would be infinity */
+	uint32_t bits = 0x7f800001; /* a NaN whose upper half alone would be infinity */
 	float nan;
 	memcpy(&nan, &bits, sizeof nan);
 	CU_ASSERT_TRUE(isnan(bfloat_to_float(bfloat_from_float(nan))));
 }
 
-/* One rounding, not two: just above the middle of two halves, but rounding to float first would land on it. */
+/* One rounding, not two: just above the middle of two halves, but rounding to float first would land on it.
+ */
 static void test_rounds_once(void)
 {
 	double value = 1 + 0x1p-11 + 0x1p-40;

@@ -1,4 +1,5 @@
-/* test_infer.c: the shape rule of every op: what it accepts and makes of it, and what it says to anything else. */
+/* test_infer.c: the shape rule of every op: what it accepts and makes of it, and what it says to anything
+ * else. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -49,12 +50,22 @@ static Type read_type(const char **at)
 }
 
 /* want: the types of the results, with + between them, or a message */
-typedef struct InferCase { Op op; Attrs attr; const char *args, *want; } InferCase;
+typedef struct InferCase {
+	Op op;
+	Attrs attr;
+	const char *args, *want;
+} InferCase;
 
 #define A1(a, value) {.has = A_##a, .a = value}
 #define PACKED(p, w) {.has = A_panel | A_width, .panel = p, .width = w}
-#define PERM(...) {.has = A_perm, .perm = {sizeof((int64_t[]){__VA_ARGS__}) / 8, {__VA_ARGS__}}}
-#define SHAPE(n, ...) {.has = A_shape, .shape = {n, {__VA_ARGS__}}}
+#define PERM(...) \
+	{ \
+		.has = A_perm, .perm = { sizeof((int64_t[]){__VA_ARGS__}) / 8, {__VA_ARGS__} } \
+	}
+#define SHAPE(n, ...) \
+	{ \
+		.has = A_shape, .shape = { n, {__VA_ARGS__} } \
+	}
 #define CUT(x, from, to) {.has = A_axis | A_start | A_end, .axis = x, .start = from, .end = to}
 #define ATTEND(p, h) {.has = A_pack | A_heads, .pack = PACK_##p, .heads = h}
 #define NUM(n) {0, 0, n}
@@ -72,8 +83,10 @@ static const InferCase infer_cases[] = {
 	{OP_EMBED, {0}, "f32[100,32]", "1 arguments, expected 2"},
 	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4] f32[3]", "f32[S,4]"},
 	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[4] f32[3] f32[1]", "f32[4]"},
-	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4] f32[1]", "an entropy is that of two labels or more"},
-	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4] f32[S]", "an entropy is that of two labels or more"},
+	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4] f32[1]",
+		"an entropy is that of two labels or more"},
+	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4] f32[S]",
+		"an entropy is that of two labels or more"},
 	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4] f32[2,2]", "expected rank 1"},
 	{OP_EXIT, {.has = A_option, .option = "x"}, "f32[S,4]", "1 arguments, expected 2"},
 	{OP_EXIT, {0}, "f32[S,4] f32[3]", "option"},
@@ -96,7 +109,8 @@ static const InferCase infer_cases[] = {
 	{OP_LINEAR, {0}, "f32[S,S] f32[3,S]", "expected weights of a fixed size"},
 	{OP_LINEAR, {0}, "f32[S,4] f32[3,4] f32[3] f32[3]", "4 arguments, expected 2 to 3"},
 	{OP_LINEAR, PACKED(8, 11), "f32[S,4] f16[2,4,8] f32[16]", "f32[S,11]"},
-	{OP_LINEAR, PACKED(8, 17), "f32[S,4] f16[2,4,8] f32[16]", "%b is f16[2,4,8], expected [3,K,8] for width 17"},
+	{OP_LINEAR, PACKED(8, 17), "f32[S,4] f16[2,4,8] f32[16]",
+		"%b is f16[2,4,8], expected [3,K,8] for width 17"},
 	{OP_LINEAR, PACKED(8, 11), "f32[S,4] f16[2,4,8] f32[11]", "%c is f32[11], expected [16]"},
 	{OP_LINEAR, PACKED(8, 11), "f32[S,5] f16[2,4,8]", "the inner sizes differ"},
 	{OP_LINEAR, PACKED(8, 11), "f32[S,4] f16[11,4]", "%b is f16[11,4], expected rank 3"},
@@ -114,28 +128,40 @@ static const InferCase infer_cases[] = {
 	{OP_LINEAR_I8_CODES, {0}, "i8[S,4] f32[S] i8[3,4] f32[3] f32[3] f32[3] f32[3]", "i8[S,3]+f32[S]"},
 	{OP_LINEAR_I8_CODES, {0}, "i8[4] f32[] i8[3,4] f32[3] f32[3] f32[3] f32[3]", "i8[3]+f32[]"},
 	{OP_LINEAR_I8_CODES, {0}, "i8[S,4] f32[S] i8[3,4] f32[3] f32[3] f32[3] f32[4]", "%g is f32[4], expected"},
-	{OP_LINEAR_I8_CODES, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] f32[11] f32[11] i32[16]", "i8[S,11]+f32[S]"},
-	{OP_LINEAR_I8_CODES, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] f32[11] f32[11] i32[11]", "%h is i32[11], expected i32[16]"},
-	{OP_ADD_LAYERNORM_CODES, A1(eps, 0), "f32[S,4] f32[S,4] f32[4] f32[4] f32[4] f32[4]", "f32[S,4]+i8[S,4]+f32[S]"},
-	{OP_ADD_LAYERNORM_CODES, A1(eps, 0), "f32[S,4] f32[S,4] f32[4] f32[4] f32[3] f32[4]", "%e is f32[3], expected"},
+	{OP_LINEAR_I8_CODES, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] f32[11] f32[11] i32[16]",
+		"i8[S,11]+f32[S]"},
+	{OP_LINEAR_I8_CODES, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] f32[11] f32[11] i32[11]",
+		"%h is i32[11], expected i32[16]"},
+	{OP_ADD_LAYERNORM_CODES, A1(eps, 0), "f32[S,4] f32[S,4] f32[4] f32[4] f32[4] f32[4]",
+		"f32[S,4]+i8[S,4]+f32[S]"},
+	{OP_ADD_LAYERNORM_CODES, A1(eps, 0), "f32[S,4] f32[S,4] f32[4] f32[4] f32[3] f32[4]",
+		"%e is f32[3], expected"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3]", "f32[S,3]"},
 	{OP_LINEAR_I8, A1(act, ACT_GELU), "i8[4] f32[] i8[3,4] f32[3] bf16[3]", "f32[3]"},
 	{OP_LINEAR_I8, {0}, "f32[S,4] f32[S] i8[3,4] f32[3]", "%a is f32[S,4], expected i8"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] f32[3,4] f32[3]", "%c is f32[3,4], expected i8"},
-	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S,1] i8[3,4] f32[3]", "%b is f32[S,1], expected the scales f32[S] of the codes"},
-	{OP_LINEAR_I8, {0}, "i8[S,4] f32[4] i8[3,4] f32[3]", "%b is f32[4], expected the scales f32[S] of the codes"},
-	{OP_LINEAR_I8, {0}, "i8[S,5] f32[S] i8[3,4] f32[3]", "%a is i8[S,5] but %c is i8[3,4]: the inner sizes differ"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S,1] i8[3,4] f32[3]",
+		"%b is f32[S,1], expected the scales f32[S] of the codes"},
+	{OP_LINEAR_I8, {0}, "i8[S,4] f32[4] i8[3,4] f32[3]",
+		"%b is f32[4], expected the scales f32[S] of the codes"},
+	{OP_LINEAR_I8, {0}, "i8[S,5] f32[S] i8[3,4] f32[3]",
+		"%a is i8[S,5] but %c is i8[3,4]: the inner sizes differ"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[4]", "%d is f32[4], expected [3]"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3] f32[4]", "%e is f32[4], expected [3]"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4] f32[3] f32[3] f32[3]", "%f is f32[3], expected i32"},
 	{OP_LINEAR_I8, {0}, "i8[] f32[] i8[3,4] f32[3]", "%a is i8[], expected rank 1 to 4"},
 	{OP_LINEAR_I8, {0}, "i8[S,4] f32[S] i8[3,4]", "3 arguments, expected 4 to 6"},
 	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "f32[S,11]"},
-	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,9] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "the inner sizes differ"},
-	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,4] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "the inner sizes differ"},
-	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[11] f32[16] i32[16]", "%d is f32[11], expected [16]"},
-	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[11]", "%f is i32[11], expected i32[16]"},
-	{OP_LINEAR_I8, PACKED(8, 17), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]", "expected [3,K,8] for width 17"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,9] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]",
+		"the inner sizes differ"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,4] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]",
+		"the inner sizes differ"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[11] f32[16] i32[16]",
+		"%d is f32[11], expected [16]"},
+	{OP_LINEAR_I8, PACKED(8, 11), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[11]",
+		"%f is i32[11], expected i32[16]"},
+	{OP_LINEAR_I8, PACKED(8, 17), "i8[S,6] f32[S] i8[2,2,8,4] f32[16] f32[16] i32[16]",
+		"expected [3,K,8] for width 17"},
 	{OP_LINEAR_I8, A1(panel, 8), "i8[S,4] f32[S] i8[1,4,8] f32[8]", "panel is given without width"},
 	{OP_LINEAR_BF16, {0}, "f32[S,4] bf16[3,4] f32[3]", "f32[S,3]"},
 	{OP_LINEAR_BF16, PACKED(8, 11), "f32[S,3] bf16[2,2,8,2] f32[16]", "f32[S,11]"},
@@ -150,8 +176,10 @@ static const InferCase infer_cases[] = {
 	{OP_EMBED_I4, {0}, "i8[9,4] i32[S] f32[9]", "f32[S,8]"},
 	{OP_EMBED_I4, {0}, "i8[9,4] i32[S] f32[9] f32[S,8]", "f32[S,8]"},
 	{OP_EMBED_I4, {0}, "f32[9,4] i32[S] f32[9]", "%a is f32[9,4], expected a table i8[V,H/2]"},
-	{OP_EMBED_I4, {0}, "i8[9,4] i32[S] f32[9] f32[S,4]", "%d is f32[S,4], expected what is looked up, f32[S,8]"},
-	{OP_EMBED_I8, {0}, "i8[9,4] i32[S] f32[9] f32[S,5]", "%d is f32[S,5], expected what is looked up, f32[S,4]"},
+	{OP_EMBED_I4, {0}, "i8[9,4] i32[S] f32[9] f32[S,4]",
+		"%d is f32[S,4], expected what is looked up, f32[S,8]"},
+	{OP_EMBED_I8, {0}, "i8[9,4] i32[S] f32[9] f32[S,5]",
+		"%d is f32[S,5], expected what is looked up, f32[S,4]"},
 	{OP_MATMUL, {0}, "f32[12,S,32] f32[12,32,S]", "f32[12,S,S]"},
 	{OP_MATMUL, {0}, "f32[S,3] f16[3,5]", "f32[S,5]"},
 	{OP_MATMUL, {0}, "f32[S,S+1] f32[S+1,2]", "f32[S,2]"},
@@ -171,7 +199,8 @@ static const InferCase infer_cases[] = {
 	{OP_RESHAPE, SHAPE(2, NUM(3), SYM(2, 2)), "f32[S+1,6]", "f32[3,2S+2]"},
 	{OP_RESHAPE, SHAPE(0, NUM(0)), "f32[1,1]", "f32[]"},
 	{OP_RESHAPE, SHAPE(2, SYM(1, 0), NUM(384)), "f32[384,S]", "f32[S,384]"},
-	{OP_RESHAPE, SHAPE(2, SYM(1, 0), NUM(383)), "f32[S,384]", "%a is f32[S,384], which has not as many elements as f32[S,383]"},
+	{OP_RESHAPE, SHAPE(2, SYM(1, 0), NUM(383)), "f32[S,384]",
+		"%a is f32[S,384], which has not as many elements as f32[S,383]"},
 	{OP_RESHAPE, SHAPE(2, SYM(1, 0), SYM(1, 0)), "f32[S]", "has not as many elements"},
 	{OP_RESHAPE, SHAPE(2, SYM(1, -1), SYM(1, 1)), "f32[S,S]", "has not as many elements"},
 	{OP_RESHAPE, SHAPE(1, {2, 1, 0}), "f32[S]", "has not as many elements"},
@@ -247,15 +276,19 @@ static const InferCase infer_cases[] = {
 	{OP_RECEIVED, ATTEND(NONE, 2), "f32[S,8] f32[S,8]", "f32[S,2]"},
 	{OP_RECEIVED, ATTEND(QKV, 4), "f32[S,24]", "f32[S,4]"},
 	{OP_RECEIVED, ATTEND(KV, 4), "f32[S,8] f32[S,16]", "expected q and k, or qkv"},
-	{OP_RECEIVED, ATTEND(NONE, 2), "f32[S,8] f32[3,8]", "%b is f32[3,8], expected 8 columns and as many rows"},
+	{OP_RECEIVED, ATTEND(NONE, 2), "f32[S,8] f32[3,8]",
+		"%b is f32[3,8], expected 8 columns and as many rows"},
 	{OP_RECEIVED, ATTEND(QKV, 2), "f32[S,25]", "cannot be cut into 2 heads"},
 	{OP_RECEIVED, ATTEND(NONE, 2), "f32[8] f32[S,8]", "expected rank 2"},
 	{OP_THIN, {.has = A_keep | A_symbol, .keep = 3, .symbol = 1}, "f32[S,8]", "i32[S1]"},
 	{OP_THIN, {.has = A_share | A_symbol, .share = 0.5, .symbol = 7}, "f32[S,8] f32[S,1]", "i32[S7]"},
-	{OP_THIN, {.has = A_share | A_symbol, .share = 0.5, .symbol = 0}, "f32[S,8]", "symbol is 0, expected 1 to 7"},
+	{OP_THIN, {.has = A_share | A_symbol, .share = 0.5, .symbol = 0}, "f32[S,8]",
+		"symbol is 0, expected 1 to 7"},
 	{OP_THIN, {.has = A_symbol, .symbol = 1}, "f32[S,8]", "neither keep nor share"},
-	{OP_THIN, {.has = A_keep | A_share | A_symbol, .keep = 1, .share = 1, .symbol = 1}, "f32[S,8]", "exclude each other"},
-	{OP_THIN, {.has = A_keep | A_symbol, .keep = 3, .symbol = 1}, "f32[S,8] f32[S]", "expected one number a row"},
+	{OP_THIN, {.has = A_keep | A_share | A_symbol, .keep = 1, .share = 1, .symbol = 1}, "f32[S,8]",
+		"exclude each other"},
+	{OP_THIN, {.has = A_keep | A_symbol, .keep = 3, .symbol = 1}, "f32[S,8] f32[S]",
+		"expected one number a row"},
 	{OP_THIN, A1(keep, 3), "f32[S,8]", "attribute symbol is missing"},
 	{OP_GATHER, {0}, "f32[S,8] i32[3]", "f32[3,8]"},
 	{OP_GATHER, {0}, "f32[S,8] f32[3]", "expected i32 of rank 1"},
@@ -276,25 +309,31 @@ static const InferCase infer_cases[] = {
 	{OP_ATTENTION, ATTEND(NONE, 2), "f32[S,8] f32[S,16]", "2 arguments, expected q, k and v"},
 	{OP_ATTENTION, ATTEND(KV, 2), "f32[S,24]", "1 arguments, expected q and kv"},
 	{OP_ATTENTION, ATTEND(QKV, 2), "f32[S,8] f32[S,16]", "2 arguments, expected qkv"},
-	{OP_ATTENTION, ATTEND(NONE, 3), "f32[S,8] f32[S,8] f32[S,8]", "%a is f32[S,8], which cannot be cut into 3 heads"},
+	{OP_ATTENTION, ATTEND(NONE, 3), "f32[S,8] f32[S,8] f32[S,8]",
+		"%a is f32[S,8], which cannot be cut into 3 heads"},
 	{OP_ATTENTION, ATTEND(QKV, 2), "f32[S,25]", "cannot be cut into 2 heads"},
 	{OP_ATTENTION, ATTEND(QKV, 0), "f32[S,24]", "cannot be cut into 0 heads"},
 	{OP_ATTENTION, ATTEND(QKV, 1), "f32[S,S]", "cannot be cut"},
 	{OP_ATTENTION, ATTEND(QKV, 1), "f32[24]", "expected rank 2"},
-	{OP_ATTENTION, ATTEND(NONE, 2), "f32[S,8] f32[S,8] f32[3,8]", "%c is f32[3,8], expected 8 columns and as many rows"},
+	{OP_ATTENTION, ATTEND(NONE, 2), "f32[S,8] f32[S,8] f32[3,8]",
+		"%c is f32[3,8], expected 8 columns and as many rows"},
 	{OP_ATTENTION, ATTEND(NONE, 2), "f32[S,8] f32[S,9] f32[S,8]", "%b is f32[S,9], expected 8 columns"},
 	{OP_ATTENTION, ATTEND(KV, 2), "f32[S,8] f32[S,8]", "%b is f32[S,8], expected 16 columns"},
-	{OP_ATTENTION, {.has = A_pack | A_heads | A_scale, .pack = PACK_QKV, .heads = 2, .scale = NAN}, "f32[S,24]", "scale is"},
+	{OP_ATTENTION, {.has = A_pack | A_heads | A_scale, .pack = PACK_QKV, .heads = 2, .scale = NAN},
+		"f32[S,24]", "scale is"},
 	{OP_ATTENTION, A1(heads, 2), "f32[S,8] f32[S,8] f32[S,8]", "attribute pack is missing"},
 	{OP_ADD_LAYERNORM, A1(eps, 0), "f32[S,4] f32[S,4] f32[4] f32[4]", "f32[S,4]"},
 	{OP_ADD_LAYERNORM, A1(eps, 0), "f32[S,4] f32[4] f32[4] f32[4]", "expected the same shape"},
 	{OP_ADD_LAYERNORM, A1(eps, 0), "f32[S,4] f32[S,4] f32[3] f32[4]", "%c is f32[3], expected [4]"},
 	{OP_ADD_LAYERNORM, A1(eps, -1), "f32[S,4] f32[S,4] f32[4] f32[4]", "eps is -1"},
 	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[4] f32[4]", "f32[S,4]"},
-	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[2,4] i32[S] f32[7,4] i32[S] f32[4] f32[4]", "f32[S,4]"},
+	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[2,4] i32[S] f32[7,4] i32[S] f32[4] f32[4]",
+		"f32[S,4]"},
 	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[4] f32[4] f32[4]", "5 arguments, expected pairs"},
-	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[2,3] i32[S] f32[4] f32[4]", "do not fit the first table"},
-	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[2,4] i32[5] f32[4] f32[4]", "do not fit the first table"},
+	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[2,3] i32[S] f32[4] f32[4]",
+		"do not fit the first table"},
+	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[2,4] i32[5] f32[4] f32[4]",
+		"do not fit the first table"},
 	{OP_EMBED_LAYERNORM, A1(eps, 0), "f16[9,4] i32[S] f32[4] f32[3]", "%d is f32[3], expected [4]"},
 	{OP_EMBED_LAYERNORM, A1(eps, -1), "f16[9,4] i32[S] f32[4] f32[4]", "eps is -1"},
 };
@@ -321,9 +360,9 @@ static void check_infer(const InferCase *test)
 	for (int i = 0; node && i < node->nresults; i++)
 		strcat(strcat(text, i ? "+" : ""), type_print(&node->results[i]->type, (char[128]){0}));
 	char *said = node ? text : text_of(&diag);
-	bool good = wants_type(test)
-		? node && strcmp(said, test->want) == 0 && diag.errors == 0
-		: !node && strstr(said, test->want) && diag.errors >= 1 && diag.code == EXIT_INPUT && strstr(said, "layer.0: ");
+	bool good = wants_type(test) ? node && strcmp(said, test->want) == 0 && diag.errors == 0
+								 : !node && strstr(said, test->want) && diag.errors >= 1
+			&& diag.code == EXIT_INPUT && strstr(said, "layer.0: ");
 	if (!good)
 		printf("\n%s %s: %s\n  wanted %s\n", op_info[test->op].name, test->args, said, test->want);
 	CU_ASSERT_TRUE(good);
@@ -334,7 +373,8 @@ static void check_infer(const InferCase *test)
 
 static void test_infer(void)
 {
-	bool accepts[OP_COUNT] = {[OP_CONST] = true}, refuses[OP_COUNT] = {[OP_CAST] = true};   /* a cast takes anything */
+	bool accepts[OP_COUNT] = {[OP_CONST] = true},
+		 refuses[OP_COUNT] = {[OP_CAST] = true}; /* a cast takes anything */
 	for (int i = 0; i < COUNT(infer_cases); i++) {
 		(wants_type(&infer_cases[i]) ? accepts : refuses)[infer_cases[i].op] = true;
 		check_infer(&infer_cases[i]);

@@ -7,7 +7,7 @@
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 
-/* ---- memory and messages ------------------------------------------------------------------------------------------- */
+/* ---- memory and messages --------------------------------------------------------------------- */
 
 static void test_memory(void)
 {
@@ -42,7 +42,8 @@ static void test_diag(void)
 	diag_note(&diag, 3, "third");
 	CU_ASSERT_EQUAL(diag.errors, 2);
 	CU_ASSERT_EQUAL(diag.code, EXIT_UNSUPPORTED);
-	CU_ASSERT_STRING_EQUAL(text_of(&diag), "a.bir: warning: first\n"
+	CU_ASSERT_STRING_EQUAL(text_of(&diag),
+		"a.bir: warning: first\n"
 		"a.bir:7: error: name a\\x0ab\\x1b\\x7f\\xc2\\x85\xc3\xa9\n"
 		"b.bir:2: error: second\na.bir:3: note: third\n");
 	CU_ASSERT_EQUAL(diag.errors, 2);
@@ -66,7 +67,7 @@ static void test_diag(void)
 	diag_free(&diag);
 }
 
-/* ---- types --------------------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 static void test_types(void)
 {
@@ -77,7 +78,7 @@ static void test_types(void)
 	CU_ASSERT_EQUAL(dim_at(N(7), symbols), 7);
 	CU_ASSERT_TRUE(dim_at((Dim){1, INT32_MAX, INT64_MAX}, symbols) < 0);
 	CU_ASSERT_TRUE(dim_at((Dim){99, 1, 0}, symbols) < 0);
-	CU_ASSERT_TRUE(dim_equal((Dim){1, 0, 4}, N(4)));       /* scale 0: a number, whatever the symbol */
+	CU_ASSERT_TRUE(dim_equal((Dim){1, 0, 4}, N(4))); /* scale 0: a number, whatever the symbol */
 	CU_ASSERT_FALSE(dim_equal(S, dim_symbol(2)));
 	CU_ASSERT_FALSE(dim_equal(S, (Dim){1, 1, 1}));
 	CU_ASSERT_FALSE(dim_equal(S, N(1)));
@@ -112,7 +113,12 @@ static void test_types(void)
 
 static void test_regions(void)
 {
-	const struct { Type type; Region region; int64_t bytes; bool rows; } cases[] = {
+	const struct {
+		Type type;
+		Region region;
+		int64_t bytes;
+		bool rows;
+	} cases[] = {
 		{type_make(DT_F32, 2, S, N(384)), REGION_TOKENS, 1536, true},
 		{type_make(DT_F32, 3, N(12), S, N(32)), REGION_TOKENS, 1536, false},
 		{type_make(DT_I32, 1, S), REGION_TOKENS, 4, true},
@@ -132,7 +138,7 @@ static void test_regions(void)
 	}
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 static void test_graph_edits(void)
 {
@@ -146,9 +152,10 @@ static void test_graph_edits(void)
 	CU_ASSERT_EQUAL(value_uses(graph, x), 2);
 	CU_ASSERT_PTR_NULL(value_only_user(graph, x));
 	CU_ASSERT_PTR_EQUAL(value_only_user(graph, sum), nodes[3]);
-	CU_ASSERT_PTR_NULL(value_only_user(graph, nodes[3]->results[0]));      /* an output reads it */
+	CU_ASSERT_PTR_NULL(value_only_user(graph, nodes[3]->results[0])); /* an output reads it */
 	CU_ASSERT_EQUAL(value_uses(graph, nodes[3]->results[0]), 1);
-	CU_ASSERT_TRUE(value_is_const(nodes[0]->results[0]) && !value_is_const(x) && !value_is_const(graph->inputs[0]));
+	CU_ASSERT_TRUE(
+		value_is_const(nodes[0]->results[0]) && !value_is_const(x) && !value_is_const(graph->inputs[0]));
 	CU_ASSERT_PTR_NOT_NULL(value_tensor(nodes[0]->results[0]));
 	CU_ASSERT_FALSE(value_is_scalar(nodes[0]->results[0], &number));
 	Tensor *half = tensor_new(module, "", type_make(DT_F16, 1, N(1)));
@@ -168,7 +175,7 @@ static void test_graph_edits(void)
 	graph_replace_uses(graph, x, tanh);
 	CU_ASSERT_PTR_EQUAL(nodes[2]->args[0], tanh);
 	graph_replace_uses(graph, tanh, x);
-	CU_ASSERT_EQUAL(tanh->id, 6);                        /* ids are never used twice: 5 was the erased constant */
+	CU_ASSERT_EQUAL(tanh->id, 6); /* ids are never used twice: 5 was the erased constant */
 	Value *tooMany[ARGS_MAX + 1] = {0};
 	CU_ASSERT_PTR_NULL(graph_insert(graph, NULL, OP_CONCAT, tooMany, ARGS_MAX + 1, NULL, NULL, &diag));
 	CU_ASSERT_EQUAL(diag.errors, 1);
@@ -184,12 +191,15 @@ static void test_module_copy(void)
 	Node *nodes[4];
 	Module *module = sample(&graph, nodes);
 	nodes[3]->results[0]->name = "y";
-	nodes[3]->results[0]->id = 40;                       /* as after passes: ids have gaps */
+	nodes[3]->results[0]->id = 40; /* as after passes: ids have gaps */
 	graph->next_id = 50;
 	nodes[2]->line = 12;
 	for (int i = 0; i < 9; i++)
-		*module_add_head(module, "") = (Head){.name = mem_printf(module->mem, "head%d", i), .output = "hidden",
-			.task = TASK_TAG, .nlabels = 2, .labels = labels};
+		*module_add_head(module, "") = (Head){.name = mem_printf(module->mem, "head%d", i),
+			.output = "hidden",
+			.task = TASK_TAG,
+			.nlabels = 2,
+			.labels = labels};
 	module_set_meta(module, "source", "one");
 	module_set_meta(module, "source", "two");
 	module->max_tokens = 77;
@@ -217,7 +227,8 @@ static void test_module_copy(void)
 	module_free(module);
 }
 
-/* relu(x + c) or, other way round, of nodes in another order and with other ids; `op` on top, c is `number`. */
+/* relu(x + c) or, other way round, of nodes in another order and with other ids; `op` on top, c is `number`.
+ */
 static Graph *small_graph(Module *module, Op op, float number, bool turned, const char *output)
 {
 	Graph *graph = graph_new(module, "main");

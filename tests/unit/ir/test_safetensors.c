@@ -1,5 +1,6 @@
-/* test_safetensors.c: the reader takes every honest file and says what is wrong with each dishonest one, in one message that
- * names the file, the tensor, what was found and what was expected; the writer makes files that read back the same. */
+/* test_safetensors.c: the reader takes every honest file and says what is wrong with each dishonest one, in
+ * one message that names the file, the tensor, what was found and what was expected; the writer makes files
+ * that read back the same. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static const char *complaint(const char *file)
 	diag_init(&diag, "other file");
 	SafeTensors *st = safetensors_open(file, &diag);
 	const char *result = NULL;
-	if (!st && diag.errors == 1 && diag.count == 1 && diag.code == EXIT_INPUT && strcmp(diag.messages[0].file, file) == 0) {
+	if (!st && diag.errors == 1 && diag.count == 1 && diag.code == EXIT_INPUT
+		&& strcmp(diag.messages[0].file, file) == 0) {
 		snprintf(text, sizeof text, "%s", diag.messages[0].text);
 		result = text;
 	}
@@ -65,19 +67,22 @@ static void test_honest(void)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	put("{\"__metadata__\":{\"format\":\"pt\"},\"b\":" ENTRY("\"F32\"", "[1,2]", "[0,8]")
-		",\"a\":" ENTRY("\"I64\"", "[]", "[8,16]") ",\"none\":" ENTRY("\"F16\"", "[0,3]", "[8,8]")
-		",\"c\":" ENTRY("\"BF16\"", "[3]", "[16,22]") "}   ", -1, 22);
+	put("{\"__metadata__\":{\"format\":\"pt\"},\"b\":" ENTRY("\"F32\"", "[1,2]", "[0,8]") ",\"a\":" ENTRY(
+			"\"I64\"", "[]", "[8,16]") ",\"none\":" ENTRY("\"F16\"", "[0,3]",
+			"[8,8]") ",\"c\":" ENTRY("\"BF16\"", "[3]", "[16,22]") "}   ",
+		-1, 22);
 	SafeTensors *st = safetensors_open(path, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
 	CU_ASSERT_EQUAL(safetensors_count(st), 4);
 	CU_ASSERT_STRING_EQUAL(safetensors_name(st), "x.safetensors");
 	CU_ASSERT_STRING_EQUAL(safetensors_get(st, 0)->name, "a");
 	CU_ASSERT_STRING_EQUAL(safetensors_get(st, 3)->name, "none");
-	const Tensor *b = safetensors_find(st, "b"), *c = safetensors_find(st, "c"), *a = safetensors_find(st, "a");
+	const Tensor *b = safetensors_find(st, "b"), *c = safetensors_find(st, "c"),
+				 *a = safetensors_find(st, "a");
 	CU_ASSERT(b && b->type.dtype == DT_F32 && b->type.rank == 2 && b->type.dim[1].plus == 2 && b->bytes == 8);
 	CU_ASSERT(memcmp(b->data, "\0\1\2\3\4\5\6\7", 8) == 0);
-	CU_ASSERT(c && c->type.dtype == DT_BF16 && c->bytes == 6 && memcmp(c->data, "\20\21\22\23\24\25", 6) == 0);
+	CU_ASSERT(
+		c && c->type.dtype == DT_BF16 && c->bytes == 6 && memcmp(c->data, "\20\21\22\23\24\25", 6) == 0);
 	CU_ASSERT(a && a->type.rank == 0 && a->bytes == 8 && (uintptr_t)a->data % 8 == 0);
 	CU_ASSERT_STRING_EQUAL(b->file, "x.safetensors");
 	CU_ASSERT_PTR_NULL(safetensors_find(st, "__metadata__"));
@@ -116,7 +121,7 @@ static void test_header_length(void)
 	expect(path, "header length is 3, but only 2 bytes follow");
 	put("{}", INT64_MAX, 0);
 	expect(path, "header length is 9223372036854775807, but only 2 bytes follow");
-	put("{}", -2, 0);    /* put takes a negative length for none given */
+	put("{}", -2, 0); /* put takes a negative length for none given */
 	FILE *out = fopen(path, "wb");
 	fputs("\xff\xff\xff\xff\xff\xff\xff\xff{}", out);
 	fclose(out);
@@ -134,8 +139,10 @@ static void test_json(void)
 	lie("[]", 0, "header: expected a JSON object");
 	lie("{} x", 0, "header, byte");
 	lie("{\"x\":1}", 0, "tensor 'x': expected an object");
-	lie("{\"x\":{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2, "duplicate object key");
-	lie("{\"x\":" ENTRY("\"I8\"", "[1]", "[0,1]") ",\"x\":" ENTRY("\"I8\"", "[1]", "[0,1]") "}", 1, "duplicate object key");
+	lie("{\"x\":{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2,
+		"duplicate object key");
+	lie("{\"x\":" ENTRY("\"I8\"", "[1]", "[0,1]") ",\"x\":" ENTRY("\"I8\"", "[1]", "[0,1]") "}", 1,
+		"duplicate object key");
 	lie("{\"__metadata__\":3}", 0, "__metadata__: expected an object of strings");
 	lie("{\"__metadata__\":{\"a\":3}}", 0, "__metadata__: 'a' is not a string");
 	lie("{\"\\u0000\":3}", 0, "header, byte");
@@ -149,7 +156,8 @@ static void test_json(void)
 
 static void test_entries(void)
 {
-	lie("{\"x\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "tensor 'x': no dtype, expected one of F32 F16 BF16 F64");
+	lie("{\"x\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
+		"tensor 'x': no dtype, expected one of F32 F16 BF16 F64");
 	lie(ONE("\"F33\"", "[1]", "[0,4]"), 4, "tensor 'x': dtype 'F33' is unknown, expected one of F32 F16");
 	lie(ONE("7", "[1]", "[0,4]"), 4, "tensor 'x': no dtype");
 	lie("{\"x\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "tensor 'x': no shape");
@@ -166,18 +174,23 @@ static void test_entries(void)
 
 static void test_shapes(void)
 {
-	lie(ONE("\"F32\"", "[-1]", "[0,4]"), 4, "tensor 'x': dimension 0 of the shape is -1, expected a whole number from 0");
+	lie(ONE("\"F32\"", "[-1]", "[0,4]"), 4,
+		"tensor 'x': dimension 0 of the shape is -1, expected a whole number from 0");
 	lie(ONE("\"F32\"", "[1,1.5]", "[0,4]"), 4, "dimension 1 of the shape is 1.5");
 	lie(ONE("\"F32\"", "[\"1\"]", "[0,4]"), 4, "dimension 0 of the shape is \"1\"");
 	lie(ONE("\"F32\"", "[[1]]", "[0,4]"), 4, "dimension 0 of the shape is [1]");
 	lie(ONE("\"F32\"", "[1,1,1,1,1]", "[0,4]"), 4, "tensor 'x': shape has 5 dimensions, expected at most 4");
 	lie(ONE("\"F32\"", "4", "[0,4]"), 4, "tensor 'x': no shape, expected a list of sizes");
-	lie(ONE("\"F32\"", "[9223372036854775807]", "[0,4]"), 4, "dimension 0 of the shape is 9223372036854775807, which makes more");
+	lie(ONE("\"F32\"", "[9223372036854775807]", "[0,4]"), 4,
+		"dimension 0 of the shape is 9223372036854775807, which makes more");
 	lie(ONE("\"F32\"", "[99999999999999999999]", "[0,4]"), 4, "header, byte");
 	/* 2^32 * 2^32 elements: 0 when the product overflows */
-	lie(ONE("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0, "dimension 1 of the shape is 4294967296, which makes more than");
-	lie(ONE("\"F32\"", "[1000000,1000000]", "[0,4]"), 4, "which makes more than the limit of 1099511627776 bytes");
-	lie(ONE("\"F32\"", "[3]", "[0,8]"), 8, "tensor 'x': data_offsets [0, 8] hold 8 bytes, expected 12 for f32[3]");
+	lie(ONE("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0,
+		"dimension 1 of the shape is 4294967296, which makes more than");
+	lie(ONE("\"F32\"", "[1000000,1000000]", "[0,4]"), 4,
+		"which makes more than the limit of 1099511627776 bytes");
+	lie(ONE("\"F32\"", "[3]", "[0,8]"), 8,
+		"tensor 'x': data_offsets [0, 8] hold 8 bytes, expected 12 for f32[3]");
 	lie(ONE("\"F16\"", "[]", "[0,4]"), 4, "hold 4 bytes, expected 2 for f16[]");
 }
 
@@ -193,10 +206,11 @@ static void test_layout(void)
 	lie(ONE("\"F32\"", "[1]", "[0,4.0]"), 4, "no data_offsets");
 	lie(ONE("\"F32\"", "[1]", "{\"0\":0,\"1\":4}"), 4, "no data_offsets");
 	lie("{\"x\":" ENTRY("\"F32\"", "[2]", "[0,8]") ",\"y\":" ENTRY("\"F32\"", "[2]", "[4,12]") "}", 12,
-	    "tensor 'y': begins at byte 4 of the data, inside tensor 'x', which ends at 8");
-	lie("{\"x\":" ENTRY("\"F32\"", "[2]", "[0,8]") ",\"y\":" ENTRY("\"F32\"", "[2]", "[0,8]") "}", 8, "inside tensor");
+		"tensor 'y': begins at byte 4 of the data, inside tensor 'x', which ends at 8");
+	lie("{\"x\":" ENTRY("\"F32\"", "[2]", "[0,8]") ",\"y\":" ENTRY("\"F32\"", "[2]", "[0,8]") "}", 8,
+		"inside tensor");
 	lie("{\"x\":" ENTRY("\"F32\"", "[1]", "[0,4]") ",\"y\":" ENTRY("\"F32\"", "[1]", "[8,12]") "}", 12,
-	    "tensor 'y': begins at byte 8 of the data, expected 4: bytes in between belong to no tensor");
+		"tensor 'y': begins at byte 8 of the data, expected 4: bytes in between belong to no tensor");
 	lie(ONE("\"F32\"", "[1]", "[4,8]"), 8, "tensor 'x': begins at byte 4 of the data, expected 0");
 	lie(ONE("\"F32\"", "[1]", "[0,4]"), 5, "5 bytes of data after the header, expected 4");
 	lie("{}", 1, "1 bytes of data after the header, expected 0");
@@ -254,10 +268,12 @@ static void test_cut_short(void)
 	}
 }
 
-/* One byte of a good file changed at random, thousands of times: an error or a file whose tensors can all be read. */
+/* One byte of a good file changed at random, thousands of times: an error or a file whose tensors can all be
+ * read. */
 static void test_mutations(void)
 {
-	static const char good[] = "{\"x\":" ENTRY("\"F32\"", "[1]", "[0,4]") ",\"yy\":" ENTRY("\"F16\"", "[2,1]", "[4,8]") "}";
+	static const char good[] = "{\"x\":" ENTRY("\"F32\"", "[1]", "[0,4]") ",\"yy\":" ENTRY(
+		"\"F16\"", "[2,1]", "[4,8]") "}";
 	uint32_t state = 1;
 	for (int round = 0; round < 3000; round++) {
 		char header[sizeof good];
@@ -287,11 +303,18 @@ static void test_write(void)
 	static const uint16_t halves[3] = {0x3c00, 0x7e01, 0x8000};
 	static const int8_t bytes[5] = {1, -2, 3, -4, 5};
 	const Tensor tensors[] = {
-		{.name = "layer.0.weight", .type = type_make(DT_F32, 2, dim_number(2), dim_number(3)), .data = weights, .bytes = 24},
-		{.name = "a \"name\" of \xc3\xbc \x01", .type = type_make(DT_F16, 1, dim_number(3)), .data = halves, .bytes = 6},
+		{.name = "layer.0.weight",
+			.type = type_make(DT_F32, 2, dim_number(2), dim_number(3)),
+			.data = weights,
+			.bytes = 24},
+		{.name = "a \"name\" of \xc3\xbc \x01",
+			.type = type_make(DT_F16, 1, dim_number(3)),
+			.data = halves,
+			.bytes = 6},
 		{.name = "bytes", .type = type_make(DT_I8, 1, dim_number(5)), .data = bytes, .bytes = 5},
 	};
-	const Tensor *list[] = {&tensors[2], &tensors[1], &tensors[0]}, *other[] = {&tensors[0], &tensors[2], &tensors[1]};
+	const Tensor *list[] = {&tensors[2], &tensors[1], &tensors[0]},
+				 *other[] = {&tensors[0], &tensors[2], &tensors[1]};
 	Diag diag;
 	diag_init(&diag, NULL);
 	CU_ASSERT(safetensors_write(path, list, 3, &diag));

@@ -1,5 +1,5 @@
-/* test_sparse.c: the packed form of weights that are mostly zero: what was packed comes back, and bytes that kernels could not read safely are
- * told from those that they can. */
+/* test_sparse.c: the packed form of weights that are mostly zero: what was packed comes back, and bytes that
+ * kernels could not read safely are told from those that they can. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <math.h>
@@ -9,7 +9,10 @@
 #include "ir/ir.h"
 
 static uint64_t seed = 1;
-static uint32_t draw(void) { return (uint32_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 33); }
+static uint32_t draw(void)
+{
+	return (uint32_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 33);
+}
 
 /* A matrix of which `percent` of the elements are not zero. */
 static Tensor matrix(DType dtype, int64_t outputs, int64_t inputs, unsigned percent)
@@ -24,10 +27,12 @@ static Tensor matrix(DType dtype, int64_t outputs, int64_t inputs, unsigned perc
 			else
 				memcpy(data + 4 * i, &x, 4);
 		}
-	return (Tensor){ .data = data, .type = { .dtype = dtype, .rank = 2, .dim = { { .plus = outputs }, { .plus = inputs } } } };
+	return (Tensor){
+		.data = data, .type = {.dtype = dtype, .rank = 2, .dim = {{.plus = outputs}, {.plus = inputs}}}};
 }
 
-/* Inputs of one class, which are no neighbours, are read by one output of eight: an eighth of the words is left once they are. */
+/* Inputs of one class, which are no neighbours, are read by one output of eight: an eighth of the words is
+ * left once they are. */
 static Tensor classes(int64_t outputs, int64_t inputs)
 {
 	Tensor weight = matrix(DT_I8, outputs, inputs, 0);
@@ -41,20 +46,22 @@ static Tensor classes(int64_t outputs, int64_t inputs)
 static void *packed_of(const Tensor *weight, int64_t *bytes)
 {
 	*bytes = sparse_pack(weight, NULL);
-	void *packed = malloc((size_t)*bytes);   /* exactly: ASan sees what is read past it */
+	void *packed = malloc((size_t)*bytes); /* exactly: ASan sees what is read past it */
 	CU_ASSERT_EQUAL_FATAL(sparse_pack(weight, packed), *bytes);
 	return packed;
 }
 
 static void test_round_trip(void)
 {
-	static const int64_t sizes[][2] = { { 1, 1 }, { 1, 5 }, { 16, 384 }, { 17, 385 }, { 33, 7 }, { 70, 1537 }, { 15, 96 }, { 16, 97 } };
-	static const unsigned percents[] = { 0, 1, 10, 50, 100 };
+	static const int64_t sizes[][2] = {
+		{1, 1}, {1, 5}, {16, 384}, {17, 385}, {33, 7}, {70, 1537}, {15, 96}, {16, 97}};
+	static const unsigned percents[] = {0, 1, 10, 50, 100};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		for (size_t p = 0; p < sizeof percents / sizeof *percents; p++)
 			for (int as_float = 0; as_float < 2; as_float++) {
 				const DType dtype = as_float ? DT_F32 : DT_I8;
-				const int64_t N = sizes[i][0], K = sizes[i][1], words = sparse_words(K, dtype), row_bytes = K * (as_float ? 4 : 1);
+				const int64_t N = sizes[i][0], K = sizes[i][1], words = sparse_words(K, dtype),
+							  row_bytes = K * (as_float ? 4 : 1);
 				int64_t bytes;
 				Tensor weight = matrix(dtype, N, K, percents[p]);
 				void *packed = packed_of(&weight, &bytes), *row = malloc((size_t)words * SPARSE_WORD);
@@ -93,24 +100,27 @@ static void test_round_trip_ordered(void)
 
 static void test_density(void)
 {
-	int8_t codes[2][9] = { { 0, 0, 0, 0, 0, 0, 1, 0, 0 }, { 0, 0, 0, 0, 0, 0, 0, 0, 2 } };
-	const Tensor weight = { .data = codes, .type = { .dtype = DT_I8, .rank = 2, .dim = { { .plus = 2 }, { .plus = 9 } } } };
+	int8_t codes[2][9] = {{0, 0, 0, 0, 0, 0, 1, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0, 2}};
+	const Tensor weight = {
+		.data = codes, .type = {.dtype = DT_I8, .rank = 2, .dim = {{.plus = 2}, {.plus = 9}}}};
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 4), 2.0 / 6, 1e-12);
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 1), 2.0 / 18, 1e-12);
-	float negative_zero[2] = { -0.0f, 1 }, row[2];   /* what a mask makes of a negative weight */
-	const Tensor one = { .data = negative_zero, .type = { .dtype = DT_F32, .rank = 2, .dim = { { .plus = 1 }, { .plus = 2 } } } };
+	float negative_zero[2] = {-0.0f, 1}, row[2]; /* what a mask makes of a negative weight */
+	const Tensor one = {
+		.data = negative_zero, .type = {.dtype = DT_F32, .rank = 2, .dim = {{.plus = 1}, {.plus = 2}}}};
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&one, 1), 0.5, 1e-12);
 	int64_t bytes;
 	void *packed = packed_of(&one, &bytes);
 	/* one word, filled up to two of four outputs */
-	CU_ASSERT_EQUAL(bytes, 2 * 4 + SPARSE_PANEL / SPARSE_BAND * (SPARSE_BAND + 1) + 2 * SPARSE_BAND * (1 + SPARSE_WORD));
+	CU_ASSERT_EQUAL(
+		bytes, 2 * 4 + SPARSE_PANEL / SPARSE_BAND * (SPARSE_BAND + 1) + 2 * SPARSE_BAND * (1 + SPARSE_WORD));
 	sparse_row(packed, 1, 2, 0, row);
 	CU_ASSERT(row[0] == 0 && !signbit(row[0]) && row[1] == 1);
 	free(packed);
 }
 
-/* Nine tenths of the weights zero, each for itself: a third of the words of neighbours stays, less in another order, and what fills bands of four
- * outputs up is little. */
+/* Nine tenths of the weights zero, each for itself: a third of the words of neighbours stays, less in another
+ * order, and what fills bands of four outputs up is little. */
 static void test_size(void)
 {
 	Tensor weight = matrix(DT_I8, 384, 384, 10);
@@ -122,8 +132,9 @@ static void test_size(void)
 static void test_order(void)
 {
 	uint16_t order[64 * 4];
-	bool seen[256] = { false };
-	Tensor weight = classes(48, 256), few = classes(16, 256), fours = matrix(DT_I8, 48, 256, 0), floats = matrix(DT_F32, 48, 256, 10);
+	bool seen[256] = {false};
+	Tensor weight = classes(48, 256), few = classes(16, 256), fours = matrix(DT_I8, 48, 256, 0),
+		   floats = matrix(DT_F32, 48, 256, 10);
 	CU_ASSERT_DOUBLE_EQUAL(sparse_density(&weight, 4), 0.5, 1e-12);
 	CU_ASSERT_EQUAL(sparse_order(&weight, order), 48 * 64 / 8);
 	CU_ASSERT_DOUBLE_EQUAL(sparse_left(&weight), 0.125, 1e-12);
@@ -131,11 +142,12 @@ static void test_order(void)
 		CU_ASSERT(order[i] < 256 && !seen[order[i]] && order[i] % 8 == order[i / 4 * 4] % 8);
 		seen[order[i]] = true;
 	}
-	CU_ASSERT_EQUAL(sparse_order(&few, order), -1);      /* two words less an input's word: bringing it to its place takes longer */
-	CU_ASSERT_EQUAL(sparse_order(&fours, order), -1);    /* nothing to gain */
-	CU_ASSERT_EQUAL(sparse_order(&floats, order), -1);   /* their words are single numbers */
+	CU_ASSERT_EQUAL(sparse_order(&few, order),
+		-1); /* two words less an input's word: bringing it to its place takes longer */
+	CU_ASSERT_EQUAL(sparse_order(&fours, order), -1);  /* nothing to gain */
+	CU_ASSERT_EQUAL(sparse_order(&floats, order), -1); /* their words are single numbers */
 	CU_ASSERT_DOUBLE_EQUAL(sparse_left(&floats), sparse_density(&floats, 1), 1e-12);
-	const Tensor *all[] = { &weight, &few, &fours, &floats };
+	const Tensor *all[] = {&weight, &few, &fours, &floats};
 	for (int i = 0; i < 4; i++)
 		free((void *)(uintptr_t)all[i]->data);
 }
@@ -167,7 +179,7 @@ static void check_hostile(const Tensor *weight, bool ordered)
 
 static void test_hostile(void)
 {
-	Tensor weights[] = { matrix(DT_I8, 40, 500, 10), classes(70, 256) };
+	Tensor weights[] = {matrix(DT_I8, 40, 500, 10), classes(70, 256)};
 	for (int i = 0; i < 2; i++) {
 		check_hostile(&weights[i], i == 1);
 		free((void *)(uintptr_t)weights[i].data);

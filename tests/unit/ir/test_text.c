@@ -1,8 +1,9 @@
-/* test_text.c: print -> parse -> print is a fixed point and loses nothing, for random modules of every op, attribute and
- * constant form; names and files of weights. What the parser refuses is in test_text_errors.c. */
+/* test_text.c: print -> parse -> print is a fixed point and loses nothing, for random modules of every op,
+ * attribute and constant form; names and files of weights. What the parser refuses is in test_text_errors.c.
+ */
 #include "tests/unit/random_module.h"
 
-/* ---- random modules ---------------------------------------------------------------------------------------------- */
+/* ---- random modules -------------------------------------------------------------------------- */
 
 static bool value_equal(const Value *a, const Value *b)
 {
@@ -13,13 +14,15 @@ static bool value_equal(const Value *a, const Value *b)
 
 static bool node_equal(const Node *a, const Node *b)
 {
-	bool equal = a->op == b->op && a->nargs == b->nargs && a->nresults == b->nresults && attrs_equal(&a->attr, &b->attr);
+	bool equal = a->op == b->op && a->nargs == b->nargs && a->nresults == b->nresults
+		&& attrs_equal(&a->attr, &b->attr);
 	for (int32_t i = 0; equal && i < a->nargs; i++)
 		equal = value_equal(a->args[i], b->args[i]);
 	for (int32_t i = 0; equal && i < a->nresults; i++)
 		equal = value_equal(a->results[i], b->results[i]);
 	if (equal && a->op == OP_CONST)
-		equal = type_equal(&a->data->type, &b->data->type) && memcmp(a->data->data, b->data->data, (size_t)a->data->bytes) == 0;
+		equal = type_equal(&a->data->type, &b->data->type)
+			&& memcmp(a->data->data, b->data->data, (size_t)a->data->bytes) == 0;
 	return equal;
 }
 
@@ -31,7 +34,8 @@ static bool graph_identical(const Graph *a, const Graph *b)
 	ARENA_FIELDS(FIELD)
 #undef FIELD
 	for (int32_t i = 0; equal && i < a->noutputs; i++)
-		equal = strcmp(a->outputs[i].name, b->outputs[i].name) == 0 && value_equal(a->outputs[i].value, b->outputs[i].value);
+		equal = strcmp(a->outputs[i].name, b->outputs[i].name) == 0
+			&& value_equal(a->outputs[i].value, b->outputs[i].value);
 	const Node *x = a->first, *y = b->first;
 	for (; equal && x && y; x = x->next, y = y->next)
 		equal = node_equal(x, y);
@@ -40,13 +44,15 @@ static bool graph_identical(const Graph *a, const Graph *b)
 
 static bool module_equal(const Module *a, const Module *b)
 {
-	bool equal = a->nmeta == b->nmeta && a->nheads == b->nheads && a->ngraphs == b->ngraphs && a->max_tokens == b->max_tokens &&
-	             strcmp(a->name, b->name) == 0 && !a->tokenizer == !b->tokenizer;
+	bool equal = a->nmeta == b->nmeta && a->nheads == b->nheads && a->ngraphs == b->ngraphs
+		&& a->max_tokens == b->max_tokens && strcmp(a->name, b->name) == 0 && !a->tokenizer == !b->tokenizer;
 	for (int32_t i = 0; equal && i < a->nmeta; i++)
-		equal = strcmp(a->meta[i].key, b->meta[i].key) == 0 && strcmp(a->meta[i].value, b->meta[i].value) == 0;
+		equal = strcmp(a->meta[i].key, b->meta[i].key) == 0
+			&& strcmp(a->meta[i].value, b->meta[i].value) == 0;
 	for (int32_t i = 0; equal && i < a->nheads; i++) {
 		const Head *x = &a->heads[i], *y = &b->heads[i];
-		equal = x->task == y->task && x->problem == y->problem && x->nlabels == y->nlabels && strcmp(x->output, y->output) == 0;
+		equal = x->task == y->task && x->problem == y->problem && x->nlabels == y->nlabels
+			&& strcmp(x->output, y->output) == 0;
 		for (int32_t k = 0; equal && k < x->nlabels; k++)
 			equal = strcmp(x->labels[k], y->labels[k]) == 0;
 	}
@@ -75,7 +81,7 @@ static void test_random_modules(void)
 	}
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 /* Every f16 and bf16, and a million f32, f64 and i64 bit patterns, survive as text. */
 static void check_element(DType dtype, const void *bits)
 {
@@ -133,7 +139,8 @@ static Module *parse_const(const char *form, const char *type, Diag *diag)
 /* The first numbers of rand(7) from an implementation in another language (IR.md, Random constants). */
 static void test_rand(void)
 {
-	static const double expected[] = {-0.22034060955047607, -0.966423511505127, 0.8015213012695312, 0.16586053371429443};
+	static const double expected[] = {
+		-0.22034060955047607, -0.966423511505127, 0.8015213012695312, 0.16586053371429443};
 	Diag diag;
 	Module *module = parse_const("rand(7)", "f32[2,2]", &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
@@ -179,21 +186,22 @@ static void test_constants(void)
 	check_const("splat(inf)", "f32[2]", "splat(inf)", 0, INFINITY);
 	check_const("iota", "i32[2,3]", "iota", 5, 5);
 	check_const("iota", "f16[3]", "iota", 2, 2);
-	check_const("rand(0)", "bf16[3]", "rand(0)", 2, bfloat_to_float(bfloat_from_float((float)random_at(0, 2))));
+	check_const(
+		"rand(0)", "bf16[3]", "rand(0)", 2, bfloat_to_float(bfloat_from_float((float)random_at(0, 2))));
 	check_const("[1,2 , 3]", "u8[3]", "[1, 2, 3]", 2, 3);
 	check_const("[-0, 1.5e0]", "f32[2]", "[-0, 1.5]", 1, 1.5);
 	check_const("[-inf]", "f32[1]", "[-inf]", 0, -INFINITY);
 	check_const("[0.333333343]", "f32[]", "[0.33333334]", 0, 1.0f / 3);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 static void test_ids(void)
 {
-	static const char text[] =
-		"module @model\n\ngraph @main(%0: i32[S], %types: i32[S]) level=graph {\n"
-		"  %w = const iota : f32[4,2]\n  %1 = embed %w, %0 : f32[S,2]\n  %a = embed %w, %types : f32[S,2]\n"
-		"  %200 = add %1, %a : f32[S,2]  # layer.0\n  %x.y-z = relu %200 : f32[S,2]\n"
-		"  return hidden=%x.y-z, \"two.words\"=%200\n}\n";
+	static const char text[] = "module @model\n\ngraph @main(%0: i32[S], %types: i32[S]) level=graph {\n"
+							   "  %w = const iota : f32[4,2]\n  %1 = embed %w, %0 : f32[S,2]\n  %a = embed "
+							   "%w, %types : f32[S,2]\n"
+							   "  %200 = add %1, %a : f32[S,2]  # layer.0\n  %x.y-z = relu %200 : f32[S,2]\n"
+							   "  return hidden=%x.y-z, \"two.words\"=%200\n}\n";
 	Diag diag;
 	Module *module = parse(text, &diag);
 	diag_print(&diag, stderr);
@@ -212,21 +220,23 @@ static void test_ids(void)
 	diag_free(&diag);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 static void test_weights(void)
 {
 	static const float one[3] = {1, 2, 3}, two[2] = {7, 8};
 	const Tensor a = {.name = "a", .type = type_make(DT_F32, 1, dim_number(3)), .data = one, .bytes = 12};
-	const Tensor b = {.name = "odd name:b", .type = type_make(DT_F32, 1, dim_number(2)), .data = two, .bytes = 8};
+	const Tensor b = {
+		.name = "odd name:b", .type = type_make(DT_F32, 1, dim_number(2)), .data = two, .bytes = 8};
 	const Tensor other = {.name = "a", .type = type_make(DT_F32, 1, dim_number(2)), .data = two, .bytes = 8};
 	Diag diag;
 	diag_init(&diag, NULL);
 	CU_ASSERT(safetensors_write(in_directory("one.safetensors"), (const Tensor *[]){&a, &b}, 2, &diag));
 	CU_ASSERT_EQUAL(mkdir(in_directory("far"), 0700), 0);
 	CU_ASSERT(safetensors_write(in_directory("far/two.safetensors"), (const Tensor *[]){&other}, 1, &diag));
-	static const char text[] =
-		"module @m weights \"one.safetensors\", \"two.safetensors\"\n\ngraph @main(%ids: i32[S]) level=graph {\n"
-		"  %a = const @a : f32[2]\n  %b = const @\"odd name:b\" : f32[2]\n  return a=%a, b=%b\n}\n";
+	static const char text[] = "module @m weights \"one.safetensors\", \"two.safetensors\"\n\ngraph "
+							   "@main(%ids: i32[S]) level=graph {\n"
+							   "  %a = const @a : f32[2]\n  %b = const @\"odd name:b\" : f32[2]\n  return "
+							   "a=%a, b=%b\n}\n";
 	const char *search[] = {in_directory("nowhere"), in_directory("far"), NULL};
 	Module *module = module_parse(text, strlen(text), directory, search, &diag);
 	diag_print(&diag, stderr);
@@ -243,7 +253,7 @@ static void test_weights(void)
 	module_free(copy);
 	module_free(module);
 	CU_ASSERT_PTR_NULL(module_parse(text, strlen(text), directory, NULL, &diag));
-	CU_ASSERT_EQUAL(diag.errors, 1);    /* only that the file is missing, nothing about its constants */
+	CU_ASSERT_EQUAL(diag.errors, 1); /* only that the file is missing, nothing about its constants */
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[0].text, "weights 'two.safetensors': no such file in"));
 	diag_free(&diag);
 	static const Case wrong[] = {
@@ -253,10 +263,13 @@ static void test_weights(void)
 	for (int i = 0; i < 2; i++) {
 		char line[300];
 		diag_init(&diag, NULL);
-		snprintf(line, sizeof line, "module weights \"one.safetensors\", \"two.safetensors\"\n"
-			"%s  %%a = %s\n  return a=%%a\n}\n", HEADER, wrong[i].text);
+		snprintf(line, sizeof line,
+			"module weights \"one.safetensors\", \"two.safetensors\"\n"
+			"%s  %%a = %s\n  return a=%%a\n}\n",
+			HEADER, wrong[i].text);
 		CU_ASSERT_PTR_NULL(module_parse(line, strlen(line), directory, search, &diag));
-		CU_ASSERT(diag.errors == 1 && diag.messages[0].line == 3 && strstr(diag.messages[0].text, wrong[i].message));
+		CU_ASSERT(diag.errors == 1 && diag.messages[0].line == 3
+			&& strstr(diag.messages[0].text, wrong[i].message));
 		diag_free(&diag);
 	}
 	CU_ASSERT_PTR_NULL(parse("module weights \"one.safetensors\", \"one.safetensors\"\n", &diag));
@@ -270,8 +283,10 @@ static void test_weights(void)
 static Module *loose_module(void)
 {
 	Diag diag;
-	Module *module = parse("module @m weights \"one.safetensors\"\ngraph @main(%ids: i32[S]) {\n  %a = const @a : f32[3]\n"
-	                       "  return a=%a\n}\n", &diag);
+	Module *module = parse("module @m weights \"one.safetensors\"\ngraph @main(%ids: i32[S]) {\n  %a = const "
+						   "@a : f32[3]\n"
+						   "  return a=%a\n}\n",
+		&diag);
 	Type large = type_make(DT_F32, 1, dim_number(100)), small = type_make(DT_F16, 1, dim_number(64));
 	const char *names[] = {"a", "fused", "fused", "", "small"};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
@@ -281,7 +296,7 @@ static Module *loose_module(void)
 		for (int k = 0; k < 64; k++)
 			tensor_set(tensor, k, i + k / 100.0);
 		graph_const(module->graphs[0], NULL, tensor, NULL);
-		if (i == 1)    /* the same tensor twice is written once */
+		if (i == 1) /* the same tensor twice is written once */
 			graph_const(module->graphs[0], NULL, tensor, NULL);
 	}
 	return module;
@@ -306,12 +321,18 @@ static void test_write(void)
 	CU_ASSERT_EQUAL(safetensors_count(again->files[1]), 4);
 	const Node *x = module->graphs[0]->first, *y = again->graphs[0]->first;
 	for (; x && y; x = x->next, y = y->next)
-		CU_ASSERT(x->data->bytes == y->data->bytes && memcmp(x->data->data, y->data->data, (size_t)x->data->bytes) == 0);
+		CU_ASSERT(x->data->bytes == y->data->bytes
+			&& memcmp(x->data->data, y->data->data, (size_t)x->data->bytes) == 0);
 	CU_ASSERT(!x && !y);
 	char *text = module_text(again, NULL);
 	static const char *const lines[] = {
-		"module @m weights \"one.safetensors\", \"out.safetensors\"\n", "%a = const @a : f32[3]\n", " = const @a.2 : f32[100]\n",
-		" = const @fused : f32[100]\n", " = const @fused.2 : f32[100]\n", " = const @v6 : f32[100]\n", " = const [4, 4.01, ",
+		"module @m weights \"one.safetensors\", \"out.safetensors\"\n",
+		"%a = const @a : f32[3]\n",
+		" = const @a.2 : f32[100]\n",
+		" = const @fused : f32[100]\n",
+		" = const @fused.2 : f32[100]\n",
+		" = const @v6 : f32[100]\n",
+		" = const [4, 4.01, ",
 	};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
 		if (!strstr(text, lines[i])) {
@@ -335,7 +356,8 @@ static void test_write(void)
 	CU_ASSERT(module_write(again, in_directory("out.bir"), NULL, &diag));
 	module_free(again);
 	again = module_read(in_directory("out.bir"), NULL, &diag);
-	CU_ASSERT(again && again->nfiles == 3 && strcmp(safetensors_name(again->files[2]), "out.2.safetensors") == 0);
+	CU_ASSERT(
+		again && again->nfiles == 3 && strcmp(safetensors_name(again->files[2]), "out.2.safetensors") == 0);
 	module_free(again);
 	module_free(module);
 	CU_ASSERT_EQUAL(diag.errors, 0);
@@ -373,7 +395,8 @@ static void test_read(void)
 	fputs(BODY("%y = relu %ids : f32[S]"), out);
 	fclose(out);
 	CU_ASSERT_PTR_NULL(module_read(in_directory("wrong.bir"), NULL, &diag));
-	CU_ASSERT(diag.errors == 1 && diag.messages[0].line == 2 && strcmp(diag.messages[0].file, in_directory("wrong.bir")) == 0);
+	CU_ASSERT(diag.errors == 1 && diag.messages[0].line == 2
+		&& strcmp(diag.messages[0].file, in_directory("wrong.bir")) == 0);
 	diag_free(&diag);
 }
 

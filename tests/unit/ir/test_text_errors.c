@@ -1,7 +1,8 @@
-/* test_text_errors.c: the parser says what is wrong and where, goes on behind it, keeps to its limits, and survives any bytes. */
+/* test_text_errors.c: the parser says what is wrong and where, goes on behind it, keeps to its limits, and
+ * survives any bytes. */
 #include "tests/unit/random_module.h"
 
-/* ---- errors ------------------------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 static void test_errors(void)
 {
 	static const Case cases[] = {
@@ -41,7 +42,8 @@ static void test_errors(void)
 		{BODY("%4294967295 = relu %ids : f32[S]"), 2, "is too large, the largest is 16777215"},
 		{BODY("%y = reluu %ids : f32[S]"), 2, "there is no op 'reluu'"},
 		{BODY("%y = %ids : f32[S]"), 2, "expected the name of an op, found '%ids'"},
-		{BODY("%y, %z = relu %ids : f32[S], f32[S]"), 2, "relu makes 1 results; the line has 2 names and 2 types"},
+		{BODY("%y, %z = relu %ids : f32[S], f32[S]"), 2,
+			"relu makes 1 results; the line has 2 names and 2 types"},
 		{BODY("%y = relu %ids"), 2, "expected ':' and the type of the result, found the end of the line"},
 		{BODY("%y = relu %ids : f31[S]"), 2, "expected a type as f32[S,384], found 'f31'"},
 		{BODY("%y = relu %ids : f32[0]"), 2, "a dimension is 0, expected 1 to"},
@@ -51,7 +53,8 @@ static void test_errors(void)
 		{BODY("%y = relu %ids : f32[3000000000S]"), 2, "a symbol's factor is 3000000000"},
 		{BODY("%y = relu %ids : f32[S +1]"), 2, "expected ',' or ']', found '+1'"},
 		{BODY("%y = relu %ids : f32[1,1,1,1,1]"), 2, "more than 4 dimensions"},
-		{BODY("%y = relu %ids : f32[1000000000000,1000000000000]"), 2, "a type of more than 1099511627776 bytes"},
+		{BODY("%y = relu %ids : f32[1000000000000,1000000000000]"), 2,
+			"a type of more than 1099511627776 bytes"},
 		{BODY("%y = relu %ids {eps=1 eps=2} : f32[S]"), 2, "attribute eps is given twice"},
 		{BODY("%y = relu %ids {foo=1} : f32[S]"), 2, "there is no attribute 'foo'"},
 		{BODY("%y = relu %ids {heads=1.5} : f32[S]"), 2, "expected a whole number, found '1.5'"},
@@ -72,20 +75,23 @@ static void test_errors(void)
 		{BODY("%y = const iota : i8[200]"), 2, "element 128 is no whole number that fits i8"},
 		{BODY("%y = const rand(-1) : f32[1]"), 2, "the seed of rand must be a whole number from 0"},
 		{BODY("%y = const rand(1) : i32[1]"), 2, "rand makes numbers between -1 and 1, so not i32[1]"},
-		{BODY("%y = const rand(1) : f32[S]"), 2, "a constant of type f32[S], expected numbers as its dimensions"},
+		{BODY("%y = const rand(1) : f32[S]"), 2,
+			"a constant of type f32[S], expected numbers as its dimensions"},
 		{BODY("%y = const rand(1) : f32[1000000000]"), 2, "make more than 1073741824 bytes in all"},
 		{BODY("%y = const 7 : f32[1]"), 2, "expected @tensor.name, splat(0.5), iota, rand(7) or a list"},
 		{BODY("return x=%ids"), 3, "a second return line; the first is line 2"},
-		{"graph @g(%ids: i32[S]) {\n return x=%ids\n %y = relu %ids : f32[S]\n}\n", 3, "an op behind the return line"},
+		{"graph @g(%ids: i32[S]) {\n return x=%ids\n %y = relu %ids : f32[S]\n}\n", 3,
+			"an op behind the return line"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		Diag diag;
 		Module *module = parse(cases[i].text, &diag);
 		CU_ASSERT_PTR_NULL(module);
-		bool right = diag.errors == 1 && diag.code == EXIT_INPUT && diag.messages[0].line == cases[i].line &&
-		             strstr(diag.messages[0].text, cases[i].message);
+		bool right = diag.errors == 1 && diag.code == EXIT_INPUT && diag.messages[0].line == cases[i].line
+			&& strstr(diag.messages[0].text, cases[i].message);
 		if (!right) {
-			fprintf(stderr, "of:\n%s\nexpected line %d: %s\n", cases[i].text, cases[i].line, cases[i].message);
+			fprintf(
+				stderr, "of:\n%s\nexpected line %d: %s\n", cases[i].text, cases[i].line, cases[i].message);
 			diag_print(&diag, stderr);
 			CU_FAIL("another message");
 		}
@@ -98,8 +104,11 @@ static void test_errors(void)
 static void test_goes_on(void)
 {
 	Diag diag;
-	CU_ASSERT_PTR_NULL(parse("graph @main(%ids: i32[S]) {\n  %a = nonsense %ids : f32[S]\n  %b = relu %a : f32[S]\n"
-	                         "  %c = relu %b {eps=} : f32[S]\n  %d = add %c, %b : f32[S]\n  return x=%e\n}\n}\n", &diag));
+	CU_ASSERT_PTR_NULL(parse("graph @main(%ids: i32[S]) {\n  %a = nonsense %ids : f32[S]\n  %b = relu %a : "
+							 "f32[S]\n"
+							 "  %c = relu %b {eps=} : f32[S]\n  %d = add %c, %b : f32[S]\n  return "
+							 "x=%e\n}\n}\n",
+		&diag));
 	CU_ASSERT_EQUAL(diag.errors, 4);
 	static const int lines[] = {2, 4, 6, 8};
 	for (int i = 0; i < 4 && i < diag.count; i++)
@@ -116,7 +125,7 @@ static void test_goes_on(void)
 	free(text);
 }
 
-/* ---- any bytes --------------------------------------------------------------------------------------------------- */
+/* ---- any bytes ------------------------------------------------------------------------------- */
 static void survive(const char *text, size_t bytes)
 {
 	Diag diag;
@@ -136,10 +145,10 @@ static void survive(const char *text, size_t bytes)
 
 static void test_survives(void)
 {
-	static const char *const pieces[] = {
-		"%ids", "%1", " = ", "{", "}", "[", "]", "\n", "graph @main(%ids: i32[S]) {\n", "return x=%ids\n", "const ", "relu ",
-		"add ", ": f32[S,4]", "\"", "\\", "@w", "module ", "weights ", "eps=", "1e-12", "S", "-1", ",", "#", "\0", "\xff",
-		"rand(1)", "splat(", ")", "iota", "level=", "arena{", "head ", "labels=[", "%\"a\"", "2S", "elided", "perm=[0",
+	static const char *const pieces[] = {"%ids", "%1", " = ", "{", "}", "[", "]", "\n",
+		"graph @main(%ids: i32[S]) {\n", "return x=%ids\n", "const ", "relu ", "add ", ": f32[S,4]", "\"",
+		"\\", "@w", "module ", "weights ", "eps=", "1e-12", "S", "-1", ",", "#", "\0", "\xff", "rand(1)",
+		"splat(", ")", "iota", "level=", "arena{", "head ", "labels=[", "%\"a\"", "2S", "elided", "perm=[0",
 		"linear "};
 	for (uint64_t seed = 1; seed <= 60; seed++) {
 		Module *module = random_module(seed);
@@ -175,10 +184,12 @@ static void test_survives(void)
 }
 
 /* before, item repeated, after: the error of the first item too many. */
-static void check_limit(const char *before, const char *item, int count, const char *after, const char *message)
+static void check_limit(
+	const char *before, const char *item, int count, const char *after, const char *message)
 {
 	Diag diag;
-	char *text = malloc(strlen(before) + (size_t)count * (strlen(item) + 8) + strlen(after) + 1), *at = stpcpy(text, before);
+	char *text = malloc(strlen(before) + (size_t)count * (strlen(item) + 8) + strlen(after) + 1),
+		 *at = stpcpy(text, before);
 	for (int i = 0; i < count; i++)
 		at += sprintf(at, item, i);
 	strcpy(at, after);
@@ -211,13 +222,18 @@ static void test_limits(void)
 	check_limit("graph @g(%a: i32[S]", ", %%x%d: i32[S]", 16, ") {\nreturn\n}\n", "more than 16 inputs");
 	check_limit("graph @g(%a: i32[S]) {\n return x=%a", ", x%d=%%a", 256, "\n}\n", "more than 256 outputs");
 	check_limit("graph @g(%a: i32[S]) {\n %b = concat %a", ", %%a", 15, " : i32[S]\n return\n}\n", NULL);
-	check_limit("graph @g(%a: i32[S]) {\n %b = concat %a", ", %%a", 16, " : i32[S]\n return\n}\n", "more than 16 arguments");
-	check_limit("graph @g(%a: i32[S]) {\n %b", ", %%c%d", 4, " = relu %a : i32[S]\n return\n}\n", "more than 4 results");
-	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a : i32", ", i32", 4, "\n return\n}\n", "more than 4 types");
+	check_limit("graph @g(%a: i32[S]) {\n %b = concat %a", ", %%a", 16, " : i32[S]\n return\n}\n",
+		"more than 16 arguments");
+	check_limit("graph @g(%a: i32[S]) {\n %b", ", %%c%d", 4, " = relu %a : i32[S]\n return\n}\n",
+		"more than 4 results");
+	check_limit(
+		"graph @g(%a: i32[S]) {\n %b = relu %a : i32", ", i32", 4, "\n return\n}\n", "more than 4 types");
 	check_limit("graph @g(%a: i32[S]) {\n %b = relu %a {eps=1", "0", 70, "} : i32\n return\n}\n",
 		"a number of 71 characters, expected at most 63");
-	check_limit("graph @g(%a: i32[S]) {\n %b", "b", 1100, " = relu %a : i32\n return\n}\n", "has 1101 bytes, expected 1 to 1024");
-	check_limit("head qa output=x labels=[\"a\"", ", \"%d\"", 100, "]\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
+	check_limit("graph @g(%a: i32[S]) {\n %b", "b", 1100, " = relu %a : i32\n return\n}\n",
+		"has 1101 bytes, expected 1 to 1024");
+	check_limit("head qa output=x labels=[\"a\"", ", \"%d\"", 100,
+		"]\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
 	check_limit("head qa output=x labels=[", "]", 1, "\ngraph @g(%a: i32[S]) {\n return x=%a\n}\n", NULL);
 	/* Files: larger than one read, and too large. */
 	Diag diag;
@@ -236,10 +252,12 @@ static void test_limits(void)
 	diag_free(&diag);
 }
 
-/* Lines on which every byte begins another string that never ends: to look at each of them would take hours. */
+/* Lines on which every byte begins another string that never ends: to look at each of them would take hours.
+ */
 static void test_long_lines(void)
 {
-	static const char *const starts[] = {"", "graph @main(%ids: i32[S]) {\n  %y = relu %ids {kernel=\"", "graph @g() {\n  %\""};
+	static const char *const starts[] = {
+		"", "graph @main(%ids: i32[S]) {\n  %y = relu %ids {kernel=\"", "graph @g() {\n  %\""};
 	enum { PAIRS = 2000000 };
 	char *text = malloc(2 * PAIRS + 100);
 	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {

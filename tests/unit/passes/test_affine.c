@@ -1,4 +1,5 @@
-/* test_affine.c: wherever an affine function of rows goes, the graph computes it; and the probe of elastic_net.h is at its minimum. */
+/* test_affine.c: wherever an affine function of rows goes, the graph computes it; and the probe of
+ * elastic_net.h is at its minimum. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 
 enum { WIDTH = 4, TOKENS = 3 };
 
-#define HEAD "module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n  %w = const rand(2) : f32[4,4]\n" \
+#define HEAD \
+	"module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n  %w = const " \
+	"rand(2) : f32[4,4]\n" \
 	"  %b = const rand(3) : f32[4]\n  %g = const rand(4) : f32[4]\n  %x = embed %t, %ids : f32[S,4]\n"
 
 /* The rows of output k for the ids 1, 5, 7. */
@@ -19,7 +22,8 @@ static void eval_rows(Module *module, int k, double *rows)
 	EvalArray out[2] = {{0}};
 	diag_init(&diag, NULL);
 	CU_ASSERT_TRUE_FATAL(module_verify(module, &diag));
-	CU_ASSERT_TRUE_FATAL(graph_eval_ids(module->graphs[0], (const int32_t[]){1, 5, 7}, NULL, TOKENS, out, &diag));
+	CU_ASSERT_TRUE_FATAL(
+		graph_eval_ids(module->graphs[0], (const int32_t[]){1, 5, 7}, NULL, TOKENS, out, &diag));
 	for (int64_t i = 0; i < out[k].count; i++)
 		rows[i] = eval_at(&out[k], i);
 	for (int i = 0; i < module->graphs[0]->noutputs; i++)
@@ -40,8 +44,8 @@ static void apply_by_hand(const Affine *f, double *row)
 		row[i] = y[i] + f->shift[i];
 }
 
-/* Applies f to the value that the graph returns as "at", and compares what it returns first with f of it, or with a linear of f of it. The
- * graph does not return "at" any more, unless the first is called "kept". */
+/* Applies f to the value that the graph returns as "at", and compares what it returns first with f of it, or
+ * with a linear of f of it. The graph does not return "at" any more, unless the first is called "kept". */
 static void check(const char *body, const Affine *f, const char *where, bool then_linear)
 {
 	char text[2048];
@@ -102,19 +106,24 @@ static void test_affine(void)
 	static const char norm[] = "  %h = layernorm %x, %g, %b {eps=0} : f32[S,4]\n";
 	char text[512];
 	for (int i = 0; i < 2; i++) {
-		check("  %h = linear %x, %w, %b : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that makes", false);
-		check("  %h = linear %x, %w : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that makes", false);
-		check("  %h = tanh %x : f32[S,4]\n  %y = linear %h, %w, %b : f32[S,4]\n  return y=%y, at=%h\n}\n", both[i], "linears that read",
-			true);
-		check("  %h = tanh %x : f32[S,4]\n  %y = linear %h, %w, %b : f32[S,4]\n  return kept=%y, at=%h\n}\n", both[i], "ops of its own",
-			true);
+		check("  %h = linear %x, %w, %b : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that makes",
+			false);
+		check("  %h = linear %x, %w : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that makes",
+			false);
+		check("  %h = tanh %x : f32[S,4]\n  %y = linear %h, %w, %b : f32[S,4]\n  return y=%y, at=%h\n}\n",
+			both[i], "linears that read", true);
+		check("  %h = tanh %x : f32[S,4]\n  %y = linear %h, %w, %b : f32[S,4]\n  return kept=%y, at=%h\n}\n",
+			both[i], "ops of its own", true);
 		check("  %h = tanh %x : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "ops of its own", false);
-		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=mean} : f32[4]\n  return y=%p, at=%p\n}\n", both[i],
-			"linear that makes", false);
-		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=mean_sqrt} : f32[4]\n  return y=%p, at=%p\n}\n", both[i],
-			"ops of its own", false);
-		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=max} : f32[4]\n  return y=%p, at=%p\n}\n", both[i],
-			"ops of its own", false);
+		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=mean} : f32[4]\n  return y=%p, "
+			  "at=%p\n}\n",
+			both[i], "linear that makes", false);
+		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=mean_sqrt} : f32[4]\n  return y=%p, "
+			  "at=%p\n}\n",
+			both[i], "ops of its own", false);
+		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=max} : f32[4]\n  return y=%p, "
+			  "at=%p\n}\n",
+			both[i], "ops of its own", false);
 	}
 	snprintf(text, sizeof text, "%s  return y=%%h, at=%%h\n}\n", norm);
 	check(text, &diagonal, "gamma and beta", false);

@@ -1,4 +1,5 @@
-/* test_eliminate.c: what eliminate.c takes out of a linear against the normal equations, solved here for every set of units. */
+/* test_eliminate.c: what eliminate.c takes out of a linear against the normal equations, solved here for
+ * every set of units. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,9 +15,9 @@ static double draw(void)
 
 typedef struct Case {
 	int count, width, outputs, rows;
-	double  ridge;
-	float  *x, *w;                      /* [rows, n], [outputs, n] */
-	double *h;                          /* [n, n]: covariance with the ridge */
+	double ridge;
+	float *x, *w; /* [rows, n], [outputs, n] */
+	double *h;    /* [n, n]: covariance with the ridge */
 } Case;
 
 static int inputs(const Case *c) { return c->count * c->width; }
@@ -42,7 +43,8 @@ static Case make(int count, int width, int outputs, int rows, double ridge)
 	for (int r = 0; r < rows; r++)
 		for (int i = 0; i < n; i++)
 			for (int j = 0; j < n; j++)
-				c.h[i * n + j] += ((double)c.x[r * n + i] - mean[i]) * ((double)c.x[r * n + j] - mean[j]) / rows;
+				c.h[i * n + j] += ((double)c.x[r * n + i] - mean[i]) * ((double)c.x[r * n + j] - mean[j])
+					/ rows;
 	for (int i = 0; i < n; i++)
 		variance += c.h[i * n + i] / n;
 	for (int i = 0; i < n; i++)
@@ -86,7 +88,8 @@ static double solve(const Case *c, const bool *gone, double *fitted)
 			fitted[o * n + stay[i]] = a[i * (m + 1) + m] / a[i * (m + 1) + i];
 		for (int i = 0; i < n; i++)
 			for (int j = 0; j < n; j++)
-				total += (fitted[o * n + i] - (double)c->w[o * n + i]) * c->h[i * n + j] * (fitted[o * n + j] - (double)c->w[o * n + j]);
+				total += (fitted[o * n + i] - (double)c->w[o * n + i]) * c->h[i * n + j]
+					* (fitted[o * n + j] - (double)c->w[o * n + j]);
 	}
 	free(a);
 	return total;
@@ -109,7 +112,8 @@ static void compare(const Case *c, const Elimination *e, const double *want)
 	for (int o = 0; o < c->outputs; o++)
 		for (int p = 0; p < e->live; p++)
 			for (int k = 0; k < c->width; k++)
-				CU_ASSERT_DOUBLE_EQUAL(e->weight[o * e->ld + p * c->width + k], want[o * n + e->unit[p] * c->width + k], 1e-8);
+				CU_ASSERT_DOUBLE_EQUAL(
+					e->weight[o * e->ld + p * c->width + k], want[o * n + e->unit[p] * c->width + k], 1e-8);
 }
 
 /* Takes lots out until one unit is left: every weight, every cost, and that the cheapest go. */
@@ -164,7 +168,7 @@ static void test_heads(void)
 {
 	check(5, 3, 7, 130, 0.01, 1);
 	check(4, 8, 32, 65, 0.1, 1);
-	check(12, 12, 6, 300, 0.01, 2);         /* wider than a panel, more than one sweep */
+	check(12, 12, 6, 300, 0.01, 2); /* wider than a panel, more than one sweep */
 }
 
 /* The order in which units go makes no difference, and neither does how many go at once. */
@@ -181,7 +185,8 @@ static void test_order(void)
 	for (int32_t p = 0; p < a.live; p++)
 		for (int32_t q = 0; q < b.live; q++)
 			for (int k = 0; a.unit[p] == b.unit[q] && k < 8; k++)
-				CU_ASSERT_DOUBLE_EQUAL(a.weight[k / 2 * a.ld + 2 * p + k % 2], b.weight[k / 2 * b.ld + 2 * q + k % 2], 1e-9);
+				CU_ASSERT_DOUBLE_EQUAL(
+					a.weight[k / 2 * a.ld + 2 * p + k % 2], b.weight[k / 2 * b.ld + 2 * q + k % 2], 1e-9);
 	elimination_close(&a);
 	elimination_close(&b);
 	covariance_close(&seen[0]);
@@ -206,8 +211,8 @@ static void test_degenerate(void)
 		CU_ASSERT_EQUAL(good, kind < 2);
 		if (good) {
 			CU_ASSERT_TRUE(elimination_remove(&e, (int32_t[]){2}, 1));
-			CU_ASSERT_DOUBLE_EQUAL(e.weight[0], 1, 1e-12);   /* what never varies is the bias's business */
-			CU_ASSERT_FALSE(elimination_remove(&e, (int32_t[]){2}, 1));   /* gone already */
+			CU_ASSERT_DOUBLE_EQUAL(e.weight[0], 1, 1e-12); /* what never varies is the bias's business */
+			CU_ASSERT_FALSE(elimination_remove(&e, (int32_t[]){2}, 1)); /* gone already */
 		}
 		elimination_close(&e);
 		covariance_close(&seen);

@@ -1,5 +1,6 @@
-/* test_narrow.c: linears on narrow numbers. The evaluator, which --check-each and `bertc verify` measure with, makes the bits that the
- * kernels make; the codes of quantize-int8 are what its head comment says; packing for any kernel changes no number. */
+/* test_narrow.c: linears on narrow numbers. The evaluator, which --check-each and `bertc verify` measure
+ * with, makes the bits that the kernels make; the codes of quantize-int8 are what its head comment says;
+ * packing for any kernel changes no number. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void run_passes(Module *module, const char *text, uint32_t isa)
 	diag_init(&diag, NULL);
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
-	if (!pipeline_run(pipeline, module, &(PassEnv){ .isa = isa }, NULL, NULL, &diag)) {
+	if (!pipeline_run(pipeline, module, &(PassEnv){.isa = isa}, NULL, NULL, &diag)) {
 		diag_print(&diag, stdout);
 		CU_FAIL_FATAL("a pass failed");
 	}
@@ -42,7 +43,7 @@ static void run_passes(Module *module, const char *text, uint32_t isa)
 static void evaluate(const Module *module, EvalArray *out)
 {
 	Diag diag;
-	const int32_t ids[ROWS] = { 3, 1, 4, 0, 5, 8, 2, 6, 7 };
+	const int32_t ids[ROWS] = {3, 1, 4, 0, 5, 8, 2, 6, 7};
 	diag_init(&diag, NULL);
 	CU_ASSERT_TRUE_FATAL(graph_eval_ids(module->graphs[0], ids, NULL, ROWS, out, &diag));
 	diag_free(&diag);
@@ -57,20 +58,25 @@ static const Node *find_node(const Module *module, Op op)
 	return node;
 }
 
-/* Rows of rand, of which one is zeros and another below the least that counts; weights of which an output is zeros. */
-#define HEAD "module @m\ngraph @main(%ids: i32[S]) level=fused {\n" \
+/* Rows of rand, of which one is zeros and another below the least that counts; weights of which an output is
+ * zeros. */
+#define HEAD \
+	"module @m\ngraph @main(%ids: i32[S]) level=fused {\n" \
 	"  %t = const rand(1) : f32[9,37]\n  %scale = const [1, 1, 0, 1e-31, 100, 1, 1, 1e-6, 3] : f32[9,1]\n" \
 	"  %u = mul %t, %scale : f32[9,37]\n  %x = embed %u, %ids : f32[S,37]\n" \
 	"  %r = const rand(2) : f32[70,37]\n  %b = const rand(3) : f32[70]\n" \
-	"  %k = const iota : f32[70]\n  %k1 = reshape %k {shape=[70,1]} : f32[70,1]\n  %w = mul %r, %k1 : f32[70,37]\n"
+	"  %k = const iota : f32[70]\n  %k1 = reshape %k {shape=[70,1]} : f32[70,1]\n  %w = mul %r, %k1 : " \
+	"f32[70,37]\n"
 static const char text_linear[] = HEAD "  %y = linear %x, %w, %b : f32[S,70]\n  return y=%y, x=%x\n}\n";
 
-/* Row r of the packed form of w[outputs][inputs], elements of `size` bytes in groups: pack_weights.c's equation once more. */
+/* Row r of the packed form of w[outputs][inputs], elements of `size` bytes in groups: pack_weights.c's
+ * equation once more. */
 static void pack_again(const void *w, void *to, size_t size, int group)
 {
 	for (int n = 0; n < OUTPUTS; n++)
 		for (int k = 0; k < INPUTS; k++) {
-			int at = ((n / PANEL * ((INPUTS + group - 1) / group) + k / group) * PANEL + n % PANEL) * group + k % group;
+			int at = ((n / PANEL * ((INPUTS + group - 1) / group) + k / group) * PANEL + n % PANEL) * group
+				+ k % group;
 			memcpy((char *)to + (size_t)at * size, (const char *)w + (size_t)(n * INPUTS + k) * size, size);
 		}
 }
@@ -102,9 +108,9 @@ static void test_int8(void)
 	}
 
 	/* evaluator and kernels: the same codes, scales and sums */
-	float x[ROWS * INPUTS], s[ROWS], y[ROWS * OUTPUTS], wide[2][PADDED] = { { 0 } };
-	int8_t q[ROWS * INPUTS], packed[PANELS * (INPUTS + 3) * PANEL] = { 0 };
-	int32_t sums[PADDED] = { 0 };
+	float x[ROWS * INPUTS], s[ROWS], y[ROWS * OUTPUTS], wide[2][PADDED] = {{0}};
+	int8_t q[ROWS * INPUTS], packed[PANELS * (INPUTS + 3) * PANEL] = {0};
+	int32_t sums[PADDED] = {0};
 	for (int i = 0; i < ROWS * INPUTS; i++)
 		x[i] = (float)out[1].v[i];
 	quantize_f32__scalar(q, s, x, 0, ROWS, INPUTS);
@@ -115,7 +121,8 @@ static void test_int8(void)
 	pack_again(wq, packed, 1, 4);
 	memcpy(wide[0], ws, OUTPUTS * sizeof *ws);
 	tensor_floats(node->args[4]->node->data, 0, OUTPUTS, wide[1]);
-	linear_i8__scalar(y, q, s, packed, wide[0], wide[1], sums, 0, ROWS, 0, PANELS, INPUTS, OUTPUTS, RT_ACT_NONE, NULL);
+	linear_i8__scalar(
+		y, q, s, packed, wide[0], wide[1], sums, 0, ROWS, 0, PANELS, INPUTS, OUTPUTS, RT_ACT_NONE, NULL);
 	for (int i = 0; i < ROWS * OUTPUTS; i++)
 		CU_ASSERT_EQUAL(y[i], out[0].v[i]);
 
@@ -140,8 +147,8 @@ static void test_bf16(void)
 	run_passes(module, "fold-const,compute-bf16", 0);
 	evaluate(module, out);
 	const Node *node = find_node(module, OP_LINEAR_BF16);
-	float x[ROWS * INPUTS], y[ROWS * OUTPUTS], bias[PADDED] = { 0 };
-	uint16_t packed[PANELS * (INPUTS + 1) * PANEL] = { 0 }, scratch[64];
+	float x[ROWS * INPUTS], y[ROWS * OUTPUTS], bias[PADDED] = {0};
+	uint16_t packed[PANELS * (INPUTS + 1) * PANEL] = {0}, scratch[64];
 	for (int i = 0; i < ROWS * INPUTS; i++)
 		x[i] = (float)out[1].v[i];
 	CU_ASSERT_EQUAL(node->args[1]->type.dtype, DT_BF16);
@@ -158,10 +165,10 @@ static void test_bf16(void)
 /* Whatever panel and group the kernels of a CPU read, the packed graph computes the same bits. */
 static void test_packed(void)
 {
-	static const uint32_t isas[] = { 0, ISA_AVX2, ISA_AVX2 | ISA_AVXVNNI, ISA_AVX2 | ISA_AVX512,
+	static const uint32_t isas[] = {0, ISA_AVX2, ISA_AVX2 | ISA_AVXVNNI, ISA_AVX2 | ISA_AVX512,
 		ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16, ISA_NEON64, ISA_NEON64 | ISA_DOTPROD,
-		ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32 };
-	static const char *const recipes[] = { "fold-const,quantize-int8", "fold-const,compute-bf16" };
+		ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32};
+	static const char *const recipes[] = {"fold-const,quantize-int8", "fold-const,compute-bf16"};
 	for (size_t r = 0; r < 2; r++)
 		for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
 			EvalArray plain[2], packed[2];

@@ -1,8 +1,9 @@
-/* test_passes.c: the parser of pipelines, order constraints, and the question that matters: does any legal pipeline leave the numbers of
- * any graph as they were? FileCheck tests beside it (tests/passes) look at single passes; memory and the driver are in test_passes_plan.c. */
+/* test_passes.c: the parser of pipelines, order constraints, and the question that matters: does any legal
+ * pipeline leave the numbers of any graph as they were? FileCheck tests beside it (tests/passes) look at
+ * single passes; memory and the driver are in test_passes_plan.c. */
 #include "tests/unit/random_graph.h"
 
-/* ---- pipelines as text ---------------------------------------------------------------------------------------------- */
+/* ---- pipelines as text ----------------------------------------------------------------------- */
 
 /* The text prints back as `canonical`. */
 static void parses_to(const char *text, const char *canonical)
@@ -13,7 +14,8 @@ static void parses_to(const char *text, const char *canonical)
 	char *printed = pipeline ? pipeline_text(pipeline) : NULL;
 	CU_ASSERT_PTR_NOT_NULL(printed);
 	if (!printed || strcmp(printed, canonical)) {
-		printf("\n\"%s\" prints as \"%s\", expected \"%s\"\n", text, printed ? printed : diag.messages[0].text, canonical);
+		printf("\n\"%s\" prints as \"%s\", expected \"%s\"\n", text,
+			printed ? printed : diag.messages[0].text, canonical);
 		CU_FAIL("pipeline text");
 	}
 	free(printed);
@@ -32,7 +34,8 @@ static void refused_with(const char *text, const char *part)
 	for (int i = 0; i < diag.count; i++)
 		found |= strstr(diag.messages[i].text, part) != NULL;
 	if (!found) {
-		printf("\n\"%.60s\" gives \"%s\", expected \"%s\"\n", text, diag.count ? diag.messages[0].text : "nothing", part);
+		printf("\n\"%.60s\" gives \"%s\", expected \"%s\"\n", text,
+			diag.count ? diag.messages[0].text : "nothing", part);
 		CU_FAIL("message");
 	}
 	pipeline_free(pipeline);
@@ -45,7 +48,8 @@ static void test_parser(void)
 	parses_to("  ", "");
 	parses_to("dce", "dce");
 	parses_to(" cse , dce\n", "cse,dce");
-	parses_to("cast-weights{to=f16},fuse{only=attention,qkv}", "cast-weights{to=f16},fuse{only=attention,qkv}");
+	parses_to(
+		"cast-weights{to=f16},fuse{only=attention,qkv}", "cast-weights{to=f16},fuse{only=attention,qkv}");
 	parses_to("cast-weights{ to=f16 }", "cast-weights{to=f16}");
 	parses_to("dce{}", "dce");
 	parses_to("O0", "lower,pack-weights,chain-rows,plan-memory");
@@ -66,13 +70,18 @@ static void completes_to(const char *recipe, const char *expected)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
 	char *text = pipeline_complete(pipeline, 2);
 	if (!expected ? text != NULL : !text || strcmp(text, expected)) {
-		printf("\n\"%s\" is completed to \"%s\", expected \"%s\"\n", recipe, text ? text : "nothing", expected ? expected : "nothing");
+		printf("\n\"%s\" is completed to \"%s\", expected \"%s\"\n", recipe, text ? text : "nothing",
+			expected ? expected : "nothing");
 		CU_FAIL("recipe");
 	}
 	if (text)
-		parses_to(text, strncmp(text, "O2", 2) ? "cast-weights{to=f16},canonicalize,fold-const,cse,fuse,fold-const,cse,dce,"
-			"quantize-int8{exclude=layer.0},compute-bf16,lower,pack-weights,chain-rows,plan-memory"
-			: "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8,lower,pack-weights,chain-rows,plan-memory");
+		parses_to(text,
+			strncmp(text, "O2", 2) ? "cast-weights{to=f16},canonicalize,fold-const,cse,fuse,fold-const,cse,"
+									 "dce,"
+									 "quantize-int8{exclude=layer.0},compute-bf16,lower,pack-weights,chain-"
+									 "rows,plan-memory"
+								   : "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8,"
+									 "lower,pack-weights,chain-rows,plan-memory");
 	free(text);
 	pipeline_free(pipeline);
 	diag_free(&diag);
@@ -91,9 +100,11 @@ static void test_recipes(void)
 
 static void test_hidden_folders(void)
 {
-	char text[] = "drop-layers{data=/home/x/dev.tsv keep=2},O2,drop-layers{data=a/b=c/d},x{data=plain tokens=all}";
+	char text[] = "drop-layers{data=/home/x/dev.tsv keep=2},O2,drop-layers{data=a/b=c/d},x{data=plain "
+				  "tokens=all}";
 	pipeline_hide_folders(text);
-	CU_ASSERT_STRING_EQUAL(text, "drop-layers{data=dev.tsv keep=2},O2,drop-layers{data=d},x{data=plain tokens=all}");
+	CU_ASSERT_STRING_EQUAL(
+		text, "drop-layers{data=dev.tsv keep=2},O2,drop-layers{data=d},x{data=plain tokens=all}");
 	char command[] = "--passes=drop-layers{data=../dev.tsv}";
 	pipeline_hide_folders(command);
 	CU_ASSERT_STRING_EQUAL(command, "--passes=drop-layers{data=dev.tsv}");
@@ -132,15 +143,16 @@ static void test_order(void)
 	for (int32_t i = 0; i < pass_order_count; i++) {
 		char text[256], reason[256];
 		snprintf(text, sizeof text, "%s,%s", pass_order[i].second, pass_order[i].first);
-		snprintf(reason, sizeof reason, "%s must come before %s: %s", pass_order[i].first, pass_order[i].second,
-			pass_order[i].why);
+		snprintf(reason, sizeof reason, "%s must come before %s: %s", pass_order[i].first,
+			pass_order[i].second, pass_order[i].why);
 		refused_with(text, reason);
-		snprintf(text, sizeof text, "%s,%s,%s", pass_order[i].first, pass_order[i].second, pass_order[i].first);
+		snprintf(
+			text, sizeof text, "%s,%s,%s", pass_order[i].first, pass_order[i].second, pass_order[i].first);
 		refused_with(text, reason);
 		snprintf(text, sizeof text, "%s,%s", pass_order[i].first, pass_order[i].second);
 		parses_to(text, text);
 	}
-	for (int32_t i = 0; i < pass_order_count; i++) {   /* names in the table are passes */
+	for (int32_t i = 0; i < pass_order_count; i++) { /* names in the table are passes */
 		bool first = false, second = false;
 		for (int32_t k = 0; k < pass_count; k++) {
 			first |= !strcmp(pass_info[k].name, pass_order[i].first);
@@ -150,14 +162,15 @@ static void test_order(void)
 	}
 }
 
-/* ---- random BERTs ----------------------------------------------------------------------------------------------------- */
+/* ---- random BERTs ---------------------------------------------------------------------------- */
 
-/* A random pipeline that keeps the order table: passes of graph level at random, then perhaps the three that lower. */
+/* A random pipeline that keeps the order table: passes of graph level at random, then perhaps the three that
+ * lower. */
 static void random_pipeline(char text[512])
 {
-	static const char *const graph_level[] = { "canonicalize", "fold-const", "cse", "dce", "fuse" };
-	static const char *const only[] = { "activation", "epilogue", "attention", "first-row", "fold-scale", "fold-bias", "qkv",
-		"embed-layernorm", "add-layernorm" };
+	static const char *const graph_level[] = {"canonicalize", "fold-const", "cse", "dce", "fuse"};
+	static const char *const only[] = {"activation", "epilogue", "attention", "first-row", "fold-scale",
+		"fold-bias", "qkv", "embed-layernorm", "add-layernorm"};
 	*text = 0;
 	for (uint32_t n = random_below(7); n; n--) {
 		const char *pass = graph_level[random_below(5)];
@@ -213,7 +226,8 @@ static void test_random(void)
 /* Fusion has to happen: -O2 leaves none of the ops that it is there for. */
 static void test_fuses_all(void)
 {
-	static const Op gone[] = { OP_SOFTMAX, OP_MATMUL, OP_TRANSPOSE, OP_RESHAPE, OP_LAYERNORM, OP_ADD, OP_ERF, OP_MUL, OP_DIV };
+	static const Op gone[] = {
+		OP_SOFTMAX, OP_MATMUL, OP_TRANSPOSE, OP_RESHAPE, OP_LAYERNORM, OP_ADD, OP_ERF, OP_MUL, OP_DIV};
 	for (uint64_t at = 1; at <= 40; at++) {
 		Diag diag;
 		bool exact;
@@ -224,10 +238,11 @@ static void test_fuses_all(void)
 		for (const Node *node = module->graphs[0]->first; node; node = node->next)
 			for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
 				if (node->op == gone[i]) {
-					printf("\nseed %llu: %s is left after -O2\n", (unsigned long long)at, op_info[node->op].name);
+					printf("\nseed %llu: %s is left after -O2\n", (unsigned long long)at,
+						op_info[node->op].name);
 					CU_FAIL("not fused");
 				}
-		CU_ASSERT_EQUAL(module->graphs[0]->arena.per_pair, 0);   /* memory is linear in tokens */
+		CU_ASSERT_EQUAL(module->graphs[0]->arena.per_pair, 0); /* memory is linear in tokens */
 		module_free(module);
 		diag_free(&diag);
 	}

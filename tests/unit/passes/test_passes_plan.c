@@ -1,21 +1,23 @@
-/* test_passes_plan.c: what plan-memory gives to random graphs, what the driver and its ledger say, and that every op has a kernel. */
+/* test_passes_plan.c: what plan-memory gives to random graphs, what the driver and its ledger say, and that
+ * every op has a kernel. */
 #include "tests/unit/random_graph.h"
 
-/* ---- plan-memory ------------------------------------------------------------------------------------------------------ */
+/* ---- plan-memory ----------------------------------------------------------------------------- */
 
 /* Random elementwise graphs of f32[S,n] and f32[n], with many values alive at once. */
 static Module *random_dag(Diag *diag, int32_t nodes)
 {
-	Builder b = { .module = module_new("dag"), .diag = diag };
+	Builder b = {.module = module_new("dag"), .diag = diag};
 	Value *values[64];
 	b.graph = graph_new(b.module, "main");
 	graph_add_input(b.graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
 	for (int32_t i = 0; i < nodes; i++) {
 		Value *x = i ? values[random_below((uint32_t)i)] : NULL;
 		if (!x || random_below(4) == 0)
-			values[i] = emit(&b, OP_EMBED, weight(&b, DT_F32, 5, 1 + random_below(60)), b.graph->inputs[0], NULL, NULL);
+			values[i] = emit(
+				&b, OP_EMBED, weight(&b, DT_F32, 5, 1 + random_below(60)), b.graph->inputs[0], NULL, NULL);
 		else if (random_below(4) == 0 && x->type.rank == 2)
-			values[i] = emit(&b, OP_POOL, x, NULL, NULL, &(Attrs){ .has = A_mode, .mode = POOL_MEAN });
+			values[i] = emit(&b, OP_POOL, x, NULL, NULL, &(Attrs){.has = A_mode, .mode = POOL_MEAN});
 		else if (random_below(3) == 0)
 			values[i] = linear(&b, x, 1 + random_below(60));
 		else
@@ -26,7 +28,12 @@ static Module *random_dag(Diag *diag, int32_t nodes)
 	return b.module;
 }
 
-typedef struct Life { const Value *value; Region region; int64_t offset, bytes; int first, last; } Life;
+typedef struct Life {
+	const Value *value;
+	Region region;
+	int64_t offset, bytes;
+	int first, last;
+} Life;
 
 static int lives_of(const Graph *graph, Life *lives)
 {
@@ -39,7 +46,8 @@ static int lives_of(const Graph *graph, Life *lives)
 		if (node->op == OP_CONST)
 			continue;
 		Life *life = &lives[count++];
-		*life = (Life){ .value = node->results[0], .offset = node->attr.offset.at[0], .first = step, .last = step };
+		*life = (Life){
+			.value = node->results[0], .offset = node->attr.offset.at[0], .first = step, .last = step};
 		life->region = type_region(&life->value->type, &life->bytes);
 	}
 	for (int i = 0; i < graph->noutputs; i++)
@@ -53,8 +61,8 @@ static void check_plan(const Graph *graph)
 {
 	static Life lives[256];
 	const ArenaPlan *arena = &graph->arena;
-	const int64_t size[] = { 0, arena->per_token, arena->per_text, arena->per_pair };
-	int64_t least[4] = { 0 }, total[4] = { 0 };
+	const int64_t size[] = {0, arena->per_token, arena->per_text, arena->per_pair};
+	int64_t least[4] = {0}, total[4] = {0};
 	int count = lives_of(graph, lives);
 	CU_ASSERT_TRUE(arena->planned);
 	for (int i = 0; i < count; i++) {
@@ -65,7 +73,7 @@ static void check_plan(const Graph *graph)
 			const Life *b = &lives[k];
 			if (a->region != b->region || b->first > a->first || b->last < a->first)
 				continue;
-			live += (b->bytes + 63) / 64 * 64;   /* what lives while a is written */
+			live += (b->bytes + 63) / 64 * 64; /* what lives while a is written */
 			CU_ASSERT_TRUE(i == k || a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset);
 		}
 		least[a->region] = live > least[a->region] ? live : least[a->region];
@@ -73,7 +81,8 @@ static void check_plan(const Graph *graph)
 	}
 	for (int r = 1; r < 4; r++) {
 		CU_ASSERT_TRUE(size[r] >= least[r] && size[r] <= total[r]);
-		CU_ASSERT_TRUE(size[r] <= least[r] + least[r] / 2);   /* greedy by size stays far below this bound here */
+		CU_ASSERT_TRUE(
+			size[r] <= least[r] + least[r] / 2); /* greedy by size stays far below this bound here */
 	}
 }
 
@@ -91,15 +100,17 @@ static void test_plan(void)
 	}
 }
 
-/* What a fused layer needs at the most: a chain reads what attention made and the residual, and makes a new residual and q, k and v, one
- * row of each a token, and at most one more that the greedy plan wastes; what is between lies in a block. No more, for any depth. */
+/* What a fused layer needs at the most: a chain reads what attention made and the residual, and makes a new
+ * residual and q, k and v, one row of each a token, and at most one more that the greedy plan wastes; what is
+ * between lies in a block. No more, for any depth. */
 static void test_plan_of_layers(void)
 {
 	for (int layers = 1; layers <= 7; layers++) {
 		Diag diag;
 		seed = 7;
 		diag_init(&diag, NULL);
-		Builder b = { .module = module_new("deep"), .diag = &diag, .hidden = 64, .heads = 4, .size = 16, .ffn = 256 };
+		Builder b = {
+			.module = module_new("deep"), .diag = &diag, .hidden = 64, .heads = 4, .size = 16, .ffn = 256};
 		b.graph = graph_new(b.module, "main");
 		graph_add_input(b.graph, "ids", type_make(DT_I32, 1, dim_symbol(1)));
 		Value *x = embeddings(&b);
@@ -118,7 +129,7 @@ static void test_plan_of_layers(void)
 	}
 }
 
-/* ---- driver and ledger -------------------------------------------------------------------------------------------------- */
+/* ---- driver and ledger ----------------------------------------------------------------------- */
 
 static void count_progress(void *arg, const char *pass, int32_t done, int32_t of)
 {
@@ -136,16 +147,17 @@ static void test_driver(void)
 	diag_init(&diag, NULL);
 	Module *module = random_bert(&diag, &exact);
 	Pipeline *pipeline = pipeline_parse("O2", &diag);
-	Ledger ledger = { 0 };
-	const PassEnv env = { .isa = 0, .max_tokens = 12 };
-	DriverOptions options = { .check_each = true, .progress = count_progress, .progress_arg = &calls };
+	Ledger ledger = {0};
+	const PassEnv env = {.isa = 0, .max_tokens = 12};
+	DriverOptions options = {.check_each = true, .progress = count_progress, .progress_arg = &calls};
 	CU_ASSERT_TRUE_FATAL(pipeline_run(pipeline, module, &env, &options, &ledger, &diag));
 	CU_ASSERT_EQUAL(ledger.count, pipeline->count);
 	CU_ASSERT_EQUAL(calls, pipeline->count + 1);
 	for (int32_t i = 0; i < ledger.count; i++) {
 		const LedgerRow *row = &ledger.rows[i];
 		CU_ASSERT_TRUE(row->checked && row->max_abs < 1e-5 && row->cosine > 0.999999);
-		CU_ASSERT_TRUE(row->nodes > 0 && row->parameters > 0 && row->macs > 0 && row->weight_bytes >= 2 * row->parameters);
+		CU_ASSERT_TRUE(row->nodes > 0 && row->parameters > 0 && row->macs > 0
+			&& row->weight_bytes >= 2 * row->parameters);
 		CU_ASSERT_EQUAL(row->arena_bytes > 0, i == ledger.count - 1);
 	}
 	char *json = ledger_json(&ledger);
@@ -161,20 +173,20 @@ static void test_driver(void)
 /* MACs and parameters of a graph that can be counted by hand. */
 static void test_measure(void)
 {
-	static const char text[] =
-		"module @m\ngraph @main(%ids: i32[S]) level=fused {\n"
-		"  %t = const rand(1) : f16[10,8]\n  %x = embed %t, %ids : f32[S,8]\n"
-		"  %w = const rand(2) : f32[24,8]\n  %q = linear %x, %w : f32[S,24]\n"
-		"  %a = attention %q {heads=2 pack=qkv} : f32[S,8]\n"
-		"  %w2 = const rand(2) : f32[24,8]\n"
-		"  %p = pool %a {mode=first} : f32[8]\n  %y = linear %p, %w2 : f32[24]\n  return logits=%y\n}\n";
+	static const char text[] = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n"
+							   "  %t = const rand(1) : f16[10,8]\n  %x = embed %t, %ids : f32[S,8]\n"
+							   "  %w = const rand(2) : f32[24,8]\n  %q = linear %x, %w : f32[S,24]\n"
+							   "  %a = attention %q {heads=2 pack=qkv} : f32[S,8]\n"
+							   "  %w2 = const rand(2) : f32[24,8]\n"
+							   "  %p = pool %a {mode=first} : f32[8]\n  %y = linear %p, %w2 : f32[24]\n  "
+							   "return logits=%y\n}\n";
 	Diag diag;
 	diag_init(&diag, NULL);
 	Module *module = module_parse(text, sizeof text - 1, ".", NULL, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
 	Pipeline *pipeline = pipeline_parse("cse", &diag);
-	Ledger ledger = { 0 };
-	CU_ASSERT_TRUE_FATAL(pipeline_run(pipeline, module, &(PassEnv){ 0 }, NULL, &ledger, &diag));
+	Ledger ledger = {0};
+	CU_ASSERT_TRUE_FATAL(pipeline_run(pipeline, module, &(PassEnv){0}, NULL, &ledger, &diag));
 	CU_ASSERT_EQUAL(ledger.rows[0].changes, 1);
 	CU_ASSERT_EQUAL(ledger.rows[0].parameters, 80 + 192);
 	CU_ASSERT_EQUAL(ledger.rows[0].weight_bytes, 160 + 768);
@@ -185,15 +197,20 @@ static void test_measure(void)
 	diag_free(&diag);
 }
 
-/* ---- kernels as data ---------------------------------------------------------------------------------------------------- */
+/* ---- kernels as data ------------------------------------------------------------------------- */
 
 static void test_kernel_table(void)
 {
-	static const uint32_t isas[] = { 0, ISA_AVX2, ISA_AVX2 | ISA_AVX512, ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16,
-		ISA_NEON64, ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32 };
-	static const DType dtypes[OP_COUNT] = { [OP_LINEAR_I8] = DT_I8, [OP_LINEAR_I8_CODES] = DT_I8, [OP_LINEAR_BF16] = DT_BF16, [OP_EMBED_I8] = DT_I8,
-		[OP_EMBED_I4] = DT_I8 };
-	for (int32_t op = 0; op < OP_COUNT; op++) {   /* every op that may stand in lowered code has a kernel everywhere */
+	static const uint32_t isas[] = {0, ISA_AVX2, ISA_AVX2 | ISA_AVX512,
+		ISA_AVX2 | ISA_AVX512 | ISA_AVX512VNNI | ISA_AVX512BF16, ISA_NEON64,
+		ISA_NEON64 | ISA_DOTPROD | ISA_I8MM, ISA_NEON32};
+	static const DType dtypes[OP_COUNT] = {[OP_LINEAR_I8] = DT_I8,
+		[OP_LINEAR_I8_CODES] = DT_I8,
+		[OP_LINEAR_BF16] = DT_BF16,
+		[OP_EMBED_I8] = DT_I8,
+		[OP_EMBED_I4] = DT_I8};
+	for (int32_t op = 0; op < OP_COUNT;
+		op++) { /* every op that may stand in lowered code has a kernel everywhere */
 		if (!(op_info[op].levels & LEVEL_LOWERED) || op_info[op].domain == DOMAIN_NONE)
 			continue;
 		for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {

@@ -1,11 +1,12 @@
 /* test_pipelines.c: random small encoders through random pipelines over all passes of passes.def.
  *
- * After each pass: the verifier; print, parse, print is a fixed point and the module read back computes the same; numbers by the reference
- * evaluator: of a pass that promises not to change them equal to what they were, to the tolerance of pipeline_moves.h (of most: to the
- * bit); of the others finite and of the same shape. Two neighbours that change numbers also run in the other order, and must give the same
- * where they touch different things (pipeline_moves.h), and where they meet numbers that differ by a multiple of what each does alone at
- * most (pipeline_checks.h). Some modules are compiled and compared with the evaluator. What is illegal, by order or by option, is refused
- * in words.
+ * After each pass: the verifier; print, parse, print is a fixed point and the module read back computes the
+ * same; numbers by the reference evaluator: of a pass that promises not to change them equal to what they
+ * were, to the tolerance of pipeline_moves.h (of most: to the bit); of the others finite and of the same
+ * shape. Two neighbours that change numbers also run in the other order, and must give the same where they
+ * touch different things (pipeline_moves.h), and where they meet numbers that differ by a multiple of what
+ * each does alone at most (pipeline_checks.h). Some modules are compiled and compared with the evaluator.
+ * What is illegal, by order or by option, is refused in words.
  *
  *   test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]
  *
@@ -21,9 +22,11 @@ static int count_of_pipelines = 150;
 static const char *only_passes;
 static bool verbose, print_modules;
 
-/* ---- what happened ---------------------------------------------------------------------------------------------------- */
+/* ---- what happened --------------------------------------------------------------------------- */
 
-static struct { int runs, changed, refused; } tally[64];   /* by the number of the pass */
+static struct {
+	int runs, changed, refused;
+} tally[64]; /* by the number of the pass */
 static int compiled_modules;
 
 /* The case that runs: a sanitizer that ends the process says which. */
@@ -32,7 +35,8 @@ static char running_text[TEXT_BYTES];
 
 static void say_running(void)
 {
-	fprintf(stderr, "\nwhile running: test_pipelines --seed %llu --count 1 --passes '%s'\n", (unsigned long long)running_seed, running_text);
+	fprintf(stderr, "\nwhile running: test_pipelines --seed %llu --count 1 --passes '%s'\n",
+		(unsigned long long)running_seed, running_text);
 }
 
 static void on_abort(int number)
@@ -46,9 +50,10 @@ static void on_abort(int number)
 void __sanitizer_set_death_callback(void (*)(void));
 #endif
 
-/* ---- a case from end to end --------------------------------------------------------------------------------------------- */
+/* ---- a case from end to end ------------------------------------------------------------------ */
 
-/* Items of a pipeline one after another; what is refused is left out. False and why when something is wrong. */
+/* Items of a pipeline one after another; what is refused is left out. False and why when something is wrong.
+ */
 static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char why[WHY_BYTES])
 {
 	Diag diag;
@@ -66,13 +71,17 @@ static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char
 		Diag own;
 		int changes;
 		diag_init(&own, NULL);
-		if (compile && before->graphs[0]->level != LEVEL_LOWERED && !strcmp(pass_info[item->pass].name, "lower") && before->ngraphs == 1) {
+		if (compile && before->graphs[0]->level != LEVEL_LOWERED
+			&& !strcmp(pass_info[item->pass].name, "lower") && before->ngraphs == 1) {
 			compiled_modules++;
-			good = compiled_check(before, &world, 1e-3, &own) || fails(why, item->text, &own, "compiled in front of it");
+			good = compiled_check(before, &world, 1e-3, &own)
+				|| fails(why, item->text, &own, "compiled in front of it");
 		}
 		if (good && i + 1 < pipeline->count && may_swap(item, item + 1))
 			good = check_swap(item, item + 1, before, c, &world, why);
-		good = good && (numbers_of(before, &world, &numbers, &own) || fails(why, item->text, &own, "the evaluator refuses what it gets"));
+		good = good
+			&& (numbers_of(before, &world, &numbers, &own)
+				|| fails(why, item->text, &own, "the evaluator refuses what it gets"));
 		const Ran ran = good ? run_item(item->text, after, c, &then, &changes, &own) : FAILED;
 		if (good) {
 			tally[item->pass].runs += ran == RAN;
@@ -93,7 +102,7 @@ static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char
 		numbers_free(&numbers);
 		diag_free(&own);
 	}
-	while (n > 0)   /* a copy borrows what those before it own */
+	while (n > 0) /* a copy borrows what those before it own */
 		module_free(made[--n]);
 	diag_free(&diag);
 	return good;
@@ -109,7 +118,8 @@ static bool check_case(uint64_t seed, const char *passes, char why[WHY_BYTES])
 	running_seed = seed;
 	snprintf(running_text, sizeof running_text, "%s", passes);
 	Pipeline *pipeline = pipeline_parse(passes, &diag);
-	const bool good = pipeline ? run_case(&c, pipeline, seed % COMPILED_EACH == 0, why) : fails(why, passes, &diag, "is refused");
+	const bool good = pipeline ? run_case(&c, pipeline, seed % COMPILED_EACH == 0, why)
+							   : fails(why, passes, &diag, "is refused");
 	pipeline_free(pipeline);
 	diag_free(&diag);
 	return good;
@@ -161,21 +171,23 @@ static void test_random(void)
 		printf("\nseed %llu: %s\n", (unsigned long long)seed, why);
 		shorten(seed, passes);
 		check_case(seed, passes, why);
-		printf("shortest: %s\ntest_pipelines --seed %llu --count 1 --passes '%s'\n", why, (unsigned long long)seed, passes);
+		printf("shortest: %s\ntest_pipelines --seed %llu --count 1 --passes '%s'\n", why,
+			(unsigned long long)seed, passes);
 		CU_FAIL("pipeline");
 		failed++;
 	}
 	if (only_passes || count_of_pipelines < 150)
 		return;
-	for (int i = 0; i < pass_count; i++)   /* or nothing is learnt of it */
+	for (int i = 0; i < pass_count; i++) /* or nothing is learnt of it */
 		if (!tally[i].changed) {
-			printf("\n%s: ran %d times, was refused %d times, and changed nothing\n", pass_info[i].name, tally[i].runs, tally[i].refused);
+			printf("\n%s: ran %d times, was refused %d times, and changed nothing\n", pass_info[i].name,
+				tally[i].runs, tally[i].refused);
 			CU_FAIL("a pass that never did anything");
 		}
 	CU_ASSERT_TRUE(compiled_modules > 0);
 }
 
-/* ---- what must be refused ------------------------------------------------------------------------------------------------ */
+/* ---- what must be refused -------------------------------------------------------------------- */
 
 /* A pair of ORDER the wrong way round, with whatever between. */
 static void test_wrong_order(void)
@@ -209,9 +221,10 @@ static void test_wrong_order(void)
 /* Puts nonsense in place of a value of the item. */
 static void spoil(char *item, char *out)
 {
-	static const char *const nonsense[] = {"0", "-1", "99999999999999999999", "4294967296", "2147483647", "nan", "inf", "1e308", "-0.5", "1.5",
-		"x", ",", "..", "0,", ",0", "0,0", "0.", ".0", "0.0.0", "9.9", "0.-1", "1.attention,1.attention", "0.attention,0.ffn,1.attention,1.ffn",
-		"texts.tsv", "f64", "i8", "all", "auto", "%s", "*", "?", "2147483647.2147483647", "0.4294967295", "18446744073709551616.1"};
+	static const char *const nonsense[] = {"0", "-1", "99999999999999999999", "4294967296", "2147483647",
+		"nan", "inf", "1e308", "-0.5", "1.5", "x", ",", "..", "0,", ",0", "0,0", "0.", ".0", "0.0.0", "9.9",
+		"0.-1", "1.attention,1.attention", "0.attention,0.ffn,1.attention,1.ffn", "texts.tsv", "f64", "i8",
+		"all", "auto", "%s", "*", "?", "2147483647.2147483647", "0.4294967295", "18446744073709551616.1"};
 	int values = 0, which = 0;
 	for (char *at = item; *at; at++)
 		values += *at == '=';
@@ -220,7 +233,8 @@ static void spoil(char *item, char *out)
 	for (int i = 0; values && i <= which; i++)
 		at = strchr(at, '=') + 1;
 	const size_t head = values ? (size_t)(at - item) : strlen(item), skip = values ? strcspn(at, " }") : 0;
-	sprintf(out, "%.*s%s%s", (int)head, item, values ? nonsense[pick(sizeof nonsense / sizeof *nonsense)] : "", item + head + skip);
+	sprintf(out, "%.*s%s%s", (int)head, item,
+		values ? nonsense[pick(sizeof nonsense / sizeof *nonsense)] : "", item + head + skip);
 }
 
 static void test_nonsense(void)
@@ -258,7 +272,7 @@ static void test_nonsense(void)
 	CU_ASSERT_TRUE(refused > n / 4);
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 /* Every pass has a row, and its draws give all of its options. */
 static void test_moves(void)
@@ -286,7 +300,8 @@ static void test_moves(void)
 		snprintf(keys, sizeof keys, "%s", pass_info[i].options);
 		for (rest = keys; *keys && (key = strsep(&rest, " ")) != NULL; at++)
 			if (!given[at]) {
-				printf("\n%s: no draw of tests/unit/pipeline_moves.h gives the option %s\n", pass_info[i].name, key);
+				printf("\n%s: no draw of tests/unit/pipeline_moves.h gives the option %s\n",
+					pass_info[i].name, key);
 				CU_FAIL("an option that is never given");
 			}
 	}
@@ -294,18 +309,20 @@ static void test_moves(void)
 
 static void print_report(void)
 {
-	printf("\n%d pipelines from seed %llu, %d modules compiled\n%-22s %7s %7s %7s\n", count_of_pipelines, (unsigned long long)first_seed,
-		compiled_modules, "pass", "runs", "changed", "refused");
+	printf("\n%d pipelines from seed %llu, %d modules compiled\n%-22s %7s %7s %7s\n", count_of_pipelines,
+		(unsigned long long)first_seed, compiled_modules, "pass", "runs", "changed", "refused");
 	for (int i = 0; i < pass_count; i++)
 		printf("%-22s %7d %7d %7d\n", pass_info[i].name, tally[i].runs, tally[i].changed, tally[i].refused);
-	printf("\n%-44s %7s %7s %7s %7s  %s\n", "both orders", "equal", "differ", "refused", "by most", "differ where both touch");
+	printf("\n%-44s %7s %7s %7s %7s  %s\n", "both orders", "equal", "differ", "refused", "by most",
+		"differ where both touch");
 	for (int a = 0; a < pass_count; a++)
 		for (int b = 0; b < pass_count; b++) {
 			char pair[96];
 			if (!(swaps[a][b].equal + swaps[a][b].differ + swaps[a][b].refused))
 				continue;
 			snprintf(pair, sizeof pair, "%s, %s", pass_info[a].name, pass_info[b].name);
-			printf("%-44s %7d %7d %7d %7.3g ", pair, swaps[a][b].equal, swaps[a][b].differ, swaps[a][b].refused, swaps[a][b].most);
+			printf("%-44s %7d %7d %7d %7.3g ", pair, swaps[a][b].equal, swaps[a][b].differ,
+				swaps[a][b].refused, swaps[a][b].most);
 			for (int p = 0; p < PARTS; p++)
 				if (swaps[a][b].meet >> p & 1)
 					printf(" %s", part_names[p]);
@@ -322,7 +339,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--verbose"))
 			verbose = true;
 		else if (!strcmp(argv[i], "--print"))
-			print_modules = true;   /* the encoders, for bertc opt */
+			print_modules = true; /* the encoders, for bertc opt */
 		else if (!strcmp(argv[i], "--seed") && ++i)
 			first_seed = strtoull(value, NULL, 10);
 		else if (!strcmp(argv[i], "--count") && ++i)
@@ -330,7 +347,9 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--passes") && ++i)
 			only_passes = value;
 		else
-			return fprintf(stderr, "test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]\n"), 2;
+			return fprintf(stderr,
+					   "test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]\n"),
+				   2;
 	}
 #if defined(__SANITIZE_ADDRESS__)
 	__sanitizer_set_death_callback(say_running);

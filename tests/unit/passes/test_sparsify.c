@@ -1,4 +1,5 @@
-/* test_sparsify.c: rows that sparsify fits against the normal equations, solved here by Gauss, and against small changes of the answer. */
+/* test_sparsify.c: rows that sparsify fits against the normal equations, solved here by Gauss, and against
+ * small changes of the answer. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -47,12 +48,15 @@ static void solve(double *a, int n, double *b, int columns)
 static void check(int n, double share)
 {
 	const int ld = (n + 7) / 8 * 8;
-	double *h = calloc((size_t)(ld * ld), sizeof *h), *inverse = calloc((size_t)(ld * ld), sizeof *inverse), *w = calloc((size_t)ld, sizeof *w);
-	double *old = calloc((size_t)n, sizeof *old), *small = calloc((size_t)(n * n), sizeof *small), *unit = calloc((size_t)(n * n), sizeof *unit);
-	SparseScratch s = {calloc((size_t)(ld * ld), sizeof(double)), calloc((size_t)ld, sizeof(double)), calloc((size_t)ld, sizeof(int32_t))};
+	double *h = calloc((size_t)(ld * ld), sizeof *h), *inverse = calloc((size_t)(ld * ld), sizeof *inverse),
+		   *w = calloc((size_t)ld, sizeof *w);
+	double *old = calloc((size_t)n, sizeof *old), *small = calloc((size_t)(n * n), sizeof *small),
+		   *unit = calloc((size_t)(n * n), sizeof *unit);
+	SparseScratch s = {calloc((size_t)(ld * ld), sizeof(double)), calloc((size_t)ld, sizeof(double)),
+		calloc((size_t)ld, sizeof(int32_t))};
 	bool *gone = calloc((size_t)n, sizeof *gone);
 	int kept[MOST], count = 0;
-	for (int r = 0; r < 3 * n; r++) {   /* inputs that depend on each other */
+	for (int r = 0; r < 3 * n; r++) { /* inputs that depend on each other */
 		double x[MOST];
 		const double shared = draw();
 		for (int i = 0; i < n; i++)

@@ -1,5 +1,5 @@
-/* test_static.c: quantize-int8{scheme=static}. What it learns from texts, which the reference evaluator plays; what its codes and biases
- * stand for; which linears a budget leaves with dynamic scales. */
+/* test_static.c: quantize-int8{scheme=static}. What it learns from texts, which the reference evaluator
+ * plays; what its codes and biases stand for; which linears a budget leaves with dynamic scales. */
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,15 +8,22 @@
 
 enum { TOKENS = 9, INPUTS = 37, OUTPUTS = 70 };
 
-/* Column 3 of what the linear reads is forty times as large as others, column 5 is far from zero, and no column is symmetric. */
-static const char text_linear[] = "module @m\nhead @h embed single output=y\ngraph @main(%ids: i32[S]) level=fused {\n"
-	"  %t = const rand(1) : f32[9,37]\n  %wide = const [1, 1, 1, 40, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, "
-	"1, 1, 1, 1, 1, 1, 1, 1, 1] : f32[37]\n  %far = const [0, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
-	"0, 0, 0, 0, 0, 0, 0, 0, 0, 0] : f32[37]\n"
-	"  %e = embed %t, %ids : f32[S,37]\n  %m = mul %e, %wide : f32[S,37]\n  %x = add %m, %far : f32[S,37]\n"
-	"  %w = const rand(2) : f32[70,37]\n  %b = const rand(3) : f32[70]\n  %u = const rand(4) : f32[64,70]\n"
-	"  %h = linear %x, %w, %b {act=gelu} : f32[S,70]  # layer.0.ffn.in\n  %v = linear %h, %u : f32[S,64]  # layer.0.ffn.out\n"
-	"  %y = pool %v {mode=mean} : f32[64]\n  return y=%y, x=%x, h=%h\n}\n";
+/* Column 3 of what the linear reads is forty times as large as others, column 5 is far from zero, and no
+ * column is symmetric. */
+static const char text_linear[] = "module @m\nhead @h embed single output=y\ngraph @main(%ids: i32[S]) "
+								  "level=fused {\n"
+								  "  %t = const rand(1) : f32[9,37]\n  %wide = const [1, 1, 1, 40, 1, 1, 1, "
+								  "1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, "
+								  "1, 1, 1, 1, 1, 1, 1, 1, 1] : f32[37]\n  %far = const [0, 0, 0, 0, 0, 30, "
+								  "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
+								  "0, 0, 0, 0, 0, 0, 0, 0, 0, 0] : f32[37]\n"
+								  "  %e = embed %t, %ids : f32[S,37]\n  %m = mul %e, %wide : f32[S,37]\n  %x "
+								  "= add %m, %far : f32[S,37]\n"
+								  "  %w = const rand(2) : f32[70,37]\n  %b = const rand(3) : f32[70]\n  %u = "
+								  "const rand(4) : f32[64,70]\n"
+								  "  %h = linear %x, %w, %b {act=gelu} : f32[S,70]  # layer.0.ffn.in\n  %v = "
+								  "linear %h, %u : f32[S,64]  # layer.0.ffn.out\n"
+								  "  %y = pool %v {mode=mean} : f32[64]\n  return y=%y, x=%x, h=%h\n}\n";
 
 static Module *read_text(const char *text)
 {
@@ -32,7 +39,7 @@ static Module *read_text(const char *text)
 
 static void outputs_of(const Module *module, EvalArray *outputs)
 {
-	const int32_t ids[TOKENS] = { 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+	const int32_t ids[TOKENS] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
 	Diag diag;
 	diag_init(&diag, NULL);
 	CU_ASSERT_TRUE_FATAL(graph_eval_ids(module->graphs[0], ids, NULL, TOKENS, outputs, &diag));
@@ -41,13 +48,14 @@ static void outputs_of(const Module *module, EvalArray *outputs)
 
 static int texts_played;
 
-static bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each, void *argument, Diag *diag)
+static bool play_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each,
+	void *argument, Diag *diag)
 {
 	(void)context, (void)limit;
 	CU_ASSERT_STRING_EQUAL(data, "texts.tsv");
 	CU_ASSERT_TRUE(module_verify(module, diag));
 	for (int i = 0; i < texts_played; i++) {
-		EvalArray out = { 0 };
+		EvalArray out = {0};
 		outputs_of(module, &out);
 		float *row = calloc((size_t)out.count, sizeof *row);
 		for (int64_t k = 0; k < out.count; k++)
@@ -71,13 +79,14 @@ static double worth_of(const Value *value)
 	return lost;
 }
 
-static bool play_score(void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
+static bool play_score(
+	void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
 {
 	(void)context, (void)limit, (void)data;
 	CU_ASSERT_TRUE(module_verify(module, diag));
 	for (int k = 0; k < module->graphs[0]->noutputs; k++) {
 		const double lost = worth_of(module->graphs[0]->outputs[k].value);
-		scores[k] = (OutputScore){ 1 - lost, lost };
+		scores[k] = (OutputScore){1 - lost, lost};
 	}
 	return true;
 }
@@ -87,9 +96,10 @@ static char *run(Module *module, const char *text, Ledger *ledger)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	const PassEnv env = { .max_tokens = 16, .observe = play_observe, .score = play_score };
+	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
-	const bool good = pipeline && pipeline_run(pipeline, module, &env, &(DriverOptions){ .verify_each = true }, ledger, &diag);
+	const bool good = pipeline
+		&& pipeline_run(pipeline, module, &env, &(DriverOptions){.verify_each = true}, ledger, &diag);
 	char *message = good ? NULL : strdup(diag.count ? diag.messages[0].text : "no message");
 	pipeline_free(pipeline);
 	diag_free(&diag);
@@ -135,7 +145,8 @@ static Node *find_node(const Module *module, Op op)
 	return NULL;
 }
 
-/* Every code is in use and none is cut off: of a column that has a range of its own, or of the widest of all. */
+/* Every code is in use and none is cut off: of a column that has a range of its own, or of the widest of all.
+ */
 static void check_codes(const char *pipeline, bool each_column)
 {
 	Module *module = quantized(pipeline);
@@ -153,7 +164,8 @@ static void check_codes(const char *pipeline, bool each_column)
 			high = fmax(high, eval_at(&out[3], r * INPUTS + k));
 		}
 		full += low == -127 && high == 127;
-		CU_ASSERT(!each_column || fabs(low + high) <= 1);   /* a column's zero point is the middle of its range */
+		CU_ASSERT(
+			!each_column || fabs(low + high) <= 1); /* a column's zero point is the middle of its range */
 		lowest = fmin(lowest, low);
 		highest = fmax(highest, high);
 	}
@@ -170,18 +182,20 @@ static void test_codes(void)
 	check_codes("fold-const,quantize-int8{scheme=static data=texts.tsv granularity=tensor}", false);
 }
 
-/* Steps of their own are worth most where columns differ; what the passes of one value share is computed once. */
+/* Steps of their own are worth most where columns differ; what the passes of one value share is computed
+ * once. */
 static void test_errors(void)
 {
 	Module *channel = quantized("quantize-int8{scheme=static data=texts.tsv}");
 	Module *tensor = quantized("quantize-int8{scheme=static data=texts.tsv granularity=tensor}");
-	Module *percentile = quantized("quantize-int8{scheme=static data=texts.tsv granularity=tensor method=percentile percentile=70}");
+	Module *percentile = quantized("quantize-int8{scheme=static data=texts.tsv granularity=tensor "
+								   "method=percentile percentile=70}");
 	Module *all = quantized("quantize-int8{scheme=static data=texts.tsv method=percentile percentile=100}");
 	Module *mse = quantized("quantize-int8{scheme=static data=texts.tsv method=mse}");
 	CU_ASSERT(error_of(channel, 2) > 0 && error_of(channel, 2) < 0.01);
 	CU_ASSERT(error_of(tensor, 2) > 2 * error_of(channel, 2));
 	CU_ASSERT(error_of(tensor, 2) < 0.05);
-	CU_ASSERT(error_of(percentile, 2) > 4 * error_of(tensor, 2));   /* three in ten are cut off */
+	CU_ASSERT(error_of(percentile, 2) > 4 * error_of(tensor, 2)); /* three in ten are cut off */
 	CU_ASSERT(error_of(all, 2) == error_of(channel, 2));
 	CU_ASSERT(error_of(mse, 2) < 0.01);
 	module_free(channel);
@@ -191,10 +205,12 @@ static void test_errors(void)
 	module_free(mse);
 }
 
-/* What rounded weights miss on the average is in the bias: the mean over the texts that were seen is hardly off. */
+/* What rounded weights miss on the average is in the bias: the mean over the texts that were seen is hardly
+ * off. */
 static void test_bias(void)
 {
-	Module *module = quantized("quantize-int8{scheme=static data=texts.tsv exclude=layer.0.ffn.out}"), *plain = read_text(text_linear);
+	Module *module = quantized("quantize-int8{scheme=static data=texts.tsv exclude=layer.0.ffn.out}"),
+		   *plain = read_text(text_linear);
 	find_node(module, OP_LINEAR_I8)->attr.has &= ~A_act;
 	for (Node *node = plain->graphs[0]->first; node; node = node->next)
 		node->attr.has &= ~A_act;
@@ -208,7 +224,8 @@ static void test_bias(void)
 			sum += eval_at(&got[2], r * OUTPUTS + n) - eval_at(&want[2], r * OUTPUTS + n);
 		worst = fmax(worst, fabs(sum / TOKENS));
 	}
-	CU_ASSERT(worst < 0.06);   /* what codes of x are off, a third of a step each; 0.15 without the correction */
+	CU_ASSERT(
+		worst < 0.06); /* what codes of x are off, a third of a step each; 0.15 without the correction */
 	for (int i = 0; i < 3; i++) {
 		eval_array_free(&want[i]);
 		eval_array_free(&got[i]);
@@ -220,7 +237,7 @@ static void test_bias(void)
 static void count_schemes(const char *pipeline, int statics, int dynamics, const char *const *notes)
 {
 	Module *module = read_text(text_linear);
-	Ledger ledger = { 0 };
+	Ledger ledger = {0};
 	texts_played = 1;
 	char *message = run(module, pipeline, &ledger);
 	CU_ASSERT_PTR_NULL_FATAL(message);
@@ -244,11 +261,12 @@ static void count_schemes(const char *pipeline, int statics, int dynamics, const
 
 static void test_budget(void)
 {
-	static const char *const table[] = { "score 1.0000, loss 0.0000 in float", "(layer.0.ffn.in): alone in int8: score 0.9000 (-0.1000)",
-		"(layer.0.ffn.out): alone in int8: score 0.7000 (-0.3000), loss 0.3000 (+0.3000)", NULL };
-	static const char *const one[] = { "score 0.6000 with 0 of 2", "score 0.9000 with 1 of 2",
-		"(layer.0.ffn.out): dynamic scales: the budget asks for it", NULL };
-	static const char *const none[] = { "score 1.0000 with 2 of 2", NULL };
+	static const char *const table[] = {"score 1.0000, loss 0.0000 in float",
+		"(layer.0.ffn.in): alone in int8: score 0.9000 (-0.1000)",
+		"(layer.0.ffn.out): alone in int8: score 0.7000 (-0.3000), loss 0.3000 (+0.3000)", NULL};
+	static const char *const one[] = {"score 0.6000 with 0 of 2", "score 0.9000 with 1 of 2",
+		"(layer.0.ffn.out): dynamic scales: the budget asks for it", NULL};
+	static const char *const none[] = {"score 1.0000 with 2 of 2", NULL};
 	count_schemes("quantize-int8{scheme=static data=texts.tsv sensitivity=yes}", 2, 0, table);
 	count_schemes("quantize-int8{scheme=static data=texts.tsv budget=50}", 2, 0, table);
 	count_schemes("quantize-int8{scheme=static data=texts.tsv budget=11}", 1, 1, one);
@@ -270,13 +288,18 @@ static void refuses(const char *text, int played, const char *pipeline, const ch
 
 static void test_refused(void)
 {
-	static const char infinite[] = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n  %t = const [1, inf, 0, 1, 2, 3, 4, 5, 6] : f32[9,1]\n"
-		"  %w = const rand(2) : f32[70,1]\n  %x = embed %t, %ids : f32[S,1]\n  %y = linear %x, %w : f32[S,70]  # second\n"
-		"  return y=%y\n}\n";
+	static const char infinite[] = "module @m\ngraph @main(%ids: i32[S]) level=fused {\n  %t = const [1, "
+								   "inf, 0, 1, 2, 3, 4, 5, 6] : f32[9,1]\n"
+								   "  %w = const rand(2) : f32[70,1]\n  %x = embed %t, %ids : f32[S,1]\n  %y "
+								   "= linear %x, %w : f32[S,70]  # second\n"
+								   "  return y=%y\n}\n";
 	refuses(text_linear, 0, "quantize-int8{scheme=static data=texts.tsv}", "has no texts");
-	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv sensitivity=maybe}", "sensitivity=maybe, expected yes or no");
-	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv budget=much}", "budget=much, expected points");
-	refuses(infinite, 1, "quantize-int8{scheme=static data=texts.tsv}", "second reads numbers that are not finite");
+	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv sensitivity=maybe}",
+		"sensitivity=maybe, expected yes or no");
+	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv budget=much}",
+		"budget=much, expected points");
+	refuses(infinite, 1, "quantize-int8{scheme=static data=texts.tsv}",
+		"second reads numbers that are not finite");
 }
 
 int main(void)

@@ -1,8 +1,9 @@
-/* test_whittle.c: passes that make a model smaller and learn from data: layers, vocabularies and factors, and all of them one after another
- * in random pipelines. What heads, neurons and blocks go, and what is selected, is in test_whittle_prune.c and test_whittle_select.c. */
+/* test_whittle.c: passes that make a model smaller and learn from data: layers, vocabularies and factors, and
+ * all of them one after another in random pipelines. What heads, neurons and blocks go, and what is selected,
+ * is in test_whittle_prune.c and test_whittle_select.c. */
 #include "tests/unit/whittled.h"
 
-/* ---- drop-layers ------------------------------------------------------------------------------------------------------ */
+/* ---- drop-layers ----------------------------------------------------------------------------- */
 
 /* Mean cosine between a layer's input and output over the texts, computed here. */
 static double layer_cosine(const Module *module, int layer, bool all)
@@ -54,7 +55,8 @@ static void test_contribution(void)
 		strcpy(end - 1, "}");
 		Module *by_data = module_copy(module), *by_list = module_copy(module);
 		runs(all ? "drop-layers{strategy=contribution keep=3 data=texts.tsv tokens=all}"
-			: "drop-layers{strategy=contribution keep=3 data=texts.tsv}", by_data);
+				 : "drop-layers{strategy=contribution keep=3 data=texts.tsv}",
+			by_data);
 		runs(stay, by_list);
 		CU_ASSERT_EQUAL(difference(by_data, by_list), 0);
 		CU_ASSERT_TRUE(difference(by_data, module) > 1e-6);
@@ -64,7 +66,7 @@ static void test_contribution(void)
 	module_free(module);
 }
 
-/* ---- embeddings ------------------------------------------------------------------------------------------------------- */
+/* ---- embeddings ------------------------------------------------------------------------------ */
 
 static void test_vocab(void)
 {
@@ -75,19 +77,20 @@ static void test_vocab(void)
 	used_ids = all;
 	memset(renumbered, 1, sizeof renumbered);
 	runs("prune-vocab{corpus=corpus.txt}", fewer);
-	CU_ASSERT_NOT_EQUAL(renumbered[0], 0);   /* nothing goes: the tokenizer is left alone */
+	CU_ASSERT_NOT_EQUAL(renumbered[0], 0); /* nothing goes: the tokenizer is left alone */
 	CU_ASSERT_EQUAL(named(fewer->graphs[0], "words")->type.dim[0].plus, 11);
 	used_ids = some;
 	runs("prune-vocab{corpus=corpus.txt}", fewer);
 	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
 	CU_ASSERT_EQUAL(named(fewer->graphs[0], "words")->type.dim[0].plus, 6);
 	Module *filled = module_copy(module);
-	runs("prune-vocab{corpus=corpus.txt keep=8}", filled);   /* 2 and 4 are the lowest that the corpus does not use */
+	runs("prune-vocab{corpus=corpus.txt keep=8}",
+		filled); /* 2 and 4 are the lowest that the corpus does not use */
 	static const int32_t filled_numbers[11] = {0, 1, 2, 3, 4, -1, 5, 6, 7, -1, -1};
 	CU_ASSERT_EQUAL(memcmp(renumbered, filled_numbers, sizeof filled_numbers), 0);
 	module_free(filled);
 	filled = module_copy(module);
-	runs("prune-vocab{corpus=corpus.txt keep=5}", filled);   /* the corpus uses six */
+	runs("prune-vocab{corpus=corpus.txt keep=5}", filled); /* the corpus uses six */
 	CU_ASSERT_EQUAL(memcmp(renumbered, numbers, sizeof numbers), 0);
 	module_free(filled);
 	/* without a corpus: 0, 8 and the lowest, but not 3 */
@@ -115,11 +118,14 @@ static void test_vocab(void)
 	module_free(fewer);
 }
 
-/* A masked language model whose decoder shares the table: columns of its output shrink with the rows, bias too. */
+/* A masked language model whose decoder shares the table: columns of its output shrink with the rows, bias
+ * too. */
 static const char masked[] = "module @m max_tokens 16\nhead @mask fill-mask output=logits\n"
-	"graph @main(%ids: i32[S]) level=graph {\n  %words = const rand(1) : f32[11,6]\n  %b = const rand(2) : f32[11]\n"
-	"  %x = embed %words, %ids : f32[S,6]\n  %t = tanh %x : f32[S,6]\n  %y = linear %t, %words, %b : f32[S,11]\n"
-	"  return logits=%y\n}\n";
+							 "graph @main(%ids: i32[S]) level=graph {\n  %words = const rand(1) : "
+							 "f32[11,6]\n  %b = const rand(2) : f32[11]\n"
+							 "  %x = embed %words, %ids : f32[S,6]\n  %t = tanh %x : f32[S,6]\n  %y = linear "
+							 "%t, %words, %b : f32[S,11]\n"
+							 "  return logits=%y\n}\n";
 
 static void test_masked_vocab(void)
 {
@@ -147,7 +153,8 @@ static void test_masked_vocab(void)
 	diag_free(&diag);
 }
 
-/* Of a table of rank r nothing is lost at rank r, on either way through it; below, what is lost is the least that can be. */
+/* Of a table of rank r nothing is lost at rank r, on either way through it; below, what is lost is the least
+ * that can be. */
 static void test_factors(void)
 {
 	Diag diag;
@@ -156,7 +163,8 @@ static void test_factors(void)
 	Tensor *table = tensor_new(module, "low", named(module->graphs[0], "words")->type);
 	for (int i = 0; i < 11; i++)
 		for (int k = 0; k < 6; k++)
-			tensor_set(table, i * 6 + k, sin(i) * cos(2 * k) + 0.5 * cos(3 * i) * sin(k + 1) + 0.1 * sin(5 * i + 1) * cos(k * k));
+			tensor_set(table, i * 6 + k,
+				sin(i) * cos(2 * k) + 0.5 * cos(3 * i) * sin(k + 1) + 0.1 * sin(5 * i + 1) * cos(k * k));
 	named(module->graphs[0], "words")->node->data = table;
 	Module *exact = module_copy(module), *less = module_copy(module);
 	runs("factorize-embeddings{rank=3}", exact);
@@ -173,7 +181,8 @@ static void test_factors(void)
 				double fitted = 0;
 				for (int q = 0; q < 2; q++)
 					for (int j = 0; j < 6; j++)
-						fitted += tensor_at(table, i * 6 + j) * tensor_at(out, j * 2 + q) * tensor_at(out, k * 2 + q);
+						fitted += tensor_at(table, i * 6 + j) * tensor_at(out, j * 2 + q)
+							* tensor_at(out, k * 2 + q);
 				residual += (tensor_at(table, i * 6 + k) - fitted) * tensor_at(out, k * 2 + r);
 				along += tensor_at(table, i * 6 + k) * tensor_at(out, k * 2 + r);
 			}
@@ -190,10 +199,14 @@ static void test_together(void)
 {
 	static const char *const pipelines[] = {
 		"prune-heads{keep=2},prune-ffn{keep=3},drop-layers{layers=0,2},prune-blocks{keep=3},O2",
-		"prune-blocks{blocks=1.attention},prune-heads{share=0.5},prune-ffn{share=0.3},drop-layers{strategy=bottom keep=2},O1",
-		"canonicalize,fold-const,cse,prune-ffn{neurons=0.0},prune-heads{heads=2.3},prune-heads{heads=2.2},dce,O0",
-		"drop-layers{strategy=contribution keep=2 data=texts.tsv},prune-heads{by=activation keep=1 data=texts.tsv limit=2},O2",
-		"prune-blocks{keep=0},prune-heads{by=activation keep=1 data=texts.tsv},prune-ffn{by=accuracy keep=1 data=texts.tsv},O2",
+		"prune-blocks{blocks=1.attention},prune-heads{share=0.5},prune-ffn{share=0.3},drop-layers{strategy="
+		"bottom keep=2},O1",
+		"canonicalize,fold-const,cse,prune-ffn{neurons=0.0},prune-heads{heads=2.3},prune-heads{heads=2.2},"
+		"dce,O0",
+		"drop-layers{strategy=contribution keep=2 data=texts.tsv},prune-heads{by=activation keep=1 "
+		"data=texts.tsv limit=2},O2",
+		"prune-blocks{keep=0},prune-heads{by=activation keep=1 data=texts.tsv},prune-ffn{by=accuracy keep=1 "
+		"data=texts.tsv},O2",
 		"factorize-embeddings{rank=3},prune-blocks{keep=4},prune-ffn{keep=2},cast-weights{to=f32},O2",
 	};
 	for (size_t i = 0; i < sizeof pipelines / sizeof *pipelines; i++) {
@@ -201,7 +214,8 @@ static void test_together(void)
 		char before[256];
 		runs(pipelines[i], module);
 		CU_ASSERT_EQUAL(module->graphs[0]->level, LEVEL_LOWERED);
-		snprintf(before, sizeof before, "%.*s", (int)(strrchr(pipelines[i], ',') - pipelines[i]), pipelines[i]);
+		snprintf(
+			before, sizeof before, "%.*s", (int)(strrchr(pipelines[i], ',') - pipelines[i]), pipelines[i]);
 		runs(before, plain);
 		CU_ASSERT_TRUE(difference(module, plain) < 1e-5);
 		module_free(module);
@@ -211,7 +225,7 @@ static void test_together(void)
 
 static uint32_t state = 1;
 
-static int below(int n)   /* xorshift, Marsaglia 2003 */
+static int below(int n) /* xorshift, Marsaglia 2003 */
 {
 	state ^= state << 13;
 	state ^= state >> 17;
@@ -221,21 +235,26 @@ static int below(int n)   /* xorshift, Marsaglia 2003 */
 
 static int random_pass(char *text)
 {
-	static const char *const by[] = {"magnitude", "activation data=texts.tsv", "accuracy data=texts.tsv limit=3"};
+	static const char *const by[] = {
+		"magnitude", "activation data=texts.tsv", "accuracy data=texts.tsv limit=3"};
 	static const char *const strategies[] = {"top", "bottom", "symmetric", "contribution data=texts.tsv"};
 	switch (below(11)) {
 	case 7: return sprintf(text, "hard-attention{k=%d}", 1 + below(6));
 	case 8: return sprintf(text, "hard-attention{threshold=0.%d layers=%d}", 1 + below(9), below(4));
-	case 9: return sprintf(text, "hard-attention{share=0.%d layers=auto by=%s data=texts.tsv}", 1 + below(9),
-		below(2) ? "accuracy" : "cosine cosine=0.9");
-	case 10: return sprintf(text, "prune-tokens{layer=%d keep=%s%d}", below(4), below(2) ? "0." : "", 1 + below(6));
+	case 9:
+		return sprintf(text, "hard-attention{share=0.%d layers=auto by=%s data=texts.tsv}", 1 + below(9),
+			below(2) ? "accuracy" : "cosine cosine=0.9");
+	case 10:
+		return sprintf(
+			text, "prune-tokens{layer=%d keep=%s%d}", below(4), below(2) ? "0." : "", 1 + below(6));
 	case 0: return sprintf(text, "drop-layers{strategy=%s keep=%d}", strategies[below(4)], 1 + below(3));
 	case 1: return sprintf(text, "drop-layers{layers=%d}", below(4));
 	case 2: return sprintf(text, "prune-heads{by=%s keep=%d}", by[below(3)], 1 + below(4));
 	case 3: return sprintf(text, "prune-ffn{by=%s share=0.%d}", by[below(3)], 1 + below(9));
 	case 4: return sprintf(text, "prune-blocks{by=%s keep=%d}", by[below(3)], below(7));
 	case 5: return sprintf(text, "factorize-embeddings{rank=%d}", 1 + below(8));
-	default: return sprintf(text, "prune-%s=%d.%d}", below(2) ? "heads{heads" : "ffn{neurons", below(4), below(4));
+	default:
+		return sprintf(text, "prune-%s=%d.%d}", below(2) ? "heads{heads" : "ffn{neurons", below(4), below(4));
 	}
 }
 
@@ -244,17 +263,18 @@ static void test_observed_behind_exits(void)
 {
 	static const char late[] = "normalize-embeddings{method=z-score layers=2 data=texts.tsv}";
 	Module *plain = encoder(&tiny), *exits = encoder(&tiny);
-	plain->graphs[0]->noutputs = exits->graphs[0]->noutputs = 1;   /* logits alone */
-	runs("early-exit{data=texts.tsv limit=4 layers=0,1 entropy=2}", exits);   /* above log 2: every text ends */
+	plain->graphs[0]->noutputs = exits->graphs[0]->noutputs = 1;            /* logits alone */
+	runs("early-exit{data=texts.tsv limit=4 layers=0,1 entropy=2}", exits); /* above log 2: every text ends */
 	runs(late, exits);
 	runs(late, plain);
-	module_set_option(exits->graphs[0]->module, "exit_entropy", 0);   /* none does */
+	module_set_option(exits->graphs[0]->module, "exit_entropy", 0); /* none does */
 	CU_ASSERT_EQUAL(difference(plain, exits), 0);
 	module_free(plain);
 	module_free(exits);
 }
 
-/* One row, or several alike, say nothing of how columns vary: all that would be left of it is zeros and what rounding makes of them. */
+/* One row, or several alike, say nothing of how columns vary: all that would be left of it is zeros and what
+ * rounding makes of them. */
 static void test_rows_that_vary(void)
 {
 	static const char *const methods[] = {"z-score", "min-max", "all-but-the-top"};
@@ -264,10 +284,12 @@ static void test_rows_that_vary(void)
 		for (int limit = 1; limit <= 2; limit++) {
 			char text[100];
 			Module *module = encoder(&embedder);
-			snprintf(text, sizeof text, "normalize-embeddings{method=%s data=texts.tsv limit=%d}", methods[i], limit);
+			snprintf(text, sizeof text, "normalize-embeddings{method=%s data=texts.tsv limit=%d}", methods[i],
+				limit);
 			char *message = run(text, module);
 			CU_ASSERT_EQUAL(message != NULL, limit == 1);
-			CU_ASSERT_TRUE(!message || strstr(message, "1 row of texts.tsv, expected some that differ") != NULL);
+			CU_ASSERT_TRUE(
+				!message || strstr(message, "1 row of texts.tsv, expected some that differ") != NULL);
 			free(message);
 			module_free(module);
 		}
@@ -281,23 +303,30 @@ static void test_components_of_rows(void)
 	for (int components = 1; components <= 3; components++) {
 		char text[100];
 		Module *module = encoder(&embedder);
-		snprintf(text, sizeof text, "normalize-embeddings{method=all-but-the-top components=%d data=texts.tsv limit=3}", components);
+		snprintf(text, sizeof text,
+			"normalize-embeddings{method=all-but-the-top components=%d data=texts.tsv limit=3}", components);
 		char *message = run(text, module);
 		CU_ASSERT_EQUAL(message != NULL, components == 3);
-		CU_ASSERT_TRUE(!message || strstr(message, "3 components of the 3 rows of texts.tsv, expected fewer components than rows") != NULL);
+		CU_ASSERT_TRUE(!message
+			|| strstr(message, "3 components of the 3 rows of texts.tsv, expected fewer components than rows")
+				!= NULL);
 		free(message);
 		module_free(module);
 	}
 }
 
-/* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies and that every level of
- * optimisation computes alike. */
+/* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies
+ * and that every level of optimisation computes alike. */
 static void test_random(void)
 {
 	int ran = 0;
 	for (int i = 0; i < (getenv("FULL") ? 3000 : 200); i++) {
 		state = (uint32_t)i * 2654435761u + 1;
-		const TinyEncoder any = {.layers = 1 + below(4), .heads = 1 + below(4), .size = 1 + below(5), .ffn = 1 + below(9), .vocab = 11,
+		const TinyEncoder any = {.layers = 1 + below(4),
+			.heads = 1 + below(4),
+			.size = 1 + below(5),
+			.ffn = 1 + below(9),
+			.vocab = 11,
 			.labels = 2 + below(3)};
 		char pipeline[512], *end = pipeline, level[8];
 		for (int n = 1 + below(3); n > 0; n--) {

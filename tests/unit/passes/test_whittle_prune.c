@@ -1,7 +1,8 @@
-/* test_whittle_prune.c: prune-heads, prune-ffn and prune-blocks: what counts as important, what goes first, and the refit of what stays. */
+/* test_whittle_prune.c: prune-heads, prune-ffn and prune-blocks: what counts as important, what goes first,
+ * and the refit of what stays. */
 #include "tests/unit/whittled.h"
 
-/* ---- pruning ---------------------------------------------------------------------------------------------------------- */
+/* ---- pruning --------------------------------------------------------------------------------- */
 
 /* Both pipelines leave the same model of another size than before. */
 static void same_as(const Module *module, const char *pipeline, const char *listed)
@@ -18,7 +19,8 @@ static void same_as(const Module *module, const char *pipeline, const char *list
 }
 
 /* Importance of every unit of every layer, and the list of the `count` least, "heads=0.1,2.3"; malloc'd. */
-static char *least_listed(const char *pass, const char *key, double *score, int layers, int units, int count, bool each)
+static char *least_listed(
+	const char *pass, const char *key, double *score, int layers, int units, int count, bool each)
 {
 	char *text = malloc(4096), *end = text + sprintf(text, "%s{%s=", pass, key);
 	for (int n = 0; n < count * (each ? layers : 1); n++) {
@@ -41,12 +43,15 @@ static const Tensor *weight_of(const Module *module, const char *name, int layer
 	return value_tensor(named(module->graphs[0], text)->node->args[1]);
 }
 
-/* |rows of in| |columns of out| of each unit of width w; with squares, root of sum of E[x^2] |column|^2. Unit length a layer. */
-static void importances(const Module *module, const char *in, const char *out, const char *mixed, int units, int w, double *score)
+/* |rows of in| |columns of out| of each unit of width w; with squares, root of sum of E[x^2] |column|^2. Unit
+ * length a layer. */
+static void importances(
+	const Module *module, const char *in, const char *out, const char *mixed, int units, int w, double *score)
 {
 	for (int l = 0; l < tiny.layers; l++) {
 		const Tensor *a = weight_of(module, in, l), *b = weight_of(module, out, l);
-		int inputs = (int)a->type.dim[1].plus, rows = (int)b->type.dim[0].plus, columns = (int)b->type.dim[1].plus;
+		int inputs = (int)a->type.dim[1].plus, rows = (int)b->type.dim[0].plus,
+			columns = (int)b->type.dim[1].plus;
 		double squares[64] = {0}, tokens = 0, norm = 0;
 		if (mixed) {
 			Module *copy = module_copy(module);
@@ -82,8 +87,12 @@ static void importances(const Module *module, const char *in, const char *out, c
 
 static void test_importance(void)
 {
-	static const struct { const char *pass, *key, *in, *out, *mixed; int units, width; } kinds[] = {
-		{"prune-heads", "heads", "v", "o", "cj", 4, 3}, {"prune-ffn", "neurons", "f", "g", "m", 7, 1},
+	static const struct {
+		const char *pass, *key, *in, *out, *mixed;
+		int units, width;
+	} kinds[] = {
+		{"prune-heads", "heads", "v", "o", "cj", 4, 3},
+		{"prune-ffn", "neurons", "f", "g", "m", 7, 1},
 	};
 	Module *module = encoder(&tiny);
 	for (int k = 0; k < 2; k++)
@@ -92,9 +101,10 @@ static void test_importance(void)
 				double score[32];
 				char pipeline[128];
 				const int all = kinds[k].units * tiny.layers, go = each ? 2 : 5;
-				importances(module, kinds[k].in, kinds[k].out, data ? kinds[k].mixed : NULL, kinds[k].units, kinds[k].width,
-					score);
-				char *listed = least_listed(kinds[k].pass, kinds[k].key, score, tiny.layers, kinds[k].units, go, each);
+				importances(module, kinds[k].in, kinds[k].out, data ? kinds[k].mixed : NULL, kinds[k].units,
+					kinds[k].width, score);
+				char *listed = least_listed(
+					kinds[k].pass, kinds[k].key, score, tiny.layers, kinds[k].units, go, each);
 				char amount[32];
 				snprintf(amount, sizeof amount, each ? "keep=%.0f" : "share=%.4f",
 					each ? kinds[k].units - go : (double)(all - go) / all);
@@ -109,23 +119,26 @@ static void test_importance(void)
 /* Loss of the model without one head, one neuron. */
 static void test_accuracy(void)
 {
-	static const struct { const char *pass, *key; int units; } kinds[] = {
-		{"prune-heads", "heads", 4}, {"prune-ffn", "neurons", 7}};
+	static const struct {
+		const char *pass, *key;
+		int units;
+	} kinds[] = {{"prune-heads", "heads", 4}, {"prune-ffn", "neurons", 7}};
 	Module *module = encoder(&tiny);
 	for (int k = 0; k < 2; k++) {
 		double score[32];
 		char pipeline[128];
 		for (int i = 0; i < tiny.layers * kinds[k].units; i++) {
 			Module *copy = module_copy(module);
-			snprintf(pipeline, sizeof pipeline, "%s{%s=%d.%d}", kinds[k].pass, kinds[k].key, i / kinds[k].units,
-				i % kinds[k].units);
+			snprintf(pipeline, sizeof pipeline, "%s{%s=%d.%d}", kinds[k].pass, kinds[k].key,
+				i / kinds[k].units, i % kinds[k].units);
 			runs(pipeline, copy);
 			score[i] = score_of(copy, 0).loss;
 			module_free(copy);
 		}
 		scored_outputs = 0;
 		char *listed = least_listed(kinds[k].pass, kinds[k].key, score, tiny.layers, kinds[k].units, 2, true);
-		snprintf(pipeline, sizeof pipeline, "%s{by=accuracy data=texts.tsv keep=%d}", kinds[k].pass, kinds[k].units - 2);
+		snprintf(pipeline, sizeof pipeline, "%s{by=accuracy data=texts.tsv keep=%d}", kinds[k].pass,
+			kinds[k].units - 2);
 		same_as(module, pipeline, listed);
 		CU_ASSERT_EQUAL(scored_outputs, 1 + tiny.layers * kinds[k].units);
 		free(listed);
@@ -133,8 +146,8 @@ static void test_accuracy(void)
 	module_free(module);
 }
 
-/* Many neurons are measured in lots: as many variants as lots, and the widths asked for. More than 32 outputs are cut into
- * batches. */
+/* Many neurons are measured in lots: as many variants as lots, and the widths asked for. More than 32 outputs
+ * are cut into batches. */
 static void test_lots(void)
 {
 	const TinyEncoder wide = {.layers = 5, .heads = 2, .size = 2, .ffn = 70, .vocab = 11, .labels = 2};
@@ -147,8 +160,8 @@ static void test_lots(void)
 	module_free(module);
 }
 
-/* Difference of the first outputs on the first text, of which six rows are observed: what six neurons or nine numbers of heads and a bias
- * can make again exactly. */
+/* Difference of the first outputs on the first text, of which six rows are observed: what six neurons or nine
+ * numbers of heads and a bias can make again exactly. */
 static double difference_on_first(const Module *module, const char *pipeline)
 {
 	Module *copy = module_copy(module);
@@ -169,13 +182,17 @@ static double difference_on_first(const Module *module, const char *pipeline)
 
 static void test_refit(void)
 {
-	static const struct { const char *pipeline; bool exact; } rows[] = {
+	static const struct {
+		const char *pipeline;
+		bool exact;
+	} rows[] = {
 		{"prune-ffn{by=reconstruction keep=6 data=texts.tsv limit=1 ridge=1e-9}", true},
 		{"prune-ffn{by=reconstruction share=0.9 data=texts.tsv limit=1 ridge=1e-9}", true},
 		{"prune-ffn{neurons=0.2,1.5,2.0 refit=yes data=texts.tsv limit=1 ridge=1e-9}", true},
 		{"prune-ffn{by=magnitude keep=6 refit=yes data=texts.tsv limit=1 ridge=1e-9}", true},
 		{"prune-ffn{neurons=0.2,1.5,2.0}", false},
-		{"prune-ffn{neurons=0.2,1.5,2.0 refit=yes data=texts.tsv limit=1 ridge=1e9}", false},   /* weights are held */
+		{"prune-ffn{neurons=0.2,1.5,2.0 refit=yes data=texts.tsv limit=1 ridge=1e9}",
+			false}, /* weights are held */
 		{"prune-heads{by=reconstruction keep=3 data=texts.tsv limit=1 ridge=1e-9}", true},
 		{"prune-heads{heads=0.1,1.3,2.0 refit=yes data=texts.tsv limit=1 ridge=1e-9}", true},
 		{"prune-heads{heads=0.1,1.3,2.0 refit=no}", false},
@@ -192,7 +209,7 @@ static void test_refit(void)
 	int64_t left = 0;
 	for (int l = 0; l < tiny.layers; l++)
 		left += weight_of(copy, "g", l)->type.dim[1].plus;
-	CU_ASSERT_EQUAL(left, 11);                                           /* of 21: half, rounded */
+	CU_ASSERT_EQUAL(left, 11); /* of 21: half, rounded */
 	module_free(copy);
 	copy = module_copy(module);
 	char *message = run("prune-ffn{keep=3 refit=maybe}", copy);
@@ -209,7 +226,8 @@ static void test_refit(void)
 	module_free(module);
 }
 
-/* Of the blocks that are left, the one goes without which accuracy is highest, then loss least; measured anew each time. */
+/* Of the blocks that are left, the one goes without which accuracy is highest, then loss least; measured anew
+ * each time. */
 static void greedy_blocks(const Module *module, int count, char *listed)
 {
 	Module *now = module_copy(module);

@@ -1,7 +1,8 @@
-/* test_whittle_select.c: hard-attention and prune-tokens: which layers and tokens they choose, and that the ledger counts less work. */
+/* test_whittle_select.c: hard-attention and prune-tokens: which layers and tokens they choose, and that the
+ * ledger counts less work. */
 #include "tests/unit/whittled.h"
 
-/* ---- selecting and thinning ------------------------------------------------------------------------------------------- */
+/* ---- selecting and thinning ------------------------------------------------------------------ */
 
 static const Attrs *softmax_of(const Module *module, int layer)
 {
@@ -12,7 +13,8 @@ static const Attrs *softmax_of(const Module *module, int layer)
 
 static bool selects(const Module *module, int layer) { return softmax_of(module, layer)->has & A_SELECT; }
 
-/* layers=auto takes those that do not lower the score alone, then drops the one of the highest loss as long as they do together. */
+/* layers=auto takes those that do not lower the score alone, then drops the one of the highest loss as long
+ * as they do together. */
 static void test_hard_attention(void)
 {
 	for (int k = 1; k <= 3; k++) {
@@ -56,7 +58,7 @@ static void test_hard_attention(void)
 		module_free(chosen);
 		module_free(plain);
 	}
-	Module *all = encoder(&tiny), *plain = encoder(&tiny);   /* of six tokens at most, six keys are all */
+	Module *all = encoder(&tiny), *plain = encoder(&tiny); /* of six tokens at most, six keys are all */
 	runs("hard-attention{k=6 layers=auto by=cosine data=texts.tsv}", all);
 	for (int l = 0; l < tiny.layers; l++)
 		CU_ASSERT_TRUE(selects(all, l));
@@ -67,8 +69,9 @@ static void test_hard_attention(void)
 	for (int l = 0; l < tiny.layers; l++)
 		CU_ASSERT_FALSE(selects(all, l));
 	module_free(all);
-	all = encoder(&tiny);   /* what selected before goes on as it did */
-	runs("hard-attention{k=2 layers=1},hard-attention{k=1 layers=auto by=cosine cosine=1 data=texts.tsv}", all);
+	all = encoder(&tiny); /* what selected before goes on as it did */
+	runs("hard-attention{k=2 layers=1},hard-attention{k=1 layers=auto by=cosine cosine=1 data=texts.tsv}",
+		all);
 	for (int l = 0; l < tiny.layers; l++)
 		CU_ASSERT_EQUAL(selects(all, l), l == 1);
 	CU_ASSERT_EQUAL(softmax_of(all, 1)->keep, 2);
@@ -76,12 +79,14 @@ static void test_hard_attention(void)
 	module_free(plain);
 }
 
-/* An only layer is not taken where that lowers the score: there is no round of several together that would put it right. */
+/* An only layer is not taken where that lowers the score: there is no round of several together that would
+ * put it right. */
 static void test_hard_attention_of_one_layer(void)
 {
 	int lowers = 0;
 	for (int ffn = 3; ffn < 23; ffn++) {
-		const TinyEncoder shallow = {.layers = 1, .heads = 1 + ffn % 4, .size = 3, .ffn = ffn, .vocab = 11, .labels = 2};
+		const TinyEncoder shallow = {
+			.layers = 1, .heads = 1 + ffn % 4, .size = 3, .ffn = ffn, .vocab = 11, .labels = 2};
 		Module *plain = encoder(&shallow), *selecting = encoder(&shallow), *chosen = encoder(&shallow);
 		runs("hard-attention{k=1 layers=0}", selecting);
 		runs("hard-attention{k=1 layers=auto data=texts.tsv}", chosen);
@@ -108,7 +113,8 @@ static void test_tagger(void)
 	char *text = tiny_encoder_text(&tiny), *at = strstr(text, "head @classify"), *tagger = NULL;
 	Diag diag;
 	diag_init(&diag, NULL);
-	CU_ASSERT_TRUE_FATAL(asprintf(&tagger, "module @tiny max_tokens 16\nhead @tag tag output=hidden%s", strchr(at, '\n')) > 0);
+	CU_ASSERT_TRUE_FATAL(
+		asprintf(&tagger, "module @tiny max_tokens 16\nhead @tag tag output=hidden%s", strchr(at, '\n')) > 0);
 	Module *module = module_parse(tagger, strlen(tagger), ".", NULL, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
 	static const char *labels[64];
@@ -118,7 +124,8 @@ static void test_tagger(void)
 	module->heads[0].labels = labels;
 	CU_ASSERT_TRUE(module_verify(module, &diag));
 	char *message = run("prune-tokens{layer=0 keep=1}", module);
-	CU_ASSERT_PTR_NOT_NULL(message ? strstr(message, "every token that begins a word") : NULL);   /* nobody says which */
+	CU_ASSERT_PTR_NOT_NULL(
+		message ? strstr(message, "every token that begins a word") : NULL); /* nobody says which */
 	free(message);
 	module_free(module);
 	module = module_parse(tagger, strlen(tagger), ".", NULL, &diag);

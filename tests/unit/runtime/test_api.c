@@ -1,4 +1,5 @@
-/* test_api.c: the generic C API (runtime/api.c, text.c, window.c, cpu.c) over a hand-made model. Its threads are in test_api_threads.c. */
+/* test_api.c: the generic C API (runtime/api.c, text.c, window.c, cpu.c) over a hand-made model. Its threads
+ * are in test_api_threads.c. */
 #include "tests/unit/api_batch.h"
 #include <CUnit/Basic.h>
 #include <stdlib.h>
@@ -21,8 +22,10 @@ static void test_cpu(void)
 	CU_ASSERT_PTR_NULL(rt_cpu_missing(0));
 	CU_ASSERT_PTR_NULL(rt_cpu_missing(rt_cpu_isa()));
 #if defined(__x86_64__)
-	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
-	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX512) != 0, __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+	CU_ASSERT_EQUAL(
+		(rt_cpu_isa() & CPU_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+	CU_ASSERT_EQUAL((rt_cpu_isa() & CPU_AVX512) != 0,
+		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
 	RtVariant arm = tiny_variants[0];
 	RtModel other = tiny_model;
 	arm.isa = CPU_NEON64;
@@ -48,13 +51,14 @@ static void test_variants(void)
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3 | 1), &variants[1]);
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 5), &variants[2]);
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, UINT32_MAX), &variants[2]);
-	variants[2].isa = 1u << 3;   /* the same needs: the last */
+	variants[2].isa = 1u << 3; /* the same needs: the last */
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3), &variants[2]);
 	variants[0].isa = 1;
 	CU_ASSERT_PTR_NULL(rt_choose(&m, 2));
 	variants[1].isa = 0;
 	variants[2].isa = 1u << 30;
-	CU_ASSERT_EQUAL(rt_workspace_bytes(&m, 40, 1, 16, 1), rt_workspace_bytes(&tiny_model, 40, 1, 16, 1) + 40 * 512 - 512);
+	CU_ASSERT_EQUAL(
+		rt_workspace_bytes(&m, 40, 1, 16, 1), rt_workspace_bytes(&tiny_model, 40, 1, 16, 1) + 40 * 512 - 512);
 	RtContext *c = rt_new(&m, 1), *first = rt_new_variant(&m, &variants[0], 1);
 	CU_ASSERT_PTR_EQUAL(c->variant, &variants[1]);
 	CU_ASSERT_STRING_EQUAL(rt_cpu(c), "any");
@@ -77,26 +81,28 @@ static void test_run_ids(void)
 {
 	static Batch b;
 	float out[2 * 150];
-	batch_make(&b, 150);   /* far more than one pass holds: 8 texts, 40 tokens */
+	batch_make(&b, 150); /* far more than one pass holds: 8 texts, 40 tokens */
 	for (int threads = 1; threads <= 4; threads++) {
 		RtContext *c = rt_new(&tiny_model, threads);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 		for (int typed = 0; typed < 2; typed++) {
 			memset(out, 0xff, sizeof out);
-			CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, typed ? b.types : NULL, b.offsets, b.texts, out, 2 * 150), RT_OK);
+			CU_ASSERT_EQUAL(
+				rt_run_ids(c, b.ids, typed ? b.types : NULL, b.offsets, b.texts, out, 2 * 150), RT_OK);
 			for (int32_t t = 0; t < b.texts; t++) {
 				CU_ASSERT_EQUAL(out[2 * t], batch_sum(&b, t, typed));
 				CU_ASSERT_EQUAL(out[2 * t + 1], (float)(b.offsets[t + 1] - b.offsets[t]));
 			}
 		}
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, b.offsets, 0, out, 0), RT_OK);
-		int32_t ones[41];   /* texts of one token: as many tokens as fit, but not as many texts */
+		int32_t ones[41]; /* texts of one token: as many tokens as fit, but not as many texts */
 		for (int32_t i = 0; i <= 40; i++)
 			ones[i] = i;
 		tiny_most_texts = 0;
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, ones, 40, out, 80), RT_OK);
 		CU_ASSERT_EQUAL(tiny_most_texts, tiny_model.batch_texts);
-		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, b.offsets + 3, 5, out, 10), RT_OK);   /* offsets need not begin at 0 */
+		CU_ASSERT_EQUAL(
+			rt_run_ids(c, b.ids, NULL, b.offsets + 3, 5, out, 10), RT_OK); /* offsets need not begin at 0 */
 		CU_ASSERT_EQUAL(out[0], batch_sum(&b, 3, 0));
 		rt_free(c);
 	}
@@ -121,7 +127,7 @@ static void test_run_outputs(void)
 	}
 	memset(logits, 0, sizeof logits);
 	CU_ASSERT_EQUAL(rt_run_outputs(c, b.ids, b.types, b.offsets, b.texts, 2, out, sizes), RT_OK);
-	CU_ASSERT_EQUAL(logits[0], 0);   /* not asked for, not written */
+	CU_ASSERT_EQUAL(logits[0], 0); /* not asked for, not written */
 	CU_ASSERT_EQUAL(rt_run_outputs(c, b.ids, b.types, b.offsets, b.texts, 0, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(rt_run_outputs(c, b.ids, b.types, b.offsets, b.texts, 4, out, sizes), RT_E_ARGUMENT);
 	const size_t small[] = {200, 3 * tokens - 1};
@@ -176,19 +182,28 @@ static void test_refusals(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(rt_why(&tiny_model), "threads"));
 }
 
-/* Memory of any size and alignment: what workspace_bytes promises runs, less is refused or cut, and no byte outside is
- * touched. */
+/* Memory of any size and alignment: what workspace_bytes promises runs, less is refused or cut, and no byte
+ * outside is touched. */
 static void test_workspace(void)
 {
-	static const struct { int tokens, texts, longest, threads; } sizes[] = {
-		{1, 1, 1, 1}, {16, 1, 16, 1}, {16, 4, 4, 1}, {40, 8, 16, 3}, {0, 0, 0, 1}, {1000, 1000, 1000, 2}, {7, 7, 1, 1},
+	static const struct {
+		int tokens, texts, longest, threads;
+	} sizes[] = {
+		{1, 1, 1, 1},
+		{16, 1, 16, 1},
+		{16, 4, 4, 1},
+		{40, 8, 16, 3},
+		{0, 0, 0, 1},
+		{1000, 1000, 1000, 2},
+		{7, 7, 1, 1},
 		{40, 40, 1, 2},
 	};
 	static int32_t ids[1000];
 	int32_t offsets[1001];
 	static float out[2 * 1000];
 	for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-		const size_t bytes = rt_workspace_bytes(&tiny_model, sizes[s].tokens, sizes[s].texts, sizes[s].longest, sizes[s].threads);
+		const size_t bytes = rt_workspace_bytes(
+			&tiny_model, sizes[s].tokens, sizes[s].texts, sizes[s].longest, sizes[s].threads);
 		CU_ASSERT(bytes > 0);
 		for (size_t shift = 0; shift < 64; shift += 21) {
 			unsigned char *block = malloc(bytes + 128);
@@ -235,10 +250,12 @@ static void test_workspace(void)
 	CU_ASSERT_PTR_NULL(rt_new(&huge, 1));
 }
 
-static int text_run(RtContext *c, const char *text, const char *pair, float *out, size_t floats, int32_t *rows, uint8_t *flags)
+static int text_run(RtContext *c, const char *text, const char *pair, float *out, size_t floats,
+	int32_t *rows, uint8_t *flags)
 {
 	const size_t bytes = strlen(text), pair_bytes = pair ? strlen(pair) : 0;
-	return rt_run_text(c, &text, &bytes, pair ? &pair : NULL, pair ? &pair_bytes : NULL, 1, out, floats, rows, flags);
+	return rt_run_text(
+		c, &text, &bytes, pair ? &pair : NULL, pair ? &pair_bytes : NULL, 1, out, floats, rows, flags);
 }
 
 static void test_run_text(void)
@@ -255,9 +272,11 @@ static void test_run_text(void)
 	CU_ASSERT_EQUAL(text_run(c, "", NULL, out, 2, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(out[1], 2);
 	/* as "" */
-	CU_ASSERT_EQUAL(rt_run_text(c, (const char *[]){NULL}, (size_t[]){0}, NULL, NULL, 1, out, 2, NULL, NULL), RT_OK);
+	CU_ASSERT_EQUAL(
+		rt_run_text(c, (const char *[]){NULL}, (size_t[]){0}, NULL, NULL, 1, out, 2, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(out[1], 2);
-	const char *long_text = "one one one one one one one one one one one one one one one one one one one one";   /* 20 words */
+	const char *long_text
+		= "one one one one one one one one one one one one one one one one one one one one"; /* 20 words */
 	CU_ASSERT_EQUAL(text_run(c, long_text, NULL, out, 2, NULL, flag), RT_OK);
 	CU_ASSERT_EQUAL(flag[0], RT_FLAG_TRUNCATED);
 	CU_ASSERT_EQUAL(out[1], TINY_MAX);
@@ -268,7 +287,7 @@ static void test_run_text(void)
 	CU_ASSERT_EQUAL(rt_set(c, "overflow", RT_OVERFLOW_WINDOW), RT_OK);
 	CU_ASSERT_EQUAL(text_run(c, long_text, NULL, out, 2, NULL, flag), RT_OK);
 	CU_ASSERT_EQUAL(flag[0], RT_FLAG_WINDOWED);
-	CU_ASSERT_EQUAL(out[0], (14 * 4 + 1 + 6 * 4 + 1) / 2.0f);   /* the mean of windows of 14 and 6 words */
+	CU_ASSERT_EQUAL(out[0], (14 * 4 + 1 + 6 * 4 + 1) / 2.0f); /* the mean of windows of 14 and 6 words */
 	/* the second of a pair is windowed: 12 and 8 words */
 	CU_ASSERT_EQUAL(text_run(c, "one", long_text, out, 2, NULL, flag), RT_OK);
 	CU_ASSERT_EQUAL(out[1], (16 + 12) / 2.0f);
@@ -347,13 +366,13 @@ static void test_token_rows(void)
 	CU_ASSERT_EQUAL(rows[1], TINY_MAX);
 	rt_set(c, "overflow", RT_OVERFLOW_WINDOW);
 	CU_ASSERT_EQUAL(text_run(c, text, NULL, out, 3 * 100, rows, &flag), RT_E_CAPACITY);
-	CU_ASSERT_EQUAL(rows[1], n);   /* says how much room is needed */
+	CU_ASSERT_EQUAL(rows[1], n); /* says how much room is needed */
 	CU_ASSERT_EQUAL(text_run(c, text, NULL, out, 3 * 400, rows, &flag), RT_OK);
 	CU_ASSERT_EQUAL_FATAL(rows[1], n);
 	CU_ASSERT_EQUAL(flag, RT_FLAG_WINDOWED);
 	for (int32_t i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(out[3 * i], (float)want[i]);
-	for (int32_t i = 20; i < n - 20; i++)   /* every word from a window where it is away from the edges */
+	for (int32_t i = 20; i < n - 20; i++) /* every word from a window where it is away from the edges */
 		CU_ASSERT(out[3 * i + 1] >= 4 && out[3 * i + 1] <= 12);
 	/* a word of more pieces than a window holds: windows still go forward and end */
 	memset(text, 'x', 300);
@@ -379,7 +398,8 @@ static void test_encode(void)
 	rt_free(c);
 }
 
-/* Weights that begin and end in the midst of pages are the same bytes, at the same place, after they have moved. */
+/* Weights that begin and end in the midst of pages are the same bytes, at the same place, after they have
+ * moved. */
 static void test_resident(void)
 {
 	enum { BYTES = 5 << 20, FROM = 100, TO = BYTES - 5000 };
@@ -404,7 +424,7 @@ static void test_resident(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 	rt_free(c);
 	munmap(file, BYTES);
-	RtModel bare = tiny_model;   /* no weights: nothing to do */
+	RtModel bare = tiny_model; /* no weights: nothing to do */
 	CU_ASSERT_EQUAL(rt_huge_pages(&bare), RT_OK);
 	CU_ASSERT_EQUAL(rt_prefault(&bare), RT_OK);
 }

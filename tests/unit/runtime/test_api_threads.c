@@ -1,4 +1,5 @@
-/* test_api_threads.c: the threads of a context (runtime/team.c): how many there are, that no barrier loses one, and what a fork leaves. */
+/* test_api_threads.c: the threads of a context (runtime/team.c): how many there are, that no barrier loses
+ * one, and what a fork leaves. */
 #include "tests/unit/api_batch.h"
 #include <CUnit/Basic.h>
 #include <dirent.h>
@@ -17,7 +18,8 @@ static int tasks(void)
 	return count;
 }
 
-/* One thread is the caller: none is made, before a call or in it. Of n, n - 1 are made, once, and end with the context. */
+/* One thread is the caller: none is made, before a call or in it. Of n, n - 1 are made, once, and end with
+ * the context. */
 static void test_tasks(void)
 {
 	static Batch b;
@@ -31,7 +33,8 @@ static void test_tasks(void)
 			CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, out, 120), RT_OK);
 		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
 		rt_free(c);
-		for (int wait = 0; wait < 1000 && tasks() != before; wait++)   /* the kernel takes a joined thread off its list a little later */
+		for (int wait = 0; wait < 1000 && tasks() != before;
+			wait++) /* the kernel takes a joined thread off its list a little later */
 			usleep(1000);
 		CU_ASSERT_EQUAL(tasks(), before);
 	}
@@ -43,7 +46,7 @@ static int forked(RtContext *c, const Batch *b, const float *want, int depth)
 	static float out[2 * 60];
 	const pid_t child = fork();
 	if (child == 0) {
-		alarm(20);   /* a lost wake-up must fail, not hang */
+		alarm(20); /* a lost wake-up must fail, not hang */
 		const int alone = tasks() == 1;
 		const int same = rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, out, 120) == RT_OK
 			&& memcmp(want, out, sizeof out) == 0 && tasks() == c->team.size;
@@ -68,7 +71,7 @@ static void test_fork_deep(void)
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
 		CU_ASSERT_EQUAL(memcmp(want, after, sizeof after), 0);
 		if (i % 5 == 0)
-			usleep(2000);   /* the workers fall asleep */
+			usleep(2000); /* the workers fall asleep */
 	}
 	rt_free(c);
 }
@@ -82,7 +85,7 @@ static void test_fork(void)
 	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, before, 120), RT_OK);
 	const pid_t child = fork();
 	if (child == 0) {
-		alarm(20);   /* a lost wake-up must fail, not hang */
+		alarm(20); /* a lost wake-up must fail, not hang */
 		int status = rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120);
 		const int same = status == RT_OK && memcmp(before, after, sizeof after) == 0 && c->team.size == 3;
 		rt_free(c);
@@ -93,7 +96,7 @@ static void test_fork(void)
 	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
 	CU_ASSERT_EQUAL(memcmp(before, after, sizeof after), 0);
-	const pid_t idle = fork();   /* a child that only frees: the workers are not its own to join */
+	const pid_t idle = fork(); /* a child that only frees: the workers are not its own to join */
 	if (idle == 0) {
 		alarm(20);
 		rt_free(c);
@@ -105,7 +108,11 @@ static void test_fork(void)
 }
 
 /* Many short runs, with and without sleeping: no barrier may lose a thread. */
-typedef struct Count { RtTeam *team; _Atomic int sum; int wrong; } Count;
+typedef struct Count {
+	RtTeam *team;
+	_Atomic int sum;
+	int wrong;
+} Count;
 
 static void count_in(void *argument, int32_t thread)
 {
@@ -129,7 +136,7 @@ static void test_team(void)
 			Count count = {.team = &team};
 			team.spins = i % 3 * 20;
 			if (i % 50 == 0)
-				usleep(1000);   /* let the workers fall asleep */
+				usleep(1000); /* let the workers fall asleep */
 			rt_team_run(&team, count_in, &count);
 			CU_ASSERT_EQUAL(count.wrong, 0);
 			CU_ASSERT_EQUAL(count.sum, 3 * threads * (threads + 1) / 2);

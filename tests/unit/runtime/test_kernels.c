@@ -1,9 +1,10 @@
-/* test_kernels.c: kernel_checks.h on this machine, one CUnit test a group, and what a table of kernels must be. */
+/* test_kernels.c: kernel_checks.h on this machine, one CUnit test a group, and what a table of kernels must
+ * be. */
 #include "tests/unit/kernel_checks.h"
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 
-static int group;   /* the check that the next test runs: CUnit passes no argument */
+static int group; /* the check that the next test runs: CUnit passes no argument */
 
 static void test_group(void)
 {
@@ -16,7 +17,8 @@ static void test_group(void)
 static void test_table(void)
 {
 	static const char *const names[] = {
-#define KERNEL(op, dtype, function, needs, panel, group, per_token, scratch, staged, file) op "/" #dtype "/" #needs,
+#define KERNEL(op, dtype, function, needs, panel, group, per_token, scratch, staged, file) \
+	op "/" #dtype "/" #needs,
 #include "runtime/kernels.def"
 #undef KERNEL
 	};

@@ -1,5 +1,5 @@
-/* test_program.c: what the emitted program answers: every task, in words, JSON and raw numbers. Its limits, options and errors are in
- * test_program_options.c, its parts by themselves in test_spans.c. */
+/* test_program.c: what the emitted program answers: every task, in words, JSON and raw numbers. Its limits,
+ * options and errors are in test_program_options.c, its parts by themselves in test_spans.c. */
 #include "tests/unit/program_run.h"
 
 static int text_is(const char *path, const char *want)
@@ -8,17 +8,19 @@ static int text_is(const char *path, const char *want)
 	char words[128];
 	snprintf(words, sizeof words, "%s", path);
 	for (char *word = strtok(words, "."); word && value; word = strtok(NULL, "."))
-		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10)) : json_object_get(value, word);
+		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10))
+									 : json_object_get(value, word);
 	const int same = json_is_string(value) && strcmp(json_string_value(value), want) == 0;
 	json_decref(root);
 	return same;
 }
 
-/* ---- models ---------------------------------------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 enum { WIDTH_MAX = TINY_VOCAB };
-static float table[TINY_VOCAB][WIDTH_MAX];    /* the row of a token, by its id; the row of a text is the sum of its tokens' */
-static int unit_rows;                         /* rows of texts have length 1 */
+static float table[TINY_VOCAB][WIDTH_MAX]; /* the row of a token, by its id; the row of a text is the sum of
+											  its tokens' */
+static int unit_rows;                      /* rows of texts have length 1 */
 static const RtOutput *table_outputs;
 
 static void table_run(const RtCall *call, int32_t thread)
@@ -61,11 +63,12 @@ static RtModel table_model(const RtHead *heads, int32_t nheads, const RtOutput *
 	return model;
 }
 
-/* ---- classify -------------------------------------------------------------------------------------------------------------- */
+/* ---- classify -------------------------------------------------------------------------------- */
 
 static void test_classify(void)
 {
-	/* logits are [sum of ids, tokens]: "one" gives [5, 3], "" gives [1, 2], a pair "one" "red" [4 + 1 + 106 + 101, 5] */
+	/* logits are [sum of ids, tokens]: "one" gives [5, 3], "" gives [1, 2], a pair "one" "red" [4 + 1 + 106 +
+	 * 101, 5] */
 	EXPECT(0, "low\t0.880797\n", &tiny_model, "one\n");
 	/* CR, an empty line, no newline at the end */
 	EXPECT(0, "low\t0.880797\nhigh\t0.731059\nlow\t1.000000\n", &tiny_model, "one\r\n\none\tred");
@@ -78,9 +81,10 @@ static void test_classify(void)
 	CU_ASSERT_DOUBLE_EQUAL(number_at("scores.low"), 1 / (1 + exp(-2)), 1e-7);
 	CU_ASSERT_DOUBLE_EQUAL(number_at("scores.high"), 1 / (1 + exp(2)), 1e-7);
 	CU_ASSERT(isnan(number_at("heads.classify.score")));
-	EXPECT(0, "[5, 3]\n[10, 4]\n[1, 2]\n[7, 3]\n[8, 3]\n", &tiny_model, "one\none two\n\nred\nblue\n", "--logits", "--batch=2");
-	EXPECT(0, "[5, 3]\n[10, 4]\n[1, 2]\n[7, 3]\n[8, 3]\n", &tiny_model, "one\none two\n\nred\nblue\n", "--logits",
-		"--batch", "3", "--threads", "3");
+	EXPECT(0, "[5, 3]\n[10, 4]\n[1, 2]\n[7, 3]\n[8, 3]\n", &tiny_model, "one\none two\n\nred\nblue\n",
+		"--logits", "--batch=2");
+	EXPECT(0, "[5, 3]\n[10, 4]\n[1, 2]\n[7, 3]\n[8, 3]\n", &tiny_model, "one\none two\n\nred\nblue\n",
+		"--logits", "--batch", "3", "--threads", "3");
 }
 
 static void test_labels(void)
@@ -94,7 +98,8 @@ static void test_labels(void)
 	EXPECT(0, "a\t0.880797\tb\t0.268941\tc\t0.500000\n", &model, "one\n", "--threshold=0.2");
 	EXPECT(0, "\n", &model, "one\n", "--threshold=1");
 	CU_ASSERT_EQUAL(run(&model, "one\n", "--json", NULL), 0);
-	CU_ASSERT(text_is("label", "a") && text_is("labels.0", "a") && text_is("labels.1", "c") && !text_is("labels.1", "b"));
+	CU_ASSERT(text_is("label", "a") && text_is("labels.0", "a") && text_is("labels.1", "c")
+		&& !text_is("labels.1", "b"));
 	CU_ASSERT_DOUBLE_EQUAL(number_at("scores.b"), 1 / (1 + exp(1)), 1e-7);
 	head.problem = RT_REGRESSION;
 	EXPECT(0, "a\t2.000000\tb\t-1.000000\tc\t0.000000\n", &model, "one\n");
@@ -106,25 +111,26 @@ static void test_labels(void)
 	table[4][0] = 2.5f;
 	EXPECT(0, "2.500000\n5.000000\n", &model, "one\none one\n");
 	EXPECT(0, "{\"score\": 2.5}\n", &model, "one\n", "--json");
-	head.problem = RT_SINGLE;   /* one logit: a probability */
+	head.problem = RT_SINGLE; /* one logit: a probability */
 	EXPECT(0, "a\t0.924142\n", &model, "one\n");
 }
 
-/* ---- rank, several heads --------------------------------------------------------------------------------------------------- */
+/* ---- rank, several heads --------------------------------------------------------------------- */
 
 static void test_rank(void)
 {
 	static const char *const labels[] = {"no", "yes"};
 	static const RtOutput outputs[] = {{"score", 1, 0}, {"quality", 2, 0}};
-	const RtHead heads[] = {{"rank", RT_TASK_RANK, RT_REGRESSION, 0, 0, NULL}, {"quality", RT_TASK_CLASSIFY, RT_SINGLE,
-		1, 2, labels},
+	const RtHead heads[] = {{"rank", RT_TASK_RANK, RT_REGRESSION, 0, 0, NULL},
+		{"quality", RT_TASK_CLASSIFY, RT_SINGLE, 1, 2, labels},
 		{"vector", RT_TASK_EMBED, RT_SINGLE, 1, 0, NULL}, {"chance", RT_TASK_RANK, RT_SINGLE, 1, 2, labels}};
 	RtModel model = table_model(heads, 4, outputs);
 	table[4][0] = 1.5f;
 	table[4][1] = 3;
 	EXPECT(0, "1.500000\n3.000000\n", &model, "one\ttwo\none\tone\n");
-	EXPECT(0, "0.000000\n", &model, "\n");   /* an empty line is a pair of empty texts */
-	REFUSE(1, "<stdin>:2: error: no tab: this model takes two texts with a tab between", &model, "one\ttwo\none\n");
+	EXPECT(0, "0.000000\n", &model, "\n"); /* an empty line is a pair of empty texts */
+	REFUSE(1, "<stdin>:2: error: no tab: this model takes two texts with a tab between", &model,
+		"one\ttwo\none\n");
 	CU_ASSERT_STRING_EQUAL(out, "1.500000\n");
 	CU_ASSERT_EQUAL(run(&model, "one\ttwo\n", "--json", NULL), 0);
 	CU_ASSERT_EQUAL(number_at("score"), 1.5);
@@ -133,20 +139,22 @@ static void test_rank(void)
 	CU_ASSERT_DOUBLE_EQUAL(number_at("heads.quality.scores.no"), 1 / (1 + exp(1.5)), 1e-7);
 	CU_ASSERT_EQUAL(number_at("heads.vector.0"), 1.5);
 	CU_ASSERT_EQUAL(number_at("heads.vector.1"), 3);
-	CU_ASSERT_DOUBLE_EQUAL(number_at("heads.chance"), 1 / (1 + exp(-1.5)), 1e-7);   /* the last label's probability */
+	CU_ASSERT_DOUBLE_EQUAL(
+		number_at("heads.chance"), 1 / (1 + exp(-1.5)), 1e-7); /* the last label's probability */
 	static const RtOutput rows[] = {{"score", 1, 0}, {"tags", 2, 1}};
-	model = table_model(heads, 2, rows);   /* a head with a row a token has no place in the object */
+	model = table_model(heads, 2, rows); /* a head with a row a token has no place in the object */
 	CU_ASSERT_EQUAL(run(&model, "one\ttwo\n", "--json", NULL), 0);
 	CU_ASSERT_STRING_EQUAL(out, "{\"score\": 0, \"heads\": {\"rank\": 0}}\n");
 }
 
-/* ---- tag ------------------------------------------------------------------------------------------------------------------- */
+/* ---- tag ------------------------------------------------------------------------------------- */
 
 static const char *const tags[] = {"B-NUM", "O", "I-NUM"};
 static const RtOutput tag_outputs[] = {{"logits", 3, 1}, {"pooled", 2, 0}};
 static const RtHead tag_heads[] = {{"tag", RT_TASK_TAG, RT_SINGLE, 0, 3, tags}};
 
-/* one: B-NUM, two: I-NUM, an unknown word: B-NUM, the rest: O; each sure by 1 / (1 + 2 exp(-4)) = 0.964663. */
+/* one: B-NUM, two: I-NUM, an unknown word: B-NUM, the rest: O; each sure by 1 / (1 + 2 exp(-4)) = 0.964663.
+ */
 static RtModel tag_model(void)
 {
 	RtModel model = table_model(tag_heads, 1, tag_outputs);
@@ -158,10 +166,12 @@ static RtModel tag_model(void)
 static void test_tag(void)
 {
 	const RtModel model = tag_model();
-	EXPECT(0, "4\t11\tNUM\t0.964663\tone two\n16\t19\tNUM\t0.964663\tone\n\n\n", &model, "red one two the one.\nred\n");
+	EXPECT(0, "4\t11\tNUM\t0.964663\tone two\n16\t19\tNUM\t0.964663\tone\n\n\n", &model,
+		"red one two the one.\nred\n");
 	/* both pieces of a word, by the first one's label */
 	EXPECT(0, "0\t6\tNUM\t0.964663\tpurple\n\n", &model, "", "purple red");
-	EXPECT(0, "0\t7\tNUM\t0.964663\tone two\n\n", &model, "", "one\ntwo");    /* no line feed inside an output line */
+	EXPECT(0, "0\t7\tNUM\t0.964663\tone two\n\n", &model, "",
+		"one\ntwo"); /* no line feed inside an output line */
 	CU_ASSERT_EQUAL(run(&model, "red one two\n", "--json", NULL), 0);
 	CU_ASSERT(text_is("spans.0.label", "NUM") && text_is("spans.0.text", "one two"));
 	CU_ASSERT_EQUAL(number_at("spans.0.start"), 4);
@@ -169,9 +179,10 @@ static void test_tag(void)
 	CU_ASSERT_DOUBLE_EQUAL(number_at("spans.0.score"), 1 / (1 + 2 * exp(-4)), 1e-6);
 	EXPECT(0, "{\"spans\": []}\n", &model, "red\n", "--json");
 	EXPECT(0, "red\tO\none\tB-NUM\ntwo.\tI-NUM\n\n", &model, " red one  two.\n", "--tokens");
-	EXPECT(0, "{\"tokens\": [{\"text\": \"one\", \"label\": \"B-NUM\"}, {\"text\": \"red\", \"label\": \"O\"}]}\n",
+	EXPECT(0,
+		"{\"tokens\": [{\"text\": \"one\", \"label\": \"B-NUM\"}, {\"text\": \"red\", \"label\": \"O\"}]}\n",
 		&model, "one red\n", "--tokens", "--json");
-	EXPECT(0, "1\t3\tNUM\t0.964663\tone two\n\n", &model, "0 4 5 6 1\n", "--ids");   /* offsets count tokens */
+	EXPECT(0, "1\t3\tNUM\t0.964663\tone two\n\n", &model, "0 4 5 6 1\n", "--ids"); /* offsets count tokens */
 	CU_ASSERT_EQUAL(run(&model, "0 4 1\n", "--ids", "--json", NULL), 0);
 	CU_ASSERT(text_is("spans.0.text", "one"));
 	EXPECT(0, "[[0, 4, 0], [4, 0, 0], [0, 4, 0]]\n", &model, "one\n", "--logits");
@@ -183,15 +194,19 @@ static void test_tag_long(void)
 {
 	const RtModel model = tag_model();
 	/* 13 words, then one of five pieces: two of them are left, the span still ends where the word does */
-	EXPECT(0, "26\t39\tNUM\t0.964663\tpurplepurplex\n\n", &model, "", ". . . . . . . . . . . . . purplepurplex");
+	EXPECT(
+		0, "26\t39\tNUM\t0.964663\tpurplepurplex\n\n", &model, "", ". . . . . . . . . . . . . purplepurplex");
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "argument:1: note: 19 tokens, cut to 16"));
-	EXPECT(0, ".\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\none\tO\n\n", &model,
-		". . . . . . . . . . . . . . one\n", "--tokens");
+	EXPECT(0,
+		".\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\n.\tO\none\tO\n\n",
+		&model, ". . . . . . . . . . . . . . one\n", "--tokens");
 	char text[400] = "", want[2000] = "";
-	for (int i = 0; i < 50; i++) {   /* in windows every word has its label once, with offsets in the whole text */
+	for (int i = 0; i < 50;
+		i++) { /* in windows every word has its label once, with offsets in the whole text */
 		snprintf(text + strlen(text), sizeof text - strlen(text), "%s ", i % 7 == 3 ? "one" : "red");
 		if (i % 7 == 3)
-			snprintf(want + strlen(want), sizeof want - strlen(want), "%d\t%d\tNUM\t0.964663\tone\n", 4 * i, 4 * i + 3);
+			snprintf(want + strlen(want), sizeof want - strlen(want), "%d\t%d\tNUM\t0.964663\tone\n", 4 * i,
+				4 * i + 3);
 	}
 	strcat(want, "\n");
 	EXPECT(0, want, &model, text, "--on-overflow=window");
@@ -200,7 +215,7 @@ static void test_tag_long(void)
 	CU_ASSERT(number_at("windows") > 3);
 	CU_ASSERT_EQUAL(number_at("spans.6.start"), 4 * 45);
 	CU_ASSERT_EQUAL(run(&model, text, "--on-overflow=window", "--logits", NULL), 0);
-	for (int i = 0; i < 52; i++) {   /* a row a token, those of [CLS] and [SEP] once */
+	for (int i = 0; i < 52; i++) { /* a row a token, those of [CLS] and [SEP] once */
 		char path[16];
 		snprintf(path, sizeof path, "%d.0", i);
 		CU_ASSERT_EQUAL(number_at(path), i > 0 && i < 51 && (i - 1) % 7 == 3 ? 4 : 0);
@@ -208,7 +223,7 @@ static void test_tag_long(void)
 	CU_ASSERT(isnan(number_at("52.0")));
 }
 
-/* ---- embed ----------------------------------------------------------------------------------------------------------------- */
+/* ---- embed ----------------------------------------------------------------------------------- */
 
 static const RtOutput embed_outputs[] = {{"embedding", 2, 0}, {"hidden", 2, 1}};
 static const RtHead embed_heads[] = {{"embed", RT_TASK_EMBED, RT_SINGLE, 0, 0, NULL}};
@@ -234,7 +249,7 @@ static void test_embed(void)
 	CU_ASSERT_DOUBLE_EQUAL(number_at("0"), 6 / sqrt(37), 1e-6);
 	CU_ASSERT_DOUBLE_EQUAL(number_at("1"), 1 / sqrt(37), 1e-6);
 	unit_rows = 0;
-	model.nheads = 0;   /* no head at all: the first output */
+	model.nheads = 0; /* no head at all: the first output */
 	EXPECT(0, "[3, 0.5]\n", &model, "one\n");
 }
 
@@ -245,8 +260,10 @@ static void test_hidden(void)
 		table[id][0] = (float)id, table[id][1] = -1;
 	EXPECT(0, "[[0, -1], [4, -1], [5, -1], [1, -1]]\n", &model, "one two\n", "--hidden");
 	EXPECT(0, "[[0, -1], [4, -1], [1, -1]]\n", &model, "0 4 1\n", "--hidden", "--ids");
-	CU_ASSERT_EQUAL(run(&model, "two red one one one one one one one one one one one one one one one one one blue\n",
-		"--hidden", "--on-overflow=window", NULL), 0);
+	CU_ASSERT_EQUAL(
+		run(&model, "two red one one one one one one one one one one one one one one one one one blue\n",
+			"--hidden", "--on-overflow=window", NULL),
+		0);
 	CU_ASSERT_EQUAL(number_at("1.0"), 5);
 	CU_ASSERT_EQUAL(number_at("20.0"), 7);
 	CU_ASSERT_EQUAL(number_at("21.0"), 1);
@@ -256,27 +273,27 @@ static void test_hidden(void)
 	REFUSE(4, "build it with --outputs=hidden", &model, "one\n", "--hidden");
 }
 
-/* ---- qa -------------------------------------------------------------------------------------------------------------------- */
+/* ---- qa -------------------------------------------------------------------------------------- */
 
 static void test_answer(void)
 {
 	static const RtOutput outputs[] = {{"logits", 2, 1}, {"pooled", 2, 0}};
 	static const RtHead heads[] = {{"qa", RT_TASK_QA, RT_SINGLE, 0, 0, NULL}};
 	RtModel model = table_model(heads, 1, outputs);
-	table[4][0] = 5;    /* one: where answers start */
-	table[5][1] = 5;    /* two: where they end */
-	const double p = exp(5) / (exp(5) + 4);   /* softmax over [CLS] and four tokens */
+	table[4][0] = 5;                        /* one: where answers start */
+	table[5][1] = 5;                        /* two: where they end */
+	const double p = exp(5) / (exp(5) + 4); /* softmax over [CLS] and four tokens */
 	char want[128];
 	snprintf(want, sizeof want, "4\t11\t%.6f\tone two\n", p * p);
 	EXPECT(0, want, &model, "blue\tred one two red\n");
-	EXPECT(0, want, &model, "one two one two\tred one two red\n");   /* never the question */
+	EXPECT(0, want, &model, "one two one two\tred one two red\n"); /* never the question */
 	CU_ASSERT_EQUAL(run(&model, "blue\tred one two red\n", "--json", NULL), 0);
 	CU_ASSERT(text_is("answer", "one two"));
 	CU_ASSERT_EQUAL(number_at("start"), 4);
 	CU_ASSERT_EQUAL(number_at("end"), 11);
 	CU_ASSERT_DOUBLE_EQUAL(number_at("score"), p * p, 1e-8);
 	snprintf(want, sizeof want, "4\t6\t%.6f\tone two\n", p * p);
-	EXPECT(0, want, &model, "0 7 1\t6 4 5 6 1\n", "--ids");   /* in tokens */
+	EXPECT(0, want, &model, "0 7 1\t6 4 5 6 1\n", "--ids"); /* in tokens */
 	REFUSE(1, "no tab", &model, "blue\n");
 	/* an answer that begins within a word is that whole word */
 	table[4][0] = 0, table[5][1] = 0;
@@ -289,20 +306,22 @@ static void test_answer(void)
 	table[0][0] = table[0][1] = 9;
 	CU_ASSERT_EQUAL(run(&model, "blue\tred one\n", "--allow-no-answer", NULL), 0);
 	CU_ASSERT_EQUAL(strncmp(out, "-1\t-1\t0.99", 10), 0);
-	CU_ASSERT_EQUAL(run(&model, "blue\tred one\n", NULL), 0);   /* without the option the best span, however unsure */
+	CU_ASSERT_EQUAL(
+		run(&model, "blue\tred one\n", NULL), 0); /* without the option the best span, however unsure */
 	CU_ASSERT_EQUAL(strncmp(out, "0\t3\t0.00", 8), 0);
 	/* in windows: the best of all, with offsets in the whole context */
 	memset(table, 0, sizeof table);
 	table[4][0] = table[4][1] = 5;
-	CU_ASSERT_EQUAL(run(&model,
-		"blue\tred red red red red red red red red red red red red red red red red one red red\n",
-		"--on-overflow=window", "--json", NULL), 0);
+	CU_ASSERT_EQUAL(
+		run(&model, "blue\tred red red red red red red red red red red red red red red red red one red red\n",
+			"--on-overflow=window", "--json", NULL),
+		0);
 	CU_ASSERT(text_is("answer", "one"));
 	CU_ASSERT_EQUAL(number_at("start"), 68);
 	CU_ASSERT(number_at("windows") >= 2);
 }
 
-/* ---- fill-mask ------------------------------------------------------------------------------------------------------------- */
+/* ---- fill-mask ------------------------------------------------------------------------------- */
 
 static void test_masks(void)
 {
@@ -312,13 +331,14 @@ static void test_masks(void)
 	double sum = 0;
 	char want[400] = "", all[900];
 	for (int id = 0; id < TINY_VOCAB; id++) {
-		table[2][id] = (float)((id * 5) % TINY_VOCAB);   /* a permutation: best 7 (11), 2 (10), 9 (9), 4 (8), 11 (7) */
+		table[2][id] = (float)((id * 5)
+			% TINY_VOCAB); /* a permutation: best 7 (11), 2 (10), 9 (9), 4 (8), 11 (7) */
 		sum += exp(id - 11.0);
 	}
 	static const int best[] = {7, 2, 9, 4, 11};
 	for (int i = 0; i < 5; i++)
-		snprintf(want + strlen(want), sizeof want - strlen(want), "%s%s\t%.6f", i ? "\t" : "", tiny_vocab[best[i]],
-			exp(-i) / sum);
+		snprintf(want + strlen(want), sizeof want - strlen(want), "%s%s\t%.6f", i ? "\t" : "",
+			tiny_vocab[best[i]], exp(-i) / sum);
 	snprintf(all, sizeof all, "%s\n", want);
 	EXPECT(0, all, &model, "one [MASK]\n");
 	snprintf(all, sizeof all, "%s\t%s\n", want, want);
@@ -336,7 +356,7 @@ static void test_masks(void)
 	char text[200];
 	snprintf(text, sizeof text, "%s [MASK]\n", words_20);
 	REFUSE(1, "no mask within the limit", &model, text);
-	CU_ASSERT_EQUAL(run(&model, "one\n", "--logits", NULL), 0);   /* raw numbers need no mask */
+	CU_ASSERT_EQUAL(run(&model, "one\n", "--logits", NULL), 0); /* raw numbers need no mask */
 	CU_ASSERT_EQUAL(number_at("1.3"), 0);
 }
 

@@ -1,7 +1,8 @@
-/* test_program_options.c: limits, options, environment and reports of the emitted program, and what it refuses. */
+/* test_program_options.c: limits, options, environment and reports of the emitted program, and what it
+ * refuses. */
 #include "tests/unit/program_run.h"
 
-/* ---- limits, ids, tokens --------------------------------------------------------------------------------------------------- */
+/* ---- limits, ids, tokens --------------------------------------------------------------------- */
 
 static void test_overflow(void)
 {
@@ -11,7 +12,8 @@ static void test_overflow(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\"truncated\": true"));
 	REFUSE(1, "<stdin>:1: error: 22 tokens, at most 16", &tiny_model, words_20, "--on-overflow", "error");
 	REFUSE(1, "22 tokens, at most 16", &tiny_model, words_20, "--set", "overflow=0");
-	EXPECT(0, "[41, 12]\n", &tiny_model, words_20, "--on-overflow=window", "--logits");   /* the mean of [57, 16] and [25, 8] */
+	EXPECT(0, "[41, 12]\n", &tiny_model, words_20, "--on-overflow=window",
+		"--logits"); /* the mean of [57, 16] and [25, 8] */
 	EXPECT(0, "[41, 12]\n", &tiny_model, words_20, "--set=overflow=2", "--logits");
 	CU_ASSERT_EQUAL(run(&tiny_model, words_20, "--on-overflow=window", "--json", NULL), 0);
 	CU_ASSERT_EQUAL(number_at("windows"), 2);
@@ -23,19 +25,21 @@ static void test_overflow(void)
 	other.takes_pairs = 0;
 	REFUSE(1, "argument:2: error: a tab, but this model takes one text", &other, "", "one", "one\ttwo");
 	CU_ASSERT_STRING_EQUAL(out, "low\t0.880797\n");
-	other.max_tokens = 1;   /* no room for [CLS] and [SEP] */
+	other.max_tokens = 1; /* no room for [CLS] and [SEP] */
 	REFUSE(1, "longer than the model takes", &other, "one\n");
 }
 
 static void test_ids(void)
 {
 	EXPECT(0, "[10, 4]\n", &tiny_model, "0 4 5 1\n", "--ids", "--logits");
-	EXPECT(0, "[212, 5]\n", &tiny_model, " 0  4 1\t6 1 \n", "--ids", "--logits");   /* the second segment's types are 1 */
+	EXPECT(0, "[212, 5]\n", &tiny_model, " 0  4 1\t6 1 \n", "--ids",
+		"--logits"); /* the second segment's types are 1 */
 	EXPECT(0, "[0, 0]\n", &tiny_model, "\n", "--ids", "--logits");
 	RtModel other = tiny_model;
 	other.type_vocab = 1;
 	EXPECT(0, "[12, 5]\n", &other, "0 4 1\t6 1\n", "--ids", "--logits");
-	REFUSE(1, "<stdin>:1: error: token id 12: the vocabulary has ids 0 to 11", &tiny_model, "1 12\n", "--ids");
+	REFUSE(
+		1, "<stdin>:1: error: token id 12: the vocabulary has ids 0 to 11", &tiny_model, "1 12\n", "--ids");
 	REFUSE(1, "token id 2147483648", &tiny_model, "2147483648\n", "--ids");
 	REFUSE(1, "expected token ids", &tiny_model, "99999999999999999999\n", "--ids");
 	REFUSE(1, "\"-1\": expected token ids, numbers with spaces between", &tiny_model, "1 -1 2\n", "--ids");
@@ -53,27 +57,29 @@ static void test_tokenize(void)
 	EXPECT(0, "0 4 5 1\n0 4 1\t6 1\n", &tiny_model, "one two\none\tred\n", "--tokenize");
 	CU_ASSERT_EQUAL(run(&tiny_model, "one red\n", "--tokenize", "--json", NULL), 0);
 	CU_ASSERT_STRING_EQUAL(out,
-		"{\"ids\": [0, 4, 6, 1], \"types\": [0, 0, 0, 0], \"starts\": [-1, 0, 4, -1], \"ends\": [-1, 3, 7, -1], "
+		"{\"ids\": [0, 4, 6, 1], \"types\": [0, 0, 0, 0], \"starts\": [-1, 0, 4, -1], \"ends\": [-1, 3, 7, "
+		"-1], "
 		"\"tokens\": [\"[CLS]\", \"one\", \"red\", \"[SEP]\"]}\n");
 	CU_ASSERT_EQUAL(run(&tiny_model, words_20, "--tokenize", "--json", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "], \"truncated\": true}"));
 	RtVariant future = tiny_variants[0];
 	RtModel other = tiny_model;
 	other.variants = &future;
-	future.isa = 1u << 30;   /* the tokenizer runs on any CPU */
+	future.isa = 1u << 30; /* the tokenizer runs on any CPU */
 	EXPECT(0, "0 4 1\n", &other, "one\n", "--tokenize");
 	REFUSE(2, "exclude each other", &tiny_model, "", "--tokenize", "--ids");
 }
 
-/* ---- options and what it says about itself --------------------------------------------------------------------------------- */
+/* ---- options and what it says about itself --------------------------------------------------- */
 
 static void test_usage(void)
 {
-	REFUSE(2, "--logits, --hidden, --tokenize, --about, --bench and --profile exclude each other", &tiny_model, "",
-		"--logits", "--bench");
+	REFUSE(2, "--logits, --hidden, --tokenize, --about, --bench and --profile exclude each other",
+		&tiny_model, "", "--logits", "--bench");
 	REFUSE(2, "--threshold=1.5: expected 0 to 1", &tiny_model, "", "--threshold=1.5");
 	REFUSE(2, "--threshold=: expected", &tiny_model, "", "--threshold=");
-	REFUSE(2, "--on-overflow=split: expected error, truncate or window", &tiny_model, "", "--on-overflow=split");
+	REFUSE(
+		2, "--on-overflow=split: expected error, truncate or window", &tiny_model, "", "--on-overflow=split");
 	REFUSE(2, "--threads=257: expected 0 to 256", &tiny_model, "", "--threads=257");
 	REFUSE(2, "--batch=0: expected 1 to 65536", &tiny_model, "", "--batch=0");
 	REFUSE(2, "--batch=x: expected", &tiny_model, "", "--batch=x");
@@ -114,7 +120,9 @@ static void test_environment(void)
 	other.variants = codes;
 	codes[0].isa = CPU_AVX2;
 	if (rt_cpu_isa() & CPU_AVX2) {
-		REFUSE(4, "BERTC_CPU lacks AVX2, FMA and F16C, which this program was compiled for (any); build it with --cpu=baseline\n",
+		REFUSE(4,
+			"BERTC_CPU lacks AVX2, FMA and F16C, which this program was compiled for (any); build it with "
+			"--cpu=baseline\n",
 			&other, "one\n");
 		setenv("BERTC_CPU", "x86-64-v3", 1);
 		EXPECT(0, "low\t0.880797\n", &other, "one\n");
@@ -148,9 +156,12 @@ static void test_variants(void)
 	setenv("BERTC_CPU", "native", 1);
 	CU_ASSERT_EQUAL(run(&m, "", "--profile", "--seq=2", "--repeat=1", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for new, 1 text of 2 tokens"));
-	setenv("BERTC_CPU", "future", 1);   /* by name: that one or none */
-	REFUSE(4, "this CPU lacks instructions unknown to this program, which this program was compiled for (old, new, future); "
-		"build it with --cpu=baseline among others\n", &m, "one\n");
+	setenv("BERTC_CPU", "future", 1); /* by name: that one or none */
+	REFUSE(4,
+		"this CPU lacks instructions unknown to this program, which this program was compiled for (old, new, "
+		"future); "
+		"build it with --cpu=baseline among others\n",
+		&m, "one\n");
 	EXPECT(0, "0 4 1\n", &m, "one\n", "--tokenize");
 	setenv("BERTC_CPU", "older", 1);
 	REFUSE(2, "or what this program was built for: old, new, future", &m, "one\n");
@@ -170,7 +181,7 @@ static void test_files(void)
 {
 	CU_ASSERT_EQUAL(run_on(&tiny_model, NULL, NULL), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "cannot read standard input"));
-	FILE *large = tmpfile();   /* a line beyond the limit, then one that is not */
+	FILE *large = tmpfile(); /* a line beyond the limit, then one that is not */
 	CU_ASSERT_EQUAL(ftruncate(fileno(large), RT_LINE_BYTES_MAX + (1 << 20)), 0);
 	fseek(large, 0, SEEK_END);
 	fputs("\none\n", large);
@@ -189,15 +200,18 @@ static void test_files(void)
 
 static void test_reports(void)
 {
-	CU_ASSERT_EQUAL(run(&tiny_model, "", "--bench", "--json", "--seq=4,16", "--repeat=3", "--batch=2", NULL), 0);
+	CU_ASSERT_EQUAL(
+		run(&tiny_model, "", "--bench", "--json", "--seq=4,16", "--repeat=3", "--batch=2", NULL), 0);
 	char *second = strchr(out, '\n');
 	CU_ASSERT_PTR_NOT_NULL_FATAL(second);
 	json_t *row = json_loads(second + 1, 0, NULL);
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(row, "tokens")), 16);
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(row, "texts")), 2);
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(row, "runs")), 3);
-	CU_ASSERT(json_number_value(json_object_get(row, "min_ms")) <= json_number_value(json_object_get(row, "median_ms")));
-	CU_ASSERT(json_number_value(json_object_get(row, "median_ms")) <= json_number_value(json_object_get(row, "p99_ms")));
+	CU_ASSERT(json_number_value(json_object_get(row, "min_ms"))
+		<= json_number_value(json_object_get(row, "median_ms")));
+	CU_ASSERT(json_number_value(json_object_get(row, "median_ms"))
+		<= json_number_value(json_object_get(row, "p99_ms")));
 	json_decref(row);
 	/* the usual lengths that the model takes: 8 and 16 */
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--bench", "--repeat=2", "--threads=2", NULL), 0);
@@ -208,9 +222,12 @@ static void test_reports(void)
 	CU_ASSERT_EQUAL(lines, 4);
 	/* every step takes 1 microsecond and does 6 operations a token, 2 a text */
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--profile", "--repeat=2", NULL), 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for any, 1 text of 16 tokens, 1 thread, mean of 2 runs: 0.002 ms"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(out, "       1.0   50.0       0.1  rows__scalar                 embeddings\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(out, "by kernel\n       1.0   50.0       0.1  rows__scalar                 x1\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, "tiny for any, 1 text of 16 tokens, 1 thread, mean of 2 runs: 0.002 ms"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, "       1.0   50.0       0.1  rows__scalar                 embeddings\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, "by kernel\n       1.0   50.0       0.1  rows__scalar                 x1\n"));
 	RtVariant twice = tiny_variants[0];
 	RtModel other = tiny_model;
 	const RtStep steps[] = {{"a", "same__scalar", 1, 1, 1, 0}, {NULL, "same__scalar", 1, 1, 1, 0}};
@@ -221,13 +238,15 @@ static void test_reports(void)
 	CU_ASSERT_EQUAL(run(&other, "", "--profile", "--seq=4", "--repeat=1", "--json", NULL), 0);
 	second = strchr(out, '\n');
 	CU_ASSERT_EQUAL(strcmp(second + 1,
-		"{\"cpu\": \"any\", \"tokens\": 4, \"texts\": 1, \"step\": 1, \"origin\": \"\", \"kernel\": \"same__scalar\", \"us\": 1.00}\n"), 0);
+						"{\"cpu\": \"any\", \"tokens\": 4, \"texts\": 1, \"step\": 1, \"origin\": \"\", "
+						"\"kernel\": \"same__scalar\", \"us\": 1.00}\n"),
+		0);
 	static const char *const lengths[] = {"0", "17", "4,", "4,x", "x", "", "4;5"};
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
 		REFUSE(2, "expected lengths from 1 to 16", &tiny_model, "", "--bench", "--seq", lengths[i]);
 		REFUSE(2, "expected lengths from 1 to 16", &tiny_model, "", "--profile", "--seq", lengths[i]);
 	}
-	other.max_tokens = 4;   /* shorter than all usual lengths */
+	other.max_tokens = 4; /* shorter than all usual lengths */
 	CU_ASSERT_EQUAL(run(&other, "", "--bench", "--json", "--repeat=1", NULL), 0);
 	CU_ASSERT_EQUAL(number_at("tokens"), 4);
 }

@@ -1,4 +1,5 @@
-/* test_spans.c: the parts of the emitted program that work on plain data: spans, answers, JSON, lines, thread counts. */
+/* test_spans.c: the parts of the emitted program that work on plain data: spans, answers, JSON, lines, thread
+ * counts. */
 #include "tests/unit/tiny_model.h"
 #include "runtime/json_out.c"
 #include "runtime/lines.c"
@@ -28,12 +29,13 @@ static void check_spans(const int *labels, int n, const char *want)
 		words[i] = (RtWord){3 * i, 3 * i + 2, labels[i], 0.5f + 0.1f * (float)i};
 	const int32_t count = rt_spans(words, n, bio, spans);
 	for (int32_t i = 0; i < count; i++)
-		snprintf(got + strlen(got), sizeof got - strlen(got), "%s:%d-%d ", spans[i].type, (int)spans[i].start / 3,
-			(int)(spans[i].end - 2) / 3);
+		snprintf(got + strlen(got), sizeof got - strlen(got), "%s:%d-%d ", spans[i].type,
+			(int)spans[i].start / 3, (int)(spans[i].end - 2) / 3);
 	CU_ASSERT_STRING_EQUAL(got, want);
 	for (int32_t i = 0; i < count; i++) {
 		const double first = spans[i].start / 3, last = (spans[i].end - 2) / 3;
-		CU_ASSERT_DOUBLE_EQUAL(spans[i].score, 0.5 + 0.05 * (first + last), 1e-6);   /* the mean over its words */
+		CU_ASSERT_DOUBLE_EQUAL(
+			spans[i].score, 0.5 + 0.05 * (first + last), 1e-6); /* the mean over its words */
 	}
 }
 
@@ -56,11 +58,11 @@ static void test_answers(void)
 	/* [CLS] question [SEP] a b c d [SEP]: tokens 3..6 are the context */
 	float logits[8][2] = {{0, 0}, {9, 9}, {9, 9}, {1, 0}, {3, 0}, {0, 2}, {0, 3}, {9, 9}};
 	RtAnswer a = rt_answer(&logits[0][0], 8, 3, 7, scratch);
-	CU_ASSERT(a.first == 4 && a.last == 6);   /* never the question or a separator, however high */
+	CU_ASSERT(a.first == 4 && a.last == 6); /* never the question or a separator, however high */
 	const double start = exp(3) / (1 + exp(1) + exp(3) + 2), end = exp(3) / (1 + 2 + exp(2) + exp(3));
 	CU_ASSERT_DOUBLE_EQUAL(a.score, start * end, 1e-12);
 	CU_ASSERT_DOUBLE_EQUAL(a.null_score, 1 / (1 + exp(1) + exp(3) + 2) / (1 + 2 + exp(2) + exp(3)), 1e-12);
-	logits[6][0] = 9;   /* the best start lies behind the best end: spans never run backwards */
+	logits[6][0] = 9; /* the best start lies behind the best end: spans never run backwards */
 	logits[6][1] = -9;
 	logits[3][1] = 9;
 	a = rt_answer(&logits[0][0], 8, 3, 7, scratch);
@@ -68,7 +70,7 @@ static void test_answers(void)
 	a = rt_answer(&logits[0][0], 8, 5, 5, scratch);
 	CU_ASSERT_EQUAL(a.first, -1);
 	CU_ASSERT_EQUAL(rt_answer(NULL, 0, 0, 0, scratch).first, -1);
-	float far[30][2] = {{0}};   /* a start and an end further apart than an answer may be */
+	float far[30][2] = {{0}}; /* a start and an end further apart than an answer may be */
 	far[2][0] = 5;
 	far[2 + RT_ANSWER_TOKENS][1] = 5;
 	a = rt_answer(&far[0][0], 30, 1, 29, scratch);
@@ -86,16 +88,15 @@ static void test_answers(void)
 
 static void test_json(void)
 {
-	static const char *const texts[] = {
-		"plain", "q\"b\\s/\n\t\x01\x7f", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
-		"bad \xff\xc3 \xed\xa0\x80 \xc0\x80 \xf5 end\xe2\x82", ""};
+	static const char *const texts[] = {"plain", "q\"b\\s/\n\t\x01\x7f",
+		"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "bad \xff\xc3 \xed\xa0\x80 \xc0\x80 \xf5 end\xe2\x82", ""};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		char *text = NULL;
 		size_t bytes;
 		FILE *out = open_memstream(&text, &bytes);
 		rt_json_string(out, texts[i], strlen(texts[i]));
 		fclose(out);
-		json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);   /* valid UTF-8 and JSON, whatever went in */
+		json_t *value = json_loads(text, JSON_DECODE_ANY, NULL); /* valid UTF-8 and JSON, whatever went in */
 		CU_ASSERT_PTR_NOT_NULL_FATAL(value);
 		if (i != 3)
 			CU_ASSERT_STRING_EQUAL(json_string_value(value), texts[i]);
@@ -110,8 +111,9 @@ static void test_json(void)
 	fclose(out);
 	CU_ASSERT_STRING_EQUAL(text, "[1, -0.100000001, null, null, 1e-30]");
 	free(text);
-	static const char object[] = "{\"a\": {\"b\": \"inner\"}, \"s\": \"x,y\\\"z}\", \"b\": \"outer\", \"n\": -12, "
-		"\"e\": {}, \"l\": [1, [2]]}";
+	static const char object[] = "{\"a\": {\"b\": \"inner\"}, \"s\": \"x,y\\\"z}\", \"b\": \"outer\", \"n\": "
+								 "-12, "
+								 "\"e\": {}, \"l\": [1, [2]]}";
 	out = open_memstream(&text, &bytes);
 	rt_json_indent(out, object);
 	fclose(out);
@@ -138,7 +140,8 @@ static void test_lines(void)
 	RtLines in = {.descriptor = ends[0]};
 	const char *line;
 	size_t n;
-	CU_ASSERT(rt_lines_next(&in, &line, &n) == 1 && n == 5 && memcmp(line, "first", 5) == 0);   /* with no more in the pipe */
+	CU_ASSERT(rt_lines_next(&in, &line, &n) == 1 && n == 5
+		&& memcmp(line, "first", 5) == 0); /* with no more in the pipe */
 	CU_ASSERT(rt_lines_next(&in, &line, &n) == 1 && n == 0);
 	CU_ASSERT_EQUAL(write(ends[1], bytes + 9, sizeof bytes - 1 - 9), (ssize_t)sizeof bytes - 1 - 9);
 	close(ends[1]);
@@ -201,23 +204,34 @@ static int take_away(const char *path, const struct stat *st, int kind, struct F
 }
 
 #define V2_MOUNT "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
-#define V1_MOUNT(top) "29 23 0:25 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n" \
+#define V1_MOUNT(top) \
+	"29 23 0:25 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n" \
 	"31 29 0:27 " top " /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n" \
 	"32 29 0:28 " top " /sys/fs/cgroup/cpu,cpuacct rw shared:10 - cgroup cgroup rw,cpu,cpuacct\n"
 
-/* How many CPUs a made-up machine grants, of `most`: quotas of both cgroup versions, in the group and above it. */
+/* How many CPUs a made-up machine grants, of `most`: quotas of both cgroup versions, in the group and above
+ * it. */
 static void test_cgroups(void)
 {
 	enum { MOST = 64 };
-	static const struct Machine { const char *mountinfo, *cgroup, *files[8]; int32_t threads; } machines[] = {
+	static const struct Machine {
+		const char *mountinfo, *cgroup, *files[8];
+		int32_t threads;
+	} machines[] = {
 		{"", "", {NULL}, MOST},
 		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "max 100000\n"}, MOST},
 		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "150000 100000\n"}, 2},
 		{V2_MOUNT, "0::/user.slice\n", {"/sys/fs/cgroup/user.slice/cpu.max", "20000 100000\n"}, 1},
-		{V2_MOUNT, "0::/a/b/c\n", {"/sys/fs/cgroup/a/b/c/cpu.max", "800000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"}, 3},
-		{V2_MOUNT, "0::/a/b\n", {"/sys/fs/cgroup/a/b/cpu.max", "200000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"}, 2},
-		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/b/cpu.max", "100000 100000\n"}, MOST},           /* below us: not ours */
-		{V2_MOUNT, "0::/\n", {"/sys/fs/cgroup/cpu.max", "400000 100000\n"}, 4},                     /* a container's own */
+		{V2_MOUNT, "0::/a/b/c\n",
+			{"/sys/fs/cgroup/a/b/c/cpu.max", "800000 100000\n", "/sys/fs/cgroup/a/cpu.max",
+				"300000 100000\n"},
+			3},
+		{V2_MOUNT, "0::/a/b\n",
+			{"/sys/fs/cgroup/a/b/cpu.max", "200000 100000\n", "/sys/fs/cgroup/a/cpu.max", "300000 100000\n"},
+			2},
+		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/b/cpu.max", "100000 100000\n"},
+			MOST},                                                              /* below us: not ours */
+		{V2_MOUNT, "0::/\n", {"/sys/fs/cgroup/cpu.max", "400000 100000\n"}, 4}, /* a container's own */
 		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/cpu.max", "500000 100000\n"}, 5},
 		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "nonsense\n"}, MOST},
 		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "100000 0\n"}, MOST},
@@ -225,25 +239,42 @@ static void test_cgroups(void)
 		{V2_MOUNT, "0::/a\n", {"/sys/fs/cgroup/a/cpu.max", "9000000000000000000 3\n"}, MOST},
 		{V2_MOUNT, "no colon\n0:\n", {"/sys/fs/cgroup/cpu.max", "100000 100000\n"}, MOST},
 		{"a line\n1 2 3 - cgroup2\n", "0::/a\n", {"/sys/fs/cgroup/cpu.max", "100000 100000\n"}, MOST},
-		{V1_MOUNT("/"), "5:cpuset:/x\n4:cpu,cpuacct:/a/b\n", {"/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "250000\n",
-			"/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n"}, 3},
-		{V1_MOUNT("/"), "4:cpuacct,cpu:/a/b\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "100000\n",
-			"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "50000\n"}, 2},
-		{V1_MOUNT("/"), "4:cpu,cpuacct:/a\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "-1\n",
-			"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n"}, MOST},
-		{V1_MOUNT("/"), "4:cpu,cpuacct:/a\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "100000\n"}, MOST},
+		{V1_MOUNT("/"), "5:cpuset:/x\n4:cpu,cpuacct:/a/b\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "250000\n",
+				"/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n"},
+			3},
+		{V1_MOUNT("/"), "4:cpuacct,cpu:/a/b\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "100000\n",
+				"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "50000\n"},
+			2},
+		{V1_MOUNT("/"), "4:cpu,cpuacct:/a\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "-1\n",
+				"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n"},
+			MOST},
+		{V1_MOUNT("/"), "4:cpu,cpuacct:/a\n", {"/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "100000\n"},
+			MOST},
 		{V1_MOUNT("/"), "5:cpuset:/a\n", {"/sys/fs/cgroup/cpuset/a/cpu.max", "100000 100000\n"}, MOST},
 		/* a container sees its group mounted, under a name of the host */
-		{V1_MOUNT("/docker/f00"), "4:cpu,cpuacct:/docker/f00\n", {"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n",
-			"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"}, 2},
-		{V1_MOUNT("/docker/f00"), "4:cpu,cpuacct:/docker/f00/in\n", {"/sys/fs/cgroup/cpu,cpuacct/in/cpu.cfs_quota_us", "300000\n",
-			"/sys/fs/cgroup/cpu,cpuacct/in/cpu.cfs_period_us", "100000\n"}, 3},
-		{V1_MOUNT("/docker/f0"), "4:cpu,cpuacct:/docker/f00\n", {"/sys/fs/cgroup/cpu,cpuacct/0/cpu.cfs_quota_us", "300000\n",
-			"/sys/fs/cgroup/cpu,cpuacct/0/cpu.cfs_period_us", "100000\n"}, MOST},
-		{"30 23 0:26 / /my\\040groups rw - cgroup2 cgroup2 rw\n", "0::/a\n", {"/my groups/a/cpu.max", "700000 100000\n"}, 7},
+		{V1_MOUNT("/docker/f00"), "4:cpu,cpuacct:/docker/f00\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n",
+				"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"},
+			2},
+		{V1_MOUNT("/docker/f00"), "4:cpu,cpuacct:/docker/f00/in\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/in/cpu.cfs_quota_us", "300000\n",
+				"/sys/fs/cgroup/cpu,cpuacct/in/cpu.cfs_period_us", "100000\n"},
+			3},
+		{V1_MOUNT("/docker/f0"), "4:cpu,cpuacct:/docker/f00\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/0/cpu.cfs_quota_us", "300000\n",
+				"/sys/fs/cgroup/cpu,cpuacct/0/cpu.cfs_period_us", "100000\n"},
+			MOST},
+		{"30 23 0:26 / /my\\040groups rw - cgroup2 cgroup2 rw\n", "0::/a\n",
+			{"/my groups/a/cpu.max", "700000 100000\n"}, 7},
 		/* both versions, v2 without CPU time */
-		{V1_MOUNT("/") "41 29 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n", "4:cpu,cpuacct:/\n0::/\n",
-			{"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "600000\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"}, 6},
+		{V1_MOUNT("/") "41 29 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+			"4:cpu,cpuacct:/\n0::/\n",
+			{"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "600000\n",
+				"/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"},
+			6},
 	};
 	for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {
 		const struct Machine *m = &machines[i];

@@ -1,6 +1,7 @@
-/* test_tokenizer.c: the tables and the run-time tokenizer by hand-made vocabularies: what runtime/tokenize/tokenizer.h promises beyond ids
- * (counts, where to resume, statuses), the trie against a list, hostile texts in linear time, and the emitted C.
- * Exactness against the `tokenizers` library is tests/python/test_tokenizer*.py. */
+/* test_tokenizer.c: the tables and the run-time tokenizer by hand-made vocabularies: what
+ * runtime/tokenize/tokenizer.h promises beyond ids (counts, where to resume, statuses), the trie against a
+ * list, hostile texts in linear time, and the emitted C. Exactness against the `tokenizers` library is
+ * tests/python/test_tokenizer*.py. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
@@ -11,28 +12,65 @@
 #include "runtime/tokenize/tokenizer.c"
 
 static const char *const words[] = {
-	"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##aff", "##able", "film", "a", "##a", "!", "\xE4\xB8\xAD", "##", NULL,
-	"e", "##film",
+	"[PAD]",
+	"[UNK]",
+	"[CLS]",
+	"[SEP]",
+	"[MASK]",
+	"un",
+	"##aff",
+	"##able",
+	"film",
+	"a",
+	"##a",
+	"!",
+	"\xE4\xB8\xAD",
+	"##",
+	NULL,
+	"e",
+	"##film",
 };
 enum { WORDS = sizeof words / sizeof *words, UNK = 1, CLS = 2, SEP = 3 };
 static const AddedToken specials[] = {{.text = "[MASK]", .bytes = 6, .id = 4, .special = true}};
 static const AddedToken many[] = {
-	{.text = "[MASK]", .bytes = 6, .id = 4, .special = true}, {.text = "Film \xC3\xA9", .bytes = 7, .id = 17, .normalized = true},
+	{.text = "[MASK]", .bytes = 6, .id = 4, .special = true},
+	{.text = "Film \xC3\xA9", .bytes = 7, .id = 17, .normalized = true},
 	{.text = "aaaaaaaaaaaaaaaaaaab", .bytes = 20, .id = 18, .normalized = true, .lstrip = true},
 	{.text = "zzzzzzzzzzzzzzzzzzzb", .bytes = 20, .id = 19, .single_word = true, .rstrip = true},
 };
 static const TemplateItem items[] = {
-	{PIECE_TOKEN, CLS, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, SEP, 0}, {PIECE_B, 0, 1}, {PIECE_TOKEN, SEP, 1},
+	{PIECE_TOKEN, CLS, 0},
+	{PIECE_A, 0, 0},
+	{PIECE_TOKEN, SEP, 0},
+	{PIECE_B, 0, 1},
+	{PIECE_TOKEN, SEP, 1},
 };
 
-typedef struct Made { Blob blob; RtTokenizer t; } Made;
+typedef struct Made {
+	Blob blob;
+	RtTokenizer t;
+} Made;
 
 static TokenizerDesc describe(void)
 {
 	return (TokenizerDesc){
-		.nvocab = WORDS, .vocab = (const char **)(void *)words, .unk_token = "[UNK]", .prefix = "##", .unk_id = UNK, .mask_id = 4,
-		.max_word_chars = 100, .clean_text = true, .chinese_chars = true, .strip_accents = true, .lowercase = true, .nadded = 1,
-		.added = specials, .nsingle = 3, .single = items, .npair = 5, .pair = items,
+		.nvocab = WORDS,
+		.vocab = (const char **)(void *)words,
+		.unk_token = "[UNK]",
+		.prefix = "##",
+		.unk_id = UNK,
+		.mask_id = 4,
+		.max_word_chars = 100,
+		.clean_text = true,
+		.chinese_chars = true,
+		.strip_accents = true,
+		.lowercase = true,
+		.nadded = 1,
+		.added = specials,
+		.nsingle = 3,
+		.single = items,
+		.npair = 5,
+		.pair = items,
 	};
 }
 
@@ -49,15 +87,19 @@ static Made make(const TokenizerDesc *desc)
 }
 
 /* What came of one call. */
-typedef struct Answer { int status; int32_t ids[64], types[64], starts[64], ends[64], words[64]; RtEncoding e; } Answer;
+typedef struct Answer {
+	int status;
+	int32_t ids[64], types[64], starts[64], ends[64], words[64];
+	RtEncoding e;
+} Answer;
 
 static Answer ask(const TokenizerDesc *desc, const char *text, const char *pair, int32_t max_tokens)
 {
 	Made made = make(desc);
 	Answer a;
 	size_t pair_bytes = pair ? strlen(pair) : 0;
-	a.status = rt_tokenize(&made.t, text, strlen(text), pair, pair_bytes, max_tokens, a.ids, a.types, a.starts, a.ends, a.words,
-		&a.e);
+	a.status = rt_tokenize(&made.t, text, strlen(text), pair, pair_bytes, max_tokens, a.ids, a.types,
+		a.starts, a.ends, a.words, &a.e);
 	blob_free(&made.blob);
 	return a;
 }
@@ -69,12 +111,16 @@ static void expect(const int32_t *got, int32_t n, const int32_t *want, int32_t c
 		CU_ASSERT_EQUAL(got[i], want[i]);
 }
 #define EXPECT(got, n, ...) \
-	expect(got, n, (const int32_t[]){__VA_ARGS__}, (int32_t)(sizeof (int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
+	expect( \
+		got, n, (const int32_t[]){__VA_ARGS__}, (int32_t)(sizeof(int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
 
 static void test_words(void)
 {
 	TokenizerDesc desc = describe();
-	Answer a = ask(&desc, "Un\xC3\xA4" "ffable film! xyz [MASK]\xE4\xB8\xAD", NULL, 64);   /* Unäffable */
+	Answer a = ask(&desc,
+		"Un\xC3\xA4"
+		"ffable film! xyz [MASK]\xE4\xB8\xAD",
+		NULL, 64); /* Unäffable */
 	CU_ASSERT_EQUAL(a.status, RT_OK);
 	EXPECT(a.ids, a.e.n, CLS, 5, 6, 7, 8, 11, UNK, 4, 12, SEP);
 	EXPECT(a.starts, a.e.n, -1, 0, 2, 6, 11, 15, 17, 21, 27, -1);
@@ -85,9 +131,9 @@ static void test_words(void)
 	CU_ASSERT_EQUAL(a.e.text_next, 30);
 	a = ask(&desc, "", NULL, 64);
 	EXPECT(a.ids, a.e.n, CLS, SEP);
-	a = ask(&desc, "#film ##", NULL, 64);   /* "##film" of the vocabulary is no word, "##" is two marks */
+	a = ask(&desc, "#film ##", NULL, 64); /* "##film" of the vocabulary is no word, "##" is two marks */
 	EXPECT(a.ids, a.e.n, CLS, UNK, 8, UNK, UNK, SEP);
-	desc.max_word_chars = 3;   /* the longest word that is still taken apart, and the shortest that is not */
+	desc.max_word_chars = 3; /* the longest word that is still taken apart, and the shortest that is not */
 	a = ask(&desc, "aaa aaaa", NULL, 64);
 	EXPECT(a.ids, a.e.n, CLS, 9, 10, 10, UNK, SEP);
 }
@@ -99,7 +145,7 @@ static void test_truncation(void)
 	EXPECT(a.ids, a.e.n, CLS, 8, 9, SEP);
 	CU_ASSERT_EQUAL(a.e.total, 6);
 	CU_ASSERT_EQUAL(a.e.text_next, 7);
-	a = ask(&desc, "film a film a", "a a a a a", 8);   /* five places: two, and three for the longer */
+	a = ask(&desc, "film a film a", "a a a a a", 8); /* five places: two, and three for the longer */
 	EXPECT(a.ids, a.e.n, CLS, 8, 9, SEP, 9, 9, 9, SEP);
 	EXPECT(a.types, a.e.n, 0, 0, 0, 0, 1, 1, 1, 1);
 	CU_ASSERT_EQUAL(a.e.pair_tokens, 3);
@@ -114,7 +160,8 @@ static void test_truncation(void)
 	CU_ASSERT_EQUAL(ask(&desc, "film", "film", 9).status, RT_E_TEXT);
 }
 
-/* Windows over a text, each from where the last one ended: every token comes once, and there is always progress. */
+/* Windows over a text, each from where the last one ended: every token comes once, and there is always
+ * progress. */
 static void test_resume(void)
 {
 	TokenizerDesc desc = describe();
@@ -126,7 +173,8 @@ static void test_resume(void)
 		int32_t ids[8], tokens = 0;
 		for (int windows = 0; at < bytes && windows < 20; windows++) {
 			RtEncoding e;
-			int status = rt_tokenize(&made.t, text + at, bytes - at, NULL, 0, room + 2, ids, NULL, NULL, NULL, NULL, &e);
+			int status = rt_tokenize(
+				&made.t, text + at, bytes - at, NULL, 0, room + 2, ids, NULL, NULL, NULL, NULL, &e);
 			CU_ASSERT_EQUAL(status, RT_OK);
 			CU_ASSERT_TRUE(e.text_next > 0);
 			at += e.text_next;
@@ -149,7 +197,7 @@ static void test_token_text(void)
 	CU_ASSERT_TRUE(text && bytes == 5 && memcmp(text, "##aff", 5) == 0);
 	text = rt_token_text(&made.t, 17, &bytes);
 	CU_ASSERT_TRUE(text && bytes == 7 && memcmp(text, "Film \xC3\xA9", 7) == 0);
-	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, 14, &bytes));   /* a hole */
+	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, 14, &bytes)); /* a hole */
 	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, -1, &bytes));
 	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, 20, &bytes));
 	CU_ASSERT_EQUAL(rt_token_mask_id(&made.t), 4);
@@ -158,15 +206,31 @@ static void test_token_text(void)
 
 static void test_ill_formed(void)
 {
-	static const struct { const char *bytes; int count; } cases[] = {   /* maximal subparts: Unicode, section 3.9 */
-		{"a\x80z", 1}, {"\xC3", 1}, {"\xC0\xAF", 2}, {"\xE0\x80\xBF", 3}, {"\xED\xA0\x80", 3}, {"\xF4\x91\x92\x93", 4},
+	static const struct {
+		const char *bytes;
+		int count;
+	} cases[] = {
+		/* maximal subparts: Unicode, section 3.9 */
+		{"a\x80z", 1},
+		{"\xC3", 1},
+		{"\xC0\xAF", 2},
+		{"\xE0\x80\xBF", 3},
+		{"\xED\xA0\x80", 3},
+		{"\xF4\x91\x92\x93", 4},
 		{"\xE1\x80\xE2\xF0\x91\x92", 3},
-		{"\xF0\x9F\x98", 1}, {"\xEF\xBF\xBD", 0}, {"\xEF\xBF", 1}, {"\xF0\x9F\x98\x80", 0}, {"\xFF\xFE", 2},
+		{"\xF0\x9F\x98", 1},
+		{"\xEF\xBF\xBD", 0},
+		{"\xEF\xBF", 1},
+		{"\xF0\x9F\x98\x80", 0},
+		{"\xFF\xFE", 2},
 	};
 	TokenizerDesc desc = describe();
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		CU_ASSERT_EQUAL(ask(&desc, cases[i].bytes, NULL, 64).e.replaced, cases[i].count);
-	Answer a = ask(&desc, "a\xFF" "film\xF0\x9F", NULL, 64);   /* U+FFFD is removed: one word */
+	Answer a = ask(&desc,
+		"a\xFF"
+		"film\xF0\x9F",
+		NULL, 64); /* U+FFFD is removed: one word */
 	EXPECT(a.ids, a.e.n, CLS, 9, 16, SEP);
 	EXPECT(a.ends, a.e.n, -1, 1, 6, -1);
 }
@@ -190,7 +254,7 @@ static void test_trie(void)
 	CU_ASSERT_TRUE(trie_build(keys, KEYS, &units));
 	const uint32_t *trie = units.items;
 	int wrong = 0;
-	for (int32_t i = 0, first = 0; i < KEYS; i++) {   /* sorted by now: of equal keys the first counts */
+	for (int32_t i = 0, first = 0; i < KEYS; i++) { /* sorted by now: of equal keys the first counts */
 		if (i > 0 && strcmp(keys[i].text, keys[i - 1].text) != 0)
 			first = i;
 		int32_t at = trie_walk(&units, keys[i].text, keys[i].bytes);
@@ -199,7 +263,8 @@ static void test_trie(void)
 		snprintf(longer, sizeof longer, "%sQ", keys[i].text);
 		at = trie_walk(&units, longer, keys[i].bytes + 1);
 		bool is_key = false;
-		for (int32_t k = i; k < KEYS && strncmp(keys[k].text, keys[i].text, (size_t)keys[i].bytes) == 0 && !is_key; k++)
+		for (int32_t k = i;
+			k < KEYS && strncmp(keys[k].text, keys[i].text, (size_t)keys[i].bytes) == 0 && !is_key; k++)
 			is_key = strncmp(keys[k].text, longer, (size_t)keys[i].bytes + 1) == 0;
 		wrong += (at >= 0) != is_key;
 	}
@@ -219,14 +284,30 @@ static double seconds(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A megabyte of one thing, over and over: time is linear (eight times the text takes eight times as long, not 64;
- * the bar of 24 leaves room for a busy machine), no read outside. */
+/* A megabyte of one thing, over and over: time is linear (eight times the text takes eight times as long, not
+ * 64; the bar of 24 leaves room for a busy machine), no read outside. */
 static void test_hostile(void)
 {
 	static const char *const units[] = {
-		"a", " ", "[", "[MASK", "[MASK]", "!", "\xE4\xB8\xAD", "\xCC\x81", "\xE3\x80\xAE",
-		"\xF0\x9D\x85\xA5\xE3\x80\xAE\xE0\xA3\x94", "\xEA\xB0\x80", "\x80", "\xF0\x9F",
-		"\xC4\xB0", "zzzzzzzzzzzzzzzzzzz", "aaaaaaaaaaaaaaaaaaa ", "\xCC\x81\xE3\x80\xAE", "a\xE3\x80\xAE", "film \xC3\xA9 ",
+		"a",
+		" ",
+		"[",
+		"[MASK",
+		"[MASK]",
+		"!",
+		"\xE4\xB8\xAD",
+		"\xCC\x81",
+		"\xE3\x80\xAE",
+		"\xF0\x9D\x85\xA5\xE3\x80\xAE\xE0\xA3\x94",
+		"\xEA\xB0\x80",
+		"\x80",
+		"\xF0\x9F",
+		"\xC4\xB0",
+		"zzzzzzzzzzzzzzzzzzz",
+		"aaaaaaaaaaaaaaaaaaa ",
+		"\xCC\x81\xE3\x80\xAE",
+		"a\xE3\x80\xAE",
+		"film \xC3\xA9 ",
 		"\xE1\xBC\x80\xE3\x80\xAE",
 	};
 	enum { BYTES = 1 << 20 };
@@ -247,7 +328,8 @@ static void test_hostile(void)
 				for (size_t i = 0; i < bytes; i++)
 					text[i] = units[u][i % n];
 				double begin = seconds();
-				CU_ASSERT_EQUAL(rt_tokenize(&made.t, text, bytes, NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e), RT_OK);
+				CU_ASSERT_EQUAL(
+					rt_tokenize(&made.t, text, bytes, NULL, 0, 512, ids, NULL, NULL, NULL, NULL, &e), RT_OK);
 				spent[whole] = seconds() - begin;
 			}
 			CU_ASSERT_TRUE(spent[1] < 24 * spent[0] + 0.05);
@@ -259,7 +341,8 @@ static void test_hostile(void)
 	free(text);
 }
 
-/* The emitted initialiser names every table and number, and the blob's symbol; two emissions are the same bytes. */
+/* The emitted initialiser names every table and number, and the blob's symbol; two emissions are the same
+ * bytes. */
 static void test_emit(void)
 {
 	TokenizerDesc desc = describe();
