@@ -2,8 +2,8 @@
  * lists of where the `tokenizers` library differs. The library takes its Unicode from several crates, each of
  * its own age: general categories from unicode_categories 0.1 (Unicode 8), decompositions and combining
  * classes from unicode-normalization-alignments (Unicode 9), lower case from the Rust that compiled it, and
- * \w from regex-syntax (Unicode 16 and 17 in tokenizers 0.23). tests/python/test_tokenizer_unicode.py goes
- * through all code points. */
+ * \w from regex-syntax (Unicode 16 and 17 in tokenizers 0.23).
+ * tests/python/tokenizer/test_tokenizer_unicode.py goes through all code points. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>

@@ -3,7 +3,7 @@
  *
  * `test_load --eval MODEL [--task=T] [--outputs=O]` is no test: it evaluates MODEL on the ids (a tab, then
  * types) of each line of standard input and prints {"output": [numbers], ...} a line, for
- * tests/python/test_import.py. */
+ * tests/python/models/test_import.py. */
 #include "tests/unit/tiny_checkpoint.h"
 
 /* ---- --eval ---------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* test_tokenizer_import.c: what tokenizer.json, or vocab.txt and the files beside it, become, and what is
  refused, in which words.
- * That the result splits texts as the library does is tests/python/test_tokenizer*.py. */
+ * That the result splits texts as the library does is tests/python/tokenizer/test_tokenizer*.py. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* test_tokenizer.c: the tables and the run-time tokenizer by hand-made vocabularies: what
  * runtime/tokenize/tokenizer.h promises beyond ids (counts, where to resume, statuses), the trie against a
  * list, hostile texts in linear time, and the emitted C. Exactness against the `tokenizers` library is
- * tests/python/test_tokenizer*.py. */
+ * tests/python/tokenizer/test_tokenizer*.py. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
