@@ -43,11 +43,11 @@ void module_free(Module *module)
 	if (!module)
 		return;
 	for (int i = 0; i < module->nfiles && !module->borrows_files; i++)
-		safetensors_close(module->files[i]);
+		tensor_file_close(module->files[i]);
 	mem_free(module->mem);
 }
 
-bool module_add_file(Module *module, SafeTensors *file)
+bool module_add_file(Module *module, TensorFile *file)
 {
 	if (!file)
 		return false;
@@ -58,7 +58,7 @@ bool module_add_file(Module *module, SafeTensors *file)
 const Tensor *module_find_tensor(const Module *module, const char *name)
 {
 	for (int i = 0; i < module->nfiles; i++) {
-		const Tensor *tensor = safetensors_find(module->files[i], name);
+		const Tensor *tensor = tensor_file_find(module->files[i], name);
 		if (tensor)
 			return tensor;
 	}

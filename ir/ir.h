@@ -54,8 +54,7 @@ typedef struct Tensor {
 	Type type;
 	const void *data; /* row-major, little-endian; borrowed from a mapping or the arena */
 	int64_t bytes;
-	const char
-		*file; /* plain name of the .safetensors file that it lies in; NULL: made by the parser or a pass */
+	const char *file; /* plain name of the file that it lies in, as a .bir refers to it; NULL: no .bir can */
 	const char *source; /* the checkpoint's tensor that this one was made from, through however many passes;
 						   NULL: see name */
 	const char
@@ -247,7 +246,7 @@ typedef struct Meta {
 	const char *key, *value;
 } Meta;
 
-struct SafeTensors;
+struct TensorFile;
 struct Module {
 	struct MemArena *mem;
 	const char *name;      /* without '@' */
@@ -259,8 +258,8 @@ struct Module {
 	Head *heads;
 	Graph **graphs;
 	Option *options;
-	Meta *meta;                 /* free text carried into --about: "model_sha256", "source", ... */
-	struct SafeTensors **files; /* mapped checkpoints, closed by module_free */
+	Meta *meta;                /* free text carried into --about: "model_sha256", "source", ... */
+	struct TensorFile **files; /* mapped checkpoints, closed by module_free */
 	int32_t nfiles;
 	bool borrows_files; /* made by module_copy: the original closes them */
 };
@@ -318,23 +317,25 @@ double dtype_round(DType, double);
 /* Stores it so; the data must be the module's own (tensor_new). */
 void tensor_set(Tensor *, int64_t i, double value);
 
-/* ---- safetensors.c ------------------------------------------------------------------------------
- * https://github.com/huggingface/safetensors#format. The file is mapped, never copied. Everything in the
- * header is checked: size, JSON depth, duplicate keys, dtype, shape product, overlaps, holes. */
-typedef struct SafeTensors SafeTensors;
-SafeTensors *safetensors_open(const char *path, Diag *); /* NULL and messages on error */
-void safetensors_close(SafeTensors *);
-const char *safetensors_name(const SafeTensors *); /* plain file name, without directory */
-const Tensor *safetensors_find(const SafeTensors *, const char *name);
-int32_t safetensors_count(const SafeTensors *);
-const Tensor *safetensors_get(const SafeTensors *, int32_t i); /* sorted by name */
-/* Writes by rename; of equal names only one may be given. No tensors make a valid empty file. */
+/* ---- tensor_file.c: a file of tensors, of any format of tensor_formats.def --------------------
+ * The file is mapped, never copied. Everything that it says is checked before it can be used. */
+typedef struct TensorFile TensorFile;
+TensorFile *tensor_file_open(const char *path, Diag *); /* NULL and messages on error */
+void tensor_file_close(TensorFile *);
+const char *tensor_file_name(const TensorFile *);   /* plain file name, without directory */
+const char *tensor_file_format(const TensorFile *); /* NULL: it lists no tensors, so no .bir can name it */
+const Tensor *tensor_file_find(const TensorFile *, const char *name);
+int32_t tensor_file_count(const TensorFile *);
+const Tensor *tensor_file_get(const TensorFile *, int32_t i);     /* sorted by name */
+const void *tensor_file_bytes(const TensorFile *, size_t *bytes); /* the whole file */
+/* safetensors_write.c, https://github.com/huggingface/safetensors#format. Writes by rename; of equal names
+ * only one may be given. No tensors make a valid empty file. */
 bool safetensors_write(const char *path, const Tensor *const *tensors, int32_t count, Diag *);
 
 /* ---- graph.c --------------------------------------------------------------------------------- */
 Module *module_new(const char *name);
 void module_free(Module *);
-bool module_add_file(Module *, SafeTensors *); /* takes ownership */
+bool module_add_file(Module *, TensorFile *); /* takes ownership */
 const Tensor *module_find_tensor(const Module *, const char *name);
 void module_set_meta(Module *, const char *key, const char *value);
 Head *module_add_head(Module *, const char *name); /* the rest zeroed; valid until the next is added */

@@ -1,35 +1,19 @@
 /* safetensors.c: reads checkpoints. A .safetensors file is 8 bytes of header length (little-endian), that
  * much JSON, and the bytes of all tensors one after another:
  * https://github.com/huggingface/safetensors#format. Every word of the header is checked before anything uses
- * it; after safetensors_open a tensor's type, place and size can be trusted. The file is mapped, not copied,
- * and must not shrink while it is in use (the system ends the process then). Writing is in
+ * it; after tensors_safetensors a tensor's type, place and size can be trusted. Writing is in
  * safetensors_write.c; sharded checkpoints with an index are the loader's business. */
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "ir.h"
+#include "tensor_file.h"
 
 /* BERT-large's header is 60 KB; the JSON tree in memory is some ten times the text. */
 enum { HEADER_BYTES_MAX = 32 << 20, LENGTH_BYTES = 8 };
 
-struct SafeTensors {
-	MemArena *mem;
-	const char *name; /* plain file name */
-	void *map;        /* the whole file; NULL: not mapped */
-	size_t map_bytes;
-	Tensor *tensors; /* sorted by name */
-	int32_t count;
-};
-
 /* What one reading needs. */
 typedef struct Reader {
-	SafeTensors *st;
-	const char *path;
+	TensorFile *file;
 	Diag *diag;
 	const char *data; /* the first byte after the header */
 	int64_t data_bytes;
@@ -41,7 +25,7 @@ typedef struct Extent {
 	const char *name;
 } Extent;
 
-#define READER_ERROR(reader, ...) diag_error_in((reader)->diag, EXIT_INPUT, (reader)->path, 0, __VA_ARGS__)
+#define READER_ERROR(reader, ...) TENSOR_FILE_ERROR((reader)->file, (reader)->diag, __VA_ARGS__)
 
 /* ---- one tensor's entry ---------------------------------------------------------------------- */
 static bool dtype_of(const char *text, DType *dtype)
@@ -120,43 +104,43 @@ static bool read_offsets(Reader *reader, const char *name, const json_t *json, E
 	return true;
 }
 
-/* f32 data at an odd place (old writers did not pad the header) is copied to where it may be read as float.
- */
-static const void *data_place(Reader *reader, const Tensor *tensor, const Extent *extent)
+static bool check_keys(Reader *reader, const char *name, const json_t *json)
 {
-	const char *data = reader->data + extent->begin;
-	if ((uintptr_t)data % (uintptr_t)dtype_bytes[tensor->type.dtype] == 0)
-		return data;
-	return memcpy(mem_alloc(reader->st->mem, (size_t)tensor->bytes), data, (size_t)tensor->bytes);
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)json, key, value)
+	{
+		const bool known = strcmp(key, "dtype") == 0 || strcmp(key, "shape") == 0
+			|| strcmp(key, "data_offsets") == 0;
+		if (!known)
+			return READER_ERROR(
+				reader, "tensor '%s': unknown key '%s', expected dtype, shape and data_offsets", name, key);
+	}
+	return true;
 }
 
-static bool read_tensor(Reader *reader, const char *name, const json_t *json, Tensor *tensor, Extent *extent)
+static bool read_tensor(Reader *reader, const char *name, const json_t *json, Extent *extent)
 {
+	Type type = {0};
+	int64_t bytes = 0;
 	if (!json_is_object(json))
 		return READER_ERROR(
 			reader, "tensor '%s': expected an object with dtype, shape and data_offsets", name);
 	if (*name == 0 || strlen(name) > NAME_BYTES_MAX)
 		return READER_ERROR(reader, "tensor '%.64s': a name of %zu bytes, expected 1 to %d", name,
 			strlen(name), NAME_BYTES_MAX);
-	const char *key;
-	json_t *value;
-	json_object_foreach((json_t *)json, key, value) if (strcmp(key, "dtype") != 0 && strcmp(key, "shape") != 0
-		&& strcmp(key, "data_offsets") != 0) return READER_ERROR(reader,
-		"tensor '%s': unknown key '%s', expected dtype, shape and data_offsets", name, key);
-	if (!read_dtype(reader, name, json_object_get(json, "dtype"), &tensor->type)
-		|| !read_shape(reader, name, json_object_get(json, "shape"), &tensor->type, &tensor->bytes)
+	if (!check_keys(reader, name, json) || !read_dtype(reader, name, json_object_get(json, "dtype"), &type)
+		|| !read_shape(reader, name, json_object_get(json, "shape"), &type, &bytes)
 		|| !read_offsets(reader, name, json_object_get(json, "data_offsets"), extent))
 		return false;
-	if (extent->end - extent->begin != tensor->bytes) {
-		char type[128];
+	if (extent->end - extent->begin != bytes) {
+		char text[128];
 		return READER_ERROR(reader,
 			"tensor '%s': data_offsets [%lld, %lld] hold %lld bytes, expected %lld for %s", name,
 			(long long)extent->begin, (long long)extent->end, (long long)(extent->end - extent->begin),
-			(long long)tensor->bytes, type_print(&tensor->type, type));
+			(long long)bytes, type_print(&type, text));
 	}
-	tensor->name = mem_string(reader->st->mem, name, strlen(name));
-	tensor->file = reader->st->name;
-	tensor->data = data_place(reader, tensor, extent);
+	tensor_file_add(reader->file, name, &type, reader->data + extent->begin, bytes);
 	return true;
 }
 
@@ -194,135 +178,79 @@ static bool check_layout(Reader *reader, Extent *extents, int32_t count)
 	return true;
 }
 
-static int tensor_compare(const void *a, const void *b)
-{
-	return strcmp(((const Tensor *)a)->name, ((const Tensor *)b)->name);
-}
-
 static bool check_metadata(Reader *reader, const json_t *json)
 {
 	const char *key;
 	json_t *value;
 	if (json && !json_is_object(json))
 		return READER_ERROR(reader, "__metadata__: expected an object of strings");
-	json_object_foreach((json_t *)json, key, value) if (!json_is_string(value)) return READER_ERROR(
-		reader, "__metadata__: '%s' is not a string", key);
+	json_object_foreach((json_t *)json, key, value)
+	{
+		if (!json_is_string(value))
+			return READER_ERROR(reader, "__metadata__: '%s' is not a string", key);
+	}
 	return true;
 }
 
 static bool read_header(Reader *reader, const json_t *header)
 {
-	SafeTensors *st = reader->st;
 	const char *name;
 	json_t *value;
 	bool good = check_metadata(reader, json_object_get(header, "__metadata__"));
-	size_t most = json_object_size(header);
-	st->tensors = mem_alloc(st->mem, (most + 1) * sizeof *st->tensors);
-	Extent *extents = mem_alloc(st->mem, (most + 1) * sizeof *extents);
+	Extent *extents = calloc(json_object_size(header) + 1, sizeof *extents);
+	int32_t count = 0;
+	if (!extents)
+		return READER_ERROR(reader, "header: out of memory");
 	json_object_foreach((json_t *)header, name, value)
 	{
 		if (strcmp(name, "__metadata__") == 0)
 			continue;
-		if (read_tensor(reader, name, value, &st->tensors[st->count], &extents[st->count]))
-			st->count++;
-		else
-			good = false;
+		good &= read_tensor(reader, name, value, &extents[count]);
+		count++;
 	}
-	if (!good || !check_layout(reader, extents, st->count))
-		return false;
-	qsort(st->tensors, (size_t)st->count, sizeof *st->tensors, tensor_compare);
+	good = good && check_layout(reader, extents, count);
+	free(extents);
+	return good;
+}
+
+static bool read_length(Reader *reader, uint64_t *length)
+{
+	const TensorFile *file = reader->file;
+	if (file->bytes < LENGTH_BYTES)
+		return READER_ERROR(
+			reader, "%zu bytes, expected at least %d: not a safetensors file", file->bytes, LENGTH_BYTES);
+	const uint64_t room = file->bytes - LENGTH_BYTES;
+	*length = 0;
+	for (int i = LENGTH_BYTES - 1; i >= 0; i--)
+		*length = *length << 8 | file->data[i];
+	if (*length < 2)
+		return READER_ERROR(reader, "header length is %llu, expected at least 2: not a safetensors file",
+			(unsigned long long)*length);
+	if (*length > room)
+		return READER_ERROR(reader,
+			"header length is %llu, but only %llu bytes follow: cut short, or not a safetensors file",
+			(unsigned long long)*length, (unsigned long long)room);
+	if (*length > HEADER_BYTES_MAX)
+		return READER_ERROR(reader, "header length is %llu, expected at most %d", (unsigned long long)*length,
+			HEADER_BYTES_MAX);
+	reader->data = (const char *)file->data + LENGTH_BYTES + *length;
+	reader->data_bytes = (int64_t)(room - *length);
 	return true;
 }
 
-static bool read_mapped(Reader *reader)
+bool tensors_safetensors(TensorFile *file, Diag *diag)
 {
-	SafeTensors *st = reader->st;
-	const unsigned char *bytes = st->map;
-	uint64_t length = 0, room = st->map_bytes - LENGTH_BYTES;
-	for (int i = LENGTH_BYTES - 1; i >= 0; i--)
-		length = length << 8 | bytes[i];
-	if (length < 2)
-		return READER_ERROR(reader, "header length is %llu, expected at least 2: not a safetensors file",
-			(unsigned long long)length);
-	if (length > room)
-		return READER_ERROR(reader,
-			"header length is %llu, but only %llu bytes follow: cut short, or not a safetensors file",
-			(unsigned long long)length, (unsigned long long)room);
-	if (length > HEADER_BYTES_MAX)
-		return READER_ERROR(reader, "header length is %llu, expected at most %d", (unsigned long long)length,
-			HEADER_BYTES_MAX);
-	reader->data = (const char *)st->map + LENGTH_BYTES + length;
-	reader->data_bytes = (int64_t)(room - length);
+	Reader reader = {.file = file, .diag = diag};
+	uint64_t length = 0;
 	json_error_t error;
+	if (!read_length(&reader, &length))
+		return false;
 	json_t *header = json_loadb(
-		(const char *)st->map + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+		(const char *)file->data + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
 	if (!header)
-		return READER_ERROR(reader, "header, byte %d: %s", error.position, error.text);
-	bool good = json_is_object(header) ? read_header(reader, header)
-									   : READER_ERROR(reader, "header: expected a JSON object");
+		return READER_ERROR(&reader, "header, byte %d: %s", error.position, error.text);
+	const bool good = json_is_object(header) ? read_header(&reader, header)
+											 : READER_ERROR(&reader, "header: expected a JSON object");
 	json_decref(header);
 	return good;
-}
-
-/* ---- the file -------------------------------------------------------------------------------- */
-/* Not blocking: opening a pipe by mistake must not wait for a writer. */
-static bool map_file(Reader *reader)
-{
-	SafeTensors *st = reader->st;
-	struct stat info;
-	int handle = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (handle < 0)
-		return READER_ERROR(reader, "cannot be read: %s", strerror(errno));
-	bool good = fstat(handle, &info) == 0;
-	if (!good)
-		READER_ERROR(reader, "cannot be read: %s", strerror(errno));
-	else if (!S_ISREG(info.st_mode))
-		good = READER_ERROR(reader, "is %s, expected a regular file",
-			S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe");
-	else if (info.st_size < LENGTH_BYTES)
-		good = READER_ERROR(reader, "%lld bytes, expected at least %d: not a safetensors file",
-			(long long)info.st_size, LENGTH_BYTES);
-	if (good) {
-		st->map_bytes = (size_t)info.st_size;
-		st->map = mmap(NULL, st->map_bytes, PROT_READ, MAP_PRIVATE, handle, 0);
-		if (st->map == MAP_FAILED) {
-			st->map = NULL;
-			good = READER_ERROR(reader, "cannot be mapped: %s", strerror(errno));
-		}
-	}
-	close(handle);
-	return good;
-}
-
-SafeTensors *safetensors_open(const char *path, Diag *diag)
-{
-	MemArena *mem = mem_new();
-	SafeTensors *st = mem_alloc(mem, sizeof *st);
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-	st->mem = mem;
-	st->name = mem_string(mem, base, strlen(base));
-	Reader reader = {.st = st, .path = path, .diag = diag};
-	if (map_file(&reader) && read_mapped(&reader))
-		return st;
-	safetensors_close(st);
-	return NULL;
-}
-
-void safetensors_close(SafeTensors *st)
-{
-	if (!st)
-		return;
-	if (st->map)
-		munmap(st->map, st->map_bytes);
-	mem_free(st->mem);
-}
-
-const char *safetensors_name(const SafeTensors *st) { return st->name; }
-int32_t safetensors_count(const SafeTensors *st) { return st->count; }
-const Tensor *safetensors_get(const SafeTensors *st, int32_t i) { return &st->tensors[i]; }
-
-const Tensor *safetensors_find(const SafeTensors *st, const char *name)
-{
-	return bsearch(
-		&(Tensor){.name = name}, st->tensors, (size_t)st->count, sizeof *st->tensors, tensor_compare);
 }

@@ -203,7 +203,7 @@ static bool collect_tensors(Writer *w)
 	for (const Node *node = w->graph->first; node; node = node->next)
 		w->room += node->op == OP_CONST;
 	for (int32_t f = 0; f < module->nfiles; f++)
-		w->room += safetensors_count(module->files[f]);
+		w->room += tensor_file_count(module->files[f]);
 	w->tensors = mem_alloc(w->mem, (size_t)w->room * sizeof *w->tensors);
 	w->sources = mem_alloc(w->mem, (size_t)w->room * sizeof *w->sources);
 	for (const Node *node = w->graph->first; node; node = node->next) {
@@ -215,8 +215,8 @@ static bool collect_tensors(Writer *w)
 	}
 	const int32_t used = w->ntensors;
 	for (int32_t f = 0; f < module->nfiles; f++)
-		for (int32_t t = 0; t < safetensors_count(module->files[f]); t++) {
-			const Tensor *tensor = safetensors_get(module->files[f], t);
+		for (int32_t t = 0; t < tensor_file_count(module->files[f]); t++) {
+			const Tensor *tensor = tensor_file_get(module->files[f], t);
 			if (is_carried_over(w, tensor) && !add_tensor(w, tensor, tensor->name))
 				return false;
 		}
@@ -248,8 +248,8 @@ static void set_dtype(const Writer *w, json_t *config)
 	const Tensor **old = mem_alloc(w->mem, (size_t)w->room * sizeof *old);
 	int32_t count = 0;
 	for (int32_t f = 0; f < module->nfiles; f++)
-		for (int32_t t = 0; t < safetensors_count(module->files[f]); t++)
-			old[count++] = safetensors_get(module->files[f], t);
+		for (int32_t t = 0; t < tensor_file_count(module->files[f]); t++)
+			old[count++] = tensor_file_get(module->files[f], t);
 	const char *now = common_dtype(w->tensors, w->ntensors);
 	if (now != common_dtype(old, count))
 		json_object_set_new(

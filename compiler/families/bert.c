@@ -84,7 +84,7 @@ static void check_layers(Builder *b)
 }
 
 Module *family_bert(
-	const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles, const LoadOptions *options, Diag *diag)
+	const ModelDesc *desc, TensorFile *const *files, int32_t nfiles, const LoadOptions *options, Diag *diag)
 {
 	Builder b;
 	builder_start(&b, desc, files, nfiles, options, diag);

@@ -93,13 +93,13 @@ static bool find_shards(const ModelDesc *desc, const char *const *search, Shards
 	return true;
 }
 
-static bool check_places(const json_t *map, const Shards *shards, SafeTensors *const *files, Diag *diag)
+static bool check_places(const json_t *map, const Shards *shards, TensorFile *const *files, Diag *diag)
 {
 	const char *tensor;
 	json_t *value;
 	for (int32_t f = 0; f < shards->count; f++)
-		for (int32_t t = 0; t < safetensors_count(files[f]); t++) {
-			const char *name = safetensors_get(files[f], t)->name,
+		for (int32_t t = 0; t < tensor_file_count(files[f]); t++) {
+			const char *name = tensor_file_get(files[f], t)->name,
 					   *place = json_string_value(json_object_get(map, name));
 			if (!place || strcmp(place, shards->name[f]) != 0)
 				return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0,
@@ -111,21 +111,21 @@ static bool check_places(const json_t *map, const Shards *shards, SafeTensors *c
 		int32_t f = (int32_t)((const char *const *)bsearch(
 								  &name, shards->name, (size_t)shards->count, sizeof name, compare_names)
 			- shards->name);
-		if (!safetensors_find(files[f], tensor))
+		if (!tensor_file_find(files[f], tensor))
 			return diag_error_in(diag, EXIT_INPUT, shards->path[f], 0,
 				"does not hold %s, which the index places in it", tensor);
 	}
 	return true;
 }
 
-void checkpoint_close(SafeTensors **files, int32_t count)
+void checkpoint_close(TensorFile **files, int32_t count)
 {
 	for (int32_t i = 0; i < count; i++)
-		safetensors_close(files[i]);
+		tensor_file_close(files[i]);
 	free(files);
 }
 
-int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, SafeTensors ***files, Diag *diag)
+int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, TensorFile ***files, Diag *diag)
 {
 	Shards shards = {.count = 0};
 	json_t *json;
@@ -134,7 +134,7 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, SafeTe
 	*files = NULL;
 	if (find_shards(desc, search, &shards, &json, &map, diag)) {
 		*files = calloc((size_t)shards.count, sizeof **files);
-		while (opened < shards.count && ((*files)[opened] = safetensors_open(shards.path[opened], diag)))
+		while (opened < shards.count && ((*files)[opened] = tensor_file_open(shards.path[opened], diag)))
 			opened++;
 		if (opened < shards.count || (map && !check_places(map, &shards, *files, diag))) {
 			checkpoint_close(*files, opened);

@@ -346,12 +346,12 @@ static bool find_files(HfReader *r)
 static bool find_pooler(HfReader *r)
 {
 	static const char suffix[] = "pooler.dense.weight";
-	SafeTensors **files;
+	TensorFile **files;
 	int32_t count = checkpoint_open(r->desc, r->options->search, &files, r->diag);
 	r->desc->outputs = "hidden";
 	for (int32_t f = 0; f < count; f++)
-		for (int32_t t = 0; t < safetensors_count(files[f]); t++) {
-			const char *name = safetensors_get(files[f], t)->name;
+		for (int32_t t = 0; t < tensor_file_count(files[f]); t++) {
+			const char *name = tensor_file_get(files[f], t)->name;
 			size_t length = strlen(name);
 			if (length >= sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0)
 				r->desc->outputs = "hidden pooled";

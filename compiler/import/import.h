@@ -47,8 +47,8 @@ bool merge_graphs(Module *, Diag *);
 
 /* checkpoint.c: opens desc->weights (an index opens its shards). Returns the number of files, malloc'd in
  * *files; 0 and messages on error. */
-int32_t checkpoint_open(const ModelDesc *, const char *const *search, SafeTensors ***files, Diag *);
-void checkpoint_close(SafeTensors **files, int32_t count);
+int32_t checkpoint_open(const ModelDesc *, const char *const *search, TensorFile ***files, Diag *);
+void checkpoint_close(TensorFile **files, int32_t count);
 /* The SHA-256 of the weights' bytes (one file after another) as 64 digits. */
 bool checkpoint_sha256(const ModelDesc *, const char *const *search, char hex[65], Diag *);
 #endif

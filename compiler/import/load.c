@@ -23,7 +23,7 @@ static const struct {
 
 Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
-	SafeTensors **files;
+	TensorFile **files;
 	int32_t count = checkpoint_open(desc, options->search, &files, diag);
 	Module *module = NULL;
 	if (count == 0)

@@ -147,7 +147,7 @@ bool merge_graphs(Module *module, Diag *diag)
 
 bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
-	SafeTensors **files;
+	TensorFile **files;
 	const int32_t count = check_names(desc, diag) ? checkpoint_open(desc, options->search, &files, diag) : 0;
 	if (count == 0)
 		return false;

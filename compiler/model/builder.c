@@ -13,7 +13,7 @@ const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediat
 
 /* ---- the builder ----------------------------------------------------------------------------- */
 
-void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files, int32_t nfiles,
+void builder_start(Builder *b, const ModelDesc *desc, TensorFile *const *files, int32_t nfiles,
 	const LoadOptions *options, Diag *diag)
 {
 	const Type tokens = type_make(DT_I32, 1, dim_symbol(1));
@@ -22,7 +22,7 @@ void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files,
 	for (int32_t i = 0; i < nfiles; i++)
 		module_add_file(b->module, files[i]);
 	if (desc->delta) { /* behind the checkpoint: found by builder_find alone */
-		SafeTensors *delta = safetensors_open(desc->delta, diag);
+		TensorFile *delta = tensor_file_open(desc->delta, diag);
 		b->delta = delta;
 		b->failed = !delta || !module_add_file(b->module, delta);
 	}
@@ -39,8 +39,8 @@ void builder_start(Builder *b, const ModelDesc *desc, SafeTensors *const *files,
 /* What a delta holds and no op reads would be left out in silence. */
 static void check_delta(Builder *b)
 {
-	for (int32_t i = 0; i < safetensors_count(b->delta) && !b->failed; i++) {
-		const Tensor *tensor = safetensors_get(b->delta, i);
+	for (int32_t i = 0; i < tensor_file_count(b->delta) && !b->failed; i++) {
+		const Tensor *tensor = tensor_file_get(b->delta, i);
 		bool read = false;
 		for (const Node *node = b->graph->first; node && !read; node = node->next)
 			read = node->op == OP_CONST
@@ -97,9 +97,9 @@ const Tensor *builder_find(const Builder *b, const char *name)
 	const bool has_stem = strncmp(name, stem, sizeof stem - 1) == 0;
 	char other[NAME_BYTES_MAX + sizeof stem];
 	snprintf(other, sizeof other, "%s%s", has_stem ? "" : stem, has_stem ? name + sizeof stem - 1 : name);
-	const Tensor *tensor = b->delta ? safetensors_find(b->delta, name) : NULL;
+	const Tensor *tensor = b->delta ? tensor_file_find(b->delta, name) : NULL;
 	if (!tensor && b->delta)
-		tensor = safetensors_find(b->delta, other);
+		tensor = tensor_file_find(b->delta, other);
 	return tensor ? tensor : module_find_tensor(b->module, name);
 }
 

@@ -19,9 +19,9 @@ typedef struct Builder {
 	Graph *graph;
 	Diag *diag;
 	bool failed;
-	const SafeTensors *delta; /* its tensors stand for those of the same name; NULL: none */
-	const char *prefix;       /* in front of the encoder's tensors: "bert." or "" */
-	const char *pooler;       /* stem of the pooler's linear behind prefix: "pooler.dense" */
+	const TensorFile *delta; /* its tensors stand for those of the same name; NULL: none */
+	const char *prefix;      /* in front of the encoder's tensors: "bert." or "" */
+	const char *pooler;      /* stem of the pooler's linear behind prefix: "pooler.dense" */
 	Value *ids, *types;
 	Value *words;      /* the word embedding table, which a masked LM may share */
 	Value *hidden;     /* the last hidden state */
@@ -37,7 +37,7 @@ typedef struct Builder {
 
 /* A module with the graph @main(%ids, %types); takes the files in any case. */
 void builder_start(
-	Builder *, const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const LoadOptions *, Diag *);
+	Builder *, const ModelDesc *, TensorFile *const *files, int32_t nfiles, const LoadOptions *, Diag *);
 /* The module, or NULL (and it is freed) when the builder failed. */
 Module *builder_finish(Builder *);
 bool builder_fail(Builder *, ExitCode, const char *format, ...) __attribute__((format(printf, 3, 4)));

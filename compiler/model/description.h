@@ -102,5 +102,5 @@ bool text_is_clean(const char *text);
 /* families.def: FAMILY(function, "model_type", "what it is"): builds the graph of an encoder and its heads.
  */
 typedef Module *FamilyFn(
-	const ModelDesc *, SafeTensors *const *files, int32_t nfiles, const LoadOptions *, Diag *);
+	const ModelDesc *, TensorFile *const *files, int32_t nfiles, const LoadOptions *, Diag *);
 #endif

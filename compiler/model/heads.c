@@ -46,10 +46,9 @@ static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 
 /* A copy in the module under a name of its own: every Dense calls its tensors linear.weight and linear.bias.
  */
-static const Tensor *copy_dense_tensor(
-	Builder *b, const SafeTensors *file, const char *href, const char *name)
+static const Tensor *copy_dense_tensor(Builder *b, const TensorFile *file, const char *href, const char *name)
 {
-	const Tensor *tensor = safetensors_find(file, name);
+	const Tensor *tensor = tensor_file_find(file, name);
 	if (!tensor || !dtype_is_float(tensor->type.dtype))
 		return NULL;
 	Type type = tensor->type;
@@ -71,7 +70,7 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 		return NULL;
 	char *path = file_find_in(
 		directory, dense->href, "model.safetensors", b->options->search, b->module->mem, b->diag);
-	SafeTensors *file = path ? safetensors_open(path, b->diag) : NULL;
+	TensorFile *file = path ? tensor_file_open(path, b->diag) : NULL;
 	if (!file) {
 		b->failed = true;
 		return NULL;
@@ -89,7 +88,7 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 	else if (bias && (bias->type.rank != 1 || bias->type.dim[0].plus != weight->type.dim[0].plus))
 		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path,
 			type_print(&bias->type, found), (intmax_t)weight->type.dim[0].plus);
-	safetensors_close(file);
+	tensor_file_close(file);
 	if (b->failed)
 		return NULL;
 	Value *args[3] = {x, graph_const(b->graph, NULL, weight, origin),

@@ -46,7 +46,7 @@ static const char *parse_reference(Parser *parser, const char *what)
 static bool module_has_file(const Module *module, const char *name)
 {
 	for (int32_t i = 0; i < module->nfiles; i++)
-		if (strcmp(safetensors_name(module->files[i]), name) == 0)
+		if (strcmp(tensor_file_name(module->files[i]), name) == 0)
 			return true;
 	return false;
 }
@@ -61,7 +61,7 @@ static bool parse_weights(Parser *parser)
 			name = NULL;
 		}
 		const char *path = name ? reference_find(parser, name) : NULL;
-		if (!path || !module_add_file(module, safetensors_open(path, parser->diag))) {
+		if (!path || !module_add_file(module, tensor_file_open(path, parser->diag))) {
 			parser->weights_missing = true;
 			return false;
 		}

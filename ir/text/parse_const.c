@@ -65,7 +65,7 @@ static const Tensor *named_tensor(Parser *parser, const char *name, const Type *
 	const Module *module = parser->module;
 	const Tensor *tensor = NULL;
 	for (int32_t i = module->nfiles; i-- > 0 && !tensor;)
-		tensor = safetensors_find(module->files[i], name);
+		tensor = tensor_file_find(module->files[i], name);
 	if (parser->weights_missing)
 		return NULL;
 	if (!tensor) {

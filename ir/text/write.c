@@ -100,7 +100,8 @@ const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 {
 	Names names = {.mem = mem};
 	for (int32_t i = 0; i < module->nfiles; i++)
-		names_add(&names, safetensors_name(module->files[i]));
+		if (tensor_file_format(module->files[i]))
+			names_add(&names, tensor_file_name(module->files[i]));
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
 			if (node->op == OP_CONST && node->data->file)

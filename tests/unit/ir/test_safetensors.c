@@ -30,7 +30,7 @@ static const char *complaint(const char *file)
 	static char text[8192];
 	Diag diag;
 	diag_init(&diag, "other file");
-	SafeTensors *st = safetensors_open(file, &diag);
+	TensorFile *st = tensor_file_open(file, &diag);
 	const char *result = NULL;
 	if (!st && diag.errors == 1 && diag.count == 1 && diag.code == EXIT_INPUT
 		&& strcmp(diag.messages[0].file, file) == 0) {
@@ -39,7 +39,7 @@ static const char *complaint(const char *file)
 	}
 	if (!result)
 		diag_print(&diag, stderr);
-	safetensors_close(st);
+	tensor_file_close(st);
 	diag_free(&diag);
 	return result;
 }
@@ -71,28 +71,28 @@ static void test_honest(void)
 			"\"I64\"", "[]", "[8,16]") ",\"none\":" ENTRY("\"F16\"", "[0,3]",
 			"[8,8]") ",\"c\":" ENTRY("\"BF16\"", "[3]", "[16,22]") "}   ",
 		-1, 22);
-	SafeTensors *st = safetensors_open(path, &diag);
+	TensorFile *st = tensor_file_open(path, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
-	CU_ASSERT_EQUAL(safetensors_count(st), 4);
-	CU_ASSERT_STRING_EQUAL(safetensors_name(st), "x.safetensors");
-	CU_ASSERT_STRING_EQUAL(safetensors_get(st, 0)->name, "a");
-	CU_ASSERT_STRING_EQUAL(safetensors_get(st, 3)->name, "none");
-	const Tensor *b = safetensors_find(st, "b"), *c = safetensors_find(st, "c"),
-				 *a = safetensors_find(st, "a");
+	CU_ASSERT_EQUAL(tensor_file_count(st), 4);
+	CU_ASSERT_STRING_EQUAL(tensor_file_name(st), "x.safetensors");
+	CU_ASSERT_STRING_EQUAL(tensor_file_get(st, 0)->name, "a");
+	CU_ASSERT_STRING_EQUAL(tensor_file_get(st, 3)->name, "none");
+	const Tensor *b = tensor_file_find(st, "b"), *c = tensor_file_find(st, "c"),
+				 *a = tensor_file_find(st, "a");
 	CU_ASSERT(b && b->type.dtype == DT_F32 && b->type.rank == 2 && b->type.dim[1].plus == 2 && b->bytes == 8);
 	CU_ASSERT(memcmp(b->data, "\0\1\2\3\4\5\6\7", 8) == 0);
 	CU_ASSERT(
 		c && c->type.dtype == DT_BF16 && c->bytes == 6 && memcmp(c->data, "\20\21\22\23\24\25", 6) == 0);
 	CU_ASSERT(a && a->type.rank == 0 && a->bytes == 8 && (uintptr_t)a->data % 8 == 0);
 	CU_ASSERT_STRING_EQUAL(b->file, "x.safetensors");
-	CU_ASSERT_PTR_NULL(safetensors_find(st, "__metadata__"));
-	CU_ASSERT_PTR_NULL(safetensors_find(st, ""));
+	CU_ASSERT_PTR_NULL(tensor_file_find(st, "__metadata__"));
+	CU_ASSERT_PTR_NULL(tensor_file_find(st, ""));
 	CU_ASSERT_EQUAL(diag.errors, 0);
-	safetensors_close(st);
+	tensor_file_close(st);
 	put("{}", -1, 0);
-	st = safetensors_open(path, &diag);
-	CU_ASSERT(st && safetensors_count(st) == 0);
-	safetensors_close(st);
+	st = tensor_file_open(path, &diag);
+	CU_ASSERT(st && tensor_file_count(st) == 0);
+	tensor_file_close(st);
 }
 
 /* Headers of any length: data at odd addresses is still readable as its type. */
@@ -104,12 +104,12 @@ static void test_unaligned(void)
 		diag_init(&diag, NULL);
 		snprintf(header, sizeof header, "%s%*s", ONE("\"F32\"", "[2]", "[0,8]"), blanks, "");
 		put(header, -1, 8);
-		SafeTensors *st = safetensors_open(path, &diag);
+		TensorFile *st = tensor_file_open(path, &diag);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(st);
-		const Tensor *x = safetensors_find(st, "x");
+		const Tensor *x = tensor_file_find(st, "x");
 		CU_ASSERT_EQUAL((uintptr_t)x->data % 4, 0);
 		CU_ASSERT(memcmp(x->data, "\0\1\2\3\4\5\6\7", 8) == 0);
-		safetensors_close(st);
+		tensor_file_close(st);
 	}
 }
 
@@ -222,7 +222,7 @@ static void test_all_errors(void)
 	Diag diag;
 	diag_init(&diag, NULL);
 	put("{\"x\":" ENTRY("\"F33\"", "[1]", "[0,4]") ",\"y\":" ENTRY("\"F32\"", "[-1]", "[4,8]") "}", -1, 8);
-	CU_ASSERT_PTR_NULL(safetensors_open(path, &diag));
+	CU_ASSERT_PTR_NULL(tensor_file_open(path, &diag));
 	CU_ASSERT_EQUAL(diag.errors, 2);
 	CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
 	diag_free(&diag);
@@ -246,9 +246,9 @@ static void test_files(void)
 	CU_ASSERT_EQUAL(symlink("x.safetensors", other), 0);
 	Diag diag;
 	diag_init(&diag, NULL);
-	SafeTensors *st = safetensors_open(other, &diag);
-	CU_ASSERT(st && safetensors_find(st, "x"));
-	safetensors_close(st);
+	TensorFile *st = tensor_file_open(other, &diag);
+	CU_ASSERT(st && tensor_file_find(st, "x"));
+	tensor_file_close(st);
 	unlink(other);
 }
 
@@ -262,7 +262,7 @@ static void test_cut_short(void)
 		Diag diag;
 		diag_init(&diag, NULL);
 		CU_ASSERT_EQUAL(truncate(path, bytes), 0);
-		CU_ASSERT_PTR_NULL(safetensors_open(path, &diag));
+		CU_ASSERT_PTR_NULL(tensor_file_open(path, &diag));
 		CU_ASSERT(diag.errors >= 1 && diag.code == EXIT_INPUT);
 		diag_free(&diag);
 	}
@@ -285,14 +285,14 @@ static void test_mutations(void)
 			header[(state >> 8) % (sizeof good - 1)] = "0123456789[]{},:\"-F"[(state >> 20) % 19];
 		}
 		put(header, -1, 8);
-		SafeTensors *st = safetensors_open(path, &diag);
+		TensorFile *st = tensor_file_open(path, &diag);
 		CU_ASSERT((st != NULL) == (diag.errors == 0));
 		double sum = 0;
-		for (int32_t i = 0; st && i < safetensors_count(st); i++)
-			for (int64_t k = 0; k < type_count(&safetensors_get(st, i)->type); k++)
-				sum += tensor_at(safetensors_get(st, i), k) != 0;
+		for (int32_t i = 0; st && i < tensor_file_count(st); i++)
+			for (int64_t k = 0; k < type_count(&tensor_file_get(st, i)->type); k++)
+				sum += tensor_at(tensor_file_get(st, i), k) != 0;
 		CU_ASSERT(sum <= 8);
-		safetensors_close(st);
+		tensor_file_close(st);
 		diag_free(&diag);
 	}
 }
@@ -318,16 +318,16 @@ static void test_write(void)
 	Diag diag;
 	diag_init(&diag, NULL);
 	CU_ASSERT(safetensors_write(path, list, 3, &diag));
-	SafeTensors *st = safetensors_open(path, &diag);
+	TensorFile *st = tensor_file_open(path, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
-	CU_ASSERT_EQUAL(safetensors_count(st), 3);
+	CU_ASSERT_EQUAL(tensor_file_count(st), 3);
 	for (int i = 0; i < 3; i++) {
-		const Tensor *tensor = safetensors_find(st, tensors[i].name);
+		const Tensor *tensor = tensor_file_find(st, tensors[i].name);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(tensor);
 		CU_ASSERT(type_equal(&tensor->type, &tensors[i].type));
 		CU_ASSERT(memcmp(tensor->data, tensors[i].data, (size_t)tensor->bytes) == 0);
 	}
-	safetensors_close(st);
+	tensor_file_close(st);
 	struct stat info, again;
 	CU_ASSERT_EQUAL(stat(path, &info), 0);
 	CU_ASSERT_EQUAL((info.st_size - 24 - 6 - 5) % 64, 0);
@@ -346,9 +346,9 @@ static void test_write(void)
 	free(first);
 	free(second);
 	CU_ASSERT(safetensors_write(path, NULL, 0, &diag));
-	st = safetensors_open(path, &diag);
-	CU_ASSERT(st && safetensors_count(st) == 0);
-	safetensors_close(st);
+	st = tensor_file_open(path, &diag);
+	CU_ASSERT(st && tensor_file_count(st) == 0);
+	tensor_file_close(st);
 }
 
 static void test_write_errors(void)

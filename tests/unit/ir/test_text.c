@@ -318,7 +318,7 @@ static void test_write(void)
 	diag_print(&diag, stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(again);
 	CU_ASSERT_EQUAL(again->nfiles, 2);
-	CU_ASSERT_EQUAL(safetensors_count(again->files[1]), 4);
+	CU_ASSERT_EQUAL(tensor_file_count(again->files[1]), 4);
 	const Node *x = module->graphs[0]->first, *y = again->graphs[0]->first;
 	for (; x && y; x = x->next, y = y->next)
 		CU_ASSERT(x->data->bytes == y->data->bytes
@@ -357,7 +357,7 @@ static void test_write(void)
 	module_free(again);
 	again = module_read(in_directory("out.bir"), NULL, &diag);
 	CU_ASSERT(
-		again && again->nfiles == 3 && strcmp(safetensors_name(again->files[2]), "out.2.safetensors") == 0);
+		again && again->nfiles == 3 && strcmp(tensor_file_name(again->files[2]), "out.2.safetensors") == 0);
 	module_free(again);
 	module_free(module);
 	CU_ASSERT_EQUAL(diag.errors, 0);
