@@ -1,0 +1,130 @@
+"""Seeded random models of odd sizes for the tests, one row of FAMILIES a family. Weights, biases and LayerNorms are
+large enough that every tensor matters: 10 % more of any one moves the output past the tolerance (key biases, which
+softmax cancels, aside; test_golden.py checks that too).
+
+    make_model.random_model(family, kind, seed, directory, **overrides) -> (model, config)
+
+Overrides are named as BertConfig names them, whatever the family calls them.
+"""
+import dataclasses, json, pathlib, random
+import torch, transformers
+from make_tokenizer import write_byte_level, write_wordpiece
+
+ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"]
+CLASSES = {"encoder": "Model", "classify": "ForSequenceClassification", "multi": "ForSequenceClassification",
+           "regression": "ForSequenceClassification", "tag": "ForTokenClassification", "qa": "ForQuestionAnswering",
+           "fill-mask": "ForMaskedLM"}
+
+
+def roberta_keys(r, keys):
+    """Positions begin behind the padding id, most often 1; there is one kind of segment, seldom two."""
+    pad = r.choice([1, 1, 1, 0, 4])
+    return {"pad_token_id": pad, "vocab_size": keys["vocab_size"] + 257, "type_vocab_size": r.choice([1, 1, 2]),
+            "max_position_embeddings": keys["max_position_embeddings"] + pad + 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    stem: str                                    # of transformers' class names
+    more: dict = dataclasses.field(default_factory=dict)    # kinds beside those of CLASSES: their classes
+    names: dict = dataclasses.field(default_factory=dict)   # BertConfig's key -> this family's; None: it has none
+    keys: object = lambda r, keys: {}            # what is drawn otherwise than for BERT
+    segments: bool = True                        # token_type_ids reach the model
+    tokenizer: object = write_wordpiece          # writes the tokenizer's files: (directory, vocabulary size, seed)
+    classifies_pooled: bool = True               # the classifier reads the encoder's pooler
+    idle: object = lambda name, config: False    # parameters by which no output changes
+
+    def classes(self):
+        """kind -> class of transformers."""
+        names = {kind: self.stem + name for kind, name in CLASSES.items()} | self.more
+        return {kind: getattr(transformers, name) for kind, name in names.items()}
+
+    def config(self, **keys):
+        return getattr(transformers, self.stem + "Config")(**self.own(keys))
+
+    def own(self, keys):
+        """BertConfig's keys under this family's names."""
+        return {self.names.get(k, k): v for k, v in keys.items() if self.names.get(k, k)}
+
+    def longest(self, config):
+        """Tokens of the longest text."""
+        behind = config.pad_token_id + 1 if self.keys is roberta_keys else 0
+        return config.max_position_embeddings - behind
+
+    def inputs(self, ids, types=None):
+        """One unpadded text as the model's arguments."""
+        given = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
+        if self.segments:
+            given["token_type_ids"] = torch.tensor([types or [0] * len(ids)])
+        return given
+
+
+# The next family is one row.
+FAMILIES = {
+    "bert": Family("Bert", more={"nsp": "BertForNextSentencePrediction"},
+                   idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias"),
+    "distilbert": Family("DistilBert", segments=False, classifies_pooled=False, tokenizer=write_wordpiece, names={
+        "hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers",
+        "intermediate_size": "hidden_dim", "hidden_act": "activation", "type_vocab_size": None,
+        "layer_norm_eps": None}),
+    "roberta": Family("Roberta", segments=False, classifies_pooled=False, keys=roberta_keys,
+                      tokenizer=write_byte_level,
+                      idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias"),
+}
+
+
+def random_config(family, kind, seed):
+    r = random.Random(seed)
+    heads = r.choice([1, 2, 3, 4, 5, 7, 12])
+    size = r.choice([5, 7, 8, 11, 16, 19, 32, 64])
+    labels = 1 if kind == "regression" else r.choice([2, 3, 5, 17])
+    more = {"num_labels": labels} if kind in ("classify", "multi", "regression", "tag") else {}
+    if kind == "multi":
+        more["problem_type"] = "multi_label_classification"
+    keys = dict(vocab_size=r.choice([97, 128, 513]), hidden_size=heads * size, num_attention_heads=heads,
+                num_hidden_layers=r.choice([1, 2, 3]), intermediate_size=r.choice([1, 7, 33, 48, 100, 257]),
+                max_position_embeddings=r.choice([17, 40, 64]), type_vocab_size=r.choice([1, 2, 3]),
+                hidden_act=ACTIVATIONS[seed % len(ACTIVATIONS)], layer_norm_eps=r.choice([1e-12, 1e-5]), **more)
+    return FAMILIES[family].config(**(keys | FAMILIES[family].keys(r, keys)))
+
+
+def randomize(model, seed):
+    """Weights of variance 1/fan_in, so that signals neither die nor explode; biases and LayerNorm shifts of about
+    0.5, LayerNorm scales of about 1."""
+    g = torch.Generator().manual_seed(seed)
+    for name, p in model.named_parameters():
+        n = torch.randn(p.shape, generator=g)
+        if p.dim() == 1 and name.endswith(".weight"):
+            n = 1 + 0.3 * n
+        elif p.dim() == 1:
+            n = 0.5 * n
+        elif "embeddings" not in name:
+            n = 1.5 * n / p.shape[1] ** 0.5
+        p.data.copy_(n)
+    return model
+
+
+def random_model(family, kind, seed, directory, **overrides):
+    torch.manual_seed(seed)
+    row = FAMILIES[family]
+    c = random_config(family, kind, seed)
+    for k, v in row.own(overrides).items():
+        setattr(c, k, v)
+    c._attn_implementation = "eager"
+    model = randomize(row.classes()[kind](c), seed).eval()
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(directory)
+    row.tokenizer(directory, c.vocab_size, seed)
+    return model, c
+
+
+def reference(row, model, kind, ids, types=None):
+    """What the program gives for a text, as transformers computes it."""
+    o = model(**row.inputs(ids, types))
+    if kind == "encoder":
+        mean = o.last_hidden_state[0].double().mean(0)
+        return (mean / mean.norm().clamp(min=1e-12)).numpy()
+    if kind == "qa":
+        return torch.stack([o.start_logits[0], o.end_logits[0]], 1).numpy()
+    return o.logits[0].numpy()
