@@ -16,8 +16,9 @@
 void build_options_init(BuildOptions *, int argc, char **argv);
 /* A child parser: its `input` is a BuildOptions. Commands list it in .children. */
 extern const struct argp build_argp;
-/* The number that an option was given, within [least, most]; the one MODEL of a command. A usage error ends
- * the process with exit 2. */
+/* The number that an option was given, within [least, most]; the one MODEL of a command, and that it lacks
+ * one. A usage error ends the process with exit 2. */
 double option_number(struct argp_state *, const char *name, const char *text, double least, double most);
 void option_model(struct argp_state *, BuildOptions *, const char *argument);
+void option_no_model(struct argp_state *);
 #endif

@@ -44,7 +44,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_ARG: option_model(state, options, argument); return 0;
 	case ARGP_KEY_END:
 		if (!options->load.model)
-			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
+			option_no_model(state);
 		else if (!options->result.out)
 			argp_error(state, "no result: give -o OUT");
 		return 0;
@@ -97,9 +97,11 @@ int cmd_build(int argc, char **argv)
 		.args_doc = "MODEL",
 		.children = children,
 		.doc = "Compile a model into a program, a library or C.\v"
-			   "MODEL is a Hugging Face directory, a model.xml (see `bertc describe`) or a graph in .bir "
-			   "text.\n\n"
-			   "Examples:\n"
+			   "MODEL is one of these:\n"
+#define IMPORTER(NAME, reads, doc, ...) "  " doc "\n"
+#include "compiler/import/importers.def"
+#undef IMPORTER
+			   "\nExamples:\n"
 			   "  bertc build minilm-sst2 -o sst2\n"
 			   "  bertc build minilm-l6 --weights=f16 --cpu=x86-64-v3 -o embed\n"
 			   "  bertc build minilm-l6 --emit=lib --name=embed -o libembed.a\n"

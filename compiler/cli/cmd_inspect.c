@@ -41,7 +41,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
 	case ARGP_KEY_END:
 		if (!o->build.load.model)
-			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
+			option_no_model(state);
 		else if (!o->build.result.out)
 			argp_error(state, "no result: give -o REPORT.html");
 		else if (o->build.result.emit != EMIT_EXE)

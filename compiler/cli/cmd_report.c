@@ -40,7 +40,7 @@ static void check(struct argp_state *state, const ReportOptions *o)
 	if (!o->kind || (strcmp(o->kind, "eight") != 0 && strcmp(o->kind, "order") != 0))
 		argp_error(state, "which report: eight or order?");
 	else if (!o->build.load.model)
-		argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
+		option_no_model(state);
 	else if (!o->data)
 		argp_error(state, "no data: give --data FILE");
 	else if (strcmp(o->kind, "eight") == 0 && !o->student)

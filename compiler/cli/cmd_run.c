@@ -26,7 +26,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!options->build.load.model)
-			argp_error(state, "no model: give a Hugging Face directory, a model.xml or a .bir file");
+			option_no_model(state);
 		return 0;
 	default: return ARGP_ERR_UNKNOWN;
 	}

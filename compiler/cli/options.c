@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bertc.h"
+#include "compiler/import/import.h"
 
 enum { /* keys of options without a letter */
 	KEY_EMIT = 0x100,
@@ -299,6 +300,12 @@ double option_number(struct argp_state *state, const char *name, const char *tex
 	if (end == text || *end || !(value >= least && value <= most))
 		argp_error(state, "--%s=%s: expected a number from %g to %g", name, text, least, most);
 	return value;
+}
+
+void option_no_model(struct argp_state *state)
+{
+	char known[IMPORTERS_BYTES];
+	argp_error(state, "no model: give %s", importers_text(0, known));
 }
 
 void option_model(struct argp_state *state, BuildOptions *options, const char *argument)

@@ -1,13 +1,8 @@
-/* checkpoint.c: the checkpoint files of a description. One .safetensors, or the shards that a
- * .safetensors.index.json lists; a shard may hold exactly the tensors that the index places in it, so that no
- * tensor has two meanings. */
-#include <errno.h>
-#include <fcntl.h>
+/* checkpoint.c: the checkpoint files of a description, and the module over them. One .safetensors, or the
+ * shards that a .safetensors.index.json lists; a shard may hold exactly the tensors that the index places in
+ * it, so that no tensor has two meanings. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
 #include "compiler/support/files.h"
@@ -19,12 +14,6 @@ typedef struct Shards {
 	char *path[SHARDS_MAX];
 	int32_t count;
 } Shards;
-
-static bool has_suffix(const char *text, const char *suffix)
-{
-	size_t length = strlen(text), tail = strlen(suffix);
-	return length > tail && strcmp(text + length - tail, suffix) == 0;
-}
 
 static int32_t shard_number(Shards *shards, const char *name)
 {
@@ -54,7 +43,7 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 		if (!json_is_string(value))
 			return diag_error_in(diag, EXIT_INPUT, index, 0,
 				"weight_map places %s in %s, expected a file name", tensor, json_kind(value));
-		if (!has_suffix(json_string_value(value), ".safetensors"))
+		if (!path_has_suffix(json_string_value(value), ".safetensors"))
 			return diag_error_in(diag, EXIT_INPUT, index, 0,
 				"weight_map places %s in \"%s\", which is not a .safetensors file", tensor,
 				json_string_value(value));
@@ -75,7 +64,7 @@ static bool find_shards(const ModelDesc *desc, const char *const *search, Shards
 	char *path = file_find(directory, desc->weights, search, desc->mem, diag);
 	if (!path)
 		return false;
-	if (!has_suffix(desc->weights, ".json")) {
+	if (!path_has_suffix(desc->weights, ".json")) {
 		shards->name[0] = desc->weights;
 		shards->path[0] = path;
 		shards->count = 1;
@@ -133,8 +122,9 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 	int32_t opened = 0;
 	*files = NULL;
 	if (find_shards(desc, search, &shards, &json, &map, diag)) {
-		*files = calloc((size_t)shards.count, sizeof **files);
-		while (opened < shards.count && ((*files)[opened] = tensor_file_open(shards.path[opened], diag)))
+		*files = calloc(SHARDS_MAX, sizeof **files);
+		while (*files && opened < shards.count
+			&& ((*files)[opened] = tensor_file_open(shards.path[opened], diag)))
 			opened++;
 		if (opened < shards.count || (map && !check_places(map, &shards, *files, diag))) {
 			checkpoint_close(*files, opened);
@@ -146,35 +136,34 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 	return opened;
 }
 
-bool checkpoint_sha256(const ModelDesc *desc, const char *const *search, char hex[65], Diag *diag)
+/* ---- the module over them ----------------------------------------------------------------------- */
+
+#define FAMILY(function, name, doc) FamilyFn family_##function;
+#include "compiler/families/families.def"
+#undef FAMILY
+static const struct {
+	const char *name;
+	FamilyFn *build;
+} families[] = {
+#define FAMILY(function, name, doc) {name, family_##function},
+#include "compiler/families/families.def"
+#undef FAMILY
+};
+
+Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
-	Shards shards = {.count = 0};
-	json_t *json;
-	const json_t *map;
-	const void *parts[SHARDS_MAX];
-	size_t bytes[SHARDS_MAX];
-	int mapped = 0;
-	bool good = find_shards(desc, search, &shards, &json, &map, diag);
-	while (good && mapped < shards.count) {
-		struct stat st;
-		int fd = open(shards.path[mapped], O_RDONLY | O_CLOEXEC);
-		void *data = fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0
-			? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
-			: MAP_FAILED;
-		if (fd >= 0)
-			close(fd);
-		if (data == MAP_FAILED) {
-			good = diag_error_in(
-				diag, EXIT_INPUT, shards.path[mapped], 0, "cannot be mapped: %s", strerror(errno));
-			break;
+	TensorFile **files;
+	int32_t count = checkpoint_open(desc, options->search, &files, diag);
+	Module *module = NULL;
+	if (count == 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		if (strcmp(families[i].name, desc->family) == 0) {
+			module = families[i].build(desc, files, count, options, diag); /* the files are its own now */
+			free(files);
+			return module;
 		}
-		parts[mapped] = data;
-		bytes[mapped++] = (size_t)st.st_size;
-	}
-	if (good)
-		toolchain_sha256(parts, bytes, mapped, hex);
-	while (mapped-- > 0)
-		munmap((void *)parts[mapped], bytes[mapped]);
-	json_decref(json);
-	return good;
+	checkpoint_close(files, count);
+	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0, "family \"%s\" is not known", desc->family);
+	return NULL;
 }

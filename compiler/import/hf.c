@@ -4,6 +4,7 @@
  * builder. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
@@ -454,4 +455,16 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 		return desc;
 	description_free(desc);
 	return NULL;
+}
+
+bool import_hf_takes(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool import_hf(const LoadOptions *options, Loaded *loaded, Diag *diag)
+{
+	loaded->desc = description_from_hf(options->model, options, diag);
+	return loaded->desc != NULL;
 }

@@ -17,17 +17,35 @@ typedef struct Loaded {
 	Module **merged;
 	int32_t nmerged; /* modules whose tensors the module reads: those of its tasks */
 } Loaded;
-/* load.c: options->model is a directory, a .xml or a .bir. False and messages on error; then there is nothing
- * to unload. */
+/* load.c: options->model is anything that a row of importers.def takes. False and messages on error; then
+ * there is nothing to unload. */
 bool model_load(const LoadOptions *, Loaded *, Diag *);
 void model_unload(Loaded *);
-/* The module of a description with an encoder; NULL and messages. */
-Module *description_build(const ModelDesc *, const LoadOptions *, Diag *);
 
-/* hf.c, xml.c. Both return NULL with messages on error; the result lives in its own mem (description_free).
- */
+/* importers.def: what a path has to look like, and a reader, which fills loaded->desc or loaded->module. The
+ * reader of a module obeys --max-tokens. */
+#define IMPORTER(NAME, ...) \
+	bool import_##NAME##_takes(const char *path); \
+	bool import_##NAME(const LoadOptions *, Loaded *, Diag *);
+#include "importers.def"
+#undef IMPORTER
+typedef enum ImportOptionNumber {
+#define IMPORT_OPTION(NAME, ...) IMPORT_NUMBER_##NAME,
+#include "importers.def"
+#undef IMPORT_OPTION
+} ImportOptionNumber;
+typedef enum ImportOptions {
+#define IMPORT_OPTION(NAME, ...) IMPORT_##NAME = 1 << IMPORT_NUMBER_##NAME,
+#include "importers.def"
+#undef IMPORT_OPTION
+} ImportOptions;
+enum { IMPORTERS_BYTES = 512 };
+/* Writes "a directory, a model.xml or a .bir file": the importers that know all these options (0: all
+ * importers). Returns text. */
+const char *importers_text(ImportOptions, char text[IMPORTERS_BYTES]);
+
+/* hf.c: NULL with messages on error; the result lives in its own mem (description_free). */
 ModelDesc *description_from_hf(const char *directory, const LoadOptions *, Diag *);
-ModelDesc *description_from_xml(const char *path, const LoadOptions *, Diag *);
 
 /* xml_graph.c: the second form. model is an xmlNode of libxml2. */
 struct _xmlNode;
@@ -49,6 +67,6 @@ bool merge_graphs(Module *, Diag *);
  * *files; 0 and messages on error. */
 int32_t checkpoint_open(const ModelDesc *, const char *const *search, TensorFile ***files, Diag *);
 void checkpoint_close(TensorFile **files, int32_t count);
-/* The SHA-256 of the weights' bytes (one file after another) as 64 digits. */
-bool checkpoint_sha256(const ModelDesc *, const char *const *search, char hex[65], Diag *);
+/* The module of a description with an encoder; NULL and messages. */
+Module *description_build(const ModelDesc *, const LoadOptions *, Diag *);
 #endif

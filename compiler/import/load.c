@@ -1,50 +1,103 @@
-/* load.c: whatever a person calls a model -> a verified module at graph level and its tokenizer. A directory
- * is a Hugging Face model, a .xml a model description, a .bir a graph. */
+/* load.c: any model that a row of importers.def reads -> a verified module at graph level and its tokenizer.
+ * An importer makes a description, from which the module is built here (of several tasks by merge.c), or the
+ * module itself. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 #include "import.h"
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer.h"
 
-#define FAMILY(function, name, doc) FamilyFn family_##function;
-#include "compiler/families/families.def"
-#undef FAMILY
-static const struct {
-	const char *name;
-	FamilyFn *build;
-} families[] = {
-#define FAMILY(function, name, doc) {name, family_##function},
-#include "compiler/families/families.def"
-#undef FAMILY
+/* ---- which importer -------------------------------------------------------------------------- */
+
+typedef struct Importer {
+	const char *reads;
+	unsigned options;
+	bool (*takes)(const char *path);
+	bool (*import)(const LoadOptions *, Loaded *, Diag *);
+} Importer;
+static const Importer importers[] = {
+#define IMPORTER(NAME, reads, doc, options) {reads, options, import_##NAME##_takes, import_##NAME},
+#include "importers.def"
+#undef IMPORTER
 };
+enum { IMPORTERS = sizeof importers / sizeof *importers };
 
-/* ---- from a description ---------------------------------------------------------------------- */
-
-Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
+const char *importers_text(ImportOptions options, char text[IMPORTERS_BYTES])
 {
-	TensorFile **files;
-	int32_t count = checkpoint_open(desc, options->search, &files, diag);
-	Module *module = NULL;
-	if (count == 0)
-		return NULL;
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-		if (strcmp(families[i].name, desc->family) == 0) {
-			module = families[i].build(desc, files, count, options, diag); /* the files are its own now */
-			free(files);
-			return module;
-		}
-	checkpoint_close(files, count);
-	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0, "family \"%s\" is not known", desc->family);
+	int32_t left = 0;
+	size_t at = 0;
+	for (int i = 0; i < IMPORTERS; i++)
+		left += (importers[i].options & options) == options;
+	text[0] = '\0';
+	for (int i = 0; i < IMPORTERS && at < IMPORTERS_BYTES; i++) {
+		if ((importers[i].options & options) != options)
+			continue;
+		const char *gap = left > 2 ? ", " : " or ";
+		at += (size_t)snprintf(
+			text + at, IMPORTERS_BYTES - at, "%s%s", importers[i].reads, left > 1 ? gap : "");
+		left--;
+	}
+	return text;
+}
+
+static const Importer *find_importer(const char *path, Diag *diag)
+{
+	char known[IMPORTERS_BYTES];
+	for (int i = 0; i < IMPORTERS; i++)
+		if (importers[i].takes(path))
+			return &importers[i];
+	const char *problem = access(path, F_OK) == 0 ? "its name does not say what it is" : strerror(errno);
+	diag_error_in(
+		diag, EXIT_INPUT, path, 0, "is no model: %s; expected %s", problem, importers_text(0, known));
 	return NULL;
 }
 
+/* An option that the importer does not know would change the answer, so it is refused. */
+static bool check_options(const Importer *importer, const LoadOptions *options, Diag *diag)
+{
+	static const struct {
+		ImportOptions option;
+		const char *name, *why;
+	} table[] = {
+#define IMPORT_OPTION(NAME, field, why) {IMPORT_##NAME, #field, why},
+#include "importers.def"
+#undef IMPORT_OPTION
+	};
+	const char *const given[] = {
+#define IMPORT_OPTION(NAME, field, why) options->field,
+#include "importers.def"
+#undef IMPORT_OPTION
+	};
+	char takers[IMPORTERS_BYTES];
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (given[i] && !(importer->options & table[i].option))
+			return diag_error(diag, EXIT_USAGE, 0, "--%s=%s is for %s; %s", table[i].name, given[i],
+				importers_text(table[i].option, takers), table[i].why);
+	return true;
+}
+
+/* ---- from a description ---------------------------------------------------------------------- */
+
+/* The SHA-256 of the bytes of the weights, one file after another, as 64 digits. */
+static void hash_files(const Module *module, char hex[65])
+{
+	MemArena *mem = mem_new();
+	const size_t count = (size_t)module->nfiles;
+	const void **parts = mem_alloc(mem, count * sizeof *parts);
+	size_t *bytes = mem_alloc(mem, count * sizeof *bytes);
+	for (size_t i = 0; i < count; i++)
+		parts[i] = tensor_file_bytes(module->files[i], &bytes[i]);
+	toolchain_sha256(parts, bytes, (int)count, hex);
+	mem_free(mem);
+}
+
 /* What --about and reports say about where the model came from. */
-static bool set_meta(Module *module, const ModelDesc *desc, const LoadOptions *options, Diag *diag)
+static void set_meta(Module *module, const ModelDesc *desc)
 {
 	char hex[65], line[256];
-	if (!checkpoint_sha256(desc, options->search, hex, diag))
-		return false;
+	hash_files(module, hex);
 	if (desc->family) {
 		module_set_meta(module, "source", desc->family);
 		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden,
@@ -52,11 +105,11 @@ static bool set_meta(Module *module, const ModelDesc *desc, const LoadOptions *o
 		module_set_meta(module, "encoder", line);
 	}
 	module_set_meta(module, "model_sha256", hex);
-	return true;
 }
 
-static bool load_description(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Diag *diag)
+static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
+	ModelDesc *desc = loaded->desc;
 	if (options->merge && !merge_parse(desc, options->merge, diag))
 		return false;
 	if (desc->nmerges) {
@@ -66,33 +119,27 @@ static bool load_description(ModelDesc *desc, const LoadOptions *options, Loaded
 		loaded->module = desc->is_graph ? desc->module : description_build(desc, options, diag);
 	}
 	desc->module = NULL;
-	if (!loaded->module || (desc->weights && !set_meta(loaded->module, desc, options, diag)))
+	if (!loaded->module)
 		return false;
+	if (desc->weights)
+		set_meta(loaded->module, desc);
 	if (desc->passes)
 		loaded->passes = mem_string(loaded->mem, desc->passes, strlen(desc->passes));
-	if (!desc->tokenizer)
-		return true;
-	loaded->tokenizer = tokenizer_import(
-		desc->directory, desc->tokenizer, options->search, loaded->mem, diag);
-	return loaded->tokenizer != NULL;
+	return true;
 }
 
-/* ---- from a graph ---------------------------------------------------------------------------- */
+/* ---- from a module --------------------------------------------------------------------------- */
 
-static bool load_graph(const LoadOptions *options, Loaded *loaded, Diag *diag)
+static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
-	if (options->outputs)
-		return diag_error(diag, EXIT_USAGE, 0,
-			"--outputs is for directories and encoders; a graph says itself what it returns");
-	Module *module = loaded->module = module_read(options->model, options->search, diag);
-	if (!module)
-		return false;
-	if (options->max_tokens > 0 && (module->max_tokens == 0 || options->max_tokens < module->max_tokens))
-		module->max_tokens = options->max_tokens;
-	if (!module->tokenizer)
+	const ModelDesc *desc = loaded->desc;
+	const Module *module = loaded->module;
+	const char *name = desc ? desc->tokenizer : module->tokenizer,
+			   *directory = desc ? desc->directory : module->directory;
+	if (!name)
 		return true;
-	const char *directory = module->directory ? module->directory : ".";
-	loaded->tokenizer = tokenizer_import(directory, module->tokenizer, options->search, loaded->mem, diag);
+	loaded->tokenizer = tokenizer_import(
+		directory ? directory : ".", name, options->search, loaded->mem, diag);
 	return loaded->tokenizer != NULL;
 }
 
@@ -122,12 +169,6 @@ static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
-
-static bool has_suffix(const char *text, const char *suffix)
-{
-	size_t length = strlen(text), tail = strlen(suffix);
-	return length > tail && strcmp(text + length - tail, suffix) == 0;
-}
 
 /* A copy of a template with types that have a row. */
 static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64_t rows, MemArena *mem)
@@ -175,32 +216,13 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 
 bool model_load(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
-	struct stat st;
-	bool good, from_checkpoint = false, is_directory = stat(options->model, &st) == 0 && S_ISDIR(st.st_mode);
 	*loaded = (Loaded){.mem = mem_new()};
-	if (options->merge && !is_directory) {
-		good = diag_error(diag, EXIT_USAGE, 0,
-			"--merge=%s: is for a base that is a directory; a description names its tasks itself",
-			options->merge);
-	} else if (!is_directory && options->task) {
-		good = diag_error(
-			diag, EXIT_USAGE, 0, "--task is for directories; this file says itself what it is for");
-	} else if (!is_directory && (has_suffix(options->model, ".bir") || strcmp(options->model, "-") == 0)) {
-		good = load_graph(options, loaded, diag);
-	} else {
-		ModelDesc *desc = NULL;
-		if (is_directory)
-			desc = description_from_hf(options->model, options, diag);
-		else if (has_suffix(options->model, ".xml"))
-			desc = description_from_xml(options->model, options, diag);
-		else
-			diag_error_in(
-				diag, EXIT_INPUT, options->model, 0, "is neither a directory nor a .xml or .bir file");
-		loaded->desc = desc;
-		good = desc && load_description(desc, options, loaded, diag);
-		from_checkpoint = desc && desc->weights && !desc->nmerges;
-	}
-	good = good && module_verify(loaded->module, diag) && hash_graph(loaded, from_checkpoint, diag);
+	const Importer *importer = find_importer(options->model, diag);
+	bool good = importer && check_options(importer, options, diag) && importer->import(options, loaded, diag)
+		&& (!loaded->desc || build_description(options, loaded, diag))
+		&& load_tokenizer(options, loaded, diag) && module_verify(loaded->module, diag);
+	const ModelDesc *desc = loaded->desc;
+	good = good && hash_graph(loaded, desc && desc->weights && !desc->nmerges, diag);
 	if (good) {
 		check_types(loaded);
 		check_vocabulary(loaded, options->model, diag);

@@ -330,7 +330,7 @@ static ModelDesc *new_description(const char *path)
 	return desc;
 }
 
-ModelDesc *description_from_xml(const char *path, const LoadOptions *options, Diag *diag)
+static ModelDesc *description_from_xml(const char *path, const LoadOptions *options, Diag *diag)
 {
 	size_t bytes;
 	char *text = file_read(path, XML_BYTES_MAX, &bytes, diag);
@@ -349,4 +349,12 @@ ModelDesc *description_from_xml(const char *path, const LoadOptions *options, Di
 		return desc;
 	description_free(desc);
 	return NULL;
+}
+
+bool import_xml_takes(const char *path) { return path_has_suffix(path, ".xml"); }
+
+bool import_xml(const LoadOptions *options, Loaded *loaded, Diag *diag)
+{
+	loaded->desc = description_from_xml(options->model, options, diag);
+	return loaded->desc != NULL;
 }

@@ -13,6 +13,12 @@
 #include <unistd.h>
 #include "files.h"
 
+bool path_has_suffix(const char *path, const char *suffix)
+{
+	const size_t length = strlen(path), tail = strlen(suffix);
+	return length > tail && strcmp(path + length - tail, suffix) == 0;
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang the compiler before fstat can refuse it.

@@ -13,6 +13,8 @@ char *file_find(const char *directory, const char *reference, const char *const 
 /* The same for the file `inside` of a folder whose plain name is the reference. */
 char *file_find_in(const char *directory, const char *reference, const char *inside,
 	const char *const *search, MemArena *, Diag *);
+/* "a.bir" has the suffix ".bir"; ".bir" alone has not. */
+bool path_has_suffix(const char *path, const char *suffix);
 /* Whether writing `out` would replace the model: MODEL itself, or a weights, tokenizer or configuration file
  * that lies with it. */
 bool file_is_of_model(const char *out, const char *model);

@@ -45,7 +45,7 @@ rm model/config.json; mkdir model/config.json; refused 3 'not a regular file' mo
 rmdir model/config.json; head -c 20000000 /dev/zero >model/config.json; refused 3 'at most' model
 rm model/config.json; refused 3 'config.json' model
 refused 3 'nowhere' nowhere
-: >empty; refused 3 'neither a directory nor' empty
+: >empty; refused 3 'is no model: its name does not say what it is' empty
 
 # what lies beside it
 tiny_hf model
