@@ -43,21 +43,32 @@ typedef struct TemplateItem {
 	TemplatePiece piece;
 	int32_t id, type;
 } TemplateItem;
-typedef enum TokenizerModel { TOKENIZER_WORDPIECE /* later: BPE, UNIGRAM, WORD_LEVEL */ } TokenizerModel;
+typedef enum CharStep {
+#define STEP(name) STEP_##name,
+#include "codegen/tokenize/steps.def"
+#undef STEP
+	CHAR_STEPS
+} CharStep;
+enum { TOKENIZER_STEPS_MAX = 16 };
+/* A tokenizer is a normaliser (steps), a pre-tokenizer that cuts words (split), a model that makes tokens of
+ * a word (model), added tokens and templates. */
 typedef struct TokenizerDesc {
-	TokenizerModel model;
+	const struct TokenizerModel *model; /* a row of compiler/tokenizer/tokenizers.def, */
+	const void *data;                   /* and what only this model has */
+	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def, */
+	int32_t split_number[2];            /* and its settings */
+	int32_t nsteps;
+	CharStep steps[TOKENIZER_STEPS_MAX];
 	int32_t nvocab;                                  /* entries; ids may have holes: text NULL there */
 	const char **vocab;                              /* by id, UTF-8 */
-	const char *unk_token, *prefix;                  /* "[UNK]", "##" */
 	int32_t unk_id, pad_id, cls_id, sep_id, mask_id; /* -1: none */
-	int32_t max_word_chars;                          /* 100 */
-	bool clean_text, chinese_chars, strip_accents, lowercase;
 	int32_t nadded;
 	const AddedToken *added;
 	int32_t nsingle, npair;
 	const TemplateItem *single, *pair;
 	int32_t max_length; /* model_max_length when below 10^6, else 0 */
 } TokenizerDesc;
+bool tokenizer_has_step(const TokenizerDesc *, CharStep);
 
 /* ---- emit ------------------------------------------------------------------------------------ */
 typedef enum EmitKind {

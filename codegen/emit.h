@@ -20,6 +20,8 @@ typedef struct Paste {
 } Paste;
 /* The file, in front of it those it includes with quotes, each once; their #include lines are left out. */
 bool paste_file(Paste *, const char *name, Diag *);
+/* Of the pre-tokenizers and models of runtime/tokenize, those of this tokenizer; NULL: none. */
+bool paste_tokenizer(Paste *, const TokenizerDesc *, Diag *);
 bool paste_kernel(Paste *, const char *function, Diag *);
 void paste_free(Paste *);
 

@@ -171,7 +171,7 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	for (int32_t i = 0; good && i < e->nkernels; i++)
 		good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
 	good = good && paste_file(&paste, "tokenize/tokenizer.c", e->diag)
-		&& paste_file(&paste, "steps.h", e->diag)
+		&& paste_tokenizer(&paste, e->options->tokenizer, e->diag) && paste_file(&paste, "steps.h", e->diag)
 		&& (!graph_has_exits(e->graph) || paste_file(&paste, "exit.h", e->diag));
 	bool in_main = false;
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {

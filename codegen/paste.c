@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
+#include "tokenize/tokenizer_tables.h"
 
 static const struct {
 	const char *function, *file;
@@ -96,6 +97,16 @@ bool paste_kernel(Paste *paste, const char *function, Diag *diag)
 		if (strcmp(kernel_files[i].function, function) == 0)
 			return paste_file(paste, kernel_files[i].file, diag);
 	return diag_error(diag, EXIT_RUN, 0, "no kernel %s in runtime/kernels.def", function);
+}
+
+bool paste_tokenizer(Paste *paste, const TokenizerDesc *desc, Diag *diag)
+{
+	char split[64], model[64];
+	if (!desc)
+		return true;
+	snprintf(split, sizeof split, "tokenize/split_%s.h", desc->split->name);
+	snprintf(model, sizeof model, "tokenize/%s.h", desc->model->name);
+	return paste_file(paste, split, diag) && paste_file(paste, model, diag);
 }
 
 void paste_free(Paste *paste)

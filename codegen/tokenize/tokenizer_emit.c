@@ -1,6 +1,6 @@
 /* tokenizer_emit.c: a TokenizerDesc as tables in the blob and as the initialiser of an RtTokenizer. The
- * Unicode tables are unicode_tables.c's, the tries trie.c's. No text of the model goes into the emitted C,
- * only numbers. */
+ * tables of characters are char_tables.c's, the tries trie.c's, the model's tables its own file's. No text of
+ * the model goes into the emitted C, only numbers. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_tables.h"
@@ -13,40 +13,38 @@ _Static_assert((int)RT_PIECE_TOKEN == (int)PIECE_TOKEN && (int)RT_PIECE_A == (in
 		&& (int)RT_PIECE_B == (int)PIECE_B,
 	"pieces of templates have the same numbers here and in the program");
 
-static size_t add_table(Blob *blob, List *list)
+size_t layout_add(Blob *blob, List *list)
 {
 	size_t offset = blob_add(blob, list->items, list->count * list->size);
 	list_free(list);
 	return offset;
 }
 
-static void add_unicode(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
+static void add_chars(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
 {
-	UnicodeTables tables;
-	unicode_tables_build(desc, &tables);
-	layout->blocks = add_table(blob, &tables.blocks);
-	layout->cells = add_table(blob, &tables.cells);
-	layout->records = add_table(blob, &tables.records);
-	layout->lists = add_table(blob, &tables.lists);
+	CharTables tables;
+	char_tables_build(desc, &tables);
+	layout->blocks = layout_add(blob, &tables.blocks);
+	layout->cells = layout_add(blob, &tables.cells);
+	layout->records = layout_add(blob, &tables.records);
+	layout->lists = layout_add(blob, &tables.lists);
 }
 
-static bool too_large(Diag *diag, const char *what, int32_t count)
+bool layout_too_large(Diag *diag, const char *what, int32_t count)
 {
 	return diag_error(
 		diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units", count, what);
 }
 
-static bool add_vocab(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
+bool layout_vocab(const TokenizerDesc *desc, List *units, Diag *diag)
 {
-	List keys = list_new(sizeof(TrieKey)), units;
+	List keys = list_new(sizeof(TrieKey));
 	for (int32_t id = 0; id < desc->nvocab; id++)
 		if (desc->vocab[id])
 			list_add(&keys, &(TrieKey){desc->vocab[id], (int32_t)strlen(desc->vocab[id]), id});
-	bool fits = trie_build(keys.items, (int32_t)keys.count, &units);
+	bool fits = trie_build(keys.items, (int32_t)keys.count, units);
 	list_free(&keys);
-	layout->inside = trie_walk(&units, desc->prefix, (int32_t)strlen(desc->prefix));
-	layout->vocab = add_table(blob, &units);
-	return fits || too_large(diag, "vocabulary entries", desc->nvocab);
+	return fits || layout_too_large(diag, "vocabulary entries", desc->nvocab);
 }
 
 /* The spelling of every id, added tokens included. */
@@ -71,8 +69,8 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 			list_add(&texts, text);
 	}
 	free(added);
-	layout->text_at = add_table(blob, &text_at);
-	layout->texts = add_table(blob, &texts);
+	layout->text_at = layout_add(blob, &text_at);
+	layout->texts = layout_add(blob, &texts);
 }
 
 /* The normalised form of a text, in memory of its own. */
@@ -97,7 +95,7 @@ static bool add_added_trie(const TokenizerDesc *desc, const TokenizerLayout *lay
 	size_t *offset, int32_t *count, Diag *diag)
 {
 	RtTokenizer t = tokenizer_instance(
-		layout, blob->data); /* what its normaliser needs is there; good until the blob grows */
+		desc, layout, blob->data); /* what its normaliser needs is there; good until the blob grows */
 	List keys = list_new(sizeof(TrieKey)), units;
 	for (int32_t i = 0; i < desc->nadded; i++) {
 		const AddedToken *token = &desc->added[i];
@@ -114,8 +112,8 @@ static bool add_added_trie(const TokenizerDesc *desc, const TokenizerLayout *lay
 	for (size_t i = 0; clean && i < keys.count; i++)
 		free((char *)((TrieKey *)keys.items)[i].text);
 	list_free(&keys);
-	*offset = add_table(blob, &units);
-	return fits || too_large(diag, "added tokens", *count);
+	*offset = layout_add(blob, &units);
+	return fits || layout_too_large(diag, "added tokens", *count);
 }
 
 static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
@@ -136,7 +134,7 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 			|| strncmp(token->text, "\xEF\xBF\xBD", 3) == 0) /* U+FFFD: any bad byte */
 			layout->skips = 0;
 	}
-	layout->added = add_table(blob, &added);
+	layout->added = layout_add(blob, &added);
 	layout->first_raw = blob_add(blob, first, sizeof first);
 	return add_added_trie(desc, layout, false, blob, &layout->added_raw, &layout->nadded_raw, diag)
 		&& add_added_trie(desc, layout, true, blob, &layout->added_clean, &layout->nadded_clean, diag);
@@ -147,22 +145,14 @@ static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
 	List pieces = list_new(sizeof(RtPiece));
 	for (int32_t i = 0; i < count; i++)
 		list_add(&pieces, &(RtPiece){(int32_t)items[i].piece, items[i].id, items[i].type});
-	return add_table(blob, &pieces);
+	return layout_add(blob, &pieces);
 }
 
 bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
-	*layout = (TokenizerLayout){.unk_id = desc->unk_id,
-		.mask_id = desc->mask_id,
-		.word_chars = desc->max_word_chars,
-		.nsingle = desc->nsingle,
-		.npair = desc->npair};
-	if (desc->max_word_chars > RT_WORD_CHARS_MAX)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"tokenizer: words of up to %d characters, supported are at most %d", desc->max_word_chars,
-			RT_WORD_CHARS_MAX);
-	add_unicode(desc, blob, layout);
-	if (!add_vocab(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
+	*layout = (TokenizerLayout){.mask_id = desc->mask_id, .nsingle = desc->nsingle, .npair = desc->npair};
+	add_chars(desc, blob, layout);
+	if (!desc->model->layout(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;
 	add_texts(desc, blob, layout);
 	layout->single = add_template(blob, desc->single, desc->nsingle);
@@ -170,9 +160,10 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	return true;
 }
 
-RtTokenizer tokenizer_instance(const TokenizerLayout *layout, const uint8_t *blob)
+RtTokenizer tokenizer_instance(const TokenizerDesc *desc, const TokenizerLayout *layout, const uint8_t *blob)
 {
-	return (RtTokenizer){
+	RtTokenizer t = {.split = desc->split->split,
+		.word = desc->model->word,
 #define TABLE(type, name) .name = (const type *)(const void *)(blob + layout->name),
 		RT_TOKENIZER_TABLES(TABLE)
 #undef TABLE
@@ -180,6 +171,19 @@ RtTokenizer tokenizer_instance(const TokenizerLayout *layout, const uint8_t *blo
 			RT_TOKENIZER_NUMBERS(NUMBER)
 #undef NUMBER
 	};
+	for (int32_t i = 0; i < RT_MODEL_TABLES; i++)
+		t.model_table[i] = blob + layout->model_table[i];
+	memcpy(t.model_number, layout->model_number, sizeof t.model_number);
+	memcpy(t.split_number, desc->split_number, sizeof t.split_number);
+	return t;
+}
+
+static void print_numbers(FILE *c, const char *field, const int32_t *numbers, int32_t count)
+{
+	fprintf(c, "\t.%s = {", field);
+	for (int32_t i = 0; i < count; i++)
+		fprintf(c, "%s%d", i ? ", " : "", (int)numbers[i]);
+	fputs("},\n", c);
 }
 
 bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *name, Diag *diag)
@@ -188,6 +192,12 @@ bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *
 	if (!tokenizer_layout(desc, blob, &layout, diag))
 		return false;
 	fprintf(c, "static const RtTokenizer %s_tokenizer = {\n", name);
+	fprintf(c, "\t.split = split_%s,\n\t.word = %s_word,\n", desc->split->name, desc->model->name);
+	for (int32_t i = 0; i < RT_MODEL_TABLES; i++)
+		if (layout.model_table[i])
+			fprintf(c, "\t.model_table[%d] = %s_blob + %zu,\n", (int)i, name, layout.model_table[i]);
+	print_numbers(c, "model_number", layout.model_number, RT_MODEL_NUMBERS);
+	print_numbers(c, "split_number", desc->split_number, RT_SPLIT_NUMBERS);
 #define TABLE(type, field) \
 	fprintf(c, "\t." #field " = (const " #type " *)(const void *)(%s_blob + %zu),\n", name, layout.field);
 	RT_TOKENIZER_TABLES(TABLE)

@@ -380,18 +380,8 @@ static bool compare_graphs(Writer *w, const Module *read)
 /* The tokenizer that the new files describe is the one that the program would have. */
 static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
 {
-	const TokenizerDesc *want = w->loaded->tokenizer;
-	bool same = !want == !got
-		&& (!want
-			|| (want->nvocab == got->nvocab && want->nadded == got->nadded && want->unk_id == got->unk_id
-				&& want->pad_id == got->pad_id && want->cls_id == got->cls_id && want->sep_id == got->sep_id
-				&& want->mask_id == got->mask_id));
-	for (int32_t i = 0; want && same && i < want->nvocab; i++)
-		same = !want->vocab[i] == !got->vocab[i]
-			&& (!want->vocab[i] || strcmp(want->vocab[i], got->vocab[i]) == 0);
-	for (int32_t i = 0; want && same && i < want->nadded; i++)
-		same = want->added[i].id == got->added[i].id && strcmp(want->added[i].text, got->added[i].text) == 0;
-	return same || REFUSE(w, "the tokenizer's files cannot say what the passes have made of it");
+	return tokenizer_equal(w->loaded->tokenizer, got)
+		|| REFUSE(w, "the tokenizer's files cannot say what the passes have made of it");
 }
 
 static bool read_back(Writer *w)

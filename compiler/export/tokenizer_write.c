@@ -68,6 +68,8 @@ static void renumber_tokenizer(const Rewriter *r, json_t *root)
 	json_t *model = json_object_get(root, "model"), *token;
 	size_t i;
 	json_object_set_new(model, "vocab", renumber_vocab(r, json_object_get(model, "vocab")));
+	if (r->loaded->tokenizer->model->rewrite)
+		r->loaded->tokenizer->model->rewrite(r->loaded->tokenizer, model);
 	json_array_foreach(json_object_get(root, "added_tokens"), i, token) renumber_member(r, token, "id");
 	renumber_processor(r, json_object_get(root, "post_processor"));
 	renumber_member(r, json_object_get(root, "padding"), "pad_id");
@@ -143,17 +145,6 @@ static bool rewrite_json(const Rewriter *r, const char *from, const char *to,
 	return good;
 }
 
-/* A token a line; its number is its id. */
-static bool rewrite_vocab_txt(const TokenizerDesc *desc, const char *to, Diag *diag)
-{
-	AtomicFile file;
-	if (!atomic_open(&file, to, diag))
-		return false;
-	for (int32_t id = 0; id < desc->nvocab; id++)
-		fprintf(file.stream, "%s\n", desc->vocab[id] ? desc->vocab[id] : "");
-	return atomic_commit(&file, diag);
-}
-
 bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Diag *diag)
 {
 	static const struct {
@@ -163,16 +154,23 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 		{"tokenizer.json", renumber_tokenizer},
 		{"tokenizer_config.json", renumber_config},
 		{"added_tokens.json", renumber_added},
-		{"vocab.txt", NULL},
 	};
+	static const char *const older[] = {"vocab.txt", "vocab.json", "merges.txt"};
+	const TokenizerDesc *desc = loaded->tokenizer;
 	const Rewriter r = {loaded, mem_new()};
 	bool good = true;
 	for (size_t i = 0; i < sizeof files / sizeof *files && good; i++) {
 		const char *source = mem_printf(r.mem, "%s/%s", from, files[i].name);
 		const char *target = mem_printf(r.mem, "%s/%s", to, files[i].name);
 		if (access(source, F_OK) == 0)
-			good = files[i].renumber ? rewrite_json(&r, source, target, files[i].renumber, diag)
-									 : rewrite_vocab_txt(loaded->tokenizer, target, diag);
+			good = rewrite_json(&r, source, target, files[i].renumber, diag);
+	}
+	for (size_t i = 0; i < sizeof older / sizeof *older && good; i++) {
+		const char *source = mem_printf(r.mem, "%s/%s", from, older[i]);
+		bool known;
+		if (access(source, F_OK) == 0)
+			good = desc->model->write_file(
+				desc, older[i], mem_printf(r.mem, "%s/%s", to, older[i]), &known, diag);
 	}
 	mem_free(r.mem);
 	return good;

@@ -48,12 +48,7 @@ static bool check_tokenizer(
 		return true;
 	MemArena *mem = mem_new();
 	const TokenizerDesc *own = tokenizer_import(task->directory, task->tokenizer, options->search, mem, diag);
-	bool same = own && own->nvocab == base->nvocab && own->lowercase == base->lowercase
-		&& own->strip_accents == base->strip_accents && own->chinese_chars == base->chinese_chars
-		&& own->nsingle == base->nsingle && own->npair == base->npair;
-	for (int32_t i = 0; same && i < own->nvocab; i++)
-		same = !own->vocab[i] == !base->vocab[i]
-			&& (!own->vocab[i] || strcmp(own->vocab[i], base->vocab[i]) == 0);
+	const bool same = own && tokenizer_equal(own, base);
 	if (own && !same)
 		diag_error_in(diag, EXIT_UNSUPPORTED, task->path, 0,
 			"has another tokenizer than the base; one program reads texts in one way");

@@ -3,8 +3,11 @@
 #define BERTC_TOKENIZER_H
 #include "codegen/codegen.h"
 
-/* tokenizer_import.c: tokenizer.json, or vocab.txt with tokenizer_config.json beside it, as data. The result
- * lives in mem. */
+/* tokenizer_import.c: a tokenizer's files as data: tokenizer.json, or the main file of an older form
+ * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. */
 TokenizerDesc *tokenizer_import(
 	const char *directory, const char *file, const char *const *search, MemArena *, Diag *);
+/* tokenizer_equal.c: whether two tokenizers make the same of every text: all of their data but max_length.
+ * Two that are NULL are equal. */
+bool tokenizer_equal(const TokenizerDesc *, const TokenizerDesc *);
 #endif

@@ -1,10 +1,20 @@
 /* tokenizer_import.c: a tokenizer's files as a TokenizerDesc. tokenizer.json says everything itself
- * (tokenizer_json.c); vocab.txt needs tokenizer_config.json and special_tokens_map.json beside it, which
- * transformers reads in the same way: BertTokenizer's defaults are [UNK] [SEP] [PAD] [CLS] [MASK], lower
- * case, Chinese characters apart. truncation and padding are the caller's. */
+ * (tokenizer_json.c); the older forms, which are the models' own (wordpiece.c), need tokenizer_config.json
+ * and special_tokens_map.json beside them. truncation and padding are the caller's. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_import.h"
+
+const TokenizerModel *const tokenizer_models[] = {
+#define TOKENIZER(name) &name##_tokenizer,
+#include "tokenizers.def"
+#undef TOKENIZER
+	NULL};
+const Splitter *const tokenizer_splitters[] = {
+#define SPLITTER(name) &name##_splitter,
+#include "splitters.def"
+#undef SPLITTER
+	NULL};
 
 /* ---- vocabulary and added tokens ------------------------------------------------------------- */
 static bool vocab_size(TokenizerImport *import, int32_t *size)
@@ -94,6 +104,15 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 		import->capacity = 2 * import->capacity + 64;
 	}
 	import->added[import->nadded++] = token;
+	return true;
+}
+
+bool import_step(TokenizerImport *import, CharStep step)
+{
+	if (import->desc->nsteps == TOKENIZER_STEPS_MAX)
+		return IMPORT_ERROR(
+			import, EXIT_UNSUPPORTED, "the normalizer has more than %d steps", TOKENIZER_STEPS_MAX);
+	import->desc->steps[import->desc->nsteps++] = step;
 	return true;
 }
 
@@ -188,7 +207,7 @@ static bool add_roles(TokenizerImport *import, bool add)
 		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
 		*id = import_token_id(import, token.text);
 		if (roles[i].id == offsetof(TokenizerDesc, unk_id) && add)
-			import->desc->unk_token = mem_string(import->mem, token.text, strlen(token.text));
+			import->unk_token = mem_string(import->mem, token.text, strlen(token.text));
 	}
 	return true;
 }
@@ -208,72 +227,26 @@ static bool add_additional(TokenizerImport *import, const json_t *object, const 
 	return true;
 }
 
-/* ---- vocab.txt ------------------------------------------------------------------------------- */
-/* A token a line; its id is the line's number from 0. Of equal lines the last counts, as in a Python
- * dictionary. */
-static bool read_vocab_txt(TokenizerImport *import)
+bool import_config_tokens(TokenizerImport *import)
 {
-	size_t bytes;
-	char *text = file_read(import->path, TOKENIZER_BYTES_MAX, &bytes, import->diag);
-	if (!text)
-		return false;
-	bool fine = true;
-	int line = 0;
-	for (char *at = text, *end = text + bytes, *stop; fine && at < end; at = stop + 1, line++) {
-		stop = memchr(at, '\n', (size_t)(end - at));
-		stop = stop ? stop : end;
-		size_t length = (size_t)(stop - at);
-		length -= length > 0 && at[length - 1] == '\r';
-		at[length] = '\0';
-		if (strlen(at) != length
-			|| json_object_set_new(import->vocab, at, json_integer(line)) != 0) /* jansson checks UTF-8 */
-			fine = diag_error_in(
-				import->diag, EXIT_INPUT, import->path, line + 1, "the token is not UTF-8 text");
-		else if (line >= TOKEN_IDS_MAX)
-			fine = diag_error_in(
-				import->diag, EXIT_INPUT, import->path, line + 1, "more than %d tokens", TOKEN_IDS_MAX);
-	}
-	free(text);
-	return fine;
+	return add_decoder(import) && add_roles(import, true)
+		&& add_additional(import, import->config, import->config_path)
+		&& add_additional(import, import->special, "special_tokens_map.json");
 }
 
-static bool import_vocab_txt(TokenizerImport *import)
-{
-	TokenizerDesc *desc = import->desc;
-	desc->prefix = "##";
-	desc->max_word_chars = 100;
-	desc->clean_text = desc->chinese_chars = desc->lowercase = true;
-	if (!read_vocab_txt(import) || !import_vocab(import)
-		|| !json_member_bool(
-			import->config, "do_lower_case", &desc->lowercase, import->config_path, import->diag)
-		|| !json_member_bool(import->config, "tokenize_chinese_chars", &desc->chinese_chars,
-			import->config_path, import->diag))
-		return false;
-	desc->strip_accents = desc->lowercase; /* null and missing */
-	if (!json_member_bool(
-			import->config, "strip_accents", &desc->strip_accents, import->config_path, import->diag)
-		|| !add_decoder(import) || !add_roles(import, true)
-		|| !add_additional(import, import->config, import->config_path)
-		|| !add_additional(import, import->special, "special_tokens_map.json"))
-		return false;
-	if (desc->cls_id < 0 || desc->sep_id < 0)
-		return IMPORT_ERROR(import, EXIT_INPUT,
-			"the vocabulary has no %s token; name it in tokenizer_config.json",
-			desc->cls_id < 0 ? "[CLS]" : "[SEP]");
-	import_bert_template(import, desc->cls_id, desc->sep_id);
-	return true;
-}
-
+/* ---- the whole ------------------------------------------------------------------------------- */
 /* transformers lets tokenizer_config.json win over the normalizer of tokenizer.json, the tokenizers library
  * does not know it. */
 static bool warn_disagreement(TokenizerImport *import)
 {
-	bool lowercase = import->desc->lowercase, chinese = import->desc->chinese_chars;
+	const bool lowers = tokenizer_has_step(import->desc, STEP_lowercase),
+			   spaces = tokenizer_has_step(import->desc, STEP_chinese_chars);
+	bool lowercase = lowers, chinese = spaces;
 	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag)
 		|| !json_member_bool(
 			import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
 		return false;
-	if (lowercase != import->desc->lowercase || chinese != import->desc->chinese_chars)
+	if (lowercase != lowers || chinese != spaces)
 		diag_warn(import->diag, 0,
 			"%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of "
 			"one: the latter is taken, as in the tokenizers library; make the files agree",
@@ -281,7 +254,6 @@ static bool warn_disagreement(TokenizerImport *import)
 	return true;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
 /* The object in a file beside the main one, or an empty object when there is none. NULL and a message when it
  * is broken. */
 static json_t *read_beside(TokenizerImport *import, const char *name, const char **path)
@@ -316,25 +288,40 @@ static void order_added(TokenizerImport *import)
 	import->desc->nadded = n;
 }
 
+/* The model whose older form has this main file; NULL: it is tokenizer.json. Any other file that is not .json
+ * is a list of tokens, as vocab.txt is. */
+static const TokenizerModel *older_form(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const size_t length = strlen(name);
+	for (int32_t i = 0; tokenizer_models[i]; i++)
+		if (tokenizer_models[i]->file && strcmp(name, tokenizer_models[i]->file) == 0)
+			return tokenizer_models[i];
+	return length > 5 && strcmp(name + length - 5, ".json") == 0 ? NULL : &wordpiece_tokenizer;
+}
+
 static bool import_all(TokenizerImport *import)
 {
 	TokenizerDesc *desc = import->desc;
-	size_t length = strlen(import->path);
+	const TokenizerModel *older = older_form(import->path);
 	double limit = 0;
-	if (length > 5 && strcmp(import->path + length - 5, ".json") == 0) {
+	if (!older) {
 		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
 		bool fine = root && import_tokenizer_json(import, root) && add_roles(import, false)
 			&& warn_disagreement(import);
 		json_decref(root);
 		if (!fine)
 			return false;
-	} else if (!import_vocab_txt(import)) {
-		return false;
+	} else {
+		desc->model = older;
+		if (!older->read_files(import))
+			return false;
 	}
-	desc->unk_id = import_token_id(import, desc->unk_token);
-	if (desc->unk_id < 0)
+	if (import->unk_token)
+		desc->unk_id = import_token_id(import, import->unk_token);
+	if (import->unk_token && desc->unk_id < 0)
 		return IMPORT_ERROR(import, EXIT_INPUT,
-			"the vocabulary does not have its own unknown token \"%.64s\"", desc->unk_token);
+			"the vocabulary does not have its own unknown token \"%.64s\"", import->unk_token);
 	if (!json_member_real(import->config, "model_max_length", &limit, import->config_path, import->diag))
 		return false;
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;

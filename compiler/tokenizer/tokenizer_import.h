@@ -3,12 +3,12 @@
 #define TOKENIZER_IMPORT_H
 #include "compiler/support/json_file.h"
 #include "tokenizer.h"
+#include "codegen/tokenize/tokenizer_tables.h"
 
 enum {
 	TOKENIZER_BYTES_MAX = 64 << 20, /* of tokenizer.json or vocab.txt; the largest in use have 17 MB */
 	TOKEN_BYTES_MAX = 1024,         /* of one entry; the longest in use have some 200 */
 	TOKEN_IDS_MAX = 1 << 24,        /* ids in the tables have 24 bits */
-	WORD_CHARS_MAX = 1024,          /* max_input_chars_per_word: see RT_WORD_CHARS_MAX; everybody has 100 */
 	TEMPLATE_ITEMS_MAX = 64,
 };
 
@@ -18,11 +18,12 @@ typedef struct TokenizerImport {
 	const char *path;        /* of tokenizer.json or vocab.txt, for messages */
 	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
-	json_t *vocab;     /* token -> id */
-	json_t *config;    /* tokenizer_config.json; an empty object when there is none */
-	json_t *special;   /* special_tokens_map.json, likewise */
-	json_t *added_ids; /* added token -> id */
-	AddedToken *added; /* in the order of the file */
+	const char *unk_token; /* the model's own, lives in mem; NULL: it has none */
+	json_t *vocab;         /* token -> id */
+	json_t *config;        /* tokenizer_config.json; an empty object when there is none */
+	json_t *special;       /* special_tokens_map.json, likewise */
+	json_t *added_ids;     /* added token -> id */
+	AddedToken *added;     /* in the order of the file */
 	int32_t nadded, capacity;
 	int32_t next_id; /* of the next added token that the vocabulary does not have */
 } TokenizerImport;
@@ -37,8 +38,27 @@ int32_t import_token_id(const TokenizerImport *, const char *token);
 /* Appends an added token as the library would: an empty or a known one is passed over, an id the vocabulary
  * has for it wins over the one given (-1: none given). `path` is for messages. */
 bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const char *path);
+/* A step of the normaliser behind those there are; false and a message when there are too many. */
+bool import_step(TokenizerImport *, CharStep);
+/* The steps of BertNormalizer. */
+bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bool accents, bool lowercase);
+/* The tokens of tokenizer_config.json and special_tokens_map.json, for files of the older form: those of
+ * added_tokens_decoder, of the roles, and the additional ones. */
+bool import_config_tokens(TokenizerImport *);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
+/* import->vocab from an object of a tokenizer's model. */
+bool import_model_vocab(TokenizerImport *, const json_t *model);
 /* tokenizer_json.c: everything that tokenizer.json says. */
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
+
+/* The rows of tokenizers.def and splitters.def. */
+#define TOKENIZER(name) extern const TokenizerModel name##_tokenizer;
+#include "tokenizers.def"
+#undef TOKENIZER
+#define SPLITTER(name) extern const Splitter name##_splitter;
+#include "splitters.def"
+#undef SPLITTER
+extern const TokenizerModel *const tokenizer_models[]; /* NULL-terminated */
+extern const Splitter *const tokenizer_splitters[];    /* likewise */
 #endif

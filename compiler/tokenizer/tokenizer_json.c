@@ -1,7 +1,6 @@
-/* tokenizer_json.c: tokenizer.json of the `tokenizers` library, the parts of it that programs can do: model
- * WordPiece, normalizer BertNormalizer or Lowercase, pre_tokenizer BertPreTokenizer, post_processor
- * TemplateProcessing or BertProcessing. Another type is refused by name. decoder, truncation and padding do
- * not matter for ids. */
+/* tokenizer_json.c: tokenizer.json of the `tokenizers` library: a model of tokenizers.def, a pre_tokenizer of
+ * splitters.def, a normalizer and a post_processor. Another type is refused by name. decoder, truncation and
+ * padding do not matter for ids. */
 #include <string.h>
 #include "tokenizer_import.h"
 
@@ -39,38 +38,59 @@ static bool refuse(TokenizerImport *import, const char *key, const char *type, c
 }
 
 /* ---- model ----------------------------------------------------------------------------------- */
-static bool read_model(TokenizerImport *import, const json_t *root)
+bool import_model_vocab(TokenizerImport *import, const json_t *model)
 {
-	TokenizerDesc *desc = import->desc;
-	bool wrong = false;
-	const char *type, *unk = "[UNK]", *prefix = "##";
-	const json_t *model = part(import, root, "model", "", &type, &wrong);
-	int64_t chars = 100;
-	if (wrong)
-		return false;
-	if (!model)
-		return IMPORT_ERROR(import, EXIT_INPUT, "has no model");
-	if (strcmp(type, "WordPiece") != 0
-		&& !(*type == '\0' && json_object_get(model, "max_input_chars_per_word")))
-		return refuse(import, "model", type, "WordPiece");
-	if (!json_member_text(model, "unk_token", &unk, import->path, import->diag)
-		|| !json_member_text(model, "continuing_subword_prefix", &prefix, import->path, import->diag)
-		|| !json_member_int(
-			model, "max_input_chars_per_word", 0, INT64_MAX, &chars, import->path, import->diag))
-		return false;
-	if (chars > WORD_CHARS_MAX)
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"max_input_chars_per_word is %lld, at most %d is supported", (long long)chars, WORD_CHARS_MAX);
 	json_t *vocab = json_object_get(model, "vocab");
 	if (!json_is_object(vocab))
 		return IMPORT_ERROR(import, EXIT_INPUT, "model.vocab is %s, expected an object of tokens and ids",
 			vocab ? json_kind(vocab) : "missing");
 	json_decref(import->vocab);
 	import->vocab = json_incref(vocab);
-	desc->unk_token = mem_string(import->mem, unk, strlen(unk));
-	desc->prefix = mem_string(import->mem, prefix, strlen(prefix));
-	desc->max_word_chars = (int32_t)chars;
 	return import_vocab(import);
+}
+
+static const TokenizerModel *find_model(const char *type, const json_t *object)
+{
+	for (int32_t i = 0; tokenizer_models[i]; i++) {
+		const TokenizerModel *model = tokenizer_models[i];
+		const bool untyped = *type == '\0' && model->is_untyped && model->is_untyped(object);
+		if (untyped || strcmp(model->type, type) == 0)
+			return model;
+	}
+	return NULL;
+}
+
+/* "WordPiece, BPE": what a message names as supported. */
+static const char *model_names(TokenizerImport *import)
+{
+	const char *names = tokenizer_models[0]->type;
+	for (int32_t i = 1; tokenizer_models[i]; i++)
+		names = mem_printf(import->mem, "%s, %s", names, tokenizer_models[i]->type);
+	return names;
+}
+
+static const char *splitter_names(TokenizerImport *import)
+{
+	const char *names = tokenizer_splitters[0]->type;
+	for (int32_t i = 1; tokenizer_splitters[i]; i++)
+		names = mem_printf(import->mem, "%s, %s", names, tokenizer_splitters[i]->type);
+	return names;
+}
+
+static bool read_model(TokenizerImport *import, const json_t *root)
+{
+	bool wrong = false;
+	const char *type;
+	const json_t *object = part(import, root, "model", "", &type, &wrong);
+	if (wrong)
+		return false;
+	if (!object)
+		return IMPORT_ERROR(import, EXIT_INPUT, "has no model");
+	const TokenizerModel *model = find_model(type, object);
+	if (!model)
+		return refuse(import, "model", type, model_names(import));
+	import->desc->model = model;
+	return model->read(import, object);
 }
 
 static bool read_added(TokenizerImport *import, const json_t *root)
@@ -103,26 +123,52 @@ static bool read_added(TokenizerImport *import, const json_t *root)
 }
 
 /* ---- normalizer and pre_tokenizer ------------------------------------------------------------ */
+bool import_bert_normalizer(
+	TokenizerImport *import, bool clean_text, bool chinese, bool accents, bool lowercase)
+{
+	return (!clean_text || import_step(import, STEP_clean_text))
+		&& (!chinese || import_step(import, STEP_chinese_chars))
+		&& (!accents || import_step(import, STEP_strip_accents))
+		&& (!lowercase || import_step(import, STEP_lowercase));
+}
+
+static bool read_bert_normalizer(TokenizerImport *import, const json_t *normalizer)
+{
+	bool clean_text = true, chinese = true, lowercase = true;
+	if (!json_member_bool(normalizer, "clean_text", &clean_text, import->path, import->diag)
+		|| !json_member_bool(normalizer, "handle_chinese_chars", &chinese, import->path, import->diag)
+		|| !json_member_bool(normalizer, "lowercase", &lowercase, import->path, import->diag))
+		return false;
+	bool accents = lowercase; /* null and missing */
+	return json_member_bool(normalizer, "strip_accents", &accents, import->path, import->diag)
+		&& import_bert_normalizer(import, clean_text, chinese, accents, lowercase);
+}
+
+static bool read_lowercase(TokenizerImport *import, const json_t *normalizer)
+{
+	(void)normalizer;
+	return import_step(import, STEP_lowercase);
+}
+
+static const struct {
+	const char *type;
+	bool (*read)(TokenizerImport *, const json_t *);
+} normalizers[] = {
+	{"BertNormalizer", read_bert_normalizer},
+	{"Lowercase", read_lowercase},
+};
+
 static bool read_normalizer(TokenizerImport *import, const json_t *root)
 {
-	TokenizerDesc *desc = import->desc;
 	bool wrong = false;
 	const char *type;
 	const json_t *normalizer = part(import, root, "normalizer", "normalizers", &type, &wrong);
 	if (!normalizer)
 		return !wrong;
-	if (strcmp(type, "Lowercase") == 0)
-		return desc->lowercase = true;
-	if (strcmp(type, "BertNormalizer") != 0)
-		return refuse(import, "normalizer", type, "BertNormalizer, Lowercase, null");
-	desc->clean_text = desc->chinese_chars = desc->lowercase = true;
-	if (!json_member_bool(normalizer, "clean_text", &desc->clean_text, import->path, import->diag)
-		|| !json_member_bool(
-			normalizer, "handle_chinese_chars", &desc->chinese_chars, import->path, import->diag)
-		|| !json_member_bool(normalizer, "lowercase", &desc->lowercase, import->path, import->diag))
-		return false;
-	desc->strip_accents = desc->lowercase; /* null and missing */
-	return json_member_bool(normalizer, "strip_accents", &desc->strip_accents, import->path, import->diag);
+	for (size_t i = 0; i < sizeof normalizers / sizeof *normalizers; i++)
+		if (strcmp(type, normalizers[i].type) == 0)
+			return normalizers[i].read(import, normalizer);
+	return refuse(import, "normalizer", type, "BertNormalizer, Lowercase, null");
 }
 
 static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
@@ -132,8 +178,14 @@ static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
 	const json_t *value = part(import, root, "pre_tokenizer", "pretokenizers", &type, &wrong);
 	if (wrong)
 		return false;
-	return strcmp(type, "BertPreTokenizer") == 0
-		|| refuse(import, "pre_tokenizer", value ? type : "null", "BertPreTokenizer");
+	for (int32_t i = 0; tokenizer_splitters[i] && value; i++) {
+		const Splitter *splitter = tokenizer_splitters[i];
+		if (strcmp(type, splitter->type) != 0)
+			continue;
+		import->desc->split = splitter;
+		return !splitter->read || splitter->read(import, value);
+	}
+	return refuse(import, "pre_tokenizer", value ? type : "null", splitter_names(import));
 }
 
 /* ---- post_processor -------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "compiler/measure/calibrate.h"
 #include "compiler/measure/datasets.h"
+#include "codegen/tokenize/tokenizer_tables.h"
 
 /* ---- what a corpus uses ---------------------------------------------------------------------- */
 
@@ -61,19 +62,6 @@ static bool mark_corpus(const Calibration *calibration, char *text, bool *used, 
 	return good;
 }
 
-/* One character of UTF-8, perhaps behind the prefix of continuations: what any word can still be spelled
- * with. */
-static bool is_single_character(const char *token, const char *prefix)
-{
-	const size_t skip = *prefix && strncmp(token, prefix, strlen(prefix)) == 0 && token[strlen(prefix)]
-		? strlen(prefix)
-		: 0;
-	int characters = 0;
-	for (const unsigned char *c = (const unsigned char *)token + skip; *c; c++)
-		characters += (*c & 0xc0) != 0x80;
-	return characters == 1;
-}
-
 static void mark(bool *used, int32_t rows, int32_t id)
 {
 	if (id >= 0 && id < rows)
@@ -94,7 +82,7 @@ static void mark_needed(const TokenizerDesc *desc, bool *used, int32_t rows)
 		if (desc->pair[i].piece == PIECE_TOKEN)
 			mark(used, rows, desc->pair[i].id);
 	for (int32_t id = 0; id < desc->nvocab; id++)
-		if (desc->vocab[id] && is_single_character(desc->vocab[id], desc->prefix))
+		if (desc->vocab[id] && desc->model->is_single_character(desc, id))
 			mark(used, rows, id);
 }
 
@@ -125,8 +113,8 @@ static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 	int32_t pairs = 0, rising = 0;
 	for (int32_t id = 0; id < rows && id < desc->nvocab; id++) {
 		const char *token = desc->vocab[id];
-		if (!token || *token == '[' || is_single_character(token, desc->prefix)
-			|| (*desc->prefix && !strncmp(token, desc->prefix, strlen(desc->prefix))))
+		if (!token || *token == '[' || desc->model->is_single_character(desc, id)
+			|| desc->model->continues(desc, id))
 			continue;
 		pairs += before != NULL;
 		rising += before && strcmp(before, token) < 0;
@@ -158,17 +146,19 @@ bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows
 {
 	const Calibration *calibration = context;
 	mark_needed(calibration->loaded->tokenizer, used, rows);
-	return corpus ? mark_file(calibration, corpus, used, rows, diag)
-				  : check_order(calibration->loaded->tokenizer, rows, diag);
+	const TokenizerDesc *desc = calibration->loaded->tokenizer;
+	const bool good = corpus ? mark_file(calibration, corpus, used, rows, diag)
+							 : check_order(desc, rows, diag);
+	if (good && desc->model->close)
+		desc->model->close(desc, used, rows);
+	return good;
 }
 
 void vocabulary_continues(void *context, bool *continues, int32_t rows)
 {
 	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
-	const size_t prefix = strlen(desc->prefix);
 	for (int32_t id = 0; id < rows; id++)
-		continues[id] = prefix && id < desc->nvocab && desc->vocab[id]
-			&& strncmp(desc->vocab[id], desc->prefix, prefix) == 0 && desc->vocab[id][prefix];
+		continues[id] = id < desc->nvocab && desc->vocab[id] && desc->model->continues(desc, id);
 }
 
 /* ---- new numbers ----------------------------------------------------------------------------- */
@@ -231,6 +221,7 @@ bool vocabulary_renumber(void *context, const int32_t *to, int32_t rows, Diag *d
 		*roles[i] = number_of(to, rows, *roles[i]);
 	desc->single = renumber_template(mem, desc->single, desc->nsingle, to, rows);
 	desc->pair = renumber_template(mem, desc->pair, desc->npair, to, rows);
+	desc->data = desc->model->renumber(desc, to, rows, mem);
 	desc->vocab = vocab;
 	desc->nvocab = nvocab;
 	desc->added = added;

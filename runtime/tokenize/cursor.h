@@ -20,7 +20,7 @@ typedef struct Run {
 	int32_t from, to, class, at, entry, rank, place, place_rank;
 } Run;
 
-typedef struct Cursor {
+struct Cursor {
 	const unsigned char *text;
 	int32_t raw;            /* give code points as they are */
 	int32_t begin, at, end; /* where it began; bytes still to be read */
@@ -30,7 +30,7 @@ typedef struct Cursor {
 	int32_t queued, next;
 	uint32_t queue[4]; /* code point in bits 0-20, class in 21-22, as entries of the lists */
 	Run run;           /* class 0: not in a run */
-} Cursor;
+};
 
 /* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence as Unicode
  * and Python have it; *length receives its bytes, at least one. */

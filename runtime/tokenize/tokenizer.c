@@ -1,21 +1,16 @@
-/* tokenizer.c: text to token ids, exactly as the `tokenizers` library does it for WordPiece with
- * BertNormalizer and BertPreTokenizer. Nothing is allocated; the normalised characters come from cursor.h.
+/* tokenizer.c: text to token ids, exactly as the `tokenizers` library does it: the frame around all models.
+ * Nothing is allocated; the normalised characters come from cursor.h, the pre-tokenizer (split_NAME.h) cuts
+ * them into words, and the model (wordpiece.h) makes ids of these.
  *
  *   text --added tokens found in it as it is--> pieces --normalised; added tokens found in that--> pieces -->
  * words --> ids
  *
  * Time is linear in the text: a word longer than word_chars is one token without a search, and a search for
- * an added token reads at most as far as the longest one. Measured on one core (GCC 12 -O2): 57 MB/s of
- * English lines, 64 MB/s of Chinese, 15 to 28 million tokens a second. */
-#include "cursor.h"
+ * an added token reads at most as far as the longest one. Measured with WordPiece on one core (GCC 12 -O2):
+ * 57 MB/s of English lines, 64 MB/s of Chinese, 15 to 28 million tokens a second. */
+#include "word.h"
 
 /* ---- added tokens ---------------------------------------------------------------------------- */
-RT_INLINE uint32_t tokenizer_step(const uint32_t *trie, uint32_t unit, uint32_t byte)
-{
-	uint32_t child = trie[(unit >> 9) ^ byte];
-	return byte > 0 && (child & 0xFF) == byte ? child : 0;
-}
-
 /* A search for added tokens through one piece of text. */
 typedef struct Finder {
 	const uint32_t *trie;
@@ -55,7 +50,7 @@ RT_FN int32_t tokenizer_longest(
 		unsigned char bytes[4];
 		int32_t n = cursor_encode(ch.code, bytes);
 		for (int32_t i = 0; i < n && (i == 0 || unit > 0); i++)
-			unit = tokenizer_step(trie, unit, bytes[i]);
+			unit = trie_step(trie, unit, bytes[i]);
 		if (unit == 0)
 			break;
 		if (unit & 0x100) {
@@ -121,107 +116,7 @@ RT_FN Finder tokenizer_finder(const uint32_t *trie, Cursor at)
 	return f;
 }
 
-/* ---- words and their pieces ------------------------------------------------------------------ */
-/* Where tokens go: the first `limit` are written (ids NULL: none), all are counted. */
-typedef struct Writer {
-	int32_t *ids, *starts, *ends, *words;
-	int32_t limit, count, word;
-	int32_t written_end; /* where the last token written ends */
-	int32_t next; /* where the first token left out begins, at or after written_end; -1: all were written */
-} Writer;
-
-/* The word being collected: its first characters, normalised, and where each lies. */
-typedef struct Word {
-	int32_t chars, bytes, start, end;
-	int32_t starts[RT_WORD_CHARS_MAX],
-		ends[RT_WORD_CHARS_MAX];     /* bytes of the text each character came from */
-	int32_t last[RT_WORD_CHARS_MAX]; /* bytes of `text` up to and with each character */
-	unsigned char text[4 * RT_WORD_CHARS_MAX];
-} Word;
-
-RT_INLINE void tokenizer_write(Writer *w, int32_t id, int32_t start, int32_t end)
-{
-	if (w->count < w->limit) {
-		if (w->ids)
-			w->ids[w->count] = id;
-		if (w->starts)
-			w->starts[w->count] = start;
-		if (w->ends)
-			w->ends[w->count] = end;
-		if (w->words)
-			w->words[w->count] = w->word;
-		w->written_end = end;
-	} else if (w->next < 0) {
-		w->next = start > w->written_end ? start : w->written_end;
-	}
-	w->count++;
-}
-
-RT_INLINE void tokenizer_word_add(const RtTokenizer *t, Word *word, const Char *ch)
-{
-	if (word->chars == 0)
-		word->start = ch->start;
-	word->end = ch->end;
-	if (word->chars++ >= t->word_chars)
-		return;
-	word->bytes += cursor_encode(ch->code, word->text + word->bytes);
-	word->starts[word->chars - 1] = ch->start;
-	word->ends[word->chars - 1] = ch->end;
-	word->last[word->chars - 1] = word->bytes;
-}
-
-/* Ends the word: its pieces, longest first, or unk when a part of it is none or it is too long. */
-RT_FN void tokenizer_word_end(const RtTokenizer *t, Word *word, Writer *w)
-{
-	int32_t ids[RT_WORD_CHARS_MAX], to[RT_WORD_CHARS_MAX]; /* of each piece; to: the character behind it */
-	int32_t pieces = 0, chars = word->chars <= t->word_chars ? word->chars : 0;
-	for (int32_t from = 0; from < chars; from = to[pieces - 1]) {
-		if (from > 0 && t->inside < 0)
-			break;
-		uint32_t unit = t->vocab[from > 0 ? t->inside : 0];
-		int32_t at = from > 0 ? word->last[from - 1] : 0, id = -1;
-		for (int32_t i = from; i < chars; i++) {
-			while (at < word->last[i] && (unit = tokenizer_step(t->vocab, unit, word->text[at])) > 0)
-				at++;
-			if (at < word->last[i])
-				break;
-			if (unit & 0x100) {
-				id = (int32_t)(t->vocab[unit >> 9] >> 8);
-				to[pieces] = i + 1;
-			}
-		}
-		if (id < 0)
-			break;
-		ids[pieces++] = id;
-	}
-	if (word->chars > 0 && (pieces == 0 || to[pieces - 1] < chars)) {
-		tokenizer_write(w, t->unk_id, word->start, word->end);
-	} else {
-		for (int32_t i = 0, from = 0; i < pieces; from = to[i++])
-			tokenizer_write(w, ids[i], word->starts[from], word->ends[to[i] - 1]);
-	}
-	w->word += word->chars > 0;
-	word->chars = word->bytes = 0;
-}
-
-/* The tokens of the characters up to index `to`, which hold no added token. */
-RT_FN void tokenizer_words(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
-{
-	Word word;
-	Char ch;
-	word.chars = word.bytes = 0;
-	while (c->index < to && cursor_next(t, c, &ch)) {
-		if (ch.class != RT_OTHER)
-			tokenizer_word_end(t, &word, w);
-		if (ch.class == RT_SPACE)
-			continue;
-		tokenizer_word_add(t, &word, &ch);
-		if (ch.class == RT_PUNCTUATION)
-			tokenizer_word_end(t, &word, w);
-	}
-	tokenizer_word_end(t, &word, w);
-}
-
+/* ---- texts --------------------------------------------------------------------------------------- */
 RT_FN void tokenizer_added(const RtTokenizer *t, const Found *found, Writer *w)
 {
 	tokenizer_write(w, t->added[found->added].id, found->start, found->end);
@@ -236,12 +131,12 @@ RT_FN void tokenizer_piece(const RtTokenizer *t, const char *text, int32_t from,
 		Finder f = tokenizer_finder(t->added_clean, c);
 		Found found;
 		while (tokenizer_find(t, &f, &found)) {
-			tokenizer_words(t, &c, found.from.index, w);
+			t->split(t, &c, found.from.index, w);
 			tokenizer_added(t, &found, w);
 			c = found.after;
 		}
 	}
-	tokenizer_words(t, &c, INT32_MAX, w);
+	t->split(t, &c, INT32_MAX, w);
 }
 
 /* One whole text without the template. */

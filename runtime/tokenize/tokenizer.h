@@ -8,9 +8,8 @@
 enum { RT_SPECIAL = -1 }; /* byte_start and byte_end of a token that is not in the text */
 
 /* ---- the tables ---------------------------------------------------------------------------------
- * What becomes of one code point. The normaliser (clean text, Chinese characters, accents, lower case, in
- * this order) is worked out for every code point when the program is compiled, so that a record is all there
- * is to know. */
+ * What becomes of one code point. The normaliser's steps are worked out for every code point when the program
+ * is compiled, so that a record is all there is to know. */
 typedef struct RtRecord {
 	uint32_t bits;
 	int32_t value;
@@ -28,11 +27,15 @@ enum {                     /* bits of a record */
 	RT_REORDERED = 1 << 7, /* its list keeps a mark that canonical ordering may move */
 	RT_COUNT_SHIFT = 8,
 };
-enum { RT_OTHER = 0, RT_SPACE = 1, RT_PUNCTUATION = 2 }; /* classes */
+/* Classes 0 to 3 of a character are the pre-tokenizer's own (split_bert.h); RT_SPACE means the same in all.
+ */
+enum { RT_OTHER = 0, RT_SPACE = 1 };
 /* A list's entry: code point in bits 0-20, class in 21-22, bit 23: removed, canonical combining class in
  * 24-31. */
 #define RT_REMOVED ((uint32_t)1 << 23)
-enum { RT_BLOCK_BITS = 7, RT_WORD_CHARS_MAX = 1024 };
+enum { RT_BLOCK_BITS = 7 };
+/* Tables and numbers of the model, and numbers of the pre-tokenizer: their files name the places. */
+enum { RT_MODEL_TABLES = 6, RT_MODEL_NUMBERS = 6, RT_SPLIT_NUMBERS = 2 };
 
 enum { RT_ADDED_SINGLE_WORD = 1, RT_ADDED_LSTRIP = 2, RT_ADDED_RSTRIP = 4 };
 typedef struct RtAdded {
@@ -53,7 +56,6 @@ typedef struct RtPiece {
 	TABLE(uint16_t, cells) /* number of the record */ \
 	TABLE(RtRecord, records) \
 	TABLE(uint32_t, lists) \
-	TABLE(uint32_t, vocab)     /* trie: id */ \
 	TABLE(uint32_t, added_raw) /* trie: index in added, of tokens found in the text as it is */ \
 	TABLE( \
 		uint32_t, added_clean) /* the same for those found in the normalised text, normalised themselves */ \
@@ -65,15 +67,23 @@ typedef struct RtPiece {
 	TABLE(RtPiece, pair)
 #define RT_TOKENIZER_NUMBERS(NUMBER) \
 	NUMBER(ids) /* one more than the largest */ \
-	NUMBER(unk_id) \
 	NUMBER(mask_id) \
-	NUMBER(word_chars) /* a longer word is unk */ \
-	NUMBER(inside) /* unit of vocab where pieces after the first start (behind "##"); -1: there are none */ \
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
 	NUMBER(skips)                 /* no token of added_raw looks at its neighbours */ \
 	NUMBER(nsingle) NUMBER(npair) /* 0: no template for pairs */
+typedef struct Cursor Cursor;
+typedef struct Word Word;
+typedef struct Writer Writer;
+/* Cuts the characters of a cursor up to index `to`, which hold no added token, into words for the model. */
+typedef void RtSplitFn(const RtTokenizer *, Cursor *, int32_t to, Writer *);
+/* Writes the tokens of a word. */
+typedef void RtWordFn(const RtTokenizer *, const Word *, Writer *);
 struct RtTokenizer {
+	RtSplitFn *split; /* of the pre-tokenizer */
+	RtWordFn *word;   /* of the model */
+	const void *model_table[RT_MODEL_TABLES];
+	int32_t model_number[RT_MODEL_NUMBERS], split_number[RT_SPLIT_NUMBERS];
 #define TABLE(type, name) const type *name;
 	RT_TOKENIZER_TABLES(TABLE)
 #undef TABLE

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 	bool fine = desc && tokenizer_layout(desc, &blob, &layout, &diag);
 	double built = seconds();
 	if (fine) {
-		RtTokenizer t = tokenizer_instance(&layout, blob.data);
+		RtTokenizer t = tokenizer_instance(desc, &layout, blob.data);
 		Room room = {0};
 		char *line = NULL;
 		size_t capacity = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "compiler/tokenizer/tokenizer_import.h"
+#include "compiler/tokenizer/wordpiece.h"
 
 static char directory[] = "/tmp/bertc-import-XXXXXX";
 
@@ -47,6 +48,8 @@ static void import_file(const char *file)
 	fclose(out);
 	diag_free(&diag);
 }
+
+static bool has(CharStep step) { return tokenizer_has_step(desc, step); }
 
 static void refused(ExitCode want, const char *words, const char *file)
 {
@@ -92,26 +95,28 @@ static void test_json(void)
 	json_accepted(MODEL ", " SPLIT);
 	CU_ASSERT_EQUAL(desc->nvocab, 6);
 	CU_ASSERT_STRING_EQUAL(desc->vocab[5], "##b");
-	CU_ASSERT_STRING_EQUAL(desc->prefix, "##");
-	CU_ASSERT_EQUAL(desc->max_word_chars, 100);
+	CU_ASSERT_STRING_EQUAL(((const WordPiece *)desc->data)->prefix, "##");
+	CU_ASSERT_EQUAL(((const WordPiece *)desc->data)->max_word_chars, 100);
 	CU_ASSERT(desc->unk_id == 1 && desc->pad_id == 0 && desc->cls_id == 2 && desc->sep_id == 3
 		&& desc->mask_id == -1);
-	CU_ASSERT_FALSE(desc->lowercase || desc->clean_text || desc->strip_accents
-		|| desc->chinese_chars); /* no normalizer */
+	CU_ASSERT_FALSE(has(STEP_lowercase) || has(STEP_clean_text) || has(STEP_strip_accents)
+		|| has(STEP_chinese_chars)); /* no normalizer */
 	CU_ASSERT(
 		desc->nsingle == 1 && desc->npair == 2 && desc->pair[1].piece == PIECE_B && desc->pair[1].type == 1);
 	json_accepted("\"model\": {\"max_input_chars_per_word\": 7, \"continuing_subword_prefix\": \"~\", "
 				  "\"unk_token\": \"a\", " VOCAB "}, " SPLIT);
 	/* old files give the model no type */
-	CU_ASSERT(desc->max_word_chars == 7 && desc->unk_id == 4 && strcmp(desc->prefix, "~") == 0);
+	CU_ASSERT(((const WordPiece *)desc->data)->max_word_chars == 7 && desc->unk_id == 4
+		&& strcmp(((const WordPiece *)desc->data)->prefix, "~") == 0);
 	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"strip_accents\": null, "
 				  "\"handle_chinese_chars\": false}, " MODEL ", " SPLIT);
-	CU_ASSERT(desc->clean_text && desc->lowercase && desc->strip_accents && !desc->chinese_chars);
+	CU_ASSERT(
+		has(STEP_clean_text) && has(STEP_lowercase) && has(STEP_strip_accents) && !has(STEP_chinese_chars));
 	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"lowercase\": false}, " MODEL ", " SPLIT);
-	CU_ASSERT(!desc->lowercase && !desc->strip_accents);
+	CU_ASSERT(!has(STEP_lowercase) && !has(STEP_strip_accents));
 	json_accepted("\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": "
 				  "\"Lowercase\"}]}, " MODEL ", " SPLIT);
-	CU_ASSERT(desc->lowercase && !desc->clean_text);
+	CU_ASSERT(has(STEP_lowercase) && !has(STEP_clean_text));
 	json_accepted("\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 2], \"sep\": "
 				  "[\"[SEP]\", 3]}, " MODEL ", " SPLIT);
 	CU_ASSERT(desc->nsingle == 3 && desc->single[0].id == 2 && desc->single[2].id == 3 && desc->npair == 5
@@ -266,8 +271,8 @@ static void test_vocab(void)
 	CU_ASSERT_EQUAL(desc->nvocab, 8);
 	CU_ASSERT(
 		desc->vocab[6] == NULL && strcmp(desc->vocab[7], "a") == 0 && strcmp(desc->vocab[1], "[UNK]") == 0);
-	CU_ASSERT(desc->lowercase && desc->strip_accents && desc->chinese_chars && desc->clean_text
-		&& desc->max_length == 0);
+	CU_ASSERT(has(STEP_lowercase) && has(STEP_strip_accents) && has(STEP_chinese_chars)
+		&& has(STEP_clean_text) && desc->max_length == 0);
 	CU_ASSERT(desc->unk_id == 1 && desc->cls_id == 2 && desc->sep_id == 3 && desc->mask_id == 4
 		&& desc->nadded == 5);
 	CU_ASSERT(desc->nsingle == 3 && desc->npair == 5 && desc->pair[3].piece == PIECE_B);
@@ -279,7 +284,8 @@ static void test_vocab(void)
 		"\"added_tokens_decoder\": {\"8\": {\"content\": \"<z>\", \"single_word\": true, \"special\": "
 		"false}}}");
 	accepted("vocab.txt");
-	CU_ASSERT(!desc->lowercase && !desc->strip_accents && !desc->chinese_chars && desc->max_length == 77);
+	CU_ASSERT(!has(STEP_lowercase) && !has(STEP_strip_accents) && !has(STEP_chinese_chars)
+		&& desc->max_length == 77);
 	CU_ASSERT(desc->cls_id == 5 && desc->single[0].id == 5 && desc->mask_id == 7);
 	const AddedToken *x = NULL, *y = NULL, *z = NULL, *mask = NULL;
 	for (int32_t i = 0; i < desc->nadded; i++) {
@@ -300,10 +306,10 @@ static void test_vocab(void)
 	write_file("tokenizer_config.json",
 		"{\"model_max_length\": 1000000000000000019884624838656, \"strip_accents\": false}");
 	accepted("vocab.txt");
-	CU_ASSERT(desc->max_length == 0 && desc->lowercase && !desc->strip_accents);
+	CU_ASSERT(desc->max_length == 0 && has(STEP_lowercase) && !has(STEP_strip_accents));
 	write_file("tokenizer_config.json", "{\"do_lower_case\": false}");
 	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\"}, " MODEL ", " SPLIT);
-	CU_ASSERT(desc->lowercase);
+	CU_ASSERT(has(STEP_lowercase));
 	CU_ASSERT_PTR_NOT_NULL(strstr(said, "make the files agree"));
 	unlink(at("tokenizer_config.json"));
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "codegen/tokenize/tokenizer_tables.h"
+#include "compiler/tokenizer/tokenizer_import.h"
+#include "compiler/tokenizer/wordpiece.h"
 #undef RT_TABLES_ONLY
 #include "runtime/tokenize/tokenizer.c"
 
@@ -51,20 +52,20 @@ typedef struct Made {
 	RtTokenizer t;
 } Made;
 
+static const WordPiece hundred = {"##", 100}, three = {"##", 3};
+
 static TokenizerDesc describe(void)
 {
 	return (TokenizerDesc){
+		.model = &wordpiece_tokenizer,
+		.data = &hundred,
+		.split = &bert_splitter,
+		.nsteps = 4,
+		.steps = {STEP_clean_text, STEP_chinese_chars, STEP_strip_accents, STEP_lowercase},
 		.nvocab = WORDS,
 		.vocab = (const char **)(void *)words,
-		.unk_token = "[UNK]",
-		.prefix = "##",
 		.unk_id = UNK,
 		.mask_id = 4,
-		.max_word_chars = 100,
-		.clean_text = true,
-		.chinese_chars = true,
-		.strip_accents = true,
-		.lowercase = true,
 		.nadded = 1,
 		.added = specials,
 		.nsingle = 3,
@@ -81,7 +82,7 @@ static Made make(const TokenizerDesc *desc)
 	Diag diag;
 	diag_init(&diag, "test");
 	CU_ASSERT_TRUE_FATAL(tokenizer_layout(desc, &made.blob, &layout, &diag));
-	made.t = tokenizer_instance(&layout, made.blob.data);
+	made.t = tokenizer_instance(desc, &layout, made.blob.data);
 	diag_free(&diag);
 	return made;
 }
@@ -133,7 +134,7 @@ static void test_words(void)
 	EXPECT(a.ids, a.e.n, CLS, SEP);
 	a = ask(&desc, "#film ##", NULL, 64); /* "##film" of the vocabulary is no word, "##" is two marks */
 	EXPECT(a.ids, a.e.n, CLS, UNK, 8, UNK, UNK, SEP);
-	desc.max_word_chars = 3; /* the longest word that is still taken apart, and the shortest that is not */
+	desc.data = &three; /* the longest word that is still taken apart, and the shortest that is not */
 	a = ask(&desc, "aaa aaaa", NULL, 64);
 	EXPECT(a.ids, a.e.n, CLS, 9, 10, 10, UNK, SEP);
 }
@@ -165,7 +166,8 @@ static void test_truncation(void)
 static void test_resume(void)
 {
 	TokenizerDesc desc = describe();
-	desc.strip_accents = desc.chinese_chars = false;
+	desc.nsteps = 2;
+	desc.steps[1] = STEP_lowercase;
 	Made made = make(&desc);
 	const char *text = "film a! film a a \xE4\xB8\xAD e film";
 	size_t bytes = strlen(text), at = 0;
@@ -310,6 +312,7 @@ static void test_hostile(void)
 		"film \xC3\xA9 ",
 		"\xE1\xBC\x80\xE3\x80\xAE",
 	};
+	static const CharStep every[] = {STEP_clean_text, STEP_chinese_chars, STEP_strip_accents, STEP_lowercase};
 	enum { BYTES = 1 << 20 };
 	TokenizerDesc desc = describe();
 	desc.nadded = 4;
@@ -317,7 +320,8 @@ static void test_hostile(void)
 	char *text = malloc(BYTES);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	for (int lowercase = 0; lowercase < 2; lowercase++) {
-		desc.lowercase = desc.clean_text = lowercase == 1;
+		desc.nsteps = lowercase ? 4 : 2;
+		memcpy(desc.steps, every + (lowercase ? 0 : 1), (size_t)desc.nsteps * sizeof *every);
 		Made made = make(&desc);
 		for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
 			double spent[2];
@@ -369,12 +373,6 @@ static void test_emit(void)
 		blob_free(&blob[i]);
 		free(text[i]);
 	}
-	desc.max_word_chars = RT_WORD_CHARS_MAX + 1;
-	Diag diag;
-	diag_init(&diag, "test");
-	CU_ASSERT_FALSE(emit_tokenizer(&desc, &blob[0], stdout, "m", &diag));
-	CU_ASSERT_EQUAL(diag.code, EXIT_UNSUPPORTED);
-	diag_free(&diag);
 }
 
 int main(void)

@@ -1,11 +1,9 @@
-/* unicode_tables.c: what the normaliser makes of every code point, from utf8proc's data (Unicode 15.0) and
- * lists of where the `tokenizers` library differs. The library takes its Unicode from several crates, each of
- * its own age: general categories from unicode_categories 0.1 (Unicode 8), decompositions and combining
- * classes from unicode-normalization-alignments (Unicode 9), lower case from the Rust that compiled it, and
+/* unicode.c: properties of code points as the `tokenizers` library has them: utf8proc's data (Unicode 15.0)
+ * and lists of where the library differs. The library takes its Unicode from several crates, each of its own
+ * age: general categories from unicode_categories 0.1 (Unicode 8), decompositions and combining classes from
+ * unicode-normalization-alignments (Unicode 9), lower case from the Rust that compiled it, and
  * \w from regex-syntax (Unicode 16 and 17 in tokenizers 0.23).
  * tests/python/tokenizer/test_tokenizer_unicode.py goes through all code points. */
-#include <stdlib.h>
-#include <string.h>
 #include <utf8proc.h>
 #include "tokenizer_tables.h"
 
@@ -293,20 +291,21 @@ static bool find_range(const Range *ranges, size_t count, int32_t code)
 #define IN(ranges, code) find_range(ranges, sizeof ranges / sizeof *ranges, code)
 
 /* ---- properties, as the library has them ----------------------------------------------------- */
-static bool is_control(int32_t code, utf8proc_category_t category)
+bool unicode_is_control(int32_t code)
 {
+	utf8proc_category_t category = utf8proc_category(code);
 	bool other = category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF
 		|| category == UTF8PROC_CATEGORY_CO
 		|| category == UTF8PROC_CATEGORY_CS; /* not CN: the crate's is_other leaves out the unassigned */
 	return other && code != '\t' && code != '\n' && code != '\r' && !IN(not_control, code);
 }
 
-static bool is_nonspacing(int32_t code)
+bool unicode_is_nonspacing(int32_t code)
 {
 	return utf8proc_category(code) == UTF8PROC_CATEGORY_MN ? !IN(not_nonspacing, code) : IN(nonspacing, code);
 }
 
-static bool is_punctuation(int32_t code)
+bool unicode_is_punctuation(int32_t code)
 {
 	if (code < 0x80)
 		return code > ' ' && code < 0x7F && !(code >= '0' && code <= '9')
@@ -317,19 +316,20 @@ static bool is_punctuation(int32_t code)
 }
 
 /* \w: Alphabetic, M, Nd, Pc and Join_Control. */
-static bool is_word(int32_t code, utf8proc_category_t category)
+bool unicode_is_word(int32_t code)
 {
+	utf8proc_category_t category = utf8proc_category(code);
 	return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL)
 		|| category == UTF8PROC_CATEGORY_PC || code == 0x200C || code == 0x200D || IN(alphabetic, code)
 		|| IN(word_later, code);
 }
 
-static int32_t combining_class(int32_t code)
+int32_t unicode_combining_class(int32_t code)
 {
 	return IN(not_combining, code) ? 0 : utf8proc_get_property(code)->combining_class;
 }
 
-static int32_t to_lower(int32_t code)
+int32_t unicode_to_lower(int32_t code)
 {
 	for (size_t i = 0; i < sizeof lowercase / sizeof *lowercase; i++)
 		if (code >= lowercase[i].range.first && code <= lowercase[i].range.last)
@@ -337,133 +337,15 @@ static int32_t to_lower(int32_t code)
 	return utf8proc_tolower(code);
 }
 
-static uint32_t class_of(int32_t code)
-{
-	return IN(white_space, code) ? RT_SPACE : is_punctuation(code) ? RT_PUNCTUATION : RT_OTHER;
-}
+bool unicode_is_space(int32_t code) { return IN(white_space, code); }
 
-/* ---- records --------------------------------------------------------------------------------- */
-/* Numbers of the records and places of the lists made so far, by content: open addressing, twice as large as
- * there can be. */
-enum { INDEX_SIZE = 1 << 15 };
-typedef struct Maker {
-	const TokenizerDesc *desc;
-	UnicodeTables *tables;
-	int32_t *index; /* number of a record + 1; 0: free */
-} Maker;
+bool unicode_is_chinese(int32_t code) { return IN(chinese, code); }
 
-static uint16_t add_record(Maker *m, RtRecord record)
+int32_t unicode_decompose(int32_t code, int32_t parts[UNICODE_PARTS_MAX])
 {
-	uint32_t at = (record.bits * 0x9E3779B1u ^ (uint32_t)record.value * 0x85EBCA6Bu) >> 17;
-	for (;; at = (at + 1) % INDEX_SIZE) {
-		const RtRecord *records = m->tables->records.items;
-		if (m->index[at] == 0) {
-			m->index[at] = (int32_t)list_add(&m->tables->records, &record) + 1;
-			break;
-		}
-		if (memcmp(&records[m->index[at] - 1], &record, sizeof record) == 0)
-			break;
-	}
-	return (uint16_t)(m->index[at] - 1);
-}
-
-/* The entries' place in lists: the last list again when it is the same (neighbouring marks are alike). */
-static int32_t add_list(Maker *m, const uint32_t *entries, int32_t count)
-{
-	List *lists = &m->tables->lists;
-	const uint32_t *items = lists->items;
-	size_t tail = lists->count - (size_t)count;
-	if (lists->count >= (size_t)count && memcmp(items + tail, entries, (size_t)count * sizeof *entries) == 0)
-		return (int32_t)tail;
-	int32_t at = (int32_t)lists->count;
-	for (int32_t i = 0; i < count; i++)
-		list_add(lists, &entries[i]);
-	return at;
-}
-
-static uint32_t entry_make(int32_t code, int32_t class)
-{
-	return (uint32_t)code | class_of(code) << 21 | (uint32_t)class << 24;
-}
-
-/* Decomposed, marks removed and lower-cased: the entries of a code point, at most 4 (the longest canonical
- * decomposition). */
-static int32_t entries_make(const TokenizerDesc *desc, int32_t code, uint32_t entries[4])
-{
-	utf8proc_int32_t parts[8] = {code};
-	int32_t count = 1;
-	if (desc->strip_accents && !IN(not_decomposed, code))
-		count = (int32_t)utf8proc_decompose_char(code, parts, 8, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, NULL);
-	if (desc->lowercase && count == 1 && code == 0x130) { /* the only character whose lower case is two */
-		entries[0] = entry_make('i', 0);
-		entries[1] = entry_make(0x307, 0);
-		return 2;
-	}
-	for (int32_t i = 0; i < count; i++) {
-		int32_t class = desc->strip_accents ? combining_class(parts[i]) : 0;
-		if (desc->strip_accents && is_nonspacing(parts[i]))
-			entries[i] = RT_REMOVED | (uint32_t)class << 24;
-		else
-			entries[i] = entry_make(desc->lowercase ? to_lower(parts[i]) : parts[i], class);
-	}
-	return count;
-}
-
-static RtRecord record_make(Maker *m, int32_t code)
-{
-	const TokenizerDesc *desc = m->desc;
-	utf8proc_category_t category = utf8proc_category(code);
-	uint32_t bits = (is_word(code, category) ? RT_RAW_WORD : 0) | (IN(white_space, code) ? RT_RAW_SPACE : 0),
-			 entries[4];
-	if (desc->clean_text && (code == 0 || code == 0xFFFD || is_control(code, category)))
-		return (RtRecord){bits | RT_GONE, 0};
-	if (desc->clean_text && IN(white_space, code))
-		return (RtRecord){bits | RT_ONE | RT_SPACE << RT_CLASS_SHIFT, ' ' - code};
-	if (desc->strip_accents && code >= 0xAC00 && code <= 0xD7A3)
-		return (RtRecord){bits | RT_HANGUL, 0};
-	int32_t count = entries_make(desc, code, entries);
-	if (count == 1 && entries[0] >> 24 == 0
-		&& !(entries[0] & RT_REMOVED)) { /* Chinese characters are all of this kind */
-		bits |= desc->chinese_chars && IN(chinese, code) ? RT_SPACED : RT_ONE;
-		return (RtRecord){
-			bits | (entries[0] >> 21 & 3) << RT_CLASS_SHIFT, (int32_t)(entries[0] & 0x1FFFFF) - code};
-	}
-	for (int32_t i = 0; i < count; i++)
-		if (entries[i] >> 24 > 0 && !(entries[i] & RT_REMOVED))
-			bits |= RT_REORDERED;
-	return (RtRecord){bits | RT_LIST | (uint32_t)count << RT_COUNT_SHIFT, add_list(m, entries, count)};
-}
-
-void unicode_tables_build(const TokenizerDesc *desc, UnicodeTables *tables)
-{
-	enum { BLOCK = 1 << RT_BLOCK_BITS, BLOCKS = 0x110000 >> RT_BLOCK_BITS };
-	*tables = (UnicodeTables){.blocks = list_new(sizeof(uint16_t)),
-		.cells = list_new(sizeof(uint16_t)),
-		.records = list_new(sizeof(RtRecord)),
-		.lists = list_new(sizeof(uint32_t))};
-	Maker m = {desc, tables, calloc(INDEX_SIZE, sizeof *m.index)};
-	if (!m.index)
-		abort();
-	for (int32_t block = 0; block < BLOCKS; block++) {
-		uint16_t cells[BLOCK], number = 0;
-		for (int32_t i = 0; i < BLOCK; i++)
-			cells[i] = add_record(&m, record_make(&m, block << RT_BLOCK_BITS | i));
-		size_t blocks = tables->cells.count
-			/ BLOCK; /* equal blocks are one: most of 8,704 are empty or one script's letters */
-		while (number < blocks
-			&& memcmp((uint16_t *)tables->cells.items + (size_t)number * BLOCK, cells, sizeof cells) != 0)
-			number++;
-		for (int32_t i = 0; i < BLOCK && number == blocks; i++)
-			list_add(&tables->cells, &cells[i]);
-		list_add(&tables->blocks, &number);
-	}
-	free(m.index);
-}
-
-void unicode_tables_free(UnicodeTables *tables)
-{
-	list_free(&tables->blocks);
-	list_free(&tables->cells);
-	list_free(&tables->records);
-	list_free(&tables->lists);
+	parts[0] = code;
+	if (IN(not_decomposed, code))
+		return 1;
+	return (int32_t)utf8proc_decompose_char(
+		code, parts, UNICODE_PARTS_MAX, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, NULL);
 }

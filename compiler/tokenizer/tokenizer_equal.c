@@ -1,0 +1,52 @@
+/* tokenizer_equal.c: the comparison of two tokenizers, of everything that they consist of. */
+#include <string.h>
+#include "tokenizer.h"
+#include "codegen/tokenize/tokenizer_tables.h"
+
+static bool equal_texts(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : !a && !b; }
+
+static bool equal_vocab(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	bool same = a->nvocab == b->nvocab;
+	for (int32_t i = 0; same && i < a->nvocab; i++)
+		same = equal_texts(a->vocab[i], b->vocab[i]);
+	return same;
+}
+
+static bool equal_added(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	bool same = a->nadded == b->nadded;
+	for (int32_t i = 0; same && i < a->nadded; i++) {
+		const AddedToken *x = &a->added[i], *y = &b->added[i];
+		same = x->id == y->id && equal_texts(x->text, y->text) && x->special == y->special
+			&& x->single_word == y->single_word && x->lstrip == y->lstrip && x->rstrip == y->rstrip
+			&& x->normalized == y->normalized;
+	}
+	return same;
+}
+
+static bool equal_items(const TemplateItem *a, int32_t count, const TemplateItem *b, int32_t other)
+{
+	bool same = count == other;
+	for (int32_t i = 0; same && i < count; i++)
+		same = a[i].piece == b[i].piece && a[i].type == b[i].type
+			&& (a[i].piece != PIECE_TOKEN || a[i].id == b[i].id);
+	return same;
+}
+
+static bool equal_steps(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	return a->nsteps == b->nsteps && a->split == b->split
+		&& memcmp(a->steps, b->steps, (size_t)a->nsteps * sizeof *a->steps) == 0
+		&& memcmp(a->split_number, b->split_number, sizeof a->split_number) == 0;
+}
+
+bool tokenizer_equal(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->model == b->model && a->unk_id == b->unk_id && a->pad_id == b->pad_id && a->cls_id == b->cls_id
+		&& a->sep_id == b->sep_id && a->mask_id == b->mask_id && equal_steps(a, b) && equal_vocab(a, b)
+		&& equal_added(a, b) && equal_items(a->single, a->nsingle, b->single, b->nsingle)
+		&& equal_items(a->pair, a->npair, b->pair, b->npair) && a->model->equal(a, b);
+}

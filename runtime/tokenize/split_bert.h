@@ -1,0 +1,25 @@
+/* split_bert.h: the pre-tokenizer BertPreTokenizer: white space parts words and is dropped, a punctuation
+ * mark is a word by itself. */
+#ifndef RT_SPLIT_BERT_H
+#define RT_SPLIT_BERT_H
+#include "word.h"
+
+enum { RT_BERT_PUNCTUATION = 2 }; /* its class of characters, beside RT_OTHER and RT_SPACE */
+
+RT_FN void split_bert(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
+{
+	Word word;
+	Char ch;
+	word.chars = word.bytes = 0;
+	while (c->index < to && cursor_next(t, c, &ch)) {
+		if (ch.class != RT_OTHER)
+			word_end(t, &word, w);
+		if (ch.class == RT_SPACE)
+			continue;
+		word_add(&word, &ch);
+		if (ch.class == RT_BERT_PUNCTUATION)
+			word_end(t, &word, w);
+	}
+	word_end(t, &word, w);
+}
+#endif

@@ -1,0 +1,74 @@
+/* word.h: what the frame, the pre-tokenizers and the models share: the word that a pre-tokenizer collects for
+ * the model, where the model's tokens go, and a step in a trie. */
+#ifndef RT_WORD_H
+#define RT_WORD_H
+#include "cursor.h"
+
+enum { RT_WORD_CHARS_MAX = 1024 };
+
+/* Where tokens go: the first `limit` are written (ids NULL: none), all are counted. */
+struct Writer {
+	int32_t *ids, *starts, *ends, *words;
+	int32_t limit, count, word;
+	int32_t written_end; /* where the last token written ends */
+	int32_t next; /* where the first token left out begins, at or after written_end; -1: all were written */
+};
+
+/* A word: its first RT_WORD_CHARS_MAX characters, normalised, and where each lies. */
+struct Word {
+	int32_t chars; /* all of them */
+	int32_t bytes, start, end;
+	int32_t starts[RT_WORD_CHARS_MAX],
+		ends[RT_WORD_CHARS_MAX];     /* bytes of the text each character came from */
+	int32_t last[RT_WORD_CHARS_MAX]; /* bytes of `text` up to and with each character */
+	unsigned char text[4 * RT_WORD_CHARS_MAX];
+};
+
+/* The unit that a byte leads to from another; 0: none. */
+RT_INLINE uint32_t trie_step(const uint32_t *trie, uint32_t unit, uint32_t byte)
+{
+	uint32_t child = trie[(unit >> 9) ^ byte];
+	return byte > 0 && (child & 0xFF) == byte ? child : 0;
+}
+
+RT_INLINE void tokenizer_write(Writer *w, int32_t id, int32_t start, int32_t end)
+{
+	if (w->count < w->limit) {
+		if (w->ids)
+			w->ids[w->count] = id;
+		if (w->starts)
+			w->starts[w->count] = start;
+		if (w->ends)
+			w->ends[w->count] = end;
+		if (w->words)
+			w->words[w->count] = w->word;
+		w->written_end = end;
+	} else if (w->next < 0) {
+		w->next = start > w->written_end ? start : w->written_end;
+	}
+	w->count++;
+}
+
+RT_INLINE void word_add(Word *word, const Char *ch)
+{
+	if (word->chars == 0)
+		word->start = ch->start;
+	word->end = ch->end;
+	if (word->chars++ >= RT_WORD_CHARS_MAX)
+		return;
+	word->bytes += cursor_encode(ch->code, word->text + word->bytes);
+	word->starts[word->chars - 1] = ch->start;
+	word->ends[word->chars - 1] = ch->end;
+	word->last[word->chars - 1] = word->bytes;
+}
+
+/* Ends the word: its tokens are written, and the next word begins. */
+RT_INLINE void word_end(const RtTokenizer *t, Word *word, Writer *w)
+{
+	if (word->chars > 0) {
+		t->word(t, word, w);
+		w->word++;
+	}
+	word->chars = word->bytes = 0;
+}
+#endif
