@@ -47,6 +47,16 @@ const char *body_selection(Body *b, const char *n)
 		b->e->mem, ", %s, %s", kept_text(b, n), real_text(b, attr->has & A_threshold ? attr->threshold : 0));
 }
 
+/* The op and the variant of its kernel, as they stand in the name of a step: "linear_sparse". */
+static const char *op_name(Body *b)
+{
+	const char *name = op_info[b->node->op].name;
+	for (int32_t i = 0; i < KERNEL_VARIANTS; i++)
+		if (b->kernel->variant >> i & 1)
+			name = mem_printf(b->e->mem, "%s%s", name, kernel_variant_text[i]);
+	return name;
+}
+
 const char *body_lower(Body *b, const char *word)
 {
 	char *text = mem_printf(b->e->mem, "%s", word);
@@ -182,12 +192,10 @@ bool body_rows(Body *b)
 		tail = mem_printf(b->e->mem, ", RT_ACT_%s", emit_act_words[attr->act]);
 		detail = mem_printf(b->e->mem, "_%s", body_lower(b, emit_act_words[attr->act]));
 	}
-	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT)) {
+	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT))
 		tail = body_selection(b, body_dim(b, type->dim[axis]));
-		detail = "_select";
-	}
-	b->name = mem_printf(
-		b->e->mem, "%s%s%s", op_info[node->op].name, detail, dims_name(b, type, b->form == FORM_TOKENS));
+	b->name =
+		mem_printf(b->e->mem, "%s%s%s", op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
 	if (missing) { /* the absent tables stand between those that are there and gamma */
 		int32_t nparams = b->nparams;
@@ -296,12 +304,12 @@ bool body_linear(Body *b)
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type,
 			   *x = &node->args[0]->type;
 	const bool sparse = packed->rank == 1;
-	if (node->attr.panel != b->kernel->panel || sparse != (kernel_sparse(b->kernel) != NULL)
+	if (node->attr.panel != b->kernel->panel || sparse != kernel_is_sparse(b->kernel)
 		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
 		return diag_error(b->e->diag, EXIT_INPUT, node->line,
 			"%s: packed in %spanels of %lld, but %s reads %spanels of %d", op_info[node->op].name,
 			sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
-			kernel_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
+			kernel_is_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
 	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width,
 			  panels = (width + node->attr.panel - 1) / node->attr.panel;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
@@ -311,8 +319,7 @@ bool body_linear(Body *b)
 					: node->op == OP_LINEAR_I8_CODES ? names_codes
 													 : names)[i],
 			node->args[i]);
-	b->name = mem_printf(b->e->mem, "%s%s_%lld_%lld%s%s", op_info[node->op].name, sparse ? "_sparse" : "",
-		inputs, width, act ? "_" : "", act ? body_lower(b, emit_act_words[act]) : "");
+	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_name(b), inputs, width, act ? "_" : "", act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
 	const char *indent = b->form == FORM_EACH ? "\t\t" : "\t";
@@ -404,8 +411,8 @@ bool body_attention(Body *b)
 			node->args[i]);
 	}
 	const bool selects = node->attr.has & A_SELECT;
-	b->name = mem_printf(b->e->mem, "attention%s%s_%lld_%lld", selects ? "_select" : "",
-		one_query ? "_first" : "", heads, hidden / heads);
+	b->name = mem_printf(
+		b->e->mem, "%s%s_%lld_%lld", op_name(b), one_query ? "_first" : "", heads, hidden / heads);
 	const char *keys = "", *values = "";
 	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
 	if (node->attr.pack == PACK_QKV) {

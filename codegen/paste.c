@@ -6,15 +6,6 @@
 #include "emit.h"
 #include "tokenize/tokenizer_tables.h"
 
-static const struct {
-	const char *function, *file;
-} kernel_files[] = {
-#define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
-	{#function, "kernels/" file},
-#include "runtime/kernels.def"
-#undef KERNEL
-};
-
 static bool is_done(const Paste *paste, const char *name)
 {
 	for (int32_t i = 0; i < paste->count; i++)
@@ -93,9 +84,12 @@ bool paste_file(Paste *paste, const char *name, Diag *diag)
 
 bool paste_kernel(Paste *paste, const char *function, Diag *diag)
 {
-	for (size_t i = 0; i < sizeof kernel_files / sizeof *kernel_files; i++)
-		if (strcmp(kernel_files[i].function, function) == 0)
-			return paste_file(paste, kernel_files[i].file, diag);
+	const KernelInfo *kernel = kernel_find(function);
+	char name[256];
+	if (kernel) {
+		snprintf(name, sizeof name, "kernels/%s", kernel->file);
+		return paste_file(paste, name, diag);
+	}
 	return diag_error(diag, EXIT_RUN, 0, "no kernel %s in runtime/kernels.def", function);
 }
 

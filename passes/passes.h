@@ -239,34 +239,46 @@ void pipeline_hide_folders(char *text);
 bool pipeline_run(const Pipeline *, Module *, const PassEnv *, const DriverOptions *, Ledger *, Diag *);
 
 /* ---- kernel_table.c: runtime/kernels.def as data --------------------------------------------- */
+/* Forms of an op that have kernels of their own: the rows VARIANT. */
+enum {
+#define VARIANT(NAME, bit, ...) KERNEL_##NAME = 1 << bit,
+#include "runtime/kernels.def"
+#define VARIANT(NAME, ...) +1
+	KERNEL_VARIANTS = 0
+#include "runtime/kernels.def"
+};
+extern const char *const kernel_variant_text[KERNEL_VARIANTS]; /* by bit */
 typedef struct KernelInfo {
-	const char *op;       /* "linear" */
+	Op op;
 	DType dtype;          /* element type of its weights or table; F32 where there are none */
 	const char *function; /* "linear_f16__avx512" */
 	uint32_t needs;       /* bits of Isa */
+	const char *file;     /* source under runtime/kernels/ */
+	uint32_t variant;     /* bits of KERNEL_NAME */
+	bool alternative;     /* taken only where a tuning says so */
 	int32_t panel;        /* weight rows a panel; 0: unpacked */
 	int32_t group;        /* inputs of a row that lie side by side in a panel */
-	int64_t scratch_per_token,
-		scratch;      /* per-thread scratch bytes: (scratch_per_token * head size + scratch) * longest */
-	int64_t staged;   /* and as many for each input of a linear, rounded up to 64 inputs */
-	bool alternative; /* taken only where a tuning says so */
+	/* per-thread scratch bytes: (scratch_per_token * head size + scratch) * longest text */
+	int64_t scratch_per_token, scratch;
+	int64_t staged; /* and as many for each input of a linear, rounded up to 64 inputs */
+	/* The largest tile of a linear in registers, rows by vectors of outputs; 0: the table does not say. */
+	struct {
+		int32_t rows, vectors;
+	} tile;
+	/* The percentage of nonzero words up to which a sparse kernel is the faster one: `one` of a call of one
+	 * token, growing evenly to `percent` of a call of `tokens` and more. */
+	struct {
+		int32_t one, tokens, percent;
+	} pays;
 } KernelInfo;
 extern const KernelInfo kernel_info[];
 extern const int32_t kernel_count;
 /* The last row that is no alternative and whose needs are within isa. NULL: there is none. */
-const KernelInfo *kernel_select(const char *op, DType, uint32_t isa);
+const KernelInfo *kernel_select(Op, uint32_t variant, DType, uint32_t isa);
+/* The kernel of another op that equals this one in variant, element type, needs and panel. NULL: none. */
+const KernelInfo *kernel_of_op(const KernelInfo *, Op);
 const KernelInfo *kernel_find(const char *function);
-/* The percentage of words that are not zero up to which a sparse kernel is the faster one: of a call of one
- * token, growing evenly, of `tokens` and more. */
-typedef struct SparseInfo {
-	const char *function;
-	int32_t one, tokens, percent;
-} SparseInfo;
-/* NULL: it reads dense weights. */
-const SparseInfo *kernel_sparse(const KernelInfo *);
-/* The largest tile of a linear in registers, rows by vectors of outputs; false where the table does not say.
- */
-bool kernel_tile(const KernelInfo *, int32_t *rows, int32_t *vectors);
+static inline bool kernel_is_sparse(const KernelInfo *kernel) { return kernel->variant & KERNEL_SPARSE; }
 
 /* ---- tune.c: decisions between kernels that give the same bits ------------------------------- */
 enum { TUNE_ANY = -1, TUNE_NAME_BYTES = 32, TUNE_CANDIDATES_MAX = 4 };

@@ -257,7 +257,7 @@ static bool tune_linear(const Tuner *tuner, const Graph *graph, const TuneRow *k
 	const KernelInfo *kernels[TUNE_CANDIDATES_MAX],
 		*usual = before && !(before->kernel->needs & ~tuner->target->isa)
 		? before->kernel
-		: kernel_select(op_info[key->op].name, key->dtype, tuner->target->isa);
+		: kernel_select(key->op, 0, key->dtype, tuner->target->isa);
 	const int32_t count = tune_kernels(key, usual, kernels), at = tuner->table->count;
 	if (count < 2)
 		return true;

@@ -85,7 +85,7 @@ static bool read_op(Reader *r, const char *op, const char *dtype, TuneRow *row)
 		if (strcmp(op, op_info[linears[i]].name) != 0)
 			continue;
 		row->op = linears[i];
-		if (!dtype_parse(dtype, strlen(dtype), &row->dtype) || !kernel_select(op, row->dtype, 0))
+		if (!dtype_parse(dtype, strlen(dtype), &row->dtype) || !kernel_select(row->op, 0, row->dtype, 0))
 			return bad(r, "weights of type", dtype, "one that the linear has kernels for");
 		return true;
 	}
@@ -112,8 +112,8 @@ static bool read_linear(Reader *r, char **words, int count, TuneRow *row)
 	if (!read_op(r, words[0], words[1], row) || !read_number(r, words[2], "K=", &row->inputs)
 		|| !read_number(r, words[3], "N=", &row->outputs) || !read_act(r, words[4], &row->act))
 		return false;
-	row->kernel = kernel_find(words[7]);
-	if (!row->kernel || strcmp(row->kernel->op, words[0]) != 0 || row->kernel->dtype != row->dtype)
+	const KernelInfo *kernel = row->kernel = kernel_find(words[7]);
+	if (!kernel || kernel->op != row->op || kernel->variant || kernel->dtype != row->dtype)
 		return diag_error(r->diag, EXIT_INPUT, r->line, "kernel \"%.64s\" is none of this bertc for %s of %s",
 			words[7], words[0], words[1]);
 	return read_cpu(r, words[5], row->kernel->needs, row);

@@ -78,7 +78,7 @@ static bool chain_is_sparse(const Node *first, const Node *end)
 {
 	for (const Node *node = first; node != end; node = node->next) {
 		const KernelInfo *kernel = node->attr.has & A_kernel ? kernel_find(node->attr.kernel) : NULL;
-		if (kernel && kernel_sparse(kernel))
+		if (kernel && kernel_is_sparse(kernel))
 			return true;
 	}
 	return false;

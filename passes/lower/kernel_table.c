@@ -3,34 +3,35 @@
 #include "passes/passes.h"
 #include <string.h>
 
-#define ROW(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, alternative) \
-	{op, DT_##DTYPE, #function, needs, panel, group, per_token, scratch, staged, alternative},
-#define KERNEL(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
-	ROW(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, false)
-#define ALTERNATIVE(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, file) \
-	ROW(op, DTYPE, function, needs, panel, group, per_token, scratch, staged, true)
+#define KERNEL(OP, DTYPE, name, isa, ...) \
+	{.op = OP_##OP, .dtype = DT_##DTYPE, .function = #name, .needs = isa, .file = __VA_ARGS__},
 const KernelInfo kernel_info[] = {
 #include "runtime/kernels.def"
 };
-#undef KERNEL
 const int32_t kernel_count = (int32_t)(sizeof kernel_info / sizeof kernel_info[0]);
 
-#define KERNEL(...)
-#define ALTERNATIVE(...)
-#define TILE(function, rows, vectors) {#function, rows, vectors},
-static const struct {
-	const char *function;
-	int32_t rows, vectors;
-} tiles[] = {
+#define VARIANT(NAME, bit, text, meaning) [bit] = text,
+const char *const kernel_variant_text[KERNEL_VARIANTS] = {
 #include "runtime/kernels.def"
 };
-#undef KERNEL
 
-const KernelInfo *kernel_select(const char *op, DType dtype, uint32_t isa)
+const KernelInfo *kernel_select(Op op, uint32_t variant, DType dtype, uint32_t isa)
 {
 	for (int32_t i = kernel_count - 1; i >= 0; i--) {
 		const KernelInfo *k = &kernel_info[i];
-		if (!k->alternative && !strcmp(k->op, op) && k->dtype == dtype && !(k->needs & ~isa))
+		const bool same = k->op == op && k->variant == variant && k->dtype == dtype;
+		if (same && !k->alternative && !(k->needs & ~isa))
+			return k;
+	}
+	return NULL;
+}
+
+const KernelInfo *kernel_of_op(const KernelInfo *kernel, Op op)
+{
+	for (int32_t i = 0; i < kernel_count; i++) {
+		const KernelInfo *k = &kernel_info[i];
+		const bool same = k->op == op && k->variant == kernel->variant && k->dtype == kernel->dtype;
+		if (same && k->needs == kernel->needs && k->panel == kernel->panel)
 			return k;
 	}
 	return NULL;
@@ -42,31 +43,4 @@ const KernelInfo *kernel_find(const char *function)
 		if (!strcmp(kernel_info[i].function, function))
 			return &kernel_info[i];
 	return NULL;
-}
-
-#define KERNEL(...)
-#define ALTERNATIVE(...)
-#define SPARSE(function, one, tokens, percent) {#function, one, tokens, percent},
-static const SparseInfo sparse[] = {
-#include "runtime/kernels.def"
-};
-#undef KERNEL
-
-const SparseInfo *kernel_sparse(const KernelInfo *kernel)
-{
-	for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++)
-		if (!strcmp(sparse[i].function, kernel->function))
-			return &sparse[i];
-	return NULL;
-}
-
-bool kernel_tile(const KernelInfo *kernel, int32_t *rows, int32_t *vectors)
-{
-	for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++)
-		if (!strcmp(tiles[i].function, kernel->function)) {
-			*rows = tiles[i].rows;
-			*vectors = tiles[i].vectors;
-			return true;
-		}
-	return false;
 }

@@ -1,15 +1,16 @@
 /* lower.c: chooses a kernel for every op and brings constants into the form that kernels read.
  *
  *   %g = const @ln.gamma : f16[8]                      %g = const @ln.gamma.f32.N : f32[8]
- *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12
- * kernel="layernorm_f32__avx2"}
+ *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12 kernel="..__avx2"}
  *
  * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every
- * other float constant becomes f32. What makes floats of which codes by constant scales are all or part of
- * what is read writes these itself, where there is a kernel of the same instructions that does:
+ * other float constant becomes f32. If the consumer quantises by constant scales, the producer writes the
+ * codes, when the target has such a kernel of the same instructions:
  *
- *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}                  %r, %t = linear_i8_codes %q, %s, %w, %ws,
- * %b, %m, %z {act=gelu} %r, %t = quantize_static %y, %m, %z                     ->
+ *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}
+ *   %r, %t = quantize_static %y, %m, %z
+ * ->
+ *   %r, %t = linear_i8_codes %q, %s, %w, %ws, %b, %m, %z {act=gelu}
  *
  * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose
  * shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused here. Laying out
@@ -88,20 +89,6 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	return true;
 }
 
-/* The kernel that makes codes of what `kernel` makes: the same instructions, the same panels. NULL: none. */
-static const KernelInfo *kernel_of_codes(const KernelInfo *kernel)
-{
-	char op[64];
-	snprintf(op, sizeof op, "%s_codes", kernel->op);
-	for (int32_t i = 0; i < kernel_count; i++) {
-		const KernelInfo *k = &kernel_info[i];
-		if (!strcmp(k->op, op) && k->dtype == kernel->dtype && k->needs == kernel->needs
-			&& k->panel == kernel->panel)
-			return k;
-	}
-	return NULL;
-}
-
 /* The most tokens that a text has, or what {tokens=N} says; 0: nobody said. */
 static int64_t most_tokens(const PassRun *run)
 {
@@ -117,62 +104,63 @@ static int64_t most_tokens(const PassRun *run)
 static bool sparse_pays(
 	const Node *node, const KernelInfo *sparse, const Tensor *weight, bool tell, PassRun *run)
 {
-	const SparseInfo *row = kernel_sparse(sparse);
+	const int32_t one = sparse->pays.one, percent = sparse->pays.percent;
 	const int64_t tokens = most_tokens(run);
-	const bool few = tokens && tokens < row->tokens;
+	const bool few = tokens && tokens < sparse->pays.tokens;
 	const double share = 100 * sparse_left(weight);
-	const double most = few
-		? row->one + (double)((row->percent - row->one) * (tokens - 1)) / (row->tokens - 1)
-		: row->percent;
-	if (tell && few && share > most && share <= row->percent)
+	double most = percent;
+	if (few)
+		most = one + (double)((percent - one) * (tokens - 1)) / (sparse->pays.tokens - 1);
+	if (tell && few && share > most && share <= percent)
 		pass_note(run, node,
 			"%.1f %% of its words are not zero: from %d tokens on %s would be faster, for texts of at most "
-			"%lld it is "
-			"up to %.1f %%",
-			share, (int)row->tokens, sparse->function, (long long)tokens, most);
+			"%lld it is up to %.1f %%",
+			share, (int)sparse->pays.tokens, sparse->function, (long long)tokens, most);
 	return share <= most;
 }
 
 /* The kernel over the weights that are not zero, if these are few enough for it to be faster than `dense`,
- * which has the same needs. By {sparse=always} any few and any needs. Of f16 and bf16 weights its words are
- * f32: where it wins these are fewer bytes all the same. */
+ * which has the same needs; else `dense`. By {sparse=always} any few and any needs. Of f16 and bf16 weights
+ * its words are f32: where it wins these are fewer bytes all the same. */
 static const KernelInfo *node_sparse_kernel(
 	const Node *node, const KernelInfo *dense, bool tell, PassRun *run)
 {
-	char op[64];
 	const char *mode = pass_option(run, "sparse", "auto");
 	const Tensor *weight = value_tensor(node->args[node_weight(node)]);
-	snprintf(op, sizeof op, "%s_sparse", dense->op);
-	const KernelInfo *sparse = weight && weight->type.rank == 2 && strcmp(mode, "never")
-		? kernel_select(op, weight->type.dtype == DT_I8 ? DT_I8 : DT_F32, run->env->isa)
-		: NULL;
-	const bool always = !strcmp(mode, "always");
-	return sparse
-			&& (always || (sparse->needs == dense->needs && sparse_pays(node, sparse, weight, tell, run)))
-		? sparse
-		: NULL;
+	if (!weight || weight->type.rank != 2 || !strcmp(mode, "never"))
+		return dense;
+	const DType words = weight->type.dtype == DT_I8 ? DT_I8 : DT_F32;
+	const KernelInfo *sparse = kernel_select(dense->op, KERNEL_SPARSE, words, run->env->isa);
+	if (!sparse)
+		return dense;
+	if (!strcmp(mode, "always"))
+		return sparse;
+	return sparse->needs == dense->needs && sparse_pays(node, sparse, weight, tell, run) ? sparse : dense;
 }
 
-/* What a tuning decided for a linear, else the newest kernel. A decision of the CPU's namesake of another
- * architecture is not for this one. tell: why it is not another. */
+/* The form of its op that a node needs a kernel for. */
+static uint32_t node_variant(const Node *node)
+{
+	const bool can_select = node->op == OP_ATTENTION || node->op == OP_SOFTMAX;
+	return can_select && (node->attr.has & A_SELECT) ? KERNEL_SELECT : 0;
+}
+
+/* The kernel that a tuning decided on for a linear, else the newest. A linear that writes codes takes the
+ * sibling of the kernel that linear_i8 would take. A decision of the CPU's namesake of another architecture is
+ * not for this one. tell: why it is not another. */
 static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, PassRun *run)
 {
 	TuneRow key;
 	const PassEnv *env = run->env;
-	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
-	const bool selects = (node->op == OP_ATTENTION || node->op == OP_SOFTMAX) && (node->attr.has & A_SELECT);
 	const bool codes = node->op == OP_LINEAR_I8_CODES;
+	const Op op = codes ? OP_LINEAR_I8 : node->op;
+	const TuneRow *tuned = tune_key_linear(node, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
 	const KernelInfo *kernel = tuned && !(tuned->kernel->needs & ~env->isa)
 		? tuned->kernel
-		: kernel_select(codes              ? "linear_i8"
-				  : !selects               ? op_info[node->op].name
-				  : node->op == OP_SOFTMAX ? "softmax_select"
-										   : "attention_select",
-			  dtype, env->isa);
-	const bool may = kernel && (codes || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR);
-	const KernelInfo *sparse = may ? node_sparse_kernel(node, kernel, tell, run) : NULL;
-	kernel = sparse ? sparse : kernel;
-	return codes && kernel ? kernel_of_codes(kernel) : kernel;
+		: kernel_select(op, node_variant(node), dtype, env->isa);
+	if (kernel && (op == OP_LINEAR || op == OP_LINEAR_I8))
+		kernel = node_sparse_kernel(node, kernel, tell, run);
+	return codes && kernel ? kernel_of_op(kernel, node->op) : kernel;
 }
 
 /* Whether a node between the two reads the value. */
@@ -195,15 +183,16 @@ static bool lower_codes(Graph *graph, Node *quantize, PassRun *run)
 		|| (linear && value_uses(graph, quantize->args[0]) > 1))
 		return true;
 	const DType dtype = linear ? from->args[2]->type.dtype : DT_F32;
+	const Op joined = linear ? OP_LINEAR_I8_CODES : OP_ADD_LAYERNORM_CODES;
 	const KernelInfo *kernel = node_kernel(from, dtype, false, run);
-	if (!kernel || !kernel_of_codes(kernel))
+	if (!kernel || !kernel_of_op(kernel, joined))
 		return true;
 	Value *args[ARGS_MAX];
 	memcpy(args, from->args, (size_t)from->nargs * sizeof *args);
 	args[from->nargs] = quantize->args[1];
 	args[from->nargs + 1] = quantize->args[2];
-	Node *made = graph_insert(graph, quantize, linear ? OP_LINEAR_I8_CODES : OP_ADD_LAYERNORM_CODES, args,
-		from->nargs + 2, &from->attr, from->origin, run->diag);
+	Node *made = graph_insert(
+		graph, quantize, joined, args, from->nargs + 2, &from->attr, from->origin, run->diag);
 	if (!made)
 		return false;
 	for (int32_t i = 0; i < 2; i++)

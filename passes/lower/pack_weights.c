@@ -117,7 +117,7 @@ static Value *packed_before(const Graph *graph, const Node *node, const Tensor *
 		Value *packed = other->args[slots_of(other).weight];
 		int64_t group = packed->type.rank == 4 ? packed->type.dim[3].plus : 1;
 		const bool sparse = packed->type.rank == 1;
-		if (packed_from[packed->id] == weight && sparse == (kernel_sparse(kernel) != NULL)
+		if (packed_from[packed->id] == weight && sparse == kernel_is_sparse(kernel)
 			&& (sparse || group == kernel->group))
 			return packed;
 	}
@@ -165,7 +165,7 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 		old[i] = node->args[i];
 	Value *packed = packed_before(graph, node, weight, kernel, packed_from);
 	if (!packed) {
-		Tensor *tensor = kernel_sparse(kernel) ? pack_sparse(graph, weight, run, node->line)
+		Tensor *tensor = kernel_is_sparse(kernel) ? pack_sparse(graph, weight, run, node->line)
 											   : pack(graph, weight, kernel->panel, kernel->group);
 		if (!tensor)
 			return false;

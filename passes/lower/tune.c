@@ -101,11 +101,12 @@ const TuneRow *tune_find(const TuneTable *table, const TuneRow *key)
  * for every tile. */
 static double tile_cost(const KernelInfo *kernel, int64_t outputs, int64_t rows)
 {
-	int32_t most, vectors;
-	if (!kernel_tile(kernel, &most, &vectors))
+	const int32_t most = kernel->tile.rows;
+	if (!most)
 		return 0;
-	int64_t tiles = (rows + most - 1) / most, panels = (outputs + kernel->panel - 1) / kernel->panel;
-	return (double)panels * (5.0 * (double)rows + (double)tiles * (11.0 * vectors + 9.0));
+	const int64_t tiles = (rows + most - 1) / most;
+	const int64_t panels = (outputs + kernel->panel - 1) / kernel->panel;
+	return (double)panels * (5.0 * (double)rows + (double)tiles * (11.0 * kernel->tile.vectors + 9.0));
 }
 
 /* Against the default, mean over the lengths that are timed. */
@@ -129,8 +130,8 @@ static const KernelInfo *next_cheapest(const TuneRow *key, const KernelInfo *con
 	const KernelInfo *best = NULL;
 	for (int32_t i = 0; i < kernel_count; i++) {
 		const KernelInfo *k = &kernel_info[i];
-		bool taken = k->needs != kernels[0]->needs || strcmp(k->op, kernels[0]->op) != 0
-			|| k->dtype != kernels[0]->dtype;
+		bool taken = k->needs != kernels[0]->needs || k->op != kernels[0]->op
+			|| k->variant != kernels[0]->variant || k->dtype != kernels[0]->dtype;
 		for (int32_t j = 0; j < count && !taken; j++)
 			taken = k == kernels[j];
 		double cost = taken ? least : relative_cost(k, kernels[0], key->outputs);

@@ -199,7 +199,7 @@ static void check_attention(void)
 	const int lengths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 48, 63, 65, 97};
 	const int widths[] = {1, 3, 4, 5, 8, 15, 16, 17, 32, 33, 64, 67};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "attention") != 0)
+		if (!row_is(row, OP_ATTENTION, 0))
 			continue;
 		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
 			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {

@@ -71,7 +71,7 @@ static void check_linear_bf16(void)
 {
 	const int depths[] = {1, 2, 3, 4, 5, 16, 31, 32, 33, 63, 64, 65, 127};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "linear_bf16") != 0)
+		if (!row_is(row, OP_LINEAR_BF16, 0))
 			continue;
 		int P = row->panel, widths[] = {1, P - 1, P, P + 1, 2 * P + 5};
 		for (int M = 1; M <= 50; M++)

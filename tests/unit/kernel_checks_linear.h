@@ -182,7 +182,7 @@ static void check_linear(void)
 {
 	check_tiles();
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "linear") != 0)
+		if (!row_is(row, OP_LINEAR, 0))
 			continue;
 		int P = row->panel, heights[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31};
 		int shapes[][2] = {

@@ -16,7 +16,7 @@ static int8_t nibble_of(int8_t byte, int column)
 static void check_embed_codes(const Row *row, int H)
 {
 	enum { V = 5, ROWS = 7 };
-	const bool int4 = strcmp(row->op, "embed_i4") == 0;
+	const bool int4 = row->op == OP_EMBED_I4;
 	int32_t ids[ROWS];
 	float *scales = random_floats(V), *added = random_floats((size_t)(ROWS * H)),
 		  *out = fresh((size_t)(ROWS * H) + 1);
@@ -33,7 +33,7 @@ static void check_embed_codes(const Row *row, int H)
 									  : table[id * H + column])
 				* scales[id];
 			want = with ? want + added[i] : want;
-			check_same(row->name, row->op, out + i, &want, sizeof want);
+			check_same(row->name, "embed codes", out + i, &want, sizeof want);
 		}
 		check_same(row->name, "embed codes: writes past the end", out + ROWS * H, &UNTOUCHED, 4);
 		check_same(row->name, "embed codes: writes rows not asked for", out, &UNTOUCHED, 4);
@@ -48,11 +48,11 @@ static void check_embed(void)
 {
 	const int32_t ids[] = {4, 0, 8, 4, 1};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		for (int H = 1; H < 70 && strcmp(row->op, "embed_i8") == 0; H += 4)
+		for (int H = 1; H < 70 && row->op == OP_EMBED_I8; H += 4)
 			check_embed_codes(row, H);
-		for (int H = 2; H < 70 && strcmp(row->op, "embed_i4") == 0; H += 4)
+		for (int H = 2; H < 70 && row->op == OP_EMBED_I4; H += 4)
 			check_embed_codes(row, H);
-		for (int H = 1; H < 70 && strcmp(row->op, "embed") == 0; H += 4)
+		for (int H = 1; H < 70 && row->op == OP_EMBED; H += 4)
 			for (int panel = 1; panel <= 16; panel *= 4) { /* 16: more than there are rows */
 				double *exact;
 				void *table = random_stored(

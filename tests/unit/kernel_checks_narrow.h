@@ -109,7 +109,7 @@ static void check_quantize(void)
 {
 	const int sizes[] = {127, 128, 129, 191, 192, 312, 384, 1000, 1536};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "quantize") != 0)
+		if (row->op != OP_QUANTIZE)
 			continue;
 		for (int K = 1; K < 81; K++)
 			check_quantize_size(row, K);
@@ -168,7 +168,7 @@ static void check_quantize_static(void)
 {
 	const int sizes[] = {127, 128, 129, 191, 192, 312, 384, 1000, 1536};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "quantize_static") != 0)
+		if (row->op != OP_QUANTIZE_STATIC)
 			continue;
 		for (int K = 1; K < 81; K++)
 			check_quantize_static_size(row, K);
@@ -218,7 +218,7 @@ static void pack_group(const Row *row, const void *codes, void *packed, size_t s
 		}
 }
 
-static bool row_is_sparse(const Row *row) { return strstr(row->op, "_sparse") != NULL; }
+static bool row_is_sparse(const Row *row) { return row->variant & KERNEL_SPARSE; }
 
 /* Seven of eight weights or quads zero: of every second matrix those of inputs that are no neighbours, which
  * another order brings together where that pays (of more than 28 outputs); of the others quads, and of some
@@ -337,7 +337,7 @@ static void check_linear_i8(void)
 {
 	const int depths[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "linear_i8") != 0 && strcmp(row->op, "linear_i8_sparse") != 0)
+		if (row->op != OP_LINEAR_I8)
 			continue;
 		int P = row->panel, widths[] = {1, P - 1, P, P + 1, 2 * P + 5, 3 * P};
 		for (int M = 1; M <= 50; M++) {
@@ -472,9 +472,7 @@ static void check_linear_i8_codes(void)
 {
 	const int depths[] = {1, 3, 4, 5, 16, 17, 63, 64, 65, 129};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		const Row *plain = strcmp(row->op, "linear_i8_codes") && strcmp(row->op, "linear_i8_sparse_codes")
-			? NULL
-			: row_without_codes(row);
+		const Row *plain = row->op == OP_LINEAR_I8_CODES ? row_without_codes(row) : NULL;
 		if (!plain)
 			continue;
 		int P = row->panel, widths[] = {1, P - 1, P, P + 1, 2 * P + 5, 3 * P};
@@ -491,7 +489,7 @@ static void check_add_layernorm_codes(void)
 	enum { R = 5, FROM = 1, TO = 4, MOST = 384 };
 	const int sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 61, 128, 312, MOST};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		const Row *plain = strcmp(row->op, "add_layernorm_codes") ? NULL : row_without_codes(row);
+		const Row *plain = row->op == OP_ADD_LAYERNORM_CODES ? row_without_codes(row) : NULL;
 		for (size_t i = 0; i < sizeof sizes / sizeof *sizes && plain; i++) {
 			const int H = sizes[i];
 			size_t n = (size_t)(R * H);

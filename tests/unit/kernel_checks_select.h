@@ -108,7 +108,7 @@ static void check_attention_select(void)
 {
 	const int lengths[] = {1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 65, 128}, widths[] = {1, 4, 15, 16, 32, 33};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "attention_select") != 0)
+		if (!row_is(row, OP_ATTENTION, KERNEL_SELECT))
 			continue;
 		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
 			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
@@ -173,7 +173,7 @@ static void check_received(void)
 {
 	const int lengths[] = {0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 65, 128}, widths[] = {1, 8, 15, 32, 33};
 	for (const Row *row = rows; row < rows + nrows; row++)
-		for (size_t i = 0; strcmp(row->op, "received") == 0 && i < sizeof lengths / sizeof *lengths; i++)
+		for (size_t i = 0; row->op == OP_RECEIVED && i < sizeof lengths / sizeof *lengths; i++)
 			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
 				check_received_size(row, lengths[i], 1 + (int)(j % 3), widths[j], INT32_MAX, 0);
 				check_received_size(row, lengths[i], 2, widths[j], 3, 0);

@@ -117,7 +117,7 @@ static void check_linear_sparse(void)
 	const int widths[] = {
 		1, SPARSE_PANEL - 1, SPARSE_PANEL, SPARSE_PANEL + 1, 2 * SPARSE_PANEL + 5, 6 * SPARSE_PANEL};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (strcmp(row->op, "linear_sparse") != 0)
+		if (!row_is(row, OP_LINEAR, KERNEL_SPARSE))
 			continue;
 		for (int M = 1; M <= 70; M++) {
 			SparseCase c = sparse_case(M, depths[(size_t)M % (sizeof depths / sizeof *depths)],

@@ -62,12 +62,31 @@
 
 /* ---- the table, as far as this architecture compiles it -------------------------------------- */
 typedef void AnyFn(void);
+enum Op {
+#define OP(NAME, ...) OP_##NAME,
+#include "ir/ops.def"
+#undef OP
+};
+enum {
+#define VARIANT(NAME, bit, ...) KERNEL_##NAME = 1 << bit,
+#include "runtime/kernels.def"
+};
 typedef struct Row {
-	const char *op;
+	enum Op op;
 	int dtype;
 	const char *name;
 	AnyFn *fn;
+	unsigned needs;
+	const char *file;
+	int variant;
+	bool alternative;
 	int panel, group, scratch_per_token, scratch, staged;
+	struct {
+		int rows, vectors;
+	} tile;
+	struct {
+		int one, tokens, percent;
+	} pays;
 } Row;
 
 enum Isa {
@@ -134,10 +153,9 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #pragma pop_macro("RT_TARGET_AVXVNNI")
 #endif
 
-#define ROW(needs, op, dtype, function, panel, group, per_token, scratch, staged) \
-	add_row(needs, \
-		(Row){ \
-			op, RT_STORED_##dtype, #function, (AnyFn *)function, panel, group, per_token, scratch, staged});
+#define ROW(OP, DTYPE, function, isa, ...) \
+	add_row((Row){.op = OP_##OP, .dtype = RT_STORED_##DTYPE, .name = #function, .fn = (AnyFn *)function, \
+		.needs = isa, .file = __VA_ARGS__});
 #define NO_ROW(...)
 #if defined(__x86_64__)
 #define ROW_X86 ROW
@@ -168,23 +186,26 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 static Row rows[200];
 static int nrows, failures, checks;
 
-static void add_row(uint32_t needs, Row row)
+static void add_row(Row row)
 {
-	if (nrows < (int)(sizeof rows / sizeof *rows) && !rt_cpu_missing(needs))
+	if (nrows < (int)(sizeof rows / sizeof *rows) && !rt_cpu_missing(row.needs))
 		rows[nrows++] = row;
 }
 
 static void load_rows(void)
 {
 	nrows = 0;
-#define KERNEL(op, dtype, function, needs, panel, group, per_token, scratch, staged, file) \
-	ROW_##needs(needs, op, dtype, function, panel, group, per_token, scratch, staged)
+#define KERNEL(OP, DTYPE, function, needs, ...) ROW_##needs(OP, DTYPE, function, needs, __VA_ARGS__)
 #include "runtime/kernels.def"
-#undef KERNEL
 #if defined(__x86_64__)
-	ROW(ISA_AVX2, "linear_i8", I8, linear_i8__emulated, 16, 4, 0, 0, 48)
-	ROW(ISA_AVX2, "linear_i8_codes", I8, linear_i8_codes__emulated, 16, 4, 0, 0, 48)
-	ROW(ISA_AVX2, "linear_i8_sparse", I8, linear_i8_sparse__emulated, 64, 4, 0, 0, 64)
-	ROW(ISA_AVX2, "linear_i8_sparse_codes", I8, linear_i8_sparse_codes__emulated, 64, 4, 0, 0, 64)
+	ROW(LINEAR_I8, I8, linear_i8__emulated, ISA_AVX2, "", .panel = 16, .group = 4, .staged = 48)
+	ROW(LINEAR_I8_CODES, I8, linear_i8_codes__emulated, ISA_AVX2, "", .panel = 16, .group = 4, .staged = 48)
+	ROW(LINEAR_I8, I8, linear_i8_sparse__emulated, ISA_AVX2, "", .variant = KERNEL_SPARSE, .panel = 64,
+		.group = 4, .staged = 64)
+	ROW(LINEAR_I8_CODES, I8, linear_i8_sparse_codes__emulated, ISA_AVX2, "", .variant = KERNEL_SPARSE,
+		.panel = 64, .group = 4, .staged = 64)
 #endif
 }
+
+/* Whether the row computes this form of the op. */
+static bool row_is(const Row *row, enum Op op, int variant) { return row->op == op && row->variant == variant; }

@@ -214,7 +214,7 @@ static void test_kernel_table(void)
 		if (!(op_info[op].levels & LEVEL_LOWERED) || op_info[op].domain == DOMAIN_NONE)
 			continue;
 		for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
-			const KernelInfo *kernel = kernel_select(op_info[op].name, dtypes[op], isas[i]);
+			const KernelInfo *kernel = kernel_select((Op)op, 0, dtypes[op], isas[i]);
 			if (!kernel)
 				printf("\n%s has no kernel for isa %u\n", op_info[op].name, isas[i]);
 			CU_ASSERT_PTR_NOT_NULL_FATAL(kernel);
@@ -222,11 +222,11 @@ static void test_kernel_table(void)
 			CU_ASSERT_PTR_EQUAL(kernel_find(kernel->function)->function, kernel->function);
 		}
 	}
-	CU_ASSERT_PTR_NOT_NULL(kernel_select("linear", DT_F16, 0));
-	CU_ASSERT_PTR_NOT_NULL(kernel_select("linear", DT_BF16, 0));
-	CU_ASSERT_PTR_NULL(kernel_select("linear", DT_I8, ~0u));
-	CU_ASSERT_PTR_NULL(kernel_select("linear_i8", DT_F32, ~0u));
-	CU_ASSERT_PTR_NULL(kernel_select("convolution", DT_F32, ~0u));
+	CU_ASSERT_PTR_NOT_NULL(kernel_select(OP_LINEAR, 0, DT_F16, 0));
+	CU_ASSERT_PTR_NOT_NULL(kernel_select(OP_LINEAR, 0, DT_BF16, 0));
+	CU_ASSERT_PTR_NULL(kernel_select(OP_LINEAR, 0, DT_I8, ~0u));
+	CU_ASSERT_PTR_NULL(kernel_select(OP_LINEAR_I8, 0, DT_F32, ~0u));
+	CU_ASSERT_PTR_NULL(kernel_select(OP_LINEAR, KERNEL_SELECT, DT_F32, ~0u));
 	CU_ASSERT_PTR_NULL(kernel_find("linear_f32__abacus"));
 }
 
