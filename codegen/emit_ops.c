@@ -194,8 +194,7 @@ bool body_rows(Body *b)
 	}
 	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT))
 		tail = body_selection(b, body_dim(b, type->dim[axis]));
-	b->name =
-		mem_printf(b->e->mem, "%s%s%s", op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
+	b->name = mem_printf(b->e->mem, "%s%s%s", op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
 	if (missing) { /* the absent tables stand between those that are there and gamma */
 		int32_t nparams = b->nparams;
@@ -319,7 +318,8 @@ bool body_linear(Body *b)
 					: node->op == OP_LINEAR_I8_CODES ? names_codes
 													 : names)[i],
 			node->args[i]);
-	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_name(b), inputs, width, act ? "_" : "", act ? body_lower(b, emit_act_words[act]) : "");
+	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_name(b), inputs, width, act ? "_" : "",
+		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
 	const char *indent = b->form == FORM_EACH ? "\t\t" : "\t";

@@ -1,7 +1,8 @@
 /* lower.c: chooses a kernel for every op and brings constants into the form that kernels read.
  *
  *   %g = const @ln.gamma : f16[8]                      %g = const @ln.gamma.f32.N : f32[8]
- *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12 kernel="..__avx2"}
+ *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12
+ * kernel="..__avx2"}
  *
  * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every
  * other float constant becomes f32. If the consumer quantises by constant scales, the producer writes the
@@ -146,8 +147,8 @@ static uint32_t node_variant(const Node *node)
 }
 
 /* The kernel that a tuning decided on for a linear, else the newest. A linear that writes codes takes the
- * sibling of the kernel that linear_i8 would take. A decision of the CPU's namesake of another architecture is
- * not for this one. tell: why it is not another. */
+ * sibling of the kernel that linear_i8 would take. A decision of the CPU's namesake of another architecture
+ * is not for this one. tell: why it is not another. */
 static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, PassRun *run)
 {
 	TuneRow key;

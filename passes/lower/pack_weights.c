@@ -166,7 +166,7 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 	Value *packed = packed_before(graph, node, weight, kernel, packed_from);
 	if (!packed) {
 		Tensor *tensor = kernel_is_sparse(kernel) ? pack_sparse(graph, weight, run, node->line)
-											   : pack(graph, weight, kernel->panel, kernel->group);
+												  : pack(graph, weight, kernel->panel, kernel->group);
 		if (!tensor)
 			return false;
 		const bool tied = tensor->type.rank == 3 && is_table(graph, old[at.weight]);

@@ -137,8 +137,7 @@ static void check_linear_halves(const Row *row, int M)
  */
 static bool same_but_for_tile(const Row *a, const Row *b)
 {
-	const char *isa = strstr(a->name, "__"), *other = strstr(b->name, "__");
-	return a < b && strcmp(a->op, b->op) == 0 && a->dtype == b->dtype && strcmp(isa, other) == 0;
+	return a < b && row_is(b, a->op, a->variant) && a->dtype == b->dtype && a->needs == b->needs;
 }
 
 /* A tuning may choose between them: the same bits for every output, whatever the activation. */
@@ -172,8 +171,8 @@ static void check_tiles(void)
 {
 	for (const Row *a = rows; a < rows + nrows; a++)
 		for (const Row *b = rows; b < rows + nrows; b++)
-			for (int M = 1; M <= 26 && same_but_for_tile(a, b) && strcmp(a->op, "linear") == 0
-				&& a->dtype == RT_STORED_F32;
+			for (int M = 1;
+				M <= 26 && same_but_for_tile(a, b) && row_is(a, OP_LINEAR, 0) && a->dtype == RT_STORED_F32;
 				M++)
 				check_linear_tiles(a, b, M, 37 + 16 * (M % 3), 5 + 13 * M, M % 7);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "ir/ir.h"
 #include "runtime/cpu.c"
 #include "runtime/kernels/linear__scalar.c"
 #include "runtime/kernels/linear__avx2.c"
@@ -62,17 +63,12 @@
 
 /* ---- the table, as far as this architecture compiles it -------------------------------------- */
 typedef void AnyFn(void);
-enum Op {
-#define OP(NAME, ...) OP_##NAME,
-#include "ir/ops.def"
-#undef OP
-};
 enum {
 #define VARIANT(NAME, bit, ...) KERNEL_##NAME = 1 << bit,
 #include "runtime/kernels.def"
 };
 typedef struct Row {
-	enum Op op;
+	Op op;
 	int dtype;
 	const char *name;
 	AnyFn *fn;
@@ -154,8 +150,12 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #endif
 
 #define ROW(OP, DTYPE, function, isa, ...) \
-	add_row((Row){.op = OP_##OP, .dtype = RT_STORED_##DTYPE, .name = #function, .fn = (AnyFn *)function, \
-		.needs = isa, .file = __VA_ARGS__});
+	add_row((Row){.op = OP_##OP, \
+		.dtype = RT_STORED_##DTYPE, \
+		.name = #function, \
+		.fn = (AnyFn *)function, \
+		.needs = isa, \
+		.file = __VA_ARGS__});
 #define NO_ROW(...)
 #if defined(__x86_64__)
 #define ROW_X86 ROW
@@ -208,4 +208,4 @@ static void load_rows(void)
 }
 
 /* Whether the row computes this form of the op. */
-static bool row_is(const Row *row, enum Op op, int variant) { return row->op == op && row->variant == variant; }
+static bool row_is(const Row *row, Op op, int variant) { return row->op == op && row->variant == variant; }

@@ -13,7 +13,7 @@ check() {
 	if ! command -v "$emulator" >/dev/null; then missing="$missing $emulator"; return 0; fi
 	if [ ! -e "/usr/$triple/lib/libc.a" ]; then missing="$missing libc.a($triple)"; return 0; fi
 	"$CLANG" --target="$triple" "$@" -fuse-ld=lld -static -O2 -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror \
-		"$SOURCE/tests/unit/kernel_checks_main.c" -o "$TMP/checks-$triple" -lm
+		"$SOURCE/tests/unit/kernel_checks_main.c" -I"$SOURCE" -o "$TMP/checks-$triple" -lm
 	"$emulator" "$TMP/checks-$triple" >"$TMP/$triple.txt" || { cat "$TMP/$triple.txt"; echo "kernels of $triple are wrong"; exit 1; }
 	for suffix in $suffixes; do
 		for kernel in $(sed -n "s/.*\\(\\<[a-z0-9_]*__$suffix\\),.*/\\1/p" "$SOURCE/runtime/kernels.def"); do

@@ -105,6 +105,8 @@ static void test_hostile(void)
 		"kernel \"system\" is none of this bertc for linear of f32");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f16__avx512\n", 2,
 		"is none of this bertc for linear of f32");
+	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f32_sparse__avx512\n", 2,
+		"is none of this bertc for linear of f32");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> layernorm_f32__avx512\n", 2,
 		"is none of this bertc for linear of f32");
 	static const char *const rows[] = {
@@ -252,7 +254,8 @@ static void test_proposals(void)
 	for (int32_t i = 1; i < count; i++)
 		CU_ASSERT_STRING_NOT_EQUAL(kernels[i]->function, "linear_f32_6x64__avx512");
 	key.dtype = DT_F16; /* one kernel */
-	CU_ASSERT_EQUAL(tune_kernels(&key, kernel_select(OP_LINEAR, 0, DT_F16, ISA_AVX2 | ISA_AVX512), kernels), 1);
+	CU_ASSERT_EQUAL(
+		tune_kernels(&key, kernel_select(OP_LINEAR, 0, DT_F16, ISA_AVX2 | ISA_AVX512), kernels), 1);
 	CU_ASSERT_EQUAL(tune_kernels(&key, NULL, kernels), 0);
 
 	int64_t rows[TUNE_CANDIDATES_MAX];

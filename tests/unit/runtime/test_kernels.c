@@ -37,8 +37,8 @@ static void test_scalar_rows(void)
 	}
 }
 
-/* A row that only a tuning takes says its tile, for the cost model, and so does the row that it stands in for;
- * sparse rows, and no others, say when they pay. */
+/* A row that only a tuning takes says its tile, for the cost model, and so does the row that it stands in
+ * for; sparse rows, and no others, say when they pay. */
 static void test_columns(void)
 {
 	for (int i = 0; i < ALL; i++) {
@@ -47,7 +47,8 @@ static void test_columns(void)
 		CU_ASSERT(!row->alternative || row->tile.rows);
 		CU_ASSERT_EQUAL(row->tile.rows != 0, row->tile.vectors != 0);
 		CU_ASSERT_EQUAL(sparse, row->pays.tokens > 1);
-		CU_ASSERT(!sparse || (row->pays.one > 0 && row->pays.one <= row->pays.percent && row->pays.percent < 100));
+		CU_ASSERT(
+			!sparse || (row->pays.one > 0 && row->pays.one <= row->pays.percent && row->pays.percent < 100));
 		CU_ASSERT_EQUAL(row->panel != 0, row->group != 0);
 		for (int j = 0; j < i && row->alternative; j++)
 			if (same_form(&all[j], row) && all[j].needs == row->needs)
