@@ -50,7 +50,7 @@ typedef struct Type {
 
 /* A tensor known at compile time. All dims are plain numbers. */
 typedef struct Tensor {
-	const char *name; /* as in the checkpoint: "encoder.layer.0.attention.self.query.weight" */
+	const char *name; /* as in the checkpoint */
 	Type type;
 	const void *data; /* row-major, little-endian; borrowed from a mapping or the arena */
 	int64_t bytes;

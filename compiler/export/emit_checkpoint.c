@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "export.h"
+#include "compiler/model/family.h"
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer_import.h"
 
@@ -22,12 +23,12 @@ typedef struct Writer {
 	const ModelDesc *desc;
 	const Graph *graph;
 	MemArena *mem;
-	const char *root, *folder;          /* the new directory, and the encoder's within it (mostly the same) */
-	int32_t nlayers, layer[LAYERS_MAX]; /* numbers of the layers that are left, in order */
-	int64_t vocab;                      /* rows of the word table */
-	const Tensor **tensors;             /* to be written, under their new names */
-	const char **sources;               /* and the checkpoint's name of each */
-	int32_t ntensors, room;             /* room: for all tensors of the graph and of the files */
+	const char *root, *folder; /* the new directory, and the encoder's within it (mostly the same) */
+	int32_t nlayers, layer[MOST_LAYERS]; /* numbers of the layers that are left, in order */
+	int64_t vocab;                       /* rows of the word table */
+	const Tensor **tensors;              /* to be written, under their new names */
+	const char **sources;                /* and the checkpoint's name of each */
+	int32_t ntensors, room;              /* room: for all tensors of the graph and of the files */
 	Diag *diag;
 } Writer;
 
@@ -42,8 +43,8 @@ static bool count_layers(Writer *w)
 		bool known = number < 0;
 		for (int32_t i = 0; i < w->nlayers && !known; i++)
 			known = w->layer[i] == number;
-		if (!known && w->nlayers == LAYERS_MAX)
-			return REFUSE(w, "more than %d layers", LAYERS_MAX);
+		if (!known && w->nlayers == MOST_LAYERS)
+			return REFUSE(w, "more than %d layers", MOST_LAYERS);
 		if (!known)
 			w->layer[w->nlayers++] = number;
 	}
@@ -64,7 +65,7 @@ static bool check_ops(const Writer *w)
 				"layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, "
 				"or refine the "
 				"model before it",
-				layer, w->desc->family);
+				layer, w->desc->family->model_type);
 		if (node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16)
 			return REFUSE(w,
 				"%s multiplies in %s, and a checkpoint holds weights alone; leave %s out, and give it to the "
@@ -77,19 +78,19 @@ static bool check_ops(const Writer *w)
 				"an embedding table is in %s, which transformers' %s does not read; leave "
 				"quantize-embeddings out, and give it "
 				"to the build of what is written",
-				node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family);
+				node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family->model_type);
 		if (node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
 			return REFUSE(w,
 				"the word table is a product of two, and transformers' %s has one; leave "
 				"factorize-embeddings out, or refine "
 				"the model before it",
-				w->desc->family);
+				w->desc->family->model_type);
 		if (node->op == OP_SOFTMAX && (node->attr.has & A_SELECT))
 			return REFUSE(w,
 				"the attention of layer %d selects keys, and transformers' %s has no way to say so; leave "
 				"hard-attention "
 				"out, or refine the model before it",
-				layer, w->desc->family);
+				layer, w->desc->family->model_type);
 	}
 	return true;
 }
@@ -120,14 +121,15 @@ static bool check_widths(const Writer *w, int64_t *width)
 				"layer %d has no %s block any more, and transformers' %s no way to say so; leave "
 				"prune-blocks out, "
 				"or refine the model before it",
-				w->layer[i], query ? "feed-forward" : "attention", w->desc->family);
+				w->layer[i], query ? "feed-forward" : "attention", w->desc->family->model_type);
 		if (query != hidden)
 			return REFUSE(w,
 				"layer %d has %jd of %d attention heads left, and transformers' %s no way to say so "
 				"(hidden_size "
 				"divided by num_attention_heads is the size of a head); leave prune-heads out, or refine the "
 				"model before it",
-				w->layer[i], (intmax_t)(query / (hidden / w->desc->heads)), w->desc->heads, w->desc->family);
+				w->layer[i], (intmax_t)(query / (hidden / w->desc->heads)), w->desc->heads,
+				w->desc->family->model_type);
 		if (ffn != *width)
 			return REFUSE(w,
 				"layer %d has %jd neurons and layer %d has %jd, but intermediate_size is one number for all "
@@ -140,24 +142,11 @@ static bool check_widths(const Writer *w, int64_t *width)
 
 /* ---- tensors --------------------------------------------------------------------------------- */
 
-/* Where the digits of "layer.N." stand in a tensor's name; NULL: nowhere. */
-static const char *layer_digits(const char *name)
-{
-	static const char stem[] = "layer.";
-	for (const char *at = strstr(name, stem); at; at = strstr(at + 1, stem)) {
-		const char *digits = at + sizeof stem - 1;
-		const size_t count = strspn(digits, "0123456789");
-		if (count > 0 && digits[count] == '.' && (at == name || at[-1] == '.'))
-			return digits;
-	}
-	return NULL;
-}
-
 static const char *new_name(const Writer *w, const char *name)
 {
-	const char *digits = layer_digits(name);
-	const int64_t number = digits ? strtoll(digits, NULL, 10) : -1;
-	for (int32_t i = 0; digits && i < w->nlayers; i++)
+	const char *digits;
+	const int64_t number = family_layer(w->desc->family, name, &digits);
+	for (int32_t i = 0; number >= 0 && i < w->nlayers; i++)
 		if (w->layer[i] == number)
 			return mem_printf(
 				w->mem, "%.*s%d%s", (int)(digits - name), name, i, digits + strspn(digits, "0123456789"));
@@ -193,7 +182,8 @@ static bool has_source(const Writer *w, const char *name)
 static bool is_carried_over(const Writer *w, const Tensor *tensor)
 {
 	const bool by_word = tensor->type.rank > 0 && tensor->type.dim[0].plus == w->desc->vocab;
-	return !layer_digits(tensor->name) && !has_source(w, tensor->name)
+	const char *digits;
+	return family_layer(w->desc->family, tensor->name, &digits) < 0 && !has_source(w, tensor->name)
 		&& !(by_word && w->vocab != w->desc->vocab);
 }
 
@@ -256,15 +246,23 @@ static void set_dtype(const Writer *w, json_t *config)
 			config, json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype", json_string(now));
 }
 
+static void set_size(const Writer *w, json_t *config, Size which, int64_t value)
+{
+	const FamilySize *size = &w->desc->family->size[which];
+	json_object_set_new(config, size->key, json_integer(value));
+	if (size->alias)
+		json_object_del(config, size->alias);
+}
+
 static bool write_config(const Writer *w, int64_t ffn)
 {
 	const char *from = mem_printf(w->mem, "%s/config.json", w->desc->directory);
 	json_t *config = json_read(from, JSON_CONFIG_BYTES_MAX, 0, w->diag);
 	if (!config)
 		return false;
-	json_object_set_new(config, "num_hidden_layers", json_integer(w->nlayers));
-	json_object_set_new(config, "intermediate_size", json_integer(ffn));
-	json_object_set_new(config, "vocab_size", json_integer(w->vocab));
+	set_size(w, config, SIZE_LAYERS, w->nlayers);
+	set_size(w, config, SIZE_FFN, ffn);
+	set_size(w, config, SIZE_VOCAB, w->vocab);
 	tokenizer_renumber_roles(w->loaded, config);
 	set_dtype(w, config);
 	const bool good = json_write(config, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
@@ -370,7 +368,7 @@ static bool compare_graphs(Writer *w, const Module *read)
 			"transformers' %s cannot say what the passes have made of it: %s%s%s is not what the checkpoint "
 			"would "
 			"give; only passes that drop layers or change widths alike in all layers can be written",
-			w->desc->family, where ? op_info[where->op].name : "an output",
+			w->desc->family->model_type, where ? op_info[where->op].name : "an output",
 			where && where->origin ? " of " : "", where && where->origin ? where->origin : "");
 	module_free(want);
 	module_free(got);
@@ -432,7 +430,8 @@ bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *di
 			&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
 	for (const Node *node = w.graph->first; node; node = node->next)
 		if (node->op == OP_EXIT)
-			return REFUSE(&w, "transformers' bert has no layers that a text can end behind");
+			return REFUSE(
+				&w, "transformers' %s has no layers that a text can end behind", w.desc->family->model_type);
 	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
 	char *aside = directory_aside(options->result.out, diag);

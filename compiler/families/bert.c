@@ -1,99 +1,71 @@
-/* families/bert.c: model_type "bert": word, position and segment embeddings, then layers of self-attention
- * and a feed-forward network, each followed by residual and LayerNorm (Devlin et al. 2018, as transformers'
- * BertModel computes it). */
-#include <string.h>
-#include "compiler/model/builder.h"
+/* families/bert.c: BERT (Devlin et al. 2018), as transformers' Bert* classes compute it: embeddings of words,
+ * places and segments, then layers of self-attention and a feed-forward network, each followed by its
+ * residual sum and a LayerNorm. */
+#include "families.h"
 
-/* "bert." when the checkpoint was saved with a head, nothing for a bare encoder. */
-static void find_prefix(Builder *b)
+static const EmbeddingNames embeddings = {
+	.types = "embeddings.token_type_embeddings",
+	.positions = "embeddings.position_embeddings",
+	.norm = "embeddings.LayerNorm",
+};
+
+static const LayerNames layer = {
+	.query = "attention.self.query",
+	.key = "attention.self.key",
+	.value = "attention.self.value",
+	.out = "attention.output.dense",
+	.attention_norm = "attention.output.LayerNorm",
+	.ffn_in = "intermediate.dense",
+	.ffn_act = "intermediate.intermediate_act_fn",
+	.ffn_out = "output.dense",
+	.ffn_norm = "output.LayerNorm",
+};
+
+Value *bert_encoder(Builder *b)
 {
-	static const char *const prefixes[] = {"bert.", ""};
-	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-		if (builder_has(b, builder_text(b, "%sembeddings.word_embeddings.weight", prefixes[i]))) {
-			b->prefix = prefixes[i];
-			return;
-		}
-	builder_fail(b, EXIT_INPUT,
-		"embeddings.word: %s holds neither bert.embeddings.word_embeddings.weight nor "
-		"embeddings.word_embeddings.weight; "
-		"is it a BERT?",
-		b->desc->weights);
+	return block_post_norm_layers(b, &layer, block_embeddings(b, &embeddings));
 }
 
-static Value *table(Builder *b, const char *name, int32_t rows, const SizeName *size, const char *origin)
-{
-	return build_tensor(b, builder_text(b, "%sembeddings.%s.weight", b->prefix, name), NULL, rows,
-		b->desc->hidden, size, origin);
-}
+static const FamilyRefusal refused[] = {
+	{"is_decoder", "false", "a decoder with causal attention is not an encoder of texts"},
+	{"add_cross_attention", "false", "there is no second sequence to attend to"},
+	{"position_embedding_type", "\"absolute\"", "relative positions are not supported"},
+	{NULL, NULL, NULL},
+};
 
-static Value *embeddings(Builder *b)
-{
-	const ModelDesc *desc = b->desc;
-	b->words = table(b, "word_embeddings", desc->vocab, &size_vocab, "embeddings.word");
-	Value *words = build_embed(b, b->words, b->ids, "embeddings.word");
-	Value *types = build_embed(b,
-		table(b, "token_type_embeddings", desc->types, &size_types, "embeddings.type"), b->types,
-		"embeddings.type");
-	Value *places = build_unary(b, OP_POSITION_IDS, b->ids, "embeddings.position");
-	Value *positions = build_embed(b,
-		table(b, "position_embeddings", desc->positions, &size_positions, "embeddings.position"), places,
-		"embeddings.position");
-	Value *sum = build_binary(
-		b, OP_ADD, build_binary(b, OP_ADD, words, types, "embeddings"), positions, "embeddings");
-	return build_layernorm(b, sum, builder_text(b, "%sembeddings.LayerNorm", b->prefix), "embeddings.norm");
-}
-
-static Value *layer(Builder *b, Value *x, int32_t i)
-{
-	const int64_t hidden = b->desc->hidden, ffn = b->desc->ffn;
-/* The tensor's stem and the origin, which is what people call the part. */
-#define STEM(text) builder_text(b, "%sencoder.layer.%d." text, b->prefix, i)
-#define ORIGIN(text) builder_text(b, "layer.%d." text, i)
-	Value *q = build_linear(
-		b, x, STEM("attention.self.query"), hidden, &size_hidden, ORIGIN("attention.query"));
-	Value *k = build_linear(b, x, STEM("attention.self.key"), hidden, &size_hidden, ORIGIN("attention.key"));
-	Value *v = build_linear(
-		b, x, STEM("attention.self.value"), hidden, &size_hidden, ORIGIN("attention.value"));
-	Value *mixed = build_attention(b, q, k, v, ORIGIN("attention"));
-	mixed = build_linear(
-		b, mixed, STEM("attention.output.dense"), hidden, &size_hidden, ORIGIN("attention.out"));
-	x = build_layernorm(b, build_binary(b, OP_ADD, mixed, x, ORIGIN("attention.residual")),
-		STEM("attention.output.LayerNorm"), ORIGIN("attention.norm"));
-	Value *inner = build_linear(b, x, STEM("intermediate.dense"), ffn, &size_ffn, ORIGIN("ffn.in"));
-	inner = build_activation(b, b->desc->activation, inner, ORIGIN("ffn.act"));
-	builder_made_by(b, inner, STEM("intermediate.intermediate_act_fn"));
-	inner = build_linear(b, inner, STEM("output.dense"), hidden, &size_hidden, ORIGIN("ffn.out"));
-	return build_layernorm(b, build_binary(b, OP_ADD, inner, x, ORIGIN("ffn.residual")),
-		STEM("output.LayerNorm"), ORIGIN("ffn.norm"));
-#undef STEM
-#undef ORIGIN
-}
-
-/* A checkpoint with more layers than its own config.json says is some other model's; an edited description
- * may take fewer. */
-static void check_layers(Builder *b)
-{
-	char *next = builder_text(
-		b, "%sencoder.layer.%d.attention.self.query.weight", b->prefix, b->desc->layers);
-	if (!b->failed && b->desc->from_config && builder_has(b, next))
-		builder_fail(b, EXIT_INPUT,
-			"%s holds %s, but num_hidden_layers of config.json is %d; to use the first layers only, write a "
-			"description "
-			"(bertc describe) with fewer",
-			b->desc->weights, next, b->desc->layers);
-}
-
-Module *family_bert(
-	const ModelDesc *desc, TensorFile *const *files, int32_t nfiles, const LoadOptions *options, Diag *diag)
-{
-	Builder b;
-	builder_start(&b, desc, files, nfiles, options, diag);
-	b.pooler = "pooler.dense";
-	find_prefix(&b);
-	check_layers(&b);
-	Value *x = b.failed ? NULL : embeddings(&b);
-	for (int32_t i = 0; i < desc->layers && !b.failed; i++)
-		x = layer(&b, x, i);
-	build_heads(&b, x);
-	return builder_finish(&b);
-}
+const Family family_bert = {
+	.model_type = "bert",
+	.doc = "BERT: LayerNorm behind each block, learned absolute positions, segment types",
+	.size =
+		{
+			[SIZE_VOCAB] = {"vocab_size", NULL, 30522},
+			[SIZE_HIDDEN] = {"hidden_size", NULL, 768},
+			[SIZE_LAYERS] = {"num_hidden_layers", NULL, 12},
+			[SIZE_HEADS] = {"num_attention_heads", NULL, 12},
+			[SIZE_FFN] = {"intermediate_size", NULL, 3072},
+			[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512},
+			[SIZE_TYPES] = {"type_vocab_size", NULL, 2},
+		},
+	.activation = {"hidden_act", "gelu"},
+	.eps = {"layer_norm_eps", 1e-12},
+	.refused = refused,
+	.prefixes = (const char *const[]){"bert.", "", NULL},
+	.words = "embeddings.word_embeddings",
+	.layers = "encoder.layer",
+	.pooler = "pooler.dense",
+	.next_sentence = "cls.seq_relationship",
+	.segments = true,
+	.encoder = bert_encoder,
+	.head =
+		{
+			[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"},
+			[TASK_TAG] = {head_tokens, .tensors = "classifier", .out = "*"},
+			[TASK_QA] = {head_tokens, .tensors = "qa_outputs", .out = "*"},
+			[TASK_FILL_MASK] = {head_words,
+				.tensors = "cls.predictions",
+				.dense = "*.transform.dense",
+				.norm = "*.transform.LayerNorm",
+				.out = "*.decoder",
+				.bias = "*.bias"},
+		},
+};

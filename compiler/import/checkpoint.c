@@ -5,6 +5,7 @@
 #include <string.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
+#include "compiler/model/family.h"
 #include "compiler/support/files.h"
 
 enum { SHARDS_MAX = 1024, INDEX_BYTES_MAX = 64 << 20 };
@@ -138,32 +139,11 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 
 /* ---- the module over them ----------------------------------------------------------------------- */
 
-#define FAMILY(function, name, doc) FamilyFn family_##function;
-#include "compiler/families/families.def"
-#undef FAMILY
-static const struct {
-	const char *name;
-	FamilyFn *build;
-} families[] = {
-#define FAMILY(function, name, doc) {name, family_##function},
-#include "compiler/families/families.def"
-#undef FAMILY
-};
-
 Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
 	TensorFile **files;
 	int32_t count = checkpoint_open(desc, options->search, &files, diag);
-	Module *module = NULL;
-	if (count == 0)
-		return NULL;
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-		if (strcmp(families[i].name, desc->family) == 0) {
-			module = families[i].build(desc, files, count, options, diag); /* the files are its own now */
-			free(files);
-			return module;
-		}
-	checkpoint_close(files, count);
-	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0, "family \"%s\" is not known", desc->family);
-	return NULL;
+	Module *module = count ? family_build(desc, files, count, options, diag) : NULL;
+	free(files);
+	return module;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
+#include "compiler/families/families.h"
 #include "compiler/support/files.h"
 
 typedef struct HfReader {
@@ -19,15 +20,7 @@ typedef struct HfReader {
 	bool bare; /* an encoder without a head, used as an embedder */
 } HfReader;
 
-/* ---- families -------------------------------------------------------------------------------- */
-
-static const struct {
-	const char *name, *doc;
-} families[] = {
-#define FAMILY(function, name, doc) {name, doc},
-#include "compiler/families/families.def"
-#undef FAMILY
-};
+/* ---- the family and its sizes ---------------------------------------------------------------- */
 
 static bool read_family(HfReader *r)
 {
@@ -37,83 +30,83 @@ static bool read_family(HfReader *r)
 	if (!type)
 		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
 			"has no model_type; add it (\"bert\") if you know the architecture");
-	char known[1024] = "";
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-		if (strcmp(families[i].name, type) == 0) {
-			r->desc->family = families[i].name;
-			return true;
-		}
-		snprintf(
-			known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", families[i].name);
-	}
-	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-		"model_type \"%s\" is not supported; families known: %s", type, known);
+	r->desc->family = family_find(type);
+	return r->desc->family
+		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
+			"model_type \"%s\" is not supported; families known: %s", type, family_list(r->desc->mem));
 }
 
-/* ---- sizes ----------------------------------------------------------------------------------- */
-
-/* Defaults are those of transformers' BertConfig, which leaves out of config.json what equals them. */
-static const struct {
-	const char *key;
-	size_t field;
-	int32_t fallback, most;
-} size_keys[] = {
-	{"vocab_size", offsetof(ModelDesc, vocab), 30522, VOCAB_MAX},
-	{"hidden_size", offsetof(ModelDesc, hidden), 768, HIDDEN_MAX},
-	{"num_hidden_layers", offsetof(ModelDesc, layers), 12, LAYERS_MAX},
-	{"num_attention_heads", offsetof(ModelDesc, heads), 12, HIDDEN_MAX},
-	{"intermediate_size", offsetof(ModelDesc, ffn), 3072, FFN_MAX},
-	{"max_position_embeddings", offsetof(ModelDesc, positions), 512, POSITIONS_MAX},
-	{"type_vocab_size", offsetof(ModelDesc, types), 2, TYPES_MAX},
-};
+/* transformers obeys whichever of two spellings comes last; so they must agree. */
+static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
+{
+	const FamilySize *size = &r->desc->family->size[which];
+	int64_t value = size->fallback, other;
+	if (size->key && !json_member_int(r->config, size->key, least, most, &value, r->config_path, r->diag))
+		return false;
+	other = value;
+	if (size->alias && !json_member_int(r->config, size->alias, least, most, &other, r->config_path, r->diag))
+		return false;
+	if (other != value && json_is_number(json_object_get(r->config, size->key)))
+		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
+			"%s is %jd and %s is %jd, but both name the same size", size->key, (intmax_t)value, size->alias,
+			(intmax_t)other);
+	r->desc->size[which] = (int32_t)other;
+	return true;
+}
 
 static bool read_sizes(HfReader *r)
 {
+	const Family *family = r->desc->family;
+	const char *activation = family->activation.fallback;
 	bool good = true;
-	for (size_t i = 0; i < sizeof size_keys / sizeof *size_keys; i++) {
-		int64_t value = size_keys[i].fallback;
-		good &= json_member_int(
-			r->config, size_keys[i].key, 1, size_keys[i].most, &value, r->config_path, r->diag);
-		*(int32_t *)((char *)r->desc + size_keys[i].field) = (int32_t)value;
-	}
-	const char *activation = "gelu";
-	r->desc->eps = 1e-12;
-	good &= json_member_real(r->config, "layer_norm_eps", &r->desc->eps, r->config_path, r->diag);
-	good &= json_member_text(r->config, "hidden_act", &activation, r->config_path, r->diag);
+#define SIZE(NAME, field, least, most, about) good &= read_size(r, SIZE_##NAME, least, most);
+#include "compiler/model/sizes.def"
+#undef SIZE
+	r->desc->eps = family->eps.fallback;
+	if (family->eps.key)
+		good &= json_member_real(r->config, family->eps.key, &r->desc->eps, r->config_path, r->diag);
+	good &= json_member_text(r->config, family->activation.key, &activation, r->config_path, r->diag);
 	r->desc->activation = mem_string(r->desc->mem, activation, strlen(activation));
 	return good;
 }
 
-/* ---- what would change the numbers and is not done ------------------------------------------- */
+/* ---- keys that would change the answer and are not supported --------------------------------- */
+
+/* Keys of transformers' PreTrainedConfig. */
+static const FamilyRefusal refused_everywhere[] = {
+	{"quantization_config", "{}", "give the float checkpoint that it was quantised from"},
+	{"pruned_heads", "{}", "layers with fewer heads are not supported"},
+	{NULL, NULL, NULL},
+};
+
+static bool refuse_key(HfReader *r, const FamilyRefusal *refusal)
+{
+	const json_t *value = json_object_get(r->config, refusal->key);
+	if (!value || json_is_null(value))
+		return true;
+	json_t *fine = json_loads(refusal->fine, JSON_DECODE_ANY, NULL);
+	const bool flags = json_is_boolean(fine) && json_is_boolean(value);
+	const bool good = json_equal(value, fine);
+	if (!good && !flags && json_typeof(fine) != json_typeof(value)) {
+		diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "%s is %s, expected %s", refusal->key,
+			json_kind(value), json_kind(fine));
+	} else if (!good) {
+		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
+		diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "%s %.80s is not supported: %s",
+			refusal->key, text ? text : "", refusal->why);
+		free(text);
+	}
+	json_decref(fine);
+	return good;
+}
 
 static bool refuse_unsupported(HfReader *r)
 {
-	static const struct {
-		const char *key, *why;
-	} flags[] = {
-		{"is_decoder", "is_decoder is true: a decoder with causal attention is not an encoder of texts"},
-		{"add_cross_attention", "add_cross_attention is true: there is no second sequence to attend to"},
-	};
-	const char *position = "absolute";
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-		bool set = false;
-		if (!json_member_bool(r->config, flags[i].key, &set, r->config_path, r->diag))
-			return false;
-		if (set)
-			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "%s", flags[i].why);
-	}
-	if (!json_member_text(r->config, "position_embedding_type", &position, r->config_path, r->diag))
-		return false;
-	if (strcmp(position, "absolute") != 0)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"position_embedding_type \"%s\" is not supported, only \"absolute\"", position);
-	if (json_object_size(json_object_get(r->config, "quantization_config")) > 0)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"quantization_config: quantized checkpoints are not supported; give the float checkpoint it was "
-			"made from");
-	if (json_object_size(json_object_get(r->config, "pruned_heads")) > 0)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"pruned_heads: layers with fewer heads are not supported");
+	const FamilyRefusal *lists[] = {refused_everywhere, r->desc->family->refused};
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		for (const FamilyRefusal *refusal = lists[i]; refusal && refusal->key; refusal++)
+			if (!refuse_key(r, refusal))
+				return false;
 	return true;
 }
 
@@ -239,7 +232,7 @@ static bool add_next_sentence(HfReader *r, const char *name)
 	HeadDesc *head = description_add_head(r->desc, name, "classify", r->diag);
 	if (!head)
 		return false;
-	head->tensors = "cls.seq_relationship";
+	head->tensors = r->desc->family->next_sentence;
 	head->problem = "single";
 	head->nlabels = 2;
 	head->labels = (const char **)labels;
@@ -277,6 +270,8 @@ static bool read_heads(HfReader *r, bool sbert)
 	if (sbert && (!task || strcmp(task, "embed") == 0))
 		return true; /* modules.json has said it all */
 	r->desc->nheads = 0;
+	if (!r->desc->family->next_sentence && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
+		arch = ARCH_NONE, own_task = NULL;
 	if (arch == ARCH_PRETRAINING && !task)
 		return add_head(r, "fill-mask") && add_next_sentence(r, "next-sentence");
 	if ((arch == ARCH_NEXT || arch == ARCH_PRETRAINING) && (!task || strcmp(task, "classify") == 0))
@@ -346,17 +341,15 @@ static bool find_files(HfReader *r)
 /* A bare encoder gives all it has: its pooler's output too, when the checkpoint holds one. */
 static bool find_pooler(HfReader *r)
 {
-	static const char suffix[] = "pooler.dense.weight";
+	const Family *family = r->desc->family;
+	const char *weight = family->pooler ? mem_printf(r->desc->mem, "%s.weight", family->pooler) : "";
 	TensorFile **files;
 	int32_t count = checkpoint_open(r->desc, r->options->search, &files, r->diag);
 	r->desc->outputs = "hidden";
 	for (int32_t f = 0; f < count; f++)
-		for (int32_t t = 0; t < tensor_file_count(files[f]); t++) {
-			const char *name = tensor_file_get(files[f], t)->name;
-			size_t length = strlen(name);
-			if (length >= sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0)
+		for (int32_t t = 0; t < tensor_file_count(files[f]); t++)
+			if (strcmp(family_bare_name(family, tensor_file_get(files[f], t)->name), weight) == 0)
 				r->desc->outputs = "hidden pooled";
-		}
 	checkpoint_close(files, count);
 	return count > 0;
 }
@@ -409,7 +402,8 @@ static bool read_limits(HfReader *r)
 	r->desc->max_tokens = (int32_t)value;
 	if (value == 0 || value > r->desc->positions) {
 		r->desc->max_tokens = r->desc->positions;
-		r->desc->max_tokens_rule = "max_position_embeddings of config.json";
+		r->desc->max_tokens_rule = mem_printf(
+			r->desc->mem, "%s of config.json", size_name(r->desc, SIZE_POSITIONS));
 	}
 	return true;
 }

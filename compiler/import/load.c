@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "import.h"
+#include "compiler/model/family.h"
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer.h"
 
@@ -93,15 +94,24 @@ static void hash_files(const Module *module, char hex[65])
 	mem_free(mem);
 }
 
+enum { SIZE_TEXT_BYTES = 32 };
+static int print_size(char text[SIZE_TEXT_BYTES], const char *about, int32_t size)
+{
+	return *about ? snprintf(text, SIZE_TEXT_BYTES, about, size) : 0;
+}
+
 /* What --about and reports say about where the model came from. */
 static void set_meta(Module *module, const ModelDesc *desc)
 {
-	char hex[65], line[256];
+	char hex[65], line[SIZE_COUNT * SIZE_TEXT_BYTES + 256];
 	hash_files(module, hex);
 	if (desc->family) {
-		module_set_meta(module, "source", desc->family);
-		snprintf(line, sizeof line, "%d layers, hidden %d, %d heads, ffn %d, %s", desc->layers, desc->hidden,
-			desc->heads, desc->ffn, desc->activation);
+		module_set_meta(module, "source", desc->family->model_type);
+		int at = 0;
+#define SIZE(NAME, field, least, most, about) at += print_size(line + at, about, desc->field);
+#include "compiler/model/sizes.def"
+#undef SIZE
+		snprintf(line + at, sizeof line - (size_t)at, "%s", desc->activation);
 		module_set_meta(module, "encoder", line);
 	}
 	module_set_meta(module, "model_sha256", hex);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "import.h"
+#include "compiler/model/family.h"
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer.h"
 
@@ -56,35 +57,34 @@ static bool check_tokenizer(
 	return same;
 }
 
-/* The base's tensor of the same name, where it is the same; else a view of the task's under a name of its
- * own. */
-static const Tensor *share_tensor(Module *module, const Tensor *tensor, const char *task)
+/* The base's tensor of the same name, whatever prefix it has there, where it is the same; else a view of the
+ * task's under a name of its own. */
+static const Tensor *share_tensor(
+	Module *module, const Family *family, const Tensor *tensor, const char *task)
 {
-	const char *name = tensor->name ? tensor->name : "const",
-			   *bare = strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
+	const char *name = tensor->name ? tensor->name : "const", *other;
+	char text[SPELLING_BYTES];
 	const Tensor *base = module_find_tensor(module, name);
-	if (!base)
-		base = module_find_tensor(module, bare);
-	if (!base)
-		base = module_find_tensor(module, mem_printf(module->mem, "bert.%s", bare));
+	for (int i = 0; !base && (other = family_spelling(family, name, i, text)); i++)
+		base = module_find_tensor(module, other);
 	if (base && tensor_equal(base, tensor))
 		return base;
 	Tensor *own = mem_alloc(module->mem, sizeof *own);
 	*own = *tensor;
-	own->name = mem_printf(module->mem, "%s/%s", task, bare);
+	own->name = mem_printf(module->mem, "%s/%s", task, family_bare_name(family, name));
 	own->file = NULL;
 	return own;
 }
 
 /* The task's graph and heads into the module; outputs and heads take the task's name. */
-static bool take_task(Module *module, Module *from, const char *task, Diag *diag)
+static bool take_task(Module *module, const Family *family, Module *from, const char *task, Diag *diag)
 {
 	Graph *graph = graph_copy(module, from->graphs[0]);
 	MemArena *mem = module->mem;
 	graph->name = mem_string(mem, task, strlen(task));
 	for (Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_CONST)
-			node->data = share_tensor(module, node->data, task);
+			node->data = share_tensor(module, family, node->data, task);
 	if (from->nheads == 0)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "task %s has no head", task);
 	for (int32_t i = 0; i < graph->noutputs; i++) {
@@ -121,7 +121,7 @@ static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, cons
 		loaded->merged[loaded->nmerged++] = from;
 		if (module->max_tokens == 0 || desc->max_tokens < module->max_tokens)
 			module->max_tokens = desc->max_tokens;
-		good = take_task(module, from, merge->name, diag);
+		good = take_task(module, desc->family, from, merge->name, diag);
 	}
 	if (desc)
 		description_free(desc);

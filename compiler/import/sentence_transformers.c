@@ -58,7 +58,7 @@ static bool read_pooling(SbertReader *r, const char *folder)
 			set = matched = true;
 		if (good && set)
 			modes = mem_printf(
-				r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pool_words[pooling_keys[i].mode]);
+				r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pooling_words[pooling_keys[i].mode]);
 	}
 	if (good && word && !matched)
 		good = diag_error_in(

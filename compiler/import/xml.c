@@ -8,6 +8,7 @@
 #include <libxml/parser.h>
 #include <libxml/relaxng.h>
 #include "import.h"
+#include "compiler/families/families.h"
 #include "compiler/support/files.h"
 
 const char *schema_file(const char *name, size_t *bytes); /* made from model.rng by the build */
@@ -176,26 +177,41 @@ static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t m
 
 /* ---- <encoder> ------------------------------------------------------------------------------- */
 
+static bool read_family(XmlReader *r, xmlNodePtr node)
+{
+	const char *name = attr_text(r->desc, node, "family");
+	r->desc->family = family_find(name);
+	return r->desc->family
+		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line,
+			"family \"%s\" is not known; known: %s", name, family_list(r->desc->mem));
+}
+
 static bool read_encoder(XmlReader *r, xmlNodePtr node)
 {
 	static const struct {
 		const char *name;
-		size_t field;
 		int32_t most;
-	} sizes[] = {
-		{"layers", offsetof(ModelDesc, layers), LAYERS_MAX},
-		{"hidden", offsetof(ModelDesc, hidden), HIDDEN_MAX},
-		{"heads", offsetof(ModelDesc, heads), HIDDEN_MAX},
-		{"ffn", offsetof(ModelDesc, ffn), FFN_MAX},
-		{"positions", offsetof(ModelDesc, positions), POSITIONS_MAX},
-		{"types", offsetof(ModelDesc, types), TYPES_MAX},
-		{"vocab", offsetof(ModelDesc, vocab), VOCAB_MAX},
+	} sizes[SIZE_COUNT] = {
+#define SIZE(NAME, field, least, most, about) {#field, MOST_##NAME},
+#include "compiler/model/sizes.def"
+#undef SIZE
 	};
 	ModelDesc *desc = r->desc;
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		if (!read_size(r, node, sizes[i].name, sizes[i].most, (int32_t *)((char *)desc + sizes[i].field)))
+	if (!read_family(r, node))
+		return false;
+	for (int i = 0; i < SIZE_COUNT; i++) {
+		const FamilySize *size = &desc->family->size[i];
+		const bool given = attr_text(desc, node, sizes[i].name) != NULL;
+		if (given && !size->key)
+			return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
+				"the family %s has no size %s; leave it out", desc->family->model_type, sizes[i].name);
+		if (!given && size->key && i != SIZE_VOCAB) /* vocab: else the rows of the word table */
+			return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
+				"the encoder has no %s, which the family %s needs", sizes[i].name, desc->family->model_type);
+		desc->size[i] = size->key ? 0 : size->fallback;
+		if (!read_size(r, node, sizes[i].name, sizes[i].most, &desc->size[i]))
 			return false;
-	desc->family = attr_text(desc, node, "family");
+	}
 	desc->activation = attr_text(desc, node, "activation");
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
 	return true;

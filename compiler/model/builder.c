@@ -1,15 +1,10 @@
 /* builder.c: graphs from primitive ops, and tensors of a checkpoint with their shapes checked (builder.h).
- * What an encoder consists of is said in the files of families/, what stands on top of it in heads.c. */
+ * The files of families/ say what an encoder consists of; heads.c builds what stands on top of it. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "builder.h"
-
-const SizeName size_hidden = {"hidden_size", "hidden"}, size_ffn = {"intermediate_size", "ffn"},
-			   size_vocab = {"vocab_size", "vocab"},
-			   size_positions = {"max_position_embeddings", "positions"},
-			   size_types = {"type_vocab_size", "types"}, size_labels = {"id2label", "labels"};
+#include "family.h"
 
 /* ---- the builder ----------------------------------------------------------------------------- */
 
@@ -33,7 +28,8 @@ void builder_start(Builder *b, const ModelDesc *desc, TensorFile *const *files, 
 	b->module->max_tokens = desc->max_tokens;
 	b->graph = graph_new(b->module, "main");
 	b->ids = graph_add_input(b->graph, "ids", tokens);
-	b->types = graph_add_input(b->graph, "types", tokens);
+	if (desc->family->segments)
+		b->types = graph_add_input(b->graph, "types", tokens);
 }
 
 /* What a delta holds and no op reads would be left out in silence. */
@@ -93,12 +89,10 @@ char *builder_text(Builder *b, const char *format, ...)
 
 const Tensor *builder_find(const Builder *b, const char *name)
 {
-	static const char stem[] = "bert.";
-	const bool has_stem = strncmp(name, stem, sizeof stem - 1) == 0;
-	char other[NAME_BYTES_MAX + sizeof stem];
-	snprintf(other, sizeof other, "%s%s", has_stem ? "" : stem, has_stem ? name + sizeof stem - 1 : name);
+	char text[SPELLING_BYTES];
+	const char *other;
 	const Tensor *tensor = b->delta ? tensor_file_find(b->delta, name) : NULL;
-	if (!tensor && b->delta)
+	for (int i = 0; b->delta && !tensor && (other = family_spelling(b->desc->family, name, i, text)); i++)
 		tensor = tensor_file_find(b->delta, other);
 	return tensor ? tensor : module_find_tensor(b->module, name);
 }
@@ -131,12 +125,11 @@ static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
 }
 
 /* Which size the shape speaks against: that of the rows, or where they are right, that of the columns. */
-static const char *wrong_size(
-	const Builder *b, const Type *type, int64_t rows, int64_t columns, const SizeName *size)
+static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, Size size)
 {
 	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))
-		size = columns == b->desc->ffn && columns != b->desc->hidden ? &size_ffn : &size_hidden;
-	return b->desc->from_config ? size->config : size->xml;
+		size = columns == b->desc->ffn && columns != b->desc->hidden ? SIZE_FFN : SIZE_HIDDEN;
+	return size_name(b->desc, size);
 }
 
 /* Other float types go into the graph as they are stored. */
@@ -152,8 +145,8 @@ static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 	return copy;
 }
 
-Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns,
-	const SizeName *size, const char *origin)
+Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, Size size,
+	const char *origin)
 {
 	char found[128], expected[64];
 	if (b->failed)
@@ -223,8 +216,7 @@ Value *build_scalar(Builder *b, double number)
 	return value;
 }
 
-Value *build_linear(
-	Builder *b, Value *x, const char *stem, int64_t rows, const SizeName *size, const char *origin)
+Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, Size size, const char *origin)
 {
 	if (b->failed || !x)
 		return NULL;
@@ -244,9 +236,9 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 		return NULL;
 	int64_t width = x->type.dim[x->type.rank - 1].plus;
 	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem),
-		width, 0, &size_hidden, origin);
-	Value *beta = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width,
-		0, &size_hidden, origin);
+		width, 0, SIZE_HIDDEN, origin);
+	Value *beta = build_tensor(
+		b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, SIZE_HIDDEN, origin);
 	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 	builder_made_by(b, x, stem);

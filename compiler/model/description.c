@@ -3,32 +3,19 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "builder.h"
+#include "family.h"
 
-static const char *const output_words[] = {"hidden", "pooled"};
-enum { OUTPUT_WORDS = sizeof output_words / sizeof *output_words };
+enum { OUTPUT_HIDDEN, OUTPUT_POOLED, OUTPUT_WORDS };
+static const char *const output_words[] = {[OUTPUT_HIDDEN] = "hidden", [OUTPUT_POOLED] = "pooled"};
 
 #define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME, TEXT)
 #define WORD_PACK(NAME, TEXT)
 #define WORD_ACT(NAME, TEXT)
 #define WORD_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
-const char *const pool_words[POOL_COUNT] = {
+#define POOLING(word) [POOLING_POOLER] = #word
+const char *const pooling_words[POOLING_COUNT] = {
 #include "ir/enums.def"
-};
-
-/* What a task's head is made of, and what it is when the description does not say. NULL: it has no such
- * thing. */
-static const struct {
-	bool labels;
-	const char *tensors, *pooling;
-} task_parts[TASK_COUNT] = {
-	[TASK_CLASSIFY] = {true, "classifier", "pooler"},
-	[TASK_TAG] = {true, "classifier", NULL},
-	[TASK_EMBED] = {false, NULL, "mean"},
-	[TASK_RANK] = {true, "classifier", "pooler"},
-	[TASK_QA] = {false, "qa_outputs", NULL},
-	[TASK_FILL_MASK] = {false, "cls.predictions", NULL},
-};
+	POOLING(pooler)};
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
@@ -134,17 +121,16 @@ typedef struct Checker {
 static bool check_encoder(Checker *c)
 {
 	const ModelDesc *d = c->desc;
-	bool config = d->from_config;
+	const Family *family = d->family;
+	const char *eps = d->from_config && family->eps.key ? family->eps.key : "eps";
 	if (d->hidden % d->heads != 0)
-		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide",
-			config ? size_hidden.config : size_hidden.xml, d->hidden, d->heads,
-			config ? "num_attention_heads" : "heads");
+		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", size_name(d, SIZE_HIDDEN),
+			d->hidden, d->heads, size_name(d, SIZE_HEADS));
 	if (!(d->eps > 0 && d->eps <= 1))
-		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1",
-			config ? "layer_norm_eps" : "eps", d->eps);
+		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", eps, d->eps);
 	if (!activation_is_known(d->activation))
 		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
-			config ? "hidden_act" : "activation", d->activation, activation_list());
+			d->from_config ? family->activation.key : "activation", d->activation, activation_list());
 	return true;
 }
 
@@ -163,11 +149,15 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 	char *list = mem_string(c->desc->mem, head->pooling, strlen(head->pooling)), *rest;
 	const char *seen = "";
 	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		if (strcmp(word, "pooler") != 0 && word_index(word, pool_words, POOL_COUNT) < 0)
+		const int pooling = word_index(word, pooling_words, POOLING_COUNT);
+		if (pooling < 0)
 			return FAIL(c, EXIT_INPUT,
 				"head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, "
 				"mean_weighted and pooler",
 				head->name, word);
+		if (pooling == POOLING_POOLER && !c->desc->family->pooler)
+			return FAIL(c, EXIT_UNSUPPORTED, "head %s: pooling \"%s\": the family %s has none", head->name,
+				word, c->desc->family->model_type);
 		if (has_word(seen, word))
 			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" stands twice", head->name, word);
 		seen = mem_printf(c->desc->mem, "%s %s", seen, word);
@@ -178,20 +168,25 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 /* Refuses what the task's head does not have, rather than ignore it. */
 static bool check_parts(Checker *c, HeadDesc *head, Task task)
 {
-	if (!task_parts[task].labels && head->nlabels)
+	const HeadSpec *spec = family_head(c->desc->family, task);
+	const bool labels = task == TASK_CLASSIFY || task == TASK_RANK || task == TASK_TAG;
+	if (!spec)
+		return FAIL(c, EXIT_UNSUPPORTED, "head %s: the family %s has no head for the task %s", head->name,
+			c->desc->family->model_type, head->task);
+	if (!labels && head->nlabels)
 		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no labels", head->name, head->task);
-	if (task_parts[task].labels && !head->nlabels)
+	if (labels && !head->nlabels)
 		return FAIL(c, EXIT_INPUT, "head %s has no labels", head->name);
-	if (!task_parts[task].pooling && head->pooling)
+	if (!spec->pooling && head->pooling)
 		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no pooling", head->name, head->task);
-	if (!task_parts[task].tensors && head->tensors)
+	if (!spec->tensors && head->tensors)
 		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no tensors of its own", head->name, head->task);
 	if (task != TASK_EMBED && (head->ndense || head->normalize))
 		return FAIL(c, EXIT_INPUT, "head %s: dense and normalize are for the task embed", head->name);
 	if (!head->tensors)
-		head->tensors = task_parts[task].tensors;
+		head->tensors = spec->tensors;
 	if (!head->pooling)
-		head->pooling = task_parts[task].pooling;
+		head->pooling = spec->pooling;
 	for (int32_t i = 0; i < head->ndense; i++)
 		if (!activation_is_known(head->dense[i].activation))
 			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s",
@@ -237,6 +232,9 @@ static bool settle_outputs(Checker *c, const char *asked)
 		if (word_index(word, output_words, OUTPUT_WORDS) < 0)
 			return FAIL(c, asked ? EXIT_USAGE : EXIT_INPUT,
 				"output \"%s\" is not known; there are hidden and pooled", word);
+		if (strcmp(word, output_words[OUTPUT_POOLED]) == 0 && !desc->family->pooler)
+			return FAIL(c, EXIT_UNSUPPORTED, "output \"%s\": the family %s has no pooler", word,
+				desc->family->model_type);
 		if (!has_word(desc->outputs, word))
 			desc->outputs = mem_printf(desc->mem, "%s%s%s", desc->outputs, *desc->outputs ? " " : "", word);
 	}
@@ -312,15 +310,17 @@ static void write_real(FILE *out, const char *name, double value)
 
 static void write_encoder(const ModelDesc *d, FILE *out)
 {
-	fputs("\n  <!-- Fewer layers take the first ones. "
-		  "hidden, heads, ffn, vocab, positions and types must be those of the weights. -->\n",
+	fputs("\n  <!-- Fewer layers take the first ones. The other sizes must be those of the weights. -->\n",
 		out);
 	fputs("  <encoder", out);
-	write_attr(out, "family", d->family);
-	fprintf(
-		out, " layers=\"%d\" hidden=\"%d\" heads=\"%d\" ffn=\"%d\"", d->layers, d->hidden, d->heads, d->ffn);
+	write_attr(out, "family", d->family->model_type);
+#define SIZE(NAME, field, ...) \
+	if (d->family->size[SIZE_##NAME].key) \
+		fprintf(out, " " #field "=\"%d\"", d->field);
+#include "sizes.def"
+#undef SIZE
+	fputs("\n          ", out);
 	write_attr(out, "activation", d->activation);
-	fprintf(out, "\n           vocab=\"%d\" positions=\"%d\" types=\"%d\"", d->vocab, d->positions, d->types);
 	write_real(out, "eps", d->eps);
 	fputs("/>\n", out);
 }

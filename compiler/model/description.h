@@ -5,23 +5,25 @@
 #define BERTC_DESCRIPTION_H
 #include "codegen/codegen.h"
 
-/* Bounds of a description's numbers: far above any model there is, far below what could overflow a product of
- * two. */
+/* Each size of an encoder: its number, and MOST_LAYERS etc. SIZE_LABELS is no size of the encoder, but
+ * messages name it like one. */
+typedef enum Size {
+#define SIZE(NAME, ...) SIZE_##NAME,
+#include "sizes.def"
+#undef SIZE
+	SIZE_COUNT,
+	SIZE_LABELS = SIZE_COUNT
+} Size;
 enum {
-	LAYERS_MAX = 1024,
-	HIDDEN_MAX = 1 << 16,
-	FFN_MAX = 1 << 18,
-	POSITIONS_MAX = 1 << 20,
-	TYPES_MAX = 1 << 16,
-	VOCAB_MAX = 1 << 24,
+#define SIZE(NAME, field, least, most, about) MOST_##NAME = (most),
+#include "sizes.def"
+#undef SIZE
 };
 
 typedef struct HeadDesc {
 	const char *name, *task, *problem; /* words of ir.h's task_names, problem_names; problem may be NULL */
-	const char
-		*tensors; /* prefix of its weights: "classifier", "qa_outputs", "cls.predictions"; NULL: by task */
-	const char *pooling; /* embed: "mean" "first" "max" "mean_sqrt" "mean_weighted" "last" "pooler", several
-							by spaces */
+	const char *tensors;               /* stem of its weights; NULL: the family's for the task */
+	const char *pooling; /* one or more of pooling_words, separated by spaces; NULL: the family's */
 	bool normalize;      /* embed: unit length at the end */
 	int32_t ndense;
 	struct DenseDesc {
@@ -41,8 +43,15 @@ typedef struct ModelDesc {
 	const char *name;
 	const char *weights;   /* plain file name: .safetensors, or .safetensors.index.json of a sharded one */
 	const char *tokenizer; /* tokenizer.json or vocab.txt; NULL: ids only */
-	const char *family;    /* row of families.def: "bert" */
-	int32_t layers, hidden, heads, ffn, positions, types, vocab;
+	const struct Family *family; /* NULL: a graph, or tasks over one base */
+	union {
+		struct {
+#define SIZE(NAME, field, ...) int32_t field;
+#include "sizes.def"
+#undef SIZE
+		};
+		int32_t size[SIZE_COUNT]; /* the same, by number; 0: the family has no such size */
+	};
 	bool from_config; /* made from config.json: its key names in messages; the checkpoint holds no more layers
 					   */
 	const char *activation; /* as config.json spells it */
@@ -89,8 +98,9 @@ HeadDesc *description_add_head(ModelDesc *, const char *name, const char *task, 
 bool description_check(ModelDesc *, const LoadOptions *, Diag *);
 /* A name for modules and C made of any text: letters, digits and '_', no digit in front. */
 char *name_from_text(MemArena *, const char *text);
-/* Words of `pooling`, as .bir spells the modes of pool; "pooler" is one more. */
-extern const char *const pool_words[POOL_COUNT];
+/* Words of `pooling`: the modes of pool as .bir spells them, and the family's pooler. */
+enum { POOLING_POOLER = POOL_COUNT, POOLING_COUNT };
+extern const char *const pooling_words[POOLING_COUNT];
 /* The index of word in list, or -1. Words are those of the model description. */
 int word_index(const char *word, const char *const *list, int count);
 /* Copies label names LABEL_0 .. LABEL_(n-1), as transformers calls labels that nobody named. */
@@ -98,9 +108,4 @@ const char **labels_numbered(MemArena *, int32_t count);
 /* True when text is UTF-8 without control characters, 1 to NAME_BYTES_MAX bytes: labels and names go into
  * lines of output. */
 bool text_is_clean(const char *text);
-
-/* families.def: FAMILY(function, "model_type", "what it is"): builds the graph of an encoder and its heads.
- */
-typedef Module *FamilyFn(
-	const ModelDesc *, TensorFile *const *files, int32_t nfiles, const LoadOptions *, Diag *);
 #endif

@@ -1,31 +1,33 @@
 /* heads.c: what stands on the encoder: pooling, classifiers, span and mask predictions, and the outputs of
- * the graph. The tensors' names are those of transformers' Bert* classes; a head of the description may name
- * another stem. */
+ * the graph. The family says which parts a head has and how a checkpoint calls them (HeadSpec); a head of the
+ * description may name another stem. */
 #include <string.h>
-#include "builder.h"
+#include "family.h"
 #include "compiler/support/files.h"
 
 /* ---- pooling --------------------------------------------------------------------------------- */
 
-/* tanh(dense(row of [CLS])): transformers' pooler_output. */
+/* tanh(dense(row of the first token)): transformers' pooler_output. */
 static Value *build_pooler(Builder *b)
 {
+	const char *origin = pooling_words[POOLING_POOLER];
 	Attrs first = {.has = A_mode, .mode = POOL_FIRST};
 	if (b->pooled || b->failed)
 		return b->pooled;
 	Value *hidden = b->hidden;
-	Value *row = build_op(b, OP_POOL, &hidden, 1, &first, "pooler");
-	row = build_linear(
-		b, row, builder_text(b, "%s%s", b->prefix, b->pooler), b->desc->hidden, &size_hidden, "pooler");
-	return b->pooled = build_unary(b, OP_TANH, row, "pooler");
+	Value *row = build_op(b, OP_POOL, &hidden, 1, &first, origin);
+	const char *stem = builder_text(b, "%s%s", b->prefix, b->desc->family->pooler);
+	row = build_linear(b, row, stem, b->desc->hidden, SIZE_HIDDEN, origin);
+	return b->pooled = build_unary(b, OP_TANH, row, origin);
 }
 
 /* One word of `pooling`: f32[H]. */
 static Value *build_pooling_part(Builder *b, const char *word, const char *origin)
 {
-	if (strcmp(word, "pooler") == 0)
+	const int pooling = word_index(word, pooling_words, POOLING_COUNT);
+	if (pooling == POOLING_POOLER)
 		return build_pooler(b);
-	Attrs attr = {.has = A_mode, .mode = (Pool)word_index(word, pool_words, POOL_COUNT)};
+	Attrs attr = {.has = A_mode, .mode = (Pool)pooling};
 	Value *hidden = b->hidden;
 	return build_op(b, OP_POOL, &hidden, 1, &attr, origin);
 }
@@ -33,7 +35,7 @@ static Value *build_pooling_part(Builder *b, const char *word, const char *origi
 /* All words, one after another: f32[n*H]. */
 static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 {
-	Value *parts[POOL_COUNT + 1]; /* description_check: every word is known and stands once */
+	Value *parts[POOLING_COUNT]; /* description_check: every word is known and stands once */
 	int count = 0;
 	char *words = builder_text(b, "%s", pooling), *rest;
 	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
@@ -97,9 +99,34 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 		b, dense->activation, build_op(b, OP_LINEAR, args, bias ? 3 : 2, NULL, origin), origin);
 }
 
-/* ---- one function a task: the value that is the head's output -------------------------------- */
+/* ---- one function a kind of head: the value that is its output ------------------------------- */
 
-static Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
+static Task head_task(const HeadDesc *head) { return (Task)word_index(head->task, task_names, TASK_COUNT); }
+
+static const HeadSpec *head_spec(const Builder *b, const HeadDesc *head)
+{
+	return family_head(b->desc->family, head_task(head));
+}
+
+/* A stem of the spec's, with the head's own in place of the star. */
+static const char *head_stem(Builder *b, const HeadDesc *head, const char *stem)
+{
+	const char *star = strchr(stem, '*');
+	return star ? builder_text(b, "%.*s%s%s", (int)(star - stem), stem, head->tensors, star + 1) : stem;
+}
+
+/* norm(act(dense(x))), as far as the head has these. */
+static Value *build_transform(Builder *b, const HeadDesc *head, Value *x, const char *origin)
+{
+	const HeadSpec *spec = head_spec(b, head);
+	if (!spec->dense)
+		return x;
+	x = build_linear(b, x, head_stem(b, head, spec->dense), b->desc->hidden, SIZE_HIDDEN, origin);
+	x = build_activation(b, spec->activation ? spec->activation : b->desc->activation, x, origin);
+	return spec->norm ? build_layernorm(b, x, head_stem(b, head, spec->norm), origin) : x;
+}
+
+Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
 	Value *x = build_pooling(b, head->pooling, origin);
 	for (int32_t i = 0; i < head->ndense; i++)
@@ -108,59 +135,43 @@ static Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 	return head->normalize ? build_op(b, OP_NORMALIZE, &x, 1, &attr, origin) : x;
 }
 
-static Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
+Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_pooling(b, head->pooling, origin);
-	return build_linear(b, x, head->tensors, head->nlabels, &size_labels, origin);
+	Value *x = build_transform(b, head, build_pooling(b, head->pooling, origin), origin);
+	const char *stem = head_stem(b, head, head_spec(b, head)->out);
+	return build_linear(b, x, stem, head->nlabels, SIZE_LABELS, origin);
 }
 
-static Value *head_tag(Builder *b, const HeadDesc *head, const char *origin)
+Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)
 {
-	return build_linear(b, b->hidden, head->tensors, head->nlabels, &size_labels, origin);
-}
-
-static Value *head_qa(Builder *b, const HeadDesc *head, const char *origin)
-{
-	return build_linear(b, b->hidden, head->tensors, 2, &size_labels, origin);
+	Value *x = build_transform(b, head, b->hidden, origin);
+	const char *stem = head_stem(b, head, head_spec(b, head)->out);
+	const int32_t width = head_task(head) == TASK_QA ? 2 : head->nlabels;
+	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
 }
 
 /* The decoder is the word table again, unless the checkpoint holds another one. */
-static Value *mask_decoder(Builder *b, const char *name, const char *origin)
+static Value *word_decoder(Builder *b, const char *name, const char *origin)
 {
 	const Tensor *own = builder_find(b, name), *words = value_tensor(b->words);
 	bool tied = !own
 		|| (type_equal(&own->type, &words->type) && memcmp(own->data, words->data, (size_t)own->bytes) == 0);
-	return tied ? b->words
-				: build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, &size_vocab, origin);
+	return tied ? b->words : build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, SIZE_VOCAB, origin);
 }
 
-static Value *head_fill_mask(Builder *b, const HeadDesc *head, const char *origin)
+Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 {
-	const char *stem = head->tensors;
-	Value *x = build_linear(
-		b, b->hidden, builder_text(b, "%s.transform.dense", stem), b->desc->hidden, &size_hidden, origin);
-	x = build_activation(b, b->desc->activation, x, origin);
-	x = build_layernorm(b, x, builder_text(b, "%s.transform.LayerNorm", stem), origin);
+	const HeadSpec *spec = head_spec(b, head);
+	Value *x = build_transform(b, head, b->hidden, origin);
 	if (b->failed)
 		return NULL;
-	Value *decoder = mask_decoder(b, builder_text(b, "%s.decoder.weight", stem), origin);
-	Value *bias = build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.decoder.bias", stem),
-		b->desc->vocab, 0, &size_vocab, origin);
+	const char *stem = head_stem(b, head, spec->out);
+	Value *decoder = word_decoder(b, builder_text(b, "%s.weight", stem), origin);
+	const char *name = builder_text(b, "%s.bias", stem);
+	const char *other = spec->bias ? head_stem(b, head, spec->bias) : NULL;
+	Value *bias = build_tensor(b, other ? other : name, name, b->desc->vocab, 0, SIZE_VOCAB, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, 3, NULL, origin);
 }
-
-typedef Value *HeadFn(Builder *, const HeadDesc *, const char *origin);
-static const struct {
-	HeadFn *build;
-	const char *output;
-} tasks[TASK_COUNT] = {
-	[TASK_CLASSIFY] = {head_classify, "logits"},
-	[TASK_TAG] = {head_tag, "logits"},
-	[TASK_EMBED] = {head_embed, "embedding"},
-	[TASK_RANK] = {head_classify, "logits"},
-	[TASK_QA] = {head_qa, "logits"},
-	[TASK_FILL_MASK] = {head_fill_mask, "logits"},
-};
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
@@ -175,15 +186,16 @@ static void copy_labels(Builder *b, Head *to, const HeadDesc *from)
 
 static void build_head(Builder *b, const HeadDesc *desc)
 {
-	int task = word_index(desc->task, task_names, TASK_COUNT);
+	const Task task = head_task(desc);
 	int problem = desc->problem ? word_index(desc->problem, problem_names, PROBLEM_COUNT) : PROBLEM_SINGLE;
-	Value *value = tasks[task].build(b, desc, builder_text(b, "head.%s", desc->name));
+	Value *value = head_spec(b, desc)->build(b, desc, builder_text(b, "head.%s", desc->name));
 	if (b->failed)
 		return;
-	const char *output = builder_text(b, "%s", b->desc->nheads > 1 ? desc->name : tasks[task].output);
+	const char *alone = task == TASK_EMBED ? "embedding" : "logits";
+	const char *output = builder_text(b, "%s", b->desc->nheads > 1 ? desc->name : alone);
 	graph_add_output(b->graph, output, value);
 	Head *head = module_add_head(b->module, desc->name);
-	head->task = (Task)task;
+	head->task = task;
 	head->problem = (Problem)problem;
 	head->output = output;
 	copy_labels(b, head, desc);

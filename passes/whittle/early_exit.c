@@ -134,16 +134,21 @@ static bool choose_layers(EarlyExit *e, const Layers *layers)
 
 /* ---- heads of the checkpoint ----------------------------------------------------------------- */
 
+/* The tensor of that name, with or without a prefix of the encoder's in front. */
 static const Tensor *find_tensor(const EarlyExit *e, const Exit *exit, const char *part)
 {
 	const Module *module = e->graph->module;
-	for (int bare = 0; bare < 2; bare++) {
-		const Tensor *tensor = module_find_tensor(module,
-			mem_printf(
-				module->mem, "%sencoder.highway.%d.%s", bare ? "" : "bert.", exit->layer->number, part));
-		if (tensor)
-			return tensor;
-	}
+	const char *name = mem_printf(module->mem, "encoder.highway.%d.%s", exit->layer->number, part);
+	const size_t length = strlen(name);
+	for (int32_t f = 0; f < module->nfiles; f++)
+		for (int32_t t = 0; t < tensor_file_count(module->files[f]); t++) {
+			const Tensor *tensor = tensor_file_get(module->files[f], t);
+			const size_t all = strlen(tensor->name);
+			if (all < length || strcmp(tensor->name + all - length, name) != 0)
+				continue;
+			if (all == length || tensor->name[all - length - 1] == '.')
+				return tensor;
+		}
 	return NULL;
 }
 

@@ -241,9 +241,35 @@ static void test_graph_form(void)
 	result_free(&described);
 }
 
+const char *schema_file(const char *name, size_t *bytes);
+
+/* The schema has exactly the sizes of sizes.def. */
+static void test_schema_sizes(void)
+{
+	static const char *const fields[] = {
+#define SIZE(NAME, field, ...) #field,
+#include "compiler/model/sizes.def"
+#undef SIZE
+	};
+	size_t bytes;
+	const char *start = strstr(schema_file("model.rng", &bytes), "<define name=\"encoder\">");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(start);
+	char *part = strndup(start, (size_t)(strstr(start, "</define>") - start)), text[64];
+	int found = 0;
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		snprintf(text, sizeof text, "<attribute name=\"%s\">", fields[i]);
+		CU_ASSERT_PTR_NOT_NULL(strstr(part, text));
+	}
+	for (const char *at = part; (at = strstr(at, "<attribute ")); at++)
+		found++;
+	CU_ASSERT_EQUAL(found, SIZE_COUNT + 3); /* family, activation, eps */
+	free(part);
+}
+
 int main(void)
 {
 	static const LoadTest tests[] = {
+		{"sizes of the schema", test_schema_sizes},
 		{"describe", test_describe},
 		{"many labels", test_many_labels},
 		{"edited descriptions", test_edited},

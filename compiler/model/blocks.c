@@ -1,0 +1,84 @@
+/* blocks.c: embeddings, attention, feed-forward networks and layers as several families have them (blocks.h).
+ */
+#include "blocks.h"
+
+/* ---- embeddings ------------------------------------------------------------------------------ */
+
+static Value *table(Builder *b, const char *stem, int32_t rows, Size size, const char *origin)
+{
+	const char *name = builder_text(b, "%s%s.weight", b->prefix, stem);
+	return build_tensor(b, name, NULL, rows, b->desc->hidden, size, origin);
+}
+
+Value *block_embeddings(Builder *b, const EmbeddingNames *names)
+{
+	const ModelDesc *desc = b->desc;
+	b->words = table(b, desc->family->words, desc->vocab, SIZE_VOCAB, "embeddings.word");
+	Value *words = build_embed(b, b->words, b->ids, "embeddings.word");
+	Value *types = NULL;
+	if (names->types) {
+		types = table(b, names->types, desc->types, SIZE_TYPES, "embeddings.type");
+		types = build_embed(b, types, b->types, "embeddings.type");
+	}
+	Value *places = build_unary(b, OP_POSITION_IDS, b->ids, "embeddings.position");
+	Value *positions = table(b, names->positions, desc->positions, SIZE_POSITIONS, "embeddings.position");
+	positions = build_embed(b, positions, places, "embeddings.position");
+	Value *sum = names->types ? build_binary(b, OP_ADD, words, types, "embeddings") : words;
+	sum = build_binary(b, OP_ADD, sum, positions, "embeddings");
+	return build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
+}
+
+/* ---- layers ---------------------------------------------------------------------------------- */
+
+/* The stem of a part's tensors, and the origin of its nodes. */
+static const char *stem_of(Builder *b, int32_t i, const char *part)
+{
+	return builder_text(b, "%s%s.%d.%s", b->prefix, b->desc->family->layers, i, part);
+}
+
+static const char *origin_of(Builder *b, int32_t i, const char *part)
+{
+	return builder_text(b, "layer.%d.%s", i, part);
+}
+
+Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
+{
+	const int32_t hidden = b->desc->hidden;
+	Value *q = build_linear(
+		b, x, stem_of(b, i, names->query), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.query"));
+	Value *k = build_linear(
+		b, x, stem_of(b, i, names->key), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.key"));
+	Value *v = build_linear(
+		b, x, stem_of(b, i, names->value), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.value"));
+	Value *mixed = build_attention(b, q, k, v, origin_of(b, i, "attention"));
+	return build_linear(
+		b, mixed, stem_of(b, i, names->out), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.out"));
+}
+
+Value *block_ffn(Builder *b, const LayerNames *names, Value *x, int32_t i)
+{
+	const ModelDesc *desc = b->desc;
+	Value *inner = build_linear(
+		b, x, stem_of(b, i, names->ffn_in), desc->ffn, SIZE_FFN, origin_of(b, i, "ffn.in"));
+	inner = build_activation(b, desc->activation, inner, origin_of(b, i, "ffn.act"));
+	builder_made_by(b, inner, stem_of(b, i, names->ffn_act));
+	return build_linear(
+		b, inner, stem_of(b, i, names->ffn_out), desc->hidden, SIZE_HIDDEN, origin_of(b, i, "ffn.out"));
+}
+
+static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int32_t i)
+{
+	Value *mixed = block_attention(b, names, x, i);
+	x = build_binary(b, OP_ADD, mixed, x, origin_of(b, i, "attention.residual"));
+	x = build_layernorm(b, x, stem_of(b, i, names->attention_norm), origin_of(b, i, "attention.norm"));
+	Value *inner = block_ffn(b, names, x, i);
+	x = build_binary(b, OP_ADD, inner, x, origin_of(b, i, "ffn.residual"));
+	return build_layernorm(b, x, stem_of(b, i, names->ffn_norm), origin_of(b, i, "ffn.norm"));
+}
+
+Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)
+{
+	for (int32_t i = 0; i < b->desc->layers && !b->failed; i++)
+		x = post_norm_layer(b, names, x, i);
+	return x;
+}

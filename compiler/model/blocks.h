@@ -1,0 +1,27 @@
+/* blocks.h: the parts that encoders of several families share. A family says by what names a checkpoint has
+ * them, and puts them together; what differs is a field here or a block of its own. */
+#ifndef BLOCKS_H
+#define BLOCKS_H
+#include "family.h"
+
+/* Stems of tensors behind the family's prefix; NULL: the family has no such part. */
+typedef struct EmbeddingNames {
+	const char *types, *positions, *norm;
+} EmbeddingNames;
+
+/* Stems of tensors behind the layer's. */
+typedef struct LayerNames {
+	const char *query, *key, *value, *out, *attention_norm;
+	const char *ffn_in, *ffn_act, *ffn_out,
+		*ffn_norm; /* ffn_act: the module that makes its output, for qat.c */
+} LayerNames;
+
+/* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. */
+Value *block_embeddings(Builder *, const EmbeddingNames *);
+/* out(attention(query(x), key(x), value(x))) of layer i. */
+Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);
+/* out(act(in(x))) of layer i. */
+Value *block_ffn(Builder *, const LayerNames *, Value *x, int32_t i);
+/* All layers, each norm(x + attention(x)), then norm(x + ffn(x)): Vaswani et al. 2017, figure 1. */
+Value *block_post_norm_layers(Builder *, const LayerNames *, Value *x);
+#endif

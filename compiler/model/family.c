@@ -1,0 +1,108 @@
+/* family.c: questions about a family that its data answers, and the model of a description (family.h). */
+#include <stdlib.h>
+#include <string.h>
+#include "family.h"
+
+static const HeadSpec embed_head = {.build = head_embed, .pooling = "mean"};
+
+const HeadSpec *family_head(const Family *family, Task task)
+{
+	if (task == TASK_EMBED)
+		return &embed_head;
+	const HeadSpec *spec = &family->head[task == TASK_RANK ? TASK_CLASSIFY : task];
+	return spec->build ? spec : NULL;
+}
+
+const char *size_name(const ModelDesc *desc, Size size)
+{
+	static const char *const words[] = {
+#define SIZE(NAME, field, ...) [SIZE_##NAME] = #field,
+#include "sizes.def"
+#undef SIZE
+		[SIZE_LABELS] = "labels"};
+	if (!desc->from_config)
+		return words[size];
+	if (size == SIZE_LABELS)
+		return "id2label";
+	return desc->family->size[size].key;
+}
+
+/* ---- names of tensors ------------------------------------------------------------------------ */
+
+const char *family_bare_name(const Family *family, const char *name)
+{
+	for (int i = 0; family->prefixes[i]; i++) {
+		const size_t length = strlen(family->prefixes[i]);
+		if (length > 0 && strncmp(name, family->prefixes[i], length) == 0)
+			return name + length;
+	}
+	return name;
+}
+
+const char *family_spelling(const Family *family, const char *name, int i, char text[SPELLING_BYTES])
+{
+	if (!family->prefixes[i])
+		return NULL;
+	snprintf(text, SPELLING_BYTES, "%s%s", family->prefixes[i], family_bare_name(family, name));
+	return text;
+}
+
+int64_t family_layer(const Family *family, const char *name, const char **digits)
+{
+	const char *bare = family_bare_name(family, name);
+	const size_t stem = family->layers ? strlen(family->layers) : 0;
+	if (stem == 0 || strncmp(bare, family->layers, stem) != 0 || bare[stem] != '.')
+		return -1;
+	*digits = bare + stem + 1;
+	const size_t count = strspn(*digits, "0123456789");
+	if (count == 0 || (*digits)[count] != '.')
+		return -1;
+	return strtoll(*digits, NULL, 10);
+}
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+/* Checkpoints of a bare encoder leave out what is in front of its names in those with a head. */
+static void find_prefix(Builder *b)
+{
+	const Family *family = b->desc->family;
+	for (int i = 0; family->prefixes[i] && !b->failed; i++)
+		if (builder_has(b, builder_text(b, "%s%s.weight", family->prefixes[i], family->words))) {
+			b->prefix = family->prefixes[i];
+			return;
+		}
+	builder_fail(b, EXIT_INPUT,
+		"embeddings.word: %s holds no %s%s.weight, with or without \"%s\"; does the checkpoint belong to the "
+		"family %s?",
+		b->desc->weights, family->prefixes[0], family->words, family->prefixes[0], family->model_type);
+}
+
+/* A checkpoint with more layers than its own config.json says belongs to another model; an edited description
+ * may take fewer. */
+static void check_layers(Builder *b)
+{
+	const Family *family = b->desc->family;
+	for (int32_t f = 0; f < b->module->nfiles && b->desc->from_config; f++)
+		for (int32_t t = 0; t < tensor_file_count(b->module->files[f]) && !b->failed; t++) {
+			const char *name = tensor_file_get(b->module->files[f], t)->name, *digits;
+			const bool own = family_bare_name(family, name) == name + strlen(b->prefix);
+			if (own && family_layer(family, name, &digits) >= b->desc->layers)
+				builder_fail(b, EXIT_INPUT,
+					"%s holds %s, but %s of config.json is %d; to use the first layers only, write a "
+					"description (bertc describe) with fewer",
+					b->desc->weights, name, size_name(b->desc, SIZE_LAYERS), b->desc->layers);
+		}
+}
+
+Module *family_build(
+	const ModelDesc *desc, TensorFile *const *files, int32_t nfiles, const LoadOptions *options, Diag *diag)
+{
+	Builder b;
+	builder_start(&b, desc, files, nfiles, options, diag);
+	find_prefix(&b);
+	check_layers(&b);
+	Value *hidden = b.failed ? NULL : desc->family->encoder(&b);
+	if (!b.failed)
+		build_heads(&b, hidden);
+	return builder_finish(&b);
+}

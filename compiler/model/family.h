@@ -1,0 +1,75 @@
+/* family.h: a family of models as data plus one function. Each file of compiler/families defines one Family,
+ * and compiler/families/families.def lists them. The reader of config.json, the heads, merging and exporting
+ * ask it; none of them knows a family by name.
+ *
+ * Names of tensors are stems: without the family's prefix and without ".weight" and ".bias". */
+#ifndef FAMILY_H
+#define FAMILY_H
+#include "builder.h"
+
+/* A size in config.json. key NULL: the family has no such size, and model.xml may not give one. */
+typedef struct FamilySize {
+	const char *key, *alias; /* alias: another spelling that transformers accepts, or NULL */
+	int32_t fallback;        /* the default of the transformers config class */
+} FamilySize;
+
+/* A key of config.json that would change the answer and is not supported. */
+typedef struct FamilyRefusal {
+	const char *key;
+	const char *fine; /* the one value that is supported, as JSON; null and no key at all are fine too */
+	const char *why;
+} FamilyRefusal;
+
+/* The head of a task. A star in a stem stands for the head's own stem (`tensors` of HeadDesc). */
+typedef struct HeadSpec {
+	Value *(*build)(Builder *, const HeadDesc *, const char *origin);
+	const char *tensors;    /* the default stem; NULL: the head has no tensors of its own */
+	const char *pooling;    /* the default pooling; NULL: the head reads every row */
+	const char *dense;      /* a linear in front of the output, hidden to hidden; NULL: none */
+	const char *activation; /* behind dense; NULL: the encoder's */
+	const char *norm;       /* a LayerNorm behind that; NULL: none */
+	const char *out;        /* the linear that makes the output */
+	const char *bias;       /* fill-mask: the full name of its bias where that is not STEM.bias of out */
+} HeadSpec;
+
+typedef struct Family {
+	const char *model_type; /* in config.json, and `family` in model.xml */
+	const char *doc;        /* one line: what it is */
+	FamilySize size[SIZE_COUNT];
+	struct {
+		const char *key, *fallback;
+	} activation;
+	struct {
+		const char *key; /* NULL: config.json cannot change it */
+		double fallback;
+	} eps;
+	const FamilyRefusal *refused; /* ends with a row without a key; NULL: none */
+	const char *const *prefixes;  /* in front of the encoder's tensors, ends with NULL */
+	const char *words;            /* the word embedding table; every checkpoint of the family has it */
+	const char *layers;           /* stem of encoder.layer.N; NULL: layers are not numbered */
+	const char *pooler;           /* the pooler's linear, NULL: none */
+	const char *next_sentence;    /* the head of next sentence prediction; NULL: the family has none */
+	bool segments;                /* the graph has the input %types */
+	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL when the builder failed */
+	HeadSpec head[TASK_COUNT];    /* rank uses that of classify; embed needs none */
+} Family;
+
+/* The head of the task; NULL: the family has none. */
+const HeadSpec *family_head(const Family *, Task);
+/* How messages call a size: the key of config.json, or the word of model.xml. */
+const char *size_name(const ModelDesc *, Size);
+
+/* The spellings of a tensor's name with each prefix of the family instead of its own, i = 0, 1, ..; NULL
+ * behind the last. The text is overwritten. */
+enum { SPELLING_BYTES = NAME_BYTES_MAX + 64 };
+const char *family_spelling(const Family *, const char *name, int i, char text[SPELLING_BYTES]);
+/* The name without the family's prefix. */
+const char *family_bare_name(const Family *, const char *name);
+/* N of a tensor "PREFIXencoder.layer.N.REST", and where its digits stand; -1: it is no layer's. */
+int64_t family_layer(const Family *, const char *name, const char **digits);
+
+/* The encoder and the heads of the description as a module, which takes the files in any case. NULL and
+ * messages on error. */
+Module *family_build(
+	const ModelDesc *, TensorFile *const *files, int32_t nfiles, const LoadOptions *, Diag *);
+#endif
