@@ -74,14 +74,6 @@ bool eval_CONST(const Node *node, const EvalArray *const *args, EvalArray *resul
 	return true;
 }
 
-int64_t attrs_kept(const Attrs *attr, int64_t n)
-{
-	const int64_t kept = attr->has & A_keep ? attr->keep
-		: attr->has & A_share               ? (int64_t)(attr->share * (double)n + 0.5)
-											: n;
-	return kept > n ? n : kept < 1 && n > 0 ? 1 : kept;
-}
-
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
 /* The state of one run: an array for each value, by its number in the map, and the index of the last node

@@ -181,6 +181,7 @@ static Node *node_new(
 			node->attr.kernel = string_copy(module->mem, attr->kernel);
 	}
 	node->origin = string_copy(module->mem, origin);
+	node->place = origin_parse(node->origin);
 	return node;
 }
 
@@ -381,6 +382,14 @@ int64_t node_table_rows(const Node *node, int32_t pair)
 	return (node->attr.has & A_panel) ? node->attr.width : node->args[2 * pair]->type.dim[0].plus;
 }
 
+const Node *graph_lookup(const Graph *graph, int32_t input, const Node *after)
+{
+	const Node *node = after ? after->next : graph->first;
+	while (node && (input >= graph->ninputs || !node_lookups(node) || node->args[1] != graph->inputs[input]))
+		node = node->next;
+	return node;
+}
+
 bool value_is_const(const Value *value) { return value->node && value->node->op == OP_CONST; }
 
 const Tensor *value_tensor(const Value *value) { return value_is_const(value) ? value->node->data : NULL; }
@@ -392,34 +401,4 @@ bool value_is_scalar(const Value *value, double *number)
 		return false;
 	*number = tensor_at(tensor, 0);
 	return true;
-}
-
-/* ---- names ----------------------------------------------------------------------------------- */
-
-bool name_is_valid(const char *name)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-	if (!name || !*name || !strchr(letters, *name))
-		return false;
-	size_t bytes = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.-");
-	return name[bytes] == 0 && bytes <= 255;
-}
-
-char *value_print(const Value *value, char text[264])
-{
-	if (value->name)
-		snprintf(text, 264, "%%%s", value->name);
-	else
-		snprintf(text, 264, "%%%u", value->id);
-	return text;
-}
-
-int32_t origin_layer(const char *origin)
-{
-	static const char stem[] = "layer.";
-	if (!origin || strncmp(origin, stem, sizeof stem - 1) != 0)
-		return -1;
-	const char *digits = origin + sizeof stem - 1;
-	size_t count = strspn(digits, "0123456789");
-	return count > 0 && count <= 6 && digits[count] == '.' ? (int32_t)strtol(digits, NULL, 10) : -1;
 }

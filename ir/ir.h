@@ -142,6 +142,23 @@ typedef enum Op {
 typedef enum Level { LEVEL_GRAPH = 1, LEVEL_FUSED = 2, LEVEL_LOWERED = 4 } Level;
 typedef enum Domain { DOMAIN_NONE, DOMAIN_ROWS, DOMAIN_TEXT } Domain;
 
+/* ---- origins: which part of the model an op came from (origin.c) ------------------------------ */
+typedef enum ModelPart {
+	PART_OTHER,
+#define PART(NAME, ...) PART_##NAME,
+#include "parts.def"
+#undef PART
+	PART_COUNT
+} ModelPart;
+
+/* An origin taken apart. */
+typedef struct Origin {
+	int32_t task_bytes; /* of the task's name that the origin begins with ("stsb/"), 0: none */
+	int32_t layer;      /* -1: no layer's */
+	ModelPart part;
+	const char *text; /* the origin behind the task and the layer: "attention.query"; "" when there is none */
+} Origin;
+
 typedef struct Node Node;
 typedef struct Graph Graph;
 typedef struct Module Module;
@@ -162,7 +179,9 @@ struct Node {
 	Value *results[RESULTS_MAX];
 	Attrs attr;
 	const Tensor *data; /* OP_CONST only */
-	const char *origin; /* the part of the model it came from: "layer.3.attention.query"; may be NULL */
+	const char *origin; /* the part of the model it came from: "layer.3.attention.query"; may be NULL.
+						   Written by node_set_origin only */
+	Origin place;       /* the origin taken apart */
 	int32_t line;       /* in the .bir file it was read from, or 0 */
 	Node *prev, *next;
 };
@@ -182,6 +201,8 @@ typedef struct OpInfo {
 	EvalFn *eval;
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
+/* How many of n elements stay by keep or share: at least one, at most n; n when neither is given. */
+int64_t attrs_kept(const Attrs *, int64_t n);
 
 typedef struct GraphOutput {
 	const char *name;
@@ -386,12 +407,24 @@ int32_t node_weight(const Node *);
 const Tensor *value_tensor(const Value *);     /* NULL unless a const */
 bool value_is_scalar(const Value *, double *); /* a const of one element */
 
+/* The next op behind `after` (NULL: the first) that picks rows of a table args[0] by this input of the graph;
+ * NULL: none. */
+const Node *graph_lookup(const Graph *, int32_t input, const Node *after);
+
+/* ---- names.c --------------------------------------------------------------------------------- */
 bool name_is_valid(const char *); /* a letter or _, then letters, digits, _ . -; <= 255 bytes */
 /* Writes "%name" or "%12"; returns text. */
 char *value_print(const Value *, char text[264]);
 
-/* N of an origin "layer.N.PART", by which passes know the layers of an encoder; -1: it is no layer's. */
-int32_t origin_layer(const char *origin);
+/* ---- origin.c -------------------------------------------------------------------------------- */
+/* Takes any text apart, NULL too. The place points into it. */
+Origin origin_parse(const char *origin);
+/* Gives the node another origin, which is copied. */
+void node_set_origin(Graph *, Node *, const char *origin);
+/* "layer.3.attention.query" */
+const char *origin_in_layer(Graph *, int32_t layer, ModelPart);
+/* The encoder's layer that an op belongs to; -1: none, a constant, or a layer of one task among several. */
+int32_t node_layer(const Node *);
 
 /* ---- equal.c --------------------------------------------------------------------------------- */
 bool attrs_equal(const Attrs *, const Attrs *);
@@ -459,8 +492,6 @@ bool graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag
 /* Ids (types may be NULL: zeros) of one text through graph_eval. */
 bool graph_eval_ids(
 	const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
-/* How many of n elements stay by keep or share: at least one, at most n; n when neither is given. */
-int64_t attrs_kept(const Attrs *, int64_t n);
 /* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error.
  */
 Tensor *node_eval_const(Graph *, const Node *, int32_t result, Diag *);

@@ -1,4 +1,5 @@
-/* ops.c: ops.def as data, and the words of tasks and problems. */
+/* ops.c: ops.def as data, the words of tasks and problems, and the rules of attributes that several ops
+ * share. */
 #include "ir.h"
 
 #define G LEVEL_GRAPH
@@ -30,3 +31,11 @@ const char *const problem_names[PROBLEM_COUNT] = {
 	[PROBLEM_MULTI] = "multi",
 	[PROBLEM_REGRESSION] = "regression",
 };
+
+int64_t attrs_kept(const Attrs *attr, int64_t n)
+{
+	const int64_t kept = attr->has & A_keep ? attr->keep
+		: attr->has & A_share               ? (int64_t)(attr->share * (double)n + 0.5)
+											: n;
+	return kept > n ? n : kept < 1 && n > 0 ? 1 : kept;
+}

@@ -52,11 +52,11 @@ static void links_free(Links *links)
 
 /* The inputs that have no word yet, those that more outputs read first; and of the word in hand which outputs
  * read it, and how many of these read each input. */
-typedef struct Search {
+typedef struct WordSearch {
 	Links readers, inputs;
 	int32_t *left, *shares, count;
 	bool *reads;
-} Search;
+} WordSearch;
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -64,9 +64,9 @@ static int compare_keys(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static Search search_begin(const int8_t *codes, int32_t outputs, int32_t inputs, int32_t columns)
+static WordSearch word_search_begin(const int8_t *codes, int32_t outputs, int32_t inputs, int32_t columns)
 {
-	Search s = {links_of(codes, outputs, inputs, columns, true),
+	WordSearch s = {links_of(codes, outputs, inputs, columns, true),
 		links_of(codes, outputs, inputs, columns, false), checked_calloc((size_t)columns, sizeof *s.left),
 		checked_calloc((size_t)columns, sizeof *s.shares), columns,
 		checked_calloc((size_t)outputs, sizeof *s.reads)};
@@ -80,7 +80,7 @@ static Search search_begin(const int8_t *codes, int32_t outputs, int32_t inputs,
 	return s;
 }
 
-static void search_free(Search *s)
+static void word_search_free(WordSearch *s)
 {
 	links_free(&s->readers);
 	links_free(&s->inputs);
@@ -90,7 +90,7 @@ static void search_free(Search *s)
 }
 
 /* Where among those left the one is that most outputs of the word read; of equal ones the first. */
-static int32_t search_nearest(const Search *s)
+static int32_t word_search_nearest(const WordSearch *s)
 {
 	int32_t best = 0;
 	for (int32_t i = 1; i < s->count; i++)
@@ -100,7 +100,7 @@ static int32_t search_nearest(const Search *s)
 }
 
 /* Takes left[at] into the word, and returns which it is; *readers: how many outputs read the word. */
-static int32_t search_take(Search *s, int32_t at, int32_t *readers)
+static int32_t word_search_take(WordSearch *s, int32_t at, int32_t *readers)
 {
 	const int32_t input = s->left[at];
 	memmove(s->left + at, s->left + at + 1, (size_t)(--s->count - at) * sizeof *s->left);
@@ -117,13 +117,13 @@ static int32_t search_take(Search *s, int32_t at, int32_t *readers)
 }
 
 /* Four inputs to `word`; returns how many outputs read one of them. */
-static int32_t search_word(Search *s, int32_t outputs, int32_t columns, uint16_t word[SPARSE_WORD])
+static int32_t word_search_next(WordSearch *s, int32_t outputs, int32_t columns, uint16_t word[SPARSE_WORD])
 {
 	int32_t readers = 0;
 	memset(s->reads, 0, (size_t)outputs * sizeof *s->reads);
 	memset(s->shares, 0, (size_t)columns * sizeof *s->shares);
 	for (int j = 0; j < SPARSE_WORD; j++)
-		word[j] = (uint16_t)search_take(s, j ? search_nearest(s) : 0, &readers);
+		word[j] = (uint16_t)word_search_take(s, j ? word_search_nearest(s) : 0, &readers);
 	return readers;
 }
 
@@ -136,12 +136,12 @@ int64_t sparse_order(const Tensor *weight, uint16_t *order)
 		return -1;
 	const int64_t before = llround(sparse_density(weight, SPARSE_WORD) * (double)(outputs * words));
 	int64_t after = 0;
-	Search search = search_begin(
+	WordSearch search = word_search_begin(
 		weight->data, (int32_t)outputs, (int32_t)inputs, (int32_t)(words * SPARSE_WORD));
 	for (int64_t w = 0; w < words; w++)
-		after += search_word(
+		after += word_search_next(
 			&search, (int32_t)outputs, (int32_t)(words * SPARSE_WORD), order + w * SPARSE_WORD);
-	search_free(&search);
+	word_search_free(&search);
 	return before - after > ORDER_PAYS * words ? after : -1;
 }
 

@@ -125,12 +125,10 @@ static void inputs_free(Inputs *inputs)
 }
 
 /* Rows of the table that an input of the graph indexes; 1 when none does. */
-static int32_t table_rows(const Graph *graph, const Value *ids)
+static int32_t table_rows(const Graph *graph, int32_t input)
 {
-	for (const Node *node = graph->first; node; node = node->next)
-		if (node->op == OP_EMBED && node->args[1] == ids && dim_is_number(node->args[0]->type.dim[0]))
-			return (int32_t)node->args[0]->type.dim[0].plus;
-	return 1;
+	const Node *lookup = graph_lookup(graph, input, NULL);
+	return lookup ? (int32_t)node_table_rows(lookup, 0) : 1;
 }
 
 static uint32_t next_random(uint32_t *state) /* xorshift, Marsaglia 2003 */
@@ -143,8 +141,7 @@ static uint32_t next_random(uint32_t *state) /* xorshift, Marsaglia 2003 */
 /* Lengths from 1 to the limit, evenly; a tail of each input is of the second type where there are types. */
 static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
 {
-	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, graph->inputs[0]),
-				  kinds = graph->ninputs > 1 ? table_rows(graph, graph->inputs[1]) : 1;
+	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, 0), kinds = table_rows(graph, 1);
 	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS,
 				  longest = asked < max_tokens ? asked : max_tokens;
 	uint32_t state = (uint32_t)o->seed * 2654435761u + 2463534242u;

@@ -39,7 +39,7 @@ typedef struct Writer {
 static bool count_layers(Writer *w)
 {
 	for (const Node *node = w->graph->first; node; node = node->next) {
-		const int32_t number = node->op == OP_CONST ? -1 : origin_layer(node->origin);
+		const int32_t number = node_layer(node);
 		bool known = number < 0;
 		for (int32_t i = 0; i < w->nlayers && !known; i++)
 			known = w->layer[i] == number;
@@ -48,9 +48,8 @@ static bool count_layers(Writer *w)
 		if (!known)
 			w->layer[w->nlayers++] = number;
 	}
-	for (const Node *node = w->graph->first; node; node = node->next)
-		if (node->op == OP_EMBED && node->args[1] == w->graph->inputs[0])
-			w->vocab = node->args[0]->type.dim[0].plus;
+	const Node *words = graph_lookup(w->graph, 0, NULL);
+	w->vocab = words ? node_table_rows(words, 0) : 0;
 	return (w->nlayers > 0 && w->vocab > 0)
 		|| REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
 }
@@ -59,7 +58,7 @@ static bool count_layers(Writer *w)
 static bool check_ops(const Writer *w)
 {
 	for (const Node *node = w->graph->first; node; node = node->next) {
-		const int32_t layer = origin_layer(node->origin);
+		const int32_t layer = node_layer(node);
 		if (node->op == OP_THIN)
 			return REFUSE(w,
 				"layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, "
@@ -95,16 +94,12 @@ static bool check_ops(const Writer *w)
 	return true;
 }
 
-/* Outputs of the linear that is called PART in a layer; 0: there is none. */
-static int64_t part_outputs(const Writer *w, int32_t layer, const char *part)
+/* Outputs of the linear that is this part of a layer; 0: there is none. */
+static int64_t part_outputs(const Writer *w, int32_t layer, ModelPart part)
 {
-	for (const Node *node = w->graph->first; node; node = node->next) {
-		const char *name = node->op == OP_LINEAR && origin_layer(node->origin) == layer
-			? strchr(node->origin + 6, '.')
-			: NULL;
-		if (name && strcmp(name + 1, part) == 0)
+	for (const Node *node = w->graph->first; node; node = node->next)
+		if (node->op == OP_LINEAR && node_layer(node) == layer && node->place.part == part)
 			return node->args[1]->type.dim[0].plus;
-	}
 	return 0;
 }
 
@@ -112,10 +107,10 @@ static int64_t part_outputs(const Writer *w, int32_t layer, const char *part)
 static bool check_widths(const Writer *w, int64_t *width)
 {
 	const int64_t hidden = w->desc->hidden;
-	*width = part_outputs(w, w->layer[0], "ffn.in");
+	*width = part_outputs(w, w->layer[0], PART_FFN_IN);
 	for (int32_t i = 0; i < w->nlayers; i++) {
-		const int64_t ffn = part_outputs(w, w->layer[i], "ffn.in"),
-					  query = part_outputs(w, w->layer[i], "attention.query");
+		const int64_t ffn = part_outputs(w, w->layer[i], PART_FFN_IN),
+					  query = part_outputs(w, w->layer[i], PART_ATTENTION_QUERY);
 		if (!ffn || !query)
 			return REFUSE(w,
 				"layer %d has no %s block any more, and transformers' %s no way to say so; leave "

@@ -200,8 +200,8 @@ static void check_types(Loaded *loaded)
 	if (!tokenizer || loaded->module->ngraphs == 0 || loaded->module->graphs[0]->ninputs < 2)
 		return;
 	const Graph *graph = loaded->module->graphs[0];
-	for (const Node *node = graph->first; node; node = node->next)
-		if (node->op == OP_EMBED && node->args[1] == graph->inputs[1]) {
+	for (const Node *node = NULL; (node = graph_lookup(graph, 1, node));)
+		if (node->op == OP_EMBED) {
 			const int64_t rows = node->args[0]->type.dim[0].plus;
 			tokenizer->single = known_types(tokenizer->single, tokenizer->nsingle, rows, loaded->mem);
 			tokenizer->pair = known_types(tokenizer->pair, tokenizer->npair, rows, loaded->mem);
@@ -215,9 +215,8 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 	if (!loaded->tokenizer || loaded->module->ngraphs == 0)
 		return;
 	const Graph *graph = loaded->module->graphs[0];
-	for (const Node *node = graph->first; node; node = node->next)
-		if (node->op == OP_EMBED && graph->ninputs > 0 && node->args[1] == graph->inputs[0]
-			&& loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
+	for (const Node *node = NULL; (node = graph_lookup(graph, 0, node));)
+		if (node->op == OP_EMBED && loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
 			diag_warn(diag, 0,
 				"%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the "
 				"others is an error",

@@ -236,7 +236,7 @@ static void parse_node(GraphParser *gp)
 	if (!good || !parse_line_end(parser, &line.origin))
 		parse_skip_line(parser);
 	else if (line.origin)
-		gp->graph->last->origin = line.origin;
+		node_set_origin(gp->graph, gp->graph->last, line.origin);
 	parser->nodes++;
 }
 

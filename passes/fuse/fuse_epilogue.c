@@ -232,7 +232,7 @@ static bool node_fuse_bias(Graph *graph, Node *add, PassRun *run, Node **after)
 		3, &linear->attr, run);
 	if (!by)
 		return false;
-	by->node->origin = linear->origin;
+	node_set_origin(graph, by->node, linear->origin);
 	*after = by->node;
 	rewrite_erase(graph, add);
 	run->changes++;
@@ -256,7 +256,7 @@ static bool node_fuse_epilogue(Graph *graph, Node *node, PassRun *run)
 	Value *by = rewrite_value(graph, node->results[0], OP_LINEAR, linear->args, linear->nargs, &attr, run);
 	if (!by)
 		return false;
-	by->node->origin = linear->origin;
+	node_set_origin(graph, by->node, linear->origin);
 	rewrite_erase(graph, node);
 	run->changes++;
 	return true;

@@ -98,13 +98,13 @@ static bool replace_use(Graph *graph, Node *node, const Factors *f, PassRun *run
 static Node *find_table(const Graph *graph)
 {
 	Node *table = NULL;
-	for (const Node *node = graph->first; node; node = node->next)
-		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0]
-			&& value_is_const(node->args[0])) {
-			if (table && table != node->args[0]->node)
-				return NULL;
-			table = node->args[0]->node;
-		}
+	for (const Node *node = NULL; (node = graph_lookup(graph, 0, node));) {
+		if (node->op != OP_EMBED || !value_is_const(node->args[0]))
+			continue;
+		if (table && table != node->args[0]->node)
+			return NULL;
+		table = node->args[0]->node;
+	}
 	return table;
 }
 

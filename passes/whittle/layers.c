@@ -32,12 +32,12 @@ static bool note_value(
 static bool find_borders(const Graph *graph, Layers *layers, const char *pass, Diag *diag)
 {
 	for (const Node *node = graph->first; node; node = node->next) {
-		Layer *to = layers_number(layers, node->op == OP_CONST ? -1 : origin_layer(node->origin));
+		Layer *to = layers_number(layers, node_layer(node));
 		for (int32_t i = 0; i < node->nargs; i++) {
 			Value *arg = node->args[i];
 			if (value_is_const(arg))
 				continue;
-			Layer *from = layers_number(layers, arg->node ? origin_layer(arg->node->origin) : -1);
+			Layer *from = layers_number(layers, arg->node ? node_layer(arg->node) : -1);
 			if (from == to)
 				continue;
 			if ((to && !note_value(&to->input, arg, to->number, "inputs", pass, diag))
@@ -47,7 +47,7 @@ static bool find_borders(const Graph *graph, Layers *layers, const char *pass, D
 	}
 	for (int32_t i = 0; i < graph->noutputs; i++) {
 		Value *value = graph->outputs[i].value;
-		Layer *from = layers_number(layers, value->node ? origin_layer(value->node->origin) : -1);
+		Layer *from = layers_number(layers, value->node ? node_layer(value->node) : -1);
 		if (from && !note_value(&from->output, value, from->number, "outputs", pass, diag))
 			return false;
 	}
@@ -58,8 +58,7 @@ static bool find_borders(const Graph *graph, Layers *layers, const char *pass, D
 static const char *origin_of_task(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next) {
-		const char *slash = node->origin ? strchr(node->origin, '/') : NULL;
-		if (slash && origin_layer(slash + 1) >= 0)
+		if (node->place.task_bytes && node->place.layer >= 0)
 			return node->origin;
 	}
 	return NULL;
@@ -77,10 +76,10 @@ static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thi
 	*layers = (Layers){0};
 	int32_t room = 0;
 	for (const Node *node = graph->first; node; node = node->next)
-		room += node->op != OP_CONST && origin_layer(node->origin) >= 0;
+		room += node_layer(node) >= 0;
 	layers->at = mem_alloc(graph->module->mem, ((size_t)room + 1) * sizeof *layers->at);
 	for (const Node *node = graph->first; node; node = node->next) {
-		int32_t number = node->op == OP_CONST ? -1 : origin_layer(node->origin);
+		int32_t number = node_layer(node);
 		if (number >= 0 && !layers_number(layers, number))
 			layers->at[layers->count++].number = number;
 	}
@@ -240,7 +239,7 @@ bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun 
 		return false;
 	for (Node *node = graph->first; node;
 		node = node->next) { /* attention first: its linears are not the FFN's */
-		Layer *layer = layers_number(layers, node->op == OP_SOFTMAX ? origin_layer(node->origin) : -1);
+		Layer *layer = layers_number(layers, node->op == OP_SOFTMAX ? node_layer(node) : -1);
 		const char *why = layer && !layer->has_attention ? find_attention(graph, layer, node) : NULL;
 		if (why)
 			pass_note(run, node, "the attention of layer %d is not recognised: %s", layer->number, why);
@@ -250,7 +249,7 @@ bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun 
 		}
 	}
 	for (Node *node = graph->first; node; node = node->next) {
-		Layer *layer = layers_number(layers, node->op == OP_LINEAR ? origin_layer(node->origin) : -1);
+		Layer *layer = layers_number(layers, node->op == OP_LINEAR ? node_layer(node) : -1);
 		if (layer && !layer->has_ffn)
 			layer->has_ffn = find_ffn(graph, layer, node);
 	}

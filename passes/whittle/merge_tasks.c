@@ -82,7 +82,7 @@ static bool name_origins(
 	for (Node *node = graph->first; node; node = node->next) {
 		const int32_t task = node->nresults ? only_task(reached[node->results[0]->id], first, tasks) : -1;
 		if (task >= 0 && node->origin && node->op != OP_CONST)
-			node->origin = mem_printf(graph->module->mem, "%s/%s", names[task], node->origin);
+			node_set_origin(graph, node, mem_printf(graph->module->mem, "%s/%s", names[task], node->origin));
 		all += node->op != OP_CONST;
 		shared += node->op != OP_CONST && task < 0;
 	}

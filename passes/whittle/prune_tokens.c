@@ -106,9 +106,7 @@ static bool read_thinnings(Thinnings *all, PassRun *run)
 static Value *emit_beginnings(Graph *graph, PassRun *run)
 {
 	const PassEnv *env = run->env;
-	const Node *lookup = graph->first;
-	while (lookup && !(node_lookups(lookup) && lookup->args[1] == graph->inputs[0]))
-		lookup = lookup->next;
+	const Node *lookup = graph_lookup(graph, 0, NULL);
 	if (!lookup || !env->vocab_continues) {
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"prune-tokens: a tagger keeps every token that begins a word, which %s",
@@ -161,7 +159,7 @@ static bool comes_after(const Value *v, const Node *node)
 static Value *thin_layer(
 	Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
 {
-	const char *origin = mem_printf(graph->module->mem, "layer.%d.tokens", layer->number);
+	const char *origin = origin_in_layer(graph, layer->number, PART_TOKENS);
 	Attrs attr = layer->heads.selects;
 	attr.has |= A_heads | A_pack | (layer->heads.scale != 1 ? A_scale : 0);
 	attr.heads = layer->heads.q.heads;

@@ -72,9 +72,8 @@ static void shorten_all(Graph *graph, const int32_t *to, int64_t old, int32_t ro
 static int64_t table_rows(const Graph *graph)
 {
 	int64_t rows = 0;
-	for (const Node *node = graph->first; node; node = node->next)
-		if (graph->ninputs > 0 && node->op == OP_EMBED && node->args[1] == graph->inputs[0]
-			&& value_is_const(node->args[0])) {
+	for (const Node *node = NULL; (node = graph_lookup(graph, 0, node));)
+		if (node->op == OP_EMBED && value_is_const(node->args[0])) {
 			const int64_t own = node->args[0]->type.dim[0].plus;
 			rows = rows == 0 || rows == own ? own : -1;
 		}

@@ -30,18 +30,6 @@ typedef struct Matrices {
 	int32_t count;
 } Matrices;
 
-/* "attention.query" of "layer.3.attention.query", also behind the name of a task
- * ("stsb/layer.3.attention.query"); NULL: no layer's. */
-static const char *layer_part(const char *origin)
-{
-	const char *slash = origin ? strchr(origin, '/') : NULL;
-	origin = slash ? slash + 1 : origin;
-	if (origin_layer(origin) < 0)
-		return NULL;
-	const char *dot = strchr(origin + sizeof "layer." - 1, '.');
-	return dot ? dot + 1 : "";
-}
-
 static bool tensor_is_finite(const Tensor *tensor)
 {
 	for (int64_t i = 0; i < type_count(&tensor->type); i++)
@@ -54,7 +42,7 @@ static bool tensor_is_finite(const Tensor *tensor)
  * meant. */
 static Value *sparse_weight(const Node *node, PassRun *run)
 {
-	if (node->op != OP_LINEAR || (node->attr.has & A_panel) || !layer_part(node->origin))
+	if (node->op != OP_LINEAR || (node->attr.has & A_panel) || node->place.layer < 0)
 		return NULL;
 	const Tensor *weight = value_tensor(node->args[1]);
 	if (!weight || weight->type.rank != 2 || !dtype_is_float(weight->type.dtype))
@@ -98,7 +86,7 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 			const Tensor *tensor = value_tensor(weight);
 			*m = (SparseMatrix){.weight = weight,
 				.tensor = tensor,
-				.kind = layer_part(node->origin),
+				.kind = node->place.text,
 				.rows = tensor->type.dim[0].plus,
 				.columns = tensor->type.dim[1].plus};
 			m->inputs = mem_alloc(mem, (size_t)value_uses(graph, weight) * sizeof *m->inputs);

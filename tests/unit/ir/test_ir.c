@@ -263,15 +263,46 @@ static void test_graph_equal(void)
 	module_free(module);
 }
 
+static int32_t layer_of(const char *origin) { return origin_parse(origin).layer; }
+
 static void test_origins(void)
 {
-	CU_ASSERT_EQUAL(origin_layer("layer.12.attention.query"), 12);
-	CU_ASSERT_EQUAL(origin_layer("layer.0.x"), 0);
-	CU_ASSERT_EQUAL(origin_layer("layer.3"), -1);
-	CU_ASSERT_EQUAL(origin_layer("layer.x.y"), -1);
-	CU_ASSERT_EQUAL(origin_layer("layer.99999999999.y"), -1);
-	CU_ASSERT_EQUAL(origin_layer("player.1.x"), -1);
-	CU_ASSERT_EQUAL(origin_layer(NULL), -1);
+	CU_ASSERT_EQUAL(layer_of("layer.12.attention.query"), 12);
+	CU_ASSERT_EQUAL(layer_of("layer.0.x"), 0);
+	CU_ASSERT_EQUAL(layer_of("layer.3"), -1);
+	CU_ASSERT_EQUAL(layer_of("layer.x.y"), -1);
+	CU_ASSERT_EQUAL(layer_of("layer.99999999999.y"), -1);
+	CU_ASSERT_EQUAL(layer_of("player.1.x"), -1);
+	CU_ASSERT_EQUAL(layer_of(NULL), -1);
+	Origin place = origin_parse("stsb/layer.3.attention.query");
+	CU_ASSERT_EQUAL(place.task_bytes, 4);
+	CU_ASSERT_EQUAL(place.layer, 3);
+	CU_ASSERT_EQUAL(place.part, PART_ATTENTION_QUERY);
+	CU_ASSERT_STRING_EQUAL(place.text, "attention.query");
+	static const struct {
+		const char *origin;
+		ModelPart part;
+	} known[] = {
+		{"layer.1.attention", PART_ATTENTION},
+		{"layer.1.attention.norm", PART_ATTENTION_NORM},
+		{"layer.1.ffn.gate", PART_FFN_GATE},
+		{"layer.1.tokens", PART_TOKENS},
+		{"layer.1.attentions", PART_OTHER},
+		{"layer.1.head.x", PART_OTHER},
+		{"layer.1.", PART_OTHER},
+		{"attention.query", PART_OTHER},
+		{"embeddings.word", PART_WORD_TABLE},
+		{"embeddings.norm", PART_EMBEDDINGS},
+		{"head.sentiment", PART_HEAD},
+		{"mrpc/head.mrpc", PART_HEAD},
+		{"headed", PART_OTHER},
+		{"pooler", PART_POOLER},
+		{"exit.3.pooler", PART_EXIT},
+		{"/encoder/MatMul", PART_OTHER},
+		{"", PART_OTHER},
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		CU_ASSERT_EQUAL(origin_parse(known[i].origin).part, known[i].part);
 }
 
 static void test_names(void)
