@@ -136,6 +136,12 @@ bool node_is_rowwise(const Node *);
  * sets the symbol that it makes: as many rows as it keeps where none must stay. */
 int64_t node_macs(const Node *, int64_t *symbols);
 
+/* ---- layers_infer.c: layers of graphs without origins ---------------------------------------- */
+/* Finds the encoder's layers by their structure and names their ops as the importer of a checkpoint does.
+ * Only for a graph in which no origin names a layer. NULL when it is done, else the reason why nothing is
+ * named. */
+const char *layers_infer(Graph *);
+
 /* ---- neurons.c: what layers make, for those who look into a model ---------------------------- */
 /* Neuron n of layer at[i] is column i * width + n. */
 typedef struct Neurons {
@@ -160,6 +166,15 @@ bool heads_expose(Graph *, const char *pass, HeadMap *, Diag *);
  * without it. */
 bool heads_score(
 	Graph *, const PassEnv *, const char *by, const char *data, int32_t limit, double *scores, Diag *);
+
+/* ---- prune_blocks.c: what an encoder is made of ----------------------------------------------- */
+typedef struct BlockList {
+	const int32_t *layer; /* numbers of the layers, in the order of the graph */
+	const char **block; /* blocks that are recognised, as prune-blocks{blocks=..} names them: "0.attention" */
+	int32_t nlayers, nblocks;
+} BlockList;
+/* The memory is the module's. False and a message when the graph's layers are not told apart. */
+bool blocks_list(Graph *, const char *pass, BlockList *, Diag *);
 
 /* ---- ledger.c: one row a pass ---------------------------------------------------------------- */
 typedef struct LedgerRow {

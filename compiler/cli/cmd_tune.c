@@ -274,7 +274,7 @@ static bool prepare(TuneOptions *o, Diag *diag)
 		&& score_head(&loaded, &what, diag) && score_metric(&what, &s->data, s->data_path, &s->metric, diag);
 	if (good) {
 		s->apart = what.head.task == TASK_EMBED;
-		s->layers = loaded.desc ? loaded.desc->layers : 0;
+		search_look(s, loaded.module->graphs[0]);
 		s->words = loaded.tokenizer->nvocab;
 	}
 	for (int32_t i = 0; good && i < s->data.nrows; i++) /* said here, of the file, before anything is built */

@@ -74,19 +74,17 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 	double *alone, char **best, Diag *diag)
 {
 	Candidate list[LEVELS_MAX] = {0};
-	const int32_t blocks = 2 * s->layers, first = move->nlevels;
+	const int32_t first = move->nlevels;
 	int32_t which[LEVELS_MAX], n = 0;
-	for (int32_t b = 0; b < blocks; b++) {
-		char name[32], *text = NULL;
+	for (int32_t b = 0; b < s->nblocks; b++) {
+		const char *name = s->block[b];
+		char *text = NULL;
 		int32_t before = 0;
-		snprintf(name, sizeof name, "%d.%s", b / 2, b % 2 ? "ffn" : "attention");
 		if (block_in(kept, name))
 			continue;
-		for (int32_t c = 0; *kept && c < blocks; c++) {
-			char other[32];
-			snprintf(other, sizeof other, "%d.%s", c / 2, c % 2 ? "ffn" : "attention");
-			before += !block_in(kept, other) && (alone[c] < alone[b] || (alone[c] == alone[b] && c < b));
-		}
+		for (int32_t c = 0; *kept && c < s->nblocks; c++)
+			before += !block_in(kept, s->block[c])
+				&& (alone[c] < alone[b] || (alone[c] == alone[b] && c < b));
 		if (before >= GREEDY_TRIES || asprintf(&text, "%s%s%s", kept, *kept ? "," : "", name) < 0
 			|| !search_add_level(move, text))
 			continue;
@@ -120,9 +118,7 @@ static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *di
 	double alone[LEVELS_MAX] = {0};
 	char *kept = "";
 	Move *move = &s->moves[index];
-	if (2 * s->layers > LEVELS_MAX / 4)
-		return true; /* so deep a model has no name for so many sets; the other moves remain */
-	for (int32_t n = 0; n < s->layers && kept; n++) {
+	for (int32_t n = 0; n < s->nblocks / 2 && kept; n++) {
 		char *best = NULL;
 		if (!widen_blocks(s, move, index, ground, kept, alone, &best, diag))
 			return false;

@@ -7,7 +7,7 @@
 #include "cost.h"
 #include "compiler/measure/score.h"
 
-enum { MOVES_MAX = 12, LEVELS_MAX = 128 };
+enum { MOVES_MAX = 12, LEVELS_MAX = 128, BLOCKS_MAX = 32, BLOCK_NAME_BYTES = 32 };
 
 /* Rows that the search sees, rows held back from it, both. */
 typedef enum Share { SHARE_SEARCH, SHARE_HELD, SHARE_ALL, SHARE_COUNT } Share;
@@ -49,8 +49,10 @@ typedef struct Search {
 	Metric metric;
 	Move moves[MOVES_MAX];
 	int32_t nmoves;
-	int32_t layers, words; /* of the encoder, of the vocabulary */
-	int32_t learnt;        /* texts that passes learn from */
+	int32_t layer[LEVELS_MAX], nlayers;       /* numbers of the encoder's layers */
+	char block[BLOCKS_MAX][BLOCK_NAME_BYTES]; /* its blocks: "0.attention"; none when there are more */
+	int32_t nblocks, words;                   /* words: of the vocabulary */
+	int32_t learnt;                           /* texts that passes learn from */
 	uint64_t seed;
 	int32_t *search_rows, *held_rows, nsearch, nheld;
 	double max_drop;          /* points; NAN: none */
@@ -67,7 +69,10 @@ typedef struct Search {
 	double steepness; /* of the curve of losses, search_decide.c */
 } Search;
 
-/* search_moves.c: the levels of every move, for so many layers and with or without a corpus. */
+/* search_moves.c: takes down the layers and blocks of the model that is searched; none where they are not
+ * told apart. */
+void search_look(Search *, Graph *);
+/* The levels of every move, for these layers and with or without a corpus. */
 void search_make_moves(Search *);
 /* Another level of a move; takes the text. False: there is no room. */
 bool search_add_level(Move *, char *text);

@@ -61,10 +61,10 @@ static void make_levels(Search *s, Move *move, const char *levels)
 	for (char *word = strtok_r(list, separator, &rest); word; word = strtok_r(NULL, separator, &rest))
 		if (strchr(word, '#')) {
 			char number[16];
-			for (int32_t layer = 0; layer + 1 < s->layers; layer++) {
-				snprintf(number, sizeof number, "%d", layer);
+			for (int32_t i = 0; i + 1 < s->nlayers; i++) {
+				snprintf(number, sizeof number, "%d", s->layer[i]);
 				char *first = replaced(word, '#', number);
-				snprintf(number, sizeof number, "%d", layer + 1);
+				snprintf(number, sizeof number, "%d", s->layer[i + 1]);
 				search_add_level(move, replaced(first, '+', number));
 				free(first);
 			}
@@ -72,6 +72,21 @@ static void make_levels(Search *s, Move *move, const char *levels)
 			add_words(s, move, word);
 		}
 	free(list);
+}
+
+void search_look(Search *s, Graph *graph)
+{
+	BlockList list;
+	Diag quiet;
+	diag_init(&quiet, NULL);
+	if (blocks_list(graph, "tune", &list, &quiet)) {
+		s->nlayers = list.nlayers < LEVELS_MAX ? list.nlayers : LEVELS_MAX;
+		s->nblocks = list.nblocks <= BLOCKS_MAX ? list.nblocks : 0;
+		memcpy(s->layer, list.layer, (size_t)s->nlayers * sizeof *s->layer);
+		for (int32_t b = 0; b < s->nblocks; b++)
+			snprintf(s->block[b], BLOCK_NAME_BYTES, "%s", list.block[b]);
+	}
+	diag_free(&quiet);
 }
 
 void search_make_moves(Search *s)

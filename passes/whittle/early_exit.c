@@ -107,6 +107,19 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int64_t number)
 	return true;
 }
 
+/* Behind an exit nothing may be read that was made in front of it, but by the exit. */
+static bool check_shared(const EarlyExit *e, const Layers *layers)
+{
+	for (int32_t i = e->at[0].run; i < layers->count; i++)
+		if (layers->at[i].nshared)
+			return diag_error(e->run->diag, EXIT_UNSUPPORTED, 0,
+				"early-exit: layer %d reads %s, which is made in front of all layers; behind an exit it is "
+				"of "
+				"the texts that have ended too",
+				layers->at[i].number, value_print(layers->at[i].shared[0], (char[264]){0}));
+	return true;
+}
+
 static bool choose_layers(EarlyExit *e, const Layers *layers)
 {
 	const char *list = pass_option(e->run, "layers", NULL);
@@ -129,7 +142,8 @@ static bool choose_layers(EarlyExit *e, const Layers *layers)
 		return refuse(e, "there is no layer to end behind but the last");
 	const Type *type = &e->at[0].layer->output->type;
 	e->hidden = (int32_t)type->dim[type->rank - 1].plus;
-	return type_is_rows(type) || refuse(e, "the layers do not make a row a token");
+	return (type_is_rows(type) || refuse(e, "the layers do not make a row a token"))
+		&& check_shared(e, layers);
 }
 
 /* ---- heads of the checkpoint ----------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like
  * afterwards is left to the passes.
  *
- *   by=magnitude    |rows of the last linear in| * |columns of out|: how much a unit can say, without data
+ *   by=magnitude    |rows of the last linear in| * |columns of out|, of a gated network also * |rows of the
+ * gate|: how much a unit can say, without data
  *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on
  * data by=reconstruction   how well the others can do its work (prune_refit.c) by=accuracy     how much the
  * loss on labelled data grows without it: accuracy cannot tell changes as small as these apart The first two
@@ -29,12 +30,12 @@ void groups_add(Graph *graph, Groups *groups, const Group *group)
 
 static double square(double x) { return x * x; }
 
-double unit_rows_norm(const Tensor *weight, int32_t unit, int32_t width)
+double rows_norm(const Tensor *weight, int64_t first, int64_t rows)
 {
-	const int64_t columns = weight->type.dim[1].plus, first = (int64_t)unit * width * columns;
+	const int64_t columns = weight->type.dim[1].plus;
 	double sum = 0;
-	for (int64_t i = 0; i < width * columns; i++)
-		sum += square(tensor_at(weight, first + i));
+	for (int64_t i = 0; i < rows * columns; i++)
+		sum += square(tensor_at(weight, first * columns + i));
 	return sqrt(sum);
 }
 
@@ -57,15 +58,22 @@ static void normalize_scores(Group *group)
 		group->score[u] /= sqrt(sum);
 }
 
+static double unit_magnitude(const Group *group, int32_t unit)
+{
+	double size = unit_columns_norm(value_tensor(group->out->args[1]), unit, group->width);
+	for (int32_t k = group->nin - group->mixed; k < group->nin; k++)
+		size *= rows_norm(value_tensor(group->in[k]->args[1]), group->first[k] + (int64_t)unit * group->width,
+			group->width);
+	return size;
+}
+
 static bool score_magnitude(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
 {
 	(void)graph, (void)name, (void)run;
 	for (int32_t g = 0; g < groups->count; g++) {
 		Group *group = &groups->at[g];
-		const Tensor *in = value_tensor(group->in[group->nin - 1]->args[1]),
-					 *out = value_tensor(group->out->args[1]);
 		for (int32_t u = 0; u < group->count; u++)
-			group->score[u] = unit_rows_norm(in, u, group->width) * unit_columns_norm(out, u, group->width);
+			group->score[u] = unit_magnitude(group, u);
 		normalize_scores(group);
 	}
 	return true;
@@ -290,38 +298,64 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 
 /* ---- slicing --------------------------------------------------------------------------------- */
 
-/* Axis 0 or 1 of a tensor without the units that are gone. */
-static const Tensor *slice(Graph *graph, const Group *group, const Tensor *from, int32_t axis)
+/* Axis 0 or 1 of a tensor without the places that are gone; `left` stay. */
+static const Tensor *slice(Graph *graph, const Tensor *from, int32_t axis, const bool *gone, int64_t left)
 {
 	const int64_t inner = axis == 0 && from->type.rank == 2 ? from->type.dim[1].plus : 1,
-				  block = inner * group->width * dtype_bytes[from->type.dtype],
-				  outer = axis == 1 ? from->type.dim[0].plus : 1;
+				  block = inner * dtype_bytes[from->type.dtype],
+				  outer = axis == 1 ? from->type.dim[0].plus : 1, places = from->type.dim[axis].plus;
 	Type type = from->type;
-	type.dim[axis] = dim_number((int64_t)(group->count - group->ngone) * group->width);
+	type.dim[axis] = dim_number(left);
 	Tensor *to = tensor_derived(graph, from, "pruned", type);
 	uint8_t *target = (uint8_t *)(uintptr_t)to->data;
 	const uint8_t *source = from->data;
 	for (int64_t i = 0; i < outer; i++)
-		for (int32_t u = 0; u < group->count; u++, source += block)
-			if (!group->gone[u]) {
+		for (int64_t k = 0; k < places; k++, source += block)
+			if (!gone[k]) {
 				memcpy(target, source, (size_t)block);
 				target += block;
 			}
 	return to;
 }
 
-static void slice_argument(Graph *graph, const Group *group, Node *linear, int32_t i, int32_t axis)
+/* Marks the rows or columns of the units that are gone, from `first` on; how many. */
+static int64_t mark_places(const Group *group, int64_t first, bool *gone)
+{
+	for (int32_t u = 0; u < group->count; u++)
+		memset(gone + first + (int64_t)u * group->width, group->gone[u], (size_t)group->width);
+	return (int64_t)group->ngone * group->width;
+}
+
+static void slice_argument(
+	Graph *graph, Node *linear, int32_t i, int32_t axis, const bool *gone, int64_t left)
 {
 	const Node *old = linear->args[i]->node;
-	linear->args[i] = graph_const(graph, linear, slice(graph, group, old->data, axis), old->origin);
+	linear->args[i] = graph_const(graph, linear, slice(graph, old->data, axis, gone, left), old->origin);
+}
+
+/* Rows of in[k], of all halves that it makes. */
+static void slice_rows(Graph *graph, const Group *group, int32_t k)
+{
+	Node *linear = group->in[k];
+	int64_t left = linear->args[1]->type.dim[0].plus;
+	bool *gone = mem_alloc(graph->module->mem, (size_t)left * sizeof *gone);
+	for (int32_t other = 0; other < group->nin; other++)
+		if (group->in[other] == linear && other < k)
+			return; /* done with that one */
+		else if (group->in[other] == linear)
+			left -= mark_places(group, group->first[other], gone);
+	for (int32_t i = 1; i < linear->nargs; i++)
+		slice_argument(graph, linear, i, 0, gone, left);
 }
 
 void group_slice(Graph *graph, const Group *group)
 {
+	const int64_t columns = group->out->args[1]->type.dim[1].plus;
+	bool *gone = mem_alloc(graph->module->mem, (size_t)columns * sizeof *gone);
 	for (int32_t k = 0; k < group->nin; k++)
-		for (int32_t i = 1; i < group->in[k]->nargs; i++)
-			slice_argument(graph, group, group->in[k], i, 0);
-	slice_argument(graph, group, group->out, 1, 1);
+		slice_rows(graph, group, k);
+	const int64_t marked = mark_places(group, 0, gone);
+	slice_argument(graph, group->out, 1, 1, gone, columns - marked);
 }
 
 void group_note(const Group *group, const UnitName *name, PassRun *run)

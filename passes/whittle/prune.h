@@ -7,8 +7,10 @@
 /* The heads of a layer's attention or the neurons of its feed-forward network. */
 typedef struct Group {
 	Layer *layer;
-	Node *in[3], *out;         /* linears; unit u is rows u*width.. of each in, columns u*width.. of out */
-	int32_t nin, count, width; /* count units of width numbers; in[nin-1] is what out mixes */
+	Node *in[3], *out; /* linears; unit u is rows first + u*width.. of each in, columns u*width.. of out */
+	int64_t first[3];  /* not 0 where one linear makes both halves of a gated network: it is there twice */
+	int32_t nin, count, width; /* count units of width numbers */
+	int32_t mixed;             /* out mixes the product of what the last `mixed` of in make */
 	double *score;             /* importance of each unit: the least goes first */
 	bool *gone;
 	int32_t ngone;
@@ -61,7 +63,7 @@ bool variants_score(Graph *, const Variant *, int32_t count, OutputScore *, Outp
 /* Of a Group (`what`), whose out is old's maker: the marked units' columns are zero. */
 VariantFn variant_without_units;
 
-/* Euclidean norms: of the rows of a unit in a weight [N,K], of its columns. */
-double unit_rows_norm(const Tensor *weight, int32_t unit, int32_t width);
+/* Euclidean norms: of rows from `first` on in a weight [N,K], of the columns of a unit. */
+double rows_norm(const Tensor *weight, int64_t first, int64_t rows);
 double unit_columns_norm(const Tensor *weight, int32_t unit, int32_t width);
 #endif

@@ -49,6 +49,25 @@ static Candidates find_candidates(Graph *graph, const Layers *layers)
 	return all;
 }
 
+bool blocks_list(Graph *graph, const char *pass, BlockList *list, Diag *diag)
+{
+	MemArena *mem = graph->module->mem;
+	PassRun run = {.diag = diag};
+	Layers layers;
+	*list = (BlockList){0};
+	if (!layers_find_blocks(graph, pass, &layers, &run))
+		return false;
+	const Candidates all = find_candidates(graph, &layers);
+	const char **names = mem_alloc(mem, (size_t)all.count * sizeof *names);
+	int32_t *numbers = mem_alloc(mem, (size_t)layers.count * sizeof *numbers);
+	for (int32_t i = 0; i < all.count; i++)
+		names[i] = mem_printf(mem, "%d.%s", all.at[i].layer->number, all.at[i].part);
+	for (int32_t i = 0; i < layers.count; i++)
+		numbers[i] = layers.at[i].number;
+	*list = (BlockList){numbers, names, layers.count, all.count};
+	return true;
+}
+
 static void candidate_remove(Graph *graph, Candidate *candidate, PassRun *run)
 {
 	const Node *sum = candidate->block
@@ -67,7 +86,7 @@ static bool score_magnitude(Graph *graph, Candidates *all, PassRun *run)
 	for (int32_t i = 0; i < all->count; i++) {
 		const Tensor *in = value_tensor(all->at[i].in->args[1]),
 					 *out = value_tensor(all->at[i].block->out->args[1]);
-		all->at[i].score = unit_rows_norm(in, 0, (int32_t)in->type.dim[0].plus)
+		all->at[i].score = rows_norm(in, 0, in->type.dim[0].plus)
 			* unit_columns_norm(out, 0, (int32_t)out->type.dim[1].plus);
 	}
 	return true;

@@ -6,30 +6,55 @@
  *   %a = tanh %u : f32[S,16]                      ->      %a = tanh %u : f32[S,10]
  *   %h = linear %a, %wo : f32[S,8]                        %h = linear %a, %wo2 : f32[S,8]
  *
+ * Of a gated network, out(act(in(x)) * gate(x)), the rows of the gate go too, whether it is a linear of its
+ * own or the other half of what one linear makes.
+ *
  * keep=N leaves N neurons in each layer, which a checkpoint can say; share=X leaves that share of all
  * neurons, whichever layer they are in, but one in each; neurons=0.17,3.5 removes these. Which ones go first
  * is said in prune.c. Neurons that are left are numbered anew from 0. */
 #include "prune.h"
 
+static const UnitName name = {"prune-ffn", "neuron", "neurons"};
+
+static Group neurons_of(Layer *layer)
+{
+	Group group = {.layer = layer,
+		.in = {layer->ffn_in, layer->ffn_gate},
+		.nin = layer->ffn_gate ? 2 : 1,
+		.mixed = layer->ffn_gate ? 2 : 1,
+		.out = layer->ffn.out,
+		.count = (int32_t)layer->ffn.out->args[1]->type.dim[1].plus,
+		.width = 1};
+	for (int32_t i = 0; i < 2 && layer->half[i]; i++)
+		group.first[i] = layer->half[i]->attr.start;
+	return group;
+}
+
+/* The slices that part what one linear makes into what is activated and its gate. */
+static void set_halves(const Group *group)
+{
+	const int64_t left = group->count - group->ngone;
+	for (int32_t i = 0; i < 2 && group->layer->half[i]; i++) {
+		Attrs *attr = &group->layer->half[i]->attr;
+		attr->start = attr->start ? left : 0;
+		attr->end = attr->start + left;
+	}
+}
+
 bool pass_prune_ffn(Graph *graph, PassRun *run)
 {
-	static const UnitName name = {"prune-ffn", "neuron", "neurons"};
 	Layers layers;
 	Groups groups = {0};
 	if (!layers_find_blocks(graph, name.pass, &layers, run))
 		return false;
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
-		if (layer->has_ffn)
-			groups_add(graph, &groups,
-				&(Group){.layer = layer,
-					.in = {layer->ffn_in},
-					.nin = 1,
-					.out = layer->ffn.out,
-					.count = (int32_t)layer->ffn_in->args[1]->type.dim[0].plus,
-					.width = 1});
-		else
+		if (layer->has_ffn) {
+			const Group group = neurons_of(layer);
+			groups_add(graph, &groups, &group);
+		} else {
 			pass_note(run, NULL, "layer %d has no feed-forward network", layer->number);
+		}
 	}
 	if (!groups_choose(graph, &groups, &name, run))
 		return false;
@@ -39,6 +64,7 @@ bool pass_prune_ffn(Graph *graph, PassRun *run)
 		if (!group->ngone)
 			continue;
 		group_slice(graph, group);
+		set_halves(group);
 		run->changes += group->ngone;
 	}
 	if (run->changes)

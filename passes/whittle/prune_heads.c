@@ -52,6 +52,7 @@ static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 				&(Group){.layer = layer,
 					.in = {layer->q, layer->k, layer->v},
 					.nin = 3,
+					.mixed = 1,
 					.out = layer->attention.out,
 					.count = (int32_t)layer->heads.q.heads,
 					.width = (int32_t)layer->heads.q.size});

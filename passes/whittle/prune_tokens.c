@@ -23,6 +23,9 @@
  * vocabulary's continuing pieces) stay whatever their sum. Where any token may be asked for, in span
  * extraction and fill-mask, nothing can be dropped.
  *
+ * Values that later layers share, such as rows added in each, are thinned with the tokens. A bias
+ * f32[heads,S,S] is refused: it has tokens on two axes, and gather picks rows.
+ *
  * layer=2,4 keep=0.7,0.5 thins twice; a share counts from what the text has left then. */
 #include "layers.h"
 #include <stdlib.h>
@@ -189,6 +192,47 @@ static Value *thin_layer(
 	return places;
 }
 
+/* `first` and the layers behind it read `by` instead of a shared value. */
+static void use_in_layers(const Layers *layers, const Layer *first, Value *whole, Value *by)
+{
+	for (Node *node = by->node->next; node; node = node->next) {
+		const Layer *own = layers_number(layers, node_layer(node));
+		for (int32_t i = 0; own && own >= first && i < node->nargs; i++)
+			if (node->args[i] == whole)
+				node->args[i] = by;
+	}
+	for (Layer *later = layers->at + (first - layers->at); later < layers->at + layers->count; later++)
+		for (int32_t i = 0; i < later->nshared; i++)
+			if (later->shared[i] == whole)
+				later->shared[i] = by;
+}
+
+/* Layers behind `layer` read of a shared value the rows that are left. Only rows can be gathered. */
+static bool thin_shared(Graph *graph, const Layers *layers, const Layer *layer, Value *places, PassRun *run)
+{
+	const char *origin = origin_in_layer(graph, layer->number, PART_TOKENS);
+	for (Layer *later = layers->at + (layer - layers->at) + 1; later < layers->at + layers->count; later++)
+		for (int32_t i = 0; i < later->nshared; i++) {
+			Value *whole = later->shared[i], *rows;
+			const bool done = value_is(whole, OP_GATHER) && whole->node->args[1] == places;
+			if (done || type_is_number(&whole->type))
+				continue;
+			if (!type_is_rows(&whole->type) || whole->type.rank != 2)
+				return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+					"prune-tokens: layer %d reads %s, %s, which is made for all tokens, and only rows of "
+					"tokens can be left out of it",
+					later->number, value_print(whole, (char[264]){0}),
+					type_print(&whole->type, (char[128]){0}));
+			Node *before = comes_after(whole, places->node) ? whole->node : places->node;
+			rows = graph_emit(
+				graph, before->next, OP_GATHER, (Value *[]){whole, places}, 2, NULL, origin, run->diag);
+			if (!rows)
+				return false;
+			use_in_layers(layers, later, whole, rows);
+		}
+	return true;
+}
+
 /* Types of all results again; the shapes that reshapes name have the symbol of what they reshape. */
 static bool retype(Graph *graph, PassRun *run)
 {
@@ -252,7 +296,8 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 		if (!layer->has_attention)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 				"prune-tokens: layer %d has no attention that tokens could receive", layer->number);
-		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run)) || !retype(graph, run))
+		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run))
+			|| !thin_shared(graph, &layers, layer, places[i], run) || !retype(graph, run))
 			return false;
 		run->changes++;
 	}

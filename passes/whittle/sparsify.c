@@ -66,6 +66,15 @@ static void matrix_add_input(SparseMatrix *m, Value *input)
 	m->inputs[m->ninputs++] = input;
 }
 
+/* Layers of one task among several count too. */
+static bool layers_are_named(const Graph *graph)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op != OP_CONST && node->place.layer >= 0)
+			return true;
+	return false;
+}
+
 /* The matrices in the order of the graph, each once, however many linears have it. */
 static Matrices find_matrices(Graph *graph, PassRun *run)
 {
@@ -310,6 +319,9 @@ bool pass_sparsify(Graph *graph, PassRun *run)
 	Choice choice;
 	if (!choice_read(&choice, run))
 		return false;
+	const char *why = layers_are_named(graph) ? NULL : layers_infer(graph);
+	if (why)
+		pass_note(run, NULL, "no origin names a layer (layer.N.), and the structure shows none: %s", why);
 	Matrices all = find_matrices(graph, run);
 	if (!all.count) {
 		pass_note(run, NULL, "no linear of a layer (an origin layer.N.) has a constant matrix");

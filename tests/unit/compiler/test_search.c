@@ -27,7 +27,8 @@ static void begin(Search *s, int candidates)
 	*s = (Search){.metric = METRIC_ACCURACY,
 		.data = {.nrows = ROWS},
 		.data_path = "a/dev.tsv",
-		.layers = 3,
+		.layer = {0, 1, 2},
+		.nlayers = 3,
 		.seed = 5,
 		.nsearch = SEARCHED,
 		.nheld = ROWS - SEARCHED,
@@ -93,7 +94,8 @@ static void test_pipelines(void)
 	Search with = {.corpus = "c.txt",
 		.calibration = "t.tsv",
 		.data_path = "dev.tsv",
-		.layers = 3,
+		.layer = {0, 1, 2},
+		.nlayers = 3,
 		.learnt = 500,
 		.words = 30522};
 	search_make_moves(&with);
