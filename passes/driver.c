@@ -130,21 +130,26 @@ static void driver_leave_failure(Driver *d, const PassItem *item)
 
 /* ---- one pass -------------------------------------------------------------------------------- */
 
-/* A graph that came in lowered or planned has, as far as order goes, had that pass already. */
-static bool graph_takes_pass(const Graph *graph, const PassInfo *pass, Diag *diag)
+/* False and a message when the pass must come before `done`. */
+static bool pass_may_follow(int32_t pass, const char *done, const char *stage, const Graph *graph, Diag *diag)
 {
-	for (int32_t i = 0; i < pass_order_count; i++) {
-		const PassOrder *order = &pass_order[i];
-		/* what must come before fuse looks for ops that lowered code no longer has */
-		bool lowered = graph->level == LEVEL_LOWERED
-			&& (!strcmp(order->second, "lower") || !strcmp(order->second, "fuse"));
-		bool planned = graph->arena.planned && !strcmp(order->second, "plan-memory");
-		if ((lowered || planned) && !strcmp(order->first, pass->name))
-			return diag_error(diag, EXIT_USAGE, graph->line,
-				"graph @%s has been through %s, and %s must come before that: %s", graph->name,
-				lowered ? "lower" : order->second, order->first, order->why);
-	}
-	return true;
+	const char *why = pass_order_why(pass, pass_find(done));
+	return !why
+		|| diag_error(diag, EXIT_USAGE, graph->line,
+			"graph @%s has been through %s, and %s must come before that: %s", graph->name, stage,
+			pass_info[pass].name, why);
+}
+
+/* A graph that came in lowered or planned has, as far as order goes, had that pass already. Passes that must
+ * come before fuse look for ops that lowered code no longer has. */
+static bool graph_takes_pass(const Graph *graph, int32_t pass, Diag *diag)
+{
+	const bool lowered = graph->level == LEVEL_LOWERED;
+	if (lowered && !pass_may_follow(pass, "fuse", "lower", graph, diag))
+		return false;
+	if (lowered && !pass_may_follow(pass, "lower", "lower", graph, diag))
+		return false;
+	return !graph->arena.planned || pass_may_follow(pass, "plan-memory", "plan-memory", graph, diag);
 }
 
 static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
@@ -249,7 +254,8 @@ static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
 	for (int32_t g = 0; g < d->module->ngraphs && good; g++) {
 		const PassEnv env = driver_env(d, g);
 		run.env = &env;
-		good = graph_takes_pass(d->module->graphs[g], pass, d->diag) && pass->run(d->module->graphs[g], &run);
+		good = graph_takes_pass(d->module->graphs[g], item->pass, d->diag)
+			&& pass->run(d->module->graphs[g], &run);
 	}
 	row->ms = now_ms() - start;
 	row->changes = run.changes;

@@ -98,26 +98,46 @@ enum PassFlags {
 	PASS_OUTPUTS = 16, /* may add outputs behind those there are */
 	PASS_IDS = 8,      /* gives token ids new numbers: the same ids before and after mean nothing */
 };
+/* Where a pass may stand in a pipeline: the rows PHASE. PHASE_NAME is the bit of one. */
+enum {
+#define PHASE(NAME, ...) PHASE_##NAME##_AT,
+#include "passes.def"
+	PHASE_COUNT
+};
+enum {
+#define PHASE(NAME, ...) PHASE_##NAME = 1 << PHASE_##NAME##_AT,
+#include "passes.def"
+};
+typedef struct PhaseInfo {
+	const char *name;
+	uint32_t earlier; /* phases whose passes must come before those of this one */
+	const char *why;
+} PhaseInfo;
+extern const PhaseInfo phase_info[PHASE_COUNT];
+
 typedef struct PassInfo {
 	const char *name;
 	PassFn *run;
+	int32_t phase; /* of phase_info */
 	uint32_t flags;
 	const char *options; /* keys it takes, "strategy keep layers"; "" for none */
 	const char *doc;
 } PassInfo;
 extern const PassInfo pass_info[];
 extern const int32_t pass_count;
+/* The pass of this name; -1: there is none. */
+int32_t pass_find(const char *name);
 typedef struct PassOrder {
 	const char *first, *second, *why;
 } PassOrder;
-extern const PassOrder pass_order[];
+extern const PassOrder pass_order[]; /* within a phase, or between phases that are otherwise free */
 extern const int32_t pass_order_count;
+/* Why the pass `first` must come before the pass `second`, by their phases or by pass_order; NULL: it need
+ * not. */
+const char *pass_order_why(int32_t first, int32_t second);
 
-#define PASS(fn, name, flags, options, doc) PassFn pass_##fn;
-#define ORDER(first, second, why)
+#define PASS(fn, ...) PassFn pass_##fn;
 #include "passes.def"
-#undef PASS
-#undef ORDER
 
 /* The option's value, or fallback. */
 const char *pass_option(const PassRun *, const char *key, const char *fallback);

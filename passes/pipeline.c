@@ -6,23 +6,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-const PassInfo pass_info[] = {
-#define PASS(fn, name, flags, options, doc) {name, pass_##fn, flags, options, doc},
-#define ORDER(first, second, why)
+const PhaseInfo phase_info[PHASE_COUNT] = {
+#define PHASE(NAME, name, earlier, why) {name, earlier, why},
 #include "passes.def"
-#undef PASS
-#undef ORDER
+};
+
+const PassInfo pass_info[] = {
+#define PASS(fn, name, PHASE, flags, options, doc) {name, pass_##fn, PHASE_##PHASE##_AT, flags, options, doc},
+#include "passes.def"
 };
 const int32_t pass_count = (int32_t)(sizeof pass_info / sizeof pass_info[0]);
 
 const PassOrder pass_order[] = {
-#define PASS(fn, name, flags, options, doc)
 #define ORDER(first, second, why) {first, second, why},
 #include "passes.def"
-#undef PASS
-#undef ORDER
 };
 const int32_t pass_order_count = (int32_t)(sizeof pass_order / sizeof pass_order[0]);
+
+int32_t pass_find(const char *name)
+{
+	for (int32_t i = 0; i < pass_count; i++)
+		if (!strcmp(pass_info[i].name, name))
+			return i;
+	return -1;
+}
+
+const char *pass_order_why(int32_t first, int32_t second)
+{
+	const PassInfo *a = &pass_info[first], *b = &pass_info[second];
+	const PhaseInfo *phase = &phase_info[b->phase];
+	if (phase->earlier >> a->phase & 1)
+		return phase->why;
+	for (int32_t i = 0; i < pass_order_count; i++)
+		if (!strcmp(pass_order[i].first, a->name) && !strcmp(pass_order[i].second, b->name))
+			return pass_order[i].why;
+	return NULL;
+}
 
 /* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3
  * is O2: there is nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that
@@ -51,13 +70,7 @@ static bool list_has_pass(const char *list, const char *name)
 	return false;
 }
 
-static bool follows_fuse(const char *name)
-{
-	for (int32_t i = 0; i < pass_order_count; i++)
-		if (!strcmp(pass_order[i].first, "fuse") && !strcmp(pass_order[i].second, name))
-			return true;
-	return false;
-}
+static bool follows_fuse(int32_t pass) { return pass_order_why(pass_find("fuse"), pass) != NULL; }
 
 char *pipeline_complete(const Pipeline *recipe, int level)
 {
@@ -71,7 +84,7 @@ char *pipeline_complete(const Pipeline *recipe, int level)
 	FILE *out = open_memstream(&text, &bytes);
 	for (int after = 0; out && after < 2; after++) {
 		for (int32_t i = 0; i < recipe->count; i++)
-			if (follows_fuse(pass_info[recipe->items[i].pass].name) == after)
+			if (follows_fuse(recipe->items[i].pass) == after)
 				fprintf(out, "%s%s", ftell(out) ? "," : "", recipe->items[i].text);
 		if (!after)
 			fprintf(out, "%sO%d", ftell(out) ? "," : "", level);
@@ -159,14 +172,6 @@ static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, 
 	return true;
 }
 
-static int32_t pass_find(const char *name)
-{
-	for (int32_t i = 0; i < pass_count; i++)
-		if (!strcmp(pass_info[i].name, name))
-			return i;
-	return -1;
-}
-
 static bool pipeline_add(Parser *p, int32_t pass, const PassOption *options, int32_t count)
 {
 	Pipeline *pipeline = p->pipeline;
@@ -240,21 +245,29 @@ static bool parse_item(Parser *p)
 	return pipeline_add(p, pass, options, count);
 }
 
-/* ORDER rows are about every pair: no `second` may stand before any `first`. */
+/* Whether `second` stands anywhere before `first`. */
+static bool pipeline_has_before(const Pipeline *pipeline, int32_t second, int32_t first)
+{
+	bool seen = false;
+	for (int32_t i = 0; i < pipeline->count; i++) {
+		if (seen && pipeline->items[i].pass == first)
+			return true;
+		seen |= pipeline->items[i].pass == second;
+	}
+	return false;
+}
+
+/* Order is about every pair: no pass may stand before any that must come before it. */
 static bool pipeline_check_order(const Pipeline *pipeline, Diag *diag)
 {
 	bool good = true;
-	for (int32_t o = 0; o < pass_order_count; o++) {
-		bool second = false, wrong = false;
-		for (int32_t i = 0; i < pipeline->count; i++) {
-			const char *name = pass_info[pipeline->items[i].pass].name;
-			second |= !strcmp(name, pass_order[o].second);
-			wrong |= second && !strcmp(name, pass_order[o].first);
+	for (int32_t first = 0; first < pass_count; first++)
+		for (int32_t second = 0; second < pass_count; second++) {
+			const char *why = pass_order_why(first, second);
+			if (why && pipeline_has_before(pipeline, second, first))
+				good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s",
+					pass_info[first].name, pass_info[second].name, why);
 		}
-		if (wrong)
-			good = diag_error(diag, EXIT_USAGE, 0, "pipeline: %s must come before %s: %s",
-				pass_order[o].first, pass_order[o].second, pass_order[o].why);
-	}
 	return good;
 }
 

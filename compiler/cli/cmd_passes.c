@@ -1,4 +1,4 @@
-/* cmd_passes.c: `bertc passes` prints passes/passes.def: passes, options, order constraints and presets. */
+/* cmd_passes.c: `bertc passes` prints passes/passes.def: passes, options, phases, order and presets. */
 #include <string.h>
 #include "bertc.h"
 
@@ -23,6 +23,30 @@ static void print_passes(void)
 	}
 }
 
+static int phase_width(void)
+{
+	int width = 0;
+	for (int32_t i = 0; i < PHASE_COUNT; i++)
+		width = longest(width, phase_info[i].name);
+	return width;
+}
+
+static void print_phase(int32_t phase)
+{
+	printf("  %-*s ", phase_width(), phase_info[phase].name);
+	for (int32_t i = 0; i < pass_count; i++)
+		if (pass_info[i].phase == phase)
+			printf(" %s", pass_info[i].name);
+	putchar('\n');
+	if (!phase_info[phase].earlier)
+		return;
+	printf("  %-*s  after", phase_width(), "");
+	for (int32_t i = 0; i < PHASE_COUNT; i++)
+		if (phase_info[phase].earlier >> i & 1)
+			printf(" %s", phase_info[i].name);
+	printf(": %s\n", phase_info[phase].why);
+}
+
 static void print_order(void)
 {
 	int first = 0, second = 0;
@@ -30,7 +54,10 @@ static void print_order(void)
 		first = longest(first, pass_order[i].first);
 		second = longest(second, pass_order[i].second);
 	}
-	puts("\nOrder, and why:");
+	puts("\nPhases, their passes, the phases that must come before, and why:");
+	for (int32_t i = 0; i < PHASE_COUNT; i++)
+		print_phase(i);
+	puts("\nOrder of single passes, and why:");
 	for (int32_t i = 0; i < pass_order_count; i++)
 		printf("  %-*s  before  %-*s  %s\n", first, pass_order[i].first, second, pass_order[i].second,
 			pass_order[i].why);

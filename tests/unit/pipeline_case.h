@@ -68,27 +68,11 @@ static Module *case_module(const Case *c, Diag *diag)
 
 /* ---- pipelines ------------------------------------------------------------------------------- */
 
-static int pass_number(const char *name)
-{
-	for (int i = 0; i < pass_count; i++)
-		if (!strcmp(pass_info[i].name, name))
-			return i;
-	return -1;
-}
-
-static bool has_order(const char *first, const char *second)
-{
-	for (int i = 0; i < pass_order_count; i++)
-		if (!strcmp(pass_order[i].first, first) && !strcmp(pass_order[i].second, second))
-			return true;
-	return false;
-}
-
 /* May the pass stand behind all of these? */
 static bool may_follow(int pass, const int *before, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (has_order(pass_info[pass].name, pass_info[before[i]].name))
+		if (pass_order_why(pass, before[i]))
 			return false;
 	return true;
 }
@@ -97,18 +81,18 @@ static bool may_follow(int pass, const int *before, int n)
  * those that make code. */
 static void draw_pipeline(const Case *c, char *text)
 {
-	const int lower = pass_number("lower"), fuse = pass_number("fuse");
+	const int lower = pass_find("lower"), fuse = pass_find("fuse");
 	int taken[ITEMS_MOST], n = 0;
 	const int wanted = 1 + pick(7);
 	*text = '\0';
 	if (c->model.tasks > 1 && pick(4)) { /* little can be done with several tasks but to merge them */
-		taken[n++] = pass_number("merge-tasks");
+		taken[n++] = pass_find("merge-tasks");
 		strcpy(text, "merge-tasks");
 	}
 	for (int tries = 0; tries < 200 && n < wanted; tries++) {
 		const int pass = pick(pass_count);
-		const bool late = pass == fuse || has_order("fuse", pass_info[pass].name);
-		if (pass == lower || has_order("lower", pass_info[pass].name) || (late && n + 2 < wanted)
+		const bool late = pass == fuse || pass_order_why(fuse, pass);
+		if (pass == lower || pass_order_why(lower, pass) || (late && n + 2 < wanted)
 			|| !may_follow(pass, taken, n))
 			continue;
 		char *item = draw_pass(&pass_info[pass], &c->model);
@@ -133,7 +117,7 @@ static void draw_pipeline(const Case *c, char *text)
 		snprintf(code, sizeof code, "%s", pipeline_preset(0));
 		for (int i = 0; i < last && rest; i++) {
 			const char *name = strsep(&rest, ",");
-			char *item = draw_pass(&pass_info[pass_number(name)], &c->model);
+			char *item = draw_pass(&pass_info[pass_find(name)], &c->model);
 			sprintf(text + strlen(text), "%s%s", *text ? "," : "", item);
 			free(item);
 		}

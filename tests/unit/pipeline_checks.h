@@ -214,6 +214,6 @@ static bool check_swap(const PassItem *a, const PassItem *b, const Module *modul
 static bool may_swap(const PassItem *a, const PassItem *b)
 {
 	return item_is_lossy(a) && item_is_lossy(b) && strcmp(a->text, b->text) != 0
-		&& !has_order(pass_info[a->pass].name, pass_info[b->pass].name);
+		&& !pass_order_why(a->pass, b->pass);
 }
 #endif
