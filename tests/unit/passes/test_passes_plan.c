@@ -228,6 +228,17 @@ static void test_kernel_table(void)
 	CU_ASSERT_PTR_NULL(kernel_select(OP_LINEAR_I8, 0, DT_F32, ~0u));
 	CU_ASSERT_PTR_NULL(kernel_select(OP_LINEAR, KERNEL_SELECT, DT_F32, ~0u));
 	CU_ASSERT_PTR_NULL(kernel_find("linear_f32__abacus"));
+	/* its sibling that writes codes reads the same panels */
+	static const char *const siblings[][2] = {
+		{"linear_i8__avx512vnni", "linear_i8_codes__avx512vnni"},
+		{"linear_i8_8x48__avx512vnni", "linear_i8_codes_8x48__avx512vnni"},
+		{"linear_i8_sparse__avx512vnni", "linear_i8_sparse_codes__avx512vnni"},
+	};
+	for (size_t i = 0; i < sizeof siblings / sizeof *siblings; i++) {
+		const KernelInfo *codes = kernel_of_op(kernel_find(siblings[i][0]), OP_LINEAR_I8_CODES);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(codes);
+		CU_ASSERT_STRING_EQUAL(codes->function, siblings[i][1]);
+	}
 }
 
 int main(void)
