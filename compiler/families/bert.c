@@ -35,7 +35,6 @@ static const FamilyRefusal refused[] = {
 
 const Family family_bert = {
 	.model_type = "bert",
-	.doc = "BERT: LayerNorm behind each block, learned absolute positions, segment types",
 	.size =
 		{
 			[SIZE_VOCAB] = {"vocab_size", NULL, 30522},

@@ -3,7 +3,7 @@
 #include "families.h"
 
 static const Family *const families[] = {
-#define FAMILY(NAME) &family_##NAME,
+#define FAMILY(NAME, doc) &family_##NAME,
 #include "families.def"
 #undef FAMILY
 };

@@ -3,7 +3,7 @@
 #define FAMILIES_H
 #include "compiler/model/blocks.h"
 
-#define FAMILY(NAME) extern const Family family_##NAME;
+#define FAMILY(NAME, doc) extern const Family family_##NAME;
 #include "families.def"
 #undef FAMILY
 

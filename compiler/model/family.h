@@ -34,7 +34,6 @@ typedef struct HeadSpec {
 
 typedef struct Family {
 	const char *model_type; /* in config.json, and `family` in model.xml */
-	const char *doc;        /* one line: what it is */
 	FamilySize size[SIZE_COUNT];
 	struct {
 		const char *key, *fallback;
