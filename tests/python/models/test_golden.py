@@ -72,7 +72,7 @@ def check_sensitivity(family, kind, model, cases, want):
 
 
 count = 0
-for family in sys.argv[1:] or ("bert",):
+for family in sys.argv[1:] or ("bert", "distilbert"):
     for n, kind in enumerate(FAMILIES[family].classes()):
         for seed in range(24 if FULL else 1):
             # every other masked language model has a decoder of its own

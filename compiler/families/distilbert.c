@@ -1,0 +1,62 @@
+/* families/distilbert.c: DistilBERT (Sanh et al. 2019), as transformers' DistilBert* classes compute it: BERT
+ * without segment types and without a pooler. config.json has names of its own; the epsilon of LayerNorm
+ * cannot be set there. `sinusoidal_pos_embds` only says how the table of positions began, so both values are
+ * fine. */
+#include "families.h"
+
+static const EmbeddingNames embeddings = {
+	.positions = "embeddings.position_embeddings",
+	.norm = "embeddings.LayerNorm",
+};
+
+static const LayerNames layer = {
+	.query = "attention.q_lin",
+	.key = "attention.k_lin",
+	.value = "attention.v_lin",
+	.out = "attention.out_lin",
+	.attention_norm = "sa_layer_norm",
+	.ffn_in = "ffn.lin1",
+	.ffn_act = "ffn.activation",
+	.ffn_out = "ffn.lin2",
+	.ffn_norm = "output_layer_norm",
+};
+
+static Value *encoder(Builder *b)
+{
+	return block_post_norm_layers(b, &layer, block_embeddings(b, &embeddings));
+}
+
+const Family family_distilbert = {
+	.model_type = "distilbert",
+	.size =
+		{
+			[SIZE_VOCAB] = {"vocab_size", NULL, 30522},
+			[SIZE_HIDDEN] = {"dim", "hidden_size", 768},
+			[SIZE_LAYERS] = {"n_layers", "num_hidden_layers", 6},
+			[SIZE_HEADS] = {"n_heads", "num_attention_heads", 12},
+			[SIZE_FFN] = {"hidden_dim", NULL, 3072},
+			[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512},
+		},
+	.activation = {"activation", "gelu"},
+	.eps = {NULL, 1e-12},
+	.prefixes = (const char *const[]){"distilbert.", "", NULL},
+	.words = "embeddings.word_embeddings",
+	.layers = "transformer.layer",
+	.encoder = encoder,
+	.head =
+		{
+			[TASK_CLASSIFY] = {head_classify,
+				.tensors = "classifier",
+				.pooling = "first",
+				.dense = "pre_*",
+				.activation = "relu",
+				.out = "*"},
+			[TASK_TAG] = {head_tokens, .tensors = "classifier", .out = "*"},
+			[TASK_QA] = {head_tokens, .tensors = "qa_outputs", .out = "*"},
+			[TASK_FILL_MASK] = {head_words,
+				.tensors = "vocab",
+				.dense = "*_transform",
+				.norm = "*_layer_norm",
+				.out = "*_projector"},
+		},
+};
