@@ -7,7 +7,7 @@
 #include "compiler/export/export.h"
 #include "compiler/support/files.h"
 #include "compiler/measure/calibrate.h"
-#include "compiler/kernel_tune/tune.h"
+#include "compiler/kernel_tune/kernel_tune.h"
 #include "verified.h"
 
 /* ---- the pipeline ---------------------------------------------------------------------------- */

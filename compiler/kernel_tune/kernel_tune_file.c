@@ -1,5 +1,5 @@
-/* tune_file.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but for
- * wildcards (`*`): where several lines answer, the last does.
+/* kernel_tune_file.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but
+ * for wildcards (`*`): where several lines answer, the last does.
  *
  *   bertc-tune 1
  *   chain-rows linear_i8 i8 width=1536 cpu=znver4 -> 48
@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "compiler/support/files.h"
 #include "ir/text/text.h"
-#include "tune.h"
+#include "kernel_tune.h"
 
 static const char VERSION[] = "bertc-tune 1", CHAIN[] = "chain-rows", BUILT_IN[] = "tune.txt (part of bertc)";
 enum {

@@ -1,10 +1,10 @@
-/* tune.h: what was measured of kernels, as text, and measuring it. passes/lower/tune.c asks the table;
+/* kernel_tune.h: what was measured of kernels, as text, and measuring it. passes/lower/tune.c asks the table;
  * nothing else in a build times anything. */
 #ifndef BERTC_TUNE_H
 #define BERTC_TUNE_H
 #include "compiler/build/build.h"
 
-/* ---- tune_file.c: decisions as text (tune.txt holds those that bertc brings along) ----------- */
+/* ---- kernel_tune_file.c: decisions as text (tune.txt holds those that bertc brings along) ---- */
 /* Adds the decisions of a text; `own`: they are the user's. Every bad line is told: file, line, what was
  * found and expected. */
 bool tune_parse(TuneTable *, const char *text, size_t bytes, const char *file, bool own, Diag *);
@@ -18,7 +18,7 @@ void tune_key_print(const TuneRow *, FILE *);
 /* Where --tune keeps decisions when --tune-cache does not say. malloc'd; NULL and a message on error. */
 char *tune_default_path(Diag *);
 
-/* ---- tune.c ---------------------------------------------------------------------------------- */
+/* ---- kernel_tune.c --------------------------------------------------------------------------- */
 /* DriverOptions.before of a build with --tune: in front of lower it times, for every shape of linear and of
  * chain that the user's decisions in the table do not answer, what the cost model proposes, adds the
  * decisions and saves them. */

@@ -1,7 +1,7 @@
-/* tune.c: times, on this machine and in this process, what the cost model of passes/lower/tune.c proposes.
- * Every candidate is a shared object like those that users get: for a linear, the model's own linears of that
- * shape, one after another with their own weights, so that few rows pay for reading them; for a chain, the
- * model up to the chain's end.
+/* kernel_tune.c: times, on this machine and in this process, what the cost model of passes/lower/tune.c
+ * proposes. Every candidate is a shared object like those that users get: for a linear, the model's own
+ * linears of that shape, one after another with their own weights, so that few rows pay for reading them; for
+ * a chain, the model up to the chain's end.
  *
  * Candidates take turns, the usual one twice a turn; what counts is the minimum of RUNS runs of at least
  * RUN_MS of CPU time each, as a ratio to the usual one, its mean over the lengths. Less than 2 % of gain is
@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "compiler/measure/program.h"
 #include "compiler/support/files.h"
-#include "tune.h"
+#include "kernel_tune.h"
 
 #define CODE "lower,pack-weights,chain-rows,plan-memory"
 enum { LENGTHS = 3, RUNS = 7, LINEARS_MAX = 8, CHAIN_LEAST = 2 };
