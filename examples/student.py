@@ -1,9 +1,12 @@
-"""What the training scripts of the examples share: a student that starts as a piece of its teacher, so that little is left to learn.
+"""What the training scripts of the examples share: a student that starts as a piece of its teacher, so that
+little is left to learn.
 
-* vocabulary: the special tokens, every single ASCII character, then the pieces that occur most often in the training sentences;
+* vocabulary: the special tokens, every single ASCII character, then the pieces that occur most often in
+  the training sentences;
 * layers: those named;
 * feed-forward: in each layer the neurons with the largest |w_in| * |w_out|.
 """
+
 import collections, json, pathlib
 from transformers import BertConfig
 
@@ -11,49 +14,84 @@ from transformers import BertConfig
 def cut_vocabulary(tokenizer, sentences, size):
     """The pieces to keep, in the order of their old ids: {piece: old id}."""
     vocab = tokenizer.get_vocab()
-    count = collections.Counter(i for ids in tokenizer(sentences, add_special_tokens=False)["input_ids"] for i in ids)
-    keep = set(tokenizer.all_special_ids) | {i for t, i in vocab.items() if len(t.removeprefix("##")) == 1 and t.isascii()}
+    count = collections.Counter(
+        i for ids in tokenizer(sentences, add_special_tokens=False)["input_ids"] for i in ids
+    )
+    keep = set(tokenizer.all_special_ids) | {
+        i for t, i in vocab.items() if len(t.removeprefix("##")) == 1 and t.isascii()
+    }
     for i, _ in count.most_common():
-        if len(keep) >= size: break
+        if len(keep) >= size:
+            break
         keep.add(i)
     return {t: i for t, i in sorted(vocab.items(), key=lambda kv: kv[1]) if i in keep}
+
 
 def write_tokenizer(teacher_dir, out, vocab, positions):
     """The teacher's tokenizer.json with the cut vocabulary; ids are renumbered."""
     new = {t: n for n, t in enumerate(vocab)}
     spec = json.load(open(pathlib.Path(teacher_dir) / "tokenizer.json", encoding="utf-8"))
-    spec["model"]["vocab"] = new; spec["truncation"] = spec["padding"] = None
-    for t in spec["added_tokens"]: t["id"] = new[t["content"]]
-    for t in spec["post_processor"]["special_tokens"].values(): t["ids"] = [new[x] for x in t["tokens"]]
+    spec["model"]["vocab"] = new
+    spec["truncation"] = spec["padding"] = None
+    for t in spec["added_tokens"]:
+        t["id"] = new[t["content"]]
+    for t in spec["post_processor"]["special_tokens"].values():
+        t["ids"] = [new[x] for x in t["tokens"]]
     json.dump(spec, open(out / "tokenizer.json", "w", encoding="utf-8"), ensure_ascii=False)
-    json.dump({"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": positions}, open(out / "tokenizer_config.json", "w"), indent=1)
+    json.dump(
+        {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": positions},
+        open(out / "tokenizer_config.json", "w"),
+        indent=1,
+    )
+
 
 def student_from(teacher, vocab, layers, ffn, positions):
-    """A smaller model of the teacher's class that starts as a piece of it: some layers, the strongest feed-forward neurons, the cut vocabulary."""
+    """A smaller model of the teacher's class that starts as a piece of it: some layers, the strongest
+    feed-forward neurons, the cut vocabulary."""
     c = teacher.config
-    s = type(teacher)(BertConfig(vocab_size=len(vocab), hidden_size=c.hidden_size, num_hidden_layers=len(layers), num_attention_heads=c.num_attention_heads,
-        intermediate_size=ffn, max_position_embeddings=positions, type_vocab_size=c.type_vocab_size, hidden_act=c.hidden_act, layer_norm_eps=c.layer_norm_eps,
-        id2label=c.id2label, label2id=c.label2id, problem_type=c.problem_type))
-    old = teacher.state_dict(); new = {}
+    s = type(teacher)(
+        BertConfig(
+            vocab_size=len(vocab),
+            hidden_size=c.hidden_size,
+            num_hidden_layers=len(layers),
+            num_attention_heads=c.num_attention_heads,
+            intermediate_size=ffn,
+            max_position_embeddings=positions,
+            type_vocab_size=c.type_vocab_size,
+            hidden_act=c.hidden_act,
+            layer_norm_eps=c.layer_norm_eps,
+            id2label=c.id2label,
+            label2id=c.label2id,
+            problem_type=c.problem_type,
+        )
+    )
+    old = teacher.state_dict()
+    new = {}
     for k, v in s.state_dict().items():
         o = k
         if ".layer." in k:
-            n = int(k.split(".layer.")[1].split(".")[0]); o = k.replace(f".layer.{n}.", f".layer.{layers[n]}.")
+            n = int(k.split(".layer.")[1].split(".")[0])
+            o = k.replace(f".layer.{n}.", f".layer.{layers[n]}.")
         t = old[o] if o in old else v
-        if "word_embeddings" in k: t = t[list(vocab.values())]
-        if "position_embeddings" in k: t = t[:positions]
+        if "word_embeddings" in k:
+            t = t[list(vocab.values())]
+        if "position_embeddings" in k:
+            t = t[:positions]
         if t.shape != v.shape and "layer." in k:
             base = o.rsplit(".layer.", 1)[0] + f".layer.{layers[n]}."
-            norm = old[base + "intermediate.dense.weight"].norm(dim=1) * old[base + "output.dense.weight"].norm(dim=0)
+            norm = old[base + "intermediate.dense.weight"].norm(dim=1) * old[
+                base + "output.dense.weight"
+            ].norm(dim=0)
             best = norm.topk(ffn).indices.sort().values
             t = t[:, best] if k.endswith("output.dense.weight") else t[best]
         new[k] = t.clone()
     s.load_state_dict(new)
     return s
 
+
 def batches(lengths, size, generator):
     """Batches of similar length (little padding), in random order."""
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], generator.random()))
-    groups = [order[i:i + size] for i in range(0, len(order), size)]
+    groups = [order[i : i + size] for i in range(0, len(order), size)]
     generator.shuffle(groups)
     return groups

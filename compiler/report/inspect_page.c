@@ -88,7 +88,9 @@ static bool print_block(FILE *out, const char *key, const json_t *value)
 	return true;
 }
 
-static const char *const scripts[] = {"page/page.js", "page/probes.js", "page/ir.js"};
+/* In the order in which they run: a panel's place on the page is that of its call of panel(). */
+static const char *const scripts[] = {"page/page.js", "page/charts.js", "page/ledger.js", "page/layers.js",
+	"page/probes.js", "page/ir.js", "page/graph.js"};
 enum { SCRIPTS = sizeof scripts / sizeof *scripts };
 
 static void print_file(FILE *out, const char *tag, const char *name)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Uses an emitted shared library through ctypes: python classify.py libsentiment.so TEXT..."""
+
 import ctypes, sys
 
 library = ctypes.CDLL(sys.argv[1])
@@ -12,11 +13,21 @@ if not context:
     sys.exit(library.sentiment_why().decode())
 context, n, labels = ctypes.c_void_p(context), len(texts), 2
 logits = (ctypes.c_float * (n * labels))()
-status = library.sentiment_run_text(context, (ctypes.c_char_p * n)(*texts), (ctypes.c_size_t * n)(*map(len, texts)), None, None,
-                                    ctypes.c_int32(n), logits, ctypes.c_size_t(n * labels), None, None)
+status = library.sentiment_run_text(
+    context,
+    (ctypes.c_char_p * n)(*texts),
+    (ctypes.c_size_t * n)(*map(len, texts)),
+    None,
+    None,
+    ctypes.c_int32(n),
+    logits,
+    ctypes.c_size_t(n * labels),
+    None,
+    None,
+)
 if status:
     sys.exit(library.sentiment_strerror(status).decode())
 for i, text in enumerate(texts):
-    row = logits[i * labels:(i + 1) * labels]
+    row = logits[i * labels : (i + 1) * labels]
     print(library.sentiment_label(row.index(max(row))).decode(), text.decode(), sep="\t")
 library.sentiment_free(context)

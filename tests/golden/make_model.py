@@ -1,38 +1,51 @@
-"""Seeded random models of odd sizes for the tests, one row of FAMILIES a family. Weights, biases and LayerNorms are
-large enough that every tensor matters: 10 % more of any one moves the output past the tolerance (key biases, which
-softmax cancels, aside; test_golden.py checks that too).
+"""Seeded random models of odd sizes for the tests, one row of FAMILIES a family. Weights, biases and
+LayerNorms are large enough that every tensor matters: 10 % more of any one moves the output past the
+tolerance (key biases, which softmax cancels, aside; test_golden.py checks that too).
 
     make_model.random_model(family, kind, seed, directory, **overrides) -> (model, config)
 
 Overrides are named as BertConfig names them, whatever the family calls them.
 """
+
 import dataclasses, json, pathlib, random
 import torch, transformers
 from make_tokenizer import write_byte_level, write_wordpiece
 
 ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"]
-CLASSES = {"encoder": "Model", "classify": "ForSequenceClassification", "multi": "ForSequenceClassification",
-           "regression": "ForSequenceClassification", "tag": "ForTokenClassification", "qa": "ForQuestionAnswering",
-           "fill-mask": "ForMaskedLM"}
+CLASSES = {
+    "encoder": "Model",
+    "classify": "ForSequenceClassification",
+    "multi": "ForSequenceClassification",
+    "regression": "ForSequenceClassification",
+    "tag": "ForTokenClassification",
+    "qa": "ForQuestionAnswering",
+    "fill-mask": "ForMaskedLM",
+}
 
 
 def roberta_keys(r, keys):
     """Positions begin behind the padding id, most often 1; there is one kind of segment, seldom two."""
     pad = r.choice([1, 1, 1, 0, 4])
-    return {"pad_token_id": pad, "vocab_size": keys["vocab_size"] + 257, "type_vocab_size": r.choice([1, 1, 2]),
-            "max_position_embeddings": keys["max_position_embeddings"] + pad + 1}
+    return {
+        "pad_token_id": pad,
+        "vocab_size": keys["vocab_size"] + 257,
+        "type_vocab_size": r.choice([1, 1, 2]),
+        "max_position_embeddings": keys["max_position_embeddings"] + pad + 1,
+    }
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    stem: str                                    # of transformers' class names
-    more: dict = dataclasses.field(default_factory=dict)    # kinds beside those of CLASSES: their classes
-    names: dict = dataclasses.field(default_factory=dict)   # BertConfig's key -> this family's; None: it has none
-    keys: object = lambda r, keys: {}            # what is drawn otherwise than for BERT
-    segments: bool = True                        # token_type_ids reach the model
-    tokenizer: object = write_wordpiece          # writes the tokenizer's files: (directory, vocabulary size, seed)
-    classifies_pooled: bool = True               # the classifier reads the encoder's pooler
-    idle: object = lambda name, config: False    # parameters by which no output changes
+    stem: str  # of transformers' class names
+    more: dict = dataclasses.field(default_factory=dict)  # kinds beside those of CLASSES: their classes
+    names: dict = dataclasses.field(
+        default_factory=dict
+    )  # BertConfig's key -> this family's; None: it has none
+    keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
+    segments: bool = True  # token_type_ids reach the model
+    tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
+    classifies_pooled: bool = True  # the classifier reads the encoder's pooler
+    idle: object = lambda name, config: False  # parameters by which no output changes
 
     def classes(self):
         """kind -> class of transformers."""
@@ -53,7 +66,10 @@ class Family:
 
     def inputs(self, ids, types=None):
         """One unpadded text as the model's arguments."""
-        given = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
+        given = {
+            "input_ids": torch.tensor([ids]),
+            "attention_mask": torch.ones(1, len(ids), dtype=torch.long),
+        }
         if self.segments:
             given["token_type_ids"] = torch.tensor([types or [0] * len(ids)])
         return given
@@ -61,15 +77,34 @@ class Family:
 
 # The next family is one row.
 FAMILIES = {
-    "bert": Family("Bert", more={"nsp": "BertForNextSentencePrediction"},
-                   idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias"),
-    "distilbert": Family("DistilBert", segments=False, classifies_pooled=False, tokenizer=write_wordpiece, names={
-        "hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers",
-        "intermediate_size": "hidden_dim", "hidden_act": "activation", "type_vocab_size": None,
-        "layer_norm_eps": None}),
-    "roberta": Family("Roberta", segments=False, classifies_pooled=False, keys=roberta_keys,
-                      tokenizer=write_byte_level,
-                      idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias"),
+    "bert": Family(
+        "Bert",
+        more={"nsp": "BertForNextSentencePrediction"},
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
+    "distilbert": Family(
+        "DistilBert",
+        segments=False,
+        classifies_pooled=False,
+        tokenizer=write_wordpiece,
+        names={
+            "hidden_size": "dim",
+            "num_attention_heads": "n_heads",
+            "num_hidden_layers": "n_layers",
+            "intermediate_size": "hidden_dim",
+            "hidden_act": "activation",
+            "type_vocab_size": None,
+            "layer_norm_eps": None,
+        },
+    ),
+    "roberta": Family(
+        "Roberta",
+        segments=False,
+        classifies_pooled=False,
+        keys=roberta_keys,
+        tokenizer=write_byte_level,
+        idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
+    ),
 }
 
 
@@ -81,16 +116,24 @@ def random_config(family, kind, seed):
     more = {"num_labels": labels} if kind in ("classify", "multi", "regression", "tag") else {}
     if kind == "multi":
         more["problem_type"] = "multi_label_classification"
-    keys = dict(vocab_size=r.choice([97, 128, 513]), hidden_size=heads * size, num_attention_heads=heads,
-                num_hidden_layers=r.choice([1, 2, 3]), intermediate_size=r.choice([1, 7, 33, 48, 100, 257]),
-                max_position_embeddings=r.choice([17, 40, 64]), type_vocab_size=r.choice([1, 2, 3]),
-                hidden_act=ACTIVATIONS[seed % len(ACTIVATIONS)], layer_norm_eps=r.choice([1e-12, 1e-5]), **more)
+    keys = dict(
+        vocab_size=r.choice([97, 128, 513]),
+        hidden_size=heads * size,
+        num_attention_heads=heads,
+        num_hidden_layers=r.choice([1, 2, 3]),
+        intermediate_size=r.choice([1, 7, 33, 48, 100, 257]),
+        max_position_embeddings=r.choice([17, 40, 64]),
+        type_vocab_size=r.choice([1, 2, 3]),
+        hidden_act=ACTIVATIONS[seed % len(ACTIVATIONS)],
+        layer_norm_eps=r.choice([1e-12, 1e-5]),
+        **more,
+    )
     return FAMILIES[family].config(**(keys | FAMILIES[family].keys(r, keys)))
 
 
 def randomize(model, seed):
-    """Weights of variance 1/fan_in, so that signals neither die nor explode; biases and LayerNorm shifts of about
-    0.5, LayerNorm scales of about 1."""
+    """Weights of variance 1/fan_in, so that signals neither die nor explode; biases and LayerNorm shifts of
+    about 0.5, LayerNorm scales of about 1."""
     g = torch.Generator().manual_seed(seed)
     for name, p in model.named_parameters():
         n = torch.randn(p.shape, generator=g)

@@ -1,10 +1,17 @@
 """Small tokenizers for random models: WordPiece over made-up syllables; byte-level BPE, trained on them."""
+
 import json, pathlib, random
 
 # A little of several scripts, so that merges join bytes inside characters and across them.
-SENTENCES = ["Größe, straße und übung: 3.5 %!", "Привет, мир: это слово и слова.", "今日は良い天気です。日本語の文。",
-             "这是一个句子，句子里有字。", "مرحبا بالعالم هذه كلمات", "it's we'll they've I'd   two  spaces\n\tand lines",
-             "naïve café 😀😀 x² ½ e\u0301"]
+SENTENCES = [
+    "Größe, straße und übung: 3.5 %!",
+    "Привет, мир: это слово и слова.",
+    "今日は良い天気です。日本語の文。",
+    "这是一个句子，句子里有字。",
+    "مرحبا بالعالم هذه كلمات",
+    "it's we'll they've I'd   two  spaces\n\tand lines",
+    "naïve café 😀😀 x² ½ e\u0301",
+]
 
 
 def syllables(r):
@@ -23,22 +30,31 @@ def write_wordpiece(directory, size, seed=0, name="BertTokenizer"):
     r = random.Random(size)
     while len(pieces) < size:
         p = syllables(r)
-        pieces += [q for q in (p, "##" + p) if q not in pieces][:size - len(pieces)]
+        pieces += [q for q in (p, "##" + p) if q not in pieces][: size - len(pieces)]
     pathlib.Path(directory, "vocab.txt").write_text("\n".join(pieces[:size]) + "\n")
-    write_json(pathlib.Path(directory, "tokenizer_config.json"),
-               {"tokenizer_class": name, "do_lower_case": True, "model_max_length": 10 ** 30})
+    write_json(
+        pathlib.Path(directory, "tokenizer_config.json"),
+        {"tokenizer_class": name, "do_lower_case": True, "model_max_length": 10**30},
+    )
 
 
 def train_byte_level(size, lines=None):
     """(vocabulary, merges) of `size` tokens with RoBERTa's special ones, <mask> the last."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
     r = random.Random(size)
     lines = lines or SENTENCES * 3 + [" ".join(syllables(r) for _ in range(9)) for _ in range(200)]
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tok.train_from_iterator(lines, trainers.BpeTrainer(
-        vocab_size=size - 1, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<s>", "<pad>", "</s>", "<unk>"]))
+    tok.train_from_iterator(
+        lines,
+        trainers.BpeTrainer(
+            vocab_size=size - 1,
+            show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        ),
+    )
     model = json.loads(tok.to_str())["model"]
     vocab = model["vocab"]
     assert len(vocab) == size - 1, f"{len(vocab)} tokens learnt, expected {size - 1}: more lines are needed"
@@ -49,13 +65,16 @@ def train_byte_level(size, lines=None):
 def write_byte_level(directory, size, seed=0, older=None, **config):
     """tokenizer.json as RobertaTokenizer saves it, or (odd seeds) the older vocab.json and merges.txt."""
     from transformers import RobertaTokenizer
+
     vocab, merges = train_byte_level(size)
     directory = pathlib.Path(directory)
     if seed % 2 if older is None else older:
         write_json(directory / "vocab.json", vocab)
         text = "#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in merges)
         (directory / "merges.txt").write_text(text, encoding="utf-8")
-        write_json(directory / "tokenizer_config.json",
-                   {"tokenizer_class": "RobertaTokenizer", "model_max_length": 10 ** 30} | config)
+        write_json(
+            directory / "tokenizer_config.json",
+            {"tokenizer_class": "RobertaTokenizer", "model_max_length": 10**30} | config,
+        )
     else:
         RobertaTokenizer(vocab=vocab, merges=merges, **config).save_pretrained(directory)

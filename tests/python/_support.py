@@ -1,43 +1,89 @@
 """What the Python tests share: the compiler, emitted libraries through ctypes, skipping, comparing."""
+
 import ctypes, os, pathlib, subprocess, sys
 import numpy as np
 
-SOURCE = pathlib.Path(os.environ["SOURCE"]); BERTC = os.environ["BERTC"]; TMP = pathlib.Path(os.environ["TMP"])
+SOURCE = pathlib.Path(os.environ["SOURCE"])
+BERTC = os.environ["BERTC"]
+TMP = pathlib.Path(os.environ["TMP"])
 SHARED = pathlib.Path(os.environ["SHARED"]) if os.environ.get("SHARED") else None
 FULL = bool(os.environ.get("FULL"))
 sys.path.insert(0, str(SOURCE / "tests" / "golden"))
 
-def skip(why): print(why); sys.exit(77)
+
+def skip(why):
+    print(why)
+    sys.exit(77)
+
+
 def need_shared():
-    if not SHARED: skip("no shared models beside the repository")
+    if not SHARED:
+        skip("no shared models beside the repository")
+
+
 def run(*args, check=True, **more):
     p = subprocess.run([str(a) for a in args], capture_output=True, **more)
-    if check and p.returncode: raise SystemExit(f"{args}: exit {p.returncode}\n{p.stdout.decode(errors='replace')[-2000:]}\n{p.stderr.decode(errors='replace')[-4000:]}")
+    if check and p.returncode:
+        raise SystemExit(
+            f"{args}: exit {p.returncode}\n{p.stdout.decode(errors='replace')[-2000:]}\n"
+            f"{p.stderr.decode(errors='replace')[-4000:]}"
+        )
     return p
-def build(model, out, *options): run(BERTC, "build", model, "-o", out, "--quiet", *options); return out
+
+
+def build(model, out, *options):
+    run(BERTC, "build", model, "-o", out, "--quiet", *options)
+    return out
+
 
 class Library:
     """An emitted shared library: `Library(build(dir, TMP / "m.so", "--emit=shared", "--name=m"), "m")`."""
+
     def __init__(self, path, name, threads=1):
-        self.l = ctypes.CDLL(str(path)); self.name = name
+        self.l = ctypes.CDLL(str(path))
+        self.name = name
         self.f("new").restype = ctypes.c_void_p
-        for f in ("label", "output", "strerror", "why", "about"): self.f(f).restype = ctypes.c_char_p
+        for f in ("label", "output", "strerror", "why", "about"):
+            self.f(f).restype = ctypes.c_char_p
         self.context = ctypes.c_void_p(self.f("new")(threads))
-        if not self.context: raise SystemExit(self.f("why")())
-    def f(self, what): return getattr(self.l, f"{self.name}_{what}")
+        if not self.context:
+            raise SystemExit(self.f("why")())
+
+    def f(self, what):
+        return getattr(self.l, f"{self.name}_{what}")
+
     def run(self, texts, floats, types=None):
-        """texts: lists of ids. Returns `floats` floats (the caller knows the shape) and raises on a status."""
-        ids = np.array([i for t in texts for i in t], np.int32); kinds = None if types is None else np.array([i for t in types for i in t], np.int32)
-        offsets = np.cumsum([0] + [len(t) for t in texts]).astype(np.int32); out = np.full(max(floats, 1), np.nan, np.float32); p = lambda x: None if x is None else x.ctypes.data_as(ctypes.c_void_p)
-        status = self.f("run_ids")(self.context, p(ids), p(kinds), p(offsets), ctypes.c_int32(len(texts)), p(out), ctypes.c_size_t(floats))
-        if status: raise RuntimeError(self.f("strerror")(status).decode())
+        """texts: lists of ids. Returns `floats` floats (the caller knows the shape) and raises on a
+        status."""
+        ids = np.array([i for t in texts for i in t], np.int32)
+        kinds = None if types is None else np.array([i for t in types for i in t], np.int32)
+        offsets = np.cumsum([0] + [len(t) for t in texts]).astype(np.int32)
+        out = np.full(max(floats, 1), np.nan, np.float32)
+        p = lambda x: None if x is None else x.ctypes.data_as(ctypes.c_void_p)
+        status = self.f("run_ids")(
+            self.context,
+            p(ids),
+            p(kinds),
+            p(offsets),
+            ctypes.c_int32(len(texts)),
+            p(out),
+            ctypes.c_size_t(floats),
+        )
+        if status:
+            raise RuntimeError(self.f("strerror")(status).decode())
         return out
 
+
 def compare(got, want, what, tolerance=1e-4):
-    """max abs <= tolerance * max(1, largest value) and cosine >= 0.99999: the bars of exactness. Returns the worst error as a share of the tolerance."""
+    """max abs <= tolerance * max(1, largest value) and cosine >= 0.99999: the bars of exactness. Returns the
+    worst error as a share of the tolerance."""
     got, want = np.asarray(got, np.float64).ravel(), np.asarray(want, np.float64).ravel()
-    assert got.shape == want.shape and np.isfinite(got).all(), f"{what}: {got.shape} numbers, expected {want.shape}; all finite: {np.isfinite(got).all()}"
-    worst = np.abs(got - want).max(); limit = tolerance * max(1.0, np.abs(want).max()); cosine = got @ want / max(np.linalg.norm(got) * np.linalg.norm(want), 1e-30)
+    assert got.shape == want.shape and np.isfinite(got).all(), (
+        f"{what}: {got.shape} numbers, expected {want.shape}; all finite: {np.isfinite(got).all()}"
+    )
+    worst = np.abs(got - want).max()
+    limit = tolerance * max(1.0, np.abs(want).max())
+    cosine = got @ want / max(np.linalg.norm(got) * np.linalg.norm(want), 1e-30)
     assert worst <= limit, f"{what}: max abs {worst:.3g} > {limit:.3g}"
     assert cosine >= 0.99999 or np.linalg.norm(want) < 1e-6, f"{what}: cosine {cosine:.8f}"
     return worst / limit

@@ -1,13 +1,15 @@
-/* ir.js: the IR, a column a pass, values highlighted across columns; the picture of a layer; the emitted C. Layers are folded and
+/* ir.js: the IR, a column a pass, values highlighted across columns; the emitted C. Layers are folded and
  * drawn when they are opened, so that a page of many layers opens at once. */
 "use strict";
 
 const HIGHLIGHTS = 6;
-const highlighted = new Map();                /* value -> number of its colour */
-const spelled = new Map();                    /* value -> elements that show it */
+const highlighted = new Map(); /* value -> number of its colour */
+const spelled = new Map(); /* value -> elements that show it */
 const all_columns = [];
 
-function highlight_class(value) { return highlighted.has(value) ? "hl" + highlighted.get(value) : ""; }
+function highlight_class(value) {
+	return highlighted.has(value) ? "hl" + highlighted.get(value) : "";
+}
 function paint(value) {
 	for (const at of spelled.get(value) || []) {
 		for (let i = 0; i < HIGHLIGHTS; i++) at.classList.remove("hl" + i);
@@ -19,18 +21,29 @@ function paint(value) {
 function toggle(value) {
 	if (highlighted.has(value)) highlighted.delete(value);
 	else {
-		const used = new Set(highlighted.values()), free = [...Array(HIGHLIGHTS).keys()].find(i => !used.has(i));
+		const used = new Set(highlighted.values()),
+			free = [...Array(HIGHLIGHTS).keys()].find(i => !used.has(i));
 		const oldest = free === undefined ? highlighted.entries().next().value : null;
-		if (oldest) { highlighted.delete(oldest[0]); paint(oldest[0]); }
+		if (oldest) {
+			highlighted.delete(oldest[0]);
+			paint(oldest[0]);
+		}
 		highlighted.set(value, free === undefined ? oldest[1] : free);
 	}
 	paint(value);
 }
-function clear_highlights() { const values = [...highlighted.keys()]; highlighted.clear(); values.forEach(paint); }
+function clear_highlights() {
+	const values = [...highlighted.keys()];
+	highlighted.clear();
+	values.forEach(paint);
+}
 function register(value, at) {
 	if (!spelled.has(value)) spelled.set(value, []);
 	spelled.get(value).push(at);
-	if (highlighted.has(value)) { at.classList.add(highlight_class(value)); if (at.classList.contains("node")) at.classList.add("on"); }
+	if (highlighted.has(value)) {
+		at.classList.add(highlight_class(value));
+		if (at.classList.contains("node")) at.classList.add("on");
+	}
 	return at;
 }
 
@@ -39,38 +52,72 @@ const TOKEN = /("(?:[^"\\]|\\.)*")|(%[A-Za-z0-9_.-]+)|(#.*$)/g;
 function parse_line(text) {
 	const line = { text, results: [], args: [], op: "", origin: "", type: "", attributes: "" };
 	let body = text.trim();
-	const bare = body.replace(/"(?:[^"\\]|\\.)*"/g, s => "\u0001".repeat(s.length)), hash = bare.lastIndexOf("  # ");
-	if (hash >= 0) { line.origin = body.slice(hash + 4); body = body.slice(0, hash); }
-	const made = /^((?:%[A-Za-z0-9_.-]+(?:, )?)+) = ([a-z_0-9]+)/.exec(body), find = s => s.match(/%[A-Za-z0-9_.-]+/g) || [];
+	const bare = body.replace(/"(?:[^"\\]|\\.)*"/g, s => "\u0001".repeat(s.length)),
+		hash = bare.lastIndexOf("  # ");
+	if (hash >= 0) {
+		line.origin = body.slice(hash + 4);
+		body = body.slice(0, hash);
+	}
+	const made = /^((?:%[A-Za-z0-9_.-]+(?:, )?)+) = ([a-z_0-9]+)/.exec(body),
+		find = s => s.match(/%[A-Za-z0-9_.-]+/g) || [];
 	const quiet = body.replace(/"(?:[^"\\]|\\.)*"/g, "");
 	if (made) {
-		line.results = find(made[1]); line.op = made[2]; line.args = find(quiet.slice(made[0].length));
-		const colon = body.lastIndexOf(" : "); line.type = colon < 0 ? "" : body.slice(colon + 3);
+		line.results = find(made[1]);
+		line.op = made[2];
+		line.args = find(quiet.slice(made[0].length));
+		const colon = body.lastIndexOf(" : ");
+		line.type = colon < 0 ? "" : body.slice(colon + 3);
 		line.attributes = (/\{(.*)\}/.exec(body) || ["", ""])[1];
-	} else if (/^return\b/.test(body)) { line.op = "return"; line.args = find(quiet); }
-	else if (/^graph\b/.test(body)) { line.op = "graph"; line.results = find(quiet); }
+	} else if (/^return\b/.test(body)) {
+		line.op = "return";
+		line.args = find(quiet);
+	} else if (/^graph\b/.test(body)) {
+		line.op = "graph";
+		line.results = find(quiet);
+	}
 	return line;
 }
-function value_span(value) { return register(value, node("span", { class: "v", "data-v": value, text: value })); }
+function value_span(value) {
+	return register(value, node("span", { class: "v", "data-v": value, text: value }));
+}
 function draw_tokens(line, into) {
 	let at = 0;
 	for (const found of line.text.matchAll(TOKEN)) {
 		into.append(line.text.slice(at, found.index));
 		if (found[2]) into.append(value_span(found[2]));
-		else into.append(node("span", { class: found[3] ? "origin" : /kernel=$/.test(line.text.slice(0, found.index)) ? "kernel" : null, text: found[0] }));
+		else
+			into.append(
+				node("span", {
+					class: found[3]
+						? "origin"
+						: /kernel=$/.test(line.text.slice(0, found.index))
+							? "kernel"
+							: null,
+					text: found[0],
+				}),
+			);
 		at = found.index + found[0].length;
 	}
 	into.append(line.text.slice(at));
 }
 
 /* ---- columns ---- */
-/* Lines in groups by the layer that their origin names; a constant without origin belongs to what surrounds it. */
+/* Lines in groups by the layer that their origin names; a constant without origin belongs to what surrounds
+ * it. */
 function group_lines(lines) {
 	const groups = [];
 	for (const line of lines) {
-		const layer = /^layer\.(\d+)\./.exec(line.origin), part = layer ? "layer " + layer[1] : line.origin.split(".")[0];
+		const layer = /^layer\.(\d+)\./.exec(line.origin),
+			part = layer ? "layer " + layer[1] : line.origin.split(".")[0];
 		const last = groups[groups.length - 1];
-		const key = line.op === "graph" ? "graph" : line.op === "return" ? "return" : !line.op ? (last && last.key) || "module" : part || (last && last.key !== "graph" ? last.key : "inputs");
+		const key =
+			line.op === "graph"
+				? "graph"
+				: line.op === "return"
+					? "return"
+					: !line.op
+						? (last && last.key) || "module"
+						: part || (last && last.key !== "graph" ? last.key : "inputs");
 		if (!last || last.key !== key) groups.push({ key, layer: layer ? layer[1] : null, lines: [line] });
 		else last.lines.push(line);
 	}
@@ -95,12 +142,28 @@ function compare(lines, before) {
 		line.state = text === undefined ? "new" : text === line.text ? "" : "changed";
 	}
 	const now = new Set(lines.flatMap(l => l.results));
-	return { fresh: lines.filter(l => l.state === "new").length, changed: lines.filter(l => l.state === "changed").length,
-		gone: before ? before.filter(l => l.results.length && !now.has(l.results[0])).length : 0, dead: lines.filter(l => l.dead).length };
+	return {
+		fresh: lines.filter(l => l.state === "new").length,
+		changed: lines.filter(l => l.state === "changed").length,
+		gone: before ? before.filter(l => l.results.length && !now.has(l.results[0])).length : 0,
+		dead: lines.filter(l => l.dead).length,
+	};
 }
 
 function draw_line(line, query) {
-	const at = node("div", { class: ["line", "code", line.state, line.dead && "dead", query && line.text.toLowerCase().includes(query) && "hit"].filter(Boolean).join(" "), role: "listitem", tabindex: "-1" });
+	const at = node("div", {
+		class: [
+			"line",
+			"code",
+			line.state,
+			line.dead && "dead",
+			query && line.text.toLowerCase().includes(query) && "hit",
+		]
+			.filter(Boolean)
+			.join(" "),
+		role: "listitem",
+		tabindex: "-1",
+	});
 	at.bertc_line = line;
 	draw_tokens(line, at);
 	return at;
@@ -108,24 +171,71 @@ function draw_line(line, query) {
 function open_group(group, open) {
 	group.button.setAttribute("aria-expanded", String(open));
 	group.body.hidden = !open;
-	if (open && !group.drawn) { group.drawn = true; group.body.append(...group.lines.map(l => draw_line(l, search_text()))); }
+	if (open && !group.drawn) {
+		group.drawn = true;
+		group.body.append(...group.lines.map(l => draw_line(l, search_text())));
+	}
 }
 function summary(group) {
-	const n = key => group.lines.filter(l => l.state === key).length, dead = group.lines.filter(l => l.dead).length;
-	return [group.lines.length + (group.lines.length === 1 ? " line" : " lines"), n("new") && "+" + n("new"), n("changed") && "~" + n("changed"), dead && dead + " dead"].filter(Boolean).join("  ");
+	const n = key => group.lines.filter(l => l.state === key).length,
+		dead = group.lines.filter(l => l.dead).length;
+	return [
+		group.lines.length + (group.lines.length === 1 ? " line" : " lines"),
+		n("new") && "+" + n("new"),
+		n("changed") && "~" + n("changed"),
+		dead && dead + " dead",
+	]
+		.filter(Boolean)
+		.join("  ");
 }
 function draw_column(column, first_layer) {
-	const list = node("div", { class: "lines", role: "list", tabindex: "0", "aria-label": "IR after " + column.title });
+	const list = node("div", {
+		class: "lines",
+		role: "list",
+		tabindex: "0",
+		"aria-label": "IR after " + column.title,
+	});
 	for (const group of column.groups) {
 		group.body = node("div", { hidden: true });
-		group.button = node("button", { type: "button", "aria-expanded": "false", on: { click: () => open_group(group, group.body.hidden) } }, group.key + " ", node("small", { text: summary(group) }));
+		group.button = node(
+			"button",
+			{
+				type: "button",
+				"aria-expanded": "false",
+				on: { click: () => open_group(group, group.body.hidden) },
+			},
+			group.key + " ",
+			node("small", { text: summary(group) }),
+		);
 		list.append(node("div", { class: "group" }, group.button, group.body));
 		if (group.layer === null || group.layer === first_layer) open_group(group, true);
 	}
 	column.list = list;
-	const c = column.change, said = column.index ? [c.fresh && c.fresh + " new", c.changed && c.changed + " changed", c.gone && c.gone + " gone", c.dead && c.dead + " dead"].filter(Boolean).join(", ") : column.lines.length + " lines";
-	return column.element = node("div", { class: "column", "data-column": column.index }, node("h3", null, column.title,
-		node("small", { text: said + (column.same.length ? " · left as it is by " + column.same.join(", ") : "") }), column.cost && node("small", { class: column.cost_class, text: column.cost })), list);
+	const c = column.change,
+		said = column.index
+			? [
+					c.fresh && c.fresh + " new",
+					c.changed && c.changed + " changed",
+					c.gone && c.gone + " gone",
+					c.dead && c.dead + " dead",
+				]
+					.filter(Boolean)
+					.join(", ")
+			: column.lines.length + " lines";
+	return (column.element = node(
+		"div",
+		{ class: "column", "data-column": column.index },
+		node(
+			"h3",
+			null,
+			column.title,
+			node("small", {
+				text: said + (column.same.length ? " · left as it is by " + column.same.join(", ") : ""),
+			}),
+			column.cost && node("small", { class: column.cost_class, text: column.cost }),
+		),
+		list,
+	));
 }
 
 /* "cosine 0.9999, weights −27.5 %": what the passes of a column cost, from the ledger. */
@@ -133,22 +243,38 @@ function column_cost(passes, ledger) {
 	const parts = [];
 	let style = "";
 	for (const i of passes) {
-		const row = ledger.passes[i], before = i > 0 ? ledger.passes[i - 1] : ledger.start;
+		const row = ledger.passes[i],
+			before = i > 0 ? ledger.passes[i - 1] : ledger.start;
 		if (!row) continue;
 		const weights = percent(row.weight_bytes, before.weight_bytes);
-		if (row.lossy && row.cosine !== undefined) { parts.push("cosine " + row.cosine.toFixed(5)); style = cosine_class(row.cosine); }
-		if (row.score !== undefined && row.score !== before.score) parts.push(signed(100 * (row.score - before.score), 2) + " points");
+		if (row.lossy && row.cosine !== undefined) {
+			parts.push("cosine " + row.cosine.toFixed(5));
+			style = cosine_class(row.cosine);
+		}
+		if (row.score !== undefined && row.score !== before.score)
+			parts.push(signed(100 * (row.score - before.score), 2) + " points");
 		if (weights) parts.push("weights " + weights);
 	}
 	return [parts.join(", "), style];
 }
 function prepare_columns(data, ledger) {
 	data.forEach((raw, index) => {
-		const name = i => i < 0 ? "as read" : parse_pass(ledger.passes[i].pass)[0];
-		const lines = raw.lines.map(parse_line), before = index ? all_columns[index - 1].lines : null;
+		const name = i => (i < 0 ? "as read" : parse_pass(ledger.passes[i].pass)[0]);
+		const lines = raw.lines.map(parse_line),
+			before = index ? all_columns[index - 1].lines : null;
 		mark_dead(lines);
 		const [cost, cost_class] = column_cost(raw.passes, ledger);
-		all_columns.push({ index, lines, passes: raw.passes, title: name(raw.passes[0]), same: raw.passes.slice(1).map(name), change: compare(lines, before), groups: group_lines(lines), cost, cost_class });
+		all_columns.push({
+			index,
+			lines,
+			passes: raw.passes,
+			title: name(raw.passes[0]),
+			same: raw.passes.slice(1).map(name),
+			change: compare(lines, before),
+			groups: group_lines(lines),
+			cost,
+			cost_class,
+		});
 	});
 }
 function show_column(pass) {
@@ -160,30 +286,40 @@ function show_column(pass) {
 
 /* ---- search ---- */
 let search_box = null;
-function search_text() { return search_box ? search_box.value.trim().toLowerCase() : ""; }
+function search_text() {
+	return search_box ? search_box.value.trim().toLowerCase() : "";
+}
 function run_search(said) {
 	const query = search_text();
-	let hits = 0, first = null;
-	for (const column of all_columns) for (const group of column.groups) {
-		const found = query ? group.lines.filter(l => l.text.toLowerCase().includes(query)).length : 0;
-		hits += found;
-		if (found && group.body.hidden) open_group(group, true);
-		for (const at of group.drawn ? group.body.children : []) {
-			const hit = query !== "" && at.bertc_line.text.toLowerCase().includes(query);
-			at.classList.toggle("hit", hit);
-			if (hit && !first) first = at;
+	let hits = 0,
+		first = null;
+	for (const column of all_columns)
+		for (const group of column.groups) {
+			const found = query ? group.lines.filter(l => l.text.toLowerCase().includes(query)).length : 0;
+			hits += found;
+			if (found && group.body.hidden) open_group(group, true);
+			for (const at of group.drawn ? group.body.children : []) {
+				const hit = query !== "" && at.bertc_line.text.toLowerCase().includes(query);
+				at.classList.toggle("hit", hit);
+				if (hit && !first) first = at;
+			}
 		}
-	}
 	said.textContent = query ? hits + (hits === 1 ? " line" : " lines") : "";
 	if (first) first.scrollIntoView({ block: "nearest" });
 	return first;
 }
 
 /* ---- keyboard: up and down lines, left and right columns, Enter highlights what a line makes ---- */
-function visible_lines(column) { return [...column.list.querySelectorAll(".line")].filter(at => !at.parentNode.hidden); }
+function visible_lines(column) {
+	return [...column.list.querySelectorAll(".line")].filter(at => !at.parentNode.hidden);
+}
 function move_line(column, from, step) {
-	const lines = visible_lines(column), at = lines.indexOf(from);
-	const to = lines[at < 0 ? (step > 0 ? 0 : lines.length - 1) : Math.min(lines.length - 1, Math.max(0, at + step))];
+	const lines = visible_lines(column),
+		at = lines.indexOf(from);
+	const to =
+		lines[
+			at < 0 ? (step > 0 ? 0 : lines.length - 1) : Math.min(lines.length - 1, Math.max(0, at + step))
+		];
 	if (to) to.focus();
 }
 /* To the line of the next column that makes the same value, if it has one. */
@@ -196,11 +332,19 @@ function move_column(column, from, step) {
 	(twin || next.list).focus();
 }
 function on_key(event) {
-	const at = event.target, holder = at.closest(".column[data-column]"), column = holder && all_columns[Number(holder.dataset.column)];
+	const at = event.target,
+		holder = at.closest(".column[data-column]"),
+		column = holder && all_columns[Number(holder.dataset.column)];
 	if (!column || event.altKey || event.ctrlKey || event.metaKey) return;
 	const line = at.classList.contains("line") ? at : null;
-	const keys = { ArrowDown: () => move_line(column, line, 1), ArrowUp: () => move_line(column, line, -1), ArrowRight: () => move_column(column, line, 1), ArrowLeft: () => move_column(column, line, -1),
-		Enter: () => line && line.bertc_line.results.slice(0, 1).forEach(toggle), " ": () => line && line.bertc_line.results.slice(0, 1).forEach(toggle) };
+	const keys = {
+		ArrowDown: () => move_line(column, line, 1),
+		ArrowUp: () => move_line(column, line, -1),
+		ArrowRight: () => move_column(column, line, 1),
+		ArrowLeft: () => move_column(column, line, -1),
+		Enter: () => line && line.bertc_line.results.slice(0, 1).forEach(toggle),
+		" ": () => line && line.bertc_line.results.slice(0, 1).forEach(toggle),
+	};
 	if (!keys[event.key] || (at.tagName === "BUTTON" && (event.key === "Enter" || event.key === " "))) return;
 	event.preventDefault();
 	keys[event.key]();
@@ -209,111 +353,112 @@ function on_key(event) {
 /* ---- the emitted C ---- */
 function draw_code(code) {
 	const list = node("div", { class: "lines", role: "list", tabindex: "0", "aria-label": "emitted C" });
-	code.functions.forEach(lines => lines.forEach(text => {
-		const made = /\/\* v(\d+) (.*)\*\/\s*$/.exec(text), at = node("div", { class: "line code", role: "listitem", tabindex: "-1" });
-		at.append(made ? text.slice(0, made.index) : text);
-		if (made) at.append(node("span", { class: "origin", text: "/* " }), register("%" + made[1], node("span", { class: "v", "data-v": "%" + made[1], text: "v" + made[1] })), node("span", { class: "origin", text: " " + made[2] + "*/" }));
-		list.append(at);
-	}));
-	return node("div", { class: "column" }, node("h3", null, "emitted C", node("small", { text: "the function of the graph; the whole file has " + bytes(code.bytes) })), list);
+	code.functions.forEach(lines =>
+		lines.forEach(text => {
+			const made = /\/\* v(\d+) (.*)\*\/\s*$/.exec(text),
+				at = node("div", { class: "line code", role: "listitem", tabindex: "-1" });
+			at.append(made ? text.slice(0, made.index) : text);
+			if (made)
+				at.append(
+					node("span", { class: "origin", text: "/* " }),
+					register(
+						"%" + made[1],
+						node("span", { class: "v", "data-v": "%" + made[1], text: "v" + made[1] }),
+					),
+					node("span", { class: "origin", text: " " + made[2] + "*/" }),
+				);
+			list.append(at);
+		}),
+	);
+	return node(
+		"div",
+		{ class: "column" },
+		node(
+			"h3",
+			null,
+			"emitted C",
+			node("small", { text: "the function of the graph; the whole file has " + bytes(code.bytes) }),
+		),
+		list,
+	);
 }
 
 panel("columns", "IR, pass by pass", (data, section) => {
 	prepare_columns(data, block("ledger"));
-	const said = node("span", { class: "soft", "aria-live": "polite" }), first = all_columns[0].groups.find(g => g.layer !== null);
-	search_box = node("input", { type: "search", placeholder: "search the IR ( / )", "aria-label": "search the IR" });
+	const said = node("span", { class: "soft", "aria-live": "polite" }),
+		first = all_columns[0].groups.find(g => g.layer !== null);
+	search_box = node("input", {
+		type: "search",
+		placeholder: "search the IR ( / )",
+		"aria-label": "search the IR",
+	});
 	search_box.addEventListener("input", () => run_search(said));
-	search_box.addEventListener("keydown", e => { if (e.key === "Enter") { const hit = run_search(said); if (hit) hit.focus(); } });
-	const holder = node("div", { class: "columns", on: { keydown: on_key } }, all_columns.map(c => draw_column(c, first ? first.layer : null)), draw_code(block("code")));
-	section.append(node("p", null, "Press a value to follow it through all columns. Green lines are new in their column, yellow ones changed, struck ones make nothing that is returned. Keys: ", node("b", { text: "← →" }), " columns, ", node("b", { text: "↑ ↓" }), " lines, ", node("b", { text: "Enter" }), " highlights, ", node("b", { text: "/" }), " searches, ", node("b", { text: "Esc" }), " clears."),
-		node("div", { class: "tools" }, search_box, node("button", { type: "button", text: "open all layers", on: { click: () => all_columns.forEach(c => c.groups.forEach(g => open_group(g, true))) } }),
-			node("button", { type: "button", text: "fold layers", on: { click: () => all_columns.forEach(c => c.groups.forEach(g => g.layer !== null && open_group(g, false))) } }),
-			node("button", { type: "button", text: "clear highlights", on: { click: clear_highlights } }), said), holder);
+	search_box.addEventListener("keydown", e => {
+		if (e.key === "Enter") {
+			const hit = run_search(said);
+			if (hit) hit.focus();
+		}
+	});
+	const holder = node(
+		"div",
+		{ class: "columns", on: { keydown: on_key } },
+		all_columns.map(c => draw_column(c, first ? first.layer : null)),
+		draw_code(block("code")),
+	);
+	section.append(
+		node(
+			"p",
+			null,
+			"Press a value to follow it through all columns. Green lines are new in their column, " +
+				"yellow ones changed, struck ones make nothing that is returned. Keys: ",
+			node("b", { text: "← →" }),
+			" columns, ",
+			node("b", { text: "↑ ↓" }),
+			" lines, ",
+			node("b", { text: "Enter" }),
+			" highlights, ",
+			node("b", { text: "/" }),
+			" searches, ",
+			node("b", { text: "Esc" }),
+			" clears.",
+		),
+		node(
+			"div",
+			{ class: "tools" },
+			search_box,
+			node("button", {
+				type: "button",
+				text: "open all layers",
+				on: { click: () => all_columns.forEach(c => c.groups.forEach(g => open_group(g, true))) },
+			}),
+			node("button", {
+				type: "button",
+				text: "fold layers",
+				on: {
+					click: () =>
+						all_columns.forEach(c =>
+							c.groups.forEach(g => g.layer !== null && open_group(g, false)),
+						),
+				},
+			}),
+			node("button", { type: "button", text: "clear highlights", on: { click: clear_highlights } }),
+			said,
+		),
+		holder,
+	);
 });
-document.addEventListener("click", event => { const at = event.target.closest && event.target.closest("[data-v]"); if (at) toggle(at.dataset.v); });
+document.addEventListener("click", event => {
+	const at = event.target.closest && event.target.closest("[data-v]");
+	if (at) toggle(at.dataset.v);
+});
 document.addEventListener("keydown", event => {
 	const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-	if (event.key === "/" && !typing && search_box) { event.preventDefault(); search_box.focus(); }
-	if (event.key === "Escape") { clear_highlights(); if (typing) event.target.blur(); }
-});
-
-/* ---- kernels ---- */
-panel("columns", "Kernels", (data, section) => {
-	const used = new Map();
-	for (const line of all_columns[all_columns.length - 1].lines) {
-		const kernel = /kernel="([^"]*)"/.exec(line.attributes);
-		if (kernel) { const row = used.get(kernel[1]) || { op: line.op, lines: [] }; row.lines.push(line); used.set(kernel[1], row); }
+	if (event.key === "/" && !typing && search_box) {
+		event.preventDefault();
+		search_box.focus();
 	}
-	if (!used.size) return void section.append(node("p", { text: "Nothing is lowered yet." }));
-	section.append(node("p", { text: "What lower chose for this CPU, and for how many ops." }), node("div", { class: "scroll" }, node("table", { class: "words" },
-		node("thead", null, node("tr", null, ["kernel", "op", "ops", "results"].map(t => node("th", { scope: "col", text: t })))),
-		node("tbody", null, [...used].map(([kernel, row]) => node("tr", null, node("td", { class: "mono", text: kernel }), node("td", { text: row.op }), node("td", { text: row.lines.length }),
-			node("td", { class: "mono", text: [...new Set(row.lines.map(l => l.type.split(", ")[0]))].slice(0, 6).join(" ") })))))));
-});
-
-/* ---- the picture of a layer ---- */
-/* Ops in rows by their longest way from the inputs; within a row near what they read. */
-function layout(lines) {
-	const ops = lines.filter(l => l.op && l.op !== "const" && l.op !== "graph" && l.op !== "return"), at = new Map(), rows = [];
-	const add = (box, depth) => { box.depth = depth; (rows[depth] = rows[depth] || []).push(box); box.results.forEach(r => at.set(r, box)); return box; };
-	const inside = new Set(ops.flatMap(l => l.results)), constants = new Map(lines.filter(l => l.op === "const").flatMap(l => l.results.map(r => [r, l])));
-	for (const line of ops) for (const arg of line.args) if (!inside.has(arg) && !constants.has(arg) && !at.has(arg)) add({ value: arg, op: arg, note: "from outside", results: [arg], from: [] }, 0);
-	for (const line of ops) {
-		const from = [...new Set(line.args.map(a => at.get(a)).filter(Boolean))], weights = line.args.map(a => constants.get(a)).filter(c => c && c.type.includes(","));
-		add({ value: line.results[0], op: line.op, note: line.type.split(", ")[0], extra: weights.map(w => w.type).join(" "), results: line.results, from, inner: true, title: line.text.trim() }, from.length ? Math.max(...from.map(f => f.depth)) + 1 : 0);
+	if (event.key === "Escape") {
+		clear_highlights();
+		if (typing) event.target.blur();
 	}
-	return rows.filter(Boolean);
-}
-function place(rows, width, step) {
-	for (const row of rows) {
-		row.forEach((box, i) => { box.want = box.from.length ? box.from.reduce((s, f) => s + f.x, 0) / box.from.length : i * width; });
-		row.sort((a, b) => a.want - b.want);
-		row.forEach((box, i) => { box.x = i ? Math.max(box.want, row[i - 1].x + width) : box.want; });
-		const shift = row.reduce((s, b) => s + b.want - b.x, 0) / row.length;
-		row.forEach(box => { box.x += shift; box.y = box.depth * step; });
-	}
-	const all = rows.flat(), low = Math.min(...all.map(b => b.x));
-	all.forEach(box => { box.x -= low - 6; box.y += 6; });
-	return all;
-}
-function draw_graph(lines) {
-	const W = 208, H = 42, all = place(layout(lines), W + 22, H + 30);
-	/* an edge over several rows goes down beside whatever stands between */
-	const beside = (from, box) => Math.max(Math.min(from.x, box.x) + W / 2, ...all.filter(b => b.depth > from.depth && b.depth < box.depth).map(b => b.x + W + 10 + 5 * Math.min(6, box.depth - from.depth)));
-	const right = Math.max(...all.map(b => b.x)) + W + 52, bottom = Math.max(...all.map(b => b.y)) + H + 6;
-	const picture = svg("svg", { class: "picture", viewBox: `0 0 ${right} ${bottom}`, width: right, height: bottom, role: "group", "aria-label": "graph of the ops" });
-	picture.append(svg("defs", null, svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", fill: "context-stroke" }))));
-	for (const box of all) for (const from of box.from) {
-		const far = box.depth - from.depth > 1, X = far ? beside(from, box) : 0, lean = far ? Math.sign(X - box.x - W / 2) * W * .3 : 0;
-		const x0 = from.x + W / 2 + (far && X > from.x + W / 2 ? W * .3 : 0), y0 = from.y + H, x1 = box.x + W / 2 + lean, y1 = box.y - 2, bend = Math.max(14, (y1 - y0) / 2);
-		picture.append(svg("path", { class: "edge", "marker-end": "url(#tip)", d: far ? `M${x0} ${y0}C${x0} ${y0 + 30} ${X} ${y0 + 6} ${X} ${y0 + 46}L${X} ${y1 - 46}C${X} ${y1 - 6} ${x1} ${y1 - 30} ${x1} ${y1}`
-			: `M${x0} ${y0}C${x0} ${y0 + bend} ${x1} ${y1 - bend} ${x1} ${y1}` }));
-	}
-	for (const box of all) {
-		const at = svg("g", { class: "node" + (box.inner ? " inner" : ""), tabindex: "0", role: "button", "data-v": box.value, transform: `translate(${box.x} ${box.y})`, "aria-label": `${box.op} ${box.value} ${box.note}` },
-			svg("title", { text: box.title || box.value }), svg("rect", { width: W, height: H, rx: 8 }), svg("text", { x: 10, y: 18, "font-weight": 650, text: box.op }), svg("text", { class: "soft", x: W - 10, y: 18, "text-anchor": "end", text: box.inner ? box.value : "" }),
-			svg("text", { class: "soft", x: 10, y: 34, text: box.note + (box.extra ? " · " + box.extra : "") }));
-		at.querySelectorAll("text")[2].textContent = at.querySelectorAll("text")[2].textContent.slice(0, 32);
-		at.addEventListener("keydown", e => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); toggle(box.value); } });
-		picture.append(register(box.value, at));
-	}
-	return picture;
-}
-panel("columns", "A layer's graph", (data, section) => {
-	const shown = node("div", { class: "scroll" });
-	const which = node("select", { "aria-label": "after which pass" }, all_columns.map(c => node("option", { value: c.index, text: c.index ? "after " + c.title : c.title })));
-	const part = node("select", { "aria-label": "which part" });
-	const draw = () => {
-		const group = all_columns[which.value].groups.filter(g => g.key === part.value);
-		shown.replaceChildren(group.length ? draw_graph(group.flatMap(g => g.lines)) : node("p", { text: "That part is gone after this pass." }));
-	};
-	const keys = [...new Set(all_columns.flatMap(c => c.groups.map(g => g.key)))].filter(k => !/^(module|graph|return|inputs)$/.test(k));
-	keys.forEach(k => part.append(node("option", { value: k, text: k })));
-	part.value = keys.find(k => k.startsWith("layer ")) || keys[0] || "";
-	const fused = all_columns.find(c => c.title === "fuse");
-	if (fused) which.value = fused.index;
-	which.addEventListener("change", draw);
-	part.addEventListener("change", draw);
-	section.append(node("p", { text: "Weights stand in the ops that read them. Press an op to follow its value." }), node("div", { class: "tools" }, part, which), shown);
-	if (keys.length) draw();
 });

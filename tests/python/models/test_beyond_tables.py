@@ -1,13 +1,19 @@
-"""Texts whose ids or types the model's tables have no row for: a segment that an encoder with one type does not know is its first, a
-token that only the tokenizer knows is an error of its text; and fill-mask without a mask, or without a tokenizer that would know it."""
+"""Texts whose ids or types the model's tables have no row for: a segment that an encoder with one type does
+not know is its first, a token that only the tokenizer knows is an error of its text; and fill-mask without a
+mask, or without a tokenizer that would know it."""
+
 import ctypes, shutil
 from _support import *
 import make_bert
 
+
 def answer(path, *arguments, code=0, **more):
     p = run(path, *arguments, check=False, **more)
-    assert p.returncode == code, f"{path} {arguments}: exit {p.returncode}, expected {code}: {p.stderr.decode()}"
+    assert p.returncode == code, (
+        f"{path} {arguments}: exit {p.returncode}, expected {code}: {p.stderr.decode()}"
+    )
     return p.stdout.decode(), p.stderr.decode()
+
 
 def one_type():
     make_bert.random_bert("qa", 3, TMP / "qa", type_vocab_size=1, max_position_embeddings=40)
@@ -15,23 +21,45 @@ def one_type():
     pair = "who is it\tab cd ef gh, ij"
     plain, errors = answer(path, pair)
     start, end, _, text = plain.rstrip("\n").split("\t")
-    assert errors == "" and (text == "" or text == "ab cd ef gh, ij"[int(start):int(end)]), plain
+    assert errors == "" and (text == "" or text == "ab cd ef gh, ij"[int(start) : int(end)]), plain
     ids, _ = answer(path, "--tokenize", pair)
     assert ids.count("\t") == 1, f"the second segment is lost: {ids}"
     got, want = answer(path, "--logits", pair), answer(path, "--ids", "--logits", input=ids.encode())
     assert got == want, "text and its ids give other numbers"
 
+
 def text_call(library, text, pair, floats):
-    def strings(x): return None if x is None else (ctypes.c_char_p * 1)(x)
-    def sizes(x): return None if x is None else (ctypes.c_size_t * 1)(len(x))
+    def strings(x):
+        return None if x is None else (ctypes.c_char_p * 1)(x)
+
+    def sizes(x):
+        return None if x is None else (ctypes.c_size_t * 1)(len(x))
+
     out = np.full(floats, np.nan, np.float32)
-    return library.f("run_text")(library.context, strings(text), sizes(text), strings(pair), sizes(pair), ctypes.c_int32(1), out.ctypes.data_as(ctypes.c_void_p),
-                                 ctypes.c_size_t(floats), None, None), out
+    return library.f("run_text")(
+        library.context,
+        strings(text),
+        sizes(text),
+        strings(pair),
+        sizes(pair),
+        ctypes.c_int32(1),
+        out.ctypes.data_as(ctypes.c_void_p),
+        ctypes.c_size_t(floats),
+        None,
+        None,
+    ), out
+
 
 def more_tokens():
     _, config = make_bert.random_bert("classify", 1, TMP / "more", type_vocab_size=1)
-    with open(TMP / "more" / "vocab.txt", "a") as f: f.write("beyond\n")
-    path, library = build(TMP / "more", TMP / "more.out", "--cpu=baseline"), Library(build(TMP / "more", TMP / "more.so", "--cpu=baseline", "--emit=shared", "--name=more"), "more")
+    with open(TMP / "more" / "vocab.txt", "a") as f:
+        f.write("beyond\n")
+    path, library = (
+        build(TMP / "more", TMP / "more.out", "--cpu=baseline"),
+        Library(
+            build(TMP / "more", TMP / "more.so", "--cpu=baseline", "--emit=shared", "--name=more"), "more"
+        ),
+    )
     for options in ([], ["--batch", "3"], ["--on-overflow", "window"]):
         plain, errors = answer(path, *options, "a", "beyond", "b", code=1)
         assert plain == answer(path, "a", "b")[0] and "argument:2: error: token id" in errors, (plain, errors)
@@ -39,10 +67,15 @@ def more_tokens():
     for overflow in (0.0, 1.0, 2.0):
         library.f("set")(library.context, b"overflow", ctypes.c_double(overflow))
         status, out = text_call(library, b"a beyond", None, config.num_labels)
-        assert b"token id" in library.f("strerror")(status) and np.isnan(out).all(), f"overflow {overflow}: status {status}"
-    status, out = text_call(library, b"a", b"b c", config.num_labels)     # one type, a pair
+        assert b"token id" in library.f("strerror")(status) and np.isnan(out).all(), (
+            f"overflow {overflow}: status {status}"
+        )
+    status, out = text_call(library, b"a", b"b c", config.num_labels)  # one type, a pair
     ids = [int(i) for i in answer(path, "--tokenize", "a\tb c")[0].split()]
-    assert status == 0 and (out == library.run([ids], config.num_labels)).all(), f"a pair for an encoder with one type: status {status}"
+    assert status == 0 and (out == library.run([ids], config.num_labels)).all(), (
+        f"a pair for an encoder with one type: status {status}"
+    )
+
 
 def no_mask():
     make_bert.random_bert("fill-mask", 4, TMP / "mask")
@@ -50,10 +83,14 @@ def no_mask():
     plain, errors = answer(path, "--ids", "2 4 7 3", "2 7 3", code=1)
     assert plain.count("\n") == 1 and "argument:2: error: no mask" in errors, (plain, errors)
     shutil.copytree(TMP / "mask", TMP / "bare")
-    for file in ("vocab.txt", "tokenizer_config.json"): (TMP / "bare" / file).unlink()
+    for file in ("vocab.txt", "tokenizer_config.json"):
+        (TMP / "bare" / file).unlink()
     bare = build(TMP / "bare", TMP / "bare.out", "--cpu=baseline")
     assert "--logits" in answer(bare, "--ids", "2 4 7 3", code=1)[1]
     assert answer(bare, "--ids", "--logits", "2 4 7 3") == answer(path, "--ids", "--logits", "2 4 7 3")
 
-one_type(); more_tokens(); no_mask()
+
+one_type()
+more_tokens()
+no_mask()
 print("one type, tokens beyond the table, no mask: as they should be")

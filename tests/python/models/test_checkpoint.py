@@ -1,5 +1,7 @@
-"""--emit=checkpoint: what passes leave, as a Hugging Face directory: transformers loads it with the numbers of the same change made by hand, it
-compiles again to the same numbers, and nothing that was there gets lost."""
+"""--emit=checkpoint: what passes leave, as a Hugging Face directory: transformers loads it with the numbers
+of the same change made by hand, it compiles again to the same numbers, and nothing that was there gets
+lost."""
+
 import copy, os, pathlib
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -7,97 +9,230 @@ from transformers import AutoConfig, BertConfig, BertForPreTraining
 from whittling import *
 
 EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
-if not EVAL.exists(): skip("the unit tests are not built")
+if not EVAL.exists():
+    skip("the unit tests are not built")
+
 
 def without(model, gone):
     model = copy.deepcopy(model)
-    encoder(model).encoder.layer = torch.nn.ModuleList(l for i, l in enumerate(encoder(model).encoder.layer) if i not in gone)
+    encoder(model).encoder.layer = torch.nn.ModuleList(
+        l for i, l in enumerate(encoder(model).encoder.layer) if i not in gone
+    )
     return model
 
+
 def emit(directory, out, passes=None, *options):
-    run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", *([f"--passes={passes}"] if passes else []), *options)
+    run(
+        BERTC,
+        "build",
+        directory,
+        "--emit=checkpoint",
+        "-o",
+        out,
+        "--quiet",
+        *([f"--passes={passes}"] if passes else []),
+        *options,
+    )
     return out
+
 
 def load(kind, directory):
     """As a person would; complaints about missing or left-over weights are failures."""
-    model, info = make_bert.KINDS[kind].from_pretrained(directory, output_loading_info=True, attn_implementation="eager", dtype=torch.float32)
+    model, info = make_bert.KINDS[kind].from_pretrained(
+        directory, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
+    )
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
     return model.eval()
 
+
 def evaluated(directory, batch, *options):
     lines = "".join(" ".join(map(str, ids)) + "\n" for ids in batch)
-    return [next(iter(json.loads(line).values())) for line in run(EVAL, "--eval", directory, *options, input=lines.encode()).stdout.splitlines()]
+    return [
+        next(iter(json.loads(line).values()))
+        for line in run(EVAL, "--eval", directory, *options, input=lines.encode()).stdout.splitlines()
+    ]
+
 
 @torch.no_grad()
 def outputs(kind, model, batch):
-    rows = logits(model, batch) if kind != "qa" else [
-        torch.stack([o.start_logits[0], o.end_logits[0]], -1).double() for o in (model(input_ids=torch.tensor([ids])) for ids in batch)]
+    rows = (
+        logits(model, batch)
+        if kind != "qa"
+        else [
+            torch.stack([o.start_logits[0], o.end_logits[0]], -1).double()
+            for o in (model(input_ids=torch.tensor([ids])) for ids in batch)
+        ]
+    )
     return rows
+
 
 for n, kind in enumerate(make_bert.KINDS):
     model, config = make_bert.random_bert(kind, 300 + n, TMP / kind, num_hidden_layers=4)
-    batch = texts(config, n); changed = without(model, {0, 2}); out = emit(TMP / kind, TMP / f"{kind}.out", "drop-layers{layers=3,1}")
-    again = load(kind, out); assert again.config.num_hidden_layers == 2
-    for (name, a), (other, b) in zip(sorted(changed.state_dict().items()), sorted(again.state_dict().items())):
+    batch = texts(config, n)
+    changed = without(model, {0, 2})
+    out = emit(TMP / kind, TMP / f"{kind}.out", "drop-layers{layers=3,1}")
+    again = load(kind, out)
+    assert again.config.num_hidden_layers == 2
+    for (name, a), (other, b) in zip(
+        sorted(changed.state_dict().items()), sorted(again.state_dict().items())
+    ):
         assert name == other and torch.equal(a, b), f"{kind}: {name}"
-    for got, ours, want in zip(outputs(kind, again, batch), evaluated(out, batch), outputs(kind, changed, batch)):
-        compare(got, want, f"{kind}: transformers"); compare(ours, want, f"{kind}: compiled again")
-    assert AutoConfig.from_pretrained(out).architectures == config.architectures and again.config.id2label == config.id2label
+    for got, ours, want in zip(
+        outputs(kind, again, batch), evaluated(out, batch), outputs(kind, changed, batch)
+    ):
+        compare(got, want, f"{kind}: transformers")
+        compare(ours, want, f"{kind}: compiled again")
+    assert (
+        AutoConfig.from_pretrained(out).architectures == config.architectures
+        and again.config.id2label == config.id2label
+    )
     assert (out / "vocab.txt").read_bytes() == (TMP / kind / "vocab.txt").read_bytes()
     # what has not changed is the same to the bit, and writing it again gives the same bytes
-    twice = emit(out, TMP / f"{kind}.twice"); assert all((out / f).read_bytes() == (twice / f).read_bytes() for f in ("model.safetensors", "config.json"))
+    twice = emit(out, TMP / f"{kind}.twice")
+    assert all(
+        (out / f).read_bytes() == (twice / f).read_bytes() for f in ("model.safetensors", "config.json")
+    )
 
-# half precision stays half and is loaded as config.json has it, shards become one file, old names of LayerNorm are kept, f64 becomes f32
-model, config = make_bert.random_bert("encoder", 320, TMP / "e", num_hidden_layers=3); batch = texts(config, 1)
+# half precision stays half and is loaded as config.json has it, shards become one file, old names of
+# LayerNorm are kept, f64 becomes f32
+model, config = make_bert.random_bert("encoder", 320, TMP / "e", num_hidden_layers=3)
+batch = texts(config, 1)
+
+
 def changed_file(change):
-    tensors = {k: v.contiguous().clone() for k, v in change(load_file(TMP / "e" / "model.safetensors")).items()}; d = TMP / "form"
-    shutil.rmtree(d, ignore_errors=True); shutil.rmtree(TMP / "form.out", ignore_errors=True); shutil.copytree(TMP / "e", d); save_file(tensors, d / "model.safetensors", metadata={"format": "pt"})
-    return load_file(emit(d, TMP / "form.out", "drop-layers{layers=0,2}") / "model.safetensors"), json.loads((TMP / "form.out" / "config.json").read_text())
+    tensors = {
+        k: v.contiguous().clone() for k, v in change(load_file(TMP / "e" / "model.safetensors")).items()
+    }
+    d = TMP / "form"
+    shutil.rmtree(d, ignore_errors=True)
+    shutil.rmtree(TMP / "form.out", ignore_errors=True)
+    shutil.copytree(TMP / "e", d)
+    save_file(tensors, d / "model.safetensors", metadata={"format": "pt"})
+    return load_file(emit(d, TMP / "form.out", "drop-layers{layers=0,2}") / "model.safetensors"), json.loads(
+        (TMP / "form.out" / "config.json").read_text()
+    )
+
+
 tensors, written = changed_file(lambda t: {k: v.half() for k, v in t.items()})
 assert written["dtype"] == "float32" and all(t.dtype == torch.float16 for t in tensors.values())
 run(BERTC, "build", TMP / "e", "--emit=checkpoint", "-o", TMP / "bf16", "--weights=bf16", "--quiet")
 kinds = {t.dtype for t in load_file(TMP / "bf16" / "model.safetensors").values()}
-assert kinds == {torch.bfloat16, torch.float32} and json.loads((TMP / "bf16" / "config.json").read_text())["dtype"] == "float32"
+assert (
+    kinds == {torch.bfloat16, torch.float32}
+    and json.loads((TMP / "bf16" / "config.json").read_text())["dtype"] == "float32"
+)
 tensors, written = changed_file(lambda t: {k: v.double() for k, v in t.items()})
 assert written["dtype"] == "float32" and all(t.dtype == torch.float32 for t in tensors.values())
-tensors, written = changed_file(lambda t: {k.replace("LayerNorm.weight", "LayerNorm.gamma"): v for k, v in t.items()})
-assert "encoder.layer.1.output.LayerNorm.gamma" in tensors and "encoder.layer.2.output.LayerNorm.gamma" not in tensors
-tensors, _ = changed_file(lambda t: {**t, "embeddings.position_ids": torch.arange(5), "my.head.weight": torch.ones(2, 2), "encoder.layer.1.extra": torch.ones(1)})
-assert {"my.head.weight", "embeddings.position_ids"} <= tensors.keys() and not any("extra" in k for k in tensors)
-with safe_open(TMP / "form.out" / "model.safetensors", "pt") as f: assert f.metadata() == {"format": "pt"}
+tensors, written = changed_file(
+    lambda t: {k.replace("LayerNorm.weight", "LayerNorm.gamma"): v for k, v in t.items()}
+)
+assert (
+    "encoder.layer.1.output.LayerNorm.gamma" in tensors
+    and "encoder.layer.2.output.LayerNorm.gamma" not in tensors
+)
+tensors, _ = changed_file(
+    lambda t: {
+        **t,
+        "embeddings.position_ids": torch.arange(5),
+        "my.head.weight": torch.ones(2, 2),
+        "encoder.layer.1.extra": torch.ones(1),
+    }
+)
+assert {"my.head.weight", "embeddings.position_ids"} <= tensors.keys() and not any(
+    "extra" in k for k in tensors
+)
+with safe_open(TMP / "form.out" / "model.safetensors", "pt") as f:
+    assert f.metadata() == {"format": "pt"}
 model.save_pretrained(TMP / "sharded", max_shard_size="20KB")
 out = emit(TMP / "sharded", TMP / "sharded.out", "drop-layers{strategy=bottom keep=2}")
-for got, want in zip(logits(load("encoder", out), batch), logits(without(model, {0}), batch)): compare(got, want, "sharded")
+for got, want in zip(logits(load("encoder", out), batch), logits(without(model, {0}), batch)):
+    compare(got, want, "sharded")
 
 # two heads; a classifier used as an embedder keeps its classifier
-config = BertConfig(vocab_size=61, hidden_size=24, num_attention_heads=3, num_hidden_layers=3, intermediate_size=40, max_position_embeddings=20)
+config = BertConfig(
+    vocab_size=61,
+    hidden_size=24,
+    num_attention_heads=3,
+    num_hidden_layers=3,
+    intermediate_size=40,
+    max_position_embeddings=20,
+)
 make_bert.randomize(BertForPreTraining(config), 5).save_pretrained(TMP / "pretraining")
-again, info = BertForPreTraining.from_pretrained(emit(TMP / "pretraining", TMP / "pretraining.out", "drop-layers{layers=1}"), output_loading_info=True)
+again, info = BertForPreTraining.from_pretrained(
+    emit(TMP / "pretraining", TMP / "pretraining.out", "drop-layers{layers=1}"), output_loading_info=True
+)
 assert not info["missing_keys"] and not info["unexpected_keys"], info
 again = load("classify", emit(TMP / "classify", TMP / "embedder", "drop-layers{layers=0}", "--task=embed"))
-assert torch.equal(again.classifier.weight, make_bert.random_bert("classify", 301, TMP / "scratch", num_hidden_layers=4)[0].classifier.weight)
+assert torch.equal(
+    again.classifier.weight,
+    make_bert.random_bert("classify", 301, TMP / "scratch", num_hidden_layers=4)[0].classifier.weight,
+)
 
 # sentence-transformers: its modules come along, whether the encoder lies beside them or in a folder
 for sub in ("", "0_Transformer"):
-    home = TMP / f"sbert{sub}"; make_bert.random_bert("encoder", 330, home / sub, num_hidden_layers=3)
-    (home / "modules.json").write_text(json.dumps([{"idx": i, "name": str(i), "path": p, "type": f"sentence_transformers.models.{t}"}
-        for i, (p, t) in enumerate(((sub, "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"), ("3_Normalize", "Normalize")))]))
-    (home / "1_Pooling").mkdir(); (home / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
-    (home / "2_Dense").mkdir(); width = AutoConfig.from_pretrained(home / sub).hidden_size
-    (home / "2_Dense" / "config.json").write_text(json.dumps({"in_features": width, "out_features": 5, "bias": False, "activation_function": "torch.nn.modules.activation.Tanh"}))
+    home = TMP / f"sbert{sub}"
+    make_bert.random_bert("encoder", 330, home / sub, num_hidden_layers=3)
+    (home / "modules.json").write_text(
+        json.dumps(
+            [
+                {"idx": i, "name": str(i), "path": p, "type": f"sentence_transformers.models.{t}"}
+                for i, (p, t) in enumerate(
+                    (
+                        (sub, "Transformer"),
+                        ("1_Pooling", "Pooling"),
+                        ("2_Dense", "Dense"),
+                        ("3_Normalize", "Normalize"),
+                    )
+                )
+            ]
+        )
+    )
+    (home / "1_Pooling").mkdir()
+    (home / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    (home / "2_Dense").mkdir()
+    width = AutoConfig.from_pretrained(home / sub).hidden_size
+    (home / "2_Dense" / "config.json").write_text(
+        json.dumps(
+            {
+                "in_features": width,
+                "out_features": 5,
+                "bias": False,
+                "activation_function": "torch.nn.modules.activation.Tanh",
+            }
+        )
+    )
     save_file({"linear.weight": torch.randn(5, width)}, home / "2_Dense" / "model.safetensors")
     (home / sub / "sentence_bert_config.json").write_text('{"max_seq_length": 12}')
     out = emit(home, TMP / f"sbert{sub}.out", "drop-layers{strategy=top keep=1}")
-    for f in ("modules.json", "1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", f"{sub or '.'}/sentence_bert_config.json"):
+    for f in (
+        "modules.json",
+        "1_Pooling/config.json",
+        "2_Dense/config.json",
+        "2_Dense/model.safetensors",
+        f"{sub or '.'}/sentence_bert_config.json",
+    ):
         assert (out / f).read_bytes() == (home / f).read_bytes(), f
-    description = TMP / "few.xml"; run(BERTC, "describe", home / sub, "--task=embed", "-o", description)
+    description = TMP / "few.xml"
+    run(BERTC, "describe", home / sub, "--task=embed", "-o", description)
     batch = texts(AutoConfig.from_pretrained(out / sub), 2, (1, 5))
-    library, _ = program(out, "O1", "--cpu=baseline"); other, _ = program(home, "drop-layers{layers=0},O1", "--cpu=baseline")
-    for ids in batch: assert (library.run([ids[:12]], 5) == other.run([ids[:12]], 5)).all()
+    library, _ = program(out, "O1", "--cpu=baseline")
+    other, _ = program(home, "drop-layers{layers=0},O1", "--cpu=baseline")
+    for ids in batch:
+        assert (library.run([ids[:12]], 5) == other.run([ids[:12]], 5)).all()
 
 for directory, fetch in shared_models("minilm-l6"):
-    model = fetch(); batch = texts(model.config, 4); out = emit(directory, TMP / directory.name, "drop-layers{strategy=symmetric keep=4}")
+    model = fetch()
+    batch = texts(model.config, 4)
+    out = emit(directory, TMP / directory.name, "drop-layers{strategy=symmetric keep=4}")
     again = type(model).from_pretrained(out, attn_implementation="eager").float().eval()
-    for got, want in zip(logits(again, batch), logits(without(model, {2, 3}), batch)): compare(got, want, directory.name)
-    check(f"{directory.name} written and compiled again", out, "O2", without(model, {2, 3}), batch, "--cpu=native")
+    for got, want in zip(logits(again, batch), logits(without(model, {2, 3}), batch)):
+        compare(got, want, directory.name)
+    check(
+        f"{directory.name} written and compiled again",
+        out,
+        "O2",
+        without(model, {2, 3}),
+        batch,
+        "--cpu=native",
+    )
 print("checkpoints go round")

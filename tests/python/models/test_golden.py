@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Emitted code against transformers (fp32, eager) on seeded random models of every family, of odd sizes, every head,
-lengths from 1 to the maximum; and that the comparison notices: any tensor of one model perturbed by 10 % moves the
-output past the tolerance.
+"""Emitted code against transformers (fp32, eager) on seeded random models of every family, of odd sizes,
+every head, lengths from 1 to the maximum; and that the comparison notices: any tensor of one model perturbed
+by 10 % moves the output past the tolerance.
 
     test_golden.py [FAMILY...]"""
+
 import sys
 import numpy as np, torch
 from _support import FULL, TMP, Library, build, compare
@@ -19,8 +20,10 @@ def texts_for(row, config, seed):
     limit = row.longest(config)
     lengths = range(1, limit + 1) if FULL or limit <= 20 else sorted({1, 2, 3, limit // 2, limit - 1, limit})
     kinds = config.type_vocab_size if row.segments else 1
-    texts = [(r.integers(0, config.vocab_size, n).tolist(), r.integers(0, kinds, n).tolist()) for n in lengths]
-    for ids, _ in texts[2:]:    # the padding id is a token like any other
+    texts = [
+        (r.integers(0, config.vocab_size, n).tolist(), r.integers(0, kinds, n).tolist()) for n in lengths
+    ]
+    for ids, _ in texts[2:]:  # the padding id is a token like any other
         ids[len(ids) // 2] = config.pad_token_id
     return texts
 
@@ -50,8 +53,12 @@ def check(family, kind, seed, *options, **overrides):
     together = library.run([c[0] for c in cases], sum(w.size for w in want), [c[1] for c in cases])
     alone = np.concatenate([library.run([c[0]], w.size, [c[1]]) for c, w in zip(cases, want)])
     assert together.tobytes() == alone.tobytes(), f"{name}: a batch changes results"
-    print(f"{name:26} hidden {config.hidden_size:4} heads {config.num_attention_heads:2} {len(cases):2} lengths "
-          f"worst {worst:.3f} of the tolerance", flush=True)
+    print(
+        f"{name:26} hidden {config.hidden_size:4} heads {config.num_attention_heads:2} {len(cases):2} "
+        "lengths "
+        f"worst {worst:.3f} of the tolerance",
+        flush=True,
+    )
     return model, cases, want
 
 
@@ -65,10 +72,14 @@ def check_sensitivity(family, kind, model, cases, want):
             continue
         old = p.data.clone()
         p.data.mul_(1.1)
-        moved = max(np.abs(reference(row, model, kind, *c) - w).max() / (1e-4 * max(1, np.abs(w).max()))
-                    for c, w in zip(cases, want))
+        moved = max(
+            np.abs(reference(row, model, kind, *c) - w).max() / (1e-4 * max(1, np.abs(w).max()))
+            for c, w in zip(cases, want)
+        )
         p.data.copy_(old)
-        assert moved > 1, f"{family} {kind}: {name} perturbed by 10 % stays within the tolerance ({moved:.3f})"
+        assert moved > 1, (
+            f"{family} {kind}: {name} perturbed by 10 % stays within the tolerance ({moved:.3f})"
+        )
 
 
 count = 0
@@ -79,7 +90,7 @@ for family in sys.argv[1:] or ("bert", "distilbert"):
             more = {"tie_word_embeddings": False} if kind == "fill-mask" and family != "bert" else {}
             made = check(family, kind, seed + 100 * n, *(() if FULL else ("--cpu=baseline",)), **more)
             count += 1
-            if seed < 3:   # more with FULL would only repeat it
+            if seed < 3:  # more with FULL would only repeat it
                 check_sensitivity(family, kind, *made)
     check(family, "fill-mask", 701)
     check(family, "regression", 900, "-O0")

@@ -1,4 +1,6 @@
-"""What emitted programs print for every task, against transformers on seeded random models: labels, scores, spans, answers, masks."""
+"""What emitted programs print for every task, against transformers on seeded random models: labels, scores,
+spans, answers, masks."""
+
 import json
 import numpy as np, torch
 from transformers.models.bert import BertTokenizerFast
@@ -6,24 +8,39 @@ from _support import *
 import make_bert
 
 TEXTS = ["banana moti, sela!", "a", "", "zeku lomi tara vobe. kuna? nasi-poto 42", "dela " * 9, "x1 y2' z3"]
-PAIRS = [("what is moti", "sela banana moti, and kuna zeku. a tara vobe lomi"), ("a", "b"), ("who", "one two three four five six seven eight")]
+PAIRS = [
+    ("what is moti", "sela banana moti, and kuna zeku. a tara vobe lomi"),
+    ("a", "b"),
+    ("who", "one two three four five six seven eight"),
+]
+
 
 def program(kind, seed, *options, **overrides):
     directory = TMP / f"{kind}-{seed}"
     overrides = {"max_position_embeddings": 64, "type_vocab_size": 2, **overrides}
     model, config = make_bert.random_bert(kind, seed, directory, **overrides)
-    tokenizer = BertTokenizerFast(vocab_file=str(directory / "vocab.txt"), vocab=str(directory / "vocab.txt"), model_max_length=64)
+    tokenizer = BertTokenizerFast(
+        vocab_file=str(directory / "vocab.txt"), vocab=str(directory / "vocab.txt"), model_max_length=64
+    )
     return model, tokenizer, build(directory, TMP / f"{kind}-{seed}.out", *options)
+
 
 def answers(path, lines, *options, code=0):
     p = run(path, *options, input="".join(line + "\n" for line in lines).encode(), check=False)
-    assert p.returncode == code, f"{path} {options}: exit {p.returncode}, expected {code}\n{p.stderr.decode()}"
+    assert p.returncode == code, (
+        f"{path} {options}: exit {p.returncode}, expected {code}\n{p.stderr.decode()}"
+    )
     return p.stdout.decode().split("\n")[:-1]
 
-def logits(model, tokenizer, text, pair=None):
-    with torch.no_grad(): return model(**tokenizer(text, pair, return_tensors="pt", truncation=True))
 
-def near(got, want, what, tolerance=2e-4): assert abs(got - want) <= tolerance, f"{what}: {got}, expected {want}"
+def logits(model, tokenizer, text, pair=None):
+    with torch.no_grad():
+        return model(**tokenizer(text, pair, return_tensors="pt", truncation=True))
+
+
+def near(got, want, what, tolerance=2e-4):
+    assert abs(got - want) <= tolerance, f"{what}: {got}, expected {want}"
+
 
 def classify(seed):
     model, tokenizer, path = program("classify", seed)
@@ -31,36 +48,49 @@ def classify(seed):
     plain, objects, raw = (answers(path, TEXTS, *o) for o in ((), ("--json",), ("--logits",)))
     assert len(plain) == len(objects) == len(raw) == len(TEXTS), plain
     for text, line, obj, row in zip(TEXTS, plain, map(json.loads, objects), map(json.loads, raw)):
-        want = logits(model, tokenizer, text).logits[0]; p = want.softmax(0)
+        want = logits(model, tokenizer, text).logits[0]
+        p = want.softmax(0)
         compare(row, want, "logits")
         label, score = line.split("\t")
         assert label == obj["label"] == labels[want.argmax()], (line, obj, want)
-        near(float(score), float(p.max()), line); near(obj["score"], float(p.max()), line)
+        near(float(score), float(p.max()), line)
+        near(obj["score"], float(p.max()), line)
         assert list(obj["scores"]) == labels
-        for name, want_score in zip(labels, p): near(obj["scores"][name], float(want_score), name)
+        for name, want_score in zip(labels, p):
+            near(obj["scores"][name], float(want_score), name)
     return f"classify {len(TEXTS)} texts"
+
 
 def multi(seed):
     model, tokenizer, path = program("multi", seed, "--cpu=baseline")
     labels = list(model.config.id2label.values())
     for threshold in (0.5, 0.2):
-        for text, line, obj in zip(TEXTS, answers(path, TEXTS, "--threshold", threshold), map(json.loads, answers(path, TEXTS, "--threshold", threshold, "--json"))):
+        for text, line, obj in zip(
+            TEXTS,
+            answers(path, TEXTS, "--threshold", threshold),
+            map(json.loads, answers(path, TEXTS, "--threshold", threshold, "--json")),
+        ):
             p = logits(model, tokenizer, text).logits[0].sigmoid()
             want = [(l, float(s)) for l, s in zip(labels, p) if s >= threshold]
             fields = line.split("\t") if line else []
             assert fields[0::2] == [l for l, _ in want] == obj["labels"], (line, want)
-            for got, (_, s) in zip(fields[1::2], want): near(float(got), s, line)
-            for name, s in zip(labels, p): near(obj["scores"][name], float(s), name)
+            for got, (_, s) in zip(fields[1::2], want):
+                near(float(got), s, line)
+            for name, s in zip(labels, p):
+                near(obj["scores"][name], float(s), name)
     return "multi-label"
+
 
 def regression(seed):
     model, tokenizer, path = program("regression", seed, "--cpu=baseline")
     lines = TEXTS + ["\t".join(p) for p in PAIRS]
     for line, got, obj in zip(lines, answers(path, lines), map(json.loads, answers(path, lines, "--json"))):
         want = float(logits(model, tokenizer, *line.split("\t")).logits[0, 0])
-        near(float(got), want, line); near(obj["score"], want, line)
+        near(float(got), want, line)
+        near(obj["score"], want, line)
         assert "label" not in obj and len(obj) == 1, obj
     return "regression on texts and pairs"
+
 
 def next_sentence(seed):
     model, tokenizer, path = program("nsp", seed, "--cpu=baseline")
@@ -71,115 +101,207 @@ def next_sentence(seed):
         near(float(score), float(want.max()), line)
     return "next sentence"
 
+
 def tag_program(seed):
     labels = ["O", "B-A", "I-A", "B-B", "I-B"]
-    return program("tag", seed, num_labels=5, id2label=dict(enumerate(labels)), label2id={l: i for i, l in enumerate(labels)})
+    return program(
+        "tag",
+        seed,
+        num_labels=5,
+        id2label=dict(enumerate(labels)),
+        label2id={l: i for i, l in enumerate(labels)},
+    )
+
 
 def words_of(model, tokenizer, text):
     """(start, end, label, score) of each pre-token: its first sub-token's."""
-    e = tokenizer(text, return_tensors="pt", truncation=True); p = model(**{k: v for k, v in e.items()}).logits[0].softmax(1); words = {}
+    e = tokenizer(text, return_tensors="pt", truncation=True)
+    p = model(**{k: v for k, v in e.items()}).logits[0].softmax(1)
+    words = {}
     for i, w in enumerate(e.word_ids()):
         if w is not None and w not in words:
             words[w] = (*e.word_to_chars(w), model.config.id2label[int(p[i].argmax())], float(p[i].max()))
     return list(words.values())
 
+
 def spans_of(words):
-    spans = []; open_type = None
+    spans = []
+    open_type = None
     for start, end, label, score in words:
-        if label == "O": open_type = None; continue
-        if label[0] == "I" and open_type == label[2:]: spans[-1][1] = end; spans[-1][3].append(score)
-        else: spans.append([start, end, label[2:], [score]]); open_type = label[2:]
+        if label == "O":
+            open_type = None
+            continue
+        if label[0] == "I" and open_type == label[2:]:
+            spans[-1][1] = end
+            spans[-1][3].append(score)
+        else:
+            spans.append([start, end, label[2:], [score]])
+            open_type = label[2:]
     return [(s, e, l, sum(p) / len(p)) for s, e, l, p in spans]
 
+
 def tag(seed):
-    model, tokenizer, path = tag_program(seed); found = 0
+    model, tokenizer, path = tag_program(seed)
+    found = 0
     for text, obj in zip(TEXTS, map(json.loads, answers(path, TEXTS, "--json"))):
-        with torch.no_grad(): want = spans_of(words_of(model, tokenizer, text))
-        assert [(s["start"], s["end"], s["label"]) for s in obj["spans"]] == [w[:3] for w in want], (text, obj, want)
+        with torch.no_grad():
+            want = spans_of(words_of(model, tokenizer, text))
+        assert [(s["start"], s["end"], s["label"]) for s in obj["spans"]] == [w[:3] for w in want], (
+            text,
+            obj,
+            want,
+        )
         for s, w in zip(obj["spans"], want):
-            near(s["score"], w[3], text); assert s["text"] == text[s["start"]:s["end"]]
+            near(s["score"], w[3], text)
+            assert s["text"] == text[s["start"] : s["end"]]
         found += len(want)
-    plain = answers(path, TEXTS); assert plain.count("") == len(TEXTS), plain
-    assert [l.split("\t")[4] for l in plain if l] == [s["text"] for o in map(json.loads, answers(path, TEXTS, "--json")) for s in o["spans"]]
+    plain = answers(path, TEXTS)
+    assert plain.count("") == len(TEXTS), plain
+    assert [l.split("\t")[4] for l in plain if l] == [
+        s["text"] for o in map(json.loads, answers(path, TEXTS, "--json")) for s in o["spans"]
+    ]
     for text, block in zip(TEXTS, token_blocks(answers(path, TEXTS, "--tokens"))):
-        with torch.no_grad(): labels = {w[0]: w[2] for w in words_of(model, tokenizer, text)}
-        at = 0; want = []
+        with torch.no_grad():
+            labels = {w[0]: w[2] for w in words_of(model, tokenizer, text)}
+        at = 0
+        want = []
         for word in text.split(" "):
-            if word: want.append(f"{word}\t{labels.get(at, 'O')}")
+            if word:
+                want.append(f"{word}\t{labels.get(at, 'O')}")
             at += len(word) + 1
         assert block == want, (text, block, want)
     return f"tag {found} spans"
 
+
 def token_blocks(lines):
     blocks = [[]]
     for line in lines:
-        if line: blocks[-1].append(line)
-        else: blocks.append([])
+        if line:
+            blocks[-1].append(line)
+        else:
+            blocks.append([])
     return blocks[:-1]
+
 
 def qa(seed):
     """Scores as the question-answering pipeline of transformers 4 computed them."""
     model, tokenizer, path = program("qa", seed)
     lines = ["\t".join(p) for p in PAIRS]
-    for (question, context), line, obj in zip(PAIRS, answers(path, lines), map(json.loads, answers(path, lines, "--json"))):
+    for (question, context), line, obj in zip(
+        PAIRS, answers(path, lines), map(json.loads, answers(path, lines, "--json"))
+    ):
         e = tokenizer(question, context, return_tensors="pt")
-        with torch.no_grad(): out = model(**e)
-        seq = np.array([-1 if s is None else s for s in e.sequence_ids()]); allowed = seq == 1; allowed[0] = True
-        start, end = (torch.where(torch.tensor(allowed), l[0], torch.tensor(-1e4)).double().softmax(0).numpy().copy() for l in (out.start_logits, out.end_logits))
+        with torch.no_grad():
+            out = model(**e)
+        seq = np.array([-1 if s is None else s for s in e.sequence_ids()])
+        allowed = seq == 1
+        allowed[0] = True
+        start, end = (
+            torch.where(torch.tensor(allowed), l[0], torch.tensor(-1e4)).double().softmax(0).numpy().copy()
+            for l in (out.start_logits, out.end_logits)
+        )
         start[0] = end[0] = 0
-        scores = np.triu(np.outer(start, end)); scores = np.tril(scores, 14)
+        scores = np.triu(np.outer(start, end))
+        scores = np.tril(scores, 14)
         i, j = np.unravel_index(scores.argmax(), scores.shape)
-        a, b = e.word_to_chars(e.token_to_word(int(i)), sequence_index=1)[0], e.word_to_chars(e.token_to_word(int(j)), sequence_index=1)[1]
+        a, b = (
+            e.word_to_chars(e.token_to_word(int(i)), sequence_index=1)[0],
+            e.word_to_chars(e.token_to_word(int(j)), sequence_index=1)[1],
+        )
         assert (obj["start"], obj["end"], obj["answer"]) == (a, b, context[a:b]), (obj, a, b)
         near(obj["score"], scores.max(), line)
         assert line.split("\t")[:2] == [str(a), str(b)] and line.split("\t")[3] == context[a:b], line
     answers(path, ["no context"], code=1)
     return "question answering"
 
+
 def fill_mask(seed):
     model, tokenizer, path = program("fill-mask", seed, "--cpu=baseline")
     texts = ["a [MASK] moti.", "[MASK]", "one [MASK] two [MASK]"]
     for text, line, obj in zip(texts, answers(path, texts), map(json.loads, answers(path, texts, "--json"))):
         e = tokenizer(text, return_tensors="pt")
-        with torch.no_grad(): p = model(**e).logits[0].softmax(1)
+        with torch.no_grad():
+            p = model(**e).logits[0].softmax(1)
         rows = p[(e["input_ids"][0] == tokenizer.mask_token_id)]
         got = obj["candidates"] if len(rows) > 1 else [obj["candidates"]]
-        fields = line.split("\t"); assert len(fields) == 10 * len(rows), line
+        fields = line.split("\t")
+        assert len(fields) == 10 * len(rows), line
         for m, (row, candidates) in enumerate(zip(rows, got)):
             values, ids = row.topk(5)
             assert [c["id"] for c in candidates] == ids.tolist(), (candidates, ids)
-            assert fields[10 * m:10 * m + 10:2] == tokenizer.convert_ids_to_tokens(ids.tolist()) == [c["token"] for c in candidates], line
-            for c, v in zip(candidates, values): near(c["score"], float(v), text)
-    lines = answers(path, ["no mask here", "a [MASK]"], code=1); assert len(lines) == 1, lines
+            assert (
+                fields[10 * m : 10 * m + 10 : 2]
+                == tokenizer.convert_ids_to_tokens(ids.tolist())
+                == [c["token"] for c in candidates]
+            ), line
+            for c, v in zip(candidates, values):
+                near(c["score"], float(v), text)
+    lines = answers(path, ["no mask here", "a [MASK]"], code=1)
+    assert len(lines) == 1, lines
     return "fill-mask"
+
 
 def embed(seed):
     model, tokenizer, path = program("encoder", seed, "--task=embed", "--outputs=hidden")
-    texts = TEXTS; raw = run(path, "--raw", input="".join(t + "\n" for t in texts).encode()).stdout
+    texts = TEXTS
+    raw = run(path, "--raw", input="".join(t + "\n" for t in texts).encode()).stdout
     rows = np.frombuffer(raw, "<f4").reshape(len(texts), -1)
-    for text, line, obj, row, hidden in zip(texts, map(json.loads, answers(path, texts)), map(json.loads, answers(path, texts, "--json")), rows, map(json.loads, answers(path, texts, "--hidden"))):
-        with torch.no_grad(): h = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
-        want = h.mean(0); want = want / want.norm()
-        compare(line, want, "embedding"); compare(hidden, h, "hidden")
+    for text, line, obj, row, hidden in zip(
+        texts,
+        map(json.loads, answers(path, texts)),
+        map(json.loads, answers(path, texts, "--json")),
+        rows,
+        map(json.loads, answers(path, texts, "--hidden")),
+    ):
+        with torch.no_grad():
+            h = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        want = h.mean(0)
+        want = want / want.norm()
+        compare(line, want, "embedding")
+        compare(hidden, h, "hidden")
         assert line == obj["embedding"]
-        assert (np.array(line, np.float32) == row).all()   # 9 digits say a float exactly
+        assert (np.array(line, np.float32) == row).all()  # 9 digits say a float exactly
     return "embed"
+
 
 def windows(seed):
     """Longer than the model takes: windows against the same done by hand."""
     model, tokenizer, path = program("classify", seed, "--max-tokens", "20", "--cpu=baseline")
     text = " ".join("b c d f g h k l m n p r s t v z".split() * 4)
     limit = 18
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]; cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-    with torch.no_grad(): parts = [model(torch.tensor([[cls] + ids[i:i + limit] + [sep]])).logits[0] for i in range(0, len(ids), limit)]
-    compare(json.loads(answers(path, [text], "--on-overflow=window", "--logits")[0]), torch.stack(parts).mean(0), "windows")
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    with torch.no_grad():
+        parts = [
+            model(torch.tensor([[cls] + ids[i : i + limit] + [sep]])).logits[0]
+            for i in range(0, len(ids), limit)
+        ]
+    compare(
+        json.loads(answers(path, [text], "--on-overflow=window", "--logits")[0]),
+        torch.stack(parts).mean(0),
+        "windows",
+    )
     assert json.loads(answers(path, [text], "--on-overflow=window", "--json")[0])["windows"] == len(parts)
     compare(json.loads(answers(path, [text], "--logits")[0]), parts[0], "truncated")
     assert json.loads(answers(path, [text], "--json")[0])["truncated"] is True
     answers(path, [text], "--on-overflow=error", code=1)
     return f"{len(parts)} windows"
 
+
 def main():
-    for check, seeds in ((classify, (7,)), (multi, (1,)), (regression, (2,)), (next_sentence, (3,)), (tag, (4,)), (qa, (5,)), (fill_mask, (6,)), (embed, (8,)), (windows, (9,))):
-        for seed in seeds: print(f"ok {check(seed)} (seed {seed})", flush=True)
+    for check, seeds in (
+        (classify, (7,)),
+        (multi, (1,)),
+        (regression, (2,)),
+        (next_sentence, (3,)),
+        (tag, (4,)),
+        (qa, (5,)),
+        (fill_mask, (6,)),
+        (embed, (8,)),
+        (windows, (9,)),
+    ):
+        for seed in seeds:
+            print(f"ok {check(seed)} (seed {seed})", flush=True)
+
+
 main()

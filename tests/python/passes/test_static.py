@@ -1,74 +1,168 @@
-"""quantize-int8 against PyTorch with exactly the scales, codes and biases that the pass has learnt, read from its IR. The ops of scheme=static alone: the same codes. Whole
-models, both schemes: every linear of transformers' model computes on codes, the rest stays in fp32; mean cosine, labels, and what int8 costs against fp32.
-With plain C kernels and with those of this machine."""
+"""quantize-int8 against PyTorch with exactly the scales, codes and biases that the pass has learnt, read from
+its IR. The ops of scheme=static alone: the same codes. Whole models, both schemes: every linear of
+transformers' model computes on codes, the rest stays in fp32; mean cosine, labels, and what int8 costs
+against fp32. With plain C kernels and with those of this machine."""
+
 from whittling import *
 from on_codes import *
 
 PASSES = "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8{scheme=%s attention=f32}"
 
-def cosines(a, b): return np.array([float(torch.nn.functional.cosine_similarity(x.flatten(), y.flatten(), dim=0)) for x, y in zip(a, b)])
+
+def cosines(a, b):
+    return np.array(
+        [float(torch.nn.functional.cosine_similarity(x.flatten(), y.flatten(), dim=0)) for x, y in zip(a, b)]
+    )
+
 
 # ---- the ops alone: identity weights show the codes
 K, N, S = 37, 21, 50
-r = np.random.default_rng(5); floats = lambda *shape: r.standard_normal(shape).astype(np.float32)
+r = np.random.default_rng(5)
+floats = lambda *shape: r.standard_normal(shape).astype(np.float32)
 spell = lambda x: "[" + ", ".join(f"{float(v):.9g}" for v in np.asarray(x).ravel()) + "]"
-x, m, z = floats(S, K), floats(K) * 60, floats(K) * 30; x[3, 5], x[4, 6], x[5, 7] = 1e30, -1e30, 0
-w, ws, b, m2, z2 = r.integers(-127, 128, (N, K)), np.abs(floats(N)) * 0.01, floats(N), floats(N) * 0.5, floats(N) * 20
+x, m, z = floats(S, K), floats(K) * 60, floats(K) * 30
+x[3, 5], x[4, 6], x[5, 7] = 1e30, -1e30, 0
+w, ws, b, m2, z2 = (
+    r.integers(-127, 128, (N, K)),
+    np.abs(floats(N)) * 0.01,
+    floats(N),
+    floats(N) * 0.5,
+    floats(N) * 20,
+)
 for act in ("none", "relu"):
-    text = (f"module @m\ngraph @main(%ids: i32[S]) level=fused {{\n  %t = const {spell(x)} : f32[{S},{K}]\n  %x = embed %t, %ids : f32[S,{K}]\n"
-        f"  %m = const {spell(m)} : f32[{K}]\n  %z = const {spell(z)} : f32[{K}]\n  %q, %s = quantize_static %x, %m, %z : i8[S,{K}], f32[S]\n  %w = const {spell(w)} : i8[{N},{K}]\n"
-        f"  %ws = const {spell(ws)} : f32[{N}]\n  %b = const {spell(b)} : f32[{N}]\n  %i = linear_i8 %q, %s, %w, %ws, %b {{act={act}}} : f32[S,{N}]\n  %m2 = const {spell(m2)} : f32[{N}]\n"
-        f"  %z2 = const {spell(z2)} : f32[{N}]\n  %r, %u = quantize_static %i, %m2, %z2 : i8[S,{N}], f32[S]\n  %one = const {spell(np.eye(N, dtype=int))} : i8[{N},{N}]\n"
-        f"  %ones = const splat(1) : f32[{N}]\n  %y = linear_i8 %r, %u, %one, %ones : f32[S,{N}]\n  return hidden=%y\n}}\n")
-    path = TMP / f"op-{act}.bir"; path.write_text(text)
+    text = (
+        "module @m\n"
+        f"graph @main(%ids: i32[S]) level=fused {{\n"
+        f"  %t = const {spell(x)} : f32[{S},{K}]\n"
+        f"  %x = embed %t, %ids : f32[S,{K}]\n"
+        f"  %m = const {spell(m)} : f32[{K}]\n"
+        f"  %z = const {spell(z)} : f32[{K}]\n"
+        f"  %q, %s = quantize_static %x, %m, %z : i8[S,{K}], f32[S]\n"
+        f"  %w = const {spell(w)} : i8[{N},{K}]\n"
+        f"  %ws = const {spell(ws)} : f32[{N}]\n"
+        f"  %b = const {spell(b)} : f32[{N}]\n"
+        f"  %i = linear_i8 %q, %s, %w, %ws, %b {{act={act}}} : f32[S,{N}]\n"
+        f"  %m2 = const {spell(m2)} : f32[{N}]\n"
+        f"  %z2 = const {spell(z2)} : f32[{N}]\n"
+        f"  %r, %u = quantize_static %i, %m2, %z2 : i8[S,{N}], f32[S]\n"
+        f"  %one = const {spell(np.eye(N, dtype=int))} : i8[{N},{N}]\n"
+        f"  %ones = const splat(1) : f32[{N}]\n"
+        f"  %y = linear_i8 %r, %u, %one, %ones : f32[S,{N}]\n"
+        "  return hidden=%y\n"
+        f"}}\n"
+    )
+    path = TMP / f"op-{act}.bir"
+    path.write_text(text)
     for cpu in ("native", "x86-64"):
-        emitted = TMP / f"op-{act}-{cpu}.so"; build(path, emitted, "--emit=shared", "--name=m", f"--cpu={cpu}")
+        emitted = TMP / f"op-{act}-{cpu}.so"
+        build(path, emitted, "--emit=shared", "--name=m", f"--cpu={cpu}")
         got = Library(emitted, "m").run([list(range(S))], S * N).reshape(S, N)
-        t = lambda v: torch.tensor(np.asarray(v)); q = codes(t(x), t(m), t(z))
+        t = lambda v: torch.tensor(np.asarray(v))
+        q = codes(t(x), t(m), t(z))
         y = ((q.double() @ t(w).double().T) * t(ws).double() + t(b).double()).float()
         want = codes(y.relu() if act == "relu" else y, t(m2), t(z2)).numpy()
-        assert (got == want).all(), f"codes differ, act={act} cpu={cpu}: {np.abs(got - want).max()} in {(got != want).sum()} places"
+        assert (got == want).all(), (
+            f"codes differ, act={act} cpu={cpu}: {np.abs(got - want).max()} in {(got != want).sum()} places"
+        )
 print(f"quantize_static, and linear_i8 that writes codes: the same {2 * S * N} codes")
+
 
 # ---- whole models
 def whole(what, directory, model, passes, batch, bars):
-    """One build a CPU against one emulation: least mean cosine, least share of equal labels (1 where there are none). bars: of cosines with fp32, mean and 5th percentile."""
+    """One build a CPU against one emulation: least mean cosine, least share of equal labels (1 where there
+    are none). bars: of cosines with fp32, mean and 5th percentile."""
     path = TMP / f"{what}.bir"
-    run(BERTC, "build", directory, "-o", path, "--quiet", f"--passes={passes}", "--emit=bir", "--stop-after=quantize-int8", "--outputs=")
-    plain = logits(model, batch); linears = learnt(path, directory)
+    run(
+        BERTC,
+        "build",
+        directory,
+        "-o",
+        path,
+        "--quiet",
+        f"--passes={passes}",
+        "--emit=bir",
+        "--stop-after=quantize-int8",
+        "--outputs=",
+    )
+    plain = logits(model, batch)
+    linears = learnt(path, directory)
     emulated, taken = on_codes(model, linears)
-    assert taken == len(linears), f"{what}: {len(linears)} linears on codes, {taken} of them in PyTorch: {sorted(linears)}"
-    want = logits(emulated, batch); labelled = hasattr(model, "classifier"); least = [1, 1]
+    assert taken == len(linears), (
+        f"{what}: {len(linears)} linears on codes, {taken} of them in PyTorch: {sorted(linears)}"
+    )
+    want = logits(emulated, batch)
+    labelled = hasattr(model, "classifier")
+    least = [1, 1]
     for cpu in ("x86-64", "native"):
-        library = Library(build(path, TMP / f"{what}-{cpu}.so", "--emit=shared", "--name=m", f"--search={directory}", f"--cpu={cpu}"), "m")
+        library = Library(
+            build(
+                path,
+                TMP / f"{what}-{cpu}.so",
+                "--emit=shared",
+                "--name=m",
+                f"--search={directory}",
+                f"--cpu={cpu}",
+            ),
+            "m",
+        )
         # plain C takes ten times as long as kernels of this machine, where it is one of AVX-512
-        part = slice(None, None, 4 if len(batch) > 20 and cpu == "x86-64" else 1); wanted = want[part]
-        got = [torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch[part], wanted)]
-        if want[0].numel() == 2:   # two logits, nearly opposite: beside the boundary the cosine of a text is that of noise, so all texts are one vector
+        part = slice(None, None, 4 if len(batch) > 20 and cpu == "x86-64" else 1)
+        wanted = want[part]
+        got = [
+            torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double()
+            for ids, w in zip(batch[part], wanted)
+        ]
+        # two logits, nearly opposite: beside the boundary the cosine of a text is that of noise, so all
+        # texts are one vector
+        if want[0].numel() == 2:
             near, far = (cosines([torch.cat(got)], [torch.cat(other)]) for other in (wanted, plain[part]))
-        else: near, far = cosines(got, wanted), cosines(got, plain[part])
-        clear = clear_labels(f"{what} {cpu}", got, wanted) if labelled else 1; same, labels = equal_labels(got, wanted) if labelled else (1, 0)
-        print(f"{what} {cpu}: {taken} linears, {len(got)} texts: cosine with the emulation {near.mean():.6f} (least {near.min():.6f}), {same:.3%} of {labels} labels equal, "
-              f"{clear:.2%} clear; with fp32 {far.mean():.4f}, 5th percentile {np.percentile(far, 5):.4f}", flush=True)
+        else:
+            near, far = cosines(got, wanted), cosines(got, plain[part])
+        clear = clear_labels(f"{what} {cpu}", got, wanted) if labelled else 1
+        same, labels = equal_labels(got, wanted) if labelled else (1, 0)
+        print(
+            f"{what} {cpu}: {taken} linears, {len(got)} texts: cosine with the emulation {near.mean():.6f} "
+            f"(least {near.min():.6f}), {same:.3%} of {labels} labels equal, "
+            f"{clear:.2%} clear; with fp32 {far.mean():.4f}, 5th percentile {np.percentile(far, 5):.4f}",
+            flush=True,
+        )
         assert clear >= 0.8, f"{what} {cpu}: {clear:.1%} of labels clear"
-        assert far.mean() >= bars[0] and np.percentile(far, 5) >= bars[1], f"{what} {cpu}: cosine with fp32 {far.mean()}, 5th percentile {np.percentile(far, 5)}"
+        assert far.mean() >= bars[0] and np.percentile(far, 5) >= bars[1], (
+            f"{what} {cpu}: cosine with fp32 {far.mean()}, 5th percentile {np.percentile(far, 5)}"
+        )
         least = [min(least[0], near.mean()), min(least[1], same)]
     return least
 
-# Of scheme=dynamic a row's scale moves with its largest number, and one code that rounding carries to either side moves others in every layer behind it: of minilm-l6 the
-# emulation itself, its GELU in double, has a cosine of 0.9999 with itself, plain C 0.9998 with it, AVX-512 with its GELU behind 8 bits (2.3e-6 off) 0.9988; with fp32 all of
-# them have 0.9975. In one layer, behind which nothing can grow, it is 0.9999997: there the bar is near.
+
+# Of scheme=dynamic a row's scale moves with its largest number, and one code that rounding carries to either
+# side moves others in every layer behind it: of minilm-l6 the emulation itself, its GELU in double, has a
+# cosine of 0.9999 with itself, plain C 0.9998 with it, AVX-512 with its GELU behind 8 bits (2.3e-6 off)
+# 0.9988; with fp32 all of them have 0.9975. In one layer, behind which nothing can grow, it is 0.9999997:
+# there the bar is near.
 DYNAMIC = {"minilm-sst2": 0.9999, "minilm-ncbi": 0.9999, "minilm-l6": 0.998}
 
 if SHARED:
     for directory, load in shared_models("minilm-ncbi", "minilm-l6"):
-        train, batch = real_texts(directory, 500 if FULL else 200 if directory.name == "minilm-ncbi" else 20); name = directory.name
-        for scheme, bar, bars in ((f"static data={train} limit=100", 0.9999, (0.985, 0.97)), ("dynamic", DYNAMIC[name], (0.995, 0.985))):
+        train, batch = real_texts(directory, 500 if FULL else 200 if directory.name == "minilm-ncbi" else 20)
+        name = directory.name
+        for scheme, bar, bars in (
+            (f"static data={train} limit=100", 0.9999, (0.985, 0.97)),
+            ("dynamic", DYNAMIC[name], (0.995, 0.985)),
+        ):
             near, same = whole(f"{name}-{scheme.split()[0]}", directory, load(), PASSES % scheme, batch, bars)
             assert near >= bar, f"{name} {scheme}: cosine {near}"
             assert same >= 0.995, f"{name} {scheme}: {same:.2%} of labels equal"
         if name == "minilm-l6":
-            model = load(); model.encoder.layer = model.encoder.layer[:1]
-            near, same = whole(f"{name}-one-layer", directory, model, "drop-layers{layers=0}," + PASSES % "dynamic", batch[:20], (0.995, 0.985))
+            model = load()
+            model.encoder.layer = model.encoder.layer[:1]
+            near, same = whole(
+                f"{name}-one-layer",
+                directory,
+                model,
+                "drop-layers{layers=0}," + PASSES % "dynamic",
+                batch[:20],
+                (0.995, 0.985),
+            )
             assert near >= 0.999999, f"{name}, one layer: cosine {near}"
-else: print("no shared models beside the repository: the ops alone")
+else:
+    print("no shared models beside the repository: the ops alone")

@@ -1,4 +1,6 @@
-"""Ids, types, byte offsets and words of real texts in six languages, against the `tokenizers` library: 100 %."""
+"""Ids, types, byte offsets and words of real texts in six languages, against the `tokenizers` library: 100
+%."""
+
 import glob
 import os
 import tempfile
@@ -18,10 +20,21 @@ assert len(texts) > 1000, len(texts)
 with tempfile.TemporaryDirectory() as temporary:
     vocab = lambda name: os.path.join(T.SHARED, "data", "vocab", name, "vocab.txt")
     cases = [
-        ("uncased", T.wordpiece(vocab("bert-base-uncased"), True), T.from_vocab_txt("bert-base-uncased", temporary)),
-        ("cased", T.wordpiece(vocab("bert-base-cased"), False), T.from_vocab_txt("bert-base-cased", temporary, do_lower_case=False)),
-        ("multilingual", T.wordpiece(vocab("bert-base-multilingual-cased"), False),
-         T.from_vocab_txt("bert-base-multilingual-cased", temporary, do_lower_case=False)),
+        (
+            "uncased",
+            T.wordpiece(vocab("bert-base-uncased"), True),
+            T.from_vocab_txt("bert-base-uncased", temporary),
+        ),
+        (
+            "cased",
+            T.wordpiece(vocab("bert-base-cased"), False),
+            T.from_vocab_txt("bert-base-cased", temporary, do_lower_case=False),
+        ),
+        (
+            "multilingual",
+            T.wordpiece(vocab("bert-base-multilingual-cased"), False),
+            T.from_vocab_txt("bert-base-multilingual-cased", temporary, do_lower_case=False),
+        ),
     ]
     minilm = os.path.join(T.SHARED, "models", "minilm-l6")
     if os.path.isdir(minilm):
@@ -34,5 +47,7 @@ with tempfile.TemporaryDirectory() as temporary:
         for text, encoding, got in zip(texts, tok.encode_batch(texts), answers):
             check.same(got, T.expected(encoding, text), (name, text[:60]))
             bytes_ = len(text.encode())
-            check.same(got, {"total": len(encoding.ids), "next": [bytes_, 0], "replaced": 0}, (name, text[:60]))
+            check.same(
+                got, {"total": len(encoding.ids), "next": [bytes_, 0], "replaced": 0}, (name, text[:60])
+            )
 check.end("real texts")

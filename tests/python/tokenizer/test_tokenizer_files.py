@@ -1,5 +1,7 @@
-"""vocab.txt with tokenizer_config.json and special_tokens_map.json, against BertTokenizer of transformers reading the same directory;
-then files that are broken or ask for what there is not: exit 3 and 4, with what was found in the message."""
+"""vocab.txt with tokenizer_config.json and special_tokens_map.json, against BertTokenizer of transformers
+reading the same directory; then files that are broken or ask for what there is not: exit 3 and 4, with what
+was found in the message."""
+
 import json
 import pathlib
 import subprocess
@@ -13,15 +15,53 @@ try:
 except ImportError:
     T.skip("the Python package transformers is not installed")
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "é", "##é", "e", "##e", "hé", "he", "中", "文", "中文", "<", "q", ">", "!", "a", "Q", "", "[", "]", "x\u00a0y"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "a",
+    "##a",
+    "é",
+    "##é",
+    "e",
+    "##e",
+    "hé",
+    "he",
+    "中",
+    "文",
+    "中文",
+    "<",
+    "q",
+    ">",
+    "!",
+    "a",
+    "Q",
+    "",
+    "[",
+    "]",
+    "x\u00a0y",
+]
 TEXT = "Hé [MASK]  中文 <q> aé! <Q>  [SEP] aa [CLS][mask] É"
 LSTRIP = {"content": "[MASK]", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}
 CONFIGS = [
-    ({}, None), ({"do_lower_case": False, "model_max_length": 512}, None), ({"do_lower_case": True, "strip_accents": False}, None),
-    ({"do_lower_case": False, "strip_accents": True, "model_max_length": 10 ** 30}, {"unk_token": "[UNK]"}),
-    ({"tokenize_chinese_chars": False, "strip_accents": None}, None), ({}, {"mask_token": LSTRIP, "additional_special_tokens": ["<q>"]}),
+    ({}, None),
+    ({"do_lower_case": False, "model_max_length": 512}, None),
+    ({"do_lower_case": True, "strip_accents": False}, None),
+    ({"do_lower_case": False, "strip_accents": True, "model_max_length": 10**30}, {"unk_token": "[UNK]"}),
+    ({"tokenize_chinese_chars": False, "strip_accents": None}, None),
+    ({}, {"mask_token": LSTRIP, "additional_special_tokens": ["<q>"]}),
     ({"cls_token": "<q>", "sep_token": "!"}, None),
-    ({"added_tokens_decoder": {"4": LSTRIP | {"special": True}, "26": LSTRIP | {"content": "<q>", "normalized": True, "special": False}}}, None),
+    (
+        {
+            "added_tokens_decoder": {
+                "4": LSTRIP | {"special": True},
+                "26": LSTRIP | {"content": "<q>", "normalized": True, "special": False},
+            }
+        },
+        None,
+    ),
 ]
 check = T.Check()
 
@@ -47,9 +87,18 @@ def refused(directory, name, text, code, *words):
         print(f"{text[:200]!r}: exit {done.returncode}, expected {code}; {message!r} should have {words}")
 
 
-GOOD = {"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
-                  "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}},
-        "pre_tokenizer": {"type": "BertPreTokenizer"}, "normalizer": {"type": "BertNormalizer"}, "added_tokens": []}
+GOOD = {
+    "model": {
+        "type": "WordPiece",
+        "unk_token": "[UNK]",
+        "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100,
+        "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3},
+    },
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "normalizer": {"type": "BertNormalizer"},
+    "added_tokens": [],
+}
 
 
 def changed(*path, to):
@@ -67,7 +116,7 @@ with tempfile.TemporaryDirectory() as temporary:
         directory = write(f"{temporary}/{number}", config, special)
         tok = BertTokenizer.from_pretrained(directory)
         for text in [TEXT, TEXT.upper(), TEXT[::-1]]:
-            got, = T.ask(directory, "vocab.txt", [(T.PLENTY, text)])
+            (got,) = T.ask(directory, "vocab.txt", [(T.PLENTY, text)])
             check.same(got, {"ids": tok(text)["input_ids"]}, (config, special, text))
     directory = write(f"{temporary}/crlf", {}, None, "\r\n".join(WORDS))
     check.same(T.ask(directory, "vocab.txt", [(99, "a é")])[0], {"ids": [2, 20, 9, 3]}, "CR LF")
@@ -79,7 +128,18 @@ with tempfile.TemporaryDirectory() as temporary:
     refused(d, "vocab.txt", "[UNK]\na\n", 3, "[CLS]")
     refused(d, "vocab.txt", "", 3, "empty")
     t = "tokenizer.json"
-    for text in ("", "{", "[]", "7", '"x"', "{}", "[" * 100000, '{"model":' * 100, '{"a":1,"a":2}', "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"\\ud800\":1}}}"):
+    for text in (
+        "",
+        "{",
+        "[]",
+        "7",
+        '"x"',
+        "{}",
+        "[" * 100000,
+        '{"model":' * 100,
+        '{"a":1,"a":2}',
+        '{"model":{"type":"WordPiece","vocab":{"\\ud800":1}}}',
+    ):
         refused(d, t, text, 3, t)
     for kind in ("BPE", "Unigram", "WordLevel"):
         refused(d, t, changed("model", "type", to=kind), 4, kind, "WordPiece")
@@ -96,22 +156,74 @@ with tempfile.TemporaryDirectory() as temporary:
     refused(d, t, changed("model", "max_input_chars_per_word", to=-1), 3, "max_input_chars_per_word")
     refused(d, t, changed("model", "continuing_subword_prefix", to=1), 3, "continuing_subword_prefix")
     refused(d, t, changed("normalizer", to={"type": "NFKC\n\x1b[31m"}), 4, "NFKC", "BertNormalizer")
-    refused(d, t, changed("normalizer", to={"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}]}), 4, "Sequence")
+    refused(
+        d,
+        t,
+        changed(
+            "normalizer", to={"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}]}
+        ),
+        4,
+        "Sequence",
+    )
     refused(d, t, changed("normalizer", to={"type": "BertNormalizer", "lowercase": "yes"}), 3, "lowercase")
     refused(d, t, changed("normalizer", to=5), 3, "normalizer")
     refused(d, t, changed("pre_tokenizer", to=None), 4, "null", "BertPreTokenizer")
     refused(d, t, changed("pre_tokenizer", to={"type": "Metaspace"}), 4, "Metaspace")
     refused(d, t, changed("post_processor", to={"type": "RobertaProcessing"}), 4, "RobertaProcessing")
-    template = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {}}
+    template = {
+        "type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}],
+        "special_tokens": {},
+    }
     pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
     refused(d, t, changed("post_processor", to=template), 3, "pair", "missing")
     refused(d, t, changed("post_processor", to=template | {"pair": pair[:1]}), 4, "pair", "B 0")
     refused(d, t, changed("post_processor", to=template | {"pair": pair + pair}), 4, "A 2 times")
-    refused(d, t, changed("post_processor", to=template | {"pair": pair + [{"SpecialToken": {"id": "[SEP]", "type_id": 0}}]}), 3, "[SEP]")
-    refused(d, t, changed("post_processor", to=template | {"pair": pair + [{"SpecialToken": {"id": "x", "type_id": 0}}], "special_tokens": {"x": {"ids": [-5]}}}), 3, '"x"')
+    refused(
+        d,
+        t,
+        changed(
+            "post_processor", to=template | {"pair": pair + [{"SpecialToken": {"id": "[SEP]", "type_id": 0}}]}
+        ),
+        3,
+        "[SEP]",
+    )
+    refused(
+        d,
+        t,
+        changed(
+            "post_processor",
+            to=template
+            | {
+                "pair": pair + [{"SpecialToken": {"id": "x", "type_id": 0}}],
+                "special_tokens": {"x": {"ids": [-5]}},
+            },
+        ),
+        3,
+        '"x"',
+    )
     refused(d, t, changed("post_processor", to=template | {"pair": pair + [7] * 9}), 3, "neither")
-    refused(d, t, changed("post_processor", to=template | {"pair": pair + [{"SpecialToken": {"id": "x", "type_id": 0}}] * 90, "special_tokens": {"x": {"ids": [1]}}}), 4, "64")
-    refused(d, t, changed("post_processor", to={"type": "BertProcessing", "sep": ["[SEP]", "2"], "cls": ["[CLS]", 1]}), 3, "sep")
+    refused(
+        d,
+        t,
+        changed(
+            "post_processor",
+            to=template
+            | {
+                "pair": pair + [{"SpecialToken": {"id": "x", "type_id": 0}}] * 90,
+                "special_tokens": {"x": {"ids": [1]}},
+            },
+        ),
+        4,
+        "64",
+    )
+    refused(
+        d,
+        t,
+        changed("post_processor", to={"type": "BertProcessing", "sep": ["[SEP]", "2"], "cls": ["[CLS]", 1]}),
+        3,
+        "sep",
+    )
     refused(d, t, changed("added_tokens", to={}), 3, "added_tokens")
     refused(d, t, changed("added_tokens", to=[5]), 3, "added_tokens[0]")
     refused(d, t, changed("added_tokens", to=[{"id": 9}]), 3, "content")

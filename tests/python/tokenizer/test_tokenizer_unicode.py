@@ -1,9 +1,12 @@
-"""All 1,112,064 code points, alone and between letters, through every switch of the normaliser, against the library.
+"""All 1,112,064 code points, alone and between letters, through every switch of the normaliser, against the
+library.
 
-The vocabulary has every character that normalising can make (as the library has it, and as Python's Unicode has it), alone and
-behind "##", so that ids show what became of a code point. Code points share a text, set apart by spaces. The two normalisers in
-use, lower-casing and not, go through all of them; other switches and patterns through those that are not one of a large block
-of equals, and with FULL=1 through all, each also in a text of its own."""
+The vocabulary has every character that normalising can make (as the library has it, and as Python's Unicode
+has it), alone and behind "##", so that ids show what became of a code point. Code points share a text, set
+apart by spaces. The two normalisers in use, lower-casing and not, go through all of them; other switches and
+patterns through those that are not one of a large block of equals, and with FULL=1 through all, each also in
+a text of its own."""
+
 import tempfile
 import unicodedata
 
@@ -16,13 +19,29 @@ POINTS = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 assert len(POINTS) == 1112064
 
 
-BLOCKS = [(0x3400, 0x9FFF), (0xAC00, 0xD7A3), (0xE000, 0xF8FF), (0x17000, 0x18CFF), (0x20000, 0xDFFFF), (0xE0200, 0x10FFFF)]
-FEW = POINTS if T.FULL else [c for c in POINTS if ord(c) % 61 == 0 or not any(a <= ord(c) <= b for a, b in BLOCKS)]
+BLOCKS = [
+    (0x3400, 0x9FFF),
+    (0xAC00, 0xD7A3),
+    (0xE000, 0xF8FF),
+    (0x17000, 0x18CFF),
+    (0x20000, 0xDFFFF),
+    (0xE0200, 0x10FFFF),
+]
+FEW = (
+    POINTS
+    if T.FULL
+    else [c for c in POINTS if ord(c) % 61 == 0 or not any(a <= ord(c) <= b for a, b in BLOCKS)]
+)
 
 
 def outcomes():
-    makers = [normalizers.NFD().normalize_str, normalizers.Lowercase().normalize_str, lambda c: unicodedata.normalize("NFD", c), str.lower,
-              normalizers.BertNormalizer(lowercase=True).normalize_str]
+    makers = [
+        normalizers.NFD().normalize_str,
+        normalizers.Lowercase().normalize_str,
+        lambda c: unicodedata.normalize("NFD", c),
+        str.lower,
+        normalizers.BertNormalizer(lowercase=True).normalize_str,
+    ]
     chars = set("ab")
     for char in POINTS:
         for make in makers:
@@ -40,7 +59,11 @@ def vocabulary():
 
 
 SWITCHES = [  # lowercase, strip_accents, chinese, clean
-    (True, None, True, True), (False, None, True, True), (True, False, True, True), (False, True, False, True), (True, True, True, False),
+    (True, None, True, True),
+    (False, None, True, True),
+    (True, False, True, True),
+    (False, True, False, True),
+    (True, True, True, False),
     (False, False, False, False),
 ]
 PATTERNS = ["%s", "a%sb", "a\u0323%s\u0301\u0345b"]
@@ -61,7 +84,7 @@ with tempfile.TemporaryDirectory() as temporary:
         where = T.save(tok, f"{temporary}/{number}")
         for pattern in PATTERNS:
             points = POINTS if number < 2 and pattern in PATTERNS[:2] else FEW
-            texts = [" ".join(pattern % c for c in points[i:i + 128]) for i in range(0, len(points), 128)]
+            texts = [" ".join(pattern % c for c in points[i : i + 128]) for i in range(0, len(points), 128)]
             compare(check, tok, where, texts, (lowercase, strip, chinese, clean, pattern))
         if number < 2:
             single = [pattern % c for c in (POINTS if T.FULL else FEW[::11]) for pattern in PATTERNS[:2]]
@@ -70,11 +93,21 @@ with tempfile.TemporaryDirectory() as temporary:
     # \w and \s of the library's regular expressions, which decide about single_word, lstrip and rstrip
     plain = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "x", "y", "z"])}
     for normalized in (False, True):
-        tok = T.wordpiece(plain, False, False, False, False, roles=False, added=[
-            AddedToken("<x>", single_word=True, normalized=normalized), AddedToken("<y>", lstrip=True, normalized=normalized),
-            AddedToken("<z>", rstrip=True, normalized=normalized)])
+        tok = T.wordpiece(
+            plain,
+            False,
+            False,
+            False,
+            False,
+            roles=False,
+            added=[
+                AddedToken("<x>", single_word=True, normalized=normalized),
+                AddedToken("<y>", lstrip=True, normalized=normalized),
+                AddedToken("<z>", rstrip=True, normalized=normalized),
+            ],
+        )
         where = T.save(tok, f"{temporary}/added{normalized}")
         for pattern in ("%s<x>", "<x>%s", "q%s<y>", "<z>%sq"):
-            texts = [".".join(pattern % c for c in FEW[i:i + 128]) for i in range(0, len(FEW), 128)]
+            texts = [".".join(pattern % c for c in FEW[i : i + 128]) for i in range(0, len(FEW), 128)]
             compare(check, tok, where, texts, (normalized, pattern))
 check.end("code points")

@@ -1,4 +1,6 @@
-"""What the tokenizer tests share: the driver (tests/tools/tokenize_driver.c) beside the `tokenizers` library, answer by answer."""
+"""What the tokenizer tests share: the driver (tests/tools/tokenize_driver.c) beside the `tokenizers` library,
+answer by answer."""
+
 import json
 import os
 import pathlib
@@ -27,7 +29,9 @@ def need(shared=False):
     if not BUILD:
         skip("BUILD does not say where the build directory is")
     if not os.path.exists(driver_path()):
-        subprocess.run(["cmake", "--build", BUILD, "--target", "tokenize_driver"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["cmake", "--build", BUILD, "--target", "tokenize_driver"], check=True, stdout=subprocess.DEVNULL
+        )
 
 
 def driver_path():
@@ -40,7 +44,12 @@ def ask(directory, file, requests):
     for limit, *texts in requests:
         words = ["x" + (t if isinstance(t, bytes) else t.encode()).hex() for t in texts if t is not None]
         lines.append(" ".join([str(limit)] + words))
-    done = subprocess.run([driver_path(), str(directory), file], input="\n".join(lines).encode() + b"\n", stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [driver_path(), str(directory), file],
+        input="\n".join(lines).encode() + b"\n",
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(lines), (len(answers), len(lines))
     return answers
@@ -62,7 +71,8 @@ def expected(encoding, text, pair=None):
     where = [byte_offsets(text), byte_offsets(pair) if pair is not None else None]
     starts, ends, words = [], [], []
     for special, sequence, (start, end), word in zip(
-            encoding.special_tokens_mask, encoding.sequence_ids, encoding.offsets, encoding.word_ids):
+        encoding.special_tokens_mask, encoding.sequence_ids, encoding.offsets, encoding.word_ids
+    ):
         inside = sequence is not None
         starts.append(where[sequence][start] if inside else -1)
         ends.append(where[sequence][end] if inside else -1)
@@ -90,7 +100,11 @@ class Check:
         """Long lists: around the first place that differs."""
         if isinstance(got, list) and isinstance(want, list):
             at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
-            got, want, what = got[max(at - 3, 0):at + 8], want[max(at - 3, 0):at + 8], f"{what}[{max(at - 3, 0)}:]"
+            got, want, what = (
+                got[max(at - 3, 0) : at + 8],
+                want[max(at - 3, 0) : at + 8],
+                f"{what}[{max(at - 3, 0)}:]",
+            )
         print(f"differs: {what}\n  got  {got}\n  want {want}")
 
     def end(self, name):
@@ -99,19 +113,31 @@ class Check:
 
 
 def wordpiece(vocab, lowercase, strip_accents=None, chinese=True, clean=True, added=(), roles=True):
-    """The library's tokenizer for a vocabulary (a path of vocab.txt or a dictionary), as BertTokenizer sets it up."""
+    """The library's tokenizer for a vocabulary (a path of vocab.txt or a dictionary), as BertTokenizer sets
+    it up."""
     from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+
     if not isinstance(vocab, dict):
         vocab = {token.rstrip("\n"): i for i, token in enumerate(open(vocab, encoding="utf-8"))}
     tok = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
     tok.normalizer = normalizers.BertNormalizer(
-        clean_text=clean, handle_chinese_chars=chinese, strip_accents=strip_accents, lowercase=lowercase)
+        clean_text=clean, handle_chinese_chars=chinese, strip_accents=strip_accents, lowercase=lowercase
+    )
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     cls, sep = vocab["[CLS]"], vocab["[SEP]"]
     tok.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls), ("[SEP]", sep)])
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+    )
     if roles:
-        tok.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]") if t in vocab])
+        tok.add_special_tokens(
+            [
+                AddedToken(t, normalized=False, special=True)
+                for t in ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
+                if t in vocab
+            ]
+        )
     for token in added:
         tok.add_tokens([token])
     return tok

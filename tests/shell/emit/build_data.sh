@@ -1,10 +1,12 @@
-# bertc build --data: the ledger, printed and in JSON, says what each pass costs in score and time; the scores are those of bertc eval, and
-# --about carries them; a build without it is the same program but for these.
+# bertc build --data: the ledger, printed and in JSON, says what each pass costs in score and time; the scores
+# are those of bertc eval, and --about carries them; a build without it is the same program but for these.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
-paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") <("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
+paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") \
+	<("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
 passes='drop-layers{layers=0},quantize-embeddings'
-"$BERTC" build "$model" --passes="$passes" --data data.tsv --ledger=l.json -o prog >printed || fail "build --data"
+"$BERTC" build "$model" --passes="$passes" --data data.tsv --ledger=l.json -o prog >printed ||
+	fail "build --data"
 grep -q '^accuracy on data.tsv' printed || { cat printed; fail "no figure is named"; }
 grep -q 'score   points  ms/text    change$' printed || { cat printed; fail "no column of scores and times"; }
 read -r first dropped last timed <<<"$(python3 - <<'PY'
@@ -15,17 +17,25 @@ print(rows[0]["score"], rows[1]["score"], rows[-1]["score"], len(rows))
 PY
 )"
 [ "$first" = 1.0 ] || fail "the model's own labels score $first"
-scores=$("$BERTC" eval "$model" --passes="$passes" --data data.tsv --json | grep -o '"score": [0-9.]*' | tail -1 | cut -d' ' -f2)
-awk -v a="$last" -v b="$scores" 'BEGIN { exit !(a - b < 1e-8 && b - a < 1e-8) }' || fail "the ledger ends with $last, eval says $scores"
+scores=$("$BERTC" eval "$model" --passes="$passes" --data data.tsv --json | grep -o '"score": [0-9.]*' |
+	tail -1 | cut -d' ' -f2)
+awk -v a="$last" -v b="$scores" 'BEGIN { exit !(a - b < 1e-8 && b - a < 1e-8) }' ||
+	fail "the ledger ends with $last, eval says $scores"
 ./prog --about | python3 -c 'import json, sys
-l = json.load(sys.stdin)["ledger"]; assert all("score" in r for r in l), l; assert abs(l[-1]["score"] - '"$last"') < 1e-8, l' || fail "about has other scores"
+l = json.load(sys.stdin)["ledger"]
+assert all("score" in r for r in l), l
+assert abs(l[-1]["score"] - '"$last"') < 1e-8, l' || fail "about has other scores"
 # without data: no scores, nothing printed; the same program twice with data and without times
 "$BERTC" build "$model" --passes="$passes" -o plain >printed
 [ ! -s printed ] || fail "prints without being asked"
 ! ./plain --about | grep -q '"score"' || fail "a score from nowhere"
-for i in 1 2; do "$BERTC" build "$model" --passes="$passes" --data data.tsv --limit 3 --no-latency --quiet --name=p -o same$i >printed$i; done
+for i in 1 2; do "$BERTC" build "$model" --passes="$passes" --data data.tsv --limit 3 --no-latency --quiet \
+	--name=p -o same$i >printed$i; done
 cmp same1 same2 || fail "two builds differ"
 [ ! -s printed1 ] || fail "--quiet prints"
-cmp <(./same1 --ids --logits <<<"101 7 8 9 102") <(./plain --ids --logits <<<"101 7 8 9 102") || fail "measuring changes the program"
-status=0; "$BERTC" build "$model" --data nowhere.tsv -o none >/dev/null 2>&1 || status=$?; [ $status -eq 3 ] || fail "data that are not there: exit $status"
+cmp <(./same1 --ids --logits <<<"101 7 8 9 102") <(./plain --ids --logits <<<"101 7 8 9 102") ||
+	fail "measuring changes the program"
+status=0
+"$BERTC" build "$model" --data nowhere.tsv -o none >/dev/null 2>&1 || status=$?
+[ $status -eq 3 ] || fail "data that are not there: exit $status"
 [ ! -e none ] || fail "a program in spite of that"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# --emit=checkpoint: what cannot be written is refused with its reason, and nothing is left behind in any case.
+# --emit=checkpoint: what cannot be written is refused with its reason, and nothing is left behind in any
+# case.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -16,7 +17,8 @@ cmp -s out/tokenizer.json "$model/tokenizer.json" || fail "the tokenizer is not 
 "$BERTC" verify out --max-abs 1e-4 >log 2>&1 || { cat log; fail "what was written does not build"; }
 "$BERTC" build out/ --emit=checkpoint -o again/ --quiet || fail "a second time"
 cmp out/model.safetensors again/model.safetensors || fail "a second time gives other bytes"
-mkdir empty && "$BERTC" build "$model" --emit=checkpoint -o empty --quiet && [ -s empty/config.json ] || fail "an empty directory may be filled"
+mkdir empty && "$BERTC" build "$model" --emit=checkpoint -o empty --quiet && [ -s empty/config.json ] ||
+	fail "an empty directory may be filled"
 
 refuse 2 "exists; a directory is written as a whole" "$model" --emit=checkpoint -o out
 cmp -s out/model.safetensors again/model.safetensors || fail "the existing directory was touched"
@@ -27,19 +29,26 @@ refuse 4 "fused and lowered graphs are no model any more" "$model" --emit=checkp
 refuse 4 "MODEL must be a Hugging Face directory" graph.bir --search="$model" --emit=checkpoint -o none
 refuse 2 "there is no layer 99" "$model" --emit=checkpoint --passes='drop-layers{layers=99}' -o none
 # each refusal names the pass to leave out
-refuse 4 "leave factorize-embeddings out" "$model" --emit=checkpoint --passes='factorize-embeddings{rank=8}' -o none
+refuse 4 "leave factorize-embeddings out" "$model" --emit=checkpoint --passes='factorize-embeddings{rank=8}' \
+	-o none
 refuse 4 "leave quantize-int8 out" "$model" --emit=checkpoint --passes=quantize-int8 -o none
 refuse 4 "leave compute-bf16 out" "$model" --emit=checkpoint --passes=compute-bf16 -o none
-for to in int8 int4; do refuse 4 "leave quantize-embeddings out" "$model" --emit=checkpoint --passes="quantize-embeddings{to=$to}" -o none; done
-# weights that are not the checkpoint's own: of a Dense module, which is copied and would have stayed as it was
+for to in int8 int4; do refuse 4 "leave quantize-embeddings out" "$model" --emit=checkpoint \
+	--passes="quantize-embeddings{to=$to}" -o none; done
+# weights that are not the checkpoint's own: of a Dense module, which is copied and would have stayed as it
+# was
 mkdir -p sbert/1_Pooling sbert/2_Dense && cp "$model"/*.json "$model"/*.safetensors sbert
-echo '[{"type":"x.Transformer","path":""},{"type":"x.Pooling","path":"1_Pooling"},{"type":"x.Dense","path":"2_Dense"}]' >sbert/modules.json
+echo '[{"type":"x.Transformer","path":""},{"type":"x.Pooling","path":"1_Pooling"},
+	{"type":"x.Dense","path":"2_Dense"}]' >sbert/modules.json
 echo '{"pooling_mode_mean_tokens":true}' >sbert/1_Pooling/config.json
 echo '{"activation_function":"torch.nn.modules.activation.Tanh"}' >sbert/2_Dense/config.json
 header='{"linear.weight":{"dtype":"F32","shape":[2,384],"data_offsets":[0,3072]}}'
-{ printf "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"; head -c 3072 /dev/zero; } >sbert/2_Dense/model.safetensors
-refuse 4 "of head.embed is not what the checkpoint would give" sbert --emit=checkpoint --passes='cast-weights{to=f16}' -o none
-"$BERTC" build sbert --emit=checkpoint --passes='drop-layers{strategy=top keep=1}' -o sbert.out --quiet || fail "sentence-transformers"
+{ printf "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"; head -c 3072 /dev/zero; } \
+	>sbert/2_Dense/model.safetensors
+refuse 4 "of head.embed is not what the checkpoint would give" sbert --emit=checkpoint \
+	--passes='cast-weights{to=f16}' -o none
+"$BERTC" build sbert --emit=checkpoint --passes='drop-layers{strategy=top keep=1}' -o sbert.out --quiet ||
+	fail "sentence-transformers"
 cmp sbert/2_Dense/model.safetensors sbert.out/2_Dense/model.safetensors || fail "the Dense module is another"
 refuse 1 "cannot write" "$model" --emit=checkpoint -o nowhere/none
 [ ! -e none ] || fail "a refused model left a directory"

@@ -3,7 +3,8 @@
 mkdir -p one another/deeper
 for kind in exe lib shared c bir; do
 	for place in one another/deeper; do
-		(cd $place && tiny tiny && "$BERTC" build ./tiny.bir --emit=$kind --cpu=baseline --name=tiny -o "$PWD/tiny.out" && rm tiny.bir)
+		(cd $place && tiny tiny && "$BERTC" build ./tiny.bir --emit=$kind --cpu=baseline --name=tiny \
+			-o "$PWD/tiny.out" && rm tiny.bir)
 	done
 	diff -r one another/deeper || fail "--emit=$kind differs between two directories"
 	[ -n "$(ls one)" ] || fail "--emit=$kind made nothing"

@@ -1,10 +1,13 @@
-# Whatever a model calls its labels, origins and metadata (the verifier wants plain names of heads and outputs): it stays text in the emitted C.
+# Whatever a model calls its labels, origins and metadata (the verifier wants plain names of heads and
+# outputs): it stays text in the emitted C.
 . "$SOURCE/tests/shell/emit_common.inc"
-cat >evil.bir <<'BIR'
+# a line that ends in @@ goes on in the next
+sed -e ':again' -e '/@@$/{N;s/@@\n//;b again' -e '}' >evil.bir <<'BIR'
 module @evil max_tokens 8
 meta "note" "*/ #error meta ??/ \" \\ %s %n"
 meta "quote\"; system(\"x\"); //" "\n#error newline"
-head @h classify single output=out labels=["a\", system(\"touch injected\"), \"", "*/ #error label", "??/\n#error newline", "%s%n%p", "back\\", "\\\"", "{$(touch injected)}", "tab\tend"]
+head @h classify single output=out labels=["a\", system(\"touch injected\"), \"", "*/ #error label", @@
+"??/\n#error newline", "%s%n%p", "back\\", "\\\"", "{$(touch injected)}", "tab\tend"]
 graph @main(%ids: i32[S]) level=graph {
   %w = const rand(1) : f32[9,4]
   %o = const rand(2) : f32[8,4]
@@ -26,7 +29,8 @@ for cc in gcc clang-19; do
 #include <string.h>
 int main(void)
 {
-	static const char *const want[] = {"a\", system(\"touch injected\"), \"", "*/ #error label", "?\?/\n#error newline", "%s%n%p", "back\\", "\\\"",
+	static const char *const want[] = {"a\", system(\"touch injected\"), \"", "*/ #error label",
+		"?\?/\n#error newline", "%s%n%p", "back\\", "\\\"",
 		"{$(touch injected)}", "tab\tend"};
 	for (int i = 0; i < 8; i++)
 		if (strcmp(want[i], evil_label(i)) != 0)

@@ -1,4 +1,5 @@
-# Results appear whole or not at all: places that cannot be written, kinds and targets that do not exist, an interrupted build.
+# Results appear whole or not at all: places that cannot be written, kinds and targets that do not exist, an
+# interrupted build.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 mkdir result
@@ -27,7 +28,8 @@ fi
 expect 1 "$BERTC" build tiny.bir -o /dev/full/tiny
 if [ -w /dev/shm ] && command -v unshare >/dev/null && unshare -rm true 2>/dev/null; then # a full disk
 	mkdir full
-	unshare -rm sh -c 'mount -t tmpfs -o size=64k none full && "$BERTC" build tiny.bir -o full/tiny 2>messages; s=$?; ls -A full >left; exit $s' && fail "wrote to a full disk"
+	unshare -rm sh -c 'mount -t tmpfs -o size=64k none full && "$BERTC" build tiny.bir -o full/tiny 2>messages
+		s=$?; ls -A full >left; exit $s' && fail "wrote to a full disk"
 	[ ! -s left ] || fail "left something on the full disk: $(cat left)"
 fi
 only ""
@@ -67,7 +69,8 @@ only ""
 for _ in $(seq 200); do [ -z "$(ls -A result)" ] || break; sleep 0.01; done
 kill -INT $child 2>/dev/null || true
 status=0; wait $child || status=$?
-if [ $status -eq 130 ]; then only ""; else [ $status -eq 0 ] || fail "interrupted: exit $status"; only tiny; fi
+if [ $status -eq 130 ]; then only ""; else [ $status -eq 0 ] ||
+	fail "interrupted: exit $status"; only tiny; fi
 
 # over an existing file
 rm -f result/*

@@ -1,17 +1,19 @@
-# The loops over K of the linear kernels hold their tile in registers: the multiplications of the largest tile are there, once a turn or
-# unrolled, and nothing is read from or written to the stack. What compilers make of a kernel is part of it: two pointers too many in
-# such a loop cost up to 11 reloads a turn.
+# The loops over K of the linear kernels hold their tile in registers: the multiplications of the largest tile
+# are there, once a turn or unrolled, and nothing is read from or written to the stack. What compilers make of
+# a kernel is part of it: two pointers too many in such a loop cost up to 11 reloads a turn.
 . "$SOURCE/tests/shell/emit_common.inc"
 command -v llvm-objdump-19 >/dev/null || { echo "needs llvm-objdump-19"; exit 77; }
 command -v python3 >/dev/null || { echo "needs python3"; exit 77; }
 model=$SOURCE/examples/sentiment/model
 
-# TARGET CPU RECIPE 'FUNCTION TILES LARGEST'..: kernels for heights of 1 to TILES rows, the largest of LARGEST multiplications (or a
-# multiple of them). An int8 or bf16 program has its classifier, of few outputs, in f16. Of a sparse kernel FUNCTION is the pattern of its
-# pieces, which have a loop each, over two words of two or four outputs a turn.
+# TARGET CPU RECIPE 'FUNCTION TILES LARGEST'..: kernels for heights of 1 to TILES rows, the largest of LARGEST
+# multiplications (or a multiple of them). An int8 or bf16 program has its classifier, of few outputs, in f16.
+# Of a sparse kernel FUNCTION is the pattern of its pieces, which have a loop each, over two words of two or
+# four outputs a turn.
 check() {
 	local target=$1 cpu=$2 recipe=$3 pattern; shift 3
-	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe ${static:+"$static"} --quiet -o hot.o
+	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe ${static:+"$static"} --quiet \
+		-o hot.o
 	for expected; do
 		read -r function tiles largest <<<"$expected"
 		case $function in *_piece*) pattern=$function ;; *) pattern="${function}__[a-z0-9]*_k384" ;; esac
@@ -20,7 +22,8 @@ check() {
 			$5 > 0 { print "on the stack: " $0; bad = 1 }
 			$4 > 0 && $4 % largest == 0 { full = 1 }
 			END { if (NR < tiles) { print NR " loops, expected " tiles; bad = 1 }
-				if (!full) { print "no loop of " largest " multiplications"; bad = 1 } exit bad }' loops.txt ||
+				if (!full) { print "no loop of " largest " multiplications"; bad = 1 }
+				exit bad }' loops.txt ||
 			{ cat loops.txt; fail "$target $cpu $recipe: $function"; }
 		echo "$cpu $recipe $function: $(wc -l <loops.txt) loops"
 	done
@@ -66,7 +69,8 @@ check aarch64-linux-gnu neoverse-v1 --compute=bf16         'linear_dotbf16 8 32'
 check arm-linux-gnueabihf cortex-a15 --passes=quantize-int8 'linear_i8 2 8'
 # the same loops where the tile is left as codes; each is a build, and their text is that of the loops above
 [ -n "${FULL-}" ] || exit 0
-paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") <("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
+paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") \
+	<("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
 static="--passes=quantize-int8{scheme=static data=$PWD/data.tsv}"
 check x86_64-linux-gnu x86-64-v3 '' 'linear_i8_codes 4 8'
 check x86_64-linux-gnu alderlake '' 'linear_i8_codes 6 12'

@@ -1,5 +1,5 @@
-# --pack=small: the same answers to the byte from a smaller program, whatever the weights are; what it costs is said; C of it compiles without a
-# warning, and damaged weights are refused.
+# --pack=small: the same answers to the byte from a smaller program, whatever the weights are; what it costs
+# is said; C of it compiles without a warning, and damaged weights are refused.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model texts=$SOURCE/examples/sentiment/sentences.txt
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror -O1"
@@ -12,12 +12,14 @@ for recipe in "${recipes[@]}"; do
 	"$BERTC" build "$model" --passes="$recipe" --pack=small --name=plain -o small 2>messages
 	./plain --json <"$texts" >want.txt
 	./small --json <"$texts" | cmp - want.txt || fail "$recipe: other answers"
-	./small --json --threads 3 --batch 4 <"$texts" | cmp - want.txt || fail "$recipe: other answers in three threads"
+	./small --json --threads 3 --batch 4 <"$texts" | cmp - want.txt ||
+		fail "$recipe: other answers in three threads"
 	case $recipe in O2) continue ;; esac   # weights of f16: random enough that little is to be gained
 	says "at its start they are decoded into"
 	[ "$(bytes small)" -lt "$(bytes plain)" ] || fail "$recipe: $(bytes small) bytes, $(bytes plain) without"
 	./small --about | grep -q '"unpack_ms"' || fail "$recipe: --about says nothing of the start"
-	./small --profile --seq 8 --repeat 1 | grep -q '^at the start: .* MB of weights decoded' || fail "$recipe: nor does --profile"
+	./small --profile --seq 8 --repeat 1 | grep -q '^at the start: .* MB of weights decoded' ||
+		fail "$recipe: nor does --profile"
 	! ./plain --about | grep -q unpack || fail "nothing is decoded without --pack=small"
 done
 "$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --pack=small --name=plain -o again -q
@@ -26,17 +28,23 @@ cmp again small || fail "two builds differ"
 
 # several CPUs in one program, as C, for another compiler; every CPU's code reads what it should
 "$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --cpu=x86-64,x86-64-v3 -o several -q
-"$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --cpu=x86-64,x86-64-v3 --pack=small -o several.small -q
+"$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --cpu=x86-64,x86-64-v3 --pack=small \
+	-o several.small -q
 for cpu in x86-64 x86-64-v3; do
 	BERTC_CPU=$cpu ./several --json <"$texts" >want.txt || { cat want.txt; continue; }
 	BERTC_CPU=$cpu ./several.small --json <"$texts" | cmp - want.txt || fail "$cpu: other answers"
 done
-# weights of which 90 % are zero, against f32: as the kernels read them (7.5 times smaller is asked for), and in the program (17 times)
+# weights of which 90 % are zero, against f32: as the kernels read them (7.5 times smaller is asked for), and
+# in the program (17 times)
 if [ -n "$SHARED" ]; then
-	"$BERTC" build "$SHARED/models/minilm-sst2-sparse90" --passes=quantize-int8 --pack=small -o sparse 2>messages
-	sed -n 's/.* linears, \([0-9.]*\) MB in f32, take \([0-9.]*\) MB .* into \([0-9.]*\) MB .*/\1 \2 \3/p' messages |
-		awk '{ printf "sparse90: %.1f MB in f32, %.1f times smaller for the kernels, %.1f times in the program\n", $1, $1 / $3, $1 / $2
-			good = $1 / $3 >= 7.5 && $1 / $2 >= 17 } END { exit !good }' || fail "sparse weights are too large: $(cat messages)"
+	"$BERTC" build "$SHARED/models/minilm-sst2-sparse90" --passes=quantize-int8 --pack=small -o sparse \
+		2>messages
+	sed -n 's/.* linears, \([0-9.]*\) MB in f32, take \([0-9.]*\) MB .* into \([0-9.]*\) MB .*/\1 \2 \3/p' \
+		messages |
+		awk '{ printf "sparse90: %.1f MB in f32, %.1f times smaller for the kernels", $1, $1 / $3
+			printf ", %.1f times in the program\n", $1 / $2
+			good = $1 / $3 >= 7.5 && $1 / $2 >= 17 } END { exit !good }' ||
+		fail "sparse weights are too large: $(cat messages)"
 fi
 expect 2 "$BERTC" build "$model" --pack=small --emit=bir -o x.bir
 says "--pack=small is about weights in programs"

@@ -1,18 +1,28 @@
-# Every example of ir/IR.md is read and verified; where a line ends in `# = [...]`, the op computes just that. Every op and
-# every attribute of the tables is in the document.
+# Every example of ir/IR.md is read and verified; where a line ends in `# = [...]`, the op computes just that.
+# Every op and every attribute of the tables is in the document.
 fail=0
 cd "$TMP" || exit 1
 
-# ```bir blocks to N.bir. A fragment becomes a graph that returns what has an expected value; those go to N.want.
+# ```bir blocks to N.bir. A fragment becomes a graph that returns what has an expected value; those go to
+# N.want.
 awk '
 	function finish() {
 		if (fragment) print "  return " outputs "\n}" > file
 		close(file); close(want)
 	}
-	/^```bir/ { inside = 1; first = 1; n++; file = n ".bir"; want = n ".want"; outputs = ""; results = 0; next }
+	/^```bir/ {
+		inside = first = 1; n++
+		file = n ".bir"; want = n ".want"
+		outputs = ""; results = 0
+		next
+	}
 	/^```/    { if (inside) finish(); inside = 0; next }
 	!inside   { next }
-	first     { first = 0; fragment = !/^(module|graph)/; if (fragment) print "graph @main(%ids: i32[S]) level=fused {" > file }
+	first     {
+		first = 0
+		fragment = !/^(module|graph)/
+		if (fragment) print "graph @main(%ids: i32[S]) level=fused {" > file
+	}
 	          { print > file }
 	fragment && /# = \[/ {
 		outputs = outputs (results ? ", " : "") "r" results++ "=" $1   # of several results the first
@@ -27,7 +37,8 @@ for file in *.bir; do
 	[ -e "${file%.bir}.want" ] || continue
 	"$BERTC" opt "$file" --passes=fold-const >folded || { fail=1; continue; }
 	awk '/ = const \[/ { value = $1; sub(/.* = const /, ""); sub(/ : .*/, ""); constant[value] = $0 }
-		/^  return/ { gsub(/,/, ""); for (i = 2; i <= NF; i++) { sub(/.*=/, "", $i); print constant[$i] } }' folded >got
+		/^  return/ { gsub(/,/, ""); for (i = 2; i <= NF; i++) { sub(/.*=/, "", $i); print constant[$i] } }' \
+		folded >got
 	diff got "${file%.bir}.want" || { echo "--- example $file (left: computed)"; cat "$file"; fail=1; }
 done
 

@@ -1,4 +1,5 @@
-# The checkpoint: cut short, with lies in its header, in shards that point elsewhere. And results that cannot be written.
+# The checkpoint: cut short, with lies in its header, in shards that point elsewhere. And results that cannot
+# be written.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 tiny_hf model
@@ -9,7 +10,8 @@ head -c 7 good/model.safetensors >$weights; refused 3 model.safetensors model
 head -c 900 good/model.safetensors >$weights; refused 3 model.safetensors model
 head -c -1 good/model.safetensors >$weights; refused 3 model.safetensors model
 { cat good/model.safetensors; printf x; } >$weights; refused 3 model.safetensors model
-{ printf '\377\377\377\377\377\377\377\377'; tail -c +9 good/model.safetensors; } >$weights; refused 3 model.safetensors model
+{ printf '\377\377\377\377\377\377\377\377'; tail -c +9 good/model.safetensors; } >$weights
+refused 3 model.safetensors model
 # header STATUS WORDS SED: the header changed in place, its length kept
 header() {
 	sed "$3" good/model.safetensors >$weights
@@ -31,7 +33,8 @@ for name in ../good/model.safetensors /etc/passwd.safetensors .. . '' model/ not
 	refused 3 'model' model
 done
 cp good/model.safetensors model/a.safetensors
-printf '{"weight_map": {"classifier.bias": "a.safetensors"}}' >$weights.index.json; refused 3 'places in no file' model
+printf '{"weight_map": {"classifier.bias": "a.safetensors"}}' >$weights.index.json
+refused 3 'places in no file' model
 rm $weights.index.json model/a.safetensors
 refused 3 'neither model.safetensors nor' model
 : >model/pytorch_model.bin; refused 4 'save_pretrained' model
@@ -44,6 +47,7 @@ status=0; "$BERTC" build good --emit=obj -o nowhere/result --quiet 2>said || sta
 [ $status -eq 1 ] || { cat said; fail "into no directory: exit $status"; }
 printf '{' >model/config.json
 status=0; "$BERTC" build model --emit=obj -o place/result --quiet 2>said || status=$?
-[ $status -eq 3 ] && [ "$(cat place/result)" = old ] && [ "$(ls -A place)" = result ] || fail "a failed build touched its result"
+[ $status -eq 3 ] && [ "$(cat place/result)" = old ] && [ "$(ls -A place)" = result ] ||
+	fail "a failed build touched its result"
 status=0; "$BERTC" describe good -o nowhere/model.xml --quiet 2>said || status=$?
 [ $status -eq 1 ] || { cat said; fail "describe into no directory: exit $status"; }

@@ -1,4 +1,5 @@
-# config.json and what lies beside it: broken, lying, hostile or of something else. Nothing is built from it, and it is said why.
+# config.json and what lies beside it: broken, lying, hostile or of something else. Nothing is built from it,
+# and it is said why.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 "$BERTC" build good --emit=obj -o good.o --quiet || fail "the tiny model itself does not build"
@@ -24,11 +25,13 @@ bad 3 'layer_norm_eps is 0' "{$config, \"layer_norm_eps\": 0.0}"
 bad 3 'overflow' "{$config, \"layer_norm_eps\": 1e999}"
 bad 3 'num_labels' "{$config, \"num_labels\": 3}"
 bad 3 'duplicate' "{$config, \"hidden_size\": 8}"
-for lie in 'vocab_size 10' 'hidden_size 8' 'intermediate_size 7' 'max_position_embeddings 6' 'type_vocab_size 3'; do
+for lie in 'vocab_size 10' 'hidden_size 8' 'intermediate_size 7' 'max_position_embeddings 6' \
+	'type_vocab_size 3'; do
 	read -r key value <<<"$lie"
 	bad 3 "$key match this checkpoint?" "{$(sed "s/\"$key\": [0-9]*/\"$key\": $value/" <<<"$config")}"
 done
-bad 3 'layer.1.attention.query: model.safetensors holds no tensor' "{${config/'"num_hidden_layers": 1'/'"num_hidden_layers": 2'}}"
+bad 3 'layer.1.attention.query: model.safetensors holds no tensor' \
+	"{${config/'"num_hidden_layers": 1'/'"num_hidden_layers": 2'}}"
 for value in 0 -4 4.5 '"4"' true null 4294967300; do
 	bad 3 'hidden' "{${config/'"hidden_size": 4'/"\"hidden_size\": $value"}}"
 done
@@ -49,9 +52,16 @@ refused 3 'nowhere' nowhere
 
 # what lies beside it
 tiny_hf model
-printf '{"model_max_length": "many"}' >model/tokenizer_config.json; refused 3 'model_max_length is a string' model; rm model/tokenizer_config.json
-printf '[{"type": "x.Transformer", "path": "../good"}]' >model/modules.json; refused 3 'plain folder name' model
-printf '[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "/etc"}]' >model/modules.json; refused 3 'plain folder name' model
-printf '[{"type": "x.Transformer", "path": ""}, {"type": "x.WordEmbeddings", "path": "1"}]' >model/modules.json; refused 4 'WordEmbeddings' model; rm model/modules.json
+printf '{"model_max_length": "many"}' >model/tokenizer_config.json
+refused 3 'model_max_length is a string' model
+rm model/tokenizer_config.json
+printf '[{"type": "x.Transformer", "path": "../good"}]' >model/modules.json
+refused 3 'plain folder name' model
+printf '[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "/etc"}]' >model/modules.json
+refused 3 'plain folder name' model
+printf '[{"type": "x.Transformer", "path": ""}, {"type": "x.WordEmbeddings", "path": "1"}]' \
+	>model/modules.json
+refused 4 'WordEmbeddings' model
+rm model/modules.json
 refused 3 'qa_outputs.weight' model --task=qa
 refused 2 'scores' model --outputs=scores

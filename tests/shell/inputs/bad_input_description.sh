@@ -4,8 +4,10 @@ tiny_hf good
 "$BERTC" describe good -o good/model.xml --quiet 2>said || { cat said; fail "describe"; }
 "$BERTC" build good/model.xml --emit=bir -o beside.bir --quiet || fail "the description beside its weights"
 "$BERTC" describe good --quiet >elsewhere.xml 2>said
-"$BERTC" build elsewhere.xml --search=good --emit=bir -o searched.bir --quiet || fail "the description with --search"
-cmp beside.bir searched.bir 2>/dev/null || diff <(tail -n +2 beside.bir) <(tail -n +2 searched.bir) || fail "the place of the description matters"
+"$BERTC" build elsewhere.xml --search=good --emit=bir -o searched.bir --quiet ||
+	fail "the description with --search"
+cmp beside.bir searched.bir 2>/dev/null || diff <(tail -n +2 beside.bir) <(tail -n +2 searched.bir) ||
+	fail "the place of the description matters"
 refused 3 'neither in' elsewhere.xml
 
 # xml STATUS WORDS TEXT
@@ -17,18 +19,21 @@ ns='xmlns="urn:bertc:model:1"'
 bomb='<!ENTITY a "aaaaaaaaaa">'
 previous=a
 for next in b c d e f g h i j; do
-	bomb+="<!ENTITY $next \"&$previous;&$previous;&$previous;&$previous;&$previous;&$previous;&$previous;&$previous;&$previous;&$previous;\">"
+	five="&$previous;&$previous;&$previous;&$previous;&$previous;"
+	bomb+="<!ENTITY $next \"$five$five\">"
 	previous=$next
 done
 xml 3 'document type declaration' "<!DOCTYPE model [$bomb]><model $ns name=\"&j;\"/>"
-xml 3 'document type declaration' "<!DOCTYPE model [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><model $ns><passes>&x;</passes></model>"
+xml 3 'document type declaration' \
+	"<!DOCTYPE model [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><model $ns><passes>&x;</passes></model>"
 xml 3 'document type declaration' "<!DOCTYPE model SYSTEM \"http://127.0.0.1:1/model.dtd\"><model $ns/>"
 xml 3 'well-formed' "<model $ns name=\"&undefined;\"/>"
 xml 3 'well-formed' "$(yes '<model>' | head -n 5000)"
 xml 3 'well-formed' '<model'
 xml 3 'well-formed' ''
 xml 3 'schema' '<model/>'
-xml 3 'schema' "<model $ns xmlns:xi=\"http://www.w3.org/2001/XInclude\"><xi:include href=\"/etc/passwd\"/></model>"
+xml 3 'schema' \
+	"<model $ns xmlns:xi=\"http://www.w3.org/2001/XInclude\"><xi:include href=\"/etc/passwd\"/></model>"
 xml 3 'at most' "$(head -c 70000000 /dev/zero | tr '\0' ' ')"
 # edited STATUS WORDS SED: the good description with one change
 edited() {
@@ -55,5 +60,7 @@ xml 3 'bad.xml:3: ' "<model $ns><graph>
 <input id=\"ids\" type=\"i32[S]\"/>
 <op name=\"pool\" id=\"y\" args=\"nothing\" mode=\"mean\" type=\"f32[4]\"/>
 <output name=\"y\" value=\"y\"/></graph></model>"
-xml 3 'schema' "<model $ns><graph><input id=\"a) {&#10;\" type=\"i32[S]\"/><output name=\"y\" value=\"y\"/></graph></model>"
-xml 3 'plain' "<model $ns><weights href=\"..\"/><graph><input id=\"ids\" type=\"i32[S]\"/><output name=\"y\" value=\"ids\"/></graph></model>"
+xml 3 'schema' "<model $ns><graph><input id=\"a) {&#10;\" type=\"i32[S]\"/>
+	<output name=\"y\" value=\"y\"/></graph></model>"
+graph="<graph><input id=\"ids\" type=\"i32[S]\"/><output name=\"y\" value=\"ids\"/></graph>"
+xml 3 'plain' "<model $ns><weights href=\"..\"/>$graph</model>"

@@ -5,16 +5,19 @@ chmod -R u+w sick
 # the last number of the file belongs to some weight: all ones is a NaN in every float format
 bytes=$(stat -c %s sick/model.safetensors)
 printf '\377\377\377\377' | dd of=sick/model.safetensors bs=1 seek=$((bytes - 4)) conv=notrunc status=none
-awk 'BEGIN { for (i = 0; i < 12; i++) print "the film number " i "\t" (i % 2 ? "negative" : "positive") }' >data.tsv
+awk 'BEGIN { for (i = 0; i < 12; i++) print "the film number " i "\t" (i % 2 ? "negative" : "positive") }' \
+	>data.tsv
 refuse() { # ARGUMENTS: exits with 1 and the reason, and prints nothing else
 	local got=0
 	"$BERTC" "$@" >out.txt 2>err.txt || got=$?
-	[ $got -eq 1 ] && grep -q 'are its weights whole?\|are the model.s weights whole?' err.txt || { cat out.txt err.txt; fail "$*: exit $got, expected 1 and a reason"; }
+	[ $got -eq 1 ] && grep -q 'are its weights whole?\|are the model.s weights whole?' err.txt ||
+		{ cat out.txt err.txt; fail "$*: exit $got, expected 1 and a reason"; }
 }
 refuse build sick --quiet -o none --passes='hard-attention{k=2 layers=auto data=data.tsv}'
 refuse build sick --quiet -o none --passes='prune-heads{by=accuracy share=0.5 data=data.tsv}'
 refuse rank-heads sick --data data.tsv --by accuracy
-header=$(od -An -tu8 -N8 sick/model.safetensors | tr -d ' ')   # the first tensor is one of the embeddings, which every head sees
+# the first tensor is one of the embeddings, which every head sees
+header=$(od -An -tu8 -N8 sick/model.safetensors | tr -d ' ')
 head -c 400 sick/model.safetensors | grep -q '"bert.embeddings' || fail "another file than this test thinks"
 printf '\377\377\377\377' | dd of=sick/model.safetensors bs=1 seek=$((header + 8)) conv=notrunc status=none
 refuse rank-heads sick --data data.tsv

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Texts that end early, through the whole compiler: what a program says of them, that they depend on nothing but themselves, the curve, and
-# that two CPUs and another architecture say the same.
+# Texts that end early, through the whole compiler: what a program says of them, that they depend on nothing
+# but themselves, the curve, and that two CPUs and another architecture say the same.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -22,20 +22,27 @@ build -o plain
 paste texts labels >data.tsv
 build -o exits "--passes=early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50},O2" --explain
 grep -q 'early-exit.*layers run on the average' err || { cat err; fail "--explain says nothing"; }
-[ "$(./exits --json --set exit_entropy=0 <texts | sed 's/, "layers": 3//')" = "$(./plain --json <texts)" ] || fail "at 0 some text is not what the whole model says"
+[ "$(./exits --json --set exit_entropy=0 <texts | sed 's/, "layers": 3//')" = "$(./plain --json <texts)" ] ||
+	fail "at 0 some text is not what the whole model says"
 ./exits --help | grep -q '^  exit_entropy=' || fail "--help does not say the option"
 for entropy in 0.1 0.3 0.5 0.65; do
 	./exits --json --set exit_entropy=$entropy <texts >one
 	for how in "--batch 7" "--batch 120" "--batch 120 --threads 3" "--threads 2"; do
-		./exits --json --set exit_entropy=$entropy $how <texts | cmp - one || fail "$how: other answers at $entropy"
+		./exits --json --set exit_entropy=$entropy $how <texts | cmp - one ||
+			fail "$how: other answers at $entropy"
 	done
 	grep -o 'layers": .' one | sort | uniq -c
 done >counts
-[ "$(awk '{ print $3 }' counts | sort -u | wc -l)" -eq 3 ] || { cat counts; fail "texts end after less than three different layers"; }
-[ "$(./exits --json --set exit_entropy=1 <texts | grep -c 'layers": 1')" -eq 120 ] || fail "above any entropy not all texts end behind the first layer"
-tac texts | ./exits --json --batch 50 | tac | cmp - <(./exits --json <texts) || fail "the order of texts matters"
-[ "$(./exits --json --on-overflow=window "$(tr '\n' ' ' <texts)" | grep -c '"layers": .*"windows"')" -eq 1 ] || fail "a text in windows does not say its layers"
-for value in nan -1 -nan inf 1e400 much 0.1x ""; do refuse 2 "its value is out of range" ./exits --set exit_entropy=$value x; done
+[ "$(awk '{ print $3 }' counts | sort -u | wc -l)" -eq 3 ] ||
+	{ cat counts; fail "texts end after less than three different layers"; }
+[ "$(./exits --json --set exit_entropy=1 <texts | grep -c 'layers": 1')" -eq 120 ] ||
+	fail "above any entropy not all texts end behind the first layer"
+tac texts | ./exits --json --batch 50 | tac | cmp - <(./exits --json <texts) ||
+	fail "the order of texts matters"
+./exits --json --on-overflow=window "$(tr '\n' ' ' <texts)" | grep -q '"layers": .*"windows"' ||
+	fail "a text in windows does not say its layers"
+for value in nan -1 -nan inf 1e400 much 0.1x ""; do refuse 2 "its value is out of range" ./exits \
+	--set exit_entropy=$value x; done
 refuse 2 "no such option" ./exits --set exit_entrop=1 x
 refuse 2 "no such option" ./plain --set exit_entropy=1 x
 
@@ -43,41 +50,53 @@ refuse 2 "no such option" ./plain --set exit_entropy=1 x
 build -o again --name=exits "--passes=early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50},O2"
 cmp exits again || fail "two builds differ"
 build -o int8 "--passes=early-exit{data=$PWD/data.tsv entropy=0.4},quantize-int8"
-./int8 --json <texts >one && ./int8 --json --batch 60 --threads 2 <texts | cmp - one || fail "int8: other answers in a batch"
+./int8 --json <texts >one && ./int8 --json --batch 60 --threads 2 <texts | cmp - one ||
+	fail "int8: other answers in a batch"
 if [ "$(uname -m)" = x86_64 ]; then
 	build -o cpus "--passes=early-exit{data=$PWD/data.tsv entropy=0.4},O2" --cpu=x86-64,x86-64-v3
-	BERTC_CPU=x86-64 ./cpus --json <texts >one && BERTC_CPU=x86-64 ./cpus --json --batch 33 <texts | cmp - one || fail "baseline: other answers in a batch"
+	BERTC_CPU=x86-64 ./cpus --json <texts >one && BERTC_CPU=x86-64 ./cpus --json --batch 33 <texts |
+		cmp - one || fail "baseline: other answers in a batch"
 	grep -q '"layers": 3' one && grep -q '"layers": [12]' one || fail "the baseline's texts all end alike"
 fi
 
-# with tokens thinned out in front of all exits, between them and behind them, in either order of the passes: answers depend on nothing but the
-# text, and are those of the evaluator
+# with tokens thinned out in front of all exits, between them and behind them, in either order of the passes:
+# answers depend on nothing but the text, and are those of the evaluator
 exits="early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50}"
-for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{layer=1 keep=0.5}" "$exits,prune-tokens{layer=0,2 keep=0.7},quantize-int8"; do
+for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{layer=1 keep=0.5}" \
+	"$exits,prune-tokens{layer=0,2 keep=0.7},quantize-int8"; do
 	build -o thinned "--passes=$passes"
 	for entropy in 0.1 0.3; do
 		./thinned --json --set exit_entropy=$entropy <texts >one
 		for how in "--batch 7" "--batch 120" "--batch 120 --threads 3" "--threads 2"; do
-			./thinned --json --set exit_entropy=$entropy $how <texts | cmp - one || fail "$passes: $how: other answers at $entropy"
+			./thinned --json --set exit_entropy=$entropy $how <texts | cmp - one ||
+				fail "$passes: $how: other answers at $entropy"
 		done
-		tac texts | ./thinned --json --set exit_entropy=$entropy --batch 50 | tac | cmp - one || fail "$passes: the order of texts matters"
-		[ "$(grep -o 'layers": .' one | sort -u | wc -l)" -eq 3 ] || fail "$passes: texts end after less than three different layers at $entropy"
+		tac texts | ./thinned --json --set exit_entropy=$entropy --batch 50 | tac | cmp - one ||
+			fail "$passes: the order of texts matters"
+		[ "$(grep -o 'layers": .' one | sort -u | wc -l)" -eq 3 ] ||
+			fail "$passes: texts end after less than three different layers at $entropy"
 	done
 	./thinned --profile --seq=40 --batch 3 --repeat=2 >profile || fail "$passes: --profile"
 	[[ $passes == *int8* ]] && continue
 	build --emit=bir -o thinned.bir "--passes=$passes"
 	for entropy in 0.1 0.4; do
 		sed "s/^option @exit_entropy : f32 = .*/option @exit_entropy : f32 = $entropy/" thinned.bir >at.bir
-		"$BERTC" verify at.bir --search="$model" --search=. --passes=O2 --max-tokens=40 --threads=2 --max-abs=1e-4 >out 2>&1 || { cat out; fail "$passes: program and evaluator differ at $entropy"; }
+		"$BERTC" verify at.bir --search="$model" --search=. --passes=O2 --max-tokens=40 --threads=2 \
+			--max-abs=1e-4 >out 2>&1 || { cat out; fail "$passes: program and evaluator differ at $entropy"; }
 	done
 done
 
 # a checkpoint cannot say it; the curve says what it costs
-refuse 4 "has no layers that a text can end behind" "$BERTC" build "$model" --quiet --emit=checkpoint -o none "--passes=early-exit{data=$PWD/data.tsv entropy=0.4}"
+refuse 4 "has no layers that a text can end behind" "$BERTC" build "$model" --quiet --emit=checkpoint \
+	-o none "--passes=early-exit{data=$PWD/data.tsv entropy=0.4}"
 refuse 2 "--curve is for" "$BERTC" eval "$model" --data data.tsv --curve
-"$BERTC" eval "$model" --data data.tsv --limit 30 --json --curve=0.2,0.5 "--passes=early-exit{data=$PWD/data.tsv entropy=0.4 l2=0.1},O2" >curve 2>err || { cat err; fail "eval --curve"; }
-for what in '"exit_entropy": 0.2' '"layers": 3.0' '"score": 1.0' '"work": 1.0' '"speed_up": 1.0' '"energy": "' '"default": 0.4'; do
+"$BERTC" eval "$model" --data data.tsv --limit 30 --json --curve=0.2,0.5 \
+	"--passes=early-exit{data=$PWD/data.tsv entropy=0.4 l2=0.1},O2" >curve 2>err ||
+	{ cat err; fail "eval --curve"; }
+for what in '"exit_entropy": 0.2' '"layers": 3.0' '"score": 1.0' '"work": 1.0' '"speed_up": 1.0' \
+	'"energy": "' '"default": 0.4'; do
 	grep -qF -- "$what" curve || { cat curve; fail "the curve does not say $what"; }
 done
-refuse 2 "expected entropies from 0" "$BERTC" eval "$model" --data data.tsv --limit 30 --curve=0.2,x "--passes=early-exit{data=$PWD/data.tsv entropy=0.4},O2"
+refuse 2 "expected entropies from 0" "$BERTC" eval "$model" --data data.tsv --limit 30 --curve=0.2,x \
+	"--passes=early-exit{data=$PWD/data.tsv entropy=0.4},O2"
 echo "texts end where they should"

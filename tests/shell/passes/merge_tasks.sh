@@ -1,20 +1,40 @@
 #!/usr/bin/env bash
-# Graphs of several tasks as one program: each answers as its own program does, runs what it needs, and heads are chosen or averaged.
+# Graphs of several tasks as one program: each answers as its own program does, runs what it needs, and heads
+# are chosen or averaged.
 set -u
 fail() { echo "FAILED: $*"; exit 1; }
 build() { "$BERTC" build --quiet --cpu=baseline "$@" 2>err || { cat err; fail "build $*"; }; }
 graph() { # NAME BIAS_SEED HEAD_SEED LABELS: a layer and a classifier
-	printf 'graph @%s(%%ids: i32[S]) level=graph {\n  %%t = const rand(1) : f32[50,8]\n  %%w = const rand(2) : f32[24,8]\n  %%u = const rand(3) : f32[8,24]\n' "$1"
-	printf '  %%b = const rand(%d) : f32[24]\n  %%h = const rand(%d) : f32[%d,8]\n  %%x = embed %%t, %%ids : f32[S,8]  # embeddings.word\n' "$2" "$3" "$4"
-	printf '  %%y = linear %%x, %%w, %%b : f32[S,24]  # layer.0.in\n  %%z = tanh %%y : f32[S,24]  # layer.0.act\n  %%v = linear %%z, %%u : f32[S,8]  # layer.0.out\n'
-	printf '  %%r = pool %%v {mode=mean} : f32[8]  # head\n  %%l = linear %%r, %%h : f32[%d]  # head\n  return %s=%%l\n}\n' "$4" "$1"
+	cat <<BIR
+graph @$1(%ids: i32[S]) level=graph {
+  %t = const rand(1) : f32[50,8]
+  %w = const rand(2) : f32[24,8]
+  %u = const rand(3) : f32[8,24]
+  %b = const rand($2) : f32[24]
+  %h = const rand($3) : f32[$4,8]
+  %x = embed %t, %ids : f32[S,8]  # embeddings.word
+  %y = linear %x, %w, %b : f32[S,24]  # layer.0.in
+  %z = tanh %y : f32[S,24]  # layer.0.act
+  %v = linear %z, %u : f32[S,8]  # layer.0.out
+  %r = pool %v {mode=mean} : f32[8]  # head
+  %l = linear %r, %h : f32[$4]  # head
+  return $1=%l
+}
+BIR
 }
 labels() { for i in $(seq "$1"); do printf '%s"l%d"' "${comma-}" "$i"; local comma=', '; done; }
 head_of() { printf 'head @%s classify single output=%s labels=[%s]\n' "$1" "$1" "$(labels "$2")"; }
 one() { printf 'module @m max_tokens 64\n'; head_of "$1" "$4"; graph "$@"; }
 one a 10 20 3 >a.bir; one b 11 21 3 >b.bir; one c 10 22 2 >c.bir   # a and c have one trunk
-{ printf 'module @m max_tokens 64\n'; head_of a 3; head_of b 3; head_of c 2; graph a 10 20 3; graph b 11 21 3; graph c 10 22 2; } >all.bir
-for i in $(seq 40); do for j in $(seq $((i % 13))); do printf '%d ' $(((i * 17 + j * j * 3) % 50)); done; echo; done >ids
+{
+	printf 'module @m max_tokens 64\n'
+	head_of a 3; head_of b 3; head_of c 2
+	graph a 10 20 3; graph b 11 21 3; graph c 10 22 2
+} >all.bir
+for i in $(seq 40); do
+	for j in $(seq $((i % 13))); do printf '%d ' $(((i * 17 + j * j * 3) % 50)); done
+	echo
+done >ids
 for passes in merge-tasks,O2 merge-tasks,quantize-int8; do
 	alone=${passes#merge-tasks,}
 	build all.bir --passes=$passes -o all
@@ -22,24 +42,35 @@ for passes in merge-tasks,O2 merge-tasks,quantize-int8; do
 		build $task.bir --passes="$alone" -o $task
 		./$task --ids --logits <ids >want
 		for how in "" "--batch 40" "--batch 9 --threads 3"; do
-			./all --ids --logits --task=$task $how <ids | cmp - want || fail "$passes: task $task answers otherwise than its own program ($how)"
+			./all --ids --logits --task=$task $how <ids | cmp - want ||
+				fail "$passes: task $task answers otherwise than its own program ($how)"
 		done
 	done
 	./all --ids --json <ids >json   # all heads at once
 	for task in a b c; do
-		paste -d' ' <(./$task --ids --json <ids | sed 's/.*"scores": {\([^}]*\)}.*/\1/') <(sed 's/.*"'$task'": {[^{]*{\([^}]*\)}.*/\1/' json) |
-			awk '{ n = length($0); if (substr($0, 1, (n - 1) / 2) != substr($0, (n + 3) / 2)) exit 1 }' || fail "$passes: --json of $task"
+		paste -d' ' <(./$task --ids --json <ids | sed 's/.*"scores": {\([^}]*\)}.*/\1/') \
+			<(sed 's/.*"'$task'": {[^{]*{\([^}]*\)}.*/\1/' json) |
+			awk '{ n = length($0); if (substr($0, 1, (n - 1) / 2) != substr($0, (n + 3) / 2)) exit 1 }' ||
+			fail "$passes: --json of $task"
 	done
 done
 build all.bir --passes=merge-tasks,O2 -o all
 ./all --profile --ids --seq 8 --repeat 1 | awk '{ print $NF }' | grep layer >steps
-[ "$(grep -c '^layer.0.in$' steps)" -eq 1 ] && [ "$(grep -c '^b/layer.0.in$' steps)" -eq 1 ] && [ "$(wc -l <steps)" -eq "$(grep -c '' <(sort -u steps))" ] ||
+[ "$(grep -c '^layer.0.in$' steps)" -eq 1 ] && [ "$(grep -c '^b/layer.0.in$' steps)" -eq 1 ] &&
+	[ "$(wc -l <steps)" -eq "$(grep -c '' <(sort -u steps))" ] ||
 	{ cat steps; fail "a trunk of two tasks is there more than once"; }
 ./all --ids --logits --task=a,b <ids >mean
 paste -d' ' mean <(./all --ids --logits --task=a <ids) <(./all --ids --logits --task=b <ids) | tr -d '[],' |
-	awk '{ for (i = 1; i <= 3; i++) { d = $i - ($(i + 3) + $(i + 6)) / 2; if (d > 1e-6 || d < -1e-6) exit 1 } }' || fail "a,b is not the mean of a and b"
+	awk '{
+		for (i = 1; i <= 3; i++) {
+			d = $i - ($(i + 3) + $(i + 6)) / 2
+			if (d > 1e-6 || d < -1e-6) exit 1
+		}
+	}' || fail "a,b is not the mean of a and b"
 for bad in a,c x "" a,; do
 	./all --ids --task=$bad <ids >out 2>err; [ $? -eq 2 ] || [ "$bad" = a, ] || fail "--task=$bad is taken"
 done
-"$BERTC" build all.bir --quiet -o none 2>err; [ $? -eq 4 ] && grep -q 'the module holds 3 graphs' err || { cat err; fail "three graphs without merge-tasks"; }
+"$BERTC" build all.bir --quiet -o none 2>err
+[ $? -eq 4 ] && grep -q 'the module holds 3 graphs' err ||
+	{ cat err; fail "three graphs without merge-tasks"; }
 echo "tasks share what they can"

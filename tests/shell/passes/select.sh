@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# hard-attention and prune-tokens through the whole compiler: the same bytes whatever else is in the call and on any number of threads, what the
-# evaluator makes of the same graph, other CPUs, other passes, what cannot be said in a checkpoint, layers=auto.
+# hard-attention and prune-tokens through the whole compiler: the same bytes whatever else is in the call and
+# on any number of threads, what the evaluator makes of the same graph, other CPUs, other passes, what cannot
+# be said in a checkpoint, layers=auto.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -13,17 +14,28 @@ refuse() { # STATUS TEXT ARGUMENTS..
 	[ ! -e none ] || fail "$*: left a result"
 }
 near() { # FILE FILE: numbers within 1e-4
-	paste <(tr -d '[],' <"$1" | tr ' ' '\n') <(tr -d '[],' <"$2" | tr ' ' '\n') | awk '{ d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "differs: " $0; exit 1 } }'
+	paste <(tr -d '[],' <"$1" | tr ' ' '\n') <(tr -d '[],' <"$2" | tr ' ' '\n') |
+		awk '{ d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "differs: " $0; exit 1 } }'
 }
 # texts of many lengths, one of no token, one as long as can be
-awk 'BEGIN { for (i = 0; i < 24; i++) { n = i == 23 ? 512 : i * i % 71; line = n ? "101" : ""; for (k = 1; k < n; k++) line = line " " (i * 31 + k * k * 17) % 900 + 1000; print line } }' >ids
+awk 'BEGIN {
+	for (i = 0; i < 24; i++) {
+		n = i == 23 ? 512 : i * i % 71
+		line = n ? "101" : ""
+		for (k = 1; k < n; k++)
+			line = line " " (i * 31 + k * k * 17) % 900 + 1000
+		print line
+	}
+}' >ids
 grep -v '^$' ids >some
 
+small="drop-layers{layers=0,2},prune-heads{keep=7},prune-ffn{keep=300}"
 thin='prune-tokens{layer=0,1 keep=0.6,0.5}'
 hard='hard-attention{share=0.3 layers=0,2},hard-attention{threshold=0.03 layers=1}'
 number=0
-for passes in "$thin" "$hard" "hard-attention{k=5},prune-tokens{layer=1 keep=7}" "$thin,quantize-int8" "$hard,quantize-int8" "$thin,compute-bf16" \
-	"drop-layers{layers=0,2},prune-heads{keep=7},prune-ffn{keep=300},hard-attention{k=9},quantize-embeddings{to=f16},prune-tokens{layer=0 keep=0.5}" \
+for passes in "$thin" "$hard" "hard-attention{k=5},prune-tokens{layer=1 keep=7}" "$thin,quantize-int8" \
+	"$hard,quantize-int8" "$thin,compute-bf16" \
+	"$small,hard-attention{k=9},quantize-embeddings{to=f16},prune-tokens{layer=0 keep=0.5}" \
 	"prune-tokens{layer=2 keep=1},O0" "$hard,$thin,O0"; do
 	number=$((number + 1))
 	build "--passes=$passes" -o prog$number
@@ -31,7 +43,8 @@ for passes in "$thin" "$hard" "hard-attention{k=5},prune-tokens{layer=1 keep=7}"
 	for more in "--batch 24" "--threads 2" "--threads 3 --batch 5"; do
 		./prog$number --ids --logits $more <some | cmp -s - alone || fail "$passes: other bytes with $more"
 	done
-	[ "$(./prog$number --ids --logits --batch 24 <ids | wc -l)" -eq "$(wc -l <ids)" ] || fail "$passes: a text without tokens"
+	[ "$(./prog$number --ids --logits --batch 24 <ids | wc -l)" -eq "$(wc -l <ids)" ] ||
+		fail "$passes: a text without tokens"
 	./prog$number --ids --profile >/dev/null || fail "$passes: --profile"
 done
 build "--passes=$thin" --name=prog1 -o again && cmp prog1 again || fail "two builds differ"
@@ -40,18 +53,22 @@ build "--passes=$thin" --name=prog1 -o again && cmp prog1 again || fail "two bui
 for passes in "$thin" "$hard,$thin"; do
 	build --emit=bir --stop-after=canonicalize "--passes=$passes" --search="$model" -o left.bir
 	for level in O0 O2; do
-		"$BERTC" verify left.bir --search="$model" --passes=$level --max-abs 1e-4 >said 2>&1 || { cat said; fail "$passes: $level is not what the evaluator says"; }
+		"$BERTC" verify left.bir --search="$model" --passes=$level --max-abs 1e-4 >said 2>&1 ||
+			{ cat said; fail "$passes: $level is not what the evaluator says"; }
 	done
 done
 
 # code for several CPUs, the oldest of them by hand; addresses and overflow looked at in the C that is emitted
-build "--passes=$hard,$thin" --cpu=x86-64,x86-64-v3,x86-64-v4 -o any 2>/dev/null && for cpu in x86-64 x86-64-v3 x86-64-v4; do
-	BERTC_CPU=$cpu ./any --ids --logits <some >got.$cpu 2>err || { grep -q 'lacks\|needs' err && continue; cat err; fail "BERTC_CPU=$cpu"; }
+build "--passes=$hard,$thin" --cpu=x86-64,x86-64-v3,x86-64-v4 -o any 2>/dev/null &&
+	for cpu in x86-64 x86-64-v3 x86-64-v4; do
+	BERTC_CPU=$cpu ./any --ids --logits <some >got.$cpu 2>err ||
+		{ grep -q 'lacks\|needs' err && continue; cat err; fail "BERTC_CPU=$cpu"; }
 	near got.$cpu got.x86-64 || fail "$cpu gives other numbers"
 done
 build "--passes=$hard,$thin" --emit=c --cpu=baseline --name=sane -o sane.c
 if cc -std=c17 -O1 -fsanitize=address,undefined -DSANE_MAIN sane.c -o sane -lm -pthread 2>err; then
-	ASAN_OPTIONS=detect_leaks=0 ./sane --ids --logits --batch 24 --threads 2 <ids >said 2>&1 || { cat said; fail "the sanitizers"; }
+	ASAN_OPTIONS=detect_leaks=0 ./sane --ids --logits --batch 24 --threads 2 <ids >said 2>&1 ||
+		{ cat said; fail "the sanitizers"; }
 	grep -v '^$' said >/dev/null || fail "the sanitizers' build says nothing"
 else
 	echo "no sanitizers for cc"
@@ -64,10 +81,12 @@ head -6 some >few
 for row in aarch64-linux-gnu:qemu-aarch64-static arm-linux-gnueabihf:qemu-arm-static; do
 	IFS=: read -r triple qemu <<<"$row"
 	command -v $qemu >/dev/null || { echo "no $qemu"; continue; }
-	"$BERTC" build "$model" --quiet --target=$triple "--passes=$hard,$thin" -o there 2>err || { grep -q 'on Debian install' err && continue; cat err; fail "$triple"; }
+	"$BERTC" build "$model" --quiet --target=$triple "--passes=$hard,$thin" -o there 2>err ||
+		{ grep -q 'on Debian install' err && continue; cat err; fail "$triple"; }
 	$qemu ./there --ids --logits <few >got || fail "$triple: does not run"
 	near got want || fail "$triple: other numbers"
-	$qemu ./there --ids --logits --threads 2 --batch 6 <few | cmp -s - got || fail "$triple: other bytes on two threads"
+	$qemu ./there --ids --logits --threads 2 --batch 6 <few | cmp -s - got ||
+		fail "$triple: other bytes on two threads"
 done
 
 refuse 4 "layer 0 drops tokens" --emit=checkpoint "--passes=$thin"
@@ -76,10 +95,14 @@ refuse 2 "hard-attention must come before prune-tokens" "--passes=$thin,hard-att
 refuse 2 "prune-tokens must come before fuse" "--passes=fuse,$thin"
 refuse 2 "there is no layer 7" "--passes=prune-tokens{layer=7 keep=2}"
 
-# layers=auto: of labels that are the model's own answers none may go wrong; keeping all keys hurts nowhere, the likeliest alone does
+# layers=auto: of labels that are the model's own answers none may go wrong; keeping all keys hurts nowhere,
+# the likeliest alone does
 "$BERTC" build "$model" --quiet -o plain
-paste <(sed 's/\t/ /g' "$SOURCE/examples/sentiment/sentences.txt") <(./plain <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
-auto() { build --emit=bir --stop-after=hard-attention "--passes=hard-attention{$1 layers=auto data=$PWD/data.tsv}" --explain -o auto.bir; grep -c ' selects keys' err; }
+paste <(sed 's/\t/ /g' "$SOURCE/examples/sentiment/sentences.txt") \
+	<(./plain <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
+auto() { build --emit=bir --stop-after=hard-attention \
+	"--passes=hard-attention{$1 layers=auto data=$PWD/data.tsv}" --explain -o auto.bir; grep \
+	-c ' selects keys' err; }
 [ "$(auto k=512)" -eq 3 ] || { cat err; fail "keeping all keys is refused somewhere"; }
 grep -q 'layer 0 alone: score 1.0000, loss' err || { cat err; fail "no score of layer 0"; }
 [ "$(auto 'k=512 by=cosine')" -eq 3 ] || { cat err; fail "keeping all keys changes a layer"; }

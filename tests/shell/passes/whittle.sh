@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Passes that learn from data or from a corpus, through the whole compiler: what they need, what they leave, what programs say about it.
+# Passes that learn from data or from a corpus, through the whole compiler: what they need, what they leave,
+# what programs say about it.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -19,7 +20,8 @@ paste <(sed 's/\t/ /g' "$corpus") <(cut -f1 plain.out) >folder/data.tsv
 # the vocabulary of a corpus: its texts keep their numbers, other words still have letters
 build "--passes=prune-vocab{corpus=$corpus},O2" -o small --ledger=ledger.json --check-each
 ./small <"$corpus" >small.out && cmp plain.out small.out || fail "texts of the corpus have other answers"
-[ "$(./plain --tokenize <"$corpus" | wc -w)" -eq "$(./small --tokenize <"$corpus" | wc -w)" ] || fail "texts of the corpus have other pieces"
+[ "$(./plain --tokenize <"$corpus" | wc -w)" -eq "$(./small --tokenize <"$corpus" | wc -w)" ] ||
+	fail "texts of the corpus have other pieces"
 cmp -s <(./plain --tokenize <"$corpus") <(./small --tokenize <"$corpus") && fail "no id is new"
 grep -q 'of [0-9]* tokens stay' ledger.json || fail "the ledger does not say what stayed"
 unknown=$(./small --tokenize $'\U1F600' | tr -dc '0-9 ' | awk '{ print $2 }') # between [CLS] and [SEP]
@@ -28,11 +30,15 @@ words=$(./small --tokenize "Xylophonist" | tr -dc '0-9 ')
 grep -qw -- "$unknown" <<<"$words" && fail "a word outside the corpus is unknown"
 [ "$(stat -c %s small)" -lt "$(stat -c %s plain)" ] || fail "the program is not smaller"
 
-"$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 >said 2>&1 || { cat said; fail "verify after prune-vocab"; }
-"$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 --data "$corpus" >said 2>&1 || { cat said; fail "verify of texts after prune-vocab"; }
+"$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 >said 2>&1 ||
+	{ cat said; fail "verify after prune-vocab"; }
+"$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 --data "$corpus" >said \
+	2>&1 || { cat said; fail "verify of texts after prune-vocab"; }
 
 # what a pass learned is the same every time, and leaves no trace of where the data lay
-pipeline="drop-layers{strategy=contribution keep=2 data=$PWD/folder/data.tsv},prune-heads{by=activation share=0.7 data=$PWD/folder/data.tsv limit=9},prune-ffn{keep=512},O2"
+data=$PWD/folder/data.tsv
+pipeline="drop-layers{strategy=contribution keep=2 data=$data}"
+pipeline+=",prune-heads{by=activation share=0.7 data=$data limit=9},prune-ffn{keep=512},O2"
 build "--passes=$pipeline" -o first
 build "--passes=$pipeline" -o second --name=first
 cmp first second || fail "two builds differ"
@@ -42,10 +48,14 @@ build "--passes=$pipeline" --emit=c -o first.c
 grep -qF "$PWD" first.c && fail "the C file holds the folder of its data"
 
 # accuracy: of labels that are the model's own answers all are right
-"$BERTC" build "$model" --emit=bir -o accuracy.bir --passes="prune-blocks{by=accuracy keep=5 data=$PWD/folder/data.tsv}" --explain 2>said || { cat said; fail "by=accuracy"; }
+"$BERTC" build "$model" --emit=bir -o accuracy.bir \
+	--passes="prune-blocks{by=accuracy keep=5 data=$PWD/folder/data.tsv}" --explain 2>said ||
+	{ cat said; fail "by=accuracy"; }
 grep -q 'score 1.0000, loss .* as it is' said || { cat said; fail "the score of the whole model is not 1"; }
 [ "$(grep -c ' goes: score ' said)" -eq 1 ] || { cat said; fail "not one of six blocks goes"; }
-"$BERTC" build "$model" --emit=bir -o heads.bir --passes="prune-heads{by=accuracy keep=11 data=$PWD/folder/data.tsv limit=4}" --explain 2>said || { cat said; fail "heads by accuracy"; }
+"$BERTC" build "$model" --emit=bir -o heads.bir \
+	--passes="prune-heads{by=accuracy keep=11 data=$PWD/folder/data.tsv limit=4}" --explain 2>said ||
+	{ cat said; fail "heads by accuracy"; }
 [ "$(grep -c '11 of 12 heads stay' said)" -eq 3 ] || { cat said; fail "not one head a layer"; }
 
 refuse 3 "cannot open" "drop-layers{strategy=contribution keep=1 data=$PWD/missing.tsv}"

@@ -10,8 +10,10 @@ expect() { # STATUS PATTERN WORDS...: exit status, and something printed
 
 # run: the program's output, its options after --, its exit status
 "$BERTC" build tiny.bir -o prog
-[ "$("$BERTC" run tiny.bir -- --ids '1 2 3')" = "$(./prog --ids '1 2 3')" ] || fail "run: another answer than the program's"
-[ "$(echo 4 5 | "$BERTC" run tiny.bir -- --ids --logits)" = "$(echo 4 5 | ./prog --ids --logits)" ] || fail "run: does not read standard input"
+[ "$("$BERTC" run tiny.bir -- --ids '1 2 3')" = "$(./prog --ids '1 2 3')" ] ||
+	fail "run: another answer than the program's"
+[ "$(echo 4 5 | "$BERTC" run tiny.bir -- --ids --logits)" = "$(echo 4 5 | ./prog --ids --logits)" ] ||
+	fail "run: does not read standard input"
 expect 1 'ids 0 to' "$BERTC" run tiny.bir -- --ids 99
 expect 2 'no tokenizer' "$BERTC" run tiny.bir text
 expect 3 'nowhere' "$BERTC" run nowhere.bir text
@@ -44,9 +46,11 @@ expect 0 '| tiny.bir  *|' "$BERTC" bench tiny.bir --seq 4,16 --repeat 2
 [ "$(grep -c '^| tiny.bir' printed)" -eq 2 ] || { cat printed; fail "bench: expected 2 rows"; }
 expect 0 '^tiny.bir,[0-9]*,' "$BERTC" bench tiny.bir --seq 4 --batch 1,3 --threads 1,2 --repeat 2 -o csv
 [ "$(wc -l <printed)" -eq 5 ] || { cat printed; fail "bench -o csv: expected a head and 4 rows"; }
-[ "$(awk -F, '{ print NF }' printed | sort -u)" = 16 ] || { cat printed; fail "bench -o csv: columns differ"; }
+[ "$(awk -F, '{ print NF }' printed | sort -u)" = 16 ] ||
+	{ cat printed; fail "bench -o csv: columns differ"; }
 expect 0 '"p99_ms"' "$BERTC" bench tiny.bir tiny.bir --seq 4 --repeat 2 -o jsonl
-[ "$(grep -c '^{.*"first_answer_ms".*"peak_rss_bytes".*}$' printed)" -eq 2 ] || { cat printed; fail "bench -o jsonl: expected 2 objects"; }
+[ "$(grep -c '^{.*"first_answer_ms".*"peak_rss_bytes".*}$' printed)" -eq 2 ] ||
+	{ cat printed; fail "bench -o jsonl: expected 2 objects"; }
 expect 2 'expected md' "$BERTC" bench tiny.bir -o xml
 expect 2 'commas' "$BERTC" bench tiny.bir --seq 4,x
 expect 1 'ended with 2' "$BERTC" bench tiny.bir --seq 9999
@@ -61,7 +65,8 @@ if [ -n "${SHARED:-}" ]; then
 	printf 'it was a fine film\tnegative\n' >wrong.tsv
 	expect 5 'below the limit' "$BERTC" eval "$model" --data wrong.tsv --min-score 0.5
 	expect 0 '"score": 1' "$BERTC" eval "$model" --data reviews.tsv --weights=bf16 --max-drop 1 --json
-	[ "$(grep -o '"build"' printed | wc -l)" -eq 2 ] || { cat printed; fail "eval: expected fp32 beside bf16"; }
+	[ "$(grep -o '"build"' printed | wc -l)" -eq 2 ] ||
+		{ cat printed; fail "eval: expected fp32 beside bf16"; }
 	printf '{"text": "a fine film", "ids": [101, 1037, 2986, 2143, 102]}\n' >golden.jsonl
 	expect 0 'token ids identical: 1 of 1' "$BERTC" verify "$model" --data golden.jsonl --max-abs 1e-4
 	printf '{"text": "a fine film", "ids": [101, 1037, 2986, 2144, 102]}\n' >golden.jsonl
@@ -69,9 +74,12 @@ if [ -n "${SHARED:-}" ]; then
 fi
 left=$(ls "$TMP" | sort | tr '\n' ' ' | tr ' ' '\n' | grep -E '^bertc|^tmp' || true)
 [ -z "$left" ] || fail "left behind: $left"
-"$BERTC" bench nowhere.bir >rows.md 2>/dev/null || [ ! -s rows.md ] || fail "bench: a table without rows: $(cat rows.md)"
+"$BERTC" bench nowhere.bir >rows.md 2>/dev/null || [ ! -s rows.md ] ||
+	fail "bench: a table without rows: $(cat rows.md)"
 for runs in 1 2 5; do
-	./prog --bench --seq 8 --repeat $runs --json | sed 's/.*"min_ms": \([0-9.]*\), "median_ms": \([0-9.]*\), "p90_ms": \([0-9.]*\), "p99_ms": \([0-9.]*\).*/\1 \2 \3 \4/' \
-		| awk '{ if (!($1 <= $2 && $2 <= $3 && $3 <= $4)) exit 1 }' || fail "bench: percentiles of $runs runs out of order"
+	./prog --bench --seq 8 --repeat $runs --json | sed \
+		's/.*"min_ms": \(.*\), "median_ms": \(.*\), "p90_ms": \(.*\), "p99_ms": \([0-9.]*\).*/\1 \2 \3 \4/' \
+		| awk '{ if (!($1 <= $2 && $2 <= $3 && $3 <= $4)) exit 1 }' ||
+		fail "bench: percentiles of $runs runs out of order"
 done
 echo ok

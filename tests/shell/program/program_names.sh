@@ -1,11 +1,14 @@
-# C prefixes that are also names of the runtime's own files: the emitted C must still compile, the library and the program.
+# C prefixes that are also names of the runtime's own files: the emitted C must still compile, the library and
+# the program.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 cc=$(command -v cc || command -v gcc || command -v clang-19) || { echo "no C compiler"; exit 77; }
-for name in program api text team task cpu window spans answer json lines report opt model tokenizer linear attention kernel; do
+for name in program api text team task cpu window spans answer json lines report opt model tokenizer linear \
+	attention kernel; do
 	"$BERTC" build tiny.bir --emit=c --name=$name -o $name.c || fail "--name=$name is refused"
 	upper=$(tr a-z A-Z <<<"$name")
-	$cc -std=c17 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -D${upper}_MAIN $name.c || fail "--name=$name does not compile"
+	$cc -std=c17 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -D${upper}_MAIN $name.c ||
+		fail "--name=$name does not compile"
 done
 status=0
 "$BERTC" build tiny.bir --emit=c --name=rt_x -o x.c 2>/dev/null || status=$?

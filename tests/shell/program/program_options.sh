@@ -1,4 +1,5 @@
-# The emitted program's options, exit codes, environment and promises that need no text: ids in, numbers out, of a small model.
+# The emitted program's options, exit codes, environment and promises that need no text: ids in, numbers out,
+# of a small model.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 "$BERTC" build tiny.bir --cpu=baseline -o prog
@@ -8,7 +9,7 @@ expect() { # STATUS PATTERN WORDS...: exit status, and a message on standard err
 	[ $status -eq "$want" ] || { cat out err; fail "exit $status, expected $want: $*"; }
 	grep -q -- "$pattern" err || { cat err; fail "no message with \"$pattern\": $*"; }
 }
-awk 'BEGIN { s = 7; for (i = 0; i < 60; i++) { n = 1 + s % 31; line = ""; for (j = 0; j < n; j++) { s = (s * 1103 + 12345) % 65536; line = line (j ? " " : "") s % 60 } print line } }' >ids.txt
+lines 60 31 60 >ids.txt
 
 # the same bytes whatever the batch, the threads and the order
 ./prog --ids --logits <ids.txt >want.txt
@@ -17,8 +18,10 @@ for options in "--batch 7" "--batch 100" "--threads 2" "--threads 3 --batch 16" 
 	./prog --ids --logits $options <ids.txt | cmp - want.txt || fail "$options gives other bytes"
 done
 tac ids.txt | ./prog --ids --logits --batch 9 | tac | cmp - want.txt || fail "the order changes the bytes"
-BERTC_NUM_THREADS=2 ./prog --ids --logits <ids.txt | cmp - want.txt || fail "BERTC_NUM_THREADS changes the bytes"
-[ "$(./prog --ids --logits "$(head -n 1 ids.txt)")" = "$(head -n 1 want.txt)" ] || fail "an argument gives other numbers than a line"
+BERTC_NUM_THREADS=2 ./prog --ids --logits <ids.txt | cmp - want.txt ||
+	fail "BERTC_NUM_THREADS changes the bytes"
+[ "$(./prog --ids --logits "$(head -n 1 ids.txt)")" = "$(head -n 1 want.txt)" ] ||
+	fail "an argument gives other numbers than a line"
 
 # a line is answered before the next one comes
 mkfifo asked answered
@@ -33,16 +36,19 @@ wait $job || fail "exit $? at the end of its input"
 
 # errors of one line: told with its number, the others are answered, exit 1 at the end
 status=0
-printf '1 2\n3 99\n4 x\n5\t6\t7\n\n1\t2\r\n-1\n18446744073709551617\n8' | ./prog --ids >out.txt 2>err || status=$?
+printf '1 2\n3 99\n4 x\n5\t6\t7\n\n1\t2\r\n-1\n18446744073709551617\n8' | ./prog --ids >out.txt 2>err ||
+	status=$?
 [ $status -eq 1 ] || fail "exit $status with bad lines, expected 1"
 [ "$(wc -l <out.txt)" -eq 4 ] || { cat out.txt; fail "expected 4 answers"; }
-for line in 2 3 4 7 8; do grep -q "^<stdin>:$line: error: " err || { cat err; fail "no error for line $line"; }; done
+for line in 2 3 4 7 8; do grep -q "^<stdin>:$line: error: " err ||
+	{ cat err; fail "no error for line $line"; }; done
 [ "$(wc -l <err)" -eq 5 ] || { cat err; fail "expected 5 errors"; }
 grep -q 'ids 0 to 59' err || fail "an id out of range: the message does not say the range"
 long=$(seq -s ' ' 0 40)
 expect 0 'note: 41 tokens, cut to 32' ./prog --ids "$long"
 expect 1 'error: 41 tokens, at most 32' ./prog --ids --on-overflow error "$long"
-./prog --ids --json "$long" 2>/dev/null | grep -q '"truncated": true' || fail "--json does not say that a text was cut"
+./prog --ids --json "$long" 2>/dev/null | grep -q '"truncated": true' ||
+	fail "--json does not say that a text was cut"
 
 # usage, exit 2, and what is not there, exit 4
 expect 2 'no tokenizer' ./prog text
@@ -61,7 +67,8 @@ expect 2 'expected lengths' ./prog --bench --seq 8,nine
 expect 2 'expected lengths' ./prog --bench --seq 33
 expect 2 'BERTC_NUM_THREADS' env BERTC_NUM_THREADS=-1 ./prog --ids 1
 expect 2 'BERTC_CPU' env BERTC_CPU=pentium ./prog --ids 1
-BERTC_CPU=baseline ./prog --ids --logits <ids.txt | cmp - want.txt || fail "a baseline program does not run under BERTC_CPU=baseline"
+BERTC_CPU=baseline ./prog --ids --logits <ids.txt | cmp - want.txt ||
+	fail "a baseline program does not run under BERTC_CPU=baseline"
 if [ "$(uname -m)" = x86_64 ] && grep -q avx2 /proc/cpuinfo; then
 	"$BERTC" build tiny.bir --cpu=x86-64-v3 -o v3
 	expect 4 'AVX2' env BERTC_CPU=baseline ./v3 --ids 1 # a message, never SIGILL
@@ -72,11 +79,13 @@ fi
 ./prog --help | grep -q -- '--on-overflow=RULE' || fail "--help does not list the options"
 ./prog --version | grep -q '^prog, made by bertc [0-9]' || fail "--version: $(./prog --version)"
 ./prog --about >about.json
-grep -q '"max_tokens": 32' about.json && grep -q '"passes": "' about.json || { cat about.json; fail "--about"; }
+grep -q '"max_tokens": 32' about.json && grep -q '"passes": "' about.json ||
+	{ cat about.json; fail "--about"; }
 ./prog --bench --seq 4,32 --repeat 2 --json | grep -c '"median_ms"' | grep -qx 2 || fail "--bench --json"
 ./prog --bench --repeat 2 | grep -q 'tokens/s' || fail "--bench"
 ./prog --profile --seq 16 --repeat 2 | grep -q 'by kernel' || fail "--profile"
-./prog --profile --seq 16 --repeat 2 --json | grep -q '"origin": "layer.0.attention.query' || { ./prog --profile --json; fail "--profile --json: no origin"; }
+./prog --profile --seq 16 --repeat 2 --json | grep -q '"origin": "layer.0.attention.query' ||
+	{ ./prog --profile --json; fail "--profile --json: no origin"; }
 
 # output that cannot be written is an error
 if [ -e /dev/full ]; then
@@ -88,9 +97,11 @@ fi
 # no file is opened, no library, no network
 if command -v strace >/dev/null; then
 	for threads in 1 2; do
-		strace -f -o calls ./prog --ids --threads $threads <ids.txt >/dev/null 2>&1 || { echo "strace does not work here"; break; }
+		strace -f -o calls ./prog --ids --threads $threads <ids.txt >/dev/null 2>&1 ||
+			{ echo "strace does not work here"; break; }
 		! grep -E '\b(open|openat|openat2|creat|socket|connect)\(' calls || fail "opens files"
-		[ "$(grep -cE '\bclone3?\(' calls)" -eq $((threads - 1)) ] || fail "$(grep -cE '\bclone3?\(' calls) threads made with --threads $threads"
+		[ "$(grep -cE '\bclone3?\(' calls)" -eq $((threads - 1)) ] ||
+			fail "$(grep -cE '\bclone3?\(' calls) threads made with --threads $threads"
 	done
 else
 	echo "no strace: system calls not looked at"

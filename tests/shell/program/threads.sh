@@ -1,5 +1,5 @@
-# Threads of the emitted program and library as the system counts them: none but the first for --threads 1, the affinity mask for
-# --threads 0, the environment, and after fork().
+# Threads of the emitted program and library as the system counts them: none but the first for --threads 1,
+# the affinity mask for --threads 0, the environment, and after fork().
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 [ -d /proc/self/task ] || { echo "no /proc"; exit 77; }
@@ -21,7 +21,8 @@ tasks() { # WORDS...: threads of ./prog WORDS while it waits for its second line
 [ "$(BERTC_NUM_THREADS=2 tasks)" -eq 2 ] || fail "BERTC_NUM_THREADS=2"
 [ "$(BERTC_NUM_THREADS=2 tasks --threads 4)" -eq 4 ] || fail "--threads does not go before BERTC_NUM_THREADS"
 machine=$(tasks --threads 0)
-[ "$machine" -ge 1 ] && [ "$machine" -le "$(env -u OMP_NUM_THREADS nproc)" ] || fail "--threads 0: $machine threads on $(env -u OMP_NUM_THREADS nproc) CPUs"
+[ "$machine" -ge 1 ] && [ "$machine" -le "$(env -u OMP_NUM_THREADS nproc)" ] ||
+	fail "--threads 0: $machine threads on $(env -u OMP_NUM_THREADS nproc) CPUs"
 [ "$(BERTC_NUM_THREADS=0 tasks)" -eq "$machine" ] || fail "BERTC_NUM_THREADS=0 is not --threads 0"
 if command -v taskset >/dev/null; then
 	cpu=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
@@ -61,12 +62,16 @@ int main(void)
 	if (!one || tiny_run_ids(one, ids, NULL, offsets, 2, want, sizeof want / sizeof *want) || tasks() != 1)
 		return 1;
 	tiny *three = tiny_new(3);
-	if (!three || tasks() != 3 || tiny_run_ids(three, ids, NULL, offsets, 2, got, sizeof got / sizeof *got) || memcmp(want, got, sizeof got))
+	if (!three || tasks() != 3
+		|| tiny_run_ids(three, ids, NULL, offsets, 2, got, 2 * TINY_OUTPUT_WIDTH)
+		|| memcmp(want, got, sizeof got))
 		return 2;
 	pid_t child = fork();
 	if (child == 0) {
 		alarm(20);
-		if (tasks() != 1 || tiny_run_ids(three, ids, NULL, offsets, 2, got, sizeof got / sizeof *got) || memcmp(want, got, sizeof got))
+		if (tasks() != 1
+		|| tiny_run_ids(three, ids, NULL, offsets, 2, got, 2 * TINY_OUTPUT_WIDTH)
+		|| memcmp(want, got, sizeof got))
 			_exit(3);
 		_exit(tasks() == 3 ? 0 : 4);
 	}
@@ -74,7 +79,8 @@ int main(void)
 	waitpid(child, &status, 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		return 5;
-	if (tiny_run_ids(three, ids, NULL, offsets, 2, got, sizeof got / sizeof *got) || memcmp(want, got, sizeof got))
+	if (tiny_run_ids(three, ids, NULL, offsets, 2, got, 2 * TINY_OUTPUT_WIDTH)
+		|| memcmp(want, got, sizeof got))
 		return 6;
 	tiny_free(three);
 	tiny_free(one);
@@ -90,8 +96,11 @@ else
 fi
 
 # --threads 0 reads what the kernel says of this process, and nothing else
-if command -v strace >/dev/null && strace -f -e trace=openat,open -o calls ./prog --ids --threads 0 '1 2' >/dev/null 2>&1; then
-	! sed -n 's/.*open[a-z]*(.*"\(\/[^"]*\)".*/\1/p' calls | grep -vE '^/proc/self/(cgroup|mountinfo)$|^/.*/cpu\.(max|cfs_quota_us|cfs_period_us)$' || fail "--threads 0 opens other files"
+if command -v strace >/dev/null &&
+	strace -f -e trace=openat,open -o calls ./prog --ids --threads 0 '1 2' >/dev/null 2>&1; then
+	! sed -n 's/.*open[a-z]*(.*"\(\/[^"]*\)".*/\1/p' calls |
+		grep -vE '^/proc/self/(cgroup|mountinfo)$|^/.*/cpu\.(max|cfs_quota_us|cfs_period_us)$' ||
+		fail "--threads 0 opens other files"
 else
 	echo "no strace: files not looked at"
 fi

@@ -1,5 +1,6 @@
-# Tuning: the same cache gives the same bytes; another tile gives the same results, bit for bit; `build --tune` measures what nobody has
-# decided and keeps it; files and targets that make no sense are refused. No time is asserted.
+# Tuning: the same cache gives the same bytes; another tile gives the same results, bit for bit; `build
+# --tune` measures what nobody has decided and keeps it; files and targets that make no sense are refused. No
+# time is asserted.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 export XDG_CACHE_HOME=$PWD/cache
@@ -9,7 +10,8 @@ head='bertc-tune 1'
 tiny tiny
 expect 3 "$BERTC" build tiny.bir --tune-cache=none.txt -o a
 says 'none.txt: error: cannot open'
-printf '%s\nlinear f32 K=24 N=24 act=none cpu=x86-64-v3 -> linear_f32_8x48__avx512\nlinear f32 K=24 N=24 cpu=z -> x\n' "$head" >bad.txt
+printf '%s\n' "$head" 'linear f32 K=24 N=24 act=none cpu=x86-64-v3 -> linear_f32_8x48__avx512' \
+	'linear f32 K=24 N=24 cpu=z -> x' >bad.txt
 expect 3 "$BERTC" build tiny.bir --tune-cache=bad.txt -o a
 says 'bad.txt:2: error: the CPU x86-64-v3 lacks what the kernel linear_f32_8x48__avx512 needs'
 says 'bad.txt:3: error: expected OP TYPE'
@@ -26,48 +28,64 @@ says 'give --tune-cache=FILE'
 
 # --- the same cache: the same bytes, wherever it lies, and no trace of it in the result
 "$BERTC" build tiny.bir --emit=c --cpu=znver4 --target=x86_64-linux-gnu --weights=f32 --name=tiny -o plain.c
-printf '%s\nlinear f32 K=24 N=* act=* cpu=znver4 -> linear_f32_8x48__avx512\nchain-rows linear f32 width=* cpu=znver4 -> 24\n' "$head" >one.txt
+printf '%s\n' "$head" 'linear f32 K=24 N=* act=* cpu=znver4 -> linear_f32_8x48__avx512' \
+	'chain-rows linear f32 width=* cpu=znver4 -> 24' >one.txt
 mkdir deep && { echo "$head"; echo '# sorted another way'; sed 1d one.txt | tac; } >deep/two.txt
 for cache in one.txt deep/two.txt; do
-	"$BERTC" build tiny.bir --emit=c --cpu=znver4 --target=x86_64-linux-gnu --weights=f32 --name=tiny --tune-cache=$cache -o out.c
+	"$BERTC" build tiny.bir --emit=c --cpu=znver4 --target=x86_64-linux-gnu --weights=f32 --name=tiny \
+		--tune-cache=$cache -o out.c
 	cp out.c $(basename $cache .txt).c
 	cp tiny.weights $(basename $cache .txt).weights
 done
 cmp one.c two.c && cmp one.weights two.weights || fail "the same decisions give other bytes"
-grep -q 'linear_f32_8x48__avx512_k24(' one.c && grep -q 'rt_chain_begin(call, thread, call->ntokens, 24)' one.c || fail "the cache is not obeyed"
+grep -q 'linear_f32_8x48__avx512_k24(' one.c &&
+	grep -q 'rt_chain_begin(call, thread, call->ntokens, 24)' one.c || fail "the cache is not obeyed"
 ! grep -q 8x48__avx512_k plain.c || fail "an alternative is the default"
 ! grep -q 'one.txt\|two.txt\|tune-cache' one.c || fail "the cache leaves its name in the result"
 
-# --- --tune: the lines that are there hold, the rest is measured once, and a build with the file is the tuned build
+# --- --tune: the lines that are there hold, the rest is measured once, and a build with the file is the tuned
+# build
 native=$("$BERTC" targets | sed -n 's/^  \([^ ]*\) .*(native).*/\1/p')
-case $("$BERTC" targets | grep '(native)') in *AVX-512*) tile=linear_f32_8x48__avx512 default=linear_f32__avx512 ;; *) tile= ;; esac
+case $("$BERTC" targets | grep '(native)') in *AVX-512*) tile=linear_f32_8x48__avx512 \
+	default=linear_f32__avx512 ;; *) tile= ;; esac
 if [ -n "$tile" ]; then
 	sed 's/max_tokens 32/max_tokens 256/' tiny.bir >longer.bir
 	[ ! -e cache ] || fail "a refused build made a folder"
 	"$BERTC" build longer.bir --weights=f32 --tune --name=tiny -o tuned >table
 	kept=cache/bertc/tune.txt
-	[ "$(head -n 1 $kept)" = "$head" ] && [ "$(sed '/^#/d;1d' $kept)" = "$(sed '/^#/d;1d' $kept | LC_ALL=C sort)" ] || fail "not a sorted cache"
-	grep -q "^linear f32 K=24 N=48 act=relu cpu=$native -> linear_f32.*__avx512$" $kept || { cat $kept; fail "no decision"; }
-	grep -q "^linear f32 K=24 N=48 act=relu cpu=$native  default [0-9./]*  chosen [0-9./]* ms at 8/32/128 tokens  linear_f32" table ||
+	[ "$(head -n 1 $kept)" = "$head" ] &&
+		[ "$(sed '/^#/d;1d' $kept)" = "$(sed '/^#/d;1d' $kept | LC_ALL=C sort)" ] || fail "not a sorted cache"
+	grep -q "^linear f32 K=24 N=48 act=relu cpu=$native -> linear_f32.*__avx512$" $kept ||
+		{ cat $kept; fail "no decision"; }
+	shape="linear f32 K=24 N=48 act=relu cpu=$native"
+	times="default [0-9./]*  chosen [0-9./]* ms at 8/32/128 tokens"
+	grep -q "^$shape  $times  linear_f32" table ||
 		{ cat table; fail "no line in the table"; }
 	! grep -q 'N=24' $kept || fail "a tile that would be half empty was worth timing"
-	grep -q "^chain-rows linear f32 width=48 cpu=$native -> [0-9]*$" $kept || { cat $kept; fail "no decision for the chain"; }
+	grep -q "^chain-rows linear f32 width=48 cpu=$native -> [0-9]*$" $kept ||
+		{ cat $kept; fail "no decision for the chain"; }
 	"$BERTC" build longer.bir --weights=f32 --tune-cache=$kept --name=tiny -o again
 	cmp tuned again || fail "a build with the cache differs from the one that made it"
 	cp $kept before
 	"$BERTC" build longer.bir --weights=f32 --tune --name=tiny -o again >table
-	grep -q '^0 shapes timed' table && cmp before $kept && cmp tuned again || { cat table; fail "measured again"; }
+	grep -q '^0 shapes timed' table && cmp before $kept && cmp tuned again ||
+		{ cat table; fail "measured again"; }
 
-	printf '%s\n# mine\nchain-rows linear f32 width=* cpu=%s -> 17\nlinear f32 K=384 N=* act=* cpu=%s -> %s\n' \
+	printf '%s\n# mine\nchain-rows linear f32 width=* cpu=%s -> 17
+linear f32 K=384 N=* act=* cpu=%s -> %s\n' \
 		"$head" $native $native $tile >mine.txt
 	"$BERTC" build "$model" --weights=f32 --tune --tune-cache=mine.txt -o sentiment >table
-	grep -q "^linear f32 K=384 N=\* act=\* cpu=$native -> $tile$" mine.txt || fail "a line of the user's is gone"
-	[ "$(grep -c '^linear' mine.txt)" -eq 2 ] && grep -q '^1 shapes timed' table || { cat mine.txt table; fail "one shape is left to be timed"; }
+	grep -q "^linear f32 K=384 N=\* act=\* cpu=$native -> $tile$" mine.txt ||
+		fail "a line of the user's is gone"
+	[ "$(grep -c '^linear' mine.txt)" -eq 2 ] && grep -q '^1 shapes timed' table ||
+		{ cat mine.txt table; fail "one shape is left to be timed"; }
 
 	# --- tiles and blocks change no bit
 	"$BERTC" build "$model" --weights=f32 -o plain
 	for threads in 1 3; do
-		for program in sentiment plain; do ./$program --logits --threads $threads "a fine film" "$(seq -s ' ' 60)" "" bad >$program.out; done
-		cmp sentiment.out plain.out && [ -s plain.out ] || fail "tiles of 8 x 48 in blocks of 17 rows give other results, $threads threads"
+		for program in sentiment plain; do ./$program --logits --threads $threads "a fine film" \
+			"$(seq -s ' ' 60)" "" bad >$program.out; done
+		cmp sentiment.out plain.out && [ -s plain.out ] ||
+			fail "tiles of 8 x 48 in blocks of 17 rows give other results, $threads threads"
 	done
 fi

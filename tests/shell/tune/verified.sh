@@ -1,9 +1,10 @@
-# What verify measured, in --about: straight from `bertc verify -o`, or through a file into `bertc build --verified`; figures of
-# another build are refused.
+# What verify measured, in --about: straight from `bertc verify -o`, or through a file into `bertc build
+# --verified`; figures of another build are refused.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 "$BERTC" build tiny.bir -o plain
-./plain --about | grep -q '^  "verified": null' || { ./plain --about; fail "a program that nobody verified does not say so"; }
+./plain --about | grep -q '^  "verified": null' ||
+	{ ./plain --about; fail "a program that nobody verified does not say so"; }
 
 # both ways give the same bytes, and giving them twice does
 mkdir here there
@@ -16,19 +17,22 @@ cmp here/prog there/prog || fail "verify -o and build --verified differ"
 cmp here/prog there/prog || fail "verify -o twice differs"
 here/prog --about >about.txt
 awk '/^  "verified": \{$/ { inside = 1; next } /^  \}/ { inside = 0 } inside' about.txt >verified.txt
-for line in '    "inputs": 4' '    "seed": 3' '    "tokens": [0-9]' '    "cpu": "' '    "target": "' '        "output": "logits"' '        "output": "hidden"' \
+for line in '    "inputs": 4' '    "seed": 3' '    "tokens": [0-9]' '    "cpu": "' '    "target": "' \
+	'        "output": "logits"' '        "output": "hidden"' \
 	'        "max_abs": [0-9]' '        "largest": [0-9]' '        "cosine": [01]' '        "top1_of": 4'; do
 	grep -q -- "^$line" verified.txt || { cat about.txt; fail "--about lacks $line"; }
 done
 ! grep -q '"pass"\|"build"' verified.txt || fail "--about carries more than figures"
-[ "$(here/prog --ids --logits '1 2 3')" = "$(./plain --ids --logits '1 2 3')" ] || fail "another program than the one without figures"
+[ "$(here/prog --ids --logits '1 2 3')" = "$(./plain --ids --logits '1 2 3')" ] ||
+	fail "another program than the one without figures"
 "$BERTC" verify tiny.bir --count 2 --emit=c --weights-as=inline --name=prog -o here/prog.c >/dev/null
 grep -q 'verified' here/prog.c || fail "verify --emit=c: no figures in the C text"
 
 # data are named without their place
 printf '{"ids": [1, 2, 3]}\n{"ids": [4, 59]}\n' >here/data.jsonl
 "$BERTC" verify tiny.bir --data "$PWD/here/data.jsonl" -o by_data >/dev/null
-./by_data --about | grep -q '^    "data": "data.jsonl"' || { ./by_data --about; fail "--about does not name the data"; }
+./by_data --about | grep -q '^    "data": "data.jsonl"' ||
+	{ ./by_data --about; fail "--about does not name the data"; }
 ! grep -qF "$PWD" by_data || fail "the program names the directory of its data"
 
 # a pass recipe, a type of weights, another graph, other constants: not what was measured
