@@ -106,6 +106,7 @@ void emit_end(Emitter *);
 /* One line in calls and, where needed, a new wrapper, kernel and constant. */
 bool emit_step(Emitter *, const Node *);
 
+/* ---- emit_body.c: values and the statements of wrappers -------------------------------------- */
 /* Where a value lies while the program runs: IR.md, Arena. */
 typedef enum Place { PLACE_IDS, PLACE_CONST, PLACE_TOKENS, PLACE_TEXTS, PLACE_PAIRS, PLACE_NOWHERE } Place;
 Place value_place(const Value *);
@@ -118,7 +119,7 @@ int64_t value_unit(const Value *);
 /* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
 typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
 /* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls;
- * emit_step.c the rest. */
+ * emit_step.c and emit_body.c the rest. */
 typedef struct Body {
 	Emitter *e;
 	const Node *node;
@@ -168,6 +169,13 @@ bool emit_packed_constants(Emitter *);
 void emit_packed_tables(const Emitter *, FILE *);
 /* In one line of standard error what was saved, and what it costs at the start. */
 bool emit_packed_report(const Emitter *);
+
+/* ---- emit_model.c: tables -------------------------------------------------------------------- */
+/* Whether texts may end early. */
+bool emit_has_exits(const Graph *);
+/* The tables and the model that refers to them; after all steps are written. False and a message when an
+ * output cannot be returned. */
+bool emit_model(Emitter *, FILE *c);
 
 /* ---- emit_c.c, emit_h.c: whole files --------------------------------------------------------- */
 /* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */

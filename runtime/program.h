@@ -64,7 +64,7 @@ RT_FN float rt_sigmoid(float x);
  * -1. */
 RT_FN int32_t rt_threads_parse(const char *text);
 
-/* ---- options.c, program.c, tasks.c, report.c ------------------------------------------------- */
+/* ---- options.c, program.c, labels.c, tasks.c, report.c --------------------------------------- */
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile,
 		allow_no_answer;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "bertc.h"
 #include "compiler/measure/metrics.h"
+#include "compiler/measure/verify_inputs.h"
 #include "compiler/build/verified.h"
 
 enum {
@@ -31,10 +32,10 @@ typedef struct VerifyOptions {
 	int count, tokens, seed, threads;
 } VerifyOptions;
 
-static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0,
-											   "texts, one a line (a pair: a tab between); or .jsonl with "
-											   "\"text\", \"pair\", \"ids\", \"types\"",
-											   5},
+static const struct argp_option table[] = {
+	{"data", KEY_DATA, "FILE", 0,
+		"texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"",
+		5},
 	{"min-cosine", KEY_MIN_COSINE, "X", 0, "exit 5 when an output's cosine is below X", 5},
 	{"max-abs", KEY_MAX_ABS, "X", 0,
 		"exit 5 when an output is off by more than X * max(1, its largest value)", 5},
@@ -42,7 +43,9 @@ static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0,
 	{"tokens", KEY_TOKENS, "N", 0, "longest random input (default 32)", 5},
 	{"seed", KEY_SEED, "N", 0, "seed of the random ids", 5},
 	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5}, {0}};
+	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5},
+	{0},
+};
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -68,62 +71,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
-typedef struct Input {
-	int32_t *ids, *types, n;
-} Input;
-
-typedef struct Inputs {
-	Input *at;
-	int32_t count;
-	int32_t texts, tokenized_right,
-		tokenized;    /* texts read; whose ids were given, and were the tokenizer's */
-	char *difference; /* the first text whose ids differ, and where; malloc'd or NULL */
-	/* The program's ids are not the reference's after prune-vocab. new_id: of the model's files; old_id: back
-	 * again. NULL: they are */
-	const int32_t *new_id;
-	int32_t *old_id, nnew, nold;
-} Inputs;
-
-/* Ids in what follows are the program's. False: out of memory. */
-static bool inputs_renumber(Inputs *inputs, const Loaded *loaded)
-{
-	if (!loaded->renumbered)
-		return true;
-	inputs->new_id = loaded->renumbered;
-	inputs->nold = loaded->nrenumbered;
-	inputs->old_id = calloc((size_t)inputs->nold + 1, sizeof *inputs->old_id);
-	for (int32_t id = 0; inputs->old_id && id < inputs->nold; id++)
-		if (inputs->new_id[id] >= 0) {
-			inputs->old_id[inputs->new_id[id]] = id;
-			inputs->nnew = inputs->new_id[id] + 1;
-		}
-	return inputs->old_id != NULL;
-}
-
-static Input *add_input(Inputs *inputs, int32_t tokens)
-{
-	Input *at = realloc(inputs->at, (size_t)(inputs->count + 1) * sizeof *at);
-	if (!at)
-		return NULL;
-	inputs->at = at;
-	Input *input = &at[inputs->count];
-	*input = (Input){
-		calloc((size_t)tokens + 1, sizeof(int32_t)), calloc((size_t)tokens + 1, sizeof(int32_t)), tokens};
-	inputs->count++;
-	return input->ids && input->types ? input : NULL;
-}
-
-static void inputs_free(Inputs *inputs)
-{
-	for (int32_t i = 0; i < inputs->count; i++) {
-		free(inputs->at[i].ids);
-		free(inputs->at[i].types);
-	}
-	free(inputs->at);
-	free(inputs->old_id);
-	free(inputs->difference);
-}
-
 /* Rows of the table that an input of the graph indexes; 1 when none does. */
 static int32_t table_rows(const Graph *graph, int32_t input)
 {
@@ -146,7 +93,7 @@ static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t ma
 				  longest = asked < max_tokens ? asked : max_tokens;
 	uint32_t state = (uint32_t)o->seed * 2654435761u + 2463534242u;
 	for (int32_t i = 0; i < count; i++) {
-		Input *input = add_input(
+		Input *input = verify_inputs_add(
 			inputs, count > 1 ? 1 + (int32_t)((int64_t)i * (longest - 1) / (count - 1)) : longest);
 		if (!input)
 			return false;
@@ -156,116 +103,6 @@ static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t ma
 		}
 	}
 	return true;
-}
-
-/* A JSON array of integers; NULL when it is none. */
-static int32_t *json_ids(const json_t *array, int32_t *n)
-{
-	const size_t count = json_array_size(array);
-	int32_t *ids = json_is_array(array) && count < 1 << 24 ? calloc(count + 1, sizeof *ids) : NULL;
-	for (size_t i = 0; ids && i < count; i++) {
-		const json_int_t id = json_integer_value(json_array_get(array, i));
-		if (!json_is_integer(json_array_get(array, i)) || id < 0 || id > INT32_MAX) {
-			free(ids);
-			return NULL;
-		}
-		ids[i] = (int32_t)id;
-	}
-	*n = (int32_t)count;
-	return ids;
-}
-
-static void compare_ids(
-	Inputs *inputs, int32_t line, const int32_t *want, int32_t want_n, const int32_t *got, int32_t n)
-{
-	int32_t i = 0;
-	while (i < n && i < want_n && got[i] == want[i])
-		i++;
-	inputs->tokenized++;
-	inputs->tokenized_right += i == n && n == want_n;
-	if ((i < n || n != want_n) && !inputs->difference
-		&& asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)",
-			   line, i, i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n)
-			< 0)
-		inputs->difference = NULL;
-}
-
-/* One line of data: through the program's tokenizer, or the ids that it gives. */
-static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *line, int32_t number,
-	Inputs *inputs, Diag *diag)
-{
-	json_t *object = NULL;
-	json_error_t error;
-	const char *text = line, *pair = NULL;
-	int32_t *want = NULL, *want_types = NULL, want_n = 0, types_n = 0, n = 0;
-	if (jsonl) {
-		object = json_loads(line, 0, &error);
-		if (!json_is_object(object)) {
-			json_decref(object);
-			return diag_error(diag, EXIT_INPUT, number, "is not a JSON object: %s", object ? "" : error.text);
-		}
-		text = json_string_value(json_object_get(object, "text"));
-		pair = json_string_value(json_object_get(object, "pair"));
-		want = json_ids(json_object_get(object, "ids"), &want_n);
-		want_types = json_ids(json_object_get(object, "types"), &types_n);
-		for (int32_t i = 0; want && inputs->new_id && i < want_n; i++)
-			want[i] = want[i] < inputs->nold ? inputs->new_id[want[i]] : -1;
-	} else if ((line = strchr(line, '\t'))) {
-		*line = '\0';
-		pair = line + 1;
-	}
-	bool good = true;
-	if (text && tokenizer) {
-		Input *input = add_input(inputs, program->max_tokens);
-		const int status = !input
-			? 0
-			: program->tokenize(program->context, text, strlen(text), pair, pair ? strlen(pair) : 0,
-				  input->ids, input->types, NULL, NULL, program->max_tokens, &n);
-		if (!input || status)
-			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s",
-				input ? program->strerror(status) : "out of memory");
-		else {
-			input->n = n;
-			inputs->texts++;
-			if (want)
-				compare_ids(inputs, number, want, want_n, input->ids, n);
-		}
-	} else if (want && want_n <= program->max_tokens && (!want_types || types_n == want_n)) {
-		Input *input = add_input(inputs, want_n);
-		for (int32_t i = 0; input && i < want_n; i++) {
-			input->ids[i] = want[i];
-			input->types[i] = want_types ? want_types[i] : 0;
-		}
-	} else
-		good = diag_error(diag, EXIT_INPUT, number, "%s",
-			tokenizer ? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
-					  : "the model has no tokenizer: give .jsonl with \"ids\"");
-	free(want);
-	free(want_types);
-	json_decref(object);
-	return good;
-}
-
-static bool data_inputs(
-	const VerifyOptions *o, const Program *program, bool tokenizer, Inputs *inputs, Diag *diag)
-{
-	const char *suffix = strrchr(o->data, '.');
-	const bool jsonl = suffix && (strcmp(suffix, ".jsonl") == 0 || strcmp(suffix, ".json") == 0);
-	const char *before = diag->file;
-	char *text = file_read(o->data, (size_t)1 << 30, NULL, diag), *rest = text;
-	bool good = text != NULL;
-	diag->file = o->data;
-	const int32_t most = o->count ? o->count : 20;
-	for (int32_t number = 1; good && rest && *rest && inputs->count < most; number++) {
-		char *line = strsep(&rest, "\n");
-		line[strcspn(line, "\r")] = '\0';
-		good = (jsonl && !*line) || add_line(program, tokenizer, jsonl, line, number, inputs, diag);
-	}
-	if (good && inputs->count == 0)
-		good = diag_error(diag, EXIT_INPUT, 0, "has no lines");
-	diag->file = before;
-	free(text);
-	return good;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
@@ -481,9 +318,10 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"prune-vocab leaves other columns of logits than the reference has; "
 			"verify the other passes alone");
-	good = good && inputs_renumber(&inputs, loaded);
+	good = good && verify_inputs_renumber(&inputs, loaded);
 	good = good
-		&& (o->data ? data_inputs(o, &program, loaded->tokenizer != NULL, &inputs, diag)
+		&& (o->data ? verify_inputs_read(&inputs, o->data, o->count ? o->count : 20, &program,
+						  loaded->tokenizer != NULL, diag)
 					: random_inputs(o, graph, program.max_tokens, &inputs));
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
 		rows[k] = (Row){.name = graph->outputs[k].name,
@@ -502,7 +340,7 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 		status = report(o, &whole, &program, &inputs, rows, graph->noutputs, diag);
 	} else if (!diag->errors)
 		diag_error(diag, EXIT_RUN, 0, "out of memory");
-	inputs_free(&inputs);
+	verify_inputs_free(&inputs);
 	program_close(&program);
 	module_free(again);
 	module_free(reference);

@@ -38,9 +38,8 @@ def roberta_keys(r, keys):
 class Family:
     stem: str  # of transformers' class names
     more: dict = dataclasses.field(default_factory=dict)  # kinds beside those of CLASSES: their classes
-    names: dict = dataclasses.field(
-        default_factory=dict
-    )  # BertConfig's key -> this family's; None: it has none
+    # BertConfig's key -> this family's; None: it has none
+    names: dict = dataclasses.field(default_factory=dict)
     keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
     segments: bool = True  # token_type_ids reach the model
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)

@@ -6,6 +6,7 @@
 #include "runtime/spans.c"
 #include "runtime/answers.c"
 #include "runtime/threads.c"
+#include "runtime/labels.c"
 #include "runtime/tasks.c"
 #include "runtime/options.c"
 #include "runtime/program.c"
