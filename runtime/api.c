@@ -402,8 +402,8 @@ RT_FN const char *rt_strerror(int status)
 		[RT_E_CAPACITY] = "an output buffer or the workspace is too small",
 		[RT_E_OPTION] = "no such option, or its value is out of range",
 		[RT_E_WEIGHTS] = "the weights in the program are damaged",
-		[RT_E_TEXT] = "text that this model cannot take: it has no tokenizer, takes no pair, or the text is "
-					  "not valid UTF-8",
+		[RT_E_TEXT] = ("text that this model cannot take: it has no tokenizer, takes no pair, or the text is "
+					   "not valid UTF-8"),
 	};
 	return status >= 0 && status < RT_STATUS_COUNT ? texts[status] : "unknown status";
 }
