@@ -223,9 +223,10 @@ char *ledger_json(const Ledger *);         /* malloc'd */
 /* Columns of the one output that is left: `width` of the layer's input and output, heads*size of its q and k.
  */
 typedef struct ExposedLayer {
-	int32_t number, width, heads, size; /* heads 0: its attention is not recognised */
-	double scale;                       /* probabilities are softmax(q k^T scale) */
-	int64_t input, output, q, k;        /* the first column of each */
+	int32_t number, width, heads,
+		size;                    /* heads 0: its attention is not recognised, or is more than q and k */
+	double scale;                /* probabilities are softmax(q k^T scale) */
+	int64_t input, output, q, k; /* the first column of each */
 } ExposedLayer;
 typedef struct ExposedLayers {
 	ExposedLayer *at;

@@ -21,6 +21,10 @@ bool heads_expose(Graph *graph, const char *pass, HeadMap *map, Diag *diag)
 		const AttentionMatch *heads = &layer->heads;
 		if (!layer->has_attention)
 			continue;
+		if (layer_score_bias(layer))
+			return diag_error(diag, EXIT_UNSUPPORTED, 0,
+				"%s: layer %d adds a bias to its scores, so that its q and k do not tell what it attends to",
+				pass, layer->number);
 		if (map->layers == 0)
 			*map = (HeadMap){0, (int32_t)heads->q.heads, (int32_t)heads->q.size, numbers, heads->scale};
 		if (heads->q.heads != map->heads || heads->q.size != map->size || heads->scale != map->scale)

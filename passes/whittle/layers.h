@@ -46,6 +46,10 @@ Layer *layers_number(const Layers *, int64_t number);
 Node *constant_linear(const Value *v);
 bool op_is_elementwise(Op);
 
+/* The first add on the way from the softmax back to q k^T, which puts a bias on the scores of the layer's
+ * attention; NULL: none. */
+const Node *layer_score_bias(const Layer *);
+
 /* Types of all results again, after the width of a weight or a shape has changed; ids stay. False and
  * messages when an op no longer fits. */
 bool graph_retype(Graph *, Diag *);

@@ -40,6 +40,16 @@ static void set_heads(Graph *graph, const Layer *layer, int64_t heads)
 
 static const UnitName name = {"prune-heads", "head", "heads"};
 
+/* Whether the scores of each head get a matrix of their own, which no weight of the layer holds. */
+static bool has_bias_by_head(const Layer *layer)
+{
+	const Node *add = layer_score_bias(layer);
+	int32_t by_head = 0;
+	for (int32_t i = 0; add && i < 2; i++)
+		by_head += add->args[i]->type.rank == 3 && add->args[i]->type.dim[0].plus == layer->heads.q.heads;
+	return by_head == 2;
+}
+
 static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 {
 	Layers layers;
@@ -47,7 +57,10 @@ static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 		return false;
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
-		if (layer->has_attention)
+		if (layer->has_attention && has_bias_by_head(layer))
+			pass_note(run, layer->softmax,
+				"the heads of layer %d stay: each has a bias of its own, which is shared", layer->number);
+		else if (layer->has_attention)
 			groups_add(graph, groups,
 				&(Group){.layer = layer,
 					.in = {layer->q, layer->k, layer->v},

@@ -294,6 +294,12 @@ static void test_shared(void)
 			CU_ASSERT_PTR_NOT_NULL(message);
 		}
 		free(message);
+		if (plan.shared == SHARED_BIAS) { /* a matrix of each head, which is not the layer's */
+			Module *heads = module_copy(module);
+			runs("prune-heads{keep=1}", heads);
+			CU_ASSERT_TRUE(difference(module, heads) < 1e-12);
+			module_free(heads);
+		}
 		module_free(module);
 		module_free(dropped);
 		module_free(thinned);
