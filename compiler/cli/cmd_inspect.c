@@ -1,4 +1,4 @@
-/* cmd_inspect.c: `bertc inspect MODEL --passes=… -o report.html`: builds the model as `build` would, watches
+/* cmd_inspect.c: `bertc inspect MODEL --passes=P -o report.html`: builds the model as `build` would, watches
  * each pass, and writes the page that shows it. What is observed is inspect_layers.c's and
  * inspect_measure.c's, the file is inspect_page.c's. */
 #include <stdlib.h>

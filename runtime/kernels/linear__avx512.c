@@ -82,23 +82,22 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const 
 			if (tiles == 1) {
 				enum { alone = 1 };
 				switch (mr) {
-					LINEAR_TILE(1)
-					LINEAR_TILE(2)
-					LINEAR_TILE(3)
-					LINEAR_TILE(4)
-					LINEAR_TILE(5)
-					LINEAR_TILE(6) LINEAR_TILE(7) LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10)
-						LINEAR_TILE(11) LINEAR_TILE(12)
+					// clang-format off
+					LINEAR_TILE(1) LINEAR_TILE(2) LINEAR_TILE(3)
+					LINEAR_TILE(4) LINEAR_TILE(5) LINEAR_TILE(6)
+					LINEAR_TILE(7) LINEAR_TILE(8) LINEAR_TILE(9)
+					LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+					// clang-format on
 				}
 			} else {
 				enum { alone = 0 };
 				switch (mr) {
-					LINEAR_TILE(3)
-					LINEAR_TILE(4)
-					LINEAR_TILE(5)
-					LINEAR_TILE(6)
-					LINEAR_TILE(7)
-					LINEAR_TILE(8) LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+					// clang-format off
+					LINEAR_TILE(3) LINEAR_TILE(4) LINEAR_TILE(5)
+					LINEAR_TILE(6) LINEAR_TILE(7) LINEAR_TILE(8)
+					LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11)
+					LINEAR_TILE(12)
+					// clang-format on
 				}
 			}
 		}
@@ -131,7 +130,10 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, c
 				float *y = out + (size_t)first * (size_t)N + (size_t)p * NR;
 				const float *row = x + (size_t)first * (size_t)K + k, *b = k ? NULL : bias + (size_t)p * NR;
 				switch (r0 + rt_part(rows, t + 1, tiles) - first) {
-					LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11) LINEAR_TILE(12)
+					// clang-format off
+					LINEAR_TILE(9) LINEAR_TILE(10) LINEAR_TILE(11)
+					LINEAR_TILE(12)
+					// clang-format on
 				}
 			}
 		}

@@ -97,23 +97,21 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(TileOut out, const int8
 				if (tiles == 1) {
 					enum { alone = 1 };
 					switch (mr) {
-						LINEAR_I8_TILE(1)
-						LINEAR_I8_TILE(2)
-						LINEAR_I8_TILE(3)
-						LINEAR_I8_TILE(4)
-						LINEAR_I8_TILE(5)
-						LINEAR_I8_TILE(6) LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9)
-							LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+						// clang-format off
+						LINEAR_I8_TILE(1) LINEAR_I8_TILE(2) LINEAR_I8_TILE(3)
+						LINEAR_I8_TILE(4) LINEAR_I8_TILE(5) LINEAR_I8_TILE(6)
+						LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9)
+						LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+						// clang-format on
 					}
 				} else { /* two tiles and more are at least half as high as they can be */
 					enum { alone = 0 };
 					switch (mr) {
-						LINEAR_I8_TILE(4)
-						LINEAR_I8_TILE(5)
-						LINEAR_I8_TILE(6)
-						LINEAR_I8_TILE(7)
-						LINEAR_I8_TILE(8)
-						LINEAR_I8_TILE(9) LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+						// clang-format off
+						LINEAR_I8_TILE(4) LINEAR_I8_TILE(5) LINEAR_I8_TILE(6)
+						LINEAR_I8_TILE(7) LINEAR_I8_TILE(8) LINEAR_I8_TILE(9)
+						LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
+						// clang-format on
 					}
 				}
 #undef LINEAR_I8_TILE

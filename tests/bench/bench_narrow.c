@@ -103,12 +103,16 @@ LINEAR(384, 384, RT_ACT_NONE)
 LINEAR(384, 1536, RT_ACT_GELU)
 LINEAR(1536, 384, RT_ACT_NONE)
 LINEAR(768, 2304, RT_ACT_NONE)
-LINEAR(768, 768, RT_ACT_NONE) LINEAR(768, 3072, RT_ACT_GELU) LINEAR(3072, 768, RT_ACT_NONE)
+// clang-format off
+LINEAR(768, 768, RT_ACT_NONE)
+LINEAR(768, 3072, RT_ACT_GELU)
+LINEAR(3072, 768, RT_ACT_NONE)
+// clang-format on
 #define SHAPE(K, N, label) \
 	{ \
 		K, N, label, { f32_##K##_##N, bf16_##K##_##N, i8_##K##_##N } \
 	}
-	typedef struct Shape {
+typedef struct Shape {
 	int K, N;
 	const char *label;
 	Run *run[TYPES];

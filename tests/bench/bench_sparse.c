@@ -93,18 +93,18 @@ typedef void Run(float *, const void *, const float *, const void *, const float
 #define INPUTS(LINEAR, isa, TARGET, panel) \
 	LINEAR(384, isa, TARGET, panel) \
 	LINEAR(1536, isa, TARGET, panel) LINEAR(768, isa, TARGET, panel) LINEAR(3072, isa, TARGET, panel)
+// clang-format off
 INPUTS(LINEAR_I8, scalar, RT_TARGET_NONE, 8)
 INPUTS(LINEAR_I8, avx2, RT_TARGET_AVX2, 16)
 INPUTS(LINEAR_I8, avxvnni, RT_TARGET_AVXVNNI, 16)
 INPUTS(LINEAR_I8, avx512, RT_TARGET_AVX512, 32)
 INPUTS(LINEAR_I8, avx512vnni, RT_TARGET_AVX512VNNI, 32)
-INPUTS(LINEAR_F32, scalar, RT_TARGET_NONE, 8) INPUTS(LINEAR_F32, avx2, RT_TARGET_AVX2, 16)
-	INPUTS(LINEAR_F32, avx512, RT_TARGET_AVX512, 32)
+INPUTS(LINEAR_F32, scalar, RT_TARGET_NONE, 8)
+INPUTS(LINEAR_F32, avx2, RT_TARGET_AVX2, 16)
+INPUTS(LINEAR_F32, avx512, RT_TARGET_AVX512, 32)
+// clang-format on
 
-		enum {
-			DENSE,
-			SPARSE
-		};
+enum { DENSE, SPARSE };
 typedef struct Kernels {
 	const char *name;
 	bool floats;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What every family must do beside its numbers (test_golden.py): a description builds the same program, dropped
-layers make a checkpoint that transformers loads, the file's other spellings are read, passes work.
+"""What every family must do beside its numbers (test_golden.py): a description builds the same program,
+dropped layers make a checkpoint that transformers loads, the file's other spellings are read, passes work.
 
     test_family.py [FAMILY...]"""
+
 import re, shutil, sys
 import numpy as np, torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,17 @@ PASSES = ("quantize-int8", "prune-ffn{keep=8}", "prune-heads{keep=1}", "quantize
 
 
 def program(directory, out, *options):
-    return Library(build(directory, TMP / f"{directory.name}.{out}", "--emit=shared", "--name=m", "--cpu=baseline", *options), "m")
+    return Library(
+        build(
+            directory,
+            TMP / f"{directory.name}.{out}",
+            "--emit=shared",
+            "--name=m",
+            "--cpu=baseline",
+            *options,
+        ),
+        "m",
+    )
 
 
 def describe_builds_the_same(directory, out):
@@ -30,9 +41,19 @@ def describe_builds_the_same(directory, out):
 def dropped_layers(family, kind, directory, model, config, text):
     """Layers 0 and 2 of three stay, numbered anew."""
     row, out = FAMILIES[family], TMP / f"{directory.name}.out"
-    run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", "--passes=drop-layers{layers=0,2}")
+    run(
+        BERTC,
+        "build",
+        directory,
+        "--emit=checkpoint",
+        "-o",
+        out,
+        "--quiet",
+        "--passes=drop-layers{layers=0,2}",
+    )
     again, info = type(model).from_pretrained(
-        out, output_loading_info=True, attn_implementation="eager", dtype=torch.float32)
+        out, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
+    )
     left = info["missing_keys"] or info["unexpected_keys"] or info["mismatched_keys"]
     assert not left and again.config.num_hidden_layers == 2, f"{family}: {info}"
     want = reference(row, again.eval(), kind, *text)
