@@ -5,11 +5,12 @@
  *   %h = linear %a, %wo, %bo : f32[S,8]        ->        %h = linear %a, %wo2, %bo2 : f32[S,8]
  *
  *   refit=yes             of the units that by=, or a list, takes away
- *   by=reconstruction     the fit also says which: a few units at a time, those without which what their
- * block adds to can be made again best, whichever layer they are in (eliminate.c). The error is compared with
- * the variance of the rows in front of LayerNorm, which divides by it ridge=X               how strongly the
- * weights are held where they were (0.01) Layers are fitted to what the model made before this pass, all at
- * once: the data is run once. */
+ *   by=reconstruction     the fit also decides which units go: a few at a time, those whose loss the others
+ *                         of any layer can make up for best (eliminate.c); errors are divided by the variance
+ *                         of the rows in front of LayerNorm, which divides by it
+ *   ridge=X               how strongly the weights are held where they were (0.01)
+ *
+ * Layers are fitted to what the model made before this pass, all at once: the data is run once. */
 #include "eliminate.h"
 #include "prune.h"
 #include <stdlib.h>
