@@ -66,7 +66,8 @@ typedef struct TokenizerDesc {
 	const AddedToken *added;
 	int32_t nsingle, npair;
 	const TemplateItem *single, *pair;
-	int32_t max_length; /* model_max_length when below 10^6, else 0 */
+	bool trim_offsets, trim_prefix; /* the post-processor's trim_offsets and add_prefix_space */
+	int32_t max_length;             /* model_max_length when below 10^6, else 0 */
 } TokenizerDesc;
 bool tokenizer_has_step(const TokenizerDesc *, CharStep);
 

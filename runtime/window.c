@@ -73,6 +73,8 @@ RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const 
 		*next = (size_t)start[window_word(word, first, last)];
 	else
 		*next = reached;
+	if (model->tokenizer->trim && *next < SIZE_MAX && *next > from && long_text[*next - 1] == ' ')
+		--*next;       /* the space before a word is part of it, though not of its offsets */
 	if (*next <= from) /* tokens of one and the same byte: go on behind them */
 		*next = reached > from ? reached : SIZE_MAX;
 	return RT_OK;

@@ -6,6 +6,7 @@
 #include "tokenizer_tables.h"
 /* Added tokens are normalised by the very code that will look for them. */
 #include "runtime/tokenize/tokenizer.c"
+#include "runtime/tokenize/trim.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	"tables are written as they lie in memory; all targets are such");
@@ -47,7 +48,13 @@ bool layout_vocab(const TokenizerDesc *desc, List *units, Diag *diag)
 	return fits || layout_too_large(diag, "vocabulary entries", desc->nvocab);
 }
 
-/* The spelling of every id, added tokens included. */
+static void add_bytes(List *texts, const char *text)
+{
+	for (; *text; text++)
+		list_add(texts, text);
+}
+
+/* The text of every id, added tokens included. */
 static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
 {
 	List text_at = list_new(sizeof(uint32_t)), texts = list_new(1);
@@ -61,12 +68,14 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		added[desc->added[i].id] = &desc->added[i];
 	for (int32_t id = 0; id <= layout->ids; id++) {
 		uint32_t at = (uint32_t)texts.count;
-		const char *text = id < desc->nvocab && desc->vocab[id] ? desc->vocab[id]
-			: added[id]                                         ? added[id]->text
-																: "";
+		const char *entry = id < desc->nvocab ? desc->vocab[id] : NULL;
 		list_add(&text_at, &at);
-		for (; *text; text++)
-			list_add(&texts, text);
+		if (entry && !added[id] && desc->split->text_of)
+			desc->split->text_of(entry, &texts);
+		else if (entry)
+			add_bytes(&texts, entry);
+		else if (added[id])
+			add_bytes(&texts, added[id]->text);
 	}
 	free(added);
 	layout->text_at = layout_add(blob, &text_at);
@@ -150,7 +159,10 @@ static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
 
 bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
-	*layout = (TokenizerLayout){.mask_id = desc->mask_id, .nsingle = desc->nsingle, .npair = desc->npair};
+	*layout = (TokenizerLayout){.mask_id = desc->mask_id,
+		.trim_prefix = desc->trim_prefix,
+		.nsingle = desc->nsingle,
+		.npair = desc->npair};
 	add_chars(desc, blob, layout);
 	if (!desc->model->layout(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;
@@ -164,6 +176,7 @@ RtTokenizer tokenizer_instance(const TokenizerDesc *desc, const TokenizerLayout 
 {
 	RtTokenizer t = {.split = desc->split->split,
 		.word = desc->model->word,
+		.trim = desc->trim_offsets ? trim_offsets : NULL,
 #define TABLE(type, name) .name = (const type *)(const void *)(blob + layout->name),
 		RT_TOKENIZER_TABLES(TABLE)
 #undef TABLE
@@ -193,6 +206,8 @@ bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *
 		return false;
 	fprintf(c, "static const RtTokenizer %s_tokenizer = {\n", name);
 	fprintf(c, "\t.split = split_%s,\n\t.word = %s_word,\n", desc->split->name, desc->model->name);
+	if (desc->trim_offsets)
+		fputs("\t.trim = trim_offsets,\n", c);
 	for (int32_t i = 0; i < RT_MODEL_TABLES; i++)
 		if (layout.model_table[i])
 			fprintf(c, "\t.model_table[%d] = %s_blob + %zu,\n", (int)i, name, layout.model_table[i]);

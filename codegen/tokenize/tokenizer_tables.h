@@ -77,12 +77,14 @@ struct json_t;
 typedef struct TokenizerModel {
 	const char *name, *type; /* "wordpiece", and what tokenizer.json calls it */
 	RtWordFn *word;
+	/* The unknown, separating, padding, classifying and masking token where no file names them. */
+	const char *roles[5];
 	/* Model and vocabulary from an object of tokenizer.json. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *model);
 	/* Whether an object without a type is one of this model, as old files have it. May be NULL. */
 	bool (*is_untyped)(const struct json_t *model);
-	/* The older form: its main file ("vocab.txt"), and all that it and the files beside it say. */
-	const char *file;
+	/* The older form: its files, the main one first ("vocab.txt"), and all that they say. */
+	const char *files[4];
 	bool (*read_files)(struct TokenizerImport *);
 	/* Its tables, at the places that its runtime file names. */
 	bool (*layout)(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);
@@ -90,6 +92,8 @@ typedef struct TokenizerModel {
 	bool (*equal)(const TokenizerDesc *, const TokenizerDesc *);
 	/* Whether a token continues the word that the token before it is part of. */
 	bool (*continues)(const TokenizerDesc *, int32_t id);
+	/* Whether no text ever becomes the token, though it is in the vocabulary. May be NULL. */
+	bool (*is_never)(const TokenizerDesc *, int32_t id);
 	/* Whether a token is one character, so that words can still be spelled while all of these stay. */
 	bool (*is_single_character)(const TokenizerDesc *, int32_t id);
 	/* Marks in used[rows] what else must stay for the tokens marked to be made as before. May be NULL. */
@@ -98,8 +102,8 @@ typedef struct TokenizerModel {
 	const void *(*renumber)(const TokenizerDesc *, const int32_t *to, int32_t rows, MemArena *mem);
 	/* Changes what "model" of tokenizer.json holds beside "vocab" after new numbers. May be NULL. */
 	void (*rewrite)(const TokenizerDesc *, struct json_t *model);
-	/* Writes a file of the older form, by its name; *known: it is one of this model's. */
-	bool (*write_file)(const TokenizerDesc *, const char *name, const char *to, bool *known, Diag *);
+	/* Writes one of `files`. */
+	bool (*write_file)(const TokenizerDesc *, const char *name, const char *to, Diag *);
 } TokenizerModel;
 /* A pre-tokenizer: a row of compiler/tokenizer/splitters.def; compiler/tokenizer/split_NAME.c defines
  * NAME_splitter, and runtime/tokenize/split_NAME.h holds split_NAME. */
@@ -109,5 +113,7 @@ typedef struct Splitter {
 	uint32_t (*class_of)(int32_t code); /* of a normalised character: RT_SPACE, RT_OTHER or its own */
 	/* Its settings from an object of tokenizer.json. May be NULL. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *pre_tokenizer);
+	/* The text that an entry of the vocabulary stands for, appended to `text` (bytes). NULL: as it is. */
+	void (*text_of)(const char *token, List *text);
 } Splitter;
 #endif

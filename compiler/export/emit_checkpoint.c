@@ -320,8 +320,8 @@ static bool copy_modules(const Writer *w, const char *home)
 
 static bool copy_rest(Writer *w)
 {
-	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.txt",
-		"special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json"};
+	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+		"added_tokens.json", "sentence_bert_config.json"};
 	const ModelDesc *desc = w->desc;
 	const char *home = desc->modules_directory ? desc->modules_directory : desc->directory;
 	w->folder = w->root;
@@ -332,6 +332,10 @@ static bool copy_rest(Writer *w)
 	}
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!copy_file(w, desc->directory, w->folder, names[i]))
+			return false;
+	const TokenizerDesc *tokenizer = w->loaded->tokenizer;
+	for (const char *const *file = tokenizer ? tokenizer->model->files : NULL; file && *file; file++)
+		if (!copy_file(w, desc->directory, w->folder, *file))
 			return false;
 	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag))
 		&& copy_modules(w, home);

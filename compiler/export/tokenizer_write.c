@@ -155,7 +155,6 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 		{"tokenizer_config.json", renumber_config},
 		{"added_tokens.json", renumber_added},
 	};
-	static const char *const older[] = {"vocab.txt", "vocab.json", "merges.txt"};
 	const TokenizerDesc *desc = loaded->tokenizer;
 	const Rewriter r = {loaded, mem_new()};
 	bool good = true;
@@ -165,12 +164,10 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 		if (access(source, F_OK) == 0)
 			good = rewrite_json(&r, source, target, files[i].renumber, diag);
 	}
-	for (size_t i = 0; i < sizeof older / sizeof *older && good; i++) {
-		const char *source = mem_printf(r.mem, "%s/%s", from, older[i]);
-		bool known;
+	for (const char *const *older = desc->model->files; *older && good; older++) {
+		const char *source = mem_printf(r.mem, "%s/%s", from, *older);
 		if (access(source, F_OK) == 0)
-			good = desc->model->write_file(
-				desc, older[i], mem_printf(r.mem, "%s/%s", to, older[i]), &known, diag);
+			good = desc->model->write_file(desc, *older, mem_printf(r.mem, "%s/%s", to, *older), diag);
 	}
 	mem_free(r.mem);
 	return good;

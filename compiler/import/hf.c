@@ -9,6 +9,7 @@
 #include "compiler/support/json_file.h"
 #include "import.h"
 #include "compiler/families/families.h"
+#include "compiler/tokenizer/tokenizer.h"
 #include "compiler/support/files.h"
 
 typedef struct HfReader {
@@ -328,12 +329,11 @@ static bool find_files(HfReader *r)
 	if (!desc->weights)
 		return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
 			"has neither model.safetensors nor model.safetensors.index.json");
-	desc->tokenizer = exists(desc, "tokenizer.json") ? "tokenizer.json"
-		: exists(desc, "vocab.txt")                  ? "vocab.txt"
-													 : NULL;
+	desc->tokenizer = tokenizer_file(desc->directory, desc->mem);
 	if (!desc->tokenizer)
 		diag_warn(r->diag, 0,
-			"%s has neither tokenizer.json nor vocab.txt: the program will take token ids only",
+			"%s has no tokenizer (tokenizer.json, vocab.txt, or vocab.json with merges.txt): the "
+			"program will take token ids only",
 			desc->directory);
 	return true;
 }

@@ -7,6 +7,8 @@
  * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. */
 TokenizerDesc *tokenizer_import(
 	const char *directory, const char *file, const char *const *search, MemArena *, Diag *);
+/* The main file of the tokenizer in a directory, tokenizer.json before older forms; NULL: there is none. */
+const char *tokenizer_file(const char *directory, MemArena *);
 /* tokenizer_equal.c: whether two tokenizers make the same of every text: all of their data but max_length.
  * Two that are NULL are equal. */
 bool tokenizer_equal(const TokenizerDesc *, const TokenizerDesc *);

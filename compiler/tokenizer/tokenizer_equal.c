@@ -36,7 +36,8 @@ static bool equal_items(const TemplateItem *a, int32_t count, const TemplateItem
 
 static bool equal_steps(const TokenizerDesc *a, const TokenizerDesc *b)
 {
-	return a->nsteps == b->nsteps && a->split == b->split
+	return a->nsteps == b->nsteps && a->split == b->split && a->trim_offsets == b->trim_offsets
+		&& a->trim_prefix == b->trim_prefix
 		&& memcmp(a->steps, b->steps, (size_t)a->nsteps * sizeof *a->steps) == 0
 		&& memcmp(a->split_number, b->split_number, sizeof a->split_number) == 0;
 }

@@ -3,6 +3,7 @@
  * and special_tokens_map.json beside them. truncation and padding are the caller's. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "tokenizer_import.h"
 
 const TokenizerModel *const tokenizer_models[] = {
@@ -116,20 +117,27 @@ bool import_step(TokenizerImport *import, CharStep step)
 	return true;
 }
 
-void import_bert_template(TokenizerImport *import, int32_t cls_id, int32_t sep_id)
+static void set_template(TokenizerImport *import, const TemplateItem *items, int32_t npair)
 {
-	const TemplateItem items[] = {
-		{PIECE_TOKEN, cls_id, 0},
-		{PIECE_A, 0, 0},
-		{PIECE_TOKEN, sep_id, 0},
-		{PIECE_B, 0, 1},
-		{PIECE_TOKEN, sep_id, 1},
-	};
-	TemplateItem *copy = mem_alloc(import->mem, sizeof items);
-	memcpy(copy, items, sizeof items);
+	TemplateItem *copy = mem_alloc(import->mem, (size_t)npair * sizeof *copy);
+	memcpy(copy, items, (size_t)npair * sizeof *copy);
 	import->desc->single = import->desc->pair = copy;
 	import->desc->nsingle = 3;
-	import->desc->npair = 5;
+	import->desc->npair = npair;
+}
+
+void import_bert_template(TokenizerImport *import, int32_t cls, int32_t sep)
+{
+	const TemplateItem items[] = {{PIECE_TOKEN, cls, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0},
+		{PIECE_B, 0, 1}, {PIECE_TOKEN, sep, 1}};
+	set_template(import, items, 5);
+}
+
+void import_roberta_template(TokenizerImport *import, int32_t cls, int32_t sep)
+{
+	const TemplateItem items[] = {{PIECE_TOKEN, cls, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0},
+		{PIECE_TOKEN, sep, 0}, {PIECE_B, 0, 0}, {PIECE_TOKEN, sep, 0}};
+	set_template(import, items, 6);
 }
 
 /* ---- tokenizer_config.json and special_tokens_map.json --------------------------------------- */
@@ -158,6 +166,7 @@ static bool read_token(
 static bool role_token(TokenizerImport *import, const char *role, const char *fallback, AddedToken *token)
 {
 	*token = (AddedToken){.text = fallback, .special = true};
+	token->lstrip = import->mask_lstrip && strcmp(role, "mask_token") == 0;
 	return read_token(import, json_object_get(import->config, role), role, token, import->config_path)
 		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
 }
@@ -181,15 +190,16 @@ static bool add_decoder(TokenizerImport *import)
 }
 
 typedef struct Role {
-	const char *key, *fallback;
+	const char *key;
 	size_t id;
 } Role;
+/* In the order of TokenizerModel.roles. */
 static const Role roles[] = {
-	{"unk_token", "[UNK]", offsetof(TokenizerDesc, unk_id)},
-	{"sep_token", "[SEP]", offsetof(TokenizerDesc, sep_id)},
-	{"pad_token", "[PAD]", offsetof(TokenizerDesc, pad_id)},
-	{"cls_token", "[CLS]", offsetof(TokenizerDesc, cls_id)},
-	{"mask_token", "[MASK]", offsetof(TokenizerDesc, mask_id)},
+	{"unk_token", offsetof(TokenizerDesc, unk_id)},
+	{"sep_token", offsetof(TokenizerDesc, sep_id)},
+	{"pad_token", offsetof(TokenizerDesc, pad_id)},
+	{"cls_token", offsetof(TokenizerDesc, cls_id)},
+	{"mask_token", offsetof(TokenizerDesc, mask_id)},
 };
 
 /* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the
@@ -198,10 +208,10 @@ static const Role roles[] = {
 static bool add_roles(TokenizerImport *import, bool add)
 {
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+		const char *fallback = import->desc->model->roles[i];
 		AddedToken token;
-		if (!role_token(import, roles[i].key, roles[i].fallback, &token)
-			|| (add
-				&& (json_object_get(import->vocab, token.text) || strcmp(token.text, roles[i].fallback) != 0)
+		if (!role_token(import, roles[i].key, fallback, &token)
+			|| (add && (json_object_get(import->vocab, token.text) || strcmp(token.text, fallback) != 0)
 				&& !import_added(import, token, -1, import->config_path)))
 			return false;
 		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
@@ -295,7 +305,7 @@ static const TokenizerModel *older_form(const char *path)
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	const size_t length = strlen(name);
 	for (int32_t i = 0; tokenizer_models[i]; i++)
-		if (tokenizer_models[i]->file && strcmp(name, tokenizer_models[i]->file) == 0)
+		if (tokenizer_models[i]->files[0] && strcmp(name, tokenizer_models[i]->files[0]) == 0)
 			return tokenizer_models[i];
 	return length > 5 && strcmp(name + length - 5, ".json") == 0 ? NULL : &wordpiece_tokenizer;
 }
@@ -327,6 +337,19 @@ static bool import_all(TokenizerImport *import)
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
 	order_added(import);
 	return true;
+}
+
+const char *tokenizer_file(const char *directory, MemArena *mem)
+{
+	const char *json = "tokenizer.json";
+	if (access(mem_printf(mem, "%s/%s", directory, json), F_OK) == 0)
+		return json;
+	for (int32_t i = 0; tokenizer_models[i]; i++) {
+		const char *file = tokenizer_models[i]->files[0];
+		if (file && access(mem_printf(mem, "%s/%s", directory, file), F_OK) == 0)
+			return file;
+	}
+	return NULL;
 }
 
 TokenizerDesc *tokenizer_import(

@@ -18,6 +18,7 @@ typedef struct TokenizerImport {
 	const char *path;        /* of tokenizer.json or vocab.txt, for messages */
 	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
+	bool mask_lstrip;      /* the mask takes the spaces before it, where no file says */
 	const char *unk_token; /* the model's own, lives in mem; NULL: it has none */
 	json_t *vocab;         /* token -> id */
 	json_t *config;        /* tokenizer_config.json; an empty object when there is none */
@@ -47,6 +48,8 @@ bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bo
 bool import_config_tokens(TokenizerImport *);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
+/* <s> A </s> and <s> A </s></s> B </s>, all of type 0. */
+void import_roberta_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* import->vocab from an object of a tokenizer's model. */
 bool import_model_vocab(TokenizerImport *, const json_t *model);
 /* tokenizer_json.c: everything that tokenizer.json says. */

@@ -274,31 +274,93 @@ static bool read_bert_token(TokenizerImport *import, const json_t *processor, co
 	return true;
 }
 
-static bool read_post_processor(TokenizerImport *import, const json_t *root)
+static bool read_template_processing(TokenizerImport *import, const json_t *processor)
 {
-	static const TemplateItem bare[] = {{PIECE_A, 0, 0}, {PIECE_B, 0, 1}};
 	TokenizerDesc *desc = import->desc;
-	bool wrong = false;
-	const char *type;
-	const json_t *processor = part(import, root, "post_processor", "processors", &type, &wrong);
-	int32_t cls, sep;
-	if (wrong)
-		return false;
-	if (!processor) {
-		desc->single = desc->pair = bare;
-		desc->nsingle = 1;
-		desc->npair = 2;
-		return true;
-	}
-	if (strcmp(type, "TemplateProcessing") == 0)
-		return read_template(import, processor, "single", &desc->single, &desc->nsingle)
-			&& read_template(import, processor, "pair", &desc->pair, &desc->npair);
-	if (strcmp(type, "BertProcessing") != 0)
-		return refuse(import, "post_processor", type, "TemplateProcessing, BertProcessing, null");
+	return read_template(import, processor, "single", &desc->single, &desc->nsingle)
+		&& read_template(import, processor, "pair", &desc->pair, &desc->npair);
+}
+
+static bool read_bert_processing(TokenizerImport *import, const json_t *processor)
+{
+	int32_t cls = -1, sep = -1;
 	if (!read_bert_token(import, processor, "cls", &cls) || !read_bert_token(import, processor, "sep", &sep))
 		return false;
 	import_bert_template(import, cls, sep);
 	return true;
+}
+
+/* trim_offsets and add_prefix_space, which are true unless said. */
+static bool read_byte_level(TokenizerImport *import, const json_t *processor)
+{
+	TokenizerDesc *desc = import->desc;
+	desc->trim_offsets = desc->trim_prefix = true;
+	return json_member_bool(processor, "trim_offsets", &desc->trim_offsets, import->path, import->diag)
+		&& json_member_bool(processor, "add_prefix_space", &desc->trim_prefix, import->path, import->diag);
+}
+
+static bool read_roberta_processing(TokenizerImport *import, const json_t *processor)
+{
+	int32_t cls = -1, sep = -1;
+	if (!read_bert_token(import, processor, "cls", &cls) || !read_bert_token(import, processor, "sep", &sep))
+		return false;
+	import_roberta_template(import, cls, sep);
+	return read_byte_level(import, processor);
+}
+
+static const struct {
+	const char *type;
+	bool (*read)(TokenizerImport *, const json_t *);
+} processors[] = {
+	{"TemplateProcessing", read_template_processing},
+	{"BertProcessing", read_bert_processing},
+	{"RobertaProcessing", read_roberta_processing},
+	{"ByteLevel", read_byte_level},
+};
+
+static bool read_processor(TokenizerImport *import, const json_t *processor)
+{
+	const int32_t templates = import->desc->nsingle;
+	const char *type = "";
+	if (!json_is_object(processor))
+		return IMPORT_ERROR(
+			import, EXIT_INPUT, "post_processor is %s, expected an object", json_kind(processor));
+	if (!json_member_text(processor, "type", &type, import->path, import->diag))
+		return false;
+	for (size_t i = 0; i < sizeof processors / sizeof *processors; i++) {
+		if (strcmp(type, processors[i].type) != 0)
+			continue;
+		if (templates > 0 && strcmp(type, "ByteLevel") != 0)
+			return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "post_processor has two templates");
+		return processors[i].read(import, processor);
+	}
+	return refuse(import, "post_processor", type,
+		"TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, a Sequence of them, null");
+}
+
+/* One, or several one after another. */
+static bool read_post_processor(TokenizerImport *import, const json_t *root)
+{
+	static const TemplateItem bare[] = {{PIECE_A, 0, 0}, {PIECE_B, 0, 1}};
+	TokenizerDesc *desc = import->desc;
+	const json_t *value = json_object_get(root, "post_processor"), *item;
+	const char *type = json_string_value(json_object_get(value, "type"));
+	bool good = true;
+	size_t i;
+	if (type && strcmp(type, "Sequence") == 0 && json_is_array(json_object_get(value, "processors")))
+		json_array_foreach(json_object_get(value, "processors"), i, item) good = good
+			&& read_processor(import, item);
+	else if (value && !json_is_null(value))
+		good = read_processor(import, value);
+	if (good && desc->nsingle == 0) {
+		desc->single = desc->pair = bare;
+		desc->nsingle = 1;
+		desc->npair = 2;
+	}
+	if (good && desc->trim_offsets && !desc->split->text_of)
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"post_processor has trim_offsets, which is supported with pre_tokenizer ByteLevel alone");
+	return good;
 }
 
 bool import_tokenizer_json(TokenizerImport *import, const json_t *root)

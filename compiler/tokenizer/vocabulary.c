@@ -94,13 +94,12 @@ static bool is_added(const TokenizerDesc *desc, int32_t id)
 	return false;
 }
 
-/* A word in brackets, as the room for tokens of one's own is called: brackets are words by themselves. */
 void vocabulary_never(void *context, bool *never, int32_t rows)
 {
 	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
 	for (int32_t id = 0; id < rows && id < desc->nvocab; id++)
 		never[id] = !desc->vocab[id]
-			|| (desc->vocab[id][0] == '[' && desc->vocab[id][1] && !is_added(desc, id));
+			|| (desc->model->is_never && desc->model->is_never(desc, id) && !is_added(desc, id));
 }
 
 /* Without a corpus the lowest ids must be the commonest. Training puts pieces into a WordPiece vocabulary by

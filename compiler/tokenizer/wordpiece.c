@@ -124,6 +124,12 @@ static bool continues(const TokenizerDesc *desc, int32_t id)
 		&& desc->vocab[id][length];
 }
 
+/* A word in brackets, as the room for tokens of one's own is called: brackets are words by themselves. */
+static bool is_never(const TokenizerDesc *desc, int32_t id)
+{
+	return desc->vocab[id][0] == '[' && desc->vocab[id][1];
+}
+
 static bool is_single_character(const TokenizerDesc *desc, int32_t id)
 {
 	const size_t skip = continues(desc, id) ? strlen(data_of(desc)->prefix) : 0;
@@ -140,12 +146,10 @@ static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_
 }
 
 /* A token a line; its number is its id. */
-static bool write_file(const TokenizerDesc *desc, const char *name, const char *to, bool *known, Diag *diag)
+static bool write_file(const TokenizerDesc *desc, const char *name, const char *to, Diag *diag)
 {
 	AtomicFile file;
-	*known = strcmp(name, "vocab.txt") == 0;
-	if (!*known)
-		return true;
+	(void)name;
 	if (!atomic_open(&file, to, diag))
 		return false;
 	for (int32_t id = 0; id < desc->nvocab; id++)
@@ -157,13 +161,15 @@ const TokenizerModel wordpiece_tokenizer = {
 	.name = "wordpiece",
 	.type = "WordPiece",
 	.word = wordpiece_word,
+	.roles = {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
 	.read = read_model,
 	.is_untyped = is_untyped,
-	.file = "vocab.txt",
+	.files = {"vocab.txt"},
 	.read_files = read_files,
 	.layout = layout_tables,
 	.equal = equal,
 	.continues = continues,
+	.is_never = is_never,
 	.is_single_character = is_single_character,
 	.renumber = renumber,
 	.write_file = write_file,

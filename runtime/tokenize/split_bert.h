@@ -6,13 +6,23 @@
 
 enum { RT_BERT_PUNCTUATION = 2 }; /* its class of characters, beside RT_OTHER and RT_SPACE */
 
+RT_FN void split_bert_next(const RtTokenizer *t, WordReader *r, Char *ch)
+{
+	(void)cursor_next(t, &r->at, ch);
+}
+
 RT_FN void split_bert(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
 {
 	Word word;
 	Char ch;
 	word.chars = word.bytes = 0;
-	while (c->index < to && cursor_next(t, c, &ch)) {
-		if (ch.class != RT_OTHER)
+	word.from.next = split_bert_next;
+	for (;;) {
+		if (word.chars == 0)
+			word.from.at = *c;
+		if (c->index >= to || !cursor_next(t, c, &ch))
+			break;
+		if (ch.class != RT_OTHER) /* a word of one character is never read again */
 			word_end(t, &word, w);
 		if (ch.class == RT_SPACE)
 			continue;

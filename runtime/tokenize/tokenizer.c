@@ -117,9 +117,26 @@ RT_FN Finder tokenizer_finder(const uint32_t *trie, Cursor at)
 }
 
 /* ---- texts --------------------------------------------------------------------------------------- */
+/* White space at both ends of an added token as it was found, which may have taken some beside it. */
+RT_FN void tokenizer_trim_added(const RtTokenizer *t, const Found *found, Writer *w)
+{
+	int32_t before = 0, after = 0, count = 0;
+	Cursor c = found->from;
+	Char ch;
+	while (c.index < found->after.index && cursor_next(t, &c, &ch)) {
+		const int space = ch.code == 0x120 || cursor_record(t, ch.code)->bits & RT_RAW_SPACE; /* U+0120: Ġ */
+		before += space && before == count;
+		after = space ? after + 1 : 0;
+		count++;
+	}
+	t->trim(t, w, before, after);
+}
+
 RT_FN void tokenizer_added(const RtTokenizer *t, const Found *found, Writer *w)
 {
 	tokenizer_write(w, t->added[found->added].id, found->start, found->end);
+	if (t->trim)
+		tokenizer_trim_added(t, found, w);
 	w->word++;
 }
 
@@ -206,7 +223,7 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 	limits[0] = limits[1] = max_tokens - special;
 	if (pair) { /* how many of each stay depends on both */
 		for (int i = 0; i < 2; i++) {
-			Writer count = {NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0};
+			Writer count = {0};
 			tokenizer_text(t, texts[i], sizes[i], &count);
 			limits[i] = count.count;
 		}
@@ -225,8 +242,8 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 			n++;
 		} else {
 			int which = items[i].piece == RT_PIECE_B;
-			Writer w = {ids + n, byte_start ? byte_start + n : NULL, byte_end ? byte_end + n : NULL,
-				word ? word + n : NULL, limits[which], 0, 0, 0, 0};
+			Writer w = {texts[which], ids + n, byte_start ? byte_start + n : NULL,
+				byte_end ? byte_end + n : NULL, word ? word + n : NULL, limits[which], 0, 0, 0, 0};
 			tokenizer_text(t, texts[which], sizes[which], &w);
 			totals[which] = w.count;
 			limits[which] = w.count < w.limit ? w.count : w.limit;

@@ -70,6 +70,7 @@ typedef struct RtPiece {
 	NUMBER(mask_id) \
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
+	NUMBER(trim_prefix)           /* trim leaves the first character of a text's first token */ \
 	NUMBER(skips)                 /* no token of added_raw looks at its neighbours */ \
 	NUMBER(nsingle) NUMBER(npair) /* 0: no template for pairs */
 typedef struct Cursor Cursor;
@@ -79,9 +80,13 @@ typedef struct Writer Writer;
 typedef void RtSplitFn(const RtTokenizer *, Cursor *, int32_t to, Writer *);
 /* Writes the tokens of a word. */
 typedef void RtWordFn(const RtTokenizer *, const Word *, Writer *);
+/* Moves the offsets of the token just written behind its `before` first characters and before its `after`
+ * last ones, which are white space. */
+typedef void RtTrimFn(const RtTokenizer *, Writer *, int32_t before, int32_t after);
 struct RtTokenizer {
 	RtSplitFn *split; /* of the pre-tokenizer */
 	RtWordFn *word;   /* of the model */
+	RtTrimFn *trim;   /* of the post-processor; NULL: offsets stay */
 	const void *model_table[RT_MODEL_TABLES];
 	int32_t model_number[RT_MODEL_NUMBERS], split_number[RT_SPLIT_NUMBERS];
 #define TABLE(type, name) const type *name;

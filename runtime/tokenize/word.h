@@ -8,10 +8,24 @@ enum { RT_WORD_CHARS_MAX = 1024 };
 
 /* Where tokens go: the first `limit` are written (ids NULL: none), all are counted. */
 struct Writer {
+	const char *text;
 	int32_t *ids, *starts, *ends, *words;
 	int32_t limit, count, word;
 	int32_t written_end; /* where the last token written ends */
 	int32_t next; /* where the first token left out begins, at or after written_end; -1: all were written */
+};
+
+/* Reads a word's characters again, as the pre-tokenizer made them. */
+typedef struct WordReader WordReader;
+typedef void WordNextFn(const RtTokenizer *, WordReader *, Char *);
+struct WordReader {
+	WordNextFn *next;
+	Cursor at;
+	int32_t left; /* characters still to be read */
+	/* the pre-tokenizer's own: */
+	int32_t prefix, queued, given;
+	unsigned char queue[4];
+	Char whole;
 };
 
 /* A word: its first RT_WORD_CHARS_MAX characters, normalised, and where each lies. */
@@ -22,6 +36,7 @@ struct Word {
 		ends[RT_WORD_CHARS_MAX];     /* bytes of the text each character came from */
 	int32_t last[RT_WORD_CHARS_MAX]; /* bytes of `text` up to and with each character */
 	unsigned char text[4 * RT_WORD_CHARS_MAX];
+	WordReader from; /* at its first character; left is not set */
 };
 
 /* The unit that a byte leads to from another; 0: none. */
