@@ -172,8 +172,8 @@ static void test_json_refused(void)
 		{EXIT_INPUT, "has no model", ""},
 		{EXIT_INPUT, "model is an array, expected an object", "\"model\": []"},
 		{EXIT_INPUT, "type", "\"model\": {\"type\": 3}"},
-		{EXIT_UNSUPPORTED, "model \"BPE\" is not supported; supported: WordPiece",
-			"\"model\": {\"type\": \"BPE\"}"},
+		{EXIT_UNSUPPORTED, "model \"Unigram\" is not supported; supported: WordPiece",
+			"\"model\": {\"type\": \"Unigram\"}"},
 		{EXIT_UNSUPPORTED, "model \"(no type)\" is not supported", "\"model\": {}"},
 		{EXIT_INPUT, "unk_token", "\"model\": {\"type\": \"WordPiece\", \"unk_token\": 1}"},
 		{EXIT_UNSUPPORTED, "max_input_chars_per_word is 1025, at most 1024",
@@ -350,6 +350,59 @@ static void test_vocab_refused(void)
 	refused(EXIT_INPUT, "the vocabulary is empty", "vocab.txt");
 }
 
+/* ---- BPE ------------------------------------------------------------------------------------- */
+
+#define BPE(more) \
+	"\"model\": {\"type\": \"BPE\", \"vocab\": {\"<s>\": 0, \"</s>\": 1, \"a\": 2, \"b\": 3, \"ab\": " \
+	"4}" more "}"
+#define BYTES ", \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}"
+
+static void test_bpe(void)
+{
+	static const struct {
+		ExitCode code;
+		const char *words, *members;
+	} cases[] = {
+		{EXIT_INPUT, "model.merges is missing", BPE("")},
+		{EXIT_INPUT, "merge 0 is not two tokens with a space", BPE(", \"merges\": [\"ab\"]")},
+		{EXIT_INPUT, "merge 0 is not two tokens", BPE(", \"merges\": [[\"a\", 3]]")},
+		{EXIT_INPUT, "the token \"c\", which the vocabulary lacks", BPE(", \"merges\": [\"a c\"]")},
+		{EXIT_INPUT, "the token \"ba\", which the vocabulary lacks", BPE(", \"merges\": [\"a b\", \"b a\"]")},
+		{EXIT_UNSUPPORTED, "dropout 0.1", BPE(", \"dropout\": 0.1, \"merges\": []")},
+		{EXIT_UNSUPPORTED, "byte_fallback", BPE(", \"byte_fallback\": true, \"merges\": []")},
+		{EXIT_UNSUPPORTED, "end_of_word_suffix \"</w>\"",
+			BPE(", \"end_of_word_suffix\": \"</w>\", \"merges\": []")},
+		{EXIT_UNSUPPORTED, "takes the unknown token", BPE(", \"unk_token\": \"a\", \"merges\": [\"a b\"]")},
+		{EXIT_INPUT, "its own unknown token", BPE(", \"unk_token\": \"u\", \"merges\": []") BYTES},
+		{EXIT_UNSUPPORTED, "trim_offsets, which is supported with pre_tokenizer ByteLevel alone",
+			BPE(", \"merges\": []") ", " SPLIT ", \"post_processor\": {\"type\": \"ByteLevel\"}"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		json_refused(cases[i].code, cases[i].words, cases[i].members);
+	json_accepted(BPE(", \"merges\": [[\"a\", \"b\"]], \"dropout\": null") BYTES);
+	CU_ASSERT(desc->unk_id == -1 && desc->cls_id == 0 && desc->sep_id == 1 && !desc->trim_offsets);
+	const TokenizerDesc *listed = desc;
+	MemArena *kept = mem;
+	mem = NULL;
+	json_accepted(BPE(", \"merges\": [\"a b\"]") BYTES);
+	CU_ASSERT_TRUE(tokenizer_equal(listed, desc));
+	json_accepted(BPE(", \"merges\": []") BYTES);
+	CU_ASSERT_FALSE(tokenizer_equal(listed, desc));
+	mem_free(kept);
+	write_file("vocab.json", "{\"<s>\": 0, \"</s>\": 1, \"a\": 2, \"b\": 3, \"ab\": 4, \"<mask>\": 5}");
+	write_file("merges.txt", "#version: 0.2\na b\n");
+	accepted("vocab.json");
+	CU_ASSERT(desc->mask_id == 5 && desc->nsingle == 3 && desc->npair == 6 && desc->trim_offsets);
+	for (int32_t i = 0; i < desc->nadded; i++)
+		CU_ASSERT_EQUAL(
+			desc->added[i].lstrip, desc->added[i].id == 5); /* the mask takes the space before it */
+	write_file("merges.txt", "a  b\n");
+	refused(EXIT_INPUT, "merges.txt", "vocab.json");
+	unlink(at("merges.txt"));
+	refused(EXIT_INPUT, "merges.txt", "vocab.json");
+	unlink(at("vocab.json"));
+}
+
 int main(void)
 {
 	if (!mkdtemp(directory))
@@ -360,6 +413,7 @@ int main(void)
 	CU_add_test(suite, "added tokens", test_json_added);
 	CU_add_test(suite, "tokenizer.json, refused", test_json_refused);
 	CU_add_test(suite, "templates", test_template);
+	CU_add_test(suite, "BPE", test_bpe);
 	CU_add_test(suite, "vocab.txt", test_vocab);
 	CU_add_test(suite, "vocab.txt, refused", test_vocab_refused);
 	CU_basic_run_tests();

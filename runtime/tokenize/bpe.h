@@ -1,0 +1,363 @@
+/* bpe.h: the model BPE (Sennrich et al. 2016): the characters of a word are tokens, and of all neighbours
+ * that may merge the pair of the lowest rank does, the leftmost first, until none may.
+ *
+ * Short words are merged just so. A long one, which may be a whole text, is encoded in bounded memory: a
+ * token that merging makes stays the same whatever stands around it, as long as no merge crosses its ends; so
+ * the last token of each prefix of the word is the one token that ends there and that leaves its boundary
+ * with the last token before it alone. As soon as all prefixes that a token may still begin at have grown out
+ * of one and the same prefix, the tokens of that one are certain. */
+#ifndef RT_BPE_H
+#define RT_BPE_H
+#include "word.h"
+
+enum { BPE_VOCAB, BPE_MERGES, BPE_SLOTS, BPE_TOKENS };   /* model_table */
+enum { BPE_MASK, BPE_UNK, BPE_FUSE, BPE_IGNORE_MERGES }; /* model_number */
+enum { BPE_SHORT = 64, BPE_WINDOW = 4096, BPE_TOKEN_CHARS = 1024 };
+enum { BPE_CHARACTER = -1, BPE_NEVER = -2 };
+/* BPE_MERGES: by rank. BPE_SLOTS: numbers of merges + 1, open addressing by bpe_hash, 0: free; BPE_MASK is
+ * their number less one. */
+typedef struct BpeMerge {
+	int32_t left, right, id;
+} BpeMerge;
+/* BPE_TOKENS: by id. The merge that makes the token of its own characters, BPE_CHARACTER: it is
+ * one, BPE_NEVER: merging never makes it. time: the highest rank of the merges in it, -1 for a character: of
+ * two tokens side by side, the merges of the one with the lower time are over first. */
+typedef struct BpeToken {
+	int32_t merge, time;
+} BpeToken;
+
+RT_INLINE uint32_t bpe_hash(int32_t left, int32_t right)
+{
+	const uint32_t h = (uint32_t)left * 0x9E3779B1u ^ (uint32_t)right * 0x85EBCA6Bu;
+	return h ^ h >> 15;
+}
+
+/* The rank of a merge of two tokens, INT32_MAX: there is none. */
+RT_INLINE int32_t bpe_rank(const RtTokenizer *t, int32_t left, int32_t right)
+{
+	const BpeMerge *merges = t->model_table[BPE_MERGES];
+	const uint32_t *slots = t->model_table[BPE_SLOTS], mask = (uint32_t)t->model_number[BPE_MASK];
+	for (uint32_t at = bpe_hash(left, right) & mask; slots[at]; at = (at + 1) & mask) {
+		const BpeMerge *merge = &merges[slots[at] - 1];
+		if (merge->left == left && merge->right == right)
+			return (int32_t)slots[at] - 1;
+	}
+	return INT32_MAX;
+}
+
+/* Whether no merge crosses the boundary between two tokens that merging makes. `limit`: ranks below it would,
+ * once both are whole. The walk goes back in time: of the two merges at the boundary the later is undone. */
+RT_FN int bpe_parted(const RtTokenizer *t, int32_t left, int32_t right, int32_t limit)
+{
+	const BpeMerge *merges = t->model_table[BPE_MERGES];
+	const BpeToken *tokens = t->model_table[BPE_TOKENS];
+	for (;;) {
+		if (bpe_rank(t, left, right) < limit)
+			return 0;
+		const int32_t left_time = tokens[left].time, right_time = tokens[right].time;
+		if (left_time < 0 && right_time < 0)
+			return 1;
+		if (left_time > right_time) { /* of equal ranks the leftmost is first */
+			limit = left_time;
+			left = merges[tokens[left].merge].right;
+		} else {
+			limit = right_time + 1;
+			right = merges[tokens[right].merge].left;
+		}
+	}
+}
+
+/* ---- where tokens lie ------------------------------------------------------------------------ */
+/* As in the library, a token has the bytes of its characters, counted from the start of the word: a character
+ * that the vocabulary lacks and that leaves no token moves those behind it. */
+typedef struct BpePlace {
+	const Word *word;
+	WordReader reader; /* of words that are longer than what Word holds */
+	int32_t char_at, upto,
+		at; /* the character being looked at, bytes up to its end; bytes before the token */
+	Char ch;
+} BpePlace;
+
+RT_INLINE void bpe_place_next(const RtTokenizer *t, BpePlace *p)
+{
+	unsigned char bytes[4];
+	const int32_t i = p->char_at++;
+	if (p->word->chars <= RT_WORD_CHARS_MAX) {
+		p->ch.start = p->word->starts[i];
+		p->ch.end = p->word->ends[i];
+		p->upto = p->word->last[i];
+		return;
+	}
+	p->reader.next(t, &p->reader, &p->ch);
+	p->upto += cursor_encode(p->ch.code, bytes);
+}
+
+RT_INLINE void bpe_write(const RtTokenizer *t, BpePlace *p, Writer *w, int32_t id, int32_t bytes)
+{
+	while (p->upto <= p->at)
+		bpe_place_next(t, p);
+	const int32_t start = p->ch.start;
+	p->at += bytes;
+	while (p->upto < p->at)
+		bpe_place_next(t, p);
+	tokenizer_write(w, id, start, p->ch.end);
+	if (!t->trim || w->count > w->limit)
+		return;
+	const char *text = t->texts + t->text_at[id];
+	const int32_t length = (int32_t)(t->text_at[id + 1] - t->text_at[id]);
+	int32_t before = 0, after = 0;
+	while (before < length && text[before] == ' ')
+		before++;
+	while (after < length && text[length - 1 - after] == ' ')
+		after++;
+	if (before + after > 0)
+		t->trim(t, w, before, after);
+}
+
+/* ---- short words ----------------------------------------------------------------------------- */
+typedef struct BpeSymbol {
+	int32_t id, bytes;
+} BpeSymbol;
+
+/* The token that is spelled so; -1: none. */
+RT_INLINE int32_t bpe_find(const RtTokenizer *t, const unsigned char *text, int32_t bytes)
+{
+	const uint32_t *trie = t->model_table[BPE_VOCAB];
+	uint32_t unit = trie[0];
+	for (int32_t i = 0; i < bytes; i++)
+		if ((unit = trie_step(trie, unit, text[i])) == 0)
+			return -1;
+	return unit & 0x100 ? (int32_t)(trie[unit >> 9] >> 8) : -1;
+}
+
+typedef struct BpeSymbols {
+	BpeSymbol at[BPE_SHORT];
+	int32_t n, open; /* open: the last one is an unknown that takes in those that follow it */
+} BpeSymbols;
+
+RT_INLINE void bpe_add(const RtTokenizer *t, BpeSymbols *s, int32_t id, int32_t bytes)
+{
+	const int32_t unk = t->model_number[BPE_UNK], known = id >= 0;
+	if (!known && unk < 0)
+		return;
+	if (!known && s->open) {
+		s->at[s->n - 1].bytes += bytes;
+		return;
+	}
+	s->at[s->n++] = (BpeSymbol){known ? id : unk, bytes};
+	s->open = !known && t->model_number[BPE_FUSE];
+}
+
+RT_FN void bpe_merge(const RtTokenizer *t, const Word *word, Writer *w)
+{
+	const BpeMerge *merges = t->model_table[BPE_MERGES];
+	BpeSymbols all = {.n = 0};
+	BpeSymbol *symbols = all.at;
+	int32_t ranks[BPE_SHORT]; /* of symbols i and i + 1 */
+	for (int32_t i = 0, at = 0; i < word->chars; at = word->last[i++])
+		bpe_add(t, &all, bpe_find(t, word->text + at, word->last[i] - at), word->last[i] - at);
+	int32_t n = all.n;
+	for (int32_t i = 0; i + 1 < n; i++)
+		ranks[i] = bpe_rank(t, symbols[i].id, symbols[i + 1].id);
+	for (;;) {
+		int32_t best = 0;
+		for (int32_t i = 1; i + 1 < n; i++)
+			best = ranks[i] < ranks[best] ? i : best;
+		if (n < 2 || ranks[best] == INT32_MAX)
+			break;
+		symbols[best].id = merges[ranks[best]].id;
+		symbols[best].bytes += symbols[best + 1].bytes;
+		n--;
+		for (int32_t i = best + 1; i < n; i++) {
+			symbols[i] = symbols[i + 1];
+			ranks[i - 1] = ranks[i];
+		}
+		if (best + 1 < n)
+			ranks[best] = bpe_rank(t, symbols[best].id, symbols[best + 1].id);
+		if (best > 0)
+			ranks[best - 1] = bpe_rank(t, symbols[best - 1].id, symbols[best].id);
+	}
+	BpePlace place = {.word = word};
+	for (int32_t i = 0; i < n; i++)
+		bpe_write(t, &place, w, symbols[i].id, symbols[i].bytes);
+}
+
+/* ---- long words ------------------------------------------------------------------------------ */
+/* Positions count characters from the last certain token on. */
+typedef struct BpeStart {       /* a position that tokens of the characters behind it may still begin at */
+	int32_t from, last, origin; /* last token of the prefix that ends here, and the position in the window
+								   that this prefix has grown out of */
+	uint32_t unit;              /* of the trie, where the characters behind it have led */
+} BpeStart;
+typedef struct BpeEnd {
+	int32_t from, id, upto; /* last token of the prefix that ends here, where it begins, bytes up to here */
+} BpeEnd;
+typedef struct BpeLong {
+	BpePlace place;
+	WordReader certain; /* the characters behind the last certain token */
+	int32_t last;       /* that token; -1: none, or an unknown one */
+	int32_t unknown;    /* bytes of unknown characters that are still to be written */
+	int32_t n;
+	BpeStart starts[BPE_TOKEN_CHARS + 1];
+	BpeEnd ends[BPE_WINDOW + 1];
+} BpeLong;
+
+/* The next character's token and bytes. Returns 0 at the end of the word; id -1: it is unknown, one that
+ * leaves no token is passed over. */
+RT_FN int bpe_read(const RtTokenizer *t, WordReader *r, BpeSymbol *symbol, unsigned char text[4])
+{
+	Char ch;
+	while (r->left > 0) {
+		r->left--;
+		r->next(t, r, &ch);
+		symbol->bytes = cursor_encode(ch.code, text);
+		symbol->id = bpe_find(t, text, symbol->bytes);
+		if (symbol->id >= 0 || t->model_number[BPE_UNK] >= 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* Every start takes in a character; those that no token goes on from are dropped. *found receives the start
+ * of the last token of the prefix that ends now. Returns that token; -1: the certain tokens are none of this
+ * prefix's, so that no token can begin behind it. */
+RT_FN int32_t bpe_step(
+	const RtTokenizer *t, BpeLong *l, const BpeSymbol *symbol, const unsigned char *text, BpeStart *found)
+{
+	const uint32_t *trie = t->model_table[BPE_VOCAB];
+	const BpeToken *tokens = t->model_table[BPE_TOKENS];
+	int32_t kept = 0, id = -1;
+	for (int32_t i = 0; i < l->n; i++) {
+		BpeStart start = l->starts[i];
+		for (int32_t k = 0; k < symbol->bytes && (k == 0 || start.unit > 0); k++)
+			start.unit = trie_step(trie, start.unit, text[k]);
+		if (start.unit == 0)
+			continue;
+		l->starts[kept++] = start;
+		if (id >= 0 || !(start.unit & 0x100))
+			continue;
+		const int32_t token = (int32_t)(trie[start.unit >> 9] >> 8);
+		if (tokens[token].merge == BPE_NEVER)
+			continue;
+		if (start.last >= 0 && !bpe_parted(t, start.last, token, INT32_MAX))
+			continue;
+		*found = start;
+		id = token;
+	}
+	l->n = kept;
+	return id;
+}
+
+/* Whether all prefixes that tokens may go on from have grown out of the position `origin`. */
+RT_INLINE int bpe_is_certain(const BpeLong *l, int32_t origin)
+{
+	for (int32_t i = 0; i < l->n; i++)
+		if (l->starts[i].origin != origin)
+			return 0;
+	return 1;
+}
+
+RT_INLINE void bpe_write_unknown(const RtTokenizer *t, BpeLong *l, Writer *w)
+{
+	if (l->unknown > 0)
+		bpe_write(t, &l->place, w, t->model_number[BPE_UNK], l->unknown);
+	l->unknown = 0;
+}
+
+/* Writes the tokens up to a position of the window, which begins anew there. */
+RT_FN void bpe_commit(const RtTokenizer *t, BpeLong *l, Writer *w, int32_t to)
+{
+	BpeSymbol symbol;
+	unsigned char text[4];
+	int32_t next = 0, upto = 0;
+	if (to > 0)
+		bpe_write_unknown(t, l, w);
+	for (int32_t at = to, from; at > 0; at = from) { /* turns the chain round */
+		from = l->ends[at].from;
+		l->ends[at].from = next;
+		next = at;
+	}
+	for (int32_t at = next; at > 0; at = l->ends[at].from) {
+		bpe_write(t, &l->place, w, l->ends[at].id, l->ends[at].upto - upto);
+		upto = l->ends[at].upto;
+	}
+	if (to > 0)
+		l->last = l->ends[to].id;
+	for (int32_t i = 0; i < to; i++)
+		(void)bpe_read(t, &l->certain, &symbol, text);
+}
+
+/* Characters that are known, up to the end of the word or to an unknown one, whose bytes it returns (0: the
+ * end); *done: they are all written. */
+RT_FN int32_t bpe_window(const RtTokenizer *t, BpeLong *l, Writer *w, int *done)
+{
+	WordReader r = l->certain;
+	BpeSymbol symbol = {-1, 0};
+	unsigned char text[4];
+	BpeStart next = {0, l->last, 0, *(const uint32_t *)t->model_table[BPE_VOCAB]}, found = next;
+	int32_t at = 0, id = 0, upto = 0, more;
+	l->n = 0;
+	*done = 0;
+	while ((more = bpe_read(t, &r, &symbol, text)) && symbol.id >= 0) {
+		if (id >= 0)
+			l->starts[l->n++] = next;
+		id = bpe_step(t, l, &symbol, text, &found);
+		at++;
+		upto += symbol.bytes;
+		next.from = at;
+		next.last = id;
+		next.origin = at <= BPE_WINDOW ? at : found.origin;
+		if (at <= BPE_WINDOW) {
+			l->ends[at] = (BpeEnd){found.from, id, upto};
+			continue;
+		}
+		const int32_t origin = id >= 0 || l->n == 0 ? next.origin : l->starts[0].origin;
+		if (bpe_is_certain(l, origin)) {
+			bpe_commit(t, l, w, origin);
+			return 0;
+		}
+	}
+	bpe_commit(t, l, w, next.origin);
+	*done = next.origin == at;
+	if (*done)
+		l->certain = r;
+	return more ? symbol.bytes : 0;
+}
+
+RT_FN void bpe_long(const RtTokenizer *t, const Word *word, Writer *w)
+{
+	BpeLong l;
+	int done;
+	l.certain = word->from;
+	l.certain.left = word->chars;
+	l.place = (BpePlace){.word = word, .reader = word->from};
+	l.last = -1;
+	l.unknown = 0;
+	for (;;) {
+		const int32_t unknown = bpe_window(t, &l, w, &done);
+		if (!done)
+			continue;
+		if (unknown == 0)
+			break;
+		if (!t->model_number[BPE_FUSE])
+			bpe_write_unknown(t, &l, w);
+		l.last = -1;
+		l.unknown += unknown;
+	}
+	bpe_write_unknown(t, &l, w);
+}
+
+RT_FN void bpe_word(const RtTokenizer *t, const Word *word, Writer *w)
+{
+	const BpeToken *tokens = t->model_table[BPE_TOKENS];
+	const int32_t whole = word->chars <= RT_WORD_CHARS_MAX ? bpe_find(t, word->text, word->bytes) : -1;
+	if (whole >= 0 && (t->model_number[BPE_IGNORE_MERGES] || tokens[whole].merge != BPE_NEVER)) {
+		BpePlace place = {.word = word};
+		bpe_write(t, &place, w, whole, word->bytes);
+	} else if (word->chars <= BPE_SHORT) {
+		bpe_merge(t, word, w);
+	} else {
+		bpe_long(t, word, w);
+	}
+}
+#endif
