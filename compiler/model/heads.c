@@ -168,8 +168,9 @@ Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 	const char *stem = head_stem(b, head, spec->out);
 	Value *decoder = word_decoder(b, builder_text(b, "%s.weight", stem), origin);
 	const char *name = builder_text(b, "%s.bias", stem);
-	const char *other = spec->bias ? head_stem(b, head, spec->bias) : NULL;
-	Value *bias = build_tensor(b, other ? other : name, name, b->desc->vocab, 0, SIZE_VOCAB, origin);
+	if (spec->bias && !builder_has(b, name)) /* the decoder's own is the one that counts */
+		name = head_stem(b, head, spec->bias);
+	Value *bias = build_tensor(b, name, NULL, b->desc->vocab, 0, SIZE_VOCAB, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, 3, NULL, origin);
 }
 

@@ -38,10 +38,12 @@ def roberta_keys(r, keys):
 class Family:
     stem: str  # of transformers' class names
     more: dict = dataclasses.field(default_factory=dict)  # kinds beside those of CLASSES: their classes
-    # BertConfig's key -> this family's; None: it has none
-    names: dict = dataclasses.field(default_factory=dict)
+    names: dict = dataclasses.field(
+        default_factory=dict
+    )  # BertConfig's key -> this family's; None: it has none
     keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
     segments: bool = True  # token_type_ids reach the model
+    starts_behind_padding: bool = False  # the first position is the padding id + 1
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
     classifies_pooled: bool = True  # the classifier reads the encoder's pooler
     idle: object = lambda name, config: False  # parameters by which no output changes
@@ -60,8 +62,8 @@ class Family:
 
     def longest(self, config):
         """Tokens of the longest text."""
-        behind = config.pad_token_id + 1 if self.keys is roberta_keys else 0
-        return config.max_position_embeddings - behind
+        first = config.pad_token_id + 1 if self.starts_behind_padding else 0
+        return config.max_position_embeddings - first
 
     def inputs(self, ids, types=None):
         """One unpadded text as the model's arguments."""
@@ -101,10 +103,14 @@ FAMILIES = {
         segments=False,
         classifies_pooled=False,
         keys=roberta_keys,
+        starts_behind_padding=True,
         tokenizer=write_byte_level,
         idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
     ),
 }
+
+# Those that the tests go through unless others are named.
+TESTED = ["bert", "distilbert"]
 
 
 def random_config(family, kind, seed):

@@ -17,6 +17,22 @@ typedef struct Case {
 	uint32_t isa;
 } Case;
 
+static int only_family = TINY_FAMILIES; /* TINY_FAMILIES: any */
+
+/* What the family leaves no choice of. */
+static void settle_family(TinyEncoder *model)
+{
+	model->family = (TinyFamily)pick(TINY_FAMILIES);
+	if (only_family != TINY_FAMILIES)
+		model->family = (TinyFamily)only_family;
+	if (model->family == TINY_BERT)
+		return;
+	model->types = false;
+	model->positions = true;
+	model->norm = true;
+	model->pooler = model->head != TINY_EMBED;
+}
+
 static void draw_case(uint64_t seed, Case *c)
 {
 	static const uint32_t isas[] = {0, ISA_AVX2, ISA_AVX2 | ISA_AVX512,
@@ -40,6 +56,7 @@ static void draw_case(uint64_t seed, Case *c)
 					.alone = pick(3) > 0,
 					.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"),
 					.dtype = ANY("f32", "f32", "f16", "bf16")}};
+	settle_family(&c->model);
 	if (pick(2))
 		c->model.ffn += 63; /* so wide that quantize-int8 and compute-bf16 take it */
 	c->two_cpus = c->model.tasks == 1 && pick(4) == 0;

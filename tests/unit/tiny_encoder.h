@@ -28,7 +28,13 @@ typedef enum TinyHead {
 	TINY_QA,
 	TINY_HEADS
 } TinyHead;
+/* How embeddings and the classifier differ. DISTILBERT: no segments; the classifier's dense has ReLU.
+ * ROBERTA: no segments either; positions begin behind the padding id and skip it. */
+typedef enum TinyFamily { TINY_BERT, TINY_DISTILBERT, TINY_ROBERTA, TINY_FAMILIES } TinyFamily;
+static const char *const tiny_families[TINY_FAMILIES] = {"bert", "distilbert", "roberta"};
+
 typedef struct TinyEncoder {
+	TinyFamily family;
 	int layers, heads, size, ffn, vocab, labels;
 	TinyAct act;
 	TinyHead head;
@@ -39,7 +45,7 @@ typedef struct TinyEncoder {
 	const char *dtype; /* of matrices: "f32" */
 } TinyEncoder;
 
-enum { TINY_POSITIONS = 16 };
+enum { TINY_POSITIONS = 16, TINY_PADDING = 1 };
 
 static const char *tiny_dtype(const TinyEncoder *e) { return e->dtype ? e->dtype : "f32"; }
 
@@ -164,10 +170,14 @@ static void tiny_embeddings(FILE *out, const TinyEncoder *e)
 		out, "  %%words = const rand(1) : %s[%d,%d]  # embeddings.word\n", tiny_dtype(e), e->vocab, hidden);
 	fprintf(out, "  %%%s = embed %%words, %%ids : f32[S,%d]  # embeddings.word\n", more ? "e" : "x", hidden);
 	if (e->positions) {
-		fprintf(
-			out, "  %%places = const rand(2) : f32[%d,%d]  # embeddings.position\n", TINY_POSITIONS, hidden);
+		const int first = e->family == TINY_ROBERTA ? TINY_PADDING + 1 : 0;
+		fprintf(out, "  %%places = const rand(2) : f32[%d,%d]  # embeddings.position\n",
+			TINY_POSITIONS + first, hidden);
+		fprintf(out, "  %%at = position_ids %%ids ");
+		if (first)
+			fprintf(out, "{start=%d} ", first);
 		fprintf(out,
-			"  %%at = position_ids %%ids : i32[S]\n  %%ep = embed %%places, %%at : f32[S,%d]  # "
+			": i32[S]\n  %%ep = embed %%places, %%at : f32[S,%d]  # "
 			"embeddings.position\n",
 			hidden);
 		fprintf(out, "  %%%s = add %%e, %%ep : f32[S,%d]  # embeddings\n", e->types || e->norm ? "es" : "x",
@@ -227,7 +237,8 @@ static void tiny_head(FILE *out, const TinyEncoder *e, const char *x)
 			"  %%pw = const rand(9) : %s[%d,%d]  # pooler\n  %%dense = linear %%cls, %%pw : f32[%d]  # "
 			"pooler\n",
 			tiny_dtype(e), hidden, hidden, hidden);
-		fprintf(out, "  %%pooled = tanh %%dense : f32[%d]  # pooler\n", hidden);
+		fprintf(out, "  %%pooled = %s %%dense : f32[%d]  # pooler\n",
+			e->family == TINY_DISTILBERT ? "relu" : "tanh", hidden);
 	}
 	tiny_labels(out, e, e->pooler ? "pooled" : "cls",
 		e->head == TINY_REGRESSION || e->head == TINY_RANK ? 1 : e->labels, "head.classify");

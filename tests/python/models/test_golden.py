@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Emitted code against transformers (fp32, eager) on seeded random models of every family, of odd sizes,
-every head, lengths from 1 to the maximum; and that the comparison notices: any tensor of one model perturbed
-by 10 % moves the output past the tolerance.
+every head, lengths from 1 to the maximum; and that the comparison notices: any tensor of one model
+perturbed by 10 % moves the output past the tolerance.
 
     test_golden.py [FAMILY...]"""
 
 import sys
 import numpy as np, torch
 from _support import FULL, TMP, Library, build, compare
-from make_model import FAMILIES, random_model, reference
+from make_model import FAMILIES, TESTED, random_model, reference
 
 torch.set_grad_enabled(False)
 torch.set_num_threads(1)
@@ -54,8 +54,7 @@ def check(family, kind, seed, *options, **overrides):
     alone = np.concatenate([library.run([c[0]], w.size, [c[1]]) for c, w in zip(cases, want)])
     assert together.tobytes() == alone.tobytes(), f"{name}: a batch changes results"
     print(
-        f"{name:26} hidden {config.hidden_size:4} heads {config.num_attention_heads:2} {len(cases):2} "
-        "lengths "
+        f"{name:26} hidden {config.hidden_size:4} heads {config.num_attention_heads:2} {len(cases):2} lengths "
         f"worst {worst:.3f} of the tolerance",
         flush=True,
     )
@@ -83,7 +82,7 @@ def check_sensitivity(family, kind, model, cases, want):
 
 
 count = 0
-for family in sys.argv[1:] or ("bert", "distilbert"):
+for family in sys.argv[1:] or TESTED:
     for n, kind in enumerate(FAMILIES[family].classes()):
         for seed in range(24 if FULL else 1):
             # every other masked language model has a decoder of its own

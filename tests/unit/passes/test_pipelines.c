@@ -8,7 +8,7 @@
  * each does alone at most (pipeline_checks.h). Some modules are compiled and compared with the evaluator.
  * What is illegal, by order or by option, is refused in words.
  *
- *   test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]
+ *   test_pipelines [--seed N] [--count N] [--family NAME] [--passes TEXT] [--verbose] [--print]
  *
  * A failure is made shorter, pass by pass, and prints the command that repeats it. */
 #include <CUnit/Basic.h>
@@ -21,6 +21,14 @@ static uint64_t first_seed = 1;
 static int count_of_pipelines = 150;
 static const char *only_passes;
 static bool verbose, print_modules;
+
+/* How to repeat a case. */
+static void print_command(FILE *out, uint64_t seed, const char *passes)
+{
+	fprintf(out, "test_pipelines --seed %llu --count 1%s%s --passes '%s'\n", (unsigned long long)seed,
+		only_family == TINY_FAMILIES ? "" : " --family ",
+		only_family == TINY_FAMILIES ? "" : tiny_families[only_family], passes);
+}
 
 /* ---- what happened --------------------------------------------------------------------------- */
 
@@ -35,8 +43,8 @@ static char running_text[TEXT_BYTES];
 
 static void say_running(void)
 {
-	fprintf(stderr, "\nwhile running: test_pipelines --seed %llu --count 1 --passes '%s'\n",
-		(unsigned long long)running_seed, running_text);
+	fprintf(stderr, "\nwhile running: ");
+	print_command(stderr, running_seed, running_text);
 }
 
 static void on_abort(int number)
@@ -171,8 +179,8 @@ static void test_random(void)
 		printf("\nseed %llu: %s\n", (unsigned long long)seed, why);
 		shorten(seed, passes);
 		check_case(seed, passes, why);
-		printf("shortest: %s\ntest_pipelines --seed %llu --count 1 --passes '%s'\n", why,
-			(unsigned long long)seed, passes);
+		printf("shortest: %s\n", why);
+		print_command(stdout, seed, passes);
 		CU_FAIL("pipeline");
 		failed++;
 	}
@@ -334,6 +342,15 @@ static void print_report(void)
 		}
 }
 
+/* False: there is none of that name. */
+static bool family_given(const char *name)
+{
+	for (only_family = 0; only_family < TINY_FAMILIES; only_family++)
+		if (!strcmp(tiny_families[only_family], name))
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	if (getenv("FULL"))
@@ -350,9 +367,12 @@ int main(int argc, char **argv)
 			count_of_pipelines = atoi(value);
 		else if (!strcmp(argv[i], "--passes") && ++i)
 			only_passes = value;
+		else if (!strcmp(argv[i], "--family") && ++i && family_given(value))
+			;
 		else
 			return fprintf(stderr,
-					   "test_pipelines [--seed N] [--count N] [--passes TEXT] [--verbose] [--print]\n"),
+					   "test_pipelines [--seed N] [--count N] [--family NAME] [--passes TEXT] [--verbose] "
+					   "[--print]\n"),
 				   2;
 	}
 #if defined(__SANITIZE_ADDRESS__)

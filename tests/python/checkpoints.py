@@ -1,0 +1,55 @@
+"""What the tests of checkpoints share: the reference evaluator on texts of ids, and files changed in
+place."""
+
+import json, os, pathlib
+import torch
+from safetensors.torch import load_file, save_file
+from _support import compare, run, skip
+
+EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
+if not EVAL.exists():
+    skip("the unit tests are not built")
+
+
+def evaluate(model, batch, *options):
+    """Outputs of each text by the reference evaluator, without code: {name: numbers}."""
+    lines = "".join(" ".join(map(str, ids)) + "\n" for ids in batch)
+    done = run(EVAL, "--eval", model, *options, input=lines.encode())
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def agree(what, got, want, tolerance=2e-5):
+    """Both lists of {name: numbers}, a row a text; the same names in the same order."""
+    for n, (g, w) in enumerate(zip(got, want, strict=True)):
+        assert list(g) == list(w), f"{what}: outputs {list(g)}, expected {list(w)}"
+        for name in w:
+            compare(g[name], w[name].detach().double(), f"{what}, text {n}, {name}", tolerance)
+
+
+def rewrite(directory, change, **config):
+    """Applies change(tensors) -> tensors to the checkpoint, and sets keys of config.json (None: out)."""
+    path = directory / "model.safetensors"
+    tensors = {k: v.contiguous().clone() for k, v in change(load_file(path)).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+    rewrite_config(directory, **config)
+
+
+def rewrite_config(directory, **config):
+    path = directory / "config.json"
+    keys = json.loads(path.read_text()) | config
+    path.write_text(json.dumps({k: v for k, v in keys.items() if v is not None}))
+
+
+def sentence_transformer(directory, sub, modes, normalize, **sizes):
+    """The modules of a sentence-transformers directory around the encoder in directory/sub."""
+    modules = ["Transformer", "Pooling"] + ["Normalize"] * normalize
+    paths = [sub] + [f"{i}_{m}" for i, m in enumerate(modules)][1:]
+    rows = [
+        {"idx": i, "name": str(i), "path": p, "type": f"sentence_transformers.models.{m}"}
+        for i, (m, p) in enumerate(zip(modules, paths))
+    ]
+    (directory / "modules.json").write_text(json.dumps(rows))
+    (directory / "1_Pooling").mkdir()
+    keys = {f"pooling_mode_{m}": m in modes for m in ("cls_token", "mean_tokens", "max_tokens")}
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 1} | keys))
+    (directory / sub / "sentence_bert_config.json").write_text(json.dumps(sizes))

@@ -1,0 +1,159 @@
+"""Checkpoints of every family in the ways they are saved: other prefixes, older names, other element
+types, shards, decoders of their own, other uses, under sentence-transformers' modules. The reference
+evaluator beside transformers, which reads the same directory; no code is generated.
+
+    test_family_forms.py [FAMILY...]"""
+
+import random, shutil, sys
+from _support import FULL, TMP
+from checkpoints import *
+from make_model import FAMILIES, TESTED, random_model
+import transformers
+
+torch.set_grad_enabled(False)
+torch.set_num_threads(1)
+PARTS = {
+    "cls_token": lambda h: h[0],
+    "max_tokens": lambda h: h.max(0).values,
+    "mean_tokens": lambda h: h.mean(0),
+}
+
+
+def texts(row, config, seed, most=40):
+    """Texts of ids, the longest as long as the model takes; one holds the padding id."""
+    r = random.Random(seed)
+    made = [
+        [r.randrange(config.vocab_size) for _ in range(n)] for n in (1, 2, 9, min(most, row.longest(config)))
+    ]
+    made[2][3] = made[2][4] = config.pad_token_id
+    return made
+
+
+def load(row, kind, directory):
+    made = row.classes()[kind].from_pretrained(directory, attn_implementation="eager", dtype=torch.float32)
+    return made.eval()
+
+
+def unit(v):
+    return v / v.norm().clamp(min=1e-12)
+
+
+def outputs(row, model, kind, batch):
+    """What the evaluator prints: the first output, and what else the program keeps."""
+    for ids in batch:
+        o = model(**row.inputs(ids), output_hidden_states=True)
+        hidden = o.hidden_states[-1][0]
+        if kind == "encoder":
+            pooled = {"pooled": o.pooler_output[0]} if getattr(o, "pooler_output", None) is not None else {}
+            yield {"embedding": unit(hidden.mean(0)), "hidden": hidden} | pooled
+        elif kind == "qa":
+            yield {"logits": torch.stack([o.start_logits[0], o.end_logits[0]], -1), "hidden": hidden}
+        else:
+            yield {"logits": o.logits[0]} | ({"hidden": hidden} if kind in ("tag", "fill-mask") else {})
+
+
+def check_heads(family, row):
+    for n, kind in enumerate(row.classes()):
+        for seed in range(4 if FULL else 1):
+            directory = TMP / f"{family}-{kind}-{seed}"
+            model, config = random_model(family, kind, 40 + 10 * n + seed, directory)
+            batch = texts(row, config, n)
+            agree(directory.name, evaluate(directory, batch), outputs(row, model, kind, batch))
+
+
+def older_names(t):
+    return {
+        k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v
+        for k, v in t.items()
+    }
+
+
+def check_names(family, row):
+    """The bare encoder's file with other names, types and tensors that nobody needs."""
+    model, config = random_model(family, "encoder", 7, TMP / f"{family}-forms", num_hidden_layers=2)
+    batch = texts(row, config, 7)
+    places = torch.arange(config.max_position_embeddings).unsqueeze(0)
+    forms = {
+        "gamma and beta": older_names,
+        "prefix": lambda t: {f"{model.base_model_prefix}.{k}": v for k, v in t.items()},
+        "extra tensors": lambda t: t | {"embeddings.position_ids": places, "never.used": torch.ones(3, 3)},
+        "f64": lambda t: {k: v.double() for k, v in t.items()},
+        "f16": lambda t: {k: v.half() for k, v in t.items()},
+        "bf16": lambda t: {k: v.bfloat16() for k, v in t.items()},
+        "without pooler": lambda t: {k: v for k, v in t.items() if "pooler" not in k},
+    }
+    for name, change in forms.items():
+        directory = TMP / f"{family}-{name}"
+        shutil.copytree(TMP / f"{family}-forms", directory)
+        rewrite(directory, change)
+        want = list(outputs(row, load(row, "encoder", directory), "encoder", batch))
+        if name == "without pooler":
+            want = [{k: v for k, v in w.items() if k != "pooled"} for w in want]
+        agree(f"{family}: {name}", evaluate(directory, batch), want)
+    model.save_pretrained(TMP / f"{family}-shards", max_shard_size="20KB")
+    assert len(list((TMP / f"{family}-shards").glob("*.safetensors"))) > 2
+    agree("shards", evaluate(TMP / f"{family}-shards", batch), outputs(row, model, "encoder", batch))
+
+
+def check_decoders(family, row):
+    """Masked language models: transformers says which decoder and which bias counts."""
+    model, config = random_model(family, "fill-mask", 21, TMP / f"{family}-tied", num_hidden_layers=1)
+    batch = texts(row, config, 21)
+    keys = model.state_dict().keys()
+    weight = next(k for k, v in model.named_modules() if v is model.get_output_embeddings()) + ".weight"
+    biases = [k for k in keys if k.endswith("bias") and model.state_dict()[k].shape == (config.vocab_size,)]
+    words = model.get_input_embeddings().weight
+    torch.manual_seed(4)
+    own = {weight: torch.randn(words.shape)}
+    other = {k: torch.randn(config.vocab_size) for k in biases}
+    forms = {
+        "a decoder that differs": own,
+        "a decoder that is the table": {weight: words},
+        "biases that differ": other,
+        "all differ": own | other,
+    }
+    for tied in (True, False):
+        for name, more in forms.items():
+            directory = TMP / f"{family}-{tied}-{name}"
+            shutil.copytree(TMP / f"{family}-tied", directory)
+            untied = {} if tied else {weight: words} | {k: torch.randn(config.vocab_size) for k in biases}
+            rewrite(directory, lambda t: t | untied | more, tie_word_embeddings=tied)
+            want = outputs(row, load(row, "fill-mask", directory), "fill-mask", batch)
+            agree(f"{family}: tied {tied}, {name}", evaluate(directory, batch), want)
+
+
+def check_uses(family, row):
+    """A classifier as an embedder, a regression as a ranker; sentence-transformers around the encoder."""
+    model, config = random_model(family, "classify", 31, TMP / f"{family}-classify")
+    batch = texts(row, config, 31)
+    hidden = [model(**row.inputs(ids), output_hidden_states=True).hidden_states[-1][0] for ids in batch]
+    agree(
+        f"{family}: a classifier as an embedder",
+        evaluate(TMP / f"{family}-classify", batch, "--task=embed"),
+        [{"embedding": unit(h.mean(0)), "hidden": h} for h in hidden],
+    )
+    model, config = random_model(family, "regression", 32, TMP / f"{family}-rank")
+    batch = texts(row, config, 32)
+    agree(
+        f"{family}: rank",
+        evaluate(TMP / f"{family}-rank", batch, "--task=rank"),
+        outputs(row, model, "regression", batch),
+    )
+    for n, (modes, normalize) in enumerate(
+        ((["mean_tokens"], True), (["cls_token"], False), (["cls_token", "mean_tokens", "max_tokens"], True))
+    ):
+        directory, sub = TMP / f"{family}-st{n}", ("", "0_Transformer")[n % 2]
+        model, config = random_model(family, "encoder", 50 + n, directory / sub)
+        sentence_transformer(directory, sub, modes, normalize, max_seq_length=12)
+        batch, want = texts(row, config, n, 12), []
+        for ids in batch:
+            h = model(**row.inputs(ids)).last_hidden_state[0]
+            pooled = torch.cat([PARTS[m](h) for m in PARTS if m in modes])
+            want.append({"embedding": unit(pooled) if normalize else pooled, "hidden": h})
+        agree(f"{family}: sentence-transformers {modes}", evaluate(directory, batch), want)
+
+
+for family in sys.argv[1:] or TESTED:
+    for check in (check_heads, check_names, check_decoders, check_uses):
+        check(family, FAMILIES[family])
+        print(f"ok {family}: {check.__name__}", flush=True)

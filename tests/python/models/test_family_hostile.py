@@ -1,0 +1,110 @@
+"""Checkpoints of every family that are broken: keys of config.json of wrong types and sizes, tensors that
+are missing, of another shape or cut short. Each is refused with exit 3 or 4 and the name of the key or
+tensor; nothing crashes, and no result is left.
+
+    test_family_hostile.py [FAMILY...]"""
+
+import shutil, sys
+from _support import BERTC, TMP, run
+from checkpoints import *
+from make_model import FAMILIES, TESTED, random_model
+
+SIZES = [
+    "hidden_size",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "intermediate_size",
+    "max_position_embeddings",
+    "vocab_size",
+]
+NONSENSE = ["24", 24.5, -1, 0, 2**31, 2**62, [24], {"n": 24}, True]
+count = 0
+
+
+def refused(directory, codes, *words):
+    """Building fails with one of the codes and a message with one of the words."""
+    global count
+    count += 1
+    out = TMP / "result.bir"
+    done = run(BERTC, "build", directory, "--emit=bir", "-o", out, "--quiet", check=False)
+    message = done.stderr.decode(errors="replace")
+    what = f"{directory.name}: {words}"
+    assert done.returncode in codes, f"{what}: exit {done.returncode}, expected {codes}\n{message}"
+    assert "error: " in message and any(w in message for w in words), f"{what} not in: {message}"
+    assert not out.exists() and not list(TMP.glob("result*")), f"{what}: something is left of it"
+
+
+def broken(good, name):
+    directory = good.parent / f"{good.name}-{name}"
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(good, directory)
+    return directory
+
+
+def check_config(family, row, good):
+    for key in SIZES:
+        own = row.names.get(key, key)
+        for n, value in enumerate(NONSENSE):
+            directory = broken(good, f"{key}-{n}")
+            rewrite_config(directory, **{own: value})
+            refused(directory, (3, 4), own)
+        now = json.loads((good / "config.json").read_text())[own]
+        directory = broken(good, f"{key}-more")  # a size that the tensors do not have
+        rewrite_config(directory, **{own: now + (1 if key != "hidden_size" else now)})
+        refused(directory, (3, 4), own)
+    activation = row.names.get("hidden_act", "hidden_act")
+    for value in ("nosuch", "", 3, None.__class__.__name__, ["gelu"], "gelu\x00", "a" * 100000):
+        directory = broken(good, "activation")
+        rewrite_config(directory, **{activation: value})
+        refused(directory, (3, 4), activation, "is not JSON")
+    if row.starts_behind_padding:
+        for value in (-1, 10**6, "1", 1.5, [1], json.loads((good / "config.json").read_text())["vocab_size"]):
+            directory = broken(good, "padding")
+            rewrite_config(directory, pad_token_id=value)
+            refused(directory, (3, 4), "pad_token_id", "max_position_embeddings")
+    for key in ("is_decoder", "add_cross_attention"):
+        if key in row.config().to_dict():
+            directory = broken(good, key)
+            rewrite_config(directory, **{key: True})
+            refused(directory, (4,), key)
+
+
+def check_tensors(family, row, good, model):
+    """Every tensor in turn is missing, then of a row more or of another type."""
+    stored = load_file(good / "model.safetensors")
+    for name in stored:
+        directory = broken(good, "tensor")
+        rewrite(directory, lambda t: {k: v for k, v in t.items() if k != name})
+        refused(directory, (3, 4), name.removesuffix(".weight").removesuffix(".bias"))
+        rewrite(directory, lambda t: stored | {name: torch.cat([stored[name], stored[name][:1]])})
+        refused(directory, (3, 4), name.removesuffix(".weight").removesuffix(".bias"))
+    name = max(stored, key=lambda k: stored[k].numel())
+    directory = broken(good, "integers")
+    rewrite(directory, lambda t: t | {name: t[name].to(torch.int32)})
+    refused(directory, (3, 4), name)
+    whole = (good / "model.safetensors").read_bytes()
+    for n in (0, 7, 8, 100, len(whole) // 2, len(whole) - 1):
+        directory = broken(good, "cut")
+        (directory / "model.safetensors").write_bytes(whole[:n])
+        refused(directory, (3,), "model.safetensors")
+
+
+def check_model_type(family, row, good):
+    for value, code in (("nosuch", 4), ("", 4), (3, 3), ([family], 3), ("x" * 5000, 4), ("../bert", 4)):
+        directory = broken(good, "type")
+        rewrite_config(directory, model_type=value, architectures=None)
+        refused(directory, (3, 4), "model_type")
+    other = next(f for f in FAMILIES if f != family)
+    directory = broken(good, "other")  # another family's tensors
+    rewrite_config(directory, model_type=other, architectures=None)
+    refused(directory, (3, 4), "config.json", "embeddings")
+
+
+torch.set_num_threads(1)
+for family in sys.argv[1:] or TESTED:
+    row = FAMILIES[family]
+    model, config = random_model(family, "classify", 3, TMP / family, num_hidden_layers=1, num_labels=3)
+    check_config(family, row, TMP / family)
+    check_tensors(family, row, TMP / family, model)
+    check_model_type(family, row, TMP / family)
+    print(f"ok {family}: {count} refused so far", flush=True)
