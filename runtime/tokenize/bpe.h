@@ -54,15 +54,19 @@ RT_FN int bpe_parted(const RtTokenizer *t, int32_t left, int32_t right, int32_t 
 	for (;;) {
 		if (bpe_rank(t, left, right) < limit)
 			return 0;
-		const int32_t left_time = tokens[left].time, right_time = tokens[right].time;
-		if (left_time < 0 && right_time < 0)
+		const BpeToken undone = tokens[left].time > tokens[right].time ? tokens[left] : tokens[right];
+		if (undone.merge < 0)
 			return 1;
-		if (left_time > right_time) { /* of equal ranks the leftmost is first */
-			limit = left_time;
-			left = merges[tokens[left].merge].right;
+		/* The limit is the highest rank that was still to come when the part at the boundary was whole; of
+		 * equal ranks the leftmost is first. */
+		const BpeMerge *merge = &merges[undone.merge];
+		const int32_t times[] = {tokens[merge->left].time, tokens[merge->right].time};
+		if (tokens[left].time > tokens[right].time) {
+			limit = times[0] > times[1] ? undone.time : undone.merge;
+			left = merge->right;
 		} else {
-			limit = right_time + 1;
-			right = merges[tokens[right].merge].left;
+			limit = (times[1] >= times[0] ? undone.time : undone.merge) + 1;
+			right = merge->left;
 		}
 	}
 }
