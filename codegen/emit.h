@@ -115,7 +115,7 @@ int32_t value_symbol(const Value *);
 /* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
-/* ---- emit_ops.c, emit_tensor.c: the body of each op's wrapper -------------------------------- */
+/* ---- emit_ops.c, emit_attention.c, emit_tensor.c: the body of each op's wrapper -------------------------------- */
 /* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
 typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
 /* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls;
@@ -139,7 +139,7 @@ typedef struct Body {
 } Body;
 typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
-BodyFn body_received, body_thin, body_gather, body_spread;
+BodyFn body_by_distance, body_received, body_thin, body_gather, body_spread;
 BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void body_param(Body *, const char *name, const Value *);
@@ -149,6 +149,10 @@ const char *isa_attribute(uint32_t needs);
 void body_text_rows(Body *, FILE *);
 /* What select kernels take: ", S, 0.05f" or ", 12, 0.0f"; nothing when all of n keys stay. n: as C text. */
 const char *body_selection(Body *, const char *n);
+/* The op and the variant of its kernel, as they stand in the name of a step: "linear_sparse". */
+const char *body_op_name(Body *);
+/* A number as a C literal of a float. */
+const char *body_real(Body *, double value);
 /* "", "1", ..: what the names S and begin of a symbol end in. */
 const char *body_suffix(Body *, int32_t symbol);
 /* "384", "S" or "S1". */

@@ -1,12 +1,12 @@
-/* emit_ops.c: wrappers of row-wise ops, linear, attention and pooling. The frame around the statements (share
- * of the thread, loop over texts) is emit_step.c's; kernels and their signatures are those of
- * runtime/kernels. */
+/* emit_ops.c: wrappers of row-wise ops, linear and pooling (attention: emit_attention.c). The frame around
+ * the statements (share of the thread, loop over texts) is emit_step.c's; kernels and their signatures are
+ * those of runtime/kernels. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 
-static const char *real_text(Body *b, double value)
+const char *body_real(Body *b, double value)
 {
 	char *text = NULL;
 	size_t bytes;
@@ -44,11 +44,11 @@ const char *body_selection(Body *b, const char *n)
 {
 	const Attrs *attr = &b->node->attr;
 	return mem_printf(
-		b->e->mem, ", %s, %s", kept_text(b, n), real_text(b, attr->has & A_threshold ? attr->threshold : 0));
+		b->e->mem, ", %s, %s", kept_text(b, n), body_real(b, attr->has & A_threshold ? attr->threshold : 0));
 }
 
 /* The op and the variant of its kernel, as they stand in the name of a step: "linear_sparse". */
-static const char *op_name(Body *b)
+const char *body_op_name(Body *b)
 {
 	const char *name = op_info[b->node->op].name;
 	for (int32_t i = 0; i < KERNEL_VARIANTS; i++)
@@ -187,14 +187,14 @@ bool body_rows(Body *b)
 	default: body_param(b, "x", node->args[0]);
 	}
 	if (attr->has & A_eps)
-		tail = mem_printf(b->e->mem, ", %s", real_text(b, attr->eps));
+		tail = mem_printf(b->e->mem, ", %s", body_real(b, attr->eps));
 	if (attr->has & A_act) {
 		tail = mem_printf(b->e->mem, ", RT_ACT_%s", emit_act_words[attr->act]);
 		detail = mem_printf(b->e->mem, "_%s", body_lower(b, emit_act_words[attr->act]));
 	}
 	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT))
 		tail = body_selection(b, body_dim(b, type->dim[axis]));
-	b->name = mem_printf(b->e->mem, "%s%s%s", op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
+	b->name = mem_printf(b->e->mem, "%s%s%s", body_op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
 	if (missing) { /* the absent tables stand between those that are there and gamma */
 		int32_t nparams = b->nparams;
@@ -318,7 +318,7 @@ bool body_linear(Body *b)
 					: node->op == OP_LINEAR_I8_CODES ? names_codes
 													 : names)[i],
 			node->args[i]);
-	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", op_name(b), inputs, width, act ? "_" : "",
+	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", body_op_name(b), inputs, width, act ? "_" : "",
 		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;
 	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
@@ -343,100 +343,6 @@ bool body_linear(Body *b)
 	}
 	fprintf(b->code, ", %lld, RT_ACT_%s%s);\n", width, emit_act_words[act], form.tail_argument);
 	*(b->form == FORM_TEXTS ? &b->per_text : &b->per_token) = flops;
-	return true;
-}
-
-/* ---- attention: work is divided into (text, head) pairs -------------------------------------- */
-
-/* The frame of a kernel that takes some heads of text i: a thread's share of all (text, head) pairs. */
-static void print_heads(Body *b, const char *call, long long heads)
-{
-	b->whole = true;
-	fprintf(b->code,
-		"\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
-		"\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
-		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) "
-		"{\n"
-		"\t\tconst int i = at / %lld, head = at %% %lld;\n",
-		heads, heads, heads, heads);
-	body_text_rows(b, b->code);
-	fprintf(b->code, "\t\theads = rt_min(%lld - head, last - at);\n%s\t}\n", heads, call);
-}
-
-bool body_received(Body *b)
-{
-	const Node *node = b->node;
-	const Type *q = &node->args[0]->type;
-	const bool joined = node->attr.pack == PACK_QKV;
-	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns,
-					heads = node->attr.heads;
-	for (int32_t i = 0; i < node->nargs; i++) {
-		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
-			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
-				"received: %s must have a row a token", i ? "k" : "q");
-		body_param(b, joined ? "qkv" : i ? "k" : "q", node->args[i]);
-	}
-	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden)
-							  : body_pointer(b, 2);
-	const char *rows = body_dim(b, q->dim[0]),
-			   *scale = real_text(b, node->attr.has & A_scale ? node->attr.scale : 1);
-	b->name = mem_printf(b->e->mem, "received_%lld_%lld", heads, hidden / heads);
-	print_heads(b,
-		mem_printf(b->e->mem,
-			"\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
-			b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads,
-			columns, columns, scale, body_selection(b, rows)),
-		heads);
-	b->per_pair = 2.0 * (double)hidden;
-	return true;
-}
-
-bool body_attention(Body *b)
-{
-	const Node *node = b->node;
-	const Type *type = &node->results[0]->type;
-	const Value *q = node->args[0];
-	long long hidden = type->dim[type->rank - 1].plus, heads = node->attr.heads;
-	bool one_query = value_place(q) == PLACE_TEXTS;
-	static const char *const names[] = {"q", "k", "v"};
-	for (int32_t i = 0; i < node->nargs; i++) {
-		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type))
-			|| value_place(node->args[i]) == PLACE_PAIRS)
-			return diag_error(
-				b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
-		body_param(b,
-			node->attr.pack == PACK_QKV                ? "qkv"
-				: i == 1 && node->attr.pack == PACK_KV ? "kv"
-													   : names[i],
-			node->args[i]);
-	}
-	const bool selects = node->attr.has & A_SELECT;
-	b->name = mem_printf(
-		b->e->mem, "%s%s_%lld_%lld", op_name(b), one_query ? "_first" : "", heads, hidden / heads);
-	const char *keys = "", *values = "";
-	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
-	if (node->attr.pack == PACK_QKV) {
-		keys = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden);
-		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), 2 * hidden);
-		q_stride = k_stride = v_stride = 3 * hidden;
-	} else if (node->attr.pack == PACK_KV) {
-		keys = body_pointer(b, 2);
-		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 2), hidden);
-		k_stride = v_stride = 2 * hidden;
-	} else {
-		keys = body_pointer(b, 2);
-		values = body_pointer(b, 3);
-	}
-	const char *nkeys = body_dim(b, node->args[node->nargs - 1]->type.dim[0]);
-	const char *text = mem_printf(b->e->mem,
-		"\t\t%s(%s, %s, %s,\n"
-		"\t\t\t%s, %s, %s, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
-		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values,
-		one_query ? "1" : body_dim(b, q->type.dim[0]), nkeys, heads, hidden / heads, q_stride, k_stride,
-		v_stride, real_text(b, node->attr.has & A_scale ? node->attr.scale : 1),
-		selects ? body_selection(b, nkeys) : "");
-	print_heads(b, text, heads);
-	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
 	return true;
 }
 

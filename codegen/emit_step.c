@@ -4,8 +4,8 @@
  *         rt_chain_inner(&c, 0), w + 64, w + 896);   // v12 layer.0
  *
  * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape
- * share it. What stands in it is said op by op in emit_ops.c and emit_tensor.c. Ops over the rows of all
- * tokens stand in the loop of their chain. */
+ * share it. What stands in it is said op by op in emit_ops.c, emit_attention.c and emit_tensor.c. Ops over
+ * the rows of all tokens stand in the loop of their chain. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +116,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_ADD_LAYERNORM_CODES] = body_rows,
 	[OP_ATTENTION] = body_attention,
 	[OP_RECEIVED] = body_received,
+	[OP_BY_DISTANCE] = body_by_distance,
 	[OP_THIN] = body_thin,
 	[OP_GATHER] = body_gather,
 	[OP_SPREAD] = body_spread,

@@ -21,6 +21,9 @@ void eval_weight_row(
 void eval_softmax_row(const double *from, double *to, int64_t count);
 void eval_layernorm_row(
 	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);
+/* Keeps the scores that keep, share or threshold select; the others become -infinity, so that softmax gives
+ * them 0. */
+void eval_select_scores(const Attrs *, double *scores, int64_t count);
 double eval_act(Act, double);
 /* How many rows thin leaves of its argument. */
 int64_t eval_thin_count(const Node *, const EvalArray *const *args);

@@ -1,6 +1,6 @@
 /* eval_text.c: reference meaning of the ops that work on whole rows or on all tokens of a text: softmax, the
- * norms, pooling, attention. A text of no tokens is legal: softmax over nothing is nothing, pooling gives
- * zeros. */
+ * norms, pooling, thinning (attention: eval_attention.c). A text of no tokens is legal: softmax over nothing
+ * is nothing, pooling gives zeros. */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
@@ -41,8 +41,7 @@ static bool comes_behind(const double *x, int64_t j, int64_t i)
 	return a < b || (a == b && j > i);
 }
 
-/* Keeps the scores that are selected; the others become -infinity, so that softmax gives them 0. */
-static void select_scores(const Attrs *attr, double *x, int64_t count)
+void eval_select_scores(const Attrs *attr, double *x, int64_t count)
 {
 	int64_t kept = attrs_kept(attr, count);
 	double *p = checked_calloc((size_t)count, sizeof *p);
@@ -79,7 +78,7 @@ bool eval_SOFTMAX(const Node *node, const EvalArray *const *args, EvalArray *res
 	int64_t size = rows_begin(args, &results[0]);
 	for (int64_t at = 0; at < results[0].count; at += size) {
 		if (node->attr.has & A_SELECT)
-			select_scores(&node->attr, results[0].v + at, size);
+			eval_select_scores(&node->attr, results[0].v + at, size);
 		eval_softmax_row(results[0].v + at, results[0].v + at, size);
 	}
 	return true;
@@ -157,83 +156,7 @@ bool eval_POOL(const Node *node, const EvalArray *const *args, EvalArray *result
 	return true;
 }
 
-/* Where the queries, keys or values of all heads are: row i starts at data + i*stride, head h at h*d in it.
- */
-typedef struct Heads {
-	const double *data;
-	int64_t stride;
-} Heads;
-
-/* weights[j] = softmax over j of q . k_j * scale, or over those that are selected. */
-static void attend(const Attrs *attr, const double *q, Heads k, int64_t keys, int64_t d, double *weights)
-{
-	const double scale = attr->has & A_scale ? attr->scale : 1;
-	for (int64_t j = 0; j < keys; j++)
-		weights[j] = scale * eval_dot(q, k.data + j * k.stride, d);
-	if (attr->has & A_SELECT)
-		select_scores(attr, weights, keys);
-	eval_softmax_row(weights, weights, keys);
-}
-
-/* Where the node's q, k and v (received: q and k) begin. owned: what to free afterwards. */
-static void heads_of(
-	const Node *node, const EvalArray *const *args, int64_t hidden, Heads part[3], double *owned[3])
-{
-	for (int i = 0; i < node->nargs; i++)
-		part[i] = (Heads){eval_doubles(args[i], &owned[i]), args[i]->dim[args[i]->rank - 1]};
-	if (node->attr.pack == PACK_QKV)
-		part[1] = (Heads){part[0].data + hidden, part[0].stride};
-	if (node->attr.pack != PACK_NONE)
-		part[2] = (Heads){part[1].data + hidden, part[1].stride};
-}
-
-bool eval_ATTENTION(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
-{
-	(void)diag;
-	const EvalArray *last = args[node->nargs - 1];
-	int64_t hidden = results[0].dim[results[0].rank - 1], heads = node->attr.heads, d = hidden / heads;
-	int64_t queries = results[0].count / hidden, keys = last->dim[0];
-	double *owned[3] = {0}, *weights = checked_calloc((size_t)keys, sizeof *weights);
-	Heads part[3] = {0}; /* q, k, v */
-	heads_of(node, args, hidden, part, owned);
-	for (int64_t i = 0; i < queries; i++)
-		for (int64_t h = 0; h < heads; h++) {
-			const Heads v = {part[2].data + h * d, part[2].stride};
-			double *out = results[0].v + i * hidden + h * d;
-			attend(&node->attr, part[0].data + i * part[0].stride + h * d,
-				(Heads){part[1].data + h * d, part[1].stride}, keys, d, weights);
-			for (int64_t j = 0; j < keys; j++)
-				for (int64_t c = 0; c < d; c++)
-					out[c] += weights[j] * v.data[j * v.stride + c];
-		}
-	for (int i = 0; i < 3; i++)
-		free(owned[i]);
-	free(weights);
-	return true;
-}
-
 /* ---- thinning -------------------------------------------------------------------------------- */
-
-bool eval_RECEIVED(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
-{
-	(void)diag;
-	const int64_t tokens = args[0]->dim[0], heads = node->attr.heads;
-	const int64_t hidden = args[0]->dim[1] / (node->attr.pack == PACK_QKV ? 3 : 1), d = hidden / heads;
-	double *owned[3] = {0}, *weights = checked_calloc((size_t)tokens, sizeof *weights);
-	Heads part[3] = {0};
-	heads_of(node, args, hidden, part, owned);
-	for (int64_t i = 0; i < tokens; i++)
-		for (int64_t h = 0; h < heads; h++) {
-			attend(&node->attr, part[0].data + i * part[0].stride + h * d,
-				(Heads){part[1].data + h * d, part[1].stride}, tokens, d, weights);
-			for (int64_t j = 0; j < tokens; j++)
-				results[0].v[j * heads + h] += weights[j];
-		}
-	for (int i = 0; i < 3; i++)
-		free(owned[i]);
-	free(weights);
-	return true;
-}
 
 static bool row_must_stay(const EvalArray *const *args, int32_t nargs, int64_t row)
 {

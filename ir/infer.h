@@ -10,7 +10,8 @@
 static inline const Type *arg_type(const Node *node, int i) { return &node->args[i]->type; }
 
 /* "%x is f32[3]": the start of most complaints. */
-#define ARG_TEXT(i) value_print(node->args[i], (char[264]){0}), type_print(arg_type(node, i), (char[128]){0})
+#define VALUE_TEXT(v) value_print(v, (char[264]){0}), type_print(&(v)->type, (char[128]){0})
+#define ARG_TEXT(i) VALUE_TEXT(node->args[i])
 #define DIM_TEXT(size) \
 	type_print(&(Type){.dtype = DT_F32, .rank = 1, .dim = {size}}, (char[128]){0}) + 3 /* "[S]" */
 

@@ -1,5 +1,5 @@
 /* infer_rows.c: types of what works on a row as a whole or on the tokens of a text: selecting, normalising,
- * attention, pooling. */
+ * pooling. */
 #include "infer.h"
 
 /* ---- selecting ------------------------------------------------------------------------------- */
@@ -142,74 +142,4 @@ bool infer_EXIT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	results[0] = *arg_type(node, 0);
 	return (dim_is_number(logits->dim[0]) && logits->dim[0].plus > 1)
 		|| node_error(node, diag, "%s is %s; an entropy is that of two labels or more", ARG_TEXT(1));
-}
-
-/* Argument i is float[keys, parts*hidden]; its rows must be as many as those of argument `like`. */
-static bool expect_heads(const Node *node, int i, int like, int parts, int64_t hidden, Diag *diag)
-{
-	if (!expect_float(node, i, diag) || !expect_rank(node, i, 2, 2, diag))
-		return false;
-	const Type *a = arg_type(node, i);
-	return (dim_equal(a->dim[1], dim_number(parts * hidden))
-			   && dim_equal(a->dim[0], arg_type(node, like)->dim[0]))
-		|| node_error(node, diag, "%s is %s, expected %lld columns and as many rows as %s has, %s",
-			ARG_TEXT(i), (long long)(parts * hidden), ARG_TEXT(like));
-}
-
-bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	static const int args_of[PACK_COUNT] = {[PACK_NONE] = 3, [PACK_KV] = 2, [PACK_QKV] = 1};
-	static const char *const words[PACK_COUNT] = {
-		[PACK_NONE] = "q, k and v", [PACK_KV] = "q and kv", [PACK_QKV] = "qkv"};
-	Pack pack = node->attr.pack;
-	if ((unsigned)pack >= PACK_COUNT || node->nargs != args_of[pack])
-		return node_error(node, diag, "%d arguments, expected %s", node->nargs,
-			(unsigned)pack < PACK_COUNT ? words[pack] : "a pack");
-	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, pack == PACK_QKV ? 2 : 1, 2, diag))
-		return false;
-	const Type *q = arg_type(node, 0);
-	Dim columns = last_dim(q);
-	int64_t parts = pack == PACK_QKV ? 3 : 1, heads = node->attr.heads;
-	int64_t hidden = dim_is_number(columns) ? columns.plus / parts : 0;
-	if (hidden < 1 || columns.plus % parts != 0 || heads < 1 || hidden % heads != 0)
-		return node_error(
-			node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
-	if (hidden > DIM_MAX / 2)
-		return node_error(node, diag, "%s is %s, which is too wide", ARG_TEXT(0));
-	if (pack == PACK_NONE
-		&& !(expect_heads(node, 1, 1, 1, hidden, diag) && expect_heads(node, 2, 1, 1, hidden, diag)))
-		return false;
-	if (pack == PACK_KV && !expect_heads(node, 1, 1, 2, hidden, diag))
-		return false;
-	if ((node->attr.has & A_bits) && node->attr.bits != 16 && node->attr.bits != 32)
-		return node_error(node, diag, "bits is %lld, expected 16 or 32", (long long)node->attr.bits);
-	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
-		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
-	if ((node->attr.has & A_SELECT) && (node->attr.has & A_bits) && node->attr.bits != 32)
-		return node_error(
-			node, diag, "bits=%lld would change which keys are selected", (long long)node->attr.bits);
-	results[0] = floats_like(q);
-	results[0].dim[q->rank - 1] = dim_number(hidden);
-	return expect_selection(node, diag);
-}
-
-bool infer_RECEIVED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	const Pack pack = node->attr.pack;
-	const int64_t heads = node->attr.heads, parts = pack == PACK_QKV ? 3 : 1;
-	if ((pack != PACK_NONE && pack != PACK_QKV) || node->nargs != (pack == PACK_QKV ? 1 : 2))
-		return node_error(node, diag, "%d arguments, expected q and k, or qkv", node->nargs);
-	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
-		return false;
-	const Type *q = arg_type(node, 0);
-	const int64_t hidden = dim_is_number(q->dim[1]) ? q->dim[1].plus / parts : 0;
-	if (hidden < 1 || q->dim[1].plus % parts != 0 || heads < 1 || hidden % heads != 0 || hidden > DIM_MAX / 2)
-		return node_error(
-			node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
-	if (pack == PACK_NONE && !expect_heads(node, 1, 0, 1, hidden, diag))
-		return false;
-	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
-		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
-	results[0] = type_make(DT_F32, 2, q->dim[0], dim_number(heads));
-	return expect_selection(node, diag);
 }

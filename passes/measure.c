@@ -1,4 +1,5 @@
 /* measure.c: the size of a module in parameters, bytes and multiply-adds, for the ledger. */
+#include "ir/attention.h"
 #include "driver.h"
 #include <stdlib.h>
 
@@ -58,7 +59,7 @@ int64_t node_macs(const Node *node, int64_t *symbols)
 		return type_elements(symbols, result)
 			* symbols_at(symbols, &node->args[0]->type, node->args[0]->type.rank - 1);
 	case OP_ATTENTION: /* scores, then their product with v: queries * keys * H each */
-		return 2 * symbols_at(symbols, &node->args[node->nargs - 1]->type, 0)
+		return 2 * symbols_at(symbols, &node->args[attention_parts(node) - 1]->type, 0)
 			* type_elements(symbols, result);
 	case OP_RECEIVED: { /* the scores alone */
 		const int64_t parts = node->attr.pack == PACK_QKV ? 3 : 1, tokens = symbols_at(symbols, result, 0);

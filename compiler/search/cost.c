@@ -2,6 +2,7 @@
  * its weights' way from memory; other ops take a few passes over what they make. The constants are ratios
  * that docs/performance.md measures on Zen 4: bf16 and int8 products run 2 and 4 times as fast as fp32 ones,
  * attention at three quarters of that rate, and a byte from memory takes as long as two multiply-adds. */
+#include "ir/attention.h"
 #include "cost.h"
 #include <stdlib.h>
 
@@ -46,7 +47,7 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 			if (value_tensor(node->args[i]))
 				bytes += (double)value_tensor(node->args[i])->bytes;
 	} else if (node->op == OP_ATTENTION || node->op == OP_RECEIVED) {
-		products = 2 * made * (double)dim_at(node->args[node->nargs - 1]->type.dim[0], symbols);
+		products = 2 * made * (double)dim_at(node->args[attention_parts(node) - 1]->type.dim[0], symbols);
 		rate = 0.75;
 	} else if (node->op == OP_THIN) {
 		const int64_t rows = dim_at(node->args[0]->type.dim[0], symbols),

@@ -3,6 +3,7 @@
  * matched, and returns false only after an error. */
 #ifndef BERTC_FUSE_H
 #define BERTC_FUSE_H
+#include "ir/attention.h"
 #include "passes/rewrite.h"
 
 /* fuse_epilogue.c */
@@ -12,6 +13,8 @@ bool fuse_epilogue(Graph *, PassRun *);
 bool fuse_attention(Graph *, PassRun *);
 bool fuse_qkv(Graph *, PassRun *);
 /* fuse_weights.c */
+/* A new tensor of the same type: each number times factor. */
+Tensor *tensor_scaled(Graph *, const Tensor *, double factor);
 bool fuse_scale(Graph *, PassRun *);
 bool fuse_bias(Graph *, PassRun *);
 /* fuse_layernorm.c */
@@ -25,10 +28,13 @@ typedef struct Heads {
 	Value *rows;
 	int64_t heads, size;
 } Heads;
-/* Multi-head attention in primitive ops: softmax(q k^T scale) v, its heads joined to rows again. */
+/* Multi-head attention in primitive ops: softmax(q k^T scale + biases) v, its heads joined to rows again. */
 typedef struct AttentionMatch {
 	Heads q, k, v;
 	double scale;
+	ScoreBias bias[BIASES_MAX];
+	double factor[BIASES_MAX]; /* a bias counts times its factor */
+	int32_t nbiases;
 	Attrs selects; /* keep, share or threshold of the softmax, if any; nothing else */
 	Value *result;
 } AttentionMatch;

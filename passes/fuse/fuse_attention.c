@@ -8,9 +8,18 @@
  * scale=0.5} : f32[S,8] %c  = reshape(transpose %a {perm=[1,0,2]}) {shape=[S,8]}
  *
  * The factor may stand on the scores, on q or on k, multiplied or divided, before or after the heads are
- * split. After this, memory is linear in the number of tokens: no scores are kept. */
+ * split. Score biases are added to the scores, before or after the factor, and subtracted too:
+ *
+ *   %b  = by_distance %table, %x                                            %c = attention %q, %k, %v, %table
+ *   softmax(add(mul(matmul %qh, %kh, 0.5), %b))                      ->          {heads=2 pack=none
+ * scale=0.5} : f32[S,8]
+ *
+ * After this, memory is linear in the number of tokens, but for a bias that is a matrix: no scores are kept.
+ */
 #include "fuse.h"
 #include <string.h>
+
+static const int64_t heads_first[3] = {1, 0, 2}, keys_last[3] = {1, 2, 0};
 
 /* Steps through multiplications and divisions by scalars. */
 static Value *strip_factor(Value *v, double *factor)
@@ -66,19 +75,94 @@ static Value *joined_heads(const Graph *graph, const Value *v)
 	return reshape && reshape->op == OP_RESHAPE ? reshape->results[0] : NULL;
 }
 
-const char *attention_match(const Graph *graph, const Node *softmax, AttentionMatch *m)
+/* ---- scores ---------------------------------------------------------------------------------- */
+
+enum { ADDS_MAX = 8 }; /* adds one below the other that are looked through */
+
+static bool is_sum(const Value *v) { return value_is(v, OP_ADD) || value_is(v, OP_SUB); }
+
+/* Whether v is q k^T, times constant factors, perhaps with something added. */
+static bool has_scores(Value *v, int depth)
 {
-	static const int64_t heads_first[3] = {1, 0, 2}, keys_last[3] = {1, 2, 0};
-	m->scale = 1;
-	m->selects = softmax->attr;
-	m->selects.has &= A_SELECT;
-	Value *scores = strip_factor(softmax->args[0], &m->scale);
+	double factor = 1;
+	Heads heads;
+	v = strip_factor(v, &factor);
+	if (is_sum(v) && depth > 0)
+		return has_scores(v->node->args[0], depth - 1) || has_scores(v->node->args[1], depth - 1);
+	return value_is(v, OP_MATMUL) && heads_of(v->node->args[0], heads_first, &factor, &heads)
+		&& heads_of(v->node->args[1], keys_last, &factor, &heads);
+}
+
+/* Whether v is, or is a sum with, a bias by distance: that sum is better taken apart. */
+static bool has_table(Value *v, int depth)
+{
+	double factor = 1;
+	v = strip_factor(v, &factor);
+	if (is_sum(v) && depth > 0)
+		return has_table(v->node->args[0], depth - 1) || has_table(v->node->args[1], depth - 1);
+	return value_is(v, OP_BY_DISTANCE);
+}
+
+/* Adds a bias times factor to the match. False: there are too many. */
+static bool take_bias(Value *v, double factor, AttentionMatch *m)
+{
+	v = strip_factor(v, &factor);
+	if (is_sum(v) && has_table(v, ADDS_MAX))
+		return take_bias(v->node->args[0], factor, m)
+			&& take_bias(v->node->args[1], v->node->op == OP_SUB ? -factor : factor, m);
+	if (m->nbiases == BIASES_MAX)
+		return false;
+	ScoreBias *bias = &m->bias[m->nbiases];
+	m->factor[m->nbiases++] = factor;
+	*bias = (ScoreBias){.value = v};
+	if (!value_is(v, OP_BY_DISTANCE))
+		return true;
+	Value *places = v->node->args[1];
+	*bias = (ScoreBias){v->node->args[0], NULL, true};
+	if (places->type.dtype == DT_I32 && !places_are_plain(places))
+		bias->places = places;
+	return true;
+}
+
+/* q, k, their factor and the biases, from the scores that softmax reads. */
+static const char *match_scores(Value *scores, AttentionMatch *m)
+{
+	double factor = 1;
+	for (int adds = 0;; adds++) {
+		scores = strip_factor(scores, &factor);
+		if (!is_sum(scores))
+			break;
+		const Node *sum = scores->node;
+		const int side = adds < ADDS_MAX && has_scores(sum->args[0], ADDS_MAX - adds) ? 0 : 1;
+		const double sign = sum->op == OP_SUB ? -1 : 1;
+		if (adds == ADDS_MAX || !has_scores(sum->args[side], ADDS_MAX - adds))
+			break;
+		if (!take_bias(sum->args[1 - side], side == 0 ? sign * factor : factor, m))
+			return "more biases are added to the scores than attention takes";
+		factor = side == 0 ? factor : sign * factor;
+		scores = sum->args[side];
+	}
+	m->scale = factor;
 	if (!value_is(scores, OP_MATMUL))
 		return scores->type.rank == 3 ? "the scores are not a matmul times a constant factor" : "";
 	if (!heads_of(scores->node->args[0], heads_first, &m->scale, &m->q))
 		return "the left side of the scores is not q[S,H] split into heads";
 	if (!heads_of(scores->node->args[1], keys_last, &m->scale, &m->k))
 		return "the right side of the scores is not k[S,H] split into heads and transposed";
+	const Dim rows = m->k.rows->type.dim[0];
+	for (int32_t i = 0; i < m->nbiases; i++)
+		if (!score_bias_fits(&m->bias[i], m->q.heads, rows, rows))
+			return "a bias of the scores has not a number for each key, or does not fit the heads";
+	return NULL;
+}
+
+const char *attention_match(const Graph *graph, const Node *softmax, AttentionMatch *m)
+{
+	*m = (AttentionMatch){.selects = softmax->attr};
+	m->selects.has &= A_SELECT;
+	const char *why = match_scores(softmax->args[0], m);
+	if (why)
+		return why;
 	Node *context = value_only_user(graph, softmax->results[0]);
 	if (!context)
 		return "the probabilities have other uses";
@@ -95,6 +179,41 @@ const char *attention_match(const Graph *graph, const Node *softmax, AttentionMa
 	return NULL;
 }
 
+/* The bias times its factor: a constant is multiplied here, anything else by an op. NULL after an error. */
+static Value *bias_value(Graph *graph, Node *before, const ScoreBias *bias, double factor, Diag *diag)
+{
+	const char *origin = bias->value->node ? bias->value->node->origin : NULL;
+	const Tensor *table = value_tensor(bias->value), unnamed = {.name = "bias"};
+	if (factor == 1)
+		return bias->value;
+	if (table)
+		return graph_const(graph, before, tensor_scaled(graph, tensor_widened(graph, table), factor), origin);
+	Tensor *number = tensor_derived(graph, &unnamed, "factor", type_make(DT_F32, 0));
+	tensor_set(number, 0, factor);
+	Value *args[] = {bias->value, graph_const(graph, before, number, origin)};
+	return graph_emit(graph, before, OP_MUL, args, 2, NULL, origin, diag);
+}
+
+/* The attention op in the place of the match. NULL after an error. */
+static Value *attention_emit(Graph *graph, const AttentionMatch *m, PassRun *run)
+{
+	Value *args[ARGS_MAX] = {m->q.rows, m->k.rows, m->v.rows};
+	int32_t nargs = 3;
+	Attrs attr = m->selects;
+	attr.has |= A_heads | A_pack | (m->scale != 1 ? A_scale : 0);
+	attr.heads = m->q.heads;
+	attr.pack = PACK_NONE;
+	attr.scale = m->scale;
+	for (int32_t i = 0; i < m->nbiases; i++) {
+		args[nargs] = bias_value(graph, m->result->node, &m->bias[i], m->factor[i], run->diag);
+		if (!args[nargs++])
+			return NULL;
+		if (m->bias[i].places)
+			args[nargs++] = m->bias[i].places;
+	}
+	return rewrite_value(graph, m->result, OP_ATTENTION, args, nargs, &attr, run);
+}
+
 bool fuse_attention(Graph *graph, PassRun *run)
 {
 	for (Node *node = graph->first, *next; node; node = next) {
@@ -108,14 +227,8 @@ bool fuse_attention(Graph *graph, PassRun *run)
 				pass_note(run, node, "attention: %s", why);
 			continue;
 		}
-		Attrs attr = m.selects;
-		attr.has |= A_heads | A_pack | (m.scale != 1 ? A_scale : 0);
-		attr.heads = m.q.heads;
-		attr.pack = PACK_NONE;
-		attr.scale = m.scale;
 		Node *dead = m.result->node;
-		Value *by = rewrite_value(
-			graph, m.result, OP_ATTENTION, (Value *[]){m.q.rows, m.k.rows, m.v.rows}, 3, &attr, run);
+		Value *by = attention_emit(graph, &m, run);
 		if (!by)
 			return false;
 		rewrite_erase(graph, dead);
@@ -210,8 +323,12 @@ static Node *stack_arguments(
 			return NULL;
 		rewrite_erase(graph, received);
 	}
-	Value *by = rewrite_value(graph, attention->results[0], OP_ATTENTION,
-		from ? (Value *[]){attention->args[0], stacked} : (Value *[]){stacked}, from ? 2 : 1, &attr, run);
+	Value *all[ARGS_MAX] = {attention->args[0]};
+	int32_t nargs = from;
+	all[nargs++] = stacked;
+	for (int32_t i = 3; i < attention->nargs; i++) /* score biases */
+		all[nargs++] = attention->args[i];
+	Value *by = rewrite_value(graph, attention->results[0], OP_ATTENTION, all, nargs, &attr, run);
 	if (!by)
 		return NULL;
 	rewrite_erase(graph, attention);

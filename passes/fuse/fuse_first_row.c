@@ -41,8 +41,9 @@ static bool node_rows_fit(const Node *node)
 			return false;
 		if (query && !type_is_number(type) && !(type_is_rows(type) && type->rank == 2))
 			return false;
-		/* a constant [1,H] would make the result [1,H] instead of [H]; only weights of linear are matrices */
-		if (type_is_number(type) && type->rank == 2 && node->op != OP_LINEAR)
+		/* a constant [1,H] would make the result [1,H] instead of [H]; only weights of linear and tables of
+		 * attention are matrices */
+		if (type_is_number(type) && type->rank == 2 && node->op != OP_LINEAR && node->op != OP_ATTENTION)
 			return false;
 	}
 	return type_is_rows(&node->results[0]->type) && node->results[0]->type.rank == 2;

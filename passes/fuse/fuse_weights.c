@@ -25,7 +25,7 @@ static bool tensor_scales(const Tensor *from, double factor)
 	return true;
 }
 
-static Tensor *tensor_scaled(Graph *graph, const Tensor *from, double factor)
+Tensor *tensor_scaled(Graph *graph, const Tensor *from, double factor)
 {
 	Tensor *to = tensor_derived(graph, from, "scaled", from->type);
 	for (int64_t i = 0; i < type_count(&from->type); i++)

@@ -16,6 +16,7 @@
  * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose
  * shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused here. Laying out
  * weights is pack-weights', offsets are plan-memory's. */
+#include "ir/attention.h"
 #include "passes/rewrite.h"
 #include <string.h>
 
@@ -142,6 +143,8 @@ static const KernelInfo *node_sparse_kernel(
 /* The form of its op that a node needs a kernel for. */
 static uint32_t node_variant(const Node *node)
 {
+	if (node->op == OP_ATTENTION && node->nargs > attention_parts(node))
+		return KERNEL_BIASED;
 	const bool can_select = node->op == OP_ATTENTION || node->op == OP_SOFTMAX;
 	return can_select && (node->attr.has & A_SELECT) ? KERNEL_SELECT : 0;
 }

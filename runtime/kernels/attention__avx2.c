@@ -1,9 +1,10 @@
 /* attention__avx2.c: attention__scalar.c with AVX2 and FMA, in the manner of attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*16*d is K^T[d][min(16, keys - p*16)]
- *            float score[4][keys]; received: sum[keys] after it */
+ *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys] */
 #if defined(__x86_64__)
 #include "math__avx2.h"
+#include "bias__scalar.h"
 #include "select__scalar.h"
 
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(
@@ -50,10 +51,11 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float 
 	}
 }
 
-/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of
- * each. */
+/* The weights of mr queries from i0 on of one head with all keys: scores, their biases if there are some,
+ * selection and softmax; factor: 1 / the sum of each. */
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_stride, const float *packed,
-	int keys, int d, float scale, int keep, float threshold, float *score, float factor[4], int mr)
+	int keys, int d, float scale, int keep, float threshold, float *score, float factor[4],
+	const BiasHead *biases, int i0, int mr)
 {
 	for (int i = 0; i < mr; i++)
 		factor[i] = scale;
@@ -66,6 +68,8 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_strid
 	}
 	for (int i = 0; i < mr; i++) {
 		float *row = score + (size_t)i * (size_t)keys;
+		if (biases)
+			bias_add(row, biases, i0 + i, keys);
 		select_largest(row, keys, keep);
 		factor[i] = math_avx2_softmax(row, row, keys);
 		if (threshold > 0)
@@ -76,10 +80,11 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_strid
 /* mr queries of one head, all keys. */
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride, const float *q, int q_stride,
 	const float *packed, const float *v, int v_stride, int keys, int d, float scale, int keep,
-	float threshold, float *score, int mr)
+	float threshold, float *score, const BiasHead *biases, int i0, int mr)
 {
 	float factor[4];
-	attention_avx2_weights(q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, mr);
+	attention_avx2_weights(
+		q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, biases, i0, mr);
 	for (int j = 0; j < d; j += 16)
 		if (d - j >= 16)
 			attention_avx2_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 16, factor, mr, 1);
@@ -88,13 +93,14 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride,
 				out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float *q, const float *k,
+RT_INLINE RT_TARGET_AVX2 void attention_biased_f32__avx2(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
-	int h1, float scale, int keep, float threshold, void *scratch)
+	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {
 		size_t column = (size_t)h * (size_t)d;
+		const BiasHead biases = bias_head(score + 4 * (size_t)keys, bias, nbias, h, keys, 0);
 		attention_avx2_pack(packed, k + column, keys, d, k_stride);
 		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
@@ -103,7 +109,7 @@ RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float
 #define ATTENTION_QUERIES(m) \
 	case m: \
 		attention_avx2_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \
-			keep, threshold, score, m); \
+			keep, threshold, score, nbias ? &biases : NULL, i, m); \
 		break;
 			switch (mr) {
 				ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4)
@@ -111,6 +117,14 @@ RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float
 #undef ATTENTION_QUERIES
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int keep, float threshold, void *scratch)
+{
+	attention_biased_f32__avx2(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, keep, threshold, NULL, 0, scratch);
 }
 
 RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, const float *k, const float *v,
@@ -137,10 +151,10 @@ RT_INLINE RT_TARGET_AVX2 void received_f32__avx2(float *out, const float *q, con
 			mr = tokens - i >= 4 ? 4 : 1;
 			if (mr == 4)
 				attention_avx2_weights(
-					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, NULL, i, 4);
 			else
 				attention_avx2_weights(
-					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, NULL, i, 1);
 			for (int m = 0; m < mr; m++)
 				for (int t = 0; t < tokens; t++)
 					sum[t] += score[(size_t)m * (size_t)tokens + (size_t)t] * factor[m];

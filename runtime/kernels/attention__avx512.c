@@ -9,8 +9,10 @@
  * The head's K and V are copied first: where they come from, their rows lie thousands of bytes apart and
  * share few sets of the L1.
  *
- *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16]
- */
+ * Biases are added to scores in units of 1; see attention__avx512.h.
+ *
+ *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16];
+ *            attention_biased: slice[2 * keys] behind them */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
 
@@ -168,10 +170,10 @@ RT_INLINE RT_TARGET_AVX512 __m512 attention_avx512_probable(
 
 /* Weights of count <= 16 nv queries with all keys in score, and 1 / their sums. Where keys are selected,
  * queries come without the factor of the scores, which would round scores that are equal apart; then scale is
- * theirs. selects: known where this is inlined. */
+ * theirs. selects: known where this is inlined. biases, of queries from i0 on: NULL, or selects is set. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inverse[32],
 	const float *queries, const float *k, int keys, int d, int selects, float scale, int keep,
-	float threshold, int nv)
+	float threshold, const BiasHead *biases, int i0, int count, int nv)
 {
 	const int wide = (d + 15) & ~15;
 	__m512 top[2] = {_mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY)},
@@ -188,7 +190,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 		}
 #undef ATTENTION_KEYS
 	}
-	if (selects) {
+	if (biases)
+		attention_avx512_bias(score, biases, i0, count, keys, scale, 1.0f, top, nv);
+	else if (selects) {
 		top[0] = top[1] = _mm512_set1_ps(-INFINITY);
 		for (int t = 0; t < keys; t++)
 			RT_UNROLL_FULL for (int w = 0; w < nv; w++)
@@ -198,9 +202,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 				_mm512_store_ps(at, x);
 				top[w] = _mm512_max_ps(x, top[w]);
 			}
-		for (int w = 0; w < nv && keep < keys; w++)
-			attention_avx512_largest(score + 16 * w, keys, keep);
 	}
+	for (int w = 0; selects && w < nv && keep < keys; w++)
+		attention_avx512_largest(score + 16 * w, keys, keep);
 	for (int t = 0; t < keys; t++)
 		RT_UNROLL_FULL for (int w = 0; w < nv; w++)
 		{
@@ -223,11 +227,12 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 /* The whole of one head for count <= 16 nv queries. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_stride, const float *queries,
 	const float *k, const float *v, int count, int keys, int d, float *score, int selects, float scale,
-	int keep, float threshold, int nv)
+	int keep, float threshold, const BiasHead *biases, int i0, int nv)
 {
 	const int wide = (d + 15) & ~15;
 	_Alignas(64) float inverse[32];
-	attention_avx512_weights(score, inverse, queries, k, keys, d, selects, scale, keep, threshold, nv);
+	attention_avx512_weights(
+		score, inverse, queries, k, keys, d, selects, scale, keep, threshold, biases, i0, count, nv);
 	for (int j = 0; j < d; j += 32)
 		for (int i = 0, mr; i < count; i += mr) {
 			mr = attention_avx512_height(count - i);
@@ -249,13 +254,14 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_strid
 /* selects: known where this is inlined. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
-	int h1, float scale, int selects, int keep, float threshold, void *scratch)
+	int h1, float scale, int selects, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
 {
 	const int wide = (d + 15) & ~15;
 	float *transposed = scratch, *score = transposed + 32 * (size_t)d, *own_k = score + 32 * (size_t)keys;
-	float *own_v = own_k + (size_t)keys * (size_t)wide;
+	float *own_v = own_k + (size_t)keys * (size_t)wide, *slice = own_v + (size_t)keys * (size_t)wide;
 	for (int h = h0; h < h1; h++) {
 		const size_t column = (size_t)h * (size_t)d;
+		const BiasHead biases = bias_head(slice, bias, nbias, h, keys, 1);
 		attention_avx512_copy(own_k, k + column, keys, d, k_stride);
 		attention_avx512_copy(own_v, v + column, keys, d, v_stride);
 		for (int i = 0; i < queries; i += 32) {
@@ -265,10 +271,10 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *
 				q_stride, selects ? 1.0f : scale * 1.44269504f);
 			if (count > 16)
 				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects,
-					scale, keep, threshold, 2);
+					scale, keep, threshold, nbias ? &biases : NULL, i, 2);
 			else
 				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects,
-					scale, keep, threshold, 1);
+					scale, keep, threshold, nbias ? &biases : NULL, i, 1);
 		}
 	}
 }
@@ -277,8 +283,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
 	int h1, float scale, void *scratch)
 {
-	attention_avx512_heads(
-		out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, 0, 0, 0, scratch);
+	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
+		0, 0, 0, NULL, 0, scratch);
 }
 
 RT_INLINE RT_TARGET_AVX512 void attention_select_f32__avx512(float *out, const float *q, const float *k,
@@ -286,7 +292,15 @@ RT_INLINE RT_TARGET_AVX512 void attention_select_f32__avx512(float *out, const f
 	int h1, float scale, int keep, float threshold, void *scratch)
 {
 	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
-		1, keep, threshold, scratch);
+		1, keep, threshold, NULL, 0, scratch);
+}
+
+RT_INLINE RT_TARGET_AVX512 void attention_biased_f32__avx512(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+{
+	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
+		1, keep, threshold, bias, nbias, scratch);
 }
 
 /* The weights of up to 32 queries are added up across their lanes, those of all queries in sum[keys], which
@@ -308,7 +322,7 @@ RT_INLINE RT_TARGET_AVX512 void received_f32__avx512(float *out, const float *q,
 			attention_avx512_queries(
 				transposed, q + column + (size_t)i * (size_t)q_stride, count, d, q_stride, 1.0f);
 			attention_avx512_weights(
-				score, inverse, transposed, own_k, tokens, d, 1, scale, keep, threshold, 2);
+				score, inverse, transposed, own_k, tokens, d, 1, scale, keep, threshold, NULL, i, count, 2);
 			const __m512 first = _mm512_maskz_load_ps(math_avx512_first(count), inverse);
 			const __m512 second = _mm512_maskz_load_ps(math_avx512_first(count - 16), inverse + 16);
 			for (int t = 0; t < tokens; t++)

@@ -1,8 +1,78 @@
 /* attention__avx512.h: what the AVX-512 attentions share. */
 #ifndef RT_ATTENTION__AVX512_H
 #define RT_ATTENTION__AVX512_H
+#include "bias__scalar.h"
 #include "math__avx512.h"
 
 /* Heights of tiles: as many of 8 as fit, then the rest in powers of two. */
 RT_INLINE int attention_avx512_height(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+
+/* Adds to the scores of `count` <= 16 queries, which lie in the lanes, the rows of a dense bias times unit.
+ */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_dense(
+	float *score, const float *rows, size_t stride, int count, int keys, float unit)
+{
+	for (int t0 = 0; t0 < keys; t0 += 16) {
+		const __mmask16 columns = math_avx512_first(keys - t0);
+		__m512 r[16];
+		RT_UNROLL_FULL for (int i = 0; i < 16; i++) r[i] = _mm512_maskz_loadu_ps(
+			i < count ? columns : 0, rows + (size_t)(i < count ? i : 0) * stride + t0);
+		math_avx512_transpose(r);
+		RT_UNROLL_FULL for (int t = 0; t < 16; t++) if (t0 + t < keys)
+		{
+			float *at = score + 32 * (size_t)(t0 + t);
+			_mm512_storeu_ps(
+				at, _mm512_add_ps(_mm512_loadu_ps(at), _mm512_mul_ps(r[t], _mm512_set1_ps(unit))));
+		}
+	}
+}
+
+/* The same of a table by distance whose tokens have places. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_places(
+	float *score, const RtBias *bias, int head, int i0, int count, int keys, float unit)
+{
+	const __m512i reach = _mm512_set1_epi32(bias->reach);
+	const __m512i own = _mm512_maskz_loadu_epi32(math_avx512_first(count), bias->places + i0);
+	const float *table = bias->at + (size_t)head * bias->head + (size_t)bias->reach;
+	for (int t = 0; t < keys; t++) {
+		const __m512i distance = _mm512_sub_epi32(_mm512_set1_epi32(bias->places[t]), own);
+		const __m512i held = _mm512_max_epi32(
+			_mm512_sub_epi32(_mm512_setzero_si512(), reach), _mm512_min_epi32(distance, reach));
+		const __m512 value = _mm512_i32gather_ps(held, table, 4);
+		float *at = score + 32 * (size_t)t;
+		_mm512_storeu_ps(at, _mm512_add_ps(_mm512_loadu_ps(at), _mm512_mul_ps(value, _mm512_set1_ps(unit))));
+	}
+}
+
+/* score[t][..] of 16 nv queries from i0 on, `count` of them: times `scale`, then the slice (which is
+ * reversed, so that queries lie in the lanes) and the other biases, each times `unit`; top becomes the
+ * largest of each. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias(float *score, const BiasHead *biases, int i0, int count,
+	int keys, float scale, float unit, __m512 top[2], int nv)
+{
+	for (int w = 0; w < nv; w++) {
+		float *scores = score + 16 * w;
+		const int first = i0 + 16 * w, some = rt_max(0, rt_min(16, count - 16 * w));
+		for (int t = 0; t < keys; t++) {
+			const __m512 value = biases->slice
+				? _mm512_maskz_loadu_ps(math_avx512_first(some), biases->slice + (keys - 1 + first - t))
+				: _mm512_setzero_ps();
+			const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(scores + 32 * (size_t)t), _mm512_set1_ps(scale));
+			_mm512_storeu_ps(
+				scores + 32 * (size_t)t, _mm512_add_ps(x, _mm512_mul_ps(value, _mm512_set1_ps(unit))));
+		}
+		for (int b = 0; some && b < biases->count; b++) {
+			const RtBias *bias = biases->bias + b;
+			if (bias->places)
+				attention_avx512_bias_places(scores, bias, biases->head, first, some, keys, unit);
+			else if (bias->reach < 0)
+				attention_avx512_bias_dense(scores,
+					bias->at + (size_t)biases->head * bias->head + (size_t)first * bias->query, bias->query,
+					some, keys, unit);
+		}
+		top[w] = _mm512_set1_ps(-INFINITY);
+		for (int t = 0; t < keys; t++)
+			top[w] = _mm512_max_ps(_mm512_loadu_ps(scores + 32 * (size_t)t), top[w]);
+	}
+}
 #endif

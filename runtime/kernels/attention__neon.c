@@ -1,9 +1,10 @@
 /* attention__neon.c: attention__scalar.c with NEON, AArch64 and ARMv7, in the manner of attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*8*d is K^T[d][min(8, keys - p*8)]
- *            float score[4][keys]; received: sum[keys] after it */
+ *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys] */
 #if defined(__ARM_NEON)
 #include "math__neon.h"
+#include "bias__scalar.h"
 #include "select__scalar.h"
 
 /* 4 keys at a time by 4 columns, turned in registers; what is left over one by one. */
@@ -57,10 +58,11 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 	}
 }
 
-/* The weights of mr queries of one head with all keys: scores, selection and softmax; factor: 1 / the sum of
- * each. */
+/* The weights of mr queries from i0 on of one head with all keys: scores, their biases if there are some,
+ * selection and softmax; factor: 1 / the sum of each. */
 RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float *packed, int keys, int d,
-	float scale, int keep, float threshold, float *score, float factor[4], int mr)
+	float scale, int keep, float threshold, float *score, float factor[4], const BiasHead *biases, int i0,
+	int mr)
 {
 	for (int i = 0; i < mr; i++)
 		factor[i] = scale;
@@ -73,6 +75,8 @@ RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float 
 	}
 	for (int i = 0; i < mr; i++) {
 		float *row = score + (size_t)i * (size_t)keys;
+		if (biases)
+			bias_add(row, biases, i0 + i, keys);
 		select_largest(row, keys, keep);
 		factor[i] = math_neon_softmax(row, row, keys);
 		if (threshold > 0)
@@ -83,10 +87,11 @@ RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float 
 /* mr queries of one head, all keys. */
 RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q, int q_stride,
 	const float *packed, const float *v, int v_stride, int keys, int d, float scale, int keep,
-	float threshold, float *score, int mr)
+	float threshold, float *score, const BiasHead *biases, int i0, int mr)
 {
 	float factor[4];
-	attention_neon_weights(q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, mr);
+	attention_neon_weights(
+		q, q_stride, packed, keys, d, scale, keep, threshold, score, factor, biases, i0, mr);
 	for (int j = 0; j < d; j += 8)
 		if (d - j >= 8)
 			attention_neon_tile(out + j, out_stride, score, keys, v + j, v_stride, keys, 8, factor, mr, 1);
@@ -95,13 +100,14 @@ RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q
 				out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const float *k, const float *v,
+RT_INLINE void RT_NEON(attention_biased_f32)(float *out, const float *q, const float *k, const float *v,
 	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
-	float scale, int keep, float threshold, void *scratch)
+	float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
 {
 	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
 	for (int h = h0; h < h1; h++) {
 		size_t column = (size_t)h * (size_t)d;
+		const BiasHead biases = bias_head(score + 4 * (size_t)keys, bias, nbias, h, keys, 0);
 		attention_neon_pack(packed, k + column, keys, d, k_stride);
 		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
@@ -110,7 +116,7 @@ RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const f
 #define ATTENTION_QUERIES(m) \
 	case m: \
 		attention_neon_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \
-			keep, threshold, score, m); \
+			keep, threshold, score, nbias ? &biases : NULL, i, m); \
 		break;
 			switch (mr) {
 				ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4)
@@ -118,6 +124,14 @@ RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const f
 #undef ATTENTION_QUERIES
 		}
 	}
+}
+
+RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, int keep, float threshold, void *scratch)
+{
+	RT_NEON(attention_biased_f32)(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, keep, threshold, NULL, 0, scratch);
 }
 
 RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k, const float *v, int queries,
@@ -143,10 +157,10 @@ RT_INLINE void RT_NEON(received_f32)(float *out, const float *q, const float *k,
 			mr = tokens - i >= 4 ? 4 : 1;
 			if (mr == 4)
 				attention_neon_weights(
-					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 4);
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, NULL, i, 4);
 			else
 				attention_neon_weights(
-					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, 1);
+					query, q_stride, packed, tokens, d, scale, keep, threshold, score, factor, NULL, i, 1);
 			for (int m = 0; m < mr; m++)
 				for (int t = 0; t < tokens; t++)
 					sum[t] += score[(size_t)m * (size_t)tokens + (size_t)t] * factor[m];

@@ -9,16 +9,21 @@
  * scores, of equals the first (keys or more: all), or those of at least the probability `threshold` (0: all),
  * the likeliest if there is none.
  *
+ * attention_biased adds score biases (bias__scalar.h) in front of the selection; a single query is the text's
+ * first token. Its scratch has a slice of float[2 * keys] behind that of the others.
+ *
  * received adds up the same softmax over the queries, out[keys][heads]: how much attention each key gets.
  *
  * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512
  * tokens: 2 KB of scores a query), so that nothing is gained by the running maximum of "flash" attention, and
  * each result depends on its own query only. */
+#include "bias__scalar.h"
 #include "select__scalar.h"
 
-/* Weights of one query with all keys in score, before they are divided by their sum; returns 1 / sum. */
+/* Weights of query i with all keys in score, before they are divided by their sum; returns 1 / sum. biases
+ * may be NULL. */
 RT_INLINE float attention_scalar_weights(float *score, const float *query, const float *k, int keys, int d,
-	int k_stride, float scale, int keep, float threshold)
+	int k_stride, float scale, int keep, float threshold, const BiasHead *biases, int i)
 {
 	float top = -INFINITY;
 	for (int t = 0; t < keys; t++) {
@@ -27,8 +32,11 @@ RT_INLINE float attention_scalar_weights(float *score, const float *query, const
 		for (int j = 0; j < d; j++)
 			dot += query[j] * key[j];
 		score[t] = dot * scale;
-		top = score[t] > top ? score[t] : top;
 	}
+	if (biases)
+		bias_add(score, biases, i, keys);
+	for (int t = 0; t < keys; t++)
+		top = score[t] > top ? score[t] : top;
 	select_largest(score, keys, keep);
 	double sum = 0;
 	for (int t = 0; t < keys; t++)
@@ -37,17 +45,18 @@ RT_INLINE float attention_scalar_weights(float *score, const float *query, const
 	return threshold > 0 ? select_probable(score, keys, threshold, factor) : factor;
 }
 
-RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const float *k, const float *v,
+RT_INLINE void attention_biased_f32__scalar(float *out, const float *q, const float *k, const float *v,
 	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
-	float scale, int keep, float threshold, void *scratch)
+	float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
 {
 	float *score = scratch;
-	for (int h = h0; h < h1; h++)
+	for (int h = h0; h < h1; h++) {
+		const BiasHead biases = bias_head(score + keys, bias, nbias, h, keys, 0);
 		for (int i = 0; i < queries; i++) {
 			const size_t column = (size_t)h * (size_t)d;
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
-				k + column, keys, d, k_stride, scale, keep, threshold);
+				k + column, keys, d, k_stride, scale, keep, threshold, nbias ? &biases : NULL, i);
 			memset(y, 0, (size_t)d * sizeof *y);
 			for (int t = 0; t < keys; t++)
 				for (int j = 0; j < d; j++)
@@ -55,6 +64,15 @@ RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const fl
 			for (int j = 0; j < d; j++)
 				y[j] *= factor;
 		}
+	}
+}
+
+RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, int keep, float threshold, void *scratch)
+{
+	attention_biased_f32__scalar(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, keep, threshold, NULL, 0, scratch);
 }
 
 RT_INLINE void attention_f32__scalar(float *out, const float *q, const float *k, const float *v, int queries,
@@ -75,7 +93,7 @@ RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, 
 			out[(size_t)t * (size_t)heads + (size_t)h] = 0;
 		for (int i = 0; i < tokens; i++) {
 			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
-				k + column, tokens, d, k_stride, scale, keep, threshold);
+				k + column, tokens, d, k_stride, scale, keep, threshold, NULL, i);
 			for (int t = 0; t < tokens; t++)
 				out[(size_t)t * (size_t)heads + (size_t)h] += score[t] * factor;
 		}

@@ -6,8 +6,10 @@
  * which the sum divides at the end. The output has a cosine above 0.9999 with the exact one; 8-bit codes
  * would lose the many small weights beside a large one.
  *
- *   scratch  uint16_t queries[d/2][32][2], k[keys][d], v[keys/2][d rounded up to 16][2],
- * weight[keys/2][32][2] float score[keys][32] d rounded up to 32 and keys to 2, with zeros */
+ *   scratch  uint16_t queries[d/2][32][2], k[keys][d], v[keys/2][d rounded up to 16][2], weight[keys/2][32][2]
+ *            float score[keys][32], of attention_biased slice[2 * keys]
+ *
+ * with d rounded up to 32 and keys to 2, with zeros. */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
 
@@ -118,9 +120,10 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_softmax(
 		inverse + 16 * v, _mm512_maskz_div_ps(keys > 0 ? 0xffff : 0, _mm512_set1_ps(1.0f), sum[v]));
 }
 
-/* The whole of one head for count <= 16 nv queries. */
+/* The whole of one head for count <= 16 nv queries from i0 on; biases may be NULL. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_block(float *out, int out_stride, const uint16_t *queries,
-	const uint16_t *k, const uint16_t *v, int count, int keys, int d, uint16_t *weight, float *score, int nv)
+	const uint16_t *k, const uint16_t *v, int count, int keys, int d, uint16_t *weight, float *score,
+	const BiasHead *biases, int i0, int nv)
 {
 	const int wide_k = (d + 31) & ~31, wide_v = (d + 15) & ~15;
 	_Alignas(64) float inverse[32];
@@ -136,6 +139,8 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_block(float *out, int out_str
 		}
 #undef ATTENTION_KEYS
 	}
+	if (biases)
+		attention_avx512_bias(score, biases, i0, count, keys, 1.0f, 1.44269504f, top, nv);
 	attention_bf16_softmax(weight, inverse, score, top, keys, nv);
 	for (int j = 0; j < d; j += 32)
 		for (int i = 0, mr; i < count; i += mr) {
@@ -177,17 +182,20 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_bring(uint16_t *own_k, uint16
 		}
 }
 
-RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16__avx512bf16(float *out, const float *q, const float *k,
+/* bias: none (nbias 0) for attention. */
+RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_heads(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
-	int h1, float scale, void *scratch)
+	int h1, float scale, const RtBias *bias, int nbias, void *scratch)
 {
 	const int wide_k = (d + 31) & ~31, wide_v = (d + 15) & ~15, even = (keys + 1) & ~1;
 	uint16_t *transposed = scratch, *weight = transposed + 32 * (size_t)wide_k,
 			 *own_k = weight + 32 * (size_t)even;
 	uint16_t *own_v = own_k + (size_t)even * (size_t)wide_k;
-	float *score = (float *)(void *)(own_v + (size_t)even * (size_t)wide_v);
+	float *score = (float *)(void *)(own_v + (size_t)even * (size_t)wide_v),
+		  *slice = score + 32 * (size_t)keys;
 	for (int h = h0; h < h1; h++) {
 		const size_t column = (size_t)h * (size_t)d;
+		const BiasHead biases = bias_head(slice, bias, nbias, h, keys, 1);
 		attention_bf16_bring(own_k, own_v, k + column, v + column, keys, d, k_stride, v_stride);
 		for (int i = 0; i < queries; i += 32) {
 			const int count = rt_min(32, queries - i);
@@ -195,12 +203,31 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16__avx512bf16(float *out, const
 			attention_bf16_queries(transposed, q + column + (size_t)i * (size_t)q_stride, count, d, q_stride,
 				scale * 1.44269504f);
 			if (count > 16)
-				attention_bf16_block(
-					y, heads * d, transposed, own_k, own_v, count, keys, d, weight, score, 2);
+				attention_bf16_block(y, heads * d, transposed, own_k, own_v, count, keys, d, weight, score,
+					nbias ? &biases : NULL, i, 2);
 			else
-				attention_bf16_block(
-					y, heads * d, transposed, own_k, own_v, count, keys, d, weight, score, 1);
+				attention_bf16_block(y, heads * d, transposed, own_k, own_v, count, keys, d, weight, score,
+					nbias ? &biases : NULL, i, 1);
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16__avx512bf16(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, void *scratch)
+{
+	attention_bf16_heads(
+		out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, NULL, 0, scratch);
+}
+
+/* Does not select: keep and threshold stand for all keys. */
+RT_INLINE RT_TARGET_AVX512BF16 void attention_biased_bf16__avx512bf16(float *out, const float *q,
+	const float *k, const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride,
+	int v_stride, int h0, int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias,
+	void *scratch)
+{
+	(void)keep, (void)threshold;
+	attention_bf16_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
+		bias, nbias, scratch);
 }
 #endif

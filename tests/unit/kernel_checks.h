@@ -213,6 +213,7 @@ static void check_attention(void)
 }
 
 #include "kernel_checks_select.h"
+#include "kernel_checks_bias.h"
 
 /* All groups, by name. */
 static const struct {
@@ -237,6 +238,8 @@ static const struct {
 	{"add_layernorm_codes", check_add_layernorm_codes},
 	{"linear_bf16", check_linear_bf16},
 	{"attention_select", check_attention_select},
+	{"attention_biased", check_attention_biased},
+	{"by_distance", check_by_distance},
 	{"received", check_received},
 	{"softmax_select", check_softmax_select},
 	{"thin", check_thin},

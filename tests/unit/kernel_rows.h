@@ -28,6 +28,7 @@
 #include "runtime/kernels/softmax__avx512.c"
 #include "runtime/kernels/softmax__neon.c"
 #include "runtime/kernels/softmax_select__scalar.c"
+#include "runtime/kernels/by_distance__scalar.c"
 #include "runtime/kernels/thin__scalar.c"
 #include "runtime/kernels/embed__scalar.c"
 #include "runtime/kernels/rows__scalar.c"
@@ -183,7 +184,7 @@ RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256
 #define ROW_ISA_I8MM ROW_ARM64
 #define ROW_ISA_NEON32 ROW_ARM32
 
-static Row rows[200];
+static Row rows[250];
 static int nrows, failures, checks;
 
 static void add_row(Row row)

@@ -171,6 +171,45 @@ static void test_attention(void)
 		0, 0, 0);
 }
 
+/* Scores of 0 and one head: weights are what the biases make of them. ln 2 doubles a weight. */
+#define LN2 "0.6931471805599453"
+#define ZEROS "%q = const [0, 0] : f64[2,1]\n %v = const [1, 4] : f32[2,1]\n"
+
+static void test_biases(void)
+{
+	CHECK(0,
+		"%t = const [5, 6, 7, 8, 9] : f16[1,5]\n %x = const splat(1) : f32[4,2]\n"
+		"%y = by_distance %t, %x : f32[1,4,4]",
+		7, 8, 9, 9, 6, 7, 8, 9, 5, 6, 7, 8, 5, 5, 6, 7);
+	CHECK(0,
+		"%t = const [5, 6, 7, 0, 1, 2] : f32[2,3]\n %p = const [3, 1] : i32[2]\n"
+		"%y = by_distance %t, %p : f32[2,2,2]",
+		6, 5, 7, 6, 1, 0, 2, 1);
+	CHECK(1,
+		ZEROS "%t = const [0, 0, " LN2 "] : f64[1,3]\n"
+			  "%y = attention %q, %q, %v, %t {heads=1 pack=none} : f32[2,1]",
+		(1. + 8) / 3, 2.5);
+	CHECK(1,
+		ZEROS "%t = const [0, 0, " LN2 "] : f64[1,3]\n %p = const [1, 0] : i32[2]\n"
+			  "%y = attention %q, %q, %v, %t, %p {heads=1 pack=none} : f32[2,1]",
+		2.5, (2. + 4) / 3);
+	CHECK(1,
+		ZEROS "%b = const [0, " LN2 ", 0, 0] : f64[1,2,2]\n %c = const [" LN2 ", 0] : f64[2]\n"
+			  "%y = attention %q, %q, %v, %b, %c {heads=1 pack=none} : f32[2,1]",
+		2.5, (2. + 4) / 3);
+	CHECK(1,
+		ZEROS "%b = const [0, 1] : f32[2]\n"
+			  "%y = attention %q, %q, %v, %b {heads=1 pack=none keep=1} : f32[2,1]",
+		4, 4);
+	/* a single query is the first token; the second head has a bias of its own */
+	CHECK(1,
+		"%q = const [0, 0] : f64[2]\n %k = const splat(0) : f64[2,2]\n"
+		"%v = const [1, 10, 4, 40] : f32[2,2]\n"
+		"%b = const [0, " LN2 ", 9, 0, 0, 0, 9, 9] : f64[2,2,2]\n"
+		"%y = attention %q, %k, %v, %b {heads=2 pack=none} : f32[2]",
+		(1. + 8) / 3, 25);
+}
+
 /* ---- whole graphs ---------------------------------------------------------------------------- */
 
 /* The attention op against the primitive ops that the importer writes for it. */
@@ -264,6 +303,7 @@ int main(void)
 	CU_add_test(suite, "norms", test_norms);
 	CU_add_test(suite, "pool", test_pool);
 	CU_add_test(suite, "attention", test_attention);
+	CU_add_test(suite, "score biases", test_biases);
 	CU_add_test(suite, "attention from primitive ops", test_primitives);
 	CU_add_test(suite, "outputs", test_outputs);
 	CU_add_test(suite, "sizes", test_sizes);

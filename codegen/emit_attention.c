@@ -1,0 +1,174 @@
+/* emit_attention.c: wrappers of attention, its score biases and what keys receive: their work is divided into
+ * (text, head) pairs. Kernels and their signatures are those of runtime/kernels/attention__scalar.c. */
+#include "emit.h"
+#include "ir/attention.h"
+
+/* The frame of a kernel that takes some heads of text i: a thread's share of all (text, head) pairs. */
+static void print_heads(Body *b, const char *call, long long heads)
+{
+	b->whole = true;
+	fprintf(b->code,
+		"\tchar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n"
+		"\tconst int last = rt_part(call->ntexts * %lld, thread + 1, call->threads);\n"
+		"\tfor (int at = rt_part(call->ntexts * %lld, thread, call->threads), heads; at < last; at += heads) "
+		"{\n"
+		"\t\tconst int i = at / %lld, head = at %% %lld;\n",
+		heads, heads, heads, heads);
+	body_text_rows(b, b->code);
+	fprintf(b->code, "\t\theads = rt_min(%lld - head, last - at);\n%s\t}\n", heads, call);
+}
+
+bool body_received(Body *b)
+{
+	const Node *node = b->node;
+	const Type *q = &node->args[0]->type;
+	const bool joined = node->attr.pack == PACK_QKV;
+	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns,
+					heads = node->attr.heads;
+	for (int32_t i = 0; i < node->nargs; i++) {
+		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
+			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
+				"received: %s must have a row a token", i ? "k" : "q");
+		body_param(b, joined ? "qkv" : i ? "k" : "q", node->args[i]);
+	}
+	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden)
+							  : body_pointer(b, 2);
+	const char *rows = body_dim(b, q->dim[0]),
+			   *scale = body_real(b, node->attr.has & A_scale ? node->attr.scale : 1);
+	b->name = mem_printf(b->e->mem, "received_%lld_%lld", heads, hidden / heads);
+	print_heads(b,
+		mem_printf(b->e->mem,
+			"\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
+			b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads,
+			columns, columns, scale, body_selection(b, rows)),
+		heads);
+	b->per_pair = 2.0 * (double)hidden;
+	return true;
+}
+
+/* ---- score biases ---------------------------------------------------------------------------- */
+
+static bool dim_is_one(Dim dim) { return dim_equal(dim, dim_number(1)); }
+
+/* Whether it lies where RtBias can point. */
+static bool bias_fits(Body *b, const ScoreBias *bias)
+{
+	const Place place = value_place(bias->value);
+	if (bias->is_table ? place == PLACE_CONST || place == PLACE_TEXTS
+					   : place == PLACE_TOKENS || place == PLACE_PAIRS)
+		return true;
+	return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
+		"attention: compiled code takes a score bias that it computes, or a constant table by distance");
+}
+
+/* "{bias0 + begin * .., S * S, S, NULL, -1}": one bias of the kernel. */
+static const char *bias_text(Body *b, const ScoreBias *bias, int32_t number)
+{
+	const Type *type = &bias->value->type;
+	const char *keys = body_dim(b, type->dim[type->rank - 1]), *at, *places = "NULL";
+	body_param(b, mem_printf(b->e->mem, "bias%d", (int)number), bias->value);
+	at = body_pointer(b, b->nparams - 1);
+	if (bias->places) {
+		body_param(b, mem_printf(b->e->mem, "places%d", (int)number), bias->places);
+		places = body_pointer(b, b->nparams - 1);
+	}
+	if (bias->is_table)
+		return mem_printf(b->e->mem, "{%s, %lld, 0, %s, %lld}", at,
+			type->dim[0].plus == 1 ? 0LL : (long long)type->dim[1].plus, places,
+			(long long)type->dim[1].plus / 2);
+	const bool by_query = type->rank > 1 && !dim_is_one(type->dim[type->rank - 2]);
+	const bool by_head = type->rank > 2 && !dim_is_one(type->dim[0]);
+	const char *head = !by_head ? "0"
+		: by_query              ? mem_printf(b->e->mem, "(size_t)%s * (size_t)%s", keys, keys)
+								: keys;
+	return mem_printf(b->e->mem, "{%s, %s, %s, NULL, -1}", at, head, by_query ? keys : "0");
+}
+
+/* The array of all biases, and in *arguments what the kernel takes of them: nothing where there are none. */
+static const char *bias_array(Body *b, const char **arguments)
+{
+	ScoreBias biases[BIASES_MAX];
+	const int32_t count = attention_biases(b->node, biases);
+	const char *text = "";
+	*arguments = "";
+	if (!count)
+		return text;
+	for (int32_t i = 0; i < count; i++) {
+		if (!bias_fits(b, &biases[i]))
+			return NULL;
+		text = mem_printf(b->e->mem, "%s%s%s", text, i ? ", " : "", bias_text(b, &biases[i], i));
+	}
+	*arguments = mem_printf(b->e->mem, ", bias, %d", (int)count);
+	return mem_printf(b->e->mem, "\t\tconst RtBias bias[] = {%s};\n", text);
+}
+
+bool body_by_distance(Body *b)
+{
+	const Node *node = b->node;
+	const Type *table = &node->args[0]->type, *type = &node->results[0]->type;
+	const bool placed = node->args[1]->type.dtype == DT_I32 && !places_are_plain(node->args[1]);
+	body_param(b, "table", node->args[0]);
+	if (placed)
+		body_param(b, "places", node->args[1]);
+	b->name = mem_printf(
+		b->e->mem, "by_distance_%lld_%lld", (long long)table->dim[0].plus, (long long)table->dim[1].plus);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld, %s, %lld);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), placed ? body_pointer(b, 2) : "NULL", (long long)table->dim[0].plus,
+		body_dim(b, type->dim[1]), (long long)table->dim[1].plus / 2);
+	return true;
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+bool body_attention(Body *b)
+{
+	const Node *node = b->node;
+	const Type *type = &node->results[0]->type;
+	const Value *q = node->args[0];
+	long long hidden = type->dim[type->rank - 1].plus, heads = node->attr.heads;
+	bool one_query = value_place(q) == PLACE_TEXTS;
+	static const char *const names[] = {"q", "k", "v"};
+	const int32_t parts = attention_parts(node);
+	for (int32_t i = 0; i < parts; i++) {
+		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type))
+			|| value_place(node->args[i]) == PLACE_PAIRS)
+			return diag_error(
+				b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
+		body_param(b,
+			node->attr.pack == PACK_QKV                ? "qkv"
+				: i == 1 && node->attr.pack == PACK_KV ? "kv"
+													   : names[i],
+			node->args[i]);
+	}
+	const char *bias, *array = bias_array(b, &bias);
+	if (!array)
+		return false;
+	const bool selects = node->attr.has & A_SELECT;
+	b->name = mem_printf(
+		b->e->mem, "%s%s_%lld_%lld", body_op_name(b), one_query ? "_first" : "", heads, hidden / heads);
+	const char *keys = "", *values = "";
+	long long q_stride = hidden, k_stride = hidden, v_stride = hidden;
+	if (node->attr.pack == PACK_QKV) {
+		keys = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden);
+		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), 2 * hidden);
+		q_stride = k_stride = v_stride = 3 * hidden;
+	} else if (node->attr.pack == PACK_KV) {
+		keys = body_pointer(b, 2);
+		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 2), hidden);
+		k_stride = v_stride = 2 * hidden;
+	} else {
+		keys = body_pointer(b, 2);
+		values = body_pointer(b, 3);
+	}
+	const char *nkeys = body_dim(b, node->args[parts - 1]->type.dim[0]);
+	const char *text = mem_printf(b->e->mem,
+		"%s\t\t%s(%s, %s, %s,\n"
+		"\t\t\t%s, %s, %s, %lld, %lld, %lld, %lld, %lld, head, head + heads, %s%s%s, scratch);\n",
+		array, b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, values,
+		one_query ? "1" : body_dim(b, q->type.dim[0]), nkeys, heads, hidden / heads, q_stride, k_stride,
+		v_stride, body_real(b, node->attr.has & A_scale ? node->attr.scale : 1),
+		selects || *bias ? body_selection(b, nkeys) : "", bias);
+	print_heads(b, text, heads);
+	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
+	return true;
+}

@@ -1,0 +1,139 @@
+/* eval_attention.c: reference meaning of attention, of its score biases and of the attention that keys
+ * receive. */
+#include <math.h>
+#include <string.h>
+#include "attention.h"
+#include "eval.h"
+
+/* ---- score biases ---------------------------------------------------------------------------- */
+
+/* Element of a table [heads or 1, 2R+1] for two places that lie so far apart. */
+static double table_at(const EvalArray *table, int64_t head, double distance)
+{
+	const int64_t width = table->dim[1], reach = width / 2;
+	const double held = fmax(fmin(distance, (double)reach), (double)-reach);
+	return eval_at(table, (table->dim[0] == 1 ? 0 : head) * width + reach + (int64_t)held);
+}
+
+static double distance_at(const EvalArray *places, int64_t i, int64_t j)
+{
+	return places ? eval_at(places, j) - eval_at(places, i) : (double)(j - i);
+}
+
+bool eval_BY_DISTANCE(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)node, (void)diag;
+	const int64_t tokens = results[0].dim[1];
+	const EvalArray *places = args[1]->dtype == DT_I32 ? args[1] : NULL;
+	for (int64_t h = 0, at = 0; h < results[0].dim[0]; h++)
+		for (int64_t i = 0; i < tokens; i++)
+			for (int64_t j = 0; j < tokens; j++)
+				results[0].v[at++] = table_at(args[0], h, distance_at(places, i, j));
+	return true;
+}
+
+/* Element of an array that broadcasts to [heads, queries, keys]. */
+static double dense_at(const EvalArray *bias, int64_t h, int64_t i, int64_t j)
+{
+	const int64_t want[3] = {h, i, j};
+	int64_t at = 0;
+	for (int32_t d = 0; d < bias->rank; d++)
+		at = at * bias->dim[d] + (bias->dim[d] == 1 ? 0 : want[3 - bias->rank + d]);
+	return eval_at(bias, at);
+}
+
+/* Adds the node's biases to the scores of query i of head h. */
+static void add_biases(
+	const Node *node, const EvalArray *const *args, int64_t h, int64_t i, int64_t keys, double *scores)
+{
+	ScoreBias biases[BIASES_MAX];
+	const int32_t count = attention_biases(node, biases);
+	int32_t at = attention_parts(node);
+	for (int32_t b = 0; b < count; b++) {
+		const EvalArray *bias = args[at], *places = biases[b].places ? args[at + 1] : NULL;
+		at += biases[b].places ? 2 : 1;
+		for (int64_t j = 0; j < keys; j++)
+			scores[j] += biases[b].is_table ? table_at(bias, h, distance_at(places, i, j))
+											: dense_at(bias, h, i, j);
+	}
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+/* Where the queries, keys or values of all heads are: row i starts at data + i*stride, head h at h*d in it.
+ */
+typedef struct Heads {
+	const double *data;
+	int64_t stride;
+} Heads;
+
+/* weights[j] = softmax over j of q_i . k_j * scale + biases, or over those that are selected; q and k: of
+ * head h. */
+static void attend(const Node *node, const EvalArray *const *args, int64_t h, int64_t i, Heads q, Heads k,
+	int64_t keys, int64_t d, double *weights)
+{
+	const Attrs *attr = &node->attr;
+	const double scale = attr->has & A_scale ? attr->scale : 1;
+	for (int64_t j = 0; j < keys; j++)
+		weights[j] = scale * eval_dot(q.data + i * q.stride + h * d, k.data + j * k.stride + h * d, d);
+	add_biases(node, args, h, i, keys, weights);
+	if (attr->has & A_SELECT)
+		eval_select_scores(attr, weights, keys);
+	eval_softmax_row(weights, weights, keys);
+}
+
+/* Where the node's q, k and v (received: q and k) begin. owned: what to free afterwards. */
+static void heads_of(
+	const Node *node, const EvalArray *const *args, int64_t hidden, Heads part[3], double *owned[3])
+{
+	for (int i = 0; i < attention_parts(node); i++)
+		part[i] = (Heads){eval_doubles(args[i], &owned[i]), args[i]->dim[args[i]->rank - 1]};
+	if (node->attr.pack == PACK_QKV)
+		part[1] = (Heads){part[0].data + hidden, part[0].stride};
+	if (node->attr.pack != PACK_NONE)
+		part[2] = (Heads){part[1].data + hidden, part[1].stride};
+}
+
+bool eval_ATTENTION(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const EvalArray *last = args[attention_parts(node) - 1];
+	int64_t hidden = results[0].dim[results[0].rank - 1], heads = node->attr.heads, d = hidden / heads;
+	int64_t queries = results[0].count / hidden, keys = last->dim[0];
+	double *owned[3] = {0}, *weights = checked_calloc((size_t)keys, sizeof *weights);
+	Heads part[3] = {0}; /* q, k, v */
+	heads_of(node, args, hidden, part, owned);
+	for (int64_t i = 0; i < queries; i++)
+		for (int64_t h = 0; h < heads; h++) {
+			const Heads v = {part[2].data + h * d, part[2].stride};
+			double *out = results[0].v + i * hidden + h * d;
+			attend(node, args, h, i, part[0], part[1], keys, d, weights);
+			for (int64_t j = 0; j < keys; j++)
+				for (int64_t c = 0; c < d; c++)
+					out[c] += weights[j] * v.data[j * v.stride + c];
+		}
+	for (int i = 0; i < 3; i++)
+		free(owned[i]);
+	free(weights);
+	return true;
+}
+
+bool eval_RECEIVED(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t tokens = args[0]->dim[0], heads = node->attr.heads;
+	const int64_t hidden = args[0]->dim[1] / (node->attr.pack == PACK_QKV ? 3 : 1), d = hidden / heads;
+	double *owned[3] = {0}, *weights = checked_calloc((size_t)tokens, sizeof *weights);
+	Heads part[3] = {0};
+	heads_of(node, args, hidden, part, owned);
+	for (int64_t i = 0; i < tokens; i++)
+		for (int64_t h = 0; h < heads; h++) {
+			attend(node, args, h, i, part[0], part[1], tokens, d, weights);
+			for (int64_t j = 0; j < tokens; j++)
+				results[0].v[j * heads + h] += weights[j];
+		}
+	for (int i = 0; i < 3; i++)
+		free(owned[i]);
+	free(weights);
+	return true;
+}

@@ -1,0 +1,67 @@
+/* bias__scalar.h: score biases of attention, as its kernels take them. A score is q k^T * scale, plus the sum
+ * of all tables by distance whose tokens lie one behind the other, plus the other biases in their order. The
+ * tables of a head become one slice over all distances of the text, so that each query reads a part of it in
+ * one piece and memory stays linear in the length. Plain loops, which compilers turn into vectors. */
+#ifndef RT_BIAS__SCALAR_H
+#define RT_BIAS__SCALAR_H
+
+/* dense           score (h, i, t) gets at[h * head + i * query + t], reach is -1
+ * by distance     it gets at[h * head + reach + clamp(place of t - place of i, -reach, reach)]; places NULL:
+ * token t is at place t */
+typedef struct RtBias {
+	const float *at;
+	size_t head, query;
+	const int32_t *places;
+	int reach;
+} RtBias;
+
+/* The biases of one head: slice is NULL where no table goes into it. */
+typedef struct BiasHead {
+	const RtBias *bias;
+	const float *slice;
+	int count, head;
+} BiasHead;
+
+RT_INLINE int bias_in_slice(const RtBias *bias) { return bias->reach >= 0 && !bias->places; }
+
+/* The element of a table by distance. */
+RT_INLINE float bias_by_distance(const RtBias *bias, int head, int distance)
+{
+	const int held = rt_max(-bias->reach, rt_min(distance, bias->reach));
+	return bias->at[(size_t)head * bias->head + (size_t)(bias->reach + held)];
+}
+
+/* Fills slice[2 * keys - 1]: what key t adds to query i is slice[keys - 1 + t - i] or, reversed, slice[keys -
+ * 1 + i - t]. */
+RT_INLINE BiasHead bias_head(float *slice, const RtBias *bias, int count, int head, int keys, int reversed)
+{
+	BiasHead result = {bias, NULL, count, head};
+	for (int b = 0; b < count; b++) {
+		if (!bias_in_slice(bias + b))
+			continue;
+		for (int x = 1 - keys; x < keys; x++) {
+			const float value = bias_by_distance(bias + b, head, reversed ? -x : x);
+			slice[keys - 1 + x] = result.slice ? slice[keys - 1 + x] + value : value;
+		}
+		result.slice = slice;
+	}
+	return result;
+}
+
+/* Adds to score[keys] of query i what its biases are. */
+RT_INLINE void bias_add(float *score, const BiasHead *head, int i, int keys)
+{
+	for (int t = 0; head->slice && t < keys; t++)
+		score[t] += head->slice[keys - 1 - i + t];
+	for (int b = 0; b < head->count; b++) {
+		const RtBias *bias = head->bias + b;
+		if (bias_in_slice(bias))
+			continue;
+		const float *row = bias->at + (size_t)head->head * bias->head + (size_t)i * bias->query;
+		for (int t = 0; bias->reach < 0 && t < keys; t++)
+			score[t] += row[t];
+		for (int t = 0; bias->reach >= 0 && t < keys; t++)
+			score[t] += bias_by_distance(bias, head->head, bias->places[t] - bias->places[i]);
+	}
+}
+#endif
