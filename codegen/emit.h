@@ -115,7 +115,7 @@ int32_t value_symbol(const Value *);
 /* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
-/* ---- emit_ops.c, emit_attention.c, emit_tensor.c: the body of each op's wrapper -------------------------------- */
+/* ---- emit_ops.c, emit_attention.c, emit_tensor.c: the body of each op's wrapper --------------- */
 /* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
 typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
 /* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls;

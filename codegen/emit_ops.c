@@ -194,7 +194,8 @@ bool body_rows(Body *b)
 	}
 	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT))
 		tail = body_selection(b, body_dim(b, type->dim[axis]));
-	b->name = mem_printf(b->e->mem, "%s%s%s", body_op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
+	b->name = mem_printf(
+		b->e->mem, "%s%s%s", body_op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
 	if (missing) { /* the absent tables stand between those that are there and gamma */
 		int32_t nparams = b->nparams;

@@ -6,7 +6,8 @@
  * which the sum divides at the end. The output has a cosine above 0.9999 with the exact one; 8-bit codes
  * would lose the many small weights beside a large one.
  *
- *   scratch  uint16_t queries[d/2][32][2], k[keys][d], v[keys/2][d rounded up to 16][2], weight[keys/2][32][2]
+ *   scratch  uint16_t queries[d/2][32][2], k[keys][d], v[keys/2][d rounded up to 16][2]
+ *            uint16_t weight[keys/2][32][2]
  *            float score[keys][32], of attention_biased slice[2 * keys]
  *
  * with d rounded up to 32 and keys to 2, with zeros. */
