@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "eval.h"
+#include "ir/eval/eval.h"
 #include "verify.h"
 
 enum { EXITS_MAX = 256 }; /* far above the layers of any encoder; for each the rest of the graph is walked */

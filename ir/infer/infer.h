@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir.h"
+#include "ir/ir.h"
 
 static inline const Type *arg_type(const Node *node, int i) { return &node->args[i]->type; }
 

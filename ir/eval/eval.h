@@ -2,7 +2,7 @@
 #ifndef BERTC_EVAL_H
 #define BERTC_EVAL_H
 #include <stdlib.h>
-#include "value_map.h"
+#include "ir/value_map.h"
 
 /* No value may take more while evaluating: a 512-token fill-mask over 250,000 words takes 1 GiB. */
 #define EVAL_BYTES_MAX ((int64_t)4 << 30)

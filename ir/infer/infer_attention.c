@@ -6,7 +6,7 @@
  * to its score with key j. An argument i32[S] behind it gives other places to the tokens than 0, 1, .. dense
  * anything else that broadcasts to the scores [heads, S, S] and has a number for each key. A matrix of plain
  * numbers would read as a table; it needs a leading axis of 1. */
-#include "attention.h"
+#include "ir/attention.h"
 #include "infer.h"
 
 bool by_distance_table(const Type *type)

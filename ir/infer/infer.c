@@ -330,7 +330,7 @@ bool infer_CAST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 
 #define ATTR(name, KIND, doc) [AI_##name] = #name,
 static const char *const attr_names[AI_COUNT] = {
-#include "attrs.def"
+#include "ir/attrs.def"
 };
 #undef ATTR
 

@@ -2,7 +2,7 @@
  * receive. */
 #include <math.h>
 #include <string.h>
-#include "attention.h"
+#include "ir/attention.h"
 #include "eval.h"
 
 /* ---- score biases ---------------------------------------------------------------------------- */
