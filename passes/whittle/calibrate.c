@@ -1,11 +1,11 @@
 /* calibrate.c: observers. A copy of the graph gets one more output, the concatenation of all numbers that are
  * wanted of a text, and loses the others; compiled, it runs over the data, and the means come back.
  *
- *   return logits=%l                   %s = mul %h, %h                        (mean square of a value's
- * columns)
- *                              ->      %m = pool %s {mode=mean} : f32[8]
- *                                      return observed=%m
- */
+ *   return logits=%l        ->      %s = mul %h, %h
+ *                                   %m = pool %s {mode=mean} : f32[8]
+ *                                   return observed=%m
+ *
+ * Here the mean square of a value's columns is wanted. */
 #include "calibrate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -133,6 +133,52 @@ bool probe_each(Probe *probe, ObserveFn *each, void *argument, PassRun *run)
 	const char *data;
 	int64_t limit;
 	return probe_ready(run, &data, &limit) && probe_observe(probe, data, (int32_t)limit, each, argument, run);
+}
+
+static void keep_row(void *argument, const float *row, int32_t width, int32_t tokens)
+{
+	LabelledRows *kept = argument;
+	(void)tokens;
+	if (kept->n == kept->capacity) {
+		const int32_t capacity = kept->capacity ? 2 * kept->capacity : 1024;
+		float *rows = realloc(kept->rows, (size_t)capacity * (size_t)width * sizeof *rows);
+		if (!rows) {
+			kept->failed = true;
+			return;
+		}
+		kept->rows = rows;
+		kept->capacity = capacity;
+	}
+	kept->width = width;
+	memcpy(kept->rows + (size_t)kept->n * (size_t)width, row, (size_t)width * sizeof *row);
+	kept->n++;
+}
+
+bool probe_labelled(Probe *probe, const char *data, int32_t limit, LabelledRows *kept, PassRun *run)
+{
+	int32_t labels = 0;
+	*kept = (LabelledRows){0};
+	if (!probe_observe(probe, data, limit, keep_row, kept, run))
+		return false;
+	if (!run->env->labels(run->env->calibration, data, limit, &kept->labels, &labels, run->diag))
+		return false;
+	if (kept->failed)
+		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: %s keeps what it sees of %d texts",
+			run->item->text, labels);
+	return (labels == kept->n && labels > 0)
+		|| diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts with labels");
+}
+
+void labelled_rows_free(LabelledRows *kept)
+{
+	free(kept->rows);
+	free(kept->labels);
+	*kept = (LabelledRows){0};
+}
+
+const float *labelled_row(const LabelledRows *kept, int32_t text)
+{
+	return kept->rows + (int64_t)text * kept->width;
 }
 
 bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)

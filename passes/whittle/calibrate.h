@@ -1,11 +1,11 @@
 /* calibrate.h: what passes learn from data. Whatever they observe is an output of a copy of the graph, made
- * of ops like any other, which PassEnv's owner compiles and runs over a file of texts. Internal to passes/.
- */
+ * of ops like any other. PassEnv's owner compiles the copy and runs it over a file of texts. Internal to
+ * passes/. */
 #ifndef BERTC_CALIBRATE_H
 #define BERTC_CALIBRATE_H
 #include "layers.h"
 
-/* The copy of a graph's module in which observers stand. values of the original are found by their ids. */
+/* The copy of a graph's module in which observers stand. Values of the original are found by their ids. */
 typedef struct Probe {
 	Module *module;
 	Graph *graph;
@@ -28,6 +28,20 @@ bool probe_each(Probe *, ObserveFn *, void *argument, PassRun *);
 /* What is wanted of each of the first `limit` (0: all) texts of a file, one value after another, in the order
  * of the texts. */
 bool probe_observe(Probe *, const char *data, int32_t limit, ObserveFn *, void *arg, PassRun *);
+
+/* What was wanted of labelled texts: n rows of `width` numbers, and the label of each text. */
+typedef struct LabelledRows {
+	int32_t n, width, capacity;
+	float *rows;
+	int32_t *labels;
+	bool failed; /* out of memory on the way */
+} LabelledRows;
+/* Keeps what is wanted of each of the first `limit` (0: all) texts of a file, with its label. The caller
+ * frees the rows. False and messages on error, also where there is no text. */
+bool probe_labelled(Probe *, const char *data, int32_t limit, LabelledRows *, PassRun *);
+void labelled_rows_free(LabelledRows *);
+const float *labelled_row(const LabelledRows *, int32_t text);
+
 /* Hands a value of the copy to `each`, text after text of that file: one row f32[n], or a row a token of
  * f32[S,n]. */
 bool probe_rows(Probe *, Value *, ObserveFn *each, void *argument, PassRun *);

@@ -14,14 +14,19 @@
  * training, with FastBERT's target where target=logits. 0 ends no text.
  *
  *   layers=      behind which layers; all but the last when not given
- *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names them;
- * fit: logistic regression (logistic.c) on the layer's pooled rows. Checkpoint where it has such tensors,
- * else fit pool=        mean (default) or first, for fit: in encoders that learned sentence embeddings [CLS]
- * says nothing before the last layers target=      logits (default): the model's own probabilities; labels:
- * those of the data data=, limit=   labelled texts to fit on (10000) held=        labelled texts that choose
- * the default of exit_entropy; every fifth of data where not given, which then is not fitted on max-drop=
- * points of accuracy that it may cost there (0.5): the largest threshold up to which none costs more entropy=
- * this default instead, chosen by hand l2=          penalty of the fit (0.001)
+ *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names
+ *                them; fit: logistic regression (logistic.c) on the layer's pooled rows. Not given:
+ *                checkpoint where it has such tensors, else fit
+ *   pool=        mean (default) or first, for fit: in encoders that learned sentence embeddings [CLS]
+ *                says nothing before the last layers
+ *   target=      logits (default): the model's own probabilities; labels: those of the data
+ *   data=,limit= labelled texts to fit on, at most this many (10000)
+ *   held=        labelled texts that choose the default of exit_entropy. Not given: every fifth of data,
+ *                which then is not fitted on
+ *   max-drop=    points of accuracy that it may cost there (0.5): the largest threshold up to which none
+ *                costs more
+ *   entropy=     this default instead, chosen by hand
+ *   l2=          penalty of the fit (0.001)
  *
  * Behind prune-tokens an exit's head is fitted on, and pools, the tokens that are left there.
  *
@@ -39,8 +44,8 @@ static const char OPTION[] = "exit_entropy";
 typedef struct Exit {
 	Layer *layer;
 	int32_t run; /* layers that a text has gone through there */
-	const Tensor *pooler[2],
-		*head[2]; /* weight and bias; pooler NULL: the head reads the pooled row itself */
+	/* weight and bias each; pooler NULL: the head reads the pooled row itself */
+	const Tensor *pooler[2], *head[2];
 } Exit;
 
 typedef struct EarlyExit {
@@ -51,14 +56,6 @@ typedef struct EarlyExit {
 	int32_t hidden, classes, count;
 	Exit at[EXITS_MAX];
 } EarlyExit;
-
-/* What the model says of texts: what each exit's head reads, then the model's own logits. */
-typedef struct Seen {
-	int32_t n, width, capacity;
-	float *rows;
-	int32_t *labels;
-	bool failed;
-} Seen;
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -114,8 +111,7 @@ static bool check_shared(const EarlyExit *e, const Layers *layers)
 		if (layers->at[i].nshared)
 			return diag_error(e->run->diag, EXIT_UNSUPPORTED, 0,
 				"early-exit: layer %d reads %s, which is made in front of all layers; behind an exit it is "
-				"of "
-				"the texts that have ended too",
+				"of the texts that have ended too",
 				layers->at[i].number, value_print(layers->at[i].shared[0], (char[264]){0}));
 	return true;
 }
@@ -252,30 +248,10 @@ static bool emit_exit(const EarlyExit *e, const Exit *exit)
 
 /* ---- what the model says of texts ------------------------------------------------------------ */
 
-static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
+/* Of each text: what each exit's head reads, then the model's own logits. */
+static bool see(const EarlyExit *e, const char *path, int32_t limit, LabelledRows *seen)
 {
-	Seen *seen = argument;
-	(void)tokens;
-	if (seen->n == seen->capacity) {
-		const int32_t capacity = seen->capacity ? 2 * seen->capacity : 1024;
-		float *rows = realloc(seen->rows, (size_t)capacity * (size_t)width * sizeof *rows);
-		if (!rows) {
-			seen->failed = true;
-			return;
-		}
-		seen->rows = rows;
-		seen->capacity = capacity;
-	}
-	seen->width = width;
-	memcpy(seen->rows + (size_t)seen->n++ * (size_t)width, row, (size_t)width * sizeof *row);
-}
-
-static bool see(const EarlyExit *e, const char *path, int32_t limit, Seen *seen)
-{
-	PassRun *run = e->run;
 	Probe probe;
-	int32_t labels = 0;
-	*seen = (Seen){0};
 	probe_open(&probe, e->graph, e->count + 1);
 	bool good = true;
 	for (int32_t i = 0; i < e->count && good; i++) {
@@ -286,43 +262,12 @@ static bool see(const EarlyExit *e, const char *path, int32_t limit, Seen *seen)
 	}
 	if (good)
 		probe_want(&probe, probe_value(&probe, e->output->value));
-	good = good && probe_observe(&probe, path, limit, add_text, seen, run)
-		&& run->env->labels(run->env->calibration, path, limit, &seen->labels, &labels, run->diag);
+	good = good && probe_labelled(&probe, path, limit, seen, e->run);
 	probe_close(&probe);
-	if (!good)
-		return false;
-	if (seen->failed)
-		return diag_error(
-			run->diag, EXIT_RUN, 0, "out of memory: early-exit keeps what it sees of %d texts", labels);
-	return (labels == seen->n && labels > 0)
-		|| diag_error_in(run->diag, EXIT_INPUT, path, 0, "has no texts with labels");
-}
-
-static void seen_free(Seen *seen)
-{
-	free(seen->rows);
-	free(seen->labels);
-	*seen = (Seen){0};
-}
-
-static const float *seen_row(const Seen *seen, int32_t text)
-{
-	return seen->rows + (int64_t)text * seen->width;
+	return good;
 }
 
 /* ---- fitting --------------------------------------------------------------------------------- */
-
-/* log softmax of n logits, in place. */
-static void log_softmax(double *x, int32_t n)
-{
-	double top = x[0], sum = 0;
-	for (int32_t i = 1; i < n; i++)
-		top = fmax(top, x[i]);
-	for (int32_t i = 0; i < n; i++)
-		sum += exp(x[i] - top);
-	for (int32_t i = 0; i < n; i++)
-		x[i] -= top + log(sum);
-}
 
 static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data, double l2)
 {
@@ -341,7 +286,7 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 }
 
 /* All heads, on the texts that are not held back. */
-static bool fit_heads(EarlyExit *e, const Seen *seen, bool hold, bool labels)
+static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool labels)
 {
 	double l2 = 0.001, *p = calloc((size_t)e->classes, sizeof *p);
 	float *target = calloc((size_t)seen->n * (size_t)e->classes, sizeof *target),
@@ -351,7 +296,7 @@ static bool fit_heads(EarlyExit *e, const Seen *seen, bool hold, bool labels)
 	for (int32_t i = 0; good && i < seen->n; i++) {
 		if (hold && i % HELD_EACH == HELD_EACH - 1)
 			continue;
-		const float *row = seen_row(seen, i), *logits = row + (int64_t)e->count * e->hidden;
+		const float *row = labelled_row(seen, i), *logits = row + (int64_t)e->count * e->hidden;
 		memcpy(rows + (int64_t)data.n * seen->width, row, (size_t)seen->width * sizeof *row);
 		for (int32_t c = 0; c < e->classes; c++)
 			p[c] = (double)logits[c];
@@ -394,19 +339,21 @@ static int32_t judge(double *x, int32_t n, double *entropy)
 	return best;
 }
 
-static bool held_judge(const EarlyExit *e, const Seen *seen, bool hold, Held *held)
+static bool held_judge(const EarlyExit *e, const LabelledRows *seen, bool hold, Held *held)
 {
 	*held = (Held){.heads = e->count + 1};
 	held->entropy = calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->entropy);
 	held->right = calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->right);
 	double *x = calloc((size_t)e->classes, sizeof *x);
-	if (!held->entropy || !held->right || !x)
-		return free(x), diag_error(e->run->diag, EXIT_RUN, 0, "out of memory");
+	if (!held->entropy || !held->right || !x) {
+		free(x);
+		return diag_error(e->run->diag, EXIT_RUN, 0, "out of memory");
+	}
 	for (int32_t i = 0; i < seen->n; i++) {
 		if (hold && i % HELD_EACH != HELD_EACH - 1)
 			continue;
 		for (int32_t h = 0; h < held->heads; h++) {
-			const float *row = seen_row(seen, i) + (int64_t)h * e->hidden;
+			const float *row = labelled_row(seen, i) + (int64_t)h * e->hidden;
 			for (int32_t c = 0; c < e->classes; c++) {
 				x[c] = h == e->count ? (double)row[c] : tensor_at(e->at[h].head[1], c);
 				for (int32_t j = 0; j < e->hidden && h < e->count; j++)
@@ -490,18 +437,18 @@ static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 				"early-exit: %s runs the model over texts, which needs its "
 				"tokenizer; give it to 'bertc build', not to 'bertc opt'",
 				run->item->text);
-	Seen seen = {0};
+	LabelledRows seen = {0};
 	Held held = {0};
 	bool good = !fit
 		|| (see(e, path, (int32_t)limit, &seen) && fit_heads(e, &seen, hold, strcmp(target, "labels") == 0));
 	if (good && !chosen && (other || !fit)) {
-		seen_free(&seen);
+		labelled_rows_free(&seen);
 		good = see(e, other ? other : path, other ? 0 : (int32_t)limit, &seen);
 	}
 	good = good && (chosen || held_judge(e, &seen, hold, &held));
 	if (good && !chosen)
 		*threshold = choose_threshold(e, &held, last, points);
-	seen_free(&seen);
+	labelled_rows_free(&seen);
 	free(held.entropy);
 	free(held.right);
 	return good;

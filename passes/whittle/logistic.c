@@ -57,22 +57,28 @@ static bool fit_standardise(Fit *f)
 	return true;
 }
 
+void log_softmax(double *x, int32_t n)
+{
+	double top = x[0], sum = 0;
+	for (int32_t i = 1; i < n; i++)
+		top = fmax(top, x[i]);
+	for (int32_t i = 0; i < n; i++)
+		sum += exp(x[i] - top);
+	for (int32_t i = 0; i < n; i++)
+		x[i] -= top + log(sum);
+}
+
 /* The row's log probabilities in f->p. */
 static void row_softmax(const Fit *f, const double *w, const float *x)
 {
 	const int32_t width = f->data->width, classes = f->data->classes;
-	double top = -DBL_MAX, sum = 0;
 	for (int32_t c = 0; c < classes; c++, w += width + 1) {
 		double logit = w[width];
 		for (int32_t j = 0; j < width; j++)
 			logit += w[j] * (double)x[j];
 		f->p[c] = logit;
-		top = logit > top ? logit : top;
 	}
-	for (int32_t c = 0; c < classes; c++)
-		sum += exp(f->p[c] - top);
-	for (int32_t c = 0; c < classes; c++)
-		f->p[c] -= top + log(sum);
+	log_softmax(f->p, classes);
 }
 
 static double fit_loss(Fit *f, const double *w, double *gradient)

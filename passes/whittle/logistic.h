@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* log softmax of n logits, in place. */
+void log_softmax(double *x, int32_t n);
+
 /* n rows of `width` features, `stride` floats apart, and of each the probabilities of `classes` classes that
  * are wanted: 0 and 1 for labels, a teacher's softmax to distil from it. */
 typedef struct LogisticData {
