@@ -238,8 +238,10 @@ static bool driver_split(Driver *d)
 static PassEnv driver_env(const Driver *d, int32_t g)
 {
 	PassEnv env = *d->env;
-	if (d->module->ngraphs == env.ncpus)
-		env.isa = env.cpus[g].isa, env.cpu = env.cpus[g].name;
+	if (d->module->ngraphs == env.ncpus) {
+		env.isa = env.cpus[g].isa;
+		env.cpu = env.cpus[g].name;
+	}
 	return env;
 }
 

@@ -57,7 +57,8 @@ enum { LEVELS = sizeof presets / sizeof presets[0] };
 
 const char *pipeline_preset(int level)
 {
-	return presets[level < 0 ? 0 : level >= LEVELS ? LEVELS - 1 : level];
+	const int least = level < 0 ? 0 : level;
+	return presets[least < LEVELS ? least : LEVELS - 1];
 }
 
 /* True when the comma-separated list has the pass. */
@@ -119,12 +120,10 @@ static char *parse_word(Parser *p, const char *letters, const char *what)
 	while (isalnum((unsigned char)p->at[bytes]) || (p->at[bytes] && strchr(letters, p->at[bytes])))
 		bytes++;
 	if (!bytes) {
-		char found[] = {'"', *p->at, '"', 0};
+		const char quoted[] = {'"', *p->at, '"', 0};
+		const char *found = isprint((unsigned char)*p->at) ? quoted : "an unprintable byte";
 		diag_error(p->diag, EXIT_USAGE, 0, "pipeline: expected %s at byte %td, found %s", what,
-			p->at - p->start,
-			!*p->at                              ? "its end"
-				: isprint((unsigned char)*p->at) ? found
-												 : "an unprintable byte");
+			p->at - p->start, *p->at ? found : "its end");
 		return NULL;
 	}
 	char *word = mem_string(p->pipeline->mem, p->at, bytes);

@@ -167,14 +167,22 @@ static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
 	size_t *bytes = calloc(count, sizeof *bytes), at = 0;
 	bool good = text && parts && bytes;
 	if (good) {
-		parts[at] = text, bytes[at++] = strlen(text);
+		parts[at] = text;
+		bytes[at] = strlen(text);
+		at++;
 		for (int32_t g = 0; g < module->ngraphs; g++)
-			for (const Node *node = module->graphs[g]->first; node; node = node->next)
-				if (node->op == OP_CONST && !from_checkpoint)
-					parts[at] = node->data->data, bytes[at++] = (size_t)node->data->bytes;
+			for (const Node *node = module->graphs[g]->first; node; node = node->next) {
+				if (node->op != OP_CONST || from_checkpoint)
+					continue;
+				parts[at] = node->data->data;
+				bytes[at] = (size_t)node->data->bytes;
+				at++;
+			}
 		toolchain_sha256(parts, bytes, (int)at, loaded->graph_sha256);
 	}
-	free(text), free(parts), free(bytes);
+	free(text);
+	free(parts);
+	free(bytes);
 	return good || diag_error(diag, EXIT_RUN, 0, "out of memory");
 }
 

@@ -6,6 +6,7 @@
  * Candidates take turns, the usual one twice a turn; what counts is the minimum of RUNS runs of at least
  * RUN_MS of CPU time each, as a ratio to the usual one, its mean over the lengths. Less than 2 % of gain is
  * noise: the usual one stays. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -110,7 +111,7 @@ static bool time_length(Contest *contest, int32_t length)
 		for (int warm = 0; warm < 2; warm++)
 			if (!call(contest, &contest->candidates[i], contest->lengths[length], 1, &ms))
 				return false;
-	const int repeat = ms < RUN_MS ? (int)(RUN_MS / (ms > 1e-4 ? ms : 1e-4)) + 1 : 1;
+	const int repeat = ms < RUN_MS ? (int)(RUN_MS / fmax(ms, 1e-4)) + 1 : 1;
 	for (int run = 0; run < RUNS; run++)
 		for (int32_t i = 0; i <= contest->count; i++)
 			if (!time_candidate(contest, i % contest->count, length, repeat))

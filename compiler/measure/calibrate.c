@@ -27,11 +27,8 @@ bool calibration_open(const Calibration *calibration, Module *module, Program *p
 		.about.command = "bertc"};
 	Loaded copy = {.module = module, .tokenizer = calibration->loaded->tokenizer};
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	return program_open(&plain, &copy,
-		cores > THREADS_MAX ? THREADS_MAX
-			: cores > 1     ? (int)cores
-							: 1,
-		program, diag);
+	const int threads = cores > 1 ? (int)cores : 1;
+	return program_open(&plain, &copy, threads > THREADS_MAX ? THREADS_MAX : threads, program, diag);
 }
 
 typedef struct Observation {

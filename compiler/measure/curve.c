@@ -134,7 +134,8 @@ static bool run_texts(const Program *p, const Scored *what, int32_t layers_outpu
 	int64_t right = 0;
 	double sum = 0;
 	int status = row && layers ? 0 : -1;
-	out[what->first] = row, floats[what->first] = (size_t)what->width;
+	out[what->first] = row;
+	floats[what->first] = (size_t)what->width;
 	floats[layers_output] = 1;
 	Energy before, after;
 	const char *why;

@@ -75,6 +75,17 @@ static double smooth(void *argument, const double *v, double *gradient, const in
 	return loss / net->rows + net->l2 * squares;
 }
 
+/* The component of the subgradient of l1 |v| that, added to the gradient g, is nearest to zero: the sum of
+ * both. */
+static double nearest_to_zero(double v, double g, double l1)
+{
+	if (v != 0)
+		return v > 0 ? g + l1 : g - l1;
+	if (g > l1)
+		return g - l1;
+	return g < -l1 ? g + l1 : 0;
+}
+
 /* Objective and the largest component of the subgradient that is nearest to zero. */
 static void judge(const Work *work, const double *v, double *gradient, int n)
 {
@@ -85,11 +96,7 @@ static void judge(const Work *work, const double *v, double *gradient, int n)
 		double g = gradient[i];
 		if (i < weights) {
 			objective += net->l1 * fabs(v[i]);
-			g = v[i] > 0       ? g + net->l1
-				: v[i] < 0     ? g - net->l1
-				: g > net->l1  ? g - net->l1
-				: g < -net->l1 ? g + net->l1
-							   : 0;
+			g = nearest_to_zero(v[i], g, net->l1);
 		}
 		worst = fabs(g) > worst ? fabs(g) : worst;
 	}

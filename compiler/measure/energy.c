@@ -7,8 +7,10 @@
 static bool read_number(const char *directory, int package, const char *file, double *number)
 {
 	char path[512];
-	if (snprintf(path, sizeof path, "%s/intel-rapl:%d/%s", directory, package, file) >= (int)sizeof path)
-		return errno = ENAMETOOLONG, false;
+	if (snprintf(path, sizeof path, "%s/intel-rapl:%d/%s", directory, package, file) >= (int)sizeof path) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
 	FILE *in = fopen(path, "r");
 	if (!in)
 		return false;
@@ -18,6 +20,13 @@ static bool read_number(const char *directory, int package, const char *file, do
 	return good;
 }
 
+static const char *reason(int error)
+{
+	if (error == EACCES)
+		return "only root may read the counters";
+	return error == ENOENT ? "the machine shows no energy counters" : "the counters give no numbers";
+}
+
 bool energy_read(const char *directory, Energy *energy, const char **why)
 {
 	*energy = (Energy){0};
@@ -25,10 +34,7 @@ bool energy_read(const char *directory, Energy *energy, const char **why)
 		if (!read_number(directory, i, "energy_uj", &energy->microjoules[i])
 			|| !read_number(directory, i, "max_energy_range_uj", &energy->range[i]))
 			break;
-	const int error = errno;
-	*why = error == EACCES ? "only root may read the counters"
-		: error == ENOENT  ? "the machine shows no energy counters"
-						   : "the counters give no numbers";
+	*why = reason(errno);
 	return energy->packages > 0;
 }
 

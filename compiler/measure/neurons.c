@@ -203,13 +203,17 @@ typedef struct Ranked {
 static int heavier_first(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
-	return x->weight != y->weight ? (x->weight > y->weight ? -1 : 1) : x->neuron - y->neuron;
+	if (x->weight != y->weight)
+		return x->weight > y->weight ? -1 : 1;
+	return x->neuron - y->neuron;
 }
 
 static int sooner_first(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
-	return x->share != y->share ? (x->share < y->share ? -1 : 1) : heavier_first(a, b);
+	if (x->share != y->share)
+		return x->share < y->share ? -1 : 1;
+	return heavier_first(a, b);
 }
 
 static bool order_neurons(Ranking *r)

@@ -189,13 +189,17 @@ Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, in
 		score.spans.missed += row->spans.missed;
 		score.loss += row->loss;
 		labelled += row->labelled;
-		if (predicted)
-			predicted[i] = row->predicted, gold[i] = row->gold;
+		if (predicted) {
+			predicted[i] = row->predicted;
+			gold[i] = row->gold;
+		}
 	}
-	score.value = metric == METRIC_F1 ? metric_f1(&score.spans)
-		: metric == METRIC_ACCURACY   ? (double)score.right / (double)score.of
-		: predicted                   ? metric_spearman(predicted, gold, n)
-									  : (double)NAN;
+	if (metric == METRIC_F1)
+		score.value = metric_f1(&score.spans);
+	else if (metric == METRIC_ACCURACY)
+		score.value = (double)score.right / (double)score.of;
+	else
+		score.value = predicted ? metric_spearman(predicted, gold, n) : (double)NAN;
 	score.loss = labelled > 0 ? score.loss / (double)labelled : -score.value;
 	free(predicted);
 	return score;

@@ -48,12 +48,16 @@ static Axis axis_of(const Chart *chart, bool vertical)
 		low = fmin(low, v);
 		high = fmax(high, v);
 	}
-	if (!(low <= high))
-		low = 0, high = 1;
+	if (!(low <= high)) {
+		low = 0;
+		high = 1;
+	}
 	if (!vertical && chart->from_zero)
 		low = fmin(low, 0);
-	if (low == high)
-		low -= 0.5, high += 0.5;
+	if (low == high) {
+		low -= 0.5;
+		high += 0.5;
+	}
 	const double step = chart_step(high - low, TICKS);
 	return (Axis){floor(low / step) * step, ceil(high / step) * step, step};
 }

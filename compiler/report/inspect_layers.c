@@ -25,9 +25,9 @@ static const char *const kinds[KINDS] = {
 
 Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemArena *mem)
 {
-	const int32_t all = !data ? (int32_t)(sizeof built_in / sizeof *built_in)
-		: limit < data->nrows ? limit
-							  : data->nrows;
+	int32_t all = sizeof built_in / sizeof *built_in;
+	if (data)
+		all = limit < data->nrows ? limit : data->nrows;
 	Samples samples = {.path = path, .count = all < TEXTS_MAX ? all : TEXTS_MAX};
 	samples.texts = mem_alloc(mem, (size_t)(samples.count + 1) * sizeof *samples.texts);
 	for (int32_t i = 0; i < samples.count; i++)
@@ -91,7 +91,9 @@ static double cosine_of(const float *a, const float *b, size_t n)
 		bb += (double)b[i] * (double)b[i];
 		ab += (double)a[i] * (double)b[i];
 	}
-	return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : aa == bb ? 1 : 0;
+	if (aa > 0 && bb > 0)
+		return ab / sqrt(aa * bb);
+	return aa == bb ? 1 : 0;
 }
 
 /* ---- attention ------------------------------------------------------------------------------- */
@@ -116,8 +118,10 @@ static void probabilities(const Attention *a, int32_t head, int32_t query, doubl
 		row[t] *= a->layer->scale;
 		top = row[t] > top ? row[t] : top;
 	}
-	for (int32_t t = 0; t < a->run->tokens; t++)
-		sum += row[t] = exp(row[t] - top);
+	for (int32_t t = 0; t < a->run->tokens; t++) {
+		row[t] = exp(row[t] - top);
+		sum += row[t];
+	}
 	for (int32_t t = 0; t < a->run->tokens; t++)
 		row[t] /= sum;
 }
@@ -127,7 +131,12 @@ static int kind_of(const Attention *a, int32_t query, int32_t key)
 	const int32_t id = a->run->ids[key], away = key - query;
 	if (id == a->tokenizer->cls_id || id == a->tokenizer->sep_id)
 		return id == a->tokenizer->cls_id ? 0 : 1;
-	return away == 0 ? 2 : away == -1 ? 3 : away == 1 ? 4 : abs(away) <= 4 ? 5 : 6;
+	switch (away) {
+	case 0: return 2;
+	case -1: return 3;
+	case 1: return 4;
+	default: return abs(away) <= 4 ? 5 : 6;
+	}
 }
 
 /* Of a head, summed up over all tokens that ask: shares of its mass, entropy in nats, distance in tokens. */

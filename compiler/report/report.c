@@ -95,7 +95,9 @@ bool report_open(Report *r, const ReportOptions *options, Measured *plain, Diag 
 	r->rows = options->limit && options->limit < r->data.nrows ? options->limit : r->data.nrows;
 	Loaded loaded = {0};
 	bool good = open_build(r, plain->model, NULL, &loaded, &r->base, &what, plain);
-	r->seq = options->seq ? options->seq : r->base.max_tokens < 128 ? r->base.max_tokens : 128;
+	r->seq = r->base.max_tokens < 128 ? r->base.max_tokens : 128;
+	if (options->seq)
+		r->seq = options->seq;
 	good = good && measure(r, &r->base, &what, plain);
 	model_unload(&loaded);
 	return good;
@@ -145,7 +147,9 @@ json_t *report_json(const char *name, const Measured *m, const Measured *plain)
 /* A difference is one beyond what a single text makes. */
 static const char *verdict(double points, const Report *r)
 {
-	return points > 100.5 / r->rows ? "better" : points < -100.5 / r->rows ? "worse" : "as parts";
+	if (!(fabs(points) > 100.5 / r->rows))
+		return "as parts";
+	return points > 0 ? "better" : "worse";
 }
 
 void report_print_sum(const char *name, Change predicted, Change measured, const Report *r)

@@ -53,8 +53,9 @@ static bool has_two_orders(const char *forth, const char *back)
 static int measure_row(Order *o, char *passes)
 {
 	Measured *row = &o->rows[o->nrows];
-	return report_measure(&o->report, o->report.options->build.load.model, passes, row) ? o->nrows++
-																						: (o->nrows++, -1);
+	const bool good = report_measure(&o->report, o->report.options->build.load.model, passes, row);
+	o->nrows++;
+	return good ? o->nrows - 1 : -1;
 }
 
 static bool measure_pair(Order *o, int a, int b)

@@ -42,7 +42,8 @@ static bool open_rest(
 	BuildOptions build = search->build;
 	char *pipeline = search_part(search, candidate->level, search_shared(search), search->nmoves);
 	const bool is_plain = memcmp(candidate->level, plain, sizeof plain) == 0;
-	build_set_passes(&build, *pipeline ? pipeline : is_plain ? "cast-weights{to=f32},O2" : "O2");
+	const char *usual = is_plain ? "cast-weights{to=f32},O2" : "O2";
+	build_set_passes(&build, *pipeline ? pipeline : usual);
 	build.progress = false;
 	*program = (Program){0};
 	const bool good = program_open(&build, loaded, 1, program, diag);

@@ -10,9 +10,12 @@ static const double byte_time = 2, element_time = 8, op_time = 20000;
 
 static double linear_rate(const Node *node)
 {
-	return node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES ? 4
-		: node->op == OP_LINEAR_BF16                                  ? 2
-																	  : 1;
+	switch (node->op) {
+	case OP_LINEAR_I8:
+	case OP_LINEAR_I8_CODES: return 4;
+	case OP_LINEAR_BF16: return 2;
+	default: return 1;
+	}
 }
 
 static double elements(const Type *type, const int64_t *symbols)
@@ -38,11 +41,11 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 	const int32_t at = node_weight(node);
 	if (at >= 0) {
 		const Type *in = &node->args[0]->type, *weight = &node->args[at]->type;
-		products = weight->rank
-				== 1 /* sparse: five bytes are an index and four products of codes, or one of floats */
-			? made / elements_last(result, symbols) * elements(weight, symbols) * (in->dtype == DT_I8 ? 4 : 1)
-				/ 5
-			: made * elements_last(in, symbols);
+		products = made * elements_last(in, symbols);
+		if (weight->rank
+			== 1) /* sparse: five bytes are an index and four products of codes, or one of floats */
+			products = made / elements_last(result, symbols) * elements(weight, symbols)
+				* (in->dtype == DT_I8 ? 4 : 1) / 5;
 		for (int32_t i = 1; i < node->nargs; i++)
 			if (value_tensor(node->args[i]))
 				bytes += (double)value_tensor(node->args[i])->bytes;
@@ -52,8 +55,8 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 	} else if (node->op == OP_THIN) {
 		const int64_t rows = dim_at(node->args[0]->type.dim[0], symbols),
 					  kept = attrs_kept(&node->attr, rows);
-		symbols[node->attr.symbol + 1] = node->nargs > 1 && begin > kept ? (begin < rows ? begin : rows)
-																		 : kept;
+		const int64_t least = begin < rows ? begin : rows;
+		symbols[node->attr.symbol + 1] = node->nargs > 1 && begin > kept ? least : kept;
 	}
 	const double work = products / rate, read = bytes * byte_time;
 	return (work > read ? work : read) + made * element_time + op_time;

@@ -103,20 +103,22 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 	FILE *old = fopen(path, "rb");
 	if (old) {
 		fclose(old);
-		if (!(s->journal_text = file_read(path, JOURNAL_BYTES_MAX, &bytes, diag)))
+		s->journal_text = file_read(path, JOURNAL_BYTES_MAX, &bytes, diag);
+		if (!s->journal_text)
 			return false;
 		if (bytes
 			&& (strncmp(s->journal_text, head, strlen(head)) != 0 || s->journal_text[strlen(head)] != '\n'))
 			return diag_error_in(diag, EXIT_INPUT, path, 1,
 				"is no journal of this model, data and seed; name another file, or remove it");
 	}
-	char *end = s->journal_text ? strrchr(s->journal_text, '\n')
-								: NULL; /* what follows the last whole line was cut off */
+	/* bytes behind the last whole line were cut off */
+	char *end = s->journal_text ? strrchr(s->journal_text, '\n') : NULL;
 	if (end)
 		*end = 0;
 	for (char *line = s->journal_text ? strchr(s->journal_text, '\n') : NULL; line && end;
 		line = strchr(line, '\n')) {
-		*line++ = 0;
+		*line = 0;
+		line++;
 		char **grown = realloc(s->line, (size_t)(s->nlines + 1) * sizeof *grown);
 		if (!grown)
 			return diag_error(diag, EXIT_RUN, 0, "out of memory");
@@ -124,7 +126,11 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 		s->line[s->nlines++] = line;
 	}
 	const long whole = end ? (long)(end - s->journal_text) + 1 : 0;
-	s->journal = !bytes || (end && truncate(path, whole) == 0) ? fopen(path, bytes ? "ab" : "wb") : NULL;
+	s->journal = NULL;
+	if (!bytes)
+		s->journal = fopen(path, "wb");
+	else if (end && truncate(path, whole) == 0)
+		s->journal = fopen(path, "ab");
 	if (!s->journal)
 		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	if (!bytes)

@@ -105,8 +105,11 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 		const double loss = c->built ? search_estimate(s, c, SHARE_SEARCH).points : INFINITY;
 		if (!*kept)
 			alone[which[i]] = loss;
-		if (loss < least)
-			least = loss, chosen = i, cheapest = c;
+		if (loss < least) {
+			least = loss;
+			chosen = i;
+			cheapest = c;
+		}
 	}
 	*best = cheapest && search_hopeful(s, cheapest) ? move->level[first + 1 + chosen] : NULL;
 	return true;
@@ -140,9 +143,8 @@ static bool split_rows(Search *s, Diag *diag)
 		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	s->nheld = n / HELD_PART;
 	s->nsearch = n - s->nheld;
-	const int32_t most = s->calibration ? LEARNT_ELSEWHERE
-		: s->nsearch < LEARNT_FROM_DATA ? s->nsearch
-										: LEARNT_FROM_DATA;
+	const int32_t own = s->nsearch < LEARNT_FROM_DATA ? s->nsearch : LEARNT_FROM_DATA;
+	const int32_t most = s->calibration ? LEARNT_ELSEWHERE : own;
 	const int32_t first = s->calibration ? 0 : most;
 	s->learnt = most;
 	for (int32_t i = 0; i < n; i++)

@@ -70,9 +70,12 @@ static const Candidate *nearest_to(const Model *model, const Candidate *c)
 		const Candidate *d = &s->done[i];
 		int32_t apart = 0;
 		for (int32_t m = 0; m < s->nmoves && d->built; m++)
-			apart += d->level[m] == c->level[m] ? 0 : d->level[m] == model->ground[m] ? 1 : MOVES_MAX;
-		if (d->built && apart < least)
-			least = apart, nearest = d;
+			if (d->level[m] != c->level[m])
+				apart += d->level[m] == model->ground[m] ? 1 : MOVES_MAX;
+		if (d->built && apart < least) {
+			least = apart;
+			nearest = d;
+		}
 	}
 	return nearest;
 }

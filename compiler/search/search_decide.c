@@ -22,7 +22,9 @@ static const double steepness_before = 3.5, weight_before = 3 * 0.05 * 0.05 * 0.
 int32_t search_share(const Search *s, Share share, const int32_t **rows)
 {
 	*rows = share == SHARE_HELD ? s->held_rows : s->search_rows; /* those held back lie behind the others */
-	return share == SHARE_HELD ? s->nheld : share == SHARE_SEARCH ? s->nsearch : s->nsearch + s->nheld;
+	if (share == SHARE_HELD)
+		return s->nheld;
+	return share == SHARE_SEARCH ? s->nsearch : s->nsearch + s->nheld;
 }
 
 double search_drop(const Search *s, const Candidate *c, Share share)
@@ -65,7 +67,9 @@ double search_apart(
 			/ 2;
 		gold += (double)(a->spans.right + a->spans.missed);
 	}
-	return metric == METRIC_ACCURACY ? differ / (n > 0 ? n : 1) : gold > 0 ? differ / gold : differ > 0;
+	if (metric == METRIC_ACCURACY)
+		return differ / (n > 0 ? n : 1);
+	return gold > 0 ? differ / gold : differ > 0;
 }
 
 /* Least squares of points = steepness * apart^2, the variance of points counted being in proportion to apart.
@@ -112,9 +116,9 @@ static const double equal = 1e-6;
 double search_goal_of(const Search *s, double time, double bytes)
 {
 	const double faster = time / s->done[0].cost.time, smaller = bytes / (double)s->done[0].cost.bytes;
-	return s->prefer == PREFER_SPEED ? faster + tie * smaller
-		: s->prefer == PREFER_SIZE   ? smaller + tie * faster
-									 : faster * smaller;
+	if (s->prefer == PREFER_SPEED)
+		return faster + tie * smaller;
+	return s->prefer == PREFER_SIZE ? smaller + tie * faster : faster * smaller;
 }
 
 double search_goal(const Search *s, const Candidate *c)
@@ -143,10 +147,10 @@ bool search_pays(const Search *s, const Candidate *c)
 {
 	const double part = 0.1, time = c->cost.time / s->done[0].cost.time,
 				 bytes = (double)c->cost.bytes / (double)s->done[0].cost.bytes;
-	const double gain = 1
-		- (s->prefer == PREFER_SPEED       ? time
-				: s->prefer == PREFER_SIZE ? bytes
-										   : fmin(time, bytes));
+	double goal = fmin(time, bytes);
+	if (s->prefer != PREFER_BOTH)
+		goal = s->prefer == PREFER_SPEED ? time : bytes;
+	const double gain = 1 - goal;
 	return isnan(s->max_drop) || gain > 0.05
 		|| search_estimate(s, c, SHARE_SEARCH).points <= part * s->max_drop;
 }

@@ -122,7 +122,9 @@ static bool same_inode(const char *a, const char *b)
 static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	return !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	if (!slash)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 bool file_is_of_model(const char *out, const char *model)
@@ -256,9 +258,15 @@ bool atomic_open(AtomicFile *file, const char *path, Diag *diag)
 	struct stat st;
 	*file = (AtomicFile){0};
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		file->stream = S_ISDIR(st.st_mode) ? (errno = EISDIR, NULL) : fopen(path, "we");
 		file->path = strdup(path);
-		return file->stream || (cannot_write(path, diag), atomic_discard(file), false);
+		errno = EISDIR;
+		if (!S_ISDIR(st.st_mode))
+			file->stream = fopen(path, "we");
+		if (file->stream)
+			return true;
+		cannot_write(path, diag);
+		atomic_discard(file);
+		return false;
 	}
 	if (asprintf(&file->temporary, "%s.tmp-%ld-%u", path, (long)getpid(), serial++) < 0)
 		abort();

@@ -344,8 +344,10 @@ bool fuse_qkv(Graph *graph, PassRun *run)
 		Node *linears[3];
 		int32_t from = 0;
 		const char *why_all = match_stack(graph, node, 0, linears), *why = why_all;
-		if (why_all)
-			why = received_of(graph, node) ? why_all : match_stack(graph, node, from = 1, linears);
+		if (why_all && !received_of(graph, node)) {
+			from = 1;
+			why = match_stack(graph, node, from, linears);
+		}
 		if (why_all)
 			pass_note(run, node, "qkv: q, k and v stay separate: %s", why_all);
 		if (why)

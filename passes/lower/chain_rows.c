@@ -88,7 +88,11 @@ static int64_t chain_rows(const Node *first, const Node *end, bool narrow, const
 {
 	TuneRow key;
 	const TuneRow *tuned = tune_key_chain(first, end, env->cpu, &key) ? tune_find(env->tune, &key) : NULL;
-	return tuned ? tuned->rows : chain_is_sparse(first, end) ? ROWS_SPARSE : narrow ? ROWS_NARROW : ROWS_WIDE;
+	if (tuned)
+		return tuned->rows;
+	if (chain_is_sparse(first, end))
+		return ROWS_SPARSE;
+	return narrow ? ROWS_NARROW : ROWS_WIDE;
 }
 
 bool pass_chain_rows(Graph *graph, PassRun *run)

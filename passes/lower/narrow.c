@@ -89,7 +89,7 @@ Tensor *tensor_quantized(Graph *graph, const Tensor *matrix, Tensor **scales)
 static int code_4(float x, float scale)
 {
 	const float code = scale > 0 ? nearbyintf(x / scale) : 0;
-	return code > 7 ? 7 : code < -7 ? -7 : (int)code;
+	return (int)fminf(fmaxf(code, -7), 7);
 }
 
 /* In so few codes the largest number of a row takes too much room for the others: of 384 normal numbers a
@@ -105,8 +105,10 @@ static float scale_4(const float *row, int64_t width, float largest)
 			const double off = (double)row[k] - (double)((float)code_4(row[k], scale) * scale);
 			error += off * off;
 		}
-		if (error < least)
-			least = error, best = scale;
+		if (error < least) {
+			least = error;
+			best = scale;
+		}
 	}
 	return best;
 }

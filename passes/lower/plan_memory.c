@@ -51,8 +51,10 @@ static void planner_find_chains(Planner *p)
 {
 	int32_t step = 0, end = -1;
 	int64_t chain = 0;
-	for (const Node *node = p->graph->first; node; node = node->next)
-		p->chain_end[step] = step, step++;
+	for (const Node *node = p->graph->first; node; node = node->next) {
+		p->chain_end[step] = step;
+		step++;
+	}
 	for (const Node *node = p->graph->last; node; node = node->prev) {
 		step--;
 		if (node->op == OP_CONST)

@@ -171,9 +171,11 @@ typedef struct Ranked {
 static int ranked_compare(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
-	return x->loss != y->loss  ? (x->loss > y->loss ? -1 : 1)
-		: x->input != y->input ? (x->input < y->input ? -1 : 1)
-							   : x->reader - y->reader;
+	if (x->loss != y->loss)
+		return x->loss > y->loss ? -1 : 1;
+	if (x->input != y->input)
+		return x->input < y->input ? -1 : 1;
+	return x->reader - y->reader;
 }
 
 /* Scores of the model with one linear alone in int8, each a note; ranked[] has room for all of them. */

@@ -78,10 +78,11 @@ static bool observe_ranges(Graph *graph, StaticInput *inputs, int32_t count, Pas
 	for (int32_t i = 0; i < count && good; i++) {
 		StaticInput *in = &inputs[i];
 		double **rows[] = {&in->low, &in->high, &in->mean, &in->square};
+		static const double start[] = {INFINITY, -INFINITY, 0, 0};
 		for (int r = 0; r < STATISTICS; r++) {
 			*rows[r] = mem_alloc(graph->module->mem, (size_t)in->width * sizeof **rows[r]);
 			for (int64_t k = 0; k < in->width; k++)
-				(*rows[r])[k] = r == 0 ? INFINITY : r == 1 ? -INFINITY : 0;
+				(*rows[r])[k] = start[r];
 		}
 		Value *x = probe_value(&probe, in->x), *minus = emit_row(&probe, &(double){-1}, 1);
 		good = want_pooled(&probe, x, POOL_MAX, run->diag)

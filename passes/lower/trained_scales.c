@@ -77,12 +77,17 @@ static bool is_row(const Trained *trained, int64_t row, const float *numbers, in
 static bool find_row(
 	const Trained *all, int32_t count, const float *numbers, int64_t width, float *room, Place *place)
 {
-	if (place->at < count && is_row(&all[place->at], place->row + 1, numbers, width, room))
-		return place->row++, true;
+	if (place->at < count && is_row(&all[place->at], place->row + 1, numbers, width, room)) {
+		place->row++;
+		return true;
+	}
 	for (int32_t i = 0; i < count; i++)
-		for (int64_t row = 0; all[i].scales && row < all[i].weight->type.dim[0].plus; row++)
-			if (is_row(&all[i], row, numbers, width, room))
-				return *place = (Place){i, row}, true;
+		for (int64_t row = 0; all[i].scales && row < all[i].weight->type.dim[0].plus; row++) {
+			if (!is_row(&all[i], row, numbers, width, room))
+				continue;
+			*place = (Place){i, row};
+			return true;
+		}
 	return false;
 }
 

@@ -65,7 +65,9 @@ typedef struct Ranked {
 static int longer_first(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
-	return x->length != y->length ? (x->length > y->length ? -1 : 1) : x->row < y->row ? -1 : 1;
+	if (x->length != y->length)
+		return x->length > y->length ? -1 : 1;
+	return x->row < y->row ? -1 : 1;
 }
 
 double *eigen_leading(double *m, int64_t n, int64_t count, double *share)

@@ -121,10 +121,11 @@ void covariance_finish(Covariance *c)
 	const double n = c->rows ? (double)c->rows : 1;
 	add_waiting(c);
 	for (int64_t i = 0; i < c->width; i++)
-		for (int64_t j = i; j < c->width; j++)
-			c->products[j * c->ld + i] = c->products[i * c->ld + j] = (c->products[i * c->ld + j]
-																		  - c->sum[i] * c->sum[j] / n)
-				/ n;
+		for (int64_t j = i; j < c->width; j++) {
+			double *upper = &c->products[i * c->ld + j];
+			*upper = (*upper - c->sum[i] * c->sum[j] / n) / n;
+			c->products[j * c->ld + i] = *upper;
+		}
 	for (int64_t i = 0; i < c->width; i++)
 		c->sum[i] = c->origin[i] + c->sum[i] / n;
 }
@@ -245,8 +246,10 @@ bool elimination_open(Elimination *e, Covariance *c, int32_t count, int32_t widt
 	double variance = 0, small[SWEEP * SWEEP];
 	for (int64_t i = 0; i < n; i++)
 		variance += e->inverse[i * ld + i] / (double)n;
-	for (int64_t i = 0; i < ld; i++) /* padding is a matrix of its own */
-		e->inverse[i * ld + i] = i < n ? e->inverse[i * ld + i] + (variance > 0 ? ridge * variance : 1) : 1;
+	for (int64_t i = 0; i < n; i++)
+		e->inverse[i * ld + i] += variance > 0 ? ridge * variance : 1;
+	for (int64_t i = n; i < ld; i++) /* padding is a matrix of its own */
+		e->inverse[i * ld + i] = 1;
 	for (int64_t at = 0; at < n; at += SWEEP)
 		if (!sweep(e->inverse, ld, at, n - at < SWEEP ? n - at : SWEEP, e->rows, e->factors, small))
 			return false;

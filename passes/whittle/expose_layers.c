@@ -63,7 +63,9 @@ bool layers_expose(Module *copy, ExposedLayers *out, Diag *diag)
 	Value *whole = graph->outputs[0].value;
 	Value *outputs[OUTPUTS_MAX] = {NULL, whole};
 	Node *last = graph->last;
-	out->without = layers.count == 1 ? 0 : layers.count < OUTPUTS_MAX - 2 ? layers.count : OUTPUTS_MAX - 2;
+	out->without = layers.count < OUTPUTS_MAX - 2 ? layers.count : OUTPUTS_MAX - 2;
+	if (layers.count == 1)
+		out->without = 0;
 	for (int32_t i = 0; i < out->without; i++)
 		if (!(outputs[2 + i] = clone_behind(graph, last, layers.at[i].output, layers.at[i].input, whole)))
 			return diag_error(diag, EXIT_RUN, 0, "out of memory");

@@ -166,6 +166,22 @@ static int32_t count_named(const Graph *graph, Layers *layers)
 	return named;
 }
 
+/* Why passes cannot take the layer as one; NULL: they can. */
+static const char *layer_fault(const Layer *layer, bool thinned)
+{
+	if (!layer->input && layer->nshared)
+		return "reads several values from outside, none of which is the one it carries on";
+	if (!layer->input)
+		return "reads nothing from outside";
+	if (!layer->output)
+		return "is read by nothing";
+	if (type_equal(&layer->input->type, &layer->output->type))
+		return NULL;
+	if (!thinned_rows(&layer->output->type, &layer->input->type))
+		return "makes another shape than it reads";
+	return thinned ? NULL : "thins tokens out; give the pass in front of prune-tokens";
+}
+
 static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thinned, Diag *diag)
 {
 	const int32_t named = count_named(graph, layers);
@@ -196,17 +212,10 @@ static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thi
 		if (!layers->at[i].input && !find_input(graph, layers, &layers->at[i], pass, diag))
 			return false;
 	for (int32_t i = 0; i < layers->count; i++) {
-		const Layer *layer = &layers->at[i];
-		const bool whole = layer->input && layer->output,
-				   less = whole && thinned_rows(&layer->output->type, &layer->input->type);
-		if (!whole || (!type_equal(&layer->input->type, &layer->output->type) && !(less && thinned)))
-			return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: layer %d %s", pass, layer->number,
-				!layer->input && layer->nshared ? "reads several values from outside, none of which is the "
-												  "one it carries on"
-					: !layer->input             ? "reads nothing from outside"
-					: !layer->output            ? "is read by nothing"
-					: less                      ? "thins tokens out; give the pass in front of prune-tokens"
-												: "makes another shape than it reads");
+		const char *fault = layer_fault(&layers->at[i], thinned);
+		if (fault)
+			return diag_error(
+				diag, EXIT_UNSUPPORTED, 0, "%s: layer %d %s", pass, layers->at[i].number, fault);
 	}
 	return true;
 }

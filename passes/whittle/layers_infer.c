@@ -271,6 +271,7 @@ static void name_site(Graph *graph, const Site *site, int32_t layer_before)
 {
 	const bool attends = site->attends;
 	const ModelPart norm = attends ? PART_ATTENTION_NORM : PART_FFN_NORM;
+	const ModelPart inside = attends ? PART_ATTENTION : PART_FFN_ACT;
 	const int32_t layer = site->layer;
 	for (int32_t i = 0; i < site->ntrail; i++)
 		if (site->trail[i]->op != OP_EXIT)
@@ -278,7 +279,7 @@ static void name_site(Graph *graph, const Site *site, int32_t layer_before)
 	for (int32_t i = 0; i < site->nbody; i++) {
 		Node *node = site->body[i];
 		const bool is_norm = node->op == OP_LAYERNORM && node->args[0] == site->around;
-		name_node(graph, node, layer, is_norm ? norm : attends ? PART_ATTENTION : PART_FFN_ACT);
+		name_node(graph, node, layer, is_norm ? norm : inside);
 	}
 	name_node(graph, site->out, layer, attends ? PART_ATTENTION_OUT : PART_FFN_OUT);
 	name_node(graph, site->sum, layer, attends ? PART_ATTENTION_RESIDUAL : PART_FFN_RESIDUAL);

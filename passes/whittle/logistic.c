@@ -172,8 +172,10 @@ static void fit_minimise(Fit *f)
 			return;
 		fit_remember(f);
 		double *at = f->at, *gradient = f->gradient;
-		f->at = f->next, f->next = at;
-		f->gradient = f->next_gradient, f->next_gradient = gradient;
+		f->at = f->next;
+		f->next = at;
+		f->gradient = f->next_gradient;
+		f->next_gradient = gradient;
 		loss = next;
 	}
 }
@@ -205,10 +207,14 @@ bool logistic_fit(const LogisticData *data, double l2, float *weight, float *bia
 	bool good = memory && f.x;
 	for (int i = 0; good && i < VECTORS; i++, rest += f.size)
 		*vectors[i] = rest;
-	for (int i = 0; good && i < MEMORY; i++, rest += 2 * f.size)
-		f.s[i] = rest, f.y[i] = rest + f.size;
+	for (int i = 0; good && i < MEMORY; i++, rest += 2 * f.size) {
+		f.s[i] = rest;
+		f.y[i] = rest + f.size;
+	}
 	if (good) {
-		f.mean = rest, f.factor = rest + data->width, f.p = rest + 2 * data->width;
+		f.mean = rest;
+		f.factor = rest + data->width;
+		f.p = rest + 2 * data->width;
 		good = fit_standardise(&f);
 	}
 	if (good) {

@@ -97,8 +97,8 @@ static bool score_activation(Graph *graph, const Groups *groups, const UnitName 
 		const Tensor *out = value_tensor(group->out->args[1]);
 		for (int32_t u = 0; u < group->count; u++) {
 			double sum = 0;
-			for (int32_t c = 0; c < group->width; c++)
-				sum += *squares++ * square(unit_columns_norm(out, u * group->width + c, 1));
+			for (int32_t c = 0; c < group->width; c++, squares++)
+				sum += *squares * square(unit_columns_norm(out, u * group->width + c, 1));
 			group->score[u] = sqrt(sum);
 		}
 		normalize_scores(group);
@@ -120,7 +120,9 @@ typedef struct Ranked {
 static int ranked_compare(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
-	return x->score != y->score ? (x->score < y->score ? -1 : 1) : x->unit - y->unit;
+	if (x->score != y->score)
+		return x->score < y->score ? -1 : 1;
+	return x->unit - y->unit;
 }
 
 /* The lot of each unit, of the least magnitude in lot 0; how many lots. */

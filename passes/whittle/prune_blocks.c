@@ -215,7 +215,8 @@ static bool count_to_remove(int32_t blocks, int64_t *count, PassRun *run)
 		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: give keep= or share=, not both");
 	if (share >= 0)
 		keep = llround(share * blocks);
-	*count = keep < 0 ? -1 : keep < blocks ? blocks - keep : 0;
+	const int64_t gone = keep < blocks ? blocks - keep : 0;
+	*count = keep < 0 ? -1 : gone;
 	return true;
 }
 

@@ -83,7 +83,9 @@ static bool see(Graph *graph, Refits *all, PassRun *run)
 static int32_t lot_of(const Group *group)
 {
 	const int32_t lot = group->count / 128;
-	return lot < 1 ? 1 : lot > LOT_MAX ? LOT_MAX : lot;
+	if (lot < 1)
+		return 1;
+	return lot > LOT_MAX ? LOT_MAX : lot;
 }
 
 static bool failed(const Refit *refit, const UnitName *name, PassRun *run)
@@ -121,7 +123,11 @@ static bool remove_cheapest(
 				continue;
 			const double own = elimination_least(&refit->elimination, some, unit) / refit->variance;
 			if (!chosen || own <= price) {
-				chosen = refit, price = own, n = some;
+				{
+					chosen = refit;
+					price = own;
+					n = some;
+				}
 				memcpy(least, unit, sizeof least);
 			}
 		}

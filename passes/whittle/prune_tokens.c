@@ -174,9 +174,10 @@ static Value *thin_layer(
 		graph_emit(graph, out, OP_RECEIVED, (Value *[]){layer->heads.q.rows, layer->heads.k.rows}, 2, &attr,
 			origin, run->diag),
 		*must};
-	Value *places = thin_args[0]
-		? graph_emit(graph, out, OP_THIN, thin_args, *must ? 2 : 1, &thinning->attr, origin, run->diag)
-		: NULL;
+	if (!thin_args[0])
+		return NULL;
+	const int nargs = *must ? 2 : 1;
+	Value *places = graph_emit(graph, out, OP_THIN, thin_args, nargs, &thinning->attr, origin, run->diag);
 	if (!places)
 		return NULL;
 	Value *inner = graph_emit(

@@ -211,7 +211,8 @@ static void report(const Matrices *all, PassRun *run)
 			count++;
 			weights += size;
 			zeros += (double)sparse_mark_zeros(m);
-			error += m->error, whole += m->whole;
+			error += m->error;
+			whole += m->whole;
 			quads += size * sparse_density(m->tensor, 4);
 		}
 		if (count)
@@ -222,7 +223,9 @@ static void report(const Matrices *all, PassRun *run)
 		if (count && whole > 0)
 			pass_note(run, NULL, "%s: fitted, they make all but %.2f %% of the variance of what they made",
 				all->at[i].kind, 100 * error / whole);
-		zeros_all += zeros, quads_all += quads, weights_all += weights;
+		zeros_all += zeros;
+		quads_all += quads;
+		weights_all += weights;
 	}
 	pass_note(run, NULL, "all: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not",
 		100 * zeros_all / weights_all, weights_all, all->count, all->count == 1 ? "x" : "ces",

@@ -65,8 +65,10 @@ static void count_units(const Units *u, int shift, uint32_t upper, int64_t *hist
 static uint32_t find_place(const int64_t *histogram, int64_t *wanted)
 {
 	uint32_t place = 0;
-	while (place < 0xffff && histogram[place] < *wanted)
-		*wanted -= histogram[place++];
+	while (place < 0xffff && histogram[place] < *wanted) {
+		*wanted -= histogram[place];
+		place++;
+	}
 	return place;
 }
 
