@@ -1,11 +1,11 @@
-/* verified.h: what verify measured, as JSON: what `bertc verify --json` prints, `bertc build --verified`
- * reads and a program's
- * --about carries.
+/* verified.h: what verify measured, as JSON. `bertc verify --json` prints it, `bertc build --verified` reads
+ * it, and a program's --about carries it.
  *
- *   {"build": {"model_sha256": .., "graph_sha256": .., "passes": .., "target": .., "cpu": ..}, "inputs": 6,
- * "tokens": 99, "seed": 1 (or "data": "name.txt"), "texts_with_ids": .., "token_ids_identical": ..,
+ *   {"build": {"model_sha256": .., "graph_sha256": .., "passes": .., "target": .., "cpu": ..},
+ *    "inputs": 6, "tokens": 99, "seed": 1 (or "data": "name.txt"),
+ *    "texts_with_ids": .., "token_ids_identical": ..,
  *    "outputs": [{"output": .., "max_abs": .., "largest": .., "cosine": .., "top1": .., "top1_of": ..}],
- * "pass": true} */
+ *    "pass": true} */
 #ifndef VERIFIED_H
 #define VERIFIED_H
 #include <jansson.h>

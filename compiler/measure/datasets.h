@@ -1,5 +1,4 @@
-/* datasets.h: labelled data as people have it in files: TSV, CSV, CoNLL. The form is found from the content.
- */
+/* datasets.h: labelled data as people have it in files: TSV, CSV, CoNLL. The content tells the form. */
 #ifndef BERTC_DATASETS_H
 #define BERTC_DATASETS_H
 #include "ir/ir.h"

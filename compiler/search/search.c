@@ -1,9 +1,11 @@
 /* search.c: which candidates are tried, see search.h.
  *
- *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the budget
- * are the ground of all else 2  blocks (attention, feed-forward) one by one on that ground, then greedily
- * together, those that cost least first (AxFormer), as long as that has hope 3  other levels alone, those
- * behind one that is beyond hope left out 4  combinations, search_combine.c
+ *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the
+ *      budget are the ground of all else
+ *   2  blocks (attention, feed-forward) one by one on that ground, then greedily together, those that cost
+ *      least first (AxFormer), as long as that has hope
+ *   3  other levels alone, those behind one that is beyond hope left out
+ *   4  combinations, search_combine.c
  *
  * What is lost is estimated by search_decide.c. How many run at once changes nothing: what is measured
  * together is fixed. */

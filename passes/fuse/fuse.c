@@ -1,10 +1,11 @@
 /* fuse.c: turns the primitive ops of a paper into the few that have fast kernels. The patterns are in
  * fuse_*.c; here are their names, their order and the reasons for it.
  *
- *   %q %k %v = linear x 3, reshape, transpose, matmul,         %qkv = linear %x, %w, %b : f32[S,24]
- *   div, softmax, matmul, transpose, reshape             ->    %c = attention %qkv {heads=2 pack=qkv} :
- * f32[S,8] mul(0.5 %x, 1 + erf(%x / sqrt 2))                          linear .. {act=gelu} layernorm(add(%x,
- * %y))                                     add_layernorm %x, %y, ..
+ *   %q %k %v = linear x 3, reshape, transpose, matmul,     %qkv = linear %x, %w, %b : f32[S,24]
+ *   div, softmax, matmul, transpose, reshape          ->   %c = attention %qkv {heads=2 pack=qkv}
+ *
+ *   mul(0.5 %x, 1 + erf(%x / sqrt 2))                 ->   linear .. {act=gelu}
+ *   layernorm(add(%x, %y))                            ->   add_layernorm %x, %y, ..
  *
  * `fuse{only=attention,qkv}` runs just those, in this order. Nothing here changes results beyond rounding. */
 #include "fuse.h"

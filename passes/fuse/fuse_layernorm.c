@@ -3,8 +3,8 @@
  *   %s = add %x, %y : f32[S,8]
  *   %h = layernorm %s, %g, %b {eps=1e-12}           ->    %h = add_layernorm %x, %y, %g, %b {eps=1e-12}
  *
- *   layernorm(add(add(embed %a, %ids, embed %p, %pos), embed %t, %types))    ->    embed_layernorm %a, %ids,
- * %p, %pos, ..
+ *   layernorm(add(add(embed %a, %ids, embed %p, %pos), embed %t, %types))
+ *                                                   ->    embed_layernorm %a, %ids, %p, %pos, ..
  *
  * The largest table of embed_layernorm comes first: it is the one that kernels read as it is stored. */
 #include "fuse.h"

@@ -1,11 +1,13 @@
 /* fuse_weights.c: constant factors and biases around attention move into the weights of the linears beside
  * it.
  *
- *   %q = linear %x, %wq, %bq                              %q = linear %x, %wq2, %bq2         wq2 = wq *
- * scale, bq2 = bq * scale %k = linear %x, %wk, %bk                              %k = linear %x, %wk bk: gone
- *   %v = linear %x, %wv, %bv                       ->     %v = linear %x, %wv                bv: gone
+ *   %q = linear %x, %wq, %bq                              %q = linear %x, %wq2, %bq2
+ *   %k = linear %x, %wk, %bk                              %k = linear %x, %wk
+ *   %v = linear %x, %wv, %bv                       ->     %v = linear %x, %wv
  *   %c = attention %q, %k, %v {heads=2 scale=0.5}         %c = attention %q, %k, %v {heads=2}
- *   %h = linear %c, %wo, %bo                              %h = linear %c, %wo, %bo2          bo2 = bo + wo bv
+ *   %h = linear %c, %wo, %bo                              %h = linear %c, %wo, %bo2
+ *
+ * with wq2 = wq * scale, bq2 = bq * scale and bo2 = bo + wo bv; the biases bk and bv are gone.
  *
  * Why these hold: a key bias adds q . bk to all scores of a query alike, and softmax does not see what is
  * added to all; probabilities sum to one, so that a value bias comes through attention as it is. */

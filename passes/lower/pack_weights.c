@@ -1,9 +1,9 @@
 /* pack_weights.c: lays the weights of each linear out in the panels that its kernel reads.
  *
- *   %w = const @x.weight : f32[10,4]                               %w = const @x.weight.panel8.N : f32[2,4,8]
- *   %y = linear %x, %w {kernel="linear_f32__scalar"}       ->      %b = const @x.weight.bias.M : f32[16]
- *                                                                  %y = linear %x, %w, %b {kernel=.. panel=8
- * width=10}
+ *   %w = const @x.weight : f32[10,4]                         %w = const @x.weight.panel8.N : f32[2,4,8]
+ *   %y = linear %x, %w {kernel="linear_f32__scalar"}   ->    %b = const @x.weight.bias.M : f32[16]
+ *                                                            %y = linear %x, %w, %b
+ *                                                                 {kernel=.. panel=8 width=10}
  *
  * A panel holds `panel` outputs side by side for each input: packed[p][k][i] = weight[p * panel + i][k], so
  * that the kernel's inner loop reads one vector of outputs per input, in order. Numbers that one instruction

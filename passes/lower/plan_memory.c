@@ -1,8 +1,8 @@
 /* plan_memory.c: gives every value a place in one arena whose size is a polynomial of the call's sizes.
  *
- *   graph @main(...) level=lowered {                              graph @main(...) level=lowered
- * arena{per_token=96 ..} { %y = linear %x, %w, %b {kernel=..} : f32[S,8]        ->       %y = linear %x, %w,
- * %b {kernel=.. offset=[64]} : f32[S,8]
+ *   graph @main(...) level=lowered {                 graph @main(...) level=lowered
+ *                                                       arena{per_token=96 ..} {
+ *     %y = linear %x, %w, %b {kernel=..}       ->      %y = linear %x, %w, %b {kernel=.. offset=[64]}
  *
  * Three regions: values with one factor S (bytes a token), without symbols (bytes a text), with two factors S
  * (bytes a pair of tokens); an offset counts in the same unit, so that it holds for any number of tokens.

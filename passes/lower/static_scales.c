@@ -5,12 +5,15 @@
  * not be symmetric (what GELU leaves begins at -0.17 and would waste half of the codes), and a zero point
  * need not be a code, since what it adds to a sum is a constant of the bias.
  *
- * granularity=tensor  one step and zero point for all columns
- * granularity=channel every column (input channel) has its own range, whose middle is its zero point (Wei et
- * al., "Outlier Suppression+", arXiv:2304.09145), and a step (r^a / w^(1-a)) of its half range r and largest
- * weight w, as SmoothQuant has it (Xiao et al., arXiv:2211.10438): the steps are factors of the weights, so
- * nothing is computed for them at run time. The a is chosen for each value: that for which the rounding of
- * activations and of weights together, taken as noise of step^2 / 12, puts least into the sums. */
+ *   granularity=tensor   one step and zero point for all columns
+ *   granularity=channel  every column (input channel) has its own range, whose middle is its zero point
+ *                        (Wei et al., "Outlier Suppression+", arXiv:2304.09145), and a step
+ *                        (r^a / w^(1-a)) of its half range r and largest weight w, as SmoothQuant has it
+ *                        (Xiao et al., arXiv:2211.10438)
+ *
+ * These steps are factors of the weights, so nothing is computed for them at run time. The a is chosen for
+ * each value: that for which the rounding of activations and of weights together, taken as noise of
+ * step^2 / 12, puts least into the sums. */
 #include "passes/whittle/calibrate.h"
 #include "narrow.h"
 #include <math.h>

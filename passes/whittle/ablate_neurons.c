@@ -4,8 +4,9 @@
  * in the model. The ranking is that of `bertc rank-neurons`; neurons=0.17,3.5 names them instead, and then
  * to=zero alone needs no data.
  *
- *   %h = layernorm %r, %g, %b          ->      %h = layernorm %r, %g2, %b2       g2 and b2 of the neuron: 0,
- * and 0 or its mean
+ *   %h = layernorm %r, %g, %b          ->      %h = layernorm %r, %g2, %b2
+ *
+ * where g2 of the neuron is 0, and b2 is 0 or its mean.
  *
  * Nothing gets smaller: a neuron that is a constant still has its column. */
 #include "affine.h"

@@ -1,17 +1,14 @@
 /* affine.c: see affine.h.
  *
- *   %h = layernorm %r, %g, %b                     %h = layernorm %r, %g2, %b2            g2 = g * scale, b2 =
- * b * scale + shift
- *
- *   %h = linear %x, %w, %c                        %h = linear %x, %w2, %c2               w2 = M w, c2 = M c +
- * shift
- *
- *   %y = linear %h, %w, %c              ->        %y = linear %h, %w2, %c2               w2 = w M, c2 = c + w
- * shift
- *
- *   %y = tanh %h                                  %m = mul %h, %scale                    or  %d = linear %h,
- * %V %s = add %m, %shift                        %p = linear %d, %Vt, %minus_shift %y = tanh %s %s = sub %h,
- * %p
+ *   %h = layernorm %r, %g, %b      ->      %h = layernorm %r, %g2, %b2
+ *                                               g2 = g * scale, b2 = b * scale + shift
+ *   %h = linear %x, %w, %c         ->      %h = linear %x, %w2, %c2
+ *                                               w2 = M w, c2 = M c + shift
+ *   %y = linear %h, %w, %c         ->      %y = linear %h, %w2, %c2
+ *                                               w2 = w M, c2 = c + w shift
+ *   %y = tanh %h                   ->      %m = mul %h, %scale         or  %d = linear %h, %V
+ *                                          %s = add %m, %shift             %p = linear %d, %Vt, %minus_shift
+ *                                          %y = tanh %s                    %s = sub %h, %p
  *
  * M is the diagonal of scale, or I - V'V. Weights are changed only where they are f32: rounding a product to
  * f16 would cost more than the op saves. */

@@ -8,13 +8,15 @@
  *   return hidden=%h3
  *
  *   top, bottom    the last, the first layers go
- *   even, odd      every second layer goes, from the last downwards. Layers count from 0 here as everywhere
- * in bertc; the paper counts from 1, so its odd-alternate dropping is `even` symmetric      the middle ones
- * go; of an odd number of layers that stay, the first ones have one more contribution   those whose output is
- * most like their input: the mean over the texts of `data` of the cosine between the two at [CLS], as in the
- * paper, or with tokens=all the mean over all tokens, for taggers and embedders layers=0,2     no strategy:
- * these stay The numbers of layers, in origins and in other passes' options, remain those of the checkpoint.
- */
+ *   even, odd      every second layer goes, from the last downwards. Layers count from 0 here as
+ *                  everywhere in bertc; the paper counts from 1, so its odd-alternate dropping is `even`
+ *   symmetric      the middle ones go; of an odd number of layers that stay, the first ones have one more
+ *   contribution   those whose output is most like their input: the mean over the texts of `data` of the
+ *                  cosine between the two at [CLS], as in the paper, or with tokens=all the mean over all
+ *                  tokens, for taggers and embedders
+ *   layers=0,2     no strategy: these stay
+ *
+ * The numbers of layers, in origins and in other passes' options, remain those of the checkpoint. */
 #include "layers.h"
 #include "calibrate.h"
 #include <stdlib.h>

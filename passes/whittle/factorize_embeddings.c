@@ -3,9 +3,10 @@
  * parametrisation of embeddings in Lan et al.: "ALBERT", 2020, section 3.1, but computed from a trained
  * table.
  *
- *   %x = embed %w, %ids : f32[S,384]              %e = embed %w2, %ids : f32[S,128]          w2 = w V
- * [30522,128]
- *                                         ->      %x = linear %e, %v : f32[S,384]            v = V [384,128]
+ *   %x = embed %w, %ids : f32[S,384]      ->      %e = embed %w2, %ids : f32[S,128]
+ *                                                 %x = linear %e, %v : f32[S,384]
+ *
+ * with w2 = w V [30522,128] and v = V [384,128].
  *
  * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right
  * singular vectors of w. A decoder that shares the table (masked language models) goes through the same

@@ -14,9 +14,10 @@
  * layers=0,2,5 names the layers, layers=all (as when nothing is said) takes all, and layers=auto those where
  * it does not hurt:
  *
- *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together: as
- * long as it is, the layer leaves that alone had the highest loss by=cosine      on any texts: the layer's
- * output has a mean cosine of at least `cosine` (0.999) with what it was, over all tokens
+ *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together:
+ *                  as long as it is, the layer leaves that alone had the highest loss
+ *   by=cosine      on any texts: the layer's output has a mean cosine of at least `cosine` (0.999) with
+ *                  what it was, over all tokens
  *
  * The scores are computed as before; what a selection can save is behind them (docs/performance.md). */
 #include "prune.h"

@@ -4,9 +4,10 @@
  *
  *   z-score           (x - mean) / standard deviation, column by column
  *   min-max           (x - least) / (largest - least)
- *   all-but-the-top   x - mean without its parts along the D largest principal components (Mu, Viswanath,
- * "All-but-the-Top", 2018); components=D, a hundredth of the width when not given; fewer than there are rows,
- * whose differences have no more directions unit              x / |x|, which needs no data
+ *   all-but-the-top   x - mean without its parts along the D largest principal components (Mu,
+ *                     Viswanath, "All-but-the-Top", 2018). components=D; not given: a hundredth of the
+ *                     width. D is less than the number of rows, whose differences have no more directions
+ *   unit              x / |x|, which needs no data
  *
  *   %e = pool %h {mode=mean} : f32[8]             %p = pool %h {mode=mean} : f32[8]
  *   return embedding=%e                    ->     %m = mul %p, %scale : f32[8]

@@ -1,13 +1,16 @@
 /* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like
  * afterwards is left to the passes.
  *
- *   by=magnitude    |rows of the last linear in| * |columns of out|, of a gated network also * |rows of the
- * gate|: how much a unit can say, without data
- *   by=activation   root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does say on
- * data by=reconstruction   how well the others can do its work (prune_refit.c) by=accuracy     how much the
- * loss on labelled data grows without it: accuracy cannot tell changes as small as these apart The first two
- * are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen Heads Really
- * Better than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
+ *   by=magnitude        |rows of the last linear in| * |columns of out|, of a gated network also
+ *                       * |rows of the gate|: how much a unit can say, without data
+ *   by=activation       root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does
+ *                       say on data
+ *   by=reconstruction   how well the others can do its work (prune_refit.c)
+ *   by=accuracy         how much the loss on labelled data grows without it: accuracy cannot tell changes
+ *                       as small as these apart
+ *
+ * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen
+ * Heads Really Better than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
 #include "prune.h"
 #include <math.h>
 #include <stdlib.h>

@@ -10,12 +10,15 @@
  * trained with (leaving it out as well costs up to 5 points of accuracy more, of one block of a MiniLM on
  * SST-2).
  *
- *   by=accuracy     one after another, the block without which accuracy on labelled data is highest (then the
- * loss least), all that are left being measured anew each time: so those whose removal raises accuracy go
- * first. Without keep= and share= it ends when nothing better is to be had by=activation   the block that
- * adds least to what goes around it: |block(x)|^2 / |x|^2 over all tokens of the data by=magnitude |weights
- * of the linear that ends it| * |weights of the one before|, without data blocks=         0.attention,3.ffn:
- * these keep=N: N blocks are left of the whole encoder; share=X: that share. */
+ *   by=accuracy     one after another, the block without which accuracy on labelled data is highest (then
+ *                   the loss least). All that are left are measured anew each time, so those whose removal
+ *                   raises accuracy go first. Without keep= and share= it ends when nothing gets better
+ *   by=activation   the block that adds least to what goes around it: |block(x)|^2 / |x|^2 over all tokens
+ *                   of the data
+ *   by=magnitude    |weights of the linear that ends it| * |weights of the one before|, without data
+ *   blocks=         0.attention,3.ffn: these
+ *   keep=N          N blocks are left of the whole encoder
+ *   share=X         that share of all blocks is left */
 #include "prune.h"
 #include <math.h>
 #include <stdlib.h>

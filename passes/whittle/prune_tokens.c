@@ -7,8 +7,8 @@
  *
  *   %p = softmax %s                                    %p = softmax %s
  *   %c = .. matmul %p, %v .. : f32[S,8]                %c = .. matmul %p, %v .. : f32[S,8]
- *   %h = linear %c, %w, %b : f32[S,8]         ->       %r = received %q, %k {heads=2 pack=none scale=0.5} :
- * f32[S,2] %y = add %h, %x : f32[S,8]                         %t = thin %r {symbol=1 share=0.5} : i32[S1]
+ *   %h = linear %c, %w, %b : f32[S,8]         ->       %r = received %q, %k {heads=2 pack=none}
+ *   %y = add %h, %x : f32[S,8]                         %t = thin %r {symbol=1 share=0.5} : i32[S1]
  *   return hidden=%y                                   %c1 = gather %c, %t : f32[S1,8]
  *                                                      %x1 = gather %x, %t : f32[S1,8]
  *                                                      %h = linear %c1, %w, %b : f32[S1,8]

@@ -1,24 +1,28 @@
 /* sparsify.c: `sparsify{sparsity=0.9}` makes zeros in the weights of the linears in an encoder's layers, for
  * kernels that leave them out.
  *
- *   %w = const @layer.0.ffn.in.weight : f32[1536,384]      %w2 = const @layer.0.ffn.in.weight.sparse.N :
- * f32[1536,384] %y = linear %x, %w, %b                            ->   %y = linear %x, %w2, %b
+ *   %w = const @ffn.in.weight             ->      %w2 = const @ffn.in.weight.sparse.N
+ *   %y = linear %x, %w, %b                        %y = linear %x, %w2, %b
  *
- *   structure=unstructured   weight by weight, as Zafrir et al., "Prune Once for All", arXiv:2111.05754, and
- * Kuznedelev et al., "CAP", arXiv:2210.09223, leave them structure=1x4            four neighbouring inputs of
- * an output live or die together: what an instruction multiplies at once structure=4x1            four
- * neighbouring outputs of an input structure=rows           all of an output scope=matrix             each
- * matrix to that sparsity; scope=model: all of them together, the least weights wherever they are
+ *   structure=unstructured   weight by weight, as Zafrir et al., "Prune Once for All", arXiv:2111.05754,
+ *                            and Kuznedelev et al., "CAP", arXiv:2210.09223, leave them
+ *   structure=1x4            four neighbouring inputs of an output live or die together: what an
+ *                            instruction multiplies at once
+ *   structure=4x1            four neighbouring outputs of an input
+ *   structure=rows           all of an output
+ *   scope=matrix             each matrix to that sparsity
+ *   scope=model              all of them together, the least weights wherever they are
  *
  * The least go: by magnitude or, with data=FILE, by |w| times the root mean square of the input that it
  * multiplies over the texts (Sun et al., "A Simple and Effective Pruning Approach for Large Language Models"
  * (Wanda), arXiv:2306.11695). Zeros that are there count.
  *
- *   refit=yes                what stays of an output does the work of what goes, by least squares on data=
- * (sparsify_fit.c, with the equations), its bias included; which go is told by what the error grows by
- *   steps=N                  in N steps (4): each takes the same share of what is left, and chooses by the
- * weights that were fitted before ridge=X                  how strongly weights are held where they were
- * (0.01) */
+ *   refit=yes   what stays of an output does the work of what goes, by least squares on data=
+ *               (sparsify_fit.c, with the equations), its bias included; which go is told by what the
+ *               error grows by
+ *   steps=N     in N steps (4): each takes the same share of what is left, and chooses by the weights that
+ *               were fitted before
+ *   ridge=X     how strongly weights are held where they were (0.01) */
 #include "sparsify.h"
 #include "passes/lower/narrow.h"
 #include "passes/rewrite.h"
