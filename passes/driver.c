@@ -103,8 +103,7 @@ static bool file_prefix(const char *path, char *command)
 	return good;
 }
 
-/* Leaves the module as it was before the pass, with the command that makes it fail again as the first line.
- */
+/* Leaves the module as it was before the pass, its first line the command that makes it fail again. */
 static void driver_leave_failure(Driver *d, const PassItem *item)
 {
 	const char *path = d->options->failure_path;

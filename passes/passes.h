@@ -47,14 +47,13 @@ typedef struct OutputScore {
 /* What all passes of a build share. */
 typedef struct PassEnv {
 	uint32_t isa; /* bits of Isa of the target CPU; before a module is split, those that all of them have */
-	const CpuTarget
-		*cpus;       /* a program for several: the first PASS_SPLITS makes a graph for each, in this order */
-	int32_t ncpus;   /* 0: one CPU, isa */
-	const char *cpu; /* set for passes on a graph for one CPU: its name */
-	const struct TuneTable
-		*tune;          /* what lower and chain-rows ask before they take their defaults; NULL: nothing */
-	int32_t max_tokens; /* longest text the program takes */
-	int32_t threads;    /* 0: any */
+	/* A program for several: the first PASS_SPLITS makes a graph for each, in this order. */
+	const CpuTarget *cpus;
+	int32_t ncpus;                /* 0: one CPU, isa */
+	const char *cpu;              /* set for passes on a graph for one CPU: its name */
+	const struct TuneTable *tune; /* lower and chain-rows ask it before they take defaults; NULL: none */
+	int32_t max_tokens;           /* longest text the program takes */
+	int32_t threads;              /* 0: any */
 	/* For passes that learn from data; NULL where there is no tokenizer or nobody who compiles (bertc opt).
 	 * Both run the first graph of the module, which they use up, as compiled code of this machine over the
 	 * first `limit` (0: all) texts of a file. False and messages on error. */
@@ -220,11 +219,10 @@ void ledger_print(const Ledger *, FILE *); /* aligned table, notes beneath */
 char *ledger_json(const Ledger *);         /* malloc'd */
 
 /* ---- expose_layers.c: the insides of an encoder, for the inspector --------------------------- */
-/* Columns of the one output that is left: `width` of the layer's input and output, heads*size of its q and k.
- */
+/* Columns of the one output that is left: `width` of the layer's input and output, heads*size of its q, k. */
 typedef struct ExposedLayer {
-	int32_t number, width, heads,
-		size;                    /* heads 0: its attention is not recognised, or is more than q and k */
+	int32_t number, width;
+	int32_t heads, size;         /* heads 0: its attention is not recognised, or is more than q and k */
 	double scale;                /* probabilities are softmax(q k^T scale) */
 	int64_t input, output, q, k; /* the first column of each */
 } ExposedLayer;
@@ -344,8 +342,7 @@ bool tune_key_linear(const Node *, const char *cpu, TuneRow *key);
 bool tune_key_chain(const Node *first, const Node *end, const char *cpu, TuneRow *key);
 /* The last row that answers; NULL: none. */
 const TuneRow *tune_find(const TuneTable *, const TuneRow *key);
-/* What the cost model proposes to time, the usual one first; returns how many. cache_bytes: of a core's L2.
- */
+/* What the cost model proposes to time, the usual one first; returns how many. cache_bytes: a core's L2. */
 int32_t tune_kernels(
 	const TuneRow *key, const KernelInfo *usual, const KernelInfo *kernels[TUNE_CANDIDATES_MAX]);
 int32_t tune_rows(const TuneRow *key, int64_t usual, int64_t cache_bytes, int64_t rows[TUNE_CANDIDATES_MAX]);

@@ -199,8 +199,7 @@ static int preset_find(const char *name)
 	return name[0] == 'O' && name[1] >= '0' && name[1] < '0' + LEVELS && !name[2] ? name[1] - '0' : -1;
 }
 
-/* Adds the passes of a preset: either those that make code, as far as they are not there yet, or all others.
- */
+/* Adds the passes of a preset: either those that make code, as far as they are missing, or all others. */
 static bool add_names(Parser *p, const char *list, bool code)
 {
 	char names[512];

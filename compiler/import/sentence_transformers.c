@@ -119,7 +119,8 @@ static bool read_dense(SbertReader *r, const char *folder)
 
 static bool no_module(SbertReader *r, const char *folder)
 {
-	(void)r, (void)folder;
+	(void)r;
+	(void)folder;
 	return true;
 }
 

@@ -1,5 +1,4 @@
-/* calibrate.h: what passes ask of the compiler while a model is built: to run a changed copy of it over data.
- */
+/* calibrate.h: what passes ask of the compiler while a model is built: to run changed copies on data. */
 #ifndef BERTC_CALIBRATE_RUN_H
 #define BERTC_CALIBRATE_RUN_H
 #include "compiler/support/files.h"

@@ -14,8 +14,7 @@ typedef struct Texts {
 	int64_t *offsets;
 } Texts;
 
-/* Where a text may end, the end of the graph last: the layers that it has run there, and what lies in front.
- */
+/* Where a text may end, the end of the graph last: how many layers it has run there, and the ops in front. */
 typedef struct Ends {
 	const Graph *graph;
 	int32_t count;

@@ -15,8 +15,7 @@ Closeness metric_closeness(const double *reference, const float *x, int64_t n);
 /* Cosine of two float vectors; 0 when one of them is all zeros. */
 double metric_cosine(const float *a, const float *b, int64_t n);
 
-/* Spearman's rank correlation, ties at their mean rank. NaN for fewer than two or when one side is constant.
- */
+/* Spearman's rank correlation, ties at their mean rank. NaN for fewer than two numbers or a constant side. */
 double metric_spearman(const double *a, const double *b, int32_t n);
 
 /* The q-quantile (0 to 1) of n sorted numbers, linear between neighbours. */

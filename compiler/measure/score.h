@@ -15,8 +15,7 @@ typedef struct Score {
 	double loss;       /* mean cross-entropy of the gold labels; where there are none, minus value */
 	int64_t right, of; /* accuracy */
 	SpanCounts spans;  /* entity F1 */
-	int32_t
-		truncated; /* texts that were cut at max_tokens, as far as tokens tell: those of exactly the limit */
+	int32_t truncated; /* texts of max_tokens tokens: they were cut, as far as tokens tell */
 } Score;
 
 /* What one row of the data adds to a figure. */
@@ -49,8 +48,7 @@ bool score_metric(const Scored *, const Dataset *, const char *path, Metric *, D
  * not. */
 bool score_program(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit,
 	const char *progress, Score *scores, Diag *);
-/* The same, and what each row of the data adds, the scored rows of an output one after another: the caller's.
- */
+/* The same, and what each row of the data adds, the scored rows of each output in turn: the caller's. */
 bool score_program_rows(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit,
 	const char *progress, Score *scores, RowScore *rows, Diag *);
 /* The figure of some rows, by their numbers; NULL: of the first n. A number may stand several times, as in a

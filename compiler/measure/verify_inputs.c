@@ -1,5 +1,4 @@
-/* verify_inputs.c: inputs from lines of text through the program's tokenizer, or from the ids that they give.
- */
+/* verify_inputs.c: inputs from lines of text through the program's tokenizer, or from ids that they give. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

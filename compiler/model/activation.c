@@ -45,7 +45,8 @@ static Value *sigmoid(Builder *b, Value *x, const char *origin)
 
 static Value *identity(Builder *b, Value *x, const char *origin)
 {
-	(void)b, (void)origin;
+	(void)b;
+	(void)origin;
 	return x;
 }
 

@@ -40,8 +40,7 @@ void builder_made_by(Builder *b, const Value *value, const char *stem)
 	b->maker = stem;
 }
 
-/* The module that makes what a linear reads (a pooler: the first row of it); NULL: not one that has scales.
- */
+/* The module that makes what a linear reads (a pooler: its first row); NULL: not one that has scales. */
 static const char *maker_of(const Builder *b, const Value *x)
 {
 	if (x->node && x->node->op == OP_POOL)

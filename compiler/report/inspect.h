@@ -50,8 +50,7 @@ typedef struct Measurer {
  * another: what curve.h measures, as JSON. *curve stays NULL where no text ends early or the data has no
  * labels for it. */
 bool measure_curve(Measurer *, const Module *, json_t **curve, Diag *);
-/* Fills score and latency_ms of the row for a program made of the module as it is; the module stays as it is.
- */
+/* Fills score and latency_ms of the row for a program made of the module, which stays as it is. */
 bool measure_program(Measurer *, const Module *, LedgerRow *, Diag *);
 /* The same for a pass's row: one that changed nothing, and those from lower on, have the figures of the row
  * before. Nothing without data. */

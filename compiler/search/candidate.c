@@ -173,8 +173,7 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 	candidate_score(search, candidate);
 }
 
-/* What a process did not finish stays as it is, not built; but that there are no more processes is no answer.
- */
+/* What a process did not finish stays as it is, not built; but a lack of processes is no answer. */
 static bool wait_one(Diag *diag)
 {
 	int status;

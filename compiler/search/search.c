@@ -178,8 +178,7 @@ static bool same_kind(const char *a, const char *b)
 	return n == (end_b ? (size_t)(end_b - b) : 0) && !memcmp(a, b, n);
 }
 
-/* True when it is time for a level: the milder ones of its kind are known, and none of them is beyond hope.
- */
+/* True when it is time for a level: the milder ones of its kind are known, and none is beyond hope. */
 static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t level)
 {
 	const Move *move = &s->moves[m];

@@ -30,10 +30,10 @@ typedef struct Candidate {
 	int8_t level[MOVES_MAX];
 	bool built; /* false: a pass or the build refused it */
 	Cost cost;
-	double ms; /* of a text, measured; 0: not */
-	double expected, expected_time,
-		expected_bytes; /* predicted when it was chosen: figure on the search share, cost */
-	RowScore *rows;     /* of each row of the data */
+	double ms;                            /* of a text, measured; 0: not */
+	double expected;                      /* figure on the search share, predicted when it was chosen */
+	double expected_time, expected_bytes; /* its cost, likewise */
+	RowScore *rows;                       /* of each row of the data */
 	Score score[SHARE_COUNT];
 	double apart[SHARE_COUNT]; /* share of answers that are not the plain build's */
 	double low, high, error;   /* points lost on all rows: 95 % interval, standard error (bootstrap) */
@@ -127,8 +127,7 @@ void candidate_compare(const Search *, Candidate *);
 /* The scores of all shares, from the rows. */
 void candidate_score(const Search *, Candidate *);
 
-/* journal.c: what was measured, a line a candidate, so that a search that was stopped goes on where it was.
- */
+/* journal.c: what was measured, a line a candidate, so that a stopped search goes on where it was. */
 bool journal_open(Search *, const char *path, Diag *);
 /* Starts from 0; takes a text into a key. */
 uint64_t journal_key(uint64_t key, const char *text);

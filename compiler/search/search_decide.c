@@ -72,8 +72,7 @@ double search_apart(
 	return gold > 0 ? differ / gold : differ > 0;
 }
 
-/* Least squares of points = steepness * apart^2, the variance of points counted being in proportion to apart.
- */
+/* Least squares of points = steepness * apart^2, the variance of points being proportional to apart. */
 void search_fit(Search *s)
 {
 	double lost = steepness_before * weight_before, apart = weight_before;

@@ -21,8 +21,7 @@ bool path_has_suffix(const char *path, const char *suffix)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang the compiler before fstat can refuse it.
- */
+/* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang bertc before fstat can refuse it. */
 static int open_regular(const char *path, struct stat *st, Diag *diag)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

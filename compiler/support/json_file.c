@@ -1,12 +1,10 @@
-/* json_file.c: reading JSON files with limits, and members of objects with their types checked (json_file.h).
- */
+/* json_file.c: reading JSON files with limits, and members of objects of checked types (json_file.h). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "json_file.h"
 
-/* jansson recurses for each level up to 2048 deep; this looks at brackets outside strings before it starts.
- */
+/* jansson recurses for each level up to 2048 deep; this counts brackets outside strings before it starts. */
 static bool depth_is_sane(const char *text, size_t bytes)
 {
 	int depth = 0;

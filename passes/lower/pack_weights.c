@@ -81,8 +81,7 @@ static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int l
 	return to;
 }
 
-/* The sum of each output's codes, for kernels that multiply unsigned codes and must take the shift out again.
- */
+/* The sum of each output's codes, for kernels that multiply unsigned codes and must take the shift out. */
 static Tensor *sum_codes(Graph *graph, const Tensor *weight, int64_t count)
 {
 	Tensor *to = tensor_derived(graph, weight, "sums", type_numbers(DT_I32, 1, &count));

@@ -223,8 +223,11 @@ static bool score_all(Graph *graph, const StaticInput *inputs, int32_t count, do
 		if (!strcmp(probe.graph->outputs[i].name, head))
 			probe.graph->outputs[0] = probe.graph->outputs[i];
 	probe.graph->noutputs = 1;
-	const bool good = quantize_all(probe.graph, &probe, inputs, count, &quiet)
-		&& (graph_sweep(probe.graph), true) && probe_score(&probe, &scores, run);
+	bool good = quantize_all(probe.graph, &probe, inputs, count, &quiet);
+	if (good) {
+		graph_sweep(probe.graph);
+		good = probe_score(&probe, &scores, run);
+	}
 	*score = good ? scores.value : 0;
 	probe_close(&probe);
 	return good;

@@ -163,8 +163,8 @@ static bool want_beyond(Probe *probe, const StaticInput *in, bool mse, Diag *dia
 /* The part of a range to keep, of which beyond[] is what lies past each of the parts. */
 static double part_kept(const double *beyond, bool mse, double share)
 {
-	if (!mse) { /* between the last part with too few numbers past it and the first with too many, straight on
-				 */
+	if (!mse) {
+		/* on the line between the last part with too few numbers past it and the first with too many */
 		double before = 0, part = 1;
 		for (int i = 0; i < PARTS; i++) {
 			if (beyond[i] > share)

@@ -125,8 +125,8 @@ static double relative_cost(const KernelInfo *kernel, const KernelInfo *usual, i
  * timing. */
 static const KernelInfo *next_cheapest(const TuneRow *key, const KernelInfo *const *kernels, int32_t count)
 {
-	double least = 1.25; /* the model is no better than that: it ranks 12x32 behind 8x48, which measured alike
-						  */
+	/* the model is no better than that: it ranks 12x32 behind 8x48, which measured alike */
+	double least = 1.25;
 	const KernelInfo *best = NULL;
 	for (int32_t i = 0; i < kernel_count; i++) {
 		const KernelInfo *k = &kernel_info[i];

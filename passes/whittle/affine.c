@@ -55,8 +55,7 @@ static bool linear_is_plain(const Node *node)
 
 /* ---- into what makes it ---------------------------------------------------------------------- */
 
-/* Whether the function may be applied to the rows that are pooled instead of to what the pool makes of them.
- */
+/* Whether the function may be applied to the rows that are pooled instead of to what the pool makes. */
 static bool pool_lets_through(const Node *pool, const Affine *affine)
 {
 	bool grows = affine->scale != NULL;

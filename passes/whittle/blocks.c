@@ -67,8 +67,7 @@ bool op_is_elementwise(Op op)
 
 /* ---- feed-forward networks ------------------------------------------------------------------- */
 
-/* The values that a feed-forward network's neurons are elementwise functions of, and all values in between.
- */
+/* The values that a feed-forward network's neurons are elementwise functions of, and all between. */
 typedef struct Neck {
 	Value *at[32]; /* gelu_tanh, the longest activation, has nine ops, and a gate one more */
 	int32_t count;
@@ -168,8 +167,7 @@ static bool find_halves(const Graph *graph, Layer *layer, Value *in, Value *gate
 	return layer->ffn_in != NULL;
 }
 
-/* act(in(x)) or act(in(x)) * gate(x), in and gate linears of their own or one linear whose halves they are.
- */
+/* act(in(x)) or act(in(x)) * gate(x), in and gate linears of their own or halves of one linear. */
 static bool find_neurons(const Graph *graph, Layer *layer, const Neck *neck)
 {
 	const int32_t gate = neck->nsources == 2 ? gate_of(neck) : 1;

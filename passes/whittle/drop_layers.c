@@ -26,7 +26,8 @@ typedef bool StrategyFn(const Layers *, int32_t drop, bool *gone, Graph *, PassR
 
 static bool drop_top(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
-	(void)graph, (void)run;
+	(void)graph;
+	(void)run;
 	for (int32_t i = 0; i < drop; i++)
 		gone[layers->count - 1 - i] = true;
 	return true;
@@ -34,7 +35,9 @@ static bool drop_top(const Layers *layers, int32_t drop, bool *gone, Graph *grap
 
 static bool drop_bottom(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
-	(void)layers, (void)graph, (void)run;
+	(void)layers;
+	(void)graph;
+	(void)run;
 	for (int32_t i = 0; i < drop; i++)
 		gone[i] = true;
 	return true;
@@ -70,7 +73,8 @@ static bool drop_odd(const Layers *layers, int32_t drop, bool *gone, Graph *grap
 
 static bool drop_symmetric(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
-	(void)graph, (void)run;
+	(void)graph;
+	(void)run;
 	int32_t first = (layers->count - drop + 1) / 2;
 	for (int32_t i = 0; i < drop; i++)
 		gone[first + i] = true;

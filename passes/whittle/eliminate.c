@@ -6,8 +6,7 @@
  *   cost = tr(W_P (H^-1_PP)^-1 W_P^T)    W -= W_P (H^-1_PP)^-1 H^-1_P    H^-1 -= H^-1_P^T (H^-1_PP)^-1 H^-1_P
  *
  * Everything large is one thing: A -= F R with R of a few rows. Products and sums are rounded one after the
- * other (-ffp-contract=off), so that the results do not depend on the vectors of the machine that runs bertc.
- */
+ * other (-ffp-contract=off), so that results do not depend on the vectors of the machine that runs bertc. */
 #include "eliminate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -142,8 +141,7 @@ void covariance_close(Covariance *c)
 
 /* ---- inverses -------------------------------------------------------------------------------- */
 
-/* A small matrix [n,n], symmetric and positive definite, by Gauss and Jordan in place; false when it is not.
- */
+/* A small matrix [n,n], symmetric and positive definite, by Gauss and Jordan in place; false: it is not. */
 static bool invert_small(double *a, int64_t n)
 {
 	for (int64_t p = 0; p < n; p++) {

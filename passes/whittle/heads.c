@@ -2,8 +2,7 @@
  * caller to compute.
  *
  *   return logits=%l                   ->      %n = concat %q0, %k0, %q1, %k1 {axis=1} : f32[S,32]
- *                                              return attention=%n
- */
+ *                                              return attention=%n */
 #include "calibrate.h"
 
 bool heads_expose(Graph *graph, const char *pass, HeadMap *map, Diag *diag)

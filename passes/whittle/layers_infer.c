@@ -106,8 +106,7 @@ static void sort_by_position(const Finder *f, Node **body, int32_t count)
 	}
 }
 
-/* Leaves in the body what depends on `around`: a bias or a mask that is computed there belongs to no layer.
- */
+/* Leaves in the body what depends on `around`: a bias or mask computed there belongs to no layer. */
 static int32_t keep_dependent(Finder *f, const Value *around, Node **body, int32_t count)
 {
 	int32_t kept = 0;

@@ -2,8 +2,7 @@
  * Belinkov, Bau, Glass: "What Is One Grain of Sand in the Desert?", 2019.
  *
  *   return logits=%l                   ->      %n = concat %h0, %h1 {axis=1} : f32[S,16]
- *                                              return neurons=%n
- */
+ *                                              return neurons=%n */
 #include "calibrate.h"
 
 bool neurons_expose(Graph *graph, const char *pass, Neurons *neurons, Diag *diag)

@@ -104,7 +104,8 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 
 static bool z_score(Graph *graph, const Moments *m, int64_t components, Affine *affine, PassRun *run)
 {
-	(void)components, (void)run;
+	(void)components;
+	(void)run;
 	double *scale = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *scale),
 		   *shift = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *shift);
 	const double n = (double)m->rows;
@@ -121,7 +122,8 @@ static bool z_score(Graph *graph, const Moments *m, int64_t components, Affine *
 
 static bool min_max(Graph *graph, const Moments *m, int64_t components, Affine *affine, PassRun *run)
 {
-	(void)components, (void)run;
+	(void)components;
+	(void)run;
 	double *scale = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *scale),
 		   *shift = mem_alloc(graph->module->mem, (size_t)m->width * sizeof *shift);
 	for (int64_t i = 0; i < m->width; i++) {

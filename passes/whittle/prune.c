@@ -72,7 +72,9 @@ static double unit_magnitude(const Group *group, int32_t unit)
 
 static bool score_magnitude(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
 {
-	(void)graph, (void)name, (void)run;
+	(void)graph;
+	(void)name;
+	(void)run;
 	for (int32_t g = 0; g < groups->count; g++) {
 		Group *group = &groups->at[g];
 		for (int32_t u = 0; u < group->count; u++)

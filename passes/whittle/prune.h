@@ -54,8 +54,7 @@ struct Variant {
 	const void *what;
 	const bool *units;
 };
-/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last`.
- */
+/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, up to `last`. */
 Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);
 /* The score of each variant on the labelled data of option `data`, and of the graph itself unless base is
  * NULL. */

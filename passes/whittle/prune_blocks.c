@@ -85,7 +85,8 @@ static void candidate_remove(Graph *graph, Candidate *candidate, PassRun *run)
 
 static bool score_magnitude(Graph *graph, Candidates *all, PassRun *run)
 {
-	(void)graph, (void)run;
+	(void)graph;
+	(void)run;
 	for (int32_t i = 0; i < all->count; i++) {
 		const Tensor *in = value_tensor(all->at[i].in->args[1]),
 					 *out = value_tensor(all->at[i].block->out->args[1]);
@@ -136,7 +137,8 @@ static void remove_least(Graph *graph, Candidates *all, int64_t count, PassRun *
 
 static Value *without_block(const Probe *probe, Value *old, const Variant *variant, Diag *diag)
 {
-	(void)old, (void)diag;
+	(void)old;
+	(void)diag;
 	return probe_value(probe, variant->what);
 }
 

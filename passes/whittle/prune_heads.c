@@ -15,8 +15,7 @@
 #include "prune.h"
 #include <string.h>
 
-/* The value that v is a multiple of: a scalar factor may stand between a linear and the split of its heads.
- */
+/* The value that v is a multiple of: a scalar factor may stand between a linear and the split of heads. */
 static const Value *without_factor(const Value *v)
 {
 	while (value_is(v, OP_MUL) || value_is(v, OP_DIV))

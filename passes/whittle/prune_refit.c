@@ -150,8 +150,7 @@ static bool remove_marked(Refit *refit, const UnitName *name, PassRun *run)
 
 /* ---- the weights ----------------------------------------------------------------------------- */
 
-/* W' over all units, zero at those that are gone, and b' = b + (W - W') E[x]; slicing is left to the caller.
- */
+/* W' over all units, zero at those that are gone, and b' = b + (W - W') E[x]; the caller slices. */
 static void set_weights(Graph *graph, const Refit *refit)
 {
 	const Elimination *e = &refit->elimination;

@@ -15,8 +15,8 @@ typedef struct SparseMatrix {
 	bool *gone;    /* of each weight: it is to be zero */
 	float *fitted; /* refit: the weights that do the work of those that are gone; NULL: tensor's */
 	double *moved; /* refit: what goes to each output's bias */
-	double error,
-		whole; /* refit: mean square over the data of what the linear makes otherwise, and of what it makes */
+	double error;  /* refit: mean square over the data of what the linear makes otherwise */
+	double whole;  /* and of what it makes */
 } SparseMatrix;
 
 /* The weights that live or die together: high rows by wide columns, those at the border fewer. */
