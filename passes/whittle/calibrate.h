@@ -60,6 +60,9 @@ bool observe_layer_cosines(Graph *, const Layers *, bool all_tokens, double *cos
 Value *emit_cosine(Graph *, Value *a, Value *b, bool all_tokens, Diag *);
 /* Mean square of each column of f32[S,n] values, over all tokens: their n's one after another. */
 bool observe_squares(Graph *, Value *const *values, int32_t count, double *means, PassRun *);
+/* A copy of `node` at the end of the graph, which reads args; map[] tells the copy's results by the ids of
+ * the node's (variants.c). */
+void node_clone(Graph *, const Node *, Value **args, Value **map);
 /* What `output` becomes when `old` becomes `by`: copies of all nodes in between, the last of which is `last`
  * (variants.c). */
 Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);

@@ -13,7 +13,7 @@
  * Goldberg, Ravfogel, 2022) all up to the first bias that differs, of heads on one trunk (CERBERUS, 2021) the
  * trunk. Weights that differ in nothing are the same constant. What only one task needs gets the task's name
  * in front of its origin. A program runs what the outputs need that are asked of it. */
-#include "passes/rewrite.h"
+#include "calibrate.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,15 +43,9 @@ static bool append(Graph *graph, const Graph *from, PassRun *run)
 		map[from->inputs[i]->id] = graph->inputs[i];
 	for (const Node *node = from->first; node; node = node->next) {
 		Value *args[ARGS_MAX];
-		Type types[RESULTS_MAX];
 		for (int32_t i = 0; i < node->nargs; i++)
 			args[i] = map[node->args[i]->id];
-		for (int32_t i = 0; i < node->nresults; i++)
-			types[i] = node->results[i]->type;
-		const Node *copy = graph_insert_typed(
-			graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
-		for (int32_t i = 0; i < node->nresults; i++)
-			map[node->results[i]->id] = copy->results[i];
+		node_clone(graph, node, args, map);
 	}
 	for (int32_t i = 0; i < from->noutputs; i++)
 		graph_add_output(graph, from->outputs[i].name, map[from->outputs[i].value->id]);

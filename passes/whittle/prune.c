@@ -355,7 +355,7 @@ static void slice_rows(Graph *graph, const Group *group, int32_t k)
 		slice_argument(graph, linear, i, 0, gone, left);
 }
 
-void group_slice(Graph *graph, const Group *group)
+static void group_slice(Graph *graph, const Group *group)
 {
 	const int64_t columns = group->out->args[1]->type.dim[1].plus;
 	bool *gone = mem_alloc(graph->module->mem, (size_t)columns * sizeof *gone);
@@ -365,7 +365,7 @@ void group_slice(Graph *graph, const Group *group)
 	slice_argument(graph, group->out, 1, 1, gone, columns - marked);
 }
 
-void group_note(const Group *group, const UnitName *name, PassRun *run)
+static void group_note(const Group *group, const UnitName *name, PassRun *run)
 {
 	char text[256] = "";
 	size_t used = 0;
@@ -374,4 +374,21 @@ void group_note(const Group *group, const UnitName *name, PassRun *run)
 			used += (size_t)snprintf(text + used, sizeof text - used, " %d", u);
 	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number,
 		group->count - group->ngone, group->count, name->one, text, used >= sizeof text - 16 ? " .." : "");
+}
+
+bool groups_remove(Graph *graph, const Groups *groups, const UnitName *name,
+	void (*fit)(Graph *, const Group *), PassRun *run)
+{
+	for (int32_t g = 0; g < groups->count; g++) {
+		const Group *group = &groups->at[g];
+		group_note(group, name, run);
+		if (!group->ngone)
+			continue;
+		group_slice(graph, group);
+		fit(graph, group);
+		run->changes += group->ngone;
+	}
+	if (run->changes)
+		graph_sweep(graph);
+	return graph_retype(graph, run->diag);
 }

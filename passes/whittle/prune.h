@@ -39,10 +39,9 @@ bool groups_refit(
 	Graph *, const Groups *, bool marked, int64_t keep, int64_t drop, const UnitName *, PassRun *);
 /* The importance of each unit by option by=. False and messages on error. */
 bool groups_score(Graph *, const Groups *, const UnitName *, PassRun *);
-/* Takes the marked units out of the weights: new constants; types and shapes are the caller's. */
-void group_slice(Graph *, const Group *);
-/* Says which are gone. */
-void group_note(const Group *, const UnitName *, PassRun *);
+/* Takes the marked units out of the weights, as new constants, and says which are gone. `fit` puts the shapes
+ * of a group right that lost units. False and messages on error. */
+bool groups_remove(Graph *, const Groups *, const UnitName *, void (*fit)(Graph *, const Group *), PassRun *);
 
 /* ---- variants.c: scores of graphs that differ in one place ----------------------------------- */
 typedef struct Variant Variant;
@@ -54,8 +53,6 @@ struct Variant {
 	const void *what;
 	const bool *units;
 };
-/* What `output` becomes when `old` becomes `by`: copies of all nodes in between, up to `last`. */
-Value *clone_behind(Graph *, const Node *last, const Value *old, Value *by, Value *output);
 /* The score of each variant on the labelled data of option `data`, and of the graph itself unless base is
  * NULL. */
 bool variants_score(Graph *, const Variant *, int32_t count, OutputScore *, OutputScore *base, PassRun *);

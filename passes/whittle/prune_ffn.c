@@ -31,8 +31,9 @@ static Group neurons_of(Layer *layer)
 }
 
 /* The slices that part what one linear makes into what is activated and its gate. */
-static void set_halves(const Group *group)
+static void set_halves(Graph *graph, const Group *group)
 {
+	(void)graph;
 	const int64_t left = group->count - group->ngone;
 	for (int32_t i = 0; i < 2 && group->layer->half[i]; i++) {
 		Attrs *attr = &group->layer->half[i]->attr;
@@ -56,18 +57,5 @@ bool pass_prune_ffn(Graph *graph, PassRun *run)
 			pass_note(run, NULL, "layer %d has no feed-forward network", layer->number);
 		}
 	}
-	if (!groups_choose(graph, &groups, &name, run))
-		return false;
-	for (int32_t g = 0; g < groups.count; g++) {
-		const Group *group = &groups.at[g];
-		group_note(group, &name, run);
-		if (!group->ngone)
-			continue;
-		group_slice(graph, group);
-		set_halves(group);
-		run->changes += group->ngone;
-	}
-	if (run->changes)
-		graph_sweep(graph);
-	return graph_retype(graph, run->diag);
+	return groups_choose(graph, &groups, &name, run) && groups_remove(graph, &groups, &name, set_halves, run);
 }

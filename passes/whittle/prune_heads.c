@@ -24,8 +24,10 @@ static const Value *without_factor(const Value *v)
 }
 
 /* Shapes of the reshapes that split and join heads. */
-static void set_heads(Graph *graph, const Layer *layer, int64_t heads)
+static void set_heads(Graph *graph, const Group *group)
 {
+	const Layer *layer = group->layer;
+	const int64_t heads = group->count - group->ngone;
 	for (Node *node = graph->first; node; node = node->next) {
 		if (node->op != OP_RESHAPE)
 			continue;
@@ -96,20 +98,6 @@ bool heads_score(Graph *graph, const PassEnv *env, const char *by, const char *d
 bool pass_prune_heads(Graph *graph, PassRun *run)
 {
 	Groups groups = {0};
-	if (!find_heads(graph, &groups, run))
-		return false;
-	if (!groups_choose(graph, &groups, &name, run))
-		return false;
-	for (int32_t g = 0; g < groups.count; g++) {
-		const Group *group = &groups.at[g];
-		group_note(group, &name, run);
-		if (!group->ngone)
-			continue;
-		group_slice(graph, group);
-		set_heads(graph, group->layer, group->count - group->ngone);
-		run->changes += group->ngone;
-	}
-	if (run->changes)
-		graph_sweep(graph);
-	return graph_retype(graph, run->diag);
+	return find_heads(graph, &groups, run) && groups_choose(graph, &groups, &name, run)
+		&& groups_remove(graph, &groups, &name, set_heads, run);
 }

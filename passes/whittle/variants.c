@@ -32,6 +32,17 @@ static const GraphOutput *head_output(const Graph *graph, PassRun *run)
 	return NULL;
 }
 
+void node_clone(Graph *graph, const Node *node, Value **args, Value **map)
+{
+	Type types[RESULTS_MAX];
+	for (int32_t i = 0; i < node->nresults; i++)
+		types[i] = node->results[i]->type;
+	const Node *copy = graph_insert_typed(
+		graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
+	for (int32_t i = 0; i < node->nresults; i++)
+		map[node->results[i]->id] = copy->results[i];
+}
+
 Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by, Value *output)
 {
 	Value **map = calloc(graph->next_id, sizeof *map);
@@ -47,13 +58,7 @@ Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by,
 		}
 		if (!touched)
 			continue;
-		Type types[RESULTS_MAX];
-		for (int32_t i = 0; i < node->nresults; i++)
-			types[i] = node->results[i]->type;
-		const Node *copy = graph_insert_typed(
-			graph, NULL, node->op, args, node->nargs, &node->attr, node->data, node->origin, types);
-		for (int32_t i = 0; i < node->nresults; i++)
-			map[node->results[i]->id] = copy->results[i];
+		node_clone(graph, node, args, map);
 	}
 	Value *result = map[output->id] ? map[output->id] : output;
 	free(map);

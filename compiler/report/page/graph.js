@@ -21,15 +21,7 @@ panel("columns", "Kernels", (data, section) => {
 			node(
 				"table",
 				{ class: "words" },
-				node(
-					"thead",
-					null,
-					node(
-						"tr",
-						null,
-						["kernel", "op", "ops", "results"].map(t => node("th", { scope: "col", text: t })),
-					),
-				),
+				headings(["kernel", "op", "ops", "results"]),
 				node(
 					"tbody",
 					null,

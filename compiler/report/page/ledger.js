@@ -226,15 +226,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 			node(
 				"table",
 				{ class: "ledger" },
-				node(
-					"thead",
-					null,
-					node(
-						"tr",
-						null,
-						titles.map(t => node("th", { scope: "col", text: t })),
-					),
-				),
+				headings(titles),
 				body,
 			),
 		),

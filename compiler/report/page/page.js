@@ -40,6 +40,19 @@ function svg(tag, attributes, ...children) {
 	return element("http://www.w3.org/2000/svg", tag, attributes, children);
 }
 
+/* The first row of a table: a title for each column. */
+function headings(titles) {
+	return node(
+		"thead",
+		null,
+		node(
+			"tr",
+			null,
+			titles.map(title => node("th", { scope: "col", text: title })),
+		),
+	);
+}
+
 /* ---- numbers ---- */
 function scaled(value, unit) {
 	const steps = [

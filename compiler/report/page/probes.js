@@ -183,15 +183,7 @@ function neuron_table(data, count) {
 	return node(
 		"table",
 		{ class: "words" },
-		node(
-			"thead",
-			null,
-			node(
-				"tr",
-				null,
-				["neuron", "weight", "tag"].map(t => node("th", { scope: "col", text: t })),
-			),
-		),
+		headings(["neuron", "weight", "tag"]),
 		node(
 			"tbody",
 			null,
@@ -252,17 +244,7 @@ panel("neurons", "Neurons", (data, section) => {
 					node(
 						"table",
 						{ class: "words" },
-						node(
-							"thead",
-							null,
-							node(
-								"tr",
-								null,
-								["neurons", "first of the ranking", "last"].map(t =>
-									node("th", { scope: "col", text: t }),
-								),
-							),
-						),
+						headings(["neurons", "first of the ranking", "last"]),
 						node(
 							"tbody",
 							null,
@@ -377,15 +359,7 @@ panel("exits", "Early exits", (data, section) => {
 			node(
 				"table",
 				{ class: "exits" },
-				node(
-					"thead",
-					null,
-					node(
-						"tr",
-						null,
-						titles.map(t => node("th", { scope: "col", text: t })),
-					),
-				),
+				headings(titles),
 				node(
 					"tbody",
 					null,
