@@ -1,5 +1,4 @@
-/* bertc.h: what the subcommands share. main.c is the table of contents; one file a subcommand (cmd_NAME.c).
- */
+/* bertc.h: what the subcommands share. main.c is the table of contents; cmd_NAME.c is a subcommand. */
 #ifndef BERTC_H
 #define BERTC_H
 #include <argp.h>
@@ -11,6 +10,10 @@
 #define COMMAND(function, name, arguments, doc) int cmd_##function(int argc, char **argv);
 #include "commands.def"
 #undef COMMAND
+
+/* The end of a command: prints the messages and frees what build_options_init took. Returns the exit code,
+ * which is that of the messages where one is an error. */
+int command_end(BuildOptions *, Diag *, int status);
 
 /* options.c: options of build and of every command that builds. */
 void build_options_init(BuildOptions *, int argc, char **argv);

@@ -210,8 +210,7 @@ static const char *first_text(const Loaded *loaded, const char **option)
 	return task == TASK_QA || task == TASK_RANK ? "what is it?\ta first text\n" : "a first text\n";
 }
 
-/* From process start to the end of --version, and to the first answer: the best of several, with warm files.
- */
+/* From process start to the end of --version, and to the first answer: the best of several, files warm. */
 static bool time_start(const char *path, const char *text, const char *option, Model *model, Diag *diag)
 {
 	char answer[1 << 16], *const version[] = {(char *)path, "--version", NULL};
@@ -478,9 +477,5 @@ int cmd_bench(int argc, char **argv)
 		free(text);
 	}
 	json_decref(all);
-	diag_print(&diag, stderr);
-	const int status = diag.errors ? (int)diag.code : EXIT_DONE;
-	diag_free(&diag);
-	free(options.build.about.command);
-	return status;
+	return command_end(&options.build, &diag, EXIT_DONE);
 }

@@ -85,9 +85,5 @@ int cmd_describe(int argc, char **argv)
 	Diag diag;
 	diag_init(&diag, options.load.model);
 	bool good = describe(&options, &diag);
-	diag_print(&diag, stderr);
-	int status = good ? EXIT_DONE : diag.code ? diag.code : EXIT_RUN;
-	diag_free(&diag);
-	free(options.about.command);
-	return status;
+	return command_end(&options, &diag, good ? EXIT_DONE : EXIT_RUN);
 }

@@ -208,11 +208,12 @@ static int eval(const EvalOptions *o, Diag *diag)
 {
 	Result results[2 * TASKS_MAX], *plain = results, *given = results + o->ntasks;
 	BuildOptions base = o->build;
+	const char *given_name = o->build.run.weights ? o->build.run.weights : "given";
+	if (o->build.run.passes)
+		given_name = "passes";
 	for (int i = 0; i < o->ntasks; i++) {
 		plain[i] = (Result){.variant = "fp32"};
-		given[i] = (Result){.variant = o->build.run.passes ? "passes"
-				: o->build.run.weights                     ? o->build.run.weights
-														   : "given"};
+		given[i] = (Result){.variant = given_name};
 	}
 	build_set_passes(&base, NULL);
 	base.run.weights = NULL;
@@ -284,10 +285,5 @@ int cmd_eval(int argc, char **argv)
 		status = eval(&options, &diag);
 	for (int i = 0; i < options.ntasks; i++)
 		dataset_free(&options.tasks[i].data);
-	diag_print(&diag, stderr);
-	if (diag.errors)
-		status = (int)diag.code;
-	diag_free(&diag);
-	free(options.build.about.command);
-	return status;
+	return command_end(&options.build, &diag, status);
 }

@@ -101,7 +101,9 @@ static bool after_pass(void *argument, LedgerRow *row, Module *module, Diag *dia
 static const char *leaf(const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
-	return slash && slash[1] ? slash + 1 : path ? path : "";
+	if (slash && slash[1])
+		return slash + 1;
+	return path ? path : "";
 }
 
 /* The ledger without the times that passes took, which differ from build to build and say little of the
@@ -183,14 +185,14 @@ static json_t *model_panel(
 	char *hidden = strdup(pipeline);
 	if (hidden)
 		pipeline_hide_folders(hidden);
+	int rows = 0;
+	if (data)
+		rows = o->limit < data->nrows ? o->limit : data->nrows;
 	json_t *panel = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s}", "name",
 		page_string(module->name, strlen(module->name)), "bertc", BERTC_VERSION, "target",
 		known ? target.triple : "", "cpu", known ? target.cpu : "", "pipeline",
 		page_string(hidden ? hidden : "", strlen(hidden ? hidden : "")), "meta", meta, "heads", heads, "rows",
-		!data                        ? 0
-			: o->limit < data->nrows ? o->limit
-									 : data->nrows,
-		"data", "");
+		rows, "data", "");
 	if (o->data)
 		json_object_set_new(panel, "data", page_string(leaf(o->data), strlen(leaf(o->data))));
 	free(hidden);
@@ -332,9 +334,5 @@ int cmd_inspect(int argc, char **argv)
 	progress_clear();
 	dataset_free(&data);
 	model_unload(&loaded);
-	diag_print(&diag, stderr);
-	ExitCode code = diag.errors ? diag.code : EXIT_DONE;
-	diag_free(&diag);
-	free(options.build.about.command);
-	return code;
+	return command_end(&options.build, &diag, EXIT_DONE);
 }

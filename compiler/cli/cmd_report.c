@@ -104,10 +104,5 @@ int cmd_report(int argc, char **argv)
 	diag_init(&diag, options.build.load.model);
 	int status = strcmp(options.kind, "eight") == 0 ? report_eight(&options, &diag)
 													: report_order(&options, &diag);
-	diag_print(&diag, stderr);
-	if (diag.errors)
-		status = (int)diag.code;
-	diag_free(&diag);
-	free(options.build.about.command);
-	return status;
+	return command_end(&options.build, &diag, status);
 }

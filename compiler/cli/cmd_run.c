@@ -97,13 +97,8 @@ int cmd_run(int argc, char **argv)
 	model_unload(&loaded);
 	if (directory)
 		remove_tree(directory);
-	diag_print(&diag, stderr);
-	if (diag.errors)
-		status = (int)diag.code;
-	diag_free(&diag);
 	free(path);
 	free(directory);
 	free(options.texts);
-	free(options.build.about.command);
-	return status;
+	return command_end(&options.build, &diag, status);
 }

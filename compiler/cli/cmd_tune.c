@@ -225,10 +225,9 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 				*pipeline ? pipeline : "fp32")
 			< 0)
 			labels[n] = NULL;
+		const ChartMark front_mark = which == s->winner ? CHART_CHOSEN : CHART_FRONT;
 		points[n] = (ChartPoint){s->done[0].cost.time / c->cost.time, c->score[SHARE_SEARCH].value, labels[n],
-			i < s->ndone             ? CHART_PLAIN
-				: which == s->winner ? CHART_CHOSEN
-									 : CHART_FRONT};
+			i < s->ndone ? CHART_PLAIN : front_mark};
 		free(pipeline);
 		n++;
 	}
@@ -322,9 +321,10 @@ static bool build_winner(const Search *s, Diag *diag)
  * longer than timing does. */
 static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *diag)
 {
+	const int32_t firsts[2] = {0, s->winner};
 	bool good = true;
 	for (int32_t i = -2; good && i < (s->measure ? nfront : 0); i++) {
-		const int32_t which = i == -2 ? 0 : i == -1 ? s->winner : front[i];
+		const int32_t which = i < 0 ? firsts[i + 2] : front[i];
 		if (s->build.progress)
 			progress_show("timing", i + 2, (s->measure ? nfront : 0) + 2);
 		good = which < 0 || s->done[which].ms > 0 || candidate_time(s, &s->done[which], diag);
@@ -415,11 +415,6 @@ int cmd_tune(int argc, char **argv)
 	Diag diag;
 	diag_init(&diag, s->build.load.model);
 	int status = tune(&options, &diag);
-	diag_print(&diag, stderr);
-	if (diag.errors)
-		status = (int)diag.code;
 	search_free(s);
-	diag_free(&diag);
-	free(s->build.about.command);
-	return status;
+	return command_end(&s->build, &diag, status);
 }

@@ -137,9 +137,9 @@ static bool evaluate_input(
 	int32_t *ids = calloc((size_t)input->n + 1, sizeof *ids);
 	for (int32_t t = 0; ids && t < input->n; t++)
 		ids[t] = old_id && input->ids[t] >= 0 ? old_id[input->ids[t]] : input->ids[t];
-	const bool good = ids
-		? graph_eval_ids(graph, ids, graph->ninputs > 1 ? input->types : NULL, input->n, outputs, diag)
-		: diag_error(diag, EXIT_RUN, 0, "out of memory");
+	const int32_t *types = graph->ninputs > 1 ? input->types : NULL;
+	const bool good = ids ? graph_eval_ids(graph, ids, types, input->n, outputs, diag)
+						  : diag_error(diag, EXIT_RUN, 0, "out of memory");
 	free(ids);
 	return good;
 }
@@ -159,12 +159,14 @@ static bool compare_input(const Module *reference, const Program *program, const
 	bool good = true;
 	for (int32_t k = 0; k < graph->noutputs; k++) {
 		floats[k] = (size_t)outputs[k].count;
-		good = (out[k] = calloc(floats[k] + 1, sizeof(float))) && good;
+		out[k] = calloc(floats[k] + 1, sizeof(float));
+		good = good && out[k];
 	}
 	const uint32_t all = graph->noutputs == 32 ? UINT32_MAX : (1u << graph->noutputs) - 1;
-	const int status = good ? program->run_outputs(program->context, input->ids,
-								  graph->ninputs > 1 ? input->types : NULL, offsets, 1, all, out, floats)
-							: 0;
+	const int32_t *types = graph->ninputs > 1 ? input->types : NULL;
+	int status = 0;
+	if (good)
+		status = program->run_outputs(program->context, input->ids, types, offsets, 1, all, out, floats);
 	if (!good || status)
 		good = diag_error(diag, EXIT_RUN, 0, "%s", status ? program->strerror(status) : "out of memory");
 	for (int32_t k = 0; k < graph->noutputs; k++) {
@@ -319,10 +321,11 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 			"prune-vocab leaves other columns of logits than the reference has; "
 			"verify the other passes alone");
 	good = good && verify_inputs_renumber(&inputs, loaded);
-	good = good
-		&& (o->data ? verify_inputs_read(&inputs, o->data, o->count ? o->count : 20, &program,
-						  loaded->tokenizer != NULL, diag)
-					: random_inputs(o, graph, program.max_tokens, &inputs));
+	const int32_t most = o->count ? o->count : 20;
+	if (good && o->data)
+		good = verify_inputs_read(&inputs, o->data, most, &program, loaded->tokenizer != NULL, diag);
+	else if (good)
+		good = random_inputs(o, graph, program.max_tokens, &inputs);
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
 		rows[k] = (Row){.name = graph->outputs[k].name,
 			.cosine = 1,
@@ -378,10 +381,5 @@ int cmd_verify(int argc, char **argv)
 	else if (build_check(&options.build, &diag) && model_load(&options.build.load, &loaded, &diag))
 		status = verify(&options, &loaded, &diag);
 	model_unload(&loaded);
-	diag_print(&diag, stderr);
-	if (diag.errors)
-		status = (int)diag.code;
-	diag_free(&diag);
-	free(options.build.about.command);
-	return status;
+	return command_end(&options.build, &diag, status);
 }
