@@ -3,19 +3,20 @@
  *
  *   %qh = transpose(reshape %q {shape=[S,2,4]}) {perm=[1,0,2]}
  *   %kh = transpose(reshape %k {shape=[S,2,4]}) {perm=[1,2,0]}
- *   %vh = transpose(reshape %v {shape=[S,2,4]}) {perm=[1,0,2]}              %c = attention %q, %k, %v
- *   %a  = matmul(softmax(div(matmul %qh, %kh), 2), %vh)              ->          {heads=2 pack=none
- * scale=0.5} : f32[S,8] %c  = reshape(transpose %a {perm=[1,0,2]}) {shape=[S,8]}
+ *   %vh = transpose(reshape %v {shape=[S,2,4]}) {perm=[1,0,2]}
+ *   %a  = matmul(softmax(div(matmul %qh, %kh), 2), %vh)
+ *   %c  = reshape(transpose %a {perm=[1,0,2]}) {shape=[S,8]}
+ *                                 ->      %c = attention %q, %k, %v {heads=2 pack=none scale=0.5} : f32[S,8]
  *
  * The factor may stand on the scores, on q or on k, multiplied or divided, before or after the heads are
  * split. Score biases are added to the scores, before or after the factor, and subtracted too:
  *
- *   %b  = by_distance %table, %x                                            %c = attention %q, %k, %v, %table
- *   softmax(add(mul(matmul %qh, %kh, 0.5), %b))                      ->          {heads=2 pack=none
- * scale=0.5} : f32[S,8]
+ *   %b  = by_distance %table, %x
+ *   softmax(add(mul(matmul %qh, %kh, 0.5), %b))
+ *                                 ->      %c = attention %q, %k, %v, %table {heads=2 pack=none scale=0.5}
  *
- * After this, memory is linear in the number of tokens, but for a bias that is a matrix: no scores are kept.
- */
+ * After this, memory is linear in the number of tokens: no scores are kept. A bias that is a matrix is the
+ * exception. */
 #include "fuse.h"
 #include <string.h>
 
