@@ -6,8 +6,7 @@
 #include "build.h"
 #include "compiler/export/export.h"
 #include "compiler/support/files.h"
-#include "compiler/measure/calibrate.h"
-#include "compiler/kernel_tune/kernel_tune.h"
+#include "tunings.h"
 #include "verified.h"
 
 /* ---- the pipeline ---------------------------------------------------------------------------- */
@@ -121,18 +120,20 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		.ncpus = target->ncpus,
 		.max_tokens = loaded->module->max_tokens,
 		.tune = options->run.tunings ? options->run.tunings : &tunings};
-	Tuner tuner = {.options = options,
+	BuildRun run = {.options = options,
+		.loaded = loaded,
 		.target = target,
-		.table = &tunings,
-		.path = options->run.tune_cache,
+		.tunings = &tunings,
 		.chains = has_pass(pipeline, "chain-rows")};
-	Calibration calibration = {options, loaded};
-	calibration_offer(&calibration, &env);
+	if (options->hooks)
+		options->hooks->offer(&run, &env);
 	DriverOptions driver = options->run.driver;
 	if (options->progress && !driver.progress)
 		driver.progress = show_pass;
-	if (options->run.tune)
-		driver.before = tune_before, driver.before_arg = &tuner;
+	if (options->run.tune) {
+		driver.before = options->hooks->tune_before;
+		driver.before_arg = &run;
+	}
 	bool good = (options->run.tunings
 					|| tune_load(&tunings, options->run.tune_cache, options->run.tune, diag))
 		&& pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
@@ -338,6 +339,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 	if (options->run.driver.stop_after && options->result.emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
+	if (options->run.tune && !options->hooks)
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune: nothing here can time kernels");
 	if (options->run.tune && emits_graph(options))
 		return diag_error(
 			diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
@@ -358,7 +361,7 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	Target target;
 	if (!build_check(options, diag)
 		|| !target_find(options->result.target, options->result.cpu, &target, diag)
-		|| (options->run.tune && !tune_check(&target, diag)))
+		|| (options->run.tune && !options->hooks->tune_check(&target, diag)))
 		return false;
 	char *pipeline = NULL;
 	Ledger own = {0}; /* programs tell of it whether or not the caller asks */
@@ -368,7 +371,7 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	if (good && options->result.emit == EMIT_BIR)
 		good = module_write(loaded->module, options->result.out, NULL, diag);
 	else if (good && options->result.emit == EMIT_CHECKPOINT)
-		good = checkpoint_emit(options, loaded, diag);
+		good = checkpoint_emit(loaded, &options->load, options->result.out, diag);
 	else if (good)
 		good = emit_code(options, loaded, &target, pipeline, ledger, diag);
 	ledger_free(&own);

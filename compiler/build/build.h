@@ -3,6 +3,7 @@
  * itself. */
 #ifndef BERTC_BUILD_H
 #define BERTC_BUILD_H
+#include "codegen/codegen.h"
 #include "compiler/import/import.h"
 
 /* Which passes run, and how. */
@@ -42,8 +43,31 @@ typedef struct BuildOptions {
 	PipelineOptions run;
 	ResultOptions result;
 	AboutOptions about;
+	const struct BuildHooks *hooks; /* NULL: passes learn nothing from data, and --tune is refused */
 	bool quiet, progress;
 } BuildOptions;
+
+/* One build, as its hooks see it. */
+typedef struct BuildRun {
+	const BuildOptions *options;
+	Loaded *loaded;
+	const Target *target;
+	TuneTable *tunings; /* decisions between kernels; --tune adds to them */
+	bool chains;        /* the pipeline holds chain-rows */
+} BuildRun;
+
+/* What needs built programs and yet happens during a build. The rooms that run programs (measure,
+ * kernel_tune) stand above this one, so whoever builds hands these over; build_options_init sets them for
+ * every command. */
+typedef struct BuildHooks {
+	/* Fills the part of the PassEnv by which passes learn from data. */
+	void (*offer)(BuildRun *, PassEnv *);
+	/* Whether this machine can time code of the target. False and a message. */
+	bool (*tune_check)(const Target *, Diag *);
+	/* DriverOptions.before of a build with --tune; its first argument is the BuildRun. Times kernels in front
+	 * of lower and adds the decisions to the run's table. */
+	bool (*tune_before)(void *run, const char *pass, Module *, Diag *);
+} BuildHooks;
 
 /* The pipeline to run, or NULL. Tasks of --merge stay apart until it merges them, if it names merge-tasks. */
 void build_set_passes(BuildOptions *, const char *passes);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "bertc.h"
 #include "compiler/report/inspect.h"
-#include "compiler/kernel_tune/kernel_tune.h"
+#include "compiler/build/tunings.h"
 
 enum { KEY_VERIFIED = 0x200, KEY_TUNE, KEY_DATA, KEY_LIMIT, KEY_NO_LATENCY };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
-#include "compiler/kernel_tune/kernel_tune.h"
+#include "compiler/build/tunings.h"
 
 enum {
 	KEY_PASSES = 0x100,

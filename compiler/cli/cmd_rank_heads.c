@@ -122,7 +122,7 @@ static void print_json(const Options *o, const Looks *l, const double *importanc
 
 static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 {
-	Calibration calibration = {&o->build, loaded};
+	BuildRun calibration = {.options = &o->build, .loaded = loaded};
 	PassEnv env = {.max_tokens = loaded->module->max_tokens};
 	Looks looks = {.room = loaded->module->max_tokens};
 	calibration_offer(&calibration, &env);

@@ -123,7 +123,7 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 	Neurons neurons = {0};
 	Words words = {0}, other = {0};
 	Ranking ranking = {0};
-	const Calibration calibration = {&o->build, loaded};
+	const BuildRun calibration = {.options = &o->build, .loaded = loaded};
 	bool good = loaded->tokenizer
 		|| diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-neurons reads text");
 	good = good && neurons_observe(&calibration, o->data, o->limit, &neurons, &words, diag)

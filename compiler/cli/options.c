@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include "bertc.h"
 #include "compiler/import/import.h"
+#include "compiler/kernel_tune/kernel_tune.h"
+#include "compiler/measure/calibrate.h"
 
 enum { /* keys of options without a letter */
 	KEY_EMIT = 0x100,
@@ -287,7 +289,9 @@ static char *command_line(int argc, char **argv)
 
 void build_options_init(BuildOptions *options, int argc, char **argv)
 {
-	*options = (BuildOptions){.run.level = 2, .result.is_static = -1, .progress = isatty(STDERR_FILENO) == 1};
+	static const BuildHooks hooks = {calibration_offer, tune_check, tune_before};
+	*options = (BuildOptions){
+		.run.level = 2, .result.is_static = -1, .hooks = &hooks, .progress = isatty(STDERR_FILENO) == 1};
 	options->run.driver.failure_path = "bertc-failure.bir";
 	options->about.command = command_line(argc, argv);
 	options->run.driver.reproduce = options->about.command;

@@ -18,7 +18,8 @@
 #include "compiler/tokenizer/tokenizer_import.h"
 
 typedef struct Writer {
-	const BuildOptions *options;
+	const LoadOptions *options;
+	const char *out;
 	const Loaded *loaded;
 	const ModelDesc *desc;
 	const Graph *graph;
@@ -383,15 +384,14 @@ static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
 
 static bool read_back(Writer *w)
 {
-	BuildOptions options = {.load.model = w->root,
-		.run.level = 2,
-		.load.task = w->options->load.task,
-		.load.outputs = w->options->load.outputs,
-		.load.max_tokens = w->options->load.max_tokens};
+	const LoadOptions options = {.model = w->root,
+		.task = w->options->task,
+		.outputs = w->options->outputs,
+		.max_tokens = w->options->max_tokens};
 	Loaded again = {0};
 	Diag diag;
-	diag_init(&diag, w->options->result.out);
-	bool good = model_load(&options.load, &again, &diag);
+	diag_init(&diag, w->out);
+	bool good = model_load(&options, &again, &diag);
 	if (!good)
 		REFUSE(w, "the directory would not be read again: %s",
 			diag.count ? diag.messages[diag.count - 1].text : "no reason");
@@ -408,12 +408,13 @@ static bool write_all(Writer *w, int64_t ffn)
 	return copy_rest(w) && collect_tensors(w) && write_config(w, ffn)
 		&& safetensors_write(
 			mem_printf(w->mem, "%s/model.safetensors", w->folder), w->tensors, w->ntensors, w->diag)
-		&& read_back(w) && directory_commit(w->root, w->options->result.out, w->diag);
+		&& read_back(w) && directory_commit(w->root, w->out, w->diag);
 }
 
-bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *diag)
+bool checkpoint_emit(const Loaded *loaded, const LoadOptions *options, const char *out, Diag *diag)
 {
 	Writer w = {.options = options,
+		.out = out,
 		.loaded = loaded,
 		.desc = loaded->desc,
 		.graph = loaded->module->graphs[0],
@@ -433,7 +434,7 @@ bool checkpoint_emit(const BuildOptions *options, const Loaded *loaded, Diag *di
 				&w, "transformers' %s has no layers that a text can end behind", w.desc->family->model_type);
 	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
-	char *aside = directory_aside(options->result.out, diag);
+	char *aside = directory_aside(out, diag);
 	if (!aside)
 		return false;
 	w.root = aside;

@@ -2,10 +2,11 @@
 #ifndef BERTC_EXPORT_H
 #define BERTC_EXPORT_H
 #include <jansson.h>
-#include "compiler/build/build.h"
+#include "compiler/import/import.h"
 
-/* emit_checkpoint.c: the model as a Hugging Face directory again, out. */
-bool checkpoint_emit(const BuildOptions *, const Loaded *, Diag *);
+/* emit_checkpoint.c: the model as a Hugging Face directory again, out. It is read back with the same options.
+ */
+bool checkpoint_emit(const Loaded *, const LoadOptions *, const char *out, Diag *);
 
 /* tokenizer_write.c: the files of a tokenizer with new ids (loaded->renumbered), from one directory to
  * another. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "compiler/build/tunings.h"
 #include "compiler/measure/program.h"
 #include "compiler/support/files.h"
 #include "kernel_tune.h"
@@ -30,7 +31,7 @@ typedef struct Candidate {
 } Candidate;
 
 typedef struct Contest {
-	const Tuner *tuner;
+	const BuildRun *run;
 	Candidate candidates[TUNE_CANDIDATES_MAX];
 	int32_t count, calls_of; /* calls_of: linears a call runs, for the table */
 	const int32_t *lengths;
@@ -52,7 +53,7 @@ static double now_ms(void) /* CPU time of this thread: turns of other programs d
 /* Builds and opens the next candidate as the table decides now. The module is used up. */
 static bool contest_add(Contest *contest, Module *module, const char *passes)
 {
-	const BuildOptions *options = contest->tuner->options;
+	const BuildOptions *options = contest->run->options;
 	const BuildOptions plain = {.load.model = options->load.model,
 		.run.passes = passes,
 		.result.cpu = options->result.cpu,
@@ -61,7 +62,7 @@ static bool contest_add(Contest *contest, Module *module, const char *passes)
 		.result.is_static = -1,
 		.quiet = true,
 		.about.command = "bertc",
-		.run.tunings = contest->tuner->table};
+		.run.tunings = contest->run->tunings};
 	Loaded loaded = {.module = module};
 	Candidate *candidate = &contest->candidates[contest->count];
 	*candidate = (Candidate){0};
@@ -151,7 +152,7 @@ static int32_t contest_run(Contest *contest)
  * what was chosen. */
 static void print_decision(const Contest *contest, int32_t winner, const TuneRow *row)
 {
-	if (contest->tuner->options->quiet)
+	if (contest->run->options->quiet)
 		return;
 	progress_clear();
 	tune_key_print(row, stdout);
@@ -252,47 +253,47 @@ static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *li
 }
 
 /* Adds the decision to the table. While candidates are built the row says which one is meant. */
-static bool tune_linear(const Tuner *tuner, const Graph *graph, const TuneRow *key, Diag *diag)
+static bool tune_linear(const BuildRun *run, const Graph *graph, const TuneRow *key, Diag *diag)
 {
-	const TuneRow *before = tune_find(tuner->table, key);
+	const TuneRow *before = tune_find(run->tunings, key);
 	const KernelInfo *kernels[TUNE_CANDIDATES_MAX],
-		*usual = before && !(before->kernel->needs & ~tuner->target->isa)
+		*usual = before && !(before->kernel->needs & ~run->target->isa)
 		? before->kernel
-		: kernel_select(key->op, 0, key->dtype, tuner->target->isa);
-	const int32_t count = tune_kernels(key, usual, kernels), at = tuner->table->count;
+		: kernel_select(key->op, 0, key->dtype, run->target->isa);
+	const int32_t count = tune_kernels(key, usual, kernels), at = run->tunings->count;
 	if (count < 2)
 		return true;
-	Contest contest = {.tuner = tuner, .lengths = linear_lengths, .diag = diag};
-	tune_add(tuner->table, key);
-	tuner->table->rows[at].own = true;
+	Contest contest = {.run = run, .lengths = linear_lengths, .diag = diag};
+	tune_add(run->tunings, key);
+	run->tunings->rows[at].own = true;
 	bool good = true;
 	for (int32_t i = 0; i < count && good; i++) {
-		tuner->table->rows[at].kernel = kernels[i];
+		run->tunings->rows[at].kernel = kernels[i];
 		Module *module = linears_module(graph, key, &contest.calls_of, diag);
 		good = module && contest_add(&contest, module, CODE);
 		module_free(module);
 	}
 	const int32_t winner = good ? contest_run(&contest) : -1;
 	if (winner >= 0) {
-		tuner->table->rows[at].kernel = kernels[winner];
-		print_decision(&contest, winner, &tuner->table->rows[at]);
+		run->tunings->rows[at].kernel = kernels[winner];
+		print_decision(&contest, winner, &run->tunings->rows[at]);
 	}
 	contest_close(&contest);
 	return winner >= 0;
 }
 
-static bool tune_linears(const Tuner *tuner, const Graph *graph, Diag *diag)
+static bool tune_linears(const BuildRun *run, const Graph *graph, Diag *diag)
 {
 	int32_t done = 0, all = 0;
 	TuneRow key;
 	for (const Node *node = graph->first; node; node = node->next)
-		all += linear_key(node, tuner->target->cpus[0].name, &key) && !is_decided(tuner->table, &key);
+		all += linear_key(node, run->target->cpus[0].name, &key) && !is_decided(run->tunings, &key);
 	for (const Node *node = graph->first; node; node = node->next) {
-		if (!linear_key(node, tuner->target->cpus[0].name, &key) || is_decided(tuner->table, &key))
+		if (!linear_key(node, run->target->cpus[0].name, &key) || is_decided(run->tunings, &key))
 			continue;
-		if (tuner->options->progress)
+		if (run->options->progress)
 			progress_show("timing linears", done, all);
-		if (!tune_linear(tuner, graph, &key, diag))
+		if (!tune_linear(run, graph, &key, diag))
 			return false;
 		done++;
 	}
@@ -325,18 +326,18 @@ static Module *model_up_to(const Module *model, uint32_t id)
 }
 
 static bool tune_chain(
-	const Tuner *tuner, const Module *model, const TuneRow *key, int64_t usual, uint32_t id, Diag *diag)
+	const BuildRun *run, const Module *model, const TuneRow *key, int64_t usual, uint32_t id, Diag *diag)
 {
 	int64_t rows[TUNE_CANDIDATES_MAX];
-	const int32_t count = tune_rows(key, usual, cache_bytes(), rows), at = tuner->table->count;
+	const int32_t count = tune_rows(key, usual, cache_bytes(), rows), at = run->tunings->count;
 	if (count < 2)
 		return true;
-	Contest contest = {.tuner = tuner, .lengths = chain_lengths, .calls_of = 1, .diag = diag};
-	tune_add(tuner->table, key);
-	tuner->table->rows[at].own = true;
+	Contest contest = {.run = run, .lengths = chain_lengths, .calls_of = 1, .diag = diag};
+	tune_add(run->tunings, key);
+	run->tunings->rows[at].own = true;
 	bool good = true;
 	for (int32_t i = 0; i < count && good; i++) {
-		tuner->table->rows[at].rows = rows[i];
+		run->tunings->rows[at].rows = rows[i];
 		Module *module = model_up_to(model, id);
 		good = module ? contest_add(&contest, module, "dce," CODE)
 					  : diag_error(diag, EXIT_RUN, 0, "--tune: a chain has no end");
@@ -344,8 +345,8 @@ static bool tune_chain(
 	}
 	const int32_t winner = good ? contest_run(&contest) : -1;
 	if (winner >= 0) {
-		tuner->table->rows[at].rows = rows[winner];
-		print_decision(&contest, winner, &tuner->table->rows[at]);
+		run->tunings->rows[at].rows = rows[winner];
+		print_decision(&contest, winner, &run->tunings->rows[at]);
 	}
 	contest_close(&contest);
 	return winner >= 0;
@@ -370,7 +371,7 @@ static const Node *chain_end(const Node *first, const Node **last, int32_t *line
 
 /* Chains of two linears and more: there the second reads what the first wrote, and blocks matter. `lowered`
  * is the model with its chains; values have the ids that they have in the model. */
-static bool tune_lowered(const Tuner *tuner, const Module *model, const Graph *lowered, Diag *diag)
+static bool tune_lowered(const BuildRun *run, const Module *model, const Graph *lowered, Diag *diag)
 {
 	for (const Node *node = lowered->first, *end; node; node = end) {
 		const Node *last = node;
@@ -381,30 +382,29 @@ static bool tune_lowered(const Tuner *tuner, const Module *model, const Graph *l
 			continue;
 		end = chain_end(node, &last, &linears);
 		if (linears < CHAIN_LEAST || last->results[0]->type.dtype != DT_F32
-			|| !tune_key_chain(node, end, tuner->target->cpus[0].name, &key)
-			|| is_decided(tuner->table, &key))
+			|| !tune_key_chain(node, end, run->target->cpus[0].name, &key) || is_decided(run->tunings, &key))
 			continue;
-		if (tuner->options->progress)
+		if (run->options->progress)
 			progress_show("timing blocks of rows", node->attr.chain, node->attr.chain);
-		if (!tune_chain(tuner, model, &key, node->attr.rows, last->results[0]->id, diag))
+		if (!tune_chain(run, model, &key, node->attr.rows, last->results[0]->id, diag))
 			return false;
 	}
 	return true;
 }
 
-static bool tune_chains(const Tuner *tuner, const Module *model, Diag *diag)
+static bool tune_chains(const BuildRun *run, const Module *model, Diag *diag)
 {
 	if (model->max_tokens < chain_lengths[LENGTHS - 1])
 		return true;
 	Module *module = module_copy(model);
-	const PassEnv env = {.isa = tuner->target->isa,
-		.cpus = tuner->target->cpus,
+	const PassEnv env = {.isa = run->target->isa,
+		.cpus = run->target->cpus,
 		.ncpus = 1,
 		.max_tokens = model->max_tokens,
-		.tune = tuner->table};
+		.tune = run->tunings};
 	Pipeline *pipeline = pipeline_parse("lower,pack-weights,chain-rows", diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, NULL, NULL, diag)
-		&& tune_lowered(tuner, model, module->graphs[0], diag);
+		&& tune_lowered(run, model, module->graphs[0], diag);
 	pipeline_free(pipeline);
 	module_free(module);
 	return good;
@@ -429,25 +429,27 @@ bool tune_check(const Target *target, Diag *diag)
 
 /* What was measured goes into the file; also when that was nothing, if there is no file yet to give to
  * --tune-cache. */
-static bool tune_end(const Tuner *tuner, int32_t measured, Diag *diag)
+static bool tune_end(const BuildRun *run, int32_t measured, Diag *diag)
 {
-	if ((measured || access(tuner->path, F_OK) != 0) && !tune_save(tuner->table, tuner->path, diag))
+	if ((measured || access(run->options->run.tune_cache, F_OK) != 0)
+		&& !tune_save(run->tunings, run->options->run.tune_cache, diag))
 		return false;
-	if (!tuner->options->quiet)
+	if (!run->options->quiet)
 		printf("%d shapes timed%s; decisions are in %s\n", (int)measured,
-			measured ? "" : ": the file decides the others, or there is one kernel for them", tuner->path);
+			measured ? "" : ": the file decides the others, or there is one kernel for them",
+			run->options->run.tune_cache);
 	return true;
 }
 
 bool tune_before(void *argument, const char *pass, Module *module, Diag *diag)
 {
-	const Tuner *tuner = argument;
-	const int32_t before = tuner->table->count;
+	const BuildRun *run = argument;
+	const int32_t before = run->tunings->count;
 	if (strcmp(pass, "lower") != 0 || module->ngraphs != 1)
 		return true;
-	bool good = tune_linears(tuner, module->graphs[0], diag)
-		&& (!tuner->chains || tune_chains(tuner, module, diag));
-	if (tuner->options->progress)
+	bool good = tune_linears(run, module->graphs[0], diag)
+		&& (!run->chains || tune_chains(run, module, diag));
+	if (run->options->progress)
 		progress_clear();
-	return good && tune_end(tuner, tuner->table->count - before, diag);
+	return good && tune_end(run, run->tunings->count - before, diag);
 }

@@ -18,7 +18,7 @@ enum { THREADS_MAX = 8 };
 
 /* What is built here is neither reported nor kept, and none of the user's options applies to it. The numbers
  * are the same on any number of threads. */
-bool calibration_open(const Calibration *calibration, Module *module, Program *program, Diag *diag)
+bool calibration_open(const BuildRun *calibration, Module *module, Program *program, Diag *diag)
 {
 	const BuildOptions plain = {.load.model = calibration->options->load.model,
 		.run.passes = PASSES,
@@ -73,7 +73,7 @@ static bool observe_rows(Observation *o, const Dataset *data, bool apart, bool p
 static bool observe(void *context, Module *module, const char *path, int32_t limit, ObserveFn *each,
 	void *argument, Diag *diag)
 {
-	const Calibration *calibration = context;
+	const BuildRun *calibration = context;
 	const Module *whole = calibration->loaded->module;
 	const bool apart = whole->nheads > 0
 		&& whole->heads[0].task == TASK_EMBED; /* an embedder reads one text at a time */
@@ -104,7 +104,7 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 static bool score(
 	void *context, Module *module, const char *path, int32_t limit, OutputScore *out, Diag *diag)
 {
-	const Calibration *calibration = context;
+	const BuildRun *calibration = context;
 	const Graph *graph = module->graphs[0];
 	Scored what;
 	Score scores[32];
@@ -126,7 +126,7 @@ static bool score(
 static bool labels(
 	void *context, const char *path, int32_t limit, int32_t **labels, int32_t *count, Diag *diag)
 {
-	const Calibration *calibration = context;
+	const BuildRun *calibration = context;
 	Scored what;
 	Dataset data = {0};
 	bool good = score_head(calibration->loaded, &what, diag) && dataset_read(path, &data, diag);
@@ -140,7 +140,7 @@ static bool labels(
 	return good && (*labels || diag_error(diag, EXIT_RUN, 0, "out of memory"));
 }
 
-void calibration_offer(Calibration *calibration, PassEnv *env)
+void calibration_offer(BuildRun *calibration, PassEnv *env)
 {
 	if (!calibration->loaded->tokenizer)
 		return;

@@ -4,16 +4,11 @@
 #include "compiler/support/files.h"
 #include "program.h"
 
-typedef struct Calibration {
-	const BuildOptions *options;
-	Loaded *loaded;
-} Calibration;
-
-/* Fills the part of a PassEnv that needs a tokenizer and a compiler; leaves it empty for models without
- * tokenizer. */
-void calibration_offer(Calibration *, PassEnv *);
+/* BuildHooks.offer. Fills the part of a PassEnv that needs a tokenizer and a compiler; leaves it empty for
+ * models without tokenizer. */
+void calibration_offer(BuildRun *, PassEnv *);
 /* A changed copy of the model, built for this machine; the module is used up, but stays the caller's. */
-bool calibration_open(const Calibration *, Module *, Program *, Diag *);
+bool calibration_open(const BuildRun *, Module *, Program *, Diag *);
 
 /* vocabulary.c: vocab_used, vocab_continues and vocab_renumber of PassEnv; the last changes
  * loaded->tokenizer. */

@@ -108,7 +108,7 @@ static bool reader_open(Reader *reader, int64_t total, Diag *diag)
 }
 
 bool words_observe(
-	const Calibration *calibration, Module *module, const char *path, int32_t limit, Words *words, Diag *diag)
+	const BuildRun *calibration, Module *module, const char *path, int32_t limit, Words *words, Diag *diag)
 {
 	Reader reader = {.words = words, .diag = diag};
 	int64_t total;
@@ -138,8 +138,8 @@ bool words_observe(
 	return good;
 }
 
-bool neurons_observe(const Calibration *calibration, const char *path, int32_t limit, Neurons *neurons,
-	Words *words, Diag *diag)
+bool neurons_observe(
+	const BuildRun *calibration, const char *path, int32_t limit, Neurons *neurons, Words *words, Diag *diag)
 {
 	Loaded *loaded = calibration->loaded;
 	Module *copy = module_copy(loaded->module); /* it is used up */

@@ -17,9 +17,9 @@ typedef struct Words {
 
 /* Runs a module with one output f32[S,width] over the first `limit` (0: all) texts of the file. Words that
  * the limit of tokens cuts off are left out. Free it with words_free in any case. */
-bool words_observe(const Calibration *, Module *, const char *path, int32_t limit, Words *, Diag *);
+bool words_observe(const BuildRun *, Module *, const char *path, int32_t limit, Words *, Diag *);
 /* The same for the outputs of all layers of a model as it was read; their numbers lie in loaded->mem. */
-bool neurons_observe(const Calibration *, const char *path, int32_t limit, Neurons *, Words *, Diag *);
+bool neurons_observe(const BuildRun *, const char *path, int32_t limit, Neurons *, Words *, Diag *);
 void words_free(Words *);
 /* Numbers the tags of other words as those of these; tags that these do not have become -1. */
 bool words_retag(Words *, const Words *like);

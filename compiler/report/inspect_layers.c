@@ -274,11 +274,11 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 /* How much each head matters, put beside what it does: on the texts of a data file by the activations that it
  * passes on, else by the size of its weights. Heads that prune-heads could not take away have none. */
 static void add_importance(
-	json_t *json, const Calibration *calibration, const ExposedLayers *layers, const Samples *samples)
+	json_t *json, const BuildRun *calibration, const ExposedLayers *layers, const Samples *samples)
 {
 	PassEnv env = {.max_tokens = calibration->loaded->module->max_tokens};
 	Module *copy = module_copy(calibration->loaded->module);
-	Calibration own = *calibration;
+	BuildRun own = *calibration;
 	const char *by = samples->path ? "activation" : "magnitude";
 	int32_t heads = 0;
 	Diag refused;
@@ -305,7 +305,7 @@ static void add_importance(
 
 json_t *inspect_layers(const BuildOptions *options, Loaded *loaded, const Samples *samples, Diag *diag)
 {
-	const Calibration calibration = {options, loaded};
+	const BuildRun calibration = {.options = options, .loaded = loaded};
 	if (!loaded->tokenizer)
 		return json_pack("{s:s}", "why", "The model has no tokenizer, so no texts went through it.");
 	Module *copy = module_copy(loaded->module);

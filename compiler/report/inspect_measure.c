@@ -74,6 +74,7 @@ static bool open_copy(
 	const BuildOptions plain = {.load.model = m->options->load.model,
 		.run.passes = m->tail,
 		.result.is_static = -1,
+		.hooks = m->options->hooks,
 		.quiet = true,
 		.about.command = "bertc"};
 	*copy = (Loaded){.module = module_copy(module), .tokenizer = m->loaded->tokenizer};

@@ -67,7 +67,7 @@ static json_t *panel(const Ranking *r, const Neurons *neurons, const Words *word
 json_t *inspect_neurons(
 	const BuildOptions *options, Loaded *loaded, const char *path, int32_t limit, Diag *diag)
 {
-	const Calibration calibration = {options, loaded};
+	const BuildRun calibration = {.options = options, .loaded = loaded};
 	Neurons neurons = {0};
 	Words words = {0};
 	Ranking ranking = {0};

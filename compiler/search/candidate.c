@@ -66,7 +66,7 @@ static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
  * them. */
 static bool mean_text(const Search *search, Loaded *loaded, const Program *p, CostText *mean, Diag *diag)
 {
-	Calibration calibration = {.loaded = loaded};
+	BuildRun calibration = {.loaded = loaded};
 	const int32_t room = p->max_tokens, words = loaded->tokenizer->nvocab;
 	int32_t *ids = calloc((size_t)room * 2 + 2, sizeof *ids), n;
 	bool *continues = calloc((size_t)words + 1, sizeof *continues);

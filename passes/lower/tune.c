@@ -1,6 +1,6 @@
 /* tune.c: what a tuning decided, as lower and chain-rows ask for it, and the cost model that proposes what to
  * time. Timing is the business of compiler/kernel_tune/kernel_tune.c, reading and writing decisions that of
- * compiler/kernel_tune/kernel_tune_file.c: here nothing depends on a machine. */
+ * compiler/build/tunings.c: here nothing depends on a machine. */
 #include "passes/passes.h"
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "compiler/kernel_tune/kernel_tune.h"
+#include "compiler/build/tunings.h"
 #include "compiler/support/files.h"
 
 #define HEAD "bertc-tune 1\n"

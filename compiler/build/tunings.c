@@ -1,4 +1,4 @@
-/* kernel_tune_file.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but
+/* tunings.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but
  * for wildcards (`*`): where several lines answer, the last does.
  *
  *   bertc-tune 1
@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "codegen/codegen.h"
 #include "compiler/support/files.h"
 #include "ir/text/text.h"
-#include "kernel_tune.h"
+#include "tunings.h"
 
 static const char VERSION[] = "bertc-tune 1", CHAIN[] = "chain-rows", BUILT_IN[] = "tune.txt (part of bertc)";
 enum {

@@ -4,14 +4,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compiler/measure/calibrate.h"
-#include "compiler/measure/datasets.h"
 #include "codegen/tokenize/tokenizer_tables.h"
+#include "calibrate.h"
+#include "datasets.h"
 
 /* ---- what a corpus uses ---------------------------------------------------------------------- */
 
 /* A program that only tokenizes, texts of up to `tokens` tokens. */
-static bool open_tokenizer(const Calibration *calibration, int32_t tokens, Program *program, Diag *diag)
+static bool open_tokenizer(const BuildRun *calibration, int32_t tokens, Program *program, Diag *diag)
 {
 	Module *module = module_new("tokenizer");
 	Graph *graph = graph_new(module, "main");
@@ -42,7 +42,7 @@ static bool mark_text(
 }
 
 /* Every line, cut at tabs; NUL bytes end a line as they end strings. */
-static bool mark_corpus(const Calibration *calibration, char *text, bool *used, int32_t rows, Diag *diag)
+static bool mark_corpus(const BuildRun *calibration, char *text, bool *used, int32_t rows, Diag *diag)
 {
 	enum { LONGEST = 1 << 20 };
 	size_t longest = 0;
@@ -96,7 +96,7 @@ static bool is_added(const TokenizerDesc *desc, int32_t id)
 
 void vocabulary_never(void *context, bool *never, int32_t rows)
 {
-	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
+	const TokenizerDesc *desc = ((const BuildRun *)context)->loaded->tokenizer;
 	for (int32_t id = 0; id < rows && id < desc->nvocab; id++)
 		never[id] = !desc->vocab[id]
 			|| (desc->model->is_never && desc->model->is_never(desc, id) && !is_added(desc, id));
@@ -129,8 +129,7 @@ static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 			100 * fmax(share, 1 - share), share > 0.5 ? "follow" : "precede");
 }
 
-static bool mark_file(
-	const Calibration *calibration, const char *corpus, bool *used, int32_t rows, Diag *diag)
+static bool mark_file(const BuildRun *calibration, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
 	char *text = file_read(corpus, DATASET_BYTES_MAX, NULL, diag);
 	const char *before = diag->file;
@@ -143,7 +142,7 @@ static bool mark_file(
 
 bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
-	const Calibration *calibration = context;
+	const BuildRun *calibration = context;
 	mark_needed(calibration->loaded->tokenizer, used, rows);
 	const TokenizerDesc *desc = calibration->loaded->tokenizer;
 	const bool good = corpus ? mark_file(calibration, corpus, used, rows, diag)
@@ -155,7 +154,7 @@ bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows
 
 void vocabulary_continues(void *context, bool *continues, int32_t rows)
 {
-	const TokenizerDesc *desc = ((const Calibration *)context)->loaded->tokenizer;
+	const TokenizerDesc *desc = ((const BuildRun *)context)->loaded->tokenizer;
 	for (int32_t id = 0; id < rows; id++)
 		continues[id] = id < desc->nvocab && desc->vocab[id] && desc->model->continues(desc, id);
 }
@@ -198,7 +197,7 @@ static bool check_added(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 
 bool vocabulary_renumber(void *context, const int32_t *to, int32_t rows, Diag *diag)
 {
-	Loaded *loaded = ((Calibration *)context)->loaded;
+	Loaded *loaded = ((BuildRun *)context)->loaded;
 	TokenizerDesc *desc = loaded->tokenizer;
 	MemArena *mem = loaded->mem;
 	if (!check_added(desc, rows, diag))
