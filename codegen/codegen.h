@@ -1,6 +1,8 @@
 /* codegen.h: from a lowered module to C, objects, libraries and programs. */
 #ifndef BERTC_CODEGEN_H
 #define BERTC_CODEGEN_H
+#include "codegen/tokenize/tokenizer_desc.h"
+#include "ir/blob.h"
 #include "passes/passes.h"
 
 /* ---- targets.c (targets.def) ----------------------------------------------------------------- */
@@ -29,47 +31,6 @@ bool target_is_host(const Target *);   /* programs of it run here without an emu
 bool target_runs_here(const Target *); /* and this machine has what any of its CPUs has */
 /* Whether there is a CPU of that name; *can: one with that name has all of `needs` (bits of Isa). */
 bool target_cpu_known(const char *cpu, uint32_t needs, bool *can);
-
-/* ---- tokenizer tables: compiler/ imports, codegen writes ------------------------------------- */
-/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer/tokenizer_import.c; lives
- * in `mem`. */
-typedef struct AddedToken {
-	const char *text;
-	int32_t bytes, id;
-	bool special, single_word, lstrip, rstrip, normalized;
-} AddedToken;
-typedef enum TemplatePiece { PIECE_TOKEN, PIECE_A, PIECE_B } TemplatePiece;
-typedef struct TemplateItem {
-	TemplatePiece piece;
-	int32_t id, type;
-} TemplateItem;
-typedef enum CharStep {
-#define STEP(name) STEP_##name,
-#include "codegen/tokenize/steps.def"
-#undef STEP
-	CHAR_STEPS
-} CharStep;
-enum { TOKENIZER_STEPS_MAX = 16 };
-/* A tokenizer is a normaliser (steps), a pre-tokenizer that cuts words (split), a model that makes tokens of
- * a word (model), added tokens and templates. */
-typedef struct TokenizerDesc {
-	const struct TokenizerModel *model; /* a row of compiler/tokenizer/tokenizers.def, */
-	const void *data;                   /* and what only this model has */
-	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def, */
-	int32_t split_number[2];            /* and its settings */
-	int32_t nsteps;
-	CharStep steps[TOKENIZER_STEPS_MAX];
-	int32_t nvocab;                                  /* entries; ids may have holes: text NULL there */
-	const char **vocab;                              /* by id, UTF-8 */
-	int32_t unk_id, pad_id, cls_id, sep_id, mask_id; /* -1: none */
-	int32_t nadded;
-	const AddedToken *added;
-	int32_t nsingle, npair;
-	const TemplateItem *single, *pair;
-	bool trim_offsets, trim_prefix; /* the post-processor's trim_offsets and add_prefix_space */
-	int32_t max_length;             /* model_max_length when below 10^6, else 0 */
-} TokenizerDesc;
-bool tokenizer_has_step(const TokenizerDesc *, CharStep);
 
 /* ---- emit ------------------------------------------------------------------------------------ */
 typedef enum EmitKind {
@@ -110,19 +71,6 @@ bool emit_module(const Module *, const EmitOptions *, Diag *);
 /* Bytes of the constants of graph g, or of all graphs (g < 0), as a program holds them: those of equal bytes
  * once. */
 int64_t weights_measure(const Module *, int32_t g);
-
-/* The bytes that go into the program beside its code: packed weights, then tokenizer tables; each part
- * 64-byte aligned. */
-typedef struct Blob {
-	uint8_t *data;
-	size_t bytes, capacity;
-} Blob;
-size_t blob_add(Blob *, const void *data, size_t bytes); /* returns its offset, a multiple of 64 */
-void blob_free(Blob *);
-
-/* tokenizer_emit.c: appends the tables to blob and prints the RtTokenizer initialiser `static const
- * RtTokenizer NAME_tokenizer`. */
-bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Diag *);
 
 /* ---- toolchain.cc: the only C++ file; Clang and LLD in process ------------------------------- */
 typedef struct CompileJob {

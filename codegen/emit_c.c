@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include "codegen/tokenize/tokenizer_tables.h"
 #include "emit.h"
 
 enum { BATCH_TOKENS = 512, TEXTS_PER_BATCH = 128, TOKENS_UNSAID = 512 };

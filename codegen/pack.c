@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ir/blob.h"
 #include "pack.h"
-#include "codegen/tokenize/tokenizer_tables.h"
 
 _Static_assert((int)SPARSE_ROWS_PANEL == (int)SPARSE_PANEL && (int)SPARSE_ROWS_BAND == (int)SPARSE_BAND
 		&& (int)SPARSE_ROWS_BLOCK == (int)SPARSE_BLOCK && (int)UNPACK_WORD == (int)SPARSE_WORD

@@ -6,34 +6,11 @@
  * In lowered code the batch is compacted behind an exit: what belongs to the texts that ended is left behind,
  * and the rows of the others move together. So nothing behind an exit may read what was made in front of it,
  * but by the exit (L6). */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/eval/eval.h"
 #include "verify.h"
 
 enum { EXITS_MAX = 256 }; /* far above the layers of any encoder; for each the rest of the graph is walked */
-
-bool eval_EXIT(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
-{
-	(void)node, (void)diag;
-	eval_widen(args[0], 0, args[0]->count, results[0].v);
-	return true;
-}
-
-bool eval_exit_taken(const Node *node, const EvalArray *const *args, double limit)
-{
-	(void)node;
-	const int64_t n = args[1]->count;
-	double *p = checked_calloc((size_t)n, sizeof *p), entropy = 0;
-	for (int64_t i = 0; i < n; i++)
-		p[i] = eval_at(args[1], i);
-	eval_softmax_row(p, p, n);
-	for (int64_t i = 0; i < n; i++)
-		entropy -= p[i] > 0 ? p[i] * log(p[i]) : 0;
-	free(p);
-	return entropy < limit;
-}
 
 /* G9. */
 static void verify_exit(const Graph *graph, const Node *node, Diag *diag)

@@ -1,5 +1,7 @@
 /* rewrite.c: replacing values, erasing what that leaves behind, and making tensors from tensors. What to
  * replace is the business of the passes. */
+#include <fnmatch.h>
+#include <stdlib.h>
 #include "rewrite.h"
 #include <string.h>
 
@@ -77,4 +79,45 @@ Type type_numbers(DType dtype, int32_t rank, const int64_t *sizes)
 	for (int32_t i = 0; i < rank; i++)
 		type.dim[i] = dim_number(sizes[i]);
 	return type;
+}
+
+/* One walk from the last node to the first is enough, because every use stands after what it uses. */
+int32_t graph_sweep(Graph *graph)
+{
+	bool *needed = calloc(graph->next_id + 1, sizeof *needed);
+	if (!needed)
+		return 0; /* nothing is deleted: the graph stays right, only larger */
+	for (int32_t i = 0; i < graph->noutputs; i++)
+		needed[graph->outputs[i].value->id] = true;
+	int32_t erased = 0;
+	for (Node *node = graph->last, *prev; node; node = prev) {
+		prev = node->prev;
+		bool live = false;
+		for (int32_t i = 0; i < node->nresults; i++)
+			live |= needed[node->results[i]->id];
+		if (!live) {
+			graph_erase(graph, node);
+			erased++;
+			continue;
+		}
+		for (int32_t i = 0; i < node->nargs; i++)
+			needed[node->args[i]->id] = true;
+	}
+	free(needed);
+	return erased;
+}
+
+bool origin_matches(const char *list, const char *origin)
+{
+	for (const char *at = list; at && origin; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+		char *item = strndup(at, strcspn(at, ",")), *inside = NULL;
+		bool match = item && *item
+			&& (fnmatch(item, origin, 0) == 0
+				|| (asprintf(&inside, "%s.*", item) >= 0 && fnmatch(inside, origin, 0) == 0));
+		free(item);
+		free(inside);
+		if (match)
+			return true;
+	}
+	return false;
 }

@@ -12,8 +12,11 @@ void rewrite_uses(Graph *, Value *old, Value *by);
  * walk which has already fetched node->next may go on. */
 void rewrite_erase(Graph *, Node *);
 
-/* Erases every node that no output needs; how many. (dce.c) */
+/* Erases every node that no output needs; how many. */
 int32_t graph_sweep(Graph *);
+/* True when an item of the comma-separated list matches the origin or one of the parts it lies in: "layer.3"
+ * has layer.3.ffn.in. */
+bool origin_matches(const char *list, const char *origin);
 
 /* True when v is made by op. */
 static inline bool value_is(const Value *v, Op op) { return v->node && v->node->op == op; }

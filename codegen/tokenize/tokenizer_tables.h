@@ -4,16 +4,8 @@
 #define TOKENIZER_TABLES_H
 #define RT_TABLES_ONLY
 #include "runtime/tokenize/tokenizer.h"
-#include "codegen/codegen.h"
-
-/* A growing array; items are plain data. Its memory is malloc'd: list_free. */
-typedef struct List {
-	void *items;
-	size_t count, capacity, size;
-} List;
-List list_new(size_t item_bytes);
-size_t list_add(List *, const void *item); /* returns its index */
-void list_free(List *);
+#include "ir/blob.h"
+#include "tokenizer_desc.h"
 
 /* ---- trie.c: the double array of runtime/tokenize/tokenizer.h -------------------------------- */
 typedef struct TrieKey {
@@ -67,6 +59,9 @@ bool layout_vocab(const TokenizerDesc *, List *units, Diag *);
 bool tokenizer_layout(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);
 /* The tokenizer itself, over a blob in this process. */
 RtTokenizer tokenizer_instance(const TokenizerDesc *, const TokenizerLayout *, const uint8_t *blob);
+/* Appends the tables to blob and prints the RtTokenizer initialiser `static const
+ * RtTokenizer NAME_tokenizer`. */
+bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Diag *);
 
 /* ---- rows ------------------------------------------------------------------------------------- */
 struct TokenizerImport;

@@ -1,5 +1,5 @@
 /* qat.c: scales that quantisation-aware training has left in a checkpoint (qat.def says where) go into the
- * module as meta lines, for quantize-int8{scheme=static} to use (passes/lower/trained_scales.c):
+ * module as meta lines, for quantize-int8{scheme=static} to use (passes/narrow/trained_scales.c):
  *
  *   meta "scales.layer.0.ffn.in" "0.0247 -12 bert...dense.weight bert...dense.weight_fake_quant.scale 1"
  *

@@ -65,7 +65,7 @@ void module_print_plan(const Module *, FILE *, const PrintPlan *);
  * are borrowed. */
 const char **module_weights(const Module *, MemArena *mem, int32_t *count);
 
-/* A file that appears whole or not at all (write.c). */
+/* ---- new_file.c: a file that appears whole or not at all ------------------------------------- */
 typedef struct NewFile {
 	FILE *out;
 	const char *path;

@@ -9,7 +9,7 @@
  *
  * `fuse{only=attention,qkv}` runs just those, in this order. Nothing here changes results beyond rounding. */
 #include "fuse.h"
-#include "passes/lower/narrow.h"
+#include "passes/trained.h"
 #include <string.h>
 
 static const struct {

@@ -24,7 +24,6 @@
  *               were fitted before
  *   ridge=X     how strongly weights are held where they were (0.01) */
 #include "sparsify.h"
-#include "passes/lower/narrow.h"
 #include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>

@@ -4,53 +4,18 @@
  * an input, and by the name of its weight in the checkpoint. Rows of weights are known again by their
  * numbers, so that it does not matter which were joined to one linear or cut out on the way; where columns
  * are gone, or weights were cast, the scales are those of the rows that are there. */
+#include "passes/trained.h"
 #include "narrow.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char prefix[] = "scales.";
-
-typedef struct Trained {
-	double step, zero, unit;
-	const Tensor *weight, *scales;
-} Trained;
-
-/* False when the line is no such thing, which only somebody else's .bir can hold. */
-static bool trained_read(const Module *module, const Meta *meta, Trained *trained)
-{
-	char weight[NAME_BYTES_MAX + 1], scales[NAME_BYTES_MAX + 1];
-	if (strncmp(meta->key, prefix, sizeof prefix - 1) != 0
-		|| sscanf(meta->value, "%lf %lf %1024s %1024s %lf", &trained->step, &trained->zero, weight, scales,
-			   &trained->unit)
-			!= 5)
-		return false;
-	trained->weight = module_find_tensor(module, weight);
-	trained->scales = trained->weight ? module_find_tensor(module, scales) : NULL;
-	if (trained->scales
-		&& (trained->weight->type.rank != 2 || !dtype_is_float(trained->weight->type.dtype)
-			|| !(trained->unit > 0) || !dtype_is_float(trained->scales->type.dtype)
-			|| (type_count(&trained->scales->type) != 1
-				&& type_count(&trained->scales->type) != trained->weight->type.dim[0].plus)))
-		trained->scales = NULL;
-	return isfinite(trained->step) && trained->step >= 0 && trained->zero >= -128 && trained->zero <= 127;
-}
-
-bool module_has_scales(const Module *module)
-{
-	Trained trained;
-	for (int32_t i = 0; i < module->nmeta; i++)
-		if (trained_read(module, &module->meta[i], &trained))
-			return true;
-	return false;
-}
 
 /* The checkpoint's step of what a linear reads; false: not said. */
 static bool trained_step(const Module *module, const Node *reader, Trained *trained)
 {
 	for (int32_t i = 0; i < module->nmeta && reader->origin; i++)
 		if (trained_read(module, &module->meta[i], trained) && trained->step > 0
-			&& !strcmp(module->meta[i].key + sizeof prefix - 1, reader->origin))
+			&& !strcmp(module->meta[i].key + sizeof TRAINED_PREFIX - 1, reader->origin))
 			return true;
 	return false;
 }

@@ -1,7 +1,7 @@
 /* blob.c: the bytes that go into the program beside its code, and growing arrays for those who make them. */
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/tokenize/tokenizer_tables.h"
+#include "blob.h"
 
 static void *grow(void *memory, size_t bytes)
 {

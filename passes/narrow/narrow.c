@@ -1,27 +1,11 @@
 /* narrow.c: which linears quantize-int8 and compute-bf16 rewrite (narrow.h). */
 #include "narrow.h"
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A head's last linear has one output a label; encoder layers, poolers and dense modules have hundreds. */
 enum { OUTPUTS_LEAST = 64 };
-
-bool origin_matches(const char *list, const char *origin)
-{
-	for (const char *at = list; at && origin; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-		char *item = strndup(at, strcspn(at, ",")), *inside = NULL;
-		bool match = item && *item
-			&& (fnmatch(item, origin, 0) == 0
-				|| (asprintf(&inside, "%s.*", item) >= 0 && fnmatch(inside, origin, 0) == 0));
-		free(item);
-		free(inside);
-		if (match)
-			return true;
-	}
-	return false;
-}
 
 const Tensor *narrow_weight(const Node *node, PassRun *run)
 {

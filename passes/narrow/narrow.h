@@ -8,9 +8,6 @@
  * names), or of so few outputs (a classifier's labels) that its time is nothing and its numbers are the
  * answer. */
 const Tensor *narrow_weight(const Node *, PassRun *);
-/* True when an item of the comma-separated list matches the origin or one of the parts it lies in: "layer.3"
- * has layer.3.ffn.in. */
-bool origin_matches(const char *list, const char *origin);
 /* Lets every attention that is not excluded multiply in bf16. */
 void narrow_attention(Graph *, PassRun *);
 /* The rows of a matrix as codes -127..127 (i8), each with a scale of its own, max|row| / 127 (*scales, f32,
@@ -44,7 +41,6 @@ typedef struct StaticInput {
 	double alpha;      /* how much of the columns' differences went to the weights; 0: one scale for all */
 } StaticInput;
 /* ---- trained_scales.c: scales of quantisation-aware training, meta lines of compiler/model/qat.c ---- */
-bool module_has_scales(const Module *);
 /* The checkpoint's scales where it has some: fills inputs that it knows, with trained set, and trained_rows
  * of all, and moves the ones to be learnt to the front. *count becomes their number. False and messages on
  * error. */

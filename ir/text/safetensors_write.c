@@ -4,13 +4,13 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/text/text.h"
+#include "text.h"
 
 enum { ALIGNMENT = 64 };
 
 static const char *const stored_names[DT_COUNT] = {
 #define DTYPE(NAME, text, stored, ...) [DT_##NAME] = stored,
-#include "dtypes.def"
+#include "ir/dtypes.def"
 #undef DTYPE
 };
 

@@ -8,7 +8,7 @@
  * others as to=int8. to=int8: codes -127..127 with a scale a row, as quantize-int8 makes them of weights; a
  * sum that only it goes into is taken along. to=f16 or bf16: only stored so. A table that something else
  * reads too (a tied decoder of masked words) stays: it would be there twice. */
-#include "passes/lower/narrow.h"
+#include "narrow.h"
 #include <string.h>
 
 /* The sum that reads what embed looked up and nothing else does; NULL: there is none of equal shape. */

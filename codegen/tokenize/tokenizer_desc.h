@@ -1,0 +1,45 @@
+/* tokenizer_desc.h: a tokenizer as data: compiler/ imports it, codegen writes its tables. */
+#ifndef BERTC_TOKENIZER_DESC_H
+#define BERTC_TOKENIZER_DESC_H
+#include "ir/ir.h"
+
+/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer/tokenizer_import.c; lives
+ * in `mem`. */
+typedef struct AddedToken {
+	const char *text;
+	int32_t bytes, id;
+	bool special, single_word, lstrip, rstrip, normalized;
+} AddedToken;
+typedef enum TemplatePiece { PIECE_TOKEN, PIECE_A, PIECE_B } TemplatePiece;
+typedef struct TemplateItem {
+	TemplatePiece piece;
+	int32_t id, type;
+} TemplateItem;
+typedef enum CharStep {
+#define STEP(name) STEP_##name,
+#include "steps.def"
+#undef STEP
+	CHAR_STEPS
+} CharStep;
+enum { TOKENIZER_STEPS_MAX = 16 };
+/* A tokenizer is a normaliser (steps), a pre-tokenizer that cuts words (split), a model that makes tokens of
+ * a word (model), added tokens and templates. */
+typedef struct TokenizerDesc {
+	const struct TokenizerModel *model; /* a row of compiler/tokenizer/tokenizers.def, */
+	const void *data;                   /* and what only this model has */
+	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def, */
+	int32_t split_number[2];            /* and its settings */
+	int32_t nsteps;
+	CharStep steps[TOKENIZER_STEPS_MAX];
+	int32_t nvocab;                                  /* entries; ids may have holes: text NULL there */
+	const char **vocab;                              /* by id, UTF-8 */
+	int32_t unk_id, pad_id, cls_id, sep_id, mask_id; /* -1: none */
+	int32_t nadded;
+	const AddedToken *added;
+	int32_t nsingle, npair;
+	const TemplateItem *single, *pair;
+	bool trim_offsets, trim_prefix; /* the post-processor's trim_offsets and add_prefix_space */
+	int32_t max_length;             /* model_max_length when below 10^6, else 0 */
+} TokenizerDesc;
+bool tokenizer_has_step(const TokenizerDesc *, CharStep);
+#endif

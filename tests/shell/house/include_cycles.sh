@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# No folder of ir, passes, codegen and compiler depends on another that depends on it, by includes or by calls.
+command -v python3 >/dev/null && command -v objdump >/dev/null || { echo "no python3 or no objdump"; exit 77; }
+check() { python3 "$SOURCE/tests/tools/include_cycles.py" "$1" "$2"; }
+check "$SOURCE" "$BUILD" || exit 1
+
+# a source tree of two folders: the check notices an include and a call that close a cycle, and lets a table pass
+mkdir -p tree/ir tree/passes tree/build/CMakeFiles/bertc_ir.dir/ir tree/build/CMakeFiles/bertc_passes.dir/passes
+compile() {
+	gcc -O1 -fPIC -Itree -c "tree/ir/low.c" -o tree/build/CMakeFiles/bertc_ir.dir/ir/low.c.o &&
+		gcc -O1 -fPIC -Itree -c "tree/passes/high.c" -o tree/build/CMakeFiles/bertc_passes.dir/passes/high.c.o
+}
+command -v gcc >/dev/null || exit 0
+echo 'int low(void);' >tree/ir/low.h
+printf '#include "ir/low.h"\nint high(void) { return low(); }\n' >tree/passes/high.c
+echo 'int high(void); int (*const table[])(void) = {high}; int low(void) { return 1; }' >tree/ir/low.c
+compile && check tree tree/build || { echo "a table of functions is taken for a call"; exit 1; }
+echo 'int high(void); int low(void) { return high(); }' >tree/ir/low.c
+compile && check tree tree/build >calls && { echo "a cycle of calls goes unnoticed"; exit 1; }
+grep -q 'ir/low.c uses high of passes/high.c' calls || { cat calls; exit 1; }
+echo '#include "passes/high.h"' >tree/ir/low.c
+echo >tree/passes/high.h
+compile && check tree tree/build >includes && { echo "a cycle of includes goes unnoticed"; exit 1; }
+grep -q 'ir/low.c includes passes/high.h' includes
