@@ -1,5 +1,5 @@
-/* tunings.h: decisions between kernels as text. tune.txt holds those that bertc brings along; compiler/kernel_tune
- * makes new ones. passes/lower/tune.c asks the table. */
+/* tunings.h: decisions between kernels as text. tune.txt holds those that bertc brings along;
+ * compiler/kernel_tune makes new ones. passes/lower/tune.c asks the table. */
 #ifndef BERTC_TUNINGS_H
 #define BERTC_TUNINGS_H
 #include "passes/passes.h"

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# No folder of ir, passes, codegen and compiler depends on another that depends on it, by includes or by calls.
-command -v python3 >/dev/null && command -v objdump >/dev/null || { echo "no python3 or no objdump"; exit 77; }
+# No folder of ir, passes, codegen and compiler depends on another that depends on it, by includes or calls.
+for tool in python3 nm objdump; do
+	command -v $tool >/dev/null || { echo "no $tool"; exit 77; }
+done
 check() { python3 "$SOURCE/tests/tools/include_cycles.py" "$1" "$2"; }
 check "$SOURCE" "$BUILD" || exit 1
 
-# a source tree of two folders: the check notices an include and a call that close a cycle, and lets a table pass
-mkdir -p tree/ir tree/passes tree/build/CMakeFiles/bertc_ir.dir/ir tree/build/CMakeFiles/bertc_passes.dir/passes
+# two folders: the check notices an include and a call that close a cycle, and lets a table pass
+low=tree/build/CMakeFiles/bertc_ir.dir/ir high=tree/build/CMakeFiles/bertc_passes.dir/passes
+mkdir -p tree/ir tree/passes $low $high
 compile() {
-	gcc -O1 -fPIC -Itree -c "tree/ir/low.c" -o tree/build/CMakeFiles/bertc_ir.dir/ir/low.c.o &&
-		gcc -O1 -fPIC -Itree -c "tree/passes/high.c" -o tree/build/CMakeFiles/bertc_passes.dir/passes/high.c.o
+	gcc -O1 -fPIC -Itree -c tree/ir/low.c -o $low/low.c.o &&
+		gcc -O1 -fPIC -Itree -c tree/passes/high.c -o $high/high.c.o
 }
 command -v gcc >/dev/null || exit 0
 echo 'int low(void);' >tree/ir/low.h
