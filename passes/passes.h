@@ -25,6 +25,8 @@ typedef struct PassItem {
 typedef struct Pipeline {
 	PassItem *items;
 	int32_t count;
+	int32_t ncode; /* of these at the end: passes that make code, which a preset has put there */
+	bool preset;   /* one was named, so that the passes that make code belong at the end */
 	struct MemArena *mem;
 } Pipeline;
 
@@ -262,10 +264,18 @@ Pipeline *pipeline_parse(const char *text, Diag *);
 void pipeline_free(Pipeline *);
 char *pipeline_text(const Pipeline *);  /* malloc'd */
 const char *pipeline_preset(int level); /* -O0 .. -O3, spelled out */
-/* A recipe, which names no pass of any preset ("drop-layers{keep=3},quantize-int8"), in the midst of the
- * preset: its passes that must come after fuse follow it, the others stand in front. malloc'd; NULL when it
- * names some and so is a pipeline by itself. */
-char *pipeline_complete(const Pipeline *recipe, int level);
+Pipeline *pipeline_new(void);           /* of no passes */
+/* The text's passes behind those that are there, but in front of the passes that a preset has put at the end.
+ * False and messages on error. */
+bool pipeline_append(Pipeline *, const char *text, Diag *);
+/* The index of the first item of the pass; -1: there is none. */
+int32_t pipeline_find(const Pipeline *, const char *pass);
+/* A recipe names passes, but none of any preset: "drop-layers{keep=3},quantize-int8". */
+bool pipeline_is_recipe(const Pipeline *);
+/* Adds what it takes to make code. A recipe goes in the midst of the preset: its passes that must come after
+ * fuse follow it, the others stand in front. Any other pipeline gets at its end what it lacks of the passes
+ * that make code. */
+bool pipeline_complete(Pipeline *, int level, Diag *);
 /* Leaves of option values that are paths the file's name, in place: `{data=a/b.tsv}` becomes `{data=b.tsv}`.
  * What a program says about itself names no folder of the machine that it was built on. */
 void pipeline_hide_folders(char *text);

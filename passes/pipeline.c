@@ -73,26 +73,20 @@ static bool list_has_pass(const char *list, const char *name)
 
 static bool follows_fuse(int32_t pass) { return pass_order_why(pass_find("fuse"), pass) != NULL; }
 
-char *pipeline_complete(const Pipeline *recipe, int level)
+bool pipeline_is_recipe(const Pipeline *pipeline)
 {
-	for (int32_t i = 0; i < recipe->count; i++) {
-		const char *name = pass_info[recipe->items[i].pass].name;
-		if (list_has_pass(presets[LEVELS - 1], name))
-			return NULL;
-	}
-	char *text = NULL;
-	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	for (int after = 0; out && after < 2; after++) {
-		for (int32_t i = 0; i < recipe->count; i++)
-			if (follows_fuse(recipe->items[i].pass) == after)
-				fprintf(out, "%s%s", ftell(out) ? "," : "", recipe->items[i].text);
-		if (!after)
-			fprintf(out, "%sO%d", ftell(out) ? "," : "", level);
-	}
-	if (out)
-		fclose(out);
-	return text;
+	for (int32_t i = 0; i < pipeline->count; i++)
+		if (list_has_pass(presets[LEVELS - 1], pass_info[pipeline->items[i].pass].name))
+			return false;
+	return pipeline->count > 0;
+}
+
+int32_t pipeline_find(const Pipeline *pipeline, const char *pass)
+{
+	for (int32_t i = 0; i < pipeline->count; i++)
+		if (!strcmp(pass_info[pipeline->items[i].pass].name, pass))
+			return i;
+	return -1;
 }
 
 /* ---- the parser ------------------------------------------------------------------------------ */
@@ -104,7 +98,6 @@ typedef struct Parser {
 	const char *at, *start;
 	Pipeline *pipeline;
 	Diag *diag;
-	bool code; /* a preset was named: lower, pack-weights and plan-memory belong at the end */
 } Parser;
 
 static void skip_space(Parser *p)
@@ -171,25 +164,27 @@ static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, 
 	return true;
 }
 
-static bool pipeline_add(Parser *p, int32_t pass, const PassOption *options, int32_t count)
+static bool item_add(Pipeline *pipeline, const PassItem *item, Diag *diag)
 {
-	Pipeline *pipeline = p->pipeline;
 	if (pipeline->count == ITEMS_MAX)
-		return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: more than %d passes", ITEMS_MAX);
-	PassItem *item = &pipeline->items[pipeline->count++];
+		return diag_error(diag, EXIT_USAGE, 0, "pipeline: more than %d passes", ITEMS_MAX);
+	pipeline->items[pipeline->count++] = *item;
+	return true;
+}
+
+static bool pass_add(Pipeline *pipeline, int32_t pass, const PassOption *options, int32_t count, Diag *diag)
+{
 	PassOption *copy = mem_alloc(pipeline->mem, (size_t)(count + 1) * sizeof *copy);
-	item->pass = pass;
-	item->noptions = count;
-	item->options = copy;
-	item->text = mem_printf(pipeline->mem, "%s%s", pass_info[pass].name, count ? "{" : "");
+	PassItem item = {.pass = pass, .noptions = count, .options = copy};
+	item.text = mem_printf(pipeline->mem, "%s%s", pass_info[pass].name, count ? "{" : "");
 	for (int32_t i = 0; i < count; i++) {
 		copy[i] = options[i];
-		item->text = mem_printf(
-			pipeline->mem, "%s%s%s=%s", item->text, i ? " " : "", options[i].key, options[i].value);
+		item.text = mem_printf(
+			pipeline->mem, "%s%s%s=%s", item.text, i ? " " : "", options[i].key, options[i].value);
 	}
 	if (count)
-		item->text = mem_printf(pipeline->mem, "%s}", item->text);
-	return true;
+		item.text = mem_printf(pipeline->mem, "%s}", item.text);
+	return item_add(pipeline, &item, diag);
 }
 
 /* The level that "O2" or "-O2" names; -1: none. */
@@ -199,28 +194,36 @@ static int preset_find(const char *name)
 	return name[0] == 'O' && name[1] >= '0' && name[1] < '0' + LEVELS && !name[2] ? name[1] - '0' : -1;
 }
 
-/* Adds the passes of a preset: either those that make code, as far as they are missing, or all others. */
-static bool add_names(Parser *p, const char *list, bool code)
+/* Adds the optimisations of a preset. */
+static bool preset_add(Pipeline *pipeline, int level, Diag *diag)
 {
 	char names[512];
-	snprintf(names, sizeof names, "%s", list);
-	for (char *rest, *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-		int32_t pass = pass_find(name);
-		bool has = false;
-		for (int32_t i = 0; i < p->pipeline->count; i++)
-			has |= p->pipeline->items[i].pass == pass;
-		if (list_has_pass(CODE, name) == code && !(code && has) && !pipeline_add(p, pass, NULL, 0))
+	snprintf(names, sizeof names, "%s", pipeline_preset(level));
+	for (char *rest, *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
+		if (!list_has_pass(CODE, name) && !pass_add(pipeline, pass_find(name), NULL, 0, diag))
 			return false;
-	}
 	return true;
 }
 
-/* Its optimisations stand where it was named, the passes that make code at the end of the pipeline:
- * "O2,quantize-int8". */
-static bool parse_preset(Parser *p, int level)
+/* Adds those of the passes that are not there yet. */
+static bool missing_add(Pipeline *pipeline, const char *list, Diag *diag)
 {
-	p->code = true;
-	return add_names(p, presets[level], false);
+	char names[512];
+	snprintf(names, sizeof names, "%s", list);
+	for (char *rest, *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
+		if (pipeline_find(pipeline, name) < 0 && !pass_add(pipeline, pass_find(name), NULL, 0, diag))
+			return false;
+	return true;
+}
+
+/* The passes of a preset that make code stand at the pipeline's end, wherever it was named:
+ * "O2,quantize-int8". */
+static bool code_add(Pipeline *pipeline, Diag *diag)
+{
+	const int32_t before = pipeline->count;
+	const bool good = missing_add(pipeline, CODE, diag);
+	pipeline->ncode = pipeline->count - before;
+	return good;
 }
 
 static bool parse_item(Parser *p)
@@ -232,15 +235,17 @@ static bool parse_item(Parser *p)
 	if (!name)
 		return false;
 	int level = preset_find(name);
-	if (level >= 0)
-		return parse_preset(p, level);
+	if (level >= 0) {
+		p->pipeline->preset = true;
+		return preset_add(p->pipeline, level, p->diag);
+	}
 	int32_t pass = pass_find(name);
 	if (pass < 0)
 		return diag_error(
 			p->diag, EXIT_USAGE, 0, "pipeline: there is no pass \"%.64s\"; 'bertc passes' lists them", name);
 	if (*p->at == '{' && !parse_options(p, &pass_info[pass], options, &count))
 		return false;
-	return pipeline_add(p, pass, options, count);
+	return pass_add(p->pipeline, pass, options, count, p->diag);
 }
 
 /* Whether `second` stands anywhere before `first`. */
@@ -269,14 +274,14 @@ static bool pipeline_check_order(const Pipeline *pipeline, Diag *diag)
 	return good;
 }
 
-static bool pipeline_fill(Parser *p)
+static bool parse_items(Parser *p)
 {
 	for (;;) {
 		if (!parse_item(p))
 			return false;
 		skip_space(p);
 		if (!*p->at)
-			return (!p->code || add_names(p, CODE, true)) && pipeline_check_order(p->pipeline, p->diag);
+			return true;
 		if (*p->at != ',')
 			return diag_error(
 				p->diag, EXIT_USAGE, 0, "pipeline: expected \",\" or the end at byte %td", p->at - p->start);
@@ -284,22 +289,62 @@ static bool pipeline_fill(Parser *p)
 	}
 }
 
-Pipeline *pipeline_parse(const char *text, Diag *diag)
+Pipeline *pipeline_new(void)
 {
-	if (strlen(text) > TEXT_BYTES_MAX) {
-		diag_error(
-			diag, EXIT_USAGE, 0, "pipeline: %zu bytes long, the most is %d", strlen(text), TEXT_BYTES_MAX);
-		return NULL;
-	}
 	MemArena *mem = mem_new();
 	Pipeline *pipeline = mem_alloc(mem, sizeof *pipeline);
 	*pipeline = (Pipeline){.items = mem_alloc(mem, ITEMS_MAX * sizeof(PassItem)), .mem = mem};
+	return pipeline;
+}
+
+bool pipeline_append(Pipeline *pipeline, const char *text, Diag *diag)
+{
+	if (strlen(text) > TEXT_BYTES_MAX)
+		return diag_error(
+			diag, EXIT_USAGE, 0, "pipeline: %zu bytes long, the most is %d", strlen(text), TEXT_BYTES_MAX);
 	Parser parser = {.at = text, .start = text, .pipeline = pipeline, .diag = diag};
 	skip_space(&parser);
-	if (!*parser.at || pipeline_fill(&parser)) /* an empty pipeline is one that does nothing */
+	if (!*parser.at)
+		return true;
+	pipeline->count -= pipeline->ncode;
+	pipeline->ncode = 0;
+	return parse_items(&parser) && (!pipeline->preset || code_add(pipeline, diag))
+		&& pipeline_check_order(pipeline, diag);
+}
+
+Pipeline *pipeline_parse(const char *text, Diag *diag)
+{
+	Pipeline *pipeline = pipeline_new();
+	if (pipeline_append(pipeline, text, diag))
 		return pipeline;
 	pipeline_free(pipeline);
 	return NULL;
+}
+
+/* Its passes that follow fuse, or the others. */
+static bool recipe_add(Pipeline *pipeline, const Pipeline *recipe, bool after_fuse, Diag *diag)
+{
+	for (int32_t i = 0; i < recipe->count; i++)
+		if (follows_fuse(recipe->items[i].pass) == after_fuse && !item_add(pipeline, &recipe->items[i], diag))
+			return false;
+	return true;
+}
+
+bool pipeline_complete(Pipeline *pipeline, int level, Diag *diag)
+{
+	if (!pipeline_is_recipe(pipeline)) {
+		if (pipeline_find(pipeline, "lower") < 0)
+			return missing_add(pipeline, CODE, diag) && pipeline_check_order(pipeline, diag);
+		return pipeline_find(pipeline, "plan-memory") >= 0
+			|| missing_add(pipeline, "pack-weights,plan-memory", diag);
+	}
+	const Pipeline recipe = *pipeline;
+	pipeline->items = mem_alloc(pipeline->mem, ITEMS_MAX * sizeof(PassItem));
+	pipeline->count = 0;
+	pipeline->preset = true;
+	return recipe_add(pipeline, &recipe, false, diag) && preset_add(pipeline, level, diag)
+		&& recipe_add(pipeline, &recipe, true, diag) && code_add(pipeline, diag)
+		&& pipeline_check_order(pipeline, diag);
 }
 
 void pipeline_free(Pipeline *pipeline)

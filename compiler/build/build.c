@@ -11,22 +11,16 @@
 
 /* ---- the pipeline ---------------------------------------------------------------------------- */
 
-static bool has_pass(const Pipeline *pipeline, const char *name)
-{
-	for (int32_t i = 0; i < pipeline->count; i++)
-		if (strcmp(pass_info[pipeline->items[i].pass].name, name) == 0)
-			return true;
-	return false;
-}
-
+/* A pipeline that cannot be read names nothing; build_pipeline says why. */
 static bool names_merge(const char *passes)
 {
-	static const char name[] = "merge-tasks";
-	for (const char *at = passes; at && (at = strstr(at, name)); at += sizeof name - 1)
-		if ((at == passes || at[-1] == ',')
-			&& strchr(",", at[sizeof name - 1])) /* strchr finds the end as well */
-			return true;
-	return false;
+	Diag ignored;
+	diag_init(&ignored, NULL);
+	Pipeline *pipeline = passes ? pipeline_parse(passes, &ignored) : NULL;
+	const bool merges = pipeline && pipeline_find(pipeline, "merge-tasks") >= 0;
+	pipeline_free(pipeline);
+	diag_free(&ignored);
+	return merges;
 }
 
 void build_set_passes(BuildOptions *options, const char *passes)
@@ -56,42 +50,25 @@ static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 	return emits_graph(options) ? "" : levels[options->run.level];
 }
 
-char *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *diag)
+static bool fill_pipeline(Pipeline *pipeline, const BuildOptions *options, const Loaded *loaded, Diag *diag)
 {
-	const bool code = !emits_graph(options),
-			   bf16 = options->run.compute && strcmp(options->run.compute, "bf16") == 0;
-	const char *asked = asked_for(options, loaded), *missing = "";
-	char *text = NULL, *complete = NULL, cast[32] = "";
-	Pipeline *pipeline = NULL;
+	char cast[32] = "";
 	if (options->run.weights)
 		snprintf(cast, sizeof cast, "cast-weights{to=%s}", options->run.weights);
-	if (asprintf(&text, "%s%s%s%s%s", cast, *cast && *asked ? "," : "", asked,
-			bf16 && (*cast || *asked) ? "," : "", bf16 ? "compute-bf16" : "")
-		< 0) {
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
-		return NULL;
-	}
-	if (*text && !(pipeline = pipeline_parse(text, diag))) {
-		free(text);
-		return NULL;
-	}
-	if (code && pipeline && (complete = pipeline_complete(pipeline, options->run.level))) {
-		free(text);
-		text = complete;
-	} else if (code) {
-		if (!pipeline || !has_pass(pipeline, "lower"))
-			missing = "lower,pack-weights,chain-rows,plan-memory";
-		else if (!has_pass(pipeline, "plan-memory"))
-			missing = has_pass(pipeline, "pack-weights") ? "plan-memory" : "pack-weights,plan-memory";
-		char *whole = NULL;
-		if (asprintf(&whole, "%s%s%s", text, *text && *missing ? "," : "", missing) < 0)
-			whole = NULL;
-		free(text);
-		text = whole;
-	}
-	if (pipeline)
-		pipeline_free(pipeline);
-	return text;
+	const bool bf16 = options->run.compute && strcmp(options->run.compute, "bf16") == 0;
+	return pipeline_append(pipeline, cast, diag)
+		&& pipeline_append(pipeline, asked_for(options, loaded), diag)
+		&& (!bf16 || pipeline_append(pipeline, "compute-bf16", diag))
+		&& (emits_graph(options) || pipeline_complete(pipeline, options->run.level, diag));
+}
+
+Pipeline *build_pipeline(const BuildOptions *options, const Loaded *loaded, Diag *diag)
+{
+	Pipeline *pipeline = pipeline_new();
+	if (fill_pipeline(pipeline, options, loaded, diag))
+		return pipeline;
+	pipeline_free(pipeline);
+	return NULL;
 }
 
 static void show_pass(void *argument, const char *pass, int32_t done, int32_t of)
@@ -106,14 +83,14 @@ static void show_pass(void *argument, const char *pass, int32_t done, int32_t of
 static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target *target, char **text,
 	Ledger *ledger, Diag *diag)
 {
-	*text = build_pipeline(options, loaded, diag);
-	if (!*text)
-		return false;
-	if (!**text)
-		return true;
-	Pipeline *pipeline = pipeline_parse(*text, diag);
+	Pipeline *pipeline = build_pipeline(options, loaded, diag);
 	if (!pipeline)
 		return false;
+	if (pipeline->count == 0) {
+		*text = pipeline_text(pipeline);
+		pipeline_free(pipeline);
+		return true;
+	}
 	TuneTable tunings = {0};
 	PassEnv env = {.isa = target->isa,
 		.cpus = target->cpus,
@@ -124,7 +101,7 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		.loaded = loaded,
 		.target = target,
 		.tunings = &tunings,
-		.chains = has_pass(pipeline, "chain-rows")};
+		.chains = pipeline_find(pipeline, "chain-rows") >= 0};
 	if (options->hooks)
 		options->hooks->offer(&run, &env);
 	DriverOptions driver = options->run.driver;
@@ -138,7 +115,6 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 					|| tune_load(&tunings, options->run.tune_cache, options->run.tune, diag))
 		&& pipeline_run(pipeline, loaded->module, &env, &driver, ledger, diag);
 	tune_free(&tunings);
-	free(*text);
 	*text = pipeline_text(pipeline);
 	pipeline_free(pipeline);
 	if (options->progress)

@@ -75,9 +75,9 @@ void build_set_passes(BuildOptions *, const char *passes);
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
 /* Runs the passes named, none is added, and makes nothing of the result: another build goes on from there. */
 bool build_run_passes(const BuildOptions *, Loaded *, Diag *);
-/* The pipeline's text, malloc'd: --weights in front, --compute behind, a recipe completed by the preset, and
- * the passes that code needs at its end. NULL and messages on error. */
-char *build_pipeline(const BuildOptions *, const Loaded *, Diag *);
+/* The pipeline: --weights in front, --compute behind, a recipe completed by the preset, and the passes that
+ * code needs at its end. NULL and messages on error. */
+Pipeline *build_pipeline(const BuildOptions *, const Loaded *, Diag *);
 /* Whether the options make sense and the result replaces no file of the model; to be asked before any work is
  * done. */
 bool build_check(const BuildOptions *, Diag *);

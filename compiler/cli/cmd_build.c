@@ -68,9 +68,9 @@ static bool build_measured(const BuildCommand *command, Loaded *loaded, Ledger *
 		.path = command->data,
 		.limit = command->limit,
 		.timed = !command->no_latency};
-	char *pipeline = build_pipeline(&options, loaded, diag);
+	Pipeline *pipeline = build_pipeline(&options, loaded, diag);
 	bool good = pipeline && dataset_read(command->data, &data, diag)
-		&& (measurer.tail = measure_tail(pipeline, diag))
+		&& (measurer.tail = measure_tail(pipeline))
 		&& measure_row(&measurer, &ledger->start, loaded->module, diag);
 	options.run.driver.after = after_pass;
 	options.run.driver.after_arg = &measurer;
@@ -81,7 +81,7 @@ static bool build_measured(const BuildCommand *command, Loaded *loaded, Ledger *
 		ledger_print(ledger, stdout);
 	}
 	free(measurer.tail);
-	free(pipeline);
+	pipeline_free(pipeline);
 	dataset_free(&data);
 	return good;
 }

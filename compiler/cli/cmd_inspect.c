@@ -162,7 +162,7 @@ static json_t *code_panel(const char *path, const char *name, Diag *diag)
 }
 
 static json_t *model_panel(
-	const InspectOptions *o, const Module *module, const char *pipeline, const Dataset *data)
+	const InspectOptions *o, const Module *module, const Pipeline *pipeline, const Dataset *data)
 {
 	Target target;
 	Diag ignored;
@@ -182,7 +182,7 @@ static json_t *model_panel(
 			json_pack("{s:o, s:s, s:o}", "name", page_string(head->name, strlen(head->name)), "task",
 				task_names[head->task], "labels", labels));
 	}
-	char *hidden = strdup(pipeline);
+	char *hidden = pipeline_text(pipeline);
 	if (hidden)
 		pipeline_hide_folders(hidden);
 	int rows = 0;
@@ -277,10 +277,10 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 			.path = o->data,
 			.limit = o->limit,
 			.timed = !o->no_latency}};
-	char *pipeline = build_pipeline(&o->build, loaded, diag),
-		 *directory = pipeline ? temporary_directory(diag) : NULL;
+	Pipeline *pipeline = build_pipeline(&o->build, loaded, diag);
+	char *directory = pipeline ? temporary_directory(diag) : NULL;
 	json_t *panels = json_object();
-	bool good = directory && (in.measurer.tail = measure_tail(pipeline, diag))
+	bool good = directory && (in.measurer.tail = measure_tail(pipeline))
 		&& add_column(&in, loaded->module, NULL, diag)
 		&& measure_row(&in.measurer, &ledger.start, loaded->module, diag);
 	if (good)
@@ -299,7 +299,7 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 	free(in.measurer.tail);
 	free(in.text);
 	free(directory);
-	free(pipeline);
+	pipeline_free(pipeline);
 	return good;
 }
 

@@ -55,7 +55,6 @@ bool measure_program(Measurer *, const Module *, LedgerRow *, Diag *);
 /* The same for a pass's row: one that changed nothing, and those from lower on, have the figures of the row
  * before. Nothing without data. */
 bool measure_row(Measurer *, LedgerRow *, const Module *, Diag *);
-/* What the passes of a pipeline from `lower` on do, as a pipeline of its own; malloc'd, NULL and messages on
- * error. */
-char *measure_tail(const char *pipeline, Diag *);
+/* The passes of a pipeline from `lower` on, as a pipeline of its own; malloc'd. */
+char *measure_tail(const Pipeline *);
 #endif

@@ -135,22 +135,9 @@ bool measure_row(Measurer *m, LedgerRow *row, const Module *module, Diag *diag)
 	return true;
 }
 
-char *measure_tail(const char *text, Diag *diag)
+char *measure_tail(const Pipeline *pipeline)
 {
-	char *tail = NULL;
-	size_t bytes;
-	Pipeline *pipeline = pipeline_parse(text, diag);
-	FILE *out = pipeline ? open_memstream(&tail, &bytes) : NULL;
-	bool found = false;
-	for (int32_t i = 0; out && i < pipeline->count; i++) {
-		const bool first = !found && strcmp(pass_info[pipeline->items[i].pass].name, "lower") == 0;
-		found |= first;
-		if (found)
-			fprintf(out, "%s%s", first ? "" : ",", pipeline->items[i].text);
-	}
-	if (out)
-		fclose(out);
-	if (pipeline)
-		pipeline_free(pipeline);
-	return tail;
+	const int32_t lower = pipeline_find(pipeline, "lower"), from = lower < 0 ? pipeline->count : lower;
+	const Pipeline tail = {.items = pipeline->items + from, .count = pipeline->count - from};
+	return pipeline_text(&tail);
 }

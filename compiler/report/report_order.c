@@ -22,10 +22,11 @@ typedef struct Order {
 	int nrows, npairs;
 } Order;
 
-static char *joined(const char *a, const char *b)
+/* A pipeline of two of the operators, malloc'd. */
+static char *pair_text(const Order *o, int a, int b)
 {
-	char *text = NULL;
-	return asprintf(&text, "%s,%s", a, b) < 0 ? NULL : text;
+	PassItem items[] = {o->operators->items[a], o->operators->items[b]};
+	return pipeline_text(&(Pipeline){.items = items, .count = 2});
 }
 
 /* The pipeline that a recipe comes to, malloc'd; NULL: refused. */
@@ -34,7 +35,8 @@ static char *comes_to(const char *passes)
 	Diag ignored;
 	diag_init(&ignored, NULL);
 	Pipeline *pipeline = pipeline_parse(passes, &ignored);
-	char *whole = pipeline ? pipeline_complete(pipeline, 2) : NULL;
+	const bool good = pipeline && pipeline_complete(pipeline, 2, &ignored);
+	char *whole = good ? pipeline_text(pipeline) : NULL;
 	pipeline_free(pipeline);
 	diag_free(&ignored);
 	return whole;
@@ -60,8 +62,8 @@ static int measure_row(Order *o, char *passes)
 
 static bool measure_pair(Order *o, int a, int b)
 {
-	char *forth = joined(o->operators->items[a].text, o->operators->items[b].text);
-	char *back = joined(o->operators->items[b].text, o->operators->items[a].text);
+	char *forth = pair_text(o, a, b);
+	char *back = pair_text(o, b, a);
 	Pair *pair = &o->pairs[o->npairs++];
 	const bool both = forth && back && has_two_orders(forth, back);
 	char *ordered = comes_to(forth);
@@ -201,10 +203,7 @@ static bool read_operators(Order *o, const ReportOptions *options, Diag *diag)
 	if (o->operators->count < 2 || o->operators->count > OPERATORS_MAX)
 		return diag_error(diag, EXIT_USAGE, 0, "--operators=%s: expected 2 to %d passes", options->operators,
 			OPERATORS_MAX);
-	char *whole = pipeline_complete(o->operators, 2);
-	const bool recipe = whole != NULL;
-	free(whole);
-	return recipe
+	return pipeline_is_recipe(o->operators)
 		|| diag_error(diag, EXIT_USAGE, 0,
 			"--operators=%s: expected passes that change a model, none of those that every "
 			"build runs",

@@ -61,41 +61,64 @@ static void test_parser(void)
 	CU_ASSERT_STRING_EQUAL(pipeline_preset(99), pipeline_preset(3));
 }
 
-/* A recipe at level O2 and what it runs as; expected == NULL: it is a whole pipeline by itself. */
-static void completes_to(const char *recipe, const char *expected)
+#define TIDIED "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,"
+#define CODE "lower,pack-weights,chain-rows,plan-memory"
+
+/* What a pipeline becomes at level O2 when code is to be made. NULL: it is refused. */
+static void completes_to(const char *text, bool is_recipe, const char *expected)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	Pipeline *pipeline = pipeline_parse(recipe, &diag);
+	Pipeline *pipeline = pipeline_parse(text, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
-	char *text = pipeline_complete(pipeline, 2);
-	if (!expected ? text != NULL : !text || strcmp(text, expected)) {
-		printf("\n\"%s\" is completed to \"%s\", expected \"%s\"\n", recipe, text ? text : "nothing",
+	CU_ASSERT_EQUAL(pipeline_is_recipe(pipeline), is_recipe);
+	const bool good = pipeline_complete(pipeline, 2, &diag);
+	char *whole = good ? pipeline_text(pipeline) : NULL;
+	if (!expected ? whole != NULL : !whole || strcmp(whole, expected)) {
+		printf("\n\"%s\" is completed to \"%s\", expected \"%s\"\n", text, whole ? whole : "nothing",
 			expected ? expected : "nothing");
-		CU_FAIL("recipe");
+		CU_FAIL("completed");
 	}
-	if (text)
-		parses_to(text,
-			strncmp(text, "O2", 2) ? "cast-weights{to=f16},canonicalize,fold-const,cse,fuse,fold-const,cse,"
-									 "dce,"
-									 "quantize-int8{exclude=layer.0},compute-bf16,lower,pack-weights,chain-"
-									 "rows,plan-memory"
-								   : "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8,"
-									 "lower,pack-weights,chain-rows,plan-memory");
-	free(text);
+	free(whole);
 	pipeline_free(pipeline);
 	diag_free(&diag);
 }
 
-static void test_recipes(void)
+static void test_complete(void)
 {
-	completes_to("quantize-int8", "O2,quantize-int8");
-	completes_to("cast-weights{to=f16},quantize-int8{exclude=layer.0},compute-bf16",
-		"cast-weights{to=f16},O2,quantize-int8{exclude=layer.0},compute-bf16");
-	completes_to("fuse,quantize-int8", NULL);
-	completes_to("quantize-int8,lower", NULL);
-	completes_to("cse", NULL);
-	completes_to("O2,quantize-int8", NULL);
+	completes_to("quantize-int8", true, TIDIED "quantize-int8," CODE);
+	completes_to("cast-weights{to=f16},quantize-int8{exclude=layer.0},compute-bf16", true,
+		"cast-weights{to=f16}," TIDIED "quantize-int8{exclude=layer.0},compute-bf16," CODE);
+	completes_to("fuse,quantize-int8", false, "fuse,quantize-int8," CODE);
+	completes_to("quantize-int8,lower", false, "quantize-int8,lower,pack-weights,plan-memory");
+	completes_to("lower,pack-weights", false, "lower,pack-weights,plan-memory");
+	completes_to("lower,plan-memory", false, "lower,plan-memory");
+	completes_to("cse", false, "cse," CODE);
+	completes_to("", false, CODE);
+	completes_to("O2,quantize-int8", false, TIDIED "quantize-int8," CODE);
+	completes_to("pack-weights", false, NULL);
+}
+
+/* Passes appended stand in front of those that a preset has put at the end, and in legal order. */
+static void test_append(void)
+{
+	Diag diag;
+	diag_init(&diag, NULL);
+	Pipeline *pipeline = pipeline_new();
+	CU_ASSERT_TRUE(pipeline_append(pipeline, "", &diag));
+	CU_ASSERT_EQUAL(pipeline->count, 0);
+	CU_ASSERT_TRUE(pipeline_append(pipeline, "cast-weights{to=f16}", &diag));
+	CU_ASSERT_TRUE(pipeline_append(pipeline, "O2", &diag));
+	CU_ASSERT_TRUE(pipeline_append(pipeline, "compute-bf16", &diag));
+	char *text = pipeline_text(pipeline);
+	CU_ASSERT_STRING_EQUAL(text, "cast-weights{to=f16}," TIDIED "compute-bf16," CODE);
+	CU_ASSERT_EQUAL(pipeline_find(pipeline, "canonicalize"), 1);
+	CU_ASSERT_EQUAL(pipeline_find(pipeline, "sparsify"), -1);
+	CU_ASSERT_FALSE(pipeline_append(pipeline, "drop-layers{keep=1}", &diag));
+	CU_ASSERT_EQUAL(diag.errors > 0, true);
+	free(text);
+	pipeline_free(pipeline);
+	diag_free(&diag);
 }
 
 static void test_hidden_folders(void)
@@ -278,7 +301,8 @@ int main(void)
 	CU_pSuite suite = CU_add_suite("passes", NULL, NULL);
 	CU_ADD_TEST(suite, test_parser);
 	CU_ADD_TEST(suite, test_parser_errors);
-	CU_ADD_TEST(suite, test_recipes);
+	CU_ADD_TEST(suite, test_complete);
+	CU_ADD_TEST(suite, test_append);
 	CU_ADD_TEST(suite, test_hidden_folders);
 	CU_ADD_TEST(suite, test_order);
 	CU_ADD_TEST(suite, test_phases);
