@@ -351,12 +351,18 @@ bool body_linear(Body *b)
 
 bool body_position_ids(Body *b)
 {
-	b->name = mem_printf(
-		b->e->mem, "position_ids_%lld", (long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	const Attrs *attr = &b->node->attr;
+	const long long start = attr->has & A_start ? attr->start : 0;
+	const char *padding = "";
+	b->name = mem_printf(b->e->mem, "position_ids_%lld", start);
+	if (attr->has & A_padding) {
+		body_param(b, "ids", b->node->args[0]);
+		padding = mem_printf(b->e->mem, ", %lld", (long long)attr->padding);
+		b->name = mem_printf(b->e->mem, "%s_%lld", b->name, (long long)attr->padding);
+	}
 	print_kernel(b);
 	print_params(b);
-	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]),
-		(long long)(b->node->attr.has & A_start ? b->node->attr.start : 0));
+	fprintf(b->code, ", %s, %lld%s);\n", body_dim(b, b->node->results[0]->type.dim[0]), start, padding);
 	return true;
 }
 

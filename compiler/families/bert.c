@@ -26,7 +26,7 @@ Value *bert_encoder(Builder *b)
 	return block_post_norm_layers(b, &layer, block_embeddings(b, &embeddings));
 }
 
-static const FamilyRefusal refused[] = {
+const FamilyRefusal bert_refused[] = {
 	{"is_decoder", "false", "a decoder with causal attention is not an encoder of texts"},
 	{"add_cross_attention", "false", "there is no second sequence to attend to"},
 	{"position_embedding_type", "\"absolute\"", "relative positions are not supported"},
@@ -47,7 +47,7 @@ const Family family_bert = {
 		},
 	.activation = {"hidden_act", "gelu"},
 	.eps = {"layer_norm_eps", 1e-12},
-	.refused = refused,
+	.refused = bert_refused,
 	.prefixes = (const char *const[]){"bert.", "", NULL},
 	.words = "embeddings.word_embeddings",
 	.layers = "encoder.layer",

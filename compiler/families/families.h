@@ -12,6 +12,8 @@ const Family *family_find(const char *model_type);
 /* "bert, roberta", for messages. */
 const char *family_list(MemArena *);
 
-/* bert.c: the encoder of BERT, and of the families that only differ in data. */
+/* bert.c: the encoder of BERT and of the families that only differ in data, and what their configs may say.
+ */
+extern const FamilyRefusal bert_refused[];
 Value *bert_encoder(Builder *);
 #endif

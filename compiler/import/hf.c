@@ -59,7 +59,7 @@ static bool read_sizes(HfReader *r)
 {
 	const Family *family = r->desc->family;
 	const char *activation = family->activation.fallback;
-	bool good = true;
+	bool good = true, tied = true;
 #define SIZE(NAME, field, least, most, about) good &= read_size(r, SIZE_##NAME, least, most);
 #include "compiler/model/sizes.def"
 #undef SIZE
@@ -67,6 +67,8 @@ static bool read_sizes(HfReader *r)
 	if (family->eps.key)
 		good &= json_member_real(r->config, family->eps.key, &r->desc->eps, r->config_path, r->diag);
 	good &= json_member_text(r->config, family->activation.key, &activation, r->config_path, r->diag);
+	good &= json_member_bool(r->config, "tie_word_embeddings", &tied, r->config_path, r->diag);
+	r->desc->untied = !tied;
 	r->desc->activation = mem_string(r->desc->mem, activation, strlen(activation));
 	return good;
 }
@@ -400,8 +402,8 @@ static bool read_limits(HfReader *r)
 			r->desc->max_tokens_rule = mem_printf(r->desc->mem, "%s of %s", limits[i].key, limits[i].file);
 	}
 	r->desc->max_tokens = (int32_t)value;
-	if (value == 0 || value > r->desc->positions) {
-		r->desc->max_tokens = r->desc->positions;
+	if (value == 0 || value > family_longest(r->desc)) {
+		r->desc->max_tokens = family_longest(r->desc);
 		r->desc->max_tokens_rule = mem_printf(
 			r->desc->mem, "%s of config.json", size_name(r->desc, SIZE_POSITIONS));
 	}

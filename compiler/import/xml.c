@@ -212,6 +212,8 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 		if (!read_size(r, node, sizes[i].name, sizes[i].most, &desc->size[i]))
 			return false;
 	}
+	const char *tied = attr_text(desc, node, "tied");
+	desc->untied = tied && strcmp(tied, "false") == 0;
 	desc->activation = attr_text(desc, node, "activation");
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
 	return true;

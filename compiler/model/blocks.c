@@ -10,21 +10,48 @@ static Value *table(Builder *b, const char *stem, int32_t rows, Size size, const
 	return build_tensor(b, name, NULL, rows, b->desc->hidden, size, origin);
 }
 
+/* Row 0 for every token: [1,H]. */
+static Value *first_row(Builder *b, Value *rows, const char *origin)
+{
+	if (b->failed)
+		return NULL;
+	const Tensor *zero = tensor_new(b->module, NULL, type_make(DT_I32, 1, dim_number(1)));
+	return build_embed(b, rows, graph_const(b->graph, NULL, zero, origin), origin);
+}
+
+/* A row of the table for each place. Places of families that skip padding begin behind its id. */
+static Value *places_of(Builder *b, const char *stem)
+{
+	const ModelDesc *desc = b->desc;
+	const char *origin = "embeddings.position";
+	Attrs attr = {.has = A_start | A_padding, .start = desc->padding + 1, .padding = desc->padding};
+	const Attrs *skip = desc->family->skips_padding ? &attr : NULL;
+	Value *places = build_op(b, OP_POSITION_IDS, &b->ids, 1, skip, origin);
+	return build_embed(b, table(b, stem, desc->positions, SIZE_POSITIONS, origin), places, origin);
+}
+
+/* The row of each token's segment, or row 0 for all; NULL: the family has no such table. */
+static Value *types_of(Builder *b, const char *stem)
+{
+	const char *origin = "embeddings.type";
+	if (!stem)
+		return NULL;
+	Value *rows = table(b, stem, b->desc->types, SIZE_TYPES, origin);
+	return b->types ? build_embed(b, rows, b->types, origin) : first_row(b, rows, origin);
+}
+
 Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 {
 	const ModelDesc *desc = b->desc;
+	const char *origin = "embeddings";
 	b->words = table(b, desc->family->words, desc->vocab, SIZE_VOCAB, "embeddings.word");
-	Value *words = build_embed(b, b->words, b->ids, "embeddings.word");
-	Value *types = NULL;
-	if (names->types) {
-		types = table(b, names->types, desc->types, SIZE_TYPES, "embeddings.type");
-		types = build_embed(b, types, b->types, "embeddings.type");
-	}
-	Value *places = build_unary(b, OP_POSITION_IDS, b->ids, "embeddings.position");
-	Value *positions = table(b, names->positions, desc->positions, SIZE_POSITIONS, "embeddings.position");
-	positions = build_embed(b, positions, places, "embeddings.position");
-	Value *sum = names->types ? build_binary(b, OP_ADD, words, types, "embeddings") : words;
-	sum = build_binary(b, OP_ADD, sum, positions, "embeddings");
+	Value *sum = build_embed(b, b->words, b->ids, "embeddings.word");
+	Value *types = types_of(b, names->types), *positions = places_of(b, names->positions);
+	if (names->types && !b->types) /* one row for all: fold-const puts it into the table of positions */
+		positions = build_binary(b, OP_ADD, positions, types, origin);
+	else if (names->types)
+		sum = build_binary(b, OP_ADD, sum, types, origin);
+	sum = build_binary(b, OP_ADD, sum, positions, origin);
 	return build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
 }
 

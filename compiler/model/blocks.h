@@ -16,7 +16,8 @@ typedef struct LayerNames {
 		*ffn_norm; /* ffn_act: the module that makes its output, for qat.c */
 } LayerNames;
 
-/* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. */
+/* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. Families without
+ * segments take the first row of types. */
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);

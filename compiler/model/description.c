@@ -126,6 +126,9 @@ static bool check_encoder(Checker *c)
 	if (d->hidden % d->heads != 0)
 		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", size_name(d, SIZE_HIDDEN),
 			d->hidden, d->heads, size_name(d, SIZE_HEADS));
+	if (family_longest(d) < 1)
+		return FAIL(c, EXIT_INPUT, "%s is %d, and places begin behind %s %d: no token has one",
+			size_name(d, SIZE_POSITIONS), d->positions, size_name(d, SIZE_PADDING), d->padding);
 	if (!(d->eps > 0 && d->eps <= 1))
 		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", eps, d->eps);
 	if (!activation_is_known(d->activation))
@@ -244,15 +247,16 @@ static bool settle_outputs(Checker *c, const char *asked)
 static void settle_max_tokens(Checker *c, int asked)
 {
 	ModelDesc *desc = c->desc;
-	if (desc->max_tokens == 0 || desc->max_tokens > desc->positions) {
-		desc->max_tokens = desc->positions;
+	const int32_t longest = family_longest(desc);
+	if (desc->max_tokens == 0 || desc->max_tokens > longest) {
+		desc->max_tokens = longest;
 		desc->max_tokens_rule = "the positions of the encoder";
 	}
-	if (asked > desc->positions)
+	if (asked > longest)
 		diag_warn(c->diag, 0, "--max-tokens %d: the encoder has %d positions, which is the limit then", asked,
-			desc->positions);
+			longest);
 	if (asked > 0) {
-		desc->max_tokens = asked < desc->positions ? asked : desc->positions;
+		desc->max_tokens = asked < longest ? asked : longest;
 		desc->max_tokens_rule = "the option max-tokens";
 	}
 }
@@ -319,7 +323,7 @@ static void write_encoder(const ModelDesc *d, FILE *out)
 		fprintf(out, " " #field "=\"%d\"", d->field);
 #include "sizes.def"
 #undef SIZE
-	fputs("\n          ", out);
+	fputs(d->untied ? " tied=\"false\"\n          " : "\n          ", out);
 	write_attr(out, "activation", d->activation);
 	write_real(out, "eps", d->eps);
 	fputs("/>\n", out);

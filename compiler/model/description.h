@@ -54,6 +54,7 @@ typedef struct ModelDesc {
 	};
 	bool from_config; /* made from config.json: its key names in messages; the checkpoint holds no more layers
 					   */
+	bool untied; /* the decoder of masked words has a table and a bias of its own (tie_word_embeddings) */
 	const char *activation; /* as config.json spells it */
 	double eps;
 	int32_t nheads;

@@ -13,6 +13,11 @@ const HeadSpec *family_head(const Family *family, Task task)
 	return spec->build ? spec : NULL;
 }
 
+int32_t family_longest(const ModelDesc *desc)
+{
+	return desc->positions - (desc->family->skips_padding ? desc->padding + 1 : 0);
+}
+
 const char *size_name(const ModelDesc *desc, Size size)
 {
 	static const char *const words[] = {

@@ -154,9 +154,19 @@ Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)
 static Value *word_decoder(Builder *b, const char *name, const char *origin)
 {
 	const Tensor *own = builder_find(b, name), *words = value_tensor(b->words);
-	bool tied = !own
-		|| (type_equal(&own->type, &words->type) && memcmp(own->data, words->data, (size_t)own->bytes) == 0);
+	bool tied = (!own && !b->desc->untied)
+		|| (own && type_equal(&own->type, &words->type)
+			&& memcmp(own->data, words->data, (size_t)own->bytes) == 0);
 	return tied ? b->words : build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, SIZE_VOCAB, origin);
+}
+
+/* The tensor that is the decoder's bias: its own, else the head's, `shared`, which a decoder that is not tied
+ * ignores. NULL: there is none. */
+static const char *word_bias(const Builder *b, const char *own, const char *shared)
+{
+	if (!shared || builder_has(b, own))
+		return own;
+	return b->desc->untied ? NULL : shared;
 }
 
 Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
@@ -167,11 +177,10 @@ Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 		return NULL;
 	const char *stem = head_stem(b, head, spec->out);
 	Value *decoder = word_decoder(b, builder_text(b, "%s.weight", stem), origin);
-	const char *name = builder_text(b, "%s.bias", stem);
-	if (spec->bias && !builder_has(b, name)) /* the decoder's own is the one that counts */
-		name = head_stem(b, head, spec->bias);
-	Value *bias = build_tensor(b, name, NULL, b->desc->vocab, 0, SIZE_VOCAB, origin);
-	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, 3, NULL, origin);
+	const char *shared = spec->bias ? head_stem(b, head, spec->bias) : NULL;
+	const char *name = word_bias(b, builder_text(b, "%s.bias", stem), shared);
+	Value *bias = name ? build_tensor(b, name, NULL, b->desc->vocab, 0, SIZE_VOCAB, origin) : NULL;
+	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, name ? 3 : 2, NULL, origin);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */

@@ -59,10 +59,13 @@ bool eval_EMBED_LAYERNORM(const Node *node, const EvalArray *const *args, EvalAr
 
 bool eval_POSITION_IDS(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
-	(void)args, (void)diag;
-	double start = node->attr.has & A_start ? (double)node->attr.start : 0;
-	for (int64_t i = 0; i < results[0].count; i++)
-		results[0].v[i] = start + (double)i;
+	(void)diag;
+	const double start = node->attr.has & A_start ? (double)node->attr.start : 0;
+	double place = start;
+	for (int64_t i = 0; i < results[0].count; i++) {
+		const bool skips = (node->attr.has & A_padding) && eval_at(args[0], i) == (double)node->attr.padding;
+		results[0].v[i] = skips ? start - 1 : place++;
+	}
 	return true;
 }
 

@@ -128,6 +128,13 @@ bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if ((node->attr.has & A_start) && (node->attr.start < 0 || node->attr.start > INT32_MAX))
 		return node_error(
 			node, diag, "start is %lld, expected 0 to %d", (long long)node->attr.start, INT32_MAX);
+	if (node->attr.has & A_padding) {
+		if (node->attr.padding < 0 || node->attr.padding > INT32_MAX)
+			return node_error(
+				node, diag, "padding is %lld, expected 0 to %d", (long long)node->attr.padding, INT32_MAX);
+		if (!(node->attr.has & A_start) || node->attr.start < 1)
+			return node_error(node, diag, "padding needs a start of 1 or more: its own place lies in front");
+	}
 	results[0] = type_make(DT_I32, 1, arg_type(node, 0)->dim[0]);
 	return true;
 }

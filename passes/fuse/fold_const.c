@@ -3,9 +3,10 @@
  *   %a = const splat(2) : f32[]
  *   %b = sqrt %a : f32[]            ->   %b = const ... : f32[]
  *
+ * A constant row that is added to what a table gives goes into the table (fold_rows.c).
  * Constants that are left unused go at once. Results that would be much larger than what they are made from
  * (a broadcast, an outer product) stay as they are: the program would only grow. */
-#include "passes/rewrite.h"
+#include "fuse.h"
 
 /* A constant may grow by this much; the scalars and biases of a model stay far below, its weights do not grow
  * at all. */
@@ -37,6 +38,8 @@ static bool node_folds(const Node *node, PassRun *run)
 
 bool pass_fold_const(Graph *graph, PassRun *run)
 {
+	if (graph->level == LEVEL_GRAPH && !fold_table_rows(graph, run))
+		return false;
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		if (!node_folds(node, run))

@@ -146,7 +146,9 @@ static uint32_t node_variant(const Node *node)
 	if (node->op == OP_ATTENTION && node->nargs > attention_parts(node))
 		return KERNEL_BIASED;
 	const bool can_select = node->op == OP_ATTENTION || node->op == OP_SOFTMAX;
-	return can_select && (node->attr.has & A_SELECT) ? KERNEL_SELECT : 0;
+	if (can_select && (node->attr.has & A_SELECT))
+		return KERNEL_SELECT;
+	return node->op == OP_POSITION_IDS && (node->attr.has & A_padding) ? KERNEL_PADDING : 0;
 }
 
 /* The kernel that a tuning decided on for a linear, else the newest. A linear that writes codes takes the

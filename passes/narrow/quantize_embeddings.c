@@ -9,6 +9,7 @@
  * sum that only it goes into is taken along. to=f16 or bf16: only stored so. A table that something else
  * reads too (a tied decoder of masked words) stays: it would be there twice. */
 #include "narrow.h"
+#include "passes/fuse/fuse.h"
 #include <string.h>
 
 /* The sum that reads what embed looked up and nothing else does; NULL: there is none of equal shape. */
@@ -76,6 +77,8 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 	if (!codes && (!dtype_parse(word, strlen(word), &to) || (to != DT_F16 && to != DT_BF16)))
 		return diag_error(
 			run->diag, EXIT_USAGE, 0, "quantize-embeddings: to=%s, expected int8, int4, f16 or bf16", word);
+	if (codes && !fold_table_rows(graph, run)) /* else its sum could not be taken along */
+		return false;
 	graph_sweep(graph); /* a lookup that nothing needs must not keep its table */
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;

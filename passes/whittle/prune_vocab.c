@@ -68,6 +68,20 @@ static void shorten_all(Graph *graph, const int32_t *to, int64_t old, int32_t ro
 	}
 }
 
+/* Places that skip padding know it by its new id; a text without it has nothing to skip. */
+static void renumber_padding(Graph *graph, const int32_t *to, int64_t old)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		if (node->op != OP_POSITION_IDS || !(node->attr.has & A_padding))
+			continue;
+		const int64_t id = node->attr.padding;
+		if (id < old && to[id] >= 0)
+			node->attr.padding = to[id];
+		else
+			node->attr.has &= ~(uint32_t)A_padding;
+	}
+}
+
 /* Rows of the tables that ids pick from; 0: there is none, -1: they differ. */
 static int64_t table_rows(const Graph *graph)
 {
@@ -118,6 +132,7 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 	if (!env->vocab_renumber(env->calibration, to, (int32_t)old, run->diag))
 		return false;
 	shorten_all(graph, to, old, rows);
+	renumber_padding(graph, to, old);
 	graph_sweep(graph);
 	run->changes = (int32_t)old - rows;
 	return graph_retype(graph, run->diag);

@@ -105,6 +105,10 @@ static void check_rows(void)
 		position_ids_i32__scalar(at, tokens, 2);
 		for (int t = 0; t < 6; t++)
 			check_near("position_ids_i32__scalar", "tokens", t, (float)at[t], t < tokens ? t + 2 : 0, 0, 0);
+		const int32_t ids[6] = {0, 1, 7, 1, 1, 9}, places[6] = {2, 1, 3, 1, 1, 4};
+		position_ids_padding_i32__scalar(at, ids, tokens, 2, 1);
+		for (int t = 0; t < tokens; t++)
+			check_near("position_ids_padding_i32__scalar", "tokens", t, (float)at[t], places[t], 0, 0);
 		memset(x, 0, 4);
 		normalize_f32__scalar(x, x, 0, tokens, H, 1e-12f);
 		for (int t = 0; t < tokens; t++) {

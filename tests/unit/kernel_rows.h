@@ -31,6 +31,7 @@
 #include "runtime/kernels/by_distance__scalar.c"
 #include "runtime/kernels/thin__scalar.c"
 #include "runtime/kernels/embed__scalar.c"
+#include "runtime/kernels/positions__scalar.c"
 #include "runtime/kernels/rows__scalar.c"
 #include "runtime/kernels/tensor__scalar.c"
 #include "runtime/kernels/exit__scalar.c"

@@ -147,10 +147,12 @@ static inline Value *activation(Builder *b, Value *x)
 static inline Value *embeddings(Builder *b)
 {
 	Graph *graph = b->graph;
-	Value *positions = emit(b, OP_POSITION_IDS, graph->inputs[0], NULL, NULL, NULL);
+	const Attrs skips = {.has = A_start | A_padding, .start = 3, .padding = 2};
+	const Attrs *attrs = random_below(2) ? &skips : NULL;
+	Value *positions = emit(b, OP_POSITION_IDS, graph->inputs[0], NULL, NULL, attrs);
 	Value *x = emit(b, OP_EMBED, weight(b, random_below(2) ? DT_F32 : DT_F16, 23, b->hidden),
 		graph->inputs[0], NULL, NULL);
-	x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_F32, 12, b->hidden), positions, NULL, NULL));
+	x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_F32, 15, b->hidden), positions, NULL, NULL));
 	if (graph->ninputs > 1)
 		x = add_either(
 			b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_BF16, 2, b->hidden), graph->inputs[1], NULL, NULL));

@@ -262,7 +262,7 @@ static void test_schema_sizes(void)
 	}
 	for (const char *at = part; (at = strstr(at, "<attribute ")); at++)
 		found++;
-	CU_ASSERT_EQUAL(found, SIZE_COUNT + 3); /* family, activation, eps */
+	CU_ASSERT_EQUAL(found, SIZE_COUNT + 4); /* family, tied, activation, eps */
 	free(part);
 }
 

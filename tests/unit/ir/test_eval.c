@@ -31,6 +31,7 @@ static void test_embed(void)
 	CHECK(2, "%p = position_ids %ids : i32[S]\n %t = const iota : f32[9,1]\n %y = embed %t, %p : f32[S,1]", 0,
 		1);
 	CHECK(3, "%p = position_ids %ids {start=2} : i32[S]\n %y = cast %p : f32[S]", 2, 3, 4);
+	CHECK(4, "%p = position_ids %ids {start=3 padding=1} : i32[S]\n %y = cast %p : f32[S]", 3, 2, 4, 5);
 }
 
 static void check_id_error(const char *lines, const int32_t *bad, const char *want)
