@@ -110,7 +110,7 @@ FAMILIES = {
 }
 
 # Those that the tests go through unless others are named.
-TESTED = ["bert", "distilbert"]
+TESTED = ["bert", "distilbert", "roberta"]
 
 
 def random_config(family, kind, seed):

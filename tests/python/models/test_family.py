@@ -81,7 +81,7 @@ def passes_run(family, directory, want, text):
 
 
 count = 0
-for family in sys.argv[1:] or ("bert", "distilbert"):
+for family in sys.argv[1:] or ("bert", "distilbert", "roberta"):
     row = FAMILIES[family]
     for n, kind in enumerate(("classify", "fill-mask", "encoder")):
         keys = dict(num_hidden_layers=3, hidden_size=48, num_attention_heads=4, intermediate_size=33)
