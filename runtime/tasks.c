@@ -91,7 +91,7 @@ RT_FN void task_print_candidates(RtProgram *p, const float *row, int32_t n, int 
 			putc('}', p->out);
 		} else {
 			fputs(i || !first ? "\t" : "", p->out);
-			fwrite(token ? token : "", 1, bytes, p->out);
+			task_print_text(p, token, bytes);
 			fprintf(p->out, "\t%.6f", score);
 		}
 	}

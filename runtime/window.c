@@ -68,8 +68,8 @@ RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const 
 	const int32_t last = first + count - 1;
 	if (overlap && count > 1)
 		*next = (size_t)start[window_word(word, first, first + count / 2)];
-	else if (count > 1
-		&& (size_t)end[last] == reached) /* perhaps the middle of a word: the next window repeats its start */
+	else if (count > 1 && (size_t)end[last] == reached && long_text[reached] != ' ')
+		/* perhaps the middle of a word: the next window repeats its start */
 		*next = (size_t)start[window_word(word, first, last)];
 	else
 		*next = reached;

@@ -56,7 +56,8 @@ static bool add_merge_line(MergeReader *r, const char *line, size_t length)
 {
 	char text[2 * TOKEN_BYTES_MAX + 2];
 	const char *space = memchr(line, ' ', length);
-	if (!space || memchr(space + 1, ' ', length - (size_t)(space + 1 - line)) || length >= sizeof text)
+	if (!space || memchr(space + 1, ' ', length - (size_t)(space + 1 - line)) || length >= sizeof text
+		|| memchr(line, '\0', length))
 		return diag_error_in(r->import->diag, EXIT_INPUT, r->path, 0,
 			"merge %zu is not two tokens with a space between them", r->merges.count);
 	memcpy(text, line, length);
@@ -203,20 +204,23 @@ static bool read_merges_txt(MergeReader *r)
 {
 	size_t bytes;
 	char *text = file_read(r->path, TOKENIZER_BYTES_MAX, &bytes, r->import->diag);
-	bool good = text != NULL;
+	json_t *checked = text ? json_stringn(text, bytes) : NULL; /* jansson checks UTF-8 */
+	bool good = checked
+		|| (text && diag_error_in(r->import->diag, EXIT_INPUT, r->path, 0, "is not UTF-8 text"));
+	json_decref(checked);
 	for (char *at = text, *stop; good && at < text + bytes; at = stop + 1) {
 		stop = memchr(at, '\n', (size_t)(text + bytes - at));
 		stop = stop ? stop : text + bytes;
 		size_t length = (size_t)(stop - at);
 		length -= length > 0 && at[length - 1] == '\r';
-		if (length > 0 && !(at == text && length >= 8 && memcmp(at, "#version", 8) == 0))
+		if (length > 0 && !(length >= 8 && memcmp(at, "#version", 8) == 0))
 			good = add_merge_line(r, at, length);
 	}
 	free(text);
 	return good;
 }
 
-static bool read_post_processor(TokenizerImport *import, bool prefix)
+static bool read_post_processor(TokenizerImport *import)
 {
 	TokenizerDesc *desc = import->desc;
 	if (desc->cls_id < 0 || desc->sep_id < 0)
@@ -225,8 +229,9 @@ static bool read_post_processor(TokenizerImport *import, bool prefix)
 			desc->cls_id < 0 ? "<s>" : "</s>");
 	import_roberta_template(import, desc->cls_id, desc->sep_id);
 	desc->trim_offsets = true;
-	desc->trim_prefix = prefix;
-	return true;
+	desc->trim_prefix = desc->split_number[BYTE_LEVEL_PREFIX];
+	return json_member_bool(
+		import->config, "trim_offsets", &desc->trim_offsets, import->config_path, import->diag);
 }
 
 static bool read_files(TokenizerImport *import)
@@ -242,14 +247,14 @@ static bool read_files(TokenizerImport *import)
 		return false;
 	}
 	import->mask_lstrip = true;
-	if (!finish(&r, data) || !import_config_tokens(import)
+	if (!finish(&r, data) || !import_config_tokens(import, true)
 		|| !json_member_bool(import->config, "add_prefix_space", &prefix, import->config_path, import->diag))
 		return false;
 	import->unk_token = NULL; /* a role, not the model's */
 	import->desc->split = &byte_level_splitter;
 	import->desc->split_number[BYTE_LEVEL_PREFIX] = prefix;
 	import->desc->split_number[BYTE_LEVEL_REGEX] = true;
-	return read_post_processor(import, prefix);
+	return read_post_processor(import);
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */

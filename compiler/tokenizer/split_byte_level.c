@@ -66,14 +66,20 @@ static uint32_t class_of(int32_t code)
 	return RT_OTHER;
 }
 
-/* tokenizer_config.json wins, as transformers gives its add_prefix_space to the tokenizer. */
 static bool read_settings(TokenizerImport *import, const json_t *pre_tokenizer)
 {
-	bool prefix = true, regex = true;
-	if (!json_member_bool(pre_tokenizer, "add_prefix_space", &prefix, import->path, import->diag)
-		|| !json_member_bool(pre_tokenizer, "use_regex", &regex, import->path, import->diag)
-		|| !json_member_bool(import->config, "add_prefix_space", &prefix, import->config_path, import->diag))
+	bool said = true, regex = true;
+	if (!json_member_bool(pre_tokenizer, "add_prefix_space", &said, import->path, import->diag)
+		|| !json_member_bool(pre_tokenizer, "use_regex", &regex, import->path, import->diag))
 		return false;
+	bool prefix = said;
+	if (!import_config_flag(import, "add_prefix_space", false, &prefix))
+		return false;
+	if (prefix != said)
+		diag_warn(import->diag, 0,
+			"%s says add_prefix_space %s, but tokenizer_config.json or the class named there says %s, which "
+			"is taken, as in transformers; make the files agree",
+			import->path, said ? "true" : "false", prefix ? "true" : "false");
 	import->desc->split_number[BYTE_LEVEL_PREFIX] = prefix;
 	import->desc->split_number[BYTE_LEVEL_REGEX] = regex;
 	return true;

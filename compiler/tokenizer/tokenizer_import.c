@@ -140,110 +140,6 @@ void import_roberta_template(TokenizerImport *import, int32_t cls, int32_t sep)
 	set_template(import, items, 6);
 }
 
-/* ---- tokenizer_config.json and special_tokens_map.json --------------------------------------- */
-/* A token given as a string or as an object with its flags. Missing and null: *token stays as it is. */
-static bool read_token(
-	TokenizerImport *import, const json_t *value, const char *what, AddedToken *token, const char *path)
-{
-	if (!value || json_is_null(value))
-		return true;
-	if (json_is_string(value)) {
-		token->text = json_string_value(value);
-		return true;
-	}
-	if (!json_is_object(value))
-		return diag_error_in(
-			import->diag, EXIT_INPUT, path, 0, "%s is %s, expected a token", what, json_kind(value));
-	return json_member_text(value, "content", &token->text, path, import->diag)
-		&& json_member_bool(value, "single_word", &token->single_word, path, import->diag)
-		&& json_member_bool(value, "lstrip", &token->lstrip, path, import->diag)
-		&& json_member_bool(value, "rstrip", &token->rstrip, path, import->diag)
-		&& json_member_bool(value, "normalized", &token->normalized, path, import->diag);
-}
-
-/* The special token of a role ("mask_token"): special_tokens_map.json wins over tokenizer_config.json, as in
- * transformers. */
-static bool role_token(TokenizerImport *import, const char *role, const char *fallback, AddedToken *token)
-{
-	*token = (AddedToken){.text = fallback, .special = true};
-	token->lstrip = import->mask_lstrip && strcmp(role, "mask_token") == 0;
-	return read_token(import, json_object_get(import->config, role), role, token, import->config_path)
-		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
-}
-
-static bool add_decoder(TokenizerImport *import)
-{
-	json_t *decoder = json_object_get(import->config, "added_tokens_decoder"), *value;
-	const char *key;
-	if (decoder && !json_is_object(decoder))
-		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
-			"added_tokens_decoder is %s, expected an object", json_kind(decoder));
-	json_object_foreach(decoder, key, value)
-	{
-		AddedToken token = {.text = ""};
-		if (!read_token(import, value, "an entry of added_tokens_decoder", &token, import->config_path)
-			|| !json_member_bool(value, "special", &token.special, import->config_path, import->diag)
-			|| !import_added(import, token, strtol(key, NULL, 10), import->config_path))
-			return false;
-	}
-	return true;
-}
-
-typedef struct Role {
-	const char *key;
-	size_t id;
-} Role;
-/* In the order of TokenizerModel.roles. */
-static const Role roles[] = {
-	{"unk_token", offsetof(TokenizerDesc, unk_id)},
-	{"sep_token", offsetof(TokenizerDesc, sep_id)},
-	{"pad_token", offsetof(TokenizerDesc, pad_id)},
-	{"cls_token", offsetof(TokenizerDesc, cls_id)},
-	{"mask_token", offsetof(TokenizerDesc, mask_id)},
-};
-
-/* The ids of the roles. With vocab.txt the tokens are also added, as transformers does: those that the
- * vocabulary has and those that a file names (a default name that the vocabulary lacks is a role this model
- * does not have). */
-static bool add_roles(TokenizerImport *import, bool add)
-{
-	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
-		const char *fallback = import->desc->model->roles[i];
-		AddedToken token;
-		if (!role_token(import, roles[i].key, fallback, &token)
-			|| (add && (json_object_get(import->vocab, token.text) || strcmp(token.text, fallback) != 0)
-				&& !import_added(import, token, -1, import->config_path)))
-			return false;
-		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
-		*id = import_token_id(import, token.text);
-		if (roles[i].id == offsetof(TokenizerDesc, unk_id) && add)
-			import->unk_token = mem_string(import->mem, token.text, strlen(token.text));
-	}
-	return true;
-}
-
-/* additional_special_tokens of both files: strings or objects. */
-static bool add_additional(TokenizerImport *import, const json_t *object, const char *path)
-{
-	json_t *list = json_object_get(object, "additional_special_tokens"), *value;
-	size_t i;
-	json_array_foreach(list, i, value)
-	{
-		AddedToken token = {.text = "", .special = true};
-		if (!read_token(import, value, "an entry of additional_special_tokens", &token, path)
-			|| !import_added(import, token, -1, path))
-			return false;
-	}
-	return true;
-}
-
-bool import_config_tokens(TokenizerImport *import)
-{
-	return add_decoder(import) && add_roles(import, true)
-		&& add_additional(import, import->config, import->config_path)
-		&& add_additional(import, import->special, "special_tokens_map.json");
-}
-
 /* ---- the whole ------------------------------------------------------------------------------- */
 /* transformers lets tokenizer_config.json win over the normalizer of tokenizer.json, the tokenizers library
  * does not know it. */
@@ -285,6 +181,14 @@ static json_t *read_beside(TokenizerImport *import, const char *name, const char
 	return json;
 }
 
+/* A file that transformers does not read where tokenizer_config.json has an added_tokens_decoder. */
+static json_t *read_legacy(TokenizerImport *import, const char *name, const char **path)
+{
+	*path = name;
+	return json_object_get(import->config, "added_tokens_decoder") ? json_object()
+																   : read_beside(import, name, path);
+}
+
 /* Special tokens first: of two added tokens that read the same in the text the library takes these. */
 static void order_added(TokenizerImport *import)
 {
@@ -317,7 +221,7 @@ static bool import_all(TokenizerImport *import)
 	double limit = 0;
 	if (!older) {
 		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
-		bool fine = root && import_tokenizer_json(import, root) && add_roles(import, false)
+		bool fine = root && import_tokenizer_json(import, root) && import_config_tokens(import, false)
 			&& warn_disagreement(import);
 		json_decref(root);
 		if (!fine)
@@ -363,9 +267,11 @@ TokenizerDesc *tokenizer_import(
 	const char *special_path;
 	import.path = file_find(directory, file, search, mem, diag);
 	import.config = import.path ? read_beside(&import, "tokenizer_config.json", &import.config_path) : NULL;
-	import.special = import.config ? read_beside(&import, "special_tokens_map.json", &special_path) : NULL;
-	bool fine = import.special && import_all(&import);
+	import.special = import.config ? read_legacy(&import, "special_tokens_map.json", &special_path) : NULL;
+	import.added_json = import.special ? read_legacy(&import, "added_tokens.json", &import.added_path) : NULL;
+	bool fine = import.added_json && import_all(&import);
 	json_decref(import.special);
+	json_decref(import.added_json);
 	json_decref(import.config);
 	json_decref(import.vocab);
 	json_decref(import.added_ids);

@@ -23,8 +23,10 @@ typedef struct TokenizerImport {
 	json_t *vocab;         /* token -> id */
 	json_t *config;        /* tokenizer_config.json; an empty object when there is none */
 	json_t *special;       /* special_tokens_map.json, likewise */
-	json_t *added_ids;     /* added token -> id */
-	AddedToken *added;     /* in the order of the file */
+	json_t *added_json;    /* added_tokens.json, likewise */
+	const char *added_path;
+	json_t *added_ids; /* added token -> id */
+	AddedToken *added; /* in the order of the file */
 	int32_t nadded, capacity;
 	int32_t next_id; /* of the next added token that the vocabulary does not have */
 } TokenizerImport;
@@ -43,9 +45,15 @@ bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const c
 bool import_step(TokenizerImport *, CharStep);
 /* The steps of BertNormalizer. */
 bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bool accents, bool lowercase);
-/* The tokens of tokenizer_config.json and special_tokens_map.json, for files of the older form: those of
- * added_tokens_decoder, of the roles, and the additional ones. */
-bool import_config_tokens(TokenizerImport *);
+/* The tokens of tokenizer_config.json, special_tokens_map.json and added_tokens.json, behind those that the
+ * main file has: listed ones, those of the roles, and additional ones. `older`: the main file is of the
+ * older form, which leaves all of these to the other files. */
+bool import_config_tokens(TokenizerImport *, bool older);
+/* Whether the tokenizer's class is RobertaTokenizer or one built on it. */
+bool import_is_roberta(const TokenizerImport *);
+/* *flag as tokenizer.json has it becomes what tokenizer_config.json says. The class RobertaTokenizer takes
+ * `fallback` where that says nothing. */
+bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool *flag);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* <s> A </s> and <s> A </s></s> B </s>, all of type 0. */

@@ -296,7 +296,10 @@ static bool read_byte_level(TokenizerImport *import, const json_t *processor)
 	TokenizerDesc *desc = import->desc;
 	desc->trim_offsets = desc->trim_prefix = true;
 	return json_member_bool(processor, "trim_offsets", &desc->trim_offsets, import->path, import->diag)
-		&& json_member_bool(processor, "add_prefix_space", &desc->trim_prefix, import->path, import->diag);
+		&& json_member_bool(processor, "add_prefix_space", &desc->trim_prefix, import->path, import->diag)
+		&& (!import_is_roberta(import)
+			|| (import_config_flag(import, "trim_offsets", true, &desc->trim_offsets)
+				&& import_config_flag(import, "add_prefix_space", false, &desc->trim_prefix)));
 }
 
 static bool read_roberta_processing(TokenizerImport *import, const json_t *processor)

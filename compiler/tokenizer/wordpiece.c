@@ -86,7 +86,7 @@ static bool read_files(TokenizerImport *import)
 	set_data(import, "##", 100);
 	desc->split = &bert_splitter;
 	if (!read_vocab_txt(import) || !import_vocab(import) || !read_normalizer(import)
-		|| !import_config_tokens(import))
+		|| !import_config_tokens(import, true))
 		return false;
 	if (desc->cls_id < 0 || desc->sep_id < 0)
 		return IMPORT_ERROR(import, EXIT_INPUT,

@@ -107,6 +107,12 @@ FAMILIES = {
         tokenizer=write_byte_level,
         idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
     ),
+    "bert-bpe": Family(  # with a tokenizer that is not its own
+        "Bert",
+        segments=False,
+        keys=lambda r, keys: {"vocab_size": keys["vocab_size"] + 257, "pad_token_id": 1},
+        tokenizer=write_byte_level,
+    ),
 }
 
 # Those that the tests go through unless others are named.

@@ -298,10 +298,20 @@ static void test_vocab(void)
 	CU_ASSERT_FATAL(x && y && z && mask);
 	CU_ASSERT(x->special && y->special && y->rstrip && z->single_word && !z->special && mask->lstrip
 		&& z == &desc->added[desc->nadded - 1]);
-	write_file("special_tokens_map.json",
-		"{\"cls_token\": \"[CLS]\", \"additional_special_tokens\": [\"<w>\"]}"); /* wins */
-	accepted("vocab.txt");
-	CU_ASSERT_EQUAL(desc->cls_id, 2);
+	write_file(
+		"special_tokens_map.json", "{\"cls_token\": \"[CLS]\", \"additional_special_tokens\": [\"<w>\"]}");
+	write_file("added_tokens.json", "{\"<v>\": 9, \"<u>\": 8}");
+	accepted("vocab.txt"); /* neither counts beside added_tokens_decoder */
+	CU_ASSERT(desc->cls_id == 5 && desc->nadded == 8);
+	write_file("tokenizer_config.json", "{\"cls_token\": \"west\"}");
+	accepted("vocab.txt"); /* special_tokens_map.json wins, and ids say the order of added_tokens.json */
+	CU_ASSERT(desc->cls_id == 2 && desc->nadded == 8);
+	const AddedToken *last = &desc->added[desc->nadded - 1];
+	CU_ASSERT(strcmp(last[-1].text, "<u>") == 0 && strcmp(last->text, "<v>") == 0);
+	CU_ASSERT(last->normalized && !last->special && last->id == last[-1].id + 1);
+	write_file("added_tokens.json", "{\"<v>\": \"9\"}");
+	refused(EXIT_INPUT, "\"<v>\" has a string, expected an id", "vocab.txt");
+	unlink(at("added_tokens.json"));
 	unlink(at("special_tokens_map.json"));
 	write_file("tokenizer_config.json",
 		"{\"model_max_length\": 1000000000000000019884624838656, \"strip_accents\": false}");
@@ -326,6 +336,7 @@ static void test_vocab_refused(void)
 		{"added_tokens_decoder is an array", "{\"added_tokens_decoder\": []}"},
 		{"an entry of added_tokens_decoder is an array", "{\"added_tokens_decoder\": {\"1\": []}}"},
 		{"an entry of additional_special_tokens is an array", "{\"additional_special_tokens\": [[]]}"},
+		{"extra_special_tokens is a string", "{\"extra_special_tokens\": \"x\"}"},
 		{"model_max_length", "{\"model_max_length\": \"x\"}"},
 		{"is an array, expected an object", "[]"},
 		{"tokenizer_config.json", "{"},
@@ -389,6 +400,11 @@ static void test_bpe(void)
 	json_accepted(BPE(", \"merges\": []") BYTES);
 	CU_ASSERT_FALSE(tokenizer_equal(listed, desc));
 	mem_free(kept);
+	write_file("tokenizer_config.json", "{\"tokenizer_class\": \"RobertaTokenizer\"}");
+	json_accepted(BPE(", \"merges\": []") ", \"pre_tokenizer\": {\"type\": \"ByteLevel\"}");
+	CU_ASSERT_EQUAL(desc->split_number[0], 0); /* the class's add_prefix_space, not the file's */
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "says add_prefix_space true, but tokenizer_config.json"));
+	unlink(at("tokenizer_config.json"));
 	write_file("vocab.json", "{\"<s>\": 0, \"</s>\": 1, \"a\": 2, \"b\": 3, \"ab\": 4, \"<mask>\": 5}");
 	write_file("merges.txt", "#version: 0.2\na b\n");
 	accepted("vocab.json");
@@ -396,6 +412,11 @@ static void test_bpe(void)
 	for (int32_t i = 0; i < desc->nadded; i++)
 		CU_ASSERT_EQUAL(
 			desc->added[i].lstrip, desc->added[i].id == 5); /* the mask takes the space before it */
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "takes in the spaces before it, as in transformers 4"));
+	write_file("merges.txt", "a b\n#version x y\n");
+	accepted("vocab.json");
+	write_file("merges.txt", "a b\n\xff b\n");
+	refused(EXIT_INPUT, "merges.txt: error: is not UTF-8 text", "vocab.json");
 	write_file("merges.txt", "a  b\n");
 	refused(EXIT_INPUT, "merges.txt", "vocab.json");
 	unlink(at("merges.txt"));

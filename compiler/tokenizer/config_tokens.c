@@ -1,0 +1,252 @@
+/* config_tokens.c: the tokens and settings that tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json say, as transformers reads them: the last two count only where the first has no
+ * added_tokens_decoder. */
+#include <stdlib.h>
+#include <string.h>
+#include "tokenizer_import.h"
+
+/* ---- one token ------------------------------------------------------------------------------- */
+/* A token given as a string or as an object with its flags. Missing and null: *token stays as it is. */
+static bool read_token(
+	TokenizerImport *import, const json_t *value, const char *what, AddedToken *token, const char *path)
+{
+	if (!value || json_is_null(value))
+		return true;
+	if (json_is_string(value)) {
+		token->text = json_string_value(value);
+		return true;
+	}
+	if (!json_is_object(value))
+		return diag_error_in(
+			import->diag, EXIT_INPUT, path, 0, "%s is %s, expected a token", what, json_kind(value));
+	return json_member_text(value, "content", &token->text, path, import->diag)
+		&& json_member_bool(value, "single_word", &token->single_word, path, import->diag)
+		&& json_member_bool(value, "lstrip", &token->lstrip, path, import->diag)
+		&& json_member_bool(value, "rstrip", &token->rstrip, path, import->diag)
+		&& json_member_bool(value, "normalized", &token->normalized, path, import->diag);
+}
+
+/* ---- roles ----------------------------------------------------------------------------------- */
+typedef struct Role {
+	const char *key;
+	size_t id;
+} Role;
+/* In the order of TokenizerModel.roles. */
+static const Role roles[] = {
+	{"unk_token", offsetof(TokenizerDesc, unk_id)},
+	{"sep_token", offsetof(TokenizerDesc, sep_id)},
+	{"pad_token", offsetof(TokenizerDesc, pad_id)},
+	{"cls_token", offsetof(TokenizerDesc, cls_id)},
+	{"mask_token", offsetof(TokenizerDesc, mask_id)},
+};
+enum { ROLES = sizeof roles / sizeof *roles };
+
+/* Whether only the class says which flags the mask has. */
+static bool mask_is_plain(const TokenizerImport *import)
+{
+	return !json_is_object(json_object_get(import->config, "mask_token"))
+		&& !json_is_object(json_object_get(import->special, "mask_token"));
+}
+
+/* The special token of a role ("mask_token"): special_tokens_map.json wins over tokenizer_config.json. Text
+ * NULL: neither names one, and there is no `fallback`. */
+static bool role_token(TokenizerImport *import, const char *role, const char *fallback, AddedToken *token)
+{
+	*token = (AddedToken){.text = fallback, .special = true};
+	token->lstrip = import->mask_lstrip && strcmp(role, "mask_token") == 0 && mask_is_plain(import);
+	return read_token(import, json_object_get(import->config, role), role, token, import->config_path)
+		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
+}
+
+/* Whether a token has a role; *named: a file says so, not the default alone. */
+static bool has_role(TokenizerImport *import, const char *text, bool *has, bool *named)
+{
+	*has = *named = false;
+	for (int32_t i = 0; i < ROLES; i++) {
+		AddedToken token;
+		if (!role_token(import, roles[i].key, NULL, &token))
+			return false;
+		*named |= token.text && strcmp(token.text, text) == 0;
+		*has |= !token.text && strcmp(import->desc->model->roles[i], text) == 0;
+	}
+	*has |= *named;
+	return true;
+}
+
+/* Whether the tokenizer's class has tokens of its own for the roles. The older forms are read by such a
+ * class. */
+static bool class_has_roles(const TokenizerImport *import, bool older)
+{
+	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
+	return older
+		|| (name && strcmp(name, "PreTrainedTokenizerFast") != 0 && strcmp(name, "TokenizersBackend") != 0);
+}
+
+/* The ids of the roles. The tokens are also added, as transformers does: those that a file names, and the
+ * defaults of a class that the vocabulary has. */
+static bool add_roles(TokenizerImport *import, bool older)
+{
+	for (int32_t i = 0; i < ROLES; i++) {
+		const char *fallback = import->desc->model->roles[i];
+		AddedToken token;
+		if (!role_token(import, roles[i].key, NULL, &token))
+			return false;
+		const bool named = token.text && (!older || strcmp(token.text, fallback) != 0);
+		token.text = token.text ? token.text : fallback;
+		const bool known = class_has_roles(import, older) && json_object_get(import->vocab, token.text);
+		if (token.lstrip && mask_is_plain(import) && !json_object_get(import->added_ids, token.text))
+			diag_note(import->diag, 0,
+				"%s: the token \"%.64s\" takes in the spaces before it, as in transformers 4; transformers 5 "
+				"leaves them out unless tokenizer_config.json gives the token \"lstrip\": true",
+				import->path, token.text);
+		if ((named || known) && !import_added(import, token, -1, import->config_path))
+			return false;
+		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
+		*id = import_token_id(import, token.text);
+		if (roles[i].id == offsetof(TokenizerDesc, unk_id) && older)
+			import->unk_token = mem_string(import->mem, token.text, strlen(token.text));
+	}
+	return true;
+}
+
+/* ---- lists of added tokens ------------------------------------------------------------------- */
+typedef struct Listed {
+	int64_t id;
+	AddedToken token;
+} Listed;
+
+static int by_id(const void *left, const void *right)
+{
+	const Listed *a = left, *b = right;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+/* In the order of the ids that the file gives. */
+static bool add_listed(TokenizerImport *import, List *list, const char *path)
+{
+	Listed *items = list->items;
+	bool good = true, has, named;
+	if (list->count > 0)
+		qsort(items, list->count, sizeof *items, by_id);
+	for (size_t i = 0; good && i < list->count; i++) {
+		AddedToken *token = &items[i].token;
+		good = has_role(import, token->text, &has, &named);
+		token->special |= has;
+		good = good && import_added(import, *token, items[i].id, path);
+	}
+	return good;
+}
+
+/* {"101": {"content": "[CLS]", ..}} */
+static bool add_decoder(TokenizerImport *import)
+{
+	json_t *decoder = json_object_get(import->config, "added_tokens_decoder"), *value;
+	const char *key;
+	List list = list_new(sizeof(Listed));
+	bool good = true;
+	if (decoder && !json_is_object(decoder))
+		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+			"added_tokens_decoder is %s, expected an object", json_kind(decoder));
+	json_object_foreach(decoder, key, value)
+	{
+		Listed item = {strtol(key, NULL, 10), {.text = ""}};
+		good = good
+			&& read_token(import, value, "an entry of added_tokens_decoder", &item.token, import->config_path)
+			&& json_member_bool(value, "special", &item.token.special, import->config_path, import->diag);
+		list_add(&list, &item);
+	}
+	good = good && add_listed(import, &list, import->config_path);
+	list_free(&list);
+	return good;
+}
+
+/* Whether additional_special_tokens or extra_special_tokens of a file has a token. */
+static bool is_additional(const json_t *object, const char *text)
+{
+	static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
+	const json_t *item;
+	size_t i;
+	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+		json_array_foreach(json_object_get(object, keys[k]), i, item)
+		{
+			const json_t *content = json_is_object(item) ? json_object_get(item, "content") : item;
+			if (json_is_string(content) && strcmp(json_string_value(content), text) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* added_tokens.json: {"[CLS]": 101}. Those that no file calls special are found in the normalised text. */
+static bool add_added_json(TokenizerImport *import)
+{
+	const char *text, *path = import->added_path;
+	json_t *value;
+	List list = list_new(sizeof(Listed));
+	bool good = true, has = false, named = false;
+	json_object_foreach(import->added_json, text, value)
+	{
+		const double number = json_is_number(value) ? json_number_value(value) : -1;
+		if (good && !(number >= 0 && number < TOKEN_IDS_MAX))
+			good = diag_error_in(import->diag, EXIT_INPUT, path, 0,
+				"\"%.64s\" has %s, expected an id from 0 to %d", text,
+				json_is_number(value) ? "an id out of range" : json_kind(value), TOKEN_IDS_MAX - 1);
+		good = good && has_role(import, text, &has, &named);
+		const bool special = named || is_additional(import->config, text)
+			|| is_additional(import->special, text);
+		Listed item = {(int64_t)number, {.text = text, .special = special, .normalized = !special}};
+		list_add(&list, &item);
+	}
+	good = good && add_listed(import, &list, path);
+	list_free(&list);
+	return good;
+}
+
+static bool add_special(TokenizerImport *import, const json_t *value, const char *key, const char *path)
+{
+	AddedToken token = {.text = "", .special = true};
+	const char *what = mem_printf(import->mem, "an entry of %s", key);
+	return read_token(import, value, what, &token, path) && import_added(import, token, -1, path);
+}
+
+/* additional_special_tokens and extra_special_tokens: lists of strings or objects; the latter may also be an
+ * object of names and tokens. */
+static bool add_additional(TokenizerImport *import, json_t *object, const char *path)
+{
+	static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
+	const char *name;
+	json_t *value;
+	size_t i;
+	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+		json_t *list = json_object_get(object, keys[k]);
+		if (list && !json_is_null(list) && !json_is_array(list) && !json_is_object(list))
+			return diag_error_in(import->diag, EXIT_INPUT, path, 0, "%s is %s, expected an array of tokens",
+				keys[k], json_kind(list));
+		json_array_foreach(list, i, value) if (!add_special(import, value, keys[k], path)) return false;
+		json_object_foreach(list, name, value) if (!add_special(import, value, keys[k], path)) return false;
+	}
+	return true;
+}
+
+bool import_config_tokens(TokenizerImport *import, bool older)
+{
+	return add_decoder(import) && add_added_json(import) && add_roles(import, older)
+		&& add_additional(import, import->config, import->config_path)
+		&& add_additional(import, import->special, "special_tokens_map.json");
+}
+
+/* ---- settings of byte-level tokenizers ------------------------------------------------------- */
+bool import_is_roberta(const TokenizerImport *import)
+{
+	static const char *const classes[] = {"RobertaTokenizer", "LongformerTokenizer", "BartTokenizer"};
+	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
+	for (size_t i = 0; name && i < sizeof classes / sizeof *classes; i++)
+		if (strncmp(name, classes[i], strlen(classes[i])) == 0)
+			return true;
+	return false;
+}
+
+bool import_config_flag(TokenizerImport *import, const char *key, bool fallback, bool *flag)
+{
+	*flag = import_is_roberta(import) ? fallback : *flag;
+	return json_member_bool(import->config, key, flag, import->config_path, import->diag);
+}
