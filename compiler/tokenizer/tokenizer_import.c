@@ -7,7 +7,7 @@
 #include "tokenizer_import.h"
 
 const TokenizerModel *const tokenizer_models[] = {
-#define TOKENIZER(name) &name##_tokenizer,
+#define TOKENIZER(name, text) &name##_tokenizer,
 #include "tokenizers.def"
 #undef TOKENIZER
 	NULL};

@@ -64,7 +64,7 @@ bool import_model_vocab(TokenizerImport *, const json_t *model);
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
 
 /* The rows of tokenizers.def and splitters.def. */
-#define TOKENIZER(name) extern const TokenizerModel name##_tokenizer;
+#define TOKENIZER(name, text) extern const TokenizerModel name##_tokenizer;
 #include "tokenizers.def"
 #undef TOKENIZER
 #define SPLITTER(name) extern const Splitter name##_splitter;
