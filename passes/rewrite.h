@@ -12,6 +12,10 @@ void rewrite_uses(Graph *, Value *old, Value *by);
  * walk which has already fetched node->next may go on. */
 void rewrite_erase(Graph *, Node *);
 
+/* Constant rows that are added to what a table gives go into the table (fold_rows.c). False after an error.
+ */
+bool fold_table_rows(Graph *, PassRun *);
+
 /* Erases every node that no output needs; how many. */
 int32_t graph_sweep(Graph *);
 /* True when an item of the comma-separated list matches the origin or one of the parts it lies in: "layer.3"

@@ -1,5 +1,6 @@
-/* families/roberta.c: RoBERTa (Liu et al. 2019), as transformers' Roberta* classes compute it: BERT whose places
- * begin behind the padding id, without segments: a table of types gives its first row to every token. */
+/* families/roberta.c: RoBERTa (Liu et al. 2019), as transformers' Roberta* classes compute it: BERT whose
+ * places begin behind the padding id, without segments: a table of types gives its first row to every token.
+ */
 #include "families.h"
 
 const Family family_roberta = {

@@ -6,7 +6,7 @@
  * A constant row that is added to what a table gives goes into the table (fold_rows.c).
  * Constants that are left unused go at once. Results that would be much larger than what they are made from
  * (a broadcast, an outer product) stay as they are: the program would only grow. */
-#include "fuse.h"
+#include "passes/rewrite.h"
 
 /* A constant may grow by this much; the scalars and biases of a model stay far below, its weights do not grow
  * at all. */

@@ -6,8 +6,6 @@
 #include "ir/attention.h"
 #include "passes/rewrite.h"
 
-/* fold_rows.c: no pattern of fuse, but of fold-const and quantize-embeddings. */
-bool fold_table_rows(Graph *, PassRun *);
 /* fuse_epilogue.c */
 bool fuse_activation(Graph *, PassRun *);
 bool fuse_epilogue(Graph *, PassRun *);

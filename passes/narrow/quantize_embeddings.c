@@ -9,7 +9,7 @@
  * sum that only it goes into is taken along. to=f16 or bf16: only stored so. A table that something else
  * reads too (a tied decoder of masked words) stays: it would be there twice. */
 #include "narrow.h"
-#include "passes/fuse/fuse.h"
+#include "passes/rewrite.h"
 #include <string.h>
 
 /* The sum that reads what embed looked up and nothing else does; NULL: there is none of equal shape. */

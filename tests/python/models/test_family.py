@@ -8,7 +8,7 @@ import re, shutil, sys
 import numpy as np, torch
 from safetensors.torch import load_file, save_file
 from _support import BERTC, TMP, Library, build, compare, run
-from make_model import FAMILIES, random_model, reference
+from make_model import FAMILIES, TESTED, random_model, reference
 
 torch.set_grad_enabled(False)
 torch.set_num_threads(1)
@@ -81,7 +81,7 @@ def passes_run(family, directory, want, text):
 
 
 count = 0
-for family in sys.argv[1:] or ("bert", "distilbert", "roberta"):
+for family in sys.argv[1:] or TESTED:
     row = FAMILIES[family]
     for n, kind in enumerate(("classify", "fill-mask", "encoder")):
         keys = dict(num_hidden_layers=3, hidden_size=48, num_attention_heads=4, intermediate_size=33)

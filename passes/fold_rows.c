@@ -5,7 +5,7 @@
  *   %y = add %e, %row : f32[S,8]    ->   %y = embed %table2, %ids : f32[S,8]
  *
  * %row is a constant, or looked up at a constant place. A table that something else reads stays. */
-#include "fuse.h"
+#include "rewrite.h"
 
 /* *row: the numbers of v, NULL when v is no such row. False after an error. */
 static bool constant_row(Graph *graph, const Value *v, int64_t width, const Tensor **row, PassRun *run)
