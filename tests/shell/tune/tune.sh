@@ -62,7 +62,9 @@ if [ -n "$tile" ]; then
 	grep -q "^$shape  $times  linear_f32" table ||
 		{ cat table; fail "no line in the table"; }
 	! grep -q 'N=24' $kept || fail "a tile that would be half empty was worth timing"
-	grep -q "^chain-rows linear f32 width=48 cpu=$native -> [0-9]*$" $kept ||
+	# a second-level cache of more than 1 MiB holds all rows of this model: then there is nothing to choose
+	[ "$(getconf LEVEL2_CACHE_SIZE)" -gt 1048576 ] ||
+		grep -q "^chain-rows linear f32 width=48 cpu=$native -> [0-9]*$" $kept ||
 		{ cat $kept; fail "no decision for the chain"; }
 	"$BERTC" build longer.bir --weights=f32 --tune-cache=$kept --name=tiny -o again
 	cmp tuned again || fail "a build with the cache differs from the one that made it"
