@@ -58,10 +58,9 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 		return diag_error_in(e->diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	bool good = print(e, out), written = !ferror(out);
 	written &= fclose(out) == 0;
-	return !good ? false
-		: written
-		? true
-		: diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s", strerror(errno));
+	if (good && !written)
+		diag_error_in(e->diag, EXIT_RUN, e->options->out, 0, "cannot be written: %s", strerror(errno));
+	return good && written;
 }
 
 /* x86-64 code reaches its data within 2 GB; other targets within 4 GB or less. */
@@ -186,10 +185,17 @@ static bool cc_compile(const EmitOptions *options, const Files *files, const cha
 	return finish(&arguments, diag);
 }
 
+static const char *link_kind(EmitKind kind, bool is_static)
+{
+	if (kind == EMIT_SHARED)
+		return "-shared";
+	return is_static ? "-static" : "-pie";
+}
+
 static bool cc_link(const EmitOptions *options, bool is_static, const Files *files, Diag *diag)
 {
 	Arguments arguments = cc_arguments(options);
-	add(&arguments, options->kind == EMIT_SHARED ? "-shared" : is_static ? "-static" : "-pie");
+	add(&arguments, link_kind(options->kind, is_static));
 	add(&arguments, "-pthread");
 	add(&arguments, files->object);
 	add(&arguments, "-lm");
@@ -269,9 +275,13 @@ static bool compile(
 		.directory = directory,
 		.pic = pic,
 		.sysroot = options->sysroot};
-	bool good = options->cc ? cc_compile(options, files, directory, defines, pic, diag)
-		: is_split(options) ? compile_both(&job, files, diag)
-							: toolchain_compile(&job, diag);
+	bool good;
+	if (options->cc)
+		good = cc_compile(options, files, directory, defines, pic, diag);
+	else if (is_split(options))
+		good = compile_both(&job, files, diag);
+	else
+		good = toolchain_compile(&job, diag);
 	free(weights);
 	free(main_define);
 	free(upper);

@@ -42,10 +42,8 @@ Place value_place(const Value *value)
 			return PLACE_NOWHERE;
 		symbols++;
 	}
-	return symbols == 0 ? PLACE_TEXTS
-		: symbols == 1  ? PLACE_TOKENS
-		: symbols == 2  ? PLACE_PAIRS
-						: PLACE_NOWHERE;
+	static const Place places[] = {PLACE_TEXTS, PLACE_TOKENS, PLACE_PAIRS};
+	return symbols <= 2 ? places[symbols] : PLACE_NOWHERE;
 }
 
 int32_t value_symbol(const Value *value)

@@ -41,7 +41,12 @@ bool body_matmul(Body *b)
 		else
 			symbols++;
 	}
-	*(symbols == 0 ? &b->per_text : symbols == 1 ? &b->per_token : &b->per_pair) = flops;
+	if (symbols == 0)
+		b->per_text = flops;
+	else if (symbols == 1)
+		b->per_token = flops;
+	else
+		b->per_pair = flops;
 	return true;
 }
 

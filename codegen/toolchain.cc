@@ -123,9 +123,11 @@ struct Plan {
 bool missing_sysroot(const Target *target, const char *sysroot, const char *what, Diag *diag)
 {
 	llvm::StringRef triple = target->triple;
-	const char *packages = triple.starts_with("aarch64") ? "libc6-dev-arm64-cross libgcc-12-dev-arm64-cross"
-		: triple.starts_with("arm")                      ? "libc6-dev-armhf-cross libgcc-12-dev-armhf-cross"
-														 : "libc6-dev libgcc-12-dev";
+	const char *packages = "libc6-dev libgcc-12-dev";
+	if (triple.starts_with("aarch64"))
+		packages = "libc6-dev-arm64-cross libgcc-12-dev-arm64-cross";
+	else if (triple.starts_with("arm"))
+		packages = "libc6-dev-armhf-cross libgcc-12-dev-armhf-cross";
 	return diag_error(diag, EXIT_UNSUPPORTED, 0,
 		"no C library for %s: %s was not found%s%s; on Debian install %s, or give --sysroot=DIR, "
 		"or use --emit=c",
@@ -213,11 +215,9 @@ extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
 extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *target,
 	const char *const *objects, const char *out, const char *sysroot, Diag *diag)
 {
-	std::vector<std::string> arguments = {"-fuse-ld=lld",
-		kind == EMIT_SHARED ? "-shared"
-			: is_static     ? "-static"
-							: "-pie",
-		"-pthread"};
+	const char *whole = is_static ? "-static" : "-pie";
+	std::vector<std::string> arguments = {
+		"-fuse-ld=lld", kind == EMIT_SHARED ? "-shared" : whole, "-pthread"};
 	if (kind == EMIT_SHARED)
 		arguments.push_back("-Wl,--no-undefined");
 	arguments.push_back("-Wl,--gc-sections");

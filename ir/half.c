@@ -79,7 +79,9 @@ static double double_round(double value, int bits, int least, double largest)
 static double integer_round(double value, double least, double most)
 {
 	double rounded = isnan(value) ? 0 : rint(value);
-	return rounded < least ? least : rounded > most ? most : rounded;
+	if (rounded < least)
+		return least;
+	return rounded > most ? most : rounded;
 }
 
 double dtype_round(DType dtype, double value)

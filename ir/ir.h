@@ -9,57 +9,8 @@
  * are views of mapped checkpoints or of the arena. */
 #ifndef BERTC_IR_H
 #define BERTC_IR_H
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include "diag.h"
-
-/* ---- limits: every file is hostile ----------------------------------------------------------- */
-enum {
-	RANK_MAX = 4,
-	SYMBOLS_MAX = 9, /* none, S, S1 .. S7 */
-	ARGS_MAX = 16,
-	RESULTS_MAX = 4,
-	NODES_MAX = 1 << 20,
-	LABELS_MAX = 1 << 20,
-	NAME_BYTES_MAX = 1024,
-};
-#define TENSOR_BYTES_MAX ((int64_t)1 << 40)
-#define DIM_MAX ((int64_t)1 << 40)
-
-/* ---- types ----------------------------------------------------------------------------------- */
-typedef enum DType {
-#define DTYPE(NAME, ...) DT_##NAME,
-#include "dtypes.def"
-#undef DTYPE
-	DT_COUNT
-} DType;
-
-/* scale * symbol + plus. symbol 0 is none (a plain number, scale 0); 1 is S, 2 is S1, ... */
-typedef struct Dim {
-	int32_t symbol, scale;
-	int64_t plus;
-} Dim;
-
-typedef struct Type {
-	DType dtype;
-	int32_t rank;
-	Dim dim[RANK_MAX];
-} Type;
-
-/* A tensor known at compile time. All dims are plain numbers. */
-typedef struct Tensor {
-	const char *name; /* as in the checkpoint */
-	Type type;
-	const void *data; /* row-major, little-endian; borrowed from a mapping or the arena */
-	int64_t bytes;
-	const char *file; /* plain name of the file that it lies in, as a .bir refers to it; NULL: no .bir can */
-	const char *source; /* the checkpoint's tensor that this one was made from, through however many passes;
-						   NULL: see name */
-	const char
-		*form; /* how .bir spells a tensor made from a rule: "splat(0.5)", "iota", "rand(7)"; NULL: no rule */
-} Tensor;
+#include "type.h"
 
 typedef enum Pack {
 #define WORD(KIND, NAME, TEXT) WORD_##KIND(NAME)
@@ -179,10 +130,11 @@ struct Node {
 	Value *results[RESULTS_MAX];
 	Attrs attr;
 	const Tensor *data; /* OP_CONST only */
-	const char *origin; /* the part of the model it came from: "layer.3.attention.query"; may be NULL.
-						   Written by node_set_origin only */
-	Origin place;       /* the origin taken apart */
-	int32_t line;       /* in the .bir file it was read from, or 0 */
+	/* The part of the model it came from: "layer.3.attention.query"; may be NULL. Written by node_set_origin
+	 * only. */
+	const char *origin;
+	Origin place; /* the origin taken apart */
+	int32_t line; /* in the .bir file it was read from, or 0 */
 	Node *prev, *next;
 };
 
@@ -209,10 +161,11 @@ typedef struct GraphOutput {
 	Value *value;
 } GraphOutput;
 
-/* Size of the arena that lowered code needs, in bytes (set by plan-memory):
- * tokens*per_token + texts*per_text + tokens*longest*per_pair + threads*(longest*per_thread_token +
- * per_thread)
- * + threads*per_block + fixed, every term rounded up to 64. Zero until planned. See IR.md, Arena. */
+/* Size of the arena that lowered code needs, in bytes, set by plan-memory. Zero until planned. Every term is
+ * rounded up to 64 (IR.md, Arena):
+ *
+ *   tokens * per_token + texts * per_text + tokens * longest * per_pair
+ *   + threads * (longest * per_thread_token + per_thread) + threads * per_block + fixed */
 typedef struct ArenaPlan {
 	bool planned;
 	int64_t per_token, per_text, per_pair, per_thread_token, per_thread, per_block, fixed;
@@ -255,8 +208,8 @@ typedef struct Head {
 	int32_t line; /* in the .bir file, or 0 */
 } Head;
 
-/* A number that whoever runs the program may set (`--set NAME=VALUE`, NAME_set): `option @exit_entropy : f32
- * = 0.2`. */
+/* A number that whoever runs the program may set (`--set NAME=VALUE`, NAME_set). In .bir:
+ * `option @exit_entropy : f32 = 0.2`. */
 typedef struct Option {
 	const char *name;
 	double value;
@@ -269,7 +222,7 @@ typedef struct Meta {
 
 struct TensorFile;
 struct Module {
-	struct MemArena *mem;
+	MemArena *mem;
 	const char *name;      /* without '@' */
 	const char *weights;   /* as written in the file: a plain file name, or NULL */
 	const char *tokenizer; /* as written: a plain file name, or NULL (ids only) */
@@ -284,59 +237,6 @@ struct Module {
 	int32_t nfiles;
 	bool borrows_files; /* made by module_copy: the original closes them */
 };
-
-/* ---- memory.c: an arena; memory comes zeroed, running out of it ends the process with exit 1 ---- */
-typedef struct MemArena MemArena;
-MemArena *mem_new(void);
-void mem_free(MemArena *);
-void *mem_alloc(MemArena *, size_t bytes);
-char *mem_string(MemArena *, const char *text, size_t bytes); /* copies and ends with NUL */
-char *mem_printf(MemArena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* ---- type.c ---------------------------------------------------------------------------------- */
-extern const char *const dtype_names[DT_COUNT];
-extern const int32_t dtype_bytes[DT_COUNT];
-bool dtype_is_float(DType);
-bool dtype_parse(const char *text, size_t bytes, DType *);
-Dim dim_number(int64_t);
-Dim dim_symbol(int32_t symbol); /* dim_symbol(1) is S */
-bool dim_equal(Dim, Dim);
-bool dim_is_number(Dim);
-bool dim_is_valid(Dim); /* a number in 1..DIM_MAX, or scale*symbol+plus with scale >= 1 */
-int64_t dim_at(
-	Dim, const int64_t symbols[SYMBOLS_MAX]); /* symbols[1] is S; negative: overflow, or a negative size */
-Type type_make(DType, int32_t rank, ...);     /* ... : Dim each */
-bool type_equal(const Type *, const Type *);
-bool type_is_number(const Type *); /* no symbol in it */
-int64_t type_count(const Type *);  /* elements of a type without symbols; -1 on overflow */
-bool type_counts_equal(
-	const Type *, const Type *); /* as many elements, whatever the symbols are (type_count.c) */
-/* Rows of the packed form: dim 0 is exactly S, or a symbol that thin made, and no other dim has a symbol. */
-bool type_is_rows(const Type *);
-/* The symbol of those rows: 1 is S, 2 is S1; 0 when it is not such a type. */
-int32_t type_rows(const Type *);
-/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S or S1
- * .. S7, every other dim a number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered
- * code cannot hold it (S+1, 2S, S*S*S). */
-typedef enum Region { REGION_NONE, REGION_TOKENS, REGION_TEXTS, REGION_PAIRS } Region;
-Region type_region(const Type *, int64_t *unit_bytes);
-/* Writes "f32[S,384]"; returns text. */
-char *type_print(const Type *, char text[128]);
-
-/* ---- half.c: exact widening, narrowing rounded to nearest even ------------------------------- */
-float half_to_float(uint16_t);
-uint16_t half_from_float(float);
-float bfloat_to_float(uint16_t);
-uint16_t bfloat_from_float(float);
-/* Element i of any tensor as a double (exact for all dtypes but I64 beyond 2^53). */
-double tensor_at(const Tensor *, int64_t i);
-/* count elements from `start` widened to float (f64 rounded). */
-void tensor_floats(const Tensor *, int64_t start, int64_t count, float *out);
-/* The nearest number of that type (ties to even, floats overflow to infinity, integers saturate, NaN is
- * integer 0). */
-double dtype_round(DType, double);
-/* Stores it so; the data must be the module's own (tensor_new). */
-void tensor_set(Tensor *, int64_t i, double value);
 
 /* ---- tensor_file.c: a file of tensors, of any format of tensor_formats.def --------------------
  * The file is mapped, never copied. Everything that it says is checked before it can be used. */
@@ -375,8 +275,8 @@ void graph_add_output(Graph *, const char *name, Value *);
 Node *graph_insert(
 	Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *, const char *origin, Diag *);
 /* The same without any check, result types as given (as many as op_info[op].results): for the parser, which
- * takes types as they are written and leaves the judgement to verify. data: OP_CONST only. nargs <= ARGS_MAX.
- */
+ * takes types as they are written and leaves the judgement to verify. data: OP_CONST only. At most ARGS_MAX
+ * arguments. */
 Node *graph_insert_typed(Graph *, Node *before, Op, Value *const *args, int32_t nargs, const Attrs *,
 	const Tensor *data, const char *origin, const Type *results);
 /* graph_insert for the usual single result; NULL on error. */
@@ -388,8 +288,8 @@ Tensor *tensor_new(Module *, const char *name, Type);
 void graph_replace_uses(Graph *, Value *old, Value *by); /* outputs too */
 void graph_erase(Graph *, Node *);                       /* its results must have no uses */
 int32_t value_uses(const Graph *, const Value *);        /* arguments and outputs that read it */
-Node *value_only_user(
-	const Graph *, const Value *); /* the node, when exactly one argument and no output reads it */
+/* The node, when exactly one argument and no output reads it. */
+Node *value_only_user(const Graph *, const Value *);
 bool value_is_const(const Value *);
 /* For each value, by its id, bit k: output k needs it. Outputs beyond the 32 that a program can have count as
  * the last. */
@@ -435,11 +335,11 @@ bool graph_equal(const Graph *, const Graph *, const Node **where);
 
 /* ---- sparse.c: weights of which most are zero, layout in its head ---------------------------- */
 enum {
-	SPARSE_PANEL = 64,
-	SPARSE_BAND = 4,
-	SPARSE_BLOCK = 96,
-	SPARSE_WORD = 4
-}; /* outputs a piece and a band, words of an output, bytes */
+	SPARSE_PANEL = 64, /* outputs a piece */
+	SPARSE_BAND = 4,   /* outputs a band */
+	SPARSE_BLOCK = 96, /* words of an output */
+	SPARSE_WORD = 4    /* bytes a word */
+};
 static inline int64_t sparse_blocks(int64_t words) { return (words + SPARSE_BLOCK - 1) / SPARSE_BLOCK; }
 int64_t sparse_words(int64_t inputs, DType); /* of an output: of i8 a fourth of its inputs, of f32 as many */
 /* Of the groups of so many neighbouring inputs in a matrix [outputs, inputs] of i8 or floats, the share that
@@ -492,8 +392,7 @@ bool graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag
 /* Ids (types may be NULL: zeros) of one text through graph_eval. */
 bool graph_eval_ids(
 	const Graph *, const int32_t *ids, const int32_t *types, int64_t tokens, EvalArray *outputs, Diag *);
-/* One node on constants; the result as a new tensor of the module (fold-const). NULL and messages on error.
- */
+/* One node on constants; the result is a new tensor of the module. NULL and messages on error. */
 Tensor *node_eval_const(Graph *, const Node *, int32_t result, Diag *);
 
 /* ---- print.c --------------------------------------------------------------------------------- */

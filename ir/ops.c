@@ -34,8 +34,12 @@ const char *const problem_names[PROBLEM_COUNT] = {
 
 int64_t attrs_kept(const Attrs *attr, int64_t n)
 {
-	const int64_t kept = attr->has & A_keep ? attr->keep
-		: attr->has & A_share               ? (int64_t)(attr->share * (double)n + 0.5)
-											: n;
-	return kept > n ? n : kept < 1 && n > 0 ? 1 : kept;
+	int64_t kept = n;
+	if (attr->has & A_keep)
+		kept = attr->keep;
+	else if (attr->has & A_share)
+		kept = (int64_t)(attr->share * (double)n + 0.5);
+	if (kept > n)
+		return n;
+	return kept < 1 && n > 0 ? 1 : kept;
 }

@@ -65,10 +65,7 @@ double sparse_density(const Tensor *weight, int64_t group)
 	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus,
 				  groups = (inputs + group - 1) / group;
 	const DType dtype = weight->type.dtype;
-	const int64_t size = dtype == DT_I8       ? 1
-		: dtype == DT_F16 || dtype == DT_BF16 ? 2
-		: dtype == DT_F64                     ? 8
-											  : 4;
+	const int64_t size = dtype_bytes[dtype];
 	int64_t full = 0;
 	for (int64_t n = 0; n < outputs; n++)
 		for (int64_t first = 0; first < inputs; first += group) {

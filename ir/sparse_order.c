@@ -153,6 +153,7 @@ double sparse_left(const Tensor *weight)
 	uint16_t *order = checked_calloc((size_t)words, SPARSE_WORD * sizeof *order);
 	const int64_t left = codes ? sparse_order(weight, order) : -1;
 	free(order);
-	return left >= 0 ? (double)left / (double)(outputs * words)
-					 : sparse_density(weight, codes ? SPARSE_WORD : 1);
+	if (left >= 0)
+		return (double)left / (double)(outputs * words);
+	return sparse_density(weight, codes ? SPARSE_WORD : 1);
 }

@@ -136,7 +136,8 @@ Region type_region(const Type *type, int64_t *unit_bytes)
 	if (factors > 2 || bytes > TENSOR_BYTES_MAX)
 		return REGION_NONE;
 	*unit_bytes = bytes;
-	return factors == 0 ? REGION_TEXTS : factors == 1 ? REGION_TOKENS : REGION_PAIRS;
+	static const Region regions[] = {REGION_TEXTS, REGION_TOKENS, REGION_PAIRS};
+	return regions[factors];
 }
 
 static int dim_print(char *text, size_t room, Dim dim)

@@ -47,7 +47,8 @@ RT_FN uint64_t api_arena_bytes(
 RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
 {
 	const RtOutput *first = m->outputs;
-	return m->tokenizer ? (uint64_t)first->width * (uint64_t)(first->per_token ? longest : 1) : 0;
+	const uint64_t rows = first->per_token ? (uint64_t)longest : 1;
+	return m->tokenizer ? (uint64_t)first->width * rows : 0;
 }
 
 /* Offsets of thinned texts; where texts may end early there are two of each: exit.h. */

@@ -63,9 +63,11 @@ RT_FN uint32_t rt_cpu_isa(void)
 RT_FN uint32_t rt_cpu_isa(void)
 {
 	const unsigned long has = getauxval(AT_HWCAP), more = getauxval(AT_HWCAP2);
-	const unsigned long asimd = 1ul << 1, dotprod = 1ul << 20,
-						i8mm = 1ul << 13; /* HWCAP_ASIMD, HWCAP_ASIMDDP, HWCAP2_I8MM */
-	return has & asimd ? CPU_NEON64 | (has & dotprod ? CPU_DOTPROD : 0) | (more & i8mm ? CPU_I8MM : 0) : 0;
+	/* HWCAP_ASIMD, HWCAP_ASIMDDP, HWCAP2_I8MM */
+	const unsigned long asimd = 1ul << 1, dotprod = 1ul << 20, i8mm = 1ul << 13;
+	if (!(has & asimd))
+		return 0;
+	return CPU_NEON64 | (has & dotprod ? CPU_DOTPROD : 0) | (more & i8mm ? CPU_I8MM : 0);
 }
 #elif defined(__arm__)
 RT_FN uint32_t rt_cpu_isa(void)

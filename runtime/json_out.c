@@ -10,18 +10,20 @@ RT_FN size_t json_sequence(const unsigned char *text, size_t bytes)
 	const unsigned char a = text[0];
 	if (a < 0x80)
 		return 1;
-	const size_t length = a >= 0xc2 && a <= 0xdf ? 2
-		: a >= 0xe0 && a <= 0xef                 ? 3
-		: a >= 0xf0 && a <= 0xf4                 ? 4
-												 : 0;
-	if (length == 0 || length > bytes)
+	if (a < 0xc2 || a > 0xf4)
 		return 0;
-	const unsigned char low = a == 0xe0 ? 0xa0
-		: a == 0xf0                     ? 0x90
-										: 0x80,
-						high = a == 0xed ? 0x9f
-		: a == 0xf4                      ? 0x8f
-										 : 0xbf;
+	const size_t length = 2 + (a >= 0xe0) + (a >= 0xf0);
+	if (length > bytes)
+		return 0;
+	/* where the second byte may lie */
+	unsigned char low = 0x80, high = 0xbf;
+	switch (a) {
+	case 0xe0: low = 0xa0; break;
+	case 0xed: high = 0x9f; break;
+	case 0xf0: low = 0x90; break;
+	case 0xf4: high = 0x8f; break;
+	default: break;
+	}
 	if (text[1] < low || text[1] > high)
 		return 0;
 	for (size_t i = 2; i < length; i++)

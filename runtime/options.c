@@ -309,7 +309,10 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 			"BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
 			"armv7-a+neon, or what this program was built for: %s",
 			cpu, cpus);
-	*variant = !named ? rt_choose(m, isa & level) : named->isa & ~isa ? NULL : named;
+	if (!named)
+		*variant = rt_choose(m, isa & level);
+	else
+		*variant = named->isa & ~isa ? NULL : named;
 	if (*variant || p->options.tokenize)
 		return 0;
 	fprintf(stderr,

@@ -172,9 +172,14 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 		return "no tab: this model takes two texts with a tab between";
 	if (tab && memchr(tab + 1, '\t', item->text_bytes - (size_t)(tab + 1 - item->text)))
 		return "more than one tab";
-	item->pair = tab ? tab + 1 : needs ? item->text : NULL;
-	item->pair_bytes = tab ? item->text_bytes - (size_t)(tab + 1 - item->text) : 0;
-	item->text_bytes = tab ? (size_t)(tab - item->text) : item->text_bytes;
+	if (!tab) {
+		item->pair = needs ? item->text : NULL;
+		item->pair_bytes = 0;
+		return NULL;
+	}
+	item->pair = tab + 1;
+	item->pair_bytes = item->text_bytes - (size_t)(tab + 1 - item->text);
+	item->text_bytes = (size_t)(tab - item->text);
 	return NULL;
 }
 
@@ -247,12 +252,11 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 	if (!p->options.json) {
 		/* all types are 0 then */
 		const int32_t second = item->pair && p->model->type_vocab <= 1 ? piece->at + piece->first : -1;
-		for (int32_t i = piece->at; i < piece->at + piece->n; i++)
-			fprintf(p->out, "%s%d",
-				i == piece->at                                      ? ""
-					: i == second || p->types[i] != p->types[i - 1] ? "\t"
-																	: " ",
-				(int)p->ids[i]);
+		for (int32_t i = piece->at; i < piece->at + piece->n; i++) {
+			if (i > piece->at)
+				putc(i == second || p->types[i] != p->types[i - 1] ? '\t' : ' ', p->out);
+			fprintf(p->out, "%d", (int)p->ids[i]);
+		}
 		putc('\n', p->out);
 		return;
 	}
@@ -411,7 +415,9 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 		status = program_lines(p);
 	if (status == 0 && p->nitems > 0)
 		status = program_group(p);
-	return status ? status : p->failed ? RT_EXIT_RUN : 0;
+	if (status == 0 && p->failed)
+		status = RT_EXIT_RUN;
+	return status;
 }
 
 RT_FN int rt_main(const RtModel *m, int argc, char **argv)

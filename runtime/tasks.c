@@ -111,7 +111,8 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 	int masks = 0, done = 0;
 	for (int32_t i = 0; i < piece->n; i++)
 		masks += task_is_mask(p->model, p->ids[piece->at + i]);
-	fputs(p->options.json ? masks > 1 ? "{\"candidates\": [[" : "{\"candidates\": [" : "", p->out);
+	if (p->options.json)
+		fputs(masks > 1 ? "{\"candidates\": [[" : "{\"candidates\": [", p->out);
 	for (int32_t i = 0; i < piece->n; i++) {
 		if (!task_is_mask(p->model, p->ids[piece->at + i]))
 			continue;
@@ -120,7 +121,10 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 		task_print_candidates(p, rows + (size_t)i * (size_t)vocab, vocab, !done);
 		done++;
 	}
-	fputs(p->options.json ? masks > 1 ? "]]" : "]" : "\n", p->out);
+	if (p->options.json)
+		fputs(masks > 1 ? "]]" : "]", p->out);
+	else
+		putc('\n', p->out);
 }
 
 /* ---- any ------------------------------------------------------------------------------------- */
@@ -222,6 +226,17 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 		putc('\n', p->out);
 }
 
+/* Whether the row of token j of piece i of a text in windows is printed: each token's once. */
+RT_FN int task_row_counts(const RtProgram *p, const RtItem *item, int32_t i, int32_t j)
+{
+	const RtRun *piece = task_piece(p, item, i);
+	const int inside = j >= piece->first && j < piece->first + piece->count && !p->options.ids;
+	if (!inside)
+		return j < piece->first ? i == 0 : i + 1 == item->npieces;
+	const size_t start = (size_t)p->start[piece->at + j];
+	return start >= piece->low && start < piece->high;
+}
+
 /* --logits, --hidden: one JSON value a line. A text in windows: [labels] is the mean; of rows a token, each
  * token's row once. */
 RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
@@ -240,11 +255,7 @@ RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
 		const RtRun *piece = task_piece(p, item, i);
 		const float *rows = rt_rows(p, output, piece);
 		for (int32_t j = 0; j < piece->n; j++) {
-			const size_t start = p->options.ids ? 0 : (size_t)p->start[piece->at + j];
-			const int inside = j >= piece->first && j < piece->first + piece->count && !p->options.ids;
-			if (inside                 ? start < piece->low || start >= piece->high
-					: j < piece->first ? i > 0
-									   : i + 1 < item->npieces)
+			if (!task_row_counts(p, item, i, j))
 				continue;
 			fputs(some++ ? ", " : "", p->out);
 			rt_json_row(p->out, rows + (size_t)j * (size_t)o->width, o->width);

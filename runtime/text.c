@@ -110,9 +110,11 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 			high = next == SIZE_MAX ? SIZE_MAX
 									: rt_window_boundary(&encoding, paired, c->start, c->word, next);
 			for (int32_t i = 0; i < encoding.n; i++) {
-				const int keep = i < first ? from == 0
-					: i >= first + count   ? next == SIZE_MAX
-										   : (size_t)c->start[i] >= low && (size_t)c->start[i] < high;
+				int keep = from == 0;
+				if (i >= first + count)
+					keep = next == SIZE_MAX;
+				else if (i >= first)
+					keep = (size_t)c->start[i] >= low && (size_t)c->start[i] < high;
 				if (keep && out)
 					memcpy(out + (size_t)*rows * (size_t)width, row + (size_t)i * (size_t)width,
 						(size_t)width * sizeof *out);

@@ -213,12 +213,18 @@ RT_FN int unpack_constant(const RtPacked *p, const uint8_t *from, uint8_t *to, U
 		if (!unpack_table(&tables[i], from + i * UNPACK_LENGTHS))
 			return 0;
 	UnpackBits bits = {from + count * UNPACK_LENGTHS, from + p->from_bytes, 0, 0};
+	int good;
 	/* word is a literal in each, which their loops need */
-	const int good = p->outputs && p->word == 1 ? unpack_sparse(&bits, tables, to, p, 1)
-		: p->outputs                            ? unpack_sparse(&bits, tables, to, p, 4)
-		: p->word == 1                          ? unpack_plain(&bits, tables, to, p->to_bytes, 1)
-		: p->word == 2                          ? unpack_plain(&bits, tables, to, p->to_bytes, 2)
-												: unpack_plain(&bits, tables, to, p->to_bytes, 4);
+	if (p->outputs && p->word == 1)
+		good = unpack_sparse(&bits, tables, to, p, 1);
+	else if (p->outputs)
+		good = unpack_sparse(&bits, tables, to, p, 4);
+	else if (p->word == 1)
+		good = unpack_plain(&bits, tables, to, p->to_bytes, 1);
+	else if (p->word == 2)
+		good = unpack_plain(&bits, tables, to, p->to_bytes, 2);
+	else
+		good = unpack_plain(&bits, tables, to, p->to_bytes, 4);
 	return good && unpack_hash(to, p->to_bytes) == p->hash;
 }
 #endif

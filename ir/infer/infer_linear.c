@@ -53,10 +53,11 @@ static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag
 			"%s is %s, expected weights of a fixed size (matmul multiplies activations)", ARG_TEXT(i));
 	int64_t group = weight->rank == 4 ? weight->dim[3].plus : 1;
 	Dim inputs = last_dim(x);
-	bool fit = weights_are_sparse(weight) ? dim_is_number(inputs)
-		: weight->rank == 4
-		? dim_is_number(inputs) && (inputs.plus + group - 1) / group == weight->dim[1].plus
-		: dim_equal(inputs, weight->dim[1]);
+	bool fit = dim_is_number(inputs);
+	if (!weights_are_sparse(weight) && weight->rank == 4)
+		fit = fit && (inputs.plus + group - 1) / group == weight->dim[1].plus;
+	else if (!weights_are_sparse(weight))
+		fit = dim_equal(inputs, weight->dim[1]);
 	return fit
 		|| node_error(node, diag, "%s is %s but %s is %s: the inner sizes differ", ARG_TEXT(0), ARG_TEXT(i));
 }

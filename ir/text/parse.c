@@ -272,6 +272,14 @@ static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
 	return NULL;
 }
 
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	if (!slash)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 Module *module_read(const char *path, const char *const *search, Diag *diag)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
@@ -280,8 +288,8 @@ Module *module_read(const char *path, const char *const *search, Diag *diag)
 		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot be read: %s", strerror(errno));
 		return NULL;
 	}
-	const char *slash = strrchr(path, '/'), *file = diag->file;
-	char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	const char *file = diag->file;
+	char *directory = directory_of(path);
 	size_t bytes;
 	char *text = stream_read(in, is_stdin ? "<stdin>" : path, &bytes, diag);
 	if (!is_stdin)

@@ -183,10 +183,16 @@ RT_INLINE RT_TARGET_AVX2 void math_avx2_code_row(
 		0, 4, 1, 5, 2, 6, 3, 7); /* packing works in halves of the register */
 	for (int k = 0; k < n; k += 32) {
 		__m256i code[4];
-		RT_UNROLL_FULL for (int i = 0; i < 4; i++) code[i] = n - k >= 32
-			? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, 8)
-			: n - k > 8 * i ? math_avx2_codes(x + k + 8 * i, m + k + 8 * i, z + k + 8 * i, n - k - 8 * i)
-							: _mm256_setzero_si256();
+		RT_UNROLL_FULL for (int i = 0; i < 4; i++)
+		{
+			const int at = k + 8 * i;
+			if (n - k >= 32)
+				code[i] = math_avx2_codes(x + at, m + at, z + at, 8);
+			else if (n > at)
+				code[i] = math_avx2_codes(x + at, m + at, z + at, n - at);
+			else
+				code[i] = _mm256_setzero_si256();
+		}
 		const __m256i bytes = _mm256_permutevar8x32_epi32(
 			_mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3])),
 			order);

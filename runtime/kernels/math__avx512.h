@@ -8,7 +8,9 @@
 /* The mask of the first n of 16 lanes; all for n >= 16, none for n <= 0. */
 RT_INLINE RT_TARGET_AVX512 __mmask16 math_avx512_first(int n)
 {
-	return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+	if (n >= 16)
+		return 0xffff;
+	return n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
 }
 
 /* 16 x 16 floats: element j of row i becomes element i of row j. */

@@ -65,7 +65,8 @@ RT_INLINE void math_code_row(int8_t *q, const float *x, const float *m, const fl
 {
 	for (int k = 0; k < n; k++) {
 		const float product = x[k] * m[k], code = nearbyintf(product + z[k]);
-		q[k] = (int8_t)(!(code > -127) ? -127 : code > 127 ? 127 : code);
+		const float low = code > -127 ? code : -127;
+		q[k] = (int8_t)(low > 127 ? 127 : low);
 	}
 }
 #endif

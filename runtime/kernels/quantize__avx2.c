@@ -26,11 +26,16 @@ RT_INLINE RT_TARGET_AVX2 void quantize_f32__avx2(int8_t *q, float *s, const floa
 		const __m256 inverse = _mm256_set1_ps(largest < 1e-30f ? 0 : 127.0f / largest);
 		for (int k = 0; k < K; k += 32) {
 			__m256i code[4];
-			RT_UNROLL_FULL for (int i = 0; i < 4; i++) code[i] = quantize_avx2_codes(K - k >= 32
-					? _mm256_loadu_ps(row + k + 8 * i)
-					: K - k > 8 * i ? math_avx2_load(row + k + 8 * i, K - k - 8 * i)
-									: _mm256_setzero_ps(),
-				inverse);
+			RT_UNROLL_FULL for (int i = 0; i < 4; i++)
+			{
+				const int at = k + 8 * i;
+				__m256 x = _mm256_setzero_ps();
+				if (K - k >= 32)
+					x = _mm256_loadu_ps(row + at);
+				else if (K > at)
+					x = math_avx2_load(row + at, K - at);
+				code[i] = quantize_avx2_codes(x, inverse);
+			}
 			const __m256i bytes = _mm256_permutevar8x32_epi32(
 				_mm256_packs_epi16(
 					_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3])),

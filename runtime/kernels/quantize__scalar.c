@@ -5,12 +5,22 @@
  *
  * With static scales, which were found when the program was compiled:
  *
- *   q  [r1][K]  round(x * m[k] + z[k]) within -127..127: product and sum are rounded one after the other; NaN
- * gets -127 s  [r1]     1
+ *   q  [r1][K]  round(x * m[k] + z[k]) within -127..127: product, then sum is rounded; NaN gets -127
+ *   s  [r1]     1
  *
  * The scale of a row depends on that row alone, so that a text's codes do not change with what else is in the
  * call. Every kernel takes the same steps in f32: codes and scales are the same bits everywhere. */
 #include "math__scalar.h"
+
+/* A rounded number as a code: NaN gets 0. */
+RT_INLINE int8_t quantize_scalar_code(float rounded)
+{
+	if (rounded < -127)
+		return -127;
+	if (rounded > 127)
+		return 127;
+	return (int8_t)(rounded == rounded ? rounded : 0);
+}
 
 RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0, int r1, int K)
 {
@@ -24,7 +34,7 @@ RT_INLINE void quantize_f32__scalar(int8_t *q, float *s, const float *x, int r0,
 		s[r] = largest < 1e-30f ? 0 : largest * (1.0f / 127.0f);
 		for (int k = 0; k < K; k++) {
 			const float code = nearbyintf(row[k] * inverse);
-			codes[k] = (int8_t)(code < -127 ? -127 : code > 127 ? 127 : code == code ? code : 0);
+			codes[k] = quantize_scalar_code(code);
 		}
 	}
 }

@@ -17,10 +17,11 @@ RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, i
 		return;
 	}
 	enum { COLUMNS = 16 }; /* a cache line of every row at a time */
-	double n = tokens,
-		   weights = mode == RT_POOL_MEAN_WEIGHTED ? n * (n + 1) / 2
-		: mode == RT_POOL_MEAN_SQRT                ? sqrt(n)
-												   : n;
+	double n = tokens, weights = n;
+	if (mode == RT_POOL_MEAN_WEIGHTED)
+		weights = n * (n + 1) / 2;
+	else if (mode == RT_POOL_MEAN_SQRT)
+		weights = sqrt(n);
 	for (int i = 0; i < H; i += COLUMNS) {
 		const int width = rt_min(COLUMNS, H - i);
 		const float *last = x + ((size_t)tokens - 1) * (size_t)H + i;
@@ -36,10 +37,12 @@ RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, i
 			}
 		}
 		for (int j = 0; j < width; j++)
-			out[i + j] = mode == RT_POOL_FIRST ? x[i + j]
-				: mode == RT_POOL_LAST         ? last[j]
-				: mode == RT_POOL_MAX          ? top[j]
-											   : (float)(sum[j] / weights);
+			switch (mode) {
+			case RT_POOL_FIRST: out[i + j] = x[i + j]; break;
+			case RT_POOL_LAST: out[i + j] = last[j]; break;
+			case RT_POOL_MAX: out[i + j] = top[j]; break;
+			default: out[i + j] = (float)(sum[j] / weights);
+			}
 	}
 }
 

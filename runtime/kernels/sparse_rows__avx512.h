@@ -142,10 +142,12 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_join(SparseSums *sum, const Sparse
 /* The j-th of four words that lie in every quarter of a register, everywhere. */
 RT_INLINE RT_TARGET_AVX512 __m512i sparse_avx512_word(__m512i words, int j)
 {
-	return j == 0 ? _mm512_shuffle_epi32(words, 0x00)
-		: j == 1  ? _mm512_shuffle_epi32(words, 0x55)
-		: j == 2  ? _mm512_shuffle_epi32(words, 0xaa)
-				  : _mm512_shuffle_epi32(words, 0xff);
+	switch (j) {
+	case 0: return _mm512_shuffle_epi32(words, 0x00);
+	case 1: return _mm512_shuffle_epi32(words, 0x55);
+	case 2: return _mm512_shuffle_epi32(words, 0xaa);
+	default: return _mm512_shuffle_epi32(words, 0xff);
+	}
 }
 
 /* sum += the inputs of a word of all lanes at x by w. */

@@ -78,10 +78,12 @@ RT_INLINE void binary_f32__scalar(float *out, const float *a, const float *b, in
 		total *= dims[i];
 	for (int64_t n = 0; n < total; n++) {
 		float x = a[i_a], y = b[i_b];
-		out[n] = op == RT_BINARY_ADD ? x + y
-			: op == RT_BINARY_SUB    ? x - y
-			: op == RT_BINARY_MUL    ? x * y
-									 : x / y;
+		switch (op) {
+		case RT_BINARY_ADD: out[n] = x + y; break;
+		case RT_BINARY_SUB: out[n] = x - y; break;
+		case RT_BINARY_MUL: out[n] = x * y; break;
+		default: out[n] = x / y;
+		}
 		for (int i = rank - 1; i >= 0; i--) {
 			i_a += a_strides[i];
 			i_b += b_strides[i];

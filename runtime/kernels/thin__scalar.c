@@ -28,7 +28,8 @@ RT_INLINE void thin_f32__scalar(
 		double total = 0;
 		for (int n = 0; n < width; n++)
 			total += (double)x[(size_t)i * (size_t)width + (size_t)n];
-		sum[i] = thin_must_stay(must, i) ? INFINITY : total < INFINITY ? total : -INFINITY;
+		const double ranked = total < INFINITY ? total : -INFINITY; /* NaN comes last */
+		sum[i] = thin_must_stay(must, i) ? INFINITY : ranked;
 	}
 	for (int i = 0, at = 0; i < rows; i++) {
 		int better = 0;

@@ -188,7 +188,8 @@ int main(void)
 			for (int type = 0; type < TYPES; type++)
 				for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
 					double all = 0;
-					measure(model, type, tokens[t], model ? 12 : tokens[t] < 32 ? 200 : 60, least);
+					const int runs = tokens[t] < 32 ? 200 : 60;
+					measure(model, type, tokens[t], model ? 12 : runs, least);
 					for (int s = 0; s < 4; s++)
 						all += (double)shapes[model][s].K * shapes[model][s].N * layers[model];
 					printf("%-10s %-5s %7d %9.3f  %.2f ", models[model], type_names[type], tokens[t],

@@ -111,6 +111,7 @@ static double act_exact(double x, int act)
 }
 
 #include "kernel_checks_linear.h"
+#include "kernel_checks_quantize.h"
 #include "kernel_checks_narrow.h"
 #include "kernel_checks_bf16.h"
 #include "kernel_checks_sparse.h"

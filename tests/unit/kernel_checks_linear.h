@@ -122,7 +122,12 @@ static void check_linear_halves(const Row *row, int M)
 		double want = row->dtype == RT_STORED_F16 ? from_f16(half) : from_bf16(half);
 		bool tiny = fabs(want) < 0x1p-126; /* ARMv7 takes subnormal floats for zero */
 		checks++;
-		if (isnan(want) ? !isnan(out[i]) : tiny ? fabsf(out[i]) >= 0x1p-126f : (double)out[i] != want)
+		bool wrong = (double)out[i] != want;
+		if (isnan(want))
+			wrong = !isnan(out[i]);
+		else if (tiny)
+			wrong = fabsf(out[i]) >= 0x1p-126f;
+		if (wrong)
 			if (++failures <= 20)
 				printf("%s: weight 0x%04x comes out as %.9g, expected %.9g\n", row->name, (unsigned)half,
 					(double)out[i], want);

@@ -238,9 +238,10 @@ static void check_thin(void)
 				for (int n = 0; n < WIDTH; n++)
 					sum[i] += (double)x[i * WIDTH + n];
 			for (int i = 0; i < rows_now; i++)
-				sum[i] = i == 0 || must[i] != 0 ? (double)INFINITY
-					: isnan(sum[i])             ? -(double)INFINITY
-												: sum[i];
+				if (i == 0 || must[i] != 0)
+					sum[i] = (double)INFINITY;
+				else if (isnan(sum[i]))
+					sum[i] = -(double)INFINITY;
 			int at = 0;
 			for (int i = 0; i < rows_now; i++) {
 				int better = 0;

@@ -158,9 +158,12 @@ static void draw_hard_attention(Draw *d)
 	default: option(d, "threshold", "0.%d", 1 + pick(9));
 	}
 	const int way = pick(4);
-	if (way == 0)
-		return;
-	option(d, "layers", "%s", way == 1 ? "all" : way == 2 ? rising(d->model->layers) : "auto");
+	switch (way) {
+	case 0: return;
+	case 1: option(d, "layers", "all"); break;
+	case 2: option(d, "layers", "%s", rising(d->model->layers)); break;
+	default: option(d, "layers", "auto");
+	}
 	if (way < 3)
 		return;
 	if (pick(2)) {

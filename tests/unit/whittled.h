@@ -156,7 +156,9 @@ static inline char *run(const char *text, Module *module)
 	const DriverOptions options = {.verify_each = true};
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, &diag);
-	char *message = good ? NULL : strdup(diag.count ? diag.messages[0].text : "no message");
+	char *message = NULL;
+	if (!good)
+		message = strdup(diag.count ? diag.messages[0].text : "no message");
 	pipeline_free(pipeline);
 	diag_free(&diag);
 	return message;

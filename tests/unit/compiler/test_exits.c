@@ -25,7 +25,7 @@ static void make_data(void)
 				+ (j == 1 ? 50.0f : 0.0f);
 		}
 		features[i][2] = 3; /* says nothing */
-		const int label = features[i][0] > 60 ? 0 : features[i][3] > 0.5f ? 1 : 2;
+		const int other = features[i][3] > 0.5f ? 1 : 2, label = features[i][0] > 60 ? 0 : other;
 		for (int c = 0; c < CLASSES; c++)
 			targets[i][c] = c == label ? 0.8f : 0.1f;
 	}
@@ -355,11 +355,15 @@ static void test_reach_of_exit(void)
 	const Graph *graph = module->graphs[0];
 	uint32_t *reached = calloc(graph->next_id, sizeof *reached);
 	graph_reach_outputs(graph, reached);
-	for (const Node *node = graph->first; node; node = node->next)
-		CU_ASSERT_EQUAL(reached[node->results[0]->id],
-			strcmp(node->results[0]->name, "m") == 0                                                   ? 2
-				: strcmp(node->results[0]->name, "y") == 0 || strcmp(node->results[0]->name, "z") == 0 ? 1
-																									   : 3);
+	for (const Node *node = graph->first; node; node = node->next) {
+		const char *name = node->results[0]->name;
+		uint32_t want = 3;
+		if (strcmp(name, "m") == 0)
+			want = 2;
+		else if (strcmp(name, "y") == 0 || strcmp(name, "z") == 0)
+			want = 1;
+		CU_ASSERT_EQUAL(reached[node->results[0]->id], want);
+	}
 	free(reached);
 	module_free(module);
 }

@@ -22,13 +22,16 @@ static uint8_t *sparse_matrix(DType dtype, int outputs, int inputs, uint32_t per
 	weight.bytes = (int64_t)outputs * inputs * dtype_bytes[dtype];
 	uint8_t *data = calloc((size_t)weight.bytes, 1);
 	weight.data = data;
-	for (int i = 0; i < outputs * inputs; i++)
-		if (random_below(100) < (i / inputs % 5 == 3 ? 0 : i / inputs % 7 == 6 ? 100 : percent)) {
+	for (int i = 0; i < outputs * inputs; i++) {
+		const int row = i / inputs;
+		const uint32_t some = row % 7 == 6 ? 100 : percent;
+		if (random_below(100) < (row % 5 == 3 ? 0 : some)) {
 			const int8_t code = (int8_t)((int)random_below((uint32_t)spread) - spread / 2);
 			const float number = (float)code / 64;
 			memcpy(data + i * dtype_bytes[dtype],
 				dtype == DT_I8 ? (const void *)&code : (const void *)&number, (size_t)dtype_bytes[dtype]);
 		}
+	}
 	*p = (RtPacked){.to_bytes = (size_t)sparse_pack(&weight, NULL),
 		.outputs = outputs,
 		.words = (int32_t)sparse_words(inputs, dtype),
@@ -107,12 +110,13 @@ static void test_plain(void)
 {
 	uint8_t data[4096];
 	for (int word = 1; word <= 4; word *= 2)
-		for (int kind = 0; kind < 3;
-			kind++) { /* one byte only; few; all equally often, which no code makes shorter */
+		for (int kind = 0; kind < 3; kind++) {
 			for (size_t i = 0; i < sizeof data; i++)
-				data[i] = (uint8_t)(kind == 0 ? 7
-						: kind == 1           ? random_below(1 + random_below(9))
-											  : i * 167 >> 1);
+				switch (kind) {
+				case 0: data[i] = 7; break;
+				case 1: data[i] = (uint8_t)random_below(1 + random_below(9)); break;
+				default: data[i] = (uint8_t)(i * 167 >> 1); /* all equally often: no code is shorter */
+				}
 			for (size_t bytes = 0; bytes <= sizeof data; bytes = bytes ? bytes * 16 : 16) {
 				RtPacked p = {.to_bytes = bytes, .word = word};
 				const size_t coded = there_and_back(data, &p),

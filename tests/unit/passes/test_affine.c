@@ -170,10 +170,14 @@ static void test_elastic_net(void)
 	float x[ROWS * COLUMNS];
 	int32_t y[ROWS];
 	uint32_t state = 1;
-	for (int i = 0; i < ROWS * COLUMNS; i++)
-		x[i] = (float)(int32_t)(state = state * 1664525 + 1013904223) / 2147483648.0f;
-	for (int r = 0; r < ROWS; r++)
-		y[r] = x[r * COLUMNS] > 0.2f ? 0 : x[r * COLUMNS + 1] > 0 ? 1 : 2;
+	for (int i = 0; i < ROWS * COLUMNS; i++) {
+		state = state * 1664525 + 1013904223;
+		x[i] = (float)(int32_t)state / 2147483648.0f;
+	}
+	for (int r = 0; r < ROWS; r++) {
+		const int32_t other = x[r * COLUMNS + 1] > 0 ? 1 : 2;
+		y[r] = x[r * COLUMNS] > 0.2f ? 0 : other;
+	}
 	for (int strong = 0; strong < 3; strong++) {
 		double w[COLUMNS * CLASSES] = {0}, b[CLASSES] = {0};
 		const ElasticNet net = {ROWS, COLUMNS, CLASSES, x, y, (const double[]){0.01, 10, 0}[strong], 0.02};

@@ -119,7 +119,7 @@ static void test_refusals(void)
 				gone[i] = i >= stays;
 				w[i] = 1;
 				for (int j = 0; j < 8; j++)
-					h[i * 8 + j] = what == 0 ? (double)NAN : what == 1 ? -(i == j) : 0;
+					h[i * 8 + j] = (double[]){(double)NAN, -(i == j), 0}[what];
 			}
 			CU_ASSERT_FALSE(sparse_fit_row(h, h, 8, 8, gone, w, &s));
 		}

@@ -100,7 +100,9 @@ static char *run(Module *module, const char *text, Ledger *ledger)
 	Pipeline *pipeline = pipeline_parse(text, &diag);
 	const bool good = pipeline
 		&& pipeline_run(pipeline, module, &env, &(DriverOptions){.verify_each = true}, ledger, &diag);
-	char *message = good ? NULL : strdup(diag.count ? diag.messages[0].text : "no message");
+	char *message = NULL;
+	if (!good)
+		message = strdup(diag.count ? diag.messages[0].text : "no message");
 	pipeline_free(pipeline);
 	diag_free(&diag);
 	return message;

@@ -278,8 +278,10 @@ static void test_blocks(void)
 			char name[16];
 			if (side == 0)
 				snprintf(name, sizeof name, i % 2 ? "g%d" : "o%d", i / 2);
+			else if (i == 0)
+				snprintf(name, sizeof name, "x");
 			else
-				snprintf(name, sizeof name, i == 0 ? "x" : i % 2 ? "a%d" : "h%d", i % 2 ? i / 2 : i / 2 - 1);
+				snprintf(name, sizeof name, i % 2 ? "a%d" : "h%d", (i - 1) / 2);
 			Module *copy = module_copy(module);
 			copy->nheads = 0;
 			copy->graphs[0]->noutputs = 1;

@@ -158,8 +158,10 @@ static const RtHead tag_heads[] = {{"tag", RT_TASK_TAG, RT_SINGLE, 0, 3, tags}};
 static RtModel tag_model(void)
 {
 	RtModel model = table_model(tag_heads, 1, tag_outputs);
-	for (int id = 0; id < TINY_VOCAB; id++)
-		table[id][id == 4 || id == 10 ? 0 : id == 5 ? 2 : 1] = 4;
+	for (int id = 0; id < TINY_VOCAB; id++) {
+		const int tag = id == 5 ? 2 : 1;
+		table[id][id == 4 || id == 10 ? 0 : tag] = 4;
+	}
 	return model;
 }
 
