@@ -44,8 +44,10 @@ static const char *included(const char *line, const char *end, const char *from,
 		return NULL;
 	const char *slash = strrchr(from, '/');
 	int folder = slash ? (int)(slash + 1 - from) : 0;
-	while (strncmp(name, "../", 3) == 0 && folder)
-		name += 3, folder = 0;
+	if (strncmp(name, "../", 3) == 0 && folder) {
+		name += 3;
+		folder = 0;
+	}
 	snprintf(path, 256, "%.*s%.*s", folder, from, (int)(quote - name), name);
 	if (!embedded_file(path, NULL))
 		snprintf(path, 256, "%.*s", (int)(quote - name), name);

@@ -125,12 +125,17 @@ RT_FN void api_lay_out(RtContext *c)
 	c->stage_tokens = (int32_t)low;
 	c->stage_texts = (int32_t)api_texts(m, low);
 	char *at = c->room;
-	c->ids = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
-	c->types = (int32_t *)(void *)at, at += api_up((uint64_t)low * 4);
-	c->offsets = (int32_t *)(void *)at, at += api_up((uint64_t)(c->stage_texts + 1) * 4);
-	c->thinned = (int32_t *)(void *)at, at += api_thinned_bytes(m, c->stage_texts);
-	c->exits = m->exits ? (int32_t *)(void *)at : NULL,
-	at += m->exits ? 2 * api_up(rt_exit_ints(c->stage_texts) * 4) : 0;
+	c->ids = (int32_t *)(void *)at;
+	at += api_up((uint64_t)low * 4);
+	c->types = (int32_t *)(void *)at;
+	at += api_up((uint64_t)low * 4);
+	c->offsets = (int32_t *)(void *)at;
+	at += api_up((uint64_t)(c->stage_texts + 1) * 4);
+	c->thinned = (int32_t *)(void *)at;
+	at += api_thinned_bytes(m, c->stage_texts);
+	c->exits = m->exits ? (int32_t *)(void *)at : NULL;
+	if (m->exits)
+		at += 2 * api_up(rt_exit_ints(c->stage_texts) * 4);
 	if (m->tokenizer) {
 		const uint64_t column = api_up((uint64_t)m->max_tokens * 4);
 		int32_t **const columns[] = {&c->text_ids, &c->text_types, &c->start, &c->end, &c->word};

@@ -285,12 +285,18 @@ int main(int argc, char **argv)
 			k++;
 		if (k < KINDS)
 			any = chosen[k] = true;
-		else if (count < 16)
-			fours[count] = strstr(argv[i], "x4") != NULL, sparsity[count++] = strtod(argv[i], NULL);
+		else if (count < 16) {
+			fours[count] = strstr(argv[i], "x4") != NULL;
+			sparsity[count++] = strtod(argv[i], NULL);
+		}
 	}
 	chosen[0] |= !any;
-	if (!count)
-		sparsity[0] = 0.9, sparsity[1] = sparsity[2] = 0.97, fours[2] = 1, count = 3;
+	if (!count) {
+		sparsity[0] = 0.9;
+		sparsity[1] = sparsity[2] = 0.97;
+		fours[2] = 1;
+		count = 3;
+	}
 	for (int i = 0; i < 2; i++)
 		out[i] = need(TOKENS_MAX * 3072 * 4);
 	codes = need(TOKENS_MAX * 3072);

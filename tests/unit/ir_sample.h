@@ -30,7 +30,10 @@ static Module *sample(Graph **graph, Node *nodes[4])
 	Value *sum = graph_emit(*graph, NULL, OP_ADD, (Value *[]){x, x}, 2, NULL, NULL, &diag);
 	Value *y = graph_emit(*graph, NULL, OP_RELU, &sum, 1, NULL, NULL, &diag);
 	graph_add_output(*graph, "hidden", y);
-	nodes[0] = table->node, nodes[1] = x->node, nodes[2] = sum->node, nodes[3] = y->node;
+	nodes[0] = table->node;
+	nodes[1] = x->node;
+	nodes[2] = sum->node;
+	nodes[3] = y->node;
 	CU_ASSERT_EQUAL(diag.errors, 0);
 	diag_free(&diag);
 	return module;

@@ -25,9 +25,13 @@ static bool compiled_open(Compiled *c, Module *module, const char *passes, Diag 
 	snprintf(out, sizeof out, "%s/m.so", directory);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out, options.result.emit = EMIT_SHARED, options.result.name = "m",
-	options.result.cpu = "native", options.run.passes = passes;
-	options.progress = false, options.run.driver.failure_path = NULL;
+	options.result.out = out;
+	options.result.emit = EMIT_SHARED;
+	options.result.name = "m";
+	options.result.cpu = "native";
+	options.run.passes = passes;
+	options.progress = false;
+	options.run.driver.failure_path = NULL;
 	Loaded loaded = {.module = module};
 	bool good = build_loaded(&options, &loaded, NULL, diag);
 	free(options.about.command);

@@ -218,8 +218,10 @@ static double numbers_differ(
 	for (int i = 0; i < TEXTS; i++)
 		for (int k = 0; k < outputs; k++) {
 			const EvalArray *x = &a->at[i][k], *y = &b->at[i][k];
-			if (x->rank != y->rank || memcmp(x->dim, y->dim, (size_t)x->rank * sizeof *x->dim) != 0)
-				return *where = b->name[k], INFINITY;
+			if (x->rank != y->rank || memcmp(x->dim, y->dim, (size_t)x->rank * sizeof *x->dim) != 0) {
+				*where = b->name[k];
+				return INFINITY;
+			}
 			double largest = 1, most = 0;
 			for (int64_t n = 0; n < x->count; n++) {
 				const double d = fabs(eval_at(x, n) - eval_at(y, n));

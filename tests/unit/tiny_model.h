@@ -57,7 +57,10 @@ static int32_t tiny_words(const char *text, size_t bytes, int32_t limit, int32_t
 			*replaced += (unsigned char)text[from] == 0xff;
 			++*total;
 			if (n < limit) {
-				ids[n] = id, start[n] = (int32_t)from, end[n] = (int32_t)to, word[n] = number;
+				ids[n] = id;
+				start[n] = (int32_t)from;
+				end[n] = (int32_t)to;
+				word[n] = number;
 				n++;
 			} else if (*next == bytes)
 				*next = from;

@@ -135,8 +135,12 @@ static bool build(
 	snprintf(out, sizeof out, "%s/m%d.so", directory, number++);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out, options.result.emit = EMIT_SHARED, options.result.name = "m",
-	options.run.level = level, options.result.cpu = cpu, options.run.passes = passes;
+	options.result.out = out;
+	options.result.emit = EMIT_SHARED;
+	options.result.name = "m";
+	options.run.level = level;
+	options.result.cpu = cpu;
+	options.run.passes = passes;
 	options.progress = false;
 	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
 	bool good = loaded.module && module_verify(loaded.module, &diag)
@@ -173,8 +177,10 @@ static void compare(const Api *api, const char *text, int threads, float toleran
 	int32_t offsets[TEXTS + 1] = {0}, ids[TEXTS * TOKENS_MAX], types[TEXTS * TOKENS_MAX];
 	for (int i = 0; i < TEXTS; i++) {
 		offsets[i + 1] = offsets[i] + lengths[i];
-		for (int32_t t = offsets[i]; t < offsets[i + 1]; t++)
-			ids[t] = (t * 37 + i) % 50, types[t] = t % 2;
+		for (int32_t t = offsets[i]; t < offsets[i + 1]; t++) {
+			ids[t] = (t * 37 + i) % 50;
+			types[t] = t % 2;
+		}
 	}
 	float *out[4];
 	size_t floats[4];
@@ -262,8 +268,11 @@ static void refused(const char *text, const char *passes, ExitCode code, const c
 	snprintf(out, sizeof out, "%s/m.c", directory);
 	BuildOptions options;
 	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out, options.result.emit = EMIT_C, options.result.name = "m",
-	options.run.passes = passes, options.progress = false;
+	options.result.out = out;
+	options.result.emit = EMIT_C;
+	options.result.name = "m";
+	options.run.passes = passes;
+	options.progress = false;
 	options.run.driver.failure_path = NULL;
 	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded.module);

@@ -131,7 +131,8 @@ static void test_weights(void)
 	static char many[200][8];
 	size_t end = weights.blob.bytes;
 	for (int i = 0; i < 200; i++) {
-		many[i][0] = (char)i, many[i][7] = 7;
+		many[i][0] = (char)i;
+		many[i][7] = 7;
 		weights_place(&weights, &(Tensor){.data = many[i], .bytes = 8});
 	}
 	CU_ASSERT_TRUE(weights.blob.bytes > end + 199 * 64);

@@ -96,7 +96,9 @@ static void test_sizes(void)
 	for (int i = 0; i < 160000; i++)
 		codes[i] = (int8_t)(random_below(10) ? 0 : random_below(127) + 1);
 	weight.data = codes;
-	p.to_bytes = (size_t)sparse_pack(&weight, NULL), p.outputs = 400, p.words = 100;
+	p.to_bytes = (size_t)sparse_pack(&weight, NULL);
+	p.outputs = 400;
+	p.words = 100;
 	uint8_t *packed = malloc(p.to_bytes);
 	sparse_pack(&weight, packed);
 	const double bits = 8.0 * (double)(there_and_back(packed, &p) - UNPACK_TABLES_MAX * UNPACK_LENGTHS)
@@ -132,7 +134,8 @@ static void test_plain(void)
 		memset(data + at, (int)s, (size_t)count);
 		at += (size_t)count;
 		const int64_t next = count + before;
-		before = count, count = next;
+		before = count;
+		count = next;
 	}
 	there_and_back(data, &(RtPacked){.to_bytes = at, .word = 1});
 }
@@ -168,7 +171,8 @@ static void test_damage(void)
 			free(noise);
 		}
 		RtPacked other = p;
-		other.outputs += kind < 2 ? SPARSE_ROWS_PANEL : 0, other.hash ^= kind == 2;
+		other.outputs += kind < 2 ? SPARSE_ROWS_PANEL : 0;
+		other.hash ^= kind == 2;
 		CU_ASSERT(!decode(&other, coded, bytes, packed));
 		memset(coded, 0xff, bytes); /* a code of 255 alone takes no bits: the zeros must end all the same */
 		CU_ASSERT(!decode(&p, coded, bytes, packed));

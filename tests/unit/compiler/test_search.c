@@ -145,10 +145,13 @@ static void change_rows(const Search *s, Candidate *c, int first, int lost, int 
 {
 	for (int i = first; i < ROWS && (lost > 0 || won > 0); i++) {
 		const bool was = s->done[0].rows[i].right;
-		if (was && lost > 0)
-			c->rows[i].right = false, lost--;
-		else if (!was && won > 0)
-			c->rows[i].right = true, won--;
+		if (was && lost > 0) {
+			c->rows[i].right = false;
+			lost--;
+		} else if (!was && won > 0) {
+			c->rows[i].right = true;
+			won--;
+		}
 	}
 	candidate_score(s, c);
 }

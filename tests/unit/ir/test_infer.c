@@ -28,8 +28,10 @@ static Dim read_dim(const char **at)
 		return N(number);
 	Dim dim = {1, (int32_t)number, 0};
 	++*at;
-	if (**at == '1')
-		dim.symbol = 2, ++*at;
+	if (**at == '1') {
+		dim.symbol = 2;
+		++*at;
+	}
 	if (**at == '+' || **at == '-') {
 		dim.plus = strtoll(*at, &end, 10);
 		*at = end;

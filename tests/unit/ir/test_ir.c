@@ -315,7 +315,8 @@ static void test_names(void)
 	memset(longest, 'a', sizeof longest);
 	longest[255] = 0;
 	CU_ASSERT_TRUE(name_is_valid(longest));
-	longest[255] = 'a', longest[256] = 0;
+	longest[255] = 'a';
+	longest[256] = 0;
 	CU_ASSERT_FALSE(name_is_valid(longest));
 	CU_ASSERT_STRING_EQUAL(value_print(&(Value){.id = 12}, text), "%12");
 	CU_ASSERT_STRING_EQUAL(value_print(&(Value){.name = "x"}, text), "%x");

@@ -71,8 +71,10 @@ static void check(int n, double share)
 		gone[i] = (draw() + 1) / 2 < share;
 		if (!gone[i])
 			kept[count++] = i;
-		for (int j = 0; j < n; j++)
-			small[i * n + j] = h[i * ld + j], unit[i * n + j] = i == j;
+		for (int j = 0; j < n; j++) {
+			small[i * n + j] = h[i * ld + j];
+			unit[i * n + j] = i == j;
+		}
 	}
 	solve(small, n, unit, n);
 	for (int i = 0; i < n; i++)

@@ -24,7 +24,9 @@ static double layer_cosine(const Module *module, int layer, bool all)
 			double aa = 0, bb = 0, ab = 0;
 			for (int64_t k = 0; k < v[0].dim[1]; k++) {
 				double a = eval_at(&v[0], t * v[0].dim[1] + k), b = eval_at(&v[1], t * v[0].dim[1] + k);
-				aa += a * a, bb += b * b, ab += a * b;
+				aa += a * a;
+				bb += b * b;
+				ab += a * b;
 			}
 			sum += ab / sqrt(aa * bb);
 			weight++;

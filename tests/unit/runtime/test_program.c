@@ -258,8 +258,10 @@ static void test_embed(void)
 static void test_hidden(void)
 {
 	RtModel model = table_model(embed_heads, 1, embed_outputs);
-	for (int id = 0; id < TINY_VOCAB; id++)
-		table[id][0] = (float)id, table[id][1] = -1;
+	for (int id = 0; id < TINY_VOCAB; id++) {
+		table[id][0] = (float)id;
+		table[id][1] = -1;
+	}
 	EXPECT(0, "[[0, -1], [4, -1], [5, -1], [1, -1]]\n", &model, "one two\n", "--hidden");
 	EXPECT(0, "[[0, -1], [4, -1], [1, -1]]\n", &model, "0 4 1\n", "--hidden", "--ids");
 	CU_ASSERT_EQUAL(
@@ -298,7 +300,8 @@ static void test_answer(void)
 	EXPECT(0, want, &model, "0 7 1\t6 4 5 6 1\n", "--ids"); /* in tokens */
 	REFUSE(1, "no tab", &model, "blue\n");
 	/* an answer that begins within a word is that whole word */
-	table[4][0] = 0, table[5][1] = 0;
+	table[4][0] = 0;
+	table[5][1] = 0;
 	table[TINY_PART][0] = table[TINY_PART][1] = 6;
 	CU_ASSERT_EQUAL(run(&model, "blue\tred purplepur one\n", NULL), 0);
 	CU_ASSERT_EQUAL(strncmp(out, "4\t13\t", 5), 0);
