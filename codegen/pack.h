@@ -1,5 +1,5 @@
-/* pack.h: entropy coding of weights for --pack=small; the way back is runtime/unpack.h. Internal to codegen/.
- */
+/* pack.h: entropy coding of weights for --pack=small; the way back is runtime/unpack.h.
+ * Internal to codegen/. */
 #ifndef BERTC_PACK_H
 #define BERTC_PACK_H
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* half.c: f16 (IEEE 754 binary16) and bf16 (the upper half of a binary32), and elements of tensors as
  * numbers. Widening is exact; narrowing rounds to nearest, ties to even. NaN stays NaN. Tensor data may lie
- * unaligned in a file, so elements are read with memcpy. Hosts are little-endian, as safetensors files are.
- */
+ * unaligned in a file, so elements are read with memcpy. Hosts are little-endian,
+ * as safetensors files are. */
 #include <math.h>
 #include <string.h>
 #include "ir.h"

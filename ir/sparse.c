@@ -19,8 +19,8 @@
  * share a band, so a kernel has one loop a band of even length, where every loop whose length differs from
  * the last one's costs a mispredicted branch, which at 8 tokens takes as long as 15 words. Of pruned matrices
  * the outputs' numbers of words differ: words of zero that fill bands up were 8 to 23 % of the others in
- * minilm-sst2-sparse90 when the four came from 16 outputs; from 64 they are 4 to 8 %.
- */
+ * minilm-sst2-sparse90 when the four came from 16 outputs;
+ * from 64 they are 4 to 8 %. */
 #include <stdlib.h>
 #include <string.h>
 #include "value_map.h"
@@ -32,8 +32,8 @@ int64_t sparse_words(int64_t inputs, DType dtype) { return dtype == DT_I8 ? (inp
 static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
 
 /* Word k of row n, filled up with zeros; order: of inputs, or NULL. -0.0 is zero: it is half of the zeros
- * that a mask makes, and its products could do no more than change the sign of a zero, which nothing reads.
- */
+ * that a mask makes, and its products could do no more than change the sign of a zero,
+ * which nothing reads. */
 static void word_at(
 	const Tensor *weight, const uint16_t *order, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
 {

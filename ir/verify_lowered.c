@@ -6,12 +6,10 @@
 #include "verify.h"
 
 enum {
-	CHAIN_ROWS_LEAST = 16, /* so that the few rows which all threads share fit in their blocks together:
-							  steps.h */
+	CHAIN_ROWS_LEAST = 16, /* so that the few rows that all threads share fit in their blocks (steps.h) */
 	CHAIN_ROWS_MOST = 4096,
 	OFFSET_ALIGNMENT = 64,
-	LIVE_MAX = 4096, /* values alive at once: BERT has some ten; bounds the time that a hostile file can take
-					  */
+	LIVE_MAX = 4096, /* values alive at once; BERT has some ten. Bounds the time of a hostile file */
 };
 
 #define VALUE_TEXT(value) value_print((value), (char[264]){0})

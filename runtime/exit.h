@@ -97,8 +97,8 @@ RT_INLINE void rt_exit_out(
 	}
 }
 
-/* The call of the texts that go on. Values keep the places that they have by the whole call's sizes (room_*).
- */
+/* The call of the texts that go on. Values keep the places that they have by the
+ * whole call's sizes (room_*). */
 RT_INLINE RtCall rt_exit_rest(const RtCall *call)
 {
 	const int32_t *slot = exit_slot(call);

@@ -152,8 +152,7 @@ RT_FN RtWord task_tag(const float *logits, int32_t n)
 RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int32_t end)
 {
 	enum { TOKENS = 512 };
-	static const size_t reach = 4096; /* bytes; a word of more than 100 characters is one unknown token anyway
-									   */
+	static const size_t reach = 4096; /* bytes: a word of more than 100 characters is one unknown token */
 	int32_t ids[TOKENS], starts[TOKENS], ends[TOKENS], numbers[TOKENS], number = -1;
 	RtEncoding encoding;
 	const size_t rest = item->text_bytes - (size_t)start;

@@ -11,9 +11,8 @@ enum { /* status of every NAME_ function; text by NAME_strerror */
 	RT_E_LENGTH,   /* a text longer than MAX_TOKENS (and overflow is `error`) */
 	RT_E_CAPACITY, /* an output buffer or the workspace is too small */
 	RT_E_OPTION,   /* NAME_set: no such option, or its value is out of range */
-	RT_E_TEXT,     /* text given to a program without a tokenizer; a pair where the model takes none; invalid
-					* UTF-8 under	 strict */
-	RT_E_WEIGHTS,  /* coded weights are damaged: NAME_new gives NULL, NAME_why this */
+	RT_E_TEXT,    /* text, but no tokenizer; a pair, but the model takes none; invalid UTF-8 under `strict` */
+	RT_E_WEIGHTS, /* coded weights are damaged: NAME_new gives NULL, NAME_why this */
 	RT_STATUS_COUNT
 };
 enum {
@@ -51,9 +50,9 @@ enum { RT_SYMBOLS_MAX = 7 }; /* S1 to S7 */
 typedef struct RtCall {
 	const int32_t *ids, *types, *offsets; /* types is never NULL here */
 	int32_t ntokens, ntexts, longest, threads;
-	int32_t *thinned, *thinned_rest; /* offsets of what steps leave of the texts: rt_offsets in steps.h; those
-										of an exit's rest */
-	RtKept *kept;                    /* by symbol - 1, for --profile */
+	int32_t *thinned;      /* offsets of the rows that steps leave of the texts: rt_offsets in steps.h */
+	int32_t *thinned_rest; /* those of an exit's rest */
+	RtKept *kept;          /* by symbol - 1, for --profile */
 	char *tokens, *texts, *pairs, *fixed; /* arena regions, 64-byte aligned: see ArenaPlan in ir.h */
 	char *scratch;
 	size_t scratch_bytes; /* of thread t: scratch + t * scratch_bytes */
@@ -62,8 +61,8 @@ typedef struct RtCall {
 	float *const *out;    /* out[k]: where output k goes, or NULL: not wanted */
 	double *step_seconds; /* --profile: one a step, written by thread 0; NULL: off */
 	struct RtTeam *team;
-	int32_t room_tokens, room_texts; /* of the call as it began, by which values have their places;
-										room_pairs: tokens * longest */
+	/* of the call as it began, by which values have their places; room_pairs: tokens * longest */
+	int32_t room_tokens, room_texts;
 	size_t room_pairs;
 	uint32_t want;         /* bit k: out[k] is wanted, or everything that can be timed */
 	const double *options; /* NAME_set: one a row of RtModel.options */

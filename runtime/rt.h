@@ -5,8 +5,8 @@
 #ifndef RT_H
 #define RT_H
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* MAP_ANONYMOUS, syscall() and sched_getaffinity() under -std=c17; must precede every \
-					   libc header */
+/* MAP_ANONYMOUS, syscall() and sched_getaffinity() under -std=c17; must precede every libc header */
+#define _GNU_SOURCE
 #endif
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +18,8 @@
 #define RT_SHARED \
 	static __attribute__((noinline, unused)) /* once in a program, however many kernels call it */
 
-/* What a kernel's code may use beyond the target's baseline: no -m flags are needed. Same words as isa.def.
- */
+/* What a kernel's code may use beyond the target's baseline:
+ * no -m flags are needed. Same words as isa.def. */
 #if defined(__x86_64__)
 #define RT_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define RT_TARGET_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
@@ -73,8 +73,8 @@ enum { RT_STORED_F32, RT_STORED_F16, RT_STORED_BF16 };
 RT_INLINE int rt_min(int a, int b) { return a < b ? a : b; }
 RT_INLINE int rt_max(int a, int b) { return a > b ? a : b; }
 
-/* How many of n a share is: the nearest number, at least one where there are any (attrs_kept in ir/eval.c).
- */
+/* How many of n a share is: the nearest number, at least one where there are
+ * any (attrs_kept in ir/eval.c). */
 RT_INLINE int rt_share(int n, double share) { return rt_min(n, rt_max(1, (int)((double)n * share + 0.5))); }
 
 /* Thread `part` of `parts` takes items [begin, end) of n: sizes differ by one at most. */

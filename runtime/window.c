@@ -4,8 +4,8 @@
 
 enum { WINDOW_BYTES_A_TOKEN = 64 }; /* first guess at how much text fills a window; doubled until it does */
 
-/* The end of a slice of at least `want` bytes: the next ASCII space, or the text's end. A word is never cut.
- */
+/* The end of a slice of at least `want` bytes: the next ASCII space,
+ * or the text's end. A word is never cut. */
 RT_FN size_t window_slice(const char *text, size_t bytes, size_t from, size_t want)
 {
 	size_t end = bytes - from <= want ? bytes : from + want;

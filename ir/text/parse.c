@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include "parse.h"
 
-/* 64 times the text of the largest model that fits a .bir by reference (XXL encoders: 48 layers, some 1 MB).
- */
+/* 64 times the text of the largest model that fits a .bir by reference (XXL encoders:
+ * 48 layers, some 1 MB). */
 enum { TEXT_BYTES_MAX = 64 << 20 };
 
 /* ---- the module line ------------------------------------------------------------------------- */

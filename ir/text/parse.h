@@ -25,8 +25,7 @@ typedef struct Parser {
 	Diag *diag;
 	const char *directory;
 	const char *const *search;
-	bool weights_missing; /* a weights file could not be read: its constants are not complained about one by
-							 one */
+	bool weights_missing; /* a file of weights could not be read: one message, not one a constant */
 	bool has_module_line;
 	int64_t rule_bytes; /* of the constants that follow a rule, so far */
 	int32_t nodes;      /* of all graphs, so far */

@@ -55,8 +55,8 @@ bool name_is_value(const char *name)
 
 bool name_is_symbol(const char *name) { return name_is_made_of(name, "./-"); }
 
-/* As `letter (letter | digit)* ('-' letter (letter | digit)*)*` in lex.rl, without the numbers inf and nan.
- */
+/* As `letter (letter | digit)* ('-' letter (letter | digit)*)*` in lex.rl,
+ * without the numbers inf and nan. */
 bool name_is_word(const char *name)
 {
 	for (const char *c = name;; c++) {

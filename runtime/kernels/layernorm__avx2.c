@@ -1,5 +1,5 @@
-/* layernorm__avx2.c: layernorm__scalar.c with AVX2 and FMA. Lane j of the sums adds the elements j, j+8, ..
- */
+/* layernorm__avx2.c: layernorm__scalar.c with AVX2 and FMA.
+ * Lane j of the sums adds the elements j, j+8, .. */
 #if defined(__x86_64__)
 #include "math__avx2.h"
 

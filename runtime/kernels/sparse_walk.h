@@ -140,9 +140,10 @@ typedef struct SparseJob {
 typedef void SparseLeave(const SparseJob *, const int32_t *acc, int row, int t, int rows, int lanes);
 
 typedef struct SparseKernel {
-	int inputs, bytes;     /* of a word; what they take in a lane */
-	int rows, width, turn; /* lanes at most; more than 8 come in multiples of `width`; lanes that are turned
-							  back into rows at a time */
+	int inputs, bytes; /* of a word; what they take in a lane */
+	int rows;          /* lanes at most */
+	int width;         /* more than 8 lanes come in multiples of it */
+	int turn;          /* lanes that are turned back into rows at a time */
 	/* x[words][lanes] = rows of K numbers, whatever the instructions make of them; lanes beyond the rows
 	 * repeat the last. order: of codes, or NULL (sparse_rows_order) */
 	void (*bring)(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes);

@@ -6,8 +6,8 @@
 
 enum { TILE_AVX2_VECTORS = 3, TILE_AVX2_SUMS = 12 }; /* the most in a row of a tile, and in all of it */
 
-/* out = act(tile[mr][vectors][8]), of which the first `width` outputs are written; rows of out lie N apart.
- */
+/* out = act(tile[mr][vectors][8]), of which the first `width` outputs are written;
+ * rows of out lie N apart. */
 RT_SHARED RT_TARGET_AVX2 void tile_avx2_activate(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {

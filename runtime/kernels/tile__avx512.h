@@ -22,8 +22,8 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead,
 			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
 }
 
-/* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out lie N apart.
- */
+/* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written;
+ * rows of out lie N apart. */
 RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {

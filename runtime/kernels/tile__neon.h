@@ -6,8 +6,8 @@
 
 enum { TILE_NEON_VECTORS = 4, TILE_NEON_SUMS = 24 }; /* the most in a row of a tile, and in all of it */
 
-/* out = act(tile[mr][vectors][4]), of which the first `width` outputs are written; rows of out lie N apart.
- */
+/* out = act(tile[mr][vectors][4]), of which the first `width` outputs are written;
+ * rows of out lie N apart. */
 RT_SHARED void tile_neon_activate(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {

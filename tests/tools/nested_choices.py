@@ -1,7 +1,7 @@
 """nested_choices.py FILE...: prints FILE:LINE of each `?:` that stands inside another's arms or condition.
 
-Comments, texts and preprocessor lines are left out. A `?` counts when its statement has one already outside of
-parentheses that are closed, or when one is open around it."""
+Comments, texts and preprocessor lines are left out. A `?` counts when its statement has one already,
+parentheses that are closed aside, or when one is open around it."""
 
 import re
 import sys

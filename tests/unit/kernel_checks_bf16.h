@@ -1,5 +1,5 @@
-/* kernel_checks_bf16.h: the rows of linear_bf16, which are defined bit by bit too. Part of kernel_checks.h.
- */
+/* kernel_checks_bf16.h: the rows of linear_bf16, which are defined bit by bit too.
+ * Part of kernel_checks.h. */
 
 /* ---- linear_bf16 --------------------------------------------------------------------------------
  * Inputs keep away from numbers below 2^-126, which VDPBF16PS and ARMv7 take for zero and others do not. */

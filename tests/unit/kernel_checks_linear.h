@@ -138,8 +138,8 @@ static void check_linear_halves(const Row *row, int M)
 	free(out);
 }
 
-/* Whether two rows are the same instructions in other tiles: linear_f32__avx512 and linear_f32_8x48__avx512.
- */
+/* Whether two rows are the same instructions in other tiles:
+ * linear_f32__avx512 and linear_f32_8x48__avx512. */
 static bool same_but_for_tile(const Row *a, const Row *b)
 {
 	return a < b && row_is(b, a->op, a->variant) && a->dtype == b->dtype && a->needs == b->needs;

@@ -124,8 +124,8 @@ static void check_quantize_static_size(const Row *row, int K)
 	memset(q, 0x55, n + 1);
 	for (int r = 0; r < R; r++)
 		quantize_row(x + r * K, r, K);
-	for (int k = 0; k < K; k++) { /* steps of 1, in whose midst the ties of row 9 lie, and others; codes of
-									 both signs are cut off */
+	/* steps of 1, in whose midst the ties of row 9 lie, and others; codes of both signs are cut off */
+	for (int k = 0; k < K; k++) {
 		m[k] = k % 4 == 1 ? 1 : uniform() * 200;
 		z[k] = k % 4 == 1 ? 0 : uniform() * 60;
 	}

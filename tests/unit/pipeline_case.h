@@ -1,5 +1,5 @@
-/* pipeline_case.h: a small encoder at random and a pipeline for it, drawn from a seed, and a pass run on it.
- */
+/* pipeline_case.h: a small encoder at random and a pipeline for it,
+ * drawn from a seed, and a pass run on it. */
 #ifndef PIPELINE_CASE_H
 #define PIPELINE_CASE_H
 #include <CUnit/Basic.h>

@@ -90,8 +90,8 @@ static bool compiled_numbers(
 	return !code || diag_error(diag, EXIT_RUN, 0, "test: the compiled model answers with error %d", code);
 }
 
-/* Where rounding decides which code, key or token it is, or whether a text ends, code and evaluator may part.
- */
+/* Where rounding decides which code, key or token it is, or whether a text ends,
+ * code and evaluator may part. */
 static bool graph_decides(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next)

@@ -49,8 +49,8 @@ static inline bool play_observe(void *context, Module *module, const char *data,
 	return true;
 }
 
-/* Labels of the texts, and the loss of one output on them: what compiler/measure/score.c computes on a file.
- */
+/* Labels of the texts, and the loss of one output on them: what compiler/measure/score.c
+ * computes on a file. */
 static const int gold[TEXTS] = {0, 1, 1, 0};
 
 static inline OutputScore score_of(const Module *module, int output)

@@ -74,8 +74,8 @@ static const char every_op[] = "module @ops max_tokens 24\n"
 							   "  return tokens=%unit, table=%prob\n"
 							   "}\n";
 
-/* What fusion makes of an encoder layer, as it stands afterwards: all packings of attention, all activations.
- */
+/* What fusion makes of an encoder layer, as it stands afterwards:
+ * all packings of attention, all activations. */
 static const char fused_ops[] = "module @fused max_tokens 24\n"
 								"graph @main(%ids: i32[S], %types: i32[S]) level=fused {\n"
 								"  %words = const rand(1) : f32[50,16]\n"

@@ -142,8 +142,8 @@ static Module *parse(const char *text)
 	return module;
 }
 
-/* The encoder of tiny_encoder.h with a bias on its logits, so that it does not give one label to all texts.
- */
+/* The encoder of tiny_encoder.h with a bias on its logits,
+ * so that it does not give one label to all texts. */
 static Module *biased(const double bias[3])
 {
 	char *text = tiny_encoder_text(
@@ -195,8 +195,8 @@ static bool run(const char *text, Module *module, Ledger *ledger)
 	return good;
 }
 
-/* Share of the texts from `from` on, every `each`, that get their label; *layers: how many they run in all.
- */
+/* Share of the texts from `from` on, every `each`, that get their label;
+ * *layers: how many they run in all. */
 static double right_at(Module *module, double threshold, int from, int each, double *layers)
 {
 	int right = 0, of = 0;

@@ -127,8 +127,8 @@ static void test_plain(void)
 				CU_ASSERT(coded <= head + bytes + bytes / 2);
 			}
 		}
-	int64_t before = 1; /* counts like Fibonacci's make codes as long as can be: they are cut to what the
-						   table takes */
+	/* counts like Fibonacci's make codes as long as can be: they are cut to those that the table takes */
+	int64_t before = 1;
 	size_t at = 0;
 	for (int64_t count = 1, s = 0; at + (size_t)count <= sizeof data; s++) {
 		memset(data + at, (int)s, (size_t)count);

@@ -159,8 +159,8 @@ static void test_attention(void)
 		"%qkv = const [2, 0, 0, 5, 1, 10, 4, 0, 0.6931471805599453, 7, 4, 30] : f64[2,6]\n"
 		"%y = attention %qkv {heads=2 pack=qkv scale=0.5} : f32[2,2]",
 		ATTENDED);
-	/* one head of size 2: scores add over its columns. q (1, 1), k (0, 0) and (ln 2, ln 2): weights (1, 4)/5
-	 */
+	/* one head of size 2: scores add over its columns.
+	 * q (1, 1), k (0, 0) and (ln 2, ln 2): weights (1, 4)/5 */
 	CHECK(1,
 		"%q = const [1, 1] : f64[1,2]\n %k = const [0, 0, 0.6931471805599453, 0.6931471805599453] : "
 		"f64[2,2]\n"
@@ -236,8 +236,8 @@ static void test_primitives(void)
 	check_values(5, lines, (double[20]){0}, 20);
 }
 
-/* Types may be NULL: zeros. An input, a constant and one value twice may be outputs; each array is its own.
- */
+/* Types may be NULL: zeros. An input, a constant and one value twice may be outputs;
+ * each array is its own. */
 static void test_outputs(void)
 {
 	static const char text[] = "module @m\ngraph @main(%ids: i32[S], %types: i32[S]) level=graph {\n"

@@ -97,8 +97,8 @@ static void test_bfloat_rounding(void)
 	CU_ASSERT_TRUE(isnan(bfloat_to_float(bfloat_from_float(nan))));
 }
 
-/* One rounding, not two: just above the middle of two halves, but rounding to float first would land on it.
- */
+/* One rounding, not two: just above the middle of two halves,
+ * but rounding to float first would land on it. */
 static void test_rounds_once(void)
 {
 	double value = 1 + 0x1p-11 + 0x1p-40;

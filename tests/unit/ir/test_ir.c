@@ -227,8 +227,8 @@ static void test_module_copy(void)
 	module_free(module);
 }
 
-/* relu(x + c) or, other way round, of nodes in another order and with other ids; `op` on top, c is `number`.
- */
+/* relu(x + c) or, other way round, of nodes in another order and with other ids;
+ * `op` on top, c is `number`. */
 static Graph *small_graph(Module *module, Op op, float number, bool turned, const char *output)
 {
 	Graph *graph = graph_new(module, "main");

@@ -1,6 +1,6 @@
 /* test_text.c: print -> parse -> print is a fixed point and loses nothing, for random modules of every op,
- * attribute and constant form; names and files of weights. What the parser refuses is in test_text_errors.c.
- */
+ * attribute and constant form; names and files of weights. What the parser
+ * refuses is in test_text_errors.c. */
 #include "tests/unit/random_module.h"
 
 /* ---- random modules -------------------------------------------------------------------------- */

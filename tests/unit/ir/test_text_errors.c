@@ -252,8 +252,8 @@ static void test_limits(void)
 	diag_free(&diag);
 }
 
-/* Lines on which every byte begins another string that never ends: to look at each of them would take hours.
- */
+/* Lines on which every byte begins another string that never ends:
+ * to look at each of them would take hours. */
 static void test_long_lines(void)
 {
 	static const char *const starts[] = {

@@ -60,8 +60,8 @@ void __sanitizer_set_death_callback(void (*)(void));
 
 /* ---- a case from end to end ------------------------------------------------------------------ */
 
-/* Items of a pipeline one after another; what is refused is left out. False and why when something is wrong.
- */
+/* Items of a pipeline one after another; what is refused is left out.
+ * False and why when something is wrong. */
 static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char why[WHY_BYTES])
 {
 	Diag diag;

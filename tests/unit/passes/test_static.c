@@ -147,8 +147,8 @@ static Node *find_node(const Module *module, Op op)
 	return NULL;
 }
 
-/* Every code is in use and none is cut off: of a column that has a range of its own, or of the widest of all.
- */
+/* Every code is in use and none is cut off: of a column that has a range of its own,
+ * or of the widest of all. */
 static void check_codes(const char *pipeline, bool each_column)
 {
 	Module *module = quantized(pipeline);

@@ -18,9 +18,9 @@ static int text_is(const char *path, const char *want)
 /* ---- models ---------------------------------------------------------------------------------- */
 
 enum { WIDTH_MAX = TINY_VOCAB };
-static float table[TINY_VOCAB][WIDTH_MAX]; /* the row of a token, by its id; the row of a text is the sum of
-											  its tokens' */
-static int unit_rows;                      /* rows of texts have length 1 */
+/* The row of a token, by its id; that of a text is the sum of its tokens'. */
+static float table[TINY_VOCAB][WIDTH_MAX];
+static int unit_rows; /* rows of texts have length 1 */
 static const RtOutput *table_outputs;
 
 static void table_run(const RtCall *call, int32_t thread)
@@ -153,8 +153,8 @@ static const char *const tags[] = {"B-NUM", "O", "I-NUM"};
 static const RtOutput tag_outputs[] = {{"logits", 3, 1}, {"pooled", 2, 0}};
 static const RtHead tag_heads[] = {{"tag", RT_TASK_TAG, RT_SINGLE, 0, 3, tags}};
 
-/* one: B-NUM, two: I-NUM, an unknown word: B-NUM, the rest: O; each sure by 1 / (1 + 2 exp(-4)) = 0.964663.
- */
+/* one: B-NUM, two: I-NUM, an unknown word: B-NUM, the rest: O;
+ * each sure by 1 / (1 + 2 exp(-4)) = 0.964663. */
 static RtModel tag_model(void)
 {
 	RtModel model = table_model(tag_heads, 1, tag_outputs);
