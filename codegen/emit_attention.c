@@ -29,7 +29,8 @@ bool body_received(Body *b)
 		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
 			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
 				"received: %s must have a row a token", i ? "k" : "q");
-		body_param(b, joined ? "qkv" : i ? "k" : "q", node->args[i]);
+		const char *part = i ? "k" : "q";
+		body_param(b, joined ? "qkv" : part, node->args[i]);
 	}
 	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden)
 							  : body_pointer(b, 2);
@@ -78,9 +79,9 @@ static const char *bias_text(Body *b, const ScoreBias *bias, int32_t number)
 			(long long)type->dim[1].plus / 2);
 	const bool by_query = type->rank > 1 && !dim_is_one(type->dim[type->rank - 2]);
 	const bool by_head = type->rank > 2 && !dim_is_one(type->dim[0]);
-	const char *head = !by_head ? "0"
-		: by_query              ? mem_printf(b->e->mem, "(size_t)%s * (size_t)%s", keys, keys)
-								: keys;
+	const char *head = "0";
+	if (by_head)
+		head = by_query ? mem_printf(b->e->mem, "(size_t)%s * (size_t)%s", keys, keys) : keys;
 	return mem_printf(b->e->mem, "{%s, %s, %s, NULL, -1}", at, head, by_query ? keys : "0");
 }
 
@@ -134,11 +135,8 @@ bool body_attention(Body *b)
 			|| value_place(node->args[i]) == PLACE_PAIRS)
 			return diag_error(
 				b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
-		body_param(b,
-			node->attr.pack == PACK_QKV                ? "qkv"
-				: i == 1 && node->attr.pack == PACK_KV ? "kv"
-													   : names[i],
-			node->args[i]);
+		const char *part = i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i];
+		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : part, node->args[i]);
 	}
 	const char *bias, *array = bias_array(b, &bias);
 	if (!array)

@@ -287,18 +287,26 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 	return name;
 }
 
+/* The arguments of a packed linear, and how many they are. */
+static const char *const *linear_names(Op op, int32_t *count)
+{
+	static const char *const names[] = {"x", "w", "bias"};
+	static const char *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
+	static const char *const names_codes[] = {"q", "qs", "w", "ws", "bias", "m", "z", "sums"};
+	switch (op) {
+	case OP_LINEAR_I8: *count = 6; return names_i8;
+	case OP_LINEAR_I8_CODES: *count = 8; return names_codes;
+	default: *count = 3; return names;
+	}
+}
+
 bool body_linear(Body *b)
 {
-	static const char *const names[] = {"x", "w", "bias"},
-							 *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
-	static const char *const names_codes[] = {"q", "qs", "w", "ws", "bias", "m", "z", "sums"};
 	const Node *node = b->node;
 	const LinearForm form = linear_form(node);
-	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width)
-		|| node->nargs
-			!= (node->op == OP_LINEAR_I8             ? 6
-					: node->op == OP_LINEAR_I8_CODES ? 8
-													 : 3))
+	int32_t nargs;
+	const char *const *names = linear_names(node->op, &nargs);
+	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != nargs)
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type,
@@ -314,11 +322,7 @@ bool body_linear(Body *b)
 			  panels = (width + node->attr.panel - 1) / node->attr.panel;
 	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
 	for (int32_t i = 0; i < node->nargs; i++)
-		body_param(b,
-			(node->op == OP_LINEAR_I8                ? names_i8
-					: node->op == OP_LINEAR_I8_CODES ? names_codes
-													 : names)[i],
-			node->args[i]);
+		body_param(b, names[i], node->args[i]);
 	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", body_op_name(b), inputs, width, act ? "_" : "",
 		act ? body_lower(b, emit_act_words[act]) : "");
 	double flops = 2.0 * (double)inputs * (double)width;

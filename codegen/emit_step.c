@@ -232,9 +232,11 @@ static bool check_sizes(Emitter *e, const Node *node)
 
 static bool check_planned(Emitter *e, const Node *node)
 {
-	const char *lacks = !(node->attr.has & A_kernel)                        ? "lower"
-		: !(node->attr.has & A_offset) || !e->variant->graph->arena.planned ? "plan-memory"
-																			: NULL;
+	const char *lacks = NULL;
+	if (!(node->attr.has & A_kernel))
+		lacks = "lower";
+	else if (!(node->attr.has & A_offset) || !e->variant->graph->arena.planned)
+		lacks = "plan-memory";
 	if (lacks)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
 			"%s: the pipeline ends before code can be made of it; it lacks %s", op_info[node->op].name,
@@ -326,10 +328,9 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 	const bool in_chain = body->form == FORM_TOKENS;
 	enter_guard(e, node);
 	enter_chain(e, node, body->form);
+	const char *texts = body->form == FORM_TEXTS ? ", call->ntexts" : "";
 	fprintf(e->variant->calls, "%s%s%s(call, thread%s", indent(e), in_chain ? "\t\t\t" : "\t", wrapper,
-		in_chain                       ? ", &c"
-			: body->form == FORM_TEXTS ? ", call->ntexts"
-									   : "");
+		in_chain ? ", &c" : texts);
 	for (int32_t i = 0; i < body->nparams; i++)
 		(in_chain ? print_block_argument : print_argument)(e, body->param[i].value);
 	fprintf(e->variant->calls, ");   /* v%u", node->results[0]->id);
@@ -362,8 +363,10 @@ bool emit_step(Emitter *e, const Node *node)
 	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS)
 		return diag_error(e->diag, EXIT_INPUT, node->line,
 			"%s: is in a chain of rows, but its rows do not stand for themselves", op_info[node->op].name);
+	static const char *const outs[] = {"out", "out1", "out2", "out3"};
+	_Static_assert(sizeof outs / sizeof *outs == RESULTS_MAX, "a name for each result");
 	for (int32_t i = 0; i < node->nresults; i++)
-		body_param(&body, i == 0 ? "out" : i == 1 ? "out1" : "out2", node->results[i]);
+		body_param(&body, outs[i], node->results[i]);
 	char *statements = NULL;
 	size_t bytes;
 	body.code = open_memstream(&statements, &bytes);

@@ -275,7 +275,7 @@ double eval_act(Act act, double x)
 	switch (act) {
 	case ACT_GELU: return 0.5 * x * erfc(-x * M_SQRT1_2);
 	case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-	case ACT_RELU: return x > 0 ? x : x == x ? 0 : x; /* NaN stays */
+	case ACT_RELU: return x > 0 || isnan(x) ? x : 0;
 	case ACT_SILU: return x / (1 + exp(-x));
 	case ACT_TANH: return tanh(x);
 	case ACT_SIGMOID: return 1 / (1 + exp(-x));

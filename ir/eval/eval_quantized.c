@@ -19,7 +19,7 @@ bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *re
 		results[1].v[row] = largest < LEAST_SCALED ? 0 : largest * (1.0f / 127.0f);
 		for (int64_t k = 0; k < depth; k++) {
 			const float code = nearbyintf((float)eval_at(args[0], row * depth + k) * inverse);
-			results[0].v[row * depth + k] = code < -127 ? -127 : code > 127 ? 127 : isnan(code) ? 0 : code;
+			results[0].v[row * depth + k] = isnan(code) ? 0 : fminf(fmaxf(code, -127), 127);
 		}
 	}
 	return true;
@@ -33,7 +33,7 @@ static void codes_of(const EvalArray *floats, const EvalArray *m, const EvalArra
 	for (int64_t i = 0; i < floats->count; i++) {
 		const float product = (float)eval_at(floats, i) * (float)eval_at(m, i % depth);
 		const float code = nearbyintf(product + (float)eval_at(z, i % depth));
-		codes[0].v[i] = !(code > -127) ? -127 : code > 127 ? 127 : code;
+		codes[0].v[i] = isnan(code) ? -127 : fminf(fmaxf(code, -127), 127);
 	}
 	for (int64_t row = 0; depth > 0 && row < floats->count / depth; row++)
 		codes[1].v[row] = 1;

@@ -140,7 +140,11 @@ static double pool_column(Pool mode, const double *column, int64_t hidden, int64
 		weights += weight;
 		largest = fmax(largest, x);
 	}
-	return mode == POOL_MAX ? largest : mode == POOL_MEAN_SQRT ? sum / sqrt((double)tokens) : sum / weights;
+	switch (mode) {
+	case POOL_MAX: return largest;
+	case POOL_MEAN_SQRT: return sum / sqrt((double)tokens);
+	default: return sum / weights;
+	}
 }
 
 bool eval_POOL(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)

@@ -35,9 +35,9 @@ bool infer_BY_DISTANCE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 
 int32_t attention_parts(const Node *node)
 {
-	if (node->op == OP_RECEIVED)
-		return node->attr.pack == PACK_QKV ? 1 : 2;
-	return node->attr.pack == PACK_QKV ? 1 : node->attr.pack == PACK_KV ? 2 : 3;
+	if (node->attr.pack == PACK_QKV)
+		return 1;
+	return node->op == OP_RECEIVED || node->attr.pack == PACK_KV ? 2 : 3;
 }
 
 int32_t attention_biases(const Node *node, ScoreBias at[BIASES_MAX])

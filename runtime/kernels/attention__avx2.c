@@ -105,7 +105,9 @@ RT_INLINE RT_TARGET_AVX2 void attention_biased_f32__avx2(float *out, const float
 		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float *query = q + (size_t)i * (size_t)q_stride + column;
-			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
+			mr = queries - i >= 2 ? 2 : 1;
+			if (queries - i >= 4)
+				mr = 4;
 #define ATTENTION_QUERIES(m) \
 	case m: \
 		attention_avx2_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \

@@ -5,7 +5,14 @@
 #include "math__avx512.h"
 
 /* Heights of tiles: as many of 8 as fit, then the rest in powers of two. */
-RT_INLINE int attention_avx512_height(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+RT_INLINE int attention_avx512_height(int left)
+{
+	if (left >= 8)
+		return 8;
+	if (left >= 4)
+		return 4;
+	return left >= 2 ? 2 : 1;
+}
 
 /* Adds to the scores of `count` <= 16 queries, which lie in the lanes, the rows of a dense bias times unit.
  */

@@ -39,9 +39,11 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = vdupq_n_f32(0);
 	for (int t = 0; t < length; t++, b += bs) {
 		float32x4_t b0 = whole ? vld1q_f32(b) : math_neon_load(b, cols);
-		float32x4_t b1 = whole ? vld1q_f32(b + 4)
-			: cols > 4         ? math_neon_load(b + 4, cols - 4)
-							   : vdupq_n_f32(0);
+		float32x4_t b1 = vdupq_n_f32(0);
+		if (whole)
+			b1 = vld1q_f32(b + 4);
+		else if (cols > 4)
+			b1 = math_neon_load(b + 4, cols - 4);
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
 		{
 			float x = a[(size_t)i * (size_t)as + (size_t)t];
@@ -112,7 +114,9 @@ RT_INLINE void RT_NEON(attention_biased_f32)(float *out, const float *q, const f
 		for (int i = 0, mr; i < queries; i += mr) {
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float *query = q + (size_t)i * (size_t)q_stride + column;
-			mr = queries - i >= 4 ? 4 : queries - i >= 2 ? 2 : 1;
+			mr = queries - i >= 2 ? 2 : 1;
+			if (queries - i >= 4)
+				mr = 4;
 #define ATTENTION_QUERIES(m) \
 	case m: \
 		attention_neon_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \

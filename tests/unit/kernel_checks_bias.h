@@ -12,7 +12,7 @@ enum { BIAS_HEADS = 3, BIAS_KINDS = 6 };
 static RtBias make_bias(int kind, int keys, const int32_t *places, float **owned)
 {
 	const size_t n = (size_t)keys;
-	const int reach = kind == 3 ? 3 : kind == 4 ? keys / 2 : 3;
+	const int reach = kind == 4 ? keys / 2 : 3;
 	float *x = *owned = whole_floats(BIAS_HEADS * (n * n + 2 * n + 8), 2);
 	if (kind == 5)
 		x[0] = x[6] = -INFINITY;
@@ -33,7 +33,7 @@ static double bias_exact(const RtBias *bias, int h, int i, int t)
 	if (bias->reach < 0)
 		return (double)head[(size_t)i * bias->query + (size_t)t];
 	int distance = bias->places ? bias->places[t] - bias->places[i] : t - i;
-	distance = distance > bias->reach ? bias->reach : distance < -bias->reach ? -bias->reach : distance;
+	distance = rt_max(rt_min(distance, bias->reach), -bias->reach);
 	return (double)head[bias->reach + distance];
 }
 

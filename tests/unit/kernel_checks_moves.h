@@ -77,6 +77,28 @@ static void check_embed(void)
 	}
 }
 
+/* One column of x[tokens][width] as one number. */
+static double pool_exact(int mode, const float *column, int tokens, int width)
+{
+	double sum = 0, top = -INFINITY, weighted = 0, n = tokens;
+	if (!tokens)
+		return 0;
+	for (int t = 0; t < tokens; t++) {
+		const double x = (double)column[t * width];
+		sum += x;
+		weighted += x * (t + 1);
+		top = fmax(top, x);
+	}
+	switch (mode) {
+	case RT_POOL_FIRST: return (double)column[0];
+	case RT_POOL_LAST: return (double)column[(tokens - 1) * width];
+	case RT_POOL_MEAN: return sum / n;
+	case RT_POOL_MAX: return top;
+	case RT_POOL_MEAN_SQRT: return sum / sqrt(n);
+	default: return weighted / (n * (n + 1) / 2);
+	}
+}
+
 static void check_rows(void)
 {
 	for (int tokens = 0; tokens < 6; tokens++) {
@@ -85,22 +107,9 @@ static void check_rows(void)
 		int32_t at[6] = {0};
 		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_MEAN_WEIGHTED; mode++) {
 			pool_f32__scalar(out, x, tokens, H, mode);
-			for (int i = 0; i < H; i++) {
-				double sum = 0, top = tokens ? -10 : 0, weighted = 0, n = tokens;
-				for (int t = 0; t < tokens; t++) {
-					sum += (double)x[t * H + i];
-					weighted += (double)x[t * H + i] * (t + 1);
-					top = fmax(top, (double)x[t * H + i]);
-				}
-				double want = !tokens           ? 0
-					: mode == RT_POOL_FIRST     ? (double)x[i]
-					: mode == RT_POOL_LAST      ? (double)x[(tokens - 1) * H + i]
-					: mode == RT_POOL_MEAN      ? sum / n
-					: mode == RT_POOL_MAX       ? top
-					: mode == RT_POOL_MEAN_SQRT ? sum / sqrt(n)
-												: weighted / (n * (n + 1) / 2);
-				check_near("pool_f32__scalar", "mode", mode, out[i], want, 0, 1e-6);
-			}
+			for (int i = 0; i < H; i++)
+				check_near(
+					"pool_f32__scalar", "mode", mode, out[i], pool_exact(mode, x + i, tokens, H), 0, 1e-6);
 		}
 		position_ids_i32__scalar(at, tokens, 2);
 		for (int t = 0; t < 6; t++)
@@ -166,11 +175,11 @@ static void check_tensor(void)
 		binary_f32__scalar(y, x, x + 7, 3, box, whole, column, op);
 		for (int i = 0; i < B * C * D; i++) {
 			double a = (double)x[i], b = (double)x[7 + i / D % C];
-			double want = op == RT_BINARY_ADD ? a + b
-				: op == RT_BINARY_SUB         ? a - b
-				: op == RT_BINARY_MUL         ? a * b
-											  : a / b;
-			check_near("binary_f32__scalar", "element", i, y[i], want, 0, 1e-6);
+			const double want[] = {[RT_BINARY_ADD] = a + b,
+				[RT_BINARY_SUB] = a - b,
+				[RT_BINARY_MUL] = a * b,
+				[RT_BINARY_DIV] = a / b};
+			check_near("binary_f32__scalar", "element", i, y[i], want[op], 0, 1e-6);
 		}
 	}
 }

@@ -158,8 +158,10 @@ static Ran run_item(const char *item, Module *module, const Case *c, World *worl
 	const DriverOptions options = {.verify_each = true};
 	Ledger ledger = {0};
 	env.isa = c->two_cpus ? 0 : c->isa;
-	if (c->two_cpus)
-		env.cpus = cpus, env.ncpus = 2;
+	if (c->two_cpus) {
+		env.cpus = cpus;
+		env.ncpus = 2;
+	}
 	Pipeline *pipeline = pipeline_parse(item, diag);
 	const bool good = pipeline && pipeline_run(pipeline, module, &env, &options, &ledger, diag);
 	*changes = 0;
@@ -167,8 +169,8 @@ static Ran run_item(const char *item, Module *module, const Case *c, World *worl
 		*changes += ledger.rows[i].changes;
 	ledger_free(&ledger);
 	pipeline_free(pipeline);
-	return good                                                                       ? RAN
-		: diag->count && (diag->code == EXIT_USAGE || diag->code == EXIT_UNSUPPORTED) ? REFUSED
-																					  : FAILED;
+	if (good)
+		return RAN;
+	return diag->count && (diag->code == EXIT_USAGE || diag->code == EXIT_UNSUPPORTED) ? REFUSED : FAILED;
 }
 #endif
