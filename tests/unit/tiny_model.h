@@ -183,7 +183,7 @@ static const RtOutput tiny_outputs[] = {{"logits", 2, 0}, {"hidden", 3, 1}};
 static const RtHead tiny_heads[] = {{"classify", RT_TASK_CLASSIFY, RT_SINGLE, 0, 2, tiny_labels}};
 static const RtStep tiny_steps[] = {
 	{"embeddings", "rows__scalar", 6, 0, 0, 0}, {"pooler", "sums__scalar", 0, 2, 0, 0}};
-static const char tiny_tokenizer;
+static const RtTokenizer tiny_tokenizer;
 static const RtVariant tiny_variants[] = {{
 	.cpu = "any",
 	.run = tiny_run,
@@ -210,7 +210,7 @@ static const RtModel tiny_model = {
 	.noutputs = 2,
 	.heads = tiny_heads,
 	.nheads = 1,
-	.tokenizer = (const RtTokenizer *)(const void *)&tiny_tokenizer,
+	.tokenizer = &tiny_tokenizer,
 	.variants = tiny_variants,
 	.nvariants = 1,
 };
