@@ -1,6 +1,5 @@
 /* families/roberta.c: RoBERTa (Liu et al. 2019), as transformers' Roberta* classes compute it: BERT whose
- * places begin behind the padding id, without segments: a table of types gives its first row to every token.
- */
+ * positions begin behind the padding id, without segments. Every token gets the first row of a segment table. */
 #include "families.h"
 
 const Family family_roberta = {

@@ -4,7 +4,7 @@ runtimes. Not a test.
 
     SHARED=... make_base.py DIRECTORY [--families bert,distilbert,roberta] [--dtype float32|float16]
 
-DIRECTORY/NAME-base is a Hugging Face directory: config.json, model.safetensors, the real vocabulary of $SHARED.
+DIRECTORY/NAME-base is a Hugging Face directory: config.json, model.safetensors, the vocabulary of $SHARED.
 `bertc build DIRECTORY/NAME-base --task=embed` makes an embedder of it.
 """
 

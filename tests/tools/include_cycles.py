@@ -7,7 +7,7 @@ A folder depends on another when a file of it
 Addresses in constant tables are no dependency: a table, made from a .def file, is how a folder is handed
 what stands above it (passes/pipeline.c has the table of all passes and knows none of them).
 
-usage: include_cycles.py SOURCE BUILD; exit 0: no cycle, 1: there are some, 2: the build has no object files."""
+usage: include_cycles.py SOURCE BUILD; exit 0: no cycle, 1: some, 2: the build has no object files."""
 import os
 import re
 import subprocess

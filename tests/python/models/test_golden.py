@@ -54,7 +54,8 @@ def check(family, kind, seed, *options, **overrides):
     alone = np.concatenate([library.run([c[0]], w.size, [c[1]]) for c, w in zip(cases, want)])
     assert together.tobytes() == alone.tobytes(), f"{name}: a batch changes results"
     print(
-        f"{name:26} hidden {config.hidden_size:4} heads {config.num_attention_heads:2} {len(cases):2} lengths "
+        f"{name:26} hidden {config.hidden_size:4} "
+        f"heads {config.num_attention_heads:2} {len(cases):2} lengths "
         f"worst {worst:.3f} of the tolerance",
         flush=True,
     )
