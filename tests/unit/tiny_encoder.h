@@ -175,7 +175,7 @@ static void tiny_embeddings(FILE *out, const TinyEncoder *e)
 			TINY_POSITIONS + first, hidden);
 		fprintf(out, "  %%at = position_ids %%ids ");
 		if (first)
-			fprintf(out, "{start=%d} ", first);
+			fprintf(out, "{start=%d padding=%d} ", first, TINY_PADDING);
 		fprintf(out,
 			": i32[S]\n  %%ep = embed %%places, %%at : f32[S,%d]  # "
 			"embeddings.position\n",
