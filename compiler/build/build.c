@@ -227,12 +227,14 @@ static json_t *about_ledger(const Ledger *ledger)
 /* What verify measured of this build, or null. */
 static bool about_verified(json_t *about, const BuildOptions *options, Diag *diag)
 {
-	json_t *read = options->about.verified ? verified_read(options->about.verified, diag) : NULL;
-	const json_t *figures = options->about.verified ? read : options->about.figures;
-	bool good = figures
-		? verified_embed(
-			  about, figures, options->about.verified ? options->about.verified : options->load.model, diag)
-		: !options->about.verified && json_object_set_new(about, "verified", json_null()) == 0;
+	const char *path = options->about.verified;
+	json_t *read = path ? verified_read(path, diag) : NULL;
+	const json_t *figures = path ? read : options->about.figures;
+	bool good = false;
+	if (figures)
+		good = verified_embed(about, figures, path ? path : options->load.model, diag);
+	else if (!path)
+		good = json_object_set_new(about, "verified", json_null()) == 0;
 	json_decref(read);
 	return good;
 }

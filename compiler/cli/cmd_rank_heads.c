@@ -184,9 +184,5 @@ int cmd_rank_heads(int argc, char **argv)
 		good = rank(&options, &loaded, &diag);
 		model_unload(&loaded);
 	}
-	diag_print(&diag, stderr);
-	const int status = diag.errors ? (int)diag.code : good ? EXIT_DONE : EXIT_RUN;
-	diag_free(&diag);
-	free(options.build.about.command);
-	return status;
+	return command_end(&options.build, &diag, good ? EXIT_DONE : EXIT_RUN);
 }

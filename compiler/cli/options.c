@@ -280,7 +280,10 @@ static char *command_line(int argc, char **argv)
 		if (argument && strchr(argument, '{')) /* a pipeline */
 			pipeline_hide_folders(argument);
 		const char *slash = argument && argument[0] != '-' ? strrchr(argument, '/') : NULL;
-		fprintf(out, " %s", slash && slash[1] ? slash + 1 : argument ? argument : "");
+		const char *shown = argument ? argument : "";
+		if (slash && slash[1])
+			shown = slash + 1;
+		fprintf(out, " %s", shown);
 		free(argument);
 	}
 	fclose(out);

@@ -193,9 +193,9 @@ static bool collect_tensors(Writer *w)
 	w->tensors = mem_alloc(w->mem, (size_t)w->room * sizeof *w->tensors);
 	w->sources = mem_alloc(w->mem, (size_t)w->room * sizeof *w->sources);
 	for (const Node *node = w->graph->first; node; node = node->next) {
-		const char *source = node->op != OP_CONST ? NULL
-			: node->data->source                  ? node->data->source
-												  : node->data->name;
+		if (node->op != OP_CONST)
+			continue;
+		const char *source = node->data->source ? node->data->source : node->data->name;
 		if (source && module_find_tensor(module, source) && !add_tensor(w, node->data, source))
 			return false;
 	}

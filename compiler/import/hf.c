@@ -309,9 +309,10 @@ static bool exists(const ModelDesc *desc, const char *name)
 static bool find_files(HfReader *r)
 {
 	ModelDesc *desc = r->desc;
-	desc->weights = exists(desc, "model.safetensors")  ? "model.safetensors"
-		: exists(desc, "model.safetensors.index.json") ? "model.safetensors.index.json"
-													   : NULL;
+	if (exists(desc, "model.safetensors"))
+		desc->weights = "model.safetensors";
+	else if (exists(desc, "model.safetensors.index.json"))
+		desc->weights = "model.safetensors.index.json";
 	if (!desc->weights && exists(desc, "delta.safetensors")) {
 		if (!r->options->base)
 			return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,

@@ -339,7 +339,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 static ModelDesc *new_description(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-	char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	const size_t length = slash == path ? 1 : (size_t)(base - path) - (slash != NULL); /* "/" stays "/" */
+	char *directory = slash ? strndup(path, length) : strdup(".");
 	char *stem = strndup(base, strcspn(base, "."));
 	ModelDesc *desc = description_new(path, directory);
 	desc->name = name_from_text(desc->mem, stem);

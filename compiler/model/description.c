@@ -66,7 +66,9 @@ char *name_from_text(MemArena *mem, const char *text)
 	for (char *c = start; *c; c++)
 		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')))
 			*c = '_';
-	return *start >= '0' && *start <= '9' ? name : *start ? start : mem_string(mem, "model", 5);
+	if (!*start)
+		return mem_string(mem, "model", 5);
+	return *start >= '0' && *start <= '9' ? name : start;
 }
 
 const char **labels_numbered(MemArena *mem, int32_t count)
@@ -82,7 +84,15 @@ const char **labels_numbered(MemArena *mem, int32_t count)
 static int clean_sequence(const unsigned char *text)
 {
 	static const uint32_t least[] = {0, 0x20, 0x80, 0x800, 0x10000};
-	int bytes = *text < 0x80 ? 1 : *text >> 5 == 6 ? 2 : *text >> 4 == 14 ? 3 : *text >> 3 == 30 ? 4 : 0;
+	int bytes = 0;
+	if (*text < 0x80)
+		bytes = 1;
+	else if (*text >> 5 == 6)
+		bytes = 2;
+	else if (*text >> 4 == 14)
+		bytes = 3;
+	else if (*text >> 3 == 30)
+		bytes = 4;
 	uint32_t code = bytes == 1 ? *text : *text & (0x7f >> bytes);
 	for (int i = 1; i < bytes; i++) {
 		if (text[i] >> 6 != 2)
@@ -341,7 +351,8 @@ static bool labels_fit_attribute(const HeadDesc *head)
 static void write_labels(const HeadDesc *head, bool attribute, FILE *out)
 {
 	for (int32_t i = 0; i < head->nlabels; i++) {
-		fputs(!attribute ? "    <label>" : i ? " " : " labels=\"", out);
+		const char *between = i ? " " : " labels=\"";
+		fputs(attribute ? between : "    <label>", out);
 		write_escaped(out, head->labels[i]);
 		fputs(attribute ? "" : "</label>\n", out);
 	}

@@ -217,9 +217,9 @@ static bool node_lower(Node *node, PassRun *run)
 	if (!node_lowerable(node, run))
 		return false;
 	int32_t stored = stored_argument(node);
-	DType dtype = stored >= 0                                ? node->args[stored]->type.dtype
-		: (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16
-															 : DT_F32;
+	DType dtype = (node->attr.has & A_bits) && node->attr.bits == 16 ? DT_BF16 : DT_F32;
+	if (stored >= 0)
+		dtype = node->args[stored]->type.dtype;
 	const KernelInfo *kernel = node_kernel(node, dtype, true, run);
 	char label[264];
 	if (!kernel)

@@ -174,7 +174,8 @@ static bool fold_readers(Graph *graph, const Value *value, const Affine *affine)
 static Value *emit(
 	Graph *graph, Node *before, Op op, Value *a, Value *b, Value *c, const char *origin, PassRun *run)
 {
-	return a && b ? graph_emit(graph, before, op, (Value *[]){a, b, c}, c ? 3 : 2, NULL, origin, run->diag)
+	const int32_t nargs = c ? 3 : 2;
+	return a && b ? graph_emit(graph, before, op, (Value *[]){a, b, c}, nargs, NULL, origin, run->diag)
 				  : NULL;
 }
 

@@ -86,10 +86,8 @@ static bool replace_use(Graph *graph, Node *node, const Factors *f, PassRun *run
 	} else {
 		inner = graph_emit(
 			graph, node, OP_LINEAR, (Value *[]){node->args[0], f->in}, 2, NULL, node->origin, run->diag);
-		by = inner ? rewrite_value(graph, old, OP_LINEAR,
-						 (Value *[]){inner, f->table, node->nargs == 3 ? node->args[2] : NULL}, node->nargs,
-						 &node->attr, run)
-				   : NULL;
+		Value *bias = node->nargs == 3 ? node->args[2] : NULL, *args[] = {inner, f->table, bias};
+		by = inner ? rewrite_value(graph, old, OP_LINEAR, args, node->nargs, &node->attr, run) : NULL;
 	}
 	run->changes++;
 	return by != NULL;
