@@ -60,12 +60,22 @@ static bool is_zero(const uint8_t *element, int64_t size, bool is_float)
 	return true;
 }
 
+/* Of the types that weights have; the checks of kernels link this file without type.c. */
+static int64_t weight_bytes(DType dtype)
+{
+	if (dtype == DT_I8)
+		return 1;
+	if (dtype == DT_F16 || dtype == DT_BF16)
+		return 2;
+	return dtype == DT_F64 ? 8 : 4;
+}
+
 double sparse_density(const Tensor *weight, int64_t group)
 {
 	const int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus,
 				  groups = (inputs + group - 1) / group;
 	const DType dtype = weight->type.dtype;
-	const int64_t size = dtype_bytes[dtype];
+	const int64_t size = weight_bytes(dtype);
 	int64_t full = 0;
 	for (int64_t n = 0; n < outputs; n++)
 		for (int64_t first = 0; first < inputs; first += group) {
