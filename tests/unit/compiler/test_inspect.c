@@ -53,7 +53,7 @@ static void test_escaping(void)
 	int scripts = 0;
 	for (const char *at = text; (at = strstr(at, "<script")); at++)
 		scripts++;
-	CU_ASSERT_EQUAL(scripts, 2 + 3); /* two blocks of data, and the scripts of inspect_page.c */
+	CU_ASSERT_EQUAL(scripts, 2 + 7); /* two blocks of data, and the scripts of inspect_page.c */
 	free(text);
 	json_decref(panels);
 }
