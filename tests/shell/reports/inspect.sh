@@ -9,7 +9,7 @@ json() { # PAGE EXPRESSION: its value, where b holds the page's blocks, t the to
 import json, re, sys
 page = open(sys.argv[1]).read()
 b = {n: json.loads(t) for n, t in re.findall(r'id="data-([a-z]+)">([^<]*)<', page)}
-print(eval(sys.argv[2], {"b": b, "t": len(b["layers"]["tokens"]), "p": b["ledger"]["passes"]}))
+print(eval(sys.argv[2], {"b": b, "t": len(b["layers"].get("tokens", [])), "p": b["ledger"]["passes"]}))
 PY
 }
 
