@@ -1,5 +1,6 @@
 /* lex.rl: the tokens of .bir text, as regular expressions. What they mean together is parse.c's business.
- * Any bytes may come in; a byte that begins no token is a token of its own (TOKEN_BAD), never an end or a loop. */
+ * Any bytes may come in; a byte that begins no token is a token of its own (TOKEN_BAD), never an end or a
+ * loop. */
 #include <string.h>
 #include "lex.h"
 
@@ -55,6 +56,7 @@ Token lex_next(Lexer *lexer)
 
 void lex_skip_line(Lexer *lexer)
 {
-	const char *newline = lexer->at < lexer->end ? memchr(lexer->at, '\n', (size_t)(lexer->end - lexer->at)) : NULL;
+	const size_t left = lexer->at < lexer->end ? (size_t)(lexer->end - lexer->at) : 0;
+	const char *newline = left ? memchr(lexer->at, '\n', left) : NULL;
 	lexer->at = newline ? newline : lexer->end;
 }
