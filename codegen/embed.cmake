@@ -1,8 +1,10 @@
-# Writes OUT, a C file with the bytes of FILES (paths under ROOT) and `const char *SYMBOL(const char *name, size_t *bytes)`.
+# Writes OUT, a C file with the bytes of FILES (paths under ROOT) and the function
+# `const char *SYMBOL(const char *name, size_t *bytes)`, which finds one.
 if(NOT SYMBOL)
   set(SYMBOL embedded_file)
 endif()
-set(C "/* made by codegen/embed.cmake */\n#include <stddef.h>\n#include <string.h>\nconst char *${SYMBOL}(const char *name, size_t *bytes);\n")
+set(C "/* made by codegen/embed.cmake */\n#include <stddef.h>\n#include <string.h>\n")
+string(APPEND C "const char *${SYMBOL}(const char *name, size_t *bytes);\n")
 set(TABLE "")
 set(I 0)
 foreach(FILE ${FILES})
@@ -10,12 +12,26 @@ foreach(FILE ${FILES})
   string(LENGTH "${HEX}" LENGTH)
   math(EXPR BYTES "${LENGTH} / 2")
   string(REGEX REPLACE "(..)" "0x\\1," HEX "${HEX}")
-  string(REGEX REPLACE "(................................................................................)" "\\1\n" HEX "${HEX}")
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" HEX "${HEX}")
   string(APPEND C "static const unsigned char f${I}[] = {\n${HEX}0};\n")
   string(APPEND TABLE "\t{\"${FILE}\", f${I}, ${BYTES}},\n")
   math(EXPR I "${I} + 1")
 endforeach()
-string(APPEND C "static const struct { const char *name; const unsigned char *data; size_t bytes; } table[] = {\n${TABLE}};\n"
-  "const char *${SYMBOL}(const char *name, size_t *bytes)\n{\n\tfor (size_t i = 0; i < sizeof table / sizeof *table; i++)\n"
-  "\t\tif (strcmp(table[i].name, name) == 0) {\n\t\t\tif (bytes)\n\t\t\t\t*bytes = table[i].bytes;\n\t\t\treturn (const char *)table[i].data;\n\t\t}\n\treturn NULL;\n}\n")
+string(APPEND C "static const struct {
+	const char *name;
+	const unsigned char *data;
+	size_t bytes;
+} table[] = {
+${TABLE}};
+const char *${SYMBOL}(const char *name, size_t *bytes)
+{
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (strcmp(table[i].name, name) == 0) {
+			if (bytes)
+				*bytes = table[i].bytes;
+			return (const char *)table[i].data;
+		}
+	return NULL;
+}
+")
 file(WRITE ${OUT} "${C}")

@@ -16,8 +16,9 @@ sources '*.c' '*.h' '*.cc' | xargs -n 40 clang-format-19 --dry-run 2>&1 | grep '
 	cut -d: -f1 | sort | uniq -c >"$TMP/layout"
 [ ! -s "$TMP/layout" ] || broken "clang-format-19 -i changes: $(cat "$TMP/layout")"
 
-# columns, a tab being four; tables and prose wrap where they can
-sources '*.c' '*.h' '*.cc' '*.py' '*.sh' '*.inc' '*.js' '*.css' check demo tests/run tests/coverage \
+# columns, a tab being four; lines of data (.bir, mutants.txt) and tables of Markdown may be longer
+sources '*.c' '*.h' '*.cc' '*.py' '*.sh' '*.inc' '*.js' '*.css' '*.def' '*.rl' '*.rng' '*.cmake' \
+	'*CMakeLists.txt' CMakePresets.json check demo tests/run tests/coverage \
 	tests/readme tests/figures tests/mutants/run | xargs awk '{
 		line = $0
 		while ((at = index(line, "\t")))
