@@ -2,44 +2,22 @@
  * what must be refused. */
 #ifndef TINY_CHECKPOINT_H
 #define TINY_CHECKPOINT_H
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "tests/unit/directory.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "compiler/import/import.h"
 #include "compiler/model/builder.h"
 #include "compiler/tokenizer/tokenizer.h"
-#include "compiler/support/files.h"
 #include "compiler/support/json_file.h"
 
 /* ---- a tiny BERT: one layer, hidden 8, ffn 12, 20 words, 10 positions, 3 labels -------------- */
-
-static char *root; /* a temporary directory */
 
 #define CONFIG \
 	"\"model_type\": \"bert\", \"architectures\": [\"BertForSequenceClassification\"], \"vocab_size\": 20, " \
 	"\"hidden_size\": 8, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"intermediate_size\": 12, " \
 	"\"max_position_embeddings\": 10"
 #define LABELS "\"id2label\": {\"0\": \"bad\", \"1\": \"so so\", \"2\": \"good <&>\"}"
-
-static inline char *at(const char *name)
-{
-	static char paths[8][4096];
-	static int next;
-	snprintf(paths[next = (next + 1) % 8], sizeof *paths, "%s/%s", root, name);
-	return paths[next];
-}
-
-static inline void write_file(const char *name, const char *text)
-{
-	FILE *out = fopen(at(name), "wb");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-	fputs(text, out);
-	fclose(out);
-}
 
 static const struct {
 	const char *name;
@@ -148,30 +126,5 @@ static inline void expect_error(const char *what, Result result, ExitCode code, 
 			result.text ? 0 : (int)result.code, result.messages);
 	CU_ASSERT_TRUE(right);
 	result_free(&result);
-}
-
-typedef struct LoadTest {
-	const char *name;
-	void (*run)(void);
-} LoadTest;
-
-/* Runs the tests in a temporary directory; the exit status. */
-static inline int run_in_directory(const char *suite_name, const LoadTest *tests, size_t count)
-{
-	Diag diag;
-	diag_init(&diag, suite_name);
-	root = temporary_directory(&diag);
-	if (!root || CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	CU_pSuite suite = CU_add_suite(suite_name, NULL, NULL);
-	for (size_t i = 0; i < count; i++)
-		CU_add_test(suite, tests[i].name, tests[i].run);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	remove_tree(root);
-	free(root);
-	diag_free(&diag);
-	return failures != 0;
 }
 #endif

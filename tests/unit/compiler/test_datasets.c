@@ -2,7 +2,7 @@
  * read too when they are there. */
 #include "compiler/cli/bertc.h"
 #include "compiler/measure/datasets.h"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -247,19 +247,15 @@ static void test_shared(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("datasets", NULL, NULL);
-	CU_add_test(suite, "labels", test_labels);
-	CU_add_test(suite, "csv", test_csv);
-	CU_add_test(suite, "scores", test_scores);
-	CU_add_test(suite, "tags", test_tags);
-	CU_add_test(suite, "other tags", test_other_tags);
-	CU_add_test(suite, "refusals", test_refusals);
-	CU_add_test(suite, "label names", test_label_names);
-	CU_add_test(suite, "shared files", test_shared);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"labels", test_labels},
+		{"csv", test_csv},
+		{"scores", test_scores},
+		{"tags", test_tags},
+		{"other tags", test_other_tags},
+		{"refusals", test_refusals},
+		{"label names", test_label_names},
+		{"shared files", test_shared},
+	};
+	return SUITE_RUN("datasets", tests);
 }

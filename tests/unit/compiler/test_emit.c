@@ -1,6 +1,6 @@
 /* test_emit.c: built code computes the numbers of the reference evaluator, for every op, level and CPU that
  * runs here, over batches, with several threads. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
@@ -318,18 +318,15 @@ static void test_refusals(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite code = CU_add_suite("built code against the evaluator", NULL, NULL);
-	CU_add_test(code, "every op, -O0, baseline", test_every_op_plain);
-	CU_add_test(code, "every op, -O2, native", test_every_op_fused);
-	CU_add_test(code, "fused ops, -O0, baseline", test_fused_ops_plain);
+	static const SuiteTest tests[] = {
+		{"every op, -O0, baseline", test_every_op_plain},
+		{"every op, -O2, native", test_every_op_fused},
+		{"fused ops, -O0, baseline", test_fused_ops_plain},
 #if defined(__x86_64__)
-	CU_add_test(code, "fused ops, AVX2", test_fused_ops_avx2);
-	CU_add_test(code, "fused ops, AVX-512", test_fused_ops_avx512);
+		{"fused ops, AVX2", test_fused_ops_avx2},
+		{"fused ops, AVX-512", test_fused_ops_avx512},
 #endif
-	CU_add_test(code, "refusals", test_refusals);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+		{"refusals", test_refusals},
+	};
+	return SUITE_RUN("built code against the evaluator", tests);
 }

@@ -1,6 +1,6 @@
 /* test_emit_parts.c: what the emitter is made of: foreign text inside C, pasting, constants in the blob,
  * targets, SHA-256. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/emit.h"
@@ -195,17 +195,14 @@ static void test_sha256(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite parts = CU_add_suite("parts of the emitter", NULL, NULL);
-	CU_add_test(parts, "foreign text stays text", test_foreign_text);
-	CU_add_test(parts, "numbers read back", test_reals);
-	CU_add_test(parts, "names", test_identifiers);
-	CU_add_test(parts, "runtime files once, in order", test_paste);
-	CU_add_test(parts, "constants once, aligned", test_weights);
-	CU_add_test(parts, "targets", test_targets);
-	CU_add_test(parts, "SHA-256", test_sha256);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"foreign text stays text", test_foreign_text},
+		{"numbers read back", test_reals},
+		{"names", test_identifiers},
+		{"runtime files once, in order", test_paste},
+		{"constants once, aligned", test_weights},
+		{"targets", test_targets},
+		{"SHA-256", test_sha256},
+	};
+	return SUITE_RUN("parts of the emitter", tests);
 }

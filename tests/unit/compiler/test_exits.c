@@ -1,6 +1,6 @@
 /* test_exits.c: logistic regression, early-exit over texts that the reference evaluator runs, exits in
  * graphs, tasks merged into one graph, the thresholds of the curve, and energy counters. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -431,19 +431,16 @@ static void test_energy(void)
 
 int main(void)
 {
+	static const SuiteTest tests[] = {
+		{"logistic", test_logistic},
+		{"early_exit", test_early_exit},
+		{"fit_is_good", test_fit_is_good},
+		{"crossing", test_crossing},
+		{"reach", test_reach},
+		{"reach of an exit", test_reach_of_exit},
+		{"thresholds", test_thresholds},
+		{"energy", test_energy},
+	};
 	make_data();
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("exits", NULL, NULL);
-	CU_add_test(suite, "logistic", test_logistic);
-	CU_add_test(suite, "early_exit", test_early_exit);
-	CU_add_test(suite, "fit_is_good", test_fit_is_good);
-	CU_add_test(suite, "crossing", test_crossing);
-	CU_add_test(suite, "reach", test_reach);
-	CU_add_test(suite, "reach of an exit", test_reach_of_exit);
-	CU_add_test(suite, "thresholds", test_thresholds);
-	CU_add_test(suite, "energy", test_energy);
-	CU_basic_run_tests();
-	const int failed = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return SUITE_RUN("exits", tests);
 }

@@ -22,11 +22,12 @@ static void write_all(void)
 static void test_takes(void)
 {
 	write_all();
-	CU_ASSERT(import_hf_takes(root) && !import_hf_takes(at("model.xml")) && !import_hf_takes(at("nothing")));
+	CU_ASSERT(
+		import_hf_takes(directory) && !import_hf_takes(at("model.xml")) && !import_hf_takes(at("nothing")));
 	CU_ASSERT(import_xml_takes("a.xml") && import_xml_takes("a/b.xml") && !import_xml_takes("a.xml.gz"));
 	CU_ASSERT(import_bir_takes("-") && import_bir_takes("a/b.bir") && !import_bir_takes("bir"));
 	CU_ASSERT(!import_xml_takes(".xml") && !import_bir_takes(".bir") && !import_bir_takes(""));
-	const char *const models[] = {root, at("model.xml"), at("graph.bir")};
+	const char *const models[] = {directory, at("model.xml"), at("graph.bir")};
 	for (int i = 0; i < 3; i++) {
 		Result result = load(models[i]);
 		CU_ASSERT_PTR_NOT_NULL(result.text);
@@ -52,16 +53,16 @@ static void test_unknown(void)
 /* Every option with every importer: obeyed, or refused by name with what it is for. */
 static void test_options(void)
 {
-	static const char directory[] = "a Hugging Face directory; ",
+	static const char checkpoint[] = "a Hugging Face directory; ",
 					  described[] = "a Hugging Face directory or a model.xml; ";
 	struct {
 		LoadOptions options;
 		const char *message, *takers;
 	} cases[] = {
-		{{.model = at("model.xml"), .task = "embed"}, "--task=embed is for ", directory},
-		{{.model = at("graph.bir"), .task = "embed"}, "--task=embed is for ", directory},
-		{{.model = at("model.xml"), .merge = "a=b"}, "--merge=a=b is for ", directory},
-		{{.model = at("graph.bir"), .merge = "a=b"}, "--merge=a=b is for ", directory},
+		{{.model = at("model.xml"), .task = "embed"}, "--task=embed is for ", checkpoint},
+		{{.model = at("graph.bir"), .task = "embed"}, "--task=embed is for ", checkpoint},
+		{{.model = at("model.xml"), .merge = "a=b"}, "--merge=a=b is for ", checkpoint},
+		{{.model = at("graph.bir"), .merge = "a=b"}, "--merge=a=b is for ", checkpoint},
 		{{.model = at("graph.bir"), .outputs = "hidden"}, "--outputs=hidden is for ", described},
 	};
 	write_all();
@@ -70,7 +71,7 @@ static void test_options(void)
 		expect_error("option", load_with(&cases[i].options), EXIT_USAGE, cases[i].takers);
 	}
 	const LoadOptions obeyed[] = {
-		{.model = root, .task = "embed", .outputs = "pooled"},
+		{.model = directory, .task = "embed", .outputs = "pooled"},
 		{.model = at("model.xml"), .outputs = "pooled"},
 	};
 	for (size_t i = 0; i < sizeof obeyed / sizeof *obeyed; i++) {
@@ -120,7 +121,7 @@ static void test_hash(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	toolchain_sha256(&(const void *){text}, &bytes, 1, hex);
 	free(text);
-	const char *const models[] = {root, at("model.xml")};
+	const char *const models[] = {directory, at("model.xml")};
 	for (int i = 0; i < 2; i++) {
 		Result result = load(models[i]);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
@@ -132,7 +133,7 @@ static void test_hash(void)
 
 int main(void)
 {
-	static const LoadTest tests[] = {{"paths", test_takes}, {"unknown paths", test_unknown},
+	static const SuiteTest tests[] = {{"paths", test_takes}, {"unknown paths", test_unknown},
 		{"options", test_options}, {"lists", test_text}, {"--max-tokens", test_limit}, {"hash", test_hash}};
-	return run_in_directory("importers", tests, sizeof tests / sizeof *tests);
+	return SUITE_RUN_IN_DIRECTORY("importers", tests, NULL);
 }

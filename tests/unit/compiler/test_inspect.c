@@ -2,7 +2,7 @@
  * of layers, ledgers. */
 #include "compiler/report/inspect.h"
 #include "tests/unit/tiny_encoder.h"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <string.h>
 
 static char *page_text(const json_t *panels, const char *title)
@@ -164,15 +164,11 @@ static void test_ledger(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("inspect", NULL, NULL);
-	CU_add_test(suite, "strings", test_strings);
-	CU_add_test(suite, "escaping", test_escaping);
-	CU_add_test(suite, "exposed layers", test_exposed);
-	CU_add_test(suite, "ledger", test_ledger);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"strings", test_strings},
+		{"escaping", test_escaping},
+		{"exposed layers", test_exposed},
+		{"ledger", test_ledger},
+	};
+	return SUITE_RUN("inspect", tests);
 }

@@ -73,7 +73,7 @@ static int eval_model(int argc, char **argv)
 static void test_tiny(void)
 {
 	write_tiny("{" CONFIG ", " LABELS "}");
-	Result result = load(root);
+	Result result = load(directory);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	const Module *module = result.loaded.module;
 	CU_ASSERT_EQUAL(module->nheads, 1);
@@ -92,7 +92,7 @@ static void test_tiny(void)
 
 static void test_limits(void)
 {
-	LoadOptions options = {.model = root, .max_tokens = 4};
+	LoadOptions options = {.model = directory, .max_tokens = 4};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	Result result = load_with(&options);
 	CU_ASSERT_EQUAL(result.loaded.module->max_tokens, 4);
@@ -115,14 +115,14 @@ static void test_limits(void)
 		write_file("tokenizer_config.json", rules[i].tokenizer);
 		if (rules[i].sbert)
 			write_file("sentence_bert_config.json", rules[i].sbert);
-		result = load(root);
+		result = load(directory);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 		CU_ASSERT_EQUAL(result.loaded.module->max_tokens, rules[i].limit);
 		result_free(&result);
 		unlink(at("sentence_bert_config.json"));
 	}
 	write_file("tokenizer_config.json", "{\"model_max_length\": -3}");
-	expect_error("negative length", load(root), EXIT_INPUT, "model_max_length is -3");
+	expect_error("negative length", load(directory), EXIT_INPUT, "model_max_length is -3");
 	unlink(at("tokenizer_config.json"));
 }
 
@@ -162,7 +162,7 @@ static void test_bad_configs(void)
 	write_tiny("{}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		write_file("config.json", cases[i].config);
-		expect_error(cases[i].config, load(root), cases[i].code, cases[i].part);
+		expect_error(cases[i].config, load(directory), cases[i].code, cases[i].part);
 	}
 	/* numbers of the right key and the wrong size: each is told from the tensors, by its own name */
 	static const struct {
@@ -193,7 +193,7 @@ static void test_bad_configs(void)
 		snprintf(value, sizeof config - (size_t)(value - config), "%s%s", sizes[i].value, rest);
 		free(rest);
 		write_file("config.json", config);
-		expect_error(config, load(root), EXIT_INPUT, sizes[i].part);
+		expect_error(config, load(directory), EXIT_INPUT, sizes[i].part);
 	}
 }
 
@@ -202,12 +202,12 @@ static void test_bad_checkpoints(void)
 	write_tiny("{" CONFIG ", " LABELS "}");
 	for (int i = 0; i < TINY_TENSORS; i++) { /* any tensor missing is named */
 		write_tensors("model.safetensors", 0, TINY_TENSORS, tiny_tensors[i].name);
-		expect_error("missing tensor", load(root), EXIT_INPUT, tiny_tensors[i].name);
+		expect_error("missing tensor", load(directory), EXIT_INPUT, tiny_tensors[i].name);
 	}
 	unlink(at("model.safetensors"));
-	expect_error("no weights", load(root), EXIT_INPUT, "neither model.safetensors");
+	expect_error("no weights", load(directory), EXIT_INPUT, "neither model.safetensors");
 	write_file("pytorch_model.bin", "pickle");
-	expect_error("pickle", load(root), EXIT_UNSUPPORTED, "save_pretrained");
+	expect_error("pickle", load(directory), EXIT_UNSUPPORTED, "save_pretrained");
 	unlink(at("pytorch_model.bin"));
 	expect_error("not there", load(at("nowhere")), EXIT_INPUT, "nowhere");
 }
@@ -226,12 +226,12 @@ static void test_shards(void)
 			i ? ", " : "", tiny_tensors[i].name, i < 10 ? 'a' : 'b');
 	snprintf(index + length, sizeof index - (size_t)length, "}}");
 	write_file("model.safetensors.index.json", index);
-	Result result = load(root);
+	Result result = load(directory);
 	CU_ASSERT_PTR_NOT_NULL(result.text);
 	result_free(&result);
 	*strstr(index, "a.safetensors") = 'b';
 	write_file("model.safetensors.index.json", index);
-	expect_error("misplaced", load(root), EXIT_INPUT, "which the index places in b.safetensors");
+	expect_error("misplaced", load(directory), EXIT_INPUT, "which the index places in b.safetensors");
 	static const struct {
 		const char *index, *part;
 	} cases[] = {
@@ -246,7 +246,7 @@ static void test_shards(void)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		write_file("model.safetensors.index.json", cases[i].index);
-		expect_error(cases[i].index, load(root), EXIT_INPUT, cases[i].part);
+		expect_error(cases[i].index, load(directory), EXIT_INPUT, cases[i].part);
 	}
 	unlink(at("model.safetensors.index.json"));
 }
@@ -264,23 +264,23 @@ static void test_tasks(void)
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		expect_error(cases[i].task, load_with(&(LoadOptions){.model = root, .task = cases[i].task}),
+		expect_error(cases[i].task, load_with(&(LoadOptions){.model = directory, .task = cases[i].task}),
 			cases[i].code, cases[i].part);
-	expect_error("outputs", load_with(&(LoadOptions){.model = root, .outputs = "hidden,scores"}), EXIT_USAGE,
-		"scores");
-	Result result = load_with(&(LoadOptions){.model = root, .task = "tag"});
+	expect_error("outputs", load_with(&(LoadOptions){.model = directory, .outputs = "hidden,scores"}),
+		EXIT_USAGE, "scores");
+	Result result = load_with(&(LoadOptions){.model = directory, .task = "tag"});
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	CU_ASSERT_EQUAL(result.loaded.module->graphs[0]->noutputs, 2);
 	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_TAG);
 	result_free(&result);
 	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertForMultipleChoice\"]}");
-	expect_error("architecture", load(root), EXIT_UNSUPPORTED, "BertForMultipleChoice");
+	expect_error("architecture", load(directory), EXIT_UNSUPPORTED, "BertForMultipleChoice");
 	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertLMHeadModel\"]}");
-	expect_error("architecture", load(root), EXIT_UNSUPPORTED, "BertLMHeadModel");
+	expect_error("architecture", load(directory), EXIT_UNSUPPORTED, "BertLMHeadModel");
 	write_file("config.json", "{\"model_type\": \"bert\"}");
-	expect_error("architecture", load(root), EXIT_UNSUPPORTED, "--task");
+	expect_error("architecture", load(directory), EXIT_UNSUPPORTED, "--task");
 	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [1]}");
-	expect_error("architecture", load(root), EXIT_INPUT, "architectures");
+	expect_error("architecture", load(directory), EXIT_INPUT, "architectures");
 }
 
 /* ---- sentence-transformers ------------------------------------------------------------------- */
@@ -319,14 +319,14 @@ static void test_sbert(void)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		write_file("modules.json", cases[i].modules);
 		write_file("1_Pooling/config.json", cases[i].pooling);
-		expect_error(cases[i].modules, load(root), cases[i].code, cases[i].part);
+		expect_error(cases[i].modules, load(directory), cases[i].code, cases[i].part);
 	}
 	write_file("modules.json",
 		"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") ", " MODULE(
 			"Normalize", "2_Normalize") "]");
 	write_file("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}");
 	write_file("config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}");
-	Result result = load(root);
+	Result result = load(directory);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_EMBED);
 	CU_ASSERT_PTR_NOT_NULL(strstr(result.messages, "prompt"));
@@ -345,17 +345,17 @@ static void test_files(void)
 	diag_init(&diag, "test");
 	write_file("data", "12345");
 	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
-		CU_ASSERT_PTR_NULL(file_find(root, escapes[i], NULL, mem, &diag));
-	CU_ASSERT_PTR_NOT_NULL(file_find(root, "data", NULL, mem, &diag));
+		CU_ASSERT_PTR_NULL(file_find(directory, escapes[i], NULL, mem, &diag));
+	CU_ASSERT_PTR_NOT_NULL(file_find(directory, "data", NULL, mem, &diag));
 	CU_ASSERT_PTR_NOT_NULL(
-		file_find("/nowhere", "data", (const char *const[]){"/also/nowhere", root, NULL}, mem, &diag));
+		file_find("/nowhere", "data", (const char *const[]){"/also/nowhere", directory, NULL}, mem, &diag));
 	size_t bytes;
 	char *text = file_read(at("data"), 5, &bytes, &diag);
 	CU_ASSERT_STRING_EQUAL(text, "12345");
 	CU_ASSERT_EQUAL(bytes, 5);
 	free(text);
 	CU_ASSERT_PTR_NULL(file_read(at("data"), 4, &bytes, &diag));
-	CU_ASSERT_PTR_NULL(file_read(root, 100, &bytes, &diag));
+	CU_ASSERT_PTR_NULL(file_read(directory, 100, &bytes, &diag));
 	mkfifo(at("fifo"), 0666);
 	CU_ASSERT_PTR_NULL(file_read(at("fifo"), 100, &bytes, &diag)); /* and does not hang */
 	diag_free(&diag);
@@ -382,7 +382,7 @@ static void test_atomic(void)
 	text = file_read(at("out"), 100, NULL, &diag);
 	CU_ASSERT_STRING_EQUAL(text, "new");
 	free(text);
-	CU_ASSERT_FALSE(atomic_open(&file, root, &diag)); /* a directory */
+	CU_ASSERT_FALSE(atomic_open(&file, directory, &diag)); /* a directory */
 	CU_ASSERT_FALSE(atomic_open(&file, at("no/such/place"), &diag));
 	CU_ASSERT_TRUE_FATAL(atomic_open(&file, "/dev/full", &diag)); /* written in place, and the disk is full */
 	fputs("x", file.stream);
@@ -390,14 +390,14 @@ static void test_atomic(void)
 	CU_ASSERT_TRUE_FATAL(atomic_open(&file, at("out"), &diag)); /* what Ctrl-C does */
 	free(temporary);
 	temporary = strdup(file.temporary);
-	char *directory = temporary_directory(&diag);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(directory);
+	char *other = temporary_directory(&diag);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
 	files_interrupted();
 	CU_ASSERT_NOT_EQUAL(access(temporary, F_OK), 0);
-	CU_ASSERT_NOT_EQUAL(access(directory, F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(other, F_OK), 0);
 	atomic_discard(&file);
 	free(temporary);
-	free(directory);
+	free(other);
 	diag_free(&diag);
 }
 
@@ -423,13 +423,13 @@ static void test_names(void)
 
 int main(int argc, char **argv)
 {
-	static const LoadTest tests[] = {
+	static const SuiteTest tests[] = {
 		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs},
 		{"bad checkpoints", test_bad_checkpoints}, {"shards", test_shards}, {"tasks", test_tasks},
 		{"sentence-transformers", test_sbert}, {"files", test_files}, {"names", test_names},
-		{"atomic files", test_atomic}, /* the last: it takes root away, as Ctrl-C does */
+		{"atomic files", test_atomic}, /* the last: it takes the directory away, as Ctrl-C does */
 	};
 	if (argc > 2 && strcmp(argv[1], "--eval") == 0)
 		return eval_model(argc, argv);
-	return run_in_directory("load", tests, sizeof tests / sizeof *tests);
+	return SUITE_RUN_IN_DIRECTORY("load", tests, NULL);
 }

@@ -27,7 +27,7 @@ static void test_describe(void)
 		"{" CONFIG ", \"layer_norm_eps\": 1.0000000000000003e-7, \"hidden_act\": \"gelu_new\", " LABELS "}");
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
 		LoadOptions options = uses[i];
-		options.model = root;
+		options.model = directory;
 		char *xml = describe(&options);
 		write_file("model.xml", xml);
 		Result direct = load_with(&options), described = load(at("model.xml"));
@@ -55,7 +55,7 @@ static void test_many_labels(void)
 	fputs("}}", out);
 	fclose(out);
 	write_tiny(config);
-	char *xml = describe(&(LoadOptions){.model = root});
+	char *xml = describe(&(LoadOptions){.model = directory});
 	CU_ASSERT_PTR_NOT_NULL(strstr(xml, " labels=\"l&amp;0 l&amp;1 "));
 	write_file("model.xml", xml);
 	expect_error("many labels", load(at("model.xml")), EXIT_INPUT,
@@ -182,7 +182,7 @@ static void test_huge_xml(void)
 	memset(end, '[', 100000);
 	end[100000] = '\0';
 	write_file("config.json", deep);
-	expect_error("deep JSON", load(root), EXIT_INPUT, "nested");
+	expect_error("deep JSON", load(directory), EXIT_INPUT, "nested");
 	free(deep);
 }
 
@@ -268,7 +268,7 @@ static void test_schema_sizes(void)
 
 int main(void)
 {
-	static const LoadTest tests[] = {
+	static const SuiteTest tests[] = {
 		{"sizes of the schema", test_schema_sizes},
 		{"describe", test_describe},
 		{"many labels", test_many_labels},
@@ -277,5 +277,5 @@ int main(void)
 		{"deep descriptions", test_huge_xml},
 		{"graphs op by op", test_graph_form},
 	};
-	return run_in_directory("load: descriptions", tests, sizeof tests / sizeof *tests);
+	return SUITE_RUN_IN_DIRECTORY("load: descriptions", tests, NULL);
 }

@@ -1,6 +1,6 @@
 /* test_metrics.c: compiler/measure/metrics.c against figures worked out by hand. */
 #include "compiler/measure/metrics.h"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 
 static void test_closeness(void)
@@ -92,15 +92,11 @@ static void test_spans(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("metrics", NULL, NULL);
-	CU_add_test(suite, "closeness", test_closeness);
-	CU_add_test(suite, "spearman", test_spearman);
-	CU_add_test(suite, "quantiles", test_quantiles);
-	CU_add_test(suite, "spans", test_spans);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"closeness", test_closeness},
+		{"spearman", test_spearman},
+		{"quantiles", test_quantiles},
+		{"spans", test_spans},
+	};
+	return SUITE_RUN("metrics", tests);
 }

@@ -1,6 +1,6 @@
 /* test_pack.c: --pack=small: what codegen/pack.c codes, runtime/unpack.h brings back byte for byte, and
  * nothing damaged is taken or read past. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "ir/ir.h"
@@ -183,15 +183,11 @@ static void test_damage(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("pack", NULL, NULL);
-	CU_add_test(suite, "sparse", test_sparse);
-	CU_add_test(suite, "sizes", test_sizes);
-	CU_add_test(suite, "plain", test_plain);
-	CU_add_test(suite, "damage", test_damage);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures ? 1 : 0;
+	static const SuiteTest tests[] = {
+		{"sparse", test_sparse},
+		{"sizes", test_sizes},
+		{"plain", test_plain},
+		{"damage", test_damage},
+	};
+	return SUITE_RUN("pack", tests);
 }

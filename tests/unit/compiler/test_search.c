@@ -1,6 +1,6 @@
 /* test_search.c: what `bertc tune` decides by, without building anything: levels and pipelines, intervals,
  * limits, the front, the journal; and its chart. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -426,20 +426,16 @@ static void test_chart(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("search", NULL, NULL);
-	CU_ADD_TEST(suite, test_pipelines);
-	CU_ADD_TEST(suite, test_interval);
-	CU_ADD_TEST(suite, test_apart);
-	CU_ADD_TEST(suite, test_estimate);
-	CU_ADD_TEST(suite, test_decision);
-	CU_ADD_TEST(suite, test_pays);
-	CU_ADD_TEST(suite, test_cost);
-	CU_ADD_TEST(suite, test_journal);
-	CU_ADD_TEST(suite, test_chart);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	static const SuiteTest tests[] = {
+		{"pipelines", test_pipelines},
+		{"interval", test_interval},
+		{"apart", test_apart},
+		{"estimate", test_estimate},
+		{"decision", test_decision},
+		{"pays", test_pays},
+		{"cost", test_cost},
+		{"journal", test_journal},
+		{"chart", test_chart},
+	};
+	return SUITE_RUN("search", tests);
 }

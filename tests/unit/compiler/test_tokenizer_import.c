@@ -1,30 +1,10 @@
 /* test_tokenizer_import.c: what tokenizer.json, or vocab.txt and the files beside it, become, and what is
  refused, in which words.
  * That the result splits texts as the library does is tests/python/tokenizer/test_tokenizer*.py. */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
-#include <stdlib.h>
+#include "tests/unit/directory.h"
 #include <string.h>
-#include <unistd.h>
 #include "compiler/tokenizer/tokenizer_import.h"
 #include "compiler/tokenizer/wordpiece.h"
-
-static char directory[] = "/tmp/bertc-import-XXXXXX";
-
-static const char *at(const char *name)
-{
-	static char path[128];
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	return path;
-}
-
-static void write_file(const char *name, const char *text)
-{
-	FILE *out = fopen(at(name), "wb");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-	fputs(text, out);
-	fclose(out);
-}
 
 /* ---- importing, and what came of it ---------------------------------------------------------- */
 
@@ -426,24 +406,17 @@ static void test_bpe(void)
 
 int main(void)
 {
-	if (!mkdtemp(directory))
-		return 1;
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("tokenizer files", NULL, NULL);
-	CU_add_test(suite, "tokenizer.json", test_json);
-	CU_add_test(suite, "added tokens", test_json_added);
-	CU_add_test(suite, "tokenizer.json, refused", test_json_refused);
-	CU_add_test(suite, "templates", test_template);
-	CU_add_test(suite, "BPE", test_bpe);
-	CU_add_test(suite, "vocab.txt", test_vocab);
-	CU_add_test(suite, "vocab.txt, refused", test_vocab_refused);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	static const SuiteTest tests[] = {
+		{"tokenizer.json", test_json},
+		{"added tokens", test_json_added},
+		{"tokenizer.json, refused", test_json_refused},
+		{"templates", test_template},
+		{"BPE", test_bpe},
+		{"vocab.txt", test_vocab},
+		{"vocab.txt, refused", test_vocab_refused},
+	};
+	static const char *const left[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json", NULL};
+	const int status = SUITE_RUN_IN_DIRECTORY("tokenizer files", tests, left);
 	mem_free(mem);
-	static const char *const files[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json"};
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		unlink(at(files[i]));
-	rmdir(directory);
-	return failures != 0;
+	return status;
 }

@@ -1,6 +1,6 @@
 /* test_tune.c: tuning decisions: the text that holds them, hostile or not; which of them answers; what the
  * cost model proposes; and that lower and chain-rows do as they say. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -328,17 +328,14 @@ static void test_passes(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("tune", NULL, NULL);
-	CU_add_test(suite, "text", test_text);
-	CU_add_test(suite, "hostile", test_hostile);
-	CU_add_test(suite, "many", test_many);
-	CU_add_test(suite, "find", test_find);
-	CU_add_test(suite, "built in", test_built_in);
-	CU_add_test(suite, "proposals", test_proposals);
-	CU_add_test(suite, "passes", test_passes);
-	CU_basic_run_tests();
-	int failed = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	static const SuiteTest tests[] = {
+		{"text", test_text},
+		{"hostile", test_hostile},
+		{"many", test_many},
+		{"find", test_find},
+		{"built in", test_built_in},
+		{"proposals", test_proposals},
+		{"passes", test_passes},
+	};
+	return SUITE_RUN("tune", tests);
 }

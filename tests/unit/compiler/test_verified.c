@@ -1,7 +1,7 @@
 /* test_verified.c: compiler/build/verified.c: which figures a build takes over, and which it refuses, in
  * which words. */
 #include "compiler/build/verified.h"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,15 +109,11 @@ static void test_numbers(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("verified", NULL, NULL);
-	CU_add_test(suite, "figures that are taken", test_taken);
-	CU_add_test(suite, "figures that are refused", test_refused);
-	CU_add_test(suite, "outputs", test_many_outputs);
-	CU_add_test(suite, "numbers", test_numbers);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"figures that are taken", test_taken},
+		{"figures that are refused", test_refused},
+		{"outputs", test_many_outputs},
+		{"numbers", test_numbers},
+	};
+	return SUITE_RUN("verified", tests);
 }

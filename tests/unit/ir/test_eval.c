@@ -2,6 +2,7 @@
  * op, from .bir text. Everything else is measured with this evaluator, so these cases stay small enough to
  * check on paper. */
 #include "eval_checks.h"
+#include "tests/unit/suite.h"
 
 /* ---- ids ------------------------------------------------------------------------------------- */
 
@@ -234,19 +235,16 @@ static void test_constants(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("elements", NULL, NULL);
-	CU_add_test(suite, "embed", test_embed);
-	CU_add_test(suite, "ids out of range", test_bad_ids);
-	CU_add_test(suite, "linear", test_linear);
-	CU_add_test(suite, "matmul", test_matmul);
-	CU_add_test(suite, "transpose, reshape, slice, concat", test_moves);
-	CU_add_test(suite, "add, sub, mul, div", test_binary);
-	CU_add_test(suite, "functions of one number", test_unary);
-	CU_add_test(suite, "cast", test_cast);
-	CU_add_test(suite, "constants", test_constants);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"embed", test_embed},
+		{"ids out of range", test_bad_ids},
+		{"linear", test_linear},
+		{"matmul", test_matmul},
+		{"transpose, reshape, slice, concat", test_moves},
+		{"add, sub, mul, div", test_binary},
+		{"functions of one number", test_unary},
+		{"cast", test_cast},
+		{"constants", test_constants},
+	};
+	return SUITE_RUN("elements", tests);
 }

@@ -1,6 +1,7 @@
 /* test_eval_rows.c: the reference evaluator where values depend on a whole row or text (softmax, thinning,
  * norms, pooling, attention), and on whole graphs, against numbers worked out by hand. */
 #include "eval_checks.h"
+#include "tests/unit/suite.h"
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
@@ -295,20 +296,17 @@ static void test_sizes(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("rows and texts", NULL, NULL);
-	CU_add_test(suite, "softmax", test_softmax);
-	CU_add_test(suite, "selecting", test_selecting);
-	CU_add_test(suite, "thinning", test_thinning);
-	CU_add_test(suite, "norms", test_norms);
-	CU_add_test(suite, "pool", test_pool);
-	CU_add_test(suite, "attention", test_attention);
-	CU_add_test(suite, "score biases", test_biases);
-	CU_add_test(suite, "attention from primitive ops", test_primitives);
-	CU_add_test(suite, "outputs", test_outputs);
-	CU_add_test(suite, "sizes", test_sizes);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"softmax", test_softmax},
+		{"selecting", test_selecting},
+		{"thinning", test_thinning},
+		{"norms", test_norms},
+		{"pool", test_pool},
+		{"attention", test_attention},
+		{"score biases", test_biases},
+		{"attention from primitive ops", test_primitives},
+		{"outputs", test_outputs},
+		{"sizes", test_sizes},
+	};
+	return SUITE_RUN("rows and texts", tests);
 }

@@ -1,6 +1,6 @@
 /* test_half.c: f16 and bf16 against their definition, for every value there is, and elements of tensors of
  * every type. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <string.h>
 #include "ir/ir.h"
@@ -156,17 +156,14 @@ static void test_unaligned(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("half", NULL, NULL);
-	CU_add_test(suite, "every f16", test_half_all);
-	CU_add_test(suite, "f16 rounding", test_half_rounding);
-	CU_add_test(suite, "every bf16", test_bfloat_all);
-	CU_add_test(suite, "bf16 rounding", test_bfloat_rounding);
-	CU_add_test(suite, "one rounding", test_rounds_once);
-	CU_add_test(suite, "elements of tensors", test_elements);
-	CU_add_test(suite, "unaligned data", test_unaligned);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"every f16", test_half_all},
+		{"f16 rounding", test_half_rounding},
+		{"every bf16", test_bfloat_all},
+		{"bf16 rounding", test_bfloat_rounding},
+		{"one rounding", test_rounds_once},
+		{"elements of tensors", test_elements},
+		{"unaligned data", test_unaligned},
+	};
+	return SUITE_RUN("half", tests);
 }

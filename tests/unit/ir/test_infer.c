@@ -1,6 +1,6 @@
 /* test_infer.c: the shape rule of every op: what it accepts and makes of it, and what it says to anything
  * else. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -414,11 +414,8 @@ static void test_infer(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("infer", NULL, NULL);
-	CU_add_test(suite, "every op", test_infer);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"every op", test_infer},
+	};
+	return SUITE_RUN("infer", tests);
 }

@@ -1,5 +1,5 @@
 /* test_ir.c: memory, messages, types, and building and changing graphs. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "ir/ir.h"
@@ -324,19 +324,16 @@ static void test_names(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("ir", NULL, NULL);
-	CU_add_test(suite, "memory", test_memory);
-	CU_add_test(suite, "messages", test_diag);
-	CU_add_test(suite, "types", test_types);
-	CU_add_test(suite, "regions of the arena", test_regions);
-	CU_add_test(suite, "editing graphs", test_graph_edits);
-	CU_add_test(suite, "copying modules", test_module_copy);
-	CU_add_test(suite, "equal graphs", test_graph_equal);
-	CU_add_test(suite, "origins", test_origins);
-	CU_add_test(suite, "names", test_names);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"memory", test_memory},
+		{"messages", test_diag},
+		{"types", test_types},
+		{"regions of the arena", test_regions},
+		{"editing graphs", test_graph_edits},
+		{"copying modules", test_module_copy},
+		{"equal graphs", test_graph_equal},
+		{"origins", test_origins},
+		{"names", test_names},
+	};
+	return SUITE_RUN("ir", tests);
 }

@@ -1,20 +1,17 @@
 /* test_safetensors.c: the reader takes every honest file and says what is wrong with each dishonest one, in
  * one message that names the file, the tensor, what was found and what was expected; the writer makes files
  * that read back the same. */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
-#include <stdlib.h>
+#include "tests/unit/directory.h"
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "ir/ir.h"
 
-static char directory[4000], path[4096];
+static const char *path(void) { return at("x.safetensors"); }
 
 /* Writes a file: header length (or the given one), header, `data_bytes` of data counting up. */
 static void put(const char *header, int64_t length, int data_bytes)
 {
-	FILE *out = fopen(path, "wb");
+	FILE *out = fopen(path(), "wb");
 	uint64_t n = length < 0 ? strlen(header) : (uint64_t)length;
 	for (int i = 0; i < 8; i++)
 		fputc((int)(n >> (8 * i) & 255), out);
@@ -57,7 +54,7 @@ static void expect(const char *file, const char *needle)
 static void lie(const char *header, int data_bytes, const char *needle)
 {
 	put(header, -1, data_bytes);
-	expect(path, needle);
+	expect(path(), needle);
 }
 
 #define ENTRY(dtype, shape, offsets) "{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}"
@@ -71,7 +68,7 @@ static void test_honest(void)
 			"\"I64\"", "[]", "[8,16]") ",\"none\":" ENTRY("\"F16\"", "[0,3]",
 			"[8,8]") ",\"c\":" ENTRY("\"BF16\"", "[3]", "[16,22]") "}   ",
 		-1, 22);
-	TensorFile *st = tensor_file_open(path, &diag);
+	TensorFile *st = tensor_file_open(path(), &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
 	CU_ASSERT_EQUAL(tensor_file_count(st), 4);
 	CU_ASSERT_STRING_EQUAL(tensor_file_name(st), "x.safetensors");
@@ -90,7 +87,7 @@ static void test_honest(void)
 	CU_ASSERT_EQUAL(diag.errors, 0);
 	tensor_file_close(st);
 	put("{}", -1, 0);
-	st = tensor_file_open(path, &diag);
+	st = tensor_file_open(path(), &diag);
 	CU_ASSERT(st && tensor_file_count(st) == 0);
 	tensor_file_close(st);
 }
@@ -104,7 +101,7 @@ static void test_unaligned(void)
 		diag_init(&diag, NULL);
 		snprintf(header, sizeof header, "%s%*s", ONE("\"F32\"", "[2]", "[0,8]"), blanks, "");
 		put(header, -1, 8);
-		TensorFile *st = tensor_file_open(path, &diag);
+		TensorFile *st = tensor_file_open(path(), &diag);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(st);
 		const Tensor *x = tensor_file_find(st, "x");
 		CU_ASSERT_EQUAL((uintptr_t)x->data % 4, 0);
@@ -116,20 +113,20 @@ static void test_unaligned(void)
 static void test_header_length(void)
 {
 	put("", 0, 100);
-	expect(path, "header length is 0, expected at least 2");
+	expect(path(), "header length is 0, expected at least 2");
 	put("{}", 3, 0);
-	expect(path, "header length is 3, but only 2 bytes follow");
+	expect(path(), "header length is 3, but only 2 bytes follow");
 	put("{}", INT64_MAX, 0);
-	expect(path, "header length is 9223372036854775807, but only 2 bytes follow");
+	expect(path(), "header length is 9223372036854775807, but only 2 bytes follow");
 	put("{}", -2, 0); /* put takes a negative length for none given */
-	FILE *out = fopen(path, "wb");
+	FILE *out = fopen(path(), "wb");
 	fputs("\xff\xff\xff\xff\xff\xff\xff\xff{}", out);
 	fclose(out);
-	expect(path, "header length is 18446744073709551615, but only 2 bytes follow");
+	expect(path(), "header length is 18446744073709551615, but only 2 bytes follow");
 	/* A sparse file: the length is within it, and still too long. */
 	put("{}", (int64_t)40 << 20, 0);
-	CU_ASSERT_EQUAL(truncate(path, (off_t)50 << 20), 0);
-	expect(path, "header length is 41943040, expected at most 33554432");
+	CU_ASSERT_EQUAL(truncate(path(), (off_t)50 << 20), 0);
+	expect(path(), "header length is 41943040, expected at most 33554432");
 }
 
 static void test_json(void)
@@ -222,7 +219,7 @@ static void test_all_errors(void)
 	Diag diag;
 	diag_init(&diag, NULL);
 	put("{\"x\":" ENTRY("\"F33\"", "[1]", "[0,4]") ",\"y\":" ENTRY("\"F32\"", "[-1]", "[4,8]") "}", -1, 8);
-	CU_ASSERT_PTR_NULL(tensor_file_open(path, &diag));
+	CU_ASSERT_PTR_NULL(tensor_file_open(path(), &diag));
 	CU_ASSERT_EQUAL(diag.errors, 2);
 	CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
 	diag_free(&diag);
@@ -230,19 +227,17 @@ static void test_all_errors(void)
 
 static void test_files(void)
 {
-	char other[4200];
-	FILE *out = fopen(path, "wb");
+	FILE *out = fopen(path(), "wb");
 	fclose(out);
-	expect(path, "0 bytes, expected at least 8: not a safetensors file");
+	expect(path(), "0 bytes, expected at least 8: not a safetensors file");
 	expect(directory, "is a directory, expected a regular file");
-	snprintf(other, sizeof other, "%s/missing.safetensors", directory);
-	expect(other, "cannot be read: No such file or directory");
-	snprintf(other, sizeof other, "%s/pipe", directory);
+	expect(at("missing.safetensors"), "cannot be read: No such file or directory");
+	const char *other = at("pipe");
 	CU_ASSERT_EQUAL(mkfifo(other, 0600), 0);
 	expect(other, "is a device or pipe");
 	unlink(other);
 	put(ONE("\"F32\"", "[1]", "[0,4]"), -1, 4);
-	snprintf(other, sizeof other, "%s/link.safetensors", directory);
+	other = at("link.safetensors");
 	CU_ASSERT_EQUAL(symlink("x.safetensors", other), 0);
 	Diag diag;
 	diag_init(&diag, NULL);
@@ -257,12 +252,12 @@ static void test_cut_short(void)
 {
 	put("{\"x\":" ENTRY("\"F32\"", "[1]", "[0,4]") ",\"y\":" ENTRY("\"F16\"", "[2]", "[4,8]") "}", -1, 8);
 	struct stat info;
-	CU_ASSERT_EQUAL(stat(path, &info), 0);
+	CU_ASSERT_EQUAL(stat(path(), &info), 0);
 	for (off_t bytes = info.st_size - 1; bytes >= 0; bytes--) {
 		Diag diag;
 		diag_init(&diag, NULL);
-		CU_ASSERT_EQUAL(truncate(path, bytes), 0);
-		CU_ASSERT_PTR_NULL(tensor_file_open(path, &diag));
+		CU_ASSERT_EQUAL(truncate(path(), bytes), 0);
+		CU_ASSERT_PTR_NULL(tensor_file_open(path(), &diag));
 		CU_ASSERT(diag.errors >= 1 && diag.code == EXIT_INPUT);
 		diag_free(&diag);
 	}
@@ -285,7 +280,7 @@ static void test_mutations(void)
 			header[(state >> 8) % (sizeof good - 1)] = "0123456789[]{},:\"-F"[(state >> 20) % 19];
 		}
 		put(header, -1, 8);
-		TensorFile *st = tensor_file_open(path, &diag);
+		TensorFile *st = tensor_file_open(path(), &diag);
 		CU_ASSERT((st != NULL) == (diag.errors == 0));
 		double sum = 0;
 		for (int32_t i = 0; st && i < tensor_file_count(st); i++)
@@ -317,8 +312,8 @@ static void test_write(void)
 				 *other[] = {&tensors[0], &tensors[2], &tensors[1]};
 	Diag diag;
 	diag_init(&diag, NULL);
-	CU_ASSERT(safetensors_write(path, list, 3, &diag));
-	TensorFile *st = tensor_file_open(path, &diag);
+	CU_ASSERT(safetensors_write(path(), list, 3, &diag));
+	TensorFile *st = tensor_file_open(path(), &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
 	CU_ASSERT_EQUAL(tensor_file_count(st), 3);
 	for (int i = 0; i < 3; i++) {
@@ -329,24 +324,24 @@ static void test_write(void)
 	}
 	tensor_file_close(st);
 	struct stat info, again;
-	CU_ASSERT_EQUAL(stat(path, &info), 0);
+	CU_ASSERT_EQUAL(stat(path(), &info), 0);
 	CU_ASSERT_EQUAL((info.st_size - 24 - 6 - 5) % 64, 0);
 	CU_ASSERT_NOT_EQUAL(info.st_mode & 0400, 0);
 	/* The order in which tensors are given does not matter. */
 	char *first = malloc((size_t)info.st_size), *second = malloc((size_t)info.st_size);
-	FILE *in = fopen(path, "rb");
+	FILE *in = fopen(path(), "rb");
 	CU_ASSERT_EQUAL(fread(first, 1, (size_t)info.st_size, in), (size_t)info.st_size);
 	fclose(in);
-	CU_ASSERT(safetensors_write(path, other, 3, &diag));
-	CU_ASSERT(stat(path, &again) == 0 && again.st_size == info.st_size);
-	in = fopen(path, "rb");
+	CU_ASSERT(safetensors_write(path(), other, 3, &diag));
+	CU_ASSERT(stat(path(), &again) == 0 && again.st_size == info.st_size);
+	in = fopen(path(), "rb");
 	CU_ASSERT_EQUAL(fread(second, 1, (size_t)info.st_size, in), (size_t)info.st_size);
 	fclose(in);
 	CU_ASSERT(memcmp(first, second, (size_t)info.st_size) == 0);
 	free(first);
 	free(second);
-	CU_ASSERT(safetensors_write(path, NULL, 0, &diag));
-	st = tensor_file_open(path, &diag);
+	CU_ASSERT(safetensors_write(path(), NULL, 0, &diag));
+	st = tensor_file_open(path(), &diag);
 	CU_ASSERT(st && tensor_file_count(st) == 0);
 	tensor_file_close(st);
 }
@@ -356,56 +351,41 @@ static void test_write_errors(void)
 	const Tensor x = {.name = "x", .type = type_make(DT_I8, 1, dim_number(1)), .data = "a", .bytes = 1};
 	const Tensor bad = {.name = "\xff", .type = type_make(DT_I8, 1, dim_number(1)), .data = "a", .bytes = 1};
 	const Tensor *twice[] = {&x, &x}, *odd[] = {&bad}, *once[] = {&x};
-	char nowhere[4200];
 	Diag diag;
 	diag_init(&diag, NULL);
-	unlink(path);
-	CU_ASSERT_FALSE(safetensors_write(path, twice, 2, &diag));
+	unlink(path());
+	CU_ASSERT_FALSE(safetensors_write(path(), twice, 2, &diag));
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[0].text, "two tensors are called 'x'"));
-	CU_ASSERT_FALSE(safetensors_write(path, odd, 1, &diag));
+	CU_ASSERT_FALSE(safetensors_write(path(), odd, 1, &diag));
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[1].text, "not UTF-8"));
-	CU_ASSERT_EQUAL(access(path, F_OK), -1);
-	snprintf(nowhere, sizeof nowhere, "%s/no/such/place", directory);
-	CU_ASSERT_FALSE(safetensors_write(nowhere, once, 1, &diag));
+	CU_ASSERT_EQUAL(access(path(), F_OK), -1);
+	CU_ASSERT_FALSE(safetensors_write(at("no/such/place"), once, 1, &diag));
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[2].text, "cannot be written: No such file"));
 	CU_ASSERT_EQUAL(diag.code, EXIT_RUN);
 	/* A directory in the way: nothing is left beside it. */
-	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
-	CU_ASSERT_FALSE(safetensors_write(path, once, 1, &diag));
-	CU_ASSERT_EQUAL(rmdir(path), 0);
+	CU_ASSERT_EQUAL(mkdir(path(), 0700), 0);
+	CU_ASSERT_FALSE(safetensors_write(path(), once, 1, &diag));
+	CU_ASSERT_EQUAL(rmdir(path()), 0);
 	diag_free(&diag);
 }
 
 int main(void)
 {
-	const char *temporary = getenv("TMPDIR");
-	snprintf(directory, sizeof directory, "%s/safetensors.XXXXXX", temporary ? temporary : P_tmpdir);
-	if (!mkdtemp(directory))
-		return 1;
-	snprintf(path, sizeof path, "%s/x.safetensors", directory);
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("safetensors", NULL, NULL);
-	CU_add_test(suite, "honest files", test_honest);
-	CU_add_test(suite, "headers of any length", test_unaligned);
-	CU_add_test(suite, "header length", test_header_length);
-	CU_add_test(suite, "JSON", test_json);
-	CU_add_test(suite, "entries", test_entries);
-	CU_add_test(suite, "shapes", test_shapes);
-	CU_add_test(suite, "layout", test_layout);
-	CU_add_test(suite, "all errors of a file", test_all_errors);
-	CU_add_test(suite, "not a regular file", test_files);
-	CU_add_test(suite, "cut short", test_cut_short);
-	CU_add_test(suite, "mutations", test_mutations);
-	CU_add_test(suite, "writing", test_write);
-	CU_add_test(suite, "writing fails", test_write_errors);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	unlink(path);
-	/* Fails, and so tells, when a test left something behind. */
-	if (rmdir(directory) != 0) {
-		perror(directory);
-		failures++;
-	}
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"honest files", test_honest},
+		{"headers of any length", test_unaligned},
+		{"header length", test_header_length},
+		{"JSON", test_json},
+		{"entries", test_entries},
+		{"shapes", test_shapes},
+		{"layout", test_layout},
+		{"all errors of a file", test_all_errors},
+		{"not a regular file", test_files},
+		{"cut short", test_cut_short},
+		{"mutations", test_mutations},
+		{"writing", test_write},
+		{"writing fails", test_write_errors},
+	};
+	static const char *const left[] = {"x.safetensors", NULL};
+	return SUITE_RUN_IN_DIRECTORY("safetensors", tests, left);
 }

@@ -1,7 +1,6 @@
 /* test_sparse.c: the packed form of weights that are mostly zero: what was packed comes back, and bytes that
  * kernels could not read safely are told from those that they can. */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,16 +187,13 @@ static void test_hostile(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("sparse", NULL, NULL);
-	CU_add_test(suite, "what was packed comes back", test_round_trip);
-	CU_add_test(suite, "what was packed in another order comes back", test_round_trip_ordered);
-	CU_add_test(suite, "density counts groups", test_density);
-	CU_add_test(suite, "size at nine tenths", test_size);
-	CU_add_test(suite, "inputs that the same outputs read share words", test_order);
-	CU_add_test(suite, "damaged bytes are refused or harmless", test_hostile);
-	CU_basic_run_tests();
-	int failed = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	static const SuiteTest tests[] = {
+		{"what was packed comes back", test_round_trip},
+		{"what was packed in another order comes back", test_round_trip_ordered},
+		{"density counts groups", test_density},
+		{"size at nine tenths", test_size},
+		{"inputs that the same outputs read share words", test_order},
+		{"damaged bytes are refused or harmless", test_hostile},
+	};
+	return SUITE_RUN("sparse", tests);
 }

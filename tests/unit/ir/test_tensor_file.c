@@ -1,26 +1,17 @@
 /* test_tensor_file.c: files of tensors without a format of their own, as the reader of a list that lies
  * somewhere else makes them: what a module does with their constants, and what is refused. */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
-#include <stdlib.h>
+#include "tests/unit/directory.h"
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "ir/tensor_file.h"
 
 enum { FLOATS = 100 };
-static char directory[4000], path[4096];
-
-static const char *at(const char *name)
-{
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	return path;
-}
 
 /* One byte, then the floats 0, 1, 2, ...: an address from which no float may be read. */
 static TensorFile *raw_file(Diag *diag)
 {
-	FILE *out = fopen(at("raw.bin"), "wb");
+	const char *path = at("raw.bin");
+	FILE *out = fopen(path, "wb");
 	fputc(7, out);
 	for (int i = 0; i < FLOATS; i++)
 		fwrite(&(float){(float)i}, sizeof(float), 1, out);
@@ -92,7 +83,8 @@ static void test_empty(void)
 	Diag diag;
 	size_t bytes = 1;
 	diag_init(&diag, NULL);
-	fclose(fopen(at("empty.bin"), "wb"));
+	write_file("empty.bin", "");
+	const char *path = at("empty.bin");
 	TensorFile *file = tensor_file_map(path, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	CU_ASSERT(tensor_file_sort(file, &diag) && tensor_file_count(file) == 0);
@@ -137,19 +129,12 @@ static void test_module(void)
 
 int main(void)
 {
-	const char *temporary = getenv("TMPDIR");
-	snprintf(directory, sizeof directory, "%s/tensor_file.XXXXXX", temporary ? temporary : P_tmpdir);
-	if (!mkdtemp(directory))
-		return 1;
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("tensor_file", NULL, NULL);
-	CU_add_test(suite, "a file without a format", test_raw);
-	CU_add_test(suite, "refused", test_refused);
-	CU_add_test(suite, "empty", test_empty);
-	CU_add_test(suite, "constants of a module", test_module);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	unlink(at("raw.bin"));
-	return failures != 0 || rmdir(directory) != 0;
+	static const SuiteTest tests[] = {
+		{"a file without a format", test_raw},
+		{"refused", test_refused},
+		{"empty", test_empty},
+		{"constants of a module", test_module},
+	};
+	static const char *const left[] = {"raw.bin", NULL};
+	return SUITE_RUN_IN_DIRECTORY("tensor_file", tests, left);
 }

@@ -230,14 +230,14 @@ static void test_weights(void)
 	const Tensor other = {.name = "a", .type = type_make(DT_F32, 1, dim_number(2)), .data = two, .bytes = 8};
 	Diag diag;
 	diag_init(&diag, NULL);
-	CU_ASSERT(safetensors_write(in_directory("one.safetensors"), (const Tensor *[]){&a, &b}, 2, &diag));
-	CU_ASSERT_EQUAL(mkdir(in_directory("far"), 0700), 0);
-	CU_ASSERT(safetensors_write(in_directory("far/two.safetensors"), (const Tensor *[]){&other}, 1, &diag));
+	CU_ASSERT(safetensors_write(at("one.safetensors"), (const Tensor *[]){&a, &b}, 2, &diag));
+	CU_ASSERT_EQUAL(mkdir(at("far"), 0700), 0);
+	CU_ASSERT(safetensors_write(at("far/two.safetensors"), (const Tensor *[]){&other}, 1, &diag));
 	static const char text[] = "module @m weights \"one.safetensors\", \"two.safetensors\"\n\ngraph "
 							   "@main(%ids: i32[S]) level=graph {\n"
 							   "  %a = const @a : f32[2]\n  %b = const @\"odd name:b\" : f32[2]\n  return "
 							   "a=%a, b=%b\n}\n";
-	const char *search[] = {in_directory("nowhere"), in_directory("far"), NULL};
+	const char *search[] = {at("nowhere"), at("far"), NULL};
 	Module *module = module_parse(text, strlen(text), directory, search, &diag);
 	diag_print(&diag, stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
@@ -275,8 +275,8 @@ static void test_weights(void)
 	CU_ASSERT_PTR_NULL(parse("module weights \"one.safetensors\", \"one.safetensors\"\n", &diag));
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[0].text, "named twice"));
 	diag_free(&diag);
-	unlink(in_directory("far/two.safetensors"));
-	rmdir(in_directory("far"));
+	unlink(at("far/two.safetensors"));
+	rmdir(at("far"));
 }
 
 /* A module with loose constants: two of the same name, one without a name, one that stands in the text. */
@@ -313,8 +313,8 @@ static void test_write(void)
 	CU_ASSERT_PTR_NULL(parse(elided, &diag));
 	diag_free(&diag);
 	free(elided);
-	CU_ASSERT(module_write(module, in_directory("out.bir"), NULL, &diag));
-	Module *again = module_read(in_directory("out.bir"), NULL, &diag);
+	CU_ASSERT(module_write(module, at("out.bir"), NULL, &diag));
+	Module *again = module_read(at("out.bir"), NULL, &diag);
 	diag_print(&diag, stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(again);
 	CU_ASSERT_EQUAL(again->nfiles, 2);
@@ -341,9 +341,9 @@ static void test_write(void)
 		}
 	/* What is written holds no loose constants any more; written over itself it stays the same. */
 	CU_ASSERT_FALSE(module_has_loose_constants(again));
-	CU_ASSERT(module_write(again, in_directory("again.bir"), NULL, &diag));
-	CU_ASSERT_EQUAL(access(in_directory("again.safetensors"), F_OK), -1);
-	Module *third = module_read(in_directory("again.bir"), NULL, &diag);
+	CU_ASSERT(module_write(again, at("again.bir"), NULL, &diag));
+	CU_ASSERT_EQUAL(access(at("again.safetensors"), F_OK), -1);
+	Module *third = module_read(at("again.bir"), NULL, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(third);
 	char *third_text = module_text(third, NULL);
 	CU_ASSERT_STRING_EQUAL(text, third_text);
@@ -353,9 +353,9 @@ static void test_write(void)
 	/* A file that the text still needs is not written over. */
 	Tensor *more = tensor_new(again, "more", type_make(DT_I32, 1, dim_number(65)));
 	graph_const(again->graphs[0], NULL, more, NULL);
-	CU_ASSERT(module_write(again, in_directory("out.bir"), NULL, &diag));
+	CU_ASSERT(module_write(again, at("out.bir"), NULL, &diag));
 	module_free(again);
-	again = module_read(in_directory("out.bir"), NULL, &diag);
+	again = module_read(at("out.bir"), NULL, &diag);
 	CU_ASSERT(
 		again && again->nfiles == 3 && strcmp(tensor_file_name(again->files[2]), "out.2.safetensors") == 0);
 	module_free(again);
@@ -369,13 +369,13 @@ static void test_write_errors(void)
 	Diag diag;
 	Module *module = loose_module();
 	diag_init(&diag, NULL);
-	CU_ASSERT_FALSE(module_write(module, in_directory("no/out.bir"), NULL, &diag));
+	CU_ASSERT_FALSE(module_write(module, at("no/out.bir"), NULL, &diag));
 	CU_ASSERT(diag.errors == 1 && strstr(diag.messages[0].text, "cannot be written: No such file"));
 	/* The constants cannot be written: no .bir that refers to them appears. */
-	CU_ASSERT_EQUAL(mkdir(in_directory("bad.safetensors"), 0700), 0);
-	CU_ASSERT_FALSE(module_write(module, in_directory("bad.bir"), NULL, &diag));
-	CU_ASSERT_EQUAL(access(in_directory("bad.bir"), F_OK), -1);
-	CU_ASSERT_EQUAL(rmdir(in_directory("bad.safetensors")), 0);
+	CU_ASSERT_EQUAL(mkdir(at("bad.safetensors"), 0700), 0);
+	CU_ASSERT_FALSE(module_write(module, at("bad.bir"), NULL, &diag));
+	CU_ASSERT_EQUAL(access(at("bad.bir"), F_OK), -1);
+	CU_ASSERT_EQUAL(rmdir(at("bad.safetensors")), 0);
 	module_free(module);
 	diag_free(&diag);
 }
@@ -384,38 +384,36 @@ static void test_read(void)
 {
 	Diag diag;
 	diag_init(&diag, NULL);
-	CU_ASSERT_PTR_NULL(module_read(in_directory("missing.bir"), NULL, &diag));
+	CU_ASSERT_PTR_NULL(module_read(at("missing.bir"), NULL, &diag));
 	CU_ASSERT_PTR_NULL(module_read(directory, NULL, &diag));
 	CU_ASSERT(diag.errors == 2 && strstr(diag.messages[0].text, "No such file")
 		&& strstr(diag.messages[1].text, "Is a directory"));
 	CU_ASSERT_STRING_EQUAL(diag.messages[1].file, directory);
 	diag_free(&diag);
 	/* What verify refuses is refused here. */
-	FILE *out = fopen(in_directory("wrong.bir"), "w");
+	FILE *out = fopen(at("wrong.bir"), "w");
 	fputs(BODY("%y = relu %ids : f32[S]"), out);
 	fclose(out);
-	CU_ASSERT_PTR_NULL(module_read(in_directory("wrong.bir"), NULL, &diag));
+	CU_ASSERT_PTR_NULL(module_read(at("wrong.bir"), NULL, &diag));
 	CU_ASSERT(diag.errors == 1 && diag.messages[0].line == 2
-		&& strcmp(diag.messages[0].file, in_directory("wrong.bir")) == 0);
+		&& strcmp(diag.messages[0].file, at("wrong.bir")) == 0);
 	diag_free(&diag);
 }
 
 int main(void)
 {
-	static const char *const files[] = {
-		"one.safetensors", "out.bir", "out.safetensors", "out.2.safetensors", "again.bir", "wrong.bir"};
-	if (!directory_make())
-		return 1;
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("text", NULL, NULL);
-	CU_add_test(suite, "random modules", test_random_modules);
-	CU_add_test(suite, "elements", test_elements);
-	CU_add_test(suite, "rand", test_rand);
-	CU_add_test(suite, "constants", test_constants);
-	CU_add_test(suite, "ids", test_ids);
-	CU_add_test(suite, "weights", test_weights);
-	CU_add_test(suite, "module_write", test_write);
-	CU_add_test(suite, "module_write fails", test_write_errors);
-	CU_add_test(suite, "module_read", test_read);
-	return run_and_clean(files, sizeof files / sizeof *files);
+	static const SuiteTest tests[] = {
+		{"random modules", test_random_modules},
+		{"elements", test_elements},
+		{"rand", test_rand},
+		{"constants", test_constants},
+		{"ids", test_ids},
+		{"weights", test_weights},
+		{"module_write", test_write},
+		{"module_write fails", test_write_errors},
+		{"module_read", test_read},
+	};
+	static const char *const left[] = {
+		"one.safetensors", "out.bir", "out.safetensors", "out.2.safetensors", "again.bir", "wrong.bir", NULL};
+	return SUITE_RUN_IN_DIRECTORY("text", tests, left);
 }

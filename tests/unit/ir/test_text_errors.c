@@ -238,16 +238,16 @@ static void test_limits(void)
 	/* Files: larger than one read, and too large. */
 	Diag diag;
 	diag_init(&diag, NULL);
-	FILE *out = fopen(in_directory("wrong.bir"), "w");
+	FILE *out = fopen(at("wrong.bir"), "w");
 	for (int i = 0; i < 20000; i++)
 		fprintf(out, "# line %d\n", i);
 	fputs(graph, out);
 	fclose(out);
-	Module *module = module_read(in_directory("wrong.bir"), NULL, &diag);
+	Module *module = module_read(at("wrong.bir"), NULL, &diag);
 	CU_ASSERT(module && module->graphs[0]->line == 20001);
 	module_free(module);
-	CU_ASSERT_EQUAL(truncate(in_directory("wrong.bir"), (64 << 20) + 1), 0);
-	CU_ASSERT_PTR_NULL(module_read(in_directory("wrong.bir"), NULL, &diag));
+	CU_ASSERT_EQUAL(truncate(at("wrong.bir"), (64 << 20) + 1), 0);
+	CU_ASSERT_PTR_NULL(module_read(at("wrong.bir"), NULL, &diag));
 	CU_ASSERT(diag.errors == 1 && strstr(diag.messages[0].text, "more than 67108864 bytes of text"));
 	diag_free(&diag);
 }
@@ -271,15 +271,13 @@ static void test_long_lines(void)
 
 int main(void)
 {
-	static const char *const files[] = {"wrong.bir"};
-	if (!directory_make())
-		return 1;
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("text errors", NULL, NULL);
-	CU_add_test(suite, "errors", test_errors);
-	CU_add_test(suite, "goes on after an error", test_goes_on);
-	CU_add_test(suite, "any bytes", test_survives);
-	CU_add_test(suite, "limits", test_limits);
-	CU_add_test(suite, "long lines", test_long_lines);
-	return run_and_clean(files, sizeof files / sizeof *files);
+	static const SuiteTest tests[] = {
+		{"errors", test_errors},
+		{"goes on after an error", test_goes_on},
+		{"any bytes", test_survives},
+		{"limits", test_limits},
+		{"long lines", test_long_lines},
+	};
+	static const char *const left[] = {"wrong.bir", NULL};
+	return SUITE_RUN_IN_DIRECTORY("text errors", tests, left);
 }

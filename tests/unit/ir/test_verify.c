@@ -1,6 +1,6 @@
 /* test_verify.c: invariants of the verifier that text cannot break, because its parser makes no such graph.
  * The others are in tests/verify. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "ir/ir.h"
@@ -193,14 +193,11 @@ static void test_verify_module(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("verify", NULL, NULL);
-	CU_add_test(suite, "lists", test_verify_lists);
-	CU_add_test(suite, "values", test_verify_values);
-	CU_add_test(suite, "data", test_verify_data);
-	CU_add_test(suite, "modules", test_verify_module);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"lists", test_verify_lists},
+		{"values", test_verify_values},
+		{"data", test_verify_data},
+		{"modules", test_verify_module},
+	};
+	return SUITE_RUN("verify", tests);
 }

@@ -1,6 +1,6 @@
 /* test_affine.c: wherever an affine function of rows goes, the graph computes it; and the probe of
  * elastic_net.h is at its minimum. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,13 +207,10 @@ static void test_elastic_net(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("affine", NULL, NULL);
-	CU_add_test(suite, "affine functions of rows", test_affine);
-	CU_add_test(suite, "leading eigenvectors", test_eigen);
-	CU_add_test(suite, "elastic net", test_elastic_net);
-	CU_basic_run_tests();
-	const unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	static const SuiteTest tests[] = {
+		{"affine functions of rows", test_affine},
+		{"leading eigenvectors", test_eigen},
+		{"elastic net", test_elastic_net},
+	};
+	return SUITE_RUN("affine", tests);
 }

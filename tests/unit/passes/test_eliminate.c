@@ -1,6 +1,6 @@
 /* test_eliminate.c: what eliminate.c takes out of a linear against the normal equations, solved here for
  * every set of units. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,15 +221,11 @@ static void test_degenerate(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("eliminate", NULL, NULL);
-	CU_ADD_TEST(suite, test_neurons);
-	CU_ADD_TEST(suite, test_heads);
-	CU_ADD_TEST(suite, test_order);
-	CU_ADD_TEST(suite, test_degenerate);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"neurons", test_neurons},
+		{"heads", test_heads},
+		{"order", test_order},
+		{"degenerate", test_degenerate},
+	};
+	return SUITE_RUN("eliminate", tests);
 }

@@ -1,6 +1,7 @@
 /* test_layers.c: layers and blocks of graphs without origins, of pre-norm encoders, with values that all
  * layers share and with gated feed-forward networks. */
 #include "tests/unit/whittled.h"
+#include "tests/unit/suite.h"
 #include "passes/whittle/layers.h"
 #include <time.h>
 
@@ -475,19 +476,16 @@ static void test_hostile(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("layers", NULL, NULL);
-	CU_ADD_TEST(suite, test_names);
-	CU_ADD_TEST(suite, test_passes);
-	CU_ADD_TEST(suite, test_shared);
-	CU_ADD_TEST(suite, test_shared_kept);
-	CU_ADD_TEST(suite, test_dead_neuron);
-	CU_ADD_TEST(suite, test_gate_magnitude);
-	CU_ADD_TEST(suite, test_unclear);
-	CU_ADD_TEST(suite, test_unknown_attention);
-	CU_ADD_TEST(suite, test_hostile);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"names", test_names},
+		{"passes", test_passes},
+		{"shared", test_shared},
+		{"shared kept", test_shared_kept},
+		{"dead neuron", test_dead_neuron},
+		{"gate magnitude", test_gate_magnitude},
+		{"unclear", test_unclear},
+		{"unknown attention", test_unknown_attention},
+		{"hostile", test_hostile},
+	};
+	return SUITE_RUN("layers", tests);
 }

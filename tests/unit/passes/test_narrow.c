@@ -1,7 +1,7 @@
 /* test_narrow.c: linears on narrow numbers. The evaluator, which --check-each and `bertc verify` measure
  * with, makes the bits that the kernels make; the codes of quantize-int8 are what its head comment says;
  * packing for any kernel changes no number. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,13 +192,10 @@ static void test_packed(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("narrow", NULL, NULL);
-	CU_ADD_TEST(suite, test_int8);
-	CU_ADD_TEST(suite, test_bf16);
-	CU_ADD_TEST(suite, test_packed);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"int8", test_int8},
+		{"bf16", test_bf16},
+		{"packed", test_packed},
+	};
+	return SUITE_RUN("narrow", tests);
 }

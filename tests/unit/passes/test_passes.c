@@ -2,6 +2,7 @@
  * pipeline leave the numbers of any graph as they were? FileCheck tests beside it (tests/passes) look at
  * single passes; memory and the driver are in test_passes_plan.c. */
 #include "tests/unit/random_graph.h"
+#include "tests/unit/suite.h"
 
 /* ---- pipelines as text ----------------------------------------------------------------------- */
 
@@ -297,19 +298,16 @@ static void test_fuses_all(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("passes", NULL, NULL);
-	CU_ADD_TEST(suite, test_parser);
-	CU_ADD_TEST(suite, test_parser_errors);
-	CU_ADD_TEST(suite, test_complete);
-	CU_ADD_TEST(suite, test_append);
-	CU_ADD_TEST(suite, test_hidden_folders);
-	CU_ADD_TEST(suite, test_order);
-	CU_ADD_TEST(suite, test_phases);
-	CU_ADD_TEST(suite, test_random);
-	CU_ADD_TEST(suite, test_fuses_all);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"parser", test_parser},
+		{"parser errors", test_parser_errors},
+		{"complete", test_complete},
+		{"append", test_append},
+		{"hidden folders", test_hidden_folders},
+		{"order", test_order},
+		{"phases", test_phases},
+		{"random", test_random},
+		{"fuses all", test_fuses_all},
+	};
+	return SUITE_RUN("passes", tests);
 }

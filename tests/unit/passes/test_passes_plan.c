@@ -1,6 +1,7 @@
 /* test_passes_plan.c: what plan-memory gives to random graphs, what the driver and its ledger say, and that
  * every op has a kernel. */
 #include "tests/unit/random_graph.h"
+#include "tests/unit/suite.h"
 
 /* ---- plan-memory ----------------------------------------------------------------------------- */
 
@@ -243,15 +244,12 @@ static void test_kernel_table(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("passes: plan", NULL, NULL);
-	CU_ADD_TEST(suite, test_plan);
-	CU_ADD_TEST(suite, test_plan_of_layers);
-	CU_ADD_TEST(suite, test_driver);
-	CU_ADD_TEST(suite, test_measure);
-	CU_ADD_TEST(suite, test_kernel_table);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"plan", test_plan},
+		{"plan of layers", test_plan_of_layers},
+		{"driver", test_driver},
+		{"measure", test_measure},
+		{"kernel table", test_kernel_table},
+	};
+	return SUITE_RUN("passes: plan", tests);
 }

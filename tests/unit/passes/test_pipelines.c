@@ -11,9 +11,9 @@
  *   test_pipelines [--seed N] [--count N] [--family NAME] [--passes TEXT] [--verbose] [--print]
  *
  * A failure is made shorter, pass by pass, and prints the command that repeats it. */
-#include <CUnit/Basic.h>
 #include <signal.h>
 #include "tests/unit/pipeline_checks.h"
+#include "tests/unit/suite.h"
 
 enum { COMPILED_EACH = 50 };
 
@@ -379,17 +379,13 @@ int main(int argc, char **argv)
 	__sanitizer_set_death_callback(say_running);
 #endif
 	signal(SIGABRT, on_abort);
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("pipelines", NULL, NULL);
-	CU_ADD_TEST(suite, test_moves);
-	CU_ADD_TEST(suite, test_random);
-	if (!only_passes) {
-		CU_ADD_TEST(suite, test_wrong_order);
-		CU_ADD_TEST(suite, test_nonsense);
-	}
-	CU_basic_run_tests();
+	static const SuiteTest tests[] = {
+		{"moves", test_moves},
+		{"random", test_random},
+		{"wrong order", test_wrong_order},
+		{"nonsense", test_nonsense},
+	};
+	const int status = suite_run("pipelines", tests, only_passes ? 2 : 4);
 	print_report();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return status;
 }

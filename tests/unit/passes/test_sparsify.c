@@ -1,6 +1,6 @@
 /* test_sparsify.c: rows that sparsify fits against the normal equations, solved here by Gauss, and against
  * small changes of the answer. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,13 +129,9 @@ static void test_refusals(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("sparsify", NULL, NULL);
-	CU_add_test(suite, "rows", test_rows);
-	CU_add_test(suite, "refusals", test_refusals);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"rows", test_rows},
+		{"refusals", test_refusals},
+	};
+	return SUITE_RUN("sparsify", tests);
 }

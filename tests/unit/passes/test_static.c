@@ -1,6 +1,6 @@
 /* test_static.c: quantize-int8{scheme=static}. What it learns from texts, which the reference evaluator
  * plays; what its codes and biases stand for; which linears a budget leaves with dynamic scales. */
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,15 +306,12 @@ static void test_refused(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("static", NULL, NULL);
-	CU_ADD_TEST(suite, test_codes);
-	CU_ADD_TEST(suite, test_errors);
-	CU_ADD_TEST(suite, test_bias);
-	CU_ADD_TEST(suite, test_budget);
-	CU_ADD_TEST(suite, test_refused);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"codes", test_codes},
+		{"errors", test_errors},
+		{"bias", test_bias},
+		{"budget", test_budget},
+		{"refused", test_refused},
+	};
+	return SUITE_RUN("static", tests);
 }

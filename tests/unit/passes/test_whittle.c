@@ -2,6 +2,7 @@
  * all of them one after another in random pipelines. What heads, neurons and blocks go, and what is selected,
  * is in test_whittle_prune.c and test_whittle_select.c. */
 #include "tests/unit/whittled.h"
+#include "tests/unit/suite.h"
 
 /* ---- drop-layers ----------------------------------------------------------------------------- */
 
@@ -361,19 +362,16 @@ static void test_random(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("whittle", NULL, NULL);
-	CU_ADD_TEST(suite, test_contribution);
-	CU_ADD_TEST(suite, test_vocab);
-	CU_ADD_TEST(suite, test_masked_vocab);
-	CU_ADD_TEST(suite, test_factors);
-	CU_ADD_TEST(suite, test_together);
-	CU_ADD_TEST(suite, test_observed_behind_exits);
-	CU_ADD_TEST(suite, test_rows_that_vary);
-	CU_ADD_TEST(suite, test_components_of_rows);
-	CU_ADD_TEST(suite, test_random);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"contribution", test_contribution},
+		{"vocab", test_vocab},
+		{"masked vocab", test_masked_vocab},
+		{"factors", test_factors},
+		{"together", test_together},
+		{"observed behind exits", test_observed_behind_exits},
+		{"rows that vary", test_rows_that_vary},
+		{"components of rows", test_components_of_rows},
+		{"random", test_random},
+	};
+	return SUITE_RUN("whittle", tests);
 }

@@ -1,6 +1,7 @@
 /* test_whittle_prune.c: prune-heads, prune-ffn and prune-blocks: what counts as important, what goes first,
  * and the refit of what stays. */
 #include "tests/unit/whittled.h"
+#include "tests/unit/suite.h"
 
 /* ---- pruning --------------------------------------------------------------------------------- */
 
@@ -306,15 +307,12 @@ static void test_blocks(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("whittle: prune", NULL, NULL);
-	CU_ADD_TEST(suite, test_importance);
-	CU_ADD_TEST(suite, test_accuracy);
-	CU_ADD_TEST(suite, test_lots);
-	CU_ADD_TEST(suite, test_refit);
-	CU_ADD_TEST(suite, test_blocks);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"importance", test_importance},
+		{"accuracy", test_accuracy},
+		{"lots", test_lots},
+		{"refit", test_refit},
+		{"blocks", test_blocks},
+	};
+	return SUITE_RUN("whittle: prune", tests);
 }

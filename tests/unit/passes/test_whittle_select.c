@@ -1,6 +1,7 @@
 /* test_whittle_select.c: hard-attention and prune-tokens: which layers and tokens they choose, and that the
  * ledger counts less work. */
 #include "tests/unit/whittled.h"
+#include "tests/unit/suite.h"
 
 /* ---- selecting and thinning ------------------------------------------------------------------ */
 
@@ -174,14 +175,11 @@ static void test_thinned_work(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("whittle: select", NULL, NULL);
-	CU_ADD_TEST(suite, test_hard_attention);
-	CU_ADD_TEST(suite, test_hard_attention_of_one_layer);
-	CU_ADD_TEST(suite, test_tagger);
-	CU_ADD_TEST(suite, test_thinned_work);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"hard attention", test_hard_attention},
+		{"hard attention of one layer", test_hard_attention_of_one_layer},
+		{"tagger", test_tagger},
+		{"thinned work", test_thinned_work},
+	};
+	return SUITE_RUN("whittle: select", tests);
 }

@@ -1,7 +1,7 @@
 /* test_api.c: the generic C API (runtime/api.c, text.c, window.c, cpu.c) over a hand-made model. Its threads
  * are in test_api_threads.c. */
 #include "tests/unit/api_batch.h"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -431,21 +431,17 @@ static void test_resident(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("api", NULL, NULL);
-	CU_add_test(suite, "cpu", test_cpu);
-	CU_add_test(suite, "resident", test_resident);
-	CU_add_test(suite, "variants", test_variants);
-	CU_add_test(suite, "run_ids", test_run_ids);
-	CU_add_test(suite, "run_outputs", test_run_outputs);
-	CU_add_test(suite, "refusals", test_refusals);
-	CU_add_test(suite, "workspace", test_workspace);
-	CU_add_test(suite, "run_text", test_run_text);
-	CU_add_test(suite, "token rows", test_token_rows);
-	CU_add_test(suite, "encode", test_encode);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"cpu", test_cpu},
+		{"resident", test_resident},
+		{"variants", test_variants},
+		{"run_ids", test_run_ids},
+		{"run_outputs", test_run_outputs},
+		{"refusals", test_refusals},
+		{"workspace", test_workspace},
+		{"run_text", test_run_text},
+		{"token rows", test_token_rows},
+		{"encode", test_encode},
+	};
+	return SUITE_RUN("api", tests);
 }

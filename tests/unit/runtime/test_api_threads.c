@@ -1,7 +1,7 @@
 /* test_api_threads.c: the threads of a context (runtime/team.c): how many there are, that no barrier loses
  * one, and what a fork leaves. */
 #include "tests/unit/api_batch.h"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <dirent.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -148,15 +148,11 @@ static void test_team(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("api threads", NULL, NULL);
-	CU_add_test(suite, "team", test_team);
-	CU_add_test(suite, "fork", test_fork);
-	CU_add_test(suite, "threads that are made", test_tasks);
-	CU_add_test(suite, "children of children", test_fork_deep);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"team", test_team},
+		{"fork", test_fork},
+		{"threads that are made", test_tasks},
+		{"children of children", test_fork_deep},
+	};
+	return SUITE_RUN("api threads", tests);
 }

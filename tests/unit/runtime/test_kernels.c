@@ -1,8 +1,7 @@
 /* test_kernels.c: kernel_checks.h on this machine, one CUnit test a group, and what a table of kernels must
  * be. */
 #include "tests/unit/kernel_checks.h"
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "tests/unit/suite.h"
 
 static int group; /* the check that the next test runs: CUnit passes no argument */
 
@@ -58,16 +57,11 @@ static void test_columns(void)
 
 int main(void)
 {
-	load_rows();
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("kernels", NULL, NULL);
-	CU_add_test(suite, "scalar_rows", test_scalar_rows);
-	CU_add_test(suite, "columns", test_columns);
+	SuiteTest tests[2 + KERNEL_CHECKS] = {{"scalar_rows", test_scalar_rows}, {"columns", test_columns}};
 	for (int i = 0; i < KERNEL_CHECKS; i++)
-		CU_add_test(suite, kernel_checks[i].name, test_group);
-	CU_basic_run_tests();
+		tests[2 + i] = (SuiteTest){kernel_checks[i].name, test_group};
+	load_rows();
+	const int status = SUITE_RUN("kernels", tests);
 	printf("%d rows ran on this CPU, %d comparisons\n", nrows, checks);
-	int failed = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return status;
 }

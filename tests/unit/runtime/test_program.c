@@ -1,6 +1,7 @@
 /* test_program.c: what the emitted program answers: every task, in words, JSON and raw numbers. Its limits,
  * options and errors are in test_program_options.c, its parts by themselves in test_spans.c. */
 #include "tests/unit/program_run.h"
+#include "tests/unit/suite.h"
 
 static int text_is(const char *path, const char *want)
 {
@@ -367,20 +368,16 @@ static void test_masks(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("program", NULL, NULL);
-	CU_add_test(suite, "classify", test_classify);
-	CU_add_test(suite, "labels", test_labels);
-	CU_add_test(suite, "rank", test_rank);
-	CU_add_test(suite, "tag", test_tag);
-	CU_add_test(suite, "tag, long texts", test_tag_long);
-	CU_add_test(suite, "embed", test_embed);
-	CU_add_test(suite, "hidden", test_hidden);
-	CU_add_test(suite, "answer", test_answer);
-	CU_add_test(suite, "masks", test_masks);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"classify", test_classify},
+		{"labels", test_labels},
+		{"rank", test_rank},
+		{"tag", test_tag},
+		{"tag, long texts", test_tag_long},
+		{"embed", test_embed},
+		{"hidden", test_hidden},
+		{"answer", test_answer},
+		{"masks", test_masks},
+	};
+	return SUITE_RUN("program", tests);
 }

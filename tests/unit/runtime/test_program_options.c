@@ -1,6 +1,7 @@
 /* test_program_options.c: limits, options, environment and reports of the emitted program, and what it
  * refuses. */
 #include "tests/unit/program_run.h"
+#include "tests/unit/suite.h"
 
 /* ---- limits, ids, tokens --------------------------------------------------------------------- */
 
@@ -253,19 +254,15 @@ static void test_reports(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("program options", NULL, NULL);
-	CU_add_test(suite, "overflow", test_overflow);
-	CU_add_test(suite, "ids", test_ids);
-	CU_add_test(suite, "tokenize", test_tokenize);
-	CU_add_test(suite, "usage", test_usage);
-	CU_add_test(suite, "environment", test_environment);
-	CU_add_test(suite, "variants", test_variants);
-	CU_add_test(suite, "files", test_files);
-	CU_add_test(suite, "reports", test_reports);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"overflow", test_overflow},
+		{"ids", test_ids},
+		{"tokenize", test_tokenize},
+		{"usage", test_usage},
+		{"environment", test_environment},
+		{"variants", test_variants},
+		{"files", test_files},
+		{"reports", test_reports},
+	};
+	return SUITE_RUN("program options", tests);
 }

@@ -11,7 +11,7 @@
 #include "runtime/options.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
-#include <CUnit/Basic.h>
+#include "tests/unit/suite.h"
 #include <ftw.h>
 #include <jansson.h>
 #include <sched.h>
@@ -312,18 +312,14 @@ static void test_affinity(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("program parts", NULL, NULL);
-	CU_add_test(suite, "spans", test_spans);
-	CU_add_test(suite, "answers", test_answers);
-	CU_add_test(suite, "json", test_json);
-	CU_add_test(suite, "lines", test_lines);
-	CU_add_test(suite, "threads", test_threads);
-	CU_add_test(suite, "cgroups", test_cgroups);
-	CU_add_test(suite, "affinity", test_affinity);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	const unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"spans", test_spans},
+		{"answers", test_answers},
+		{"json", test_json},
+		{"lines", test_lines},
+		{"threads", test_threads},
+		{"cgroups", test_cgroups},
+		{"affinity", test_affinity},
+	};
+	return SUITE_RUN("program parts", tests);
 }

@@ -2,8 +2,7 @@
  * runtime/tokenize/tokenizer.h promises beyond ids (counts, where to resume, statuses), the trie against a
  * list, hostile texts in linear time, and the emitted C. Exactness against the `tokenizers` library is
  * tests/python/tokenizer/test_tokenizer*.py. */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -377,18 +376,15 @@ static void test_emit(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("tokenizer", NULL, NULL);
-	CU_ADD_TEST(suite, test_words);
-	CU_ADD_TEST(suite, test_truncation);
-	CU_ADD_TEST(suite, test_resume);
-	CU_ADD_TEST(suite, test_token_text);
-	CU_ADD_TEST(suite, test_ill_formed);
-	CU_ADD_TEST(suite, test_trie);
-	CU_ADD_TEST(suite, test_hostile);
-	CU_ADD_TEST(suite, test_emit);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const SuiteTest tests[] = {
+		{"words", test_words},
+		{"truncation", test_truncation},
+		{"resume", test_resume},
+		{"token text", test_token_text},
+		{"ill formed", test_ill_formed},
+		{"trie", test_trie},
+		{"hostile", test_hostile},
+		{"emit", test_emit},
+	};
+	return SUITE_RUN("tokenizer", tests);
 }
