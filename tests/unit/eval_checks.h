@@ -1,7 +1,7 @@
 /* eval_checks.h: graphs of a few lines, evaluated and compared with numbers that were worked out by hand. */
 #ifndef BERTC_EVAL_CHECKS_H
 #define BERTC_EVAL_CHECKS_H
-#include <CUnit/Basic.h>
+#include "module_text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +13,6 @@
 #define ROWS2 \
 	"%t = const [1, 2, 3, 4, 5, 6, -1, 0.5, 2, 0, 0, 1] : f32[4,3]\n %x = embed %t, %ids : f32[S,3]\n"
 
-static char *said(Diag *diag)
-{
-	static char text[1 << 14];
-	FILE *stream = fmemopen(text, sizeof text, "w");
-	diag_print(diag, stream);
-	fclose(stream);
-	return text;
-}
-
 /* A graph with these lines that returns %y; NULL after a failed assertion. */
 static Module *read_graph(const char *lines, Diag *diag)
 {
@@ -32,7 +23,7 @@ static Module *read_graph(const char *lines, Diag *diag)
 	Module *module = module_parse(text, strlen(text), ".", NULL, diag);
 	bool packed = strstr(lines, "panel=") != NULL; /* stands in lowered code only, where it needs a kernel */
 	if (!module || (!packed && !module_verify(module, diag))) {
-		printf("\n%s%s", text, said(diag));
+		printf("\n%s%s", text, diag_text(diag));
 		CU_FAIL("the graph of a test is wrong");
 		module_free(module);
 		module = NULL;
@@ -75,7 +66,7 @@ static void check_values(int tokens, const char *lines, const double *want, int 
 		if (good)
 			check_array(lines, &out, want, count, 1e-12);
 		else
-			printf("\n%s", said(&diag));
+			printf("\n%s", diag_text(&diag));
 		eval_array_free(&out);
 	}
 	module_free(module);

@@ -1,20 +1,10 @@
 /* ir_sample.h: a small module that the tests of graphs and of the verifier change and break. */
-#include <CUnit/Basic.h>
+#include "module_text.h"
 #include <string.h>
 #include "ir/ir.h"
 
 #define S dim_symbol(1)
 #define N(number) dim_number(number)
-
-/* What diag has to say, in a buffer of its own until the next call. */
-static char *text_of(Diag *diag)
-{
-	static char text[1 << 16];
-	FILE *stream = fmemopen(text, sizeof text, "w");
-	diag_print(diag, stream);
-	fclose(stream);
-	return text;
-}
 
 /* A module of two nodes: %y = relu(x + x) for x = embed of a constant table. */
 static Module *sample(Graph **graph, Node *nodes[4])

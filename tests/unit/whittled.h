@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 #include "passes/driver.h"
+#include "module_text.h"
 #include "tiny_encoder.h"
 
 static const int32_t texts[][6] = {{1, 2, 3, 4, 5, 6}, {7, 3, 9, -1}, {2, -1}, {8, 8, 1, 10, -1}};
@@ -129,49 +130,27 @@ static inline bool play_renumber(void *context, const int32_t *to, int32_t rows,
 
 static inline Module *encoder(const TinyEncoder *e)
 {
-	Diag diag;
-	diag_init(&diag, NULL);
 	char *text = tiny_encoder_text(e);
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	if (!module || !module_verify(module, &diag))
-		diag_print(&diag, stdout);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	Module *module = module_of_text(text);
 	free(text);
-	diag_free(&diag);
 	return module;
 }
+
+static const PassEnv played_env = {.max_tokens = 16,
+	.observe = play_observe,
+	.score = play_score,
+	.labels = play_labels,
+	.vocab_used = play_used,
+	.vocab_never = play_never,
+	.vocab_renumber = play_renumber};
 
 /* Runs the pipeline; NULL, or the first message of an error, malloc'd. */
 static inline char *run(const char *text, Module *module)
 {
-	Diag diag;
-	diag_init(&diag, NULL);
-	const PassEnv env = {.max_tokens = 16,
-		.observe = play_observe,
-		.score = play_score,
-		.labels = play_labels,
-		.vocab_used = play_used,
-		.vocab_never = play_never,
-		.vocab_renumber = play_renumber};
-	const DriverOptions options = {.verify_each = true};
-	Pipeline *pipeline = pipeline_parse(text, &diag);
-	bool good = pipeline && pipeline_run(pipeline, module, &env, &options, NULL, &diag);
-	char *message = NULL;
-	if (!good)
-		message = strdup(diag.count ? diag.messages[0].text : "no message");
-	pipeline_free(pipeline);
-	diag_free(&diag);
-	return message;
+	return passes_error(text, module, &played_env, NULL);
 }
 
-static inline void runs(const char *text, Module *module)
-{
-	char *message = run(text, module);
-	if (message)
-		printf("\n%s: %s\n", text, message);
-	CU_ASSERT_PTR_NULL(message);
-	free(message);
-}
+static inline void runs(const char *text, Module *module) { passes_run(text, module, &played_env, NULL); }
 
 /* Largest difference between the first outputs of two modules over all texts. */
 static inline double difference(const Module *a, const Module *b)

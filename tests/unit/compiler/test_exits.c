@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "compiler/measure/curve.h"
 #include "passes/whittle/logistic.h"
-#include "passes/passes.h"
+#include "tests/unit/module_text.h"
 #include "tests/unit/tiny_encoder.h"
 
 /* ---- logistic regression --------------------------------------------------------------------- */
@@ -130,18 +130,6 @@ static bool play_labels(
 	return true;
 }
 
-static Module *parse(const char *text)
-{
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	if (!module || !module_verify(module, &diag))
-		diag_print(&diag, stdout);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
-	diag_free(&diag);
-	return module;
-}
-
 /* The encoder of tiny_encoder.h with a bias on its logits,
  * so that it does not give one label to all texts. */
 static Module *biased(const double bias[3])
@@ -156,7 +144,7 @@ static Module *biased(const double bias[3])
 	CU_ASSERT_TRUE_FATAL(asprintf(&whole, "%s  %%cb = const [%.9g, %.9g, %.9g] : f32[3]\n%s, %%cb%s", text,
 							 bias[0], bias[1], bias[2], line, at + sizeof line - 1)
 		> 0);
-	Module *module = parse(whole);
+	Module *module = module_of_text(whole);
 	module->graphs[0]->noutputs = 1; /* logits alone */
 	free(whole);
 	free(text);
@@ -180,20 +168,7 @@ static Module *tiny(void)
 	return biased(mean);
 }
 
-static bool run(const char *text, Module *module, Ledger *ledger)
-{
-	Diag diag;
-	diag_init(&diag, NULL);
-	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .labels = play_labels};
-	Pipeline *pipeline = pipeline_parse(text, &diag);
-	const bool good = pipeline
-		&& pipeline_run(pipeline, module, &env, &(DriverOptions){.verify_each = true}, ledger, &diag);
-	if (!good)
-		diag_print(&diag, stdout);
-	pipeline_free(pipeline);
-	diag_free(&diag);
-	return good;
-}
+static const PassEnv played_env = {.max_tokens = 16, .observe = play_observe, .labels = play_labels};
 
 /* Share of the texts from `from` on, every `each`, that get their label;
  * *layers: how many they run in all. */
@@ -245,7 +220,7 @@ static void test_early_exit(void)
 		"early-exit{data=d layers=1 entropy=0.4 limit=20}"};
 	for (int p = 0; p < 3; p++) {
 		Module *module = module_copy(plain);
-		CU_ASSERT_TRUE_FATAL(run(pipelines[p], module, NULL));
+		passes_run(pipelines[p], module, &played_env, NULL);
 		CU_ASSERT_EQUAL_FATAL(module->noptions, 1);
 		const double chosen = module->options[0].value, most = log(3), points = p == 0 ? 10 : 3;
 		const int from = p == 0 ? 4 : 0, each = p == 0 ? 5 : 1; /* the texts held back */
@@ -289,8 +264,8 @@ static void test_fit_is_good(void)
 			texts[i][j] = j == 2 ? i % 3 : 5;
 		gold[i] = i % 3;
 	}
-	CU_ASSERT_TRUE_FATAL(
-		run("early-exit{data=d held=h layers=0 target=labels l2=1e-6 max-drop=100}", module, &ledger));
+	passes_run("early-exit{data=d held=h layers=0 target=labels l2=1e-6 max-drop=100}", module, &played_env,
+		&ledger);
 	CU_ASSERT_TRUE(right_at(module, 10, 0, 1, &layers) > 0.99);
 	CU_ASSERT_EQUAL_FATAL(ledger.count, 1);
 	CU_ASSERT_EQUAL_FATAL(ledger.rows[0].nnotes, 3);
@@ -310,7 +285,7 @@ static void test_crossing(void)
 							   "  %y = exit %x, %r {option=\"o\"} : f32[S,2]\n  %z = embed %t, %ids : "
 							   "f32[S,2]\n  %u = add %y, %z : f32[S,2]\n"
 							   "  %l = pool %u {mode=mean} : f32[2]\n  return logits=%l\n}\n";
-	Module *module = parse(text);
+	Module *module = module_of_text(text);
 	const Value *value = NULL;
 	const Node *reader = graph_exit_crossing(module->graphs[0], &value);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
@@ -329,7 +304,7 @@ static void test_reach(void)
 							   "  %x = embed %t, %ids : f32[S,2]\n  %a = tanh %x : f32[S,2]\n  %b = relu %x "
 							   ": f32[S,2]\n  %c = relu %b : f32[S,2]\n"
 							   "  %d = erf %x : f32[S,2]\n  return a=%a, c=%c, b=%b\n}\n";
-	Module *module = parse(text);
+	Module *module = module_of_text(text);
 	const Graph *graph = module->graphs[0];
 	uint32_t *reached = calloc(graph->next_id, sizeof *reached);
 	const uint32_t want[] = {7, 7, 1, 6, 2, 0};
@@ -351,7 +326,7 @@ static void test_reach_of_exit(void)
 							   ": f32[S,2]\n  %r = pool %x {mode=mean} : f32[2]\n"
 							   "  %y = exit %x, %r, %n {option=\"o\"} : f32[S,2]\n  %z = pool %y {mode=mean} "
 							   ": f32[2]\n  return logits=%z, layers=%m\n}\n";
-	Module *module = parse(text);
+	Module *module = module_of_text(text);
 	const Graph *graph = module->graphs[0];
 	uint32_t *reached = calloc(graph->next_id, sizeof *reached);
 	graph_reach_outputs(graph, reached);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "compiler/report/chart.h"
 #include "compiler/search/search.h"
+#include "tests/unit/module_text.h"
 
 enum { ROWS = 900, SEARCHED = 600 };
 
@@ -312,16 +313,9 @@ static void test_pays(void)
 
 static double time_of(const char *text, CostText length)
 {
-	Diag diag;
-	diag_init(&diag, "cost");
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	if (!module) {
-		diag_print(&diag, stderr);
-		CU_FAIL_FATAL("no module");
-	}
+	Module *module = module_of_text(text);
 	const double time = cost_model(module, length).time;
 	module_free(module);
-	diag_free(&diag);
 	return time;
 }
 

@@ -44,7 +44,7 @@ static void check_id_error(const char *lines, const int32_t *bad, const char *wa
 	if (module) {
 		CU_ASSERT_FALSE(graph_eval_ids(module->graphs[0], bad, NULL, 2, &out, &diag));
 		CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
-		CU_ASSERT_PTR_NOT_NULL(strstr(said(&diag), want));
+		CU_ASSERT_PTR_NOT_NULL(strstr(diag_text(&diag), want));
 		CU_ASSERT_PTR_NULL(out.v);
 	}
 	module_free(module);
@@ -222,13 +222,13 @@ static void test_constants(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(tensor);
 	CU_ASSERT_TRUE(tensor->type.dtype == DT_F32 && tensor_at(tensor, 1) == 2.f / 3);
 	CU_ASSERT_PTR_NULL(node_eval_const(graph, cast, 0, &diag)); /* its argument is not a constant yet */
-	CU_ASSERT_PTR_NOT_NULL(strstr(said(&diag), "%h = cast: %d is not a constant"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(diag_text(&diag), "%h = cast: %d is not a constant"));
 	cast->args[0] = graph_const(graph, cast, tensor, NULL);
 	tensor = node_eval_const(graph, cast, 0, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(tensor);
 	CU_ASSERT_EQUAL(tensor_at(tensor, 0), half_to_float(half_from_float(1.f / 3)));
 	CU_ASSERT_PTR_NULL(node_eval_const(graph, graph->last, 0, &diag));
-	CU_ASSERT_PTR_NOT_NULL(strstr(said(&diag), "%types is not a constant"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(diag_text(&diag), "%types is not a constant"));
 	module_free(module);
 	diag_free(&diag);
 }

@@ -263,7 +263,7 @@ static void test_outputs(void)
 	EvalArray inputs[2] = {{.dtype = DT_I32, .rank = 1, .dim = {2}, .count = 2, .v = (double[]){1, 2}},
 		{.dtype = DT_I32, .rank = 1, .dim = {1}, .count = 1, .v = (double[]){1}}};
 	CU_ASSERT_FALSE(graph_eval(graph, inputs, out, &diag));
-	CU_ASSERT_PTR_NOT_NULL(strstr(said(&diag), "the inputs differ in length"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(diag_text(&diag), "the inputs differ in length"));
 	module_free(module);
 	diag_free(&diag);
 }
@@ -285,10 +285,10 @@ static void test_sizes(void)
 	int32_t *zeros = calloc((size_t)many, sizeof *zeros);
 	CU_ASSERT_FALSE(graph_eval_ids(module->graphs[0], zeros, NULL, many, &out, &diag));
 	CU_ASSERT_PTR_NOT_NULL(
-		strstr(said(&diag), "%y = matmul: f32[S,S] of 32768 tokens is too large to evaluate"));
+		strstr(diag_text(&diag), "%y = matmul: f32[S,S] of 32768 tokens is too large to evaluate"));
 	module->graphs[0]->last->results[0]->type.dim[0].plus = -5;
 	CU_ASSERT_FALSE(graph_eval_ids(module->graphs[0], zeros, NULL, 2, &out, &diag));
-	CU_ASSERT_PTR_NOT_NULL(strstr(said(&diag), "has a negative size"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(diag_text(&diag), "has a negative size"));
 	free(zeros);
 	module_free(module);
 	diag_free(&diag);

@@ -1,6 +1,7 @@
 /* test_infer.c: the shape rule of every op: what it accepts and makes of it, and what it says to anything
  * else. */
 #include "tests/unit/suite.h"
+#include "tests/unit/module_text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,15 +9,6 @@
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 #define N(number) dim_number(number)
-
-static char *text_of(Diag *diag)
-{
-	static char text[1 << 16];
-	FILE *stream = fmemopen(text, sizeof text, "w");
-	diag_print(diag, stream);
-	fclose(stream);
-	return text;
-}
 
 static Dim read_dim(const char **at)
 {
@@ -388,7 +380,7 @@ static void check_infer(const InferCase *test)
 	Node *node = graph_insert(graph, NULL, test->op, args, nargs, &test->attr, "layer.0", &diag);
 	for (int i = 0; node && i < node->nresults; i++)
 		strcat(strcat(text, i ? "+" : ""), type_print(&node->results[i]->type, (char[128]){0}));
-	char *said = node ? text : text_of(&diag);
+	char *said = node ? text : diag_text(&diag);
 	bool good = wants_type(test) ? node && strcmp(said, test->want) == 0 && diag.errors == 0
 								 : !node && strstr(said, test->want) && diag.errors >= 1
 			&& diag.code == EXIT_INPUT && strstr(said, "layer.0: ");

@@ -42,7 +42,7 @@ static void test_diag(void)
 	diag_note(&diag, 3, "third");
 	CU_ASSERT_EQUAL(diag.errors, 2);
 	CU_ASSERT_EQUAL(diag.code, EXIT_UNSUPPORTED);
-	CU_ASSERT_STRING_EQUAL(text_of(&diag),
+	CU_ASSERT_STRING_EQUAL(diag_text(&diag),
 		"a.bir: warning: first\n"
 		"a.bir:7: error: name a\\x0ab\\x1b\\x7f\\xc2\\x85\xc3\xa9\n"
 		"b.bir:2: error: second\na.bir:3: note: third\n");
@@ -54,7 +54,7 @@ static void test_diag(void)
 		diag_error(&diag, EXIT_INPUT, 0, "e%d", i);
 	CU_ASSERT_EQUAL(diag.errors, 1000);
 	CU_ASSERT_EQUAL(diag.count, DIAG_MESSAGES_MAX);
-	char *text = text_of(&diag);
+	char *text = diag_text(&diag);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "bertc: error: e199\n"));
 	CU_ASSERT_PTR_NULL(strstr(text, "e200"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "800 more errors"));

@@ -12,7 +12,7 @@ static void expect_error(const Module *module, const char *want)
 	diag_init(&diag, NULL);
 	bool good = module_verify(module, &diag);
 	int errors = diag.errors;
-	const char *said = text_of(&diag);
+	const char *said = diag_text(&diag);
 	if (want ? !strstr(said, want) : errors > 0)
 		printf("\nverify said: %s  wanted %s\n", said, want ? want : "nothing");
 	CU_ASSERT_EQUAL(good, want == NULL);

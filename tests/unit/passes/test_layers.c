@@ -167,14 +167,8 @@ static Module *planned(const Plan *plan)
 		"  %%cls = pool %%last {mode=first} : f32[6]\n  %%wc = const rand(5) : f32[2,6]\n"
 		"  %%logits = linear %%cls, %%wc : f32[2]\n  return logits=%%logits\n}\n");
 	fclose(out);
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(text, bytes, ".", NULL, &diag);
-	if (!module || !module_verify(module, &diag))
-		diag_print(&diag, stdout);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	Module *module = module_of_text(text);
 	free(text);
-	diag_free(&diag);
 	return module;
 }
 
@@ -382,19 +376,12 @@ static void test_gate_magnitude(void)
 static Module *parsed(const char *body)
 {
 	char text[4096];
-	Diag diag;
-	diag_init(&diag, NULL);
 	snprintf(text, sizeof text,
 		"module @m\ngraph @main(%%ids: i32[S]) level=graph {\n  %%t = const rand(1) : f32[9,4]\n  %%w = "
 		"const "
 		"rand(2) : f32[4,4]\n  %%x = embed %%t, %%ids : f32[S,4]\n%s}\n",
 		body);
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	if (!module || !module_verify(module, &diag))
-		diag_print(&diag, stdout);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
-	diag_free(&diag);
-	return module;
+	return module_of_text(text);
 }
 
 static void test_unclear(void)
@@ -462,15 +449,11 @@ static void test_hostile(void)
 			i, i - 1, i, i, i, i);
 	fprintf(out, "  return y=%%r%d\n}\n", OPS - 1);
 	fclose(out);
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(text, bytes, ".", NULL, &diag);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	Module *module = module_of_text(text);
 	const clock_t start = clock();
 	CU_ASSERT_PTR_NOT_NULL(layers_infer(module->graphs[0]));
 	CU_ASSERT_TRUE((double)(clock() - start) / CLOCKS_PER_SEC < 20);
 	module_free(module);
-	diag_free(&diag);
 	free(text);
 }
 

@@ -5,40 +5,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "passes/passes.h"
+#include "tests/unit/module_text.h"
 #include "runtime/rt.h"
 #include "runtime/kernels/quantize__scalar.c"
 #include "runtime/kernels/linear_i8__scalar.c"
 #include "runtime/kernels/linear_dotbf16__scalar.c"
 
 enum { ROWS = 9, INPUTS = 37, OUTPUTS = 70, PANEL = 8, PANELS = 9, PADDED = PANEL * PANELS };
-
-static Module *read_text(const char *text)
-{
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	if (!module || !module_verify(module, &diag)) {
-		diag_print(&diag, stdout);
-		CU_FAIL_FATAL("the module of a test is wrong");
-	}
-	diag_free(&diag);
-	return module;
-}
-
-static void run_passes(Module *module, const char *text, uint32_t isa)
-{
-	Diag diag;
-	diag_init(&diag, NULL);
-	Pipeline *pipeline = pipeline_parse(text, &diag);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(pipeline);
-	if (!pipeline_run(pipeline, module, &(PassEnv){.isa = isa}, NULL, NULL, &diag)) {
-		diag_print(&diag, stdout);
-		CU_FAIL_FATAL("a pass failed");
-	}
-	pipeline_free(pipeline);
-	diag_free(&diag);
-}
 
 static void evaluate(const Module *module, EvalArray *out)
 {
@@ -84,10 +57,10 @@ static void pack_again(const void *w, void *to, size_t size, int group)
 static void test_int8(void)
 {
 	EvalArray out[4], exact[2];
-	Module *module = read_text(text_linear);
-	run_passes(module, "fold-const", 0);
+	Module *module = module_of_text(text_linear);
+	passes_run("fold-const", module, &(PassEnv){.isa = 0}, NULL);
 	evaluate(module, exact);
-	run_passes(module, "quantize-int8", 0);
+	passes_run("quantize-int8", module, &(PassEnv){.isa = 0}, NULL);
 	const Node *node = find_node(module, OP_LINEAR_I8), *quantize = find_node(module, OP_QUANTIZE);
 	graph_add_output(module->graphs[0], "q", quantize->results[0]);
 	graph_add_output(module->graphs[0], "s", quantize->results[1]);
@@ -143,8 +116,8 @@ static void test_int8(void)
 static void test_bf16(void)
 {
 	EvalArray out[2];
-	Module *module = read_text(text_linear);
-	run_passes(module, "fold-const,compute-bf16", 0);
+	Module *module = module_of_text(text_linear);
+	passes_run("fold-const,compute-bf16", module, &(PassEnv){.isa = 0}, NULL);
 	evaluate(module, out);
 	const Node *node = find_node(module, OP_LINEAR_BF16);
 	float x[ROWS * INPUTS], y[ROWS * OUTPUTS], bias[PADDED] = {0};
@@ -172,10 +145,10 @@ static void test_packed(void)
 	for (size_t r = 0; r < 2; r++)
 		for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
 			EvalArray plain[2], packed[2];
-			Module *module = read_text(text_linear);
-			run_passes(module, recipes[r], isas[i]);
+			Module *module = module_of_text(text_linear);
+			passes_run(recipes[r], module, &(PassEnv){.isa = isas[i]}, NULL);
 			evaluate(module, plain);
-			run_passes(module, "lower,pack-weights,plan-memory", isas[i]);
+			passes_run("lower,pack-weights,plan-memory", module, &(PassEnv){.isa = isas[i]}, NULL);
 			evaluate(module, packed);
 			const Node *node = find_node(module, r ? OP_LINEAR_BF16 : OP_LINEAR_I8);
 			CU_ASSERT_EQUAL(node->attr.width, OUTPUTS);

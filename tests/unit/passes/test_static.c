@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "passes/passes.h"
+#include "tests/unit/module_text.h"
 
 enum { TOKENS = 9, INPUTS = 37, OUTPUTS = 70 };
 
@@ -24,18 +24,6 @@ static const char text_linear[] = "module @m\nhead @h embed single output=y\ngra
 								  "  %h = linear %x, %w, %b {act=gelu} : f32[S,70]  # layer.0.ffn.in\n  %v = "
 								  "linear %h, %u : f32[S,64]  # layer.0.ffn.out\n"
 								  "  %y = pool %v {mode=mean} : f32[64]\n  return y=%y, x=%x, h=%h\n}\n";
-
-static Module *read_text(const char *text)
-{
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	if (!module || !module_verify(module, &diag))
-		diag_print(&diag, stdout);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
-	diag_free(&diag);
-	return module;
-}
 
 static void outputs_of(const Module *module, EvalArray *outputs)
 {
@@ -91,38 +79,20 @@ static bool play_score(
 	return true;
 }
 
-/* NULL, or the first message of an error, malloc'd. */
-static char *run(Module *module, const char *text, Ledger *ledger)
-{
-	Diag diag;
-	diag_init(&diag, NULL);
-	const PassEnv env = {.max_tokens = 16, .observe = play_observe, .score = play_score};
-	Pipeline *pipeline = pipeline_parse(text, &diag);
-	const bool good = pipeline
-		&& pipeline_run(pipeline, module, &env, &(DriverOptions){.verify_each = true}, ledger, &diag);
-	char *message = NULL;
-	if (!good)
-		message = strdup(diag.count ? diag.messages[0].text : "no message");
-	pipeline_free(pipeline);
-	diag_free(&diag);
-	return message;
-}
+static const PassEnv played_env = {.max_tokens = 16, .observe = play_observe, .score = play_score};
 
-static Module *quantized(const char *text)
+static Module *quantized(const char *passes)
 {
-	Module *module = read_text(text_linear);
+	Module *module = module_of_text(text_linear);
 	texts_played = 2;
-	char *message = run(module, text, NULL);
-	if (message)
-		printf("\n%s: %s\n", text, message);
-	CU_ASSERT_PTR_NULL_FATAL(message);
+	passes_run(passes, module, &played_env, NULL);
 	return module;
 }
 
 /* How far output k of a module is from that of the float graph, in its norm. */
 static double error_of(const Module *module, int k)
 {
-	Module *plain = read_text(text_linear);
+	Module *plain = module_of_text(text_linear);
 	EvalArray want[3], got[3];
 	outputs_of(plain, want);
 	outputs_of(module, got);
@@ -212,7 +182,7 @@ static void test_errors(void)
 static void test_bias(void)
 {
 	Module *module = quantized("quantize-int8{scheme=static data=texts.tsv exclude=layer.0.ffn.out}"),
-		   *plain = read_text(text_linear);
+		   *plain = module_of_text(text_linear);
 	find_node(module, OP_LINEAR_I8)->attr.has &= ~A_act;
 	for (Node *node = plain->graphs[0]->first; node; node = node->next)
 		node->attr.has &= ~A_act;
@@ -238,10 +208,10 @@ static void test_bias(void)
 
 static void count_schemes(const char *pipeline, int statics, int dynamics, const char *const *notes)
 {
-	Module *module = read_text(text_linear);
+	Module *module = module_of_text(text_linear);
 	Ledger ledger = {0};
 	texts_played = 1;
-	char *message = run(module, pipeline, &ledger);
+	char *message = passes_error(pipeline, module, &played_env, &ledger);
 	CU_ASSERT_PTR_NULL_FATAL(message);
 	for (const Node *node = module->graphs[0]->first; node; node = node->next)
 		if (node->op == OP_LINEAR_I8) {
@@ -277,9 +247,9 @@ static void test_budget(void)
 
 static void refuses(const char *text, int played, const char *pipeline, const char *says)
 {
-	Module *module = read_text(text);
+	Module *module = module_of_text(text);
 	texts_played = played;
-	char *message = run(module, pipeline, NULL);
+	char *message = passes_error(pipeline, module, &played_env, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(message);
 	if (!strstr(message, says))
 		printf("\n%s: %s\n", pipeline, message);

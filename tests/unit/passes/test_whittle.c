@@ -133,9 +133,7 @@ static const char masked[] = "module @m max_tokens 16\nhead @mask fill-mask outp
 static void test_masked_vocab(void)
 {
 	static const bool some[11] = {false, true, true, true, true, true, true, true, true, true, false};
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(masked, strlen(masked), ".", NULL, &diag), *fewer = module_copy(module);
+	Module *module = module_of_text(masked), *fewer = module_copy(module);
 	used_ids = some;
 	runs("prune-vocab{corpus=corpus.txt}", fewer);
 	const Node *decoder = fewer->graphs[0]->outputs[0].value->node;
@@ -153,16 +151,13 @@ static void test_masked_vocab(void)
 	eval_array_free(&y);
 	module_free(module);
 	module_free(fewer);
-	diag_free(&diag);
 }
 
 /* Of a table of rank r nothing is lost at rank r, on either way through it; below, what is lost is the least
  * that can be. */
 static void test_factors(void)
 {
-	Diag diag;
-	diag_init(&diag, NULL);
-	Module *module = module_parse(masked, strlen(masked), ".", NULL, &diag);
+	Module *module = module_of_text(masked);
 	Tensor *table = tensor_new(module, "low", named(module->graphs[0], "words")->type);
 	for (int i = 0; i < 11; i++)
 		for (int k = 0; k < 6; k++)
@@ -194,7 +189,6 @@ static void test_factors(void)
 	module_free(module);
 	module_free(exact);
 	module_free(less);
-	diag_free(&diag);
 }
 
 /* Everything one after another, down to code: any order that is allowed verifies and fits. */
