@@ -99,6 +99,28 @@ static float *fresh(size_t n)
 	return x;
 }
 
+/* Bytes of scratch that plan-memory grants for the inputs of a row of K columns. */
+static size_t staged_bytes(const Row *row, int K)
+{
+	return (size_t)row->staged * (size_t)((K + 63) / 64 * 64);
+}
+
+/* Scratch, and 64 bytes behind it that must stay as they are. */
+static unsigned char *guarded_scratch(size_t bytes)
+{
+	unsigned char *scratch = need(bytes + 64);
+	memset(scratch, 0x5a, bytes + 64);
+	return scratch;
+}
+
+/* Checks these 64 bytes, and frees the scratch. */
+static void guarded_check(const Row *row, unsigned char *scratch, size_t bytes)
+{
+	for (size_t i = 0; i < 64; i++)
+		check_same(row->name, "more scratch than declared", scratch + bytes + i, "\x5a", 1);
+	free(scratch);
+}
+
 static double act_exact(double x, int act)
 {
 	switch (act) {
@@ -124,6 +146,19 @@ static double act_exact(double x, int act)
 typedef void AttentionFn(float *, const float *, const float *, const float *, int, int, int, int, int, int,
 	int, int, int, float, void *);
 
+static size_t attention_bytes(const Row *row, int keys, int d)
+{
+	return ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys
+		+ staged_bytes(row, d);
+}
+
+/* All heads at once, and head by head: the same `count` numbers, and no float behind them is touched. */
+static void check_heads(const Row *row, const char *what, const float *whole, const float *parts, int count)
+{
+	check_same(row->name, what, whole, parts, (size_t)count * 4);
+	check_same(row->name, "writes past the end", whole + count, &UNTOUCHED, 4);
+}
+
 /* To nearest even; finite numbers only. */
 static double to_bf16(double x)
 {
@@ -143,13 +178,11 @@ static void check_attention_size(
 	float *again = fresh((size_t)(queries * H));
 	const float *q = qkv, *k = packed ? qkv + H : qkv + (size_t)keys * (size_t)H / 2,
 				*v = packed ? qkv + 2 * H : qkv + 3;
-	size_t scratch_bytes = ((size_t)row->scratch_per_token * (size_t)d + (size_t)row->scratch) * (size_t)keys
-		+ (size_t)row->staged * (size_t)((d + 63) & ~63);
+	const size_t scratch_bytes = attention_bytes(row, keys, d);
 	const bool bf16 = strncmp(row->name, "attention_bf16", 14)
 		== 0; /* what it multiplies is rounded; q with the factor log2 e */
-	unsigned char *scratch = need(scratch_bytes + 64);
+	unsigned char *scratch = guarded_scratch(scratch_bytes);
 	double *score = need((size_t)rt_max(keys, 1) * sizeof *score);
-	memset(scratch + scratch_bytes, 0x5a, 64);
 	((AttentionFn *)row->fn)(
 		out, q, k, v, queries, keys, heads, d, stride, stride, stride, 0, heads, range, scratch);
 	for (int h = heads - 1; h >= 0; h--)
@@ -157,10 +190,8 @@ static void check_attention_size(
 			again, q, k, v, queries, keys, heads, d, stride, stride, stride, h, h + 1, range, scratch);
 	snprintf(what, sizeof what, "queries=%d keys=%d heads=%d d=%d scale=%g", queries, keys, heads, d,
 		(double)range);
-	check_same(row->name, what, out, again, (size_t)(queries * H) * 4);
-	check_same(row->name, "writes past the end", out + queries * H, &UNTOUCHED, 4);
-	for (int i = 0; i < 64; i++)
-		check_same(row->name, "more scratch than declared", scratch + scratch_bytes + i, "\x5a", 1);
+	check_heads(row, what, out, again, queries * H);
+	guarded_check(row, scratch, scratch_bytes);
 	for (int h = 0; h < heads; h++)
 		for (int i = 0; i < queries; i++) {
 			double top = -(double)INFINITY, sum = 0;
@@ -192,7 +223,6 @@ static void check_attention_size(
 	free(qkv);
 	free(out);
 	free(again);
-	free(scratch);
 	free(score);
 }
 

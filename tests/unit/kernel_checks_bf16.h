@@ -18,13 +18,13 @@ static void check_linear_bf16_size(const Row *row, int M, int K, int N, int act)
 {
 	LinearBf16Fn *fn = (LinearBf16Fn *)row->fn;
 	int P = (N + row->panel - 1) / row->panel;
-	size_t n = (size_t)(M * N), padded = (size_t)(P * row->panel), bytes;
+	const size_t n = (size_t)(M * N), padded = (size_t)(P * row->panel), bytes = staged_bytes(row, K);
 	double *exact;
 	uint16_t *w = random_stored((size_t)(N * K), RT_STORED_BF16, &exact),
 			 *packed = need(padded * (size_t)(K + row->group) * 2);
 	float *x = random_floats((size_t)(M * K)), *bias = random_floats(padded), *out = fresh(n + 16),
 		  *parts = fresh(n);
-	unsigned char *scratch = staged_scratch(row, K, &bytes);
+	unsigned char *scratch = guarded_scratch(bytes);
 	char what[80];
 	memset(packed, 0, padded * (size_t)(K + row->group) * 2);
 	pack_group(row, w, packed, 2, K, N);
@@ -57,7 +57,7 @@ static void check_linear_bf16_size(const Row *row, int M, int K, int N, int act)
 				check_near(row->name, what, (long)(r * N + j), out[r * N + j], act_exact((double)sum, act), 0,
 					act_tolerance(act));
 		}
-	staged_check(row, scratch, bytes);
+	guarded_check(row, scratch, bytes);
 	free(exact);
 	free(w);
 	free(packed);

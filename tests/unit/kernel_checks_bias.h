@@ -26,54 +26,13 @@ static RtBias make_bias(int kind, int keys, const int32_t *places, float **owned
 	}
 }
 
-/* What one bias adds to the score of head h, query i and key t. */
-static double bias_exact(const RtBias *bias, int h, int i, int t)
-{
-	const float *head = bias->at + (size_t)h * bias->head;
-	if (bias->reach < 0)
-		return (double)head[(size_t)i * bias->query + (size_t)t];
-	int distance = bias->places ? bias->places[t] - bias->places[i] : t - i;
-	distance = rt_max(rt_min(distance, bias->reach), -bias->reach);
-	return (double)head[bias->reach + distance];
-}
-
-static void check_biased_values(const Row *row, const char *what, const float *qkv, const float *out,
-	int queries, int keys, int d, int keep, double threshold, const RtBias *bias, int nbias)
-{
-	const bool bf16 = strstr(row->name, "bf16") != NULL; /* rounds the scale times log2 e, and the weights */
-	const int H = BIAS_HEADS * d, stride = 3 * H;
-	double *score = need((size_t)keys * sizeof *score + 8), *p = need((size_t)keys * sizeof *p + 8);
-	for (int h = 0; h < BIAS_HEADS; h++)
-		for (int i = 0; i < queries; i++) {
-			for (int t = 0; t < keys; t++) {
-				score[t] = 0;
-				for (int j = 0; j < d; j++)
-					score[t] += 0.25 * (double)qkv[i * stride + h * d + j]
-						* (double)qkv[t * stride + H + h * d + j];
-				for (int b = 0; b < nbias; b++)
-					score[t] += bias_exact(bias + b, h, i, t);
-			}
-			if (!select_reference(p, score, keys, keep, threshold))
-				continue;
-			for (int j = 0; j < d; j++) {
-				double want = 0;
-				for (int t = 0; t < keys; t++)
-					want += p[t] * (double)qkv[t * stride + 2 * H + h * d + j];
-				check_near(row->name, what, (long)(i * H + h * d + j), out[i * H + h * d + j], want, 0,
-					bf16 ? 6e-2 : 1e-5);
-			}
-		}
-	free(score);
-	free(p);
-}
-
 /* kinds: bit k for a bias of kind k. */
 static void check_biased_size(
 	const Row *row, int queries, int keys, int d, unsigned kinds, int keep, float threshold)
 {
 	const int H = BIAS_HEADS * d, stride = 3 * H;
 	char what[120];
-	size_t bytes;
+	const size_t bytes = attention_bytes(row, keys, d);
 	float *qkv = whole_floats((size_t)rt_max(queries, keys) * (size_t)stride + 1, 2),
 		  *out = fresh((size_t)(queries * H) + 1), *again = fresh((size_t)(queries * H) + 1);
 	float *owned[BIAS_KINDS] = {0};
@@ -85,27 +44,24 @@ static void check_biased_size(
 	for (int kind = 0; kind < BIAS_KINDS; kind++)
 		if (kinds >> kind & 1)
 			bias[nbias++] = make_bias(kind, keys, places, &owned[kind]);
-	unsigned char *scratch = select_scratch(row, keys, d, &bytes);
+	unsigned char *scratch = guarded_scratch(bytes);
 	AttentionBiasedFn *fn = (AttentionBiasedFn *)row->fn;
 	fn(out, qkv, qkv + H, qkv + 2 * H, queries, keys, BIAS_HEADS, d, stride, stride, stride, 0, BIAS_HEADS,
-		0.25f, keep, threshold, bias, nbias, scratch);
+		SELECT_SCALE, keep, threshold, bias, nbias, scratch);
 	for (int h = BIAS_HEADS - 1; h >= 0; h--)
 		fn(again, qkv, qkv + H, qkv + 2 * H, queries, keys, BIAS_HEADS, d, stride, stride, stride, h, h + 1,
-			0.25f, keep, threshold, bias, nbias, scratch);
+			SELECT_SCALE, keep, threshold, bias, nbias, scratch);
 	snprintf(what, sizeof what, "queries=%d keys=%d d=%d biases=%x keep=%d threshold=%g", queries, keys, d,
 		kinds, keep, (double)threshold);
-	check_same(row->name, what, out, again, (size_t)(queries * H) * 4);
-	check_same(row->name, "writes past the end", out + queries * H, &UNTOUCHED, 4);
-	for (int i = 0; i < 64; i++)
-		check_same(row->name, "more scratch than declared", scratch + bytes + i, "\x5a", 1);
-	check_biased_values(row, what, qkv, out, queries, keys, d, keep, (double)threshold, bias, nbias);
+	check_heads(row, what, out, again, queries * H);
+	guarded_check(row, scratch, bytes);
+	check_selected(row, what, qkv, out, queries, keys, BIAS_HEADS, d, keep, threshold, bias, nbias);
 	for (int kind = 0; kind < BIAS_KINDS; kind++)
 		free(owned[kind]);
 	free(qkv);
 	free(out);
 	free(again);
 	free(places);
-	free(scratch);
 }
 
 static void check_attention_biased(void)

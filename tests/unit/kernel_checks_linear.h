@@ -2,30 +2,46 @@
  * Part of kernel_checks.h. */
 typedef void LinearFn(float *, const float *, const void *, const float *, int, int, int, int, int, int, int);
 
+typedef void LinearSparseFn(
+	float *, const float *, const void *, const float *, int, int, int, int, int, int, int, void *);
+
 typedef struct LinearCase {
 	int M, K, N, panels;
 	float *x, *bias;
-	void *w;
-	double *exact;
+	void *w;       /* packed for the row */
+	double *exact; /* [N][K]: what w means */
 } LinearCase;
+
+/* Random x and bias, zeros beyond N; w and exact are the caller's to make. */
+static LinearCase linear_inputs(int M, int K, int N, int panel)
+{
+	const int P = (N + panel - 1) / panel;
+	LinearCase c = {.M = M, .K = K, .N = N, .panels = P};
+	c.x = random_floats((size_t)M * (size_t)K);
+	c.bias = random_floats((size_t)(P * panel));
+	c.exact = need((size_t)N * (size_t)K * sizeof *c.exact);
+	for (int n = N; n < P * panel; n++)
+		c.bias[n] = 0;
+	return c;
+}
 
 /* Packed as passes pack it: w[P][K][panel], zeros beyond N. */
 static LinearCase linear_case(const Row *row, int M, int K, int N)
 {
-	int P = (N + row->panel - 1) / row->panel;
-	LinearCase c = {M, K, N, P, random_floats((size_t)M * (size_t)K), random_floats((size_t)(P * row->panel)),
-		NULL, NULL};
-	size_t size = row->dtype == RT_STORED_F32 ? 4 : 2;
-	c.w = random_stored((size_t)P * (size_t)K * (size_t)row->panel, row->dtype, &c.exact);
-	for (int n = N; n < P * row->panel; n++) {
-		c.bias[n] = 0;
+	LinearCase c = linear_inputs(M, K, N, row->panel);
+	const size_t size = row->dtype == RT_STORED_F32 ? 4 : 2, panel = (size_t)row->panel;
+	double *packed;
+	c.w = random_stored((size_t)c.panels * (size_t)K * panel, row->dtype, &packed);
+	for (int n = 0; n < c.panels * row->panel; n++)
 		for (int k = 0; k < K; k++) {
-			size_t at = ((size_t)(P - 1) * (size_t)K + (size_t)k) * (size_t)row->panel
+			const size_t at = ((size_t)(n / row->panel) * (size_t)K + (size_t)k) * panel
 				+ (size_t)(n % row->panel);
-			memset((char *)c.w + at * size, 0, size);
-			c.exact[at] = 0;
+			if (n < N)
+				c.exact[(size_t)n * (size_t)K + (size_t)k] = packed[at];
+			else
+				memset((char *)c.w + at * size, 0, size);
 		}
-	}
+	free(packed);
 	return c;
 }
 
@@ -37,42 +53,56 @@ static void linear_free(LinearCase *c)
 	free(c->exact);
 }
 
+/* Rows [r, end) and panels [p, stop) of the case. A sparse kernel gets its scratch, and no more. */
+static void linear_run(
+	const Row *row, const LinearCase *c, float *out, int r, int end, int p, int stop, int act)
+{
+	if (!row_is_sparse(row)) {
+		((LinearFn *)row->fn)(out, c->x, c->w, c->bias, r, end, p, stop, c->K, c->N, act);
+		return;
+	}
+	const size_t bytes = staged_bytes(row, c->K);
+	unsigned char *scratch = guarded_scratch(bytes);
+	((LinearSparseFn *)row->fn)(out, c->x, c->w, c->bias, r, end, p, stop, c->K, c->N, act, scratch);
+	guarded_check(row, scratch, bytes);
+}
+
 static void check_linear_values(const Row *row, const LinearCase *c, int act)
 {
 	char what[80];
-	float *out = fresh((size_t)c->M * (size_t)c->N + 64);
-	((LinearFn *)row->fn)(out, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, act);
+	const size_t count = (size_t)c->M * (size_t)c->N;
+	float *out = fresh(count + 64);
+	linear_run(row, c, out, 0, c->M, 0, c->panels, act);
 	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d", c->M, c->K, c->N, act);
 	for (int r = 0; r < c->M; r++)
 		for (int n = 0; n < c->N; n++) {
+			const float *x = c->x + (size_t)r * (size_t)c->K;
+			const double *w = c->exact + (size_t)n * (size_t)c->K;
 			double sum = (double)c->bias[n], squares = 0;
 			for (int k = 0; k < c->K; k++) {
-				size_t at = ((size_t)(n / row->panel) * (size_t)c->K + (size_t)k) * (size_t)row->panel
-					+ (size_t)(n % row->panel);
-				double term = (double)c->x[(size_t)r * (size_t)c->K + (size_t)k] * c->exact[at];
+				const double term = (double)x[k] * w[k];
 				sum += term;
 				squares += term * term;
 			}
 			check_near(row->name, what, (long)r * c->N + n, out[(size_t)r * (size_t)c->N + (size_t)n],
 				act_exact(sum, act), sqrt(squares), 1e-5);
 		}
-	for (int i = 0; i < 64; i++)
-		check_same(
-			row->name, "writes past the end", &out[(size_t)c->M * (size_t)c->N + (size_t)i], &UNTOUCHED, 4);
+	for (size_t i = 0; i < 64; i++)
+		check_same(row->name, "writes past the end", &out[count + i], &UNTOUCHED, 4);
 	free(out);
 }
 
-/* Any division into rows and panels gives the same bytes, and touches nothing else. */
-static void check_linear_split(const Row *row, const LinearCase *c)
+/* Any division into rows and panels gives the same bytes, and touches nothing else. Of two heights that are
+ * drawn, one is below `most`. */
+static void check_linear_split(const Row *row, const LinearCase *c, unsigned most)
 {
-	size_t n = (size_t)c->M * (size_t)c->N;
+	const size_t n = (size_t)c->M * (size_t)c->N;
 	float *whole = fresh(n), *parts = fresh(n);
-	LinearFn *fn = (LinearFn *)row->fn;
-	fn(whole, c->x, c->w, c->bias, 0, c->M, 0, c->panels, c->K, c->N, RT_ACT_GELU);
+	linear_run(row, c, whole, 0, c->M, 0, c->panels, RT_ACT_GELU);
 	for (int p = 0; p < c->panels; p++)
 		for (int r = 0, end; r < c->M; r = end) {
-			end = rt_min(c->M, r + 1 + (int)(draw() % (draw() % 2 ? 14 : 60)));
-			fn(parts, c->x, c->w, c->bias, r, end, p, p + 1, c->K, c->N, RT_ACT_GELU);
+			end = rt_min(c->M, r + 1 + (int)(draw() % (draw() % 2 ? 14 : most)));
+			linear_run(row, c, parts, r, end, p, p + 1, RT_ACT_GELU);
 			for (int i = end * c->N; i < (int)n && p == 0; i++)
 				if (memcmp(&parts[i], &UNTOUCHED, 4) != 0) {
 					check_same(row->name, "writes rows it should not", &parts[i], &UNTOUCHED, 4);
@@ -92,7 +122,7 @@ static void check_linear_special(const Row *row)
 	c.x[3 * c.K + 5] = NAN;
 	c.x[4 * c.K + 5] = INFINITY;
 	c.x[5 * c.K + 5] = 1e-44f;
-	((LinearFn *)row->fn)(out, c.x, c.w, c.bias, 0, c.M, 0, c.panels, c.K, c.N, RT_ACT_GELU);
+	linear_run(row, &c, out, 0, c.M, 0, c.panels, RT_ACT_GELU);
 	for (int i = 0; i < c.M * c.N; i++) {
 		checks++;
 		if (i / c.N == 3 ? !isnan(out[i]) : i / c.N != 4 && !isfinite(out[i]))
@@ -202,7 +232,7 @@ static void check_linear(void)
 		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
 			LinearCase c = linear_case(row, real[i][0], real[i][1], real[i][2]);
 			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
-			check_linear_split(row, &c);
+			check_linear_split(row, &c, 60);
 			linear_free(&c);
 		}
 		check_linear_special(row);

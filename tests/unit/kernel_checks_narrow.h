@@ -7,22 +7,6 @@
 /* Of an activation behind narrow numbers: GELU may be the one of math_avx512_gelu_low, within 2.3e-6. */
 static double act_tolerance(int act) { return act == RT_ACT_GELU ? 3e-6 : 1e-6; }
 
-/* Scratch as plan-memory grants it, and 64 bytes behind it that must stay as they are. */
-static unsigned char *staged_scratch(const Row *row, int K, size_t *bytes)
-{
-	*bytes = (size_t)row->staged * (size_t)((K + 63) / 64 * 64);
-	unsigned char *scratch = need(*bytes + 64);
-	memset(scratch, 0x5a, *bytes + 64);
-	return scratch;
-}
-
-static void staged_check(const Row *row, unsigned char *scratch, size_t bytes)
-{
-	for (size_t i = 0; i < 64; i++)
-		check_same(row->name, "more scratch than declared", scratch + bytes + i, "\x5a", 1);
-	free(scratch);
-}
-
 /* ---- linear_i8 ------------------------------------------------------------------------------- */
 typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *,
 	const int32_t *, int, int, int, int, int, int, int, void *);
@@ -59,8 +43,6 @@ static void pack_group(const Row *row, const void *codes, void *packed, size_t s
 				(const char *)codes + ((size_t)n * (size_t)K + (size_t)k) * size, size);
 		}
 }
-
-static bool row_is_sparse(const Row *row) { return row->variant & KERNEL_SPARSE; }
 
 /* Seven of eight weights or quads zero: of every second matrix those of inputs that are no neighbours, which
  * another order brings together where that pays (of more than 28 outputs); of the others quads, and of some
@@ -150,8 +132,8 @@ static void codes_free(CodesCase *c)
 static void check_linear_i8_case(const Row *row, const CodesCase *c, int act, bool split)
 {
 	LinearI8Fn *fn = (LinearI8Fn *)row->fn;
-	size_t n = (size_t)(c->M * c->N), bytes;
-	unsigned char *scratch = staged_scratch(row, c->K, &bytes);
+	const size_t n = (size_t)(c->M * c->N), bytes = staged_bytes(row, c->K);
+	unsigned char *scratch = guarded_scratch(bytes);
 	float *out = fresh(n + 16);
 	char what[80];
 	snprintf(what, sizeof what, "M=%d K=%d N=%d act=%d split=%d", c->M, c->K, c->N, act, split);
@@ -171,7 +153,7 @@ static void check_linear_i8_case(const Row *row, const CodesCase *c, int act, bo
 		else
 			check_near(
 				row->name, what, (long)i, out[i], act_exact((double)c->want[i], act), 0, act_tolerance(act));
-	staged_check(row, scratch, bytes);
+	guarded_check(row, scratch, bytes);
 	free(out);
 }
 
@@ -257,8 +239,8 @@ static void check_linear_i8_codes_case(
 	const Row *row, const Row *plain, int M, int K, int N, int act, bool split)
 {
 	CodesCase c = codes_case(row, M, K, N, CODES_ANY);
-	size_t n = (size_t)(M * N), bytes;
-	unsigned char *scratch = staged_scratch(row, K, &bytes);
+	const size_t n = (size_t)(M * N), bytes = staged_bytes(row, K);
+	unsigned char *scratch = guarded_scratch(bytes);
 	float *y = fresh(n), *m = need((size_t)N * 4), *z = need((size_t)N * 4), *scales = fresh((size_t)M + 1);
 	int8_t *q = need(n + 64);
 	char what[80];
@@ -287,7 +269,7 @@ static void check_linear_i8_codes_case(
 			check_codes_row(row->name, what, q + r * N, y + r * N, m, z, N);
 	}
 	check_same(row->name, "writes past the end", scales + M, &UNTOUCHED, 4);
-	staged_check(row, scratch, bytes);
+	guarded_check(row, scratch, bytes);
 	codes_free(&c);
 	free(y);
 	free(m);

@@ -15,7 +15,6 @@ static void check_bits(const char *kernel, const char *what, long at, float got,
 			(double)want);
 }
 
-/* ---- quantize -------------------------------------------------------------------------------- */
 typedef void QuantizeFn(int8_t *, float *, const float *, int, int, int);
 
 enum { QUANTIZE_ROWS = 14 };
@@ -43,64 +42,81 @@ static void quantize_row(float *x, int r, int K)
 		x[K / 3] = 3e5f;
 }
 
-static void check_quantize_size(const Row *row, int K)
-{
-	enum { R = QUANTIZE_ROWS, FROM = 1 };
-	size_t n = (size_t)R * (size_t)K;
-	float *x = need(n * 4), *s = fresh(R + 1);
-	int8_t *q = need(n + 1);
-	char what[40];
-	memset(q, 0x55, n + 1);
-	for (int r = 0; r < R; r++)
-		quantize_row(x + r * K, r, K);
-	for (int r = FROM, end; r < R; r = end) {
-		end = rt_min(R, r + 1 + (int)(draw() % 5));
-		((QuantizeFn *)row->fn)(q, s, x, r, end, K);
-	}
-	check_same(row->name, "touches other rows", s, &UNTOUCHED, 4);
-	check_same(row->name, "writes past the end", s + R, &UNTOUCHED, 4);
-	check_same(row->name, "writes past the end", q + n, "\x55", 1);
-	for (int k = 0; k < K; k++)
-		check_same(row->name, "touches other rows", q + k, "\x55", 1);
-	for (int r = FROM; r < R; r++) {
-		float largest = 0;
-		for (int k = 0; k < K; k++)
-			if (fabsf(x[r * K + k]) > largest)
-				largest = fabsf(x[r * K + k]);
-		bool zeros = largest < 1e-30f;
-		snprintf(what, sizeof what, "K=%d row=%d", K, r);
-		check_bits(row->name, what, -1, s[r], zeros ? 0 : largest * (1.0f / 127.0f));
-		for (int k = 0; k < K; k++) {
-			/* inf * 0 is NaN; in a finite row no code is further than half a step, and rounding, from the
-			 * number */
-			float scaled = x[r * K + k] * (zeros ? 0 : 127.0f / largest);
-			float want = isnan(scaled) ? 0 : rintf(scaled);
-			check_bits(row->name, what, k, q[r * K + k], want == 0 ? 0 : want);
-			if (isfinite(largest) && !zeros && !isnan(x[r * K + k]))
-				check_near(row->name, "half a step", k, (float)q[r * K + k],
-					(double)x[r * K + k] * 127 / (double)largest, 0, 0.50002);
-		}
-	}
-	free(x);
-	free(s);
-	free(q);
-}
-
-static void check_quantize(void)
-{
-	const int sizes[] = {127, 128, 129, 191, 192, 312, 384, 1000, 1536};
-	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (row->op != OP_QUANTIZE)
-			continue;
-		for (int K = 1; K < 81; K++)
-			check_quantize_size(row, K);
-		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-			check_quantize_size(row, sizes[i]);
-	}
-}
-
-/* ---- quantize_static ------------------------------------------------------------------------- */
 typedef void QuantizeStaticFn(int8_t *, float *, const float *, const float *, const float *, int, int, int);
+
+/* The rows, what a static one multiplies and adds for each of K columns, and what a kernel makes of the rows
+ * from the second on. */
+enum { QUANTIZE_FROM = 1 };
+typedef struct QuantizeCase {
+	int K;
+	float *x, *m, *z, *s;
+	int8_t *q;
+} QuantizeCase;
+
+static QuantizeCase quantize_case(int K)
+{
+	const size_t k = (size_t)K * 4, n = (size_t)QUANTIZE_ROWS * (size_t)K;
+	QuantizeCase c = {K, need(n * 4), need(k), need(k), fresh(QUANTIZE_ROWS + 1), need(n + 1)};
+	memset(c.q, 0x55, n + 1);
+	for (int r = 0; r < QUANTIZE_ROWS; r++)
+		quantize_row(c.x + r * K, r, K);
+	/* steps of 1, in whose midst the ties of row 9 lie, and others; codes of both signs are cut off */
+	for (int i = 0; i < K; i++) {
+		c.m[i] = i % 4 == 1 ? 1 : uniform() * 200;
+		c.z[i] = i % 4 == 1 ? 0 : uniform() * 60;
+	}
+	return c;
+}
+
+static void quantize_free(QuantizeCase *c)
+{
+	free(c->x);
+	free(c->m);
+	free(c->z);
+	free(c->s);
+	free(c->q);
+}
+
+/* Runs the kernel over some rows at a time; it touches no other. */
+static void quantize_run(const Row *row, QuantizeCase *c)
+{
+	enum { R = QUANTIZE_ROWS };
+	const int K = c->K;
+	for (int r = QUANTIZE_FROM, end; r < R; r = end) {
+		end = rt_min(R, r + 1 + (int)(draw() % 5));
+		if (row->op == OP_QUANTIZE)
+			((QuantizeFn *)row->fn)(c->q, c->s, c->x, r, end, K);
+		else
+			((QuantizeStaticFn *)row->fn)(c->q, c->s, c->x, c->m, c->z, r, end, K);
+	}
+	check_same(row->name, "touches other rows", c->s, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", c->s + R, &UNTOUCHED, 4);
+	check_same(row->name, "writes past the end", c->q + R * K, "\x55", 1);
+	for (int k = 0; k < K; k++)
+		check_same(row->name, "touches other rows", c->q + k, "\x55", 1);
+}
+
+/* The definition of quantize for one row of K numbers, whose codes and scale are q and s. */
+static void check_quantized_row(
+	const char *kernel, const char *what, const int8_t *q, float s, const float *x, int K)
+{
+	float largest = 0;
+	for (int k = 0; k < K; k++)
+		if (fabsf(x[k]) > largest)
+			largest = fabsf(x[k]);
+	const bool zeros = largest < 1e-30f;
+	check_bits(kernel, what, -1, s, zeros ? 0 : largest * (1.0f / 127.0f));
+	for (int k = 0; k < K; k++) {
+		/* inf * 0 is NaN; in a finite row no code is further than half a step, and rounding, from the
+		 * number */
+		const float scaled = x[k] * (zeros ? 0 : 127.0f / largest);
+		const float want = isnan(scaled) ? 0 : rintf(scaled);
+		check_bits(kernel, what, k, q[k], want == 0 ? 0 : want);
+		if (isfinite(largest) && !zeros && !isnan(x[k]))
+			check_near(
+				kernel, "half a step", k, (float)q[k], (double)x[k] * 127 / (double)largest, 0, 0.50002);
+	}
+}
 
 /* The codes of a row of floats, as the definition of quantize_static has them. */
 static void check_codes_row(const char *kernel, const char *what, const int8_t *q, const float *x,
@@ -114,51 +130,37 @@ static void check_codes_row(const char *kernel, const char *what, const int8_t *
 	}
 }
 
-static void check_quantize_static_size(const Row *row, int K)
+static void check_quantize_size(const Row *row, int K)
 {
-	enum { R = QUANTIZE_ROWS, FROM = 1 };
-	size_t n = (size_t)R * (size_t)K;
-	float *x = need(n * 4), *s = fresh(R + 1), *m = need((size_t)K * 4), *z = need((size_t)K * 4);
-	int8_t *q = need(n + 1);
 	char what[40];
-	memset(q, 0x55, n + 1);
-	for (int r = 0; r < R; r++)
-		quantize_row(x + r * K, r, K);
-	/* steps of 1, in whose midst the ties of row 9 lie, and others; codes of both signs are cut off */
-	for (int k = 0; k < K; k++) {
-		m[k] = k % 4 == 1 ? 1 : uniform() * 200;
-		z[k] = k % 4 == 1 ? 0 : uniform() * 60;
-	}
-	for (int r = FROM, end; r < R; r = end) {
-		end = rt_min(R, r + 1 + (int)(draw() % 5));
-		((QuantizeStaticFn *)row->fn)(q, s, x, m, z, r, end, K);
-	}
-	check_same(row->name, "touches other rows", s, &UNTOUCHED, 4);
-	check_same(row->name, "writes past the end", s + R, &UNTOUCHED, 4);
-	check_same(row->name, "writes past the end", q + n, "\x55", 1);
-	for (int k = 0; k < K; k++)
-		check_same(row->name, "touches other rows", q + k, "\x55", 1);
-	for (int r = FROM; r < R; r++) {
+	QuantizeCase c = quantize_case(K);
+	quantize_run(row, &c);
+	for (int r = QUANTIZE_FROM; r < QUANTIZE_ROWS; r++) {
+		const int8_t *q = c.q + r * K;
+		const float *x = c.x + r * K;
 		snprintf(what, sizeof what, "K=%d row=%d", K, r);
-		check_bits(row->name, what, -1, s[r], 1);
-		check_codes_row(row->name, what, q + r * K, x + r * K, m, z, K);
+		if (row->op == OP_QUANTIZE) {
+			check_quantized_row(row->name, what, q, c.s[r], x, K);
+			continue;
+		}
+		check_bits(row->name, what, -1, c.s[r], 1);
+		check_codes_row(row->name, what, q, x, c.m, c.z, K);
 	}
-	free(x);
-	free(s);
-	free(q);
-	free(m);
-	free(z);
+	quantize_free(&c);
 }
 
-static void check_quantize_static(void)
+static void check_quantize_op(Op op)
 {
 	const int sizes[] = {127, 128, 129, 191, 192, 312, 384, 1000, 1536};
 	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (row->op != OP_QUANTIZE_STATIC)
+		if (row->op != op)
 			continue;
 		for (int K = 1; K < 81; K++)
-			check_quantize_static_size(row, K);
+			check_quantize_size(row, K);
 		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-			check_quantize_static_size(row, sizes[i]);
+			check_quantize_size(row, sizes[i]);
 	}
 }
+
+static void check_quantize(void) { check_quantize_op(OP_QUANTIZE); }
+static void check_quantize_static(void) { check_quantize_op(OP_QUANTIZE_STATIC); }

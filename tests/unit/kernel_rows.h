@@ -211,3 +211,5 @@ static void load_rows(void)
 
 /* Whether the row computes this form of the op. */
 static bool row_is(const Row *row, Op op, int variant) { return row->op == op && row->variant == variant; }
+
+static bool row_is_sparse(const Row *row) { return row->variant & KERNEL_SPARSE; }

@@ -2,54 +2,9 @@
  * call. */
 #ifndef PIPELINE_COMPILED_H
 #define PIPELINE_COMPILED_H
-#include <dlfcn.h>
-#include <unistd.h>
 #include "codegen/emit.h"
-#include "compiler/cli/bertc.h"
+#include "compiled.h"
 #include "pipeline_env.h"
-
-typedef struct Compiled {
-	void *handle;
-	void *(*new)(int);
-	void (*free)(void *);
-	int (*run)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t, float *const *,
-		const size_t *);
-} Compiled;
-
-/* The module is used up, but not freed. */
-static bool compiled_open(Compiled *c, Module *module, const char *passes, Diag *diag)
-{
-	char directory[] = "/tmp/test_pipelines-XXXXXX", out[64];
-	if (!mkdtemp(directory))
-		return diag_error(diag, EXIT_RUN, 0, "test: no directory for temporary files");
-	snprintf(out, sizeof out, "%s/m.so", directory);
-	BuildOptions options;
-	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out;
-	options.result.emit = EMIT_SHARED;
-	options.result.name = "m";
-	options.result.cpu = "native";
-	options.run.passes = passes;
-	options.progress = false;
-	options.run.driver.failure_path = NULL;
-	Loaded loaded = {.module = module};
-	bool good = build_loaded(&options, &loaded, NULL, diag);
-	free(options.about.command);
-	c->handle = good ? dlopen(out, RTLD_NOW | RTLD_LOCAL) : NULL;
-	unlink(out);
-	snprintf(out, sizeof out, "%s/m.h", directory);
-	unlink(out);
-	rmdir(directory);
-	if (good && !c->handle)
-		return diag_error(diag, EXIT_RUN, 0, "test: %s", dlerror());
-	if (!good)
-		return false;
-	*(void **)&c->new = dlsym(c->handle, "m_new");
-	*(void **)&c->free = dlsym(c->handle, "m_free");
-	*(void **)&c->run = dlsym(c->handle, "m_run_outputs");
-	return (c->new && c->free && c->run)
-		|| diag_error(diag, EXIT_RUN, 0, "test: the library lacks a function");
-}
 
 /* Numbers of all texts as code computes them, put into the arrays of `n` (numbers_of) instead of the
  * evaluator's. */
@@ -111,7 +66,7 @@ static bool compiled_check(Module *module, const World *w, double tolerance, Dia
 	Module *copy = module_copy(module);
 	const bool decides = graph_decides(module->graphs[0]);
 	bool good = numbers_of(module, w, &by_eval, diag) && numbers_of(module, w, &by_code, diag);
-	const bool open = good && compiled_open(&c, copy, pipeline_preset(0), diag);
+	const bool open = good && compiled_open(&c, copy, pipeline_preset(0), 2, "native", diag);
 	if (good && !open && diag->code == EXIT_UNSUPPORTED) /* a computed weight, say: refused in words */
 		diag_free(diag), diag_init(diag, NULL);
 	else

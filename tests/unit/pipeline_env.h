@@ -23,28 +23,55 @@ static bool world_eval(const World *w, const Graph *graph, int text, EvalArray *
 
 static int world_texts(int32_t limit) { return limit > 0 && limit < TEXTS ? limit : TEXTS; }
 
+enum { EVALUATED_MAX = 32 };
+
+/* Sees all outputs of a text. */
+typedef void WorldFn(void *argument, const World *, int text, const EvalArray *outputs);
+
+/* Evaluates the first graph of a module over the first `limit` texts, 0: over all. */
+static bool world_each(
+	const World *w, Module *module, int32_t limit, WorldFn *each, void *argument, Diag *diag)
+{
+	const int n = module->graphs[0]->noutputs;
+	if (n > EVALUATED_MAX)
+		return diag_error(
+			diag, EXIT_RUN, 0, "test: %d outputs are evaluated, expected at most %d", n, EVALUATED_MAX);
+	if (!module_verify(module, diag))
+		return false;
+	for (int i = 0; i < world_texts(limit); i++) {
+		EvalArray out[EVALUATED_MAX] = {{0}};
+		if (!world_eval(w, module->graphs[0], i, out, diag))
+			return false;
+		each(argument, w, i, out);
+		for (int k = 0; k < n; k++)
+			eval_array_free(&out[k]);
+	}
+	return true;
+}
+
+typedef struct Observer {
+	ObserveFn *each;
+	void *argument;
+} Observer;
+
+static void observe_text(void *argument, const World *w, int text, const EvalArray *out)
+{
+	const Observer *observer = argument;
+	float *row = malloc(((size_t)out->count + 1) * sizeof *row);
+	for (int64_t k = 0; k < out->count; k++)
+		row[k] = (float)eval_at(out, k);
+	observer->each(observer->argument, row, (int32_t)out->dim[out->rank - 1], w->length[text]);
+	free(row);
+}
+
 static bool world_observe(void *context, Module *module, const char *data, int32_t limit, ObserveFn *each,
 	void *argument, Diag *diag)
 {
-	const World *w = context;
 	(void)data;
 	if (module->graphs[0]->noutputs != 1)
 		return diag_error(
 			diag, EXIT_RUN, 0, "test: %d outputs are observed, expected one", module->graphs[0]->noutputs);
-	if (!module_verify(module, diag))
-		return false;
-	for (int i = 0; i < world_texts(limit); i++) {
-		EvalArray out = {0};
-		if (!world_eval(w, module->graphs[0], i, &out, diag))
-			return false;
-		float *row = malloc(((size_t)out.count + 1) * sizeof *row);
-		for (int64_t k = 0; k < out.count; k++)
-			row[k] = (float)eval_at(&out, k);
-		each(argument, row, (int32_t)out.dim[out.rank - 1], w->length[i]);
-		free(row);
-		eval_array_free(&out);
-	}
-	return true;
+	return world_each(context, module, limit, observe_text, &(Observer){each, argument}, diag);
 }
 
 /* Accuracy and cross-entropy of the first row, as if its columns were labels, whatever the head is. */
@@ -62,27 +89,25 @@ static void score_add(OutputScore *score, const EvalArray *out, int32_t label, i
 	score->loss += (log(sum) - eval_at(out, gold)) / texts;
 }
 
+typedef struct Scorer {
+	OutputScore *scores;
+	int outputs, texts;
+} Scorer;
+
+static void score_text(void *argument, const World *w, int text, const EvalArray *out)
+{
+	const Scorer *scorer = argument;
+	for (int k = 0; k < scorer->outputs; k++)
+		score_add(&scorer->scores[k], &out[k], w->labels[text], scorer->texts);
+}
+
 static bool world_score(
 	void *context, Module *module, const char *data, int32_t limit, OutputScore *scores, Diag *diag)
 {
-	const World *w = context;
-	const int n = module->graphs[0]->noutputs, texts = world_texts(limit);
+	Scorer scorer = {scores, module->graphs[0]->noutputs, world_texts(limit)};
 	(void)data;
-	if (n > 32)
-		return diag_error(diag, EXIT_RUN, 0, "test: %d outputs are scored, expected at most 32", n);
-	if (!module_verify(module, diag))
-		return false;
-	memset(scores, 0, (size_t)n * sizeof *scores);
-	for (int i = 0; i < texts; i++) {
-		EvalArray out[32] = {{0}};
-		if (!world_eval(w, module->graphs[0], i, out, diag))
-			return false;
-		for (int k = 0; k < n; k++) {
-			score_add(&scores[k], &out[k], w->labels[i], texts);
-			eval_array_free(&out[k]);
-		}
-	}
-	return true;
+	memset(scores, 0, (size_t)scorer.outputs * sizeof *scores);
+	return world_each(context, module, limit, score_text, &scorer, diag);
 }
 
 static bool world_labels(
@@ -96,27 +121,33 @@ static bool world_labels(
 	return true;
 }
 
+typedef struct ColumnSums {
+	double *sum;
+	int64_t rows, width;
+} ColumnSums;
+
+static void sum_text(void *argument, const World *w, int text, const EvalArray *out)
+{
+	ColumnSums *sums = argument;
+	(void)w, (void)text;
+	sums->width = out->dim[1];
+	for (int64_t k = 0; k < sums->width && sums->rows == 0; k++)
+		sums->sum[k] = 0;
+	for (int64_t k = 0; k < out->count; k++)
+		sums->sum[k % sums->width] += eval_at(out, k);
+	sums->rows += out->dim[0];
+}
+
 /* Columns by the size of their means, which any data have. */
 static bool world_rank(
 	void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)
 {
-	const World *w = context;
-	int64_t rows = 0, width = 0;
+	ColumnSums sums = {mean, 0, 0};
 	(void)data;
-	if (!module_verify(module, diag))
+	if (!world_each(context, module, limit, sum_text, &sums, diag))
 		return false;
-	for (int i = 0; i < world_texts(limit); i++) {
-		EvalArray out = {0};
-		if (!world_eval(w, module->graphs[0], i, &out, diag))
-			return false;
-		width = out.dim[1];
-		for (int64_t k = 0; k < out.count; k++)
-			mean[k % width] = (k < width && i == 0 ? 0 : mean[k % width]) + eval_at(&out, k);
-		rows += out.dim[0];
-		eval_array_free(&out);
-	}
-	for (int64_t k = 0; k < width; k++) {
-		mean[k] /= (double)rows;
+	for (int64_t k = 0; k < sums.width; k++) {
+		mean[k] /= (double)sums.rows;
 		int64_t at = k;
 		while (at > 0 && fabs(mean[order[at - 1]]) < fabs(mean[k])) {
 			order[at] = order[at - 1];

@@ -91,15 +91,22 @@ static int run(const RtModel *model, const char *input, ...)
 			fprintf(stderr, "line %d: got \"%s\", messages \"%s\"\n", __LINE__, out, err); \
 	} while (0)
 
-/* A number of the JSON object on the last run's output: path a.b.c, array elements by number. NAN: none. */
-static double number_at(const char *path)
+/* Of the JSON on the last run's output: path a.b.c, array elements by number. NULL: there is none. */
+static const json_t *value_at(const json_t *root, const char *path)
 {
-	json_t *root = json_loads(out, JSON_DECODE_ANY, NULL), *value = root;
 	char words[128];
 	snprintf(words, sizeof words, "%s", path);
-	for (char *word = strtok(words, "."); word && value; word = strtok(NULL, "."))
-		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10))
-									 : json_object_get(value, word);
+	for (char *word = strtok(words, "."); word && root; word = strtok(NULL, "."))
+		root = json_is_array(root) ? json_array_get(root, strtoul(word, NULL, 10))
+								   : json_object_get(root, word);
+	return root;
+}
+
+/* NAN: no number is there. */
+static double number_at(const char *path)
+{
+	json_t *root = json_loads(out, JSON_DECODE_ANY, NULL);
+	const json_t *value = value_at(root, path);
 	const double number = json_is_number(value) ? json_number_value(value) : NAN;
 	json_decref(root);
 	return number;

@@ -70,6 +70,14 @@ static const char *tiny_op(
 	return name;
 }
 
+/* m = f / 2 (1 + v), the end of both forms of GELU. */
+static void tiny_gelu_end(FILE *out, const char *v, int at, int width)
+{
+	tiny_op(out, "add", v, "%one", "w", at, width);
+	tiny_op(out, "mul", "f", "%half", "y", at, width);
+	tiny_op(out, "mul", "y", "w", "m", at, width);
+}
+
 /* m = act(f) of layer `at`, in the ops that people write it in. */
 static void tiny_act(FILE *out, const TinyEncoder *e, int at)
 {
@@ -83,9 +91,7 @@ static void tiny_act(FILE *out, const TinyEncoder *e, int at)
 	case TINY_GELU: /* x (1 + erf(x sqrt(1/2))) / 2 */
 		tiny_op(out, "mul", "f", "%root", "u", at, n);
 		tiny_op(out, "erf", "u", NULL, "ve", at, n);
-		tiny_op(out, "add", "ve", "%one", "w", at, n);
-		tiny_op(out, "mul", "f", "%half", "y", at, n);
-		tiny_op(out, "mul", "y", "w", "m", at, n);
+		tiny_gelu_end(out, "ve", at, n);
 		break;
 	case TINY_GELU_TANH: /* x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 */
 		tiny_op(out, "mul", "f", "f", "sq", at, n);
@@ -94,9 +100,7 @@ static void tiny_act(FILE *out, const TinyEncoder *e, int at)
 		tiny_op(out, "add", "f", "u", "in", at, n);
 		tiny_op(out, "mul", "in", "%slope", "z", at, n);
 		tiny_op(out, "tanh", "z", NULL, "t", at, n);
-		tiny_op(out, "add", "t", "%one", "w", at, n);
-		tiny_op(out, "mul", "f", "%half", "y", at, n);
-		tiny_op(out, "mul", "y", "w", "m", at, n);
+		tiny_gelu_end(out, "t", at, n);
 		break;
 	default: tiny_op(out, "mul", "f", tiny_op(out, "tanh", "f", NULL, "t", at, n), "m", at, n);
 	}

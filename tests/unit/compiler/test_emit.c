@@ -1,13 +1,11 @@
 /* test_emit.c: built code computes the numbers of the reference evaluator, for every op, level and CPU that
  * runs here, over batches, with several threads. */
 #include "tests/unit/suite.h"
-#include <dlfcn.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "codegen/emit.h"
-#include "compiler/cli/bertc.h"
+#include "tests/unit/compiled.h"
+#include "tests/unit/module_text.h"
 
 /* ---- built code against the evaluator -------------------------------------------------------- */
 
@@ -109,70 +107,12 @@ static const char fused_ops[] = "module @fused max_tokens 24\n"
 enum { TEXTS = 5, TOKENS_MAX = 24 };
 static const int32_t lengths[TEXTS] = {7, 1, 24, 2, 17};
 
-typedef struct Api {
-	void *handle;
-	void *(*new)(int);
-	void (*free)(void *);
-	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t,
-		float *const *, const size_t *);
-} Api;
-
-static void *symbol(void *handle, const char *name)
-{
-	void *found = dlsym(handle, name);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(found);
-	return found;
-}
-
-/* Builds the text as a shared object and opens it. Its files are removed at once. */
-static bool build(
-	const char *text, int level, const char *cpu, const char *passes, const char *directory, Api *api)
-{
-	Diag diag;
-	diag_init(&diag, "test.bir");
-	char out[512];
-	static int number;
-	snprintf(out, sizeof out, "%s/m%d.so", directory, number++);
-	BuildOptions options;
-	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out;
-	options.result.emit = EMIT_SHARED;
-	options.result.name = "m";
-	options.run.level = level;
-	options.result.cpu = cpu;
-	options.run.passes = passes;
-	options.progress = false;
-	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
-	bool good = loaded.module && module_verify(loaded.module, &diag)
-		&& build_loaded(&options, &loaded, NULL, &diag);
-	diag_print(&diag, stderr);
-	if (loaded.module)
-		module_free(loaded.module);
-	diag_free(&diag);
-	free(options.about.command);
-	if (!good)
-		return false;
-	api->handle = dlopen(out, RTLD_NOW | RTLD_LOCAL);
-	unlink(out);
-	snprintf(out, sizeof out, "%s/m.h", directory);
-	unlink(out);
-	if (!api->handle) {
-		fprintf(stderr, "%s\n", dlerror());
-		return false;
-	}
-	*(void **)&api->new = symbol(api->handle, "m_new");
-	*(void **)&api->free = symbol(api->handle, "m_free");
-	*(void **)&api->run_outputs = symbol(api->handle, "m_run_outputs");
-	return true;
-}
-
 /* One call over all texts against the evaluator, text by text. */
-static void compare(const Api *api, const char *text, int threads, float tolerance)
+static void compare(const Compiled *api, const char *text, int threads, float tolerance)
 {
 	Diag diag;
 	diag_init(&diag, "test.bir");
-	Module *module = module_parse(text, strlen(text), ".", NULL, &diag);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	Module *module = module_of_text(text);
 	const Graph *graph = module->graphs[0];
 	int32_t offsets[TEXTS + 1] = {0}, ids[TEXTS * TOKENS_MAX], types[TEXTS * TOKENS_MAX];
 	for (int i = 0; i < TEXTS; i++) {
@@ -194,7 +134,7 @@ static void compare(const Api *api, const char *text, int threads, float toleran
 	void *context = api->new(threads);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(context);
 	CU_ASSERT_EQUAL(
-		api->run_outputs(context, ids, types, offsets, TEXTS, (1u << graph->noutputs) - 1, out, floats), 0);
+		api->run(context, ids, types, offsets, TEXTS, (1u << graph->noutputs) - 1, out, floats), 0);
 	api->free(context);
 	double worst = 0;
 	for (int i = 0; i < TEXTS; i++) {
@@ -234,19 +174,22 @@ static bool runs_here(const char *cpu)
 
 static void build_and_compare(const char *text, int level, const char *cpu, const char *passes)
 {
-	char directory[] = "/tmp/test_emit-XXXXXX";
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-	Api api;
-	if (!runs_here(cpu))
+	if (!runs_here(cpu)) {
 		fprintf(stderr, "skipped: this machine is no %s\n", cpu);
-	else if (build(text, level, cpu, passes, directory, &api)) {
-		compare(&api, text, 1, 2e-5f);
-		compare(&api, text, 3, 2e-5f);
-		dlclose(api.handle);
-	} else {
-		CU_FAIL("build failed");
+		return;
 	}
-	CU_ASSERT_EQUAL(rmdir(directory), 0); /* nothing temporary is left */
+	Diag diag;
+	Compiled api;
+	diag_init(&diag, "test.bir");
+	Module *module = module_of_text(text);
+	const bool good = compiled_open(&api, module, passes, level, cpu, &diag);
+	diag_print(&diag, stderr);
+	CU_ASSERT_TRUE_FATAL(good);
+	compare(&api, text, 1, 2e-5f);
+	compare(&api, text, 3, 2e-5f);
+	dlclose(api.handle);
+	module_free(module);
+	diag_free(&diag);
 }
 
 static void test_every_op_plain(void) { build_and_compare(every_op, 0, "baseline", NULL); }
@@ -266,14 +209,7 @@ static void refused(const char *text, const char *passes, ExitCode code, const c
 	char directory[] = "/tmp/test_emit-XXXXXX", out[64];
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
 	snprintf(out, sizeof out, "%s/m.c", directory);
-	BuildOptions options;
-	build_options_init(&options, 1, (char *[]){"bertc build", NULL});
-	options.result.out = out;
-	options.result.emit = EMIT_C;
-	options.result.name = "m";
-	options.run.passes = passes;
-	options.progress = false;
-	options.run.driver.failure_path = NULL;
+	BuildOptions options = build_of(out, EMIT_C, passes);
 	Loaded loaded = {.module = module_parse(text, strlen(text), ".", NULL, &diag)};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded.module);
 	CU_ASSERT_FALSE(build_loaded(&options, &loaded, NULL, &diag));

@@ -40,36 +40,61 @@ static void test_tasks(void)
 	}
 }
 
-/* Children of children: each makes the workers anew when it first calls. */
-static int forked(RtContext *c, const Batch *b, const float *want, int depth)
+/* ---- forks ----------------------------------------------------------------------------------- */
+
+enum { FORKED_TEXTS = 60, FORKED_FLOATS = 2 * FORKED_TEXTS };
+static Batch forked_batch;
+static float forked_want[FORKED_FLOATS]; /* the answer to it */
+
+/* A context of three threads that has answered once. */
+static RtContext *forked_context(void)
 {
-	static float out[2 * 60];
-	const pid_t child = fork();
-	if (child == 0) {
-		alarm(20); /* a lost wake-up must fail, not hang */
-		const int alone = tasks() == 1;
-		const int same = rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, out, 120) == RT_OK
-			&& memcmp(want, out, sizeof out) == 0 && tasks() == c->team.size;
-		const int below = depth == 0 || forked(c, b, want, depth - 1);
-		rt_free(c);
-		_exit(alone && same && below ? 0 : 1);
-	}
+	const Batch *b = &forked_batch;
+	batch_make(&forked_batch, FORKED_TEXTS);
+	RtContext *c = rt_new(&tiny_model, 3);
+	CU_ASSERT_EQUAL(rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, forked_want, FORKED_FLOATS), RT_OK);
+	return c;
+}
+
+/* Whether it gives the same answer again. */
+static int answers(RtContext *c)
+{
+	static float out[FORKED_FLOATS];
+	const Batch *b = &forked_batch;
+	memset(out, 0, sizeof out);
+	return rt_run_ids(c, b->ids, b->types, b->offsets, b->texts, out, FORKED_FLOATS) == RT_OK
+		&& memcmp(forked_want, out, sizeof out) == 0;
+}
+
+/* Whether a child ends with 0. */
+static int ends_well(pid_t child)
+{
 	int status = -1;
 	waitpid(child, &status, 0);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Children of children: each makes the workers anew when it first calls. */
+static int forked(RtContext *c, int depth)
+{
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(20); /* a lost wake-up must fail, not hang */
+		const int alone = tasks() == 1;
+		const int same = answers(c) && tasks() == c->team.size;
+		const int below = depth == 0 || forked(c, depth - 1);
+		rt_free(c);
+		_exit(alone && same && below ? 0 : 1);
+	}
+	return ends_well(child);
+}
+
 static void test_fork_deep(void)
 {
-	static Batch b;
-	static float want[2 * 60], after[2 * 60];
-	batch_make(&b, 60);
-	RtContext *c = rt_new(&tiny_model, 3);
-	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, want, 120), RT_OK);
+	RtContext *c = forked_context();
 	for (int i = 0; i < 20; i++) {
-		CU_ASSERT_FATAL(forked(c, &b, want, 2));
-		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
-		CU_ASSERT_EQUAL(memcmp(want, after, sizeof after), 0);
+		CU_ASSERT_FATAL(forked(c, 2));
+		CU_ASSERT(answers(c));
 		if (i % 5 == 0)
 			usleep(2000); /* the workers fall asleep */
 	}
@@ -78,32 +103,23 @@ static void test_fork_deep(void)
 
 static void test_fork(void)
 {
-	static Batch b;
-	static float before[2 * 60], after[2 * 60];
-	batch_make(&b, 60);
-	RtContext *c = rt_new(&tiny_model, 3);
-	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, before, 120), RT_OK);
+	RtContext *c = forked_context();
 	const pid_t child = fork();
 	if (child == 0) {
 		alarm(20); /* a lost wake-up must fail, not hang */
-		int status = rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120);
-		const int same = status == RT_OK && memcmp(before, after, sizeof after) == 0 && c->team.size == 3;
+		const int same = answers(c) && c->team.size == 3;
 		rt_free(c);
 		_exit(same ? 0 : 1);
 	}
-	int status = -1;
-	waitpid(child, &status, 0);
-	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, b.types, b.offsets, b.texts, after, 120), RT_OK);
-	CU_ASSERT_EQUAL(memcmp(before, after, sizeof after), 0);
+	CU_ASSERT(ends_well(child));
+	CU_ASSERT(answers(c));
 	const pid_t idle = fork(); /* a child that only frees: the workers are not its own to join */
 	if (idle == 0) {
 		alarm(20);
 		rt_free(c);
 		_exit(0);
 	}
-	waitpid(idle, &status, 0);
-	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	CU_ASSERT(ends_well(idle));
 	rt_free(c);
 }
 

@@ -5,12 +5,8 @@
 
 static int text_is(const char *path, const char *want)
 {
-	json_t *root = json_loads(out, JSON_DECODE_ANY, NULL), *value = root;
-	char words[128];
-	snprintf(words, sizeof words, "%s", path);
-	for (char *word = strtok(words, "."); word && value; word = strtok(NULL, "."))
-		value = json_is_array(value) ? json_array_get(value, strtoul(word, NULL, 10))
-									 : json_object_get(value, word);
+	json_t *root = json_loads(out, JSON_DECODE_ANY, NULL);
+	const json_t *value = value_at(root, path);
 	const int same = json_is_string(value) && strcmp(json_string_value(value), want) == 0;
 	json_decref(root);
 	return same;

@@ -75,23 +75,28 @@ static void test_tokenize(void)
 
 static void test_usage(void)
 {
+	static const struct {
+		const char *option, *message;
+	} refused[] = {
+		{"--threshold=1.5", "--threshold=1.5: expected 0 to 1"},
+		{"--threshold=", "--threshold=: expected"},
+		{"--on-overflow=split", "--on-overflow=split: expected error, truncate or window"},
+		{"--threads=257", "--threads=257: expected 0 to 256"},
+		{"--batch=0", "--batch=0: expected 1 to 65536"},
+		{"--batch=x", "--batch=x: expected"},
+		{"--repeat=0", "--repeat=0: expected 1 to 1000000"},
+		{"--nothing", "unrecognized option"},
+		{"--raw", "--raw is for embeddings"},
+		{"--tokens", "--tokens is for taggers"},
+	};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+		REFUSE(2, refused[i].message, &tiny_model, "", refused[i].option);
 	REFUSE(2, "--logits, --hidden, --tokenize, --about, --bench and --profile exclude each other",
 		&tiny_model, "", "--logits", "--bench");
-	REFUSE(2, "--threshold=1.5: expected 0 to 1", &tiny_model, "", "--threshold=1.5");
-	REFUSE(2, "--threshold=: expected", &tiny_model, "", "--threshold=");
-	REFUSE(
-		2, "--on-overflow=split: expected error, truncate or window", &tiny_model, "", "--on-overflow=split");
-	REFUSE(2, "--threads=257: expected 0 to 256", &tiny_model, "", "--threads=257");
-	REFUSE(2, "--batch=0: expected 1 to 65536", &tiny_model, "", "--batch=0");
-	REFUSE(2, "--batch=x: expected", &tiny_model, "", "--batch=x");
-	REFUSE(2, "--repeat=0: expected 1 to 1000000", &tiny_model, "", "--repeat=0");
 	static const char *const sets[] = {"overflow", "overflow=", "overflow=3", "overflow=1x", "heat=1",
 		"a-name-of-more-than-32-characters-in-all=1"};
 	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
 		REFUSE(2, "no such option, or its value is out of range", &tiny_model, "", "--set", sets[i]);
-	REFUSE(2, "unrecognized option", &tiny_model, "", "--nothing");
-	REFUSE(2, "--raw is for embeddings", &tiny_model, "", "--raw");
-	REFUSE(2, "--tokens is for taggers", &tiny_model, "", "--tokens");
 	RtModel other = tiny_model;
 	other.tokenizer = NULL;
 	REFUSE(2, "this program has no tokenizer: give it --ids", &other, "", "one");
