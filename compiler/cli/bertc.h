@@ -1,4 +1,5 @@
-/* bertc.h: what the subcommands share. main.c is the table of contents; cmd_NAME.c is a subcommand. */
+/* bertc.h: what the subcommands share. main.c is the table of contents; cmd_NAME.c is a subcommand: its
+ * options, its work, and a Usage that says both to command.c, the frame of them all. */
 #ifndef BERTC_H
 #define BERTC_H
 #include <argp.h>
@@ -11,17 +12,80 @@
 #include "commands.def"
 #undef COMMAND
 
-/* The end of a command: prints the messages and frees what build_options_init took. Returns the exit code,
- * which is that of the messages where one is an error. */
-int command_end(BuildOptions *, Diag *, int status);
+/* The type of the member that an option's value goes into. Without a value a flag becomes true, and an int
+ * becomes the option's `least`. */
+typedef enum OptionKind {
+	OPTION_TEXT,
+	OPTION_FLAG,
+	OPTION_INT,
+	OPTION_CHOICE, /* an enum: the index of the word */
+	OPTION_LARGE,  /* uint64_t */
+	OPTION_REAL,
+} OptionKind;
 
-/* options.c: options of build and of every command that builds. */
+/* The kind and the place of a member of the options: three columns of a CommandOption. */
+#define INTO(type, member) \
+	.kind = _Generic(((type *)0)->member, \
+		const char *: OPTION_TEXT, \
+		bool: OPTION_FLAG, \
+		int: OPTION_INT, \
+		unsigned: OPTION_CHOICE, \
+		uint64_t: OPTION_LARGE, \
+		double: OPTION_REAL), \
+	.at = offsetof(type, member)
+#define WORDS(array) .words = array, .nwords = sizeof array / sizeof *array
+
+/* An option of a command. A table of them ends with a row without a doc. */
+typedef struct CommandOption {
+	const char *name;  /* --name; NULL: only a letter, or a heading */
+	const char *value; /* how --help calls its value; NULL: it takes none */
+	const char *doc;
+	OptionKind kind;
+	size_t at;
+	double least, most; /* of a number; most: of an option that may be repeated, how often */
+	/* Does the rest of the work where a member alone will not do. */
+	void (*call)(const struct CommandOption *, void *options, char *text, struct argp_state *);
+	const char *needed;       /* the error when it was not given */
+	const char *const *words; /* the values that are allowed; NULL: any */
+	unsigned nwords;
+	int letter, group; /* group: 0 is that of the row above */
+	bool optional;     /* the value may be left out */
+} CommandOption;
+
+/* A command. Its options are a struct that begins with a BuildOptions, and the options of `build` are its own
+ * as well; a plain command knows nothing of either. */
+typedef struct Usage {
+	const char *arguments, *doc;  /* as --help prints them; in doc, what follows \v comes last */
+	const CommandOption *options; /* of its own; NULL: none */
+	/* Takes a word that is no option; NULL: it is the one MODEL. */
+	void (*word)(void *options, char *word, struct argp_state *);
+	const char *no_words; /* the error when there is none; NULL: that there is no model */
+	/* After the last word: refuses what does not go together. */
+	void (*check)(void *options, struct argp_state *);
+	/* Does what the command is for. Returns the exit code, which counts when
+	 * there is no error among the messages. */
+	int (*work)(void *options, Loaded *, Diag *);
+	bool plain;
+	bool loads; /* the work is done on the loaded model; else it loads what it needs */
+	bool quiet; /* builds are only a means: no notes */
+} Usage;
+
+/* command.c: a command from its first word to its exit code. `options` is the first member of the command's
+ * own, which hold their defaults. A usage error ends the process with exit 2. */
+int command_run(const Usage *, int argc, char **argv, BuildOptions *options);
+/* Only the options. */
+void command_parse(const Usage *, int argc, char **argv, void *options);
+/* Makes the result a program in the directory. Returns its path, malloc'd, which the options refer to; NULL
+ * and a message on error. */
+char *result_program(BuildOptions *, const char *directory, Diag *);
+/* For `call`: the number that the text is, within the option's limits; the text put behind the last of a list
+ * that ends with NULL; the one MODEL; a usage error. */
+double option_number(const CommandOption *, const char *text, struct argp_state *);
+void option_append(const CommandOption *, const char **list, const char *text, struct argp_state *);
+void option_model(BuildOptions *, const char *word, struct argp_state *);
+void option_refuse(const CommandOption *, const char *text, const char *expected, struct argp_state *);
+
+/* options.c: the options of `build`, which every command that builds has. */
+extern const CommandOption build_table[];
 void build_options_init(BuildOptions *, int argc, char **argv);
-/* A child parser: its `input` is a BuildOptions. Commands list it in .children. */
-extern const struct argp build_argp;
-/* The number that an option was given, within [least, most]; the one MODEL of a command, and that it lacks
- * one. A usage error ends the process with exit 2. */
-double option_number(struct argp_state *, const char *name, const char *text, double least, double most);
-void option_model(struct argp_state *, BuildOptions *, const char *argument);
-void option_no_model(struct argp_state *);
 #endif

@@ -13,16 +13,7 @@
 #include "bertc.h"
 #include "compiler/measure/metrics.h"
 
-enum {
-	KEY_SEQ = 0x200,
-	KEY_BATCH,
-	KEY_THREADS,
-	KEY_REPEAT,
-	MODELS_MAX = 32,
-	LIST_MAX = 16,
-	STARTS = 7,
-	OUTPUT_MAX = 1 << 20
-};
+enum { MODELS_MAX = 32, LIST_MAX = 16, STARTS = 7, OUTPUT_MAX = 1 << 20 };
 
 typedef enum Format { FORMAT_MD, FORMAT_CSV, FORMAT_JSON, FORMAT_JSONL } Format;
 static const char *const format_names[] = {"md", "csv", "json", "jsonl"};
@@ -36,22 +27,19 @@ typedef struct BenchOptions {
 	Format format;
 } BenchOptions;
 
-static const struct argp_option table[] = {
-	{"seq", KEY_SEQ, "N,...", 0, "tokens a text (default 8,16,32,64,128,256,512, as the model allows)", 5},
-	{"batch", KEY_BATCH, "N,...", 0, "texts a call (default 1)", 5},
-	{"threads", KEY_THREADS, "N,...", 0, "threads (default 1)", 5},
-	{"repeat", KEY_REPEAT, "N", 0, "runs of each (default 20)", 5},
-	{"output", 'o', "FORMAT", 0, "md (default), csv, json or jsonl", 5}, {0}};
-
-static int list(struct argp_state *state, const char *name, const char *text, int most, int values[LIST_MAX])
+static int numbers(
+	const CommandOption *option, const char *text, int values[LIST_MAX], struct argp_state *state)
 {
+	char expected[96];
 	int n = 0;
 	for (const char *at = text;; at++) {
 		char *end;
 		const long value = strtol(at, &end, 10);
-		if (end == at || value < 1 || value > most || n == LIST_MAX || (*end && *end != ','))
-			argp_error(state, "--%s=%s: expected up to %d numbers from 1 to %d, with commas between", name,
-				text, LIST_MAX, most);
+		if (end == at || value < 1 || value > (long)option->most || n == LIST_MAX || (*end && *end != ',')) {
+			snprintf(expected, sizeof expected, "up to %d numbers from 1 to %.0f, with commas between",
+				LIST_MAX, option->most);
+			option_refuse(option, text, expected, state);
+		}
 		values[n++] = (int)value;
 		at = end;
 		if (!*end)
@@ -59,44 +47,46 @@ static int list(struct argp_state *state, const char *name, const char *text, in
 	}
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void set_seq(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	BenchOptions *o = state->input;
-	int lengths[LIST_MAX], one[LIST_MAX];
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_SEQ:
-		list(state, "seq", argument, 1 << 20, lengths);
-		o->seq = argument;
-		return 0;
-	case KEY_BATCH: o->nbatch = list(state, "batch", argument, 1 << 16, o->batch); return 0;
-	case KEY_THREADS: o->nthreads = list(state, "threads", argument, 256, o->threads); return 0;
-	case KEY_REPEAT:
-		if (list(state, "repeat", argument, 1000000, one) != 1)
-			argp_error(state, "--repeat=%s: expected one number", argument);
-		o->repeat = one[0];
-		return 0;
-	case 'o':
-		for (int i = 0; i < 4; i++)
-			if (strcmp(argument, format_names[i]) == 0) {
-				o->format = (Format)i;
-				return 0;
-			}
-		argp_error(state, "-o %s: expected md, csv, json or jsonl", argument);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (o->nmodels == MODELS_MAX)
-			argp_error(state, "at most %d models", MODELS_MAX);
-		else
-			o->models[o->nmodels++] = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (o->nmodels == 0)
-			option_no_model(state);
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	BenchOptions *o = options;
+	int lengths[LIST_MAX]; /* the program reads them again */
+	numbers(option, text, lengths, state);
+	o->seq = text;
 }
+
+static void set_batch(const CommandOption *option, void *options, char *text, struct argp_state *state)
+{
+	BenchOptions *o = options;
+	o->nbatch = numbers(option, text, o->batch, state);
+}
+
+static void set_threads(const CommandOption *option, void *options, char *text, struct argp_state *state)
+{
+	BenchOptions *o = options;
+	o->nthreads = numbers(option, text, o->threads, state);
+}
+
+static void add_model(void *options, char *word, struct argp_state *state)
+{
+	BenchOptions *o = options;
+	if (o->nmodels == MODELS_MAX)
+		argp_error(state, "at most %d models", MODELS_MAX);
+	else
+		o->models[o->nmodels++] = word;
+	o->build.load.model = word;
+}
+
+static const CommandOption table[] = {
+	{"seq", "N,...", "tokens a text (default 8,16,32,64,128,256,512, as the model allows)", .call = set_seq,
+		.most = 1 << 20},
+	{"batch", "N,...", "texts a call (default 1)", .call = set_batch, .most = 1 << 16},
+	{"threads", "N,...", "threads (default 1)", .call = set_threads, .most = 256},
+	{"repeat", "N", "runs of each (default 20)", INTO(BenchOptions, repeat), 1, 1e6},
+	{"output", "FORMAT", "md (default), csv, json or jsonl", INTO(BenchOptions, format), WORDS(format_names),
+		.letter = 'o'},
+	{0},
+};
 
 /* ---- the program as a process ---------------------------------------------------------------- */
 
@@ -288,13 +278,8 @@ static bool bench_model(const BenchOptions *o, Model *model, Diag *diag)
 	struct stat st;
 	build.load.model = model->name;
 	diag->file = model->name;
-	char *directory = temporary_directory(diag), *path = NULL;
-	if (directory && asprintf(&path, "%s/program", directory) < 0)
-		path = NULL;
-	build.result.out = path;
-	build.result.name = "program";
-	build.result.emit = EMIT_EXE;
-	build.result.is_static = build.result.is_static < 0 ? 1 : build.result.is_static;
+	char *directory = temporary_directory(diag),
+		 *path = directory ? result_program(&build, directory, diag) : NULL;
 	const char *option = NULL, *text = NULL;
 	bool good = path && model_load(&build.load, &loaded, diag);
 	if (good)
@@ -439,43 +424,46 @@ static void print_model(const BenchOptions *o, const Model *model, json_t *all)
 	fflush(stdout);
 }
 
+static int bench(void *options, Loaded *loaded, Diag *diag)
+{
+	(void)loaded; /* there may be several models */
+	const BenchOptions *o = options;
+	signal(SIGPIPE, SIG_IGN); /* a program that ends early is reported, not died of */
+	json_t *all = json_array();
+	for (int i = 0; i < o->nmodels && diag->errors == 0; i++) {
+		Model model = {.name = o->models[i], .rows = json_array()};
+		const bool good = bench_model(o, &model, diag);
+		if (good && i == 0)
+			print_head(o->format);
+		if (good)
+			print_model(o, &model, all);
+		json_decref(model.rows);
+	}
+	if (o->format == FORMAT_JSON) {
+		char *text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+		puts(text ? text : "[]");
+		free(text);
+	}
+	json_decref(all);
+	return EXIT_DONE;
+}
+
 int cmd_bench(int argc, char **argv)
 {
-	BenchOptions options = {.batch = {1}, .threads = {1}, .nbatch = 1, .nthreads = 1, .repeat = 20};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL...",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL...",
 		.doc = "Build models as static programs and time them. Lengths are run on random ids, without the "
 			   "tokenizer; `load` is from "
 			   "process start to the end of --version, `first` from process start to the first answer, "
 			   "`peak` the resident memory by "
 			   "then, weights included.\v"
 			   "Example:\n"
-			   "  bertc bench minilm-l6 --seq 16,128 --batch 1,8 --threads 1,2 -o md"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	options.build.quiet = true;
-	signal(SIGPIPE, SIG_IGN); /* a program that ends early is reported, not died of */
-
-	Diag diag;
-	diag_init(&diag, NULL);
-	json_t *all = json_array();
-	for (int i = 0; i < options.nmodels && diag.errors == 0; i++) {
-		Model model = {.name = options.models[i], .rows = json_array()};
-		const bool good = bench_model(&options, &model, &diag);
-		if (good && i == 0)
-			print_head(options.format);
-		if (good)
-			print_model(&options, &model, all);
-		json_decref(model.rows);
-	}
-	if (options.format == FORMAT_JSON) {
-		char *text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-		puts(text ? text : "[]");
-		free(text);
-	}
-	json_decref(all);
-	return command_end(&options.build, &diag, EXIT_DONE);
+			   "  bertc bench minilm-l6 --seq 16,128 --batch 1,8 --threads 1,2 -o md",
+		.options = table,
+		.word = add_model,
+		.work = bench,
+		.quiet = true,
+	};
+	BenchOptions options = {.batch = {1}, .threads = {1}, .nbatch = 1, .nthreads = 1, .repeat = 20};
+	return command_run(&usage, argc, argv, &options.build);
 }

@@ -5,8 +5,6 @@
 #include "compiler/report/inspect.h"
 #include "compiler/build/tunings.h"
 
-enum { KEY_VERIFIED = 0x200, KEY_TUNE, KEY_DATA, KEY_LIMIT, KEY_NO_LATENCY };
-
 typedef struct BuildCommand {
 	BuildOptions build;
 	const char *data;
@@ -14,42 +12,29 @@ typedef struct BuildCommand {
 	bool no_latency;
 } BuildCommand;
 
-static const struct argp_option table[] = {
-	{"verified", KEY_VERIFIED, "FILE.json", 0,
-		"what `bertc verify --json` measured of this build, for the program's --about", 4},
-	{"tune", KEY_TUNE, NULL, 0,
+static const CommandOption table[] = {
+	{"verified", "FILE.json", "what `bertc verify --json` measured of this build, for the program's --about",
+		INTO(BuildCommand, build.about.verified), .group = 4},
+	{"tune", NULL,
 		"time kernels for this model's shapes on this machine, keep the choice in the file of --tune-cache "
 		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache) and build with it",
-		3},
-	{"data", KEY_DATA, "FILE", 0,
+		INTO(BuildCommand, build.run.tune), .group = 3},
+	{"data", "FILE",
 		"labelled data as `bertc eval` reads it: score and time a program made of what each pass leaves, "
 		"print the ledger with these figures, and put them into --ledger, the scores also into --about",
-		4},
-	{"limit", KEY_LIMIT, "N", 0, "score only the first N rows of --data (default 500)", 4},
-	{"no-latency", KEY_NO_LATENCY, NULL, 0,
-		"time nothing: the same ledger every time, but for what the passes took", 4},
-	{0}};
+		INTO(BuildCommand, data), .group = 4},
+	{"limit", "N", "score only the first N rows of --data (default 500)", INTO(BuildCommand, limit), 1,
+		1 << 30},
+	{"no-latency", NULL, "time nothing: the same ledger every time, but for what the passes took",
+		INTO(BuildCommand, no_latency)},
+	{0},
+};
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void check(void *options, struct argp_state *state)
 {
-	BuildCommand *command = state->input;
-	BuildOptions *options = &command->build;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = options; return 0;
-	case KEY_VERIFIED: options->about.verified = argument; return 0;
-	case KEY_TUNE: options->run.tune = true; return 0;
-	case KEY_DATA: command->data = argument; return 0;
-	case KEY_LIMIT: command->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
-	case KEY_NO_LATENCY: command->no_latency = true; return 0;
-	case ARGP_KEY_ARG: option_model(state, options, argument); return 0;
-	case ARGP_KEY_END:
-		if (!options->load.model)
-			option_no_model(state);
-		else if (!options->result.out)
-			argp_error(state, "no result: give -o OUT");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	const BuildOptions *build = options;
+	if (!build->result.out)
+		argp_error(state, "no result: give -o OUT");
 }
 
 static bool after_pass(void *measurer, LedgerRow *row, Module *module, Diag *diag)
@@ -86,16 +71,29 @@ static bool build_measured(const BuildCommand *command, Loaded *loaded, Ledger *
 	return good;
 }
 
+static int build(void *options, Loaded *loaded, Diag *diag)
+{
+	BuildCommand *command = options;
+	BuildOptions *o = &command->build;
+	Ledger ledger = {0};
+	char *kept = NULL;
+	if (o->run.tune && !o->run.tune_cache)
+		o->run.tune_cache = kept = tune_default_path(diag);
+	if (!diag->errors && build_check(o, diag) && model_load(&o->load, loaded, diag)) {
+		if (command->data)
+			build_measured(command, loaded, &ledger, diag);
+		else
+			build_loaded(o, loaded, &ledger, diag);
+	}
+	ledger_free(&ledger);
+	free(kept);
+	return EXIT_DONE;
+}
+
 int cmd_build(int argc, char **argv)
 {
-	BuildCommand command = {.limit = 500};
-	BuildOptions *options = &command.build;
-	build_options_init(options, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Compile a model into a program, a library or C.\v"
 			   "MODEL is one of these:\n"
 #define IMPORTER(NAME, reads, doc, ...) "  " doc "\n"
@@ -106,29 +104,11 @@ int cmd_build(int argc, char **argv)
 			   "  bertc build minilm-l6 --weights=f16 --cpu=x86-64-v3 -o embed\n"
 			   "  bertc build minilm-l6 --emit=lib --name=embed -o libembed.a\n"
 			   "  bertc build minilm-sst2 --passes='drop-layers{strategy=top keep=5},quantize-int8' --data "
-			   "sst2/dev.tsv -o sst2"};
-	argp_parse(&argp, argc, argv, 0, NULL, &command);
-
-	Diag diag;
-	diag_init(&diag, options->load.model);
-	Loaded loaded = {0};
-	Ledger ledger = {0};
-	char *kept = NULL;
-	if (options->run.tune && !options->run.tune_cache)
-		options->run.tune_cache = kept = tune_default_path(&diag);
-	if (!diag.errors && build_check(options, &diag) && model_load(&options->load, &loaded, &diag)) {
-		if (command.data)
-			build_measured(&command, &loaded, &ledger, &diag);
-		else
-			build_loaded(options, &loaded, &ledger, &diag);
-	}
-	progress_clear();
-	ledger_free(&ledger);
-	model_unload(&loaded);
-	diag_print(&diag, stderr);
-	ExitCode code = diag.errors ? diag.code : EXIT_DONE;
-	diag_free(&diag);
-	free(options->about.command);
-	free(kept);
-	return code;
+			   "sst2/dev.tsv -o sst2",
+		.options = table,
+		.check = check,
+		.work = build,
+	};
+	BuildCommand command = {.limit = 500};
+	return command_run(&usage, argc, argv, &command.build);
 }

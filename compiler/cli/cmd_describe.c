@@ -6,24 +6,6 @@
 #include "bertc.h"
 #include "compiler/import/import.h"
 
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	BuildOptions *options = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = options; return 0;
-	case ARGP_KEY_ARG:
-		if (options->load.model)
-			argp_error(state, "one directory at a time");
-		options->load.model = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (!options->load.model)
-			argp_error(state, "which directory?");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static bool write_out(const ModelDesc *desc, const char *path, Diag *diag)
 {
 	AtomicFile file;
@@ -47,16 +29,15 @@ static bool lies_in(const char *path, const char *directory)
 	return same;
 }
 
-static bool describe(const BuildOptions *options, Diag *diag)
+static bool write_description(const BuildOptions *options, Loaded *loaded, Diag *diag)
 {
-	Loaded loaded;
 	if (options->result.out && file_is_of_model(options->result.out, options->load.model))
 		return diag_error_in(diag, EXIT_USAGE, options->result.out, 0,
 			"is a file of the model, which the description would replace; "
 			"give another -o");
-	if (!model_load(&options->load, &loaded, diag))
+	if (!model_load(&options->load, loaded, diag))
 		return false;
-	model_unload(&loaded);
+	model_unload(loaded);
 	diag_print(diag, stderr);
 	Diag again; /* the same warnings a second time help nobody */
 	diag_init(&again, options->load.model);
@@ -74,16 +55,19 @@ static bool describe(const BuildOptions *options, Diag *diag)
 	return good;
 }
 
+static int describe(void *options, Loaded *loaded, Diag *diag)
+{
+	return write_description(options, loaded, diag) ? EXIT_DONE : EXIT_RUN;
+}
+
 int cmd_describe(int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&build_argp, 0, NULL, 0}, {0}};
-	static const struct argp argp = {NULL, parse, "HF_DIR",
-		"Writes the XML description of a Hugging Face directory, for editing.", children, NULL, NULL};
+	static const Usage usage = {
+		.arguments = "HF_DIR",
+		.doc = "Writes the XML description of a Hugging Face directory, for editing.",
+		.no_words = "which directory?",
+		.work = describe,
+	};
 	BuildOptions options;
-	build_options_init(&options, argc, argv);
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	Diag diag;
-	diag_init(&diag, options.load.model);
-	bool good = describe(&options, &diag);
-	return command_end(&options, &diag, good ? EXIT_DONE : EXIT_RUN);
+	return command_run(&usage, argc, argv, &options);
 }

@@ -10,7 +10,6 @@
 #include "bertc.h"
 #include "compiler/measure/curve.h"
 
-enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_MIN_SCORE, KEY_MAX_DROP, KEY_JSON, KEY_THREADS, KEY_CURVE, KEY_HEAD };
 enum { TASKS_MAX = 16 };
 
 /* A head and the data that it is scored on. */
@@ -30,26 +29,11 @@ typedef struct EvalOptions {
 	const char *thresholds;     /* of it; NULL: its own choice */
 } EvalOptions;
 
-static const struct argp_option table[] = {{"data", KEY_DATA, "[HEAD:]FILE", 0,
-											   "labelled data: TSV, CSV or CoNLL; the form is found from the "
-											   "content. Once for each head to be scored "
-											   "of a model with several",
-											   5},
-	{"head", KEY_HEAD, "NAME", 0, "the head that --data FILE is of (default: the first)", 5},
-	{"limit", KEY_LIMIT, "N", 0, "only the first N rows", 5},
-	{"min-score", KEY_MIN_SCORE, "X", 0, "exit 5 when the score (0 to 1) is below X", 5},
-	{"max-drop", KEY_MAX_DROP, "X", 0,
-		"exit 5 when the given passes lose more than X points (hundredths) against fp32", 5},
-	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
-	{"curve", KEY_CURVE, "X,...", OPTION_ARG_OPTIONAL,
-		"of a build with early-exit: layers run, score, time and energy at these values of "
-		"exit_entropy",
-		5},
-	{"json", KEY_JSON, NULL, 0, "print JSON", 5}, {0}};
-
 /* HEAD:FILE, where HEAD is a name and no file is called so. */
-static void add_data(EvalOptions *o, char *argument, const struct argp_state *state)
+static void add_data(const CommandOption *option, void *options, char *argument, struct argp_state *state)
 {
+	(void)option;
+	EvalOptions *o = options;
 	if (o->ntasks == TASKS_MAX)
 		argp_error(state, "--data: more than %d", TASKS_MAX);
 	EvalTask *task = &o->tasks[o->ntasks++];
@@ -63,33 +47,41 @@ static void add_data(EvalOptions *o, char *argument, const struct argp_state *st
 	task->path = colon + 1;
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void set_curve(const CommandOption *option, void *options, char *thresholds, struct argp_state *state)
 {
-	EvalOptions *o = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_DATA: add_data(o, argument, state); return 0;
-	case KEY_HEAD: o->head = argument; return 0;
-	case KEY_LIMIT: o->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
-	case KEY_MIN_SCORE: o->min_score = option_number(state, "min-score", argument, -1, 1); return 0;
-	case KEY_MAX_DROP: o->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
-	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
-	case KEY_JSON: o->json = true; return 0;
-	case KEY_CURVE:
-		o->curve = true;
-		o->thresholds = argument;
-		return 0;
-	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
-	case ARGP_KEY_END:
-		if (!o->build.load.model)
-			option_no_model(state);
-		else if (!o->ntasks)
-			argp_error(state, "no data: give --data FILE");
-		else if (o->curve && o->ntasks > 1)
-			argp_error(state, "--curve is of one head: give one --data");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	(void)option, (void)state;
+	EvalOptions *o = options;
+	o->curve = true;
+	o->thresholds = thresholds;
+}
+
+static const CommandOption table[] = {
+	{"data", "[HEAD:]FILE",
+		"labelled data: TSV, CSV or CoNLL; the form is found from the content. Once for each head to be "
+		"scored "
+		"of a model with several",
+		.call = add_data},
+	{"head", "NAME", "the head that --data FILE is of (default: the first)", INTO(EvalOptions, head)},
+	{"limit", "N", "only the first N rows", INTO(EvalOptions, limit), 1, 1 << 30},
+	{"min-score", "X", "exit 5 when the score (0 to 1) is below X", INTO(EvalOptions, min_score), -1, 1},
+	{"max-drop", "X", "exit 5 when the given passes lose more than X points (hundredths) against fp32",
+		INTO(EvalOptions, max_drop), 0, 100},
+	{"threads", "N", "threads of the program (default 1)", INTO(EvalOptions, threads), 1, 256},
+	{"curve", "X,...",
+		"of a build with early-exit: layers run, score, time and energy at these values of "
+		"exit_entropy",
+		.call = set_curve, .optional = true},
+	{"json", NULL, "print JSON", INTO(EvalOptions, json)},
+	{0},
+};
+
+static void check(void *options, struct argp_state *state)
+{
+	const EvalOptions *o = options;
+	if (!o->ntasks)
+		argp_error(state, "no data: give --data FILE");
+	else if (o->curve && o->ntasks > 1)
+		argp_error(state, "--curve is of one head: give one --data");
 }
 
 /* ---- one program over the data --------------------------------------------------------------- */
@@ -204,7 +196,7 @@ static bool is_below(const EvalOptions *o, double plain, double score)
 		|| (!isnan(o->max_drop) && !(100 * (plain - score) <= o->max_drop));
 }
 
-static int eval(const EvalOptions *o, Diag *diag)
+static int score(const EvalOptions *o, Diag *diag)
 {
 	Result results[2 * TASKS_MAX], *plain = results, *given = results + o->ntasks;
 	BuildOptions base = o->build;
@@ -257,15 +249,20 @@ static bool read_data(EvalOptions *o, Diag *diag)
 	return true;
 }
 
+static int eval(void *options, Loaded *loaded, Diag *diag)
+{
+	(void)loaded; /* each build loads the model again */
+	EvalOptions *o = options;
+	const int status = read_data(o, diag) ? score(o, diag) : EXIT_RUN;
+	for (int i = 0; i < o->ntasks; i++)
+		dataset_free(&o->tasks[i].data);
+	return status;
+}
+
 int cmd_eval(int argc, char **argv)
 {
-	EvalOptions options = {.threads = 1, .min_score = NAN, .max_drop = NAN};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Score the built program on labelled data, the plain fp32 build beside the one with the given "
 			   "passes.\v"
 			   "Labels are matched by name, else by number. Texts longer than the model takes are "
@@ -274,16 +271,12 @@ int cmd_eval(int argc, char **argv)
 			   "  bertc eval minilm-sst2 --data sst2/dev.tsv\n"
 			   "  bertc eval minilm-ncbi --data ncbi_disease/test.tsv --weights=bf16 --max-drop 0.5\n"
 			   "  bertc eval minilm-l6 --merge=stsb=bitfit-stsb,mrpc=bitfit-mrpc --data stsb:stsb/test.csv "
-			   "--data mrpc:mrpc/test.tsv"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	options.build.quiet = true;
-
-	Diag diag;
-	diag_init(&diag, options.build.load.model);
-	int status = EXIT_RUN;
-	if (read_data(&options, &diag))
-		status = eval(&options, &diag);
-	for (int i = 0; i < options.ntasks; i++)
-		dataset_free(&options.tasks[i].data);
-	return command_end(&options.build, &diag, status);
+			   "--data mrpc:mrpc/test.tsv",
+		.options = table,
+		.check = check,
+		.work = eval,
+		.quiet = true,
+	};
+	EvalOptions options = {.threads = 1, .min_score = NAN, .max_drop = NAN};
+	return command_run(&usage, argc, argv, &options.build);
 }

@@ -6,8 +6,6 @@
 #include "bertc.h"
 #include "compiler/report/inspect.h"
 
-enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_NO_LATENCY, KEY_CONLL };
-
 typedef struct InspectOptions {
 	BuildOptions build;
 	const char *data, *conll;
@@ -15,40 +13,33 @@ typedef struct InspectOptions {
 	bool no_latency;
 } InspectOptions;
 
-static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0,
-											   "labelled data as `bertc eval` reads it: score and time the "
-											   "model after each pass, and look at "
-											   "attention on its texts; with early-exit, how score and time "
-											   "depend on the threshold",
-											   5},
-	{"conll", KEY_CONLL, "FILE", 0,
-		"words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does",
-		5},
-	{"limit", KEY_LIMIT, "N", 0, "only the first N rows of each file (default 500, of --conll 150)", 5},
-	{"no-latency", KEY_NO_LATENCY, NULL, 0, "time nothing: the same page every time", 5}, {0}};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void set_limit(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	InspectOptions *o = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_DATA: o->data = argument; return 0;
-	case KEY_CONLL: o->conll = argument; return 0;
-	case KEY_LIMIT:
-		o->limit = o->conll_limit = (int)option_number(state, "limit", argument, 1, 1 << 30);
-		return 0;
-	case KEY_NO_LATENCY: o->no_latency = true; return 0;
-	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
-	case ARGP_KEY_END:
-		if (!o->build.load.model)
-			option_no_model(state);
-		else if (!o->build.result.out)
-			argp_error(state, "no result: give -o REPORT.html");
-		else if (o->build.result.emit != EMIT_EXE)
-			argp_error(state, "--emit is for `bertc build`; inspect writes a page");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	InspectOptions *o = options;
+	o->limit = o->conll_limit = (int)option_number(option, text, state);
+}
+
+static const CommandOption table[] = {
+	{"data", "FILE",
+		"labelled data as `bertc eval` reads it: score and time the model after each pass, and look at "
+		"attention on its texts; with early-exit, how score and time depend on the threshold",
+		INTO(InspectOptions, data)},
+	{"conll", "FILE",
+		"words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does",
+		INTO(InspectOptions, conll)},
+	{"limit", "N", "only the first N rows of each file (default 500, of --conll 150)", OPTION_INT, 0, 1,
+		1 << 30, .call = set_limit},
+	{"no-latency", NULL, "time nothing: the same page every time", INTO(InspectOptions, no_latency)},
+	{0},
+};
+
+static void check(void *options, struct argp_state *state)
+{
+	const InspectOptions *o = options;
+	if (!o->build.result.out)
+		argp_error(state, "no result: give -o REPORT.html");
+	else if (o->build.result.emit != EMIT_EXE)
+		argp_error(state, "--emit is for `bertc build`; inspect writes a page");
 }
 
 /* ---- columns: the IR after each pass --------------------------------------------------------- */
@@ -265,7 +256,7 @@ static bool build_watched(Inspector *in, const char *directory, json_t *panels, 
 	return code != NULL;
 }
 
-static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data, Diag *diag)
+static bool inspect_model(const InspectOptions *o, Loaded *loaded, const Dataset *data, Diag *diag)
 {
 	Ledger ledger = {0};
 	Inspector in = {.options = o,
@@ -303,15 +294,20 @@ static bool inspect(const InspectOptions *o, Loaded *loaded, const Dataset *data
 	return good;
 }
 
+static int inspect(void *options, Loaded *loaded, Diag *diag)
+{
+	const InspectOptions *o = options;
+	Dataset data = {0};
+	const bool good = build_check(&o->build, diag) && (!o->data || dataset_read(o->data, &data, diag))
+		&& model_load(&o->build.load, loaded, diag) && inspect_model(o, loaded, o->data ? &data : NULL, diag);
+	dataset_free(&data);
+	return good ? EXIT_DONE : EXIT_RUN;
+}
+
 int cmd_inspect(int argc, char **argv)
 {
-	InspectOptions options = {.limit = 500, .conll_limit = 150};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Show on one self-contained page what each pass did to a model and what it cost; the ledger "
 			   "is printed, too.\v"
 			   "The page works from a file, without a network. Without --data it is the same, byte for byte, "
@@ -321,18 +317,11 @@ int cmd_inspect(int argc, char **argv)
 			   "  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' "
 			   "--data sst2/dev.tsv -o report.html\n"
 			   "  bertc inspect minilm-ncbi --conll ncbi_disease/train.tsv -o report.html\n"
-			   "  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-
-	Diag diag;
-	diag_init(&diag, options.build.load.model);
-	Loaded loaded = {0};
-	Dataset data = {0};
-	if (build_check(&options.build, &diag) && (!options.data || dataset_read(options.data, &data, &diag))
-		&& model_load(&options.build.load, &loaded, &diag))
-		inspect(&options, &loaded, options.data ? &data : NULL, &diag);
-	progress_clear();
-	dataset_free(&data);
-	model_unload(&loaded);
-	return command_end(&options.build, &diag, EXIT_DONE);
+			   "  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html",
+		.options = table,
+		.check = check,
+		.work = inspect,
+	};
+	InspectOptions options = {.limit = 500, .conll_limit = 150};
+	return command_run(&usage, argc, argv, &options.build);
 }

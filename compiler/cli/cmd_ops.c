@@ -49,13 +49,14 @@ static void print_ops(void)
 
 int cmd_ops(int argc, char **argv)
 {
-	const struct argp argp = {.doc = "List the ops of the IR and their attributes.\v"
-									 "Levels: G as a paper writes it, F made by fusion, L may stand in "
-									 "lowered code. Domain: rows - each row of the result "
-									 "depends on the same row of the arguments only; text - sees one text at "
-									 "a time. Attributes with ? may be left out; "
-									 "lowering adds kernel and offset."};
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	static const Usage usage = {.plain = true,
+		.doc = "List the ops of the IR and their attributes.\v"
+			   "Levels: G as a paper writes it, F made by fusion, L may stand in "
+			   "lowered code. Domain: rows - each row of the result "
+			   "depends on the same row of the arguments only; text - sees one text at "
+			   "a time. Attributes with ? may be left out; "
+			   "lowering adds kernel and offset."};
+	command_parse(&usage, argc, argv, NULL);
 	print_ops();
 	puts("\nattributes");
 	for (int i = 0; i < AI_COUNT; i++)

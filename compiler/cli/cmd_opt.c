@@ -5,95 +5,63 @@
 #include "bertc.h"
 #include "compiler/build/tunings.h"
 
-enum {
-	KEY_PASSES = 0x100,
-	KEY_ELIDE,
-	KEY_PRINT_AFTER,
-	KEY_STOP_AFTER,
-	KEY_DUMP_IR,
-	KEY_TIME_PASSES,
-	KEY_VERIFY_EACH,
-	KEY_CHECK_EACH,
-	KEY_EXPLAIN,
-	KEY_PRINT_PIPELINE,
-	KEY_TARGET,
-	KEY_CPU,
-	KEY_SEARCH,
-	KEY_LEDGER,
-	KEY_TUNE_CACHE
-};
-
-static const struct argp_option table[] = {
-	{"passes", KEY_PASSES, "PIPELINE", 0,
-		"passes to run, as in cse,fuse{only=attention,qkv},dce; see `bertc passes`", 1},
-	{NULL, 'O', "LEVEL", 0, "preset pipeline 0 to 3", 0},
-	{"output", 'o', "OUT.bir", 0,
-		"result (default: standard output); constants too large for text go to OUT.safetensors", 0},
-	{"elide-constants", KEY_ELIDE, NULL, 0, "print large constants that passes made as `const elided`", 0},
-	{"target", KEY_TARGET, "TRIPLE", 0, "target whose kernels lower chooses (default: this machine)", 2},
-	{"cpu", KEY_CPU, "NAME", 0, "its CPU, `native` or `baseline`; see `bertc targets`", 0},
-	{"tune-cache", KEY_TUNE_CACHE, "FILE", 0,
-		"choose kernels as this file says, which `bertc build --tune` wrote", 0},
-	{"search", KEY_SEARCH, "DIR", 0, "look up weights here as well (may be repeated)", 0},
-	{"print-pipeline", KEY_PRINT_PIPELINE, NULL, 0, "print the pipeline to standard error", 3},
-	{"print-ir-after", KEY_PRINT_AFTER, "PASS", 0,
-		"print the IR after a pass, `all` or `changed`, to standard error", 0},
-	{"stop-after", KEY_STOP_AFTER, "PASS", 0, "stop after this pass", 0},
-	{"dump-ir", KEY_DUMP_IR, "DIR", 0, "write the IR after every pass as a numbered file", 0},
-	{"time-passes", KEY_TIME_PASSES, NULL, 0, "print the time each pass took", 0},
-	{"verify-each", KEY_VERIFY_EACH, NULL, 0, "verify the IR after each pass", 0},
-	{"check-each", KEY_CHECK_EACH, NULL, 0, "evaluate the IR before and after each pass and compare", 0},
-	{"explain", KEY_EXPLAIN, NULL, 0, "say why patterns did not match", 0},
-	{"ledger", KEY_LEDGER, "FILE.json", 0,
-		"write what each pass did and cost; `-` prints it as a table to standard error", 0},
-	{0}};
-
 enum { SEARCH_MAX = 16 };
 typedef struct Options {
 	const char *in, *out, *passes, *target, *cpu, *ledger, *tune_cache;
 	const char *search[SEARCH_MAX + 1];
-	int nsearch;
 	bool elide, print_pipeline;
 	DriverOptions driver;
 } Options;
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void set_level(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	Options *options = state->input;
-	switch (key) {
-	case KEY_PASSES: options->passes = argument; return 0;
-	case 'O':
-		if (argument[0] < '0' || argument[0] > '3' || argument[1])
-			argp_error(state, "-O%s: expected 0 to 3", argument);
-		options->passes = pipeline_preset(argument[0] - '0');
-		return 0;
-	case 'o': options->out = argument; return 0;
-	case KEY_ELIDE: options->elide = true; return 0;
-	case KEY_TARGET: options->target = argument; return 0;
-	case KEY_CPU: options->cpu = argument; return 0;
-	case KEY_TUNE_CACHE: options->tune_cache = argument; return 0;
-	case KEY_SEARCH:
-		if (options->nsearch == SEARCH_MAX)
-			argp_error(state, "--search may be given %d times at most", SEARCH_MAX);
-		options->search[options->nsearch++] = argument;
-		return 0;
-	case KEY_PRINT_PIPELINE: options->print_pipeline = true; return 0;
-	case KEY_PRINT_AFTER: options->driver.print_after = argument; return 0;
-	case KEY_STOP_AFTER: options->driver.stop_after = argument; return 0;
-	case KEY_DUMP_IR: options->driver.dump_dir = argument; return 0;
-	case KEY_TIME_PASSES: options->driver.time_passes = true; return 0;
-	case KEY_VERIFY_EACH: options->driver.verify_each = true; return 0;
-	case KEY_CHECK_EACH: options->driver.check_each = true; return 0;
-	case KEY_EXPLAIN: options->driver.explain = true; return 0;
-	case KEY_LEDGER: options->ledger = argument; return 0;
-	case ARGP_KEY_ARG:
-		if (options->in)
-			argp_error(state, "one graph at a time: %s after %s", argument, options->in);
-		options->in = argument;
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	Options *o = options;
+	o->passes = pipeline_preset((int)option_number(option, text, state));
 }
+
+static void add_search(const CommandOption *option, void *options, char *text, struct argp_state *state)
+{
+	Options *o = options;
+	option_append(option, o->search, text, state);
+}
+
+static void take_word(void *options, char *word, struct argp_state *state)
+{
+	Options *o = options;
+	if (o->in)
+		argp_error(state, "one graph at a time: %s after %s", word, o->in);
+	o->in = word;
+}
+
+static const CommandOption table[] = {
+	{"passes", "PIPELINE", "passes to run, as in cse,fuse{only=attention,qkv},dce; see `bertc passes`",
+		INTO(Options, passes), .group = 1},
+	{NULL, "LEVEL", "preset pipeline 0 to 3", .kind = OPTION_INT, .most = 3, .call = set_level,
+		.letter = 'O'},
+	{"output", "OUT.bir",
+		"result (default: standard output); constants too large for text go to OUT.safetensors",
+		INTO(Options, out), .letter = 'o'},
+	{"elide-constants", NULL, "print large constants that passes made as `const elided`",
+		INTO(Options, elide)},
+	{"target", "TRIPLE", "target whose kernels lower chooses (default: this machine)", INTO(Options, target),
+		.group = 2},
+	{"cpu", "NAME", "its CPU, `native` or `baseline`; see `bertc targets`", INTO(Options, cpu)},
+	{"tune-cache", "FILE", "choose kernels as this file says, which `bertc build --tune` wrote",
+		INTO(Options, tune_cache)},
+	{"search", "DIR", "look up weights here as well (may be repeated)", .call = add_search,
+		.most = SEARCH_MAX},
+	{"print-pipeline", NULL, "print the pipeline to standard error", INTO(Options, print_pipeline),
+		.group = 3},
+	{"print-ir-after", "PASS", "print the IR after a pass, `all` or `changed`, to standard error",
+		INTO(Options, driver.print_after)},
+	{"stop-after", "PASS", "stop after this pass", INTO(Options, driver.stop_after)},
+#define DRIVER_OPTION(name, value, member, doc) {name, value, doc, INTO(Options, driver.member)},
+#include "driver.def"
+#undef DRIVER_OPTION
+	{"ledger", "FILE.json", "write what each pass did and cost; `-` prints it as a table to standard error",
+		INTO(Options, ledger)},
+	{0},
+};
 
 static bool run_passes(const Options *options, Module *module, Diag *diag)
 {
@@ -150,15 +118,18 @@ static bool write_result(const Options *options, const Module *module, Diag *dia
 
 int cmd_opt(int argc, char **argv)
 {
-	Options options = {.driver.failure_path = "bertc-failure.bir"};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "[IN.bir]",
+	static const Usage usage = {
+		.arguments = "[IN.bir]",
 		.doc = "Run passes on the textual IR; `-` or nothing reads standard input.\v"
 			   "Examples:\n"
 			   "  bertc opt layer.bir --passes=canonicalize,fuse,dce\n"
 			   "  bertc opt layer.bir -O2 --cpu=x86-64-v3 --print-ir-after=changed --elide-constants\n"
-			   "  bertc opt layer.bir --passes='fuse{only=attention}' --explain --check-each --ledger=-"};
+			   "  bertc opt layer.bir --passes='fuse{only=attention}' --explain --check-each --ledger=-",
+		.options = table,
+		.word = take_word,
+		.plain = true,
+	};
+	Options options = {.driver.failure_path = "bertc-failure.bir"};
 	char *command = NULL;
 	size_t bytes;
 	FILE *line = open_memstream(&command, &bytes);
@@ -166,7 +137,7 @@ int cmd_opt(int argc, char **argv)
 		fprintf(line, "%s%s", i ? " " : "", argv[i]);
 	if (line)
 		fclose(line);
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	command_parse(&usage, argc, argv, &options);
 	options.driver.reproduce = command;
 	const char *in = options.in ? options.in : "-";
 

@@ -65,9 +65,10 @@ static void print_order(void)
 
 int cmd_passes(int argc, char **argv)
 {
-	const struct argp argp = {.doc = "List passes, their options, the order they must keep and the -O "
-									 "levels."};
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	static const Usage usage = {.plain = true,
+		.doc = "List passes, their options, the order they must keep and the -O "
+			   "levels."};
+	command_parse(&usage, argc, argv, NULL);
 	print_passes();
 	print_order();
 	puts("\nLevels:");

@@ -9,8 +9,6 @@
 #include "bertc.h"
 #include "compiler/measure/neurons.h"
 
-enum { KEY_DATA = 0x200, KEY_LIMIT, KEY_BY, KEY_HEATMAP, KEY_JSON };
-
 typedef struct Options {
 	BuildOptions build;
 	const char *data, *by, *heatmap;
@@ -18,34 +16,17 @@ typedef struct Options {
 	bool json;
 } Options;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0, "texts, as `bertc eval` reads them", 5},
-	{"limit", KEY_LIMIT, "N", 0, "only the first N rows", 5},
-	{"by", KEY_BY, "WAY", 0,
-		"importance: activation (default), magnitude, or accuracy: the loss on labels without the head", 5},
-	{"heatmap", KEY_HEATMAP, "FILE.svg", 0, "draw the importance of each head", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON", 5}, {0}};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	Options *o = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_DATA: o->data = argument; return 0;
-	case KEY_LIMIT: o->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
-	case KEY_BY: o->by = argument; return 0;
-	case KEY_HEATMAP: o->heatmap = argument; return 0;
-	case KEY_JSON: o->json = true; return 0;
-	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
-	case ARGP_KEY_END:
-		if (!o->build.load.model)
-			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
-		else if (!o->data)
-			argp_error(state, "no data: give --data FILE");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
-}
+static const CommandOption table[] = {
+	{"data", "FILE", "texts, as `bertc eval` reads them", INTO(Options, data),
+		.needed = "no data: give --data FILE"},
+	{"limit", "N", "only the first N rows", INTO(Options, limit), 1, 1 << 30},
+	{"by", "WAY",
+		"importance: activation (default), magnitude, or accuracy: the loss on labels without the head",
+		INTO(Options, by)},
+	{"heatmap", "FILE.svg", "draw the importance of each head", INTO(Options, heatmap)},
+	{"json", NULL, "print JSON", INTO(Options, json)},
+	{0},
+};
 
 /* Means over all tokens that ask: entropy in nats, distance in tokens. */
 typedef struct Looks {
@@ -120,14 +101,17 @@ static void print_json(const Options *o, const Looks *l, const double *importanc
 	json_decref(all);
 }
 
-static bool rank(const Options *o, Loaded *loaded, Diag *diag)
+static int rank(void *options, Loaded *loaded, Diag *diag)
 {
+	const Options *o = options;
 	BuildRun calibration = {.options = &o->build, .loaded = loaded};
 	PassEnv env = {.max_tokens = loaded->module->max_tokens};
 	Looks looks = {.room = loaded->module->max_tokens};
 	calibration_offer(&calibration, &env);
-	if (!env.observe)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-heads reads text");
+	if (!env.observe) {
+		diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; rank-heads reads text");
+		return EXIT_UNSUPPORTED;
+	}
 	Module *copy = module_copy(loaded->module);
 	bool good = heads_expose(copy->graphs[0], "rank-heads", &looks.map, diag);
 	const size_t heads = (size_t)(looks.map.layers * looks.map.heads);
@@ -157,32 +141,22 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 		good = heatmap_write(o->heatmap, "importance of attention heads", "head",
 			&(Neurons){looks.map.layers, looks.map.heads, looks.map.at}, importance, diag);
 	module_free(copy);
-	return good;
+	return good ? EXIT_DONE : EXIT_RUN;
 }
 
 int cmd_rank_heads(int argc, char **argv)
 {
-	Options options = {.by = "activation"};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Say of each attention head how spread its attention is (entropy, nats), how far it reaches "
 			   "(tokens) and how much it matters.\v"
 			   "Examples:\n"
-			   "  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	options.build.quiet = true;
-
-	Diag diag;
-	diag_init(&diag, options.build.load.model);
-	Loaded loaded = {0};
-	bool good = model_load(&options.build.load, &loaded, &diag);
-	if (good) {
-		good = rank(&options, &loaded, &diag);
-		model_unload(&loaded);
-	}
-	return command_end(&options.build, &diag, good ? EXIT_DONE : EXIT_RUN);
+			   "  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy",
+		.options = table,
+		.work = rank,
+		.loads = true,
+		.quiet = true,
+	};
+	Options options = {.by = "activation"};
+	return command_run(&usage, argc, argv, &options.build);
 }

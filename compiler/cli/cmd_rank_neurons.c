@@ -8,8 +8,6 @@
 #include "bertc.h"
 #include "compiler/measure/neurons.h"
 
-enum { KEY_DATA = 0x200, KEY_TEST, KEY_LIMIT, KEY_L1, KEY_L2, KEY_TOP, KEY_HEATMAP, KEY_JSON };
-
 typedef struct Options {
 	BuildOptions build;
 	const char *data, *test, *heatmap;
@@ -18,38 +16,18 @@ typedef struct Options {
 	bool json;
 } Options;
 
-static const struct argp_option table[] = {{"data", KEY_DATA, "FILE", 0, "words and their tags: CoNLL", 5},
-	{"test", KEY_TEST, "FILE", 0, "more of them, to score the probe on (default: the same file)", 5},
-	{"limit", KEY_LIMIT, "N", 0, "only the first N texts of each", 5},
-	{"l1", KEY_L1, "X", 0, "weight of the sum of |weights| (default 0.001)", 5},
-	{"l2", KEY_L2, "X", 0, "weight of the sum of their squares (default 0.001)", 5},
-	{"top", KEY_TOP, "N", 0, "print the first N neurons (default 20)", 5},
-	{"heatmap", KEY_HEATMAP, "FILE.svg", 0, "draw the neurons of each layer", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON: all neurons, in order", 5}, {0}};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	Options *o = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_DATA: o->data = argument; return 0;
-	case KEY_TEST: o->test = argument; return 0;
-	case KEY_LIMIT: o->limit = (int)option_number(state, "limit", argument, 1, 1 << 30); return 0;
-	case KEY_L1: o->l1 = option_number(state, "l1", argument, 0, 1e6); return 0;
-	case KEY_L2: o->l2 = option_number(state, "l2", argument, 0, 1e6); return 0;
-	case KEY_TOP: o->top = (int)option_number(state, "top", argument, 0, 1 << 30); return 0;
-	case KEY_HEATMAP: o->heatmap = argument; return 0;
-	case KEY_JSON: o->json = true; return 0;
-	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
-	case ARGP_KEY_END:
-		if (!o->build.load.model)
-			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
-		else if (!o->data)
-			argp_error(state, "no data: give --data FILE, words and tags");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
-}
+static const CommandOption table[] = {
+	{"data", "FILE", "words and their tags: CoNLL", INTO(Options, data),
+		.needed = "no data: give --data FILE, words and tags"},
+	{"test", "FILE", "more of them, to score the probe on (default: the same file)", INTO(Options, test)},
+	{"limit", "N", "only the first N texts of each", INTO(Options, limit), 1, 1 << 30},
+	{"l1", "X", "weight of the sum of |weights| (default 0.001)", INTO(Options, l1), 0, 1e6},
+	{"l2", "X", "weight of the sum of their squares (default 0.001)", INTO(Options, l2), 0, 1e6},
+	{"top", "N", "print the first N neurons (default 20)", INTO(Options, top), 0, 1 << 30},
+	{"heatmap", "FILE.svg", "draw the neurons of each layer", INTO(Options, heatmap)},
+	{"json", NULL, "print JSON: all neurons, in order", INTO(Options, json)},
+	{0},
+};
 
 /* ---- what comes out -------------------------------------------------------------------------- */
 
@@ -118,8 +96,9 @@ static void print_json(const Ranking *r, const Neurons *n, const Words *words, c
 	json_decref(all);
 }
 
-static bool rank(const Options *o, Loaded *loaded, Diag *diag)
+static int rank(void *options, Loaded *loaded, Diag *diag)
 {
+	const Options *o = options;
 	Neurons neurons = {0};
 	Words words = {0}, other = {0};
 	Ranking ranking = {0};
@@ -145,35 +124,25 @@ static bool rank(const Options *o, Loaded *loaded, Diag *diag)
 	ranking_free(&ranking);
 	words_free(&words);
 	words_free(&other);
-	return good;
+	return good ? EXIT_DONE : EXIT_RUN;
 }
 
 int cmd_rank_neurons(int argc, char **argv)
 {
-	Options options = {.top = 20, .l1 = NEURONS_L1, .l2 = NEURONS_L2};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Rank the neurons of all layers by what they say of the tags of words: a linear probe with an "
 			   "elastic net.\v"
 			   "A word is its last token. `bertc build --passes='ablate-neurons{which=top share=0.1 "
 			   "data=FILE}'` holds neurons constant.\n\n"
 			   "Examples:\n"
 			   "  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv --limit 500 --test "
-			   "ncbi_disease/test.tsv --heatmap=neurons.svg"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	options.build.quiet = true;
-
-	Diag diag;
-	diag_init(&diag, options.build.load.model);
-	Loaded loaded = {0};
-	bool good = model_load(&options.build.load, &loaded, &diag);
-	if (good) {
-		good = rank(&options, &loaded, &diag);
-		model_unload(&loaded);
-	}
-	return command_end(&options.build, &diag, good ? EXIT_DONE : EXIT_RUN);
+			   "ncbi_disease/test.tsv --heatmap=neurons.svg",
+		.options = table,
+		.work = rank,
+		.loads = true,
+		.quiet = true,
+	};
+	Options options = {.top = 20, .l1 = NEURONS_L1, .l2 = NEURONS_L2};
+	return command_run(&usage, argc, argv, &options.build);
 }

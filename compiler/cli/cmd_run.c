@@ -13,23 +13,15 @@ typedef struct RunOptions {
 	int ntexts;
 } RunOptions;
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+/* The model, then texts. */
+static void take_word(void *options, char *word, struct argp_state *state)
 {
-	RunOptions *options = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &options->build; return 0;
-	case ARGP_KEY_ARG:
-		if (!options->build.load.model)
-			options->build.load.model = argument;
-		else
-			options->texts[options->ntexts++] = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (!options->build.load.model)
-			option_no_model(state);
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	(void)state;
+	RunOptions *o = options;
+	if (o->build.load.model)
+		o->texts[o->ntexts++] = word;
+	else
+		o->build.load.model = word;
 }
 
 /* Runs the program; its exit status becomes ours. */
@@ -58,47 +50,39 @@ static int run_program(const char *path, const RunOptions *options, Diag *diag)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_RUN;
 }
 
-int cmd_run(int argc, char **argv)
+static int build_and_run(void *options, Loaded *loaded, Diag *diag)
 {
-	RunOptions options = {.texts = calloc((size_t)argc + 1, sizeof(char *))};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.parser = parse,
-		.args_doc = "MODEL [TEXT...]",
-		.children = children,
-		.doc = "Build for this machine in a temporary directory and run at once.\v"
-			   "Without TEXT the program reads a text a line from standard input. Options of the program "
-			   "follow a `--`:\n"
-			   "  bertc run minilm-sst2 'a gripping film'\n"
-			   "  bertc run minilm-sst2 -- --json --batch 8 < reviews.txt"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-
-	Diag diag;
-	diag_init(&diag, options.build.load.model);
-	Loaded loaded = {0};
-	char *directory = NULL, *path = NULL;
-	int status = EXIT_DONE;
-	if (model_load(&options.build.load, &loaded, &diag) && (directory = temporary_directory(&diag))) {
-		if (asprintf(&path, "%s/program", directory) < 0)
-			path = NULL;
-		options.build.result.out = path;
-		options.build.result.name = "program";
-		options.build.result.emit = EMIT_EXE;
-		options.build.result.is_static = options.build.result.is_static < 0 ? 1
-																			: options.build.result.is_static;
-		const bool good = path && build_loaded(&options.build, &loaded, NULL, &diag);
-		model_unload(&loaded); /* the memory is the program's now */
-		loaded = (Loaded){0};
-		diag_print(&diag, stderr);
-		if (good)
-			status = run_program(path, &options, &diag);
-	}
-	progress_clear();
-	model_unload(&loaded);
+	RunOptions *o = options;
+	char *directory = temporary_directory(diag),
+		 *path = directory ? result_program(&o->build, directory, diag) : NULL;
+	int status = EXIT_RUN;
+	const bool good = path && build_loaded(&o->build, loaded, NULL, diag);
+	model_unload(loaded); /* the memory is the program's now */
+	diag_print(diag, stderr);
+	if (good)
+		status = run_program(path, o, diag);
 	if (directory)
 		remove_tree(directory);
 	free(path);
 	free(directory);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const Usage usage = {
+		.arguments = "MODEL [TEXT...]",
+		.doc = "Build for this machine in a temporary directory and run at once.\v"
+			   "Without TEXT the program reads a text a line from standard input. Options of the program "
+			   "follow a `--`:\n"
+			   "  bertc run minilm-sst2 'a gripping film'\n"
+			   "  bertc run minilm-sst2 -- --json --batch 8 < reviews.txt",
+		.word = take_word,
+		.work = build_and_run,
+		.loads = true,
+	};
+	RunOptions options = {.texts = calloc((size_t)argc + 1, sizeof(char *))};
+	const int status = command_run(&usage, argc, argv, &options.build);
 	free(options.texts);
-	return command_end(&options.build, &diag, status);
+	return status;
 }

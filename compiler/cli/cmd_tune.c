@@ -12,96 +12,51 @@
 #include "compiler/report/chart.h"
 #include "compiler/search/search.h"
 
-enum {
-	KEY_DATA = 0x240,
-	KEY_CORPUS,
-	KEY_CALIBRATION,
-	KEY_MAX_DROP,
-	KEY_MAX_BYTES,
-	KEY_MAX_LATENCY,
-	KEY_PREFER,
-	KEY_MEASURE,
-	KEY_SEED,
-	KEY_JOBS,
-	KEY_CANDIDATES,
-	KEY_JOURNAL,
-	KEY_JSON,
-	KEY_SVG
-};
-
 typedef struct TuneOptions {
 	Search search;
 	const char *journal, *json, *svg;
 } TuneOptions;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0,
-		"labelled data: TSV, CSV or CoNLL; a third of it is held back from the search", 5},
-	{"corpus", KEY_CORPUS, "FILE", 0,
-		"texts whose words the program must know: lets prune-vocab take the others away", 5},
-	{"calibration", KEY_CALIBRATION, "FILE", 0,
-		"texts that passes learn from, as --data; labels are not looked at (default: the data)", 5},
-	{"max-drop", KEY_MAX_DROP, "X", 0,
+static const char *const prefer_names[] = {"both", "speed", "size"};
+
+#define SEARCH(member) INTO(TuneOptions, search.member)
+
+static const CommandOption table[] = {
+	{"data", "FILE", "labelled data: TSV, CSV or CoNLL; a third of it is held back from the search",
+		SEARCH(data_path), .needed = "no data: give --data FILE"},
+	{"corpus", "FILE", "texts whose words the program must know: lets prune-vocab take the others away",
+		SEARCH(corpus)},
+	{"calibration", "FILE",
+		"texts that passes learn from, as --data; labels are not looked at (default: the data)",
+		SEARCH(calibration)},
+	{"max-drop", "X",
 		"points (hundredths) to lose at most against plain fp32 (default 1, unless another limit is given)",
-		5},
-	{"max-bytes", KEY_MAX_BYTES, "N", 0, "bytes of weights and tables", 5},
-	{"max-latency", KEY_MAX_LATENCY, "MS", 0, "milliseconds a text of the data; implies --measure", 5},
-	{"prefer", KEY_PREFER, "WHAT", 0,
-		"within the limits the least time x bytes (both), time (speed) or bytes (size); default both", 5},
-	{"measure", KEY_MEASURE, NULL, 0, "let measured times decide, not the cost model", 5},
-	{"seed", KEY_SEED, "N", 0, "of what is held back, and of the bootstrap (default 1)", 5},
-	{"jobs", KEY_JOBS, "N", 0, "candidates at once (default: one a core)", 5},
-	{"candidates", KEY_CANDIDATES, "N", 0, "combinations to try at most (default 24)", 5},
-	{"journal", KEY_JOURNAL, "FILE", 0, "keep what was measured, and go on from there when started again", 5},
-	{"json", KEY_JSON, "FILE", 0, "write everything that was measured as JSON", 5},
-	{"svg", KEY_SVG, "FILE", 0, "draw accuracy against time", 5}, {0}};
+		SEARCH(max_drop), 0, 100},
+	{"max-bytes", "N", "bytes of weights and tables", SEARCH(max_bytes), 1, 1e15},
+	{"max-latency", "MS", "milliseconds a text of the data; implies --measure", SEARCH(max_ms), 1e-6, 1e9},
+	{"prefer", "WHAT",
+		"within the limits the least time x bytes (both), time (speed) or bytes (size); default both",
+		SEARCH(prefer), WORDS(prefer_names)},
+	{"measure", NULL, "let measured times decide, not the cost model", SEARCH(measure)},
+	{"seed", "N", "of what is held back, and of the bootstrap (default 1)", SEARCH(seed), 0, 9e15},
+	{"jobs", "N", "candidates at once (default: one a core)", SEARCH(jobs), 1, 256},
+	{"candidates", "N", "combinations to try at most (default 24)", SEARCH(limit), 0, 100000},
+	{"journal", "FILE", "keep what was measured, and go on from there when started again",
+		INTO(TuneOptions, journal)},
+	{"json", "FILE", "write everything that was measured as JSON", INTO(TuneOptions, json)},
+	{"svg", "FILE", "draw accuracy against time", INTO(TuneOptions, svg)},
+	{0},
+};
 
-static Prefer parse_prefer(struct argp_state *state, const char *text)
+static void check(void *options, struct argp_state *state)
 {
-	static const char *const names[] = {"both", "speed", "size"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(text, names[i]))
-			return (Prefer)i;
-	argp_error(state, "--prefer=%s: expected both, speed or size", text);
-	return PREFER_BOTH;
-}
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	TuneOptions *o = state->input;
-	Search *s = &o->search;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &s->build; return 0;
-	case KEY_DATA: s->data_path = argument; return 0;
-	case KEY_CORPUS: s->corpus = argument; return 0;
-	case KEY_CALIBRATION: s->calibration = argument; return 0;
-	case KEY_MAX_DROP: s->max_drop = option_number(state, "max-drop", argument, 0, 100); return 0;
-	case KEY_MAX_BYTES: s->max_bytes = option_number(state, "max-bytes", argument, 1, 1e15); return 0;
-	case KEY_MAX_LATENCY:
-		s->max_ms = option_number(state, "max-latency", argument, 1e-6, 1e9);
+	Search *s = &((TuneOptions *)options)->search;
+	if (s->build.run.passes || s->build.run.level_given)
+		argp_error(state, "tune chooses the passes itself; leave --passes and -O out");
+	if (isnan(s->max_drop) && isnan(s->max_bytes) && isnan(s->max_ms))
+		s->max_drop = 1;
+	if (!isnan(s->max_ms))
 		s->measure = true;
-		return 0;
-	case KEY_PREFER: s->prefer = parse_prefer(state, argument); return 0;
-	case KEY_MEASURE: s->measure = true; return 0;
-	case KEY_SEED: s->seed = (uint64_t)option_number(state, "seed", argument, 0, 9e15); return 0;
-	case KEY_JOBS: s->jobs = (int32_t)option_number(state, "jobs", argument, 1, 256); return 0;
-	case KEY_CANDIDATES:
-		s->limit = (int32_t)option_number(state, "candidates", argument, 0, 100000);
-		return 0;
-	case KEY_JOURNAL: o->journal = argument; return 0;
-	case KEY_JSON: o->json = argument; return 0;
-	case KEY_SVG: o->svg = argument; return 0;
-	case ARGP_KEY_ARG: option_model(state, &s->build, argument); return 0;
-	case ARGP_KEY_END:
-		if (!s->build.load.model)
-			argp_error(state, "no model: give a Hugging Face directory or a model.xml");
-		else if (!s->data_path)
-			argp_error(state, "no data: give --data FILE");
-		else if (s->build.run.passes || s->build.run.level_given)
-			argp_error(state, "tune chooses the passes itself; leave --passes and -O out");
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
 }
 
 /* ---- what is printed ------------------------------------------------------------------------- */
@@ -348,7 +303,7 @@ static bool results_check(const TuneOptions *o, Diag *diag)
 	return build_check(&o->search.build, diag);
 }
 
-static int tune(TuneOptions *o, Diag *diag)
+static int search(TuneOptions *o, Diag *diag)
 {
 	Search *s = &o->search;
 	if (!results_check(o, diag) || !prepare(o, diag) || !search_run(s, diag))
@@ -370,22 +325,19 @@ static int tune(TuneOptions *o, Diag *diag)
 	return !s->build.result.out || build_winner(s, diag) ? EXIT_DONE : EXIT_RUN;
 }
 
+static int tune(void *options, Loaded *loaded, Diag *diag)
+{
+	(void)loaded; /* each candidate loads the model again */
+	TuneOptions *o = options;
+	const int status = search(o, diag);
+	search_free(&o->search);
+	return status;
+}
+
 int cmd_tune(int argc, char **argv)
 {
-	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	TuneOptions options = {.search = {.max_drop = NAN,
-							   .max_bytes = NAN,
-							   .max_ms = NAN,
-							   .seed = 1,
-							   .jobs = cores > 1 ? (int32_t)cores : 1,
-							   .limit = 24}};
-	Search *s = &options.search;
-	build_options_init(&s->build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Search for the smallest and fastest program that keeps the accuracy asked for: passes that "
 			   "remove blocks, heads, "
 			   "neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried "
@@ -406,15 +358,18 @@ int cmd_tune(int argc, char **argv)
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration "
 			   "sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
-			   "  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	s->build.quiet = true;
-	if (isnan(s->max_drop) && isnan(s->max_bytes) && isnan(s->max_ms))
-		s->max_drop = 1;
-
-	Diag diag;
-	diag_init(&diag, s->build.load.model);
-	int status = tune(&options, &diag);
-	search_free(s);
-	return command_end(&s->build, &diag, status);
+			   "  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6",
+		.options = table,
+		.check = check,
+		.work = tune,
+		.quiet = true,
+	};
+	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	TuneOptions options = {.search = {.max_drop = NAN,
+							   .max_bytes = NAN,
+							   .max_ms = NAN,
+							   .seed = 1,
+							   .jobs = cores > 1 ? (int32_t)cores : 1,
+							   .limit = 24}};
+	return command_run(&usage, argc, argv, &options.search.build);
 }

@@ -11,14 +11,6 @@
 #include "compiler/build/verified.h"
 
 enum {
-	KEY_DATA = 0x200,
-	KEY_MIN_COSINE,
-	KEY_MAX_ABS,
-	KEY_JSON,
-	KEY_COUNT,
-	KEY_TOKENS,
-	KEY_SEED,
-	KEY_THREADS,
 	INPUTS_MAX = 100000,
 	/* random inputs are short: the evaluator's naive loops take some 0.3 s a token of MiniLM */
 	INPUT_TOKENS = 32,
@@ -32,42 +24,21 @@ typedef struct VerifyOptions {
 	int count, tokens, seed, threads;
 } VerifyOptions;
 
-static const struct argp_option table[] = {
-	{"data", KEY_DATA, "FILE", 0,
+static const CommandOption table[] = {
+	{"data", "FILE",
 		"texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"",
-		5},
-	{"min-cosine", KEY_MIN_COSINE, "X", 0, "exit 5 when an output's cosine is below X", 5},
-	{"max-abs", KEY_MAX_ABS, "X", 0,
-		"exit 5 when an output is off by more than X * max(1, its largest value)", 5},
-	{"count", KEY_COUNT, "N", 0, "inputs to compare (default 6 random ones, or 20 texts)", 5},
-	{"tokens", KEY_TOKENS, "N", 0, "longest random input (default 32)", 5},
-	{"seed", KEY_SEED, "N", 0, "seed of the random ids", 5},
-	{"threads", KEY_THREADS, "N", 0, "threads of the program (default 1)", 5},
-	{"json", KEY_JSON, NULL, 0, "print JSON, as `bertc build --verified` reads it", 5},
+		INTO(VerifyOptions, data)},
+	{"min-cosine", "X", "exit 5 when an output's cosine is below X", INTO(VerifyOptions, min_cosine), -1, 1},
+	{"max-abs", "X", "exit 5 when an output is off by more than X * max(1, its largest value)",
+		INTO(VerifyOptions, max_abs), 0, 1e30},
+	{"count", "N", "inputs to compare (default 6 random ones, or 20 texts)", INTO(VerifyOptions, count), 1,
+		INPUTS_MAX},
+	{"tokens", "N", "longest random input (default 32)", INTO(VerifyOptions, tokens), 1, 1 << 20},
+	{"seed", "N", "seed of the random ids", INTO(VerifyOptions, seed), 0, 1 << 30},
+	{"threads", "N", "threads of the program (default 1)", INTO(VerifyOptions, threads), 1, 256},
+	{"json", NULL, "print JSON, as `bertc build --verified` reads it", INTO(VerifyOptions, json)},
 	{0},
 };
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	VerifyOptions *o = state->input;
-	switch (key) {
-	case ARGP_KEY_INIT: state->child_inputs[0] = &o->build; return 0;
-	case KEY_DATA: o->data = argument; return 0;
-	case KEY_MIN_COSINE: o->min_cosine = option_number(state, "min-cosine", argument, -1, 1); return 0;
-	case KEY_MAX_ABS: o->max_abs = option_number(state, "max-abs", argument, 0, 1e30); return 0;
-	case KEY_COUNT: o->count = (int)option_number(state, "count", argument, 1, INPUTS_MAX); return 0;
-	case KEY_TOKENS: o->tokens = (int)option_number(state, "tokens", argument, 1, 1 << 20); return 0;
-	case KEY_SEED: o->seed = (int)option_number(state, "seed", argument, 0, 1 << 30); return 0;
-	case KEY_THREADS: o->threads = (int)option_number(state, "threads", argument, 1, 256); return 0;
-	case KEY_JSON: o->json = true; return 0;
-	case ARGP_KEY_ARG: option_model(state, &o->build, argument); return 0;
-	case ARGP_KEY_END:
-		if (!o->build.load.model)
-			option_no_model(state);
-		return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
-}
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
@@ -304,7 +275,7 @@ static int report(const VerifyOptions *o, Loaded *loaded, const Program *program
 	return pass ? EXIT_DONE : EXIT_LIMIT;
 }
 
-static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
+static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 {
 	Module *reference = module_copy(loaded->module); /* building rewrites the graph in place */
 	Module *again = module_copy(loaded->module);     /* and may do so twice */
@@ -351,15 +322,20 @@ static int verify(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	return status;
 }
 
+static int verify(void *options, Loaded *loaded, Diag *diag)
+{
+	const VerifyOptions *o = options;
+	if (o->build.result.out && o->build.result.emit == EMIT_BIR)
+		diag_error(diag, EXIT_USAGE, 0, "--emit=bir: verify keeps what it ran, a program, a library or C");
+	else if (build_check(&o->build, diag) && model_load(&o->build.load, loaded, diag))
+		return compare(o, loaded, diag);
+	return EXIT_RUN;
+}
+
 int cmd_verify(int argc, char **argv)
 {
-	VerifyOptions options = {.min_cosine = NAN, .max_abs = NAN, .seed = 1, .threads = 1};
-	build_options_init(&options.build, argc, argv);
-	const struct argp_child children[] = {{.argp = &build_argp}, {0}};
-	const struct argp argp = {.options = table,
-		.parser = parse,
-		.args_doc = "MODEL",
-		.children = children,
+	static const Usage usage = {
+		.arguments = "MODEL",
 		.doc = "Build a model and compare the program with the reference evaluator (the imported graph in "
 			   "double precision).\v"
 			   "With -o the program is kept when it is within the limits; its --about carries what was "
@@ -368,18 +344,11 @@ int cmd_verify(int argc, char **argv)
 			   "  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
 			   "  bertc verify minilm-sst2 --json >sst2.json && bertc build minilm-sst2 --verified=sst2.json "
 			   "-o sst2\n"
-			   "  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt"};
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	options.build.quiet = true;
-
-	Diag diag;
-	diag_init(&diag, options.build.load.model);
-	Loaded loaded = {0};
-	int status = EXIT_DONE;
-	if (options.build.result.out && options.build.result.emit == EMIT_BIR)
-		diag_error(&diag, EXIT_USAGE, 0, "--emit=bir: verify keeps what it ran, a program, a library or C");
-	else if (build_check(&options.build, &diag) && model_load(&options.build.load, &loaded, &diag))
-		status = verify(&options, &loaded, &diag);
-	model_unload(&loaded);
-	return command_end(&options.build, &diag, status);
+			   "  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt",
+		.options = table,
+		.work = verify,
+		.quiet = true,
+	};
+	VerifyOptions options = {.min_cosine = NAN, .max_abs = NAN, .seed = 1, .threads = 1};
+	return command_run(&usage, argc, argv, &options.build);
 }

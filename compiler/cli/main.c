@@ -47,16 +47,6 @@ static void print_help(FILE *out)
 		out);
 }
 
-int command_end(BuildOptions *options, Diag *diag, int status)
-{
-	diag_print(diag, stderr);
-	if (diag->errors)
-		status = (int)diag->code;
-	diag_free(diag);
-	free(options->about.command);
-	return status;
-}
-
 /* argp prints argv[0] in usage lines; it should read as the person typed it. */
 static int run_command(const struct Command *command, int argc, char **argv)
 {

@@ -1,220 +1,111 @@
-/* options.c: the options of `build` and of every command that builds, as one argp child. Positional arguments
- * stay with the command. Whether a name is known (CPU, pass, task) is told by those who know it. */
-#include <errno.h>
+/* options.c: the options of `build`, which every command that builds has. Whether a name is known (CPU, pass,
+ * task) is told by those who know it. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "bertc.h"
-#include "compiler/import/import.h"
 #include "compiler/kernel_tune/kernel_tune.h"
 #include "compiler/measure/calibrate.h"
-
-enum { /* keys of options without a letter */
-	KEY_EMIT = 0x100,
-	KEY_NAME,
-	KEY_PASSES,
-	KEY_PRINT_PIPELINE,
-	KEY_WEIGHTS,
-	KEY_WEIGHTS_AS,
-	KEY_PACK,
-	KEY_COMPUTE,
-	KEY_TARGET,
-	KEY_CPU,
-	KEY_STATIC,
-	KEY_NO_STATIC,
-	KEY_SYSROOT,
-	KEY_CC,
-	KEY_TASK,
-	KEY_OUTPUTS,
-	KEY_MAX_TOKENS,
-	KEY_PROGRESS,
-	KEY_SAVE_TEMPS,
-	KEY_SEARCH,
-	KEY_LEDGER,
-	KEY_PRINT_AFTER,
-	KEY_STOP_AFTER,
-	KEY_DUMP_IR,
-	KEY_TIME_PASSES,
-	KEY_VERIFY_EACH,
-	KEY_CHECK_EACH,
-	KEY_EXPLAIN,
-	KEY_TUNE_CACHE,
-	KEY_MERGE
-};
-
-static const struct argp_option table[] = {{NULL, 0, NULL, 0, "Result:", 1},
-	{"output", 'o', "OUT", 0, "where the result goes; it appears whole or not at all", 0},
-	{"emit", KEY_EMIT, "KIND", 0, "exe (default), lib, shared, obj, c, bir or checkpoint", 0},
-	{"name", KEY_NAME, "NAME", 0, "prefix of the C functions, an identifier (default: from OUT)", 0},
-	{"task", KEY_TASK, "TASK", 0,
-		"classify, tag, embed, rank, qa or fill-mask, when the checkpoint does not say or for another use",
-		0},
-	{"merge", KEY_MERGE, "NAME=DIR,...", 0,
-		"one program of several tasks over the base MODEL: directories of checkpoints, or of "
-		"a delta.safetensors that changes the base",
-		0},
-	{"outputs", KEY_OUTPUTS, "LIST", 0, "further outputs to keep, comma-separated: hidden, pooled", 0},
-	{"max-tokens", KEY_MAX_TOKENS, "N", 0, "longest text in tokens", 0},
-	{NULL, 0, NULL, 0, "Passes and numbers:", 2},
-	{"passes", KEY_PASSES, "PIPELINE", 0, "pass pipeline, as in fuse,lower,plan-memory; see `bertc passes`",
-		0},
-	{NULL, 'O', "LEVEL", 0, "preset pipeline 0 to 3 (default 2); all of them keep the numbers", 0},
-	{"weights", KEY_WEIGHTS, "TYPE", 0,
-		"store weights as f32, f16 or bf16 (default: as the checkpoint has them)", 0},
-	{"compute", KEY_COMPUTE, "TYPE", 0,
-		"arithmetic of the linears: f32, or bf16: factors rounded to bf16, sums in f32", 0},
-	{"print-pipeline", KEY_PRINT_PIPELINE, NULL, 0, "print the pipeline that ran", 0},
-	{"ledger", KEY_LEDGER, "FILE.json", 0, "write what each pass did and cost", 0},
-	{"explain", KEY_EXPLAIN, NULL, 0, "say why patterns did not match", 0},
-	{"print-ir-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass, `all` or `changed`", 0},
-	{"stop-after", KEY_STOP_AFTER, "PASS", 0, "stop after this pass (with --emit=bir)", 0},
-	{"dump-ir", KEY_DUMP_IR, "DIR", 0, "write the IR after every pass as a numbered file", 0},
-	{"time-passes", KEY_TIME_PASSES, NULL, 0, "print the time each pass took", 0},
-	{"verify-each", KEY_VERIFY_EACH, NULL, 0, "verify the IR after each pass", 0},
-	{"check-each", KEY_CHECK_EACH, NULL, 0, "evaluate the IR before and after each pass and compare", 0},
-	{NULL, 0, NULL, 0, "Target:", 3},
-	{"target", KEY_TARGET, "TRIPLE", 0, "target (default: this machine); see `bertc targets`", 0},
-	{"cpu", KEY_CPU, "NAME", 0,
-		"CPU, `native` or `baseline` (default: native here, baseline elsewhere); of several, with commas "
-		"between, "
-		"the program picks the last that it can run",
-		0},
-	{"tune-cache", KEY_TUNE_CACHE, "FILE", 0,
-		"choose kernels as this file says, which `bertc build --tune` wrote", 0},
-	{"static", KEY_STATIC, NULL, 0, "link the program statically (default)", 0},
-	{"no-static", KEY_NO_STATIC, NULL, 0, "link the program with the target's shared C library", 0},
-	{"sysroot", KEY_SYSROOT, "DIR", 0, "look up the target's C library here", 0},
-	{"cc", KEY_CC, "PROG", 0, "compile with this compiler instead of the built-in Clang", 0},
-	{"weights-as", KEY_WEIGHTS_AS, "FORM", 0, "with --emit=c: incbin (default) or inline, as C text", 0},
-	{"pack", KEY_PACK, "HOW", 0,
-		"plain (default): weights lie in the program as they are computed with; small: entropy coded, and "
-		"decoded when "
-		"it starts",
-		0},
-	{"save-temps", KEY_SAVE_TEMPS, "DIR", 0, "keep the C file, its weights and the object here", 0},
-	{NULL, 0, NULL, 0, "Other:", 4},
-	{"search", KEY_SEARCH, "DIR", 0,
-		"look up files that the description names here as well (may be repeated)", 0},
-	{"quiet", 'q', NULL, 0, "no notes and no progress", 0},
-	{"progress", KEY_PROGRESS, NULL, 0, "show progress (default on a terminal)", 0}, {0}};
 
 static const char *const emit_names[EMIT_COUNT] = {"exe", "lib", "shared", "obj", "c", "bir", "checkpoint"};
 static const char *const weight_names[] = {"f32", "f16", "bf16"};
 static const char *const compute_names[] = {"f32", "bf16"};
+static const char *const form_names[] = {"incbin", "inline"};
+static const char *const pack_names[] = {"plain", "small"};
 
-/* Index of the word, or a usage error that lists them all. */
-static int choose(
-	struct argp_state *state, const char *option, const char *word, const char *const *words, int count)
+/* ---- options that do more than fill a member --------------------------------------------------- */
+
+static void set_passes(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	char list[256] = "";
-	for (int i = 0; i < count; i++) {
-		if (strcmp(word, words[i]) == 0)
-			return i;
-		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", words[i]);
-	}
-	argp_error(state, "--%s=%s: expected one of %s", option, word, list);
-	return 0;
+	(void)option, (void)state;
+	build_set_passes(options, text);
 }
 
-static int number(struct argp_state *state, const char *option, const char *text, long least, long most)
+static void set_level(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	char *end;
-	errno = 0;
-	long value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < least || value > most)
-		argp_error(state, "%s %s: expected a whole number from %ld to %ld", option, text, least, most);
-	return (int)value;
+	BuildOptions *build = options;
+	build->run.level = (int)option_number(option, text, state);
+	build->run.level_given = true;
 }
 
-static void add_search(struct argp_state *state, BuildOptions *options, const char *directory)
+static void add_search(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	size_t count = 0, room = sizeof options->load.search / sizeof *options->load.search - 1;
-	while (count < room && options->load.search[count])
-		count++;
-	if (count == room)
-		argp_error(state, "--search may be given %zu times at most", room);
-	else
-		options->load.search[count] = directory;
+	BuildOptions *build = options;
+	option_append(option, build->load.search, text, state);
 }
 
-/* Options of the pass driver; ARGP_ERR_UNKNOWN when the key is none of them. */
-static error_t parse_driver(int key, char *argument, DriverOptions *driver)
+static void set_quiet(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
-	switch (key) {
-	case KEY_PRINT_AFTER: driver->print_after = argument; return 0;
-	case KEY_STOP_AFTER: driver->stop_after = argument; return 0;
-	case KEY_DUMP_IR: driver->dump_dir = argument; return 0;
-	case KEY_TIME_PASSES: driver->time_passes = true; return 0;
-	case KEY_VERIFY_EACH: driver->verify_each = true; return 0;
-	case KEY_CHECK_EACH: driver->check_each = true; return 0;
-	case KEY_EXPLAIN: driver->explain = true; return 0;
-	default: return ARGP_ERR_UNKNOWN;
-	}
+	(void)option, (void)text, (void)state;
+	BuildOptions *build = options;
+	build->quiet = true;
+	build->progress = false;
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	BuildOptions *options = state->input;
-	switch (key) {
-	case 'o': options->result.out = argument; return 0;
-	case KEY_EMIT:
-		options->result.emit = (EmitKind)choose(state, "emit", argument, emit_names, EMIT_COUNT);
-		return 0;
-	case KEY_NAME: options->result.name = argument; return 0;
-	case KEY_TASK:
-		choose(state, "task", argument, task_names, TASK_COUNT);
-		options->load.task = argument;
-		return 0;
-	case KEY_MERGE: options->load.merge = argument; return 0;
-	case KEY_OUTPUTS: options->load.outputs = argument; return 0;
-	case KEY_MAX_TOKENS:
-		options->load.max_tokens = number(state, "--max-tokens", argument, 1, INT_MAX / 2);
-		return 0;
-	case KEY_PASSES: build_set_passes(options, argument); return 0;
-	case 'O':
-		options->run.level = number(state, "-O", argument, 0, 3);
-		options->run.level_given = true;
-		return 0;
-	case KEY_WEIGHTS:
-		choose(state, "weights", argument, weight_names, 3);
-		options->run.weights = argument;
-		return 0;
-	case KEY_COMPUTE:
-		choose(state, "compute", argument, compute_names, 2);
-		options->run.compute = argument;
-		return 0;
-	case KEY_PRINT_PIPELINE: options->run.print_pipeline = true; return 0;
-	case KEY_LEDGER: options->run.ledger = argument; return 0;
-	case KEY_TARGET: options->result.target = argument; return 0;
-	case KEY_CPU: options->result.cpu = argument; return 0;
-	case KEY_TUNE_CACHE: options->run.tune_cache = argument; return 0;
-	case KEY_STATIC: options->result.is_static = 1; return 0;
-	case KEY_NO_STATIC: options->result.is_static = 0; return 0;
-	case KEY_SYSROOT: options->result.sysroot = argument; return 0;
-	case KEY_CC: options->result.cc = argument; return 0;
-	case KEY_WEIGHTS_AS:
-		options->result.weights_inline = choose(state, "weights-as", argument,
-											 (const char *const[]){"incbin", "inline"}, 2)
-			== 1;
-		return 0;
-	case KEY_PACK:
-		options->result.pack_small = choose(
-										 state, "pack", argument, (const char *const[]){"plain", "small"}, 2)
-			== 1;
-		return 0;
-	case KEY_SAVE_TEMPS: options->result.save_temps = argument; return 0;
-	case KEY_SEARCH: add_search(state, options, argument); return 0;
-	case 'q':
-		options->quiet = true;
-		options->progress = false;
-		return 0;
-	case KEY_PROGRESS: options->progress = true; return 0;
-	default: return parse_driver(key, argument, &options->run.driver);
-	}
-}
+#define OUT(member) INTO(BuildOptions, result.member)
+#define RUN(member) INTO(BuildOptions, run.member)
+#define LOAD(member) INTO(BuildOptions, load.member)
+enum { SEARCH_MAX = sizeof((BuildOptions *)0)->load.search / sizeof(char *) - 1 };
 
-const struct argp build_argp = {.options = table, .parser = parse};
+const CommandOption build_table[] = {
+	{.doc = "Result:", .group = 1},
+	{"output", "OUT", "where the result goes; it appears whole or not at all", OUT(out), .letter = 'o'},
+	{"emit", "KIND", "exe (default), lib, shared, obj, c, bir or checkpoint", OUT(emit), WORDS(emit_names)},
+	{"name", "NAME", "prefix of the C functions, an identifier (default: from OUT)", OUT(name)},
+	{"task", "TASK",
+		"classify, tag, embed, rank, qa or fill-mask, when the checkpoint does not say or for another use",
+		LOAD(task), WORDS(task_names)},
+	{"merge", "NAME=DIR,...",
+		"one program of several tasks over the base MODEL: directories of checkpoints, or of "
+		"a delta.safetensors that changes the base",
+		LOAD(merge)},
+	{"outputs", "LIST", "further outputs to keep, comma-separated: hidden, pooled", LOAD(outputs)},
+	{"max-tokens", "N", "longest text in tokens", LOAD(max_tokens), 1, INT_MAX / 2},
+	{.doc = "Passes and numbers:", .group = 2},
+	{"passes", "PIPELINE", "pass pipeline, as in fuse,lower,plan-memory; see `bertc passes`",
+		.call = set_passes},
+	{NULL, "LEVEL", "preset pipeline 0 to 3 (default 2); all of them keep the numbers", .call = set_level,
+		.letter = 'O', .kind = OPTION_INT, .most = 3},
+	{"weights", "TYPE", "store weights as f32, f16 or bf16 (default: as the checkpoint has them)",
+		RUN(weights), WORDS(weight_names)},
+	{"compute", "TYPE", "arithmetic of the linears: f32, or bf16: factors rounded to bf16, sums in f32",
+		RUN(compute), WORDS(compute_names)},
+	{"print-pipeline", NULL, "print the pipeline that ran", RUN(print_pipeline)},
+	{"ledger", "FILE.json", "write what each pass did and cost", RUN(ledger)},
+	{"print-ir-after", "PASS", "print the IR after a pass, `all` or `changed`", RUN(driver.print_after)},
+	{"stop-after", "PASS", "stop after this pass (with --emit=bir)", RUN(driver.stop_after)},
+#define DRIVER_OPTION(name, value, member, doc) {name, value, doc, RUN(driver.member)},
+#include "driver.def"
+#undef DRIVER_OPTION
+	{.doc = "Target:", .group = 3},
+	{"target", "TRIPLE", "target (default: this machine); see `bertc targets`", OUT(target)},
+	{"cpu", "NAME",
+		"CPU, `native` or `baseline` (default: native here, baseline elsewhere); of several, with commas "
+		"between, the program picks the last that it can run",
+		OUT(cpu)},
+	{"tune-cache", "FILE", "choose kernels as this file says, which `bertc build --tune` wrote",
+		RUN(tune_cache)},
+	{"static", NULL, "link the program statically (default)", OUT(is_static), 1},
+	{"no-static", NULL, "link the program with the target's shared C library", OUT(is_static), 0},
+	{"sysroot", "DIR", "look up the target's C library here", OUT(sysroot)},
+	{"cc", "PROG", "compile with this compiler instead of the built-in Clang", OUT(cc)},
+	{"weights-as", "FORM", "with --emit=c: incbin (default) or inline, as C text", OUT(weights_inline),
+		WORDS(form_names)},
+	{"pack", "HOW",
+		"plain (default): weights lie in the program as they are computed with; small: entropy coded, and "
+		"decoded when it starts",
+		OUT(pack_small), WORDS(pack_names)},
+	{"save-temps", "DIR", "keep the C file, its weights and the object here", OUT(save_temps)},
+	{.doc = "Other:", .group = 4},
+	{"search", "DIR", "look up files that the description names here as well (may be repeated)",
+		.call = add_search, .most = SEARCH_MAX},
+	{"quiet", NULL, "no notes and no progress", .call = set_quiet, .letter = 'q'},
+	{"progress", NULL, "show progress (default on a terminal)", INTO(BuildOptions, progress)},
+	{0},
+};
+
+/* ---- the command, as the program remembers it --------------------------------------------------- */
 
 /* Options that name a place of this machine or leave no trace in the result: not part of the remembered
  * command. */
@@ -298,26 +189,4 @@ void build_options_init(BuildOptions *options, int argc, char **argv)
 	options->run.driver.failure_path = "bertc-failure.bir";
 	options->about.command = command_line(argc, argv);
 	options->run.driver.reproduce = options->about.command;
-}
-
-double option_number(struct argp_state *state, const char *name, const char *text, double least, double most)
-{
-	char *end;
-	const double value = strtod(text, &end);
-	if (end == text || *end || !(value >= least && value <= most))
-		argp_error(state, "--%s=%s: expected a number from %g to %g", name, text, least, most);
-	return value;
-}
-
-void option_no_model(struct argp_state *state)
-{
-	char known[IMPORTERS_BYTES];
-	argp_error(state, "no model: give %s", importers_text(0, known));
-}
-
-void option_model(struct argp_state *state, BuildOptions *options, const char *argument)
-{
-	if (options->load.model)
-		argp_error(state, "one model at a time: %s after %s", argument, options->load.model);
-	options->load.model = argument;
 }
