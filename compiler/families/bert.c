@@ -10,15 +10,9 @@ static const EmbeddingNames embeddings = {
 };
 
 static const LayerNames layer = {
-	.query = "attention.self.query",
-	.key = "attention.self.key",
-	.value = "attention.self.value",
-	.out = "attention.output.dense",
-	.attention_norm = "attention.output.LayerNorm",
-	.ffn_in = "intermediate.dense",
-	.ffn_act = "intermediate.intermediate_act_fn",
-	.ffn_out = "output.dense",
-	.ffn_norm = "output.LayerNorm",
+	.attention = {"attention.self.query", "attention.self.key", "attention.self.value",
+		"attention.output.dense", "attention.output.LayerNorm"},
+	.ffn = {"intermediate.dense", "intermediate.intermediate_act_fn", "output.dense", "output.LayerNorm"},
 };
 
 Value *bert_encoder(Builder *b)
@@ -34,32 +28,13 @@ const FamilyRefusal bert_refused[] = {
 };
 
 const Family family_bert = {
-	.model_type = "bert",
-	.size =
-		{
-			[SIZE_VOCAB] = {"vocab_size", NULL, 30522},
-			[SIZE_HIDDEN] = {"hidden_size", NULL, 768},
-			[SIZE_LAYERS] = {"num_hidden_layers", NULL, 12},
-			[SIZE_HEADS] = {"num_attention_heads", NULL, 12},
-			[SIZE_FFN] = {"intermediate_size", NULL, 3072},
-			[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512},
-			[SIZE_TYPES] = {"type_vocab_size", NULL, 2},
-		},
-	.activation = {"hidden_act", "gelu"},
-	.eps = {"layer_norm_eps", 1e-12},
-	.refused = bert_refused,
-	.prefixes = (const char *const[]){"bert.", "", NULL},
-	.words = "embeddings.word_embeddings",
-	.layers = "encoder.layer",
-	.pooler = "pooler.dense",
+	BERT_ENCODER("bert", 30522),
 	.next_sentence = "cls.seq_relationship",
 	.segments = true,
-	.encoder = bert_encoder,
 	.head =
 		{
 			[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"},
-			[TASK_TAG] = {head_tokens, .tensors = "classifier", .out = "*"},
-			[TASK_QA] = {head_tokens, .tensors = "qa_outputs", .out = "*"},
+			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "cls.predictions",
 				.dense = "*.transform.dense",

@@ -10,15 +10,9 @@ static const EmbeddingNames embeddings = {
 };
 
 static const LayerNames layer = {
-	.query = "attention.q_lin",
-	.key = "attention.k_lin",
-	.value = "attention.v_lin",
-	.out = "attention.out_lin",
-	.attention_norm = "sa_layer_norm",
-	.ffn_in = "ffn.lin1",
-	.ffn_act = "ffn.activation",
-	.ffn_out = "ffn.lin2",
-	.ffn_norm = "output_layer_norm",
+	.attention = {"attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+		"sa_layer_norm"},
+	.ffn = {"ffn.lin1", "ffn.activation", "ffn.lin2", "output_layer_norm"},
 };
 
 static Value *encoder(Builder *b)
@@ -51,8 +45,7 @@ const Family family_distilbert = {
 				.dense = "pre_*",
 				.activation = "relu",
 				.out = "*"},
-			[TASK_TAG] = {head_tokens, .tensors = "classifier", .out = "*"},
-			[TASK_QA] = {head_tokens, .tensors = "qa_outputs", .out = "*"},
+			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "vocab",
 				.dense = "*_transform",

@@ -3,27 +3,9 @@
 #include "families.h"
 
 const Family family_roberta = {
-	.model_type = "roberta",
-	.size =
-		{
-			[SIZE_VOCAB] = {"vocab_size", NULL, 50265},
-			[SIZE_HIDDEN] = {"hidden_size", NULL, 768},
-			[SIZE_LAYERS] = {"num_hidden_layers", NULL, 12},
-			[SIZE_HEADS] = {"num_attention_heads", NULL, 12},
-			[SIZE_FFN] = {"intermediate_size", NULL, 3072},
-			[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512},
-			[SIZE_TYPES] = {"type_vocab_size", NULL, 2},
-			[SIZE_PADDING] = {"pad_token_id", NULL, 1},
-		},
-	.activation = {"hidden_act", "gelu"},
-	.eps = {"layer_norm_eps", 1e-12},
-	.refused = bert_refused,
-	.prefixes = (const char *const[]){"roberta.", "", NULL},
-	.words = "embeddings.word_embeddings",
-	.layers = "encoder.layer",
-	.pooler = "pooler.dense",
+	BERT_ENCODER("roberta", 50265),
+	.size[SIZE_PADDING] = {"pad_token_id", NULL, 1},
 	.skips_padding = true,
-	.encoder = bert_encoder,
 	.head =
 		{
 			[TASK_CLASSIFY] = {head_classify,
@@ -32,8 +14,7 @@ const Family family_roberta = {
 				.dense = "*.dense",
 				.activation = "tanh",
 				.out = "*.out_proj"},
-			[TASK_TAG] = {head_tokens, .tensors = "classifier", .out = "*"},
-			[TASK_QA] = {head_tokens, .tensors = "qa_outputs", .out = "*"},
+			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "lm_head",
 				.dense = "*.dense",

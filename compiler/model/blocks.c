@@ -72,35 +72,35 @@ Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	const int32_t hidden = b->desc->hidden;
 	Value *q = build_linear(
-		b, x, stem_of(b, i, names->query), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.query"));
+		b, x, stem_of(b, i, names->attention.query), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.query"));
 	Value *k = build_linear(
-		b, x, stem_of(b, i, names->key), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.key"));
+		b, x, stem_of(b, i, names->attention.key), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.key"));
 	Value *v = build_linear(
-		b, x, stem_of(b, i, names->value), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.value"));
+		b, x, stem_of(b, i, names->attention.value), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.value"));
 	Value *mixed = build_attention(b, q, k, v, origin_of(b, i, "attention"));
 	return build_linear(
-		b, mixed, stem_of(b, i, names->out), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.out"));
+		b, mixed, stem_of(b, i, names->attention.out), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.out"));
 }
 
 Value *block_ffn(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	const ModelDesc *desc = b->desc;
 	Value *inner = build_linear(
-		b, x, stem_of(b, i, names->ffn_in), desc->ffn, SIZE_FFN, origin_of(b, i, "ffn.in"));
+		b, x, stem_of(b, i, names->ffn.in), desc->ffn, SIZE_FFN, origin_of(b, i, "ffn.in"));
 	inner = build_activation(b, desc->activation, inner, origin_of(b, i, "ffn.act"));
-	builder_made_by(b, inner, stem_of(b, i, names->ffn_act));
+	builder_made_by(b, inner, stem_of(b, i, names->ffn.act));
 	return build_linear(
-		b, inner, stem_of(b, i, names->ffn_out), desc->hidden, SIZE_HIDDEN, origin_of(b, i, "ffn.out"));
+		b, inner, stem_of(b, i, names->ffn.out), desc->hidden, SIZE_HIDDEN, origin_of(b, i, "ffn.out"));
 }
 
 static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	Value *mixed = block_attention(b, names, x, i);
 	x = build_binary(b, OP_ADD, mixed, x, origin_of(b, i, "attention.residual"));
-	x = build_layernorm(b, x, stem_of(b, i, names->attention_norm), origin_of(b, i, "attention.norm"));
+	x = build_layernorm(b, x, stem_of(b, i, names->attention.norm), origin_of(b, i, "attention.norm"));
 	Value *inner = block_ffn(b, names, x, i);
 	x = build_binary(b, OP_ADD, inner, x, origin_of(b, i, "ffn.residual"));
-	return build_layernorm(b, x, stem_of(b, i, names->ffn_norm), origin_of(b, i, "ffn.norm"));
+	return build_layernorm(b, x, stem_of(b, i, names->ffn.norm), origin_of(b, i, "ffn.norm"));
 }
 
 Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)

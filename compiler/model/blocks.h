@@ -9,11 +9,14 @@ typedef struct EmbeddingNames {
 	const char *types, *positions, *norm;
 } EmbeddingNames;
 
-/* Stems of tensors behind the layer's. */
+/* Stems of tensors behind the layer's. act: the module that makes its output, for qat.c. */
 typedef struct LayerNames {
-	const char *query, *key, *value, *out, *attention_norm;
-	const char *ffn_in, *ffn_act, *ffn_out,
-		*ffn_norm; /* ffn_act: the module that makes its output, for qat.c */
+	struct {
+		const char *query, *key, *value, *out, *norm;
+	} attention;
+	struct {
+		const char *in, *act, *out, *norm;
+	} ffn;
 } LayerNames;
 
 /* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. Families without
