@@ -385,6 +385,8 @@ typedef struct EvalArray {
 /* eval_NAME finds its results with dtype, dims and count set and v zeroed (a const: v NULL), and fills v. */
 double eval_at(const EvalArray *, int64_t i);
 void eval_array_free(EvalArray *);
+/* Sum of a[i] * b[i]. */
+double eval_dot(const double *a, const double *b, int64_t count);
 /* Runs the graph on one text. inputs: as many as graph inputs, i32, all of length S. outputs: graph->noutputs
  * arrays, to be freed by the caller. Sums in double; a value of a float type is NOT rounded to it, except by
  * cast. */

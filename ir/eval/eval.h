@@ -12,11 +12,12 @@
 const double *eval_doubles(const EvalArray *, double **owned);
 /* Elements start..start+count-1 into out. */
 void eval_widen(const EvalArray *, int64_t start, int64_t count, double *out);
-/* Sum of a[i]*b[i]. */
-double eval_dot(const double *a, const double *b, int64_t count);
 /* Weights of output n of a linear op, packed or not: depth of them into row; floats is room for as many. */
 void eval_weight_row(
 	const Node *, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row);
+/* result[t,n] = sum of x[t,k] * weight[n,k]: a linear op without what follows the sum. Returns the width of
+ * the result. */
+int64_t eval_products(const Node *, const EvalArray *x, const EvalArray *weight, EvalArray *result);
 /* One row, in place or not. */
 void eval_softmax_row(const double *from, double *to, int64_t count);
 void eval_layernorm_row(

@@ -113,24 +113,32 @@ void eval_weight_row(
 
 /* Output by output, each weight row widened once and used for all tokens: 10 million weights times 128 tokens
  * take about a second. */
-bool eval_LINEAR(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+int64_t eval_products(const Node *node, const EvalArray *x, const EvalArray *weight, EvalArray *result)
 {
-	(void)diag;
-	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1],
-			rows = args[0]->count / depth;
-	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
+	const int64_t depth = x->dim[x->rank - 1], width = result->dim[result->rank - 1], rows = x->count / depth;
 	double *owned, *row = checked_calloc((size_t)depth, sizeof *row);
 	float *floats = checked_calloc((size_t)depth, sizeof *floats);
-	const double *x = eval_doubles(args[0], &owned);
+	const double *elements = eval_doubles(x, &owned);
 	for (int64_t n = 0; rows > 0 && n < width; n++) {
-		double bias = node->nargs == 3 ? eval_at(args[2], n) : 0;
-		eval_weight_row(node, args[1], n, depth, floats, row);
+		eval_weight_row(node, weight, n, depth, floats, row);
 		for (int64_t t = 0; t < rows; t++)
-			results[0].v[t * width + n] = eval_act(act, eval_dot(x + t * depth, row, depth) + bias);
+			result->v[t * width + n] = eval_dot(elements + t * depth, row, depth);
 	}
 	free(owned);
 	free(row);
 	free(floats);
+	return width;
+}
+
+bool eval_LINEAR(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
+	const int64_t width = eval_products(node, args[0], args[1], results);
+	for (int64_t i = 0; i < results[0].count; i++) {
+		const double bias = node->nargs == 3 ? eval_at(args[2], i % width) : 0;
+		results[0].v[i] = eval_act(act, results[0].v[i] + bias);
+	}
 	return true;
 }
 

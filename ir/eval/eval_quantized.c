@@ -91,29 +91,19 @@ bool eval_EMBED_I4(const Node *node, const EvalArray *const *args, EvalArray *re
 	return embed_codes(node, args, 2, results, diag);
 }
 
+/* The sum is exact: at most 127 * 127 * 2^32, and a double holds 2^53. */
 bool eval_LINEAR_I8(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
-	int64_t depth = args[0]->dim[args[0]->rank - 1], width = results[0].dim[results[0].rank - 1],
-			rows = args[0]->count / depth;
-	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
-	double *owned, *row = checked_calloc((size_t)depth, sizeof *row);
-	float *floats = checked_calloc((size_t)depth, sizeof *floats);
-	const double *codes = eval_doubles(args[0], &owned);
-	for (int64_t n = 0; rows > 0 && n < width; n++) {
-		const float scale = (float)eval_at(args[3], n),
+	const Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
+	const int64_t width = eval_products(node, args[0], args[2], results);
+	for (int64_t i = 0; i < results[0].count; i++) {
+		const int64_t t = i / width, n = i % width;
+		const float sum = (float)results[0].v[i], scale = (float)eval_at(args[3], n),
+					both = (float)eval_at(args[1], t) * scale,
 					bias = node->nargs >= 5 ? (float)eval_at(args[4], n) : 0;
-		eval_weight_row(node, args[2], n, depth, floats, row);
-		for (int64_t t = 0; t < rows;
-			t++) { /* the sum is exact: at most 127 * 127 * 2^32, and a double holds 2^53 */
-			const float sum = (float)eval_dot(codes + t * depth, row, depth),
-						both = (float)eval_at(args[1], t) * scale;
-			results[0].v[t * width + n] = eval_act(act, (double)fmaf(sum, both, bias));
-		}
+		results[0].v[i] = eval_act(act, (double)fmaf(sum, both, bias));
 	}
-	free(owned);
-	free(row);
-	free(floats);
 	return true;
 }
 

@@ -27,7 +27,7 @@ static void affine_row(const Affine *affine, double *row)
 	}
 	for (int64_t k = 0; k < affine->rank;
 		k++) { /* the rows of V are orthogonal, so one after another is all at once */
-		const double *v = affine->basis + k * affine->width, along = eigen_dot(v, row, affine->width);
+		const double *v = affine->basis + k * affine->width, along = eval_dot(v, row, affine->width);
 		for (int64_t i = 0; i < affine->width; i++)
 			row[i] -= along * v[i];
 	}
@@ -140,7 +140,7 @@ static void fold_inputs(Graph *graph, Node *linear, const Affine *affine)
 	for (int64_t n = 0; n < outputs; n++) {
 		for (int64_t i = 0; i < affine->width; i++)
 			row[i] = tensor_at(weight, n * affine->width + i);
-		sums[n] = (bias ? tensor_at(bias, n) : 0) + eigen_dot(row, affine->shift, affine->width);
+		sums[n] = (bias ? tensor_at(bias, n) : 0) + eval_dot(row, affine->shift, affine->width);
 		affine_row(affine, row);
 		for (int64_t i = 0; i < affine->width; i++)
 			tensor_set(to, n * affine->width + i, row[i]);

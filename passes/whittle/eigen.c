@@ -4,27 +4,13 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-
-/* Eight sums side by side: one after another, each addition would wait for the last. */
-double eigen_dot(const double *a, const double *b, int64_t n)
-{
-	double part[8] = {0}, sum = 0;
-	int64_t i = 0;
-	for (; i + 8 <= n; i += 8)
-		for (int k = 0; k < 8; k++)
-			part[k] += a[i + k] * b[i + k];
-	for (int k = 0; k < 8; k++)
-		sum += part[k];
-	for (; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
-}
+#include "ir/ir.h"
 
 /* Turns rows a and b so that they are orthogonal; false: they were, as far as doubles tell. *aa, *bb: their
  * squared lengths. */
 static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 {
-	const double ab = eigen_dot(a, b, n);
+	const double ab = eval_dot(a, b, n);
 	if (fabs(ab) <= 1e-14 * sqrt(*aa * *bb))
 		return false;
 	const double zeta = (*bb - *aa) / (2 * ab),
@@ -35,8 +21,8 @@ static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 		a[i] = c * x - s * y;
 		b[i] = s * x + c * y;
 	}
-	*aa = eigen_dot(a, a, n);
-	*bb = eigen_dot(b, b, n);
+	*aa = eval_dot(a, a, n);
+	*bb = eval_dot(b, b, n);
 	return true;
 }
 
@@ -48,7 +34,7 @@ static void diagonalize(double *m, double *squares, int64_t n)
 	enum { SWEEPS_MAX = 60 };
 	bool turned = true;
 	for (int64_t i = 0; i < n; i++)
-		squares[i] = eigen_dot(m + i * n, m + i * n, n);
+		squares[i] = eval_dot(m + i * n, m + i * n, n);
 	for (int sweep = 0; turned && sweep < SWEEPS_MAX; sweep++) {
 		turned = false;
 		for (int64_t i = 0; i < n; i++)

@@ -4,7 +4,6 @@
 #define BERTC_EIGEN_H
 #include <stdint.h>
 
-double eigen_dot(const double *a, const double *b, int64_t n);
 /* [count,n]: unit eigenvectors of the symmetric matrix m [n,n], which has no negative eigenvalues and is used
  * up; largest eigenvalue first, zeros for an eigenvalue of 0. *share: of the sum of all eigenvalues. The
  * caller frees it; NULL: out of memory. */

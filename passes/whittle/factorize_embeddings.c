@@ -61,7 +61,7 @@ static bool factorize(Graph *graph, Node *table, int64_t rank, Factors *factors,
 		Tensor *in = tensor_derived(graph, from, "in", type_numbers(dtype, 2, (int64_t[]){rank, hidden}));
 		for (int64_t r = 0; r < rows; r++)
 			for (int64_t k = 0; k < rank; k++)
-				tensor_set(left, r * rank + k, eigen_dot(w + r * hidden, lead + k * hidden, hidden));
+				tensor_set(left, r * rank + k, eval_dot(w + r * hidden, lead + k * hidden, hidden));
 		for (int64_t k = 0; k < rank; k++)
 			for (int64_t i = 0; i < hidden; i++) {
 				tensor_set(out, i * rank + k, lead[k * hidden + i]);

@@ -169,7 +169,7 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 	for (int64_t i = 0; i < width; i++)
 		shift[i] = -(m->origin[i] + m->sum[i] / n);
 	for (int64_t k = 0; k < components; k++) {
-		const double along = eigen_dot(kept + k * width, shift, width);
+		const double along = eval_dot(kept + k * width, shift, width);
 		for (int64_t i = 0; i < width; i++)
 			shift[i] -= along * kept[k * width + i];
 	}
