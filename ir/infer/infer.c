@@ -248,22 +248,15 @@ static bool infer_broadcast(const Node *node, Type results[RESULTS_MAX], Diag *d
 	return true;
 }
 
-bool infer_ADD(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_broadcast(node, results, diag);
-}
-bool infer_SUB(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_broadcast(node, results, diag);
-}
-bool infer_MUL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_broadcast(node, results, diag);
-}
-bool infer_DIV(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_broadcast(node, results, diag);
-}
+#define BROADCASTS(NAME) \
+	bool infer_##NAME(const Node *node, Type results[RESULTS_MAX], Diag *diag) \
+	{ \
+		return infer_broadcast(node, results, diag); \
+	}
+BROADCASTS(ADD)
+BROADCASTS(SUB)
+BROADCASTS(MUL)
+BROADCASTS(DIV)
 
 bool infer_same(const Node *node, int least_rank, Type results[RESULTS_MAX], Diag *diag)
 {
@@ -273,37 +266,22 @@ bool infer_same(const Node *node, int least_rank, Type results[RESULTS_MAX], Dia
 	return true;
 }
 
-bool infer_ERF(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
-}
-bool infer_TANH(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
-}
-bool infer_RELU(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
-}
-bool infer_SIGMOID(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
-}
-bool infer_EXP(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
-}
-bool infer_SQRT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
-}
+#define KEEPS_SHAPE(NAME) \
+	bool infer_##NAME(const Node *node, Type results[RESULTS_MAX], Diag *diag) \
+	{ \
+		return infer_same(node, 0, results, diag); \
+	}
+KEEPS_SHAPE(ERF)
+KEEPS_SHAPE(TANH)
+KEEPS_SHAPE(RELU)
+KEEPS_SHAPE(SIGMOID)
+KEEPS_SHAPE(EXP)
+KEEPS_SHAPE(SQRT)
+KEEPS_SHAPE(ACTIVATION)
+
 bool infer_SOFTMAX(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	return infer_same(node, 1, results, diag) && expect_selection(node, diag);
-}
-bool infer_ACTIVATION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
-{
-	return infer_same(node, 0, results, diag);
 }
 
 /* Keeps the element type that the result has been given (graph_insert: f32). */

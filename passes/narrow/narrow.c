@@ -48,6 +48,19 @@ void narrow_attention(Graph *graph, PassRun *run)
 	}
 }
 
+/* Row n, widened; *largest: of its absolute values. False: it holds what is no number. */
+static bool row_read(const Tensor *matrix, int64_t n, int64_t width, float *row, float *largest)
+{
+	*largest = 0;
+	tensor_floats(matrix, n * width, width, row);
+	for (int64_t k = 0; k < width; k++) {
+		if (!isfinite(row[k]))
+			return false;
+		*largest = fmaxf(*largest, fabsf(row[k]));
+	}
+	return true;
+}
+
 Tensor *tensor_quantized(Graph *graph, const Tensor *matrix, Tensor **scales)
 {
 	int64_t rows = matrix->type.dim[0].plus, width = matrix->type.dim[1].plus;
@@ -56,13 +69,9 @@ Tensor *tensor_quantized(Graph *graph, const Tensor *matrix, Tensor **scales)
 	int8_t *to = (int8_t *)(uintptr_t)codes->data;
 	float *row = mem_alloc(graph->module->mem, (size_t)width * sizeof *row);
 	for (int64_t n = 0; n < rows; n++, to += width) {
-		float largest = 0;
-		tensor_floats(matrix, n * width, width, row);
-		for (int64_t k = 0; k < width; k++) {
-			if (!isfinite(row[k]))
-				return NULL;
-			largest = fmaxf(largest, fabsf(row[k]));
-		}
+		float largest;
+		if (!row_read(matrix, n, width, row, &largest))
+			return NULL;
 		tensor_set(*scales, n, (double)(largest / 127.0f));
 		for (int64_t k = 0; k < width; k++)
 			to[k] = largest > 0 ? (int8_t)nearbyint((double)row[k] * 127.0 / (double)largest) : 0;
@@ -105,13 +114,9 @@ Tensor *tensor_quantized_4(Graph *graph, const Tensor *matrix, Tensor **scales)
 	uint8_t *to = (uint8_t *)(uintptr_t)codes->data;
 	float *row = mem_alloc(graph->module->mem, (size_t)width * sizeof *row);
 	for (int64_t n = 0; n < rows; n++) {
-		float largest = 0;
-		tensor_floats(matrix, n * width, width, row);
-		for (int64_t k = 0; k < width; k++) {
-			if (!isfinite(row[k]))
-				return NULL;
-			largest = fmaxf(largest, fabsf(row[k]));
-		}
+		float largest;
+		if (!row_read(matrix, n, width, row, &largest))
+			return NULL;
 		const float scale = scale_4(row, width, largest);
 		tensor_set(*scales, n, (double)scale);
 		for (int64_t k = 0; k < width; k += 2)
