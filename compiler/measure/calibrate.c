@@ -44,8 +44,7 @@ static bool observe_text(Observation *o, const char *text, const char *pair, int
 {
 	const Program *p = &o->program;
 	int32_t n = 0;
-	int status = p->tokenize(p->context, text, strlen(text), pair, pair ? strlen(pair) : 0, o->ids, o->types,
-		NULL, NULL, p->max_tokens, &n);
+	int status = program_tokenize(p, text, pair, o->ids, o->types, NULL, p->max_tokens, &n);
 	if (status)
 		return diag_error(o->diag, EXIT_INPUT, line, "%s", p->strerror(status));
 	o->offsets[1] = n;

@@ -75,9 +75,8 @@ static bool read_texts(const Program *p, const Scored *what, const Dataset *data
 		const DataRow *row = &data->rows[i];
 		const int64_t at = texts->offsets[i];
 		int32_t tokens = 0;
-		const int status = p->tokenize(p->context, row->text, strlen(row->text), row->pair,
-			row->pair ? strlen(row->pair) : 0, texts->ids + at, texts->types + at, NULL, NULL,
-			what->max_tokens, &tokens);
+		const int status = program_tokenize(
+			p, row->text, row->pair, texts->ids + at, texts->types + at, NULL, what->max_tokens, &tokens);
 		if (status)
 			return diag_error_in(diag, EXIT_INPUT, path, row->line, "%s", p->strerror(status));
 		if ((texts->gold[i] = score_gold(what, row, path, diag)) < 0)

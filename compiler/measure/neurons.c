@@ -75,8 +75,8 @@ static bool read_row(Reader *reader, const DataRow *row)
 {
 	const Program *p = &reader->program;
 	int32_t n = 0;
-	int status = p->tokenize(p->context, row->text, strlen(row->text), NULL, 0, reader->ids, reader->types,
-		reader->start, NULL, p->max_tokens, &n);
+	int status = program_tokenize(
+		p, row->text, NULL, reader->ids, reader->types, reader->start, p->max_tokens, &n);
 	if (status)
 		return diag_error(reader->diag, EXIT_INPUT, row->line, "%s", p->strerror(status));
 	const int32_t offsets[2] = {0, n};

@@ -108,3 +108,10 @@ void program_close(Program *program)
 	free(program->directory);
 	*program = (Program){0};
 }
+
+int program_tokenize(const Program *p, const char *text, const char *pair, int32_t *ids, int32_t *types,
+	int32_t *start, int32_t most, int32_t *n)
+{
+	const size_t pair_bytes = pair ? strlen(pair) : 0;
+	return p->tokenize(p->context, text, strlen(text), pair, pair_bytes, ids, types, start, NULL, most, n);
+}

@@ -20,4 +20,8 @@ typedef struct Program {
 } Program;
 bool program_open(const BuildOptions *, Loaded *, int threads, Program *, Diag *);
 void program_close(Program *);
+/* The ids and types of a text and of its pair (NULL: none), and where each token starts (unless NULL), `most`
+ * of them at the most; *n: how many. Returns the status of the C API. */
+int program_tokenize(const Program *, const char *text, const char *pair, int32_t *ids, int32_t *types,
+	int32_t *start, int32_t most, int32_t *n);
 #endif

@@ -146,8 +146,8 @@ static bool add_text(Scorer *s, const DataRow *row, const char *text, const char
 {
 	const int32_t at = s->offsets[s->sequences];
 	int32_t n = 0;
-	const int status = s->program->tokenize(s->program->context, text, strlen(text), pair,
-		pair ? strlen(pair) : 0, s->ids + at, s->types + at, s->start + at, NULL, s->what->max_tokens, &n);
+	const int status = program_tokenize(
+		s->program, text, pair, s->ids + at, s->types + at, s->start + at, s->what->max_tokens, &n);
 	if (status)
 		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line, "%s", s->program->strerror(status));
 	for (int32_t k = 0; k < s->what->count; k++)

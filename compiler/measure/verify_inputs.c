@@ -103,11 +103,10 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 	bool good = true;
 	if (text && tokenizer) {
 		Input *input = verify_inputs_add(inputs, program->max_tokens);
-		const size_t pair_bytes = pair ? strlen(pair) : 0;
 		int status = 0;
 		if (input)
-			status = program->tokenize(program->context, text, strlen(text), pair, pair_bytes, input->ids,
-				input->types, NULL, NULL, program->max_tokens, &n);
+			status = program_tokenize(
+				program, text, pair, input->ids, input->types, NULL, program->max_tokens, &n);
 		if (!input || status)
 			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s",
 				input ? program->strerror(status) : "out of memory");

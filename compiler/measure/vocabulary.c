@@ -31,8 +31,7 @@ static bool mark_text(
 	const Program *p, const char *text, int32_t *ids, int32_t *types, bool *used, int32_t rows, Diag *diag)
 {
 	int32_t n = 0;
-	const int status = p->tokenize(
-		p->context, text, strlen(text), NULL, 0, ids, types, NULL, NULL, p->max_tokens, &n);
+	const int status = program_tokenize(p, text, NULL, ids, types, NULL, p->max_tokens, &n);
 	if (status)
 		return diag_error(diag, EXIT_INPUT, 0, "%s", p->strerror(status));
 	for (int32_t i = 0; i < n; i++)

@@ -74,8 +74,7 @@ static bool run_text(Run *run, const char *text, Diag *diag)
 {
 	const Program *p = run->program;
 	const int32_t count = 2 + run->layers->without;
-	int status = p->tokenize(p->context, text, strlen(text), NULL, 0, run->ids, run->types, NULL, NULL,
-		p->max_tokens, &run->tokens);
+	int status = program_tokenize(p, text, NULL, run->ids, run->types, NULL, p->max_tokens, &run->tokens);
 	const int32_t offsets[2] = {0, run->tokens};
 	if (!status)
 		status = p->run_outputs(p->context, run->ids, run->types, offsets, 1,

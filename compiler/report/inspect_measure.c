@@ -30,9 +30,8 @@ static bool ids_take(Ids *ids, const Program *program, const Dataset *data, Diag
 		const DataRow *row = &data->rows[i];
 		const int32_t at = ids->offsets[i];
 		int32_t n = 0;
-		const int status = program->tokenize(program->context, row->text, strlen(row->text), row->pair,
-			row->pair ? strlen(row->pair) : 0, ids->ids + at, ids->types + at, NULL, NULL,
-			program->max_tokens, &n);
+		const int status = program_tokenize(
+			program, row->text, row->pair, ids->ids + at, ids->types + at, NULL, program->max_tokens, &n);
 		if (status)
 			return diag_error(diag, EXIT_INPUT, row->line, "%s", program->strerror(status));
 		ids->offsets[++ids->count] = at + n;

@@ -77,8 +77,7 @@ static bool mean_text(const Search *search, Loaded *loaded, const Program *p, Co
 	for (int32_t i = 0; i < search->data.nrows && status == 0; i++) {
 		const DataRow *row = &search->data.rows[i];
 		const char *pair = search->apart ? NULL : row->pair;
-		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids,
-			ids + room, NULL, NULL, room, &n);
+		status = program_tokenize(p, row->text, pair, ids, ids + room, NULL, room, &n);
 		for (int32_t t = 0; t < n && status == 0; t++)
 			begin += ids[t] < 0 || ids[t] >= words || !continues[ids[t]];
 		tokens += n;
@@ -249,8 +248,7 @@ static bool time_program(const Search *search, Program *p, double *ms, Diag *dia
 		const DataRow *row = &search->data.rows[search->search_rows[t]];
 		double best = INFINITY;
 		const char *pair = search->apart ? NULL : row->pair;
-		status = p->tokenize(p->context, row->text, strlen(row->text), pair, pair ? strlen(pair) : 0, ids,
-			ids + most, NULL, NULL, most, &n);
+		status = program_tokenize(p, row->text, pair, ids, ids + most, NULL, most, &n);
 		offsets[1] = n;
 		for (int run = 0; run < TIMED_RUNS && status == 0; run++) {
 			const double start = now();
