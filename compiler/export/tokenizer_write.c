@@ -145,6 +145,18 @@ static bool rewrite_json(const Rewriter *r, const char *from, const char *to,
 	return good;
 }
 
+/* A file of the tokenizer's model, from the time before tokenizer.json. */
+static bool write_older(const TokenizerDesc *desc, const char *name, const char *to, Diag *diag)
+{
+	AtomicFile file;
+	if (!atomic_open(&file, to, diag))
+		return false;
+	if (desc->model->write_file(desc, name, file.stream))
+		return atomic_commit(&file, diag);
+	atomic_discard(&file);
+	return diag_error(diag, EXIT_RUN, 0, "out of memory");
+}
+
 bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Diag *diag)
 {
 	static const struct {
@@ -167,7 +179,7 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 	for (const char *const *older = desc->model->files; *older && good; older++) {
 		const char *source = mem_printf(r.mem, "%s/%s", from, *older);
 		if (access(source, F_OK) == 0)
-			good = desc->model->write_file(desc, *older, mem_printf(r.mem, "%s/%s", to, *older), diag);
+			good = write_older(desc, *older, mem_printf(r.mem, "%s/%s", to, *older), diag);
 	}
 	mem_free(r.mem);
 	return good;

@@ -146,15 +146,12 @@ static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_
 }
 
 /* A token a line; its number is its id. */
-static bool write_file(const TokenizerDesc *desc, const char *name, const char *to, Diag *diag)
+static bool write_file(const TokenizerDesc *desc, const char *name, FILE *to)
 {
-	AtomicFile file;
 	(void)name;
-	if (!atomic_open(&file, to, diag))
-		return false;
 	for (int32_t id = 0; id < desc->nvocab; id++)
-		fprintf(file.stream, "%s\n", desc->vocab[id] ? desc->vocab[id] : "");
-	return atomic_commit(&file, diag);
+		fprintf(to, "%s\n", desc->vocab[id] ? desc->vocab[id] : "");
+	return true;
 }
 
 const TokenizerModel wordpiece_tokenizer = {
