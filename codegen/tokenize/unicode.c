@@ -115,46 +115,18 @@ static const Range not_nonspacing[] = {
 };
 /* U+1734 HANUNOO SIGN PAMUDPOD was Mn until Unicode 14 made it Mc. */
 static const Range nonspacing[] = {{0x1734, 0x1734}};
-/* Combining class 0 in Unicode 9 (unassigned, or U+1715, whose class changed): canonical ordering stops at
- * them. */
-static const Range not_combining[] = {
-	{0x7FD, 0x7FD},
-	{0x898, 0x89F},
-	{0x8CA, 0x8D3},
-	{0x9FE, 0x9FE},
-	{0xC3C, 0xC3C},
-	{0xD3B, 0xD3C},
-	{0xEBA, 0xEBA},
-	{0x1715, 0x1715},
-	{0x1ABF, 0x1ACE},
-	{0x1DF6, 0x1DFA},
-	{0xA82C, 0xA82C},
-	{0x10D24, 0x10D27},
-	{0x10EAB, 0x10EAC},
-	{0x10EFD, 0x10EFF},
-	{0x10F46, 0x10F50},
-	{0x10F82, 0x10F85},
-	{0x11070, 0x11070},
-	{0x1133B, 0x1133B},
-	{0x1145E, 0x1145E},
-	{0x11839, 0x1183A},
-	{0x1193D, 0x1193E},
-	{0x11943, 0x11943},
-	{0x119E0, 0x119E0},
-	{0x11A34, 0x11A34},
-	{0x11A47, 0x11A47},
-	{0x11A99, 0x11A99},
-	{0x11D42, 0x11D42},
-	{0x11D44, 0x11D45},
-	{0x11D97, 0x11D97},
-	{0x11F41, 0x11F42},
-	{0x16FF0, 0x16FF1},
-	{0x1E08F, 0x1E08F},
-	{0x1E130, 0x1E136},
-	{0x1E2AE, 0x1E2AE},
-	{0x1E2EC, 0x1E2EF},
-	{0x1E4EC, 0x1E4EF},
+/* Of not_nonspacing, those that came with Unicode 9; it does not know the others, so they have class 0. */
+static const Range since_9[] = {
+	{0x8D4, 0x8E1},
+	{0x1DFB, 0x1DFB},
+	{0x11442, 0x11446},
+	{0x11C3F, 0x11C3F},
+	{0x1E000, 0x1E02A},
+	{0x1E944, 0x1E94A},
 };
+/* Spacing marks (Mc) of combining class 0 in Unicode 9: unassigned, or U+1715, whose class changed. */
+static const Range not_combining[] = {
+	{0x1715, 0x1715}, {0x1193D, 0x1193D}, {0x11F41, 0x11F41}, {0x16FF0, 0x16FF1}};
 /* Punctuation in Unicode 15, but not in Unicode 8 ... */
 static const Range not_punctuation[] = {
 	{0x61D, 0x61D},
@@ -324,9 +296,11 @@ bool unicode_is_word(int32_t code)
 		|| IN(word_later, code);
 }
 
+/* Of class 0, canonical ordering stops at them. */
 int32_t unicode_combining_class(int32_t code)
 {
-	return IN(not_combining, code) ? 0 : utf8proc_get_property(code)->combining_class;
+	const bool unknown = IN(not_nonspacing, code) && !IN(since_9, code);
+	return unknown || IN(not_combining, code) ? 0 : utf8proc_get_property(code)->combining_class;
 }
 
 int32_t unicode_to_lower(int32_t code)
