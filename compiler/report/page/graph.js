@@ -15,33 +15,18 @@ panel("columns", "Kernels", (data, section) => {
 	if (!used.size) return void section.append(node("p", { text: "Nothing is lowered yet." }));
 	section.append(
 		node("p", { text: "What lower chose for this CPU, and for how many ops." }),
-		node(
-			"div",
-			{ class: "scroll" },
-			node(
-				"table",
-				{ class: "words" },
-				headings(["kernel", "op", "ops", "results"]),
-				node(
-					"tbody",
-					null,
-					[...used].map(([kernel, row]) =>
-						node(
-							"tr",
-							null,
-							node("td", { class: "mono", text: kernel }),
-							node("td", { text: row.op }),
-							node("td", { text: row.lines.length }),
-							node("td", {
-								class: "mono",
-								text: [...new Set(row.lines.map(l => l.type.split(", ")[0]))]
-									.slice(0, 6)
-									.join(" "),
-							}),
-						),
-					),
-				),
-			),
+		table(
+			"words",
+			["kernel", "op", "ops", "results"],
+			[...used].map(([kernel, row]) => {
+				const types = [...new Set(row.lines.map(l => l.type.split(", ")[0]))];
+				return cells([
+					node("td", { class: "mono", text: kernel }),
+					row.op,
+					row.lines.length,
+					node("td", { class: "mono", text: types.slice(0, 6).join(" ") }),
+				]);
+			}),
 		),
 	);
 });

@@ -169,21 +169,13 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 		"max |Δ|",
 		"cosine",
 	];
-	const body = node(
-		"tbody",
-		null,
-		node(
-			"tr",
-			null,
-			node("td", { class: "pass", text: "as read" }),
-			node("td", { text: "" }),
-			ledger_cells(start, null, start),
-		),
-	);
+	const rows = [
+		cells([node("td", { class: "pass", text: "as read" }), "", ...ledger_cells(start, null, start)]),
+	];
 	ledger.passes.forEach((row, i) => {
-		body.append(ledger_row(row, i ? ledger.passes[i - 1] : start, start, i));
+		rows.push(ledger_row(row, i ? ledger.passes[i - 1] : start, start, i));
 		if (row.notes.length)
-			body.append(
+			rows.push(
 				node(
 					"tr",
 					{ class: "notes" },
@@ -220,16 +212,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 					: "; score and time are those of a program made of what the pass left, the first of " +
 						"them of the ops as they were read, unfused."),
 		}),
-		node(
-			"div",
-			{ class: "scroll" },
-			node(
-				"table",
-				{ class: "ledger" },
-				headings(titles),
-				body,
-			),
-		),
+		table("ledger", titles, rows),
 	);
 });
 

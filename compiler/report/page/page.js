@@ -40,16 +40,25 @@ function svg(tag, attributes, ...children) {
 	return element("http://www.w3.org/2000/svg", tag, attributes, children);
 }
 
-/* The first row of a table: a title for each column. */
-function headings(titles) {
-	return node(
-		"thead",
+/* A table that scrolls by itself: a title for each column, and rows of `tr`. */
+function table(kind, titles, rows) {
+	const head = node(
+		"tr",
 		null,
-		node(
-			"tr",
-			null,
-			titles.map(title => node("th", { scope: "col", text: title })),
-		),
+		titles.map(title => node("th", { scope: "col", text: title })),
+	);
+	return node(
+		"div",
+		{ class: "scroll" },
+		node("table", { class: kind }, node("thead", null, head), node("tbody", null, rows)),
+	);
+}
+/* A row of it; a cell is given as its text, or whole. */
+function cells(values, attributes = null) {
+	return node(
+		"tr",
+		attributes,
+		values.map(value => (value instanceof Element ? value : node("td", { text: value }))),
 	);
 }
 

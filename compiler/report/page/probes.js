@@ -8,44 +8,24 @@ function head_table(layers, key, digits) {
 	const most = Math.max(...layers.flatMap(l => l[key]), 1e-12),
 		wide = Math.max(...layers.map(l => l[key].length));
 	const mean = l => l[key].reduce((a, b) => a + b, 0) / l[key].length;
-	return node(
-		"div",
-		{ class: "scroll" },
-		node(
-			"table",
-			{ class: "heat" },
-			node(
-				"thead",
-				null,
-				node(
-					"tr",
-					null,
-					node("th", { scope: "col", text: "layer" }),
-					[...Array(wide).keys()].map(h => node("th", { scope: "col", text: h })),
-					node("th", { scope: "col", text: "mean" }),
+	const heads = [...Array(wide).keys()];
+	return table(
+		"heat",
+		["layer", ...heads, "mean"],
+		layers.map(l =>
+			cells([
+				node("th", { scope: "row", text: l.number }),
+				...heads.map(h =>
+					l[key][h] === undefined
+						? node("td")
+						: node("td", {
+								vars: { share: Math.max(0, l[key][h] / most).toFixed(3) },
+								title: `head ${l.number}.${h}: ${l[key][h].toPrecision(4)}`,
+								text: l[key][h].toFixed(digits),
+							}),
 				),
-			),
-			node(
-				"tbody",
-				null,
-				layers.map(l =>
-					node(
-						"tr",
-						null,
-						node("th", { scope: "row", text: l.number }),
-						[...Array(wide).keys()].map(h =>
-							l[key][h] === undefined
-								? node("td")
-								: node("td", {
-										vars: { share: Math.max(0, l[key][h] / most).toFixed(3) },
-										title: `head ${l.number}.${h}: ${l[key][h].toPrecision(4)}`,
-										text: l[key][h].toFixed(digits),
-									}),
-						),
-						node("td", { class: "soft", text: mean(l).toFixed(digits) }),
-					),
-				),
-			),
+				node("td", { class: "soft", text: mean(l).toFixed(digits) }),
+			]),
 		),
 	);
 }
@@ -180,27 +160,20 @@ function weight_map(data, ranks, layer) {
 
 /* The first neurons of the ranking: its name, and the tag for which it weighs most. */
 function neuron_table(data, count) {
-	return node(
-		"table",
-		{ class: "words" },
-		headings(["neuron", "weight", "tag"]),
-		node(
-			"tbody",
-			null,
-			data.order.slice(0, count).map(n => {
-				const tag = data.weights.reduce(
-					(best, w, k) => (Math.abs(w[n]) > Math.abs(data.weights[best][n]) ? k : best),
-					0,
-				);
-				return node(
-					"tr",
-					null,
-					node("td", { text: data.layers[Math.floor(n / data.width)] + "." + (n % data.width) }),
-					node("td", { text: signed((data.weights[tag][n] * data.largest) / 100, 3) }),
-					node("td", { text: data.tags[tag] }),
-				);
-			}),
-		),
+	return table(
+		"words",
+		["neuron", "weight", "tag"],
+		data.order.slice(0, count).map(n => {
+			const tag = data.weights.reduce(
+				(best, w, k) => (Math.abs(w[n]) > Math.abs(data.weights[best][n]) ? k : best),
+				0,
+			);
+			return cells([
+				data.layers[Math.floor(n / data.width)] + "." + (n % data.width),
+				signed((data.weights[tag][n] * data.largest) / 100, 3),
+				data.tags[tag],
+			]);
+		}),
 	);
 }
 
@@ -238,26 +211,15 @@ panel("neurons", "Neurons", (data, section) => {
 				node("h3", { text: `the first ${Math.floor(data.order.length / 10)} neurons lie in` }),
 				bars(layers, "how many of the first tenth of all neurons each layer has"),
 				node("h3", { text: "what the probe tells with part of the neurons" }),
-				node(
-					"div",
-					{ class: "scroll" },
-					node(
-						"table",
-						{ class: "words" },
-						headings(["neurons", "first of the ranking", "last"]),
-						node(
-							"tbody",
-							null,
-							data.parts.map(part =>
-								node(
-									"tr",
-									null,
-									node("td", { text: Math.round(100 * part.share) + " %" }),
-									node("td", { text: percent_of(part.top) }),
-									node("td", { text: percent_of(part.bottom) }),
-								),
-							),
-						),
+				table(
+					"words",
+					["neurons", "first of the ranking", "last"],
+					data.parts.map(part =>
+						cells([
+							Math.round(100 * part.share) + " %",
+							percent_of(part.top),
+							percent_of(part.bottom),
+						]),
 					),
 				),
 			),
@@ -265,7 +227,7 @@ panel("neurons", "Neurons", (data, section) => {
 				"div",
 				null,
 				node("h3", { text: "the first neurons" }),
-				node("div", { class: "scroll" }, neuron_table(data, 12)),
+				neuron_table(data, 12),
 			),
 		),
 	);
@@ -353,34 +315,22 @@ panel("exits", "Early exits", (data, section) => {
 		energy && "J a text",
 	].filter(Boolean);
 	section.append(
-		node(
-			"div",
-			{ class: "scroll" },
-			node(
-				"table",
-				{ class: "exits" },
-				headings(titles),
-				node(
-					"tbody",
-					null,
-					data.points.map(p =>
-						node(
-							"tr",
-							{ class: p.exit_entropy === data.default ? "preset" : null },
-							[
-								p.exit_entropy.toFixed(4),
-								(100 * p.score).toFixed(2) + " %",
-								signed(100 * (p.score - whole.score), 2),
-								p.layers.toFixed(2),
-								(1 / p.work).toFixed(2) + "x",
-								timed && p.ms.toFixed(3),
-								timed && p.speed_up.toFixed(2) + "x",
-								energy && (typeof p.joules === "number" ? p.joules.toPrecision(3) : "–"),
-							]
-								.filter(Boolean)
-								.map(text => node("td", { text })),
-						),
-					),
+		table(
+			"exits",
+			titles,
+			data.points.map(p =>
+				cells(
+					[
+						p.exit_entropy.toFixed(4),
+						(100 * p.score).toFixed(2) + " %",
+						signed(100 * (p.score - whole.score), 2),
+						p.layers.toFixed(2),
+						(1 / p.work).toFixed(2) + "x",
+						timed && p.ms.toFixed(3),
+						timed && p.speed_up.toFixed(2) + "x",
+						energy && (typeof p.joules === "number" ? p.joules.toPrecision(3) : "–"),
+					].filter(Boolean),
+					{ class: p.exit_entropy === data.default ? "preset" : null },
 				),
 			),
 		),
