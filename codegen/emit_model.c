@@ -19,6 +19,13 @@ static int32_t output_index(const Graph *graph, const char *name)
 	return -1;
 }
 
+/* The start of a row: what it is about. */
+static void row_open(FILE *c, const char *name)
+{
+	fputs("\t{", c);
+	c_string(c, name);
+}
+
 static bool print_heads(Emitter *e, FILE *c)
 {
 	const Module *m = e->module;
@@ -43,8 +50,7 @@ static bool print_heads(Emitter *e, FILE *c)
 			return diag_error(e->diag, EXIT_INPUT, 0,
 				"head %s reads output %s, which graph %s does not return", head->name, head->output,
 				e->graph->name);
-		fputs("\t{", c);
-		c_string(c, head->name);
+		row_open(c, head->name);
 		fprintf(
 			c, ", %d, %d, %d, %d, ", (int)head->task, (int)head->problem, (int)output, (int)head->nlabels);
 		fprintf(c, head->nlabels ? "%s_labels%d},\n" : "NULL},\n", name, (int)i);
@@ -62,8 +68,7 @@ static bool print_outputs(Emitter *e, FILE *c)
 		bool per_token;
 		if (!output_shape(e, i, &width, &per_token))
 			return false;
-		fputs("\t{", c);
-		c_string(c, e->graph->outputs[i].name);
+		row_open(c, e->graph->outputs[i].name);
 		fprintf(c, ", %lld, %d},\n", (long long)width, per_token);
 	}
 	fputs("};\n", c);
@@ -76,8 +81,7 @@ static void print_options(const Emitter *e, FILE *c)
 	if (m->noptions)
 		fprintf(c, "static const RtOptionInfo %s_options[] = {\n", e->options->name);
 	for (int32_t i = 0; i < m->noptions; i++) {
-		fputs("\t{", c);
-		c_string(c, m->options[i].name);
+		row_open(c, m->options[i].name);
 		fputs(", ", c);
 		c_real(c, m->options[i].value);
 		fputs("},\n", c);
@@ -89,8 +93,7 @@ static void print_steps(const Variant *v, FILE *c)
 {
 	fprintf(c, "static const RtStep %s_steps[] = {\n", v->function);
 	for (int32_t i = 0; i < v->nsteps; i++) {
-		fputs("\t{", c);
-		c_string(c, v->steps[i].origin ? v->steps[i].origin : "");
+		row_open(c, v->steps[i].origin ? v->steps[i].origin : "");
 		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g, %d},\n", v->steps[i].kernel, v->steps[i].per_token,
 			v->steps[i].per_text, v->steps[i].per_pair, (int)v->steps[i].symbol);
 	}

@@ -202,20 +202,36 @@ static void print_node(GraphText *t, xmlNodePtr node)
 	end_line(t, (int)xmlGetLineNo(node));
 }
 
+/* How one attribute of an element is printed. */
+typedef struct AttrForm {
+	const char *name;
+	void (*print)(FILE *, const char *);
+} AttrForm;
+
+/* Two attributes of each element of that name, with commas between. Returns the line of the last; 0: there is
+ * none. */
+static long print_pairs(GraphText *t, xmlNodePtr graph, const char *element, const char *before,
+	const AttrForm forms[2], const char *between)
+{
+	long line = 0;
+	for (xmlNodePtr node = graph->children; node; node = node->next)
+		if (is_element(node, element)) {
+			fputs(line ? ", " : before, t->out);
+			with_attr(t, node, forms[0].name, forms[0].print);
+			fputs(between, t->out);
+			with_attr(t, node, forms[1].name, forms[1].print);
+			line = xmlGetLineNo(node);
+		}
+	return line;
+}
+
 static void print_inputs(GraphText *t, xmlNodePtr graph)
 {
-	const char *before = "(";
+	static const AttrForm forms[2] = {{"id", print_values}, {"type", print_types}};
 	fputs("graph ", t->out);
 	if (!with_attr(t, graph, "name", print_symbol))
 		fputs("@main", t->out);
-	for (xmlNodePtr node = graph->children; node; node = node->next)
-		if (is_element(node, "input")) {
-			fputs(before, t->out);
-			with_attr(t, node, "id", print_values);
-			fputs(": ", t->out);
-			with_attr(t, node, "type", print_types);
-			before = ", ";
-		}
+	print_pairs(t, graph, "input", "(", forms, ": ");
 	fputs(") level=", t->out);
 	if (!with_attr(t, graph, "level", print_plain))
 		fputs("graph", t->out);
@@ -225,21 +241,12 @@ static void print_inputs(GraphText *t, xmlNodePtr graph)
 
 static void print_graph(GraphText *t, xmlNodePtr graph)
 {
-	const char *before = "  return ";
-	long line = 0;
+	static const AttrForm forms[2] = {{"name", print_quoted}, {"value", print_values}};
 	print_inputs(t, graph);
 	for (xmlNodePtr node = graph->children; node; node = node->next)
 		if (is_element(node, "const") || is_element(node, "op"))
 			print_node(t, node);
-	for (xmlNodePtr node = graph->children; node; node = node->next)
-		if (is_element(node, "output")) {
-			fputs(before, t->out);
-			with_attr(t, node, "name", print_quoted);
-			fputc('=', t->out);
-			with_attr(t, node, "value", print_values);
-			before = ", ";
-			line = xmlGetLineNo(node);
-		}
+	const long line = print_pairs(t, graph, "output", "  return ", forms, "=");
 	end_line(t, (int)line);
 	fputs("}", t->out);
 	end_line(t, (int)line);

@@ -226,16 +226,20 @@ static void print_graph(const Printer *printer, const Graph *graph)
 }
 
 /* ---- modules --------------------------------------------------------------------------------- */
+static void quote_after(FILE *out, const char *before, const char *text)
+{
+	fputs(before, out);
+	print_quoted(out, text);
+}
+
 static void print_head(FILE *out, const Head *head)
 {
 	fputs("head ", out);
 	print_symbol(out, head->name);
 	fprintf(out, " %s %s output=", task_names[head->task], problem_names[head->problem]);
 	print_name(out, head->output, name_is_word(head->output));
-	for (int32_t i = 0; i < head->nlabels; i++) {
-		fputs(i ? ", " : " labels=[", out);
-		print_quoted(out, head->labels[i]);
-	}
+	for (int32_t i = 0; i < head->nlabels; i++)
+		quote_after(out, i ? ", " : " labels=[", head->labels[i]);
 	fputs(head->nlabels ? "]\n" : "\n", out);
 }
 
@@ -247,19 +251,13 @@ static void print_module_line(const Printer *printer, const Module *module)
 	int32_t count = 0;
 	MemArena *mem = mem_new();
 	const char **files = module_weights(module, mem, &count);
-	for (int32_t i = 0; i < count; i++) {
-		fputs(i ? ", " : " weights ", out);
-		print_quoted(out, files[i]);
-	}
+	for (int32_t i = 0; i < count; i++)
+		quote_after(out, i ? ", " : " weights ", files[i]);
 	mem_free(mem);
-	if (printer->plan->file) {
-		fputs(count ? ", " : " weights ", out);
-		print_quoted(out, printer->plan->file);
-	}
-	if (module->tokenizer) {
-		fputs(" tokenizer ", out);
-		print_quoted(out, module->tokenizer);
-	}
+	if (printer->plan->file)
+		quote_after(out, count ? ", " : " weights ", printer->plan->file);
+	if (module->tokenizer)
+		quote_after(out, " tokenizer ", module->tokenizer);
 	if (module->max_tokens)
 		fprintf(out, " max_tokens %d", module->max_tokens);
 	fputc('\n', out);
@@ -270,10 +268,8 @@ void module_print_plan(const Module *module, FILE *out, const PrintPlan *plan)
 	Printer printer = {.out = out, .plan = plan, .elide = plan->options && plan->options->elide_constants};
 	print_module_line(&printer, module);
 	for (int32_t i = 0; i < module->nmeta; i++) {
-		fputs("meta ", out);
-		print_quoted(out, module->meta[i].key);
-		fputc(' ', out);
-		print_quoted(out, module->meta[i].value);
+		quote_after(out, "meta ", module->meta[i].key);
+		quote_after(out, " ", module->meta[i].value);
 		fputc('\n', out);
 	}
 	for (int32_t i = 0; i < module->noptions; i++) {
