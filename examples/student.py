@@ -1,5 +1,5 @@
-"""What the training scripts of the examples share: a student that starts as a piece of its teacher, so that
-little is left to learn.
+"""What the training scripts of the examples share: their command line, the loss, the training, and a student
+that starts as a piece of its teacher, so that little is left to learn.
 
 * vocabulary: the special tokens, every single ASCII character, then the pieces that occur most often in
   the training sentences;
@@ -7,8 +7,20 @@ little is left to learn.
 * feed-forward: in each layer the neurons with the largest |w_in| * |w_out|.
 """
 
-import collections, json, pathlib
+import argparse, collections, json, pathlib, sys, time
+import torch
+import torch.nn.functional as F
 from transformers import BertConfig
+
+
+def arguments(doc, paths, defaults):
+    """The command line: paths in this order, and an option for each default."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in paths:
+        parser.add_argument(name)
+    for name, default in defaults.items():
+        parser.add_argument("--" + name, type=type(default), default=default)
+    return parser.parse_args()
 
 
 def cut_vocabulary(tokenizer, sentences, size):
@@ -95,3 +107,36 @@ def batches(lengths, size, generator):
     groups = [order[i : i + size] for i in range(0, len(order), size)]
     generator.shuffle(groups)
     return groups
+
+
+def distilled_loss(got, want, labels, label_share, temperature=1.0):
+    """How far logits are from the teacher's (Hinton et al., "Distilling the Knowledge in a Neural Network"),
+    mixed with how far they are from the labels."""
+    soft = F.kl_div(
+        F.log_softmax(got / temperature, 1), F.softmax(want / temperature, 1), reduction="batchmean"
+    )
+    return (1 - label_share) * soft * temperature**2 + label_share * F.cross_entropy(got, labels)
+
+
+def learn(model, plan, rate, loss_of, every, figure=lambda: ""):
+    """Trains on the batches of the plan; loss_of(batch) is to become small. The rate rises, then falls. Every
+    so many steps the loss and the figure go to standard error."""
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=rate, weight_decay=0.01
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=len(plan), pct_start=0.1)
+    start = time.time()
+    for step, batch in enumerate(plan, 1):
+        model.train()
+        loss = loss_of(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % every == 0 or step == len(plan):
+            print(
+                f"step {step}/{len(plan)} loss {loss.item():.4f} {figure()} {time.time() - start:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -9,26 +9,14 @@ CoNLL form (word<TAB>IOB2 label, an empty line between sentences). The student s
 teacher (see ../student.py); it learns the teacher's logits of each word's first piece (the two vocabularies
 cut words differently; first pieces correspond) mixed with the labels."""
 
-import argparse, pathlib, random, sys, time
+import pathlib, random, sys
 import torch
-import torch.nn.functional as F
 from transformers import AutoTokenizer, BertForTokenClassification
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from student import batches, cut_vocabulary, student_from, write_tokenizer
+from student import arguments, batches, cut_vocabulary, distilled_loss, learn, student_from, write_tokenizer
 
-P = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-P.add_argument("teacher")
-P.add_argument("data")
-P.add_argument("out")
-P.add_argument("--epochs", type=int, default=12)
-P.add_argument("--batch", type=int, default=32)
-P.add_argument("--layers", default="0,1")
-P.add_argument("--ffn", type=int, default=384)
-P.add_argument("--vocab", type=int, default=4000)
-P.add_argument("--positions", type=int, default=256)
-P.add_argument("--rate", type=float, default=4e-4)
-P.add_argument("--seed", type=int, default=7)
+DEFAULTS = dict(epochs=12, batch=32, layers="0,1", ffn=384, vocab=4000, positions=256, rate=4e-4, seed=7)
 LABEL_SHARE = 0.5
 
 
@@ -130,13 +118,9 @@ def main():
     plan = groups + [
         b for _ in range(A.epochs - 1) for b in batches([len(w) for w, _ in train], A.batch, generator)
     ]
-    optimizer = torch.optim.AdamW(student.parameters(), lr=A.rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, A.rate, total_steps=len(plan), pct_start=0.1)
-    start = time.time()
-    for step, picked in enumerate(plan):
-        group = [train[i] for i in picked]
-        e, firsts = encode(small, group)
-        student.train()
+
+    def loss_of(picked):
+        e, firsts = encode(small, [train[i] for i in picked])
         got = student(**e).logits
         k, position, want, label = zip(
             *[
@@ -146,20 +130,11 @@ def main():
                 if w in taught[i]
             ]
         )
-        got = got[list(k), list(position)]
-        soft = F.kl_div(F.log_softmax(got, 1), F.softmax(torch.stack(want), 1), reduction="batchmean")
-        loss = (1 - LABEL_SHARE) * soft + LABEL_SHARE * F.cross_entropy(got, torch.tensor(label))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 400 == 399 or step + 1 == len(plan):
-            print(
-                f"step {step + 1}/{len(plan)} loss {loss.item():.4f} devel F1 "
-                f"{f1(student, small, devel, names):.4f} {time.time() - start:.0f} s",
-                flush=True,
-            )
+        return distilled_loss(
+            got[list(k), list(position)], torch.stack(want), torch.tensor(label), LABEL_SHARE
+        )
+
+    learn(student, plan, A.rate, loss_of, 400, lambda: f"devel F1 {f1(student, small, devel, names):.4f}")
     student.half().save_pretrained(out)
     print(
         "test F1 of the stored half-precision weights: "
@@ -167,5 +142,5 @@ def main():
     )
 
 
-A = P.parse_args()
+A = arguments(__doc__, ["teacher", "data", "out"], DEFAULTS)
 main()
