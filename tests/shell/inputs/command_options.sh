@@ -1,5 +1,6 @@
 # Options as every command reads them: what is missing, what is no number, no choice, or given too often. All
 # are usage errors.
+fail() { echo "$*"; exit 1; }
 refuse() { # PATTERN WORDS...: exit 2, and something printed
 	local pattern=$1 status=0; shift
 	"$BERTC" "$@" >printed 2>&1 </dev/null || status=$?
