@@ -121,17 +121,14 @@ char *c_identifier_from_path(const char *path)
 	while (name[0] == '_')
 		memmove(name, name + 1, strlen(name));
 	if (c_is_identifier(name))
-		return strdup(name);
-	char *text = NULL;
-	if (asprintf(&text, "model_%s", name) < 0)
-		return NULL;
-	return text;
+		return checked_strdup(name);
+	return checked_printf("model_%s", name);
 }
 
 char *c_upper(const char *name)
 {
-	char *text = strdup(name);
-	for (char *at = text; at && *at; at++)
+	char *text = checked_strdup(name);
+	for (char *at = text; *at; at++)
 		*at = (char)toupper((unsigned char)*at);
 	return text;
 }

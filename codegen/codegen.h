@@ -62,8 +62,6 @@ typedef struct EmitOptions {
  * "my_model", malloc'd. */
 bool c_is_identifier(const char *);
 char *c_identifier_from_path(const char *path);
-/* Removes the temporary files of an emission that was interrupted; safe in a signal handler. */
-void scratch_interrupted(void);
 /* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at
  * all. */
 bool emit_module(const Module *, const EmitOptions *, Diag *);

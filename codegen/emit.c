@@ -21,12 +21,7 @@ typedef struct Files {
 
 static char *with_suffix(const char *name, const char *suffix)
 {
-	char *text = NULL;
-	if (asprintf(&text, "%s%s", name, suffix) < 0) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
-	return text;
+	return checked_printf("%s%s", name, suffix);
 }
 
 static char *temporary(const Scratch *scratch, const char *name, const char *suffix)
@@ -248,16 +243,12 @@ static char *weights_define(const EmitOptions *options, const Files *files)
 {
 	char *text = NULL, *upper = c_upper(options->name);
 	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out || !upper) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
+	FILE *out = text_open(&text, &bytes);
 	fprintf(out, "%s_WEIGHTS=\"", upper);
 	for (const char *at = files->weights; *at; at++)
 		fprintf(out, *at == '"' || *at == '\\' ? "\\\\\\%c" : "%c", *at);
 	putc('"', out);
-	fclose(out);
+	text_close(out);
 	free(upper);
 	return text;
 }
@@ -297,8 +288,8 @@ static bool settle(const char *path, const char *aside, Diag *diag)
 	enum { PIECE_BYTES = 64 << 20 };
 	struct stat st = {0};
 	int in = open(path, O_RDONLY | O_CLOEXEC), out = -1;
-	char *piece = malloc(PIECE_BYTES);
-	bool good = piece && in >= 0 && fstat(in, &st) == 0
+	char *piece = checked_malloc(PIECE_BYTES);
+	bool good = in >= 0 && fstat(in, &st) == 0
 		&& (out = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777)) >= 0;
 	for (ssize_t got; good && (got = read(in, piece, PIECE_BYTES)) != 0;)
 		good = got > 0 && write(out, piece, (size_t)got) == got;
@@ -345,12 +336,7 @@ static char *beside(const char *path, const char *name, const char *suffix)
 {
 	const char *slash = strrchr(path, '/');
 	int folder = slash ? (int)(slash + 1 - path) : 0;
-	char *text = NULL;
-	if (asprintf(&text, "%.*s%s%s", folder, path, name, suffix) < 0) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
-	return text;
+	return checked_printf("%.*s%s%s", folder, path, name, suffix);
 }
 
 /* --emit=c: OUT may be the C file, the directory for it, or its name without .c. */

@@ -16,7 +16,8 @@ char *c_upper(const char *); /* malloc'd */
 typedef struct Paste {
 	FILE *out;
 	const char **done;
-	int32_t count, capacity;
+	int32_t count;
+	size_t capacity;
 } Paste;
 /* The file, in front of it those it includes with quotes, each once; their #include lines are left out. */
 bool paste_file(Paste *, const char *name, Diag *);
@@ -40,6 +41,7 @@ typedef struct Weights {
 	PlacedTensor *table;
 	size_t count, capacity;
 	struct RtPacked *packed;
+	size_t packed_capacity;
 	int32_t npacked; /* coded constants, as the program's decoder takes them */
 	size_t coded_bytes, decoded_bytes;
 } Weights;
@@ -47,7 +49,7 @@ typedef struct Weights {
 const PlacedTensor *weights_place(Weights *, const Tensor *);
 /* The same for a constant that goes there entropy coded, if that makes it smaller by an eighth; shape: its
  * outputs, words and word. False and a message on error. */
-bool weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape, Diag *);
+void weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape);
 void weights_free(Weights *);
 /* The blob as C text: 64-bit words, little-endian as every target is. */
 void weights_print_inline(const Blob *, const char *name, FILE *);
@@ -168,7 +170,7 @@ const char *body_lower(Body *, const char *word);
 
 /* ---- emit_packed.c: --pack=small ------------------------------------------------------------- */
 /* Codes the weights of all linears; before anything else is placed. */
-bool emit_packed_constants(Emitter *);
+void emit_packed_constants(Emitter *);
 /* What the program needs to decode them, and the room for it. */
 void emit_packed_tables(const Emitter *, FILE *);
 /* In one line of standard error what was saved, and what it costs at the start. */

@@ -329,16 +329,15 @@ static bool walk_variant(Emitter *e, Variant *v)
 	uint32_t *reached = mem_alloc(e->mem, ((size_t)v->graph->next_id + 1) * sizeof *reached);
 	graph_reach_outputs(v->graph, reached);
 	v->reached = reached;
-	v->calls = open_memstream(&v->text, &v->text_bytes);
-	bool good = v->calls != NULL;
+	v->calls = text_open(&v->text, &v->text_bytes);
+	bool good = true;
 	e->variant = v;
 	for (const Node *node = v->graph->first; node && good; node = node->next)
 		if (node->op != OP_CONST)
 			good = emit_step(e, node);
 	if (good)
 		emit_end(e);
-	if (v->calls)
-		fclose(v->calls);
+	text_close(v->calls);
 	return good;
 }
 
@@ -353,7 +352,9 @@ static bool walk(Emitter *e)
 	e->wrappers = mem_alloc(e->mem, (2 * nodes + 1) * sizeof *e->wrappers);
 	e->kernels = mem_alloc(e->mem, ((size_t)kernel_count + 1) * sizeof *e->kernels);
 	emit_sizes(e);
-	bool good = !e->options->pack_small || emit_packed_constants(e);
+	bool good = true;
+	if (e->options->pack_small)
+		emit_packed_constants(e);
 	for (int32_t i = 0; i < e->module->ngraphs && good; i++) {
 		const CpuTarget *cpu = &e->options->target.cpus[i];
 		e->variants[e->nvariants++] = (Variant){
@@ -369,12 +370,10 @@ bool emit_c(Emitter *e, FILE *c)
 	size_t bytes;
 	if (!walk(e))
 		return false;
-	FILE *tables = open_memstream(&tokenizer, &bytes);
-	bool good = tables
-		&& (!e->options->tokenizer
-			|| emit_tokenizer(e->options->tokenizer, &e->weights.blob, tables, e->options->name, e->diag));
-	if (tables)
-		fclose(tables);
+	FILE *tables = text_open(&tokenizer, &bytes);
+	bool good = !e->options->tokenizer
+		|| emit_tokenizer(e->options->tokenizer, &e->weights.blob, tables, e->options->name, e->diag);
+	text_close(tables);
 	static const char guard[64]; /* a kernel may load a whole vector where the last constant ends */
 	blob_add(&e->weights.blob, guard, sizeof guard);
 	if (good) {

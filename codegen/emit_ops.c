@@ -6,18 +6,22 @@
 #include <string.h>
 #include "emit.h"
 
-const char *body_real(Body *b, double value)
+/* A double in C, in the emitter's arena. */
+static const char *real_text(Body *b, double value)
 {
 	char *text = NULL;
 	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out)
-		return "0.0";
-	c_real(out, (double)(float)value);
-	fclose(out);
-	const char *kept = mem_printf(b->e->mem, "%sf", text);
+	FILE *out = text_open(&text, &bytes);
+	c_real(out, value);
+	text_close(out);
+	const char *kept = mem_string(b->e->mem, text, bytes);
 	free(text);
 	return kept;
+}
+
+const char *body_real(Body *b, double value)
+{
+	return mem_printf(b->e->mem, "%sf", real_text(b, (double)(float)value));
 }
 
 /* How many of n are kept. */
@@ -28,16 +32,7 @@ static const char *kept_text(Body *b, const char *n)
 		return mem_printf(b->e->mem, "%lld", (long long)attr->keep);
 	if (!(attr->has & A_share))
 		return n;
-	char *text = NULL;
-	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out)
-		return n;
-	c_real(out, attr->share);
-	fclose(out);
-	const char *kept = mem_printf(b->e->mem, "rt_share(%s, %s)", n, text);
-	free(text);
-	return kept;
+	return mem_printf(b->e->mem, "rt_share(%s, %s)", n, real_text(b, attr->share));
 }
 
 const char *body_selection(Body *b, const char *n)

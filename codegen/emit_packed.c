@@ -7,7 +7,7 @@
 #include "emit.h"
 #include "pack.h"
 
-bool emit_packed_constants(Emitter *e)
+void emit_packed_constants(Emitter *e)
 {
 	for (int32_t g = 0; g < e->module->ngraphs; g++)
 		for (const Node *node = e->module->graphs[g]->first; node; node = node->next) {
@@ -23,10 +23,8 @@ bool emit_packed_constants(Emitter *e)
 				shape.outputs = (int32_t)node->attr.width;
 				shape.words = (int32_t)sparse_words(x->dim[x->rank - 1].plus, x->dtype);
 			}
-			if (!weights_place_coded(&e->weights, value_tensor(weight), &shape, e->diag))
-				return false;
+			weights_place_coded(&e->weights, value_tensor(weight), &shape);
 		}
-	return true;
 }
 
 void emit_packed_tables(const Emitter *e, FILE *c)
@@ -63,8 +61,8 @@ static double decode(const Weights *w, bool *good)
 {
 	static UnpackTable tables[UNPACK_TABLES_MAX];
 	struct timespec begin, end;
-	uint8_t *to = malloc(w->decoded_bytes);
-	*good = to != NULL;
+	uint8_t *to = checked_malloc(w->decoded_bytes);
+	*good = true;
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (int32_t i = 0; i < w->npacked && *good; i++)
 		*good = unpack_constant(
@@ -96,8 +94,8 @@ bool emit_packed_report(const Emitter *e)
 	}
 	const double seconds = decode(w, &good);
 	if (!good)
-		return diag_error(e->diag, EXIT_RUN, 0,
-			"--pack=small: coded weights do not decode to what they were, or there is no memory");
+		return diag_error(
+			e->diag, EXIT_RUN, 0, "--pack=small: coded weights do not decode to what they were");
 	if (!e->options->quiet)
 		diag_note(e->diag, 0,
 			"--pack=small: the weights of %d linears, %.3f MB in f32, take %.3f MB in the program; "

@@ -153,9 +153,7 @@ static const char *wrapper_text(Body *b, const char *statements)
 {
 	char *text = NULL;
 	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out)
-		return NULL;
+	FILE *out = text_open(&text, &bytes);
 	static const char *const ranges[] = {
 		[FORM_TOKENS] = ", const RtChain *chain", [FORM_TEXTS] = ", int rows", [FORM_EACH] = ""};
 	fprintf(out, "(const RtCall *call, int32_t thread%s", ranges[b->form]);
@@ -173,7 +171,7 @@ static const char *wrapper_text(Body *b, const char *statements)
 	}
 	fputs(statements, out);
 	fputs(b->form == FORM_EACH && !b->whole ? "\t}\n}\n" : "}\n", out);
-	fclose(out);
+	text_close(out);
 	const char *kept = mem_string(b->e->mem, text, bytes);
 	free(text);
 	return kept;
@@ -369,10 +367,9 @@ bool emit_step(Emitter *e, const Node *node)
 		body_param(&body, outs[i], node->results[i]);
 	char *statements = NULL;
 	size_t bytes;
-	body.code = open_memstream(&statements, &bytes);
-	bool good = body.code && body_of[node->op](&body);
-	if (body.code)
-		fclose(body.code);
+	body.code = text_open(&statements, &bytes);
+	const bool good = body_of[node->op](&body);
+	text_close(body.code);
 	if (good) {
 		Variant *v = e->variant;
 		const char *text = wrapper_text(&body, statements);

@@ -171,17 +171,17 @@ static uint8_t *write_bits(const Symbols *s, int tables, uint8_t lengths[TABLES]
 	for (size_t i = 0; i < s->list.count; i++)
 		total += lengths[symbols[i].table][symbols[i].byte] % UNPACK_ONLY;
 	*bytes = (size_t)tables * UNPACK_LENGTHS + (size_t)(total + 7) / 8 + UNPACK_PADDING;
-	uint8_t *coded = calloc(*bytes, 1), *to = coded;
-	for (int t = 0; t < tables && coded; t++, to += UNPACK_LENGTHS)
+	uint8_t *coded = checked_calloc(*bytes, 1), *to = coded;
+	for (int t = 0; t < tables; t++, to += UNPACK_LENGTHS)
 		for (int k = 0; k < SYMBOLS; k++)
 			to[k / 2] |= (uint8_t)(lengths[t][k] << 4 * (k & 1));
-	for (size_t i = 0; i < s->list.count && coded; i++) {
+	for (size_t i = 0; i < s->list.count; i++) {
 		const Symbol symbol = symbols[i];
 		waiting |= (uint64_t)bits[symbol.table][symbol.byte] << count;
 		for (count += lengths[symbol.table][symbol.byte] % UNPACK_ONLY; count >= 8; count -= 8, waiting >>= 8)
 			*to++ = (uint8_t)waiting;
 	}
-	if (coded && count)
+	if (count)
 		*to = (uint8_t)waiting;
 	return coded;
 }
@@ -189,14 +189,14 @@ static uint8_t *write_bits(const Symbols *s, int tables, uint8_t lengths[TABLES]
 uint8_t *pack_constant(const uint8_t *data, RtPacked *p)
 {
 	uint8_t lengths[TABLES][SYMBOLS];
-	Symbols *s = calloc(1, sizeof *s), empty = {.list = list_new(sizeof(Symbol))};
-	if (!s)
-		return NULL;
+	Symbols *s = checked_calloc(1, sizeof *s), empty = {.list = list_new(sizeof(Symbol))};
 	*s = empty;
 	if (p->outputs && !add_sparse(s, data, p)) {
 		list_free(&s->list);
 		*s = empty;
-		p->outputs = p->words = p->order = 0;
+		p->outputs = 0;
+		p->words = 0;
+		p->order = 0;
 		p->word = 1;
 	}
 	if (!p->outputs)

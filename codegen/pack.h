@@ -6,6 +6,6 @@
 #include "runtime/unpack.h"
 
 /* The coded form of data[p->to_bytes], malloc'd; p->outputs, words and word say what it is, and do so
- * afterwards. Fills p->from_bytes and hash. NULL: out of memory. */
+ * afterwards. Fills p->from_bytes and hash. */
 uint8_t *pack_constant(const uint8_t *data, RtPacked *p);
 #endif

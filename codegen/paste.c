@@ -14,21 +14,10 @@ static bool is_done(const Paste *paste, const char *name)
 	return false;
 }
 
-static bool remember(Paste *paste, const char *name)
+static void remember(Paste *paste, const char *name)
 {
-	if (paste->count == paste->capacity) {
-		int32_t capacity = paste->capacity ? 2 * paste->capacity : 32;
-		const char **done = realloc(paste->done, (size_t)capacity * sizeof *done);
-		if (!done)
-			return false;
-		paste->done = done;
-		paste->capacity = capacity;
-	}
-	char *copy = strdup(name);
-	if (!copy)
-		return false;
-	paste->done[paste->count++] = copy;
-	return true;
+	paste->done = checked_grow(paste->done, &paste->capacity, (size_t)paste->count + 1, sizeof *paste->done);
+	paste->done[paste->count++] = checked_strdup(name);
 }
 
 /* The name between the quotes of `#include "name"`, looked up beside the including file, then in runtime/
@@ -62,8 +51,7 @@ bool paste_file(Paste *paste, const char *name, Diag *diag)
 	const char *text = embedded_file(name, &bytes);
 	if (!text)
 		return diag_error(diag, EXIT_RUN, 0, "the runtime file %s is not part of this bertc", name);
-	if (!remember(paste, name))
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	remember(paste, name);
 	const char *end = text + bytes;
 	char path[256];
 	for (const char *line = text; line < end;) {

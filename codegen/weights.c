@@ -26,11 +26,7 @@ static void grow(Weights *weights)
 {
 	Weights old = *weights;
 	weights->capacity = old.capacity ? 2 * old.capacity : 64;
-	weights->table = calloc(weights->capacity, sizeof *weights->table);
-	if (!weights->table) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
+	weights->table = checked_calloc(weights->capacity, sizeof *weights->table);
 	for (size_t i = 0; i < old.capacity; i++)
 		if (old.table[i].data)
 			weights->table[slot_of(weights, &old.table[i])] = old.table[i];
@@ -62,33 +58,27 @@ const PlacedTensor *weights_place(Weights *weights, const Tensor *tensor)
 	return place;
 }
 
-bool weights_place_coded(Weights *weights, const Tensor *tensor, const RtPacked *shape, Diag *diag)
+void weights_place_coded(Weights *weights, const Tensor *tensor, const RtPacked *shape)
 {
 	bool is_new;
 	PlacedTensor *place = weights_find(weights, tensor, &is_new);
 	if (!is_new)
-		return true;
+		return;
 	RtPacked row = *shape;
 	row.to = (weights->decoded_bytes + 63) / 64 * 64;
 	row.to_bytes = (size_t)tensor->bytes;
 	uint8_t *coded = pack_constant(tensor->data, &row);
-	RtPacked *all = coded ? realloc(weights->packed, ((size_t)weights->npacked + 1) * sizeof *all) : NULL;
-	if (!all)
-		free(coded);
-	if (!all)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory: coding %s of %lld bytes",
-			tensor->name ? tensor->name : "weights", (long long)tensor->bytes);
-	weights->packed = all;
 	place->coded = row.from_bytes < row.to_bytes / 8 * 7;
 	place->offset = place->coded ? row.to : blob_add(&weights->blob, tensor->data, (size_t)tensor->bytes);
 	if (place->coded) {
 		row.from = blob_add(&weights->blob, coded, row.from_bytes);
-		all[weights->npacked++] = row;
+		weights->packed = checked_grow(weights->packed, &weights->packed_capacity,
+			(size_t)weights->npacked + 1, sizeof *weights->packed);
+		weights->packed[weights->npacked++] = row;
 		weights->coded_bytes += row.from_bytes;
 		weights->decoded_bytes = row.to + row.to_bytes;
 	}
 	free(coded);
-	return true;
 }
 
 int64_t weights_measure(const Module *module, int32_t g)

@@ -3,26 +3,13 @@
 #include <string.h>
 #include "blob.h"
 
-static void *grow(void *memory, size_t bytes)
-{
-	void *bigger = realloc(memory, bytes);
-	if (!bigger) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
-	return bigger;
-}
-
 /* 64: the alignment of a cache line and of the widest vector load. */
 enum { BLOB_ALIGN = 64 };
 
 size_t blob_add(Blob *blob, const void *data, size_t bytes)
 {
 	size_t offset = (blob->bytes + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN, end = offset + bytes;
-	if (end > blob->capacity) {
-		blob->capacity = end > 2 * blob->capacity ? end : 2 * blob->capacity;
-		blob->data = grow(blob->data, blob->capacity);
-	}
+	blob->data = checked_grow(blob->data, &blob->capacity, end, 1);
 	memset(blob->data + blob->bytes, 0, offset - blob->bytes);
 	if (bytes > 0)
 		memcpy(blob->data + offset, data, bytes);
@@ -40,10 +27,7 @@ List list_new(size_t item_bytes) { return (List){.size = item_bytes}; }
 
 size_t list_add(List *list, const void *item)
 {
-	if (list->count == list->capacity) {
-		list->capacity = list->capacity ? 2 * list->capacity : 256;
-		list->items = grow(list->items, list->capacity * list->size);
-	}
+	list->items = checked_grow(list->items, &list->capacity, list->count + 1, list->size);
 	memcpy((char *)list->items + list->count * list->size, item, list->size);
 	return list->count++;
 }

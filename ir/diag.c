@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "diag.h"
+#include "memory.h"
 
 enum { TEXT_BYTES_MAX = 4096 }; /* of one message: a hostile key may be megabytes long */
 
@@ -18,15 +19,6 @@ void diag_free(Diag *diag)
 	*diag = (Diag){.file = diag->file};
 }
 
-static void *checked(void *memory)
-{
-	if (!memory) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
-	return memory;
-}
-
 /* Bytes of the control character at p: 1 for C0 and DEL, 2 for a C1 control in UTF-8 (C2 80..9F: terminals
  * obey them), else 0. */
 static int control_bytes(const unsigned char *p)
@@ -40,7 +32,7 @@ static int control_bytes(const unsigned char *p)
  * nothing over. */
 static char *text_escape(const char *text)
 {
-	char *copy = checked(malloc(4 * TEXT_BYTES_MAX + sizeof "...")), *to = copy;
+	char *copy = checked_malloc(4 * TEXT_BYTES_MAX + sizeof "..."), *to = copy;
 	const unsigned char *p = (const unsigned char *)text, *start = p;
 	while (*p && p - start < TEXT_BYTES_MAX) {
 		int controls = control_bytes(p);
@@ -52,7 +44,7 @@ static char *text_escape(const char *text)
 	if (*p)
 		to = stpcpy(to, "...");
 	*to = 0;
-	return checked(realloc(copy, (size_t)(to - copy) + 1));
+	return checked_realloc(copy, (size_t)(to - copy) + 1);
 }
 
 /* Beyond DIAG_MESSAGES_MAX errors are still counted (they decide the exit status) but not kept. */
@@ -61,15 +53,11 @@ static void diag_add(
 {
 	if (diag->count >= DIAG_MESSAGES_MAX)
 		return;
-	if (diag->count == diag->capacity) {
-		diag->capacity = diag->capacity ? 2 * diag->capacity : 8;
-		diag->messages = checked(realloc(diag->messages, (size_t)diag->capacity * sizeof *diag->messages));
-	}
-	char *text;
-	if (vasprintf(&text, format, args) < 0)
-		checked(NULL);
+	diag->messages = checked_grow(
+		diag->messages, &diag->capacity, (size_t)diag->count + 1, sizeof *diag->messages);
+	char *text = checked_vprintf(format, args);
 	diag->messages[diag->count++] = (Message){.severity = severity,
-		.file = file ? checked(strdup(file)) : NULL,
+		.file = file ? checked_strdup(file) : NULL,
 		.line = line,
 		.text = text_escape(text)};
 	free(text);

@@ -29,7 +29,8 @@ typedef struct Message {
 typedef struct Diag {
 	const char *file; /* borrowed: default file of new messages */
 	Message *messages;
-	int count, capacity;
+	int count;
+	size_t capacity;
 	int errors;
 	ExitCode code; /* of the first error */
 } Diag;

@@ -310,7 +310,8 @@ void graph_erase(Graph *graph, Node *node)
 {
 	*(node->prev ? &node->prev->next : &graph->first) = node->next;
 	*(node->next ? &node->next->prev : &graph->last) = node->prev;
-	node->prev = node->next = NULL;
+	node->prev = NULL;
+	node->next = NULL;
 }
 
 int32_t value_uses(const Graph *graph, const Value *value)

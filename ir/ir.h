@@ -10,6 +10,7 @@
 #ifndef BERTC_IR_H
 #define BERTC_IR_H
 #include "diag.h"
+#include "memory.h"
 #include "type.h"
 
 typedef enum Pack {

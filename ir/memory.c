@@ -1,117 +1,115 @@
-/* memory.c: the arena that a module lives in. Memory is handed out zeroed, in order, and given back all at
- * once; there is no free of a single piece, because a compiler's passes make little garbage and a module's
- * life is one build. */
-#include <stdarg.h>
+/* memory.c: one policy for memory that runs out (memory.h). The arena of a module is arena.c. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir.h"
+#include "diag.h"
+#include "memory.h"
 
-enum {
-	ALIGNMENT = 64, /* a cache line: tensors made by passes are read by vector code in tests */
-	SMALL_ALIGNMENT = 16,
-	CHUNK_BYTES = 256 * 1024, /* a BERT-base graph takes some 2 MB of nodes: a handful of chunks */
-	LARGE_BYTES = CHUNK_BYTES / 8,
-};
+enum { FIRST_ITEMS = 16 };
 
-typedef struct Chunk {
-	struct Chunk *next;
-	size_t used, size; /* of bytes, this header included */
-} Chunk;
+static void (*cleanup_before_end)(void);
 
-struct MemArena {
-	Chunk *chunks; /* the first has the room that small pieces are cut from */
-};
+void out_of_memory_calls(void (*cleanup)(void)) { cleanup_before_end = cleanup; }
 
-static void out_of_memory(size_t bytes)
+void out_of_memory(size_t bytes)
 {
-	fprintf(stderr, "bertc: error: out of memory (%zu bytes asked for)\n", bytes);
+	if (bytes > 0)
+		fprintf(stderr, "bertc: error: out of memory (%zu bytes asked for)\n", bytes);
+	else
+		fputs("bertc: error: out of memory\n", stderr);
+	if (cleanup_before_end)
+		cleanup_before_end();
 	exit(EXIT_RUN);
 }
 
-/* calloc rather than malloc and memset: fresh pages of large tensors come zeroed from the kernel and cost
- * nothing. */
-static Chunk *chunk_new(size_t size)
+void *checked_malloc(size_t bytes)
 {
-	Chunk *chunk = calloc(1, size);
-	if (!chunk)
-		out_of_memory(size);
-	chunk->used = sizeof *chunk;
-	chunk->size = size;
-	return chunk;
-}
-
-static void *chunk_cut(Chunk *chunk, size_t bytes, size_t alignment)
-{
-	uintptr_t base = (uintptr_t)chunk,
-			  at = (base + chunk->used + alignment - 1) & ~(uintptr_t)(alignment - 1);
-	if (at - base > chunk->size || bytes > chunk->size - (at - base))
-		return NULL;
-	chunk->used = at - base + bytes;
-	return (char *)chunk + (at - base);
-}
-
-MemArena *mem_new(void)
-{
-	MemArena *mem = calloc(1, sizeof *mem);
-	if (!mem)
-		out_of_memory(sizeof *mem);
-	return mem;
-}
-
-void mem_free(MemArena *mem)
-{
-	if (!mem)
-		return;
-	for (Chunk *chunk = mem->chunks, *next; chunk; chunk = next) {
-		next = chunk->next;
-		free(chunk);
-	}
-	free(mem);
-}
-
-void *mem_alloc(MemArena *mem, size_t bytes)
-{
-	if (bytes > SIZE_MAX / 2)
+	void *memory = malloc(bytes > 0 ? bytes : 1);
+	if (!memory)
 		out_of_memory(bytes);
-	if (bytes >= LARGE_BYTES) { /* a chunk of its own, behind the one that is being cut */
-		Chunk *chunk = chunk_new(sizeof(Chunk) + ALIGNMENT + bytes);
-		if (mem->chunks) {
-			chunk->next = mem->chunks->next;
-			mem->chunks->next = chunk;
-		} else {
-			mem->chunks = chunk;
-		}
-		return chunk_cut(chunk, bytes, ALIGNMENT);
-	}
-	void *piece = mem->chunks ? chunk_cut(mem->chunks, bytes, SMALL_ALIGNMENT) : NULL;
-	if (!piece) {
-		Chunk *chunk = chunk_new(CHUNK_BYTES);
-		chunk->next = mem->chunks;
-		mem->chunks = chunk;
-		piece = chunk_cut(chunk, bytes, SMALL_ALIGNMENT);
-	}
-	return piece;
+	return memory;
 }
 
-char *mem_string(MemArena *mem, const char *text, size_t bytes)
+size_t checked_bytes(size_t count, size_t item_bytes)
 {
-	char *copy = mem_alloc(mem, bytes + 1);
-	if (bytes)
-		memcpy(copy, text, bytes);
+	size_t bytes;
+	if (__builtin_mul_overflow(count, item_bytes, &bytes))
+		out_of_memory(SIZE_MAX);
+	return bytes;
+}
+
+void *checked_calloc(size_t count, size_t item_bytes)
+{
+	const size_t bytes = checked_bytes(count, item_bytes);
+	void *memory = calloc(bytes > 0 ? bytes : 1, 1);
+	if (!memory)
+		out_of_memory(bytes);
+	return memory;
+}
+
+void *checked_realloc(void *old, size_t bytes)
+{
+	void *memory = realloc(old, bytes > 0 ? bytes : 1);
+	if (!memory)
+		out_of_memory(bytes);
+	return memory;
+}
+
+char *checked_strdup(const char *text) { return checked_strndup(text, SIZE_MAX); }
+
+char *checked_strndup(const char *text, size_t bytes_max)
+{
+	const size_t bytes = strnlen(text, bytes_max);
+	char *copy = checked_malloc(bytes + 1);
+	memcpy(copy, text, bytes);
+	copy[bytes] = '\0';
 	return copy;
 }
 
-char *mem_printf(MemArena *mem, const char *format, ...)
+char *checked_vprintf(const char *format, va_list args)
 {
-	va_list args, again;
-	va_start(args, format);
-	va_copy(again, args);
-	int bytes = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	if (bytes < 0)
-		out_of_memory(0); /* the only way left for glibc's vsnprintf to fail: more than INT_MAX bytes */
-	char *text = mem_alloc(mem, (size_t)bytes + 1);
-	vsnprintf(text, (size_t)bytes + 1, format, again);
-	va_end(again);
+	char *text;
+	if (vasprintf(&text, format, args) < 0)
+		out_of_memory(0);
 	return text;
+}
+
+char *checked_printf(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = checked_vprintf(format, args);
+	va_end(args);
+	return text;
+}
+
+size_t capacity_for(size_t capacity, size_t count)
+{
+	size_t larger = capacity > SIZE_MAX / 2 ? SIZE_MAX : 2 * capacity;
+	if (larger < FIRST_ITEMS)
+		larger = FIRST_ITEMS;
+	return larger > count ? larger : count;
+}
+
+void *checked_grow(void *items, size_t *capacity, size_t count, size_t item_bytes)
+{
+	if (count <= *capacity)
+		return items;
+	*capacity = capacity_for(*capacity, count);
+	return checked_realloc(items, checked_bytes(*capacity, item_bytes));
+}
+
+FILE *text_open(char **text, size_t *bytes)
+{
+	FILE *stream = open_memstream(text, bytes);
+	if (!stream)
+		out_of_memory(0);
+	return stream;
+}
+
+void text_close(FILE *stream)
+{
+	const bool bad = ferror(stream);
+	if (fclose(stream) != 0 || bad)
+		out_of_memory(0);
 }

@@ -5,17 +5,16 @@
 
 bool node_error(const Node *node, Diag *diag, const char *format, ...)
 {
-	char *message, result[264];
+	char result[264];
 	va_list args;
 	va_start(args, format);
-	int bytes = vasprintf(&message, format, args);
+	char *message = checked_vprintf(format, args);
 	va_end(args);
 	bool named = node->nresults > 0 && node->results[0];
 	diag_error(diag, EXIT_INPUT, node->line, "%s%s%s%s%s: %s", node->origin ? node->origin : "",
 		node->origin ? ": " : "", named ? value_print(node->results[0], result) : "", named ? " = " : "",
-		op_info[node->op].name, bytes >= 0 ? message : "out of memory");
-	if (bytes >= 0)
-		free(message);
+		op_info[node->op].name, message);
+	free(message);
 	return false;
 }
 

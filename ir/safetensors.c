@@ -197,10 +197,8 @@ static bool read_header(Reader *reader, const json_t *header)
 	const char *name;
 	json_t *value;
 	bool good = check_metadata(reader, json_object_get(header, "__metadata__"));
-	Extent *extents = calloc(json_object_size(header) + 1, sizeof *extents);
+	Extent *extents = checked_calloc(json_object_size(header) + 1, sizeof *extents);
 	int32_t count = 0;
-	if (!extents)
-		return READER_ERROR(reader, "header: out of memory");
 	json_object_foreach((json_t *)header, name, value)
 	{
 		if (strcmp(name, "__metadata__") == 0)

@@ -23,7 +23,7 @@
  * from 64 they are 4 to 8 %. */
 #include <stdlib.h>
 #include <string.h>
-#include "value_map.h"
+#include "ir.h"
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "value_map.h"
+#include "ir.h"
 
 /* Inputs whose order takes a second to find; the share of weights from which on dense kernels win in any
  * order; and how many words must go for each that kernels bring into its place. */

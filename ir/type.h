@@ -59,6 +59,8 @@ typedef struct MemArena MemArena;
 MemArena *mem_new(void);
 void mem_free(MemArena *);
 void *mem_alloc(MemArena *, size_t bytes);
+/* As checked_grow (memory.h). The old items stay in the arena, so pointers to them stay valid. */
+void *mem_grow(MemArena *, void *items, size_t *capacity, size_t count, size_t item_bytes);
 char *mem_string(MemArena *, const char *text, size_t bytes); /* copies and ends with NUL */
 char *mem_printf(MemArena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

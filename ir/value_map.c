@@ -2,16 +2,6 @@
 #include <stdlib.h>
 #include "value_map.h"
 
-void *checked_calloc(size_t count, size_t bytes)
-{
-	void *memory = calloc(count ? count : 1, bytes ? bytes : 1);
-	if (!memory) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
-	return memory;
-}
-
 /* Where the value is, or the free place it would take. The multiplier is 2^64 / golden ratio (Fibonacci
  * hashing). */
 static size_t value_map_slot(const ValueMap *map, const Value *value)

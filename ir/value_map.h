@@ -18,6 +18,4 @@ void value_map_free(ValueMap *);
 bool value_map_add(ValueMap *, const Value *);
 /* -1: not there. */
 int32_t value_map_find(const ValueMap *, const Value *);
-/* calloc that ends the process when memory runs out, as mem_alloc does. */
-void *checked_calloc(size_t count, size_t bytes);
 #endif

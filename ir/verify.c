@@ -38,7 +38,7 @@ typedef struct Verify {
 	Diag *diag;
 	ValueMap defined;     /* values met so far */
 	const Value **values; /* the same by number */
-	int32_t capacity;
+	size_t capacity;
 	uint32_t symbols; /* bit k: symbol k is known */
 } Verify;
 
@@ -60,15 +60,8 @@ static bool define_value(Verify *verify, const Value *value, const Node *node, i
 			verify, line, "value %d of %s is missing", index, node ? op_info[node->op].name : "its inputs");
 	if (!value_map_add(&verify->defined, value))
 		return GRAPH_ERROR(verify, line, "%s is made twice", VALUE_TEXT(value));
-	if (verify->defined.count > verify->capacity) {
-		int32_t capacity = verify->capacity ? 2 * verify->capacity : 64;
-		const Value **values = checked_calloc((size_t)capacity, sizeof *values);
-		if (verify->values)
-			memcpy(values, verify->values, (size_t)verify->capacity * sizeof *values);
-		free(verify->values);
-		verify->values = values;
-		verify->capacity = capacity;
-	}
+	verify->values = checked_grow(
+		verify->values, &verify->capacity, (size_t)verify->defined.count, sizeof *verify->values);
 	verify->values[verify->defined.count - 1] = value;
 	if (value->node != node || value->index != index)
 		GRAPH_ERROR(verify, line, "%s does not belong to the node that makes it", VALUE_TEXT(value));

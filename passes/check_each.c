@@ -45,14 +45,11 @@ static bool graph_sample(const Graph *graph, const PassEnv *env, Sample *sample,
 		ids[i] = id_rows > 0 ? (int32_t)((seed >> 8) % (uint32_t)id_rows) : 0;
 		types[i] = type_rows > 1 && i >= 2;
 	}
-	EvalArray *outputs = calloc((size_t)graph->noutputs + 1, sizeof *outputs);
-	bool good = outputs && graph_eval_ids(graph, ids, types, tokens, outputs, diag);
+	EvalArray *outputs = checked_calloc((size_t)graph->noutputs, sizeof *outputs);
+	bool good = graph_eval_ids(graph, ids, types, tokens, outputs, diag);
 	for (int32_t i = 0; good && i < graph->noutputs; i++) {
-		double *v = realloc(sample->v, (size_t)(sample->count + outputs[i].count + 1) * sizeof *v);
-		good = v != NULL;
-		if (!good)
-			break;
-		sample->v = v;
+		sample->v = checked_grow(
+			sample->v, &sample->capacity, (size_t)(sample->count + outputs[i].count), sizeof *sample->v);
 		for (int64_t k = 0; k < outputs[i].count; k++)
 			sample->v[sample->count++] = eval_at(&outputs[i], k);
 		eval_array_free(&outputs[i]);

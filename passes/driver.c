@@ -40,7 +40,7 @@ static bool driver_print(Driver *d, const PassItem *item)
 	bool show = !strcmp(when, "all") || !strcmp(when, pass_info[item->pass].name);
 	if (!strcmp(when, "changed")) {
 		char *text = module_text(d->module, &(PrintOptions){.elide_constants = true});
-		show = !text || !d->text || strcmp(text, d->text) != 0;
+		show = !d->text || strcmp(text, d->text) != 0;
 		free(d->text);
 		d->text = text;
 	}
@@ -57,9 +57,7 @@ static bool driver_dump(Driver *d, int32_t number, const char *name)
 {
 	if (!d->options->dump_dir)
 		return true;
-	char *path = NULL;
-	if (asprintf(&path, "%s/%02d-%s.bir", d->options->dump_dir, number, name) < 0)
-		return diag_error(d->diag, EXIT_RUN, 0, "out of memory");
+	char *path = checked_printf("%s/%02d-%s.bir", d->options->dump_dir, number, name);
 	bool good = module_write(d->module, path, &(PrintOptions){.elide_constants = true}, d->diag);
 	free(path);
 	return good;
@@ -91,13 +89,13 @@ static bool file_prefix(const char *path, char *command)
 	for (char *c = command; *c; c++)
 		*c = (unsigned char)*c < ' ' ? ' ' : *c;
 	FILE *in = fopen(path, "rb");
-	char *body = NULL, *head = NULL;
+	char *body = NULL, *head = checked_printf("# %s\n", command);
 	size_t bytes = 0;
 	bool good = in
 		&& getdelim(&body, &bytes, EOF, in) >= 0; /* .bir text holds no byte 255: this reads all of it */
 	if (in)
 		fclose(in);
-	good = good && asprintf(&head, "# %s\n", command) >= 0 && file_write(path, head, body, strlen(body));
+	good = good && file_write(path, head, body, strlen(body));
 	free(body);
 	free(head);
 	return good;
@@ -110,14 +108,10 @@ static void driver_leave_failure(Driver *d, const PassItem *item)
 	if (!d->before)
 		return;
 	Diag diag;
-	char *command = NULL;
+	char *command = checked_printf("bertc opt %s '--passes=%s' --verify-each%s%s", path, item->text,
+		d->options->reproduce ? "   # came up in: " : "", d->options->reproduce ? d->options->reproduce : "");
 	diag_init(&diag, path);
-	bool good = module_write(d->before, path, &(PrintOptions){0}, &diag)
-		&& asprintf(&command, "bertc opt %s '--passes=%s' --verify-each%s%s", path, item->text,
-			   d->options->reproduce ? "   # came up in: " : "",
-			   d->options->reproduce ? d->options->reproduce : "")
-			>= 0
-		&& file_prefix(path, command);
+	bool good = module_write(d->before, path, &(PrintOptions){0}, &diag) && file_prefix(path, command);
 	if (good)
 		diag_note(d->diag, 0, "%s failed; the graph before it and the command that repeats it are in %s",
 			item->text, path);
@@ -192,7 +186,7 @@ static bool driver_round_trip(const Driver *d, const PassItem *item)
 		return true;
 	const PrintOptions plain = {0};
 	char *text = module_text(d->module, &plain);
-	Module *read = text ? module_parse(text, strlen(text), ".", NULL, d->diag) : NULL;
+	Module *read = module_parse(text, strlen(text), ".", NULL, d->diag);
 	char *again = read ? module_text(read, &plain) : NULL;
 	bool same = again && !strcmp(text, again);
 	free(text);
@@ -248,7 +242,7 @@ static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
 {
 	const PassInfo *pass = &pass_info[item->pass];
 	PassRun run = {.item = item, .diag = d->diag, .row = row};
-	row->pass = strdup(item->text);
+	row->pass = checked_strdup(item->text);
 	d->before = d->options->failure_path ? module_copy(d->module) : NULL;
 	double start = now_ms();
 	bool good = !(pass->flags & PASS_SPLITS) || driver_split(d);
@@ -338,11 +332,9 @@ bool pipeline_run(const Pipeline *pipeline, Module *module, const PassEnv *env, 
 		|| !names_a_pass(d.options->stop_after, "--stop-after", false, diag))
 		return false;
 	ledger = ledger ? ledger : &own;
-	LedgerRow *rows = realloc(ledger->rows, (size_t)(ledger->count + pipeline->count + 1) * sizeof *rows);
-	if (!rows)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
-	memset(rows + ledger->count, 0, (size_t)pipeline->count * sizeof *rows);
-	ledger->rows = rows;
+	ledger->rows = checked_grow(
+		ledger->rows, &ledger->capacity, (size_t)(ledger->count + pipeline->count), sizeof *ledger->rows);
+	memset(ledger->rows + ledger->count, 0, (size_t)pipeline->count * sizeof *ledger->rows);
 	bool good = driver_run(&d, pipeline, ledger);
 	ledger_free(&own);
 	return good;

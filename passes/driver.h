@@ -11,6 +11,7 @@ void module_measure(const Module *, LedgerRow *);
 typedef struct Sample {
 	double *v;
 	int64_t count;
+	size_t capacity;
 } Sample;
 /* False and messages when the evaluator refuses the graph. */
 bool sample_run(const Module *, const PassEnv *, Sample *, Diag *);

@@ -14,27 +14,18 @@ void pass_note(PassRun *run, const Node *node, const char *format, ...)
 	LedgerRow *row = run->row;
 	if (!row || row->nnotes >= NOTES_MAX)
 		return;
-	char value[264], *text = NULL, *note = NULL;
 	va_list args;
 	va_start(args, format);
-	int bytes = vasprintf(&text, format, args);
+	char value[264], *note = checked_vprintf(format, args);
 	va_end(args);
-	if (bytes < 0)
-		return;
-	if (!node || !node->nresults)
-		bytes = asprintf(&note, "%s", text);
-	else if (node->origin)
-		bytes = asprintf(&note, "%s (%s): %s", value_print(node->results[0], value), node->origin, text);
-	else
-		bytes = asprintf(&note, "%s: %s", value_print(node->results[0], value), text);
-	free(text);
-	char **notes = bytes < 0 ? NULL : realloc(row->notes, (size_t)(row->nnotes + 1) * sizeof *notes);
-	if (!notes) {
-		if (bytes >= 0)
-			free(note);
-		return;
+	if (node && node->nresults) {
+		char *text = note;
+		value_print(node->results[0], value);
+		note = node->origin ? checked_printf("%s (%s): %s", value, node->origin, text)
+							: checked_printf("%s: %s", value, text);
+		free(text);
 	}
-	row->notes = notes;
+	row->notes = checked_grow(row->notes, &row->capacity, (size_t)row->nnotes + 1, sizeof *row->notes);
 	row->notes[row->nnotes++] = note;
 }
 

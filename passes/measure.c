@@ -100,7 +100,7 @@ void module_measure(const Module *module, LedgerRow *row)
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
 			consts += node->op == OP_CONST;
-	Counted *tensors = calloc(consts + 1, sizeof *tensors);
+	Counted *tensors = checked_calloc(consts, sizeof *tensors);
 	consts = 0;
 	for (int32_t g = 0; g < module->ngraphs; g++) {
 		const Graph *graph = module->graphs[g];
@@ -110,17 +110,16 @@ void module_measure(const Module *module, LedgerRow *row)
 		for (const Node *node = graph->first; node; node = node->next) {
 			row->nodes++;
 			row->macs += node_macs(node, symbols);
-			if (node->op == OP_CONST && tensors)
+			if (node->op == OP_CONST)
 				tensors[consts++] = (Counted){node->data, type_count(&((const Tensor *)node->data)->type)};
 			int64_t each;
 			const Tensor *sparse = sparse_weights(node, &each);
-			for (size_t i = consts; sparse && tensors && i-- > 0;)
+			for (size_t i = consts; sparse && i-- > 0;)
 				if (tensors[i].tensor->data == sparse->data) /* bytes, as a constant */
 					tensors[i].count = sparse_numbers(node, sparse, each);
 		}
 	}
-	if (tensors)
-		qsort(tensors, consts, sizeof *tensors, counted_by_data);
+	qsort(tensors, consts, sizeof *tensors, counted_by_data);
 	for (size_t i = 0; i < consts; i++)
 		if (i == 0 || tensors[i].tensor->data != tensors[i - 1].tensor->data) {
 			row->parameters += tensors[i].count;

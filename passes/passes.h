@@ -210,11 +210,13 @@ typedef struct LedgerRow {
 	double latency_ms;      /* one text, one thread; 0: nobody timed it */
 	char **notes;
 	int32_t nnotes;
+	size_t capacity; /* of notes */
 } LedgerRow;
 typedef struct Ledger {
 	LedgerRow start; /* the module before the first pass; its pass is NULL */
 	LedgerRow *rows;
 	int32_t count;
+	size_t capacity;
 } Ledger;
 void ledger_free(Ledger *);
 void ledger_print(const Ledger *, FILE *); /* aligned table, notes beneath */
@@ -342,7 +344,8 @@ typedef struct TuneRow {
 } TuneRow;
 typedef struct TuneTable {
 	TuneRow *rows;
-	int32_t count, capacity;
+	int32_t count;
+	size_t capacity;
 } TuneTable; /* later rows override earlier ones */
 void tune_add(TuneTable *, const TuneRow *);
 void tune_free(TuneTable *);

@@ -358,8 +358,8 @@ char *pipeline_text(const Pipeline *pipeline)
 	size_t bytes = 1;
 	for (int32_t i = 0; i < pipeline->count; i++)
 		bytes += strlen(pipeline->items[i].text) + 1;
-	char *text = calloc(bytes, 1), *end = text;
-	for (int32_t i = 0; text && i < pipeline->count; i++)
+	char *text = checked_calloc(bytes, 1), *end = text;
+	for (int32_t i = 0; i < pipeline->count; i++)
 		end += sprintf(end, "%s%s", i ? "," : "", pipeline->items[i].text);
 	return text;
 }

@@ -84,9 +84,7 @@ Type type_numbers(DType dtype, int32_t rank, const int64_t *sizes)
 /* One walk from the last node to the first is enough, because every use stands after what it uses. */
 int32_t graph_sweep(Graph *graph)
 {
-	bool *needed = calloc(graph->next_id + 1, sizeof *needed);
-	if (!needed)
-		return 0; /* nothing is deleted: the graph stays right, only larger */
+	bool *needed = checked_calloc((size_t)graph->next_id + 1, sizeof *needed);
 	for (int32_t i = 0; i < graph->noutputs; i++)
 		needed[graph->outputs[i].value->id] = true;
 	int32_t erased = 0;
@@ -110,10 +108,8 @@ int32_t graph_sweep(Graph *graph)
 bool origin_matches(const char *list, const char *origin)
 {
 	for (const char *at = list; at && origin; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-		char *item = strndup(at, strcspn(at, ",")), *inside = NULL;
-		bool match = item && *item
-			&& (fnmatch(item, origin, 0) == 0
-				|| (asprintf(&inside, "%s.*", item) >= 0 && fnmatch(inside, origin, 0) == 0));
+		char *item = checked_strndup(at, strcspn(at, ",")), *inside = checked_printf("%s.*", item);
+		bool match = *item && (fnmatch(item, origin, 0) == 0 || fnmatch(inside, origin, 0) == 0);
 		free(item);
 		free(inside);
 		if (match)

@@ -171,9 +171,7 @@ void char_tables_build(const TokenizerDesc *desc, CharTables *tables)
 		.cells = list_new(sizeof(uint16_t)),
 		.records = list_new(sizeof(RtRecord)),
 		.lists = list_new(sizeof(uint32_t))};
-	Maker m = {desc, tables, calloc(INDEX_SIZE, sizeof *m.index)};
-	if (!m.index)
-		abort();
+	Maker m = {desc, tables, checked_calloc(INDEX_SIZE, sizeof *m.index)};
 	for (int32_t block = 0; block < BLOCKS; block++) {
 		uint16_t cells[BLOCK], number = 0;
 		for (int32_t i = 0; i < BLOCK; i++)

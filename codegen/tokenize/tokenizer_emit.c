@@ -61,9 +61,7 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	layout->ids = desc->nvocab;
 	for (int32_t i = 0; i < desc->nadded; i++)
 		layout->ids = desc->added[i].id >= layout->ids ? desc->added[i].id + 1 : layout->ids;
-	const AddedToken **added = calloc((size_t)layout->ids + 1, sizeof *added);
-	if (!added)
-		abort();
+	const AddedToken **added = checked_calloc((size_t)layout->ids + 1, sizeof *added);
 	for (int32_t i = 0; i < desc->nadded; i++)
 		added[desc->added[i].id] = &desc->added[i];
 	for (int32_t id = 0; id <= layout->ids; id++) {

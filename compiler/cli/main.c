@@ -1,10 +1,13 @@
 /* main.c: the table of contents. Finds the command in commands.def and calls it; one file cmd_NAME.c a
  * command does the rest. */
+#include <jansson.h>
+#include <libxml/xmlmemory.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "bertc.h"
+#include "compiler/support/files.h"
 
 static const struct Command {
 	const char *name, *arguments, *doc;
@@ -18,13 +21,24 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 const char *argp_program_version = "bertc " BERTC_VERSION;
 
-/* Ctrl-C leaves nothing half-written: temporary files go, results were never under their own names. */
+/* Ctrl-C and a lack of memory leave nothing half-written: temporary files go, results were never under their
+ * own names. */
 static void interrupted(int signal_number)
 {
 	(void)signal_number;
-	scratch_interrupted();
-	files_interrupted();
+	temporaries_remove();
 	_exit(EXIT_INTERRUPTED);
+}
+
+/* The libraries that make trees end for lack of memory as bertc itself does. */
+static void prepare_ends(void)
+{
+	struct sigaction action = {.sa_handler = interrupted};
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	out_of_memory_calls(temporaries_remove);
+	json_set_alloc_funcs(checked_malloc, free);
+	xmlMemSetup(free, checked_malloc, checked_realloc, checked_strdup);
 }
 
 static void print_help(FILE *out)
@@ -69,9 +83,7 @@ static int finish(int status)
 int main(int argc, char **argv)
 {
 	argp_err_exit_status = EXIT_USAGE;
-	struct sigaction action = {.sa_handler = interrupted};
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	prepare_ends();
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -212,20 +212,13 @@ static bool layout_of_shape(const Record *records, int n, Layout *layout)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* A growing array in the arena: the old half is left behind, at most as much again. */
-static DataRow *new_row(Dataset *data, int32_t *capacity)
+static DataRow *new_row(Dataset *data, size_t *capacity)
 {
-	if (data->nrows == *capacity) {
-		*capacity = *capacity ? 2 * *capacity : 256;
-		DataRow *rows = mem_alloc(data->mem, (size_t)*capacity * sizeof *rows);
-		if (data->nrows)
-			memcpy(rows, data->rows, (size_t)data->nrows * sizeof *rows);
-		data->rows = rows;
-	}
+	data->rows = mem_grow(data->mem, data->rows, capacity, (size_t)data->nrows + 1, sizeof *data->rows);
 	return &data->rows[data->nrows++];
 }
 
-static bool add_row(Dataset *data, const Layout *layout, const Record *record, int32_t *capacity, Diag *diag)
+static bool add_row(Dataset *data, const Layout *layout, const Record *record, size_t *capacity, Diag *diag)
 {
 	const int last = layout->fields;
 	if (record->nfields < last)
@@ -243,7 +236,7 @@ static bool add_row(Dataset *data, const Layout *layout, const Record *record, i
 }
 
 /* Joins a text's words. */
-static void end_sentence(Dataset *data, const Record *words, int32_t n, int32_t *capacity)
+static void end_sentence(Dataset *data, const Record *words, int32_t n, size_t *capacity)
 {
 	size_t bytes = 1;
 	for (int32_t i = 0; i < n; i++)
@@ -291,7 +284,8 @@ static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
 {
 	enum { WORDS_MAX = 1 << 16 };
 	Record *words = malloc(WORDS_MAX * sizeof *words), record;
-	int32_t n = 0, capacity = 0;
+	int32_t n = 0;
+	size_t capacity = 0;
 	bool ok = words != NULL;
 	if (!ok)
 		diag_error(r->diag, EXIT_RUN, 0, "out of memory");
@@ -328,7 +322,8 @@ static bool parse_table(Reader *r, Dataset *data)
 {
 	Record *probe = calloc(PROBE_ROWS, sizeof *probe), record;
 	Layout layout = {0};
-	int32_t n = 0, capacity = 0;
+	int32_t n = 0;
+	size_t capacity = 0;
 	bool ok = true;
 	if (!probe)
 		return diag_error(r->diag, EXIT_RUN, 0, "out of memory");

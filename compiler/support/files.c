@@ -1,12 +1,8 @@
-/* files.c: reading whole files with a limit, finding what a model refers to, writing files that appear whole
- * or not at all, temporary directories, and the progress line. What the bytes mean is left to the callers.
- *
- * Temporary names are remembered in a small table so that an interrupted compiler can take them away again
- * (files_interrupted, which is safe to call in a signal handler: no malloc, no stdio). */
+/* files.c: reading whole files with a limit, finding what a model refers to, temporary directories, and the
+ * progress line. What the bytes mean is left to the callers. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -122,8 +118,8 @@ static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	if (!slash)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+		return checked_strdup(".");
+	return checked_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 bool file_is_of_model(const char *out, const char *model)
@@ -133,7 +129,7 @@ bool file_is_of_model(const char *out, const char *model)
 		return is_regular(out);
 	struct stat st;
 	char *folder = folder_of(out),
-		 *home = stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? strdup(model) : folder_of(model);
+		 *home = stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? checked_strdup(model) : folder_of(model);
 	bool found = false;
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		found |= strlen(out) > strlen(kinds[i])
@@ -144,86 +140,14 @@ bool file_is_of_model(const char *out, const char *model)
 	return found;
 }
 
-/* ---- temporaries that an interruption must remove -------------------------------------------- */
-
-enum { TEMPORARIES_MAX = 16, TREE_DEPTH_MAX = 8 };
-static struct {
-	char path[4096];
-	volatile sig_atomic_t used, directory;
-} temporaries[TEMPORARIES_MAX];
-
-static void temporary_remember(const char *path, bool directory)
-{
-	for (int i = 0; i < TEMPORARIES_MAX; i++)
-		if (!temporaries[i].used && strlen(path) < sizeof temporaries[i].path) {
-			strcpy(temporaries[i].path, path);
-			temporaries[i].directory = directory;
-			temporaries[i].used = 1;
-			return;
-		}
-}
-
-static bool temporary_forget(const char *path)
-{
-	for (int i = 0; i < TEMPORARIES_MAX; i++)
-		if (temporaries[i].used && strcmp(temporaries[i].path, path) == 0) {
-			temporaries[i].used = 0;
-			return true;
-		}
-	return false;
-}
-
-/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are
- * removed, never followed. */
-static void empty_directory(int parent, const char *name, int depth)
-{
-	_Alignas(struct dirent64) char buffer[4096];
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	for (bool removed = true; removed;) { /* again after deleting: offsets of a directory shift under it */
-		removed = false;
-		ssize_t bytes;
-		lseek(fd, 0, SEEK_SET);
-		while ((bytes = getdents64(fd, buffer, sizeof buffer)) > 0)
-			for (ssize_t at = 0; at < bytes;) {
-				const struct dirent64 *entry = (const struct dirent64 *)(buffer + at);
-				at += entry->d_reclen;
-				if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-					continue;
-				if (unlinkat(fd, entry->d_name, 0) == 0) {
-					removed = true;
-				} else if (depth > 0) {
-					empty_directory(fd, entry->d_name, depth - 1);
-					removed |= unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0;
-				}
-			}
-	}
-	close(fd);
-}
-
-void files_interrupted(void)
-{
-	for (int i = 0; i < TEMPORARIES_MAX; i++)
-		if (temporaries[i].used) {
-			temporaries[i].used = 0;
-			if (temporaries[i].directory) {
-				empty_directory(AT_FDCWD, temporaries[i].path, TREE_DEPTH_MAX);
-				rmdir(temporaries[i].path);
-			} else {
-				unlink(temporaries[i].path);
-			}
-		}
-}
+/* ---- temporary directories -------------------------------------------------------------------- */
 
 char *temporary_directory(Diag *diag)
 {
 	const char *base = getenv("TMPDIR");
-	char *path;
 	if (!base || !*base)
 		base = "/tmp";
-	if (asprintf(&path, "%s/bertc-XXXXXX", base) < 0)
-		abort();
+	char *path = checked_printf("%s/bertc-XXXXXX", base);
 	if (!mkdtemp(path)) {
 		diag_error_in(diag, EXIT_RUN, path, 0,
 			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written",
@@ -233,85 +157,6 @@ char *temporary_directory(Diag *diag)
 	}
 	temporary_remember(path, true);
 	return path;
-}
-
-void remove_tree(const char *directory)
-{
-	if (!temporary_forget(directory))
-		return;
-	empty_directory(AT_FDCWD, directory, TREE_DEPTH_MAX);
-	rmdir(directory);
-}
-
-/* ---- writing --------------------------------------------------------------------------------- */
-
-static bool cannot_write(const char *path, Diag *diag)
-{
-	return diag_error_in(diag, EXIT_RUN, path, 0, "cannot write: %s", strerror(errno));
-}
-
-/* A device or pipe (/dev/stdout) is written in place: renaming over it would replace it. */
-bool atomic_open(AtomicFile *file, const char *path, Diag *diag)
-{
-	static unsigned serial;
-	struct stat st;
-	*file = (AtomicFile){0};
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		file->path = strdup(path);
-		errno = EISDIR;
-		if (!S_ISDIR(st.st_mode))
-			file->stream = fopen(path, "we");
-		if (file->stream)
-			return true;
-		cannot_write(path, diag);
-		atomic_discard(file);
-		return false;
-	}
-	if (asprintf(&file->temporary, "%s.tmp-%ld-%u", path, (long)getpid(), serial++) < 0)
-		abort();
-	file->path = strdup(path);
-	int fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd < 0) {
-		cannot_write(path, diag);
-		free(file->temporary);
-		file->temporary = NULL;
-		atomic_discard(file);
-		return false;
-	}
-	temporary_remember(file->temporary, false);
-	file->stream = fdopen(fd, "w");
-	return true;
-}
-
-bool atomic_commit(AtomicFile *file, Diag *diag)
-{
-	bool bad = ferror(file->stream);
-	bad |= fclose(file->stream) != 0;
-	file->stream = NULL;
-	if (!bad && file->temporary)
-		bad = rename(file->temporary, file->path) != 0;
-	if (bad)
-		cannot_write(file->path, diag);
-	else if (file->temporary) {
-		temporary_forget(file->temporary);
-		free(file->temporary);
-		file->temporary = NULL;
-	}
-	atomic_discard(file);
-	return !bad;
-}
-
-void atomic_discard(AtomicFile *file)
-{
-	if (file->stream)
-		fclose(file->stream);
-	if (file->temporary) {
-		unlink(file->temporary);
-		temporary_forget(file->temporary);
-	}
-	free(file->temporary);
-	free(file->path);
-	*file = (AtomicFile){0};
 }
 
 static bool directory_is_empty(const char *path)
@@ -328,7 +173,6 @@ static bool directory_is_empty(const char *path)
 char *directory_aside(const char *path, Diag *diag)
 {
 	struct stat st;
-	char *aside = NULL;
 	size_t length = strlen(path);
 	while (length > 1 && path[length - 1] == '/')
 		length--;
@@ -338,10 +182,9 @@ char *directory_aside(const char *path, Diag *diag)
 			"exists; a directory is written as a whole: remove it, or give another -o");
 		return NULL;
 	}
-	if (asprintf(&aside, "%.*s.tmp-%ld", (int)length, path, (long)getpid()) < 0)
-		abort();
+	char *aside = checked_printf("%.*s.tmp-%ld", (int)length, path, (long)getpid());
 	if (mkdir(aside, 0777) != 0) {
-		cannot_write(aside, diag);
+		diag_error_in(diag, EXIT_RUN, aside, 0, "cannot be made: %s", strerror(errno));
 		free(aside);
 		return NULL;
 	}
@@ -352,7 +195,7 @@ char *directory_aside(const char *path, Diag *diag)
 bool directory_commit(const char *aside, const char *path, Diag *diag)
 {
 	if (rename(aside, path) != 0)
-		return cannot_write(path, diag);
+		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 	temporary_forget(aside);
 	return true;
 }

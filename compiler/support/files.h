@@ -1,8 +1,8 @@
-/* files.h: reading whole files, files and folders that appear whole or not at all, and progress on a
- * terminal. */
+/* files.h: reading whole files, temporary folders, folders that appear whole or not at all, and progress on a
+ * terminal. Files that appear so are ir/atomic_file.h. */
 #ifndef BERTC_FILES_H
 #define BERTC_FILES_H
-#include "ir/ir.h"
+#include "ir/atomic_file.h"
 
 /* Reads a whole regular file of at most `limit` bytes; malloc'd and NUL-terminated. NULL and a message on
  * error. */
@@ -18,22 +18,12 @@ bool path_has_suffix(const char *path, const char *suffix);
 /* Whether writing `out` would replace the model: MODEL itself, or a weights, tokenizer or configuration file
  * that lies with it. */
 bool file_is_of_model(const char *out, const char *model);
-/* A file that appears whole or not at all: write to *stream, then commit (rename) or discard. */
-typedef struct AtomicFile {
-	FILE *stream;
-	char *path, *temporary;
-} AtomicFile;
-bool atomic_open(AtomicFile *, const char *path, Diag *);
-bool atomic_commit(AtomicFile *, Diag *);
-void atomic_discard(AtomicFile *);
 bool file_copy(const char *from, const char *to, Diag *);
-char *temporary_directory(Diag *); /* under $TMPDIR; malloc'd */
+char *temporary_directory(Diag *); /* under $TMPDIR; malloc'd; ends with remove_tree */
 /* A directory beside `path`, to be filled, then committed (renamed) or removed; malloc'd. NULL and a message
  * if path exists. */
 char *directory_aside(const char *path, Diag *);
 bool directory_commit(const char *aside, const char *path, Diag *);
-void remove_tree(const char *directory); /* only what the two above made */
-void files_interrupted(void);            /* removes all of these temporaries; safe in a signal handler */
 /* One progress line on a terminal's standard error ("\r[3/9] fuse"), nothing elsewhere. */
 void progress_show(const char *what, int64_t done, int64_t of);
 void progress_clear(void);

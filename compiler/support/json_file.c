@@ -124,7 +124,7 @@ bool json_write(const json_t *json, const char *path, Diag *diag)
 {
 	AtomicFile file;
 	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-	bool good = text ? atomic_open(&file, path, diag) : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	bool good = atomic_open(&file, path, diag);
 	if (good) {
 		fprintf(file.stream, "%s\n", text);
 		good = atomic_commit(&file, diag);

@@ -97,13 +97,8 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 	json_object_set_new(import->added_ids, token.text, json_integer(token.id));
 	token.text = mem_string(import->mem, token.text, bytes);
 	token.bytes = (int32_t)bytes;
-	if (import->nadded == import->capacity) {
-		AddedToken *more = mem_alloc(import->mem, (size_t)(2 * import->capacity + 64) * sizeof *more);
-		if (import->nadded > 0)
-			memcpy(more, import->added, (size_t)import->nadded * sizeof *more);
-		import->added = more;
-		import->capacity = 2 * import->capacity + 64;
-	}
+	import->added = mem_grow(
+		import->mem, import->added, &import->capacity, (size_t)import->nadded + 1, sizeof *import->added);
 	import->added[import->nadded++] = token;
 	return true;
 }
@@ -121,7 +116,8 @@ static void set_template(TokenizerImport *import, const TemplateItem *items, int
 {
 	TemplateItem *copy = mem_alloc(import->mem, (size_t)npair * sizeof *copy);
 	memcpy(copy, items, (size_t)npair * sizeof *copy);
-	import->desc->single = import->desc->pair = copy;
+	import->desc->single = copy;
+	import->desc->pair = copy;
 	import->desc->nsingle = 3;
 	import->desc->npair = npair;
 }

@@ -27,7 +27,8 @@ typedef struct TokenizerImport {
 	const char *added_path;
 	json_t *added_ids; /* added token -> id */
 	AddedToken *added; /* in the order of the file */
-	int32_t nadded, capacity;
+	int32_t nadded;
+	size_t capacity; /* of added */
 	int32_t next_id; /* of the next added token that the vocabulary does not have */
 } TokenizerImport;
 

@@ -118,19 +118,14 @@ static bool parse_meta(Parser *parser)
 /* ["negative", "positive"], behind the '['. */
 static bool parse_labels(Parser *parser, Head *head)
 {
-	int32_t capacity = 0;
+	size_t capacity = 0;
 	if (parse_accept(parser, ']'))
 		return true;
 	do {
 		if (head->nlabels == LABELS_MAX)
 			return parse_error(parser, "more than %d labels", LABELS_MAX);
-		if (head->nlabels == capacity) {
-			capacity = capacity ? 2 * capacity : 8;
-			const char **labels = mem_alloc(parser->module->mem, (size_t)capacity * sizeof *labels);
-			for (int32_t i = 0; i < head->nlabels; i++)
-				labels[i] = head->labels[i];
-			head->labels = labels;
-		}
+		head->labels = mem_grow(
+			parser->module->mem, head->labels, &capacity, (size_t)head->nlabels + 1, sizeof *head->labels);
 		const char *label = parse_string(parser, "a label in quotes");
 		if (!label)
 			return false;
@@ -251,20 +246,16 @@ Module *module_parse(
 static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
 {
 	size_t room = 1 << 16;
-	char *text = malloc(room);
-	*bytes = 0;
-	while (text) {
+	char *text = checked_malloc(room);
+	*bytes = fread(text, 1, room, in);
+	while (*bytes == room && room <= TEXT_BYTES_MAX) {
+		room *= 2;
+		text = checked_realloc(text, room);
 		*bytes += fread(text + *bytes, 1, room - *bytes, in);
-		if (*bytes < room || room > TEXT_BYTES_MAX)
-			break;
-		char *more = realloc(text, room *= 2);
-		if (!more)
-			free(text);
-		text = more;
 	}
-	if (text && !ferror(in) && *bytes <= TEXT_BYTES_MAX)
+	if (!ferror(in) && *bytes <= TEXT_BYTES_MAX)
 		return text;
-	if (text && ferror(in))
+	if (ferror(in))
 		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot be read: %s", strerror(errno));
 	else
 		diag_error_in(diag, EXIT_INPUT, path, 0, "more than %d bytes of text", TEXT_BYTES_MAX);
@@ -276,8 +267,8 @@ static char *directory_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	if (!slash)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+		return checked_strdup(".");
+	return checked_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 Module *module_read(const char *path, const char *const *search, Diag *diag)
@@ -295,7 +286,7 @@ Module *module_read(const char *path, const char *const *search, Diag *diag)
 	if (!is_stdin)
 		fclose(in);
 	diag->file = is_stdin ? "<stdin>" : path;
-	Module *module = text && directory ? module_parse(text, bytes, directory, search, diag) : NULL;
+	Module *module = text ? module_parse(text, bytes, directory, search, diag) : NULL;
 	if (module && !module_verify(module, diag)) {
 		module_free(module);
 		module = NULL;

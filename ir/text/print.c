@@ -294,13 +294,8 @@ char *module_text(const Module *module, const PrintOptions *options)
 {
 	char *text = NULL;
 	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out)
-		return NULL;
+	FILE *out = text_open(&text, &bytes);
 	module_print(module, out, options);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
+	text_close(out);
 	return text;
 }

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ir/atomic_file.h"
 #include "text.h"
 
 enum { ALIGNMENT = 64 };
@@ -50,8 +51,6 @@ static char *header_text(const char *path, const Tensor *const *sorted, int32_t 
 	}
 	char *text = good ? json_dumps(header, JSON_COMPACT) : NULL;
 	json_decref(header);
-	if (good && !text)
-		diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: out of memory");
 	return text;
 }
 
@@ -74,11 +73,11 @@ bool safetensors_write(const char *path, const Tensor *const *tensors, int32_t c
 		sorted[i] = tensors[i];
 	qsort(sorted, (size_t)count, sizeof *sorted, place_compare);
 	char *header = header_text(path, sorted, count, diag);
-	NewFile file;
-	bool good = header && new_file_open(&file, path, diag);
+	AtomicFile file;
+	bool good = header && atomic_open(&file, path, diag);
 	if (good) {
-		write_all(file.out, header, sorted, count);
-		good = new_file_commit(&file);
+		write_all(file.stream, header, sorted, count);
+		good = atomic_commit(&file, diag);
 	}
 	free(header);
 	mem_free(mem);

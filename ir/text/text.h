@@ -64,16 +64,4 @@ void module_print_plan(const Module *, FILE *, const PrintPlan *);
 /* Plain names of the files that constants come from, in order, each once; the array lives in mem, the names
  * are borrowed. */
 const char **module_weights(const Module *, MemArena *mem, int32_t *count);
-
-/* ---- new_file.c: a file that appears whole or not at all ------------------------------------- */
-typedef struct NewFile {
-	FILE *out;
-	const char *path;
-	char *temporary;
-	Diag *diag;
-} NewFile;
-bool new_file_open(NewFile *, const char *path, Diag *);
-/* Flushes and renames, or complains and removes the temporary file. */
-bool new_file_commit(NewFile *);
-void new_file_discard(NewFile *);
 #endif

@@ -7,13 +7,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "ir/atomic_file.h"
 #include "text.h"
 
 /* ---- which files constants come from --------------------------------------------------------- */
 typedef struct Names {
 	MemArena *mem;
 	const char **at;
-	int32_t count, capacity;
+	int32_t count;
+	size_t capacity;
 } Names;
 
 static bool names_have(const Names *names, const char *name)
@@ -28,14 +30,8 @@ static void names_add(Names *names, const char *name)
 {
 	if (names_have(names, name))
 		return;
-	if (names->count == names->capacity) {
-		int32_t capacity = names->capacity ? 2 * names->capacity : 8;
-		const char **at = mem_alloc(names->mem, (size_t)capacity * sizeof *at);
-		for (int32_t i = 0; i < names->count; i++)
-			at[i] = names->at[i];
-		names->at = at;
-		names->capacity = capacity;
-	}
+	names->at = mem_grow(
+		names->mem, names->at, &names->capacity, (size_t)names->count + 1, sizeof *names->at);
 	names->at[names->count++] = name;
 }
 
@@ -151,8 +147,8 @@ bool module_write(const Module *module, const char *path, const PrintOptions *op
 {
 	MemArena *mem = mem_new();
 	PrintPlan plan = {.options = options};
-	NewFile file;
-	bool good = new_file_open(&file, path, diag);
+	AtomicFile file;
+	bool good = atomic_open(&file, path, diag);
 	if (good && module_has_loose_constants(module) && !(options && options->elide_constants)) {
 		char *constants = constants_path(module, path, mem);
 		const char *slash = strrchr(constants, '/');
@@ -160,11 +156,11 @@ bool module_write(const Module *module, const char *path, const PrintOptions *op
 		plan.placed = constants_place(module, mem, &plan.nplaced);
 		good = constants_write(constants, &plan, mem, diag);
 		if (!good)
-			new_file_discard(&file);
+			atomic_discard(&file);
 	}
 	if (good) {
-		module_print_plan(module, file.out, &plan);
-		good = new_file_commit(&file);
+		module_print_plan(module, file.stream, &plan);
+		good = atomic_commit(&file, diag);
 	}
 	mem_free(mem);
 	return good;

@@ -66,9 +66,7 @@ bool pass_cse(Graph *graph, PassRun *run)
 		nodes++;
 	while (slots < 2 * nodes)
 		slots *= 2;
-	Node **seen = calloc(slots, sizeof(Node *));
-	if (!seen)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: cse needs a table of %zu nodes", slots);
+	Node **seen = checked_calloc(slots, sizeof(Node *));
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		size_t at = node_hash(node) & (slots - 1);

@@ -103,9 +103,7 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 	if (word && (*rest || rows < CHAIN_ROWS_LEAST || rows > CHAIN_ROWS_MOST))
 		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word,
 			CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
-	uint32_t *reached = calloc((size_t)graph->next_id + 1, sizeof *reached);
-	if (!reached)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: chain-rows");
+	uint32_t *reached = checked_calloc((size_t)graph->next_id + 1, sizeof *reached);
 	graph_reach_outputs(graph, reached);
 	int64_t number = 0;
 	for (Node *node = graph->first, *end; node; node = end) {

@@ -199,9 +199,7 @@ bool pass_pack_weights(Graph *graph, PassRun *run)
 	size_t known = graph->next_id;
 	for (const Node *node = graph->first; node; node = node->next)
 		known += is_linear(node) ? 4 : 0; /* each gets at most four new constants */
-	const Tensor **packed_from = calloc(known + 1, sizeof *packed_from); /* by value id */
-	if (!packed_from)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: pack-weights of %zu values", known);
+	const Tensor **packed_from = checked_calloc(known + 1, sizeof *packed_from); /* by value id */
 	bool good = true;
 	for (Node *node = graph->first, *next; node && good; node = next) {
 		next = node->next;

@@ -136,12 +136,10 @@ static int64_t block_place(Block *const *order, int32_t count, const Block *bloc
 	return offset;
 }
 
-/* Returns the bytes that each region needs. */
-static bool planner_place(Planner *p, int64_t need[REGION_COUNT])
+/* need: the bytes that each region needs. */
+static void planner_place(Planner *p, int64_t need[REGION_COUNT])
 {
-	Block **order = calloc((size_t)p->count + 1, sizeof(Block *));
-	if (!order)
-		return false;
+	Block **order = checked_calloc((size_t)p->count, sizeof(Block *));
 	for (int32_t i = 0; i < p->count; i++)
 		order[i] = &p->blocks[i];
 	qsort(order, (size_t)p->count, sizeof(Block *), block_larger_first);
@@ -153,7 +151,6 @@ static bool planner_place(Planner *p, int64_t need[REGION_COUNT])
 			need[block->region] = block->offset + block->bytes;
 	}
 	free(order);
-	return true;
 }
 
 static void planner_write(const Planner *p)
@@ -213,23 +210,19 @@ bool pass_plan_memory(Graph *graph, PassRun *run)
 	for (Node *node = graph->first; node; node = node->next, nodes++)
 		node->attr.has &= ~(uint32_t)A_inner;
 	Planner p = {.graph = graph,
-		.blocks = calloc(nodes * RESULTS_MAX + 1, sizeof(Block)),
-		.last_use = malloc(values * sizeof(int32_t)),
-		.chain_end = calloc(nodes + 1, sizeof(int32_t)),
-		.outside = calloc(values, sizeof(bool))};
-	int64_t need[REGION_COUNT] = {0};
-	bool good = p.blocks && p.last_use && p.chain_end && p.outside;
-	if (!good)
-		diag_error(run->diag, EXIT_RUN, 0, "out of memory: plan-memory of %zu nodes", nodes);
-	for (size_t i = 0; good && i < values; i++)
+		.blocks = checked_calloc(nodes * RESULTS_MAX, sizeof(Block)),
+		.last_use = checked_calloc(values, sizeof(int32_t)),
+		.chain_end = checked_calloc(nodes + 1, sizeof(int32_t)),
+		.outside = checked_calloc(values, sizeof(bool))};
+	for (size_t i = 0; i < values; i++)
 		p.last_use[i] = -1;
 	graph->arena = (ArenaPlan){0};
+	planner_find_chains(&p);
+	planner_find_lifetimes(&p);
+	const bool good = plan_scratch(graph, run) && planner_make_blocks(&p, run);
 	if (good) {
-		planner_find_chains(&p);
-		planner_find_lifetimes(&p);
-		good = plan_scratch(graph, run) && planner_make_blocks(&p, run) && planner_place(&p, need);
-	}
-	if (good) {
+		int64_t need[REGION_COUNT] = {0};
+		planner_place(&p, need);
 		planner_write(&p);
 		graph->arena.planned = true;
 		graph->arena.per_token = need[REGION_TOKENS];

@@ -7,12 +7,7 @@
 
 void tune_add(TuneTable *table, const TuneRow *row)
 {
-	if (table->count == table->capacity) {
-		table->capacity = table->capacity ? 2 * table->capacity : 64;
-		table->rows = realloc(table->rows, (size_t)table->capacity * sizeof *table->rows);
-		if (!table->rows)
-			abort();
-	}
+	table->rows = checked_grow(table->rows, &table->capacity, (size_t)table->count + 1, sizeof *table->rows);
 	table->rows[table->count++] = *row;
 }
 

@@ -139,16 +139,8 @@ static void keep_row(void *argument, const float *row, int32_t width, int32_t to
 {
 	LabelledRows *kept = argument;
 	(void)tokens;
-	if (kept->n == kept->capacity) {
-		const int32_t capacity = kept->capacity ? 2 * kept->capacity : 1024;
-		float *rows = realloc(kept->rows, (size_t)capacity * (size_t)width * sizeof *rows);
-		if (!rows) {
-			kept->failed = true;
-			return;
-		}
-		kept->rows = rows;
-		kept->capacity = capacity;
-	}
+	kept->rows = checked_grow(
+		kept->rows, &kept->capacity, (size_t)kept->n + 1, (size_t)width * sizeof *kept->rows);
 	kept->width = width;
 	memcpy(kept->rows + (size_t)kept->n * (size_t)width, row, (size_t)width * sizeof *row);
 	kept->n++;
@@ -162,9 +154,6 @@ bool probe_labelled(Probe *probe, const char *data, int32_t limit, LabelledRows 
 		return false;
 	if (!run->env->labels(run->env->calibration, data, limit, &kept->labels, &labels, run->diag))
 		return false;
-	if (kept->failed)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: %s keeps what it sees of %d texts",
-			run->item->text, labels);
 	return (labels == kept->n && labels > 0)
 		|| diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts with labels");
 }

@@ -31,10 +31,10 @@ bool probe_observe(Probe *, const char *data, int32_t limit, ObserveFn *, void *
 
 /* What was wanted of labelled texts: n rows of `width` numbers, and the label of each text. */
 typedef struct LabelledRows {
-	int32_t n, width, capacity;
+	int32_t n, width;
+	size_t capacity; /* of rows */
 	float *rows;
 	int32_t *labels;
-	bool failed; /* out of memory on the way */
 } LabelledRows;
 /* Keeps what is wanted of each of the first `limit` (0: all) texts of a file, with its label. The caller
  * frees the rows. False and messages on error, also where there is no text. */

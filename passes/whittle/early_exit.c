@@ -281,19 +281,17 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 	exit->head[1] = bias;
 	return logistic_fit(data, l2, (float *)(uintptr_t)weight->data, (float *)(uintptr_t)bias->data)
 		|| diag_error(e->run->diag, EXIT_RUN, 0,
-			"early-exit: layer %d makes numbers that are none, or there is too little memory",
-			exit->layer->number);
+			"early-exit: layer %d makes numbers that are NaN or infinite", exit->layer->number);
 }
 
 /* All heads, on the texts that are not held back. */
 static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool labels)
 {
-	double l2 = 0.001, *p = calloc((size_t)e->classes, sizeof *p);
-	float *target = calloc((size_t)seen->n * (size_t)e->classes, sizeof *target),
-		  *rows = malloc((size_t)seen->n * (size_t)seen->width * sizeof *rows);
+	double l2 = 0.001, *p = checked_calloc((size_t)e->classes, sizeof *p);
+	float *target = checked_calloc((size_t)seen->n * (size_t)e->classes, sizeof *target),
+		  *rows = checked_calloc((size_t)seen->n * (size_t)seen->width, sizeof *rows);
 	LogisticData data = {.width = e->hidden, .classes = e->classes, .stride = seen->width, .target = target};
-	bool good = (p && target && rows) || diag_error(e->run->diag, EXIT_RUN, 0, "out of memory");
-	for (int32_t i = 0; good && i < seen->n; i++) {
+	for (int32_t i = 0; i < seen->n; i++) {
 		if (hold && i % HELD_EACH == HELD_EACH - 1)
 			continue;
 		const float *row = labelled_row(seen, i), *logits = row + (int64_t)e->count * e->hidden;
@@ -305,7 +303,7 @@ static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool la
 			target[(int64_t)data.n * e->classes + c] = labels ? seen->labels[i] == c : (float)exp(p[c]);
 		data.n++;
 	}
-	good = good && pass_option_real(e->run, "l2", 1e-9, 1e3, &l2)
+	bool good = pass_option_real(e->run, "l2", 1e-9, 1e3, &l2)
 		&& (data.n > 0 || refuse(e, "there are no texts to fit heads on"));
 	for (int32_t i = 0; good && i < e->count; i++) {
 		data.x = rows + (int64_t)i * e->hidden;
@@ -342,13 +340,9 @@ static int32_t judge(double *x, int32_t n, double *entropy)
 static bool held_judge(const EarlyExit *e, const LabelledRows *seen, bool hold, Held *held)
 {
 	*held = (Held){.heads = e->count + 1};
-	held->entropy = calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->entropy);
-	held->right = calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->right);
-	double *x = calloc((size_t)e->classes, sizeof *x);
-	if (!held->entropy || !held->right || !x) {
-		free(x);
-		return diag_error(e->run->diag, EXIT_RUN, 0, "out of memory");
-	}
+	held->entropy = checked_calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->entropy);
+	held->right = checked_calloc((size_t)seen->n * (size_t)held->heads, sizeof *held->right);
+	double *x = checked_calloc((size_t)e->classes, sizeof *x);
 	for (int32_t i = 0; i < seen->n; i++) {
 		if (hold && i % HELD_EACH != HELD_EACH - 1)
 			continue;

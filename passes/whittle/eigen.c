@@ -58,25 +58,20 @@ static int longer_first(const void *a, const void *b)
 
 double *eigen_leading(double *m, int64_t n, int64_t count, double *share)
 {
-	double *lead = calloc((size_t)(count * n), sizeof *lead), *squares = calloc((size_t)n, sizeof *squares),
-		   all = 0;
-	Ranked *ranked = calloc((size_t)n, sizeof *ranked);
+	double *lead = checked_calloc((size_t)(count * n), sizeof *lead), all = 0,
+		   *squares = checked_calloc((size_t)n, sizeof *squares);
+	Ranked *ranked = checked_calloc((size_t)n, sizeof *ranked);
 	*share = 0;
-	if (lead && squares && ranked) {
-		diagonalize(m, squares, n);
-		for (int64_t i = 0; i < n; i++) {
-			ranked[i] = (Ranked){sqrt(squares[i]), i};
-			all += ranked[i].length;
-		}
-		qsort(ranked, (size_t)n, sizeof *ranked, longer_first);
-		for (int64_t k = 0; k < count; k++) {
-			*share += ranked[k].length / (all > 0 ? all : 1);
-			for (int64_t i = 0; ranked[k].length > 0 && i < n; i++)
-				lead[k * n + i] = m[ranked[k].row * n + i] / ranked[k].length;
-		}
-	} else {
-		free(lead);
-		lead = NULL;
+	diagonalize(m, squares, n);
+	for (int64_t i = 0; i < n; i++) {
+		ranked[i] = (Ranked){sqrt(squares[i]), i};
+		all += ranked[i].length;
+	}
+	qsort(ranked, (size_t)n, sizeof *ranked, longer_first);
+	for (int64_t k = 0; k < count; k++) {
+		*share += ranked[k].length / (all > 0 ? all : 1);
+		for (int64_t i = 0; ranked[k].length > 0 && i < n; i++)
+			lead[k * n + i] = m[ranked[k].row * n + i] / ranked[k].length;
 	}
 	free(squares);
 	free(ranked);

@@ -6,6 +6,6 @@
 
 /* [count,n]: unit eigenvectors of the symmetric matrix m [n,n], which has no negative eigenvalues and is used
  * up; largest eigenvalue first, zeros for an eigenvalue of 0. *share: of the sum of all eigenvalues. The
- * caller frees it; NULL: out of memory. */
+ * caller frees it; */
 double *eigen_leading(double *m, int64_t n, int64_t count, double *share);
 #endif

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ir/memory.h"
 
 enum { DEPTH = 64, PANEL = 32, LANES = 8, ROWS = 4, SWEEP = 64 };
 /* A -= F R, F being [rows, depth] and R [depth, columns]; with `upper` only panels of A that reach its upper
@@ -80,16 +81,15 @@ static int64_t leading(int64_t n)
 
 /* ---- covariance ------------------------------------------------------------------------------ */
 
-bool covariance_open(Covariance *c, int64_t width)
+void covariance_open(Covariance *c, int64_t width)
 {
 	*c = (Covariance){.width = width, .ld = leading(width)};
 	const size_t ld = (size_t)c->ld;
-	c->origin = calloc(ld, sizeof *c->origin);
-	c->sum = calloc(ld, sizeof *c->sum);
-	c->products = calloc(ld * ld, sizeof *c->products);
-	c->block = calloc(ld * DEPTH, sizeof *c->block);
-	c->turned = calloc(ld * DEPTH, sizeof *c->turned);
-	return c->origin && c->sum && c->products && c->block && c->turned;
+	c->origin = checked_calloc(ld, sizeof *c->origin);
+	c->sum = checked_calloc(ld, sizeof *c->sum);
+	c->products = checked_calloc(ld * ld, sizeof *c->products);
+	c->block = checked_calloc(ld * DEPTH, sizeof *c->block);
+	c->turned = checked_calloc(ld * DEPTH, sizeof *c->turned);
 }
 
 static void add_waiting(Covariance *c)
@@ -206,8 +206,8 @@ static bool invert_block(const Elimination *e, const int32_t *p, int32_t n, doub
 static bool price(Elimination *e)
 {
 	const int64_t width = e->width;
-	double *small = malloc((size_t)(e->live * width * width) * sizeof *small);
-	bool good = small != NULL;
+	double *small = checked_calloc((size_t)(e->live * width * width), sizeof *small);
+	bool good = true;
 	for (int32_t p = 0; good && p < e->live; p++) {
 		e->cost[p] = 0;
 		good = invert_block(e, &p, 1, small + p * width * width);
@@ -234,13 +234,11 @@ bool elimination_open(Elimination *e, Covariance *c, int32_t count, int32_t widt
 	*e = (Elimination){
 		.count = count, .width = width, .outputs = outputs, .live = count, .ld = ld, .inverse = c->products};
 	c->products = NULL;
-	e->weight = calloc((size_t)(rows * ld), sizeof *e->weight);
-	e->cost = calloc((size_t)count, sizeof *e->cost);
-	e->unit = calloc((size_t)count, sizeof *e->unit);
-	e->rows = calloc((size_t)(depth * ld), sizeof *e->rows);
-	e->factors = calloc((size_t)(depth * most), sizeof *e->factors);
-	if (!e->weight || !e->cost || !e->unit || !e->rows || !e->factors)
-		return false;
+	e->weight = checked_calloc((size_t)(rows * ld), sizeof *e->weight);
+	e->cost = checked_calloc((size_t)count, sizeof *e->cost);
+	e->unit = checked_calloc((size_t)count, sizeof *e->unit);
+	e->rows = checked_calloc((size_t)(depth * ld), sizeof *e->rows);
+	e->factors = checked_calloc((size_t)(depth * most), sizeof *e->factors);
 	double variance = 0, small[SWEEP * SWEEP];
 	for (int64_t i = 0; i < n; i++)
 		variance += e->inverse[i * ld + i] / (double)n;
@@ -320,7 +318,7 @@ bool elimination_remove(Elimination *e, const int32_t *unit, int32_t n)
 {
 	int32_t place[LOT_MAX], found = 0;
 	const int64_t size = (int64_t)n * e->width;
-	double *small = malloc((size_t)(size * size) * sizeof *small);
+	double *small = checked_calloc((size_t)(size * size), sizeof *small);
 	for (int32_t p = 0; p < e->live; p++)
 		for (int32_t i = 0; i < n; i++)
 			if (e->unit[p] == unit[i])

@@ -14,7 +14,7 @@ typedef struct Covariance {
 	double *products;       /* [ld, ld]: its upper half; after covariance_finish all of the covariance */
 	double *block, *turned; /* the rows that wait, and their transpose */
 } Covariance;
-bool covariance_open(Covariance *, int64_t width); /* false: out of memory; close it all the same */
+void covariance_open(Covariance *, int64_t width);
 void covariance_add(Covariance *, const float *row);
 void covariance_finish(Covariance *); /* sum becomes the mean */
 void covariance_close(Covariance *);
@@ -32,14 +32,14 @@ typedef struct Elimination {
 	double *rows, *factors; /* scratch */
 } Elimination;
 enum { LOT_MAX = 16 }; /* units that go at once, at most */
-/* Takes the covariance's matrix over; weight[outputs, count*width]. False: out of memory, or numbers that are
- * none. */
+/* Takes the covariance's matrix over; weight[outputs, count*width]. False: numbers
+ * are NaN or infinite. */
 bool elimination_open(Elimination *, Covariance *, int32_t count, int32_t width, int32_t outputs,
 	const float *weight, double ridge);
 /* The n <= LOT_MAX units that cost least alone, of equal ones the last; returns their mean cost. n must be
  * below live. */
 double elimination_least(const Elimination *, int32_t n, int32_t *unit);
-/* False: out of memory, or numbers that are none. */
+/* False: numbers are NaN or infinite. */
 bool elimination_remove(Elimination *, const int32_t *unit, int32_t n);
 void elimination_close(Elimination *);
 #endif

@@ -67,12 +67,12 @@ bool layers_expose(Module *copy, ExposedLayers *out, Diag *diag)
 	if (layers.count == 1)
 		out->without = 0;
 	for (int32_t i = 0; i < out->without; i++)
-		if (!(outputs[2 + i] = clone_behind(graph, last, layers.at[i].output, layers.at[i].input, whole)))
-			return diag_error(diag, EXIT_RUN, 0, "out of memory");
+		outputs[2 + i] = clone_behind(graph, last, layers.at[i].output, layers.at[i].input, whole);
 	out->width = all.width;
 	out->out_width = value_width(whole);
 	out->out_per_token = !type_is_number(&whole->type);
-	if (!(outputs[0] = concat_all(graph, all.values, all.count, 1, diag)))
+	outputs[0] = concat_all(graph, all.values, all.count, 1, diag);
+	if (!outputs[0])
 		return false;
 	copy->nheads = 0;
 	copy->ngraphs = 1;

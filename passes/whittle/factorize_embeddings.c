@@ -27,15 +27,12 @@ static void gram_of(const double *w, int64_t rows, int64_t hidden, double *gram)
 			gram[i * hidden + k] = gram[k * hidden + i];
 }
 
-/* V' [rank,H]: unit eigenvectors of w'w, largest eigenvalue first; *kept: their share of all eigenvalues.
- * NULL: out of memory. */
+/* V' [rank,H]: unit eigenvectors of w'w, largest eigenvalue first; *kept: their share of all eigenvalues. */
 static double *leading_vectors(const double *w, int64_t rows, int64_t hidden, int64_t rank, double *kept)
 {
-	double *gram = calloc((size_t)(hidden * hidden), sizeof *gram), *lead = NULL;
-	if (gram) {
-		gram_of(w, rows, hidden, gram);
-		lead = eigen_leading(gram, hidden, rank, kept);
-	}
+	double *gram = checked_calloc((size_t)(hidden * hidden), sizeof *gram);
+	gram_of(w, rows, hidden, gram);
+	double *lead = eigen_leading(gram, hidden, rank, kept);
 	free(gram);
 	return lead;
 }
@@ -46,33 +43,30 @@ typedef struct Factors {
 	Value *table, *out, *in;
 } Factors; /* w V [V,rank]; V [H,rank]; V' [rank,H] */
 
-static bool factorize(Graph *graph, Node *table, int64_t rank, Factors *factors, double *kept)
+static void factorize(Graph *graph, Node *table, int64_t rank, Factors *factors, double *kept)
 {
 	const Tensor *from = table->data;
 	const int64_t rows = from->type.dim[0].plus, hidden = from->type.dim[1].plus;
 	const DType dtype = from->type.dtype;
-	double *w = calloc((size_t)(rows * hidden), sizeof *w);
-	for (int64_t i = 0; w && i < rows * hidden; i++)
+	double *w = checked_calloc((size_t)(rows * hidden), sizeof *w);
+	for (int64_t i = 0; i < rows * hidden; i++)
 		w[i] = tensor_at(from, i);
-	double *lead = w ? leading_vectors(w, rows, hidden, rank, kept) : NULL;
-	if (lead) {
-		Tensor *left = tensor_derived(graph, from, "factor", type_numbers(dtype, 2, (int64_t[]){rows, rank}));
-		Tensor *out = tensor_derived(graph, from, "out", type_numbers(dtype, 2, (int64_t[]){hidden, rank}));
-		Tensor *in = tensor_derived(graph, from, "in", type_numbers(dtype, 2, (int64_t[]){rank, hidden}));
-		for (int64_t r = 0; r < rows; r++)
-			for (int64_t k = 0; k < rank; k++)
-				tensor_set(left, r * rank + k, eval_dot(w + r * hidden, lead + k * hidden, hidden));
+	double *lead = leading_vectors(w, rows, hidden, rank, kept);
+	Tensor *left = tensor_derived(graph, from, "factor", type_numbers(dtype, 2, (int64_t[]){rows, rank}));
+	Tensor *out = tensor_derived(graph, from, "out", type_numbers(dtype, 2, (int64_t[]){hidden, rank}));
+	Tensor *in = tensor_derived(graph, from, "in", type_numbers(dtype, 2, (int64_t[]){rank, hidden}));
+	for (int64_t r = 0; r < rows; r++)
 		for (int64_t k = 0; k < rank; k++)
-			for (int64_t i = 0; i < hidden; i++) {
-				tensor_set(out, i * rank + k, lead[k * hidden + i]);
-				tensor_set(in, k * hidden + i, lead[k * hidden + i]);
-			}
-		*factors = (Factors){graph_const(graph, table, left, table->origin),
-			graph_const(graph, table, out, table->origin), graph_const(graph, table, in, table->origin)};
-	}
+			tensor_set(left, r * rank + k, eval_dot(w + r * hidden, lead + k * hidden, hidden));
+	for (int64_t k = 0; k < rank; k++)
+		for (int64_t i = 0; i < hidden; i++) {
+			tensor_set(out, i * rank + k, lead[k * hidden + i]);
+			tensor_set(in, k * hidden + i, lead[k * hidden + i]);
+		}
+	*factors = (Factors){graph_const(graph, table, left, table->origin),
+		graph_const(graph, table, out, table->origin), graph_const(graph, table, in, table->origin)};
 	free(w);
 	free(lead);
-	return lead != NULL;
 }
 
 /* embed %w, %ids -> linear(embed %w2, %ids) %v; linear %x, %w, %b -> linear (linear %x, %v'), %w2, %b */
@@ -143,10 +137,7 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 			pass_note(run, node, "the table stays, %s reads it as it is", op_info[node->op].name);
 			return true;
 		}
-	if (!factorize(graph, table, rank, &factors, &kept))
-		return diag_error(run->diag, EXIT_RUN, 0,
-			"out of memory: factorize-embeddings of a table of %lld by %lld", (long long)rows,
-			(long long)hidden);
+	factorize(graph, table, rank, &factors, &kept);
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		bool reads = false;

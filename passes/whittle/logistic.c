@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ir/memory.h"
 
 enum { MEMORY = 12, STEPS_MAX = 500, HALVINGS_MAX = 40 };
 static const double GRADIENT_SMALL = 1e-8, ARMIJO = 1e-4;
@@ -202,21 +203,18 @@ bool logistic_fit(const LogisticData *data, double l2, float *weight, float *bia
 	double **const vectors[] = {&f.at, &f.gradient, &f.next, &f.next_gradient, &f.direction};
 	enum { VECTORS = sizeof vectors / sizeof vectors[0] };
 	const int64_t numbers = f.size * (VECTORS + 2 * MEMORY) + 2 * data->width + data->classes;
-	double *memory = calloc((size_t)numbers, sizeof *memory), *rest = memory;
-	f.x = calloc((size_t)data->n * (size_t)data->width + 1, sizeof *f.x);
-	bool good = memory && f.x;
-	for (int i = 0; good && i < VECTORS; i++, rest += f.size)
+	double *memory = checked_calloc((size_t)numbers, sizeof *memory), *rest = memory;
+	f.x = checked_calloc((size_t)data->n * (size_t)data->width + 1, sizeof *f.x);
+	for (int i = 0; i < VECTORS; i++, rest += f.size)
 		*vectors[i] = rest;
-	for (int i = 0; good && i < MEMORY; i++, rest += 2 * f.size) {
+	for (int i = 0; i < MEMORY; i++, rest += 2 * f.size) {
 		f.s[i] = rest;
 		f.y[i] = rest + f.size;
 	}
-	if (good) {
-		f.mean = rest;
-		f.factor = rest + data->width;
-		f.p = rest + 2 * data->width;
-		good = fit_standardise(&f);
-	}
+	f.mean = rest;
+	f.factor = rest + data->width;
+	f.p = rest + 2 * data->width;
+	const bool good = fit_standardise(&f);
 	if (good) {
 		fit_minimise(&f);
 		fit_result(&f, weight, bias);

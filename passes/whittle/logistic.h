@@ -19,7 +19,7 @@ typedef struct LogisticData {
 
 /* Minimises the mean of the cross-entropy plus l2/2 times the sum of the squared weights, biases aside, where
  * a weight counts as if its feature had unit variance. The same numbers in give the same numbers out.
- * weight[classes, width] and bias[classes] are for the features as they are. False: out of memory, or a
- * number among the features that is none. */
+ * weight[classes, width] and bias[classes] are for the features as they are. False: a feature is
+ * NaN or infinite. */
 bool logistic_fit(const LogisticData *, double l2, float *weight, float *bias);
 #endif

@@ -34,11 +34,9 @@ static bool has_output(const Graph *graph, const char *name)
 }
 
 /* All nodes and outputs of `from` behind those of `graph`. */
-static bool append(Graph *graph, const Graph *from, PassRun *run)
+static void append(Graph *graph, const Graph *from)
 {
-	Value **map = calloc((size_t)from->next_id + 1, sizeof *map);
-	if (!map)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: merge-tasks of graph @%s", from->name);
+	Value **map = checked_calloc((size_t)from->next_id + 1, sizeof *map);
 	for (int32_t i = 0; i < from->ninputs; i++)
 		map[from->inputs[i]->id] = graph->inputs[i];
 	for (const Node *node = from->first; node; node = node->next) {
@@ -50,7 +48,6 @@ static bool append(Graph *graph, const Graph *from, PassRun *run)
 	for (int32_t i = 0; i < from->noutputs; i++)
 		graph_add_output(graph, from->outputs[i].name, map[from->outputs[i].value->id]);
 	free(map);
-	return true;
 }
 
 /* The task, by its number, whose outputs alone need a value; -1: several. first[t]: the first output of task
@@ -65,13 +62,11 @@ static int32_t only_task(uint32_t reached, const int32_t *first, int32_t tasks)
 	return -1;
 }
 
-static bool name_origins(
+static void name_origins(
 	Graph *graph, const char *const *names, const int32_t *first, int32_t tasks, PassRun *run)
 {
-	uint32_t *reached = calloc((size_t)graph->next_id + 1, sizeof *reached);
+	uint32_t *reached = checked_calloc((size_t)graph->next_id + 1, sizeof *reached);
 	int32_t shared = 0, all = 0;
-	if (!reached)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: merge-tasks");
 	graph_reach_outputs(graph, reached);
 	for (Node *node = graph->first; node; node = node->next) {
 		const int32_t task = node->nresults ? only_task(reached[node->results[0]->id], first, tasks) : -1;
@@ -82,7 +77,6 @@ static bool name_origins(
 	}
 	free(reached);
 	pass_note(run, NULL, "%d of %d ops serve several tasks", shared, all);
-	return true;
 }
 
 bool pass_merge_tasks(Graph *graph, PassRun *run)
@@ -121,12 +115,13 @@ bool pass_merge_tasks(Graph *graph, PassRun *run)
 		if (outputs > 32)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, from->line,
 				"merge-tasks: more than 32 outputs, which is all that a program has");
-		if (t > 0 && !append(graph, from, run))
-			return false;
+		if (t > 0)
+			append(graph, from);
 	}
 	module->ngraphs = 1;
-	if (!pass_cse(graph, run) || !name_origins(graph, names, first, tasks, run))
+	if (!pass_cse(graph, run))
 		return false;
+	name_origins(graph, names, first, tasks, run);
 	run->changes += tasks - 1;
 	return true;
 }

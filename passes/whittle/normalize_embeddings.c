@@ -159,9 +159,6 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 			m->products[k * width + i] = *at;
 		}
 	double share, *basis = eigen_leading(m->products, width, components, &share);
-	if (!basis)
-		return diag_error(
-			run->diag, EXIT_RUN, 0, "out of memory: normalize-embeddings of %lld numbers", (long long)width);
 	double *kept = mem_alloc(graph->module->mem, (size_t)(components * width) * sizeof *kept),
 		   *shift = mem_alloc(graph->module->mem, (size_t)width * sizeof *shift);
 	memcpy(kept, basis, (size_t)(components * width) * sizeof *kept);

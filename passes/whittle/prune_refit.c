@@ -91,7 +91,7 @@ static int32_t lot_of(const Group *group)
 static bool failed(const Refit *refit, const UnitName *name, PassRun *run)
 {
 	return diag_error(run->diag, EXIT_RUN, 0,
-		"%s: the %ss of layer %d make numbers that are none, or there is too little memory; a larger "
+		"%s: the %ss of layer %d make numbers that are NaN or infinite; a larger "
 		"ridge= may help",
 		name->pass, name->one, refit->group->layer->number);
 }
@@ -186,16 +186,14 @@ static bool open_elimination(Refit *refit, double ridge, const UnitName *name, P
 	const Group *group = refit->group;
 	const Tensor *weight = value_tensor(group->out->args[1]);
 	const int64_t count = type_count(&weight->type);
-	float *numbers = calloc((size_t)count, sizeof *numbers);
+	float *numbers = checked_calloc((size_t)count, sizeof *numbers);
 	covariance_finish(&refit->inputs);
 	refit->variance /= (double)refit->inputs.rows;
-	if (numbers)
-		tensor_floats(weight, 0, count, numbers);
+	tensor_floats(weight, 0, count, numbers);
 	if (!(refit->variance > 0))
 		refit->variance = 1; /* all rows are constant: nothing to compare with */
-	const bool good = numbers
-		&& elimination_open(
-			&refit->elimination, &refit->inputs, group->count, group->width, refit->outputs, numbers, ridge);
+	const bool good = elimination_open(
+		&refit->elimination, &refit->inputs, group->count, group->width, refit->outputs, numbers, ridge);
 	free(numbers);
 	return good || failed(refit, name, run);
 }
@@ -219,8 +217,7 @@ bool groups_refit(Graph *graph, const Groups *groups, bool marked, int64_t keep,
 			Refit *refit = &all.at[all.count++];
 			refit->group = &groups->at[g];
 			refit->outputs = (int32_t)refit->group->out->args[1]->type.dim[0].plus;
-			good = covariance_open(&refit->inputs, (int64_t)refit->group->count * refit->group->width)
-				|| diag_error(run->diag, EXIT_RUN, 0, "out of memory");
+			covariance_open(&refit->inputs, (int64_t)refit->group->count * refit->group->width);
 		}
 	good = good && (all.count == 0 || see(graph, &all, run));
 	for (int32_t i = 0; good && i < all.count; i++)

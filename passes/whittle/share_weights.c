@@ -69,9 +69,7 @@ bool pass_share_weights(Graph *graph, PassRun *run)
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
 			n += node->op == OP_CONST;
-	Entry *entries = calloc((size_t)n + 1, sizeof *entries);
-	if (!entries)
-		return diag_error(run->diag, EXIT_RUN, 0, "out of memory: share-weights of %d constants", n);
+	Entry *entries = checked_calloc((size_t)n, sizeof *entries);
 	n = 0;
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (Node *node = module->graphs[g]->first; node; node = node->next)

@@ -74,14 +74,10 @@ static uint32_t find_place(const int64_t *histogram, int64_t *wanted)
 
 void sparse_choose(const SparseMatrix *at, int32_t count, SparseUnit unit, double sparsity)
 {
-	int64_t weights = 0, *histogram = calloc(2 << 16, sizeof *histogram);
+	int64_t weights = 0, *histogram = checked_calloc(2 << 16, sizeof *histogram);
 	for (int32_t i = 0; i < count; i++)
 		weights += at[i].rows * at[i].columns;
 	int64_t wanted = llround(sparsity * (double)weights);
-	if (!histogram) {
-		fputs("bertc: error: out of memory\n", stderr);
-		exit(EXIT_RUN);
-	}
 	for (int32_t i = 0; i < count; i++) {
 		const Units u = units_of(&at[i], unit);
 		count_units(&u, 16, 0, histogram);

@@ -209,7 +209,7 @@ static bool failed(const Input *input, PassRun *run)
 {
 	const Node *node = input->value->node;
 	return diag_error(run->diag, EXIT_RUN, 0,
-		"sparsify: what %s makes is no numbers, or there is too little memory; a larger ridge= may help",
+		"sparsify: %s makes numbers that are NaN or infinite; a larger ridge= may help",
 		node && node->origin ? node->origin : "the graph's input");
 }
 
@@ -219,12 +219,11 @@ static bool finish(Graph *graph, Input *input, double ridge)
 	Covariance *c = &input->covariance;
 	const size_t bytes = (size_t)(c->ld * c->ld) * sizeof *c->products;
 	covariance_finish(c);
-	double *products = malloc(bytes), variance = 0;
-	float *none = calloc((size_t)c->width, sizeof *none);
-	Elimination inverse = {0};
-	if (products)
-		memcpy(products, c->products, bytes);
-	bool good = products && none && elimination_open(&inverse, c, (int32_t)c->width, 1, 1, none, ridge);
+	double *products = checked_malloc(bytes), variance = 0;
+	float *none = checked_calloc((size_t)c->width, sizeof *none);
+	Elimination inverse;
+	memcpy(products, c->products, bytes);
+	bool good = elimination_open(&inverse, c, (int32_t)c->width, 1, 1, none, ridge);
 	input->norms = mem_alloc(graph->module->mem, (size_t)c->width * sizeof *input->norms);
 	for (int64_t i = 0; good && i < c->width; i++) {
 		const double own = inverse.inverse[i * c->ld + i];
@@ -253,7 +252,7 @@ SparseFits *sparse_fits_open(Graph *graph, SparseMatrix *at, int32_t count, doub
 		if (at[i].ninputs == 1 && !input_of(fits, at[i].inputs[0])) {
 			Input *input = &fits->at[fits->count++];
 			input->value = at[i].inputs[0];
-			good = covariance_open(&input->covariance, at[i].columns) || failed(input, run);
+			covariance_open(&input->covariance, at[i].columns);
 			fits->widest = input->covariance.ld > fits->widest ? input->covariance.ld : fits->widest;
 		}
 	good = good && (fits->count == 0 || see(graph, fits, run));
@@ -299,7 +298,8 @@ static bool fit_rows(SparseMatrix *m, const Input *input, SparseScratch *s, doub
 {
 	const Covariance *c = &input->covariance;
 	double *d = w + m->columns;
-	m->error = m->whole = 0;
+	m->error = 0;
+	m->whole = 0;
 	for (int64_t r = 0; r < m->rows; r++) {
 		for (int64_t k = 0; k < m->columns; k++)
 			d[k] = w[k] = tensor_at(m->tensor, r * m->columns + k);
@@ -321,10 +321,10 @@ static bool fit_rows(SparseMatrix *m, const Input *input, SparseScratch *s, doub
 bool sparse_fit(Graph *graph, SparseFits *fits, SparseMatrix *at, int32_t count, PassRun *run)
 {
 	const size_t ld = (size_t)fits->widest;
-	SparseScratch s = {malloc(ld * ld * sizeof *s.a), malloc(ld * sizeof *s.b), malloc(ld * sizeof *s.index)};
-	double *w = malloc(2 * ld * sizeof *w);
-	bool good = (s.a && s.b && s.index && w) || fits->count == 0
-		|| diag_error(run->diag, EXIT_RUN, 0, "out of memory");
+	SparseScratch s = {checked_calloc(ld * ld, sizeof *s.a), checked_calloc(ld, sizeof *s.b),
+		checked_calloc(ld, sizeof *s.index)};
+	double *w = checked_calloc(2 * ld, sizeof *w);
+	bool good = true;
 	for (int32_t i = 0; i < count && good; i++) {
 		SparseMatrix *m = &at[i];
 		if (m->ninputs != 1)

@@ -45,9 +45,7 @@ void node_clone(Graph *graph, const Node *node, Value **args, Value **map)
 
 Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by, Value *output)
 {
-	Value **map = calloc(graph->next_id, sizeof *map);
-	if (!map)
-		return NULL;
+	Value **map = checked_calloc(graph->next_id, sizeof *map);
 	map[old->id] = by;
 	for (const Node *node = old->node->next; node && node != last->next; node = node->next) {
 		Value *args[ARGS_MAX];

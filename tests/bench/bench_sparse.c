@@ -33,7 +33,7 @@
 #include "runtime/kernels/linear_i8_sparse__avxvnni.c"
 #include "runtime/kernels/linear_i8_sparse__avx512.c"
 #include "runtime/kernels/linear_i8_sparse__avx512vnni.c"
-#include "ir/value_map.c"
+#include "ir/memory.c"
 #include "ir/sparse.c"
 #include "ir/sparse_order.c"
 

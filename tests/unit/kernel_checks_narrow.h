@@ -2,7 +2,7 @@
  * same bits as the definition, as in kernel_checks_quantize.h. Part of kernel_checks.h. */
 #include "ir/sparse.c"
 #include "ir/sparse_order.c"
-#include "ir/value_map.c"
+#include "ir/memory.c"
 
 /* Of an activation behind narrow numbers: GELU may be the one of math_avx512_gelu_low, within 2.3e-6. */
 static double act_tolerance(int act) { return act == RT_ACT_GELU ? 3e-6 : 1e-6; }

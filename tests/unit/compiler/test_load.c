@@ -392,7 +392,7 @@ static void test_atomic(void)
 	temporary = strdup(file.temporary);
 	char *other = temporary_directory(&diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
-	files_interrupted();
+	temporaries_remove();
 	CU_ASSERT_NOT_EQUAL(access(temporary, F_OK), 0);
 	CU_ASSERT_NOT_EQUAL(access(other, F_OK), 0);
 	atomic_discard(&file);

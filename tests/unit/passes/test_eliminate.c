@@ -98,7 +98,7 @@ static double solve(const Case *c, const bool *gone, double *fitted)
 static Elimination begin(const Case *c, Covariance *seen)
 {
 	Elimination e;
-	CU_ASSERT_TRUE_FATAL(covariance_open(seen, inputs(c)));
+	covariance_open(seen, inputs(c));
 	for (int r = 0; r < c->rows; r++)
 		covariance_add(seen, c->x + r * inputs(c));
 	covariance_finish(seen);
@@ -201,7 +201,7 @@ static void test_degenerate(void)
 	for (int kind = 0; kind < 3; kind++) {
 		Covariance seen;
 		Elimination e;
-		CU_ASSERT_TRUE_FATAL(covariance_open(&seen, 4));
+		covariance_open(&seen, 4);
 		for (int r = 0; kind < 2 && r < 70 * kind; r++)
 			covariance_add(&seen, same);
 		for (int r = 0; kind == 2 && r < 3; r++)
