@@ -185,19 +185,17 @@ static json_t *about_variants(const Module *module, const Target *target)
 		const ArenaPlan *arena = &module->graphs[g]->arena;
 		char *can = NULL;
 		size_t bytes;
-		FILE *out = open_memstream(&can, &bytes);
-		if (out) {
-			target_isa_print(target->cpus[g].isa, out);
-			fclose(out);
-		}
+		FILE *out = text_open(&can, &bytes);
+		target_isa_print(target->cpus[g].isa, out);
+		text_close(out);
 		json_t *plan = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "per_token",
 			(json_int_t)arena->per_token, "per_text", (json_int_t)arena->per_text, "per_pair",
 			(json_int_t)arena->per_pair, "per_thread_token", (json_int_t)arena->per_thread_token,
 			"per_thread", (json_int_t)arena->per_thread, "per_block", (json_int_t)arena->per_block, "fixed",
 			(json_int_t)arena->fixed);
 		json_array_append_new(variants,
-			json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can ? can : "",
-				"weight_bytes", (json_int_t)weights_measure(module, g), "arena", plan));
+			json_pack("{s:s, s:s, s:I, s:o}", "cpu", target->cpus[g].name, "for", can, "weight_bytes",
+				(json_int_t)weights_measure(module, g), "arena", plan));
 		free(can);
 	}
 	return variants;
@@ -209,13 +207,11 @@ static json_t *about_ledger(const Ledger *ledger)
 	json_t *rows = json_array();
 	for (int32_t i = -1; i < ledger->count; i++) {
 		const LedgerRow *row = i < 0 ? &ledger->start : &ledger->rows[i];
-		char *pass = strdup(row->pass ? row->pass : "input");
-		if (pass)
-			pipeline_hide_folders(pass);
-		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass ? pass : "", "changes",
-			row->changes, "parameters", (json_int_t)row->parameters, "weight_bytes",
-			(json_int_t)row->weight_bytes, "macs_128", (json_int_t)row->macs, "arena_bytes",
-			(json_int_t)row->arena_bytes);
+		char *pass = checked_strdup(row->pass ? row->pass : "input");
+		pipeline_hide_folders(pass);
+		json_t *json = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pass", pass, "changes", row->changes,
+			"parameters", (json_int_t)row->parameters, "weight_bytes", (json_int_t)row->weight_bytes,
+			"macs_128", (json_int_t)row->macs, "arena_bytes", (json_int_t)row->arena_bytes);
 		if (row->scored)
 			json_object_set_new(json, "score", json_real(row->score));
 		json_array_append_new(rows, json);
@@ -262,8 +258,6 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	char *text = about_verified(about, options, diag)
 		? json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(VERIFIED_DIGITS))
 		: NULL;
-	if (!text && !diag->errors)
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
 	json_decref(about);
 	return text;
 }
@@ -273,9 +267,9 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target,
 	const char *pipeline, const Ledger *ledger, Diag *diag)
 {
-	char *name = options->result.name ? strdup(options->result.name)
+	char *name = options->result.name ? checked_strdup(options->result.name)
 									  : c_identifier_from_path(options->result.out);
-	char *about = name ? about_text(options, loaded, target, name, pipeline, ledger, diag) : NULL;
+	char *about = about_text(options, loaded, target, name, pipeline, ledger, diag);
 	const EmitOptions emit = {
 		.kind = options->result.emit,
 		.out = options->result.out,
@@ -295,8 +289,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	};
 	if (options->progress)
 		progress_show(options->result.emit == EMIT_C ? "writing C" : "compiling", 0, 1);
-	bool good = name ? about && emit_module(loaded->module, &emit, diag)
-					 : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	const bool good = about && emit_module(loaded->module, &emit, diag);
 	if (options->progress)
 		progress_clear();
 	free(about);

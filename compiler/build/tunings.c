@@ -113,7 +113,8 @@ static bool read_linear(Reader *r, char **words, int count, TuneRow *row)
 	if (!read_op(r, words[0], words[1], row) || !read_number(r, words[2], "K=", &row->inputs)
 		|| !read_number(r, words[3], "N=", &row->outputs) || !read_act(r, words[4], &row->act))
 		return false;
-	const KernelInfo *kernel = row->kernel = kernel_find(words[7]);
+	const KernelInfo *kernel = kernel_find(words[7]);
+	row->kernel = kernel;
 	if (!kernel || kernel->op != row->op || kernel->variant || kernel->dtype != row->dtype)
 		return diag_error(r->diag, EXIT_INPUT, r->line, "kernel \"%.64s\" is none of this bertc for %s of %s",
 			words[7], words[0], words[1]);
@@ -186,14 +187,9 @@ static bool read_text(Reader *r, char *text, size_t bytes)
 
 bool tune_parse(TuneTable *table, const char *text, size_t bytes, const char *file, bool own, Diag *diag)
 {
-	Reader *reader = calloc(1, sizeof *reader);
-	char *copy = malloc(bytes + 1);
+	Reader *reader = checked_malloc(sizeof *reader);
+	char *copy = checked_malloc(bytes + 1);
 	const char *before = diag->file;
-	if (!reader || !copy) {
-		free(reader);
-		free(copy);
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
-	}
 	memcpy(copy, text, bytes);
 	copy[bytes] = 0;
 	*reader = (Reader){.table = table, .first = table->count, .own = own, .diag = diag};
@@ -247,15 +243,13 @@ static char *row_text(const TuneRow *row)
 {
 	char *text = NULL;
 	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out)
-		return NULL;
+	FILE *out = text_open(&text, &bytes);
 	tune_key_print(row, out);
 	if (row->is_chain)
 		fprintf(out, " -> %lld", (long long)row->rows);
 	else
 		fprintf(out, " -> %s", row->kernel->function);
-	fclose(out);
+	text_close(out);
 	return text;
 }
 
@@ -263,8 +257,8 @@ static char *row_text(const TuneRow *row)
  * opened. */
 static void folders_make(const char *path)
 {
-	char *folder = strdup(path);
-	for (char *slash = folder ? strchr(folder + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+	char *folder = checked_strdup(path);
+	for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = 0;
 		mkdir(folder, 0777);
 		*slash = '/';
@@ -275,16 +269,14 @@ static void folders_make(const char *path)
 bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 {
 	AtomicFile file;
-	char **lines = calloc((size_t)table->count + 1, sizeof *lines);
+	char **lines = checked_calloc((size_t)table->count, sizeof *lines);
 	int32_t n = 0;
-	bool good = lines != NULL;
-	for (int32_t i = 0; good && i < table->count; i++)
+	for (int32_t i = 0; i < table->count; i++)
 		if (table->rows[i].own)
-			good = (lines[n++] = row_text(&table->rows[i])) != NULL;
-	if (!good)
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
+			lines[n++] = row_text(&table->rows[i]);
 	folders_make(path);
-	if (good && (good = atomic_open(&file, path, diag))) {
+	bool good = atomic_open(&file, path, diag);
+	if (good) {
 		qsort(lines, (size_t)n, sizeof *lines, by_text);
 		fprintf(file.stream,
 			"%s\n# measured by `bertc build --tune`; delete a line to have it measured again\n", VERSION);
@@ -292,7 +284,7 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 			fprintf(file.stream, "%s\n", lines[i]);
 		good = atomic_commit(&file, diag);
 	}
-	for (int32_t i = 0; lines && i < n; i++)
+	for (int32_t i = 0; i < n; i++)
 		free(lines[i]);
 	free(lines);
 	return good;
@@ -301,13 +293,10 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 char *tune_default_path(Diag *diag)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char *path = NULL;
-	int done = -1;
 	if (cache && *cache == '/') /* the XDG base directory specification has relative ones ignored */
-		done = asprintf(&path, "%s/bertc/tune.txt", cache);
-	else if (home && *home == '/')
-		done = asprintf(&path, "%s/.cache/bertc/tune.txt", home);
-	else
-		diag_error(diag, EXIT_USAGE, 0, "there is no $HOME to keep tunings in: give --tune-cache=FILE");
-	return done < 0 ? NULL : path;
+		return checked_printf("%s/bertc/tune.txt", cache);
+	if (home && *home == '/')
+		return checked_printf("%s/.cache/bertc/tune.txt", home);
+	diag_error(diag, EXIT_USAGE, 0, "there is no $HOME to keep tunings in: give --tune-cache=FILE");
+	return NULL;
 }

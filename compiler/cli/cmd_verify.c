@@ -291,7 +291,8 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"prune-vocab leaves other columns of logits than the reference has; "
 			"verify the other passes alone");
-	good = good && verify_inputs_renumber(&inputs, loaded);
+	if (good)
+		verify_inputs_renumber(&inputs, loaded);
 	const int32_t most = o->count ? o->count : 20;
 	if (good && o->data)
 		good = verify_inputs_read(&inputs, o->data, most, &program, loaded->tokenizer != NULL, diag);

@@ -7,7 +7,8 @@ bool import_bir_takes(const char *path) { return strcmp(path, "-") == 0 || path_
 
 bool import_bir(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
-	Module *module = loaded->module = module_read(options->model, options->search, diag);
+	Module *module = module_read(options->model, options->search, diag);
+	loaded->module = module;
 	if (!module)
 		return false;
 	if (options->max_tokens > 0 && (module->max_tokens == 0 || options->max_tokens < module->max_tokens))

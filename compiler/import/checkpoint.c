@@ -123,9 +123,8 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 	int32_t opened = 0;
 	*files = NULL;
 	if (find_shards(desc, search, &shards, &json, &map, diag)) {
-		*files = calloc(SHARDS_MAX, sizeof **files);
-		while (*files && opened < shards.count
-			&& ((*files)[opened] = tensor_file_open(shards.path[opened], diag)))
+		*files = checked_calloc(SHARDS_MAX, sizeof **files);
+		while (opened < shards.count && ((*files)[opened] = tensor_file_open(shards.path[opened], diag)))
 			opened++;
 		if (opened < shards.count || (map && !check_places(map, &shards, *files, diag))) {
 			checkpoint_close(*files, opened);

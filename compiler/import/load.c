@@ -155,7 +155,7 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 
 /* Which graph this is: its text tells all but the constants' data, for which the checkpoint's hash stands
  * where there is one. */
-static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
+static void hash_graph(Loaded *loaded, bool from_checkpoint)
 {
 	size_t count = 1;
 	const Module *module = loaded->module;
@@ -163,27 +163,22 @@ static bool hash_graph(Loaded *loaded, bool from_checkpoint, Diag *diag)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)
 			count += node->op == OP_CONST && !from_checkpoint;
 	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
-	const void **parts = calloc(count, sizeof *parts);
-	size_t *bytes = calloc(count, sizeof *bytes), at = 0;
-	bool good = text && parts && bytes;
-	if (good) {
-		parts[at] = text;
-		bytes[at] = strlen(text);
-		at++;
-		for (int32_t g = 0; g < module->ngraphs; g++)
-			for (const Node *node = module->graphs[g]->first; node; node = node->next) {
-				if (node->op != OP_CONST || from_checkpoint)
-					continue;
-				parts[at] = node->data->data;
-				bytes[at] = (size_t)node->data->bytes;
-				at++;
-			}
-		toolchain_sha256(parts, bytes, (int)at, loaded->graph_sha256);
-	}
+	const void **parts = checked_calloc(count, sizeof *parts);
+	size_t *bytes = checked_calloc(count, sizeof *bytes), at = 1;
+	parts[0] = text;
+	bytes[0] = strlen(text);
+	for (int32_t g = 0; g < module->ngraphs; g++)
+		for (const Node *node = module->graphs[g]->first; node; node = node->next) {
+			if (node->op != OP_CONST || from_checkpoint)
+				continue;
+			parts[at] = node->data->data;
+			bytes[at] = (size_t)node->data->bytes;
+			at++;
+		}
+	toolchain_sha256(parts, bytes, (int)at, loaded->graph_sha256);
 	free(text);
 	free(parts);
 	free(bytes);
-	return good || diag_error(diag, EXIT_RUN, 0, "out of memory");
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -239,7 +234,8 @@ bool model_load(const LoadOptions *options, Loaded *loaded, Diag *diag)
 		&& (!loaded->desc || build_description(options, loaded, diag))
 		&& load_tokenizer(options, loaded, diag) && module_verify(loaded->module, diag);
 	const ModelDesc *desc = loaded->desc;
-	good = good && hash_graph(loaded, desc && desc->weights && !desc->nmerges, diag);
+	if (good)
+		hash_graph(loaded, desc && desc->weights && !desc->nmerges);
 	if (good) {
 		check_types(loaded);
 		check_vocabulary(loaded, options->model, diag);

@@ -99,7 +99,8 @@ static bool take_task(Module *module, const Family *family, Module *from, const 
 			Head *to = module_add_head(module, name);
 			const char *own = to->name;
 			*to = *head; /* labels are the task's module's, which lives as long */
-			to->name = to->output = own;
+			to->name = own;
+			to->output = own;
 			name = own;
 			named = true;
 		}
@@ -147,7 +148,8 @@ bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Dia
 	if (count == 0)
 		return false;
 	MemArena *mem = mem_new();
-	Module *module = loaded->module = module_new(desc->name);
+	Module *module = module_new(desc->name);
+	loaded->module = module;
 	for (int32_t i = 0; i < count; i++)
 		module_add_file(module, files[i]);
 	free(files);

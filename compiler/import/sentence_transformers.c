@@ -55,7 +55,8 @@ static bool read_pooling(SbertReader *r, const char *folder)
 		bool set = false;
 		good = json_member_bool(json, pooling_keys[i].key, &set, path, r->diag);
 		if (word && strcmp(word, pooling_keys[i].word) == 0)
-			set = matched = true;
+			set = true;
+		matched = true;
 		if (good && set)
 			modes = mem_printf(
 				r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pooling_words[pooling_keys[i].mode]);

@@ -54,10 +54,8 @@ static xmlDocPtr parse_document(const char *text, size_t bytes, const char *path
 {
 	bool has_doctype = false;
 	xmlParserCtxtPtr parser = xmlNewParserCtxt();
-	if (!parser) {
-		diag_error_in(diag, EXIT_RUN, path, 0, "out of memory");
-		return NULL;
-	}
+	if (!parser)
+		out_of_memory(0);
 	parser->_private = &has_doctype;
 	parser->sax->internalSubset = refuse_doctype;
 	xmlDocPtr document = xmlCtxtReadMemory(parser, text, (int)bytes, NULL, NULL,
@@ -340,8 +338,8 @@ static ModelDesc *new_description(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	const size_t length = slash == path ? 1 : (size_t)(base - path) - (slash != NULL); /* "/" stays "/" */
-	char *directory = slash ? strndup(path, length) : strdup(".");
-	char *stem = strndup(base, strcspn(base, "."));
+	char *directory = slash ? checked_strndup(path, length) : checked_strdup(".");
+	char *stem = checked_strndup(base, strcspn(base, "."));
 	ModelDesc *desc = description_new(path, directory);
 	desc->name = name_from_text(desc->mem, stem);
 	free(directory);

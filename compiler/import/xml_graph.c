@@ -17,19 +17,15 @@ typedef struct GraphText {
 	char *text;
 	size_t bytes;
 	int *xml_line; /* of each line of the text, from 1 */
-	int lines, capacity;
+	int lines;
+	size_t capacity;
 } GraphText;
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 static void end_line(GraphText *t, int xml_line)
 {
-	if (t->lines + 1 >= t->capacity) {
-		t->capacity = t->capacity ? 2 * t->capacity : 256;
-		t->xml_line = realloc(t->xml_line, (size_t)t->capacity * sizeof *t->xml_line);
-		if (!t->xml_line)
-			abort();
-	}
+	t->xml_line = checked_grow(t->xml_line, &t->capacity, (size_t)t->lines + 2, sizeof *t->xml_line);
 	t->xml_line[++t->lines] = xml_line;
 	fputc('\n', t->out);
 }
@@ -257,10 +253,7 @@ static void print_graph(GraphText *t, xmlNodePtr graph)
 Module *graph_from_xml(const ModelDesc *desc, struct _xmlNode *model, const LoadOptions *options, Diag *diag)
 {
 	GraphText t = {0};
-	Module *module = NULL;
-	t.out = open_memstream(&t.text, &t.bytes);
-	if (!t.out)
-		abort();
+	t.out = text_open(&t.text, &t.bytes);
 	print_module(&t, desc, model);
 	for (xmlNodePtr node = model->children; node; node = node->next)
 		if (is_element(node, "head"))
@@ -268,18 +261,17 @@ Module *graph_from_xml(const ModelDesc *desc, struct _xmlNode *model, const Load
 	for (xmlNodePtr node = model->children; node; node = node->next)
 		if (is_element(node, "graph"))
 			print_graph(&t, node);
-	if (fclose(t.out) == 0) {
-		int first = diag->count;
-		const char *file = diag->file;
-		diag->file = desc->path;
-		module = module_parse(t.text, t.bytes, desc->directory, options->search, diag);
-		if (module && !module_verify(module, diag)) {
-			module_free(module);
-			module = NULL;
-		}
-		diag->file = file;
-		map_lines(&t, diag, first);
+	text_close(t.out);
+	int first = diag->count;
+	const char *file = diag->file;
+	diag->file = desc->path;
+	Module *module = module_parse(t.text, t.bytes, desc->directory, options->search, diag);
+	if (module && !module_verify(module, diag)) {
+		module_free(module);
+		module = NULL;
 	}
+	diag->file = file;
+	map_lines(&t, diag, first);
 	free(t.text);
 	free(t.xml_line);
 	return module;

@@ -127,12 +127,8 @@ static int32_t contest_run(Contest *contest)
 	int32_t winner = 0, longest = contest->lengths[LENGTHS - 1];
 	double least = GAIN;
 	contest->floats = (size_t)p->width * (size_t)(p->per_token ? longest : 1);
-	contest->ids = calloc((size_t)longest, sizeof *contest->ids);
-	contest->out = calloc(contest->floats, sizeof *contest->out);
-	if (!contest->ids || !contest->out) {
-		diag_error(contest->diag, EXIT_RUN, 0, "out of memory");
-		return -1;
-	}
+	contest->ids = checked_calloc((size_t)longest, sizeof *contest->ids);
+	contest->out = checked_calloc(contest->floats, sizeof *contest->out);
 	for (int32_t length = 0; length < LENGTHS; length++)
 		if (!time_length(contest, length))
 			return -1;
@@ -364,7 +360,8 @@ static const Node *chain_end(const Node *first, const Node **last, int32_t *line
 			break;
 		*linears += node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES
 			|| node->op == OP_LINEAR_BF16;
-		*last = end = node;
+		end = node;
+		*last = node;
 	}
 	return end->next;
 }

@@ -84,12 +84,12 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 	if (good) {
 		const char *before = diag->file;
 		diag->file = path;
-		o.ids = calloc((size_t)o.program.max_tokens, sizeof *o.ids);
-		o.types = calloc((size_t)o.program.max_tokens, sizeof *o.types);
-		o.row = calloc((size_t)(o.program.per_token ? o.program.max_tokens : 1) * (size_t)o.program.width,
+		o.ids = checked_calloc((size_t)o.program.max_tokens, sizeof *o.ids);
+		o.types = checked_calloc((size_t)o.program.max_tokens, sizeof *o.types);
+		o.row = checked_calloc(
+			(size_t)(o.program.per_token ? o.program.max_tokens : 1) * (size_t)o.program.width,
 			sizeof *o.row);
-		good = (o.ids && o.types && o.row) || diag_error(diag, EXIT_RUN, 0, "out of memory");
-		good = good && observe_rows(&o, &data, apart, calibration->options->progress);
+		good = observe_rows(&o, &data, apart, calibration->options->progress);
 		diag->file = before;
 	}
 	free(o.ids);
@@ -132,11 +132,11 @@ static bool labels(
 	if (good && data.form != DATA_LABELS)
 		good = diag_error_in(diag, EXIT_INPUT, path, 0, "(%s) has no labels of texts", data.what);
 	*count = limit && limit < data.nrows ? limit : data.nrows;
-	*labels = good ? calloc((size_t)*count + 1, sizeof **labels) : NULL;
-	for (int32_t i = 0; good && *labels && i < *count; i++)
+	*labels = good ? checked_calloc((size_t)*count, sizeof **labels) : NULL;
+	for (int32_t i = 0; good && i < *count; i++)
 		good = ((*labels)[i] = score_gold(&what, &data.rows[i], path, diag)) >= 0;
 	dataset_free(&data);
-	return good && (*labels || diag_error(diag, EXIT_RUN, 0, "out of memory"));
+	return good;
 }
 
 void calibration_offer(BuildRun *calibration, PassEnv *env)

@@ -65,12 +65,10 @@ static bool read_texts(const Program *p, const Scored *what, const Dataset *data
 {
 	const size_t room = (size_t)n * (size_t)what->max_tokens + 1;
 	*texts = (Texts){.n = n,
-		.ids = malloc(room * sizeof(int32_t)),
-		.types = malloc(room * sizeof(int32_t)),
-		.gold = calloc((size_t)n + 1, sizeof(int32_t)),
-		.offsets = calloc((size_t)n + 1, sizeof(int64_t))};
-	if (!texts->ids || !texts->types || !texts->gold || !texts->offsets)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+		.ids = checked_calloc(room, sizeof(int32_t)),
+		.types = checked_calloc(room, sizeof(int32_t)),
+		.gold = checked_calloc((size_t)n + 1, sizeof(int32_t)),
+		.offsets = checked_calloc((size_t)n + 1, sizeof(int64_t))};
 	for (int32_t i = 0; i < n; i++) {
 		const DataRow *row = &data->rows[i];
 		const int64_t at = texts->offsets[i];
@@ -126,12 +124,12 @@ static double work_of(const Ends *ends, double layers, int64_t tokens)
 static bool run_texts(const Program *p, const Scored *what, int32_t layers_output, const Texts *texts,
 	const Ends *ends, CurvePoint *point, Diag *diag)
 {
-	float *layers = calloc((size_t)texts->n, sizeof *layers),
-		  *row = calloc((size_t)what->width + 1, sizeof *row), *out[32] = {NULL};
+	float *layers = checked_calloc((size_t)texts->n, sizeof *layers),
+		  *row = checked_calloc((size_t)what->width + 1, sizeof *row), *out[32] = {NULL};
 	size_t floats[32] = {0};
 	int64_t right = 0;
 	double sum = 0;
-	int status = row && layers ? 0 : -1;
+	int status = 0;
 	out[what->first] = row;
 	floats[what->first] = (size_t)what->width;
 	floats[layers_output] = 1;
@@ -164,10 +162,9 @@ static bool run_texts(const Program *p, const Scored *what, int32_t layers_outpu
 	}
 	point->layers = sum / texts->n;
 	point->score = (double)right / texts->n;
-	const bool memory = row && layers;
 	free(row);
 	free(layers);
-	return status == 0 || diag_error(diag, EXIT_RUN, 0, "%s", memory ? p->strerror(status) : "out of memory");
+	return status == 0 || diag_error(diag, EXIT_RUN, 0, "%s", p->strerror(status));
 }
 
 static int32_t find_layers(const Program *p, const Module *module)

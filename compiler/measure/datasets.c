@@ -283,12 +283,10 @@ static bool is_no_word(const TagForm *form, const Record *record)
 static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
 {
 	enum { WORDS_MAX = 1 << 16 };
-	Record *words = malloc(WORDS_MAX * sizeof *words), record;
+	Record *words = checked_malloc(WORDS_MAX * sizeof *words), record;
 	int32_t n = 0;
 	size_t capacity = 0;
-	bool ok = words != NULL;
-	if (!ok)
-		diag_error(r->diag, EXIT_RUN, 0, "out of memory");
+	bool ok = true;
 	while (ok && read_record(r, &record)) {
 		if (form->spaces && record.nfields == 1 && strchr(record.field[0], ' '))
 			cut_at_spaces(&record);
@@ -320,13 +318,11 @@ static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
 
 static bool parse_table(Reader *r, Dataset *data)
 {
-	Record *probe = calloc(PROBE_ROWS, sizeof *probe), record;
+	Record *probe = checked_calloc(PROBE_ROWS, sizeof *probe), record;
 	Layout layout = {0};
 	int32_t n = 0;
 	size_t capacity = 0;
 	bool ok = true;
-	if (!probe)
-		return diag_error(r->diag, EXIT_RUN, 0, "out of memory");
 	while (n < PROBE_ROWS && read_record(r, &record))
 		if (!is_blank(&record))
 			probe[n++] = record;

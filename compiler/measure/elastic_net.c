@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "elastic_net.h"
+#include "ir/memory.h"
 
 typedef struct Work {
 	const ElasticNet *net;
@@ -112,8 +113,8 @@ bool elastic_net_fit(const ElasticNet *net, ElasticFit *fit)
 	const int weights = net->width * net->classes, n = weights + net->classes;
 	const double enough = 1e-7, bearable = 1e-5;
 	double *v = lbfgs_malloc(n), *gradient = lbfgs_malloc(n);
-	Work work = {
-		net, fit, calloc((size_t)net->width, sizeof(double)), calloc((size_t)net->classes, sizeof(double))};
+	Work work = {net, fit, checked_calloc((size_t)net->width, sizeof(double)),
+		checked_calloc((size_t)net->classes, sizeof(double))};
 	lbfgs_parameter_t parameter;
 	lbfgs_parameter_init(&parameter);
 	parameter.orthantwise_c = net->l1;
@@ -125,16 +126,17 @@ bool elastic_net_fit(const ElasticNet *net, ElasticFit *fit)
 	parameter.max_iterations = 5000;
 	fit->evaluations = 0;
 	fit->violation = INFINITY;
-	if (v && gradient && work.row && work.score) {
-		memcpy(v, fit->weight, (size_t)weights * sizeof *v);
-		memcpy(v + weights, fit->bias, (size_t)net->classes * sizeof *v);
-		for (int i = 0; i < ROUNDS && !(fit->violation <= enough); i++) {
-			lbfgs(n, v, NULL, smooth, NULL, &work, &parameter);
-			judge(&work, v, gradient, n);
-		}
-		memcpy(fit->weight, v, (size_t)weights * sizeof *v);
-		memcpy(fit->bias, v + weights, (size_t)net->classes * sizeof *v);
+	if (!v || !gradient)
+		out_of_memory((size_t)n * sizeof *v);
+	memcpy(v, fit->weight, (size_t)weights * sizeof *v);
+	memcpy(v + weights, fit->bias, (size_t)net->classes * sizeof *v);
+	for (int i = 0; i < ROUNDS && !(fit->violation <= enough); i++) {
+		if (lbfgs(n, v, NULL, smooth, NULL, &work, &parameter) == LBFGSERR_OUTOFMEMORY)
+			out_of_memory(0);
+		judge(&work, v, gradient, n);
 	}
+	memcpy(fit->weight, v, (size_t)weights * sizeof *v);
+	memcpy(fit->bias, v + weights, (size_t)net->classes * sizeof *v);
 	lbfgs_free(v);
 	lbfgs_free(gradient);
 	free(work.row);

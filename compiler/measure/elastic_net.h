@@ -22,7 +22,7 @@ typedef struct ElasticFit {
 	int evaluations;
 } ElasticFit;
 
-/* False: out of memory, or it did not converge. */
+/* False: it did not converge. */
 bool elastic_net_fit(const ElasticNet *, ElasticFit *);
 /* The class that is predicted of one row; only those columns count that `keep` has (NULL: all). */
 int32_t elastic_net_predict(const ElasticNet *, const ElasticFit *, const float *x, const bool *keep);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "metrics.h"
+#include "ir/memory.h"
 
 /* ---- closeness ------------------------------------------------------------------------------- */
 
@@ -84,16 +85,15 @@ static int compare_ranked(const void *a, const void *b)
 	return compare_double(&((const Ranked *)a)->value, &((const Ranked *)b)->value);
 }
 
-/* Ranks from 1; equal values share the mean of theirs. NULL: no memory. */
+/* Ranks from 1; equal values share the mean of theirs. */
 static double *ranks_of(const double *values, int32_t n)
 {
-	Ranked *order = calloc((size_t)n + 1, sizeof *order);
-	double *ranks = calloc((size_t)n + 1, sizeof *ranks);
-	for (int32_t i = 0; order && i < n; i++)
+	Ranked *order = checked_calloc((size_t)n + 1, sizeof *order);
+	double *ranks = checked_calloc((size_t)n + 1, sizeof *ranks);
+	for (int32_t i = 0; i < n; i++)
 		order[i] = (Ranked){values[i], i};
-	if (order)
-		qsort(order, (size_t)n, sizeof *order, compare_ranked);
-	for (int32_t i = 0, end; order && ranks && i < n; i = end) {
+	qsort(order, (size_t)n, sizeof *order, compare_ranked);
+	for (int32_t i = 0, end; i < n; i = end) {
 		for (end = i; end < n && !(order[end].value > order[i].value); end++)
 			;
 		for (int32_t j = i; j < end; j++)
@@ -110,7 +110,7 @@ double metric_spearman(const double *a, const double *b, int32_t n)
 			return NAN;
 	double *ra = ranks_of(a, n), *rb = ranks_of(b, n), ab = 0, aa = 0, bb = 0;
 	const double mean = (n + 1) / 2.0;
-	for (int32_t i = 0; ra && rb && i < n; i++) {
+	for (int32_t i = 0; i < n; i++) {
 		ab += (ra[i] - mean) * (rb[i] - mean);
 		aa += (ra[i] - mean) * (ra[i] - mean);
 		bb += (rb[i] - mean) * (rb[i] - mean);

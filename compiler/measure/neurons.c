@@ -28,14 +28,12 @@ static int32_t tag_find(const Words *words, const char *tag)
 }
 
 /* All tags of the first rows, each once. */
-static bool collect_tags(Words *words, int32_t rows, int64_t *total)
+static void collect_tags(Words *words, int32_t rows, int64_t *total)
 {
 	*total = 0;
 	for (int32_t r = 0; r < rows; r++)
 		*total += words->data.rows[r].nwords;
-	const char **all = calloc((size_t)*total + 1, sizeof *all);
-	if (!all)
-		return false;
+	const char **all = checked_calloc((size_t)*total + 1, sizeof *all);
 	int64_t n = 0;
 	for (int32_t r = 0; r < rows; r++)
 		for (int32_t w = 0; w < words->data.rows[r].nwords; w++)
@@ -45,7 +43,6 @@ static bool collect_tags(Words *words, int32_t rows, int64_t *total)
 		if (i == 0 || strcmp(all[i], all[words->ntags - 1]) != 0)
 			all[words->ntags++] = all[i];
 	words->tags = all;
-	return true;
 }
 
 /* A word's last token is the last one that begins within it. */
@@ -97,14 +94,13 @@ static bool reader_open(Reader *reader, int64_t total, Diag *diag)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"%lld words of %d neurons are too much for memory; give a limit of texts", (long long)total,
 			words->width);
-	words->x = calloc((size_t)total * width + 1, sizeof(float));
-	words->tag = calloc((size_t)total + 1, sizeof(int32_t));
-	reader->ids = calloc(tokens, sizeof(int32_t));
-	reader->types = calloc(tokens, sizeof(int32_t));
-	reader->start = calloc(tokens, sizeof(int32_t));
-	reader->rows = calloc(tokens * width, sizeof(float));
-	return (words->x && words->tag && reader->ids && reader->types && reader->start && reader->rows)
-		|| diag_error(diag, EXIT_RUN, 0, "out of memory");
+	words->x = checked_calloc((size_t)total * width + 1, sizeof(float));
+	words->tag = checked_calloc((size_t)total + 1, sizeof(int32_t));
+	reader->ids = checked_calloc(tokens, sizeof(int32_t));
+	reader->types = checked_calloc(tokens, sizeof(int32_t));
+	reader->start = checked_calloc(tokens, sizeof(int32_t));
+	reader->rows = checked_calloc(tokens * width, sizeof(float));
+	return true;
 }
 
 bool words_observe(
@@ -122,8 +118,8 @@ bool words_observe(
 			words->data.what);
 	const int32_t rows = limit && limit < words->data.nrows ? limit : words->data.nrows;
 	const char *before = diag->file;
-	bool good = collect_tags(words, rows, &total) || diag_error(diag, EXIT_RUN, 0, "out of memory");
-	good = good && calibration_open(calibration, module, &reader.program, diag);
+	collect_tags(words, rows, &total);
+	bool good = calibration_open(calibration, module, &reader.program, diag);
 	diag->file = path;
 	good = good && reader_open(&reader, total, diag);
 	for (int32_t r = 0; good && r < rows; r++)
@@ -216,12 +212,13 @@ static int sooner_first(const void *a, const void *b)
 	return heavier_first(a, b);
 }
 
-static bool order_neurons(Ranking *r)
+static void order_neurons(Ranking *r)
 {
-	Ranked *all = calloc((size_t)r->width, sizeof *all), *one = calloc((size_t)r->width, sizeof *one);
-	for (int32_t n = 0; all && one && n < r->width; n++)
+	Ranked *all = checked_calloc((size_t)r->width, sizeof *all),
+		   *one = checked_calloc((size_t)r->width, sizeof *one);
+	for (int32_t n = 0; n < r->width; n++)
 		all[n] = (Ranked){1, 0, n};
-	for (int32_t k = 0; all && one && k < r->classes; k++) {
+	for (int32_t k = 0; k < r->classes; k++) {
 		double sum = 0, before = 0;
 		for (int32_t n = 0; n < r->width; n++) {
 			one[n] = (Ranked){0, fabs(r->weight[(size_t)k * (size_t)r->width + (size_t)n]), n};
@@ -235,17 +232,13 @@ static bool order_neurons(Ranking *r)
 			before += one[i].weight;
 		}
 	}
-	if (all && one) {
-		for (int32_t n = 0; n < r->width; n++)
-			r->salience[n] = all[n].weight;
-		qsort(all, (size_t)r->width, sizeof *all, sooner_first);
-		for (int32_t i = 0; i < r->width; i++)
-			r->order[i] = all[i].neuron;
-	}
-	const bool good = all && one;
+	for (int32_t n = 0; n < r->width; n++)
+		r->salience[n] = all[n].weight;
+	qsort(all, (size_t)r->width, sizeof *all, sooner_first);
+	for (int32_t i = 0; i < r->width; i++)
+		r->order[i] = all[i].neuron;
 	free(all);
 	free(one);
-	return good;
 }
 
 bool ranking_fit(Words *words, double l1, double l2, Ranking *r, Diag *diag)
@@ -255,14 +248,12 @@ bool ranking_fit(Words *words, double l1, double l2, Ranking *r, Diag *diag)
 		.classes = words->ntags,
 		.l1 = l1,
 		.l2 = l2,
-		.mean = calloc(width, sizeof(double)),
-		.deviation = calloc(width, sizeof(double)),
-		.weight = calloc(width * classes, sizeof(double)),
-		.bias = calloc(classes, sizeof(double)),
-		.salience = calloc(width, sizeof(double)),
-		.order = calloc(width, sizeof(int32_t))};
-	if (!r->mean || !r->deviation || !r->weight || !r->bias || !r->salience || !r->order)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+		.mean = checked_calloc(width, sizeof(double)),
+		.deviation = checked_calloc(width, sizeof(double)),
+		.weight = checked_calloc(width * classes, sizeof(double)),
+		.bias = checked_calloc(classes, sizeof(double)),
+		.salience = checked_calloc(width, sizeof(double)),
+		.order = checked_calloc(width, sizeof(int32_t))};
 	if (words->ntags < 2)
 		return diag_error(
 			diag, EXIT_INPUT, 0, "all words have the tag %s: there is nothing to tell apart", words->tags[0]);
@@ -275,7 +266,8 @@ bool ranking_fit(Words *words, double l1, double l2, Ranking *r, Diag *diag)
 			"the linear probe of %d neurons on %d words does not converge; give a larger l1 or l2",
 			words->width, words->count);
 	r->objective = fit.objective;
-	return order_neurons(r) || diag_error(diag, EXIT_RUN, 0, "out of memory");
+	order_neurons(r);
+	return true;
 }
 
 void ranking_free(Ranking *r)
@@ -301,11 +293,11 @@ const double ranking_shares[RANKING_SHARES] = {0.05, 0.1, 0.2, 0.5};
 
 double ranking_accuracy_of(const Ranking *r, const Words *words, double share, bool top)
 {
-	bool *keep = calloc((size_t)r->width, sizeof *keep);
+	bool *keep = checked_calloc((size_t)r->width, sizeof *keep);
 	const int32_t count = (int32_t)(share * r->width + 0.5);
-	for (int32_t i = 0; keep && i < count; i++)
+	for (int32_t i = 0; i < count; i++)
 		keep[r->order[top ? i : r->width - 1 - i]] = true;
-	const double accuracy = keep ? ranking_accuracy(r, words, keep) : 0;
+	const double accuracy = ranking_accuracy(r, words, keep);
 	free(keep);
 	return accuracy;
 }

@@ -69,11 +69,9 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 			target.triple);
 	describe(loaded, program);
 	program->directory = temporary_directory(diag);
-	char *path = NULL;
 	if (!program->directory)
 		return false;
-	if (asprintf(&path, "%s/model.so", program->directory) < 0)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	char *path = checked_printf("%s/model.so", program->directory);
 	options.result.out = path;
 	options.result.name = PREFIX;
 	options.result.emit = EMIT_SHARED;

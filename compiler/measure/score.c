@@ -49,12 +49,12 @@ static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t go
 }
 
 /* Each word's label is that of its first token; O when the limit left none of it. */
-static bool score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequence, RowScore *to)
+static void score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequence, RowScore *to)
 {
 	const int32_t begin = s->offsets[sequence], end = s->offsets[sequence + 1], width = s->what->width;
-	const char **tags = calloc((size_t)row->nwords + 1, sizeof *tags);
+	const char **tags = checked_calloc((size_t)row->nwords, sizeof *tags);
 	int32_t at = begin, byte = 0;
-	for (int32_t w = 0; tags && w < row->nwords; w++) {
+	for (int32_t w = 0; w < row->nwords; w++) {
 		const int32_t stop = byte + (int32_t)strlen(row->words[w]);
 		while (at < end && s->start[at] < byte)
 			at++;
@@ -65,10 +65,8 @@ static bool score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequenc
 			add_loss(s, to, out, gold);
 		byte = stop + 1;
 	}
-	if (tags)
-		metric_spans(row->tags, tags, row->nwords, &to->spans);
+	metric_spans(row->tags, tags, row->nwords, &to->spans);
 	free(tags);
-	return tags || diag_error(s->diag, EXIT_RUN, 0, "out of memory");
 }
 
 int32_t score_gold(const Scored *what, const DataRow *row, const char *path, Diag *diag)
@@ -110,11 +108,12 @@ static bool score_row(Scorer *s, int32_t k, int32_t index, int32_t sequence)
 	const DataRow *row = &s->data->rows[index];
 	const float *out = s->out[k] + (size_t)sequence * (size_t)s->what->width;
 	RowScore *to = &s->rows[(size_t)k * (size_t)s->nrows + (size_t)index];
-	switch (s->metric) {
-	case METRIC_F1: return score_tags(s, k, row, sequence, to);
-	case METRIC_ACCURACY: return score_label(s, row, out, to);
-	default: return score_number(s, row, out, to);
-	}
+	if (s->metric == METRIC_ACCURACY)
+		return score_label(s, row, out, to);
+	if (s->metric != METRIC_F1)
+		return score_number(s, row, out, to);
+	score_tags(s, k, row, sequence, to);
+	return true;
 }
 
 static bool run_chunk(Scorer *s)
@@ -179,8 +178,7 @@ Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, in
 {
 	Score score = {.metric = metric, .of = metric == METRIC_ACCURACY ? n : 0};
 	int64_t labelled = 0;
-	double *predicted = calloc(2 * (size_t)n + 1, sizeof *predicted),
-		   *gold = predicted ? predicted + n : NULL;
+	double *predicted = checked_calloc(2 * (size_t)n, sizeof *predicted), *gold = predicted + n;
 	for (int32_t i = 0; i < n; i++) {
 		const RowScore *row = &rows[numbers ? numbers[i] : i];
 		score.right += row->right;
@@ -189,17 +187,15 @@ Score score_rows(Metric metric, const RowScore *rows, const int32_t *numbers, in
 		score.spans.missed += row->spans.missed;
 		score.loss += row->loss;
 		labelled += row->labelled;
-		if (predicted) {
-			predicted[i] = row->predicted;
-			gold[i] = row->gold;
-		}
+		predicted[i] = row->predicted;
+		gold[i] = row->gold;
 	}
 	if (metric == METRIC_F1)
 		score.value = metric_f1(&score.spans);
 	else if (metric == METRIC_ACCURACY)
 		score.value = (double)score.right / (double)score.of;
 	else
-		score.value = predicted ? metric_spearman(predicted, gold, n) : (double)NAN;
+		score.value = metric_spearman(predicted, gold, n);
 	score.loss = labelled > 0 ? score.loss / (double)labelled : -score.value;
 	free(predicted);
 	return score;
@@ -278,21 +274,20 @@ static bool score_into(Scorer *s, int32_t limit, const char *progress)
 {
 	const Scored *what = s->what;
 	const int32_t room = CHUNK_TOKENS > 2 * what->max_tokens ? CHUNK_TOKENS : 2 * what->max_tokens;
-	bool good = (s->ids = calloc((size_t)room, sizeof(int32_t)))
-		&& (s->types = calloc((size_t)room, sizeof(int32_t)))
-		&& (s->start = calloc((size_t)room, sizeof(int32_t)));
+	s->ids = checked_calloc((size_t)room, sizeof(int32_t));
+	s->types = checked_calloc((size_t)room, sizeof(int32_t));
+	s->start = checked_calloc((size_t)room, sizeof(int32_t));
 	s->nrows = limit && limit < s->data->nrows ? limit : s->data->nrows;
 	for (int32_t k = 0; k < what->count; k++) {
 		s->scores[k] = (Score){0};
-		s->out[k] = calloc(
+		s->out[k] = checked_calloc(
 			(size_t)(what->per_token ? room : 2 * CHUNK_TEXTS) * (size_t)what->width, sizeof(float));
-		good = good && s->out[k];
 	}
 	if (!s->rows)
-		good = good && (s->rows = calloc((size_t)what->count * (size_t)s->nrows + 1, sizeof *s->rows));
+		s->rows = checked_calloc((size_t)what->count * (size_t)s->nrows, sizeof *s->rows);
 	else
 		memset(s->rows, 0, (size_t)what->count * (size_t)s->nrows * sizeof *s->rows);
-	good = good ? read_rows(s, s->nrows, room, progress) : diag_error(s->diag, EXIT_RUN, 0, "out of memory");
+	const bool good = read_rows(s, s->nrows, room, progress);
 	for (int32_t k = 0; k < what->count; k++) {
 		const int32_t truncated = s->scores[k].truncated;
 		if (good)

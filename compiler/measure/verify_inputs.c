@@ -5,32 +5,27 @@
 #include "compiler/support/files.h"
 #include "verify_inputs.h"
 
-bool verify_inputs_renumber(Inputs *inputs, const Loaded *loaded)
+void verify_inputs_renumber(Inputs *inputs, const Loaded *loaded)
 {
 	if (!loaded->renumbered)
-		return true;
+		return;
 	inputs->new_id = loaded->renumbered;
 	inputs->nold = loaded->nrenumbered;
-	inputs->old_id = calloc((size_t)inputs->nold + 1, sizeof *inputs->old_id);
-	for (int32_t id = 0; inputs->old_id && id < inputs->nold; id++)
+	inputs->old_id = checked_calloc((size_t)inputs->nold, sizeof *inputs->old_id);
+	for (int32_t id = 0; id < inputs->nold; id++)
 		if (inputs->new_id[id] >= 0) {
 			inputs->old_id[inputs->new_id[id]] = id;
 			inputs->nnew = inputs->new_id[id] + 1;
 		}
-	return inputs->old_id != NULL;
 }
 
 Input *verify_inputs_add(Inputs *inputs, int32_t tokens)
 {
-	Input *at = realloc(inputs->at, (size_t)(inputs->count + 1) * sizeof *at);
-	if (!at)
-		return NULL;
-	inputs->at = at;
-	Input *input = &at[inputs->count];
-	*input = (Input){
-		calloc((size_t)tokens + 1, sizeof(int32_t)), calloc((size_t)tokens + 1, sizeof(int32_t)), tokens};
-	inputs->count++;
-	return input->ids && input->types ? input : NULL;
+	inputs->at = checked_grow(inputs->at, &inputs->capacity, (size_t)inputs->count + 1, sizeof *inputs->at);
+	Input *input = &inputs->at[inputs->count++];
+	*input = (Input){checked_calloc((size_t)tokens, sizeof(int32_t)),
+		checked_calloc((size_t)tokens, sizeof(int32_t)), tokens};
+	return input;
 }
 
 void verify_inputs_free(Inputs *inputs)
@@ -48,7 +43,7 @@ void verify_inputs_free(Inputs *inputs)
 static int32_t *json_ids(const json_t *array, int32_t *n)
 {
 	const size_t count = json_array_size(array);
-	int32_t *ids = json_is_array(array) && count < 1 << 24 ? calloc(count + 1, sizeof *ids) : NULL;
+	int32_t *ids = json_is_array(array) && count < 1 << 24 ? checked_calloc(count, sizeof *ids) : NULL;
 	for (size_t i = 0; ids && i < count; i++) {
 		const json_int_t id = json_integer_value(json_array_get(array, i));
 		if (!json_is_integer(json_array_get(array, i)) || id < 0 || id > INT32_MAX) {
@@ -69,11 +64,9 @@ static void compare_ids(
 		i++;
 	inputs->tokenized++;
 	inputs->tokenized_right += i == n && n == want_n;
-	if ((i < n || n != want_n) && !inputs->difference
-		&& asprintf(&inputs->difference, "line %d: token %d is %d, expected %d (%d tokens, expected %d)",
-			   line, i, i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n)
-			< 0)
-		inputs->difference = NULL;
+	if ((i < n || n != want_n) && !inputs->difference)
+		inputs->difference = checked_printf("line %d: token %d is %d, expected %d (%d tokens, expected %d)",
+			line, i, i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n);
 }
 
 /* One line of data: through the program's tokenizer, or the ids that it gives. */
@@ -103,13 +96,10 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 	bool good = true;
 	if (text && tokenizer) {
 		Input *input = verify_inputs_add(inputs, program->max_tokens);
-		int status = 0;
-		if (input)
-			status = program_tokenize(
-				program, text, pair, input->ids, input->types, NULL, program->max_tokens, &n);
-		if (!input || status)
-			good = diag_error(diag, input ? EXIT_INPUT : EXIT_RUN, number, "%s",
-				input ? program->strerror(status) : "out of memory");
+		const int status = program_tokenize(
+			program, text, pair, input->ids, input->types, NULL, program->max_tokens, &n);
+		if (status)
+			good = diag_error(diag, EXIT_INPUT, number, "%s", program->strerror(status));
 		else {
 			input->n = n;
 			inputs->texts++;
@@ -118,7 +108,7 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 		}
 	} else if (want && want_n <= program->max_tokens && (!want_types || types_n == want_n)) {
 		Input *input = verify_inputs_add(inputs, want_n);
-		for (int32_t i = 0; input && i < want_n; i++) {
+		for (int32_t i = 0; i < want_n; i++) {
 			input->ids[i] = want[i];
 			input->types[i] = want_types ? want_types[i] : 0;
 		}

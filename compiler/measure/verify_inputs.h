@@ -11,6 +11,7 @@ typedef struct Input {
 typedef struct Inputs {
 	Input *at;
 	int32_t count;
+	size_t capacity;
 	int32_t texts;                      /* lines of text that were read */
 	int32_t tokenized, tokenized_right; /* texts whose ids were given, and those where the tokenizer agrees */
 	char *difference;                   /* the first text whose ids differ, and where; malloc'd or NULL */
@@ -20,9 +21,9 @@ typedef struct Inputs {
 	int32_t *old_id, nnew, nold;
 } Inputs;
 
-/* From here on ids are those of the program. False: out of memory. */
-bool verify_inputs_renumber(Inputs *, const Loaded *);
-/* One more input of so many tokens, all zero; NULL: out of memory. */
+/* From here on ids are those of the program. */
+void verify_inputs_renumber(Inputs *, const Loaded *);
+/* One more input of so many tokens, all zero; valid until the next is added. */
 Input *verify_inputs_add(Inputs *, int32_t tokens);
 /* Lines of a file until there are `most` inputs: a text, two with a tab between, or with the suffix .jsonl an
  * object of "text", "pair", "ids" and "types". tokenizer: whether the program has one. False and a message

@@ -49,10 +49,10 @@ static bool mark_corpus(const BuildRun *calibration, char *text, bool *used, int
 		longest = strcspn(at, "\n") > longest ? strcspn(at, "\n") : longest;
 	const int32_t room = longest + 16 > LONGEST ? LONGEST
 												: (int32_t)longest + 16; /* no token is shorter than a byte */
-	int32_t *ids = calloc((size_t)room, sizeof *ids), *types = calloc((size_t)room, sizeof *types);
+	int32_t *ids = checked_calloc((size_t)room, sizeof *ids),
+			*types = checked_calloc((size_t)room, sizeof *types);
 	Program program = {0};
-	bool good = (ids && types) || diag_error(diag, EXIT_RUN, 0, "out of memory");
-	good = good && open_tokenizer(calibration, room, &program, diag);
+	bool good = open_tokenizer(calibration, room, &program, diag);
 	for (char *rest = text, *part; good && (part = strsep(&rest, "\n\t\r"));)
 		good = !*part || mark_text(&program, part, ids, types, used, rows, diag);
 	program_close(&program);

@@ -61,12 +61,12 @@ Module *builder_finish(Builder *b)
 
 bool builder_fail(Builder *b, ExitCode code, const char *format, ...)
 {
-	char *text = NULL;
 	va_list args;
 	va_start(args, format);
-	if (!b->failed && vasprintf(&text, format, args) >= 0)
-		diag_error_in(b->diag, code, b->desc->path, 0, "%s", text);
+	char *text = checked_vprintf(format, args);
 	va_end(args);
+	if (!b->failed)
+		diag_error_in(b->diag, code, b->desc->path, 0, "%s", text);
 	free(text);
 	b->failed = true;
 	return false;
@@ -74,11 +74,9 @@ bool builder_fail(Builder *b, ExitCode code, const char *format, ...)
 
 char *builder_text(Builder *b, const char *format, ...)
 {
-	char *text = NULL;
 	va_list args;
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		abort();
+	char *text = checked_vprintf(format, args);
 	va_end(args);
 	char *copy = mem_string(b->module->mem, text, strlen(text));
 	free(text);

@@ -47,19 +47,17 @@ typedef struct Run {
 	size_t floats[OUTPUTS_MAX];
 } Run;
 
-static bool run_open(Run *run, const Program *program, const ExposedLayers *layers, Diag *diag)
+static void run_open(Run *run, const Program *program, const ExposedLayers *layers)
 {
 	*run = (Run){.program = program, .layers = layers};
-	run->ids = calloc((size_t)program->max_tokens, sizeof *run->ids);
-	run->types = calloc((size_t)program->max_tokens, sizeof *run->types);
-	bool good = run->ids && run->types;
-	for (int32_t i = 0; good && i < 2 + layers->without; i++) {
+	run->ids = checked_calloc((size_t)program->max_tokens, sizeof *run->ids);
+	run->types = checked_calloc((size_t)program->max_tokens, sizeof *run->types);
+	for (int32_t i = 0; i < 2 + layers->without; i++) {
 		const size_t width = (size_t)(i == 0 ? layers->width : layers->out_width);
 		run->floats[i] = width * (size_t)(i == 0 || layers->out_per_token ? program->max_tokens : 1);
-		good = (run->outputs[i] = calloc(run->floats[i], sizeof(float))) != NULL;
+		run->outputs[i] = checked_calloc(run->floats[i], sizeof(float));
 	}
 	run->out = run->outputs[0];
-	return good || diag_error(diag, EXIT_RUN, 0, "out of memory");
 }
 
 static void run_close(Run *run)
@@ -145,10 +143,10 @@ typedef struct HeadSums {
 
 /* Adds what the heads of a layer do on a text to sums[heads]; `map`, unless NULL, gets its probabilities in
  * hundredths, a head each. */
-static bool add_attention(const Attention *a, HeadSums *sums, json_t *map)
+static void add_attention(const Attention *a, HeadSums *sums, json_t *map)
 {
-	double *row = calloc((size_t)a->run->tokens + 1, sizeof *row);
-	for (int32_t h = 0; row && h < a->layer->heads; h++) {
+	double *row = checked_calloc((size_t)a->run->tokens, sizeof *row);
+	for (int32_t h = 0; h < a->layer->heads; h++) {
 		json_t *cells = map ? json_array() : NULL;
 		for (int32_t q = 0; q < a->run->tokens; q++) {
 			probabilities(a, h, q, row);
@@ -164,7 +162,6 @@ static bool add_attention(const Attention *a, HeadSums *sums, json_t *map)
 			json_array_append_new(map, cells);
 	}
 	free(row);
-	return row != NULL;
 }
 
 static json_t *tokens_json(const Run *run, const TokenizerDesc *tokenizer)
@@ -186,7 +183,7 @@ typedef struct Observed {
 	json_t *map;
 } Observed;
 
-static bool observe_layer(const Attention *a, Observed *o, bool maps)
+static void observe_layer(const Attention *a, Observed *o, bool maps)
 {
 	const ExposedLayer *layer = a->layer;
 	for (int32_t t = 0; t < a->run->tokens; t++) {
@@ -197,7 +194,7 @@ static bool observe_layer(const Attention *a, Observed *o, bool maps)
 	}
 	if (maps && layer->heads)
 		o->map = json_array();
-	return add_attention(a, o->heads, maps ? o->map : NULL);
+	add_attention(a, o->heads, maps ? o->map : NULL);
 }
 
 static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens, int32_t texts, bool without)
@@ -231,7 +228,8 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	json_t *tokens = NULL, *result = json_object(), *rows = json_array();
 	int64_t count = 0;
 	Run run;
-	bool good = run_open(&run, program, layers, diag);
+	bool good = true;
+	run_open(&run, program, layers);
 	for (int32_t l = 0; l < layers->count; l++)
 		seen[l].heads = mem_alloc(mem, ((size_t)layers->at[l].heads + 1) * sizeof *seen[l].heads);
 	for (int32_t i = 0; good && i < samples->count; i++) {
@@ -241,9 +239,8 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 			tokens = tokens_json(&run, loaded->tokenizer);
 		count += run.tokens;
 		for (int32_t l = 0; good && l < layers->count; l++)
-			good = observe_layer(
-					   &(Attention){loaded->tokenizer, &run, &layers->at[l], layers->width}, &seen[l], maps)
-				|| diag_error(diag, EXIT_RUN, 0, "out of memory");
+			observe_layer(
+				&(Attention){loaded->tokenizer, &run, &layers->at[l], layers->width}, &seen[l], maps);
 		for (int32_t l = 0; good && l < layers->without; l++)
 			seen[l].without += cosine_of(run.outputs[1], run.outputs[2 + l],
 				(size_t)layers->out_width * (size_t)(layers->out_per_token ? run.tokens : 1));
@@ -285,9 +282,8 @@ static void add_importance(
 	calibration_offer(&own, &env);
 	for (int32_t l = 0; l < layers->count; l++)
 		heads += layers->at[l].heads;
-	double *scores = calloc((size_t)heads + 1, sizeof *scores), *at = scores;
-	if (scores && heads
-		&& heads_score(copy->graphs[0], &env, by, samples->path, samples->count, scores, &refused)) {
+	double *scores = checked_calloc((size_t)heads, sizeof *scores), *at = scores;
+	if (heads && heads_score(copy->graphs[0], &env, by, samples->path, samples->count, scores, &refused)) {
 		json_object_set_new(json, "importance_by", json_string(by));
 		for (int32_t l = 0; l < layers->count; l++) {
 			json_t *row = json_array();

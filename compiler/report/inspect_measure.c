@@ -22,10 +22,8 @@ typedef struct Ids {
 
 static bool ids_take(Ids *ids, const Program *program, const Dataset *data, Diag *diag)
 {
-	ids->ids = calloc((size_t)TIMED_TEXTS * (size_t)program->max_tokens, sizeof *ids->ids);
-	ids->types = calloc((size_t)TIMED_TEXTS * (size_t)program->max_tokens, sizeof *ids->types);
-	if (!ids->ids || !ids->types)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	ids->ids = checked_calloc((size_t)TIMED_TEXTS * (size_t)program->max_tokens, sizeof *ids->ids);
+	ids->types = checked_calloc((size_t)TIMED_TEXTS * (size_t)program->max_tokens, sizeof *ids->types);
 	for (int32_t i = 0; i < data->nrows && i < TIMED_TEXTS; i++) {
 		const DataRow *row = &data->rows[i];
 		const int32_t at = ids->offsets[i];
@@ -45,8 +43,7 @@ static bool time_program(const Program *program, const Dataset *data, double *ms
 	Ids ids = {0};
 	bool good = ids_take(&ids, program, data, diag);
 	const size_t room = (size_t)program->width * (size_t)(program->per_token ? program->max_tokens : 1);
-	float *out = calloc(room, sizeof *out);
-	good = good && (out || diag_error(diag, EXIT_RUN, 0, "out of memory"));
+	float *out = checked_calloc(room, sizeof *out);
 	double best = 0;
 	for (int round = 0; good && round < ROUNDS; round++) {
 		const double began = now_ms();

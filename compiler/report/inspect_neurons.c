@@ -16,16 +16,15 @@ static int commoner_first(const void *a, const void *b)
 	return x->words != y->words ? y->words - x->words : x->tag - y->tag;
 }
 
-/* The tags, commonest first. NULL: out of memory. */
+/* The tags, commonest first. */
 static TagCount *count_tags(const Words *words)
 {
-	TagCount *counts = calloc((size_t)words->ntags, sizeof *counts);
-	for (int32_t k = 0; counts && k < words->ntags; k++)
+	TagCount *counts = checked_calloc((size_t)words->ntags, sizeof *counts);
+	for (int32_t k = 0; k < words->ntags; k++)
 		counts[k].tag = k;
-	for (int32_t i = 0; counts && i < words->count; i++)
+	for (int32_t i = 0; i < words->count; i++)
 		counts[words->tag[i]].words++;
-	if (counts)
-		qsort(counts, (size_t)words->ntags, sizeof *counts, commoner_first);
+	qsort(counts, (size_t)words->ntags, sizeof *counts, commoner_first);
 	return counts;
 }
 
@@ -78,9 +77,7 @@ json_t *inspect_neurons(
 	if (neurons_observe(&calibration, path, limit, &neurons, &words, diag)
 		&& ranking_fit(&words, NEURONS_L1, NEURONS_L2, &ranking, diag)) {
 		TagCount *counts = count_tags(&words);
-		json = counts ? panel(&ranking, &neurons, &words, counts) : NULL;
-		if (!counts)
-			diag_error(diag, EXIT_RUN, 0, "out of memory");
+		json = panel(&ranking, &neurons, &words, counts);
 		free(counts);
 	}
 	progress_clear();

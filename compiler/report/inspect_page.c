@@ -13,9 +13,9 @@ extern const char *inspect_file(const char *name, size_t *bytes); /* made by cod
 
 json_t *page_string(const char *text, size_t bytes)
 {
-	char *clean = malloc(3 * bytes + 1);
+	char *clean = checked_malloc(3 * bytes + 1);
 	size_t n = 0;
-	for (size_t i = 0; clean && i < bytes;) {
+	for (size_t i = 0; i < bytes;) {
 		utf8proc_int32_t point;
 		const utf8proc_ssize_t taken = utf8proc_iterate(
 			(const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &point);
@@ -28,7 +28,7 @@ json_t *page_string(const char *text, size_t bytes)
 		}
 		i += taken > 0 ? (size_t)taken : 1;
 	}
-	json_t *string = clean ? json_stringn_nocheck(clean, n) : NULL;
+	json_t *string = json_stringn_nocheck(clean, n);
 	free(clean);
 	return string;
 }

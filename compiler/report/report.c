@@ -22,11 +22,13 @@ static bool open_build(const Report *r, const char *model, const char *passes, L
 	build.run.level = 2;
 	bool good = model_load(&build.load, loaded, r->diag) && score_head(loaded, what, r->diag)
 		&& program_open(&build, loaded, r->options->threads, program, r->diag);
-	char *path = NULL;
-	if (good && asprintf(&path, "%s/model.so", program->directory) > 0 && stat(path, &st) == 0)
+	if (!good)
+		return false;
+	char *path = checked_printf("%s/model.so", program->directory);
+	if (stat(path, &st) == 0)
 		to->bytes = st.st_size;
 	free(path);
-	return good;
+	return true;
 }
 
 /* One call on a text of so many tokens; what they are does not matter for the time. */
@@ -47,9 +49,9 @@ static bool time_once(const Report *r, const Program *p, int32_t *ids, float *ou
 static bool time_both(const Report *r, const Program *program, Measured *to)
 {
 	const size_t width = (size_t)(program->width > r->base.width ? program->width : r->base.width);
-	int32_t *ids = calloc((size_t)r->seq, sizeof *ids);
-	float *out = calloc((size_t)r->seq * width, sizeof *out);
-	bool good = (ids && out) || diag_error(r->diag, EXIT_RUN, 0, "out of memory");
+	int32_t *ids = checked_calloc((size_t)r->seq, sizeof *ids);
+	float *out = checked_calloc((size_t)r->seq * width, sizeof *out);
+	bool good = true;
 	for (int i = 0; good && i < r->options->repeat; i++)
 		good = time_once(r, &r->base, ids, out, &to->base_ms) && time_once(r, program, ids, out, &to->ms);
 	free(ids);

@@ -19,11 +19,10 @@ static const char *name_of(int set)
 
 static char *passes_of(const ReportOptions *o, int set)
 {
-	char *text = NULL;
 	const char *prune = set & PRUNED ? o->prune : "", *quantize = set & QUANTIZED ? o->quantize : "";
 	if (!*prune && !*quantize)
 		return NULL;
-	return asprintf(&text, "%s%s%s", prune, *prune && *quantize ? "," : "", quantize) < 0 ? NULL : text;
+	return checked_printf("%s%s%s", prune, *prune && *quantize ? "," : "", quantize);
 }
 
 static bool measure_all(Report *r, Measured rows[EIGHT])

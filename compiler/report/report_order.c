@@ -65,7 +65,7 @@ static bool measure_pair(Order *o, int a, int b)
 	char *forth = pair_text(o, a, b);
 	char *back = pair_text(o, b, a);
 	Pair *pair = &o->pairs[o->npairs++];
-	const bool both = forth && back && has_two_orders(forth, back);
+	const bool both = has_two_orders(forth, back);
 	char *ordered = comes_to(forth);
 	if (!ordered) { /* refused as it stands: the other order is the only one */
 		char *swap = forth;
@@ -85,13 +85,13 @@ static bool measure_all(Order *o)
 {
 	const int n = o->operators->count;
 	for (int i = 0; i < n; i++)
-		if (measure_row(o, strdup(o->operators->items[i].text)) < 0)
+		if (measure_row(o, checked_strdup(o->operators->items[i].text)) < 0)
 			return false;
 	for (int a = 0; a < n; a++)
 		for (int b = a + 1; b < n; b++)
 			if (!measure_pair(o, a, b))
 				return false;
-	return n < 3 || measure_row(o, strdup(o->report.options->operators)) >= 0;
+	return n < 3 || measure_row(o, checked_strdup(o->report.options->operators)) >= 0;
 }
 
 /* ---- what comes out -------------------------------------------------------------------------- */
@@ -212,12 +212,9 @@ static bool read_operators(Order *o, const ReportOptions *options, Diag *diag)
 
 int report_order(const ReportOptions *options, Diag *diag)
 {
-	Order *o = calloc(1, sizeof *o);
-	if (!o || !read_operators(o, options, diag)) {
-		if (!o)
-			diag_error(diag, EXIT_RUN, 0, "out of memory");
-		else
-			pipeline_free(o->operators);
+	Order *o = checked_calloc(1, sizeof *o);
+	if (!read_operators(o, options, diag)) {
+		pipeline_free(o->operators);
 		free(o);
 		return EXIT_RUN;
 	}

@@ -68,12 +68,11 @@ static bool mean_text(const Search *search, Loaded *loaded, const Program *p, Co
 {
 	BuildRun calibration = {.loaded = loaded};
 	const int32_t room = p->max_tokens, words = loaded->tokenizer->nvocab;
-	int32_t *ids = calloc((size_t)room * 2 + 2, sizeof *ids), n;
-	bool *continues = calloc((size_t)words + 1, sizeof *continues);
+	int32_t *ids = checked_calloc((size_t)room * 2 + 2, sizeof *ids), n;
+	bool *continues = checked_calloc((size_t)words + 1, sizeof *continues);
 	int64_t tokens = 0, begin = 0, texts = 0;
-	int status = ids && continues ? 0 : -1;
-	if (continues)
-		vocabulary_continues(&calibration, continues, words);
+	int status = 0;
+	vocabulary_continues(&calibration, continues, words);
 	for (int32_t i = 0; i < search->data.nrows && status == 0; i++) {
 		const DataRow *row = &search->data.rows[i];
 		const char *pair = search->apart ? NULL : row->pair;
@@ -163,11 +162,7 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 	if (!shared->built)
 		return;
 	candidate->cost = shared->cost;
-	candidate->rows = calloc((size_t)search->data.nrows + 1, sizeof *candidate->rows);
-	if (!candidate->rows) {
-		candidate->built = false;
-		return;
-	}
+	candidate->rows = checked_calloc((size_t)search->data.nrows, sizeof *candidate->rows);
 	memcpy(candidate->rows, shared + 1, (size_t)search->data.nrows * sizeof(RowScore));
 	candidate_score(search, candidate);
 }
@@ -190,15 +185,16 @@ static bool is_first(const Search *search, Candidate *const *list, int32_t i)
 
 bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag *diag)
 {
-	Shared **shared = calloc((size_t)count + 1, sizeof *shared);
-	bool good = shared != NULL;
+	Shared **shared = checked_calloc((size_t)count, sizeof *shared);
+	bool good = true;
 	int32_t running = 0, groups = 0;
 	fflush(NULL);
-	for (int32_t i = 0; good && i < count; i++) {
+	for (int32_t i = 0; i < count; i++) {
 		void *memory = mmap(
 			NULL, shared_bytes(search), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		good = memory != MAP_FAILED || diag_error(diag, EXIT_RUN, 0, "out of memory");
-		shared[i] = good ? memory : NULL;
+		if (memory == MAP_FAILED)
+			out_of_memory(shared_bytes(search));
+		shared[i] = memory;
 	}
 	for (int32_t i = 0; i < count; i++)
 		groups += is_first(search, list, i);
@@ -218,12 +214,11 @@ bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag 
 	}
 	for (; good && running > 0; running--)
 		good = wait_one(diag);
-	for (int32_t i = 0; shared && i < count; i++)
-		if (shared[i]) {
-			if (good)
-				finish(search, list[i], shared[i]);
-			munmap(shared[i], shared_bytes(search));
-		}
+	for (int32_t i = 0; i < count; i++) {
+		if (good)
+			finish(search, list[i], shared[i]);
+		munmap(shared[i], shared_bytes(search));
+	}
 	free(shared);
 	return good;
 }
@@ -240,9 +235,9 @@ static double now(void)
 static bool time_program(const Search *search, Program *p, double *ms, Diag *diag)
 {
 	const int32_t most = p->max_tokens, texts = search->nsearch < TIMED_TEXTS ? search->nsearch : TIMED_TEXTS;
-	int32_t *ids = calloc((size_t)most * 2 + 2, sizeof *ids), offsets[2] = {0, 0}, n = 0;
-	float *out = calloc((size_t)most * (size_t)p->width + 1, sizeof *out);
-	int status = ids && out ? 0 : -1;
+	int32_t *ids = checked_calloc((size_t)most * 2 + 2, sizeof *ids), offsets[2] = {0, 0}, n = 0;
+	float *out = checked_calloc((size_t)most * (size_t)p->width + 1, sizeof *out);
+	int status = 0;
 	*ms = 0;
 	for (int32_t t = 0; t < texts && status == 0; t++) {
 		const DataRow *row = &search->data.rows[search->search_rows[t]];
@@ -289,27 +284,25 @@ void candidate_score(const Search *search, Candidate *candidate)
 void candidate_compare(const Search *search, Candidate *candidate)
 {
 	const int32_t n = search->data.nrows;
-	int32_t *numbers = calloc((size_t)n + 1, sizeof *numbers);
-	double *drops = calloc(BOOTSTRAP, sizeof *drops);
+	int32_t *numbers = checked_calloc((size_t)n, sizeof *numbers);
+	double *drops = checked_calloc(BOOTSTRAP, sizeof *drops);
 	uint64_t state = search->seed;
 	for (int share = 0; share < SHARE_COUNT; share++) {
 		const int32_t *rows, count = search_share(search, (Share)share, &rows);
 		candidate->apart[share] = search_apart(
 			search->metric, search->done[0].rows, candidate->rows, rows, count);
 	}
-	for (int b = 0; numbers && drops && b < BOOTSTRAP; b++) {
+	for (int b = 0; b < BOOTSTRAP; b++) {
 		for (int32_t i = 0; i < n; i++)
 			numbers[i] = (int32_t)(metric_draw(&state) % (uint64_t)n);
 		drops[b] = 100
 			* (score_rows(search->metric, search->done[0].rows, numbers, n).value
 				- score_rows(search->metric, candidate->rows, numbers, n).value);
 	}
-	if (numbers && drops) {
-		candidate->error = metric_stddev(drops, BOOTSTRAP);
-		metric_sort(drops, BOOTSTRAP);
-		candidate->low = metric_quantile(drops, BOOTSTRAP, 0.025);
-		candidate->high = metric_quantile(drops, BOOTSTRAP, 0.975);
-	}
+	candidate->error = metric_stddev(drops, BOOTSTRAP);
+	metric_sort(drops, BOOTSTRAP);
+	candidate->low = metric_quantile(drops, BOOTSTRAP, 0.025);
+	candidate->high = metric_quantile(drops, BOOTSTRAP, 0.975);
 	free(numbers);
 	free(drops);
 }

@@ -71,10 +71,10 @@ static bool read_line(const Search *s, char *line, Candidate *c)
 	const char *at = line + used;
 	if (!built)
 		return true;
-	c->rows = calloc((size_t)s->data.nrows + 1, sizeof *c->rows);
-	for (int32_t i = 0; at && c->rows && i < s->data.nrows; i++)
+	c->rows = checked_calloc((size_t)s->data.nrows, sizeof *c->rows);
+	for (int32_t i = 0; at && i < s->data.nrows; i++)
 		at = read_row(s, at, &c->rows[i]);
-	if (c->rows && at) {
+	if (at) {
 		candidate_score(s, c);
 		return true;
 	}
@@ -119,10 +119,7 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 		line = strchr(line, '\n')) {
 		*line = 0;
 		line++;
-		char **grown = realloc(s->line, (size_t)(s->nlines + 1) * sizeof *grown);
-		if (!grown)
-			return diag_error(diag, EXIT_RUN, 0, "out of memory");
-		s->line = grown;
+		s->line = checked_grow(s->line, &s->line_capacity, (size_t)s->nlines + 1, sizeof *s->line);
 		s->line[s->nlines++] = line;
 	}
 	const long whole = end ? (long)(end - s->journal_text) + 1 : 0;

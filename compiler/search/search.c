@@ -34,13 +34,7 @@ bool search_measure(Search *s, const Candidate *list, int32_t count, Diag *diag)
 	Candidate *todo[LEVELS_MAX * MOVES_MAX];
 	int32_t n = 0;
 	const int32_t first = s->ndone;
-	if (s->ndone + count > s->capacity) {
-		Candidate *grown = realloc(s->done, (size_t)(s->ndone + count + 64) * sizeof *grown);
-		if (!grown)
-			return diag_error(diag, EXIT_RUN, 0, "out of memory");
-		s->done = grown;
-		s->capacity = s->ndone + count + 64;
-	}
+	s->done = checked_grow(s->done, &s->capacity, (size_t)(s->ndone + count), sizeof *s->done);
 	for (int32_t i = 0; i < count; i++)
 		if (!find(s, list[i].level)) {
 			s->done[s->ndone++] = list[i];
@@ -80,15 +74,14 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 	int32_t which[LEVELS_MAX], n = 0;
 	for (int32_t b = 0; b < s->nblocks; b++) {
 		const char *name = s->block[b];
-		char *text = NULL;
 		int32_t before = 0;
 		if (block_in(kept, name))
 			continue;
 		for (int32_t c = 0; *kept && c < s->nblocks; c++)
 			before += !block_in(kept, s->block[c])
 				&& (alone[c] < alone[b] || (alone[c] == alone[b] && c < b));
-		if (before >= GREEDY_TRIES || asprintf(&text, "%s%s%s", kept, *kept ? "," : "", name) < 0
-			|| !search_add_level(move, text))
+		if (before >= GREEDY_TRIES
+			|| !search_add_level(move, checked_printf("%s%s%s", kept, *kept ? "," : "", name)))
 			continue;
 		list[n] = (Candidate){0};
 		memcpy(list[n].level, ground, MOVES_MAX);
@@ -139,10 +132,8 @@ static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *di
 static bool split_rows(Search *s, Diag *diag)
 {
 	const int32_t n = s->data.nrows;
-	int32_t *all = calloc((size_t)n + 1, sizeof *all);
+	int32_t *all = checked_calloc((size_t)n, sizeof *all);
 	uint64_t state = s->seed;
-	if (!all)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	s->nheld = n / HELD_PART;
 	s->nsearch = n - s->nheld;
 	const int32_t own = s->nsearch < LEARNT_FROM_DATA ? s->nsearch : LEARNT_FROM_DATA;
@@ -194,8 +185,8 @@ static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t lev
 /* Levels of moves alone on the ground, the mildest first. */
 static bool try_levels(Search *s, const int8_t *ground, bool structural, Diag *diag)
 {
-	Candidate *list = calloc(LEVELS_MAX * MOVES_MAX, sizeof *list);
-	bool good = list != NULL;
+	Candidate *list = checked_calloc(LEVELS_MAX * MOVES_MAX, sizeof *list);
+	bool good = true;
 	for (int32_t n = 1; good && n > 0;) {
 		n = 0;
 		for (int32_t m = 0; m < s->nmoves; m++)

@@ -63,8 +63,10 @@ typedef struct Search {
 	FILE *journal;       /* where results are kept, or NULL; lines found in it: */
 	char *journal_text, **line;
 	int32_t nlines;
+	size_t line_capacity;
 	Candidate *done; /* [0] is the plain fp32 build */
-	int32_t ndone, capacity;
+	int32_t ndone;
+	size_t capacity;
 	int32_t winner;   /* -1: none */
 	double steepness; /* of the curve of losses, search_decide.c */
 } Search;

@@ -165,9 +165,7 @@ static int32_t choose(const Model *model, Candidate *chosen)
 
 bool search_combine(Search *s, const int8_t *ground, Diag *diag)
 {
-	Model *model = calloc(1, sizeof *model);
-	if (!model)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	Model *model = checked_calloc(1, sizeof *model);
 	*model = (Model){.s = s, .ground = ground, .more = 1};
 	bool good = true;
 	for (int32_t tried = 0, n = 1; good && n > 0 && tried < s->limit; tried += n) {

@@ -1,6 +1,5 @@
 /* search_moves.c: the moves of `bertc tune` (search_moves.def) with their levels, and the pipelines that
  * levels spell. */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "search.h"
@@ -16,20 +15,15 @@ static const struct {
 
 static char *replaced(const char *text, char what, const char *by)
 {
-	char *out = calloc(strlen(text) + strlen(by) + 1, 1);
 	const char *at = strchr(text, what);
-	if (out && at)
-		sprintf(out, "%.*s%s%s", (int)(at - text), text, by, at + 1);
-	else if (out)
-		strcpy(out, text);
-	return out;
+	return at ? checked_printf("%.*s%s%s", (int)(at - text), text, by, at + 1) : checked_strdup(text);
 }
 
 bool search_add_level(Move *move, char *text)
 {
-	if (!text || move->nlevels + 1 >= LEVELS_MAX) {
+	if (move->nlevels + 1 >= LEVELS_MAX) {
 		free(text);
-		return text == NULL;
+		return false;
 	}
 	move->level[++move->nlevels] = text;
 	return true;
@@ -38,25 +32,21 @@ bool search_add_level(Move *move, char *text)
 /* $ is the corpus, ~0.5 half of the vocabulary, in hundreds. */
 static void add_words(const Search *s, Move *move, const char *word)
 {
-	char number[16], *text = replaced(word, '$', s->corpus ? s->corpus : ""),
-					 *share = text ? strchr(text, '~') : NULL, *end;
-	if (share) {
-		const int32_t keep = (int32_t)(strtod(share + 1, &end) * s->words / 100) * 100;
-		snprintf(number, sizeof number, "%d", keep);
-		*share = '\0';
-		char *whole = NULL;
-		if (keep < 1 || asprintf(&whole, "%s%s%s", text, number, end) < 0)
-			whole = NULL;
-		free(text);
-		text = whole;
-	}
-	if (text)
+	char *text = replaced(word, '$', s->corpus ? s->corpus : ""), *share = strchr(text, '~'), *end;
+	if (!share) {
 		search_add_level(move, text);
+		return;
+	}
+	const int32_t keep = (int32_t)(strtod(share + 1, &end) * s->words / 100) * 100;
+	*share = '\0';
+	if (keep > 0)
+		search_add_level(move, checked_printf("%s%d%s", text, keep, end));
+	free(text);
 }
 
 static void make_levels(Search *s, Move *move, const char *levels)
 {
-	char *list = strdup(levels), *rest = NULL;
+	char *list = checked_strdup(levels), *rest = NULL;
 	const char *separator = strchr(levels, '=') ? ";" : " ";
 	for (char *word = strtok_r(list, separator, &rest); word; word = strtok_r(NULL, separator, &rest))
 		if (strchr(word, '#')) {
@@ -113,21 +103,22 @@ char *search_pipeline(const Search *s, const int8_t *level) { return search_part
 
 char *search_part(const Search *s, const int8_t *level, int32_t from, int32_t to)
 {
-	char *text = strdup("");
+	char *text = NULL,
+		 *texts = checked_printf("%s limit=%d", s->calibration ? s->calibration : s->data_path, s->learnt);
+	const char *comma = "";
+	size_t bytes;
+	FILE *out = text_open(&text, &bytes);
 	for (int32_t m = from; m < to; m++) {
 		if (!level[m])
 			continue;
-		char texts[PATH_MAX + 32], *whole = NULL;
-		snprintf(
-			texts, sizeof texts, "%s limit=%d", s->calibration ? s->calibration : s->data_path, s->learnt);
-		char *path = replaced(s->moves[m].pass, '@', texts);
-		if (asprintf(&whole, "%s%s%.*s%s%s", text, *text ? "," : "", (int)(strstr(path, "%s") - path), path,
-				s->moves[m].level[(int)level[m]], strstr(path, "%s") + 2)
-			< 0)
-			abort();
-		free(path);
-		free(text);
-		text = whole;
+		char *pass = replaced(s->moves[m].pass, '@', texts);
+		const char *place = strstr(pass, "%s");
+		fprintf(
+			out, "%s%.*s%s%s", comma, (int)(place - pass), pass, s->moves[m].level[(int)level[m]], place + 2);
+		comma = ",";
+		free(pass);
 	}
+	text_close(out);
+	free(texts);
 	return text;
 }

@@ -46,7 +46,7 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 		return NULL;
 	}
 	size_t size = (size_t)st.st_size, done = 0;
-	char *text = malloc(size + 1);
+	char *text = malloc(size + 1); /* not checked_malloc: the size is the file's, so the error names it */
 	while (text && done < size) {
 		ssize_t got = read(fd, text + done, size - done);
 		if (got < 0 && errno == EINTR)

@@ -82,9 +82,7 @@ static void keep_last(MergeReader *r, Bpe *data)
 {
 	const int32_t count = (int32_t)r->merges.count;
 	BpeMerge *all = r->merges.items, *kept = mem_alloc(r->import->mem, ((size_t)count + 1) * sizeof *kept);
-	BpeMerge **sorted = calloc((size_t)count + 1, sizeof *sorted);
-	if (!sorted)
-		abort();
+	BpeMerge **sorted = checked_calloc((size_t)count + 1, sizeof *sorted);
 	for (int32_t i = 0; i < count; i++)
 		sorted[i] = &all[i];
 	qsort(sorted, (size_t)count, sizeof *sorted, by_pair);
@@ -294,9 +292,8 @@ static void build_slots(const Bpe *data, Tables *tables)
 static void build_tokens(const TokenizerDesc *desc, Tables *tables)
 {
 	const Bpe *data = data_of(desc);
-	int32_t ends[TOKEN_BYTES_MAX + 2] = {0}, *order = calloc((size_t)data->nmerges + 1, sizeof *order);
-	if (!order)
-		abort();
+	int32_t ends[TOKEN_BYTES_MAX + 2] = {0},
+								   *order = checked_calloc((size_t)data->nmerges + 1, sizeof *order);
 	tables->tokens = list_new(sizeof(BpeToken));
 	for (int32_t id = 0; id < desc->nvocab; id++) {
 		const bool character = desc->vocab[id] && characters_of(desc->vocab[id]) == 1;

@@ -356,7 +356,8 @@ static bool read_post_processor(TokenizerImport *import, const json_t *root)
 	else if (value && !json_is_null(value))
 		good = read_processor(import, value);
 	if (good && desc->nsingle == 0) {
-		desc->single = desc->pair = bare;
+		desc->single = bare;
+		desc->pair = bare;
 		desc->nsingle = 1;
 		desc->npair = 2;
 	}
