@@ -4,6 +4,7 @@
 // is the business of emit.c.
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "clang/Frontend/CompilerInvocation.h"
 #include "lld/Common/Driver.h"
 #include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/SHA256.h"
 #include "llvm/Support/Signals.h"
@@ -32,12 +34,18 @@ LLD_HAS_DRIVER(elf)
 namespace
 {
 
+void new_failed() { out_of_memory(0); }
+
+void llvm_failed(void *, const char *, bool) { out_of_memory(0); }
+
 // LLVM's registries are global: they are filled once in the life of the process, and only for the targets of
-// targets.def.
+// targets.def. LLVM would abort for lack of memory, and temporary files would stay.
 void initialize_once()
 {
 	static std::once_flag once;
 	std::call_once(once, [] {
+		std::set_new_handler(new_failed);
+		llvm::install_bad_alloc_error_handler(llvm_failed);
 		LLVMInitializeX86TargetInfo(), LLVMInitializeX86Target(), LLVMInitializeX86TargetMC();
 		LLVMInitializeX86AsmPrinter(), LLVMInitializeX86AsmParser();
 		LLVMInitializeAArch64TargetInfo(), LLVMInitializeAArch64Target(), LLVMInitializeAArch64TargetMC();

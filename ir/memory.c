@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "diag.h"
 #include "memory.h"
 
@@ -19,7 +20,7 @@ void out_of_memory(size_t bytes)
 		fputs("bertc: error: out of memory\n", stderr);
 	if (cleanup_before_end)
 		cleanup_before_end();
-	exit(EXIT_RUN);
+	_exit(EXIT_RUN); /* not exit: other threads may be at work, a forked process has its parent's streams */
 }
 
 void *checked_malloc(size_t bytes)

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Prints "bertc: error: out of memory (N bytes asked for)" and ends the process. 0: the number is not known.
+/* Prints "bertc: error: out of memory (N bytes asked for)" and ends the process at once, without
+ * atexit. 0: the number is not known.
  */
 void out_of_memory(size_t bytes) __attribute__((noreturn));
 /* What out_of_memory calls before the end, in any thread: it may not allocate. */

@@ -97,8 +97,8 @@ typedef struct TokenizerModel {
 	const void *(*renumber)(const TokenizerDesc *, const int32_t *to, int32_t rows, MemArena *mem);
 	/* Changes what "model" of tokenizer.json holds beside "vocab" after new numbers. May be NULL. */
 	void (*rewrite)(const TokenizerDesc *, struct json_t *model);
-	/* Writes one of `files`. False: out of memory. */
-	bool (*write_file)(const TokenizerDesc *, const char *name, FILE *to);
+	/* Writes one of `files`. */
+	void (*write_file)(const TokenizerDesc *, const char *name, FILE *to);
 } TokenizerModel;
 /* A pre-tokenizer: a row of compiler/tokenizer/splitters.def; compiler/tokenizer/split_NAME.c defines
  * NAME_splitter, and runtime/tokenize/split_NAME.h holds split_NAME. */

@@ -75,9 +75,8 @@ typedef struct Usage {
 int command_run(const Usage *, int argc, char **argv, BuildOptions *options);
 /* Only the options. */
 void command_parse(const Usage *, int argc, char **argv, void *options);
-/* Makes the result a program in the directory. Returns its path, malloc'd, which the options refer to; NULL
- * and a message on error. */
-char *result_program(BuildOptions *, const char *directory, Diag *);
+/* Makes the result a program in the directory. Returns its path, malloc'd, which the options refer to. */
+char *result_program(BuildOptions *, const char *directory);
 /* For `call`: the number that the text is, within the option's limits; the text put behind the last of a list
  * that ends with NULL; the one MODEL; a usage error. */
 double option_number(const CommandOption *, const char *text, struct argp_state *);

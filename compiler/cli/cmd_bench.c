@@ -232,9 +232,9 @@ static bool time_start(const char *path, const char *text, const char *option, M
 
 static bool read_about(const char *path, Model *model, Diag *diag)
 {
-	char *const words[] = {(char *)path, "--about", NULL}, *text = malloc(OUTPUT_MAX);
+	char *const words[] = {(char *)path, "--about", NULL}, *text = checked_malloc(OUTPUT_MAX);
 	Child child;
-	if (!text || !child_start(&child, words)) {
+	if (!child_start(&child, words)) {
 		free(text);
 		return diag_error(diag, EXIT_RUN, 0, "the built program cannot be started");
 	}
@@ -251,14 +251,14 @@ static bool read_about(const char *path, Model *model, Diag *diag)
 static bool run_bench(
 	const BenchOptions *o, const char *path, int threads, int batch, Model *model, Diag *diag)
 {
-	char number[3][16], *text = malloc(OUTPUT_MAX), *rest = text;
+	char number[3][16], *text = checked_malloc(OUTPUT_MAX), *rest = text;
 	snprintf(number[0], sizeof number[0], "%d", threads);
 	snprintf(number[1], sizeof number[1], "%d", batch);
 	snprintf(number[2], sizeof number[2], "%d", o->repeat);
 	char *const words[] = {(char *)path, "--bench", "--json", "--threads", number[0], "--batch", number[1],
 		"--repeat", number[2], o->seq ? "--seq" : NULL, (char *)o->seq, NULL};
 	Child child;
-	if (!text || !child_start(&child, words)) {
+	if (!child_start(&child, words)) {
 		free(text);
 		return diag_error(diag, EXIT_RUN, 0, "the built program cannot be started");
 	}
@@ -278,8 +278,7 @@ static bool bench_model(const BenchOptions *o, Model *model, Diag *diag)
 	struct stat st;
 	build.load.model = model->name;
 	diag->file = model->name;
-	char *directory = temporary_directory(diag),
-		 *path = directory ? result_program(&build, directory, diag) : NULL;
+	char *directory = temporary_directory(diag), *path = directory ? result_program(&build, directory) : NULL;
 	const char *option = NULL, *text = NULL;
 	bool good = path && model_load(&build.load, &loaded, diag);
 	if (good)

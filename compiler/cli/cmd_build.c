@@ -77,8 +77,10 @@ static int build(void *options, Loaded *loaded, Diag *diag)
 	BuildOptions *o = &command->build;
 	Ledger ledger = {0};
 	char *kept = NULL;
-	if (o->run.tune && !o->run.tune_cache)
-		o->run.tune_cache = kept = tune_default_path(diag);
+	if (o->run.tune && !o->run.tune_cache) {
+		kept = tune_default_path(diag);
+		o->run.tune_cache = kept;
+	}
 	if (!diag->errors && build_check(o, diag) && model_load(&o->load, loaded, diag)) {
 		if (command->data)
 			build_measured(command, loaded, &ledger, diag);

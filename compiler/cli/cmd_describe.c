@@ -22,7 +22,7 @@ static bool lies_in(const char *path, const char *directory)
 {
 	struct stat a, b;
 	const char *slash = strrchr(path, '/');
-	char *folder = !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	char *folder = !slash ? checked_strdup(".") : checked_strndup(path, (size_t)(slash - path) + 1);
 	bool same = stat(folder, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev
 		&& a.st_ino == b.st_ino;
 	free(folder);

@@ -55,11 +55,9 @@ typedef struct Inspector {
 } Inspector;
 
 /* A pass that leaves the text as it was joins the last column. */
-static bool add_column(Inspector *in, const Module *module, const char *pass, Diag *diag)
+static void add_column(Inspector *in, const Module *module, const char *pass)
 {
 	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
-	if (!text)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
 	json_t *column = in->text && strcmp(in->text, text) == 0
 		? json_array_get(in->columns, json_array_size(in->columns) - 1)
 		: NULL;
@@ -71,13 +69,13 @@ static bool add_column(Inspector *in, const Module *module, const char *pass, Di
 		json_object_get(column, "passes"), pass ? json_integer(in->passes) : json_integer(-1));
 	free(in->text);
 	in->text = text;
-	return true;
 }
 
 static bool after_pass(void *argument, LedgerRow *row, Module *module, Diag *diag)
 {
 	Inspector *in = argument;
-	bool good = add_column(in, module, row->pass, diag) && measure_row(&in->measurer, row, module, diag);
+	add_column(in, module, row->pass);
+	const bool good = measure_row(&in->measurer, row, module, diag);
 	if (in->measurer.data && module->graphs[0]->level != LEVEL_LOWERED
 		&& module_find_option(module, "exit_entropy") >= 0) {
 		module_free(in->exits);
@@ -102,18 +100,17 @@ static const char *leaf(const char *path)
 static json_t *ledger_panel(const Ledger *ledger, const char *metric)
 {
 	char *text = ledger_json(ledger);
-	json_t *json = text ? json_loads(text, 0, NULL) : NULL, *row;
+	json_t *json = json_loads(text, 0, NULL), *row;
 	size_t i;
 	json_object_del(json_object_get(json, "start"), "ms");
 	json_array_foreach(json_object_get(json, "passes"), i, row)
 	{
-		char *pass = strdup(json_string_value(json_object_get(row, "pass")));
+		char *pass = checked_strdup(json_string_value(json_object_get(row, "pass")));
 		json_object_del(row, "ms");
-		if (pass)
-			pipeline_hide_folders(pass);
-		json_object_set_new(row, "pass", json_string(pass ? pass : ""));
+		pipeline_hide_folders(pass);
+		json_object_set_new(row, "pass", json_string(pass));
 		json_object_set_new(row, "lossy", json_boolean(false));
-		for (int32_t k = 0; pass && k < pass_count; k++) {
+		for (int32_t k = 0; k < pass_count; k++) {
 			const size_t n = strlen(pass_info[k].name);
 			if (strncmp(pass, pass_info[k].name, n) == 0 && (!pass[n] || pass[n] == '{')) {
 				json_object_set_new(row, "lossy", json_boolean(pass_info[k].flags & PASS_NUMBERS));
@@ -225,19 +222,15 @@ static bool write_page(const char *path, const json_t *panels, const char *title
 	AtomicFile file;
 	if (!atomic_open(&file, path, diag))
 		return false;
-	if (page_write(panels, title, file.stream, diag))
-		return atomic_commit(&file, diag);
-	atomic_discard(&file);
-	return false;
+	page_write(panels, title, file.stream);
+	return atomic_commit(&file, diag);
 }
 
 /* Builds to C in a temporary directory, watched; fills ledger, columns and code of panels. */
 static bool build_watched(Inspector *in, const char *directory, json_t *panels, Ledger *ledger, Diag *diag)
 {
 	BuildOptions build = in->options->build;
-	char *path = NULL;
-	if (asprintf(&path, "%s/model.c", directory) < 0)
-		return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	char *path = checked_printf("%s/model.c", directory);
 	build.result.emit = EMIT_C;
 	build.result.out = path;
 	build.result.name = "model";
@@ -271,9 +264,11 @@ static bool inspect_model(const InspectOptions *o, Loaded *loaded, const Dataset
 	Pipeline *pipeline = build_pipeline(&o->build, loaded, diag);
 	char *directory = pipeline ? temporary_directory(diag) : NULL;
 	json_t *panels = json_object();
-	bool good = directory && (in.measurer.tail = measure_tail(pipeline))
-		&& add_column(&in, loaded->module, NULL, diag)
-		&& measure_row(&in.measurer, &ledger.start, loaded->module, diag);
+	if (directory) {
+		in.measurer.tail = measure_tail(pipeline);
+		add_column(&in, loaded->module, NULL);
+	}
+	bool good = directory && measure_row(&in.measurer, &ledger.start, loaded->module, diag);
 	if (good)
 		json_object_set_new(panels, "model", model_panel(o, loaded->module, pipeline, data));
 	good = good && add_observed(&in, panels, diag) && build_watched(&in, directory, panels, &ledger, diag)

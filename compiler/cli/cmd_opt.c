@@ -73,7 +73,7 @@ static bool run_passes(const Options *options, Module *module, Diag *diag)
 		&& tune_load(&tunings, options->tune_cache, false, diag);
 	if (good && options->print_pipeline) {
 		char *text = pipeline_text(pipeline);
-		fprintf(stderr, "%s\n", text ? text : "");
+		fprintf(stderr, "%s\n", text);
 		free(text);
 	}
 	if (good) {
@@ -89,7 +89,7 @@ static bool run_passes(const Options *options, Module *module, Diag *diag)
 	} else if (options->ledger && good) {
 		AtomicFile file;
 		char *json = ledger_json(&ledger);
-		good = json && atomic_open(&file, options->ledger, diag);
+		good = atomic_open(&file, options->ledger, diag);
 		if (good) {
 			fprintf(file.stream, "%s\n", json);
 			good = atomic_commit(&file, diag);
@@ -132,11 +132,10 @@ int cmd_opt(int argc, char **argv)
 	Options options = {.driver.failure_path = "bertc-failure.bir"};
 	char *command = NULL;
 	size_t bytes;
-	FILE *line = open_memstream(&command, &bytes);
-	for (int i = 0; line && i < argc; i++)
+	FILE *line = text_open(&command, &bytes);
+	for (int i = 0; i < argc; i++)
 		fprintf(line, "%s%s", i ? " " : "", argv[i]);
-	if (line)
-		fclose(line);
+	text_close(line);
 	command_parse(&usage, argc, argv, &options);
 	options.driver.reproduce = command;
 	const char *in = options.in ? options.in : "-";

@@ -27,11 +27,7 @@ static void take_word(void *options, char *word, struct argp_state *state)
 /* Runs the program; its exit status becomes ours. */
 static int run_program(const char *path, const RunOptions *options, Diag *diag)
 {
-	const char **words = calloc((size_t)options->ntexts + 2, sizeof *words);
-	if (!words) {
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
-		return EXIT_RUN;
-	}
+	const char **words = checked_calloc((size_t)options->ntexts + 2, sizeof *words);
 	words[0] = path;
 	memcpy(words + 1, options->texts, (size_t)options->ntexts * sizeof *words);
 	const pid_t child = fork();
@@ -54,7 +50,7 @@ static int build_and_run(void *options, Loaded *loaded, Diag *diag)
 {
 	RunOptions *o = options;
 	char *directory = temporary_directory(diag),
-		 *path = directory ? result_program(&o->build, directory, diag) : NULL;
+		 *path = directory ? result_program(&o->build, directory) : NULL;
 	int status = EXIT_RUN;
 	const bool good = path && build_loaded(&o->build, loaded, NULL, diag);
 	model_unload(loaded); /* the memory is the program's now */
@@ -81,7 +77,7 @@ int cmd_run(int argc, char **argv)
 		.work = build_and_run,
 		.loads = true,
 	};
-	RunOptions options = {.texts = calloc((size_t)argc + 1, sizeof(char *))};
+	RunOptions options = {.texts = checked_calloc((size_t)argc + 1, sizeof(char *))};
 	const int status = command_run(&usage, argc, argv, &options.build);
 	free(options.texts);
 	return status;

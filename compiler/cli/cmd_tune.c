@@ -160,14 +160,11 @@ static bool write_json(const Search *s, const char *path, const int32_t *front, 
 static bool write_chart(const Search *s, const char *path, const int32_t *front, int32_t nfront, Diag *diag)
 {
 	AtomicFile file;
-	ChartPoint *points = calloc((size_t)(s->ndone + nfront) + 1, sizeof *points);
-	char **labels = calloc((size_t)(s->ndone + nfront) + 1, sizeof *labels);
-	int32_t n = 0;
-	if (!points || !labels || !atomic_open(&file, path, diag)) {
-		free(points);
-		free(labels);
+	if (!atomic_open(&file, path, diag))
 		return false;
-	}
+	ChartPoint *points = checked_calloc((size_t)(s->ndone + nfront), sizeof *points);
+	char **labels = checked_calloc((size_t)(s->ndone + nfront), sizeof *labels);
+	int32_t n = 0;
 	for (int32_t i = 0; i < s->ndone + nfront; i++) {
 		const int32_t which = i < s->ndone ? i : front[i - s->ndone];
 		const Candidate *c = &s->done[which];
@@ -175,11 +172,8 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 			continue;
 		char *pipeline = search_pipeline(s, c->level);
 		pipeline_hide_folders(pipeline);
-		if (asprintf(&labels[n], "%.4f, %.2f times faster, %.1f MB: %s", c->score[SHARE_SEARCH].value,
-				s->done[0].cost.time / c->cost.time, (double)c->cost.bytes / 1e6,
-				*pipeline ? pipeline : "fp32")
-			< 0)
-			labels[n] = NULL;
+		labels[n] = checked_printf("%.4f, %.2f times faster, %.1f MB: %s", c->score[SHARE_SEARCH].value,
+			s->done[0].cost.time / c->cost.time, (double)c->cost.bytes / 1e6, *pipeline ? pipeline : "fp32");
 		const ChartMark front_mark = which == s->winner ? CHART_CHOSEN : CHART_FRONT;
 		points[n] = (ChartPoint){s->done[0].cost.time / c->cost.time, c->score[SHARE_SEARCH].value, labels[n],
 			i < s->ndone ? CHART_PLAIN : front_mark};
@@ -293,7 +287,7 @@ static bool results_check(const TuneOptions *o, Diag *diag)
 {
 	const char *const results[] = {o->search.build.result.out, o->json, o->svg};
 	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
-		char *folder = results[i] ? strdup(results[i]) : NULL;
+		char *folder = results[i] ? checked_strdup(results[i]) : NULL;
 		const bool good = !folder || access(dirname(folder), W_OK) == 0
 			|| diag_error_in(diag, EXIT_RUN, results[i], 0, "cannot be written: %s", strerror(errno));
 		free(folder);
@@ -308,9 +302,9 @@ static int search(TuneOptions *o, Diag *diag)
 	Search *s = &o->search;
 	if (!results_check(o, diag) || !prepare(o, diag) || !search_run(s, diag))
 		return EXIT_RUN;
-	int32_t *front = calloc((size_t)s->ndone + 1, sizeof *front);
-	const int32_t nfront = front ? search_front(s, front) : 0;
-	bool good = front && time_front(s, front, nfront, diag);
+	int32_t *front = checked_calloc((size_t)s->ndone, sizeof *front);
+	const int32_t nfront = search_front(s, front);
+	bool good = time_front(s, front, nfront, diag);
 	if (good && s->measure)
 		search_decide(s);
 	if (good)

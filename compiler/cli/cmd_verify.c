@@ -57,7 +57,7 @@ static uint32_t next_random(uint32_t *state) /* xorshift, Marsaglia 2003 */
 }
 
 /* Lengths from 1 to the limit, evenly; a tail of each input is of the second type where there are types. */
-static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
+static void random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
 {
 	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, 0), kinds = table_rows(graph, 1);
 	const int32_t count = o->count ? o->count : 6, asked = o->tokens ? o->tokens : INPUT_TOKENS,
@@ -66,14 +66,11 @@ static bool random_inputs(const VerifyOptions *o, const Graph *graph, int32_t ma
 	for (int32_t i = 0; i < count; i++) {
 		Input *input = verify_inputs_add(
 			inputs, count > 1 ? 1 + (int32_t)((int64_t)i * (longest - 1) / (count - 1)) : longest);
-		if (!input)
-			return false;
 		for (int32_t t = 0; t < input->n; t++) {
 			input->ids[t] = (int32_t)(next_random(&state) % (uint32_t)vocab);
 			input->types[t] = t > input->n / 2 ? kinds - 1 : 0;
 		}
 	}
-	return true;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
@@ -105,12 +102,11 @@ static bool same_top(const double *reference, const float *x, int64_t width)
 static bool evaluate_input(
 	const Graph *graph, const Input *input, const int32_t *old_id, EvalArray *outputs, Diag *diag)
 {
-	int32_t *ids = calloc((size_t)input->n + 1, sizeof *ids);
-	for (int32_t t = 0; ids && t < input->n; t++)
+	int32_t *ids = checked_calloc((size_t)input->n, sizeof *ids);
+	for (int32_t t = 0; t < input->n; t++)
 		ids[t] = old_id && input->ids[t] >= 0 ? old_id[input->ids[t]] : input->ids[t];
 	const int32_t *types = graph->ninputs > 1 ? input->types : NULL;
-	const bool good = ids ? graph_eval_ids(graph, ids, types, input->n, outputs, diag)
-						  : diag_error(diag, EXIT_RUN, 0, "out of memory");
+	const bool good = graph_eval_ids(graph, ids, types, input->n, outputs, diag);
 	free(ids);
 	return good;
 }
@@ -127,22 +123,18 @@ static bool compare_input(const Module *reference, const Program *program, const
 		return diag_error(diag, EXIT_UNSUPPORTED, 0, "more than 32 outputs");
 	if (!evaluate_input(graph, input, old_id, outputs, diag))
 		return false;
-	bool good = true;
 	for (int32_t k = 0; k < graph->noutputs; k++) {
 		floats[k] = (size_t)outputs[k].count;
-		out[k] = calloc(floats[k] + 1, sizeof(float));
-		good = good && out[k];
+		out[k] = checked_calloc(floats[k], sizeof(float));
 	}
 	const uint32_t all = graph->noutputs == 32 ? UINT32_MAX : (1u << graph->noutputs) - 1;
 	const int32_t *types = graph->ninputs > 1 ? input->types : NULL;
-	int status = 0;
-	if (good)
-		status = program->run_outputs(program->context, input->ids, types, offsets, 1, all, out, floats);
-	if (!good || status)
-		good = diag_error(diag, EXIT_RUN, 0, "%s", status ? program->strerror(status) : "out of memory");
+	const int status = program->run_outputs(
+		program->context, input->ids, types, offsets, 1, all, out, floats);
+	const bool good = status == 0 || diag_error(diag, EXIT_RUN, 0, "%s", program->strerror(status));
 	for (int32_t k = 0; k < graph->noutputs; k++) {
 		const EvalArray *o = &outputs[k];
-		double *values = good ? malloc((size_t)(o->count + 1) * sizeof *values) : NULL;
+		double *values = good ? checked_calloc((size_t)o->count, sizeof *values) : NULL;
 		for (int64_t i = 0; values && i < o->count; i++)
 			values[i] = eval_at(o, i);
 		if (values) {
@@ -284,8 +276,8 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	const Graph *graph = reference->graphs[0];
 	Program program = {0};
 	Inputs inputs = {0};
-	Row *rows = calloc((size_t)graph->noutputs + 1, sizeof *rows);
-	bool good = merged && rows && program_open(&o->build, loaded, o->threads, &program, diag);
+	Row *rows = checked_calloc((size_t)graph->noutputs, sizeof *rows);
+	bool good = merged && program_open(&o->build, loaded, o->threads, &program, diag);
 	if (good && loaded->renumbered && loaded->module->nheads > 0
 		&& loaded->module->heads[0].task == TASK_FILL_MASK)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
@@ -297,7 +289,7 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	if (good && o->data)
 		good = verify_inputs_read(&inputs, o->data, most, &program, loaded->tokenizer != NULL, diag);
 	else if (good)
-		good = random_inputs(o, graph, program.max_tokens, &inputs);
+		random_inputs(o, graph, program.max_tokens, &inputs);
 	for (int32_t k = 0; good && k < graph->noutputs; k++)
 		rows[k] = (Row){.name = graph->outputs[k].name,
 			.cosine = 1,
@@ -308,13 +300,12 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 		good = compare_input(reference, &program, &inputs.at[i], inputs.old_id, rows, diag);
 	}
 	progress_clear();
-	int status = EXIT_DONE;
+	int status = EXIT_RUN;
 	if (good) {
 		Loaded whole = *loaded;
 		whole.module = again;
 		status = report(o, &whole, &program, &inputs, rows, graph->noutputs, diag);
-	} else if (!diag->errors)
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
+	}
 	verify_inputs_free(&inputs);
 	program_close(&program);
 	module_free(again);

@@ -209,14 +209,10 @@ int command_run(const Usage *usage, int argc, char **argv, BuildOptions *options
 	return status;
 }
 
-char *result_program(BuildOptions *options, const char *directory, Diag *diag)
+char *result_program(BuildOptions *options, const char *directory)
 {
 	ResultOptions *result = &options->result;
-	char *path;
-	if (asprintf(&path, "%s/program", directory) < 0) {
-		diag_error(diag, EXIT_RUN, 0, "out of memory");
-		return NULL;
-	}
+	char *path = checked_printf("%s/program", directory);
 	result->out = path;
 	result->name = "program";
 	result->emit = EMIT_EXE;

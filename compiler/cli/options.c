@@ -155,9 +155,7 @@ static char *command_line(int argc, char **argv)
 {
 	char *text = NULL;
 	size_t bytes;
-	FILE *out = open_memstream(&text, &bytes);
-	if (!out)
-		return NULL;
+	FILE *out = text_open(&text, &bytes);
 	fputs(argc > 0 ? argv[0] : "bertc", out);
 	for (int i = 1; i < argc; i++) {
 		int skip = place_words(argv[i]);
@@ -165,19 +163,19 @@ static char *command_line(int argc, char **argv)
 			i += skip - 1;
 			continue;
 		}
-		char *argument = strdup(argv[i]);
-		for (size_t n = argument ? strlen(argument) : 0; n > 1 && argument[n - 1] == '/'; n--)
+		char *argument = checked_strdup(argv[i]);
+		for (size_t n = strlen(argument); n > 1 && argument[n - 1] == '/'; n--)
 			argument[n - 1] = '\0';
-		if (argument && strchr(argument, '{')) /* a pipeline */
+		if (strchr(argument, '{')) /* a pipeline */
 			pipeline_hide_folders(argument);
-		const char *slash = argument && argument[0] != '-' ? strrchr(argument, '/') : NULL;
-		const char *shown = argument ? argument : "";
+		const char *slash = argument[0] != '-' ? strrchr(argument, '/') : NULL;
+		const char *shown = argument;
 		if (slash && slash[1])
 			shown = slash + 1;
 		fprintf(out, " %s", shown);
 		free(argument);
 	}
-	fclose(out);
+	text_close(out);
 	return text;
 }
 

@@ -151,10 +151,8 @@ static bool write_older(const TokenizerDesc *desc, const char *name, const char 
 	AtomicFile file;
 	if (!atomic_open(&file, to, diag))
 		return false;
-	if (desc->model->write_file(desc, name, file.stream))
-		return atomic_commit(&file, diag);
-	atomic_discard(&file);
-	return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	desc->model->write_file(desc, name, file.stream);
+	return atomic_commit(&file, diag);
 }
 
 bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Diag *diag)

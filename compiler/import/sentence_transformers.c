@@ -54,9 +54,10 @@ static bool read_pooling(SbertReader *r, const char *folder)
 	for (size_t i = 0; good && i < sizeof pooling_keys / sizeof *pooling_keys; i++) {
 		bool set = false;
 		good = json_member_bool(json, pooling_keys[i].key, &set, path, r->diag);
-		if (word && strcmp(word, pooling_keys[i].word) == 0)
+		if (word && strcmp(word, pooling_keys[i].word) == 0) {
 			set = true;
-		matched = true;
+			matched = true;
+		}
 		if (good && set)
 			modes = mem_printf(
 				r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pooling_words[pooling_keys[i].mode]);

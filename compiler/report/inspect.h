@@ -13,7 +13,7 @@ json_t *page_string(const char *text, size_t bytes);
 json_t *page_lines(const char *text);
 /* One HTML file that loads nothing: the style, a block `data-KEY` of JSON for each member of `panels`, the
  * script that draws them. */
-bool page_write(const json_t *panels, const char *title, FILE *, Diag *);
+void page_write(const json_t *panels, const char *title, FILE *);
 
 /* ---- inspect_layers.c: the layers of the model as it was read, on texts ---------------------- */
 /* Texts to look at: the first of a data file, `limit` at most, or, with data and path NULL, built in. */

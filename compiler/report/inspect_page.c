@@ -71,12 +71,10 @@ static void print_html(FILE *out, const char *text)
 			putc(*text, out);
 }
 
-static bool print_block(FILE *out, const char *key, const json_t *value)
+static void print_block(FILE *out, const char *key, const json_t *value)
 {
 	char *text = json_dumps(
 		value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(7));
-	if (!text)
-		return false;
 	fprintf(out, "<script type=\"application/json\" id=\"data-%s\">", key);
 	for (const char *c = text; *c; c++)
 		if (*c == '<')
@@ -85,7 +83,6 @@ static bool print_block(FILE *out, const char *key, const json_t *value)
 			putc(*c, out);
 	fputs("</script>\n", out);
 	free(text);
-	return true;
 }
 
 /* In the order in which they run: a panel's place on the page is that of its call of panel(). */
@@ -131,15 +128,13 @@ static void print_head(FILE *out, const char *title)
 		out);
 }
 
-bool page_write(const json_t *panels, const char *title, FILE *out, Diag *diag)
+void page_write(const json_t *panels, const char *title, FILE *out)
 {
 	const char *key;
 	json_t *value;
 	print_head(out, title);
-	json_object_foreach((json_t *)(uintptr_t)panels, key,
-		value) if (!print_block(out, key, value)) return diag_error(diag, EXIT_RUN, 0, "out of memory");
+	json_object_foreach((json_t *)(uintptr_t)panels, key, value) print_block(out, key, value);
 	for (int i = 0; i < SCRIPTS; i++)
 		print_file(out, "script", scripts[i]);
 	fputs("</body>\n</html>\n", out);
-	return true;
 }

@@ -432,30 +432,31 @@ static void rewrite(const TokenizerDesc *desc, json_t *model)
 	json_object_set_new(model, "merges", merges);
 }
 
-static bool write_vocab_json(const TokenizerDesc *desc, FILE *to)
+static void write_vocab_json(const TokenizerDesc *desc, FILE *to)
 {
 	json_t *vocab = json_object();
 	for (int32_t id = 0; id < desc->nvocab; id++)
 		if (desc->vocab[id])
 			json_object_set_new(vocab, desc->vocab[id], json_integer(id));
-	const bool good = json_dumpf(vocab, to, JSON_INDENT(2)) == 0;
+	json_dumpf(vocab, to, JSON_INDENT(2));
 	fputc('\n', to);
 	json_decref(vocab);
-	return good;
 }
 
-static bool write_merges_txt(const TokenizerDesc *desc, FILE *to)
+static void write_merges_txt(const TokenizerDesc *desc, FILE *to)
 {
 	const Bpe *data = data_of(desc);
 	fputs("#version: 0.2\n", to);
 	for (int32_t i = 0; i < data->nmerges; i++)
 		fprintf(to, "%s %s\n", desc->vocab[data->merges[i].left], desc->vocab[data->merges[i].right]);
-	return true;
 }
 
-static bool write_file(const TokenizerDesc *desc, const char *name, FILE *to)
+static void write_file(const TokenizerDesc *desc, const char *name, FILE *to)
 {
-	return strcmp(name, "vocab.json") == 0 ? write_vocab_json(desc, to) : write_merges_txt(desc, to);
+	if (strcmp(name, "vocab.json") == 0)
+		write_vocab_json(desc, to);
+	else
+		write_merges_txt(desc, to);
 }
 
 const TokenizerModel bpe_tokenizer = {

@@ -146,12 +146,11 @@ static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_
 }
 
 /* A token a line; its number is its id. */
-static bool write_file(const TokenizerDesc *desc, const char *name, FILE *to)
+static void write_file(const TokenizerDesc *desc, const char *name, FILE *to)
 {
 	(void)name;
 	for (int32_t id = 0; id < desc->nvocab; id++)
 		fprintf(to, "%s\n", desc->vocab[id] ? desc->vocab[id] : "");
-	return true;
 }
 
 const TokenizerModel wordpiece_tokenizer = {

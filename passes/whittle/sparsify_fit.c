@@ -301,8 +301,10 @@ static bool fit_rows(SparseMatrix *m, const Input *input, SparseScratch *s, doub
 	m->error = 0;
 	m->whole = 0;
 	for (int64_t r = 0; r < m->rows; r++) {
-		for (int64_t k = 0; k < m->columns; k++)
-			d[k] = w[k] = tensor_at(m->tensor, r * m->columns + k);
+		for (int64_t k = 0; k < m->columns; k++) {
+			w[k] = tensor_at(m->tensor, r * m->columns + k);
+			d[k] = w[k];
+		}
 		m->whole += error_of(input, d);
 		if (!sparse_fit_row(c->products, input->inverse, c->ld, m->columns, m->gone + r * m->columns, w, s))
 			return false;

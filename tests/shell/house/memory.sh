@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# One policy for memory: what can fail for lack of it is called through ir/memory.h, which ends the process.
+# Prints every other call, and every message of its own about memory.
+cd "$SOURCE" || exit 1
+git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { echo "no git, so no list of sources"; exit 77; }
+
+# Left out: the policy itself; file_read, whose size is that of a file, which its error names; a comment in
+# emitted headers.
+calls='malloc|calloc|realloc|reallocarray|aligned_alloc|strdup|strndup|asprintf|vasprintf|open_memstream'
+git ls-files -co --exclude-standard -- 'compiler/*.[ch]' 'codegen/*.[ch]' 'passes/*.[ch]' 'ir/*.[ch]' |
+	while read -r file; do [ ! -f "$file" ] || echo "$file"; done |
+	xargs grep -nE "(^|[^_[:alnum:]])($calls)\(|[^_[:alnum:]]abort\(\)|\"[^\"]*out of memory" |
+	grep -v '^ir/memory\.[ch]:' |
+	grep -v '^compiler/support/files\.c:.*= malloc(size + 1); /\* not checked_malloc' |
+	grep -v '^codegen/emit_h\.c:.*NULL: out of memory, or this CPU' >"$TMP/calls"
+[ ! -s "$TMP/calls" ] || { echo "use ir/memory.h:"; cat "$TMP/calls"; exit 1; }
