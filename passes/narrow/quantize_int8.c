@@ -13,39 +13,6 @@
 #include "narrow.h"
 #include <string.h>
 
-/* The quantize of x that an earlier linear has got, in front of node; NULL: none. */
-static Node *quantize_before(const Node *node, const Value *x)
-{
-	for (Node *other = node->prev; other; other = other->prev)
-		if (other->op == OP_QUANTIZE && other->args[0] == x)
-			return other;
-	return NULL;
-}
-
-bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, PassRun *run)
-{
-	Tensor *scales, *codes = tensor_quantized(graph, weight, &scales);
-	if (!codes) {
-		pass_note(run, node, "stays: its weight holds numbers that are not finite");
-		return true;
-	}
-	Node *quantize = quantize_before(node, node->args[0]);
-	if (!quantize)
-		quantize = graph_insert(graph, node, OP_QUANTIZE, node->args, 1, NULL, node->origin, run->diag);
-	Value *wq = quantize ? graph_const(graph, node, codes, node->args[1]->node->origin) : NULL;
-	Value *ws = wq ? graph_const(graph, node, scales, node->args[1]->node->origin) : NULL;
-	if (!ws)
-		return false;
-	Value *args[] = {
-		quantize->results[0], quantize->results[1], wq, ws, node->nargs == 3 ? node->args[2] : NULL};
-	if (!rewrite_value(
-			graph, node->results[0], OP_LINEAR_I8, args, node->nargs == 3 ? 5 : 4, &node->attr, run))
-		return false;
-	rewrite_erase(graph, node);
-	run->changes++;
-	return true;
-}
-
 bool pass_quantize_int8(Graph *graph, PassRun *run)
 {
 	const char *scheme = pass_option(run, "scheme", "dynamic"),
