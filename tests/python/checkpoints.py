@@ -5,6 +5,7 @@ import json, os, pathlib
 import torch
 from safetensors.torch import load_file, save_file
 from _support import compare, run, skip
+import make_bert
 
 EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
 if not EVAL.exists():
@@ -12,18 +13,24 @@ if not EVAL.exists():
 
 
 def evaluate(model, batch, *options):
-    """Outputs of each text by the reference evaluator, without code: {name: numbers}."""
-    lines = "".join(" ".join(map(str, ids)) + "\n" for ids in batch)
+    """Outputs of each text by the reference evaluator, without code: {name: numbers}. A text is a list of
+    ids, or such a list and one of types."""
+    columns = [text if isinstance(text, tuple) else (text,) for text in batch]
+    lines = "".join("\t".join(" ".join(map(str, c)) for c in text) + "\n" for text in columns)
     done = run(EVAL, "--eval", model, *options, input=lines.encode())
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def agree(what, got, want, tolerance=2e-5):
-    """Both lists of {name: numbers}, a row a text; the same names in the same order."""
+    """Both lists of {name: numbers}, a row a text; the same names in the same order. Returns the worst error
+    as a share of the tolerance."""
+    worst = 0.0
     for n, (g, w) in enumerate(zip(got, want, strict=True)):
         assert list(g) == list(w), f"{what}: outputs {list(g)}, expected {list(w)}"
         for name in w:
-            compare(g[name], w[name].detach().double(), f"{what}, text {n}, {name}", tolerance)
+            error = compare(g[name], w[name].detach().double(), f"{what}, text {n}, {name}", tolerance)
+            worst = max(worst, error)
+    return worst
 
 
 def rewrite(directory, change, **config):
@@ -31,13 +38,25 @@ def rewrite(directory, change, **config):
     path = directory / "model.safetensors"
     tensors = {k: v.contiguous().clone() for k, v in change(load_file(path)).items()}
     save_file(tensors, path, metadata={"format": "pt"})
-    rewrite_config(directory, **config)
+    if config:
+        rewrite_config(directory, **config)
 
 
 def rewrite_config(directory, **config):
     path = directory / "config.json"
     keys = json.loads(path.read_text()) | config
     path.write_text(json.dumps({k: v for k, v in keys.items() if v is not None}))
+
+
+def pretraining(directory, layers, **keys):
+    """A random BERT of both heads of pre-training, saved; and its config."""
+    from transformers import BertConfig, BertForPreTraining
+
+    sizes = dict(vocab_size=61, hidden_size=24, num_attention_heads=3, intermediate_size=40)
+    config = BertConfig(**sizes, num_hidden_layers=layers, max_position_embeddings=20, **keys)
+    model = make_bert.randomize(BertForPreTraining(config), 5).eval()
+    model.save_pretrained(directory)
+    return model, config
 
 
 def sentence_transformer(directory, sub, modes, normalize, **sizes):

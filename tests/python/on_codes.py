@@ -4,7 +4,7 @@ has left in its IR: what the tests of whole models in int8 share."""
 import re
 import torch
 from safetensors.torch import load_file
-from whittling import encoder
+from whittling import build, encoder
 
 
 def codes(x, m, z):
@@ -31,6 +31,11 @@ class OnCodes(torch.nn.Module):
 
     def rows(self, first, last):
         return OnCodes(self.m, self.z, self.w[first:last], self.scale[first:last], self.bias[first:last])
+
+
+def bir(directory, path, passes, *options):
+    """The IR of a model behind passes."""
+    return build(directory, path, f"--passes={passes}", "--emit=bir", "--outputs=", *options)
 
 
 def learnt(path, model):

@@ -2,15 +2,11 @@
 of the same change made by hand, it compiles again to the same numbers, and nothing that was there gets
 lost."""
 
-import copy, os, pathlib
+import copy
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, BertConfig, BertForPreTraining
+from transformers import AutoConfig, BertForPreTraining
+from checkpoints import *
 from whittling import *
-
-EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
-if not EVAL.exists():
-    skip("the unit tests are not built")
 
 
 def without(model, gone):
@@ -22,18 +18,7 @@ def without(model, gone):
 
 
 def emit(directory, out, passes=None, *options):
-    run(
-        BERTC,
-        "build",
-        directory,
-        "--emit=checkpoint",
-        "-o",
-        out,
-        "--quiet",
-        *([f"--passes={passes}"] if passes else []),
-        *options,
-    )
-    return out
+    return build(directory, out, "--emit=checkpoint", *([f"--passes={passes}"] if passes else []), *options)
 
 
 def load(kind, directory):
@@ -45,12 +30,8 @@ def load(kind, directory):
     return model.eval()
 
 
-def evaluated(directory, batch, *options):
-    lines = "".join(" ".join(map(str, ids)) + "\n" for ids in batch)
-    return [
-        next(iter(json.loads(line).values()))
-        for line in run(EVAL, "--eval", directory, *options, input=lines.encode()).stdout.splitlines()
-    ]
+def evaluated(directory, batch):
+    return [next(iter(row.values())) for row in evaluate(directory, batch)]
 
 
 @torch.no_grad()
@@ -100,14 +81,11 @@ batch = texts(config, 1)
 
 
 def changed_file(change):
-    tensors = {
-        k: v.contiguous().clone() for k, v in change(load_file(TMP / "e" / "model.safetensors")).items()
-    }
     d = TMP / "form"
     shutil.rmtree(d, ignore_errors=True)
     shutil.rmtree(TMP / "form.out", ignore_errors=True)
     shutil.copytree(TMP / "e", d)
-    save_file(tensors, d / "model.safetensors", metadata={"format": "pt"})
+    rewrite(d, change)
     return load_file(emit(d, TMP / "form.out", "drop-layers{layers=0,2}") / "model.safetensors"), json.loads(
         (TMP / "form.out" / "config.json").read_text()
     )
@@ -149,15 +127,7 @@ for got, want in zip(logits(load("encoder", out), batch), logits(without(model, 
     compare(got, want, "sharded")
 
 # two heads; a classifier used as an embedder keeps its classifier
-config = BertConfig(
-    vocab_size=61,
-    hidden_size=24,
-    num_attention_heads=3,
-    num_hidden_layers=3,
-    intermediate_size=40,
-    max_position_embeddings=20,
-)
-make_bert.randomize(BertForPreTraining(config), 5).save_pretrained(TMP / "pretraining")
+pretraining(TMP / "pretraining", 3)
 again, info = BertForPreTraining.from_pretrained(
     emit(TMP / "pretraining", TMP / "pretraining.out", "drop-layers{layers=1}"), output_loading_info=True
 )

@@ -42,16 +42,7 @@ def describe_builds_the_same(directory, out):
 def dropped_layers(family, kind, directory, model, config, text):
     """Layers 0 and 2 of three stay, numbered anew."""
     row, out = FAMILIES[family], TMP / f"{directory.name}.out"
-    run(
-        BERTC,
-        "build",
-        directory,
-        "--emit=checkpoint",
-        "-o",
-        out,
-        "--quiet",
-        "--passes=drop-layers{layers=0,2}",
-    )
+    build(directory, out, "--emit=checkpoint", "--passes=drop-layers{layers=0,2}")
     again, info = type(model).from_pretrained(
         out, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
     )

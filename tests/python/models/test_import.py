@@ -3,16 +3,10 @@ prefixes, older names, other element types, in shards, with heads of every kind 
 sentence-transformers' modules, evaluated by the reference evaluator (`test_load --eval`) and compared with
 what transformers computes. No code is generated here."""
 
-import json, os, pathlib, random, shutil
-from _support import FULL, TMP, compare, run, skip
-import torch
-from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForPreTraining
-import make_bert
+import random, shutil
+from _support import FULL, TMP
+from checkpoints import *
 
-EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
-if not EVAL.exists():
-    skip("the unit tests are not built")
 worst = 0.0
 
 
@@ -27,14 +21,6 @@ def texts(config, seed, lengths=(1, 2, 9)):
     ]
 
 
-def evaluate(directory, batch, *options):
-    lines = "".join(f"{' '.join(map(str, ids))}\t{' '.join(map(str, types))}\n" for ids, types in batch)
-    return [
-        json.loads(line)
-        for line in run(EVAL, "--eval", directory, *options, input=lines.encode()).stdout.splitlines()
-    ]
-
-
 @torch.no_grad()
 def outputs(model, batch, **more):
     return [
@@ -45,23 +31,11 @@ def outputs(model, batch, **more):
 
 def check(what, got, want):
     global worst
-    for n, (g, w) in enumerate(zip(got, want, strict=True)):
-        assert list(g) == list(w), f"{what}: outputs {list(g)}, expected {list(w)}"
-        for name in w:
-            worst = max(worst, compare(g[name], w[name].detach().double(), f"{what}, text {n}, {name}", 2e-5))
+    worst = max(worst, agree(what, got, want))
 
 
 def hidden(o):
     return o.hidden_states[-1][0]
-
-
-def rewrite(directory, change):
-    """Applies change(tensors) -> tensors to the checkpoint."""
-    path = directory / "model.safetensors"
-    tensors = load_file(path)
-    save_file(
-        {k: v.contiguous().clone() for k, v in change(tensors).items()}, path, metadata={"format": "pt"}
-    )
 
 
 # ---- heads of every kind, every activation
@@ -174,17 +148,7 @@ for name, change in {
         evaluate(directory, batch),
         [want_of("fill-mask", o) for o in outputs(model, batch, output_hidden_states=True)],
     )
-config = BertConfig(
-    vocab_size=61,
-    hidden_size=24,
-    num_attention_heads=3,
-    num_hidden_layers=2,
-    intermediate_size=40,
-    max_position_embeddings=20,
-    hidden_act="gelu_new",
-)
-model = make_bert.randomize(BertForPreTraining(config), 5).eval()
-model.save_pretrained(TMP / "pretraining")
+model, config = pretraining(TMP / "pretraining", 2, hidden_act="gelu_new")
 batch = texts(config, 5)
 both = outputs(model, batch, output_hidden_states=True)
 check(

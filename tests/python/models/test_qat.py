@@ -10,7 +10,7 @@ from torch.ao.quantization import (
     MovingAverageMinMaxObserver,
     MovingAveragePerChannelMinMaxObserver,
 )
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 
 RECIPE = "canonicalize,fold-const,cse,fuse,fold-const,cse,dce,quantize-int8{scheme=static attention=f32%s}"
@@ -75,42 +75,12 @@ def save(directory, source, tensors):
 
 
 def bir(directory, passes, *options):
-    path = TMP / f"{directory.name}.bir"
-    run(
-        BERTC,
-        "build",
-        directory,
-        "-o",
-        path,
-        "--quiet",
-        f"--passes={passes}",
-        "--emit=bir",
-        "--outputs=",
-        *options,
-    )
-    return path
+    return on_codes.bir(directory, TMP / f"{directory.name}.bir", passes, *options)
 
 
-def learnt(path, directory):
-    """{origin: (m, z, codes, scales)} of a .bir file that quantize-int8 has left."""
-    import re
-
-    tensors = load_file(str(directory / "model.safetensors")) | load_file(
-        str(path.with_suffix(".safetensors"))
-    )
-    values, quantized, found = {}, {}, {}
-    for line in path.read_text().splitlines():
-        if c := re.match(r"\s*(%\w+) = const @(\S+) : ", line):
-            values[c[1]] = tensors[c[2]]
-        elif c := re.match(r"\s*(%\w+) = const splat\((\S+)\) : f32\[(\d+)\]", line):
-            values[c[1]] = torch.full((int(c[3]),), float(c[2]))
-        elif c := re.match(r"\s*(%\w+) = const \[([^\]]*)\] : f32", line):
-            values[c[1]] = torch.tensor([float(v) for v in c[2].split(",")])
-        elif c := re.match(r"\s*(%\w+), %\w+ = quantize_static %\w+, (%\w+), (%\w+) ", line):
-            quantized[c[1]] = values[c[2]], values[c[3]]
-        elif c := re.match(r"\s*%\w+ = linear_i8 (%\w+), %\w+, (%\w+), (%\w+), .*# (\S+)", line):
-            found[c[4]] = *quantized[c[1]], values[c[2]], values[c[3]]
-    return found
+def learnt(directory):
+    """{origin: OnCodes} as quantize-int8 leaves them."""
+    return on_codes.learnt(bir(directory, RECIPE % "", "--stop-after=quantize-int8"), directory)
 
 
 # ---- a model that was trained so, a few steps
@@ -172,7 +142,7 @@ state = trained.state_dict()
 qat = save(TMP / "qat", TMP / "float", state)
 
 # ---- codes of weights and inputs
-found = learnt(bir(qat, RECIPE % "", "--stop-after=quantize-int8"), qat)
+found = learnt(qat)
 
 
 def place(origin):
@@ -180,7 +150,7 @@ def place(origin):
     stem, part = origin.rsplit(".", 1) if "." in origin else ("", origin)
     for parts in (("query", "key", "value"), ("key", "value")):
         joined = found.get(f"{stem}.{parts[0]}")
-        if part in parts and joined and len(joined[2]) == 64 * len(parts):
+        if part in parts and joined and len(joined.w) == 64 * len(parts):
             return joined, 64 * parts.index(part)
     return found[origin], 0
 
@@ -188,16 +158,17 @@ def place(origin):
 codes = differ = 0
 for origin, (holder, name, _) in linears(trained).items():
     linear = getattr(holder, name)
-    (m, z, w, scales), at = place(origin)
+    codes_of, at = place(origin)
+    m, z = codes_of.m, codes_of.z
     rows = slice(at, at + linear.out_features)
     fake = linear.weight_fake_quant
     step = linear.input_fake_quant.scale.item()
     zero = linear.input_fake_quant.zero_point.item()
     want = torch.round(linear.weight * (1 / fake.scale)[:, None]).clamp(-128, 127)
-    got = w[rows].float()
+    got = codes_of.w[rows].float()
     codes += want.numel()
     differ += (got != want).sum().item()
-    assert torch.allclose(scales[rows], fake.scale * step, rtol=1e-6), origin
+    assert torch.allclose(codes_of.scale[rows].float(), fake.scale * step, rtol=1e-6), origin
     assert (m == 1 / torch.tensor(step)).all() and (z == (zero - 127 if zero < 128 else zero - 128)).all(), (
         origin,
         m[:2],
@@ -247,14 +218,10 @@ for passes, note in (
     ("prune-heads{heads=0.1,1.2},", "weights of 0 of its 1"),
 ):
     out = TMP / "cut.json"
-    run(
-        BERTC,
-        "build",
+    build(
         qat,
-        "-o",
         TMP / "cut.so",
         "--emit=shared",
-        "--quiet",
         f"--ledger={out}",
         f"--passes={passes}{RECIPE % ''},lower,pack-weights,plan-memory",
     )
@@ -343,14 +310,10 @@ p = run(
 assert p.returncode == 2 and b"give data=FILE" in p.stderr, p.stderr
 data = TMP / "data.tsv"
 data.write_text("".join(f"babe dice fo{'gu' * n}\tLABEL_{n % 3}\n" for n in range(12)))
-run(
-    BERTC,
-    "build",
+build(
     TMP / "makers",
-    "-o",
     TMP / "yes.so",
     "--emit=shared",
-    "--quiet",
     f"--ledger={TMP / 'yes.json'}",
     f"--passes={RECIPE % f' data={data}'},lower,pack-weights,plan-memory",
 )
@@ -439,12 +402,7 @@ for directory, load in shared_models("minilm-sst2") if SHARED else ():
     labelled = hasattr(model, "classifier")
     # four a layer: queries, keys and values are one
     assert sum("scales of the checkpoint" in n for row in ledger for n in row.get("notes", [])) >= 24, ledger
-    defined = logits(
-        on_codes.on_codes(
-            load(), on_codes.learnt(bir(observed, RECIPE % "", "--stop-after=quantize-int8"), observed)
-        )[0],
-        batch,
-    )
+    defined = logits(on_codes.on_codes(load(), learnt(observed))[0], batch)
     fake = logits(model, batch)
     got = [
         torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch, fake)

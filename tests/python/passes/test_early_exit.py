@@ -205,14 +205,10 @@ with torch.no_grad():
     seen = [model(**tokenizer(t, return_tensors="pt"), output_hidden_states=True) for t in lines]
     rows = [torch.stack([o.hidden_states[l + 1][0].double().mean(0) for o in seen]) for l in range(3)]
     soft = torch.stack([o.logits[0].double().softmax(-1) for o in seen])
-run(
-    BERTC,
-    "build",
+build(
     TMP / "highway",
-    "--quiet",
-    "--emit=bir",
-    "-o",
     TMP / "fit.bir",
+    "--emit=bir",
     f"--passes=early-exit{{from=fit data={TMP}/data.tsv entropy=0.5 l2=0.01}}",
     "--outputs=",
 )

@@ -307,17 +307,8 @@ if SHARED:  # measured on data: what the pass reports is what eval scores afterw
     out = TMP / "ledger.json"
     limit = 200 if FULL else 60
     passes = f"prune-blocks{{by=accuracy keep=11 data={data} limit={limit}}},O2"
-    run(
-        BERTC,
-        "build",
-        SHARED / "models/minilm-sst2",
-        "--emit=shared",
-        "-o",
-        TMP / "b.so",
-        "--quiet",
-        f"--passes={passes}",
-        f"--ledger={out}",
-    )
+    model = SHARED / "models/minilm-sst2"
+    build(model, TMP / "b.so", "--emit=shared", f"--passes={passes}", f"--ledger={out}")
     note = [n for n in json.loads(out.read_text())["passes"][0]["notes"] if "goes" in n][0]
     block = note.split()
     listed = f"prune-blocks{{blocks={block[3]}.{block[0]}}},O2"

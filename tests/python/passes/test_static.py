@@ -72,18 +72,7 @@ def whole(what, directory, model, passes, batch, bars):
     """One build a CPU against one emulation: least mean cosine, least share of equal labels (1 where there
     are none). bars: of cosines with fp32, mean and 5th percentile."""
     path = TMP / f"{what}.bir"
-    run(
-        BERTC,
-        "build",
-        directory,
-        "-o",
-        path,
-        "--quiet",
-        f"--passes={passes}",
-        "--emit=bir",
-        "--stop-after=quantize-int8",
-        "--outputs=",
-    )
+    bir(directory, path, passes, "--stop-after=quantize-int8")
     plain = logits(model, batch)
     linears = learnt(path, directory)
     emulated, taken = on_codes(model, linears)

@@ -189,16 +189,7 @@ for name, passes in (
     ("twice", "prune-vocab{{corpus={0}/first.txt}},prune-vocab{{corpus={0}/corpus.txt}}"),
     ("once", "prune-vocab{{corpus={0}/corpus.txt}}"),
 ):
-    run(
-        BERTC,
-        "build",
-        TMP / "json",
-        "--emit=checkpoint",
-        "-o",
-        TMP / name,
-        "--quiet",
-        f"--passes={passes.format(TMP)}",
-    )
+    build(TMP / "json", TMP / name, "--emit=checkpoint", f"--passes={passes.format(TMP)}")
     outs.append(TMP / name)
 for f in ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors"):
     assert (outs[0] / f).read_bytes() == (outs[1] / f).read_bytes(), f

@@ -16,11 +16,7 @@ except ImportError:
     T.skip("the Python package transformers is not installed")
 
 WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
+    *T.SPECIALS,
     "a",
     "##a",
     "é",

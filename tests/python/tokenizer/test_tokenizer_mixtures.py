@@ -14,11 +14,7 @@ from tokenizers import AddedToken, processors
 random.seed(7)
 ROUNDS = 20000 if T.FULL else 1000
 WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
+    *T.SPECIALS,
     "un",
     "##aff",
     "##able",

@@ -54,7 +54,7 @@ def outcomes():
 
 def vocabulary():
     chars = outcomes()
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + chars + ["##" + c for c in chars]
+    tokens = T.SPECIALS + chars + ["##" + c for c in chars]
     return {token: i for i, token in enumerate(dict.fromkeys(tokens))}
 
 

@@ -11,6 +11,7 @@ SHARED = os.environ.get("SHARED", "")
 BUILD = os.environ.get("BUILD", "")
 FULL = os.environ.get("FULL") == "1"
 PLENTY = 1 << 20
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def skip(why):

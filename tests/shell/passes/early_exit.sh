@@ -1,22 +1,11 @@
 #!/usr/bin/env bash
 # Texts that end early, through the whole compiler: what a program says of them, that they depend on nothing
 # but themselves, the curve, and that two CPUs and another architecture say the same.
-set -u
+. "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
-fail() { echo "FAILED: $*"; exit 1; }
 build() { "$BERTC" build "$model" --quiet "$@" 2>err || { cat err; fail "build $*"; }; }
-refuse() { # STATUS TEXT COMMAND...
-	local want=$1 text=$2; shift 2
-	"$@" >out 2>err; local got=$?
-	[ $got -eq "$want" ] || { cat err; fail "$*: exit $got, expected $want"; }
-	grep -qF -- "$text" err || { cat err; fail "$*: does not say: $text"; }
-}
-words=(good bad film the a not very plot fun dull never great)
-for i in $(seq 0 119); do
-	line=
-	for j in $(seq 0 $((i % 9))); do line+="${words[(i * 7 + j * j * 5 + i / 9) % 12]} "; done
-	echo "$line"
-done >texts
+refuse() { expect "$1" "${@:3}"; says "$2"; } # STATUS TEXT COMMAND...
+sentiment_texts 120 9 >texts
 build -o plain
 ./plain <texts | cut -f1 >labels
 paste texts labels >data.tsv

@@ -2,18 +2,13 @@
 # are refused.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
-words=(good bad film the a not very plot fun dull never great)
-for i in $(seq 0 39); do
-	line=
-	for j in $(seq 0 $((i % 7))); do line+="${words[(i * 7 + j * j * 5 + i / 9) % 12]} "; done
-	echo "$line"
-done >texts
+sentiment_texts 40 7 >texts
 "$BERTC" build "$model" --quiet -o plain && paste texts <(./plain <texts | cut -f1) >data.tsv ||
 	fail "no data"
 # of words, the tag is whether they judge; one tag would be markup
 for i in $(seq 0 29); do
 	for j in 0 1 2 3 4; do
-		word=${words[(i * 5 + j * j * 7 + i / 4) % 12]}
+		word=${judging[(i * 5 + j * j * 7 + i / 4) % 12]}
 		case $word in good | great | fun) tag=B-GOOD ;; bad | dull) tag='B-</script><b>' ;; *) tag=O ;; esac
 		printf '%s\t%s\n' "$word" "$tag"
 	done

@@ -41,16 +41,15 @@ expect 3 "$BERTC" build tiny.bir --verified=figures.json -O0 -o no; says 'other 
 expect 3 "$BERTC" build tiny.bir --verified=figures.json --max-tokens 8 -o no; says 'another graph'
 sed 's/rand(7)/rand(8)/' tiny.bir >other.bir
 expect 3 "$BERTC" build other.bir --verified=figures.json -o no; says 'another graph'
-sed 's/"pass": true/"pass": false/' figures.json >bad.json
-expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says 'below the limit'
-sed 's/"tokens": [0-9]*/"tokens": "many"/' figures.json >bad.json
-expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says 'tokens'
-sed 's/"inputs": [0-9]*, //' figures.json >bad.json
-expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says 'inputs is missing'
-sed 's/"output": "logits"/"output": "a\\nb"/' figures.json >bad.json
-expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says 'no plain name'
-sed 's/"outputs": \[/"outputs": [7, /' figures.json >bad.json
-expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says 'expected objects'
+bad_figures() { # EXPRESSION TEXT: figures that sed has changed, and what is said of them
+	sed "$1" figures.json >bad.json
+	expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says "$2"
+}
+bad_figures 's/"pass": true/"pass": false/' 'below the limit'
+bad_figures 's/"tokens": [0-9]*/"tokens": "many"/' 'tokens'
+bad_figures 's/"inputs": [0-9]*, //' 'inputs is missing'
+bad_figures 's/"output": "logits"/"output": "a\\nb"/' 'no plain name'
+bad_figures 's/"outputs": \[/"outputs": [7, /' 'expected objects'
 for text in '[]' '{}' 'no json' '{"build": {}, "pass": true, "outputs": {}}'; do
 	echo "$text" >bad.json
 	expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says 'bad.json'
