@@ -135,8 +135,5 @@ def learn(model, plan, rate, loss_of, every, figure=lambda: ""):
         optimizer.step()
         schedule.step()
         if step % every == 0 or step == len(plan):
-            print(
-                f"step {step}/{len(plan)} loss {loss.item():.4f} {figure()} {time.time() - start:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            took = time.time() - start
+            print(f"step {step}/{len(plan)} loss {loss.item():.4f}{figure()} {took:.0f} s", file=sys.stderr)

@@ -74,7 +74,7 @@ def main():
         got = student(**encode(small, text)).logits
         return distilled_loss(got, want, torch.tensor([labels[i] for i in batch]), LABEL_SHARE, TEMPERATURE)
 
-    learn(student, plan, A.rate, loss_of, 500, lambda: f"dev {accuracy(student, small, *dev):.4f}")
+    learn(student, plan, A.rate, loss_of, 500, lambda: f" dev {accuracy(student, small, *dev):.4f}")
     student.half().save_pretrained(out)
     stored = BertForSequenceClassification.from_pretrained(out, dtype=torch.float32)
     print(f"dev accuracy of the stored half-precision weights: {accuracy(stored, small, *dev):.4f}")

@@ -134,7 +134,7 @@ def main():
             got[list(k), list(position)], torch.stack(want), torch.tensor(label), LABEL_SHARE
         )
 
-    learn(student, plan, A.rate, loss_of, 400, lambda: f"devel F1 {f1(student, small, devel, names):.4f}")
+    learn(student, plan, A.rate, loss_of, 400, lambda: f" devel F1 {f1(student, small, devel, names):.4f}")
     student.half().save_pretrained(out)
     print(
         "test F1 of the stored half-precision weights: "
