@@ -149,11 +149,14 @@ bool body_attention(Body *b)
 	if (node->attr.pack == PACK_QKV) {
 		keys = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden);
 		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), 2 * hidden);
-		q_stride = k_stride = v_stride = 3 * hidden;
+		v_stride = 3 * hidden;
+		k_stride = 3 * hidden;
+		q_stride = 3 * hidden;
 	} else if (node->attr.pack == PACK_KV) {
 		keys = body_pointer(b, 2);
 		values = mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 2), hidden);
-		k_stride = v_stride = 2 * hidden;
+		v_stride = 2 * hidden;
+		k_stride = 2 * hidden;
 	} else {
 		keys = body_pointer(b, 2);
 		values = body_pointer(b, 3);

@@ -115,8 +115,11 @@ static int huffman_lengths(const int64_t counts[SYMBOLS], uint8_t lengths[SYMBOL
 			break;
 		weight[nodes] = weight[least[0]] + weight[least[1]];
 		open[nodes] = true;
-		open[least[0]] = open[least[1]] = false;
-		parent[least[0]] = parent[least[1]] = nodes++;
+		open[least[1]] = false;
+		open[least[0]] = false;
+		parent[least[0]] = nodes;
+		parent[least[1]] = nodes;
+		nodes++;
 	}
 	for (int s = 0; s < SYMBOLS; s++) {
 		lengths[s] = 0;

@@ -38,7 +38,9 @@ RT_INLINE int32_t *exit_thinned(const RtCall *call, int symbol)
 RT_INLINE void rt_exit_begin(const RtCall *call, int symbol)
 {
 	int32_t *slot = exit_slot(call);
-	slot[EXIT_TEXTS] = slot[EXIT_TOKENS] = slot[EXIT_LONGEST] = 0;
+	slot[EXIT_LONGEST] = 0;
+	slot[EXIT_TOKENS] = 0;
+	slot[EXIT_TEXTS] = 0;
 	exit_offsets(call)[0] = exit_thinned(call, symbol)[0] = 0;
 }
 RT_INLINE void rt_exit_decide(const RtCall *call, int symbol, int32_t text, int ends)

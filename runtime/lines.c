@@ -9,8 +9,10 @@ enum { LINES_CHUNK_BYTES = 1 << 16 };
 /* Reads more behind what is there. 0: nothing came (end, error, or no memory). */
 RT_FN int lines_fill(RtLines *in)
 {
-	if (in->begin > 0 && in->begin == in->end)
-		in->begin = in->end = 0;
+	if (in->begin > 0 && in->begin == in->end) {
+		in->end = 0;
+		in->begin = 0;
+	}
 	if (in->capacity - in->end < LINES_CHUNK_BYTES) {
 		const size_t used = in->end - in->begin;
 		if (in->begin > 0)

@@ -226,9 +226,10 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 			RtRun *piece = program_piece(p, item, e.n);
 			piece->count = rt_window_tokens(&e, item->pair != NULL, p->start + at, &piece->first);
 			piece->low = low;
-			if (next != SIZE_MAX && overlap)
-				piece->high = low = rt_window_boundary(
-					&e, item->pair != NULL, p->start + at, p->word + at, next);
+			if (next != SIZE_MAX && overlap) {
+				low = rt_window_boundary(&e, item->pair != NULL, p->start + at, p->word + at, next);
+				piece->high = low;
+			}
 			item->truncated |= cut;
 			item->total = e.total;
 			continue;
@@ -325,7 +326,8 @@ RT_FN int program_run(RtProgram *p)
 /* All texts of the group: to tokens, through the model, and out. */
 RT_FN int program_group(RtProgram *p)
 {
-	p->ntokens = p->npieces = 0;
+	p->npieces = 0;
+	p->ntokens = 0;
 	for (int32_t i = 0; i < p->nitems; i++) {
 		RtItem *item = &p->items[i];
 		item->first_piece = p->npieces;

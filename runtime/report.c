@@ -46,7 +46,8 @@ RT_FN int report_lengths(const RtProgram *p, const char *usual, int32_t *lengths
 RT_FN void report_ids(RtProgram *p, int32_t texts, int32_t length)
 {
 	uint32_t state = 2463534242u;
-	p->ntokens = p->npieces = 0;
+	p->npieces = 0;
+	p->ntokens = 0;
 	program_tokens(p, texts * length);
 	for (int32_t t = 0; t < texts; t++) {
 		RtItem item = {.number = t + 1};

@@ -168,7 +168,8 @@ RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *
 		return 0;
 	for (int j = 0; j < BAND; j++)
 		to[j] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
-	const int count = to[BAND] = unpack_byte(b, &tables[UNPACK_COUNTS]);
+	to[BAND] = unpack_byte(b, &tables[UNPACK_COUNTS]);
+	const int count = to[BAND];
 	uint8_t *index = to + HEAD;
 	if (room < (size_t)(HEAD + (1 + UNPACK_WORD) * BAND * count))
 		return 0;

@@ -75,7 +75,8 @@ static int32_t step_chinese_chars(Made from, Made *to)
 		*to = from;
 		return 1;
 	}
-	to[0] = to[2] = (Made){.code = ' '};
+	to[0] = (Made){.code = ' '};
+	to[2] = to[0];
 	to[1] = from;
 	return 3;
 }

@@ -16,7 +16,8 @@ typedef struct InspectOptions {
 static void set_limit(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
 	InspectOptions *o = options;
-	o->limit = o->conll_limit = (int)option_number(option, text, state);
+	o->conll_limit = (int)option_number(option, text, state);
+	o->limit = o->conll_limit;
 }
 
 static const CommandOption table[] = {

@@ -108,7 +108,8 @@ static bool signed_zero(Builder *b, const char *stem, const char *scale, const T
 static bool read_input(
 	Builder *b, const Value *x, const char *linear, double *step, double *zero, const char *origin)
 {
-	*step = *zero = 0;
+	*zero = 0;
+	*step = 0;
 	for (size_t i = 0; i < sizeof input_scales / sizeof *input_scales; i++) {
 		const char *stem = input_scales[i].of == OF_LINEAR ? linear : maker_of(b, x),
 				   *dot = stem ? strrchr(stem, '.') : NULL;

@@ -61,7 +61,8 @@ static bool role_token(TokenizerImport *import, const char *role, const char *fa
 /* Whether a token has a role; *named: a file says so, not the default alone. */
 static bool has_role(TokenizerImport *import, const char *text, bool *has, bool *named)
 {
-	*has = *named = false;
+	*named = false;
+	*has = false;
 	for (int32_t i = 0; i < ROLES; i++) {
 		AddedToken token;
 		if (!role_token(import, roles[i].key, NULL, &token))

@@ -294,7 +294,8 @@ static bool read_bert_processing(TokenizerImport *import, const json_t *processo
 static bool read_byte_level(TokenizerImport *import, const json_t *processor)
 {
 	TokenizerDesc *desc = import->desc;
-	desc->trim_offsets = desc->trim_prefix = true;
+	desc->trim_prefix = true;
+	desc->trim_offsets = true;
 	return json_member_bool(processor, "trim_offsets", &desc->trim_offsets, import->path, import->diag)
 		&& json_member_bool(processor, "add_prefix_space", &desc->trim_prefix, import->path, import->diag)
 		&& (!import_is_roberta(import)

@@ -204,7 +204,8 @@ bool eval_RESHAPE(const Node *node, const EvalArray *const *args, EvalArray *res
 /* Elements around one axis: `outer` blocks of (size of the axis) times `inner`. */
 static void axis_split(const EvalArray *array, int64_t axis, int64_t *outer, int64_t *inner)
 {
-	*outer = *inner = 1;
+	*inner = 1;
+	*outer = 1;
 	for (int i = 0; i < array->rank; i++)
 		*(i < axis ? outer : inner) *= i == axis ? 1 : array->dim[i];
 }

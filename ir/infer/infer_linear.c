@@ -45,7 +45,8 @@ static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag
 			return node_error(node, diag, "width is given without panel");
 		if (!expect_rank(node, i, 2, 2, diag))
 			return false;
-		*outputs = *bias = arg_type(node, i)->dim[0];
+		*bias = arg_type(node, i)->dim[0];
+		*outputs = *bias;
 	}
 	const Type *x = arg_type(node, 0), *weight = arg_type(node, i);
 	if (!type_is_number(weight))

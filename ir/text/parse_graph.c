@@ -248,7 +248,7 @@ static bool parse_outputs(GraphParser *gp)
 		return true;
 	do {
 		const char *name = parse_name(parser, TOKEN_WORD, "the name of an output");
-		Value *value;
+		Value *value = NULL;
 		if (!name || !parse_expect(parser, '=', "'='") || !parse_use(gp, &value))
 			return false;
 		if (gp->graph->noutputs == OUTPUTS_MAX)

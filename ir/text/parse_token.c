@@ -204,7 +204,7 @@ bool parse_number(Parser *parser, Number *number)
 
 bool parse_int(Parser *parser, const char *what, int64_t least, int64_t most, int64_t *out)
 {
-	Number number;
+	Number number = {0};
 	if (parser->token.kind != TOKEN_INT)
 		return parse_expected(parser, what);
 	Token token = parser->token;

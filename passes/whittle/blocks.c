@@ -161,7 +161,8 @@ static bool find_halves(const Graph *graph, Layer *layer, Value *in, Value *gate
 	if (first->attr.axis != whole->type.rank - 1 || second->attr.axis != first->attr.axis
 		|| first->attr.start * second->attr.start != 0 || first->attr.start + second->attr.start != width)
 		return false;
-	layer->ffn_in = layer->ffn_gate = constant_linear(whole);
+	layer->ffn_gate = constant_linear(whole);
+	layer->ffn_in = layer->ffn_gate;
 	layer->half[0] = first;
 	layer->half[1] = second;
 	return layer->ffn_in != NULL;
@@ -172,7 +173,9 @@ static bool find_neurons(const Graph *graph, Layer *layer, const Neck *neck)
 {
 	const int32_t gate = neck->nsources == 2 ? gate_of(neck) : 1;
 	Value *first = neck->source[1 - gate];
-	layer->ffn_gate = layer->half[0] = layer->half[1] = NULL;
+	layer->half[1] = NULL;
+	layer->half[0] = NULL;
+	layer->ffn_gate = NULL;
 	if (first->node->op == OP_SLICE)
 		return neck->nsources == 2 && find_halves(graph, layer, first, neck->source[gate]);
 	layer->ffn_in = constant_linear(first);

@@ -37,8 +37,11 @@ typedef struct Moments {
 
 static void moments_add(Moments *m, const float *row)
 {
-	for (int64_t i = 0; i < m->width && m->rows == 0; i++)
-		m->origin[i] = m->least[i] = m->most[i] = (double)row[i];
+	for (int64_t i = 0; i < m->width && m->rows == 0; i++) {
+		m->most[i] = (double)row[i];
+		m->least[i] = m->most[i];
+		m->origin[i] = m->most[i];
+	}
 	for (int64_t i = 0; i < m->width; i++) {
 		const double x = (double)row[i], d = x - m->origin[i];
 		m->row[i] = d;

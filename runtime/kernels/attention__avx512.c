@@ -193,7 +193,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 	if (biases)
 		attention_avx512_bias(score, biases, i0, count, keys, scale, 1.0f, top, nv);
 	else if (selects) {
-		top[0] = top[1] = _mm512_set1_ps(-INFINITY);
+		top[1] = _mm512_set1_ps(-INFINITY);
+		top[0] = top[1];
 		for (int t = 0; t < keys; t++)
 			RT_UNROLL_FULL for (int w = 0; w < nv; w++)
 			{

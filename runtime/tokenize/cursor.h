@@ -222,7 +222,8 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 {
 	uint32_t one = ((uint32_t)((int32_t)code + r->value) & 0x1FFFFF) | (r->bits >> RT_CLASS_SHIFT & 3) << 21;
 	const uint32_t space = ' ' | (uint32_t)RT_SPACE << 21;
-	c->queued = c->next = 0;
+	c->next = 0;
+	c->queued = 0;
 	switch (r->bits & RT_KIND) {
 	case RT_SPACED:
 		c->queue[c->queued++] = space;
@@ -279,7 +280,8 @@ RT_FN int cursor_next(const RtTokenizer *t, Cursor *c, Char *out)
 		if (c->raw || (r->bits & RT_KIND) == RT_ONE) {
 			out->code = c->raw ? code : (uint32_t)((int32_t)code + r->value);
 			out->class = (int32_t)(r->bits >> RT_CLASS_SHIFT & 3);
-			out->start = c->head = c->start;
+			c->head = c->start;
+			out->start = c->head;
 			out->end = c->stop;
 			c->index++;
 			return 1;

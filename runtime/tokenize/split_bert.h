@@ -15,7 +15,8 @@ RT_FN void split_bert(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
 {
 	Word word;
 	Char ch;
-	word.chars = word.bytes = 0;
+	word.bytes = 0;
+	word.chars = 0;
 	word.from.next = split_bert_next;
 	for (;;) {
 		if (word.chars == 0)

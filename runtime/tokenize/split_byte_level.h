@@ -75,7 +75,8 @@ RT_FN void byte_level_next(const RtTokenizer *t, WordReader *r, Char *ch)
 			r->at = before;
 			r->whole.code = ' ';
 		}
-		r->prefix = r->given = 0;
+		r->given = 0;
+		r->prefix = 0;
 		r->queued = cursor_encode(r->whole.code, r->queue);
 	}
 	*ch = r->whole;
@@ -132,7 +133,8 @@ RT_FN void split_byte_level(const RtTokenizer *t, Cursor *c, int32_t to, Writer 
 {
 	Word word;
 	ByteScan s = {.c = c, .to = to};
-	word.chars = word.bytes = 0;
+	word.bytes = 0;
+	word.chars = 0;
 	word.from = (WordReader){.next = byte_level_next};
 	byte_scan_next(t, &s);
 	if (s.has && t->split_number[BYTE_LEVEL_PREFIX] && s.ch.code != ' ') {

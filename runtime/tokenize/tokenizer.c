@@ -160,7 +160,9 @@ RT_FN void tokenizer_piece(const RtTokenizer *t, const char *text, int32_t from,
 RT_FN void tokenizer_text(const RtTokenizer *t, const char *text, int32_t bytes, Writer *w)
 {
 	int32_t done = 0;
-	w->count = w->word = w->written_end = 0;
+	w->written_end = 0;
+	w->word = 0;
+	w->count = 0;
 	w->next = -1;
 	if (t->nadded_raw > 0) {
 		Finder f = tokenizer_finder(t->added_raw, cursor_new(text, 0, bytes, 1));
@@ -220,7 +222,8 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 		special += items[i].piece == RT_PIECE_TOKEN;
 	if (max_tokens < special)
 		return RT_E_LENGTH;
-	limits[0] = limits[1] = max_tokens - special;
+	limits[1] = max_tokens - special;
+	limits[0] = max_tokens - special;
 	if (pair) { /* how many of each stay depends on both */
 		for (int i = 0; i < 2; i++) {
 			Writer count = {0};

@@ -84,6 +84,7 @@ RT_INLINE void word_end(const RtTokenizer *t, Word *word, Writer *w)
 		t->word(t, word, w);
 		w->word++;
 	}
-	word->chars = word->bytes = 0;
+	word->bytes = 0;
+	word->chars = 0;
 }
 #endif
