@@ -13,7 +13,10 @@ for megabytes in $(seq 200 20 900); do
 	case $status in
 	0) only tiny; built=1; break ;;
 	1) # the linker has words of its own for it
-		grep -qiE 'out of memory|cannot allocate memory' messages || { cat messages; fail "no word of memory"; }
+		grep -qiE 'out of memory|cannot allocate memory' messages || {
+			cat messages
+			fail "no word of memory"
+		}
 		only ""
 		refused=$((refused + 1)) ;;
 	127) ;; # the loader finds no room for the libraries
