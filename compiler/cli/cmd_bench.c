@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "bertc.h"
 #include "compiler/measure/metrics.h"
+#include "compiler/support/json_file.h"
 
 enum { MODELS_MAX = 32, LIST_MAX = 16, STARTS = 7, OUTPUT_MAX = 1 << 20 };
 
@@ -413,9 +414,7 @@ static void print_model(const BenchOptions *o, const Model *model, json_t *all)
 		else if (o->format == FORMAT_CSV)
 			print_csv(full);
 		else if (o->format == FORMAT_JSONL) {
-			char *text = json_dumps(full, JSON_REAL_PRECISION(6));
-			puts(text ? text : "{}");
-			free(text);
+			json_print(full, JSON_REAL_PRECISION(6));
 		} else
 			json_array_append(all, full);
 		json_decref(full);
@@ -439,9 +438,7 @@ static int bench(void *options, Loaded *loaded, Diag *diag)
 		json_decref(model.rows);
 	}
 	if (o->format == FORMAT_JSON) {
-		char *text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-		puts(text ? text : "[]");
-		free(text);
+		json_print(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	}
 	json_decref(all);
 	return EXIT_DONE;

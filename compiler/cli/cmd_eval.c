@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "bertc.h"
 #include "compiler/measure/curve.h"
+#include "compiler/support/json_file.h"
 
 enum { TASKS_MAX = 16 };
 
@@ -85,8 +86,6 @@ static void check(void *options, struct argp_state *state)
 }
 
 /* ---- one program over the data --------------------------------------------------------------- */
-
-static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
 
 typedef struct Result {
 	const char *variant; /* "fp32", or what was asked for */
@@ -184,9 +183,7 @@ static void print_json(const EvalOptions *o, const EvalTask *task, const Result 
 		"builds", builds);
 	if (task->head)
 		json_object_set_new(all, "head", json_string(task->head));
-	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
-	puts(text ? text : "{}");
-	free(text);
+	json_print(all, JSON_REAL_PRECISION(9));
 	json_decref(all);
 }
 

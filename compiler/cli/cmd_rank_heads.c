@@ -8,6 +8,7 @@
 #include <string.h>
 #include "bertc.h"
 #include "compiler/measure/neurons.h"
+#include "compiler/support/json_file.h"
 
 typedef struct Options {
 	BuildOptions build;
@@ -95,9 +96,7 @@ static void print_json(const Options *o, const Looks *l, const double *importanc
 				h % l->map.heads, "entropy", l->entropy[h], "distance", l->distance[h], "importance",
 				importance[h]));
 	json_t *all = json_pack("{s:I, s:s, s:o}", "tokens", (json_int_t)l->tokens, "by", o->by, "heads", list);
-	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
-	puts(text ? text : "{}");
-	free(text);
+	json_print(all, JSON_REAL_PRECISION(9));
 	json_decref(all);
 }
 

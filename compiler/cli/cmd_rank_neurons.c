@@ -7,6 +7,7 @@
 #include <string.h>
 #include "bertc.h"
 #include "compiler/measure/neurons.h"
+#include "compiler/support/json_file.h"
 
 typedef struct Options {
 	BuildOptions build;
@@ -90,9 +91,7 @@ static void print_json(const Ranking *r, const Neurons *n, const Words *words, c
 	json_t *all = json_pack("{s:i, s:o, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "words", words->count, "tags",
 		tags, "l1", r->l1, "l2", r->l2, "objective", r->objective, "accuracy",
 		ranking_accuracy(r, test, NULL), "parts", ranking_parts(r, test), "bias", bias, "neurons", list);
-	char *text = json_dumps(all, JSON_REAL_PRECISION(12) | JSON_COMPACT);
-	puts(text ? text : "{}");
-	free(text);
+	json_print(all, JSON_REAL_PRECISION(12) | JSON_COMPACT);
 	json_decref(all);
 }
 

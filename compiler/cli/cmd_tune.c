@@ -61,8 +61,6 @@ static void check(void *options, struct argp_state *state)
 
 /* ---- what is printed ------------------------------------------------------------------------- */
 
-static const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
-
 static void print_row(const Search *s, const Candidate *c, const char *mark)
 {
 	char *pipeline = search_pipeline(s, c->level), expected[16] = "", ms[16] = "";

@@ -8,6 +8,7 @@
 #include "bertc.h"
 #include "compiler/measure/metrics.h"
 #include "compiler/measure/verify_inputs.h"
+#include "compiler/support/json_file.h"
 #include "compiler/build/verified.h"
 
 enum {
@@ -224,13 +225,6 @@ static json_t *figures_json(const VerifyOptions *o, const Program *program, cons
 	return figures;
 }
 
-static void print_json(const json_t *figures)
-{
-	char *text = json_dumps(figures, JSON_REAL_PRECISION(VERIFIED_DIGITS));
-	puts(text ? text : "{}");
-	free(text);
-}
-
 /* A NaN passes no limit. */
 static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
 {
@@ -250,7 +244,7 @@ static int report(const VerifyOptions *o, Loaded *loaded, const Program *program
 	const bool pass = within_limits(o, inputs, rows, n);
 	json_t *figures = figures_json(o, program, inputs, rows, n, pass);
 	if (o->json)
-		print_json(figures);
+		json_print(figures, JSON_REAL_PRECISION(VERIFIED_DIGITS));
 	else
 		print_table(o, inputs, rows, n);
 	if (pass && o->build.result.out) {

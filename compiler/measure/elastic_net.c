@@ -7,26 +7,13 @@
 #include <string.h>
 #include "elastic_net.h"
 #include "ir/memory.h"
+#include "ir/ir.h"
 
 typedef struct Work {
 	const ElasticNet *net;
 	ElasticFit *fit;
 	double *row, *score;
 } Work;
-
-static double dot(const double *a, const double *b, int32_t n)
-{
-	double part[8] = {0}, sum = 0; /* one sum would wait for itself */
-	int32_t i = 0;
-	for (; i + 8 <= n; i += 8)
-		for (int k = 0; k < 8; k++)
-			part[k] += a[i + k] * b[i + k];
-	for (; i < n; i++)
-		sum += a[i] * b[i];
-	for (int k = 0; k < 8; k++)
-		sum += part[k];
-	return sum;
-}
 
 /* Scores become probabilities; returns log of what their exponentials sum to. */
 static double softmax(double *score, int32_t n)
@@ -57,7 +44,7 @@ static double smooth(void *argument, const double *v, double *gradient, const in
 		for (int32_t i = 0; i < width; i++)
 			work->row[i] = (double)x[i];
 		for (int32_t k = 0; k < classes; k++)
-			work->score[k] = bias[k] + dot(v + (size_t)k * (size_t)width, work->row, width);
+			work->score[k] = bias[k] + eval_dot(v + (size_t)k * (size_t)width, work->row, width);
 		const double gold = work->score[net->y[r]];
 		loss += softmax(work->score, classes) - gold;
 		for (int32_t k = 0; k < classes; k++) {

@@ -7,6 +7,8 @@
 
 enum { CHUNK_TOKENS = 4096, CHUNK_TEXTS = 64, OUTPUTS_MAX = 32 };
 
+const char *const metric_names[] = {"accuracy", "entity F1", "Spearman"};
+
 typedef struct Scorer {
 	const Program *program;
 	const Scored *what;

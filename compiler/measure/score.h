@@ -8,6 +8,7 @@
 #include "metrics.h"
 
 typedef enum Metric { METRIC_ACCURACY, METRIC_F1, METRIC_SPEARMAN } Metric;
+extern const char *const metric_names[]; /* as tables and pages print them */
 
 typedef struct Score {
 	Metric metric;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "report.h"
+#include "compiler/support/json_file.h"
 
 enum { QUANTIZED = 1, DISTILLED = 2, PRUNED = 4, EIGHT = 8 };
 
@@ -93,9 +94,7 @@ static void print_json(const Report *r, const Measured rows[EIGHT])
 					change_json(interaction_of(rows, set))));
 	json_t *all = json_pack("{s:s, s:i, s:i, s:o, s:o}", "report", "eight", "rows", r->rows, "seq", r->seq,
 		"builds", list, "combinations", terms);
-	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
-	puts(text ? text : "{}");
-	free(text);
+	json_print(all, JSON_REAL_PRECISION(9));
 	json_decref(all);
 }
 

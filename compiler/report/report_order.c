@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "report.h"
+#include "compiler/support/json_file.h"
 
 enum { OPERATORS_MAX = 8, ROWS_MAX = 1 + OPERATORS_MAX + OPERATORS_MAX * (OPERATORS_MAX - 1) + 1 };
 
@@ -189,9 +190,7 @@ static void print_json(const Order *o)
 		json_object_set_new(all, "all",
 			json_pack("{s:o, s:o}", "summed", change_json(sum_of_all(o)), "measured",
 				change_json(report_change(&o->rows[o->nrows - 1], &o->rows[0]))));
-	char *text = json_dumps(all, JSON_REAL_PRECISION(9));
-	puts(text ? text : "{}");
-	free(text);
+	json_print(all, JSON_REAL_PRECISION(9));
 	json_decref(all);
 }
 

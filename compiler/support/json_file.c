@@ -120,6 +120,13 @@ bool json_member_text(const json_t *object, const char *key, const char **out, c
 	return true;
 }
 
+void json_print(const json_t *json, size_t flags)
+{
+	if (json_dumpf(json, stdout, flags) != 0)
+		fputs("{}", stdout); /* jansson made none of it: a name that is no UTF-8 */
+	putchar('\n');
+}
+
 bool json_write(const json_t *json, const char *path, Diag *diag)
 {
 	AtomicFile file;

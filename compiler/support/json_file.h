@@ -21,6 +21,8 @@ bool json_member_bool(const json_t *object, const char *key, bool *out, const ch
 bool json_member_text(const json_t *object, const char *key, const char **out, const char *path, Diag *);
 /* Writes it, indented, by rename. Reals have 15 digits, so that 1e-12 stays 1e-12. */
 bool json_write(const json_t *, const char *path, Diag *);
+/* Prints it, and a line end. flags: how, as jansson has them. */
+void json_print(const json_t *, size_t flags);
 /* "a string", "true", "the number 3": for messages. */
 const char *json_kind(const json_t *);
 #endif
