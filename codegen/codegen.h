@@ -13,8 +13,9 @@ typedef struct Target {
 	CpuTarget cpus[CPUS_MAX]; /* the same one by one; each gets its own code, and the program picks the last
 								 that it can run */
 	int32_t ncpus;
-	const char *flags;    /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64
-							 -mtune=znver4") */
+	const char *base_flags; /* for Clang, by spaces: of the triple */
+	const char *flags;      /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64
+							   -mtune=znver4") */
 	const char *cc_flags; /* those of flags that any compiler needs for the emitted C; "" where it carries all
 							 itself */
 	const char *link_flags; /* one flag of Clang's driver, or "" */
@@ -56,6 +57,7 @@ typedef struct EmitOptions {
 	bool is_static;
 	const char *sysroot, *cc, *save_temps;
 	const char *about_json; /* object text: model hash, passes, sizes, verify figures */
+	bool no_cache;          /* compile everything, keep nothing */
 	bool quiet;
 } EmitOptions;
 /* Whether C functions can begin with the name; and the best such name for a file: "out/my-model" ->
@@ -71,22 +73,38 @@ bool emit_module(const Module *, const EmitOptions *, Diag *);
 int64_t weights_measure(const Module *, int32_t g);
 
 /* ---- toolchain.cc: the only C++ file; Clang and LLD in process ------------------------------- */
+/* How the pieces of a program are compiled: Clang's arguments, worked out once. Threads may share it. */
+typedef struct Toolchain Toolchain;
+/* tuned: for the target's CPUs, else for any of its triple. NULL and a message: no headers, or no C library.
+ * To be called by the main thread before another one compiles. */
+Toolchain *toolchain_new(const Target *, bool tuned, bool pic, const char *sysroot, Diag *);
+void toolchain_free(Toolchain *);
+/* All that decides what becomes of a text: the compiler's version, and its arguments. */
+const char *toolchain_identity(const Toolchain *);
 typedef struct CompileJob {
-	const char *source; /* path of a .c file */
-	const char *object; /* path of the .o to write */
-	const Target *target;
-	const char *const *defines; /* "NAME" or "NAME=VALUE", NULL-terminated; may be NULL */
-	const char *directory;      /* searched by .incbin and #include */
-	bool pic;
-	const char *sysroot;
+	const char *name, *text; /* a C file in memory; messages and the symbol table name it so */
+	size_t bytes;
+	const char *prefix;      /* file of toolchain_precompile that the text continues, or NULL */
+	const char *object_path; /* file for the object; NULL: in memory */
+	/* made: malloc'd */
+	char *object, *headers; /* headers: paths of the headers read, each ended by a NUL */
+	size_t object_bytes, headers_bytes;
 } CompileJob;
-bool toolchain_compile(const CompileJob *, Diag *);
-/* To be called by the main thread before another one compiles. */
-void toolchain_start(void);
-/* kind: EXE or SHARED. */
+bool toolchain_compile(const Toolchain *, CompileJob *, Diag *);
+/* The text as a precompiled header in the file object_path. */
+bool toolchain_precompile(const Toolchain *, CompileJob *, Diag *);
+/* kind: EXE or SHARED. Objects may be archives, which go in whole. */
 bool toolchain_link(EmitKind, bool is_static, const Target *, const char *const *objects, const char *out,
 	const char *sysroot, Diag *);
-bool toolchain_archive(const char *const *objects, const char *out, Diag *);
+/* One object, whose hidden symbols are local. */
+bool toolchain_join(const char *const *objects, const char *out, Diag *);
+typedef struct ArchiveMember {
+	const char *name, *data;
+	size_t bytes;
+} ArchiveMember;
+bool toolchain_archive(const ArchiveMember *, int32_t count, const char *out, Diag *);
+/* The same of one file under another name. */
+bool toolchain_archive_file(const char *name, const char *file, const char *out, Diag *);
 
 /* The flags of emitted code beyond -std=c17, for the built-in Clang and for the cc line at the head of the C
  * file. No product and sum is contracted, so that results are those of the C text; the kernels ask for FMA by

@@ -1,22 +1,17 @@
 /* emit.c: from a planned module to the file that was asked for. Everything is made in a temporary directory
  * beside it and gets its final name when all of it is there. What is inside the C file is emit_c.c's,
- * compiling is toolchain.cc's; here also the way through another compiler (--cc). */
+ * compiling is toolchain.cc's. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include "emit.h"
-
-extern char **environ;
+#include "pieces.h"
 
 /* Paths in the temporary directory. */
 typedef struct Files {
-	char *c, *h, *weights, *object, *second_c, *second_object, *result, *settled;
+	char *c, *h, *weights, *objects, *blob, *result, *settled;
 } Files;
 
 static char *with_suffix(const char *name, const char *suffix)
@@ -33,16 +28,12 @@ static char *temporary(const Scratch *scratch, const char *name, const char *suf
 
 static void files_free(Files *files)
 {
-	free(files->c), free(files->h), free(files->weights), free(files->object), free(files->result);
-	free(files->second_c), free(files->second_object), free(files->settled);
+	free(files->c), free(files->h), free(files->weights), free(files->objects), free(files->blob);
+	free(files->result), free(files->settled);
 }
 
-/* Whole programs and shared libraries are compiled as two files at the same time. An object or a static
- * library is one file, whose inner functions are static: two models may be linked into one program. */
-static bool is_split(const EmitOptions *options)
-{
-	return !options->cc && (options->kind == EMIT_EXE || options->kind == EMIT_SHARED);
-}
+/* The built-in compiler takes pieces; C for a reader, or another compiler, is one file. */
+static bool is_whole(const EmitOptions *options) { return options->kind == EMIT_C || options->cc; }
 
 /* ---- the C text ------------------------------------------------------------------------------ */
 
@@ -61,7 +52,7 @@ static bool write_with(bool (*print)(Emitter *, FILE *), Emitter *e, const char 
 /* x86-64 code reaches its data within 2 GB; other targets within 4 GB or less. */
 #define BLOB_BYTES_MAX ((size_t)2000000000)
 
-static bool write_sources(const Module *module, const EmitOptions *options, const Files *files, Diag *diag)
+static bool check_module(const Module *module, const EmitOptions *options, Diag *diag)
 {
 	if (module->ngraphs != options->target.ncpus)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
@@ -75,176 +66,48 @@ static bool write_sources(const Module *module, const EmitOptions *options, cons
 	if (graph->ninputs < 1 || graph->ninputs > 2)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line,
 			"graph %s has %d inputs; a program has ids and perhaps types", graph->name, (int)graph->ninputs);
-	Emitter e = {.module = module,
-		.graph = graph,
-		.options = options,
-		.diag = diag,
-		.mem = mem_new(),
-		.split = is_split(options)};
-	bool good = write_with(emit_c, &e, files->c) && write_with(emit_h, &e, files->h)
-		&& (!e.split || write_with(emit_second, &e, files->second_c));
-	if (good && e.weights.blob.bytes > BLOB_BYTES_MAX)
-		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
+	return true;
+}
+
+/* What the emitter knows after its walk, as files and pieces. */
+static bool write_walked(Emitter *e, const Files *files, Pieces *pieces)
+{
+	bool good = write_with(emit_h, e, files->h);
+	if (good && (is_whole(e->options) || e->options->save_temps))
+		good = write_with(emit_c, e, files->c);
+	if (good && !is_whole(e->options))
+		good = pieces_make(e, pieces);
+	if (good && e->weights.blob.bytes > BLOB_BYTES_MAX)
+		good = diag_error(e->diag, EXIT_UNSUPPORTED, 0,
 			"weights and tables have %zu bytes; a program holds %zu at most; try --weights=f16",
-			e.weights.blob.bytes, BLOB_BYTES_MAX);
-	if (good && options->pack_small)
-		good = emit_packed_report(&e);
-	if (good && !options->weights_inline)
-		good = weights_write(&e.weights.blob, files->weights, diag);
-	for (int32_t i = 0; i < e.nvariants; i++)
-		free(e.variants[i].text);
-	weights_free(&e.weights);
+			e->weights.blob.bytes, BLOB_BYTES_MAX);
+	if (good && e->options->pack_small)
+		good = emit_packed_report(e);
+	return good && (e->options->weights_inline || weights_write(&e->weights.blob, files->weights, e->diag));
+}
+
+static bool write_sources(
+	const Module *module, const EmitOptions *options, const Files *files, Pieces *pieces, Diag *diag)
+{
+	Emitter e = {
+		.module = module, .graph = module->graphs[0], .options = options, .diag = diag, .mem = mem_new()};
+	bool good = check_module(module, options, diag) && emit_walk(&e) && write_walked(&e, files, pieces);
+	emit_walk_free(&e);
 	mem_free(e.mem);
 	return good;
 }
 
-/* ---- another compiler ------------------------------------------------------------------------ */
-
-/* Runs argv without a shell; its messages go to standard error as they are. */
-static bool run_program(const char *const *argv, Diag *diag)
-{
-	pid_t child;
-	int status, error = posix_spawnp(&child, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ);
-	if (error)
-		return diag_error(diag, EXIT_RUN, 0, "--cc: %s cannot be run: %s", argv[0], strerror(error));
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return diag_error(diag, EXIT_RUN, 0, "--cc: %s: %s", argv[0], strerror(errno));
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return diag_error(diag, EXIT_RUN, 0, "--cc: %s failed with %s %d", argv[0],
-			WIFEXITED(status) ? "status" : "signal",
-			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-	return true;
-}
-
-enum { ARGUMENTS_MAX = 48 };
-typedef struct Arguments {
-	const char *at[ARGUMENTS_MAX];
-	int count;
-	char *owned[8];
-	int nowned;
-} Arguments;
-
-static void add(Arguments *arguments, const char *text)
-{
-	if (arguments->count < ARGUMENTS_MAX - 1)
-		arguments->at[arguments->count++] = text;
-}
-
-static void add_owned(Arguments *arguments, char *text)
-{
-	arguments->owned[arguments->nowned++] = text;
-	add(arguments, text);
-}
-
-/* What compiling and linking share: the program, the target's flags, the sysroot. */
-static Arguments cc_arguments(const EmitOptions *options)
-{
-	Arguments arguments = {0};
-	add(&arguments, options->cc);
-	char *flags = with_suffix(options->target.cc_flags, "");
-	arguments.owned[arguments.nowned++] = flags;
-	for (char *save, *flag = strtok_r(flags, " ", &save); flag; flag = strtok_r(NULL, " ", &save))
-		add(&arguments, flag);
-	if (options->sysroot)
-		add_owned(&arguments, with_suffix("--sysroot=", options->sysroot));
-	return arguments;
-}
-
-static bool finish(Arguments *arguments, Diag *diag)
-{
-	bool good = run_program(arguments->at, diag);
-	for (int i = 0; i < arguments->nowned; i++)
-		free(arguments->owned[i]);
-	return good;
-}
-
-static bool cc_compile(const EmitOptions *options, const Files *files, const char *directory,
-	const char *const *defines, bool pic, Diag *diag)
-{
-	static const char *const flags[] = {COMPILE_FLAGS};
-	Arguments arguments = cc_arguments(options);
-	add(&arguments, "-std=c17");
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-		add(&arguments, flags[i]);
-	add(&arguments, pic ? "-fPIC" : "-fno-pie");
-	add(&arguments, "-pthread");
-	for (; *defines; defines++)
-		add_owned(&arguments, with_suffix("-D", *defines));
-	add_owned(&arguments, with_suffix("-I", directory));
-	add_owned(&arguments, with_suffix("-Wa,-I", directory)); /* .incbin is the assembler's */
-	add(&arguments, "-c");
-	add(&arguments, files->c);
-	add(&arguments, "-o");
-	add(&arguments, files->object);
-	return finish(&arguments, diag);
-}
-
-static const char *link_kind(EmitKind kind, bool is_static)
-{
-	if (kind == EMIT_SHARED)
-		return "-shared";
-	return is_static ? "-static" : "-pie";
-}
-
-static bool cc_link(const EmitOptions *options, bool is_static, const Files *files, Diag *diag)
-{
-	Arguments arguments = cc_arguments(options);
-	add(&arguments, link_kind(options->kind, is_static));
-	add(&arguments, "-pthread");
-	add(&arguments, files->object);
-	add(&arguments, "-lm");
-	add(&arguments, "-o");
-	add(&arguments, files->result);
-	return finish(&arguments, diag);
-}
-
 /* ---- compiling and linking ------------------------------------------------------------------- */
-
-typedef struct CompileThread {
-	CompileJob job;
-	Diag diag;
-	bool good;
-} CompileThread;
-
-static void *compile_thread(void *argument)
-{
-	CompileThread *thread = argument;
-	thread->good = toolchain_compile(&thread->job, &thread->diag);
-	return NULL;
-}
-
-/* Clang on two files at once, each with messages of its own. */
-static bool compile_both(const CompileJob *job, const Files *files, Diag *diag)
-{
-	CompileThread second = {.job = *job};
-	second.job.source = files->second_c;
-	second.job.object = files->second_object;
-	diag_init(&second.diag, diag->file);
-	toolchain_start();
-	pthread_t handle;
-	bool started = pthread_create(&handle, NULL, compile_thread, &second) == 0;
-	bool good = toolchain_compile(job, diag);
-	if (started)
-		pthread_join(handle, NULL);
-	else
-		compile_thread(&second);
-	for (int i = 0; good && i < second.diag.count; i++) /* what ails both is said once */
-		if (second.diag.messages[i].severity == SEV_ERROR)
-			diag_error(diag, second.diag.code, 0, "%s", second.diag.messages[i].text);
-	diag_free(&second.diag);
-	return good && second.good;
-}
 
 /* NAME_WEIGHTS="path": an assembler looks for .incbin where bertc runs before it looks anywhere else, and
  * weights of another build may lie there under the same name. Quotes and backslashes pass through two
  * strings: C's and the assembler's. */
-static char *weights_define(const EmitOptions *options, const Files *files)
+static char *weights_define(const EmitOptions *options, const Files *files, char between)
 {
 	char *text = NULL, *upper = c_upper(options->name);
 	size_t bytes;
 	FILE *out = text_open(&text, &bytes);
-	fprintf(out, "%s_WEIGHTS=\"", upper);
+	fprintf(out, "%s_WEIGHTS%c\"", upper, between);
 	for (const char *at = files->weights; *at; at++)
 		fprintf(out, *at == '"' || *at == '\\' ? "\\\\\\%c" : "%c", *at);
 	putc('"', out);
@@ -253,29 +116,39 @@ static char *weights_define(const EmitOptions *options, const Files *files)
 	return text;
 }
 
-static bool compile(
+static bool compile_whole(
 	const EmitOptions *options, const Files *files, const char *directory, bool pic, Diag *diag)
 {
-	char *upper = c_upper(options->name), *weights = weights_define(options, files),
+	char *upper = c_upper(options->name), *weights = weights_define(options, files, '='),
 		 *main_define = options->kind == EMIT_EXE ? with_suffix(upper, "_MAIN") : NULL;
 	const char *defines[] = {weights, main_define, NULL};
-	const CompileJob job = {.source = files->c,
-		.object = files->object,
-		.target = &options->target,
-		.defines = defines,
-		.directory = directory,
-		.pic = pic,
-		.sysroot = options->sysroot};
-	bool good;
-	if (options->cc)
-		good = cc_compile(options, files, directory, defines, pic, diag);
-	else if (is_split(options))
-		good = compile_both(&job, files, diag);
-	else
-		good = toolchain_compile(&job, diag);
+	const CcJob job = {files->c, files->objects, directory, defines, pic};
+	bool good = cc_compile(options, &job, diag);
 	free(weights);
 	free(main_define);
 	free(upper);
+	return good;
+}
+
+/* The blob as a C file of its own. */
+static char *blob_text(const EmitOptions *options, const Files *files)
+{
+	char *text = NULL, *define = weights_define(options, files, ' ');
+	size_t bytes;
+	FILE *out = text_open(&text, &bytes);
+	fprintf(out, "#define %s\n", define);
+	emit_blob(&(Emitter){.options = options}, out);
+	text_close(out);
+	free(define);
+	return text;
+}
+
+static bool compile(const EmitOptions *options, const Files *files, const Pieces *pieces, Diag *diag)
+{
+	char *text = blob_text(options, files);
+	const PiecePaths paths = {files->objects, files->blob, text};
+	bool good = pieces_compile(options, pieces, &paths, diag);
+	free(text);
 	return good;
 }
 
@@ -304,20 +177,37 @@ static bool settle(const char *path, const char *aside, Diag *diag)
 		&& (rename(aside, path) == 0 || diag_error(diag, EXIT_RUN, 0, "%s: %s", path, strerror(errno)));
 }
 
-static bool make_result(const EmitOptions *options, const Files *files, const char *directory, Diag *diag)
+/* One object of all: a library of it, or itself. */
+static bool make_object(
+	const EmitOptions *options, const char *const *objects, const Files *files, Diag *diag)
 {
-	const char *objects[] = {files->object, is_split(options) ? files->second_object : NULL, NULL};
+	bool good = options->cc ? rename(files->objects, files->result) == 0
+							: toolchain_join(objects, files->result, diag);
+	if (!good && options->cc)
+		diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
+	if (!good || options->kind == EMIT_OBJ)
+		return good;
+	char *name = with_suffix(options->name, ".o");
+	good = toolchain_archive_file(name, files->result, files->settled, diag)
+		&& (rename(files->settled, files->result) == 0
+			|| diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno)));
+	free(name);
+	return good;
+}
+
+static bool make_result(
+	const EmitOptions *options, const Files *files, const Pieces *pieces, const char *directory, Diag *diag)
+{
+	const char *objects[] = {files->objects, options->cc ? NULL : files->blob, NULL};
 	bool is_static = options->kind == EMIT_EXE && options->is_static;
 	if (options->kind == EMIT_C)
 		return true;
-	if (!compile(options, files, directory, !is_static, diag))
+	if (options->cc ? !compile_whole(options, files, directory, !is_static, diag)
+					: !compile(options, files, pieces, diag))
 		return false;
-	if (options->kind == EMIT_LIB)
-		return toolchain_archive(objects, files->result, diag);
-	if (options->kind == EMIT_OBJ)
-		return rename(files->object, files->result) == 0
-			|| diag_error_in(diag, EXIT_RUN, options->out, 0, "cannot be written: %s", strerror(errno));
-	return options->cc ? cc_link(options, is_static, files, diag)
+	if (options->kind == EMIT_LIB || options->kind == EMIT_OBJ)
+		return make_object(options, objects, files, diag);
+	return options->cc ? cc_link(options, is_static, files->objects, files->result, diag)
 					   : toolchain_link(options->kind, is_static, &options->target, objects, files->result,
 							 options->sysroot, diag)
 			&& settle(files->result, files->settled, diag);
@@ -404,8 +294,7 @@ static bool save_temps(const EmitOptions *options, const Files *files, Diag *dia
 	if (mkdir(options->save_temps, 0777) != 0 && errno != EEXIST)
 		return diag_error_in(diag, EXIT_RUN, options->save_temps, 0, "cannot be made: %s", strerror(errno));
 	return save(options, files->c, diag) && save(options, files->h, diag)
-		&& save(options, files->weights, diag) && save(options, files->object, diag)
-		&& save(options, files->second_c, diag) && save(options, files->second_object, diag);
+		&& save(options, files->weights, diag) && save(options, files->objects, diag);
 }
 
 bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
@@ -421,13 +310,16 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 		free(path);
 		return false;
 	}
+	Pieces pieces = {0};
 	Files files = {temporary(&scratch, options->name, ".c"), temporary(&scratch, options->name, ".h"),
-		temporary(&scratch, options->name, ".weights"), temporary(&scratch, options->name, ".o"),
-		temporary(&scratch, options->name, ".second.c"), temporary(&scratch, options->name, ".second.o"),
-		temporary(&scratch, options->name, ".out"), temporary(&scratch, options->name, ".settled")};
-	bool good = write_sources(module, options, &files, diag)
-		&& make_result(options, &files, scratch.directory, diag) && save_temps(options, &files, diag)
+		temporary(&scratch, options->name, ".weights"),
+		temporary(&scratch, options->name, options->cc ? ".o" : ".objects.a"),
+		temporary(&scratch, options->name, ".blob.o"), temporary(&scratch, options->name, ".out"),
+		temporary(&scratch, options->name, ".settled")};
+	bool good = write_sources(module, options, &files, &pieces, diag)
+		&& make_result(options, &files, &pieces, scratch.directory, diag) && save_temps(options, &files, diag)
 		&& commit(options, &scratch, &files, path, diag);
+	pieces_free(&pieces);
 	files_free(&files);
 	scratch_close(&scratch);
 	free(path);

@@ -24,6 +24,8 @@ bool paste_file(Paste *, const char *name, Diag *);
 /* Of the pre-tokenizers and models of runtime/tokenize, those of this tokenizer; NULL: none. */
 bool paste_tokenizer(Paste *, const TokenizerDesc *, Diag *);
 bool paste_kernel(Paste *, const char *function, Diag *);
+/* Forgets all files but the first `count`: they are pasted again where they are wanted. */
+void paste_forget(Paste *, int32_t count);
 void paste_free(Paste *);
 
 /* ---- weights.c: constants in the blob -------------------------------------------------------- */
@@ -60,7 +62,8 @@ bool weights_write(const Blob *, const char *path, Diag *);
 typedef struct Wrapper {
 	const char *name, *text; /* text: everything after the name, "(...)\n{...}\n" */
 	const char *attribute;   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
-	bool is_core;            /* a linear of K inputs, called by the wrappers of all linears with that K */
+	const KernelInfo *kernel;
+	bool is_core; /* a linear of K inputs, called by the wrappers of all linears with that K */
 } Wrapper;
 typedef struct Step {
 	const char *origin, *kernel;
@@ -101,7 +104,7 @@ typedef struct Emitter {
 	int32_t nkernels; /* in use, in order of first use */
 	int64_t chain;    /* the chain that calls is in the midst of; -1: one without a number; 0: none */
 	uint32_t guard;   /* the steps now being written are for these outputs only; 0: for all */
-	bool split;       /* the cores of linears go into a second file, to be compiled at the same time */
+	char *tokenizer;  /* C text of its tables; malloc'd */
 } Emitter;
 /* Closes the chain that the last step stood in, and what is for some outputs only. */
 void emit_end(Emitter *);
@@ -183,15 +186,34 @@ bool emit_has_exits(const Graph *);
  * output cannot be returned. */
 bool emit_model(Emitter *, FILE *c);
 
+/* ---- emit_walk.c ----------------------------------------------------------------------------- */
+/* Walks the graphs: afterwards the wrappers, kernels, steps, the blob and each variant's calls are known.
+ * Before all that prints. */
+bool emit_walk(Emitter *);
+void emit_walk_free(Emitter *);
+
 /* ---- emit_c.c, emit_h.c: whole files --------------------------------------------------------- */
-/* NAME.c on `c`; fills e->weights.blob with everything that goes beside the code. */
-bool emit_c(Emitter *, FILE *c);
-bool emit_h(Emitter *, FILE *h);
-/* After emit_c, when split: the wrappers that NAME.c only declares. */
-bool emit_second(Emitter *, FILE *c);
+/* NAME.c on `c`. */
+bool emit_c(Emitter *e, FILE *c);
+bool emit_h(Emitter *e, FILE *h);
+/* Parts of NAME.c: the blob, or that there is one; a wrapper; behind the wrappers the graphs, tables and the
+ * C API, which includes NAME.h or holds its text. */
+void emit_blob(const Emitter *, FILE *c);
+void emit_blob_declaration(const Emitter *, FILE *c);
+void emit_wrapper(const Wrapper *, const char *linkage, FILE *c);
+bool emit_tables(Emitter *, FILE *c, bool with_header);
 /* Width of output i in floats and whether it has a row a token; false with a message when the program cannot
  * return it. */
 bool output_shape(Emitter *, int32_t i, int64_t *width, bool *per_token);
+
+/* ---- cc.c: another compiler (--cc) ------------------------------------------------------------ */
+typedef struct CcJob {
+	const char *source, *object, *directory; /* directory: searched by .incbin and #include */
+	const char *const *defines;              /* "NAME" or "NAME=VALUE", NULL-terminated */
+	bool pic;
+} CcJob;
+bool cc_compile(const EmitOptions *, const CcJob *, Diag *);
+bool cc_link(const EmitOptions *, bool is_static, const char *object, const char *out, Diag *);
 
 /* ---- scratch.c: a temporary directory beside the result -------------------------------------- */
 typedef struct Scratch {

@@ -1,69 +1,9 @@
 /* emit_c.c: NAME.c, one translation unit: head comment, weights, kernels in use, runtime, one wrapper a kind
  * of step, the graph as a list of calls, tables, and the C API. It prints only glue: the code that computes
  * is pasted from runtime/. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include "codegen/tokenize/tokenizer_tables.h"
 #include "emit.h"
-
-enum { BATCH_TOKENS = 512, TEXTS_PER_BATCH = 128, TOKENS_UNSAID = 512 };
-
-/* ---- sizes ----------------------------------------------------------------------------------- */
-
-/* Rows of the tables that an input of the graph picks from, the least of them; most where there is none. */
-static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
-{
-	int64_t least = INT32_MAX, widest = 0;
-	for (const Node *node = graph->first; node; node = node->next) {
-		int32_t pairs = node_lookups(node);
-		for (int32_t i = 0; i < pairs; i++) {
-			const Value *ids = node->args[2 * i + 1];
-			const Type *table = &node->args[2 * i]->type;
-			if (ids->node || ids->index != input)
-				continue;
-			if (node_table_rows(node, i) < least)
-				least = node_table_rows(node, i);
-			if (table->dim[1].plus > widest) /* what a narrow one tells of a token is not its embedding */
-				*width = (int32_t)(widest = table->dim[1].plus);
-		}
-	}
-	return (int32_t)least;
-}
-
-/* Tokens for which every table of positions has a row. */
-static int64_t positions_limit(const Graph *graph)
-{
-	int64_t limit = INT32_MAX / 2;
-	for (const Node *node = graph->first; node; node = node->next) {
-		int32_t pairs = node_lookups(node);
-		for (int32_t i = 0; i < pairs; i++) {
-			const Node *ids = node->args[2 * i + 1]->node;
-			if (!ids || ids->op != OP_POSITION_IDS)
-				continue;
-			int64_t rows = node_table_rows(node, i) - (ids->attr.has & A_start ? ids->attr.start : 0);
-			limit = rows < limit ? rows : limit;
-		}
-	}
-	return limit < 0 ? 0 : limit;
-}
-
-void emit_sizes(Emitter *e)
-{
-	ModelSizes sizes = {0};
-	int32_t ignored;
-	const GraphOutput *first = &e->graph->outputs[0];
-	sizes.hidden = first->value->type.rank ? (int32_t)first->value->type.dim[first->value->type.rank - 1].plus
-										   : 1;
-	sizes.vocab = rows_picked_by(e->graph, 0, &sizes.hidden);
-	sizes.type_vocab = rows_picked_by(e->graph, 1, &ignored);
-	int64_t limit = positions_limit(e->graph),
-			tokens = e->module->max_tokens > 0 ? e->module->max_tokens : TOKENS_UNSAID;
-	sizes.max_tokens = (int32_t)(tokens < limit ? tokens : limit);
-	sizes.batch_tokens = sizes.max_tokens > BATCH_TOKENS ? sizes.max_tokens : BATCH_TOKENS;
-	sizes.batch_texts = TEXTS_PER_BATCH;
-	e->sizes = sizes;
-}
 
 bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 {
@@ -123,9 +63,20 @@ static void print_head(const Emitter *e, FILE *c)
 	free(upper);
 }
 
+void emit_blob_declaration(const Emitter *e, FILE *c)
+{
+	fprintf(c, "extern const unsigned char %s_blob[] __attribute__((visibility(\"hidden\"), aligned(64)));\n",
+		e->options->name);
+}
+
+void emit_wrapper(const Wrapper *w, const char *linkage, FILE *c)
+{
+	fprintf(c, "\n%s %svoid %s%s", linkage, w->attribute, w->name, w->text);
+}
+
 /* The symbol is global, so that link-time optimisation finds it, and hidden, so that no library exports it.
  * The start of a page lets the system map and share the weights from the file as they are. */
-static void print_blob(const Emitter *e, FILE *c)
+void emit_blob(const Emitter *e, FILE *c)
 {
 	const char *name = e->options->name;
 	if (e->options->weights_inline) {
@@ -142,9 +93,9 @@ static void print_blob(const Emitter *e, FILE *c)
 		"\t\"%s_blob:\\n\\t\"\n"
 		"\t\".incbin \\\"\" %s_WEIGHTS \"\\\"\\n\\t\"\n"
 		"\t\".size %s_blob, . - %s_blob\\n\\t\"\n"
-		"\t\".popsection\\n\");\n"
-		"extern const unsigned char %s_blob[] __attribute__((visibility(\"hidden\"), aligned(64)));\n",
-		name, name, name, name, upper, name, name, name);
+		"\t\".popsection\\n\");\n",
+		name, name, name, name, upper, name, name);
+	emit_blob_declaration(e, c);
 	free(upper);
 }
 
@@ -183,34 +134,11 @@ static bool paste_parts(const Emitter *e, FILE *c)
 	return good;
 }
 
-#define HIDDEN "__attribute__((visibility(\"hidden\")))"
-
 static void print_wrappers(const Emitter *e, FILE *c)
 {
 	fputs("\n/* ==== the steps of this model: kernels with literal dimensions on a thread's share */\n", c);
-	for (int32_t i = 0; i < e->nwrappers; i++) {
-		const Wrapper *w = &e->wrappers[i];
-		if (e->split && w->is_core)
-			fprintf(c, "\n" HIDDEN " void %s%.*s;   /* in the second file */\n", w->name,
-				(int)strcspn(w->text, "\n"), w->text);
-		else
-			fprintf(c, "\nstatic __attribute__((noinline)) %svoid %s%s", w->attribute, w->name, w->text);
-	}
-}
-
-bool emit_second(Emitter *e, FILE *c)
-{
-	Paste paste = {.out = c};
-	bool good = paste_file(&paste, "rt.h", e->diag);
-	for (int32_t i = 0; good && i < e->nkernels; i++)
-		if (e->kernels[i]->panel) /* a linear of some kind */
-			good = paste_kernel(&paste, e->kernels[i]->function, e->diag);
-	paste_free(&paste);
-	for (int32_t i = 0; good && i < e->nwrappers; i++)
-		if (e->wrappers[i].is_core)
-			fprintf(c, "\n" HIDDEN " %svoid %s%s", e->wrappers[i].attribute, e->wrappers[i].name,
-				e->wrappers[i].text);
-	return good;
+	for (int32_t i = 0; i < e->nwrappers; i++)
+		emit_wrapper(&e->wrappers[i], "static __attribute__((noinline))", c);
 }
 
 static bool print_graph(Emitter *e, const Variant *v, FILE *c)
@@ -246,8 +174,7 @@ static bool print_graph(Emitter *e, const Variant *v, FILE *c)
 
 static void print_api(const Emitter *e, FILE *c)
 {
-	static const char text[] = "\n/* ==== the C API: NAME.h */\n#include \"NAME.h\"\n\n"
-							   "NAME *NAME_new(int threads) { return (NAME *)rt_new(&NAME_model, threads); "
+	static const char text[] = "\nNAME *NAME_new(int threads) { return (NAME *)rt_new(&NAME_model, threads); "
 							   "}\n"
 							   "void NAME_free(NAME *c) { rt_free((RtContext *)c); }\n"
 							   "size_t NAME_workspace_bytes(int max_tokens, int max_texts, int longest, int "
@@ -309,91 +236,31 @@ static void print_api(const Emitter *e, FILE *c)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* "NAME_graph_x86_64_v3": no two CPUs of a target differ in punctuation alone. */
-static const char *function_name(Emitter *e, const char *cpu)
+bool emit_tables(Emitter *e, FILE *c, bool with_header)
 {
-	char *name = mem_printf(e->mem, "%s_graph_%s", e->options->name, cpu);
-	for (char *at = name; *at; at++)
-		if (!isalnum((unsigned char)*at))
-			*at = '_';
-	return name;
-}
-
-/* The calls of one graph. */
-static bool walk_variant(Emitter *e, Variant *v)
-{
-	size_t nodes = 0;
-	for (const Node *node = v->graph->first; node; node = node->next)
-		nodes++;
-	v->steps = mem_alloc(e->mem, (nodes + 1) * sizeof *v->steps);
-	uint32_t *reached = mem_alloc(e->mem, ((size_t)v->graph->next_id + 1) * sizeof *reached);
-	graph_reach_outputs(v->graph, reached);
-	v->reached = reached;
-	v->calls = text_open(&v->text, &v->text_bytes);
-	bool good = true;
-	e->variant = v;
-	for (const Node *node = v->graph->first; node && good; node = node->next)
-		if (node->op != OP_CONST)
-			good = emit_step(e, node);
-	if (good)
-		emit_end(e);
-	text_close(v->calls);
-	return good;
-}
-
-/* Walks the graphs: afterwards the wrappers, kernels, steps and the blob's constants are known, and each
- * variant's calls. */
-static bool walk(Emitter *e)
-{
-	size_t nodes = 0;
-	for (int32_t g = 0; g < e->module->ngraphs; g++)
-		for (const Node *node = e->module->graphs[g]->first; node; node = node->next)
-			nodes++;
-	e->wrappers = mem_alloc(e->mem, (2 * nodes + 1) * sizeof *e->wrappers);
-	e->kernels = mem_alloc(e->mem, ((size_t)kernel_count + 1) * sizeof *e->kernels);
-	emit_sizes(e);
-	bool good = true;
-	if (e->options->pack_small)
-		emit_packed_constants(e);
-	for (int32_t i = 0; i < e->module->ngraphs && good; i++) {
-		const CpuTarget *cpu = &e->options->target.cpus[i];
-		e->variants[e->nvariants++] = (Variant){
-			.cpu = cpu, .graph = e->module->graphs[i], .function = function_name(e, cpu->name)};
-		good = walk_variant(e, &e->variants[i]);
-	}
-	return good;
+	for (int32_t i = 0; i < e->nvariants; i++)
+		if (!print_graph(e, &e->variants[i], c))
+			return false;
+	fputs("\n/* ==== tables */\n", c);
+	fputs(e->tokenizer, c);
+	if (!emit_model(e, c))
+		return false;
+	fprintf(c, "\n/* ==== the C API: %s.h */\n", e->options->name);
+	if (with_header && !emit_h(e, c))
+		return false;
+	if (!with_header)
+		fprintf(c, "#include \"%s.h\"\n", e->options->name);
+	print_api(e, c);
+	return true;
 }
 
 bool emit_c(Emitter *e, FILE *c)
 {
-	char *tokenizer = NULL;
-	size_t bytes;
-	if (!walk(e))
+	print_head(e, c);
+	if (!paste_parts(e, c))
 		return false;
-	FILE *tables = text_open(&tokenizer, &bytes);
-	bool good = !e->options->tokenizer
-		|| emit_tokenizer(e->options->tokenizer, &e->weights.blob, tables, e->options->name, e->diag);
-	text_close(tables);
-	static const char guard[64]; /* a kernel may load a whole vector where the last constant ends */
-	blob_add(&e->weights.blob, guard, sizeof guard);
-	if (good) {
-		print_head(e, c);
-		good = paste_parts(e, c);
-	}
-	if (good) {
-		print_blob(e, c);
-		emit_packed_tables(e, c);
-		print_wrappers(e, c);
-	}
-	for (int32_t i = 0; i < e->nvariants && good; i++)
-		good = print_graph(e, &e->variants[i], c);
-	if (good) {
-		fputs("\n/* ==== tables */\n", c);
-		fputs(tokenizer, c);
-		good = emit_model(e, c);
-	}
-	if (good)
-		print_api(e, c);
-	free(tokenizer);
-	return good;
+	emit_blob(e, c);
+	emit_packed_tables(e, c);
+	print_wrappers(e, c);
+	return emit_tables(e, c, false);
 }

@@ -278,7 +278,7 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 		"(%s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
 		"\t%s(%s, r0, r1, p0, p1, %lld, N, act%s);\n}\n",
 		form.parameters, form.tail_parameter, kernel->function, form.arguments, inputs, form.tail_argument);
-	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), true};
+	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), kernel, true};
 	return name;
 }
 

@@ -191,7 +191,7 @@ static const char *wrapper_name(Emitter *e, const Body *b, const char *text)
 		same_name += base;
 	}
 	const char *name = same_name ? mem_printf(e->mem, "%s_v%d", b->name, (int)same_name + 1) : b->name;
-	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(b->kernel->needs), false};
+	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(b->kernel->needs), b->kernel, false};
 	return name;
 }
 

@@ -94,10 +94,15 @@ bool paste_tokenizer(Paste *paste, const TokenizerDesc *desc, Diag *diag)
 		&& (!desc->trim_offsets || paste_file(paste, "tokenize/trim.h", diag));
 }
 
+void paste_forget(Paste *paste, int32_t count)
+{
+	while (paste->count > count)
+		free((char *)(uintptr_t)paste->done[--paste->count]);
+}
+
 void paste_free(Paste *paste)
 {
-	for (int32_t i = 0; i < paste->count; i++)
-		free((char *)(uintptr_t)paste->done[i]);
+	paste_forget(paste, 0);
 	free(paste->done);
 	*paste = (Paste){0};
 }

@@ -131,6 +131,7 @@ static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *targe
 	snprintf(cc_flags[cpu - cpus], FLAGS_MAX, "%s%s%s", triple->cc_flags, space, cpu->flags);
 	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags,
 		tuned ? " -mtune=" : "", tuned ? cpu->tune : "");
+	target->base_flags = triple->flags;
 	target->flags = flags[cpu - cpus];
 	target->cc_flags = cc_flags[cpu - cpus];
 }

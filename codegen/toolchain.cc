@@ -10,15 +10,22 @@
 #include <vector>
 
 #include "clang/Basic/Diagnostic.h"
+#include "clang/Basic/Version.h"
 #include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Driver/Compilation.h"
 #include "clang/Driver/Driver.h"
 #include "clang/Driver/Job.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/CompilerInvocation.h"
+#include "clang/Frontend/FrontendActions.h"
+#include "clang/Frontend/Utils.h"
+#include "clang/Lex/PreprocessorOptions.h"
 #include "lld/Common/Driver.h"
+#include "llvm/ObjCopy/ConfigManager.h"
+#include "llvm/ObjCopy/ObjCopy.h"
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/ErrorHandling.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/SHA256.h"
 #include "llvm/Support/Signals.h"
@@ -37,6 +44,9 @@ namespace
 void new_failed() { out_of_memory(0); }
 
 void llvm_failed(void *, const char *, bool) { out_of_memory(0); }
+
+// The name in memory of the text that kernels begin with.
+constexpr const char *PREFIX_NAME = "prefix.h";
 
 // LLVM's registries are global: they are filled once in the life of the process, and only for the targets of
 // targets.def. LLVM would abort for lack of memory, and temporary files would stay.
@@ -98,12 +108,13 @@ struct Plan {
 	std::unique_ptr<clang::driver::Driver> driver;
 	std::unique_ptr<clang::driver::Compilation> compilation;
 
-	Plan(const Target *target, const char *sysroot, std::vector<std::string> arguments, Diag *diag)
+	Plan(const Target *target, const char *flags, const char *sysroot, std::vector<std::string> arguments,
+		Diag *diag)
 	{
 		text = {LLVM_PREFIX "/bin/clang", std::string("--target=") + target->triple};
 		if (sysroot)
 			text.push_back(std::string("--sysroot=") + sysroot);
-		for (llvm::StringRef rest = target->flags ? target->flags : ""; !rest.empty();) {
+		for (llvm::StringRef rest = flags; !rest.empty();) {
 			auto [flag, tail] = rest.split(' ');
 			text.push_back(flag.str());
 			rest = tail;
@@ -156,7 +167,8 @@ bool check_crt(
 
 bool check_sysroot(const Target *target, const char *sysroot, Diag *diag)
 {
-	Plan plan(target, sysroot, {"-static", "-fuse-ld=lld", "-x", "none", "a.o", "-o", "a"}, diag);
+	Plan plan(
+		target, target->flags, sysroot, {"-static", "-fuse-ld=lld", "-x", "none", "a.o", "-o", "a"}, diag);
 	const llvm::opt::ArgStringList *arguments = plan.arguments();
 	return arguments
 		? check_crt(target, sysroot, *arguments, diag)
@@ -175,48 +187,232 @@ bool report_lines(llvm::StringRef text, Diag *diag)
 	return diag->errors == 0 ? diag_error(diag, EXIT_RUN, 0, "linking failed") : false;
 }
 
+// The headers that a file includes, those of the system too.
+class Headers : public clang::DependencyCollector
+{
+	bool needSystemDependencies() override { return true; }
+};
+
+bool run_linker(llvm::ArrayRef<const char *> arguments, Diag *diag)
+{
+	std::string messages, ignored;
+	llvm::raw_string_ostream error_stream(messages), output_stream(ignored);
+	lld::Result result = lld::lldMain(arguments, output_stream, error_stream, {{lld::Gnu, &lld::elf::link}});
+	return result.retCode == 0 ? true : report_lines(messages, diag);
+}
+
+// LLVM's own streams end the process when a disk is full.
+bool write_file(const char *path, llvm::StringRef bytes, Diag *diag)
+{
+	std::error_code code;
+	llvm::raw_fd_ostream out(path, code);
+	if (!code) {
+		out << bytes;
+		out.close();
+		code = out.error();
+		out.clear_error();
+	}
+	return code ? diag_error(diag, EXIT_RUN, 0, "%s: cannot be written: %s", path, code.message().c_str())
+				: true;
+}
+
+// A stream of Clang's into a file that outlives it, so that a full disk is a message.
+class Forward : public llvm::raw_pwrite_stream
+{
+  public:
+	explicit Forward(llvm::raw_fd_ostream &file) : file(file) { SetUnbuffered(); }
+
+  private:
+	llvm::raw_fd_ostream &file;
+	void write_impl(const char *data, size_t bytes) override { file.write(data, bytes); }
+	void pwrite_impl(const char *data, size_t bytes, uint64_t at) override { file.pwrite(data, bytes, at); }
+	uint64_t current_pos() const override { return file.tell(); }
+};
+
+// Makes hidden symbols of an object local: what calls them is inside, and another model has the same names.
+bool localize(const char *path, Diag *diag)
+{
+	auto failed = [&](llvm::Error error) {
+		return diag_error(diag, EXIT_RUN, 0, "%s: %s", path, llvm::toString(std::move(error)).c_str());
+	};
+	auto file = llvm::object::ObjectFile::createObjectFile(path);
+	if (!file)
+		return failed(file.takeError());
+	llvm::objcopy::ConfigManager config;
+	config.Common.InputFilename = config.Common.OutputFilename = path;
+	config.ELF.LocalizeHidden = true;
+	llvm::SmallString<0> object;
+	llvm::raw_svector_ostream out(object);
+	if (llvm::Error error = llvm::objcopy::executeObjcopyOnBinary(config, *file->getBinary(), out))
+		return failed(std::move(error));
+	return write_file(path, object, diag);
+}
+
+// Paths of this build, which decide nothing.
+bool is_place(llvm::StringRef argument)
+{
+	return argument.starts_with("-fdebug-compilation-dir=")
+		|| argument.starts_with("-fcoverage-compilation-dir=");
+}
+
+// malloc'd, as C frees it.
+char *copied(llvm::StringRef bytes)
+{
+	char *copy = static_cast<char *>(checked_malloc(bytes.size() + 1));
+	memcpy(copy, bytes.data(), bytes.size());
+	return copy;
+}
+
+// Absolute paths, each with the NUL behind it: what is in memory or in a directory of this build has none.
+void keep_headers(CompileJob *job, const clang::DependencyCollector &headers)
+{
+	std::string list;
+	for (const std::string &path : headers.getDependencies())
+		if (path != job->name && (!job->prefix || path != job->prefix) && path != PREFIX_NAME)
+			list += path, list += '\0';
+	job->headers = copied(list);
+	job->headers_bytes = list.size();
+}
+
 } // namespace
 
-extern "C" void toolchain_start(void) { initialize_once(); }
+struct Toolchain {
+	std::vector<std::string> arguments; // of cc1
+	std::string identity;
+};
 
-extern "C" bool toolchain_compile(const CompileJob *job, Diag *diag)
+namespace
+{
+
+// An instance of Clang for a file in memory.
+bool prepare(clang::CompilerInstance &clang, const Toolchain *toolchain, const CompileJob *job,
+	const char *name, clang::InputKind kind, Diag *diag)
+{
+	std::vector<const char *> cc1;
+	for (const std::string &argument : toolchain->arguments)
+		cc1.push_back(argument.c_str());
+	clang.createDiagnostics(new Collector(diag));
+	auto invocation = std::make_shared<clang::CompilerInvocation>();
+	if (!clang::CompilerInvocation::CreateFromArgs(*invocation, cc1, clang.getDiagnostics()))
+		return diag_error(diag, EXIT_RUN, 0, "Clang refused its arguments");
+	invocation->getFrontendOpts().Inputs = {clang::FrontendInputFile(name, kind)};
+	invocation->getFrontendOpts().DisableFree = false; // this process lives on
+	invocation->getCodeGenOpts().DisableFree = false;
+	invocation->getCodeGenOpts().MainFileName = name;
+	invocation->getDiagnosticOpts().ShowCarets = false; // no "2 warnings generated." on standard error
+	invocation->getPreprocessorOpts().addRemappedFile(
+		name, llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(job->text, job->bytes), name).release());
+	clang.setInvocation(invocation);
+	return true;
+}
+
+bool succeeded(bool ran, const clang::CompilerInstance &clang, Diag *diag)
+{
+	if (ran && !clang.getDiagnostics().hasErrorOccurred())
+		return true;
+	return diag->errors ? false : diag_error(diag, EXIT_RUN, 0, "compiling the emitted code failed");
+}
+
+// The object of what is too large for memory twice.
+bool compile_to_file(clang::CompilerInstance &clang, const CompileJob *job, Diag *diag)
+{
+	std::error_code code;
+	llvm::raw_fd_ostream file(job->object_path, code);
+	if (!code) {
+		clang.setOutputStream(std::make_unique<Forward>(file));
+		clang::EmitObjAction action;
+		bool ran = clang.ExecuteAction(action);
+		file.close();
+		code = file.error();
+		file.clear_error();
+		if (!code)
+			return succeeded(ran, clang, diag);
+	}
+	return diag_error(
+		diag, EXIT_RUN, 0, "%s: cannot be written: %s", job->object_path, code.message().c_str());
+}
+
+} // namespace
+
+extern "C" Toolchain *toolchain_new(
+	const Target *target, bool tuned, bool pic, const char *sysroot, Diag *diag)
 {
 	initialize_once();
-	std::vector<std::string> arguments = {
-		"-std=c17", job->pic ? "-fPIC" : "-fno-pie", "-pthread", "-c", "-x", "c"};
+	std::vector<std::string> arguments = {"-std=c17", pic ? "-fPIC" : "-fno-pie", "-pthread", "-c", "-x", "c",
+		"-ffunction-sections", "-fdata-sections"};
 	for (const char *flag : {COMPILE_FLAGS})
 		arguments.push_back(flag);
-	for (const char *const *define = job->defines; define && *define; define++)
-		arguments.push_back(std::string("-D") + *define);
-	arguments.push_back(std::string("-I") + job->directory);
-	arguments.insert(arguments.end(), {job->source, "-o", job->object});
-	Plan plan(job->target, job->sysroot, arguments, diag);
+	arguments.insert(arguments.end(), {"piece.c", "-o", "piece.o"});
+	Plan plan(target, tuned ? target->flags : target->base_flags, sysroot, arguments, diag);
 	const llvm::opt::ArgStringList *cc1 = plan.arguments();
 	if (!cc1)
-		return diag_error(diag, EXIT_RUN, 0, "Clang's driver cannot compile for %s", job->target->triple);
+		return diag_error(diag, EXIT_RUN, 0, "Clang's driver cannot compile for %s", target->triple), nullptr;
 	std::string headers = plan.driver->ResourceDir + "/include/stddef.h";
 	if (access(headers.c_str(), R_OK) != 0)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"Clang's own headers are missing: no %s; on Debian install libclang-common-19-dev, "
-			"or give --cc=PROG, or use --emit=c",
-			headers.c_str());
-	if (!check_sysroot(job->target, job->sysroot, diag))
-		return false;
-
-	clang::CompilerInstance clang;
-	clang.createDiagnostics(new Collector(diag));
-	auto invocation = std::make_shared<clang::CompilerInvocation>();
+				   "Clang's own headers are missing: no %s; on Debian install libclang-common-19-dev, "
+				   "or give --cc=PROG, or use --emit=c",
+				   headers.c_str()),
+			   nullptr;
+	if (!check_sysroot(target, sysroot, diag))
+		return nullptr;
+	auto *toolchain = new Toolchain;
 	// the list opens with -cc1, which is for the program's own main
-	if (!clang::CompilerInvocation::CreateFromArgs(
-			*invocation, llvm::ArrayRef(*cc1).drop_front(), clang.getDiagnostics()))
-		return diag_error(diag, EXIT_RUN, 0, "Clang refused its arguments");
-	invocation->getFrontendOpts().DisableFree = false; // this process lives on
-	invocation->getCodeGenOpts().DisableFree = false;
-	invocation->getDiagnosticOpts().ShowCarets = false; // no "2 warnings generated." on standard error
-	clang.setInvocation(invocation);
-	clang::EmitObjAction action;
-	if (!clang.ExecuteAction(action) || clang.getDiagnostics().hasErrorOccurred())
-		return diag->errors ? false : diag_error(diag, EXIT_RUN, 0, "compiling the emitted code failed");
+	for (const char *argument : llvm::ArrayRef(*cc1).drop_front())
+		if (!is_place(argument))
+			toolchain->arguments.push_back(argument);
+	toolchain->identity = clang::getClangFullVersion();
+	for (const std::string &argument : toolchain->arguments)
+		toolchain->identity += '\n' + argument;
+	return toolchain;
+}
+
+extern "C" void toolchain_free(Toolchain *toolchain) { delete toolchain; }
+
+extern "C" const char *toolchain_identity(const Toolchain *toolchain) { return toolchain->identity.c_str(); }
+
+extern "C" bool toolchain_compile(const Toolchain *toolchain, CompileJob *job, Diag *diag)
+{
+	clang::CompilerInstance clang;
+	if (!prepare(clang, toolchain, job, job->name, clang::Language::C, diag))
+		return false;
+	auto headers = std::make_shared<Headers>();
+	clang.addDependencyCollector(headers);
+	if (job->prefix) {
+		// whether its headers are still the same is the cache's question, which asks their contents
+		clang.getPreprocessorOpts().ImplicitPCHInclude = job->prefix;
+		clang.getPreprocessorOpts().DisablePCHOrModuleValidation = clang::DisableValidationForModuleKind::PCH;
+	}
+	llvm::SmallString<0> object;
+	bool good;
+	if (job->object_path) {
+		good = compile_to_file(clang, job, diag);
+	} else {
+		clang.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(object));
+		clang::EmitObjAction action;
+		good = succeeded(clang.ExecuteAction(action), clang, diag);
+	}
+	if (good && !job->object_path)
+		job->object = copied(object), job->object_bytes = object.size();
+	if (good)
+		keep_headers(job, *headers);
+	return good;
+}
+
+extern "C" bool toolchain_precompile(const Toolchain *toolchain, CompileJob *job, Diag *diag)
+{
+	clang::CompilerInstance clang;
+	clang::InputKind kind = clang::InputKind(clang::Language::C).getHeader();
+	if (!prepare(clang, toolchain, job, PREFIX_NAME, kind, diag))
+		return false;
+	auto headers = std::make_shared<Headers>();
+	clang.addDependencyCollector(headers);
+	clang.getFrontendOpts().OutputFile = job->object_path;
+	clang.getFrontendOpts().ProgramAction = clang::frontend::GeneratePCH;
+	clang::GeneratePCHAction action;
+	if (!succeeded(clang.ExecuteAction(action), clang, diag))
+		return false;
+	keep_headers(job, *headers);
 	return true;
 }
 
@@ -234,10 +430,11 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 	arguments.push_back("-Wl,--threads=1");
 	if (*target->link_flags)
 		arguments.push_back(target->link_flags);
+	arguments.push_back("-Wl,--whole-archive");
 	for (const char *const *object = objects; *object; object++)
 		arguments.push_back(*object);
-	arguments.insert(arguments.end(), {"-lm", "-o", out});
-	Plan plan(target, sysroot, arguments, diag);
+	arguments.insert(arguments.end(), {"-Wl,--no-whole-archive", "-lm", "-o", out});
+	Plan plan(target, target->flags, sysroot, arguments, diag);
 	const llvm::opt::ArgStringList *list = plan.arguments();
 	if (!list)
 		return diag_error(diag, EXIT_RUN, 0, "Clang's driver knows no way to link for %s", target->triple);
@@ -245,31 +442,38 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 		return false;
 	std::vector<const char *> link = {"ld.lld"};
 	link.insert(link.end(), list->begin(), list->end());
-	std::string messages, ignored;
-	llvm::raw_string_ostream error_stream(messages), output_stream(ignored);
-	lld::Result result = lld::lldMain(link, output_stream, error_stream, {{lld::Gnu, &lld::elf::link}});
-	return result.retCode == 0 ? true : report_lines(messages, diag);
+	return run_linker(link, diag);
 }
 
-extern "C" bool toolchain_archive(const char *const *objects, const char *out, Diag *diag)
+extern "C" bool toolchain_join(const char *const *objects, const char *out, Diag *diag)
+{
+	std::vector<const char *> link = {"ld.lld", "-r", "--threads=1", "--whole-archive"};
+	for (const char *const *object = objects; *object; object++)
+		link.push_back(*object);
+	link.insert(link.end(), {"-o", out});
+	return run_linker(link, diag) && localize(out, diag);
+}
+
+extern "C" bool toolchain_archive_file(const char *name, const char *file, const char *out, Diag *diag)
+{
+	auto data = llvm::MemoryBuffer::getFile(file);
+	if (!data)
+		return diag_error(diag, EXIT_RUN, 0, "%s: %s", file, data.getError().message().c_str());
+	const ArchiveMember member = {name, (*data)->getBufferStart(), (*data)->getBufferSize()};
+	return toolchain_archive(&member, 1, out, diag);
+}
+
+extern "C" bool toolchain_archive(const ArchiveMember *list, int32_t count, const char *out, Diag *diag)
 {
 	std::vector<llvm::NewArchiveMember> members;
-	for (const char *const *object = objects; *object; object++) {
-		llvm::Expected<llvm::NewArchiveMember> member = llvm::NewArchiveMember::getFile(
-			*object, /*Deterministic=*/true);
-		if (!member)
-			return diag_error(
-				diag, EXIT_RUN, 0, "%s: %s", *object, llvm::toString(member.takeError()).c_str());
-		if (llvm::StringRef(*object).contains('/'))
-			member->MemberName = llvm::StringRef(*object).rsplit('/').second;
-		members.push_back(std::move(*member));
-	}
-	llvm::Error error = llvm::writeArchive(out, members, llvm::SymtabWritingMode::NormalSymtab,
+	for (const ArchiveMember *row = list; row < list + count; row++)
+		members.emplace_back(llvm::MemoryBufferRef(llvm::StringRef(row->data, row->bytes), row->name));
+	auto archive = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab,
 		llvm::object::Archive::K_GNU,
 		/*Deterministic=*/true, /*Thin=*/false);
-	if (error)
-		return diag_error(diag, EXIT_RUN, 0, "%s: %s", out, llvm::toString(std::move(error)).c_str());
-	return true;
+	if (!archive)
+		return diag_error(diag, EXIT_RUN, 0, "%s: %s", out, llvm::toString(archive.takeError()).c_str());
+	return write_file(out, (*archive)->getBuffer(), diag);
 }
 
 extern "C" void toolchain_sha256(const void *const *parts, const size_t *bytes, int count, char hex[65])

@@ -14,7 +14,7 @@ RT_INLINE uint64_t api_up(uint64_t bytes) { return (bytes + API_ALIGN - 1) / API
 
 /* ---- whose code ------------------------------------------------------------------------------ */
 
-RT_FN const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
+RT_API const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
 {
 	for (int32_t i = m->nvariants; i-- > 0;)
 		if (!(m->variants[i].isa & ~isa))
@@ -95,7 +95,7 @@ RT_FN size_t api_workspace(
 	return bytes > SIZE_MAX / 2 ? 0 : (size_t)bytes;
 }
 
-RT_FN size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts, int longest, int threads)
+RT_API size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts, int longest, int threads)
 {
 	return api_workspace(m, rt_choose(m, rt_cpu_isa()), max_tokens, max_texts, longest, threads);
 }
@@ -172,12 +172,12 @@ RT_FN RtContext *api_start(const RtModel *m, const RtVariant *v, void *memory, s
 	return c;
 }
 
-RT_FN RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threads)
+RT_API RtContext *rt_init(const RtModel *m, void *memory, size_t bytes, int threads)
 {
 	return api_start(m, rt_choose(m, rt_cpu_isa()), memory, bytes, threads);
 }
 
-RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int threads)
+RT_API RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int threads)
 {
 	const size_t bytes = api_workspace(m, v, m->batch_tokens, m->batch_texts, m->max_tokens, threads);
 	if (bytes == 0)
@@ -194,12 +194,12 @@ RT_FN RtContext *rt_new_variant(const RtModel *m, const RtVariant *v, int thread
 	return c;
 }
 
-RT_FN RtContext *rt_new(const RtModel *m, int threads)
+RT_API RtContext *rt_new(const RtModel *m, int threads)
 {
 	return rt_new_variant(m, rt_choose(m, rt_cpu_isa()), threads);
 }
 
-RT_FN void rt_free(RtContext *c)
+RT_API void rt_free(RtContext *c)
 {
 	if (!c)
 		return;
@@ -221,7 +221,7 @@ RT_FN void api_run_thread(void *argument, int32_t thread)
 	run->variant->run(&run->call, thread);
 }
 
-RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+RT_API void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntexts, int32_t longest, float *const *out)
 {
 	const RtVariant *v = c->variant;
@@ -263,7 +263,7 @@ RT_FN void rt_pass(RtContext *c, const int32_t *ids, const int32_t *types, const
 	rt_team_run(&c->team, api_run_thread, &run);
 }
 
-RT_FN int rt_pass_fits(const RtContext *c, int64_t tokens, int64_t texts, int64_t longest)
+RT_API int rt_pass_fits(const RtContext *c, int64_t tokens, int64_t texts, int64_t longest)
 {
 	return tokens <= c->stage_tokens && texts <= c->stage_texts
 		&& api_arena_bytes(c->variant, tokens, texts, longest, c->team.size)
@@ -296,7 +296,7 @@ RT_INLINE size_t api_output_floats(const RtOutput *output, int64_t tokens, int64
 	return (size_t)output->width * (size_t)(output->per_token ? tokens : texts);
 }
 
-RT_FN int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+RT_API int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntext, uint32_t mask, float *const *out, const size_t *out_floats)
 {
 	if (!c)
@@ -343,7 +343,7 @@ RT_FN int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types,
 	return RT_OK;
 }
 
-RT_FN int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+RT_API int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntext, float *out, size_t out_floats)
 {
 	if (!c)
@@ -355,7 +355,7 @@ RT_FN int rt_run_ids(RtContext *c, const int32_t *ids, const int32_t *types, con
 
 /* ---- small things ---------------------------------------------------------------------------- */
 
-RT_FN int32_t rt_option(const RtModel *m, const char *name)
+RT_API int32_t rt_option(const RtModel *m, const char *name)
 {
 	for (int32_t i = 0; i < m->noptions; i++)
 		if (strcmp(m->options[i].name, name) == 0)
@@ -363,7 +363,7 @@ RT_FN int32_t rt_option(const RtModel *m, const char *name)
 	return -1;
 }
 
-RT_FN int rt_set(RtContext *c, const char *option, double value)
+RT_API int rt_set(RtContext *c, const char *option, double value)
 {
 	if (!c || !option)
 		return RT_E_ARGUMENT;
@@ -385,20 +385,20 @@ RT_FN int rt_set(RtContext *c, const char *option, double value)
 	return RT_OK;
 }
 
-RT_FN const char *rt_label(const RtModel *m, int i)
+RT_API const char *rt_label(const RtModel *m, int i)
 {
 	return m->nheads > 0 && m->heads[0].labels && i >= 0 && i < m->heads[0].nlabels ? m->heads[0].labels[i]
 																					: NULL;
 }
 
-RT_FN const char *rt_output(const RtModel *m, int i)
+RT_API const char *rt_output(const RtModel *m, int i)
 {
 	return i >= 0 && i < m->noutputs ? m->outputs[i].name : NULL;
 }
 
-RT_FN const char *rt_cpu(const RtContext *c) { return c ? c->variant->cpu : NULL; }
+RT_API const char *rt_cpu(const RtContext *c) { return c ? c->variant->cpu : NULL; }
 
-RT_FN const char *rt_strerror(int status)
+RT_API const char *rt_strerror(int status)
 {
 	static const char *const texts[RT_STATUS_COUNT] = {
 		[RT_OK] = "done",
@@ -414,7 +414,7 @@ RT_FN const char *rt_strerror(int status)
 	return status >= 0 && status < RT_STATUS_COUNT ? texts[status] : "unknown status";
 }
 
-RT_FN const char *rt_why(const RtModel *m)
+RT_API const char *rt_why(const RtModel *m)
 {
 	const char *missing = rt_choose(m, rt_cpu_isa()) ? NULL : rt_cpu_missing(m->variants[0].isa);
 	if (!missing && m->unpacked && m->unpacked->status != RT_OK)

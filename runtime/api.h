@@ -21,6 +21,7 @@
 #define RT_API_H
 #include "model.h"
 #include "tokenize/tokenizer.h"
+#include "cpu.h"
 #include "team.h"
 
 enum { RT_OVERFLOW_ERROR, RT_OVERFLOW_TRUNCATE, RT_OVERFLOW_WINDOW }; /* rt_set(c, "overflow", ...) */
@@ -52,63 +53,64 @@ typedef struct RtContext {
 } RtContext;
 
 /* The newest code that a CPU with these bits can run; NULL: none. */
-RT_FN const RtVariant *rt_choose(const RtModel *, uint32_t isa);
-RT_FN RtContext *rt_new(const RtModel *, int threads);
+RT_API const RtVariant *rt_choose(const RtModel *, uint32_t isa);
+RT_API RtContext *rt_new(const RtModel *, int threads);
 /* rt_new for code that is chosen already; NULL: there is none. */
-RT_FN RtContext *rt_new_variant(const RtModel *, const RtVariant *, int threads);
-RT_FN void rt_free(RtContext *);
-RT_FN size_t rt_workspace_bytes(const RtModel *, int max_tokens, int max_texts, int longest, int threads);
-RT_FN RtContext *rt_init(const RtModel *, void *memory, size_t bytes, int threads);
-RT_FN int rt_run_ids(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+RT_API RtContext *rt_new_variant(const RtModel *, const RtVariant *, int threads);
+RT_API void rt_free(RtContext *);
+RT_API size_t rt_workspace_bytes(const RtModel *, int max_tokens, int max_texts, int longest, int threads);
+RT_API RtContext *rt_init(const RtModel *, void *memory, size_t bytes, int threads);
+RT_API int rt_run_ids(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntext, float *out, size_t out_floats);
-RT_FN int rt_run_text(RtContext *, const char *const *text, const size_t *bytes, const char *const *pair,
+RT_API int rt_run_text(RtContext *, const char *const *text, const size_t *bytes, const char *const *pair,
 	const size_t *pair_bytes, int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets,
 	uint8_t *flags);
-RT_FN int rt_encode(RtContext *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+RT_API int rt_encode(RtContext *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
 	int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n);
-RT_FN int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+RT_API int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntext, uint32_t mask, float *const *out, const size_t *out_floats);
 /* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT); done at
  * once, with the value 1: "prefault" and "huge_pages" (resident.c); and the model's own, thresholds: numbers
  * from 0. A context without a model only says whether they are options. */
-RT_FN int rt_set(RtContext *, const char *option, double value);
+RT_API int rt_set(RtContext *, const char *option, double value);
 /* Not infinity either, which is what a number too large to read becomes. */
 RT_INLINE int rt_option_takes(double value) { return value >= 0 && value <= 1e300; }
 /* Which option of the model's own; -1: none. */
-RT_FN int32_t rt_option(const RtModel *, const char *name);
-RT_FN const char *rt_label(const RtModel *, int i);  /* of the first head; NULL outside the table */
-RT_FN const char *rt_output(const RtModel *, int i); /* name of output i; NULL outside the table */
-RT_FN const char *rt_cpu(const RtContext *); /* whose code it runs, as --cpu named it; NULL for NULL */
-RT_FN const char *rt_strerror(int status);
+RT_API int32_t rt_option(const RtModel *, const char *name);
+RT_API const char *rt_label(const RtModel *, int i);  /* of the first head; NULL outside the table */
+RT_API const char *rt_output(const RtModel *, int i); /* name of output i; NULL outside the table */
+RT_API const char *rt_cpu(const RtContext *); /* whose code it runs, as --cpu named it; NULL for NULL */
+RT_API const char *rt_strerror(int status);
 /* Why rt_new or rt_init gave NULL: what this CPU lacks, or else memory. */
-RT_FN const char *rt_why(const RtModel *);
+RT_API const char *rt_why(const RtModel *);
 
 /* api.c, for text.c: whether one pass over so much fits the context's memory; and that pass. */
-RT_FN int rt_pass_fits(const RtContext *, int64_t tokens, int64_t texts, int64_t longest);
-RT_FN void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
+RT_API int rt_pass_fits(const RtContext *, int64_t tokens, int64_t texts, int64_t longest);
+RT_API void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntexts, int32_t longest, float *const *out);
 
 /* resident.c */
-RT_FN int rt_prefault(const RtModel *);
-RT_FN int rt_huge_pages(const RtModel *);
+RT_API int rt_prefault(const RtModel *);
+RT_API int rt_huge_pages(const RtModel *);
 
-/* cpu.c: NULL when this CPU can do all that isa asks (bits of isa.def), else the name of the first thing it
- * lacks. */
-RT_FN const char *rt_cpu_missing(uint32_t isa);
-RT_FN uint32_t rt_cpu_isa(void); /* bits of isa.def that this CPU and its system have */
+/* text.c: length 1 to within float's rounding, which is what a normalize op at the end leaves; the length; a
+ * row times a number. */
+RT_API int text_is_unit(const float *x, int32_t width);
+RT_API double text_norm(const float *x, int32_t width);
+RT_API void text_scale(float *x, int32_t width, double by);
 
 /* One piece of a text: the whole of it or, when it is longer than the model takes, a window that starts at
  * byte `from` of the windowed text (the pair where there is one, else the text). Byte offsets count from the
  * start of the whole text. overlap: consecutive windows share half their tokens. *next receives where the
  * next window starts, or SIZE_MAX after the last. A window starts at the start of a word, unless one word
  * fills it. */
-RT_FN int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+RT_API int rt_window(const RtModel *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
 	size_t from, int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
 	RtEncoding *, size_t *next);
 /* The tokens of the windowed text in a window: [*first, *first + returned count). */
-RT_FN int32_t rt_window_tokens(const RtEncoding *, int paired, const int32_t *start, int32_t *first);
+RT_API int32_t rt_window_tokens(const RtEncoding *, int paired, const int32_t *start, int32_t *first);
 /* Of two windows that overlap: the byte where the second takes over, the start of a word in the middle of
  * what they share. The arguments are those of the first. */
-RT_FN size_t rt_window_boundary(
+RT_API size_t rt_window_boundary(
 	const RtEncoding *, int paired, const int32_t *start, const int32_t *word, size_t next);
 #endif

@@ -1,7 +1,7 @@
 /* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the
  * first kernel runs, so that a program on too old a machine ends with a message instead of SIGILL. Bits and
  * names are those of isa.def. */
-#include "rt.h"
+#include "cpu.h"
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #elif defined(__arm__) || defined(__aarch64__)
@@ -20,22 +20,11 @@ static const char *const cpu_names[] = {
 	"AArch64 NEON with the dot product instructions",
 	"AArch64 NEON with the int8 matrix multiply instructions",
 };
-enum {
-	CPU_AVX2 = 1 << 0,
-	CPU_AVX512 = 1 << 1,
-	CPU_NEON64 = 1 << 2,
-	CPU_NEON32 = 1 << 3,
-	CPU_AVXVNNI = 1 << 4,
-	CPU_AVX512VNNI = 1 << 5,
-	CPU_AVX512BF16 = 1 << 6,
-	CPU_DOTPROD = 1 << 7,
-	CPU_I8MM = 1 << 8,
-};
 
 #if defined(__x86_64__) || defined(__i386__)
 /* Intel SDM volume 1, 14.3 and 15.2: the CPU has the instructions, and XCR0 says that the system saves their
  * registers. */
-RT_FN uint32_t rt_cpu_isa(void)
+RT_API uint32_t rt_cpu_isa(void)
 {
 	const uint32_t ymm = 0x6, zmm = 0xe6;
 	uint32_t a, b, c, d, leaves, newer = 0, state, ignored, features = 0;
@@ -60,7 +49,7 @@ RT_FN uint32_t rt_cpu_isa(void)
 	return features;
 }
 #elif defined(__aarch64__)
-RT_FN uint32_t rt_cpu_isa(void)
+RT_API uint32_t rt_cpu_isa(void)
 {
 	const unsigned long has = getauxval(AT_HWCAP), more = getauxval(AT_HWCAP2);
 	/* HWCAP_ASIMD, HWCAP_ASIMDDP, HWCAP2_I8MM */
@@ -70,16 +59,16 @@ RT_FN uint32_t rt_cpu_isa(void)
 	return CPU_NEON64 | (has & dotprod ? CPU_DOTPROD : 0) | (more & i8mm ? CPU_I8MM : 0);
 }
 #elif defined(__arm__)
-RT_FN uint32_t rt_cpu_isa(void)
+RT_API uint32_t rt_cpu_isa(void)
 {
 	const unsigned long neon = 1ul << 12, vfpv4 = 1ul << 16; /* HWCAP_NEON, HWCAP_VFPv4 */
 	return (getauxval(AT_HWCAP) & (neon | vfpv4)) == (neon | vfpv4) ? CPU_NEON32 : 0;
 }
 #else
-RT_FN uint32_t rt_cpu_isa(void) { return 0; }
+RT_API uint32_t rt_cpu_isa(void) { return 0; }
 #endif
 
-RT_FN const char *cpu_lacks(uint32_t isa, uint32_t has)
+RT_API const char *cpu_lacks(uint32_t isa, uint32_t has)
 {
 	for (uint32_t i = 0; i < sizeof cpu_names / sizeof *cpu_names; i++)
 		if (isa & ~has & 1u << i)
@@ -87,4 +76,4 @@ RT_FN const char *cpu_lacks(uint32_t isa, uint32_t has)
 	return isa & ~has ? "instructions unknown to this program" : NULL;
 }
 
-RT_FN const char *rt_cpu_missing(uint32_t isa) { return cpu_lacks(isa, rt_cpu_isa()); }
+RT_API const char *rt_cpu_missing(uint32_t isa) { return cpu_lacks(isa, rt_cpu_isa()); }

@@ -422,7 +422,7 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 	return status;
 }
 
-RT_FN int rt_main(const RtModel *m, int argc, char **argv)
+RT_API int rt_main(const RtModel *m, int argc, char **argv)
 {
 	RtProgram p = {.model = m,
 		.out = stdout,

@@ -11,7 +11,7 @@
 enum { RT_EXIT_DONE = 0, RT_EXIT_RUN = 1, RT_EXIT_USAGE = 2, RT_EXIT_INPUT = 3, RT_EXIT_UNSUPPORTED = 4 };
 
 /* The program's main. */
-RT_FN int rt_main(const RtModel *, int argc, char **argv);
+RT_API int rt_main(const RtModel *, int argc, char **argv);
 
 /* ---- json_out.c ------------------------------------------------------------------------------ */
 RT_FN void rt_json_string(FILE *, const char *text, size_t bytes); /* quoted; invalid UTF-8 becomes U+FFFD */

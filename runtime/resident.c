@@ -14,7 +14,7 @@ RT_FN void resident_range(const RtModel *m, uintptr_t *begin, size_t *bytes)
 }
 
 /* Maps every page, reading from the file what is not in memory. */
-RT_FN int rt_prefault(const RtModel *m)
+RT_API int rt_prefault(const RtModel *m)
 {
 	enum { POPULATE_READ = 22 }; /* MADV_POPULATE_READ, Linux 5.14 */
 	uintptr_t begin;
@@ -32,7 +32,7 @@ RT_FN int rt_prefault(const RtModel *m)
 /* Moves the weights into memory of this process alone, in pages of 2 MB where the system has them: for
  * programs whose file lies in memory in small pieces. The copy takes the place of the mapping, so no other
  * thread may run the model meanwhile. */
-RT_FN int rt_huge_pages(const RtModel *m)
+RT_API int rt_huge_pages(const RtModel *m)
 {
 	const uintptr_t huge = 2 << 20;
 	uintptr_t begin;

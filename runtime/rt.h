@@ -13,6 +13,12 @@
 #include <string.h>
 
 #define RT_FN static __attribute__((unused)) /* not every program uses every function */
+/* Functions that other files call: bertc compiles the files of a program apart, which hides them. */
+#ifdef RT_APART
+#define RT_API __attribute__((visibility("hidden")))
+#else
+#define RT_API RT_FN
+#endif
 #define RT_INLINE \
 	static inline __attribute__((always_inline, unused)) /* literal dimensions must reach the loops */
 #define RT_SHARED \

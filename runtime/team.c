@@ -15,7 +15,7 @@ enum {
 	RT_TEAM_STACK_BYTES = 1 << 20, /* kernels keep their tiles in registers and a few KB of stack */
 };
 
-RT_FN double rt_seconds(void)
+RT_API double rt_seconds(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -54,7 +54,7 @@ RT_FN void team_wake(RtTeam *team, _Atomic uint32_t *flag)
 		syscall(SYS_futex, flag, FUTEX_WAKE_PRIVATE, RT_THREADS_MAX, NULL, NULL, 0);
 }
 
-RT_FN void rt_team_barrier(RtTeam *team)
+RT_API void rt_team_barrier(RtTeam *team)
 {
 	if (team->size == 1)
 		return;
@@ -82,8 +82,7 @@ RT_FN void *team_worker(void *argument)
 	}
 }
 
-/* CPUs that this process may use. */
-RT_FN int32_t team_cpus(void)
+RT_API int32_t team_cpus(void)
 {
 	cpu_set_t sets[8]; /* 8192 CPUs, the most that Linux is built for: with less room the call fails */
 	memset(sets, 0, sizeof sets);
@@ -128,15 +127,15 @@ RT_FN int team_make(RtTeam *team, int32_t threads)
 	return -1;
 }
 
-RT_FN size_t rt_team_bytes(int32_t threads) { return (size_t)(threads - 1) * sizeof(RtWorker); }
+RT_API size_t rt_team_bytes(int32_t threads) { return (size_t)(threads - 1) * sizeof(RtWorker); }
 
-RT_FN int rt_team_start(RtTeam *team, int32_t threads, void *workers)
+RT_API int rt_team_start(RtTeam *team, int32_t threads, void *workers)
 {
 	team->workers = workers;
 	return team_make(team, threads);
 }
 
-RT_FN void rt_team_stop(RtTeam *team)
+RT_API void rt_team_stop(RtTeam *team)
 {
 	if (team->size > 1 && team->process == getpid()) {
 		team->function = NULL;
@@ -147,14 +146,14 @@ RT_FN void rt_team_stop(RtTeam *team)
 	team->size = 1;
 }
 
-RT_FN int32_t rt_team_ready(RtTeam *team)
+RT_API int32_t rt_team_ready(RtTeam *team)
 {
 	if (team->size > 1 && team->process != getpid())
 		(void)team_make(team, team->size); /* on failure the size is 1, which is right too */
 	return team->size;
 }
 
-RT_FN void rt_team_run(RtTeam *team, RtTeamFn *function, void *argument)
+RT_API void rt_team_run(RtTeam *team, RtTeamFn *function, void *argument)
 {
 	if (rt_team_ready(team) > 1) {
 		team->function = function;

@@ -32,19 +32,21 @@ struct RtTeam {
 	_Alignas(64) _Atomic uint32_t sleepers; /* threads that may be asleep on job or phase */
 };
 
+/* CPUs that this process may use, as its affinity says. */
+RT_API int32_t team_cpus(void);
 /* Bytes of the workers' table; 0 for one thread. */
-RT_FN size_t rt_team_bytes(int32_t threads);
+RT_API size_t rt_team_bytes(int32_t threads);
 /* workers: rt_team_bytes(threads) bytes. Returns 0, or -1 when the threads could not be made. */
-RT_FN int rt_team_start(RtTeam *, int32_t threads, void *workers);
-RT_FN void rt_team_stop(RtTeam *);
+RT_API int rt_team_start(RtTeam *, int32_t threads, void *workers);
+RT_API void rt_team_stop(RtTeam *);
 /* Runs function(argument, t) for t = 0 .. size-1 at the same time and returns when all are through. In the
  * child of a fork() the workers are made anew first; where that fails, the team shrinks to the caller. */
-RT_FN void rt_team_run(RtTeam *, RtTeamFn *, void *argument);
+RT_API void rt_team_run(RtTeam *, RtTeamFn *, void *argument);
 /* The team's size as rt_team_run would find it now: remakes the workers in the child of a fork(). */
-RT_FN int32_t rt_team_ready(RtTeam *);
+RT_API int32_t rt_team_ready(RtTeam *);
 /* Inside the function: waits until every thread of the team has come here. Writes before it are seen by all
  * after it. */
-RT_FN void rt_team_barrier(RtTeam *);
+RT_API void rt_team_barrier(RtTeam *);
 /* Seconds of a clock that only goes forward. */
-RT_FN double rt_seconds(void);
+RT_API double rt_seconds(void);
 #endif

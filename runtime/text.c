@@ -37,8 +37,7 @@ RT_FN int text_check(const RtContext *c, const TextInput *in)
 	return in->bytes > INT32_MAX || in->pair_bytes > INT32_MAX ? RT_E_LENGTH : RT_OK;
 }
 
-/* Length 1 to within float's rounding: what a normalize op at the end leaves. */
-RT_FN int text_is_unit(const float *x, int32_t width)
+RT_API int text_is_unit(const float *x, int32_t width)
 {
 	double sum = 0;
 	for (int32_t j = 0; j < width; j++)
@@ -46,13 +45,13 @@ RT_FN int text_is_unit(const float *x, int32_t width)
 	return sum > 0.999 && sum < 1.001;
 }
 
-RT_FN void text_scale(float *x, int32_t width, double by)
+RT_API void text_scale(float *x, int32_t width, double by)
 {
 	for (int32_t j = 0; j < width; j++)
 		x[j] = (float)(x[j] * by);
 }
 
-RT_FN double text_norm(const float *x, int32_t width)
+RT_API double text_norm(const float *x, int32_t width)
 {
 	double sum = 0, root = 1;
 	for (int32_t j = 0; j < width; j++)
@@ -183,7 +182,7 @@ RT_FN float *text_flush(RtContext *c, TextStage *stage, float *out)
 	return out;
 }
 
-RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes, const char *const *pair,
+RT_API int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes, const char *const *pair,
 	const size_t *pair_bytes, int32_t ntext, float *out, size_t out_floats, int32_t *row_offsets,
 	uint8_t *flags)
 {
@@ -241,7 +240,7 @@ RT_FN int rt_run_text(RtContext *c, const char *const *text, const size_t *bytes
 	return RT_OK;
 }
 
-RT_FN int rt_encode(RtContext *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+RT_API int rt_encode(RtContext *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
 	int32_t *ids, int32_t *types, int32_t *byte_start, int32_t *byte_end, int32_t capacity, int32_t *n)
 {
 	if (!c || !ids || !n)

@@ -2,7 +2,7 @@
 #include "api.h"
 #include "unpack.h"
 
-RT_FN void rt_unpack(RtUnpack *u)
+RT_API void rt_unpack(RtUnpack *u)
 {
 	UnpackTable tables[UNPACK_TABLES_MAX];
 	const double begin = rt_seconds();

@@ -14,7 +14,7 @@ RT_FN size_t window_slice(const char *text, size_t bytes, size_t from, size_t wa
 	return end;
 }
 
-RT_FN int32_t rt_window_tokens(const RtEncoding *encoding, int paired, const int32_t *start, int32_t *first)
+RT_API int32_t rt_window_tokens(const RtEncoding *encoding, int paired, const int32_t *start, int32_t *first)
 {
 	int32_t skip = paired ? encoding->text_tokens : 0,
 			count = paired ? encoding->pair_tokens : encoding->text_tokens, i = 0;
@@ -35,9 +35,9 @@ RT_FN int32_t window_word(const int32_t *word, int32_t first, int32_t at)
 	return i > first ? i : at;
 }
 
-RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
-	size_t from, int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
-	RtEncoding *encoding, size_t *next)
+RT_API int rt_window(const RtModel *model, const char *text, size_t bytes, const char *pair,
+	size_t pair_bytes, size_t from, int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end,
+	int32_t *word, RtEncoding *encoding, size_t *next)
 {
 	const int paired = pair != NULL;
 	const char *long_text = paired ? pair : text;
@@ -80,7 +80,7 @@ RT_FN int rt_window(const RtModel *model, const char *text, size_t bytes, const 
 	return RT_OK;
 }
 
-RT_FN size_t rt_window_boundary(
+RT_API size_t rt_window_boundary(
 	const RtEncoding *encoding, int paired, const int32_t *start, const int32_t *word, size_t next)
 {
 	int32_t first, count = rt_window_tokens(encoding, paired, start, &first), end = first + count;

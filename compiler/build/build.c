@@ -284,6 +284,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 		.sysroot = options->result.sysroot,
 		.cc = options->result.cc,
 		.save_temps = options->result.save_temps,
+		.no_cache = options->result.no_cache,
 		.about_json = about,
 		.quiet = options->quiet,
 	};

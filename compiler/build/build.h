@@ -28,6 +28,7 @@ typedef struct ResultOptions {
 	const char *target, *cpu, *sysroot, *cc, *save_temps;
 	int is_static; /* -1: default (yes for exe) */
 	bool weights_inline, pack_small;
+	bool no_cache; /* compile all code anew, keep no objects */
 } ResultOptions;
 
 /* What the program says about itself (--about). */

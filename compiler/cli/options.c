@@ -96,7 +96,11 @@ const CommandOption build_table[] = {
 		"plain (default): weights lie in the program as they are computed with; small: entropy coded, and "
 		"decoded when it starts",
 		OUT(pack_small), WORDS(pack_names)},
-	{"save-temps", "DIR", "keep the C file, its weights and the object here", OUT(save_temps)},
+	{"no-cache", NULL,
+		"compile all code anew (default: pieces that were compiled before are taken from $BERTC_CACHE, or "
+		"bertc/objects in $XDG_CACHE_HOME or ~/.cache)",
+		OUT(no_cache)},
+	{"save-temps", "DIR", "keep the C file, its weights and the objects here", OUT(save_temps)},
 	{.doc = "Other:", .group = 4},
 	{"search", "DIR", "look up files that the description names here as well (may be repeated)",
 		.call = add_search, .most = SEARCH_MAX},
@@ -119,6 +123,7 @@ static const struct {
 	{"--sysroot", true},
 	{"--cc", true},
 	{"--save-temps", true},
+	{"--no-cache", false},
 	{"--dump-ir", true},
 	{"--ledger", true},
 	{"--verified", true},

@@ -59,6 +59,7 @@ static bool contest_add(Contest *contest, Module *module, const char *passes)
 		.result.cpu = options->result.cpu,
 		.result.cc = options->result.cc,
 		.result.sysroot = options->result.sysroot,
+		.result.no_cache = options->result.no_cache,
 		.result.is_static = -1,
 		.quiet = true,
 		.about.command = "bertc",

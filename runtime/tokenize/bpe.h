@@ -351,7 +351,7 @@ RT_FN void bpe_long(const RtTokenizer *t, const Word *word, Writer *w)
 	bpe_write_unknown(t, &l, w);
 }
 
-RT_FN void bpe_word(const RtTokenizer *t, const Word *word, Writer *w)
+RT_API void bpe_word(const RtTokenizer *t, const Word *word, Writer *w)
 {
 	const BpeToken *tokens = t->model_table[BPE_TOKENS];
 	const int32_t whole = word->chars <= RT_WORD_CHARS_MAX ? bpe_find(t, word->text, word->bytes) : -1;

@@ -11,7 +11,7 @@ RT_FN void split_bert_next(const RtTokenizer *t, WordReader *r, Char *ch)
 	(void)cursor_next(t, &r->at, ch);
 }
 
-RT_FN void split_bert(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
+RT_API void split_bert(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
 {
 	Word word;
 	Char ch;

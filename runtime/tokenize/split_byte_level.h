@@ -129,7 +129,7 @@ RT_FN void byte_level_match(const RtTokenizer *t, ByteScan *s, Word *word)
 		byte_scan_take(t, s, word);
 }
 
-RT_FN void split_byte_level(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
+RT_API void split_byte_level(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
 {
 	Word word;
 	ByteScan s = {.c = c, .to = to};

@@ -205,7 +205,7 @@ RT_FN void tokenizer_truncate(int32_t room, int32_t *a, int32_t *b)
 }
 
 /* See tokenizer.h. */
-RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, const char *pair,
+RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, const char *pair,
 	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
 	int32_t *byte_end, int32_t *word, RtEncoding *encoding)
 {
@@ -267,7 +267,7 @@ RT_FN int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, cons
 	return RT_OK;
 }
 
-RT_FN const char *rt_token_text(const RtTokenizer *t, int32_t id, size_t *bytes)
+RT_API const char *rt_token_text(const RtTokenizer *t, int32_t id, size_t *bytes)
 {
 	if (id < 0 || id >= t->ids || t->text_at[id] == t->text_at[id + 1])
 		return NULL;
@@ -275,4 +275,4 @@ RT_FN const char *rt_token_text(const RtTokenizer *t, int32_t id, size_t *bytes)
 	return t->texts + t->text_at[id];
 }
 
-RT_FN int32_t rt_token_mask_id(const RtTokenizer *t) { return t->mask_id; }
+RT_API int32_t rt_token_mask_id(const RtTokenizer *t) { return t->mask_id; }

@@ -113,11 +113,11 @@ typedef struct RtEncoding {
  * token lies in (the pair for its tokens). word (may be NULL): number of the pre-token (word or punctuation
  * mark) that the token is part of, counted from 0 in each text; -1 for special tokens. Returns RT_OK,
  * RT_E_TEXT (no template for a pair), or RT_E_LENGTH (max_tokens has no room for the special tokens). */
-RT_FN int rt_tokenize(const RtTokenizer *, const char *text, size_t bytes, const char *pair,
+RT_API int rt_tokenize(const RtTokenizer *, const char *text, size_t bytes, const char *pair,
 	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
 	int32_t *byte_end, int32_t *word, RtEncoding *);
 /* The vocabulary's spelling of an id ("##ing"); bytes receives its length. NULL: no such id. */
-RT_FN const char *rt_token_text(const RtTokenizer *, int32_t id, size_t *bytes);
-RT_FN int32_t rt_token_mask_id(const RtTokenizer *); /* -1: the vocabulary has no mask */
+RT_API const char *rt_token_text(const RtTokenizer *, int32_t id, size_t *bytes);
+RT_API int32_t rt_token_mask_id(const RtTokenizer *); /* -1: the vocabulary has no mask */
 #endif
 #endif

@@ -5,7 +5,7 @@
 #define RT_TRIM_H
 #include "word.h"
 
-RT_FN void trim_offsets(const RtTokenizer *t, Writer *w, int32_t before, int32_t after)
+RT_API void trim_offsets(const RtTokenizer *t, Writer *w, int32_t before, int32_t after)
 {
 	const int32_t i = w->count - 1;
 	if (i >= w->limit || !w->starts || !w->ends)

@@ -33,7 +33,7 @@ RT_INLINE int32_t wordpiece_longest(
 	return id;
 }
 
-RT_FN void wordpiece_word(const RtTokenizer *t, const Word *word, Writer *w)
+RT_API void wordpiece_word(const RtTokenizer *t, const Word *word, Writer *w)
 {
 	int32_t ids[RT_WORD_CHARS_MAX], to[RT_WORD_CHARS_MAX]; /* of each piece; to: the character behind it */
 	int32_t pieces = 0, chars = word->chars <= t->model_number[WORDPIECE_CHARS] ? word->chars : 0;

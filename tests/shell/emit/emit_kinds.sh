@@ -31,6 +31,17 @@ for kind in lib shared obj; do
 done
 [ -z "$(nm -D --defined-only shared/libtiny.so | awk '{ print $3 }' | grep -v '^tiny_')" ] ||
 	fail "the shared library exports more than its API"
+# two models in one program: what is inside them has the same names
+"$BERTC" build tiny.bir --cpu=baseline --emit=lib --name=other -o lib/libother.a
+sed 's/tiny/other/g; s/main/other_main/' use.c >other.c
+sed 's/main/tiny_main/' use.c >both.c
+echo 'int other_main(void); int main(void) { return tiny_main() || other_main(); }' >>both.c
+$cc -Ilib both.c other.c lib/libtiny.a lib/libother.a -o both -lm -pthread
+./both | cmp - <(cat want.txt want.txt) || fail "two models in one program compute something else"
+for file in lib/libtiny.a obj/tiny.o; do
+	! nm -g --defined-only $file | awk 'NF == 3 { print $3 }' | grep -v '^tiny_' ||
+		fail "$file shows more than its API"
+done
 ! readelf -lW tiny | grep -qE 'INTERP|NEEDED' || fail "the program is not static"
 size=$(readelf -SW tiny | sed -n 's/^.* \.rela*\.dyn *[A-Z]* *[0-9a-f]* *[0-9a-f]* *\([0-9a-f]*\) .*/\1/p')
 [ $((0x${size:-0})) -lt 4096 ] ||

@@ -1,6 +1,7 @@
 # The loops over K of the linear kernels hold their tile in registers: the multiplications of the largest tile
 # are there, once a turn or unrolled, and nothing is read from or written to the stack. What compilers make of
-# a kernel is part of it: two pointers too many in such a loop cost up to 11 reloads a turn.
+# a kernel is part of it: two pointers too many in such a loop cost up to 11 reloads a turn. A loop with one
+# multiplication is none over K.
 . "$SOURCE/tests/shell/emit_common.inc"
 command -v llvm-objdump-19 >/dev/null || { echo "needs llvm-objdump-19"; exit 77; }
 command -v python3 >/dev/null || { echo "needs python3"; exit 77; }
@@ -19,9 +20,11 @@ check() {
 		case $function in *_piece*) pattern=$function ;; *) pattern="${function}__[a-z0-9]*_k384" ;; esac
 		python3 "$SOURCE/tests/tools/hot_loops.py" hot.o "$pattern" >loops.txt
 		awk -v tiles=$tiles -v largest=$largest '
+			$4 == 1 { next }
+			{ count++ }
 			$5 > 0 { print "on the stack: " $0; bad = 1 }
 			$4 > 0 && $4 % largest == 0 { full = 1 }
-			END { if (NR < tiles) { print NR " loops, expected " tiles; bad = 1 }
+			END { if (count < tiles) { print count + 0 " loops, expected " tiles; bad = 1 }
 				if (!full) { print "no loop of " largest " multiplications"; bad = 1 }
 				exit bad }' loops.txt ||
 			{ cat loops.txt; fail "$target $cpu $recipe: $function"; }

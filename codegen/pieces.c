@@ -1,0 +1,214 @@
+/* pieces.c: which pieces a program is cut into, and their text. The numbers of one model are in one piece.
+ * The others are the same text for every model of equal sizes, so that their objects are found in the cache:
+ *
+ *     NAME.c                             graphs, tables, C API, wrappers of linears
+ *     runtime.c tokenizer.c program.c    runtime/ without kernels
+ *     steps.c                            wrappers of kernels in plain C, which compile fast
+ *     linear_f16__avx512_k384.c          a core of linears, or a wrapper, with the kernel it calls
+ *
+ * A function that another piece calls is hidden instead of static; no library shows it. */
+#include <stdlib.h>
+#include <string.h>
+#include "codegen/tokenize/tokenizer_tables.h"
+#include "pieces.h"
+
+#define HIDDEN "__attribute__((visibility(\"hidden\")))"
+
+static const char apart[] = "#define RT_APART\n";
+static const char intrinsics[] = "#if defined(__x86_64__)\n#include <immintrin.h>\n"
+								 "#elif defined(__ARM_NEON)\n#include <arm_neon.h>\n#endif\n"
+								 "#include <math.h>\n";
+
+/* ---- a piece while it is written ------------------------------------------------------------- */
+
+/* The new last piece; its text is whole after fclose. */
+static FILE *piece_open(Pieces *pieces, PieceKind kind, const char *name)
+{
+	if (!pieces->mem)
+		pieces->mem = mem_new();
+	pieces->at = checked_grow(pieces->at, &pieces->capacity, (size_t)pieces->count + 1, sizeof *pieces->at);
+	Piece *piece = &pieces->at[pieces->count++];
+	*piece = (Piece){.kind = kind, .name = mem_printf(pieces->mem, "%s.c", name)};
+	return text_open(&piece->text, &piece->bytes);
+}
+
+/* The same for a piece that begins with files of runtime/. */
+static Paste paste_open(Pieces *pieces, PieceKind kind, const char *name)
+{
+	Paste paste = {.out = piece_open(pieces, kind, name)};
+	fputs(apart, paste.out);
+	return paste;
+}
+
+static void paste_close(Paste *paste)
+{
+	text_close(paste->out);
+	paste_free(paste);
+}
+
+/* ---- runtime/ -------------------------------------------------------------------------------- */
+
+typedef enum PartWhen { ALWAYS, MAIN } PartWhen;
+static const struct {
+	const char *file;
+	PartWhen when;
+} parts[] = {
+#define PART(file, when) {file, when},
+#include "runtime/parts.def"
+#undef PART
+};
+
+static bool parts_piece(Pieces *pieces, const char *name, PartWhen when, Diag *diag)
+{
+	Paste paste = paste_open(pieces, PIECE_RUNTIME, name);
+	bool good = paste_file(&paste, "rt.h", diag);
+	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++)
+		if (parts[i].when == when)
+			good = paste_file(&paste, parts[i].file, diag);
+	paste_close(&paste);
+	return good;
+}
+
+bool pieces_tokenizer(Pieces *pieces, const TokenizerDesc *desc, Diag *diag)
+{
+	Paste paste = paste_open(pieces, PIECE_RUNTIME, "tokenizer");
+	bool good = paste_file(&paste, "rt.h", diag) && paste_file(&paste, "tokenize/tokenizer.c", diag)
+		&& paste_tokenizer(&paste, desc, diag);
+	paste_close(&paste);
+	return good;
+}
+
+static bool unpack_piece(Pieces *pieces, Diag *diag)
+{
+	Paste paste = paste_open(pieces, PIECE_RUNTIME, "unpack");
+	bool good = paste_file(&paste, "rt.h", diag) && paste_file(&paste, "unpack.c", diag);
+	paste_close(&paste);
+	return good;
+}
+
+bool pieces_runtime(Pieces *pieces, bool packed, bool program, Diag *diag)
+{
+	return parts_piece(pieces, "runtime", ALWAYS, diag)
+		&& (!program || parts_piece(pieces, "program", MAIN, diag))
+		&& (!packed || unpack_piece(pieces, diag));
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+/* A wrapper that only calls its core: it stays beside the graphs. */
+static bool is_thin(const Wrapper *w) { return !w->is_core && w->kernel->panel; }
+static bool is_plain(const Wrapper *w) { return !w->is_core && !is_thin(w) && !w->kernel->needs; }
+
+/* All wrappers of kernels in plain C; no piece where there are none. */
+static bool steps_piece(const Emitter *e, Pieces *pieces)
+{
+	int32_t first = 0;
+	while (first < e->nwrappers && !is_plain(&e->wrappers[first]))
+		first++;
+	if (first == e->nwrappers)
+		return true;
+	Paste paste = paste_open(pieces, PIECE_STEPS, "steps");
+	bool good = paste_file(&paste, "rt.h", e->diag) && paste_file(&paste, "exit.h", e->diag);
+	for (int32_t i = first; good && i < e->nwrappers; i++)
+		if (is_plain(&e->wrappers[i]))
+			good = paste_kernel(&paste, e->wrappers[i].kernel->function, e->diag);
+	for (int32_t i = first; good && i < e->nwrappers; i++)
+		if (is_plain(&e->wrappers[i]))
+			emit_wrapper(&e->wrappers[i], HIDDEN, paste.out);
+	paste_close(&paste);
+	return good;
+}
+
+/* Begins the prefix; its files are in no piece behind it. */
+static bool prefix_make(const Emitter *e, Pieces *pieces, Paste *paste)
+{
+	FILE *out = text_open(&pieces->prefix, &pieces->prefix_bytes);
+	paste->out = out;
+	fputs(apart, out);
+	bool good = paste_file(paste, "rt.h", e->diag);
+	fputs(intrinsics, out);
+	good = good && paste_file(paste, "exit.h", e->diag);
+	text_close(out);
+	return good;
+}
+
+static bool kernel_pieces(const Emitter *e, Pieces *pieces)
+{
+	Paste paste = {0};
+	bool good = prefix_make(e, pieces, &paste);
+	const int32_t before = paste.count;
+	for (int32_t i = 0; good && i < e->nwrappers; i++) {
+		const Wrapper *w = &e->wrappers[i];
+		if (is_thin(w) || is_plain(w))
+			continue;
+		paste.out = piece_open(pieces, PIECE_KERNEL, w->name);
+		good = paste_kernel(&paste, w->kernel->function, e->diag);
+		emit_wrapper(w, HIDDEN, paste.out);
+		text_close(paste.out);
+		paste_forget(&paste, before);
+	}
+	paste_free(&paste);
+	return good;
+}
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+static void print_wrappers(const Emitter *e, FILE *c)
+{
+	for (int32_t i = 0; i < e->nwrappers; i++) {
+		const Wrapper *w = &e->wrappers[i];
+		if (is_thin(w))
+			emit_wrapper(w, "static __attribute__((noinline))", c);
+		else
+			fprintf(c, "\n" HIDDEN " void %s%.*s;\n", w->name, (int)strcspn(w->text, "\n"), w->text);
+	}
+}
+
+static void print_tokenizer_functions(const TokenizerDesc *desc, FILE *c)
+{
+	if (!desc)
+		return;
+	fprintf(
+		c, "RT_API RtSplitFn split_%s;\nRT_API RtWordFn %s_word;\n", desc->split->name, desc->model->name);
+	if (desc->trim_offsets)
+		fputs("RT_API RtTrimFn trim_offsets;\n", c);
+}
+
+static bool model_piece(Emitter *e, Pieces *pieces)
+{
+	Paste paste = paste_open(pieces, PIECE_MODEL, e->options->name);
+	if (e->options->kind == EMIT_EXE) {
+		char *upper = c_upper(e->options->name);
+		fprintf(paste.out, "#define %s_MAIN\n", upper);
+		free(upper);
+	}
+	bool good = paste_file(&paste, "rt.h", e->diag) && paste_file(&paste, "exit.h", e->diag)
+		&& paste_file(&paste, e->options->kind == EMIT_EXE ? "program.h" : "api.h", e->diag);
+	fputc('\n', paste.out);
+	emit_blob_declaration(e, paste.out);
+	print_tokenizer_functions(e->options->tokenizer, paste.out);
+	if (e->weights.npacked)
+		fputs("RT_API void rt_unpack(RtUnpack *);\n", paste.out);
+	emit_packed_tables(e, paste.out);
+	print_wrappers(e, paste.out);
+	good = good && emit_tables(e, paste.out, true);
+	paste_close(&paste);
+	return good;
+}
+
+bool pieces_make(Emitter *e, Pieces *pieces)
+{
+	return model_piece(e, pieces) && pieces_tokenizer(pieces, e->options->tokenizer, e->diag)
+		&& pieces_runtime(pieces, e->weights.npacked > 0, e->options->kind == EMIT_EXE, e->diag)
+		&& steps_piece(e, pieces) && kernel_pieces(e, pieces);
+}
+
+void pieces_free(Pieces *pieces)
+{
+	for (int32_t i = 0; i < pieces->count; i++)
+		free(pieces->at[i].text);
+	free(pieces->at);
+	free(pieces->prefix);
+	mem_free(pieces->mem);
+	*pieces = (Pieces){0};
+}

@@ -1,0 +1,13 @@
+/* shipped.c: what ship.c made, in bertc's program; SHIPPED names its file. */
+#include <stddef.h>
+
+__asm__(".pushsection .rodata\n"
+		"\t.globl shipped_pieces\n"
+		"shipped_pieces:\n"
+		"\t.incbin \"" SHIPPED "\"\n"
+		"shipped_pieces_end:\n"
+		"\t.balign 8\n"
+		"\t.globl shipped_pieces_bytes\n"
+		"shipped_pieces_bytes:\n"
+		"\t.quad shipped_pieces_end - shipped_pieces\n"
+		"\t.popsection\n");

@@ -1,0 +1,72 @@
+# What is compiled once is kept, and never changes a byte: cold, warm, without a cache, on one core, over
+# damaged entries, from several builds at once.
+. "$SOURCE/tests/shell/emit_common.inc"
+export BERTC_CACHE=$PWD/cache
+tiny tiny
+build() { "$BERTC" build tiny.bir --name=tiny --quiet -o "$@" || fail "build $*"; }
+
+# kernels of this machine in a program, those in plain C, which compile fast, in the rest
+cpu=native
+for kind in exe lib obj shared; do
+	rm -rf cache
+	build plain.$kind --emit=$kind --cpu=$cpu --no-cache
+	[ ! -e cache ] || fail "--no-cache: something was kept"
+	build cold.$kind --emit=$kind --cpu=$cpu
+	[ "$(ls cache | wc -l)" -gt 4 ] || fail "$kind: nothing was kept"
+	ls -l --time-style=+ cache >before
+	build warm.$kind --emit=$kind --cpu=$cpu
+	ls -l --time-style=+ cache | cmp -s - before || fail "$kind: a warm build keeps something"
+	cmp plain.$kind cold.$kind && cmp plain.$kind warm.$kind
+	cpu=baseline
+done
+build() { "$BERTC" build tiny.bir --cpu=baseline --name=tiny --quiet -o "$@" || fail "build $*"; }
+build plain.exe
+rm -rf cache
+core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+taskset -c "$core" "$BERTC" build tiny.bir --cpu=baseline --name=tiny -o one.exe
+cmp plain.exe one.exe || fail "one core makes other bytes"
+
+# another model of the same sizes finds all kernels
+sed 's/positive/good/' tiny.bir >other.bir
+ls cache >before
+"$BERTC" build other.bir --cpu=baseline --name=other -o other
+[ "$(ls cache | comm -13 before - | wc -l)" -eq 1 ] || fail "another model's kernels are compiled again"
+
+# damaged, cut off, empty, no file: made anew, and mended
+for entry in cache/*; do
+	case $((i = (${i-0} + 1) % 4)) in
+	0) printf x | dd of="$entry" bs=1 seek=300 conv=notrunc 2>/dev/null ;;
+	1) truncate -s -1 "$entry" ;;
+	2) : >"$entry" ;;
+	3) rm "$entry"; ln -s /dev/zero "$entry" ;;
+	esac
+done
+build damaged.exe
+cmp plain.exe damaged.exe || fail "a damaged entry changed the program"
+rm -f cache/*.*
+build mended.exe
+cmp plain.exe mended.exe
+
+ls -l cache | grep -q '^[lp]' && fail "what is no entry stays in its place"
+
+# a directory that cannot be made is no error
+: >file
+BERTC_CACHE=$PWD/file/cache build unwritable.exe && cmp plain.exe unwritable.exe
+BERTC_CACHE= build none.exe && cmp plain.exe none.exe
+env -u BERTC_CACHE -u HOME -u XDG_CACHE_HOME \
+	"$BERTC" build tiny.bir --cpu=baseline --name=tiny -o homeless.exe
+cmp plain.exe homeless.exe
+rm -rf cache
+env -u BERTC_CACHE XDG_CACHE_HOME="$PWD/home" "$BERTC" build tiny.bir --cpu=baseline --name=tiny -o home.exe
+[ -n "$(ls home/bertc/objects)" ] || fail "\$XDG_CACHE_HOME/bertc/objects is empty"
+[ ! -e cache ] || fail "BERTC_CACHE was used though it is not set"
+
+# at once
+for i in 1 2 3; do build at_once.$i & done
+wait
+for i in 1 2 3; do cmp plain.exe at_once.$i || fail "builds at once disturb each other"; done
+! ls cache | grep -q '\.' || fail "a temporary file was left in the cache"
+
+# the remembered command does not tell
+build a.c --emit=c --no-cache && build b.c --emit=c
+cmp a.c b.c
