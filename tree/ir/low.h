@@ -1,1 +1,0 @@
-int low(void);
