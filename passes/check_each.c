@@ -1,5 +1,5 @@
-/* check_each.c: --check-each: the outputs of a module on one small made-up text, by the reference evaluator,
- * so that the driver can say what a pass did to the numbers. */
+/* check_each.c: --check-each. Runs a module on one small made-up text with the reference evaluator, so that
+ * the driver can report how a pass changed the outputs. */
 #include "driver.h"
 #include <math.h>
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 /* Enough for every token to see others, few enough for naive loops over a whole BERT: about a second. */
 enum { TOKENS_MAX = 5 };
 
-/* Rows of the smallest table that `input` indexes, over all graphs; INT32_MAX: it indexes none. */
+/* Rows of the smallest table that `input` indexes, over all graphs; INT32_MAX when `input` indexes no table.
+ */
 static int32_t input_rows(const Graph *graph, const Value *input)
 {
 	int64_t rows = INT32_MAX;
@@ -21,7 +22,7 @@ static int32_t input_rows(const Graph *graph, const Value *input)
 	return (int32_t)rows;
 }
 
-/* Tokens that the position tables have room for, at most TOKENS_MAX. */
+/* The number of tokens to run, limited by the position tables, max_tokens and TOKENS_MAX. */
 static int32_t sample_tokens(const Graph *graph, const PassEnv *env)
 {
 	int64_t tokens = env->max_tokens > 0 && env->max_tokens < TOKENS_MAX ? env->max_tokens : TOKENS_MAX;

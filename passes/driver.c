@@ -1,5 +1,5 @@
-/* driver.c: runs a pipeline: for each pass run it over every graph, verify, compare numbers, print, dump,
- * record. What the passes are and how a pipeline is written is pipeline.c's. */
+/* driver.c: runs a pipeline. Each pass runs over every graph; then the driver verifies, compares numbers,
+ * prints, dumps and records. The list of passes and the pipeline parser are in pipeline.c. */
 #include "driver.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* A pass that is not meant to change numbers gets a warning beyond this; folding a factor into f32 weights
- * stays below. */
+/* The driver warns when a pass that should keep the numbers changes them by more than this. Folding a factor
+ * into f32 weights stays below. */
 static const double CHANGE_MAX = 1e-4;
 
 typedef struct Driver {
@@ -30,7 +30,7 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* ---- printing and dumping -------------------------------------------------------------------- */
+/* ---- printing and dumping ------------------------------------------------------------------- */
 
 static bool driver_print(Driver *d, const PassItem *item)
 {
@@ -72,7 +72,7 @@ static bool driver_make_dump_dir(Driver *d)
 	return true;
 }
 
-/* ---- failures -------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 static bool file_write(const char *path, const char *head, const char *body, size_t bytes)
 {
@@ -83,7 +83,8 @@ static bool file_write(const char *path, const char *head, const char *body, siz
 	return !fclose(out) && good;
 }
 
-/* Puts `# COMMAND` in front of the text of a file, on one line whatever the command holds. */
+/* Puts `# COMMAND` in front of the text of a file. Control characters in the command become spaces, so that
+ * it stays on one line. */
 static bool file_prefix(const char *path, char *command)
 {
 	for (char *c = command; *c; c++)
@@ -101,7 +102,7 @@ static bool file_prefix(const char *path, char *command)
 	return good;
 }
 
-/* Leaves the module as it was before the pass, its first line the command that makes it fail again. */
+/* Writes the module as it was before the pass. The first line is the command that repeats the failure. */
 static void driver_leave_failure(Driver *d, const PassItem *item)
 {
 	const char *path = d->options->failure_path;
@@ -121,9 +122,9 @@ static void driver_leave_failure(Driver *d, const PassItem *item)
 	diag_free(&diag);
 }
 
-/* ---- one pass -------------------------------------------------------------------------------- */
+/* ---- one pass ------------------------------------------------------------------------------- */
 
-/* False and a message when the pass must come before `done`. */
+/* False and a message when the pass must come before the stage that the graph has reached. */
 static bool pass_may_follow(int32_t pass, const char *done, const char *stage, const Graph *graph, Diag *diag)
 {
 	const char *why = pass_order_why(pass, pass_find(done));
@@ -133,8 +134,8 @@ static bool pass_may_follow(int32_t pass, const char *done, const char *stage, c
 			pass_info[pass].name, why);
 }
 
-/* A graph that came in lowered or planned has, as far as order goes, had that pass already. Passes that must
- * come before fuse look for ops that lowered code no longer has. */
+/* A graph that is read as lowered or planned counts as having had that pass. Passes that must come before
+ * fuse look for ops that lowered code no longer has. */
 static bool graph_takes_pass(const Graph *graph, int32_t pass, Diag *diag)
 {
 	const bool lowered = graph->level == LEVEL_LOWERED;
@@ -178,8 +179,8 @@ static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
 }
 
 #ifndef NDEBUG
-/* Print, parse, print is a fixed point. Only where the text has all there is: no checkpoint, no large new
- * constants. */
+/* Checks that print, parse, print gives the same text. Only for modules that the text holds completely: no
+ * checkpoint, no large new constants. */
 static bool driver_round_trip(const Driver *d, const PassItem *item)
 {
 	if (d->module->weights || module_has_loose_constants(d->module))
@@ -198,8 +199,8 @@ static bool driver_round_trip(const Driver *d, const PassItem *item)
 }
 #endif
 
-/* Release builds verify once at the end, or everywhere when asked to; debug builds everywhere, and the text
- * form too. */
+/* Release builds verify once at the end, or after every pass on request. Debug builds verify after every pass
+ * and check the text form too. */
 static bool driver_verify(const Driver *d, const PassItem *item)
 {
 #ifdef NDEBUG
@@ -210,7 +211,7 @@ static bool driver_verify(const Driver *d, const PassItem *item)
 #endif
 }
 
-/* A graph for each CPU, over the same constants: the first keeps its name, the others are called
+/* Makes a graph for each CPU, over the same constants. The first keeps its name; the others are called
  * @main.znver4. */
 static bool driver_split(Driver *d)
 {
@@ -227,7 +228,7 @@ static bool driver_split(Driver *d)
 	return sample_run(module, d->env, &d->sample, d->diag);
 }
 
-/* What a pass over graph g shall know of the target. */
+/* The target as a pass over graph g sees it. */
 static PassEnv driver_env(const Driver *d, int32_t g)
 {
 	PassEnv env = *d->env;
@@ -254,7 +255,7 @@ static bool driver_run_item(Driver *d, const PassItem *item, LedgerRow *row)
 	}
 	row->ms = now_ms() - start;
 	row->changes = run.changes;
-	/* What a pass refuses in so many words (a shape, an option, its turn) is an answer, not a failure. */
+	/* A pass that refuses its input with a message (a shape, an option, its order) has not failed. */
 	bool refused = !good && (d->diag->code == EXIT_UNSUPPORTED || d->diag->code == EXIT_USAGE);
 	good = good && driver_verify(d, item) && driver_check(d, item, row);
 	if (!good && !refused)

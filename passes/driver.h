@@ -1,4 +1,4 @@
-/* driver.h: what driver.c takes from measure.c and check_each.c. Internal to passes/. */
+/* driver.h: functions of measure.c and check_each.c that driver.c calls. Internal to passes/. */
 #ifndef BERTC_DRIVER_H
 #define BERTC_DRIVER_H
 #include "passes.h"
@@ -15,7 +15,7 @@ typedef struct Sample {
 } Sample;
 /* False and messages when the evaluator refuses the graph. */
 bool sample_run(const Module *, const PassEnv *, Sample *, Diag *);
-/* Largest difference and least cosine; false when the two differ in size. */
+/* The largest difference and the smallest cosine of two samples. False when their sizes differ. */
 bool sample_compare(const Sample *before, const Sample *after, double *max_abs, double *cosine);
 void sample_free(Sample *);
 #endif

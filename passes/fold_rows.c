@@ -1,13 +1,13 @@
-/* fold_rows.c: a constant row that is added to all rows that a table gives goes into the table. So the one
- * segment of a model without segments costs nothing at run time.
+/* fold_rows.c: when a constant row is added to every row looked up in a table, the row is added to the table
+ * instead. The single segment row of a model without segments then costs nothing at run time.
  *
  *   %e = embed %table, %ids : f32[S,8]
  *   %y = add %e, %row : f32[S,8]    ->   %y = embed %table2, %ids : f32[S,8]
  *
- * %row is a constant, or looked up at a constant place. A table that something else reads stays. */
+ * %row is a constant, or a table row at a constant index. A table with other readers stays unchanged. */
 #include "rewrite.h"
 
-/* *row: the numbers of v, NULL when v is no such row. False after an error. */
+/* Stores the numbers of v in *row, or NULL when v is not a constant row. False after an error. */
 static bool constant_row(Graph *graph, const Value *v, int64_t width, const Tensor **row, PassRun *run)
 {
 	const Node *node = v->node;
@@ -24,20 +24,21 @@ static bool constant_row(Graph *graph, const Value *v, int64_t width, const Tens
 	return *row != NULL;
 }
 
-/* table + row in f32, however they are stored. */
+/* table + row, computed in f32 whatever their element types. */
 static const Tensor *table_plus_row(Graph *graph, const Tensor *table, const Tensor *row)
 {
 	Type type = table->type;
 	type.dtype = DT_F32;
 	Tensor *sum = tensor_derived(graph, table, "row", type);
-	sum->source = NULL; /* the checkpoint's table is another */
+	sum->source = NULL; /* no longer the checkpoint's table */
 	const int64_t width = type.dim[1].plus;
 	for (int64_t i = 0; i < type_count(&type); i++)
 		tensor_set(sum, i, tensor_at(table, i) + tensor_at(row, i % width));
 	return sum;
 }
 
-/* The lookup whose table may take a row over: only `sum` reads it, and only it reads the table. */
+/* The lookup into whose table a row may be folded: `sum` is its only reader, and it is the table's only
+ * reader. */
 static Node *own_lookup(const Graph *graph, const Value *v, const Node *sum)
 {
 	Node *embed = value_is(v, OP_EMBED) && value_only_user(graph, v) == sum ? v->node : NULL;

@@ -1,5 +1,5 @@
-/* ledger.c: what each pass of a run did: one row a pass, filled by driver.c and by pass_note, printed as a
- * table or JSON. */
+/* ledger.c: the record of a run, one row per pass. driver.c and pass_note fill it; it is printed as a table
+ * or JSON. */
 #include "passes.h"
 #include <jansson.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@ void ledger_free(Ledger *ledger)
 	*ledger = (Ledger){0};
 }
 
-/* A row's figures; those that nobody measured are dashes. */
+/* A row's figures. Figures that were not measured are dashes. */
 static void row_print(const LedgerRow *row, const LedgerRow *before, bool measured, FILE *out)
 {
 	fprintf(out, "  %7d  %6d  %11lld  %12lld  %13lld  %10lld  %8.2f", row->changes, row->nodes,

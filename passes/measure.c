@@ -3,7 +3,8 @@
 #include "driver.h"
 #include <stdlib.h>
 
-/* The length at which work is counted: BERT's classification data sets average 20 to 128 tokens. */
+/* The text length at which work is counted. Texts of BERT's classification data sets average 20 to 128
+ * tokens. */
 enum { TOKENS = 128 };
 
 static int64_t symbols_at(const int64_t *symbols, const Type *type, int32_t axis)
@@ -11,7 +12,7 @@ static int64_t symbols_at(const int64_t *symbols, const Type *type, int32_t axis
 	return dim_at(type->dim[axis], symbols);
 }
 
-/* Elements of a type at TOKENS tokens. A type that overflows was refused long before. */
+/* Elements of a type at TOKENS tokens. The verifier has already refused types that overflow. */
 static int64_t type_elements(const int64_t *symbols, const Type *type)
 {
 	int64_t count = 1;
@@ -21,7 +22,7 @@ static int64_t type_elements(const int64_t *symbols, const Type *type)
 	return count;
 }
 
-/* Weights that are sparse and packed; each: numbers that a word of them holds. */
+/* The packed sparse weights of a node, or NULL. *each: numbers per word. */
 static const Tensor *sparse_weights(const Node *node, int64_t *each)
 {
 	const bool linear = node->op == OP_LINEAR || node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_I8_CODES;
@@ -31,8 +32,8 @@ static const Tensor *sparse_weights(const Node *node, int64_t *each)
 	return weight && weight->type.rank == 1 ? weight : NULL;
 }
 
-/* Numbers of such weights that lie in the program, zeros of words that are not all zero and those that fill
- * bands up among them. */
+/* Numbers of sparse weights that the program stores. Zeros within stored words and zeros that fill up bands
+ * count. */
 static int64_t sparse_numbers(const Node *node, const Tensor *weight, int64_t each)
 {
 	const Type *input = &node->args[0]->type;
@@ -55,7 +56,7 @@ int64_t node_macs(const Node *node, int64_t *symbols)
 	case OP_LINEAR_I8:
 	case OP_LINEAR_I8_CODES:
 	case OP_LINEAR_BF16:
-	case OP_MATMUL: /* K: the last axis of what they read */
+	case OP_MATMUL: /* K: the last axis of the input */
 		return type_elements(symbols, result)
 			* symbols_at(symbols, &node->args[0]->type, node->args[0]->type.rank - 1);
 	case OP_ATTENTION: /* scores, then their product with v: queries * keys * H each */

@@ -1,5 +1,5 @@
-/* pipeline.c: the table of passes, pipelines as text, and the presets behind -O0 .. -O3. Running them is
- * driver.c's. */
+/* pipeline.c: the table of passes, the pipeline parser, and the presets -O0 .. -O3. driver.c runs pipelines.
+ */
 #include "passes.h"
 #include <ctype.h>
 #include <errno.h>
@@ -43,9 +43,9 @@ const char *pass_order_why(int32_t first, int32_t second)
 	return NULL;
 }
 
-/* O0 lowers what the importer wrote, op by op; O1 tidies first; O2 fuses, and tidies what fusion leaves. O3
- * is O2: there is nothing yet that costs enough compile time to be kept out of O2. No level holds a pass that
- * changes numbers. Behind each of them stand the passes that make code. */
+/* O0 lowers the imported graph op by op. O1 cleans it up first. O2 also fuses, and cleans up again. O3 equals
+ * O2: no pass yet costs so much compile time that O2 should leave it out. No level has a pass that changes
+ * numbers. The passes that make code follow each level. */
 #define CODE "lower,pack-weights,chain-rows,plan-memory"
 static const char *const presets[] = {
 	CODE,
@@ -91,7 +91,7 @@ int32_t pipeline_find(const Pipeline *pipeline, const char *pass)
 
 /* ---- the parser ------------------------------------------------------------------------------ */
 
-/* A pipeline is written by hand; these only keep a hostile recipe in a model.xml from taking memory. */
+/* Limits for a hostile recipe in a model.xml. Pipelines written by hand stay far below. */
 enum { TEXT_BYTES_MAX = 1 << 16, ITEMS_MAX = 1000, OPTIONS_MAX = 32 };
 
 typedef struct Parser {
@@ -106,7 +106,7 @@ static void skip_space(Parser *p)
 		p->at++;
 }
 
-/* Reads bytes that are `letters` or letters and digits; NULL and a message when there is none. */
+/* Reads a word of letters, digits and the bytes in `letters`. NULL and a message when the word is empty. */
 static char *parse_word(Parser *p, const char *letters, const char *what)
 {
 	size_t bytes = 0;
@@ -205,7 +205,7 @@ static bool preset_add(Pipeline *pipeline, int level, Diag *diag)
 	return true;
 }
 
-/* Adds those of the passes that are not there yet. */
+/* Adds the passes that the pipeline lacks. */
 static bool missing_add(Pipeline *pipeline, const char *list, Diag *diag)
 {
 	char names[512];
@@ -216,7 +216,7 @@ static bool missing_add(Pipeline *pipeline, const char *list, Diag *diag)
 	return true;
 }
 
-/* The passes of a preset that make code stand at the pipeline's end, wherever it was named:
+/* The code-making passes of a preset go to the end of the pipeline, even when the preset comes first:
  * "O2,quantize-int8". */
 static bool code_add(Pipeline *pipeline, Diag *diag)
 {
@@ -260,7 +260,7 @@ static bool pipeline_has_before(const Pipeline *pipeline, int32_t second, int32_
 	return false;
 }
 
-/* Order is about every pair: no pass may stand before any that must come before it. */
+/* Checks the order of every pair of passes, not only of neighbours. */
 static bool pipeline_check_order(const Pipeline *pipeline, Diag *diag)
 {
 	bool good = true;
@@ -321,7 +321,7 @@ Pipeline *pipeline_parse(const char *text, Diag *diag)
 	return NULL;
 }
 
-/* Its passes that follow fuse, or the others. */
+/* The passes of the recipe that must follow fuse (after), or the others. */
 static bool recipe_add(Pipeline *pipeline, const Pipeline *recipe, bool after_fuse, Diag *diag)
 {
 	for (int32_t i = 0; i < recipe->count; i++)

@@ -1,5 +1,5 @@
-/* rewrite.c: replacing values, erasing what that leaves behind, and making tensors from tensors. What to
- * replace is the business of the passes. */
+/* rewrite.c: replaces values, erases nodes that become unused, and makes new tensors. The passes decide what
+ * to replace. */
 #include <fnmatch.h>
 #include <stdlib.h>
 #include "rewrite.h"
@@ -33,7 +33,7 @@ static bool node_is_used(const Graph *graph, const Node *node)
 
 void rewrite_erase(Graph *graph, Node *node)
 {
-	/* Patterns are a dozen nodes deep; whatever does not fit here is left to dce. */
+	/* Patterns are about a dozen nodes deep. Nodes beyond this limit are left to dce. */
 	enum { WAITING_MAX = 64 };
 	Node *waiting[WAITING_MAX] = {node};
 	int32_t count = 1;

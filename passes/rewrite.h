@@ -1,25 +1,25 @@
-/* rewrite.h: the few moves that passes make on a graph, beside those of ir.h. Internal to passes/. */
+/* rewrite.h: graph edits that passes need in addition to ir.h. Internal to passes/. */
 #ifndef BERTC_REWRITE_H
 #define BERTC_REWRITE_H
 #include "passes.h"
 
-/* Puts a node of one result in front of old's node and lets it take over old's uses, name and origin. old's
+/* Inserts a node with one result before old's node. The result takes over old's uses, name and origin. old's
  * node stays, unused. NULL and messages on error. */
 Value *rewrite_value(Graph *, Value *old, Op, Value *const *args, int32_t nargs, const Attrs *, PassRun *);
-/* Lets `by` take over all uses of old, and its name when it has none of its own. */
+/* Replaces all uses of old by `by`. A `by` without a name takes old's name. */
 void rewrite_uses(Graph *, Value *old, Value *by);
-/* Erases node when nothing uses it, then the nodes that only it used. They all stand before node, so that a
- * walk which has already fetched node->next may go on. */
+/* Erases node if it is unused, then the nodes that only it used. These all come before node, so a walk that
+ * holds node->next can continue. */
 void rewrite_erase(Graph *, Node *);
 
-/* Constant rows that are added to what a table gives go into the table (fold_rows.c). False after an error.
+/* Folds constant rows that are added to rows of a table into the table (fold_rows.c). False after an error.
  */
 bool fold_table_rows(Graph *, PassRun *);
 
-/* Erases every node that no output needs; how many. */
+/* Erases every node that no output needs; returns their number. */
 int32_t graph_sweep(Graph *);
-/* True when an item of the comma-separated list matches the origin or one of the parts it lies in: "layer.3"
- * has layer.3.ffn.in. */
+/* True when an item of the comma-separated list matches the origin or a part that contains it: "layer.3"
+ * matches layer.3.ffn.in. */
 bool origin_matches(const char *list, const char *origin);
 
 /* True when v is made by op. */

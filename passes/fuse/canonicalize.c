@@ -1,19 +1,21 @@
-/* canonicalize.c: one spelling for each thing, so that cse and fuse have fewer to know.
+/* canonicalize.c: rewrites each computation in one standard form, so that cse and fuse have fewer patterns to
+ * match.
  *
  *   %h = div %x, %two : f32[S,8]             %h = mul %x, %half : f32[S,8]
  *   %r = reshape %h {shape=[S,8]}      ->    %y = add %h, %b : f32[S,8]
  *   %y = add %b, %r : f32[S,8]
  *
- * Rules, each local to a node and its arguments; they are tried until none applies:
- *   constants to the right of add and mul;  x - c is x + -c;  x / c is x * (1/c) where 1/c is exact
- *   x + 0, x * 1 are x;  act=none and scale=1 are not written
- *   reshapes, transposes, casts, slices and concats that change nothing go away; two in a row become one
- *   matmul by a constant matrix is linear without bias
- * None changes a number, not even by rounding. */
+ * Rules. Each looks at a node and its arguments only; they are applied until none matches:
+ *   constants move to the right of add and mul
+ *   x - c becomes x + -c; x / c becomes x * (1/c) where 1/c is exact
+ *   x + 0 and x * 1 become x; act=none and scale=1 are left out
+ *   reshapes, transposes, casts, slices and concats without effect are removed; two in a row become one
+ *   matmul by a constant matrix becomes linear without bias
+ * No rule changes a number, not even by rounding. */
 #include "passes/rewrite.h"
 #include <math.h>
 
-/* x stands for all of node's result. */
+/* x can replace node's result. */
 static Value *becomes(const Node *node, Value *x)
 {
 	return type_equal(&x->type, &node->results[0]->type) ? x : NULL;
@@ -48,7 +50,7 @@ static bool has_inverse(double c)
 	return c != 0 && isfinite(c) && fabs(frexp(c, &exponent)) == 0.5 && float_exact(1 / c);
 }
 
-/* What node's result can be replaced by, or NULL; *changed tells that node itself was respelled. */
+/* The value that can replace node's result, or NULL. *changed is set when node itself was rewritten. */
 static Value *simplify_arithmetic(Graph *graph, Node *node, bool *changed)
 {
 	Value *a = node->args[0], *b = node->args[1];
@@ -161,7 +163,7 @@ bool pass_canonicalize(Graph *graph, PassRun *run)
 		Value *by = simplify(graph, node, run, &changed);
 		if (run->diag->errors)
 			return false;
-		next = changed ? node : node->next; /* a node that was respelled gets another look */
+		next = changed ? node : node->next; /* a node that was rewritten is looked at again */
 		if (by) {
 			rewrite_uses(graph, node->results[0], by);
 			rewrite_erase(graph, node);

@@ -17,7 +17,7 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 29;
 }
 
-/* A large tensor is told apart by its size and 16 samples; equality is decided by its bytes. */
+/* The hash of a large tensor uses its size and 16 samples. Equality compares all bytes. */
 static uint64_t tensor_hash(const Tensor *tensor)
 {
 	enum { SAMPLES = 16 };

@@ -1,15 +1,15 @@
-/* fold_const.c: computes what depends on constants only, with the reference evaluator.
+/* fold_const.c: computes values that depend on constants only, with the reference evaluator.
  *
  *   %a = const splat(2) : f32[]
  *   %b = sqrt %a : f32[]            ->   %b = const ... : f32[]
  *
- * A constant row that is added to what a table gives goes into the table (fold_rows.c).
- * Constants that are left unused go at once. Results that would be much larger than what they are made from
- * (a broadcast, an outer product) stay as they are: the program would only grow. */
+ * A constant row that is added to rows of a table is added to the table instead (fold_rows.c). Unused
+ * constants are deleted at once. A result that would be much larger than its operands (a broadcast, an outer
+ * product) is not folded, because the program would grow. */
 #include "passes/rewrite.h"
 
-/* A constant may grow by this much; the scalars and biases of a model stay far below, its weights do not grow
- * at all. */
+/* Folding may add at most this many bytes. The scalars and biases of a model stay far below; its weights do
+ * not grow. */
 enum { GROWTH_BYTES_MAX = 1 << 20 };
 
 static bool node_folds(const Node *node, PassRun *run)

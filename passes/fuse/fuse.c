@@ -1,5 +1,5 @@
-/* fuse.c: turns the primitive ops of a paper into the few that have fast kernels. The patterns are in
- * fuse_*.c; here are their names, their order and the reasons for it.
+/* fuse.c: replaces groups of primitive ops by the fused ops that have fast kernels. The patterns are in
+ * fuse_*.c. This file has their names, their order and the reasons for it.
  *
  *   %q %k %v = linear x 3, reshape, transpose, matmul,     %qkv = linear %x, %w, %b : f32[S,24]
  *   div, softmax, matmul, transpose, reshape          ->   %c = attention %qkv {heads=2 pack=qkv}
@@ -7,7 +7,8 @@
  *   mul(0.5 %x, 1 + erf(%x / sqrt 2))                 ->   linear .. {act=gelu}
  *   layernorm(add(%x, %y))                            ->   add_layernorm %x, %y, ..
  *
- * `fuse{only=attention,qkv}` runs just those, in this order. Nothing here changes results beyond rounding. */
+ * `fuse{only=attention,qkv}` runs only these patterns, in the order below. Results change by rounding only.
+ */
 #include "fuse.h"
 #include "passes/trained.h"
 #include <string.h>
@@ -17,7 +18,7 @@ static const struct {
 	bool (*run)(Graph *, PassRun *);
 } patterns[] = {
 	{"activation", fuse_activation}, /* before epilogue, which moves it into the linear */
-	{"epilogue", fuse_epilogue},     /* first of all: a bias that is still an add hides q, k and v */
+	{"epilogue", fuse_epilogue},     /* early: a bias that is still an add hides q, k and v */
 	{"attention", fuse_attention},
 	{"first-row",
 		fuse_first_row},        /* after attention: needs its query; before qkv: q has a linear of its own */
@@ -72,7 +73,7 @@ Node *received_of(const Graph *graph, const Node *attention)
 	return NULL;
 }
 
-/* Read by user alone, or besides by what receives the same attention. */
+/* True when only user reads the value, or user and the `received` op of the same attention. */
 static bool is_read_by(const Graph *graph, const Value *v, const Node *user)
 {
 	if (value_only_user(graph, v) == user)
@@ -115,8 +116,7 @@ bool pass_fuse(Graph *graph, PassRun *run)
 		return false;
 	const bool trained = module_has_scales(graph->module);
 	for (int i = 0; i < PATTERNS; i++) {
-		/* scales of quantisation-aware training are of the weights, and of what linears read, as they were
-		 * trained */
+		/* scales of quantisation-aware training hold for the weights and inputs as they were trained */
 		if (trained && !strncmp(patterns[i].name, "fold-", 5))
 			pass_note(run, NULL,
 				"%s: nothing is folded, the checkpoint's scales are of the weights as they are",

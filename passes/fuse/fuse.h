@@ -1,6 +1,6 @@
 /* fuse.h: the patterns of the pass fuse, one function each, grouped by file. Internal to passes/. Every
- * pattern walks the whole graph, counts in run->changes, says with pass_note why it left alone what nearly
- * matched, and returns false only after an error. */
+ * pattern walks the whole graph and counts its rewrites in run->changes. It explains near matches with
+ * pass_note, and returns false only after an error. */
 #ifndef BERTC_FUSE_H
 #define BERTC_FUSE_H
 #include "ir/attention.h"
@@ -28,7 +28,8 @@ typedef struct Heads {
 	Value *rows;
 	int64_t heads, size;
 } Heads;
-/* Multi-head attention in primitive ops: softmax(q k^T scale + biases) v, its heads joined to rows again. */
+/* Multi-head attention in primitive ops: softmax(q k^T scale + biases) v, with the heads joined back into
+ * rows. */
 typedef struct AttentionMatch {
 	Heads q, k, v;
 	double scale;
@@ -38,22 +39,22 @@ typedef struct AttentionMatch {
 	Attrs selects; /* keep, share or threshold of the softmax, if any; nothing else */
 	Value *result;
 } AttentionMatch;
-/* NULL when softmax is the heart of an attention, filled into the match; else what is in the way ("": nothing
- * looks like one). */
+/* NULL when the softmax belongs to an attention, which is stored in the match. Otherwise the reason why it
+ * does not match, or "" when it does not look like an attention at all. */
 const char *attention_match(const Graph *, const Node *softmax, AttentionMatch *);
 
-/* The op that adds up what an attention of q, k and v gives to each token, from the same q and k: what is
- * done to these for the one is done for the other. NULL: none. */
+/* The `received` op that reads the same q and k as an attention (it sums the attention that each token
+ * receives). Whoever changes q and k for the attention must change them for this op too. NULL: none. */
 Node *received_of(const Graph *, const Node *attention);
-/* The node that makes v when that is a linear with constant weight (and bias) which only `user` reads (and
- * received_of it); else NULL. */
+/* The node that computes v, if it is a linear with constant weight (and bias) and only `user` (and
+ * received_of it) reads v. Otherwise NULL. */
 Node *linear_of(const Graph *, const Value *v, const Node *user);
 /* The bias of a linear; NULL: none. */
 static inline const Tensor *linear_bias(const Node *linear)
 {
 	return linear->nargs == 3 ? value_tensor(linear->args[2]) : NULL;
 }
-/* Another linear in the place of `linear`, reading new constants; bias may be NULL. NULL after an error. */
+/* Replaces `linear` by a linear with new constants; bias may be NULL. NULL after an error. */
 Node *linear_replace(Graph *, Node *linear, const Tensor *weight, const Tensor *bias, PassRun *);
 /* Number of elements of v's last axis. */
 static inline int64_t value_width(const Value *v)

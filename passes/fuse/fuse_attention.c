@@ -1,5 +1,5 @@
-/* fuse_attention.c: the ten ops of multi-head attention become one, and the linears that make its q, k and v
- * become one.
+/* fuse_attention.c: fuses the ten ops of multi-head attention into one op, and the linears of q, k and v into
+ * one linear.
  *
  *   %qh = transpose(reshape %q {shape=[S,2,4]}) {perm=[1,0,2]}
  *   %kh = transpose(reshape %k {shape=[S,2,4]}) {perm=[1,2,0]}
@@ -38,11 +38,11 @@ static Value *strip_factor(Value *v, double *factor)
 	return v;
 }
 
-/* v is the rows of some value reshaped to [S, heads, size], its axes in the order `want`. factor NULL: none
- * allowed. */
+/* Matches v against rows reshaped to [S, heads, size] with the axes in the order `want`. With factor NULL, no
+ * scalar factor is allowed. */
 static bool heads_of(Value *v, const int64_t want[3], double *factor, Heads *out)
 {
-	int64_t order[3] = {0, 1, 2}; /* axis i of what v was is axis order[i] of what v is now */
+	int64_t order[3] = {0, 1, 2}; /* axis i of the original v is axis order[i] of the current v */
 	double none = 1;
 	for (;;) {
 		v = factor ? strip_factor(v, factor) : v;
@@ -64,8 +64,8 @@ static bool heads_of(Value *v, const int64_t want[3], double *factor, Heads *out
 		&& out->heads * out->size == from->dim[1].plus;
 }
 
-/* The heads of v joined to rows again: transpose [1,0,2], reshape [S,H]. NULL: something else happens to
- * them. */
+/* The value in which the heads of v are joined back into rows: transpose [1,0,2], reshape [S,H]. NULL when v
+ * has other uses. */
 static Value *joined_heads(const Graph *graph, const Value *v)
 {
 	Node *transpose = value_only_user(graph, v);
@@ -76,9 +76,9 @@ static Value *joined_heads(const Graph *graph, const Value *v)
 	return reshape && reshape->op == OP_RESHAPE ? reshape->results[0] : NULL;
 }
 
-/* ---- scores ---------------------------------------------------------------------------------- */
+/* ---- scores --------------------------------------------------------------------------------- */
 
-enum { ADDS_MAX = 8 }; /* adds one below the other that are looked through */
+enum { ADDS_MAX = 8 }; /* nested adds to look through */
 
 static bool is_sum(const Value *v) { return value_is(v, OP_ADD) || value_is(v, OP_SUB); }
 
@@ -94,7 +94,7 @@ static bool has_scores(Value *v, int depth)
 		&& heads_of(v->node->args[1], keys_last, &factor, &heads);
 }
 
-/* Whether v is, or is a sum with, a bias by distance: that sum is better taken apart. */
+/* True when v is a bias by distance, or a sum that contains one. Such a sum is split into its terms. */
 static bool has_table(Value *v, int depth)
 {
 	double factor = 1;
@@ -104,7 +104,7 @@ static bool has_table(Value *v, int depth)
 	return value_is(v, OP_BY_DISTANCE);
 }
 
-/* Adds a bias times factor to the match. False: there are too many. */
+/* Adds a bias times factor to the match. False when there are too many biases. */
 static bool take_bias(Value *v, double factor, AttentionMatch *m)
 {
 	v = strip_factor(v, &factor);
@@ -180,7 +180,8 @@ const char *attention_match(const Graph *graph, const Node *softmax, AttentionMa
 	return NULL;
 }
 
-/* The bias times its factor: a constant is multiplied here, anything else by an op. NULL after an error. */
+/* The bias times its factor. Constants are multiplied now, computed biases by a new op. NULL after an error.
+ */
 static Value *bias_value(Graph *graph, Node *before, const ScoreBias *bias, double factor, Diag *diag)
 {
 	const char *origin = bias->value->node ? bias->value->node->origin : NULL;
@@ -239,9 +240,9 @@ bool fuse_attention(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* ---- q, k and v in one linear ---------------------------------------------------------------- */
+/* ---- q, k and v in one linear --------------------------------------------------------------- */
 
-/* Rows of several weights one below the other: count * [N_i, K] -> [sum N_i, K]. */
+/* Concatenates several weights along the rows: count * [N_i, K] -> [sum N_i, K]. */
 static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, const char *what)
 {
 	const Tensor *first = value_tensor(linears[0]->args[1]);
@@ -259,7 +260,7 @@ static Tensor *stack_weights(Graph *graph, Node *const *linears, int32_t count, 
 	return to;
 }
 
-/* Their biases likewise, as f32; zeros for those that have none. NULL when none has one. */
+/* Concatenates their biases, as f32, with zeros for a missing bias. NULL when no linear has a bias. */
 static Tensor *stack_biases(
 	Graph *graph, Node *const *linears, int32_t count, const char *what, int64_t outputs)
 {
@@ -280,7 +281,8 @@ static Tensor *stack_biases(
 	return to;
 }
 
-/* The linears behind attention's arguments from..2, when they can be one; else what is in the way. */
+/* Finds the linears that compute attention's arguments from..2. NULL when they can be joined, else the reason
+ * why not. */
 static const char *match_stack(const Graph *graph, const Node *attention, int32_t from, Node *linears[3])
 {
 	for (int32_t i = from; i < 3; i++) {
@@ -304,7 +306,7 @@ static Node *stack_arguments(
 {
 	int32_t count = 3 - from;
 	const char *what = from ? "kv" : "qkv";
-	Node *last = linears[0]; /* the new linear stands in front of attention, behind everything it reads */
+	Node *last = linears[0]; /* the new linear goes before attention, after everything it reads */
 	Tensor *weight = stack_weights(graph, linears, count, what);
 	Tensor *bias = stack_biases(graph, linears, count, what, weight->type.dim[0].plus);
 	Value *args[3] = {last->args[0], graph_const(graph, attention, weight, last->origin)};

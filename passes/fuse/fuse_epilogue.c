@@ -1,13 +1,12 @@
-/* fuse_epilogue.c: activations spelled in arithmetic become one op, and biases and activations become part of
- * the linear in front of them, where they cost nothing: the kernel has the sums in registers.
+/* fuse_epilogue.c: turns activations written as arithmetic into one op, and moves biases and activations into
+ * the linear before them. There they cost almost nothing, because the kernel still has the sums in registers.
  *
  *   %h = linear %x, %w : f32[S,16]
  *   %i = add %h, %b                        ->    %g = linear %x, %w, %b {act=gelu} : f32[S,16]
  *   %g = mul(mul(%i, 0.5), add(erf(div(%i, 1.4142135)), 1))
  *
- * Formulas come in many orders (0.5 in front or behind, x * (1 + c x^2) or x + c x^3), so that none is
- * spelled out here: the arithmetic around erf, tanh or sigmoid is read as a polynomial and its coefficients
- * are compared. */
+ * Formulas come in many orders (0.5 first or last, x * (1 + c x^2) or x + c x^3). So no order is listed here:
+ * the arithmetic around erf, tanh or sigmoid is read as a polynomial, and its coefficients are compared. */
 #include "fuse.h"
 #include <math.h>
 
@@ -46,7 +45,8 @@ static bool poly_multiply(const Poly *a, const Poly *b, Poly *out)
 	return true;
 }
 
-/* v as a polynomial in x and g; no more than `depth` ops deep. False: it is none of low degree. */
+/* Reads v as a polynomial in x and g, at most `depth` ops deep. False when v is not a polynomial of low
+ * degree. */
 static bool poly_of(const Value *v, const Value *x, const Value *g, int depth, Poly *out)
 {
 	*out = (Poly){0};
@@ -100,7 +100,7 @@ static const struct Formula {
 
 enum { DEPTH_MAX = 6, CANDIDATES_MAX = 24 };
 
-/* What x may be: the values from which u is made by arithmetic. */
+/* Candidates for x: the values from which u is computed by arithmetic. */
 static int32_t collect_sources(Value *u, Value *sources[CANDIDATES_MAX])
 {
 	int32_t count = 0;
@@ -120,7 +120,7 @@ static int32_t collect_sources(Value *u, Value *sources[CANDIDATES_MAX])
 	return count;
 }
 
-/* The value that is outer(x, g): upwards from g through what only it is used by. NULL: there is none. */
+/* The value that equals outer(x, g), searched from g through single uses. NULL when there is none. */
 static Value *formula_root(const Graph *graph, const struct Formula *f, const Value *x, Value *g)
 {
 	Value *root = g;
@@ -138,7 +138,7 @@ static Value *formula_root(const Graph *graph, const struct Formula *f, const Va
 	return NULL;
 }
 
-/* Rewrites the activation around function node `g`; *after becomes the node that stands for it then. */
+/* Rewrites the activation around function node `g`. *after becomes the node that replaces it. */
 static bool node_fuse_activation(Graph *graph, Node *g, PassRun *run, Node **after)
 {
 	Value *sources[CANDIDATES_MAX];
@@ -187,7 +187,7 @@ bool fuse_activation(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* The activation that a node is; ACT_NONE: it is none. */
+/* The activation that a node computes, or ACT_NONE. */
 static Act node_activation(const Node *node)
 {
 	switch (node->op) {

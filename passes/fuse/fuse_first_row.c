@@ -1,19 +1,18 @@
-/* fuse_first_row.c: a classifier reads only the row of [CLS]; the ops that make the other rows of the last
- * layer go away.
+/* fuse_first_row.c: a classifier reads only the row of [CLS]. The last layer then computes only that row.
  *
  *   %q = linear %x, %wq, %bq : f32[S,8]                      %x0 = pool %x {mode=first} : f32[8]
  *   %c = attention %q, %k, %v {heads=2}  : f32[S,8]          %q = linear %x0, %wq, %bq : f32[8]
  *   %h = linear %c, %wo, %bo : f32[S,8]                ->    %c = attention %q, %k, %v {heads=2}  : f32[8]
  *   %p = pool %h {mode=first} : f32[8]                       %h = linear %c, %wo, %bo : f32[8]
  *
- * The rule: taking the first row commutes with every row-wise op, and with attention in its query; keys and
- * values still need all rows. So a pool climbs through any op that only it reads and stops at a value with
- * other uses. For a text of no tokens there is no first row; what is computed from its zeros differs from the
- * zeros that the pool would have given. */
+ * Taking the first row commutes with every row-wise op, and with the query of attention; keys and values
+ * still need all rows. So a pool moves up through each op that only it reads, and stops at a value with other
+ * uses. A text without tokens has no first row: the pool gives zeros, and after this pass the output is
+ * computed from these zeros instead of being zero. */
 #include "fuse.h"
 
-/* True when row 0 of node's result needs only row 0 of its arguments that have rows (of attention: its
- * first). */
+/* True when row 0 of node's result needs only row 0 of its arguments with rows. For attention, only the first
+ * argument is meant. */
 static bool node_takes_first_row(const Node *node)
 {
 	if (node->op == OP_ATTENTION)
@@ -21,7 +20,7 @@ static bool node_takes_first_row(const Node *node)
 	return op_info[node->op].domain == DOMAIN_ROWS && !node_lookups(node) && node->op != OP_CAST;
 }
 
-/* Row 0 of x, made right behind x; an earlier one is taken again. */
+/* Row 0 of x, computed right after x. An existing one is reused. */
 static Value *first_row(Graph *graph, Value *x, PassRun *run)
 {
 	Node *before = x->node ? x->node->next : graph->first;
@@ -31,7 +30,7 @@ static Value *first_row(Graph *graph, Value *x, PassRun *run)
 	return graph_emit(graph, before, OP_POOL, &x, 1, &attr, x->node ? x->node->origin : NULL, run->diag);
 }
 
-/* Every argument must be rows of the same shape as the result's, or not depend on the row at all. */
+/* Every argument must have rows of the same shape as the result, or be independent of the row. */
 static bool node_rows_fit(const Node *node)
 {
 	for (int32_t i = 0; i < node->nargs; i++) {
@@ -49,7 +48,7 @@ static bool node_rows_fit(const Node *node)
 	return type_is_rows(&node->results[0]->type) && node->results[0]->type.rank == 2;
 }
 
-/* Moves the pool above the op that it reads. */
+/* Moves the pool before the op that it reads. */
 static bool pool_climb(Graph *graph, Node *pool, PassRun *run)
 {
 	Node *node = pool->args[0]->node;
@@ -73,7 +72,7 @@ bool fuse_first_row(Graph *graph, PassRun *run)
 {
 	uint32_t own = graph->next_id; /* pools from here on are this pattern's: they rest where others need all
 									  rows */
-	/* From the end, so that the pools that a climb leaves further up are met later. */
+	/* Backwards, so that the walk meets pools that were moved up. */
 	for (Node *pool = graph->last, *prev; pool; pool = prev) {
 		prev = pool->prev;
 		if (pool->op != OP_POOL || pool->attr.mode != POOL_FIRST || !pool->args[0]->node)
@@ -87,7 +86,8 @@ bool fuse_first_row(Graph *graph, PassRun *run)
 					run, pool, "first-row: all rows are needed, %s has other uses", op_info[node->op].name);
 			continue;
 		}
-		/* The climb erases pool and perhaps nodes before it, never those behind: start again from there. */
+		/* Moving up erases pool and perhaps nodes before it, never nodes after it. Restart from the node
+		 * after it. */
 		Node *next = pool->next;
 		if (!pool_climb(graph, pool, run))
 			return false;

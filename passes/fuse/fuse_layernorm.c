@@ -1,4 +1,4 @@
-/* fuse_layernorm.c: LayerNorm takes over the sum in front of it, so that the sum is never written to memory.
+/* fuse_layernorm.c: fuses LayerNorm with the sum before it, so that the sum is never written to memory.
  *
  *   %s = add %x, %y : f32[S,8]
  *   %h = layernorm %s, %g, %b {eps=1e-12}           ->    %h = add_layernorm %x, %y, %g, %b {eps=1e-12}
@@ -6,10 +6,12 @@
  *   layernorm(add(add(embed %a, %ids, embed %p, %pos), embed %t, %types))
  *                                                   ->    embed_layernorm %a, %ids, %p, %pos, ..
  *
- * The largest table of embed_layernorm comes first: it is the one that kernels read as it is stored. */
+ * The largest table of embed_layernorm comes first, because kernels read the first table in its stored
+ * element type. */
 #include "fuse.h"
 
-/* Adds the two terms of a sum that only node reads; false: it is none, or the terms need broadcasting. */
+/* Appends the two terms of a sum that only node reads. False when v is not such a sum or a term is broadcast.
+ */
 static bool sum_of(const Graph *graph, const Value *v, const Node *user, Value *terms[2])
 {
 	if (!value_is(v, OP_ADD) || value_only_user(graph, v) != user)
@@ -45,7 +47,7 @@ bool fuse_add_layernorm(Graph *graph, PassRun *run)
 
 enum { TABLES_MAX = 3 };
 
-/* Whether a linear multiplies by the table as well: the head of a masked language model, as a rule. */
+/* True when a linear multiplies by the table too, usually the head of a masked language model. */
 static bool table_is_tied(const Graph *graph, const Value *table)
 {
 	for (const Node *node = graph->first; node; node = node->next)
@@ -54,20 +56,20 @@ static bool table_is_tied(const Graph *graph, const Value *table)
 	return false;
 }
 
-/* A tied table stays with an embed: that can read it as the linear's kernel does (pack-weights), so that the
- * program has it once. */
+/* A tied table stays with an embed. An embed can read the layout of the linear's kernel (pack-weights), so
+ * that the program stores the table once. */
 static bool node_is_lookup(const Graph *graph, const Value *v, const Node *user)
 {
 	return value_is(v, OP_EMBED) && value_only_user(graph, v) == user && value_is_const(v->node->args[0])
 		&& !table_is_tied(graph, v->node->args[0]);
 }
 
-/* The embeds whose sum v is; 0: v is no such sum. */
+/* The embeds that add up to v. Returns 0 when v is not a sum of embeds. */
 static int32_t lookups_of(const Graph *graph, Value *v, const Node *user, Node *lookups[TABLES_MAX])
 {
 	int32_t count = 0;
 	Value *terms[2];
-	while (sum_of(graph, v, user, terms)) { /* sums lean to either side */
+	while (sum_of(graph, v, user, terms)) { /* the nested sum is the left or the right term */
 		int32_t leaf = node_is_lookup(graph, terms[1], v->node) ? 1 : 0;
 		if (count == TABLES_MAX - 1 || !node_is_lookup(graph, terms[leaf], v->node))
 			return 0;

@@ -1,4 +1,4 @@
-/* fuse_weights.c: constant factors and biases around attention move into the weights of the linears beside
+/* fuse_weights.c: moves constant factors and biases around attention into the weights of the linears next to
  * it.
  *
  *   %q = linear %x, %wq, %bq                              %q = linear %x, %wq2, %bq2
@@ -9,13 +9,13 @@
  *
  * with wq2 = wq * scale, bq2 = bq * scale and bo2 = bo + wo bv; the biases bk and bv are gone.
  *
- * Why these hold: a key bias adds q . bk to all scores of a query alike, and softmax does not see what is
- * added to all; probabilities sum to one, so that a value bias comes through attention as it is. */
+ * The reasons: a key bias adds the same q . bk to all scores of a query, and softmax cancels it.
+ * Probabilities sum to one, so attention passes a value bias on unchanged. */
 #include "fuse.h"
 #include <math.h>
 
-/* True when from * factor may stand in the element type of from: f16 and bf16 must not be rounded, f32 not
- * overflow. */
+/* True when from * factor fits the element type of from: f16 and bf16 must be exact, f32 must not overflow.
+ */
 static bool tensor_scales(const Tensor *from, double factor)
 {
 	DType dtype = from->type.dtype;
@@ -69,8 +69,7 @@ bool fuse_scale(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* bias + weight * x as f32, summed in double: what a linear adds to its result when x is added to its
- * argument. */
+/* bias + weight * x as f32, summed in double: the new bias of a linear when x is added to its argument. */
 static Tensor *bias_through(Graph *graph, const Tensor *weight, const Tensor *bias, const Tensor *x)
 {
 	int64_t outputs = weight->type.dim[0].plus, inputs = weight->type.dim[1].plus;

@@ -1,27 +1,28 @@
-/* chain_rows.c: row-wise ops that follow each other become a chain, which a thread runs block of rows by
- * block of rows.
+/* chain_rows.c: joins consecutive row-wise ops into a chain. A thread runs a whole chain on one block of
+ * rows, then on the next block.
  *
  *   %o = linear %c, ..                              %o = linear %c, .. {.. chain=1 rows=48}
  *   %x = add_layernorm %o, %h, ..            ->     %x = add_layernorm %o, %h, .. {.. chain=1 rows=48}
  *   %q, %s = quantize %x                            %q, %s = quantize %x {.. chain=1 rows=48}
  *   %y = linear_i8 %q, %s, ..                       %y = linear_i8 %q, %s, .. {.. chain=1 rows=48}
  *
- * What lies between two ops of a chain stays in the cache of the core that made it and is read while it is
- * there: so a LayerNorm hands the next linear its codes without either knowing of the other. Threads, each
- * with rows of its own, meet at the end of a chain instead of after every op; of a BERT layer two chains are
- * left, before and after attention. A number of a row depends on that row alone, so no result depends on the
- * blocks.
+ * Values between two ops of a chain are read while they are still in the cache of the core that wrote them.
+ * So a LayerNorm passes its codes to the next linear through the cache. Threads wait for each other at the
+ * end of a chain instead of after every op. A BERT layer has two chains, before and after attention. Each row
+ * depends on the same row only, so no result depends on the block size.
  *
- * A block of 48 rows is four tiles of 12 and with its 1536 inner sums (295 KB) half an L2 cache. Where
- * weights are widened once a block (f16, bf16 stored, multiplied in f32) eleven tiles pay for it; f32 has no
- * use for smaller blocks. Sparse linears have up to 64 rows in the lanes of their registers (a model of 90 %
- * zeros, 128 tokens: 3.8 ms, 4.3 with blocks of 48). A tuning may say otherwise. */
+ * A block of 48 rows is four tiles of 12. With its 1536 inner sums (295 KB) it takes half an L2 cache.
+ * Weights stored in f16 or bf16 and multiplied in f32 are widened once per block; eleven tiles per block make
+ * up for that. f32 weights gain nothing from smaller blocks. Sparse linears take up to 64 rows in the lanes
+ * of their registers (a model with 90 % zeros, 128 tokens: 3.8 ms, and 4.3 ms with blocks of 48). A tuning
+ * can choose another size. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 
 enum { ROWS_NARROW = 48, ROWS_SPARSE = 64, ROWS_WIDE = 132 };
 
-/* A constant operand of a sum or product may be repeated for every row; a computed one has a row for each. */
+/* A constant operand of a sum or product may be broadcast to all rows. A computed operand has one row per
+ * row. */
 static bool operand_is_rowwise(const Node *node, const Value *v)
 {
 	const Type *result = &node->results[0]->type;
@@ -55,8 +56,8 @@ bool node_is_rowwise(const Node *node)
 
 static bool node_chains(const Node *node) { return (node->attr.has & A_kernel) && node_is_rowwise(node); }
 
-/* The end of the chain that begins at first: the node behind its last op. All of its ops serve the same
- * outputs, so that a program may leave it out where none of these is asked for. */
+/* The end of the chain that begins at first: the node after its last op. All ops of a chain serve the same
+ * outputs, so that a program can skip the chain when none of these outputs is requested. */
 static Node *chain_end(Node *first, const uint32_t *reached, bool *narrow)
 {
 	Node *end = first, *node = first;

@@ -1,5 +1,5 @@
-/* kernel_table.c: runtime/kernels.def as data. The kernels themselves are C text that codegen/ embeds; here
- * they are names, needs and sizes only. */
+/* kernel_table.c: runtime/kernels.def as data: names, required instruction sets and sizes. The C text of the
+ * kernels is embedded by codegen/. */
 #include "passes/passes.h"
 #include <string.h>
 

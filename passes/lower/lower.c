@@ -1,4 +1,4 @@
-/* lower.c: chooses a kernel for every op and brings constants into the form that kernels read.
+/* lower.c: chooses a kernel for every op and converts constants to the form that the kernel reads.
  *
  *   %g = const @ln.gamma : f16[8]                      %g = const @ln.gamma.f32.N : f32[8]
  *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12
@@ -13,9 +13,9 @@
  * ->
  *   %r, %t = linear_i8_codes %q, %s, %w, %ws, %b, %m, %z {act=gelu}
  *
- * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. A value whose
- * shape has no place in the arena (IR.md, Arena) or an op without a kernel is refused here. Laying out
- * weights is pack-weights', offsets are plan-memory's. */
+ * and add_layernorm becomes add_layernorm_codes, whose floats the residual connection reads. Values with a
+ * shape that the arena cannot hold (IR.md, Arena) and ops without a kernel are refused here. pack-weights
+ * lays out the weights; plan-memory assigns the offsets. */
 #include "ir/attention.h"
 #include "passes/rewrite.h"
 #include <string.h>
@@ -32,7 +32,8 @@ static int32_t stored_argument(const Node *node)
 	}
 }
 
-/* Every other argument reads f16 and bf16 constants as f32: one new constant for all of them. */
+/* Converts f16 and bf16 constants of all other arguments to f32. All readers of a constant share one new
+ * constant. */
 static bool widen_constant(Graph *graph, Node *constant, PassRun *run)
 {
 	Value *old = constant->results[0], *wide = NULL;
@@ -91,7 +92,7 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	return true;
 }
 
-/* The most tokens that a text has, or what {tokens=N} says; 0: nobody said. */
+/* The usual number of tokens of a text: {tokens=N}, else max_tokens; 0 when unknown. */
 static int64_t most_tokens(const PassRun *run)
 {
 	int64_t tokens = run->env->max_tokens;
@@ -99,10 +100,10 @@ static int64_t most_tokens(const PassRun *run)
 	return tokens;
 }
 
-/* Whether so few of the words are not zero that `sparse` is faster than the dense kernel. Of few tokens they
- * must be fewer: it takes as long for one as for the 8 or 16 lanes of its registers, the dense one as many
- * times shorter as there are fewer rows (in int8 with AVX-512 VNNI both are as fast with 10 % of the words at
- * 1 token, 23 at 8, 48 at 16, 65 at 32 and 75 from 64 on). */
+/* True when so few words are nonzero that `sparse` is faster than the dense kernel. The limit is lower for
+ * fewer tokens: the sparse kernel takes as long for one row as for the 8 or 16 lanes of a register, while the
+ * time of the dense kernel shrinks with the rows. In int8 with AVX-512 VNNI both take the same time when 10 %
+ * of the words are nonzero at 1 token, 23 % at 8, 48 % at 16, 65 % at 32 and 75 % at 64 or more. */
 static bool sparse_pays(
 	const Node *node, const KernelInfo *sparse, const Tensor *weight, bool tell, PassRun *run)
 {
@@ -121,9 +122,9 @@ static bool sparse_pays(
 	return share <= most;
 }
 
-/* The kernel over the weights that are not zero, if these are few enough for it to be faster than `dense`,
- * which has the same needs; else `dense`. By {sparse=always} any few and any needs. Of f16 and bf16 weights
- * its words are f32: where it wins these are fewer bytes all the same. */
+/* The sparse kernel with the same required instruction sets, if it is faster than `dense`; else `dense`.
+ * {sparse=always} drops both conditions. For f16 and bf16 weights the sparse words are f32; where the sparse
+ * kernel wins, they still take fewer bytes. */
 static const KernelInfo *node_sparse_kernel(
 	const Node *node, const KernelInfo *dense, bool tell, PassRun *run)
 {
@@ -140,7 +141,7 @@ static const KernelInfo *node_sparse_kernel(
 	return sparse->needs == dense->needs && sparse_pays(node, sparse, weight, tell, run) ? sparse : dense;
 }
 
-/* The form of its op that a node needs a kernel for. */
+/* The kernel variant of its op that a node needs. */
 static uint32_t node_variant(const Node *node)
 {
 	if (node->op == OP_ATTENTION && node->nargs > attention_parts(node))
@@ -151,9 +152,9 @@ static uint32_t node_variant(const Node *node)
 	return node->op == OP_POSITION_IDS && (node->attr.has & A_padding) ? KERNEL_PADDING : 0;
 }
 
-/* The kernel that a tuning decided on for a linear, else the newest. A linear that writes codes takes the
- * sibling of the kernel that linear_i8 would take. A decision of the CPU's namesake of another architecture
- * is not for this one. tell: why it is not another. */
+/* The kernel that a tuning chose for a linear, else the newest one. A linear that writes codes uses the
+ * counterpart of the kernel for linear_i8. A decision for a CPU of the same name but another architecture is
+ * ignored. tell: add a note with the reason. */
 static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, PassRun *run)
 {
 	TuneRow key;
@@ -169,7 +170,7 @@ static const KernelInfo *node_kernel(const Node *node, DType dtype, bool tell, P
 	return codes && kernel ? kernel_of_op(kernel, node->op) : kernel;
 }
 
-/* Whether a node between the two reads the value. */
+/* True when a node between the two reads the value. */
 static bool read_between(const Node *from, const Node *to, const Value *value)
 {
 	for (const Node *node = from->next; node != to; node = node->next)
@@ -179,7 +180,7 @@ static bool read_between(const Node *from, const Node *to, const Value *value)
 	return false;
 }
 
-/* Joins a quantize_static with what makes its floats, where the target has a kernel for that. */
+/* Joins a quantize_static with the op that computes its input, if the target has a kernel for that. */
 static bool lower_codes(Graph *graph, Node *quantize, PassRun *run)
 {
 	Node *from = quantize->args[0]->node;
@@ -236,7 +237,7 @@ static bool node_lower(Node *node, PassRun *run)
 	return true;
 }
 
-/* An output must lie in the arena: a constant that is returned is copied there. */
+/* An output must be in the arena. A returned constant is copied there. */
 static bool lower_outputs(Graph *graph, PassRun *run)
 {
 	char type[128];
@@ -259,8 +260,8 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* What a text that ends early leaves is copied out of the arena, constants too; and the rows that it leaves
- * behind are gone. */
+/* A text that ends at an exit has its outputs copied out of the arena, constants too. Its rows do not exist
+ * after the exit, so later ops must not read them. */
 static bool lower_exits(Graph *graph, PassRun *run)
 {
 	const Value *value;

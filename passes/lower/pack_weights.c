@@ -1,4 +1,4 @@
-/* pack_weights.c: lays the weights of each linear out in the panels that its kernel reads.
+/* pack_weights.c: reorders the weights of each linear into the panels that its kernel reads.
  *
  *   %w = const @x.weight : f32[10,4]                         %w = const @x.weight.panel8.N : f32[2,4,8]
  *   %y = linear %x, %w {kernel="linear_f32__scalar"}   ->    %b = const @x.weight.bias.M : f32[16]
@@ -6,17 +6,17 @@
  *                                                                 {kernel=.. panel=8 width=10}
  *
  * A panel holds `panel` outputs side by side for each input: packed[p][k][i] = weight[p * panel + i][k], so
- * that the kernel's inner loop reads one vector of outputs per input, in order. Numbers that one instruction
- * multiplies and adds up in groups of g lie so: packed[p][k / g][i][k % g]. The last panel and group are
- * padded with zeros, and so is the bias, which every packed linear has: kernels need no special cases. A
- * weight that several ops share is packed once. Sparse kernels read i8[bytes], the layout of ir/sparse.c,
- * without the zeros. An embed whose table a linear multiplies by as well (a tied decoder) looks its rows up
- * in the panels. */
+ * that the kernel's inner loop reads one vector of outputs per input, in order. If one instruction multiplies
+ * and sums groups of g inputs, the layout is packed[p][k / g][i][k % g]. The last panel, the last group and
+ * the bias are padded with zeros. Every packed linear has a bias, so kernels need no special cases. A weight
+ * that several ops share is packed once. Sparse kernels read i8[bytes] without the zeros, in the layout of
+ * ir/sparse.c. If a linear also multiplies by an embed's table (a tied decoder), the embed reads its rows
+ * from the panels. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a linear op has its weight and bias, and whether it has scales and sums beside them. */
+/* The arguments of a linear op that are its weight and bias, and whether it also has scales and sums. */
 typedef struct Slots {
 	int32_t weight, scales, bias, sums;
 } Slots;
@@ -30,8 +30,8 @@ static Slots slots_of(const Node *node)
 
 static bool is_linear(const Node *node) { return node_weight(node) >= 0; }
 
-/* Element by element of the target, in order; `size` is a literal where it matters: a weight has millions of
- * elements. */
+/* Writes the target element by element, in order. The hot calls pass a literal `size`, because a weight has
+ * millions of elements. */
 static inline __attribute__((always_inline)) void pack_elements(uint8_t *target, const uint8_t *source,
 	int64_t outputs, int64_t inputs, int64_t panel, int64_t group, size_t size)
 {
@@ -65,7 +65,7 @@ static Tensor *pack(Graph *graph, const Tensor *from, int64_t panel, int64_t gro
 	return to;
 }
 
-/* Words of f32 for f16 and bf16 weights. */
+/* The words as f32, for f16 and bf16 weights too. */
 static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int line)
 {
 	from = from->type.dtype == DT_F16 || from->type.dtype == DT_BF16 ? tensor_widened(graph, from) : from;
@@ -81,7 +81,8 @@ static Tensor *pack_sparse(Graph *graph, const Tensor *from, PassRun *run, int l
 	return to;
 }
 
-/* The sum of each output's codes, for kernels that multiply unsigned codes and must take the shift out. */
+/* The sum of each output's codes. Kernels that multiply shifted, unsigned codes subtract the shift with it.
+ */
 static Tensor *sum_codes(Graph *graph, const Tensor *weight, int64_t count)
 {
 	Tensor *to = tensor_derived(graph, weight, "sums", type_numbers(DT_I32, 1, &count));
@@ -94,8 +95,8 @@ static Tensor *sum_codes(Graph *graph, const Tensor *weight, int64_t count)
 	return to;
 }
 
-/* A vector of the linear, one number an output, filled up with zeros to whole panels; from == NULL: all
- * zeros. */
+/* A vector with one number per output, padded with zeros to whole panels. With from == NULL it is all zeros.
+ */
 static Tensor *pad_vector(Graph *graph, const Tensor *weight, const Value *vector, int64_t count)
 {
 	const Tensor *from = vector ? value_tensor(vector) : NULL;
@@ -106,7 +107,7 @@ static Tensor *pad_vector(Graph *graph, const Tensor *weight, const Value *vecto
 	return to;
 }
 
-/* The packed form of the same weight, made for an earlier linear; NULL: none. */
+/* The packed form that an earlier linear already made of the same weight, or NULL. */
 static Value *packed_before(const Graph *graph, const Node *node, const Tensor *weight,
 	const KernelInfo *kernel, const Tensor *const *packed_from)
 {
@@ -123,7 +124,7 @@ static Value *packed_before(const Graph *graph, const Node *node, const Tensor *
 	return NULL;
 }
 
-/* Whether an embed reads the table. */
+/* True when an embed reads the table. */
 static bool is_table(const Graph *graph, const Value *table)
 {
 	for (const Node *node = graph->first; node; node = node->next)

@@ -1,24 +1,25 @@
-/* plan_memory.c: gives every value a place in one arena whose size is a polynomial of the call's sizes.
+/* plan_memory.c: assigns every value an offset in one arena. The arena's size is a polynomial of the numbers
+ * of tokens and texts.
  *
  *   graph @main(...) level=lowered {                 graph @main(...) level=lowered
  *                                                       arena{per_token=96 ..} {
  *     %y = linear %x, %w, %b {kernel=..}       ->      %y = linear %x, %w, %b {kernel=.. offset=[64]}
  *
- * Three regions: values with one factor S (bytes a token), without symbols (bytes a text), with two factors S
- * (bytes a pair of tokens); an offset counts in the same unit, so that it holds for any number of tokens.
- * Within a region, values that live at the same time get different places: the largest are placed first, each
- * at the lowest free offset (the greedy rule of "Efficient Memory Management for Deep Neural Net Inference",
- * arXiv:2001.03288). No op writes over its arguments.
+ * The arena has three regions: values with one factor S (bytes per token), values without S (bytes per text),
+ * and values with two factors S (bytes per pair of tokens). An offset is in the unit of its region, so it is
+ * valid for any number of tokens. Within a region, values that are live at the same time do not overlap. The
+ * largest values are placed first, each at the lowest free offset (the greedy rule of "Efficient Memory
+ * Management for Deep Neural Net Inference", arXiv:2001.03288). No op writes over its arguments.
  *
- * The ops of a chain (chain-rows) run interleaved, block by block: what only they read lies in a fourth
- * region, a thread's block of rows (attribute inner; offset in bytes a row), and every other value that they
- * touch lives through the whole chain.
+ * The ops of a chain (chain-rows) run interleaved, block by block. Values that only the chain reads are in a
+ * fourth region, a thread's block of rows (attribute inner; offset in bytes per row). Every other value that
+ * the chain reads or writes is live during the whole chain.
  *
- * Needs the kernels' scratch sizes from lower. What it leaves: Graph.arena and the attribute offset. */
+ * Input: the kernels' scratch sizes, set by lower. Output: Graph.arena and the attribute offset. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 
-/* A cache line: no two threads write to one, and vector loads never split. */
+/* A cache line. Two threads never write to the same line, and vector loads do not cross lines. */
 enum { ALIGNMENT = 64, REGION_BLOCK = REGION_PAIRS + 1, REGION_COUNT };
 
 typedef struct Block {
@@ -26,7 +27,7 @@ typedef struct Block {
 	int region; /* a Region, or REGION_BLOCK */
 	int64_t bytes, offset;
 	int32_t first, last; /* steps at which it is written first and read last */
-	int32_t number;      /* order of definition: ties are broken the same way everywhere */
+	int32_t number;      /* order of definition, which breaks ties deterministically */
 	bool placed;
 } Block;
 
@@ -35,7 +36,7 @@ typedef struct Planner {
 	Block *blocks;      /* by number */
 	int32_t *last_use;  /* by value id: step */
 	int32_t *chain_end; /* by step: the last step of its chain, or itself */
-	bool *outside;      /* by value id: read by an op that is not of its maker's chain, or an output */
+	bool *outside;      /* by value id: an output, or read by an op outside its own chain */
 	int32_t count, steps;
 } Planner;
 
@@ -46,7 +47,7 @@ static int64_t node_chain(const Node *node)
 	return node && (node->attr.has & A_chain) ? node->attr.chain : 0;
 }
 
-/* Steps are nodes in their order, constants too. A chain's constants may stand in its midst. */
+/* A step is the position of a node in the graph, constants included. Constants may stand inside a chain. */
 static void planner_find_chains(Planner *p)
 {
 	int32_t step = 0, end = -1;
@@ -117,8 +118,8 @@ static bool block_conflicts(const Block *a, const Block *b)
 	return a->placed && a->region == b->region && a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset at which `block` overlaps none of the placed blocks that live with it: try 0 and the end
- * of each. */
+/* The lowest offset at which `block` overlaps no placed block that is live at the same time. Tries 0 and the
+ * end of each placed block. */
 static int64_t block_place(Block *const *order, int32_t count, const Block *block)
 {
 	int64_t offset = 0;
@@ -168,7 +169,7 @@ static void planner_write(const Planner *p)
 	}
 }
 
-/* Per-thread scratch: the largest that any kernel asks for, as kernels.def says it. */
+/* Per-thread scratch: the largest size that any kernel needs, by kernels.def. */
 static bool plan_scratch(Graph *graph, PassRun *run)
 {
 	ArenaPlan *arena = &graph->arena;
@@ -194,7 +195,7 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* Rows of the largest block of any chain. */
+/* The largest number of rows per block of any chain. */
 static int64_t block_rows(const Graph *graph)
 {
 	int64_t rows = 0;

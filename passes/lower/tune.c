@@ -1,6 +1,6 @@
-/* tune.c: what a tuning decided, as lower and chain-rows ask for it, and the cost model that proposes what to
- * time. Timing is the business of compiler/kernel_tune/kernel_tune.c, reading and writing decisions that of
- * compiler/build/tunings.c: here nothing depends on a machine. */
+/* tune.c: looks up tuning decisions for lower and chain-rows, and has the cost model that proposes candidates
+ * for timing. compiler/kernel_tune/kernel_tune.c does the timing, and compiler/build/tunings.c reads and
+ * writes decisions. Nothing in this file depends on the machine. */
 #include "passes/passes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +17,9 @@ void tune_free(TuneTable *table)
 	*table = (TuneTable){0};
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------ */
 
-/* A linear that writes codes is decided on as the one that writes numbers: the loop over K is the same. */
+/* Linears that write codes use the decision for linears that write numbers: the loop over K is the same. */
 static Op linear_op(const Node *node) { return node->op == OP_LINEAR_I8_CODES ? OP_LINEAR_I8 : node->op; }
 
 static int64_t last_dim(const Value *v) { return v->type.rank ? v->type.dim[v->type.rank - 1].plus : 1; }
@@ -89,11 +89,11 @@ const TuneRow *tune_find(const TuneTable *table, const TuneRow *key)
 	return NULL;
 }
 
-/* ---- proposals ------------------------------------------------------------------------------- */
+/* ---- proposals ------------------------------------------------------------------------------ */
 
-/* Instructions a panel and an input of K take, weighed as YNNPACK's estimate_dot_cost does (fitted on Skylake
- * and Zen 2): an input that is broadcast 5, a vector of weights 11, 9 for the step. Sums: they are the same
- * for every tile. */
+/* The cost of one panel and one input of K, with the weights of YNNPACK's estimate_dot_cost (fitted on
+ * Skylake and Zen 2): 5 for a broadcast input, 11 for a vector of weights, 9 per step. Multiply-adds are left
+ * out: their number is the same for every tile. */
 static double tile_cost(const KernelInfo *kernel, int64_t outputs, int64_t rows)
 {
 	const int32_t most = kernel->tile.rows;
@@ -104,7 +104,7 @@ static double tile_cost(const KernelInfo *kernel, int64_t outputs, int64_t rows)
 	return (double)panels * (5.0 * (double)rows + (double)tiles * (11.0 * kernel->tile.vectors + 9.0));
 }
 
-/* Against the default, mean over the lengths that are timed. */
+/* Cost relative to the default kernel, averaged over the timed lengths. */
 static double relative_cost(const KernelInfo *kernel, const KernelInfo *usual, int64_t outputs)
 {
 	static const int64_t rows[] = {8, 32, 128};
@@ -116,11 +116,11 @@ static double relative_cost(const KernelInfo *kernel, const KernelInfo *usual, i
 	return sum / (double)(sizeof rows / sizeof *rows);
 }
 
-/* The cheapest row for the same instructions that is not among the `count` first; NULL: none that is worth
- * timing. */
+/* The cheapest row for the same instruction set that is not yet among the first `count` candidates. NULL when
+ * no further row is worth timing. */
 static const KernelInfo *next_cheapest(const TuneRow *key, const KernelInfo *const *kernels, int32_t count)
 {
-	/* the model is no better than that: it ranks 12x32 behind 8x48, which measured alike */
+	/* the model's accuracy: it ranks 12x32 behind 8x48, though both measured alike */
 	double least = 1.25;
 	const KernelInfo *best = NULL;
 	for (int32_t i = 0; i < kernel_count; i++) {
@@ -154,8 +154,7 @@ int32_t tune_rows(const TuneRow *key, int64_t usual, int64_t cache_bytes, int64_
 	int32_t count = 0;
 	rows[count++] = usual;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && count < TUNE_CANDIDATES_MAX; i++) {
-		/* from where weights are read too often up to where the widest row's numbers are twice what the cache
-		 * holds */
+		/* smaller blocks read the weights too often; larger ones need more than twice the cache */
 		int64_t bytes = sizes[i] * key->outputs * 4;
 		if (sizes[i] != usual && bytes <= 2 * cache_bytes && bytes >= cache_bytes / 16)
 			rows[count++] = sizes[i];

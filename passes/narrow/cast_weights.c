@@ -3,9 +3,9 @@
  *
  *   %w = const @x.weight : f32[8,8]    ->    %w = const @x.weight.f16.N : f16[8,8]
  *
- * Touches the constants that kernels read in any float type, and which are nearly all of a model: the weights
- * of linear and the tables of embed. Biases and LayerNorm's vectors are a thousandth of the bytes and stay as
- * they are. */
+ * Changes the constants that kernels read in any float type: the weights of linear and the tables of embed.
+ * They are nearly all bytes of a model. Biases and LayerNorm's vectors are a thousandth of the bytes and stay
+ * unchanged. */
 #include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static bool tensor_convert(const Tensor *from, Tensor *to)
 	return true;
 }
 
-/* True when every use of the constant takes it in any float type. */
+/* True when every use of the constant accepts any float type. */
 static bool const_is_weight(const Graph *graph, const Value *value)
 {
 	for (const Node *node = graph->first; node; node = node->next)

@@ -1,9 +1,9 @@
-/* compute_bf16.c: linears whose factors are rounded to bf16 (8 bits of significand) and whose sums are f32.
+/* compute_bf16.c: linears with both factors rounded to bf16 (8 bits of significand) and sums in f32.
  *
  *   %y = linear %x, %w, %b {act=gelu}     ->     %y = linear_bf16 %x, %w.bf16, %b {act=gelu}
  *
- * What --compute=bf16 asks for: half the bytes of weights and, on a CPU with a bf16 dot product, up to twice
- * the speed of f32. Everything between the linears stays f32, but for the two products of attention. */
+ * This is --compute=bf16. It halves the bytes of the weights and, on a CPU with a bf16 dot product, is up to
+ * twice as fast as f32. All other ops stay f32, except the two products of attention. */
 #include "narrow.h"
 
 bool pass_compute_bf16(Graph *graph, PassRun *run)

@@ -1,11 +1,11 @@
-/* narrow.c: which linears quantize-int8 and compute-bf16 rewrite, the codes of weights, and the linear of
- * codes that both schemes of quantize-int8 make (narrow.h). */
+/* narrow.c: selects the linears that quantize-int8 and compute-bf16 rewrite, computes the codes of weights,
+ * and builds the linear on codes for both schemes of quantize-int8 (narrow.h). */
 #include "narrow.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A head's last linear has one output a label; encoder layers, poolers and dense modules have hundreds. */
+/* A head's last linear has one output per label. Encoder layers, poolers and dense modules have hundreds. */
 enum { OUTPUTS_LEAST = 64 };
 
 const Tensor *narrow_weight(const Node *node, PassRun *run)
@@ -49,7 +49,7 @@ void narrow_attention(Graph *graph, PassRun *run)
 	}
 }
 
-/* Row n, widened; *largest: of its absolute values. False: it holds what is no number. */
+/* Row n as f32. *largest is its largest absolute value. False when the row has NaN or infinite numbers. */
 static bool row_read(const Tensor *matrix, int64_t n, int64_t width, float *row, float *largest)
 {
 	*largest = 0;
@@ -86,8 +86,8 @@ static int code_4(float x, float scale)
 	return (int)fminf(fmaxf(code, -7), 7);
 }
 
-/* In so few codes the largest number of a row takes too much room for the others: of 384 normal numbers a
- * scale of 0.7 of it halves the square of the error. */
+/* With so few codes, a scale for the largest number of a row is too coarse for the others. For 384 normally
+ * distributed numbers, 0.7 of that scale halves the squared error. */
 static float scale_4(const float *row, int64_t width, float largest)
 {
 	float best = largest / 7;
@@ -126,7 +126,7 @@ Tensor *tensor_quantized_4(Graph *graph, const Tensor *matrix, Tensor **scales)
 	return codes;
 }
 
-/* The quantize of x that an earlier linear has got, in front of node; NULL: none. */
+/* An existing quantize of x before node, or NULL. */
 static Node *quantize_before(const Node *node, const Value *x)
 {
 	for (Node *other = node->prev; other; other = other->prev)

@@ -1,18 +1,19 @@
-/* quantize_embeddings.c: embedding tables in fewer bits. A text touches a handful of their rows, so this is
- * about size: of MiniLM-L6 in int8, half the program is the table of words in f16.
+/* quantize_embeddings.c: stores embedding tables in fewer bits. A text reads only a few rows, so this saves
+ * size, not time: in a MiniLM-L6 program in int8, the word table in f16 is half of the bytes.
  *
  *   %e = embed %t, %ids : f32[S,384]            %e = embed_i8 %t.i8, %ids, %t.scales, %p : f32[S,384]
  *   %x = add %e, %p                       ->
  *
- * to=int4: the table that token ids look up, much the largest, in codes -7..7, two a byte (embed_i4), the
- * others as to=int8. to=int8: codes -127..127 with a scale a row, as quantize-int8 makes them of weights; a
- * sum that only it goes into is taken along. to=f16 or bf16: only stored so. A table that something else
- * reads too (a tied decoder of masked words) stays: it would be there twice. */
+ * to=int8: codes -127..127 with one scale per row, as quantize-int8 does for weights. If an add is the only
+ * reader of the rows, the new op does the add too. to=int4: the table of token ids, by far the largest, gets
+ * codes -7..7, two per byte (embed_i4); other tables are stored as with to=int8. to=f16 or bf16 changes the
+ * storage only. A table with another reader (a tied decoder of a masked language model) stays, because the
+ * program would store it twice. */
 #include "narrow.h"
 #include "passes/rewrite.h"
 #include <string.h>
 
-/* The sum that reads what embed looked up and nothing else does; NULL: there is none of equal shape. */
+/* The add that is the only reader of embed's result, with terms of equal shape. NULL when there is none. */
 static Node *sum_of(const Graph *graph, const Node *embed)
 {
 	const Value *found = embed->results[0];

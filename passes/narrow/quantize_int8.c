@@ -3,13 +3,13 @@
  *   %y = linear %x, %w, %b {act=gelu}     ->     %q, %s = quantize %x : i8[S,384], f32[S]
  *                                                %y = linear_i8 %q, %s, %wq, %ws, %b {act=gelu}
  *
- * scheme=dynamic: the rows of activations get their scales while the program runs, each from itself alone, so
- * that no calibration is needed and no result depends on what else is in the call (Zafrir et al., "Q8BERT",
- * arXiv:1910.06188, quantise symmetrically; scales a row and an output as in vector-wise quantisation,
- * Dettmers et al., arXiv:2208.07339). Weights: symmetric, a scale an output, codes -127..127: without -128,
- * kernels for CPUs that have no dot product of bytes are exact too. Sums are 32-bit integers; scheme=static:
- * quantize_static.c. LayerNorm, softmax, GELU and the residual stream stay in f32. Attention may multiply in
- * bf16 (attention=f32 forbids it). */
+ * scheme=dynamic: each row of activations gets its scale at run time, from that row alone. No calibration is
+ * needed, and no result depends on the other texts of a call (Zafrir et al., "Q8BERT", arXiv:1910.06188,
+ * quantise symmetrically; scales a row and an output as in vector-wise quantisation, Dettmers et al.,
+ * arXiv:2208.07339). Weights are symmetric with one scale per output and codes -127..127. Without -128,
+ * kernels for CPUs without a dot product of bytes are exact too. Sums are 32-bit integers. LayerNorm,
+ * softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids
+ * it). scheme=static: see quantize_static.c. */
 #include "narrow.h"
 #include <string.h>
 

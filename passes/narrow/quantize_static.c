@@ -1,15 +1,14 @@
-/* quantize_static.c: quantize-int8{scheme=static}: codes of activations by constant scales (static_scales.c),
- * and which linears take them.
+/* quantize_static.c: quantize-int8{scheme=static}. Quantises activations with constant scales
+ * (static_scales.c) and selects the linears that use them.
  *
  *   %y = linear %x, %w, %b {act=gelu}    ->    %q, %s = quantize_static %x, %m, %z : i8[S,384], f32[S]
  *                                              %y = linear_i8 %q, %s, %wq, %ws, %b1 {act=gelu}
  *
- * Scales that the checkpoint brings (trained_scales.c) are used as they are. Others are learnt:
- * the steps 1 / m are in the weights before those are rounded, the zero points in the bias, and so is the
- * mean error of the rounded weights (bias correction, Nagel et al., "Data-Free Quantization",
- * arXiv:1906.04721). Each linear can be measured alone on labelled data (sensitivity=yes), and under a budget
- * the most sensitive of them keep scales that are found while the program runs, as of scheme=dynamic, until
- * no more than `budget` points of the score are lost. */
+ * Scales of the checkpoint (trained_scales.c) are used unchanged. Other scales are learnt. The steps 1 / m
+ * are multiplied into the weights before rounding. The bias includes the zero points and the mean error of
+ * the rounded weights (bias correction, Nagel et al., "Data-Free Quantization", arXiv:1906.04721).
+ * sensitivity=yes measures each linear alone on labelled data. With a budget, the most sensitive linears keep
+ * dynamic scales (scheme=dynamic), until the score loses at most `budget` points. */
 #include "narrow.h"
 #include "passes/whittle/prune.h"
 #include <math.h>
@@ -22,7 +21,7 @@ static bool tensor_is_finite(Graph *graph, const Tensor *weight)
 	return tensor_quantized(graph, weight, &scales) != NULL;
 }
 
-/* The values that linears to be quantised read, in the order of the graph; how many. */
+/* Collects the input values of the linears to quantise, in graph order. Returns their number. */
 static int32_t find_inputs(Graph *graph, StaticInput *inputs, PassRun *run)
 {
 	int32_t count = 0;
@@ -44,7 +43,7 @@ static int32_t find_inputs(Graph *graph, StaticInput *inputs, PassRun *run)
 	return count;
 }
 
-/* What a linear on codes adds: its bias, what the zero points brought into the sum, and the mean error of the
+/* The bias of a linear on codes: the original bias, corrected for the zero points and the mean error of the
  * rounded weights. */
 static Tensor *static_bias(
 	Graph *graph, const StaticInput *input, const Node *node, const Tensor *codes, const Tensor *scales)
@@ -67,7 +66,7 @@ static Tensor *static_bias(
 	return bias;
 }
 
-/* The weight with each input's step in it: what a code of that input is worth. */
+/* The weight with each column multiplied by the step of its input: the value of one code. */
 static Tensor *weight_of_steps(Graph *graph, const StaticInput *input, const Tensor *weight)
 {
 	Tensor *scaled = tensor_derived(
@@ -81,7 +80,7 @@ static Tensor *weight_of_steps(Graph *graph, const StaticInput *input, const Ten
 	return scaled;
 }
 
-/* The linear_i8 of a linear on the codes of what it reads, in front of `before` (NULL: at the end). */
+/* Builds the linear_i8 that replaces a linear, before the node `before` (NULL: at the end). */
 static Value *emit_static(Graph *graph, const StaticInput *input, const Node *node, Node *before,
 	Value *const *codes_of_x, PassRun *run)
 {
@@ -107,7 +106,7 @@ static Value *constant_row(
 	return graph_const(graph, before, tensor, origin);
 }
 
-/* The codes and scales of x, in front of `before` (NULL: at the end). */
+/* Builds the op for the codes and scales of x, before the node `before` (NULL: at the end). */
 static Node *emit_codes(Graph *graph, const StaticInput *input, Value *x, Node *before, PassRun *run)
 {
 	const char *origin = input->reader[0]->origin;
@@ -116,8 +115,8 @@ static Node *emit_codes(Graph *graph, const StaticInput *input, Value *x, Node *
 	return graph_insert(graph, before, OP_QUANTIZE_STATIC, args, 3, NULL, origin, run->diag);
 }
 
-/* All linears of all inputs, in the graph itself or in a probe's copy of it; those that are marked get
- * dynamic scales. */
+/* Quantises all linears of all inputs, in the graph itself or in a probe's copy. Marked linears get dynamic
+ * scales. */
 static bool quantize_all(
 	Graph *graph, const Probe *probe, const StaticInput *inputs, int32_t count, PassRun *run)
 {
@@ -130,7 +129,7 @@ static bool quantize_all(
 					return false;
 				continue;
 			}
-			/* what it reads may have been made by a linear that is in int8 by now */
+			/* its input may come from a linear that is already int8 */
 			if (!quantize && !(quantize = emit_codes(graph, in, node->args[0], node, run)))
 				return false;
 			Value *y = emit_static(graph, in, node, node, quantize->results, run);
@@ -144,7 +143,7 @@ static bool quantize_all(
 	return true;
 }
 
-/* ---- how much each of them costs ------------------------------------------------------------- */
+/* ---- how much each of them costs ------------------------------------------------------------ */
 
 typedef struct Single {
 	const StaticInput *input;
@@ -167,7 +166,7 @@ typedef struct Ranked {
 	int32_t reader;
 } Ranked;
 
-/* The most sensitive first; of equal ones the earlier. */
+/* Most sensitive first. Ties: the earlier linear first. */
 static int ranked_compare(const void *a, const void *b)
 {
 	const Ranked *x = a, *y = b;
@@ -178,7 +177,8 @@ static int ranked_compare(const void *a, const void *b)
 	return x->reader - y->reader;
 }
 
-/* Scores of the model with one linear alone in int8, each a note; ranked[] has room for all of them. */
+/* Scores the model with each linear alone in int8, and adds a note for each. ranked[] has room for all
+ * linears. */
 static bool measure_alone(Graph *graph, StaticInput *inputs, int32_t count, Ranked *ranked, int32_t *nranked,
 	OutputScore *base, PassRun *run)
 {
@@ -211,7 +211,7 @@ static bool measure_alone(Graph *graph, StaticInput *inputs, int32_t count, Rank
 	return true;
 }
 
-/* The score with all of them in int8. */
+/* The score with all linears in int8. */
 static bool score_all(Graph *graph, const StaticInput *inputs, int32_t count, double *score, PassRun *run)
 {
 	Probe probe;
@@ -233,7 +233,7 @@ static bool score_all(Graph *graph, const StaticInput *inputs, int32_t count, do
 	return good;
 }
 
-/* Marks the most sensitive linears, one more, two more, four more.., until what is lost fits the budget. */
+/* Marks the most sensitive linears, then 1, 2, 4.. more, until the lost points fit the budget. */
 static bool keep_budget(
 	Graph *graph, StaticInput *inputs, int32_t count, Ranked *ranked, int32_t n, double floor, PassRun *run)
 {

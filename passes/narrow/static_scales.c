@@ -1,32 +1,32 @@
-/* static_scales.c: constant scales of what linears read, learnt from texts (quantize-int8{scheme=static}).
+/* static_scales.c: constant scales of linears' inputs, learnt from texts (quantize-int8{scheme=static}).
  *
- * A first run over the data gives each column its range, mean and mean square; method=percentile and
- * method=mse look once more at what lies beyond parts of the range. A code is x[k] * m[k] + z[k]: ranges need
- * not be symmetric (what GELU leaves begins at -0.17 and would waste half of the codes), and a zero point
- * need not be a code, since what it adds to a sum is a constant of the bias.
+ * A first run over the data gives each column its range, mean and mean square. method=percentile and
+ * method=mse run once more to count the numbers outside parts of the range. A code is x[k] * m[k] + z[k].
+ * Ranges need not be symmetric: outputs of GELU begin at -0.17, so a symmetric range would waste half of the
+ * codes. A zero point need not be an integer, because its contribution to a sum is a constant in the bias.
  *
  *   granularity=tensor   one step and zero point for all columns
- *   granularity=channel  every column (input channel) has its own range, whose middle is its zero point
+ *   granularity=channel  every column (input channel) has its own range, centred at its zero point
  *                        (Wei et al., "Outlier Suppression+", arXiv:2304.09145), and a step
  *                        (r^a / w^(1-a)) of its half range r and largest weight w, as SmoothQuant has it
  *                        (Xiao et al., arXiv:2211.10438)
  *
- * These steps are factors of the weights, so nothing is computed for them at run time. The a is chosen for
- * each value: that for which the rounding of activations and of weights together, taken as noise of
- * step^2 / 12, puts least into the sums. */
+ * The steps are multiplied into the weights, so they cost nothing at run time. The exponent a is chosen for
+ * each value: it minimises the noise that rounding activations and weights adds to the sums, with a noise of
+ * step^2 / 12 for each rounding. */
 #include "passes/whittle/calibrate.h"
 #include "narrow.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Parts of a range beyond which numbers may be cut off. */
+/* Candidate parts of a range; numbers outside are clipped. */
 static const double parts[] = {0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2};
 enum { PARTS = sizeof parts / sizeof *parts, STATISTICS = 4 };
 
-/* ---- observers ------------------------------------------------------------------------------- */
+/* ---- observers ------------------------------------------------------------------------------ */
 
-/* A row of a text for probe_want: pooled over tokens, or the row itself where the value has no token axis. */
+/* A row per text for probe_want: pooled over tokens, or the value itself if it has no token axis. */
 static bool want_pooled(Probe *probe, Value *value, Pool mode, Diag *diag)
 {
 	const Attrs attr = {.has = A_mode, .mode = mode};
@@ -55,7 +55,7 @@ typedef struct Statistics {
 	int32_t count;
 } Statistics;
 
-/* The maximum, that of -x, the mean and the mean square of every column of one text. */
+/* The maximum of x, the maximum of -x, the mean and the mean square of every column of one text. */
 static void add_statistics(void *argument, const float *row, int32_t width, int32_t tokens)
 {
 	Statistics *all = argument;
@@ -113,13 +113,13 @@ static bool observe_ranges(Graph *graph, StaticInput *inputs, int32_t count, Pas
 	return good;
 }
 
-/* ---- what to cut off ------------------------------------------------------------------------- */
+/* ---- clipping ------------------------------------------------------------------------------- */
 
-/* The numbers of one column, or of all of them: middle and half of a range. */
+/* The middle and half width of the range of one column, or of all columns. */
 static double middle(const StaticInput *in, int64_t k) { return (in->high[k] + in->low[k]) / 2; }
 static double half_range(const StaticInput *in, int64_t k) { return (in->high[k] - in->low[k]) / 2; }
 
-/* All columns have the range of the widest of them. */
+/* Gives all columns the range of the widest one. */
 static void join_columns(StaticInput *in)
 {
 	double low = INFINITY, high = -INFINITY;
@@ -133,8 +133,8 @@ static void join_columns(StaticInput *in)
 	}
 }
 
-/* Wants, for each part of the range, the mean square of what lies beyond it (mse, in half ranges) or the
- * share of numbers there. */
+/* Requests, for each part of the range, the mean square of the excess outside it (mse, in half ranges) or the
+ * share of numbers outside. */
 static bool want_beyond(Probe *probe, const StaticInput *in, bool mse, Diag *diag)
 {
 	double *minus_middle = mem_alloc(probe->module->mem, (size_t)in->width * sizeof *minus_middle);
@@ -160,11 +160,11 @@ static bool want_beyond(Probe *probe, const StaticInput *in, bool mse, Diag *dia
 	return true;
 }
 
-/* The part of a range to keep, of which beyond[] is what lies past each of the parts. */
+/* The part of a range to keep. beyond[] has the figure for the numbers outside each part. */
 static double part_kept(const double *beyond, bool mse, double share)
 {
 	if (!mse) {
-		/* on the line between the last part with too few numbers past it and the first with too many */
+		/* interpolated between the last part with too few numbers outside and the first with too many */
 		double before = 0, part = 1;
 		for (int i = 0; i < PARTS; i++) {
 			if (beyond[i] > share)
@@ -224,9 +224,9 @@ static bool cut_ranges(
 	return good;
 }
 
-/* ---- steps ----------------------------------------------------------------------------------- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
-/* Weights of all linears that read a value: of each column the largest and the sum of squares. */
+/* For each column, the largest weight and the sum of squares over all linears that read the value. */
 typedef struct Columns {
 	double *largest, *squares;
 } Columns;
@@ -252,7 +252,7 @@ static Columns weight_columns(Graph *graph, const StaticInput *in)
 	return columns;
 }
 
-/* Steps of all columns for one a; negative: the same step for all. */
+/* Steps of all columns for one a. A negative a gives all columns the same step. */
 static void make_steps(const StaticInput *in, const Columns *columns, double a, double *steps)
 {
 	double widest = 0;
@@ -265,8 +265,7 @@ static void make_steps(const StaticInput *in, const Columns *columns, double a, 
 		steps[k] *= widest / 127;
 }
 
-/* The noise that rounding puts into the sums of all readers: that of the codes, and that of the weights'
- * codes. */
+/* The noise in the sums of all readers: from rounding the activations, and from rounding the weights. */
 static double steps_noise(Graph *graph, const StaticInput *in, const Columns *columns, const double *steps)
 {
 	double noise = 0, energy = 0, weights = 0;
@@ -328,7 +327,7 @@ bool static_scales(Graph *graph, StaticInput *inputs, int32_t count, PassRun *ru
 	if (!*word || *rest || !(percentile > 50 && percentile <= 100))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"quantize-int8: percentile=%s, expected more than 50 and at most 100", word);
-	if (!count) /* the checkpoint says them all */
+	if (!count) /* the checkpoint has all scales */
 		return true;
 	if (!observe_ranges(graph, inputs, count, run))
 		return false;

@@ -1,16 +1,16 @@
 /* trained_scales.c: quantize-int8{scheme=static} with the scales of quantisation-aware training (Jacob et
  * al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
- * arXiv:1712.05877). compiler/model/qat.c has left them as meta lines, by the origin of the linear that reads
- * an input, and by the name of its weight in the checkpoint. Rows of weights are known again by their
- * numbers, so that it does not matter which were joined to one linear or cut out on the way; where columns
- * are gone, or weights were cast, the scales are those of the rows that are there. */
+ * arXiv:1712.05877). compiler/model/qat.c stores them as meta lines, with the origin of the linear that reads
+ * an input and the name of its weight in the checkpoint. Rows of a weight are recognised by their numbers, so
+ * that earlier passes may have joined linears or removed rows. If columns were removed or weights were cast,
+ * the scales are computed from the current rows. */
 #include "passes/trained.h"
 #include "narrow.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The checkpoint's step of what a linear reads; false: not said. */
+/* The checkpoint's step of a linear's input. False when the checkpoint has none. */
 static bool trained_step(const Module *module, const Node *reader, Trained *trained)
 {
 	for (int32_t i = 0; i < module->nmeta && reader->origin; i++)
@@ -20,9 +20,9 @@ static bool trained_step(const Module *module, const Node *reader, Trained *trai
 	return false;
 }
 
-/* ---- weights --------------------------------------------------------------------------------- */
+/* ---- weights -------------------------------------------------------------------------------- */
 
-/* Where in the checkpoint's weights a row is. */
+/* The place of a row in the checkpoint's weights. */
 typedef struct Place {
 	int32_t at;
 	int64_t row;
@@ -38,7 +38,7 @@ static bool is_row(const Trained *trained, int64_t row, const float *numbers, in
 	return !memcmp(room, numbers, (size_t)width * sizeof *room);
 }
 
-/* The row behind the last one, most often; else any. */
+/* Finds the row: usually the one after the last found, else any. */
 static bool find_row(
 	const Trained *all, int32_t count, const float *numbers, int64_t width, float *room, Place *place)
 {
@@ -56,7 +56,7 @@ static bool find_row(
 	return false;
 }
 
-/* The step of each row; NULL: of one row or more it is not known. */
+/* The step of each row. NULL when the step of any row is unknown. */
 static double *trained_rows(Graph *graph, const Tensor *weight)
 {
 	const Module *module = graph->module;
@@ -77,7 +77,7 @@ static double *trained_rows(Graph *graph, const Tensor *weight)
 		const Tensor *scales = all[place.at].scales;
 		steps[n] = tensor_at(scales, type_count(&scales->type) == 1 ? 0 : place.row) / all[place.at].unit;
 		if (!(steps[n] > 0) || !isfinite(steps[n]))
-			steps[n] = 1; /* a row of zeros, of which any step says as much */
+			steps[n] = 1; /* a row of zeros: any step is right */
 	}
 	return steps;
 }
@@ -102,10 +102,10 @@ Tensor *trained_codes(Graph *graph, const Tensor *weight, double step, Tensor **
 	return codes;
 }
 
-/* ---- inputs ---------------------------------------------------------------------------------- */
+/* ---- inputs --------------------------------------------------------------------------------- */
 
-/* Codes of inputs are -128..127 in PyTorch and -127..127 here: the end that lies further from zero is cut
- * off, where numbers are fewer. */
+/* Codes of inputs are -128..127 in PyTorch and -127..127 here. The end that is further from zero is clipped,
+ * because it has fewer numbers. */
 static void fill_input(Graph *graph, StaticInput *in, const Trained *trained)
 {
 	const size_t width = (size_t)in->width;

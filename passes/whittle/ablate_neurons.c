@@ -1,14 +1,14 @@
-/* ablate_neurons.c: `ablate-neurons{which=top share=0.1 data=FILE.conll}` holds the neurons of all layers
- * that say most (or, which=bottom, least) of the tags in a file at zero, or with to=mean at their mean over
- * its words: the ablation of Dalvi et al.: "What Is One Grain of Sand in the Desert?", 2019, section 4, done
- * in the model. The ranking is that of `bertc rank-neurons`; neurons=0.17,3.5 names them instead, and then
- * to=zero alone needs no data.
+/* ablate_neurons.c: `ablate-neurons{which=top share=0.1 data=FILE.conll}` sets neurons to zero, or with
+ * to=mean to their mean over the words of the file. which=top selects the neurons of all layers that predict
+ * the file's tags best, which=bottom those that predict them worst. This is the ablation of Dalvi et al.:
+ * "What Is One Grain of Sand in the Desert?", 2019, section 4, done in the model. The ranking is the one of
+ * `bertc rank-neurons`. neurons=0.17,3.5 names the neurons instead; then only to=mean needs data.
  *
  *   %h = layernorm %r, %g, %b          ->      %h = layernorm %r, %g2, %b2
  *
- * where g2 of the neuron is 0, and b2 is 0 or its mean.
+ * For these neurons g2 is 0, and b2 is 0 or the mean.
  *
- * Nothing gets smaller: a neuron that is a constant still has its column. */
+ * The model does not get smaller: a constant neuron keeps its column. */
 #include "affine.h"
 #include "calibrate.h"
 #include <math.h>
@@ -17,8 +17,8 @@
 
 typedef struct Ablation {
 	Neurons neurons;
-	bool *gone;   /* of each neuron of all layers */
-	double *mean; /* of each, zeros without data */
+	bool *gone;   /* per neuron, over all layers */
+	double *mean; /* per neuron; zeros without data */
 	int32_t *order;
 } Ablation;
 
@@ -45,7 +45,7 @@ static bool mark_listed(const Ablation *a, const char *list, PassRun *run)
 	}
 }
 
-/* Ranks the neurons and takes their means, by a copy of the graph over the data. */
+/* Ranks the neurons and computes their means by running a copy of the graph over the data. */
 static bool rank(const Graph *graph, const Ablation *a, const char *data, int64_t limit, PassRun *run)
 {
 	Probe probe;
@@ -71,7 +71,7 @@ static bool mark_ranked(const Ablation *a, double share, bool top)
 	return true;
 }
 
-/* Options; which neurons go, and their means when they are wanted. */
+/* Reads the options. Finds the neurons to hold, and their means if needed. */
 static bool choose(const Graph *graph, const Ablation *a, bool mean, PassRun *run)
 {
 	const char *list = pass_option(run, "neurons", NULL), *which = pass_option(run, "which", NULL),

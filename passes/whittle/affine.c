@@ -17,7 +17,7 @@
 #include "passes/fuse/fuse.h"
 #include <string.h>
 
-/* y of one row, shift left out. */
+/* y of one row, without shift. */
 static void affine_row(const Affine *affine, double *row)
 {
 	if (!affine->basis) {
@@ -25,8 +25,7 @@ static void affine_row(const Affine *affine, double *row)
 			row[i] *= affine->scale[i];
 		return;
 	}
-	for (int64_t k = 0; k < affine->rank;
-		k++) { /* the rows of V are orthogonal, so one after another is all at once */
+	for (int64_t k = 0; k < affine->rank; k++) { /* V has orthogonal rows: they can be removed one by one */
 		const double *v = affine->basis + k * affine->width, along = eval_dot(v, row, affine->width);
 		for (int64_t i = 0; i < affine->width; i++)
 			row[i] -= along * v[i];
@@ -45,7 +44,7 @@ static Tensor *vector_of(
 	return to;
 }
 
-/* A linear whose weight may be changed. */
+/* True for a linear with a weight that may be changed. */
 static bool linear_is_plain(const Node *node)
 {
 	return node && node->op == OP_LINEAR && !node->attr.has && value_is_const(node->args[1])
@@ -53,9 +52,9 @@ static bool linear_is_plain(const Node *node)
 		&& (node->nargs < 3 || value_is_const(node->args[2]));
 }
 
-/* ---- into what makes it ---------------------------------------------------------------------- */
+/* ---- into its producer ----------------------------------------------------------------------- */
 
-/* Whether the function may be applied to the rows that are pooled instead of to what the pool makes. */
+/* True when the function may be applied to the rows before pooling instead of to the pooled row. */
 static bool pool_lets_through(const Node *pool, const Affine *affine)
 {
 	bool grows = affine->scale != NULL;
@@ -126,7 +125,7 @@ static bool fold_outputs(Graph *graph, Node *linear, const Affine *affine)
 	return true;
 }
 
-/* ---- into what reads it ---------------------------------------------------------------------- */
+/* ---- into its readers ------------------------------------------------------------------------ */
 
 /* w2 = w M (M is symmetric), c2 = c + w shift */
 static void fold_inputs(Graph *graph, Node *linear, const Affine *affine)
@@ -221,7 +220,7 @@ static bool emit_behind(Graph *graph, Value *value, const Affine *affine, PassRu
 		return false;
 	rewrite_uses(graph, value, by);
 	for (Node *node = last ? last->next : graph->first; node != before;
-		node = node->next) /* the new ops read what there was */
+		node = node->next) /* the new ops read the old value */
 		for (int32_t i = 0; i < node->nargs; i++)
 			if (node->args[i] == by)
 				node->args[i] = value;

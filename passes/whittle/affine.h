@@ -1,4 +1,4 @@
-/* affine.h: an affine function of each row of a value, put where it costs least. Internal to passes/. */
+/* affine.h: applies an affine function to each row of a value, where it costs least. Internal to passes/. */
 #ifndef BERTC_AFFINE_H
 #define BERTC_AFFINE_H
 #include "passes/rewrite.h"
@@ -11,9 +11,9 @@ typedef struct Affine {
 	int64_t rank;
 } Affine;
 
-/* Lets y stand for x = value everywhere: in the gamma and beta of the LayerNorm, or in the linear, that makes
- * it (a pooling in between lets it through), else in the linears that read it, else as ops of its own behind
- * it. pass_note says which. A text without tokens, whose pooled row is zeros, keeps zeros when the function
- * went in front of the pooling. False and messages on error. */
+/* Replaces x = value by y everywhere. Folds the function into the LayerNorm (gamma and beta) or linear that
+ * computes the value, also through a pooling. Otherwise folds it into the linears that read the value, or
+ * else adds ops after it. pass_note reports the place. If the function was folded before a pooling, a text
+ * without tokens still has zeros as its pooled row. False and messages on error. */
 bool affine_apply(Graph *, Value *value, const Affine *, PassRun *);
 #endif

@@ -1,8 +1,8 @@
-/* blocks.c: what the blocks of a layer compute, read off the ops, so that every spelling that fuse knows is
- * known here too:
+/* blocks.c: recognises the blocks of a layer from their ops, in every form that fuse recognises:
  *
- *   attention   linear out of the joined heads of softmax(q k^T) v, q, k, v linears of one value; then x +
- * out ffn         linear out of act(in(x)), or of act(in(x)) * gate(x), in and gate linears; then x + out
+ *   attention   linear of the joined heads of softmax(q k^T) v; q, k and v are linears of one value;
+ *               then x + out
+ *   ffn         linear of act(in(x)), or of act(in(x)) * gate(x); in and gate are linears; then x + out
  *
  * The linears read x itself or, in pre-norm encoders, its LayerNorm. */
 #include "layers.h"
@@ -16,7 +16,7 @@ Node *constant_linear(const Value *v)
 	return node;
 }
 
-/* The linear that alone reads `inner`, and the sum that alone reads it. */
+/* The linear that is the only reader of `inner`, and the sum that is the only reader of the linear. */
 static bool find_residual(const Graph *graph, const Value *inner, Block *block)
 {
 	Node *user = value_only_user(graph, inner);
@@ -67,11 +67,11 @@ bool op_is_elementwise(Op op)
 
 /* ---- feed-forward networks ------------------------------------------------------------------- */
 
-/* The values that a feed-forward network's neurons are elementwise functions of, and all between. */
+/* The source values of a feed-forward network's neurons, and all values computed elementwise from them. */
 typedef struct Neck {
 	Value *at[32]; /* gelu_tanh, the longest activation, has nine ops, and a gate one more */
 	int32_t count;
-	Value *source[2]; /* results of linears, or of slices of one linear */
+	Value *source[2]; /* results of linears, or slices of one linear's result */
 	int32_t nsources;
 } Neck;
 
@@ -91,7 +91,7 @@ static bool neck_add(Neck *neck, Value *v)
 	return true;
 }
 
-/* Walks from what the last linear reads back to the sources. False: something else is computed there. */
+/* Walks back from the input of the last linear to the sources. False when other ops are found. */
 static bool neck_walk(Neck *neck, Value *v)
 {
 	*neck = (Neck){0};
@@ -118,7 +118,7 @@ static bool neck_walk(Neck *neck, Value *v)
 	return neck->nsources > 0;
 }
 
-/* Whether nobody but the network itself reads what changes its width. */
+/* True when only the network itself reads the values that change their width. */
 static bool neck_is_private(const Graph *graph, const Neck *neck, const Node *user)
 {
 	for (int32_t at = 0; at < neck->count; at++) {
@@ -138,7 +138,7 @@ static bool neck_is_private(const Graph *graph, const Neck *neck, const Node *us
 	return true;
 }
 
-/* The source that the others are multiplied with as it is: act(in) * gate. */
+/* The source that is a factor without an activation: the gate of act(in) * gate. */
 static int32_t gate_of(const Neck *neck)
 {
 	const Node *last = neck->at[0]->node;
@@ -149,7 +149,7 @@ static int32_t gate_of(const Neck *neck)
 	return 1;
 }
 
-/* in and gate are the halves of what one linear makes. */
+/* in and gate are the two halves of one linear's result. */
 static bool find_halves(const Graph *graph, Layer *layer, Value *in, Value *gate)
 {
 	Node *first = in->node, *second = gate->node;
@@ -220,7 +220,7 @@ bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun 
 {
 	if (!layers_find(graph, pass, layers, run->diag))
 		return false;
-	/* attention first: its linears are not the FFN's */
+	/* attention first, so that its linears are not taken for the FFN's */
 	for (Node *node = graph->first; node; node = node->next) {
 		Layer *layer = layers_number(layers, node->op == OP_SOFTMAX ? node_layer(node) : -1);
 		const char *why = layer && !layer->has_attention ? find_attention(graph, layer, node) : NULL;

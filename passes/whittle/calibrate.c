@@ -1,18 +1,18 @@
-/* calibrate.c: observers. A copy of the graph gets one more output, the concatenation of all numbers that are
- * wanted of a text, and loses the others; compiled, it runs over the data, and the means come back.
+/* calibrate.c: observers. A copy of the graph returns one output only: the concatenation of all observed
+ * numbers of a text. The copy is compiled and run over the data, and the means are returned.
  *
  *   return logits=%l        ->      %s = mul %h, %h
  *                                   %m = pool %s {mode=mean} : f32[8]
  *                                   return observed=%m
  *
- * Here the mean square of a value's columns is wanted. */
+ * This example observes the mean square of a value's columns. */
 #include "calibrate.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a layer makes is asked of every text: none ends early, and an exit, which names the graph's outputs,
- * becomes a concat of the one thing that it passes on. */
+/* Layers are observed on every text, so no text may end early. Each exit is replaced by a concat of the one
+ * value that it passes on. */
 static void pass_exits(Graph *graph)
 {
 	for (Node *node = graph->first; node; node = node->next)
@@ -31,7 +31,7 @@ void probe_open(Probe *probe, const Graph *graph, int32_t room)
 		if (module->graphs[g] == graph)
 			probe->graph = probe->module->graphs[g];
 	probe->seen = mem_alloc(probe->module->mem, (size_t)room * sizeof *probe->seen);
-	probe->module->graphs[0] = probe->graph; /* the others are of no interest */
+	probe->module->graphs[0] = probe->graph; /* the other graphs are not needed */
 	probe->module->ngraphs = 1;
 	probe->module->nheads = 0;
 	pass_exits(probe->graph);
@@ -93,7 +93,7 @@ static void add_text(void *argument, const float *row, int32_t width, int32_t to
 	means->weight += weight;
 }
 
-/* Options data= and limit=, and somebody who runs code. */
+/* Checks data= and limit=, and that code can be run. */
 static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 {
 	const char *pass = pass_info[run->item->pass].name;
@@ -110,7 +110,7 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
 }
 
-/* Runs the copy for one value of it. */
+/* Runs the copy with one value as its output. */
 static bool observe_value(
 	Probe *probe, Value *value, const char *data, int32_t limit, ObserveFn *each, void *arg, PassRun *run)
 {
@@ -181,9 +181,9 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 		means[i] /= sum.weight;
 		finite = finite && isfinite(means[i]);
 	}
-	if (!finite) /* a choice by them would be none */
+	if (!finite) /* no choice can be made from them */
 		return diag_error(run->diag, EXIT_RUN, 0,
-			"%s: the model makes numbers that are none on %s; are its weights whole?",
+			"%s: the model computes NaN or infinite numbers on %s; are its weights whole?",
 			pass_info[run->item->pass].name, pass_option(run, "data", ""));
 	return sum.weight > 0
 		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
@@ -205,7 +205,7 @@ bool probe_score(Probe *probe, OutputScore *scores, PassRun *run)
 		&& run->env->score(run->env->calibration, probe->module, data, (int32_t)limit, scores, run->diag);
 }
 
-/* The dot product of unit vectors. */
+/* Cosine as the dot product of unit vectors. */
 Value *emit_cosine(Graph *graph, Value *a, Value *b, bool all_tokens, Diag *diag)
 {
 	const Attrs unit = {.has = A_eps, .eps = 1e-12}, first = {.has = A_mode, .mode = POOL_FIRST},

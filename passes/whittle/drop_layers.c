@@ -7,16 +7,16 @@
  *   %h3 = layer.2(%h2)                       return hidden=%h3
  *   return hidden=%h3
  *
- *   top, bottom    the last, the first layers go
+ *   top, bottom    drops the last (first) layers
  *   even, odd      every second layer goes, from the last downwards. Layers count from 0 here as
  *                  everywhere in bertc; the paper counts from 1, so its odd-alternate dropping is `even`
- *   symmetric      the middle ones go; of an odd number of layers that stay, the first ones have one more
- *   contribution   those whose output is most like their input: the mean over the texts of `data` of the
- *                  cosine between the two at [CLS], as in the paper, or with tokens=all the mean over all
- *                  tokens, for taggers and embedders
- *   layers=0,2     no strategy: these stay
+ *   symmetric      drops the middle layers; if an odd number stays, one more stays before the gap
+ *   contribution   drops layers with an output most similar to their input: the mean over the texts of `data`
+ *                  of the cosine between the two at [CLS], as in the paper, or with tokens=all the mean over
+ *                  all tokens, for taggers and embedders
+ *   layers=0,2     no strategy: keeps these layers
  *
- * The numbers of layers, in origins and in other passes' options, remain those of the checkpoint. */
+ * Layers keep the numbers of the checkpoint, in origins and in options of other passes. */
 #include "layers.h"
 #include "calibrate.h"
 #include <stdlib.h>
@@ -81,7 +81,7 @@ static bool drop_symmetric(const Layers *layers, int32_t drop, bool *gone, Graph
 	return true;
 }
 
-/* Of the same cosine the later layer goes. */
+/* Ties: the later layer is dropped. */
 static bool drop_contribution(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
 	const char *tokens = pass_option(run, "tokens", "first");
@@ -115,7 +115,7 @@ static const struct {
 };
 enum { STRATEGIES = sizeof strategies / sizeof strategies[0] };
 
-/* layers=0,2,4: those that stay. */
+/* layers=0,2,4: the layers to keep. */
 static bool keep_listed(const Layers *layers, const char *list, bool *gone, PassRun *run)
 {
 	for (int32_t i = 0; i < layers->count; i++)

@@ -1,5 +1,5 @@
-/* early_exit.c: `early-exit{layers=1,2,3 data=train.tsv held=dev.tsv max-drop=0.5}` lets a text end behind a
- * layer whose own head is sure.
+/* early_exit.c: `early-exit{layers=1,2,3 data=train.tsv held=dev.tsv max-drop=0.5}` lets a text end after a
+ * layer when the layer's own head is sure.
  *
  *   %h1 = layer.0(%h0)                         %h1 = layer.0(%h0)
  *                                              %r = pool %h1 {mode=mean}
@@ -8,10 +8,11 @@
  *   %h2 = layer.1(%h1)                         %h2 = layer.1(%x)
  *   return logits=%l                           return logits=%l, layers=%two
  *
- * A text ends when the entropy of its head's softmax, in nats, is below the run-time option exit_entropy:
- * DeeBERT (Xin, Tang, Lee, Yu, Lin, ACL 2020, section 3.2), not the patience of PABEE nor FastBERT's entropy
- * as a share of the largest. The encoder stays as it is and only heads are added: DeeBERT's second stage of
- * training, with FastBERT's target where target=logits. 0 ends no text.
+ * A text ends when the entropy of the softmax of the layer's head, in nats, is below the run-time option
+ * exit_entropy. This is the rule of DeeBERT (Xin, Tang, Lee, Yu, Lin, ACL 2020, section 3.2). PABEE uses
+ * patience, and FastBERT the entropy relative to its maximum. With exit_entropy=0 no text ends early. The
+ * encoder does not change; only heads are added, as in DeeBERT's second stage of training. target=logits is
+ * FastBERT's target.
  *
  *   layers=      behind which layers; all but the last when not given
  *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names
@@ -28,9 +29,9 @@
  *   entropy=     this default instead, chosen by hand
  *   l2=          penalty of the fit (0.001)
  *
- * Behind prune-tokens an exit's head is fitted on, and pools, the tokens that are left there.
+ * After prune-tokens, an exit's head pools the remaining tokens and is fitted on them.
  *
- * The output `layers` says how many layers a text went through. */
+ * The output `layers` is the number of layers that a text went through. */
 #include "calibrate.h"
 #include "logistic.h"
 #include <math.h>
@@ -40,10 +41,10 @@
 enum { EXITS_MAX = 64, LIMIT = 10000, HELD_EACH = 5, STEPS = 200 };
 static const char OPTION[] = "exit_entropy";
 
-/* A head behind a layer. */
+/* A head after a layer. */
 typedef struct Exit {
 	Layer *layer;
-	int32_t run; /* layers that a text has gone through there */
+	int32_t run; /* layers that a text has gone through at this exit */
 	/* weight and bias each; pooler NULL: the head reads the pooled row itself */
 	const Tensor *pooler[2], *head[2];
 } Exit;
@@ -104,7 +105,7 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int64_t number)
 	return true;
 }
 
-/* Behind an exit nothing may be read that was made in front of it, but by the exit. */
+/* After an exit, ops must not read values from before it, except through the exit. */
 static bool check_shared(const EarlyExit *e, const Layers *layers)
 {
 	for (int32_t i = e->at[0].run; i < layers->count; i++)
@@ -144,7 +145,7 @@ static bool choose_layers(EarlyExit *e, const Layers *layers)
 
 /* ---- heads of the checkpoint ----------------------------------------------------------------- */
 
-/* The tensor of that name, with or without a prefix of the encoder's in front. */
+/* The tensor of that name, with or without the encoder's prefix. */
 static const Tensor *find_tensor(const EarlyExit *e, const Exit *exit, const char *part)
 {
 	const Module *module = e->graph->module;
@@ -205,7 +206,7 @@ static Value *emit_linear(
 	return graph_emit(graph, before, OP_LINEAR, args, 3, NULL, origin, diag);
 }
 
-/* What the head reads of a layer's rows: f32[hidden]. */
+/* The head's input, pooled from a layer's rows: f32[hidden]. */
 static Value *emit_row(const EarlyExit *e, const Exit *exit, Graph *graph, Node *before, Value *rows)
 {
 	const Attrs attr = {.has = A_mode, .mode = e->pool};
@@ -246,9 +247,9 @@ static bool emit_exit(const EarlyExit *e, const Exit *exit)
 	return true;
 }
 
-/* ---- what the model says of texts ------------------------------------------------------------ */
+/* ---- outputs on texts ------------------------------------------------------------------------ */
 
-/* Of each text: what each exit's head reads, then the model's own logits. */
+/* For each text: the input of each exit's head, then the model's own logits. */
 static bool see(const EarlyExit *e, const char *path, int32_t limit, LabelledRows *seen)
 {
 	Probe probe;
@@ -284,7 +285,7 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 			"early-exit: layer %d makes numbers that are NaN or infinite", exit->layer->number);
 }
 
-/* All heads, on the texts that are not held back. */
+/* Fits all heads on the texts that are not held back. */
 static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool labels)
 {
 	double l2 = 0.001, *p = checked_calloc((size_t)e->classes, sizeof *p);
@@ -317,8 +318,8 @@ static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool la
 
 /* ---- the threshold --------------------------------------------------------------------------- */
 
-/* Of each text that is held back: for each exit and then the model itself the entropy, and whether the label
- * is right. */
+/* For each held-back text: the entropy and whether the label is right, for each exit and then for the model
+ * itself. */
 typedef struct Held {
 	int32_t n, heads;
 	double *entropy;
@@ -363,7 +364,7 @@ static bool held_judge(const EarlyExit *e, const LabelledRows *seen, bool hold, 
 		|| refuse(e, "no text is held back to choose a threshold on; give more data, held= or entropy=");
 }
 
-/* Texts labelled right at a threshold; *layers: run in all. */
+/* The number of texts labelled right at a threshold. *layers: layers run, summed over all texts. */
 static int32_t held_right(
 	const EarlyExit *e, const Held *held, double threshold, int32_t last, int64_t *layers)
 {
@@ -379,7 +380,7 @@ static int32_t held_right(
 	return right;
 }
 
-/* The largest of STEPS thresholds up to which none costs more than `points`. */
+/* The largest of STEPS thresholds such that no threshold up to it costs more than `points`. */
 static double choose_threshold(const EarlyExit *e, const Held *held, int32_t last, double points)
 {
 	const double most = log(e->classes), floor = -points / 100 * held->n - 1e-9;
@@ -405,7 +406,7 @@ static double choose_threshold(const EarlyExit *e, const Held *held, int32_t las
 
 /* ---- the pass -------------------------------------------------------------------------------- */
 
-/* Heads and the threshold that data decides. */
+/* Fits the heads and chooses the threshold. */
 static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 {
 	PassRun *run = e->run;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include "ir/ir.h"
 
-/* Turns rows a and b so that they are orthogonal; false: they were, as far as doubles tell. *aa, *bb: their
- * squared lengths. */
+/* Rotates rows a and b so that they are orthogonal. False when they already were, within rounding. *aa, *bb:
+ * their squared lengths. */
 static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 {
 	const double ab = eval_dot(a, b, n);
@@ -27,8 +27,8 @@ static bool rotate(double *a, double *b, double *aa, double *bb, int64_t n)
 }
 
 /* One-sided Jacobi (Hestenes 1958) on a symmetric matrix without negative eigenvalues: its rows become
- * eigenvectors times eigenvalues, whose squares are left in `squares`. It works on whole rows, needs no
- * second matrix, and converges in some ten sweeps. */
+ * eigenvectors times eigenvalues. The squared eigenvalues are stored in `squares`. It works on whole rows,
+ * needs no second matrix, and converges in some ten sweeps. */
 static void diagonalize(double *m, double *squares, int64_t n)
 {
 	enum { SWEEPS_MAX = 60 };

@@ -1,12 +1,12 @@
 /* eliminate.c: see eliminate.h. Hassibi, Stork: "Second order derivatives for network pruning: Optimal Brain
  * Surgeon", 1993, equations 4 and 5, on the loss of one linear, and for whole units as Kurtic, Frantar,
  * Alistarh: "ZipLM: Inference-Aware Structured Pruning of Language Models", 2023, equations 2 and 3: with H
- * the covariance of what is left, P the columns of what goes,
+ * the covariance of the remaining inputs and P the columns of the removed units,
  *
  *   cost = tr(W_P (H^-1_PP)^-1 W_P^T)    W -= W_P (H^-1_PP)^-1 H^-1_P    H^-1 -= H^-1_P^T (H^-1_PP)^-1 H^-1_P
  *
- * Everything large is one thing: A -= F R with R of a few rows. Products and sums are rounded one after the
- * other (-ffp-contract=off), so that results do not depend on the vectors of the machine that runs bertc. */
+ * All large computations have the form A -= F R, where R has few rows. Each product and each sum is rounded
+ * (-ffp-contract=off), so that results do not depend on the vector width of the machine that runs bertc. */
 #include "eliminate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@
 #include "ir/memory.h"
 
 enum { DEPTH = 64, PANEL = 32, LANES = 8, ROWS = 4, SWEEP = 64 };
-/* A -= F R, F being [rows, depth] and R [depth, columns]; with `upper` only panels of A that reach its upper
- * half. rows and columns are multiples of ROWS and LANES, rows of A and R are ld apart. A panel of R stays in
- * the first cache. */
+/* A -= F R, with F [rows, depth] and R [depth, columns]. With `upper`, only panels that touch the upper half
+ * of A are computed. rows is a multiple of ROWS, columns of LANES. Rows of A and R are ld apart. A panel of R
+ * stays in the L1 cache. */
 typedef struct Product {
 	double *a;
 	int64_t rows, columns, ld;
@@ -25,8 +25,8 @@ typedef struct Product {
 	bool upper;
 } Product;
 
-/* The same function twice, as GCC makes poor code of vectors wider than the machine's: ROWS rows by two
- * vectors of sums in registers. */
+/* The function exists twice, because GCC compiles vectors wider than the machine's to poor code. It keeps
+ * ROWS rows by two vectors of sums in registers. */
 #define SUBTRACT(name, bytes) \
 	static void name(const Product *p) \
 	{ \
@@ -71,8 +71,8 @@ __attribute__((target("avx2"))) SUBTRACT(subtract_avx2, 32)
 
 static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/* Of rows of n numbers: a multiple of LANES, but none of 512 bytes, at which all rows would meet in a few
- * lines of the first cache. */
+/* The row stride for n numbers: a multiple of LANES, but not of 512 bytes. With such a stride all rows would
+ * share a few lines of the L1 cache. */
 static int64_t leading(int64_t n)
 {
 	const int64_t ld = rounded(n, LANES);
@@ -141,7 +141,8 @@ void covariance_close(Covariance *c)
 
 /* ---- inverses -------------------------------------------------------------------------------- */
 
-/* A small matrix [n,n], symmetric and positive definite, by Gauss and Jordan in place; false: it is not. */
+/* Inverts a small symmetric positive definite matrix [n,n] in place (Gauss-Jordan). False when it is not
+ * positive definite. */
 static bool invert_small(double *a, int64_t n)
 {
 	for (int64_t p = 0; p < n; p++) {
@@ -163,8 +164,8 @@ static bool invert_small(double *a, int64_t n)
 	return true;
 }
 
-/* One block of columns of the elimination of Gauss and Jordan: rows [ld * SWEEP], factors likewise, small
- * [n,n]. */
+/* One block of columns of the Gauss-Jordan elimination: rows [ld * SWEEP], factors [ld * SWEEP], small [n,n].
+ */
 static bool sweep(double *a, int64_t ld, int64_t at, int64_t n, double *rows, double *factors, double *small)
 {
 	for (int64_t k = 0; k < n; k++)
@@ -180,8 +181,7 @@ static bool sweep(double *a, int64_t ld, int64_t at, int64_t n, double *rows, do
 		memcpy(rows + k * ld + at, small + k * n, (size_t)n * sizeof *rows);
 	for (int64_t i = 0; i < ld; i++)
 		for (int64_t k = 0; k < n; k++) {
-			factors[i * n + k] = a[i * ld + at
-				+ k]; /* what becomes of the block's own rows is overwritten below */
+			factors[i * n + k] = a[i * ld + at + k]; /* the block's own rows are overwritten below */
 			a[i * ld + at + k] = 0;
 		}
 	subtract(&(Product){a, ld, ld, ld, factors, rows, n, false});
@@ -191,7 +191,7 @@ static bool sweep(double *a, int64_t ld, int64_t at, int64_t n, double *rows, do
 
 /* ---- elimination ----------------------------------------------------------------------------- */
 
-/* The inverse's block between the units at places p[0..n), inverted: small[n*width, n*width]. */
+/* The inverse of the block of H^-1 for the units at places p[0..n): small[n*width, n*width]. */
 static bool invert_block(const Elimination *e, const int32_t *p, int32_t n, double *small)
 {
 	const int64_t width = e->width, size = n * width;
@@ -202,7 +202,7 @@ static bool invert_block(const Elimination *e, const int32_t *p, int32_t n, doub
 	return invert_small(small, size);
 }
 
-/* The cost of every unit that is left. */
+/* The cost of every remaining unit. */
 static bool price(Elimination *e)
 {
 	const int64_t width = e->width;
@@ -244,7 +244,7 @@ bool elimination_open(Elimination *e, Covariance *c, int32_t count, int32_t widt
 		variance += e->inverse[i * ld + i] / (double)n;
 	for (int64_t i = 0; i < n; i++)
 		e->inverse[i * ld + i] += variance > 0 ? ridge * variance : 1;
-	for (int64_t i = n; i < ld; i++) /* padding is a matrix of its own */
+	for (int64_t i = n; i < ld; i++) /* the padding is an identity block */
 		e->inverse[i * ld + i] = 1;
 	for (int64_t at = 0; at < n; at += SWEEP)
 		if (!sweep(e->inverse, ld, at, n - at < SWEEP ? n - at : SWEEP, e->rows, e->factors, small))
@@ -279,7 +279,7 @@ double elimination_least(const Elimination *e, int32_t n, int32_t *unit)
 	return sum;
 }
 
-/* Columns `from` of a matrix take the place of columns `to`. */
+/* Copies columns `from` of a matrix to columns `to`. */
 static void move_columns(double *a, int64_t rows, int64_t ld, int64_t from, int64_t to, int64_t width)
 {
 	for (int64_t i = 0; i < rows; i++)
@@ -289,7 +289,7 @@ static void move_columns(double *a, int64_t rows, int64_t ld, int64_t from, int6
 		}
 }
 
-/* The last unit takes the place of one that is gone. */
+/* Moves the last unit to the place of a removed one. */
 static void close_gap(Elimination *e, int32_t place)
 {
 	const int64_t width = e->width, ld = e->ld, to = place * width, from = (int64_t)--e->live * width;

@@ -1,17 +1,16 @@
-/* expose_layers.c: what flows between and inside an encoder's layers, made visible to whoever runs a copy of
- * the model:
+/* expose_layers.c: makes a copy of the model return values between and inside the encoder's layers:
  *
  *   return logits=%l      ->      %x = concat %h0, %h1, %q0, %k0, .. {axis=1} : f32[S,n]
  *                                 return exposed=%x, whole=%l, without.0=%l0, ..
  *
- * q and k rather than the attention's probabilities, because a program returns rows of a fixed width; who
- * reads them makes softmax(q k^T scale) himself. */
+ * It returns q and k instead of attention probabilities, because a program returns rows of a fixed width. The
+ * reader computes softmax(q k^T scale). */
 #include "calibrate.h"
 #include "layers.h"
 
 enum { OUTPUTS_MAX = 32 }; /* that a program can have */
 
-/* Columns of `all` follow each other in the order in which values are added. */
+/* Columns of `all` are in the order in which values are added. */
 typedef struct Columns {
 	Value **values;
 	int32_t count;

@@ -1,16 +1,15 @@
 /* factorize_embeddings.c: `factorize-embeddings{rank=128}` replaces the word table by the product of two
- * smaller matrices, its best approximation of that rank (Eckart, Young, 1936); as a factorised
- * parametrisation of embeddings in Lan et al.: "ALBERT", 2020, section 3.1, but computed from a trained
- * table.
+ * smaller matrices, its best approximation of that rank (Eckart, Young, 1936). This is the factorised
+ * embedding of Lan et al.: "ALBERT", 2020, section 3.1, but computed from a trained table.
  *
  *   %x = embed %w, %ids : f32[S,384]      ->      %e = embed %w2, %ids : f32[S,128]
  *                                                 %x = linear %e, %v : f32[S,384]
  *
  * with w2 = w V [30522,128] and v = V [384,128].
  *
- * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues, which are the right
- * singular vectors of w. A decoder that shares the table (masked language models) goes through the same
- * factors: x w' = (x V) w2'. The factors are stored in the element type that the table has. */
+ * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues. These are the right
+ * singular vectors of w. A decoder that shares the table (masked language models) uses the same factors: x w'
+ * = (x V) w2'. The factors have the element type of the table. */
 #include "eigen.h"
 #include "passes/rewrite.h"
 #include <stdlib.h>
@@ -87,7 +86,7 @@ static bool replace_use(Graph *graph, Node *node, const Factors *f, PassRun *run
 	return by != NULL;
 }
 
-/* The table that ids pick from; NULL: there is none, or several. */
+/* The table that ids index. NULL when there is none or more than one. */
 static Node *find_table(const Graph *graph)
 {
 	Node *table = NULL;
@@ -101,7 +100,7 @@ static Node *find_table(const Graph *graph)
 	return table;
 }
 
-/* Whether a use can go through the factors. */
+/* True when a use can go through the factors. */
 static bool use_fits(const Node *node, const Value *table)
 {
 	for (int32_t i = 0; i < node->nargs; i++)

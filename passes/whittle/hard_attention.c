@@ -1,25 +1,25 @@
 /* hard_attention.c: `hard-attention{share=0.25 layers=auto data=dev.tsv}` lets each query of some layers
  * attend to few keys only. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of
- * Transformers", 2020, selective hard attention: in layers selected on data, the aggregation of words that do
- * not matter is left out.
+ * Transformers", 2020, selective hard attention: in layers selected on data, words that do not matter are
+ * left out of the weighted sum.
  *
  *   %p = softmax %s : f32[12,S,S]           ->           %p = softmax %s {share=0.25} : f32[12,S,S]
  *
- *   k=N            the N keys of the highest scores
- *   share=X        likewise, X of the text's length, rounded, at least one
- *   threshold=P    those of at least the probability P, or the likeliest if there is none
- * Of equal scores the earlier key stays. The softmax is over the keys that stay: their probabilities sum to
- * one again, so that what fuse knows of biases of k and v still holds.
+ *   k=N            the N keys with the highest scores
+ *   share=X        the same, with N = X times the text's length, rounded, at least 1
+ *   threshold=P    keys with a probability of at least P, or the most probable key if there are none
+ * Ties: the earlier key stays. The softmax is over the kept keys: their probabilities sum to one again, so
+ * fuse may still fold the biases of k and v.
  *
- * layers=0,2,5 names the layers, layers=all (as when nothing is said) takes all, and layers=auto those where
- * it does not hurt:
+ * layers=0,2,5 names the layers, layers=all (the default) takes all layers, and layers=auto takes the layers
+ * where it does not hurt:
  *
  *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together:
  *                  as long as it is, the layer leaves that alone had the highest loss
  *   by=cosine      on any texts: the layer's output has a mean cosine of at least `cosine` (0.999) with
  *                  what it was, over all tokens
  *
- * The scores are computed as before; what a selection can save is behind them (docs/performance.md). */
+ * The scores are computed as before. A selection can only save work after them (docs/performance.md). */
 #include "prune.h"
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +93,7 @@ static Value *emit_selecting(const Probe *probe, Value *old, const Variant *vari
 		probe->graph, NULL, OP_SOFTMAX, old->node->args, 1, variant->what, old->node->origin, diag);
 }
 
-/* Takes what does not lower the score, by itself and together. */
+/* Takes the layers that do not lower the score, alone and together. */
 static bool take_by_accuracy(Graph *graph, const Choices *all, const Attrs *attr, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;

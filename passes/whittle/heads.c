@@ -1,5 +1,4 @@
-/* heads.c: see passes.h. What attention is computed from leaves the graph; what it attends to is for the
- * caller to compute.
+/* heads.c: see passes.h. The graph returns q and k; the caller computes the attention from them.
  *
  *   return logits=%l                   ->      %n = concat %q0, %k0, %q1, %k1 {axis=1} : f32[S,32]
  *                                              return attention=%n */

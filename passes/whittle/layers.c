@@ -1,6 +1,6 @@
-/* layers.c: finds an encoder's layers. Which ops make a layer is told by their origins, or, where these name
- * none, found by layers_infer. A layer carries one value on, which it reads of the layer before it. Whatever
- * else it reads is made outside of all layers (a bias, a mask, a table) and shared by those that read it. */
+/* layers.c: finds an encoder's layers. The origins of ops name their layer; layers_infer finds the layers of
+ * a graph without such origins. A layer has one carried input, the output of the layer before it. All its
+ * other inputs come from outside the layers (a bias, a mask, a table), and several layers may read them. */
 #include "layers.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ Layer *layers_number(const Layers *layers, int64_t number)
 	return place ? &layers->at[place - 1] : NULL;
 }
 
-/* Another value that a layer reads of another layer, or that is read of it; a second one is an error. */
+/* Records a value that passes from one layer to another. A second one is an error. */
 static bool note_value(
 	Value **known, Value *value, int32_t layer, const char *what, const char *pass, Diag *diag)
 {
@@ -36,7 +36,7 @@ static bool note_shared(Layer *layer, Value *value, const char *pass, Diag *diag
 	return true;
 }
 
-/* An argument that crosses the border of layer `to` or `from`; either may be NULL. */
+/* Handles an argument that passes from layer `from` to layer `to`; either may be NULL. */
 static bool note_crossing(Layer *to, Layer *from, Value *value, const char *pass, Diag *diag)
 {
 	if (from && !note_value(&from->output, value, from->number, "outputs", pass, diag))
@@ -71,7 +71,7 @@ static bool find_borders(const Graph *graph, Layers *layers, const char *pass, D
 	return true;
 }
 
-/* An origin as merge-tasks writes it, "stsb/layer.0.ffn.in"; NULL: there is none. */
+/* An origin with a task's name, as merge-tasks writes it: "stsb/layer.0.ffn.in". NULL when there is none. */
 static const char *origin_of_task(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next) {
@@ -81,14 +81,14 @@ static const char *origin_of_task(const Graph *graph)
 	return NULL;
 }
 
-/* Rows of as many columns, each row one of what thin leaves. */
+/* True for rows with the same number of columns, one for each token that thin keeps. */
 static bool thinned_rows(const Type *to, const Type *from)
 {
 	return type_is_rows(from) && type_rows(to) > 1 && from->rank == 2 && to->rank == 2
 		&& dim_equal(from->dim[1], to->dim[1]) && from->dtype == to->dtype;
 }
 
-/* Whether what a layer makes of a value can stand where the value stood. */
+/* True when the type of a layer's output fits in place of its input. */
 static bool carries(const Layer *layer, const Value *value)
 {
 	return type_equal(&value->type, &layer->output->type) || thinned_rows(&layer->output->type, &value->type);
@@ -103,7 +103,7 @@ static int32_t count_readers(const Layers *layers, const Value *value)
 	return readers;
 }
 
-/* Whether the layer adds what a linear makes to the value, as a residual block does. */
+/* True when the layer adds a linear's result to the value, as a residual block does. */
 static bool goes_around(const Graph *graph, const Layer *layer, const Value *value)
 {
 	for (const Node *node = graph->first; node; node = node->next) {
@@ -116,8 +116,9 @@ static bool goes_around(const Graph *graph, const Layer *layer, const Value *val
 	return false;
 }
 
-/* Which of several values that no layer makes the layer carries on: it looks like the layer's output, no
- * other layer reads it, and if that is true of several, a residual block goes around it. */
+/* Chooses the carried input among several values from outside the layers. It has the shape of the layer's
+ * output, and no other layer reads it. If several values qualify, it is the one with a residual block around
+ * it. */
 static bool is_carried(const Graph *graph, const Layers *layers, const Layer *layer, const Value *value)
 {
 	int32_t likely = 0;
@@ -130,8 +131,8 @@ static bool is_carried(const Graph *graph, const Layers *layers, const Layer *la
 	return likely == 1 || goes_around(graph, layer, value);
 }
 
-/* The input of a layer that reads no other layer: the first of all, or one behind an exit. What else it reads
- * is shared. */
+/* The carried input of a layer that reads no other layer: the first layer, or one after an exit. Its other
+ * inputs are shared. */
 static bool find_input(const Graph *graph, const Layers *layers, Layer *layer, const char *pass, Diag *diag)
 {
 	int32_t carried = -1;
@@ -166,7 +167,7 @@ static int32_t count_named(const Graph *graph, Layers *layers)
 	return named;
 }
 
-/* Why passes cannot take the layer as one; NULL: they can. */
+/* The reason why passes cannot treat this as a layer, or NULL. */
 static const char *layer_fault(const Layer *layer, bool thinned)
 {
 	if (!layer->input && layer->nshared)

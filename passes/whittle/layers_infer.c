@@ -1,16 +1,17 @@
-/* layers_infer.c: finds and names the layers of a graph whose origins name none, as a .bir or an imported
- * graph may be. An encoder is a chain of residual blocks, each around what the one before it made:
+/* layers_infer.c: finds and names the layers of a graph without layer names in its origins, such as a .bir or
+ * an imported graph. An encoder is a chain of residual blocks. The input of each block is the output of the
+ * one before:
  *
  *   post-norm   %h = layernorm(add(linear(.. %x ..), %x))
  *   pre-norm    %h = add(linear(.. layernorm %x ..), %x)
  *
- * A block that has a softmax between %x and the linear is attention, any other a feed-forward network. A
- * layer begins with each attention, and with a feed-forward network behind another one. The ops get the
+ * A block with a softmax between %x and the linear is attention; any other block is a feed-forward network. A
+ * layer begins with each attention, and with a feed-forward network that follows another one. The ops get the
  * origins that the importer of a checkpoint would give them ("layer.3.ffn.out"), so that later passes, notes
  * and the printed graph name them too.
  *
- * Where there is no such chain, or more than one, or an attention that is no part of it, nothing is named and
- * the reason is returned. Each block is walked once and has at most BODY_MAX ops, so time grows with the
+ * Nothing is named if there is no such chain, more than one, or an attention outside it; the reason is
+ * returned. Each block is walked once and has at most BODY_MAX ops, so the time is linear in the size of the
  * graph. */
 #include "layers.h"
 #include <stdlib.h>
@@ -26,18 +27,19 @@ typedef struct Site {
 	int32_t nbody;
 	bool attends, pre_norm, continued;
 	int32_t chain, layer;
-	Node *trail[TRAIL_MAX]; /* ops between the block before and around, the last first */
-	int32_t ntrail, before; /* before: the block that this one continues, -1: none */
+	Node *trail[TRAIL_MAX]; /* ops between the previous block and around, last op first */
+	int32_t ntrail, before; /* before: the block before this one in the chain; -1: none */
 } Site;
 
 /* Tables by a value's id, and the blocks found. */
 typedef struct Finder {
 	Graph *graph;
-	uint32_t *position;       /* of the op that makes it, counted from 1; 0: an input */
-	int32_t *uses;            /* arguments and outputs that read it */
-	Node **user;              /* the last op that reads it */
-	uint32_t *seen, *depends; /* the last walk that reached it, that found it to depend on `around` */
-	int32_t *site;            /* 1 + the block that makes it */
+	uint32_t *position; /* of the op that makes it, counted from 1; 0: an input */
+	int32_t *uses;      /* arguments and outputs that read it */
+	Node **user;        /* the last op that reads it */
+	uint32_t *seen,
+		*depends;  /* the last walk that reached it; the last that found it to depend on `around` */
+	int32_t *site; /* 1 + the block that computes it */
 	uint32_t walk;
 	Site *at;
 	int32_t count;
@@ -71,7 +73,8 @@ static void finder_open(Finder *f, Graph *graph)
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* The ops behind `around` that `out` needs, in any order; how many, -1: more than BODY_MAX. */
+/* The ops after `around` that `out` needs, in any order. Returns their number, or -1 for more than BODY_MAX.
+ */
 static int32_t reach_back(Finder *f, Node *out, const Value *around, Node **body)
 {
 	const uint32_t start = f->position[around->id];
@@ -106,7 +109,8 @@ static void sort_by_position(const Finder *f, Node **body, int32_t count)
 	}
 }
 
-/* Leaves in the body what depends on `around`: a bias or mask computed there belongs to no layer. */
+/* Removes ops from the body that do not depend on `around`: a bias or mask computed there belongs to no
+ * layer. */
 static int32_t keep_dependent(Finder *f, const Value *around, Node **body, int32_t count)
 {
 	int32_t kept = 0;
@@ -139,7 +143,7 @@ static void site_look(const Finder *f, Site *site)
 		site->result = last->results[0];
 }
 
-/* sum = out + around, out a linear that computes something of `around`. */
+/* Matches sum = out + around, where out is a linear that depends on `around`. */
 static bool find_site(Finder *f, Node *sum, int32_t side)
 {
 	Value *branch = sum->args[side], *around = sum->args[1 - side];
@@ -179,7 +183,7 @@ static const char *find_sites(Finder *f)
 
 /* ---- the chain ------------------------------------------------------------------------------- */
 
-/* The value that an op passes on, changed column by column at most; NULL: it computes something else. */
+/* The input of an op that at most changes columns one by one. NULL for other ops. */
 static Value *passed_on(const Node *node)
 {
 	Value *rows = NULL;
@@ -197,7 +201,7 @@ static Value *passed_on(const Node *node)
 	return rows;
 }
 
-/* The block whose result the site goes on from. */
+/* Finds the previous block: the site's input comes from its result. */
 static void link_site(const Finder *f, Site *site)
 {
 	Value *v = site->around;
@@ -211,7 +215,7 @@ static void link_site(const Finder *f, Site *site)
 		site->ntrail = 0;
 }
 
-/* The one chain that has attention, in *chain. */
+/* Stores the one chain with attention in *chain. */
 static const char *find_chain(Finder *f, int32_t *chain)
 {
 	MemArena *mem = f->graph->module->mem;
@@ -253,7 +257,7 @@ static const char *check_softmaxes(Finder *f, int32_t chain)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* The op, and constants that it reads, unless another layer has named them. */
+/* Names the op and the constants that it reads, unless another layer has already named them. */
 static void name_node(Graph *graph, Node *node, int32_t layer, ModelPart part)
 {
 	const char *origin = origin_in_layer(graph, layer, part);
@@ -286,7 +290,7 @@ static void name_site(Graph *graph, const Site *site, int32_t layer_before)
 		name_node(graph, site->result->node, layer, norm);
 }
 
-/* Layers are counted along the chain. */
+/* Numbers the layers along the chain. */
 static void name_chain(Finder *f, int32_t chain)
 {
 	int32_t layer = -1;
@@ -302,7 +306,7 @@ static void name_chain(Finder *f, int32_t chain)
 	}
 }
 
-/* The linears in front of what the blocks compute. */
+/* Names the linears at the start of the blocks. */
 static void name_linears(Graph *graph, const Layers *layers)
 {
 	for (int32_t i = 0; i < layers->count; i++) {

@@ -1,8 +1,9 @@
 /* logistic.c: multinomial logistic regression by L-BFGS (Nocedal and Wright, Numerical Optimization,
- * algorithm 7.5) with steps halved until they give what Armijo's rule asks. The problem is strictly convex
- * but for a constant on all biases, so that where it starts does not matter; it starts at zero, and no random
- * number is drawn. Features are brought to mean 0 and variance 1 first: some features of BERT are a hundred
- * times as large as others, and without it hundreds of steps become thousands. */
+ * algorithm 7.5) with backtracking line search (steps are halved until Armijo's rule holds). The problem is
+ * strictly convex, except for a constant added to all biases, so the starting point does not matter. It
+ * starts at zero and uses no random numbers. Features are first standardised to mean 0 and variance 1: some
+ * features of BERT are a hundred times as large as others, and without this, hundreds of steps become
+ * thousands. */
 #include "logistic.h"
 #include <float.h>
 #include <math.h>
@@ -48,8 +49,8 @@ static bool fit_standardise(Fit *f)
 		if (!isfinite(square))
 			return false;
 		f->mean[j] = mean;
-		/* a feature that says nothing gets the weight 0; what is below a float's rounding of the mean is no
-		 * variance */
+		/* a constant feature gets the weight 0; a variance below the float rounding of the mean counts as
+		 * zero */
 		f->factor[j] = square > 1e-15 * mean * mean ? 1 / sqrt(square) : 0;
 		for (int32_t i = 0; i < d->n; i++)
 			f->x[(int64_t)i * d->width + j] = (float)(((double)d->x[i * d->stride + j] - mean)
@@ -69,7 +70,7 @@ void log_softmax(double *x, int32_t n)
 		x[i] -= top + log(sum);
 }
 
-/* The row's log probabilities in f->p. */
+/* Stores the row's log probabilities in f->p. */
 static void row_softmax(const Fit *f, const double *w, const float *x)
 {
 	const int32_t width = f->data->width, classes = f->data->classes;
@@ -108,7 +109,7 @@ static double fit_loss(Fit *f, const double *w, double *gradient)
 	return loss;
 }
 
-/* -H^-1 gradient, H as the last steps show it. */
+/* -H^-1 gradient, with H estimated from the last steps. */
 static void fit_direction(Fit *f)
 {
 	double alpha[MEMORY];
@@ -133,7 +134,7 @@ static void fit_direction(Fit *f)
 		f->direction[j] = -f->direction[j];
 }
 
-/* What the step says about the curvature, where it says anything. */
+/* Records the step and its curvature, if the curvature is positive. */
 static void fit_remember(Fit *f)
 {
 	const int32_t i = (f->newest + 1) % MEMORY;
@@ -169,7 +170,7 @@ static void fit_minimise(Fit *f)
 			if (next <= loss + ARMIJO * length * slope)
 				break;
 		}
-		if (halvings == HALVINGS_MAX) /* as good as doubles can tell */
+		if (halvings == HALVINGS_MAX) /* no further progress within rounding */
 			return;
 		fit_remember(f);
 		double *at = f->at, *gradient = f->gradient;

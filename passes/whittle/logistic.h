@@ -8,8 +8,8 @@
 /* log softmax of n logits, in place. */
 void log_softmax(double *x, int32_t n);
 
-/* n rows of `width` features, `stride` floats apart, and of each the probabilities of `classes` classes that
- * are wanted: 0 and 1 for labels, a teacher's softmax to distil from it. */
+/* n rows of `width` features, `stride` floats apart. For each row, the target probabilities of `classes`
+ * classes: 0 and 1 for labels, or a teacher's softmax for distillation. */
 typedef struct LogisticData {
 	int32_t n, width, classes;
 	const float *x;
@@ -17,9 +17,8 @@ typedef struct LogisticData {
 	const float *target; /* [n, classes] */
 } LogisticData;
 
-/* Minimises the mean of the cross-entropy plus l2/2 times the sum of the squared weights, biases aside, where
- * a weight counts as if its feature had unit variance. The same numbers in give the same numbers out.
- * weight[classes, width] and bias[classes] are for the features as they are. False: a feature is
- * NaN or infinite. */
+/* Minimises the mean cross-entropy plus l2/2 times the sum of the squared weights. The penalty excludes
+ * biases and is for features with unit variance. The result is deterministic. weight[classes, width] and
+ * bias[classes] are for the features as they are. False: a feature is NaN or infinite. */
 bool logistic_fit(const LogisticData *, double l2, float *weight, float *bias);
 #endif

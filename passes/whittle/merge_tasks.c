@@ -1,4 +1,4 @@
-/* merge_tasks.c: `merge-tasks` makes one graph of a module's graphs, one a task, over one table of weights.
+/* merge_tasks.c: `merge-tasks` joins a module's graphs, one per task, into one graph with shared weights.
  *
  *   graph @stsb(%ids) {                                    graph @stsb(%ids) {
  *     %x = embed %words, %ids                                %x = embed %words, %ids
@@ -9,10 +9,10 @@
  *     %z = linear %v, %w, %b2   # layer.0.q
  *     return mrpc=%z }
  *
- * What both compute from equal constants is computed once: of tasks that differ in biases (BitFit: Ben Zaken,
- * Goldberg, Ravfogel, 2022) all up to the first bias that differs, of heads on one trunk (CERBERUS, 2021) the
- * trunk. Weights that differ in nothing are the same constant. What only one task needs gets the task's name
- * in front of its origin. A program runs what the outputs need that are asked of it. */
+ * Ops that both graphs compute from equal constants are computed once. For tasks that differ in biases
+ * (BitFit: Ben Zaken, Goldberg, Ravfogel, 2022), these are all ops before the first different bias; for heads
+ * on one trunk (CERBERUS, 2021), the trunk. Equal weights become one constant. Ops that only one task needs
+ * get the task's name before their origin. A program runs only the ops that the requested outputs need. */
 #include "calibrate.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static bool has_output(const Graph *graph, const char *name)
 	return false;
 }
 
-/* All nodes and outputs of `from` behind those of `graph`. */
+/* Appends all nodes and outputs of `from` to `graph`. */
 static void append(Graph *graph, const Graph *from)
 {
 	Value **map = checked_calloc((size_t)from->next_id + 1, sizeof *map);
@@ -50,8 +50,8 @@ static void append(Graph *graph, const Graph *from)
 	free(map);
 }
 
-/* The task, by its number, whose outputs alone need a value; -1: several. first[t]: the first output of task
- * t. */
+/* The number of the only task that needs a value; -1 for several tasks. first[t]: the first output of task t.
+ */
 static int32_t only_task(uint32_t reached, const int32_t *first, int32_t tasks)
 {
 	for (int32_t t = 0; t < tasks; t++) {

@@ -1,5 +1,5 @@
-/* neurons.c: see passes.h. A neuron is a column of what a layer makes, as in Dalvi, Durrani, Sajjad,
- * Belinkov, Bau, Glass: "What Is One Grain of Sand in the Desert?", 2019.
+/* neurons.c: see passes.h. A neuron is a column of a layer's output, as in Dalvi, Durrani, Sajjad, Belinkov,
+ * Bau, Glass: "What Is One Grain of Sand in the Desert?", 2019.
  *
  *   return logits=%l                   ->      %n = concat %h0, %h1 {axis=1} : f32[S,16]
  *                                              return neurons=%n */

@@ -3,10 +3,10 @@
  * Representations", 2022, section 2:
  *
  *   z-score           (x - mean) / standard deviation, column by column
- *   min-max           (x - least) / (largest - least)
- *   all-but-the-top   x - mean without its parts along the D largest principal components (Mu,
+ *   min-max           (x - min) / (max - min)
+ *   all-but-the-top   x - mean, minus its projection on the D largest principal components (Mu,
  *                     Viswanath, "All-but-the-Top", 2018). components=D; not given: a hundredth of the
- *                     width. D is less than the number of rows, whose differences have no more directions
+ *                     width. D must be less than the number of rows: n rows span n - 1 directions
  *   unit              x / |x|, which needs no data
  *
  *   %e = pool %h {mode=mean} : f32[8]             %p = pool %h {mode=mean} : f32[8]
@@ -14,10 +14,10 @@
  *                                                 %e = add %m, %shift : f32[8]
  *                                                 return embedding=%e
  *
- * What is post-processed is the output of the model's embedding head, in front of the normalisation to unit
- * length with which many end; or, with layers=LIST, the rows that these layers make, for all that read them.
- * Later layers are observed behind earlier ones. A column that is constant in the data is only moved; where
- * all are, that is refused. Folding: affine.c. */
+ * The pass changes the output of the model's embedding head, before a final normalisation to unit length.
+ * With layers=LIST it changes the output rows of these layers, for all readers. Statistics of a later layer
+ * are taken after the earlier layers have been changed. A column that is constant in the data is only
+ * shifted; if all columns are constant, the pass refuses. affine.c folds the result. */
 #include "affine.h"
 #include "calibrate.h"
 #include "eigen.h"
@@ -25,11 +25,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums over all rows that were seen, of differences from the first of them: columns of BERT have means far
- * above their deviation. */
+/* Sums over all rows. The first row is subtracted, because columns of BERT have means far above their
+ * deviation. */
 typedef struct Moments {
 	int64_t width, rows;
-	bool by_token;                                 /* a text is a row a token, not one row */
+	bool by_token;                                 /* one row per token, not per text */
 	double *origin, *sum, *squares, *least, *most; /* [width] each */
 	double *products;                              /* [width,width], upper half; or NULL */
 	double *row;
@@ -63,8 +63,7 @@ static void add_text(void *argument, const float *row, int32_t width, int32_t to
 		moments_add(m, row + (size_t)t * (size_t)width);
 }
 
-/* Of rows that are all alike, one alone above all, nothing would be left but zeros and what rounding makes of
- * them. */
+/* Refuses rows that are all equal, such as a single row: only zeros and rounding errors would be left. */
 static bool moments_vary(const Moments *m, const Value *value, PassRun *run)
 {
 	for (int64_t i = 0; i < m->width; i++)
@@ -78,7 +77,7 @@ static bool moments_vary(const Moments *m, const Value *value, PassRun *run)
 		pass_option(run, "data", ""), m->rows == 1 ? "" : ", all alike");
 }
 
-/* Moments of a value over the data. */
+/* Collects the moments of a value over the data. */
 static bool observe(Graph *graph, const Value *value, bool products, Moments *m, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
@@ -95,7 +94,7 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 	for (int64_t i = 0; good && i < m->width; i++)
 		if (!isfinite(m->sum[i]) || !isfinite(m->squares[i]))
 			return diag_error(run->diag, EXIT_RUN, 0,
-				"normalize-embeddings: %s makes numbers that are none on %s; are its weights whole?",
+				"normalize-embeddings: %s computes NaN or infinite numbers on %s; are its weights whole?",
 				value->node->origin ? value->node->origin : "the model", pass_option(run, "data", ""));
 	return good
 		&& (m->rows > 0
@@ -148,8 +147,7 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"normalize-embeddings: components=%lld of embeddings of %lld numbers leaves nothing",
 			(long long)components, (long long)width);
-	if (components
-		>= m->rows) /* n rows spread in n - 1 directions; what an eigensolver calls the others is chance */
+	if (components >= m->rows) /* n rows span n - 1 directions; further eigenvectors are arbitrary */
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"normalize-embeddings: %lld components of the %lld rows of %s, expected fewer components "
 			"than rows; give more texts%s",
@@ -193,9 +191,9 @@ static const struct {
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* ---- what is post-processed ------------------------------------------------------------------ */
+/* ---- values to post-process ------------------------------------------------------------------ */
 
-/* x / |x| behind value, for all that read it. */
+/* Adds x / |x| after value, for all its readers. */
 static bool make_unit(Graph *graph, Value *value, PassRun *run)
 {
 	const Attrs attr = {.has = A_eps, .eps = 1e-12};
@@ -225,7 +223,7 @@ static bool process(Graph *graph, Value *value, int method, int64_t components, 
 		&& affine_apply(graph, value, &affine, run);
 }
 
-/* What the embedding head gives, in front of its normalisation. */
+/* The output of the embedding head, before its normalisation. */
 static Value *find_output(const Graph *graph, bool unit, PassRun *run)
 {
 	const Module *module = graph->module;

@@ -1,13 +1,13 @@
-/* prune.c: which heads or neurons go, and the weights without them. See prune.h; what a layer looks like
- * afterwards is left to the passes.
+/* prune.c: selects the heads or neurons to remove, and slices the weights. See prune.h. The passes adapt the
+ * rest of the layer.
  *
- *   by=magnitude        |rows of the last linear in| * |columns of out|, of a gated network also
- *                       * |rows of the gate|: how much a unit can say, without data
- *   by=activation       root of sum over its columns c of E[x_c^2] * |column c of out|^2: how much it does
- *                       say on data
- *   by=reconstruction   how well the others can do its work (prune_refit.c)
- *   by=accuracy         how much the loss on labelled data grows without it: accuracy cannot tell changes
- *                       as small as these apart
+ *   by=magnitude        |rows of the last linear in| * |columns of out|, for gated networks also * |rows of
+ *                       the gate|: the possible effect of a unit, without data
+ *   by=activation       root of sum over its columns c of E[x_c^2] * |column c of out|^2: its actual effect
+ *                       on data
+ *   by=reconstruction   how well the other units can replace it (prune_refit.c)
+ *   by=accuracy         increase of the loss on labelled data without it; accuracy is too coarse for such
+ *                       small changes
  *
  * The first two are divided by their Euclidean norm over the layer, as Michel, Levy, Neubig, "Are Sixteen
  * Heads Really Better than One?", 2019, section 4.1 do with theirs, so that layers can be compared. */
@@ -113,8 +113,8 @@ static bool score_activation(Graph *graph, const Groups *groups, const UnitName 
 
 /* ---- importance by accuracy ------------------------------------------------------------------ */
 
-/* Units of a layer that are measured together: those of a few heads each alone, neurons in PARTS lots of like
- * magnitude. */
+/* The number of lots of a layer; the units of a lot are measured together. A few heads are measured one by
+ * one, neurons in PARTS lots of similar magnitude. */
 enum { ALONE_MAX = 64, PARTS = 8 };
 
 typedef struct Ranked {
@@ -130,7 +130,7 @@ static int ranked_compare(const void *a, const void *b)
 	return x->unit - y->unit;
 }
 
-/* The lot of each unit, of the least magnitude in lot 0; how many lots. */
+/* Assigns a lot to each unit, smallest magnitudes to lot 0. Returns the number of lots. */
 static int32_t divide_into_lots(MemArena *mem, const Group *group, int32_t *lot)
 {
 	const int32_t lots = group->count <= ALONE_MAX ? group->count : PARTS;
@@ -143,7 +143,7 @@ static int32_t divide_into_lots(MemArena *mem, const Group *group, int32_t *lot)
 	return lots;
 }
 
-/* A lot's loss is shared out among its units; what is left of their magnitude orders them within it. */
+/* Divides a lot's loss among its units. Their magnitudes order them within the lot. */
 static void share_out(Group *group, const int32_t *lot, int32_t lots, const OutputScore *scores, double base)
 {
 	const double per_lot = (double)group->count / lots;
@@ -196,7 +196,7 @@ typedef struct Candidate {
 	int32_t group, unit;
 } Candidate;
 
-/* Of equal scores the later unit comes first. */
+/* Ties: the later unit comes first. */
 static int candidate_compare(const void *a, const void *b)
 {
 	const Candidate *x = a, *y = b;
@@ -205,7 +205,7 @@ static int candidate_compare(const void *a, const void *b)
 	return x->group != y->group ? y->group - x->group : y->unit - x->unit;
 }
 
-/* The `count` units of least score in groups[from..to) go; one stays in each group. */
+/* Marks the `count` units with the lowest scores in groups[from..to). One unit stays in each group. */
 static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32_t to, int64_t count)
 {
 	size_t n = 0;
@@ -226,7 +226,7 @@ static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32
 	}
 }
 
-/* heads=0.3,4.11: these go. */
+/* heads=0.3,4.11: the units to remove. */
 static bool remove_listed(const Groups *groups, const char *list, const UnitName *name, PassRun *run)
 {
 	for (const char *at = list;; at++) {
@@ -305,7 +305,7 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 
 /* ---- slicing --------------------------------------------------------------------------------- */
 
-/* Axis 0 or 1 of a tensor without the places that are gone; `left` stay. */
+/* Removes the marked places from axis 0 or 1 of a tensor; `left` places stay. */
 static const Tensor *slice(Graph *graph, const Tensor *from, int32_t axis, const bool *gone, int64_t left)
 {
 	const int64_t inner = axis == 0 && from->type.rank == 2 ? from->type.dim[1].plus : 1,
@@ -325,7 +325,7 @@ static const Tensor *slice(Graph *graph, const Tensor *from, int32_t axis, const
 	return to;
 }
 
-/* Marks the rows or columns of the units that are gone, from `first` on; how many. */
+/* Marks the rows or columns of the removed units, from `first` on. Returns their number. */
 static int64_t mark_places(const Group *group, int64_t first, bool *gone)
 {
 	for (int32_t u = 0; u < group->count; u++)
@@ -340,7 +340,7 @@ static void slice_argument(
 	linear->args[i] = graph_const(graph, linear, slice(graph, old->data, axis, gone, left), old->origin);
 }
 
-/* Rows of in[k], of all halves that it makes. */
+/* Removes rows of in[k], in both halves if it computes two. */
 static void slice_rows(Graph *graph, const Group *group, int32_t k)
 {
 	Node *linear = group->in[k];

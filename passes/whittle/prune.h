@@ -1,5 +1,5 @@
-/* prune.h: what prune-heads and prune-ffn share: both remove inputs of the linear that ends a block, and the
- * outputs of the linears in front of it that make them. Internal to passes/. */
+/* prune.h: code shared by prune-heads and prune-ffn. Both remove inputs of a block's last linear, and the
+ * outputs of the earlier linears that compute these inputs. Internal to passes/. */
 #ifndef BERTC_PRUNE_H
 #define BERTC_PRUNE_H
 #include "calibrate.h"
@@ -7,11 +7,13 @@
 /* The heads of a layer's attention or the neurons of its feed-forward network. */
 typedef struct Group {
 	Layer *layer;
-	Node *in[3], *out; /* linears; unit u is rows first + u*width.. of each in, columns u*width.. of out */
-	int64_t first[3];  /* not 0 where one linear makes both halves of a gated network: it is there twice */
+	Node *in[3],
+		*out; /* linears; unit u: rows from first + u*width of each in, columns from u*width of out */
+	int64_t
+		first[3]; /* not 0 when one linear computes both halves of a gated network; then `in` has it twice */
 	int32_t nin, count, width; /* count units of width numbers */
-	int32_t mixed;             /* out mixes the product of what the last `mixed` of in make */
-	double *score;             /* importance of each unit: the least goes first */
+	int32_t mixed;             /* out reads a product of the results of the last `mixed` linears of in */
+	double *score;             /* importance of each unit; the lowest is removed first */
 	bool *gone;
 	int32_t ngone;
 } Group;
@@ -21,31 +23,31 @@ typedef struct Groups {
 	int32_t count;
 } Groups;
 
-/* What the pass calls its units, and the key of the option that lists them: `heads=0.3,4.11`. */
+/* The pass's word for a unit, and the option that lists units: `heads=0.3,4.11`. */
 typedef struct UnitName {
 	const char *pass, *one, *key;
 } UnitName;
 
-/* Memory for a group's scores; ins: as many as are given, the rest NULL. */
+/* Makes a group and allocates its scores. Unused ins are NULL. */
 void groups_add(Graph *, Groups *, const Group *);
 /* Options by=magnitude|activation|accuracy|reconstruction with keep=, share= or a list of LAYER.UNIT: marks
- * the units that go, and fits what is left where that is asked for. False and messages when they make no
- * sense. */
+ * the units to remove, and refits the remaining weights if requested. False and messages for invalid options.
+ */
 bool groups_choose(Graph *, const Groups *, const UnitName *, PassRun *);
-/* prune_refit.c: fits what is left to what the model made with all units, on the texts of option data: of
- * units that are marked, or (marked false) of those that it chooses: all but keep in each group when keep >
- * 0, and then drop of all groups. */
+/* prune_refit.c: refits the remaining weights to the outputs of the unpruned model, on the texts of option
+ * data. With marked, the marked units are removed. Otherwise it chooses them: with keep > 0 all but keep in
+ * each group, and then drop units over all groups. */
 bool groups_refit(
 	Graph *, const Groups *, bool marked, int64_t keep, int64_t drop, const UnitName *, PassRun *);
 /* The importance of each unit by option by=. False and messages on error. */
 bool groups_score(Graph *, const Groups *, const UnitName *, PassRun *);
-/* Takes the marked units out of the weights, as new constants, and says which are gone. `fit` puts the shapes
- * of a group right that lost units. False and messages on error. */
+/* Removes the marked units from the weights (as new constants) and adds a note with their numbers. `fit`
+ * corrects the shapes of each group that lost units. False and messages on error. */
 bool groups_remove(Graph *, const Groups *, const UnitName *, void (*fit)(Graph *, const Group *), PassRun *);
 
 /* ---- variants.c: scores of graphs that differ in one place ----------------------------------- */
 typedef struct Variant Variant;
-/* Makes, in the probe's copy of the graph, what stands in for `old`; NULL and messages on error. */
+/* Builds the replacement for `old` in the probe's copy of the graph. NULL and messages on error. */
 typedef Value *VariantFn(const Probe *, Value *old, const Variant *, Diag *);
 struct Variant {
 	Value *old;
@@ -53,13 +55,13 @@ struct Variant {
 	const void *what;
 	const bool *units;
 };
-/* The score of each variant on the labelled data of option `data`, and of the graph itself unless base is
- * NULL. */
+/* The score of each variant on the labelled data of option `data`. *base gets the score of the unchanged
+ * graph, unless base is NULL. */
 bool variants_score(Graph *, const Variant *, int32_t count, OutputScore *, OutputScore *base, PassRun *);
-/* Of a Group (`what`), whose out is old's maker: the marked units' columns are zero. */
+/* A variant of a Group (`what`) with zero columns for the marked units; group->out computes old. */
 VariantFn variant_without_units;
 
-/* Euclidean norms: of rows from `first` on in a weight [N,K], of the columns of a unit. */
+/* Euclidean norms of a unit in a weight [N,K]: of its rows from `first` on, of its columns. */
 double rows_norm(const Tensor *weight, int64_t first, int64_t rows);
 double unit_columns_norm(const Tensor *weight, int32_t unit, int32_t width);
 #endif

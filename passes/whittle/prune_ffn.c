@@ -6,12 +6,12 @@
  *   %a = tanh %u : f32[S,16]                      ->      %a = tanh %u : f32[S,10]
  *   %h = linear %a, %wo : f32[S,8]                        %h = linear %a, %wo2 : f32[S,8]
  *
- * Of a gated network, out(act(in(x)) * gate(x)), the rows of the gate go too, whether it is a linear of its
- * own or the other half of what one linear makes.
+ * In a gated network, out(act(in(x)) * gate(x)), the rows of the gate are removed too. The gate may be a
+ * separate linear or half of a joint one.
  *
- * keep=N leaves N neurons in each layer, which a checkpoint can say; share=X leaves that share of all
- * neurons, whichever layer they are in, but one in each; neurons=0.17,3.5 removes these. Which ones go first
- * is said in prune.c. Neurons that are left are numbered anew from 0. */
+ * keep=N keeps N neurons in each layer, which a checkpoint can express. share=X keeps this share of all
+ * neurons over all layers, at least one per layer. neurons=0.17,3.5 removes the listed neurons. prune.c ranks
+ * the neurons. The remaining neurons are renumbered from 0. */
 #include "prune.h"
 
 static const UnitName name = {"prune-ffn", "neuron", "neurons"};
@@ -30,7 +30,7 @@ static Group neurons_of(Layer *layer)
 	return group;
 }
 
-/* The slices that part what one linear makes into what is activated and its gate. */
+/* Updates the slices that split one linear's result into the activated half and the gate. */
 static void set_halves(Graph *graph, const Group *group)
 {
 	(void)graph;

@@ -1,6 +1,6 @@
-/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, their columns of
- * the linear that joins them. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation
- * of Transformers", 2020, accuracy-driven pruning.
+/* prune_heads.c: `prune-heads{keep=8}` removes attention heads: their rows of q, k and v, and their columns
+ * of the output linear. Nagarajan, Sen, Stevens, Raghunathan: "AxFormer: Accuracy-driven Approximation of
+ * Transformers", 2020, accuracy-driven pruning.
  *
  *   %q = linear %x, %wq : f32[S,12]                               %q = linear %x, %wq2 : f32[S,8]
  *   %r = reshape %q {shape=[S,3,4]}                               %r = reshape %q {shape=[S,2,4]}
@@ -8,14 +8,15 @@
  *   %c = reshape %t {shape=[S,12]}                                %c = reshape %t {shape=[S,8]}
  *   %h = linear %c, %wo : f32[S,12]                               %h = linear %c, %wo2 : f32[S,12]
  *
- * Attention then has fewer heads of the same size, so that it computes less in every kernel; widths may
- * differ between layers. keep=N leaves N heads in each layer; share=X leaves that share of all heads,
- * whichever layer they are in, but one in each; heads=0.3,4.11 removes these. Which ones go first is said in
- * prune.c. Heads that are left are numbered anew from 0. */
+ * Attention then has fewer heads of the same size, which saves time in every kernel. Widths may differ
+ * between layers. keep=N keeps N heads in each layer. share=X keeps this share of all heads over all layers,
+ * at least one per layer. heads=0.3,4.11 removes the listed heads. prune.c ranks the heads. The remaining
+ * heads are renumbered from 0. */
 #include "prune.h"
 #include <string.h>
 
-/* The value that v is a multiple of: a scalar factor may stand between a linear and the split of heads. */
+/* Skips a scalar factor between a linear and the split of heads: returns the value that v is a multiple of.
+ */
 static const Value *without_factor(const Value *v)
 {
 	while (value_is(v, OP_MUL) || value_is(v, OP_DIV))
@@ -23,7 +24,7 @@ static const Value *without_factor(const Value *v)
 	return v;
 }
 
-/* Shapes of the reshapes that split and join heads. */
+/* Updates the shapes of the reshapes that split and join heads. */
 static void set_heads(Graph *graph, const Group *group)
 {
 	const Layer *layer = group->layer;
@@ -41,7 +42,7 @@ static void set_heads(Graph *graph, const Group *group)
 
 static const UnitName name = {"prune-heads", "head", "heads"};
 
-/* Whether the scores of each head get a matrix of their own, which no weight of the layer holds. */
+/* True when each head adds its own bias matrix to its scores. No weight of the layer holds this matrix. */
 static bool has_bias_by_head(const Layer *layer)
 {
 	const Node *add = layer_score_bias(layer);

@@ -1,26 +1,26 @@
-/* prune_refit.c: heads and neurons whose work others take over. What is left of the linear that ends a block
- * is fitted again, by least squares on the texts of option data, to what it made before (He, Zhang, Sun:
- * "Channel Pruning for Accelerating Very Deep Neural Networks", 2017, equation 3), its bias included:
+/* prune_refit.c: removes heads and neurons and refits the rest. The remaining weights and the bias of a
+ * block's last linear are fitted by least squares, on the texts of option data, to its result before pruning
+ * (He, Zhang, Sun: "Channel Pruning for Accelerating Very Deep Neural Networks", 2017, equation 3):
  *
  *   %h = linear %a, %wo, %bo : f32[S,8]        ->        %h = linear %a, %wo2, %bo2 : f32[S,8]
  *
- *   refit=yes             of the units that by=, or a list, takes away
- *   by=reconstruction     the fit also decides which units go: a few at a time, those whose loss the others
- *                         of any layer can make up for best (eliminate.c); errors are divided by the variance
- *                         of the rows in front of LayerNorm, which divides by it
- *   ridge=X               how strongly the weights are held where they were (0.01)
+ *   refit=yes             refits after removing the units that by= or a list selects
+ *   by=reconstruction     the fit also selects the units, a few at a time: those that the other units can
+ *                         replace best, over all layers (eliminate.c). Errors are divided by the variance of
+ *                         the rows before LayerNorm, as LayerNorm does
+ *   ridge=X               how strongly the weights are held at their old values (0.01)
  *
- * Layers are fitted to what the model made before this pass, all at once: the data is run once. */
+ * All layers are fitted at once to the results of the model before this pass. The data is run once. */
 #include "eliminate.h"
 #include "prune.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* What is seen of a group, and what becomes of it. */
+/* The observations and the fit of a group. */
 typedef struct Refit {
 	Group *group;
 	Covariance inputs;
-	double variance; /* of the rows that the block's result is added to, summed over all that were seen */
+	double variance; /* of the rows after adding the block's result, summed over all rows seen */
 	int32_t outputs;
 	Elimination elimination;
 } Refit;
@@ -30,7 +30,7 @@ typedef struct Refits {
 	int32_t count;
 } Refits;
 
-/* ---- what is seen ---------------------------------------------------------------------------- */
+/* ---- observations ---------------------------------------------------------------------------- */
 
 static void add_sum(Refit *refit, const float *row)
 {
@@ -42,7 +42,7 @@ static void add_sum(Refit *refit, const float *row)
 	refit->variance += square;
 }
 
-/* A row a token: of each group the inputs of out, then the sum. */
+/* One row per token: for each group the inputs of out, then the sum. */
 static void add_text(void *argument, const float *row, int32_t width, int32_t tokens)
 {
 	const Refits *all = argument;
@@ -77,9 +77,9 @@ static bool see(Graph *graph, Refits *all, PassRun *run)
 			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
 }
 
-/* ---- which go -------------------------------------------------------------------------------- */
+/* ---- selection ------------------------------------------------------------------------------- */
 
-/* Some 128 steps take all neurons away; heads go one by one. */
+/* About 128 steps remove all neurons; heads are removed one by one. */
 static int32_t lot_of(const Group *group)
 {
 	const int32_t lot = group->count / 128;
@@ -105,7 +105,7 @@ static bool remove_units(Refit *refit, const int32_t *unit, int32_t n, const Uni
 	return elimination_remove(&refit->elimination, unit, n) || failed(refit, name, run);
 }
 
-/* `drop` units of groups [from, to) go. */
+/* Removes `drop` units of groups [from, to). */
 static bool remove_cheapest(
 	const Refits *all, int32_t from, int32_t to, int64_t drop, const UnitName *name, PassRun *run)
 {
@@ -179,7 +179,7 @@ static void set_weights(Graph *graph, const Refit *refit)
 	out->nargs = 3;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------- */
+/* ---- the whole pass -------------------------------------------------------------------------- */
 
 static bool open_elimination(Refit *refit, double ridge, const UnitName *name, PassRun *run)
 {

@@ -1,9 +1,9 @@
-/* prune_tokens.c: `prune-tokens{layer=2 keep=0.5}` drops from layer 2 on the tokens that receive least
- * attention there. Goyal, Choudhury, Raje, Chakaravarthy, Sabharwal, Verma: "PoWER-BERT: Accelerating BERT
- * Inference via Progressive Word-vector Elimination", 2020, sections 3.1 and 3.2: the significance of a token
- * is the attention that it receives, summed over heads and queries, and words go between a layer's attention
- * and its feed-forward network. How many stay is given, a number or a share of the text's own length, as the
- * paper's retention configuration; it is not learnt.
+/* prune_tokens.c: `prune-tokens{layer=2 keep=0.5}` drops, from layer 2 on, the tokens that receive the least
+ * attention in layer 2. Goyal, Choudhury, Raje, Chakaravarthy, Sabharwal, Verma: "PoWER-BERT: Accelerating
+ * BERT Inference via Progressive Word-vector Elimination", 2020, sections 3.1 and 3.2: the significance of a
+ * token is the attention that it receives, summed over heads and queries, and tokens are dropped between a
+ * layer's attention and its feed-forward network. keep= is the number of tokens that stay, or a share of the
+ * text's length, like the paper's retention configuration. It is not learnt.
  *
  *   %p = softmax %s                                    %p = softmax %s
  *   %c = .. matmul %p, %v .. : f32[S,8]                %c = .. matmul %p, %v .. : f32[S,8]
@@ -16,17 +16,17 @@
  *                                                      %z = spread %y, %t, %ids : f32[S,8]
  *                                                      return hidden=%z
  *
- * All later ops work on what is left of each text; places of tokens were added at the bottom and stay what
- * they were. Of equal sums the earlier token stays, and [CLS], the first, always. Pooling is over the tokens
- * that are left. An output with a row a token gets them all again: a token that went has the row of the last
- * before it that stayed. A tagger needs a label of its own for every word: tokens that begin one (all but the
- * vocabulary's continuing pieces) stay whatever their sum. Where any token may be asked for, in span
- * extraction and fill-mask, nothing can be dropped.
+ * All later ops work on the remaining tokens of each text. Position embeddings were added before the first
+ * layer, so positions do not change. Ties: the earlier token stays. [CLS], the first token, always stays.
+ * Pooling is over the remaining tokens. An output with one row per token gets all rows back: a dropped token
+ * has the row of the last kept token before it. A tagger needs a label for every word: all tokens that begin
+ * a word (all but the vocabulary's continuing pieces) stay. Span extraction and fill-mask may need any token,
+ * so nothing can be dropped there.
  *
- * Values that later layers share, such as rows added in each, are thinned with the tokens. A bias
+ * Values that several later layers read, such as rows added in each, lose the same rows. A bias
  * f32[heads,S,S] is refused: it has tokens on two axes, and gather picks rows.
  *
- * layer=2,4 keep=0.7,0.5 thins twice; a share counts from what the text has left then. */
+ * layer=2,4 keep=0.7,0.5 thins twice. Each share is of the tokens that are left at that layer. */
 #include "layers.h"
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +129,7 @@ static Value *emit_beginnings(Graph *graph, PassRun *run)
 		"tokens.begin", run->diag);
 }
 
-/* Sets *must to what thin must keep, NULL for nothing. */
+/* Sets *must to the value that marks the tokens that thin must keep, or NULL. */
 static bool find_needed(Graph *graph, Value **must, PassRun *run)
 {
 	const Module *module = graph->module;
@@ -149,8 +149,8 @@ static bool find_needed(Graph *graph, Value **must, PassRun *run)
 
 /* ---- thinning -------------------------------------------------------------------------------- */
 
-/* What goes around a block is there before the block, or gather would part a chain of its last linear and the
- * add; but need not be. */
+/* True when v is computed after node. The residual input of a block is usually computed before the block,
+ * where gather does not split the chain of the last linear and the add. */
 static bool comes_after(const Value *v, const Node *node)
 {
 	while (node && node != v->node)
@@ -158,7 +158,7 @@ static bool comes_after(const Value *v, const Node *node)
 	return v->node && node;
 }
 
-/* Thins the rows of a layer behind its attention; returns their places. */
+/* Thins the rows of a layer after its attention. Returns the positions of the kept rows. */
 static Value *thin_layer(
 	Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
 {
@@ -193,7 +193,7 @@ static Value *thin_layer(
 	return places;
 }
 
-/* `first` and the layers behind it read `by` instead of a shared value. */
+/* Makes `first` and later layers read `by` instead of a shared value. */
 static void use_in_layers(const Layers *layers, const Layer *first, Value *whole, Value *by)
 {
 	for (Node *node = by->node->next; node; node = node->next) {
@@ -208,7 +208,7 @@ static void use_in_layers(const Layers *layers, const Layer *first, Value *whole
 				later->shared[i] = by;
 }
 
-/* Layers behind `layer` read of a shared value the rows that are left. Only rows can be gathered. */
+/* Makes layers after `layer` read only the remaining rows of a shared value. Only rows can be gathered. */
 static bool thin_shared(Graph *graph, const Layers *layers, const Layer *layer, Value *places, PassRun *run)
 {
 	const char *origin = origin_in_layer(graph, layer->number, PART_TOKENS);
@@ -234,7 +234,7 @@ static bool thin_shared(Graph *graph, const Layers *layers, const Layer *layer, 
 	return true;
 }
 
-/* Types of all results again; the shapes that reshapes name have the symbol of what they reshape. */
+/* Recomputes the types of all results. The shape of a reshape gets the symbol of its input. */
 static bool retype(Graph *graph, PassRun *run)
 {
 	for (Node *node = graph->first; node; node = node->next) {
@@ -257,7 +257,7 @@ static bool retype(Graph *graph, PassRun *run)
 	return true;
 }
 
-/* Outputs with a row a token have all of them again. places[i] made symbol i + 2. */
+/* Restores all rows of outputs with one row per token. places[i] created symbol i + 2. */
 static bool spread_outputs(Graph *graph, Value *const *places, PassRun *run)
 {
 	for (int32_t i = 0; i < graph->noutputs; i++) {

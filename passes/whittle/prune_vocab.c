@@ -1,23 +1,23 @@
-/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps of the word table the rows of tokens that a corpus uses, of
- * all single characters, and of special and added tokens; the tokenizer's vocabulary shrinks with it, so that
- * a word that the corpus does not have falls into smaller pieces. Abdaoui, Pradel, Sigel: "Load What You
- * Need: Smaller Versions of Multilingual BERT", 2020.
+/* prune_vocab.c: `prune-vocab{corpus=FILE}` keeps only some rows of the word table: tokens that a corpus
+ * uses, all single characters, and special and added tokens. The tokenizer's vocabulary shrinks too, so words
+ * that are not in the corpus are split into smaller pieces. Abdaoui, Pradel, Sigel: "Load What You Need:
+ * Smaller Versions of Multilingual BERT", 2020.
  *
  *   %w = const @words : f32[30522,8]              %w2 = const : f32[9120,8]
  *   %x = embed %w, %ids                   ->      %x = embed %w2, %ids
  *
- * Ids are the places of rows and are numbered anew in the old order. Texts of the corpus keep their pieces,
- * and so their results: of the pieces that fit, WordPiece takes the longest, and of those that it took none
- * is gone. The output of a masked language model has a column a token and shrinks likewise.
+ * Ids are row numbers and are renumbered in the old order. Texts of the corpus keep their pieces and their
+ * results: WordPiece takes the longest piece that fits, and all pieces that it took still exist. The output
+ * of a masked language model has one column per token and shrinks too.
  *
- * keep=N keeps N rows, if the corpus asks for fewer, and fills up with the lowest ids that texts can have:
- * WordPiece's vocabularies are made the commonest pieces first, so these are the words that other texts are
- * likeliest to hold. `prune-vocab{keep=N}` has no corpus: the order alone decides, and a vocabulary in
- * alphabetical order is refused, whose order tells nothing. */
+ * keep=N keeps N rows. If the corpus uses fewer, the lowest ids that texts can have fill up the rest:
+ * WordPiece vocabularies list common pieces first, so other texts probably contain them.
+ * `prune-vocab{keep=N}` without a corpus uses the order of ids only. It refuses an alphabetical vocabulary,
+ * because its order says nothing about frequency. */
 #include "layers.h"
 #include <string.h>
 
-/* The rows that stay of a matrix or vector with a row a token. */
+/* The kept rows of a matrix or vector with one row per token. */
 static const Tensor *keep_rows(Graph *graph, const Tensor *from, const int32_t *to, int32_t rows)
 {
 	const int64_t old = from->type.dim[0].plus, block = from->bytes / old;
@@ -31,7 +31,7 @@ static const Tensor *keep_rows(Graph *graph, const Tensor *from, const int32_t *
 	return tensor;
 }
 
-/* An argument becomes a shorter constant; one that several nodes read becomes one for all of them. */
+/* Replaces an argument by a shorter constant. All readers of a constant share the new one. */
 static void shorten(Graph *graph, Value *old, const int32_t *to, int32_t rows)
 {
 	const Tensor *tensor = value_tensor(old);
@@ -41,7 +41,8 @@ static void shorten(Graph *graph, Value *old, const int32_t *to, int32_t rows)
 		rewrite_uses(graph, old, by);
 }
 
-/* Tables that ids pick from, and decoders that give a column a token: heads of the task fill-mask. */
+/* Shortens the tables that ids index, and decoders with one column per token (heads of the task fill-mask).
+ */
 static bool is_by_token(const Graph *graph, const Node *node, int64_t rows)
 {
 	if (node->op == OP_EMBED)
@@ -52,7 +53,7 @@ static bool is_by_token(const Graph *graph, const Node *node, int64_t rows)
 			if (module->heads[h].task == TASK_FILL_MASK
 				&& !strcmp(module->heads[h].output, graph->outputs[i].name))
 				return value_is_const(node->args[1])
-					&& value_width(node->results[0]) == rows; /* before it is typed anew */
+					&& value_width(node->results[0]) == rows; /* before its type is recomputed */
 	return false;
 }
 
@@ -68,7 +69,7 @@ static void shorten_all(Graph *graph, const int32_t *to, int64_t old, int32_t ro
 	}
 }
 
-/* Places that skip padding know it by its new id; a text without it has nothing to skip. */
+/* Position ids that skip padding get its new id. If padding was removed, there is nothing to skip. */
 static void renumber_padding(Graph *graph, const int32_t *to, int64_t old)
 {
 	for (Node *node = graph->first; node; node = node->next) {
@@ -82,7 +83,7 @@ static void renumber_padding(Graph *graph, const int32_t *to, int64_t old)
 	}
 }
 
-/* Rows of the tables that ids pick from; 0: there is none, -1: they differ. */
+/* The number of rows of the tables that ids index. 0 when there is no table, -1 when the tables differ. */
 static int64_t table_rows(const Graph *graph)
 {
 	int64_t rows = 0;

@@ -1,14 +1,14 @@
-/* share_weights.c: `share-weights` makes one constant of constants of equal type and bytes: the layers of an
- * ALBERT, a tied word table, the base of several tasks.
+/* share_weights.c: `share-weights` merges constants of equal type and bytes, such as the layers of an ALBERT,
+ * a tied word table, or the shared base of several tasks.
  *
  *   %w1 = const @layer.0.weight : f32[8,8]
  *   %w2 = const @layer.1.weight : f32[8,8]          ->     %w1 = const @layer.0.weight : f32[8,8]
  *   %y = linear %x, %w1                                    %y = linear %x, %w1
  *   %z = linear %y, %w2                                    %z = linear %y, %w1
  *
- * A program holds equal bytes once in any case (codegen/weights.c); here passes see it too, which then
- * quantize and pack once, and the ledger counts what is stored. cse does the same among all that it does; the
- * graphs of a module share beyond one graph. */
+ * A program stores equal bytes once in any case (codegen/weights.c). This pass makes the sharing visible to
+ * later passes, which then quantize and pack once, and to the ledger. cse also merges constants, but only
+ * within one graph; this pass works on all graphs of a module. */
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +40,11 @@ static int compare(const void *a, const void *b)
 {
 	const Entry *x = a, *y = b;
 	const int order = by_tensor(x, y);
-	return order ? order : x->number - y->number; /* of equals the first stays */
+	return order ? order : x->number - y->number; /* among equals the first stays */
 }
 
-/* `later` takes over the data of `earlier`, or goes where both are of one graph. Returns the bytes saved. */
+/* Makes `later` use the data of `earlier`, or removes `later` when both are in one graph. Returns the bytes
+ * saved. */
 static int64_t share(const Entry *earlier, const Entry *later, PassRun *run)
 {
 	const Tensor *data = later->node->data;
@@ -64,7 +65,7 @@ bool pass_share_weights(Graph *graph, PassRun *run)
 	const Module *module = graph->module;
 	int32_t n = 0;
 	int64_t saved = 0;
-	if (graph != module->graphs[0]) /* the first run sees to all graphs */
+	if (graph != module->graphs[0]) /* the run on the first graph handles all graphs */
 		return true;
 	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (const Node *node = module->graphs[g]->first; node; node = node->next)

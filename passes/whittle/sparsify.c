@@ -1,28 +1,27 @@
-/* sparsify.c: `sparsify{sparsity=0.9}` makes zeros in the weights of the linears in an encoder's layers, for
- * kernels that leave them out.
+/* sparsify.c: `sparsify{sparsity=0.9}` sets weights of linears in an encoder's layers to zero, for kernels
+ * that skip zeros.
  *
  *   %w = const @ffn.in.weight             ->      %w2 = const @ffn.in.weight.sparse.N
  *   %y = linear %x, %w, %b                        %y = linear %x, %w2, %b
  *
  *   structure=unstructured   weight by weight, as Zafrir et al., "Prune Once for All", arXiv:2111.05754,
  *                            and Kuznedelev et al., "CAP", arXiv:2210.09223, leave them
- *   structure=1x4            four neighbouring inputs of an output live or die together: what an
- *                            instruction multiplies at once
+ *   structure=1x4            four neighbouring inputs of an output are kept or zeroed together, as one
+ *                            instruction multiplies them
  *   structure=4x1            four neighbouring outputs of an input
- *   structure=rows           all of an output
+ *   structure=rows           all weights of an output
  *   scope=matrix             each matrix to that sparsity
- *   scope=model              all of them together, the least weights wherever they are
+ *   scope=model              all matrices together: the smallest weights in any of them
  *
- * The least go: by magnitude or, with data=FILE, by |w| times the root mean square of the input that it
- * multiplies over the texts (Sun et al., "A Simple and Effective Pruning Approach for Large Language Models"
- * (Wanda), arXiv:2306.11695). Zeros that are there count.
+ * The lowest scores become zero. The score is the magnitude or, with data=FILE, |w| times the root mean
+ * square of its input over the texts (Sun et al., "A Simple and Effective Pruning Approach for Large Language
+ * Models" (Wanda), arXiv:2306.11695). Existing zeros count.
  *
- *   refit=yes   what stays of an output does the work of what goes, by least squares on data=
- *               (sparsify_fit.c, with the equations), its bias included; which go is told by what the
- *               error grows by
- *   steps=N     in N steps (4): each takes the same share of what is left, and chooses by the weights that
- *               were fitted before
- *   ridge=X     how strongly weights are held where they were (0.01) */
+ *   refit=yes   the remaining weights and bias of each output are refitted by least squares on data=
+ *               (sparsify_fit.c has the equations). The score is then the increase of the error
+ *   steps=N     in N steps (4): each step zeroes the same share of the remaining weights, and chooses by the
+ *               weights fitted in the step before
+ *   ridge=X     how strongly weights are held at their old values (0.01) */
 #include "sparsify.h"
 #include "passes/rewrite.h"
 #include <math.h>
@@ -41,8 +40,8 @@ static bool tensor_is_finite(const Tensor *tensor)
 	return true;
 }
 
-/* The weight of a linear that is to be thinned out; NULL: it stays, a note says why when it might have been
- * meant. */
+/* The weight of a linear to sparsify. NULL when it stays; a note gives the reason if the user may have
+ * expected it to change. */
 static Value *sparse_weight(const Node *node, PassRun *run)
 {
 	if (node->op != OP_LINEAR || (node->attr.has & A_panel) || node->place.layer < 0)
@@ -69,7 +68,7 @@ static void matrix_add_input(SparseMatrix *m, Value *input)
 	m->inputs[m->ninputs++] = input;
 }
 
-/* Layers of one task among several count too. */
+/* Layers named for one task of several count too. */
 static bool layers_are_named(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next)
@@ -78,7 +77,7 @@ static bool layers_are_named(const Graph *graph)
 	return false;
 }
 
-/* The matrices in the order of the graph, each once, however many linears have it. */
+/* Collects the matrices in graph order, each once, even if several linears use it. */
 static Matrices find_matrices(Graph *graph, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
@@ -112,7 +111,7 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 
 /* ---- inputs on data -------------------------------------------------------------------------- */
 
-/* Fills `norms` of all matrices; a matrix that several linears have gets the mean over what they read. */
+/* Fills `norms` of all matrices. A matrix with several linears gets the mean over their inputs. */
 static bool measure_inputs(Graph *graph, const Matrices *all, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
@@ -166,7 +165,7 @@ static void move_bias(Graph *graph, Node *linear, const SparseMatrix *m)
 	linear->nargs = 3;
 }
 
-/* How many of the matrix's weights became zero. */
+/* Notes how many weights of the matrix became zero. */
 static int64_t matrix_thin_out(Graph *graph, SparseMatrix *m, PassRun *run)
 {
 	const int64_t count = m->rows * m->columns, size = dtype_bytes[m->tensor->type.dtype];
@@ -244,7 +243,7 @@ typedef struct Choice {
 	int64_t steps;
 } Choice;
 
-/* refit=, steps= and ridge=, which mean something together only. */
+/* refit=, steps= and ridge=. The last two need refit=yes. */
 static bool refit_read(Choice *choice, PassRun *run)
 {
 	const char *refit = pass_option(run, "refit", "no");
@@ -296,8 +295,8 @@ static void choose(const Matrices *all, const Choice *choice, double sparsity)
 		sparse_choose(&all->at[i], choice->whole_model ? all->count : 1, choice->unit, sparsity);
 }
 
-/* What is gone stays gone: it is zero, and zeros are the least. The last step takes what is asked for, the
- * others as much of what is left. */
+/* Zeroed weights stay zero, because zeros have the lowest score. The last step reaches the requested
+ * sparsity; each step zeroes the same share of the remaining weights. */
 static bool choose_and_fit(Graph *graph, const Matrices *all, const Choice *choice, PassRun *run)
 {
 	bool shared = false;

@@ -1,6 +1,6 @@
-/* sparsify_choose.c: which weights go (sparsify.h). Tens of millions of units are not sorted: the bits of a
- * float that is not negative rank as the float does, so two histograms, of the upper and the lower half of
- * the bits, find the last score that goes. */
+/* sparsify_choose.c: selects the weights to zero (sparsify.h). Sorting tens of millions of units is avoided:
+ * non-negative floats have the same order as their bits, so two histograms (upper and lower half of the bits)
+ * find the threshold. */
 #include "sparsify.h"
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static Units units_of(const SparseMatrix *m, SparseUnit unit)
 	return (Units){m, unit, (m->rows + unit.high - 1) / unit.high, (m->columns + unit.wide - 1) / unit.wide};
 }
 
-/* A unit's corner and size. */
+/* A unit's first row and column, and its size. */
 typedef struct Patch {
 	int64_t row, column, high, wide;
 } Patch;
@@ -49,8 +49,8 @@ static uint32_t score_of(const SparseMatrix *m, Patch p)
 	return bits;
 }
 
-/* Adds the size of every unit whose score has the bits `upper` above `shift + 16` (any, when shift is 16) to
- * its place in the histogram. */
+/* Adds the size of units to the histogram. With shift 0, only units count that have the upper 16 bits
+ * `upper`. */
 static void count_units(const Units *u, int shift, uint32_t upper, int64_t *histogram)
 {
 	for (int64_t at = 0; at < u->down * u->across; at++) {
@@ -61,7 +61,8 @@ static void count_units(const Units *u, int shift, uint32_t upper, int64_t *hist
 	}
 }
 
-/* The first place up to which *wanted weights lie; what lies in front of it is taken off. */
+/* The first place of the histogram at which the sum reaches *wanted. Subtracts the weights before this place
+ * from *wanted. */
 static uint32_t find_place(const int64_t *histogram, int64_t *wanted)
 {
 	uint32_t place = 0;

@@ -1,17 +1,18 @@
-/* sparsify_fit.c: the weights of an output that stay take over the work of those that go, by least squares on
- * what the linear reads (Hassibi, Stork: "Second order derivatives for network pruning: Optimal Brain
- * Surgeon", 1993, equation 5, for all weights of a row at once; Frantar, Alistarh: "SparseGPT",
- * arXiv:2301.00774, equation 2). With H the covariance of the inputs plus ridge times their mean variance on
- * the diagonal, w a row of the weight and S what stays of it,
+/* sparsify_fit.c: refits the remaining weights of each output by least squares on the linear's inputs
+ * (Hassibi, Stork: "Second order derivatives for network pruning: Optimal Brain Surgeon", 1993, equation 5,
+ * for all weights of a row at once; Frantar, Alistarh: "SparseGPT", arXiv:2301.00774, equation 2). With H the
+ * covariance of the inputs plus ridge times their mean variance on the diagonal, w a row of the weight and S
+ * its remaining places,
  *
  *   w'_S = (H_SS)^-1 (H w)_S        w' is zero elsewhere        b' = b + (w - w') E[x]
  *
- * minimises mean |w' x + b' - w x - b|^2 + ridge * v * |w' - w|^2; where less goes than stays, the same is
- * had from the system of what goes. Which go is told by w_c^2 / [H^-1]_cc, what the error grows by when one
- * goes and the rest is fitted (Optimal Brain Surgeon's equation 5 again), instead of w_c^2 E[x_c^2].
+ * minimises mean |w' x + b' - w x - b|^2 + ridge * v * |w' - w|^2; when fewer weights are removed than stay,
+ * the equivalent system of the removed weights is solved instead. The score of a weight is w_c^2 / [H^-1]_cc
+ * instead of w_c^2 E[x_c^2]: the increase of the error when it is removed and the rest refitted (Optimal
+ * Brain Surgeon's equation 5 again).
  *
- * The systems are solved by Cholesky, DEPTH rows at a time. Products and sums are rounded one after the other
- * (-ffp-contract=off), so that the results do not depend on the vectors of the machine that runs bertc. */
+ * The systems are solved by Cholesky, DEPTH rows at a time. Each product and each sum is rounded
+ * (-ffp-contract=off), so that results do not depend on the vector width of the machine that runs bertc. */
 #include "eliminate.h"
 #include "sparsify.h"
 #include <math.h>
@@ -22,8 +23,9 @@ enum { DEPTH = 8 };
 
 /* ---- one row --------------------------------------------------------------------------------- */
 
-/* Rows from..n of the upper half of A lose the products of DEPTH rows of R above them: A_ij -= sum over d of
- * R_di R_dj, j >= i, and some j below, which nobody reads. The same function twice, as in eliminate.c. */
+/* Updates rows from..n of the upper half of A with the DEPTH rows of R above them: A_ij -= sum over d of R_di
+ * R_dj for j >= i. Some j < i are written too, but never read. The function exists twice, as in eliminate.c.
+ */
 #define UPDATE(name, bytes) \
 	static void name(double *a, const double *r, int64_t from, int64_t n, int64_t ld) \
 	{ \
@@ -97,7 +99,7 @@ static void substitute(const double *r, int64_t n, int64_t ld, double *b)
 	}
 }
 
-/* The part of m[n,ld] between the marked ones, and their places. */
+/* Copies the submatrix of m[n,ld] at the marked places, and lists these places. */
 static int64_t gather(const double *m, int64_t ld, int64_t n, const bool *gone, bool marked, SparseScratch *s)
 {
 	int64_t count = 0;
@@ -110,7 +112,7 @@ static int64_t gather(const double *m, int64_t ld, int64_t n, const bool *gone, 
 	return count;
 }
 
-/* Through what stays: w'_S = (H_SS)^-1 (H w)_S. */
+/* Solves for the remaining weights: w'_S = (H_SS)^-1 (H w)_S. */
 static bool fit_kept(const double *h, int64_t ld, int64_t n, const bool *gone, double *w, SparseScratch *s)
 {
 	const int64_t kept = gather(h, ld, n, gone, false, s);
@@ -128,7 +130,7 @@ static bool fit_kept(const double *h, int64_t ld, int64_t n, const bool *gone, d
 	return true;
 }
 
-/* Through what goes: w' = w - (H^-1)_G^T (H^-1_GG)^-1 w_G. */
+/* Solves for the removed weights: w' = w - (H^-1)_G^T (H^-1_GG)^-1 w_G. */
 static bool fit_gone(
 	const double *inverse, int64_t ld, int64_t n, const bool *gone, double *w, SparseScratch *s)
 {
@@ -156,9 +158,9 @@ bool sparse_fit_row(const double *h, const double *inverse, int64_t ld, int64_t 
 						 : fit_gone(inverse, ld, n, gone, w, s); /* the smaller system */
 }
 
-/* ---- what is seen ---------------------------------------------------------------------------- */
+/* ---- observations ---------------------------------------------------------------------------- */
 
-/* A value that linears read; its covariance has the ridge on it. */
+/* A value that linears read. Its covariance includes the ridge. */
 typedef struct Input {
 	Value *value;
 	Covariance covariance;
@@ -213,7 +215,7 @@ static bool failed(const Input *input, PassRun *run)
 		node && node->origin ? node->origin : "the graph's input");
 }
 
-/* The ridge, and 1 / sqrt of the inverse's diagonal. */
+/* Adds the ridge, inverts, and stores 1 / sqrt of the inverse's diagonal. */
 static bool finish(Graph *graph, Input *input, double ridge)
 {
 	Covariance *c = &input->covariance;
@@ -293,7 +295,7 @@ static double error_of(const Input *input, const double *d)
 	return sum;
 }
 
-/* Into m->fitted and m->moved; the errors are added to m->error and m->whole. */
+/* Fills m->fitted and m->moved, and adds the errors to m->error and m->whole. */
 static bool fit_rows(SparseMatrix *m, const Input *input, SparseScratch *s, double *w)
 {
 	const Covariance *c = &input->covariance;

@@ -1,12 +1,11 @@
-/* variants.c: what would the model be worth with one thing changed, for many things at once: one graph
- * computes the head's output as it is and again for every change, and all of them share what comes before the
- * change.
+/* variants.c: scores the model with one change, for many changes at once. One graph computes the head's
+ * output unchanged and once for every change. The ops before a change are shared.
  *
  *   %h = linear %x, %w                       %h = linear %x, %w        %h1 = linear %x, %w1
  *   %y = relu %h                     ->      %y = relu %h              %y1 = relu %h1
  *   return logits=%y                         return v0=%y, v1=%y1
  *
- * Compiled once and run over the data once for up to 32 outputs, this costs a fraction of building every
+ * One build and one run over the data score up to 32 outputs, which costs a fraction of building every
  * variant. */
 #include "prune.h"
 #include <math.h>
@@ -63,7 +62,7 @@ Value *clone_behind(Graph *graph, const Node *last, const Value *old, Value *by,
 	return result;
 }
 
-/* Scores of some variants, and in front of them, when `base`, of the graph as it is. */
+/* Scores some variants; with `base`, first the unchanged graph. */
 static bool score_batch(Graph *graph, const Variant *variants, int32_t count, bool base, const char *output,
 	OutputScore *scores, PassRun *run)
 {
@@ -95,7 +94,7 @@ static bool score_batch(Graph *graph, const Variant *variants, int32_t count, bo
 	return good;
 }
 
-/* A symbol that thin makes can be made but once in a graph, so copies of it cannot stand side by side. */
+/* A graph can create the symbol of a thin only once, so a thin cannot be copied. */
 static bool thins(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next)
@@ -119,7 +118,7 @@ bool variants_score(Graph *graph, const Variant *variants, int32_t count, Output
 			*base = batch[0];
 		if (own && !isfinite(base->loss))
 			return diag_error(run->diag, EXIT_RUN, 0,
-				"%s: the model as it is makes numbers that are none on %s; are its weights whole?",
+				"%s: the unchanged model computes NaN or infinite numbers on %s; are its weights whole?",
 				output->name, pass_option(run, "data", ""));
 		memcpy(scores + at, batch + own, (size_t)n * sizeof *scores);
 	}
