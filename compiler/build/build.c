@@ -1,5 +1,5 @@
-/* build.c: from a loaded model to the result: which pipeline runs, the passes, then IR text or code. It
- * decides; the passes, the emitter and the toolchain do the work. */
+/* build.c: turns a loaded model into the result: chooses the pipeline, runs it, and writes IR text or code.
+ * The passes, the emitter and the toolchain do the work. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 /* ---- the pipeline ---------------------------------------------------------------------------- */
 
-/* A pipeline that cannot be read names nothing; build_pipeline says why. */
+/* A malformed pipeline names no pass; build_pipeline reports the error. */
 static bool names_merge(const char *passes)
 {
 	Diag ignored;
@@ -29,15 +29,14 @@ void build_set_passes(BuildOptions *options, const char *passes)
 	options->load.merge_later = names_merge(passes);
 }
 
-/* Results that are no code: IR and checkpoints. */
+/* True for results other than code: IR and checkpoints. */
 static bool emits_graph(const BuildOptions *options)
 {
 	return options->result.emit == EMIT_BIR || options->result.emit == EMIT_CHECKPOINT;
 }
 
-/* What was asked for, before the passes that code needs: --passes, else -O, else the description's recipe,
- * else -O2; graphs
- * (--emit=bir, checkpoint) are written as they were read unless passes were asked for. */
+/* The requested pipeline, without the passes that code needs: --passes, else -O, else the description's
+ * recipe, else -O2. Graphs (--emit=bir, checkpoint) run no passes unless some are requested. */
 static const char *asked_for(const BuildOptions *options, const Loaded *loaded)
 {
 	if (options->run.passes)
@@ -154,7 +153,7 @@ static bool write_ledger(const BuildOptions *options, const Ledger *ledger, Diag
 	return atomic_commit(&file, diag);
 }
 
-/* ---- what the program says about itself ------------------------------------------------------ */
+/* ---- --about --------------------------------------------------------------------------------- */
 
 static json_t *about_heads(const Module *module)
 {
@@ -176,8 +175,8 @@ static int64_t count_parameters(const Graph *graph)
 	return parameters;
 }
 
-/* The code for each CPU: what the CPU can do, the bytes of its weights (shared with others where they are
- * equal), its arena. */
+/* The code for each CPU: its instruction sets, the bytes of its weights (equal weights are shared between
+ * CPUs) and its arena. */
 static json_t *about_variants(const Module *module, const Target *target)
 {
 	json_t *variants = json_array();
@@ -201,7 +200,7 @@ static json_t *about_variants(const Module *module, const Target *target)
 	return variants;
 }
 
-/* What each pass left of the model: the figures of the ledger that are the same in every build. */
+/* The model's size after each pass: the ledger's figures that are the same in every build. */
 static json_t *about_ledger(const Ledger *ledger)
 {
 	json_t *rows = json_array();
@@ -220,7 +219,7 @@ static json_t *about_ledger(const Ledger *ledger)
 	return rows;
 }
 
-/* What verify measured of this build, or null. */
+/* The figures of verify for this build, or null. */
 static bool about_verified(json_t *about, const BuildOptions *options, Diag *diag)
 {
 	const char *path = options->about.verified;
@@ -235,7 +234,8 @@ static bool about_verified(json_t *about, const BuildOptions *options, Diag *dia
 	return good;
 }
 
-/* malloc'd; NULL and a message on error. Nothing of this machine and no time: two builds say the same. */
+/* malloc'd; NULL and a message on error. Holds no time and nothing about this machine, so that two builds
+ * give the same text. */
 static char *about_text(const BuildOptions *options, const Loaded *loaded, const Target *target,
 	const char *name, const char *pipeline, const Ledger *ledger, Diag *diag)
 {
@@ -251,7 +251,7 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	json_object_set_new(about, "variants", about_variants(module, target));
 	json_t *meta = json_object();
 	for (int32_t i = 0; i < module->nmeta; i++)
-		if (strncmp(module->meta[i].key, "scales.", 7) != 0) /* quantize-int8 has made codes of these */
+		if (strncmp(module->meta[i].key, "scales.", 7) != 0) /* quantize-int8 has already used these */
 			json_object_set_new(meta, module->meta[i].key, json_string(module->meta[i].value));
 	json_object_set_new(about, "model", meta);
 	json_object_set_new(about, "graph_sha256", json_string(loaded->graph_sha256));
@@ -262,7 +262,7 @@ static char *about_text(const BuildOptions *options, const Loaded *loaded, const
 	return text;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the build ------------------------------------------------------------------------------- */
 
 static bool emit_code(const BuildOptions *options, const Loaded *loaded, const Target *target,
 	const char *pipeline, const Ledger *ledger, Diag *diag)
@@ -298,7 +298,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	return good;
 }
 
-/* Wrong wishes are told before any work is done. */
+/* Reports invalid options before any work is done. */
 bool build_check(const BuildOptions *options, Diag *diag)
 {
 	if (options->result.out && options->load.model
@@ -336,7 +336,7 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 		|| (options->run.tune && !options->hooks->tune_check(&target, diag)))
 		return false;
 	char *pipeline = NULL;
-	Ledger own = {0}; /* programs tell of it whether or not the caller asks */
+	Ledger own = {0}; /* --about has it even if the caller does not ask for it */
 	ledger = ledger ? ledger : &own;
 	bool good = run_passes(options, loaded, &target, &pipeline, ledger, diag)
 		&& write_ledger(options, ledger, diag);

@@ -1,6 +1,5 @@
 /* build.h: from a loaded model to an output: IR text, a checkpoint, C, a library, a program. Options are
- * grouped by who reads them: loading (LoadOptions), the pipeline, the result, and what the result says about
- * itself. */
+ * grouped by their reader: loading (LoadOptions), the pipeline, the result, and the result's --about. */
 #ifndef BERTC_BUILD_H
 #define BERTC_BUILD_H
 #include "codegen/codegen.h"
@@ -17,7 +16,7 @@ typedef struct PipelineOptions {
 	const char *ledger;              /* --ledger=FILE.json */
 	bool tune;                       /* --tune: time kernels and add to the file tune_cache */
 	const char *tune_cache;          /* --tune-cache=FILE; NULL: none (with --tune: tune_default_path) */
-	const struct TuneTable *tunings; /* these and nothing else, instead; NULL: as said */
+	const struct TuneTable *tunings; /* replaces the built-in tunings and tune_cache; NULL: use those */
 	DriverOptions driver;
 } PipelineOptions;
 
@@ -31,12 +30,12 @@ typedef struct ResultOptions {
 	bool no_cache; /* compile all code anew, keep no objects */
 } ResultOptions;
 
-/* What the program says about itself (--about). */
+/* Contents of the program's --about. */
 typedef struct AboutOptions {
 	char *command;        /* the command line without paths of this machine, for the emitted comment */
 	const char *verified; /* --verified=FILE.json: figures of verify; NULL: none */
 	const struct json_t *figures; /* the same, already in memory (verified.h); NULL: none */
-	struct json_t *tuned;         /* what tune measured of this pipeline; NULL: it was not tuned */
+	struct json_t *tuned;         /* figures of tune for this pipeline; NULL: not from tune */
 } AboutOptions;
 
 typedef struct BuildOptions {
@@ -57,29 +56,30 @@ typedef struct BuildRun {
 	bool chains;        /* the pipeline holds chain-rows */
 } BuildRun;
 
-/* What needs built programs and yet happens during a build. The rooms that run programs (measure,
- * kernel_tune) stand above this one, so whoever builds hands these over; build_options_init sets them for
- * every command. */
+/* Functions that need built programs during a build. The folders that run programs (measure, kernel_tune)
+ * depend on this one, so the caller passes these functions in. build_options_init sets them for every
+ * command. */
 typedef struct BuildHooks {
-	/* Fills the part of the PassEnv by which passes learn from data. */
+	/* Fills the part of PassEnv for passes that learn from data. */
 	void (*offer)(BuildRun *, PassEnv *);
-	/* Whether this machine can time code of the target. False and a message. */
+	/* True when this machine can time code for the target; else false and a message. */
 	bool (*tune_check)(const Target *, Diag *);
 	/* DriverOptions.before of a build with --tune; its first argument is the BuildRun. Times kernels in front
 	 * of lower and adds the decisions to the run's table. */
 	bool (*tune_before)(void *run, const char *pass, Module *, Diag *);
 } BuildHooks;
 
-/* The pipeline to run, or NULL. Tasks of --merge stay apart until it merges them, if it names merge-tasks. */
+/* The pipeline to run, or NULL. If it names merge-tasks, the tasks of --merge stay separate until that pass.
+ */
 void build_set_passes(BuildOptions *, const char *passes);
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
-/* Runs the passes named, none is added, and makes nothing of the result: another build goes on from there. */
+/* Runs only the named passes and writes no result. Another build can continue from there. */
 bool build_run_passes(const BuildOptions *, Loaded *, Diag *);
 /* The pipeline: --weights in front, --compute behind, a recipe completed by the preset, and the passes that
  * code needs at its end. NULL and messages on error. */
 Pipeline *build_pipeline(const BuildOptions *, const Loaded *, Diag *);
-/* Whether the options make sense and the result replaces no file of the model; to be asked before any work is
+/* True when the options are valid and the result replaces no file of the model. Call it before any work is
  * done. */
 bool build_check(const BuildOptions *, Diag *);
 #endif

@@ -1,12 +1,11 @@
-/* tunings.c: tuning decisions as text. Line by line, words between blanks; order has no meaning but
- * for wildcards (`*`): where several lines answer, the last does.
+/* tunings.c: tuning decisions as text. Each line is one decision, with words separated by blanks. If
+ * wildcards (`*`) make several lines match, the last one counts; otherwise the order does not matter.
  *
  *   bertc-tune 1
  *   chain-rows linear_i8 i8 width=1536 cpu=znver4 -> 48
  *   linear f32 K=384 N=1536 act=gelu cpu=znver4 -> linear_f32_8x48__avx512
  *
- * A file comes from who knows where: every word is checked against the tables of kernels, CPUs and
- * activations. */
+ * Files are untrusted: every word is checked against the tables of kernels, CPUs and activations. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,8 +252,7 @@ static char *row_text(const TuneRow *row)
 	return text;
 }
 
-/* The folders that the file lies in, as far as they lack; what cannot be made is told when the file is
- * opened. */
+/* Creates the missing folders of the file. Errors are reported when the file is opened. */
 static void folders_make(const char *path)
 {
 	char *folder = checked_strdup(path);
@@ -293,7 +291,7 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 char *tune_default_path(Diag *diag)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	if (cache && *cache == '/') /* the XDG base directory specification has relative ones ignored */
+	if (cache && *cache == '/') /* the XDG base directory specification ignores relative paths */
 		return checked_printf("%s/bertc/tune.txt", cache);
 	if (home && *home == '/')
 		return checked_printf("%s/.cache/bertc/tune.txt", home);

@@ -1,6 +1,6 @@
-/* verified.c: what verify measured, on its way into a program's --about. Verify makes the figures together
- * with what was built when they were taken; a build takes them over, straight from verify or from the file of
- * its --json, only when it is that build again. Measuring is cmd_verify.c's. */
+/* verified.c: takes figures of verify into a program's --about. verify stores its figures together with a
+ * description of the build. A build accepts them, directly from verify or from the file of verify --json,
+ * only if its own description is the same. cmd_verify.c does the measuring. */
 #include <math.h>
 #include <string.h>
 #include "compiler/support/files.h"
@@ -23,8 +23,7 @@ json_t *verified_build(const json_t *about)
 	return build;
 }
 
-/* The CPU may be another: figures say where they were taken, and a program for another machine is verified on
- * this one. */
+/* The CPU may differ: the figures name theirs, and a program for another machine is verified on this one. */
 static bool same_build(const json_t *measured, const json_t *now, const char *path, Diag *diag)
 {
 	static const struct {
@@ -73,7 +72,7 @@ static bool take_count(json_t *to, const json_t *from, const char *key, const ch
 	return json_object_set_new(to, key, json_integer(count)) == 0;
 }
 
-/* null is a figure too: of what was no number. */
+/* null is a valid figure: it stands for NaN or infinity. */
 static bool take_real(json_t *to, const json_t *from, const char *key, const char *path, Diag *diag)
 {
 	double x = NAN;
@@ -93,7 +92,7 @@ static bool take_output(json_t *outputs, const json_t *from, const char *path, D
 			|| (take_count(to, from, "top1", path, diag) && take_count(to, from, "top1_of", path, diag)));
 }
 
-/* Only what is known to be a figure: the file is a stranger's. */
+/* Copies known figures only: the file is untrusted. */
 static bool take_figures(json_t *to, const json_t *from, const char *path, Diag *diag)
 {
 	const json_t *outputs = json_object_get(from, "outputs");

@@ -1,4 +1,4 @@
-/* verified.h: what verify measured, as JSON. `bertc verify --json` prints it, `bertc build --verified` reads
+/* verified.h: the figures of verify, as JSON. `bertc verify --json` prints it, `bertc build --verified` reads
  * it, and a program's --about carries it.
  *
  *   {"build": {"model_sha256": .., "graph_sha256": .., "passes": .., "target": .., "cpu": ..},
@@ -11,16 +11,16 @@
 #include <jansson.h>
 #include "build.h"
 
-/* Digits of every figure that is written, so that figures read back are written the same. */
+/* Digits of every written figure. Figures that are read back are written with the same digits. */
 enum { VERIFIED_DIGITS = 9 };
 
-/* The number; null when it is none. */
+/* The number; null for NaN or infinity. */
 json_t *verified_real(double);
-/* The object "build", from what a program says about itself. */
+/* The object "build", from a program's --about. */
 json_t *verified_build(const json_t *about);
 /* The file of --verified; NULL and a message. */
 json_t *verified_read(const char *path, Diag *);
 /* Puts the figures into about as "verified", with the target and CPU on which they were taken. An error (exit
- * 3) when they were taken of another build, or are none; path names their file in messages. */
+ * 3) when they belong to another build or are malformed; path names their file in messages. */
 bool verified_embed(json_t *about, const json_t *verified, const char *path, Diag *);
 #endif

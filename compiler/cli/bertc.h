@@ -1,5 +1,5 @@
-/* bertc.h: what the subcommands share. main.c is the table of contents; cmd_NAME.c is a subcommand: its
- * options, its work, and a Usage that says both to command.c, the frame of them all. */
+/* bertc.h: declarations that the subcommands share. main.c finds the subcommand. cmd_NAME.c has its options,
+ * its work, and a Usage that describes both to command.c, which runs it. */
 #ifndef BERTC_H
 #define BERTC_H
 #include <argp.h>
@@ -12,7 +12,7 @@
 #include "commands.def"
 #undef COMMAND
 
-/* The type of the member that an option's value goes into. Without a value a flag becomes true, and an int
+/* The type of the member that stores an option's value. Without a value, a flag becomes true and an int
  * becomes the option's `least`. */
 typedef enum OptionKind {
 	OPTION_TEXT,
@@ -43,7 +43,7 @@ typedef struct CommandOption {
 	OptionKind kind;
 	size_t at;
 	double least, most; /* of a number; most: of an option that may be repeated, how often */
-	/* Does the rest of the work where a member alone will not do. */
+	/* Handles an option that does more than fill a member. */
 	void (*call)(const struct CommandOption *, void *options, char *text, struct argp_state *);
 	const char *needed;       /* the error when it was not given */
 	const char *const *words; /* the values that are allowed; NULL: any */
@@ -52,21 +52,20 @@ typedef struct CommandOption {
 	bool optional;     /* the value may be left out */
 } CommandOption;
 
-/* A command. Its options are a struct that begins with a BuildOptions, and the options of `build` are its own
- * as well; a plain command knows nothing of either. */
+/* A command. Its options are a struct that begins with a BuildOptions, and it also accepts the options of
+ * `build`. A plain command has neither. */
 typedef struct Usage {
 	const char *arguments, *doc;  /* as --help prints them; in doc, what follows \v comes last */
 	const CommandOption *options; /* of its own; NULL: none */
-	/* Takes a word that is no option; NULL: it is the one MODEL. */
+	/* Takes a word that is not an option; NULL: the word is the MODEL. */
 	void (*word)(void *options, char *word, struct argp_state *);
 	const char *no_words; /* the error when there is none; NULL: that there is no model */
-	/* After the last word: refuses what does not go together. */
+	/* Called after the last word: refuses options that exclude each other. */
 	void (*check)(void *options, struct argp_state *);
-	/* Does what the command is for. Returns the exit code, which counts when
-	 * there is no error among the messages. */
+	/* Does the work of the command. Returns the exit code, which is used if no error was reported. */
 	int (*work)(void *options, Loaded *, Diag *);
 	bool plain;
-	bool loads; /* the work is done on the loaded model; else it loads what it needs */
+	bool loads; /* command.c loads the model first; else the command loads models itself */
 	bool quiet; /* builds are only a means: no notes */
 } Usage;
 

@@ -1,5 +1,5 @@
-/* cmd_build.c: `bertc build MODEL -o OUT`. Options are options.c's, reading is load.c's, the work is
- * build.c's. With --data the ledger tells what each pass costs, as `bertc inspect` does. */
+/* cmd_build.c: `bertc build MODEL -o OUT`. options.c has the options, load.c reads the model, build.c does
+ * the work. With --data the ledger reports the cost of each pass, as `bertc inspect` does. */
 #include <stdlib.h>
 #include "bertc.h"
 #include "compiler/report/inspect.h"
@@ -42,7 +42,7 @@ static bool after_pass(void *measurer, LedgerRow *row, Module *module, Diag *dia
 	return measure_row(measurer, row, module, diag);
 }
 
-/* Builds, and measures the model as it was read and as each pass leaves it. */
+/* Builds, and measures the model before the first pass and after each pass. */
 static bool build_measured(const BuildCommand *command, Loaded *loaded, Ledger *ledger, Diag *diag)
 {
 	BuildOptions options = command->build;

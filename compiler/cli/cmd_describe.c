@@ -1,5 +1,5 @@
-/* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: the description that build makes for itself, for a
- * person to edit. The checkpoint is tried on it first: what describe writes, build can build. */
+/* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: writes the description that build would use, for
+ * editing. It is first tried on the checkpoint, so build can build every description that describe writes. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ static bool write_out(const ModelDesc *desc, const char *path, Diag *diag)
 	return atomic_commit(&file, diag);
 }
 
-/* Whether a reference to a file of `directory` is found from the description at `path`. */
+/* True when a file of `directory` can be found from the description at `path`. */
 static bool lies_in(const char *path, const char *directory)
 {
 	struct stat a, b;
@@ -39,7 +39,7 @@ static bool write_description(const BuildOptions *options, Loaded *loaded, Diag 
 		return false;
 	model_unload(loaded);
 	diag_print(diag, stderr);
-	Diag again; /* the same warnings a second time help nobody */
+	Diag again; /* drops the second copy of the same warnings */
 	diag_init(&again, options->load.model);
 	ModelDesc *desc = description_from_hf(options->load.model, &options->load, &again);
 	diag_free(&again);

@@ -1,5 +1,5 @@
 /* cmd_eval.c: `bertc eval MODEL --data FILE`: scores built programs on labelled data: accuracy for labels,
- * entity F1 for tags, Spearman's rank correlation for gold scores. The plain fp32 build stands beside the one
+ * entity F1 for tags, Spearman's rank correlation for gold scores. Reports the plain fp32 build and the build
  * with the given passes. */
 #include <jansson.h>
 #include <math.h>
@@ -30,7 +30,7 @@ typedef struct EvalOptions {
 	const char *thresholds;     /* of it; NULL: its own choice */
 } EvalOptions;
 
-/* HEAD:FILE, where HEAD is a name and no file is called so. */
+/* HEAD:FILE, where HEAD is a name and the whole word is not an existing file. */
 static void add_data(const CommandOption *option, void *options, char *argument, struct argp_state *state)
 {
 	(void)option;

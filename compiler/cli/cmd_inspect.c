@@ -1,6 +1,6 @@
-/* cmd_inspect.c: `bertc inspect MODEL --passes=P -o report.html`: builds the model as `build` would, watches
- * each pass, and writes the page that shows it. What is observed is inspect_layers.c's and
- * inspect_measure.c's, the file is inspect_page.c's. */
+/* cmd_inspect.c: `bertc inspect MODEL --passes=P -o report.html`: builds the model as `build` would, observes
+ * each pass, and writes a page. inspect_layers.c and inspect_measure.c observe; inspect_page.c writes the
+ * file. */
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"
@@ -55,7 +55,7 @@ typedef struct Inspector {
 	int32_t passes;
 } Inspector;
 
-/* A pass that leaves the text as it was joins the last column. */
+/* A pass that does not change the text joins the last column. */
 static void add_column(Inspector *in, const Module *module, const char *pass)
 {
 	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
@@ -96,8 +96,7 @@ static const char *leaf(const char *path)
 	return path ? path : "";
 }
 
-/* The ledger without the times that passes took, which differ from build to build and say little of the
- * model. */
+/* The ledger without the run times of passes: these differ between builds and are not about the model. */
 static json_t *ledger_panel(const Ledger *ledger, const char *metric)
 {
 	char *text = ledger_json(ledger);
@@ -126,8 +125,8 @@ static json_t *ledger_panel(const Ledger *ledger, const char *metric)
 	return json;
 }
 
-/* The part of the emitted C that is of this model alone: the wrappers and the function of each CPU, not
- * kernels and runtime. */
+/* The part of the emitted C that is specific to this model: the wrappers and the function of each CPU,
+ * without kernels and runtime. */
 static json_t *code_panel(const char *path, const char *name, Diag *diag)
 {
 	size_t bytes;
@@ -188,7 +187,7 @@ static json_t *model_panel(
 	return panel;
 }
 
-/* What can be seen of the model as it was read. */
+/* Panels for the model before any pass. */
 static bool add_observed(const Inspector *in, json_t *panels, Diag *diag)
 {
 	const InspectOptions *o = in->options;
@@ -206,7 +205,7 @@ static bool add_observed(const Inspector *in, json_t *panels, Diag *diag)
 	return layers && (neurons || !o->conll);
 }
 
-/* What a threshold does, where texts may end early. */
+/* The effect of the threshold, for models with early exits. */
 static bool add_exits(Inspector *in, json_t *panels, Diag *diag)
 {
 	json_t *curve = NULL;

@@ -1,5 +1,5 @@
-/* cmd_opt.c: `bertc opt IN.bir --passes=PIPELINE`: runs passes on the textual IR and prints what they leave.
- * Reading, passes and printing are the libraries'; here are only the options. */
+/* cmd_opt.c: `bertc opt IN.bir --passes=PIPELINE`: runs passes on the textual IR and prints the result. This
+ * file has only the options. */
 #include <stdlib.h>
 #include <string.h>
 #include "bertc.h"

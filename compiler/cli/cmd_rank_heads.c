@@ -1,7 +1,7 @@
-/* cmd_rank_heads.c: `bertc rank-heads MODEL --data FILE`: what each attention head does on texts: the entropy
- * of what it attends to and how far that lies (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?",
- * 2019, sections 3 and 4), and how much it matters (Michel, Levy, Neubig: "Are Sixteen Heads Really Better
- * than One?", 2019), as prune-heads ranks it. */
+/* cmd_rank_heads.c: `bertc rank-heads MODEL --data FILE`: reports for each attention head the entropy of its
+ * attention and its distance in tokens (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019,
+ * sections 3 and 4), and its importance (Michel, Levy, Neubig: "Are Sixteen Heads Really Better than One?",
+ * 2019), as prune-heads ranks it. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static const CommandOption table[] = {
 	{0},
 };
 
-/* Means over all tokens that ask: entropy in nats, distance in tokens. */
+/* Means over all query tokens: entropy in nats, distance in tokens. */
 typedef struct Looks {
 	HeadMap map;
 	double *entropy, *distance, *scores;
@@ -147,8 +147,8 @@ int cmd_rank_heads(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Say of each attention head how spread its attention is (entropy, nats), how far it reaches "
-			   "(tokens) and how much it matters.\v"
+		.doc = "Report for each attention head its spread (entropy, nats), its reach (tokens) and its "
+			   "importance.\v"
 			   "Examples:\n"
 			   "  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy",
 		.options = table,

@@ -1,6 +1,6 @@
-/* cmd_rank_neurons.c: `bertc rank-neurons MODEL --data FILE.conll`: which neurons of which layer say most of
- * the words' tags: a linear probe with an elastic net over the outputs of all layers, its ranking, and what
- * the probe still tells with part of the neurons. */
+/* cmd_rank_neurons.c: `bertc rank-neurons MODEL --data FILE.conll`: ranks the neurons of all layers by how
+ * well they predict the words' tags. Fits a linear probe with an elastic net on the outputs of all layers,
+ * and reports its ranking and its accuracy with part of the neurons. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -130,8 +130,9 @@ int cmd_rank_neurons(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Rank the neurons of all layers by what they say of the tags of words: a linear probe with an "
-			   "elastic net.\v"
+		.doc = "Rank the neurons of all layers by how well they predict the tags of words, with a linear "
+			   "probe "
+			   "and an elastic net.\v"
 			   "A word is its last token. `bertc build --passes='ablate-neurons{which=top share=0.1 "
 			   "data=FILE}'` holds neurons constant.\n\n"
 			   "Examples:\n"

@@ -1,6 +1,6 @@
-/* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program that keeps the
- * accuracy asked for. search.c finds it; here are the options and what is printed. (`bertc build --tune` is
- * another thing: it times kernels.) */
+/* cmd_tune.c: `bertc tune MODEL --data FILE --max-drop 1.0`: the smallest and fastest program with the
+ * required accuracy. search.c finds it; this file has the options and the printing. (`bertc build --tune` is
+ * different: it times kernels.) */
 #include <errno.h>
 #include <jansson.h>
 #include <libgen.h>
@@ -190,7 +190,7 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-/* What results depend on, beside the pipeline. */
+/* Everything besides the pipeline that results depend on. */
 static bool make_key(Search *s, const Loaded *loaded, Diag *diag)
 {
 	char seed[32];
@@ -210,7 +210,7 @@ static bool make_key(Search *s, const Loaded *loaded, Diag *diag)
 	return true;
 }
 
-/* What the search must know of model and data. */
+/* Facts about model and data for the search. */
 static bool prepare(TuneOptions *o, Diag *diag)
 {
 	Search *s = &o->search;
@@ -230,8 +230,8 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	return good && (!o->journal || journal_open(s, o->journal, diag));
 }
 
-/* What the program says of itself: how good it is on which data, and how good plain fp32 is. Points lost are
- * of all rows. */
+/* The entry in the program's --about: its score, the score of plain fp32, and the data. Lost points are over
+ * all rows. */
 static json_t *winner_figures(const Search *s)
 {
 	const Candidate *plain = &s->done[0], *c = &s->done[s->winner];
@@ -280,7 +280,7 @@ static bool time_front(Search *s, const int32_t *front, int32_t nfront, Diag *di
 	return good;
 }
 
-/* Asked before the search, which takes minutes: whether what it ends in could be written. */
+/* Checks that the results can be written, before the search, which takes minutes. */
 static bool results_check(const TuneOptions *o, Diag *diag)
 {
 	const char *const results[] = {o->search.build.result.out, o->json, o->svg};
@@ -330,22 +330,17 @@ int cmd_tune(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Search for the smallest and fastest program that keeps the accuracy asked for: passes that "
-			   "remove blocks, heads, "
-			   "neurons, tokens and words, and that store in four or eight bits and multiply in int8, tried "
-			   "alone and together on labelled data.\v"
-			   "Within the budget of points, the winner is the one whose time by a cost model, times its "
-			   "bytes of weights and tables, is least "
-			   "(--prefer speed or size: that alone): the same seed gives the same result. Times are shown. "
-			   "What a candidate loses is "
-			   "estimated from the points counted and from "
-			   "how many answers it changes at all, with whose square losses go, which is less noisy; moves "
-			   "that change few answers "
-			   "are combined first. A third of the rows is held back and decides only whether a candidate "
-			   "may win: by its own "
-			   "estimate it must agree. Without --calibration passes learn from the texts "
-			   "of the first 250 rows, which are not held back. Exit 5 when nothing keeps within the "
-			   "limits.\n\n"
+		.doc = "Search for the smallest and fastest program that keeps the required accuracy. Tries passes "
+			   "that remove blocks, heads, neurons, tokens and words, store in four or eight bits, or "
+			   "multiply in int8, alone and together, on labelled data.\v"
+			   "Among candidates within the budget of points, the one with the smallest time x bytes wins "
+			   "(with --prefer: the smallest time or bytes). Time is estimated by a cost model, so the same "
+			   "seed gives the same result; measured times are shown. The loss of a candidate is estimated "
+			   "from the points counted and from the square of the share of changed answers, which is less "
+			   "noisy. Passes that change few answers are combined first. A third of the rows is held back: "
+			   "a candidate can win only if its estimate on these rows is within the budget too. Without "
+			   "--calibration, passes learn from the texts of the first 250 rows that are not held back. "
+			   "Exit 5 when nothing is within the limits.\n\n"
 			   "Examples:\n"
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration "

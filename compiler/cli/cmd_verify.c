@@ -1,6 +1,6 @@
-/* cmd_verify.c: `bertc verify MODEL`: the built program against the reference evaluator, which runs the
- * imported graph, before any pass, in double precision. Inputs are random ids of a fixed seed, or texts; for
- * texts whose ids are given the tokenizer is compared too. */
+/* cmd_verify.c: `bertc verify MODEL`: compares the built program with the reference evaluator. The evaluator
+ * runs the imported graph, before any pass, in double precision. Inputs are random ids with a fixed seed, or
+ * texts. If a text comes with ids, the tokenizer is compared too. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -76,7 +76,7 @@ static void random_inputs(const VerifyOptions *o, const Graph *graph, int32_t ma
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
-/* What was found for one output over all inputs. */
+/* The comparison of one output over all inputs. */
 typedef struct Row {
 	const char *name;
 	double max_abs, relative, largest,
@@ -85,8 +85,8 @@ typedef struct Row {
 	bool labelled;
 } Row;
 
-/* Largest of a row in both. A tie in floats that doubles tell apart is not a disagreement: the program's
- * choice must be within rounding of the reference's largest. */
+/* True when both have the largest element of a row at the same place, or when the program's choice is within
+ * rounding of the reference's largest: values may be equal in float but not in double. */
 static bool same_top(const double *reference, const float *x, int64_t width)
 {
 	int64_t best = 0, chosen = 0;
@@ -196,7 +196,7 @@ static void print_table(const VerifyOptions *o, const Inputs *inputs, const Row 
 	}
 }
 
-/* What was found, as verified.h has it. The CPU is the one whose code ran. */
+/* The figures in the form of verified.h. The CPU is the one for which the code that ran was compiled. */
 static json_t *figures_json(const VerifyOptions *o, const Program *program, const Inputs *inputs,
 	const Row *rows, int32_t n, bool pass)
 {
@@ -236,8 +236,7 @@ static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Ro
 	return good;
 }
 
-/* Prints what was found and, when -o asks for it and no limit was missed, builds the program once more, with
- * the figures. */
+/* Prints the figures. With -o, and if all limits are met, builds the program once more with the figures. */
 static int report(const VerifyOptions *o, Loaded *loaded, const Program *program, const Inputs *inputs,
 	const Row *rows, int32_t n, Diag *diag)
 {
@@ -265,7 +264,7 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 {
 	Module *reference = module_copy(loaded->module); /* building rewrites the graph in place */
 	Module *again = module_copy(loaded->module);     /* and may do so twice */
-	/* --passes with merge-tasks leave that to do */
+	/* a pipeline with merge-tasks merges them itself */
 	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);
 	const Graph *graph = reference->graphs[0];
 	Program program = {0};

@@ -1,5 +1,5 @@
-/* command.c: the frame of every command: its options by a table, the one MODEL, messages and exit code at the
- * end. What a command says of itself and what it does is its Usage. */
+/* command.c: runs every command: parses its table of options and the MODEL, prints messages and returns the
+ * exit code. A Usage describes the command and its work. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

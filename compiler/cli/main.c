@@ -1,5 +1,4 @@
-/* main.c: the table of contents. Finds the command in commands.def and calls it; one file cmd_NAME.c a
- * command does the rest. */
+/* main.c: finds the command in commands.def and calls it. Each command is in a file cmd_NAME.c. */
 #include <jansson.h>
 #include <libxml/xmlmemory.h>
 #include <signal.h>
@@ -21,8 +20,8 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 const char *argp_program_version = "bertc " BERTC_VERSION;
 
-/* Ctrl-C and a lack of memory leave nothing half-written: temporary files go, results were never under their
- * own names. */
+/* Ctrl-C and a lack of memory leave no partial results: temporary files are removed, and results get their
+ * final names only when complete. */
 static void interrupted(int signal_number)
 {
 	(void)signal_number;
@@ -30,7 +29,7 @@ static void interrupted(int signal_number)
 	_exit(EXIT_INTERRUPTED);
 }
 
-/* The libraries that make trees end for lack of memory as bertc itself does. */
+/* The parser libraries handle a lack of memory as bertc itself does. */
 static void prepare_ends(void)
 {
 	struct sigaction action = {.sa_handler = interrupted};
@@ -61,7 +60,7 @@ static void print_help(FILE *out)
 		out);
 }
 
-/* argp prints argv[0] in usage lines; it should read as the person typed it. */
+/* argp prints argv[0] in usage lines; it should be as typed. */
 static int run_command(const struct Command *command, int argc, char **argv)
 {
 	static char title[64];

@@ -1,5 +1,5 @@
-/* options.c: the options of `build`, which every command that builds has. Whether a name is known (CPU, pass,
- * task) is told by those who know it. */
+/* options.c: the options of `build`, which every command that builds has. Names (CPU, pass, task) are checked
+ * by the code that uses them. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char *const compute_names[] = {"f32", "bf16"};
 static const char *const form_names[] = {"incbin", "inline"};
 static const char *const pack_names[] = {"plain", "small"};
 
-/* ---- options that do more than fill a member --------------------------------------------------- */
+/* ---- options that do more than fill a member ------------------------------------------------- */
 
 static void set_passes(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
@@ -109,9 +109,9 @@ const CommandOption build_table[] = {
 	{0},
 };
 
-/* ---- the command, as the program remembers it --------------------------------------------------- */
+/* ---- the command line for --about ------------------------------------------------------------ */
 
-/* Options that name a place of this machine or leave no trace in the result: not part of the remembered
+/* Options that name a path of this machine or do not affect the result. They are left out of the stored
  * command. */
 static const struct {
 	const char *name;
@@ -140,7 +140,7 @@ static const struct {
 	{"--progress", false},
 };
 
-/* How many words of the command line to leave out, from this one on. */
+/* The number of words to leave out, from this one on. */
 static int place_words(const char *argument)
 {
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {

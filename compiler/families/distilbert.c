@@ -1,7 +1,7 @@
 /* families/distilbert.c: DistilBERT (Sanh et al. 2019), as transformers' DistilBert* classes compute it: BERT
- * without segment types and without a pooler. config.json has names of its own; the epsilon of LayerNorm
- * cannot be set there. `sinusoidal_pos_embds` only says how the table of positions began, so both values are
- * fine. */
+ * without segment types and without a pooler. config.json uses other key names and cannot set the epsilon of
+ * LayerNorm. `sinusoidal_pos_embds` only selects how the position table was initialised, so both values are
+ * accepted. */
 #include "families.h"
 
 static const EmbeddingNames embeddings = {

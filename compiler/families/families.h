@@ -1,4 +1,4 @@
-/* families.h: all families, and what the members of one line share. */
+/* families.h: all families, and code that related families share. */
 #ifndef FAMILIES_H
 #define FAMILIES_H
 #include "compiler/model/blocks.h"
@@ -12,12 +12,12 @@ const Family *family_find(const char *model_type);
 /* "bert, roberta", for messages. */
 const char *family_list(MemArena *);
 
-/* The heads whose tensors are called alike in every family: a linear over each row. */
+/* The heads with the same tensor names in every family: a linear over each row. */
 #define ROW_HEADS \
 	[TASK_TAG] = {head_tokens, .tensors = "classifier", .out = "*"}, \
 	[TASK_QA] = {head_tokens, .tensors = "qa_outputs", .out = "*"}
 
-/* bert.c: the encoder of BERT and of the families made after it, and what their configs may say. */
+/* bert.c: the encoder of BERT and of its derived families, and the keys of their configs. */
 extern const FamilyRefusal bert_refused[];
 Value *bert_encoder(Builder *);
 

@@ -1,5 +1,5 @@
-/* families/roberta.c: RoBERTa (Liu et al. 2019), as transformers' Roberta* classes compute it: BERT whose
- * positions begin behind the padding id, without segments. Every token gets row 0 of a segment table. */
+/* families/roberta.c: RoBERTa (Liu et al. 2019), as transformers' Roberta* classes compute it: BERT without
+ * segments; positions start after the padding id. Every token gets row 0 of a segment table. */
 #include "families.h"
 
 const Family family_roberta = {

@@ -1,6 +1,6 @@
 /* checkpoint.c: the checkpoint files of a description, and the module over them. One .safetensors, or the
- * shards that a .safetensors.index.json lists; a shard may hold exactly the tensors that the index places in
- * it, so that no tensor has two meanings. */
+ * shards that a .safetensors.index.json lists; a shard must hold exactly the tensors that the index assigns
+ * to it, so that no tensor is ambiguous. */
 #include <stdlib.h>
 #include <string.h>
 #include "compiler/support/json_file.h"
@@ -136,7 +136,7 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 	return opened;
 }
 
-/* ---- the module over them ----------------------------------------------------------------------- */
+/* ---- the module over them -------------------------------------------------------------------- */
 
 Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {

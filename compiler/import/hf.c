@@ -1,7 +1,6 @@
-/* import/hf.c: a Hugging Face directory -> ModelDesc. Reads config.json, and looks which weights, tokenizer
- * and limits lie beside it; modules.json of sentence-transformers is import/sentence_transformers.c's. No
- * tensor is looked at here: whether the checkpoint holds what config.json promises is checked by the family's
- * builder. */
+/* import/hf.c: a Hugging Face directory -> ModelDesc. Reads config.json and finds the weights, tokenizer and
+ * limits next to it. import/sentence_transformers.c reads modules.json of sentence-transformers. This file
+ * reads no tensors: the family's builder checks that the checkpoint matches config.json. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,7 +36,7 @@ static bool read_family(HfReader *r)
 			"model_type \"%s\" is not supported; families known: %s", type, family_list(r->desc->mem));
 }
 
-/* transformers obeys whichever of two spellings comes last; so they must agree. */
+/* If a file has both spellings, transformers uses the last one. So they must agree. */
 static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
 {
 	const FamilySize *size = &r->desc->family->size[which];
@@ -341,7 +340,7 @@ static bool find_files(HfReader *r)
 	return true;
 }
 
-/* A bare encoder gives all it has: its pooler's output too, when the checkpoint holds one. */
+/* A bare encoder returns all its outputs, also the pooler's when the checkpoint has one. */
 static bool find_pooler(HfReader *r)
 {
 	const Family *family = r->desc->family;
@@ -362,8 +361,8 @@ static bool find_pooler(HfReader *r)
 /* model_max_length above this is transformers' way to say that there is none (it writes 10^30). */
 static const double length_is_none = 1e6;
 
-/* One optional file, one optional key. Integers come as reals: 10^30 fits no integer. Leaves *out alone when
- * not said. */
+/* Reads an optional key of an optional file, as a real: 10^30 fits no integer. *out does not change when the
+ * file or key is missing. */
 static bool read_limit(HfReader *r, const char *file, const char *key, double *out)
 {
 	double value = 0;

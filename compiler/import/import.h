@@ -1,4 +1,4 @@
-/* import.h: from whatever a person calls a model to a verified module at graph level and its tokenizer. */
+/* import.h: reads a model in any supported form into a verified module at graph level and its tokenizer. */
 #ifndef BERTC_IMPORT_H
 #define BERTC_IMPORT_H
 #include "compiler/model/description.h"
@@ -17,13 +17,13 @@ typedef struct Loaded {
 	Module **merged;
 	int32_t nmerged; /* modules whose tensors the module reads: those of its tasks */
 } Loaded;
-/* load.c: options->model is anything that a row of importers.def takes. False and messages on error; then
- * there is nothing to unload. */
+/* load.c: options->model is a path that a row of importers.def accepts. False and messages on error; then
+ * nothing has to be unloaded. */
 bool model_load(const LoadOptions *, Loaded *, Diag *);
 void model_unload(Loaded *);
 
-/* importers.def: what a path has to look like, and a reader, which fills loaded->desc or loaded->module. The
- * reader of a module obeys --max-tokens. */
+/* importers.def: a test for the path, and a reader, which fills loaded->desc or loaded->module. A reader that
+ * fills loaded->module applies --max-tokens. */
 #define IMPORTER(NAME, ...) \
 	bool import_##NAME##_takes(const char *path); \
 	bool import_##NAME(const LoadOptions *, Loaded *, Diag *);
@@ -57,10 +57,10 @@ bool sbert_read(const char *directory, ModelDesc *, const char **encoder_directo
 
 /* merge.c: "stsb=DIR,mrpc=DIR" into desc->merge. False and a message when it is no such list. */
 bool merge_parse(ModelDesc *desc, const char *list, Diag *);
-/* One module of the tasks in desc->merge over the weights of desc, which is the base: a graph each, made one
- * by merge-tasks. Into loaded->module; false and messages on error. */
+/* Builds one module for the tasks in desc->merge over the weights of the base, desc. Each task has a graph;
+ * merge-tasks joins them. Into loaded->module; false and messages on error. */
 bool merge_load(ModelDesc *desc, const LoadOptions *, Loaded *loaded, Diag *);
-/* merge-tasks on a module of several tasks; nothing on one that is merged. */
+/* Runs merge-tasks on a module of several tasks; does nothing if it is already merged. */
 bool merge_graphs(Module *, Diag *);
 
 /* checkpoint.c: opens desc->weights (an index opens its shards). Returns the number of files, malloc'd in

@@ -55,7 +55,7 @@ static const Importer *find_importer(const char *path, Diag *diag)
 	return NULL;
 }
 
-/* An option that the importer does not know would change the answer, so it is refused. */
+/* Refuses options that the importer does not know, because ignoring them could change the answer. */
 static bool check_options(const Importer *importer, const LoadOptions *options, Diag *diag)
 {
 	static const struct {
@@ -100,7 +100,7 @@ static int print_size(char text[SIZE_TEXT_BYTES], const char *about, int32_t siz
 	return *about ? snprintf(text, SIZE_TEXT_BYTES, about, size) : 0;
 }
 
-/* What --about and reports say about where the model came from. */
+/* The origin of the model, for --about and reports. */
 static void set_meta(Module *module, const ModelDesc *desc)
 {
 	char hex[65], line[SIZE_COUNT * SIZE_TEXT_BYTES + 256];
@@ -153,8 +153,8 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 	return loaded->tokenizer != NULL;
 }
 
-/* Which graph this is: its text tells all but the constants' data, for which the checkpoint's hash stands
- * where there is one. */
+/* A hash that identifies the graph: of its text, and of the constants' data unless the checkpoint's hash
+ * covers them. */
 static void hash_graph(Loaded *loaded, bool from_checkpoint)
 {
 	size_t count = 1;
@@ -195,8 +195,8 @@ static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64
 	return copy;
 }
 
-/* Segments that the table of types has no row for count as the first, as --ids has it: an encoder with one
- * type takes pairs. */
+/* Segments without a row in the table of types count as segment 0, as with --ids. So an encoder with one type
+ * accepts pairs. */
 static void check_types(Loaded *loaded)
 {
 	TokenizerDesc *tokenizer = loaded->tokenizer;
@@ -211,8 +211,8 @@ static void check_types(Loaded *loaded)
 		}
 }
 
-/* Ids that the tokenizer makes should be rows of the word table, which is the constant that %ids picks from.
- * The program refuses the others when it meets one, so that a token nobody uses is no reason to stop here. */
+/* Warns if the tokenizer has ids without a row in the word table (the constant that %ids indexes). It is not
+ * an error, because such tokens may never occur; the program refuses them. */
 static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag)
 {
 	if (!loaded->tokenizer || loaded->module->ngraphs == 0)

@@ -7,7 +7,7 @@
 #include "import.h"
 #include "compiler/support/files.h"
 
-/* Where the list has got to: modules come in this order. */
+/* The state of reading the list: modules come in this order. */
 typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_DENSE, STAGE_NORMALIZE } Stage;
 
 typedef struct SbertReader {
@@ -31,8 +31,8 @@ static json_t *read_config(SbertReader *r, const char *folder, const char **path
 	return json;
 }
 
-/* Parts are concatenated in this order, whatever the order of the keys. `word` is what newer files put into
- * "pooling_mode". */
+/* Parts are concatenated in this order, independent of the order of the keys. `word` is the value of
+ * "pooling_mode" in newer files. */
 static const struct {
 	const char *key, *word;
 	Pool mode;

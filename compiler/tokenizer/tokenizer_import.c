@@ -1,6 +1,6 @@
-/* tokenizer_import.c: a tokenizer's files as a TokenizerDesc. tokenizer.json says everything itself
- * (tokenizer_json.c); the older forms, which are the models' own (wordpiece.c), need tokenizer_config.json
- * and special_tokens_map.json beside them. truncation and padding are the caller's. */
+/* tokenizer_import.c: a tokenizer's files as a TokenizerDesc. tokenizer.json is complete (tokenizer_json.c).
+ * The older forms belong to the models (such as wordpiece.c) and need tokenizer_config.json and
+ * special_tokens_map.json next to them. The caller handles truncation and padding. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,8 +156,8 @@ static bool warn_disagreement(TokenizerImport *import)
 	return true;
 }
 
-/* The object in a file beside the main one, or an empty object when there is none. NULL and a message when it
- * is broken. */
+/* The object in a file next to the main one, or an empty object when the file is missing. NULL and a message
+ * when the file is malformed. */
 static json_t *read_beside(TokenizerImport *import, const char *name, const char **path)
 {
 	const char *slash = strrchr(import->path, '/');

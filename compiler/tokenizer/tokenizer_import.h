@@ -1,4 +1,4 @@
-/* tokenizer_import.h: what the two forms of a tokenizer's files share. */
+/* tokenizer_import.h: code shared by the two forms of a tokenizer's files. */
 #ifndef TOKENIZER_IMPORT_H
 #define TOKENIZER_IMPORT_H
 #include "compiler/support/json_file.h"

@@ -1,4 +1,4 @@
-/* wordpiece.h: what a TokenizerDesc of the model WordPiece has for data. */
+/* wordpiece.h: the data in a TokenizerDesc of the model WordPiece. */
 #ifndef BERTC_WORDPIECE_H
 #define BERTC_WORDPIECE_H
 #include <stdint.h>
