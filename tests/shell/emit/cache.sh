@@ -26,6 +26,14 @@ core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
 taskset -c "$core" "$BERTC" build tiny.bir --cpu=baseline --name=tiny -o one.exe
 cmp plain.exe one.exe || fail "one core makes other bytes"
 
+# pieces of runtime/ that came with bertc are those that a bertc without them compiles
+ASAN_OPTIONS=detect_leaks=0 "$BERTC_DEBUG" build tiny.bir --cpu=baseline --name=tiny --no-cache -o alone.exe
+cmp plain.exe alone.exe || fail "pieces that come with bertc differ from those compiled now"
+
+# the same texts with other flags are other pieces
+build mixed.shared --emit=shared
+cmp plain.shared mixed.shared || fail "a library is made of pieces of a program"
+
 # another model of the same sizes finds all kernels
 sed 's/positive/good/' tiny.bir >other.bir
 ls cache >before
