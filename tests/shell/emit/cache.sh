@@ -33,6 +33,8 @@ cmp plain.exe alone.exe || fail "pieces that come with bertc differ from those c
 # the same texts with other flags are other pieces
 build mixed.shared --emit=shared
 cmp plain.shared mixed.shared || fail "a library is made of pieces of a program"
+rm -rf cache
+build again.exe
 
 # another model of the same sizes finds all kernels
 sed 's/positive/good/' tiny.bir >other.bir
