@@ -94,7 +94,7 @@ size_t capacity_for(size_t capacity, size_t count)
 
 void *checked_grow(void *items, size_t *capacity, size_t count, size_t item_bytes)
 {
-	if (count <= *capacity)
+	if (items && count <= *capacity)
 		return items;
 	*capacity = capacity_for(*capacity, count);
 	return checked_realloc(items, checked_bytes(*capacity, item_bytes));

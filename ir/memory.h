@@ -26,7 +26,8 @@ char *checked_vprintf(const char *format, va_list) __attribute__((format(printf,
 /* count * item_bytes; ends the process when no memory can hold so many. */
 size_t checked_bytes(size_t count, size_t item_bytes);
 /* A growing array: the items, moved where they have room for `count`. At first items is NULL and *capacity 0;
- * the capacity at least doubles. New items are not zeroed. In a module's arena: mem_grow. */
+ * the capacity at least doubles. New items are not zeroed. Never NULL, even for no items, so that memset and
+ * qsort may have the result. In a module's arena: mem_grow. */
 void *checked_grow(void *items, size_t *capacity, size_t count, size_t item_bytes);
 /* The capacity that such an array takes next to hold `count`. */
 size_t capacity_for(size_t capacity, size_t count);

@@ -32,6 +32,14 @@ static void test_grow(void)
 	CU_ASSERT_EQUAL(capacity_for(SIZE_MAX - 1, 2), SIZE_MAX);
 }
 
+static void test_grow_to_nothing(void)
+{
+	size_t capacity = 0;
+	char *items = checked_grow(NULL, &capacity, 0, 8); /* memset may have it */
+	CU_ASSERT_PTR_NOT_NULL(items);
+	free(items);
+}
+
 static void test_grow_in_arena(void)
 {
 	MemArena *mem = mem_new();
@@ -136,6 +144,7 @@ int main(void)
 {
 	static const SuiteTest tests[] = {
 		{"arrays grow", test_grow},
+		{"an array of no items", test_grow_to_nothing},
 		{"arrays grow in an arena", test_grow_in_arena},
 		{"texts", test_texts},
 		{"no more memory", test_ends},
