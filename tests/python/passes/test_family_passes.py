@@ -1,0 +1,257 @@
+"""Every pass alone on models of every family. The graph that it leaves is evaluated (no code is generated)
+and compared with transformers: equal where the pass keeps numbers, near or at least changed and finite
+where it does not. Layers, heads and neurons that go are cut out of the PyTorch model by hand too, and
+what --emit=checkpoint writes is loaded by transformers again. Some whole programs in int8 and at each
+-O.
+
+    test_family_passes.py [FAMILY...]"""
+
+import copy, shutil, sys
+import numpy as np
+from _support import BERTC, FULL, TMP, Library, build, compare, run
+from checkpoints import *
+from make_model import FAMILIES, TESTED, random_model, reference
+from make_tokenizer import syllables
+from transformers import AutoTokenizer
+import random
+
+torch.set_grad_enabled(False)
+torch.set_num_threads(1)
+SIZES = dict(
+    num_hidden_layers=3,
+    hidden_size=64,
+    num_attention_heads=4,
+    intermediate_size=96,
+    hidden_act="gelu",
+    type_vocab_size=2,
+)
+# pass -> (options, least cosine with the model before); None: the pass needs what no single model has here
+LOSSY = {
+    "drop-layers": ("strategy=top keep=2", 0),
+    "prune-blocks": ("blocks=0.attention,1.ffn", 0),
+    "prune-heads": ("heads=0.1,2.3", 0),
+    "prune-ffn": ("neurons=0.5,1.7,1.8", 0.5),
+    "hard-attention": ("k=4", 0),
+    "prune-tokens": ("layer=1 keep=0.5", 0),
+    "prune-vocab": ("", 0),
+    "factorize-embeddings": ("rank=20", 0),
+    "sparsify": ("sparsity=0.3", 0.5),
+    "early-exit": ("layers=0,1 data={labelled} entropy=0.2", 0.999),
+    "normalize-embeddings": ("method=z-score layers=1 data={labelled}", 0),
+    "ablate-neurons": ("neurons=0.3,1.5 to=zero", 0.5),
+    "quantize-embeddings": ("to=int8", 0.99),
+    "cast-weights": ("to=f16", 0.9999),
+    "quantize-int8": ("", 0.97),
+    "compute-bf16": ("", 0.99),
+}
+
+
+def pass_names():
+    """Those that `bertc passes` lists."""
+    text = run(BERTC, "passes").stdout.decode().split("\n\n")[0]
+    return [line.split()[0] for line in text.splitlines()[1:]]
+
+
+def layers_of(model):
+    """The list of layers, wherever the class keeps it."""
+    base = model.base_model
+    return next(m for m in base.modules() if isinstance(m, torch.nn.ModuleList))
+
+
+def without_layers(model, gone):
+    model = copy.deepcopy(model)
+    layers = layers_of(model)
+    kept = [l for i, l in enumerate(layers) if i not in gone]
+    del layers[:]
+    layers.extend(kept)
+    return model
+
+
+def linears_of(layer):
+    """The six linears of a layer, in the order that every post-LayerNorm encoder declares them in."""
+    found = [m for m in layer.modules() if isinstance(m, torch.nn.Linear)]
+    assert len(found) == 6, [*layer.named_modules()]
+    return found
+
+
+def without_units(model, heads, neurons, head):
+    """Columns of the second linear that read what goes are zero: the same numbers as without it."""
+    model = copy.deepcopy(model)
+    for i, layer in enumerate(layers_of(model)):
+        _, _, _, out, _, down = linears_of(layer)
+        for h in heads.get(i, ()):
+            out.weight.data[:, h * head : (h + 1) * head] = 0
+        for n in neurons.get(i, ()):
+            down.weight.data[:, n] = 0
+    return model
+
+
+def texts(row, config, seed, lengths=(1, 2, 9, 14)):
+    r = random.Random(seed)
+    made = [[r.randrange(config.vocab_size) for _ in range(n)] for n in lengths]
+    made[3][5] = config.pad_token_id
+    return made
+
+
+def first_outputs(rows):
+    return [np.asarray(next(iter(r.values()))) for r in rows]
+
+
+def left_by(directory, passes, batch):
+    """The first output of the graph that the passes leave; and how much they changed."""
+    place = TMP / f"{directory.name}-left"  # a graph names the files of its weights, which lie beside it
+    if not place.exists():
+        shutil.copytree(directory, place)
+    graph, ledger = place / "left.bir", TMP / "left.json"
+    last = passes.split("{")[0].split(",")[-1]  # else the preset's passes would follow
+    run(
+        BERTC,
+        "build",
+        directory,
+        "--emit=bir",
+        f"--passes={passes}",
+        f"--stop-after={last}",
+        f"--ledger={ledger}",
+        "-o",
+        graph,
+        "--quiet",
+        "--cpu=baseline",
+    )
+    return first_outputs(evaluate(graph, batch)), json.loads(ledger.read_text())["passes"]
+
+
+def check_each_pass(family, row, kind, directory, model, batch, files):
+    want = [reference(row, model, kind, ids) for ids in batch]
+    for name in pass_names():
+        options, floor = LOSSY.get(name, ("", None))
+        if name in ("merge-tasks", "prune-vocab") or (name == "early-exit" and kind != "classify"):
+            continue  # several models; other ids, for which see check_vocabulary
+        text = f"{name}{{{options.format(**files)}}}" if options else name
+        before = "lower," if name in ("pack-weights", "chain-rows", "plan-memory") else ""
+        got, ledger = left_by(directory, before + text, batch)
+        row_of = next(r for r in ledger if r["pass"].split("{")[0] == name)
+        for g, w in zip(got, want):
+            what = f"{family} {kind}: {text}"
+            assert g.shape == w.shape and np.isfinite(g).all(), f"{what}: {g.shape}, expected {w.shape}"
+            if floor is None:
+                compare(g, w, what, 2e-5)
+            elif w.size > 1:
+                cosine = (g * w).sum() / np.linalg.norm(g) / np.linalg.norm(w)
+                assert cosine >= floor, f"{what}: cosine {cosine:.5f}"
+        if floor is not None:
+            assert row_of["changes"], f"{family} {kind}: {text} changes nothing: {row_of}"
+
+
+def check_by_hand(family, row, kind, directory, model, batch):
+    head = SIZES["hidden_size"] // SIZES["num_attention_heads"]
+    heads, neurons = {0: [1], 2: [0, 3]}, {0: [5, 6], 1: [90]}
+    by_hand = {
+        "drop-layers{layers=0,2}": without_layers(model, {1}),
+        "drop-layers{strategy=bottom keep=1}": without_layers(model, {0, 1}),
+        "prune-heads{heads=0.1,2.0,2.3}": without_units(model, heads, {}, head),
+        "prune-ffn{neurons=0.5,0.6,1.90}": without_units(model, {}, neurons, head),
+    }
+    for passes, changed in by_hand.items():
+        got, _ = left_by(directory, passes, batch)
+        for ids, g in zip(batch, got):
+            compare(g, reference(row, changed, kind, ids), f"{family} {kind}: {passes}", 2e-5)
+
+
+def check_checkpoint(family, row, kind, directory, model, batch):
+    """drop-layers, written as a directory: transformers loads it without complaint, and it compiles again."""
+    out = TMP / f"{directory.name}.out"
+    run(
+        BERTC,
+        "build",
+        directory,
+        "--emit=checkpoint",
+        "--passes=drop-layers{layers=0,2}",
+        "-o",
+        out,
+        "--quiet",
+    )
+    again, info = row.classes()[kind].from_pretrained(
+        out, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+    again.eval()
+    changed = without_layers(model, {1})
+    for ids, ours in zip(batch, first_outputs(evaluate(out, batch))):
+        want = reference(row, changed, kind, ids)
+        compare(reference(row, again, kind, ids), want, f"{family} {kind}: checkpoint in transformers", 1e-6)
+        compare(ours, want, f"{family} {kind}: checkpoint compiled again", 2e-5)
+    for file in directory.iterdir():  # the tokenizer goes along, byte for byte
+        if file.name not in ("config.json", "model.safetensors"):
+            assert (out / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def check_vocabulary(family, row, kind, directory, model, corpus):
+    """What prune-vocab leaves, as transformers loads it: texts of the corpus keep their numbers."""
+    out = TMP / f"{directory.name}.fewer"
+    run(
+        BERTC,
+        "build",
+        directory,
+        "--emit=checkpoint",
+        f"--passes=prune-vocab{{corpus={corpus}}}",
+        "-o",
+        out,
+        "--quiet",
+    )
+    small = row.classes()[kind].from_pretrained(out, attn_implementation="eager", dtype=torch.float32).eval()
+    before, after = AutoTokenizer.from_pretrained(directory), AutoTokenizer.from_pretrained(out)
+    assert small.config.vocab_size < model.config.vocab_size, f"{family}: no token went"
+    for text in corpus.read_text().splitlines()[:6]:
+        old, new = before(text)["input_ids"], after(text)["input_ids"]
+        assert before.convert_ids_to_tokens(old) == after.convert_ids_to_tokens(new), (family, text)
+        want = reference(row, model, kind, old)
+        compare(reference(row, small, kind, new), want, f"{family} {kind}: fewer words", 1e-6)
+
+
+def check_programs(family, row, kind, directory, model, batch):
+    want = [reference(row, model, kind, ids) for ids in batch]
+    for n, (options, tolerance) in enumerate(((["--passes=quantize-int8"], None), (["-O3"], 1e-4))):
+        out = build(
+            directory,
+            TMP / f"{directory.name}{n}.so",
+            "--emit=shared",
+            "--name=m",
+            "--cpu=baseline",
+            *options,
+        )
+        library = Library(out, "m")
+        got = [library.run([ids], w.size).reshape(w.shape) for ids, w in zip(batch, want)]
+        for g, w in zip(got, want):
+            if tolerance:
+                compare(g, w, f"{family} {kind}: {options}", tolerance)
+            elif w.size > 1:
+                cosine = (g * w).sum() / np.linalg.norm(g) / np.linalg.norm(w)
+                assert cosine >= 0.97, f"{family} {kind}: {options}: cosine {cosine:.5f}"
+
+
+for name in LOSSY:
+    assert name in pass_names(), f"no pass {name}: LOSSY has a row too many"
+for family in sys.argv[1:] or TESTED:
+    row = FAMILIES[family]
+    for n, kind in enumerate(
+        ("classify", "tag", "encoder", "fill-mask") if FULL else ("classify", "encoder")
+    ):
+        directory, r = TMP / f"{family}-{kind}", random.Random(n)
+        sizes = SIZES | {"num_labels": 3} if kind in ("classify", "tag") else SIZES
+        more = {"pad_token_id": 1} if row.starts_behind_padding else {}
+        model, config = random_model(
+            family, kind, 61 + n, directory, max_position_embeddings=64, **sizes, **more
+        )
+        sentences = [" ".join(syllables(r) for _ in range(6)) for _ in range(24)]
+        files = {"corpus": TMP / "corpus.txt", "labelled": TMP / "labelled.tsv"}
+        files["corpus"].write_text("\n".join(sentences) + "\n")
+        files["labelled"].write_text("".join(f"{s}\t{i % 3}\n" for i, s in enumerate(sentences)))
+        batch = texts(row, config, n)
+        check_by_hand(family, row, kind, directory, model, batch)
+        check_checkpoint(family, row, kind, directory, model, batch)
+        check_each_pass(family, row, kind, directory, model, batch, files)
+        if kind == "classify":
+            check_vocabulary(family, row, kind, directory, model, files["corpus"])
+        if kind == "classify" or FULL:
+            check_programs(family, row, kind, directory, model, batch)
+        print(f"ok {family} {kind}", flush=True)
