@@ -201,21 +201,6 @@ static bool find_ffn(const Graph *graph, Layer *layer, Node *out)
 		&& find_residual(graph, out->args[0], &layer->ffn);
 }
 
-const Node *layer_score_bias(const Layer *layer)
-{
-	const Value *v = layer->softmax->args[0];
-	double scalar;
-	while (v->node && op_is_elementwise(v->node->op)) {
-		const Node *node = v->node;
-		const bool left = node->nargs == 2 && value_is_scalar(node->args[0], &scalar),
-				   right = node->nargs == 2 && value_is_scalar(node->args[1], &scalar);
-		if (node->nargs == 2 && !left && !right)
-			return node;
-		v = node->args[left ? 1 : 0];
-	}
-	return NULL;
-}
-
 bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun *run)
 {
 	if (!layers_find(graph, pass, layers, run->diag))

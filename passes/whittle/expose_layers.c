@@ -51,7 +51,7 @@ bool layers_expose(Module *copy, ExposedLayers *out, Diag *diag)
 			.width = (int32_t)value_width(layer->input),
 			.input = add_column(&all, layer->input),
 			.output = add_column(&all, layer->output)};
-		if (layer->has_attention && !layer_score_bias(layer)) {
+		if (layer->has_attention && !layer->heads.nbiases) {
 			exposed->heads = (int32_t)layer->heads.q.heads;
 			exposed->size = (int32_t)layer->heads.q.size;
 			exposed->scale = layer->heads.scale;

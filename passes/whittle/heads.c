@@ -19,7 +19,7 @@ bool heads_expose(Graph *graph, const char *pass, HeadMap *map, Diag *diag)
 		const AttentionMatch *heads = &layer->heads;
 		if (!layer->has_attention)
 			continue;
-		if (layer_score_bias(layer))
+		if (heads->nbiases)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
 				"%s: layer %d adds a bias to its scores, so that its q and k do not tell what it attends to",
 				pass, layer->number);

@@ -47,10 +47,6 @@ Layer *layers_number(const Layers *, int64_t number);
 Node *constant_linear(const Value *v);
 bool op_is_elementwise(Op);
 
-/* The first add on the way from the softmax back to q k^T. It adds a bias to the scores of the layer's
- * attention. NULL: none. */
-const Node *layer_score_bias(const Layer *);
-
 /* Recomputes the types of all results after the width of a weight or a shape has changed; ids stay. False and
  * messages when an op no longer fits. */
 bool graph_retype(Graph *, Diag *);

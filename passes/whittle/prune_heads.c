@@ -42,14 +42,16 @@ static void set_heads(Graph *graph, const Group *group)
 
 static const UnitName name = {"prune-heads", "head", "heads"};
 
-/* True when each head adds its own bias matrix to its scores. No weight of the layer holds this matrix. */
-static bool has_bias_by_head(const Layer *layer)
+/* True when a score bias has its own numbers for each head. No weight of the layer holds them. */
+static bool has_bias_by_head(const AttentionMatch *heads)
 {
-	const Node *add = layer_score_bias(layer);
-	int32_t by_head = 0;
-	for (int32_t i = 0; add && i < 2; i++)
-		by_head += add->args[i]->type.rank == 3 && add->args[i]->type.dim[0].plus == layer->heads.q.heads;
-	return by_head == 2;
+	for (int32_t i = 0; i < heads->nbiases; i++) {
+		const ScoreBias *bias = &heads->bias[i];
+		if ((bias->is_table || bias->value->type.rank == 3)
+			&& !dim_equal(bias->value->type.dim[0], dim_number(1)))
+			return true;
+	}
+	return false;
 }
 
 static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
@@ -59,7 +61,7 @@ static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 		return false;
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
-		if (layer->has_attention && has_bias_by_head(layer))
+		if (layer->has_attention && has_bias_by_head(&layer->heads))
 			pass_note(run, layer->softmax,
 				"the heads of layer %d stay: each has a bias of its own, which is shared", layer->number);
 		else if (layer->has_attention)

@@ -297,12 +297,11 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 		if (!layer->has_attention)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 				"prune-tokens: layer %d has no attention that tokens could receive", layer->number);
-		const Node *bias = layer_score_bias(layer);
-		if (bias)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, bias->line,
+		if (layer->heads.nbiases)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, layer->softmax->line,
 				"prune-tokens: layer %d adds a bias to its scores (%s), and what a token receives is counted "
 				"without; leave prune-tokens out",
-				layer->number, value_print(bias->results[0], (char[264]){0}));
+				layer->number, value_print(layer->heads.bias[0].value, (char[264]){0}));
 		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run))
 			|| !thin_shared(graph, &layers, layer, places[i], run) || !retype(graph, run))
 			return false;

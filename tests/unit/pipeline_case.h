@@ -54,6 +54,9 @@ static void draw_case(uint64_t seed, Case *c)
 					.norm = pick(2),
 					.pooler = pick(2),
 					.alone = pick(3) > 0,
+					.bias = pick(2) ? TINY_UNBIASED : (TinyBias)pick(TINY_BIASES),
+					.gating = pick(2) ? TINY_UNGATED : (TinyGating)pick(TINY_GATINGS),
+					.shared_rows = pick(6) == 0,
 					.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"),
 					.dtype = ANY("f32", "f32", "f16", "bf16")}};
 	settle_family(&c->model);

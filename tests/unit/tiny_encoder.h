@@ -32,6 +32,20 @@ typedef enum TinyHead {
  * ROBERTA: no segments either; positions begin behind the padding id and skip it. */
 typedef enum TinyFamily { TINY_BERT, TINY_DISTILBERT, TINY_ROBERTA, TINY_FAMILIES } TinyFamily;
 static const char *const tiny_families[TINY_FAMILIES] = {"bert", "distilbert", "roberta"};
+/* Score biases. TABLE: one by distance for all layers, between tokens or, PLACED, between places. OWN: a
+ * table of each layer. WINDOW: one for all heads that hides what is far, beside a table. DENSE: a matrix a
+ * head. */
+typedef enum TinyBias {
+	TINY_UNBIASED,
+	TINY_TABLE,
+	TINY_PLACED,
+	TINY_OWN,
+	TINY_WINDOW,
+	TINY_DENSE,
+	TINY_BIASES
+} TinyBias;
+/* How the feed-forward network is gated: by a linear of its own, or by half of the first. */
+typedef enum TinyGating { TINY_UNGATED, TINY_GATED, TINY_HALVES, TINY_GATINGS } TinyGating;
 
 typedef struct TinyEncoder {
 	TinyFamily family;
@@ -40,12 +54,15 @@ typedef struct TinyEncoder {
 	TinyHead head;
 	int tasks; /* graphs of the module, 0 is 1; a second has other biases from its last layer on */
 	bool types, positions, norm, pooler, alone; /* alone: the head's output is the only one */
-	bool clutter;      /* constants to fold, equal ones, and ops that nothing needs */
+	bool clutter; /* constants to fold, equal ones, and ops that nothing needs */
+	TinyBias bias;
+	TinyGating gating;
+	bool shared_rows;  /* every layer adds the same rows to what its queries and keys are made of */
 	const char *pool;  /* of an embedder: "mean" */
 	const char *dtype; /* of matrices: "f32" */
 } TinyEncoder;
 
-enum { TINY_POSITIONS = 16, TINY_PADDING = 1 };
+enum { TINY_POSITIONS = 16, TINY_PADDING = 1, TINY_REACH = 3 }; /* REACH: of tables by distance */
 
 static const char *tiny_dtype(const TinyEncoder *e) { return e->dtype ? e->dtype : "f32"; }
 
@@ -116,17 +133,102 @@ static void tiny_norm(
 		name, name, width, origin);
 }
 
-static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x, int shift)
+/* ---- score biases, and rows that all layers read --------------------------------------------- */
+
+/* What all layers share, made outside of them. */
+static void tiny_shared(FILE *out, const TinyEncoder *e)
 {
-	const int hidden = e->heads * e->size, seed = 1000 * (i + 1) + shift;
+	const int hidden = e->heads * e->size, first = e->family == TINY_ROBERTA ? TINY_PADDING + 1 : 0;
+	const bool tables = e->bias == TINY_TABLE || e->bias == TINY_PLACED || e->bias == TINY_WINDOW;
+	if (e->bias == TINY_PLACED || e->bias == TINY_DENSE || e->shared_rows) {
+		fprintf(out, "  %%where = position_ids %%ids ");
+		if (first)
+			fprintf(out, "{start=%d padding=%d} ", first, TINY_PADDING);
+		fprintf(out, ": i32[S]\n");
+	}
+	if (e->bias == TINY_DENSE || e->shared_rows)
+		fprintf(out,
+			"  %%spots = const rand(11) : f32[%d,%d]\n  %%spot = embed %%spots, %%where : f32[S,%d]\n",
+			TINY_POSITIONS + first, hidden, hidden);
+	if (tables)
+		fprintf(out,
+			"  %%distances = const rand(12) : f32[%d,%d]\n"
+			"  %%bias = by_distance %%distances, %%%s : f32[%d,S,S]\n",
+			e->heads, 2 * TINY_REACH + 1, e->bias == TINY_PLACED ? "where" : "x", e->heads);
+	if (e->bias == TINY_WINDOW)
+		fprintf(out,
+			"  %%near = const [-inf, 0, 0, 0, 0, 0, -inf] : f32[1,7]\n"
+			"  %%window = by_distance %%near, %%x : f32[1,S,S]\n");
+	if (e->bias == TINY_DENSE)
+		fprintf(out,
+			"  %%br = reshape %%spot {shape=[S,%d,%d]} : f32[S,%d,%d]\n"
+			"  %%ba = transpose %%br {perm=[1,0,2]} : f32[%d,S,%d]\n"
+			"  %%bb = transpose %%br {perm=[1,2,0]} : f32[%d,%d,S]\n"
+			"  %%bias = matmul %%ba, %%bb : f32[%d,S,S]\n",
+			e->heads, e->size, e->heads, e->size, e->heads, e->size, e->heads, e->size, e->heads);
+}
+
+/* NAME<at> = FROM<at> + bias, or bias + FROM<at>. */
+static void tiny_add_bias(
+	FILE *out, const TinyEncoder *e, int at, const char *bias, const char *from, const char *name)
+{
+	char scores[32];
+	snprintf(scores, sizeof scores, "%s%d", from, at);
+	fprintf(out, "  %%%s%d = add %%%s, %%%s : f32[%d,S,S]  # layer.%d.attention\n", name, at,
+		at % 2 ? bias : scores, at % 2 ? scores : bias, e->heads, at);
+}
+
+/* Biases on the scores FROM<at>; returns the name of the sum. Layers of even and of odd number write them in
+ * another order. */
+static const char *tiny_biased(FILE *out, const TinyEncoder *e, int at, const char *from)
+{
+	char own[32];
+	switch (e->bias) {
+	case TINY_UNBIASED: return from;
+	case TINY_OWN:
+		fprintf(out, "  %%dt%d = const rand(%d) : f32[%d,%d]  # layer.%d.attention\n", at, 900 + at, e->heads,
+			2 * TINY_REACH + 1, at);
+		fprintf(out, "  %%db%d = by_distance %%dt%d, %%x : f32[%d,S,S]  # layer.%d.attention\n", at, at,
+			e->heads, at);
+		snprintf(own, sizeof own, "db%d", at);
+		tiny_add_bias(out, e, at, own, from, "sb");
+		return "sb";
+	case TINY_WINDOW:
+		tiny_add_bias(out, e, at, at % 2 ? "window" : "bias", from, "sw");
+		tiny_add_bias(out, e, at, at % 2 ? "bias" : "window", "sw", "sb");
+		return "sb";
+	default: tiny_add_bias(out, e, at, "bias", from, "sb"); return "sb";
+	}
+}
+
+/* ---- a layer --------------------------------------------------------------------------------- */
+
+/* sc = q k^T / 2, with biases in front of or behind the factor; returns the name of what softmax reads. */
+static const char *tiny_scores(FILE *out, const TinyEncoder *e, int i)
+{
+	fprintf(
+		out, "  %%sc%d = matmul %%qt%d, %%kt%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, i, e->heads, i);
+	const char *scores = i % 3 == 2 ? tiny_biased(out, e, i, "sc") : "sc";
+	fprintf(
+		out, "  %%sd%d = div %%%s%d, %%two : f32[%d,S,S]  # layer.%d.attention\n", i, scores, i, e->heads, i);
+	return i % 3 == 2 ? "sd" : tiny_biased(out, e, i, "sd");
+}
+
+/* o<i>, from x; without what goes around it. */
+static void tiny_attention(FILE *out, const TinyEncoder *e, int i, const char *x, int seed)
+{
+	const int hidden = e->heads * e->size;
 	static const char *const parts[] = {"q", "k", "v"}, *const words[] = {"query", "key", "value"};
-	char name[48], origin[64], in[32], at[16];
-	snprintf(at, sizeof at, "%d", i);
-#define NAME(what) (snprintf(name, sizeof name, "%s%s", what, at), name)
-#define ORIGIN(what) (snprintf(origin, sizeof origin, "layer.%s.%s", at, what), origin)
+	char name[48], origin[64], placed[32];
+	snprintf(placed, sizeof placed, "%s", x);
+	if (e->shared_rows) {
+		snprintf(placed, sizeof placed, "xp%d", i);
+		fprintf(out, "  %%%s = add %%%s, %%spot : f32[S,%d]  # layer.%d.attention\n", placed, x, hidden, i);
+	}
 	for (int p = 0; p < 3; p++) {
-		snprintf(origin, sizeof origin, "layer.%s.attention.%s", at, words[p]);
-		tiny_linear(out, e, NAME(parts[p]), x, hidden, hidden, seed + 10 * p, origin);
+		snprintf(origin, sizeof origin, "layer.%d.attention.%s", i, words[p]);
+		snprintf(name, sizeof name, "%s%d", parts[p], i);
+		tiny_linear(out, e, name, p == 2 ? x : placed, hidden, hidden, seed + 10 * p, origin);
 		fprintf(out, "  %%%sr%d = reshape %%%s%d {shape=[S,%d,%d]} : f32[S,%d,%d]  # layer.%d.attention\n",
 			parts[p], i, parts[p], i, e->heads, e->size, e->heads, e->size, i);
 		if (p == 1)
@@ -137,31 +239,62 @@ static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x, in
 				"  %%%st%d = transpose %%%sr%d {perm=[1,0,2]} : f32[%d,S,%d]  # layer.%d.attention\n",
 				parts[p], i, parts[p], i, e->heads, e->size, i);
 	}
-	fprintf(
-		out, "  %%sc%d = matmul %%qt%d, %%kt%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, i, e->heads, i);
-	fprintf(out, "  %%sd%d = div %%sc%d, %%two : f32[%d,S,S]  # layer.%d.attention\n", i, i, e->heads, i);
-	fprintf(out, "  %%p%d = softmax %%sd%d : f32[%d,S,S]  # layer.%d.attention\n", i, i, e->heads, i);
+	fprintf(out, "  %%p%d = softmax %%%s%d : f32[%d,S,S]  # layer.%d.attention\n", i, tiny_scores(out, e, i),
+		i, e->heads, i);
 	fprintf(out, "  %%c%d = matmul %%p%d, %%vt%d : f32[%d,S,%d]  # layer.%d.attention\n", i, i, i, e->heads,
 		e->size, i);
 	fprintf(out, "  %%ct%d = transpose %%c%d {perm=[1,0,2]} : f32[S,%d,%d]  # layer.%d.attention\n", i, i,
 		e->heads, e->size, i);
 	fprintf(out, "  %%cj%d = reshape %%ct%d {shape=[S,%d]} : f32[S,%d]  # layer.%d.attention\n", i, i, hidden,
 		hidden, i);
-	snprintf(in, sizeof in, "cj%d", i);
-	tiny_linear(out, e, NAME("o"), in, hidden, hidden, seed + 100, ORIGIN("attention.out"));
-	snprintf(in, sizeof in, "o%d", i);
-	tiny_norm(out, NAME("a"), in, x, hidden, seed + 110, ORIGIN("attention.norm"));
-	snprintf(in, sizeof in, "a%d", i);
-	tiny_linear(out, e, NAME("f"), in, e->ffn, hidden, seed + 120, ORIGIN("ffn.in"));
+	snprintf(placed, sizeof placed, "cj%d", i);
+	snprintf(name, sizeof name, "o%d", i);
+	snprintf(origin, sizeof origin, "layer.%d.attention.out", i);
+	tiny_linear(out, e, name, placed, hidden, hidden, seed + 100, origin);
+}
+
+/* g<i> = out(act(in(a<i>))), with a gate or without. */
+static void tiny_ffn(FILE *out, const TinyEncoder *e, int i, int seed)
+{
+	const int hidden = e->heads * e->size, n = e->ffn;
+	char x[16], name[16], origin[64];
+	snprintf(x, sizeof x, "a%d", i);
+	snprintf(origin, sizeof origin, "layer.%d.ffn.in", i);
+	snprintf(name, sizeof name, "%s%d", e->gating == TINY_HALVES ? "fw" : "f", i);
+	tiny_linear(out, e, name, x, e->gating == TINY_HALVES ? 2 * n : n, hidden, seed + 120, origin);
+	if (e->gating == TINY_GATED) {
+		snprintf(origin, sizeof origin, "layer.%d.ffn.gate", i);
+		snprintf(name, sizeof name, "gu%d", i);
+		tiny_linear(out, e, name, x, n, hidden, seed + 125, origin);
+	}
+	for (int half = 0; half < 2 && e->gating == TINY_HALVES; half++)
+		fprintf(out, "  %%%s%d = slice %%fw%d {axis=1 start=%d end=%d} : f32[S,%d]  # layer.%d.ffn.act\n",
+			half ? "gu" : "f", i, i, half * n, (half + 1) * n, n, i);
 	tiny_act(out, e, i);
-	snprintf(in, sizeof in, "m%d", i);
-	tiny_linear(out, e, NAME("g"), in, hidden, e->ffn, seed + 130, ORIGIN("ffn.out"));
-	char sum[32];
+	if (e->gating)
+		tiny_op(out, "mul", "m", "gu", "mg", i, n);
+	snprintf(x, sizeof x, "%s%d", e->gating ? "mg" : "m", i);
+	snprintf(name, sizeof name, "g%d", i);
+	snprintf(origin, sizeof origin, "layer.%d.ffn.out", i);
+	tiny_linear(out, e, name, x, hidden, n, seed + 130, origin);
+}
+
+/* h<i>, from x. */
+static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x, int shift)
+{
+	const int hidden = e->heads * e->size, seed = 1000 * (i + 1) + shift;
+	char name[16], in[32], origin[64], around[32];
+	tiny_attention(out, e, i, x, seed);
+	snprintf(name, sizeof name, "a%d", i);
+	snprintf(in, sizeof in, "o%d", i);
+	snprintf(origin, sizeof origin, "layer.%d.attention.norm", i);
+	tiny_norm(out, name, in, x, hidden, seed + 110, origin);
+	tiny_ffn(out, e, i, seed);
+	snprintf(name, sizeof name, "h%d", i);
 	snprintf(in, sizeof in, "g%d", i);
-	snprintf(sum, sizeof sum, "a%d", i);
-	tiny_norm(out, NAME("h"), in, sum, hidden, seed + 140, ORIGIN("ffn.norm"));
-#undef NAME
-#undef ORIGIN
+	snprintf(around, sizeof around, "a%d", i);
+	snprintf(origin, sizeof origin, "layer.%d.ffn.norm", i);
+	tiny_norm(out, name, in, around, hidden, seed + 140, origin);
 }
 
 /* x: what the first layer reads. */
@@ -266,6 +399,7 @@ static void tiny_graph(FILE *out, const TinyEncoder *e, int task)
 		fprintf(out,
 			"  %%unused = embed %%words, %%ids : f32[S,%d]\n  %%unused2 = tanh %%unused : f32[S,%d]\n",
 			e->heads * e->size, e->heads * e->size);
+	tiny_shared(out, e);
 	for (int i = 0; i < e->layers; i++) {
 		tiny_layer(out, e, i, x, task && i == e->layers - 1 ? 500 : 0);
 		snprintf(x, sizeof x, "h%d", i);

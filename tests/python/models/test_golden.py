@@ -38,7 +38,7 @@ def check_labels(got, want, what):
 
 def check(family, kind, seed, *options, **overrides):
     row, name = FAMILIES[family], f"{family}-{kind}-{seed}"
-    model, config = random_model(family, kind, seed, TMP / name, **overrides)
+    model, config = random_model(family, kind, seed, TMP / name, tokenizer=False, **overrides)
     library = Library(build(TMP / name, TMP / f"{name}.so", "--emit=shared", "--name=m", *options), "m")
     cases = texts_for(row, config, seed)
     want = [reference(row, model, kind, *c) for c in cases]
@@ -72,14 +72,12 @@ def check_sensitivity(family, kind, model, cases, want):
             continue
         old = p.data.clone()
         p.data.mul_(1.1)
-        moved = max(
-            np.abs(reference(row, model, kind, *c) - w).max() / (1e-4 * max(1, np.abs(w).max()))
+        matters = any(
+            np.abs(reference(row, model, kind, *c) - w).max() > 1e-4 * max(1, np.abs(w).max())
             for c, w in zip(cases, want)
         )
         p.data.copy_(old)
-        assert moved > 1, (
-            f"{family} {kind}: {name} perturbed by 10 % stays within the tolerance ({moved:.3f})"
-        )
+        assert matters, f"{family} {kind}: {name} perturbed by 10 % stays within the tolerance"
 
 
 count = 0
