@@ -301,6 +301,20 @@ static void test_shared(void)
 	}
 }
 
+/* Heads stay where any of the biases has numbers for each. */
+static void test_biases_by_head(void)
+{
+	for (TinyBias bias = TINY_UNBIASED; bias < TINY_BIASES; bias++) {
+		TinyEncoder e = tiny;
+		e.bias = bias;
+		Module *module = encoder(&e), *pruned = module_copy(module);
+		runs("prune-heads{keep=1}", pruned);
+		CU_ASSERT_EQUAL(difference(module, pruned) > 1e-9, bias == TINY_UNBIASED);
+		module_free(pruned);
+		module_free(module);
+	}
+}
+
 /* All tokens kept is the model as it was, shared rows and all. */
 static void test_shared_kept(void)
 {
@@ -463,6 +477,7 @@ int main(void)
 		{"names", test_names},
 		{"passes", test_passes},
 		{"shared", test_shared},
+		{"biases by head", test_biases_by_head},
 		{"shared kept", test_shared_kept},
 		{"dead neuron", test_dead_neuron},
 		{"gate magnitude", test_gate_magnitude},
