@@ -36,11 +36,23 @@ static bool read_family(HfReader *r)
 			"model_type \"%s\" is not supported; families known: %s", type, family_list(r->desc->mem));
 }
 
+/* transformers reads a null size as None and cannot build the model. */
+static bool size_is_null(HfReader *r, const char *key)
+{
+	const json_t *value = key ? json_object_get(r->config, key) : NULL;
+	return value && json_is_null(value)
+		&& !diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
+			"%s is null, expected an integer; leave the key out for the default of %s", key,
+			r->desc->family->model_type);
+}
+
 /* If a file has both spellings, transformers uses the last one. So they must agree. */
 static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
 {
 	const FamilySize *size = &r->desc->family->size[which];
 	int64_t value = size->fallback, other;
+	if (size_is_null(r, size->key) || size_is_null(r, size->alias))
+		return false;
 	if (size->key && !json_member_int(r->config, size->key, least, most, &value, r->config_path, r->diag))
 		return false;
 	other = value;

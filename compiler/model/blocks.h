@@ -19,8 +19,8 @@ typedef struct LayerNames {
 	} ffn;
 } LayerNames;
 
-/* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. Families without
- * segments take the first row of types. */
+/* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. Graphs
+ * without the input %types take the first row of types. */
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);

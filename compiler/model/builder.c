@@ -28,7 +28,7 @@ void builder_start(Builder *b, const ModelDesc *desc, TensorFile *const *files, 
 	b->module->max_tokens = desc->max_tokens;
 	b->graph = graph_new(b->module, "main");
 	b->ids = graph_add_input(b->graph, "ids", tokens);
-	if (desc->family->segments)
+	if (family_has_segments(desc))
 		b->types = graph_add_input(b->graph, "types", tokens);
 }
 

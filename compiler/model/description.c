@@ -139,6 +139,9 @@ static bool check_encoder(Checker *c)
 	if (family_longest(d) < 1)
 		return FAIL(c, EXIT_INPUT, "%s is %d, and places begin behind %s %d: no token has one",
 			size_name(d, SIZE_POSITIONS), d->positions, size_name(d, SIZE_PADDING), d->padding);
+	if (family->skips_padding && d->padding >= d->vocab)
+		return FAIL(c, EXIT_INPUT, "%s is %d, but the last of %d tokens (%s) is %d",
+			size_name(d, SIZE_PADDING), d->padding, d->vocab, size_name(d, SIZE_VOCAB), d->vocab - 1);
 	if (!(d->eps > 0 && d->eps <= 1))
 		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", eps, d->eps);
 	if (!activation_is_known(d->activation))

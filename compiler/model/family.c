@@ -13,6 +13,11 @@ const HeadSpec *family_head(const Family *family, Task task)
 	return spec->build ? spec : NULL;
 }
 
+bool family_has_segments(const ModelDesc *desc)
+{
+	return desc->family->segments || (desc->family->size[SIZE_TYPES].key && desc->types > 1);
+}
+
 int32_t family_longest(const ModelDesc *desc)
 {
 	return desc->positions - (desc->family->skips_padding ? desc->padding + 1 : 0);

@@ -48,7 +48,7 @@ typedef struct Family {
 	const char *layers;           /* stem of encoder.layer.N; NULL: layers are not numbered */
 	const char *pooler;           /* the pooler's linear, NULL: none */
 	const char *next_sentence;    /* the head of next sentence prediction; NULL: the family has none */
-	bool segments;      /* the graph has the input %types; without it a table of types gives row 0 */
+	bool segments;      /* the graph has the input %types even where the table of types has one row */
 	bool skips_padding; /* places begin at padding + 1, and tokens that are padding have none */
 	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL when the builder failed */
 	HeadSpec head[TASK_COUNT];    /* rank uses that of classify; embed needs none */
@@ -56,6 +56,8 @@ typedef struct Family {
 
 /* The head of the task; NULL: the family has none. */
 const HeadSpec *family_head(const Family *, Task);
+/* Whether the graph has the input %types; where it has not, a table of types gives row 0. */
+bool family_has_segments(const ModelDesc *);
 /* The longest text that has places. */
 int32_t family_longest(const ModelDesc *);
 /* How messages call a size: the key of config.json, or the word of model.xml. */

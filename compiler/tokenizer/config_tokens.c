@@ -251,3 +251,50 @@ bool import_config_flag(TokenizerImport *import, const char *key, bool fallback,
 	*flag = import_is_roberta(import) ? fallback : *flag;
 	return json_member_bool(import->config, key, flag, import->config_path, import->diag);
 }
+
+/* ---- segments -------------------------------------------------------------------------------- */
+/* Whether the tokenizer class returns token_type_ids by default. PreTrainedTokenizerFast does in transformers
+ * 4 and does not in 5; bertc follows 4, with which such models were trained. */
+static bool class_has_segments(const TokenizerImport *import)
+{
+	static const char *const without[] = {"DistilBert", "TokenizersBackend"};
+	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
+	for (size_t i = 0; name && i < sizeof without / sizeof *without; i++)
+		if (strncmp(name, without[i], strlen(without[i])) == 0)
+			return false;
+	return !import_is_roberta(import);
+}
+
+static const TemplateItem *without_segments(MemArena *mem, const TemplateItem *items, int32_t count)
+{
+	TemplateItem *copy = mem_alloc(mem, (size_t)(count + 1) * sizeof *copy);
+	for (int32_t i = 0; i < count; i++)
+		copy[i] = (TemplateItem){items[i].piece, items[i].id, 0};
+	return copy;
+}
+
+bool import_segments(TokenizerImport *import)
+{
+	TokenizerDesc *desc = import->desc;
+	json_t *names = json_object_get(import->config, "model_input_names"), *name;
+	bool has = false;
+	size_t i;
+	if (!names || json_is_null(names)) {
+		has = class_has_segments(import);
+	} else if (!json_is_array(names)) {
+		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+			"model_input_names is %s, expected an array", json_kind(names));
+	}
+	json_array_foreach(names, i, name)
+	{
+		if (!json_is_string(name))
+			return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+				"model_input_names[%zu] is %s, expected a string", i, json_kind(name));
+		has |= strcmp(json_string_value(name), "token_type_ids") == 0;
+	}
+	if (has)
+		return true;
+	desc->single = without_segments(import->mem, desc->single, desc->nsingle);
+	desc->pair = without_segments(import->mem, desc->pair, desc->npair);
+	return true;
+}

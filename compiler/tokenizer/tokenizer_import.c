@@ -236,7 +236,7 @@ static bool import_all(TokenizerImport *import)
 		return false;
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
 	order_added(import);
-	return true;
+	return import_segments(import);
 }
 
 const char *tokenizer_file(const char *directory, MemArena *mem)

@@ -52,6 +52,9 @@ bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bo
 bool import_config_tokens(TokenizerImport *, bool older);
 /* Whether the tokenizer's class is RobertaTokenizer or one built on it. */
 bool import_is_roberta(const TokenizerImport *);
+/* Sets all segments of the templates to 0 if the model gets no token_type_ids: model_input_names of
+ * tokenizer_config.json, or of the class where that key is absent, does not list them. */
+bool import_segments(TokenizerImport *);
 /* *flag as tokenizer.json has it becomes what tokenizer_config.json says. The class RobertaTokenizer takes
  * `fallback` where that says nothing. */
 bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool *flag);

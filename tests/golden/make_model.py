@@ -42,7 +42,7 @@ class Family:
         default_factory=dict
     )  # BertConfig's key -> this family's; None: it has none
     keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
-    segments: bool = True  # token_type_ids reach the model
+    segments: object = lambda config: True  # whether token_type_ids reach the model
     starts_behind_padding: bool = False  # the first position is the padding id + 1
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
     classifies_pooled: bool = True  # the classifier reads the encoder's pooler
@@ -71,8 +71,8 @@ class Family:
             "input_ids": torch.tensor([ids]),
             "attention_mask": torch.ones(1, len(ids), dtype=torch.long),
         }
-        if self.segments:
-            given["token_type_ids"] = torch.tensor([types or [0] * len(ids)])
+        if types:
+            given["token_type_ids"] = torch.tensor([types])
         return given
 
 
@@ -85,7 +85,7 @@ FAMILIES = {
     ),
     "distilbert": Family(
         "DistilBert",
-        segments=False,
+        segments=lambda config: False,
         classifies_pooled=False,
         tokenizer=write_wordpiece,
         names={
@@ -100,7 +100,7 @@ FAMILIES = {
     ),
     "roberta": Family(
         "Roberta",
-        segments=False,
+        segments=lambda config: config.type_vocab_size > 1,
         classifies_pooled=False,
         keys=roberta_keys,
         starts_behind_padding=True,
@@ -109,7 +109,6 @@ FAMILIES = {
     ),
     "bert-bpe": Family(  # with a tokenizer that is not its own
         "Bert",
-        segments=False,
         keys=lambda r, keys: {"vocab_size": keys["vocab_size"] + 257, "pad_token_id": 1},
         tokenizer=write_byte_level,
     ),
@@ -176,7 +175,7 @@ def random_model(family, kind, seed, directory, tokenizer=True, **overrides):
 
 def reference(row, model, kind, ids, types=None):
     """What the program gives for a text, as transformers computes it."""
-    o = model(**row.inputs(ids, types))
+    o = model(**row.inputs(ids, types if row.segments(model.config) else None))
     if kind == "encoder":
         mean = o.last_hidden_state[0].double().mean(0)
         return (mean / mean.norm().clamp(min=1e-12)).numpy()

@@ -19,7 +19,7 @@ def texts_for(row, config, seed):
     r = np.random.default_rng(seed)
     limit = row.longest(config)
     lengths = range(1, limit + 1) if FULL or limit <= 20 else sorted({1, 2, 3, limit // 2, limit - 1, limit})
-    kinds = config.type_vocab_size if row.segments else 1
+    kinds = config.type_vocab_size if row.segments(config) else 1
     texts = [
         (r.integers(0, config.vocab_size, n).tolist(), r.integers(0, kinds, n).tolist()) for n in lengths
     ]
@@ -46,7 +46,7 @@ def check(family, kind, seed, *options, **overrides):
     for (ids, types), w in zip(cases, want):
         got = library.run([ids], w.size, [types])
         worst = max(worst, compare(got, w, f"{name}, {len(ids)} tokens"))
-        if not row.segments:
+        if not row.segments(config):
             assert library.run([ids], w.size).tobytes() == got.tobytes(), f"{name}: segments change results"
         if kind in ("classify", "tag"):
             check_labels(got, w, name)

@@ -35,6 +35,11 @@ bad 3 'layer.1.attention.query: model.safetensors holds no tensor' \
 for value in 0 -4 4.5 '"4"' true null 4294967300; do
 	bad 3 'hidden' "{${config/'"hidden_size": 4'/"\"hidden_size\": $value"}}"
 done
+bad 3 'hidden_size is null' "{${config/'"hidden_size": 4'/'"hidden_size": null'}}"
+roberta=${config/'"model_type": "bert"'/'"model_type": "roberta"'}
+bad 3 'pad_token_id is null' "{$roberta, \"pad_token_id\": null}"
+bad 3 'pad_token_id is 5000, but the last of' \
+	"{${roberta/'"max_position_embeddings": 5'/'"max_position_embeddings": 6000'}, \"pad_token_id\": 5000}"
 bad 3 'too big integer' "{${config/'"hidden_size": 4'/'"hidden_size": 99999999999999999999'}}"
 bad 3 'do not divide' "{${config/'"num_attention_heads": 2'/'"num_attention_heads": 3'}}"
 bad 3 'classifier' "{${config/', "1": "yes"'/}}"
