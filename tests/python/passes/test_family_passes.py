@@ -243,7 +243,8 @@ for name in [row[0] for row in LOSSY] + [*APART, *LEARN]:
     assert name in PASSES, f"there is no pass {name}"
 for family in sys.argv[1:] or TESTED:
     row = FAMILIES[family]
-    for n, kind in enumerate(("classify", "encoder", "fill-mask", "tag") if FULL else ("classify", "encoder")):
+    kinds = ("classify", "encoder", "fill-mask", "tag") if FULL else ("classify", "encoder")
+    for n, kind in enumerate(kinds):
         directory, r = TMP / f"{family}-{kind}", random.Random(n)
         sizes = SIZES | {"num_labels": 3} if kind in ("classify", "tag") else SIZES
         more = {"pad_token_id": 1} if row.starts_behind_padding else {}
