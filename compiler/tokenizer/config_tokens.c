@@ -41,7 +41,7 @@ static const Role roles[] = {
 };
 enum { ROLES = sizeof roles / sizeof *roles };
 
-/* Whether only the class says which flags the mask has. */
+/* True when only the class determines the flags of the mask token. */
 static bool mask_is_plain(const TokenizerImport *import)
 {
 	return !json_is_object(json_object_get(import->config, "mask_token"))
@@ -58,7 +58,7 @@ static bool role_token(TokenizerImport *import, const char *role, const char *fa
 		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
 }
 
-/* Whether a token has a role; *named: a file says so, not the default alone. */
+/* True when a token has a role. *named: a file gives the role, not just a default. */
 static bool has_role(TokenizerImport *import, const char *text, bool *has, bool *named)
 {
 	*named = false;
@@ -74,8 +74,8 @@ static bool has_role(TokenizerImport *import, const char *text, bool *has, bool 
 	return true;
 }
 
-/* Whether the tokenizer's class has tokens of its own for the roles. The older forms are read by such a
- * class. */
+/* True when the tokenizer's class has default tokens for the roles. The older forms always have such a class.
+ */
 static bool class_has_roles(const TokenizerImport *import, bool older)
 {
 	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
@@ -177,7 +177,8 @@ static bool is_additional(const json_t *object, const char *text)
 	return false;
 }
 
-/* added_tokens.json: {"[CLS]": 101}. Those that no file calls special are found in the normalised text. */
+/* added_tokens.json: {"[CLS]": 101}. Tokens that no file marks as special are matched in the normalised text.
+ */
 static bool add_added_json(TokenizerImport *import)
 {
 	const char *text, *path = import->added_path;

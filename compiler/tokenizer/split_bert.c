@@ -1,4 +1,4 @@
-/* split_bert.c: the pre-tokenizer BertPreTokenizer: white space and punctuation part words. */
+/* split_bert.c: the pre-tokenizer BertPreTokenizer: splits words at white space and punctuation. */
 #include "tokenizer_import.h"
 #include "runtime/tokenize/split_bert.h"
 

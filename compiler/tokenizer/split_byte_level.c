@@ -1,5 +1,5 @@
-/* split_byte_level.c: the pre-tokenizer ByteLevel. Its regular expression is of the library's engine,
- * Oniguruma with Unicode 16; utf8proc has Unicode 15. */
+/* split_byte_level.c: the pre-tokenizer ByteLevel. The library's regular expression engine, Oniguruma, uses
+ * Unicode 16; utf8proc uses Unicode 15. */
 #include <string.h>
 #include <utf8proc.h>
 #include "tokenizer_import.h"
@@ -107,7 +107,7 @@ static void add_well_formed(const List *bytes, List *text)
 	}
 }
 
-/* A token with a character that stands for no byte is what it is. */
+/* A token with a character that stands for no byte is used unchanged. */
 static void text_of(const char *token, List *text)
 {
 	const unsigned char *at = (const unsigned char *)token;

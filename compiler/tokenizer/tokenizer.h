@@ -9,7 +9,7 @@ TokenizerDesc *tokenizer_import(
 	const char *directory, const char *file, const char *const *search, MemArena *, Diag *);
 /* The main file of the tokenizer in a directory, tokenizer.json before older forms; NULL: there is none. */
 const char *tokenizer_file(const char *directory, MemArena *);
-/* tokenizer_equal.c: whether two tokenizers make the same of every text: all of their data but max_length.
- * Two that are NULL are equal. */
+/* tokenizer_equal.c: true when two tokenizers give the same ids for every text: all data except max_length
+ * must be equal. Two NULLs are equal. */
 bool tokenizer_equal(const TokenizerDesc *, const TokenizerDesc *);
 #endif

@@ -5,8 +5,8 @@
 #include "tokenizer_import.h"
 
 /* ---- members --------------------------------------------------------------------------------- */
-/* A part of the root that is an object with a type; NULL for null and missing. *wrong: neither. A Sequence of
- * one is that one. */
+/* A member of the root that is an object with a type. NULL when it is null or missing; *wrong when it is
+ * anything else. A Sequence of one item is replaced by the item. */
 static const json_t *part(TokenizerImport *import, const json_t *root, const char *key, const char *items,
 	const char **type, bool *wrong)
 {

@@ -39,8 +39,8 @@ static bool read_model(TokenizerImport *import, const json_t *model)
 }
 
 /* ---- vocab.txt ------------------------------------------------------------------------------- */
-/* A token a line; its id is the line's number from 0. Of equal lines the last counts, as in a Python
- * dictionary. */
+/* One token per line; its id is the line number, counted from 0. If lines are equal, the last one counts, as
+ * in a Python dictionary. */
 static bool read_vocab_txt(TokenizerImport *import)
 {
 	size_t bytes;
@@ -124,7 +124,8 @@ static bool continues(const TokenizerDesc *desc, int32_t id)
 		&& desc->vocab[id][length];
 }
 
-/* A word in brackets, as the room for tokens of one's own is called: brackets are words by themselves. */
+/* A word in brackets, such as the unused tokens reserved for users. No text gives such a token, because
+ * brackets are separate words. */
 static bool is_never(const TokenizerDesc *desc, int32_t id)
 {
 	return desc->vocab[id][0] == '[' && desc->vocab[id][1];
