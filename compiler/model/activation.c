@@ -1,6 +1,6 @@
-/* activation.c: activation functions of config.json spelled out in primitive ops, operand by operand as
- * transformers computes them; fuse recognises them again. Every call that appends a node stands where the
- * order of nodes is certain: C leaves open which argument of a call is evaluated first. */
+/* activation.c: activation functions of config.json in primitive ops, in the order of operations of
+ * transformers; fuse recognises them again. No call has two arguments that append nodes, because C does not
+ * define the order in which arguments are evaluated. */
 #include <math.h>
 #include <string.h>
 #include "builder.h"

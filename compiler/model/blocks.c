@@ -19,7 +19,7 @@ static Value *first_row(Builder *b, Value *rows, const char *origin)
 	return build_embed(b, rows, graph_const(b->graph, NULL, zero, origin), origin);
 }
 
-/* A row of the table for each place. Places of families that skip padding begin behind its id. */
+/* The position row of each token. In families that skip padding, positions start after the padding id. */
 static Value *places_of(Builder *b, const char *stem)
 {
 	const ModelDesc *desc = b->desc;

@@ -1,5 +1,5 @@
-/* blocks.h: the parts that encoders of several families share. A family says by what names a checkpoint has
- * them, and puts them together; what differs is a field here or a block of its own. */
+/* blocks.h: the parts that encoders of several families share. A family gives the names of their tensors and
+ * connects the parts. Differences between families are a field here or a separate block. */
 #ifndef BLOCKS_H
 #define BLOCKS_H
 #include "family.h"
@@ -9,7 +9,7 @@ typedef struct EmbeddingNames {
 	const char *types, *positions, *norm;
 } EmbeddingNames;
 
-/* Stems of tensors behind the layer's. act: the module that makes its output, for qat.c. */
+/* Stems of tensors within a layer. act: the module that computes the activation, for qat.c. */
 typedef struct LayerNames {
 	struct {
 		const char *query, *key, *value, *out, *norm;

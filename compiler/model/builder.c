@@ -1,5 +1,5 @@
 /* builder.c: graphs from primitive ops, and tensors of a checkpoint with their shapes checked (builder.h).
- * The files of families/ say what an encoder consists of; heads.c builds what stands on top of it. */
+ * The files of families/ build the encoders; heads.c builds the heads. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ void builder_start(Builder *b, const ModelDesc *desc, TensorFile *const *files, 
 		b->types = graph_add_input(b->graph, "types", tokens);
 }
 
-/* What a delta holds and no op reads would be left out in silence. */
+/* Refuses tensors of a delta that no op reads: they must not be ignored silently. */
 static void check_delta(Builder *b)
 {
 	for (int32_t i = 0; i < tensor_file_count(b->delta) && !b->failed; i++) {
@@ -122,7 +122,7 @@ static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
 		&& (!columns || type->dim[1].plus == columns);
 }
 
-/* Which size the shape speaks against: that of the rows, or where they are right, that of the columns. */
+/* The size that does not match the shape: that of the rows or, if the rows match, that of the columns. */
 static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, Size size)
 {
 	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))

@@ -1,6 +1,6 @@
-/* builder.h: what the files of families/ build graphs with. A Builder appends primitive ops to one graph; the
- * first error makes it `failed`, after which every call returns NULL and takes NULL for a value, so that
- * builders read straight through. */
+/* builder.h: functions with which the files of families/ build graphs. A Builder appends primitive ops to one
+ * graph. After the first error it is `failed`: every call then returns NULL and accepts NULL as a value, so
+ * callers need no checks in between. */
 #ifndef BUILDER_H
 #define BUILDER_H
 #include "description.h"
@@ -12,7 +12,7 @@ typedef struct Builder {
 	Graph *graph;
 	Diag *diag;
 	bool failed;
-	const TensorFile *delta; /* its tensors stand for those of the same name; NULL: none */
+	const TensorFile *delta; /* its tensors replace those of the same name; NULL: none */
 	const char *prefix;      /* in front of the encoder's tensors, perhaps "" */
 	Value *ids, *types;      /* types: NULL when the family has no segments */
 	Value *words;            /* the word embedding table, which a masked LM may share */
@@ -36,8 +36,8 @@ Module *builder_finish(Builder *);
 bool builder_fail(Builder *, ExitCode, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Text that lives as long as the module. */
 char *builder_text(Builder *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The tensor of that name: the delta's, whatever prefix of the family stands in front of its names, else the
- * checkpoint's; NULL: there is none. */
+/* The tensor of that name: from the delta, with any prefix of the family, else from the checkpoint. NULL:
+ * there is none. */
 const Tensor *builder_find(const Builder *, const char *tensor);
 bool builder_has(const Builder *, const char *tensor);
 
@@ -60,8 +60,8 @@ Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
 /* softmax(q k^T / sqrt(d)) v over desc->heads heads; q, k, v: f32[S,H]. */
 Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
 
-/* qat.c: what a checkpoint of quantisation-aware training says of the scales of a linear and of what it
- * reads, as a meta line. */
+/* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as
+ * a meta line. */
 void build_scales(Builder *, const Value *x, const Tensor *weight, const char *stem, const char *origin);
 void builder_made_by(Builder *, const Value *, const char *stem);
 

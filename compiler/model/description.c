@@ -1,5 +1,5 @@
-/* description.c: ModelDesc, the model description: making one, checking what no single field says, and
- * writing it as model.xml for a person to edit. Reading is import/hf.c's and import/xml.c's. */
+/* description.c: ModelDesc, the model description: creates it, checks the consistency of its fields, and
+ * writes it as model.xml for editing. import/hf.c and import/xml.c read it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,7 @@ const char **labels_numbered(MemArena *mem, int32_t count)
 	return labels;
 }
 
-/* Bytes of the UTF-8 sequence at text, 0 when it is none, or stands for a control character or a code point
+/* Bytes of the UTF-8 sequence at text. 0 when it is invalid, or is a control character or a code point that
  * XML cannot hold. */
 static int clean_sequence(const unsigned char *text)
 {
@@ -181,7 +181,7 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 	return *seen || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
 }
 
-/* Refuses what the task's head does not have, rather than ignore it. */
+/* Refuses fields that the task's head does not have, instead of ignoring them. */
 static bool check_parts(Checker *c, HeadDesc *head, Task task)
 {
 	const HeadSpec *spec = family_head(c->desc->family, task);

@@ -1,6 +1,6 @@
-/* description.h: a model as a person describes it (model.xml) or as a directory says it, before any graph is
- * made. Sizes, heads, limits and where the files lie; the graph is made by the family (families/), files are
- * read by import/. */
+/* description.h: the description of a model, from model.xml or a directory, before a graph is built. It holds
+ * sizes, heads, limits and the paths of files. The family (families/) builds the graph; import/ reads the
+ * files. */
 #ifndef BERTC_DESCRIPTION_H
 #define BERTC_DESCRIPTION_H
 #include "codegen/codegen.h"
@@ -33,8 +33,7 @@ typedef struct HeadDesc {
 	const char **labels;
 } HeadDesc;
 enum { HEADS_MAX = 64 };
-/* What model.xml says. describe writes it, build reads it (or makes it from a directory without writing it
- * down). */
+/* The content of model.xml. describe writes it; build reads it, or derives it from a directory. */
 typedef struct ModelDesc {
 	MemArena *mem;
 	const char *path;              /* of the description or directory, for messages */
@@ -75,7 +74,7 @@ typedef struct ModelDesc {
 	Module *module;
 } ModelDesc;
 
-/* What of the command line decides how a model is read. Lives as long as the command. */
+/* Options that decide how a model is read. They live as long as the command. */
 typedef struct LoadOptions {
 	const char *model;      /* a directory, a .xml, a .bir or "-" */
 	const char *task;       /* --task; NULL: as the checkpoint says */
@@ -94,8 +93,8 @@ bool description_write(const ModelDesc *, FILE *);
 /* Adds a head with default values; its name is the task's, or NULL for the task's. Returns NULL and a message
  * past HEADS_MAX. */
 HeadDesc *description_add_head(ModelDesc *, const char *name, const char *task, Diag *);
-/* Checks what no single field says: heads divide hidden, words are known, names differ. Fills what a head
- * leaves out: where its tensors are, and its pooling. Applies --max-tokens and --outputs. */
+/* Checks the fields together: heads divide hidden, words are known, names differ. Fills missing fields of
+ * heads: the stem of their tensors and their pooling. Applies --max-tokens and --outputs. */
 bool description_check(ModelDesc *, const LoadOptions *, Diag *);
 /* A name for modules and C made of any text: letters, digits and '_', no digit in front. */
 char *name_from_text(MemArena *, const char *text);

@@ -72,7 +72,7 @@ int64_t family_layer(const Family *family, const char *name, const char **digits
 
 /* ---- the model ------------------------------------------------------------------------------- */
 
-/* Checkpoints of a bare encoder leave out what is in front of its names in those with a head. */
+/* Checkpoints of a bare encoder have tensor names without the prefix that checkpoints with a head have. */
 static void find_prefix(Builder *b)
 {
 	const Family *family = b->desc->family;

@@ -1,6 +1,6 @@
 /* family.h: a family of models as data plus one function. Each file of compiler/families defines one Family,
  * and compiler/families/families.def lists them. The reader of config.json, the heads, merging and exporting
- * ask it; none of them knows a family by name.
+ * use this data; none of them knows a family by name.
  *
  * Names of tensors are stems: without the family's prefix and without ".weight" and ".bias". */
 #ifndef FAMILY_H

@@ -1,5 +1,5 @@
-/* heads.c: what stands on the encoder: pooling, classifiers, span and mask predictions, and the outputs of
- * the graph. The family says which parts a head has and how a checkpoint calls them (HeadSpec); a head of the
+/* heads.c: the part after the encoder: pooling, classifiers, span and mask predictions, and the outputs of
+ * the graph. The family gives the parts of a head and their tensor names (HeadSpec); a head of the
  * description may name another stem. */
 #include <string.h>
 #include "family.h"

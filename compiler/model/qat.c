@@ -1,5 +1,5 @@
-/* qat.c: scales that quantisation-aware training has left in a checkpoint (qat.def says where) go into the
- * module as meta lines, for quantize-int8{scheme=static} to use (passes/narrow/trained_scales.c):
+/* qat.c: stores the scales of quantisation-aware training in the module as meta lines, for
+ * quantize-int8{scheme=static}. qat.def lists where a checkpoint has them (passes/narrow/trained_scales.c):
  *
  *   meta "scales.layer.0.ffn.in" "0.0247 -12 bert...dense.weight bert...dense.weight_fake_quant.scale 1"
  *
@@ -40,7 +40,8 @@ void builder_made_by(Builder *b, const Value *value, const char *stem)
 	b->maker = stem;
 }
 
-/* The module that makes what a linear reads (a pooler: its first row); NULL: not one that has scales. */
+/* The module that computes a linear's input (for a pooler: the input's first row). NULL: a module without
+ * scales. */
 static const char *maker_of(const Builder *b, const Value *x)
 {
 	if (x->node && x->node->op == OP_POOL)
@@ -84,9 +85,9 @@ static bool is_enabled(Builder *b, const char *stem, const char *scale)
 	return !enabled || type_count(&enabled->type) != 1 || tensor_at(enabled, 0) != 0;
 }
 
-/* The code of zero among -128..127. Codes of torch are of either sign or of none, and no tensor says which: a
- * zero point beyond the range of one of them does, then the range that was observed, then that only codes
- * with a sign have their zero at 0. */
+/* The code of zero among -128..127. Codes of torch are signed or unsigned, and no tensor states which. It is
+ * derived from a zero point outside one of the two ranges, else from the observed range, else from a zero
+ * point of 0, which only signed codes have. */
 static bool signed_zero(Builder *b, const char *stem, const char *scale, const Tensor *zero, double step,
 	double *out, const char *origin)
 {

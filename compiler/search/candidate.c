@@ -1,5 +1,5 @@
-/* candidate.c: one pipeline built and scored. Each runs in a process of its own, so that several can, a
- * compiler that gives up takes nothing with it, and what a pass leaves behind is gone. */
+/* candidate.c: builds and scores one pipeline. Each runs in a separate process: several can run at once, a
+ * crash of the compiler affects no other candidate, and all memory is released at the end. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
 
-/* What a child hands back, in memory that both see; RowScores follow. */
+/* A child's result, in shared memory; RowScores follow. */
 typedef struct Shared {
 	bool built;
 	Cost cost;
@@ -34,7 +34,7 @@ static bool load_shared(const Search *search, const Candidate *candidate, Loaded
 	return good;
 }
 
-/* The rest of it, as a program of one thread; the caller closes it whatever the result. */
+/* Builds the rest of the pipeline into a program of one thread. The caller closes it in any case. */
 static bool open_rest(
 	const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
 {
@@ -51,7 +51,7 @@ static bool open_rest(
 	return good;
 }
 
-/* The tokenizer's tables are part of what a program weighs: a vocabulary that shrinks takes them along. */
+/* The tokenizer's tables count as bytes of the program: they shrink with the vocabulary. */
 static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
 {
 	Blob blob = {0};
@@ -62,8 +62,7 @@ static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
 	return good;
 }
 
-/* How long the texts are that the cost is of: the mean of the data, as this candidate's own vocabulary cuts
- * them. */
+/* The text length for the cost model: the mean over the data, tokenized with this candidate's vocabulary. */
 static bool mean_text(const Search *search, Loaded *loaded, const Program *p, CostText *mean, Diag *diag)
 {
 	BuildRun calibration = {.loaded = loaded};
@@ -143,7 +142,7 @@ static bool work_group(const Search *search, Candidate *const *list, int32_t fir
 			running -= waitpid(-1, &(int){0}, 0) > 0;
 	}
 	if (is_child && search->ndone == 1)
-		diag_print(&diag, stderr); /* the plain build must work; of others the refusal is an answer */
+		diag_print(&diag, stderr); /* the plain build must work; other candidates may be refused */
 	while (waitpid(-1, &(int){0}, 0) > 0)
 		;
 	model_unload(&loaded);
@@ -167,7 +166,8 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 	candidate_score(search, candidate);
 }
 
-/* What a process did not finish stays as it is, not built; but a lack of processes is no answer. */
+/* Candidates that a process did not finish stay marked as not built. Failure to start a process is an error.
+ */
 static bool wait_one(Diag *diag)
 {
 	int status;
@@ -271,7 +271,7 @@ bool candidate_time(Search *search, Candidate *candidate, Diag *diag)
 	return good;
 }
 
-/* ---- how sure -------------------------------------------------------------------------------- */
+/* ---- confidence ------------------------------------------------------------------------------ */
 
 void candidate_score(const Search *search, Candidate *candidate)
 {

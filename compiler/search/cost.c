@@ -1,7 +1,8 @@
-/* cost.c: see cost.h. A linear takes the longer of its multiply-adds at the rate of its number format and of
- * its weights' way from memory; other ops take a few passes over what they make. The constants are ratios
- * that docs/performance.md measures on Zen 4: bf16 and int8 products run 2 and 4 times as fast as fp32 ones,
- * attention at three quarters of that rate, and a byte from memory takes as long as two multiply-adds. */
+/* cost.c: see cost.h. The time of a linear is the larger of two: its multiply-adds at the rate of its number
+ * format, and the transfer of its weights from memory. Other ops take a few passes over their results. The
+ * constants are ratios that docs/performance.md measures on Zen 4: bf16 and int8 products run 2 and 4 times
+ * as fast as fp32 ones, attention at three quarters of that rate, and a byte from memory takes as long as two
+ * multiply-adds. */
 #include "ir/attention.h"
 #include "cost.h"
 #include <stdlib.h>

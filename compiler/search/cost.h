@@ -1,5 +1,5 @@
-/* cost.h: what a lowered model costs, by arithmetic alone: the same on every machine for the same graph and
- * CPU. */
+/* cost.h: the cost model for lowered models. It is computed, not measured: the same graph and CPU give the
+ * same cost on every machine. */
 #ifndef BERTC_COST_H
 #define BERTC_COST_H
 #include "compiler/build/build.h"

@@ -1,7 +1,7 @@
-/* journal.c: what a search measured, as text: a head that says of what, then a line a candidate,
- * tab-separated: its pipeline, time and bytes of the cost model, and what each row of the data adds: right or
- * not and the loss for a label, right, spurious and missed spans and the loss for tags, predicted and gold
- * number for ranks. A last line that was cut off is measured again. */
+/* journal.c: the results of a search as text. The header identifies model and data. Each candidate is a
+ * tab-separated line: its pipeline, time and bytes by the cost model, and the score of each row of the data.
+ * A row's score is right or wrong and the loss for a label; right, spurious and missed spans and the loss for
+ * tags; predicted and gold number for ranks. A truncated last line is measured again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* search.c: which candidates are tried, see search.h.
+/* search.c: selects the candidates to try, see search.h.
  *
  *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the
  *      budget are the ground of all else
@@ -7,8 +7,8 @@
  *   3  other levels alone, those behind one that is beyond hope left out
  *   4  combinations, search_combine.c
  *
- * What is lost is estimated by search_decide.c. How many run at once changes nothing: what is measured
- * together is fixed. */
+ * What is lost is estimated by search_decide.c. The number of parallel processes does not change the result:
+ * the candidates of each round are fixed. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ const Candidate *search_find(const Search *s, const int8_t *level) { return find
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
-/* Measures those of the list that are not known yet. */
+/* Measures the candidates of the list that are not known yet. */
 bool search_measure(Search *s, const Candidate *list, int32_t count, Diag *diag)
 {
 	Candidate *todo[LEVELS_MAX * MOVES_MAX];
@@ -169,7 +169,7 @@ static bool same_kind(const char *a, const char *b)
 	return n == (end_b ? (size_t)(end_b - b) : 0) && !memcmp(a, b, n);
 }
 
-/* True when it is time for a level: the milder ones of its kind are known, and none is beyond hope. */
+/* True when a level can be tried: the milder levels of its kind are known, and none is beyond hope. */
 static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t level)
 {
 	const Move *move = &s->moves[m];

@@ -1,6 +1,6 @@
 /* search.h: `bertc tune`: pipelines of lossy passes, tried on labelled data. A candidate is a level of each
- * move (search_moves.def; 0: left out). Everything that decides is the same for the same seed: scores, bytes
- * and the cost model; only what is timed is not. */
+ * move (search_moves.def; 0: left out). All figures that decide (scores, bytes and the cost model) are the
+ * same for the same seed. Only measured times differ. */
 #ifndef BERTC_SEARCH_H
 #define BERTC_SEARCH_H
 #include "compiler/support/files.h"
@@ -15,8 +15,7 @@ typedef struct Estimate {
 	double points, error;
 } Estimate; /* lost against the plain build, and its standard error */
 
-/* What is made small within the budget: time times bytes; or time, and of equally fast ones bytes; or the
- * other way round. */
+/* The goal to minimise within the budget: time x bytes; or time, then bytes; or bytes, then time. */
 typedef enum Prefer { PREFER_BOTH, PREFER_SPEED, PREFER_SIZE } Prefer;
 
 typedef struct Move {
@@ -45,7 +44,7 @@ typedef struct Search {
 	const char *calibration; /* what passes learn from; NULL: the data */
 	Dataset data;
 	bool apart;   /* an embedder reads the texts of a pair one at a time */
-	uint64_t key; /* of model, data, corpus and seed: what results are of */
+	uint64_t key; /* identifies the results: hash of model, data, corpus and seed */
 	Metric metric;
 	Move moves[MOVES_MAX];
 	int32_t nmoves;
@@ -82,7 +81,7 @@ bool search_add_level(Move *, char *text);
 char *search_pipeline(const Search *, const int8_t *level);
 /* The same of its moves from one to before another. */
 char *search_part(const Search *, const int8_t *level, int32_t from, int32_t to);
-/* How many moves lie in front of the last that learns, itself included: what candidates can share. */
+/* The number of moves up to and including the last one that learns: candidates can share these. */
 int32_t search_shared(const Search *);
 
 /* search.c */
@@ -92,7 +91,7 @@ const Candidate *search_find(const Search *, const int8_t *level);
 bool search_measure(Search *, const Candidate *list, int32_t count, Diag *);
 void search_free(Search *);
 
-/* search_combine.c: moves together, s->limit candidates at most; the ground is part of all. */
+/* search_combine.c: combines moves, s->limit candidates at most; all include the ground. */
 bool search_combine(Search *, const int8_t *ground, Diag *);
 
 /* search_decide.c */
@@ -100,21 +99,21 @@ int32_t search_share(const Search *, Share, const int32_t **rows);
 /* Points lost against the plain build as counted, and as estimated. */
 double search_drop(const Search *, const Candidate *, Share);
 Estimate search_estimate(const Search *, const Candidate *, Share);
-/* Of some rows the share whose answers differ; of numbers their distance by their spread. */
+/* The share of rows with different answers; for numbers, their distance relative to their spread. */
 double search_apart(Metric, const RowScore *plain, const RowScore *changed, const int32_t *rows, int32_t n);
 /* Fits the curve of losses to what was measured; and points on it. */
 void search_fit(Search *);
 double search_curve(const Search *, double apart);
-/* What is made small, each against the plain build. */
+/* The goal of a candidate, relative to the plain build. */
 double search_goal(const Search *, const Candidate *);
 double search_goal_of(const Search *, double time, double bytes);
 bool search_within(const Search *, double time, double bytes);
 /* Estimated to hold the budget where the search looks; allowed to win. */
 bool search_hopeful(const Search *, const Candidate *);
-/* A move that changes arithmetic or storage, alone: whether it is worth its points. */
+/* True when a single move that changes arithmetic or storage is worth its points. */
 bool search_pays(const Search *, const Candidate *);
 bool search_allows(const Search *, const Candidate *);
-/* Sets the winner: of what is allowed, that whose goal is least. */
+/* Sets the winner: the allowed candidate with the smallest goal. */
 void search_decide(Search *);
 /* Candidates that no other beats in accuracy, time and bytes, the most accurate first; returns how many. */
 int32_t search_front(const Search *, int32_t *front);

@@ -1,9 +1,9 @@
 /* search_combine.c: combinations of moves, the last and longest part of a search. A combination is predicted
- * from the measured one that shares most of its levels, and from what the rest cost alone: the literature
- * finds that such operators commute and that their effects add up, and losses as search_decide.c estimates
- * them do. How much more than their sum they are is learnt on the way. Of those that are predicted to hold
- * the budget, and somewhat less and more than it, the ones whose time and bytes are least are measured, a few
- * at a time; every result moves the predictions around it. */
+ * from the measured one that shares most of its levels, plus the single effects of the other levels. The
+ * literature finds that such operators commute and that their effects add up, and so do losses as estimated
+ * by search_decide.c. The ratio of the combined loss to the sum is learnt during the search. Each round
+ * measures a few combinations with the smallest time and bytes among those predicted to hold the budget, or
+ * budgets slightly below and above it. Every result updates the predictions. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef struct Model {
 	const int8_t *ground;
 	/* of a level alone: points it loses, the factor of time, bytes less */
 	double points[MOVES_MAX][LEVELS_MAX], time[MOVES_MAX][LEVELS_MAX], bytes[MOVES_MAX][LEVELS_MAX];
-	double more; /* combined they lose so many times their sum */
+	double more; /* ratio of a combination's loss to the sum of single losses */
 } Model;
 
 static void learn_level(Model *model, int32_t m, int32_t l)
@@ -80,7 +80,7 @@ static const Candidate *nearest_to(const Model *model, const Candidate *c)
 	return nearest;
 }
 
-/* Fills what is expected of a candidate; returns the points that it is expected to lose. */
+/* Fills the predictions for a candidate; returns the predicted loss in points. */
 static double predict(const Model *model, Candidate *c)
 {
 	const Search *s = model->s;

@@ -1,16 +1,15 @@
-/* search_decide.c: what a candidate is thought to lose, which may win, and which does.
+/* search_decide.c: estimates the loss of candidates and chooses the winner.
  *
- * Points counted on some hundred rows are coarse: where 4 % of 872 answers change, right ones lost and won
- * differ by 0.7 points of chance alone, and the budget is one. How many answers change at all is far less
- * noisy, and says as much. A model that was changed moves every text a little to this or that side, and only
- * those cross the boundary that lie close to it; but that close the model is hardly surer than chance, and
- * more is lost than won only in proportion to the distance. So the loss goes with the square of the share of
- * answers that change, and since independent moves add up as squares, losses add up. The factor is fitted to
- * all candidates (3.6 for minilm-sst2, where 30 sets of blocks and formats lie within one standard error of
- * the curve, from 0.1 to 8 points).
+ * Points counted on some hundred rows are noisy: if 4 % of 872 answers change, chance alone gives 0.7 points,
+ * and the budget is one point. The share of changed answers has much less noise. A changed model moves every
+ * text a little to one side, and only texts close to the decision boundary cross it. There the model is
+ * hardly better than chance, and net losses grow in proportion to the distance. So the loss grows with the
+ * square of the share of changed answers. Squares of independent changes add up, so losses add up too. The
+ * factor is fitted to all candidates (3.6 for minilm-sst2, where 30 sets of blocks and formats lie within one
+ * standard error of the curve, from 0.1 to 8 points).
  *
- * An estimate is the mean of curve and count, each weighed by how far it errs: the curve by half of itself,
- * the count by its bootstrap. */
+ * An estimate is the mean of curve and count, weighted by their errors: half of its value for the curve, the
+ * bootstrap error for the count. */
 #include <math.h>
 #include <string.h>
 #include "search.h"
@@ -107,7 +106,7 @@ Estimate search_estimate(const Search *s, const Candidate *c, Share share)
 
 /* ---- which may win --------------------------------------------------------------------------- */
 
-/* A thousandth of what is not asked for decides between equals. */
+/* Ties are decided by a thousandth of the other goal. */
 static const double tie = 1e-3;
 /* Where accuracy is what counts, of equally accurate ones the better goal: less than one row of a million. */
 static const double equal = 1e-6;
@@ -140,7 +139,7 @@ bool search_hopeful(const Search *s, const Candidate *c)
 	return c->built && (isnan(s->max_drop) || search_estimate(s, c, SHARE_SEARCH).points <= s->max_drop);
 }
 
-/* Where one of speed and size is preferred, what serves only the other may cost a tenth of the budget: for
+/* With a preference for speed or size, a move that only helps the other may cost a tenth of the budget: for
  * minilm-ncbi four bits a word cost 0.4 points and no time, eight bits none that can be seen. */
 bool search_pays(const Search *s, const Candidate *c)
 {
@@ -154,10 +153,10 @@ bool search_pays(const Search *s, const Candidate *c)
 		|| search_estimate(s, c, SHARE_SEARCH).points <= part * s->max_drop;
 }
 
-/* Over all rows the estimate must hold the budget, and the points counted, which are printed, too; and the
- * share held back, which no choice has seen, must agree by its own estimate. An estimate is drawn to the
- * curve, so that the luckiest of many candidates gains little by its luck, and that the rows held back must
- * agree keeps winners off the edge. */
+/* A winner must hold the budget over all rows, by its estimate and by the counted points, which are printed.
+ * Its estimate on the held-back rows, which no choice has used, must hold it too. Estimates are pulled
+ * towards the curve, so the luckiest of many candidates gains little. The held-back rows keep winners away
+ * from the edge of the budget. */
 bool search_allows(const Search *s, const Candidate *c)
 {
 	if (!c->built || !search_within(s, c->cost.time, (double)c->cost.bytes)
