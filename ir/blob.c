@@ -1,4 +1,4 @@
-/* blob.c: the bytes that go into the program beside its code, and growing arrays for those who make them. */
+/* blob.c: the data of an emitted program, and growing arrays. */
 #include <stdlib.h>
 #include <string.h>
 #include "blob.h"

@@ -1,10 +1,9 @@
-/* blob.h: memory that grows: bytes in parts, and arrays. */
+/* blob.h: growing memory: a blob of aligned parts, and arrays. */
 #ifndef BERTC_BLOB_H
 #define BERTC_BLOB_H
 #include "ir.h"
 
-/* The bytes that go into the program beside its code: packed weights, then tokenizer tables; each part
- * 64-byte aligned. */
+/* The data of an emitted program: packed weights, then tokenizer tables. Each part is 64-byte aligned. */
 typedef struct Blob {
 	uint8_t *data;
 	size_t bytes, capacity;
@@ -12,7 +11,7 @@ typedef struct Blob {
 size_t blob_add(Blob *, const void *data, size_t bytes); /* returns its offset, a multiple of 64 */
 void blob_free(Blob *);
 
-/* A growing array; items are plain data. Its memory is malloc'd: list_free. */
+/* A growing array of plain data. Its memory is malloc'd; list_free frees it. */
 typedef struct List {
 	void *items;
 	size_t count, capacity, size;

@@ -28,8 +28,8 @@ static int control_bytes(const unsigned char *p)
 	return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? 2 : 0;
 }
 
-/* A copy that is one line of at most TEXT_BYTES_MAX bytes of its source, with \xHH for control bytes. Takes
- * nothing over. */
+/* Returns a malloc'd copy as one line: control bytes become \xHH. At most TEXT_BYTES_MAX bytes of the text
+ * are used. */
 static char *text_escape(const char *text)
 {
 	char *copy = checked_malloc(4 * TEXT_BYTES_MAX + sizeof "..."), *to = copy;
@@ -47,7 +47,7 @@ static char *text_escape(const char *text)
 	return checked_realloc(copy, (size_t)(to - copy) + 1);
 }
 
-/* Beyond DIAG_MESSAGES_MAX errors are still counted (they decide the exit status) but not kept. */
+/* Beyond DIAG_MESSAGES_MAX, errors are counted but not kept, because their number decides the exit status. */
 static void diag_add(
 	Diag *diag, Severity severity, const char *file, int line, const char *format, va_list args)
 {

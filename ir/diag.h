@@ -1,12 +1,11 @@
-/* diag.h: messages about inputs. Everything that reads something collects its complaints here and goes on as
- * far as it can; nothing in the libraries prints or exits. Form: "FILE:LINE: error: MESSAGE" (the line is
- * left out when 0). */
+/* diag.h: messages about inputs. Readers collect errors here and continue as far as they can. Library code
+ * neither prints nor exits. Form: "FILE:LINE: error: MESSAGE" (without LINE if it is 0). */
 #ifndef BERTC_DIAG_H
 #define BERTC_DIAG_H
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The process's exit status that an error asks for (interface: "Exit status everywhere"). */
+/* The exit status of the process for each kind of error. */
 typedef enum ExitCode {
 	EXIT_DONE = 0,
 	EXIT_RUN = 1,
@@ -32,21 +31,21 @@ typedef struct Diag {
 	int count;
 	size_t capacity;
 	int errors;
-	ExitCode code; /* of the first error */
+	ExitCode code; /* set by the first error */
 } Diag;
 
-/* Stops collecting (but not counting) past this many messages: a hostile file must not fill the memory. */
+/* Further messages are counted but not kept, so that a hostile file cannot fill the memory. */
 enum { DIAG_MESSAGES_MAX = 200 };
 
 void diag_init(Diag *, const char *file);
 void diag_free(Diag *);
 /* Records an error and returns false, so that `return diag_error(...)` reads well. */
 bool diag_error(Diag *, ExitCode, int line, const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* The same for a file other than diag->file. */
+/* The same for another file than diag->file. */
 bool diag_error_in(Diag *, ExitCode, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void diag_warn(Diag *, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_note(Diag *, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Prints all messages, one a line, and forgets them (error count and code stay). */
+/* Prints all messages, one per line, and clears them. Keeps the error count and the code. */
 void diag_print(Diag *, FILE *);
 #endif

@@ -1,5 +1,5 @@
-/* equal.c: when attributes, tensors and whole graphs are the same. Ids, names, origins and the order of nodes
- * do not count. */
+/* equal.c: whether attributes, tensors or whole graphs are equal. Ids, names, origins and the order of nodes
+ * do not matter. */
 #include <stdlib.h>
 #include <string.h>
 #include "value_map.h"
@@ -44,12 +44,12 @@ bool attrs_equal(const Attrs *a, const Attrs *b)
 	return true;
 }
 
-/* Pairs of values that must stand for each other; each value of a once. */
+/* Pairs of values of two graphs a and b that must correspond. Each value of a is in one pair. */
 typedef struct Pairs {
 	const Value **a, **b;
 	int32_t count;
-	ValueMap of_a;         /* number of a value of a -> */
-	const Value **partner; /* the value of b that it was paired with */
+	ValueMap of_a;         /* number of a value of a: index into partner */
+	const Value **partner; /* its value of b */
 } Pairs;
 
 static bool pair_values(Pairs *pairs, const Value *a, const Value *b)

@@ -1,16 +1,17 @@
-/* exits.c: what an exit means to the graph that it stands in. `%y = exit %x, %logits, ..
- * {option="exit_entropy"}` passes %x on, unless the entropy of softmax(%logits), in nats, is below the
- * option: then the text ends there, and %logits and what follows are the graph's outputs, in their order.
- * That is the rule of DeeBERT (Xin et al., ACL 2020, section 3.2).
+/* exits.c: checks exits. `%y = exit %x, %logits, .. {option="exit_entropy"}` computes the entropy of
+ * softmax(%logits), in nats. If it is below the option, the text ends here: %logits and the arguments after
+ * it are the graph's outputs, in order. Otherwise %y is %x. This is the rule of DeeBERT (Xin et al., ACL
+ * 2020, section 3.2).
  *
- * In lowered code the batch is compacted behind an exit: what belongs to the texts that ended is left behind,
- * and the rows of the others move together. So nothing behind an exit may read what was made in front of it,
- * but by the exit (L6). */
+ * Lowered code compacts the batch at an exit: it drops the rows of texts that ended and moves the other rows
+ * together. So nodes after an exit may read an earlier value only through the exit (L6). */
 #include <stdlib.h>
 #include <string.h>
 #include "verify.h"
 
-enum { EXITS_MAX = 256 }; /* far above the layers of any encoder; for each the rest of the graph is walked */
+enum {
+	EXITS_MAX = 256
+}; /* no encoder has so many layers; each exit costs a walk over the rest of the graph */
 
 /* G9. */
 static void verify_exit(const Graph *graph, const Node *node, Diag *diag)
@@ -19,7 +20,7 @@ static void verify_exit(const Graph *graph, const Node *node, Diag *diag)
 		node_error(node, diag, "the module has no option @%s", node->attr.option);
 	if (node->nargs != graph->noutputs + 1) {
 		node_error(node, diag,
-			"has %d arguments, expected what it passes on and one for each of the graph's %d outputs",
+			"has %d arguments, expected the value it passes on and one for each of the graph's %d outputs",
 			node->nargs, graph->noutputs);
 		return;
 	}
@@ -47,12 +48,13 @@ bool verify_exits(const Graph *graph, Diag *diag)
 		? graph_exit_crossing(graph, &value)
 		: NULL;
 	if (reader)
-		node_error(reader, diag, "behind an exit, %s is read, which was made in front of it",
+		node_error(reader, diag,
+			"reads %s, a value from before an exit; after an exit, read the exit's result or constants",
 			value_print(value, (char[264]){0}));
 	return diag->errors == errors;
 }
 
-/* The first value that the nodes behind an exit read and do not make, constants aside. */
+/* Finds the first node from an exit on that reads a value from before the exit. Constants do not count. */
 static const Node *read_across(const Graph *graph, const Node *exit, ValueMap *made, const Value **value)
 {
 	for (const Node *node = exit; node; node = node->next) {

@@ -1,8 +1,9 @@
-/* graph.c: building and changing modules and graphs. What the ops mean is in infer.c (shapes) and eval.c
- * (numbers); whether a graph is sound is verify.c's question.
+/* graph.c: builds and changes modules and graphs. infer.c (shapes) and eval.c (numbers) define the ops;
+ * verify.c checks graphs.
  *
- * A module's lists (graphs, heads, meta, files, and a graph's inputs and outputs) are arrays in its arena
- * that double when their count is a power of two, so only the functions here may append to them. */
+ * A module's lists (graphs, heads, meta, files, and a graph's inputs and outputs) are arrays in its arena.
+ * They grow to double size when their count is a power of two, so only functions in this file may append to
+ * them. */
 #include <stdlib.h>
 #include <string.h>
 #include "value_map.h"
@@ -166,7 +167,7 @@ void graph_add_output(Graph *graph, const char *name, Value *value)
 	APPEND(mem, graph->outputs, graph->noutputs) = (GraphOutput){string_copy(mem, name), value};
 }
 
-/* Copies what a node says, but for its place in a list and its results. */
+/* Copies a node without its links and results. */
 static Node *node_new(
 	Module *module, Op op, Value *const *args, int32_t nargs, const Attrs *attr, const char *origin)
 {
@@ -208,7 +209,7 @@ Node *graph_insert(Graph *graph, Node *before, Op op, Value *const *args, int32_
 	Type results[RESULTS_MAX] = {0};
 	if (nargs < 0 || nargs > ARGS_MAX) {
 		diag_error(
-			diag, EXIT_INPUT, 0, "%s: %d arguments, the most is %d", op_info[op].name, nargs, ARGS_MAX);
+			diag, EXIT_INPUT, 0, "%s: %d arguments, expected at most %d", op_info[op].name, nargs, ARGS_MAX);
 		return NULL;
 	}
 	Node *node = node_new(graph->module, op, args, nargs, attr, origin);
@@ -242,7 +243,7 @@ Tensor *tensor_new(Module *module, const char *name, Type type)
 	int64_t count = type_count(&type), bytes;
 	if (count < 0 || __builtin_mul_overflow(count, (int64_t)dtype_bytes[type.dtype], &bytes)
 		|| bytes > TENSOR_BYTES_MAX)
-		bytes = INT64_MAX; /* mem_alloc says that there is not so much */
+		bytes = INT64_MAX; /* mem_alloc reports that it is too much */
 	*tensor = (Tensor){.name = string_copy(module->mem, name), .type = type, .bytes = bytes};
 	tensor->data = mem_alloc(module->mem, (size_t)bytes);
 	return tensor;
@@ -267,8 +268,7 @@ static void node_copy(Graph *graph, const Node *from, const ValueMap *map, Value
 	graph_link(graph, NULL, node);
 }
 
-/* The graph must be sound as far as "arguments come earlier" goes: what verify lets through, or what the
- * functions above have made. */
+/* Requires that every argument comes before its node, which verify checks and the functions above ensure. */
 Graph *graph_copy(Module *into, const Graph *from)
 {
 	Graph *graph = graph_new(into, from->name);
@@ -348,7 +348,7 @@ void graph_reach_outputs(const Graph *graph, uint32_t *by_id)
 		by_id[graph->outputs[i].value->id] |= 1u << (i < 31 ? i : 31);
 	const uint32_t all = graph->noutputs < 32 ? (1u << graph->noutputs) - 1 : UINT32_MAX;
 	for (const Node *node = graph->last; node; node = node->prev) {
-		uint32_t needed = node->op == OP_EXIT ? all : 0; /* it decides where all of them come from */
+		uint32_t needed = node->op == OP_EXIT ? all : 0; /* an exit supplies all outputs */
 		for (int32_t i = 0; i < node->nresults; i++)
 			needed |= by_id[node->results[i]->id];
 		for (int32_t i = 0; i < node->nargs; i++)

@@ -42,14 +42,14 @@ uint16_t half_from_float(float value)
 {
 	uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff, result;
 	if (magnitude > 0x7f800000)
-		result = 0x7e00 | (magnitude >> 13 & 0x3ff); /* a quiet NaN with what fits of the payload */
+		result = 0x7e00 | (magnitude >> 13 & 0x3ff); /* a quiet NaN with the top bits of the payload */
 	else if (magnitude >= 0x477ff000)
-		result = 0x7c00; /* from 65520 on, halfway past the largest half, 65504 */
+		result = 0x7c00; /* from 65520 on: rounds up past 65504, the largest half */
 	else if (magnitude >= 0x38800000)
 		result = shift_round(
 			magnitude - ((127 - 15) << 23), 13); /* from 2^-14 on: normal; a carry moves the exponent up */
 	else if (magnitude < 0x33000000)
-		result = 0; /* below 2^-25, half the smallest subnormal */
+		result = 0; /* below half of the smallest subnormal, 2^-24 */
 	else
 		result = shift_round((magnitude & 0x7fffff) | 0x800000, 126 - (int)(magnitude >> 23));
 	return (uint16_t)(sign | result);
@@ -61,12 +61,13 @@ uint16_t bfloat_from_float(float value)
 {
 	uint32_t bits = float_bits(value);
 	if ((bits & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(bits >> 16 | 0x40); /* the quiet bit, or rounding could make an infinity of it */
+		return (uint16_t)(bits >> 16
+			| 0x40); /* set the quiet bit: a NaN with an empty upper half would become infinity */
 	return (uint16_t)shift_round(bits, 16);
 }
 
-/* Rounds to a binary float with `bits` of significand, exponents down to `least` for subnormals, and this
- * largest number. One rounding, straight from the double: going by way of float would round twice. */
+/* Rounds to a binary float with `bits` bits of significand, least exponent `least` (for subnormals) and
+ * largest number `largest`. Rounds once, directly from double: a detour over float would round twice. */
 static double double_round(double value, int bits, int least, double largest)
 {
 	if (value == 0 || !isfinite(value))

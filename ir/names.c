@@ -1,4 +1,4 @@
-/* names.c: names as .bir spells them. */
+/* names.c: names as written in .bir. */
 #include <string.h>
 #include "ir.h"
 

@@ -1,4 +1,5 @@
-/* node.c: what any node must be by its row of ops.def, and messages about one. Shapes are infer/. */
+/* node.c: checks a node against its row of ops.def, and formats messages about nodes. infer/ checks
+ * shapes. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include "ir.h"
@@ -36,9 +37,9 @@ static bool check_attributes(const Node *node, Diag *diag)
 			good = node_error(node, diag, "takes no attribute %s", attr_names[i]);
 	}
 	if ((node->attr.has & A_act) && (unsigned)node->attr.act >= ACT_COUNT)
-		good = node_error(node, diag, "act is %d, which is no activation", (int)node->attr.act);
+		good = node_error(node, diag, "act is %d, which is not an activation", (int)node->attr.act);
 	if ((node->attr.has & A_mode) && (unsigned)node->attr.mode >= POOL_COUNT)
-		good = node_error(node, diag, "mode is %d, which is no way to pool", (int)node->attr.mode);
+		good = node_error(node, diag, "mode is %d, which is not a pooling mode", (int)node->attr.mode);
 	return good;
 }
 

@@ -1,4 +1,4 @@
-/* ops.c: ops.def as data, the words of tasks and problems, and the rules of attributes that several ops
+/* ops.c: ops.def as data, the names of tasks and problems, and rules for attributes that several ops
  * share. */
 #include "ir.h"
 

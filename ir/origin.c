@@ -1,10 +1,10 @@
-/* origin.c: origins, the text that says which part of the model an op came from, taken apart once:
+/* origin.c: parses origins. An origin is a text that names the part of the model that an op came from:
  *
  *   stsb/layer.3.attention.query     task stsb, layer 3, PART_ATTENTION_QUERY
  *   head.sentiment                   no layer, PART_HEAD
  *   layer.3.anything                 layer 3, PART_OTHER
  *
- * Any text is allowed. It stays as it is; what it does not say is PART_OTHER of no layer. */
+ * Any text is allowed and kept as it is. Text that does not match is PART_OTHER, without a layer. */
 #include <stdlib.h>
 #include <string.h>
 #include "ir.h"
@@ -20,7 +20,7 @@ static const struct {
 #undef PART
 };
 
-/* The layer of "layer.N.PART", and where PART begins; -1: the text begins otherwise. */
+/* Returns N of "layer.N.PART" and sets *part; -1: the text does not begin with "layer.N.". */
 static int32_t read_layer(const char *text, const char **part)
 {
 	static const char stem[] = "layer.";
@@ -35,7 +35,7 @@ static int32_t read_layer(const char *text, const char **part)
 	return (int32_t)strtol(digits, NULL, 10);
 }
 
-/* Whether the text behind the layer, if any, names the part. */
+/* Whether the text (after "layer.N.", if there is one) names the part. */
 static bool part_is(ModelPart part, const char *text, bool in_layer)
 {
 	const size_t bytes = strlen(parts[part].text);
@@ -44,7 +44,7 @@ static bool part_is(ModelPart part, const char *text, bool in_layer)
 	return text[bytes] == '\0' || (text[bytes] == '.' && parts[part].scope == SCOPE_NAMED);
 }
 
-/* The same for a text without a task. */
+/* origin_parse for a text without a task. */
 static Origin origin_plain(const char *text)
 {
 	Origin place = {.text = text};
@@ -58,7 +58,7 @@ static Origin origin_plain(const char *text)
 Origin origin_parse(const char *origin)
 {
 	const char *slash = origin ? strchr(origin, '/') : NULL;
-	if (slash && slash > origin) { /* a task, unless this is some other text with a slash in it */
+	if (slash && slash > origin) { /* a task only if the text after the slash names a known part */
 		Origin place = origin_plain(slash + 1);
 		place.task_bytes = (int32_t)(slash - origin);
 		if (place.layer >= 0 || place.part)

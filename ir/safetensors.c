@@ -1,17 +1,16 @@
-/* safetensors.c: reads checkpoints. A .safetensors file is 8 bytes of header length (little-endian), that
- * much JSON, and the bytes of all tensors one after another:
- * https://github.com/huggingface/safetensors#format. Every word of the header is checked before anything uses
- * it; after tensors_safetensors a tensor's type, place and size can be trusted. Writing is in
- * safetensors_write.c; sharded checkpoints with an index are the loader's business. */
+/* safetensors.c: reads checkpoints. A .safetensors file has 8 bytes of header length (little-endian), a JSON
+ * header of that length, and the data of all tensors: https://github.com/huggingface/safetensors#format. The
+ * whole header is checked before use: tensors_safetensors guarantees each tensor's type, place and size.
+ * safetensors_write.c writes such files. The loader reads the index of sharded checkpoints. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tensor_file.h"
 
-/* BERT-large's header is 60 KB; the JSON tree in memory is some ten times the text. */
+/* BERT-large's header has 60 KB. The JSON tree in memory takes about ten times as much as the text. */
 enum { HEADER_BYTES_MAX = 32 << 20, LENGTH_BYTES = 8 };
 
-/* What one reading needs. */
+/* The state of reading one file. */
 typedef struct Reader {
 	TensorFile *file;
 	Diag *diag;
@@ -19,7 +18,7 @@ typedef struct Reader {
 	int64_t data_bytes;
 } Reader;
 
-/* A tensor and where it lies, for the check of the layout. */
+/* A tensor and its place in the data, to check the layout. */
 typedef struct Extent {
 	int64_t begin, end;
 	const char *name;
@@ -59,7 +58,7 @@ static bool read_dtype(Reader *reader, const char *name, const json_t *json, Typ
 	return true;
 }
 
-/* Sets *bytes as well, without overflow. */
+/* Also sets *bytes, without overflow. */
 static bool read_shape(Reader *reader, const char *name, const json_t *json, Type *type, int64_t *bytes)
 {
 	if (!json_is_array(json))
@@ -73,9 +72,8 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 		const json_t *size = json_array_get(json, (size_t)i);
 		if (!json_is_integer(size) || json_integer_value(size) < 0) {
 			char *found = json_dumps(size, JSON_ENCODE_ANY);
-			READER_ERROR(reader,
-				"tensor '%s': dimension %d of the shape is %s, expected a whole number from 0", name, i,
-				found);
+			READER_ERROR(reader, "tensor '%s': dimension %d of the shape is %s, expected a whole number >= 0",
+				name, i, found);
 			free(found);
 			return false;
 		}
@@ -83,7 +81,7 @@ static bool read_shape(Reader *reader, const char *name, const json_t *json, Typ
 		type->dim[i] = dim_number(number);
 		if (number > DIM_MAX || __builtin_mul_overflow(*bytes, number, bytes) || *bytes > TENSOR_BYTES_MAX)
 			return READER_ERROR(reader,
-				"tensor '%s': dimension %d of the shape is %lld, which makes more than the limit of %lld "
+				"tensor '%s': dimension %d of the shape is %lld: the tensor exceeds the limit of %lld "
 				"bytes",
 				name, i, (long long)number, (long long)TENSOR_BYTES_MAX);
 	}
@@ -153,8 +151,7 @@ static int extent_compare(const void *a, const void *b)
 	return (x->end > y->end) - (x->end < y->end);
 }
 
-/* The tensors must cover the data exactly: bytes that belong to two tensors or to none are a sign of a forged
- * file. */
+/* The tensors must cover the data exactly. Bytes in two tensors, or in none, suggest a forged file. */
 static bool check_layout(Reader *reader, Extent *extents, int32_t count)
 {
 	int64_t at = 0;
@@ -173,7 +170,7 @@ static bool check_layout(Reader *reader, Extent *extents, int32_t count)
 	}
 	if (at != reader->data_bytes)
 		return READER_ERROR(reader,
-			"%lld bytes of data after the header, expected %lld: the last ones belong to no tensor",
+			"%lld bytes of data after the header, expected %lld: the last bytes belong to no tensor",
 			(long long)reader->data_bytes, (long long)at);
 	return true;
 }

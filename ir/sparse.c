@@ -1,26 +1,27 @@
-/* sparse.c: weights of which most are zero, without the words that are. A word is what one instruction
- * multiplies at once: four int8 codes of neighbouring inputs, or one f32. Packed (IR.md, linear_i8), from the
- * first byte on, little endian:
+/* sparse.c: sparse weights, packed without their zero words. A word is the unit that one instruction
+ * multiplies: four int8 codes of neighbouring inputs, or one f32. The packed form (IR.md, linear_i8) is
+ * little-endian:
  *
- *   int32    start[panels * blocks + 1]     where each piece begins, and the end of the last; piece p *
- * blocks + b uint16   input[words][4]                of codes, and only where that saves words
- * (sparse_order.c): which inputs a word's are, all of them once, those past the last too, which are zero.
- * Else word k is of inputs 4k to 4k + 3 piece    SPARSE_PANEL / 4 bands of four outputs, each uint8 output[4]
- * as counted in the panel uint8 count          how many words each of the four has, an even number uint8
- * index[count][4]   which word of the first, the second, the third, the fourth word  word[count][4]
+ *   int32   start[panels * blocks + 1]   offset of piece p * blocks + b, and the end of the last piece
+ *   uint16  input[words][4]              i8 only, and only where it saves words (sparse_order.c): the inputs
+ *                                        of each word. Every input is there once, padding included. Without
+ *                                        this table word k has inputs 4k to 4k + 3
+ *   then the pieces, SPARSE_PANEL / 4 bands of four outputs each:
+ *   uint8   output[4]                    numbers of the outputs within the panel
+ *   uint8   count                        words of each output; always even
+ *   uint8   index[count][4]              place of each word within its block, one column per output
+ *   word    word[count][4]
  *
- * Block b of an output's words are those from b * SPARSE_BLOCK on; an index counts from there. Outputs that
- * have fewer words than their band are filled up with words of zero, whose index is 0; outputs past N have
- * nothing else. The block of inputs of 64 tokens is 24 KiB, the sums of a panel 16 KiB: what a kernel reads
- * again and again stays in L1 while the weights pass by.
+ * Block b of an output has its words from b * SPARSE_BLOCK on; an index counts from there. Outputs with fewer
+ * words than their band are padded with zero words of index 0, and outputs past N have only such words. For
+ * 64 tokens the inputs of a block take 24 KiB and the sums of a panel 16 KiB, so the data that a kernel
+ * reuses stays in L1 while it streams the weights.
  *
- * Four outputs of 64 tokens are sums of 16 registers, and a step of the four has one load of indices and one
- * of words. What is fast about it (docs/performance.md, Sparse weights): outputs with like numbers of words
- * share a band, so a kernel has one loop a band of even length, where every loop whose length differs from
- * the last one's costs a mispredicted branch, which at 8 tokens takes as long as 15 words. Of pruned matrices
- * the outputs' numbers of words differ: words of zero that fill bands up were 8 to 23 % of the others in
- * minilm-sst2-sparse90 when the four came from 16 outputs;
- * from 64 they are 4 to 8 %. */
+ * Four outputs of 64 tokens need 16 registers of sums. A step for the four loads one row of indices and one
+ * of words. Outputs with similar numbers of words share a band, so a kernel has one loop of even length per
+ * band (docs/performance.md, Sparse weights). Each change of the loop length costs a mispredicted branch,
+ * which at 8 tokens takes as long as 15 words. Padding added 8 to 23 % to the words of minilm-sst2-sparse90
+ * when bands were chosen among 16 outputs; among 64 it adds 4 to 8 %. */
 #include <stdlib.h>
 #include <string.h>
 #include "ir.h"
@@ -31,9 +32,9 @@ int64_t sparse_words(int64_t inputs, DType dtype) { return dtype == DT_I8 ? (inp
 
 static bool word_is_zero(const uint8_t word[SPARSE_WORD]) { return !(word[0] | word[1] | word[2] | word[3]); }
 
-/* Word k of row n, filled up with zeros; order: of inputs, or NULL. -0.0 is zero: it is half of the zeros
- * that a mask makes, and its products could do no more than change the sign of a zero,
- * which nothing reads. */
+/* Word k of row n, padded with zeros. order: order of the inputs, or NULL. -0.0 counts as zero: half of the
+ * zeros that a pruning mask makes are -0.0, and it could only change the sign of a zero sum, which no op
+ * reads. */
 static void word_at(
 	const Tensor *weight, const uint16_t *order, int64_t n, int64_t k, uint8_t word[SPARSE_WORD])
 {
@@ -51,7 +52,7 @@ static void word_at(
 	}
 }
 
-/* Whether an element is zero; of floats -0.0 too, which is what a mask makes of negative weights. */
+/* Whether an element is zero. -0.0 counts: a pruning mask turns negative weights into -0.0. */
 static bool is_zero(const uint8_t *element, int64_t size, bool is_float)
 {
 	for (int64_t i = 0; i < size; i++)
@@ -60,7 +61,7 @@ static bool is_zero(const uint8_t *element, int64_t size, bool is_float)
 	return true;
 }
 
-/* Of the types that weights have; the checks of kernels link this file without type.c. */
+/* Bytes of an element, for the dtypes of weights. The kernel tests link this file without type.c. */
 static int64_t weight_bytes(DType dtype)
 {
 	if (dtype == DT_I8)
@@ -87,7 +88,7 @@ double sparse_density(const Tensor *weight, int64_t group)
 	return outputs && groups ? (double)full / (double)(outputs * groups) : 1;
 }
 
-/* The words of a panel's outputs in one block: words[o][k], and whether they are any. */
+/* The words of a panel's outputs in one block: words[o][k], and whether each is nonzero. */
 typedef struct Piece {
 	uint8_t words[SPARSE_PANEL][SPARSE_BLOCK][SPARSE_WORD];
 	bool some[SPARSE_PANEL][SPARSE_BLOCK];
@@ -106,12 +107,12 @@ static void piece_read(
 		}
 }
 
-/* Four outputs of a piece, and how many words each gets. */
+/* Four outputs of a piece, and the number of words stored for each. */
 typedef struct Band {
 	int output[SPARSE_BAND], count;
 } Band;
 
-/* In the order of their numbers of words, of equal ones the earlier output first. */
+/* Groups the outputs into bands, sorted by their number of words. Ties keep the order of the outputs. */
 static void piece_bands(const Piece *piece, Band bands[SPARSE_PANEL / SPARSE_BAND])
 {
 	int order[SPARSE_PANEL], words[SPARSE_PANEL] = {0};
@@ -133,7 +134,7 @@ static void piece_bands(const Piece *piece, Band bands[SPARSE_PANEL / SPARSE_BAN
 enum { BAND_HEAD = SPARSE_BAND + 1 };
 static int64_t band_bytes(int count) { return BAND_HEAD + (1 + SPARSE_WORD) * SPARSE_BAND * count; }
 
-/* One band; returns where the next begins. */
+/* Writes one band and returns its end. */
 static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 {
 	uint8_t *index = to + BAND_HEAD, *words = index + SPARSE_BAND * band->count;
@@ -151,7 +152,7 @@ static uint8_t *band_write(const Piece *piece, const Band *band, uint8_t *to)
 	return to + band_bytes(band->count);
 }
 
-/* One piece to `to`; returns its bytes. to == NULL: counts only. */
+/* Writes one piece to `to` and returns its size in bytes. to == NULL: only counts. */
 static int64_t piece_pack(
 	const Tensor *weight, const uint16_t *order, int64_t panel, int64_t block, uint8_t *to)
 {
@@ -167,7 +168,7 @@ static int64_t piece_pack(
 	return bytes;
 }
 
-/* The pieces, from `at` on, and where they begin; returns where they end, or -1. */
+/* Writes all pieces from offset `at` on, and their offsets. Returns the end, or -1. */
 static int64_t pieces_pack(
 	const Tensor *weight, const uint16_t *order, int64_t panels, int64_t blocks, int64_t at, uint8_t *to)
 {
@@ -200,7 +201,7 @@ int64_t sparse_pack(const Tensor *weight, void *packed)
 	return end;
 }
 
-/* Where a band lies. */
+/* A band in a packed form. */
 typedef struct BandView {
 	const uint8_t *index, *words, *end;
 	int output[SPARSE_BAND], count;
@@ -216,7 +217,7 @@ static BandView band_at(const uint8_t *at)
 		.end = at + band_bytes(count)};
 }
 
-/* Which of a band's outputs is `output`; -1: none. */
+/* The index of `output` in the band; -1: the band does not have it. */
 static int band_has(const BandView *band, int output)
 {
 	for (int j = 0; j < SPARSE_BAND; j++)
@@ -225,7 +226,7 @@ static int band_has(const BandView *band, int output)
 	return -1;
 }
 
-/* The first byte of the first piece. */
+/* The offset of the first piece. */
 static int64_t pieces_begin(const void *packed)
 {
 	int32_t start;
@@ -238,8 +239,7 @@ static int64_t pieces_of(int64_t outputs, int64_t words)
 	return (outputs + SPARSE_PANEL - 1) / SPARSE_PANEL * sparse_blocks(words);
 }
 
-/* row[word] = what lies there, in the order of words or, of codes whose inputs have another, in that of
- * inputs. */
+/* Stores word number `word` in the row. order != NULL: puts each of its codes in the place of its input. */
 static void row_put(uint8_t *row, int64_t word, const uint8_t *from, const uint8_t *order)
 {
 	if (!order)
@@ -264,14 +264,13 @@ void sparse_row(const void *packed, int64_t outputs, int64_t words, int64_t n, v
 		int which;
 		while ((which = band_has(&band, (int)(n % SPARSE_PANEL))) < 0)
 			band = band_at(band.end);
-		for (int at = which; at < SPARSE_BAND * band.count;
-			at += SPARSE_BAND) /* words of zero change nothing */
+		for (int at = which; at < SPARSE_BAND * band.count; at += SPARSE_BAND) /* padding words are zero */
 			if (!word_is_zero(band.words + at * SPARSE_WORD))
 				row_put(row, b * SPARSE_BLOCK + band.index[at], band.words + at * SPARSE_WORD, order);
 	}
 }
 
-/* Whether every index lies in the block and no output has a word twice. */
+/* Whether every index is in the block and no output has the same word twice. */
 static bool band_is_valid(const BandView *band, int64_t most)
 {
 	bool seen[SPARSE_BAND][SPARSE_BLOCK] = {{false}};
@@ -288,7 +287,7 @@ static bool band_is_valid(const BandView *band, int64_t most)
 	return true;
 }
 
-/* Where a piece ends that must do so before `end`; NULL: it does not, or does not have every output once. */
+/* Returns the end of a piece. NULL: it ends past `end`, or does not have every output exactly once. */
 static const uint8_t *piece_check(const uint8_t *at, const uint8_t *end, int64_t most)
 {
 	uint64_t seen = 0;
@@ -303,10 +302,10 @@ static const uint8_t *piece_check(const uint8_t *at, const uint8_t *end, int64_t
 				seen |= UINT64_C(1) << band.output[j];
 		at = band.end;
 	}
-	return !~seen ? at : NULL; /* as many as there are places: none twice, none past the panel */
+	return !~seen ? at : NULL; /* every output of the panel was seen, so none twice and none outside */
 }
 
-/* Whether an order of inputs has each of them once. */
+/* Whether an order contains every input exactly once. */
 static bool order_is_valid(const uint8_t *order, int64_t inputs)
 {
 	bool *seen = checked_calloc((size_t)inputs, sizeof *seen), good = true;

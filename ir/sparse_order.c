@@ -1,29 +1,30 @@
-/* sparse_order.c: which four inputs share a word of int8 weights of which most are zero. A word is stored and
- * multiplied if one of its four codes is not zero, so inputs that the same outputs read belong together. Of a
- * MiniLM with nine tenths of its weights pruned, 33 % of the words of neighbours are left, and 29 % in the
- * order found here; 10 % would be the least. Kernels bring inputs into this order while they turn rows into
- * lanes. Sums of products of integers are the same in any order.
+/* sparse_order.c: chooses the four inputs that share a word of sparse int8 weights. A word is stored and
+ * multiplied if any of its four codes is nonzero, so inputs that are read by the same outputs should share
+ * words. In a MiniLM with 90 % of the weights pruned, 33 % of the words are nonzero if neighbours share a
+ * word, and 29 % in the order found here; the lower bound is 10 %. Kernels reorder the inputs while they
+ * transpose rows into lanes. Integer sums do not depend on the order.
  *
- * Greedy: a word begins with the input that most outputs read, and three times takes the one that shares most
- * outputs with those it has. Trying swaps afterwards, 60,000 of them, took off less than a hundredth of the
- * words. */
+ * The search is greedy: a word begins with the input that the most outputs read. Three times it adds the
+ * input that shares the most outputs with the word. 60,000 attempted swaps afterwards saved less than 1 % of
+ * the words. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "ir.h"
 
-/* Inputs whose order takes a second to find; the share of weights from which on dense kernels win in any
- * order; and how many words must go for each that kernels bring into its place. */
+/* ORDER_INPUTS: most inputs; the search then takes a second. ORDER_PERCENT: above this density dense kernels
+ * win in any order. ORDER_PAYS: stored words that must be saved for each word of a row that kernels
+ * reorder. */
 enum { ORDER_INPUTS = 8192, ORDER_PERCENT = 30, ORDER_PAYS = 8 };
 
-/* Of each of some things the ones of the other kind that it has to do with, ascending: list[start[i]] to
- * list[start[i + 1] - 1]. */
+/* A bipartite graph as adjacency lists: the neighbours of i are list[start[i]] to list[start[i + 1] - 1],
+ * ascending. */
 typedef struct Links {
 	int32_t *start, *list;
 } Links;
 
-/* The inputs that an output reads, or the outputs that read an input. Inputs from `inputs` up to `columns`,
- * which fill the last word up, have none. */
+/* Links from each output to the inputs it reads, or (by_input) from each input to its outputs. Inputs from
+ * `inputs` to `columns` pad the last word and have no links. */
 static Links links_of(const int8_t *codes, int32_t outputs, int32_t inputs, int32_t columns, bool by_input)
 {
 	const int32_t count = by_input ? columns : outputs;
@@ -50,8 +51,8 @@ static void links_free(Links *links)
 	free(links->list);
 }
 
-/* The inputs that have no word yet, those that more outputs read first; and of the word in hand which outputs
- * read it, and how many of these read each input. */
+/* The state of the search. left: inputs without a word, those with the most outputs first. For the current
+ * word, reads: whether an output reads it; shares: how many of these outputs read each input. */
 typedef struct WordSearch {
 	Links readers, inputs;
 	int32_t *left, *shares, count;
@@ -71,7 +72,7 @@ static WordSearch word_search_begin(const int8_t *codes, int32_t outputs, int32_
 		checked_calloc((size_t)columns, sizeof *s.shares), columns,
 		checked_calloc((size_t)outputs, sizeof *s.reads)};
 	int64_t *keys = checked_calloc((size_t)columns, sizeof *keys);
-	for (int32_t k = 0; k < columns; k++) /* fewer readers, later inputs: larger */
+	for (int32_t k = 0; k < columns; k++) /* sorts by number of readers, descending, then by input */
 		keys[k] = (int64_t)(outputs - (s.readers.start[k + 1] - s.readers.start[k])) * columns + k;
 	qsort(keys, (size_t)columns, sizeof *keys, compare_keys);
 	for (int32_t k = 0; k < columns; k++)
@@ -89,7 +90,7 @@ static void word_search_free(WordSearch *s)
 	free(s->reads);
 }
 
-/* Where among those left the one is that most outputs of the word read; of equal ones the first. */
+/* The index in `left` of the input that shares the most outputs with the word; the first one wins a tie. */
 static int32_t word_search_nearest(const WordSearch *s)
 {
 	int32_t best = 0;
@@ -99,7 +100,8 @@ static int32_t word_search_nearest(const WordSearch *s)
 	return best;
 }
 
-/* Takes left[at] into the word, and returns which it is; *readers: how many outputs read the word. */
+/* Adds left[at] to the word and returns the input. Updates *readers, the number of outputs that read the
+ * word. */
 static int32_t word_search_take(WordSearch *s, int32_t at, int32_t *readers)
 {
 	const int32_t input = s->left[at];
@@ -116,7 +118,7 @@ static int32_t word_search_take(WordSearch *s, int32_t at, int32_t *readers)
 	return input;
 }
 
-/* Four inputs to `word`; returns how many outputs read one of them. */
+/* Writes four inputs to `word` and returns how many outputs read at least one of them. */
 static int32_t word_search_next(WordSearch *s, int32_t outputs, int32_t columns, uint16_t word[SPARSE_WORD])
 {
 	int32_t readers = 0;

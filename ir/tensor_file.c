@@ -1,5 +1,5 @@
-/* tensor_file.c: files of tensors, whatever their format (tensor_file.h). A file is mapped, not copied, and
- * must not shrink while it is in use (the system ends the process then). */
+/* tensor_file.c: files of tensors in any format (tensor_file.h). A file is mapped, not copied. It must not
+ * shrink while in use: the system would end the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@ static const TensorFormat formats[] = {
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
-/* A regular file, opened. Not blocking: opening a pipe by mistake must not wait for a writer. -1 and a
- * message on error. */
+/* Opens a regular file. Uses O_NONBLOCK, because opening a pipe would wait for a writer. -1 and a message on
+ * error. */
 static int file_open(const TensorFile *file, struct stat *info, Diag *diag)
 {
 	int handle = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -69,7 +69,7 @@ TensorFile *tensor_file_map(const char *path, Diag *diag)
 	return NULL;
 }
 
-/* Room doubles when the count is a power of two. */
+/* The array doubles when its count is a power of two. */
 static Tensor *next_tensor(TensorFile *file)
 {
 	const size_t count = (size_t)file->count;
@@ -103,7 +103,7 @@ bool tensor_file_sort(TensorFile *file, Diag *diag)
 	for (int32_t i = 1; i < file->count; i++)
 		if (strcmp(file->tensors[i - 1].name, file->tensors[i].name) == 0)
 			return TENSOR_FILE_ERROR(
-				file, diag, "tensor '%s': two tensors have this name", file->tensors[i].name);
+				file, diag, "tensor '%s': the name is used twice", file->tensors[i].name);
 	return true;
 }
 

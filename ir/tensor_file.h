@@ -1,7 +1,7 @@
-/* tensor_file.h: what a format of tensor files is written with. A row of tensor_formats.def names
- * tensors_NAME, which finds the whole file mapped, checks it, and adds each tensor once. A file whose tensors
- * are listed somewhere else (raw data beside a graph) is made by the reader of that list with
- * tensor_file_map, tensor_file_add and tensor_file_sort. */
+/* tensor_file.h: the interface for readers of tensor files. Each row of tensor_formats.def has a function
+ * tensors_NAME. It gets the mapped file, checks it, and adds each tensor once. If another file lists the
+ * tensors (raw data beside a graph), the reader of that list calls tensor_file_map, tensor_file_add and
+ * tensor_file_sort itself. */
 #ifndef BERTC_TENSOR_FILE_H
 #define BERTC_TENSOR_FILE_H
 #include "ir.h"
@@ -9,22 +9,23 @@
 struct TensorFile {
 	MemArena *mem;
 	const char *path, *name;   /* name: the plain file name */
-	const char *format;        /* NULL: the file lists no tensors */
+	const char *format;        /* NULL: raw data, no list of tensors */
 	const unsigned char *data; /* the whole file, mapped; NULL: it is empty */
 	size_t bytes;
 	Tensor *tensors; /* sorted by name */
 	int32_t count;
 };
 
-/* An error about the file, EXIT_INPUT. Returns false. */
+/* Reports an error about the file, EXIT_INPUT. Returns false. */
 #define TENSOR_FILE_ERROR(file, diag, ...) diag_error_in((diag), EXIT_INPUT, (file)->path, 0, __VA_ARGS__)
 
-/* Maps a regular file; it has no tensors yet. NULL and a message on error. */
+/* Maps a regular file, without tensors yet. NULL and a message on error. */
 TensorFile *tensor_file_map(const char *path, Diag *);
-/* Adds a tensor whose name is copied and whose data outlives the file: its mapping, or its arena. Data at an
- * address from which its type cannot be read is copied. */
+/* Adds a tensor. Copies the name, but not the data, which must be in the file's mapping or arena. Only data
+ * that is misaligned for its type is copied. */
 void tensor_file_add(TensorFile *, const char *name, const Type *, const void *data, int64_t bytes);
-/* Call when all are added, before any other function. False and a message if two have the same name. */
+/* Call it once after the last tensor_file_add and before any lookup. False and a message if two tensors have
+ * the same name. */
 bool tensor_file_sort(TensorFile *, Diag *);
 
 #define TENSOR_FORMAT(NAME, ...) bool tensors_##NAME(TensorFile *, Diag *);

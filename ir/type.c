@@ -107,7 +107,7 @@ int64_t type_count(const Type *type)
 	return count;
 }
 
-/* S1 to S7 are at most S, so that their values fit where as many tokens as the text has would. */
+/* S1 to S7 are at most S, so space for S tokens is enough. */
 static bool dim_is_tokens(Dim dim) { return dim.symbol >= 1 && dim.scale == 1 && dim.plus == 0; }
 
 bool type_is_rows(const Type *type)

@@ -1,5 +1,5 @@
-/* type.h: types, tensors, narrow numbers, and the arena that a module lives in. Included by ir.h, where the
- * rest of the intermediate representation is. */
+/* type.h: types, tensors, half-precision numbers, and the arena of a module. ir.h includes it and has the
+ * rest of the IR. */
 #ifndef BERTC_TYPE_H
 #define BERTC_TYPE_H
 #include <stdbool.h>
@@ -28,7 +28,7 @@ typedef enum DType {
 	DT_COUNT
 } DType;
 
-/* scale * symbol + plus. symbol 0 is none (a plain number, scale 0); 1 is S, 2 is S1, ... */
+/* scale * symbol + plus. symbol 0: a plain number (scale 0); 1: S; 2: S1; ... */
 typedef struct Dim {
 	int32_t symbol, scale;
 	int64_t plus;
@@ -46,15 +46,15 @@ typedef struct Tensor {
 	Type type;
 	const void *data; /* row-major, little-endian; borrowed from a mapping or the arena */
 	int64_t bytes;
-	/* Plain name of the file that it lies in, as a .bir refers to it; NULL: no .bir can. */
+	/* Plain name of its file, as a .bir refers to it. NULL: in no file that a .bir can name. */
 	const char *file;
-	/* The checkpoint's tensor that it was made from, through however many passes; NULL: see name. */
+	/* Name of the checkpoint tensor that passes derived it from. NULL: `name` is that name. */
 	const char *source;
-	/* How .bir spells a tensor made from a rule: "splat(0.5)", "iota", "rand(7)"; NULL: no rule. */
+	/* Rule for its elements, as .bir spells it: "splat(0.5)", "iota", "rand(7)". NULL: no rule. */
 	const char *form;
 } Tensor;
 
-/* ---- memory.c: an arena; memory comes zeroed, running out of it ends the process with exit 1 ---- */
+/* ---- memory.c: an arena of zeroed memory; out of memory ends the process with exit 1 --------- */
 typedef struct MemArena MemArena;
 MemArena *mem_new(void);
 void mem_free(MemArena *);
@@ -74,38 +74,39 @@ Dim dim_symbol(int32_t symbol); /* dim_symbol(1) is S */
 bool dim_equal(Dim, Dim);
 bool dim_is_number(Dim);
 bool dim_is_valid(Dim); /* a number in 1..DIM_MAX, or scale*symbol+plus with scale >= 1 */
-/* symbols[1] is S. Negative: overflow, or a negative size. */
+/* The size for given symbols; symbols[1] is S. Negative: overflow, or a negative size. */
 int64_t dim_at(Dim, const int64_t symbols[SYMBOLS_MAX]);
-Type type_make(DType, int32_t rank, ...); /* ... : Dim each */
+Type type_make(DType, int32_t rank, ...); /* ...: rank arguments of type Dim */
 bool type_equal(const Type *, const Type *);
-bool type_is_number(const Type *); /* no symbol in it */
+bool type_is_number(const Type *); /* whether no dim has a symbol */
 int64_t type_count(const Type *);  /* elements of a type without symbols; -1 on overflow */
-/* As many elements, whatever the symbols are (type_count.c). */
+/* Whether two types have the same number of elements for all values of the symbols (type_count.c). */
 bool type_counts_equal(const Type *, const Type *);
-/* Rows of the packed form: dim 0 is exactly S, or a symbol that thin made, and no other dim has a symbol. */
+/* Whether a value has one row per token: dim 0 is exactly S or a symbol from thin, and no other dim has a
+ * symbol. */
 bool type_is_rows(const Type *);
-/* The symbol of those rows: 1 is S, 2 is S1; 0 when it is not such a type. */
+/* The symbol of dim 0 of such a type: 1: S; 2: S1; 0: the type has no rows. */
 int32_t type_rows(const Type *);
-/* The region of the arena where lowered code keeps a value (IR.md, Arena), by its number of factors S or S1
- * .. S7, every other dim a number. unit_bytes: bytes a token, a text, or a token of a token. NONE: lowered
- * code cannot hold it (S+1, 2S, S*S*S). */
+/* The region of the arena where lowered code keeps a value (IR.md, Arena). It depends on how many dims are S
+ * or S1 .. S7: none: TEXTS, one: TOKENS, two: PAIRS. All other dims must be numbers. unit_bytes: bytes per
+ * text, token or pair of tokens. NONE: lowered code cannot hold the type (S+1, 2S, S*S*S). */
 typedef enum Region { REGION_NONE, REGION_TOKENS, REGION_TEXTS, REGION_PAIRS } Region;
 Region type_region(const Type *, int64_t *unit_bytes);
 /* Writes "f32[S,384]"; returns text. */
 char *type_print(const Type *, char text[128]);
 
-/* ---- half.c: exact widening, narrowing rounded to nearest even ------------------------------- */
+/* ---- half.c: exact widening; narrowing rounds to nearest even -------------------------------- */
 float half_to_float(uint16_t);
 uint16_t half_from_float(float);
 float bfloat_to_float(uint16_t);
 uint16_t bfloat_from_float(float);
 /* Element i of any tensor as a double (exact for all dtypes but I64 beyond 2^53). */
 double tensor_at(const Tensor *, int64_t i);
-/* count elements from `start` widened to float (f64 rounded). */
+/* `count` elements from `start` on, as float (f64 is rounded). */
 void tensor_floats(const Tensor *, int64_t start, int64_t count, float *out);
-/* The nearest number of that type (ties to even, floats overflow to infinity, integers saturate, NaN is
- * integer 0). */
+/* The nearest number of that type. Ties go to even, floats overflow to infinity, integers saturate, and NaN
+ * becomes integer 0. */
 double dtype_round(DType, double);
-/* Stores it so; the data must be the module's own (tensor_new). */
+/* Stores dtype_round of the value. The tensor must be from tensor_new. */
 void tensor_set(Tensor *, int64_t i, double value);
 #endif

@@ -1,6 +1,6 @@
-/* type_count.c: have two types the same number of elements, whatever the symbols are? The number is a
- * polynomial in the symbols, [S,12,32] has 384 S and [S,S+1] has S^2 + S, so two types are compared monomial
- * by monomial. Reshape asks. */
+/* type_count.c: whether two types have the same number of elements for all values of the symbols. The number
+ * is a polynomial in the symbols: 384 S for [S,12,32], S^2 + S for [S,S+1]. It is compared monomial by
+ * monomial. Used by reshape. */
 #include <string.h>
 #include "ir.h"
 

@@ -1,4 +1,4 @@
-/* value_map.c: a hash table from values to small numbers, for walks that keep something beside each value. */
+/* value_map.c: a hash table from values to small numbers, for walks that keep data for each value. */
 #include <stdlib.h>
 #include "value_map.h"
 

@@ -1,5 +1,5 @@
-/* value_map.h: numbers the values of one graph 0, 1, 2, ... in order of insertion. Ids cannot serve as
- * indices: a hostile file may spell %4000000000. */
+/* value_map.h: numbers the values of one graph 0, 1, 2, ... in order of insertion. Ids are no indices,
+ * because a hostile file may use %4000000000. */
 #ifndef BERTC_VALUE_MAP_H
 #define BERTC_VALUE_MAP_H
 #include "ir.h"
@@ -11,10 +11,10 @@ typedef struct ValueMap {
 	int32_t count;
 } ValueMap;
 
-/* Every input, then every result in node order. The memory is malloc'd: value_map_free. */
+/* Adds every input, then every result in node order. The memory is malloc'd; value_map_free frees it. */
 void value_map_init(ValueMap *, const Graph *);
 void value_map_free(ValueMap *);
-/* Adds it under the next number; false when it was there. */
+/* Adds a value under the next number. False: it was there already. */
 bool value_map_add(ValueMap *, const Value *);
 /* -1: not there. */
 int32_t value_map_find(const ValueMap *, const Value *);

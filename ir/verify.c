@@ -1,34 +1,42 @@
-/* verify.c: is this module sound? The invariants, in prose:
+/* verify.c: checks modules and graphs. The invariants:
  *
  * Module (verify_module.c)
- *   M1  The module's and every graph's, head's and output's name is a valid name (name_is_valid); graphs,
- * heads, options and meta keys are unique; an option's default is a finite number. `weights` and `tokenizer`
- * are plain file names. There is at least one graph. M2  Every head reads an output that a graph has, of the
- * shape that its task needs: classify and rank f32[n], embed f32[n], tag and fill-mask f32[S,n], qa f32[S,2].
- * Where a head's labels name the columns, there are as many as columns: always for tag and for classify (but
- * regression), for rank and regression when any are given. Graph G1  One or two inputs, each i32[S]; at least
- * one output; output names are unique. G2  The node list is linked both ways and has at most NODES_MAX nodes.
- *   G3  Ids of values are unique and below next_id; names, where given, are valid and unique.
- *   G4  Ownership: a value's node and index lead back to where it stands. An argument is an input or the
- * result of an earlier node of the same graph; so is an output. G5  Dims are numbers from 1 or terms of S, or
- * of a symbol S1 .. S7 that an op above the value makes; each is made once. G6  Number of arguments and
- * attributes are what ops.def says, attribute values are in range (heads divide the hidden size, perm is a
- * permutation, slices lie within their axis), and result types are what infer says. G7  Constants have a
- * tensor of plain numbers for dims, with as many bytes as these ask for. G8  The graph holds no op above its
- * level; kernel, offset, panel and width stand in lowered code only. G9  An exit reads an option of the
- * module, and has an argument for each output of the graph, of its type (exits.c). Lowered code
- * (verify_lowered.c) L1  Every op may stand there, and every op that makes code (domain other than NONE)
- * names its kernel, an identifier. L2  Every value made has a place by its shape (type_region); outputs are
- * f32 and made by code. Sparse weights hold what they say. L3  With an arena plan, every such value has an
- * offset, a multiple of 64; the value ends within its region. L4  No two values of one region that live at
- * the same time overlap. A value lives from the node that makes it to the last that reads it, both included,
- * so a node never writes over its arguments; an output lives to the end. What is not inner to a chain, but
- * made or read there, lives through all of the chain. L5  Ops of a chain are row-wise, follow each other and
- * agree in rows; an inner result is read in its chain only. L6  Behind an exit nothing is read that was given
- * or made in front of it, but constants (exits.c).
+ *   M1  The names of the module and of every graph, head and output are valid (name_is_valid). Graphs, heads,
+ *       options and meta keys are unique. The default of an option is finite. `weights` and `tokenizer` are
+ *       plain file names. There is at least one graph.
+ *   M2  Every head reads an existing output of the shape that its task needs: classify and rank f32[n], embed
+ *       f32[n], tag and fill-mask f32[S,n], qa f32[S,2]. A head has as many labels as its output has columns:
+ *       always for tag and for classify (except regression), and for rank and regression if labels are given.
  *
- * All errors are collected, each at its line with the name of its value; only broken lists (G2) end the walk
- * early. */
+ * Graph
+ *   G1  There are one or two inputs, each i32[S], and at least one output. Names of outputs are unique.
+ *   G2  The list of nodes is linked correctly in both directions and has at most NODES_MAX nodes.
+ *   G3  Ids of values are unique and below next_id. Names of values are optional, valid and unique.
+ *   G4  A value's node and index point back to the value. An argument is an input of the graph or the result
+ *       of an earlier node; so is an output.
+ *   G5  Dims are numbers from 1, or terms in S or in a symbol S1 .. S7. An earlier op defines the symbol;
+ * each symbol is defined once. G6  The number of arguments and the attributes match ops.def. Values of
+ * attributes are in range (heads divide the hidden size, perm is a permutation, slices lie within their
+ * axis). Result types are those that infer derives. G7  Constants have a tensor. Its dims are plain numbers,
+ * and its size in bytes matches them. G8  The graph has no op above its level. Only lowered code has kernel,
+ * offset, panel and width. G9  An exit reads an option of the module. It has one argument for each output of
+ * the graph, of the same type (exits.c).
+ *
+ * Lowered code (verify_lowered.c)
+ *   L1  Every op is allowed there. Every op that emits code (domain other than NONE) names a kernel, which is
+ *       an identifier.
+ *   L2  Every computed value has a shape that fits a region of the arena (type_region). Outputs are f32 and
+ *       computed. Sparse weights have a valid packed form.
+ *   L3  With an arena plan, every such value has an offset, a multiple of 64, and ends within its region.
+ *   L4  Values of the same region that are alive at the same time do not overlap. A value lives from its node
+ *       to the last node that reads it, both included, so a node never writes over its arguments. An output
+ *       lives to the end. A value that a chain reads or writes lives until the chain's end, unless it is
+ * inner to the chain. L5  The ops of a chain are row-wise, neighbours, and agree in their rows. Only the
+ * chain reads its inner values. L6  After an exit no node reads a value from before the exit, except
+ * constants (exits.c).
+ *
+ * The verifier collects all errors, each with its line and the name of its value. Only a broken list of nodes
+ * (G2) stops it early. */
 #include <stdlib.h>
 #include <string.h>
 #include "verify.h"
@@ -52,7 +60,7 @@ static int value_line(const Value *value, const Graph *graph)
 	return value->node ? value->node->line : graph->line;
 }
 
-/* G4, first half; remembers the value for G3. False: the pointer cannot be followed. */
+/* G4, first half. Records the value for G3. False: the value cannot be checked further. */
 static bool define_value(Verify *verify, const Value *value, const Node *node, int32_t index, int line)
 {
 	if (!value)
@@ -83,14 +91,15 @@ static bool type_is_sound(const Verify *verify, const Type *type)
 	return sound;
 }
 
-/* G5: what thin makes is known from here on. */
+/* G5: thin defines its symbol. */
 static void make_symbol(Verify *verify, const Node *node)
 {
 	if (node->op != OP_THIN || node->attr.symbol < 1 || node->attr.symbol >= SYMBOLS_MAX - 1)
-		return; /* the latter is infer's to say */
+		return; /* infer reports a bad symbol */
 	const uint32_t bit = (uint32_t)1 << (node->attr.symbol + 1);
 	if (verify->symbols & bit)
-		node_error(node, verify->diag, "S%lld is made by another op already", (long long)node->attr.symbol);
+		node_error(
+			node, verify->diag, "S%lld is already defined by another op", (long long)node->attr.symbol);
 	verify->symbols |= bit;
 }
 
@@ -109,7 +118,7 @@ static bool verify_data(Verify *verify, const Node *node)
 {
 	const Tensor *tensor = node->data;
 	if (node->op != OP_CONST)
-		return !tensor || node_error(node, verify->diag, "has data, which is for const only");
+		return !tensor || node_error(node, verify->diag, "has data, which only const may have");
 	if (!tensor)
 		return node_error(node, verify->diag, "has no data");
 	const Type *type = &tensor->type;
@@ -124,8 +133,7 @@ static bool verify_data(Verify *verify, const Node *node)
 	return true;
 }
 
-/* G4, second half. False also when an argument's type is unsound, which has been said where the argument is
- * made. */
+/* G4, second half. Also false if an argument has a bad type, which was reported at its definition. */
 static bool verify_args(Verify *verify, const Node *node)
 {
 	bool good = true;
@@ -133,8 +141,8 @@ static bool verify_args(Verify *verify, const Node *node)
 		if (!node->args[i])
 			good = node_error(node, verify->diag, "argument %d is missing", i);
 		else if (value_map_find(&verify->defined, node->args[i]) < 0)
-			good = node_error(
-				node, verify->diag, "argument %s is not made before it is used", VALUE_TEXT(node->args[i]));
+			good = node_error(node, verify->diag, "argument %s is not defined before it is used",
+				VALUE_TEXT(node->args[i]));
 		else if (!type_is_sound(verify, &node->args[i]->type))
 			good = false;
 	}
@@ -149,13 +157,14 @@ static void verify_op_level(Verify *verify, const Node *node)
 	Level level = verify->graph->level;
 	uint32_t allowed = level == LEVEL_FUSED ? LEVEL_GRAPH | LEVEL_FUSED : level;
 	if (!(op_info[node->op].levels & allowed))
-		node_error(node, verify->diag, "may not stand in a graph of level %s", words[level]);
+		node_error(node, verify->diag, "is not allowed in a graph of level %s", words[level]);
 	if (level != LEVEL_LOWERED && (node->attr.has & (A_kernel | A_offset | A_panel | A_width)))
 		node_error(node, verify->diag,
-			"kernel, offset, panel and width are for lowered code, this graph's level is %s", words[level]);
+			"kernel, offset, panel and width are only for lowered code; this graph's level is %s",
+			words[level]);
 }
 
-/* G6. Arguments count by the type they are declared with, so that one wrong type makes one error. */
+/* G6. Uses the declared types of arguments, so that one wrong type causes one error. */
 static void verify_types(Verify *verify, const Node *node)
 {
 	Type results[RESULTS_MAX] = {0};
@@ -163,11 +172,11 @@ static void verify_types(Verify *verify, const Node *node)
 		return;
 	for (int i = 0; i < node->nresults; i++)
 		if (!type_equal(&node->results[i]->type, &results[i]))
-			node_error(node, verify->diag, "%s is declared %s, but the op makes %s",
+			node_error(node, verify->diag, "%s is declared as %s, but the op makes %s",
 				VALUE_TEXT(node->results[i]), TYPE_TEXT(&node->results[i]->type), TYPE_TEXT(&results[i]));
 }
 
-/* False: the list cannot be walked on. */
+/* False: the list of nodes cannot be followed further. */
 static bool verify_node(Verify *verify, const Node *node)
 {
 	if ((unsigned)node->op >= OP_COUNT || node->nargs < 0 || node->nargs > ARGS_MAX
@@ -190,7 +199,7 @@ static bool verify_node(Verify *verify, const Node *node)
 	return true;
 }
 
-/* G2 on the way. */
+/* Also checks G2. */
 static bool verify_nodes(Verify *verify)
 {
 	const Graph *graph = verify->graph;
@@ -227,7 +236,8 @@ static void verify_inputs(Verify *verify)
 	}
 }
 
-/* G1, outputs. There are few, so every pair is compared; a hostile thousand costs a million comparisons. */
+/* G1, outputs. Compares all pairs: outputs are few, and even a hostile thousand costs only a million
+ * comparisons. */
 static void verify_outputs(Verify *verify)
 {
 	const Graph *graph = verify->graph;
@@ -247,7 +257,7 @@ static void verify_outputs(Verify *verify)
 			if (graph->outputs[k].name && strcmp(output->name, graph->outputs[k].name) == 0)
 				GRAPH_ERROR(verify, line, "two outputs are called %s", output->name);
 		if (!output->value || value_map_find(&verify->defined, output->value) < 0)
-			GRAPH_ERROR(verify, line, "output %s is no value of this graph", output->name);
+			GRAPH_ERROR(verify, line, "output %s is not a value of this graph", output->name);
 	}
 }
 
@@ -261,12 +271,12 @@ static int by_name(const void *a, const void *b)
 {
 	const Value *one = *(const Value *const *)a, *two = *(const Value *const *)b;
 	if (!one->name || !two->name)
-		return (one->name == NULL) - (two->name == NULL); /* nameless last */
+		return (one->name == NULL) - (two->name == NULL); /* unnamed values last */
 	int order = strcmp(one->name, two->name);
 	return order ? order : by_id(a, b);
 }
 
-/* G3. Sorted, so that equals stand together. */
+/* G3. Sorts the values, so that duplicates are neighbours. */
 static void verify_identities(Verify *verify)
 {
 	const Graph *graph = verify->graph;
@@ -278,7 +288,7 @@ static void verify_identities(Verify *verify)
 			GRAPH_ERROR(verify, line, "%s has id %u, ids must be below %u", VALUE_TEXT(values[i]),
 				values[i]->id, graph->next_id);
 		if (values[i]->name && !name_is_valid(values[i]->name))
-			GRAPH_ERROR(verify, line, "\"%s\" is no valid name", values[i]->name);
+			GRAPH_ERROR(verify, line, "\"%s\" is not a valid name", values[i]->name);
 	}
 	if (count == 0)
 		return;
@@ -300,9 +310,8 @@ bool graph_verify_level(const Graph *graph, Level highest, Diag *diag)
 	if (graph->level != LEVEL_GRAPH && graph->level != LEVEL_FUSED && graph->level != LEVEL_LOWERED)
 		return GRAPH_ERROR(&verify, graph->line, "has no valid level (%d)", (int)graph->level);
 	if (graph->level > highest)
-		GRAPH_ERROR(&verify, graph->line,
-			"its level is above what is expected here (%d, expected at most %d)", (int)graph->level,
-			(int)highest);
+		GRAPH_ERROR(
+			&verify, graph->line, "its level is %d, expected at most %d", (int)graph->level, (int)highest);
 	verify_inputs(&verify);
 	if (verify_nodes(&verify)) {
 		verify_outputs(&verify);

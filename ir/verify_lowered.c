@@ -1,15 +1,15 @@
-/* verify_lowered.c: invariants L1 to L5 of verify.c. L4 is the safety net under plan-memory: a plan that lets
- * two live values overlap gives wrong numbers without any other sign. */
+/* verify_lowered.c: invariants L1 to L5 of verify.c. L4 guards against errors in plan-memory: if two live
+ * values overlapped, the only sign would be wrong numbers. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "verify.h"
 
 enum {
-	CHAIN_ROWS_LEAST = 16, /* so that the few rows that all threads share fit in their blocks (steps.h) */
+	CHAIN_ROWS_LEAST = 16, /* the few rows that all threads share must fit in a block (steps.h) */
 	CHAIN_ROWS_MOST = 4096,
 	OFFSET_ALIGNMENT = 64,
-	LIVE_MAX = 4096, /* values alive at once; BERT has some ten. Bounds the time of a hostile file */
+	LIVE_MAX = 4096, /* values alive at once; BERT has about ten. Limits the time for a hostile file */
 };
 
 #define VALUE_TEXT(value) value_print((value), (char[264]){0})
@@ -24,12 +24,12 @@ static bool is_identifier(const char *text)
 	return true;
 }
 
-/* L5, as far as one op goes. */
+/* L5 for a single op. */
 static void verify_chained_node(const Node *node, Diag *diag)
 {
 	const bool chained = node->attr.has & A_chain;
 	if (chained != ((node->attr.has & A_rows) != 0) || ((node->attr.has & A_inner) && !chained)) {
-		node_error(node, diag, "chain and rows go together, and inner with them");
+		node_error(node, diag, "chain needs rows and rows needs chain; inner needs both");
 		return;
 	}
 	if (!chained)
@@ -38,8 +38,8 @@ static void verify_chained_node(const Node *node, Diag *diag)
 		node_error(node, diag, "chain is %lld and rows is %lld, expected at least 1 and %d to %d",
 			(long long)node->attr.chain, (long long)node->attr.rows, CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
 	if ((node->attr.has & A_inner) && (node->attr.inner < 1 || node->attr.inner >> node->nresults))
-		node_error(node, diag, "inner is %lld, expected bits of its %d results", (long long)node->attr.inner,
-			node->nresults);
+		node_error(node, diag, "inner is %lld, expected a mask of its %d results",
+			(long long)node->attr.inner, node->nresults);
 	const int32_t symbol = node->nresults ? type_rows(&node->results[0]->type) : 0;
 	bool rows = op_info[node->op].domain == DOMAIN_ROWS && symbol;
 	for (int i = 0; i < node->nargs; i++)
@@ -47,10 +47,10 @@ static void verify_chained_node(const Node *node, Diag *diag)
 	for (int i = 0; i < node->nresults; i++)
 		rows &= type_rows(&node->results[i]->type) == symbol;
 	if (!rows)
-		node_error(node, diag, "is in a chain, but not every value of it has a row a token");
+		node_error(node, diag, "is in a chain, but not all of its values have one row per token");
 }
 
-/* L5: the ops of a chain follow each other, have as many rows, and all say the same blocks of them. */
+/* L5: the ops of a chain are neighbours, and agree in the symbol of their rows and in the size of a block. */
 static void verify_chains(const Graph *graph, Diag *diag)
 {
 	int64_t chain = 0, rows = 0, highest = 0;
@@ -61,13 +61,13 @@ static void verify_chains(const Graph *graph, Diag *diag)
 		int64_t now = node->attr.has & A_chain ? node->attr.chain : 0;
 		if (now && now != chain && now <= highest)
 			node_error(node, diag,
-				"chain %lld is not new: chains are numbered upwards, and their ops follow each other",
+				"chain %lld is out of order: number chains upwards and keep the ops of a chain together",
 				(long long)now);
 		if (now && now == chain && node->attr.rows != rows)
-			node_error(node, diag, "rows is %lld, but %lld in the chain so far", (long long)node->attr.rows,
+			node_error(node, diag, "rows is %lld, but %lld earlier in the chain", (long long)node->attr.rows,
 				(long long)rows);
 		if (now && now == chain && type_rows(&node->results[0]->type) != symbol)
-			node_error(node, diag, "has rows of another symbol than the chain so far");
+			node_error(node, diag, "its rows have another symbol than the rows earlier in the chain");
 		symbol = type_rows(&node->results[0]->type);
 		chain = now;
 		rows = node->attr.rows;
@@ -85,7 +85,7 @@ static bool value_is_inner(const Value *value)
 	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
 }
 
-/* L2 of sparse weights: kernels read them without looking. */
+/* L2 for sparse weights. Kernels do not check them. */
 static void verify_sparse(const Node *node, Diag *diag)
 {
 	for (int i = 0; i < node->nargs && (node->attr.has & A_panel); i++) {
@@ -96,8 +96,8 @@ static void verify_sparse(const Node *node, Diag *diag)
 		const int64_t words = sparse_words(x->dim[x->rank - 1].plus, x->dtype);
 		if (!sparse_is_valid(tensor->data, type->dim[0].plus, node->attr.width, words, x->dtype))
 			node_error(node, diag,
-				"%s does not hold %lld outputs of %lld words: sparse weights must be as pack-weights writes "
-				"them",
+				"%s is not a valid packed form of %lld outputs with %lld words; let pack-weights write "
+				"sparse weights",
 				VALUE_TEXT(node->args[i]), (long long)node->attr.width, (long long)words);
 	}
 }
@@ -112,7 +112,7 @@ static void verify_lowered_node(const Graph *graph, const Node *node, Diag *diag
 	if (!(node->attr.has & A_kernel))
 		node_error(node, diag, "has no kernel");
 	else if (!is_identifier(node->attr.kernel))
-		node_error(node, diag, "kernel \"%s\" is no C identifier", node->attr.kernel);
+		node_error(node, diag, "kernel \"%s\" is not a C identifier", node->attr.kernel);
 	for (int i = 0; i < node->nresults; i++)
 		if (type_region(&node->results[i]->type, &bytes) == REGION_NONE)
 			node_error(node, diag, "%s is %s, which has no place in the arena", VALUE_TEXT(node->results[i]),
@@ -122,7 +122,7 @@ static void verify_lowered_node(const Graph *graph, const Node *node, Diag *diag
 	if (!graph->arena.planned && (node->attr.has & A_offset))
 		node_error(node, diag, "has an offset, but the graph has no arena plan");
 	if (graph->arena.planned && (!(node->attr.has & A_offset) || node->attr.offset.count != node->nresults))
-		node_error(node, diag, "expected %d offset%s, as the graph has an arena plan", node->nresults,
+		node_error(node, diag, "expected %d offset%s, because the graph has an arena plan", node->nresults,
 			node->nresults == 1 ? "" : "s");
 }
 
@@ -133,11 +133,12 @@ static void verify_lowered_outputs(const Graph *graph, Diag *diag)
 		const GraphOutput *output = &graph->outputs[i];
 		if (!output->value->node || op_info[output->value->node->op].domain == DOMAIN_NONE)
 			diag_error(diag, EXIT_UNSUPPORTED, line,
-				"graph @%s: output %s is not computed but an input or a constant", graph->name, output->name);
+				"graph @%s: output %s is an input or a constant, expected a computed value", graph->name,
+				output->name);
 		else if (type_rows(&output->value->type) > 1)
 			diag_error(diag, EXIT_UNSUPPORTED, line,
-				"graph @%s: output %s is %s; spread gives every token a row again", graph->name, output->name,
-				type_print(&output->value->type, (char[128]){0}));
+				"graph @%s: output %s is %s, without the rows that thin removed; spread restores them",
+				graph->name, output->name, type_print(&output->value->type, (char[128]){0}));
 		else if (output->value->type.dtype != DT_F32)
 			diag_error(diag, EXIT_INPUT, line, "graph @%s: output %s is %s, expected f32", graph->name,
 				output->name, type_print(&output->value->type, (char[128]){0}));
@@ -146,8 +147,8 @@ static void verify_lowered_outputs(const Graph *graph, Diag *diag)
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-/* A value in the arena: it has [begin, end) of each unit of its region, until node number `last` has run.
- * inner: of a row of its chain's block. */
+/* A value in the arena. It occupies [begin, end) of each unit of its region until node number `last` has run.
+ * inner: the unit is a row in the block of its chain. */
 typedef struct Place {
 	const Value *value;
 	Region region;
@@ -159,12 +160,12 @@ typedef struct Plan {
 	const Graph *graph;
 	Diag *diag;
 	ValueMap map;
-	int64_t *last_use; /* by number of the value; -1: nobody reads it */
+	int64_t *last_use; /* by number of the value; -1: unused */
 	Place live[LIVE_MAX];
 	int nlive;
 } Plan;
 
-/* The chain that begins at node (number index) runs interleaved: the number of its last op. */
+/* The number of the last op of the chain that begins at `node`, which has number `index`. */
 static int64_t chain_last(const Node *node, int64_t index)
 {
 	const int64_t chain = node_chain(node);
@@ -177,7 +178,7 @@ static int64_t chain_last(const Node *node, int64_t index)
 	return last;
 }
 
-/* A value that a chain touches lives through all of it, unless it is the chain's own. */
+/* A value that a chain reads or writes lives until the chain's end, unless it is inner to the chain. */
 static void plan_find_last_uses(Plan *plan)
 {
 	int64_t index = 0, chain = 0, end = 0;
@@ -200,11 +201,12 @@ static void plan_find_last_uses(Plan *plan)
 		const Value *v = plan->graph->outputs[i].value;
 		plan->last_use[value_map_find(&plan->map, v)] = INT64_MAX;
 		if (value_is_inner(v))
-			node_error(v->node, plan->diag, "%s is an output, and cannot be inner to a chain", VALUE_TEXT(v));
+			node_error(
+				v->node, plan->diag, "%s is an output, so it cannot be inner to a chain", VALUE_TEXT(v));
 	}
 }
 
-/* L3: reads the value's place from its node. */
+/* L3. Reads the place of a value from its node. */
 static bool plan_place(Plan *plan, const Value *value, Place *place)
 {
 	const ArenaPlan *arena = &plan->graph->arena;
@@ -233,7 +235,7 @@ static bool plan_place(Plan *plan, const Value *value, Place *place)
 	return true;
 }
 
-/* L4: the new value against all that live while it is written. */
+/* L4. Compares a new value with all values that are alive while it is written. */
 static bool plan_add(Plan *plan, const Place *place)
 {
 	const Node *node = place->value->node;
@@ -283,7 +285,7 @@ static void verify_plan(const Graph *graph, Diag *diag)
 		arena->per_thread, arena->per_block, arena->fixed};
 	for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
 		if (terms[i] < 0 || terms[i] > TENSOR_BYTES_MAX) {
-			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: a term of its arena is %lld bytes",
+			diag_error(diag, EXIT_INPUT, graph->line, "graph @%s: a term of its arena plan is %lld bytes",
 				graph->name, (long long)terms[i]);
 			return;
 		}

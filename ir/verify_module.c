@@ -1,11 +1,11 @@
-/* verify_module.c: invariants M1 and M2 of verify.c: what a module says about its graphs. */
+/* verify_module.c: invariants M1 and M2 of verify.c: names, files, options and heads of a module. */
 #include <math.h>
 #include <string.h>
 #include "verify.h"
 
-enum { HEADS_AND_GRAPHS_MAX = 1024 }; /* pairs are compared, and no model has so many */
+enum { HEADS_AND_GRAPHS_MAX = 1024 }; /* all pairs are compared; no model has so many */
 
-/* A file beside the module: looked up by name, so it must not lead elsewhere. */
+/* Whether the name is that of a file beside the module. A path could lead elsewhere. */
 static bool file_name_is_plain(const char *name)
 {
 	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
@@ -29,24 +29,24 @@ static void verify_unique(const Module *module, Diag *diag)
 				diag_error(diag, EXIT_INPUT, 0, "two meta lines have the key \"%s\"", module->meta[i].key);
 }
 
-/* M1. False: names are missing, so that nothing else can be said. */
+/* M1. False: the module cannot be checked further. */
 static bool verify_names(const Module *module, Diag *diag)
 {
 	int errors = diag->errors;
 	if (!name_is_valid(module->name))
 		diag_error(
-			diag, EXIT_INPUT, 0, "module name \"%s\" is no valid name", module->name ? module->name : "");
+			diag, EXIT_INPUT, 0, "module name \"%s\" is not a valid name", module->name ? module->name : "");
 	if (module->weights && !file_name_is_plain(module->weights))
 		diag_error(diag, EXIT_INPUT, 0, "weights \"%s\" is not a plain file name", module->weights);
 	if (module->tokenizer && !file_name_is_plain(module->tokenizer))
 		diag_error(diag, EXIT_INPUT, 0, "tokenizer \"%s\" is not a plain file name", module->tokenizer);
 	if (module->max_tokens < 0)
-		diag_error(diag, EXIT_INPUT, 0, "max_tokens is %d", module->max_tokens);
+		diag_error(diag, EXIT_INPUT, 0, "max_tokens is %d, expected a number >= 0", module->max_tokens);
 	if (module->ngraphs < 1 || module->ngraphs > HEADS_AND_GRAPHS_MAX || module->nheads > HEADS_AND_GRAPHS_MAX
 		|| module->nmeta > HEADS_AND_GRAPHS_MAX)
 		return diag_error(diag, EXIT_INPUT, 0,
-			"%d graphs, %d heads and %d meta lines, expected a graph and at most %d of each", module->ngraphs,
-			module->nheads, module->nmeta, HEADS_AND_GRAPHS_MAX);
+			"%d graphs, %d heads and %d meta lines, expected at least one graph and at most %d of each",
+			module->ngraphs, module->nheads, module->nmeta, HEADS_AND_GRAPHS_MAX);
 	for (int i = 0; i < module->ngraphs; i++)
 		if (!name_is_valid(module->graphs[i]->name))
 			diag_error(diag, EXIT_INPUT, module->graphs[i]->line, "graph %d has no valid name", i);
@@ -58,12 +58,13 @@ static bool verify_names(const Module *module, Diag *diag)
 		if (!name_is_valid(option->name) || module_find_option(module, option->name) != i
 			|| !isfinite(option->value))
 			diag_error(diag, EXIT_INPUT, option->line,
-				"option %d has no valid name of its own or no number for a default", i);
+				"option %d: expected a valid, unique name and a finite default", i);
 	}
 	return diag->errors == errors;
 }
 
-/* Is the type what the task reads? One row a text or one a token, of f32; *columns is set if so. */
+/* Whether the task can read a value of this type: f32, one row per text or per token. If so, sets
+ * *columns. */
 static bool head_takes(Task task, const Type *type, int64_t *columns)
 {
 	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK;
@@ -95,7 +96,7 @@ static void verify_head_output(const Head *head, const Value *value, Diag *diag)
 	};
 	int64_t columns = 0;
 	if (!head_takes(head->task, &value->type, &columns))
-		diag_error(diag, EXIT_INPUT, head->line, "head @%s: output %s is %s, %s reads %s", head->name,
+		diag_error(diag, EXIT_INPUT, head->line, "head @%s: output %s is %s, but %s reads %s", head->name,
 			head->output, type_print(&value->type, (char[128]){0}), task_names[head->task],
 			shapes[head->task]);
 	else if (head_names_columns(head) && head->nlabels != columns)
@@ -113,7 +114,7 @@ bool verify_heads(const Module *module, Diag *diag)
 		if ((unsigned)head->task >= TASK_COUNT || (unsigned)head->problem >= PROBLEM_COUNT || !head->output
 			|| head->nlabels < 0 || head->nlabels > LABELS_MAX) {
 			diag_error(diag, EXIT_INPUT, head->line,
-				"head @%s: no valid task, problem, output or number of labels", head->name);
+				"head @%s: the task, the problem, the output or the number of labels is invalid", head->name);
 			continue;
 		}
 		for (int k = 0; k < head->nlabels; k++)
@@ -133,7 +134,7 @@ bool verify_heads(const Module *module, Diag *diag)
 	return diag->errors == errors;
 }
 
-/* Heads are judged by their outputs' types, so only once the graphs are sound. */
+/* Checks heads last: their check needs graphs with valid types. */
 bool module_verify(const Module *module, Diag *diag)
 {
 	int errors = diag->errors;

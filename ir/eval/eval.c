@@ -1,9 +1,9 @@
-/* eval.c: the reference evaluator: runs a graph on one text with naive loops in double precision, and single
- * nodes on constants for fold-const. The meaning of each op is in eval_ops.c (products, elements moved and
- * combined) and eval_text.c (rows and texts). It is the yardstick for kernels, passes and golden tests, so it
- * is plain before it is fast; only linear is written with a real model's weights in mind.
+/* eval.c: the reference evaluator. It runs a graph on one text with naive loops in double precision. For
+ * fold-const it runs single nodes on constants. The ops are in eval_ops.c (products, moving and combining
+ * elements) and eval_text.c (rows and texts). Kernels, passes and golden tests are compared with it, so
+ * simplicity comes before speed; only linear is made fast enough for real models.
  *
- * Graphs must be what verify lets through. Token ids are data, so embed checks them. */
+ * Graphs must be verified. Token ids are data, so embed checks them. */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
@@ -37,8 +37,7 @@ const double *eval_doubles(const EvalArray *array, double **owned)
 	return *owned;
 }
 
-/* Sets dtype, dims and count for this number of tokens. False: negative, or larger than anything the
- * evaluator takes. */
+/* Sets dtype, dims and count for the given symbols. False: the size is negative or above the limit. */
 static bool array_shape(EvalArray *array, const Type *type, const int64_t *symbols, int64_t most)
 {
 	*array = (EvalArray){.dtype = type->dtype, .rank = type->rank, .count = 1};
@@ -55,11 +54,11 @@ static bool node_eval(
 {
 	for (int i = 0; i < node->nresults; i++) {
 		const Type *type = &node->results[i]->type;
-		bool is_const = node->op == OP_CONST; /* read in place, however large */
+		bool is_const = node->op == OP_CONST; /* read in place, so the size does not matter */
 		if (!array_shape(&results[i], type, symbols,
 				is_const ? TENSOR_BYTES_MAX : EVAL_BYTES_MAX / (int64_t)sizeof(double)))
 			return node_error(node, diag,
-				"%s of %lld tokens is too large to evaluate, or has a negative size",
+				"%s has a negative size or is too large to evaluate, for %lld tokens",
 				type_print(type, (char[128]){0}), (long long)symbols[1]);
 		if (!is_const)
 			results[i].v = checked_calloc((size_t)results[i].count, sizeof(double));
@@ -76,15 +75,15 @@ bool eval_CONST(const Node *node, const EvalArray *const *args, EvalArray *resul
 
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
-/* The state of one run: an array for each value, by its number in the map, and the index of the last node
- * that reads it. */
+/* The state of one run. Each value has a number in the map, an array, and the index of the last node that
+ * reads it. */
 typedef struct Run {
 	const Graph *graph;
 	ValueMap map;
 	EvalArray *arrays;
 	int64_t *last_use;
 	int64_t symbols[SYMBOLS_MAX];
-	const Node *ended; /* the exit at which the text ended; NULL: it went through */
+	const Node *ended; /* the exit where the text ended; NULL: none */
 } Run;
 
 static void run_find_last_uses(Run *run)
@@ -117,10 +116,10 @@ static bool run_set_inputs(Run *run, const EvalArray *inputs, Diag *diag)
 static double option_value(const Graph *graph, const Node *node)
 {
 	return graph->module->options[module_find_option(graph->module, node->attr.option)]
-		.value; /* G9: it is there */
+		.value; /* it exists: G9 */
 }
 
-/* Results are freed as soon as the last reader has run; what nobody reads, at once. */
+/* Frees each result after its last reader has run. Frees unused results at once. */
 static bool run_nodes(Run *run, Diag *diag)
 {
 	int64_t index = 0;

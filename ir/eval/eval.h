@@ -1,16 +1,15 @@
-/* eval.h: what the files of the reference evaluator share. */
+/* eval.h: shared by the files of the reference evaluator. */
 #ifndef BERTC_EVAL_H
 #define BERTC_EVAL_H
 #include <stdlib.h>
 #include "ir/value_map.h"
 
-/* No value may take more while evaluating: a 512-token fill-mask over 250,000 words takes 1 GiB. */
+/* Most bytes of one value during evaluation. Fill-mask over 250,000 words takes 1 GiB for 512 tokens. */
 #define EVAL_BYTES_MAX ((int64_t)4 << 30)
 
-/* All elements of an array in a row. *owned is what the caller must free afterwards (NULL when the array has
- * them itself). */
+/* All elements of an array as doubles. The caller frees *owned, which is NULL if the array owns them. */
 const double *eval_doubles(const EvalArray *, double **owned);
-/* Elements start..start+count-1 into out. */
+/* Writes elements start .. start+count-1 to out. */
 void eval_widen(const EvalArray *, int64_t start, int64_t count, double *out);
 /* Weights of output n of a linear op, packed or not: depth of them into row; floats is room for as many. */
 void eval_weight_row(
@@ -22,12 +21,11 @@ int64_t eval_products(const Node *, const EvalArray *x, const EvalArray *weight,
 void eval_softmax_row(const double *from, double *to, int64_t count);
 void eval_layernorm_row(
 	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);
-/* Keeps the scores that keep, share or threshold select; the others become -infinity, so that softmax gives
- * them 0. */
+/* Sets the scores that keep, share or threshold do not select to -infinity, so softmax makes them 0. */
 void eval_select_scores(const Attrs *, double *scores, int64_t count);
 double eval_act(Act, double);
-/* How many rows thin leaves of its argument. */
+/* How many rows thin keeps. */
 int64_t eval_thin_count(const Node *, const EvalArray *const *args);
-/* Whether the text ends at an exit whose option has that value. */
+/* Whether the text ends at the exit if its option is `limit`. */
 bool eval_exit_taken(const Node *, const EvalArray *const *args, double limit);
 #endif

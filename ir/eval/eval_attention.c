@@ -1,5 +1,4 @@
-/* eval_attention.c: reference meaning of attention, of its score biases and of the attention that keys
- * receive. */
+/* eval_attention.c: reference implementation of attention, score biases and `received`. */
 #include <math.h>
 #include <string.h>
 #include "ir/attention.h"
@@ -7,7 +6,7 @@
 
 /* ---- score biases ---------------------------------------------------------------------------- */
 
-/* Element of a table [heads or 1, 2R+1] for two places that lie so far apart. */
+/* Element of a table [heads or 1, 2R+1] for two positions at this distance. */
 static double table_at(const EvalArray *table, int64_t head, double distance)
 {
 	const int64_t width = table->dim[1], reach = width / 2;
@@ -60,15 +59,14 @@ static void add_biases(
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
-/* Where the queries, keys or values of all heads are: row i starts at data + i*stride, head h at h*d in it.
+/* The queries, keys or values of all heads. Row i starts at data + i*stride, head h at h*d within the row.
  */
 typedef struct Heads {
 	const double *data;
 	int64_t stride;
 } Heads;
 
-/* weights[j] = softmax over j of q_i . k_j * scale + biases, or over those that are selected; q and k: of
- * head h. */
+/* weights[j] = softmax over the selected j of (q_i . k_j * scale + biases), for head h. */
 static void attend(const Node *node, const EvalArray *const *args, int64_t h, int64_t i, Heads q, Heads k,
 	int64_t keys, int64_t d, double *weights)
 {
@@ -82,7 +80,7 @@ static void attend(const Node *node, const EvalArray *const *args, int64_t h, in
 	eval_softmax_row(weights, weights, keys);
 }
 
-/* Where the node's q, k and v (received: q and k) begin. owned: what to free afterwards. */
+/* Finds the node's q, k and v (received: q and k). The caller frees owned. */
 static void heads_of(
 	const Node *node, const EvalArray *const *args, int64_t hidden, Heads part[3], double *owned[3])
 {

@@ -1,14 +1,14 @@
-/* eval_ops.c: reference meaning of the ops that look things up, multiply, move or combine elements. Shapes
- * have been checked by infer.c; ops.def has each meaning in one line. Rows and texts (softmax, attention,
- * ...) are in eval_text.c. */
+/* eval_ops.c: reference implementation of lookups, products, and ops that move or combine elements. infer.c
+ * has checked the shapes. ops.def defines each op. eval_text.c has the ops on rows and texts (softmax,
+ * pooling, ...). */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
 
 /* ---- ids ------------------------------------------------------------------------------------- */
 
-/* Adds or sets rows of table a[V,H] picked by ids b[S]. The table is read row by row, never widened whole: a
- * 30522 x 384 f16 table would be 94 MB of doubles. */
+/* Adds or sets the rows of table a[V,H] that the ids b[S] pick. Reads the table row by row: as doubles, a
+ * whole f16 table of 30522 x 384 would take 94 MB. */
 static bool embed_rows(
 	const Node *node, const EvalArray *table, const EvalArray *ids, bool add, EvalArray *result, Diag *diag)
 {
@@ -71,7 +71,7 @@ bool eval_POSITION_IDS(const Node *node, const EvalArray *const *args, EvalArray
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-/* Eight partial sums, so that the compiler can use vectors without reordering anything on its own. */
+/* Eight partial sums let the compiler use vectors without reordering a sum. */
 double eval_dot(const double *a, const double *b, int64_t count)
 {
 	double sums[8] = {0}, sum = 0;
@@ -86,14 +86,14 @@ double eval_dot(const double *a, const double *b, int64_t count)
 	return sum;
 }
 
-/* Weights of output n: row n of b[N,K], one column of a panel of b[P,K,panel] or b[P,K/g,panel,g], or from
- * sparse bytes. */
+/* The weights of output n are row n of b[N,K], a column of a panel in b[P,K,panel] or b[P,K/g,panel,g], or
+ * packed sparse. */
 void eval_weight_row(
 	const Node *node, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row)
 {
 	if ((node->attr.has & A_panel) && weight->rank == 1) {
 		const DType dtype = node->args[0]->type.dtype == DT_I8 ? DT_I8 : DT_F32;
-		/* codes: a fourth of the words, rounded up, fit as well */
+		/* i8 codes need less room than f32 words */
 		sparse_row(weight->tensor->data, node->attr.width, sparse_words(depth, dtype), n, floats);
 		for (int64_t k = 0; k < depth; k++)
 			row[k] = dtype == DT_I8 ? ((const int8_t *)floats)[k] : floats[k];
@@ -201,7 +201,7 @@ bool eval_RESHAPE(const Node *node, const EvalArray *const *args, EvalArray *res
 	return true;
 }
 
-/* Elements around one axis: `outer` blocks of (size of the axis) times `inner`. */
+/* Splits an array at an axis into `outer` blocks of (size of the axis) times `inner` elements. */
 static void axis_split(const EvalArray *array, int64_t axis, int64_t *outer, int64_t *inner)
 {
 	*inner = 1;
@@ -237,7 +237,7 @@ bool eval_CONCAT(const Node *node, const EvalArray *const *args, EvalArray *resu
 
 /* ---- elementwise ----------------------------------------------------------------------------- */
 
-/* The argument as it lies when stretched to the result's shape: a stretched axis has stride 0. */
+/* Broadcasts an argument to the result's shape: a stretched axis has stride 0. */
 static void broadcast(const EvalArray *from, EvalArray *result, double *out)
 {
 	int64_t strides[RANK_MAX] = {0}, stride = 1;
@@ -292,7 +292,7 @@ double eval_act(Act act, double x)
 	}
 }
 
-/* EVAL_UNARY(NAME, f(x)): each element by itself. */
+/* EVAL_UNARY(NAME, f(x)): applies f to each element. */
 #define EVAL_UNARY(NAME, formula) \
 	bool eval_##NAME(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag) \
 	{ \

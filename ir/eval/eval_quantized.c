@@ -1,10 +1,10 @@
-/* eval_quantized.c: reference meaning of the ops on narrow numbers. Unlike the others, which compute in
- * double, these follow the f32 arithmetic of the kernels step by step, so that a kernel given the same f32
- * numbers makes the same codes and sums, bit for bit. */
+/* eval_quantized.c: reference implementation of the ops on int8, int4 and bf16. The other ops compute in
+ * double. These follow the f32 arithmetic of the kernels step by step, so that kernels make the same codes
+ * and sums, bit for bit. */
 #include <math.h>
 #include "eval.h"
 
-/* Below this a row counts as zeros: 127 / max|a| would overflow. */
+/* A row with a smaller maximum counts as all zero, because 127 / max|a| would overflow. */
 static const float LEAST_SCALED = 1e-30f;
 
 bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
@@ -25,8 +25,8 @@ bool eval_QUANTIZE(const Node *node, const EvalArray *const *args, EvalArray *re
 	return true;
 }
 
-/* codes = floats * m + z, scales = 1; codes may be the floats. NaN gets the least code: so a single
- * instruction holds codes within their bounds on x86. */
+/* codes = floats * m + z, scales = 1. codes may alias floats. NaN becomes the least code, which lets x86
+ * clamp with one instruction. */
 static void codes_of(const EvalArray *floats, const EvalArray *m, const EvalArray *z, EvalArray codes[2])
 {
 	int64_t depth = floats->dim[floats->rank - 1];
@@ -54,7 +54,7 @@ bool eval_ADD_LAYERNORM_CODES(const Node *node, const EvalArray *const *args, Ev
 	return true;
 }
 
-/* Two codes of four bits lie in a byte, the even one in its lower half. */
+/* A 4-bit code from a byte; the even column is in the low half. */
 static double nibble(double byte, int64_t column)
 {
 	const int both = (int)byte, half = column % 2 ? both >> 4 : both & 15;
@@ -115,9 +115,8 @@ bool eval_LINEAR_I8_CODES(const Node *node, const EvalArray *const *args, EvalAr
 	return true;
 }
 
-/* VDPBF16PS (Intel SDM): of each pair of inputs the second product is added first; each sum is rounded to
- * nearest even and a product of two bf16 is exact in f32. Two numbers of magnitude below 2^-126 count as
- * zero. */
+/* VDPBF16PS (Intel SDM): adds the second product of each pair of inputs first. Each sum is rounded to nearest
+ * even. Products of two bf16 are exact in f32. Inputs and sums below 2^-126 in magnitude count as zero. */
 bool eval_LINEAR_BF16(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;

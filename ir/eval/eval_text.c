@@ -1,6 +1,6 @@
-/* eval_text.c: reference meaning of the ops that work on whole rows or on all tokens of a text: softmax, the
- * norms, pooling, thinning (attention: eval_attention.c). A text of no tokens is legal: softmax over nothing
- * is nothing, pooling gives zeros. */
+/* eval_text.c: reference implementation of the ops on whole rows or on all tokens of a text: softmax, norms,
+ * pooling, thinning. A text without tokens is legal: softmax of no elements is empty, and pooling gives
+ * zeros. */
 #include <math.h>
 #include <string.h>
 #include "eval.h"
@@ -18,8 +18,7 @@ void eval_softmax_row(const double *from, double *to, int64_t count)
 		to[i] /= sum;
 }
 
-/* The variance is that of the whole population (divided by count), as LayerNorm defines it:
- * https://arxiv.org/abs/1607.06450 */
+/* Uses the population variance (divided by count), as in LayerNorm: https://arxiv.org/abs/1607.06450 */
 void eval_layernorm_row(
 	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count)
 {
@@ -34,7 +33,8 @@ void eval_layernorm_row(
 		to[i] = gamma[i] * (from[i] - mean) * factor + beta[i];
 }
 
-/* Element j comes behind element i: it is smaller (NaN the smallest of all), or as large and later. */
+/* Whether element j ranks after element i: it is smaller, or equal and later. NaN is smaller than any
+ * number. */
 static bool comes_behind(const double *x, int64_t j, int64_t i)
 {
 	const double a = isnan(x[j]) ? -INFINITY : x[j], b = isnan(x[i]) ? -INFINITY : x[i];
@@ -64,7 +64,8 @@ void eval_select_scores(const Attrs *attr, double *x, int64_t count)
 	free(p);
 }
 
-/* Copies argument 0 into the result; returns the size of a row (at least 1, so that callers can step). */
+/* Copies argument 0 into the result. Returns the size of a row, at least 1 so that callers can use it as a
+ * step. */
 static int64_t rows_begin(const EvalArray *const *args, EvalArray *result)
 {
 	eval_widen(args[0], 0, result->count, result->v);
@@ -126,7 +127,7 @@ bool eval_NORMALIZE(const Node *node, const EvalArray *const *args, EvalArray *r
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* One column of a[S,H], every `hidden`-th number from `column` on, as one number. S > 0. */
+/* Pools one column of a[S,H], every `hidden`-th number from `column` on. S > 0. */
 static double pool_column(Pool mode, const double *column, int64_t hidden, int64_t tokens)
 {
 	double sum = 0, weights = 0, largest = -INFINITY;
@@ -205,7 +206,7 @@ bool eval_GATHER(const Node *node, const EvalArray *const *args, EvalArray *resu
 		const int64_t from = (int64_t)eval_at(args[1], i);
 		if (from < 0 || from >= rows)
 			return node_error(
-				node, diag, "place %lld is outside of %lld rows", (long long)from, (long long)rows);
+				node, diag, "index %lld is outside of %lld rows", (long long)from, (long long)rows);
 		eval_widen(args[0], from * width, width, results[0].v + i * width);
 	}
 	return true;

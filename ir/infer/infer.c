@@ -1,11 +1,10 @@
-/* infer.c: the type of every op's result from its arguments and attributes, one function an op, and with it
- * the complete list of what an op accepts: graph_insert, the parser's verifier and the passes all ask here.
- * Numbers are eval.c's.
+/* infer.c: derives the result types of each op from its arguments and attributes, one function per op. The
+ * functions also define all that an op accepts: graph_insert, the verifier and the passes call them. eval.c
+ * computes numbers.
  *
- * Floats of any width may be arguments (constants stay as the checkpoint stores them); what is computed is
- * f32. The ops that only move elements (reshape, transpose, slice, concat of equals) keep the element type.
- * Two dims are equal when their terms are: f32[S,384] and f32[S,384] add, f32[S] and f32[S+1] never do,
- * whatever S may be. */
+ * Arguments may be floats of any width, because constants stay as the checkpoint stores them. Results are
+ * f32. Ops that only move elements (reshape, transpose, slice, concat of equal types) keep the element type.
+ * Two dims are equal if their terms are equal: f32[S] and f32[S+1] never match, whatever S is. */
 #include "infer.h"
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -64,13 +63,13 @@ bool expect_table(const Node *node, int i, Diag *diag)
 	return expect_float(node, i, diag) && expect_rank(node, i, 2, 2, diag) && expect_ids(node, i + 1, diag);
 }
 
-/* A table that lies as the weight of a linear does: [P,H,panel] for `width` rows. */
+/* A table packed like the weight of a linear: [P,H,panel] for `width` rows. */
 static bool expect_packed_table(const Node *node, Diag *diag)
 {
 	const int64_t panel = node->attr.panel, width = node->attr.width;
 	if ((node->attr.has & (A_panel | A_width)) != (A_panel | A_width) || panel < 1 || panel > DIM_MAX
 		|| width < 1 || width > DIM_MAX)
-		return node_error(node, diag, "panel and width of a packed table must both be given, at least 1");
+		return node_error(node, diag, "a packed table needs both panel and width, each at least 1");
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 3, 3, diag) || !expect_ids(node, 1, diag))
 		return false;
 	const Dim *table = arg_type(node, 0)->dim;
@@ -97,7 +96,7 @@ static bool infer_embed_codes(const Node *node, int32_t codes_a_byte, Type resul
 		return node_error(
 			node, diag, "%s is %s, expected a table i8[V,%s]", ARG_TEXT(0), codes_a_byte == 2 ? "H/2" : "H");
 	if (!dim_is_number(table->dim[1]))
-		return node_error(node, diag, "%s is %s, expected columns that are a number", ARG_TEXT(0));
+		return node_error(node, diag, "%s is %s, expected a fixed number of columns", ARG_TEXT(0));
 	if (!expect_ids(node, 1, diag) || !expect_vector(node, 2, table->dim[0], diag))
 		return false;
 	results[0] = type_make(
@@ -106,7 +105,7 @@ static bool infer_embed_codes(const Node *node, int32_t codes_a_byte, Type resul
 		&& (!expect_float(node, 3, diag) || arg_type(node, 3)->rank != 2
 			|| !dim_equal(arg_type(node, 3)->dim[0], results[0].dim[0])
 			|| !dim_equal(arg_type(node, 3)->dim[1], results[0].dim[1])))
-		return node_error(node, diag, "%s is %s, expected what is looked up, %s", ARG_TEXT(3),
+		return node_error(node, diag, "%s is %s, expected the type of the looked-up rows, %s", ARG_TEXT(3),
 			type_print(&results[0], (char[128]){0}));
 	return true;
 }
@@ -133,7 +132,8 @@ bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 			return node_error(
 				node, diag, "padding is %lld, expected 0 to %d", (long long)node->attr.padding, INT32_MAX);
 		if (!(node->attr.has & A_start) || node->attr.start < 1)
-			return node_error(node, diag, "padding needs a start of 1 or more: its own place lies in front");
+			return node_error(
+				node, diag, "padding needs start >= 1, because padding itself has position start - 1");
 	}
 	results[0] = type_make(DT_I32, 1, arg_type(node, 0)->dim[0]);
 	return true;
@@ -164,21 +164,21 @@ bool infer_RESHAPE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	const Type *a = arg_type(node, 0);
 	Type result = {.dtype = a->dtype, .rank = shape->count};
 	if (shape->count < 0 || shape->count > RANK_MAX)
-		return node_error(node, diag, "shape has %d dims, the most is %d", shape->count, RANK_MAX);
+		return node_error(node, diag, "shape has %d dims, expected at most %d", shape->count, RANK_MAX);
 	for (int i = 0; i < shape->count; i++) {
 		if (!dim_is_valid(shape->at[i]))
-			return node_error(node, diag, "shape has the dim %s, expected a number from 1 or a term of S",
+			return node_error(node, diag, "shape has the dim %s, expected a number >= 1 or a term in S",
 				DIM_TEXT(shape->at[i]));
 		result.dim[i] = shape->at[i];
 	}
 	if (!type_counts_equal(a, &result))
-		return node_error(node, diag, "%s is %s, which has not as many elements as %s", ARG_TEXT(0),
+		return node_error(node, diag, "%s is %s, which has another number of elements than %s", ARG_TEXT(0),
 			type_print(&result, (char[128]){0}));
 	results[0] = result;
 	return true;
 }
 
-/* attr.axis names an axis of argument i, and that axis has a fixed size. */
+/* Checks that attr.axis is an axis of argument i and has a fixed size. */
 static bool expect_fixed_axis(const Node *node, int i, Diag *diag)
 {
 	const Type *a = arg_type(node, i);
@@ -230,7 +230,7 @@ bool infer_CONCAT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 
 /* ---- elementwise ----------------------------------------------------------------------------- */
 
-/* Axes are matched from the last one; a size of 1 stretches. */
+/* Matches axes from the last one. An axis of size 1 stretches. */
 static bool infer_broadcast(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	if (!expect_float(node, 0, diag) || !expect_float(node, 1, diag))
@@ -284,7 +284,7 @@ bool infer_SOFTMAX(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return infer_same(node, 1, results, diag) && expect_selection(node, diag);
 }
 
-/* Keeps the element type that the result has been given (graph_insert: f32). */
+/* Keeps the element type that the result already has (from graph_insert: f32). */
 bool infer_CAST(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	(void)diag;

@@ -1,5 +1,5 @@
-/* infer.h: what the files of infer_*.c share: messages about a node's arguments, and what they may be. All
- * expect_* return false behind a message. */
+/* infer.h: shared by the files of ir/infer/: checks of a node's arguments. Every expect_* reports an error
+ * and returns false if its check fails. */
 #ifndef BERTC_IR_INFER_H
 #define BERTC_IR_INFER_H
 #include <math.h>
@@ -9,7 +9,7 @@
 
 static inline const Type *arg_type(const Node *node, int i) { return &node->args[i]->type; }
 
-/* "%x is f32[3]": the start of most complaints. */
+/* Arguments for "%s is %s", as in "%x is f32[3]". */
 #define VALUE_TEXT(v) value_print(v, (char[264]){0}), type_print(&(v)->type, (char[128]){0})
 #define ARG_TEXT(i) VALUE_TEXT(node->args[i])
 #define DIM_TEXT(size) \
@@ -30,9 +30,9 @@ bool expect_vector(const Node *, int i, Dim, Diag *); /* argument i is float[dim
 bool expect_not_negative(const Node *, const char *name, double value, Diag *);
 bool expect_ids(const Node *, int i, Diag *);   /* argument i is i32[tokens] */
 bool expect_table(const Node *, int i, Diag *); /* argument i is float[rows,width], i + 1 ids of its rows */
-bool expect_selection(const Node *, Diag *);    /* k, share or threshold, where they are, make sense */
+bool expect_selection(const Node *, Diag *);    /* keep, share and threshold, if given, are in range */
 bool infer_same(const Node *, int least_rank, Type results[RESULTS_MAX],
 	Diag *); /* the result is f32 of argument 0's shape */
-/* Codes i8 and scales f32 of `floats`, by the steps and zero points of arguments at and at + 1. */
+/* The codes i8 and scales f32 of `floats`. Arguments at and at + 1 are steps and zero points. */
 bool infer_codes(const Node *, const Type *floats, int32_t at, Type results[2], Diag *);
 #endif

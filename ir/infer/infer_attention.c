@@ -1,11 +1,12 @@
-/* infer_attention.c: types of attention, of the attention that a key receives, and of score biases.
+/* infer_attention.c: types of `attention` and `received`, and of score biases.
  *
- * A score bias is an argument of attention behind q, k and v. It has one of two forms, which its type tells:
+ * A score bias is an argument of attention after q, k and v. Its type decides between two forms:
  *
- *   by distance  a table f32[heads or 1, 2R+1] of plain numbers: query i adds a[h, R + clamp(j - i, -R, R)]
- * to its score with key j. An argument i32[S] behind it gives other places to the tokens than 0, 1, .. dense
- * anything else that broadcasts to the scores [heads, S, S] and has a number for each key. A matrix of plain
- * numbers would read as a table; it needs a leading axis of 1. */
+ *   by distance  a table f32[heads or 1, 2R+1], all numbers: query i adds a[h, R + clamp(j - i, -R, R)] to
+ * its score with key j. An i32[S] after it gives the tokens other positions than 0, 1, .. dense        any
+ * other type that broadcasts to the scores [heads, S, S] and has one number per key. A matrix of plain
+ * numbers would be taken for a table; give it a leading axis of 1.
+ */
 #include "ir/attention.h"
 #include "infer.h"
 
@@ -28,7 +29,7 @@ bool infer_BY_DISTANCE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if (!by_distance_table(arg_type(node, 0)))
 		return node_error(node, diag, "%s is %s, expected a table f32[heads,2R+1]", ARG_TEXT(0));
 	if (b->dtype == DT_I32 ? b->rank != 1 : b->rank < 1)
-		return node_error(node, diag, "%s is %s, expected places i32[S], or rows", ARG_TEXT(1));
+		return node_error(node, diag, "%s is %s, expected positions i32[S], or rows", ARG_TEXT(1));
 	results[0] = type_make(DT_F32, 3, arg_type(node, 0)->dim[0], b->dim[0], b->dim[0]);
 	return true;
 }
@@ -54,7 +55,7 @@ int32_t attention_biases(const Node *node, ScoreBias at[BIASES_MAX])
 	return count;
 }
 
-/* Argument i is float[keys, parts*hidden]; its rows must be as many as those of argument `like`. */
+/* Checks that argument i is float[keys, parts*hidden] with as many rows as argument `like`. */
 static bool expect_heads(const Node *node, int i, int like, int parts, int64_t hidden, Diag *diag)
 {
 	if (!expect_float(node, i, diag) || !expect_rank(node, i, 2, 2, diag))
@@ -66,7 +67,7 @@ static bool expect_heads(const Node *node, int i, int like, int parts, int64_t h
 			ARG_TEXT(i), (long long)(parts * hidden), ARG_TEXT(like));
 }
 
-/* Scores of queries[i] with keys[j]: a single q, f32[H], is the first token of as many as there are keys. */
+/* The number of queries. A single q, f32[H], is the query of the first token. */
 static Dim query_rows(const Node *node)
 {
 	const Type *q = arg_type(node, 0);
@@ -96,13 +97,13 @@ static bool expect_bias(const Node *node, const ScoreBias *bias, Diag *diag)
 	const Value *places = bias->places;
 	if (!score_bias_fits(bias, node->attr.heads, query_rows(node), keys))
 		return node_error(node, diag,
-			"%s is %s, expected a score bias: [heads,queries,keys], the first two also 1 or left out, "
-			"or for as many queries as keys a table by distance, [heads,2R+1] or [1,2R+1]",
+			"%s is %s, expected a score bias: [heads,queries,keys] (heads and queries may be 1 or left out), "
+			"or, with as many queries as keys, a table by distance [heads,2R+1] or [1,2R+1]",
 			VALUE_TEXT(bias->value));
 	const bool placed = !places
 		|| (bias->is_table && places->type.rank == 1 && dim_equal(places->type.dim[0], keys));
 	return placed
-		|| node_error(node, diag, "%s is %s, expected a place for each key, behind a table by distance",
+		|| node_error(node, diag, "%s is %s, expected one position per key, after a table by distance",
 			VALUE_TEXT(places));
 }
 
@@ -148,8 +149,9 @@ bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
 		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
 	if ((node->attr.has & A_SELECT) && (node->attr.has & A_bits) && node->attr.bits != 32)
-		return node_error(
-			node, diag, "bits=%lld would change which keys are selected", (long long)node->attr.bits);
+		return node_error(node, diag,
+			"bits=%lld together with keep, share or threshold would change which keys are selected",
+			(long long)node->attr.bits);
 	results[0] = floats_like(q);
 	results[0].dim[q->rank - 1] = dim_number(hidden);
 	return expect_selection(node, diag) && expect_biases(node, diag);

@@ -1,18 +1,18 @@
-/* infer_linear.c: types of products: linears of every number format, dense, packed and sparse, the codes they
- * read and write, matmul. */
+/* infer_linear.c: types of matmul and of linears in every number format: dense, packed and sparse, with the
+ * codes they read and write. */
 #include "infer.h"
 
-/* The bytes of sparse.c; verify_lowered.c looks into them. */
+/* Whether the weight has the packed form of sparse.c. verify_lowered.c checks its content. */
 static bool weights_are_sparse(const Type *weight) { return weight->rank == 1 && weight->dtype == DT_I8; }
 
-/* Packed weights hold `width` outputs, panel by panel, the last one filled up with zeros: w[P,K,panel], or,
- * of numbers that kernels take in groups of g, w[P,ceil(K/g),panel,g], or are sparse, i8[bytes]. Sets the
- * number of outputs and the length of the bias. */
+/* Packed weights hold `width` outputs in panels, the last one padded with zeros. They are w[P,K,panel],
+ * w[P,ceil(K/g),panel,g] if kernels read inputs in groups of g, or sparse, i8[bytes]. Sets the number of
+ * outputs and the length of the bias. */
 static bool infer_panels(const Node *node, int i, Dim *outputs, Dim *bias, Diag *diag)
 {
 	int64_t panel = node->attr.panel, width = node->attr.width;
 	if (!(node->attr.has & A_width))
-		return node_error(node, diag, "panel is given without width");
+		return node_error(node, diag, "has panel without width");
 	if (panel < 1 || panel > DIM_MAX || width < 1 || width > DIM_MAX)
 		return node_error(node, diag, "panel is %lld and width is %lld, expected at least 1",
 			(long long)panel, (long long)width);
@@ -20,7 +20,7 @@ static bool infer_panels(const Node *node, int i, Dim *outputs, Dim *bias, Diag 
 	int64_t panels = (width + panel - 1) / panel;
 	if (weights_are_sparse(weight)) {
 		if (panel != SPARSE_PANEL || !value_is_const(node->args[i]))
-			return node_error(node, diag, "%s is %s, sparse weights: expected a constant and panels of %d",
+			return node_error(node, diag, "%s is %s, so sparse weights: expected a constant and panels of %d",
 				ARG_TEXT(i), SPARSE_PANEL);
 	} else {
 		if (!expect_rank(node, i, 3, 4, diag))
@@ -34,7 +34,8 @@ static bool infer_panels(const Node *node, int i, Dim *outputs, Dim *bias, Diag 
 	return true;
 }
 
-/* Argument i is a matrix of weights [N,K], or its packed form, for rows of argument 0. */
+/* Checks that argument i is a matrix of weights [N,K], or its packed form, that fits the rows of argument
+ * 0. */
 static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag *diag)
 {
 	if (node->attr.has & A_panel) {
@@ -42,7 +43,7 @@ static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag
 			return false;
 	} else {
 		if (node->attr.has & A_width)
-			return node_error(node, diag, "width is given without panel");
+			return node_error(node, diag, "has width without panel");
 		if (!expect_rank(node, i, 2, 2, diag))
 			return false;
 		*bias = arg_type(node, i)->dim[0];
@@ -51,7 +52,7 @@ static bool infer_weights(const Node *node, int i, Dim *outputs, Dim *bias, Diag
 	const Type *x = arg_type(node, 0), *weight = arg_type(node, i);
 	if (!type_is_number(weight))
 		return node_error(node, diag,
-			"%s is %s, expected weights of a fixed size (matmul multiplies activations)", ARG_TEXT(i));
+			"%s is %s, expected weights of a fixed size; use matmul to multiply activations", ARG_TEXT(i));
 	int64_t group = weight->rank == 4 ? weight->dim[3].plus : 1;
 	Dim inputs = last_dim(x);
 	bool fit = dim_is_number(inputs);
@@ -115,7 +116,7 @@ bool infer_QUANTIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
-/* The codes of floats by static scales, which are arguments `at` and `at` + 1. */
+/* The types of quantize_static for `floats`; arguments `at` and `at` + 1 are steps and zero points. */
 bool infer_codes(const Node *node, const Type *floats, int32_t at, Type results[2], Diag *diag)
 {
 	const Dim width = floats->dim[floats->rank - 1];
@@ -131,7 +132,7 @@ bool infer_QUANTIZE_STATIC(const Node *node, Type results[RESULTS_MAX], Diag *di
 		&& infer_codes(node, arg_type(node, 0), 1, results, diag);
 }
 
-/* Codes, weights, scales, bias; the sums of packed codes are argument `at_sums`. */
+/* Arguments: codes, their scales, weights, scales, bias. Argument `at_sums` is the sums of packed weights. */
 static bool infer_linear_i8(const Node *node, int32_t at_sums, Type results[RESULTS_MAX], Diag *diag)
 {
 	Dim outputs, bias;

@@ -1,5 +1,4 @@
-/* infer_rows.c: types of what works on a row as a whole or on the tokens of a text: selecting, normalising,
- * pooling. */
+/* infer_rows.c: types of ops on whole rows or on the tokens of a text: selection, norms, pooling. */
 #include "infer.h"
 
 /* ---- selecting ------------------------------------------------------------------------------- */
@@ -11,7 +10,7 @@ bool expect_selection(const Node *node, Diag *diag)
 	if (given & (given - 1))
 		return node_error(node, diag, "keep, share and threshold exclude each other");
 	if ((given & A_keep) && (attr->keep < 1 || attr->keep > INT32_MAX))
-		return node_error(node, diag, "keep is %lld, expected a number from 1", (long long)attr->keep);
+		return node_error(node, diag, "keep is %lld, expected a number >= 1", (long long)attr->keep);
 	if ((given & A_share) && !(attr->share > 0 && attr->share <= 1))
 		return node_error(node, diag, "share is %g, expected a number above 0 and at most 1", attr->share);
 	if ((given & A_threshold) && !(attr->threshold > 0 && attr->threshold <= 1))
@@ -25,24 +24,24 @@ bool infer_THIN(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return false;
 	const Type *a = arg_type(node, 0), must = type_make(DT_F32, 2, a->dim[0], dim_number(1));
 	if (!(node->attr.has & (A_keep | A_share)))
-		return node_error(node, diag, "says neither keep nor share");
+		return node_error(node, diag, "needs keep or share");
 	if (node->attr.symbol < 1 || node->attr.symbol >= SYMBOLS_MAX - 1)
 		return node_error(
 			node, diag, "symbol is %lld, expected 1 to %d", (long long)node->attr.symbol, SYMBOLS_MAX - 2);
 	if (node->nargs == 2 && !type_equal(arg_type(node, 1), &must))
 		return node_error(
-			node, diag, "%s is %s, expected one number a row of %s, %s", ARG_TEXT(1), ARG_TEXT(0));
+			node, diag, "%s is %s, expected one number per row of %s, %s", ARG_TEXT(1), ARG_TEXT(0));
 	results[0] = type_make(DT_I32, 1, dim_symbol((int32_t)node->attr.symbol + 1));
 	return true;
 }
 
-/* Argument i holds places of `rows` rows: thin made them of as many, where it did. The evaluator looks at
- * every place; compiled code takes none but thin's. */
+/* Checks that argument i holds indices into `rows` rows. If thin made them, it must have had as many rows.
+ * The evaluator checks every index. Compiled code accepts only indices from thin. */
 static bool expect_places(const Node *node, int i, Dim rows, Diag *diag)
 {
 	const Node *thin = node->args[i]->node;
 	return !thin || thin->op != OP_THIN || dim_equal(arg_type(thin, 0)->dim[0], rows)
-		|| node_error(node, diag, "%s are places of other rows, those of %s",
+		|| node_error(node, diag, "%s are indices into other rows, those of %s",
 			value_print(node->args[i], (char[264]){0}), value_print(thin->args[0], (char[264]){0}));
 }
 
@@ -141,5 +140,5 @@ bool infer_EXIT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return false;
 	results[0] = *arg_type(node, 0);
 	return (dim_is_number(logits->dim[0]) && logits->dim[0].plus > 1)
-		|| node_error(node, diag, "%s is %s; an entropy is that of two labels or more", ARG_TEXT(1));
+		|| node_error(node, diag, "%s is %s; an entropy needs at least two labels", ARG_TEXT(1));
 }

@@ -1,6 +1,5 @@
-/* lex.rl: the tokens of .bir text, as regular expressions. What they mean together is parse.c's business.
- * Any bytes may come in; a byte that begins no token is a token of its own (TOKEN_BAD), never an end or a
- * loop. */
+/* lex.rl: the tokens of .bir text as regular expressions. parse.c has the grammar. The input may be any
+ * bytes: a byte that begins no token becomes TOKEN_BAD, so the lexer never stops early or loops. */
 #include <string.h>
 #include "lex.h"
 

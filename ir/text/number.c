@@ -1,5 +1,5 @@
-/* number.c: single numbers of .bir text, in both directions. Whole constants are in parse_const.c and
- * print.c. */
+/* number.c: reads and writes single numbers of .bir text. parse_const.c and print.c handle whole
+ * constants. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static bool int_store(void *at, DType dtype, Number number)
 	if (!number.is_int || number.i < range[dtype].least || number.i > range[dtype].most)
 		return false;
 	int32_t word = (int32_t)number.i;
-	uint8_t byte = (uint8_t)number.i; /* two's complement: right for i8 too */
+	uint8_t byte = (uint8_t)number.i; /* two's complement, so also correct for i8 */
 	switch (dtype) {
 	case DT_I32: memcpy(at, &word, sizeof word); return true;
 	case DT_I64: memcpy(at, &number.i, sizeof number.i); return true;
@@ -69,11 +69,11 @@ void element_text(const void *data, DType dtype, int64_t i, char text[NUMBER_BYT
 		real_text(value, text);
 		return;
 	}
-	if (fabs(value) < 1e6 && value == floor(value)) { /* 30, where the loop below would say 3e+01 */
+	if (fabs(value) < 1e6 && value == floor(value)) { /* "30", where the loop below would make "3e+01" */
 		snprintf(text, NUMBER_BYTES_MAX, "%.0f", value);
 		return;
 	}
-	/* The digits that always suffice: 9 for f32 and the shorter floats (which widen to it), 10 for i32. */
+	/* Enough digits: 9 for f32 and shorter floats, which widen to f32; 10 for i32. */
 	for (int digits = dtype_is_float(dtype) ? 1 : 10; digits <= 10; digits++) {
 		unsigned char again[8] = {0};
 		snprintf(text, NUMBER_BYTES_MAX, "%.*g", digits, value);
@@ -85,9 +85,9 @@ void element_text(const void *data, DType dtype, int64_t i, char text[NUMBER_BYT
 	}
 }
 
-/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014), used as a
- * function of the place, so that any element can be had without those before it. The top 24 bits make a
- * multiple of 2^-23, exact in f32. */
+/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014), as a function
+ * of the index, so that any element can be computed alone. The top 24 bits give a multiple of 2^-23, which is
+ * exact in f32. */
 double random_at(uint64_t seed, uint64_t i)
 {
 	uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15u;

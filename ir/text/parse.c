@@ -1,19 +1,18 @@
-/* parse.c: .bir text into a module: the lines outside graphs, and the files that they refer to. The grammar
- * is in IR.md. Any bytes may come in: every error has its line, parsing goes on behind it, and nothing
- * recurses. A module that comes out has every name resolved and room for all that it says; whether it makes
- * sense is verify.c's question. */
+/* parse.c: parses .bir text into a module: the lines outside graphs, and the files that they refer to. IR.md
+ * has the grammar. The input may be any bytes. Every error has its line, and parsing continues after it.
+ * Nothing recurses. In the resulting module every name is resolved; verify.c checks everything else. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "parse.h"
 
-/* 64 times the text of the largest model that fits a .bir by reference (XXL encoders:
- * 48 layers, some 1 MB). */
+/* 64 times the text of the largest models, whose weights are in other files (XXL encoders: 48 layers, about 1
+ * MB). */
 enum { TEXT_BYTES_MAX = 64 << 20 };
 
 /* ---- the module line ------------------------------------------------------------------------- */
-/* The path of a weights file, in the arena; NULL and a message. */
+/* The path of a weights file, in the arena; NULL and a message if there is no such file. */
 static const char *reference_find(Parser *parser, const char *name)
 {
 	MemArena *mem = parser->module->mem;
@@ -27,17 +26,16 @@ static const char *reference_find(Parser *parser, const char *name)
 	}
 	parse_error(parser, "weights '%s': no such file in '%s'%s", name, parser->directory,
 		parser->search && *parser->search ? " or in the --search directories"
-										  : "; --search=DIR names another place");
+										  : "; --search=DIR adds a directory");
 	return NULL;
 }
 
-/* A reference in quotes; NULL on error. */
+/* A file name in quotes; NULL on error. */
 static const char *parse_reference(Parser *parser, const char *what)
 {
 	const char *name = parse_string(parser, what);
 	if (name && !name_is_file(name)) {
-		parse_error(
-			parser, "'%s' is not a plain file name; directories to look in are given by --search=DIR", name);
+		parse_error(parser, "'%s' is not a plain file name; give its directory with --search=DIR", name);
 		return NULL;
 	}
 	return name;
@@ -75,10 +73,10 @@ static bool parse_module(Parser *parser)
 {
 	Module *module = parser->module;
 	if (parser->has_module_line || module->ngraphs || module->nheads || module->nmeta)
-		return parse_error(parser, "the module line must be the first, and the only one");
+		return parse_error(parser, "expected one module line, before all other lines");
 	parser->has_module_line = true;
 	if (parser->token.kind == TOKEN_SYMBOL
-		&& !(module->name = parse_name(parser, TOKEN_SYMBOL, "the module's name, as @tiny")))
+		&& !(module->name = parse_name(parser, TOKEN_SYMBOL, "the module's name, such as @tiny")))
 		return false;
 	while (parser->token.kind == TOKEN_WORD) {
 		int64_t number;
@@ -115,7 +113,7 @@ static bool parse_meta(Parser *parser)
 	return true;
 }
 
-/* ["negative", "positive"], behind the '['. */
+/* ["negative", "positive"], after the '['. */
 static bool parse_labels(Parser *parser, Head *head)
 {
 	size_t capacity = 0;
@@ -134,7 +132,7 @@ static bool parse_labels(Parser *parser, Head *head)
 	return parse_expect(parser, ']', "',' or ']'");
 }
 
-/* One of count words; -1 when it is none of them. */
+/* Accepts one of `count` words and returns its index; -1: none of them. */
 static int32_t accept_one_of(Parser *parser, const char *const *words, int32_t count)
 {
 	for (int32_t i = 0; i < count; i++)
@@ -178,24 +176,25 @@ static bool parse_option(Parser *parser)
 {
 	Module *module = parser->module;
 	const int32_t line = parser->token.line;
-	const char *name = parse_name(parser, TOKEN_SYMBOL, "the option's name, as @exit_entropy");
+	const char *name = parse_name(parser, TOKEN_SYMBOL, "the option's name, such as @exit_entropy");
 	Type type;
 	Number number;
 	if (!name || !parse_expect(parser, ':', "':'") || !parse_type(parser, &type))
 		return false;
 	if (type.dtype != DT_F32 || type.rank != 0)
-		return parse_error(parser, "an option is f32");
+		return parse_error(parser, "expected f32, the type of every option");
 	if (!parse_expect(parser, '=', "'=' and the default") || !parse_number(parser, &number))
 		return false;
 	if (module->noptions == OPTIONS_MAX || module_find_option(module, name) >= 0)
-		return parse_error(parser, "option @%s is given twice, or there are more than %d", name, OPTIONS_MAX);
+		return parse_error(
+			parser, "option @%s is given twice, or there are more than %d options", name, OPTIONS_MAX);
 	module_set_option(module, name, number.is_int ? (double)number.i : number.d);
 	module->options[module->noptions - 1].line = line;
 	return true;
 }
 
 /* ---- the whole text -------------------------------------------------------------------------- */
-/* One line, or a whole graph; blank lines and comments. */
+/* Parses one line or one whole graph. Skips blank lines and comments. */
 static void parse_item(Parser *parser)
 {
 	bool good = true;
@@ -242,7 +241,7 @@ Module *module_parse(
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
-/* Reads all of a stream, whatever its kind, up to the limit; malloc'd. */
+/* Reads a whole stream of any kind, up to the limit. The result is malloc'd. */
 static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
 {
 	size_t room = 1 << 16;

@@ -1,10 +1,10 @@
-/* parse_attr.c: types (`f32[S,384]`) and attributes (`{eps=1e-12 heads=12}`) of .bir text. Which attributes
- * an op may or must have, and whether the type of a result is right, is verify's question. */
+/* parse_attr.c: types (`f32[S,384]`) and attributes (`{eps=1e-12 heads=12}`) of .bir text. verify checks
+ * which attributes an op may or must have, and the types of results. */
 #include <string.h>
 #include "parse.h"
 
 /* ---- types ----------------------------------------------------------------------------------- */
-/* Does the token follow the one that ended at `end` without a blank? */
+/* Whether the token begins at `end`, without a blank before it. */
 static bool token_touches(const Token *token, const char *end) { return token->text == end; }
 
 /* "S" is 1, "S1" to "S7" are 2 to 8; 0: no symbol. */
@@ -28,7 +28,7 @@ static const char *take_end(Parser *parser)
 /* number | [scale] symbol [(+|-) plus], without blanks inside */
 static bool parse_dim(Parser *parser, Dim *dim)
 {
-	static const char what[] = "a dimension: a number from 1, or as S, S1, S+1, 2S-1";
+	static const char what[] = "a dimension: a number >= 1, or a term such as S, S1, S+1 or 2S-1";
 	Token first = parser->token;
 	int64_t number = 0;
 	*dim = (Dim){0};
@@ -51,7 +51,7 @@ static bool parse_dim(Parser *parser, Dim *dim)
 	const Token *plus = &parser->token;
 	if (plus->kind != TOKEN_INT || !token_touches(plus, end) || (*plus->text != '+' && *plus->text != '-'))
 		return true;
-	return parse_int(parser, "what is added to a symbol", -DIM_MAX, DIM_MAX, &dim->plus);
+	return parse_int(parser, "the number added to a symbol", -DIM_MAX, DIM_MAX, &dim->plus);
 }
 
 static bool parse_dims(Parser *parser, Dim dims[RANK_MAX], int32_t *count)
@@ -74,7 +74,7 @@ bool parse_type(Parser *parser, Type *type)
 	const Token *token = &parser->token;
 	*type = (Type){0};
 	if (token->kind != TOKEN_WORD || !dtype_parse(token->text, token->bytes, &type->dtype))
-		return parse_expected(parser, "a type as f32[S,384]");
+		return parse_expected(parser, "a type such as f32[S,384]");
 	parse_advance(parser);
 	if (parse_accept(parser, '[') && !parse_dims(parser, type->dim, &type->rank))
 		return false;
@@ -86,7 +86,7 @@ bool parse_type(Parser *parser, Type *type)
 	return true;
 }
 
-/* ---- attributes: one function a kind, called by the table in attrs.def ----------------------- */
+/* ---- attributes: one function per kind, called through attrs.def ----------------------------- */
 static bool parse_INT(Parser *parser, int64_t *value)
 {
 	return parse_int(parser, "a whole number", INT64_MIN, INT64_MAX, value);
@@ -109,7 +109,7 @@ static bool parse_TEXT(Parser *parser, const char **value)
 
 static bool parse_INTS(Parser *parser, Ints *ints)
 {
-	if (!parse_expect(parser, '[', "a list as [1,0,2]"))
+	if (!parse_expect(parser, '[', "a list such as [1,0,2]"))
 		return false;
 	if (parse_accept(parser, ']'))
 		return true;
@@ -125,10 +125,11 @@ static bool parse_INTS(Parser *parser, Ints *ints)
 
 static bool parse_DIMS(Parser *parser, Dims *dims)
 {
-	return parse_expect(parser, '[', "a list as [S,12,32]") && parse_dims(parser, dims->at, &dims->count);
+	return parse_expect(parser, '[', "a list such as [S,12,32]")
+		&& parse_dims(parser, dims->at, &dims->count);
 }
 
-/* The message lists the words there are. */
+/* The message lists the valid words. */
 static bool parse_word(Parser *parser, const char *const *words, int count, int *value)
 {
 	char list[256] = "one of";
@@ -155,7 +156,7 @@ PARSE_WORD(PACK, Pack, enum_pack_words)
 PARSE_WORD(ACT, Act, enum_act_words)
 PARSE_WORD(POOL, Pool, enum_pool_words)
 
-/* One attribute; its name has been found to be a word. */
+/* Parses one attribute. The current token is a word, its name. */
 static bool parse_attr(Parser *parser, Attrs *attrs)
 {
 	Token name = parser->token;
@@ -182,7 +183,7 @@ bool parse_attrs(Parser *parser, Attrs *attrs)
 		return true;
 	while (!parse_accept(parser, '}')) {
 		if (parser->token.kind != TOKEN_WORD)
-			return parse_expected(parser, "an attribute as eps=1e-12, or '}'");
+			return parse_expected(parser, "an attribute such as eps=1e-12, or '}'");
 		if (!parse_attr(parser, attrs))
 			return false;
 	}

@@ -1,9 +1,9 @@
-/* parse_const.c: the forms of a constant in .bir text and the tensors they stand for. The form comes before
- * the type on the line, so it is read first and made into a tensor once the type is known. */
+/* parse_const.c: parses the forms of a constant in .bir text and makes their tensors. On the line the form
+ * comes before the type, so it is parsed first and becomes a tensor when the type is known. */
 #include <string.h>
 #include "parse.h"
 
-/* Counts the elements and remembers where they begin: they are read when the type says as what. */
+/* Counts the elements and saves where they begin. They are read later, when their type is known. */
 static bool parse_list(Parser *parser, ConstForm *form)
 {
 	form->kind = CONST_LIST;
@@ -49,17 +49,17 @@ bool parse_const_form(Parser *parser, ConstForm *form)
 		if (!parse_argument(parser, &form->number))
 			return false;
 		return (form->number.is_int && form->number.i >= 0)
-			|| parse_error(parser, "the seed of rand must be a whole number from 0");
+			|| parse_error(parser, "the seed of rand must be a whole number >= 0");
 	}
 	if (token_is(&parser->token, "elided"))
 		return parse_error(parser,
-			"this text was printed without its large constants; write it with -o OUT.bir (they go to "
-			"OUT.safetensors beside it) and without --elide-constants");
+			"this text lacks its large constants; write it with -o OUT.bir, which puts them into "
+			"OUT.safetensors, and without --elide-constants");
 	return parse_expected(parser, "@tensor.name, splat(0.5), iota, rand(7) or a list in [ ]");
 }
 
 /* ---- tensors --------------------------------------------------------------------------------- */
-/* The last file that has the name: module_write puts new constants in a file that it adds at the end. */
+/* The last file with the name wins: module_write puts new constants in a file that it adds at the end. */
 static const Tensor *named_tensor(Parser *parser, const char *name, const Type *type)
 {
 	const Module *module = parser->module;
@@ -71,7 +71,7 @@ static const Tensor *named_tensor(Parser *parser, const char *name, const Type *
 	if (!tensor) {
 		parse_error(parser,
 			module->nfiles ? "no tensor '%s' in the weights"
-						   : "tensor '%s', but the module line names no weights",
+						   : "tensor '%s' needs a file, but the module line has no weights",
 			name);
 		return NULL;
 	}
@@ -99,7 +99,7 @@ static const char *form_text(MemArena *mem, const ConstForm *form, DType dtype)
 	}
 }
 
-/* Element i by the form's rule; a list's elements come in order from the lexer of a parser of their own. */
+/* Element i of the form. The elements of a list come in order from `list`, a parser with its own lexer. */
 static bool element_number(Parser *list, const ConstForm *form, int64_t i, Number *number)
 {
 	switch (form->kind) {
@@ -108,7 +108,7 @@ static bool element_number(Parser *list, const ConstForm *form, int64_t i, Numbe
 	case CONST_LIST:
 		if (!parse_number(list, number))
 			return false;
-		parse_advance(list); /* the comma or bracket that was there when the elements were counted */
+		parse_advance(list); /* the comma or bracket after it, which parse_list checked */
 		return true;
 	default: *number = form->number; return true;
 	}
@@ -127,7 +127,7 @@ static bool tensor_fill(Parser *parser, const ConstForm *form, Tensor *tensor)
 		if (!element_number(&list, form, i, &number))
 			return false;
 		if (!element_store((void *)tensor->data, tensor->type.dtype, i, number))
-			return parse_error(parser, "element %lld is no whole number that fits %s", (long long)i,
+			return parse_error(parser, "element %lld is not a whole number that fits %s", (long long)i,
 				dtype_names[tensor->type.dtype]);
 	}
 	return true;
@@ -138,27 +138,28 @@ const Tensor *const_tensor(Parser *parser, const ConstForm *form, const Type *ty
 	char text[128];
 	if (!type_is_number(type)) {
 		parse_error(
-			parser, "a constant of type %s, expected numbers as its dimensions", type_print(type, text));
+			parser, "a constant of type %s, expected dimensions that are numbers", type_print(type, text));
 		return NULL;
 	}
 	if (form->kind == CONST_NAMED)
 		return named_tensor(parser, form->name, type);
-	int64_t count = type_count(type); /* parse_type keeps it far from overflow */
+	int64_t count = type_count(type); /* no overflow: parse_type limits the size */
 	if (form->kind == CONST_LIST && form->count != count) {
 		parse_error(parser, "a list of %lld elements for %s, expected %lld", (long long)form->count,
 			type_print(type, text), (long long)count);
 		return NULL;
 	}
 	if (form->kind == CONST_RAND && !dtype_is_float(type->dtype)) {
-		parse_error(parser, "rand makes numbers between -1 and 1, so not %s", type_print(type, text));
+		parse_error(
+			parser, "rand makes numbers between -1 and 1, which do not fit %s", type_print(type, text));
 		return NULL;
 	}
 	if (form->kind != CONST_LIST) {
 		parser->rule_bytes += count * dtype_bytes[type->dtype];
 		if (parser->rule_bytes > RULE_BYTES_MAX) {
 			parser->rule_bytes = RULE_BYTES_MAX;
-			parse_error(
-				parser, "splat, iota and rand make more than %lld bytes in all", (long long)RULE_BYTES_MAX);
+			parse_error(parser, "all splat, iota and rand constants together have more than %lld bytes",
+				(long long)RULE_BYTES_MAX);
 			return NULL;
 		}
 	}

@@ -1,13 +1,13 @@
 /* parse_graph.c: one graph of .bir text: its header, its ops and its return line. Names are resolved here;
- * types, levels and all else that must hold is checked by verify.c.
+ * verify.c checks types, levels and the rest.
  *
- * A line with an error still binds the names at its left, to no value, so that the lines that use them can be
- * read without a complaint about each. */
+ * A line with an error still defines the names at its left, without a value. So the lines that use them cause
+ * no further errors. */
 #include <search.h>
 #include <string.h>
 #include "parse.h"
 
-/* How a value is spelled: %12 is id 12, and %x or %"x" is a name. */
+/* A value's spelling: %12 is id 12; %x or %"x" is a name. */
 typedef struct Binding {
 	const char *name; /* NULL: an id */
 	uint32_t id;
@@ -35,9 +35,9 @@ static int binding_compare(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static void binding_keep(void *binding) { (void)binding; } /* in the module's arena */
+static void binding_keep(void *binding) { (void)binding; } /* the module's arena owns it */
 
-/* %12. False: not an id. Ids beyond ID_MAX may come out as any other that is too large. */
+/* Parses %12. False: not an id. An id above ID_MAX becomes some number above ID_MAX. */
 static bool token_id(const Token *token, uint64_t *id)
 {
 	*id = 0;
@@ -59,12 +59,12 @@ static bool parse_value_name(Parser *parser, Binding *binding)
 	if (token_id(&parser->token, &id)) {
 		if (id > ID_MAX)
 			return parse_error(
-				parser, "id %%%llu is too large, the largest is %d", (unsigned long long)id, ID_MAX);
+				parser, "id %%%llu is too large, expected at most %d", (unsigned long long)id, ID_MAX);
 		binding->id = (uint32_t)id;
 		parse_advance(parser);
 		return true;
 	}
-	binding->name = parse_name(parser, TOKEN_VALUE, "the name of a value, as %x");
+	binding->name = parse_name(parser, TOKEN_VALUE, "the name of a value, such as %x");
 	return binding->name != NULL;
 }
 
@@ -76,11 +76,11 @@ static bool bind(GraphParser *gp, const Binding *binding)
 	if (*found == copy)
 		return true;
 	if (copy->name)
-		return parse_error(gp->parser, "%%%s is defined already, in line %d", copy->name, (*found)->line);
-	return parse_error(gp->parser, "%%%u is defined already, in line %d", copy->id, (*found)->line);
+		return parse_error(gp->parser, "%%%s is already defined in line %d", copy->name, (*found)->line);
+	return parse_error(gp->parser, "%%%u is already defined in line %d", copy->id, (*found)->line);
 }
 
-/* Gives the value the spelling that was read. */
+/* Gives the value its spelling from the text. */
 static void value_spell(Value *value, Binding *binding)
 {
 	value->name = binding->name;
@@ -89,7 +89,7 @@ static void value_spell(Value *value, Binding *binding)
 	binding->value = value;
 }
 
-/* A value that a line above defined. *value is NULL when that line had an error. */
+/* Parses a use of a value defined above. *value is NULL if its definition had an error. */
 static bool parse_use(GraphParser *gp, Value **value)
 {
 	Binding binding;
@@ -105,7 +105,7 @@ static bool parse_use(GraphParser *gp, Value **value)
 	return parse_error(gp->parser, "%%%u is not defined above this line", binding.id);
 }
 
-/* Ids that the graph's text spells stay free for it: named values get larger ones. */
+/* Reserves the ids that the text uses: named values get larger ids. */
 static void reserve_ids(GraphParser *gp)
 {
 	Lexer lexer = gp->parser->lexer;
@@ -122,7 +122,7 @@ static void reserve_ids(GraphParser *gp)
 }
 
 /* ---- op lines -------------------------------------------------------------------------------- */
-/* All that stands on an op's line. */
+/* The content of an op's line. */
 typedef struct Line {
 	int number;
 	int32_t nresults, nargs, ntypes;
@@ -133,7 +133,7 @@ typedef struct Line {
 	Attrs attrs;
 	ConstForm form; /* OP_CONST */
 	const char *origin;
-	bool unknown; /* an argument's own line had an error: no node is made */
+	bool unknown; /* the definition of an argument had an error, so no node is made */
 } Line;
 
 static bool parse_results(GraphParser *gp, Line *line)
@@ -204,7 +204,7 @@ static bool parse_line(GraphParser *gp, Line *line)
 	return true;
 }
 
-/* Makes the node of a line without errors. False: its constant could not be had. */
+/* Makes the node of a line without errors. False: its constant could not be made. */
 static bool line_insert(GraphParser *gp, Line *line)
 {
 	const Tensor *tensor = NULL;
@@ -228,8 +228,8 @@ static void parse_node(GraphParser *gp)
 	Parser *parser = gp->parser;
 	Line line = {.number = parser->token.line};
 	bool good = parse_line(gp, &line);
-	/* A constant's errors belong to this line, so it is made before the line's end is taken; its origin is
-	 * added after. */
+	/* Makes a constant before the end of the line is taken, so that its errors get this line. Its origin
+	 * follows. */
 	good = good && line_insert(gp, &line);
 	for (int32_t i = 0; i < line.nresults; i++)
 		bind(gp, &line.results[i]);
@@ -318,7 +318,7 @@ static bool parse_arena(Parser *parser, ArenaPlan *plan)
 		ARENA_FIELDS(FIELD)
 #undef FIELD
 		if (!field)
-			return parse_expected(parser, "a term of the arena as per_token=64, or '}'");
+			return parse_expected(parser, "a term of the arena such as per_token=64, or '}'");
 		parse_advance(parser);
 		if (!parse_expect(parser, '=', "'='")
 			|| !parse_int(parser, "a number of bytes", 0, TENSOR_BYTES_MAX, field))
@@ -330,7 +330,7 @@ static bool parse_arena(Parser *parser, ArenaPlan *plan)
 static bool parse_header(GraphParser *gp)
 {
 	Parser *parser = gp->parser;
-	gp->graph->name = parse_name(parser, TOKEN_SYMBOL, "the graph's name, as @main");
+	gp->graph->name = parse_name(parser, TOKEN_SYMBOL, "the graph's name, such as @main");
 	if (!gp->graph->name || !parse_inputs(gp))
 		return false;
 	if (parse_accept_word(parser, "level") && !parse_level(parser, &gp->graph->level))
@@ -340,7 +340,7 @@ static bool parse_header(GraphParser *gp)
 	return parse_expect(parser, '{', "'{'") && parse_line_end(parser, NULL);
 }
 
-/* Lines up to '}'. */
+/* Parses lines up to '}'. */
 static void parse_body(GraphParser *gp)
 {
 	Parser *parser = gp->parser;
@@ -354,13 +354,13 @@ static void parse_body(GraphParser *gp)
 		if (token_is(&parser->token, "return")) {
 			parse_return(gp);
 		} else if (parser->token.kind != TOKEN_VALUE) {
-			parse_expected(parser, "an op as %y = relu %x : f32[S,4], return, or '}'");
+			parse_expected(parser, "an op such as %y = relu %x : f32[S,4], return, or '}'");
 			parse_skip_line(parser);
 		} else if (parser->nodes == NODES_MAX) {
 			parse_error(parser, "more than %d ops", NODES_MAX);
 			parse_skip_line(parser);
 		} else if (gp->has_return) {
-			parse_error(parser, "an op behind the return line");
+			parse_error(parser, "an op after the return line");
 			parse_skip_line(parser);
 		} else {
 			parse_node(gp);

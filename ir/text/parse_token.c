@@ -1,4 +1,4 @@
-/* parse_token.c: single tokens of .bir text and what they mean: words, strings, names, numbers. */
+/* parse_token.c: single tokens of .bir text and their values: words, strings, names, numbers. */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -99,7 +99,7 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One character at *at, which may be an escape; -1: a bad one. Moves *at behind it. */
+/* One character at *at, which may be an escape; -1: a bad escape. Moves *at past it. */
 static int char_next(const char **at, const char *end)
 {
 	const char *c = *at;
@@ -107,7 +107,7 @@ static int char_next(const char **at, const char *end)
 	if (*c != '\\')
 		return (unsigned char)*c;
 	*at = c + 2;
-	switch (c[1]) { /* the lexer made sure that a byte follows */
+	switch (c[1]) { /* the lexer guarantees that a byte follows */
 	case 'n': return '\n';
 	case 't': return '\t';
 	case '"': return '"';
@@ -161,7 +161,7 @@ const char *parse_name(Parser *parser, int kind, const char *what)
 		parse_expected(parser, what);
 		return NULL;
 	}
-	if (kind != TOKEN_WORD) { /* the % or @ */
+	if (kind != TOKEN_WORD) { /* skip % or @ */
 		token.text++;
 		token.bytes--;
 	}
@@ -196,7 +196,7 @@ bool parse_number(Parser *parser, Number *number)
 	if (number->is_int) {
 		errno = 0;
 		number->i = strtoll(text, NULL, 10);
-		number->is_int = errno == 0; /* outside the 64 bits it is a real number */
+		number->is_int = errno == 0; /* a number that does not fit 64 bits is real */
 	}
 	parse_advance(parser);
 	return true;

@@ -1,5 +1,5 @@
-/* print.c: a module as .bir text (the language: IR.md). The text is a fixed point: what module_parse makes of
- * it prints as the same bytes. Files beside the text are module_write's (write.c). */
+/* print.c: prints a module as .bir text (language: IR.md). The text is a fixed point: parsed and printed
+ * again, it has the same bytes. write.c writes the files beside it. */
 #include <stdlib.h>
 #include <string.h>
 #include "text.h"
@@ -23,7 +23,7 @@ void print_quoted(FILE *out, const char *text)
 		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			fprintf(out, "\\x%02x", (unsigned char)*c);
 		else if ((unsigned char)c[0] == 0xc2
-			&& ((unsigned char)c[1] & 0xe0) == 0x80) /* U+0080 to U+009F: controls, too */
+			&& ((unsigned char)c[1] & 0xe0) == 0x80) /* U+0080 to U+009F are controls, too */
 			fprintf(out, "\\xc2\\x%02x", (unsigned char)*++c);
 		else
 			fputc(*c, out);
@@ -60,7 +60,7 @@ static void print_type(FILE *out, const Type *type)
 	fputs(type_print(type, text), out);
 }
 
-/* ---- attributes: one function a kind, called by the table in attrs.def ----------------------- */
+/* ---- attributes: one function per kind, called through attrs.def ----------------------------- */
 static void print_INT(FILE *out, int64_t value) { fprintf(out, "%lld", (long long)value); }
 static void print_TEXT(FILE *out, const char *text) { print_quoted(out, text); }
 
@@ -78,7 +78,7 @@ static void print_INTS(FILE *out, Ints ints)
 	fputs(ints.count ? "]" : "[]", out);
 }
 
-/* Dims are spelled as in a type. */
+/* Prints dims as in a type. */
 static void print_DIMS(FILE *out, Dims dims)
 {
 	Type type = {.dtype = DT_F32, .rank = dims.count};
@@ -151,7 +151,7 @@ static void print_const(const Printer *printer, const Tensor *tensor)
 }
 
 /* ---- graphs ---------------------------------------------------------------------------------- */
-/* Origins are labels for people: a control byte in one becomes '?', blanks at its ends go. */
+/* Origins are labels for people: control bytes become '?', and blanks at both ends are removed. */
 static void print_origin(FILE *out, const char *origin)
 {
 	size_t bytes = strlen(origin);

@@ -1,6 +1,6 @@
-/* safetensors_write.c: writes checkpoints that every reader of the format takes: wide types first, so that
- * each tensor lies where its type wants it, then by name; the header is padded with blanks to 64 bytes. The
- * same tensors make the same bytes. */
+/* safetensors_write.c: writes checkpoints for any reader of the format. Tensors with wide types come first,
+ * which aligns every tensor; then the order is by name. The header is padded with blanks to a multiple of 64
+ * bytes. The same tensors always make the same bytes. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +31,10 @@ static json_t *entry_json(const Tensor *tensor, int64_t begin)
 		"data_offsets", (json_int_t)begin, (json_int_t)(begin + tensor->bytes));
 }
 
-/* The header's text, malloc'd; NULL and a message when a name cannot be written as JSON or comes twice. */
+/* The text of the header, malloc'd. NULL and a message if a name is not UTF-8 or occurs twice. */
 static char *header_text(const char *path, const Tensor *const *sorted, int32_t count, Diag *diag)
 {
-	/* transformers before version 5 reads no file that does not say so: it means row-major, as PyTorch has
-	 * its tensors */
+	/* transformers before version 5 requires this entry; it stands for row-major data, as in PyTorch */
 	json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
 	int64_t at = 0;
 	bool good = true;

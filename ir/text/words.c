@@ -47,7 +47,7 @@ static bool name_is_made_of(const char *name, const char *further)
 	return *name != 0;
 }
 
-/* All digits would be an id, so such a name is quoted. */
+/* A name of digits only would be an id, so it needs quotes. */
 bool name_is_value(const char *name)
 {
 	return name_is_made_of(name, ".-") && name[strspn(name, "0123456789")] != 0;
@@ -55,8 +55,7 @@ bool name_is_value(const char *name)
 
 bool name_is_symbol(const char *name) { return name_is_made_of(name, "./-"); }
 
-/* As `letter (letter | digit)* ('-' letter (letter | digit)*)*` in lex.rl,
- * without the numbers inf and nan. */
+/* The pattern `letter (letter | digit)* ('-' letter (letter | digit)*)*` of lex.rl, except inf and nan. */
 bool name_is_word(const char *name)
 {
 	for (const char *c = name;; c++) {

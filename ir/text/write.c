@@ -1,6 +1,6 @@
-/* write.c: OUT.bir, and beside it a .safetensors file with the large constants that passes made. Both appear
- * whole or not at all, by rename, the constants first: a .bir file never refers to a file that is not there
- * yet. */
+/* write.c: writes OUT.bir, and beside it a .safetensors file with large constants from passes. Each file
+ * appears completely or not at all, by rename. The constants come first, so OUT.bir never refers to a missing
+ * file. */
 #include <errno.h>
 #include <search.h>
 #include <stdlib.h>
@@ -35,8 +35,7 @@ static void names_add(Names *names, const char *name)
 	names->at[names->count++] = name;
 }
 
-/* The mapped files in their order, then those of constants whose file the module does not have (made by
- * hand). */
+/* The mapped files in order, then the files that only constants name (in modules made by hand). */
 const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 {
 	Names names = {.mem = mem};
@@ -51,8 +50,8 @@ const char **module_weights(const Module *module, MemArena *mem, int32_t *count)
 	return names.at;
 }
 
-/* ---- which loose constant gets which name ---------------------------------------------------- */
-/* Loose constants as they are found, and what may not be used again: binary trees (POSIX tsearch). */
+/* ---- names of loose constants ---------------------------------------------------------------- */
+/* The loose constants found so far, and the names in use, as binary trees (POSIX tsearch). */
 typedef struct Placing {
 	MemArena *mem;
 	void *tensors, *names;
@@ -88,8 +87,8 @@ static const char *name_choose(Placing *placing, const Tensor *tensor, const Val
 	return name;
 }
 
-/* Every loose constant once, sorted by tensor; names are given in the order of the text, so they are the same
- * every time. A name that the text needs for a tensor of another file is not given again. */
+/* Returns every loose constant once, sorted by tensor. Names are assigned in the order of the text, so they
+ * are deterministic. A name that the text uses for a tensor of another file is not reused. */
 static Placed *constants_place(const Module *module, MemArena *mem, int32_t *count)
 {
 	Placing placing = {.mem = mem};
@@ -107,7 +106,7 @@ static Placed *constants_place(const Module *module, MemArena *mem, int32_t *cou
 				continue;
 			placed[n] = (Placed){.tensor = node->data};
 			if (*(Placed **)tsearch(&placed[n], &placing.tensors, by_tensor) != &placed[n])
-				continue; /* an earlier node shows the same tensor */
+				continue; /* an earlier node has the same tensor */
 			placed[n++].name = name_choose(&placing, node->data, node->results[0]);
 		}
 	tdestroy(placing.names, keep);
@@ -129,8 +128,8 @@ static bool constants_write(const char *path, const PrintPlan *plan, MemArena *m
 	return safetensors_write(path, list, plan->nplaced, diag);
 }
 
-/* "dir/tiny" + ".safetensors" for "dir/tiny.bir"; "dir/tiny.2.safetensors", ... when the text refers to that
- * one already. */
+/* "dir/tiny.safetensors" for "dir/tiny.bir", or "dir/tiny.2.safetensors", ... if the text already refers to
+ * that file. */
 static char *constants_path(const Module *module, const char *path, MemArena *mem)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');

@@ -67,7 +67,7 @@ static void test_refused(void)
 	add_floats(file, "x", 3);
 	CU_ASSERT_FALSE(tensor_file_sort(file, &diag));
 	CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
-	CU_ASSERT_STRING_EQUAL(diag.messages[0].text, "tensor 'x': two tensors have this name");
+	CU_ASSERT_STRING_EQUAL(diag.messages[0].text, "tensor 'x': the name is used twice");
 	CU_ASSERT_STRING_EQUAL(diag.messages[0].file, at("raw.bin"));
 	tensor_file_close(file);
 	CU_ASSERT_PTR_NULL(tensor_file_map(at("missing"), &diag));

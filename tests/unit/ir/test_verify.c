@@ -58,16 +58,16 @@ static void test_verify_values(void)
 	Value *x = nodes[1]->results[0], *sum = nodes[2]->results[0], *y = nodes[3]->results[0], stray = *x;
 
 	nodes[2]->args[1] = &stray;
-	expect_error(module, "argument %2 is not made before it is used");
+	expect_error(module, "argument %2 is not defined before it is used");
 	nodes[2]->args[1] = y;
-	expect_error(module, "argument %4 is not made before it is used");
+	expect_error(module, "argument %4 is not defined before it is used");
 	nodes[2]->args[1] = sum;
-	expect_error(module, "argument %3 is not made before it is used");
+	expect_error(module, "argument %3 is not defined before it is used");
 	nodes[2]->args[1] = NULL;
 	expect_error(module, "argument 1 is missing");
 	nodes[2]->args[1] = x;
 	nodes[2]->results[0] = x;
-	expect_error(module, "%2 is made twice");
+	expect_error(module, "%2 is defined twice");
 	nodes[2]->results[0] = NULL;
 	expect_error(module, "result 0 of add is missing");
 	nodes[2]->results[0] = sum;
@@ -85,7 +85,7 @@ static void test_verify_values(void)
 	sum->name = "ids";
 	expect_error(module, "two values are called %ids");
 	sum->name = "a b";
-	expect_error(module, "\"a b\" is no valid name");
+	expect_error(module, "\"a b\" is not a valid name");
 	sum->name = NULL;
 	sum->type.rank = 9;
 	expect_error(module, "no valid type (rank 9)");
@@ -99,13 +99,13 @@ static void test_verify_values(void)
 	sum->type.dtype = (DType)50;
 	expect_error(module, "no valid type");
 	sum->type.dtype = DT_F16;
-	expect_error(module, "%3 is declared f16[S,3], but the op makes f32[S,3]");
+	expect_error(module, "%3 is declared as f16[S,3], but the op makes f32[S,3]");
 	sum->type.dtype = DT_F32;
 	expect_error(module, NULL);
 	graph->outputs[0].value = &stray;
-	expect_error(module, "output hidden is no value of this graph");
+	expect_error(module, "output hidden is not a value of this graph");
 	graph->outputs[0].value = NULL;
-	expect_error(module, "output hidden is no value of this graph");
+	expect_error(module, "output hidden is not a value of this graph");
 	graph->outputs[0].value = y;
 	graph->outputs[0].name = "a b";
 	expect_error(module, "output 0 has no valid name");
@@ -136,7 +136,7 @@ static void test_verify_data(void)
 	expect_error(module, "has no data");
 	nodes[0]->data = tensor;
 	nodes[2]->data = tensor;
-	expect_error(module, "has data, which is for const only");
+	expect_error(module, "has data, which only const may have");
 	nodes[2]->data = NULL;
 	const void *data = tensor->data;
 	tensor->data = NULL;
@@ -153,7 +153,7 @@ static void test_verify_module(void)
 	Module *module = sample(&graph, nodes);
 
 	module->name = "a b";
-	expect_error(module, "module name \"a b\" is no valid name");
+	expect_error(module, "module name \"a b\" is not a valid name");
 	module->name = "m";
 	module->weights = "../x";
 	expect_error(module, "weights \"../x\" is not a plain file name");
@@ -162,7 +162,7 @@ static void test_verify_module(void)
 	expect_error(module, "tokenizer \"..\" is not a plain file name");
 	module->tokenizer = NULL;
 	module->max_tokens = -1;
-	expect_error(module, "max_tokens is -1");
+	expect_error(module, "max_tokens is -1, expected a number >= 0");
 	module->max_tokens = 0;
 	module->ngraphs = 0;
 	expect_error(module, "0 graphs");
@@ -171,9 +171,9 @@ static void test_verify_module(void)
 	expect_error(module, "has no valid level (3)");
 	graph->level = LEVEL_GRAPH;
 	Head *head = module_add_head(module, "embed");
-	expect_error(module, "head @embed: no valid task, problem, output");
+	expect_error(module, "head @embed: the task, the problem, the output");
 	*head = (Head){.name = "tags", .task = (Task)40, .output = "hidden"};
-	expect_error(module, "head @tags: no valid task");
+	expect_error(module, "head @tags: the task");
 	const char *labels[] = {"a", NULL, "c"};
 	*head = (Head){.name = "tags", .task = TASK_TAG, .output = "hidden", .nlabels = 3, .labels = labels};
 	expect_error(module, "label 1 is longer");
