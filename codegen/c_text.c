@@ -1,15 +1,15 @@
-/* c_text.c: foreign text (labels, names, origins) inside emitted C, so that no byte of it is ever read as
- * code; and names. */
+/* c_text.c: writes foreign text (labels, names, origins) into emitted C so that no byte of it is read as
+ * code. Also checks and makes C names. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 
-/* C17 says 4095 bytes are the longest literal that every compiler takes; GCC warns beyond. */
+/* C17 requires compilers to accept literals of 4095 bytes; GCC warns about longer ones. */
 enum { LITERAL_MAX = 4000, IDENTIFIER_MAX = 63 };
 
-/* Octal escapes have three digits at most and need no care about what follows, as \x does. */
+/* Uses octal escapes: they have at most three digits, so unlike \x they cannot swallow the next character. */
 static void print_literal(FILE *out, const char *text)
 {
 	putc('"', out);
@@ -24,7 +24,7 @@ static void print_literal(FILE *out, const char *text)
 	putc('"', out);
 }
 
-/* Longer texts are compound literals of characters: constant at file scope as well. */
+/* A longer text becomes a compound literal of characters, which is also constant at file scope. */
 void c_string(FILE *out, const char *text)
 {
 	size_t length = strlen(text);
@@ -56,7 +56,7 @@ void c_real(FILE *out, double value)
 		fputs(".0", out);
 }
 
-/* Words that C, C++ or the headers of the emitted file have taken. */
+/* Whether the name is a keyword of C or C++ or is declared by the headers that the emitted file includes. */
 static bool is_taken(const char *name)
 {
 	static const char words[] = " alignas alignof and and_eq asm auto bitand bitor bool break case catch "

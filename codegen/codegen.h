@@ -1,4 +1,4 @@
-/* codegen.h: from a lowered module to C, objects, libraries and programs. */
+/* codegen.h: makes C, objects, libraries and programs from a lowered module. */
 #ifndef BERTC_CODEGEN_H
 #define BERTC_CODEGEN_H
 #include "codegen/tokenize/tokenizer_desc.h"
@@ -9,9 +9,9 @@
 enum { CPUS_MAX = 16 };
 typedef struct Target {
 	const char *triple;       /* "x86_64-linux-gnu" */
-	char cpu[384];            /* bertc's names, oldest to newest: "x86-64-v3", "x86-64-v3,znver4" */
-	CpuTarget cpus[CPUS_MAX]; /* the same one by one; each gets its own code, and the program picks the last
-								 that it can run */
+	char cpu[384];            /* bertc's names, oldest first: "x86-64-v3", "x86-64-v3,znver4" */
+	CpuTarget cpus[CPUS_MAX]; /* the same CPUs; each gets its own code, and the program picks the last that
+								 the machine supports */
 	int32_t ncpus;
 	const char *base_flags; /* for Clang, by spaces: of the triple */
 	const char *flags;      /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64
@@ -21,16 +21,16 @@ typedef struct Target {
 	const char *link_flags; /* one flag of Clang's driver, or "" */
 	uint32_t isa;           /* bits of Isa that all its CPUs have */
 } Target;
-/* triple NULL: this machine. cpu NULL: native for this machine, baseline else; "native" and "baseline" are
- * understood, and several names with commas between. */
+/* triple NULL: this machine. cpu: names separated by commas, also "native" and "baseline". cpu NULL: native
+ * if the triple is this machine's, else baseline. */
 bool target_find(const char *triple, const char *cpu, Target *, Diag *);
 void targets_print(FILE *);
 /* "AVX2, FMA and F16C; ...", or "plain C17". */
 void target_isa_print(uint32_t isa, FILE *);
 const char *target_host_triple(void);
-bool target_is_host(const Target *);   /* programs of it run here without an emulator */
-bool target_runs_here(const Target *); /* and this machine has what any of its CPUs has */
-/* Whether there is a CPU of that name; *can: one with that name has all of `needs` (bits of Isa). */
+bool target_is_host(const Target *);   /* its programs run here without an emulator */
+bool target_runs_here(const Target *); /* and this machine supports at least one of its CPUs */
+/* Whether a CPU has that name. Sets *can if one of that name has all `needs` (bits of Isa). */
 bool target_cpu_known(const char *cpu, uint32_t needs, bool *can);
 
 /* ---- emit ------------------------------------------------------------------------------------ */
@@ -48,19 +48,19 @@ typedef struct EmitOptions {
 	EmitKind kind;
 	const char *out;      /* path of the result */
 	const char *name;     /* C prefix, an identifier */
-	const char *command;  /* for the comment at the head of the C file; no paths of this machine */
-	const char *pipeline; /* what ran */
+	const char *command;  /* for the head comment of the C file; without paths of this machine */
+	const char *pipeline; /* the passes that ran */
 	Target target;
 	const TokenizerDesc *tokenizer; /* NULL: ids only */
 	bool weights_inline;            /* --weights-as=inline */
-	bool pack_small;                /* --pack=small: weights of linears lie entropy coded in the program */
+	bool pack_small;                /* --pack=small: weights of linears are entropy coded */
 	bool is_static;
 	const char *sysroot, *cc, *save_temps;
 	const char *about_json; /* object text: model hash, passes, sizes, verify figures */
 	bool no_cache;          /* compile everything, keep nothing */
 	bool quiet;
 } EmitOptions;
-/* Whether C functions can begin with the name; and the best such name for a file: "out/my-model" ->
+/* Whether the name is a valid prefix of C functions. And: derives one from a file name, "out/my-model" ->
  * "my_model", malloc'd. */
 bool c_is_identifier(const char *);
 char *c_identifier_from_path(const char *path);
@@ -68,7 +68,7 @@ char *c_identifier_from_path(const char *path);
  * all. */
 bool emit_module(const Module *, const EmitOptions *, Diag *);
 
-/* Bytes of the constants of graph g, or of all graphs (g < 0), as a program holds them: those of equal bytes
+/* Bytes that a program needs for the constants of graph g, or of all graphs (g < 0). Equal constants count
  * once. */
 int64_t weights_measure(const Module *, int32_t g);
 
@@ -107,10 +107,10 @@ bool toolchain_archive(const ArchiveMember *, int32_t count, const char *out, Di
 bool toolchain_archive_file(const char *name, const char *file, const char *out, Diag *);
 
 /* The flags of emitted code beyond -std=c17, for the built-in Clang and for the cc line at the head of the C
- * file. No product and sum is contracted, so that results are those of the C text; the kernels ask for FMA by
- * name. */
+ * file. Products and sums are not contracted, so that results follow the C text; kernels use FMA
+ * explicitly. */
 #define COMPILE_FLAGS "-O3", "-ffp-contract=off", "-fno-math-errno"
-/* SHA-256 of the parts one after another, as 64 hex digits. */
+/* SHA-256 of the concatenated parts, as 64 hex digits. */
 void toolchain_sha256(const void *const *parts, const size_t *bytes, int count, char hex[65]);
 /* LLVM's name of this machine's CPU ("znver5"). */
 const char *toolchain_host_cpu(void);

@@ -1,5 +1,5 @@
-# Writes OUT, a C file with the bytes of FILES (paths under ROOT) and the function
-# `const char *SYMBOL(const char *name, size_t *bytes)`, which finds one.
+# Writes the C file OUT. It has the bytes of FILES (paths under ROOT) and the function
+ # `const char *SYMBOL(const char *name, size_t *bytes)`, which finds a file by name.
 if(NOT SYMBOL)
   set(SYMBOL embedded_file)
 endif()

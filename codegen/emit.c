@@ -56,13 +56,13 @@ static bool check_module(const Module *module, const EmitOptions *options, Diag 
 {
 	if (module->ngraphs != options->target.ncpus)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"the module holds %d graphs when code is made of it; expected one for each of "
-			"the %d CPUs of --cpu: a graph that is not lowered yet",
+			"the module has %d graphs, expected one for each of the %d CPUs of --cpu; start with a graph "
+			"that is not lowered yet",
 			(int)module->ngraphs, (int)options->target.ncpus);
 	const Graph *graph = module->graphs[0];
 	if (graph->noutputs == 0 || graph->noutputs > 32)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line,
-			"graph %s returns %d outputs; a program has 1 to 32", graph->name, (int)graph->noutputs);
+			"graph %s returns %d outputs, expected 1 to 32", graph->name, (int)graph->noutputs);
 	if (graph->ninputs < 1 || graph->ninputs > 2)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line,
 			"graph %s has %d inputs; a program has ids and perhaps types", graph->name, (int)graph->ninputs);
@@ -167,7 +167,7 @@ static bool settle(const char *path, const char *aside, Diag *diag)
 	for (ssize_t got; good && (got = read(in, piece, PIECE_BYTES)) != 0;)
 		good = got > 0 && write(out, piece, (size_t)got) == got;
 	if (!good)
-		diag_error(diag, EXIT_RUN, 0, "the linked file cannot be written again: %s", strerror(errno));
+		diag_error(diag, EXIT_RUN, 0, "cannot copy the linked file: %s", strerror(errno));
 	free(piece);
 	if (in >= 0)
 		close(in);
@@ -221,7 +221,7 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Beside `path` under another name. */
+/* A path beside `path` with another name. */
 static char *beside(const char *path, const char *name, const char *suffix)
 {
 	const char *slash = strrchr(path, '/');
@@ -244,7 +244,7 @@ static char *c_path(const EmitOptions *options)
 	return path;
 }
 
-/* A header, and the weights of C text, lie beside the result. */
+/* Moves a header, or the weights of a C file, beside the result. */
 static bool commit_beside(
 	const Scratch *scratch, const char *path, const char *name, const char *suffix, Diag *diag)
 {
@@ -267,7 +267,7 @@ static bool commit(
 		scratch, strrchr(options->kind == EMIT_C ? files->c : files->result, '/') + 1, path, diag);
 }
 
-/* Copies what --save-temps asks for; a copy that fails is an error like any other. */
+/* Copies a file for --save-temps. A failed copy is an error. */
 static bool save(const EmitOptions *options, const char *from, Diag *diag)
 {
 	char *to = with_suffix(options->save_temps, strrchr(from, '/')), buffer[1 << 16];
@@ -301,7 +301,7 @@ bool emit_module(const Module *module, const EmitOptions *options, Diag *diag)
 {
 	if (!c_is_identifier(options->name))
 		return diag_error(
-			diag, EXIT_USAGE, 0, "--name=%s: is not a name that C functions can begin with", options->name);
+			diag, EXIT_USAGE, 0, "--name=%s: is not a valid prefix of C functions", options->name);
 	char *path = options->kind == EMIT_C ? c_path(options) : with_suffix(options->out, "");
 	Scratch scratch;
 	if (is_directory(path) || !scratch_open(&scratch, path, diag)) {

@@ -1,12 +1,12 @@
-/* emit.h: what the files that make emitted C share; internal to codegen/. */
+/* emit.h: shared by the files that emit C; internal to codegen/. */
 #ifndef BERTC_EMIT_H
 #define BERTC_EMIT_H
 #include "codegen.h"
 
 /* ---- c_text.c: foreign text inside C --------------------------------------------------------- */
-/* A string literal: whatever the bytes are, they stay inside the quotes, and no trigraph forms. */
+/* A string literal. Any bytes stay inside the quotes and form no trigraph. */
 void c_string(FILE *, const char *text);
-/* Text for the inside of a comment: bytes that could end it, or continue a line, become '_'. */
+/* Text inside a comment. Bytes that could end the comment or continue a line become '_'. */
 void c_comment(FILE *, const char *text);
 /* A float or double constant that reads back exactly. */
 void c_real(FILE *, double value);
@@ -19,9 +19,10 @@ typedef struct Paste {
 	int32_t count;
 	size_t capacity;
 } Paste;
-/* The file, in front of it those it includes with quotes, each once; their #include lines are left out. */
+/* Pastes a file after the files that it includes with quotes, each file once, without their #include
+ * lines. */
 bool paste_file(Paste *, const char *name, Diag *);
-/* Of the pre-tokenizers and models of runtime/tokenize, those of this tokenizer; NULL: none. */
+/* Pastes the pre-tokenizer and the model of this tokenizer. NULL: pastes nothing. */
 bool paste_tokenizer(Paste *, const TokenizerDesc *, Diag *);
 bool paste_kernel(Paste *, const char *function, Diag *);
 /* Forgets all files but the first `count`: they are pasted again where they are wanted. */
@@ -29,7 +30,7 @@ void paste_forget(Paste *, int32_t count);
 void paste_free(Paste *);
 
 /* ---- weights.c: constants in the blob -------------------------------------------------------- */
-/* offset: in the blob or, of a coded one, in what is decoded. */
+/* offset: in the blob, or, if the tensor is coded, in the decoded memory. */
 typedef struct PlacedTensor {
 	const void *data;
 	int64_t bytes;
@@ -47,18 +48,18 @@ typedef struct Weights {
 	int32_t npacked; /* coded constants, as the program's decoder takes them */
 	size_t coded_bytes, decoded_bytes;
 } Weights;
-/* Where the constant lies; put into the blob when no constant of the same bytes was. */
+/* The place of the constant. Adds it to the blob unless an equal constant is there. */
 const PlacedTensor *weights_place(Weights *, const Tensor *);
 /* The same for a constant that goes there entropy coded, if that makes it smaller by an eighth; shape: its
  * outputs, words and word. False and a message on error. */
 void weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape);
 void weights_free(Weights *);
-/* The blob as C text: 64-bit words, little-endian as every target is. */
+/* Writes the blob as C text in 64-bit words. All targets are little-endian. */
 void weights_print_inline(const Blob *, const char *name, FILE *);
 bool weights_write(const Blob *, const char *path, Diag *);
 
 /* ---- emit_step.c: steps ---------------------------------------------------------------------- */
-/* A function of the emitted file that computes one kind of step with literal dimensions. */
+/* A function in the emitted file that computes one kind of step with literal dimensions. */
 typedef struct Wrapper {
 	const char *name, *text; /* text: everything after the name, "(...)\n{...}\n" */
 	const char *attribute;   /* what its kernel may use: "RT_TARGET_AVX2 " or "" */
@@ -70,7 +71,7 @@ typedef struct Step {
 	double per_token, per_text, per_pair;
 	int32_t symbol;
 } Step;
-/* Sizes of the tables and limits that the program's code states, and what a context has room for. */
+/* Sizes of the tables, limits, and the room of a context, as the program states them. */
 typedef struct ModelSizes {
 	int32_t hidden, vocab, type_vocab, max_tokens, batch_tokens, batch_texts;
 } ModelSizes;
@@ -82,20 +83,20 @@ typedef struct Variant {
 	uint32_t isa;         /* bits that its kernels need */
 	Step *steps;
 	int32_t nsteps;
-	FILE *calls; /* the lines of its function, while they are written */
+	FILE *calls; /* the body of its function, while it is written */
 	char *text;
-	size_t text_bytes;       /* the same, afterwards; malloc'd */
+	size_t text_bytes;       /* the finished body, malloc'd */
 	const uint32_t *reached; /* by value id: the outputs that need it */
 } Variant;
 typedef struct Emitter {
 	const Module *module;
-	const Graph *graph; /* the first: inputs, outputs and sizes are those of all */
+	const Graph *graph; /* the first one; all have the same inputs, outputs and sizes */
 	Variant variants[CPUS_MAX];
-	int32_t nvariants; /* one a graph of the module */
-	Variant *variant;  /* the one that emit_step adds to */
+	int32_t nvariants; /* one per graph of the module */
+	Variant *variant;  /* the current one, to which emit_step adds */
 	const EmitOptions *options;
 	Diag *diag;
-	MemArena *mem; /* texts of wrappers and the like */
+	MemArena *mem; /* for texts of wrappers etc. */
 	ModelSizes sizes;
 	Weights weights;
 	Wrapper *wrappers;
@@ -106,25 +107,25 @@ typedef struct Emitter {
 	uint32_t guard;   /* the steps now being written are for these outputs only; 0: for all */
 	char *tokenizer;  /* C text of its tables; malloc'd */
 } Emitter;
-/* Closes the chain that the last step stood in, and what is for some outputs only. */
+/* Closes the open chain and the open `if` for some outputs. */
 void emit_end(Emitter *);
-/* One line in calls and, where needed, a new wrapper, kernel and constant. */
+/* Adds the line of a step and, if needed, a wrapper, a kernel and constants. */
 bool emit_step(Emitter *, const Node *);
 
 /* ---- emit_body.c: values and the statements of wrappers -------------------------------------- */
-/* Where a value lies while the program runs: IR.md, Arena. */
+/* Where a value is at run time: IR.md, Arena. */
 typedef enum Place { PLACE_IDS, PLACE_CONST, PLACE_TOKENS, PLACE_TEXTS, PLACE_PAIRS, PLACE_NOWHERE } Place;
 Place value_place(const Value *);
-/* Which rows it has: 0 of S, 1 of S1, ..; 0 for a value without. */
+/* The symbol of its rows: 0: S, or no rows; 1: S1; .. */
 int32_t value_symbol(const Value *);
-/* Elements of one token, text or pair of the value: the product of its dimensions that are numbers. */
+/* Elements per token, text or pair: the product of the dimensions that are numbers. */
 int64_t value_unit(const Value *);
 
-/* ---- emit_ops.c, emit_attention.c, emit_tensor.c: the body of each op's wrapper --------------- */
-/* What a step is split into: rows of all tokens of the call, rows of all its texts, or whole texts. */
+/* ---- emit_ops.c, emit_attention.c, emit_tensor.c: the body of each op's wrapper -------------- */
+/* How a step is divided: rows of all tokens of the call, rows of all its texts, or whole texts. */
 typedef enum Form { FORM_TOKENS, FORM_TEXTS, FORM_EACH } Form;
-/* A wrapper while it is written. The op's function gives it a name, its parameters and its kernel calls;
- * emit_step.c and emit_body.c the rest. */
+/* A wrapper while it is written. The function of the op adds name, parameters and kernel calls; emit_step.c
+ * and emit_body.c add the rest. */
 typedef struct Body {
 	Emitter *e;
 	const Node *node;
@@ -135,11 +136,11 @@ typedef struct Body {
 	struct {
 		const char *name;
 		const Value *value;
-	} param[ARGS_MAX + 1]; /* the first is the result */
-	FILE *code;            /* statements; in FORM_EACH inside the loop over texts i */
-	uint32_t uses_tokens,
-		uses_begin; /* bit k: the statements name Sk, the text's rows of that symbol; begink, their first */
-	bool whole;     /* the code divides the work itself */
+	} param[ARGS_MAX + 1];                /* the first is the result */
+	FILE *code;                           /* statements; FORM_EACH: inside the loop over texts i */
+	uint32_t uses_tokens, uses_begin;     /* bit k: the statements use Sk, the text's number of such rows, or
+											 begink, the first of them */
+	bool whole;                           /* the statements divide the work themselves */
 	double per_token, per_text, per_pair; /* floating-point operations */
 } Body;
 typedef bool BodyFn(Body *);
@@ -148,27 +149,27 @@ BodyFn body_by_distance, body_received, body_thin, body_gather, body_spread;
 BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_binary;
 void body_param(Body *, const char *name, const Value *);
-/* What a kernel is allowed to use, as an attribute: "RT_TARGET_AVX2 " or "". */
+/* The attribute for the instructions that a kernel uses: "RT_TARGET_AVX2 " or "". */
 const char *isa_attribute(uint32_t needs);
-/* Where a text's rows begin, and how many it has, for every symbol that the statements name. */
+/* Declares the first row and the number of rows of a text, for every symbol that the statements use. */
 void body_text_rows(Body *, FILE *);
-/* What select kernels take: ", S, 0.05f" or ", 12, 0.0f"; nothing when all of n keys stay. n: as C text. */
+/* The selection arguments of a kernel: ", S, 0.05f" or ", 12, 0.0f"; "" if all n keys stay. n: as C text. */
 const char *body_selection(Body *, const char *n);
-/* The op and the variant of its kernel, as they stand in the name of a step: "linear_sparse". */
+/* The op and the variant of its kernel, for the name of a step: "linear_sparse". */
 const char *body_op_name(Body *);
-/* A number as a C literal of a float. */
+/* A number as a C float literal. */
 const char *body_real(Body *, double value);
-/* "", "1", ..: what the names S and begin of a symbol end in. */
+/* The suffix of the names S and begin for a symbol: "", "1", .. */
 const char *body_suffix(Body *, int32_t symbol);
 /* "384", "S" or "S1". */
 const char *body_dim(Body *, Dim);
 /* The product of dims [first, last) of the type: "1", "12 * S". */
 const char *body_product(Body *, const Type *, int32_t first, int32_t last);
-/* Where a text's part of a parameter begins: "x + begin * 384". */
+/* The first element of the text in a parameter: "x + begin * 384". */
 const char *body_pointer(Body *, int32_t param);
 extern const char *const emit_act_words[ACT_COUNT],
 	*const emit_pool_words[POOL_COUNT]; /* "GELU", as in RT_ACT_GELU */
-/* The same as a part of names: "gelu". */
+/* The word in lower case, for names: "gelu". */
 const char *body_lower(Body *, const char *word);
 
 /* ---- emit_packed.c: --pack=small ------------------------------------------------------------- */
@@ -176,14 +177,14 @@ const char *body_lower(Body *, const char *word);
 void emit_packed_constants(Emitter *);
 /* What the program needs to decode them, and the room for it. */
 void emit_packed_tables(const Emitter *, FILE *);
-/* In one line of standard error what was saved, and what it costs at the start. */
+/* Reports the saved bytes and the cost at program start, in one line on standard error. */
 bool emit_packed_report(const Emitter *);
 
 /* ---- emit_model.c: tables -------------------------------------------------------------------- */
 /* Whether texts may end early. */
 bool emit_has_exits(const Graph *);
-/* The tables and the model that refers to them; after all steps are written. False and a message when an
- * output cannot be returned. */
+/* Writes the tables and the RtModel. Call it after all steps. False and a message if an output cannot be
+ * returned. */
 bool emit_model(Emitter *, FILE *c);
 
 /* ---- emit_walk.c ----------------------------------------------------------------------------- */
@@ -221,7 +222,7 @@ typedef struct Scratch {
 } Scratch;
 bool scratch_open(Scratch *, const char *beside, Diag *);
 char *scratch_path(const Scratch *, const char *name); /* malloc'd */
-void scratch_close(Scratch *);                         /* removes what is left in it */
+void scratch_close(Scratch *);                         /* removes it with its content */
 /* Moves a file of the directory to its final name. */
 bool scratch_commit(const Scratch *, const char *name, const char *path, Diag *);
 #endif

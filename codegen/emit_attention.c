@@ -1,9 +1,9 @@
-/* emit_attention.c: wrappers of attention, its score biases and what keys receive: their work is divided into
- * (text, head) pairs. Kernels and their signatures are those of runtime/kernels/attention__scalar.c. */
+/* emit_attention.c: wrappers of `attention` with score biases and of `received`. The work is divided into
+ * (text, head) pairs. runtime/kernels/attention__scalar.c has the signatures of the kernels. */
 #include "emit.h"
 #include "ir/attention.h"
 
-/* The frame of a kernel that takes some heads of text i: a thread's share of all (text, head) pairs. */
+/* The loop over a thread's share of all (text, head) pairs. Each kernel call takes some heads of text i. */
 static void print_heads(Body *b, const char *call, long long heads)
 {
 	b->whole = true;
@@ -28,7 +28,7 @@ bool body_received(Body *b)
 	for (int32_t i = 0; i < node->nargs; i++) {
 		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
 			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
-				"received: %s must have a row a token", i ? "k" : "q");
+				"received: %s must have one row per token", i ? "k" : "q");
 		const char *part = i ? "k" : "q";
 		body_param(b, joined ? "qkv" : part, node->args[i]);
 	}
@@ -51,7 +51,7 @@ bool body_received(Body *b)
 
 static bool dim_is_one(Dim dim) { return dim_equal(dim, dim_number(1)); }
 
-/* Whether it lies where RtBias can point. */
+/* Whether RtBias can point to the bias. */
 static bool bias_fits(Body *b, const ScoreBias *bias)
 {
 	const Place place = value_place(bias->value);
@@ -59,7 +59,7 @@ static bool bias_fits(Body *b, const ScoreBias *bias)
 					   : place == PLACE_TOKENS || place == PLACE_PAIRS)
 		return true;
 	return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
-		"attention: compiled code takes a score bias that it computes, or a constant table by distance");
+		"attention: expected a computed score bias, or a constant table by distance");
 }
 
 /* "{bias0 + begin * .., S * S, S, NULL, -1}": one bias of the kernel. */
@@ -85,7 +85,7 @@ static const char *bias_text(Body *b, const ScoreBias *bias, int32_t number)
 	return mem_printf(b->e->mem, "{%s, %s, %s, NULL, -1}", at, head, by_query ? keys : "0");
 }
 
-/* The array of all biases, and in *arguments what the kernel takes of them: nothing where there are none. */
+/* The declaration of the array of biases, and the kernel's arguments for it. Both are "" without biases. */
 static const char *bias_array(Body *b, const char **arguments)
 {
 	ScoreBias biases[BIASES_MAX];
@@ -133,8 +133,8 @@ bool body_attention(Body *b)
 	for (int32_t i = 0; i < parts; i++) {
 		if (value_is_const(node->args[i]) || (i && !type_is_rows(&node->args[i]->type))
 			|| value_place(node->args[i]) == PLACE_PAIRS)
-			return diag_error(
-				b->e->diag, EXIT_UNSUPPORTED, node->line, "attention: %s must have a row a token", names[i]);
+			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
+				"attention: %s must have one row per token", names[i]);
 		const char *part = i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i];
 		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : part, node->args[i]);
 	}

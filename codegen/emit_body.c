@@ -1,5 +1,4 @@
-/* emit_body.c: where values lie while the program runs, and how the statements of a wrapper name their sizes
- * and their rows. */
+/* emit_body.c: where values are at run time, and how the statements of a wrapper name sizes and rows. */
 #include "emit.h"
 #include "runtime/rt.h"
 

@@ -12,7 +12,7 @@ bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 	char type[128];
 	if (output->value->type.dtype != DT_F32 || (place != PLACE_TEXTS && type_rows(&output->value->type) != 1))
 		return diag_error(e->diag, EXIT_UNSUPPORTED, e->graph->line,
-			"output %s is %s; a program returns f32 with a row a text or a row a token", output->name,
+			"output %s is %s, expected f32 with one row per text or one row per token", output->name,
 			type_print(&output->value->type, type));
 	*width = value_unit(output->value);
 	*per_token = place == PLACE_TOKENS;
@@ -47,16 +47,16 @@ static void print_head(const Emitter *e, FILE *c)
 	if (o->target.cc_flags[0])
 		snprintf(flags + strlen(flags), sizeof flags - strlen(flags), " %s", o->target.cc_flags);
 	fprintf(c,
-		"/* cc %s -D%s_MAIN %s.c -o %s -lm -pthread    (a program; add -static for one that needs nothing)\n"
-		" * cc %s -c %s.c                           (an object of a library; the API is in %s.h)\n",
+		"/* cc %s -D%s_MAIN %s.c -o %s -lm -pthread    (a program; add -static for a static one)\n"
+		" * cc %s -c %s.c                           (an object for a library; %s.h has the API)\n",
 		flags, upper, o->name, o->name, flags, o->name, o->name);
 	fprintf(c, " *\n * Made by bertc %s. %s\n", BERTC_VERSION,
 		o->weights_inline ? "The weights are in this file."
-						  : "The weights lie in the file that .incbin names below, looked for where the "
-							"compiler runs,\n"
-							" * then in directories given by -I.");
+						  : "The weights are in the file that .incbin names below. It is looked up in the "
+							"working directory\n"
+							" * of the compiler, then in -I directories.");
 	print_head_line(c, "command", o->command);
-	fprintf(c, " *   target    %s, CPU %s or any that can do the same\n", o->target.triple, o->target.cpu);
+	fprintf(c, " *   target    %s, CPU %s or a compatible one\n", o->target.triple, o->target.cpu);
 	print_head_line(c, "passes", o->pipeline);
 	print_head_line(c, "model", meta(e->module, "model_sha256"));
 	fputs(" */\n", c);

@@ -1,57 +1,59 @@
-/* emit_h.c: NAME.h, the header of an emitted library, for C17 and C++. What it declares is interface.md's
- * contract. */
+/* emit_h.c: writes NAME.h, the header of an emitted library, for C17 and C++. The declarations are a stable
+ * interface. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 
-static const char declarations[] = "typedef struct NAME NAME;   /* a context: for one thread at a time; the "
-								   "weights behind it are shared and read-only */\n"
+static const char declarations[] = "typedef struct NAME NAME;   /* a context, for one thread at a time; "
+								   "contexts share read-only weights */\n"
 								   "\n"
-								   "enum {  /* status of the functions that return int; text by "
-								   "NAME_strerror */\n"
+								   "enum {  /* status of functions that return int; NAME_strerror gives its "
+								   "text */\n"
 								   "\tNAME_OK, NAME_E_ARGUMENT, NAME_E_ID, NAME_E_LENGTH, NAME_E_CAPACITY, "
 								   "NAME_E_OPTION, NAME_E_TEXT\n"
 								   "};\n"
 								   "enum { NAME_TRUNCATED = 1, NAME_WINDOWED = 2 };   /* flags of "
 								   "NAME_run_text */\n"
 								   "\n"
-								   "/* NULL: out of memory, or this CPU lacks what the code needs: "
-								   "NAME_why() says which. */\n"
+								   "/* NULL: out of memory, or the CPU is not supported; NAME_why() gives "
+								   "the reason. */\n"
 								   "NAME *NAME_new(int threads);\n"
 								   "void NAME_free(NAME *);\n"
-								   "/* Bytes that suffice for calls of up to max_tokens in max_texts, the "
-								   "longest of `longest` tokens. */\n"
+								   "/* Bytes for calls of up to max_tokens tokens in max_texts texts of up "
+								   "to `longest` tokens each. */\n"
 								   "size_t NAME_workspace_bytes(int max_tokens, int max_texts, int longest, "
 								   "int threads);\n"
-								   "/* A context in the caller's memory; allocates nothing (threads > 1: "
-								   "what pthread_create does). */\n"
+								   "/* A context in the caller's memory. Allocates nothing, except in "
+								   "pthread_create if threads > 1. */\n"
 								   "NAME *NAME_init(void *memory, size_t bytes, int threads);\n"
 								   "\n"
-								   "/* ids, types (may be NULL) packed without padding; text i is "
-								   "[offsets[i], offsets[i+1]). "
-								   "out: a row of NAME_OUTPUT_WIDTH floats a\n"
-								   " * text, or a row a token where NAME_PER_TOKEN. 0 = done; else nothing "
-								   "was written. */\n"
+								   "/* ids and types (may be NULL) without padding; text i is [offsets[i], "
+								   "offsets[i+1]). "
+								   "out: one row of\n * NAME_OUTPUT_WIDTH floats per text, or per token if "
+								   "NAME_PER_TOKEN. Returns 0, "
+								   "or an error; then nothing was written. */\n"
 								   "int NAME_run_ids(NAME *, const int32_t *ids, const int32_t *types, const "
 								   "int32_t *offsets, int32_t ntext, "
 								   "float *out, size_t out_floats);\n"
-								   "/* UTF-8 texts, pair NULL where there is none. "
-								   "row_offsets (ntext + 1, may be NULL unless NAME_PER_TOKEN): rows of each "
-								   "text in out;\n"
-								   " * flags (ntext, may be NULL). Too small a buffer: NAME_E_CAPACITY, and "
-								   "the rows needed in row_offsets[ntext]. */\n"
+								   "/* UTF-8 texts; pair may be NULL. row_offsets (ntext + 1, may be NULL "
+								   "unless NAME_PER_TOKEN): "
+								   "the rows of each text in out.\n * flags: ntext of them, may be NULL. If "
+								   "out is too small: "
+								   "NAME_E_CAPACITY, and row_offsets[ntext] is the number of rows needed. "
+								   "*/\n"
 								   "int NAME_run_text(NAME *, const char *const *text, const size_t *bytes, "
 								   "const char *const *pair, const size_t *pair_bytes, int32_t ntext,\n"
 								   "                  float *out, size_t out_floats, int32_t *row_offsets, "
 								   "uint8_t *flags);\n"
-								   "/* Token ids with special tokens, and where each lies in the text (-1: "
-								   "nowhere); all but ids and n may be NULL. */\n"
+								   "/* Token ids, including special tokens, and their places in the text "
+								   "(-1: none). "
+								   "All pointers except ids and n may be NULL. */\n"
 								   "int NAME_tokenize(NAME *, const char *text, size_t bytes, const char "
 								   "*pair, size_t pair_bytes,\n"
 								   "                  int32_t *ids, int32_t *types, int32_t *byte_start, "
 								   "int32_t *byte_end, int32_t capacity, int32_t *n);\n"
-								   "/* Several outputs at once: those whose bit is in mask, each to out[i]. "
-								   "*/\n"
+								   "/* Several outputs at once: output i goes to out[i] if bit i of mask is "
+								   "set. */\n"
 								   "int NAME_run_outputs(NAME *, const int32_t *ids, const int32_t *types, "
 								   "const int32_t *offsets, int32_t ntext,\n"
 								   "                     uint32_t mask, float *const *out, const size_t "
@@ -61,15 +63,14 @@ static const char declarations[] = "typedef struct NAME NAME;   /* a context: fo
 								   "int NAME_set(NAME *, const char *option, double value);\n"
 								   "const char *NAME_label(int i);\n"
 								   "const char *NAME_output(int i);\n"
-								   "/* Whose code the context runs, of the CPUs that the model was compiled "
-								   "for. */\n"
+								   "/* The CPU whose code the context runs, among those that the model was "
+								   "compiled for. */\n"
 								   "const char *NAME_cpu(const NAME *);\n"
 								   "const char *NAME_strerror(int status);\n"
 								   "const char *NAME_why(void);\n"
 								   "const char *NAME_about(void);\n";
 
-/* The constant under the prefix as it is; under the prefix in capitals, as macros are usually spelled, when
- * that differs. */
+/* Defines a constant with the prefix as it is and, if different, with the prefix in capitals. */
 static void print_macro(
 	FILE *h, const char *name, const char *upper, const char *what, long long value, const char *comment)
 {
@@ -91,19 +92,19 @@ bool emit_h(Emitter *e, FILE *h)
 		"/* %s.h: made by bertc %s. "
 		"No global mutable state, no malloc after %s_new, safe to use after fork(). The results for a text "
 		"do\n"
-		" * not depend on what else is in the call, nor on the number of threads. */\n"
+		" * not depend on the other texts of the call or on the number of threads. */\n"
 		"#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n#ifdef __cplusplus\nextern "
 		"\"C\" {\n#endif\n\n",
 		name, BERTC_VERSION, name, upper, upper);
 	print_macro(h, name, upper, "HIDDEN", e->sizes.hidden, "");
 	print_macro(
 		h, name, upper, "LABELS", e->module->nheads ? e->module->heads[0].nlabels : 0, "of the first head");
-	print_macro(h, name, upper, "MAX_TOKENS", e->sizes.max_tokens, "longest text, special tokens included");
+	print_macro(h, name, upper, "MAX_TOKENS", e->sizes.max_tokens, "longest text, including special tokens");
 	print_macro(h, name, upper, "BATCH_TOKENS", e->sizes.batch_tokens,
-		"room of a context; larger calls are cut between texts");
+		"capacity of a context; larger calls are split between texts");
 	print_macro(h, name, upper, "OUTPUTS", e->graph->noutputs, "");
-	print_macro(h, name, upper, "OUTPUT_WIDTH", width, "floats a row of the first output");
-	print_macro(h, name, upper, "PER_TOKEN", per_token, "1: the first output has a row a token");
+	print_macro(h, name, upper, "OUTPUT_WIDTH", width, "floats per row of the first output");
+	print_macro(h, name, upper, "PER_TOKEN", per_token, "1: the first output has one row per token");
 	putc('\n', h);
 	for (const char *at = declarations; *at;) {
 		const char *next = strstr(at, "NAME");

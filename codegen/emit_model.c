@@ -1,5 +1,5 @@
-/* emit_model.c: the tables of the emitted file: outputs, heads, options, steps, code for each CPU, and the
- * RtModel that holds them (runtime/model.h). */
+/* emit_model.c: writes the tables of the emitted file: outputs, heads, options, steps, the variants for CPUs,
+ * and the RtModel that refers to them (runtime/model.h). */
 #include <string.h>
 #include "emit.h"
 
@@ -97,7 +97,7 @@ static void print_steps(const Variant *v, FILE *c)
 		fprintf(c, ", \"%s\", %.9g, %.9g, %.9g, %d},\n", v->steps[i].kernel, v->steps[i].per_token,
 			v->steps[i].per_text, v->steps[i].per_pair, (int)v->steps[i].symbol);
 	}
-	fputs("\t{\"\", \"\", 0, 0, 0, 0}\n};\n", c); /* so that a model without steps has a table */
+	fputs("\t{\"\", \"\", 0, 0, 0, 0}\n};\n", c); /* a table must not be empty, even without steps */
 }
 
 static void print_variants(const Emitter *e, FILE *c)
@@ -106,7 +106,7 @@ static void print_variants(const Emitter *e, FILE *c)
 	for (int32_t i = 0; i < e->nvariants; i++) {
 		const Variant *v = &e->variants[i];
 		const ArenaPlan *arena = &v->graph->arena;
-		/* ARMv7 code uses NEON everywhere: it is a flag of the whole file */
+		/* on ARMv7 a flag enables NEON for the whole file */
 		fprintf(c, "\t{.cpu = \"%s\", .isa = %u, .run = %s, .steps = %s_steps, .nsteps = %d,\n", v->cpu->name,
 			(unsigned)(v->isa | (v->cpu->isa & ISA_NEON32)), v->function, v->function, (int)v->nsteps);
 		fprintf(c,
@@ -119,7 +119,7 @@ static void print_variants(const Emitter *e, FILE *c)
 	fputs("};\n", c);
 }
 
-/* The highest k of the symbols Sk that ops make. */
+/* The highest k among the symbols Sk that ops define. */
 static int64_t thinned_count(const Emitter *e)
 {
 	int64_t count = 0;

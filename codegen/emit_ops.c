@@ -1,6 +1,5 @@
-/* emit_ops.c: wrappers of row-wise ops, linear and pooling (attention: emit_attention.c). The frame around
- * the statements (share of the thread, loop over texts) is emit_step.c's; kernels and their signatures are
- * those of runtime/kernels. */
+/* emit_ops.c: wrappers of row-wise ops, linears and pooling. emit_step.c writes the frame around the
+ * statements (the thread's share, the loop over texts). runtime/kernels has the signatures of the kernels. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,6 @@ const char *body_selection(Body *b, const char *n)
 		b->e->mem, ", %s, %s", kept_text(b, n), body_real(b, attr->has & A_threshold ? attr->threshold : 0));
 }
 
-/* The op and the variant of its kernel, as they stand in the name of a step: "linear_sparse". */
 const char *body_op_name(Body *b)
 {
 	const char *name = op_info[b->node->op].name;
@@ -60,25 +58,25 @@ const char *body_lower(Body *b, const char *word)
 	return text;
 }
 
-/* Dimensions of a type from its `first` on, for names: "12_S_32". */
+/* The dimensions of a type from `first` on, for names: "12_S_32". */
 static const char *dims_name(Body *b, const Type *type, int32_t first)
 {
 	const char *name = "";
 	for (int32_t i = first; i < type->rank; i++)
 		name = mem_printf(b->e->mem, "%s_%s", name,
 			dim_is_number(type->dim[i]) ? mem_printf(b->e->mem, "%lld", (long long)type->dim[i].plus) : "S");
-	return *name ? name : "_1"; /* sqrt alone is libm's */
+	return *name ? name : "_1"; /* "sqrt" alone is a function of libm */
 }
 
-/* All parameters as the kernel's arguments; in FORM_EACH where the text's part begins. NULL pointers stand
- * for absent ones. */
+/* Prints all parameters as arguments of the kernel; FORM_EACH: pointers to the text's part. Absent ones are
+ * NULL. */
 static void print_params(Body *b)
 {
 	for (int32_t i = 0; i < b->nparams; i++)
 		fprintf(b->code, "%s%s", i ? ", " : "", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
 }
 
-/* The row range in the unit that the kernel counts: `factor` of them a token or a text. */
+/* Prints the range of rows in units of the kernel, `factor` units per token or text. */
 static void print_range(Body *b, const char *factor, const char *rows_of_text)
 {
 	if (b->form == FORM_EACH)
@@ -89,7 +87,7 @@ static void print_range(Body *b, const char *factor, const char *rows_of_text)
 		fprintf(b->code, ", s.r0 * %s, s.r1 * %s", factor, factor);
 }
 
-/* In FORM_TOKENS a value's first dim is the rows; in FORM_TEXTS every dim belongs to the text. */
+/* FORM_TOKENS: a value's first dim is its rows. FORM_TEXTS: every dim belongs to the text. */
 static int32_t first_dim(const Body *b) { return b->form == FORM_TOKENS ? 1 : 0; }
 
 static void print_kernel(Body *b)
@@ -99,15 +97,15 @@ static void print_kernel(Body *b)
 
 /* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) --------------------- */
 
-/* Ids must be checked before the program runs: inputs are, by the API; others must be known here. */
+/* Ids must be checked before they are used: the API checks inputs; all other ids must be known here. */
 static bool check_ids(Body *b, const Value *ids, int64_t rows)
 {
 	if (!ids->node || ids->node->op == OP_POSITION_IDS)
-		return true; /* bounds are those of emit_sizes */
+		return true; /* emit_sizes derives their limit */
 	if (!value_is_const(ids))
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
-			"%s: ids are computed by %s; compiled code takes inputs, position_ids or constants",
-			op_info[b->node->op].name, op_info[ids->node->op].name);
+			"%s: ids come from %s, expected inputs, position_ids or constants", op_info[b->node->op].name,
+			op_info[ids->node->op].name);
 	const Tensor *tensor = value_tensor(ids);
 	for (int64_t i = 0, n = type_count(&tensor->type); i < n; i++)
 		if (tensor_at(tensor, i) < 0 || tensor_at(tensor, i) >= (double)rows)
@@ -117,7 +115,7 @@ static bool check_ids(Body *b, const Value *ids, int64_t rows)
 	return true;
 }
 
-/* table, ids pairs of embed and embed_layernorm; false when ids may lie outside. */
+/* Adds the (table, ids) pairs of embed and embed_layernorm. False: ids may be outside the table. */
 static bool add_tables(Body *b, int32_t pairs)
 {
 	static const char *const tables[] = {"table", "table1", "table2"}, *const ids[] = {"ids", "ids1", "ids2"};
@@ -192,7 +190,7 @@ bool body_rows(Body *b)
 	b->name = mem_printf(
 		b->e->mem, "%s%s%s", body_op_name(b), detail, dims_name(b, type, b->form == FORM_TOKENS));
 	print_kernel(b);
-	if (missing) { /* the absent tables stand between those that are there and gamma */
+	if (missing) { /* NULLs for absent tables go between the tables and gamma */
 		int32_t nparams = b->nparams;
 		b->nparams -= 2;
 		print_params(b);
@@ -233,7 +231,7 @@ bool body_unary(Body *b)
 
 /* ---- linear ---------------------------------------------------------------------------------- */
 
-/* What the kernels of each linear op take in front of the ranges, and behind the activation. */
+/* The parameters of a linear kernel before the ranges, and after the activation. */
 typedef struct LinearForm {
 	const char *parameters, *arguments, *tail_parameter, *tail_argument;
 	int32_t weight;
@@ -263,9 +261,9 @@ static LinearForm linear_form(const Node *node)
 	}
 }
 
-/* The kernel with K inputs as a function of its own: what stands in a loop over K must be known to the
- * compiler (strides that are not spill the row pointers: 40 % of the speed), outputs and activation need not
- * be. All linears of equal K share it, or Clang would take a quarter of a second for the dozen tiles of each.
+/* A function that calls the kernel with a literal K. K must be a constant: with unknown strides the loop over
+ * K spills row pointers and loses 40 % of its speed. Outputs and activation stay parameters, so all linears
+ * of equal K share the function. Clang needs a quarter of a second for its dozen tiles.
  */
 static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *kernel, long long inputs)
 {
@@ -282,7 +280,7 @@ static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *k
 	return name;
 }
 
-/* The arguments of a packed linear, and how many they are. */
+/* The arguments of a packed linear; sets *count. */
 static const char *const *linear_names(Op op, int32_t *count)
 {
 	static const char *const names[] = {"x", "w", "bias"};
@@ -303,15 +301,15 @@ bool body_linear(Body *b)
 	const char *const *names = linear_names(node->op, &nargs);
 	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != nargs)
 		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: its weight is not packed; add pack-weights after lower", op_info[node->op].name);
+			"%s: the weight is not packed; add pack-weights after lower", op_info[node->op].name);
 	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type,
 			   *x = &node->args[0]->type;
 	const bool sparse = packed->rank == 1;
 	if (node->attr.panel != b->kernel->panel || sparse != kernel_is_sparse(b->kernel)
 		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
 		return diag_error(b->e->diag, EXIT_INPUT, node->line,
-			"%s: packed in %spanels of %lld, but %s reads %spanels of %d", op_info[node->op].name,
-			sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
+			"%s: the weight is packed in %spanels of %lld, but %s reads %spanels of %d",
+			op_info[node->op].name, sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
 			kernel_is_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
 	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width,
 			  panels = (width + node->attr.panel - 1) / node->attr.panel;
@@ -379,16 +377,16 @@ bool body_pool(Body *b)
 
 /* ---- thinning -------------------------------------------------------------------------------- */
 
-/* Only thin makes places of which the program knows that they lie within the text. */
+/* Only indices from thin are known to be within the text. */
 static bool check_places(Body *b, const Value *places)
 {
 	return (places->node && places->node->op == OP_THIN)
-		|| diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
-			"%s: compiled code takes places that thin makes", op_info[b->node->op].name);
+		|| diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line, "%s: expected indices from thin",
+			op_info[b->node->op].name);
 }
 
-/* Two passes over the texts: how many rows each keeps, which must be known of all before the first is
- * written, and which. */
+/* Two passes over the texts. The first counts the rows that each keeps, because all offsets must be known
+ * before the second writes the indices. */
 bool body_thin(Body *b)
 {
 	const Node *node = b->node;
@@ -396,8 +394,7 @@ bool body_thin(Body *b)
 	const int32_t made = value_symbol(node->results[0]);
 	if (value_is_const(node->args[0]) || !type_is_rows(x)
 		|| (node->nargs == 2 && value_is_const(node->args[1])))
-		return diag_error(
-			b->e->diag, EXIT_UNSUPPORTED, node->line, "thin: compiled code thins rows that it computes");
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line, "thin: expected computed rows");
 	body_param(b, "x", node->args[0]);
 	if (node->nargs == 2)
 		body_param(b, "must", node->args[1]);

@@ -1,6 +1,6 @@
-/* emit_packed.c: --pack=small: which constants lie entropy coded in the program (pack.c), and the glue with
- * which it decodes them once, before its first context (runtime/unpack.c). They are decoded into memory that
- * the program has without asking for it. */
+/* emit_packed.c: --pack=small: chooses the constants to entropy code (pack.c), and writes the glue that
+ * decodes them once, before the first context (runtime/unpack.c). They are decoded into static memory of the
+ * program. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -56,7 +56,7 @@ void emit_packed_tables(const Emitter *e, FILE *c)
 		name, name, name, name, name);
 }
 
-/* Decodes everything as the program will; the seconds it takes. */
+/* Decodes everything as the program will. Returns the time in seconds. */
 static double decode(const Weights *w, bool *good)
 {
 	static UnpackTable tables[UNPACK_TABLES_MAX];
@@ -72,7 +72,7 @@ static double decode(const Weights *w, bool *good)
 	return (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
 }
 
-/* What the weights would take in f32. */
+/* The size of the weights in f32. */
 static double f32_bytes(const Weights *w)
 {
 	double elements = 0;
@@ -88,7 +88,7 @@ bool emit_packed_report(const Emitter *e)
 	bool good = true;
 	if (!w->npacked) {
 		diag_note(e->diag, 0,
-			"--pack=small: no linear's weights become smaller by an eighth; they lie in the program as they "
+			"--pack=small: coding makes no linear's weights smaller by an eighth; they stay as they "
 			"are");
 		return true;
 	}
@@ -99,7 +99,7 @@ bool emit_packed_report(const Emitter *e)
 	if (!e->options->quiet)
 		diag_note(e->diag, 0,
 			"--pack=small: the weights of %d linears, %.3f MB in f32, take %.3f MB in the program; "
-			"at its start they are decoded into %.3f MB of memory (%.1f ms here)",
+			"at its start they are decoded to %.3f MB of memory (%.1f ms here)",
 			(int)w->npacked, f32_bytes(w) * 1e-6, (double)w->coded_bytes * 1e-6,
 			(double)w->decoded_bytes * 1e-6, seconds * 1e3);
 	return true;

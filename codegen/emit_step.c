@@ -1,11 +1,11 @@
-/* emit_step.c: one op of a lowered graph as one line of the emitted program, a call of a wrapper:
+/* emit_step.c: writes each op of a lowered graph as one line of the emitted program, a call of a wrapper:
  *
  *     linear_384_1152(call, thread, &c, rt_chain_tokens(call, &c, 1536, 4608),
  *         rt_chain_inner(&c, 0), w + 64, w + 896);   // v12 layer.0
  *
- * The wrapper holds the literal dimensions and calls the kernel on the thread's share; layers of equal shape
- * share it. What stands in it is said op by op in emit_ops.c, emit_attention.c and emit_tensor.c. Ops over
- * the rows of all tokens stand in the loop of their chain. */
+ * The wrapper has the literal dimensions and calls the kernel on the thread's share. Layers of equal shape
+ * share a wrapper. emit_ops.c, emit_attention.c and emit_tensor.c write the wrappers of each op. Ops over the
+ * rows of all tokens are in the loop of their chain. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-/* The wrapper's parameter: constants are bytes of the blob, whatever their type. */
+/* The type of a wrapper's parameter. Constants are bytes of the blob, so their type is void. */
 static const char *param_type(const Value *value, bool result)
 {
 	if (!result && value_is_const(value))
@@ -37,7 +37,7 @@ static void print_constant(Emitter *e, const Value *value)
 	fprintf(e->variant->calls, ", %c + %zu", place->coded ? 'u' : 'w', place->offset);
 }
 
-/* The same for an op over rows of tokens: where the block of its chain begins. */
+/* The same for an op over rows of tokens: the start of the chain's current block. */
 static void print_block_argument(Emitter *e, const Value *value)
 {
 	Place place = value_place(value);
@@ -54,7 +54,7 @@ static void print_block_argument(Emitter *e, const Value *value)
 			(long long)value_unit(value) * dtype_bytes[value->type.dtype]);
 }
 
-/* The argument that stands for a value in the call. */
+/* Prints the argument for a value in the call. */
 static void print_argument(Emitter *e, const Value *value)
 {
 	static const char *const bases[] = {
@@ -71,8 +71,8 @@ static void print_argument(Emitter *e, const Value *value)
 
 /* ---- forms ----------------------------------------------------------------------------------- */
 
-/* Rows of all texts at once where every row stands for itself: all operands have a row a token, or a row a
- * text. */
+/* All rows at once if the op treats each row alone, that is, all operands have one row per token, or all have
+ * one row per text. */
 static Form row_form(const Node *node)
 {
 	if (node_is_rowwise(node))
@@ -148,7 +148,7 @@ const char *isa_attribute(uint32_t needs)
 	return "";
 }
 
-/* Everything after the wrapper's name. */
+/* The text of the wrapper after its name. */
 static const char *wrapper_text(Body *b, const char *statements)
 {
 	char *text = NULL;
@@ -177,7 +177,7 @@ static const char *wrapper_text(Body *b, const char *statements)
 	return kept;
 }
 
-/* The name under which the wrapper with this text stands in the file; a new one when there is none yet. */
+/* The name of the wrapper with this text. Adds the wrapper if it is new. */
 static const char *wrapper_name(Emitter *e, const Body *b, const char *text)
 {
 	int32_t same_name = 0;
@@ -203,7 +203,7 @@ static void use_kernel(Emitter *e, const KernelInfo *kernel)
 	e->kernels[e->nkernels++] = kernel;
 }
 
-/* Kernels count elements with int: nothing in a call may have more. */
+/* Kernels count elements with int, so no value in a call may have more than INT_MAX. */
 static bool check_sizes(Emitter *e, const Node *node)
 {
 	ModelSizes sizes = e->sizes;
@@ -218,7 +218,7 @@ static bool check_sizes(Emitter *e, const Node *node)
 		char type[128];
 		if (place == PLACE_NOWHERE)
 			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
-				"%s: compiled code takes no value of type %s", op_info[node->op].name,
+				"%s: compiled code does not support values of type %s", op_info[node->op].name,
 				type_print(&value->type, type));
 		if (place != PLACE_CONST && count > INT_MAX)
 			return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
@@ -237,12 +237,11 @@ static bool check_planned(Emitter *e, const Node *node)
 		lacks = "plan-memory";
 	if (lacks)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: the pipeline ends before code can be made of it; it lacks %s", op_info[node->op].name,
-			lacks);
+			"%s: cannot be compiled yet: the pipeline lacks %s", op_info[node->op].name, lacks);
 	return true;
 }
 
-/* In front of a line: what stands inside `if (call->want & ..)` is set in further. */
+/* The indent of a line: deeper inside `if (call->want & ..)`. */
 static const char *indent(const Emitter *e) { return e->guard ? "\t" : ""; }
 
 static void end_chain(Emitter *e)
@@ -270,7 +269,8 @@ static uint32_t node_reaches(const Emitter *e, const Node *node)
 	return reached;
 }
 
-/* The outputs that need the node, or any of its chain, which runs as a whole; 0: all do. */
+/* The outputs that need the node or any other op of its chain, because a chain runs as a whole. 0: all
+ * outputs. */
 static uint32_t node_guard(const Emitter *e, const Node *node)
 {
 	const int32_t outputs = e->variant->graph->noutputs;
@@ -285,7 +285,7 @@ static uint32_t node_guard(const Emitter *e, const Node *node)
 	return reached == all ? 0 : reached;
 }
 
-/* Only the steps run that the outputs need which are asked for. */
+/* Opens or closes `if (call->want & ..)`: a program runs only steps that the requested outputs need. */
 static void enter_guard(Emitter *e, const Node *node)
 {
 	const uint32_t guard = node_guard(e, node);
@@ -297,8 +297,8 @@ static void enter_guard(Emitter *e, const Node *node)
 		fprintf(e->variant->calls, "\tif (call->want & 0x%xu) {\n", (unsigned)guard);
 }
 
-/* Ends the chain before and begins the node's own, where they differ. An op without one is a chain of its
- * own, of one block. */
+/* Ends the open chain and begins the node's chain, if they differ. An op without a chain becomes a chain of
+ * one op with one block. */
 static void enter_chain(Emitter *e, const Node *node, Form form)
 {
 	const bool named = node->attr.has & A_chain;
@@ -319,7 +319,7 @@ static void enter_chain(Emitter *e, const Node *node, Form form)
 	fprintf(e->variant->calls, "%s\t\twhile (rt_chain_next(&c)) {\n", in);
 }
 
-/* The line of the step: a call of its wrapper, and the step's end. */
+/* Prints the step: the call of its wrapper, and the end of the step. */
 static void print_step(Emitter *e, Body *body, const char *wrapper)
 {
 	const Node *node = body->node;
@@ -350,17 +350,17 @@ bool emit_step(Emitter *e, const Node *node)
 		return false;
 	const KernelInfo *kernel = kernel_find(node->attr.kernel);
 	if (!kernel || !body_of[node->op])
-		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: no kernel %s", op_info[node->op].name,
-			node->attr.kernel);
+		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: there is no kernel %s",
+			op_info[node->op].name, node->attr.kernel);
 	if (kernel->needs & ~e->variant->cpu->isa)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: the kernel %s needs more than the CPU %s has; lower the module again for it",
+			"%s: the kernel %s needs instructions that the CPU %s lacks; lower the module again for it",
 			op_info[node->op].name, kernel->function, e->variant->cpu->name);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
 	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS)
 		return diag_error(e->diag, EXIT_INPUT, node->line,
-			"%s: is in a chain of rows, but its rows do not stand for themselves", op_info[node->op].name);
+			"%s: is in a chain, but its rows depend on each other", op_info[node->op].name);
 	static const char *const outs[] = {"out", "out1", "out2", "out3"};
 	_Static_assert(sizeof outs / sizeof *outs == RESULTS_MAX, "a name for each result");
 	for (int32_t i = 0; i < node->nresults; i++)

@@ -1,6 +1,6 @@
-/* emit_tensor.c: wrappers of the ops that move or combine whole tensors of one text: matmul, transpose,
- * reshape, slice, concat and the element-wise ops of two tensors. Fused models use few of them; graphs
- * written by hand and -O0 use all. */
+/* emit_tensor.c: wrappers of ops that move or combine whole tensors of one text: matmul, transpose, reshape,
+ * slice, concat, and element-wise ops on two tensors. Fused models use few of them; graphs written by hand
+ * and -O0 use all of them. */
 #include <string.h>
 #include "emit.h"
 
@@ -65,7 +65,8 @@ bool body_transpose(Body *b)
 	return true;
 }
 
-/* Thread 0 decides for every text, then all move what goes on and copy out what ends. */
+/* Thread 0 decides for every text. Then all threads move the remaining rows and copy out the outputs of texts
+ * that end. */
 bool body_exit(Body *b)
 {
 	static const char *const names[ARGS_MAX] = {
@@ -137,7 +138,7 @@ bool body_concat(Body *b)
 
 /* ---- two tensors, broadcast as NumPy does ---------------------------------------------------- */
 
-/* Steps of an argument along each dim of the result: 0 where it is repeated. */
+/* The strides of an argument along the dims of the result: 0 where it is repeated. */
 static const char *strides(Body *b, const Type *from, const Type *to)
 {
 	const char *list = "";

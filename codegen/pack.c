@@ -1,5 +1,5 @@
-/* pack.c: entropy coding of weights (pack.h). Everything is first written down as symbols, bytes with the
- * number of their table, which are counted; then as bits. */
+/* pack.c: entropy coding of weights (pack.h). First collects and counts symbols (a byte and the number of its
+ * table), then writes them as bits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static void add_symbol(Symbols *s, int table, uint8_t byte)
 	s->counts[table][byte]++;
 }
 
-/* Indices as unpack_indices reads them; false: in no order that has a code, which only a graph that was
- * written by hand can hold. */
+/* Adds indices as unpack_indices reads them. False: their order has no code. Only a graph written by hand can
+ * have such an order. */
 static bool add_indices(Symbols *s, const uint8_t *index, int count)
 {
 	for (int i = 0, before = -1; i < count; i++) {
@@ -54,7 +54,7 @@ static void add_words(Symbols *s, const uint8_t *bytes, int count, int word)
 	}
 }
 
-/* The band at *at, which is left at the next. */
+/* Adds the band at *at and moves *at to the next. */
 static bool add_band(Symbols *s, const uint8_t **at, int word)
 {
 	const uint8_t *head = *at;
@@ -94,8 +94,8 @@ static void add_plain(Symbols *s, const uint8_t *data, const RtPacked *p)
 
 /* ---- codes ----------------------------------------------------------------------------------- */
 
-/* Lengths of a Huffman code; the longest. Of equal counts the older node is taken first, so the same counts
- * give the same code. */
+/* Computes the lengths of a Huffman code and returns the longest. The older node wins a tie, so equal counts
+ * give equal codes. */
 static int huffman_lengths(const int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
 {
 	int64_t weight[2 * SYMBOLS] = {0};
@@ -130,7 +130,7 @@ static int huffman_lengths(const int64_t counts[SYMBOLS], uint8_t lengths[SYMBOL
 	return longest;
 }
 
-/* As many bits as the decoder's table takes: rare bytes count for more until the code is short enough. */
+/* Limits the code to the bits of the decoder's table: halves all counts until the code is short enough. */
 static void code_lengths(int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
 {
 	int used = 0, last = 0;
@@ -139,7 +139,7 @@ static void code_lengths(int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
 			used++;
 			last = s;
 		}
-	if (used < 2) { /* a table of nothing is one of a byte that does not come */
+	if (used < 2) { /* an empty table codes a byte that never occurs */
 		memset(lengths, 0, SYMBOLS);
 		lengths[last] = UNPACK_ONLY;
 		return;
@@ -149,7 +149,7 @@ static void code_lengths(int64_t counts[SYMBOLS], uint8_t lengths[SYMBOLS])
 			counts[s] = (counts[s] + 1) / 2;
 }
 
-/* The bits of each code in the order in which they are written, as unpack_table reads them. */
+/* The bits of each code, in the order of writing, as unpack_table reads them. */
 static void code_bits(const uint8_t lengths[SYMBOLS], uint16_t bits[SYMBOLS])
 {
 	unsigned code = 0;

@@ -1,5 +1,4 @@
-/* pack.h: entropy coding of weights for --pack=small; the way back is runtime/unpack.h.
- * Internal to codegen/. */
+/* pack.h: entropy coding of weights for --pack=small. runtime/unpack.h decodes. Internal to codegen/. */
 #ifndef BERTC_PACK_H
 #define BERTC_PACK_H
 #include <stdint.h>

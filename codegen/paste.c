@@ -1,6 +1,6 @@
-/* paste.c: puts files of runtime/ (embedded as bytes) into the emitted C, each once and after those it
- * includes, so that the result is one translation unit without any file beside it. Which files are wanted is
- * emit_c.c's decision. */
+/* paste.c: copies files of runtime/, which are embedded in bertc, into the emitted C: each file once, after
+ * the files that it includes. So the result is one translation unit without other files. emit_c.c chooses the
+ * files. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
@@ -20,8 +20,8 @@ static void remember(Paste *paste, const char *name)
 	paste->done[paste->count++] = checked_strdup(name);
 }
 
-/* The name between the quotes of `#include "name"`, looked up beside the including file, then in runtime/
- * itself; NULL: the line is no such include. */
+/* The name between the quotes of `#include "name"`, looked up beside the including file, then in runtime/.
+ * NULL: the line is not such an include. */
 static const char *included(const char *line, const char *end, const char *from, char path[256])
 {
 	static const char directive[] = "#include \"";
@@ -80,7 +80,7 @@ bool paste_kernel(Paste *paste, const char *function, Diag *diag)
 		snprintf(name, sizeof name, "kernels/%s", kernel->file);
 		return paste_file(paste, name, diag);
 	}
-	return diag_error(diag, EXIT_RUN, 0, "no kernel %s in runtime/kernels.def", function);
+	return diag_error(diag, EXIT_RUN, 0, "there is no kernel %s in runtime/kernels.def", function);
 }
 
 bool paste_tokenizer(Paste *paste, const TokenizerDesc *desc, Diag *diag)

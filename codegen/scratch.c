@@ -40,8 +40,8 @@ bool scratch_commit(const Scratch *scratch, const char *name, const char *path, 
 {
 	struct stat st;
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)
-		&& !S_ISDIR(st.st_mode)) /* a device or pipe must not be renamed over */
-		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: it is no regular file");
+		&& !S_ISDIR(st.st_mode)) /* never rename over a device or pipe */
+		return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: is not a regular file");
 	char *from = scratch_path(scratch, name);
 	bool good = rename(from, path) == 0;
 	free(from);

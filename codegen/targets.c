@@ -1,5 +1,5 @@
-/* targets.c: targets and CPUs by name, and what this machine is. The table is targets.def; which kernel a CPU
- * gets is the business of passes/lower/kernel_table.c. */
+/* targets.c: finds targets and CPUs by name, and identifies this machine. The table is targets.def.
+ * passes/lower/kernel_table.c chooses the kernels of a CPU. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen.h"
@@ -55,7 +55,7 @@ const char *target_host_triple(void)
 
 bool target_is_host(const Target *target) { return strcmp(target->triple, target_host_triple()) == 0; }
 
-/* Bits of Isa that this machine has and its system has switched on. */
+/* Bits of Isa that this machine has and its operating system has enabled. */
 static uint32_t host_isa(void)
 {
 	uint32_t isa = 0;
@@ -67,7 +67,7 @@ static uint32_t host_isa(void)
 		&& __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 		isa |= ISA_AVX512 | (__builtin_cpu_supports("avx512vnni") ? ISA_AVX512VNNI : 0)
 			| (__builtin_cpu_supports("avx512bf16") ? ISA_AVX512BF16 : 0);
-	unsigned a = 0, b = 0, c = 0, d = 0; /* GCC 12 knows no name for AVX-VNNI */
+	unsigned a = 0, b = 0, c = 0, d = 0; /* GCC 12 has no name for AVX-VNNI */
 	if ((isa & ISA_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4))
 		isa |= ISA_AVXVNNI;
 #elif defined(__aarch64__)
@@ -80,7 +80,7 @@ static uint32_t host_isa(void)
 	return isa;
 }
 
-/* The row that LLVM names this machine's CPU, else the newest generic row whose bits it has. */
+/* The row with LLVM's name of this machine's CPU; else the newest generic row that this machine supports. */
 static const CpuRow *native_row(uint32_t isa)
 {
 	const CpuRow *best = NULL;
@@ -95,7 +95,7 @@ static const CpuRow *native_row(uint32_t isa)
 	return best;
 }
 
-/* Names a message can offer, comma-separated. */
+/* The names of CPUs for a message, comma-separated. */
 static void list_cpus(const char *triple, char *text, size_t bytes)
 {
 	text[0] = 0;
@@ -121,8 +121,8 @@ static const CpuRow *find_cpu(const char *triple, const char *cpu)
 	return NULL;
 }
 
-/* "-march=x86-64 -mtune=znver5" and what any compiler needs, kept in small tables so that a Target needs no
- * owner. */
+/* Sets "-march=x86-64 -mtune=znver5" and the flags for every compiler. They are in static tables, so nobody
+ * has to free a Target. */
 static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *target)
 {
 	static char flags[CPUS][FLAGS_MAX], cc_flags[CPUS][FLAGS_MAX];
@@ -136,26 +136,26 @@ static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *targe
 	target->cc_flags = cc_flags[cpu - cpus];
 }
 
-/* The row of one name in a list; NULL and a message when there is none. */
+/* The row of one name from a list; NULL and a message if there is none. */
 static const CpuRow *find_named(const char *triple, const char *cpu, Diag *diag)
 {
 	bool native = strcmp(cpu, "native") == 0;
 	if (native && strcmp(triple, target_host_triple()) != 0) {
 		diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"--cpu=native is this machine, which is not %s; name a CPU of `bertc targets`", triple);
+			"--cpu=native needs a target of this machine, not %s; choose a CPU from `bertc targets`", triple);
 		return NULL;
 	}
 	const CpuRow *found = native ? native_row(host_isa()) : find_cpu(triple, cpu);
 	if (!found) {
 		char names[512];
 		list_cpus(triple, names, sizeof names);
-		diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %.64s for %s; known are native, baseline, %s", cpu,
+		diag_error(diag, EXIT_UNSUPPORTED, 0, "unknown CPU %.64s for %s, expected native, baseline, %s", cpu,
 			triple, names);
 	}
 	return found;
 }
 
-/* Marks the CPUs of a comma-separated list. The newest of them, or NULL and a message. */
+/* Marks the CPUs of a comma-separated list. Returns the newest, or NULL and a message. */
 static const CpuRow *find_all(const char *triple, const char *list, bool wanted[CPUS], Diag *diag)
 {
 	const CpuRow *newest = NULL;
@@ -193,8 +193,8 @@ bool target_find(const char *triple, const char *cpu, Target *target, Diag *diag
 			continue;
 		if (strcmp(cpus[i].flags, newest->flags) != 0)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"--cpu=%s: %s and %s differ in flags of the whole program (%s, %s); "
-				"build one for each",
+				"--cpu=%s: %s and %s need different flags for the whole program (%s, %s); build a program "
+				"for each",
 				cpu, cpus[i].name, newest->name, cpus[i].flags, newest->flags);
 		if (target->ncpus == CPUS_MAX)
 			return diag_error(
@@ -252,8 +252,8 @@ void targets_print(FILE *out)
 			first = 0;
 		}
 	}
-	fputs("\nA program for several CPUs: --cpu=x86-64-v3,x86-64-v4. It holds code for each and runs the "
-		  "last, in the order of this\n"
-		  "list, that the machine can; their weights lie in it once where the layout is the same.\n",
+	fputs("\n--cpu=x86-64-v3,x86-64-v4 builds one program for several CPUs. It has code for each and runs\n"
+		  "the last one in this list that the machine supports. Weights with the same layout are stored\n"
+		  "once.\n",
 		out);
 }

@@ -1,7 +1,6 @@
-// toolchain.cc: the only C++ file. Clang, LLD and LLVM's archive writer in this process, behind the plain C
-// functions of codegen.h. Where the C library, crt files and libgcc of a target lie is asked of Clang's own
-// driver, so that Debian's cross packages and --sysroot work as they do for clang itself. Which code goes in
-// is the business of emit.c.
+// toolchain.cc: the only C++ file. Runs Clang, LLD and LLVM's archive writer in this process, behind the C
+// functions of codegen.h. Clang's driver finds the C library, crt files and libgcc of a target, so Debian's
+// cross packages and --sysroot work as with clang itself.
 #include <memory>
 #include <mutex>
 #include <new>
@@ -62,15 +61,14 @@ void initialize_once()
 		LLVMInitializeAArch64AsmPrinter(), LLVMInitializeAArch64AsmParser();
 		LLVMInitializeARMTargetInfo(), LLVMInitializeARMTarget(), LLVMInitializeARMTargetMC();
 		LLVMInitializeARMAsmPrinter(), LLVMInitializeARMAsmParser();
-		// LLVM gives the first thread that writes a file a signal stack, and sanitizers object when that
-		// thread ends: it should be the one that lives as long as the process. The handlers that were there
-		// are called as before.
+		// LLVM gives a signal stack to the first thread that writes a file. Sanitizers object when that
+		// thread ends, so it should be the main thread. Existing signal handlers are still called.
 		llvm::sys::SetInfoSignalFunction(nullptr);
 	});
 }
 
-// Clang's messages as ours. A complaint about emitted C is a defect of the emitter: the file named is the
-// emitted one.
+// Turns Clang's messages into bertc's. An error in emitted C is a bug of the emitter; the message names the
+// emitted file.
 class Collector : public clang::DiagnosticConsumer
 {
   public:
@@ -100,8 +98,8 @@ class Collector : public clang::DiagnosticConsumer
 	Diag *diag;
 };
 
-// A driver run that stops before doing anything: its jobs carry the arguments that clang would give to cc1 or
-// the linker.
+// A run of Clang's driver that executes nothing. Its jobs have the arguments that clang would pass to cc1 or
+// to the linker.
 struct Plan {
 	std::vector<std::string> text;
 	llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> engine;
@@ -130,7 +128,7 @@ struct Plan {
 		driver->setCheckInputsExist(false);
 		compilation.reset(driver->BuildCompilation(argv));
 	}
-	// Arguments of the only job, without the program's name; NULL when the driver refused.
+	// The arguments of the only job, without the program's name; NULL if the driver reported an error.
 	const llvm::opt::ArgStringList *arguments() const
 	{
 		if (!compilation || compilation->containsError() || compilation->getJobs().size() != 1)
@@ -153,7 +151,7 @@ bool missing_sysroot(const Target *target, const char *sysroot, const char *what
 		target->triple, what, sysroot ? " under " : "", sysroot ? sysroot : "", packages);
 }
 
-// The link job names every crt file by its full path, or by its bare name when it found none.
+// The link job has the full path of every crt file, or its bare name if the driver did not find it.
 bool check_crt(
 	const Target *target, const char *sysroot, const llvm::opt::ArgStringList &arguments, Diag *diag)
 {
@@ -175,7 +173,7 @@ bool check_sysroot(const Target *target, const char *sysroot, Diag *diag)
 		: diag_error(diag, EXIT_RUN, 0, "Clang's driver knows no way to link for %s", target->triple);
 }
 
-// Every line of LLD's output as a message.
+// Makes a message of every line of LLD's output.
 bool report_lines(llvm::StringRef text, Diag *diag)
 {
 	while (!text.empty()) {
@@ -425,8 +423,8 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 	if (kind == EMIT_SHARED)
 		arguments.push_back("-Wl,--no-undefined");
 	arguments.push_back("-Wl,--gc-sections");
-	// lld keeps a pool of threads for good, which a process forked later (tune's candidates) would wait for
-	// in vain
+	// lld keeps its thread pool. A process forked later (tune's candidates) would wait for the pool's threads
+	// forever
 	arguments.push_back("-Wl,--threads=1");
 	if (*target->link_flags)
 		arguments.push_back(target->link_flags);

@@ -1,12 +1,12 @@
-/* weights.c: constants in the blob (blob.c), each once, and the blob as a file or as C text. What the parts
- * mean is the business of emit_ops.c and tokenizer_emit.c. */
+/* weights.c: puts constants into the blob (blob.c), equal ones once, and writes the blob as a file or as C
+ * text. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 #include "pack.h"
 
-/* ---- constants, found again by their bytes --------------------------------------------------- */
+/* ---- constants, found by their bytes --------------------------------------------------------- */
 
 static bool same_bytes(const PlacedTensor *a, const PlacedTensor *b)
 {
@@ -33,7 +33,7 @@ static void grow(Weights *weights)
 	free(old.table);
 }
 
-/* The tensor's row; *is_new says that no constant of the same bytes had one. */
+/* The row of the tensor. Sets *is_new if no equal constant had a row yet. */
 static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *is_new)
 {
 	if (2 * weights->count >= weights->capacity)

@@ -1,6 +1,6 @@
-/* char_tables.c: what becomes of every code point: the normaliser's steps, one after another, compiled to the
- * records of runtime/tokenize/tokenizer.h, with the classes of the pre-tokenizer. Only steps that look at one
- * character at a time are compiled so. */
+/* char_tables.c: applies the normaliser's steps to every code point and stores the results as the records of
+ * runtime/tokenize/tokenizer.h, with the classes of the pre-tokenizer. This works only for steps that look at
+ * one character at a time. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_tables.h"
@@ -14,13 +14,13 @@ bool tokenizer_has_step(const TokenizerDesc *desc, CharStep step)
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
-/* Numbers of the records and places of the lists made so far, by content: open addressing, twice as large as
- * there can be. */
+/* Size of the hash table that finds records and lists by content. It uses open addressing and is at most half
+ * full. */
 enum { INDEX_SIZE = 1 << 15 };
 typedef struct Maker {
 	const TokenizerDesc *desc;
 	CharTables *tables;
-	int32_t *index; /* number of a record + 1; 0: free */
+	int32_t *index; /* index of a record + 1; 0: free */
 } Maker;
 
 static uint16_t add_record(Maker *m, RtRecord record)
@@ -38,7 +38,8 @@ static uint16_t add_record(Maker *m, RtRecord record)
 	return (uint16_t)(m->index[at] - 1);
 }
 
-/* The entries' place in lists: the last list again when it is the same (neighbouring marks are alike). */
+/* Adds entries to the lists and returns their place. Reuses the last list if it is equal, which is common for
+ * neighbouring marks. */
 static int32_t add_list(Maker *m, const uint32_t *entries, int32_t count)
 {
 	List *lists = &m->tables->lists;
@@ -55,11 +56,11 @@ static int32_t add_list(Maker *m, const uint32_t *entries, int32_t count)
 /* A character after some steps. */
 typedef struct Made {
 	int32_t code, class; /* canonical combining class, once decomposed */
-	bool removed;        /* but its class still orders its neighbours */
+	bool removed;        /* its class still affects the order of its neighbours */
 } Made;
 enum { MADE_MAX = 16 };
 
-/* ---- steps: each makes of one character none, one or more ------------------------------------- */
+/* ---- steps: each turns one character into zero or more --------------------------------------- */
 static int32_t step_clean_text(Made from, Made *to)
 {
 	if (from.code == 0 || from.code == 0xFFFD || unicode_is_control(from.code))
@@ -91,7 +92,7 @@ static int32_t step_strip_accents(Made from, Made *to)
 
 static int32_t step_lowercase(Made from, Made *to)
 {
-	if (from.code == 0x130) { /* the only character whose lower case is two */
+	if (from.code == 0x130) { /* the only character whose lower case has two characters */
 		to[0] = (Made){.code = 'i'};
 		to[1] = (Made){.code = 0x307};
 		return 2;
@@ -107,7 +108,7 @@ static int32_t (*const steps[])(Made from, Made *to) = {
 #undef STEP
 };
 
-/* What all steps make of a code point. */
+/* The result of all steps for a code point. */
 static int32_t made_from(const TokenizerDesc *desc, int32_t code, Made made[MADE_MAX])
 {
 	int32_t count = 1;
@@ -178,7 +179,7 @@ void char_tables_build(const TokenizerDesc *desc, CharTables *tables)
 		for (int32_t i = 0; i < BLOCK; i++)
 			cells[i] = add_record(&m, record_make(&m, block << RT_BLOCK_BITS | i));
 		size_t blocks = tables->cells.count
-			/ BLOCK; /* equal blocks are one: most of 8,704 are empty or one script's letters */
+			/ BLOCK; /* equal blocks are shared: most of the 8,704 are empty or have letters of one script */
 		while (number < blocks
 			&& memcmp((uint16_t *)tables->cells.items + (size_t)number * BLOCK, cells, sizeof cells) != 0)
 			number++;

@@ -1,10 +1,9 @@
-/* tokenizer_desc.h: a tokenizer as data: compiler/ imports it, codegen writes its tables. */
+/* tokenizer_desc.h: a tokenizer as data. compiler/ imports it; codegen writes its tables. */
 #ifndef BERTC_TOKENIZER_DESC_H
 #define BERTC_TOKENIZER_DESC_H
 #include "ir/ir.h"
 
-/* The tokenizer as data, whatever file it came from. Filled by compiler/tokenizer/tokenizer_import.c; lives
- * in `mem`. */
+/* The same for all file formats. compiler/tokenizer/tokenizer_import.c fills it; it is allocated in `mem`. */
 typedef struct AddedToken {
 	const char *text;
 	int32_t bytes, id;
@@ -22,16 +21,16 @@ typedef enum CharStep {
 	CHAR_STEPS
 } CharStep;
 enum { TOKENIZER_STEPS_MAX = 16 };
-/* A tokenizer is a normaliser (steps), a pre-tokenizer that cuts words (split), a model that makes tokens of
- * a word (model), added tokens and templates. */
+/* A tokenizer has a normaliser (steps), a pre-tokenizer that cuts words (split), a model that turns a word
+ * into tokens (model), added tokens, and templates. */
 typedef struct TokenizerDesc {
-	const struct TokenizerModel *model; /* a row of compiler/tokenizer/tokenizers.def, */
-	const void *data;                   /* and what only this model has */
-	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def, */
-	int32_t split_number[2];            /* and its settings */
+	const struct TokenizerModel *model; /* a row of compiler/tokenizer/tokenizers.def */
+	const void *data;                   /* data of this kind of model */
+	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def */
+	int32_t split_number[2];            /* its settings */
 	int32_t nsteps;
 	CharStep steps[TOKENIZER_STEPS_MAX];
-	int32_t nvocab;                                  /* entries; ids may have holes: text NULL there */
+	int32_t nvocab;                                  /* number of ids; an unused id has text NULL */
 	const char **vocab;                              /* by id, UTF-8 */
 	int32_t unk_id, pad_id, cls_id, sep_id, mask_id; /* -1: none */
 	int32_t nadded;
@@ -39,7 +38,7 @@ typedef struct TokenizerDesc {
 	int32_t nsingle, npair;
 	const TemplateItem *single, *pair;
 	bool trim_offsets, trim_prefix; /* the post-processor's trim_offsets and add_prefix_space */
-	int32_t max_length;             /* model_max_length when below 10^6, else 0 */
+	int32_t max_length;             /* model_max_length if below 10^6, else 0 */
 } TokenizerDesc;
 bool tokenizer_has_step(const TokenizerDesc *, CharStep);
 #endif

@@ -1,10 +1,10 @@
-/* tokenizer_emit.c: a TokenizerDesc as tables in the blob and as the initialiser of an RtTokenizer. The
- * tables of characters are char_tables.c's, the tries trie.c's, the model's tables its own file's. No text of
- * the model goes into the emitted C, only numbers. */
+/* tokenizer_emit.c: writes a TokenizerDesc as tables in the blob and as the initialiser of an RtTokenizer.
+ * char_tables.c makes the tables of characters, trie.c the tries, and each model's file its own tables. The
+ * emitted C gets only numbers, no text of the model. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_tables.h"
-/* Added tokens are normalised by the very code that will look for them. */
+/* Added tokens are normalised by the same code that looks for them in programs. */
 #include "runtime/tokenize/tokenizer.c"
 #include "runtime/tokenize/trim.h"
 
@@ -34,7 +34,7 @@ static void add_chars(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 bool layout_too_large(Diag *diag, const char *what, int32_t count)
 {
 	return diag_error(
-		diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s make a table of more than 8,388,608 units", count, what);
+		diag, EXIT_UNSUPPORTED, 0, "tokenizer: %d %s need a table of more than 8,388,608 units", count, what);
 }
 
 bool layout_vocab(const TokenizerDesc *desc, List *units, Diag *diag)
@@ -54,7 +54,7 @@ static void add_bytes(List *texts, const char *text)
 		list_add(texts, text);
 }
 
-/* The text of every id, added tokens included. */
+/* Adds the text of every id, including added tokens. */
 static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
 {
 	List text_at = list_new(sizeof(uint32_t)), texts = list_new(1);
@@ -80,7 +80,7 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	layout->texts = layout_add(blob, &texts);
 }
 
-/* The normalised form of a text, in memory of its own. */
+/* The normalised text, malloc'd. */
 static char *normalized(const RtTokenizer *t, const char *text, int32_t bytes, int32_t *length)
 {
 	Cursor c = cursor_new(text, 0, bytes, 0);
@@ -96,13 +96,13 @@ static char *normalized(const RtTokenizer *t, const char *text, int32_t bytes, i
 	return out.items;
 }
 
-/* One trie of added tokens: those whose `normalized` is `clean`. The library puts special tokens first: of
- * two that are spelled alike the first counts. */
+/* Adds the trie of the added tokens with `normalized` == `clean`. As in the library, special tokens come
+ * first, and the first of two tokens with the same text wins. */
 static bool add_added_trie(const TokenizerDesc *desc, const TokenizerLayout *layout, bool clean, Blob *blob,
 	size_t *offset, int32_t *count, Diag *diag)
 {
 	RtTokenizer t = tokenizer_instance(
-		desc, layout, blob->data); /* what its normaliser needs is there; good until the blob grows */
+		desc, layout, blob->data); /* complete for its normaliser; valid until the blob grows */
 	List keys = list_new(sizeof(TrieKey)), units;
 	for (int32_t i = 0; i < desc->nadded; i++) {
 		const AddedToken *token = &desc->added[i];

@@ -1,5 +1,5 @@
-/* tokenizer_tables.h: the parts of tokenizer_emit.c, and what it makes before it is printed (the tests use
- * that directly). */
+/* tokenizer_tables.h: shared by the files that make a tokenizer's tables. Tests use the tables before they
+ * are printed. */
 #ifndef TOKENIZER_TABLES_H
 #define TOKENIZER_TABLES_H
 #define RT_TABLES_ONLY
@@ -12,23 +12,23 @@ typedef struct TrieKey {
 	const char *text;
 	int32_t bytes, value;
 } TrieKey;
-/* Builds units (uint32_t) from keys, which are sorted in place; of equal keys the first counts. Keys hold no
- * NUL and are not empty, values are below 2^24. False when the keys need more than 2^23 units. */
+/* Builds units (uint32_t) from keys. Sorts the keys in place; the first of equal keys wins. Keys are not
+ * empty and have no NUL; values are below 2^24. False: the keys need more than 2^23 units. */
 bool trie_build(TrieKey *keys, int32_t count, List *units);
-/* The index of the unit that `text` leads to, -1: none. */
+/* The index of the unit for `text`; -1: none. */
 int32_t trie_walk(const List *units, const char *text, int32_t bytes);
 
-/* ---- unicode.c: properties of code points, as the library has them ---------------------------- */
+/* ---- unicode.c: properties of code points, as in the tokenizers library ---------------------- */
 enum { UNICODE_PARTS_MAX = 8 };
-bool unicode_is_control(int32_t code); /* but for tab and line ends */
+bool unicode_is_control(int32_t code); /* except tab and line ends */
 bool unicode_is_space(int32_t code);
 bool unicode_is_punctuation(int32_t code);
 bool unicode_is_nonspacing(int32_t code);
 bool unicode_is_chinese(int32_t code);
 bool unicode_is_word(int32_t code); /* \w: Alphabetic, M, Nd, Pc and Join_Control */
 int32_t unicode_combining_class(int32_t code);
-int32_t unicode_to_lower(int32_t code); /* of U+0130, whose lower case is two, the first */
-/* The full canonical decomposition; returns the number of parts, in their order in the data. */
+int32_t unicode_to_lower(int32_t code); /* for U+0130 the first of its two */
+/* The full canonical decomposition, in the order of the Unicode data. Returns the number of parts. */
 int32_t unicode_decompose(int32_t code, int32_t parts[UNICODE_PARTS_MAX]);
 
 /* ---- char_tables.c --------------------------------------------------------------------------- */
@@ -40,7 +40,7 @@ void char_tables_build(const TokenizerDesc *, CharTables *);
 void char_tables_free(CharTables *);
 
 /* ---- tokenizer_emit.c ------------------------------------------------------------------------ */
-/* Where the tables of an RtTokenizer lie in the blob, and its numbers. */
+/* The offsets of an RtTokenizer's tables in the blob, and its numbers. */
 typedef struct TokenizerLayout {
 	size_t model_table[RT_MODEL_TABLES];
 	int32_t model_number[RT_MODEL_NUMBERS];
@@ -52,63 +52,65 @@ typedef struct TokenizerLayout {
 #undef NUMBER
 } TokenizerLayout;
 size_t layout_add(Blob *, List *); /* appends a table and frees the list */
-/* An error: `count` things make a trie that is too large. */
+/* Reports that a trie for `count` items is too large. Returns false. */
 bool layout_too_large(Diag *, const char *what, int32_t count);
-/* A trie of all entries of the vocabulary. */
+/* Builds a trie of all entries of the vocabulary. */
 bool layout_vocab(const TokenizerDesc *, List *units, Diag *);
 bool tokenizer_layout(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);
-/* The tokenizer itself, over a blob in this process. */
+/* The tokenizer, with its tables in this process. */
 RtTokenizer tokenizer_instance(const TokenizerDesc *, const TokenizerLayout *, const uint8_t *blob);
 /* Appends the tables to blob and prints the RtTokenizer initialiser `static const
  * RtTokenizer NAME_tokenizer`. */
 bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Diag *);
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 struct TokenizerImport;
 struct TokenizerWriter;
 struct json_t;
-/* A model: a row of compiler/tokenizer/tokenizers.def; compiler/tokenizer/NAME.c defines NAME_tokenizer, and
- * runtime/tokenize/NAME.h holds what programs run: NAME_word. */
+/* A model is a row of compiler/tokenizer/tokenizers.def. compiler/tokenizer/NAME.c defines NAME_tokenizer,
+ * and runtime/tokenize/NAME.h has NAME_word, which programs run. */
 typedef struct TokenizerModel {
-	const char *name, *type; /* "wordpiece", and what tokenizer.json calls it */
+	const char *name, *type; /* "wordpiece", and its type in tokenizer.json */
 	RtWordFn *word;
-	/* The unknown, separating, padding, classifying and masking token where no file names them. */
+	/* Defaults of the unknown, separator, padding, class and mask token. */
 	const char *roles[5];
-	/* Model and vocabulary from an object of tokenizer.json. */
+	/* Reads model and vocabulary from an object of tokenizer.json. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *model);
-	/* Whether an object without a type is one of this model, as old files have it. May be NULL. */
+	/* Whether an object without a type, as in old files, is this model. May be NULL. */
 	bool (*is_untyped)(const struct json_t *model);
-	/* The older form: its files, the main one first ("vocab.txt"), and all that they say. */
+	/* The older format: its files, the main one first ("vocab.txt"), and a function that reads them. */
 	const char *files[4];
 	bool (*read_files)(struct TokenizerImport *);
-	/* Its tables, at the places that its runtime file names. */
+	/* Adds its tables, in the order that its runtime file expects. */
 	bool (*layout)(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);
-	/* Of two tokenizers of this model: is their data the same? */
+	/* Whether two tokenizers of this model have equal data. */
 	bool (*equal)(const TokenizerDesc *, const TokenizerDesc *);
-	/* Whether a token continues the word that the token before it is part of. */
+	/* Whether a token continues the word of the token before it. */
 	bool (*continues)(const TokenizerDesc *, int32_t id);
-	/* Whether no text ever becomes the token, though it is in the vocabulary. May be NULL. */
+	/* Whether no text can produce the token, although it is in the vocabulary. May be NULL. */
 	bool (*is_never)(const TokenizerDesc *, int32_t id);
-	/* Whether a token is one character, so that words can still be spelled while all of these stay. */
+	/* Whether a token is a single character. While all of these stay, any word can be spelled. */
 	bool (*is_single_character)(const TokenizerDesc *, int32_t id);
-	/* Marks in used[rows] what else must stay for the tokens marked to be made as before. May be NULL. */
+	/* Marks in used[rows] the other tokens that are needed to produce the marked ones as before. May be
+	 * NULL. */
 	void (*close)(const TokenizerDesc *, bool *used, int32_t rows);
-	/* The data after ids have new numbers, to[rows], -1 for those that go; in `mem`. */
+	/* The data after renumbering ids by to[rows] (-1: removed), in `mem`. */
 	const void *(*renumber)(const TokenizerDesc *, const int32_t *to, int32_t rows, MemArena *mem);
-	/* Changes what "model" of tokenizer.json holds beside "vocab" after new numbers. May be NULL. */
+	/* Updates the rest of "model" in tokenizer.json, besides "vocab", after renumbering. May be NULL. */
 	void (*rewrite)(const TokenizerDesc *, struct json_t *model);
 	/* Writes one of `files`. */
 	void (*write_file)(const TokenizerDesc *, const char *name, FILE *to);
 } TokenizerModel;
-/* A pre-tokenizer: a row of compiler/tokenizer/splitters.def; compiler/tokenizer/split_NAME.c defines
- * NAME_splitter, and runtime/tokenize/split_NAME.h holds split_NAME. */
+/* A pre-tokenizer is a row of compiler/tokenizer/splitters.def. compiler/tokenizer/split_NAME.c defines
+ * NAME_splitter, and runtime/tokenize/split_NAME.h has split_NAME. */
 typedef struct Splitter {
 	const char *name, *type; /* "bert", "BertPreTokenizer" */
 	RtSplitFn *split;
-	uint32_t (*class_of)(int32_t code); /* of a normalised character: RT_SPACE, RT_OTHER or its own */
-	/* Its settings from an object of tokenizer.json. May be NULL. */
+	uint32_t (*class_of)(
+		int32_t code); /* class of a normalised character: RT_SPACE, RT_OTHER or a class of its own */
+	/* Reads its settings from an object of tokenizer.json. May be NULL. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *pre_tokenizer);
-	/* The text that an entry of the vocabulary stands for, appended to `text` (bytes). NULL: as it is. */
+	/* Appends the text of a vocabulary entry to `text` (bytes). NULL: the entry is its text. */
 	void (*text_of)(const char *token, List *text);
 } Splitter;
 #endif

@@ -1,14 +1,14 @@
-/* trie.c: sorted strings to a double array (Aoe 1989; one unit a node and base ^ byte for the child as in
- * darts-clone), the form is described in runtime/tokenize/tokenizer.h. Built depth first; a node's children
- * go where the first hole that suits them is among the last OPEN_BLOCKS blocks, so that building takes linear
- * time and a 30,522-entry vocabulary half a megabyte. */
+/* trie.c: builds a double array from sorted strings (Aoe 1989; one unit per node and base ^ byte for the
+ * child, as in darts-clone). runtime/tokenize/tokenizer.h documents the format. Nodes are placed depth first.
+ * A node's children go into the first suitable hole among the last OPEN_BLOCKS blocks. So building takes
+ * linear time, and a vocabulary of 30,522 entries takes half a megabyte. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_tables.h"
 
 enum { BLOCK = 256, OPEN_BLOCKS = 16, UNITS_MAX = 1 << 23, ENDS_HERE = 0x100 };
 
-/* Keys [from, to) share their first `depth` bytes, which lead to `unit`. */
+/* Keys [from, to) have the same first `depth` bytes, and `unit` is their node. */
 typedef struct Part {
 	int32_t from, to, depth;
 	uint32_t unit;
@@ -16,8 +16,8 @@ typedef struct Part {
 
 typedef struct Builder {
 	const TrieKey *keys;
-	List *units, slots, parts; /* slots: Slot, one a unit */
-	uint32_t first_free;       /* head of the ring of free slots, NONE: none */
+	List *units, slots, parts; /* slots: one Slot per unit */
+	uint32_t first_free;       /* head of the ring of free slots; NONE: empty */
 } Builder;
 typedef struct Slot {
 	uint32_t previous, next;
@@ -39,7 +39,7 @@ static void take(Builder *b, uint32_t i)
 	s->taken = true;
 }
 
-/* A fresh block of free slots at the end of the ring; the oldest open block is closed: its holes stay empty.
+/* Adds a block of free slots at the end of the ring. Closes the oldest open block; its holes stay empty.
  */
 static void add_block(Builder *b)
 {
@@ -74,7 +74,7 @@ static bool fits(Builder *b, uint32_t base, const unsigned char *labels, int32_t
 	return true;
 }
 
-/* A base not yet used under which all labels are free. */
+/* An unused base for which the slots of all labels are free. */
 static uint32_t find_base(Builder *b, const unsigned char *labels, int32_t n)
 {
 	if (b->first_free != NONE) {
@@ -90,7 +90,7 @@ static uint32_t find_base(Builder *b, const unsigned char *labels, int32_t n)
 	return begin ^ labels[0];
 }
 
-/* The byte of a key at depth; 0 behind its end, which sorts first. */
+/* The byte of a key at depth; 0 at its end, which sorts first. */
 static unsigned char label_at(const TrieKey *key, int32_t depth)
 {
 	return depth < key->bytes ? (unsigned char)key->text[depth] : 0;
@@ -113,7 +113,7 @@ static void place(Builder *b, Part part)
 	*unit(b, part.unit) |= base << 9 | (labels[0] == 0 ? ENDS_HERE : 0);
 	for (int32_t i = 0; i < n; i++)
 		take(b, base ^ labels[i]);
-	for (int32_t i = n - 1; i >= 0; i--) { /* the stack gives them back in order */
+	for (int32_t i = n - 1; i >= 0; i--) { /* the stack reverses them */
 		uint32_t child = base ^ labels[i];
 		if (labels[i] == 0) {
 			*unit(b, child) = (uint32_t)b->keys[froms[i]].value << 8;
@@ -124,7 +124,7 @@ static void place(Builder *b, Part part)
 	}
 }
 
-/* By bytes, then by the order given (value is not enough: two tokens may have one id). */
+/* Compares bytes, then the original order. Values do not suffice, because two tokens may have the same id. */
 static int compare(const void *left, const void *right)
 {
 	const TrieKey *a = left, *b = right;

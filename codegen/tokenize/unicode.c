@@ -1,9 +1,9 @@
-/* unicode.c: properties of code points as the `tokenizers` library has them: utf8proc's data (Unicode 15.0)
- * and lists of where the library differs. The library takes its Unicode from several crates, each of its own
- * age: general categories from unicode_categories 0.1 (Unicode 8), decompositions and combining classes from
- * unicode-normalization-alignments (Unicode 9), lower case from the Rust that compiled it, and
+/* unicode.c: properties of code points as in the `tokenizers` library: utf8proc's data (Unicode 15.0), and
+ * lists of the code points where the library differs. The library uses several crates with different versions
+ * of Unicode: general categories from unicode_categories 0.1 (Unicode 8), decompositions and combining
+ * classes from unicode-normalization-alignments (Unicode 9), lower case from the Rust compiler's version, and
  * \w from regex-syntax (Unicode 16 and 17 in tokenizers 0.23).
- * tests/python/tokenizer/test_tokenizer_unicode.py goes through all code points. */
+ * tests/python/tokenizer/test_tokenizer_unicode.py compares all code points. */
 #include <utf8proc.h>
 #include "tokenizer_tables.h"
 
@@ -162,11 +162,11 @@ static const Range not_punctuation[] = {
 	{0x16FE2, 0x16FE2},
 	{0x1E95E, 0x1E95F},
 };
-/* ... and the other way round: these became symbols and marks. */
+/* ... and punctuation in Unicode 8 that later became symbols and marks. */
 static const Range punctuation[] = {{0x166D, 0x166D}, {0x111C9, 0x111C9}};
 /* Has a decomposition in Unicode 15, unassigned in Unicode 9. */
 static const Range not_decomposed[] = {{0x11938, 0x11938}};
-/* Lower case since Unicode 15.1 to 17. */
+/* Lower case added in Unicode 15.1 to 17. */
 static const struct {
 	Range range;
 	int32_t lower;
@@ -182,10 +182,10 @@ static const struct {
 	{{0x10D50, 0x10D65}, 0x10D70},
 	{{0x16EA0, 0x16EB8}, 0x16EBB},
 };
-/* Alphabetic although symbols (So): circled, parenthesised and squared letters. */
+/* Alphabetic, although they are symbols (So): circled, parenthesised and squared letters. */
 static const Range alphabetic[] = {
 	{0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
-/* \w, unassigned in Unicode 15. */
+/* \w, but unassigned in Unicode 15. */
 static const Range word_later[] = {
 	{0x897, 0x897},
 	{0x1C89, 0x1C8A},
@@ -262,13 +262,14 @@ static bool find_range(const Range *ranges, size_t count, int32_t code)
 }
 #define IN(ranges, code) find_range(ranges, sizeof ranges / sizeof *ranges, code)
 
-/* ---- properties, as the library has them ----------------------------------------------------- */
+/* ---- properties, as in the library ----------------------------------------------------------- */
 bool unicode_is_control(int32_t code)
 {
 	utf8proc_category_t category = utf8proc_category(code);
 	bool other = category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF
 		|| category == UTF8PROC_CATEGORY_CO
-		|| category == UTF8PROC_CATEGORY_CS; /* not CN: the crate's is_other leaves out the unassigned */
+		|| category
+			== UTF8PROC_CATEGORY_CS; /* not CN: the crate's is_other excludes unassigned code points */
 	return other && code != '\t' && code != '\n' && code != '\r' && !IN(not_control, code);
 }
 

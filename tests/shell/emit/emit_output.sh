@@ -13,7 +13,7 @@ rmdir result/taken
 # a pipe (or /dev/null) stays one: a graph goes through it, a program is refused
 mkfifo result/pipe
 expect 1 "$BERTC" build tiny.bir -o result/pipe
-says "no regular file"
+says "not a regular file"
 "$BERTC" opt tiny.bir --passes=cse >plain
 "$BERTC" opt tiny.bir --passes=cse -o result/pipe & cat result/pipe >piped; wait $!
 cmp plain piped

@@ -15,7 +15,7 @@ for recipe in "${recipes[@]}"; do
 	./small --json --threads 3 --batch 4 <"$texts" | cmp - want.txt ||
 		fail "$recipe: other answers in three threads"
 	case $recipe in O2) continue ;; esac   # weights of f16: random enough that little is to be gained
-	says "at its start they are decoded into"
+	says "at its start they are decoded to"
 	[ "$(bytes small)" -lt "$(bytes plain)" ] || fail "$recipe: $(bytes small) bytes, $(bytes plain) without"
 	./small --about | grep -q '"unpack_ms"' || fail "$recipe: --about says nothing of the start"
 	./small --profile --seq 8 --repeat 1 | grep -q '^at the start: .* MB of weights decoded' ||

@@ -71,6 +71,6 @@ for bad in a,c x "" a,; do
 	./all --ids --task=$bad <ids >out 2>err; [ $? -eq 2 ] || [ "$bad" = a, ] || fail "--task=$bad is taken"
 done
 "$BERTC" build all.bir --quiet -o none 2>err
-[ $? -eq 4 ] && grep -q 'the module holds 3 graphs' err ||
+[ $? -eq 4 ] && grep -q 'the module has 3 graphs' err ||
 	{ cat err; fail "three graphs without merge-tasks"; }
 echo "tasks share what they can"

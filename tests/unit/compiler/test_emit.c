@@ -234,7 +234,7 @@ static void test_refusals(void)
 			"f32[2,S,2]\n"
 			"  %b = transpose %q {perm=[1,2,0]} : f32[2,2,S]\n"
 			"  %s = matmul %a, %b : f32[2,S,S]\n  return scores=%s\n}\n",
-		NULL, EXIT_UNSUPPORTED, "a row a text or a row a token");
+		NULL, EXIT_UNSUPPORTED, "one row per text or one row per token");
 	refused("module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const rand(1) : f32[9,4]\n  %i = "
 			"const [1, 9] : i32[2]\n"
 			"  %x = embed %t, %i : f32[2,4]\n  return rows=%x\n}\n",
