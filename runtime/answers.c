@@ -1,7 +1,7 @@
-/* answers.c: probabilities from logits, and the span of a context that answers a question. Scores are those
- * of the question-answering pipeline of transformers: softmax over the starts and over the ends of [CLS] and
- * the context's tokens, score = p(start) * p(end), start <= end, at most RT_ANSWER_TOKENS tokens; [CLS]
- * itself is no span. */
+/* answers.c: probabilities from logits, and the span of the context that answers a question. Scores are as in
+ * the question-answering pipeline of transformers: softmax over the starts, and over the ends, of [CLS] and
+ * the context's tokens; score = p(start) * p(end). A span has start <= end and at most RT_ANSWER_TOKENS
+ * tokens. [CLS] is not a span. */
 #include "program.h"
 #include <math.h>
 
@@ -22,7 +22,7 @@ RT_FN int32_t rt_softmax(float *x, int32_t n)
 
 RT_FN float rt_sigmoid(float x) { return (float)(1 / (1 + exp(-(double)x))); }
 
-/* p[i] = exp(logit i - max) / sum over [CLS] and [from, to); 0 for the rest. */
+/* p[i] = exp(logit i - max) / sum over [CLS] and [from, to); 0 for all others. */
 RT_FN void answer_softmax(
 	const float *logits, int32_t column, int32_t tokens, int32_t from, int32_t to, double *p)
 {

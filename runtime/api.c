@@ -1,10 +1,10 @@
-/* api.c: the C API over any model: contexts, the memory of a call, cutting calls between texts, checks,
- * windows. It calls the emitted run() and knows nothing of what that computes.
+/* api.c: the C API for any model: contexts, the memory of a call, splitting calls between texts, checks,
+ * windows. It calls the emitted run(), which does all computation.
  *
- * A context is one block: the struct, the team's workers, then the room. For every pass over some texts the
- * room is laid out anew: staging (ids, types, offsets; for texts also byte offsets and words), then the
- * arena's regions as the plan's polynomial sizes them. Pages that a call does not reach are never touched, so
- * a short text costs little memory. */
+ * A context is one block: the struct, the team's workers, then the room. Every pass over some texts lays out
+ * the room anew: staging (ids, types, offsets; for texts also byte offsets and words), then the arena's
+ * regions, with the sizes of the plan's polynomial. A call touches only the pages that it needs, so a short
+ * text costs little memory. */
 #include "api.h"
 #include <sys/mman.h>
 
@@ -24,8 +24,8 @@ RT_API const RtVariant *rt_choose(const RtModel *m, uint32_t isa)
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-/* The plan's polynomial: bytes of the arena for one pass. No term can wrap: a dimension is an int32, a
- * coefficient below 2^28 in any model that fits an address space, and the caller's own memory bounds the
+/* The plan's polynomial: bytes of the arena for one pass. No term can overflow: a dimension is an int32, a
+ * coefficient is below 2^28 in any model that fits an address space, and the caller's memory limits the
  * products that are used. */
 RT_FN uint64_t api_arena_bytes(
 	const RtVariant *v, int64_t tokens, int64_t texts, int64_t longest, int64_t threads)
@@ -43,7 +43,7 @@ RT_FN uint64_t api_arena_bytes(
 			+ api_up((uint64_t)v->per_block));
 }
 
-/* One row of the widest output a token: where the rows of one window wait to be merged (rt_run_text). */
+/* Floats for the rows of one window, of the widest output per token, before they are merged (rt_run_text). */
 RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
 {
 	const RtOutput *first = m->outputs;
@@ -51,13 +51,13 @@ RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
 	return m->tokenizer ? (uint64_t)first->width * rows : 0;
 }
 
-/* Offsets of thinned texts; where texts may end early there are two of each: exit.h. */
+/* Bytes for the offsets of thinned texts. If texts may end early, there are two of each (exit.h). */
 RT_INLINE uint64_t api_thinned_bytes(const RtModel *m, int64_t texts)
 {
 	return (m->exits ? 2 : 1) * api_up((uint64_t)(texts + 1) * 4 * (uint64_t)m->nthinned);
 }
 
-/* Staging for up to `tokens` and `texts` a pass; a text has up to `longest` tokens. */
+/* Bytes of staging for a pass with up to `tokens` tokens and `texts` texts of up to `longest` tokens. */
 RT_FN uint64_t api_stage_bytes(const RtModel *m, int64_t tokens, int64_t texts, int64_t longest)
 {
 	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4)
@@ -72,7 +72,7 @@ RT_FN uint64_t api_head_bytes(int64_t threads)
 	return API_ALIGN + api_up(sizeof(RtContext)) + api_up(rt_team_bytes((int32_t)threads));
 }
 
-/* Texts that staging has room for beside that many tokens. */
+/* How many texts staging has room for, besides `tokens` tokens. */
 RT_FN int64_t api_texts(const RtModel *m, int64_t tokens)
 {
 	return tokens < m->batch_texts ? tokens + 1 : m->batch_texts;
@@ -102,7 +102,7 @@ RT_API size_t rt_workspace_bytes(const RtModel *m, int max_tokens, int max_texts
 
 /* ---- contexts -------------------------------------------------------------------------------- */
 
-/* What one text of `tokens` tokens needs of the room. */
+/* Bytes of room for one text of `tokens` tokens. */
 RT_FN uint64_t api_one_text(const RtModel *m, const RtVariant *v, int64_t tokens, int32_t threads)
 {
 	int64_t longest = tokens < m->max_tokens ? tokens : m->max_tokens;
@@ -110,7 +110,7 @@ RT_FN uint64_t api_one_text(const RtModel *m, const RtVariant *v, int64_t tokens
 		+ api_arena_bytes(v, tokens, 1, longest, threads);
 }
 
-/* The staging: as many tokens a pass as the room takes. */
+/* Lays out the staging for as many tokens per pass as fit the room. */
 RT_FN void api_lay_out(RtContext *c)
 {
 	const RtModel *m = c->model;
@@ -205,7 +205,7 @@ RT_API void rt_free(RtContext *c)
 		return;
 	rt_team_stop(&c->team);
 	if (c->mapped_bytes)
-		munmap(c, c->mapped_bytes); /* a mapping is aligned: the struct is its first byte */
+		munmap(c, c->mapped_bytes); /* a mapping is aligned, so it begins with the struct */
 }
 
 /* ---- running ids ----------------------------------------------------------------------------- */
@@ -319,7 +319,7 @@ RT_API int rt_run_outputs(RtContext *c, const int32_t *ids, const int32_t *types
 		at[k] = out[k];
 	}
 	rt_team_ready(&c->team);
-	for (int32_t i = 0; i < ntext; i++) /* before anything is written: every text fits by itself */
+	for (int32_t i = 0; i < ntext; i++) /* first check that every text fits alone, before writing anything */
 		if (!rt_pass_fits(c, offsets[i + 1] - offsets[i], 1, offsets[i + 1] - offsets[i]))
 			return RT_E_CAPACITY;
 	for (int32_t i = 0, end; i < ntext; i = end) {
@@ -404,12 +404,11 @@ RT_API const char *rt_strerror(int status)
 		[RT_OK] = "done",
 		[RT_E_ARGUMENT] = "bad argument: a null pointer, a negative count, or offsets that run backwards",
 		[RT_E_ID] = "a token id or type id is outside the model's tables",
-		[RT_E_LENGTH] = "a text is longer than the model takes",
+		[RT_E_LENGTH] = "a text is longer than the model's limit",
 		[RT_E_CAPACITY] = "an output buffer or the workspace is too small",
 		[RT_E_OPTION] = "no such option, or its value is out of range",
 		[RT_E_WEIGHTS] = "the weights in the program are damaged",
-		[RT_E_TEXT] = ("text that this model cannot take: it has no tokenizer, takes no pair, or the text is "
-					   "not valid UTF-8"),
+		[RT_E_TEXT] = ("the model has no tokenizer or takes no pairs, or the text is not valid UTF-8"),
 	};
 	return status >= 0 && status < RT_STATUS_COUNT ? texts[status] : "unknown status";
 }
@@ -419,5 +418,5 @@ RT_API const char *rt_why(const RtModel *m)
 	const char *missing = rt_choose(m, rt_cpu_isa()) ? NULL : rt_cpu_missing(m->variants[0].isa);
 	if (!missing && m->unpacked && m->unpacked->status != RT_OK)
 		return rt_strerror(m->unpacked->status);
-	return missing ? missing : "out of memory, or not 1 to 256 threads, or they could not be started";
+	return missing ? missing : "out of memory, not 1 to 256 threads, or threads could not be started";
 }

@@ -1,21 +1,22 @@
-/* api.h: the C API of an emitted library, for any model. The emitter prints the NAME_* functions as one-line
- * wrappers that pass the const RtModel; this is what they call. The meaning of each is in interface.md, "The
- * emitted library".
+/* api.h: the C API of emitted libraries, for any model. The emitted NAME_* functions are one-line wrappers
+ * that pass the const RtModel to these. NAME.h documents each.
  *
  *     NAME *NAME_new(int threads)              { return (NAME *)rt_new(&NAME_model, threads); }
  *     void  NAME_free(NAME *c)                 { rt_free((RtContext *)c); }
  *     size_t NAME_workspace_bytes(T, N, L, t)  { return rt_workspace_bytes(&NAME_model, T, N, L, t); }
- *     NAME *NAME_init(memory, bytes, threads)  { return (NAME *)rt_init(&NAME_model, memory, bytes, threads);
- * } int   NAME_run_ids(...)                  { return rt_run_ids((RtContext *)c, ...); } the same for
- * run_text, run_outputs int   NAME_tokenize(...)                 { return rt_encode((RtContext *)c, ...); }
+ *     NAME *NAME_init(memory, bytes, threads)  { return (NAME *)rt_init(&NAME_model, memory, ..); }
+ *     int   NAME_run_ids(...)                  { return rt_run_ids((RtContext *)c, ...); }
+ *                                              likewise run_text and run_outputs
+ *     int   NAME_tokenize(...)                 { return rt_encode((RtContext *)c, ...); }
  *     int   NAME_set(c, option, value)         { return rt_set((RtContext *)c, option, value); }
- *     const char *NAME_label(int i)            { return rt_label(&NAME_model, i); }   NAME_output: rt_output
+ *     const char *NAME_label(int i)            { return rt_label(&NAME_model, i); }
+ *                                              likewise NAME_output and rt_output
  *     const char *NAME_cpu(c)                  { return rt_cpu((const RtContext *)c); }
  *     const char *NAME_strerror(int status)    { return rt_strerror(status); }
  *     const char *NAME_why(void)               { return rt_why(&NAME_model); }
  *     const char *NAME_about(void)             { return NAME_model.about; }
  *     int   main(int argc, char **argv)        { return rt_main(&NAME_model, argc, argv); }
- *                                                  program.h, under #ifdef NAME_MAIN
+ *                                              in program.h, under #ifdef NAME_MAIN
  */
 #ifndef RT_API_H
 #define RT_API_H
@@ -29,19 +30,18 @@ enum { RT_FLAG_TRUNCATED = 1, RT_FLAG_WINDOWED = 2 };                 /* flags o
 enum { RT_OPTIONS_MAX = 32 };                                         /* of a model */
 enum { RT_OUTPUTS_MAX = 32 };                                         /* bits of rt_run_outputs' mask */
 
-/* A context: the team, the options and one block of memory. One thread at a time; the model behind it is
- * shared and const. */
+/* A context: the team, the options and one block of memory. Only one thread may use it at a time. Contexts
+ * share the const model. */
 typedef struct RtContext {
 	const RtModel *model;
 	const RtVariant *variant; /* the code that runs */
 	RtTeam team;
-	char *room; /* 64-byte aligned; the rest of the context's memory, laid out anew for every call */
+	char *room; /* the rest of the context's memory, 64-byte aligned; every call lays it out anew */
 	size_t room_bytes;
-	int32_t stage_tokens,
-		stage_texts; /* most of one pass: what the room takes, never above the model's batch */
-	int32_t *ids, *types, *offsets, *thinned; /* staging, at the head of the room */
-	RtKept kept[RT_SYMBOLS_MAX];              /* in the last pass that came there */
-	/* of the text being encoded: max_tokens each; NULL without a tokenizer */
+	int32_t stage_tokens, stage_texts; /* most in one pass: limited by the room and by the model's batch */
+	int32_t *ids, *types, *offsets, *thinned; /* staging, at the start of the room */
+	RtKept kept[RT_SYMBOLS_MAX];              /* from the last pass that reached each thin */
+	/* for the text that is being encoded: max_tokens each; NULL without a tokenizer */
 	int32_t *text_ids, *text_types, *start, *end, *word;
 	char *arena; /* after the staging */
 	size_t arena_bytes;
@@ -49,7 +49,7 @@ typedef struct RtContext {
 	int32_t overflow, strict;       /* options */
 	double options[RT_OPTIONS_MAX]; /* the model's own */
 	double *step_seconds;           /* --profile; NULL: off */
-	size_t mapped_bytes;            /* rt_new mapped this much; 0: the memory is the caller's */
+	size_t mapped_bytes;            /* bytes mapped by rt_new; 0: the caller owns the memory */
 } RtContext;
 
 /* The newest code that a CPU with these bits can run; NULL: none. */

@@ -22,7 +22,7 @@ static const char *const cpu_names[] = {
 };
 
 #if defined(__x86_64__) || defined(__i386__)
-/* Intel SDM volume 1, 14.3 and 15.2: the CPU has the instructions, and XCR0 says that the system saves their
+/* Intel SDM volume 1, 14.3 and 15.2: the CPU has the instructions, and by XCR0 the system saves their
  * registers. */
 RT_API uint32_t rt_cpu_isa(void)
 {

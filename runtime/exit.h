@@ -1,12 +1,13 @@
-/* exit.h: texts that end early. At an exit each text either ends, its outputs going where the caller wants
- * them, or goes on; the steps behind it then run over a smaller call, in which the rows of the texts that go
- * on lie together again. Which texts share a call moves rows, never numbers.
+/* exit.h: texts that end early. At an exit a text either ends, and its outputs are copied out, or continues.
+ * Later steps run over a smaller call, in which the rows of the remaining texts are packed again. So the
+ * texts of a call affect only the places of rows, never numbers.
  *
- * A slot of call->exits holds what one exit decided: ntexts, ntokens and longest of the smaller call; for
- * each text of this call its place in that, or -1; offsets and original numbers of the texts of the smaller
- * one. The exits of a call use two slots in turn, as one is read while the next is written. So do the offsets
- * of rows that thin left (call->thinned): where an exit passes on rows of Sk, those of Sk are made anew for
- * the texts that go on; of other symbols nothing behind the exit can ask (L6). `symbol` is k, 0 for S. */
+ * A slot of call->exits has the decisions of one exit: ntexts, ntokens and longest of the smaller call; for
+ * each text of this call its place in the smaller one, or -1; offsets and original numbers of the texts of
+ * the smaller one. Exits alternate between two slots, because one is read while the next is written. The
+ * offsets of thinned rows (call->thinned) alternate, too. If an exit passes on rows of Sk, the offsets of Sk
+ * are computed anew for the remaining texts. Nodes after the exit cannot use other symbols (L6). `symbol` is
+ * k, or 0 for S. */
 #ifndef RT_EXIT_H
 #define RT_EXIT_H
 #include "steps.h"
@@ -22,19 +23,20 @@ RT_INLINE int32_t *exit_offsets(const RtCall *call)
 	return exit_slot(call) + EXIT_PLACES + call->room_texts;
 }
 RT_INLINE int32_t *exit_numbers(const RtCall *call) { return exit_offsets(call) + call->room_texts + 1; }
-/* The text's number in the call as it began. */
+/* The number of the text in the original call. */
 RT_INLINE int32_t exit_number(const RtCall *call, int32_t text)
 {
 	return call->numbers ? call->numbers[text] : text;
 }
 
-/* Where rows of the symbol begin in the smaller call. */
+/* The offsets of the symbol's rows in the smaller call. */
 RT_INLINE int32_t *exit_thinned(const RtCall *call, int symbol)
 {
 	return symbol ? call->thinned_rest + (rt_thinned(call, symbol) - call->thinned) : exit_offsets(call);
 }
 
-/* One thread: begins to decide; then for every text in its order, whether it ends here. */
+/* For one thread: begins the decisions. Then it decides for every text, in order, whether the text ends
+ * here. */
 RT_INLINE void rt_exit_begin(const RtCall *call, int symbol)
 {
 	int32_t *slot = exit_slot(call);
@@ -61,7 +63,7 @@ RT_INLINE void rt_exit_decide(const RtCall *call, int symbol, int32_t text, int 
 	slot[EXIT_LONGEST] = rt_max(slot[EXIT_LONGEST], size);
 }
 
-/* The rows of a thread's share of the texts that go on move together: `unit` bytes a row. */
+/* Packs the rows of a thread's share of the remaining texts. A row has `unit` bytes. */
 RT_INLINE void rt_exit_rows(
 	const RtCall *call, int32_t thread, int symbol, void *to, const void *from, size_t unit)
 {
@@ -73,7 +75,7 @@ RT_INLINE void rt_exit_rows(
 			memcpy((char *)to + (size_t)offsets[places[i]] * unit,
 				(const char *)from + (size_t)began[i] * unit, (size_t)(began[i + 1] - began[i]) * unit);
 }
-/* The same for a row a text. */
+/* The same for one row per text. */
 RT_INLINE void rt_exit_texts(const RtCall *call, int32_t thread, void *to, const void *from, size_t unit)
 {
 	const int32_t *places = exit_slot(call) + EXIT_PLACES;
@@ -83,8 +85,8 @@ RT_INLINE void rt_exit_texts(const RtCall *call, int32_t thread, void *to, const
 			memcpy((char *)to + (size_t)places[i] * unit, (const char *)from + (size_t)i * unit, unit);
 }
 
-/* A thread's share of an output of the texts that end here; `all`: of all that are left. `width` floats a
- * row. */
+/* Copies out a thread's share of an output, for the texts that end here; `all`: for all remaining texts. A
+ * row has `width` floats. */
 RT_INLINE void rt_exit_out(
 	const RtCall *call, int32_t thread, int output, const float *from, size_t width, int per_token, int all)
 {
@@ -99,8 +101,8 @@ RT_INLINE void rt_exit_out(
 	}
 }
 
-/* The call of the texts that go on. Values keep the places that they have by the
- * whole call's sizes (room_*). */
+/* The call of the remaining texts. Values keep their places in the arena, which depend on the whole call's
+ * sizes (room_*). */
 RT_INLINE RtCall rt_exit_rest(const RtCall *call)
 {
 	const int32_t *slot = exit_slot(call);

@@ -1,5 +1,4 @@
-/* json_out.c: JSON as the program prints it. Text from outside may hold anything: what comes out is always
- * valid. */
+/* json_out.c: writes the program's JSON. Input text may be any bytes; the output is always valid. */
 #include "program.h"
 #include <math.h>
 
@@ -15,7 +14,7 @@ RT_FN size_t json_sequence(const unsigned char *text, size_t bytes)
 	const size_t length = 2 + (a >= 0xe0) + (a >= 0xf0);
 	if (length > bytes)
 		return 0;
-	/* where the second byte may lie */
+	/* range of the second byte */
 	unsigned char low = 0x80, high = 0xbf;
 	switch (a) {
 	case 0xe0: low = 0xa0; break;

@@ -1,6 +1,5 @@
-/* labels.c: answers in labels, of a text (classify, rank) and of its words (tag). A text in windows is put
- * together here: logits and embeddings by their mean, tags by the window where a word lies nearest the
- * middle. */
+/* labels.c: labels of a text (classify, rank) and of its words (tag). Combines the windows of a long text:
+ * the mean of logits and embeddings; for tags the window in which the word is nearest to the middle. */
 #include "program.h"
 #include <math.h>
 
@@ -14,8 +13,8 @@ RT_FN void *rt_scratch(RtProgram *p, size_t bytes)
 	return p->scratch = rt_grow(p->scratch, &p->scratch_bytes, bytes);
 }
 
-/* One row a text, in scratch memory: that of its only piece, or the mean over its windows (of an embedding,
- * by tokens, and of length 1 again where all windows had it). */
+/* One row per text, in scratch memory: the row of its only piece, or the mean over its windows. Embeddings
+ * are weighted by tokens and normalised again if those of all windows had length 1. */
 RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width;
@@ -41,7 +40,7 @@ RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 
 /* ---- classify, rank -------------------------------------------------------------------------- */
 
-/* Logits to what is printed as scores, in place. Returns the best label. */
+/* Turns logits into the printed scores, in place. Returns the best label. */
 RT_FN int32_t task_scores(const RtHead *head, float *row, int32_t n)
 {
 	int32_t best = 0;
@@ -61,8 +60,8 @@ RT_FN const char *task_label_text(const RtHead *head, int32_t i)
 	return head->labels && i < head->nlabels ? head->labels[i] : "?";
 }
 
-/* The one number of a ranker: of several labels, the probability of the last ("relevant", "entailed" by
- * convention). */
+/* The score of a ranker. With several labels it is the probability of the last one, by convention "relevant"
+ * or "entailed". */
 RT_FN float task_rank(const RtHead *head, float *row, int32_t n)
 {
 	task_scores(head, row, n);
@@ -148,11 +147,11 @@ RT_FN RtWord task_tag(const float *logits, int32_t n)
 	return word;
 }
 
-/* Where the word that starts at byte `start` ends, however many tokens it has: the limit may have cut it. */
+/* The end of the word that starts at byte `start`, even if the limit cut some of its tokens. */
 RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int32_t end)
 {
 	enum { TOKENS = 512 };
-	static const size_t reach = 4096; /* bytes: a word of more than 100 characters is one unknown token */
+	static const size_t reach = 4096; /* in bytes; a word of more than 100 characters is one unknown token */
 	int32_t ids[TOKENS], starts[TOKENS], ends[TOKENS], numbers[TOKENS], number = -1;
 	RtEncoding encoding;
 	const size_t rest = item->text_bytes - (size_t)start;
@@ -171,7 +170,7 @@ RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int
 	return end;
 }
 
-/* The words of a text with the label of each one's first token. Of ids, every token is a word and offsets
+/* The words of a text, each with the label of its first token. With --ids every token is a word, and offsets
  * count tokens. */
 RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, RtWord *words)
 {
@@ -203,8 +202,8 @@ RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, R
 	return count;
 }
 
-/* --tokens: a label for each white-space-separated word, its first token's; O where none was left by the
- * limit. */
+/* --tokens: the label of the first token of each white-space-separated word; O for words that the limit cut
+ * off. */
 RT_FN void task_print_tokens(
 	RtProgram *p, const RtItem *item, const RtHead *head, const RtWord *words, int32_t n)
 {
@@ -247,7 +246,7 @@ RT_FN void task_print_text(RtProgram *p, const char *text, size_t bytes)
 		putc(text[i] == '\n' || text[i] == '\t' || text[i] == '\r' ? ' ' : text[i], p->out);
 }
 
-/* Spelling of tokens [first, end) of a piece, with spaces between; ids where there is no vocabulary. */
+/* The tokens [first, end) of a piece as text, separated by spaces; ids if there is no vocabulary. */
 RT_FN size_t task_spelling(
 	RtProgram *p, const RtRun *piece, int32_t first, int32_t end, char *text, size_t capacity)
 {

@@ -1,12 +1,12 @@
-/* lines.c: lines of a descriptor, of any bytes (NUL too), without reading further than what is there: a line
- * typed at a terminal is answered before the next one is asked for. */
+/* lines.c: reads lines of any bytes, including NUL, from a descriptor. Never waits for more input than one
+ * line, so a line typed at a terminal is answered at once. */
 #include "program.h"
 #include <errno.h>
 #include <unistd.h>
 
 enum { LINES_CHUNK_BYTES = 1 << 16 };
 
-/* Reads more behind what is there. 0: nothing came (end, error, or no memory). */
+/* Appends more input. 0: there was none (end, error, or out of memory). */
 RT_FN int lines_fill(RtLines *in)
 {
 	if (in->begin > 0 && in->begin == in->end) {
@@ -41,7 +41,7 @@ RT_FN int lines_fill(RtLines *in)
 	return 1;
 }
 
-/* Drops the rest of a line that is too long. */
+/* Skips the rest of a line that is too long. */
 RT_FN void lines_skip(RtLines *in)
 {
 	do {

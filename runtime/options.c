@@ -1,5 +1,5 @@
-/* options.c: the command line of the emitted program: its options, what --help says of them, which exclude
- * each other, and which CPU's code runs. */
+/* options.c: the command line of the emitted program: options, --help, options that exclude each other, and
+ * the choice of the CPU's code. */
 #include "program.h"
 #include <errno.h>
 #include <getopt.h>
@@ -47,31 +47,31 @@ static const struct ProgramOption {
 } program_options[] = {
 	{"json", NULL, RT_OPT_JSON, "one JSON object a line"},
 	{"ids", NULL, RT_OPT_IDS,
-		"read token ids instead of text; a tab starts the second segment; nothing is added to them"},
-	{"tokenize", NULL, RT_OPT_TOKENIZE, "print the token ids, as --ids reads them, and stop there"},
+		"read token ids instead of text, a tab before the second segment; no special tokens are added"},
+	{"tokenize", NULL, RT_OPT_TOKENIZE, "only print the token ids, as --ids reads them"},
 	{"logits", NULL, RT_OPT_LOGITS,
-		"print the raw output of the head, 9 significant digits, one JSON value a line"},
+		"print the raw output of the head with 9 significant digits, one JSON value per line"},
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
 	{"raw", NULL, RT_OPT_RAW, "embeddings as little-endian f32"},
 	{"tokens", NULL, RT_OPT_TOKENS,
 		"tagging: a label for each white-space-separated word (its first token's)"},
 	{"threshold", "X", RT_OPT_THRESHOLD, "multi-label: print labels at or above X (0.5)"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
-		"question answering: -1 -1 when the model holds that there is none"},
-	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (else it becomes U+FFFD)"},
+		"question answering: print -1 -1 if the model finds no answer"},
+	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (default: it becomes U+FFFD)"},
 	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
-		"a text longer than the model takes: error, truncate (default, with a note), or window"},
+		"for a text above the model's limit: error, truncate (default, with a note), or window"},
 	{"threads", "N", RT_OPT_THREADS,
-		"threads (1); 0: as many as this machine grants; also BERTC_NUM_THREADS"},
-	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); results are the same bytes"},
+		"number of threads (1); 0: all CPUs that this process may use; also BERTC_NUM_THREADS"},
+	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); the output is the same"},
 	{"task", "NAME,...", RT_OPT_TASK,
-		"of several heads, the one to print; of those named, the mean of their logits"},
+		"the head to print, of several; with several names, the mean of their logits"},
 	{"set", "OPTION=VALUE", RT_OPT_SET,
 		"set an option of the library (overflow, strict, prefault, huge_pages) or of the model (see below)"},
-	{"about", NULL, RT_OPT_ABOUT, "what this program was made from, as JSON"},
+	{"about", NULL, RT_OPT_ABOUT, "print the model, passes and sizes of this program as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
-	{"seq", "N,...", RT_OPT_SEQ, "tokens a text for --bench and --profile"},
+	{"seq", "N,...", RT_OPT_SEQ, "tokens per text for --bench and --profile"},
 	{"repeat", "N", RT_OPT_REPEAT, "runs for --bench and --profile"},
 	{"version", NULL, RT_OPT_VERSION, "print the version"},
 	{"help", NULL, RT_OPT_HELP, "print this"},
@@ -90,7 +90,7 @@ static const char *const program_tasks[] = {
 RT_FN void program_help(const RtModel *m)
 {
 	printf("Usage: %s [OPTION...] [TEXT...]\n"
-		   "Reads one text a line from standard input when no TEXT is given; a pair is two texts with a tab "
+		   "Without TEXT, reads one text per line from standard input. A pair is two texts with a tab "
 		   "between.\n",
 		m->name);
 	if (m->nheads > 0)
@@ -104,8 +104,8 @@ RT_FN void program_help(const RtModel *m)
 		printf("  %-22s %s\n", left, o->help);
 	}
 	for (int32_t i = 0; i < m->noptions; i++)
-		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model, and their values where --set says nothing:\n",
-			m->options[i].name, m->options[i].value);
+		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model with their defaults:\n", m->options[i].name,
+			m->options[i].value);
 	printf("\n"
 		   "Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). "
 		   "Logits are averaged over\n"
@@ -131,7 +131,7 @@ RT_FN int program_integer(const char *text, int least, int most, int *value)
 	return 1;
 }
 
-/* Options of the library, set once the context is there; these are the same as options of the program. */
+/* Options of the library that are also options of the program; set when the context exists. */
 RT_FN int program_library_option(RtProgram *p, const char *text)
 {
 	RtContext probe = {.overflow = p->options.overflow, .strict = p->options.strict};
@@ -165,8 +165,8 @@ RT_FN const RtHead *program_head(const RtModel *m, const char *name, size_t byte
 	return NULL;
 }
 
-/* --task: from here on the model has the first head named, and no other; the outputs of the others are
- * averaged into its own. */
+/* --task: from here on the model has only the first named head. The outputs of the other named heads are
+ * averaged into its output. */
 RT_FN int program_task(RtProgram *p, const char *names)
 {
 	const RtModel *m = p->model;
@@ -189,7 +189,7 @@ RT_FN int program_task(RtProgram *p, const char *names)
 				|| m->outputs[head->output].per_token
 				|| m->outputs[head->output].width != m->outputs[first->output].width))
 			return program_usage(p,
-				"--task=%s: %s and %s do not give numbers of one kind, which a mean could be taken of", names,
+				"--task=%s: the outputs of %s and %s have different kinds, so they have no mean", names,
 				first->name, head->name);
 		first = first ? first : head;
 		p->averaged |= 1u << head->output;
@@ -257,8 +257,8 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	return 0;
 }
 
-/* BERTC_CPU may name a CPU level: go on as if this CPU had no more than that. The bits, or UINT32_MAX for an
- * unknown name. */
+/* BERTC_CPU may name a CPU level; the program then acts as on such a CPU. Returns its bits, or UINT32_MAX for
+ * an unknown name. */
 RT_FN uint32_t program_level(const char *name)
 {
 	static const struct {
@@ -281,7 +281,7 @@ RT_FN uint32_t program_level(const char *name)
 	return UINT32_MAX;
 }
 
-/* "x86-64-v3, x86-64-v4": what the program was built for. */
+/* The CPUs that the program was built for: "x86-64-v3, x86-64-v4". */
 RT_FN void program_cpus(const RtModel *m, char *text, size_t bytes)
 {
 	size_t used = 0;
@@ -290,8 +290,8 @@ RT_FN void program_cpus(const RtModel *m, char *text, size_t bytes)
 		used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "", m->variants[i].cpu);
 }
 
-/* Chooses the code: that which BERTC_CPU names, else the newest for this CPU, or for one of no more than the
- * level BERTC_CPU. */
+/* Chooses the code: the one that BERTC_CPU names, else the newest for this CPU, or for the level that
+ * BERTC_CPU names. */
 RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 {
 	const RtModel *m = p->model;
@@ -307,7 +307,7 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 	if (level == UINT32_MAX)
 		return program_usage(p,
 			"BERTC_CPU=%s: expected native, baseline, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, armv7-a, "
-			"armv7-a+neon, or what this program was built for: %s",
+			"armv7-a+neon, or a CPU of this program: %s",
 			cpu, cpus);
 	if (!named)
 		*variant = rt_choose(m, isa & level);
@@ -323,7 +323,7 @@ RT_FN int program_choose(const RtProgram *p, const RtVariant **variant)
 	return RT_EXIT_UNSUPPORTED;
 }
 
-/* The environment, then the CPU, then the context. */
+/* Reads the environment, chooses the CPU's code, and makes the context. */
 RT_FN int program_start(RtProgram *p)
 {
 	const RtModel *m = p->model;
@@ -352,7 +352,7 @@ RT_FN int program_start(RtProgram *p)
 	return 0;
 }
 
-/* What the options ask for and this model does not have; sets the outputs that are wanted. */
+/* Refuses options that this model does not support. Sets the requested outputs. */
 RT_FN int program_check(RtProgram *p)
 {
 	const RtModel *m = p->model;
@@ -363,11 +363,11 @@ RT_FN int program_check(RtProgram *p)
 	if (o->ids && o->tokenize)
 		return program_usage(p, "--ids and --tokenize exclude each other");
 	if (!m->tokenizer && !o->ids && !o->bench && !o->profile)
-		return program_usage(p, "this program has no tokenizer: give it --ids");
+		return program_usage(p, "this program has no tokenizer; use --ids");
 	if (o->raw && (m->nheads == 0 || m->heads[0].task != RT_TASK_EMBED || o->json))
-		return program_usage(p, "--raw is for embeddings, without --json");
+		return program_usage(p, "--raw is only for embeddings, without --json");
 	if (o->tokens && (m->nheads == 0 || m->heads[0].task != RT_TASK_TAG || o->ids))
-		return program_usage(p, "--tokens is for taggers that read text");
+		return program_usage(p, "--tokens is only for taggers with text input");
 	if (o->hidden) {
 		for (int32_t k = 0; k < m->noutputs; k++)
 			if (strcmp(m->outputs[k].name, "hidden") == 0 && m->outputs[k].per_token)
@@ -375,8 +375,8 @@ RT_FN int program_check(RtProgram *p)
 		p->averaged = 0;
 		if (!p->mask) {
 			fprintf(stderr,
-				"%s: error: --hidden: this program does not keep the last hidden state; "
-				"build it with --outputs=hidden\n",
+				"%s: error: --hidden: this program does not output the last hidden state; build it with "
+				"--outputs=hidden\n",
 				m->name);
 			return RT_EXIT_UNSUPPORTED;
 		}
@@ -394,8 +394,7 @@ RT_FN int program_check(RtProgram *p)
 	return 0;
 }
 
-/* Reads the options. -1: go on; else the exit code, 0 when --help, --version or --about was all there was to
- * do. */
+/* Reads the options. -1: continue; else the exit code, which is 0 after --help, --version or --about. */
 RT_FN int program_parse(RtProgram *p, int argc, char **argv)
 {
 	struct option options[PROGRAM_OPTIONS + 1] = {{NULL, 0, NULL, 0}};

@@ -1,5 +1,5 @@
-/* program.c: the emitted program's main: texts in groups of --batch, errors by line. Its options are in
- * options.c, what is printed for a text in tasks.c. */
+/* program.c: the main of emitted programs. Reads texts in groups of --batch and reports errors by line.
+ * options.c has the options, tasks.c prints the answers. */
 #include "program.h"
 #include <getopt.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@ RT_FN void *rt_grow(void *memory, size_t *have_bytes, size_t want_bytes)
 	return grown;
 }
 
-/* The same for `count` int32 of which *capacity are there. */
+/* rt_grow for a column of int32: `capacity` elements exist, `want` are needed. */
 RT_FN int32_t *program_column(int32_t *column, int32_t capacity, int32_t want)
 {
 	size_t have = (size_t)capacity * sizeof *column;
@@ -43,7 +43,7 @@ RT_FN void rt_complain(RtProgram *p, const RtItem *item, const char *kind, const
 
 /* ---- from a line to tokens ------------------------------------------------------------------- */
 
-/* Room for n more tokens in all columns. */
+/* Makes room for n more tokens in all columns. */
 RT_FN void program_tokens(RtProgram *p, int32_t n)
 {
 	if (p->tokens_capacity - p->ntokens >= n)
@@ -69,7 +69,7 @@ RT_FN RtRun *program_piece(RtProgram *p, RtItem *item, int32_t n)
 	return piece;
 }
 
-/* "101 2023\t2003 102": ids as they are. */
+/* Reads a line of ids: "101 2023\t2003 102". */
 RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 {
 	const RtModel *m = p->model;
@@ -96,7 +96,7 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 		while (at < end && *at >= '0' && *at <= '9' && id <= INT32_MAX)
 			id = 10 * id + (*at++ - '0');
 		if (at == word || (at < end && *at != ' ' && *at != '\t')) {
-			rt_complain(p, item, "error", "\"%.*s\": expected token ids, numbers with spaces between",
+			rt_complain(p, item, "error", "\"%.*s\": expected token ids: numbers separated by spaces",
 				(int)rt_min((int)strcspn(word, " \t"), (int)(end - word) < 40 ? (int)(end - word) : 40),
 				word);
 			return;
@@ -128,8 +128,8 @@ RT_FN void program_read_ids(RtProgram *p, RtItem *item)
 	}
 }
 
-/* What a text must have once it is tokens: ids of the model's own (its tokenizer may know more) and, for
- * fill-mask, a mask. */
+/* Checks the tokens of a text: the model must have all ids (its tokenizer may have more), and fill-mask needs
+ * a mask. */
 RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 {
 	const RtModel *m = p->model;
@@ -144,12 +144,12 @@ RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 		masks += task_is_mask(m, p->ids[i]);
 	}
 	if (unknown >= 0)
-		rt_complain(p, item, "error", "token id %d of the tokenizer: the model has ids 0 to %d", (int)unknown,
-			(int)m->vocab - 1);
+		rt_complain(p, item, "error", "token id %d from the tokenizer: the model has ids 0 to %d",
+			(int)unknown, (int)m->vocab - 1);
 	else if (to_fill && masks == 0)
 		rt_complain(p, item, "error",
 			m->tokenizer ? "no mask%s in the text"
-						 : "without a tokenizer no token is known as the mask%s; --logits prints every "
+						 : "without a tokenizer the mask is unknown%s; --logits prints every "
 						   "token's scores",
 			item->truncated ? " within the limit" : "");
 	else
@@ -159,7 +159,7 @@ RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 	item->npieces = 0;
 }
 
-/* Whether the first head reads one text, a pair, or either. */
+/* An error if the line has one text but the first head needs a pair, or the reverse; NULL: none. */
 RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *tab)
 {
 	const RtModel *m = p->model;
@@ -167,9 +167,9 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 	const int needs = task == RT_TASK_QA || task == RT_TASK_RANK,
 			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
 	if (tab && refuses && !needs)
-		return "a tab, but this model takes one text";
+		return "the line has a tab, but this model takes one text";
 	if (!tab && needs && item->text_bytes > 0)
-		return "no tab: this model takes two texts with a tab between";
+		return "the line has no tab; this model takes two texts separated by a tab";
 	if (tab && memchr(tab + 1, '\t', item->text_bytes - (size_t)(tab + 1 - item->text)))
 		return "more than one tab";
 	if (!tab) {
@@ -183,14 +183,14 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 	return NULL;
 }
 
-/* A text as one piece, or in windows. */
+/* Reads a text as one piece, or as windows. */
 RT_FN void program_read_text(RtProgram *p, RtItem *item)
 {
 	const RtModel *m = p->model;
 	item->text = p->bytes + item->at;
 	item->text_bytes = item->bytes;
 	const char *wrong = item->bytes > INT32_MAX
-		? "too long a line"
+		? "the line is too long"
 		: program_pairing(p, item, memchr(item->text, '\t', item->bytes));
 	if (wrong) {
 		rt_complain(p, item, "error", "%s", wrong);
@@ -243,7 +243,7 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 
 /* ---- running a group ------------------------------------------------------------------------- */
 
-/* --tokenize: what --ids reads; in JSON also what each token is. */
+/* --tokenize: prints what --ids reads; in JSON also the text of each token. */
 RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 {
 	static const char *const keys[] = {
@@ -251,7 +251,7 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 	const RtRun *piece = &p->pieces[item->first_piece];
 	const int32_t *const columns[] = {p->ids, p->types, p->start, p->end};
 	if (!p->options.json) {
-		/* all types are 0 then */
+		/* here all types are 0 */
 		const int32_t second = item->pair && p->model->type_vocab <= 1 ? piece->at + piece->first : -1;
 		for (int32_t i = piece->at; i < piece->at + piece->n; i++) {
 			if (i > piece->at)
@@ -282,7 +282,7 @@ RT_FN float *rt_rows(RtProgram *p, int32_t output, const RtRun *piece)
 	return p->rows[output] + (size_t)o->width * (size_t)(o->per_token ? piece->at : piece - p->pieces);
 }
 
-/* The chosen head's rows become the mean of all heads that were named. */
+/* Sets the rows of the chosen head to the mean over all named heads. */
 RT_FN void program_average(RtProgram *p)
 {
 	const int32_t output = p->model->heads[0].output;
@@ -323,7 +323,7 @@ RT_FN int program_run(RtProgram *p)
 	return status;
 }
 
-/* All texts of the group: to tokens, through the model, and out. */
+/* Tokenises, runs and prints all texts of the group. */
 RT_FN int program_group(RtProgram *p)
 {
 	p->npieces = 0;

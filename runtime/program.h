@@ -1,6 +1,5 @@
-/* program.h: the emitted program: texts or ids in, lines out. What it prints is in interface.md, "The emitted
- * program". It opens no file but the cgroup files of --threads 0, loads no library and asks of libc what a
- * static program has. */
+/* program.h: the emitted program. It reads texts or ids and prints lines. It opens no files except the cgroup
+ * files for --threads 0, loads no library, and uses only functions of libc that work in static programs. */
 #ifndef RT_PROGRAM_H
 #define RT_PROGRAM_H
 #include "api.h"
@@ -15,9 +14,10 @@ RT_API int rt_main(const RtModel *, int argc, char **argv);
 
 /* ---- json_out.c ------------------------------------------------------------------------------ */
 RT_FN void rt_json_string(FILE *, const char *text, size_t bytes); /* quoted; invalid UTF-8 becomes U+FFFD */
-RT_FN void rt_json_number(FILE *, double);                /* 9 significant digits; null when not finite */
+RT_FN void rt_json_number(FILE *, double);                /* 9 significant digits; null if not finite */
 RT_FN void rt_json_row(FILE *, const float *, int32_t n); /* [a, b] */
-RT_FN void rt_json_indent(FILE *, const char *json);      /* an object on several lines, two spaces a level */
+RT_FN void rt_json_indent(
+	FILE *, const char *json); /* an object on several lines, indented by two spaces per level */
 /* a string or number at the top level */
 RT_FN int rt_json_find(const char *json, const char *key, char *value, size_t capacity);
 
@@ -26,18 +26,18 @@ typedef struct RtLines {
 	int descriptor;
 	char *data;                  /* malloc'd */
 	size_t begin, end, capacity; /* unread bytes */
-	int ended, failed;           /* no more to read; read() gave an error */
+	int ended, failed;           /* end of input; read() failed */
 } RtLines;
-enum { RT_LINE_BYTES_MAX = 1 << 26 }; /* 64 MiB: a longer line is an error, not memory */
-/* The next line without its newline or a CR before it: 1 and *line; 0 at the end; -1: longer than the limit
- * (skipped) or out of memory. The bytes stay where they are until the next call. */
+enum { RT_LINE_BYTES_MAX = 1 << 26 }; /* 64 MiB; a longer line is an error */
+/* Reads the next line, without its newline or CR LF. 1: *line is set, valid until the next call. 0: end of
+ * input. -1: the line is above the limit (and skipped), or out of memory. */
 RT_FN int rt_lines_next(RtLines *, const char **line, size_t *bytes);
 
 /* ---- spans.c --------------------------------------------------------------------------------- */
 typedef struct RtWord {
 	int32_t start, end, label;
 	float score;
-} RtWord; /* bytes, and its first token's label */
+} RtWord; /* bytes, and the label of the first token */
 typedef struct RtSpan {
 	int32_t start, end;
 	const char *type;
@@ -47,21 +47,21 @@ typedef struct RtSpan {
 RT_FN int32_t rt_spans(const RtWord *, int32_t n, const char *const *labels, RtSpan *spans);
 
 /* ---- answers.c ------------------------------------------------------------------------------- */
-enum { RT_ANSWER_TOKENS = 15 }; /* longest answer, as the question-answering pipeline of transformers */
+enum { RT_ANSWER_TOKENS = 15 }; /* longest answer, as in the question-answering pipeline of transformers */
 typedef struct RtAnswer {
 	int32_t first, last;
 	double score, null_score;
 } RtAnswer; /* tokens; first -1: no candidate */
-/* logits[tokens][2]; the answer lies in tokens [from, to), token 0 ([CLS]) stands for "no answer". scratch: 2
- * * tokens doubles. */
+/* logits[tokens][2]; the answer is within tokens [from, to); token 0 ([CLS]) stands for "no answer". scratch:
+ * 2 * tokens doubles. */
 RT_FN RtAnswer rt_answer(const float *logits, int32_t tokens, int32_t from, int32_t to, double *scratch);
 /* In place: exp(x - max) / sum. Returns the index of the largest. */
 RT_FN int32_t rt_softmax(float *x, int32_t n);
 RT_FN float rt_sigmoid(float x);
 
 /* ---- threads.c ------------------------------------------------------------------------------- */
-/* "0": what this process may use: affinity and cgroup quota. 1 .. RT_THREADS_MAX: as it says. Anything else:
- * -1. */
+/* "0": the number of CPUs that affinity and cgroup quota allow. 1 .. RT_THREADS_MAX: that number. Anything
+ * else: -1. */
 RT_FN int32_t rt_threads_parse(const char *text);
 
 /* ---- options.c, program.c, labels.c, tasks.c, report.c --------------------------------------- */
@@ -70,35 +70,35 @@ typedef struct RtOptions {
 		allow_no_answer;
 	int overflow, threads, batch, repeat;
 	double threshold, own[RT_OPTIONS_MAX];
-	uint32_t has_own; /* bits of the own options that were given */
+	uint32_t has_own; /* bits of the model's options that were given */
 	const char *seq;
 } RtOptions;
 
-/* A text of the input, and what became of it. */
+/* A text of the input, and its state. */
 typedef struct RtItem {
 	int64_t number;          /* of the line or argument, from 1 */
 	size_t at, bytes;        /* in Program.bytes */
-	const char *text, *pair; /* set when all texts of the batch are in; pair NULL: single */
+	const char *text, *pair; /* set when the batch is complete; pair NULL: a single text */
 	size_t text_bytes, pair_bytes;
 	int32_t first_piece, npieces; /* 0: it was an error */
-	int32_t total;                /* tokens there would be without a limit */
+	int32_t total;                /* tokens without a limit */
 	int truncated;
 } RtItem;
 
-/* A sequence of tokens that runs: a text, or a window of one. */
+/* A sequence of tokens to run: a text, or a window of a text. */
 typedef struct RtRun {
 	int32_t at, n;        /* in Program.ids and the other columns */
-	int32_t first, count; /* tokens of the windowed text (the pair where there is one), from `at` */
-	size_t low, high;     /* bytes whose tokens count here: windows overlap */
+	int32_t first, count; /* tokens of the windowed text (the pair if there is one), from `at` on */
+	size_t low, high;     /* range of bytes that this window counts for, because windows overlap */
 } RtRun;
 
 typedef struct RtProgram {
 	const RtModel *model;
 	RtContext *context;
 	RtOptions options;
-	RtModel chosen; /* model, once --task has chosen of its heads */
+	RtModel chosen; /* the model with the heads that --task chose */
 	RtHead head;
-	uint32_t averaged; /* outputs that are averaged into that of the head */
+	uint32_t averaged; /* outputs that are averaged into the head's output */
 	FILE *out;
 	const char *source; /* "<stdin>" or "argument", for messages */
 	int failed;         /* an error was reported: exit 1 at the end */
@@ -112,25 +112,25 @@ typedef struct RtProgram {
 		tokens_capacity; /* columns over the tokens of all pieces */
 	int32_t *offsets;
 	int32_t offsets_capacity;
-	uint32_t mask; /* outputs wanted */
+	uint32_t mask; /* requested outputs */
 	float *rows[RT_OUTPUTS_MAX];
 	size_t rows_floats[RT_OUTPUTS_MAX];
 	void *scratch;
 	size_t scratch_bytes;
 } RtProgram;
 
-/* Memory that grows; ends the program with exit 1 when there is none. */
+/* Grows memory. Out of memory ends the program with exit 1. */
 RT_FN void *rt_grow(void *memory, size_t *have_bytes, size_t want_bytes);
 RT_FN void *rt_scratch(RtProgram *, size_t bytes);
 RT_FN void rt_complain(RtProgram *, const RtItem *, const char *kind, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The rows of output k for a piece. */
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
-/* The output that says how many layers a text went through; -1: none can end early. */
+/* The output with the number of layers that a text went through; -1: no text can end early. */
 RT_FN int32_t rt_layers_output(const RtModel *);
-/* ---- options.c: 0, or the exit code of what it has said on standard error ---- */
+/* ---- options.c: 0, or the exit code of what it has said on standard error -------------------- */
 RT_FN int program_usage(const RtProgram *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-RT_FN int program_parse(RtProgram *, int argc, char **argv); /* -1: go on */
+RT_FN int program_parse(RtProgram *, int argc, char **argv); /* -1: continue */
 RT_FN int program_start(RtProgram *);                  /* chooses the CPU's code and makes the context */
 RT_FN void rt_task_print(RtProgram *, const RtItem *); /* tasks.c: by the head's task */
 RT_FN void rt_print_numbers(RtProgram *, const RtItem *, int32_t output); /* --logits, --hidden */

@@ -1,10 +1,10 @@
-/* report.c: what the program says about itself: --about, --bench, --profile. Times are of the model alone, on
- * ids drawn from a fixed seed; the tokenizer takes no part. */
+/* report.c: --about, --bench and --profile. Times are for the model without the tokenizer, on ids from a
+ * fixed seed. */
 #include "program.h"
 
 enum { REPORT_RUNS_MAX = 1000000, REPORT_SEQS_MAX = 64 };
 
-/* What the model says, and of coded weights what they take and what decoding them costs here. */
+/* Prints the model's metadata and, for coded weights, their size and the time to decode them here. */
 RT_FN int rt_about(const RtModel *m, FILE *out)
 {
 	const size_t room = strlen(m->about) + 256;
@@ -21,7 +21,8 @@ RT_FN int rt_about(const RtModel *m, FILE *out)
 	return 0;
 }
 
-/* Lengths of --seq, or the usual ones that the model takes. Returns how many; 0: not a list of lengths. */
+/* The lengths of --seq, or the usual lengths up to the model's limit. Returns their number; 0: not a list of
+ * lengths. */
 RT_FN int report_lengths(const RtProgram *p, const char *usual, int32_t *lengths)
 {
 	const RtModel *m = p->model;
@@ -42,7 +43,7 @@ RT_FN int report_lengths(const RtProgram *p, const char *usual, int32_t *lengths
 	return n;
 }
 
-/* The same ids every time: a xorshift generator (Marsaglia 2003) from a fixed seed. */
+/* Makes the same ids every time, by a xorshift generator (Marsaglia 2003) with a fixed seed. */
 RT_FN void report_ids(RtProgram *p, int32_t texts, int32_t length)
 {
 	uint32_t state = 2463534242u;
@@ -62,7 +63,7 @@ RT_FN void report_ids(RtProgram *p, int32_t texts, int32_t length)
 	}
 }
 
-/* Seconds of each run, sorted. */
+/* Measures the seconds of each run, sorted. */
 RT_FN int report_time(RtProgram *p, double *seconds, int runs)
 {
 	int status = program_run(p); /* once to warm up */
@@ -84,8 +85,8 @@ RT_FN int report_error(const RtProgram *p, int status)
 	return RT_EXIT_RUN;
 }
 
-/* Where the nearest-rank percentile stands among sorted runs: no percentile lies below a lower one, however
- * few the runs. */
+/* The index of the nearest-rank percentile among sorted runs. It never decreases with the percentage, however
+ * few runs there are. */
 RT_INLINE int report_rank(int runs, int percent) { return (int)(((int64_t)runs * percent + 99) / 100) - 1; }
 
 RT_FN int rt_bench(RtProgram *p)
@@ -94,7 +95,7 @@ RT_FN int rt_bench(RtProgram *p)
 	const int n = report_lengths(p, "8,16,32,64,128,256,512", lengths), texts = p->options.batch,
 			  runs = p->options.repeat ? p->options.repeat : 20;
 	if (n == 0 || (int64_t)texts * p->model->max_tokens > INT32_MAX)
-		return program_usage(p, "--seq=%s: expected lengths from 1 to %d, with commas between",
+		return program_usage(p, "--seq=%s: expected lengths from 1 to %d, separated by commas",
 			p->options.seq ? p->options.seq : "", (int)p->model->max_tokens);
 	double *seconds = rt_scratch(p, (size_t)runs * sizeof *seconds);
 	if (!p->options.json)
@@ -121,8 +122,7 @@ RT_FN int rt_bench(RtProgram *p)
 	return 0;
 }
 
-/* Floating-point operations of a step for one call; of thinned texts as many rows are left as the last pass
- * had. */
+/* Floating-point operations of a step in one call. Thinned texts count the rows that the last pass kept. */
 RT_FN double report_flops(const RtContext *c, const RtStep *step, double texts, double length)
 {
 	const RtKept *kept = step->symbol ? &c->kept[step->symbol - 1] : NULL;
@@ -138,7 +138,7 @@ RT_FN void report_step(const RtStep *step, double seconds, double total, double 
 		seconds > 0 ? flops / seconds * 1e-9 : 0, step->kernel, what);
 }
 
-/* A line a step, then a line a kernel. */
+/* Prints one line per step, then one line per kernel. */
 RT_FN int rt_profile(RtProgram *p)
 {
 	const RtModel *m = p->model;

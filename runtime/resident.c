@@ -1,6 +1,6 @@
-/* resident.c: brings the weights into memory before the first text. They are mapped from the program's file,
- * so that a text pays for the pages it touches first, and processes share them; a server may rather pay at
- * its start. Options of rt_set. */
+/* resident.c: loads the weights into memory before the first text. They are mapped from the program's file
+ * and shared by processes, so the first text pays for loading them. A server may prefer to pay at its start.
+ * These are options of rt_set. */
 #include "api.h"
 #include <sys/mman.h>
 #include <unistd.h>
@@ -44,9 +44,9 @@ RT_API int rt_huge_pages(const RtModel *m)
 	char *memory = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return RT_E_CAPACITY;
-	/* as far from a multiple of 2 MB as the weights are: large pages then stay large when they move */
+	/* the same offset from a multiple of 2 MB as the weights, so that mremap keeps large pages */
 	char *copy = memory + ((begin - (uintptr_t)memory) & (huge - 1));
-	madvise(memory, room, MADV_HUGEPAGE); /* advice: without it the copy is right too */
+	madvise(memory, room, MADV_HUGEPAGE); /* only advice; the copy is correct without it */
 	memcpy(copy, (const void *)begin, bytes);
 	if (mprotect(copy, bytes, PROT_READ) == 0
 		&& mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)begin) == (void *)begin) {

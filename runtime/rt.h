@@ -1,7 +1,7 @@
-/* rt.h: what every piece of the emitted program shares. runtime/ is the C that ends up in emitted programs:
- * the same text is compiled into bertc's tests by itself, embedded into bertc as bytes, and pasted, only what
- * is used, into the emitted C. Kernels use nothing but this header and libm. In emitted C, all files form one
- * translation unit, so that every function is static and its prefix is its file's. */
+/* rt.h: shared by all parts of emitted programs. runtime/ is the C of emitted programs. bertc's tests compile
+ * it directly, bertc contains its text, and the emitter pastes the used files into the emitted C. Kernels use
+ * only this header and libm. All files become one translation unit, so every function is static and has its
+ * file's name as prefix. */
 #ifndef RT_H
 #define RT_H
 #ifndef _GNU_SOURCE
@@ -24,8 +24,8 @@
 #define RT_SHARED \
 	static __attribute__((noinline, unused)) /* once in a program, however many kernels call it */
 
-/* What a kernel's code may use beyond the target's baseline:
- * no -m flags are needed. Same words as isa.def. */
+/* Attributes that allow a kernel instructions beyond the target's baseline, without -m flags. The names are
+ * those of isa.def. */
 #if defined(__x86_64__)
 #define RT_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define RT_TARGET_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
@@ -40,15 +40,15 @@
 #define RT_TARGET_I8MM __attribute__((target("arch=armv8.2-a+dotprod+i8mm")))
 #endif
 #define RT_TARGET_NONE
-/* NEON needs none; the kernels of both ARM architectures are one text under two names. */
+/* NEON needs no attribute. The kernels of both ARM architectures have the same text and two names. */
 #if defined(__aarch64__)
 #define RT_NEON(kernel) kernel##__neon64
 #elif defined(__ARM_NEON)
 #define RT_NEON(kernel) kernel##__neon32
 #endif
 
-/* RT_UNROLL_FULL stands before loops whose count is a literal once inlined: their arrays then live in
- * registers. RT_UNROLL_2 and RT_UNROLL_4 stand before loops over a dimension, and RT_UNROLL_NONE where
+/* RT_UNROLL_FULL is for loops whose count is a literal after inlining, so that their arrays stay in
+ * registers. RT_UNROLL_2 and RT_UNROLL_4 are for loops over a dimension. RT_UNROLL_NONE is for loops where
  * unrolling would only cost registers. */
 #if defined(__clang__)
 #define RT_UNROLL_FULL _Pragma("clang loop unroll(full)")
@@ -73,16 +73,16 @@ enum { RT_POOL_FIRST, RT_POOL_LAST, RT_POOL_MEAN, RT_POOL_MAX, RT_POOL_MEAN_SQRT
 /* The op argument of unary_f32 and binary_f32. */
 enum { RT_UNARY_ERF, RT_UNARY_TANH, RT_UNARY_RELU, RT_UNARY_SIGMOID, RT_UNARY_EXP, RT_UNARY_SQRT };
 enum { RT_BINARY_ADD, RT_BINARY_SUB, RT_BINARY_MUL, RT_BINARY_DIV };
-/* How weights and tables lie in memory; kernels compute in f32. */
+/* The stored type of weights and tables. Kernels compute in f32. */
 enum { RT_STORED_F32, RT_STORED_F16, RT_STORED_BF16 };
 
 RT_INLINE int rt_min(int a, int b) { return a < b ? a : b; }
 RT_INLINE int rt_max(int a, int b) { return a > b ? a : b; }
 
-/* How many of n a share is: the nearest number, at least one where there are
- * any (attrs_kept in ir/eval.c). */
+/* How many of n elements a share selects: the nearest number, at least one if n > 0 (as attrs_kept in
+ * ir/ops.c). */
 RT_INLINE int rt_share(int n, double share) { return rt_min(n, rt_max(1, (int)((double)n * share + 0.5))); }
 
-/* Thread `part` of `parts` takes items [begin, end) of n: sizes differ by one at most. */
+/* Thread `part` of `parts` takes items [begin, end) of n: sizes differ by at most one. */
 RT_INLINE int rt_part(int n, int part, int parts) { return (int)((int64_t)n * part / parts); }
 #endif

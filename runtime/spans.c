@@ -1,10 +1,10 @@
-/* spans.c: from a label for each word to spans, as BIO tagging means it. A span starts at a B- word, or at an
- * I- word that follows O or another type; I- words of the same type go on. A label without B- or I- is a span
- * for each of its words. A word is never cut: spans begin and end where words do. Which label a word has (its
- * first token's) is decided in tasks.c. */
+/* spans.c: makes spans from the labels of words, by BIO tagging. A span starts at a B- word, or at an I- word
+ * after O or after another type. I- words of the same type continue it. A word whose label has neither B- nor
+ * I- is a span of its own. Spans begin and end at words. labels.c chooses the label of a word, that of its
+ * first token. */
 #include "program.h"
 
-/* 'B', 'I', 'O' or 'S' (a label without prefix: a span by itself), and the type it names. */
+/* 'B', 'I', 'O' or 'S' (a label without prefix), and the type of the label. */
 RT_FN char span_kind(const char *label, const char **type)
 {
 	*type = label;
@@ -18,7 +18,7 @@ RT_FN char span_kind(const char *label, const char **type)
 
 RT_FN int32_t rt_spans(const RtWord *words, int32_t n, const char *const *labels, RtSpan *spans)
 {
-	int32_t count = 0, length = 0; /* length: words of the span that is open; 0: none is */
+	int32_t count = 0, length = 0; /* length: words of the open span; 0: none */
 	double sum = 0;
 	for (int32_t i = 0; i < n; i++) {
 		const char *type;

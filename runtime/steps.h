@@ -1,12 +1,12 @@
-/* steps.h: what the emitted run() is made of besides kernels: where values lie in a call's arena, which share
- * of a step is a thread's, chains of steps, and the end of a step. Every thread runs every step on its share
- * (SPMD); no result depends on the shares. */
+/* steps.h: the parts of the emitted run() besides kernels: places of values in the arena, a thread's share of
+ * a step, chains of steps, and the end of a step. Every thread runs every step on its share (SPMD). Results
+ * do not depend on the shares. */
 #ifndef RT_STEPS_H
 #define RT_STEPS_H
 #include "model.h"
 #include "team.h"
 
-/* Where a value begins that plan-memory put at `offset` of a region (IR.md, Arena). */
+/* The start of a value that plan-memory placed at `offset` in a region (IR.md, Arena). */
 RT_INLINE void *rt_tokens(const RtCall *call, size_t offset)
 {
 	return call->tokens + offset * (size_t)call->room_tokens;
@@ -20,9 +20,9 @@ RT_INLINE void *rt_pairs(const RtCall *call, size_t offset)
 	return call->pairs + offset * call->room_pairs;
 }
 
-/* Where the texts begin in values of S tokens (symbol 0) or of what thin left of them (1: S1, ..), packed
- * like the tokens themselves; and how many rows that is in all. Tables are for the texts that the call began
- * with: some may have ended since. */
+/* rt_offsets: the first row of each text in values of S rows (symbol 0) or of Sk rows (symbol k), packed like
+ * the tokens. rt_rows: their total number. Tables have room for all texts of the original call, although some
+ * may have ended. */
 RT_INLINE int32_t *rt_thinned(const RtCall *call, int symbol)
 {
 	return call->thinned + (size_t)(symbol - 1) * (size_t)(call->room_texts + 1);
@@ -36,8 +36,8 @@ RT_INLINE int rt_thinned_rows(const RtCall *call, int symbol)
 	return rt_offsets(call, symbol)[call->ntexts];
 }
 
-/* Between the two halves of thin: every thread has written how many rows text i keeps to offsets[i + 1]; now
- * they become offsets. */
+/* Between the two halves of thin: the threads have written the number of rows of text i to offsets[i + 1];
+ * this turns the numbers into offsets. */
 RT_INLINE void rt_thin_meet(const RtCall *call, int32_t thread, int symbol)
 {
 	int32_t *offsets = rt_thinned(call, symbol);
@@ -61,15 +61,15 @@ RT_INLINE RtShare rt_share_rows(const RtCall *call, int32_t thread, int rows)
 	return (RtShare){rt_part(rows, thread, call->threads), rt_part(rows, thread + 1, call->threads), 0, 0};
 }
 
-/* Rows for which it pays to divide them rather than the weights: 16 a thread keep a tile of 12 to 16 rows
- * full. */
+/* Whether there are too few rows to divide among the threads: 16 rows per thread fill a tile of 12 to 16
+ * rows. */
 RT_INLINE int rt_few_rows(const RtCall *call, int rows)
 {
 	return call->threads > 1 && rows < 16 * call->threads;
 }
 
-/* A linear: many rows are divided, each thread reading all weights; of few rows every thread takes all, and a
- * part of the weights. */
+/* The share of a linear. Many rows are divided, and each thread reads all weights. Few rows are not divided:
+ * each thread takes all of them and a part of the weights. */
 RT_INLINE RtShare rt_share_linear(const RtCall *call, int32_t thread, int rows, int panels)
 {
 	const int32_t threads = call->threads;
@@ -78,14 +78,14 @@ RT_INLINE RtShare rt_share_linear(const RtCall *call, int32_t thread, int rows, 
 	return (RtShare){0, rows, rt_part(panels, thread, threads), rt_part(panels, thread + 1, threads)};
 }
 
-/* A chain of row-wise steps over the rows of all texts. A thread takes its rows through all steps, a block of
- * at most `most` rows at a time; nobody waits before the end. Few rows are one block for all threads, who
- * divide each step and meet after it. */
+/* A chain of row-wise steps over the rows of all texts. A thread takes its rows through all steps, in blocks
+ * of at most `most` rows, and waits for the others only at the end. Few rows form one shared block: the
+ * threads divide each step and meet after it. */
 typedef struct RtChain {
 	int first, rows;               /* of the block: rows [first, first + rows) of the call */
-	int shared;                    /* the block is everybody's */
-	int begin, end, block, blocks; /* the thread's rows [begin, end), and which of their blocks comes next */
-	char *inner; /* what steps of the chain leave for each other: at inner + offset * rows */
+	int shared;                    /* all threads share the block */
+	int begin, end, block, blocks; /* the thread's rows [begin, end), and its next block */
+	char *inner;                   /* inner values of the chain: at inner + offset * rows */
 } RtChain;
 
 RT_INLINE RtChain rt_chain_begin(const RtCall *call, int32_t thread, int rows, int most)
@@ -101,7 +101,7 @@ RT_INLINE RtChain rt_chain_begin(const RtCall *call, int32_t thread, int rows, i
 	return c;
 }
 
-/* Goes to the next block; 0 when there is none. */
+/* Goes to the next block; 0: there is none. */
 RT_INLINE int rt_chain_next(RtChain *c)
 {
 	if (c->block == c->blocks)
@@ -112,8 +112,7 @@ RT_INLINE int rt_chain_next(RtChain *c)
 	return 1;
 }
 
-/* Where the block's rows begin of a value with `unit` bytes a token in the arena, and of one that is the
- * chain's own. */
+/* The block's rows of a value in the arena, with `unit` bytes per token, and of an inner value. */
 RT_INLINE void *rt_chain_tokens(const RtCall *call, const RtChain *c, size_t offset, size_t unit)
 {
 	return call->tokens + offset * (size_t)call->room_tokens + (size_t)c->first * unit;
@@ -135,7 +134,7 @@ RT_INLINE RtShare rt_chain_linear(const RtCall *call, const RtChain *c, int32_t 
 					 : (RtShare){0, c->rows, 0, panels};
 }
 
-/* Copies a thread's share of an output, `width` floats a row, to where the caller wants it. */
+/* Copies a thread's share of an output, `width` floats a row, to the caller's buffer. */
 RT_INLINE void rt_copy_out(
 	const RtCall *call, int32_t thread, int output, const void *from, int rows, size_t width)
 {
@@ -147,13 +146,13 @@ RT_INLINE void rt_copy_out(
 		memcpy(call->out[output] + begin, (const float *)from + begin, (end - begin) * sizeof(float));
 }
 
-/* When the first step begins; 0 when nobody asks. */
+/* The start time of the first step; 0 without --profile. */
 RT_INLINE double rt_steps_begin(const RtCall *call, int32_t thread)
 {
 	return call->step_seconds && thread == 0 ? rt_seconds() : 0;
 }
 
-/* Adds the time since `began` to a step's and returns when the next begins. */
+/* Adds the time since `began` to the step. Returns the start time of the next. */
 RT_INLINE double rt_step_time(const RtCall *call, int32_t thread, int step, double began)
 {
 	if (!call->step_seconds || thread != 0)
@@ -170,7 +169,7 @@ RT_INLINE double rt_step_end(const RtCall *call, int32_t thread, int step, doubl
 	return rt_step_time(call, thread, step, began);
 }
 
-/* Ends a step of a chain, and a chain whose last step it was. */
+/* Ends a step of a chain, and the end of a chain. */
 RT_INLINE double rt_chain_step(const RtCall *call, const RtChain *c, int32_t thread, int step, double began)
 {
 	if (c->shared)

@@ -1,5 +1,5 @@
-/* tasks.c: one answer of each task, as plain text or JSON, from the rows that a text's pieces gave. Of a text
- * in windows the best score wins. labels.c has the tasks of labels. */
+/* tasks.c: prints the answer of each task, as plain text or JSON, from the output rows of a text's pieces.
+ * With windows, the best score wins. labels.c has the tasks with labels. */
 #include "program.h"
 #include <math.h>
 
@@ -36,7 +36,7 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 			end = best.last + 1;
 			text = spelling;
 			bytes = task_spelling(p, in, best.first, best.last + 1, spelling, sizeof spelling);
-		} else { /* whole words, as transformers aligns answers */
+		} else { /* whole words, as in transformers */
 			while (first > in->at + in->first && p->word[first - 1] == p->word[first])
 				first--;
 			while (last + 1 < in->at + in->first + in->count && p->word[last + 1] == p->word[last])
@@ -102,7 +102,7 @@ RT_FN int task_is_mask(const RtModel *m, int32_t id)
 	return m->tokenizer && id == rt_token_mask_id(m->tokenizer);
 }
 
-/* Several masks: their candidates one after another; in JSON a list of lists, as in transformers. */
+/* With several masks, prints the candidates of each in turn; in JSON a list of lists, as in transformers. */
 RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const RtRun *piece = task_piece(p, item, 0);
@@ -134,7 +134,7 @@ RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *
 	const float *row = task_row(p, item, head);
 	const int32_t width = p->model->outputs[head->output].width;
 	if (p->options.raw) {
-		for (int32_t i = 0; i < width; i++) { /* little-endian whatever this machine is */
+		for (int32_t i = 0; i < width; i++) { /* always little-endian */
 			uint32_t bits;
 			memcpy(&bits, &row[i], sizeof bits);
 			for (int shift = 0; shift < 32; shift += 8)
@@ -155,13 +155,13 @@ RT_FN int32_t rt_layers_output(const RtModel *m)
 	return -1;
 }
 
-/* One line of JSON: the object that the task has begun gets what befell the text, and ends. */
+/* Ends a line of JSON: adds truncation, windows and layers of the text to the task's object. */
 RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 {
 	if (item->truncated)
 		fprintf(p->out, ", \"truncated\": true, \"tokens\": %d", (int)item->total);
 	const int32_t layers = rt_layers_output(p->model);
-	if (layers >= 0) { /* of a text in windows, what they went through on the average */
+	if (layers >= 0) { /* the mean over the windows */
 		double sum = 0;
 		for (int32_t i = 0; i < item->npieces; i++)
 			sum += (double)*rt_rows(p, layers, task_piece(p, item, i));
@@ -173,8 +173,7 @@ RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 	fputs("}\n", p->out);
 }
 
-/* Several heads: each by its name (JSON only). A head with one number gives that, others what they would give
- * alone. */
+/* Prints several heads by name (JSON only). A head with one number prints it; others print as if alone. */
 RT_FN void task_print_heads(RtProgram *p, const RtItem *item)
 {
 	const RtModel *m = p->model;
@@ -226,7 +225,7 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 		putc('\n', p->out);
 }
 
-/* Whether the row of token j of piece i of a text in windows is printed: each token's once. */
+/* Whether to print the row of token j in window i. Each token is printed once. */
 RT_FN int task_row_counts(const RtProgram *p, const RtItem *item, int32_t i, int32_t j)
 {
 	const RtRun *piece = task_piece(p, item, i);
@@ -237,8 +236,7 @@ RT_FN int task_row_counts(const RtProgram *p, const RtItem *item, int32_t i, int
 	return start >= piece->low && start < piece->high;
 }
 
-/* --logits, --hidden: one JSON value a line. A text in windows: [labels] is the mean; of rows a token, each
- * token's row once. */
+/* --logits, --hidden: one JSON value per line. With windows: the mean of logits; one row for each token. */
 RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
 {
 	const RtOutput *o = &p->model->outputs[output];

@@ -1,7 +1,6 @@
-/* team.c: threads that start together, meet at barriers and sleep between calls. Waiting is: look a while (a
- * step of a small model takes tens of microseconds, a sleep and wake-up as long), then sleep on a futex.
- * Linux only, like the rest of the emitted code. What the threads do, and how work is divided, is the
- * caller's business. */
+/* team.c: threads that start together, meet at barriers and sleep between calls. To wait, a thread first
+ * spins, because a step of a small model takes only tens of microseconds, as long as a sleep and wake-up.
+ * Then it sleeps on a futex. Linux only, like all emitted code. The caller divides the work. */
 #include "team.h"
 #include <linux/futex.h>
 #include <sched.h>
@@ -11,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-	RT_TEAM_SPINS = 4000,          /* about 50-100 us of pauses */
+	RT_TEAM_SPINS = 4000,          /* pauses of 50-100 us in total */
 	RT_TEAM_STACK_BYTES = 1 << 20, /* kernels keep their tiles in registers and a few KB of stack */
 };
 
@@ -31,9 +30,8 @@ RT_INLINE void team_pause(void)
 #endif
 }
 
-/* Waits until *flag is no longer `seen`. A thread counts itself as a sleeper before it looks for the last
- * time, and the one who changes a flag looks at the sleepers afterwards: one of the two always notices the
- * other. */
+/* Waits until *flag differs from `seen`. A thread adds itself to the sleepers before its last look at the
+ * flag, and a thread that changes the flag checks the sleepers afterwards. So no wake-up is lost. */
 RT_FN void team_wait(RtTeam *team, _Atomic uint32_t *flag, uint32_t seen)
 {
 	for (int32_t i = 0; i < team->spins; i++) {
@@ -63,12 +61,12 @@ RT_API void rt_team_barrier(RtTeam *team)
 		team_wait(team, &team->phase, phase);
 		return;
 	}
-	atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* published by the wake */
+	atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* the wake-up publishes it */
 	team_wake(team, &team->phase);
 }
 
-/* A worker's life: wait for a job, run it, meet the others, again. Jobs are numbered from the team's start,
- * so that a worker that comes up late finds the first one waiting for it. */
+/* A worker waits for a job, runs it, meets the others at a barrier, and repeats. Jobs are numbered from the
+ * team's start, so a worker that starts late still finds the first job. */
 RT_FN void *team_worker(void *argument)
 {
 	const RtWorker *worker = argument;
@@ -84,13 +82,13 @@ RT_FN void *team_worker(void *argument)
 
 RT_API int32_t team_cpus(void)
 {
-	cpu_set_t sets[8]; /* 8192 CPUs, the most that Linux is built for: with less room the call fails */
+	cpu_set_t sets[8]; /* 8192 CPUs, the most that Linux supports; with less room the call fails */
 	memset(sets, 0, sizeof sets);
 	int count = sched_getaffinity(0, sizeof sets, sets) == 0 ? CPU_COUNT_S(sizeof sets, sets) : 0;
 	return count > 0 ? count : 1;
 }
 
-/* Makes the workers. They block all signals: those are for the threads of the host program. */
+/* Makes the workers. They block all signals, which the threads of the host program should handle. */
 RT_FN int team_make(RtTeam *team, int32_t threads)
 {
 	pthread_attr_t attributes;
@@ -121,7 +119,7 @@ RT_FN int team_make(RtTeam *team, int32_t threads)
 	pthread_attr_destroy(&attributes);
 	if (made == threads - 1)
 		return 0;
-	/* Not all: those that came up are sent home without meeting anyone. */
+	/* Some threads failed to start: the others return without a barrier. */
 	team->size = made + 1;
 	rt_team_stop(team);
 	return -1;
@@ -149,7 +147,7 @@ RT_API void rt_team_stop(RtTeam *team)
 RT_API int32_t rt_team_ready(RtTeam *team)
 {
 	if (team->size > 1 && team->process != getpid())
-		(void)team_make(team, team->size); /* on failure the size is 1, which is right too */
+		(void)team_make(team, team->size); /* on failure the size becomes 1 */
 	return team->size;
 }
 

@@ -1,6 +1,5 @@
 /* team.h: a fixed team of threads that run one function together (SPMD). The caller is thread 0; a team of
- * one makes no thread at all. The team lives inside its context: it allocates nothing but what pthread_create
- * does. */
+ * one starts no thread. The team is part of its context; only pthread_create allocates memory. */
 #ifndef RT_TEAM_H
 #define RT_TEAM_H
 #include "rt.h"
@@ -19,17 +18,17 @@ typedef struct RtWorker {
 } RtWorker;
 
 struct RtTeam {
-	int32_t size;  /* threads, the caller included */
-	int32_t spins; /* looks at a flag before sleeping on it; 0 when there are more threads than CPUs */
-	pid_t process; /* who made the workers: a child after fork() has none */
+	int32_t size;  /* threads, including the caller */
+	int32_t spins; /* checks of a flag before sleeping on it; 0 if there are more threads than CPUs */
+	pid_t process; /* the process that made the workers; a child after fork() has none */
 	RtTeamFn *function;
-	void *argument;    /* what the team runs now; NULL: the workers return */
+	void *argument;    /* of the current job; function NULL: the workers return */
 	RtWorker *workers; /* size - 1 of them, in the context's memory */
-	/* Each flag has a cache line of its own: the waiting threads read it all the time. */
-	_Alignas(64) _Atomic uint32_t job;      /* goes up by one for every rt_team_run */
-	_Alignas(64) _Atomic uint32_t phase;    /* goes up by one for every barrier passed */
-	_Alignas(64) _Atomic uint32_t arrived;  /* threads that wait at the barrier */
-	_Alignas(64) _Atomic uint32_t sleepers; /* threads that may be asleep on job or phase */
+	/* Each flag has its own cache line, because waiting threads read it constantly. */
+	_Alignas(64) _Atomic uint32_t job;      /* incremented by every rt_team_run */
+	_Alignas(64) _Atomic uint32_t phase;    /* incremented at every barrier */
+	_Alignas(64) _Atomic uint32_t arrived;  /* threads waiting at the barrier */
+	_Alignas(64) _Atomic uint32_t sleepers; /* threads that may sleep on job or phase */
 };
 
 /* CPUs that this process may use, as its affinity says. */

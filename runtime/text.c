@@ -1,10 +1,9 @@
-/* text.c: the C API's calls that take text: encode, run, and what happens to a text longer than the model
- * takes.
+/* text.c: the functions of the C API that take text: encode and run, with truncation and windows.
  *
- * Windows. Outputs a text (logits, embeddings): windows lie end to end; logits are averaged over them,
- * embeddings weighted by their tokens, and brought back to length 1 when every window's had it. Outputs a
- * token: windows overlap by half and each token's row is that of the window where it lies nearer the middle,
- * so that the rows are those of the whole text's tokens. */
+ * Windows. For outputs per text, windows do not overlap. Logits are averaged. Embeddings are averaged with
+ * their tokens as weights, and normalised again if those of all windows had length 1. For outputs per token,
+ * windows overlap by half. Each token's row comes from the window in which the token is nearer to the middle,
+ * so every token has one row. */
 #include "api.h"
 
 typedef struct TextInput {
@@ -19,7 +18,7 @@ RT_FN int text_encode(
 		c->text_types, c->start, c->end, c->word, encoding, next);
 }
 
-/* A tokenizer may know more tokens than the model has rows for. */
+/* Whether the model has a row for every id; a tokenizer may have more tokens. */
 RT_FN int text_ids_fit(const RtContext *c, int32_t n)
 {
 	for (int32_t i = 0; i < n; i++)
@@ -56,7 +55,7 @@ RT_API double text_norm(const float *x, int32_t width)
 	double sum = 0, root = 1;
 	for (int32_t j = 0; j < width; j++)
 		sum += (double)x[j] * (double)x[j];
-	for (int i = 0; i < 60; i++) /* Newton: this file needs no libm */
+	for (int i = 0; i < 60; i++) /* Newton: avoids libm */
 		root = 0.5 * (root + sum / root);
 	return root;
 }
@@ -69,7 +68,7 @@ RT_FN int text_task(const RtModel *m)
 	return m->outputs[0].per_token ? RT_TASK_TAG : RT_TASK_EMBED;
 }
 
-/* Runs the first output on the encoded window; the result in memory that the next pass overwrites. */
+/* Runs the first output on the encoded window. The next pass overwrites the result. */
 RT_FN float *text_run_window(RtContext *c, int32_t tokens)
 {
 	const RtOutput *output = c->model->outputs;
@@ -81,7 +80,7 @@ RT_FN float *text_run_window(RtContext *c, int32_t tokens)
 	return rows;
 }
 
-/* A text in windows. out NULL: counts the rows and checks, runs nothing. *rows receives the rows of the first
+/* Runs a text in windows. out NULL: only checks and counts. Sets *rows to the number of rows of the first
  * output. */
 RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *rows, uint8_t *flags)
 {
@@ -144,7 +143,7 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 	return RT_OK;
 }
 
-/* One text, cut at the limit. */
+/* Encodes one text, cut at the limit. */
 RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *flags)
 {
 	RtEncoding encoding;
@@ -168,7 +167,7 @@ typedef struct TextStage {
 	int32_t texts, tokens, longest;
 } TextStage;
 
-/* Runs what is staged; returns the end of what it wrote. */
+/* Runs the staged texts. Returns the end of the written rows. */
 RT_FN float *text_flush(RtContext *c, TextStage *stage, float *out)
 {
 	const RtOutput *output = c->model->outputs;
@@ -195,8 +194,7 @@ RT_API int rt_run_text(RtContext *c, const char *const *text, const size_t *byte
 	int64_t rows = 0;
 	int32_t n;
 	uint8_t flag;
-	for (int32_t i = 0; i < ntext;
-		i++) { /* everything that can go wrong, before anything is written to out */
+	for (int32_t i = 0; i < ntext; i++) { /* all checks, before anything is written to out */
 		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
 			pair && pair[i] ? pair_bytes[i] : 0};
 		int status = text_check(c, &in);
@@ -221,7 +219,7 @@ RT_API int rt_run_text(RtContext *c, const char *const *text, const size_t *byte
 	for (int32_t i = 0; i < ntext; i++) {
 		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
 			pair && pair[i] ? pair_bytes[i] : 0};
-		(void)text_cut(c, &in, &n, &flag); /* the first loop has seen to its status */
+		(void)text_cut(c, &in, &n, &flag); /* the first loop checked its status */
 		if (flag && c->overflow == RT_OVERFLOW_WINDOW) {
 			out = text_flush(c, &stage, out);
 			(void)text_windows(c, &in, out, &n, &flag);

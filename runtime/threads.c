@@ -1,10 +1,10 @@
-/* threads.c: how many threads --threads and BERTC_NUM_THREADS ask for. 0 asks for what this process may
- * really use: the CPUs of its affinity mask, less when a cgroup gives it a share of CPU time (cgroups(7),
- * proc_pid_mountinfo(5)). These are the only files the program ever opens. `root` stands before every path:
- * "", but for tests. */
+/* threads.c: the number of threads for --threads and BERTC_NUM_THREADS. 0 stands for the CPUs that this
+ * process may use: those of its affinity mask, or fewer if a cgroup limits its CPU time (cgroups(7),
+ * proc_pid_mountinfo(5)). The cgroup files are the only files that the program opens. `root` is a prefix of
+ * every path, "" except in tests. */
 #include "program.h"
 
-/* The first line of a small file; 0 when there is none. */
+/* Reads the first line of a small file. 0: there is no such file. */
 RT_FN int threads_read(const char *directory, const char *name, char *text, int capacity)
 {
 	char path[4096];
@@ -16,7 +16,7 @@ RT_FN int threads_read(const char *directory, const char *name, char *text, int 
 	return got;
 }
 
-/* CPUs that the quota of one cgroup directory amounts to, rounded up; 0: no limit there. */
+/* The quota of one cgroup directory in CPUs, rounded up; 0: no limit. */
 RT_FN int32_t threads_quota(const char *directory)
 {
 	char text[128];
@@ -35,7 +35,7 @@ RT_FN int32_t threads_quota(const char *directory)
 	return (int32_t)(quota / period + (quota % period > 0));
 }
 
-/* Whether the comma-separated list has the word. */
+/* Whether the comma-separated list contains the word. */
 RT_FN int threads_list_has(const char *list, const char *word)
 {
 	const size_t bytes = strlen(word);
@@ -45,8 +45,8 @@ RT_FN int threads_list_has(const char *list, const char *word)
 	return 0;
 }
 
-/* The cgroup of this process in the hierarchy of CPU time: "4:cpu,cpuacct:/a/b" of v1, "0::/a/b" of v2. 0:
- * there is none. */
+/* Finds the cgroup of this process that limits CPU time: "4:cpu,cpuacct:/a/b" in v1, "0::/a/b" in v2. 0:
+ * none. */
 RT_FN int threads_group(const char *root, int v2, char *group, size_t capacity)
 {
 	char path[4096], *line = NULL;
@@ -70,7 +70,7 @@ RT_FN int threads_group(const char *root, int v2, char *group, size_t capacity)
 	return found;
 }
 
-/* A blank in a path of mountinfo is \040. */
+/* mountinfo writes a blank in a path as \040. */
 RT_FN void threads_unescape(char *text)
 {
 	char *to = text;
@@ -86,8 +86,8 @@ RT_FN void threads_unescape(char *text)
 	*to = '\0';
 }
 
-/* The least of `threads` and the quotas from the process's group up to where its hierarchy is mounted: the
- * tightest counts. `top` is the group that is mounted there. */
+/* The minimum of `threads` and the quotas of all groups from the process's group up to the mount point. `top`
+ * is the group that is mounted there. */
 RT_FN int32_t threads_limit(
 	int32_t threads, const char *root, const char *top, const char *mounted, const char *group)
 {
@@ -106,8 +106,8 @@ RT_FN int32_t threads_limit(
 	}
 }
 
-/* One line of mountinfo: "36 35 0:30 /top /mounted rw,.. optional.. - cgroup2 cgroup2 rw,.."; v1 names its
- * controllers last. */
+/* One line of mountinfo: "36 35 0:30 /top /mounted rw,.. optional.. - cgroup2 cgroup2 rw,..". In v1 the
+ * controllers are last. */
 RT_FN int32_t threads_mount(int32_t threads, const char *root, char *line)
 {
 	char top[1024], mounted[1024], kind[32], options[1024] = "", group[2048];
@@ -124,7 +124,7 @@ RT_FN int32_t threads_mount(int32_t threads, const char *root, char *line)
 	return threads_limit(threads, root, top, mounted, group);
 }
 
-/* `threads`, or fewer where the cgroups of the process grant less. */
+/* `threads`, or fewer if the cgroups of the process allow fewer. */
 RT_FN int32_t threads_cgroups(int32_t threads, const char *root)
 {
 	char path[4096], *line = NULL;

@@ -1,4 +1,4 @@
-/* unpack.c: the coded weights of a model (unpack.h), decoded once a process, before its first context. */
+/* unpack.c: decodes the coded weights of a model (unpack.h), once per process, before its first context. */
 #include "api.h"
 #include "unpack.h"
 

@@ -1,21 +1,21 @@
-/* unpack.h: weights that lie entropy coded in the program (bertc build --pack=small) become what kernels
- * read. Codes are canonical Huffman codes of bytes (Huffman, 1952), at most 11 bits long, so that one look
- * into a table of 2048 gives a byte and its length.
+/* unpack.h: decodes entropy-coded weights (bertc build --pack=small). Bytes have canonical Huffman codes
+ * (Huffman, 1952) of at most 11 bits, so one lookup in a table of 2048 entries gives a byte and the length of
+ * its code.
  *
- *   lengths[tables][128]   of the codes of 256 bytes, two in a byte, the lower half first. 0: does not occur;
- * 15: nothing else occurs, and it takes no bits bits                   from the least significant on, then 16
- * bytes of zeros
+ *   lengths[tables][128]   code lengths of 256 bytes, two per byte, the low half first. 0: the byte does not
+ *                          occur; 15: no other byte occurs, and its code has no bits
+ *   bits                   from the least significant on, then 16 bytes of zeros
  *
- * Plain: the elements of the constant in order, of `word` bytes with a table each.
- * Sparse (sparse_rows.h): the order of inputs if there is one, with the table of codes; then piece by piece
- * its bands of four outputs as they lie: which four; the count; the indices of the first, the second, the
- * third and the fourth, each as the step from the one before it, less one, or 255 for an index of 0 that is
- * not the first; each word as a mask of its bytes that are not zero, and these. A table each for outputs,
- * counts, steps and masks, then one for the bytes of codes or four for those of f32. Where the pieces begin
- * is found on the way.
+ * Plain: the elements of the constant in order. An element has `word` bytes, each with its own table.
+ * Sparse (sparse_rows.h): the order of inputs, if there is one, coded with the table of codes. Then the bands
+ * of all pieces in order. A band has the numbers of its four outputs; the count; the indices of each output;
+ * the words. An index is coded as the step from the one before, minus 1; 255 stands for an index of 0 that is
+ * not the first. A word is a mask of its nonzero bytes, then these bytes. There is one table each for
+ * outputs, counts, steps and masks, then one for the bytes of codes or four for those of f32. The offsets of
+ * pieces are not stored, because decoding finds them.
  *
- * What a damaged file may hold is refused: lengths that are no code, bits that end too soon, rows longer than
- * the room, another sum. */
+ * Damaged data is refused: lengths that form no code, missing bits, rows longer than the room, a wrong hash.
+ */
 #ifndef RT_UNPACK_H
 #define RT_UNPACK_H
 #include "model.h"
@@ -39,19 +39,19 @@ enum {
 	UNPACK_TABLES_MAX = UNPACK_BYTES + UNPACK_WORD
 };
 
-/* How many tables a constant has. */
+/* The number of tables of a constant. */
 RT_INLINE int unpack_tables(const RtPacked *p) { return p->word + (p->outputs ? UNPACK_BYTES : 0); }
 
 typedef struct UnpackTable {
 	uint16_t entry[1 << UNPACK_BITS];
-} UnpackTable; /* byte << 4 | length, by the bits ahead */
+} UnpackTable; /* byte << 4 | length, indexed by the next bits */
 typedef struct UnpackBits {
 	const uint8_t *at, *end;
 	uint64_t bits;
 	int count;
 } UnpackBits;
 
-/* FNV-1a with 64-bit words for bytes. bertc finds equal constants by it as well. */
+/* FNV-1a with 64-bit words for bytes. bertc also uses it to find equal constants. */
 RT_FN uint64_t unpack_hash(const uint8_t *data, size_t bytes)
 {
 	uint64_t hash = 0xcbf29ce484222325u ^ bytes, word;
@@ -65,8 +65,8 @@ RT_FN uint64_t unpack_hash(const uint8_t *data, size_t bytes)
 	return hash;
 }
 
-/* Codes of one length follow each other in the order of their bytes, shorter ones first; written with the
- * first bit lowest. 0: no code. */
+/* Builds a table. Shorter codes come first; codes of equal length are in the order of their bytes. The first
+ * bit is the lowest. 0: the lengths are not a code. */
 RT_FN int unpack_table(UnpackTable *table, const uint8_t lengths[UNPACK_LENGTHS])
 {
 	uint32_t code = 0;
@@ -93,10 +93,10 @@ RT_FN int unpack_table(UnpackTable *table, const uint8_t lengths[UNPACK_LENGTHS]
 				table->entry[i] = (uint16_t)(s << 4 | length);
 			code++;
 		}
-	return code == 2u << UNPACK_BITS; /* every row of bits is one of them */
+	return code == 2u << UNPACK_BITS; /* the code is complete */
 }
 
-/* At least 56 bits ahead: five bytes. 0: there are none left. */
+/* Makes at least 56 bits available, enough for five bytes. 0: no input is left. */
 RT_INLINE int unpack_fill(UnpackBits *b)
 {
 	uint64_t next;
@@ -119,7 +119,7 @@ RT_INLINE uint8_t unpack_byte(UnpackBits *b, const UnpackTable *table)
 
 RT_INLINE int unpack_plain(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t bytes, int word)
 {
-	for (size_t at = 0; at < bytes; at += 4) { /* whole words: of 1, 2 or 4 bytes */
+	for (size_t at = 0; at < bytes; at += 4) { /* whole words of 1, 2 or 4 bytes */
 		const int count = bytes - at < 4 ? (int)(bytes - at) : 4;
 		if (!unpack_fill(b))
 			return 0;
@@ -129,7 +129,7 @@ RT_INLINE int unpack_plain(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 	return 1;
 }
 
-/* `count` indices of a block, of one output of a band; 0: they are none, or the bits have ended. */
+/* Reads `count` indices of one output of a band. 0: they are invalid, or the input ends. */
 RT_INLINE int unpack_indices(UnpackBits *b, const UnpackTable *steps, uint8_t *index, int count)
 {
 	int at = -1;
@@ -152,7 +152,7 @@ RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 			return 0;
 		memset(to, 0, UNPACK_WORD);
 		for (unsigned mask = unpack_byte(b, &tables[UNPACK_MASKS]) & 15; mask;
-			mask &= mask - 1) { /* one branch that is hard to foretell */
+			mask &= mask - 1) { /* only one branch that is hard to predict */
 			const int k = __builtin_ctz(mask);
 			to[k] = unpack_byte(b, &tables[UNPACK_BYTES + (word == 1 ? 0 : k)]);
 		}
@@ -160,11 +160,11 @@ RT_INLINE int unpack_words(UnpackBits *b, const UnpackTable *tables, uint8_t *to
 	return 1;
 }
 
-/* The band at to, of which there are `room` bytes; how many it takes, 0: it does not fit, or is none. */
+/* Decodes a band to `to`, which has `room` bytes. Returns its size; 0: it does not fit, or is invalid. */
 RT_INLINE size_t unpack_band(UnpackBits *b, const UnpackTable *tables, uint8_t *to, size_t room, int word)
 {
 	enum { BAND = SPARSE_ROWS_BAND, HEAD = BAND + 1 };
-	if (room < HEAD || !unpack_fill(b)) /* five codes of at most 11 bits */
+	if (room < HEAD || !unpack_fill(b)) /* enough for five codes of at most 11 bits */
 		return 0;
 	for (int j = 0; j < BAND; j++)
 		to[j] = unpack_byte(b, &tables[UNPACK_OUTPUTS]);
@@ -204,7 +204,7 @@ RT_INLINE int unpack_sparse(
 	return at == bytes;
 }
 
-/* One constant from its coded form; 0: that is damaged. tables: room for UNPACK_TABLES_MAX. */
+/* Decodes one constant. 0: the coded form is damaged. tables: room for UNPACK_TABLES_MAX. */
 RT_FN int unpack_constant(const RtPacked *p, const uint8_t *from, uint8_t *to, UnpackTable *tables)
 {
 	const int count = unpack_tables(p);
@@ -215,7 +215,7 @@ RT_FN int unpack_constant(const RtPacked *p, const uint8_t *from, uint8_t *to, U
 			return 0;
 	UnpackBits bits = {from + count * UNPACK_LENGTHS, from + p->from_bytes, 0, 0};
 	int good;
-	/* word is a literal in each, which their loops need */
+	/* `word` is a literal in each call, because the loops need it */
 	if (p->outputs && p->word == 1)
 		good = unpack_sparse(&bits, tables, to, p, 1);
 	else if (p->outputs)

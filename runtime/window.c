@@ -1,11 +1,13 @@
-/* window.c: texts longer than the model takes, cut into windows that fit. Which numbers are kept from which
- * window is said in api.c (rt_run_text) and program.c; here is only where windows lie. */
+/* window.c: cuts a text that is longer than the model's limit into windows. This file only places the
+ * windows; text.c and labels.c combine their results. */
 #include "api.h"
 
-enum { WINDOW_BYTES_A_TOKEN = 64 }; /* first guess at how much text fills a window; doubled until it does */
+enum {
+	WINDOW_BYTES_A_TOKEN = 64
+}; /* first guess at the text that fills a window; doubled until it is enough */
 
-/* The end of a slice of at least `want` bytes: the next ASCII space,
- * or the text's end. A word is never cut. */
+/* The end of a slice of at least `want` bytes: it ends at an ASCII space or at the text's end, so no word is
+ * cut. */
 RT_FN size_t window_slice(const char *text, size_t bytes, size_t from, size_t want)
 {
 	size_t end = bytes - from <= want ? bytes : from + want;
@@ -25,8 +27,8 @@ RT_API int32_t rt_window_tokens(const RtEncoding *encoding, int paired, const in
 	return count;
 }
 
-/* The first token of the word that token `at` (of count, the first at `first`) is part of, if that is behind
- * the first token. */
+/* The first token of the word that contains token `at`; `at` itself if that word begins at token `first` or
+ * earlier. */
 RT_FN int32_t window_word(const int32_t *word, int32_t first, int32_t at)
 {
 	int32_t i = at;
@@ -69,13 +71,13 @@ RT_API int rt_window(const RtModel *model, const char *text, size_t bytes, const
 	if (overlap && count > 1)
 		*next = (size_t)start[window_word(word, first, first + count / 2)];
 	else if (count > 1 && (size_t)end[last] == reached && long_text[reached] != ' ')
-		/* perhaps the middle of a word: the next window repeats its start */
+		/* may be inside a word; the next window then repeats its start */
 		*next = (size_t)start[window_word(word, first, last)];
 	else
 		*next = reached;
 	if (model->tokenizer->trim && *next < SIZE_MAX && *next > from && long_text[*next - 1] == ' ')
-		--*next;       /* the space before a word is part of it, though not of its offsets */
-	if (*next <= from) /* tokens of one and the same byte: go on behind them */
+		--*next;       /* the space before a word belongs to it, although its offsets exclude it */
+	if (*next <= from) /* several tokens of the same byte: continue after them */
 		*next = reached > from ? reached : SIZE_MAX;
 	return RT_OK;
 }

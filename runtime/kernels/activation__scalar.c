@@ -1,8 +1,8 @@
-/* activation__scalar.c: a function of each element.
+/* activation__scalar.c: element-wise functions.
  *
  *   activation_f32   rows r0..r1-1 of out[r1][H] = act(x[r1][H]); act is RT_ACT_*
  *   unary_f32        elements n0..n1-1 of out = op(x); op is RT_UNARY_*
- * out may be x itself. */
+ * out may be x. */
 #include "math__scalar.h"
 
 RT_INLINE void activation_f32__scalar(float *out, const float *x, int r0, int r1, int H, int act)

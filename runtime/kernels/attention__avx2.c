@@ -1,4 +1,4 @@
-/* attention__avx2.c: attention__scalar.c with AVX2 and FMA, in the manner of attention__avx512.c.
+/* attention__avx2.c: attention__scalar.c with AVX2 and FMA, similar to attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*16*d is K^T[d][min(16, keys - p*16)]
  *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys] */
@@ -25,8 +25,8 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(
 	}
 }
 
-/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 16. Rows of a, b, c lie
- * as, bs, cs apart. whole: cols is 16 or more, known where this is inlined, so that no masks are needed. */
+/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 16. as, bs, cs: strides
+ * of the rows of a, b, c. whole: cols >= 16, a literal at the call, so that no masks are needed. */
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float *a, int as, const float *b,
 	int bs, int length, int cols, const float *scale, int mr, int whole)
 {
@@ -51,8 +51,8 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float 
 	}
 }
 
-/* The weights of mr queries from i0 on of one head with all keys: scores, their biases if there are some,
- * selection and softmax; factor: 1 / the sum of each. */
+/* The weights of mr queries from i0 on with all keys, for one head: scores, optional biases, selection and
+ * softmax. factor: 1 / sum for each query. */
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_stride, const float *packed,
 	int keys, int d, float scale, int keep, float threshold, float *score, float factor[4],
 	const BiasHead *biases, int i0, int mr)
@@ -137,7 +137,7 @@ RT_INLINE RT_TARGET_AVX2 void attention_f32__avx2(float *out, const float *q, co
 		scale, INT32_MAX, 0, scratch);
 }
 
-/* The weights of all queries are added up behind the scores: float sum[keys]. */
+/* Adds up the weights of all queries in float sum[keys], after the scores. */
 RT_INLINE RT_TARGET_AVX2 void received_f32__avx2(float *out, const float *q, const float *k, int tokens,
 	int heads, int d, int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold,
 	void *scratch)

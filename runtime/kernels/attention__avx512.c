@@ -1,15 +1,15 @@
 /* attention__avx512.c: attention__scalar.c with AVX-512.
  *
- * Up to 32 queries of a head lie in the lanes of two registers. Their scores with a key are then two vectors,
- * which K's rows give as they are, one broadcast element at a time, and the softmax over all keys needs no
- * sum across lanes; its division waits for the end. For the product with V, whose rows are vectors already,
- * the weights of a key are broadcast, 32 of them side by side. So every stride in a loop is a literal, and
- * nothing is transposed but the queries. Scores are in units of log2 e: softmax is a power of two.
+ * Up to 32 queries of a head are in the lanes of two registers. Their scores with a key are two vectors,
+ * computed from K's rows as they are, one broadcast element at a time. The softmax over all keys needs no sum
+ * across lanes and divides at the end. For the product with V, whose rows are vectors already, the weights of
+ * a key are broadcast. So every stride in a loop is a literal, and only queries are transposed. Scores are
+ * multiplied by log2 e, so the softmax uses powers of two.
  *
- * The head's K and V are copied first: where they come from, their rows lie thousands of bytes apart and
- * share few sets of the L1.
+ * K and V of the head are copied first: in the input their rows are thousands of bytes apart and share few
+ * sets of L1.
  *
- * Biases are added to scores in units of 1; see attention__avx512.h.
+ * Biases are added before this scaling; see attention__avx512.h.
  *
  *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16];
  *            attention_biased: slice[2 * keys] behind them */
@@ -25,7 +25,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(
 			const __mmask16 columns = math_avx512_first(d - j0);
 			__m512 r[16];
 			RT_UNROLL_FULL for (int i = 0; i < 16;
-				i++) /* beyond the last query: a row that exists, under an empty mask */
+				i++) /* beyond the last query: loads an existing row with an empty mask */
 				r[i]
 				= _mm512_mul_ps(_mm512_set1_ps(factor),
 					_mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
@@ -83,7 +83,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stri
 			_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
 }
 
-/* Rows of d numbers, zeros up to a whole 16. */
+/* Copies rows of d numbers, padded with zeros to a multiple of 16. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(
 	float *to, const float *from, int rows, int d, int stride)
 {
@@ -96,7 +96,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_copy(
 
 /* ---- selecting (attention__scalar.c says what), 16 queries in the lanes of each vector ------- */
 
-/* Floats as integers of the same order; both zeros are 0. And back. */
+/* Maps floats to integers of the same order, both zeros to 0; and back. */
 RT_INLINE RT_TARGET_AVX512 __m512i attention_avx512_order(__m512 x)
 {
 	const __m512i bits = _mm512_castps_si512(_mm512_add_ps(x, _mm512_setzero_ps()));
@@ -107,7 +107,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 attention_avx512_float(__m512i order)
 	return _mm512_castsi512_ps(_mm512_xor_si512(order, _mm512_srli_epi32(_mm512_srai_epi32(order, 31), 1)));
 }
 
-/* select_largest in every lane of score[t][..]: keep < keys, low and high as there. */
+/* select_largest in every lane of score[t][..], with keep < keys; low and high as there. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_largest(float *score, int keys, int keep)
 {
 	const __m512i one = _mm512_set1_epi32(1), wanted = _mm512_set1_epi32(keep);
@@ -168,9 +168,10 @@ RT_INLINE RT_TARGET_AVX512 __m512 attention_avx512_probable(
 
 /* ---- one head -------------------------------------------------------------------------------- */
 
-/* Weights of count <= 16 nv queries with all keys in score, and 1 / their sums. Where keys are selected,
- * queries come without the factor of the scores, which would round scores that are equal apart; then scale is
- * theirs. selects: known where this is inlined. biases, of queries from i0 on: NULL, or selects is set. */
+/* The weights of count <= 16 nv queries with all keys, in score, and 1 / their sums. If keys are selected,
+ * queries are not yet multiplied by scale, because the rounding could make equal scores differ; scale is then
+ * applied here. selects: a literal at the call. biases, for queries from i0 on: NULL unless selects is
+ * set. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inverse[32],
 	const float *queries, const float *k, int keys, int d, int selects, float scale, int keep,
 	float threshold, const BiasHead *biases, int i0, int count, int nv)
@@ -215,7 +216,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 			_mm512_storeu_ps(at, e);
 			sum[w] = _mm512_add_ps(sum[w], e);
 		}
-	const __mmask16 some = keys > 0 ? 0xffff : 0; /* of no keys the result is 0 */
+	const __mmask16 some = keys > 0 ? 0xffff : 0; /* without keys the result is 0 */
 	RT_UNROLL_FULL for (int w = 0; w < nv; w++)
 	{
 		__m512 factor = _mm512_maskz_div_ps(some, _mm512_set1_ps(1.0f), sum[w]);
@@ -225,7 +226,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 	}
 }
 
-/* The whole of one head for count <= 16 nv queries. */
+/* Attention of one head for count <= 16 nv queries. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_stride, const float *queries,
 	const float *k, const float *v, int count, int keys, int d, float *score, int selects, float scale,
 	int keep, float threshold, const BiasHead *biases, int i0, int nv)
@@ -252,7 +253,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_strid
 		}
 }
 
-/* selects: known where this is inlined. */
+/* selects: a literal at the call. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
 	int h1, float scale, int selects, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
@@ -304,8 +305,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_biased_f32__avx512(float *out, const f
 		1, keep, threshold, bias, nbias, scratch);
 }
 
-/* The weights of up to 32 queries are added up across their lanes, those of all queries in sum[keys], which
- * lies where v would. */
+/* Adds the weights of up to 32 queries across lanes, and those of all queries in sum[keys], in place of v. */
 RT_INLINE RT_TARGET_AVX512 void received_f32__avx512(float *out, const float *q, const float *k, int tokens,
 	int heads, int d, int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold,
 	void *scratch)

@@ -1,10 +1,10 @@
-/* attention__avx512.h: what the AVX-512 attentions share. */
+/* attention__avx512.h: shared by the AVX-512 attentions. */
 #ifndef RT_ATTENTION__AVX512_H
 #define RT_ATTENTION__AVX512_H
 #include "bias__scalar.h"
 #include "math__avx512.h"
 
-/* Heights of tiles: as many of 8 as fit, then the rest in powers of two. */
+/* Heights of tiles: 8 while possible, then powers of two. */
 RT_INLINE int attention_avx512_height(int left)
 {
 	if (left >= 8)
@@ -14,7 +14,7 @@ RT_INLINE int attention_avx512_height(int left)
 	return left >= 2 ? 2 : 1;
 }
 
-/* Adds to the scores of `count` <= 16 queries, which lie in the lanes, the rows of a dense bias times unit.
+/* Adds rows of a dense bias, times unit, to the scores of `count` <= 16 queries in lanes.
  */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_dense(
 	float *score, const float *rows, size_t stride, int count, int keys, float unit)
@@ -34,7 +34,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_dense(
 	}
 }
 
-/* The same of a table by distance whose tokens have places. */
+/* The same for a table by distance with positions of the tokens. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_places(
 	float *score, const RtBias *bias, int head, int i0, int count, int keys, float unit)
 {
@@ -51,9 +51,9 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_places(
 	}
 }
 
-/* score[t][..] of 16 nv queries from i0 on, `count` of them: times `scale`, then the slice (which is
- * reversed, so that queries lie in the lanes) and the other biases, each times `unit`; top becomes the
- * largest of each. */
+/* score[t][..] of 16 nv queries from i0 on, `count` of them: multiplies by `scale`, then adds the slice
+ * (reversed, because queries are in lanes) and the other biases, each times `unit`. top becomes the largest
+ * score of each query. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias(float *score, const BiasHead *biases, int i0, int count,
 	int keys, float scale, float unit, __m512 top[2], int nv)
 {

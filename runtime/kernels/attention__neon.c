@@ -1,4 +1,4 @@
-/* attention__neon.c: attention__scalar.c with NEON, AArch64 and ARMv7, in the manner of attention__avx512.c.
+/* attention__neon.c: attention__scalar.c with NEON, AArch64 and ARMv7, similar to attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*8*d is K^T[d][min(8, keys - p*8)]
  *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys] */
@@ -7,7 +7,7 @@
 #include "bias__scalar.h"
 #include "select__scalar.h"
 
-/* 4 keys at a time by 4 columns, turned in registers; what is left over one by one. */
+/* Transposes 4 keys by 4 columns at a time in registers, and the rest one by one. */
 RT_INLINE void attention_neon_pack(float *packed, const float *k, int keys, int d, int k_stride)
 {
 	for (int t = 0; t < keys; t += 4) {
@@ -30,8 +30,8 @@ RT_INLINE void attention_neon_pack(float *packed, const float *k, int keys, int 
 	}
 }
 
-/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 8. Rows of a, b, c lie
- * as, bs, cs apart. whole: cols is 8 or more, known where this is inlined. */
+/* c[i][n] = scale[i] * sum over t of a[i][t] b[t][n] for i < mr and n < cols, at most 8. as, bs, cs: strides
+ * of the rows of a, b, c. whole: cols >= 8, a literal at the call. */
 RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, const float *b, int bs,
 	int length, int cols, const float *scale, int mr, int whole)
 {
@@ -60,8 +60,8 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 	}
 }
 
-/* The weights of mr queries from i0 on of one head with all keys: scores, their biases if there are some,
- * selection and softmax; factor: 1 / the sum of each. */
+/* The weights of mr queries from i0 on with all keys, for one head: scores, optional biases, selection and
+ * softmax. factor: 1 / sum for each query. */
 RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float *packed, int keys, int d,
 	float scale, int keep, float threshold, float *score, float factor[4], const BiasHead *biases, int i0,
 	int mr)
@@ -146,7 +146,7 @@ RT_INLINE void RT_NEON(attention_f32)(float *out, const float *q, const float *k
 		scale, INT32_MAX, 0, scratch);
 }
 
-/* The weights of all queries are added up behind the scores: float sum[keys]. */
+/* Adds up the weights of all queries in float sum[keys], after the scores. */
 RT_INLINE void RT_NEON(received_f32)(float *out, const float *q, const float *k, int tokens, int heads, int d,
 	int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
 {

@@ -1,27 +1,28 @@
 /* attention__scalar.c: softmax(q k^T * scale) v for heads h0..h1-1 of one text.
  *
  *   out  [queries][heads*d]      head h fills columns h*d..h*d+d-1
- *   q    [queries], k, v [keys]  rows q_stride, k_stride, v_stride floats apart; head h reads columns
- * h*d..h*d+d-1 scratch                      of this thread, as kernels.def declares it; here the scores of
- * one query: float[keys]
+ *   q    [queries], k, v [keys]  with row strides q_stride, k_stride, v_stride in floats; head h reads
+ *                                columns h*d..h*d+d-1
+ *   scratch                      of this thread, of the size in kernels.def; here the scores of one query,
+ *                                float[keys]
  *
- * attention_select takes the softmax over those keys of a query that are selected: the `keep` of the highest
- * scores, of equals the first (keys or more: all), or those of at least the probability `threshold` (0: all),
- * the likeliest if there is none.
+ * attention_select computes the softmax over the selected keys of a query: the `keep` keys with the highest
+ * scores (the first of equal ones; keep >= keys: all), or the keys with at least the probability `threshold`
+ * (0: all), or the most probable key if there are none.
  *
- * attention_biased adds score biases (bias__scalar.h) in front of the selection; a single query is the text's
- * first token. Its scratch has a slice of float[2 * keys] behind that of the others.
+ * attention_biased adds score biases (bias__scalar.h) before the selection. A single query is the text's
+ * first token. Its scratch has an additional slice of float[2 * keys] at the end.
  *
- * received adds up the same softmax over the queries, out[keys][heads]: how much attention each key gets.
+ * received sums the same softmax over the queries, out[keys][heads]: the attention that each key receives.
  *
- * A text without tokens gives zeros. The softmax sees all scores of a query at once: texts are short (512
- * tokens: 2 KB of scores a query), so that nothing is gained by the running maximum of "flash" attention, and
- * each result depends on its own query only. */
+ * A text without tokens gives zeros. The softmax uses all scores of a query at once. Texts are short (2 KB of
+ * scores per query for 512 tokens), so the running maximum of "flash" attention would gain nothing. Each
+ * result depends only on its own query. */
 #include "bias__scalar.h"
 #include "select__scalar.h"
 
-/* Weights of query i with all keys in score, before they are divided by their sum; returns 1 / sum. biases
- * may be NULL. */
+/* Computes the weights of query i with all keys, not yet divided by their sum, in score. Returns 1 / sum.
+ * biases may be NULL. */
 RT_INLINE float attention_scalar_weights(float *score, const float *query, const float *k, int keys, int d,
 	int k_stride, float scale, int keep, float threshold, const BiasHead *biases, int i)
 {

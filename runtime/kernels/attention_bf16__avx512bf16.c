@@ -1,20 +1,20 @@
 /* attention_bf16__avx512bf16.c: attention__scalar.c with both products in bf16 (VDPBF16PS) and the softmax
- * between them in f32, for programs whose linears compute in bf16 or int8. The loops are those of
- * attention__avx512.c over pairs: two elements of a key and a query, two keys of a weight and a value.
+ * between them in f32, for programs with linears in bf16 or int8. The loops are those of attention__avx512.c,
+ * over pairs: two elements of a key and a query, or two keys of a weight and a value.
  *
- * q (with the factor of the scores), k and v are rounded to bf16, and so are the weights 2^(score - largest),
- * which the sum divides at the end. The output has a cosine above 0.9999 with the exact one; 8-bit codes
- * would lose the many small weights beside a large one.
+ * q (multiplied by scale), k, v and the weights 2^(score - largest) are rounded to bf16. The division by the
+ * sum comes last. The output has a cosine above 0.9999 with the exact one. 8-bit codes would lose the many
+ * small weights beside a large one.
  *
  *   scratch  uint16_t queries[d/2][32][2], k[keys][d], v[keys/2][d rounded up to 16][2]
  *            uint16_t weight[keys/2][32][2]
  *            float score[keys][32], of attention_biased slice[2 * keys]
  *
- * with d rounded up to 32 and keys to 2, with zeros. */
+ * with d rounded up to 32 and keys rounded up to 2, padded with zeros. */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
 
-/* 32 numbers as bf16, those from `count` on 0. */
+/* 32 numbers as bf16; numbers from `count` on are 0. */
 RT_INLINE RT_TARGET_AVX512BF16 __m512i attention_bf16_round(const float *x, int count, __m512 factor)
 {
 	const __m512 a = _mm512_maskz_loadu_ps(math_avx512_first(count), x);
@@ -30,8 +30,8 @@ RT_INLINE RT_TARGET_AVX512BF16 __m512i attention_bf16_pairs(__m512 first, __m512
 	return _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-/* queries[j][i] = elements 2j and 2j+1 of query i times factor, for count <= 32 of them; 0 beyond, in the
- * vectors that hold some. */
+/* queries[j][i] = elements 2j and 2j+1 of query i times factor, for count <= 32 of them; the rest of the last
+ * vector is 0. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_queries(
 	uint16_t *queries, const float *q, int count, int d, int q_stride, float factor)
 {
@@ -75,8 +75,8 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_keys(
 	}
 }
 
-/* out[i][n] = inverse[i] * sum over t of weight[t][i] v[t][n] for i < mr and n < columns <= 16 nv; v's rows
- * of pairs lie 2 wide apart. */
+/* out[i][n] = inverse[i] * sum over t of weight[t][i] v[t][n] for i < mr and n < columns <= 16 nv; the stride
+ * of v's rows of pairs is 2 * wide. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_values(float *out, int out_stride, const uint16_t *weight,
 	const uint16_t *v, int wide, int keys, int columns, const float *inverse, int mr, int nv)
 {
@@ -101,7 +101,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_values(float *out, int out_st
 			_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
 }
 
-/* weight = 2^(score - top) in pairs of keys, 0 for a key beyond the last; inverse = 1 / sum, 0 of no keys. */
+/* weight = 2^(score - top) in pairs of keys, 0 past the last key; inverse = 1 / sum, or 0 without keys. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_softmax(
 	uint16_t *weight, float *inverse, const float *score, const __m512 top[2], int keys, int nv)
 {
@@ -121,7 +121,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_softmax(
 		inverse + 16 * v, _mm512_maskz_div_ps(keys > 0 ? 0xffff : 0, _mm512_set1_ps(1.0f), sum[v]));
 }
 
-/* The whole of one head for count <= 16 nv queries from i0 on; biases may be NULL. */
+/* Attention of one head for count <= 16 nv queries from i0 on; biases may be NULL. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_block(float *out, int out_stride, const uint16_t *queries,
 	const uint16_t *k, const uint16_t *v, int count, int keys, int d, uint16_t *weight, float *score,
 	const BiasHead *biases, int i0, int nv)
@@ -183,7 +183,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_bring(uint16_t *own_k, uint16
 		}
 }
 
-/* bias: none (nbias 0) for attention. */
+/* attention has no bias (nbias 0). */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16_heads(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
 	int h1, float scale, const RtBias *bias, int nbias, void *scratch)
@@ -221,7 +221,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void attention_bf16__avx512bf16(float *out, const
 		out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale, NULL, 0, scratch);
 }
 
-/* Does not select: keep and threshold stand for all keys. */
+/* Does not select: keep and threshold always mean all keys. */
 RT_INLINE RT_TARGET_AVX512BF16 void attention_biased_bf16__avx512bf16(float *out, const float *q,
 	const float *k, const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride,
 	int v_stride, int h0, int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias,

@@ -1,13 +1,13 @@
-/* bias__scalar.h: score biases of attention, as its kernels take them. A score is q k^T * scale, plus the sum
- * of all tables by distance whose tokens lie one behind the other, plus the other biases in their order. The
- * tables of a head become one slice over all distances of the text, so that each query reads a part of it in
- * one piece and memory stays linear in the length. Plain loops, which compilers turn into vectors. */
+/* bias__scalar.h: score biases for attention kernels. A score is q k^T * scale, plus the sum of all tables by
+ * distance without explicit positions, plus the other biases in order. The tables of a head are combined to
+ * one slice over all distances of the text, so each query reads a contiguous part of it and memory is linear
+ * in the length. Compilers vectorise these loops. */
 #ifndef RT_BIAS__SCALAR_H
 #define RT_BIAS__SCALAR_H
 
-/* dense           score (h, i, t) gets at[h * head + i * query + t], reach is -1
- * by distance     it gets at[h * head + reach + clamp(place of t - place of i, -reach, reach)]; places NULL:
- * token t is at place t */
+/* dense        adds at[h * head + i * query + t] to score (h, i, t); reach is -1
+ * by distance  adds at[h * head + reach + clamp(position of t - position of i, -reach, reach)]; places NULL:
+ *              token t has position t */
 typedef struct RtBias {
 	const float *at;
 	size_t head, query;
@@ -15,7 +15,7 @@ typedef struct RtBias {
 	int reach;
 } RtBias;
 
-/* The biases of one head: slice is NULL where no table goes into it. */
+/* The biases of one head. slice: NULL if there is no table for it. */
 typedef struct BiasHead {
 	const RtBias *bias;
 	const float *slice;
@@ -31,8 +31,8 @@ RT_INLINE float bias_by_distance(const RtBias *bias, int head, int distance)
 	return bias->at[(size_t)head * bias->head + (size_t)(bias->reach + held)];
 }
 
-/* Fills slice[2 * keys - 1]: what key t adds to query i is slice[keys - 1 + t - i] or, reversed, slice[keys -
- * 1 + i - t]. */
+/* Fills slice[2 * keys - 1]: the bias of query i and key t is slice[keys - 1 + t - i] or, reversed,
+ * slice[keys - 1 + i - t]. */
 RT_INLINE BiasHead bias_head(float *slice, const RtBias *bias, int count, int head, int keys, int reversed)
 {
 	BiasHead result = {bias, NULL, count, head};
@@ -48,7 +48,7 @@ RT_INLINE BiasHead bias_head(float *slice, const RtBias *bias, int count, int he
 	return result;
 }
 
-/* Adds to score[keys] of query i what its biases are. */
+/* Adds the biases of query i to score[keys]. */
 RT_INLINE void bias_add(float *score, const BiasHead *head, int i, int keys)
 {
 	for (int t = 0; head->slice && t < keys; t++)

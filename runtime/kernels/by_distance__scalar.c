@@ -1,7 +1,9 @@
-/* by_distance__scalar.c: a score bias by distance as a matrix, where no attention takes the table itself.
+/* by_distance__scalar.c: a score bias by distance as a matrix, for tables that no attention reads itself.
  *
- *   out     [heads][tokens][tokens]: out[h][i][t] = table[h][reach + clamp(place of t - place of i, -reach,
- * reach)] table   [heads][2 * reach + 1] places  [tokens]; NULL: token t is at place t */
+ *   out     [heads][tokens][tokens]: out[h][i][t] = table[h][reach + clamp(n, -reach, reach)], where n is
+ *           the position of t minus the position of i
+ *   table   [heads][2 * reach + 1]
+ *   places  [tokens]; NULL: token t has position t */
 #include "bias__scalar.h"
 
 RT_INLINE void by_distance_f32__scalar(

@@ -1,11 +1,12 @@
 /* embed__scalar.c: rows of a table picked by ids. The caller has checked the ids.
  *
  *   out    [r1][H]   rows r0..r1-1 are written
- *   table  [V][H]    stored as f32, f16 or bf16; or [V/panel rounded up][H][panel], the weight of a linear
- * that a table is tied to. panel 1: as is ids    [r1] */
+ *   table  [V][H]    stored as f32, f16 or bf16; or [V/panel rounded up][H][panel], the packed weight of a
+ *                    linear that is tied to the table. panel 1: [V][H]
+ *   ids    [r1] */
 #include "math__scalar.h"
 
-/* Where row `id` begins; its numbers lie `panel` apart. */
+/* The first element of row `id`; the stride of its numbers is `panel`. */
 RT_INLINE size_t embed_scalar_row(int32_t id, int H, int panel)
 {
 	return (size_t)(id / panel) * (size_t)panel * (size_t)H + (size_t)(id % panel);
@@ -56,7 +57,7 @@ RT_INLINE void embed_i8__scalar(float *out, const void *table, const int32_t *id
 	}
 }
 
-/* The same of codes -7..7, two a byte [V][H/2], the even one in the lower half; H is even. */
+/* The same for codes -7..7, two per byte [V][H/2], even columns in the low half; H is even. */
 RT_INLINE void embed_i4__scalar(float *out, const void *table, const int32_t *ids, const float *scales,
 	const float *added, int r0, int r1, int H)
 {

@@ -1,6 +1,5 @@
-/* exit__scalar.c: how sure a row of logits is: the entropy of its softmax, in nats. With z = sum of e^(x -
- * max) it is log z - sum of (x - max) e^(x - max) / z. In double: near 0 the difference of the two is all
- * there is.
+/* exit__scalar.c: the entropy of the softmax of a row of logits, in nats. With z = sum of e^(x - max) it is
+ * log z - sum of (x - max) e^(x - max) / z. Computed in double, because near 0 the two terms cancel.
  *
  *     double exit_f32__scalar(const float *x, int n)        n >= 1; NaN is never below a threshold
  */

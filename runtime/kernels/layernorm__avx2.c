@@ -15,7 +15,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 layernorm_avx2_load(const void *p, size_t i, int
 								  : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
 }
 
-/* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. */
+/* out[H] = layernorm(a + b + c); b and c may be NULL. out, which is in L1, holds the sum meanwhile. */
 RT_INLINE RT_TARGET_AVX2 void layernorm_avx2_row(float *out, const void *a, const float *b, const float *c,
 	const float *gamma, const float *beta, int H, float eps, int dtype)
 {

@@ -32,8 +32,8 @@ RT_INLINE RT_TARGET_AVX512 float layernorm_avx512_reduce(const __m512 lanes[4])
 		_mm512_add_ps(_mm512_add_ps(lanes[0], lanes[1]), _mm512_add_ps(lanes[2], lanes[3])));
 }
 
-/* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. Four vectors at a
- * time, each with sums of its own, hide the latency of the additions. */
+/* out[H] = layernorm(a + b + c); b and c may be NULL. out, which is in L1, holds the sum meanwhile. Four
+ * vectors at a time with separate sums hide the latency of additions. */
 RT_INLINE RT_TARGET_AVX512 void layernorm_avx512_row(float *out, const void *a, const float *b,
 	const float *c, const float *gamma, const float *beta, int H, float eps, int dtype)
 {
@@ -112,7 +112,7 @@ RT_INLINE RT_TARGET_AVX512 void embed_layernorm_avx512(float *out, const void *t
 	const size_t bytes = (size_t)H * (dtype == RT_STORED_F32 ? 4 : 2);
 	for (int r = r0; r < r1; r++) {
 		const char *a = (const char *)t0 + (size_t)ids0[r] * bytes;
-		if (r + 4 < r1) /* rows lie anywhere in a table that fits no cache */
+		if (r + 4 < r1) /* prefetch: rows are scattered in a table that exceeds the caches */
 			for (size_t i = 0; i < bytes; i += 64)
 				_mm_prefetch((const char *)t0 + (size_t)ids0[r + 4] * bytes + i, _MM_HINT_T0);
 		const float *b = t1 ? t1 + (size_t)ids1[r] * (size_t)H : NULL,

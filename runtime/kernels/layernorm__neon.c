@@ -13,7 +13,7 @@ RT_INLINE float32x4_t layernorm_neon_load(const void *p, size_t i, int n, int dt
 	return dtype == RT_STORED_F16 ? math_neon_from_f16(vld1_u16(half)) : math_neon_from_bf16(vld1_u16(half));
 }
 
-/* out[H] = layernorm(a + b + c); b and c may be NULL. The sum waits in out, which is in L1. */
+/* out[H] = layernorm(a + b + c); b and c may be NULL. out, which is in L1, holds the sum meanwhile. */
 RT_INLINE void layernorm_neon_row(float *out, const void *a, const float *b, const float *c,
 	const float *gamma, const float *beta, int H, float eps, int dtype)
 {

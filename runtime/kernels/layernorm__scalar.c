@@ -1,18 +1,19 @@
-/* layernorm__scalar.c: rows brought to mean 0 and variance 1, then scaled and shifted; alone, after the
- * residual connection (add_layernorm), and at the start of the encoder on the sum of one to three embedding
- * rows (embed_layernorm).
+/* layernorm__scalar.c: normalises rows to mean 0 and variance 1, then scales and shifts them: alone, after a
+ * residual connection (add_layernorm), or on the sum of one to three embedding rows at the start of the
+ * encoder (embed_layernorm).
  *
- *   out          [r1][H]   rows r0..r1-1 are written; may be x or y itself
+ *   out          [r1][H]   rows r0..r1-1 are written; may be x or y
  *   x, y         [r1][H]   add_layernorm normalises x + y
  *   gamma, beta  [H]
- *   q, s, m, z   [r1][H], [r1], [H], [H]: add_layernorm_codes also writes what quantize_static makes of out,
- * while it is in L1 t0, ids0     [V0][H], [r1]   the first table is stored as f32, f16 or bf16; the caller
- * has checked the ids t1, ids1, t2, ids2           f32; NULL: there is no such table (then no later one
- * either); the sum is (t0 + t1) + t2 */
+ *   q, s, m, z   [r1][H], [r1], [H], [H]: add_layernorm_codes also writes quantize_static of out, while out
+ *                is in L1
+ *   t0, ids0     [V0][H], [r1]: the first table, stored as f32, f16 or bf16; the caller has checked the ids
+ *   t1, ids1, t2, ids2
+ *                more tables in f32; NULL: absent, and so are later ones. The sum is (t0 + t1) + t2 */
 #include "math__scalar.h"
 
-/* gamma * (x - mean) / sqrt(variance + eps) + beta of one row. Exact two-pass form: sum(x^2)/H - mean^2 would
- * cancel. */
+/* gamma * (x - mean) / sqrt(variance + eps) + beta of one row. Uses the exact two-pass form, because
+ * sum(x^2)/H - mean^2 would cancel. */
 RT_INLINE void layernorm_scalar_row(
 	float *out, const float *x, const float *gamma, const float *beta, int H, float eps)
 {

@@ -1,9 +1,9 @@
-/* linear__avx2.c: out = act(x W^T + bias) with AVX2 and FMA; linear__scalar.c says what the arguments are.
+/* linear__avx2.c: out = act(x W^T + bias) with AVX2 and FMA; linear__scalar.c documents the arguments.
  *
  * A tile is up to 6 rows by one panel of 16 outputs: 12 accumulators, two weight vectors and one broadcast of
- * x fill 15 of the 16 registers. It runs over all of K at once, so that an output is written once and never
- * read back. 4 rows by 24 outputs fill all 16: the same text with other literals, `vectors` of 8 outputs a
- * row, `most` rows. */
+ * x fill 15 of the 16 registers. It runs over all of K, so each output is written once and never read back.
+ * Tiles of 4 rows by 24 outputs, which fill all 16 registers, are the same code with other literals:
+ * `vectors` of 8 outputs per row, `most` rows. */
 #if defined(__x86_64__)
 #include "tile__avx2.h"
 
@@ -19,7 +19,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 linear_avx2_load(const char *w, int dtype)
 }
 
 /* Rows 0..mr-1 of x and out, one panel w[K][8 * vectors] of which the first `width` outputs are written.
- * `ahead`: this tile's share of the next panel, which each step of k brings `step` bytes nearer. */
+ * `ahead`: this tile's share of the next panel; each step of k prefetches `step` bytes of it. */
 RT_INLINE RT_TARGET_AVX2 void linear_avx2_tile(float *out, const float *x, const char *w, const float *bias,
 	uintptr_t ahead, int step, int width, int K, int N, int act, int dtype, int mr, int vectors)
 {
@@ -33,9 +33,9 @@ RT_INLINE RT_TARGET_AVX2 void linear_avx2_tile(float *out, const float *x, const
 		RT_UNROLL_FULL for (int j = 0; j < (vectors * part + 63) / 64; j++)
 		{
 			_mm_prefetch(
-				(const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1); /* the next panel comes to L2, */
-			_mm_prefetch(
-				(const char *)((uintptr_t)w + 512 + 64 * (uintptr_t)j), _MM_HINT_T0); /* what is near to L1 */
+				(const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1); /* prefetches the next panel to L2 */
+			_mm_prefetch((const char *)((uintptr_t)w + 512 + 64 * (uintptr_t)j),
+				_MM_HINT_T0); /* and the following weights to L1 */
 		}
 		RT_UNROLL_FULL for (int j = 0; j < vectors; j++) wj[j] = linear_avx2_load(w + j * part, dtype);
 		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
@@ -51,7 +51,7 @@ RT_INLINE RT_TARGET_AVX2 void linear_avx2(float *out, const float *x, const void
 	int r0, int r1, int p0, int p1, int K, int N, int act, int dtype, int vectors, int most)
 {
 	const int NR = 8 * vectors, line = (dtype == RT_STORED_F32 ? 4 : 2) * NR; /* bytes of a panel for one k */
-	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of even height: 8 rows are 4 + 4, not 6 + 2 */
+	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of equal height: 8 rows are 4 + 4, not 6 + 2 */
 	if (rows <= 0)
 		return;
 	for (int p = p0; p < p1; p++) {

@@ -1,10 +1,10 @@
-/* linear__avx512.c: out = act(x W^T + bias) with AVX-512; linear__scalar.c says what the arguments are.
+/* linear__avx512.c: out = act(x W^T + bias) with AVX-512; linear__scalar.c documents the arguments.
  *
  * A tile is up to 12 rows by one panel of 32 outputs: 24 accumulators, two weight vectors and one broadcast
- * of x fill 27 of the 32 registers. It runs over all of K at once, so that an output is written once and
- * never read back. Measured on Zen 4 against 8 x 48 and 6 x 64: the same 88-91 % of FMA peak from 32 rows up,
- * and the best of them at 8 and 16 rows. Those two are the same text with other literals: `vectors` of 16
- * outputs a row, `most` rows. */
+ * of x fill 27 of the 32 registers. It runs over all of K, so each output is written once and never read
+ * back. On Zen 4, tiles of 8 x 48 and 6 x 64 reach the same 88-91 % of FMA peak from 32 rows on, but are
+ * slower at 8 and 16 rows. They are the same code with other literals: `vectors` of 16 outputs per row,
+ * `most` rows. */
 #if defined(__x86_64__)
 #include "tile__avx512.h"
 
@@ -20,9 +20,9 @@ RT_INLINE RT_TARGET_AVX512 __m512 linear_avx512_load(const char *w, int dtype)
 }
 
 /* Rows 0..mr-1 of x and out, one panel w[length][16 * vectors] of which the first `width` outputs are
- * written. The sums start at bias or, if that is NULL, at what out holds. `ahead`: this tile's share of the
- * weights that come after these, which each step of k brings `step` bytes nearer; alone: it has the panel for
- * itself (tile_avx512_fetch). */
+ * written. The sums start with bias or, if it is NULL, with out. `ahead`: this tile's share of the following
+ * weights; each step of k prefetches `step` bytes of it. alone: the panel has only this tile
+ * (tile_avx512_fetch). */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, const char *w,
 	const float *bias, uintptr_t ahead, int step, int width, int length, int K, int N, int act, int dtype,
 	int mr, int alone, int vectors)
@@ -50,8 +50,8 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 	tile_avx512_store(out, acc, vectors, width, N, act, 0, mr);
 }
 
-/* Of tiles that are too high for their width, or lower than several are, nothing is left once `most` and
- * `alone` are literals. */
+/* With literal `most` and `alone`, the compiler removes tiles that are too high for their width, or too
+ * low. */
 #define LINEAR_TILE(m) \
 	case m: \
 		if (m <= most && (alone || 2 * m >= most)) { \
@@ -60,14 +60,14 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 		} \
 		break;
 
-/* Any number of rows, weights widened as they are read. */
+/* Any number of rows. Widens weights while reading them. */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const void *w, const float *bias,
 	int r0, int r1, int p0, int p1, int K, int N, int act, int dtype, int vectors, int most)
 {
 	const int NR = 16 * vectors,
 			  line = (dtype == RT_STORED_F32 ? 4 : 2) * NR; /* bytes of a panel for one k */
 	const int length = K, last = act;
-	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of even height: 16 rows are 8 + 8, not 12 + 4 */
+	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of equal height: 16 rows are 8 + 8, not 12 + 4 */
 	if (rows <= 0)
 		return;
 	for (int p = p0; p < p1; p++) {
@@ -104,11 +104,11 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512(float *out, const float *x, const 
 	}
 }
 
-enum { LINEAR_AVX512_MANY = 37 }; /* rows: four tiles and more, of at least 9 rows each */
+enum { LINEAR_AVX512_MANY = 37 }; /* in rows: at least four tiles of at least 9 rows */
 
-/* Many rows of f16 or bf16 weights: widened once for all tiles, 192 inputs (24 KB, which fit L1) at a time,
- * where widening as they are read costs each tile 4 cycles of 24. A sum rests in out between two blocks,
- * which changes no bit of it. */
+/* For many rows and f16 or bf16 weights: widens 192 inputs (24 KB, which fit L1) at a time for all tiles.
+ * Widening in each tile costs 4 of 24 cycles. Sums stay in out between blocks, which does not change their
+ * bits. */
 RT_INLINE RT_TARGET_AVX512 void linear_avx512_many(float *out, const float *x, const void *w,
 	const float *bias, int r0, int r1, int p0, int p1, int K, int N, int act, int stored)
 {

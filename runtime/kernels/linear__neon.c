@@ -1,9 +1,9 @@
-/* linear__neon.c: out = act(x W^T + bias) with NEON, AArch64 and ARMv7; linear__scalar.c says what the
- * arguments are.
+/* linear__neon.c: out = act(x W^T + bias) with NEON, AArch64 and ARMv7; linear__scalar.c documents the
+ * arguments.
  *
- * A tile is up to 8 rows (ARMv7, with half the registers: 4) by one panel of 8 outputs. It runs over all of K
- * at once, so that an output is written once and never read back. AArch64's 32 registers also hold 6 rows by
- * 16 outputs, the same text with other literals: `vectors` of 4 outputs a row, `most` rows. */
+ * A tile is up to 8 rows (ARMv7, with half the registers: 4) by one panel of 8 outputs. It runs over all of
+ * K, so each output is written once and never read back. The 32 registers of AArch64 also hold 6 rows by 16
+ * outputs, the same code with other literals: `vectors` of 4 outputs per row, `most` rows. */
 #if defined(__ARM_NEON)
 #include "tile__neon.h"
 
@@ -48,7 +48,7 @@ RT_INLINE void linear_neon(float *out, const float *x, const void *w, const floa
 	int p0, int p1, int K, int N, int act, int dtype, int vectors, int most)
 {
 	const int NR = 4 * vectors, line = (dtype == RT_STORED_F32 ? 4 : 2) * NR; /* bytes of a panel for one k */
-	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of even height: 10 rows are 5 + 5, not 8 + 2 */
+	int rows = r1 - r0, tiles = (rows + most - 1) / most; /* of equal height: 10 rows are 5 + 5, not 8 + 2 */
 	for (int p = p0; p < p1; p++) {
 		const char *panel = (const char *)w + (size_t)p * (size_t)K * (size_t)line;
 		int width = N % NR ? rt_min(NR, N - p * NR) : NR;

@@ -3,12 +3,12 @@
  *
  *   out   [r1][N]        only rows r0..r1-1 and columns p0*NR..min(p1*NR, N)-1 are written
  *   x     [r1][K]
- *   w     [P][K][NR]     "packed": panel p holds outputs p*NR..p*NR+NR-1 side by side; zeros beyond N; P =
- * ceil(N/NR) bias  [P*NR]         zeros beyond N
+ *   w     [P][K][NR]     "packed": panel p has outputs p*NR..p*NR+NR-1; zeros beyond N; P = ceil(N/NR)
+ *   bias  [P*NR]         zeros beyond N
  *
- * Every linear kernel has this signature and this layout; NR is the column `panel` of kernels.def. An output
- * starts as its bias and adds x[k]*w[k] for k = 0, 1, .. K-1, in that order, whatever rows and panels the
- * call covers. */
+ * Every linear kernel has this signature and this layout; NR is the column `panel` of kernels.def. A sum
+ * starts with the bias and adds x[k]*w[k] for k = 0, 1, .. K-1 in this order, for any rows and panels of the
+ * call. */
 #include "math__scalar.h"
 
 RT_INLINE void linear_scalar(float *out, const float *x, const void *w, const float *bias, int r0, int r1,

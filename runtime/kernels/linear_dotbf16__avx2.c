@@ -1,16 +1,16 @@
 /* linear_dotbf16__avx2.c: linear_dotbf16__scalar.c with AVX2 and FMA. A product of two bf16 is exact in f32,
- * so that a fused multiply-add rounds as the separate ones of the definition do.
+ * so a fused multiply-add rounds like the separate operations of the definition.
  *
- * Up to 48 rows are rounded into scratch, as floats, and go through all panels while they are there. A vector
- * of weights holds 8 pairs: the second of each is the upper half of a float as it lies, the first comes there
- * by a shift. A tile is up to 5 rows by 16 outputs: 10 accumulators, 2 vectors of pairs, 2 of one half of
- * them and a broadcast of x fill 15 of the 16 registers.
+ * Up to 48 rows are rounded into scratch, as floats, and then multiplied with all panels. A vector of weights
+ * has 8 pairs: the second of each is the upper half of a float already; a shift moves the first there. A tile
+ * is up to 5 rows by 16 outputs: 10 accumulators, 2 vectors of pairs, 2 of one half of them and a broadcast
+ * of x fill 15 of the 16 registers.
  *
  *   scratch  float rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
 #if defined(__x86_64__)
 #include "tile__avx2.h"
 
-/* rows[i] = x[i] rounded to bf16 for count rows: to nearest even; a NaN stays one. */
+/* rows[i] = x[i] rounded to bf16 for count rows: to nearest even; NaN stays NaN. */
 RT_INLINE RT_TARGET_AVX2 void linear_dotbf16_avx2_bring(float *rows, const float *x, int count, int K)
 {
 	const int stride = (K + 63) & ~63;

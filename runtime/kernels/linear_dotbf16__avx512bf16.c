@@ -1,8 +1,8 @@
 /* linear_dotbf16__avx512bf16.c: linear_dotbf16__scalar.c with VDPBF16PS, which adds two products of bf16 to
  * each of 16 sums.
  *
- * Up to 48 rows are rounded into scratch and go through all panels while they are there. A tile is up to 12
- * rows by 32 outputs as in linear__avx512.c.
+ * Up to 48 rows are rounded into scratch and then multiplied with all panels. A tile is up to 12 rows by 32
+ * outputs as in linear__avx512.c.
  *
  *   scratch  uint16_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
 #if defined(__x86_64__)
@@ -86,7 +86,7 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16__avx512bf16(float *out, const
 						LINEAR_DOTBF16_TILE(10) LINEAR_DOTBF16_TILE(11) LINEAR_DOTBF16_TILE(12)
 						// clang-format on
 					}
-				} else { /* of 13 rows and more, two tiles and more */
+				} else { /* 13 rows or more: at least two tiles */
 					enum { alone = 0 };
 					switch (mr) {
 						// clang-format off

@@ -1,9 +1,9 @@
 /* linear_dotbf16__neon.c: linear_dotbf16__scalar.c with NEON, AArch64 and ARMv7. A product of two bf16 is
- * exact in f32, so that a multiply-add gives the same bits fused or not. (BFDOT and BFMMLA round otherwise
- * than the definition.)
+ * exact in f32, so a multiply-add gives the same bits, fused or not. (BFDOT and BFMMLA round differently from
+ * the definition.)
  *
  * Up to 48 rows are rounded into scratch, as floats. A vector of weights holds 4 pairs: the second of each is
- * the upper half of a float as it lies, the first comes there by a shift. Tiles are those of linear__neon.c.
+ * the upper half of a float already; a shift moves the first there. Tiles are as in linear__neon.c.
  *
  *   scratch  float rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
 #if defined(__ARM_NEON)
@@ -15,7 +15,7 @@ enum { LINEAR_DOTBF16_NEON_MR = 8 };
 enum { LINEAR_DOTBF16_NEON_MR = 4 };
 #endif
 
-/* rows[i] = x[i] rounded to bf16 for count rows: to nearest even; a NaN stays one. */
+/* rows[i] = x[i] rounded to bf16 for count rows: to nearest even; NaN stays NaN. */
 RT_INLINE void linear_dotbf16_neon_bring(float *rows, const float *x, int count, int K)
 {
 	const int stride = (K + 63) & ~63;

@@ -1,15 +1,16 @@
 /* linear_dotbf16__scalar.c: out = act(x W^T + bias) in plain C, both factors rounded to bf16, sums in f32.
  *
  *   out, x, bias, r0, r1, p0, p1, K, N, act   as in linear__scalar.c
- *   w        [P][K/2 rounded up][NR][2] bf16, two inputs of an output side by side; zeros beyond N and K
+ *   w        [P][K/2 rounded up][NR][2] bf16, two neighbouring inputs of an output together; zeros beyond N
+ *            and K
  *   scratch  `staged` * (K rounded up to 64) bytes of kernels.def; here the row as bf16
  *
- * Every linear_dotbf16 kernel has this signature. The sums go the way of VDPBF16PS (Intel SDM): an output
- * starts as its bias and adds for k = 0, 2, 4, .. first the product of input k+1, then that of input k. A
+ * Every linear_dotbf16 kernel has this signature. Sums are ordered as in VDPBF16PS (Intel SDM): a sum starts
+ * with the bias and, for k = 0, 2, 4, .., first adds the product of input k+1, then that of input k. A
  * product of two bf16 is exact in f32. */
 #include "math__scalar.h"
 
-RT_INLINE uint16_t dotbf16_round(float x) /* to nearest even; a NaN stays one */
+RT_INLINE uint16_t dotbf16_round(float x) /* to nearest even; NaN stays NaN */
 {
 	uint32_t bits;
 	memcpy(&bits, &x, 4);

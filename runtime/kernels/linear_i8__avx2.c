@@ -1,11 +1,10 @@
 /* linear_i8__avx2.c: linear_i8__scalar.c with VPMADDWD, which multiplies signed 16-bit numbers and adds the
  * products of each pair.
  *
- * Up to 48 rows are widened into scratch and go through all panels while they are there; weights are widened
- * as they are read, for all rows of a tile at once. VPMADDUBSW, which would take bytes, saturates at 16 bits:
- * exact only with the sign of the one factor moved to the other, and measured 20 % slower so (Zen 4: 66
- * against 82 GMAC/s). A tile is up to 4 rows by 16 outputs: as fast as 6 rows, and it leaves every compiler
- * registers.
+ * Up to 48 rows are widened into scratch and then multiplied with all panels. Weights are widened while
+ * reading, once for all rows of a tile. VPMADDUBSW multiplies bytes but saturates at 16 bits. It is exact
+ * only if the sign of one factor is moved to the other, which is 20 % slower (Zen 4: 66 against 82 GMAC/s). A
+ * tile is up to 4 rows by 16 outputs: as fast as 6 rows, with registers to spare for every compiler.
  *
  *   w        [P][K/2 rounded up][16][2]
  *   scratch  int16_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */

@@ -1,6 +1,6 @@
 /* linear_i8__avx512.c: linear_i8__avx2.c in 512-bit registers, for CPUs that have AVX-512 but no VPDPBUSD. A
- * tile is up to 8 rows by 32 outputs; 5 % faster than with AVX2 where a 512-bit instruction takes two turns
- * (Zen 4: 87 against 82 GMAC/s).
+ * tile is up to 8 rows by 32 outputs; 5 % faster than AVX2 on a CPU that splits 512-bit instructions (Zen 4:
+ * 87 against 82 GMAC/s).
  *
  *   w        [P][K/2 rounded up][32][2]
  *   scratch  int16_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */

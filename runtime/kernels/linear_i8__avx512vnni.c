@@ -1,9 +1,9 @@
 /* linear_i8__avx512vnni.c: linear_i8__scalar.c with VPDPBUSD, which adds four products of an unsigned and a
  * signed byte to each of 16 sums, without saturating.
  *
- * Up to 48 rows are copied to scratch as unsigned bytes, q + 128, and go through all panels while they are
- * there: the sums start at -128 * sums[n], which takes the 128 out again, exactly. A tile is up to 12 rows by
- * 32 outputs, or 8 by 48, as in linear__avx512.c.
+ * Up to 48 rows are copied to scratch as unsigned bytes, q + 128, and then multiplied with all panels. The
+ * sums start with -128 * sums[n], which removes the offset exactly. A tile is up to 12 rows by 32 outputs, or
+ * 8 by 48, as in linear__avx512.c.
  *
  *   scratch  uint8_t rows[48][K rounded up to 64], 0 beyond K, where the weights are 0 too */
 #if defined(__x86_64__)
@@ -104,7 +104,7 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni(TileOut out, const int8
 						LINEAR_I8_TILE(10) LINEAR_I8_TILE(11) LINEAR_I8_TILE(12)
 						// clang-format on
 					}
-				} else { /* two tiles and more are at least half as high as they can be */
+				} else { /* with two tiles or more, each has at least half the largest height */
 					enum { alone = 0 };
 					switch (mr) {
 						// clang-format off

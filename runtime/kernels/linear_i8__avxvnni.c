@@ -1,9 +1,9 @@
 /* linear_i8__avxvnni.c: linear_i8__avx512vnni.c in 256-bit registers, for CPUs that have VPDPBUSD but no
  * AVX-512.
  *
- * Up to 48 rows are copied to scratch as unsigned bytes, q + 128, and go through all panels while they are
- * there: the sums start at -128 * sums[n], which takes the 128 out again, exactly. A tile is up to 6 rows by
- * 16 outputs as in linear__avx2.c.
+ * Up to 48 rows are copied to scratch as unsigned bytes, q + 128, and then multiplied with all panels. The
+ * sums start with -128 * sums[n], which removes the offset exactly. A tile is up to 6 rows by 16 outputs as
+ * in linear__avx2.c.
  *
  *   w        [P][K/4 rounded up][16][4]
  *   scratch  uint8_t rows[48][K rounded up to 64], anything beyond K, where the weights are 0 */

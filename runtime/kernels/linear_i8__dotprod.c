@@ -1,7 +1,7 @@
 /* linear_i8__dotprod.c: linear_i8__neon.c with SDOT, which adds four products of bytes to each of 4 sums.
  *
- * Layout, scratch and tile are the same, so that a sum lies in 4 lanes until the end; a tile is up to 5 rows,
- * four outputs at a time: 20 registers of sums.
+ * Layout and scratch are the same, so a sum stays in 4 lanes until the end. A tile is up to 5 rows, four
+ * outputs at a time: 20 registers of sums.
  *
  *   w        [P][K/16 rounded up][8][16]
  *   scratch  int8_t rows[48][K rounded up to 64] */
@@ -48,7 +48,7 @@ RT_INLINE RT_TARGET_DOTPROD void linear_i8_dotprod(TileOut out, const int8_t *q,
 	(void)sums;
 	for (int b = 0; b < blocks; b++) {
 		const int first = r0 + rt_part(count, b, blocks), rows = r0 + rt_part(count, b + 1, blocks) - first;
-		const int tiles = (rows + MR - 1) / MR; /* of even height: 6 rows are 3 + 3, not 5 + 1 */
+		const int tiles = (rows + MR - 1) / MR; /* of equal height: 6 rows are 3 + 3, not 5 + 1 */
 		tile_neon_bring(scratch, q + (size_t)first * (size_t)K, rows, K);
 		for (int p = p0; p < p1; p++) {
 			const int8_t *panel = (const int8_t *)w + (size_t)p * (size_t)groups * 128;

@@ -1,9 +1,9 @@
 /* linear_i8__i8mm.c: linear_i8__scalar.c with SMMLA, which multiplies 2 rows of 8 codes with 2 outputs of 8
  * codes and adds the four sums of 8 products to 4 lanes.
  *
- * Up to 48 rows are copied to scratch, two and two, with zeros behind them and beside the last of an odd
- * number. A tile is up to 4 pairs of rows by one panel of 8 outputs: 16 registers of sums, 4 of rows and 4 of
- * weights.
+ * Up to 48 rows are copied to scratch in pairs, padded with zeros; with an odd number, the last pair has a
+ * row of zeros. A tile is up to 4 pairs of rows by one panel of 8 outputs: 16 registers of sums, 4 of rows
+ * and 4 of weights.
  *
  *   w        [P][K/8 rounded up][8][8]
  *   scratch  int8_t rows[24][K/8 rounded up to 8][2][8] */
@@ -25,8 +25,7 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_bring(int8_t *rows, const int8_t *q
 	}
 }
 
-/* mr pairs of rows, `valid` rows of them to be written, by one panel w[K8][8][8], of which the first `width`
- * outputs are written. */
+/* mr pairs of rows by one panel w[K8][8][8]. Writes `valid` rows and the first `width` outputs. */
 RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm_tile(TileOut out, const int8_t *rows, const float *s,
 	const int8_t *w, const float *ws, const float *bias, int valid, int width, int K, int N, int act, int mr)
 {
@@ -66,7 +65,7 @@ RT_INLINE RT_TARGET_I8MM void linear_i8_i8mm(TileOut out, const int8_t *q, const
 	for (int b = 0; b < blocks; b++) {
 		const int first = r0 + rt_part(count, b, blocks), rows = r0 + rt_part(count, b + 1, blocks) - first;
 		const int pairs = (rows + 1) / 2,
-				  tiles = (pairs + MR - 1) / MR; /* of even height: 6 pairs are 3 + 3, not 4 + 2 */
+				  tiles = (pairs + MR - 1) / MR; /* of equal height: 6 pairs are 3 + 3, not 4 + 2 */
 		linear_i8_i8mm_bring(scratch, q + (size_t)first * (size_t)K, rows, K);
 		for (int p = p0; p < p1; p++) {
 			const int8_t *panel = (const int8_t *)w + (size_t)p * (size_t)groups * 64;

@@ -1,12 +1,12 @@
-/* linear_i8__neon.c: linear_i8__scalar.c with NEON's multiplications of bytes, AArch64 and ARMv7: SMULL and
- * SMLAL put two products of a sum into 16 bits (2 * 127 * 128 fits, since no code of an input is -128),
- * SADALP adds each pair of those to 32 bits.
+/* linear_i8__neon.c: linear_i8__scalar.c with NEON's multiplications of bytes, AArch64 and ARMv7. SMULL and
+ * SMLAL add two products in 16 bits (2 * 127 * 128 fits, because no input code is -128). SADALP adds pairs of
+ * these to 32-bit sums.
  *
- * Sixteen inputs of an output lie side by side, as 16 inputs of a row do: no lane is ever copied to the
- * others, which would take a fourth of the instructions, and a sum lies in 4 lanes until the end. Up to 48
- * rows are copied to scratch, with zeros behind them. A tile is up to 3 rows by one panel of 8 outputs, four
- * at a time (ARMv7: 2 rows, two at a time): compilers start many products before they add the first, and more
- * sums would go to the stack.
+ * Sixteen inputs of an output are neighbours, like 16 inputs of a row. So no lane is broadcast, which would
+ * take a fourth of the instructions, and a sum stays in 4 lanes until the end. Up to 48 rows are copied to
+ * scratch, padded with zeros. A tile is up to 3 rows by one panel of 8 outputs, four at a time (ARMv7: 2
+ * rows, two at a time). Compilers start many products before they add the first, so more sums would be
+ * spilled.
  *
  *   w        [P][K/16 rounded up][8][16]
  *   scratch  int8_t rows[48][K rounded up to 64] */
@@ -63,7 +63,7 @@ RT_INLINE void linear_i8_neon(TileOut out, const int8_t *q, const float *s, cons
 	(void)sums;
 	for (int b = 0; b < blocks; b++) {
 		const int first = r0 + rt_part(count, b, blocks), rows = r0 + rt_part(count, b + 1, blocks) - first;
-		const int tiles = (rows + MR - 1) / MR; /* of even height: 4 rows are 2 + 2, not 3 + 1 */
+		const int tiles = (rows + MR - 1) / MR; /* of equal height: 4 rows are 2 + 2, not 3 + 1 */
 		tile_neon_bring(scratch, q + (size_t)first * (size_t)K, rows, K);
 		for (int p = p0; p < p1; p++) {
 			const int8_t *panel = (const int8_t *)w + (size_t)p * (size_t)groups * 128;

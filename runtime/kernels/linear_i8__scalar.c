@@ -1,21 +1,24 @@
-/* linear_i8__scalar.c: out = act(q W^T) over int8 codes in plain C. The sums are integers: no ISA, tile or
- * thread changes them.
+/* linear_i8__scalar.c: out = act(q W^T) over int8 codes in plain C. The sums are integers, so they do not
+ * depend on ISA, tile or threads.
  *
  *   out   [r1][N]        only rows r0..r1-1 and columns p0*NR..min(p1*NR, N)-1 are written
- *   q, s  [r1][K], [r1]  codes of the rows and what a step of them is worth
- *   w     [P][K/4 rounded up][NR][4]  "packed": codes of outputs p*NR..p*NR+NR-1, four inputs of an output
- * side by side; zeros beyond N and K; P = ceil(N/NR) ws    [P*NR]         what a step of an output's codes is
- * worth bias  [P*NR]         zeros beyond N sums  [P*NR]         sum over k of an output's codes: for kernels
- * that multiply q + 128 and must take it out again scratch              `staged` * (K rounded up to 64) bytes
- * of kernels.def
+ *   q, s  [r1][K], [r1]  codes of the rows, and their scales
+ *   w     [P][K/4 rounded up][NR][4]
+ *                        "packed": codes of outputs p*NR..p*NR+NR-1, with four neighbouring inputs of an
+ *                        output together; zeros beyond N and K; P = ceil(N/NR)
+ *   ws    [P*NR]         scales of the outputs' codes
+ *   bias  [P*NR]         zeros beyond N
+ *   sums  [P*NR]         sum over k of an output's codes, for kernels that multiply q + 128 and must subtract
+ *                        the excess
+ *   scratch              `staged` * (K rounded up to 64) bytes, by kernels.def
  *
  * Every linear_i8 kernel has this signature; NR is the column `panel` of kernels.def, 4 the column `group`.
- * linear_i8_codes writes what quantize_static makes of that instead; no number of it leaves the tile:
+ * linear_i8_codes instead writes the result of quantize_static on these outputs, without storing the floats:
  *
- *   out, scales  [r1][N], [r1]  codes, and ones (by whoever has the first panel)
+ *   out, scales  [r1][N], [r1]  codes, and ones (written by the call with the first panel)
  *   m, z         [N]            as in quantize__scalar.c
  *
- * An output is act(sum * (s * ws) + bias) with the product s * ws rounded to f32 and the rest one fused
+ * An output is act(sum * (s * ws) + bias) where s * ws is rounded to f32 and the rest is one fused
  * multiply-add. */
 #include "tile__scalar.h"
 

@@ -2,15 +2,15 @@
  * widened to 16 bits once and multiplies the same four inputs of up to 32 rows, exactly, as in
  * linear_i8__avx2.c.
  *
- * A quad's inputs lie as the pairs of its even and of its odd ones, so that two shifts widen four weights
- * that were broadcast as a word.
+ * The inputs of a quad are stored as a pair of the even and a pair of the odd ones. So two shifts widen four
+ * weights that were broadcast as a word.
  *
  *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16, 24 or 32: inputs 0 and 2 of a quad, 1 and
  * 3; a block of 32 rows is 24 KiB; then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx2.h"
 
-/* Numbers 0 and 2 of quads as 16 bits, and 1 and 3. */
+/* Elements 0 and 2 of quads as 16 bits; and elements 1 and 3. */
 RT_INLINE RT_TARGET_AVX2 __m256i linear_i8_sparse_avx2_even(__m256 quads)
 {
 	return _mm256_srai_epi16(_mm256_slli_epi16(_mm256_castps_si256(quads), 8), 8);
@@ -33,8 +33,8 @@ RT_SHARED RT_TARGET_AVX2 void linear_i8_sparse_avx2_bring(
 	sparse_avx2_bring_codes(x, from, order, rows, K, lanes, 8, linear_i8_sparse_avx2_put);
 }
 
-/* Outputs that share a quad load its inputs twice, and vectors come one after the other: halves of two
- * weights, or products that wait for their sums, would not fit into the registers beside the sums. */
+/* Loads the inputs of a quad again for each output, and handles one vector after another: the registers have
+ * no room for halves of two weights, or for pending products, beside the sums. */
 RT_INLINE RT_TARGET_AVX2 void linear_i8_sparse_avx2_add(SparseSums *sum, const void *x, __m256 w, int lanes)
 {
 	RT_UNROLL_FULL for (int odd = 0; odd < 2; odd++)

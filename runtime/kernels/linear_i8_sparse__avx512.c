@@ -1,13 +1,13 @@
 /* linear_i8_sparse__avx512.c: linear_i8_sparse__avx2.c in 512-bit registers, for CPUs that have AVX-512 but
- * no VPDPBUSD: two products and two additions a quad of 16 rows. Up to 32 rows in lanes: a quad's inputs take
- * twice the room of bytes, and a block of 32 rows is 24 KiB.
+ * no VPDPBUSD: two products and two additions per quad of 16 rows. Up to 32 rows are in lanes: the inputs of
+ * a quad take twice as much room as bytes, and a block of 32 rows has 24 KiB.
  *
  *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16 or 32: inputs 0 and 2 of a quad, 1 and 3;
  *            then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 
-/* Numbers 0 and 2 of quads as 16 bits, and 1 and 3. */
+/* Elements 0 and 2 of quads as 16 bits; and elements 1 and 3. */
 RT_INLINE RT_TARGET_AVX512 __m512i linear_i8_sparse_avx512_half(__m512i quads, int odd)
 {
 	return _mm512_srai_epi16(odd ? quads : _mm512_slli_epi16(quads, 8), 8);

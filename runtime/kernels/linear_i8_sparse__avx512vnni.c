@@ -1,10 +1,10 @@
-/* linear_i8_sparse__avx512vnni.c: linear_i8_sparse__scalar.c with VPDPBUSD and tokens in lanes (as FBGEMM and
- * SparseLib lay it out): a quad of weights is broadcast once and multiplies the same four inputs of up to 64
- * rows, unsigned bytes q + 128; sums start at -128 * sums[n] as in linear_i8__avx512vnni.c. A quad costs 2.6
- * cycles at 64 rows on a Zen 5 (2 are the products alone), and an output of them 25 more.
+/* linear_i8_sparse__avx512vnni.c: linear_i8_sparse__scalar.c with VPDPBUSD and tokens in lanes (as in FBGEMM
+ * and SparseLib). A quad of weights is broadcast once and multiplied with the same four inputs of up to 64
+ * rows, as unsigned bytes q + 128. Sums start with -128 * sums[n] as in linear_i8__avx512vnni.c. On a Zen 5 a
+ * quad takes 2.6 cycles for 64 rows (the products alone take 2), plus 25 cycles per output.
  *
  *   scratch  uint8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB;
- * then 32 of the rows in the order of inputs, on their way to that of words */
+ *            then a buffer for 32 rows in the order of inputs, before they are reordered */
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 
@@ -37,8 +37,8 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_sparse_avx512vnni_step(
 	sparse_avx512_steps(sum, own, inputs, words, x, lanes, 4, linear_i8_sparse_avx512vnni_add);
 }
 
-/* Of few lanes every other word goes into sums apart, so that no product waits for the one before: it takes 4
- * cycles. */
+/* With few lanes, every other word has separate sums, so that no product waits 4 cycles for the one
+ * before. */
 #define LINEAR_I8_SPARSE_PIECE(lanes, join) \
 	SPARSE_AVX512_PIECE(RT_TARGET_AVX512VNNI, linear_i8_sparse_avx512vnni, lanes, -128, \
 		linear_i8_sparse_avx512vnni_step, join)

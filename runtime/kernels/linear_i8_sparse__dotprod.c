@@ -1,9 +1,8 @@
-/* linear_i8_sparse__dotprod.c: linear_i8_sparse__scalar.c with SDOT, tokens in lanes: a quad of weights
- * multiplies the same four inputs of up to 32 rows from its lane of a register that holds two. Codes have
- * signs on both sides, so that sums start at 0.
+/* linear_i8_sparse__dotprod.c: linear_i8_sparse__scalar.c with SDOT, tokens in lanes: a register holds two
+ * quads of weights, and each is multiplied from its lane with the same four inputs of up to 32 rows. Both
+ * factors are signed, so sums start at 0.
  *
- * CPUs with SMMLA run it too: one that multiplies twice as many at once would need quads of two rows and two
- * outputs side by side.
+ * CPUs with SMMLA use it, too. SMMLA would need quads of two rows and two outputs side by side.
  *
  *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 24 or 32; then as many in the order of inputs
  */

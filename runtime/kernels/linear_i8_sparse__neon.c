@@ -1,7 +1,7 @@
 /* linear_i8_sparse__neon.c: linear_i8_sparse__scalar.c with NEON's multiplications of bytes, AArch64 without
- * SDOT and ARMv7, tokens in lanes. The two quads of an output that a turn has multiply the same four inputs
- * of 2 rows each: SMULL and SMLAL put the two products of a number into 16 bits, as in linear_i8__neon.c, and
- * SADALP adds pairs of those to 32 bits, so that a row's sum lies in two lanes until the piece ends.
+ * SDOT and ARMv7, tokens in lanes. A turn of the loop has two quads of an output. Each is multiplied with the
+ * same four inputs of 2 rows. SMULL and SMLAL add two products in 16 bits, as in linear_i8__neon.c, and
+ * SADALP adds pairs of these to 32-bit sums. So the sum of a row stays in two lanes until the piece ends.
  *
  *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8 or 16; ARMv7: 8; then as many in the order of
  * inputs */
@@ -14,7 +14,7 @@ enum { LINEAR_I8_SPARSE_NEON_ROWS = 16 };
 enum { LINEAR_I8_SPARSE_NEON_ROWS = 8 };
 #endif
 
-/* What a row's sum has so far is in the first of its lanes. */
+/* Loads the sum of each row into the first of its two lanes. */
 RT_INLINE void linear_i8_sparse_neon_begin(SparseSums *sum, int32_t start, int lanes)
 {
 	RT_UNROLL_FULL for (int v = 0; v < lanes / 2; v++) sum->i4[v] = vzipq_s32(
@@ -38,17 +38,17 @@ RT_INLINE void linear_i8_sparse_neon_end(void *to, const SparseSums *sum, int la
 		vst1_s32((int32_t *)to + 2 * v, vpadd_s32(vget_low_s32(sum->i4[v]), vget_high_s32(sum->i4[v])));
 }
 
-/* Word j of two, twice. Weights lie at any address, and Clang would take that of a word for a multiple of
- * four. */
+/* Broadcasts word j of two. Weights may be misaligned, but Clang would assume that a word is aligned to four
+ * bytes. */
 RT_INLINE int8x8_t linear_i8_sparse_neon_word(uint8x8_t two, int j)
 {
 	const int32x2_t words = vreinterpret_s32_u8(two);
 	return vreinterpret_s8_s32(j == 0 ? vdup_lane_s32(words, 0) : vdup_lane_s32(words, 1));
 }
 
-/* sum += eight rows, at x and y, by the two quads of an output, in this order: compilers start all products
- * before they add the first, for which there are no registers beside the sums, and left to themselves wait
- * for each product where a CPU issues in order (Cortex-A53). */
+/* sum += eight rows, at x and y, by the two quads of an output, in a fixed order. Compilers would start all
+ * products before adding the first, which needs too many registers, or would wait for each product, which is
+ * slow on in-order CPUs (Cortex-A53). */
 RT_INLINE void linear_i8_sparse_neon_add(
 	int32x4_t *sum, const int8_t *x, const int8_t *y, int8x8_t w, int8x8_t v)
 {

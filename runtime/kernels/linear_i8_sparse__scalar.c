@@ -1,14 +1,14 @@
-/* linear_i8_sparse__scalar.c: linear_i8__scalar.c over weights of which most are zero. The sums are the same
- * integers, so the results are the same bits.
+/* linear_i8_sparse__scalar.c: linear_i8__scalar.c for sparse weights. The sums are the same integers, so the
+ * results have the same bits.
  *
- *   w  sparse_rows.h: the quads of an output, four codes of neighbouring inputs, that are not all zero
+ *   w  sparse_rows.h: the nonzero quads of an output; a quad is four codes of neighbouring inputs
  *
- * Every linear_i8_sparse and linear_i8_sparse_codes kernel has the signature of its dense namesake; a panel
- * is 64 outputs. */
+ * Every linear_i8_sparse and linear_i8_sparse_codes kernel has the signature of the dense kernel; a panel has
+ * 64 outputs. */
 #include "sparse_rows.h"
 #include "tile__scalar.h"
 
-/* A quad of weights by K codes of a row. */
+/* The product of a quad of weights and the K codes of a row. */
 RT_INLINE int32_t linear_i8_sparse_scalar_quad(
 	const int8_t *row, int K, const uint16_t *order, int quad, const uint8_t *word)
 {
@@ -21,7 +21,7 @@ RT_INLINE int32_t linear_i8_sparse_scalar_quad(
 	return sum;
 }
 
-/* acc[o] += the piece of block b by K codes of a row. */
+/* acc[o] += the product of a piece, of block b, and the K codes of a row. */
 RT_INLINE void linear_i8_sparse_scalar_piece(
 	int32_t acc[SPARSE_ROWS_PANEL], const int8_t *row, int K, const uint16_t *order, const uint8_t *at, int b)
 {

@@ -1,7 +1,7 @@
 /* linear_sparse__avx512.c: linear_sparse__scalar.c with AVX-512, tokens in lanes as in
- * linear_i8_sparse__avx512vnni.c: a weight is broadcast once and multiplies the same input of up to 64 rows.
- * Every sum is one chain of multiply-adds, however many lanes there are: the same bits for every division
- * into rows.
+ * linear_i8_sparse__avx512vnni.c: a weight is broadcast once and multiplied with the same input of up to 64
+ * rows. Every sum is one chain of multiply-adds for any number of lanes, so its bits do not depend on the
+ * division of rows.
  *
  *   scratch  float x[K rounded up to 64][lanes], lanes: 8, 16, 32, 48 or 64; a block of 64 rows is 24 KiB */
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
-/* linear_sparse__neon.c: linear_sparse__avx512.c in registers of four floats, AArch64 and ARMv7: two weights
- * are loaded at once and multiply from their lanes of one register.
+/* linear_sparse__neon.c: linear_sparse__avx512.c in registers of four floats, AArch64 and ARMv7: a register
+ * holds two weights, and each is multiplied from its lane.
  *
  *   scratch  float x[K rounded up to 64][lanes], lanes: 8, 16, 24 or 32; ARMv7: 8 or 16 */
 #if defined(__ARM_NEON)

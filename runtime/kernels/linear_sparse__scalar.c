@@ -1,12 +1,12 @@
-/* linear_sparse__scalar.c: linear__scalar.c over weights of which most are zero, in plain C.
+/* linear_sparse__scalar.c: linear__scalar.c for sparse weights, in plain C.
  *
- *   w        sparse_rows.h: the weights of an output that are not zero, one f32 a word
- *   scratch  float x[K rounded up to 64][8]: eight rows side by side, since a weight that is found once
- * should multiply several of them
+ *   w        sparse_rows.h: the nonzero weights of an output, one f32 per word
+ *   scratch  float x[K rounded up to 64][8]: eight rows side by side, so that each weight that is looked up
+ * is multiplied with several of them
  *
- * Every linear_sparse kernel has this signature, which is that of linear with scratch of its own; a panel is
- * 64 outputs. An output starts as its bias and adds its products in the order in which the words lie, in sums
- * of its row alone, whatever rows and panels the call covers. */
+ * Every linear_sparse kernel has this signature, which is that of linear plus scratch; a panel has 64
+ * outputs. A sum starts with the bias and adds products in the order of the stored words, for any rows and
+ * panels of the call. */
 #include "sparse_rows.h"
 #include "math__scalar.h"
 
@@ -33,7 +33,7 @@ RT_INLINE void linear_sparse_scalar_add(
 		sum[i] += w * x[k * ROWS + i];
 }
 
-/* acc[o] += one piece by eight rows. */
+/* acc[o] += the product of one piece and eight rows. */
 RT_INLINE void linear_sparse_scalar_piece(
 	float (*acc)[LINEAR_SPARSE_SCALAR_ROWS], const float *x, const uint8_t *at)
 {

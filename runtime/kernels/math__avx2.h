@@ -1,4 +1,4 @@
-/* math__avx2.h: exp, softmax and the activations, 8 floats at a time. Lanes never meet except in the sums of
+/* math__avx2.h: exp, softmax and the activations, 8 floats at a time. Lanes are combined only in the sums of
  * softmax. */
 #ifndef RT_MATH__AVX2_H
 #define RT_MATH__AVX2_H
@@ -86,7 +86,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_exp(__m256 x)
 	return _mm256_and_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(power)), keep);
 }
 
-/* 1 / (1 + e^-x), from e^-|x| so that nothing overflows. */
+/* 1 / (1 + e^-x), computed from e^-|x| to avoid overflow. */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_sigmoid(__m256 x)
 {
 	const __m256 one = _mm256_set1_ps(1.0f);
@@ -95,7 +95,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_sigmoid(__m256 x)
 	return _mm256_div_ps(_mm256_blendv_ps(one, e, negative), _mm256_add_ps(one, e));
 }
 
-/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625 that cancels and x + x^3 P(x^2) takes over. */
+/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625, where this cancels, x + x^3 P(x^2). */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_tanh(__m256 x)
 {
 	const __m256 one = _mm256_set1_ps(1.0f), sign = _mm256_set1_ps(-0.0f);
@@ -112,7 +112,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_tanh(__m256 x)
 }
 
 /* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2), and with t = |x|: 0.5 erfc(t / sqrt 2) = e^(-t^2/2) P(1 /
- * (1 + 0.3 t)), P a minimax polynomial of degree 6 without constant: GELU is within 2e-7 of the truth. */
+ * (1 + 0.3 t)), P a minimax polynomial of degree 6 without constant: the error of GELU is below 2e-7. */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_gelu(__m256 x)
 {
 	const __m256 one = _mm256_set1_ps(1.0f);
@@ -129,7 +129,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_gelu(__m256 x)
 	return _mm256_sub_ps(_mm256_max_ps(_mm256_setzero_ps(), x), tail); /* max(0, NaN) is NaN in this order */
 }
 
-/* ir/enums.def says what each act means. */
+/* ir/enums.def defines the activations. */
 RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_act(__m256 x, int act)
 {
 	switch (act) {
@@ -148,7 +148,7 @@ RT_INLINE RT_TARGET_AVX2 __m256 math_avx2_act(__m256 x, int act)
 }
 
 /* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j,
- * j+8, .. so that only n and the numbers decide the result. */
+ * j+8, .., so the result depends only on x and n. */
 RT_INLINE RT_TARGET_AVX2 float math_avx2_softmax(float *y, const float *x, int n)
 {
 	const __m256 nothing = _mm256_set1_ps(-INFINITY);
@@ -166,8 +166,7 @@ RT_INLINE RT_TARGET_AVX2 float math_avx2_softmax(float *y, const float *x, int n
 	return n > 0 ? 1.0f / math_avx2_sum(sum) : 0;
 }
 
-/* 8 codes by static scales, of 32 bits, of the floats at x. Of NaN and -127, in this order, max returns the
- * second. */
+/* 8 static codes, as 32-bit integers, of the floats at x. max(NaN, -127), in this order, returns -127. */
 RT_INLINE RT_TARGET_AVX2 __m256i math_avx2_codes(const float *x, const float *m, const float *z, int n)
 {
 	const __m256 v = _mm256_add_ps(
@@ -179,8 +178,7 @@ RT_INLINE RT_TARGET_AVX2 __m256i math_avx2_codes(const float *x, const float *m,
 RT_INLINE RT_TARGET_AVX2 void math_avx2_code_row(
 	int8_t *q, const float *x, const float *m, const float *z, int n)
 {
-	const __m256i order = _mm256_setr_epi32(
-		0, 4, 1, 5, 2, 6, 3, 7); /* packing works in halves of the register */
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packing works within 128-bit halves */
 	for (int k = 0; k < n; k += 32) {
 		__m256i code[4];
 		RT_UNROLL_FULL for (int i = 0; i < 4; i++)

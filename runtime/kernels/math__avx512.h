@@ -1,4 +1,4 @@
-/* math__avx512.h: exp, softmax and the activations, 16 floats at a time. Lanes never meet except in the sums
+/* math__avx512.h: exp, softmax and the activations, 16 floats at a time. Lanes are combined only in the sums
  * of softmax. */
 #ifndef RT_MATH__AVX512_H
 #define RT_MATH__AVX512_H
@@ -46,10 +46,10 @@ RT_INLINE RT_TARGET_AVX512 void math_avx512_transpose(__m512 r[16])
 }
 
 /* e^x for x <= 0; NaN stays. x = n ln2 + r with |r| <= ln2/2, and e^r by a minimax polynomial of degree 6:
- * relative error 7.6e-8 over [-87, 0], below that results underflow. */
+ * relative error 7.6e-8 over [-87, 0]; lower results underflow. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp(__m512 x)
 {
-	x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x); /* e^-104 rounds to 0; -infinity would make NaN below */
+	x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x); /* e^-104 rounds to 0; -infinity would become NaN below */
 	__m512 n = _mm512_roundscale_ps(
 		_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 	/* ln2 in two parts, the first of 15 bits: n * it is exact */
@@ -65,8 +65,8 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp(__m512 x)
 	return _mm512_scalef_ps(p, n);
 }
 
-/* 2^x for x <= 0; NaN stays. With r = x - floor(x) in [0, 1), 2^r is a minimax polynomial and 2^floor(x) one
- * instruction, which also sends -infinity and what underflows to 0. Degree 5: relative error 9.1e-8. */
+/* 2^x for x <= 0; NaN stays. With r = x - floor(x) in [0, 1), 2^r is a minimax polynomial of degree 5,
+ * relative error 9.1e-8. 2^floor(x) is one instruction, which also turns -infinity and underflow into 0. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp2(__m512 x)
 {
 	const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
@@ -79,7 +79,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp2(__m512 x)
 	return _mm512_scalef_ps(p, x);
 }
 
-/* The same with degree 3: relative error 7.5e-5, for what is rounded to bf16 (3.9e-3) afterwards. */
+/* The same with degree 3: relative error 7.5e-5, for results that are then rounded to bf16 (3.9e-3). */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp2_low(__m512 x)
 {
 	const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
@@ -90,7 +90,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_exp2_low(__m512 x)
 	return _mm512_scalef_ps(p, x);
 }
 
-/* 1 / (1 + e^-x), from e^-|x| so that nothing overflows. */
+/* 1 / (1 + e^-x), computed from e^-|x| to avoid overflow. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_sigmoid(__m512 x)
 {
 	const __m512 one = _mm512_set1_ps(1.0f);
@@ -99,7 +99,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_sigmoid(__m512 x)
 	return _mm512_div_ps(_mm512_mask_mov_ps(one, negative, e), _mm512_add_ps(one, e));
 }
 
-/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625 that cancels and x + x^3 P(x^2) takes over. */
+/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625, where this cancels, x + x^3 P(x^2). */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_tanh(__m512 x)
 {
 	const __m512 one = _mm512_set1_ps(1.0f), sign = _mm512_set1_ps(-0.0f);
@@ -115,9 +115,9 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_tanh(__m512 x)
 		_mm512_or_ps(large, _mm512_and_ps(x, sign)), small, _mm512_fmadd_ps(_mm512_mul_ps(x, z), p, x));
 }
 
-/* 0.5 erfc(t / sqrt 2) for t >= 0: 15 segments 5.4/14.5 wide around 0, 1, .. 14 and zero from 5.4 on. Row k
- * holds the factors of f^k, f in [-1/2, 1/2] the place within the segment: minimax fits, so that GELU is
- * within 2.5e-7 of the truth. */
+/* 0.5 erfc(t / sqrt 2) for t >= 0: 15 segments of width 5.4/14.5, centred at 0, 1, .. 14 widths, and zero
+ * from 5.4 on. Row k has the coefficients of f^k, where f in [-1/2, 1/2] is the place within the segment.
+ * They are minimax fits; the error of GELU is below 2.5e-7. */
 static const _Alignas(64) float math_avx512_tail[5][16] __attribute__((unused)) = {
 	{0.5f, 0.354792356f, 0.228187978f, 0.13194558f, 0.0681574717f, 0.0312966853f, 0.0127256606f,
 		0.00456834631f, 0.00144448935f, 0.000401549914f, 9.7991986e-05f, 2.09675763e-05f, 3.92997845e-06f,
@@ -136,26 +136,26 @@ static const _Alignas(64) float math_avx512_tail[5][16] __attribute__((unused)) 
 		1.1421148e-06f, 2.65047561e-07f, 5.23226582e-08f, 0.0f},
 };
 
-/* Added to a number from 0 to 2^22, it rounds it to an integer, which then stands in the lowest bits. */
+/* Adding it to a number from 0 to 2^22 rounds the number to an integer in the lowest bits. */
 #define MATH_AVX512_ROUND _mm512_set1_ps(12582912.0f)
 
-/* |x|, at most `most`, which NaN becomes. */
+/* min(|x|, most); NaN becomes `most`. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_size(__m512 x, float most)
 {
 	return _mm512_range_ps(x, _mm512_set1_ps(most), 10);
 }
 
-/* Row `row` of a table of 16, at the lanes' lowest four bits: one permutation of a register. */
+/* Looks up 16 lanes in a table of 16 by their lowest four bits, with one permutation. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_pick(__m512 at, const float *row)
 {
 	return _mm512_permutexvar_ps(_mm512_castps_si512(at), _mm512_load_ps(row));
 }
 
-/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2): no division, no exp. */
+/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2): without division or exp. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_gelu(__m512 x)
 {
 	const __m512 width = _mm512_set1_ps(2.68518519f),
-				 t = math_avx512_size(x, 5.58620691f); /* at the end of the last segment */
+				 t = math_avx512_size(x, 5.58620691f); /* the end of the last segment */
 	const __m512 at = _mm512_fmadd_ps(t, width, MATH_AVX512_ROUND);
 	const __m512 f = _mm512_fmsub_ps(t, width, _mm512_sub_ps(at, MATH_AVX512_ROUND));
 	__m512 q = math_avx512_pick(at, math_avx512_tail[4]);
@@ -167,10 +167,10 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_gelu(__m512 x)
 		t, q, _mm512_max_ps(_mm512_setzero_ps(), x)); /* max(0, NaN) is NaN in this order */
 }
 
-/* The same with degree 3 in segments 5/14.5 wide, where the inputs were rounded to int8 or bf16: GELU
- * within 2.3e-6 of the truth. Factors of |x|^k: so few lose no digits by it. Four instructions less than the
- * full one. Degree 2 (4.7e-5) saves two more, and int8 models then had a cosine of 0.99988 with an emulation,
- * where 0.9999 was asked. */
+/* The same with degree 3 and segments of width 5/14.5, for inputs that were rounded to int8 or bf16. The
+ * error of GELU is below 2.3e-6. The coefficients are those of |x|^k, which is accurate enough for this
+ * degree. It takes four instructions less than the full version. Degree 2 (error 4.7e-5) would save two more,
+ * but int8 models then had a cosine of only 0.99988 with an emulation; 0.9999 is required. */
 static const _Alignas(64) float math_avx512_tail_low[4][16] __attribute__((unused)) = {
 	{0.500000119f, 0.50016737f, 0.504526556f, 0.523962915f, 0.55846107f, 0.58031261f, 0.551018357f,
 		0.458342046f, 0.32756713f, 0.200024605f, 0.104428016f, 0.0467513315f, 0.0180125814f, 0.00599363772f,
@@ -197,7 +197,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_gelu_low(__m512 x)
 	return _mm512_fnmadd_ps(t, q, _mm512_max_ps(_mm512_setzero_ps(), x));
 }
 
-/* ir/enums.def says what each act means. */
+/* ir/enums.def defines the activations. */
 RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_act(__m512 x, int act)
 {
 	switch (act) {
@@ -221,7 +221,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 math_avx512_power(__m512 x, int base2)
 }
 
 /* y[n] = b^(x[n] - max(x)) with b = 2 or e; returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds
- * the elements j, j+16, .. so that only n and the numbers decide the result. */
+ * the elements j, j+16, .., so the result depends only on x and n. */
 RT_INLINE RT_TARGET_AVX512 float math_avx512_softmax_base(float *y, const float *x, int n, int base2)
 {
 	if (n <= 0)
@@ -252,8 +252,7 @@ RT_INLINE RT_TARGET_AVX512 float math_avx512_softmax2(float *y, const float *x, 
 	return math_avx512_softmax_base(y, x, n, 1);
 }
 
-/* 16 codes by static scales, in the bytes of a register's lanes. Of NaN and -127, in this order, max returns
- * the second. */
+/* 16 static codes as bytes. max(NaN, -127), in this order, returns -127. */
 RT_INLINE RT_TARGET_AVX512 __m128i math_avx512_codes(__m512 x, __m512 m, __m512 z)
 {
 	const __m512 v = _mm512_max_ps(_mm512_add_ps(_mm512_mul_ps(x, m), z), _mm512_set1_ps(-127));

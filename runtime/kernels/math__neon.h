@@ -1,6 +1,6 @@
-/* math__neon.h: exp, softmax and the activations, 4 floats at a time, for AArch64 and for ARMv7 (where floats
- * below 1.2e-38 count as zero, and there is no division and no fused multiply-add by a scalar). Lanes never
- * meet except in sums. */
+/* math__neon.h: exp, softmax and the activations, 4 floats at a time, for AArch64 and for ARMv7. ARMv7 treats
+ * floats below 1.2e-38 as zero, and has no division and no fused multiply-add with a scalar. Lanes are
+ * combined only in sums. */
 #ifndef RT_MATH__NEON_H
 #define RT_MATH__NEON_H
 #include <arm_neon.h>
@@ -30,7 +30,7 @@ RT_INLINE float32x4_t math_neon_div(float32x4_t a, float32x4_t b)
 #if defined(__aarch64__)
 	return vdivq_f32(a, b);
 #else
-	float32x4_t r = vrecpeq_f32(b); /* 8 bits, then 16, then all but one or two of 24 */
+	float32x4_t r = vrecpeq_f32(b); /* correct to 8 bits, then 16, then all except one or two of 24 */
 	r = vmulq_f32(r, vrecpsq_f32(b, r));
 	return vmulq_f32(a, vmulq_f32(r, vrecpsq_f32(b, r)));
 #endif
@@ -103,7 +103,7 @@ RT_INLINE float32x4_t math_neon_from_bf16(uint16x4_t half)
 	return vreinterpretq_f32_u32(vshll_n_u16(half, 16));
 }
 
-/* The bits of v with those of sign where sign has the top bit. */
+/* v with the sign bit of `sign`. */
 RT_INLINE float32x4_t math_neon_with_sign(float32x4_t v, float32x4_t sign)
 {
 	return vbslq_f32(vdupq_n_u32(0x80000000), sign, v);
@@ -132,7 +132,7 @@ RT_INLINE float32x4_t math_neon_exp(float32x4_t x)
 		vbicq_u32(vreinterpretq_u32_f32(vmulq_f32(p, vreinterpretq_f32_s32(power))), gone));
 }
 
-/* 1 / (1 + e^-x), from e^-|x| so that nothing overflows. */
+/* 1 / (1 + e^-x), computed from e^-|x| to avoid overflow. */
 RT_INLINE float32x4_t math_neon_sigmoid(float32x4_t x)
 {
 	const float32x4_t one = vdupq_n_f32(1.0f);
@@ -141,7 +141,7 @@ RT_INLINE float32x4_t math_neon_sigmoid(float32x4_t x)
 	return math_neon_div(vbslq_f32(negative, e, one), vaddq_f32(one, e));
 }
 
-/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625 that cancels and x + x^3 P(x^2) takes over. */
+/* tanh |x| = (1 - e) / (1 + e) with e = e^-2|x|; below 0.625, where this cancels, x + x^3 P(x^2). */
 RT_INLINE float32x4_t math_neon_tanh(float32x4_t x)
 {
 	const float32x4_t one = vdupq_n_f32(1.0f);
@@ -156,7 +156,7 @@ RT_INLINE float32x4_t math_neon_tanh(float32x4_t x)
 	return vbslq_f32(small, math_neon_fma(x, vmulq_f32(x, z), p), math_neon_with_sign(large, x));
 }
 
-/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2): math__avx2.h says how. */
+/* GELU(x) = max(x, 0) - |x| 0.5 erfc(|x| / sqrt 2): see math__avx2.h. */
 RT_INLINE float32x4_t math_neon_gelu(float32x4_t x)
 {
 	const float32x4_t one = vdupq_n_f32(1.0f);
@@ -173,7 +173,7 @@ RT_INLINE float32x4_t math_neon_gelu(float32x4_t x)
 	return vsubq_f32(vmaxq_f32(x, vdupq_n_f32(0)), tail);
 }
 
-/* ir/enums.def says what each act means. */
+/* ir/enums.def defines the activations. */
 RT_INLINE float32x4_t math_neon_act(float32x4_t x, int act)
 {
 	switch (act) {
@@ -192,7 +192,7 @@ RT_INLINE float32x4_t math_neon_act(float32x4_t x, int act)
 }
 
 /* y[n] = exp(x[n] - max(x)); returns 1 / sum(y), 0 for no elements. y may be x. Lane j adds the elements j,
- * j+4, .. so that only n and the numbers decide the result. */
+ * j+4, .., so the result depends only on x and n. */
 RT_INLINE float math_neon_softmax(float *y, const float *x, int n)
 {
 	float32x4_t tops = vdupq_n_f32(-INFINITY), sum = vdupq_n_f32(0);
@@ -210,8 +210,8 @@ RT_INLINE float math_neon_softmax(float *y, const float *x, int n)
 	return n > 0 ? 1.0f / math_neon_sum(sum) : 0;
 }
 
-/* 4 numbers as codes of 32 bits, to nearest even; NaN becomes 0. ARMv7 rounds by adding 1.5 * 2^23, whose
- * last bit is worth 1. */
+/* 4 numbers rounded to 32-bit codes, to nearest even; NaN becomes 0. ARMv7 rounds by adding 1.5 * 2^23, where
+ * the last bit has the value 1. */
 RT_INLINE int32x4_t math_neon_rounded(float32x4_t x, float inverse)
 {
 	const float32x4_t v = vmulq_n_f32(x, inverse);
@@ -223,7 +223,7 @@ RT_INLINE int32x4_t math_neon_rounded(float32x4_t x, float inverse)
 #endif
 }
 
-/* 4 codes by static scales, of 32 bits, of n floats. VMAX would keep a NaN. */
+/* 4 static codes, as 32-bit integers, of n floats. Does not use VMAX, which would keep NaN. */
 RT_INLINE int32x4_t math_neon_codes(const float *x, const float *m, const float *z, int n)
 {
 	const float32x4_t least = vdupq_n_f32(-127),

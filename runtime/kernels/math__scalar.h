@@ -1,5 +1,4 @@
-/* math__scalar.h: numbers one at a time, in plain C17: the float formats of stored weights, and the
- * activations. */
+/* math__scalar.h: scalar functions in plain C17: the float formats of stored weights, and the activations. */
 #ifndef RT_MATH__SCALAR_H
 #define RT_MATH__SCALAR_H
 #include <math.h>
@@ -17,9 +16,9 @@ RT_INLINE uint32_t math_bits(float x)
 	return bits;
 }
 
-/* IEEE half to float, exactly, without branches so that compilers vectorise it. The exponent is moved from
- * bias 15 to 127; subnormals get the exponent of the smallest normal half, 2^-14, which is then subtracted;
- * infinity and NaN go to 255. */
+/* IEEE half to float, exact, without branches so that compilers vectorise it. The exponent moves from bias 15
+ * to 127. Subnormals get the exponent of the smallest normal half, 2^-14, which is then subtracted. Infinity
+ * and NaN get exponent 255. */
 RT_INLINE float math_from_f16(uint16_t h)
 {
 	uint32_t exponent = h & 0x7c00u, bits = ((uint32_t)(h & 0x7fffu) << 13) + (112u << 23);
@@ -43,7 +42,7 @@ RT_INLINE float math_stored(const void *w, size_t i, int dtype)
 
 RT_INLINE float math_sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-/* ir/enums.def says what each act means. */
+/* ir/enums.def defines the activations. */
 RT_INLINE float math_act(float x, int act)
 {
 	switch (act) {
@@ -59,8 +58,8 @@ RT_INLINE float math_act(float x, int act)
 	}
 }
 
-/* q[n] = the codes of x[n] by static scales: x * m + z, product and sum rounded one after the other, to
- * nearest even and within -127..127; NaN gets -127. */
+/* q[n] = static codes of x[n]: x * m + z, product and sum each rounded to f32, then to nearest even and
+ * clamped to -127..127. NaN gets -127. */
 RT_INLINE void math_code_row(int8_t *q, const float *x, const float *m, const float *z, int n)
 {
 	for (int k = 0; k < n; k++) {

@@ -1,4 +1,4 @@
-/* positions__scalar.c: positions of models whose padding takes no place. */
+/* positions__scalar.c: positions for models that do not count padding. */
 
 /* out[i] = start + how many of ids[0..i) are not padding; start - 1 where ids[i] is padding. */
 RT_INLINE void position_ids_padding_i32__scalar(

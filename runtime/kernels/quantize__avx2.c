@@ -2,8 +2,7 @@
 #if defined(__x86_64__)
 #include "math__avx2.h"
 
-/* 8 numbers as codes of 32 bits. A NaN would become INT_MIN: it counts as 0. No number is beyond 127.5 times
- * the step. */
+/* 8 numbers as 32-bit codes. NaN, which would become INT_MIN, counts as 0. No number exceeds 127.5 steps. */
 RT_INLINE RT_TARGET_AVX2 __m256i quantize_avx2_codes(__m256 x, __m256 inverse)
 {
 	const __m256 v = _mm256_mul_ps(x, inverse);
@@ -13,14 +12,13 @@ RT_INLINE RT_TARGET_AVX2 __m256i quantize_avx2_codes(__m256 x, __m256 inverse)
 RT_INLINE RT_TARGET_AVX2 void quantize_f32__avx2(int8_t *q, float *s, const float *x, int r0, int r1, int K)
 {
 	const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-	const __m256i order = _mm256_setr_epi32(
-		0, 4, 1, 5, 2, 6, 3, 7); /* packing works in halves of the register */
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packing works within 128-bit halves */
 	for (int r = r0; r < r1; r++) {
 		const float *row = x + (size_t)r * (size_t)K;
 		int8_t *codes = q + (size_t)r * (size_t)K;
 		__m256 lanes = _mm256_setzero_ps();
 		for (int k = 0; k < K;
-			k += 8) /* in this order max returns the second, `lanes`, when a number is NaN */
+			k += 8) /* in this order max returns the second operand, `lanes`, if the first is NaN */
 			lanes = _mm256_max_ps(_mm256_and_ps(math_avx2_load(row + k, K - k), magnitude), lanes);
 		const float largest = math_avx2_max(lanes);
 		const __m256 inverse = _mm256_set1_ps(largest < 1e-30f ? 0 : 127.0f / largest);

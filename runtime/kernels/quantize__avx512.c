@@ -10,7 +10,7 @@ RT_INLINE RT_TARGET_AVX512 __m512i quantize_avx512_code(__m512 x, __m512 inverse
 }
 
 /* The largest magnitude in a row of K floats. Four vectors at a time hide the latency of max; in this order
- * it returns the second when the first is NaN. */
+ * max returns the second operand if the first is NaN. */
 RT_INLINE RT_TARGET_AVX512 float quantize_avx512_largest(const float *x, int K)
 {
 	__m512 largest[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
@@ -48,8 +48,8 @@ RT_INLINE RT_TARGET_AVX512 void quantize_avx512_codes(int8_t *q, const float *x,
 	}
 }
 
-/* Row after row waits for its largest number (a reduction, a division); rows whose largest numbers are sought
- * one behind the other do not. */
+/* First finds the largest numbers of several rows: handled one by one, each row would wait for a reduction
+ * and a division. */
 RT_INLINE RT_TARGET_AVX512 void quantize_f32__avx512(
 	int8_t *q, float *s, const float *x, int r0, int r1, int K)
 {

@@ -8,7 +8,7 @@ RT_INLINE void RT_NEON(quantize_f32)(int8_t *q, float *s, const float *x, int r0
 		const float *row = x + (size_t)r * (size_t)K;
 		int8_t *codes = q + (size_t)r * (size_t)K;
 		float32x4_t lanes = vdupq_n_f32(0);
-		for (int k = 0; k < K; k += 4) { /* VMAX would keep a NaN */
+		for (int k = 0; k < K; k += 4) { /* VMAX would keep NaN */
 			const float32x4_t size = vabsq_f32(math_neon_load(row + k, K - k));
 			lanes = vbslq_f32(vcgtq_f32(size, lanes), size, lanes);
 		}

@@ -1,15 +1,15 @@
 /* quantize__scalar.c: rows of floats as int8 codes, each row with a scale of its own, in plain C.
  *
  *   q  [r1][K]  round(x * (127 / max|x|)), ties to even: symmetric, -127..127
- *   s  [r1]     max|x| / 127: x is about q * s; 0 for a row of zeros, as which numbers below 1e-30 count
+ *   s  [r1]     max|x| / 127: x is about q * s; 0 for a row of zeros, or if max|x| is below 1e-30
  *
- * With static scales, which were found when the program was compiled:
+ * With static scales, which are known at compile time:
  *
  *   q  [r1][K]  round(x * m[k] + z[k]) within -127..127: product, then sum is rounded; NaN gets -127
  *   s  [r1]     1
  *
- * The scale of a row depends on that row alone, so that a text's codes do not change with what else is in the
- * call. Every kernel takes the same steps in f32: codes and scales are the same bits everywhere. */
+ * The scale of a row depends only on that row, so a text's codes do not depend on the other texts of the
+ * call. All kernels perform the same steps in f32, so codes and scales have the same bits everywhere. */
 #include "math__scalar.h"
 
 /* A rounded number as a code: NaN gets 0. */

@@ -1,4 +1,4 @@
-/* rows__scalar.c: what surrounds an encoder: positions, pooling, normalised embeddings. */
+/* rows__scalar.c: ops before and after an encoder: positions, pooling, normalised embeddings. */
 #include <math.h>
 
 /* out[i] = start + i for the tokens i of a text. */
@@ -8,8 +8,8 @@ RT_INLINE void position_ids_i32__scalar(int32_t *out, int tokens, int start)
 		out[i] = start + i;
 }
 
-/* out[H] from x[tokens][H]; mode is RT_POOL_*. MEAN_SQRT divides the sum by sqrt(tokens); MEAN_WEIGHTED
- * weighs row i by i + 1. A text without tokens gives zeros. */
+/* out[H] from x[tokens][H]; mode is RT_POOL_*. MEAN_SQRT divides the sum by sqrt(tokens); MEAN_WEIGHTED gives
+ * row i the weight i + 1. A text without tokens gives zeros. */
 RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, int mode)
 {
 	if (tokens == 0) {
@@ -46,8 +46,7 @@ RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, i
 	}
 }
 
-/* out[r] = x[r] / max(|x[r]|, eps) for rows r0..r1-1 of x[r1][H]; |x| is the Euclidean norm. out may be x
- * itself. */
+/* out[r] = x[r] / max(|x[r]|, eps) for rows r0..r1-1 of x[r1][H]; |x| is the Euclidean norm. out may be x. */
 RT_INLINE void normalize_f32__scalar(float *out, const float *x, int r0, int r1, int H, float eps)
 {
 	for (int r = r0; r < r1; r++) {

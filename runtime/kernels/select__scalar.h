@@ -1,11 +1,11 @@
-/* select__scalar.h: which keys of a query stay (attributes keep, share and threshold of attention and
- * softmax), over a row of scores. Plain loops of comparisons, which compilers turn into vectors. */
+/* select__scalar.h: selects the keys of a query (attributes keep, share and threshold of attention and
+ * softmax) in a row of scores. Compilers vectorise these plain loops. */
 #ifndef RT_SELECT__SCALAR_H
 #define RT_SELECT__SCALAR_H
 #include <math.h>
 
-/* Floats as integers of the same order, both zeros as 0. NEON of ARMv7 takes floats near zero for zero,
- * integers for what they are. */
+/* Maps floats to integers of the same order, both zeros to 0. NEON of ARMv7 treats floats near zero as zero,
+ * so integers are needed. */
 RT_INLINE int32_t select_order(float x)
 {
 	int32_t bits;
@@ -14,9 +14,9 @@ RT_INLINE int32_t select_order(float x)
 	return bits - (bits >> 31);
 }
 
-/* The `keep` largest of x[n] stay, of equals the first; the others become -infinity, so that softmax gives
- * them nothing. NaN stays. The least that stays lies between `low`, which keep elements or more reach, and
- * `high`, which fewer do. */
+/* Keeps the `keep` largest of x[n], the first of equal ones. The others become -infinity, so softmax makes
+ * them 0. NaN stays. Bisection finds the least element that stays: at least `keep` elements reach `low`, and
+ * fewer reach `high`. */
 RT_INLINE void select_largest(float *x, int n, int keep)
 {
 	if (keep >= n)
@@ -49,8 +49,8 @@ RT_INLINE void select_largest(float *x, int n, int keep)
 	}
 }
 
-/* Of softmax's weights e[n], which times `factor` are probabilities, those of at least `threshold` stay, or
- * the first of the largest if there is none; the others become 0. Returns the factor of what is left. */
+/* Keeps the weights e[n] of a softmax with a probability (e * factor) of at least `threshold`, or the first
+ * of the largest if there is none. The others become 0. Returns the new factor. */
 RT_INLINE float select_probable(float *e, int n, float threshold, float factor)
 {
 	float most = 0, sum = 0;

@@ -1,7 +1,7 @@
-/* softmax_select__scalar.c: softmax__scalar.c over the elements of a row that are selected; 0 for the others.
+/* softmax_select__scalar.c: softmax__scalar.c over selected elements of a row; the others become 0.
  *
- *   keep       the `keep` largest, of equals the first; N or more: all
- *   threshold  those of at least this probability, or the largest if there is none; 0: all */
+ *   keep       the `keep` largest, the first of equal ones; N or more: all
+ *   threshold  the elements with at least this probability, or the largest if there are none; 0: all */
 #include "select__scalar.h"
 
 RT_INLINE void softmax_select_f32__scalar(

@@ -1,5 +1,5 @@
-/* sparse_rows__avx2.h: what the AVX2 linears over weights of which most are zero share: up to 32 rows in
- * lanes, 8 of 16 registers for the sums of two outputs. */
+/* sparse_rows__avx2.h: shared by the AVX2 linears with sparse weights: up to 32 rows in lanes, 8 of 16
+ * registers for the sums of two outputs. */
 #ifndef RT_SPARSE_ROWS__AVX2_H
 #define RT_SPARSE_ROWS__AVX2_H
 #include "sparse_walk.h"
@@ -28,13 +28,13 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_words(
 /* x[word][first..] = 8 lanes of a word, in a kernel's own form. */
 typedef void SparseAvx2Put(void *x, int word, int first, int lanes, __m256 words);
 
-/* As they are. */
+/* Stores them unchanged. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_put(void *x, int word, int first, int lanes, __m256 words)
 {
 	_mm256_store_ps((float *)x + (size_t)word * (size_t)lanes + first, words);
 }
 
-/* Word after word of rows of `bytes` bytes each. */
+/* Brings all words of rows of `bytes` bytes each into lanes. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring(
 	void *x, const void *from, int rows, int bytes, int lanes, SparseAvx2Put *put)
 {
@@ -46,9 +46,8 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring(
 		}
 }
 
-/* Words of the four inputs that order[word] says, of rows that lie in lanes at y. Byte order[j] & 3 of each
- * word of a register goes to place j, zeros to the others: indices of bytes whose highest bit is set make
- * zeros. */
+/* Makes words from the four inputs that order[word] lists, from rows in lanes at y. Byte order[j] & 3 of each
+ * word goes to place j and zeros to the other places: byte indices with the highest bit set give zeros. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_order(
 	void *x, const float *y, const uint16_t *order, int words, int lanes, SparseAvx2Put *put)
 {
@@ -70,7 +69,7 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_order(
 	}
 }
 
-/* Codes, a word of which takes `bytes` bytes a lane. */
+/* Brings codes into lanes; a word takes `bytes` bytes per lane. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_bring_codes(void *x, const void *from, const uint16_t *order,
 	int rows, int K, int lanes, int bytes, SparseAvx2Put *put)
 {
@@ -99,8 +98,8 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_end(void *to, const SparseSums *sum, i
 	RT_UNROLL_FULL for (int v = 0; v < lanes / 8; v++) _mm256_store_si256((__m256i *)to + v, sum->i8[v]);
 }
 
-/* Two words, again and again, and one of them everywhere. The compiler must not see that the one is a load by
- * itself: loads bound it. */
+/* Two words, repeated; and one of them, broadcast. The compiler must not replace the broadcast by a load,
+ * because loads are the bottleneck. */
 RT_INLINE RT_TARGET_AVX2 __m256 sparse_avx2_two(const uint8_t *words)
 {
 	__m256d two = _mm256_broadcast_sd((const double *)(const void *)words);
@@ -113,10 +112,10 @@ RT_INLINE RT_TARGET_AVX2 __m256 sparse_avx2_one(__m256 two, int i)
 	return i == 0 ? _mm256_permute_ps(two, 0x00) : _mm256_permute_ps(two, 0x55);
 }
 
-/* sum += the inputs of a word of all lanes at x by w. */
+/* sum += the product of w and the inputs of a word at x, for all lanes. */
 typedef void SparseAvx2Add(SparseSums *sum, const void *x, __m256 w, int lanes);
 
-/* Two steps of two outputs, whose inputs of a word take `bytes` bytes a lane. */
+/* Two steps of two outputs; the inputs of a word take `bytes` bytes per lane. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_step(SparseSums *sum, uint64_t inputs, const uint8_t *words,
 	const void *x, int lanes, int bytes, SparseAvx2Add *add)
 {
@@ -130,8 +129,8 @@ RT_INLINE RT_TARGET_AVX2 void sparse_avx2_step(SparseSums *sum, uint64_t inputs,
 	}
 }
 
-/* act of 8 lanes of the floats acc[16][lanes] of a panel, or of act(acc * (s * ws) + bias) where there is an
- * s and they are integers: floats or codes, of `rows` rows and the first `width` outputs. */
+/* Writes act(acc) for 8 lanes of float sums acc[16][lanes], or act(acc * (s * ws) + bias) for integer sums (s
+ * not NULL), as floats or codes, for `rows` rows and the first `width` outputs. */
 RT_INLINE RT_TARGET_AVX2 void sparse_avx2_leave(TileOut out, const void *acc, const float *s, const float *ws,
 	const float *bias, int rows, int lanes, int width, int N, int act)
 {

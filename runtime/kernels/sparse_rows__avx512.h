@@ -1,13 +1,13 @@
-/* sparse_rows__avx512.h: what the AVX-512 linears over weights of which most are zero share: up to 64 rows in
- * lanes, 16 of 32 registers for the sums of a band's four outputs. Of up to 8 rows registers of 256 bits. */
+/* sparse_rows__avx512.h: shared by the AVX-512 linears with sparse weights: up to 64 rows in lanes, 16 of 32
+ * registers for the sums of a band's four outputs. Up to 8 rows use 256-bit registers. */
 #ifndef RT_SPARSE_ROWS__AVX512_H
 #define RT_SPARSE_ROWS__AVX512_H
 #include "sparse_walk.h"
 #include "tile__avx512.h"
 
 /* Words k..k+15 of 16 rows of `bytes` bytes each, from row `first` on: r[c] holds word k + c of all of them.
- * Rows from `rows` on repeat the last, bytes past a row are zero. (A load whose mask is all zero, from where
- * nothing is mapped, would take hundreds of cycles.) */
+ * Rows from `rows` on repeat the last, bytes past a row are zero. (A load from unmapped memory takes hundreds
+ * of cycles, even with an empty mask.) */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_words(
 	__m512 r[16], const void *from, int first, int rows, int k, int bytes)
 {
@@ -26,14 +26,14 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_words(
 /* x[word][first..] = 16 lanes of a word, in a kernel's own form. */
 typedef void SparseAvx512Put(void *x, int word, int first, int lanes, __m512i words);
 
-/* As they are. */
+/* Stores them unchanged. */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_put(void *x, int word, int first, int lanes, __m512i words)
 {
 	_mm512_mask_storeu_epi32(
 		(int32_t *)x + (size_t)word * (size_t)lanes + first, math_avx512_first(lanes), words);
 }
 
-/* Word after word of rows of `bytes` bytes each, lanes first..first + 15. */
+/* Brings all words of rows of `bytes` bytes each into lanes first .. first + 15. */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring_some(
 	void *x, const void *from, int rows, int bytes, int first, int lanes, SparseAvx512Put *put)
 {
@@ -59,7 +59,7 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_put_beside(
 	_mm512_store_si512((__m512i *)y + 2 * word + first / 16 % 2, words);
 }
 
-/* Where byte 0, 1, 2 or 3 of each word goes: to all four, of which one is taken. */
+/* Shuffles that copy byte 0, 1, 2 or 3 of each word to all four places; a mask then selects one. */
 _Alignas(16) static const uint8_t sparse_avx512_bytes[4][16] = {
 	{0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12},
 	{1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13},
@@ -67,8 +67,7 @@ _Alignas(16) static const uint8_t sparse_avx512_bytes[4][16] = {
 	{3, 3, 3, 3, 7, 7, 7, 7, 11, 11, 11, 11, 15, 15, 15, 15},
 };
 
-/* Word `word` of the four inputs that order[0..3] say, of 32 rows whose words lie at y, or of the 16 that
- * there are. */
+/* Makes word `word` from the four inputs that order[0..3] lists, for 32 (or 16) rows at y. */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_order(
 	void *x, int word, int first, int lanes, const __m512i *y, const uint16_t *order, SparseAvx512Put *put)
 {
@@ -86,8 +85,8 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_order(
 		put(x, word, first + 16, lanes, quads[1]);
 }
 
-/* Codes, a word of which takes `bytes` bytes a lane; in another order by way of 32 rows at a time, which lie
- * in L1 (48 KiB of 1536 inputs). */
+/* Brings codes into lanes; a word takes `bytes` bytes per lane. With another order of inputs, 32 rows at a
+ * time go through a buffer in L1 (48 KiB for 1536 inputs). */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_bring_codes(void *x, const void *from, const uint16_t *order,
 	int rows, int K, int lanes, int bytes, SparseAvx512Put *put)
 {
@@ -139,7 +138,7 @@ RT_INLINE RT_TARGET_AVX512 void sparse_avx512_join(SparseSums *sum, const Sparse
 			sum->i16[v], own->i16[v]);
 }
 
-/* The j-th of four words that lie in every quarter of a register, everywhere. */
+/* Broadcasts word j of four words, which are in every quarter of a register. */
 RT_INLINE RT_TARGET_AVX512 __m512i sparse_avx512_word(__m512i words, int j)
 {
 	switch (j) {
@@ -150,17 +149,17 @@ RT_INLINE RT_TARGET_AVX512 __m512i sparse_avx512_word(__m512i words, int j)
 	}
 }
 
-/* sum += the inputs of a word of all lanes at x by w. */
+/* sum += the product of w and the inputs of a word at x, for all lanes. */
 typedef void SparseAvx512Add(SparseSums *sum, const void *x, __m512i w, int lanes);
 
-/* A step of four outputs, whose inputs of a word take `bytes` bytes a lane. Four words are loaded at once and
- * broadcast from the register: loads are what bounds it (Zen 4: 5.5 cycles a quad of 64 rows when each word
- * and index was loaded by itself). */
+/* A step of four outputs; the inputs of a word take `bytes` bytes per lane. Loads four words at once and
+ * broadcasts them from the register, because loads are the bottleneck (Zen 4: 5.5 cycles per quad of 64 rows
+ * with separate loads). */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_step(SparseSums *sum, uint64_t inputs, const uint8_t *words,
 	const void *x, int lanes, int bytes, SparseAvx512Add *add)
 {
 	__m512i w = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)words));
-	__asm__("" : "+v"(w)); /* else four loads are made of it again */
+	__asm__("" : "+v"(w)); /* keeps the compiler from making four loads of it */
 	RT_UNROLL_FULL for (int j = 0; j < SPARSE_ROWS_BAND; j++)
 		add(&sum[j], (const char *)x + (size_t)(inputs >> 8 * j & 255) * (size_t)(bytes * lanes),
 			sparse_avx512_word(w, j), lanes);
@@ -189,7 +188,7 @@ RT_INLINE RT_TARGET_AVX512 __m512 sparse_avx512_scale(__m512 sums, float s, __m5
 		_mm512_cvtepi32_ps(_mm512_castps_si512(sums)), _mm512_mul_ps(_mm512_set1_ps(s), w), b);
 }
 
-/* out = act of 16 rows, none or the low GELU, from registers. */
+/* out = act of 16 rows, act none or low GELU, from registers. */
 RT_INLINE RT_TARGET_AVX512 void sparse_avx512_leave_whole(
 	float *out, const __m512 r[16], const float *s, __m512 w, __m512 b, __mmask16 some, int N, int act)
 {

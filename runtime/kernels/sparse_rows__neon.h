@@ -1,13 +1,13 @@
-/* sparse_rows__neon.h: what the NEON linears over weights of which most are zero share, AArch64 and ARMv7:
- * rows into lanes, 16 of AArch64's 32 registers and 8 of ARMv7's 16 for the sums of two outputs, and sums
- * back into rows. */
+/* sparse_rows__neon.h: shared by the NEON linears with sparse weights, AArch64 and ARMv7: brings rows into
+ * lanes, holds the sums of two outputs in 16 of 32 registers (ARMv7: 8 of 16), and turns sums back into
+ * rows. */
 #ifndef RT_SPARSE_ROWS__NEON_H
 #define RT_SPARSE_ROWS__NEON_H
 #include "sparse_walk.h"
 #include "tile__neon.h"
 
 #if defined(__aarch64__)
-enum { SPARSE_NEON_ROWS = 32 }; /* lanes at most */
+enum { SPARSE_NEON_ROWS = 32 }; /* most lanes */
 #else
 enum { SPARSE_NEON_ROWS = 16 };
 #endif
@@ -44,8 +44,8 @@ RT_SHARED void sparse_neon_bring(void *x, const void *from, int rows, int bytes,
 		}
 }
 
-/* x[word] = the four inputs that order[word] says, of rows that lie in lanes at y: of each word byte order[j]
- * & 3, shifted left or right to place j. */
+/* x[word] = the four inputs that order[word] lists, from rows in lanes at y: byte order[j] & 3 of each word,
+ * shifted to place j. */
 RT_INLINE void sparse_neon_order(int32_t *x, const int32_t *y, const uint16_t *order, int words, int lanes)
 {
 	for (int w = 0; w < words; w++, order += 4)
@@ -62,7 +62,7 @@ RT_INLINE void sparse_neon_order(int32_t *x, const int32_t *y, const uint16_t *o
 		}
 }
 
-/* Codes, a word of which takes four bytes a lane. */
+/* Brings codes into lanes; a word takes four bytes per lane. */
 RT_SHARED void sparse_neon_bring_codes(
 	void *x, const void *from, const uint16_t *order, int rows, int K, int lanes)
 {
@@ -72,7 +72,7 @@ RT_SHARED void sparse_neon_bring_codes(
 		sparse_neon_order(x, y, order, (K + 3) / 4, lanes);
 }
 
-/* tile[i][o] = acc[o][i] for four outputs of a panel and four lanes; rows of tile lie `stride` apart. */
+/* tile[i][o] = acc[o][i] for four outputs of a panel and four lanes; `stride` is that of tile's rows. */
 RT_INLINE void sparse_neon_turn(void *tile, int stride, const void *acc, int lanes)
 {
 	float32x4_t r[4];
@@ -134,7 +134,7 @@ RT_INLINE void sparse_neon_end(void *to, const SparseSums *sum, int lanes)
 	RT_UNROLL_FULL for (int v = 0; v < lanes / 4; v++) vst1q_s32((int32_t *)to + 4 * v, sum->i4[v]);
 }
 
-/* sum += the inputs of a word of all lanes at x by word `which` of two. */
+/* sum += the product of word `which` of two and the inputs of a word at x, for all lanes. */
 typedef void SparseNeonAdd(SparseSums *sum, const void *x, uint8x8_t two, int which, int lanes);
 
 /* Two steps of two outputs. */

@@ -1,11 +1,10 @@
-/* sparse_walk.h: how linears over weights of which most are zero go through rows, panels, blocks and bands,
- * whatever their instructions. Rows are brought into lanes, as many as an instruction set has registers for;
- * a panel's sums, at most 16 KiB, come from one block of inputs after another, 24 KiB at most; then they are
- * turned back into rows.
+/* sparse_walk.h: the loops of linears with sparse weights over rows, panels, blocks and bands, for all
+ * instruction sets. Rows are brought into lanes, as many as the registers allow. The sums of a panel, at most
+ * 16 KiB, accumulate over blocks of inputs of at most 24 KiB. Then they are turned back into rows.
  *
- * An instruction set brings its own SparseKernel and, for its pieces, how sums begin, take the words of a
- * step, and end. Those are arguments that are literals where a piece is made, and inlined: nothing is called
- * in a loop over words. */
+ * Each instruction set has its own SparseKernel and the functions that begin sums, add the words of a step,
+ * and end sums. They are literal arguments where a piece is instantiated, so they are inlined: the loop over
+ * words has no calls. */
 #ifndef RT_SPARSE_WALK_H
 #define RT_SPARSE_WALK_H
 #include "sparse_rows.h"
@@ -20,16 +19,16 @@ enum {
 	SPARSE_WALK_LEAST = 8,
 	SPARSE_WALK_MOST = 64,
 	SPARSE_WALK_TILE = 16
-}; /* lanes; outputs that leave the sums at once */
+}; /* most lanes; outputs that are turned back at once */
 
-/* Where rows of K codes may lie in lanes, as bytes, before they come into the order of inputs: behind x,
- * whose words take `bytes` bytes a lane. Whole registers of 64 inputs are written. */
+/* Buffer for rows of K codes in lanes, as bytes, before the inputs are reordered. It follows x, where a word
+ * takes `bytes` bytes per lane. Whole registers of 64 inputs are written. */
 RT_INLINE void *sparse_walk_beside(void *x, int K, int lanes, int bytes)
 {
 	return (char *)x + (size_t)((K + 63) / 64 * 16) * (size_t)(lanes * bytes);
 }
 
-/* Sums of one output, a lane a row. */
+/* The sums of one output, one lane per row. */
 typedef union SparseSums {
 	int32_t lane[64];
 #if defined(__x86_64__)
@@ -43,11 +42,11 @@ typedef union SparseSums {
 #endif
 } SparseSums;
 
-/* sum = `start` everywhere, or what lies at `from`. */
+/* sum = `start` in all lanes, or the sums at `from`. */
 typedef void SparseBegin(SparseSums *sum, int32_t start, int lanes);
 typedef void SparseResume(SparseSums *sum, const void *from, int lanes);
-/* sum[j] += inputs of all lanes by word j of each step, for a few outputs; bits 8j.. of `inputs` say which.
- * own: where the second step's products go, sum or sums apart. */
+/* sum[j] += word j of each step times its inputs, for all lanes and a few outputs; bits 8j.. of `inputs` are
+ * the indices. own: the sums for the second step's products, which may be sum. */
 typedef void SparseStep(
 	SparseSums *sum, SparseSums *own, uint64_t inputs, const uint8_t *words, const void *x, int lanes);
 /* to = sum. */
@@ -55,8 +54,8 @@ typedef void SparseEnd(void *to, const SparseSums *sum, int lanes);
 /* sum += own; or NULL. */
 typedef void SparseJoin(SparseSums *sum, const SparseSums *own, int lanes);
 
-/* Words are read once, front to back: from this far ahead. A loop of its own that fetched what follows a band
- * took 1.5 % longer. */
+/* Prefetches words, which are read once from front to back. A separate loop that prefetched after each band
+ * was 1.5 % slower. */
 RT_INLINE void sparse_walk_fetch(const uint8_t *words)
 {
 #if defined(__x86_64__)
@@ -66,7 +65,7 @@ RT_INLINE void sparse_walk_fetch(const uint8_t *words)
 #endif
 }
 
-/* The words of a band's first outputs, two steps a turn. */
+/* The words of a band's first outputs, two steps per turn. */
 RT_INLINE void sparse_walk_band(
 	SparseSums *sum, SparseSums *own, const SparseBand *band, const void *x, int lanes, SparseStep *step)
 {
@@ -84,7 +83,7 @@ RT_INLINE void sparse_walk_band(
 	}
 }
 
-/* Where output o's sums begin. */
+/* The start value of the sums of output o. */
 RT_INLINE int32_t sparse_walk_start(const void *start, int o, int flip)
 {
 	int32_t word;
@@ -92,9 +91,9 @@ RT_INLINE int32_t sparse_walk_start(const void *start, int o, int flip)
 	return flip * word;
 }
 
-/* acc[SPARSE_ROWS_PANEL][lanes] += one block, `outputs` of them at a time: all four of a band or two; they
- * begin at `flip` times the words at start where that is given: 1 for biases; of an output's sum of codes
- * -128 where inputs are made unsigned by adding 128, else 0. */
+/* acc[SPARSE_ROWS_PANEL][lanes] += one block, with two or all four outputs of a band at a time. If start is
+ * given, sums begin with `flip` times its words: flip is 1 for biases; for sums of codes it is -128 if 128
+ * was added to the inputs to make them unsigned, else 0. */
 RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x, const uint8_t *at, int lanes,
 	int outputs, int flip, SparseBegin *begin, SparseResume *resume, SparseStep *step, SparseEnd *end,
 	SparseJoin *join)
@@ -116,7 +115,7 @@ RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x,
 	}
 }
 
-/* A function of its own, once in a program whatever K is. */
+/* A separate function, once per program for all K. */
 typedef void SparsePiece(int32_t *acc, const void *start, const void *x, const uint8_t *at);
 #define SPARSE_WALK_PIECE(TARGET, kernel, lanes, outputs, flip, begin, resume, step, end, join) \
 	RT_SHARED TARGET void kernel##_piece##lanes( \
@@ -125,8 +124,7 @@ typedef void SparsePiece(int32_t *acc, const void *start, const void *x, const u
 		sparse_walk_piece(acc, start, x, at, lanes, outputs, flip, begin, resume, step, end, join); \
 	}
 
-/* A linear: floats or codes x, weights w, and of the latter's outputs what linear__scalar.c and
- * linear_i8__scalar.c say. */
+/* The arguments of a linear, as in linear__scalar.c and linear_i8__scalar.c. */
 typedef struct SparseJob {
 	TileOut out;
 	const void *x, *w;
@@ -135,22 +133,22 @@ typedef struct SparseJob {
 	int K, N, act;
 } SparseJob;
 
-/* out = what the sums at acc[SPARSE_WALK_TILE][lanes] come to, for up to `turn` rows from row `row` on and
- * outputs t * SPARSE_WALK_TILE and on. */
+/* Writes the outputs for the sums acc[SPARSE_WALK_TILE][lanes]: up to `turn` rows from row `row` on, and
+ * outputs from t * SPARSE_WALK_TILE on. */
 typedef void SparseLeave(const SparseJob *, const int32_t *acc, int row, int t, int rows, int lanes);
 
 typedef struct SparseKernel {
-	int inputs, bytes; /* of a word; what they take in a lane */
-	int rows;          /* lanes at most */
-	int width;         /* more than 8 lanes come in multiples of it */
-	int turn;          /* lanes that are turned back into rows at a time */
-	/* x[words][lanes] = rows of K numbers, whatever the instructions make of them; lanes beyond the rows
-	 * repeat the last. order: of codes, or NULL (sparse_rows_order) */
+	int inputs, bytes; /* inputs per word; bytes of a word per lane */
+	int rows;          /* most lanes */
+	int width;         /* above 8 lanes, a multiple of it */
+	int turn;          /* lanes turned back into rows at a time */
+	/* x[words][lanes] = rows of K numbers in the kernel's form; lanes past the rows repeat the last. order:
+	 * order of the inputs, or NULL (sparse_rows_order) */
 	void (*bring)(void *x, const void *from, const uint16_t *order, int rows, int K, int lanes);
 	SparsePiece *piece[8]; /* for 8, 16, .. lanes */
 } SparseKernel;
 
-/* The sums acc[SPARSE_ROWS_PANEL][lanes] of panel p, of `blocks` blocks that take `step` bytes each. */
+/* Computes the sums acc[SPARSE_ROWS_PANEL][lanes] of panel p over `blocks` blocks of `step` bytes each. */
 RT_INLINE void sparse_walk_sum(
 	SparsePiece *piece, const SparseJob *job, int32_t *acc, int p, const char *x, int blocks, size_t step)
 {
@@ -160,8 +158,8 @@ RT_INLINE void sparse_walk_sum(
 		piece(acc, b ? NULL : start, x, sparse_rows_piece(job->w, p * blocks + b));
 }
 
-/* Rows of out lie in as many pages and sets of the L1 as there are rows: `turn` of them at a time by all
- * outputs of the panel. */
+/* Writes `turn` rows at a time for all outputs of the panel, because each row of out is in another page and
+ * set of L1. */
 RT_INLINE void sparse_walk_leave(SparseLeave *leave, const SparseJob *job, const int32_t *acc, int row, int p,
 	int rows, int lanes, int turn)
 {
@@ -174,7 +172,7 @@ RT_INLINE void sparse_walk_leave(SparseLeave *leave, const SparseJob *job, const
 				lanes);
 }
 
-/* Rows r0..r1 by panels p0..p1. */
+/* Computes rows r0..r1-1 and panels p0..p1-1. */
 RT_SHARED void sparse_walk(const SparseKernel *kernel, SparseLeave *leave, const SparseJob *job, int r0,
 	int r1, int p0, int p1, void *scratch)
 {
@@ -200,8 +198,8 @@ RT_SHARED void sparse_walk(const SparseKernel *kernel, SparseLeave *leave, const
 	}
 }
 
-/* The signatures of kernels, which linear__scalar.c and linear_i8__scalar.c explain: `floats` and `codes`
- * leave sums. */
+/* Kernels with the signatures of linear__scalar.c and linear_i8__scalar.c. `floats` and `codes` write the
+ * outputs. */
 #define SPARSE_WALK_F32(TARGET, function, kernel, floats) \
 	RT_INLINE TARGET void function(float *out, const float *x, const void *w, const float *bias, int r0, \
 		int r1, int p0, int p1, int K, int N, int act, void *scratch) \

@@ -1,6 +1,6 @@
-/* tensor__scalar.c: the ops of imported graphs that no fusion took up. They are rare and small, so that these
- * loops are plain; a graph whose speed matters has none of them left. Arrays are contiguous, the last axis
- * varies fastest, out never overlaps an argument; rank is at most 4. */
+/* tensor__scalar.c: ops of imported graphs that were not fused. They are rare and small, so the loops are
+ * plain; fast graphs have none of them. Arrays are contiguous and row-major, out never overlaps an argument,
+ * and the rank is at most 4. */
 
 /* out[batch][M][N] = a[batch][M][K] b[batch][K][N], each sum from k = 0 upwards. */
 RT_INLINE void matmul_f32__scalar(float *out, const float *a, const float *b, int batch, int M, int N, int K)
@@ -19,7 +19,7 @@ RT_INLINE void matmul_f32__scalar(float *out, const float *a, const float *b, in
 RT_INLINE void transpose_f32__scalar(float *out, const float *x, int rank, const int *dims, const int *perm)
 {
 	int64_t stride[4] = {0}, total = 1,
-			from = 0; /* stride[i]: of x, along axis i of out; from: where we are in x */
+			from = 0; /* stride[i]: stride of x along axis i of out; from: position in x */
 	int at[4] = {0};  /* indices of out */
 	for (int i = 0; i < rank; i++)
 		total *= dims[i];
@@ -56,8 +56,8 @@ RT_INLINE void slice_f32__scalar(
 			run * sizeof *out);
 }
 
-/* out[outer][at..at+size-1][inner] = x[outer][size][inner], out[outer][total][inner]: one call for each
- * argument of a concat. */
+/* out[outer][at..at+size-1][inner] = x[outer][size][inner], out[outer][total][inner]: one call per argument
+ * of concat. */
 RT_INLINE void concat_f32__scalar(
 	float *out, const float *x, int outer, int size, int at, int total, int inner)
 {
@@ -68,7 +68,7 @@ RT_INLINE void concat_f32__scalar(
 }
 
 /* out[dims] = a op b, op is RT_BINARY_*; a and b are read with the given strides in floats, 0 where an axis
- * is broadcast. out may be a or b if that has the shape of out. */
+ * is broadcast. out may be a or b if their shapes are equal. */
 RT_INLINE void binary_f32__scalar(float *out, const float *a, const float *b, int rank, const int *dims,
 	const int *a_strides, const int *b_strides, int op)
 {

@@ -1,15 +1,16 @@
-/* thin__scalar.c: which rows of a text stay, and values of those rows alone.
+/* thin__scalar.c: selects the rows of a text that stay, and moves such rows.
  *
- *   thin    out[kept]: places of the rows that stay, upwards. Row 0 stays, and each whose number in
- * must[rows] (NULL: none) is not 0; then those of the largest sums of x[rows][width], of equals the first;
- * NaN counts as the smallest gather  out[kept][H]: the rows of x at these places spread  out[rows][H]: row i
- * is the row of x[kept][H] that belongs to the last place not above i */
+ *   thin    out[kept]: the indices of the rows that stay, ascending. Row 0 stays, and so do rows with a
+ *           nonzero number in must[rows] (NULL: none). Then rows with the largest sums of x[rows][width], the
+ *           first of equal ones; NaN counts as the smallest
+ *   gather  out[kept][H]: the rows of x at these indices
+ *   spread  out[rows][H]: row i is the row of x[kept][H] that belongs to the last index <= i */
 #include <math.h>
 
-/* Rows that stay whatever the others are. */
+/* Whether a row must stay. */
 RT_INLINE int thin_must_stay(const float *must, int row) { return row == 0 || (must && must[row] != 0.0f); }
 
-/* How many rows stay of a text: `keep`, or as many as must. */
+/* How many rows of a text stay: `keep`, or the rows that must if they are more. */
 RT_INLINE int thin_count(const float *must, int rows, int keep)
 {
 	int count = 0;
@@ -18,8 +19,8 @@ RT_INLINE int thin_count(const float *must, int rows, int keep)
 	return rt_max(count, rt_min(keep, rows));
 }
 
-/* scratch: double[rows]. A row's rank among all is its number of betters: 128 rows take some 10 us, less than
- * a sort with its branches. */
+/* scratch: double[rows]. The rank of a row is the number of better rows: about 10 us for 128 rows, less than
+ * a sort. */
 RT_INLINE void thin_f32__scalar(
 	int32_t *out, const float *x, const float *must, int rows, int width, int kept, void *scratch)
 {

@@ -1,13 +1,13 @@
-/* tile__avx2.h: how the AVX2 linears of every number format leave a tile. */
+/* tile__avx2.h: writes the tiles of the AVX2 linears of all number formats. */
 #ifndef RT_TILE__AVX2_H
 #define RT_TILE__AVX2_H
 #include "math__avx2.h"
 #include "tile__scalar.h"
 
-enum { TILE_AVX2_VECTORS = 3, TILE_AVX2_SUMS = 12 }; /* the most in a row of a tile, and in all of it */
+enum { TILE_AVX2_VECTORS = 3, TILE_AVX2_SUMS = 12 }; /* most vectors in a row of a tile, and in a tile */
 
-/* out = act(tile[mr][vectors][8]), of which the first `width` outputs are written;
- * rows of out lie N apart. */
+/* out = act(tile[mr][vectors][8]), of which the first `width` outputs are written; rows of out have stride
+ * N. */
 RT_SHARED RT_TARGET_AVX2 void tile_avx2_activate(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
@@ -27,7 +27,7 @@ RT_INLINE RT_TARGET_AVX2 void tile_avx2_store(
 	tile_avx2_activate(out, tile, vectors, width, N, act, mr);
 }
 
-/* The codes of act(tile[mr][2][8]) by the scales m and z. */
+/* Static codes (m, z) of act(tile[mr][2][8]). */
 RT_SHARED RT_TARGET_AVX2 void tile_avx2_codes(
 	int8_t *out, float *tile, const float *m, const float *z, int width, int N, int act, int mr)
 {
@@ -36,8 +36,7 @@ RT_SHARED RT_TARGET_AVX2 void tile_avx2_codes(
 		math_avx2_code_row(out + (size_t)i * (size_t)N, tile + 16 * i, m, z, rt_min(width, 16));
 }
 
-/* out = act(sums * (s[row] * ws) + bias), or its codes: where the AVX2 linears of int8 codes leave their
- * integer sums. */
+/* out = act(sums * (s[row] * ws) + bias), or its codes, for the integer sums of int8 linears. */
 RT_INLINE RT_TARGET_AVX2 void tile_avx2_scale(TileOut out, __m256i (*sums)[2], const float *s,
 	const float *ws, const float *bias, int width, int N, int act, int mr)
 {

@@ -1,18 +1,18 @@
-/* tile__avx512.h: how the AVX-512 linears of every number format leave a tile. */
+/* tile__avx512.h: writes the tiles of the AVX-512 linears of all number formats. */
 #ifndef RT_TILE__AVX512_H
 #define RT_TILE__AVX512_H
 #include "math__avx512.h"
 #include "tile__scalar.h"
 
-enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 }; /* the most in a row of a tile, and in all of it */
+enum { TILE_AVX512_VECTORS = 4, TILE_AVX512_SUMS = 24 }; /* most vectors in a row of a tile, and in a tile */
 enum { TILE_AVX512_FETCH = 12288 };                      /* bytes; see tile_avx512_fetch */
 
-/* Fetches weights ahead of the step of k that reads `lines` cache lines at `at`.
- * A tile that is alone with its panel waits for memory: it has them come to L1, 12 KB before it reads them.
- * On a Zen 5 that gives MiniLM-L6 in fp32, 8 tokens, 0.75 ms; 4 KB ahead 1.01 ms, the hardware's own
- * prefetches alone 1.13 ms for BERT-base where these take 0.87; and with a second stream of prefetches, to
- * L2, 1.04: there are not enough places for lines on their way. Of several tiles each fetches a share of the
- * next panel, which lies at `ahead`, to L2; the panel itself is there already. */
+/* Prefetches weights, in the step of k that reads `lines` cache lines at `at`. If a panel has only one tile,
+ * the tile waits for memory, so it prefetches 12 KB ahead to L1. On a Zen 5, MiniLM-L6 in fp32 with 8 tokens
+ * then takes 0.75 ms, or 1.01 ms with 4 KB. BERT-base takes 0.87 ms; 1.13 ms with hardware prefetches only;
+ * and 1.04 ms with a second stream of prefetches to L2, which needs too many line buffers. If a panel has
+ * several tiles, each prefetches a share of the next panel, at `ahead`, to L2, where the current panel
+ * already is. */
 RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead, int lines, int alone)
 {
 	for (int j = 0; j < (alone ? lines : (lines + 1) / 2); j++)
@@ -22,8 +22,8 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead,
 			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
 }
 
-/* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written;
- * rows of out lie N apart. */
+/* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out have stride
+ * N. */
 RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
@@ -35,7 +35,7 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate(
 	}
 }
 
-/* The same, where the inputs were rounded to 8 bits. */
+/* The same for inputs that were rounded to 8 bits. */
 RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
@@ -51,9 +51,9 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_activate_low(
 	}
 }
 
-/* out = act(sums) for mr rows of `vectors` sums in registers. An activation goes over a copy in L1: through
- * `out` it would be 10 % slower, since a masked store is not forwarded to the load that follows. low: the
- * inputs were rounded to int8 or bf16. */
+/* out = act(sums) for mr rows of `vectors` sums in registers. Activations work on a copy in L1. In `out` they
+ * would be 10 % slower, because a masked store is not forwarded to the next load. low: the inputs were
+ * rounded to int8 or bf16. */
 RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(
 	float *out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act, int low, int mr)
 {
@@ -86,9 +86,9 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_code_column(
 	}
 }
 
-/* The codes of act(tile[mr][vectors][16]) by the scales m and z. GELU is the full one: a code that is one off
- * moves others in every layer behind it, and embeddings of MiniLM-L6 had a cosine of 0.9996 with the right
- * ones by math_avx512_gelu_low, 0.99986 by a polynomial of degree 3 (2.4e-6), 0.99997 by this. */
+/* Static codes (m, z) of act(tile[mr][vectors][16]). Uses the full GELU, because an error of one code affects
+ * all later layers: embeddings of MiniLM-L6 had a cosine of 0.9996 with the exact ones for
+ * math_avx512_gelu_low, 0.99986 for a polynomial of degree 3 (error 2.4e-6), and 0.99997 for this one. */
 RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile, const float *m,
 	const float *z, int vectors, int width, int N, int act, int mr)
 {
@@ -105,7 +105,7 @@ RT_SHARED RT_TARGET_AVX512 void tile_avx512_codes(int8_t *out, const float *tile
 	}
 }
 
-/* act(sums), or its codes: where the linears of int8 codes leave a tile. */
+/* Writes act(sums), or its codes, for a tile of an int8 linear. */
 RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(
 	TileOut out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act, int mr)
 {

@@ -1,13 +1,13 @@
-/* tile__neon.h: how the NEON linears of every number format leave a tile. */
+/* tile__neon.h: writes the tiles of the NEON linears of all number formats. */
 #ifndef RT_TILE__NEON_H
 #define RT_TILE__NEON_H
 #include "math__neon.h"
 #include "tile__scalar.h"
 
-enum { TILE_NEON_VECTORS = 4, TILE_NEON_SUMS = 24 }; /* the most in a row of a tile, and in all of it */
+enum { TILE_NEON_VECTORS = 4, TILE_NEON_SUMS = 24 }; /* most vectors in a row of a tile, and in a tile */
 
-/* out = act(tile[mr][vectors][4]), of which the first `width` outputs are written;
- * rows of out lie N apart. */
+/* out = act(tile[mr][vectors][4]), of which the first `width` outputs are written; rows of out have stride
+ * N. */
 RT_SHARED void tile_neon_activate(
 	float *out, const float *tile, int vectors, int width, int N, int act, int mr)
 {
@@ -41,7 +41,7 @@ RT_SHARED void tile_neon_scale_floats(float *out, const int32_t *sums, const flo
 	}
 }
 
-/* The codes of the same, by the scales m and z. */
+/* The same as static codes (m, z). */
 RT_SHARED void tile_neon_scale_codes(int8_t *out, const int32_t *sums, const float *s, const float *ws,
 	const float *bias, const float *m, const float *z, int width, int N, int act, int mr)
 {
@@ -52,7 +52,7 @@ RT_SHARED void tile_neon_scale_codes(int8_t *out, const int32_t *sums, const flo
 	}
 }
 
-/* Where the linears of int8 codes leave their integer sums. */
+/* Writes the outputs for the integer sums of int8 linears. */
 RT_INLINE void tile_neon_scale(TileOut out, const int32_t *sums, const float *s, const float *ws,
 	const float *bias, int width, int N, int act, int mr)
 {
@@ -62,16 +62,16 @@ RT_INLINE void tile_neon_scale(TileOut out, const int32_t *sums, const float *s,
 		tile_neon_scale_floats((float *)out.at, sums, s, ws, bias, width, N, act, mr);
 }
 
-/* Two sums from two registers, each the lanes of one. */
+/* The sums of the lanes of two registers. */
 RT_INLINE int32x2_t tile_neon_sums(int32x4_t a, int32x4_t b)
 {
 	return vpadd_s32(
 		vadd_s32(vget_low_s32(a), vget_high_s32(a)), vadd_s32(vget_low_s32(b), vget_high_s32(b)));
 }
 
-enum { TILE_NEON_ROWS = 48 }; /* that the linears of int8 codes bring into scratch at a time */
+enum { TILE_NEON_ROWS = 48 }; /* rows that int8 linears bring into scratch at a time */
 
-/* rows[i] = q[i], 0 from K to the stride, for count rows: so that kernels may read 16 codes at a time. */
+/* rows[i] = q[i] for count rows, 0 from K to the stride, so that kernels can read 16 codes at a time. */
 RT_INLINE void tile_neon_bring(int8_t *rows, const int8_t *q, int count, int K)
 {
 	const int stride = (K + 63) & ~63;

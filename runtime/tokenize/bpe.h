@@ -1,11 +1,11 @@
-/* bpe.h: the model BPE (Sennrich et al. 2016): the characters of a word are tokens, and of all neighbours
- * that may merge the pair of the lowest rank does, the leftmost first, until none may.
+/* bpe.h: the model BPE (Sennrich et al. 2016). The characters of a word are the first tokens. Repeatedly, the
+ * neighbours with the lowest rank merge, the leftmost first, until no pair can merge.
  *
- * Short words are merged just so. A long one, which may be a whole text, is encoded in bounded memory: a
- * token that merging makes stays the same whatever stands around it, as long as no merge crosses its ends; so
- * the last token of each prefix of the word is the one token that ends there and that leaves its boundary
- * with the last token before it alone. As soon as all prefixes that a token may still begin at have grown out
- * of one and the same prefix, the tokens of that one are certain. */
+ * Short words are merged directly. A long word, which may be a whole text, is encoded in bounded memory. A
+ * token does not depend on its surroundings as long as no merge crosses its ends. So for each prefix of the
+ * word, the last token is the only token that ends there and has no merge across the boundary with the token
+ * before it. When all prefixes at which a token may still begin have a common prefix, the tokens of the
+ * common prefix are certain. */
 #ifndef RT_BPE_H
 #define RT_BPE_H
 #include "word.h"
@@ -14,14 +14,14 @@ enum { BPE_VOCAB, BPE_MERGES, BPE_SLOTS, BPE_TOKENS };   /* model_table */
 enum { BPE_MASK, BPE_UNK, BPE_FUSE, BPE_IGNORE_MERGES }; /* model_number */
 enum { BPE_SHORT = 64, BPE_WINDOW = 4096, BPE_TOKEN_CHARS = 1024 };
 enum { BPE_CHARACTER = -1, BPE_NEVER = -2 };
-/* BPE_MERGES: by rank. BPE_SLOTS: numbers of merges + 1, open addressing by bpe_hash, 0: free; BPE_MASK is
- * their number less one. */
+/* BPE_MERGES: by rank. BPE_SLOTS: a hash table of merges by bpe_hash with open addressing; a slot has the
+ * number of a merge + 1, or 0: free. BPE_MASK: number of slots - 1. */
 typedef struct BpeMerge {
 	int32_t left, right, id;
 } BpeMerge;
-/* BPE_TOKENS: by id. The merge that makes the token of its own characters, BPE_CHARACTER: it is
- * one, BPE_NEVER: merging never makes it. time: the highest rank of the merges in it, -1 for a character: of
- * two tokens side by side, the merges of the one with the lower time are over first. */
+/* BPE_TOKENS: by id. merge: the last merge that makes the token from its characters; BPE_CHARACTER: the token
+ * is a character; BPE_NEVER: no merges make it. time: the highest rank of its merges; -1 for a character. Of
+ * two neighbours, the one with the lower time is complete first. */
 typedef struct BpeToken {
 	int32_t merge, time;
 } BpeToken;
@@ -32,7 +32,7 @@ RT_INLINE uint32_t bpe_hash(int32_t left, int32_t right)
 	return h ^ h >> 15;
 }
 
-/* The rank of a merge of two tokens, INT32_MAX: there is none. */
+/* The rank of the merge of two tokens; INT32_MAX: they do not merge. */
 RT_INLINE int32_t bpe_rank(const RtTokenizer *t, int32_t left, int32_t right)
 {
 	const BpeMerge *merges = t->model_table[BPE_MERGES];
@@ -45,8 +45,9 @@ RT_INLINE int32_t bpe_rank(const RtTokenizer *t, int32_t left, int32_t right)
 	return INT32_MAX;
 }
 
-/* Whether no merge crosses the boundary between two tokens that merging makes. `limit`: ranks below it would,
- * once both are whole. The walk goes back in time: of the two merges at the boundary the later is undone. */
+/* Whether no merge crosses the boundary between two tokens. When both are complete, only merges of a rank
+ * below `limit` would cross. The walk goes back in time: it always undoes the later of the two merges at the
+ * boundary. */
 RT_FN int bpe_parted(const RtTokenizer *t, int32_t left, int32_t right, int32_t limit)
 {
 	const BpeMerge *merges = t->model_table[BPE_MERGES];
@@ -57,8 +58,8 @@ RT_FN int bpe_parted(const RtTokenizer *t, int32_t left, int32_t right, int32_t 
 		const BpeToken undone = tokens[left].time > tokens[right].time ? tokens[left] : tokens[right];
 		if (undone.merge < 0)
 			return 1;
-		/* The limit is the highest rank that was still to come when the part at the boundary was whole; of
-		 * equal ranks the leftmost is first. */
+		/* The limit is the highest rank still to come when the part at the boundary was complete. Of equal
+		 * ranks the leftmost merges first. */
 		const BpeMerge *merge = &merges[undone.merge];
 		const int32_t times[] = {tokens[merge->left].time, tokens[merge->right].time};
 		if (tokens[left].time > tokens[right].time) {
@@ -72,13 +73,13 @@ RT_FN int bpe_parted(const RtTokenizer *t, int32_t left, int32_t right, int32_t 
 }
 
 /* ---- where tokens lie ------------------------------------------------------------------------ */
-/* As in the library, a token has the bytes of its characters, counted from the start of the word: a character
- * that the vocabulary lacks and that leaves no token moves those behind it. */
+/* As in the library, the bytes of a token are counted in characters from the start of the word. So an unknown
+ * character without a token shifts the tokens after it. */
 typedef struct BpePlace {
 	const Word *word;
-	WordReader reader; /* of words that are longer than what Word holds */
+	WordReader reader; /* for words that are too long for Word */
 	int32_t char_at, upto,
-		at; /* the character being looked at, bytes up to its end; bytes before the token */
+		at; /* the current character, the bytes up to its end; the bytes before the token */
 	Char ch;
 } BpePlace;
 
@@ -123,7 +124,7 @@ typedef struct BpeSymbol {
 	int32_t id, bytes;
 } BpeSymbol;
 
-/* The token that is spelled so; -1: none. */
+/* The token with this text; -1: none. */
 RT_INLINE int32_t bpe_find(const RtTokenizer *t, const unsigned char *text, int32_t bytes)
 {
 	const uint32_t *trie = t->model_table[BPE_VOCAB];
@@ -136,7 +137,7 @@ RT_INLINE int32_t bpe_find(const RtTokenizer *t, const unsigned char *text, int3
 
 typedef struct BpeSymbols {
 	BpeSymbol at[BPE_SHORT];
-	int32_t n, open; /* open: the last one is an unknown that takes in those that follow it */
+	int32_t n, open; /* open: the last symbol is unknown and absorbs unknown symbols after it */
 } BpeSymbols;
 
 RT_INLINE void bpe_add(const RtTokenizer *t, BpeSymbols *s, int32_t id, int32_t bytes)
@@ -157,7 +158,7 @@ RT_FN void bpe_merge(const RtTokenizer *t, const Word *word, Writer *w)
 	const BpeMerge *merges = t->model_table[BPE_MERGES];
 	BpeSymbols all = {.n = 0};
 	BpeSymbol *symbols = all.at;
-	int32_t ranks[BPE_SHORT]; /* of symbols i and i + 1 */
+	int32_t ranks[BPE_SHORT]; /* of the merge of symbols i and i + 1 */
 	for (int32_t i = 0, at = 0; i < word->chars; at = word->last[i++])
 		bpe_add(t, &all, bpe_find(t, word->text + at, word->last[i] - at), word->last[i] - at);
 	int32_t n = all.n;
@@ -188,26 +189,27 @@ RT_FN void bpe_merge(const RtTokenizer *t, const Word *word, Writer *w)
 
 /* ---- long words ------------------------------------------------------------------------------ */
 /* Positions count characters from the last certain token on. */
-typedef struct BpeStart {       /* a position that tokens of the characters behind it may still begin at */
-	int32_t from, last, origin; /* last token of the prefix that ends here, and the position in the window
-								   that this prefix has grown out of */
-	uint32_t unit;              /* of the trie, where the characters behind it have led */
+typedef struct BpeStart {       /* a position where a token may still begin */
+	int32_t from, last, origin; /* last token of the prefix that ends here; position in the window from which
+								   this prefix has grown */
+	uint32_t unit;              /* unit of the trie after the characters since this position */
 } BpeStart;
 typedef struct BpeEnd {
-	int32_t from, id, upto; /* last token of the prefix that ends here, where it begins, bytes up to here */
+	int32_t from, id,
+		upto; /* start and id of the last token of the prefix that ends here; bytes up to here */
 } BpeEnd;
 typedef struct BpeLong {
 	BpePlace place;
-	WordReader certain; /* the characters behind the last certain token */
-	int32_t last;       /* that token; -1: none, or an unknown one */
-	int32_t unknown;    /* bytes of unknown characters that are still to be written */
+	WordReader certain; /* reads the characters after the last certain token */
+	int32_t last;       /* the last certain token; -1: none, or unknown */
+	int32_t unknown;    /* bytes of unknown characters not yet written */
 	int32_t n;
 	BpeStart starts[BPE_TOKEN_CHARS + 1];
 	BpeEnd ends[BPE_WINDOW + 1];
 } BpeLong;
 
-/* The next character's token and bytes. Returns 0 at the end of the word; id -1: it is unknown, one that
- * leaves no token is passed over. */
+/* Reads the token and the bytes of the next character. 0: end of the word. id -1: unknown. Skips characters
+ * that give no token. */
 RT_FN int bpe_read(const RtTokenizer *t, WordReader *r, BpeSymbol *symbol, unsigned char text[4])
 {
 	Char ch;
@@ -222,9 +224,9 @@ RT_FN int bpe_read(const RtTokenizer *t, WordReader *r, BpeSymbol *symbol, unsig
 	return 0;
 }
 
-/* Every start takes in a character; those that no token goes on from are dropped. *found receives the start
- * of the last token of the prefix that ends now. Returns that token; -1: the certain tokens are none of this
- * prefix's, so that no token can begin behind it. */
+/* Extends every start by a character and drops starts without a matching token. Sets *found to the start of
+ * the last token of the prefix that ends here, and returns this token. -1: the prefix has no tokens, so no
+ * token can begin after it. */
 RT_FN int32_t bpe_step(
 	const RtTokenizer *t, BpeLong *l, const BpeSymbol *symbol, const unsigned char *text, BpeStart *found)
 {
@@ -252,7 +254,7 @@ RT_FN int32_t bpe_step(
 	return id;
 }
 
-/* Whether all prefixes that tokens may go on from have grown out of the position `origin`. */
+/* Whether all prefixes from which tokens may continue have grown from position `origin`. */
 RT_INLINE int bpe_is_certain(const BpeLong *l, int32_t origin)
 {
 	for (int32_t i = 0; i < l->n; i++)
@@ -268,7 +270,7 @@ RT_INLINE void bpe_write_unknown(const RtTokenizer *t, BpeLong *l, Writer *w)
 	l->unknown = 0;
 }
 
-/* Writes the tokens up to a position of the window, which begins anew there. */
+/* Writes the tokens up to a position; the window restarts there. */
 RT_FN void bpe_commit(const RtTokenizer *t, BpeLong *l, Writer *w, int32_t to)
 {
 	BpeSymbol symbol;
@@ -276,7 +278,7 @@ RT_FN void bpe_commit(const RtTokenizer *t, BpeLong *l, Writer *w, int32_t to)
 	int32_t next = 0, upto = 0;
 	if (to > 0)
 		bpe_write_unknown(t, l, w);
-	for (int32_t at = to, from; at > 0; at = from) { /* turns the chain round */
+	for (int32_t at = to, from; at > 0; at = from) { /* reverses the chain */
 		from = l->ends[at].from;
 		l->ends[at].from = next;
 		next = at;
@@ -291,8 +293,8 @@ RT_FN void bpe_commit(const RtTokenizer *t, BpeLong *l, Writer *w, int32_t to)
 		(void)bpe_read(t, &l->certain, &symbol, text);
 }
 
-/* Characters that are known, up to the end of the word or to an unknown one, whose bytes it returns (0: the
- * end); *done: they are all written. */
+/* Encodes known characters up to the end of the word or up to an unknown character. Returns the bytes of the
+ * unknown character; 0: end. *done: all tokens are written. */
 RT_FN int32_t bpe_window(const RtTokenizer *t, BpeLong *l, Writer *w, int *done)
 {
 	WordReader r = l->certain;

@@ -1,7 +1,7 @@
-/* cursor.h: a text's characters one by one, decoded and normalised, with the bytes each came from. A copy of
- * a cursor is a place to come back to; no copy of the text is ever made. What becomes of each code point
- * stands in the tables of tokenizer.h; here is what depends on neighbours: ill-formed UTF-8 and the canonical
- * order of combining marks. Finding tokens in the characters is tokenizer.c's. */
+/* cursor.h: reads the characters of a text, decoded and normalised, with the bytes that each came from. A
+ * copy of a cursor saves its position; the text is never copied. The tables of tokenizer.h normalise single
+ * code points. This file handles everything that depends on neighbours: ill-formed UTF-8 and the canonical
+ * order of combining marks. */
 #ifndef RT_CURSOR_H
 #define RT_CURSOR_H
 #include "tokenizer.h"
@@ -10,37 +10,37 @@
 typedef struct Char {
 	uint32_t code;
 	int32_t class, start, end;
-} Char; /* start, end: bytes of the text it came from */
+} Char; /* start, end: its bytes in the text */
 
-/* A run of marks in canonical order: sorted by combining class, stable. The run can be as long as the text,
- * so it is read anew for every class that keeps a mark. rank counts the source characters whose own first
- * mark was already passed in the new order: the library gives the r-th such mark the place of the r-th
- * source, whatever moved where. */
+/* A run of marks in canonical order: a stable sort by combining class. A run can be as long as the text, so
+ * it is read again for every class that keeps a mark. rank counts the source characters whose first mark has
+ * been passed in the new order. As in the library, the r-th such mark gets the place of the r-th source
+ * character, even if marks have moved. */
 typedef struct Run {
 	int32_t from, to, class, at, entry, rank, place, place_rank;
 } Run;
 
 struct Cursor {
 	const unsigned char *text;
-	int32_t raw;            /* give code points as they are */
-	int32_t begin, at, end; /* where it began; bytes still to be read */
-	int32_t index;          /* characters given so far */
-	int32_t head;           /* where the last character with a starter began: a run hangs on it */
+	int32_t raw;            /* return code points unchanged */
+	int32_t begin, at, end; /* start of the text; the unread bytes */
+	int32_t index;          /* characters returned so far */
+	int32_t head;           /* start of the last character with a starter, to which a run of marks belongs */
 	int32_t start, stop;    /* bytes of the queued characters */
 	int32_t queued, next;
 	uint32_t queue[4]; /* code point in bits 0-20, class in 21-22, as entries of the lists */
 	Run run;           /* class 0: not in a run */
 };
 
-/* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence as Unicode
- * and Python have it; *length receives its bytes, at least one. */
+/* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence, as in
+ * Unicode and Python. Sets *length to its bytes, at least one. */
 RT_INLINE uint32_t cursor_decode(const unsigned char *text, int32_t at, int32_t end, int32_t *length)
 {
 	const unsigned char *s = text + at;
 	int32_t left = end - at, more;
 	uint32_t code = s[0];
-	unsigned char low = 0x80, high = 0xBF; /* of the second byte: no overlong forms, no surrogates, no more
-											  than U+10FFFF */
+	unsigned char low = 0x80, high = 0xBF; /* range of the second byte: excludes overlong forms, surrogates,
+											  and code points above U+10FFFF */
 	*length = 1;
 	if (code < 0x80)
 		return code;
@@ -110,8 +110,8 @@ RT_FN Cursor cursor_new(const char *text, int32_t from, int32_t to, int32_t raw)
 }
 
 /* ---- canonical ordering ---------------------------------------------------------------------- */
-/* Entries of the source character at byte `at`, of `length` bytes: their number, *first receives the first.
- * 0: none that could be in a run. *gone: the character is removed before marks are put in order. */
+/* Sets *first to the entries of the source character at byte `at`, and returns their number. 0: none can be
+ * in a run. *gone: the character is removed before marks are ordered. */
 RT_FN int32_t cursor_marks(
 	const RtTokenizer *t, const Cursor *c, int32_t at, const uint32_t **first, int32_t *length, int *gone)
 {
@@ -123,7 +123,8 @@ RT_FN int32_t cursor_marks(
 	return (int32_t)(r->bits >> RT_COUNT_SHIFT);
 }
 
-/* Puts the run on its next class that keeps a mark, and rank on the marks before it; 0: there is none. */
+/* Moves the run to its next class that keeps a mark, and sets rank to the marks before it. 0: there is
+ * none. */
 RT_FN int cursor_run_class(const RtTokenizer *t, Cursor *c)
 {
 	const uint32_t *entries = NULL;
@@ -149,7 +150,7 @@ RT_FN int cursor_run_class(const RtTokenizer *t, Cursor *c)
 	return 1;
 }
 
-/* The cursor has just read a character whose list keeps a mark: all marks around it form the run [head, first
+/* Enters a run after reading a character whose list keeps a mark: all marks around it, [head, next
  * starter). */
 RT_FN void cursor_run_enter(const RtTokenizer *t, Cursor *c)
 {
@@ -168,10 +169,10 @@ RT_FN void cursor_run_enter(const RtTokenizer *t, Cursor *c)
 	c->run.place = c->run.from;
 	cursor_marks(t, c, c->run.from, &entries, &length, &gone);
 	c->run.place_rank = c->head < 0 && !gone; /* the head is rank 0; without one the first mark is rank 1 */
-	(void)cursor_run_class(t, c);             /* there is one: the mark that brought us here */
+	(void)cursor_run_class(t, c);             /* never 0: there is the mark that was just read */
 }
 
-/* Where the source of this rank lies: ranks only grow. */
+/* Finds the source character of this rank. Ranks only grow. */
 RT_FN void cursor_run_place(const RtTokenizer *t, Cursor *c, Char *out)
 {
 	const uint32_t *entries;
@@ -187,7 +188,7 @@ RT_FN void cursor_run_place(const RtTokenizer *t, Cursor *c, Char *out)
 	out->end = c->run.place + length;
 }
 
-/* The next mark of the run; 0 and out of the run when there is none. */
+/* The next mark of the run. 0: none; leaves the run. */
 RT_FN int cursor_run_next(const RtTokenizer *t, Cursor *c, Char *out)
 {
 	const uint32_t *entries = NULL;
@@ -217,7 +218,7 @@ RT_FN int cursor_run_next(const RtTokenizer *t, Cursor *c, Char *out)
 }
 
 /* ---- the normalised text, one character at a time -------------------------------------------- */
-/* Reads one source character that is not simply another one: its characters go to the queue. */
+/* Reads a source character that does not map to a single character; its characters go to the queue. */
 RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtRecord *r)
 {
 	uint32_t one = ((uint32_t)((int32_t)code + r->value) & 0x1FFFFF) | (r->bits >> RT_CLASS_SHIFT & 3) << 21;
@@ -230,7 +231,7 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 		c->queue[c->queued++] = one;
 		c->queue[c->queued++] = space;
 		break;
-	case RT_HANGUL: /* Unicode, section 3.12: leading consonant, vowel, perhaps a trailing consonant */
+	case RT_HANGUL: /* Unicode, section 3.12: leading consonant, vowel, optional trailing consonant */
 		code -= 0xAC00;
 		c->queue[c->queued++] = 0x1100 + code / 588;
 		c->queue[c->queued++] = 0x1161 + code % 588 / 28;
@@ -248,12 +249,12 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 		if (r->bits & RT_REORDERED)
 			cursor_run_enter(t, c);
 		return;
-	default: return; /* RT_GONE: as if it had not been there */
+	default: return; /* RT_GONE: removed */
 	}
 	c->head = c->start;
 }
 
-/* The next character; 0 at the end. */
+/* Reads the next character; 0: end. */
 RT_FN int cursor_next(const RtTokenizer *t, Cursor *c, Char *out)
 {
 	for (;;) {

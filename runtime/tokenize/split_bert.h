@@ -1,5 +1,5 @@
-/* split_bert.h: the pre-tokenizer BertPreTokenizer: white space parts words and is dropped, a punctuation
- * mark is a word by itself. */
+/* split_bert.h: the pre-tokenizer BertPreTokenizer: white space separates words and is dropped; each
+ * punctuation mark is a word. */
 #ifndef RT_SPLIT_BERT_H
 #define RT_SPLIT_BERT_H
 #include "word.h"
@@ -23,7 +23,7 @@ RT_API void split_bert(const RtTokenizer *t, Cursor *c, int32_t to, Writer *w)
 			word.from.at = *c;
 		if (c->index >= to || !cursor_next(t, c, &ch))
 			break;
-		if (ch.class != RT_OTHER) /* a word of one character is never read again */
+		if (ch.class != RT_OTHER) /* nobody reads a word of one character again */
 			word_end(t, &word, w);
 		if (ch.class == RT_SPACE)
 			continue;

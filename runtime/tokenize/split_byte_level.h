@@ -1,9 +1,9 @@
-/* split_byte_level.h: the pre-tokenizer ByteLevel (GPT-2): the text is cut as by the regular expression
+/* split_byte_level.h: the pre-tokenizer ByteLevel (GPT-2): cuts the text by the regular expression
  *
  *   '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *
- * or not at all, and each byte of UTF-8 becomes a character that can be seen. All of these lie in the
- * character that the byte came from. */
+ * or not at all. Each byte of UTF-8 becomes a visible character. The offsets of these characters are those of
+ * the character that the byte came from. */
 #ifndef RT_SPLIT_BYTE_LEVEL_H
 #define RT_SPLIT_BYTE_LEVEL_H
 #include "word.h"
@@ -11,7 +11,7 @@
 enum { BYTE_LEVEL_PREFIX, BYTE_LEVEL_REGEX };                /* split_number: add_prefix_space, use_regex */
 enum { RT_BYTE_LEVEL_LETTER = 2, RT_BYTE_LEVEL_NUMBER = 3 }; /* classes beside RT_OTHER and RT_SPACE */
 
-/* The character of a byte: itself when it can be seen, else one from U+0100 on. */
+/* The character of a byte: itself if it is visible, else one from U+0100 on. */
 RT_INLINE uint32_t byte_level_code(uint32_t byte)
 {
 	if (byte <= ' ')
@@ -21,11 +21,11 @@ RT_INLINE uint32_t byte_level_code(uint32_t byte)
 	return byte == 0xAD ? 0x143 : 0x121 + byte - 0x7F;
 }
 
-/* A look at the characters of a piece: ch is the one that comes next, `at` the cursor before it. */
+/* A scan over the characters of a piece: ch is the next one, `at` the cursor before it. */
 typedef struct ByteScan {
 	Cursor *c, at;
 	int32_t to;
-	int has, prefix; /* prefix: ch is a space that the text does not have; the first character comes again */
+	int has, prefix; /* prefix: ch is an added space that is not in the text; the first character follows */
 	Char ch;
 } ByteScan;
 
@@ -35,7 +35,7 @@ RT_INLINE void byte_scan_next(const RtTokenizer *t, ByteScan *s)
 	s->has = s->c->index < s->to && cursor_next(t, s->c, &s->ch);
 }
 
-/* Drops ch. */
+/* Skips ch. */
 RT_INLINE void byte_scan_pass(const RtTokenizer *t, ByteScan *s)
 {
 	if (s->prefix)
@@ -55,7 +55,7 @@ RT_INLINE void byte_level_add(Word *word, const Char *ch)
 	}
 }
 
-/* ch becomes part of the word. */
+/* Adds ch to the word. */
 RT_INLINE void byte_scan_take(const RtTokenizer *t, ByteScan *s, Word *word)
 {
 	if (word->chars == 0) {
@@ -83,7 +83,7 @@ RT_FN void byte_level_next(const RtTokenizer *t, WordReader *r, Char *ch)
 	ch->code = byte_level_code(r->queue[r->given++]);
 }
 
-/* Characters of a contraction that begins at ch, an apostrophe; 0: none does. */
+/* The length of the contraction that begins at ch, an apostrophe; 0: none. */
 RT_FN int32_t byte_level_contraction(const RtTokenizer *t, const ByteScan *s)
 {
 	Cursor c = *s->c;
@@ -98,8 +98,8 @@ RT_FN int32_t byte_level_contraction(const RtTokenizer *t, const ByteScan *s)
 	return 0;
 }
 
-/* Characters of white space from ch on that are one word: all at the end of the piece, else all but the last,
- * which goes with what follows it if it is a space. 0: the last alone. */
+/* How many white-space characters from ch on form a word: all of them at the end of the piece, else all
+ * except the last, which joins the next word if it is a space. 0: there is only that last one. */
 RT_FN int32_t byte_level_spaces(const RtTokenizer *t, const ByteScan *s)
 {
 	Cursor c = *s->c;
@@ -111,7 +111,7 @@ RT_FN int32_t byte_level_spaces(const RtTokenizer *t, const ByteScan *s)
 	return ahead.has ? n - 1 : n;
 }
 
-/* The next word of the regular expression, which begins at ch. */
+/* Reads the next match of the regular expression, which begins at ch. */
 RT_FN void byte_level_match(const RtTokenizer *t, ByteScan *s, Word *word)
 {
 	int32_t n = s->ch.code == '\'' ? byte_level_contraction(t, s) : 0;

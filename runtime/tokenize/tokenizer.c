@@ -1,23 +1,23 @@
-/* tokenizer.c: text to token ids, exactly as the `tokenizers` library does it: the frame around all models.
- * Nothing is allocated; the normalised characters come from cursor.h, the pre-tokenizer (split_NAME.h) cuts
- * them into words, and the model (wordpiece.h) makes ids of these.
+/* tokenizer.c: turns text into token ids, exactly as the `tokenizers` library does; the frame for all models.
+ * Nothing is allocated. cursor.h gives normalised characters, the pre-tokenizer (split_NAME.h) cuts them into
+ * words, and the model (such as wordpiece.h) turns words into ids.
  *
- *   text --added tokens found in it as it is--> pieces --normalised; added tokens found in that--> pieces -->
- * words --> ids
+ *   text --find added tokens in the raw text--> pieces
+ *        --normalise, find added tokens in the result--> pieces --split--> words --model--> ids
  *
- * Time is linear in the text: a word longer than word_chars is one token without a search, and a search for
- * an added token reads at most as far as the longest one. Measured with WordPiece on one core (GCC 12 -O2):
+ * Time is linear in the text: words above a limit become one token without a search, and the search for an
+ * added token reads at most the length of the longest one. Measured with WordPiece on one core (GCC 12 -O2):
  * 57 MB/s of English lines, 64 MB/s of Chinese, 15 to 28 million tokens a second. */
 #include "word.h"
 
 /* ---- added tokens ---------------------------------------------------------------------------- */
-/* A search for added tokens through one piece of text. */
+/* A search for added tokens in one piece of text. */
 typedef struct Finder {
 	const uint32_t *trie;
-	Cursor at;      /* the search goes on here */
-	Cursor spaces;  /* where the white space right before `at` begins; `at` itself when there is none */
-	Cursor taken;   /* behind the last token found */
-	int after_word; /* the character before `at` is one of a word */
+	Cursor at;      /* the search continues here */
+	Cursor spaces;  /* start of the white space before `at`; `at` itself if there is none */
+	Cursor taken;   /* after the last token found */
+	int after_word; /* the character before `at` belongs to a word */
 } Finder;
 typedef struct Found {
 	int32_t added, start, end;
@@ -38,8 +38,8 @@ RT_FN void tokenizer_finder_pass(const RtTokenizer *t, Finder *f)
 		f->spaces = before;
 }
 
-/* The longest added token that begins at the cursor: its index, the cursor behind it and where its last
- * character ends; or -1. */
+/* The longest added token that begins at the cursor; -1: none. Returns its index, and sets the cursor after
+ * it and the end of its last character. */
 RT_FN int32_t tokenizer_longest(
 	const RtTokenizer *t, const uint32_t *trie, Cursor walk, Cursor *after, int32_t *end)
 {
@@ -62,17 +62,18 @@ RT_FN int32_t tokenizer_longest(
 	return best;
 }
 
-/* The next added token from f->at on, leftmost first and longest of those; 0: none. A token that must be a
- * word of its own but is not hides others that overlap it, as in the library. */
+/* Finds the next added token from f->at on: the leftmost, and among these the longest. 0: none. As in the
+ * library, a single-word token that is not a word of its own still hides tokens that overlap it. */
 RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 {
 	Char ch;
 	while (f->at.at < f->at.end || f->at.next < f->at.queued || f->at.run.class > 0) {
-		if (f->at.raw && t->skips) { /* straight to a byte that a token can begin with */
+		if (f->at.raw && t->skips) { /* skip to a byte with which a token can begin */
 			int32_t from = f->at.at;
 			while (f->at.at < f->at.end && !t->first_raw[f->at.text[f->at.at]])
 				f->at.at++;
-			f->at.index += f->at.at - from; /* bytes, not characters: indices are only compared */
+			f->at.index += f->at.at
+				- from; /* counts bytes instead of characters, because indices are only compared */
 		}
 		Cursor match = f->at, peek;
 		int before_word = f->after_word;
@@ -116,8 +117,8 @@ RT_FN Finder tokenizer_finder(const uint32_t *trie, Cursor at)
 	return f;
 }
 
-/* ---- texts --------------------------------------------------------------------------------------- */
-/* White space at both ends of an added token as it was found, which may have taken some beside it. */
+/* ---- texts ----------------------------------------------------------------------------------- */
+/* Trims white space at both ends of an added token, which may have absorbed some beside it. */
 RT_FN void tokenizer_trim_added(const RtTokenizer *t, const Found *found, Writer *w)
 {
 	int32_t before = 0, after = 0, count = 0;
@@ -140,7 +141,7 @@ RT_FN void tokenizer_added(const RtTokenizer *t, const Found *found, Writer *w)
 	w->word++;
 }
 
-/* The bytes [from, to): normalised, searched for added tokens, split into words. */
+/* Normalises the bytes [from, to), searches them for added tokens, and splits them into words. */
 RT_FN void tokenizer_piece(const RtTokenizer *t, const char *text, int32_t from, int32_t to, Writer *w)
 {
 	Cursor c = cursor_new(text, from, to, 0);
@@ -156,7 +157,7 @@ RT_FN void tokenizer_piece(const RtTokenizer *t, const char *text, int32_t from,
 	t->split(t, &c, INT32_MAX, w);
 }
 
-/* One whole text without the template. */
+/* Tokenises one whole text, without the template. */
 RT_FN void tokenizer_text(const RtTokenizer *t, const char *text, int32_t bytes, Writer *w)
 {
 	int32_t done = 0;
@@ -189,8 +190,8 @@ RT_FN int32_t tokenizer_ill_formed(const char *text, int32_t bytes)
 	return count;
 }
 
-/* longest_first with room for `room` tokens: the longer of the two is cut down to the shorter; when both are
- * too long each gets half, the one that was longer (the pair, when equal) the odd token. */
+/* longest_first with room for `room` tokens: cuts the longer text down to the shorter. If both are too long,
+ * each gets half; the longer one (the pair, if equal) gets the odd token. */
 RT_FN void tokenizer_truncate(int32_t room, int32_t *a, int32_t *b)
 {
 	int32_t *shorter = *a > *b ? b : a, *longer = *a > *b ? a : b;

@@ -1,15 +1,14 @@
-/* tokenizer.h: tokenisation inside the emitted program. The tables are written by
- * codegen/tokenize/tokenizer_emit.c and lie in the program's data beside the weights; nothing is allocated
- * here and nothing is opened. */
+/* tokenizer.h: tokenisation in emitted programs. codegen/tokenize/tokenizer_emit.c writes the tables, which
+ * are in the program's data beside the weights. Nothing is allocated and no file is opened. */
 #ifndef RT_TOKENIZER_H
 #define RT_TOKENIZER_H
 #include "../model.h"
 
-enum { RT_SPECIAL = -1 }; /* byte_start and byte_end of a token that is not in the text */
+enum { RT_SPECIAL = -1 }; /* byte_start and byte_end of tokens that are not in the text */
 
 /* ---- the tables ---------------------------------------------------------------------------------
- * What becomes of one code point. The normaliser's steps are worked out for every code point when the program
- * is compiled, so that a record is all there is to know. */
+ *  * The normalised form of a code point. The compiler applies the normaliser's steps to every code point, so
+ * a record is all that the program needs. */
 typedef struct RtRecord {
 	uint32_t bits;
 	int32_t value;
@@ -21,20 +20,21 @@ enum {                     /* bits of a record */
 	RT_SPACED = 2,         /* the character code point + value between two spaces */
 	RT_LIST = 3,           /* entries [value, value + count) of the lists */
 	RT_HANGUL = 4,         /* a Hangul syllable, taken apart by arithmetic */
-	RT_CLASS_SHIFT = 3,    /* two bits: class of the character it becomes, RT_ONE and RT_SPACED */
-	RT_RAW_WORD = 1 << 5,  /* \w of a regular expression matches the code point itself */
-	RT_RAW_SPACE = 1 << 6, /* White_Space, likewise */
-	RT_REORDERED = 1 << 7, /* its list keeps a mark that canonical ordering may move */
+	RT_CLASS_SHIFT = 3,    /* two bits: class of the resulting character (RT_ONE and RT_SPACED) */
+	RT_RAW_WORD = 1 << 5,  /* \w matches the code point itself */
+	RT_RAW_SPACE = 1 << 6, /* the code point itself is White_Space */
+	RT_REORDERED = 1 << 7, /* its list has a mark that canonical ordering may move */
 	RT_COUNT_SHIFT = 8,
 };
-/* Classes 0 to 3 of a character are the pre-tokenizer's own (split_bert.h); RT_SPACE means the same in all.
+/* Each pre-tokenizer defines the classes 0 to 3 of characters (split_bert.h); RT_SPACE is the same in all.
  */
 enum { RT_OTHER = 0, RT_SPACE = 1 };
 /* A list's entry: code point in bits 0-20, class in 21-22, bit 23: removed, canonical combining class in
  * 24-31. */
 #define RT_REMOVED ((uint32_t)1 << 23)
 enum { RT_BLOCK_BITS = 7 };
-/* Tables and numbers of the model, and numbers of the pre-tokenizer: their files name the places. */
+/* Numbers of tables and settings of the model, and of settings of the pre-tokenizer. Their files define the
+ * indices. */
 enum { RT_MODEL_TABLES = 6, RT_MODEL_NUMBERS = 6, RT_SPLIT_NUMBERS = 2 };
 
 enum { RT_ADDED_SINGLE_WORD = 1, RT_ADDED_LSTRIP = 2, RT_ADDED_RSTRIP = 4 };
@@ -47,41 +47,40 @@ typedef struct RtPiece {
 	int32_t piece, id, type;
 } RtPiece;
 
-/* A trie is a double array of 32-bit units; unit 0 is the root. Bits 0-7: the byte that leads here; bit 8: a
- * string ends here, its value is trie[base] >> 8; bits 9-31: base. The child for byte c (never 0) is
- * trie[base ^ c], if bits 0-7 of that unit are c: no two units share a base. */
+/* A trie is a double array of 32-bit units; unit 0 is the root. Bits 0-7: the byte on the edge to this unit;
+ * bit 8: a string ends here, and its value is trie[base] >> 8; bits 9-31: base. The child for byte c (never
+ * 0) is trie[base ^ c], if bits 0-7 of that unit are c: no two units share a base. */
 #define RT_TOKENIZER_TABLES(TABLE) /* type, name: in the blob, 64-byte aligned, little-endian */ \
-	TABLE( \
-		uint16_t, blocks)  /* which block the cells of a code point are in: blocks[code >> RT_BLOCK_BITS] */ \
-	TABLE(uint16_t, cells) /* number of the record */ \
+	TABLE(uint16_t, blocks)        /* block of a code point's cells: blocks[code >> RT_BLOCK_BITS] */ \
+	TABLE(uint16_t, cells)         /* number of the record */ \
 	TABLE(RtRecord, records) \
 	TABLE(uint32_t, lists) \
-	TABLE(uint32_t, added_raw) /* trie: index in added, of tokens found in the text as it is */ \
-	TABLE( \
-		uint32_t, added_clean) /* the same for those found in the normalised text, normalised themselves */ \
+	TABLE(uint32_t, added_raw) /* trie, index in added: tokens that are searched in the raw text */ \
+	TABLE(uint32_t, \
+		added_clean) /* the same for tokens that are normalised and searched in the normalised text */ \
 	TABLE(RtAdded, added) \
-	TABLE(uint8_t, first_raw) /* 256: may a token of added_raw begin with this byte? */ \
-	TABLE(uint32_t, text_at)  /* ids + 1: where the spelling of an id begins; empty: no such id */ \
+	TABLE(uint8_t, first_raw) /* 256: whether a token of added_raw may begin with this byte */ \
+	TABLE(uint32_t, text_at)  /* ids + 1: start of the text of an id; empty: no such id */ \
 	TABLE(char, texts) \
 	TABLE(RtPiece, single) \
 	TABLE(RtPiece, pair)
 #define RT_TOKENIZER_NUMBERS(NUMBER) \
-	NUMBER(ids) /* one more than the largest */ \
+	NUMBER(ids) /* largest id + 1 */ \
 	NUMBER(mask_id) \
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
-	NUMBER(trim_prefix)           /* trim leaves the first character of a text's first token */ \
-	NUMBER(skips)                 /* no token of added_raw looks at its neighbours */ \
+	NUMBER(trim_prefix)           /* trim keeps the first character of a text's first token */ \
+	NUMBER(skips)                 /* no token of added_raw depends on its neighbours */ \
 	NUMBER(nsingle) NUMBER(npair) /* 0: no template for pairs */
 typedef struct Cursor Cursor;
 typedef struct Word Word;
 typedef struct Writer Writer;
-/* Cuts the characters of a cursor up to index `to`, which hold no added token, into words for the model. */
+/* Cuts the characters of a cursor up to index `to` into words for the model. They contain no added token. */
 typedef void RtSplitFn(const RtTokenizer *, Cursor *, int32_t to, Writer *);
 /* Writes the tokens of a word. */
 typedef void RtWordFn(const RtTokenizer *, const Word *, Writer *);
-/* Moves the offsets of the token just written behind its `before` first characters and before its `after`
- * last ones, which are white space. */
+/* Moves the offsets of the last written token past `before` characters of white space at its start and
+ * `after` at its end. */
 typedef void RtTrimFn(const RtTokenizer *, Writer *, int32_t before, int32_t after);
 struct RtTokenizer {
 	RtSplitFn *split; /* of the pre-tokenizer */
@@ -97,13 +96,13 @@ struct RtTokenizer {
 #undef NUMBER
 };
 
-/* What one call of rt_tokenize did. */
+/* The result of rt_tokenize. */
 typedef struct RtEncoding {
-	int32_t n;                        /* tokens written, special tokens included */
-	int32_t total;                    /* tokens there would be without truncation */
-	int32_t text_tokens, pair_tokens; /* written of each, special tokens excluded */
-	size_t text_next, pair_next; /* byte where the first token left out begins; the length when all fit */
-	int32_t replaced;            /* invalid UTF-8 sequences that became U+FFFD */
+	int32_t n;                        /* tokens written, including special tokens */
+	int32_t total;                    /* tokens without truncation */
+	int32_t text_tokens, pair_tokens; /* tokens written of each, without special tokens */
+	size_t text_next, pair_next;      /* start of the first token that was cut off; the length if all fit */
+	int32_t replaced;                 /* invalid UTF-8 sequences that became U+FFFD */
 } RtEncoding;
 
 #ifndef RT_TABLES_ONLY /* the compiler wants the tables, not the functions */

@@ -1,6 +1,6 @@
-/* trim.h: trim_offsets of the post-processors ByteLevel and RobertaProcessing: a token's offsets leave out
- * the white space at its ends. As in the library, characters are counted off the original text, whatever
- * became of them. */
+/* trim.h: trim_offsets of the post-processors ByteLevel and RobertaProcessing: offsets of a token exclude
+ * white space at its ends. As in the library, characters are counted in the original text, before
+ * normalisation. */
 #ifndef RT_TRIM_H
 #define RT_TRIM_H
 #include "word.h"
@@ -11,7 +11,7 @@ RT_API void trim_offsets(const RtTokenizer *t, Writer *w, int32_t before, int32_
 	if (i >= w->limit || !w->starts || !w->ends)
 		return;
 	int32_t start = w->starts[i], end = w->ends[i];
-	if (t->trim_prefix && before == 1 && (i == 0 || start == 0)) /* the one that add_prefix_space put there */
+	if (t->trim_prefix && before == 1 && (i == 0 || start == 0)) /* the space that add_prefix_space added */
 		before = 0;
 	for (; before > 0 && start < end; before--) {
 		int32_t length;

@@ -1,45 +1,46 @@
-/* word.h: what the frame, the pre-tokenizers and the models share: the word that a pre-tokenizer collects for
- * the model, where the model's tokens go, and a step in a trie. */
+/* word.h: shared by the frame, the pre-tokenizers and the models: the word that a pre-tokenizer collects for
+ * the model, the writer of tokens, and a step in a trie. */
 #ifndef RT_WORD_H
 #define RT_WORD_H
 #include "cursor.h"
 
 enum { RT_WORD_CHARS_MAX = 1024 };
 
-/* Where tokens go: the first `limit` are written (ids NULL: none), all are counted. */
+/* Writes the first `limit` tokens (ids NULL: none) and counts all. */
 struct Writer {
 	const char *text;
 	int32_t *ids, *starts, *ends, *words;
 	int32_t limit, count, word;
-	int32_t written_end; /* where the last token written ends */
-	int32_t next; /* where the first token left out begins, at or after written_end; -1: all were written */
+	int32_t written_end; /* end of the last written token */
+	int32_t
+		next; /* start of the first token that was cut off, at or after written_end; -1: all were written */
 };
 
-/* Reads a word's characters again, as the pre-tokenizer made them. */
+/* Reads the characters of a word again, as the pre-tokenizer made them. */
 typedef struct WordReader WordReader;
 typedef void WordNextFn(const RtTokenizer *, WordReader *, Char *);
 struct WordReader {
 	WordNextFn *next;
 	Cursor at;
-	int32_t left; /* characters still to be read */
-	/* the pre-tokenizer's own: */
+	int32_t left; /* unread characters */
+	/* for the pre-tokenizer: */
 	int32_t prefix, queued, given;
 	unsigned char queue[4];
 	Char whole;
 };
 
-/* A word: its first RT_WORD_CHARS_MAX characters, normalised, and where each lies. */
+/* A word: its first RT_WORD_CHARS_MAX characters, normalised, with their places in the text. */
 struct Word {
-	int32_t chars; /* all of them */
+	int32_t chars; /* number of all its characters */
 	int32_t bytes, start, end;
 	int32_t starts[RT_WORD_CHARS_MAX],
-		ends[RT_WORD_CHARS_MAX];     /* bytes of the text each character came from */
-	int32_t last[RT_WORD_CHARS_MAX]; /* bytes of `text` up to and with each character */
+		ends[RT_WORD_CHARS_MAX];     /* bytes in the text that each character came from */
+	int32_t last[RT_WORD_CHARS_MAX]; /* bytes of `text` up to the end of each character */
 	unsigned char text[4 * RT_WORD_CHARS_MAX];
-	WordReader from; /* at its first character; left is not set */
+	WordReader from; /* at the first character; left is not set */
 };
 
-/* The unit that a byte leads to from another; 0: none. */
+/* The unit that a byte leads to; 0: none. */
 RT_INLINE uint32_t trie_step(const uint32_t *trie, uint32_t unit, uint32_t byte)
 {
 	uint32_t child = trie[(unit >> 9) ^ byte];
@@ -77,7 +78,7 @@ RT_INLINE void word_add(Word *word, const Char *ch)
 	word->last[word->chars - 1] = word->bytes;
 }
 
-/* Ends the word: its tokens are written, and the next word begins. */
+/* Ends the word: writes its tokens and begins the next word. */
 RT_INLINE void word_end(const RtTokenizer *t, Word *word, Writer *w)
 {
 	if (word->chars > 0) {

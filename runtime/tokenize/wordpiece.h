@@ -1,6 +1,6 @@
-/* wordpiece.h: the model WordPiece (Wu et al. 2016; as in BERT): from the left, the longest piece that is in
- * the vocabulary; pieces after the first stand there behind a prefix. A word of which a part is no piece, or
- * that is too long, is one unknown token. */
+/* wordpiece.h: the model WordPiece (Wu et al. 2016; as in BERT): takes the longest piece in the vocabulary,
+ * from left to right. In the vocabulary, pieces after the first have a prefix. A word that is too long, or of
+ * which a part matches no piece, is one unknown token. */
 #ifndef RT_WORDPIECE_H
 #define RT_WORDPIECE_H
 #include "word.h"
@@ -9,10 +9,10 @@ enum { WORDPIECE_VOCAB }; /* model_table: a trie, id */
 enum {                    /* model_number: */
 	WORDPIECE_UNK,        /* id of the unknown token */
 	WORDPIECE_CHARS,      /* a longer word is unknown */
-	WORDPIECE_INSIDE,     /* unit of the trie where pieces after the first start; -1: there are none */
+	WORDPIECE_INSIDE,     /* unit of the trie for pieces after the first; -1: there are none */
 };
 
-/* The longest piece of the word's characters [from, chars); *to receives the character behind it. -1: none.
+/* The longest piece that begins at character `from`; sets *to to the character after it. -1: none.
  */
 RT_INLINE int32_t wordpiece_longest(
 	const RtTokenizer *t, const Word *word, int32_t from, int32_t chars, int32_t *to)
@@ -35,7 +35,7 @@ RT_INLINE int32_t wordpiece_longest(
 
 RT_API void wordpiece_word(const RtTokenizer *t, const Word *word, Writer *w)
 {
-	int32_t ids[RT_WORD_CHARS_MAX], to[RT_WORD_CHARS_MAX]; /* of each piece; to: the character behind it */
+	int32_t ids[RT_WORD_CHARS_MAX], to[RT_WORD_CHARS_MAX]; /* of each piece; to: the character after it */
 	int32_t pieces = 0, chars = word->chars <= t->model_number[WORDPIECE_CHARS] ? word->chars : 0;
 	for (int32_t from = 0; from < chars; from = to[pieces - 1]) {
 		if (from > 0 && t->model_number[WORDPIECE_INSIDE] < 0)

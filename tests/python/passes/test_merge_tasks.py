@@ -250,7 +250,7 @@ assert np.allclose(ask("--task=b,d"), (ask("--task=b") + ask("--task=d")) / 2, a
     ask("--task=b"), ask("--task=d")
 )
 refused = run(both, "--ids", "--task=a,b", check=False, input=line.encode())
-assert refused.returncode == 2 and b"not give numbers of one kind" in refused.stderr, refused
+assert refused.returncode == 2 and b"have different kinds, so they have no mean" in refused.stderr, refused
 
 
 # what is refused, and how

@@ -59,7 +59,7 @@ expect 2 'expected 0 to 256' ./prog --ids --threads 257
 expect 2 'expected 1 to' ./prog --ids --batch 0
 expect 2 'exclude each other' ./prog --ids --logits --hidden
 expect 2 'for embeddings' ./prog --ids --raw
-expect 2 'for taggers' ./prog --ids --tokens
+expect 2 'only for taggers' ./prog --ids --tokens
 expect 2 'out of range' ./prog --ids --set overflow=9
 expect 2 'out of range' ./prog --ids --set heat=1
 expect 2 'unrecognized option' ./prog --no-such-option

@@ -126,7 +126,7 @@ static void test_rank(void)
 	table[4][1] = 3;
 	EXPECT(0, "1.500000\n3.000000\n", &model, "one\ttwo\none\tone\n");
 	EXPECT(0, "0.000000\n", &model, "\n"); /* an empty line is a pair of empty texts */
-	REFUSE(1, "<stdin>:2: error: no tab: this model takes two texts with a tab between", &model,
+	REFUSE(1, "<stdin>:2: error: the line has no tab; this model takes two texts separated by a tab", &model,
 		"one\ttwo\none\n");
 	CU_ASSERT_STRING_EQUAL(out, "1.500000\n");
 	CU_ASSERT_EQUAL(run(&model, "one\ttwo\n", "--json", NULL), 0);
@@ -185,7 +185,7 @@ static void test_tag(void)
 	CU_ASSERT_EQUAL(run(&model, "0 4 1\n", "--ids", "--json", NULL), 0);
 	CU_ASSERT(text_is("spans.0.text", "one"));
 	EXPECT(0, "[[0, 4, 0], [4, 0, 0], [0, 4, 0]]\n", &model, "one\n", "--logits");
-	REFUSE(1, "a tab, but this model takes one text", &model, "one\ttwo\n");
+	REFUSE(1, "the line has a tab, but this model takes one text", &model, "one\ttwo\n");
 }
 
 /* Beyond the limit of 16 tokens. */
@@ -239,7 +239,7 @@ static void test_embed(void)
 	CU_ASSERT_EQUAL(out_bytes, 8);
 	CU_ASSERT_EQUAL(memcmp(out, "\x00\x00\x40\x40\x00\x00\x00\x3f", 8), 0);
 	REFUSE(2, "--raw is for embeddings", &model, "", "--raw", "--json");
-	REFUSE(1, "a tab, but this model takes one text", &model, "one\ttwo\n");
+	REFUSE(1, "the line has a tab, but this model takes one text", &model, "one\ttwo\n");
 	/* 20 words in windows of 14 and 6: 16 and 8 tokens, weighted so */
 	EXPECT(0, "[34, 5.66666651]\n", &model, words_20, "--on-overflow=window");
 	/* vectors of length 1 stay so */

@@ -24,10 +24,11 @@ static void test_overflow(void)
 	REFUSE(1, "<stdin>:1: error: more than one tab", &tiny_model, "a\tb\tc\n");
 	RtModel other = tiny_model;
 	other.takes_pairs = 0;
-	REFUSE(1, "argument:2: error: a tab, but this model takes one text", &other, "", "one", "one\ttwo");
+	REFUSE(1, "argument:2: error: the line has a tab, but this model takes one text", &other, "", "one",
+		"one\ttwo");
 	CU_ASSERT_STRING_EQUAL(out, "low\t0.880797\n");
 	other.max_tokens = 1; /* no room for [CLS] and [SEP] */
-	REFUSE(1, "longer than the model takes", &other, "one\n");
+	REFUSE(1, "longer than the model's limit", &other, "one\n");
 }
 
 static void test_ids(void)
@@ -43,7 +44,7 @@ static void test_ids(void)
 		1, "<stdin>:1: error: token id 12: the vocabulary has ids 0 to 11", &tiny_model, "1 12\n", "--ids");
 	REFUSE(1, "token id 2147483648", &tiny_model, "2147483648\n", "--ids");
 	REFUSE(1, "expected token ids", &tiny_model, "99999999999999999999\n", "--ids");
-	REFUSE(1, "\"-1\": expected token ids, numbers with spaces between", &tiny_model, "1 -1 2\n", "--ids");
+	REFUSE(1, "\"-1\": expected token ids: numbers separated by spaces", &tiny_model, "1 -1 2\n", "--ids");
 	REFUSE(1, "\"4x\": expected token ids", &tiny_model, "4x\n", "--ids");
 	REFUSE(1, "more than two segments", &tiny_model, "1\t2\t3\n", "--ids");
 	const char *seventeen = "4 4 4 4 4 4 4 4 4 4 4 4 4 4 4 4 5\n";
@@ -99,7 +100,7 @@ static void test_usage(void)
 		REFUSE(2, "no such option, or its value is out of range", &tiny_model, "", "--set", sets[i]);
 	RtModel other = tiny_model;
 	other.tokenizer = NULL;
-	REFUSE(2, "this program has no tokenizer: give it --ids", &other, "", "one");
+	REFUSE(2, "this program has no tokenizer; use --ids", &other, "", "one");
 	EXPECT(0, "[5, 3]\n", &other, "0 4 1\n", "--ids", "--logits");
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--help", NULL), 0);
 	for (int i = 0; i < PROGRAM_OPTIONS; i++)
@@ -170,7 +171,7 @@ static void test_variants(void)
 		&m, "one\n");
 	EXPECT(0, "0 4 1\n", &m, "one\n", "--tokenize");
 	setenv("BERTC_CPU", "older", 1);
-	REFUSE(2, "or what this program was built for: old, new, future", &m, "one\n");
+	REFUSE(2, "or a CPU of this program: old, new, future", &m, "one\n");
 	unsetenv("BERTC_CPU");
 }
 
