@@ -64,8 +64,8 @@ typedef struct EmitOptions {
  * "my_model", malloc'd. */
 bool c_is_identifier(const char *);
 char *c_identifier_from_path(const char *path);
-/* Emits any kind but BIR and CHECKPOINT. Writes to temporary files beside `out` and renames: whole or not at
- * all. */
+/* Emits any kind except BIR and CHECKPOINT. Writes temporary files beside `out`, then renames them: `out`
+ * appears completely or not at all. */
 bool emit_module(const Module *, const EmitOptions *, Diag *);
 
 /* Bytes that a program needs for the constants of graph g, or of all graphs (g < 0). Equal constants count

@@ -45,13 +45,13 @@ typedef struct Weights {
 	size_t count, capacity;
 	struct RtPacked *packed;
 	size_t packed_capacity;
-	int32_t npacked; /* coded constants, as the program's decoder takes them */
+	int32_t npacked; /* coded constants, for the program's decoder */
 	size_t coded_bytes, decoded_bytes;
 } Weights;
 /* The place of the constant. Adds it to the blob unless an equal constant is there. */
 const PlacedTensor *weights_place(Weights *, const Tensor *);
-/* The same for a constant that goes there entropy coded, if that makes it smaller by an eighth; shape: its
- * outputs, words and word. False and a message on error. */
+/* The same, with entropy coding if that makes the constant smaller by an eighth. shape: outputs, words and
+ * word of the constant. */
 void weights_place_coded(Weights *, const Tensor *, const struct RtPacked *shape);
 void weights_free(Weights *);
 /* Writes the blob as C text in 64-bit words. All targets are little-endian. */
@@ -173,9 +173,9 @@ extern const char *const emit_act_words[ACT_COUNT],
 const char *body_lower(Body *, const char *word);
 
 /* ---- emit_packed.c: --pack=small ------------------------------------------------------------- */
-/* Codes the weights of all linears; before anything else is placed. */
+/* Codes the weights of all linears. Call it before placing anything else. */
 void emit_packed_constants(Emitter *);
-/* What the program needs to decode them, and the room for it. */
+/* Writes the tables that the program needs to decode them, and the memory for the result. */
 void emit_packed_tables(const Emitter *, FILE *);
 /* Reports the saved bytes and the cost at program start, in one line on standard error. */
 bool emit_packed_report(const Emitter *);

@@ -23,7 +23,7 @@ const char *body_real(Body *b, double value)
 	return mem_printf(b->e->mem, "%sf", real_text(b, (double)(float)value));
 }
 
-/* How many of n are kept. */
+/* The number of keys or rows, among n, that are kept. */
 static const char *kept_text(Body *b, const char *n)
 {
 	const Attrs *attr = &b->node->attr;

@@ -94,8 +94,7 @@ bool emit_packed_report(const Emitter *e)
 	}
 	const double seconds = decode(w, &good);
 	if (!good)
-		return diag_error(
-			e->diag, EXIT_RUN, 0, "--pack=small: coded weights do not decode to what they were");
+		return diag_error(e->diag, EXIT_RUN, 0, "--pack=small: decoding does not restore the weights");
 	if (!e->options->quiet)
 		diag_note(e->diag, 0,
 			"--pack=small: the weights of %d linears, %.3f MB in f32, take %.3f MB in the program; "

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include "runtime/unpack.h"
 
-/* The coded form of data[p->to_bytes], malloc'd; p->outputs, words and word say what it is, and do so
- * afterwards. Fills p->from_bytes and hash. */
+/* Returns the coded form of data[p->to_bytes], malloc'd. p->outputs, words and word describe the data. Sets
+ * p->from_bytes and p->hash. */
 uint8_t *pack_constant(const uint8_t *data, RtPacked *p);
 #endif

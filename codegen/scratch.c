@@ -1,5 +1,5 @@
-/* scratch.c: a temporary directory beside the result, on the same file system, so that finished files get
- * their names by rename: they appear whole or not at all. */
+/* scratch.c: a temporary directory beside the result, on the same file system. Finished files are renamed, so
+ * they appear completely or not at all. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,5 @@
-/* arena.c: the arena that a module lives in. Memory is handed out zeroed, in order, and given back all at
- * once; there is no free of a single piece, because a compiler's passes make little garbage and a module's
- * life is one build. */
+/* arena.c: the arena of a module. It hands out zeroed memory and frees all of it at once. Single pieces are
+ * never freed: passes leave little garbage, and a module lives for one build. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,21 +8,20 @@
 enum {
 	ALIGNMENT = 64, /* a cache line: tensors made by passes are read by vector code in tests */
 	SMALL_ALIGNMENT = 16,
-	CHUNK_BYTES = 256 * 1024, /* a BERT-base graph takes some 2 MB of nodes: a handful of chunks */
+	CHUNK_BYTES = 256 * 1024, /* the nodes of a BERT-base graph take about 2 MB: a few chunks */
 	LARGE_BYTES = CHUNK_BYTES / 8,
 };
 
 typedef struct Chunk {
 	struct Chunk *next;
-	size_t used, size; /* of bytes, this header included */
+	size_t used, size; /* in bytes, including this header */
 } Chunk;
 
 struct MemArena {
-	Chunk *chunks; /* the first has the room that small pieces are cut from */
+	Chunk *chunks; /* small pieces are cut from the first chunk */
 };
 
-/* calloc rather than malloc and memset: fresh pages of large tensors come zeroed from the kernel and cost
- * nothing. */
+/* Uses calloc, not malloc and memset: the kernel provides large tensors as zeroed pages at no cost. */
 static Chunk *chunk_new(size_t size)
 {
 	Chunk *chunk = checked_calloc(1, size);
@@ -59,7 +57,7 @@ void *mem_alloc(MemArena *mem, size_t bytes)
 {
 	if (bytes > SIZE_MAX / 2)
 		out_of_memory(bytes);
-	if (bytes >= LARGE_BYTES) { /* a chunk of its own, behind the one that is being cut */
+	if (bytes >= LARGE_BYTES) { /* its own chunk, second in the list: the first one is still in use */
 		Chunk *chunk = chunk_new(sizeof(Chunk) + ALIGNMENT + bytes);
 		if (mem->chunks) {
 			chunk->next = mem->chunks->next;
@@ -107,7 +105,7 @@ char *mem_printf(MemArena *mem, const char *format, ...)
 	int bytes = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	if (bytes < 0)
-		out_of_memory(0); /* the only way left for glibc's vsnprintf to fail: more than INT_MAX bytes */
+		out_of_memory(0); /* glibc's vsnprintf fails only if the text is longer than INT_MAX bytes */
 	char *text = mem_alloc(mem, (size_t)bytes + 1);
 	vsnprintf(text, (size_t)bytes + 1, format, again);
 	va_end(again);

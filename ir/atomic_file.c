@@ -1,6 +1,6 @@
-/* atomic_file.c: files that appear whole or not at all, by rename, and what is taken away when bertc does not
- * come to its end. Temporary names are remembered in a small table, so that a signal handler can remove them
- * (no malloc, no stdio), and so can out_of_memory. */
+/* atomic_file.c: files that appear completely or not at all, by rename, and the removal of temporary files if
+ * bertc is interrupted. A small table has the temporary names, so that a signal handler and out_of_memory can
+ * remove them without malloc or stdio. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 enum { TEMPORARIES_MAX = 16, TREE_DEPTH_MAX = 8 };
 static struct {
 	char path[4096];
-	pid_t owner; /* a process forked meanwhile leaves it alone */
+	pid_t owner; /* a forked process must not remove it */
 	volatile sig_atomic_t used, directory;
 } temporaries[TEMPORARIES_MAX];
 
@@ -42,15 +42,16 @@ bool temporary_forget(const char *path)
 	return false;
 }
 
-/* Empties a directory by system calls alone (opendir allocates, which a signal handler may not). Links are
- * removed, never followed. */
+/* Empties a directory with system calls only, because opendir allocates, which a signal handler must not do.
+ * Removes links without following them. */
 static void empty_directory(int parent, const char *name, int depth)
 {
 	_Alignas(struct dirent64) char buffer[4096];
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	for (bool removed = true; removed;) { /* again after deleting: offsets of a directory shift under it */
+	for (bool removed = true;
+		removed;) { /* repeat after deleting, because that shifts the offsets of a directory */
 		removed = false;
 		ssize_t bytes;
 		lseek(fd, 0, SEEK_SET);
@@ -101,7 +102,7 @@ static bool cannot_write(const char *path, Diag *diag)
 	return diag_error_in(diag, EXIT_RUN, path, 0, "cannot be written: %s", strerror(errno));
 }
 
-/* A device or pipe (/dev/stdout) is written in place: renaming over it would replace it. */
+/* Writes to a device or pipe (/dev/stdout) directly: a rename would replace it. */
 bool atomic_open(AtomicFile *file, const char *path, Diag *diag)
 {
 	static unsigned serial;

@@ -1,21 +1,22 @@
-/* atomic_file.h: files that appear whole or not at all, and temporary files and directories that never stay
- * behind. */
+/* atomic_file.h: files that appear completely or not at all, and temporary files and directories that are
+ * always removed. */
 #ifndef BERTC_ATOMIC_FILE_H
 #define BERTC_ATOMIC_FILE_H
 #include "ir.h"
 
-/* Write to *stream, then commit (rename) or discard. A device or pipe is written in place. */
+/* Write to *stream, then commit (rename) or discard. Devices and pipes are written directly. */
 typedef struct AtomicFile {
 	FILE *stream;
-	char *path, *temporary; /* owned; temporary: NULL when written in place */
+	char *path, *temporary; /* owned; temporary: NULL if written directly */
 } AtomicFile;
-bool atomic_open(AtomicFile *, const char *path, Diag *); /* false and a message: nothing to discard */
-bool atomic_commit(AtomicFile *, Diag *);                 /* flushes; false and a message: nothing stays */
+bool atomic_open(AtomicFile *, const char *path,
+	Diag *);                              /* false and a message on error; then there is nothing to discard */
+bool atomic_commit(AtomicFile *, Diag *); /* flushes; false and a message on error; then no file is left */
 void atomic_discard(AtomicFile *);
 
-/* What this process is to remove when it is interrupted or runs out of memory. */
+/* Files and directories that this process removes if it is interrupted or runs out of memory. */
 void temporary_remember(const char *path, bool directory);
-bool temporary_forget(const char *path); /* false: it was not remembered */
+bool temporary_forget(const char *path); /* false: it is not in the table */
 void temporaries_remove(void);           /* all of them; safe in a signal handler */
-void remove_tree(const char *directory); /* does nothing to one that was not remembered */
+void remove_tree(const char *directory); /* only if it is in the table */
 #endif

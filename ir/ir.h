@@ -389,9 +389,8 @@ double eval_at(const EvalArray *, int64_t i);
 void eval_array_free(EvalArray *);
 /* Sum of a[i] * b[i]. */
 double eval_dot(const double *a, const double *b, int64_t count);
-/* Runs the graph on one text. inputs: as many as graph inputs, i32, all of length S. outputs: graph->noutputs
- * arrays, to be freed by the caller. Sums in double; a value of a float type is NOT rounded to it, except by
- * cast. */
+/* Runs the graph on one text. inputs: graph->ninputs arrays of i32, all of length S. outputs: graph->noutputs
+ * arrays, freed by the caller. Computes in double. Only cast rounds a value to its float type. */
 bool graph_eval(const Graph *, const EvalArray *inputs, EvalArray *outputs, Diag *);
 /* graph_eval for the ids of one text. types == NULL: all zero. */
 bool graph_eval_ids(

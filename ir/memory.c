@@ -1,4 +1,4 @@
-/* memory.c: one policy for memory that runs out (memory.h). The arena of a module is arena.c. */
+/* memory.c: memory that ends the process when it runs out (memory.h). arena.c has the arena of a module. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,8 @@ void out_of_memory(size_t bytes)
 		fputs("bertc: error: out of memory\n", stderr);
 	if (cleanup_before_end)
 		cleanup_before_end();
-	_exit(EXIT_RUN); /* not exit: other threads may be at work, a forked process has its parent's streams */
+	_exit(EXIT_RUN); /* not exit: other threads may be running, and a forked process shares its parent's
+						streams */
 }
 
 void *checked_malloc(size_t bytes)

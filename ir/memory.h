@@ -1,20 +1,20 @@
-/* memory.h: memory outside of a module's arena. There is one policy: without memory the process says so,
- * takes its temporary files away and ends with EXIT_RUN, so that no caller checks a result. A size that a
- * file decides is bounded before, with an error that names the file. What is returned goes to free(). */
+/* memory.h: memory outside of a module's arena. Out of memory ends the process: it reports the error, removes
+ * its temporary files and exits with EXIT_RUN. So callers need not check results. Sizes that come from a file
+ * must be limited before, with an error that names the file. Returned memory goes to free(). */
 #ifndef BERTC_MEMORY_H
 #define BERTC_MEMORY_H
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 
-/* Prints "bertc: error: out of memory (N bytes asked for)" and ends the process at once, without
- * atexit. 0: the number is not known.
+/* Prints "bertc: error: out of memory (N bytes asked for)" and ends the process at once, without atexit. 0:
+ * unknown number.
  */
 void out_of_memory(size_t bytes) __attribute__((noreturn));
-/* What out_of_memory calls before the end, in any thread: it may not allocate. */
+/* Sets a function that out_of_memory calls first, in any thread. It must not allocate. */
 void out_of_memory_calls(void (*cleanup)(void));
 
-/* As in the C library; of 0 bytes they return a pointer too. */
+/* As in the C library, but for 0 bytes they also return a pointer. */
 void *checked_malloc(size_t bytes);
 void *checked_calloc(size_t count, size_t item_bytes); /* zeroed */
 void *checked_realloc(void *, size_t bytes);
@@ -23,16 +23,16 @@ char *checked_strndup(const char *, size_t bytes_max);
 char *checked_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *checked_vprintf(const char *format, va_list) __attribute__((format(printf, 1, 0)));
 
-/* count * item_bytes; ends the process when no memory can hold so many. */
+/* Returns count * item_bytes. Ends the process on overflow. */
 size_t checked_bytes(size_t count, size_t item_bytes);
 /* A growing array: the items, moved where they have room for `count`. At first items is NULL and *capacity 0;
  * the capacity at least doubles. New items are not zeroed. Never NULL, even for no items, so that memset and
  * qsort may have the result. In a module's arena: mem_grow. */
 void *checked_grow(void *items, size_t *capacity, size_t count, size_t item_bytes);
-/* The capacity that such an array takes next to hold `count`. */
+/* The next capacity of such an array for `count` items. */
 size_t capacity_for(size_t capacity, size_t count);
 
-/* A stream whose text is at *text, NUL-terminated, once text_close has closed it. */
+/* Opens a stream to memory. After text_close, *text is its content, NUL-terminated. */
 FILE *text_open(char **text, size_t *bytes);
 void text_close(FILE *);
 #endif

@@ -54,7 +54,7 @@ typedef struct Tensor {
 	const char *form;
 } Tensor;
 
-/* ---- memory.c: an arena of zeroed memory; out of memory ends the process with exit 1 --------- */
+/* ---- arena.c: an arena of zeroed memory; out of memory ends the process with exit 1 --------- */
 typedef struct MemArena MemArena;
 MemArena *mem_new(void);
 void mem_free(MemArena *);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "value_map.h"
 
-/* Where the value is, or the free place it would take. The multiplier is 2^64 / golden ratio (Fibonacci
+/* The slot of the value, or the free slot where it belongs. The multiplier is 2^64 / golden ratio (Fibonacci
  * hashing). */
 static size_t value_map_slot(const ValueMap *map, const Value *value)
 {

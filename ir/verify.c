@@ -14,13 +14,15 @@
  *   G3  Ids of values are unique and below next_id. Names of values are optional, valid and unique.
  *   G4  A value's node and index point back to the value. An argument is an input of the graph or the result
  *       of an earlier node; so is an output.
- *   G5  Dims are numbers from 1, or terms in S or in a symbol S1 .. S7. An earlier op defines the symbol;
- * each symbol is defined once. G6  The number of arguments and the attributes match ops.def. Values of
- * attributes are in range (heads divide the hidden size, perm is a permutation, slices lie within their
- * axis). Result types are those that infer derives. G7  Constants have a tensor. Its dims are plain numbers,
- * and its size in bytes matches them. G8  The graph has no op above its level. Only lowered code has kernel,
- * offset, panel and width. G9  An exit reads an option of the module. It has one argument for each output of
- * the graph, of the same type (exits.c).
+ *   G5  Dims are numbers from 1, or terms in S or in a symbol S1 .. S7. An earlier op defines the symbol,
+ *       and only one op does.
+ *   G6  The number of arguments and the attributes match ops.def. Values of attributes are in range (heads
+ *       divide the hidden size, perm is a permutation, slices lie within their axis). Result types are those
+ *       that infer derives.
+ *   G7  Constants have a tensor. Its dims are plain numbers, and its size in bytes matches them.
+ *   G8  The graph has no op above its level. Only lowered code has kernel, offset, panel and width.
+ *   G9  An exit reads an option of the module. It has one argument for each output of the graph, of the same
+ *       type (exits.c).
  *
  * Lowered code (verify_lowered.c)
  *   L1  Every op is allowed there. Every op that emits code (domain other than NONE) names a kernel, which is
@@ -31,9 +33,10 @@
  *   L4  Values of the same region that are alive at the same time do not overlap. A value lives from its node
  *       to the last node that reads it, both included, so a node never writes over its arguments. An output
  *       lives to the end. A value that a chain reads or writes lives until the chain's end, unless it is
- * inner to the chain. L5  The ops of a chain are row-wise, neighbours, and agree in their rows. Only the
- * chain reads its inner values. L6  After an exit no node reads a value from before the exit, except
- * constants (exits.c).
+ *       inner to the chain.
+ *   L5  The ops of a chain are row-wise, neighbours, and agree in their rows. Only the chain reads its inner
+ *       values.
+ *   L6  After an exit no node reads a value from before the exit, except constants (exits.c).
  *
  * The verifier collects all errors, each with its line and the name of its value. Only a broken list of nodes
  * (G2) stops it early. */
@@ -45,7 +48,7 @@ typedef struct Verify {
 	const Graph *graph;
 	Diag *diag;
 	ValueMap defined;     /* values met so far */
-	const Value **values; /* the same by number */
+	const Value **values; /* the values by their number */
 	size_t capacity;
 	uint32_t symbols; /* bit k: symbol k is known */
 } Verify;
@@ -67,7 +70,7 @@ static bool define_value(Verify *verify, const Value *value, const Node *node, i
 		return GRAPH_ERROR(
 			verify, line, "value %d of %s is missing", index, node ? op_info[node->op].name : "its inputs");
 	if (!value_map_add(&verify->defined, value))
-		return GRAPH_ERROR(verify, line, "%s is made twice", VALUE_TEXT(value));
+		return GRAPH_ERROR(verify, line, "%s is defined twice", VALUE_TEXT(value));
 	verify->values = checked_grow(
 		verify->values, &verify->capacity, (size_t)verify->defined.count, sizeof *verify->values);
 	verify->values[verify->defined.count - 1] = value;

@@ -115,7 +115,8 @@ static const Range not_nonspacing[] = {
 };
 /* U+1734 HANUNOO SIGN PAMUDPOD was Mn until Unicode 14 made it Mc. */
 static const Range nonspacing[] = {{0x1734, 0x1734}};
-/* Of not_nonspacing, those that came with Unicode 9; it does not know the others, so they have class 0. */
+/* The marks of not_nonspacing that are in Unicode 9. The others are unassigned there, so they have class
+ * 0. */
 static const Range since_9[] = {
 	{0x8D4, 0x8E1},
 	{0x1DFB, 0x1DFB},

@@ -11,13 +11,14 @@
 const double *eval_doubles(const EvalArray *, double **owned);
 /* Writes elements start .. start+count-1 to out. */
 void eval_widen(const EvalArray *, int64_t start, int64_t count, double *out);
-/* Weights of output n of a linear op, packed or not: depth of them into row; floats is room for as many. */
+/* Writes the `depth` weights of output n of a linear op to row, packed or not. floats: scratch of `depth`
+ * floats. */
 void eval_weight_row(
 	const Node *, const EvalArray *weight, int64_t n, int64_t depth, float *floats, double *row);
-/* result[t,n] = sum of x[t,k] * weight[n,k]: a linear op without what follows the sum. Returns the width of
+/* result[t,n] = sum of x[t,k] * weight[n,k]: a linear op without bias and activation. Returns the width of
  * the result. */
 int64_t eval_products(const Node *, const EvalArray *x, const EvalArray *weight, EvalArray *result);
-/* One row, in place or not. */
+/* Softmax of one row. from == to is allowed. */
 void eval_softmax_row(const double *from, double *to, int64_t count);
 void eval_layernorm_row(
 	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);

@@ -111,8 +111,8 @@ void eval_weight_row(
 	}
 }
 
-/* Output by output, each weight row widened once and used for all tokens: 10 million weights times 128 tokens
- * take about a second. */
+/* Loops over outputs, so each row of weights is widened once for all tokens. 10 million weights and 128
+ * tokens take about a second. */
 int64_t eval_products(const Node *node, const EvalArray *x, const EvalArray *weight, EvalArray *result)
 {
 	const int64_t depth = x->dim[x->rank - 1], width = result->dim[result->rank - 1], rows = x->count / depth;

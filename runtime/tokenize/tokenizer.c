@@ -225,7 +225,7 @@ RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, con
 		return RT_E_LENGTH;
 	limits[1] = max_tokens - special;
 	limits[0] = max_tokens - special;
-	if (pair) { /* how many of each stay depends on both */
+	if (pair) { /* the cut of each text depends on both */
 		for (int i = 0; i < 2; i++) {
 			Writer count = {0};
 			tokenizer_text(t, texts[i], sizes[i], &count);

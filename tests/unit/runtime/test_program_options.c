@@ -88,7 +88,7 @@ static void test_usage(void)
 		{"--repeat=0", "--repeat=0: expected 1 to 1000000"},
 		{"--nothing", "unrecognized option"},
 		{"--raw", "--raw is for embeddings"},
-		{"--tokens", "--tokens is for taggers"},
+		{"--tokens", "--tokens is only for taggers"},
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		REFUSE(2, refused[i].message, &tiny_model, "", refused[i].option);
