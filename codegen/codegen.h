@@ -13,13 +13,11 @@ typedef struct Target {
 	CpuTarget cpus[CPUS_MAX]; /* the same CPUs; each gets its own code, and the program picks the last that
 								 the machine supports */
 	int32_t ncpus;
-	const char *base_flags; /* for Clang, by spaces: of the triple */
-	const char *flags;      /* for Clang, by spaces: of the triple, tuned for the newest CPU ("-march=x86-64
-							   -mtune=znver4") */
-	const char *cc_flags; /* those of flags that any compiler needs for the emitted C; "" where it carries all
-							 itself */
-	const char *link_flags; /* one flag of Clang's driver, or "" */
-	uint32_t isa;           /* bits of Isa that all its CPUs have */
+	const char *base_flags; /* for Clang, separated by spaces: the triple's flags */
+	const char *flags;      /* the same with tuning for the newest CPU ("-march=x86-64 -mtune=znver4") */
+	const char *cc_flags;   /* the flags that every compiler needs for the emitted C; "": none */
+	const char *link_flags; /* one flag for Clang's driver, or "" */
+	uint32_t isa;           /* bits of Isa that all CPUs have */
 } Target;
 /* triple NULL: this machine. cpu: names separated by commas, also "native" and "baseline". cpu NULL: native
  * if the triple is this machine's, else baseline. */

@@ -114,7 +114,7 @@ says 'one for each'
 
 expect 4 "$BERTC" build tiny.bir --target=$target --cpu=x86-64-v3,pentium -o no; says 'unknown CPU pentium'
 expect 4 "$BERTC" build tiny.bir --target=arm-linux-gnueabihf --cpu=cortex-a9,cortex-a7 -o no
-says 'build one for each'
+says 'build a program for each'
 [ ! -e no ] || fail "left a file"
 
 # AArch64

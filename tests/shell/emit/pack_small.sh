@@ -39,8 +39,8 @@ done
 if [ -n "$SHARED" ]; then
 	"$BERTC" build "$SHARED/models/minilm-sst2-sparse90" --passes=quantize-int8 --pack=small -o sparse \
 		2>messages
-	sed -n 's/.* linears, \([0-9.]*\) MB in f32, take \([0-9.]*\) MB .* into \([0-9.]*\) MB .*/\1 \2 \3/p' \
-		messages |
+	mb='\([0-9.]*\) MB'
+	sed -n "s/.* linears, $mb in f32, take $mb .* decoded to $mb .*/\1 \2 \3/p" messages |
 		awk '{ printf "sparse90: %.1f MB in f32, %.1f times smaller for the kernels", $1, $1 / $3
 			printf ", %.1f times in the program\n", $1 / $2
 			good = $1 / $3 >= 7.5 && $1 / $2 >= 17 } END { exit !good }' ||

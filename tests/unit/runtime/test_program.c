@@ -238,7 +238,7 @@ static void test_embed(void)
 	CU_ASSERT_EQUAL(run(&model, "one\n", "--raw", NULL), 0);
 	CU_ASSERT_EQUAL(out_bytes, 8);
 	CU_ASSERT_EQUAL(memcmp(out, "\x00\x00\x40\x40\x00\x00\x00\x3f", 8), 0);
-	REFUSE(2, "--raw is for embeddings", &model, "", "--raw", "--json");
+	REFUSE(2, "--raw is only for embeddings", &model, "", "--raw", "--json");
 	REFUSE(1, "the line has a tab, but this model takes one text", &model, "one\ttwo\n");
 	/* 20 words in windows of 14 and 6: 16 and 8 tokens, weighted so */
 	EXPECT(0, "[34, 5.66666651]\n", &model, words_20, "--on-overflow=window");

@@ -87,7 +87,7 @@ static void test_usage(void)
 		{"--batch=x", "--batch=x: expected"},
 		{"--repeat=0", "--repeat=0: expected 1 to 1000000"},
 		{"--nothing", "unrecognized option"},
-		{"--raw", "--raw is for embeddings"},
+		{"--raw", "--raw is only for embeddings"},
 		{"--tokens", "--tokens is only for taggers"},
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
