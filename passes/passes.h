@@ -120,13 +120,33 @@ typedef struct PassInfo {
 	PassFn *run;
 	int32_t phase; /* of phase_info */
 	uint32_t flags;
-	const char *options; /* keys it takes, "strategy keep layers"; "" for none */
-	const char *doc;
+	const char *doc;     /* in one sentence */
+	const char *example; /* an item of a pipeline */
+	const char *paper;   /* "": none */
 } PassInfo;
 extern const PassInfo pass_info[];
 extern const int32_t pass_count;
 /* The pass of this name; -1: there is none. */
 int32_t pass_find(const char *name);
+
+/* An option of a pass. Its values are words, or numbers in a range, or else text that the pass reads. */
+typedef struct PassOptionInfo {
+	PassFn *run; /* of the pass */
+	const char *key;
+	const char *words; /* "a|b" */
+	bool whole, number;
+	double least, most;
+	const char *text;     /* "FILE" */
+	const char *fallback; /* the default; "": the pass decides, as doc states */
+	const char *doc;
+} PassOptionInfo;
+/* The options of a pass, `count` rows. */
+const PassOptionInfo *pass_options(int32_t pass, int32_t *count);
+/* NULL: the pass has no such option. */
+const PassOptionInfo *pass_option_find(int32_t pass, const char *key);
+/* Whether the option may have this value. False and a message, EXIT_USAGE. */
+bool pass_option_check(int32_t pass, const PassOptionInfo *, const char *value, Diag *);
+
 typedef struct PassOrder {
 	const char *first, *second, *why;
 } PassOrder;
@@ -139,12 +159,16 @@ const char *pass_order_why(int32_t first, int32_t second);
 #define PASS(fn, ...) PassFn pass_##fn;
 #include "passes.def"
 
-/* The option's value, or fallback. */
-const char *pass_option(const PassRun *, const char *key, const char *fallback);
-/* The same as a number within [least, most]; *value stays when the option is not given. False and a message,
- * EXIT_USAGE. */
-bool pass_option_int(const PassRun *, const char *key, int64_t least, int64_t most, int64_t *value);
-bool pass_option_real(const PassRun *, const char *key, double least, double most, double *value);
+/* ---- options.c: how a pass reads its options. Words and ranges were checked by the parser. ---- */
+
+/* The value that the pipeline gives; NULL: none. */
+const char *pass_option_given(const PassRun *, const char *key);
+/* The same, or the default of passes.def; NULL: neither. */
+const char *pass_option(const PassRun *, const char *key);
+bool pass_option_is(const PassRun *, const char *key, const char *word);
+/* The same as a number; `otherwise` where there is neither value nor default. */
+int64_t pass_option_int(const PassRun *, const char *key, int64_t otherwise);
+double pass_option_real(const PassRun *, const char *key, double otherwise);
 /* Records why a pass did or did not change a node; shown by --explain and in the ledger. */
 void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

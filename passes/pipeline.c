@@ -2,7 +2,6 @@
  */
 #include "passes.h"
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,8 @@ const PhaseInfo phase_info[PHASE_COUNT] = {
 };
 
 const PassInfo pass_info[] = {
-#define PASS(fn, name, PHASE, flags, options, doc) {name, pass_##fn, PHASE_##PHASE##_AT, flags, options, doc},
+#define PASS(fn, name, PHASE, flags, doc, example, paper) \
+	{name, pass_##fn, PHASE_##PHASE##_AT, flags, doc, example, paper},
 #include "passes.def"
 };
 const int32_t pass_count = (int32_t)(sizeof pass_info / sizeof pass_info[0]);
@@ -124,26 +124,29 @@ static char *parse_word(Parser *p, const char *letters, const char *what)
 	return word;
 }
 
-/* True when the space-separated list has word. */
-static bool words_have(const char *list, const char *word)
+/* The message about an option that the pass does not have. False. */
+static bool refuse_option(int32_t pass, const char *key, Diag *diag)
 {
-	size_t bytes = strlen(word);
-	for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
-		if (strcspn(at, " ") == bytes && !memcmp(at, word, bytes))
-			return true;
-	return false;
+	char list[512] = "";
+	int32_t count;
+	const PassOptionInfo *options = pass_options(pass, &count);
+	for (int32_t i = 0; i < count; i++)
+		snprintf(list + strlen(list), sizeof list - strlen(list), " %s", options[i].key);
+	return diag_error(diag, EXIT_USAGE, 0, "pipeline: %s has no option \"%s\"; it takes%s",
+		pass_info[pass].name, key, count ? list : " none");
 }
 
 /* `{key=value key=value}` behind a pass name. */
-static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, int32_t *count)
+static bool parse_options(Parser *p, int32_t pass, PassOption *options, int32_t *count)
 {
+	const PassInfo *info = &pass_info[pass];
 	for (p->at++; skip_space(p), *p->at != '}';) {
 		char *key = parse_word(p, "-_", "an option's name");
 		if (!key)
 			return false;
-		if (!words_have(info->options, key))
-			return diag_error(p->diag, EXIT_USAGE, 0, "pipeline: %s has no option \"%s\"; it takes %s",
-				info->name, key, *info->options ? info->options : "none");
+		const PassOptionInfo *option = pass_option_find(pass, key);
+		if (!option)
+			return refuse_option(pass, key, p->diag);
 		for (int32_t i = 0; i < *count; i++)
 			if (!strcmp(options[i].key, key))
 				return diag_error(
@@ -153,7 +156,7 @@ static bool parse_options(Parser *p, const PassInfo *info, PassOption *options, 
 				p->diag, EXIT_USAGE, 0, "pipeline: expected \"=\" and a value after %s{%s", info->name, key);
 		p->at++;
 		char *value = parse_word(p, "-_.,+:/@%~*?", "an option's value");
-		if (!value)
+		if (!value || !pass_option_check(pass, option, value, p->diag))
 			return false;
 		if (*count == OPTIONS_MAX)
 			return diag_error(
@@ -243,7 +246,7 @@ static bool parse_item(Parser *p)
 	if (pass < 0)
 		return diag_error(
 			p->diag, EXIT_USAGE, 0, "pipeline: there is no pass \"%.64s\"; 'bertc passes' lists them", name);
-	if (*p->at == '{' && !parse_options(p, &pass_info[pass], options, &count))
+	if (*p->at == '{' && !parse_options(p, pass, options, &count))
 		return false;
 	return pass_add(p->pipeline, pass, options, count, p->diag);
 }
@@ -373,41 +376,4 @@ void pipeline_hide_folders(char *text)
 			at = slash && slash + 1 < end ? slash + 1 : at;
 		}
 	*to = '\0';
-}
-
-const char *pass_option(const PassRun *run, const char *key, const char *fallback)
-{
-	for (int32_t i = 0; run->item && i < run->item->noptions; i++)
-		if (!strcmp(run->item->options[i].key, key))
-			return run->item->options[i].value;
-	return fallback;
-}
-
-bool pass_option_real(const PassRun *run, const char *key, double least, double most, double *value)
-{
-	const char *text = pass_option(run, key, NULL);
-	char *end;
-	if (!text)
-		return true;
-	double read = strtod(text, &end);
-	if (end == text || *end || !(read >= least && read <= most))
-		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s, expected a number from %.9g to %.9g",
-			pass_info[run->item->pass].name, key, text, least, most);
-	*value = read;
-	return true;
-}
-
-bool pass_option_int(const PassRun *run, const char *key, int64_t least, int64_t most, int64_t *value)
-{
-	const char *text = pass_option(run, key, NULL);
-	char *end;
-	if (!text)
-		return true;
-	errno = 0;
-	long long read = strtoll(text, &end, 10);
-	if (errno || end == text || *end || read < least || read > most)
-		return diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s, expected a whole number from %lld to %lld",
-			pass_info[run->item->pass].name, key, text, (long long)least, (long long)most);
-	*value = read;
-	return true;
 }

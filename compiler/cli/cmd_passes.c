@@ -1,78 +1,177 @@
-/* cmd_passes.c: `bertc passes` prints passes/passes.def: passes, options, phases, order and presets. */
+/* cmd_passes.c: `bertc passes` lists passes/passes.def; `bertc passes NAME` describes one pass. Lines fit a
+ * terminal of 80 columns. */
 #include <string.h>
 #include "bertc.h"
 
-static int longest(int widest, const char *text)
-{
-	return (int)strlen(text) > widest ? (int)strlen(text) : widest;
-}
+enum { COLUMNS = 79 };
 
-static void print_passes(void)
+/* Prints text from column `at` on, in lines that break behind spaces and commas; they continue at `indent`.
+ */
+static void print_wrapped(int at, int indent, const char *text)
 {
-	int name = 0, option = 0;
-	for (int32_t i = 0; i < pass_count; i++) {
-		name = longest(name, pass_info[i].name);
-		option = longest(option, pass_info[i].options);
+	for (int space = 0; *text; text += space) {
+		int piece = (int)strcspn(text, " ,");
+		piece += text[piece] == ',';
+		if (at > indent && at + space + piece > COLUMNS) {
+			printf("\n%*s", indent, "");
+			at = indent;
+			space = 0;
+		}
+		at += printf("%*s%.*s", space, "", piece, text);
+		text += piece;
+		space = *text == ' ';
 	}
-	puts("Passes, in the usual order ({options} in braces):");
+	putchar('\n');
+}
+
+/* "  NAME   text", the text from column `indent` on. */
+static void print_entry(const char *name, int indent, const char *text)
+{
+	const int at = printf("  %s", name);
+	if (at + 2 > indent)
+		printf("\n%*s", indent, "");
+	else
+		printf("%*s", indent - at, "");
+	print_wrapped(indent, indent, text);
+}
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+static void print_list(void)
+{
+	puts("Passes, in the usual order. * changes results beyond rounding.\n"
+		 "`bertc passes NAME` describes one pass.\n");
 	for (int32_t i = 0; i < pass_count; i++) {
-		const PassInfo *pass = &pass_info[i];
-		printf("  %-*s  %s%s%s%*s  %s%s\n", name, pass->name, *pass->options ? "{" : " ", pass->options,
-			*pass->options ? "}" : " ", option - (int)strlen(pass->options), "", pass->doc,
-			pass->flags & PASS_NUMBERS ? " (changes numbers)" : "");
+		char name[64];
+		snprintf(name, sizeof name, "%s%s", pass_info[i].name, pass_info[i].flags & PASS_NUMBERS ? " *" : "");
+		print_entry(name, 26, pass_info[i].doc);
 	}
 }
 
-static int phase_width(void)
-{
-	int width = 0;
-	for (int32_t i = 0; i < PHASE_COUNT; i++)
-		width = longest(width, phase_info[i].name);
-	return width;
-}
-
+/* "after whittle, outputs: reason" */
 static void print_phase(int32_t phase)
 {
-	printf("  %-*s ", phase_width(), phase_info[phase].name);
+	char text[1024] = "";
+	size_t bytes = 0;
 	for (int32_t i = 0; i < pass_count; i++)
 		if (pass_info[i].phase == phase)
-			printf(" %s", pass_info[i].name);
-	putchar('\n');
+			bytes += (size_t)snprintf(
+				text + bytes, sizeof text - bytes, "%s%s", bytes ? ", " : "", pass_info[i].name);
+	print_entry(phase_info[phase].name, 11, text);
 	if (!phase_info[phase].earlier)
 		return;
-	printf("  %-*s  after", phase_width(), "");
+	bytes = (size_t)snprintf(text, sizeof text, "after");
 	for (int32_t i = 0; i < PHASE_COUNT; i++)
 		if (phase_info[phase].earlier >> i & 1)
-			printf(" %s", phase_info[i].name);
-	printf(": %s\n", phase_info[phase].why);
+			bytes += (size_t)snprintf(text + bytes, sizeof text - bytes, " %s", phase_info[i].name);
+	snprintf(text + bytes, sizeof text - bytes, ": %s", phase_info[phase].why);
+	printf("%*s", 13, "");
+	print_wrapped(13, 13, text);
 }
 
 static void print_order(void)
 {
-	int first = 0, second = 0;
-	for (int32_t i = 0; i < pass_order_count; i++) {
-		first = longest(first, pass_order[i].first);
-		second = longest(second, pass_order[i].second);
-	}
-	puts("\nPhases, their passes, the phases that must come before, and why:");
+	puts("\nPhases, their passes, and the phases that must come before:");
 	for (int32_t i = 0; i < PHASE_COUNT; i++)
 		print_phase(i);
-	puts("\nOrder of single passes, and why:");
-	for (int32_t i = 0; i < pass_order_count; i++)
-		printf("  %-*s  before  %-*s  %s\n", first, pass_order[i].first, second, pass_order[i].second,
-			pass_order[i].why);
+	puts("\nOrder of single passes:");
+	for (int32_t i = 0; i < pass_order_count; i++) {
+		printf("  %s before %s:\n%*s", pass_order[i].first, pass_order[i].second, 6, "");
+		print_wrapped(6, 6, pass_order[i].why);
+	}
+	puts("\nLevels:");
+	for (int level = 0; level <= 3; level++) {
+		const int at = printf("  -O%d  ", level);
+		print_wrapped(at, at, pipeline_preset(level));
+	}
+}
+
+/* ---- one pass -------------------------------------------------------------------------------- */
+
+/* "key=a|b|c", "key=N (1 to 100)": the option and its values. */
+static void print_values(const PassOptionInfo *option)
+{
+	printf("  %s=", option->key);
+	if (option->words)
+		printf("%s", option->words);
+	else if (option->text)
+		printf("%s", option->text);
+	else
+		printf("%s", option->whole ? "N" : "X");
+	if (option->whole && option->most >= INT32_MAX)
+		printf("   at least %.10g", option->least);
+	else if (option->whole || option->number)
+		printf("   %.10g to %.10g", option->least, option->most);
+	if (*option->fallback)
+		printf("   (default: %s)", option->fallback);
+	putchar('\n');
+}
+
+static void print_neighbours(int32_t pass)
+{
+	char before[1024] = "", after[1024] = "";
+	for (int32_t i = 0; i < pass_count; i++) {
+		char *to = pass_order_why(i, pass) ? after : before;
+		if (i != pass && (pass_order_why(i, pass) || pass_order_why(pass, i)))
+			snprintf(to + strlen(to), sizeof before - strlen(to), "%s%s", *to ? ", " : "", pass_info[i].name);
+	}
+	if (*after)
+		print_entry("after", 11, after);
+	if (*before)
+		print_entry("before", 11, before);
+}
+
+static void print_pass(int32_t pass)
+{
+	const PassInfo *info = &pass_info[pass];
+	int32_t count;
+	const PassOptionInfo *options = pass_options(pass, &count);
+	const int at = printf("%s: ", info->name);
+	print_wrapped(at, 2, info->doc);
+	puts(info->flags & PASS_NUMBERS ? "Changes results beyond rounding." : "Keeps the results.");
+	if (count)
+		puts("\nOptions:");
+	for (int32_t i = 0; i < count; i++) {
+		print_values(&options[i]);
+		printf("%*s", 6, "");
+		print_wrapped(6, 6, options[i].doc);
+	}
+	puts("\nOrder:");
+	print_entry("phase", 11, phase_info[info->phase].name);
+	print_neighbours(pass);
+	printf("\nExample:\n  --passes='%s'\n", info->example);
+	if (*info->paper) {
+		printf("\nPaper:\n  ");
+		print_wrapped(2, 2, info->paper);
+	}
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static void take_name(void *options, char *word, struct argp_state *state)
+{
+	int32_t *pass = options;
+	if (*pass >= 0)
+		argp_error(state, "one pass at a time: %s after %s", word, pass_info[*pass].name);
+	*pass = pass_find(word);
+	if (*pass < 0)
+		argp_error(state, "there is no pass \"%s\"; `bertc passes` lists them", word);
 }
 
 int cmd_passes(int argc, char **argv)
 {
 	static const Usage usage = {.plain = true,
-		.doc = "List passes, their options, the order they must keep and the -O "
-			   "levels."};
-	command_parse(&usage, argc, argv, NULL);
-	print_passes();
+		.arguments = "[NAME]",
+		.doc = "List the passes, the order that they must keep and the -O levels; or describe the pass NAME: "
+			   "its options with ranges and defaults, an example and the paper.",
+		.word = take_name};
+	int32_t pass = -1;
+	command_parse(&usage, argc, argv, &pass);
+	if (pass >= 0) {
+		print_pass(pass);
+		return EXIT_DONE;
+	}
+	print_list();
 	print_order();
-	puts("\nLevels:");
-	for (int level = 0; level <= 3; level++)
-		printf("  -O%d  %s\n", level, pipeline_preset(level));
 	return EXIT_DONE;
 }

@@ -111,7 +111,7 @@ Node *linear_replace(Graph *graph, Node *linear, const Tensor *weight, const Ten
 
 bool pass_fuse(Graph *graph, PassRun *run)
 {
-	const char *only = pass_option(run, "only", NULL);
+	const char *only = pass_option(run, "only");
 	if (only && !only_is_valid(only, run->diag))
 		return false;
 	const bool trained = module_has_scales(graph->module);

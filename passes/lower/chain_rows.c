@@ -98,12 +98,7 @@ static int64_t chain_rows(const Node *first, const Node *end, bool narrow, const
 
 bool pass_chain_rows(Graph *graph, PassRun *run)
 {
-	const char *word = pass_option(run, "rows", NULL);
-	char *rest = NULL;
-	long rows = word ? strtol(word, &rest, 10) : 0;
-	if (word && (*rest || rows < CHAIN_ROWS_LEAST || rows > CHAIN_ROWS_MOST))
-		return diag_error(run->diag, EXIT_USAGE, 0, "chain-rows: rows=%s, expected %d to %d", word,
-			CHAIN_ROWS_LEAST, CHAIN_ROWS_MOST);
+	const int64_t rows = pass_option_int(run, "rows", 0);
 	uint32_t *reached = checked_calloc((size_t)graph->next_id + 1, sizeof *reached);
 	graph_reach_outputs(graph, reached);
 	int64_t number = 0;
@@ -113,7 +108,7 @@ bool pass_chain_rows(Graph *graph, PassRun *run)
 		if (!node_chains(node))
 			continue;
 		end = chain_end(node, reached, &narrow);
-		const int64_t block = word ? rows : chain_rows(node, end, narrow, run->env);
+		const int64_t block = rows ? rows : chain_rows(node, end, narrow, run->env);
 		number++;
 		for (; node != end; node = node->next) {
 			if (node->op == OP_CONST)

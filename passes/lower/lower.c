@@ -95,9 +95,7 @@ static bool node_lowerable(const Node *node, PassRun *run)
 /* The usual number of tokens of a text: {tokens=N}, else max_tokens; 0 when unknown. */
 static int64_t most_tokens(const PassRun *run)
 {
-	int64_t tokens = run->env->max_tokens;
-	pass_option_int(run, "tokens", 1, INT32_MAX, &tokens);
-	return tokens;
+	return pass_option_int(run, "tokens", run->env->max_tokens);
 }
 
 /* True when so few words are nonzero that `sparse` is faster than the dense kernel. The limit is lower for
@@ -128,7 +126,7 @@ static bool sparse_pays(
 static const KernelInfo *node_sparse_kernel(
 	const Node *node, const KernelInfo *dense, bool tell, PassRun *run)
 {
-	const char *mode = pass_option(run, "sparse", "auto");
+	const char *mode = pass_option(run, "sparse");
 	const Tensor *weight = value_tensor(node->args[node_weight(node)]);
 	if (!weight || weight->type.rank != 2 || !strcmp(mode, "never"))
 		return dense;
@@ -286,13 +284,6 @@ static bool lower_exits(Graph *graph, PassRun *run)
 
 bool pass_lower(Graph *graph, PassRun *run)
 {
-	const char *sparse = pass_option(run, "sparse", "auto");
-	if (strcmp(sparse, "auto") && strcmp(sparse, "always") && strcmp(sparse, "never"))
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "lower: sparse=%s, expected auto, always or never", sparse);
-	int64_t tokens;
-	if (!pass_option_int(run, "tokens", 1, INT32_MAX, &tokens))
-		return false;
 	if (!lower_outputs(graph, run) || !lower_exits(graph, run) || !widen_constants(graph, run))
 		return false;
 	bool good = true;

@@ -44,10 +44,9 @@ static bool const_is_weight(const Graph *graph, const Value *value)
 
 bool pass_cast_weights(Graph *graph, PassRun *run)
 {
-	const char *word = pass_option(run, "to", "f32");
-	DType to;
-	if (!dtype_parse(word, strlen(word), &to) || !dtype_is_float(to) || to == DT_F64)
-		return diag_error(run->diag, EXIT_USAGE, 0, "cast-weights: to=%s, expected f32, f16 or bf16", word);
+	const char *word = pass_option(run, "to");
+	DType to = DT_F32;
+	dtype_parse(word, strlen(word), &to);
 	for (Node *node = graph->first; node; node = node->next) {
 		if (node->op != OP_CONST || !dtype_is_float(node->data->type.dtype) || node->data->type.dtype == to
 			|| !const_is_weight(graph, node->results[0]))

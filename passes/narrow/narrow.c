@@ -17,7 +17,7 @@ const Tensor *narrow_weight(const Node *node, PassRun *run)
 		pass_note(run, node, "stays: its weight is not a constant matrix of floats");
 		return NULL;
 	}
-	if (origin_matches(pass_option(run, "exclude", NULL), node->origin)) {
+	if (origin_matches(pass_option(run, "exclude"), node->origin)) {
 		pass_note(run, node, "stays: excluded");
 		return NULL;
 	}
@@ -34,7 +34,7 @@ void narrow_attention(Graph *graph, PassRun *run)
 	for (Node *node = graph->first; node; node = node->next) {
 		if (node->op != OP_ATTENTION || (node->attr.has & (A_bits | A_kernel)))
 			continue;
-		if (origin_matches(pass_option(run, "exclude", NULL), node->origin)) {
+		if (origin_matches(pass_option(run, "exclude"), node->origin)) {
 			pass_note(run, node, "stays in f32: excluded");
 			continue;
 		}

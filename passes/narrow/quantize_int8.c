@@ -15,18 +15,10 @@
 
 bool pass_quantize_int8(Graph *graph, PassRun *run)
 {
-	const char *scheme = pass_option(run, "scheme", "dynamic"),
-			   *attention = pass_option(run, "attention", "bf16");
-	const bool is_static = strcmp(scheme, "static") == 0;
-	if (!is_static && strcmp(scheme, "dynamic") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "quantize-int8: scheme=%s, expected dynamic or static", scheme);
-	if (strcmp(attention, "bf16") != 0 && strcmp(attention, "f32") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "quantize-int8: attention=%s, expected bf16 or f32", attention);
+	const bool is_static = pass_option_is(run, "scheme", "static");
 	if (is_static && !quantize_static(graph, run))
 		return false;
-	if (strcmp(attention, "bf16") == 0)
+	if (pass_option_is(run, "attention", "bf16"))
 		narrow_attention(graph, run);
 	if (is_static)
 		return true;

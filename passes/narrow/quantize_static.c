@@ -257,16 +257,8 @@ static bool keep_budget(
 
 static bool choose_dynamic(Graph *graph, StaticInput *inputs, int32_t count, PassRun *run)
 {
-	const char *word = pass_option(run, "budget", NULL), *table = pass_option(run, "sensitivity", "no");
-	char *rest = NULL;
-	const double points = word ? strtod(word, &rest) : 0;
-	if (strcmp(table, "no") != 0 && strcmp(table, "yes") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "quantize-int8: sensitivity=%s, expected yes or no", table);
-	if (word && (!*word || *rest || !(points >= 0 && points <= 100)))
-		return diag_error(run->diag, EXIT_USAGE, 0,
-			"quantize-int8: budget=%s, expected points of the score from 0 to 100", word);
-	if (!word && strcmp(table, "no") == 0)
+	const double points = pass_option_real(run, "budget", -1);
+	if (points < 0 && pass_option_is(run, "sensitivity", "no"))
 		return true;
 	int32_t n = 0;
 	for (int32_t i = 0; i < count; i++)
@@ -274,7 +266,7 @@ static bool choose_dynamic(Graph *graph, StaticInput *inputs, int32_t count, Pas
 	OutputScore base;
 	Ranked *ranked = mem_alloc(graph->module->mem, (size_t)n * sizeof *ranked);
 	return measure_alone(graph, inputs, count, ranked, &n, &base, run)
-		&& (!word || keep_budget(graph, inputs, count, ranked, n, base.value - points / 100, run));
+		&& (points < 0 || keep_budget(graph, inputs, count, ranked, n, base.value - points / 100, run));
 }
 
 bool quantize_static(Graph *graph, PassRun *run)

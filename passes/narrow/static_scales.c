@@ -99,7 +99,7 @@ static bool observe_ranges(Graph *graph, StaticInput *inputs, int32_t count, Pas
 	for (int32_t i = 0; i < count && good; i++) {
 		StaticInput *in = &inputs[i];
 		if (!(in->weight > 0))
-			return diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
+			return diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts");
 		for (int64_t k = 0; k < in->width; k++) {
 			in->mean[k] /= in->weight;
 			in->square[k] /= in->weight;
@@ -312,21 +312,9 @@ static void choose_steps(Graph *graph, StaticInput *in, bool joined)
 
 bool static_scales(Graph *graph, StaticInput *inputs, int32_t count, PassRun *run)
 {
-	const char *method = pass_option(run, "method", "minmax"),
-			   *granularity = pass_option(run, "granularity", "channel");
-	const char *word = pass_option(run, "percentile", "99.99");
-	char *rest = NULL;
-	const double percentile = strtod(word, &rest);
-	const bool mse = strcmp(method, "mse") == 0, joined = strcmp(granularity, "tensor") == 0;
-	if (!mse && strcmp(method, "minmax") != 0 && strcmp(method, "percentile") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "quantize-int8: method=%s, expected minmax, percentile or mse", method);
-	if (!joined && strcmp(granularity, "channel") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0,
-			"quantize-int8: granularity=%s, expected tensor or channel", granularity);
-	if (!*word || *rest || !(percentile > 50 && percentile <= 100))
-		return diag_error(run->diag, EXIT_USAGE, 0,
-			"quantize-int8: percentile=%s, expected more than 50 and at most 100", word);
+	const double percentile = pass_option_real(run, "percentile", 100);
+	const bool mse = pass_option_is(run, "method", "mse"),
+			   joined = pass_option_is(run, "granularity", "tensor");
 	if (!count) /* the checkpoint has all scales */
 		return true;
 	if (!observe_ranges(graph, inputs, count, run))
@@ -334,7 +322,7 @@ bool static_scales(Graph *graph, StaticInput *inputs, int32_t count, PassRun *ru
 	for (int32_t i = 0; i < count; i++)
 		if (joined || inputs[i].trained_rows)
 			join_columns(&inputs[i]);
-	if (strcmp(method, "minmax") != 0
+	if (!pass_option_is(run, "method", "minmax")
 		&& !cut_ranges(graph, inputs, count, joined, mse, 1 - percentile / 100, run))
 		return false;
 	for (int32_t i = 0; i < count; i++)

@@ -136,11 +136,7 @@ static void say_scales(const StaticInput *in, const Trained *trained, int32_t ro
 
 bool trained_inputs(Graph *graph, StaticInput *inputs, int32_t *count, PassRun *run)
 {
-	const char *from = pass_option(run, "scales", "checkpoint");
-	if (strcmp(from, "checkpoint") != 0 && strcmp(from, "data") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "quantize-int8: scales=%s, expected checkpoint or data", from);
-	if (!strcmp(from, "data") || !module_has_scales(graph->module))
+	if (pass_option_is(run, "scales", "data") || !module_has_scales(graph->module))
 		return true;
 	StaticInput *known = mem_alloc(graph->module->mem, (size_t)*count * sizeof *known);
 	int32_t learnt = 0, nknown = 0;

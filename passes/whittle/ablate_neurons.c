@@ -74,16 +74,11 @@ static bool mark_ranked(const Ablation *a, double share, bool top)
 /* Reads the options. Finds the neurons to hold, and their means if needed. */
 static bool choose(const Graph *graph, const Ablation *a, bool mean, PassRun *run)
 {
-	const char *list = pass_option(run, "neurons", NULL), *which = pass_option(run, "which", NULL),
-			   *data = pass_option(run, "data", NULL);
-	int64_t limit = 0;
-	double share = -1;
-	if (!pass_option_real(run, "share", 0, 1, &share) || !pass_option_int(run, "limit", 1, INT32_MAX, &limit))
-		return false;
-	const bool top = which && !strcmp(which, "top");
-	if (which && !top && strcmp(which, "bottom"))
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "ablate-neurons: which=%s, expected top or bottom", which);
+	const char *list = pass_option(run, "neurons"), *which = pass_option(run, "which"),
+			   *data = pass_option(run, "data");
+	const int64_t limit = pass_option_int(run, "limit", 0);
+	const double share = pass_option_real(run, "share", -1);
+	const bool top = pass_option_is(run, "which", "top");
 	if ((list != NULL) == (which != NULL) || (which != NULL) != (share >= 0))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"ablate-neurons: give which= and share=, or neurons= (those that are held constant)");
@@ -116,11 +111,8 @@ static bool ablate_layer(
 bool pass_ablate_neurons(Graph *graph, PassRun *run)
 {
 	MemArena *mem = graph->module->mem;
-	const char *to = pass_option(run, "to", "zero");
-	const bool mean = !strcmp(to, "mean");
+	const bool mean = pass_option_is(run, "to", "mean");
 	Layers layers;
-	if (!mean && strcmp(to, "zero"))
-		return diag_error(run->diag, EXIT_USAGE, 0, "ablate-neurons: to=%s, expected zero or mean", to);
 	if (!layers_find(graph, "ablate-neurons", &layers, run->diag))
 		return false;
 	const int32_t width = (int32_t)layers.at[0].output->type.dim[layers.at[0].output->type.rank - 1].plus;

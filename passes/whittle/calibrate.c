@@ -97,8 +97,8 @@ static void add_text(void *argument, const float *row, int32_t width, int32_t to
 static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 {
 	const char *pass = pass_info[run->item->pass].name;
-	*limit = 0;
-	*data = pass_option(run, "data", NULL);
+	*limit = pass_option_int(run, "limit", 0);
+	*data = pass_option(run, "data");
 	if (!*data)
 		return diag_error(
 			run->diag, EXIT_USAGE, 0, "%s: %s needs texts; give data=FILE", pass, run->item->text);
@@ -107,7 +107,7 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 			"%s: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to "
 			"'bertc opt'",
 			pass, run->item->text);
-	return pass_option_int(run, "limit", 1, INT32_MAX, limit);
+	return true;
 }
 
 /* Runs the copy with one value as its output. */
@@ -184,9 +184,9 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	if (!finite) /* no choice can be made from them */
 		return diag_error(run->diag, EXIT_RUN, 0,
 			"%s: the model computes NaN or infinite numbers on %s; are its weights whole?",
-			pass_info[run->item->pass].name, pass_option(run, "data", ""));
+			pass_info[run->item->pass].name, pass_option(run, "data"));
 	return sum.weight > 0
-		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts");
+		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts");
 }
 
 bool probe_rows(Probe *probe, Value *value, ObserveFn *each, void *argument, PassRun *run)

@@ -84,11 +84,8 @@ static bool drop_symmetric(const Layers *layers, int32_t drop, bool *gone, Graph
 /* Ties: the later layer is dropped. */
 static bool drop_contribution(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
-	const char *tokens = pass_option(run, "tokens", "first");
-	if (strcmp(tokens, "first") != 0 && strcmp(tokens, "all") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: tokens=%s, expected first or all", tokens);
 	double *cosine = mem_alloc(graph->module->mem, (size_t)layers->count * sizeof *cosine);
-	if (!observe_layer_cosines(graph, layers, strcmp(tokens, "all") == 0, cosine, run))
+	if (!observe_layer_cosines(graph, layers, pass_option_is(run, "tokens", "all"), cosine, run))
 		return false;
 	for (int32_t n = 0; n < drop; n++) {
 		int32_t best = -1;
@@ -143,28 +140,25 @@ static bool keep_listed(const Layers *layers, const char *list, bool *gone, Pass
 
 static bool choose_layers(const Layers *layers, bool *gone, Graph *graph, PassRun *run)
 {
-	const char *list = pass_option(run, "layers", NULL), *name = pass_option(run, "strategy", NULL);
+	const char *list = pass_option(run, "layers"), *name = pass_option(run, "strategy");
 	if (list)
-		return name || pass_option(run, "keep", NULL) ? diag_error(run->diag, EXIT_USAGE, 0,
-															"drop-layers: layers= says which layers stay; "
-															"give no strategy and no keep")
-													  : keep_listed(layers, list, gone, run);
-	int64_t keep;
-	if (!name || !pass_option(run, "keep", NULL))
+		return name || pass_option(run, "keep") ? diag_error(run->diag, EXIT_USAGE, 0,
+													  "drop-layers: layers= says which layers stay; "
+													  "give no strategy and no keep")
+												: keep_listed(layers, list, gone, run);
+	const int64_t keep = pass_option_int(run, "keep", 0);
+	if (!name || !pass_option(run, "keep"))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"drop-layers: give strategy= and keep=, or layers=, as in "
 			"drop-layers{strategy=top keep=4}");
-	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep))
-		return false;
 	if (keep >= layers->count) {
 		pass_note(run, NULL, "keep=%lld: all %d layers stay", (long long)keep, layers->count);
 		return true;
 	}
-	for (int i = 0; i < STRATEGIES; i++)
-		if (!strcmp(name, strategies[i].name))
-			return strategies[i].drop(layers, layers->count - (int32_t)keep, gone, graph, run);
-	return diag_error(run->diag, EXIT_USAGE, 0,
-		"drop-layers: strategy=%s, expected top, bottom, even, odd, symmetric or contribution", name);
+	int i = 0;
+	while (i + 1 < STRATEGIES && strcmp(name, strategies[i].name))
+		i++;
+	return strategies[i].drop(layers, layers->count - (int32_t)keep, gone, graph, run);
 }
 
 bool pass_drop_layers(Graph *graph, PassRun *run)

@@ -38,7 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXITS_MAX = 64, LIMIT = 10000, HELD_EACH = 5, STEPS = 200 };
+enum { EXITS_MAX = 64, HELD_EACH = 5, STEPS = 200 };
 static const char OPTION[] = "exit_entropy";
 
 /* A head after a layer. */
@@ -100,7 +100,7 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int64_t number)
 	if (e->count == EXITS_MAX || (e->count && run <= e->at[e->count - 1].run))
 		return diag_error(e->run->diag, EXIT_USAGE, 0,
 			"early-exit: layers=%s, expected at most %d numbers in rising order",
-			pass_option(e->run, "layers", ""), EXITS_MAX);
+			pass_option(e->run, "layers"), EXITS_MAX);
 	e->at[e->count++] = (Exit){.layer = layer, .run = run};
 	return true;
 }
@@ -119,7 +119,7 @@ static bool check_shared(const EarlyExit *e, const Layers *layers)
 
 static bool choose_layers(EarlyExit *e, const Layers *layers)
 {
-	const char *list = pass_option(e->run, "layers", NULL);
+	const char *list = pass_option(e->run, "layers");
 	for (int32_t i = 0; i + 1 < layers->count && !list; i++)
 		if (!add_exit(e, layers, layers->at[i].number))
 			return false;
@@ -288,7 +288,8 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 /* Fits all heads on the texts that are not held back. */
 static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool labels)
 {
-	double l2 = 0.001, *p = checked_calloc((size_t)e->classes, sizeof *p);
+	const double l2 = pass_option_real(e->run, "l2", 0);
+	double *p = checked_calloc((size_t)e->classes, sizeof *p);
 	float *target = checked_calloc((size_t)seen->n * (size_t)e->classes, sizeof *target),
 		  *rows = checked_calloc((size_t)seen->n * (size_t)seen->width, sizeof *rows);
 	LogisticData data = {.width = e->hidden, .classes = e->classes, .stride = seen->width, .target = target};
@@ -304,8 +305,7 @@ static bool fit_heads(EarlyExit *e, const LabelledRows *seen, bool hold, bool la
 			target[(int64_t)data.n * e->classes + c] = labels ? seen->labels[i] == c : (float)exp(p[c]);
 		data.n++;
 	}
-	bool good = pass_option_real(e->run, "l2", 1e-9, 1e3, &l2)
-		&& (data.n > 0 || refuse(e, "there are no texts to fit heads on"));
+	bool good = data.n > 0 || refuse(e, "there are no texts to fit heads on");
 	for (int32_t i = 0; good && i < e->count; i++) {
 		data.x = rows + (int64_t)i * e->hidden;
 		good = fit_exit(e, i, &data, l2);
@@ -410,18 +410,11 @@ static double choose_threshold(const EarlyExit *e, const Held *held, int32_t las
 static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 {
 	PassRun *run = e->run;
-	const char *path = pass_option(run, "data", NULL), *other = pass_option(run, "held", NULL),
-			   *target = pass_option(run, "target", "logits");
-	const bool chosen = pass_option(run, "entropy", NULL), hold = !other && !chosen && fit;
-	int64_t limit = LIMIT;
-	double points = 0.5;
-	if (strcmp(target, "logits") != 0 && strcmp(target, "labels") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "early-exit: target=%s, expected logits or labels", target);
-	if (!pass_option_int(run, "limit", 1, INT32_MAX, &limit)
-		|| !pass_option_real(run, "max-drop", 0, 100, &points)
-		|| !pass_option_real(run, "entropy", 0, 1e3, threshold))
-		return false;
+	const char *path = pass_option(run, "data"), *other = pass_option(run, "held");
+	const bool chosen = pass_option(run, "entropy"), hold = !other && !chosen && fit;
+	const int64_t limit = pass_option_int(run, "limit", 0);
+	const double points = pass_option_real(run, "max-drop", 0);
+	*threshold = pass_option_real(run, "entropy", *threshold);
 	if (fit ? !path : !path && !other && !chosen)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			fit ? "early-exit: heads are fitted on labelled texts; give data=FILE"
@@ -435,7 +428,8 @@ static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 	LabelledRows seen = {0};
 	Held held = {0};
 	bool good = !fit
-		|| (see(e, path, (int32_t)limit, &seen) && fit_heads(e, &seen, hold, strcmp(target, "labels") == 0));
+		|| (see(e, path, (int32_t)limit, &seen)
+			&& fit_heads(e, &seen, hold, pass_option_is(run, "target", "labels")));
 	if (good && !chosen && (other || !fit)) {
 		labelled_rows_free(&seen);
 		good = see(e, other ? other : path, other ? 0 : (int32_t)limit, &seen);
@@ -454,15 +448,11 @@ bool pass_early_exit(Graph *graph, PassRun *run)
 	EarlyExit e = {.graph = graph, .run = run, .pool = POOL_MEAN};
 	Layers layers;
 	double threshold = 0;
-	const char *from = pass_option(run, "from", NULL), *pool = pass_option(run, "pool", "mean");
+	const char *from = pass_option(run, "from");
 	if (!find_output(&e) || !layers_find_thinned(graph, "early-exit", &layers, run->diag)
 		|| !choose_layers(&e, &layers))
 		return false;
-	if ((from && strcmp(from, "checkpoint") != 0 && strcmp(from, "fit") != 0)
-		|| (strcmp(pool, "mean") != 0 && strcmp(pool, "first") != 0))
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "early-exit: from= is checkpoint or fit, pool= is mean or first");
-	if (strcmp(pool, "first") == 0)
+	if (pass_option_is(run, "pool", "first"))
 		e.pool = POOL_FIRST;
 	const bool fit = from ? strcmp(from, "fit") == 0 : !find_tensor(&e, &e.at[0], "classifier.weight");
 	if ((!fit && !take_heads(&e)) || !learn(&e, fit, layers.count, &threshold))

@@ -113,14 +113,12 @@ static bool use_fits(const Node *node, const Value *table)
 bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 {
 	Node *table = find_table(graph);
-	int64_t rank = 0;
+	const int64_t rank = pass_option_int(run, "rank", 0);
 	double kept;
 	Factors factors;
-	if (!pass_option(run, "rank", NULL))
+	if (rank == 0)
 		return diag_error(
 			run->diag, EXIT_USAGE, 0, "factorize-embeddings: give rank=N, the width of the smaller table");
-	if (!pass_option_int(run, "rank", 1, INT32_MAX, &rank))
-		return false;
 	if (!table || table->data->type.rank != 2)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"factorize-embeddings: there is not one constant table indexed by %%ids");

@@ -37,17 +37,18 @@ typedef struct Choices {
 
 static bool read_selection(Attrs *attr, PassRun *run)
 {
-	const bool by_k = pass_option(run, "k", NULL), by_share = pass_option(run, "share", NULL),
-			   by_threshold = pass_option(run, "threshold", NULL);
+	const bool by_k = pass_option(run, "k"), by_share = pass_option(run, "share"),
+			   by_threshold = pass_option(run, "threshold");
 	*attr = (Attrs){
 		.has = (by_k ? A_keep : 0u) | (by_share ? A_share : 0u) | (by_threshold ? A_threshold : 0u)};
 	if (by_k + by_share + by_threshold != 1)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"hard-attention: give one of k= (how many keys a query keeps), share= (which share of the "
 			"text's) or threshold= (of what probability)");
-	return pass_option_int(run, "k", 1, INT32_MAX, &attr->keep)
-		&& pass_option_real(run, "share", 1e-6, 1, &attr->share)
-		&& pass_option_real(run, "threshold", 1e-6, 1, &attr->threshold);
+	attr->keep = pass_option_int(run, "k", attr->keep);
+	attr->share = pass_option_real(run, "share", attr->share);
+	attr->threshold = pass_option_real(run, "threshold", attr->threshold);
+	return true;
 }
 
 static void set_selection(const Choice *choice, const Attrs *attr)
@@ -132,9 +133,8 @@ static bool take_by_accuracy(Graph *graph, const Choices *all, const Attrs *attr
 
 static bool take_by_cosine(Graph *graph, const Choices *all, const Attrs *attr, PassRun *run)
 {
-	double least = 0.999, *cosine = mem_alloc(graph->module->mem, (size_t)all->count * sizeof *cosine);
-	if (!pass_option_real(run, "cosine", 0, 1, &least))
-		return false;
+	const double least = pass_option_real(run, "cosine", 0);
+	double *cosine = mem_alloc(graph->module->mem, (size_t)all->count * sizeof *cosine);
 	Probe probe;
 	probe_open(&probe, graph, all->count);
 	bool good = true;
@@ -163,8 +163,8 @@ static bool take_by_cosine(Graph *graph, const Choices *all, const Attrs *attr, 
 
 static bool choose(Graph *graph, const Choices *all, const Attrs *attr, PassRun *run)
 {
-	const char *layers = pass_option(run, "layers", "all"), *by = pass_option(run, "by", "accuracy");
-	if (strcmp(layers, "auto") != 0 && (pass_option(run, "by", NULL) || pass_option(run, "cosine", NULL)))
+	const char *layers = pass_option(run, "layers");
+	if (strcmp(layers, "auto") != 0 && (pass_option_given(run, "by") || pass_option_given(run, "cosine")))
 		return diag_error(
 			run->diag, EXIT_USAGE, 0, "hard-attention: by= and cosine= say how layers=auto chooses");
 	if (!strcmp(layers, "all")) {
@@ -174,11 +174,8 @@ static bool choose(Graph *graph, const Choices *all, const Attrs *attr, PassRun 
 	}
 	if (strcmp(layers, "auto") != 0)
 		return take_listed(all, layers, run);
-	if (!strcmp(by, "accuracy"))
-		return take_by_accuracy(graph, all, attr, run);
-	return !strcmp(by, "cosine")
-		? take_by_cosine(graph, all, attr, run)
-		: diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: by=%s, expected accuracy or cosine", by);
+	return pass_option_is(run, "by", "cosine") ? take_by_cosine(graph, all, attr, run)
+											   : take_by_accuracy(graph, all, attr, run);
 }
 
 bool pass_hard_attention(Graph *graph, PassRun *run)

@@ -74,7 +74,7 @@ static bool moments_vary(const Moments *m, const Value *value, PassRun *run)
 		"give more texts",
 		value->node && value->node->origin ? value->node->origin : "",
 		value->node && value->node->origin ? ": " : "", (long long)m->rows, m->rows == 1 ? "row" : "rows",
-		pass_option(run, "data", ""), m->rows == 1 ? "" : ", all alike");
+		pass_option(run, "data"), m->rows == 1 ? "" : ", all alike");
 }
 
 /* Collects the moments of a value over the data. */
@@ -95,10 +95,9 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 		if (!isfinite(m->sum[i]) || !isfinite(m->squares[i]))
 			return diag_error(run->diag, EXIT_RUN, 0,
 				"normalize-embeddings: %s computes NaN or infinite numbers on %s; are its weights whole?",
-				value->node->origin ? value->node->origin : "the model", pass_option(run, "data", ""));
+				value->node->origin ? value->node->origin : "the model", pass_option(run, "data"));
 	return good
-		&& (m->rows > 0
-			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"))
+		&& (m->rows > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts"))
 		&& moments_vary(m, value, run);
 }
 
@@ -151,7 +150,7 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"normalize-embeddings: %lld components of the %lld rows of %s, expected fewer components "
 			"than rows; give more texts%s",
-			(long long)components, (long long)m->rows, pass_option(run, "data", ""),
+			(long long)components, (long long)m->rows, pass_option(run, "data"),
 			components > 1 ? " or a smaller components=" : "");
 	for (int64_t i = 0; i < width; i++)
 		for (int64_t k = i; k < width; k++) {
@@ -269,23 +268,20 @@ static bool process_layers(Graph *graph, const char *list, int method, int64_t c
 
 bool pass_normalize_embeddings(Graph *graph, PassRun *run)
 {
-	const char *name = pass_option(run, "method", NULL), *list = pass_option(run, "layers", NULL);
-	int64_t components = 0;
+	const char *name = pass_option(run, "method"), *list = pass_option(run, "layers");
+	const int64_t components = pass_option_int(run, "components", 0);
 	int method = 0;
-	while (method < METHODS && (!name || strcmp(name, methods[method].name)))
-		method++;
-	if (method == METHODS)
+	if (!name)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"normalize-embeddings: method=%s, expected z-score, min-max, all-but-the-top or unit",
-			name ? name : "");
-	if (pass_option(run, "components", NULL) && methods[method].fit != all_but_the_top)
+			"normalize-embeddings: give method=, which is z-score, min-max, all-but-the-top or unit");
+	while (method + 1 < METHODS && strcmp(name, methods[method].name))
+		method++;
+	if (pass_option(run, "components") && methods[method].fit != all_but_the_top)
 		return diag_error(
 			run->diag, EXIT_USAGE, 0, "normalize-embeddings: components= is for method=all-but-the-top");
-	if (!methods[method].fit && (pass_option(run, "data", NULL) || pass_option(run, "limit", NULL)))
+	if (!methods[method].fit && (pass_option(run, "data") || pass_option(run, "limit")))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"normalize-embeddings: method=unit learns nothing; leave data= and limit= out");
-	if (!pass_option_int(run, "components", 1, INT32_MAX, &components))
-		return false;
 	bool good;
 	if (list) {
 		good = process_layers(graph, list, method, components, run);

@@ -264,43 +264,38 @@ bool groups_score(Graph *graph, const Groups *groups, const UnitName *name, Pass
 		{"activation", score_activation},
 		{"accuracy", score_accuracy},
 	};
-	const char *by = pass_option(run, "by", "magnitude");
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-		if (!strcmp(by, ways[i].by))
+		if (pass_option_is(run, "by", ways[i].by))
 			return ways[i].score(graph, groups, name, run);
-	return diag_error(run->diag, EXIT_USAGE, 0,
-		"%s: by=%s, expected magnitude, activation, accuracy or reconstruction", name->pass, by);
+	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s gives no score for a single %s", name->pass,
+		pass_option(run, "by"), name->one);
 }
 
 bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
 {
-	const char *list = pass_option(run, name->key, NULL);
-	int64_t keep = 0, total = 0;
-	double share = 0;
-	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep) || !pass_option_real(run, "share", 0, 1, &share))
-		return false;
-	const bool has_share = pass_option(run, "share", NULL) != NULL;
+	const char *list = pass_option(run, name->key);
+	int64_t total = 0;
+	const int64_t keep = pass_option_int(run, "keep", 0);
+	const double share = pass_option_real(run, "share", -1);
+	const bool has_share = share >= 0;
 	if ((list != NULL) + (keep > 0) + has_share != 1)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"%s: give keep= (how many %ss stay in each layer), share= (which share of "
 			"all stays) or %s= (those that go)",
 			name->pass, name->one, name->key);
-	const char *refit = pass_option(run, "refit", "no");
-	if (strcmp(refit, "yes") != 0 && strcmp(refit, "no") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "%s: refit=%s, expected yes or no", name->pass, refit);
 	if (groups->count == 0 && !list)
 		return true;
 	for (int32_t g = 0; g < groups->count; g++)
 		total += groups->at[g].count;
 	const int64_t drop = has_share ? total - llround(share * (double)total) : 0;
-	if (!list && !strcmp(pass_option(run, "by", ""), "reconstruction"))
+	if (!list && pass_option_is(run, "by", "reconstruction"))
 		return groups_refit(graph, groups, false, keep, drop, name, run);
 	if (list ? !remove_listed(groups, list, name, run) : !groups_score(graph, groups, name, run))
 		return false;
 	for (int32_t g = 0; keep > 0 && g < groups->count; g++)
 		remove_least(graph, groups, g, g + 1, groups->at[g].count - keep);
 	remove_least(graph, groups, 0, groups->count, drop);
-	return strcmp(refit, "yes") != 0 || groups_refit(graph, groups, true, 0, 0, name, run);
+	return pass_option_is(run, "refit", "no") || groups_refit(graph, groups, true, 0, 0, name, run);
 }
 
 /* ---- slicing --------------------------------------------------------------------------------- */

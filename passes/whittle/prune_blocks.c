@@ -211,10 +211,8 @@ static bool remove_listed(Graph *graph, Candidates *all, const char *list, PassR
 /* The number of blocks to remove; -1: as long as the model improves. */
 static bool count_to_remove(int32_t blocks, int64_t *count, PassRun *run)
 {
-	int64_t keep = -1;
-	double share = -1;
-	if (!pass_option_int(run, "keep", 0, INT32_MAX, &keep) || !pass_option_real(run, "share", 0, 1, &share))
-		return false;
+	int64_t keep = pass_option_int(run, "keep", -1);
+	const double share = pass_option_real(run, "share", -1);
 	if (keep >= 0 && share >= 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: give keep= or share=, not both");
 	if (share >= 0)
@@ -226,19 +224,17 @@ static bool count_to_remove(int32_t blocks, int64_t *count, PassRun *run)
 
 static bool remove_chosen(Graph *graph, Candidates *all, PassRun *run)
 {
-	const char *by = pass_option(run, "by", NULL), *list = pass_option(run, "blocks", NULL);
+	const char *list = pass_option(run, "blocks");
 	int64_t count = -1;
 	if (!count_to_remove(all->count, &count, run))
 		return false;
 	if (list)
-		return by || count >= 0 ? diag_error(run->diag, EXIT_USAGE, 0,
-									  "prune-blocks: blocks= says which go; give no by, keep or share")
-								: remove_listed(graph, all, list, run);
-	if (by && !strcmp(by, "accuracy"))
+		return pass_option_given(run, "by") || count >= 0 ? diag_error(run->diag, EXIT_USAGE, 0,
+																"prune-blocks: blocks= says which go; give "
+																"no by, keep or share")
+														  : remove_listed(graph, all, list, run);
+	if (pass_option_is(run, "by", "accuracy"))
 		return remove_by_accuracy(graph, count, run);
-	if (by && strcmp(by, "magnitude") != 0 && strcmp(by, "activation") != 0)
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "prune-blocks: by=%s, expected magnitude, activation or accuracy", by);
 	if (count < 0)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"prune-blocks: give keep= (how many blocks stay in all), share= (which "
@@ -246,7 +242,7 @@ static bool remove_chosen(Graph *graph, Candidates *all, PassRun *run)
 	if (count == 0)
 		pass_note(run, NULL, "all %d blocks stay", all->count);
 	if (count == 0
-		|| !(by && !strcmp(by, "activation") ? score_activation : score_magnitude)(graph, all, run))
+		|| !(pass_option_is(run, "by", "activation") ? score_activation : score_magnitude)(graph, all, run))
 		return count == 0;
 	remove_least(graph, all, count, run);
 	return true;

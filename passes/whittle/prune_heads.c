@@ -89,6 +89,8 @@ bool heads_score(Graph *graph, const PassEnv *env, const char *by, const char *d
 		item.pass++;
 	PassRun run = {.env = env, .item = &item, .diag = diag};
 	Groups groups = {0};
+	if (!pass_option_check(item.pass, pass_option_find(item.pass, "by"), by, diag))
+		return false;
 	snprintf(number, sizeof number, "%d", limit);
 	if (!find_heads(graph, &groups, &run) || (groups.count && !groups_score(graph, &groups, &name, &run)))
 		return false;

@@ -74,7 +74,7 @@ static bool see(Graph *graph, Refits *all, PassRun *run)
 	probe_close(&probe);
 	return good
 		&& (all->at[0].inputs.rows > 0
-			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
+			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts"));
 }
 
 /* ---- selection ------------------------------------------------------------------------------- */
@@ -210,8 +210,8 @@ bool groups_refit(Graph *graph, const Groups *groups, bool marked, int64_t keep,
 	const UnitName *name, PassRun *run)
 {
 	Refits all = {mem_alloc(graph->module->mem, (size_t)groups->count * sizeof *all.at), 0};
-	double ridge = 0.01;
-	bool good = pass_option_real(run, "ridge", 1e-9, 1e9, &ridge);
+	const double ridge = pass_option_real(run, "ridge", 0);
+	bool good = true;
 	for (int32_t g = 0; good && g < groups->count; g++)
 		if (!marked || groups->at[g].ngone) {
 			Refit *refit = &all.at[all.count++];

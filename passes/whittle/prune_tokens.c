@@ -72,8 +72,7 @@ static const char *next_item(const char *item)
 /* layer=2,4 and keep=0.7,0.5, one for each or one for all. */
 static bool read_thinnings(Thinnings *all, PassRun *run)
 {
-	const char *layers = pass_option(run, "layer", NULL), *keeps = pass_option(run, "keep", NULL),
-			   *keep = keeps;
+	const char *layers = pass_option(run, "layer"), *keeps = pass_option(run, "keep"), *keep = keeps;
 	if (!layers || !keeps)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "

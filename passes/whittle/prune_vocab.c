@@ -98,12 +98,10 @@ static int64_t table_rows(const Graph *graph)
 bool pass_prune_vocab(Graph *graph, PassRun *run)
 {
 	const PassEnv *env = run->env;
-	const char *corpus = pass_option(run, "corpus", NULL);
+	const char *corpus = pass_option(run, "corpus");
 	const int64_t old = table_rows(graph);
 	int32_t rows = 0;
-	int64_t keep = 0;
-	if (!pass_option_int(run, "keep", 1, INT32_MAX, &keep))
-		return false;
+	int64_t keep = pass_option_int(run, "keep", 0);
 	if (!corpus && keep == 0)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"prune-vocab: give corpus=FILE, text that the model is for, or keep=N, how many of the "

@@ -49,7 +49,7 @@ static Value *sparse_weight(const Node *node, PassRun *run)
 	const Tensor *weight = value_tensor(node->args[1]);
 	if (!weight || weight->type.rank != 2 || !dtype_is_float(weight->type.dtype))
 		pass_note(run, node, "stays: its weight is not a constant matrix of floats");
-	else if (origin_matches(pass_option(run, "exclude", NULL), node->origin))
+	else if (origin_matches(pass_option(run, "exclude"), node->origin))
 		pass_note(run, node, "stays: excluded");
 	else if (!type_is_rows(&node->args[0]->type) || node->args[0]->type.rank != 2)
 		pass_note(run, node, "stays: what it reads has no row a token");
@@ -246,17 +246,15 @@ typedef struct Choice {
 /* refit=, steps= and ridge=. The last two need refit=yes. */
 static bool refit_read(Choice *choice, PassRun *run)
 {
-	const char *refit = pass_option(run, "refit", "no");
-	choice->refit = strcmp(refit, "yes") == 0;
-	if (!choice->refit && strcmp(refit, "no") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: refit=%s, expected yes or no", refit);
-	if (choice->refit && !pass_option(run, "data", NULL))
+	choice->refit = pass_option_is(run, "refit", "yes");
+	if (choice->refit && !pass_option(run, "data"))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"sparsify: refit=yes fits the weights that stay on texts; give data=FILE");
-	if (!choice->refit && (pass_option(run, "ridge", NULL) || pass_option(run, "steps", NULL)))
+	if (!choice->refit && (pass_option_given(run, "ridge") || pass_option_given(run, "steps")))
 		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: ridge= and steps= are for refit=yes");
-	return pass_option_real(run, "ridge", 1e-9, 1e9, &choice->ridge)
-		&& pass_option_int(run, "steps", 1, 100, &choice->steps);
+	choice->ridge = pass_option_real(run, "ridge", 0);
+	choice->steps = pass_option_int(run, "steps", 1);
+	return true;
 }
 
 static bool choice_read(Choice *choice, PassRun *run)
@@ -270,22 +268,14 @@ static bool choice_read(Choice *choice, PassRun *run)
 		{"4x1", {4, 1}},
 		{"rows", {1, INT64_MAX}},
 	};
-	const char *structure = pass_option(run, "structure", "unstructured"),
-			   *scope = pass_option(run, "scope", "matrix");
-	*choice = (Choice){.sparsity = -1, .ridge = 0.01, .whole_model = strcmp(scope, "model") == 0, .steps = 4};
-	if (!pass_option_real(run, "sparsity", 0, 1, &choice->sparsity))
-		return false;
+	*choice = (Choice){.sparsity = pass_option_real(run, "sparsity", -1),
+		.whole_model = pass_option_is(run, "scope", "model")};
 	if (choice->sparsity < 0)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"sparsify: give sparsity=, the share of weights that are zero afterwards, as in 0.9");
-	if (!choice->whole_model && strcmp(scope, "matrix") != 0)
-		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: scope=%s, expected matrix or model", scope);
 	for (size_t i = 0; i < sizeof structures / sizeof *structures; i++)
-		if (strcmp(structure, structures[i].name) == 0)
+		if (pass_option_is(run, "structure", structures[i].name))
 			choice->unit = structures[i].unit;
-	if (!choice->unit.high)
-		return diag_error(run->diag, EXIT_USAGE, 0,
-			"sparsify: structure=%s, expected unstructured, 1x4, 4x1 or rows", structure);
 	return refit_read(choice, run);
 }
 
@@ -336,7 +326,7 @@ bool pass_sparsify(Graph *graph, PassRun *run)
 		if (!choose_and_fit(graph, &all, &choice, run))
 			return false;
 	} else {
-		if (pass_option(run, "data", NULL) && !measure_inputs(graph, &all, run))
+		if (pass_option(run, "data") && !measure_inputs(graph, &all, run))
 			return false;
 		choose(&all, &choice, choice.sparsity);
 	}

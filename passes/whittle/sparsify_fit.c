@@ -204,7 +204,7 @@ static bool see(Graph *graph, SparseFits *fits, PassRun *run)
 	probe_close(&probe);
 	return good
 		&& (fits->at[0].covariance.rows > 0
-			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data", ""), 0, "has no texts"));
+			|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts"));
 }
 
 static bool failed(const Input *input, PassRun *run)

@@ -119,7 +119,7 @@ bool variants_score(Graph *graph, const Variant *variants, int32_t count, Output
 		if (own && !isfinite(base->loss))
 			return diag_error(run->diag, EXIT_RUN, 0,
 				"%s: the unchanged model computes NaN or infinite numbers on %s; are its weights whole?",
-				output->name, pass_option(run, "data", ""));
+				output->name, pass_option(run, "data"));
 		memcpy(scores + at, batch + own, (size_t)n * sizeof *scores);
 	}
 	return output != NULL;

@@ -32,11 +32,7 @@ typedef struct Draw {
 
 static bool pass_takes(const PassInfo *pass, const char *key)
 {
-	const size_t bytes = strlen(key);
-	for (const char *at = pass->options; at && *at; at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL)
-		if (strcspn(at, " ") == bytes && !memcmp(at, key, bytes))
-			return true;
-	return false;
+	return pass_option_find((int32_t)(pass - pass_info), key) != NULL;
 }
 
 __attribute__((format(printf, 3, 4))) static void option(Draw *d, const char *key, const char *format, ...)

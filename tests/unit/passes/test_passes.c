@@ -161,6 +161,42 @@ static void test_parser_errors(void)
 	free(huge);
 }
 
+/* Rows of OPTION: the parser refuses other words and numbers; every default is a value that it takes, and so
+ * is every example. */
+static void test_options(void)
+{
+	int32_t seen = 0;
+	for (int32_t pass = 0; pass < pass_count; pass++) {
+		Diag diag;
+		diag_init(&diag, NULL);
+		int32_t count;
+		const PassOptionInfo *options = pass_options(pass, &count);
+		for (int32_t i = 0; i < count; i++) {
+			const PassOptionInfo *option = &options[i];
+			CU_ASSERT_EQUAL(
+				(option->words != NULL) + (option->text != NULL) + option->whole + option->number, 1);
+			CU_ASSERT_PTR_EQUAL(pass_option_find(pass, option->key), option);
+			CU_ASSERT(!*option->fallback || pass_option_check(pass, option, option->fallback, &diag));
+		}
+		seen += count;
+		CU_ASSERT_EQUAL(diag.count, 0);
+		diag_free(&diag);
+		parses_to(pass_info[pass].example, pass_info[pass].example);
+	}
+	CU_ASSERT(seen > 70);
+	refused_with(
+		"drop-layers{strategy=middle keep=2}", "drop-layers: strategy=middle, expected top, bottom, ");
+	refused_with("drop-layers{strategy=to keep=2}", "strategy=to, expected");
+	refused_with("drop-layers{strategy=top|bottom keep=2}", "pipeline: expected");
+	refused_with("sparsify{sparsity=1.01}", "sparsify: sparsity=1.01, expected a number from 0 to 1");
+	refused_with("sparsify{sparsity=nan}", "sparsity=nan, expected a number from 0 to 1");
+	refused_with("sparsify{sparsity=0.5x}", "sparsity=0.5x, expected a number");
+	refused_with("sparsify{steps=0}", "sparsify: steps=0, expected a whole number from 1 to 100");
+	refused_with("sparsify{steps=2.5}", "steps=2.5, expected a whole number");
+	refused_with(
+		"factorize-embeddings{rank=99999999999999999999}", "expected a whole number from 1 to 2147483647");
+}
+
 /* Every pair that has an order keeps it, from both sides and with other passes between; every other pair is
  * free. */
 static void test_order(void)
@@ -304,6 +340,7 @@ int main(void)
 		{"complete", test_complete},
 		{"append", test_append},
 		{"hidden folders", test_hidden_folders},
+		{"options", test_options},
 		{"order", test_order},
 		{"phases", test_phases},
 		{"random", test_random},

@@ -261,9 +261,10 @@ static void test_nonsense(void)
 		Diag diag;
 		diag_init(&diag, NULL);
 		draw_case(seed, &c);
+		int32_t noptions;
 		do
-			pass = pick(pass_count);
-		while (!*pass_info[pass].options);
+			pass_options(pass = pick(pass_count), &noptions);
+		while (noptions == 0);
 		char *item = draw_pass(&pass_info[pass], &c.model);
 		spoil(item, text);
 		running_seed = seed;
@@ -293,27 +294,24 @@ static void test_moves(void)
 	CU_ASSERT_TRUE(pass_count <= 64);
 	for (int i = 0; i < pass_count; i++) {
 		bool given[32] = {false};
-		char keys[512], *rest = keys, *key;
+		int32_t count;
+		const PassOptionInfo *options = pass_options(i, &count);
 		if (!move_of(&pass_info[i])) {
 			printf("\n%s: tests/unit/pipeline_moves.h has no row for it\n", pass_info[i].name);
 			CU_FAIL_FATAL("a pass without a row");
 		}
 		for (int k = 0; k < 1000; k++) {
 			char *item = draw_pass(&pass_info[i], &model), look[64];
-			int at = 0;
-			snprintf(keys, sizeof keys, "%s", pass_info[i].options);
-			for (rest = keys; (key = strsep(&rest, " ")) != NULL; at++) {
-				snprintf(look, sizeof look, "%s=", key);
+			for (int32_t at = 0; at < count; at++) {
+				snprintf(look, sizeof look, "%s=", options[at].key);
 				given[at] |= strstr(item, look) != NULL;
 			}
 			free(item);
 		}
-		int at = 0;
-		snprintf(keys, sizeof keys, "%s", pass_info[i].options);
-		for (rest = keys; *keys && (key = strsep(&rest, " ")) != NULL; at++)
+		for (int32_t at = 0; at < count; at++)
 			if (!given[at]) {
 				printf("\n%s: no draw of tests/unit/pipeline_moves.h gives the option %s\n",
-					pass_info[i].name, key);
+					pass_info[i].name, options[at].key);
 				CU_FAIL("an option that is never given");
 			}
 	}

@@ -269,7 +269,7 @@ static void test_refused(void)
 	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv sensitivity=maybe}",
 		"sensitivity=maybe, expected yes or no");
 	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv budget=much}",
-		"budget=much, expected points");
+		"budget=much, expected a number from 0 to 100");
 	refuses(infinite, 1, "quantize-int8{scheme=static data=texts.tsv}",
 		"second reads numbers that are not finite");
 }
