@@ -40,7 +40,7 @@ void c_string(FILE *out, const char *text)
 
 void c_comment(FILE *out, const char *text)
 {
-	static const char harmless[] = " _.,:;=+-%@{}()<>[]#'\"!&|~^$";
+	static const char harmless[] = " _.,:;=+-/%@{}()<>[]#'\"!&|~^$";
 	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
 		putc(isalnum(*at) || strchr(harmless, *at) ? *at : '_', out);
 }

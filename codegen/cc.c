@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include "emit.h"
+#include "ir/atomic_file.h"
 
 extern char **environ;
 
@@ -20,9 +21,11 @@ static bool run_program(const char *const *argv, Diag *diag)
 	int status, error = posix_spawnp(&child, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ);
 	if (error)
 		return diag_error(diag, EXIT_RUN, 0, "--cc: %s cannot be run: %s", argv[0], strerror(error));
+	temporary_worker(child);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return diag_error(diag, EXIT_RUN, 0, "--cc: %s: %s", argv[0], strerror(errno));
+	temporary_worker(0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return diag_error(diag, EXIT_RUN, 0, "--cc: %s failed with %s %d", argv[0],
 			WIFEXITED(status) ? "status" : "signal",

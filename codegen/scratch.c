@@ -11,7 +11,9 @@ bool scratch_open(Scratch *scratch, const char *beside, Diag *diag)
 {
 	const char *slash = strrchr(beside, '/');
 	int folder = slash ? (int)(slash + 1 - beside) : 0;
-	scratch->directory = checked_printf("%.*s.bertc-XXXXXX", folder, beside);
+	/* a name that begins with a dash would be an option to compilers */
+	const char *here = folder && *beside == '-' ? "./" : "";
+	scratch->directory = checked_printf("%s%.*s.bertc-XXXXXX", here, folder, beside);
 	if (!mkdtemp(scratch->directory)) {
 		diag_error_in(diag, EXIT_RUN, beside, 0, "cannot be written: %s", strerror(errno));
 		free(scratch->directory);

@@ -1,6 +1,7 @@
 // toolchain.cc: the only C++ file. Runs Clang, LLD and LLVM's archive writer in this process, behind the C
 // functions of codegen.h. Clang's driver finds the C library, crt files and libgcc of a target, so Debian's
 // cross packages and --sysroot work as with clang itself.
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -62,8 +63,15 @@ void initialize_once()
 		LLVMInitializeARMTargetInfo(), LLVMInitializeARMTarget(), LLVMInitializeARMTargetMC();
 		LLVMInitializeARMAsmPrinter(), LLVMInitializeARMAsmParser();
 		// LLVM gives a signal stack to the first thread that writes a file. Sanitizers object when that
-		// thread ends, so it should be the main thread. Existing signal handlers are still called.
+		// thread ends, so it should be the main thread. LLVM's own handlers would swallow SIGQUIT, and
+		// remove files at a SIGHUP that nohup tells the process to ignore.
+		static const int ours[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
+		struct sigaction before[std::size(ours)];
+		for (size_t i = 0; i < std::size(ours); i++)
+			sigaction(ours[i], nullptr, &before[i]);
 		llvm::sys::SetInfoSignalFunction(nullptr);
+		for (size_t i = 0; i < std::size(ours); i++)
+			sigaction(ours[i], &before[i], nullptr);
 	});
 }
 

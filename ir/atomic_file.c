@@ -1,13 +1,16 @@
-/* atomic_file.c: files that appear completely or not at all, by rename, and the removal of temporary files if
- * bertc is interrupted. A small table has the temporary names, so that a signal handler and out_of_memory can
- * remove them without malloc or stdio. */
+/* atomic_file.c: files that appear completely or not at all, by rename, the removal of temporary files if
+ * bertc is interrupted, and opening files of others. A small table has the temporary names, so that a signal
+ * handler and out_of_memory can remove them without malloc or stdio. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "atomic_file.h"
 
@@ -72,8 +75,16 @@ static void empty_directory(int parent, const char *name, int depth)
 	close(fd);
 }
 
+static volatile sig_atomic_t worker;
+
+void temporary_worker(pid_t process) { worker = process; }
+
 void temporaries_remove(void)
 {
+	if (worker) { /* what it writes would come after its directory has been emptied */
+		kill(worker, SIGTERM);
+		waitpid(worker, NULL, 0);
+	}
 	for (int i = 0; i < TEMPORARIES_MAX; i++) {
 		if (!temporaries[i].used || temporaries[i].owner != getpid())
 			continue;
@@ -163,4 +174,65 @@ void atomic_discard(AtomicFile *file)
 	free(file->temporary);
 	free(file->path);
 	*file = (AtomicFile){0};
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static const char *kind_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR: return "a directory";
+	case S_IFIFO: return "a pipe";
+	case S_IFSOCK: return "a socket";
+	default: return "a device";
+	}
+}
+
+/* A pipe of pipe(2) lies in a file system of its own, a named one in that of its folder. */
+static bool is_handed_pipe(int fd, mode_t mode)
+{
+	struct statfs fs;
+	return S_ISFIFO(mode) && fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
+static bool refuse(const char *path, int error, Diag *diag)
+{
+	struct stat st;
+	if (error == ENXIO) /* how the system refuses a socket */
+		return diag_error_in(diag, EXIT_INPUT, path, 0, "is a socket, expected a regular file");
+	if (error == ENOENT && lstat(path, &st) == 0)
+		return diag_error_in(diag, EXIT_INPUT, path, 0, "cannot open: it is a symbolic link to nothing");
+	return diag_error_in(diag, EXIT_INPUT, path, 0, "cannot open: %s", strerror(error));
+}
+
+/* O_NONBLOCK: opening a named pipe must not wait for a writer. */
+static int open_kind(const char *path, struct stat *st, bool pipes, Diag *diag)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, st) != 0) {
+		refuse(path, errno, diag);
+	} else if (S_ISREG(st->st_mode)) {
+		return fd;
+	} else if (pipes && is_handed_pipe(fd, st->st_mode)) {
+		fcntl(fd, F_SETFL, 0);
+		return fd;
+	} else {
+		diag_error_in(diag, EXIT_INPUT, path, 0, "is %s, expected a regular file", kind_of(st->st_mode));
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+int file_open(const char *path, struct stat *st, Diag *diag) { return open_kind(path, st, false, diag); }
+
+int file_open_or_pipe(const char *path, struct stat *st, Diag *diag)
+{
+	return open_kind(path, st, true, diag);
+}
+
+bool file_is_absent(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) != 0 && errno == ENOENT;
 }

@@ -13,7 +13,7 @@ typedef enum ExitCode {
 	EXIT_INPUT = 3,
 	EXIT_UNSUPPORTED = 4,
 	EXIT_LIMIT = 5,
-	EXIT_INTERRUPTED = 130
+	EXIT_SIGNAL = 128 /* and the number of the signal that ended it: 130 for Ctrl-C */
 } ExitCode;
 
 typedef enum Severity { SEV_NOTE, SEV_WARNING, SEV_ERROR } Severity;

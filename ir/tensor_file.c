@@ -1,12 +1,11 @@
 /* tensor_file.c: files of tensors in any format (tensor_file.h). A file is mapped, not copied. It must not
  * shrink while in use: the system would end the process. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "atomic_file.h"
 #include "tensor_file.h"
 
 typedef struct TensorFormat {
@@ -21,27 +20,10 @@ static const TensorFormat formats[] = {
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
-/* Opens a regular file. Uses O_NONBLOCK, because opening a pipe would wait for a writer. -1 and a message on
- * error. */
-static int file_open(const TensorFile *file, struct stat *info, Diag *diag)
-{
-	int handle = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (handle < 0 || fstat(handle, info) != 0)
-		TENSOR_FILE_ERROR(file, diag, "cannot be read: %s", strerror(errno));
-	else if (!S_ISREG(info->st_mode))
-		TENSOR_FILE_ERROR(file, diag, "is %s, expected a regular file",
-			S_ISDIR(info->st_mode) ? "a directory" : "a device or pipe");
-	else
-		return handle;
-	if (handle >= 0)
-		close(handle);
-	return -1;
-}
-
 static bool map_whole(TensorFile *file, Diag *diag)
 {
 	struct stat info;
-	int handle = file_open(file, &info, diag);
+	int handle = file_open(file->path, &info, diag);
 	if (handle < 0)
 		return false;
 	const size_t bytes = (size_t)info.st_size;

@@ -22,8 +22,10 @@ RT_FN int lines_fill(RtLines *in)
 		if (in->capacity - used < LINES_CHUNK_BYTES) {
 			const size_t capacity = in->capacity ? in->capacity * 2 : 2 * LINES_CHUNK_BYTES;
 			char *data = realloc(in->data, capacity);
-			if (!data)
+			if (!data) {
+				in->ended = in->failed = !in->data;
 				return 0;
+			}
 			in->data = data;
 			in->capacity = capacity;
 		}
@@ -57,19 +59,22 @@ RT_FN void lines_skip(RtLines *in)
 RT_FN int rt_lines_next(RtLines *in, const char **line, size_t *bytes)
 {
 	size_t looked = 0;
+	if (in->skips)
+		lines_skip(in);
+	in->skips = 0;
 	for (;;) {
 		char *from = in->data ? in->data + in->begin : NULL;
 		const size_t have = in->end - in->begin;
 		char *newline = have > looked ? memchr(from + looked, '\n', have - looked) : NULL;
 		looked = have;
-		if (!newline && have > RT_LINE_BYTES_MAX) {
-			lines_skip(in);
+		const int fits = newline || have <= RT_LINE_BYTES_MAX;
+		if (!newline && fits && !in->ended && lines_fill(in))
+			continue;
+		if (!newline && (!fits || !in->ended)) { /* or there is no memory for more */
+			in->begin = in->end;
+			in->skips = 1;
 			return -1;
 		}
-		if (!newline && !in->ended && lines_fill(in))
-			continue;
-		if (!newline && !in->ended)
-			return -1; /* no memory */
 		if (!newline && have == 0)
 			return 0;
 		*line = from;

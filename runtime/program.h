@@ -27,10 +27,12 @@ typedef struct RtLines {
 	char *data;                  /* malloc'd */
 	size_t begin, end, capacity; /* unread bytes */
 	int ended, failed;           /* end of input; read() failed */
+	int skips;                   /* next comes the rest of a line above the limit */
 } RtLines;
 enum { RT_LINE_BYTES_MAX = 1 << 26 }; /* 64 MiB; a longer line is an error */
 /* Reads the next line, without its newline or CR LF. 1: *line is set, valid until the next call. 0: end of
- * input. -1: the line is above the limit (and skipped), or out of memory. */
+ * input. -1: the line is above the limit, or there is no memory for it; this is returned at once, and the
+ * next call skips the rest of the line. */
 RT_FN int rt_lines_next(RtLines *, const char **line, size_t *bytes);
 
 /* ---- spans.c --------------------------------------------------------------------------------- */

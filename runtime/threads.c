@@ -8,7 +8,9 @@
 RT_FN int threads_read(const char *directory, const char *name, char *text, int capacity)
 {
 	char path[4096];
-	snprintf(path, sizeof path, "%s/%s", directory, name);
+	const int bytes = snprintf(path, sizeof path, "%s/%s", directory, name);
+	if (bytes < 0 || bytes >= (int)sizeof path)
+		return 0;
 	FILE *file = fopen(path, "re");
 	const int got = file && fgets(text, capacity, file);
 	if (file)

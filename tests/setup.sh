@@ -29,6 +29,13 @@ ensure_packages() {
 		{ echo "could not install; run:  $line" >&2; return 1; }
 }
 
+# The browser of the inspector's tests, whatever brought it. Without one their test is skipped, the others
+# run.
+ensure_browser() {
+	[ -n "${CHROMIUM-}" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+		ensure_packages chromium || echo "no Chromium: the inspector's page is not tested" >&2
+}
+
 # A Python with PyTorch and transformers in build/venv, the oracle of the golden tests. Prints its path;
 # nothing when it cannot be had.
 ensure_python() {

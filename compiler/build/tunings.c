@@ -6,11 +6,9 @@
  *   linear f32 K=384 N=1536 act=gelu cpu=znver4 -> linear_f32_8x48__avx512
  *
  * Files are untrusted: every word is checked against the tables of kernels, CPUs and activations. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "codegen/codegen.h"
 #include "compiler/support/files.h"
 #include "ir/text/text.h"
@@ -206,7 +204,7 @@ bool tune_load(TuneTable *table, const char *path, bool may_lack, Diag *diag)
 	const char *built_in = tune_file("tune.txt", &bytes);
 	if (!tune_parse(table, built_in, bytes, BUILT_IN, false, diag))
 		return false;
-	if (!path || (may_lack && access(path, F_OK) != 0 && errno == ENOENT))
+	if (!path || (may_lack && file_is_absent(path)))
 		return true;
 	char *text = file_read(path, FILE_BYTES_MAX, &bytes, diag);
 	bool good = text && tune_parse(table, text, bytes, path, true, diag);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bertc.h"
+#include "compiler/support/process.h"
 
 typedef struct RunOptions {
 	BuildOptions build;
@@ -30,7 +31,7 @@ static int run_program(const char *path, const RunOptions *options, Diag *diag)
 	const char **words = checked_calloc((size_t)options->ntexts + 2, sizeof *words);
 	words[0] = path;
 	memcpy(words + 1, options->texts, (size_t)options->ntexts * sizeof *words);
-	const pid_t child = fork();
+	const pid_t child = process_fork();
 	if (child == 0) {
 		execv(path, (char *const *)words);
 		_exit(127);

@@ -20,21 +20,31 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 const char *argp_program_version = "bertc " BERTC_VERSION;
 
-/* Ctrl-C and a lack of memory leave no partial results: temporary files are removed, and results get their
+/* Signals and a lack of memory leave no partial results: temporary files are removed, and results get their
  * final names only when complete. */
-static void interrupted(int signal_number)
+static void interrupted(int number)
 {
-	(void)signal_number;
 	temporaries_remove();
-	_exit(EXIT_INTERRUPTED);
+	_exit(EXIT_SIGNAL + number);
+}
+
+/* SIGHUP and SIGPIPE stay ignored where they are: nohup does that, and Python. A shell ignores SIGINT and
+ * SIGQUIT for what it runs in the background; a script that sends one to us means it. */
+static void catch_signals(void)
+{
+	static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
+	struct sigaction before, action = {.sa_handler = interrupted};
+	sigfillset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (sigaction(ends[i], &action, &before) == 0 && before.sa_handler == SIG_IGN
+			&& (ends[i] == SIGHUP || ends[i] == SIGPIPE))
+			sigaction(ends[i], &before, NULL);
 }
 
 /* The parser libraries handle a lack of memory as bertc itself does. */
 static void prepare_ends(void)
 {
-	struct sigaction action = {.sa_handler = interrupted};
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	catch_signals();
 	out_of_memory_calls(temporaries_remove);
 	json_set_alloc_funcs(checked_malloc, free);
 	xmlMemSetup(free, checked_malloc, checked_realloc, checked_strdup);
@@ -54,10 +64,23 @@ static void print_help(FILE *out)
 		  "  bertc build minilm-l6 --emit=c -o embed.c    C17 for any compiler, weights beside it\n"
 		  "  bertc build minilm-sst2 --target=aarch64-linux-gnu -o sst2.arm64\n"
 		  "  bertc verify minilm-sst2                     compares the program with the reference evaluator\n"
-		  "\n`bertc COMMAND --help` lists a command's options. Exit status: 0 done, 1 failed, 2 usage, 3 bad "
-		  "input,\n"
-		  "4 not supported, 5 below a limit that was asked for, 130 interrupted.\n",
+		  "\n`bertc COMMAND --help` lists a command's options. A name that begins with a dash is written\n"
+		  "./-NAME, or stands behind a `--`.\n"
+		  "Exit status: 0 done, 1 failed, 2 usage, 3 bad input, 4 not supported, 5 below a limit that was\n"
+		  "asked for, 128 and the number of the signal that ended it (130: Ctrl-C).\n",
 		out);
+}
+
+/* Tells, at the exit of a usage error, of a file that argp took for an option. */
+static void tell_dashes(int status, void *arguments)
+{
+	char **word = arguments;
+	if (status != EXIT_USAGE)
+		return;
+	for (word++; *word && strcmp(*word, "--") != 0; word++)
+		if (**word == '-' && access(*word, F_OK) == 0)
+			fprintf(stderr, "bertc: note: the name %s looks like an option; write ./%s, or `--` before it\n",
+				*word, *word);
 }
 
 /* argp prints argv[0] in usage lines; it should be as typed. */
@@ -66,6 +89,7 @@ static int run_command(const struct Command *command, int argc, char **argv)
 	static char title[64];
 	snprintf(title, sizeof title, "bertc %s", command->name);
 	argv[0] = title;
+	on_exit(tell_dashes, argv);
 	return command->run(argc, argv);
 }
 

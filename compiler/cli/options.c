@@ -155,15 +155,17 @@ static int place_words(const char *argument)
 	return 0;
 }
 
-/* "bertc build minilm-sst2 --weights=f16": the same in whatever directory it is typed. */
+/* "bertc build minilm-sst2 --weights=f16": the same in whatever directory it is typed. Behind a `--` nothing
+ * is an option. */
 static char *command_line(int argc, char **argv)
 {
 	char *text = NULL;
 	size_t bytes;
+	bool names = false;
 	FILE *out = text_open(&text, &bytes);
 	fputs(argc > 0 ? argv[0] : "bertc", out);
 	for (int i = 1; i < argc; i++) {
-		int skip = place_words(argv[i]);
+		const int skip = names ? 0 : place_words(argv[i]);
 		if (skip) {
 			i += skip - 1;
 			continue;
@@ -173,11 +175,13 @@ static char *command_line(int argc, char **argv)
 			argument[n - 1] = '\0';
 		if (strchr(argument, '{')) /* a pipeline */
 			pipeline_hide_folders(argument);
-		const char *slash = argument[0] != '-' ? strrchr(argument, '/') : NULL;
+		const char *slash = names || argument[0] != '-' ? strrchr(argument, '/') : NULL;
 		const char *shown = argument;
 		if (slash && slash[1])
 			shown = slash + 1;
-		fprintf(out, " %s", shown);
+		names = names || strcmp(shown, "--") == 0;
+		const bool dash = slash && *shown == '-' && !names;
+		fprintf(out, dash ? " ./%s" : " %s", shown);
 		free(argument);
 	}
 	text_close(out);

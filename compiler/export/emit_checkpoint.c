@@ -271,7 +271,7 @@ static bool write_config(const Writer *w, int64_t ffn)
 static bool copy_file(const Writer *w, const char *from, const char *to, const char *name)
 {
 	const char *path = mem_printf(w->mem, "%s/%s", from, name);
-	return access(path, F_OK) != 0 || file_copy(path, mem_printf(w->mem, "%s/%s", to, name), w->diag);
+	return file_is_absent(path) || file_copy(path, mem_printf(w->mem, "%s/%s", to, name), w->diag);
 }
 
 static bool make_folder(const Writer *w, const char *path)
@@ -285,13 +285,15 @@ static bool copy_folder(const Writer *w, const char *home, const char *name)
 {
 	const char *from = mem_printf(w->mem, "%s/%s", home, name),
 			   *to = mem_printf(w->mem, "%s/%s", w->root, name);
-	DIR *dir = opendir(from);
-	if (!dir) /* Normalize has none */
+	if (file_is_absent(from)) /* Normalize has none */
 		return true;
+	DIR *dir = opendir(from);
+	if (!dir)
+		return diag_error_in(w->diag, EXIT_INPUT, from, 0, "cannot open: %s", strerror(errno));
 	bool good = make_folder(w, to);
 	for (struct dirent *entry; good && (entry = readdir(dir));) {
 		struct stat st;
-		if (stat(mem_printf(w->mem, "%s/%s", from, entry->d_name), &st) == 0 && S_ISREG(st.st_mode))
+		if (stat(mem_printf(w->mem, "%s/%s", from, entry->d_name), &st) != 0 || !S_ISDIR(st.st_mode))
 			good = copy_file(w, from, to, entry->d_name);
 	}
 	closedir(dir);
@@ -303,7 +305,7 @@ static bool copy_folder(const Writer *w, const char *home, const char *name)
 static bool copy_modules(const Writer *w, const char *home)
 {
 	const char *path = mem_printf(w->mem, "%s/modules.json", home);
-	if (access(path, F_OK) != 0)
+	if (file_is_absent(path))
 		return true;
 	json_t *modules = json_read(path, JSON_CONFIG_BYTES_MAX, 0, w->diag), *module;
 	size_t i;

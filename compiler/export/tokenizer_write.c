@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer_import.h"
 #include "export.h"
@@ -171,12 +170,12 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 	for (size_t i = 0; i < sizeof files / sizeof *files && good; i++) {
 		const char *source = mem_printf(r.mem, "%s/%s", from, files[i].name);
 		const char *target = mem_printf(r.mem, "%s/%s", to, files[i].name);
-		if (access(source, F_OK) == 0)
+		if (!file_is_absent(source))
 			good = rewrite_json(&r, source, target, files[i].renumber, diag);
 	}
 	for (const char *const *older = desc->model->files; *older && good; older++) {
 		const char *source = mem_printf(r.mem, "%s/%s", from, *older);
-		if (access(source, F_OK) == 0)
+		if (!file_is_absent(source))
 			good = write_older(desc, *older, mem_printf(r.mem, "%s/%s", to, *older), diag);
 	}
 	mem_free(r.mem);

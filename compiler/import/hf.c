@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
 #include "compiler/families/families.h"
@@ -314,7 +313,7 @@ static bool read_heads(HfReader *r, bool sbert)
 static bool exists(const ModelDesc *desc, const char *name)
 {
 	char *path = mem_printf(desc->mem, "%s/%s", desc->directory, name);
-	return access(path, F_OK) == 0;
+	return !file_is_absent(path);
 }
 
 static bool find_files(HfReader *r)

@@ -183,6 +183,50 @@ static void hash_graph(Loaded *loaded, bool from_checkpoint)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+/* A template that names what the model does not have makes every text an error. A model of one type of
+ * segments takes the two of a pair as that one. */
+static bool check_template(const TemplateItem *items, int32_t count, const char *of, int64_t words,
+	int64_t types, const char *model, Diag *diag)
+{
+	const int64_t segments = types == 1 ? 2 : types;
+	for (int32_t i = 0; i < count; i++) {
+		if (words && items[i].piece == PIECE_TOKEN && (items[i].id < 0 || items[i].id >= words))
+			return diag_error_in(diag, EXIT_INPUT, model, 0,
+				"the tokenizer puts the id %d around %s (post_processor), but the word table has %jd rows; "
+				"does the tokenizer belong to this checkpoint?",
+				items[i].id, of, (intmax_t)words);
+		if (types && items[i].type >= segments)
+			return diag_error_in(diag, EXIT_INPUT, model, 0,
+				"the tokenizer gives %s the segment %d (type_id of post_processor), but the model has %jd; "
+				"does the tokenizer belong to this checkpoint?",
+				of, items[i].type, (intmax_t)types);
+	}
+	return true;
+}
+
+/* Rows of the smallest table that an input picks from; 0: none does. */
+static int64_t table_rows(const Module *module, int32_t input)
+{
+	int64_t rows = 0;
+	for (int32_t g = 0; g < module->ngraphs; g++) {
+		const Graph *graph = module->graphs[g];
+		for (const Node *node = NULL; input < graph->ninputs && (node = graph_lookup(graph, input, node));) {
+			const int64_t own = node->op == OP_EMBED ? node->args[0]->type.dim[0].plus : 0;
+			rows = own && (!rows || own < rows) ? own : rows;
+		}
+	}
+	return rows;
+}
+
+static bool check_templates(const Loaded *loaded, const char *model, Diag *diag)
+{
+	const TokenizerDesc *tokenizer = loaded->tokenizer;
+	const int64_t words = table_rows(loaded->module, 0), types = table_rows(loaded->module, 1);
+	return !tokenizer
+		|| (check_template(tokenizer->single, tokenizer->nsingle, "a text", words, types, model, diag)
+			&& check_template(tokenizer->pair, tokenizer->npair, "a pair", words, types, model, diag));
+}
+
 /* A copy of a template with types that have a row. */
 static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64_t rows, MemArena *mem)
 {
@@ -232,7 +276,8 @@ bool model_load(const LoadOptions *options, Loaded *loaded, Diag *diag)
 	const Importer *importer = find_importer(options->model, diag);
 	bool good = importer && check_options(importer, options, diag) && importer->import(options, loaded, diag)
 		&& (!loaded->desc || build_description(options, loaded, diag))
-		&& load_tokenizer(options, loaded, diag) && module_verify(loaded->module, diag);
+		&& load_tokenizer(options, loaded, diag) && module_verify(loaded->module, diag)
+		&& check_templates(loaded, options->model, diag);
 	const ModelDesc *desc = loaded->desc;
 	if (good)
 		hash_graph(loaded, desc && desc->weights && !desc->nmerges);

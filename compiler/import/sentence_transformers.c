@@ -2,7 +2,6 @@
  * Transformer, Pooling, any number of Dense (and Dropout, which does nothing at inference), perhaps
  * Normalize. The weights of a Dense are left to the builder. */
 #include <string.h>
-#include <unistd.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
 #include "compiler/support/files.h"
@@ -45,6 +44,12 @@ static const struct {
 	{"pooling_mode_lasttoken", "lasttoken", POOL_LAST},
 };
 
+/* A size that the builder compares with the weights. */
+static bool read_width(SbertReader *r, const json_t *json, const char *key, const char *path, int64_t *width)
+{
+	return json_member_int(json, key, 1, INT32_MAX, width, path, r->diag);
+}
+
 static bool read_pooling(SbertReader *r, const char *folder)
 {
 	const char *path, *word = NULL;
@@ -67,6 +72,8 @@ static bool read_pooling(SbertReader *r, const char *folder)
 			r->diag, EXIT_UNSUPPORTED, path, 0, "pooling_mode \"%s\" is not supported", word);
 	else if (good && !*modes)
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "no pooling_mode that is known is true");
+	good = good && read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
+		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
 	r->head->pooling = modes;
 	json_decref(json);
 	return good;
@@ -95,8 +102,12 @@ static bool read_dense(SbertReader *r, const char *folder)
 	const char *path, *input = NULL, *output = NULL,
 					  *activation = "torch.nn.modules.activation.Tanh"; /* Dense's own default */
 	json_t *json = read_config(r, folder, &path);
-	struct DenseDesc dense = {mem_string(r->desc->mem, folder, strlen(folder)), NULL};
-	bool good = json && json_member_text(json, "activation_function", &activation, path, r->diag)
+	struct DenseDesc dense = {.href = mem_string(r->desc->mem, folder, strlen(folder))};
+	bool bias = true;
+	bool good = json && read_width(r, json, "in_features", path, &dense.inputs)
+		&& read_width(r, json, "out_features", path, &dense.outputs)
+		&& json_member_bool(json, "bias", &bias, path, r->diag)
+		&& json_member_text(json, "activation_function", &activation, path, r->diag)
 		&& json_member_text(json, "module_input_name", &input, path, r->diag)
 		&& json_member_text(json, "module_output_name", &output, path, r->diag);
 	if (good
@@ -110,6 +121,8 @@ static bool read_dense(SbertReader *r, const char *folder)
 	if (good && !dense.activation)
 		good = diag_error_in(
 			r->diag, EXIT_UNSUPPORTED, path, 0, "activation_function \"%s\" is not supported", activation);
+	if (good && json_is_boolean(json_object_get(json, "bias")))
+		dense.bias = bias ? 1 : -1;
 	json_decref(json);
 	if (good && r->head->ndense == sizeof r->head->dense / sizeof *r->head->dense)
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "more than %zu Dense modules",
@@ -189,7 +202,7 @@ static bool warn_of_prompt(SbertReader *r)
 {
 	const char *prompt = NULL;
 	char *path = mem_printf(r->desc->mem, "%s/config_sentence_transformers.json", r->root);
-	if (access(path, F_OK) != 0)
+	if (file_is_absent(path))
 		return true;
 	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
 	bool good = json && json_member_text(json, "default_prompt_name", &prompt, path, r->diag);
@@ -205,7 +218,7 @@ bool sbert_read(
 {
 	SbertReader reader = {
 		directory, mem_printf(desc->mem, "%s/modules.json", directory), desc, NULL, NULL, STAGE_START, diag};
-	*found = access(reader.path, F_OK) == 0;
+	*found = !file_is_absent(reader.path);
 	if (!*found)
 		return true;
 	reader.head = description_add_head(desc, NULL, "embed", diag);

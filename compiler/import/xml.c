@@ -255,7 +255,7 @@ static bool read_dense(XmlReader *r, xmlNodePtr node, HeadDesc *head)
 		return diag_error_in(
 			r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line, "more than %d dense elements", room);
 	head->dense[head->ndense++] = (struct DenseDesc){
-		attr_text(r->desc, node, "href"), attr_text(r->desc, node, "activation")};
+		.href = attr_text(r->desc, node, "href"), .activation = attr_text(r->desc, node, "activation")};
 	return true;
 }
 

@@ -429,7 +429,7 @@ bool tune_check(const Target *target, Diag *diag)
  * --tune-cache. */
 static bool tune_end(const BuildRun *run, int32_t measured, Diag *diag)
 {
-	if ((measured || access(run->options->run.tune_cache, F_OK) != 0)
+	if ((measured || file_is_absent(run->options->run.tune_cache))
 		&& !tune_save(run->tunings, run->options->run.tune_cache, diag))
 		return false;
 	if (!run->options->quiet)

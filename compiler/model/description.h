@@ -26,9 +26,13 @@ typedef struct HeadDesc {
 	const char *pooling; /* one or more of pooling_words, separated by spaces; NULL: the family's */
 	bool normalize;      /* embed: unit length at the end */
 	int32_t ndense;
+	/* embed: what a directory says of the size of its embeddings before any Dense; 0: nothing */
+	int64_t pooled;
 	struct DenseDesc {
 		const char *href, *activation;
-	} dense[4]; /* embed: 2_Dense, 3_Dense */
+		int64_t inputs, outputs; /* what its config.json says; 0: nothing */
+		int bias;                /* the same: 1: it has one, -1: none, 0: not said */
+	} dense[4];                  /* embed: 2_Dense, 3_Dense */
 	int32_t nlabels;
 	const char **labels;
 } HeadDesc;

@@ -64,6 +64,24 @@ static const Tensor *copy_dense_tensor(Builder *b, const TensorFile *file, const
 	return copy;
 }
 
+/* Whether the weights are what the module's config.json says. */
+static void check_dense(
+	Builder *b, const struct DenseDesc *dense, const Tensor *weight, const Tensor *bias, const char *path)
+{
+	const int64_t said[2] = {dense->outputs, dense->inputs};
+	static const char *const keys[2] = {"out_features", "in_features"};
+	char found[128];
+	for (int axis = 0; axis < 2; axis++)
+		if (said[axis] && said[axis] != weight->type.dim[axis].plus)
+			builder_fail(b, EXIT_INPUT,
+				"%s/config.json says %s %jd, but linear.weight of %s is %s; do they belong together?",
+				dense->href, keys[axis], (intmax_t)said[axis], path, type_print(&weight->type, found));
+	if ((dense->bias < 0 && bias) || (dense->bias > 0 && !bias))
+		builder_fail(b, EXIT_INPUT,
+			"%s/config.json says \"bias\": %s, but %s holds %s linear.bias; do they belong together?",
+			dense->href, bias ? "false" : "true", path, bias ? "a" : "no");
+}
+
 static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, const char *origin)
 {
 	const ModelDesc *desc = b->desc;
@@ -90,6 +108,8 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 	else if (bias && (bias->type.rank != 1 || bias->type.dim[0].plus != weight->type.dim[0].plus))
 		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path,
 			type_print(&bias->type, found), (intmax_t)weight->type.dim[0].plus);
+	if (!b->failed)
+		check_dense(b, dense, weight, bias, path);
 	tensor_file_close(file);
 	if (b->failed)
 		return NULL;
@@ -129,6 +149,11 @@ static Value *build_transform(Builder *b, const HeadDesc *head, Value *x, const 
 Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
 	Value *x = build_pooling(b, head->pooling, origin);
+	if (head->pooled && x && head->pooled != b->desc->hidden) /* nobody computes with it */
+		diag_warn(b->diag, 0,
+			"the Pooling module's config.json says word_embedding_dimension %jd, but the encoder's rows have "
+			"%d numbers; do they belong together?",
+			(intmax_t)head->pooled, b->desc->hidden);
 	for (int32_t i = 0; i < head->ndense; i++)
 		x = build_dense(b, &head->dense[i], x, origin);
 	Attrs attr = {.has = A_eps, .eps = 1e-12}; /* torch.nn.functional.normalize's own */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "codegen/tokenize/tokenizer_tables.h"
 #include "compiler/measure/calibrate.h"
+#include "compiler/support/process.h"
 #include "search.h"
 
 enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
@@ -133,7 +134,7 @@ static bool work_group(const Search *search, Candidate *const *list, int32_t fir
 	int32_t running = 0;
 	for (int32_t i = first, next; good && !is_child && i < count; i = next) {
 		next = next_sharing(search, list, i, count);
-		const pid_t child = next < count ? fork() : 0;
+		const pid_t child = next < count ? process_fork() : 0;
 		good = child >= 0;
 		is_child = child == 0;
 		if (is_child)
@@ -205,7 +206,7 @@ bool candidates_run(Search *search, Candidate *const *list, int32_t count, Diag 
 			good = wait_one(diag);
 			running--;
 		}
-		const pid_t child = good ? fork() : 1;
+		const pid_t child = good ? process_fork() : 1;
 		if (child == 0)
 			_exit(!work_group(
 				search, list, i, count, groups < search->jobs ? search->jobs / groups : 1, shared));

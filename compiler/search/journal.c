@@ -100,9 +100,7 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 	char head[96];
 	size_t bytes = 0;
 	snprintf(head, sizeof head, "bertc tune journal 3 %016llx", (unsigned long long)s->key);
-	FILE *old = fopen(path, "rb");
-	if (old) {
-		fclose(old);
+	if (!file_is_absent(path)) {
 		s->journal_text = file_read(path, JOURNAL_BYTES_MAX, &bytes, diag);
 		if (!s->journal_text)
 			return false;

@@ -17,26 +17,10 @@ bool path_has_suffix(const char *path, const char *suffix)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Opens a regular file for reading. O_NONBLOCK: a FIFO must not hang bertc before fstat can refuse it. */
-static int open_regular(const char *path, struct stat *st, Diag *diag)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot open: %s", strerror(errno));
-		return -1;
-	}
-	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "is not a regular file");
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 {
 	struct stat st;
-	int fd = open_regular(path, &st, diag);
+	int fd = file_open(path, &st, diag);
 	if (fd < 0)
 		return NULL;
 	if ((uintmax_t)st.st_size > limit) {
@@ -94,7 +78,7 @@ char *file_find_in(const char *directory, const char *reference, const char *ins
 	const char *slash = inside ? "/" : "";
 	for (const char *at = directory; at; at = search ? *search++ : NULL) {
 		char *path = mem_printf(mem, "%s/%s%s%s", at, reference, slash, inside ? inside : "");
-		if (is_regular(path))
+		if (!file_is_absent(path))
 			return path;
 	}
 	diag_error(diag, EXIT_INPUT, 0, "\"%s%s%s\" is neither in %s nor in a --search directory", reference,
@@ -147,7 +131,8 @@ char *temporary_directory(Diag *diag)
 	const char *base = getenv("TMPDIR");
 	if (!base || !*base)
 		base = "/tmp";
-	char *path = checked_printf("%s/bertc-XXXXXX", base);
+	/* a name that begins with a dash would be an option to compilers */
+	char *path = checked_printf("%s%s/bertc-XXXXXX", *base == '-' ? "./" : "", base);
 	if (!mkdtemp(path)) {
 		diag_error_in(diag, EXIT_RUN, path, 0,
 			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written",
@@ -204,7 +189,7 @@ bool file_copy(const char *from, const char *to, Diag *diag)
 {
 	struct stat st;
 	char block[1 << 16];
-	int in = open_regular(from, &st, diag);
+	int in = file_open(from, &st, diag);
 	AtomicFile file;
 	if (in < 0 || !atomic_open(&file, to, diag)) {
 		if (in >= 0)

@@ -3,7 +3,6 @@
  * special_tokens_map.json next to them. The caller handles truncation and padding. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "tokenizer_import.h"
 
 const TokenizerModel *const tokenizer_models[] = {
@@ -163,10 +162,8 @@ static json_t *read_beside(TokenizerImport *import, const char *name, const char
 	const char *slash = strrchr(import->path, '/');
 	*path = slash ? mem_printf(import->mem, "%.*s/%s", (int)(slash - import->path), import->path, name)
 				  : name;
-	FILE *probe = fopen(*path, "rb");
-	if (!probe)
+	if (file_is_absent(*path))
 		return json_object();
-	fclose(probe);
 	/* model_max_length can be 10^30, which is an integer that no C type holds */
 	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, import->diag);
 	if (json && !json_is_object(json)) {
@@ -242,11 +239,11 @@ static bool import_all(TokenizerImport *import)
 const char *tokenizer_file(const char *directory, MemArena *mem)
 {
 	const char *json = "tokenizer.json";
-	if (access(mem_printf(mem, "%s/%s", directory, json), F_OK) == 0)
+	if (!file_is_absent(mem_printf(mem, "%s/%s", directory, json)))
 		return json;
 	for (int32_t i = 0; tokenizer_models[i]; i++) {
 		const char *file = tokenizer_models[i]->files[0];
-		if (file && access(mem_printf(mem, "%s/%s", directory, file), F_OK) == 0)
+		if (file && !file_is_absent(mem_printf(mem, "%s/%s", directory, file)))
 			return file;
 	}
 	return NULL;

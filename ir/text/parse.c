@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "ir/atomic_file.h"
 #include "parse.h"
 
 /* 64 times the text of the largest models, whose weights are in other files (XXL encoders: 48 layers, about 1
@@ -17,11 +18,11 @@ static const char *reference_find(Parser *parser, const char *name)
 {
 	MemArena *mem = parser->module->mem;
 	const char *path = mem_printf(mem, "%s/%s", parser->directory, name);
-	if (access(path, F_OK) == 0)
+	if (!file_is_absent(path))
 		return path;
 	for (const char *const *search = parser->search; search && *search; search++) {
 		path = mem_printf(mem, "%s/%s", *search, name);
-		if (access(path, F_OK) == 0)
+		if (!file_is_absent(path))
 			return path;
 	}
 	parse_error(parser, "weights '%s': no such file in '%s'%s", name, parser->directory,
@@ -241,14 +242,15 @@ Module *module_parse(
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
-/* Reads a whole stream of any kind, up to the limit. The result is malloc'd. */
+/* Reads a whole stream of any kind, up to the limit and one byte that shows that there is more. The result is
+ * malloc'd. */
 static char *stream_read(FILE *in, const char *path, size_t *bytes, Diag *diag)
 {
 	size_t room = 1 << 16;
 	char *text = checked_malloc(room);
 	*bytes = fread(text, 1, room, in);
 	while (*bytes == room && room <= TEXT_BYTES_MAX) {
-		room *= 2;
+		room = room < TEXT_BYTES_MAX ? 2 * room : TEXT_BYTES_MAX + 1;
 		text = checked_realloc(text, room);
 		*bytes += fread(text + *bytes, 1, room - *bytes, in);
 	}
@@ -273,11 +275,13 @@ static char *directory_of(const char *path)
 Module *module_read(const char *path, const char *const *search, Diag *diag)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
-	FILE *in = is_stdin ? stdin : fopen(path, "rb");
-	if (!in) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "cannot be read: %s", strerror(errno));
+	struct stat st;
+	const int fd = is_stdin ? STDIN_FILENO : file_open_or_pipe(path, &st, diag);
+	if (fd < 0)
 		return NULL;
-	}
+	FILE *in = is_stdin ? stdin : fdopen(fd, "rb");
+	if (!in)
+		out_of_memory(0);
 	const char *file = diag->file;
 	char *directory = directory_of(path);
 	size_t bytes;

@@ -108,9 +108,11 @@ RT_INLINE void sparse_walk_piece(int32_t *acc, const void *start, const void *x,
 		else
 			RT_UNROLL_FULL for (int j = 0; j < outputs; j++)
 				resume(&sum[j], acc + lanes * band.output[j], lanes);
-		RT_UNROLL_FULL for (int j = 0; j < outputs && join; j++) begin(&own[j], 0, lanes);
+		if (join)
+			RT_UNROLL_FULL for (int j = 0; j < outputs; j++) begin(&own[j], 0, lanes);
 		sparse_walk_band(sum, join ? own : sum, &band, x, lanes, step);
-		RT_UNROLL_FULL for (int j = 0; j < outputs && join; j++) join(&sum[j], &own[j], lanes);
+		if (join)
+			RT_UNROLL_FULL for (int j = 0; j < outputs; j++) join(&sum[j], &own[j], lanes);
 		RT_UNROLL_FULL for (int j = 0; j < outputs; j++) end(acc + lanes * band.output[j], &sum[j], lanes);
 	}
 }

@@ -5,6 +5,7 @@ what transformers computes. No code is generated here."""
 
 import random, shutil
 from _support import FULL, TMP
+from transformers import AutoConfig
 from checkpoints import *
 
 worst = 0.0
@@ -209,6 +210,7 @@ check(
 def sbert(directory, pooling, dense=(), normalize=False, sub="", new_style=None):
     modules = ["Transformer", "Pooling"] + ["Dense"] * len(dense) + ["Normalize"] * normalize
     paths = [sub] + [f"{i}_{m}" for i, m in enumerate(modules)][1:]
+    width = AutoConfig.from_pretrained(directory / sub).hidden_size
     (directory / "modules.json").write_text(
         json.dumps(
             [
@@ -231,7 +233,7 @@ def sbert(directory, pooling, dense=(), normalize=False, sub="", new_style=None)
         json.dumps(
             {"pooling_mode": new_style}
             if new_style
-            else {"word_embedding_dimension": 1, **{f"pooling_mode_{k}": k in pooling for k in keys}}
+            else {"word_embedding_dimension": width, **{f"pooling_mode_{k}": k in pooling for k in keys}}
         )
     )
     for path, (linear, activation) in zip(paths[2:], dense):

@@ -48,8 +48,8 @@ bad 3 'is not JSON' "{${config/yes/a\\u0000b}}"
 
 # files that are no files, and files that are too large
 tiny_hf model
-rm model/config.json; mkfifo model/config.json; refused 3 'not a regular file' model
-rm model/config.json; mkdir model/config.json; refused 3 'not a regular file' model
+rm model/config.json; mkfifo model/config.json; refused 3 'expected a regular file' model
+rm model/config.json; mkdir model/config.json; refused 3 'expected a regular file' model
 rmdir model/config.json; head -c 20000000 /dev/zero >model/config.json; refused 3 'at most' model
 rm model/config.json; refused 3 'config.json' model
 refused 3 'nowhere' nowhere

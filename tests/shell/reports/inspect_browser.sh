@@ -1,6 +1,7 @@
-# The inspector's page in headless Chromium: clicks, keys, dark, narrow, no error, no request.  `./check
-# --full` installs it.
-command -v chromium >/dev/null || [ -n "${CHROMIUM-}" ] || { echo "no Chromium"; exit 77; }
+# The inspector's page in headless Chromium, which ./check installs: clicks, keys, dark, narrow, no error, no
+# request.
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ -n "${CHROMIUM-}" ] ||
+	{ echo "no Chromium"; exit 77; }
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 "$BERTC" inspect "$model" --passes='drop-layers{layers=0,2},quantize-int8' --quiet -o small.html

@@ -32,7 +32,7 @@ static void test_foreign_text(void)
 		"\"a\\\"b\\\\c\\012d\\0017\"");
 	check_text(c_string, "?\?/ ?\?>", "\"\\?\\?/ \\?\\?>\"");
 	check_text(c_string, "\xc3\xa9", "\"\\303\\251\"");
-	check_text(c_comment, "a*/b//c\\\n?\?/", "a__b__c_____");
+	check_text(c_comment, "a*/b//c\\\n?\?/", "a_/b//c____/");
 	check_text(c_comment, "layer.0.attention {k=1}", "layer.0.attention {k=1}");
 	char longest[5001];
 	memset(longest, 'x', 5000);

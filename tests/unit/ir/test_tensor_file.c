@@ -71,7 +71,7 @@ static void test_refused(void)
 	CU_ASSERT_STRING_EQUAL(diag.messages[0].file, at("raw.bin"));
 	tensor_file_close(file);
 	CU_ASSERT_PTR_NULL(tensor_file_map(at("missing"), &diag));
-	CU_ASSERT_STRING_EQUAL(diag.messages[1].text, "cannot be read: No such file or directory");
+	CU_ASSERT_STRING_EQUAL(diag.messages[1].text, "cannot open: No such file or directory");
 	CU_ASSERT_PTR_NULL(tensor_file_map(directory, &diag));
 	CU_ASSERT_STRING_EQUAL(diag.messages[2].text, "is a directory, expected a regular file");
 	diag_free(&diag);

@@ -1,0 +1,41 @@
+# What is emitted compiles without a warning by GCC and Clang, with -O0, -O1 and -O3: small models in every
+# form that linears have, for old and new CPUs; and each kernel of the table, whatever model uses it.
+. "$SOURCE/tests/shell/emit_common.inc"
+strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
+tiny tiny
+compilers=$(for cc in gcc clang-19; do command -v $cc || true; done)
+[ -n "$compilers" ] || { echo "no C compiler"; exit 77; }
+
+form() { # NAME PASSES CPUS [OPTION...]
+	local name=$1 passes=$2 cpus=$3 cc level
+	shift 3
+	"$BERTC" build tiny.bir --emit=c --name="$name" -o "$name.c" --passes="$passes" --cpu="$cpus" "$@"
+	for cc in $compilers; do
+		for level in 0 1 3; do
+			"$cc" $strict -O$level -D"$(tr a-z A-Z <<<"$name")_MAIN" -c "$name.c" -Wa,-I. -o "$name.o" ||
+				fail "$name: ${cc##*/} -O$level"
+		done
+	done
+}
+code=pack-weights,chain-rows,plan-memory
+form sparse "sparsify{sparsity=0.9},fuse,quantize-int8{exclude=*query},lower{sparse=always},$code" \
+	x86-64-v3,znver5
+form narrow "fuse,compute-bf16,lower,$code" x86-64,znver4 --pack=small
+
+# all kernels, which gcc looks at in full with -O0 too
+for cc in $compilers; do
+	"$cc" $strict -D_GNU_SOURCE -O0 -I"$SOURCE" -c "$SOURCE/tests/unit/kernel_checks_main.c" -o kernels.o ||
+		fail "kernels: ${cc##*/} -O0"
+done
+cross() { # TRIPLE FLAGS..
+	local triple=$1
+	shift
+	[ -e "/usr/$triple/include/stdio.h" ] || { echo "no C library of $triple: skipped that part"; return 0; }
+	for cc in "$(command -v clang-19) --target=$triple" "$(command -v $triple-gcc)"; do
+		[ -n "${cc%% *}" ] && [ -n "$cc" ] || continue
+		$cc $strict -D_GNU_SOURCE -O0 "$@" -I"$SOURCE" -c "$SOURCE/tests/unit/kernel_checks_main.c" \
+			-o kernels.o || fail "kernels: ${cc##*/}"
+	done
+}
+cross aarch64-linux-gnu
+cross arm-linux-gnueabihf -march=armv7-a -mfpu=neon-vfpv4 -mfloat-abi=hard
