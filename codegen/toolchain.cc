@@ -62,16 +62,14 @@ void initialize_once()
 		LLVMInitializeAArch64AsmPrinter(), LLVMInitializeAArch64AsmParser();
 		LLVMInitializeARMTargetInfo(), LLVMInitializeARMTarget(), LLVMInitializeARMTargetMC();
 		LLVMInitializeARMAsmPrinter(), LLVMInitializeARMAsmParser();
-		// LLVM gives a signal stack to the first thread that writes a file. Sanitizers object when that
-		// thread ends, so it should be the main thread. LLVM's own handlers would swallow SIGQUIT, and
-		// remove files at a SIGHUP that nohup tells the process to ignore.
-		static const int ours[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
-		struct sigaction before[std::size(ours)];
-		for (size_t i = 0; i < std::size(ours); i++)
-			sigaction(ours[i], nullptr, &before[i]);
+		// LLVM gives a signal stack to the first thread that writes a file, which should be the main thread.
+		// Its handlers would swallow SIGQUIT, and remove files at a SIGHUP that nohup ignores.
+		struct sigaction before[NSIG];
+		for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM})
+			sigaction(number, nullptr, &before[number]);
 		llvm::sys::SetInfoSignalFunction(nullptr);
-		for (size_t i = 0; i < std::size(ours); i++)
-			sigaction(ours[i], &before[i], nullptr);
+		for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM})
+			sigaction(number, &before[number], nullptr);
 	});
 }
 
