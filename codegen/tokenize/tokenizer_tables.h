@@ -80,6 +80,8 @@ typedef struct TokenizerModel {
 	bool (*is_untyped)(const struct json_t *model);
 	/* The older format: its files, the main one first ("vocab.txt"), and a function that reads them. */
 	const char *files[4];
+	/* The classes of transformers that read them so, without "Fast" at the end; ends with NULL. */
+	const char *const *classes;
 	bool (*read_files)(struct TokenizerImport *);
 	/* Adds its tables, in the order that its runtime file expects. */
 	bool (*layout)(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);

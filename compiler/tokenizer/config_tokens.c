@@ -26,6 +26,38 @@ static bool read_token(
 		&& json_member_bool(value, "normalized", &token->normalized, path, import->diag);
 }
 
+/* ---- the class ------------------------------------------------------------------------------- */
+/* The tokenizer's class in transformers; NULL: none is named, or one that takes all from tokenizer.json. */
+static const char *class_name(const TokenizerImport *import)
+{
+	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
+	if (name && (strcmp(name, "PreTrainedTokenizerFast") == 0 || strcmp(name, "TokenizersBackend") == 0))
+		return NULL;
+	return name;
+}
+
+static bool class_reads(const char *name, const TokenizerModel *model)
+{
+	for (int32_t i = 0; model->classes[i]; i++) {
+		const size_t length = strlen(model->classes[i]);
+		const bool begins = strncmp(name, model->classes[i], length) == 0;
+		if (begins && (name[length] == '\0' || strcmp(name + length, "Fast") == 0))
+			return true;
+	}
+	return false;
+}
+
+bool import_class_reads(TokenizerImport *import, const TokenizerModel *model)
+{
+	const char *name = class_name(import);
+	if (!name || class_reads(name, model))
+		return true;
+	return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
+		"tokenizer_class \"%.64s\" is not known to read %s as %s does; write tokenizer.json once with "
+		"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
+		name, model->files[0], model->classes[0]);
+}
+
 /* ---- roles ----------------------------------------------------------------------------------- */
 typedef struct Role {
 	const char *key;
@@ -76,12 +108,7 @@ static bool has_role(TokenizerImport *import, const char *text, bool *has, bool 
 
 /* True when the tokenizer's class has default tokens for the roles. The older forms always have such a class.
  */
-static bool class_has_roles(const TokenizerImport *import, bool older)
-{
-	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
-	return older
-		|| (name && strcmp(name, "PreTrainedTokenizerFast") != 0 && strcmp(name, "TokenizersBackend") != 0);
-}
+static bool class_has_roles(const TokenizerImport *import, bool older) { return older || class_name(import); }
 
 /* The ids of the roles. The tokens are also added, as transformers does: those that a file names, and the
  * defaults of a class that the vocabulary has. */
@@ -239,12 +266,8 @@ bool import_config_tokens(TokenizerImport *import, bool older)
 /* ---- settings of byte-level tokenizers ------------------------------------------------------- */
 bool import_is_roberta(const TokenizerImport *import)
 {
-	static const char *const classes[] = {"RobertaTokenizer", "LongformerTokenizer", "BartTokenizer"};
-	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
-	for (size_t i = 0; name && i < sizeof classes / sizeof *classes; i++)
-		if (strncmp(name, classes[i], strlen(classes[i])) == 0)
-			return true;
-	return false;
+	const char *name = class_name(import);
+	return name && class_reads(name, &bpe_tokenizer);
 }
 
 bool import_config_flag(TokenizerImport *import, const char *key, bool fallback, bool *flag)

@@ -221,7 +221,7 @@ static bool import_all(TokenizerImport *import)
 			return false;
 	} else {
 		desc->model = older;
-		if (!older->read_files(import))
+		if (!import_class_reads(import, older) || !older->read_files(import))
 			return false;
 	}
 	if (import->unk_token)

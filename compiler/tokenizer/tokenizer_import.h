@@ -50,6 +50,8 @@ bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bo
  * main file has: listed ones, those of the roles, and additional ones. `older`: the main file is of the
  * older form, which leaves all of these to the other files. */
 bool import_config_tokens(TokenizerImport *, bool older);
+/* Refuses a tokenizer class that may read the older form differently: other words, or another template. */
+bool import_class_reads(TokenizerImport *, const TokenizerModel *);
 /* Whether the tokenizer's class is RobertaTokenizer or one built on it. */
 bool import_is_roberta(const TokenizerImport *);
 /* Sets all segments of the templates to 0 if the model gets no token_type_ids: model_input_names of

@@ -290,24 +290,37 @@ static bool read_bert_processing(TokenizerImport *import, const json_t *processo
 	return true;
 }
 
-/* trim_offsets and add_prefix_space, which are true unless said. */
+/* trim_offsets and add_prefix_space, which are true unless said. In a Sequence those that trim count. */
 static bool read_byte_level(TokenizerImport *import, const json_t *processor)
 {
 	TokenizerDesc *desc = import->desc;
-	desc->trim_prefix = true;
-	desc->trim_offsets = true;
-	return json_member_bool(processor, "trim_offsets", &desc->trim_offsets, import->path, import->diag)
-		&& json_member_bool(processor, "add_prefix_space", &desc->trim_prefix, import->path, import->diag)
-		&& (!import_is_roberta(import)
-			|| (import_config_flag(import, "trim_offsets", true, &desc->trim_offsets)
-				&& import_config_flag(import, "add_prefix_space", false, &desc->trim_prefix)));
+	bool trim = true, prefix = true;
+	if (!json_member_bool(processor, "trim_offsets", &trim, import->path, import->diag)
+		|| !json_member_bool(processor, "add_prefix_space", &prefix, import->path, import->diag))
+		return false;
+	if (import_is_roberta(import)
+		&& (!import_config_flag(import, "trim_offsets", true, &trim)
+			|| !import_config_flag(import, "add_prefix_space", false, &prefix)))
+		return false;
+	if (trim && desc->trim_offsets)
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"post_processor has trim_offsets twice, which trims what is trimmed; leave it in one of them");
+	if (trim || !desc->trim_offsets)
+		desc->trim_prefix = prefix;
+	desc->trim_offsets |= trim;
+	return true;
 }
 
 static bool read_roberta_processing(TokenizerImport *import, const json_t *processor)
 {
+	static const char *const keys[] = {"trim_offsets", "add_prefix_space"};
 	int32_t cls = -1, sep = -1;
 	if (!read_bert_token(import, processor, "cls", &cls) || !read_bert_token(import, processor, "sep", &sep))
 		return false;
+	/* without them the library takes it for BertProcessing, whose pairs differ */
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (!json_object_get(processor, keys[i]))
+			return IMPORT_ERROR(import, EXIT_INPUT, "post_processor RobertaProcessing has no %s", keys[i]);
 	import_roberta_template(import, cls, sep);
 	return read_byte_level(import, processor);
 }

@@ -347,6 +347,51 @@ static void test_vocab_refused(void)
 	"\"model\": {\"type\": \"BPE\", \"vocab\": {\"<s>\": 0, \"</s>\": 1, \"a\": 2, \"b\": 3, \"ab\": " \
 	"4}" more "}"
 #define BYTES ", \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}"
+#define ENDS "\"type\": \"RobertaProcessing\", \"sep\": [\"</s>\", 1], \"cls\": [\"<s>\", 0], "
+#define ROBERTA(more) "\"post_processor\": {" ENDS more "}"
+#define SEQUENCE(first, trim) \
+	"\"post_processor\": {\"type\": \"Sequence\", \"processors\": [" first ", {" ENDS "\"add_prefix_" \
+	"space\": false, " \
+	"\"trim_offsets\":" \
+	" " trim "}]}"
+
+/* vocab.json is read as RobertaTokenizer reads it, vocab.txt as BertTokenizer: other classes read them
+ * otherwise. */
+static void test_classes(void)
+{
+	static const struct {
+		const char *class, *file;
+		bool good;
+	} cases[] = {
+		{"RobertaTokenizer", "vocab.json", true},
+		{"RobertaTokenizerFast", "vocab.json", true},
+		{"LEDTokenizer", "vocab.json", true},
+		{"PreTrainedTokenizerFast", "vocab.json", true},
+		{"GPT2Tokenizer", "vocab.json", false},
+		{"RobertaTokenizerX", "vocab.json", false},
+		{"BertTokenizer", "vocab.json", false},
+		{"BertTokenizerFast", "vocab.txt", true},
+		{"DistilBertTokenizer", "vocab.txt", true},
+		{"RobertaTokenizer", "vocab.txt", false},
+		{"BertJapaneseTokenizer", "vocab.txt", false},
+	};
+	write_file("vocab.json", "{\"<s>\": 0, \"</s>\": 1, \"a\": 2}");
+	write_file("merges.txt", "");
+	write_file("vocab.txt", "[UNK]\n[CLS]\n[SEP]\n");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char config[96], words[96];
+		snprintf(config, sizeof config, "{\"tokenizer_class\": \"%s\"}", cases[i].class);
+		snprintf(words, sizeof words, "tokenizer_class \"%s\" is not known to read", cases[i].class);
+		write_file("tokenizer_config.json", config);
+		if (cases[i].good)
+			accepted(cases[i].file);
+		else
+			refused(EXIT_UNSUPPORTED, words, cases[i].file);
+	}
+	unlink(at("tokenizer_config.json"));
+	unlink(at("merges.txt"));
+	unlink(at("vocab.json"));
+}
 
 static void test_bpe(void)
 {
@@ -367,9 +412,18 @@ static void test_bpe(void)
 		{EXIT_INPUT, "its own unknown token", BPE(", \"unk_token\": \"u\", \"merges\": []") BYTES},
 		{EXIT_UNSUPPORTED, "trim_offsets, which is supported with pre_tokenizer ByteLevel alone",
 			BPE(", \"merges\": []") ", " SPLIT ", \"post_processor\": {\"type\": \"ByteLevel\"}"},
+		{EXIT_UNSUPPORTED, "trim_offsets twice",
+			BPE(", \"merges\": []") BYTES ", " SEQUENCE("{\"type\": \"ByteLevel\"}", "true")},
+		{EXIT_INPUT, "RobertaProcessing has no trim_offsets",
+			BPE(", \"merges\": []") BYTES ", " ROBERTA("\"add_prefix_space\": false")},
+		{EXIT_INPUT, "RobertaProcessing has no add_prefix_space",
+			BPE(", \"merges\": []") BYTES ", " ROBERTA("\"trim_offsets\": false")},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		json_refused(cases[i].code, cases[i].words, cases[i].members);
+	json_accepted(BPE(", \"merges\": []") BYTES ", " SEQUENCE("{\"type\": \"ByteLevel\"}", "false"));
+	CU_ASSERT(
+		desc->trim_offsets && desc->trim_prefix); /* the second does not take back what the first says */
 	json_accepted(BPE(", \"merges\": [[\"a\", \"b\"]], \"dropout\": null") BYTES);
 	CU_ASSERT(desc->unk_id == -1 && desc->cls_id == 0 && desc->sep_id == 1 && !desc->trim_offsets);
 	const TokenizerDesc *listed = desc;
@@ -412,6 +466,7 @@ int main(void)
 		{"tokenizer.json, refused", test_json_refused},
 		{"templates", test_template},
 		{"BPE", test_bpe},
+		{"classes of the older forms", test_classes},
 		{"vocab.txt", test_vocab},
 		{"vocab.txt, refused", test_vocab_refused},
 	};
