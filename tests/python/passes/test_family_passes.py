@@ -5,7 +5,7 @@ what --emit=checkpoint writes is loaded by transformers again. One whole program
 
     test_family_passes.py [FAMILY...]"""
 
-import copy, shutil, sys
+import copy, re, shutil, sys
 import numpy as np
 from _support import BERTC, FULL, TMP, Library, build, compare, run
 from checkpoints import *
@@ -53,8 +53,8 @@ LEARN = {"early-exit": "classify", "normalize-embeddings": "encoder"}
 
 def pass_names():
     """Those that `bertc passes` lists."""
-    text = run(BERTC, "passes").stdout.decode().split("\n\n")[0]
-    return [line.split()[0] for line in text.splitlines()[1:]]
+    listed = run(BERTC, "passes").stdout.decode().split("\n\n")[1]
+    return re.findall(r"^  (\S+)", listed, re.MULTILINE)
 
 
 def cases(kind):
