@@ -20,7 +20,7 @@ nothing_left() {
 
 ends_with() { # SIGNAL STATUS: while another compiler works
 	rm -f worker
-	"$BERTC" build tiny.bir --cpu=baseline --cc="$PWD/slow" -o result/tiny 2>/dev/null & child=$!
+	env --default-signal=HUP "$BERTC" build tiny.bir --cpu=baseline --cc="$PWD/slow" -o result/tiny 2>/dev/null & child=$!
 	wait_for test -s worker
 	kill -"$1" $child
 	status=0; wait $child || status=$?
@@ -37,7 +37,7 @@ ends_with PIPE 141
 # while Clang works, in this process; a build that is done by then has made its result
 for signal in TERM HUP QUIT; do
 	for delay in 0.05 0.3; do
-		"$BERTC" build tiny.bir --cpu=baseline -o result/tiny & child=$!
+		env --default-signal=HUP "$BERTC" build tiny.bir --cpu=baseline -o result/tiny & child=$!
 		sleep $delay
 		kill -$signal $child 2>/dev/null || true
 		status=0; wait $child || status=$?

@@ -66,7 +66,7 @@ done
 for name in vocab.json merges.txt; do
 	for kind in pipe dangling; do
 		fresh
-		rm model/vocab.txt
+		rm model/vocab.txt model/tokenizer_config.json
 		printf '{"a": 0, "b": 1}' >model/vocab.json
 		printf '#version: 0.2\na b\n' >model/merges.txt
 		spoil $kind "model/$name"
