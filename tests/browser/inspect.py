@@ -251,7 +251,7 @@ else:
         assert (
             b.run("document.title") == "tiny"
             and b.run("document.querySelectorAll('img, section .line b').length") == 0
-            and b.run("document.querySelectorAll('script:not([type])').length") == 3
+            and b.run("document.querySelectorAll('script:not([type])').length") == 7
         )
         assert "</script><script>document.title=1</script>" in b.run(
             "document.querySelector('header').textContent"
