@@ -20,7 +20,8 @@ nothing_left() {
 
 ends_with() { # SIGNAL STATUS: while another compiler works
 	rm -f worker
-	env --default-signal=HUP "$BERTC" build tiny.bir --cpu=baseline --cc="$PWD/slow" -o result/tiny 2>/dev/null & child=$!
+	env --default-signal=HUP "$BERTC" build tiny.bir --cpu=baseline --cc="$PWD/slow" -o result/tiny \
+		2>/dev/null & child=$!
 	wait_for test -s worker
 	kill -"$1" $child
 	status=0; wait $child || status=$?

@@ -83,7 +83,7 @@ while IFS=$'\t' read -r start end label score words; do
 		fail "offsets $start $end do not cut out \"$words\""
 done <spans.txt
 printf 'good\tbad\nfine\n' | ./ncbi >/dev/null 2>err && fail "a tab is no error for a tagger"
-grep -q '^<stdin>:1: error: a tab' err || { cat err; fail "no message about the tab"; }
+grep -q '^<stdin>:1: error: the line has a tab' err || { cat err; fail "no message about the tab"; }
 [ "$(./ncbi --tokens 'ataxia is bad' | grep -c '	')" -eq 3 ] || fail "--tokens: not a line a word"
 # a text of many windows: every mention is found again, in order, and nowhere cut
 awk 'BEGIN {

@@ -387,7 +387,7 @@ static void test_read(void)
 	CU_ASSERT_PTR_NULL(module_read(at("missing.bir"), NULL, &diag));
 	CU_ASSERT_PTR_NULL(module_read(directory, NULL, &diag));
 	CU_ASSERT(diag.errors == 2 && strstr(diag.messages[0].text, "No such file")
-		&& strstr(diag.messages[1].text, "Is a directory"));
+		&& strstr(diag.messages[1].text, "is a directory"));
 	CU_ASSERT_STRING_EQUAL(diag.messages[1].file, directory);
 	diag_free(&diag);
 	/* What verify refuses is refused here. */
