@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the two models in this folder: tiny BERTs that know forty countries, their capitals and languages.
 
-    python train.py OUT_DIR [--steps 6000]
+    python train.py OUT_DIR [--steps 4000]
 
 OUT_DIR/qa answers a question from a context (span extraction). The contexts of the training pair countries
 and capitals at random, so that the answer has to be read from the context. OUT_DIR/fill-mask predicts masked
@@ -54,8 +54,8 @@ def write_tokenizer(out):
 
 
 def config(tokenizer, **more):
-    return BertConfig(vocab_size=len(tokenizer), hidden_size=96, num_hidden_layers=3, num_attention_heads=6,
-        intermediate_size=192, max_position_embeddings=POSITIONS, hidden_dropout_prob=0.0,
+    return BertConfig(vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+        intermediate_size=128, max_position_embeddings=POSITIONS, hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0, **more)
 
 
@@ -128,7 +128,7 @@ def train_fill_mask(out, steps, r):
 if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out", type=pathlib.Path)
-    p.add_argument("--steps", type=int, default=10000)
+    p.add_argument("--steps", type=int, default=4000)
     a = p.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(1)
