@@ -1,11 +1,12 @@
-/* emit_checkpoint.c: --emit=checkpoint: a model that passes have changed, as a Hugging Face directory again:
- * config.json, model.safetensors, the tokenizer's files and the modules of sentence-transformers, for
- * training it on and for compiling it again.
+/* emit_checkpoint.c: --emit=checkpoint: writes a model changed by passes as a Hugging Face directory:
+ * config.json, model.safetensors, the tokenizer's files and the modules of sentence-transformers. The
+ * directory can be trained further and compiled again.
  *
- * Weights go by the names of the checkpoint's tensors that they were made from, layers numbered anew; tensors
- * that the graph does not use are carried over, those of dropped layers are not. Whether the architecture can
- * say what the passes have made is decided by reading the new directory as `build` would and comparing the
- * two graphs; only if they are the same does the directory appear. */
+ * Each weight keeps the name of the checkpoint's tensor that it was made from. The remaining layers are
+ * renumbered from 0. Tensors that the graph does not use are copied, except those of dropped layers.
+ *
+ * Not every graph can be expressed by the architecture's config.json. The new directory is therefore read
+ * back as `build` would read it. It gets its final name only if the two graphs are equal. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -24,12 +25,12 @@ typedef struct Writer {
 	const ModelDesc *desc;
 	const Graph *graph;
 	MemArena *mem;
-	const char *root, *folder; /* the new directory, and the encoder's within it (mostly the same) */
-	int32_t nlayers, layer[MOST_LAYERS]; /* numbers of the layers that are left, in order */
+	const char *root, *folder;           /* the new directory; the encoder's, usually the same */
+	int32_t nlayers, layer[MOST_LAYERS]; /* old numbers of the remaining layers, ascending */
 	int64_t vocab;                       /* rows of the word table */
-	const Tensor **tensors;              /* to be written, under their new names */
-	const char **sources;                /* and the checkpoint's name of each */
-	int32_t ntensors, room;              /* room: for all tensors of the graph and of the files */
+	const Tensor **tensors;              /* to write, with their new names */
+	const char **sources;                /* the name of each in the old checkpoint */
+	int32_t ntensors, room;              /* room: tensors of the graph and of all files */
 	Diag *diag;
 } Writer;
 
@@ -51,51 +52,45 @@ static bool count_layers(Writer *w)
 	}
 	const Node *words = graph_lookup(w->graph, 0, NULL);
 	w->vocab = words ? node_table_rows(words, 0) : 0;
-	return (w->nlayers > 0 && w->vocab > 0)
-		|| REFUSE(w, "the graph has no layers, or no word table, of an encoder any more");
+	return (w->nlayers > 0 && w->vocab > 0) || REFUSE(w, "the graph has no layers or no word table left");
 }
 
-/* What has been made of the model at run time, or in other numbers, beside its weights. */
+/* Refuses ops that a checkpoint cannot express: it holds float weights, not what is computed with them. */
 static bool check_ops(const Writer *w)
 {
 	for (const Node *node = w->graph->first; node; node = node->next) {
 		const int32_t layer = node_layer(node);
 		if (node->op == OP_THIN)
 			return REFUSE(w,
-				"layer %d drops tokens, and transformers' %s has no way to say so; leave prune-tokens out, "
-				"or refine the "
-				"model before it",
+				"layer %d drops tokens, which transformers' %s cannot do; leave prune-tokens out, "
+				"or write the checkpoint before that pass",
 				layer, w->desc->family->model_type);
 		if (node->op == OP_LINEAR_I8 || node->op == OP_LINEAR_BF16)
 			return REFUSE(w,
-				"%s multiplies in %s, and a checkpoint holds weights alone; leave %s out, and give it to the "
-				"build of what is "
-				"written",
+				"%s multiplies in %s, which a checkpoint cannot store; leave %s out here and apply it "
+				"when you build the new checkpoint",
 				node->origin ? node->origin : "a linear", node->op == OP_LINEAR_I8 ? "int8" : "bf16",
 				node->op == OP_LINEAR_I8 ? "quantize-int8" : "compute-bf16");
 		if (node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4)
 			return REFUSE(w,
 				"an embedding table is in %s, which transformers' %s does not read; leave "
-				"quantize-embeddings out, and give it "
-				"to the build of what is written",
+				"quantize-embeddings out here and apply it when you build the new checkpoint",
 				node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family->model_type);
 		if (node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
 			return REFUSE(w,
-				"the word table is a product of two, and transformers' %s has one; leave "
-				"factorize-embeddings out, or refine "
-				"the model before it",
+				"the word table is a product of two matrices, but transformers' %s has one; leave "
+				"factorize-embeddings out, or write the checkpoint before that pass",
 				w->desc->family->model_type);
 		if (node->op == OP_SOFTMAX && (node->attr.has & A_SELECT))
 			return REFUSE(w,
-				"the attention of layer %d selects keys, and transformers' %s has no way to say so; leave "
-				"hard-attention "
-				"out, or refine the model before it",
+				"the attention of layer %d selects keys, which transformers' %s cannot do; leave "
+				"hard-attention out, or write the checkpoint before that pass",
 				layer, w->desc->family->model_type);
 	}
 	return true;
 }
 
-/* Outputs of the linear that is this part of a layer; 0: there is none. */
+/* Number of outputs of the linear that is this part of the layer; 0: the layer has no such linear. */
 static int64_t part_outputs(const Writer *w, int32_t layer, ModelPart part)
 {
 	for (const Node *node = w->graph->first; node; node = node->next)
@@ -104,7 +99,8 @@ static int64_t part_outputs(const Writer *w, int32_t layer, ModelPart part)
 	return 0;
 }
 
-/* One number in config.json says how wide all layers are. *width: that of the feed-forward networks. */
+/* Refuses layers of different widths: config.json has one width for all layers. *width: that of the
+ * feed-forward networks. */
 static bool check_widths(const Writer *w, int64_t *width)
 {
 	const int64_t hidden = w->desc->hidden;
@@ -114,23 +110,20 @@ static bool check_widths(const Writer *w, int64_t *width)
 					  query = part_outputs(w, w->layer[i], PART_ATTENTION_QUERY);
 		if (!ffn || !query)
 			return REFUSE(w,
-				"layer %d has no %s block any more, and transformers' %s no way to say so; leave "
-				"prune-blocks out, "
-				"or refine the model before it",
+				"layer %d has no %s block left, but every layer of transformers' %s has one; leave "
+				"prune-blocks out, or write the checkpoint before that pass",
 				w->layer[i], query ? "feed-forward" : "attention", w->desc->family->model_type);
 		if (query != hidden)
 			return REFUSE(w,
-				"layer %d has %jd of %d attention heads left, and transformers' %s no way to say so "
-				"(hidden_size "
-				"divided by num_attention_heads is the size of a head); leave prune-heads out, or refine the "
-				"model before it",
+				"layer %d has %jd of %d attention heads left, which transformers' %s cannot express "
+				"(its heads have hidden_size / num_attention_heads channels); leave prune-heads out, or "
+				"write the checkpoint before that pass",
 				w->layer[i], (intmax_t)(query / (hidden / w->desc->heads)), w->desc->heads,
 				w->desc->family->model_type);
 		if (ffn != *width)
 			return REFUSE(w,
 				"layer %d has %jd neurons and layer %d has %jd, but intermediate_size is one number for all "
-				"layers; "
-				"prune-ffn{keep=N} leaves as many in each",
+				"layers; prune-ffn{keep=N} keeps the same number in each layer",
 				w->layer[0], (intmax_t)*width, w->layer[i], (intmax_t)ffn);
 	}
 	return true;
@@ -156,7 +149,7 @@ static bool add_tensor(Writer *w, const Tensor *tensor, const char *source)
 		if (strcmp(w->tensors[i]->name, name) == 0)
 			return tensor_equal(w->tensors[i], tensor)
 				|| REFUSE(
-					w, "two different tensors have been made of %s, and the checkpoint can hold one", source);
+					w, "%s has become two different tensors, but the checkpoint can hold only one", source);
 	Tensor *view = mem_alloc(w->mem, sizeof *view);
 	*view = *tensor;
 	view->name = name;
@@ -173,8 +166,8 @@ static bool has_source(const Writer *w, const char *name)
 	return false;
 }
 
-/* A tensor that nothing in the graph reads: a head for another task, a buffer. Of a word table that has
- * shrunk, what was as long as the old one no longer fits. */
+/* True for a tensor that the graph does not read: a head for another task, a buffer. If the word table has
+ * shrunk, tensors with one row per old word no longer fit. */
 static bool is_carried_over(const Writer *w, const Tensor *tensor)
 {
 	const bool by_word = tensor->type.rank > 0 && tensor->type.dim[0].plus == w->desc->vocab;
@@ -211,7 +204,8 @@ static bool collect_tensors(Writer *w)
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
-/* The element type of all float tensors, or float32 where they differ: transformers loads into one type. */
+/* The element type of all float tensors; float32 if they differ, because transformers loads all weights in
+ * one type. */
 static const char *common_dtype(const Tensor *const *tensors, int32_t count)
 {
 	static const char *const names[DT_COUNT] = {
@@ -226,8 +220,8 @@ static const char *common_dtype(const Tensor *const *tensors, int32_t count)
 	return name ? name : names[DT_F32];
 }
 
-/* What config.json says stays, unless passes have changed the type: a model may be stored in half and meant
- * for float32. */
+/* Keeps the type in config.json unless passes have changed it: weights stored in half precision may be meant
+ * to be loaded as float32. */
 static void set_dtype(const Writer *w, json_t *config)
 {
 	const Module *module = w->loaded->module;
@@ -266,7 +260,7 @@ static bool write_config(const Writer *w, int64_t ffn)
 	return good;
 }
 
-/* ---- files that stay as they are ------------------------------------------------------------- */
+/* ---- files copied unchanged ------------------------------------------------------------------ */
 
 static bool copy_file(const Writer *w, const char *from, const char *to, const char *name)
 {
@@ -280,7 +274,7 @@ static bool make_folder(const Writer *w, const char *path)
 		|| diag_error_in(w->diag, EXIT_RUN, path, 0, "cannot be made: %s", strerror(errno));
 }
 
-/* All plain files of a module's folder: its config.json and, of a Dense, its weights. */
+/* Copies all regular files of a module's folder: config.json and, for a Dense, its weights. */
 static bool copy_folder(const Writer *w, const char *home, const char *name)
 {
 	const char *from = mem_printf(w->mem, "%s/%s", home, name),
@@ -300,8 +294,8 @@ static bool copy_folder(const Writer *w, const char *home, const char *name)
 	return good;
 }
 
-/* modules.json of sentence-transformers and the folders that it names, but for the encoder's. Their names
- * were checked when the model was loaded. */
+/* Copies modules.json of sentence-transformers and the folders that it names, except the encoder's. Folder
+ * names were checked when the model was loaded. */
 static bool copy_modules(const Writer *w, const char *home)
 {
 	const char *path = mem_printf(w->mem, "%s/modules.json", home);
@@ -344,9 +338,9 @@ static bool copy_rest(Writer *w)
 		&& copy_modules(w, home);
 }
 
-/* ---- is it what was to be written? ----------------------------------------------------------- */
+/* ---- reading it back ------------------------------------------------------------------------- */
 
-/* A copy in one spelling: what passes have tidied is not held against them. */
+/* A copy in canonical form, so that mere clean-ups by passes make no difference. */
 static Module *plain_copy(const Module *module, Diag *diag)
 {
 	const PassEnv env = {.max_tokens = module->max_tokens};
@@ -367,9 +361,9 @@ static bool compare_graphs(Writer *w, const Module *read)
 	bool good = want && got;
 	if (good && !graph_equal(want->graphs[0], got->graphs[0], &where))
 		good = REFUSE(w,
-			"transformers' %s cannot say what the passes have made of it: %s%s%s is not what the checkpoint "
-			"would "
-			"give; only passes that drop layers or change widths alike in all layers can be written",
+			"transformers' %s cannot express the model after these passes: %s%s%s differs when the "
+			"checkpoint "
+			"is read back; use only passes that drop layers or change the width of all layers alike",
 			w->desc->family->model_type, where ? op_info[where->op].name : "an output",
 			where && where->origin ? " of " : "", where && where->origin ? where->origin : "");
 	module_free(want);
@@ -377,11 +371,12 @@ static bool compare_graphs(Writer *w, const Module *read)
 	return good;
 }
 
-/* The tokenizer that the new files describe is the one that the program would have. */
+/* The new files must describe the tokenizer that the program would have. */
 static bool compare_tokenizers(Writer *w, const TokenizerDesc *got)
 {
 	return tokenizer_equal(w->loaded->tokenizer, got)
-		|| REFUSE(w, "the tokenizer's files cannot say what the passes have made of it");
+		|| REFUSE(w,
+			"the tokenizer's files cannot express the tokenizer after these passes; leave prune-vocab out");
 }
 
 static bool read_back(Writer *w)
@@ -395,7 +390,7 @@ static bool read_back(Writer *w)
 	diag_init(&diag, w->out);
 	bool good = model_load(&options, &again, &diag);
 	if (!good)
-		REFUSE(w, "the directory would not be read again: %s",
+		REFUSE(w, "the new directory cannot be read back: %s",
 			diag.count ? diag.messages[diag.count - 1].text : "no reason");
 	good = good && compare_graphs(w, again.module) && compare_tokenizers(w, again.tokenizer);
 	model_unload(&again);
@@ -423,17 +418,16 @@ bool checkpoint_emit(const Loaded *loaded, const LoadOptions *options, const cha
 		.diag = diag};
 	int64_t ffn;
 	if (!w.desc || !w.desc->from_config)
-		return REFUSE(&w, "a checkpoint is made from a checkpoint: MODEL must be a Hugging Face directory");
+		return REFUSE(&w, "MODEL must be a Hugging Face directory, not a description or textual IR");
 	if (w.graph->level != LEVEL_GRAPH)
 		return REFUSE(
-			&w, "fused and lowered graphs are no model any more; give only passes that come before fuse");
+			&w, "fused and lowered graphs cannot be written; give only passes that come before fuse");
 	if (loaded->nmerged)
-		return REFUSE(
-			&w, "several tasks over one base are no one checkpoint; give --emit=checkpoint for each");
+		return REFUSE(&w, "a checkpoint holds one task; leave --merge out and write each task separately");
 	for (const Node *node = w.graph->first; node; node = node->next)
 		if (node->op == OP_EXIT)
 			return REFUSE(
-				&w, "transformers' %s has no layers that a text can end behind", w.desc->family->model_type);
+				&w, "transformers' %s has no early exits; leave early-exit out", w.desc->family->model_type);
 	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
 		return false;
 	char *aside = directory_aside(out, diag);

@@ -1,5 +1,5 @@
-/* tokenizer_write.c: a tokenizer's files again after its ids have been renumbered: tokenizer.json, vocab.txt
- * and the ids that the configuration files hold. Everything else in them stays as it was. */
+/* tokenizer_write.c: writes a tokenizer's files with renumbered ids: tokenizer.json, vocab.txt and the ids in
+ * the configuration files. Everything else in them stays unchanged. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static int64_t new_id(const Rewriter *r, const json_t *id)
 	return old >= 0 && old < r->loaded->nrenumbered ? r->loaded->renumbered[old] : -1;
 }
 
-/* A member that is an id gets its new number; one of a token that is gone goes. */
+/* Gives a member that holds an id its new id. Removes the member if the token was removed. */
 static void renumber_member(const Rewriter *r, json_t *object, const char *key)
 {
 	const json_t *id = json_object_get(object, key);
@@ -29,7 +29,7 @@ static void renumber_member(const Rewriter *r, json_t *object, const char *key)
 		json_object_del(object, key);
 }
 
-/* {"token": id}: in the order of the new ids. */
+/* {"token": id}, sorted by the new ids. */
 static json_t *renumber_vocab(const Rewriter *r, json_t *vocab)
 {
 	const char *token;
@@ -42,7 +42,7 @@ static json_t *renumber_vocab(const Rewriter *r, json_t *vocab)
 	return fresh;
 }
 
-/* "ids": [101] of a template's special token, and ["[SEP]", 102] of BertProcessing. */
+/* "ids": [101] in the special tokens of a template, and ["[SEP]", 102] in BertProcessing. */
 static void renumber_processor(const Rewriter *r, json_t *processor)
 {
 	static const char *const pairs[] = {"cls", "sep"};
@@ -110,8 +110,8 @@ void tokenizer_renumber_roles(const Loaded *loaded, json_t *config)
 			renumber_member(&r, config, keys[i]);
 }
 
-/* Integers that no C type holds (model_max_length of 10^30) come as reals, and then all do: those that fit
- * become integers again. */
+/* tokenizer_config.json may hold an integer too large for C (model_max_length 10^30), so all its integers are
+ * read as reals. Those that fit become integers again. */
 static json_t *with_integers(json_t *value)
 {
 	const char *key;
@@ -144,7 +144,7 @@ static bool rewrite_json(const Rewriter *r, const char *from, const char *to,
 	return good;
 }
 
-/* A file of the tokenizer's model, from the time before tokenizer.json. */
+/* A file of a tokenizer without tokenizer.json: vocab.txt, or vocab.json and merges.txt. */
 static bool write_older(const TokenizerDesc *desc, const char *name, const char *to, Diag *diag)
 {
 	AtomicFile file;

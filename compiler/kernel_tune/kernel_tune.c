@@ -1,11 +1,11 @@
-/* kernel_tune.c: times, on this machine and in this process, what the cost model of passes/lower/tune.c
- * proposes. Every candidate is a shared object like those that users get: for a linear, the model's own
- * linears of that shape, one after another with their own weights, so that few rows pay for reading them; for
- * a chain, the model up to the chain's end.
+/* kernel_tune.c: times the candidates of the cost model (passes/lower/tune.c) on this machine, in this
+ * process. Every candidate is a shared object, as `build --emit=shared` makes it. For a linear, it holds the
+ * model's linears of that shape, one after another, each with its own weights: short texts then pay for
+ * reading weights, as they do in the model. For a chain, it holds the model up to the end of the chain.
  *
- * Candidates take turns, the usual one twice a turn; what counts is the minimum of RUNS runs of at least
- * RUN_MS of CPU time each, as a ratio to the usual one, its mean over the lengths. Less than 2 % of gain is
- * noise: the usual one stays. */
+ * The first candidate is the default. Candidates run in turns, the default twice a turn. The time of a
+ * candidate is the minimum of RUNS runs of at least RUN_MS of CPU time each. Its score is the ratio to the
+ * default's time, averaged over the lengths. A gain below 2 % is noise: the default stays. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,29 +19,29 @@
 #define CODE "lower,pack-weights,chain-rows,plan-memory"
 enum { LENGTHS = 3, RUNS = 7, LINEARS_MAX = 8, CHAIN_LEAST = 2 };
 enum {
-	WEIGHT_BYTES = 8 << 20 /* of a linear's copies: more than an L2 */,
-	CACHE_BYTES = 1 << 20 /* an L2 of unknown size */
+	WEIGHT_BYTES = 8 << 20 /* weights of one candidate: more than an L2 cache */,
+	CACHE_BYTES = 1 << 20 /* assumed if the size of the L2 is unknown */
 };
 static const double RUN_MS = 3, GAIN = 0.98;
 static const int32_t linear_lengths[LENGTHS] = {8, 32, 128}, chain_lengths[LENGTHS] = {64, 128, 256};
 
 typedef struct Candidate {
 	Program program;
-	double ms[LENGTHS]; /* the least of one call so far; 0: none yet */
+	double ms[LENGTHS]; /* shortest call so far at each length; 0: none yet */
 } Candidate;
 
 typedef struct Contest {
 	const BuildRun *run;
 	Candidate candidates[TUNE_CANDIDATES_MAX];
-	int32_t count, calls_of; /* calls_of: linears a call runs, for the table */
+	int32_t count, calls_of; /* calls_of: linears that a call runs */
 	const int32_t *lengths;
-	int32_t *ids; /* zeros: any model knows that id */
+	int32_t *ids; /* zeros: an id of every model */
 	float *out;
 	size_t floats;
 	Diag *diag;
 } Contest;
 
-static double now_ms(void) /* CPU time of this thread: turns of other programs do not count */
+static double now_ms(void) /* CPU time of this thread; excludes other programs */
 {
 	struct timespec t;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -50,7 +50,8 @@ static double now_ms(void) /* CPU time of this thread: turns of other programs d
 
 /* ---- candidates as programs ------------------------------------------------------------------ */
 
-/* Builds and opens the next candidate as the table decides now. The module is used up. */
+/* Builds the module with the current decisions of the table and opens it as the next candidate. The module
+ * is changed. */
 static bool contest_add(Contest *contest, Module *module, const char *passes)
 {
 	const BuildOptions *options = contest->run->options;
@@ -109,7 +110,7 @@ static bool time_candidate(Contest *contest, int32_t which, int32_t length, int 
 static bool time_length(Contest *contest, int32_t length)
 {
 	double ms = 0;
-	for (int32_t i = contest->count - 1; i >= 0; i--) /* twice: the first call brings pages and code in */
+	for (int32_t i = contest->count - 1; i >= 0; i--) /* the first call loads pages and code */
 		for (int warm = 0; warm < 2; warm++)
 			if (!call(contest, &contest->candidates[i], contest->lengths[length], 1, &ms))
 				return false;
@@ -145,8 +146,8 @@ static int32_t contest_run(Contest *contest)
 	return winner;
 }
 
-/* One line of the table, on standard output: the shape, ms of the usual and of the chosen one at each length,
- * what was chosen. */
+/* Prints one line of the table: the shape, milliseconds of the default and of the winner at each length, and
+ * the winner. */
 static void print_decision(const Contest *contest, int32_t winner, const TuneRow *row)
 {
 	if (contest->run->options->quiet)
@@ -170,7 +171,7 @@ static void print_decision(const Contest *contest, int32_t winner, const TuneRow
 
 /* ---- linears --------------------------------------------------------------------------------- */
 
-/* The user's decision; false when there is none. */
+/* True if the file of --tune-cache decides this key. */
 static bool is_decided(const TuneTable *table, const TuneRow *key)
 {
 	const TuneRow *row = tune_find(table, key);
@@ -185,7 +186,7 @@ static bool is_constant_from(const Node *node, int32_t first)
 	return true;
 }
 
-/* The key of a linear that runs over a row a token; those over one row a text cost nothing. */
+/* The key of a linear with one row per token. Linears with one row per text take no time worth tuning. */
 static bool linear_key(const Node *node, const char *cpu, TuneRow *key)
 {
 	return tune_key_linear(node, cpu, key) && type_is_rows(&node->args[0]->type)
@@ -198,7 +199,7 @@ static bool keys_equal(const TuneRow *a, const TuneRow *b)
 		&& a->act == b->act;
 }
 
-/* %y = linear of the model over x (and its scale), its constants shared; NULL: an error. */
+/* Emits a copy of the model's linear over x (and its scale). Shares the constants. NULL: an error. */
 static Value *linear_again(Graph *graph, const Node *node, Value *const *x, int32_t nx, Diag *diag)
 {
 	Value *args[ARGS_MAX];
@@ -208,8 +209,8 @@ static Value *linear_again(Graph *graph, const Node *node, Value *const *x, int3
 	return graph_emit(graph, NULL, node->op, args, node->nargs, &attr, NULL, diag);
 }
 
-/* A module of some of the model's linears of one shape, side by side; *linears: how many. NULL and a message
- * on error. */
+/* A module of up to LINEARS_MAX of the model's linears of one shape, side by side; *linears: their number.
+ * NULL and a message on error. */
 static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *linears, Diag *diag)
 {
 	Module *module = module_new("tune");
@@ -249,7 +250,8 @@ static Module *linears_module(const Graph *from, const TuneRow *key, int32_t *li
 	return NULL;
 }
 
-/* Adds the decision to the table. While candidates are built the row says which one is meant. */
+/* Times the kernels for one shape and adds the decision to the table. While candidates are built, the row
+ * holds the kernel of the current candidate. */
 static bool tune_linear(const BuildRun *run, const Graph *graph, const TuneRow *key, Diag *diag)
 {
 	const TuneRow *before = tune_find(run->tunings, key);
@@ -305,7 +307,7 @@ static int64_t cache_bytes(void)
 	return known > 0 ? known : CACHE_BYTES;
 }
 
-/* A copy of the model whose one output is the value with that id; NULL: it has none. */
+/* A copy of the model with one output, the value with that id; NULL: the model has no such value. */
 static Module *model_up_to(const Module *model, uint32_t id)
 {
 	Module *module = module_copy(model);
@@ -337,7 +339,8 @@ static bool tune_chain(
 		run->tunings->rows[at].rows = rows[i];
 		Module *module = model_up_to(model, id);
 		good = module ? contest_add(&contest, module, "dce," CODE)
-					  : diag_error(diag, EXIT_RUN, 0, "--tune: a chain has no end");
+					  : diag_error(diag, EXIT_RUN, 0,
+							"--tune: the model has no value at the end of a chain (a fault of bertc)");
 		module_free(module);
 	}
 	const int32_t winner = good ? contest_run(&contest) : -1;
@@ -349,7 +352,8 @@ static bool tune_chain(
 	return winner >= 0;
 }
 
-/* The node behind the last of the chain that begins at first; *last: that last one; *linears: of them. */
+/* The node after the chain that begins at first. *last: the chain's last node; *linears: its number of
+ * linears. */
 static const Node *chain_end(const Node *first, const Node **last, int32_t *linears)
 {
 	const Node *end = first;
@@ -367,8 +371,8 @@ static const Node *chain_end(const Node *first, const Node **last, int32_t *line
 	return end->next;
 }
 
-/* Chains of two linears and more: there the second reads what the first wrote, and blocks matter. `lowered`
- * is the model with its chains; values have the ids that they have in the model. */
+/* Times chains of at least two linears. In those the second linear reads the output of the first, so the size
+ * of a block of rows matters. `lowered` is the model with chains; its values keep the ids of the model. */
 static bool tune_lowered(const BuildRun *run, const Module *model, const Graph *lowered, Diag *diag)
 {
 	for (const Node *node = lowered->first, *end; node; node = end) {
@@ -414,19 +418,20 @@ bool tune_check(const Target *target, Diag *diag)
 {
 	if (target->ncpus > 1)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"--tune times one CPU at a time: tune for each of %s on a machine that has it "
-			"with the same --tune-cache, then build for all of them",
+			"--tune times one CPU at a time, not %s: tune on a machine of each CPU with the same "
+			"--tune-cache, then build for all of them",
 			target->cpu);
 	if (!target_runs_here(target))
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"--tune times code on this machine, which is no %s (%s): tune on one, then "
-			"build here with its file as --tune-cache",
+			"--tune times code on this machine, which cannot run code for %s (%s): tune on a machine "
+			"that can, then build here with its file as --tune-cache",
 			target->cpu, target->triple);
 	return true;
 }
 
-/* What was measured goes into the file; also when that was nothing, if there is no file yet to give to
- * --tune-cache. */
+/* Saves new decisions. Without any, writes the file only if it does not exist, so that --tune-cache finds
+ * one.
+ */
 static bool tune_end(const BuildRun *run, int32_t measured, Diag *diag)
 {
 	if ((measured || file_is_absent(run->options->run.tune_cache))
@@ -434,7 +439,7 @@ static bool tune_end(const BuildRun *run, int32_t measured, Diag *diag)
 		return false;
 	if (!run->options->quiet)
 		printf("%d shapes timed%s; decisions are in %s\n", (int)measured,
-			measured ? "" : ": the file decides the others, or there is one kernel for them",
+			measured ? "" : " (the file decides the others, or only one kernel fits)",
 			run->options->run.tune_cache);
 	return true;
 }

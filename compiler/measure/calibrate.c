@@ -1,6 +1,5 @@
-/* calibrate.c: runs changed copies of a model over data for the passes that learn from it (passes.h,
- * PassEnv). A copy is built as eval builds its programs, for this machine whatever the target is, so that a
- * large file takes seconds. */
+/* calibrate.c: runs changed copies of a model on data, for passes that learn from data (PassEnv in passes.h).
+ * A copy is compiled, always for this machine, so that a large file takes seconds. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,16 +7,15 @@
 #include "neurons.h"
 #include "score.h"
 
-/* Nothing that makes new weights: a graph that computes a layer many times over would hold as many copies of
- * them. */
+/* These passes create no new weights. A graph that computes a layer many times would otherwise hold many
+ * copies of them. */
 #define PASSES \
 	"canonicalize,fold-const,cse,fuse{only=activation,epilogue,attention,first-row,embed-layernorm,add-" \
 	"layernorm}," \
 	"fold-const,cse,dce"
 enum { THREADS_MAX = 8 };
 
-/* What is built here is neither reported nor kept, and none of the user's options applies to it. The numbers
- * are the same on any number of threads. */
+/* The user's options do not apply to these builds. The numbers do not depend on the number of threads. */
 bool calibration_open(const BuildRun *calibration, Module *module, Program *program, Diag *diag)
 {
 	const BuildOptions plain = {.load.model = calibration->options->load.model,
@@ -75,7 +73,7 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 	const BuildRun *calibration = context;
 	const Module *whole = calibration->loaded->module;
 	const bool apart = whole->nheads > 0
-		&& whole->heads[0].task == TASK_EMBED; /* an embedder reads one text at a time */
+		&& whole->heads[0].task == TASK_EMBED; /* an embedder embeds the two texts separately */
 	Observation o = {.each = each, .argument = argument, .diag = diag};
 	Dataset data = {0};
 	bool good = dataset_read(path, &data, diag) && calibration_open(calibration, module, &o.program, diag);
@@ -130,7 +128,7 @@ static bool labels(
 	Dataset data = {0};
 	bool good = score_head(calibration->loaded, &what, diag) && dataset_read(path, &data, diag);
 	if (good && data.form != DATA_LABELS)
-		good = diag_error_in(diag, EXIT_INPUT, path, 0, "(%s) has no labels of texts", data.what);
+		good = diag_error_in(diag, EXIT_INPUT, path, 0, "(%s): expected texts with labels", data.what);
 	*count = limit && limit < data.nrows ? limit : data.nrows;
 	*labels = good ? checked_calloc((size_t)*count, sizeof **labels) : NULL;
 	for (int32_t i = 0; good && i < *count; i++)

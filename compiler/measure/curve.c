@@ -1,5 +1,5 @@
-/* curve.c: see curve.h. Texts are tokenized once and run one a call, as a service that waits for nobody
- * would; rounds over all thresholds take turns, so that what else the machine does meets each of them. */
+/* curve.c: see curve.h. Texts are tokenized once and run one per call, as in a service without batching. A
+ * round runs all thresholds in turn, so that other load on the machine affects all of them alike. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ typedef struct Texts {
 	int64_t *offsets;
 } Texts;
 
-/* Where a text may end, the end of the graph last: how many layers it has run there, and the ops in front. */
+/* The exits of a graph, its end last: the number of layers run at each, and its node (NULL at the end). */
 typedef struct Ends {
 	const Graph *graph;
 	int32_t count;
@@ -84,7 +84,7 @@ static bool read_texts(const Program *p, const Scored *what, const Dataset *data
 	return true;
 }
 
-/* A number that the graph holds, lowered or not. */
+/* A constant number in the graph, before or after lowering. NaN: v is not constant. */
 static double constant_of(const Value *v)
 {
 	double number = NAN;
@@ -106,8 +106,8 @@ static void find_ends(const Graph *graph, int32_t output, Ends *ends)
 	ends->exit[ends->count++] = NULL;
 }
 
-/* Multiply-adds of a text that has run so many layers. The last layer of a classifier works on few rows, and
- * long texts end later: layers alone say too much. */
+/* Multiply-adds of a text that runs this number of layers. The number of layers alone would overstate the
+ * gain: the last layer of a classifier computes few rows, and long texts exit later. */
 static double work_of(const Ends *ends, double layers, int64_t tokens)
 {
 	int32_t end = 0;
@@ -120,7 +120,7 @@ static double work_of(const Ends *ends, double layers, int64_t tokens)
 	return macs;
 }
 
-/* All texts at the threshold that is set. */
+/* Runs all texts at the current threshold. */
 static bool run_texts(const Program *p, const Scored *what, int32_t layers_output, const Texts *texts,
 	const Ends *ends, CurvePoint *point, Diag *diag)
 {
@@ -184,12 +184,12 @@ bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const
 	const int32_t output = find_layers(p, module), n = limit && limit < data->nrows ? limit : data->nrows;
 	if (output < 0 || what->head.task != TASK_CLASSIFY || data->form != DATA_LABELS || n == 0)
 		return diag_error(diag, EXIT_USAGE, 0,
-			"--curve is for classifiers whose texts may end early, on texts with labels; give "
+			"--curve needs a classifier with early exits and texts with labels; give "
 			"--passes='early-exit{data=FILE},O2'");
 	if (!curve_thresholds(
 			curve, list, what->width, module->options[module_find_option(module, "exit_entropy")].value))
 		return diag_error(diag, EXIT_USAGE, 0,
-			"--curve=%s: expected entropies from 0, with commas between, %d at most", list,
+			"--curve=%s: expected at most %d entropies, 0 or larger, separated by commas", list,
 			CURVE_POINTS_MAX - 1);
 	Texts texts;
 	Ends ends;
@@ -218,9 +218,9 @@ bool curve_run(const Program *p, const Loaded *loaded, const Scored *what, const
 void curve_print(const Curve *curve)
 {
 	const CurvePoint *whole = &curve->at[0];
-	printf("\n%d texts one by one, least of %d rounds; speed-up against threshold 0: measured, by "
-		   "multiply-adds, by layers of %d\n"
-		   "exit_entropy    score   points  ms a text  measured  by work  by layers  layers  J a text\n",
+	printf("\n%d texts, one per call, fastest of %d rounds; speed-up over threshold 0: measured, by "
+		   "multiply-adds, by layers (of %d)\n"
+		   "exit_entropy    score   points    ms/text  measured  by work  by layers  layers    J/text\n",
 		curve->texts, curve->rounds, curve->layers);
 	for (int32_t i = 0; i < curve->count; i++) {
 		const CurvePoint *point = &curve->at[i];
@@ -233,7 +233,7 @@ void curve_print(const Curve *curve)
 			printf("  %8.5f\n", point->joules);
 	}
 	printf("exit_entropy is %.4f unless --set says otherwise.%s%s\n", curve->preset,
-		curve->no_energy ? " Energy is not readable here: " : "", curve->no_energy ? curve->no_energy : "");
+		curve->no_energy ? " Energy cannot be read here: " : "", curve->no_energy ? curve->no_energy : "");
 }
 
 json_t *curve_json(const Curve *curve, bool timed)

@@ -1,6 +1,6 @@
-/* datasets.c: see datasets.h. The file is cut into records of fields first (TSV and CSV differ only there);
- * then its form is found from the header or, without one, from the shape of the first records; then each
- * record becomes a row. */
+/* datasets.c: see datasets.h. A table is read in three steps. Its lines are cut into records of fields; TSV
+ * and CSV differ only there. Its form is found from the header or, without one, from the shape of the first
+ * records. Each record then becomes a row. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ typedef struct Record {
 	int32_t nfields, line;
 } Record;
 
-/* What reading goes along; text is cut in place. */
+/* The text being read. It is cut into fields in place. */
 typedef struct Reader {
 	char *at, *end;
 	int32_t line;
@@ -35,7 +35,7 @@ static void add_field(Reader *r, Record *record, const char *field)
 	}
 }
 
-/* One line, its fields between tabs. */
+/* Reads one line of fields separated by tabs. */
 static void read_tsv(Reader *r, Record *record)
 {
 	char *start = r->at, *stop = memchr(start, '\n', (size_t)(r->end - start));
@@ -56,7 +56,7 @@ static void read_tsv(Reader *r, Record *record)
 	}
 }
 
-/* One field in quotes, cut in place; "" stands for a quote. Returns the character after it. */
+/* Reads a quoted field in place; "" in it is a quote. Returns the position after the closing quote. */
 static char *read_quoted(Reader *r, Record *record, char *at)
 {
 	char *to = at;
@@ -71,14 +71,14 @@ static char *read_quoted(Reader *r, Record *record, char *at)
 	}
 	if (at >= r->end && !r->failed) {
 		r->failed = true;
-		diag_error(r->diag, EXIT_INPUT, record->line, "a quoted field does not end");
+		diag_error(r->diag, EXIT_INPUT, record->line, "a quoted field has no closing quote");
 		return r->end;
 	}
 	*to = '\0';
 	return at + 1;
 }
 
-/* RFC 4180: fields between commas, a field in quotes may hold anything. */
+/* Reads one record by RFC 4180: fields separated by commas; a quoted field may hold commas and newlines. */
 static void read_csv(Reader *r, Record *record)
 {
 	char *at = r->at;
@@ -95,7 +95,8 @@ static void read_csv(Reader *r, Record *record)
 			break;
 		if (*at != ',' && *at != '\n') {
 			r->failed = true;
-			diag_error(r->diag, EXIT_INPUT, r->line, "text after a quoted field");
+			diag_error(r->diag, EXIT_INPUT, r->line,
+				"text after a quoted field; expected a comma or the end of the line");
 			return;
 		}
 		const bool more = *at == ',';
@@ -124,7 +125,7 @@ static bool read_record(Reader *r, Record *record)
 
 /* ---- form ------------------------------------------------------------------------------------ */
 
-/* Which field is what; -1: there is none. */
+/* The column of each part of a row; -1: there is none. */
 typedef struct Layout {
 	int text, pair, label, score, fields;
 	bool header;
@@ -145,7 +146,7 @@ static bool is_tag(const char *text)
 	return strcmp(text, "O") == 0 || ((text[0] == 'B' || text[0] == 'I') && text[1] == '-' && text[2]);
 }
 
-/* The column that a header gives one of these names (separated by spaces). */
+/* The column with one of these names (separated by spaces) in the header. */
 static int named(const Record *header, const char *names)
 {
 	for (int i = 0; i < header->nfields; i++)
@@ -179,7 +180,7 @@ static bool layout_of_header(const Record *header, Layout *layout)
 	return layout->text >= 0;
 }
 
-/* From the first records, when no header says it. */
+/* Finds the layout from the first records of a file without a header. */
 static bool layout_of_shape(const Record *records, int n, Layout *layout)
 {
 	double number;
@@ -235,7 +236,7 @@ static bool add_row(Dataset *data, const Layout *layout, const Record *record, s
 	return true;
 }
 
-/* Joins a text's words. */
+/* Adds a row: the text is the words joined by spaces. */
 static void end_sentence(Dataset *data, const Record *words, int32_t n, size_t *capacity)
 {
 	size_t bytes = 1;
@@ -255,14 +256,14 @@ static void end_sentence(Dataset *data, const Record *words, int32_t n, size_t *
 	*new_row(data, capacity) = row;
 }
 
-/* How words and their tags stand in a file. */
+/* The columns of words and tags in a file. */
 typedef struct TagForm {
 	int word, tag;
 	bool bio, spaces, comments;
 	const char *what;
 } TagForm; /* tag -1: the last column */
 
-/* Cuts a line at its spaces. */
+/* Splits a line at its spaces. */
 static void cut_at_spaces(Record *record)
 {
 	char *rest = (char *)record->field[0];
@@ -270,8 +271,8 @@ static void cut_at_spaces(Record *record)
 		record->field[record->nfields++] = strsep(&rest, " ");
 }
 
-/* CoNLL-U numbers words 1, 2, ..; "3-4" stands for the next two as they are written, "3.1" is a word that is
- * not there. */
+/* True for lines to skip. CoNLL-U numbers words 1, 2, ..; the line "3-4" repeats words 3 and 4 as written,
+ * and "3.1" is a word that is not in the text. */
 static bool is_no_word(const TagForm *form, const Record *record)
 {
 	if (form->comments)
@@ -299,11 +300,11 @@ static bool parse_tags(Reader *r, const TagForm *form, Dataset *data)
 			continue;
 		else if (record.nfields < 2 || last >= record.nfields || !record.field[form->word][0]
 			|| !record.field[last][0] || (form->bio && !is_tag(record.field[last])))
-			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its label%s",
+			ok = diag_error(r->diag, EXIT_INPUT, record.line, "expected a word and its tag%s",
 				form->bio ? " (O, B-TYPE or I-TYPE)" : "");
 		else if (n == WORDS_MAX)
 			ok = diag_error(r->diag, EXIT_INPUT, record.line,
-				"a text of more than %d words; texts end at a blank line", WORDS_MAX);
+				"a text has more than %d words; put a blank line after each text", WORDS_MAX);
 		else {
 			words[n] = (Record){
 				.field = {record.field[form->word], record.field[last]}, .nfields = 2, .line = record.line};
@@ -332,9 +333,9 @@ static bool parse_table(Reader *r, Dataset *data)
 		ok = diag_error(r->diag, EXIT_INPUT, 0, "has no rows");
 	else if (!layout_of_header(&probe[0], &layout) && (r->csv || !layout_of_shape(probe, n, &layout)))
 		ok = diag_error(r->diag, EXIT_INPUT, 1,
-			"not a form that eval knows: TSV of text and label, MRPC, STS-B, CSV or TSV with a header that "
-			"names text and label "
-			"columns, CoNLL (a word and its label a line, a blank line between texts) or CoNLL-U");
+			"unknown format; expected TSV with a text and a label per line, MRPC, STS-B, CSV or TSV with a "
+			"header that names the text and label columns, CoNLL (a word and its tag per line, a blank line "
+			"after each text) or CoNLL-U");
 	data->what = layout.what;
 	data->form = layout.score >= 0 ? DATA_SCORES : DATA_LABELS;
 	for (int32_t i = layout.header; ok && i < n; i++)
@@ -344,11 +345,11 @@ static bool parse_table(Reader *r, Dataset *data)
 			ok = add_row(data, &layout, &record, &capacity, r->diag);
 	free(probe);
 	if (ok && !r->failed && data->form == DATA_SCORES && layout.pair < 0)
-		return diag_error(r->diag, EXIT_INPUT, 1, "has scores but no second text");
+		return diag_error(r->diag, EXIT_INPUT, 1, "has a score column but no column for the second text");
 	return ok && !r->failed;
 }
 
-/* CoNLL when the first lines that are not blank are words with BIO labels. */
+/* True if the first non-blank lines are words with BIO tags. */
 static bool looks_tagged(const char *text)
 {
 	int tagged = 0;
@@ -373,7 +374,7 @@ static bool looks_tagged(const char *text)
 
 enum { LOOK_LINES = 64 };
 
-/* CoNLL-U: ten columns between tabs, the first a number, behind lines that begin with #. */
+/* True for CoNLL-U: after lines that begin with #, ten columns separated by tabs, the first a number. */
 static bool looks_conllu(const char *text)
 {
 	while (*text == '#' || *text == '\n' || *text == '\r')
@@ -385,8 +386,8 @@ static bool looks_conllu(const char *text)
 	return tabs == 9 && digits > 0;
 }
 
-/* Words with tags of any kind: two columns and more, no space in the first, and, unless it is said, a blank
- * line between two texts. */
+/* True for words with any tags: at least two columns, no space in the first, and a blank line between two
+ * texts. said: the caller knows that the file holds tags; a blank line is not required. */
 static bool looks_worded(const char *text, bool said)
 {
 	bool parted = said, blank = false;
@@ -403,13 +404,13 @@ static bool looks_worded(const char *text, bool said)
 	return parted;
 }
 
-/* tagged: it is said to be words with tags. False: it is a table. */
+/* Finds the form of a file of words and tags. tagged: the caller knows that it is one. False: a table. */
 static bool tags_form(const char *text, bool tagged, TagForm *form)
 {
 	if (looks_conllu(text))
 		*form = (TagForm){1, 3, false, false, true, "CoNLL-U: words and parts of speech"};
 	else if (looks_tagged(text))
-		*form = (TagForm){0, -1, true, true, false, "CoNLL: words and BIO labels"};
+		*form = (TagForm){0, -1, true, true, false, "CoNLL: words and BIO tags"};
 	else if (looks_worded(text, tagged))
 		*form = (TagForm){0, -1, false, tagged, false, "CoNLL: words and tags"};
 	else
@@ -426,7 +427,7 @@ static bool parse(const char *text, size_t bytes, bool csv, bool tagged, Dataset
 	const char *nul = memchr(copy, '\0', bytes - bom);
 	TagForm form;
 	if (nul)
-		return diag_error(diag, EXIT_INPUT, 0, "has a zero byte; not a text file");
+		return diag_error(diag, EXIT_INPUT, 0, "has a zero byte; expected a text file");
 	bool ok;
 	if (!csv && tags_form(copy, tagged, &form)) {
 		data->form = DATA_TAGS;

@@ -1,6 +1,6 @@
 /* elastic_net.c: see elastic_net.h. The optimiser is OWL-QN (Andrew, Gao: "Scalable Training of
- * L1-Regularized Log-Linear Models", 2007) of liblbfgs; here are the objective and its gradient. A row is
- * read once an evaluation: both halves of the work on it find it in cache. */
+ * L1-Regularized Log-Linear Models", 2007) in liblbfgs. This file has the objective and its gradient. An
+ * evaluation computes scores and gradient of a row together, while the row is in cache. */
 #include <lbfgs.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ typedef struct Work {
 	double *row, *score;
 } Work;
 
-/* Scores become probabilities; returns log of what their exponentials sum to. */
+/* Turns scores into probabilities. Returns the log of the sum of their exponentials. */
 static double softmax(double *score, int32_t n)
 {
 	double top = score[0], sum = 0;
@@ -63,8 +63,7 @@ static double smooth(void *argument, const double *v, double *gradient, const in
 	return loss / net->rows + net->l2 * squares;
 }
 
-/* The component of the subgradient of l1 |v| that, added to the gradient g, is nearest to zero: the sum of
- * both. */
+/* g plus the subgradient of l1 |v| that brings the sum nearest to zero. Returns the sum. */
 static double nearest_to_zero(double v, double g, double l1)
 {
 	if (v != 0)
@@ -74,7 +73,7 @@ static double nearest_to_zero(double v, double g, double l1)
 	return g < -l1 ? g + l1 : 0;
 }
 
-/* Objective and the largest component of the subgradient that is nearest to zero. */
+/* Computes the objective and the violation: the largest component of the smallest subgradient. */
 static void judge(const Work *work, const double *v, double *gradient, int n)
 {
 	const ElasticNet *net = work->net;
@@ -94,9 +93,8 @@ static void judge(const Work *work, const double *v, double *gradient, int n)
 
 bool elastic_net_fit(const ElasticNet *net, ElasticFit *fit)
 {
-	enum {
-		ROUNDS = 3
-	}; /* a line search that rounding ends may find its way from a fresh start: some 1e-7 instead of 1e-6 */
+	/* Rounding may end a line search early. A restart then lowers the violation, from about 1e-6 to 1e-7. */
+	enum { ROUNDS = 3 };
 	const int weights = net->width * net->classes, n = weights + net->classes;
 	const double enough = 1e-7, bearable = 1e-5;
 	double *v = lbfgs_malloc(n), *gradient = lbfgs_malloc(n);
@@ -107,7 +105,7 @@ bool elastic_net_fit(const ElasticNet *net, ElasticFit *fit)
 	parameter.orthantwise_c = net->l1;
 	parameter.orthantwise_end = weights;
 	parameter.linesearch = net->l1 > 0 ? LBFGS_LINESEARCH_BACKTRACKING : LBFGS_LINESEARCH_DEFAULT;
-	parameter.epsilon = 1e-12; /* of the gradient; in fact it ends when ten steps gain no more than delta */
+	parameter.epsilon = 1e-12; /* never reached; the end is a gain below delta in ten steps */
 	parameter.past = 10;
 	parameter.delta = 1e-11;
 	parameter.max_iterations = 5000;

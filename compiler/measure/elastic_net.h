@@ -1,5 +1,4 @@
-/* elastic_net.h: multinomial logistic regression with an elastic net (Zou, Hastie, 2005). Plain arrays in,
- * numbers out. */
+/* elastic_net.h: multinomial logistic regression with an elastic net (Zou, Hastie, 2005) on plain arrays. */
 #ifndef BERTC_ELASTIC_NET_H
 #define BERTC_ELASTIC_NET_H
 #include <stdbool.h>
@@ -7,8 +6,8 @@
 
 /* Minimises, over weights W [classes,width] and biases b [classes],
  *     1/rows sum -log softmax(W x + b)[y]  +  l1 |W|_1  +  l2 |W|^2
- * which is scikit-learn's objective divided by C * rows, for l1 = l1_ratio / (C rows) and l2 = (1 - l1_ratio)
- * / (2 C rows). */
+ * This is scikit-learn's objective divided by C * rows, with l1 = l1_ratio / (C rows) and
+ * l2 = (1 - l1_ratio) / (2 C rows). */
 typedef struct ElasticNet {
 	int32_t rows, width, classes;
 	const float *x;   /* [rows,width] */
@@ -17,13 +16,14 @@ typedef struct ElasticNet {
 } ElasticNet;
 
 typedef struct ElasticFit {
-	double *weight, *bias;       /* the caller's; zeros to begin with, or where to begin */
-	double objective, violation; /* violation: largest component of the least subgradient, 0 at the minimum */
+	double *weight, *bias; /* the caller's arrays; hold the starting point, usually zeros */
+	double objective,
+		violation; /* violation: largest component of the smallest subgradient; 0 at the minimum */
 	int evaluations;
 } ElasticFit;
 
 /* False: it did not converge. */
 bool elastic_net_fit(const ElasticNet *, ElasticFit *);
-/* The class that is predicted of one row; only those columns count that `keep` has (NULL: all). */
+/* The predicted class of one row. Uses only the columns in `keep` (NULL: all). */
 int32_t elastic_net_predict(const ElasticNet *, const ElasticFit *, const float *x, const bool *keep);
 #endif

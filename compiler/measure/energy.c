@@ -1,9 +1,9 @@
-/* energy.c: RAPL counters of processor packages, as Linux's powercap shows them. */
+/* energy.c: reads the RAPL counters of processor packages from Linux's powercap files. */
 #include <errno.h>
 #include <stdio.h>
 #include "energy.h"
 
-/* One number from a file of sysfs; errno says why not. */
+/* Reads a number from a sysfs file. On failure errno has the reason. */
 static bool read_number(const char *directory, int package, const char *file, double *number)
 {
 	char path[512];
@@ -23,8 +23,9 @@ static bool read_number(const char *directory, int package, const char *file, do
 static const char *reason(int error)
 {
 	if (error == EACCES)
-		return "only root may read the counters";
-	return error == ENOENT ? "the machine shows no energy counters" : "the counters give no numbers";
+		return "only root may read the energy counters";
+	return error == ENOENT ? "this machine has no energy counters (RAPL)"
+						   : "the energy counters hold no numbers";
 }
 
 bool energy_read(const char *directory, Energy *energy, const char **why)

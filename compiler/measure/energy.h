@@ -1,4 +1,4 @@
-/* energy.h: what the machine's own counters say of the energy that its processors take. */
+/* energy.h: energy used by the processors, from the machine's counters. */
 #ifndef BERTC_ENERGY_H
 #define BERTC_ENERGY_H
 #include <stdbool.h>
@@ -10,10 +10,10 @@ typedef struct Energy {
 	double microjoules[ENERGY_PACKAGES_MAX], range[ENERGY_PACKAGES_MAX];
 } Energy;
 
-/* Reads DIRECTORY/intel-rapl:N/energy_uj (ENERGY_DIRECTORY: where Linux has them, on AMD too). False, and
- * *why, a text that stays: there are none, or this user may not read them. */
+/* Reads DIRECTORY/intel-rapl:N/energy_uj. ENERGY_DIRECTORY is Linux's directory, for Intel and AMD. False if
+ * there are no counters or this user may not read them; *why is then the reason, a static string. */
 #define ENERGY_DIRECTORY "/sys/class/powercap"
 bool energy_read(const char *directory, Energy *, const char **why);
-/* Joules from the first reading to the second, no more than one wrap of a counter apart. */
+/* Joules between two readings. Each counter may wrap at most once between them. */
 double energy_between(const Energy *, const Energy *);
 #endif

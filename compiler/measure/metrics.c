@@ -23,7 +23,7 @@ Closeness metric_closeness(const double *reference, const float *x, int64_t n)
 	}
 	if (!finite)
 		return (Closeness){INFINITY, c.largest, 0};
-	c.cosine = rr > 0 && xx > 0 ? dot / sqrt(rr) / sqrt(xx) : rr == xx; /* two zero vectors are the same */
+	c.cosine = rr > 0 && xx > 0 ? dot / sqrt(rr) / sqrt(xx) : rr == xx; /* two zero vectors are equal */
 	return c;
 }
 
@@ -85,7 +85,7 @@ static int compare_ranked(const void *a, const void *b)
 	return compare_double(&((const Ranked *)a)->value, &((const Ranked *)b)->value);
 }
 
-/* Ranks from 1; equal values share the mean of theirs. */
+/* Ranks from 1; equal values get the mean of their ranks. */
 static double *ranks_of(const double *values, int32_t n)
 {
 	Ranked *order = checked_calloc((size_t)n + 1, sizeof *order);
@@ -122,7 +122,7 @@ double metric_spearman(const double *a, const double *b, int32_t n)
 
 /* ---- spans ----------------------------------------------------------------------------------- */
 
-/* Where the span that begins at word `at` ends (exclusive); `at` itself when none begins there. */
+/* The end (exclusive) of the span that begins at word `at`; `at` if no span begins there. */
 static int32_t span_end(const char *const *labels, int32_t words, int32_t at)
 {
 	const char *label = labels[at];
@@ -131,7 +131,7 @@ static int32_t span_end(const char *const *labels, int32_t words, int32_t at)
 		return at;
 	if (!prefixed)
 		return at + 1;
-	if (label[0] == 'I' && at > 0) { /* goes on with the span before it, if that is of its type */
+	if (label[0] == 'I' && at > 0) { /* continues the span before it if that has the same type */
 		const char *before = labels[at - 1];
 		if ((before[0] == 'B' || before[0] == 'I') && before[1] == '-' && strcmp(before + 2, label + 2) == 0)
 			return at;

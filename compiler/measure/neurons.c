@@ -1,5 +1,4 @@
-/* neurons.c: see neurons.h. The activations come from compiled code, as everything that is learned from data
- * does. */
+/* neurons.c: see neurons.h. Activations are computed by compiled code (calibrate.c). */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +26,7 @@ static int32_t tag_find(const Words *words, const char *tag)
 	return found ? (int32_t)(found - words->tags) : -1;
 }
 
-/* All tags of the first rows, each once. */
+/* Collects the distinct tags of the first rows. */
 static void collect_tags(Words *words, int32_t rows, int64_t *total)
 {
 	*total = 0;
@@ -45,7 +44,7 @@ static void collect_tags(Words *words, int32_t rows, int64_t *total)
 	words->tags = all;
 }
 
-/* A word's last token is the last one that begins within it. */
+/* The last token of a word is the last one that begins within the word. */
 static void add_words(Reader *reader, const DataRow *row, int32_t tokens)
 {
 	Words *words = reader->words;
@@ -92,7 +91,7 @@ static bool reader_open(Reader *reader, int64_t total, Diag *diag)
 	words->width = reader->program.width;
 	if (((uint64_t)total * width * sizeof(float)) >> RANK_LIMIT_BYTES_LOG)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"%lld words of %d neurons are too much for memory; give a limit of texts", (long long)total,
+			"%lld words of %d neurons need more than 8 GiB; use fewer texts (--limit)", (long long)total,
 			words->width);
 	words->x = checked_calloc((size_t)total * width + 1, sizeof(float));
 	words->tag = checked_calloc((size_t)total + 1, sizeof(int32_t));
@@ -113,8 +112,7 @@ bool words_observe(
 		return false;
 	if (words->data.form != DATA_TAGS)
 		return diag_error_in(diag, EXIT_INPUT, path, 0,
-			"(%s) has no tags of words; neurons are ranked on CoNLL: a word and its tag a "
-			"line, a blank line between texts",
+			"(%s): expected CoNLL: a word and its tag per line, a blank line after each text",
 			words->data.what);
 	const int32_t rows = limit && limit < words->data.nrows ? limit : words->data.nrows;
 	const char *before = diag->file;
@@ -138,7 +136,7 @@ bool neurons_observe(
 	const BuildRun *calibration, const char *path, int32_t limit, Neurons *neurons, Words *words, Diag *diag)
 {
 	Loaded *loaded = calibration->loaded;
-	Module *copy = module_copy(loaded->module); /* it is used up */
+	Module *copy = module_copy(loaded->module); /* words_observe changes its module */
 	bool good = neurons_expose(copy->graphs[0], "rank-neurons", neurons, diag);
 	if (good) {
 		int32_t *numbers = mem_alloc(loaded->mem, (size_t)neurons->layers * sizeof *numbers);
@@ -256,7 +254,7 @@ bool ranking_fit(Words *words, double l1, double l2, Ranking *r, Diag *diag)
 		.order = checked_calloc(width, sizeof(int32_t))};
 	if (words->ntags < 2)
 		return diag_error(
-			diag, EXIT_INPUT, 0, "all words have the tag %s: there is nothing to tell apart", words->tags[0]);
+			diag, EXIT_INPUT, 0, "all words have the tag %s; expected at least two tags", words->tags[0]);
 	measure_columns(words, r);
 	ranking_standardize(r, words);
 	const ElasticNet net = {words->count, words->width, words->ntags, words->x, words->tag, l1, l2};

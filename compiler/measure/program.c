@@ -1,13 +1,12 @@
-/* program.c: an emitted model, loaded into this process. It is built as a shared object in a temporary
- * directory, as a user would build it, and called through the C API, so that verify, eval and bench look at
- * what users get. */
+/* program.c: builds a model as a shared object in a temporary directory, loads it into this process and calls
+ * it through its C API. verify and eval thus measure the code that users get. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include "program.h"
 #include "compiler/support/files.h"
 
-#define PREFIX "model" /* of its C functions; objects are opened RTLD_LOCAL, so several do not meet */
+#define PREFIX "model" /* of the C functions; RTLD_LOCAL keeps several objects apart */
 
 static bool resolve(Program *program, const char *name, void **function, Diag *diag)
 {
@@ -37,7 +36,7 @@ static int32_t row_width(const Type *type)
 	return (int32_t)width;
 }
 
-/* Sizes, from the graph before it is lowered. */
+/* Reads sizes from the graph before it is lowered. */
 static void describe(const Loaded *loaded, Program *p)
 {
 	const Graph *graph = loaded->module->graphs[0];
@@ -64,8 +63,8 @@ bool program_open(const BuildOptions *given, Loaded *loaded, int threads, Progra
 		return false;
 	if (!target_is_host(&target))
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"programs for %s do not run here, as this command needs; verify on this "
-			"machine with --json, then build for that target with --verified",
+			"this command runs the program, but programs for %s do not run on this machine; run `bertc "
+			"verify --json` without --target, then build for that target with --verified",
 			target.triple);
 	describe(loaded, program);
 	program->directory = temporary_directory(diag);

@@ -1,14 +1,14 @@
-/* program.h: the emitted program, loaded into this process. */
+/* program.h: an emitted model, loaded into this process as a shared object. */
 #ifndef BERTC_PROGRAM_H
 #define BERTC_PROGRAM_H
 #include "compiler/build/build.h"
 
-/* Builds a shared object in a temporary directory and opens it. The functions are those of the C API in
- * interface.md. */
+/* program_open builds a shared object in a temporary directory and opens it. The function members are the
+ * functions of its C API. */
 typedef struct Program {
 	void *handle;
 	void *context;
-	char *directory; /* temporary; removed by program_close */
+	char *directory; /* removed by program_close */
 	int32_t hidden, max_tokens, noutputs, width, per_token;
 	int (*run_ids)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, float *, size_t);
 	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t,
@@ -20,8 +20,8 @@ typedef struct Program {
 } Program;
 bool program_open(const BuildOptions *, Loaded *, int threads, Program *, Diag *);
 void program_close(Program *);
-/* The ids and types of a text and of its pair (NULL: none), and where each token starts (unless NULL), `most`
- * of them at the most; *n: how many. Returns the status of the C API. */
+/* Tokenizes a text and its pair (NULL: none) to at most `most` tokens. Writes ids, types and, unless NULL,
+ * the byte where each token starts; *n: number of tokens. Returns the status of the C API. */
 int program_tokenize(const Program *, const char *text, const char *pair, int32_t *ids, int32_t *types,
 	int32_t *start, int32_t most, int32_t *n);
 #endif

@@ -1,5 +1,5 @@
-/* score.c: see score.h. Texts go through the program in chunks; a row is one sequence, or two when an
- * embedder compares texts. */
+/* score.c: see score.h. The program runs texts in chunks. A row is one sequence; for embedders it is two, the
+ * texts to compare. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +18,8 @@ typedef struct Scorer {
 	bool twice;
 	int32_t *ids, *types, *start, offsets[2 * CHUNK_TEXTS + 1];
 	int32_t sequences, first_row;
-	float *out[OUTPUTS_MAX]; /* one an output */
-	RowScore *rows;          /* nrows of each output */
+	float *out[OUTPUTS_MAX]; /* one per output */
+	RowScore *rows;          /* nrows per output */
 	int32_t nrows;
 	Score *scores;
 	Diag *diag;
@@ -39,7 +39,7 @@ static int32_t largest(const float *row, int32_t n)
 	return best;
 }
 
-/* -log softmax(row)[gold] */
+/* Adds -log softmax(row)[gold]. */
 static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t gold)
 {
 	const double top = (double)row[largest(row, s->what->width)];
@@ -50,7 +50,7 @@ static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t go
 	to->labelled++;
 }
 
-/* Each word's label is that of its first token; O when the limit left none of it. */
+/* The tag of a word is that of its first token; O if the limit of tokens cut the word off. */
 static void score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequence, RowScore *to)
 {
 	const int32_t begin = s->offsets[sequence], end = s->offsets[sequence + 1], width = s->what->width;
@@ -78,7 +78,7 @@ int32_t score_gold(const Scored *what, const DataRow *row, const char *path, Dia
 	if (gold >= 0 && gold < what->width)
 		return gold;
 	diag_error_in(diag, EXIT_INPUT, path, row->line,
-		"label \"%s\" is neither a label of the model nor the number of one (it has %d: %s, ..)", row->label,
+		"label \"%s\" is neither a label of the model nor its number (%d labels: %s, ..)", row->label,
 		head->nlabels, head->nlabels > 0 ? head->labels[0] : "O");
 	return -1;
 }
@@ -100,7 +100,7 @@ static bool score_number(Scorer *s, const DataRow *row, const float *out, RowSco
 	to->gold = s->data->form == DATA_SCORES ? row->score : strtod(row->label, &end);
 	if (end && (end == row->label || *end))
 		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line,
-			"\"%s\" is not a number, which a model that gives one is scored on", row->label);
+			"label \"%s\" is not a number; the model predicts a number", row->label);
 	to->predicted = s->twice ? metric_cosine(out, out + width, width) : (double)out[width - 1];
 	return true;
 }
@@ -219,9 +219,8 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 		*metric = METRIC_ACCURACY;
 	else
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
-			"(%s) does not fit the model's task, %s: eval scores classifiers on labels, taggers on words "
-			"with labels, embedders "
-			"and rankers on pairs with scores",
+			"(%s) does not fit the model's task, %s: expected texts with labels for classifiers, words "
+			"with tags for taggers, pairs with scores for embedders and rankers",
 			data->what, task_names[head->task]);
 	return true;
 }
@@ -236,9 +235,9 @@ static const Head *find_head(const Module *module, const char *name, Diag *diag)
 			module->heads[i].name);
 	}
 	if (module->nheads)
-		diag_error(diag, EXIT_USAGE, 0, "has no head %s; it has %s", name, known);
+		diag_error(diag, EXIT_USAGE, 0, "the model has no head %s; it has %s", name, known);
 	else
-		diag_error(diag, EXIT_UNSUPPORTED, 0, "has no head to score; give --task");
+		diag_error(diag, EXIT_UNSUPPORTED, 0, "the model has no head to score; give --task");
 	return NULL;
 }
 
@@ -254,11 +253,12 @@ bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag
 	if (!head)
 		return false;
 	if (!loaded->tokenizer)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "has no tokenizer; eval reads text");
+		return diag_error(
+			diag, EXIT_UNSUPPORTED, 0, "the model has no tokenizer; scoring needs one to read text");
 	*what = (Scored){.head = *head, .count = 1, .max_tokens = module->max_tokens};
 	int32_t at = 0;
-	for (int32_t g = 0; g < module->ngraphs;
-		g++) /* several: of tasks that merge-tasks has still to join, outputs after outputs */
+	/* Before merge-tasks there is one graph per task; their outputs are numbered one after another. */
+	for (int32_t g = 0; g < module->ngraphs; g++)
 		for (int32_t k = 0; k < module->graphs[g]->noutputs && at < OUTPUTS_MAX; k++, at++) {
 			const GraphOutput *output = &module->graphs[g]->outputs[k];
 			if (strcmp(output->name, what->head.output) != 0)

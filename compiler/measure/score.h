@@ -1,4 +1,4 @@
-/* score.h: a built program on labelled data: accuracy for labels, entity F1 for tags, Spearman's rank
+/* score.h: scores a built program on labelled data: accuracy for labels, entity F1 for tags, Spearman's rank
  * correlation for gold scores. */
 #ifndef BERTC_SCORE_H
 #define BERTC_SCORE_H
@@ -13,46 +13,47 @@ extern const char *const metric_names[]; /* as tables and pages print them */
 typedef struct Score {
 	Metric metric;
 	double value;      /* 0 to 1; Spearman: -1 to 1 */
-	double loss;       /* mean cross-entropy of the gold labels; where there are none, minus value */
+	double loss;       /* mean cross-entropy of the gold labels; without labels, -value */
 	int64_t right, of; /* accuracy */
 	SpanCounts spans;  /* entity F1 */
-	int32_t truncated; /* texts of max_tokens tokens: they were cut, as far as tokens tell */
+	int32_t truncated; /* texts of max_tokens tokens, which may have been cut */
 } Score;
 
-/* What one row of the data adds to a figure. */
+/* The contribution of one row of the data to a score. */
 typedef struct RowScore {
 	bool right;             /* accuracy */
 	SpanCounts spans;       /* entity F1 */
-	double loss;            /* cross-entropy of its gold labels, summed; */
-	int32_t labelled;       /* how many they are */
+	double loss;            /* sum of the cross-entropies of its gold labels */
+	int32_t labelled;       /* number of those labels */
 	double predicted, gold; /* Spearman */
 } RowScore;
 
-/* What is scored: the outputs first .. first+count-1 of a program, each as if it were that of the head (they
- * have one shape). */
+/* The outputs to score: first .. first+count-1 of a program. All have the shape of the head's output; each is
+ * scored as if it were the head's. */
 typedef struct Scored {
 	Head head;
 	int32_t first, count, width, max_tokens;
 	bool per_token;
 } Scored;
 
-/* The first head of the model and its output. False and a message when there is none, or no tokenizer. */
+/* The first head of the model and its output. False and a message if the model has no head or no tokenizer.
+ */
 bool score_head(const Loaded *, Scored *, Diag *);
-/* The head of that name (NULL: the first). */
+/* The same for the head with this name (NULL: the first). */
 bool score_head_named(const Loaded *, const char *name, Scored *, Diag *);
-/* The number of the row's label among the head's; -1 and a message when it is none of them. */
+/* The index of the row's label among the head's labels; -1 and a message if the head does not have it. */
 int32_t score_gold(const Scored *, const DataRow *, const char *path, Diag *);
-/* Which figure fits the head and the data; false and a message when none does. */
+/* The metric for this head and data. False and a message if they do not fit. */
 bool score_metric(const Scored *, const Dataset *, const char *path, Metric *, Diag *);
-/* Runs the program over the first `limit` rows (0: all) of the data, read from `path`; one score an output.
- * progress: what to show meanwhile, or NULL. False and messages when data and head do not fit, or a row does
- * not. */
+/* Scores the program on the first `limit` rows (0: all) of the data, one score per output. path: the data's
+ * file, for messages. progress: the text of the progress line, or NULL. False and messages if the data or a
+ * row does not fit the head. */
 bool score_program(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit,
 	const char *progress, Score *scores, Diag *);
-/* The same, and what each row of the data adds, the scored rows of each output in turn: the caller's. */
+/* The same, and the contribution of each row: the rows of the first output, then of the next. The caller
+ * allocates `rows`. */
 bool score_program_rows(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit,
 	const char *progress, Score *scores, RowScore *rows, Diag *);
-/* The figure of some rows, by their numbers; NULL: of the first n. A number may stand several times, as in a
- * bootstrap. */
+/* The score of n rows. numbers: their indices, which may repeat, as in a bootstrap; NULL: the first n. */
 Score score_rows(Metric, const RowScore *, const int32_t *numbers, int32_t n);
 #endif

@@ -1,4 +1,4 @@
-/* verify_inputs.c: inputs from lines of text through the program's tokenizer, or from ids that they give. */
+/* verify_inputs.c: reads inputs from lines of text, through the program's tokenizer, or from lines of ids. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ void verify_inputs_free(Inputs *inputs)
 	free(inputs->difference);
 }
 
-/* A JSON array of integers; NULL when it is none. */
+/* The integers of a JSON array; NULL: not such an array. */
 static int32_t *json_ids(const json_t *array, int32_t *n)
 {
 	const size_t count = json_array_size(array);
@@ -69,7 +69,7 @@ static void compare_ids(
 			line, i, i < n ? got[i] : -1, i < want_n ? want[i] : -1, n, want_n);
 }
 
-/* One line of data: through the program's tokenizer, or the ids that it gives. */
+/* Adds an input from a line: its text through the program's tokenizer, or its ids. */
 static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *line, int32_t number,
 	Inputs *inputs, Diag *diag)
 {
@@ -114,7 +114,7 @@ static bool add_line(const Program *program, bool tokenizer, bool jsonl, char *l
 		}
 	} else
 		good = diag_error(diag, EXIT_INPUT, number, "%s",
-			tokenizer ? "has neither \"text\" nor \"ids\" (at most max_tokens of them)"
+			tokenizer ? "expected \"text\", or \"ids\" of at most max_tokens tokens"
 					  : "the model has no tokenizer: give .jsonl with \"ids\"");
 	free(want);
 	free(want_types);
@@ -137,7 +137,7 @@ bool verify_inputs_read(
 		good = (jsonl && !*line) || add_line(program, tokenizer, jsonl, line, number, inputs, diag);
 	}
 	if (good && inputs->count == 0)
-		good = diag_error(diag, EXIT_INPUT, 0, "has no lines");
+		good = diag_error(diag, EXIT_INPUT, 0, "has no lines; expected one text per line");
 	diag->file = before;
 	free(text);
 	return good;

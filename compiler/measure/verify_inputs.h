@@ -1,4 +1,4 @@
-/* verify_inputs.h: the inputs on which `bertc verify` compares a program with the reference. */
+/* verify_inputs.h: inputs for the comparison of a program with the reference in `bertc verify`. */
 #ifndef BERTC_VERIFY_INPUTS_H
 #define BERTC_VERIFY_INPUTS_H
 #include "compiler/import/import.h"
@@ -12,22 +12,22 @@ typedef struct Inputs {
 	Input *at;
 	int32_t count;
 	size_t capacity;
-	int32_t texts;                      /* lines of text that were read */
-	int32_t tokenized, tokenized_right; /* texts whose ids were given, and those where the tokenizer agrees */
-	char *difference;                   /* the first text whose ids differ, and where; malloc'd or NULL */
-	/* After prune-vocab the program's ids are not the reference's. new_id: from ids of the model's files;
-	 * old_id: back again. NULL: they are the same. */
+	int32_t texts;                      /* number of texts read */
+	int32_t tokenized, tokenized_right; /* texts with expected ids; those with equal ids */
+	char *difference;                   /* describes the first text with other ids; malloc'd or NULL */
+	/* prune-vocab renumbers ids. new_id: the program's id for an id of the model's files; old_id: the
+	 * reverse. NULL: the ids are the same. */
 	const int32_t *new_id;
 	int32_t *old_id, nnew, nold;
 } Inputs;
 
-/* From here on ids are those of the program. */
+/* Switches the inputs to the ids of the program. */
 void verify_inputs_renumber(Inputs *, const Loaded *);
-/* One more input of so many tokens, all zero; valid until the next is added. */
+/* Adds an input of this many tokens, all zero. The pointer is valid until the next input is added. */
 Input *verify_inputs_add(Inputs *, int32_t tokens);
-/* Lines of a file until there are `most` inputs: a text, two with a tab between, or with the suffix .jsonl an
- * object of "text", "pair", "ids" and "types". tokenizer: whether the program has one. False and a message
- * when a line cannot be read. */
+/* Adds up to `most` inputs from the lines of a file. A line is a text, or two texts separated by a tab. In a
+ * .jsonl file it is an object with "text", "pair", "ids" and "types". tokenizer: the program has one. False
+ * and a message if a line cannot be read. */
 bool verify_inputs_read(Inputs *, const char *path, int32_t most, const Program *, bool tokenizer, Diag *);
 void verify_inputs_free(Inputs *);
 #endif

@@ -1,6 +1,6 @@
-/* vocabulary.c: what passes ask of a tokenizer: which of its tokens must stay, new numbers for those that do,
- * and which continue words. Texts go through the tokenizer that programs have, built around a model of one
- * number. */
+/* vocabulary.c: the tokenizer's side of prune-vocab: finds the tokens that must stay, renumbers them, and
+ * finds those that continue words. A corpus is tokenized by compiled code: a program of the model's tokenizer
+ * and a graph of one number. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 /* ---- what a corpus uses ---------------------------------------------------------------------- */
 
-/* A program that only tokenizes, texts of up to `tokens` tokens. */
+/* Opens a program that only tokenizes, for texts of up to `tokens` tokens. */
 static bool open_tokenizer(const BuildRun *calibration, int32_t tokens, Program *program, Diag *diag)
 {
 	Module *module = module_new("tokenizer");
@@ -40,7 +40,7 @@ static bool mark_text(
 	return true;
 }
 
-/* Every line, cut at tabs; NUL bytes end a line as they end strings. */
+/* Tokenizes every line, split at tabs. A NUL byte ends a line. */
 static bool mark_corpus(const BuildRun *calibration, char *text, bool *used, int32_t rows, Diag *diag)
 {
 	enum { LONGEST = 1 << 20 };
@@ -48,7 +48,7 @@ static bool mark_corpus(const BuildRun *calibration, char *text, bool *used, int
 	for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n')
 		longest = strcspn(at, "\n") > longest ? strcspn(at, "\n") : longest;
 	const int32_t room = longest + 16 > LONGEST ? LONGEST
-												: (int32_t)longest + 16; /* no token is shorter than a byte */
+												: (int32_t)longest + 16; /* a token has at least one byte */
 	int32_t *ids = checked_calloc((size_t)room, sizeof *ids),
 			*types = checked_calloc((size_t)room, sizeof *types);
 	Program program = {0};
@@ -101,9 +101,9 @@ void vocabulary_never(void *context, bool *never, int32_t rows)
 			|| (desc->model->is_never && desc->model->is_never(desc, id) && !is_added(desc, id));
 }
 
-/* Without a corpus the lowest ids must be the commonest. Training puts pieces into a WordPiece vocabulary by
- * how often they occur, and then a word follows the one before it in the alphabet as often as not (of BERT's
- * 0.54 to 0.60); a list that was sorted shows itself. */
+/* Without a corpus, the lowest ids are taken as the most frequent tokens. That holds for a vocabulary in the
+ * order of training, but not for a sorted one. In training order, about half the words sort after the word
+ * before them (0.54 to 0.60 in BERT's vocabularies). Refuses vocabularies far from that. */
 static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 {
 	enum { TOO_FEW = 32 };
@@ -121,11 +121,10 @@ static bool check_order(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 	const double share = pairs ? (double)rising / pairs : 0.5;
 	return pairs < TOO_FEW || (share > 0.2 && share < 0.8)
 		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"prune-vocab: %.0f %% of the "
-			"vocabulary's words %s the one before them in the alphabet, so that its order does not tell "
-			"which are common; give corpus=FILE, "
-			"text that the model is for",
-			100 * fmax(share, 1 - share), share > 0.5 ? "follow" : "precede");
+			"prune-vocab: the vocabulary is sorted (%.0f %% of its words sort %s the word before them), so "
+			"its "
+			"order does not show which words are frequent; give corpus=FILE, text like the model's input",
+			100 * fmax(share, 1 - share), share > 0.5 ? "after" : "before");
 }
 
 static bool mark_file(const BuildRun *calibration, const char *corpus, bool *used, int32_t rows, Diag *diag)
@@ -182,14 +181,15 @@ static bool check_added(const TokenizerDesc *desc, int32_t rows, Diag *diag)
 	for (int32_t i = 0; i < desc->nadded; i++)
 		if (desc->added[i].id >= rows)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"prune-vocab: added token \"%.64s\" has the id %d, but the word table "
-				"only %d rows; give the model a row for it first",
+				"prune-vocab: the added token \"%.64s\" has id %d, but the word table has only %d rows; add "
+				"rows to the model first (resize_token_embeddings in transformers)",
 				desc->added[i].text, desc->added[i].id, rows);
 	for (int32_t i = 0; i < desc->npair; i++)
 		if (desc->pair[i].piece == PIECE_TOKEN && desc->pair[i].id >= rows)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"prune-vocab: the tokenizer puts the id %d around a text, but the word "
-				"table has only %d rows",
+				"prune-vocab: the tokenizer adds id %d to each text, but the word table has only %d rows; "
+				"add "
+				"rows to the model first (resize_token_embeddings in transformers)",
 				desc->pair[i].id, rows);
 	return true;
 }
@@ -222,7 +222,7 @@ bool vocabulary_renumber(void *context, const int32_t *to, int32_t rows, Diag *d
 	desc->vocab = vocab;
 	desc->nvocab = nvocab;
 	desc->added = added;
-	/* the numbers of the files on disk, through as many passes as there were */
+	/* map ids of the files on disk, also after several prune-vocab passes */
 	int32_t *numbers = mem_alloc(
 		mem, (size_t)(loaded->renumbered ? loaded->nrenumbered : rows) * sizeof *numbers);
 	if (!loaded->renumbered)

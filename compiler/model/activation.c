@@ -1,6 +1,6 @@
-/* activation.c: activation functions of config.json in primitive ops, in the order of operations of
- * transformers; fuse recognises them again. No call has two arguments that append nodes, because C does not
- * define the order in which arguments are evaluated. */
+/* activation.c: builds the activation functions of config.json from primitive ops, in the order of operations
+ * of transformers. The pass fuse recognises them. No call has two arguments that append nodes, because C does
+ * not define the order in which arguments are evaluated. */
 #include <math.h>
 #include <string.h>
 #include "builder.h"

@@ -1,5 +1,4 @@
-/* blocks.c: embeddings, attention, feed-forward networks and layers as several families have them (blocks.h).
- */
+/* blocks.c: see blocks.h. */
 #include "blocks.h"
 
 /* ---- embeddings ------------------------------------------------------------------------------ */
@@ -47,7 +46,7 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 	b->words = table(b, desc->family->words, desc->vocab, SIZE_VOCAB, "embeddings.word");
 	Value *sum = build_embed(b, b->words, b->ids, "embeddings.word");
 	Value *types = types_of(b, names->types), *positions = places_of(b, names->positions);
-	if (names->types && !b->types) /* one row for all: fold-const puts it into the table of positions */
+	if (names->types && !b->types) /* one row for all tokens: fold-const adds it to the table of positions */
 		positions = build_binary(b, OP_ADD, positions, types, origin);
 	else if (names->types)
 		sum = build_binary(b, OP_ADD, sum, types, origin);

@@ -4,7 +4,7 @@
 #define BLOCKS_H
 #include "family.h"
 
-/* Stems of tensors behind the family's prefix; NULL: the family has no such part. */
+/* Stems of tensors, without the family's prefix; NULL: the family has no such part. */
 typedef struct EmbeddingNames {
 	const char *types, *positions, *norm;
 } EmbeddingNames;
@@ -19,8 +19,8 @@ typedef struct LayerNames {
 	} ffn;
 } LayerNames;
 
-/* norm(words[ids] + types[types] + positions[i]), tables as the names say; f32[S,H]. Graphs
- * without the input %types take the first row of types. */
+/* norm(words[ids] + types[types] + positions[i]): f32[S,H]. Graphs without the input %types use the first row
+ * of the table of types. */
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);

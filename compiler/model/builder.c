@@ -1,5 +1,5 @@
-/* builder.c: graphs from primitive ops, and tensors of a checkpoint with their shapes checked (builder.h).
- * The files of families/ build the encoders; heads.c builds the heads. */
+/* builder.c: builds graphs from primitive ops and checks the shapes of tensors (builder.h). The files of
+ * families/ build the encoders; heads.c builds the heads. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ void builder_start(Builder *b, const ModelDesc *desc, TensorFile *const *files, 
 		.desc = desc, .options = options, .diag = diag, .module = module_new(desc->name), .prefix = ""};
 	for (int32_t i = 0; i < nfiles; i++)
 		module_add_file(b->module, files[i]);
-	if (desc->delta) { /* behind the checkpoint: found by builder_find alone */
+	if (desc->delta) { /* after the checkpoint's files; only builder_find reads it */
 		TensorFile *delta = tensor_file_open(desc->delta, diag);
 		b->delta = delta;
 		b->failed = !delta || !module_add_file(b->module, delta);
@@ -44,7 +44,7 @@ static void check_delta(Builder *b)
 					|| (node->data->source && strcmp(node->data->source, tensor->name) == 0));
 		if (!read)
 			builder_fail(b, EXIT_INPUT,
-				"%s holds %s, for which the model has no place; is it a delta of this base and task?",
+				"%s holds %s, which this model does not use; does the delta belong to this base and task?",
 				b->desc->delta, tensor->name);
 	}
 }
@@ -109,7 +109,7 @@ static const char *print_shape(int64_t rows, int64_t columns, char text[64])
 	return text;
 }
 
-/* The part of the tensor's name that people say: "weight" of "....query.weight". */
+/* The last part of a tensor's name: "weight" of "....query.weight". */
 static const char *last_part(const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -122,7 +122,7 @@ static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
 		&& (!columns || type->dim[1].plus == columns);
 }
 
-/* The size that does not match the shape: that of the rows or, if the rows match, that of the columns. */
+/* The name of the size that does not match the shape: of the rows or, if the rows match, of the columns. */
 static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, Size size)
 {
 	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))
@@ -130,7 +130,7 @@ static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, 
 	return size_name(b->desc, size);
 }
 
-/* Other float types go into the graph as they are stored. */
+/* A copy of an f64 tensor as f32. Other types stay as they are. */
 static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 {
 	if (tensor->type.dtype != DT_F64)

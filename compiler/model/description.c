@@ -17,7 +17,7 @@ const char *const pooling_words[POOLING_COUNT] = {
 #include "ir/enums.def"
 	POOLING(pooler)};
 
-/* ---- making one ------------------------------------------------------------------------------ */
+/* ---- creating -------------------------------------------------------------------------------- */
 
 ModelDesc *description_new(const char *path, const char *directory)
 {
@@ -79,8 +79,8 @@ const char **labels_numbered(MemArena *mem, int32_t count)
 	return labels;
 }
 
-/* Bytes of the UTF-8 sequence at text. 0 when it is invalid, or is a control character or a code point that
- * XML cannot hold. */
+/* Number of bytes of the UTF-8 sequence at text. 0 if it is invalid, a control character, or a code point
+ * that XML does not allow. */
 static int clean_sequence(const unsigned char *text)
 {
 	static const uint32_t least[] = {0, 0x20, 0x80, 0x800, 0x10000};
@@ -134,13 +134,13 @@ static bool check_encoder(Checker *c)
 	const Family *family = d->family;
 	const char *eps = d->from_config && family->eps.key ? family->eps.key : "eps";
 	if (d->hidden % d->heads != 0)
-		return FAIL(c, EXIT_INPUT, "%s is %d, which %d heads (%s) do not divide", size_name(d, SIZE_HIDDEN),
-			d->hidden, d->heads, size_name(d, SIZE_HEADS));
+		return FAIL(c, EXIT_INPUT, "%s is %d, expected a multiple of the %d heads (%s)",
+			size_name(d, SIZE_HIDDEN), d->hidden, d->heads, size_name(d, SIZE_HEADS));
 	if (family_longest(d) < 1)
-		return FAIL(c, EXIT_INPUT, "%s is %d, and places begin behind %s %d: no token has one",
+		return FAIL(c, EXIT_INPUT, "%s is %d, but positions start after %s %d, so no token has a position",
 			size_name(d, SIZE_POSITIONS), d->positions, size_name(d, SIZE_PADDING), d->padding);
 	if (family->skips_padding && d->padding >= d->vocab)
-		return FAIL(c, EXIT_INPUT, "%s is %d, but the last of %d tokens (%s) is %d",
+		return FAIL(c, EXIT_INPUT, "%s is %d, expected an id of the %d tokens (%s), 0 to %d",
 			size_name(d, SIZE_PADDING), d->padding, d->vocab, size_name(d, SIZE_VOCAB), d->vocab - 1);
 	if (!(d->eps > 0 && d->eps <= 1))
 		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", eps, d->eps);
@@ -159,7 +159,7 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-/* `pooling`: one or more words, each known and once. */
+/* Checks `pooling`: one or more known words, none repeated. */
 static bool check_pooling(Checker *c, const HeadDesc *head)
 {
 	char *list = mem_string(c->desc->mem, head->pooling, strlen(head->pooling)), *rest;
@@ -168,14 +168,14 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 		const int pooling = word_index(word, pooling_words, POOLING_COUNT);
 		if (pooling < 0)
 			return FAIL(c, EXIT_INPUT,
-				"head %s: pooling \"%s\" is not known; there are first, last, mean, max, mean_sqrt, "
-				"mean_weighted and pooler",
+				"head %s: pooling \"%s\" is not supported; known: first, last, mean, max, mean_sqrt, "
+				"mean_weighted, pooler",
 				head->name, word);
 		if (pooling == POOLING_POOLER && !c->desc->family->pooler)
-			return FAIL(c, EXIT_UNSUPPORTED, "head %s: pooling \"%s\": the family %s has none", head->name,
-				word, c->desc->family->model_type);
+			return FAIL(c, EXIT_UNSUPPORTED, "head %s: pooling \"%s\": the family %s has no pooler",
+				head->name, word, c->desc->family->model_type);
 		if (has_word(seen, word))
-			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" stands twice", head->name, word);
+			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" is given twice", head->name, word);
 		seen = mem_printf(c->desc->mem, "%s %s", seen, word);
 	}
 	return *seen || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
@@ -190,15 +190,17 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: the family %s has no head for the task %s", head->name,
 			c->desc->family->model_type, head->task);
 	if (!labels && head->nlabels)
-		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no labels", head->name, head->task);
+		return FAIL(c, EXIT_INPUT, "head %s has labels, but the task %s takes none", head->name, head->task);
 	if (labels && !head->nlabels)
-		return FAIL(c, EXIT_INPUT, "head %s has no labels", head->name);
+		return FAIL(c, EXIT_INPUT, "head %s has no labels; add the attribute labels", head->name);
 	if (!spec->pooling && head->pooling)
-		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no pooling", head->name, head->task);
+		return FAIL(
+			c, EXIT_INPUT, "head %s has a pooling, but the task %s takes none", head->name, head->task);
 	if (!spec->tensors && head->tensors)
-		return FAIL(c, EXIT_INPUT, "head %s: the task %s has no tensors of its own", head->name, head->task);
+		return FAIL(c, EXIT_INPUT, "head %s names tensors, but the task %s has none of its own", head->name,
+			head->task);
 	if (task != TASK_EMBED && (head->ndense || head->normalize))
-		return FAIL(c, EXIT_INPUT, "head %s: dense and normalize are for the task embed", head->name);
+		return FAIL(c, EXIT_INPUT, "head %s: dense and normalize are only for the task embed", head->name);
 	if (!head->tensors)
 		head->tensors = spec->tensors;
 	if (!head->pooling)
@@ -219,20 +221,21 @@ static bool check_head(Checker *c, HeadDesc *head, int32_t at)
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: problem \"%s\" is not known", head->name, head->problem);
 	if (!name_is_valid(head->name))
 		return FAIL(c, EXIT_INPUT,
-			"\"%s\" is no name for a head: a letter or '_', then letters, digits, '_', '.' and '-'",
-			head->name);
+			"head name \"%s\": expected a letter or '_', then letters, digits, '_', '.' or '-'", head->name);
 	for (int32_t i = 0; i < at; i++)
 		if (strcmp(c->desc->head[i].name, head->name) == 0)
-			return FAIL(c, EXIT_INPUT, "two heads are called %s", head->name);
+			return FAIL(c, EXIT_INPUT, "two heads have the name %s", head->name);
 	if (c->desc->nheads > 1 && word_index(head->name, output_words, OUTPUT_WORDS) >= 0)
-		return FAIL(c, EXIT_INPUT, "a head may not be called %s: that is another output", head->name);
+		return FAIL(
+			c, EXIT_INPUT, "a head cannot have the name %s, which is the name of another output", head->name);
 	if (task == TASK_RANK && head->nlabels != 1)
-		return FAIL(c, EXIT_INPUT, "head %s: rank needs a classifier with one output, this one has %d labels",
-			head->name, head->nlabels);
+		return FAIL(c, EXIT_INPUT,
+			"head %s: the task rank needs a classifier with one label, but this one has %d", head->name,
+			head->nlabels);
 	return check_parts(c, head, (Task)task);
 }
 
-/* The description's outputs and those of --outputs, each once. */
+/* Merges the outputs of the description and of --outputs, each once. */
 static bool settle_outputs(Checker *c, const char *asked)
 {
 	ModelDesc *desc = c->desc;
@@ -247,7 +250,7 @@ static bool settle_outputs(Checker *c, const char *asked)
 	for (char *word = strtok_r(list, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
 		if (word_index(word, output_words, OUTPUT_WORDS) < 0)
 			return FAIL(c, asked ? EXIT_USAGE : EXIT_INPUT,
-				"output \"%s\" is not known; there are hidden and pooled", word);
+				"output \"%s\" is not supported; known: hidden, pooled", word);
 		if (strcmp(word, output_words[OUTPUT_POOLED]) == 0 && !desc->family->pooler)
 			return FAIL(c, EXIT_UNSUPPORTED, "output \"%s\": the family %s has no pooler", word,
 				desc->family->model_type);
@@ -266,8 +269,9 @@ static void settle_max_tokens(Checker *c, int asked)
 		desc->max_tokens_rule = "the positions of the encoder";
 	}
 	if (asked > longest)
-		diag_warn(c->diag, 0, "--max-tokens %d: the encoder has %d positions, which is the limit then", asked,
-			longest);
+		diag_warn(c->diag, 0,
+			"--max-tokens %d is more than the encoder's %d positions; the limit is the number of positions",
+			asked, longest);
 	if (asked > 0) {
 		desc->max_tokens = asked < longest ? asked : longest;
 		desc->max_tokens_rule = "the option max-tokens";
@@ -288,7 +292,7 @@ bool description_check(ModelDesc *desc, const LoadOptions *options, Diag *diag)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Good for attributes and for text. */
+/* Writes text escaped for attributes and elements. */
 static void write_escaped(FILE *out, const char *text)
 {
 	for (; *text; text++)
@@ -313,7 +317,7 @@ static void write_attr(FILE *out, const char *name, const char *value)
 	fputc('"', out);
 }
 
-/* The shortest spelling that reads back as the same number. */
+/* Writes the shortest spelling that reads back as the same number. */
 static void write_real(FILE *out, const char *name, double value)
 {
 	char text[32];
@@ -327,7 +331,8 @@ static void write_real(FILE *out, const char *name, double value)
 
 static void write_encoder(const ModelDesc *d, FILE *out)
 {
-	fputs("\n  <!-- Fewer layers take the first ones. The other sizes must be those of the weights. -->\n",
+	fputs("\n  <!-- With fewer layers, the first ones are used. The other sizes must match the weights. "
+		  "-->\n",
 		out);
 	fputs("  <encoder", out);
 	write_attr(out, "family", d->family->model_type);
@@ -342,7 +347,7 @@ static void write_encoder(const ModelDesc *d, FILE *out)
 	fputs("/>\n", out);
 }
 
-/* Many labels go into one attribute, which is read faster; those with blanks cannot. */
+/* Labels without blanks go into one attribute, which is read faster. */
 static bool labels_fit_attribute(const HeadDesc *head)
 {
 	for (int32_t i = 0; i < head->nlabels; i++)
@@ -394,8 +399,9 @@ static void write_head(const HeadDesc *head, FILE *out)
 
 static void write_merges(const ModelDesc *desc, FILE *out)
 {
-	fputs("  <!-- tasks over these weights: folders of checkpoints, or of a delta.safetensors that changes "
-		  "the weights -->\n",
+	fputs("  <!-- tasks that share these weights: folders with a checkpoint, or with a delta.safetensors "
+		  "that "
+		  "changes them -->\n",
 		out);
 	for (int32_t i = 0; i < desc->nmerges; i++) {
 		const char *directory = desc->merge[i].directory;
@@ -415,20 +421,20 @@ static void write_merges(const ModelDesc *desc, FILE *out)
 bool description_write(const ModelDesc *desc, FILE *out)
 {
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		  "<!-- A model for bertc: edit it, then `bertc build` it. "
-		  "A reference (href) is a plain name, looked up beside this file\n"
-		  "     and then in every directory given with the option search. -->\n<model "
+		  "<!-- A model for bertc. Edit it, then run `bertc build` on it. "
+		  "Each href is a plain file name. bertc looks for it beside this file,\n"
+		  "     then in the directories of the option search. -->\n<model "
 		  "xmlns=\"urn:bertc:model:1\"",
 		out);
 	write_attr(out, "name", desc->name);
-	if (!desc->nmerges) { /* of several tasks, the least of theirs */
+	if (!desc->nmerges) { /* with several tasks, the smallest limit of the tasks applies */
 		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
 		write_attr(out, "outputs", desc->outputs);
 	}
 	fputs(">\n", out);
 	if (desc->max_tokens_rule && !desc->nmerges)
 		fprintf(out,
-			"  <!-- max-tokens: from %s. outputs: kept beside those of the heads (hidden, pooled). -->\n",
+			"  <!-- max-tokens: from %s. outputs: further outputs beside the heads: hidden, pooled. -->\n",
 			desc->max_tokens_rule);
 	fputs("  <weights", out);
 	write_attr(out, "href", desc->weights);
@@ -444,9 +450,9 @@ bool description_write(const ModelDesc *desc, FILE *out)
 	}
 	write_encoder(desc, out);
 	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
-		  "tensors: where the head's weights are (classifier, qa_outputs,\n"
-		  "       cls.predictions, ...). Several heads share the encoder; "
-		  "each then needs a name, which is the name of its output. -->\n",
+		  "tensors: the name in front of the head's tensors (classifier,\n"
+		  "       qa_outputs, cls.predictions, ...). Several heads share the encoder. "
+		  "Each then needs a name, which is the name of its output. -->\n",
 		out);
 	for (int32_t i = 0; i < desc->nheads; i++)
 		write_head(&desc->head[i], out);

@@ -1,4 +1,4 @@
-/* family.c: questions about a family that its data answers, and the model of a description (family.h). */
+/* family.c: looks up the data of a family, and builds the model of a description (family.h). */
 #include <stdlib.h>
 #include <string.h>
 #include "family.h"
@@ -72,7 +72,7 @@ int64_t family_layer(const Family *family, const char *name, const char **digits
 
 /* ---- the model ------------------------------------------------------------------------------- */
 
-/* Checkpoints of a bare encoder have tensor names without the prefix that checkpoints with a head have. */
+/* Finds the prefix of tensor names: checkpoints of a bare encoder have none, those with a head do. */
 static void find_prefix(Builder *b)
 {
 	const Family *family = b->desc->family;
@@ -87,8 +87,8 @@ static void find_prefix(Builder *b)
 		b->desc->weights, family->prefixes[0], family->words, family->prefixes[0], family->model_type);
 }
 
-/* A checkpoint with more layers than its own config.json says belongs to another model; an edited description
- * may take fewer. */
+/* Refuses a checkpoint with more layers than its own config.json has: they do not belong together. A
+ * description may use fewer layers. */
 static void check_layers(Builder *b)
 {
 	const Family *family = b->desc->family;
@@ -98,8 +98,8 @@ static void check_layers(Builder *b)
 			const bool own = family_bare_name(family, name) == name + strlen(b->prefix);
 			if (own && family_layer(family, name, &digits) >= b->desc->layers)
 				builder_fail(b, EXIT_INPUT,
-					"%s holds %s, but %s of config.json is %d; to use the first layers only, write a "
-					"description (bertc describe) with fewer",
+					"%s holds %s, but %s of config.json is %d; to use only the first layers, write a "
+					"description with `bertc describe` and change its number of layers",
 					b->desc->weights, name, size_name(b->desc, SIZE_LAYERS), b->desc->layers);
 		}
 }

@@ -1,6 +1,6 @@
-/* family.h: a family of models as data plus one function. Each file of compiler/families defines one Family,
+/* family.h: a family of models as data and one function. Each file of compiler/families defines one Family,
  * and compiler/families/families.def lists them. The reader of config.json, the heads, merging and exporting
- * use this data; none of them knows a family by name.
+ * use this data. None of them depends on a particular family.
  *
  * Names of tensors are stems: without the family's prefix and without ".weight" and ".bias". */
 #ifndef FAMILY_H
@@ -16,20 +16,20 @@ typedef struct FamilySize {
 /* A key of config.json that would change the answer and is not supported. */
 typedef struct FamilyRefusal {
 	const char *key;
-	const char *fine; /* the one value that is supported, as JSON; null and no key at all are fine too */
+	const char *fine; /* the only supported value, as JSON; null or a missing key are also accepted */
 	const char *why;
 } FamilyRefusal;
 
-/* The head of a task. A star in a stem stands for the head's own stem (`tensors` of HeadDesc). */
+/* The head of a task. A star in a stem is replaced by the head's own stem (`tensors` of HeadDesc). */
 typedef struct HeadSpec {
 	Value *(*build)(Builder *, const HeadDesc *, const char *origin);
 	const char *tensors;    /* the default stem; NULL: the head has no tensors of its own */
 	const char *pooling;    /* the default pooling; NULL: the head reads every row */
-	const char *dense;      /* a linear in front of the output, hidden to hidden; NULL: none */
-	const char *activation; /* behind dense; NULL: the encoder's */
-	const char *norm;       /* a LayerNorm behind that; NULL: none */
+	const char *dense;      /* a linear before the output, hidden to hidden; NULL: none */
+	const char *activation; /* after dense; NULL: the encoder's */
+	const char *norm;       /* a LayerNorm after that; NULL: none */
 	const char *out;        /* the linear that makes the output */
-	const char *bias;       /* fill-mask: the full name of its bias where that is not STEM.bias of out */
+	const char *bias;       /* fill-mask: the full name of its bias, if it is not the bias of out */
 } HeadSpec;
 
 typedef struct Family {
@@ -43,37 +43,38 @@ typedef struct Family {
 		double fallback;
 	} eps;
 	const FamilyRefusal *refused; /* ends with a row without a key; NULL: none */
-	const char *const *prefixes;  /* in front of the encoder's tensors, ends with NULL */
+	const char *const *prefixes;  /* of the encoder's tensors, ends with NULL */
 	const char *words;            /* the word embedding table; every checkpoint of the family has it */
 	const char *layers;           /* stem of encoder.layer.N; NULL: layers are not numbered */
-	const char *pooler;           /* the pooler's linear, NULL: none */
+	const char *pooler;           /* the pooler's linear; NULL: none */
 	const char *next_sentence;    /* the head of next sentence prediction; NULL: the family has none */
-	bool segments;      /* the graph has the input %types even where the table of types has one row */
-	bool skips_padding; /* places begin at padding + 1, and tokens that are padding have none */
-	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL when the builder failed */
-	HeadSpec head[TASK_COUNT];    /* rank uses that of classify; embed needs none */
+	bool segments;                /* the graph has the input %types even if the table of types has one row */
+	bool skips_padding;           /* positions start at padding + 1; padding tokens have none */
+	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL on error */
+	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */
 } Family;
 
-/* The head of the task; NULL: the family has none. */
+/* The row of the task; NULL: the family has no such head. */
 const HeadSpec *family_head(const Family *, Task);
-/* Whether the graph has the input %types; where it has not, a table of types gives row 0. */
+/* True if the graph has the input %types. Otherwise all tokens get row 0 of the table of types. */
 bool family_has_segments(const ModelDesc *);
-/* The longest text that has places. */
+/* The number of tokens of the longest text that has positions. */
 int32_t family_longest(const ModelDesc *);
-/* How messages call a size: the key of config.json, or the word of model.xml. */
+/* The name of a size in messages: the key of config.json, or the attribute of model.xml. */
 const char *size_name(const ModelDesc *, Size);
 
-/* The spellings of a tensor's name with each prefix of the family instead of its own, i = 0, 1, ..; NULL
- * behind the last. The text is overwritten. */
+/* The tensor's name with prefix i of the family instead of its own, i = 0, 1, ..; NULL after the last. Writes
+ * into text. */
 enum { SPELLING_BYTES = NAME_BYTES_MAX + 64 };
 const char *family_spelling(const Family *, const char *name, int i, char text[SPELLING_BYTES]);
 /* The name without the family's prefix. */
 const char *family_bare_name(const Family *, const char *name);
-/* N of a tensor "PREFIXencoder.layer.N.REST", and where its digits stand; -1: it is no layer's. */
+/* N of a tensor name "PREFIXencoder.layer.N.REST", and the position of its digits; -1: not a layer's tensor.
+ */
 int64_t family_layer(const Family *, const char *name, const char **digits);
 
-/* The encoder and the heads of the description as a module, which takes the files in any case. NULL and
- * messages on error. */
+/* Builds the encoder and the heads of the description as a module. Takes ownership of the files, even on
+ * error. NULL and messages on error. */
 Module *family_build(
 	const ModelDesc *, TensorFile *const *files, int32_t nfiles, const LoadOptions *, Diag *);
 #endif

@@ -1,6 +1,6 @@
-/* heads.c: the part after the encoder: pooling, classifiers, span and mask predictions, and the outputs of
- * the graph. The family gives the parts of a head and their tensor names (HeadSpec); a head of the
- * description may name another stem. */
+/* heads.c: builds the part after the encoder: pooling, classifiers, span and mask predictions, and the
+ * outputs of the graph. The family defines the parts of a head and their tensor names (HeadSpec). A head of
+ * the description may name another stem. */
 #include <string.h>
 #include "family.h"
 #include "compiler/support/files.h"
@@ -21,7 +21,7 @@ static Value *build_pooler(Builder *b)
 	return b->pooled = build_unary(b, OP_TANH, row, origin);
 }
 
-/* One word of `pooling`: f32[H]. */
+/* The result of one word of `pooling`: f32[H]. */
 static Value *build_pooling_part(Builder *b, const char *word, const char *origin)
 {
 	const int pooling = word_index(word, pooling_words, POOLING_COUNT);
@@ -32,10 +32,10 @@ static Value *build_pooling_part(Builder *b, const char *word, const char *origi
 	return build_op(b, OP_POOL, &hidden, 1, &attr, origin);
 }
 
-/* All words, one after another: f32[n*H]. */
+/* The results of all n words, concatenated: f32[n*H]. */
 static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 {
-	Value *parts[POOLING_COUNT]; /* description_check: every word is known and stands once */
+	Value *parts[POOLING_COUNT]; /* description_check has checked that every word is known and not repeated */
 	int count = 0;
 	char *words = builder_text(b, "%s", pooling), *rest;
 	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
@@ -46,8 +46,8 @@ static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
 
 /* ---- Dense modules of sentence-transformers -------------------------------------------------- */
 
-/* A copy in the module under a name of its own: every Dense calls its tensors linear.weight and linear.bias.
- */
+/* Copies a tensor into the module with a unique name. Every Dense names its tensors linear.weight and
+ * linear.bias. */
 static const Tensor *copy_dense_tensor(Builder *b, const TensorFile *file, const char *href, const char *name)
 {
 	const Tensor *tensor = tensor_file_find(file, name);
@@ -64,7 +64,7 @@ static const Tensor *copy_dense_tensor(Builder *b, const TensorFile *file, const
 	return copy;
 }
 
-/* Whether the weights are what the module's config.json says. */
+/* Checks the weights against the module's config.json. */
 static void check_dense(
 	Builder *b, const struct DenseDesc *dense, const Tensor *weight, const Tensor *bias, const char *path)
 {
@@ -74,11 +74,11 @@ static void check_dense(
 	for (int axis = 0; axis < 2; axis++)
 		if (said[axis] && said[axis] != weight->type.dim[axis].plus)
 			builder_fail(b, EXIT_INPUT,
-				"%s/config.json says %s %jd, but linear.weight of %s is %s; do they belong together?",
+				"%s/config.json has %s %jd, but linear.weight of %s is %s; do they belong together?",
 				dense->href, keys[axis], (intmax_t)said[axis], path, type_print(&weight->type, found));
 	if ((dense->bias < 0 && bias) || (dense->bias > 0 && !bias))
 		builder_fail(b, EXIT_INPUT,
-			"%s/config.json says \"bias\": %s, but %s holds %s linear.bias; do they belong together?",
+			"%s/config.json has \"bias\": %s, but %s has %s linear.bias; do they belong together?",
 			dense->href, bias ? "false" : "true", path, bias ? "a" : "no");
 }
 
@@ -100,11 +100,10 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 	int64_t inner = x->type.dim[0].plus;
 	char found[128];
 	if (!weight)
-		builder_fail(b, EXIT_INPUT, "%s: %s holds no linear.weight of a float type", origin, path);
+		builder_fail(b, EXIT_INPUT, "%s: %s has no linear.weight of a float type", origin, path);
 	else if (weight->type.rank != 2 || weight->type.dim[1].plus != inner)
-		builder_fail(b, EXIT_INPUT,
-			"%s: linear.weight of %s is %s, expected [any,%jd], the width of what it is given", origin, path,
-			type_print(&weight->type, found), (intmax_t)inner);
+		builder_fail(b, EXIT_INPUT, "%s: linear.weight of %s is %s, expected [any,%jd] for its input", origin,
+			path, type_print(&weight->type, found), (intmax_t)inner);
 	else if (bias && (bias->type.rank != 1 || bias->type.dim[0].plus != weight->type.dim[0].plus))
 		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path,
 			type_print(&bias->type, found), (intmax_t)weight->type.dim[0].plus);
@@ -119,7 +118,7 @@ static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, c
 		b, dense->activation, build_op(b, OP_LINEAR, args, bias ? 3 : 2, NULL, origin), origin);
 }
 
-/* ---- one function a kind of head: the value that is its output ------------------------------- */
+/* ---- one function per kind of head ----------------------------------------------------------- */
 
 static Task head_task(const HeadDesc *head) { return (Task)word_index(head->task, task_names, TASK_COUNT); }
 
@@ -128,14 +127,14 @@ static const HeadSpec *head_spec(const Builder *b, const HeadDesc *head)
 	return family_head(b->desc->family, head_task(head));
 }
 
-/* A stem of the spec's, with the head's own in place of the star. */
+/* A stem of the spec, with the head's own stem instead of the star. */
 static const char *head_stem(Builder *b, const HeadDesc *head, const char *stem)
 {
 	const char *star = strchr(stem, '*');
 	return star ? builder_text(b, "%.*s%s%s", (int)(star - stem), stem, head->tensors, star + 1) : stem;
 }
 
-/* norm(act(dense(x))), as far as the head has these. */
+/* norm(act(dense(x))); parts that the head does not have are left out. */
 static Value *build_transform(Builder *b, const HeadDesc *head, Value *x, const char *origin)
 {
 	const HeadSpec *spec = head_spec(b, head);
@@ -149,14 +148,15 @@ static Value *build_transform(Builder *b, const HeadDesc *head, Value *x, const 
 Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
 	Value *x = build_pooling(b, head->pooling, origin);
-	if (head->pooled && x && head->pooled != b->desc->hidden) /* nobody computes with it */
+	if (head->pooled && x && head->pooled != b->desc->hidden) /* only informative, so a warning */
 		diag_warn(b->diag, 0,
-			"the Pooling module's config.json says word_embedding_dimension %jd, but the encoder's rows have "
-			"%d numbers; do they belong together?",
+			"the Pooling module's config.json has word_embedding_dimension %jd, but the encoder's hidden "
+			"size "
+			"is %d; do they belong together?",
 			(intmax_t)head->pooled, b->desc->hidden);
 	for (int32_t i = 0; i < head->ndense; i++)
 		x = build_dense(b, &head->dense[i], x, origin);
-	Attrs attr = {.has = A_eps, .eps = 1e-12}; /* torch.nn.functional.normalize's own */
+	Attrs attr = {.has = A_eps, .eps = 1e-12}; /* the default of torch.nn.functional.normalize */
 	return head->normalize ? build_op(b, OP_NORMALIZE, &x, 1, &attr, origin) : x;
 }
 
@@ -175,7 +175,7 @@ Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)
 	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
 }
 
-/* The decoder is the word table again, unless the checkpoint holds another one. */
+/* The decoder's matrix: the word table, or the checkpoint's own decoder tensor if it differs. */
 static Value *word_decoder(Builder *b, const char *name, const char *origin)
 {
 	const Tensor *own = builder_find(b, name), *words = value_tensor(b->words);
@@ -185,8 +185,8 @@ static Value *word_decoder(Builder *b, const char *name, const char *origin)
 	return tied ? b->words : build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, SIZE_VOCAB, origin);
 }
 
-/* The tensor that is the decoder's bias: its own, else the head's, `shared`, which a decoder that is not tied
- * ignores. NULL: there is none. */
+/* The name of the decoder's bias: `own` if the checkpoint has it, else `shared`, the head's. An untied
+ * decoder does not use `shared`. NULL: no bias. */
 static const char *word_bias(const Builder *b, const char *own, const char *shared)
 {
 	if (!shared || builder_has(b, own))

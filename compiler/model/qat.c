@@ -1,12 +1,16 @@
-/* qat.c: stores the scales of quantisation-aware training in the module as meta lines, for
- * quantize-int8{scheme=static}. qat.def lists where a checkpoint has them (passes/narrow/trained_scales.c):
+/* qat.c: stores the scales of quantisation-aware training in the module as meta lines. qat.def lists their
+ * tensors. passes/narrow/trained_scales.c reads the lines for quantize-int8{scheme=static}:
  *
  *   meta "scales.layer.0.ffn.in" "0.0247 -12 bert...dense.weight bert...dense.weight_fake_quant.scale 1"
  *
- * is what a code of the linear's input is worth (0: not said), the code of zero among -128..127, and the
- * linear's weight beside the tensor of its scales, a number for all rows or for each, divided by the last
- * number ("-": not said). A scale that nothing could be multiplied with is an error, for whoever trained the
- * model would otherwise get numbers of no use. */
+ * The five fields are
+ *   1  the step of the codes of the linear's input; 0: the checkpoint has none
+ *   2  the code of zero, -128..127
+ *   3  the tensor of the linear's weight; "-": its scales are not in the checkpoint
+ *   4  the tensor of the weight's scales, one for all rows or one for each row; "-" likewise
+ *   5  the unit: a step of the weight's codes is scale / unit
+ *
+ * A scale that is not a finite number above 0 is an error, because the model's results would be useless. */
 #include <math.h>
 #include <string.h>
 #include "builder.h"
@@ -54,28 +58,28 @@ static const Tensor *find(Builder *b, const char *stem, const char *suffix)
 	return suffix ? builder_find(b, builder_text(b, "%s.%s", stem, suffix)) : NULL;
 }
 
-/* `count` numbers, or one for all; false and a message on others. */
+/* Checks that the scales are `count` valid numbers, or one for all. False and a message if not. */
 static bool check_scales(Builder *b, const Tensor *scales, int64_t count, bool zeros, const char *origin)
 {
 	char found[128];
 	const int64_t n = type_count(&scales->type);
 	if (!dtype_is_float(scales->type.dtype) || (n != 1 && n != count))
 		return builder_fail(b, EXIT_INPUT,
-			"%s: %s is %s, expected a float, or as many as the weight has rows (%jd); was the checkpoint "
-			"changed after it was trained for int8?",
+			"%s: %s is %s, expected one float, or one for each of the weight's %jd rows; was the checkpoint "
+			"changed after quantisation-aware training?",
 			origin, scales->name, type_print(&scales->type, found), (intmax_t)count);
 	for (int64_t i = 0; i < n; i++) {
 		const double scale = tensor_at(scales, i);
 		if (!isfinite(scale) || scale < 0 || (scale == 0 && !zeros))
 			return builder_fail(b, EXIT_INPUT,
-				"%s: %s is %g at %jd, expected a finite number above 0; a scale that no text has passed yet "
-				"is none: calibrate the model in PyTorch, or delete its scales",
+				"%s: %s is %g at %jd, expected a finite number above 0; calibrate the model in PyTorch, or "
+				"delete its scales",
 				origin, scales->name, scale, (intmax_t)i);
 	}
 	return true;
 }
 
-/* False when the tensors say that they are switched off. */
+/* False if fake_quant_enabled is 0 beside the scale. */
 static bool is_enabled(Builder *b, const char *stem, const char *scale)
 {
 	const char *dot = strrchr(scale, '.');
@@ -85,9 +89,9 @@ static bool is_enabled(Builder *b, const char *stem, const char *scale)
 	return !enabled || type_count(&enabled->type) != 1 || tensor_at(enabled, 0) != 0;
 }
 
-/* The code of zero among -128..127. Codes of torch are signed or unsigned, and no tensor states which. It is
- * derived from a zero point outside one of the two ranges, else from the observed range, else from a zero
- * point of 0, which only signed codes have. */
+/* Finds the code of zero in -128..127. Codes of torch are signed or unsigned, and no tensor states which. A
+ * zero point outside one of the two ranges decides, else the observed range, else a zero point of 0, which
+ * only signed codes have. */
 static bool signed_zero(Builder *b, const char *stem, const char *scale, const Tensor *zero, double step,
 	double *out, const char *origin)
 {
@@ -128,7 +132,7 @@ static bool read_input(
 	return true;
 }
 
-/* The scales of a weight; NULL: it has none. */
+/* Finds the scales of a weight; *found NULL: it has none. */
 static bool read_weight(
 	Builder *b, const char *stem, int64_t rows, const Tensor **found, double *unit, const char *origin)
 {
@@ -161,7 +165,7 @@ void build_scales(Builder *b, const Value *x, const Tensor *weight, const char *
 		|| !read_weight(b, stem, weight->type.dim[0].plus, &scales, &unit, origin) || (step == 0 && !scales))
 		return;
 	if (strpbrk(weight->name, " \t\n") || (scales && strpbrk(scales->name, " \t\n"))) {
-		builder_fail(b, EXIT_UNSUPPORTED, "%s: scales of %s: names of tensors with blanks are not supported",
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: scales of %s: tensor names with blanks are not supported",
 			origin, weight->name);
 		return;
 	}

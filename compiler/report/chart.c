@@ -19,7 +19,7 @@ void chart_escape(const char *text, FILE *out)
 		case '"': fputs("&quot;", out); break;
 		case '\'': fputs("&#39;", out); break;
 		default:
-			if ((unsigned char)*text >= 0x20) /* control characters are not XML */
+			if ((unsigned char)*text >= 0x20) /* XML allows no control characters */
 				putc(*text, out);
 		}
 }

@@ -1,4 +1,4 @@
-/* chart.h: charts as SVG, for files that stand alone and for pages that they are put into. */
+/* chart.h: charts as SVG, as files of their own or inside a page. */
 #ifndef BERTC_CHART_H
 #define BERTC_CHART_H
 #include <stdbool.h>
@@ -8,8 +8,8 @@
 typedef enum ChartMark { CHART_PLAIN, CHART_FRONT, CHART_CHOSEN } ChartMark;
 typedef struct ChartPoint {
 	double x, y;
-	const char *label; /* any text: shown when pointed at; NULL: none */
-	ChartMark mark;    /* fronts are joined by a line, in the order given; what is chosen gets a ring */
+	const char *label; /* any text, shown as a tooltip; NULL: none */
+	ChartMark mark;    /* a line joins FRONT points in the order given; a CHOSEN point gets a ring */
 } ChartPoint;
 typedef struct Chart {
 	const char *title, *x_name, *y_name;
@@ -18,11 +18,11 @@ typedef struct Chart {
 	int32_t count;
 } Chart;
 
-/* A scatter chart, 640 by 400 units. Colours are those of the text around it (currentColor), so it is light
- * and dark. The bytes depend on nothing but the chart. Points that are not finite are left out. */
+/* Writes a scatter chart of 640 by 400 units. Text and axes use currentColor, for light and dark pages. The
+ * bytes depend only on the chart. Skips points that are not finite. */
 void chart_scatter(const Chart *, FILE *);
-/* Text as it may stand in HTML, SVG and attribute values. */
+/* Writes text escaped for HTML, SVG and attribute values. */
 void chart_escape(const char *, FILE *);
-/* A round step (1, 2 or 5 times a power of ten) that divides a range into at most `most` parts. */
+/* The smallest round step (1, 2 or 5 times a power of ten) that divides a range into at most `most` parts. */
 double chart_step(double range, int most);
 #endif

@@ -1,4 +1,5 @@
-/* heatmap.c: neurons or heads of each layer as cells of an SVG picture, the value in its tooltip. */
+/* heatmap.c: draws the neurons or heads of each layer as cells of an SVG image. The tooltip of a cell has its
+ * value. */
 #include <math.h>
 #include "compiler/support/files.h"
 #include "compiler/measure/neurons.h"
@@ -25,7 +26,7 @@ static void print_layer(FILE *out, const Neurons *n, int32_t layer, int y, int c
 	fprintf(out, "<text x=\"8\" y=\"%d\">layer %d</text>\n", y + 10, n->at[layer]);
 	for (int32_t i = 0; i < n->width; i++) {
 		const double value = values[(int64_t)layer * n->width + i], share = largest > 0 ? value / largest : 0;
-		/* white to dark blue, by the root: most values are small */
+		/* white to dark blue, by the square root of the value, because most values are small */
 		fprintf(out,
 			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"hsl(215,70%%,%.0f%%)\"><title>%s "
 			"%d.%d: %.4g</title></rect>\n",

@@ -1,7 +1,8 @@
-/* inspect_layers.c: the layers of a model as it was read, looked at while compiled copies of it read some
- * texts: how much each turns its input (the cosine that drop-layers{strategy=contribution} goes by), whom its
- * heads look at, how spread and how far (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019)
- * and how much they matter (as prune-heads ranks them), and what the outputs become without the layer. */
+/* inspect_layers.c: measures the layers of the original model. Compiled copies of it run some texts. For each
+ * layer: the cosine of input and output (drop-layers{strategy=contribution} uses it), the cosine of the
+ * model's outputs with and without the layer, and for each head the targets, entropy and distance of its
+ * attention (Clark, Khandelwal, Levy, Manning: "What Does BERT Look At?", 2019) and its importance (as
+ * prune-heads ranks heads). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,9 @@ static const char *const built_in[] = {
 	"How many moons does the fourth planet have?",
 };
 
-/* Where the mass of a row of probabilities goes: these sum to 1. */
+/* The targets of attention. The probabilities of a token sum to 1 over them. */
 static const char *const kinds[KINDS] = {
-	"[CLS]", "[SEP]", "itself", "the one before", "the one after", "2 to 4 away", "farther"};
+	"[CLS]", "[SEP]", "itself", "previous token", "next token", "2 to 4 away", "farther"};
 
 Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemArena *mem)
 {
@@ -37,8 +38,8 @@ Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemAr
 
 enum { OUTPUTS_MAX = 32 };
 
-/* One text in the program: its ids, and its outputs: the rows of all layers, the model's own, and that
- * without each layer. */
+/* One text in the program: its ids, and the outputs: the rows of all layers, the model's output, and the
+ * model's output without each layer. */
 typedef struct Run {
 	const Program *program;
 	const ExposedLayers *layers;
@@ -99,10 +100,10 @@ typedef struct Attention {
 	const TokenizerDesc *tokenizer;
 	const Run *run;
 	const ExposedLayer *layer;
-	int64_t stride; /* floats of a token */
+	int64_t stride; /* floats per token */
 } Attention;
 
-/* The probabilities with which token `query` of a head looks at all. */
+/* The attention probabilities of token `query` in a head, over all tokens. */
 static void probabilities(const Attention *a, int32_t head, int32_t query, double *row)
 {
 	const float *q = a->run->out + query * a->stride + a->layer->q + head * a->layer->size;
@@ -136,13 +137,14 @@ static int kind_of(const Attention *a, int32_t query, int32_t key)
 	}
 }
 
-/* Of a head, summed up over all tokens that ask: shares of its mass, entropy in nats, distance in tokens. */
+/* Sums over all query tokens of a head: probability by target, entropy in nats, distance in tokens. */
 typedef struct HeadSums {
 	double mass[KINDS], entropy, distance;
 } HeadSums;
 
-/* Adds what the heads of a layer do on a text to sums[heads]; `map`, unless NULL, gets its probabilities in
- * hundredths, a head each. */
+/* Adds a text to sums[heads] of a layer. Unless NULL, `map` gets the probabilities of each head in
+ * hundredths.
+ */
 static void add_attention(const Attention *a, HeadSums *sums, json_t *map)
 {
 	double *row = checked_calloc((size_t)a->run->tokens, sizeof *row);
@@ -176,7 +178,7 @@ static json_t *tokens_json(const Run *run, const TokenizerDesc *tokenizer)
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
-/* What is summed up of a layer over all texts. */
+/* Sums of a layer over all texts. */
 typedef struct Observed {
 	double first, all, without;
 	HeadSums *heads;
@@ -218,8 +220,8 @@ static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens
 	return json;
 }
 
-/* Runs the exposed copy over the texts. The first text that is short enough is shown with all its
- * probabilities. */
+/* Runs the exposed copy on the texts. The page gets all probabilities of the first text that is short enough.
+ */
 static json_t *observe(const ExposedLayers *layers, const Program *program, const Loaded *loaded,
 	const Samples *samples, Diag *diag)
 {
@@ -267,8 +269,8 @@ static json_t *observe(const ExposedLayers *layers, const Program *program, cons
 	return NULL;
 }
 
-/* How much each head matters, put beside what it does: on the texts of a data file by the activations that it
- * passes on, else by the size of its weights. Heads that prune-heads could not take away have none. */
+/* Adds the importance of each head: by its activations on the texts of a data file, or by the magnitude of
+ * its weights without one. Heads that prune-heads cannot remove have none. */
 static void add_importance(
 	json_t *json, const BuildRun *calibration, const ExposedLayers *layers, const Samples *samples)
 {
@@ -302,7 +304,7 @@ json_t *inspect_layers(const BuildOptions *options, Loaded *loaded, const Sample
 {
 	const BuildRun calibration = {.options = options, .loaded = loaded};
 	if (!loaded->tokenizer)
-		return json_pack("{s:s}", "why", "The model has no tokenizer, so no texts went through it.");
+		return json_pack("{s:s}", "why", "The model has no tokenizer, so it cannot be run on texts.");
 	Module *copy = module_copy(loaded->module);
 	ExposedLayers layers;
 	Diag refused;

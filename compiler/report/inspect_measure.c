@@ -1,5 +1,5 @@
-/* inspect_measure.c: what a pass costs, by running what it leaves: a copy of the module goes through the rest
- * of the pipeline, from `lower` on, is compiled for this machine, scored on labelled data and timed. */
+/* inspect_measure.c: measures the model after each pass. A copy of the module goes through the passes from
+ * `lower` on, is compiled for this machine, scored on labelled data and timed. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +15,7 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* Texts as ids, one after another. */
+/* The ids of all texts, one after another. */
 typedef struct Ids {
 	int32_t *ids, *types, offsets[TIMED_TEXTS + 1], count;
 } Ids;
@@ -37,7 +37,7 @@ static bool ids_take(Ids *ids, const Program *program, const Dataset *data, Diag
 	return true;
 }
 
-/* Mean time of a text on one thread, in the best of some rounds: what disturbs only ever adds. */
+/* Mean time per text on one thread, in the fastest of several rounds. Disturbances can only add time. */
 static bool time_program(const Program *program, const Dataset *data, double *ms, Diag *diag)
 {
 	Ids ids = {0};
@@ -63,7 +63,7 @@ static bool time_program(const Program *program, const Dataset *data, double *ms
 	return good;
 }
 
-/* A copy of the module through what is left of the pipeline, as a program of this machine. */
+/* Runs a copy of the module through the passes from `lower` on and opens it as a program of this machine. */
 static bool open_copy(
 	const Measurer *m, const Module *module, Loaded *copy, Scored *what, Program *program, Diag *diag)
 {
@@ -119,7 +119,7 @@ bool measure_row(Measurer *m, LedgerRow *row, const Module *module, Diag *diag)
 {
 	if (!m->data)
 		return true;
-	/* from lower on the program is the one that was measured before it: these passes are its tail */
+	/* the program measured before `lower` already includes these passes */
 	if (row->pass && (!row->changes || module->graphs[0]->level == LEVEL_LOWERED)) {
 		row->scored = m->before.scored;
 		row->score = m->before.score;

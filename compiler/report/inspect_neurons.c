@@ -1,5 +1,5 @@
-/* inspect_neurons.c: what the neurons of each layer say of the tags of words, for the page: the probe of
- * rank-neurons (neurons.h), its weights as small whole numbers. */
+/* inspect_neurons.c: the probe of rank-neurons (neurons.h) for the page, with its weights as small whole
+ * numbers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static int commoner_first(const void *a, const void *b)
 	return x->words != y->words ? y->words - x->words : x->tag - y->tag;
 }
 
-/* The tags, commonest first. */
+/* The tags, most frequent first. */
 static TagCount *count_tags(const Words *words)
 {
 	TagCount *counts = checked_calloc((size_t)words->ntags, sizeof *counts);
@@ -28,7 +28,7 @@ static TagCount *count_tags(const Words *words)
 	return counts;
 }
 
-/* Hundredths of the largest weight of all; layer by layer. */
+/* The weights of a tag, layer by layer, in hundredths of the largest weight of all tags. */
 static json_t *weights_json(const Ranking *r, int32_t tag, double largest)
 {
 	json_t *weights = json_array();
@@ -72,7 +72,7 @@ json_t *inspect_neurons(
 	Ranking ranking = {0};
 	json_t *json = NULL;
 	if (!loaded->tokenizer)
-		return json_pack("{s:s}", "why", "The model has no tokenizer, so no words went through it.");
+		return json_pack("{s:s}", "why", "The model has no tokenizer, so it cannot be run on words.");
 	progress_show("reading words", 0, 1);
 	if (neurons_observe(&calibration, path, limit, &neurons, &words, diag)
 		&& ranking_fit(&words, NEURONS_L1, NEURONS_L2, &ranking, diag)) {

@@ -1,8 +1,8 @@
-/* inspect_page.c: one HTML file that needs no other. Everything a model brings along (names, labels, texts,
- * C) reaches the page as JSON in script elements of type application/json, in which every '<' is spelled
- * \u003c, so that none can be left; the script puts it on the screen as text, never as markup. A content
- * security policy lets run nothing but the one style and the one script whose hashes it holds, and lets
- * nothing be fetched. */
+/* inspect_page.c: writes one self-contained HTML file. Names, labels, texts and C code may come from a
+ * hostile model. They are JSON in script elements of type application/json. Every '<' in them is written
+ * \u003c, so that they cannot end the element. The script displays them as text, never as markup. The content
+ * security policy allows only the one style and the one script with its hashes, and no request to the
+ * network. */
 #include <string.h>
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -44,12 +44,12 @@ json_t *page_lines(const char *text)
 	return lines;
 }
 
-/* 'sha256-...' of a content security policy: the hash in base64. */
+/* Writes 'sha256-...' for the content security policy: the hash in base64. */
 static void print_hash(FILE *out, const char *text, size_t bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char hex[65];
-	unsigned char raw[33] = {0}; /* a whole number of 24 bits; the last byte is padding */
+	unsigned char raw[33] = {0}; /* 32 bytes and one of padding: a multiple of 24 bits */
 	toolchain_sha256((const void *const[]){text}, &bytes, 1, hex);
 	for (int i = 0; i < 32; i++)
 		raw[i] = (unsigned char)strtoul((const char[]){hex[2 * i], hex[2 * i + 1], '\0'}, NULL, 16);
@@ -85,7 +85,7 @@ static void print_block(FILE *out, const char *key, const json_t *value)
 	free(text);
 }
 
-/* In the order in which they run: a panel's place on the page is that of its call of panel(). */
+/* In the order in which they run. Panels appear on the page in the order of the calls of panel(). */
 static const char *const scripts[] = {"page/page.js", "page/charts.js", "page/ledger.js", "page/layers.js",
 	"page/probes.js", "page/ir.js", "page/graph.js"};
 enum { SCRIPTS = sizeof scripts / sizeof *scripts };
@@ -123,8 +123,8 @@ static void print_head(FILE *out, const char *title)
 	print_html(out, title);
 	fputs("</title>\n", out);
 	print_file(out, "style", "page/page.css");
-	fputs("</head>\n<body>\n<noscript>This page draws itself with its own script, which is switched "
-		  "off.</noscript>\n",
+	fputs("</head>\n<body>\n<noscript>This page needs JavaScript, which is switched off. Its script is in "
+		  "this file.</noscript>\n",
 		out);
 }
 

@@ -1,5 +1,5 @@
-/* report.c: see report.h. Every build is scored by the whole data and timed in turn with the plain build, so
- * that what the machine does meanwhile befalls both. */
+/* report.c: see report.h. Every build is scored on all the data. It is timed in turns with the plain build,
+ * so that other load on the machine affects both. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
-/* A program built from a model, which stays loaded: the head's labels are its; the library's size. */
+/* A program and the size of its library. The model stays loaded, because it owns the head's labels. */
 static bool open_build(const Report *r, const char *model, const char *passes, Loaded *loaded,
 	Program *program, Scored *what, Measured *to)
 {
@@ -18,7 +18,7 @@ static bool open_build(const Report *r, const char *model, const char *passes, L
 	struct stat st;
 	build.load.model = model;
 	build_set_passes(&build, passes);
-	build.run.level_given = passes == NULL; /* not the recipe of a description */
+	build.run.level_given = passes == NULL; /* ignore the passes in a description */
 	build.run.level = 2;
 	bool good = model_load(&build.load, loaded, r->diag) && score_head(loaded, what, r->diag)
 		&& program_open(&build, loaded, r->options->threads, program, r->diag);
@@ -31,7 +31,7 @@ static bool open_build(const Report *r, const char *model, const char *passes, L
 	return true;
 }
 
-/* One call on a text of so many tokens; what they are does not matter for the time. */
+/* Time of one call on a text of this many tokens. Time does not depend on which tokens. */
 static bool time_once(const Report *r, const Program *p, int32_t *ids, float *out, double *least)
 {
 	const int32_t offsets[2] = {0, r->seq};
@@ -64,7 +64,7 @@ static bool measure(Report *r, const Program *program, const Scored *what, Measu
 	const bool shown = r->options->build.progress;
 	if (program->max_tokens < r->seq)
 		return diag_error_in(r->diag, EXIT_USAGE, to->model, 0,
-			"takes texts of %d tokens at most; give --seq", program->max_tokens);
+			"takes texts of at most %d tokens; give a smaller --seq", program->max_tokens);
 	if (!score_program(
 			program, what, &r->data, r->options->data, r->options->limit, NULL, &to->score, r->diag)
 		|| !time_both(r, program, to))
@@ -146,11 +146,11 @@ json_t *report_json(const char *name, const Measured *m, const Measured *plain)
 	return row;
 }
 
-/* A difference is one beyond what a single text makes. */
+/* A difference counts if it is larger than one text makes. */
 static const char *verdict(double points, const Report *r)
 {
 	if (!(fabs(points) > 100.5 / r->rows))
-		return "as parts";
+		return "additive";
 	return points > 0 ? "better" : "worse";
 }
 
@@ -162,7 +162,7 @@ void report_print_sum(const char *name, Change predicted, Change measured, const
 		exp(-predicted.time), exp(-measured.time));
 }
 
-/* A word as a shell takes it. */
+/* Prints a word quoted for the shell. */
 static void print_word(const char *word)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./,:=+@%";
@@ -187,7 +187,7 @@ static void print_option(const char *name, const char *value)
 	}
 }
 
-/* What the report was told of its builds, without which a command would build something else. */
+/* Prints the report's build options, so that the commands build the same programs. */
 static void print_build_options(const BuildOptions *o)
 {
 	print_option("task", o->load.task);
@@ -209,10 +209,12 @@ static void print_build_options(const BuildOptions *o)
 
 void report_print_commands(const Report *r, const Measured *rows, int n)
 {
-	printf("\nSize is that of the library (bertc build MODEL --passes=.. --emit=shared), ms of a text of %d "
-		   "tokens on %d thread%s, which\n"
-		   "bertc bench MODEL --passes=.. --seq %d --threads %d measures again; faster is against the plain "
-		   "build timed in turn. Scores:\n",
+	printf("\nMB: size of the library, as `bertc build MODEL --passes=.. --emit=shared` makes it.\n"
+		   "ms: time of a text of %d tokens on %d thread%s; `bertc bench MODEL --passes=.. --seq %d "
+		   "--threads "
+		   "%d` measures it again.\n"
+		   "faster: against the plain build, timed in turns with each build.\n"
+		   "score: these commands measure it again:\n",
 		r->seq, r->options->threads, r->options->threads == 1 ? "" : "s", r->seq, r->options->threads);
 	for (int i = 0; i < n; i++) {
 		printf("  bertc eval ");

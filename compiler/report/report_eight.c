@@ -1,7 +1,7 @@
-/* report_eight.c: `bertc report eight`: quantisation, distillation and pruning in all eight combinations: a
- * full 2x2x2 design, its table, and what each combination is beyond the sum of its parts (the interaction
- * terms of the design: Box, Hunter, Hunter, "Statistics for Experimenters", 1978, chapter 10). Distillation
- * is a student that somebody trained; the others are pipelines. */
+/* report_eight.c: `bertc report eight`: quantisation, distillation and pruning in all eight combinations, a
+ * full 2x2x2 design. Prints its table and the interaction terms: how each combination differs from the sum of
+ * its parts (Box, Hunter, Hunter, "Statistics for Experimenters", 1978, chapter 10). Distillation is a
+ * student model that the user has trained; the other two are pipelines. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 enum { QUANTIZED = 1, DISTILLED = 2, PRUNED = 4, EIGHT = 8 };
 
-/* What a combination is called: "quantised + pruned". */
+/* The name of a combination: "quantised + pruned". */
 static const char *name_of(int set)
 {
 	static const char *const names[EIGHT] = {"plain", "quantised", "distilled", "quantised + distilled",
@@ -36,7 +36,7 @@ static bool measure_all(Report *r, Measured rows[EIGHT])
 	return true;
 }
 
-/* The sum of the single parts of a combination. */
+/* The sum of the changes by each part of a combination alone. */
 static Change parts_of(const Measured rows[EIGHT], int set)
 {
 	Change sum = {0};
@@ -46,7 +46,7 @@ static Change parts_of(const Measured rows[EIGHT], int set)
 	return sum;
 }
 
-/* The interaction of highest order: the alternating sum over all subsets of a combination. */
+/* The interaction of the highest order: the alternating sum over all subsets of a combination. */
 static Change interaction_of(const Measured rows[EIGHT], int set)
 {
 	Change sum = {0};
@@ -74,7 +74,7 @@ static void print_table(const Report *r, const Measured rows[EIGHT])
 		if (set & (set - 1))
 			report_print_sum(name_of(set), parts_of(rows, set), report_change(&rows[set], &rows[0]), r);
 	const Change three = interaction_of(rows, EIGHT - 1);
-	printf("Of that, what no pair explains (three-way interaction): %+.2f points, %.2fx smaller, %.2fx "
+	printf("Three-way interaction (not explained by pairs): %+.2f points, %.2fx smaller, %.2fx "
 		   "faster. One text is %.2f points.\n",
 		three.points, exp(-three.size), exp(-three.time), 100.0 / r->rows);
 	report_print_commands(r, rows, EIGHT);

@@ -1,8 +1,8 @@
-/* report_order.c: `bertc report order`: does it matter in which order compression operators are applied, and
- * do their effects add up? Every pair is built in both orders, and every sum of effects that was measured
- * alone stands beside what the pair, and all operators together, measure: whether they commute and
- * accumulate. Some orders do not exist: int8 linears are made of fused ones, and weights are cut before
- * fusion, so that a pipeline with the two the other way round is the same pipeline, or is refused. */
+/* report_order.c: `bertc report order`: does the order of compression operators matter, and do their effects
+ * add up? Builds every pair in both orders. Compares the sum of the single effects with the measured effect
+ * of each pair and of all operators together. Some pairs have only one order: for example, quantize-int8 runs
+ * after fusion and pruning before it. Such a pair in the other order is refused or gives the same pipeline.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum { OPERATORS_MAX = 8, ROWS_MAX = 1 + OPERATORS_MAX + OPERATORS_MAX * (OPERAT
 
 typedef struct Pair {
 	int a, b, forth, back;
-} Pair; /* operators; rows, back -1: there is no other order */
+} Pair; /* a, b: operators; forth, back: rows in the table; back -1: there is no other order */
 
 typedef struct Order {
 	Report report;
@@ -23,14 +23,14 @@ typedef struct Order {
 	int nrows, npairs;
 } Order;
 
-/* A pipeline of two of the operators, malloc'd. */
+/* The pipeline of two operators, malloc'd. */
 static char *pair_text(const Order *o, int a, int b)
 {
 	PassItem items[] = {o->operators->items[a], o->operators->items[b]};
 	return pipeline_text(&(Pipeline){.items = items, .count = 2});
 }
 
-/* The pipeline that a recipe comes to, malloc'd; NULL: refused. */
+/* The complete pipeline for these passes, malloc'd; NULL: refused. */
 static char *comes_to(const char *passes)
 {
 	Diag ignored;
@@ -43,7 +43,7 @@ static char *comes_to(const char *passes)
 	return whole;
 }
 
-/* Whether the operators can also be applied the other way round. */
+/* True if the two orders give two different pipelines. */
 static bool has_two_orders(const char *forth, const char *back)
 {
 	char *one = comes_to(forth), *other = comes_to(back);
@@ -68,7 +68,7 @@ static bool measure_pair(Order *o, int a, int b)
 	Pair *pair = &o->pairs[o->npairs++];
 	const bool both = has_two_orders(forth, back);
 	char *ordered = comes_to(forth);
-	if (!ordered) { /* refused as it stands: the other order is the only one */
+	if (!ordered) { /* refused, so the other order is the only one */
 		char *swap = forth;
 		forth = back;
 		back = swap;
@@ -95,7 +95,7 @@ static bool measure_all(Order *o)
 	return n < 3 || measure_row(o, checked_strdup(o->report.options->operators)) >= 0;
 }
 
-/* ---- what comes out -------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 static Change sum_of(const Order *o, const int *operators, int n)
 {
@@ -117,14 +117,14 @@ static void print_orders(const Order *o)
 {
 	double largest = 0;
 	int both = 0;
-	printf(
-		"\n%-72s %8s %8s %8s %10s %9s %9s\n", "pair", "score", "other way", "points", "loss", "MB", "other");
+	printf("\n%-72s %8s %8s %8s %10s %9s %9s\n", "pair", "score", "reversed", "points", "loss", "MB",
+		"reversed");
 	for (int i = 0; i < o->npairs; i++) {
 		const Pair *pair = &o->pairs[i];
 		const Measured *forth = &o->rows[pair->forth], *back = pair->back < 0 ? NULL : &o->rows[pair->back];
 		printf("%-72s %8.4f ", forth->passes, forth->score.value);
 		if (!back) {
-			printf("%8s\n", "has one order only");
+			printf("%8s\n", "only one order");
 			continue;
 		}
 		const double points = 100 * (back->score.value - forth->score.value);
@@ -154,7 +154,7 @@ static void print_sums(const Order *o)
 	}
 	if (o->operators->count > 2)
 		report_print_sum(
-			"all of them", sum_of_all(o), report_change(&o->rows[o->nrows - 1], &o->rows[0]), &o->report);
+			"all operators", sum_of_all(o), report_change(&o->rows[o->nrows - 1], &o->rows[0]), &o->report);
 }
 
 static void print_table(const Order *o)
@@ -204,8 +204,7 @@ static bool read_operators(Order *o, const ReportOptions *options, Diag *diag)
 			OPERATORS_MAX);
 	return pipeline_is_recipe(o->operators)
 		|| diag_error(diag, EXIT_USAGE, 0,
-			"--operators=%s: expected passes that change a model, none of those that every "
-			"build runs",
+			"--operators=%s: expected passes that change the model; leave out passes that every build runs",
 			options->operators);
 }
 

@@ -1,5 +1,5 @@
-/* files.c: reading whole files with a limit, finding what a model refers to, temporary directories, and the
- * progress line. What the bytes mean is left to the callers. */
+/* files.c: reads whole files up to a limit, finds the files of a model, makes temporary directories, and
+ * shows the progress line. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,13 +24,13 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 	if (fd < 0)
 		return NULL;
 	if ((uintmax_t)st.st_size > limit) {
-		diag_error_in(diag, EXIT_INPUT, path, 0, "has %jd bytes; files of this kind may have %zu at most",
-			(intmax_t)st.st_size, limit);
+		diag_error_in(
+			diag, EXIT_INPUT, path, 0, "has %jd bytes, expected at most %zu", (intmax_t)st.st_size, limit);
 		close(fd);
 		return NULL;
 	}
 	size_t size = (size_t)st.st_size, done = 0;
-	char *text = malloc(size + 1); /* not checked_malloc: the size is the file's, so the error names it */
+	char *text = malloc(size + 1); /* not checked_malloc: the message names the file */
 	while (text && done < size) {
 		ssize_t got = read(fd, text + done, size - done);
 		if (got < 0 && errno == EINTR)
@@ -42,7 +42,7 @@ char *file_read(const char *path, size_t limit, size_t *bytes, Diag *diag)
 	close(fd);
 	if (!text || done < size) {
 		diag_error_in(diag, EXIT_INPUT, path, 0,
-			text ? "ended after %zu of %zu bytes" : "has %zu of %zu bytes, more than the memory takes", done,
+			text ? "ends after %zu of %zu bytes" : "does not fit into memory (%zu of %zu bytes read)", done,
 			size);
 		free(text);
 		return NULL;
@@ -70,8 +70,8 @@ char *file_find_in(const char *directory, const char *reference, const char *ins
 {
 	if (!is_plain_name(reference)) {
 		diag_error(diag, EXIT_INPUT, 0,
-			"reference \"%s\" is not a plain name; put the file beside the model, or its directory "
-			"into --search, and refer to it by its name alone",
+			"reference \"%s\" is not a plain file name; put the file beside the model or give its directory "
+			"with --search, and write only its name here",
 			reference);
 		return NULL;
 	}
@@ -131,12 +131,11 @@ char *temporary_directory(Diag *diag)
 	const char *base = getenv("TMPDIR");
 	if (!base || !*base)
 		base = "/tmp";
-	/* a name that begins with a dash would be an option to compilers */
+	/* compilers would take a name that begins with a dash as an option */
 	char *path = checked_printf("%s%s/bertc-XXXXXX", *base == '-' ? "./" : "", base);
 	if (!mkdtemp(path)) {
 		diag_error_in(diag, EXIT_RUN, path, 0,
-			"cannot make a temporary directory: %s; set TMPDIR to a directory that can be written",
-			strerror(errno));
+			"cannot make a temporary directory: %s; set TMPDIR to a writable directory", strerror(errno));
 		free(path);
 		return NULL;
 	}
@@ -152,7 +151,7 @@ static bool directory_is_empty(const char *path)
 		entries++;
 	if (dir)
 		closedir(dir);
-	return dir && entries <= 2; /* itself and its parent */
+	return dir && entries <= 2; /* "." and ".." */
 }
 
 char *directory_aside(const char *path, Diag *diag)
@@ -161,10 +160,9 @@ char *directory_aside(const char *path, Diag *diag)
 	size_t length = strlen(path);
 	while (length > 1 && path[length - 1] == '/')
 		length--;
-	if (lstat(path, &st) == 0
-		&& !(S_ISDIR(st.st_mode) && directory_is_empty(path))) { /* that one rename replaces */
-		diag_error_in(diag, EXIT_USAGE, path, 0,
-			"exists; a directory is written as a whole: remove it, or give another -o");
+	/* rename replaces an empty directory */
+	if (lstat(path, &st) == 0 && !(S_ISDIR(st.st_mode) && directory_is_empty(path))) {
+		diag_error_in(diag, EXIT_USAGE, path, 0, "exists already; remove it or give another -o");
 		return NULL;
 	}
 	char *aside = checked_printf("%.*s.tmp-%ld", (int)length, path, (long)getpid());

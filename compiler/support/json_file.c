@@ -1,10 +1,10 @@
-/* json_file.c: reading JSON files with limits, and members of objects of checked types (json_file.h). */
+/* json_file.c: see json_file.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "json_file.h"
 
-/* jansson recurses for each level up to 2048 deep; this counts brackets outside strings before it starts. */
+/* False for JSON nested too deep, before jansson recurses over it. Counts brackets outside strings. */
 static bool depth_is_sane(const char *text, size_t bytes)
 {
 	int depth = 0;
@@ -37,7 +37,7 @@ json_t *json_read(const char *path, size_t limit, size_t flags, Diag *diag)
 	json_error_t error;
 	json_t *json = NULL;
 	if (!depth_is_sane(text, bytes))
-		diag_error_in(diag, EXIT_INPUT, path, 0, "is nested more than %d deep", JSON_DEPTH_MAX);
+		diag_error_in(diag, EXIT_INPUT, path, 0, "is nested more than %d levels deep", JSON_DEPTH_MAX);
 	else if (!(json = json_loadb(text, bytes, flags | JSON_REJECT_DUPLICATES, &error)))
 		diag_error_in(diag, EXIT_INPUT, path, error.line > 0 ? error.line : 0, "is not JSON: %s", error.text);
 	free(text);
@@ -58,7 +58,7 @@ const char *json_kind(const json_t *value)
 	}
 }
 
-/* The member, or NULL when it is missing or null (transformers writes null for "not set"). */
+/* The member; NULL if it is missing or null (transformers writes null for "not set"). */
 static const json_t *member(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
@@ -123,7 +123,7 @@ bool json_member_text(const json_t *object, const char *key, const char **out, c
 void json_print(const json_t *json, size_t flags)
 {
 	if (json_dumpf(json, stdout, flags) != 0)
-		fputs("{}", stdout); /* jansson made none of it: a name that is no UTF-8 */
+		fputs("{}", stdout); /* jansson failed: a name is not UTF-8 */
 	putchar('\n');
 }
 

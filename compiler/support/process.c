@@ -10,7 +10,7 @@ pid_t process_fork(void)
 	if (child != 0)
 		return child;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent) /* it ended before it could tell */
+	if (getppid() != parent) /* the parent ended before prctl */
 		_exit(1);
 	return 0;
 }

@@ -181,7 +181,7 @@ def neurons(b):
     b.key("ArrowLeft")
     said = b.run("document.activeElement.closest('.weights').querySelector('.said').textContent")
     assert said.startswith(f"neuron {first // 384}.{first % 384}, O: ") and said.endswith(
-        f"number 1 of {3 * 384}"
+        f"rank 1 of {3 * 384}"
     ), said
     mark = b.run(
         "(() => { const m = "

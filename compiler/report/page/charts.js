@@ -11,7 +11,7 @@ function ticks(low, high) {
 	return out;
 }
 
-/* Where a label beside a point covers least of what is there already. */
+/* The place for a label beside a point where it covers the least of other labels and points. */
 function free_place(x, y, width, W, taken) {
 	let best = null,
 		least = Infinity;
@@ -68,7 +68,7 @@ function scatter(points, x_name, y_name, show_x, show_y) {
 	const picture = svg("svg", {
 		viewBox: `0 0 ${W} ${H}`,
 		role: "img",
-		"aria-label": y_name + " against " + x_name + ", a point a pass",
+		"aria-label": y_name + " against " + x_name + ", one point per pass",
 	});
 	for (const t of ticks(y0, y1))
 		picture.append(
@@ -109,7 +109,7 @@ function scatter(points, x_name, y_name, show_x, show_y) {
 	return picture;
 }
 
-/* A bar a row: rows {name, value, text, lossy}. */
+/* One bar per row {name, value, text, lossy}. */
 function bars(rows, label) {
 	const H = 24,
 		W = 520,

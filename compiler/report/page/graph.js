@@ -1,4 +1,4 @@
-/* graph.js: panels that show the model at one point of the pipeline: its kernels, the picture of a layer. */
+/* graph.js: panels that show the model after one pass: its kernels, and the graph of a layer. */
 "use strict";
 
 /* ---- kernels ---- */
@@ -12,9 +12,12 @@ panel("columns", "Kernels", (data, section) => {
 			used.set(kernel[1], row);
 		}
 	}
-	if (!used.size) return void section.append(node("p", { text: "Nothing is lowered yet." }));
+	if (!used.size)
+		return void section.append(
+			node("p", { text: "The pipeline has no pass lower, so no kernels are chosen." }),
+		);
 	section.append(
-		node("p", { text: "What lower chose for this CPU, and for how many ops." }),
+		node("p", { text: "The kernels that lower chose for this CPU, with the number of ops." }),
 		table(
 			"words",
 			["kernel", "op", "ops", "results"],
@@ -31,8 +34,8 @@ panel("columns", "Kernels", (data, section) => {
 	);
 });
 
-/* ---- the picture of a layer ---- */
-/* Ops in rows by their longest way from the inputs; within a row near what they read. */
+/* ---- the graph of a layer ---- */
+/* Places ops in rows by their longest path from the inputs; within a row, near the ops that they read. */
 function layout(lines) {
 	const ops = lines.filter(l => l.op && l.op !== "const" && l.op !== "graph" && l.op !== "return"),
 		at = new Map(),
@@ -95,7 +98,7 @@ function draw_graph(lines) {
 	const W = 208,
 		H = 42,
 		all = place(layout(lines), W + 22, H + 30);
-	/* an edge over several rows goes down beside whatever stands between */
+	/* an edge over several rows goes around the boxes between */
 	const beside = (from, box) =>
 		Math.max(
 			Math.min(from.x, box.x) + W / 2,
@@ -207,7 +210,7 @@ panel("columns", "A layer's graph", (data, section) => {
 		shown.replaceChildren(
 			group.length
 				? draw_graph(group.flatMap(g => g.lines))
-				: node("p", { text: "That part is gone after this pass." }),
+				: node("p", { text: "This part does not exist after this pass." }),
 		);
 	};
 	const keys = [...new Set(all_columns.flatMap(c => c.groups.map(g => g.key)))].filter(
@@ -220,7 +223,7 @@ panel("columns", "A layer's graph", (data, section) => {
 	which.addEventListener("change", draw);
 	part.addEventListener("change", draw);
 	section.append(
-		node("p", { text: "Weights stand in the ops that read them. Press an op to follow its value." }),
+		node("p", { text: "Weights are shown in the ops that read them. Click an op to follow its value." }),
 		node("div", { class: "tools" }, part, which),
 		shown,
 	);

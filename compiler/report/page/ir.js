@@ -1,5 +1,5 @@
-/* ir.js: the IR, a column a pass, values highlighted across columns; the emitted C. Layers are folded and
- * drawn when they are opened, so that a page of many layers opens at once. */
+/* ir.js: the IR in one column per pass, with values highlighted across columns; the emitted C. Layers
+ * are drawn only when they are unfolded, so that a page of many layers opens fast. */
 "use strict";
 
 const HIGHLIGHTS = 6;
@@ -17,7 +17,7 @@ function paint(value) {
 		if (at.classList.contains("node")) at.classList.toggle("on", highlighted.has(value));
 	}
 }
-/* The oldest of six colours is given up for a seventh value. */
+/* There are six colours. A seventh value takes the colour of the value highlighted first. */
 function toggle(value) {
 	if (highlighted.has(value)) highlighted.delete(value);
 	else {
@@ -102,8 +102,7 @@ function draw_tokens(line, into) {
 }
 
 /* ---- columns ---- */
-/* Lines in groups by the layer that their origin names; a constant without origin belongs to what surrounds
- * it. */
+/* Groups lines by the layer in their origin. A constant without an origin joins the group before it. */
 function group_lines(lines) {
 	const groups = [];
 	for (const line of lines) {
@@ -123,7 +122,7 @@ function group_lines(lines) {
 	}
 	return groups;
 }
-/* Which lines make nothing that is returned. */
+/* Marks lines that do not contribute to a result of the graph. */
 function mark_dead(lines) {
 	let live = new Set();
 	for (let i = lines.length - 1; i >= 0; i--) {
@@ -230,7 +229,7 @@ function draw_column(column, first_layer) {
 			null,
 			column.title,
 			node("small", {
-				text: said + (column.same.length ? " · left as it is by " + column.same.join(", ") : ""),
+				text: said + (column.same.length ? " · unchanged by " + column.same.join(", ") : ""),
 			}),
 			column.cost && node("small", { class: column.cost_class, text: column.cost }),
 		),
@@ -238,7 +237,7 @@ function draw_column(column, first_layer) {
 	));
 }
 
-/* "cosine 0.9999, weights −27.5 %": what the passes of a column cost, from the ledger. */
+/* "cosine 0.9999, weights −27.5 %": the cost of the passes of a column, from the ledger. */
 function column_cost(passes, ledger) {
 	const parts = [];
 	let style = "";
@@ -259,7 +258,7 @@ function column_cost(passes, ledger) {
 }
 function prepare_columns(data, ledger) {
 	data.forEach((raw, index) => {
-		const name = i => (i < 0 ? "as read" : parse_pass(ledger.passes[i].pass)[0]);
+		const name = i => (i < 0 ? "original" : parse_pass(ledger.passes[i].pass)[0]);
 		const lines = raw.lines.map(parse_line),
 			before = index ? all_columns[index - 1].lines : null;
 		mark_dead(lines);
@@ -309,7 +308,7 @@ function run_search(said) {
 	return first;
 }
 
-/* ---- keyboard: up and down lines, left and right columns, Enter highlights what a line makes ---- */
+/* ---- keyboard: up and down move by lines, left and right by columns; Enter highlights the value ---- */
 function visible_lines(column) {
 	return [...column.list.querySelectorAll(".line")].filter(at => !at.parentNode.hidden);
 }
@@ -322,7 +321,7 @@ function move_line(column, from, step) {
 		];
 	if (to) to.focus();
 }
-/* To the line of the next column that makes the same value, if it has one. */
+/* Moves to the line with the same value in the next column, if there is one. */
 function move_column(column, from, step) {
 	const next = all_columns[column.index + step];
 	if (!next) return;
@@ -377,7 +376,7 @@ function draw_code(code) {
 			"h3",
 			null,
 			"emitted C",
-			node("small", { text: "the function of the graph; the whole file has " + bytes(code.bytes) }),
+			node("small", { text: "the function of the graph; the whole file: " + bytes(code.bytes) }),
 		),
 		list,
 	);
@@ -409,18 +408,18 @@ panel("columns", "IR, pass by pass", (data, section) => {
 		node(
 			"p",
 			null,
-			"Press a value to follow it through all columns. Green lines are new in their column, " +
-				"yellow ones changed, struck ones make nothing that is returned. Keys: ",
+			"Click a value to follow it through all columns. Green lines are new in their column, " +
+				"yellow lines are changed, struck-out lines do not contribute to a result. Keys: ",
 			node("b", { text: "← →" }),
-			" columns, ",
+			" column, ",
 			node("b", { text: "↑ ↓" }),
-			" lines, ",
+			" line, ",
 			node("b", { text: "Enter" }),
-			" highlights, ",
+			" highlight, ",
 			node("b", { text: "/" }),
-			" searches, ",
+			" search, ",
 			node("b", { text: "Esc" }),
-			" clears.",
+			" clear.",
 		),
 		node(
 			"div",

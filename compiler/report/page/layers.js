@@ -1,15 +1,15 @@
-/* layers.js: panels of layers without looking inside: their cosines, and where heads attend. */
+/* layers.js: panels of the layers of the original model: their cosines, and the targets of attention. */
 "use strict";
 
 /* ---- layers ---- */
 panel("layers", "Layers", (data, section) => {
-	if (data.why) return void section.append(node("p", { text: "Nothing to see here: " + data.why }));
+	if (data.why) return void section.append(node("p", { text: data.why }));
 	section.append(
 		node("p", {
 			text:
-				`Of the model as it was read, over ${data.texts} texts. A layer whose output is like its ` +
-				"input (cosine near 1) turns little; one without which the outputs turn far (cosine near " +
-				"0 or below) is needed.",
+				`The layers of the original model on ${data.texts} texts. A cosine near 1 means that the ` +
+				"layer changes little. If the model's output without a layer has a low cosine, the model " +
+				"needs that layer.",
 		}),
 	);
 	const named = (key, show) =>
@@ -22,7 +22,7 @@ panel("layers", "Layers", (data, section) => {
 		node(
 			"div",
 			null,
-			node("h3", { text: "how far it turns its input at [CLS] (bar: 1 − cosine)" }),
+			node("h3", { text: "cosine of input and output at [CLS] (bar: 1 − cosine)" }),
 			bars(
 				named("cosine_first", l => 1 - l.cosine_first),
 				"cosine of input and output at the first token",
@@ -31,7 +31,7 @@ panel("layers", "Layers", (data, section) => {
 		node(
 			"div",
 			null,
-			node("h3", { text: "the same over all tokens" }),
+			node("h3", { text: "cosine of input and output, all tokens (bar: 1 − cosine)" }),
 			bars(
 				named("cosine_all", l => 1 - l.cosine_all),
 				"cosine of input and output over all tokens",
@@ -43,7 +43,7 @@ panel("layers", "Layers", (data, section) => {
 			node(
 				"div",
 				null,
-				node("h3", { text: "sensitivity: outputs without it (bar: 1 − cosine)" }),
+				node("h3", { text: "cosine of outputs with and without it (bar: 1 − cosine)" }),
 				bars(
 					named("without", l => 1 - l.without),
 					"cosine of the outputs with and without the layer",
@@ -63,7 +63,7 @@ function attention_map(layer, head, tokens) {
 		viewBox: `0 0 ${left + n * size + 50} ${top + n * size + 4}`,
 		width: left + n * size + 50,
 		role: "img",
-		"aria-label": `layer ${layer.number}, head ${head}: who looks at whom`,
+		"aria-label": `layer ${layer.number}, head ${head}: attention from each token to each token`,
 	});
 	tokens.forEach((token, i) =>
 		picture.append(
@@ -94,7 +94,7 @@ function attention_map(layer, head, tokens) {
 						"fill-opacity": Math.min(1, mass / 60 + 0.04),
 					},
 					svg("title", {
-						text: `${tokens[Math.floor(i / n)]} looks at ${tokens[i % n]}: ${mass} %`,
+						text: `${tokens[Math.floor(i / n)]} attends to ${tokens[i % n]}: ${mass} %`,
 					}),
 				),
 			),
@@ -105,14 +105,14 @@ function attention_map(layer, head, tokens) {
 panel("layers", "Attention", (data, section) => {
 	if (data.why || !data.layers.some(l => l.heads.length))
 		return void section.append(
-			node("p", { text: "No attention that could be looked into. " + (data.why || "") }),
+			node("p", { text: "No attention was observed. " + (data.why || "") }),
 		);
 	const shown = node("div", { class: "scroll", "aria-live": "polite" });
 	section.append(
 		node("p", {
 			text:
-				"Where each head's attention goes, in shares of its mass: to [CLS], to [SEP], else by " +
-				"distance. Press a head to see one text in full.",
+				"The targets of each head's attention: [CLS], [SEP], or other tokens by distance. Bars " +
+				"show shares of the total. Click a head to see its attention on one text.",
 		}),
 		node(
 			"div",
@@ -126,10 +126,10 @@ panel("layers", "Attention", (data, section) => {
 			.querySelectorAll(".head")
 			.forEach(other => other.setAttribute("aria-pressed", String(other === button)));
 		shown.replaceChildren(
-			node("h3", { text: `layer ${layer.number}, head ${head}: rows look at columns` }),
+			node("h3", { text: `layer ${layer.number}, head ${head}: attention from rows to columns` }),
 			layer.map
 				? attention_map(layer, head, data.tokens)
-				: node("p", { text: "No text was short enough to draw." }),
+				: node("p", { text: "All texts are too long to draw." }),
 		);
 	};
 	const heads = node("div", { class: "heads" });

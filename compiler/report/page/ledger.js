@@ -1,8 +1,8 @@
-/* ledger.js: panels of the whole model: the figures at the head, the passes one by one, accuracy beside size.
- * */
+/* ledger.js: panels of the whole model: the summary at the top, the table of passes, accuracy against
+ * size. */
 "use strict";
 
-/* ---- what came of it ---- */
+/* ---- summary ---- */
 function draw_head(model, ledger) {
 	const first = ledger.start,
 		last = ledger.passes[ledger.passes.length - 1] || first;
@@ -55,7 +55,7 @@ function draw_head(model, ledger) {
 			"div",
 			{ class: "tiles" },
 			score,
-			tile("ms a text, one thread", v => v.toFixed(2), "latency_ms"),
+			tile("ms per text, one thread", v => v.toFixed(2), "latency_ms"),
 			tile("weights", bytes, "weight_bytes"),
 			tile("parameters", count, "parameters"),
 			tile("MACs at 128 tokens", count, "macs_128"),
@@ -101,7 +101,7 @@ function ledger_cells(row, before, start) {
 		measured.push(
 			node(
 				"td",
-				{ "data-label": "ms a text" },
+				{ "data-label": "ms per text" },
 				row.latency_ms.toFixed(2),
 				before &&
 					percent(row.latency_ms, before.latency_ms) &&
@@ -140,7 +140,7 @@ function ledger_row(row, before, start, index) {
 			{ class: "pass" },
 			node("button", {
 				type: "button",
-				title: "show its column",
+				title: "show the IR after this pass",
 				text: name,
 				on: { click: () => show_column(index) },
 			}),
@@ -160,7 +160,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 		"pass",
 		"changes",
 		...(start.score !== undefined ? [ledger.metric] : []),
-		...(start.latency_ms !== undefined ? ["ms a text"] : []),
+		...(start.latency_ms !== undefined ? ["ms per text"] : []),
 		"weights",
 		"parameters",
 		"MACs at 128",
@@ -170,7 +170,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 		"cosine",
 	];
 	const rows = [
-		cells([node("td", { class: "pass", text: "as read" }), "", ...ledger_cells(start, null, start)]),
+		cells([node("td", { class: "pass", text: "original" }), "", ...ledger_cells(start, null, start)]),
 	];
 	ledger.passes.forEach((row, i) => {
 		rows.push(ledger_row(row, i ? ledger.passes[i - 1] : start, start, i));
@@ -190,7 +190,7 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 									row.notes.length === 1
 										? row.notes[0].slice(0, 140)
 										: row.notes.length +
-											" notes: what was done, what did not match and why",
+											" notes: changes, and why patterns did not match",
 							}),
 							node(
 								"ul",
@@ -205,21 +205,21 @@ panel("ledger", "What each pass cost", (ledger, section) => {
 	section.append(
 		node("p", {
 			text:
-				"Bars are shares of the model as it was read; differences are against the pass " +
-				"before. max |Δ| and cosine compare the outputs on a small made-up text" +
+				"Bars are relative to the original model; differences are relative to the previous pass. " +
+				"max |Δ| and cosine compare the outputs before and after a pass on a small artificial " +
+				"text." +
 				(start.score === undefined
-					? "."
-					: "; score and time are those of a program made of what the pass left, the first of " +
-						"them of the ops as they were read, unfused."),
+					? ""
+					: " Score and time are measured with a program built from the model after each pass. " +
+						"The program of the first row has unfused ops."),
 		}),
 		table("ledger", titles, rows),
 	);
 });
 
 panel("ledger", "Accuracy, size, time", (ledger, section) => {
-	const kept = [{ ...ledger.start, pass: "as read" }, ...ledger.passes.filter(row => row.changes)];
-	/* what changes neither score nor time moves weights about, and would be one more point on top of another
-	 * */
+	const kept = [{ ...ledger.start, pass: "original" }, ...ledger.passes.filter(row => row.changes)];
+	/* a pass that changes neither score nor time would draw a point on top of another */
 	const points = (x, y) =>
 		kept
 			.filter(
@@ -252,7 +252,7 @@ panel("ledger", "Accuracy, size, time", (ledger, section) => {
 					node("h3", { text: "against time" }),
 					scatter(
 						points("latency_ms", "score"),
-						"ms a text, one thread",
+						"ms per text, one thread",
 						ledger.metric,
 						v => v.toFixed(2),
 						v => (100 * v).toFixed(1) + " %",

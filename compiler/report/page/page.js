@@ -1,10 +1,9 @@
-/* page.js: what all panels of the inspector's page share, and the page that they make; a panel is in the file
- * of its subject.
+/* page.js: common functions of all panels, and the page that the panels make. Panels are in other files.
  *
  * A panel is a block of JSON and a function that draws it. To add one: put a member into `panels` in
- * cmd_inspect.c (it becomes the script element data-KEY) and call
- * panel("KEY", "Title", (data, section) => ...) in the file of its subject. A panel without data is left out.
- * Everything of the model goes through node(), as text, and no text is ever read as markup. */
+ * cmd_inspect.c (it becomes the script element data-KEY) and call panel("KEY", "Title", (data, section)
+ * => ...) in a file of this folder. A panel without data is not shown. All data from the model is
+ * displayed through node() as text. No text is ever parsed as markup. */
 "use strict";
 
 const panels = [];
@@ -16,8 +15,8 @@ function block(key) {
 	return at ? JSON.parse(at.textContent) : null;
 }
 
-/* An element. attributes: `text`, `on` (event: function), `vars` (CSS variables), else as they are spelled;
- * null is left out. */
+/* Creates an element. Special attributes: `text`, `on` (event: function), `vars` (CSS variables). An
+ * attribute that is null is not set. */
 function element(space, tag, attributes, children) {
 	const made = space ? document.createElementNS(space, tag) : document.createElement(tag);
 	for (const [name, value] of Object.entries(attributes || {})) {
@@ -40,7 +39,7 @@ function svg(tag, attributes, ...children) {
 	return element("http://www.w3.org/2000/svg", tag, attributes, children);
 }
 
-/* A table that scrolls by itself: a title for each column, and rows of `tr`. */
+/* A scrolling table: a title for each column, and rows of `tr`. */
 function table(kind, titles, rows) {
 	const head = node(
 		"tr",
@@ -53,7 +52,7 @@ function table(kind, titles, rows) {
 		node("table", { class: kind }, node("thead", null, head), node("tbody", null, rows)),
 	);
 }
-/* A row of it; a cell is given as its text, or whole. */
+/* A row of a table; a cell is a text or a `td` element. */
 function cells(values, attributes = null) {
 	return node(
 		"tr",

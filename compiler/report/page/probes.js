@@ -1,9 +1,9 @@
-/* probes.js: panels of what is measured inside a model: attention heads, neurons against the tags of words,
- * exits against a threshold. */
+/* probes.js: panels of measurements inside a model: attention heads, neurons that predict tags of words,
+ * early exits by threshold. */
 "use strict";
 
 /* ---- heads ---- */
-/* A number a head: a row a layer, darker for larger values. */
+/* A table with one number per head and one row per layer; larger values are darker. */
 function head_table(layers, key, digits) {
 	const most = Math.max(...layers.flatMap(l => l[key]), 1e-12),
 		wide = Math.max(...layers.map(l => l[key].length));
@@ -34,21 +34,21 @@ panel("layers", "Heads", (data, section) => {
 	const layers = data.why ? [] : data.layers.filter(l => l.heads.length);
 	if (!layers.length)
 		return void section.append(
-			node("p", { text: "No attention that could be looked into. " + (data.why || "") }),
+			node("p", { text: "No attention was observed. " + (data.why || "") }),
 		);
 	const by = {
-		activation: "how much it says to the rest of its layer on these texts",
-		magnitude: "how much its weights let it say",
+		activation: "the size of its contribution to the layer on these texts",
+		magnitude: "the magnitude of its weights",
 	}[data.importance_by];
 	section.append(
 		node("p", {
 			text:
-				`Each head over ${data.texts} texts: how spread its attention is (entropy in nats: 0 ` +
-				"looks at one token, the logarithm of the length at all alike), how far it looks " +
-				"(tokens)" +
+				`Each head on ${data.texts} texts. Entropy is the spread of its attention in nats: 0 means ` +
+				"one token, the logarithm of the length means all tokens alike. Distance is the mean " +
+				"distance from a token to the tokens it attends to, in tokens." +
 				(by
-					? `, and its importance, ${by}, as prune-heads{by=${data.importance_by}} ranks heads.`
-					: "."),
+					? ` Importance is ${by}; prune-heads{by=${data.importance_by}} ranks heads by it.`
+					: ""),
 		}),
 	);
 	const tables = node(
@@ -76,8 +76,8 @@ panel("layers", "Heads", (data, section) => {
 const CELL_WIDTH = 3,
 	CELL_HEIGHT = 14;
 
-/* A row a tag, a column a neuron: weights above 0 in one colour, below in the other, by the root, for most
- * are small. */
+/* One row per tag, one column per neuron. Positive and negative weights have different colours.
+ * Intensity is the square root of the weight, because most weights are small. */
 function draw_weights(canvas, data, layer) {
 	const pen = canvas.getContext("2d"),
 		style = getComputedStyle(document.documentElement),
@@ -94,7 +94,8 @@ function draw_weights(canvas, data, layer) {
 	});
 }
 
-/* The heat map of a layer; what is pointed at, or walked to with the arrow keys, is said below it. */
+/* The heat map of a layer. The text below it describes the cell under the pointer, or the cell reached
+ * with the arrow keys. */
 function weight_map(data, ranks, layer) {
 	const number = data.layers[layer],
 		canvas = node("canvas", {
@@ -103,8 +104,8 @@ function weight_map(data, ranks, layer) {
 			tabindex: 0,
 			role: "img",
 			"aria-label":
-				`layer ${number}: weights of ${data.width} neurons for ${data.tags.length} tags; arrow ` +
-				"keys walk",
+				`layer ${number}: weights of ${data.width} neurons for ${data.tags.length} tags; move with ` +
+				"the arrow keys",
 		});
 	const said = node("div", { class: "soft said", "aria-live": "polite", text: "\u00a0" }),
 		mark = node("i", { class: "mark", hidden: true });
@@ -120,7 +121,7 @@ function weight_map(data, ranks, layer) {
 		mark.style.left = at[0] * CELL_WIDTH + "px";
 		mark.style.top = at[1] * CELL_HEIGHT + "px";
 		said.textContent =
-			`neuron ${number}.${at[0]}, ${data.tags[at[1]]}: ${weight ? signed(weight, 3) : "0"}; number ` +
+			`neuron ${number}.${at[0]}, ${data.tags[at[1]]}: ${weight ? signed(weight, 3) : "0"}; rank ` +
 			`${ranks[n] + 1} of ${ranks.length}`;
 	};
 	canvas.addEventListener("pointermove", e =>
@@ -158,7 +159,7 @@ function weight_map(data, ranks, layer) {
 	);
 }
 
-/* The first neurons of the ranking: its name, and the tag for which it weighs most. */
+/* The first neurons of the ranking, each with its largest weight and the tag of that weight. */
 function neuron_table(data, count) {
 	return table(
 		"words",
@@ -178,7 +179,7 @@ function neuron_table(data, count) {
 }
 
 panel("neurons", "Neurons", (data, section) => {
-	if (data.why) return void section.append(node("p", { text: "Nothing to see here: " + data.why }));
+	if (data.why) return void section.append(node("p", { text: data.why }));
 	const percent_of = v => (100 * v).toFixed(2) + " %",
 		ranks = new Array(data.order.length),
 		layers = data.layers.map((number, i) => ({
@@ -192,12 +193,12 @@ panel("neurons", "Neurons", (data, section) => {
 	section.append(
 		node("p", {
 			text:
-				"A linear probe with an elastic net from the outputs of all layers to the tags of " +
-				`${data.words} words of ${data.data}, those it was fitted to: it is right for ` +
-				`${percent_of(data.accuracy)} of them. Its weights rank the neurons, as bertc ` +
-				"rank-neurons does." +
+				"A linear probe with an elastic net predicts the tags of words from the outputs of all " +
+				`layers. It is fitted to ${data.words} words of ${data.data} and predicts ` +
+				`${percent_of(data.accuracy)} of these correctly. Its weights rank the neurons, as in ` +
+				"bertc rank-neurons." +
 				(data.tags.length < data.all_tags
-					? ` Of ${data.all_tags} tags the ${data.tags.length} commonest are drawn.`
+					? ` The maps show the ${data.tags.length} most frequent of ${data.all_tags} tags.`
 					: ""),
 		}),
 	);
@@ -208,12 +209,12 @@ panel("neurons", "Neurons", (data, section) => {
 			node(
 				"div",
 				null,
-				node("h3", { text: `the first ${Math.floor(data.order.length / 10)} neurons lie in` }),
-				bars(layers, "how many of the first tenth of all neurons each layer has"),
-				node("h3", { text: "what the probe tells with part of the neurons" }),
+				node("h3", { text: `layers of the top ${Math.floor(data.order.length / 10)} neurons` }),
+				bars(layers, "number of neurons of each layer in the first tenth of the ranking"),
+				node("h3", { text: "accuracy of the probe with part of the neurons" }),
 				table(
 					"words",
-					["neurons", "first of the ranking", "last"],
+					["neurons", "top of the ranking", "bottom"],
 					data.parts.map(part =>
 						cells([
 							Math.round(100 * part.share) + " %",
@@ -226,7 +227,7 @@ panel("neurons", "Neurons", (data, section) => {
 			node(
 				"div",
 				null,
-				node("h3", { text: "the first neurons" }),
+				node("h3", { text: "top neurons" }),
 				neuron_table(data, 12),
 			),
 		),
@@ -236,8 +237,8 @@ panel("neurons", "Neurons", (data, section) => {
 			"div",
 			{ class: "legend" },
 			[
-				["--accent", "speaks for the tag"],
-				["--warn", "against it"],
+				["--accent", "for the tag"],
+				["--warn", "against the tag"],
 			].map(([colour, text]) => node("span", null, node("i", { vars: { c: `var(${colour})` } }), text)),
 		),
 	);
@@ -259,10 +260,10 @@ panel("exits", "Early exits", (data, section) => {
 	section.append(
 		node("p", {
 			text:
-				"A text ends behind the first layer whose head's entropy is below exit_entropy, " +
-				`${data.default.toFixed(4)} unless the program is told otherwise. ${data.texts} ` +
-				"texts, one a call; a point a threshold, the program's own in the other colour." +
-				(timed && data.energy !== "RAPL" ? ` Energy is not readable: ${data.energy}.` : ""),
+				"A text exits after the first layer whose classifier has an entropy below exit_entropy " +
+				`(default ${data.default.toFixed(4)}; --set changes it). Measured on ${data.texts} texts, ` +
+				"one per call. Each point is a threshold; the default has the other colour." +
+				(timed && data.energy !== "RAPL" ? ` Energy cannot be read: ${data.energy}.` : ""),
 		}),
 	);
 	section.append(
@@ -274,7 +275,7 @@ panel("exits", "Early exits", (data, section) => {
 					"div",
 					null,
 					node("h3", { text: "accuracy against time" }),
-					scatter(named("ms"), "ms a text, one thread", "accuracy", v => v.toFixed(2), score),
+					scatter(named("ms"), "ms per text, one thread", "accuracy", v => v.toFixed(2), score),
 				),
 			!timed &&
 				node(
@@ -283,7 +284,7 @@ panel("exits", "Early exits", (data, section) => {
 					node("h3", { text: "accuracy against work" }),
 					scatter(
 						named("work"),
-						"multiply-adds, as a share of all",
+						"multiply-adds, as a share of the full model",
 						"accuracy",
 						v => v.toFixed(2),
 						score,
@@ -309,10 +310,10 @@ panel("exits", "Early exits", (data, section) => {
 		"accuracy",
 		"points",
 		"layers",
-		"speed-up by work",
-		timed && "ms a text",
+		"speed-up by multiply-adds",
+		timed && "ms per text",
 		timed && "measured speed-up",
-		energy && "J a text",
+		energy && "J per text",
 	].filter(Boolean);
 	section.append(
 		table(

@@ -352,11 +352,11 @@ for name, tensor, message in (
     ("input_fake_quant.scale", torch.tensor([0.0]), "is 0 at 0, expected a finite number above 0"),
     ("input_fake_quant.scale", torch.tensor([-0.5]), "is -0.5 at 0"),
     ("input_fake_quant.scale", torch.tensor([float("nan")]), "is nan at 0"),
-    ("input_fake_quant.scale", torch.ones(2), "f32[2], expected a float, or as many"),
+    ("input_fake_quant.scale", torch.ones(2), "f32[2], expected one float, or one for each"),
     (
         "weight_fake_quant.scale",
         torch.ones(63),
-        "f32[63], expected a float, or as many as the weight has rows (64)",
+        "f32[63], expected one float, or one for each of the weight's 64 rows",
     ),
     ("weight_fake_quant.scale", torch.full((64,), float("inf")), "is inf at 0"),
     (

@@ -264,7 +264,7 @@ refuse(2, "two tasks are called a", TMP / "base", f"--merge=a={a_delta},a={b_del
 refuse(3, "changes another checkpoint: bertc build BASE --merge=NAME=", a_delta)
 refuse(
     4,
-    "several tasks over one base are no one checkpoint",
+    "a checkpoint holds one task",
     TMP / "base",
     f"--merge=a={a_delta},b={b_delta}",
     "--emit=checkpoint",
@@ -277,7 +277,7 @@ save_file(
 )
 refuse(
     3,
-    "holds bert.encoder.layer.7.output.dense.bias, for which the model has no place",
+    "holds bert.encoder.layer.7.output.dense.bias, which this model does not use",
     TMP / "base",
     f"--merge=a={odd}",
 )

@@ -206,8 +206,8 @@ check("narrow, compiled again", TMP / "narrow", "O2", want, texts(config, 2))
 for passes, why in (
     ("prune-heads{keep=2}", "layer 0 has 2 of 3 attention heads left"),
     ("prune-ffn{neurons=0.1}", "layer 0 has 47 neurons and layer 1 has 48"),
-    ("prune-blocks{blocks=1.ffn}", "layer 1 has no feed-forward block any more"),
-    ("prune-blocks{blocks=0.attention}", "layer 0 has no attention block any more"),
+    ("prune-blocks{blocks=1.ffn}", "layer 1 has no feed-forward block left"),
+    ("prune-blocks{blocks=0.attention}", "layer 0 has no attention block left"),
 ):
     p = emit(passes, "refused")
     assert p.returncode == 4 and why in p.stderr.decode(), p.stderr.decode()

@@ -20,11 +20,11 @@ cmp out/model.safetensors again/model.safetensors || fail "a second time gives o
 mkdir empty && "$BERTC" build "$model" --emit=checkpoint -o empty --quiet && [ -s empty/config.json ] ||
 	fail "an empty directory may be filled"
 
-refuse 2 "exists; a directory is written as a whole" "$model" --emit=checkpoint -o out
+refuse 2 "exists already" "$model" --emit=checkpoint -o out
 cmp -s out/model.safetensors again/model.safetensors || fail "the existing directory was touched"
 touch file; refuse 2 "exists" "$model" --emit=checkpoint -o file; [ -f file ] || fail "the file is gone"
-refuse 4 "fused and lowered graphs are no model any more" "$model" --emit=checkpoint --passes=O2 -o none
-refuse 4 "fused and lowered graphs are no model any more" "$model" --emit=checkpoint --passes=fuse -o none
+refuse 4 "fused and lowered graphs cannot be written" "$model" --emit=checkpoint --passes=O2 -o none
+refuse 4 "fused and lowered graphs cannot be written" "$model" --emit=checkpoint --passes=fuse -o none
 "$BERTC" build "$model" --emit=bir -o graph.bir --quiet || fail "bir"
 refuse 4 "MODEL must be a Hugging Face directory" graph.bir --search="$model" --emit=checkpoint -o none
 refuse 2 "there is no layer 99" "$model" --emit=checkpoint --passes='drop-layers{layers=99}' -o none
@@ -45,7 +45,7 @@ echo '{"activation_function":"torch.nn.modules.activation.Tanh"}' >sbert/2_Dense
 header='{"linear.weight":{"dtype":"F32","shape":[2,384],"data_offsets":[0,3072]}}'
 { printf "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"; head -c 3072 /dev/zero; } \
 	>sbert/2_Dense/model.safetensors
-refuse 4 "of head.embed is not what the checkpoint would give" sbert --emit=checkpoint \
+refuse 4 "of head.embed differs when the checkpoint is read back" sbert --emit=checkpoint \
 	--passes='cast-weights{to=f16}' -o none
 "$BERTC" build sbert --emit=checkpoint --passes='drop-layers{strategy=top keep=1}' -o sbert.out --quiet ||
 	fail "sentence-transformers"

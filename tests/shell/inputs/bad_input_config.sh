@@ -38,10 +38,10 @@ done
 bad 3 'hidden_size is null' "{${config/'"hidden_size": 4'/'"hidden_size": null'}}"
 roberta=${config/'"model_type": "bert"'/'"model_type": "roberta"'}
 bad 3 'pad_token_id is null' "{$roberta, \"pad_token_id\": null}"
-bad 3 'pad_token_id is 5000, but the last of' \
+bad 3 'pad_token_id is 5000, expected an id of the' \
 	"{${roberta/'"max_position_embeddings": 5'/'"max_position_embeddings": 6000'}, \"pad_token_id\": 5000}"
 bad 3 'too big integer' "{${config/'"hidden_size": 4'/'"hidden_size": 99999999999999999999'}}"
-bad 3 'do not divide' "{${config/'"num_attention_heads": 2'/'"num_attention_heads": 3'}}"
+bad 3 'expected a multiple of' "{${config/'"num_attention_heads": 2'/'"num_attention_heads": 3'}}"
 bad 3 'classifier' "{${config/', "1": "yes"'/}}"
 bad 3 'control characters' "{${config/yes/a\\u000ab}}"
 bad 3 'is not JSON' "{${config/yes/a\\u0000b}}"

@@ -76,7 +76,7 @@ for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{l
 done
 
 # a checkpoint cannot say it; the curve says what it costs
-refuse 4 "has no layers that a text can end behind" "$BERTC" build "$model" --quiet --emit=checkpoint \
+refuse 4 "has no early exits" "$BERTC" build "$model" --quiet --emit=checkpoint \
 	-o none "--passes=early-exit{data=$PWD/data.tsv entropy=0.4}"
 refuse 2 "--curve is for" "$BERTC" eval "$model" --data data.tsv --curve
 "$BERTC" eval "$model" --data data.tsv --limit 30 --json --curve=0.2,0.5 \
@@ -86,6 +86,6 @@ for what in '"exit_entropy": 0.2' '"layers": 3.0' '"score": 1.0' '"work": 1.0' '
 	'"energy": "' '"default": 0.4'; do
 	grep -qF -- "$what" curve || { cat curve; fail "the curve does not say $what"; }
 done
-refuse 2 "expected entropies from 0" "$BERTC" eval "$model" --data data.tsv --limit 30 --curve=0.2,x \
+refuse 2 "entropies, 0 or larger" "$BERTC" eval "$model" --data data.tsv --limit 30 --curve=0.2,x \
 	"--passes=early-exit{data=$PWD/data.tsv entropy=0.4},O2"
 echo "texts end where they should"

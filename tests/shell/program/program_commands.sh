@@ -38,7 +38,7 @@ printf 'sentence\tlabel\ngood\tpositive\n' >data.tsv
 expect 4 'no tokenizer' "$BERTC" eval tiny.bir --data data.tsv
 expect 2 'no data' "$BERTC" eval tiny.bir
 printf 'nothing that\nis known\n' >odd.tsv
-expect 3 'odd.tsv:1: error: not a form' "$BERTC" eval tiny.bir --data odd.tsv
+expect 3 'odd.tsv:1: error: unknown format' "$BERTC" eval tiny.bir --data odd.tsv
 expect 3 'nowhere.tsv' "$BERTC" eval tiny.bir --data nowhere.tsv
 
 # bench: a row for each length, batch and number of threads, in four formats

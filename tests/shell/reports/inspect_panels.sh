@@ -79,9 +79,9 @@ assert json.loads(b['layers'])['importance_by'] == 'magnitude'" || fail "panels 
 
 tiny tiny
 "$BERTC" inspect tiny.bir --quiet --conll tags.conll -o tiny.html || fail "a model without tokenizer"
-grep -q 'no words went through it' tiny.html || fail "not said why there are no neurons"
+grep -q 'cannot be run on words' tiny.html || fail "not said why there are no neurons"
 expect 3 "$BERTC" inspect "$model" --conll none.conll -o x.html; says "none.conll"
-expect 3 "$BERTC" inspect "$model" --conll data.tsv -o x.html; says "no tags of words"
+expect 3 "$BERTC" inspect "$model" --conll data.tsv -o x.html; says "expected CoNLL"
 printf 'a\tO\nb\tO\n\n' >one.conll
-expect 3 "$BERTC" inspect "$model" --conll one.conll -o x.html; says "nothing to tell apart"
+expect 3 "$BERTC" inspect "$model" --conll one.conll -o x.html; says "expected at least two tags"
 [ ! -e x.html ] || fail "a failed run left a page"

@@ -379,10 +379,10 @@ static void test_energy(void)
 	const char *why = NULL;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
 	CU_ASSERT_FALSE(energy_read(directory, &before, &why));
-	CU_ASSERT_STRING_EQUAL(why, "the machine shows no energy counters");
+	CU_ASSERT_STRING_EQUAL(why, "this machine has no energy counters (RAPL)");
 	put(directory, 0, "energy_uj", "not a number\n");
 	CU_ASSERT_FALSE(energy_read(directory, &before, &why));
-	CU_ASSERT_STRING_EQUAL(why, "the counters give no numbers");
+	CU_ASSERT_STRING_EQUAL(why, "the energy counters hold no numbers");
 	for (int i = 0; i < 2; i++) {
 		put(directory, i, "energy_uj", i ? "4000000\n" : "1000000\n");
 		put(directory, i, "max_energy_range_uj", "5000000\n");
