@@ -69,8 +69,8 @@ typedef struct BuildHooks {
 	bool (*tune_before)(void *run, const char *pass, Module *, Diag *);
 } BuildHooks;
 
-/* The pipeline to run, or NULL. If it names merge-tasks, the tasks of --merge stay separate until that pass.
- */
+/* The pipeline to run, or NULL. If it names merge-tasks, the tasks of --merge stay separate until that
+ * pass. */
 void build_set_passes(BuildOptions *, const char *passes);
 /* Runs the pipeline (lowering included) on the module in place and emits. ledger may be NULL. */
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);

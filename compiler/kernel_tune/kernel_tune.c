@@ -430,8 +430,7 @@ bool tune_check(const Target *target, Diag *diag)
 }
 
 /* Saves new decisions. Without any, writes the file only if it does not exist, so that --tune-cache finds
- * one.
- */
+ * one. */
 static bool tune_end(const BuildRun *run, int32_t measured, Diag *diag)
 {
 	if ((measured || file_is_absent(run->options->run.tune_cache))

@@ -6,8 +6,7 @@
 #include <stdint.h>
 
 /* How close two vectors are. A NaN in either makes max_abs infinite and the cosine 0, which fails every
- * limit.
- */
+ * limit. */
 typedef struct Closeness {
 	double max_abs, largest /* of the reference */, cosine;
 } Closeness;

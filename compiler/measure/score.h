@@ -36,8 +36,8 @@ typedef struct Scored {
 	bool per_token;
 } Scored;
 
-/* The first head of the model and its output. False and a message if the model has no head or no tokenizer.
- */
+/* The first head of the model and its output. False and a message if the model has no head or no
+ * tokenizer. */
 bool score_head(const Loaded *, Scored *, Diag *);
 /* The same for the head with this name (NULL: the first). */
 bool score_head_named(const Loaded *, const char *name, Scored *, Diag *);

@@ -69,8 +69,8 @@ enum { SPELLING_BYTES = NAME_BYTES_MAX + 64 };
 const char *family_spelling(const Family *, const char *name, int i, char text[SPELLING_BYTES]);
 /* The name without the family's prefix. */
 const char *family_bare_name(const Family *, const char *name);
-/* N of a tensor name "PREFIXencoder.layer.N.REST", and the position of its digits; -1: not a layer's tensor.
- */
+/* N of a tensor name "PREFIXencoder.layer.N.REST", and the position of its digits; -1: not a layer's
+ * tensor. */
 int64_t family_layer(const Family *, const char *name, const char **digits);
 
 /* Builds the encoder and the heads of the description as a module. Takes ownership of the files, even on

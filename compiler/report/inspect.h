@@ -22,11 +22,10 @@ typedef struct Samples {
 	int32_t count;
 } Samples;
 Samples samples_take(const Dataset *data, const char *path, int32_t limit, MemArena *);
-/* {"layers": [...], "tokens": [...]}: for each layer the cosine of its input and output, the cosine of the
- * model's outputs with and without the layer, and for each head its targets, entropy, distance and
- * importance.
- * {"why": "..."} if the model's layers are not recognised or it has no tokenizer. NULL and messages on error.
- */
+/* {"layers": [...], "tokens": [...]}: for each layer the cosine of its input and output, the cosine of
+ * the model's outputs with and without the layer, and for each head its targets, entropy, distance and
+ * importance. {"why": "..."} if the model's layers are not recognised or it has no tokenizer. NULL and
+ * messages on error. */
 json_t *inspect_layers(const BuildOptions *, Loaded *, const Samples *, Diag *);
 
 /* ---- inspect_neurons.c: neurons that predict the tags of words ------------------------------- */

@@ -143,8 +143,7 @@ typedef struct HeadSums {
 } HeadSums;
 
 /* Adds a text to sums[heads] of a layer. Unless NULL, `map` gets the probabilities of each head in
- * hundredths.
- */
+ * hundredths. */
 static void add_attention(const Attention *a, HeadSums *sums, json_t *map)
 {
 	double *row = checked_calloc((size_t)a->run->tokens, sizeof *row);
@@ -220,8 +219,8 @@ static json_t *layer_json(const ExposedLayer *layer, Observed *o, int64_t tokens
 	return json;
 }
 
-/* Runs the exposed copy on the texts. The page gets all probabilities of the first text that is short enough.
- */
+/* Runs the exposed copy on the texts. The page gets all probabilities of the first text that is short
+ * enough. */
 static json_t *observe(const ExposedLayers *layers, const Program *program, const Loaded *loaded,
 	const Samples *samples, Diag *diag)
 {

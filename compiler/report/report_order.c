@@ -1,8 +1,8 @@
-/* report_order.c: `bertc report order`: does the order of compression operators matter, and do their effects
- * add up? Builds every pair in both orders. Compares the sum of the single effects with the measured effect
- * of each pair and of all operators together. Some pairs have only one order: for example, quantize-int8 runs
- * after fusion and pruning before it. Such a pair in the other order is refused or gives the same pipeline.
- */
+/* report_order.c: `bertc report order`: does the order of compression operators matter, and do their
+ * effects add up? Builds every pair in both orders. Compares the sum of the single effects with the
+ * measured effect of each pair and of all operators together. Some pairs have only one order: for
+ * example, quantize-int8 runs after fusion and pruning before it. Such a pair in the other order is
+ * refused or gives the same pipeline. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

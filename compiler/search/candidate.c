@@ -1,5 +1,5 @@
-/* candidate.c: builds and scores one pipeline. Each runs in a separate process: several can run at once, a
- * crash of the compiler affects no other candidate, and all memory is released at the end. */
+/* candidate.c: builds and scores candidates, each in its own process. Several can then run at once, a crash
+ * affects no other candidate, and all memory is released at the end. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +14,14 @@
 
 enum { BOOTSTRAP = 1000, TIMED_TEXTS = 100, TIMED_RUNS = 5 };
 
-/* A child's result, in shared memory; RowScores follow. */
+/* The result of a child process, in shared memory. The RowScores follow it. */
 typedef struct Shared {
 	bool built;
 	Cost cost;
 	Score score;
 } Shared;
 
-/* The model after the moves that candidates share; the caller unloads it whatever the result. */
+/* Loads the model and applies the moves that candidates share. The caller unloads it, even after an error. */
 static bool load_shared(const Search *search, const Candidate *candidate, Loaded *loaded, Diag *diag)
 {
 	BuildOptions build = search->build;
@@ -35,7 +35,8 @@ static bool load_shared(const Search *search, const Candidate *candidate, Loaded
 	return good;
 }
 
-/* Builds the rest of the pipeline into a program of one thread. The caller closes it in any case. */
+/* Applies the other moves and opens the model as a program with one thread. The caller closes it, even after
+ * an error. */
 static bool open_rest(
 	const Search *search, const Candidate *candidate, Loaded *loaded, Program *program, Diag *diag)
 {
@@ -52,7 +53,7 @@ static bool open_rest(
 	return good;
 }
 
-/* The tokenizer's tables count as bytes of the program: they shrink with the vocabulary. */
+/* Adds the tokenizer's tables to the bytes of a program, because they shrink with the vocabulary. */
 static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
 {
 	Blob blob = {0};
@@ -63,7 +64,7 @@ static bool add_tables(const TokenizerDesc *tokenizer, Cost *cost, Diag *diag)
 	return good;
 }
 
-/* The text length for the cost model: the mean over the data, tokenized with this candidate's vocabulary. */
+/* The text length for the cost model: the mean over the data, tokenized with the candidate's vocabulary. */
 static bool mean_text(const Search *search, Loaded *loaded, const Program *p, CostText *mean, Diag *diag)
 {
 	BuildRun calibration = {.loaded = loaded};
@@ -85,7 +86,7 @@ static bool mean_text(const Search *search, Loaded *loaded, const Program *p, Co
 	free(ids);
 	free(continues);
 	if (status || texts == 0)
-		return diag_error(diag, EXIT_RUN, 0, "a candidate cannot tokenize the data");
+		return diag_error(diag, EXIT_RUN, 0, "the program of a candidate cannot tokenize the data");
 	*mean = (CostText){(int32_t)((tokens + texts / 2) / texts), (int32_t)((begin + texts / 2) / texts)};
 	return true;
 }
@@ -106,8 +107,8 @@ static void work(const Search *search, const Candidate *candidate, Loaded *loade
 	program_close(&program);
 }
 
-/* True when two candidates can share the work of the moves that learn, in a process whose children do the
- * rest. */
+/* True if two candidates agree in the moves that learn from data. One process then does these moves, and its
+ * children do the other moves. */
 static bool same_shared(const Search *search, const Candidate *a, const Candidate *b)
 {
 	return memcmp(a->level, b->level, (size_t)search_shared(search)) == 0;
@@ -121,9 +122,9 @@ static int32_t next_sharing(const Search *search, Candidate *const *list, int32_
 	return next;
 }
 
-/* In a process of its own: candidate `first` of the list and those after it that share its beginning, up to
- * `jobs` at once. Passes use the model up, so that all but the last work on copies, those that fork makes.
- * False: it cannot. */
+/* Runs, in a separate process, candidate `first` and the later ones that share its first moves, up to `jobs`
+ * at once. Passes change the model, so each candidate but the last runs in a fork with its own copy. False:
+ * fork failed. */
 static bool work_group(const Search *search, Candidate *const *list, int32_t first, int32_t count,
 	int32_t jobs, Shared *const *shared)
 {
@@ -143,7 +144,7 @@ static bool work_group(const Search *search, Candidate *const *list, int32_t fir
 			running -= waitpid(-1, &(int){0}, 0) > 0;
 	}
 	if (is_child && search->ndone == 1)
-		diag_print(&diag, stderr); /* the plain build must work; other candidates may be refused */
+		diag_print(&diag, stderr); /* the plain build must succeed; others may be refused */
 	while (waitpid(-1, &(int){0}, 0) > 0)
 		;
 	model_unload(&loaded);
@@ -167,13 +168,12 @@ static void finish(const Search *search, Candidate *candidate, const Shared *sha
 	candidate_score(search, candidate);
 }
 
-/* Candidates that a process did not finish stay marked as not built. Failure to start a process is an error.
- */
+/* Waits for one process. Candidates that it did not finish stay marked as not built. */
 static bool wait_one(Diag *diag)
 {
 	int status;
 	return (waitpid(-1, &status, 0) >= 0 && !(WIFEXITED(status) && WEXITSTATUS(status)))
-		|| diag_error(diag, EXIT_RUN, 0, "a process of a candidate was lost");
+		|| diag_error(diag, EXIT_RUN, 0, "the process of a candidate ended early");
 }
 
 static bool is_first(const Search *search, Candidate *const *list, int32_t i)
@@ -256,7 +256,7 @@ static bool time_program(const Search *search, Program *p, double *ms, Diag *dia
 	}
 	free(ids);
 	free(out);
-	return status == 0 || diag_error(diag, EXIT_RUN, 0, "a candidate does not run");
+	return status == 0 || diag_error(diag, EXIT_RUN, 0, "the program of a candidate cannot run the data");
 }
 
 bool candidate_time(Search *search, Candidate *candidate, Diag *diag)

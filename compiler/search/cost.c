@@ -1,6 +1,6 @@
 /* cost.c: see cost.h. The time of a linear is the larger of two: its multiply-adds at the rate of its number
  * format, and the transfer of its weights from memory. Other ops take a few passes over their results. The
- * constants are ratios that docs/performance.md measures on Zen 4: bf16 and int8 products run 2 and 4 times
+ * constants are ratios measured on Zen 4 (docs/performance.md): bf16 and int8 products run 2 and 4 times
  * as fast as fp32 ones, attention at three quarters of that rate, and a byte from memory takes as long as two
  * multiply-adds. */
 #include "ir/attention.h"
@@ -43,8 +43,7 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 	if (at >= 0) {
 		const Type *in = &node->args[0]->type, *weight = &node->args[at]->type;
 		products = made * elements_last(in, symbols);
-		if (weight->rank
-			== 1) /* sparse: five bytes are an index and four products of codes, or one of floats */
+		if (weight->rank == 1) /* sparse weight: five bytes hold an index and four int8 codes, or one float */
 			products = made / elements_last(result, symbols) * elements(weight, symbols)
 				* (in->dtype == DT_I8 ? 4 : 1) / 5;
 		for (int32_t i = 1; i < node->nargs; i++)

@@ -1,7 +1,8 @@
-/* journal.c: the results of a search as text. The header identifies model and data. Each candidate is a
- * tab-separated line: its pipeline, time and bytes by the cost model, and the score of each row of the data.
- * A row's score is right or wrong and the loss for a label; right, spurious and missed spans and the loss for
- * tags; predicted and gold number for ranks. A truncated last line is measured again. */
+/* journal.c: keeps the results of a search as text. The header identifies model and data. Each candidate is a
+ * tab-separated line: pipeline, built or not, time and bytes by the cost model, and the score of each row of
+ * the data. For labels, the score of a row is right or wrong and the loss; for tags, the right, spurious and
+ * missed spans and the loss; for numbers, the predicted and the gold number. A truncated last line is
+ * measured again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 enum { JOURNAL_BYTES_MAX = 1 << 28 };
 
-/* FNV-1a, 64 bits, of the text and its end. */
+/* FNV-1a, 64 bits, over the text and an end mark. */
 uint64_t journal_key(uint64_t key, const char *text)
 {
 	uint64_t h = key ^ 0xcbf29ce484222325u;
@@ -107,9 +108,9 @@ bool journal_open(Search *s, const char *path, Diag *diag)
 		if (bytes
 			&& (strncmp(s->journal_text, head, strlen(head)) != 0 || s->journal_text[strlen(head)] != '\n'))
 			return diag_error_in(diag, EXIT_INPUT, path, 1,
-				"is no journal of this model, data and seed; name another file, or remove it");
+				"is not a journal of this model, data and seed; give another file, or remove this one");
 	}
-	/* bytes behind the last whole line were cut off */
+	/* drop an incomplete last line */
 	char *end = s->journal_text ? strrchr(s->journal_text, '\n') : NULL;
 	if (end)
 		*end = 0;

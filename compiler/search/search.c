@@ -1,14 +1,13 @@
 /* search.c: selects the candidates to try, see search.h.
  *
- *   1  the plain fp32 build; moves that change arithmetic or storage, each alone. Those that hold the
- *      budget are the ground of all else
- *   2  blocks (attention, feed-forward) one by one on that ground, then greedily together, those that cost
- *      least first (AxFormer), as long as that has hope
- *   3  other levels alone, those behind one that is beyond hope left out
- *   4  combinations, search_combine.c
+ *   1  The plain fp32 build. Moves that change arithmetic or storage, each alone. Those within the budget
+ * form the base ("ground") of all later candidates. 2  Blocks (attention, feed-forward): single ones removed
+ * from the base, then sets, grown greedily by the block with the smallest loss (AxFormer) while the loss is
+ * within the budget. 3  Levels of the other moves, each alone on the base. Levels after one beyond the budget
+ * are skipped. 4  Combinations (search_combine.c).
  *
- * What is lost is estimated by search_decide.c. The number of parallel processes does not change the result:
- * the candidates of each round are fixed. */
+ * search_decide.c estimates losses. The number of parallel processes does not change the result, because the
+ * candidates of each round are fixed. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,6 @@ const Candidate *search_find(const Search *s, const int8_t *level) { return find
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
-/* Measures the candidates of the list that are not known yet. */
 bool search_measure(Search *s, const Candidate *list, int32_t count, Diag *diag)
 {
 	Candidate *todo[LEVELS_MAX * MOVES_MAX];
@@ -64,8 +62,9 @@ static bool block_in(const char *list, const char *block)
 	return false;
 }
 
-/* One more block than `kept`; only the GREEDY_TRIES that cost least alone, where it is known. Adds the best
- * as a level for good. */
+/* Tries to remove one more block than the set `kept`: only the GREEDY_TRIES blocks with the smallest loss
+ * alone, once these losses are known. *best: the best set, a level of the move; NULL: none is within the
+ * budget. */
 static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *ground, const char *kept,
 	double *alone, char **best, Diag *diag)
 {
@@ -95,8 +94,7 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 	const Candidate *cheapest = NULL;
 	for (int32_t i = 0; i < n; i++) {
 		const Candidate *c = find(s, list[i].level);
-		/* AxFormer takes the accuracy counted, which is one of few numbers on few rows; its estimate orders
-		 * the same things with less noise */
+		/* AxFormer uses the counted accuracy. The estimate orders the blocks with less noise. */
 		const double loss = c->built ? search_estimate(s, c, SHARE_SEARCH).points : INFINITY;
 		if (!*kept)
 			alone[which[i]] = loss;
@@ -110,7 +108,7 @@ static bool widen_blocks(Search *s, Move *move, int32_t index, const int8_t *gro
 	return true;
 }
 
-/* Levels of the move: single blocks, then greedy sets up to half of all. */
+/* Makes the levels of the move: single blocks, then greedy sets of up to half of the blocks. */
 static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *diag)
 {
 	double alone[LEVELS_MAX] = {0};
@@ -127,8 +125,8 @@ static bool find_blocks(Search *s, int32_t index, const int8_t *ground, Diag *di
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Which rows decide only in the end, a third of them by the seed. What passes were fitted to could not tell
- * an overfit, so that where they learn from the data itself, its first rows are never held back. */
+/* Holds back a third of the rows, chosen by the seed, for the final decision. If passes learn from the data
+ * itself, they use its first rows; these are never held back, because they would hide overfitting. */
 static bool split_rows(Search *s, Diag *diag)
 {
 	const int32_t n = s->data.nrows;
@@ -150,7 +148,8 @@ static bool split_rows(Search *s, Diag *diag)
 	s->search_rows = all;
 	s->held_rows = all + s->nsearch;
 	return s->nheld > 0
-		|| diag_error_in(diag, EXIT_INPUT, s->data_path, 0, "%d rows are too few to hold some back", n);
+		|| diag_error_in(diag, EXIT_INPUT, s->data_path, 0,
+			"%d rows are too few; expected at least 3, because a third is held back", n);
 }
 
 static const Candidate *find_alone(const Search *s, const int8_t *ground, int32_t move, int32_t level)
@@ -161,7 +160,7 @@ static const Candidate *find_alone(const Search *s, const int8_t *ground, int32_
 	return find(s, levels);
 }
 
-/* Levels of a move are of one kind when all but their last words are the same: the later are the harsher. */
+/* True if two levels differ only in their last word. Such levels are ordered, the harsher ones later. */
 static bool same_kind(const char *a, const char *b)
 {
 	const char *end_a = strrchr(a, ' '), *end_b = strrchr(b, ' ');
@@ -169,7 +168,8 @@ static bool same_kind(const char *a, const char *b)
 	return n == (end_b ? (size_t)(end_b - b) : 0) && !memcmp(a, b, n);
 }
 
-/* True when a level can be tried: the milder levels of its kind are known, and none is beyond hope. */
+/* True if a level can be tried: it is not measured yet, and all milder levels of its kind are within the
+ * budget. */
 static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t level)
 {
 	const Move *move = &s->moves[m];
@@ -182,7 +182,7 @@ static bool is_due(const Search *s, const int8_t *ground, int32_t m, int32_t lev
 	return !find_alone(s, ground, m, level);
 }
 
-/* Levels of moves alone on the ground, the mildest first. */
+/* Measures the levels of each move alone on the base, mildest first. */
 static bool try_levels(Search *s, const int8_t *ground, bool structural, Diag *diag)
 {
 	Candidate *list = checked_calloc(LEVELS_MAX * MOVES_MAX, sizeof *list);
@@ -203,7 +203,7 @@ static bool try_levels(Search *s, const int8_t *ground, bool structural, Diag *d
 	return good;
 }
 
-/* The winner without each of its parts, for the table. */
+/* Measures the winner without each of its moves, for the table. */
 static bool try_without(Search *s, Diag *diag)
 {
 	Candidate list[MOVES_MAX];

@@ -1,23 +1,23 @@
-/* search_combine.c: combinations of moves, the last and longest part of a search. A combination is predicted
- * from the measured one that shares most of its levels, plus the single effects of the other levels. The
- * literature finds that such operators commute and that their effects add up, and so do losses as estimated
- * by search_decide.c. The ratio of the combined loss to the sum is learnt during the search. Each round
- * measures a few combinations with the smallest time and bytes among those predicted to hold the budget, or
- * budgets slightly below and above it. Every result updates the predictions. */
+/* search_combine.c: tries combinations of moves, the last and longest part of a search. The prediction for a
+ * combination starts from the measured candidate that shares most of its levels, and adds the single effects
+ * of the other levels. The literature finds that such operators commute and that their effects add up; the
+ * losses estimated by search_decide.c do, too. The search learns the ratio of the combined loss to the sum.
+ * Each round measures four combinations: those with the smallest time and bytes whose predicted loss is
+ * within 0.7, 0.85, 1 and 1.15 of the budget. Every result updates the predictions. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "search.h"
 
-/* Of the budget, for each candidate of a round. Beyond 1, as a guess may be too dark; always as many,
- * whatever runs at once. */
+/* The limit of each candidate of a round, as a part of the budget. One is above 1, because predictions may be
+ * too high. The number of candidates does not depend on the number of processes. */
 static const double part_of_budget[] = {0.7, 0.85, 1, 1.15};
 enum { ROUND = sizeof part_of_budget / sizeof *part_of_budget };
 
 typedef struct Model {
 	const Search *s;
 	const int8_t *ground;
-	/* of a level alone: points it loses, the factor of time, bytes less */
+	/* of each level alone: points lost, factor of time, bytes saved */
 	double points[MOVES_MAX][LEVELS_MAX], time[MOVES_MAX][LEVELS_MAX], bytes[MOVES_MAX][LEVELS_MAX];
 	double more; /* ratio of a combination's loss to the sum of single losses */
 } Model;
@@ -36,8 +36,8 @@ static void learn_level(Model *model, int32_t m, int32_t l)
 	model->bytes[m][l] = known ? (double)(ground->cost.bytes - c->cost.bytes) : 0;
 	if (!known)
 		return;
-	/* a gain on one share is mostly noise, and nothing is free: at least half of what the curve says, and
-	 * half a row that changes */
+	/* a gain on one share is mostly noise: assume a loss of at least half of the curve's, and at least that
+	 * of half a changed row */
 	const double counted = search_estimate(s, c, SHARE_SEARCH).points
 		- search_estimate(s, ground, SHARE_SEARCH).points;
 	const double curve = search_curve(s, c->apart[SHARE_SEARCH])
@@ -48,7 +48,7 @@ static void learn_level(Model *model, int32_t m, int32_t l)
 static void learn(Model *model)
 {
 	const Search *s = model->s;
-	double promised = 2, lost = 2; /* two points as predicted, before anything is known */
+	double promised = 2, lost = 2; /* prior: ratio 1 with the weight of two points */
 	for (int32_t m = 0; m < s->nmoves; m++)
 		for (int32_t l = 1; l <= s->moves[m].nlevels; l++)
 			learn_level(model, m, l);
@@ -60,7 +60,7 @@ static void learn(Model *model)
 	model->more = fmin(2, fmax(0.8, lost / promised));
 }
 
-/* The measured candidate that has all its levels from c or from the ground, and most of c's. */
+/* The measured candidate that has only levels of c or of the base, and most levels of c. */
 static const Candidate *nearest_to(const Model *model, const Candidate *c)
 {
 	const Search *s = model->s;
@@ -100,7 +100,7 @@ static double predict(const Model *model, Candidate *c)
 	return points;
 }
 
-/* The next combination in counting order; false behind the last. */
+/* Steps to the next combination in counting order. False after the last. */
 static bool next_levels(const Search *s, const int8_t *ground, int8_t *level)
 {
 	for (int32_t m = 0; m < s->nmoves; m++) {
@@ -123,9 +123,8 @@ static bool is_chosen(const Candidate *chosen, int32_t n, const int8_t *level)
 	return false;
 }
 
-/* The unmeasured combination that is the smallest and fastest of those expected to hold so much of the
- * budget, and no worse than `best` already is; with no budget of points the most accurate of those that are
- * within the others. */
+/* Finds the unmeasured combination with the smallest goal, below `best`, among those predicted to lose at
+ * most this part of the budget. Without a budget of points: the most accurate one within the other limits. */
 static bool best_within(const Model *model, double part, double best, Candidate *chosen, int32_t n)
 {
 	const Search *s = model->s;

@@ -4,23 +4,23 @@
  * and the budget is one point. The share of changed answers has much less noise. A changed model moves every
  * text a little to one side, and only texts close to the decision boundary cross it. There the model is
  * hardly better than chance, and net losses grow in proportion to the distance. So the loss grows with the
- * square of the share of changed answers. Squares of independent changes add up, so losses add up too. The
- * factor is fitted to all candidates (3.6 for minilm-sst2, where 30 sets of blocks and formats lie within one
- * standard error of the curve, from 0.1 to 8 points).
+ * square of the share of changed answers. This is the curve of losses. Squares of independent changes add up,
+ * so losses add up too. The factor (steepness) is fitted to all candidates. For minilm-sst2 it is 3.6: 30
+ * sets of blocks and formats with losses from 0.1 to 8 points lie within one standard error of the curve.
  *
- * An estimate is the mean of curve and count, weighted by their errors: half of its value for the curve, the
- * bootstrap error for the count. */
+ * An estimate is the mean of the curve's value and the counted points, weighted by their errors. The error of
+ * the curve is half of its value. The error of the count is the bootstrap error. */
 #include <math.h>
 #include <string.h>
 #include "search.h"
 
-/* The factor before anything is known, with the weight of three candidates that change 5 % of all answers;
- * answers that change beyond WIDE cross farther than the curve holds. */
+/* The prior of the steepness, with the weight of three candidates that change 5 % of all answers. The curve
+ * does not hold for candidates that change more than the share `wide`; the fit skips these. */
 static const double steepness_before = 3.5, weight_before = 3 * 0.05 * 0.05 * 0.05, wide = 0.15;
 
 int32_t search_share(const Search *s, Share share, const int32_t **rows)
 {
-	*rows = share == SHARE_HELD ? s->held_rows : s->search_rows; /* those held back lie behind the others */
+	*rows = share == SHARE_HELD ? s->held_rows : s->search_rows; /* the held-back rows follow the others */
 	if (share == SHARE_HELD)
 		return s->nheld;
 	return share == SHARE_SEARCH ? s->nsearch : s->nsearch + s->nheld;
@@ -60,7 +60,7 @@ double search_apart(
 			differ += a->right != b->right;
 			continue;
 		}
-		/* a span that is lost is one less that is right and one more that is missed */
+		/* a lost span counts twice: one right span less, one missed span more */
 		differ += (difference(a->spans.right, b->spans.right) + difference(a->spans.missed, b->spans.missed)
 					  + difference(a->spans.spurious, b->spans.spurious))
 			/ 2;
@@ -71,7 +71,7 @@ double search_apart(
 	return gold > 0 ? differ / gold : differ > 0;
 }
 
-/* Least squares of points = steepness * apart^2, the variance of points being proportional to apart. */
+/* Weighted least squares of points = steepness * apart^2. The variance of points is proportional to apart. */
 void search_fit(Search *s)
 {
 	double lost = steepness_before * weight_before, apart = weight_before;
@@ -104,11 +104,12 @@ Estimate search_estimate(const Search *s, const Candidate *c, Share share)
 	return blend(search_curve(s, c->apart[share]), search_drop(s, c, share), c->error * sqrt(all / n));
 }
 
-/* ---- which may win --------------------------------------------------------------------------- */
+/* ---- the winner ------------------------------------------------------------------------------ */
 
-/* Ties are decided by a thousandth of the other goal. */
+/* The weight of the other goal, to decide ties. */
 static const double tie = 1e-3;
-/* Where accuracy is what counts, of equally accurate ones the better goal: less than one row of a million. */
+/* The weight of the goal where accuracy decides. It decides among equally accurate candidates: it is less
+ * than one row in a million. */
 static const double equal = 1e-6;
 
 double search_goal_of(const Search *s, double time, double bytes)
@@ -139,8 +140,9 @@ bool search_hopeful(const Search *s, const Candidate *c)
 	return c->built && (isnan(s->max_drop) || search_estimate(s, c, SHARE_SEARCH).points <= s->max_drop);
 }
 
-/* With a preference for speed or size, a move that only helps the other may cost a tenth of the budget: for
- * minilm-ncbi four bits a word cost 0.4 points and no time, eight bits none that can be seen. */
+/* With a preference for speed or size, a move that helps only the other may lose at most a tenth of the
+ * budget. Example: for minilm-ncbi, a 4-bit word table loses 0.4 points and saves no time; an 8-bit one loses
+ * nothing measurable. */
 bool search_pays(const Search *s, const Candidate *c)
 {
 	const double part = 0.1, time = c->cost.time / s->done[0].cost.time,
@@ -153,10 +155,9 @@ bool search_pays(const Search *s, const Candidate *c)
 		|| search_estimate(s, c, SHARE_SEARCH).points <= part * s->max_drop;
 }
 
-/* A winner must hold the budget over all rows, by its estimate and by the counted points, which are printed.
- * Its estimate on the held-back rows, which no choice has used, must hold it too. Estimates are pulled
- * towards the curve, so the luckiest of many candidates gains little. The held-back rows keep winners away
- * from the edge of the budget. */
+/* A winner must be within the budget on all rows, both by its estimate and by the counted points that are
+ * printed. Its estimate on the held-back rows must be within the budget, too; the search has not used these
+ * rows. The curve pulls estimates together, so a candidate gains little by luck. */
 bool search_allows(const Search *s, const Candidate *c)
 {
 	if (!c->built || !search_within(s, c->cost.time, (double)c->cost.bytes)

@@ -1,5 +1,5 @@
-/* search_moves.c: the moves of `bertc tune` (search_moves.def) with their levels, and the pipelines that
- * levels spell. */
+/* search_moves.c: makes the levels of the moves of `bertc tune` (search_moves.def) and the pipelines of
+ * candidates. */
 #include <stdlib.h>
 #include <string.h>
 #include "search.h"
@@ -29,7 +29,7 @@ bool search_add_level(Move *move, char *text)
 	return true;
 }
 
-/* $ is the corpus, ~0.5 half of the vocabulary, in hundreds. */
+/* Adds a level with $ replaced by the corpus, and ~0.5 by half of the vocabulary in whole hundreds. */
 static void add_words(const Search *s, Move *move, const char *word)
 {
 	char *text = replaced(word, '$', s->corpus ? s->corpus : ""), *share = strchr(text, '~'), *end;

@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 /* Like fork, but the child gets SIGTERM when its parent ends for any reason. This survives an exec in the
- * child.
- */
+ * child. */
 pid_t process_fork(void);
 #endif

@@ -76,8 +76,8 @@ static int by_pair(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-/* The merges into the data; of one pair that stands there several times the last counts, as in the library.
- */
+/* The merges into the data; of one pair that stands there several times the last counts, as in the
+ * library. */
 static void keep_last(MergeReader *r, Bpe *data)
 {
 	const int32_t count = (int32_t)r->merges.count;

@@ -106,8 +106,8 @@ static bool has_role(TokenizerImport *import, const char *text, bool *has, bool 
 	return true;
 }
 
-/* True when the tokenizer's class has default tokens for the roles. The older forms always have such a class.
- */
+/* True when the tokenizer's class has default tokens for the roles. The older forms always have such a
+ * class. */
 static bool class_has_roles(const TokenizerImport *import, bool older) { return older || class_name(import); }
 
 /* The ids of the roles. The tokens are also added, as transformers does: those that a file names, and the
@@ -204,8 +204,8 @@ static bool is_additional(const json_t *object, const char *text)
 	return false;
 }
 
-/* added_tokens.json: {"[CLS]": 101}. Tokens that no file marks as special are matched in the normalised text.
- */
+/* added_tokens.json: {"[CLS]": 101}. Tokens that no file marks as special are matched in the normalised
+ * text. */
 static bool add_added_json(TokenizerImport *import)
 {
 	const char *text, *path = import->added_path;

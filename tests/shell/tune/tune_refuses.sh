@@ -15,7 +15,7 @@ refuse() { # STATUS TEXT ARGUMENTS: exits so within a second or two, says so onc
 sed '7s/\t.*/\tlukewarm/' data.tsv >unknown.tsv
 refuse 3 'unknown.tsv:7: error: label "lukewarm"' --data unknown.tsv
 : >empty.tsv; refuse 3 'has no rows' --data empty.tsv
-head -n 1 data.tsv >one.tsv; refuse 3 'too few to hold some back' --data one.tsv
+head -n 1 data.tsv >one.tsv; refuse 3 'too few; expected at least 3' --data one.tsv
 refuse 1 'nowhere/program: error: cannot be written' --data data.tsv -o nowhere/program
 refuse 1 'nowhere/all.json: error: cannot be written' --data data.tsv --json nowhere/all.json
 refuse 1 'nowhere/all.svg: error: cannot be written' --data data.tsv --svg nowhere/all.svg

@@ -49,5 +49,5 @@ print(next(b["right"] for b in json.load(open("eval.json"))["builds"] if b["buil
 	>evaluated.txt || { cat eval.json; fail "eval"; }
 cmp figures.txt evaluated.txt || { cat figures.txt evaluated.txt eval.json; fail "eval counts otherwise"; }
 status=0; tune --journal data.tsv >/dev/null 2>err.txt || status=$?
-[ $status -eq 3 ] && grep -q 'is no journal of this model' err.txt ||
+[ $status -eq 3 ] && grep -q 'is not a journal of this model' err.txt ||
 	{ cat err.txt; fail "another file was taken for a journal (exit $status)"; }
