@@ -1,4 +1,5 @@
-/* import/bir.c: a graph in .bir text: written by hand, or by `bertc build --emit=bir` or `bertc opt`. */
+/* import/bir.c: reads a graph in .bir text, written by hand, by `bertc build --emit=bir` or by `bertc
+ * opt`. */
 #include <string.h>
 #include "import.h"
 #include "compiler/support/files.h"

@@ -1,6 +1,6 @@
-/* checkpoint.c: the checkpoint files of a description, and the module over them. One .safetensors, or the
- * shards that a .safetensors.index.json lists; a shard must hold exactly the tensors that the index assigns
- * to it, so that no tensor is ambiguous. */
+/* checkpoint.c: opens the checkpoint files of a description and builds its module. The files are one
+ * .safetensors, or the shards in a .safetensors.index.json. A shard must have exactly the tensors that the
+ * index assigns to it, so that no tensor is ambiguous. */
 #include <stdlib.h>
 #include <string.h>
 #include "compiler/support/json_file.h"
@@ -27,7 +27,7 @@ static int32_t shard_number(Shards *shards, const char *name)
 	return shards->count++;
 }
 
-/* The files that the index names, in the order of their names: the order of JSON members must not matter. */
+/* The files in the index, sorted by name, because the order of JSON members must not matter. */
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -38,7 +38,8 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 	const char *tensor;
 	json_t *value;
 	if (!json_is_object(map) || json_object_size(map) == 0)
-		return diag_error_in(diag, EXIT_INPUT, index, 0, "weight_map is not an object of tensors");
+		return diag_error_in(
+			diag, EXIT_INPUT, index, 0, "weight_map is not an object of tensors and file names");
 	json_object_foreach((json_t *)map, tensor, value)
 	{
 		if (!json_is_string(value))
@@ -49,14 +50,14 @@ static bool list_shards(const json_t *map, const char *index, Shards *shards, Di
 				"weight_map places %s in \"%s\", which is not a .safetensors file", tensor,
 				json_string_value(value));
 		if (shard_number(shards, json_string_value(value)) < 0)
-			return diag_error_in(diag, EXIT_UNSUPPORTED, index, 0, "names more than %d files", SHARDS_MAX);
+			return diag_error_in(diag, EXIT_UNSUPPORTED, index, 0, "lists more than %d files", SHARDS_MAX);
 	}
 	qsort(shards->name, (size_t)shards->count, sizeof *shards->name, compare_names);
 	return true;
 }
 
-/* Paths of all weight files of the description in *shards; *map is the index's weight_map or NULL. *json
- * keeps the names alive. */
+/* Finds the weight files of the description. *shards: their paths. *map: weight_map of the index; NULL: no
+ * index. *json: the index; free it after the names are no longer used. */
 static bool find_shards(const ModelDesc *desc, const char *const *search, Shards *shards, json_t **json,
 	const json_t **map, Diag *diag)
 {
@@ -136,7 +137,7 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 	return opened;
 }
 
-/* ---- the module over them -------------------------------------------------------------------- */
+/* ---- the module ------------------------------------------------------------------------------ */
 
 Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {

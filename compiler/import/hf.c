@@ -1,6 +1,6 @@
 /* import/hf.c: a Hugging Face directory -> ModelDesc. Reads config.json and finds the weights, tokenizer and
- * limits next to it. import/sentence_transformers.c reads modules.json of sentence-transformers. This file
- * reads no tensors: the family's builder checks that the checkpoint matches config.json. */
+ * limits beside it. import/sentence_transformers.c reads modules.json of sentence-transformers. This file
+ * does not read tensors: the family's builder checks that the checkpoint matches config.json. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,11 +28,11 @@ static bool read_family(HfReader *r)
 		return false;
 	if (!type)
 		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-			"has no model_type; add it (\"bert\") if you know the architecture");
+			"has no model_type; if you know the architecture, add it, as in \"model_type\": \"bert\"");
 	r->desc->family = family_find(type);
 	return r->desc->family
 		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"model_type \"%s\" is not supported; families known: %s", type, family_list(r->desc->mem));
+			"model_type \"%s\" is not supported; known: %s", type, family_list(r->desc->mem));
 }
 
 /* transformers reads a null size as None and cannot build the model. */
@@ -45,7 +45,7 @@ static bool size_is_null(HfReader *r, const char *key)
 			r->desc->family->model_type);
 }
 
-/* If a file has both spellings, transformers uses the last one. So they must agree. */
+/* If a file has both spellings, transformers uses the last one, so both must agree. */
 static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
 {
 	const FamilySize *size = &r->desc->family->size[which];
@@ -125,7 +125,7 @@ static bool refuse_unsupported(HfReader *r)
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
-/* The end of the class name in `architectures` says which head the checkpoint has. */
+/* The end of the class name in `architectures` tells the head of the checkpoint. */
 typedef enum Arch {
 	ARCH_NONE,
 	ARCH_BARE,
@@ -175,7 +175,7 @@ static bool read_arch(HfReader *r, const char **name, Arch *arch, const char **t
 	return true;
 }
 
-/* id2label, or num_labels (2 when missing, as transformers has it) names LABEL_i. */
+/* Labels from id2label, else num_labels names LABEL_i (default 2, as in transformers). */
 static bool read_labels(HfReader *r, HeadDesc *head)
 {
 	const json_t *map = json_object_get(r->config, "id2label");
@@ -193,7 +193,7 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 			"id2label is not an object of 1 to %d labels", LABELS_MAX);
 	if (count >= 0 && (size_t)count != size)
 		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-			"num_labels is %jd, but id2label names %zu", (intmax_t)count, size);
+			"num_labels is %jd, but id2label has %zu entries", (intmax_t)count, size);
 	head->labels = mem_alloc(r->desc->mem, size * sizeof *head->labels);
 	for (size_t i = 0; i < size; i++) {
 		char key[24];
@@ -205,7 +205,8 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 				json_object_get(map, key) ? "not a string" : "missing; keys are \"0\", \"1\", ...");
 		if (!text_is_clean(label))
 			return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-				"id2label \"%s\": a label is 1 to %d bytes without control characters", key, NAME_BYTES_MAX);
+				"id2label \"%s\": expected a label of 1 to %d bytes without control characters", key,
+				NAME_BYTES_MAX);
 		head->labels[i] = mem_string(r->desc->mem, label, strlen(label));
 	}
 	head->nlabels = (int32_t)size;
@@ -252,7 +253,7 @@ static bool add_next_sentence(HfReader *r, const char *name)
 	return true;
 }
 
-/* The usual head of a task over this checkpoint. */
+/* Adds the default head of a task for this checkpoint. */
 static bool add_head(HfReader *r, const char *task)
 {
 	HeadDesc *head = description_add_head(r->desc, NULL, task, r->diag);
@@ -281,7 +282,7 @@ static bool read_heads(HfReader *r, bool sbert)
 	if (!read_arch(r, &name, &arch, &own_task))
 		return false;
 	if (sbert && (!task || strcmp(task, "embed") == 0))
-		return true; /* modules.json has said it all */
+		return true; /* modules.json has given the head */
 	r->desc->nheads = 0;
 	if (!r->desc->family->next_sentence && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
 		arch = ARCH_NONE, own_task = NULL;
@@ -291,19 +292,19 @@ static bool read_heads(HfReader *r, bool sbert)
 		return add_next_sentence(r, NULL);
 	if (!task)
 		task = own_task;
-	/* a delta's config.json may still name the class of its base */
+	/* the config.json of a delta may still have the class of its base */
 	if (r->options->base && arch == ARCH_BARE && !r->options->task
 		&& json_object_get(r->config, "problem_type"))
 		task = "classify";
 	if (!task && name)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"architecture \"%s\" is not supported; --task says what to use the "
-			"checkpoint for (embed, classify, tag, rank, qa, fill-mask)",
+			"architecture \"%s\" is not supported; choose a head with --task=embed, classify, tag, rank, qa "
+			"or fill-mask",
 			name);
 	if (!task)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"does not say which head it has (architectures); give --task (embed, classify, tag, rank, qa, "
-			"fill-mask)");
+			"has no architectures, so its head is unknown; give --task=embed, classify, tag, rank, qa or "
+			"fill-mask");
 	r->bare = arch == ARCH_BARE && strcmp(task, "embed") == 0;
 	return add_head(r, task);
 }
@@ -326,8 +327,7 @@ static bool find_files(HfReader *r)
 	if (!desc->weights && exists(desc, "delta.safetensors")) {
 		if (!r->options->base)
 			return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
-				"holds delta.safetensors, which changes another checkpoint: "
-				"bertc build BASE --merge=NAME=%s",
+				"has a delta.safetensors, which needs its base checkpoint: bertc build BASE --merge=NAME=%s",
 				desc->directory);
 		desc->delta = mem_printf(desc->mem, "%s/delta.safetensors", desc->directory);
 		desc->weights = r->options->base->weights;
@@ -337,21 +337,21 @@ static bool find_files(HfReader *r)
 		&& (exists(desc, "pytorch_model.bin") || exists(desc, "pytorch_model.bin.index.json")
 			|| exists(desc, "tf_model.h5")))
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, desc->directory, 0,
-			"has weights in a format that is not read; convert them once with "
-			"transformers: AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes model.safetensors");
+			"has weights in an unsupported format; convert them with transformers: "
+			"AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes model.safetensors");
 	if (!desc->weights)
 		return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
 			"has neither model.safetensors nor model.safetensors.index.json");
 	desc->tokenizer = tokenizer_file(desc->directory, desc->mem);
 	if (!desc->tokenizer)
 		diag_warn(r->diag, 0,
-			"%s has no tokenizer (tokenizer.json, vocab.txt, or vocab.json with merges.txt): the "
-			"program will take token ids only",
+			"%s has no tokenizer (tokenizer.json, vocab.txt, or vocab.json with merges.txt); the program "
+			"will read only token ids",
 			desc->directory);
 	return true;
 }
 
-/* A bare encoder returns all its outputs, also the pooler's when the checkpoint has one. */
+/* A bare encoder returns all its outputs, including the pooler's if the checkpoint has a pooler. */
 static bool find_pooler(HfReader *r)
 {
 	const Family *family = r->desc->family;
@@ -369,11 +369,11 @@ static bool find_pooler(HfReader *r)
 
 /* ---- the length limit ------------------------------------------------------------------------ */
 
-/* model_max_length above this is transformers' way to say that there is none (it writes 10^30). */
+/* A model_max_length above this means no limit: transformers then writes 10^30. */
 static const double length_is_none = 1e6;
 
-/* Reads an optional key of an optional file, as a real: 10^30 fits no integer. *out does not change when the
- * file or key is missing. */
+/* Reads an optional key of an optional file as a real, because 10^30 does not fit an integer. *out does not
+ * change if the file or key is missing. */
 static bool read_limit(HfReader *r, const char *file, const char *key, double *out)
 {
 	double value = 0;
@@ -392,7 +392,8 @@ static bool read_limit(HfReader *r, const char *file, const char *key, double *o
 	if (good && json_member_bool(json, "do_lower_case", &lowercase, path, r->diag) && lowercase
 		&& strcmp(file, "sentence_bert_config.json") == 0)
 		diag_warn(r->diag, 0,
-			"%s: do_lower_case is left to the tokenizer; give lower-case text if it does not do it", path);
+			"%s: do_lower_case is ignored; if the tokenizer does not lower-case text, give lower-case text",
+			path);
 	json_decref(json);
 	return good;
 }

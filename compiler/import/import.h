@@ -9,21 +9,21 @@ typedef struct Loaded {
 	TokenizerDesc *tokenizer; /* NULL: ids only */
 	MemArena *mem;
 	const char *passes;    /* recipe of the description, or NULL */
-	char graph_sha256[65]; /* of the graph's text, and of its constants where no checkpoint's hash stands for
-							  them */
-	const int32_t *renumbered; /* new ids of the nrenumbered ones of the files, -1: gone; NULL: as they are */
+	char graph_sha256[65]; /* of the graph's text, and of its constants without a checkpoint */
+	const int32_t
+		*renumbered; /* new id of each of the nrenumbered ids of the files; -1: removed; NULL: unchanged */
 	int32_t nrenumbered;
-	ModelDesc *desc; /* what the module was built from; NULL: a .bir */
+	ModelDesc *desc; /* description of the module; NULL: a .bir */
 	Module **merged;
-	int32_t nmerged; /* modules whose tensors the module reads: those of its tasks */
+	int32_t nmerged; /* modules of the tasks; they own tensors of the module */
 } Loaded;
-/* load.c: options->model is a path that a row of importers.def accepts. False and messages on error; then
- * nothing has to be unloaded. */
+/* load.c: reads the model at options->model with the first importer that accepts the path. False and messages
+ * on error; nothing has to be unloaded then. */
 bool model_load(const LoadOptions *, Loaded *, Diag *);
 void model_unload(Loaded *);
 
-/* importers.def: a test for the path, and a reader, which fills loaded->desc or loaded->module. A reader that
- * fills loaded->module applies --max-tokens. */
+/* importers.def: for each importer, a test of the path, and a reader. The reader fills loaded->desc or
+ * loaded->module. A reader that fills loaded->module applies --max-tokens. */
 #define IMPORTER(NAME, ...) \
 	bool import_##NAME##_takes(const char *path); \
 	bool import_##NAME(const LoadOptions *, Loaded *, Diag *);
@@ -40,33 +40,33 @@ typedef enum ImportOptions {
 #undef IMPORT_OPTION
 } ImportOptions;
 enum { IMPORTERS_BYTES = 512 };
-/* Writes "a directory, a model.xml or a .bir file": the importers that know all these options (0: all
+/* Writes "a directory, a model.xml or a .bir file": the importers that accept all these options (0: all
  * importers). Returns text. */
 const char *importers_text(ImportOptions, char text[IMPORTERS_BYTES]);
 
-/* hf.c: NULL with messages on error; the result lives in its own mem (description_free). */
+/* hf.c: NULL and messages on error. Free it with description_free. */
 ModelDesc *description_from_hf(const char *directory, const LoadOptions *, Diag *);
 
-/* xml_graph.c: the second form. model is an xmlNode of libxml2. */
+/* xml_graph.c: builds the graph of the second form of a description. */
 struct _xmlNode;
 Module *graph_from_xml(const ModelDesc *, struct _xmlNode *model, const LoadOptions *, Diag *);
 
-/* sentence_transformers.c: modules.json and the folders it names. *found is false when there is no such file.
- * Fills one embed head, and directory when the encoder lies in a folder of its own. */
+/* sentence_transformers.c: reads modules.json and the folders in it; *found false: there is no such file.
+ * Fills one embed head, and *encoder_directory if the encoder has its own folder. */
 bool sbert_read(const char *directory, ModelDesc *, const char **encoder_directory, bool *found, Diag *);
 
-/* merge.c: "stsb=DIR,mrpc=DIR" into desc->merge. False and a message when it is no such list. */
+/* merge.c: parses "stsb=DIR,mrpc=DIR" into desc->merge. False and a message on error. */
 bool merge_parse(ModelDesc *desc, const char *list, Diag *);
-/* Builds one module for the tasks in desc->merge over the weights of the base, desc. Each task has a graph;
- * merge-tasks joins them. Into loaded->module; false and messages on error. */
+/* Builds loaded->module for the tasks in desc->merge with the weights of the base, desc. Each task has a
+ * graph; merge-tasks joins them. False and messages on error. */
 bool merge_load(ModelDesc *desc, const LoadOptions *, Loaded *loaded, Diag *);
-/* Runs merge-tasks on a module of several tasks; does nothing if it is already merged. */
+/* Runs merge-tasks on a module with a graph per task. Does nothing if it has one graph. */
 bool merge_graphs(Module *, Diag *);
 
-/* checkpoint.c: opens desc->weights (an index opens its shards). Returns the number of files, malloc'd in
- * *files; 0 and messages on error. */
+/* checkpoint.c: opens desc->weights, or the shards of an index. Returns the number of files; *files is
+ * malloc'd. 0 and messages on error. */
 int32_t checkpoint_open(const ModelDesc *, const char *const *search, TensorFile ***files, Diag *);
 void checkpoint_close(TensorFile **files, int32_t count);
-/* The module of a description with an encoder; NULL and messages. */
+/* Builds the module of a description with an encoder. NULL and messages on error. */
 Module *description_build(const ModelDesc *, const LoadOptions *, Diag *);
 #endif

@@ -1,6 +1,6 @@
-/* load.c: any model that a row of importers.def reads -> a verified module at graph level and its tokenizer.
- * An importer makes a description, from which the module is built here (of several tasks by merge.c), or the
- * module itself. */
+/* load.c: reads a model with an importer of importers.def -> a verified module at graph level and its
+ * tokenizer. An importer makes either a module or a description. For a description, this file or, for several
+ * tasks, merge.c builds the module. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +49,13 @@ static const Importer *find_importer(const char *path, Diag *diag)
 	for (int i = 0; i < IMPORTERS; i++)
 		if (importers[i].takes(path))
 			return &importers[i];
-	const char *problem = access(path, F_OK) == 0 ? "its name does not say what it is" : strerror(errno);
+	const char *problem = access(path, F_OK) == 0 ? "the name has no known suffix" : strerror(errno);
 	diag_error_in(
-		diag, EXIT_INPUT, path, 0, "is no model: %s; expected %s", problem, importers_text(0, known));
+		diag, EXIT_INPUT, path, 0, "is not a model: %s; expected %s", problem, importers_text(0, known));
 	return NULL;
 }
 
-/* Refuses options that the importer does not know, because ignoring them could change the answer. */
+/* Refuses options that the importer does not accept, because ignoring them could change the answer. */
 static bool check_options(const Importer *importer, const LoadOptions *options, Diag *diag)
 {
 	static const struct {
@@ -74,14 +74,14 @@ static bool check_options(const Importer *importer, const LoadOptions *options, 
 	char takers[IMPORTERS_BYTES];
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (given[i] && !(importer->options & table[i].option))
-			return diag_error(diag, EXIT_USAGE, 0, "--%s=%s is for %s; %s", table[i].name, given[i],
+			return diag_error(diag, EXIT_USAGE, 0, "--%s=%s is only for %s; %s", table[i].name, given[i],
 				importers_text(table[i].option, takers), table[i].why);
 	return true;
 }
 
 /* ---- from a description ---------------------------------------------------------------------- */
 
-/* The SHA-256 of the bytes of the weights, one file after another, as 64 digits. */
+/* The SHA-256 of all weight files, one after another, as 64 digits. */
 static void hash_files(const Module *module, char hex[65])
 {
 	MemArena *mem = mem_new();
@@ -153,8 +153,8 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 	return loaded->tokenizer != NULL;
 }
 
-/* A hash that identifies the graph: of its text, and of the constants' data unless the checkpoint's hash
- * covers them. */
+/* Computes the hash that identifies the graph. It covers the graph's text, and the data of the constants
+ * unless the checkpoint's hash covers them. */
 static void hash_graph(Loaded *loaded, bool from_checkpoint)
 {
 	size_t count = 1;
@@ -183,8 +183,8 @@ static void hash_graph(Loaded *loaded, bool from_checkpoint)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-/* A template that names what the model does not have makes every text an error. A model of one type of
- * segments takes the two of a pair as that one. */
+/* Refuses a template with an id or a segment that the model does not have, because every text would then be
+ * an error. A model with one segment type accepts both segments of a pair. */
 static bool check_template(const TemplateItem *items, int32_t count, const char *of, int64_t words,
 	int64_t types, const char *model, Diag *diag)
 {
@@ -192,7 +192,7 @@ static bool check_template(const TemplateItem *items, int32_t count, const char 
 	for (int32_t i = 0; i < count; i++) {
 		if (words && items[i].piece == PIECE_TOKEN && (items[i].id < 0 || items[i].id >= words))
 			return diag_error_in(diag, EXIT_INPUT, model, 0,
-				"the tokenizer puts the id %d around %s (post_processor), but the word table has %jd rows; "
+				"the tokenizer adds the id %d to %s (post_processor), but the word table has %jd rows; "
 				"does the tokenizer belong to this checkpoint?",
 				items[i].id, of, (intmax_t)words);
 		if (types && items[i].type >= segments)
@@ -204,7 +204,7 @@ static bool check_template(const TemplateItem *items, int32_t count, const char 
 	return true;
 }
 
-/* Rows of the smallest table that an input picks from; 0: none does. */
+/* Number of rows of the smallest table that the input indexes; 0: it indexes none. */
 static int64_t table_rows(const Module *module, int32_t input)
 {
 	int64_t rows = 0;
@@ -227,7 +227,7 @@ static bool check_templates(const Loaded *loaded, const char *model, Diag *diag)
 			&& check_template(tokenizer->pair, tokenizer->npair, "a pair", words, types, model, diag));
 }
 
-/* A copy of a template with types that have a row. */
+/* A copy of a template; types without a row become 0. */
 static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64_t rows, MemArena *mem)
 {
 	TemplateItem *copy = mem_alloc(mem, (size_t)(count > 0 ? count : 1) * sizeof *copy);
@@ -239,7 +239,7 @@ static TemplateItem *known_types(const TemplateItem *items, int32_t count, int64
 	return copy;
 }
 
-/* Segments without a row in the table of types count as segment 0, as with --ids. So an encoder with one type
+/* Segments without a row in the table of types become segment 0, as with --ids. An encoder with one type thus
  * accepts pairs. */
 static void check_types(Loaded *loaded)
 {
@@ -255,8 +255,8 @@ static void check_types(Loaded *loaded)
 		}
 }
 
-/* Warns if the tokenizer has ids without a row in the word table (the constant that %ids indexes). It is not
- * an error, because such tokens may never occur; the program refuses them. */
+/* Warns if the tokenizer has ids without a row in the word table (the constant that %ids indexes). This is
+ * not an error, because such tokens may never occur. The program refuses texts with them. */
 static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag)
 {
 	if (!loaded->tokenizer || loaded->module->ngraphs == 0)
@@ -265,8 +265,8 @@ static void check_vocabulary(const Loaded *loaded, const char *model, Diag *diag
 	for (const Node *node = NULL; (node = graph_lookup(graph, 0, node));)
 		if (node->op == OP_EMBED && loaded->tokenizer->nvocab > node->args[0]->type.dim[0].plus)
 			diag_warn(diag, 0,
-				"%s: the tokenizer has %d tokens, but the word table only %jd rows; a text with one of the "
-				"others is an error",
+				"%s: the tokenizer has %d tokens, but the word table has %jd rows; the program will refuse "
+				"texts with the other tokens",
 				model, loaded->tokenizer->nvocab, (intmax_t)node->args[0]->type.dim[0].plus);
 }
 

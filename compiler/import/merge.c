@@ -1,8 +1,8 @@
-/* import/merge.c: several checkpoints over one base as one module: `--merge=stsb=DIR,mrpc=DIR`, or <merge> of
- * a description. A directory holds a whole checkpoint, or delta.safetensors: the tensors that differ from the
- * base's, and those of its head. Each becomes a graph as if it were built alone; tensors that equal the
- * base's are the base's; merge-tasks then makes one graph of all, unless the pipeline names it: what stands
- * in front of it there changes each task's graph by itself ("drop-layers{keep=4},merge-tasks"). */
+/* import/merge.c: builds several checkpoints with one base as one module: `--merge=stsb=DIR,mrpc=DIR`, or
+ * <merge> in a description. A directory has a whole checkpoint, or a delta.safetensors with the tensors that
+ * differ from the base's and those of its head. Each task becomes a graph, as if it were built alone, but
+ * tensors equal to the base's are shared. merge-tasks then joins the graphs. If the pipeline contains
+ * merge-tasks, the passes before it change each graph separately ("drop-layers{keep=4},merge-tasks"). */
 #include <stdlib.h>
 #include <string.h>
 #include "import.h"
@@ -18,13 +18,14 @@ bool merge_parse(ModelDesc *desc, const char *list, Diag *diag)
 		char *equals = strchr(item, '=');
 		if (!equals || equals == item || !equals[1])
 			return diag_error(
-				diag, EXIT_USAGE, 0, "--merge=%s: expected NAME=DIR, several with commas between", list);
+				diag, EXIT_USAGE, 0, "--merge=%s: expected NAME=DIR, or several separated by commas", list);
 		*equals = '\0';
 		if (desc->nmerges == HEADS_MAX)
 			return diag_error(diag, EXIT_USAGE, 0, "--merge: more than %d tasks", HEADS_MAX);
 		desc->merge[desc->nmerges++] = (struct MergeDesc){item, equals + 1};
 	}
-	return desc->nmerges > 0 || diag_error(diag, EXIT_USAGE, 0, "--merge=%s: names no task", list);
+	return desc->nmerges > 0
+		|| diag_error(diag, EXIT_USAGE, 0, "--merge=%s: expected at least one NAME=DIR", list);
 }
 
 static bool check_names(const ModelDesc *desc, Diag *diag)
@@ -33,15 +34,15 @@ static bool check_names(const ModelDesc *desc, Diag *diag)
 		const char *name = desc->merge[i].name;
 		if (!name_is_valid(name))
 			return diag_error_in(diag, EXIT_USAGE, desc->path, 0,
-				"task \"%s\": a name is a letter, then letters, digits, _, . and -", name);
+				"task name \"%s\": expected a letter or '_', then letters, digits, '_', '.' or '-'", name);
 		for (int32_t k = 0; k < i; k++)
 			if (strcmp(name, desc->merge[k].name) == 0)
-				return diag_error_in(diag, EXIT_USAGE, desc->path, 0, "two tasks are called %s", name);
+				return diag_error_in(diag, EXIT_USAGE, desc->path, 0, "two tasks have the name %s", name);
 	}
 	return true;
 }
 
-/* Texts are tokenized once for all tasks. */
+/* All tasks must have the base's tokenizer, because a text is tokenized once. */
 static bool check_tokenizer(
 	const TokenizerDesc *base, const ModelDesc *task, const LoadOptions *options, Diag *diag)
 {
@@ -52,13 +53,13 @@ static bool check_tokenizer(
 	const bool same = own && tokenizer_equal(own, base);
 	if (own && !same)
 		diag_error_in(diag, EXIT_UNSUPPORTED, task->path, 0,
-			"has another tokenizer than the base; one program reads texts in one way");
+			"has a different tokenizer than the base; tasks of one program share a tokenizer");
 	mem_free(mem);
 	return same;
 }
 
-/* The base's tensor of the same name, whatever prefix it has there, where it is the same; else a view of the
- * task's under a name of its own. */
+/* The base's tensor with the same name (with any prefix) if it has the same data; else a view of the task's
+ * tensor with a unique name. */
 static const Tensor *share_tensor(
 	Module *module, const Family *family, const Tensor *tensor, const char *task)
 {
@@ -76,7 +77,7 @@ static const Tensor *share_tensor(
 	return own;
 }
 
-/* The task's graph and heads into the module; outputs and heads take the task's name. */
+/* Adds the task's graph and heads to the module. Outputs and heads get the task's name. */
 static bool take_task(Module *module, const Family *family, Module *from, const char *task, Diag *diag)
 {
 	Graph *graph = graph_copy(module, from->graphs[0]);
@@ -98,7 +99,7 @@ static bool take_task(Module *module, const Family *family, Module *from, const 
 				name = mem_printf(mem, "%s.%s", task, head->name);
 			Head *to = module_add_head(module, name);
 			const char *own = to->name;
-			*to = *head; /* labels are the task's module's, which lives as long */
+			*to = *head; /* the task's module owns the labels and lives as long */
 			to->name = own;
 			to->output = own;
 			name = own;
@@ -158,7 +159,7 @@ bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Dia
 										: NULL;
 	module->directory = mem_string(module->mem, desc->directory, strlen(desc->directory));
 	module->max_tokens = desc->from_config ? options->max_tokens
-										   : desc->max_tokens; /* the tasks' own limits follow */
+										   : desc->max_tokens; /* then the limits of the tasks */
 	loaded->merged = mem_alloc(loaded->mem, (size_t)desc->nmerges * sizeof(Module *));
 	const TokenizerDesc *tokenizer = desc->tokenizer
 		? tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag)

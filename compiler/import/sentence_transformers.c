@@ -1,16 +1,16 @@
-/* import/sentence_transformers.c: modules.json of sentence-transformers -> an embed head. The list must read:
- * Transformer, Pooling, any number of Dense (and Dropout, which does nothing at inference), perhaps
- * Normalize. The weights of a Dense are left to the builder. */
+/* import/sentence_transformers.c: modules.json of sentence-transformers -> an embed head. The modules must be
+ * Transformer, Pooling, any number of Dense, and optionally Normalize. Dropout is skipped: it does nothing at
+ * inference. The builder reads the weights of a Dense. */
 #include <string.h>
 #include "compiler/support/json_file.h"
 #include "import.h"
 #include "compiler/support/files.h"
 
-/* The state of reading the list: modules come in this order. */
+/* The last module read. Modules must come in this order. */
 typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_DENSE, STAGE_NORMALIZE } Stage;
 
 typedef struct SbertReader {
-	const char *root, *path; /* the directory, its modules.json */
+	const char *root, *path; /* the directory, and the path of its modules.json */
 	ModelDesc *desc;
 	HeadDesc *head;
 	const char *encoder; /* the Transformer's folder; NULL: root */
@@ -30,7 +30,7 @@ static json_t *read_config(SbertReader *r, const char *folder, const char **path
 	return json;
 }
 
-/* Parts are concatenated in this order, independent of the order of the keys. `word` is the value of
+/* Several modes are concatenated in this order, whatever the order of the keys. `word` is the value of
  * "pooling_mode" in newer files. */
 static const struct {
 	const char *key, *word;
@@ -44,7 +44,7 @@ static const struct {
 	{"pooling_mode_lasttoken", "lasttoken", POOL_LAST},
 };
 
-/* A size that the builder compares with the weights. */
+/* Reads a size that the builder compares with the weights. */
 static bool read_width(SbertReader *r, const json_t *json, const char *key, const char *path, int64_t *width)
 {
 	return json_member_int(json, key, 1, INT32_MAX, width, path, r->diag);
@@ -71,7 +71,8 @@ static bool read_pooling(SbertReader *r, const char *folder)
 		good = diag_error_in(
 			r->diag, EXIT_UNSUPPORTED, path, 0, "pooling_mode \"%s\" is not supported", word);
 	else if (good && !*modes)
-		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "no pooling_mode that is known is true");
+		good = diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, path, 0, "none of the known pooling_mode keys is true");
 	good = good && read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
 		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
 	r->head->pooling = modes;
@@ -114,7 +115,7 @@ static bool read_dense(SbertReader *r, const char *folder)
 		&& ((input && strcmp(input, "sentence_embedding") != 0)
 			|| (output && strcmp(output, "sentence_embedding") != 0)))
 		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
-			"a Dense module between other things than sentence_embedding is not supported");
+			"a Dense module is only supported from sentence_embedding to sentence_embedding");
 	for (size_t i = 0; good && i < sizeof dense_activations / sizeof *dense_activations; i++)
 		if (strcmp(last_part(activation), dense_activations[i].torch) == 0)
 			dense.activation = dense_activations[i].word;
@@ -184,8 +185,8 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 		if (strcmp(last_part(type), modules[i].type) == 0) {
 			if (r->stage < modules[i].from || r->stage > modules[i].to)
 				return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-					"module %zu, %s, stands where none is supported; the order is "
-					"Transformer, Pooling, Dense, Normalize",
+					"module %zu, %s, is at an unsupported place; expected the order Transformer, Pooling, "
+					"Dense, Normalize",
 					at, modules[i].type);
 			r->stage = modules[i].stage;
 			return modules[i].read(r, folder);
@@ -196,8 +197,8 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 		type);
 }
 
-/* A prompt that sentence-transformers would put in front of every text is text: whoever calls the program
- * gives it. */
+/* Warns about a default prompt. sentence-transformers puts it before every text; here the caller must do
+ * so. */
 static bool warn_of_prompt(SbertReader *r)
 {
 	const char *prompt = NULL;
@@ -207,8 +208,8 @@ static bool warn_of_prompt(SbertReader *r)
 	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
 	bool good = json && json_member_text(json, "default_prompt_name", &prompt, path, r->diag);
 	if (good && prompt)
-		diag_warn(r->diag, 0, "%s: the default prompt \"%s\" is not added; put its text in front of yours",
-			path, prompt);
+		diag_warn(r->diag, 0,
+			"%s: the program does not add the default prompt \"%s\"; put it before each text", path, prompt);
 	json_decref(json);
 	return good;
 }

@@ -1,7 +1,6 @@
-/* import/xml.c: model.xml -> ModelDesc. libxml2 parses, the RELAX NG schema in model.rng judges the form, and
- * what is left to do here is to copy words and numbers. A document type declaration is refused as soon as it
- * begins, so that there are no entities to expand and nothing to fetch. The second form, <graph>, is
- * import/xml_graph.c's. */
+/* import/xml.c: model.xml -> ModelDesc. libxml2 parses the file, the RELAX NG schema in model.rng checks its
+ * form, and this file copies words and numbers. A document type declaration is refused where it begins, so
+ * that no entity is expanded and nothing is fetched. import/xml_graph.c reads the second form, <graph>. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,9 @@
 #include "compiler/families/families.h"
 #include "compiler/support/files.h"
 
-const char *schema_file(const char *name, size_t *bytes); /* made from model.rng by the build */
+const char *schema_file(const char *name, size_t *bytes); /* the build makes it from model.rng */
 
-/* libxml2 2.9 judges 2^18 ops by the schema in 3 s, but its time grows with the square of a head's labels: 1
+/* libxml2 2.9 validates 2^18 ops in 3 s. Its time grows with the square of the number of labels of a head: 1
  * s for 2^15. */
 enum { XML_BYTES_MAX = 64 << 20, XML_ELEMENTS_MAX = 1 << 18, XML_LABELS_MAX = 1 << 15, XML_MESSAGE_MAX = 10 };
 
@@ -41,7 +40,7 @@ static void schema_complain(void *data, xmlErrorPtr error)
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
-/* Called when `<!DOCTYPE` has been read. Stopping here means that not even one entity is declared. */
+/* Called after `<!DOCTYPE`. Stops before any entity is declared. */
 static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *external, const xmlChar *system)
 {
 	xmlParserCtxtPtr parser = context;
@@ -62,7 +61,7 @@ static xmlDocPtr parse_document(const char *text, size_t bytes, const char *path
 		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES | XML_PARSE_NOCDATA);
 	if (has_doctype) {
 		diag_error_in(diag, EXIT_INPUT, path, 0,
-			"has a document type declaration (<!DOCTYPE>); model descriptions have none, remove it");
+			"has a document type declaration (<!DOCTYPE>), which is not allowed; remove it");
 		xmlFreeDoc(document);
 		document = NULL;
 	} else if (!document) {
@@ -73,7 +72,7 @@ static xmlDocPtr parse_document(const char *text, size_t bytes, const char *path
 	return document;
 }
 
-/* Walks the tree without recursion. */
+/* Refuses too many elements. Walks the tree without recursion. */
 static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
 {
 	int elements = 0, labels = 0;
@@ -92,8 +91,8 @@ static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d elements", XML_ELEMENTS_MAX);
 	if (labels > XML_LABELS_MAX)
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
-			"has more than %d label elements; labels without blanks may stand in the "
-			"attribute labels of their head",
+			"has more than %d label elements; put labels without blanks into the attribute labels of their "
+			"head",
 			XML_LABELS_MAX);
 	return true;
 }
@@ -120,7 +119,7 @@ static bool check_schema(xmlDocPtr document, const char *path, Diag *diag)
 	return status == 0;
 }
 
-/* ---- attributes and elements; their form is known to be right -------------------------------- */
+/* ---- attributes and elements; the schema has checked their form ------------------------------ */
 
 static const char *attr_text(const ModelDesc *desc, xmlNodePtr node, const char *name)
 {
@@ -167,7 +166,7 @@ static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t m
 	const char *text = attr_text(r->desc, node, name);
 	long value = text ? strtol(text, NULL, 10) : *out;
 	if (value > most)
-		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "%s is %s, expected %d at most",
+		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line, "%s is %s, expected at most %d",
 			name, text, most);
 	*out = (int32_t)value;
 	return true;
@@ -181,7 +180,7 @@ static bool read_family(XmlReader *r, xmlNodePtr node)
 	r->desc->family = family_find(name);
 	return r->desc->family
 		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line,
-			"family \"%s\" is not known; known: %s", name, family_list(r->desc->mem));
+			"family \"%s\" is not supported; known: %s", name, family_list(r->desc->mem));
 }
 
 static bool read_encoder(XmlReader *r, xmlNodePtr node)
@@ -203,9 +202,9 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 		if (given && !size->key)
 			return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
 				"the family %s has no size %s; leave it out", desc->family->model_type, sizes[i].name);
-		if (!given && size->key && i != SIZE_VOCAB) /* vocab: else the rows of the word table */
+		if (!given && size->key && i != SIZE_VOCAB) /* default of vocab: the rows of the word table */
 			return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
-				"the encoder has no %s, which the family %s needs", sizes[i].name, desc->family->model_type);
+				"the encoder has no %s; the family %s needs it", sizes[i].name, desc->family->model_type);
 		desc->size[i] = size->key ? 0 : size->fallback;
 		if (!read_size(r, node, sizes[i].name, sizes[i].most, &desc->size[i]))
 			return false;
@@ -225,7 +224,7 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 	const char *words = attr_text(r->desc, node, "labels");
 	if (words && child(node, "label"))
 		return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-			"a head has labels either in its attribute or in elements");
+			"the head has labels in its attribute and in elements; use one of them");
 	size_t room = words ? strlen(words) / 2 + 1 : 0;
 	for (xmlNodePtr label = node->children; label; label = label->next)
 		room += is_element(label, "label");
@@ -244,7 +243,7 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 	for (int32_t i = 0; i < *count; i++)
 		if (!text_is_clean((*labels)[i]))
 			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-				"label %d: a label is 1 to %d bytes without control characters", i, NAME_BYTES_MAX);
+				"label %d: expected 1 to %d bytes without control characters", i, NAME_BYTES_MAX);
 	return true;
 }
 
@@ -278,7 +277,7 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 	return true;
 }
 
-/* Folders of tasks over these weights, by their plain names: import/merge.c. */
+/* Reads <merge>: the folders of tasks that share these weights (import/merge.c). */
 static bool read_merges(XmlReader *r, xmlNodePtr model)
 {
 	ModelDesc *desc = r->desc;
@@ -288,7 +287,8 @@ static bool read_merges(XmlReader *r, xmlNodePtr model)
 		char *config = file_find_in(desc->directory, attr_text(desc, node, "href"), "config.json",
 			r->options->search, desc->mem, r->diag);
 		if (!config || desc->nmerges == HEADS_MAX)
-			return config ? diag_error(r->diag, EXIT_INPUT, 0, "more than %d <merge>", HEADS_MAX) : false;
+			return config ? diag_error(r->diag, EXIT_INPUT, 0, "more than %d merge elements", HEADS_MAX)
+						  : false;
 		*strrchr(config, '/') = '\0';
 		desc->merge[desc->nmerges++] = (struct MergeDesc){attr_text(desc, node, "name"), config};
 	}
@@ -318,7 +318,7 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 		desc->is_graph = true;
 		if (r->options->outputs)
 			return diag_error(r->diag, EXIT_USAGE, 0,
-				"--outputs is for directories and encoders; a graph says itself what it returns");
+				"--outputs is only for directories and encoders; a graph defines its outputs");
 		if (r->options->max_tokens > 0
 			&& (desc->max_tokens == 0 || r->options->max_tokens < desc->max_tokens))
 			desc->max_tokens = r->options->max_tokens;

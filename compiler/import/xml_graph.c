@@ -1,11 +1,9 @@
-/* import/xml_graph.c: the second form of a description, <graph>, which says op by op what .bir says. It is
- * not read a second time in its own way: the elements are printed as .bir text, one line each, and the parser
- * of .bir judges them, so that the two forms cannot drift apart. Lines in messages are turned back into lines
- * of the XML file.
+/* import/xml_graph.c: the second form of a description: <graph> lists the same ops as .bir text. The elements
+ * are printed as .bir text, one line each, and the .bir parser reads that text. There is thus one parser for
+ * both forms. Line numbers in messages are mapped back to lines of the XML file.
  *
- * Nothing of the XML can become more than one token of the text: ids, types, rules and numbers have the
- * characters that model.rng lets through, and everything else is printed in quotes or with control bytes
- * replaced. */
+ * An attribute cannot become more than one token of the text: model.rng restricts the characters of ids,
+ * types, rules and numbers; everything else is printed in quotes or with control bytes replaced. */
 #include <stdlib.h>
 #include <string.h>
 #include <libxml/tree.h>
@@ -16,7 +14,7 @@ typedef struct GraphText {
 	FILE *out;
 	char *text;
 	size_t bytes;
-	int *xml_line; /* of each line of the text, from 1 */
+	int *xml_line; /* XML line of each line of the text, from 1 */
 	int lines;
 	size_t capacity;
 } GraphText;
@@ -30,7 +28,7 @@ static void end_line(GraphText *t, int xml_line)
 	fputc('\n', t->out);
 }
 
-/* Messages that the .bir parser has added since `first` get the lines of the XML. */
+/* Maps the lines of the parser's messages, from message `first` on, to lines of the XML. */
 static void map_lines(const GraphText *t, Diag *diag, int first)
 {
 	for (int i = first; i < diag->count; i++)
@@ -46,7 +44,7 @@ static bool is_element(xmlNodePtr node, const char *name)
 	return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
 }
 
-/* Prints attribute `name` through `print`; false when there is none. */
+/* Prints the attribute `name` with `print`. False: there is none. */
 static bool with_attr(GraphText *t, xmlNodePtr node, const char *name, void (*print)(FILE *, const char *))
 {
 	xmlChar *value = xmlGetNoNsProp(node, (const xmlChar *)name);
@@ -198,14 +196,14 @@ static void print_node(GraphText *t, xmlNodePtr node)
 	end_line(t, (int)xmlGetLineNo(node));
 }
 
-/* How one attribute of an element is printed. */
+/* An attribute and the function that prints it. */
 typedef struct AttrForm {
 	const char *name;
 	void (*print)(FILE *, const char *);
 } AttrForm;
 
-/* Two attributes of each element of that name, with commas between. Returns the line of the last; 0: there is
- * none. */
+/* Prints two attributes of each element with this name, separated by commas. Returns the line of the last
+ * element; 0: there is none. */
 static long print_pairs(GraphText *t, xmlNodePtr graph, const char *element, const char *before,
 	const AttrForm forms[2], const char *between)
 {

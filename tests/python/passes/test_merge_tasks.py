@@ -260,8 +260,8 @@ def refuse(status, text, *args):
 
 
 refuse(2, "expected NAME=DIR", TMP / "base", "--merge=a")
-refuse(2, "two tasks are called a", TMP / "base", f"--merge=a={a_delta},a={b_delta}")
-refuse(3, "changes another checkpoint: bertc build BASE --merge=NAME=", a_delta)
+refuse(2, "two tasks have the name a", TMP / "base", f"--merge=a={a_delta},a={b_delta}")
+refuse(3, "needs its base checkpoint: bertc build BASE --merge=NAME=", a_delta)
 refuse(
     4,
     "a checkpoint holds one task",
@@ -284,7 +284,7 @@ refuse(
 other = TMP / "other"
 shutil.copytree(a_delta, other)
 (other / "vocab.txt").write_text((other / "vocab.txt").read_text().replace("\nq\n", "\nQ\n"))
-refuse(4, "has another tokenizer than the base", TMP / "base", f"--merge=a={other}")
+refuse(4, "has a different tokenizer than the base", TMP / "base", f"--merge=a={other}")
 
 # a description says the same
 run(BERTC, "describe", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "-o", TMP / "two.xml", "--quiet")

@@ -16,8 +16,8 @@ bad 3 'is not JSON' "$(head -c 200 /dev/urandom | tr -d '\0')"
 bad 3 'is not a JSON object' '[1, 2]'
 bad 3 'nested more than' "{\"a\": $(head -c 5000 /dev/zero | tr '\0' '[')"
 bad 3 'has no model_type' '{}'
-bad 4 'families known: bert' '{"model_type": "llama"}'
-bad 4 'families known: bert' '{"model_type": "%s%s%n"}'
+bad 4 'known: bert' '{"model_type": "llama"}'
+bad 4 'known: bert' '{"model_type": "%s%s%n"}'
 bad 4 'is_decoder' "{$config, \"is_decoder\": true}"
 bad 4 'relative_key_query' "{$config, \"position_embedding_type\": \"relative_key_query\"}"
 bad 4 'known: gelu' "{$config, \"hidden_act\": \"laplace\"}"
@@ -53,7 +53,7 @@ rm model/config.json; mkdir model/config.json; refused 3 'expected a regular fil
 rmdir model/config.json; head -c 20000000 /dev/zero >model/config.json; refused 3 'at most' model
 rm model/config.json; refused 3 'config.json' model
 refused 3 'nowhere' nowhere
-: >empty; refused 3 'is no model: its name does not say what it is' empty
+: >empty; refused 3 'is not a model: the name has no known suffix' empty
 
 # what lies beside it
 tiny_hf model

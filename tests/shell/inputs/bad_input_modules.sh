@@ -69,9 +69,9 @@ two="$(text A 0), $(text B 1), $(token three 1)"
 template "$one" "$two"
 "$BERTC" build model --emit=bir -o good.bir || fail "a good template is refused"
 template "$one, $(token nine 0)" "$two"
-refused 3 'puts the id 9 around a text' model
+refused 3 'adds the id 9 to a text' model
 template "$one" "$two, $(token nine 1)"
-refused 3 'puts the id 9 around a pair' model
+refused 3 'adds the id 9 to a pair' model
 template "$(text A 2)" "$two"
 refused 3 'gives a text the segment 2' model
 template "$one" "$(text A 0), $(text B 2)"
@@ -80,4 +80,4 @@ printf '{"model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"[UNK]":
 	"pre_tokenizer": {"type": "BertPreTokenizer"},
 	"post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 102], "cls": ["[CLS]", 101]}}' \
 	>model/tokenizer.json
-refused 3 'puts the id 101 around a text' model
+refused 3 'adds the id 101 to a text' model

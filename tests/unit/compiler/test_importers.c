@@ -42,9 +42,9 @@ static void test_takes(void)
 static void test_unknown(void)
 {
 	write_file("model.onnxx", "");
-	expect_error("suffix", load(at("model.onnxx")), EXIT_INPUT, "model.onnxx: error: is no model: its name");
+	expect_error("suffix", load(at("model.onnxx")), EXIT_INPUT, "model.onnxx: error: is not a model: the name");
 	expect_error("suffix", load(at("model.onnxx")), EXIT_INPUT, every);
-	expect_error("missing", load(at("none")), EXIT_INPUT, "is no model: No such file or directory; expected");
+	expect_error("missing", load(at("none")), EXIT_INPUT, "is not a model: No such file or directory; expected");
 	expect_error("missing", load(at("none.xml")), EXIT_INPUT, "none.xml");
 	expect_error("missing", load(at("none.bir")), EXIT_INPUT, "none.bir");
 	expect_error("empty", load(""), EXIT_INPUT, every);
