@@ -1,5 +1,5 @@
-/* bpe.c: the model BPE: its part of tokenizer.json, and the older form, vocab.json with merges.txt beside it,
- * which transformers reads with RobertaTokenizer's defaults. */
+/* bpe.c: the tokenizer model BPE. Reads its part of tokenizer.json, and the older form, vocab.json with
+ * merges.txt, which transformers reads with RobertaTokenizer's defaults. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 enum { MERGES_MAX = 1 << 22 };
 typedef struct Bpe {
 	int32_t nmerges;
-	const BpeMerge *merges; /* by rank, each pair once */
-	int32_t unk_id;         /* -1: characters that the vocabulary lacks leave no token */
+	const BpeMerge *merges; /* by rank, without repeated pairs */
+	int32_t unk_id;         /* -1: characters outside the vocabulary make no token */
 	bool fuse_unk, ignore_merges;
 } Bpe;
 
@@ -21,7 +21,7 @@ static const Bpe *data_of(const TokenizerDesc *desc) { return desc->data; }
 /* ---- merges ---------------------------------------------------------------------------------- */
 typedef struct MergeReader {
 	TokenizerImport *import;
-	const char *path; /* of the file that holds them */
+	const char *path; /* the file of the merges */
 	List merges;      /* BpeMerge */
 } MergeReader;
 
@@ -31,8 +31,7 @@ static bool vocab_id(const MergeReader *r, const char *token, int32_t *id)
 	*id = number ? (int32_t)json_integer_value(number) : -1;
 	return *id >= 0
 		|| diag_error_in(r->import->diag, EXIT_INPUT, r->path, 0,
-			"merge %zu takes or makes the token \"%.64s\", which the vocabulary lacks", r->merges.count,
-			token);
+			"merge %zu uses the token \"%.64s\", which is not in the vocabulary", r->merges.count, token);
 }
 
 static bool add_merge(MergeReader *r, const char *left, const char *right)
@@ -44,14 +43,14 @@ static bool add_merge(MergeReader *r, const char *left, const char *right)
 			r->import->diag, EXIT_UNSUPPORTED, r->path, 0, "has more than %d merges", MERGES_MAX);
 	if (!vocab_id(r, left, &merge.left) || !vocab_id(r, right, &merge.right))
 		return false;
-	snprintf(both, sizeof both, "%s%s", left, right); /* neither is longer than TOKEN_BYTES_MAX */
+	snprintf(both, sizeof both, "%s%s", left, right); /* each has at most TOKEN_BYTES_MAX bytes */
 	if (!vocab_id(r, both, &merge.id))
 		return false;
 	list_add(&r->merges, &merge);
 	return true;
 }
 
-/* "a b" */
+/* Adds a merge from a line "a b". */
 static bool add_merge_line(MergeReader *r, const char *line, size_t length)
 {
 	char text[2 * TOKEN_BYTES_MAX + 2];
@@ -59,7 +58,7 @@ static bool add_merge_line(MergeReader *r, const char *line, size_t length)
 	if (!space || memchr(space + 1, ' ', length - (size_t)(space + 1 - line)) || length >= sizeof text
 		|| memchr(line, '\0', length))
 		return diag_error_in(r->import->diag, EXIT_INPUT, r->path, 0,
-			"merge %zu is not two tokens with a space between them", r->merges.count);
+			"merge %zu: expected two tokens separated by a space", r->merges.count);
 	memcpy(text, line, length);
 	text[length] = '\0';
 	text[space - line] = '\0';
@@ -76,8 +75,7 @@ static int by_pair(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-/* The merges into the data; of one pair that stands there several times the last counts, as in the
- * library. */
+/* Copies the merges into the data. If a pair is repeated, only the last one stays, as in the library. */
 static void keep_last(MergeReader *r, Bpe *data)
 {
 	const int32_t count = (int32_t)r->merges.count;
@@ -101,15 +99,14 @@ static bool check_unknown(const MergeReader *r, const Bpe *data)
 	for (int32_t i = 0; i < data->nmerges && data->unk_id >= 0; i++)
 		if (data->merges[i].left == data->unk_id || data->merges[i].right == data->unk_id)
 			return diag_error_in(r->import->diag, EXIT_UNSUPPORTED, r->path, 0,
-				"a merge takes the unknown token \"%.64s\"; merges of characters alone are supported",
-				r->import->unk_token);
+				"a merge uses the unknown token \"%.64s\", which is not supported", r->import->unk_token);
 	return true;
 }
 
 /* ---- tokenizer.json -------------------------------------------------------------------------- */
 static bool is_untyped(const json_t *model) { return json_object_get(model, "merges"); }
 
-/* What would change ids and is not done. */
+/* Refuses options that change ids and are not supported. */
 static bool refuse_options(TokenizerImport *import, const json_t *model)
 {
 	static const char *const texts[] = {"continuing_subword_prefix", "end_of_word_suffix"};
@@ -128,7 +125,8 @@ static bool refuse_options(TokenizerImport *import, const json_t *model)
 		return false;
 	if (dropout != 0)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"model BPE with dropout %g leaves merges out at random; set it to null", dropout);
+			"model BPE with dropout %g skips merges at random, which is not supported; set it to null",
+			dropout);
 	if (fallback)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "model BPE with byte_fallback is not supported");
 	return true;
@@ -147,7 +145,7 @@ static bool read_merges(MergeReader *r, const json_t *list)
 				   *right = json_string_value(json_array_get(item, 1));
 		const bool pair = json_array_size(item) == 2 && left && right;
 		if (!pair && !json_is_string(item))
-			return IMPORT_ERROR(r->import, EXIT_INPUT, "merge %zu is not two tokens", i);
+			return IMPORT_ERROR(r->import, EXIT_INPUT, "merge %zu: expected two tokens", i);
 		if (pair ? !add_merge(r, left, right)
 				 : !add_merge_line(r, json_string_value(item), json_string_length(item)))
 			return false;
@@ -248,7 +246,7 @@ static bool read_files(TokenizerImport *import)
 	if (!finish(&r, data) || !import_config_tokens(import, true)
 		|| !json_member_bool(import->config, "add_prefix_space", &prefix, import->config_path, import->diag))
 		return false;
-	import->unk_token = NULL; /* a role, not the model's */
+	import->unk_token = NULL; /* here only a role, not the model's unknown token */
 	import->desc->split = &byte_level_splitter;
 	import->desc->split_number[BYTE_LEVEL_PREFIX] = prefix;
 	import->desc->split_number[BYTE_LEVEL_REGEX] = true;
@@ -258,7 +256,7 @@ static bool read_files(TokenizerImport *import)
 /* ---- tables ---------------------------------------------------------------------------------- */
 typedef struct Tables {
 	List slots, tokens; /* BPE_SLOTS, BPE_TOKENS */
-	RtTokenizer t;      /* over these, without a trie */
+	RtTokenizer t;      /* uses the lists; has no trie */
 } Tables;
 
 static int32_t characters_of(const char *token)
@@ -287,8 +285,9 @@ static void build_slots(const Bpe *data, Tables *tables)
 	tables->t.model_number[BPE_MASK] = (int32_t)size - 1;
 }
 
-/* A merge makes its token of the token's own characters if both parts are made so, and if nothing crosses the
- * boundary between them before. Parts come before wholes: merges go by the length of what they make. */
+/* For each token, finds the merge that makes it from its own characters, if there is one. A merge does if
+ * both parts are made this way and no earlier merge crosses the boundary between them. Merges are processed
+ * by the length of their token, so that parts come before the whole. */
 static void build_tokens(const TokenizerDesc *desc, Tables *tables)
 {
 	const Bpe *data = data_of(desc);
@@ -349,7 +348,7 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	return good;
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
+/* ---- other functions of the model ------------------------------------------------------------ */
 static bool equal(const TokenizerDesc *a, const TokenizerDesc *b)
 {
 	const Bpe *x = data_of(a), *y = data_of(b);
@@ -358,8 +357,8 @@ static bool equal(const TokenizerDesc *a, const TokenizerDesc *b)
 		&& memcmp(x->merges, y->merges, (size_t)x->nmerges * sizeof *x->merges) == 0;
 }
 
-/* With ByteLevel a word begins with a space, a digit or a mark. A text's first word has no space before it:
- * that it begins one cannot be seen. */
+/* True if the token continues a word. With ByteLevel, a word begins with a space, a digit or punctuation. The
+ * first word of a text has no space, so its first token is taken for a continuation. */
 static bool continues(const TokenizerDesc *desc, int32_t id)
 {
 	const unsigned char *token = (const unsigned char *)desc->vocab[id];
@@ -373,7 +372,7 @@ static bool is_single_character(const TokenizerDesc *desc, int32_t id)
 	return characters_of(desc->vocab[id]) == 1;
 }
 
-/* A token stays with all that it is merged from. */
+/* Marks the parts of each used token as used, too. */
 static void close_parts(const TokenizerDesc *desc, bool *used, int32_t rows)
 {
 	Tables tables;
@@ -397,7 +396,7 @@ static void close_parts(const TokenizerDesc *desc, bool *used, int32_t rows)
 	list_free(&tables.tokens);
 }
 
-/* Merges of tokens that are gone go. */
+/* Renumbers the merges. Drops merges with a removed token. */
 static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_t rows, MemArena *mem)
 {
 	const Bpe *old = data_of(desc);
@@ -418,7 +417,7 @@ static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_
 	return data;
 }
 
-/* ---- files after new numbers ----------------------------------------------------------------- */
+/* ---- writing the files with new ids ---------------------------------------------------------- */
 static void rewrite(const TokenizerDesc *desc, json_t *model)
 {
 	const Bpe *data = data_of(desc);

@@ -1,12 +1,12 @@
-/* config_tokens.c: the tokens and settings that tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json say, as transformers reads them: the last two count only where the first has no
+/* config_tokens.c: reads tokens and settings from tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json, as transformers does. The last two are used only if the first has no
  * added_tokens_decoder. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_import.h"
 
 /* ---- one token ------------------------------------------------------------------------------- */
-/* A token given as a string or as an object with its flags. Missing and null: *token stays as it is. */
+/* Reads a token, given as a string or as an object with flags. Missing or null: *token does not change. */
 static bool read_token(
 	TokenizerImport *import, const json_t *value, const char *what, AddedToken *token, const char *path)
 {
@@ -27,7 +27,8 @@ static bool read_token(
 }
 
 /* ---- the class ------------------------------------------------------------------------------- */
-/* The tokenizer's class in transformers; NULL: none is named, or one that takes all from tokenizer.json. */
+/* The tokenizer's class in transformers; NULL: not given, or a class that reads everything from
+ * tokenizer.json. */
 static const char *class_name(const TokenizerImport *import)
 {
 	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
@@ -53,7 +54,7 @@ bool import_class_reads(TokenizerImport *import, const TokenizerModel *model)
 	if (!name || class_reads(name, model))
 		return true;
 	return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
-		"tokenizer_class \"%.64s\" is not known to read %s as %s does; write tokenizer.json once with "
+		"tokenizer_class \"%.64s\" may read %s differently from %s; write tokenizer.json once with "
 		"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
 		name, model->files[0], model->classes[0]);
 }
@@ -73,15 +74,15 @@ static const Role roles[] = {
 };
 enum { ROLES = sizeof roles / sizeof *roles };
 
-/* True when only the class determines the flags of the mask token. */
+/* True if only the class determines the flags of the mask token. */
 static bool mask_is_plain(const TokenizerImport *import)
 {
 	return !json_is_object(json_object_get(import->config, "mask_token"))
 		&& !json_is_object(json_object_get(import->special, "mask_token"));
 }
 
-/* The special token of a role ("mask_token"): special_tokens_map.json wins over tokenizer_config.json. Text
- * NULL: neither names one, and there is no `fallback`. */
+/* The special token of a role ("mask_token"). special_tokens_map.json overrides tokenizer_config.json. Text
+ * NULL: neither has one, and there is no `fallback`. */
 static bool role_token(TokenizerImport *import, const char *role, const char *fallback, AddedToken *token)
 {
 	*token = (AddedToken){.text = fallback, .special = true};
@@ -90,7 +91,7 @@ static bool role_token(TokenizerImport *import, const char *role, const char *fa
 		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
 }
 
-/* True when a token has a role. *named: a file gives the role, not just a default. */
+/* True if a token has a role. *named: a file gives the role, not only a default. */
 static bool has_role(TokenizerImport *import, const char *text, bool *has, bool *named)
 {
 	*named = false;
@@ -106,12 +107,12 @@ static bool has_role(TokenizerImport *import, const char *text, bool *has, bool 
 	return true;
 }
 
-/* True when the tokenizer's class has default tokens for the roles. The older forms always have such a
+/* True if the tokenizer's class has default tokens for the roles. The older forms always have such a
  * class. */
 static bool class_has_roles(const TokenizerImport *import, bool older) { return older || class_name(import); }
 
-/* The ids of the roles. The tokens are also added, as transformers does: those that a file names, and the
- * defaults of a class that the vocabulary has. */
+/* Finds the ids of the roles. Also adds their tokens, as transformers does: those in a file, and the defaults
+ * of the class if the vocabulary has them. */
 static bool add_roles(TokenizerImport *import, bool older)
 {
 	for (int32_t i = 0; i < ROLES; i++) {
@@ -124,8 +125,9 @@ static bool add_roles(TokenizerImport *import, bool older)
 		const bool known = class_has_roles(import, older) && json_object_get(import->vocab, token.text);
 		if (token.lstrip && mask_is_plain(import) && !json_object_get(import->added_ids, token.text))
 			diag_note(import->diag, 0,
-				"%s: the token \"%.64s\" takes in the spaces before it, as in transformers 4; transformers 5 "
-				"leaves them out unless tokenizer_config.json gives the token \"lstrip\": true",
+				"%s: the token \"%.64s\" includes the spaces before it, as in transformers 4; in "
+				"transformers 5 "
+				"it does so only with \"lstrip\": true in tokenizer_config.json",
 				import->path, token.text);
 		if ((named || known) && !import_added(import, token, -1, import->config_path))
 			return false;
@@ -149,7 +151,7 @@ static int by_id(const void *left, const void *right)
 	return (a->id > b->id) - (a->id < b->id);
 }
 
-/* In the order of the ids that the file gives. */
+/* Sorted by their ids in the file. */
 static bool add_listed(TokenizerImport *import, List *list, const char *path)
 {
 	Listed *items = list->items;
@@ -188,7 +190,7 @@ static bool add_decoder(TokenizerImport *import)
 	return good;
 }
 
-/* Whether additional_special_tokens or extra_special_tokens of a file has a token. */
+/* True if additional_special_tokens or extra_special_tokens of a file has the token. */
 static bool is_additional(const json_t *object, const char *text)
 {
 	static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
@@ -204,8 +206,7 @@ static bool is_additional(const json_t *object, const char *text)
 	return false;
 }
 
-/* added_tokens.json: {"[CLS]": 101}. Tokens that no file marks as special are matched in the normalised
- * text. */
+/* added_tokens.json: {"[CLS]": 101}. Tokens that no file marks as special match in the normalised text. */
 static bool add_added_json(TokenizerImport *import)
 {
 	const char *text, *path = import->added_path;
@@ -237,8 +238,8 @@ static bool add_special(TokenizerImport *import, const json_t *value, const char
 	return read_token(import, value, what, &token, path) && import_added(import, token, -1, path);
 }
 
-/* additional_special_tokens and extra_special_tokens: lists of strings or objects; the latter may also be an
- * object of names and tokens. */
+/* additional_special_tokens and extra_special_tokens: lists of strings or objects. extra_special_tokens may
+ * also be an object of names and tokens. */
 static bool add_additional(TokenizerImport *import, json_t *object, const char *path)
 {
 	static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
@@ -277,8 +278,8 @@ bool import_config_flag(TokenizerImport *import, const char *key, bool fallback,
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
-/* Whether the tokenizer class returns token_type_ids by default. PreTrainedTokenizerFast does in transformers
- * 4 and does not in 5; bertc follows 4, with which such models were trained. */
+/* True if the tokenizer class returns token_type_ids by default. PreTrainedTokenizerFast does in transformers
+ * 4, but not in 5. bertc follows version 4, because such models were trained with it. */
 static bool class_has_segments(const TokenizerImport *import)
 {
 	static const char *const without[] = {"DistilBert", "TokenizersBackend"};

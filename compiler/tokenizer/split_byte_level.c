@@ -8,8 +8,7 @@
 typedef struct Range {
 	int32_t first, last;
 } Range;
-/* Letters and numbers that Unicode 15 has not assigned. tests/python/tokenizer/test_byte_level.py goes
- * through all code points. */
+/* Letters and numbers new in Unicode 16. tests/python/tokenizer/test_byte_level.py tests all code points. */
 static const Range letters[] = {
 	{0x1C89, 0x1C8A},
 	{0xA7CB, 0xA7CD},
@@ -77,15 +76,15 @@ static bool read_settings(TokenizerImport *import, const json_t *pre_tokenizer)
 		return false;
 	if (prefix != said)
 		diag_warn(import->diag, 0,
-			"%s says add_prefix_space %s, but tokenizer_config.json or the class named there says %s, which "
-			"is taken, as in transformers; make the files agree",
+			"%s has add_prefix_space %s, but tokenizer_config.json or its class has %s; the latter applies, "
+			"as in transformers; make the files agree",
 			import->path, said ? "true" : "false", prefix ? "true" : "false");
 	import->desc->split_number[BYTE_LEVEL_PREFIX] = prefix;
 	import->desc->split_number[BYTE_LEVEL_REGEX] = regex;
 	return true;
 }
 
-/* The byte that a character stands for; -1: none. */
+/* The byte that a character represents; -1: none. */
 static int32_t byte_of(int32_t code)
 {
 	for (int32_t byte = 0; byte < 256; byte++)
@@ -94,7 +93,7 @@ static int32_t byte_of(int32_t code)
 	return -1;
 }
 
-/* U+FFFD for each part of ill-formed UTF-8, as a decoder prints tokens that end within a character. */
+/* Replaces each part of ill-formed UTF-8 by U+FFFD, as decoders do for tokens that end within a character. */
 static void add_well_formed(const List *bytes, List *text)
 {
 	const unsigned char *from = bytes->items;
@@ -107,7 +106,7 @@ static void add_well_formed(const List *bytes, List *text)
 	}
 }
 
-/* A token with a character that stands for no byte is used unchanged. */
+/* A token with a character that does not represent a byte is used unchanged. */
 static void text_of(const char *token, List *text)
 {
 	const unsigned char *at = (const unsigned char *)token;

@@ -1,4 +1,4 @@
-/* tokenizer_equal.c: the comparison of two tokenizers, of everything that they consist of. */
+/* tokenizer_equal.c: compares two tokenizers, member by member. */
 #include <string.h>
 #include "tokenizer.h"
 #include "codegen/tokenize/tokenizer_tables.h"

@@ -1,6 +1,6 @@
-/* tokenizer_import.c: a tokenizer's files as a TokenizerDesc. tokenizer.json is complete (tokenizer_json.c).
- * The older forms belong to the models (such as wordpiece.c) and need tokenizer_config.json and
- * special_tokens_map.json next to them. The caller handles truncation and padding. */
+/* tokenizer_import.c: reads a tokenizer's files into a TokenizerDesc. tokenizer.json is complete
+ * (tokenizer_json.c). The file of the model (such as wordpiece.c) reads the older form, with
+ * tokenizer_config.json and special_tokens_map.json beside it. The caller handles truncation and padding. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_import.h"
@@ -39,9 +39,9 @@ static bool vocab_size(TokenizerImport *import, int32_t *size)
 	size_t count = json_object_size(import->vocab);
 	if (count == 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "the vocabulary is empty");
-	if ((size_t)*size > 16 * count + 65536) /* a few holes are normal, a table of holes is not */
+	if ((size_t)*size > 16 * count + 65536) /* a few unused ids are normal */
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"the vocabulary has %zu entries with ids up to %d, too many holes", count, *size - 1);
+			"the vocabulary has %zu entries with ids up to %d: too many unused ids", count, *size - 1);
 	return true;
 }
 
@@ -61,10 +61,10 @@ bool import_vocab(TokenizerImport *import)
 				"vocabulary entries \"%.64s\" and \"%.64s\" have the same id %d", desc->vocab[id], token, id);
 		if (*token)
 			desc->vocab[id] = mem_string(
-				import->mem, token, strlen(token)); /* "" is no part of any text: a hole */
+				import->mem, token, strlen(token)); /* "" is never part of a text: treat the id as unused */
 	}
 	import->next_id = (int32_t)json_object_size(
-		import->vocab); /* as the library counts: not one past the largest */
+		import->vocab); /* the library counts entries, too, not the largest id */
 	return true;
 }
 
@@ -88,10 +88,10 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 	token.id = known ? (int32_t)json_integer_value(known) : import->next_id++;
 	if (token.id >= TOKEN_IDS_MAX)
 		return diag_error_in(import->diag, EXIT_UNSUPPORTED, path, 0,
-			"added token \"%.64s\" has no id left below %d", token.text, TOKEN_IDS_MAX);
+			"added token \"%.64s\" has no free id below %d", token.text, TOKEN_IDS_MAX);
 	if (given_id >= 0 && given_id != token.id)
 		diag_warn(import->diag, 0,
-			"%s: added token \"%.64s\" is said to be %lld, but takes id %d, as in the tokenizers library",
+			"%s: added token \"%.64s\" has id %lld in the file, but gets id %d, as in the tokenizers library",
 			path, token.text, (long long)given_id, token.id);
 	json_object_set_new(import->added_ids, token.text, json_integer(token.id));
 	token.text = mem_string(import->mem, token.text, bytes);
@@ -136,8 +136,8 @@ void import_roberta_template(TokenizerImport *import, int32_t cls, int32_t sep)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
-/* transformers lets tokenizer_config.json win over the normalizer of tokenizer.json, the tokenizers library
- * does not know it. */
+/* In transformers, tokenizer_config.json overrides the normalizer of tokenizer.json. The tokenizers library
+ * does not read it. */
 static bool warn_disagreement(TokenizerImport *import)
 {
 	const bool lowers = tokenizer_has_step(import->desc, STEP_lowercase),
@@ -149,14 +149,14 @@ static bool warn_disagreement(TokenizerImport *import)
 		return false;
 	if (lowercase != lowers || chinese != spaces)
 		diag_warn(import->diag, 0,
-			"%s says do_lower_case %s and tokenize_chinese_chars %s, the normalizer of %s the opposite of "
-			"one: the latter is taken, as in the tokenizers library; make the files agree",
+			"%s has do_lower_case %s and tokenize_chinese_chars %s, but the normalizer of %s differs; the "
+			"normalizer applies, as in the tokenizers library; make the files agree",
 			import->config_path, lowercase ? "true" : "false", chinese ? "true" : "false", import->path);
 	return true;
 }
 
-/* The object in a file next to the main one, or an empty object when the file is missing. NULL and a message
- * when the file is malformed. */
+/* The object in a file beside the main file; an empty object if the file is missing. NULL and a message if it
+ * is malformed. */
 static json_t *read_beside(TokenizerImport *import, const char *name, const char **path)
 {
 	const char *slash = strrchr(import->path, '/');
@@ -164,7 +164,7 @@ static json_t *read_beside(TokenizerImport *import, const char *name, const char
 				  : name;
 	if (file_is_absent(*path))
 		return json_object();
-	/* model_max_length can be 10^30, which is an integer that no C type holds */
+	/* model_max_length can be 10^30, too large for C integers */
 	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, import->diag);
 	if (json && !json_is_object(json)) {
 		diag_error_in(import->diag, EXIT_INPUT, *path, 0, "is %s, expected an object", json_kind(json));
@@ -174,7 +174,7 @@ static json_t *read_beside(TokenizerImport *import, const char *name, const char
 	return json;
 }
 
-/* A file that transformers does not read where tokenizer_config.json has an added_tokens_decoder. */
+/* Reads a file that transformers ignores if tokenizer_config.json has an added_tokens_decoder. */
 static json_t *read_legacy(TokenizerImport *import, const char *name, const char **path)
 {
 	*path = name;
@@ -182,7 +182,7 @@ static json_t *read_legacy(TokenizerImport *import, const char *name, const char
 																   : read_beside(import, name, path);
 }
 
-/* Special tokens first: of two added tokens that read the same in the text the library takes these. */
+/* Special tokens first: the library prefers them if two added tokens match the same text. */
 static void order_added(TokenizerImport *import)
 {
 	AddedToken *ordered = mem_alloc(import->mem, (size_t)(import->nadded + 1) * sizeof *ordered);
@@ -195,8 +195,8 @@ static void order_added(TokenizerImport *import)
 	import->desc->nadded = n;
 }
 
-/* The model whose older form has this main file; NULL: it is tokenizer.json. Any other file that is not .json
- * is a list of tokens, as vocab.txt is. */
+/* The model with this main file in its older form; NULL: the file is tokenizer.json. Any other file without
+ * the suffix .json is a list of tokens like vocab.txt. */
 static const TokenizerModel *older_form(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;

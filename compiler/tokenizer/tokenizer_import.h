@@ -6,8 +6,8 @@
 #include "codegen/tokenize/tokenizer_tables.h"
 
 enum {
-	TOKENIZER_BYTES_MAX = 64 << 20, /* of tokenizer.json or vocab.txt; the largest in use have 17 MB */
-	TOKEN_BYTES_MAX = 1024,         /* of one entry; the longest in use have some 200 */
+	TOKENIZER_BYTES_MAX = 64 << 20, /* of a file; the largest in use have 17 MB */
+	TOKEN_BYTES_MAX = 1024,         /* of one entry; the longest in use have about 200 */
 	TOKEN_IDS_MAX = 1 << 24,        /* ids in the tables have 24 bits */
 	TEMPLATE_ITEMS_MAX = 64,
 };
@@ -18,10 +18,10 @@ typedef struct TokenizerImport {
 	const char *path;        /* of tokenizer.json or vocab.txt, for messages */
 	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
-	bool mask_lstrip;      /* the mask takes the spaces before it, where no file says */
-	const char *unk_token; /* the model's own, lives in mem; NULL: it has none */
+	bool mask_lstrip;      /* default: the mask token includes the spaces before it */
+	const char *unk_token; /* of the model, lives in mem; NULL: none */
 	json_t *vocab;         /* token -> id */
-	json_t *config;        /* tokenizer_config.json; an empty object when there is none */
+	json_t *config;        /* tokenizer_config.json; empty if there is none */
 	json_t *special;       /* special_tokens_map.json, likewise */
 	json_t *added_json;    /* added_tokens.json, likewise */
 	const char *added_path;
@@ -29,44 +29,44 @@ typedef struct TokenizerImport {
 	AddedToken *added; /* in the order of the file */
 	int32_t nadded;
 	size_t capacity; /* of added */
-	int32_t next_id; /* of the next added token that the vocabulary does not have */
+	int32_t next_id; /* for the next added token that is not in the vocabulary */
 } TokenizerImport;
 
-/* An error of the main file; returns false. */
+/* Reports an error in the main file; returns false. */
 #define IMPORT_ERROR(import, code, ...) diag_error_in((import)->diag, code, (import)->path, 0, __VA_ARGS__)
 
-/* desc->vocab from import->vocab. */
+/* Fills desc->vocab from import->vocab. */
 bool import_vocab(TokenizerImport *);
-/* The id of a token, added ones first; -1: none. */
+/* The id of a token, from the added tokens, else from the vocabulary; -1: none. */
 int32_t import_token_id(const TokenizerImport *, const char *token);
-/* Appends an added token as the library would: an empty or a known one is passed over, an id the vocabulary
- * has for it wins over the one given (-1: none given). `path` is for messages. */
+/* Appends an added token, as the library does: skips an empty or known token; prefers the vocabulary's id to
+ * given_id (-1: none). `path` is for messages. */
 bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const char *path);
-/* A step of the normaliser behind those there are; false and a message when there are too many. */
+/* Appends a step to the normaliser. False and a message if there are too many. */
 bool import_step(TokenizerImport *, CharStep);
-/* The steps of BertNormalizer. */
+/* Appends the steps of BertNormalizer. */
 bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bool accents, bool lowercase);
-/* The tokens of tokenizer_config.json, special_tokens_map.json and added_tokens.json, behind those that the
- * main file has: listed ones, those of the roles, and additional ones. `older`: the main file is of the
- * older form, which leaves all of these to the other files. */
+/* Appends the tokens of tokenizer_config.json, special_tokens_map.json and added_tokens.json to those of the
+ * main file: listed tokens, tokens of roles, additional tokens. older: the main file is of the older form,
+ * without such tokens. */
 bool import_config_tokens(TokenizerImport *, bool older);
-/* Refuses a tokenizer class that may read the older form differently: other words, or another template. */
+/* Refuses a tokenizer class that may split words or build the template of the older form differently. */
 bool import_class_reads(TokenizerImport *, const TokenizerModel *);
-/* Whether the tokenizer's class is RobertaTokenizer or one built on it. */
+/* True if the tokenizer's class is RobertaTokenizer or derived from it. */
 bool import_is_roberta(const TokenizerImport *);
-/* Sets all segments of the templates to 0 if the model gets no token_type_ids: model_input_names of
- * tokenizer_config.json, or of the class where that key is absent, does not list them. */
+/* Sets all segments of the templates to 0 if the model gets no token_type_ids: they are missing from
+ * model_input_names of tokenizer_config.json or, without that key, of the class. */
 bool import_segments(TokenizerImport *);
-/* *flag as tokenizer.json has it becomes what tokenizer_config.json says. The class RobertaTokenizer takes
- * `fallback` where that says nothing. */
+/* Overrides *flag of tokenizer.json by tokenizer_config.json. If that has no such key, the class
+ * RobertaTokenizer overrides it by `fallback`. */
 bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool *flag);
-/* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
+/* Sets the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
-/* <s> A </s> and <s> A </s></s> B </s>, all of type 0. */
+/* Sets the templates <s> A </s> and <s> A </s></s> B </s>, all of type 0. */
 void import_roberta_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
-/* import->vocab from an object of a tokenizer's model. */
+/* Fills import->vocab from the vocab of a tokenizer's model. */
 bool import_model_vocab(TokenizerImport *, const json_t *model);
-/* tokenizer_json.c: everything that tokenizer.json says. */
+/* tokenizer_json.c: reads tokenizer.json. */
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
 
 /* The rows of tokenizers.def and splitters.def. */

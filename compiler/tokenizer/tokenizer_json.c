@@ -1,12 +1,12 @@
-/* tokenizer_json.c: tokenizer.json of the `tokenizers` library: a model of tokenizers.def, a pre_tokenizer of
- * splitters.def, a normalizer and a post_processor. Another type is refused by name. decoder, truncation and
- * padding do not matter for ids. */
+/* tokenizer_json.c: reads tokenizer.json of the `tokenizers` library: a model of tokenizers.def, a
+ * pre_tokenizer of splitters.def, a normalizer and a post_processor. Refuses other types by name. Ignores
+ * decoder, truncation and padding, which do not change ids. */
 #include <string.h>
 #include "tokenizer_import.h"
 
 /* ---- members --------------------------------------------------------------------------------- */
-/* A member of the root that is an object with a type. NULL when it is null or missing; *wrong when it is
- * anything else. A Sequence of one item is replaced by the item. */
+/* A member of the root that is an object with a type. NULL if it is null or missing; *wrong if it is not an
+ * object. A Sequence with one item is replaced by the item. */
 static const json_t *part(TokenizerImport *import, const json_t *root, const char *key, const char *items,
 	const char **type, bool *wrong)
 {
@@ -60,7 +60,7 @@ static const TokenizerModel *find_model(const char *type, const json_t *object)
 	return NULL;
 }
 
-/* "WordPiece, BPE": what a message names as supported. */
+/* "WordPiece, BPE": the supported types, for messages. */
 static const char *model_names(TokenizerImport *import)
 {
 	const char *names = tokenizer_models[0]->type;
@@ -223,13 +223,13 @@ static bool read_template_item(
 	if (special && name)
 		ids = json_object_get(json_object_get(json_object_get(processor, "special_tokens"), name), "ids");
 	if (json_array_size(ids) == 0)
-		return IMPORT_ERROR(import, EXIT_INPUT, "the template names \"%.64s\", which %s", name ? name : "",
-			special ? "special_tokens gives no ids" : "is neither A nor B");
+		return IMPORT_ERROR(import, EXIT_INPUT, "the template uses \"%.64s\", which %s", name ? name : "",
+			special ? "has no ids in special_tokens" : "is neither A nor B");
 	json_array_foreach(ids, i, id)
 	{
 		if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKEN_IDS_MAX)
 			return IMPORT_ERROR(import, EXIT_INPUT,
-				"special token \"%.64s\" of the template has %s for an id", name,
+				"special token \"%.64s\" of the template has %s as its id", name,
 				json_is_integer(id) ? "a number out of range" : json_kind(id));
 		if (!template_add(import, template, PIECE_TOKEN, json_integer_value(id), type))
 			return false;
@@ -253,9 +253,8 @@ static bool read_template(TokenizerImport *import, const json_t *processor, cons
 		pieces[template.items[k].piece]++;
 	if (pieces[PIECE_A] != 1 || pieces[PIECE_B] != (strcmp(key, "pair") == 0))
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"post_processor.%s takes A %d times and B %d times; each text can be taken "
-			"once",
-			key, pieces[PIECE_A], pieces[PIECE_B]);
+			"post_processor.%s uses A %d times and B %d times; each text can be used once", key,
+			pieces[PIECE_A], pieces[PIECE_B]);
 	TemplateItem *copy = mem_alloc(import->mem, (size_t)template.count * sizeof *copy);
 	memcpy(copy, template.items, (size_t)template.count * sizeof *copy);
 	*items = copy;
@@ -269,7 +268,7 @@ static bool read_bert_token(TokenizerImport *import, const json_t *processor, co
 	const json_t *number = json_array_get(json_object_get(processor, key), 1);
 	if (!json_is_integer(number) || json_integer_value(number) < 0
 		|| json_integer_value(number) >= TOKEN_IDS_MAX)
-		return IMPORT_ERROR(import, EXIT_INPUT, "post_processor.%s is not a token and its id", key);
+		return IMPORT_ERROR(import, EXIT_INPUT, "post_processor.%s: expected a token and its id", key);
 	*id = (int32_t)json_integer_value(number);
 	return true;
 }
@@ -290,7 +289,8 @@ static bool read_bert_processing(TokenizerImport *import, const json_t *processo
 	return true;
 }
 
-/* trim_offsets and add_prefix_space, which are true unless said. In a Sequence those that trim count. */
+/* Reads trim_offsets and add_prefix_space (default: true). In a Sequence, those of the item that trims
+ * apply. */
 static bool read_byte_level(TokenizerImport *import, const json_t *processor)
 {
 	TokenizerDesc *desc = import->desc;
@@ -304,7 +304,9 @@ static bool read_byte_level(TokenizerImport *import, const json_t *processor)
 		return false;
 	if (trim && desc->trim_offsets)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"post_processor has trim_offsets twice, which trims what is trimmed; leave it in one of them");
+			"post_processor has trim_offsets true in two items, so offsets are trimmed twice; set it to "
+			"false "
+			"in one");
 	if (trim || !desc->trim_offsets)
 		desc->trim_prefix = prefix;
 	desc->trim_offsets |= trim;
@@ -317,7 +319,7 @@ static bool read_roberta_processing(TokenizerImport *import, const json_t *proce
 	int32_t cls = -1, sep = -1;
 	if (!read_bert_token(import, processor, "cls", &cls) || !read_bert_token(import, processor, "sep", &sep))
 		return false;
-	/* without them the library takes it for BertProcessing, whose pairs differ */
+	/* without these keys the library reads it as BertProcessing, whose template for pairs differs */
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (!json_object_get(processor, keys[i]))
 			return IMPORT_ERROR(import, EXIT_INPUT, "post_processor RobertaProcessing has no %s", keys[i]);
@@ -355,7 +357,7 @@ static bool read_processor(TokenizerImport *import, const json_t *processor)
 		"TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, a Sequence of them, null");
 }
 
-/* One, or several one after another. */
+/* Reads one post-processor, or the items of a Sequence. */
 static bool read_post_processor(TokenizerImport *import, const json_t *root)
 {
 	static const TemplateItem bare[] = {{PIECE_A, 0, 0}, {PIECE_B, 0, 1}};
@@ -377,7 +379,7 @@ static bool read_post_processor(TokenizerImport *import, const json_t *root)
 	}
 	if (good && desc->trim_offsets && !desc->split->text_of)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"post_processor has trim_offsets, which is supported with pre_tokenizer ByteLevel alone");
+			"post_processor has trim_offsets, which is supported only with the pre_tokenizer ByteLevel");
 	return good;
 }
 

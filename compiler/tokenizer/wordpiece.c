@@ -1,6 +1,6 @@
-/* wordpiece.c: the model WordPiece: its part of tokenizer.json, and the older form, vocab.txt, which
- * transformers reads with BertTokenizer's defaults: [UNK] [SEP] [PAD] [CLS] [MASK], lower case, Chinese
- * characters apart. */
+/* wordpiece.c: the tokenizer model WordPiece. Reads its part of tokenizer.json, and the older form,
+ * vocab.txt, which transformers reads with BertTokenizer's defaults: [UNK] [SEP] [PAD] [CLS] [MASK], lower
+ * case, each Chinese character a word. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_import.h"
@@ -39,7 +39,7 @@ static bool read_model(TokenizerImport *import, const json_t *model)
 }
 
 /* ---- vocab.txt ------------------------------------------------------------------------------- */
-/* One token per line; its id is the line number, counted from 0. If lines are equal, the last one counts, as
+/* Reads one token per line; its id is the line number, from 0. If lines are equal, the last one applies, as
  * in a Python dictionary. */
 static bool read_vocab_txt(TokenizerImport *import)
 {
@@ -109,7 +109,7 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	return good;
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
+/* ---- other functions of the model ------------------------------------------------------------ */
 static bool equal(const TokenizerDesc *a, const TokenizerDesc *b)
 {
 	return strcmp(data_of(a)->prefix, data_of(b)->prefix) == 0
@@ -124,8 +124,8 @@ static bool continues(const TokenizerDesc *desc, int32_t id)
 		&& desc->vocab[id][length];
 }
 
-/* A word in brackets, such as the unused tokens reserved for users. No text gives such a token, because
- * brackets are separate words. */
+/* True for a token in brackets, such as [unused1]. A text never gives such a token, because brackets are
+ * separate words. */
 static bool is_never(const TokenizerDesc *desc, int32_t id)
 {
 	return desc->vocab[id][0] == '[' && desc->vocab[id][1];
@@ -142,11 +142,11 @@ static bool is_single_character(const TokenizerDesc *desc, int32_t id)
 
 static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_t rows, MemArena *mem)
 {
-	(void)to, (void)rows, (void)mem; /* holds no ids */
+	(void)to, (void)rows, (void)mem; /* has no ids */
 	return desc->data;
 }
 
-/* A token a line; its number is its id. */
+/* Writes one token per line; its line number is its id. */
 static void write_file(const TokenizerDesc *desc, const char *name, FILE *to)
 {
 	(void)name;

@@ -126,7 +126,7 @@ def hostile_merges(directory):
         ("one", VERSION + "ab\n", 3, "merges.txt", "merge 0"),
         ("nul", VERSION + "a\0z b\n", 3, "merges.txt", "merge 0"),
         ("bytes", VERSION.encode() + b"\xff \xfe\n", 3, "merges.txt", "UTF-8"),
-        ("unknown", VERSION + "\u4e00 \u4e01\n", 3, "merges.txt", "vocabulary lacks"),
+        ("unknown", VERSION + "\u4e00 \u4e01\n", 3, "merges.txt", "is not in the vocabulary"),
         ("long", VERSION + "a" * 5000 + " b\n", 3, "merges.txt", "merge 0"),
         ("empty-part", VERSION + " b\n", 3, "merges.txt", "merge 0"),
     ]

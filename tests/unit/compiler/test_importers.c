@@ -42,9 +42,11 @@ static void test_takes(void)
 static void test_unknown(void)
 {
 	write_file("model.onnxx", "");
-	expect_error("suffix", load(at("model.onnxx")), EXIT_INPUT, "model.onnxx: error: is not a model: the name");
+	expect_error(
+		"suffix", load(at("model.onnxx")), EXIT_INPUT, "model.onnxx: error: is not a model: the name");
 	expect_error("suffix", load(at("model.onnxx")), EXIT_INPUT, every);
-	expect_error("missing", load(at("none")), EXIT_INPUT, "is not a model: No such file or directory; expected");
+	expect_error(
+		"missing", load(at("none")), EXIT_INPUT, "is not a model: No such file or directory; expected");
 	expect_error("missing", load(at("none.xml")), EXIT_INPUT, "none.xml");
 	expect_error("missing", load(at("none.bir")), EXIT_INPUT, "none.bir");
 	expect_error("empty", load(""), EXIT_INPUT, every);
@@ -59,11 +61,11 @@ static void test_options(void)
 		LoadOptions options;
 		const char *message, *takers;
 	} cases[] = {
-		{{.model = at("model.xml"), .task = "embed"}, "--task=embed is for ", checkpoint},
-		{{.model = at("graph.bir"), .task = "embed"}, "--task=embed is for ", checkpoint},
-		{{.model = at("model.xml"), .merge = "a=b"}, "--merge=a=b is for ", checkpoint},
-		{{.model = at("graph.bir"), .merge = "a=b"}, "--merge=a=b is for ", checkpoint},
-		{{.model = at("graph.bir"), .outputs = "hidden"}, "--outputs=hidden is for ", described},
+		{{.model = at("model.xml"), .task = "embed"}, "--task=embed is only for ", checkpoint},
+		{{.model = at("graph.bir"), .task = "embed"}, "--task=embed is only for ", checkpoint},
+		{{.model = at("model.xml"), .merge = "a=b"}, "--merge=a=b is only for ", checkpoint},
+		{{.model = at("graph.bir"), .merge = "a=b"}, "--merge=a=b is only for ", checkpoint},
+		{{.model = at("graph.bir"), .outputs = "hidden"}, "--outputs=hidden is only for ", described},
 	};
 	write_all();
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

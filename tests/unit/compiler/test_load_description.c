@@ -112,12 +112,13 @@ static void test_bad_xml(void)
 		{XML_MODEL(XML_TINY "<head task=\"classify\"/>"), EXIT_INPUT, "no labels"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"/>"), EXIT_INPUT, "classifier"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"><label>c</label></head>"), EXIT_INPUT,
-			"either"},
+			"use one of them"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"sum\"/>"), EXIT_INPUT, "sum"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"\"/>"), EXIT_INPUT, "empty"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"max max\"/>"), EXIT_INPUT, "twice"},
-		{XML_MODEL(XML_TINY "<head task=\"tag\" pooling=\"max\" labels=\"a\"/>"), EXIT_INPUT, "no pooling"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\" labels=\"a\"/>"), EXIT_INPUT, "no labels"},
+		{XML_MODEL(XML_TINY "<head task=\"tag\" pooling=\"max\" labels=\"a\"/>"), EXIT_INPUT,
+			"has a pooling, but"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\" labels=\"a\"/>"), EXIT_INPUT, "has labels, but"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head task=\"embed\"/>"), EXIT_INPUT, "two heads"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\"/><head name=\"hidden\" task=\"embed\"/>"), EXIT_INPUT,
 			"another output"},
@@ -136,7 +137,7 @@ static void test_bad_xml(void)
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("0") "<head task=\"embed\"/>"),
 			EXIT_INPUT, "schema"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/>" XML_ENCODER("5000") "<head task=\"embed\"/>"),
-			EXIT_INPUT, "expected 1024 at most"},
+			EXIT_INPUT, "expected at most 1024"},
 		{XML_MODEL("<weights href=\"model.safetensors\"/><encoder family=\"gru\" layers=\"1\" hidden=\"8\" "
 				   "heads=\"2\" "
 				   "ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/><head "

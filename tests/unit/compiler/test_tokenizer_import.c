@@ -123,7 +123,7 @@ static void test_json_added(void)
 	CU_ASSERT(strcmp(desc->added[0].text, "[SEP]") == 0 && desc->added[0].id == 3 && desc->added[0].special);
 	CU_ASSERT(strcmp(desc->added[1].text, "new") == 0 && desc->added[1].id == 6 && desc->added[1].lstrip
 		&& !desc->added[1].rstrip);
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "\"new\" is said to be 9, but takes id 6"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "\"new\" has id 9 in the file, but gets id 6"));
 	char many[4096] = "\"added_tokens\": [";
 	for (int i = 0; i < 100; i++)
 		snprintf(
@@ -166,7 +166,7 @@ static void test_json_refused(void)
 			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": \"1\"}}"},
 		{EXIT_INPUT, "have the same id 4",
 			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 4, \"b\": 4}}"},
-		{EXIT_UNSUPPORTED, "too many holes",
+		{EXIT_UNSUPPORTED, "too many unused ids",
 			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 70000}}"},
 		{EXIT_INPUT, "its own unknown token \"[UNK]\"",
 			"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 0}}, " SPLIT},
@@ -184,9 +184,9 @@ static void test_json_refused(void)
 		{EXIT_INPUT, "post_processor is an integer", MODEL ", " SPLIT ", \"post_processor\": 1"},
 		{EXIT_UNSUPPORTED, "post_processor \"Roberta\"",
 			MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"Roberta\"}"},
-		{EXIT_INPUT, "post_processor.cls is not a token and its id",
+		{EXIT_INPUT, "post_processor.cls: expected a token and its id",
 			MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"BertProcessing\", \"cls\": \"x\"}"},
-		{EXIT_INPUT, "post_processor.sep is not a token",
+		{EXIT_INPUT, "post_processor.sep: expected a token",
 			MODEL ", " SPLIT ", \"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"a\", 4]}"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -216,9 +216,9 @@ static void test_template(void)
 	template_refused(EXIT_INPUT, "post_processor.single is missing, expected an array", "");
 	template_refused(EXIT_INPUT, "post_processor.single is a string", ", \"single\": \"x\"");
 	template_refused(EXIT_INPUT, "neither a SpecialToken nor a Sequence", ", \"single\": [{}]");
-	template_refused(EXIT_INPUT, "names \"C\", which is neither A nor B",
+	template_refused(EXIT_INPUT, "uses \"C\", which is neither A nor B",
 		", \"single\": [{\"Sequence\": {\"id\": \"C\"}}]");
-	template_refused(EXIT_INPUT, "names \"none\", which special_tokens gives no ids",
+	template_refused(EXIT_INPUT, "uses \"none\", which has no ids in special_tokens",
 		", \"single\": [{\"SpecialToken\": {\"id\": \"none\"}}]");
 	template_refused(EXIT_INPUT, "\"bad\" of the template has a number out of range",
 		", \"single\": [{\"SpecialToken\": {\"id\": \"bad\"}}]");
@@ -226,8 +226,8 @@ static void test_template(void)
 		", \"single\": [{\"SpecialToken\": {\"id\": \"word\"}}]");
 	template_refused(
 		EXIT_INPUT, "type_id", ", \"single\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": -1}}]");
-	template_refused(EXIT_UNSUPPORTED, "takes A 0 times and B 0 times", ", \"single\": []");
-	template_refused(EXIT_UNSUPPORTED, "post_processor.pair takes A 1 times and B 0 times",
+	template_refused(EXIT_UNSUPPORTED, "uses A 0 times and B 0 times", ", \"single\": []");
+	template_refused(EXIT_UNSUPPORTED, "post_processor.pair uses A 1 times and B 0 times",
 		", \"single\": [{\"Sequence\": {\"id\": \"A\"}}], \"pair\": [{\"Sequence\": {\"id\": \"A\"}}]");
 	char many[2048] = ", \"single\": [{\"SpecialToken\": {\"id\": \"ok\"}}";
 	for (int i = 0; i < 35; i++)
@@ -381,7 +381,7 @@ static void test_classes(void)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char config[96], words[96];
 		snprintf(config, sizeof config, "{\"tokenizer_class\": \"%s\"}", cases[i].class);
-		snprintf(words, sizeof words, "tokenizer_class \"%s\" is not known to read", cases[i].class);
+		snprintf(words, sizeof words, "tokenizer_class \"%s\" may read", cases[i].class);
 		write_file("tokenizer_config.json", config);
 		if (cases[i].good)
 			accepted(cases[i].file);
@@ -400,19 +400,20 @@ static void test_bpe(void)
 		const char *words, *members;
 	} cases[] = {
 		{EXIT_INPUT, "model.merges is missing", BPE("")},
-		{EXIT_INPUT, "merge 0 is not two tokens with a space", BPE(", \"merges\": [\"ab\"]")},
-		{EXIT_INPUT, "merge 0 is not two tokens", BPE(", \"merges\": [[\"a\", 3]]")},
-		{EXIT_INPUT, "the token \"c\", which the vocabulary lacks", BPE(", \"merges\": [\"a c\"]")},
-		{EXIT_INPUT, "the token \"ba\", which the vocabulary lacks", BPE(", \"merges\": [\"a b\", \"b a\"]")},
+		{EXIT_INPUT, "merge 0: expected two tokens separated by a space", BPE(", \"merges\": [\"ab\"]")},
+		{EXIT_INPUT, "merge 0: expected two tokens", BPE(", \"merges\": [[\"a\", 3]]")},
+		{EXIT_INPUT, "the token \"c\", which is not in the vocabulary", BPE(", \"merges\": [\"a c\"]")},
+		{EXIT_INPUT, "the token \"ba\", which is not in the vocabulary",
+			BPE(", \"merges\": [\"a b\", \"b a\"]")},
 		{EXIT_UNSUPPORTED, "dropout 0.1", BPE(", \"dropout\": 0.1, \"merges\": []")},
 		{EXIT_UNSUPPORTED, "byte_fallback", BPE(", \"byte_fallback\": true, \"merges\": []")},
 		{EXIT_UNSUPPORTED, "end_of_word_suffix \"</w>\"",
 			BPE(", \"end_of_word_suffix\": \"</w>\", \"merges\": []")},
-		{EXIT_UNSUPPORTED, "takes the unknown token", BPE(", \"unk_token\": \"a\", \"merges\": [\"a b\"]")},
+		{EXIT_UNSUPPORTED, "uses the unknown token", BPE(", \"unk_token\": \"a\", \"merges\": [\"a b\"]")},
 		{EXIT_INPUT, "its own unknown token", BPE(", \"unk_token\": \"u\", \"merges\": []") BYTES},
-		{EXIT_UNSUPPORTED, "trim_offsets, which is supported with pre_tokenizer ByteLevel alone",
+		{EXIT_UNSUPPORTED, "trim_offsets, which is supported only with the pre_tokenizer ByteLevel",
 			BPE(", \"merges\": []") ", " SPLIT ", \"post_processor\": {\"type\": \"ByteLevel\"}"},
-		{EXIT_UNSUPPORTED, "trim_offsets twice",
+		{EXIT_UNSUPPORTED, "trim_offsets true in two",
 			BPE(", \"merges\": []") BYTES ", " SEQUENCE("{\"type\": \"ByteLevel\"}", "true")},
 		{EXIT_INPUT, "RobertaProcessing has no trim_offsets",
 			BPE(", \"merges\": []") BYTES ", " ROBERTA("\"add_prefix_space\": false")},
@@ -437,7 +438,7 @@ static void test_bpe(void)
 	write_file("tokenizer_config.json", "{\"tokenizer_class\": \"RobertaTokenizer\"}");
 	json_accepted(BPE(", \"merges\": []") ", \"pre_tokenizer\": {\"type\": \"ByteLevel\"}");
 	CU_ASSERT_EQUAL(desc->split_number[0], 0); /* the class's add_prefix_space, not the file's */
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "says add_prefix_space true, but tokenizer_config.json"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "has add_prefix_space true, but tokenizer_config.json"));
 	unlink(at("tokenizer_config.json"));
 	write_file("vocab.json", "{\"<s>\": 0, \"</s>\": 1, \"a\": 2, \"b\": 3, \"ab\": 4, \"<mask>\": 5}");
 	write_file("merges.txt", "#version: 0.2\na b\n");
@@ -446,7 +447,7 @@ static void test_bpe(void)
 	for (int32_t i = 0; i < desc->nadded; i++)
 		CU_ASSERT_EQUAL(
 			desc->added[i].lstrip, desc->added[i].id == 5); /* the mask takes the space before it */
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "takes in the spaces before it, as in transformers 4"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "includes the spaces before it, as in transformers 4"));
 	write_file("merges.txt", "a b\n#version x y\n");
 	accepted("vocab.json");
 	write_file("merges.txt", "a b\n\xff b\n");
