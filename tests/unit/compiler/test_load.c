@@ -260,7 +260,7 @@ static void test_tasks(void)
 	} cases[] = {
 		{"qa", EXIT_INPUT, "qa_outputs.weight"},
 		{"fill-mask", EXIT_INPUT, "cls.predictions"},
-		{"rank", EXIT_INPUT, "one output"},
+		{"rank", EXIT_INPUT, "one label"},
 	};
 	write_tiny("{" CONFIG ", " LABELS "}");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
