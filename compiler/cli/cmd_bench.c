@@ -37,7 +37,7 @@ static int numbers(
 		char *end;
 		const long value = strtol(at, &end, 10);
 		if (end == at || value < 1 || value > (long)option->most || n == LIST_MAX || (*end && *end != ',')) {
-			snprintf(expected, sizeof expected, "up to %d numbers from 1 to %.0f, with commas between",
+			snprintf(expected, sizeof expected, "up to %d numbers from 1 to %.0f, separated by commas",
 				LIST_MAX, option->most);
 			option_refuse(option, text, expected, state);
 		}
@@ -79,11 +79,11 @@ static void add_model(void *options, char *word, struct argp_state *state)
 }
 
 static const CommandOption table[] = {
-	{"seq", "N,...", "tokens a text (default 8,16,32,64,128,256,512, as the model allows)", .call = set_seq,
-		.most = 1 << 20},
-	{"batch", "N,...", "texts a call (default 1)", .call = set_batch, .most = 1 << 16},
+	{"seq", "N,...", "tokens per text (default 8,16,32,64,128,256,512, up to the model's limit)",
+		.call = set_seq, .most = 1 << 20},
+	{"batch", "N,...", "texts per call (default 1)", .call = set_batch, .most = 1 << 16},
 	{"threads", "N,...", "threads (default 1)", .call = set_threads, .most = 256},
-	{"repeat", "N", "runs of each (default 20)", INTO(BenchOptions, repeat), 1, 1e6},
+	{"repeat", "N", "number of runs (default 20)", INTO(BenchOptions, repeat), 1, 1e6},
 	{"output", "FORMAT", "md (default), csv, json or jsonl", INTO(BenchOptions, format), WORDS(format_names),
 		.letter = 'o'},
 	{0},
@@ -448,11 +448,10 @@ int cmd_bench(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL...",
-		.doc = "Build models as static programs and time them. Lengths are run on random ids, without the "
-			   "tokenizer; `load` is from "
-			   "process start to the end of --version, `first` from process start to the first answer, "
-			   "`peak` the resident memory by "
-			   "then, weights included.\v"
+		.doc = "Build models as static programs and time them on random ids, without the tokenizer.\v"
+			   "Columns: `load` is the time from process start to the end of --version; `first` is the time "
+			   "from process start to the first answer; `peak` is the resident memory by then, weights "
+			   "included.\n\n"
 			   "Example:\n"
 			   "  bertc bench minilm-l6 --seq 16,128 --batch 1,8 --threads 1,2 -o md",
 		.options = table,

@@ -13,19 +13,20 @@ typedef struct BuildCommand {
 } BuildCommand;
 
 static const CommandOption table[] = {
-	{"verified", "FILE.json", "what `bertc verify --json` measured of this build, for the program's --about",
+	{"verified", "FILE.json",
+		"figures of `bertc verify --json` for this build; the program's --about shows them",
 		INTO(BuildCommand, build.about.verified), .group = 4},
 	{"tune", NULL,
-		"time kernels for this model's shapes on this machine, keep the choice in the file of --tune-cache "
-		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache) and build with it",
+		"time kernels for this model's shapes on this machine, save the choice in the file of --tune-cache "
+		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache), and build with it",
 		INTO(BuildCommand, build.run.tune), .group = 3},
 	{"data", "FILE",
-		"labelled data as `bertc eval` reads it: score and time a program made of what each pass leaves, "
-		"print the ledger with these figures, and put them into --ledger, the scores also into --about",
+		"labelled data, as for `bertc eval`: score and time the model after each pass, and print the "
+		"ledger with these figures; --ledger gets the figures, --about the scores",
 		INTO(BuildCommand, data), .group = 4},
 	{"limit", "N", "score only the first N rows of --data (default 500)", INTO(BuildCommand, limit), 1,
 		1 << 30},
-	{"no-latency", NULL, "time nothing: the same ledger every time, but for what the passes took",
+	{"no-latency", NULL, "do not time the model, so that only the run times of passes differ from run to run",
 		INTO(BuildCommand, no_latency)},
 	{0},
 };

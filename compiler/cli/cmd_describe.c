@@ -64,7 +64,7 @@ int cmd_describe(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "HF_DIR",
-		.doc = "Writes the XML description of a Hugging Face directory, for editing.",
+		.doc = "Write the XML description of a Hugging Face directory, for editing.",
 		.no_words = "which directory?",
 		.work = describe,
 	};

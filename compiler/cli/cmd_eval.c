@@ -58,18 +58,16 @@ static void set_curve(const CommandOption *option, void *options, char *threshol
 
 static const CommandOption table[] = {
 	{"data", "[HEAD:]FILE",
-		"labelled data: TSV, CSV or CoNLL; the form is found from the content. Once for each head to be "
-		"scored "
-		"of a model with several",
+		"labelled data: TSV, CSV or CoNLL, recognised by content; for several heads, repeat the option",
 		.call = add_data},
-	{"head", "NAME", "the head that --data FILE is of (default: the first)", INTO(EvalOptions, head)},
+	{"head", "NAME", "the head to score on --data=FILE (default: the first)", INTO(EvalOptions, head)},
 	{"limit", "N", "only the first N rows", INTO(EvalOptions, limit), 1, 1 << 30},
-	{"min-score", "X", "exit 5 when the score (0 to 1) is below X", INTO(EvalOptions, min_score), -1, 1},
-	{"max-drop", "X", "exit 5 when the given passes lose more than X points (hundredths) against fp32",
+	{"min-score", "X", "exit 5 if the score (0 to 1) is below X", INTO(EvalOptions, min_score), -1, 1},
+	{"max-drop", "X", "exit 5 if the given passes lose more than X points (hundredths) against fp32",
 		INTO(EvalOptions, max_drop), 0, 100},
 	{"threads", "N", "threads of the program (default 1)", INTO(EvalOptions, threads), 1, 256},
 	{"curve", "X,...",
-		"of a build with early-exit: layers run, score, time and energy at these values of "
+		"for a build with early-exit: layers run, score, time and energy at these values of "
 		"exit_entropy",
 		.call = set_curve, .optional = true},
 	{"json", NULL, "print JSON", INTO(EvalOptions, json)},
@@ -82,7 +80,7 @@ static void check(void *options, struct argp_state *state)
 	if (!o->ntasks)
 		argp_error(state, "no data: give --data FILE");
 	else if (o->curve && o->ntasks > 1)
-		argp_error(state, "--curve is of one head: give one --data");
+		argp_error(state, "--curve measures one head; give one --data");
 }
 
 /* ---- one program over the data --------------------------------------------------------------- */

@@ -22,15 +22,17 @@ static void set_limit(const CommandOption *option, void *options, char *text, st
 
 static const CommandOption table[] = {
 	{"data", "FILE",
-		"labelled data as `bertc eval` reads it: score and time the model after each pass, and look at "
-		"attention on its texts; with early-exit, how score and time depend on the threshold",
+		"labelled data, as for `bertc eval`: score and time the model after each pass, and show attention "
+		"on its texts; with early-exit, show score and time by threshold",
 		INTO(InspectOptions, data)},
 	{"conll", "FILE",
-		"words and their tags: show what the neurons of each layer say of them, as `bertc rank-neurons` does",
+		"words and their tags: show how well the neurons of each layer predict the tags, as `bertc "
+		"rank-neurons` does",
 		INTO(InspectOptions, conll)},
-	{"limit", "N", "only the first N rows of each file (default 500, of --conll 150)", OPTION_INT, 0, 1,
+	{"limit", "N", "only the first N rows of each file (default 500; for --conll 150)", OPTION_INT, 0, 1,
 		1 << 30, .call = set_limit},
-	{"no-latency", NULL, "time nothing: the same page every time", INTO(InspectOptions, no_latency)},
+	{"no-latency", NULL, "do not time the model, so that the page is the same every time",
+		INTO(InspectOptions, no_latency)},
 	{0},
 };
 
@@ -40,7 +42,7 @@ static void check(void *options, struct argp_state *state)
 	if (!o->build.result.out)
 		argp_error(state, "no result: give -o REPORT.html");
 	else if (o->build.result.emit != EMIT_EXE)
-		argp_error(state, "--emit is for `bertc build`; inspect writes a page");
+		argp_error(state, "--emit is only for `bertc build`; inspect writes a page");
 }
 
 /* ---- columns: the IR after each pass --------------------------------------------------------- */
@@ -303,10 +305,9 @@ int cmd_inspect(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Show on one self-contained page what each pass did to a model and what it cost; the ledger "
-			   "is printed, too.\v"
-			   "The page works from a file, without a network. Without --data it is the same, byte for byte, "
-			   "every time.\n\n"
+		.doc = "Write a self-contained page that shows the changes and the cost of each pass. Also print the "
+			   "ledger.\v"
+			   "The page needs no network. Without --data it has the same bytes every time.\n\n"
 			   "Examples:\n"
 			   "  bertc inspect minilm-sst2 -o report.html\n"
 			   "  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' "

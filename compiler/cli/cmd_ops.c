@@ -51,11 +51,11 @@ int cmd_ops(int argc, char **argv)
 {
 	static const Usage usage = {.plain = true,
 		.doc = "List the ops of the IR and their attributes.\v"
-			   "Levels: G as a paper writes it, F made by fusion, L may stand in "
-			   "lowered code. Domain: rows - each row of the result "
-			   "depends on the same row of the arguments only; text - sees one text at "
-			   "a time. Attributes with ? may be left out; "
-			   "lowering adds kernel and offset."};
+			   "Level: G - in imported graphs, F - after fusion, L - in lowered code. Domain: rows - each "
+			   "row of "
+			   "the result depends only on the same row of the arguments; text - the op works on one text at "
+			   "a "
+			   "time. Attributes with ? are optional. Lowering adds kernel and offset to every op."};
 	command_parse(&usage, argc, argv, NULL);
 	print_ops();
 	puts("\nattributes");

@@ -41,15 +41,13 @@ static const CommandOption table[] = {
 	{"output", "OUT.bir",
 		"result (default: standard output); constants too large for text go to OUT.safetensors",
 		INTO(Options, out), .letter = 'o'},
-	{"elide-constants", NULL, "print large constants that passes made as `const elided`",
-		INTO(Options, elide)},
+	{"elide-constants", NULL, "print large constants made by passes as `const elided`", INTO(Options, elide)},
 	{"target", "TRIPLE", "target whose kernels lower chooses (default: this machine)", INTO(Options, target),
 		.group = 2},
-	{"cpu", "NAME", "its CPU, `native` or `baseline`; see `bertc targets`", INTO(Options, cpu)},
-	{"tune-cache", "FILE", "choose kernels as this file says, which `bertc build --tune` wrote",
+	{"cpu", "NAME", "CPU of the target, `native` or `baseline`; see `bertc targets`", INTO(Options, cpu)},
+	{"tune-cache", "FILE", "choose kernels by this file, written by `bertc build --tune`",
 		INTO(Options, tune_cache)},
-	{"search", "DIR", "look up weights here as well (may be repeated)", .call = add_search,
-		.most = SEARCH_MAX},
+	{"search", "DIR", "also look here for weights (may be repeated)", .call = add_search, .most = SEARCH_MAX},
 	{"print-pipeline", NULL, "print the pipeline to standard error", INTO(Options, print_pipeline),
 		.group = 3},
 	{"print-ir-after", "PASS", "print the IR after a pass, `all` or `changed`, to standard error",
@@ -58,7 +56,8 @@ static const CommandOption table[] = {
 #define DRIVER_OPTION(name, value, member, doc) {name, value, doc, INTO(Options, driver.member)},
 #include "driver.def"
 #undef DRIVER_OPTION
-	{"ledger", "FILE.json", "write what each pass did and cost; `-` prints it as a table to standard error",
+	{"ledger", "FILE.json",
+		"write the changes and the cost of each pass; `-` prints a table to standard error",
 		INTO(Options, ledger)},
 	{0},
 };
@@ -109,7 +108,7 @@ static bool write_result(const Options *options, const Module *module, Diag *dia
 		return module_write(module, options->out, &print, diag);
 	if (!options->elide && module_has_loose_constants(module))
 		return diag_error(diag, EXIT_USAGE, 0,
-			"passes made constants that are too large for text: give -o OUT.bir, which puts them in "
+			"passes made constants that are too large for text; give -o OUT.bir to write them to "
 			"OUT.safetensors, or "
 			"--elide-constants");
 	module_print(module, stdout, &print);
@@ -120,7 +119,7 @@ int cmd_opt(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "[IN.bir]",
-		.doc = "Run passes on the textual IR; `-` or nothing reads standard input.\v"
+		.doc = "Run passes on the textual IR. IN.bir may be `-` or left out: read standard input.\v"
 			   "Examples:\n"
 			   "  bertc opt layer.bir --passes=canonicalize,fuse,dce\n"
 			   "  bertc opt layer.bir -O2 --cpu=x86-64-v3 --print-ir-after=changed --elide-constants\n"

@@ -5,8 +5,7 @@
 
 enum { COLUMNS = 79 };
 
-/* Prints text from column `at` on, in lines that break behind spaces and commas; they continue at
- * `indent`. */
+/* Prints text from column `at` on. Breaks lines after spaces and commas; continues at column `indent`. */
 static void print_wrapped(int at, int indent, const char *text)
 {
 	for (int space = 0; *text; text += space) {

@@ -18,7 +18,7 @@ typedef struct Options {
 } Options;
 
 static const CommandOption table[] = {
-	{"data", "FILE", "texts, as `bertc eval` reads them", INTO(Options, data),
+	{"data", "FILE", "texts, as for `bertc eval`", INTO(Options, data),
 		.needed = "no data: give --data FILE"},
 	{"limit", "N", "only the first N rows", INTO(Options, limit), 1, 1 << 30},
 	{"by", "WAY",
@@ -127,7 +127,7 @@ static int rank(void *options, Loaded *loaded, Diag *diag)
 		looks.distance[h] /= (double)looks.tokens;
 		if (!isfinite(looks.entropy[h] + importance[h]))
 			good = diag_error(diag, EXIT_RUN, 0,
-				"head %d of layer %d: its probabilities or its importance on %s are no numbers; are the "
+				"head %d of layer %d: its probabilities or its importance on %s are NaN or infinite; are the "
 				"model's "
 				"weights whole?",
 				(int)(h % (size_t)looks.map.heads), (int)(h / (size_t)looks.map.heads), o->data);

@@ -20,13 +20,13 @@ typedef struct Options {
 static const CommandOption table[] = {
 	{"data", "FILE", "words and their tags: CoNLL", INTO(Options, data),
 		.needed = "no data: give --data FILE, words and tags"},
-	{"test", "FILE", "more of them, to score the probe on (default: the same file)", INTO(Options, test)},
-	{"limit", "N", "only the first N texts of each", INTO(Options, limit), 1, 1 << 30},
+	{"test", "FILE", "words and tags to score the probe on (default: --data)", INTO(Options, test)},
+	{"limit", "N", "only the first N texts of each file", INTO(Options, limit), 1, 1 << 30},
 	{"l1", "X", "weight of the sum of |weights| (default 0.001)", INTO(Options, l1), 0, 1e6},
 	{"l2", "X", "weight of the sum of their squares (default 0.001)", INTO(Options, l2), 0, 1e6},
 	{"top", "N", "print the first N neurons (default 20)", INTO(Options, top), 0, 1 << 30},
 	{"heatmap", "FILE.svg", "draw the neurons of each layer", INTO(Options, heatmap)},
-	{"json", NULL, "print JSON: all neurons, in order", INTO(Options, json)},
+	{"json", NULL, "print JSON with all neurons, best first", INTO(Options, json)},
 	{0},
 };
 
@@ -133,8 +133,8 @@ int cmd_rank_neurons(int argc, char **argv)
 		.doc = "Rank the neurons of all layers by how well they predict the tags of words, with a linear "
 			   "probe "
 			   "and an elastic net.\v"
-			   "A word is its last token. `bertc build --passes='ablate-neurons{which=top share=0.1 "
-			   "data=FILE}'` holds neurons constant.\n\n"
+			   "The neurons of a word are those of its last token. `bertc build "
+			   "--passes='ablate-neurons{which=top share=0.1 data=FILE}'` holds neurons constant.\n\n"
 			   "Examples:\n"
 			   "  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv --limit 500 --test "
 			   "ncbi_disease/test.tsv --heatmap=neurons.svg",

@@ -6,11 +6,10 @@
 #include "compiler/report/report.h"
 
 static const CommandOption table[] = {
-	{"data", "FILE", "labelled data, as `bertc eval` reads it", INTO(ReportOptions, data),
+	{"data", "FILE", "labelled data, as for `bertc eval`", INTO(ReportOptions, data),
 		.needed = "no data: give --data FILE"},
 	{"limit", "N", "only the first N rows", INTO(ReportOptions, limit), 1, 1 << 30},
-	{"student", "DIR", "eight: a smaller model that was trained for the same task",
-		INTO(ReportOptions, student)},
+	{"student", "DIR", "eight: a smaller model trained for the same task", INTO(ReportOptions, student)},
 	{"quantize", "PIPELINE", "eight: quantisation (default quantize-embeddings,quantize-int8)",
 		INTO(ReportOptions, quantize)},
 	{"prune", "PIPELINE", "eight: pruning (default prune-heads{share=0.9},prune-ffn{share=0.9})",
@@ -19,10 +18,9 @@ static const CommandOption table[] = {
 		"order: 2 to 8 passes (default prune-blocks{share=0.9},prune-heads{share=0.9},"
 		"prune-ffn{share=0.9},sparsify{sparsity=0.5},quantize-embeddings,quantize-int8)",
 		INTO(ReportOptions, operators)},
-	{"seq", "N", "tokens of the text that is timed (default 128, as the model allows)",
-		INTO(ReportOptions, seq), 1, 1 << 20},
-	{"repeat", "N", "runs of it, the fastest of which counts (default 20)", INTO(ReportOptions, repeat), 1,
-		1e6},
+	{"seq", "N", "tokens of the timed text (default 128, or the model's limit)", INTO(ReportOptions, seq), 1,
+		1 << 20},
+	{"repeat", "N", "timed runs; the fastest counts (default 20)", INTO(ReportOptions, repeat), 1, 1e6},
 	{"threads", "N", "threads of the programs (default 1)", INTO(ReportOptions, threads), 1, 256},
 	{"json", NULL, "print JSON", INTO(ReportOptions, json)},
 	{0},
@@ -50,7 +48,9 @@ static void check(void *options, struct argp_state *state)
 	if (is_eight(o) && !o->student)
 		argp_error(state, "no student: give --student DIR, a distilled model");
 	else if (o->build.run.passes || o->build.run.level_given)
-		argp_error(state, "a report has pipelines of its own: see --quantize, --prune and --operators");
+		argp_error(state,
+			"report chooses the pipelines; use --quantize, --prune and --operators instead of --passes and "
+			"-O");
 }
 
 static int report(void *options, Loaded *loaded, Diag *diag)
@@ -63,9 +63,10 @@ int cmd_report(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "eight|order MODEL",
-		.doc = "Measure how compression methods combine: `eight` builds quantisation, distillation and "
-			   "pruning in all combinations; `order` "
-			   "builds pairs of passes in both orders and compares sums of effects with what is measured.\v"
+		.doc = "Measure how compression methods combine. `eight` builds quantisation, distillation and "
+			   "pruning "
+			   "in all combinations. `order` builds pairs of passes in both orders, and compares the sum of "
+			   "their effects with the measured effect.\v"
 			   "Examples:\n"
 			   "  bertc report eight minilm-sst2 --data sst2/dev.tsv --student minilm-sst2-3layers\n"
 			   "  bertc report order minilm-sst2 --data sst2/dev.tsv --operators='drop-layers{strategy=top "

@@ -1,5 +1,5 @@
 /* cmd_run.c: `bertc run MODEL [TEXT...]`: builds the program for this machine in a temporary directory and
- * runs it at once, with this process's standard input and output. */
+ * runs it with this process's standard input and output. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,9 +69,10 @@ int cmd_run(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL [TEXT...]",
-		.doc = "Build for this machine in a temporary directory and run at once.\v"
-			   "Without TEXT the program reads a text a line from standard input. Options of the program "
-			   "follow a `--`:\n"
+		.doc = "Build for this machine in a temporary directory and run the program.\v"
+			   "Without TEXT the program reads one text per line from standard input. Words after `--` are "
+			   "options of the program.\n\n"
+			   "Examples:\n"
 			   "  bertc run minilm-sst2 'a gripping film'\n"
 			   "  bertc run minilm-sst2 -- --json --batch 8 < reviews.txt",
 		.word = take_word,

@@ -27,17 +27,19 @@ typedef struct VerifyOptions {
 
 static const CommandOption table[] = {
 	{"data", "FILE",
-		"texts, one a line (a pair: a tab between); or .jsonl with \"text\", \"pair\", \"ids\", \"types\"",
+		"texts, one per line (pairs: separated by a tab); or .jsonl with \"text\", \"pair\", \"ids\", "
+		"\"types\"",
 		INTO(VerifyOptions, data)},
-	{"min-cosine", "X", "exit 5 when an output's cosine is below X", INTO(VerifyOptions, min_cosine), -1, 1},
-	{"max-abs", "X", "exit 5 when an output is off by more than X * max(1, its largest value)",
+	{"min-cosine", "X", "exit 5 if the cosine of an output is below X", INTO(VerifyOptions, min_cosine), -1,
+		1},
+	{"max-abs", "X", "exit 5 if an output differs by more than X * max(1, its largest value)",
 		INTO(VerifyOptions, max_abs), 0, 1e30},
 	{"count", "N", "inputs to compare (default 6 random ones, or 20 texts)", INTO(VerifyOptions, count), 1,
 		INPUTS_MAX},
 	{"tokens", "N", "longest random input (default 32)", INTO(VerifyOptions, tokens), 1, 1 << 20},
 	{"seed", "N", "seed of the random ids", INTO(VerifyOptions, seed), 0, 1 << 30},
 	{"threads", "N", "threads of the program (default 1)", INTO(VerifyOptions, threads), 1, 256},
-	{"json", NULL, "print JSON, as `bertc build --verified` reads it", INTO(VerifyOptions, json)},
+	{"json", NULL, "print JSON, for `bertc build --verified`", INTO(VerifyOptions, json)},
 	{0},
 };
 
@@ -323,7 +325,7 @@ int cmd_verify(int argc, char **argv)
 		.arguments = "MODEL",
 		.doc = "Build a model and compare the program with the reference evaluator (the imported graph in "
 			   "double precision).\v"
-			   "With -o the program is kept when it is within the limits; its --about carries what was "
+			   "With -o the program is kept if it is within the limits; its --about shows what was "
 			   "measured.\n\n"
 			   "Examples:\n"
 			   "  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"

@@ -1,5 +1,5 @@
-/* command.c: runs every command: parses its table of options and the MODEL, prints messages and returns the
- * exit code. A Usage describes the command and its work. */
+/* command.c: runs a command: parses its options and the MODEL, calls its work, prints messages and returns
+ * the exit code. A Usage describes the command. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 enum { KEYS = 0x100, OPTIONS_MAX = 48, OWN_GROUP = 5 };
 
-/* A table for argp, and the struct that its values go into. */
+/* A table for argp, and the struct that holds the values. */
 typedef struct Parser {
 	const Usage *usage; /* NULL: the options of build, which take no words */
 	const CommandOption *table;
@@ -170,7 +170,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	return parser && parser->usage ? parse_word(key, text, parser, state) : ARGP_ERR_UNKNOWN;
 }
 
-/* ---- the frame ------------------------------------------------------------------------------- */
+/* ---- running a command ----------------------------------------------------------------------- */
 
 void command_parse(const Usage *usage, int argc, char **argv, void *options)
 {

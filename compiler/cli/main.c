@@ -28,8 +28,8 @@ static void interrupted(int number)
 	_exit(EXIT_SIGNAL + number);
 }
 
-/* SIGHUP and SIGPIPE stay ignored where they are: nohup does that, and Python. A shell ignores SIGINT and
- * SIGQUIT for what it runs in the background; a script that sends one to us means it. */
+/* An ignored SIGHUP or SIGPIPE stays ignored: nohup and Python set them so. SIGINT and SIGQUIT are always
+ * caught, although a shell ignores them for background jobs, because a script may send them. */
 static void catch_signals(void)
 {
 	static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
@@ -64,14 +64,14 @@ static void print_help(FILE *out)
 		  "  bertc build minilm-l6 --emit=c -o embed.c    C17 for any compiler, weights beside it\n"
 		  "  bertc build minilm-sst2 --target=aarch64-linux-gnu -o sst2.arm64\n"
 		  "  bertc verify minilm-sst2                     compares the program with the reference evaluator\n"
-		  "\n`bertc COMMAND --help` lists a command's options. A name that begins with a dash is written\n"
-		  "./-NAME, or stands behind a `--`.\n"
-		  "Exit status: 0 done, 1 failed, 2 usage, 3 bad input, 4 not supported, 5 below a limit that was\n"
-		  "asked for, 128 and the number of the signal that ended it (130: Ctrl-C).\n",
+		  "\n`bertc COMMAND --help` lists a command's options. Write a file name that begins with a dash as\n"
+		  "./-NAME, or put `--` before it.\n"
+		  "Exit status: 0 done, 1 failed, 2 usage, 3 bad input, 4 not supported, 5 below a requested limit,\n"
+		  "128 + N ended by signal N (130: Ctrl-C).\n",
 		out);
 }
 
-/* Tells, at the exit of a usage error, of a file that argp took for an option. */
+/* After a usage error: reports a file whose name argp took for an option. */
 static void tell_dashes(int status, void *arguments)
 {
 	char **word = arguments;
@@ -83,7 +83,7 @@ static void tell_dashes(int status, void *arguments)
 				*word, *word);
 }
 
-/* argp prints argv[0] in usage lines; it should be as typed. */
+/* argp prints argv[0] in usage lines: "bertc COMMAND". */
 static int run_command(const struct Command *command, int argc, char **argv)
 {
 	static char title[64];

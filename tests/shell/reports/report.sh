@@ -75,7 +75,7 @@ refuse() { "$BERTC" report "${@:3}" >out 2>err; local got=$?; [ $got -eq "$1" ] 
 	{ cat err; fail "${*:3}: exit $got"; }; }
 refuse 2 "which report" "$model" --data data.tsv
 refuse 2 "no student" eight "$model" --data data.tsv
-refuse 2 "pipelines of its own" order "$model" --data data.tsv --passes=O2
+refuse 2 "report chooses the pipelines" order "$model" --data data.tsv --passes=O2
 refuse 2 "expected 2 to 8 passes" order "$model" --data data.tsv --operators=quantize-int8
 refuse 2 "leave out passes that every build runs" order "$model" --data data.tsv --operators=fuse,dce
 refuse 3 "cannot open" order "$model" --data missing.tsv
