@@ -98,10 +98,9 @@ def number_matches(want, got):
 
 def line_matches(want, got):
     want, got = re.sub(" +", " ", want), re.sub(" +", " ", got)
-    if want.endswith("..."):
-        want, got = want[:-3], got[:len(want) - 3]
-    wanted = re.split(rf"(~?{NUMBER})", want)
-    pattern = "".join(f"({NUMBER})" if i % 2 else re.escape(part) for i, part in enumerate(wanted))
+    rest = ".*" if want.endswith("...") else ""
+    wanted = re.split(rf"(~?{NUMBER})", want.removesuffix("..."))
+    pattern = "".join(f"({NUMBER})" if i % 2 else re.escape(part) for i, part in enumerate(wanted)) + rest
     found = re.fullmatch(pattern, got)
     if not found:
         return False
