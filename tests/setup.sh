@@ -1,12 +1,12 @@
-# setup.sh: sourced by ./check and ./demo. Installs what is missing when it may (root, or sudo without a
-# password), else prints the one line to run. Packages are Debian 12's.
+# setup.sh: sourced by ./check and ./demo. Installs missing Debian 12 packages if it can (root, or sudo
+# without a password), else prints the command to run.
 BUILD_PACKAGES="cmake ninja-build gcc g++ pkg-config ragel clang-19 lld-19
 llvm-19-dev libclang-19-dev libclang-cpp19-dev liblld-19-dev libc6-dev
 libxml2-dev libjansson-dev libutf8proc-dev liblbfgs-dev zlib1g-dev libzstd-dev"
 TEST_PACKAGES="libcunit1-dev llvm-19-tools clang-format-19 strace python3 python3-venv qemu-user-static
 libc6-dev-arm64-cross libgcc-12-dev-arm64-cross libc6-dev-armhf-cross libgcc-12-dev-armhf-cross"
 
-missing_packages() { # names of $@ that are not installed
+missing_packages() { # prints those of $@ that are not installed
 	comm -23 <(printf '%s\n' "$@" | sort) \
 		<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' |
 		sort) | tr '\n' ' '
@@ -29,15 +29,14 @@ ensure_packages() {
 		{ echo "could not install; run:  $line" >&2; return 1; }
 }
 
-# The browser of the inspector's tests, whatever brought it. Without one their test is skipped, the others
-# run.
+# Finds a browser for the test of the page of `bertc inspect`. Without one that test is skipped.
 ensure_browser() {
 	[ -n "${CHROMIUM-}" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
 		ensure_packages chromium || echo "no Chromium: the inspector's page is not tested" >&2
 }
 
-# A Python with PyTorch and transformers in build/venv, the oracle of the golden tests. Prints its path;
-# nothing when it cannot be had.
+# Makes a Python with PyTorch and transformers in build/venv, the reference of the Python tests. Prints its
+# path, or nothing if it cannot be installed.
 ensure_python() {
 	local venv=$1 python
 	for python in "${PYTHON-}" "$venv/bin/python"; do

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# mca.sh: what llvm-mca says about the loops over K of the AArch64 linear kernels, since an emulator has no
-# times. Not a test.
+# mca.sh: analyses the loops over K of the AArch64 linear kernels with llvm-mca, because an emulator cannot be
+# timed. Not a test.
 #   tests/bench/mca.sh [CPU..]   prints the table of docs/arm-kernels.md
-# The largest tile of each kernel, as built from examples/sentiment/model (K = 384): cycles a turn of the
-# loop, multiply-adds a cycle, and the share of the cycles that the multiplications would take by themselves.
-# The models know neither caches nor memory.
+# For the largest tile of each kernel, built from examples/sentiment/model (K = 384): cycles per iteration,
+# multiply-adds per cycle, and the share of the cycles that the multiplications alone would take. llvm-mca
+# does not model caches and memory.
 set -eu
 cd "$(dirname "$0")/../.."
 BERTC=${BERTC:-build/release/bertc}
@@ -12,7 +12,7 @@ object=$(mktemp --suffix=.o); trap 'rm -f "$object"' EXIT
 [ $# -gt 0 ] || set -- cortex-a53 cortex-a72 cortex-a76 neoverse-n1 neoverse-v1 neoverse-v2
 echo '| CPU | kernel | instructions | multiplications | cycles | multiply-adds a cycle | of peak |'
 echo '|---|---|---|---|---|---|---|'
-row() { # a row of the table from a line of hot_loops.py
+row() { # prints a row of the table for a line of hot_loops.py
 	awk -v cpu=$cpu -v core=$core -v each=$each '{
 		printf "| %s | %s | %d | %d | ", cpu, core, $3, $4
 		printf "%.1f | %.1f | %.0f %% |\n", $6, $4 * each / $6, 100 * $7
@@ -25,7 +25,7 @@ for cpu; do
 		case $recipe in *f32) core=linear_f32 ;; *f16) core=linear_f16 ;; *int8) core=linear_i8 ;; *) \
 			core=linear_dotbf16 ;; esac
 		[ $recipe != --compute=bf16 ] || core=linear_dotbf16
-		each=4 # multiply-adds an instruction
+		each=4 # multiply-adds per instruction
 		if [ $core = linear_i8 ]; then
 			each=8
 			case $cpu in cortex-a76 | neoverse-n1) each=16 ;; neoverse-*) each=32 ;; esac
@@ -34,7 +34,7 @@ for cpu; do
 			tail -1 |
 			row
 	done
-	# weights of which most are zero: a piece has one loop
+	# sparse weights: each piece has one loop
 	for recipe in '--weights=f32 --passes=lower{sparse=always}' \
 		'--passes=quantize-int8,lower{sparse=always}'; do
 		"$BERTC" build examples/sentiment/model --emit=obj --target=aarch64-linux-gnu --cpu=$cpu $recipe \

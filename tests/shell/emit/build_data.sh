@@ -1,5 +1,5 @@
-# bertc build --data: the ledger, printed and in JSON, says what each pass costs in score and time; the scores
-# are those of bertc eval, and --about carries them; a build without it is the same program but for these.
+# bertc build --data: the ledger, printed and in JSON, has the cost of each pass in score and time. The scores
+# are those of bertc eval and are in --about. Otherwise the program is the same as without --data.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") \

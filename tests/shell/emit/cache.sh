@@ -1,11 +1,11 @@
-# What is compiled once is kept, and never changes a byte: cold, warm, without a cache, on one core, over
+# The cache of compiled code never changes a byte of a result: cold, warm, without a cache, on one core, with
 # damaged entries, from several builds at once.
 . "$SOURCE/tests/shell/emit_common.inc"
 export BERTC_CACHE=$PWD/cache
 tiny tiny
 build() { "$BERTC" build tiny.bir --name=tiny --quiet -o "$@" || fail "build $*"; }
 
-# kernels of this machine in a program, those in plain C, which compile fast, in the rest
+# the program has kernels of this machine; the other results have plain C kernels, which compile fast
 cpu=native
 for kind in exe lib obj shared; do
 	rm -rf cache
@@ -26,11 +26,11 @@ core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
 taskset -c "$core" "$BERTC" build tiny.bir --cpu=baseline --name=tiny -o one.exe
 cmp plain.exe one.exe || fail "one core makes other bytes"
 
-# pieces of runtime/ that came with bertc are those that a bertc without them compiles
+# pieces of runtime/ shipped with bertc equal those that a bertc without them compiles
 ASAN_OPTIONS=detect_leaks=0 "$BERTC_DEBUG" build tiny.bir --cpu=baseline --name=tiny --no-cache -o alone.exe
 cmp plain.exe alone.exe || fail "pieces that come with bertc differ from those compiled now"
 
-# the same texts with other flags are other pieces
+# the same text with other flags is another entry
 build mixed.shared --emit=shared
 cmp plain.shared mixed.shared || fail "a library is made of pieces of a program"
 rm -rf cache
@@ -42,7 +42,8 @@ ls cache >before
 "$BERTC" build other.bir --cpu=baseline --name=other -o other
 [ "$(ls cache | comm -13 before - | wc -l)" -eq 1 ] || fail "another model's kernels are compiled again"
 
-# damaged, cut off, empty, no file: made anew, and mended (entries of the other model are not read again)
+# entries that are damaged, truncated, empty or not files are compiled anew and replaced (those of the other
+# model are not read again)
 for entry in $(sed "s:^:cache/:" before); do
 	case $((i = (${i-0} + 1) % 4)) in
 	0) printf x | dd of="$entry" bs=1 seek=300 conv=notrunc 2>/dev/null ;;
@@ -59,7 +60,7 @@ cmp plain.exe mended.exe
 
 ls -l cache | grep -q '^[lp]' && fail "what is no entry stays in its place"
 
-# a directory that cannot be made is no error
+# a cache directory that cannot be made is not an error
 : >file
 BERTC_CACHE=$PWD/file/cache build unwritable.exe && cmp plain.exe unwritable.exe
 BERTC_CACHE= build none.exe && cmp plain.exe none.exe
@@ -71,12 +72,12 @@ env -u BERTC_CACHE XDG_CACHE_HOME="$PWD/home" "$BERTC" build tiny.bir --cpu=base
 [ -n "$(ls home/bertc/objects)" ] || fail "\$XDG_CACHE_HOME/bertc/objects is empty"
 [ ! -e cache ] || fail "BERTC_CACHE was used though it is not set"
 
-# at once
+# several builds at once
 for i in 1 2 3; do build at_once.$i & done
 wait
 for i in 1 2 3; do cmp plain.exe at_once.$i || fail "builds at once disturb each other"; done
 ! ls cache | grep -q '\.' || fail "a temporary file was left in the cache"
 
-# the remembered command does not tell
+# the command in --about does not depend on the cache
 build a.c --emit=c --no-cache && build b.c --emit=c
 cmp a.c b.c

@@ -1,6 +1,6 @@
-# One program for several CPUs: it runs the newest code that the CPU can, BERTC_CPU chooses another, too old a
-# CPU is told so with exit 4; the numbers of each code are those of the program for that CPU alone, and equal
-# weights lie in it once.
+# One program for several CPUs: it runs the newest code that the CPU supports; BERTC_CPU chooses another; on a
+# CPU that is too old it exits with 4 and a message. The results of each code are those of a program for that
+# CPU alone. Equal weights are stored once.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 target=x86_64-linux-gnu
@@ -34,7 +34,7 @@ if [ -n "${newest-}" ]; then
 	grep -q '^  "cpu": "x86-64,x86-64-v3,x86-64-v4"' about.json &&
 		[ "$(grep -c '^      "cpu": ' about.json)" -eq 3 ] ||
 		{ cat about.json; fail "--about does not list the CPUs"; }
-	# weights: all of them take less than three programs would, and no less than one
+	# the weights take less space than in three programs, and at least as much as in one
 	awk '/^  "/ { inside = /"variants"/ }
 		/^  "weight_bytes"/ { all = $2 + 0 }
 		inside && /^      "weight_bytes"/ { one = $2 + 0; sum += one; most = one > most ? one : most }
@@ -62,7 +62,7 @@ else
 	echo "no qemu-x86_64-static: old CPUs not tried"
 fi
 
-# as C: without a warning under both compilers, and through --cc
+# as C: no warnings from both compilers, and with --cc
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
 mkdir result
 "$BERTC" build tiny.bir --emit=c --target=$target --cpu=x86-64,x86-64-v3,x86-64-v4 --name=prog \

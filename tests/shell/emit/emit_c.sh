@@ -1,6 +1,6 @@
-# Emitted C compiles without a warning as strict C17 with GCC and Clang, in both forms of weights; the header
-# also as C++; the cc line at its head works as it stands; what it makes computes the same as the program of
-# the built-in compiler.
+# Emitted C compiles without a warning as strict C17 with GCC and Clang, in both forms of weights. The header
+# also compiles as C++. The cc command in its head comment works. The result computes the same as the program
+# of the built-in compiler.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
@@ -8,8 +8,8 @@ ids='5 9 41 2	7 7 3'
 
 "$BERTC" build tiny.bir --cpu=baseline -o reference
 ./reference --ids --logits <<<"$ids" >reference.txt
-# level, CPU, form of the weights, optimisation: some warnings need the optimiser, which takes its time over
-# vector kernels
+# level, CPU, form of the weights, optimisation; some warnings need the optimiser, which is slow on vector
+# kernels
 for row in '0 baseline inline 1' '0 native incbin 0' '2 native inline 0' '2 baseline incbin 1'; do
 	read -r level cpu form optimise <<<"$row"
 	rm -rf result; mkdir result

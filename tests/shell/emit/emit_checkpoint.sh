@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# --emit=checkpoint: what cannot be written is refused with its reason, and nothing is left behind in any
-# case.
+# --emit=checkpoint: a model that cannot be written is refused with the reason. No temporary files are left.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
-refuse() { # STATUS TEXT ARGUMENTS: exits so, says so, and leaves no file
+refuse() { # STATUS TEXT ARGUMENTS: checks the status, the message, and that no file is left
 	local status=$1 text=$2; shift 2
 	"$BERTC" build "$@" 2>err; local got=$?
 	[ $got -eq "$status" ] || { cat err; fail "$*: exit $got, expected $status"; }
@@ -35,8 +34,7 @@ refuse 4 "leave quantize-int8 out" "$model" --emit=checkpoint --passes=quantize-
 refuse 4 "leave compute-bf16 out" "$model" --emit=checkpoint --passes=compute-bf16 -o none
 for to in int8 int4; do refuse 4 "leave quantize-embeddings out" "$model" --emit=checkpoint \
 	--passes="quantize-embeddings{to=$to}" -o none; done
-# weights that are not the checkpoint's own: of a Dense module, which is copied and would have stayed as it
-# was
+# changed weights of a Dense module are refused, because its files are copied unchanged
 mkdir -p sbert/1_Pooling sbert/2_Dense && cp "$model"/*.json "$model"/*.safetensors sbert
 echo '[{"type":"x.Transformer","path":""},{"type":"x.Pooling","path":"1_Pooling"},
 	{"type":"x.Dense","path":"2_Dense"}]' >sbert/modules.json
@@ -52,7 +50,7 @@ refuse 4 "of head.embed differs when the checkpoint is read back" sbert --emit=c
 cmp sbert/2_Dense/model.safetensors sbert.out/2_Dense/model.safetensors || fail "the Dense module is another"
 refuse 1 "cannot be made" "$model" --emit=checkpoint -o nowhere/none
 [ ! -e none ] || fail "a refused model left a directory"
-# tidied graphs say the same
+# clean-up passes do not change the result
 "$BERTC" build "$model" --emit=checkpoint --passes=canonicalize,cse,dce -o tidy --quiet || fail "tidied"
 cmp out/model.safetensors tidy/model.safetensors || fail "tidying changed the weights"
 echo "checkpoints are written whole or not at all"

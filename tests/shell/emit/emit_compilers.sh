@@ -1,5 +1,5 @@
-# What is emitted compiles without a warning by GCC and Clang, with -O0, -O1 and -O3: small models in every
-# form that linears have, for old and new CPUs; and each kernel of the table, whatever model uses it.
+# Emitted C compiles without a warning with GCC and Clang at -O0, -O1 and -O3: small models with every form of
+# linear, for old and new CPUs, and every kernel of the table.
 . "$SOURCE/tests/shell/emit_common.inc"
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
 tiny tiny
@@ -22,7 +22,7 @@ form sparse "sparsify{sparsity=0.9},fuse,quantize-int8{exclude=*query},lower{spa
 	x86-64-v3,znver5
 form narrow "fuse,compute-bf16,lower,$code" x86-64,znver4 --pack=small
 
-# all kernels, which gcc looks at in full with -O0 too
+# all kernels; gcc checks them fully at -O0, too
 for cc in $compilers; do
 	"$cc" $strict -D_GNU_SOURCE -O0 -I"$SOURCE" -c "$SOURCE/tests/unit/kernel_checks_main.c" -o kernels.o ||
 		fail "kernels: ${cc##*/} -O0"

@@ -1,5 +1,5 @@
-# Whatever a model calls its labels, origins and metadata (the verifier wants plain names of heads and
-# outputs): it stays text in the emitted C.
+# Labels, origins and metadata of a model may be any text. They stay text in the emitted C. (The verifier
+# restricts the names of heads and outputs.)
 . "$SOURCE/tests/shell/emit_common.inc"
 # a line that ends in @@ goes on in the next
 sed -e ':again' -e '/@@$/{N;s/@@\n//;b again' -e '}' >evil.bir <<'BIR'

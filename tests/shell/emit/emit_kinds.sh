@@ -1,5 +1,4 @@
-# exe, lib, shared, obj and --cc: what each makes can be used, and computes the same bytes where the compiler
-# is the same.
+# exe, lib, shared, obj and --cc: each result can be used. With the same compiler, all compute the same bytes.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 cat >use.c <<'C'
@@ -31,7 +30,7 @@ for kind in lib shared obj; do
 done
 [ -z "$(nm -D --defined-only shared/libtiny.so | awk '{ print $3 }' | grep -v '^tiny_')" ] ||
 	fail "the shared library exports more than its API"
-# two models in one program: what is inside them has the same names
+# two models in one program, with the same internal names
 "$BERTC" build tiny.bir --cpu=baseline --emit=lib --name=other -o lib/libother.a
 sed 's/tiny/other/g; s/main/other_main/' use.c >other.c
 sed 's/main/tiny_main/' use.c >both.c

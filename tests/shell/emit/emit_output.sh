@@ -1,5 +1,4 @@
-# Results appear whole or not at all: places that cannot be written, kinds and targets that do not exist, an
-# interrupted build.
+# Results appear whole or not at all: unwritable places, unknown kinds and targets, an interrupted build.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 mkdir result
@@ -10,7 +9,7 @@ mkdir result/taken
 expect 1 "$BERTC" build tiny.bir -o result/taken
 says "is a directory"
 rmdir result/taken
-# a pipe (or /dev/null) stays one: a graph goes through it, a program is refused
+# a pipe (or /dev/null) is not replaced: a graph is written to it, a program is refused
 mkfifo result/pipe
 expect 1 "$BERTC" build tiny.bir -o result/pipe
 says "not a regular file"

@@ -1,4 +1,4 @@
-# A signal ends a build with 128 and its number and leaves nothing half-written, nor a compiler that works on.
+# A signal ends a build with status 128 + its number. No partial file is left, and no compiler keeps running.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 mkdir result tmp
@@ -35,7 +35,7 @@ ends_with HUP 129
 ends_with QUIT 131
 ends_with PIPE 141
 
-# while Clang works, in this process; a build that is done by then has made its result
+# while the built-in Clang compiles; a build that has finished by then has written its result
 for signal in TERM HUP QUIT; do
 	for delay in 0.05 0.3; do
 		env --default-signal=HUP "$BERTC" build tiny.bir --cpu=baseline -o result/tiny & child=$!

@@ -1,5 +1,5 @@
-# Weights of another build that lie where bertc runs, under the name that the program's own would have, are
-# not taken; nor does the name of the result's folder matter.
+# A file in the working directory with the name of the program's weights, from another build, is not used. The
+# name of the result's folder does not matter.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 "$BERTC" build tiny.bir --cpu=baseline --name=prog -o first

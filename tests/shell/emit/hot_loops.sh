@@ -1,16 +1,15 @@
-# The loops over K of the linear kernels hold their tile in registers: the multiplications of the largest tile
-# are there, once a turn or unrolled, and nothing is read from or written to the stack. What compilers make of
-# a kernel is part of it: two pointers too many in such a loop cost up to 11 reloads a turn. A loop with one
-# multiplication is none over K.
+# The loops over K of the linear kernels keep their tile in registers: the compiled loop has the
+# multiplications of the largest tile, possibly unrolled, and does not access the stack. (Two more pointers in
+# such a loop caused up to 11 reloads per iteration.) Loops with one multiplication are not loops over K.
 . "$SOURCE/tests/shell/emit_common.inc"
 command -v llvm-objdump-19 >/dev/null || { echo "needs llvm-objdump-19"; exit 77; }
 command -v python3 >/dev/null || { echo "needs python3"; exit 77; }
 model=$SOURCE/examples/sentiment/model
 
-# TARGET CPU RECIPE 'FUNCTION TILES LARGEST'..: kernels for heights of 1 to TILES rows, the largest of LARGEST
-# multiplications (or a multiple of them). An int8 or bf16 program has its classifier, of few outputs, in f16.
-# Of a sparse kernel FUNCTION is the pattern of its pieces, which have a loop each, over two words of two or
-# four outputs a turn.
+# TARGET CPU RECIPE 'FUNCTION TILES LARGEST'..: kernels for 1 to TILES rows; the largest has LARGEST
+# multiplications (or a multiple). In an int8 or bf16 program the classifier, with few outputs, is in f16. For
+# a sparse kernel, FUNCTION is a pattern of its pieces; each has one loop, over two words of two or four
+# outputs per iteration.
 check() {
 	local target=$1 cpu=$2 recipe=$3 pattern; shift 3
 	"$BERTC" build "$model" --emit=obj --target=$target --cpu=$cpu $recipe ${static:+"$static"} --quiet \
@@ -40,7 +39,7 @@ check x86_64-linux-gnu skylake-avx512 --passes=quantize-int8 'linear_i8 8 16'
 check x86_64-linux-gnu znver4    --weights=f32          'linear_f32 12 24'
 check x86_64-linux-gnu znver4    --passes=quantize-int8 'linear_i8 12 24' 'linear_f16 12 24'
 check x86_64-linux-gnu znver4    --compute=bf16         'linear_dotbf16 12 24'
-# weights of which most are zero
+# sparse weights
 sparse='--weights=f32 --passes=lower{sparse=always}' sparse_i8='--passes=quantize-int8,lower{sparse=always}'
 check x86_64-linux-gnu x86-64-v3 "$sparse"    'linear_sparse_avx2_piece[0-9]* 4 16'
 check x86_64-linux-gnu x86-64-v3 "$sparse_i8" 'linear_i8_sparse_avx2_piece[0-9]* 4 32'
@@ -53,7 +52,7 @@ check aarch64-linux-gnu cortex-a53  "$sparse_i8" 'linear_i8_sparse_neon_piece[0-
 check arm-linux-gnueabihf cortex-a15 "$sparse"    'linear_sparse_neon_piece[0-9]* 2 16'
 check arm-linux-gnueabihf cortex-a15 "$sparse_i8" 'linear_i8_sparse_neon_piece[0-9]* 1 16'
 check aarch64-linux-gnu neoverse-n1 "$sparse_i8" 'linear_i8_sparse_dotprod_piece[0-9]* 4 32'
-# the tiles that only a tuning takes
+# tiles that only tuning chooses
 for tile in linear_f32_8x48__avx512 linear_f32_6x64__avx512; do
 	printf 'bertc-tune 1\nlinear f32 K=* N=* act=* cpu=znver4 -> %s\n' $tile >$tile.txt
 done
@@ -70,7 +69,7 @@ check aarch64-linux-gnu neoverse-n1 --passes=quantize-int8 'linear_i8 5 20' 'lin
 check aarch64-linux-gnu neoverse-v1 --passes=quantize-int8 'linear_i8 4 16'
 check aarch64-linux-gnu neoverse-v1 --compute=bf16         'linear_dotbf16 8 32'
 check arm-linux-gnueabihf cortex-a15 --passes=quantize-int8 'linear_i8 2 8'
-# the same loops where the tile is left as codes; each is a build, and their text is that of the loops above
+# the same loops in kernels that write codes; each needs a build, and their source is the same as above
 [ -n "${FULL-}" ] || exit 0
 paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") \
 	<("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv

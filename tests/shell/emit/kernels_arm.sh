@@ -7,8 +7,8 @@ CLANG=$(command -v clang-19 || true)
 ran=0
 missing=
 
-# check TRIPLE EMULATOR SUFFIXES FLAGS..: every kernel of the architecture, whose names end in one of
-# SUFFIXES, must be among those that ran
+# check TRIPLE EMULATOR SUFFIXES FLAGS..: every kernel of the architecture must have run; their names end in
+# one of SUFFIXES
 check() {
 	triple=$1 emulator=$2 suffixes=$3
 	shift 3

@@ -1,6 +1,6 @@
-# Programs whose linears run in int8 or bf16: near the reference evaluator, the same bytes over batch, order
-# and threads; without activations between them, the same bytes from every CPU's kernels; their C compiles
-# without a warning for every x86 CPU.
+# Programs with linears in int8 or bf16: results are close to the reference evaluator and do not depend on
+# batch, order and threads. Without activations in between, the kernels of all CPUs give the same bytes. The C
+# compiles without a warning for every x86 CPU.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
@@ -15,7 +15,7 @@ strict="-std=c17 -Wall -Wextra -Wpedantic -Werror"
 ! "$BERTC" verify "$model" --passes=quantize-int8 --max-abs 1e-5 >/dev/null 2>&1 ||
 	fail "int8 changed nothing"
 
-# the same bytes whatever else is in the call
+# the same bytes, whatever other texts are in the call
 lines 40 61 6000 >ids.txt
 paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") \
 	<("$BERTC" run "$model" <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
@@ -36,7 +36,7 @@ for recipe in --passes=quantize-int8 --compute=bf16 "--passes=$static"; do
 		fail "$recipe: the order changes the bytes"
 done
 
-# sums of int8 are exact and those of bf16 go one way: all kernels agree, whatever they are made of
+# sums of int8 are exact and sums of bf16 have one order, so all kernels agree
 cat >exact.bir <<'BIR'
 module @exact max_tokens 60
 head @vector embed single output=row
@@ -89,7 +89,7 @@ done
 [ $ran -ge 1 ] || fail "no program ran"
 [ "$(wc -l <exact.txt)" -eq 3 ] || fail "$(wc -l <exact.txt) lines for 3"
 
-# strict C17 for every x86 CPU; what differs in the name of the CPU only is compiled once
+# strict C17 for every x86 CPU; code that differs only in the name of the CPU is compiled once
 : >seen
 for cpu in $("$BERTC" targets | awk '/^[a-z]/ { x86 = /x86_64/ } /^  / && x86 { print $1 }'); do
 	"$BERTC" build exact.bir --passes="$recipe" --emit=c --target=$x86 --cpu=$cpu -o exact.c

@@ -1,5 +1,5 @@
-# Without memory bertc says so, exits 1, and leaves nothing: neither half a result nor temporary
-# files. The limits go from too little to start to enough, in steps.
+# Out of memory, bertc reports it, exits 1, and leaves no partial result and no temporary files. Memory limits
+# go in steps from too little to start to enough.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 mkdir result temporary
@@ -12,14 +12,14 @@ for megabytes in $(seq 200 20 900); do
 	enough $((megabytes * 1024)) "$BERTC" build tiny.bir --cpu=baseline -o result/tiny || status=$?
 	case $status in
 	0) only tiny; built=1; break ;;
-	1) # the linker has words of its own for it
+	1) # the linker's message differs
 		grep -qiE 'out of memory|cannot allocate memory' messages || {
 			cat messages
 			fail "no word of memory"
 		}
 		only ""
 		refused=$((refused + 1)) ;;
-	127) ;; # the loader finds no room for the libraries
+	127) ;; # the loader has no memory for the libraries
 	*) cat messages; fail "exit $status with $megabytes MB of memory" ;;
 	esac
 	[ -z "$(ls -A temporary)" ] || fail "left in TMPDIR with $megabytes MB: $(ls -A temporary)"

@@ -1,5 +1,5 @@
-# --pack=small: the same answers to the byte from a smaller program, whatever the weights are; what it costs
-# is said; C of it compiles without a warning, and damaged weights are refused.
+# --pack=small: a smaller program with the same answers, byte for byte, for all kinds of weights. The cost is
+# reported. Its C compiles without a warning. Damaged weights are refused.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model texts=$SOURCE/examples/sentiment/sentences.txt
 strict="-std=c17 -Wall -Wextra -Wpedantic -Werror -O1"
@@ -14,7 +14,7 @@ for recipe in "${recipes[@]}"; do
 	./small --json <"$texts" | cmp - want.txt || fail "$recipe: other answers"
 	./small --json --threads 3 --batch 4 <"$texts" | cmp - want.txt ||
 		fail "$recipe: other answers in three threads"
-	case $recipe in O2) continue ;; esac   # weights of f16: random enough that little is to be gained
+	case $recipe in O2) continue ;; esac   # f16 weights are almost random and compress little
 	says "at its start they are decoded to"
 	[ "$(bytes small)" -lt "$(bytes plain)" ] || fail "$recipe: $(bytes small) bytes, $(bytes plain) without"
 	./small --about | grep -q '"unpack_ms"' || fail "$recipe: --about says nothing of the start"
@@ -34,8 +34,8 @@ for cpu in x86-64 x86-64-v3; do
 	BERTC_CPU=$cpu ./several --json <"$texts" >want.txt || { cat want.txt; continue; }
 	BERTC_CPU=$cpu ./several.small --json <"$texts" | cmp - want.txt || fail "$cpu: other answers"
 done
-# weights of which 90 % are zero, against f32: as the kernels read them (7.5 times smaller is asked for), and
-# in the program (17 times)
+# weights with 90 % zeros, relative to f32: as the kernels read them (at least 7.5 times smaller), and in the
+# program (17 times)
 if [ -n "$SHARED" ]; then
 	"$BERTC" build "$SHARED/models/minilm-sst2-sparse90" --passes=quantize-int8 --pack=small -o sparse \
 		2>messages

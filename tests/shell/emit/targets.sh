@@ -1,5 +1,5 @@
-# `bertc targets`: every row of targets.def, under its triple, with one baseline a triple; other words are
-# refused.
+# `bertc targets` lists every row of targets.def under its triple, with one baseline per triple. Unknown
+# targets and CPUs are refused.
 set -eu
 "$BERTC" targets >listed
 for triple in $(sed -n 's/^TARGET("\([^"]*\)".*/\1/p' "$SOURCE/codegen/targets.def"); do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# README and docs: every command shown runs and prints what stands there (tests/tools/docs.py says how it is
-# compared); every pass has its section. Blocks of kind `models` need $SHARED and run under --full, those of
-# kind `arm` need qemu.
+# README and docs: every command shown there runs and prints the output shown (tests/tools/docs.py compares).
+# Every pass has a section. Blocks of kind `models` need $SHARED and run under --full; blocks of kind `arm`
+# need qemu.
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }
 cd "$SOURCE" || exit 1
 check() { printf '%s\n' README.md docs/*.md | xargs -P 2 -I{} python3 tests/tools/docs.py "$@" {}; }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# No folder of ir, passes, codegen and compiler depends on another that depends on it, by includes or calls.
+# The folders of ir, passes, codegen and compiler do not depend on each other in cycles, by includes or calls.
 for tool in python3 nm objdump; do
 	command -v $tool >/dev/null || { echo "no $tool"; exit 77; }
 done
 check() { python3 "$SOURCE/tests/tools/include_cycles.py" "$1" "$2"; }
 check "$SOURCE" "$BUILD" || exit 1
 
-# two folders: the check notices an include and a call that close a cycle, and lets a table pass
+# the check itself: it finds a cycle of an include and a call between two folders, and allows a table
 low=tree/build/CMakeFiles/bertc_ir.dir/ir high=tree/build/CMakeFiles/bertc_passes.dir/passes
 mkdir -p tree/ir tree/passes $low $high
 compile() {

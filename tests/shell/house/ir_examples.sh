@@ -1,10 +1,10 @@
-# Every example of ir/IR.md is read and verified; where a line ends in `# = [...]`, the op computes just that.
-# Every op and every attribute of the tables is in the document.
+# Every example of ir/IR.md parses and verifies. An op on a line that ends in `# = [...]` computes these
+# numbers. The document has every op and every attribute of the tables.
 fail=0
 cd "$TMP" || exit 1
 
-# ```bir blocks to N.bir. A fragment becomes a graph that returns what has an expected value; those go to
-# N.want.
+# ```bir blocks go to N.bir. A fragment becomes a graph that returns the values with expected numbers; the
+# numbers go to N.want.
 awk '
 	function finish() {
 		if (fragment) print "  return " outputs "\n}" > file

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# One policy for memory: what can fail for lack of it is called through ir/memory.h, which ends the process.
-# Prints every other call, and every message of its own about memory.
+# Functions that allocate memory are only called through ir/memory.h, which ends the process if there is none.
+# Prints every other call, and every other message about memory.
 cd "$SOURCE" || exit 1
 git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { echo "no git, so no list of sources"; exit 77; }
 
-# Left out: the policy itself; file_read, whose size is that of a file, which its error names; a comment in
-# emitted headers.
+# Exceptions: ir/memory.h itself; file_read, which reports the file that is too large; a comment in emitted
+# headers.
 calls='malloc|calloc|realloc|reallocarray|aligned_alloc|strdup|strndup|asprintf|vasprintf|open_memstream'
 git ls-files -co --exclude-standard -- 'compiler/*.[ch]' 'codegen/*.[ch]' 'passes/*.[ch]' 'ir/*.[ch]' |
 	while read -r file; do [ ! -f "$file" ] || echo "$file"; done |

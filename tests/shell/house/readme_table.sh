@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# The table of what is supported in README is the one that the source makes.
+# README's table "What is supported" matches the tables in the source.
 exec "$SOURCE/tests/readme"

@@ -1,5 +1,5 @@
-# ./check installs what its tests need, Chromium included, once, and goes on without what cannot be had. The
-# package tools are fakes that note how they are called.
+# ./check installs the packages of its tests, including Chromium, once. It continues without packages that
+# cannot be installed. The package tools are replaced by fakes that record their calls.
 set -eu
 fail() { echo "$*"; exit 1; }
 mkdir fakes browser
@@ -19,7 +19,7 @@ chmod +x fakes/* browser/*
 tools=$PWD/bin; mkdir "$tools"
 for tool in sh bash grep sed comm sort tr cat; do ln -s "$(command -v $tool)" "$tools"; done
 
-# the lines of ./check that see to packages, in a world without any browser
+# the lines of ./check that install packages, on a system without a browser
 packages() {
 	rm -f calls
 	env -u CHROMIUM PATH="$PWD/fakes:$tools${1:+:$1}" bash -eu -c ". '$SOURCE/tests/setup.sh'; full=

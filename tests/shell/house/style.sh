@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The limits of HACKING.md: layout by clang-format, columns, lines a file, files a folder, no ?: inside a ?:.
-# Prints every place that is over a limit.
+# The limits of HACKING.md: clang-format, columns, lines per file, files per folder, no ?: inside a ?:. Prints
+# every violation.
 cd "$SOURCE" || exit 1
 bad=0
 broken() { echo "$1"; bad=1; }
@@ -27,7 +27,7 @@ sources '*.c' '*.h' '*.cc' '*.py' '*.sh' '*.inc' '*.js' '*.css' '*.def' '*.rl' '
 	}' >"$TMP/columns"
 [ ! -s "$TMP/columns" ] || broken "$(cat "$TMP/columns")"
 
-# lines a file; a name stands here until its file is split
+# lines per file; `long` lists exceptions until they are split
 long=""
 sources '*.c' '*.h' '*.cc' '*.py' '*.sh' '*.js' '*.css' '*.def' '*.rl' | xargs wc -l |
 	awk -v long=" $long " '$2 != "total" && $1 > 500 && !index(long, " " $2 " ") {
@@ -35,7 +35,7 @@ sources '*.c' '*.h' '*.cc' '*.py' '*.sh' '*.js' '*.css' '*.def' '*.rl' | xargs w
 	}' >"$TMP/lines"
 [ ! -s "$TMP/lines" ] || broken "$(cat "$TMP/lines")"
 
-# files a folder; a kernel is a file
+# files per folder; each kernel is a file
 sources '*' | sed -n 's|/[^/]*$||p' | sort | uniq -c |
 	awk '$1 > 40 && $2 != "runtime/kernels" { print $2 ": " $1 " files" }' >"$TMP/folders"
 [ ! -s "$TMP/folders" ] || broken "$(cat "$TMP/folders")"

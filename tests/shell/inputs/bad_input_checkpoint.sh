@@ -1,4 +1,4 @@
-# The checkpoint: cut short, with lies in its header, in shards that point elsewhere. And results that cannot
+# Bad checkpoints: truncated, with a false header, with shards outside the directory. And results that cannot
 # be written.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
@@ -39,7 +39,7 @@ rm $weights.index.json model/a.safetensors
 refused 3 'neither model.safetensors nor' model
 : >model/pytorch_model.bin; refused 4 'save_pretrained' model
 
-# results that cannot be written: exit 1, and what was there before stays
+# results that cannot be written: exit 1, and an existing file stays
 mkdir place; echo old >place/result
 status=0; "$BERTC" build good --emit=obj -o place --quiet 2>said || status=$?
 [ $status -eq 1 ] && [ -d place ] || { cat said; fail "over a directory: exit $status"; }

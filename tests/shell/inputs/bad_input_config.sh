@@ -1,5 +1,5 @@
-# config.json and what lies beside it: broken, lying, hostile or of something else. Nothing is built from it,
-# and it is said why.
+# Bad config.json and files beside it: broken, inconsistent, hostile, or of another kind. The build is refused
+# with the reason.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 "$BERTC" build good --emit=obj -o good.o --quiet || fail "the tiny model itself does not build"
@@ -46,7 +46,7 @@ bad 3 'classifier' "{${config/', "1": "yes"'/}}"
 bad 3 'control characters' "{${config/yes/a\\u000ab}}"
 bad 3 'is not JSON' "{${config/yes/a\\u0000b}}"
 
-# files that are no files, and files that are too large
+# directories in place of files, and files that are too large
 tiny_hf model
 rm model/config.json; mkfifo model/config.json; refused 3 'expected a regular file' model
 rm model/config.json; mkdir model/config.json; refused 3 'expected a regular file' model
@@ -55,7 +55,7 @@ rm model/config.json; refused 3 'config.json' model
 refused 3 'nowhere' nowhere
 : >empty; refused 3 'is not a model: the name has no known suffix' empty
 
-# what lies beside it
+# files beside config.json
 tiny_hf model
 printf '{"model_max_length": "many"}' >model/tokenizer_config.json
 refused 3 'model_max_length is a string' model

@@ -1,4 +1,5 @@
-# model.xml: bombs, escapes and nonsense. First what describe writes is built, from another directory too.
+# Bad model.xml: entity bombs, paths outside the directory, nonsense. First: a description by `bertc describe`
+# builds, also from another directory.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 "$BERTC" describe good -o good/model.xml --quiet 2>said || { cat said; fail "describe"; }

@@ -1,9 +1,8 @@
-# What stands under the name of a file and is none: pipes, sockets, devices, directories, symbolic links that
-# lead nowhere or in a circle. It is refused by its name, nobody waits for it, and it does not pass for a file
-# that is not there.
+# Names of files that are pipes, sockets, devices, directories, or dangling or circular symbolic links. bertc
+# refuses them by name, does not wait for them, and does not treat them as missing files.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 
-embedder() { # DIR: a model of sentence-transformers with every file that may lie beside it
+embedder() { # DIR: a model of sentence-transformers with all optional files
 	tiny_hf "$1"
 	mkdir "$1/1_Pooling"
 	printf '[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}]' \
@@ -29,7 +28,7 @@ spoil() { # KIND PATH
 	esac
 }
 BERTC_REAL=$BERTC
-limited() { timeout 120 "$BERTC_REAL" "$@"; } # on a fault the test would wait for ever
+limited() { timeout 120 "$BERTC_REAL" "$@"; } # a faulty bertc would wait forever
 export -f limited
 BERTC=limited
 
@@ -45,7 +44,7 @@ for name in config.json model.safetensors modules.json 1_Pooling/config.json sen
 	done
 done
 
-# an index, its shards, and what changes another checkpoint
+# an index, its shards, and a delta
 for kind in pipe dangling; do
 	fresh
 	mv model/model.safetensors model/shard.safetensors
@@ -96,6 +95,6 @@ for kind in pipe directory device dangling loop; do
 	refused 3 "journal: error: " good --passes='prune-vocab{corpus=journal}'
 	refused 3 "journal: error: " good --passes='normalize-embeddings{method=z-score data=journal}'
 done
-# a pipe that the shell hands over is as good as a file
+# a pipe from the shell works like a file
 "$BERTC" opt <(sed 's/weights "[^"]*"//; s/const @.* :/const rand(1) :/' tiny.bir) --passes=cse |
 	grep -q embed || fail "a pipe of the shell's"

@@ -1,5 +1,5 @@
-# Files of a model that belong to another one: sizes that the modules of sentence-transformers state, and the
-# ids and segments that a tokenizer puts around texts.
+# Files that belong to another model: sizes in the modules of sentence-transformers, and ids and segments that
+# the tokenizer adds to texts.
 . "$SOURCE/tests/shell/bad_input_common.inc"
 
 # tensors FILE NAME SHAPE..: f32 zeros
@@ -29,7 +29,7 @@ tensors model/2_Dense/model.safetensors linear.weight 3,4 linear.bias 3
 pooling='"pooling_mode_mean_tokens": true'
 dense='"activation_function": "torch.nn.modules.linear.Identity"'
 
-says_of_modules() { # POOLING DENSE: what their config.json say besides
+says_of_modules() { # POOLING DENSE: more keys for their config.json
 	printf '{%s%s}' "$pooling" "${1:+, $1}" >model/1_Pooling/config.json
 	printf '{%s%s}' "$dense" "${2:+, $2}" >model/2_Dense/config.json
 }
@@ -43,7 +43,7 @@ bad 'out_features 4' '' '"in_features": 4, "out_features": 4'
 bad 'out_features is 0' '' '"out_features": 0'
 bad 'in_features is a string' '' '"in_features": "4"'
 bad '"bias": false' '' '"bias": false'
-for key in word_embedding_dimension embedding_dimension; do # nothing is computed with that one
+for key in word_embedding_dimension embedding_dimension; do # only informative: a warning
 	good "\"$key\": 8" '' 2>said
 	grep -q 'warning: .*word_embedding_dimension 8' said || fail "nothing is said of $key"
 done
@@ -55,7 +55,7 @@ bad 'bias' '' '"bias": true'
 # templates; the model has 9 words and 2 segments
 tiny_hf model
 rm -r model/modules.json model/?_*
-template() { # SINGLE PAIR: pieces of the template, special tokens with the id of their name
+template() { # SINGLE PAIR: pieces of the template; the name of a special token is its id
 	printf '{"model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"[UNK]": 0, "a": 1, "b": 2}},
 		"pre_tokenizer": {"type": "BertPreTokenizer"},
 		"post_processor": {"type": "TemplateProcessing", "single": [%s], "pair": [%s], "special_tokens": {

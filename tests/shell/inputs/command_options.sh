@@ -1,7 +1,7 @@
-# Options as every command reads them: what is missing, what is no number, no choice, or given too often. All
-# are usage errors.
+# Options of every command that are missing, not a number, not a choice, or given too often. All are usage
+# errors.
 fail() { echo "$*"; exit 1; }
-refuse() { # PATTERN WORDS...: exit 2, and something printed
+refuse() { # PATTERN WORDS...: checks exit 2 and the message
 	local pattern=$1 status=0; shift
 	"$BERTC" "$@" >printed 2>&1 </dev/null || status=$?
 	[ $status -eq 2 ] || { cat printed; fail "exit $status, expected 2: $*"; }
@@ -21,7 +21,7 @@ refuse 'which directory' describe
 refuse 'one model at a time: b after a' build a b
 refuse 'one graph at a time: b after a' opt a b
 
-# what a command needs
+# required options
 for command in eval tune rank-neurons rank-heads 'report order'; do
 	# shellcheck disable=SC2086
 	refuse 'no data: give --data FILE' $command model

@@ -5,7 +5,7 @@ mkdir -- -model -out -tmp
 mv tiny.bir ./-tiny.bir
 printf "a text\t1\nanother\t0\n" >-data.tsv
 
-# every command takes a model behind `--`, and by a path: it is the file that is missing
+# every command reads a model after `--`, and by its path; here the error is the missing file
 for command in build opt run verify inspect bench eval tune rank-heads rank-neurons "report order"; do
 	options=
 	case $command in
@@ -24,20 +24,20 @@ expect 3 "$BERTC" describe ./-model
 says "./-model"
 "$BERTC" run --cpu=baseline -- -tiny.bir --ids <<<"1 2 3" >answer
 
-# results, temporary directories and what is kept
+# results, temporary directories and kept files
 "$BERTC" build --cpu=baseline -o -out/-prog -- -tiny.bir
 ./-out/-prog --ids <<<"1 2 3" | cmp - answer
 TMPDIR=-tmp "$BERTC" verify --cpu=baseline -- -tiny.bir >figures
 "$BERTC" build --cpu=baseline --save-temps=-tmp --dump-ir=-tmp -o -prog ./-tiny.bir
 ./-prog --ids <<<"1 2 3" | cmp - answer
 
-# the command that a program remembers can be typed again
+# the command in --about works
 "$BERTC" build --cpu=baseline --emit=c -o c.c ./-tiny.bir
 grep -q 'bertc build .* ./-tiny.bir$' c.c
 "$BERTC" build --cpu=baseline --emit=c -o c.c -- "$PWD/-tiny.bir"
 grep -q 'bertc build .* -- -tiny.bir$' c.c
 
-# a name that was taken for an option
+# a name taken for an option
 expect 2 "$BERTC" build -tiny.bir -o prog
 says "write ./-tiny.bir, or \`--\` before it"
 expect 2 "$BERTC" build -nothing -o prog

@@ -1,5 +1,5 @@
-# A result that would replace a file of its own model is refused before anything is written, and a description
-# that lies elsewhere than its checkpoint says how to build it.
+# A result that would overwrite a file of its own model is refused before anything is written. For a
+# description in another directory than its checkpoint, bertc prints how to build it.
 . "$SOURCE/tests/shell/emit_common.inc"
 mkdir model away
 cp "$SOURCE"/examples/sentiment/model/*.json "$SOURCE"/examples/sentiment/model/*.safetensors model/

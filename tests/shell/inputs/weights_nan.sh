@@ -1,4 +1,4 @@
-# A checkpoint with a weight that is no number: what learns from data says so, instead of choosing by it.
+# A checkpoint with a NaN weight: commands and passes that learn from data report it instead of using it.
 . "$SOURCE/tests/shell/emit_common.inc"
 cp -r "$SOURCE/examples/sentiment/model" sick
 chmod -R u+w sick
@@ -7,7 +7,7 @@ bytes=$(stat -c %s sick/model.safetensors)
 printf '\377\377\377\377' | dd of=sick/model.safetensors bs=1 seek=$((bytes - 4)) conv=notrunc status=none
 awk 'BEGIN { for (i = 0; i < 12; i++) print "the film number " i "\t" (i % 2 ? "negative" : "positive") }' \
 	>data.tsv
-refuse() { # ARGUMENTS: exits with 1 and the reason, and prints nothing else
+refuse() { # ARGUMENTS: checks exit 1, the reason, and no other output
 	local got=0
 	"$BERTC" "$@" >out.txt 2>err.txt || got=$?
 	[ $got -eq 1 ] && grep -q 'are its weights whole?\|are the model.s weights whole?' err.txt ||
@@ -16,7 +16,7 @@ refuse() { # ARGUMENTS: exits with 1 and the reason, and prints nothing else
 refuse build sick --quiet -o none --passes='hard-attention{k=2 layers=auto data=data.tsv}'
 refuse build sick --quiet -o none --passes='prune-heads{by=accuracy share=0.5 data=data.tsv}'
 refuse rank-heads sick --data data.tsv --by accuracy
-# the first tensor is one of the embeddings, which every head sees
+# the first tensor belongs to the embeddings, which affect every head
 header=$(od -An -tu8 -N8 sick/model.safetensors | tr -d ' ')
 head -c 400 sick/model.safetensors | grep -q '"bert.embeddings' || fail "another file than this test thinks"
 printf '\377\377\377\377' | dd of=sick/model.safetensors bs=1 seek=$((header + 8)) conv=notrunc status=none

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Texts that end early, through the whole compiler: what a program says of them, that they depend on nothing
-# but themselves, the curve, and that two CPUs and another architecture say the same.
+# Early exits, through the whole compiler: the output of the program; results depend only on the text itself;
+# the curve; two CPUs and another architecture give the same results.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 build() { "$BERTC" build "$model" --quiet "$@" 2>err || { cat err; fail "build $*"; }; }
@@ -35,7 +35,7 @@ for value in nan -1 -nan inf 1e400 much 0.1x ""; do refuse 2 "its value is out o
 refuse 2 "no such option" ./exits --set exit_entrop=1 x
 refuse 2 "no such option" ./plain --set exit_entropy=1 x
 
-# the same build is the same bytes; int8 goes with it; so do several CPUs
+# a repeated build gives the same bytes; int8 and several CPUs work, too
 build -o again --name=exits "--passes=early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50},O2"
 cmp exits again || fail "two builds differ"
 build -o int8 "--passes=early-exit{data=$PWD/data.tsv entropy=0.4},quantize-int8"
@@ -48,8 +48,8 @@ if [ "$(uname -m)" = x86_64 ]; then
 	grep -q '"layers": 3' one && grep -q '"layers": [12]' one || fail "the baseline's texts all end alike"
 fi
 
-# with tokens thinned out in front of all exits, between them and behind them, in either order of the passes:
-# answers depend on nothing but the text, and are those of the evaluator
+# with prune-tokens before, between and after the exits, in both orders of the passes: answers depend only on
+# the text, and are those of the evaluator
 exits="early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50}"
 for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{layer=1 keep=0.5}" \
 	"$exits,prune-tokens{layer=0,2 keep=0.7},quantize-int8"; do
@@ -75,7 +75,7 @@ for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{l
 	done
 done
 
-# a checkpoint cannot say it; the curve says what it costs
+# a checkpoint cannot express it; the curve
 refuse 4 "has no early exits" "$BERTC" build "$model" --quiet --emit=checkpoint \
 	-o none "--passes=early-exit{data=$PWD/data.tsv entropy=0.4}"
 refuse 2 "--curve is for" "$BERTC" eval "$model" --data data.tsv --curve

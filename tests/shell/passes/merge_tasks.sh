@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Graphs of several tasks as one program: each answers as its own program does, runs what it needs, and heads
-# are chosen or averaged.
+# Graphs of several tasks as one program: each head answers as in its own program and runs only the ops that
+# it needs; heads are chosen or averaged.
 set -u
 fail() { echo "FAILED: $*"; exit 1; }
 build() { "$BERTC" build --quiet --cpu=baseline "$@" 2>err || { cat err; fail "build $*"; }; }
@@ -25,7 +25,7 @@ BIR
 labels() { for i in $(seq "$1"); do printf '%s"l%d"' "${comma-}" "$i"; local comma=', '; done; }
 head_of() { printf 'head @%s classify single output=%s labels=[%s]\n' "$1" "$1" "$(labels "$2")"; }
 one() { printf 'module @m max_tokens 64\n'; head_of "$1" "$4"; graph "$@"; }
-one a 10 20 3 >a.bir; one b 11 21 3 >b.bir; one c 10 22 2 >c.bir   # a and c have one trunk
+one a 10 20 3 >a.bir; one b 11 21 3 >b.bir; one c 10 22 2 >c.bir   # a and c have the same layer
 {
 	printf 'module @m max_tokens 64\n'
 	head_of a 3; head_of b 3; head_of c 2

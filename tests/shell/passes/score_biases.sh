@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Score biases through the whole compiler: programs against the evaluator, fused and not, on several CPUs; the
-# same bytes whatever else is in the call; no memory that is quadratic in the length for tables by distance.
+# Score biases through the whole compiler: programs against the evaluator, fused and unfused, on several CPUs;
+# the same bytes whatever other texts are in the call; tables by distance need no memory quadratic in the
+# length.
 set -u
 fail() { echo "FAILED: $*"; exit 1; }
 table=$SOURCE/tests/passes/fuse/attention-bias.bir

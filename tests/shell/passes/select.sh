@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# hard-attention and prune-tokens through the whole compiler: the same bytes whatever else is in the call and
-# on any number of threads, what the evaluator makes of the same graph, other CPUs, other passes, what cannot
-# be said in a checkpoint, layers=auto.
+# hard-attention and prune-tokens through the whole compiler: the same bytes for any other texts in the call
+# and any number of threads; against the evaluator; other CPUs; other passes; refusals of --emit=checkpoint;
+# layers=auto.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -58,7 +58,7 @@ for passes in "$thin" "$hard,$thin"; do
 	done
 done
 
-# code for several CPUs, the oldest of them by hand; addresses and overflow looked at in the C that is emitted
+# code for several CPUs, the oldest one chosen by BERTC_CPU; sanitizers on the emitted C
 build "--passes=$hard,$thin" --cpu=x86-64,x86-64-v3,x86-64-v4 -o any 2>/dev/null &&
 	for cpu in x86-64 x86-64-v3 x86-64-v4; do
 	BERTC_CPU=$cpu ./any --ids --logits <some >got.$cpu 2>err ||
@@ -95,8 +95,8 @@ refuse 2 "hard-attention must come before prune-tokens" "--passes=$thin,hard-att
 refuse 2 "prune-tokens must come before fuse" "--passes=fuse,$thin"
 refuse 2 "there is no layer 7" "--passes=prune-tokens{layer=7 keep=2}"
 
-# layers=auto: of labels that are the model's own answers none may go wrong; keeping all keys hurts nowhere,
-# the likeliest alone does
+# layers=auto: the labels are the model's own answers, and none may change; keeping all keys changes none,
+# keeping only the most probable key does
 "$BERTC" build "$model" --quiet -o plain
 paste <(sed 's/\t/ /g' "$SOURCE/examples/sentiment/sentences.txt") \
 	<(./plain <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Structured and unstructured together: what the ledger says of parameters and work once three percent of the
-# layers' weights are left, counted against the zeros of the checkpoint that the same passes make.
+# Structured and unstructured pruning together, down to three percent of the layers' weights: the ledger's
+# parameters and work match the zeros in the checkpoint that the same passes make.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -11,7 +11,7 @@ build -o both "--passes=$passes,O2,lower{sparse=always}" --ledger=both.json
 build -o thin "--passes=prune-ffn{keep=$((ffn / 4))},O2,lower{sparse=never}" --ledger=thin.json
 build -o whole --passes=O2 --ledger=whole.json
 build --emit=checkpoint -o made "--passes=$passes"
-for sparse in never always; do   # the same in int8, whose weights are another argument of another op
+for sparse in never always; do   # the same in int8, with another op
 	fused=canonicalize,fold-const,cse,fuse,fold-const,cse,dce
 	build -o "int8-$sparse" --ledger="int8-$sparse.json" \
 		"--passes=$passes,$fused,quantize-int8,lower{sparse=$sparse},pack-weights,chain-rows,plan-memory"
@@ -34,7 +34,7 @@ config = json.load(open("made/config.json"))
 h, layers = config["hidden_size"], config["num_hidden_layers"]
 original = layers * (4 * h * h + 2 * h * int(sys.argv[1]))
 assert 0.045 <= left / dense <= 0.055 and left / original < 0.035, (left, dense, original)
-# what is stored: words that are not zero, filled up to bands of four outputs of even counts
+# stored words: nonzero ones, padded to an even count per band of four outputs
 gone = thin["parameters"] - both["parameters"]; stored = dense - gone
 print(f"{left} of {original} weights are not zero ({100 * left / original:.1f} %), {stored} stored; "
       f"parameters {whole['parameters']}, {thin['parameters']}, {both['parameters']}; "
@@ -42,7 +42,7 @@ print(f"{left} of {original} weights are not zero ({100 * left / original:.1f} %
 assert left <= stored <= 2 * left + 16 * layers * 6 * 64, (left, stored)
 assert thin["macs_128"] < whole["macs_128"], (whole, thin, both)
 assert both["weight_bytes"] < thin["weight_bytes"], (whole, thin, both)
-# a multiplication a weight and row; of the last layer all but keys and values are of one row
+# one multiplication per weight and row; in the last layer all linears but keys and values have one row
 few, all = last("int8-always.json"), last("int8-never.json"); ffn = int(sys.argv[1]) // 4
 rows = 128 - 127 / layers * (2 * h * h + 2 * h * ffn) / (4 * h * h + 2 * h * ffn)
 for sparse, plain in ((both, thin), (few, all)):

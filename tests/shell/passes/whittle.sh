@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Passes that learn from data or from a corpus, through the whole compiler: what they need, what they leave,
-# what programs say about it.
+# Passes that learn from data or from a corpus, through the whole compiler: their requirements, their results,
+# and --about of the programs.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -17,7 +17,7 @@ build -o plain
 ./plain <"$corpus" >plain.out || fail "the plain program"
 paste <(sed 's/\t/ /g' "$corpus") <(cut -f1 plain.out) >folder/data.tsv
 
-# the vocabulary of a corpus: its texts keep their numbers, other words still have letters
+# prune-vocab with a corpus: its texts keep their results; other words are spelled by letters
 build "--passes=prune-vocab{corpus=$corpus},O2" -o small --ledger=ledger.json --check-each
 ./small <"$corpus" >small.out && cmp plain.out small.out || fail "texts of the corpus have other answers"
 [ "$(./plain --tokenize <"$corpus" | wc -w)" -eq "$(./small --tokenize <"$corpus" | wc -w)" ] ||
@@ -35,7 +35,7 @@ grep -qw -- "$unknown" <<<"$words" && fail "a word outside the corpus is unknown
 "$BERTC" verify "$model" "--passes=prune-vocab{corpus=$corpus},O2" --max-abs 1e-4 --data "$corpus" >said \
 	2>&1 || { cat said; fail "verify of texts after prune-vocab"; }
 
-# what a pass learned is the same every time, and leaves no trace of where the data lay
+# a pass learns the same every time, and the result does not contain the path of the data
 data=$PWD/folder/data.tsv
 pipeline="drop-layers{strategy=contribution keep=2 data=$data}"
 pipeline+=",prune-heads{by=activation share=0.7 data=$data limit=9},prune-ffn{keep=512},O2"
@@ -47,7 +47,7 @@ grep -qaF "$PWD" first && fail "the program holds the folder of its data"
 build "--passes=$pipeline" --emit=c -o first.c
 grep -qF "$PWD" first.c && fail "the C file holds the folder of its data"
 
-# accuracy: of labels that are the model's own answers all are right
+# accuracy: the labels are the model's own answers, so all are right
 "$BERTC" build "$model" --emit=bir -o accuracy.bir \
 	--passes="prune-blocks{by=accuracy keep=5 data=$PWD/folder/data.tsv}" --explain 2>said ||
 	{ cat said; fail "by=accuracy"; }

@@ -1,5 +1,5 @@
-# A line past the limit of 64 MiB is reported as soon as it is past it, not when its end comes: nobody may
-# ever send that. The rest of it is skipped, the next line is answered.
+# A line longer than 64 MiB is reported as soon as it exceeds the limit, because its end may never come. The
+# rest of it is skipped; the next line is answered.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 "$BERTC" build tiny.bir --cpu=baseline -o prog

@@ -1,5 +1,4 @@
-# C prefixes that are also names of the runtime's own files: the emitted C must still compile, the library and
-# the program.
+# --name equal to a file name of the runtime: the emitted C, the library and the program must still compile.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 cc=$(command -v cc || command -v gcc || command -v clang-19) || { echo "no C compiler"; exit 77; }

@@ -1,9 +1,8 @@
-# The emitted program's options, exit codes, environment and promises that need no text: ids in, numbers out,
-# of a small model.
+# Options, exit codes, environment and guarantees of emitted programs, tested with ids on a small model.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 "$BERTC" build tiny.bir --cpu=baseline -o prog
-expect() { # STATUS PATTERN WORDS...: exit status, and a message on standard error
+expect() { # STATUS PATTERN WORDS...: checks exit status and message
 	local want=$1 pattern=$2 status=0; shift 2
 	"$@" >out 2>err </dev/null || status=$?
 	[ $status -eq "$want" ] || { cat out err; fail "exit $status, expected $want: $*"; }
@@ -34,7 +33,7 @@ done
 exec 8>&- 9<&-
 wait $job || fail "exit $? at the end of its input"
 
-# errors of one line: told with its number, the others are answered, exit 1 at the end
+# an error in a line is reported with its number; other lines are answered; exit 1 at the end
 status=0
 printf '1 2\n3 99\n4 x\n5\t6\t7\n\n1\t2\r\n-1\n18446744073709551617\n8' | ./prog --ids >out.txt 2>err ||
 	status=$?
@@ -50,7 +49,7 @@ expect 1 'error: 41 tokens, at most 32' ./prog --ids --on-overflow error "$long"
 ./prog --ids --json "$long" 2>/dev/null | grep -q '"truncated": true' ||
 	fail "--json does not say that a text was cut"
 
-# usage, exit 2, and what is not there, exit 4
+# usage errors: exit 2; unsupported features: exit 4
 expect 2 'no tokenizer' ./prog text
 expect 2 'expected 0 to 1' ./prog --ids --threshold 2
 expect 2 'expected error, truncate or window' ./prog --ids --on-overflow maybe
@@ -75,7 +74,7 @@ if [ "$(uname -m)" = x86_64 ] && grep -q avx2 /proc/cpuinfo; then
 	BERTC_CPU=x86-64-v3 ./v3 --ids 1 >/dev/null
 fi
 
-# what it says about itself
+# --about and --version
 ./prog --help | grep -q -- '--on-overflow=RULE' || fail "--help does not list the options"
 ./prog --version | grep -q '^prog, made by bertc [0-9]' || fail "--version: $(./prog --version)"
 ./prog --about >about.json

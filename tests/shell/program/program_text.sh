@@ -1,5 +1,5 @@
-# Emitted programs on text: lines, pairs, limits, windows, spans, memory and the time to the first answer; on
-# the shared models.
+# Emitted programs on text, with the models of $SHARED: lines, pairs, limits, windows, spans, memory, and the
+# time to the first answer.
 set -eu
 fail() { echo "$*"; exit 1; }
 [ -n "${SHARED:-}" ] || { echo "no shared models beside the repository"; exit 77; }
@@ -18,7 +18,7 @@ scores='"scores": {"negative": [0-9.e-]*, "positive": [0-9.e-]*}'
 [ "$(./sst2 --json <lines.txt | grep -c "^{$label, $scores}$")" -eq 3 ] ||
 	fail "--json: $(./sst2 --json <lines.txt)"
 
-# what --tokenize prints, --ids reads
+# --ids reads the output of --tokenize
 printf 'a gripping, beautifully shot film\n\nna\xc3\xafve \xe4\xb8\xad\xe6\x96\x87\n' >texts.txt
 [ "$(head -n 1 texts.txt | ./sst2 --tokenize)" = "101 1037 13940 1010 17950 2915 2143 102" ] ||
 	fail "--tokenize: $(head -n 1 texts.txt | ./sst2 --tokenize)"
@@ -48,8 +48,8 @@ grep -q '^<stdin>:1: note: 702 tokens, cut to 512$' err || { cat err; fail "no n
 	fail "windows: $(./sst2 --on-overflow window --json <long.txt)"
 ./sst2 --on-overflow error <long.txt >/dev/null 2>&1 && fail "--on-overflow error lets a long text pass"
 
-# memory over the weights that are mapped, and start to first answer (of the best of some: the machine has
-# other work)
+# memory without the mapped weights, and time from start to first answer (minimum of several runs, because the
+# machine may be busy)
 cat >measure.py <<'PY'
 import os, subprocess, sys, time
 best, peak = 1e9, 0
@@ -65,7 +65,7 @@ for _ in range(12):
     peak = max(peak, int(status["RssAnon"].split()[0]))
     p.stdin.close(); p.wait()
 print(f"first answer after {best * 1e3:.1f} ms; {peak / 1024:.1f} MB of memory besides the file")
-sys.exit(best > 0.060 or peak > 16 * 1024)   # the bar is 15 ms on a machine at rest
+sys.exit(best > 0.060 or peak > 16 * 1024)   # an idle machine needs at most 15 ms
 PY
 if command -v python3 >/dev/null; then python3 measure.py || fail "too slow to start, or too much memory"; fi
 
@@ -85,7 +85,7 @@ done <spans.txt
 printf 'good\tbad\nfine\n' | ./ncbi >/dev/null 2>err && fail "a tab is no error for a tagger"
 grep -q '^<stdin>:1: error: the line has a tab' err || { cat err; fail "no message about the tab"; }
 [ "$(./ncbi --tokens 'ataxia is bad' | grep -c '	')" -eq 3 ] || fail "--tokens: not a line a word"
-# a text of many windows: every mention is found again, in order, and nowhere cut
+# a text of many windows: every mention is found, in order and in full
 awk 'BEGIN {
 	for (i = 0; i < 60; i++)
 		printf "patient %d had colorectal cancer and was treated at home for some weeks . ", i

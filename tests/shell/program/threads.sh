@@ -1,5 +1,5 @@
-# Threads of the emitted program and library as the system counts them: none but the first for --threads 1,
-# the affinity mask for --threads 0, the environment, and after fork().
+# The number of threads of the emitted program and library, as the system counts them: one for --threads 1;
+# the affinity mask for --threads 0; the environment variable; after fork().
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 [ -d /proc/self/task ] || { echo "no /proc"; exit 77; }
@@ -95,7 +95,7 @@ else
 	echo "no gcc: the library is not tried"
 fi
 
-# --threads 0 reads what the kernel says of this process, and nothing else
+# --threads 0 reads only what the kernel reports of this process
 if command -v strace >/dev/null &&
 	strace -f -e trace=openat,open -o calls ./prog --ids --threads 0 '1 2' >/dev/null 2>&1; then
 	! sed -n 's/.*open[a-z]*(.*"\(\/[^"]*\)".*/\1/p' calls |

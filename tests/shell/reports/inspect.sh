@@ -1,10 +1,10 @@
-# The inspector's page without a browser: the same bytes each time, well-formed, all blocks there, nothing of
-# a hostile model left as markup; and the ledger, in JSON, in the program and with scores. inspect_browser.sh
-# looks at it in Chromium.
+# The page of `bertc inspect` without a browser: the same bytes every time, well-formed HTML, all blocks, no
+# markup from a hostile model. And the ledger: JSON, in the program, with scores. inspect_browser.sh tests the
+# page in Chromium.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 page() { "$BERTC" inspect "$@" >said 2>messages || { cat said messages; fail "inspect $*: exit $?"; }; }
-json() { # PAGE EXPRESSION: its value, where b holds the page's blocks, t the tokens, p the passes
+json() { # PAGE EXPRESSION: prints its value; b: blocks of the page, t: tokens, p: passes
 	python3 - "$1" "$2" <<'PY'
 import json, re, sys
 page = open(sys.argv[1]).read()
@@ -45,7 +45,7 @@ python3 -c "import json; l = json.load(open('ledger.json')); first = l['passes']
 assert l['start']['nodes'] > 0 and first['pass'].startswith('drop-layers') and 'cosine' in first" ||
 	fail "--ledger"
 
-# the program carries what no clock and no option of the build changes
+# the ledger in the program does not depend on the clock and on build options
 "$BERTC" build "$model" --passes='drop-layers{layers=0,2},quantize-int8' --cpu=baseline --quiet -o prog
 "$BERTC" build "$model" --passes='drop-layers{layers=0,2},quantize-int8' --cpu=baseline --quiet --check-each \
 	--ledger=second.json --name=prog -o again
@@ -53,7 +53,7 @@ cmp prog again || fail "--check-each or --ledger changes the program"
 ./prog --about | grep -q '"pass": "drop-layers{layers=0,2}"' ||
 	{ ./prog --about; fail "--about has no ledger"; }
 
-# with labelled data: scores, times, names without their place
+# with labelled data: scores, times, file names without directories
 printf '%s\t%s\n' 'a wonderful, moving film' positive 'dull and far too long' negative \
 	'I would watch it again at once' positive >data.tsv
 page "$model" --passes='drop-layers{layers=0,2}' --cpu=baseline --data "$PWD/data.tsv" -o scored.html \
@@ -69,7 +69,7 @@ page "$model" -O0 --cpu=baseline --data one.tsv --no-latency -o quiet.html
 page "$model" -O0 --cpu=baseline --data one.tsv --no-latency -o quiet2.html
 cmp quiet.html quiet2.html || fail "--no-latency leaves a time in the page"
 
-# of one text the shares are those of its map: whom a head looks at, by distance
+# for a single text, the shares of attention by distance match its attention map
 python3 - quiet.html <<'PY' || fail "shares and map of one text differ"
 import json, re, sys
 data = json.loads(re.search(r'id="data-layers">([^<]*)<', open(sys.argv[1]).read())[1])
@@ -85,7 +85,7 @@ for layer in data["layers"]:
         assert max(abs(a - b) for a, b in zip(sums, mass)) < .03, (mass, sums)
 PY
 
-# a hostile model: labels, tensor and part names that would be markup; and no tokenizer
+# a hostile model: labels, tensor and part names with markup; no tokenizer
 tiny tiny
 sed -e 's|"negative"|"</script><script>alert(1)</script>"|' \
 	-e 's|"positive"|"<!--<img src=x onerror=alert(2)>"|' \

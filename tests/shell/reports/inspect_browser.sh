@@ -1,5 +1,5 @@
-# The inspector's page in headless Chromium, which ./check installs: clicks, keys, dark, narrow, no error, no
-# request.
+# The page of `bertc inspect` in headless Chromium, which ./check installs: clicks, keys, dark mode, narrow
+# windows, no errors, no requests.
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ -n "${CHROMIUM-}" ] ||
 	{ echo "no Chromium"; exit 77; }
 . "$SOURCE/tests/shell/emit_common.inc"

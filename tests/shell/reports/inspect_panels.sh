@@ -1,11 +1,11 @@
-# The panels of heads, neurons and exits say what rank-heads, rank-neurons and `eval --curve` say; bad files
-# are refused.
+# The panels of heads, neurons and exits have the same figures as rank-heads, rank-neurons and `eval --curve`.
+# Bad files are refused.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 sentiment_texts 40 7 >texts
 "$BERTC" build "$model" --quiet -o plain && paste texts <(./plain <texts | cut -f1) >data.tsv ||
 	fail "no data"
-# of words, the tag is whether they judge; one tag would be markup
+# tags of words: whether they express a judgement; one tag contains markup
 for i in $(seq 0 29); do
 	for j in 0 1 2 3 4; do
 		word=${judging[(i * 5 + j * j * 7 + i / 4) % 12]}

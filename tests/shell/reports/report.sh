@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `bertc report`: all builds of a design stand there, their figures are those of `bertc eval`, and sums are
-# sums; pairs with only one order are named.
+# `bertc report`: it lists all builds of a design, their scores are those of `bertc eval`, sums are correct,
+# and pairs with only one order are marked.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -45,21 +45,21 @@ for bits, c in zip((3, 5, 6, 7), eight["combinations"]):
     signs = [(-1) ** bin(bits ^ sub).count("1") for sub in subs]
     inter = [sum(s * change(builds[sub])[i] for s, sub in zip(signs, subs)) for i in range(3)]
     assert all(map(close, inter, change(c["interaction"]))), (inter, c)
-assert abs(inter[1]) > 1e-4, inter   # of all three, bytes have one, whose sign counts
+assert abs(inter[1]) > 1e-4, inter   # the three-way interaction of bytes is not zero, so its sign is tested
 assert builds[1]["bytes"] < builds[0]["bytes"]
 assert builds[2]["bytes"] < builds[0]["bytes"]
 assert builds[4]["bytes"] < builds[0]["bytes"]
 order = json.load(open("order.json")); builds = order["builds"]
 assert [p["other"] is None for p in order["pairs"]] == [False, True, True], order["pairs"]
 first = order["pairs"][0]
-# half of the neurons of three layers, then two layers of them, or the other way round: not the same neurons
+# dropping a layer and then half of the neurons keeps other neurons than the reverse order
 assert builds[first["build"]]["passes"].startswith("drop")
 assert builds[first["other"]]["passes"].startswith("prune")
 assert builds[first["build"]]["loss"] != \
     builds[first["other"]]["loss"], "the order makes no difference where it must"
 assert close(order["all"]["summed"]["points"], sum(b["points"] for b in builds[1:4])), order["all"]
 EOF
-# what the builds were told stands in the commands, and a shell reads names as they are
+# the printed commands contain the build options, with names quoted for the shell
 cp data.tsv "it's data.tsv"
 "$BERTC" report order "$model" --cpu=baseline --weights=bf16 --max-tokens=32 --data "it's data.tsv" \
 	--limit 2 --seq 8 --repeat 1 --operators='prune-ffn{keep=200},quantize-int8' >told.txt ||

@@ -1,6 +1,6 @@
-# Tuning: the same cache gives the same bytes; another tile gives the same results, bit for bit; `build
-# --tune` measures what nobody has decided and keeps it; files and targets that make no sense are refused. No
-# time is asserted.
+# Tuning: the same tuning file gives the same bytes. Other tiles give the same results, bit for bit. `build
+# --tune` measures undecided shapes and saves the decisions. Bad files and targets are refused. No times are
+# checked.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 export XDG_CACHE_HOME=$PWD/cache
@@ -26,7 +26,7 @@ says 'give --tune-cache=FILE'
 [ ! -e a ] || fail "a refused build left a program"
 "$BERTC" targets | grep -q '(native)' || { echo "no CPU of targets.def is this one"; exit 77; }
 
-# --- the same cache: the same bytes, wherever it lies, and no trace of it in the result
+# --- the same tuning file at any path gives the same bytes; the result does not contain its path
 "$BERTC" build tiny.bir --emit=c --cpu=znver4 --target=x86_64-linux-gnu --weights=f32 --name=tiny -o plain.c
 printf '%s\n' "$head" 'linear f32 K=24 N=* act=* cpu=znver4 -> linear_f32_8x48__avx512' \
 	'chain-rows linear f32 width=* cpu=znver4 -> 24' >one.txt
@@ -43,8 +43,8 @@ grep -q 'linear_f32_8x48__avx512_k24(' one.c &&
 ! grep -q 8x48__avx512_k plain.c || fail "an alternative is the default"
 ! grep -q 'one.txt\|two.txt\|tune-cache' one.c || fail "the cache leaves its name in the result"
 
-# --- --tune: the lines that are there hold, the rest is measured once, and a build with the file is the tuned
-# build
+# --- --tune: existing lines apply, the other shapes are measured once, and a build with the file equals the
+# tuned build
 native=$("$BERTC" targets | sed -n 's/^  \([^ ]*\) .*(native).*/\1/p')
 case $("$BERTC" targets | grep '(native)') in *AVX-512*) tile=linear_f32_8x48__avx512 \
 	default=linear_f32__avx512 ;; *) tile= ;; esac
@@ -62,7 +62,7 @@ if [ -n "$tile" ]; then
 	grep -q "^$shape  $times  linear_f32" table ||
 		{ cat table; fail "no line in the table"; }
 	! grep -q 'N=24' $kept || fail "a tile that would be half empty was worth timing"
-	# a second-level cache of more than 1 MiB holds all rows of this model: then there is nothing to choose
+	# an L2 cache of more than 1 MiB holds all rows of this model: there is no choice then
 	[ "$(getconf LEVEL2_CACHE_SIZE)" -gt 1048576 ] ||
 		grep -q "^chain-rows linear f32 width=48 cpu=$native -> [0-9]*$" $kept ||
 		{ cat $kept; fail "no decision for the chain"; }
@@ -82,7 +82,7 @@ linear f32 K=384 N=* act=* cpu=%s -> %s\n' \
 	[ "$(grep -c '^linear' mine.txt)" -eq 2 ] && grep -q '^1 shapes timed' table ||
 		{ cat mine.txt table; fail "one shape is left to be timed"; }
 
-	# --- tiles and blocks change no bit
+	# --- tiles and blocks do not change results
 	"$BERTC" build "$model" --weights=f32 -o plain
 	for threads in 1 3; do
 		for program in sentiment plain; do ./$program --logits --threads $threads "a fine film" \

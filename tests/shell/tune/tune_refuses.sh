@@ -1,10 +1,10 @@
-# bertc tune says before it searches, which takes minutes, what would end badly: data that cannot be scored,
-# results that cannot be written.
+# bertc tune reports errors before the search, which takes minutes: data that cannot be scored, results that
+# cannot be written.
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model
 awk 'BEGIN { for (i = 0; i < 12; i++) print "the film number " i "\t" (i % 2 ? "negative" : "positive") }' \
 	>data.tsv
-refuse() { # STATUS TEXT ARGUMENTS: exits so within a second or two, says so once
+refuse() { # STATUS TEXT ARGUMENTS: exits with it in two seconds, prints the text once
 	local status=$1 text=$2 got=0; shift 2
 	timeout 60 "$BERTC" tune "$model" --quiet "$@" >out.txt 2>err.txt || got=$?
 	[ $got -eq "$status" ] || { cat err.txt; fail "$*: exit $got, expected $status"; }

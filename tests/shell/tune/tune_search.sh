@@ -1,5 +1,5 @@
-# bertc tune on a small model: the pipeline it prints builds, the program says how good it is, and neither a
-# journal that was cut off nor another number of processes leads to another result.
+# bertc tune on a small model: the printed pipeline builds, and the program's --about has its score. A
+# truncated journal or another number of processes gives the same result.
 [ -n "$FULL" ] || { echo "takes minutes: ./check --full"; exit 77; }
 . "$SOURCE/tests/shell/emit_common.inc"
 model=$SOURCE/examples/sentiment/model

@@ -1,12 +1,12 @@
-# What verify measured, in --about: straight from `bertc verify -o`, or through a file into `bertc build
-# --verified`; figures of another build are refused.
+# The figures of verify in --about: directly from `bertc verify -o`, or through a file with `bertc build
+# --verified`. Figures of another build are refused.
 . "$SOURCE/tests/shell/emit_common.inc"
 tiny tiny
 "$BERTC" build tiny.bir -o plain
 ./plain --about | grep -q '^  "verified": null' ||
 	{ ./plain --about; fail "a program that nobody verified does not say so"; }
 
-# both ways give the same bytes, and giving them twice does
+# both ways give the same bytes, also when repeated
 mkdir here there
 "$BERTC" verify tiny.bir --count 4 --seed 3 --json --name=prog >figures.json
 "$BERTC" build tiny.bir --verified=figures.json --name=prog -o here/prog
@@ -28,20 +28,20 @@ done
 "$BERTC" verify tiny.bir --count 2 --emit=c --weights-as=inline --name=prog -o here/prog.c >/dev/null
 grep -q 'verified' here/prog.c || fail "verify --emit=c: no figures in the C text"
 
-# data are named without their place
+# data files are named without directories
 printf '{"ids": [1, 2, 3]}\n{"ids": [4, 59]}\n' >here/data.jsonl
 "$BERTC" verify tiny.bir --data "$PWD/here/data.jsonl" -o by_data >/dev/null
 ./by_data --about | grep -q '^    "data": "data.jsonl"' ||
 	{ ./by_data --about; fail "--about does not name the data"; }
 ! grep -qF "$PWD" by_data || fail "the program names the directory of its data"
 
-# a pass recipe, a type of weights, another graph, other constants: not what was measured
+# refused: another pipeline, type of weights, graph or constants than measured
 expect 3 "$BERTC" build tiny.bir --verified=figures.json --weights=bf16 -o no; says 'other passes'
 expect 3 "$BERTC" build tiny.bir --verified=figures.json -O0 -o no; says 'other passes'
 expect 3 "$BERTC" build tiny.bir --verified=figures.json --max-tokens 8 -o no; says 'another graph'
 sed 's/rand(7)/rand(8)/' tiny.bir >other.bir
 expect 3 "$BERTC" build other.bir --verified=figures.json -o no; says 'another graph'
-bad_figures() { # EXPRESSION TEXT: figures that sed has changed, and what is said of them
+bad_figures() { # EXPRESSION TEXT: changes the figures by sed and expects the message
 	sed "$1" figures.json >bad.json
 	expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says "$2"
 }
@@ -61,7 +61,7 @@ expect 2 "$BERTC" verify tiny.bir -o tiny.bir; says 'file of the model'
 expect 5 "$BERTC" verify tiny.bir --max-abs 0 -o no
 [ ! -e no ] || fail "left a program that nobody should have"
 
-# a program for another machine carries what was measured on this one
+# a program for another machine has the figures measured on this one
 case $(uname -m) in x86_64) other=aarch64-linux-gnu ;; *) other=x86_64-linux-gnu ;; esac
 "$BERTC" build tiny.bir --verified=figures.json --target=$other --emit=c -o away.c
 grep -q 'verified.*cosine' away.c || fail "no figures in a program for $other"
@@ -74,7 +74,7 @@ model=$SOURCE/examples/sentiment/model
 ./hf --about | grep -q '"top1_of": 2' || fail "no figures of a directory"
 expect 3 "$BERTC" build "$SOURCE/examples/tagger/model" --verified=hf.json -o no; says 'another checkpoint'
 
-# a graph whose constants lie in a file: their bytes count
+# a graph with constants in a file: the hash includes their bytes
 "$BERTC" build "$model" --emit=bir -o hf.bir
 cp "$model/model.safetensors" .
 "$BERTC" verify hf.bir --count 2 --tokens 4 --search "$model" --json >bir.json
