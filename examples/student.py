@@ -1,10 +1,10 @@
-"""What the training scripts of the examples share: their command line, the loss, the training, and a student
-that starts as a piece of its teacher, so that little is left to learn.
+"""Common code of the training scripts: command line, loss, training, and a student that starts as a part
+of its teacher, so that it learns fast. It keeps
 
-* vocabulary: the special tokens, every single ASCII character, then the pieces that occur most often in
-  the training sentences;
-* layers: those named;
-* feed-forward: in each layer the neurons with the largest |w_in| * |w_out|.
+* of the vocabulary: the special tokens, every ASCII character, then the most frequent pieces of the training
+  sentences;
+* of the layers: those given;
+* of each feed-forward network: the neurons with the largest |w_in| * |w_out|.
 """
 
 import argparse, collections, json, pathlib, sys, time

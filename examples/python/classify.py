@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Uses an emitted shared library through ctypes: python classify.py libsentiment.so TEXT..."""
+"""Classifies texts with an emitted shared library, through ctypes: classify.py libsentiment.so TEXT..."""
 
 import ctypes, sys
 

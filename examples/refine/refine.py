@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Trains a checkpoint that bertc has made smaller until it answers as the whole model does.
+"""Trains a checkpoint that bertc has made smaller, so that it answers like the whole model again.
 
 python refine.py WHOLE_DIR SMALLER_DIR TRAIN.tsv OUT_DIR [--steps 600] [--batch 32] [--rate 1e-4] [--seed 1]
 
-WHOLE_DIR is a Hugging Face BertForSequenceClassification and SMALLER_DIR what `bertc build WHOLE_DIR
---emit=checkpoint` wrote of it; TRAIN.tsv has lines of sentence<TAB>label under a header. The smaller model
-learns the probabilities of the whole one (Hinton et al., "Distilling the Knowledge in a Neural Network",
-temperature 2) mixed with the labels. Weights are written in the type that SMALLER_DIR has. Needs torch and
+WHOLE_DIR is a Hugging Face BertForSequenceClassification. SMALLER_DIR is the result of `bertc build
+WHOLE_DIR --emit=checkpoint`. TRAIN.tsv has a header and lines of sentence<TAB>label. The smaller model
+learns the probabilities of the whole model (Hinton et al., "Distilling the Knowledge in a Neural Network",
+temperature 2) and the labels. Weights are written in the type of SMALLER_DIR. Needs torch and
 transformers."""
 
 import pathlib, random, sys

@@ -3,12 +3,12 @@
 
     python train.py TEACHER_DIR SST2_DIR OUT_DIR [--epochs 4] [--layers 0,2,5] [--ffn 768] [--vocab 6000]
 
-TEACHER_DIR is a Hugging Face BertForSequenceClassification, SST2_DIR holds train.tsv and dev.tsv (GLUE's
-SST-2: sentence<TAB>label, with a header line). Needs torch, transformers and safetensors; runs on a CPU in
-about a quarter of an hour. The student starts as a piece of the teacher (see ../student.py) and then learns
-the teacher's logits (Hinton et al., "Distilling the Knowledge in a Neural Network", temperature 2) mixed with
-the labels, from the training sentences as they are and with tokens masked at random, so that the teacher also
-says what it thinks of incomplete sentences."""
+TEACHER_DIR is a Hugging Face BertForSequenceClassification. SST2_DIR has train.tsv and dev.tsv of GLUE's
+SST-2: a header and lines of sentence<TAB>label. Needs torch, transformers and safetensors; runs on a CPU
+in about a quarter of an hour. The student starts as a part of the teacher (see ../student.py). It learns
+the teacher's logits (Hinton et al., "Distilling the Knowledge in a Neural Network", temperature 2) and the
+labels. Training uses the sentences and copies of them with tokens masked at random, so that the student
+also learns the teacher's logits of incomplete sentences."""
 
 import pathlib, random, sys
 import torch

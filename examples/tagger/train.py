@@ -4,10 +4,10 @@ NCBI-disease.
 
     python train.py TEACHER_DIR NCBI_DIR OUT_DIR [--epochs 12] [--layers 0,1] [--ffn 384] [--vocab 4000]
 
-TEACHER_DIR is a Hugging Face BertForTokenClassification, NCBI_DIR holds train.tsv, devel.tsv and test.tsv in
-CoNLL form (word<TAB>IOB2 label, an empty line between sentences). The student starts as a piece of the
-teacher (see ../student.py); it learns the teacher's logits of each word's first piece (the two vocabularies
-cut words differently; first pieces correspond) mixed with the labels."""
+TEACHER_DIR is a Hugging Face BertForTokenClassification. NCBI_DIR has train.tsv, devel.tsv and test.tsv in
+CoNLL form: word<TAB>IOB2 tag, an empty line between sentences. The student starts as a part of the teacher
+(see ../student.py). It learns the tags, and the teacher's logits of the first piece of each word. Only
+first pieces correspond, because the two vocabularies split words differently."""
 
 import pathlib, random, sys
 import torch

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""From text: a program of bertc beside what Python users call, all on one core, from strings to embeddings.
-Not a test.
+"""Times a bertc program beside Python libraries, from strings to embeddings, all on one core. Not a test.
 
     bertc build MODEL --passes=quantize-int8 --max-tokens=512 -o embed
     taskset -c 1 python3 tests/bench/text.py ./embed MODEL TEXTS [--onnx int8.onnx]
 
-TEXTS holds a text a line, MODEL is an embedder with mean pooling. Prints the best of several runs: sentences
-a second (bertc's with the start of the process; the others' without, one by one and 64 together), the
-tokenizers, in MB/s, and bertc's start. fastembed, onnxruntime with tokenizers (which read the ONNX export of
-MODEL that --onnx names, of inputs input_ids, attention_mask and perhaps token_type_ids) and
-sentence-transformers are left out where they are not installed."""
+TEXTS has one text per line. MODEL is an embedder with mean pooling. Prints the best of several runs:
+sentences per second, MB/s of the tokenizers, and the start time of the bertc program. The sentences per
+second of bertc include the start of the process; those of the others do not, and are measured with batches
+of 1 and 64. The libraries are fastembed, onnxruntime with tokenizers, and sentence-transformers; missing
+ones are skipped. onnxruntime needs --onnx, an ONNX export of MODEL with the inputs input_ids,
+attention_mask and optionally token_type_ids."""
 
 import argparse, importlib.util, json, os, pathlib, shutil, subprocess, tempfile, time
 

@@ -1,4 +1,4 @@
-"""Headless Chromium, driven through a pipe of the DevTools protocol: no port, no driver, no package."""
+"""Drives headless Chromium by the DevTools protocol through a pipe, without port, driver or package."""
 
 import base64, json, os, pathlib, shutil, subprocess, tempfile
 

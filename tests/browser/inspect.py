@@ -1,5 +1,5 @@
-"""inspect.py SMALL HOSTILE PANELS: the inspector's page as a person uses it. inspect.py --time MS PAGE: it
-opens in MS milliseconds."""
+"""inspect.py SMALL HOSTILE PANELS: uses pages of `bertc inspect` as a person would. inspect.py --time MS
+PAGE: the page opens within MS milliseconds."""
 
 import pathlib, sys
 

@@ -1,5 +1,4 @@
-"""wellformed.py PAGE: what can be said of the inspector's page without a browser. Prints the blocks'
-names."""
+"""wellformed.py PAGE: checks a page of `bertc inspect` without a browser. Prints the names of its blocks."""
 
 import base64, hashlib, html.parser, json, re, sys
 from pathlib import Path

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes encoders of the published base sizes with seeded random weights, for timing beside other
-runtimes. Not a test.
+"""Writes encoders of the published base sizes with seeded random weights, to time them beside other runtimes.
+Not a test.
 
     SHARED=... make_base.py DIRECTORY [--families bert,distilbert,roberta] [--dtype float32|float16]
 
-DIRECTORY/NAME-base is a Hugging Face directory: config.json, model.safetensors, the vocabulary of $SHARED.
+DIRECTORY/NAME-base is a Hugging Face directory: config.json, model.safetensors, and a vocabulary of $SHARED.
 `bertc build DIRECTORY/NAME-base --task=embed` makes an embedder of it.
 """
 

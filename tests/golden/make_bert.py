@@ -1,4 +1,5 @@
-"""The BERT row of make_model.py, for tests of what only BERT has or where the family makes no difference."""
+"""The BERT row of make_model.py, for tests of features that only BERT has or that do not depend on the
+family."""
 
 from make_model import FAMILIES, random_model, randomize  # noqa: F401
 from make_tokenizer import write_wordpiece as write_vocab  # noqa: F401

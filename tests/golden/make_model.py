@@ -1,10 +1,10 @@
-"""Seeded random models of odd sizes for the tests, one row of FAMILIES a family. Weights, biases and
-LayerNorms are large enough that every tensor matters: 10 % more of any one moves the output past the
-tolerance (key biases, which softmax cancels, aside; test_golden.py checks that too).
+"""Seeded random models of odd sizes for the tests; FAMILIES has one row per family. Weights, biases and
+LayerNorms are so large that every tensor matters: 10 % more of any one moves the output past the
+tolerance. The exception is key biases, which softmax cancels. test_golden.py checks this.
 
     make_model.random_model(family, kind, seed, directory, tokenizer=True, **overrides) -> (model, config)
 
-Overrides are named as BertConfig names them, whatever the family calls them.
+Overrides have the names of BertConfig for every family.
 """
 
 import dataclasses, json, pathlib, random

@@ -1,4 +1,4 @@
-"""Small tokenizers for random models: WordPiece over made-up syllables; byte-level BPE, trained on them."""
+"""Small tokenizers for random models: WordPiece of made-up syllables, byte-level BPE trained on them."""
 
 import json, pathlib, random
 

@@ -1,4 +1,4 @@
-"""What the Python tests share: the compiler, emitted libraries through ctypes, skipping, comparing."""
+"""Common code of the Python tests: running bertc, emitted libraries through ctypes, skipping, comparing."""
 
 import ctypes, os, pathlib, subprocess, sys
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: the reference evaluator on texts of ids, and files changed in
+"""Common code of the tests of checkpoints: the reference evaluator on texts of ids, and changing files in
 place."""
 
 import json, os, pathlib

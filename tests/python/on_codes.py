@@ -1,5 +1,5 @@
-"""Linears on codes of eight bits, in PyTorch, with exactly the scales, codes and biases that quantize-int8
-has left in its IR: what the tests of whole models in int8 share."""
+"""Common code of the tests of whole models in int8: linears on 8-bit codes in PyTorch, with exactly the
+scales, codes and biases in the IR after quantize-int8."""
 
 import re
 import torch

@@ -1,5 +1,5 @@
-"""What the tests of passes that change a model share: a model built with passes beside the same change made
-by hand in PyTorch."""
+"""Common code of the tests of passes that change a model: compares a model built with passes with the same
+change made by hand in PyTorch."""
 
 import json, random, shutil
 import numpy as np, torch

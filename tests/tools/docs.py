@@ -1,19 +1,19 @@
-"""Runs the commands that documentation shows and compares what they print with what the page prints.
+"""Runs the commands shown in documentation and compares their output with the output shown.
 
 usage: docs.py [--write] [--only=KIND] PAGE.md...
 
-A fenced block ```console holds commands ("$ COMMAND", continued by "> " lines), each followed by its output
+A fenced block ```console has commands ("$ COMMAND", continued by "> " lines), each followed by its output
 (standard output and standard error). The blocks of a page run in order, in one shell, in an empty directory
-with links to what a clone holds: examples, build/release. Blocks ```console KIND run with --only=KIND,
-without the others: `models` need the models and data of $SHARED (links `models` and `data`), `arm` need qemu
-and the cross libraries.
+with links to examples and build/release of a clone. Blocks ```console KIND run only with --only=KIND:
+`models` need the models and data of $SHARED (links `models` and `data`), `arm` need qemu and the cross
+libraries.
 In an output
-  ...      alone on a line stands for any lines, at the end of a line for any text
-  ~1.5     stands for any number
-  spaces   are as good as one
-  0.998    other decimal fractions may differ by 0.002 * max(1, value): CPUs sum in different orders
-A command must succeed, unless its output shows an error or `echo $?` follows. No other block may hold a
-command of bertc. --write puts the real output in place of what differs, and of an output of `...` alone."""
+  ...      alone on a line matches any lines; at the end of a line it matches any text
+  ~1.5     matches any number
+  spaces   match any number of spaces
+  0.998    other decimal fractions may differ by 0.002 * max(1, value), because CPUs sum in different orders
+A command must succeed, unless its output shows an error or `echo $?` follows. No other block may contain a
+bertc command. --write replaces outputs that differ, and outputs of only `...`, by the real output."""
 import os
 import re
 import subprocess

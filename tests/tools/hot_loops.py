@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""The loops of compiled kernels in which the multiplying is done, from a disassembly.
+"""Finds the loops with multiplications in compiled kernels, from a disassembly.
 
-    hot_loops.py OBJECT PATTERN             a line a loop: function, address, instructions, multiplications,
-                                            accesses to the stack
-    hot_loops.py OBJECT PATTERN --mca CPU   and, for an AArch64 CPU, what llvm-mca says: cycles a turn, and
-                                            the share of them that the multiplications alone would take
+    hot_loops.py OBJECT PATTERN             one line per loop: function, address, instructions,
+                                            multiplications, stack accesses
+    hot_loops.py OBJECT PATTERN --mca CPU   also figures of llvm-mca for an AArch64 CPU: cycles per
+                                            iteration, and the share that the multiplications alone
+                                            would take
 
-PATTERN is a regular expression that the whole name of a function matches. A loop is what lies between a
-backward branch and its target; only those count that hold no other and that hold at least one instruction of
-MULTIPLY. A stack access in such a loop is a register that the compiler could not keep: the tile is too large
-for it."""
+PATTERN is a regular expression for the whole name of a function. A loop is the code between a backward
+branch and its target. Only innermost loops with at least one instruction of MULTIPLY count. A stack access
+in such a loop means that the compiler ran out of registers: the tile is too large."""
 
 import re
 import subprocess

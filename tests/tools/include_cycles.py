@@ -1,11 +1,12 @@
-"""Folders depend on each other one way only: prints every cycle between them, with a witness for each edge.
+"""Checks that folders do not depend on each other in cycles. Prints every cycle, with an example for each
+edge.
 
 A folder depends on another when a file of it
   - includes a file of the other (the #include lines of *.c, *.h, *.def, *.cc), or
-  - holds code that refers to a function or an object which a file of the other defines (relocations of text
+  - contains code that refers to a function or object defined in a file of the other (relocations of text
     sections in the object files of a build).
-Addresses in constant tables are no dependency: a table, made from a .def file, is how a folder is handed
-what stands above it (passes/pipeline.c has the table of all passes and knows none of them).
+Addresses in constant tables do not count: through a table made from a .def file, a folder can use code of a
+folder above it (passes/pipeline.c has the table of all passes, but depends on none of them).
 
 usage: include_cycles.py SOURCE BUILD; exit 0: no cycle, 1: some, 2: the build has no object files."""
 import os

@@ -1,7 +1,7 @@
 """nested_choices.py FILE...: prints FILE:LINE of each `?:` that stands inside another's arms or condition.
 
-Comments, texts and preprocessor lines are left out. A `?` counts when its statement has one already,
-parentheses that are closed aside, or when one is open around it."""
+Skips comments, strings and preprocessor lines. A `?` is nested if its statement has one before it outside
+closed parentheses, or if it is inside the parentheses of another one."""
 
 import re
 import sys

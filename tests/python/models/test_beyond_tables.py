@@ -1,6 +1,6 @@
-"""Texts whose ids or types the model's tables have no row for: a segment that an encoder with one type does
-not know is its first, a token that only the tokenizer knows is an error of its text; and fill-mask without a
-mask, or without a tokenizer that would know it."""
+"""Texts with ids or types beyond the model's tables: an encoder with one type uses it for both segments; a
+token that only the tokenizer has is an error of its text. And fill-mask without a mask, or without a
+tokenizer."""
 
 import ctypes, shutil
 from _support import *

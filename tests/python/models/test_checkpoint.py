@@ -1,6 +1,5 @@
-"""--emit=checkpoint: what passes leave, as a Hugging Face directory: transformers loads it with the numbers
-of the same change made by hand, it compiles again to the same numbers, and nothing that was there gets
-lost."""
+"""--emit=checkpoint: transformers loads the directory and computes the same as with the change made by
+hand; it compiles again to the same numbers; no other tensor or file is lost."""
 
 import copy
 from safetensors import safe_open

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What every family must do beside its numbers (test_golden.py) and passes (test_family_passes.py): a
-description builds the same program, the file's other spellings are read, a padding id may have any number.
+"""Every family: a description builds the same program, other spellings of files are read, and any padding
+id works. test_golden.py tests the numbers, test_family_passes.py the passes.
 
     test_family.py [FAMILY...]"""
 

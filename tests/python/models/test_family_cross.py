@@ -1,4 +1,4 @@
-"""A tiny classifier of every family, built for ARM and run under qemu, against transformers.
+"""Compares a tiny classifier of every family, built for ARM and run under qemu, with transformers.
 
 test_family_cross.py [FAMILY...]"""
 

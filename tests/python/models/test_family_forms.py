@@ -1,6 +1,6 @@
-"""Checkpoints of every family in the ways they are saved: other prefixes, older names, other element
-types, shards, decoders of their own, other uses, under sentence-transformers' modules. The reference
-evaluator beside transformers, which reads the same directory; no code is generated.
+"""Checkpoints of every family in the forms in which they are saved: other prefixes, older names, other
+element types, shards, own decoders, other tasks, modules of sentence-transformers. Compares the
+reference evaluator with transformers on the same directory. Generates no code.
 
     test_family_forms.py [FAMILY...]"""
 

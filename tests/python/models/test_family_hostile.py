@@ -1,6 +1,6 @@
-"""Checkpoints of every family that are broken: keys of config.json of wrong types and sizes, tensors that
-are missing, of another shape or cut short. Each is refused with exit 3 or 4 and the name of the key or
-tensor; nothing crashes, and no result is left.
+"""Broken checkpoints of every family: keys of config.json with wrong types and sizes; tensors that are
+missing, have another shape or are truncated. Each is refused with exit 3 or 4 and the name of the key
+or tensor. Nothing crashes, and no result is left.
 
     test_family_hostile.py [FAMILY...]"""
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Emitted code against transformers (fp32, eager) on seeded random models of every family, of odd sizes,
-every head, lengths from 1 to the maximum; and that the comparison notices: any tensor of one model
-perturbed by 10 % moves the output past the tolerance.
+"""Compares emitted code with transformers (fp32, eager) on seeded random models: every family, odd sizes,
+every head, lengths from 1 to the maximum. Also checks the comparison: 10 % more of any tensor of a
+model moves the output past the tolerance.
 
     test_golden.py [FAMILY...]"""
 

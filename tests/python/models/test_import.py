@@ -1,7 +1,7 @@
-"""Importing BERTs in all the ways they are saved: seeded random models of transformers, written with other
-prefixes, older names, other element types, in shards, with heads of every kind and under
-sentence-transformers' modules, evaluated by the reference evaluator (`test_load --eval`) and compared with
-what transformers computes. No code is generated here."""
+"""Imports BERTs in all the forms in which they are saved: seeded random models of transformers with other
+prefixes, older names, other element types, in shards, with every kind of head, and with modules of
+sentence-transformers. Compares the reference evaluator (`test_load --eval`) with transformers.
+Generates no code."""
 
 import random, shutil
 from _support import FULL, TMP

@@ -1,5 +1,5 @@
-"""What `bertc inspect` says of layers and heads against PyTorch: cosines of hidden states, outputs without a
-layer, and shares of attention."""
+"""Compares the figures of `bertc inspect` for layers and heads with PyTorch: cosines of hidden states,
+outputs without a layer, and shares of attention."""
 
 import copy, re
 from transformers.models.bert import BertTokenizerFast

@@ -1,6 +1,6 @@
-"""Checkpoints of quantisation-aware training: quantize-int8{scheme=static} takes their scales, without data,
-and makes the codes and numbers of PyTorch's fake-quantised forward; what it says of them; and the names that
-other trainers use (compiler/model/qat.def)."""
+"""Checkpoints of quantisation-aware training: quantize-int8{scheme=static} uses their scales, without
+data, and gives the codes and numbers of PyTorch's fake-quantised forward. Also its messages, and the
+tensor names of other trainers (compiler/model/qat.def)."""
 
 import copy
 from whittling import *

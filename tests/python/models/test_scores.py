@@ -1,7 +1,6 @@
-"""The emitted programs on labelled data against what PyTorch scores with the same files
-(SHARED/models/README.md): the same figure to 0.1 point. SST-2 dev and NCBI-disease test, and SST-2 dev by the
-sparse model in int8; with FULL=1 SST-2 test and STS-B test too. The scoring here is Python's own, so that it
-also holds `bertc eval` to account."""
+"""Scores of emitted programs on labelled data equal those of PyTorch (SHARED/models/README.md) to 0.1
+point: SST-2 dev, NCBI-disease test, and SST-2 dev with the sparse model in int8; with FULL=1 also SST-2
+test and STS-B test. The scoring is written in Python, so that it also checks `bertc eval`."""
 
 import json
 from _support import *

@@ -1,5 +1,5 @@
-"""What emitted programs print for every task, against transformers on seeded random models of every
-family: labels, scores, spans, answers, masks.
+"""Compares the output of emitted programs for every task with transformers, on seeded random models of
+every family: labels, scores, spans, answers, masks.
 
     test_tasks.py [FAMILY...]"""
 

@@ -1,5 +1,5 @@
-"""drop-layers against layers taken out of a PyTorch model by hand; which ones contribution takes, against
-cosines computed there."""
+"""Compares drop-layers with layers removed from a PyTorch model by hand, and the choice of
+strategy=contribution with cosines computed in PyTorch."""
 
 import copy
 from transformers.models.bert import BertTokenizerFast

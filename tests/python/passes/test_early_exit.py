@@ -1,6 +1,6 @@
-"""early-exit against the same exits made by hand in PyTorch: heads as DeeBERT's checkpoints hold them, and
-heads fitted on texts against a logistic regression that torch fits; texts end where the entropy there says,
-whatever else is in the call and on however many threads."""
+"""Compares early-exit with the same exits made by hand in PyTorch: heads of DeeBERT checkpoints, and heads
+fitted on texts against a logistic regression fitted by torch. Texts exit where their entropy requires,
+for any other texts in the call and any number of threads."""
 
 import json
 from safetensors.torch import load_file, save_file

@@ -1,5 +1,5 @@
-"""quantize-embeddings against the same done by hand in PyTorch: tables in int8, int4 and f16 are put back as
-what their codes stand for."""
+"""Compares quantize-embeddings with PyTorch: tables in int8, int4 and f16 are decoded and put back into
+the model."""
 
 import copy, math
 from whittling import *

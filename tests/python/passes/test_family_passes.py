@@ -1,7 +1,8 @@
-"""Every pass alone on models of every family. The graph that it leaves is evaluated (no code is generated)
-and compared with transformers: equal where the pass keeps numbers, near or at least changed and finite
-where it does not. Layers, heads and neurons that go are cut out of the PyTorch model by hand too, and
-what --emit=checkpoint writes is loaded by transformers again. One whole program of each in int8.
+"""Every pass alone on models of every family. The reference evaluator runs the changed graph (no code is
+generated). Passes that keep results must equal transformers; others must be close to it, or at least
+change the results and stay finite. Removed layers, heads and neurons are also cut out of the PyTorch
+model by hand, and transformers loads the result of --emit=checkpoint. One whole program of each family
+in int8.
 
     test_family_passes.py [FAMILY...]"""
 

@@ -1,4 +1,4 @@
-"""rank-heads against PyTorch's own attention probabilities and a loss computed without each head."""
+"""Compares rank-heads with PyTorch: attention probabilities, and the loss without each head."""
 
 from whittling import *
 from transformers import BertTokenizerFast

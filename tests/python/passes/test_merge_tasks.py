@@ -1,5 +1,5 @@
-"""--merge against the tasks built alone: the same bytes in fp32 and int8, the numbers of PyTorch, the base
-stored once; what a delta may not be."""
+"""Compares --merge with the tasks built alone: the same bytes in fp32 and int8, the numbers of PyTorch,
+the base stored once. Bad deltas are refused."""
 
 import json, shutil
 from safetensors.torch import load_file, save_file

@@ -1,5 +1,5 @@
-"""rank-neurons against scikit-learn: the activations that it reads, the minimum that its probe finds, its
-ranking by another program, and what ablate-neurons does with it."""
+"""Compares rank-neurons with scikit-learn: activations, the minimum found by the probe, and the ranking. Also
+ablate-neurons with that ranking."""
 
 import copy
 from whittling import *

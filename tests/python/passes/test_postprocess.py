@@ -1,6 +1,6 @@
-"""normalize-embeddings and ablate-neurons against the same done by hand in PyTorch: statistics of all rows,
-then hooks on layers or a change of the embedding; wherever the passes put the function, in a LayerNorm, in a
-linear or in ops of its own."""
+"""Compares normalize-embeddings and ablate-neurons with PyTorch: statistics of all rows, then hooks on
+layers or a change of the embedding. Covers functions folded into a LayerNorm or a linear, and functions
+with their own ops."""
 
 import copy
 from whittling import *

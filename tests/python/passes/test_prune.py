@@ -1,5 +1,5 @@
-"""prune-heads, prune-ffn and prune-blocks against the same weights cut out of a PyTorch model by hand; and
-that what is cut out is gone: from parameters, work and memory."""
+"""Compares prune-heads, prune-ffn and prune-blocks with the same weights cut out of a PyTorch model by
+hand. Also checks that parameters, work and memory shrink."""
 
 import copy
 from whittling import *

@@ -1,9 +1,9 @@
-"""hard-attention and prune-tokens against the same done by hand in PyTorch. The selecting ops alone: exactly
-the same selections, of scores that both compute exactly; then whole models, seeded random ones and real texts
-through the shared ones. A whole model computes scores with other rounding than PyTorch, which rounds
-differently on every kind of CPU, so that of two keys or tokens of nearly the same score another may stay. By
-hand it is known how near: texts in which every selection was clear must give the numbers and labels of any
-other pass; of the others there may be a few."""
+"""Compares hard-attention and prune-tokens with PyTorch. First the selecting ops alone, on scores that
+both compute exactly: the selections must be the same. Then whole models: seeded random ones, and real
+texts on the models of $SHARED. In a whole model, scores are rounded differently than in PyTorch, so of
+two keys or tokens with almost equal scores another may stay. The PyTorch code measures how close the
+scores are: texts with only clear selections must give the same numbers and labels; a few other texts
+may differ."""
 
 import copy, math
 from whittling import *

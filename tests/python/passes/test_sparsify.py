@@ -1,7 +1,7 @@
-"""sparsify against the same weights zeroed by hand in PyTorch: the masks bit for bit, in four structures, by
-magnitude and by |w| times the norm of what it multiplies on texts; the checkpoint that comes out is loaded by
-transformers and compiled again to the same numbers. With refit=yes what stays is the solution of the normal
-equations over what the linears read in PyTorch."""
+"""Compares sparsify with weights zeroed by hand in PyTorch: the same masks, bit for bit, for four
+structures, by magnitude and by |w| times the norm of its inputs on texts. transformers loads the
+checkpoint, and it compiles again to the same numbers. With refit=yes the remaining weights solve the
+normal equations for the inputs of the linears in PyTorch."""
 
 import copy
 from safetensors.torch import load_file

@@ -1,7 +1,7 @@
-"""quantize-int8 against PyTorch with exactly the scales, codes and biases that the pass has learnt, read from
-its IR. The ops of scheme=static alone: the same codes. Whole models, both schemes: every linear of
-transformers' model computes on codes, the rest stays in fp32; mean cosine, labels, and what int8 costs
-against fp32. With plain C kernels and with those of this machine."""
+"""Compares quantize-int8 with PyTorch, using exactly the scales, codes and biases in the IR. The ops of
+scheme=static alone: the same codes. Whole models, both schemes: every linear of transformers' model
+computes on codes, the rest stays in fp32; compares mean cosine, labels, and the loss of int8 against
+fp32. With plain C kernels and with the kernels of this machine."""
 
 from whittling import *
 from on_codes import *

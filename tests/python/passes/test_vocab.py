@@ -1,6 +1,6 @@
-"""factorize-embeddings against a truncated SVD in PyTorch; prune-vocab against transformers' tokenizer and
-model, loaded from the checkpoint that bertc writes: the same ids, offsets' pieces and numbers, and for texts
-of the corpus those of the whole model."""
+"""Compares factorize-embeddings with a truncated SVD in PyTorch, and prune-vocab with transformers'
+tokenizer and model, loaded from the checkpoint that bertc writes: the same ids, pieces at offsets, and
+numbers. For texts of the corpus the numbers are those of the whole model."""
 
 import copy, ctypes
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer

@@ -1,6 +1,7 @@
 """prune-vocab on byte-level BPE, and --emit=checkpoint with such a tokenizer, from tokenizer.json and from
-vocab.json with merges.txt: transformers' tokenizer of the written directory, the program and the program of
-that directory give the same ids; texts of the corpus are cut as before, and the numbers are as before."""
+vocab.json with merges.txt. transformers' tokenizer of the written directory, the program, and the
+program built from that directory give the same ids. Texts of the corpus keep their tokens and their
+numbers."""
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from whittling import *

@@ -1,7 +1,7 @@
 """Byte-level BPE: ids, types, byte offsets and words, against the `tokenizers` library: 100 %. Real texts
 in six languages, all code points, random strings with added tokens, pairs, truncation; from
 tokenizer.json with each setting of add_prefix_space and trim_offsets, and from vocab.json with
-merges.txt. FULL=1 takes everything everywhere."""
+merges.txt. FULL=1 tests all combinations."""
 
 import glob
 import itertools

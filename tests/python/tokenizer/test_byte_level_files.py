@@ -1,6 +1,6 @@
-"""The files beside vocab.json and tokenizer.json of byte-level BPE, against RobertaTokenizer of transformers
-reading the same directory: added tokens, their order and flags, add_prefix_space, trim_offsets. Then files
-that are broken or hostile: exit 3 and 4, with file and key in the message."""
+"""Compares the reading of files beside vocab.json and tokenizer.json of byte-level BPE with transformers'
+RobertaTokenizer on the same directory: added tokens, their order and flags, add_prefix_space,
+trim_offsets. Broken and hostile files: exit 3 and 4, with file and key in the message."""
 
 import json
 import pathlib

@@ -1,5 +1,5 @@
-"""What programs with byte-level BPE print for every task, against transformers: offsets, texts of tokens,
-answers, windows. It is tests/python/models/test_tasks.py on a BERT with such a tokenizer."""
+"""Compares the output of programs with byte-level BPE for every task with transformers: offsets, texts of
+tokens, answers, windows. Runs tests/python/models/test_tasks.py on a BERT with such a tokenizer."""
 
 import pathlib
 import runpy

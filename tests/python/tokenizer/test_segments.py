@@ -1,5 +1,6 @@
-"""Segment ids of pairs: a tokenizer returns them only if model_input_names of tokenizer_config.json, else of
-its class, holds token_type_ids. Directories that differ in this alone, beside transformers."""
+"""Segment ids of pairs: a tokenizer returns them only if model_input_names has token_type_ids, in
+tokenizer_config.json or else in its class. Compares directories that differ only in this with
+transformers."""
 
 import json
 import pathlib

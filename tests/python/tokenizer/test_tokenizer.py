@@ -1,5 +1,4 @@
-"""Ids, types, byte offsets and words of real texts in six languages, against the `tokenizers` library: 100
-%."""
+"""Ids, types, byte offsets and words of texts in six languages equal those of the `tokenizers` library."""
 
 import glob
 import os

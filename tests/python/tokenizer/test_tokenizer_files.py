@@ -1,6 +1,6 @@
-"""vocab.txt with tokenizer_config.json and special_tokens_map.json, against BertTokenizer of transformers
-reading the same directory; then files that are broken or ask for what there is not: exit 3 and 4, with what
-was found in the message."""
+"""Compares the reading of vocab.txt with tokenizer_config.json and special_tokens_map.json with
+transformers' BertTokenizer on the same directory. Broken files and unsupported settings: exit 3 and 4,
+with the found value in the message."""
 
 import json
 import pathlib

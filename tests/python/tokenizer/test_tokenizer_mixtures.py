@@ -1,6 +1,6 @@
-"""Random mixtures of words, added tokens of every kind, marks in every order, white space and controls:
-single texts, pairs, truncation at every small length, other post-processors, ill-formed UTF-8. Against the
-`tokenizers` library."""
+"""Compares tokenization with the `tokenizers` library on random mixtures of words, added tokens of every
+kind, combining marks in every order, white space and control characters: single texts, pairs,
+truncation at every small length, other post-processors, ill-formed UTF-8."""
 
 import codecs
 import random

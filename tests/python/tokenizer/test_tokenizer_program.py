@@ -1,5 +1,5 @@
-"""The emitted program's --tokenize on real texts, against the `tokenizers` library: the same tables, through
-the whole compiler."""
+"""Compares --tokenize of an emitted program with the `tokenizers` library on real texts. Tests the tables
+through the whole compiler."""
 
 import glob
 import os

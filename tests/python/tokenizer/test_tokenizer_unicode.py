@@ -1,11 +1,11 @@
-"""All 1,112,064 code points, alone and between letters, through every switch of the normaliser, against the
-library.
+"""Compares all 1,112,064 code points, alone and between letters, with every setting of the normaliser,
+with the library.
 
-The vocabulary has every character that normalising can make (as the library has it, and as Python's Unicode
-has it), alone and behind "##", so that ids show what became of a code point. Code points share a text, set
-apart by spaces. The two normalisers in use, lower-casing and not, go through all of them; other switches and
-patterns through those that are not one of a large block of equals, and with FULL=1 through all, each also in
-a text of its own."""
+The vocabulary has every character that normalisation can give (by the library and by Python's Unicode
+tables), alone and after "##", so that ids show the result for each code point. A text has many code points
+separated by spaces. The two common normalisers, with and without lower case, are tested on all code
+points. Other settings and patterns skip large blocks of code points with equal results; with FULL=1 they
+also run on all code points, each in its own text."""
 
 import tempfile
 import unicodedata

@@ -1,5 +1,5 @@
-"""What the tokenizer tests share: the driver (tests/tools/tokenize_driver.c) beside the `tokenizers` library,
-answer by answer."""
+"""Common code of the tokenizer tests: compares the driver (tests/tools/tokenize_driver.c) with the
+`tokenizers` library, answer by answer."""
 
 import json
 import os
