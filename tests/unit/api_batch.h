@@ -1,9 +1,9 @@
-/* api_batch.h: some texts at random over the model of tiny_model.h, packed. */
+/* api_batch.h: random texts for the model of tiny_model.h, packed. */
 #ifndef API_BATCH_H
 #define API_BATCH_H
 #include "tiny_model.h"
 
-/* Of many lengths, none among them. */
+/* Of many lengths, including 0. */
 typedef struct Batch {
 	int32_t ids[4096], types[4096], offsets[200], texts;
 } Batch;

@@ -1,4 +1,4 @@
-/* compiled.h: a module as a shared library of this machine, made by the build and opened. */
+/* compiled.h: builds a module as a shared library of this machine and opens it. */
 #ifndef COMPILED_H
 #define COMPILED_H
 #include <dlfcn.h>
@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "compiler/cli/bertc.h"
 
-/* m_new, m_free and m_run_outputs. The user closes the handle. */
+/* m_new, m_free and m_run_outputs. The caller closes the handle. */
 typedef struct Compiled {
 	void *handle;
 	void *(*new)(int);
@@ -15,7 +15,8 @@ typedef struct Compiled {
 		const size_t *);
 } Compiled;
 
-/* A build of "m" that shows no progress and keeps nothing of a failure. The user frees about.command. */
+/* Options for a build of "m" without progress and without a file of a failure. The caller frees
+ * about.command. */
 static BuildOptions build_of(const char *out, EmitKind emit, const char *passes)
 {
 	BuildOptions options;
@@ -29,8 +30,8 @@ static BuildOptions build_of(const char *out, EmitKind emit, const char *passes)
 	return options;
 }
 
-/* passes: NULL for those of the level. False and a message when the build fails, or leaves other files than
- * the library and its header. The module is used up, but not freed. */
+/* passes NULL: those of the level. False and a message if the build fails, or leaves other files than the
+ * library and its header. The module is changed, but not freed. */
 static bool compiled_open(
 	Compiled *c, Module *module, const char *passes, int level, const char *cpu, Diag *diag)
 {

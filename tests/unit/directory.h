@@ -1,4 +1,4 @@
-/* directory.h: a unit program whose tests write files, in a temporary directory of its own. */
+/* directory.h: a temporary directory for unit tests that write files. */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
 #include "tests/unit/suite.h"

@@ -1,4 +1,4 @@
-/* eval_checks.h: graphs of a few lines, evaluated and compared with numbers that were worked out by hand. */
+/* eval_checks.h: evaluates graphs of a few lines and compares with numbers calculated by hand. */
 #ifndef BERTC_EVAL_CHECKS_H
 #define BERTC_EVAL_CHECKS_H
 #include "module_text.h"
@@ -9,7 +9,7 @@
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 
-/* Lines that make %x, of three columns and a row a token: rows of a small table. */
+/* Lines that define %x: rows of a small table with three columns, one row per token. */
 #define ROWS2 \
 	"%t = const [1, 2, 3, 4, 5, 6, -1, 0.5, 2, 0, 0, 1] : f32[4,3]\n %x = embed %t, %ids : f32[S,3]\n"
 
@@ -21,7 +21,7 @@ static Module *read_graph(const char *lines, Diag *diag)
 	char *text = NULL;
 	CU_ASSERT_TRUE_FATAL(asprintf(&text, frame, lines) > 0);
 	Module *module = module_parse(text, strlen(text), ".", NULL, diag);
-	bool packed = strstr(lines, "panel=") != NULL; /* stands in lowered code only, where it needs a kernel */
+	bool packed = strstr(lines, "panel=") != NULL; /* only in lowered code, with a kernel */
 	if (!module || (!packed && !module_verify(module, diag))) {
 		printf("\n%s%s", text, diag_text(diag));
 		CU_FAIL("the graph of a test is wrong");
@@ -53,7 +53,7 @@ static void check_array(
 	printf("\n");
 }
 
-/* The lines over the first `tokens` ids make these numbers, to 1e-12. */
+/* Checks that the lines give these numbers for the first `tokens` ids, to 1e-12. */
 static void check_values(int tokens, const char *lines, const double *want, int count)
 {
 	Diag diag;

@@ -1,7 +1,7 @@
-/* kernel_checks.h: every row of kernels.def that this CPU can run, against the same formula in double
- * precision, over sizes around vector and panel widths. Nothing but libc, so that test_kernels.c runs it here
- * and kernel_checks_main.c, cross- compiled, under qemu. A check prints what differs and counts it in
- * `failures`. */
+/* kernel_checks.h: compares every row of kernels.def that this CPU supports with the same formula in
+ * double precision, for sizes around vector and panel widths. Needs only libc, so that test_kernels.c
+ * runs it here, and kernel_checks_main.c runs it cross-compiled under qemu. A check prints differences
+ * and counts them in `failures`. */
 #include "kernel_rows.h"
 
 /* ---- numbers --------------------------------------------------------------------------------- */
@@ -46,7 +46,7 @@ static double from_bf16(uint16_t h)
 	return (double)x;
 }
 
-/* n random stored numbers below 2 in magnitude, subnormal ones among them; *exact gets what they mean. */
+/* n random stored numbers below 2 in magnitude, some subnormal; *exact gets their values. */
 static void *random_stored(size_t n, int dtype, double **exact)
 {
 	uint16_t *half = need(n * 4);

@@ -92,8 +92,8 @@ static void check_linear_values(const Row *row, const LinearCase *c, int act)
 	free(out);
 }
 
-/* Any division into rows and panels gives the same bytes, and touches nothing else. Of two heights that are
- * drawn, one is below `most`. */
+/* Any division into rows and panels gives the same bytes and writes nothing else. Draws two heights, one of
+ * them below `most`. */
 static void check_linear_split(const Row *row, const LinearCase *c, unsigned most)
 {
 	const size_t n = (size_t)c->M * (size_t)c->N;
@@ -175,7 +175,7 @@ static bool same_but_for_tile(const Row *a, const Row *b)
 	return a < b && row_is(b, a->op, a->variant) && a->dtype == b->dtype && a->needs == b->needs;
 }
 
-/* A tuning may choose between them: the same bits for every output, whatever the activation. */
+/* Tuning may choose between such kernels, so they must give the same bits for every output and activation. */
 static void check_linear_tiles(const Row *a, const Row *b, int M, int K, int N, int act)
 {
 	float *w = random_floats((size_t)N * (size_t)K), *bias = random_floats((size_t)(N + 64)),

@@ -1,5 +1,5 @@
-/* kernel_checks_main.c: kernel_checks.h as a program of its own, for processors that only an emulator runs
- * here. Prints the rows of kernels.def that ran; exits 1 if anything differed. */
+/* kernel_checks_main.c: kernel_checks.h as a program, for processors that need an emulator here. Prints the
+ * rows of kernels.def that ran. Exits 1 if any result differed. */
 #include "kernel_checks.h"
 
 int main(void)

@@ -1,5 +1,5 @@
-/* kernel_checks_moves.h: what looks up, moves and joins rows: embed, pooling, positions, tensor ops, and what
- * decides on exits. Part of kernel_checks.h. */
+/* kernel_checks_moves.h: ops that look up, move and join rows: embed, pooling, positions, tensor ops; and the
+ * decision of exits. Part of kernel_checks.h. */
 
 /* ---- embed, rows, tensor --------------------------------------------------------------------- */
 typedef void EmbedFn(float *, const void *, const int32_t *, int, int, int, int);
@@ -203,6 +203,6 @@ static void check_exit(void)
 		check_near("exit_f32__scalar", "entropy", n, (float)exit_f32__scalar(x, n), entropy, 1e-9, 1e-6);
 	}
 	x[0] = NAN;
-	if (exit_f32__scalar(x, 2) < 1e9) /* a text of which nothing is known goes on */
+	if (exit_f32__scalar(x, 2) < 1e9) /* a text with NaN logits does not exit */
 		failures++;
 }

@@ -4,7 +4,7 @@
 #include "ir/sparse_order.c"
 #include "ir/memory.c"
 
-/* Of an activation behind narrow numbers: GELU may be the one of math_avx512_gelu_low, within 2.3e-6. */
+/* Tolerance of an activation after narrow numbers: GELU may be math_avx512_gelu_low, within 2.3e-6. */
 static double act_tolerance(int act) { return act == RT_ACT_GELU ? 3e-6 : 1e-6; }
 
 /* ---- linear_i8 ------------------------------------------------------------------------------- */
@@ -44,9 +44,9 @@ static void pack_group(const Row *row, const void *codes, void *packed, size_t s
 		}
 }
 
-/* Seven of eight weights or quads zero: of every second matrix those of inputs that are no neighbours, which
- * another order brings together where that pays (of more than 28 outputs); of the others quads, and of some
- * outputs all, of some none. */
+/* Sets seven of eight weights or quads to zero. In every second matrix, the nonzero ones belong to inputs
+ * that are not neighbours; packing reorders these inputs if that pays (more than 28 outputs). In the other
+ * matrices, quads are zeroed; some outputs are all zero, some have no zeros. */
 static void draw_zeros(int8_t *codes, int K, int N)
 {
 	const bool scattered = draw() % 2;
@@ -222,8 +222,8 @@ static void draw_static(float *m, float *z, int n)
 	}
 }
 
-/* And behind GELU, whose kernels are not one: the codes of the exact one within `tolerance`, or the code
- * beside where that is on a tie. */
+/* After GELU, which differs between kernels: the codes of the exact GELU, or a neighbouring code if the value
+ * is within `tolerance` of a tie. */
 static void check_gelu_codes_row(const char *kernel, const char *what, const int8_t *q, const float *sums,
 	const float *m, const float *z, int n)
 {

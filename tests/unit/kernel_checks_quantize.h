@@ -1,6 +1,6 @@
-/* kernel_checks_quantize.h: the rows of quantize and quantize_static. Their meaning is f32 arithmetic in a
- * fixed order: every row must give the same bits as the definition, which is written out here once more. Part
- * of kernel_checks.h. */
+/* kernel_checks_quantize.h: the rows of quantize and quantize_static. They are defined as f32 arithmetic in a
+ * fixed order. Every row must give the same bits as the definition, which is repeated here. Part of
+ * kernel_checks.h. */
 
 static bool same_bits_or_nan(float got, float want)
 {
@@ -19,7 +19,7 @@ typedef void QuantizeFn(int8_t *, float *, const float *, int, int, int);
 
 enum { QUANTIZE_ROWS = 14 };
 
-/* Row r of K numbers: ordinary, and whatever a row of activations should never hold. */
+/* Row r of K numbers: ordinary ones, and ones that activations should never be. */
 static void quantize_row(float *x, int r, int K)
 {
 	const float largest[QUANTIZE_ROWS] = {
@@ -44,8 +44,8 @@ static void quantize_row(float *x, int r, int K)
 
 typedef void QuantizeStaticFn(int8_t *, float *, const float *, const float *, const float *, int, int, int);
 
-/* The rows, what a static one multiplies and adds for each of K columns, and what a kernel makes of the rows
- * from the second on. */
+/* The rows; the factor and the offset of quantize_static for each of K columns; and the output of a kernel
+ * for the rows from the second on. */
 enum { QUANTIZE_FROM = 1 };
 typedef struct QuantizeCase {
 	int K;

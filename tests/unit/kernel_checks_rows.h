@@ -1,5 +1,5 @@
-/* kernel_checks_rows.h: what is done row by row or number by number in f32: layernorm, activations, softmax,
- * unary ops. Part of kernel_checks.h. */
+/* kernel_checks_rows.h: row-wise and elementwise ops in f32: layernorm, activations, softmax, unary ops. Part
+ * of kernel_checks.h. */
 
 /* ---- layernorm ------------------------------------------------------------------------------- */
 typedef void LayernormFn(float *, const float *, const float *, const float *, int, int, int, float);
@@ -136,7 +136,7 @@ static void check_activation(void)
 				if (act == RT_ACT_TANH && fabsf(x[i]) > 1e-30f)
 					check_near(row->name, "tanh, relative", i, out[i] / x[i], want / (double)x[i], 0, 1e-6);
 			}
-			for (int width = 1; width < 40; width++) { /* a value does not depend on where it stands */
+			for (int width = 1; width < 40; width++) { /* a result does not depend on its position */
 				float some[41], whole[41];
 				some[width] = UNTOUCHED;
 				memcpy(whole, out + 500, (size_t)width * 4);

@@ -1,6 +1,6 @@
-/* kernel_checks_select.h: which keys a query keeps, what attention a token receives, which rows stay. Scores
- * are made of small whole numbers, so that every kernel has exactly the same ones, many of them equal, and
- * must select exactly what the definition says. Part of kernel_checks.h. */
+/* kernel_checks_select.h: the keys that a query keeps, the attention that a token receives, the rows that
+ * thin keeps. Scores are small whole numbers, many of them equal. All kernels thus compute exactly the same
+ * scores, and must select exactly as the definition. Part of kernel_checks.h. */
 
 typedef void AttentionSelectFn(float *, const float *, const float *, const float *, int, int, int, int, int,
 	int, int, int, int, float, int, float, void *);
@@ -49,7 +49,7 @@ static bool select_reference(double *p, const double *score, int n, int keep, do
 	return clear;
 }
 
-/* What one bias adds to the score of head h, query i and key t. */
+/* The value of one bias for head h, query i and key t. */
 static double bias_exact(const RtBias *bias, int h, int i, int t)
 {
 	const float *head = bias->at + (size_t)h * bias->head;
@@ -77,7 +77,7 @@ static void score_reference(
 	}
 }
 
-/* What attention makes of such a matrix, where rounding does not decide which keys stay. */
+/* The result of attention for such a matrix, unless rounding decides which keys are kept. */
 static void check_selected(const Row *row, const char *what, const float *qkv, const float *out, int queries,
 	int keys, int heads, int d, int keep, float threshold, const RtBias *bias, int nbias)
 {

@@ -1,10 +1,10 @@
-/* kernel_checks_sparse.h: the rows of linear_sparse, whose weights are the words of ir/sparse.c and whose
- * arithmetic is f32. Part of kernel_checks.h; those of linear_i8_sparse are in kernel_checks_narrow.h, since
- * they make the bits of the dense ones. */
+/* kernel_checks_sparse.h: the rows of linear_sparse, with weights packed by ir/sparse.c and f32 arithmetic.
+ * Part of kernel_checks.h. linear_i8_sparse is in kernel_checks_narrow.h, because it gives the same bits as
+ * dense kernels. */
 /* How many of the weights are not zero: none, a tenth, half, all; and in one of seven outputs none anyway. */
 enum { SPARSE_NONE, SPARSE_TENTH, SPARSE_HALF, SPARSE_ALL, SPARSE_KINDS };
 
-/* What is zero is -0.0 now and then, as masks leave it. */
+/* Some zeros are -0.0, as masks leave them. */
 static LinearCase sparse_case(int M, int K, int N, int kind)
 {
 	static const unsigned percent[SPARSE_KINDS] = {0, 10, 50, 100};

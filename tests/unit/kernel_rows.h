@@ -97,8 +97,8 @@ enum {
 }; /* no kernel asks for it: codes are the only form of weights that linear_i8 has */
 
 #if defined(__x86_64__)
-/* The AVX-VNNI kernels once more over AVX2 instructions, for CPUs that lack VPDPBUSD in VEX form, as most of
- * those do that run tests. */
+/* The AVX-VNNI kernels again, with AVX2 instructions in place of VPDPBUSD in VEX form, which most CPUs that
+ * run these tests do not have. */
 RT_INLINE RT_TARGET_AVX2 __m256i emulated_dpbusd(__m256i sums, __m256i a, __m256i w)
 {
 	for (int half = 0; half < 2; half++) {

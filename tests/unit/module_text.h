@@ -1,5 +1,5 @@
-/* module_text.h: a module from its text, passes over it, and the words of a Diag: what tests of passes and of
- * the IR share. */
+/* module_text.h: common code of the tests of passes and of the IR: a module from its text, running passes,
+ * and the messages of a Diag. */
 #ifndef MODULE_TEXT_H
 #define MODULE_TEXT_H
 #include <CUnit/Basic.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include "passes/passes.h"
 
-/* The messages of diag, in a buffer that the next call writes again. */
+/* The messages of diag, in a buffer that the next call overwrites. */
 static inline char *diag_text(Diag *diag)
 {
 	static char text[1 << 16];
@@ -18,7 +18,7 @@ static inline char *diag_text(Diag *diag)
 	return text;
 }
 
-/* The module of a text. Ends the test when the text is no valid module. */
+/* The module of a text. Ends the test if the text is not a valid module. */
 static inline Module *module_of_text(const char *text)
 {
 	Diag diag;

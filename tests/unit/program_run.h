@@ -1,6 +1,6 @@
-/* program_run.h: the emitted program (program.c, tasks.c, report.c) as a user meets it: rt_main over
- * hand-made models, in child processes with their own standard input, output and error. What test_program.c
- * and test_program_options.c share. */
+/* program_run.h: common code of test_program.c and test_program_options.c: runs rt_main of the emitted
+ * program (program.c, tasks.c, report.c) with hand-made models, in child processes with their own standard
+ * input, output and error. */
 #ifndef PROGRAM_RUN_H
 #define PROGRAM_RUN_H
 #include "tiny_model.h"
@@ -76,14 +76,14 @@ static int run(const RtModel *model, const char *input, ...)
 	return status;
 }
 
-#define EXPECT(status, text, ...) /* the run exits so and prints exactly this */ \
+#define EXPECT(status, text, ...) /* expects this exit status and exactly this output */ \
 	do { \
 		CU_ASSERT_EQUAL(run(__VA_ARGS__, NULL), status); \
 		CU_ASSERT_STRING_EQUAL(out, text); \
 		if (strcmp(out, text) != 0) \
 			fprintf(stderr, "line %d: got \"%s\", messages \"%s\"\n", __LINE__, out, err); \
 	} while (0)
-#define REFUSE(status, message, ...) /* the run exits so and says this on standard error */ \
+#define REFUSE(status, message, ...) /* expects this exit status and this text on standard error */ \
 	do { \
 		CU_ASSERT_EQUAL(run(__VA_ARGS__, NULL), status); \
 		CU_ASSERT_PTR_NOT_NULL(strstr(err, message)); \

@@ -1,5 +1,5 @@
-/* random_graph.h: BERTs as an importer writes them, spelled at random, and pipelines run over them and
- * evaluated. */
+/* random_graph.h: BERTs with random choices among equivalent ops; runs pipelines on them and evaluates the
+ * result. */
 #ifndef RANDOM_GRAPH_H
 #define RANDOM_GRAPH_H
 #include <CUnit/Basic.h>
@@ -65,7 +65,7 @@ static inline Value *add_either(Builder *b, Op op, Value *x, Value *y)
 	return random_below(2) ? emit(b, op, x, y, NULL, NULL) : emit(b, op, y, x, NULL, NULL);
 }
 
-/* x * factor in one of the ways that people write it. */
+/* x * factor, in one of several equivalent forms. */
 static inline Value *scale(Builder *b, Value *x, double factor)
 {
 	if (random_below(2))

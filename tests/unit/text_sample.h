@@ -1,5 +1,4 @@
-/* text_sample.h: what the tests of the text form share: texts, where their files lie, and what is expected of
- * them. */
+/* text_sample.h: common code of the tests of the text form: texts, paths of their files, and expectations. */
 #ifndef TEXT_SAMPLE_H
 #define TEXT_SAMPLE_H
 #include "tests/unit/directory.h"

@@ -1,5 +1,5 @@
-/* tiny_checkpoint.h: what the tests of loading share: a tiny BERT in a temporary directory, loading it, and
- * what must be refused. */
+/* tiny_checkpoint.h: common code of the tests of loading: writes a tiny BERT to a temporary directory, loads
+ * it, and checks refusals. */
 #ifndef TINY_CHECKPOINT_H
 #define TINY_CHECKPOINT_H
 #include "tests/unit/directory.h"

@@ -1,6 +1,6 @@
-/* tiny_encoder.h: the text of a small encoder as the importer writes one: layers of post-LayerNorm attention
- * and feed-forward network in primitive ops, with origins, and a head. Weights are random constants of one
- * seed each. What is left 0 gives a classifier on [CLS] that returns the hidden state too. */
+/* tiny_encoder.h: the text of a small encoder as an importer makes it: post-LayerNorm layers of attention and
+ * feed-forward network in primitive ops, with origins, and a head. Each weight is a random constant with its
+ * own seed. With all fields 0, it is a classifier on [CLS] that also returns the hidden state. */
 #ifndef TINY_ENCODER_H
 #define TINY_ENCODER_H
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* tiny_model.h: a hand-made RtModel with a hand-made tokenizer, so that the generic runtime is tested without
  * emitted code. The "network" of the model: row of token i = [id, position, tokens of its text]; logits of
- * the text = [sum of ids, tokens]. Every thread does its share and steps end with barriers, as emitted code
- * does. A word is a token; ids are the word's number in the vocabulary; "##" parts: a word longer than four
- * letters is cut into pieces of four, all with the id of "part". */
+ * the text = [sum of ids, tokens]. Every thread does its share, and steps end with
+ * barriers, as in emitted code. A word is a token; its id is its index in the vocabulary. A word longer than
+ * four letters is split into pieces of four letters, all with the id of "part". */
 #ifndef TINY_MODEL_H
 #define TINY_MODEL_H
 #include "runtime/rt.h"

@@ -1,6 +1,6 @@
-/* whittled.h: what the tests of passes that make a model smaller share: a small encoder, and who compiles and
- * runs it for them, played by the reference evaluator over a few texts. compiler/measure/calibrate.c, which
- * does it in earnest, is met by the Python tests. */
+/* whittled.h: common code of the tests of passes that make a model smaller: a small encoder, and the PassEnv
+ * functions that run it on texts, implemented here with the reference evaluator. The Python tests cover the
+ * real ones in compiler/measure/calibrate.c. */
 #ifndef WHITTLED_H
 #define WHITTLED_H
 #include <CUnit/Basic.h>

@@ -1,5 +1,5 @@
-/* test_cache.c: the cache of compiled pieces over files that tests damage: an entry is whole and right, or it
- * is none. */
+/* test_cache.c: the cache of compiled code with damaged files: an entry that is not complete and correct is
+ * not used. */
 #include "tests/unit/suite.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static void put(int i, const char *object, size_t bytes, int64_t limit)
 	cache_close(&cache);
 }
 
-/* Whether the entry is there; it is then this object. */
+/* True if the entry exists. It must then be this object. */
 static bool has(int i, const char *object, size_t bytes)
 {
 	char key[CACHE_KEY];
@@ -69,7 +69,7 @@ static void test_keys(void)
 	char a[CACHE_KEY], b[CACHE_KEY];
 	cache_key((const void *const[]){"ab", "c"}, (const size_t[]){2, 1}, 2, a);
 	cache_key((const void *const[]){"a", "bc"}, (const size_t[]){1, 2}, 2, b);
-	CU_ASSERT_STRING_NOT_EQUAL(a, b); /* where a part ends is part of the key */
+	CU_ASSERT_STRING_NOT_EQUAL(a, b); /* the boundaries of parts belong to the key */
 	CU_ASSERT_EQUAL(strlen(a), CACHE_KEY - 1);
 }
 
@@ -84,7 +84,7 @@ static void test_kept(void)
 	CU_ASSERT_TRUE(has(3, "", 0));
 }
 
-/* Any byte that changes, any length that is missing or too much. */
+/* Any changed byte, any truncation, any extra bytes. */
 static void test_damaged(void)
 {
 	char key[CACHE_KEY], data[1024];
@@ -110,12 +110,12 @@ static void test_damaged(void)
 	CU_ASSERT_FALSE(has(4, "object", 6));
 	write_file(path_of(key), data, bytes);
 	CU_ASSERT_TRUE(has(4, "object", 6));
-	key_of(5, key); /* an entry under another's name */
+	key_of(5, key); /* an entry with the name of another */
 	write_file(path_of(key), data, bytes);
 	CU_ASSERT_FALSE(has(5, "object", 6));
 }
 
-/* What is no regular file is no entry, and nothing waits for it. */
+/* Anything but a regular file is not an entry. Nothing waits for it. */
 static void test_no_files(void)
 {
 	char key[CACHE_KEY], other[256];
@@ -137,7 +137,7 @@ static void test_no_files(void)
 	CU_ASSERT_TRUE(has(6, "object", 6));
 }
 
-/* An object counts as long as its headers have the contents they had. */
+/* An object is used only if its headers have not changed. */
 static void test_headers(void)
 {
 	put(7, "object", 6, CACHE_BYTES);
@@ -146,7 +146,7 @@ static void test_headers(void)
 	CU_ASSERT_FALSE(has(7, "object", 6));
 	CU_ASSERT_EQUAL(unlink(header), 0);
 	CU_ASSERT_FALSE(has(7, "object", 6));
-	put(8, "object", 6, CACHE_BYTES); /* a header that cannot be read: nothing is kept */
+	put(8, "object", 6, CACHE_BYTES); /* a header that cannot be read: the object is not kept */
 	write_file(header, "", 0);
 	CU_ASSERT_FALSE(has(8, "object", 6));
 	CU_ASSERT_FALSE(has(7, "object", 6));
@@ -154,7 +154,7 @@ static void test_headers(void)
 	CU_ASSERT_TRUE(has(7, "object", 6));
 }
 
-/* The least recently used go; what was looked at stays. */
+/* The least recently used entries are removed; entries just read stay. */
 static void test_evicted(void)
 {
 	static char object[64 << 10];
@@ -218,7 +218,7 @@ static void test_directory(void)
 	expect_directory(NULL, NULL, NULL, NULL);
 }
 
-/* Processes that keep and look at the same key: each finds nothing or a whole object. */
+/* Processes that write and read the same key: each finds nothing or a complete object. */
 static void test_at_once(void)
 {
 	enum { PROCESSES = 4, ROUNDS = 100 };
@@ -242,7 +242,7 @@ static void test_at_once(void)
 					|| memcmp(entry.object, object[who], sizeof object[0]) != 0;
 				free(entry.memory);
 			} else {
-				wrong++; /* a rename is never without a file */
+				wrong++; /* rename never leaves the name without a file */
 			}
 			cache_close(&cache);
 		}

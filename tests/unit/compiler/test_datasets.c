@@ -1,5 +1,5 @@
-/* test_datasets.c: compiler/measure/datasets.c: every form, and files that are none. The files of SHARED are
- * read too when they are there. */
+/* test_datasets.c: compiler/measure/datasets.c: every format, and bad files. Also reads the files of $SHARED
+ * if it is set. */
 #include "compiler/cli/bertc.h"
 #include "compiler/measure/datasets.h"
 #include "tests/unit/suite.h"
@@ -198,7 +198,7 @@ static void test_label_names(void)
 	CU_ASSERT_EQUAL(dataset_label("negative", labels, 3), 0);
 	CU_ASSERT_EQUAL(dataset_label("POSITIVE", labels, 3), 1);
 	CU_ASSERT_EQUAL(dataset_label("1", labels, 3), 1);
-	CU_ASSERT_EQUAL(dataset_label("0", labels, 3), 2); /* a name goes before a number */
+	CU_ASSERT_EQUAL(dataset_label("0", labels, 3), 2); /* a name has precedence over a number */
 	CU_ASSERT_EQUAL(dataset_label("3", labels, 3), -1);
 	CU_ASSERT_EQUAL(dataset_label("-1", labels, 3), -1);
 	CU_ASSERT_EQUAL(dataset_label("", labels, 3), -1);

@@ -1,5 +1,5 @@
-/* test_emit.c: built code computes the numbers of the reference evaluator, for every op, level and CPU that
- * runs here, over batches, with several threads. */
+/* test_emit.c: compiled code computes the numbers of the reference evaluator, for every op, level and CPU of
+ * this machine, with batches and several threads. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <string.h>
@@ -9,8 +9,7 @@
 
 /* ---- built code against the evaluator -------------------------------------------------------- */
 
-/* Every op that code can be made of; two-dimensional, four-dimensional, per token, per text, per pair of
- * tokens. */
+/* Every op that can be compiled, with two and four dimensions, per token, per text, per pair of tokens. */
 static const char every_op[] = "module @ops max_tokens 24\n"
 							   "graph @main(%ids: i32[S], %types: i32[S]) level=graph {\n"
 							   "  %words = const rand(1) : f16[50,24]\n"
@@ -72,8 +71,7 @@ static const char every_op[] = "module @ops max_tokens 24\n"
 							   "  return tokens=%unit, table=%prob\n"
 							   "}\n";
 
-/* What fusion makes of an encoder layer, as it stands afterwards:
- * all packings of attention, all activations. */
+/* Encoder layers as they are after fusion: all packings of attention, all activations. */
 static const char fused_ops[] = "module @fused max_tokens 24\n"
 								"graph @main(%ids: i32[S], %types: i32[S]) level=fused {\n"
 								"  %words = const rand(1) : f32[50,16]\n"
@@ -107,7 +105,7 @@ static const char fused_ops[] = "module @fused max_tokens 24\n"
 enum { TEXTS = 5, TOKENS_MAX = 24 };
 static const int32_t lengths[TEXTS] = {7, 1, 24, 2, 17};
 
-/* One call over all texts against the evaluator, text by text. */
+/* Compares one call with all texts with the evaluator, text by text. */
 static void compare(const Compiled *api, const char *text, int threads, float tolerance)
 {
 	Diag diag;
@@ -160,7 +158,7 @@ static void compare(const Compiled *api, const char *text, int threads, float to
 	diag_free(&diag);
 }
 
-/* "x86-64-v4" needs more than this machine may have. */
+/* This machine may not support "x86-64-v4". */
 static bool runs_here(const char *cpu)
 {
 	Diag diag;

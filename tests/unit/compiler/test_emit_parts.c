@@ -1,5 +1,5 @@
-/* test_emit_parts.c: what the emitter is made of: foreign text inside C, pasting, constants in the blob,
- * targets, SHA-256. */
+/* test_emit_parts.c: parts of the emitter: foreign text in C, pasting of runtime files, constants in the
+ * blob, targets, SHA-256. */
 #include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +38,8 @@ static void test_foreign_text(void)
 	memset(longest, 'x', 5000);
 	longest[5000] = '\0';
 	char *got = printed(c_string, longest);
-	CU_ASSERT_EQUAL(
-		strncmp(got, "(const char[]){", 15), 0); /* no compiler must take more than 4095 bytes in quotes */
+	CU_ASSERT_EQUAL(strncmp(got, "(const char[]){", 15),
+		0); /* compilers need not accept string literals of more than 4095 bytes */
 	CU_ASSERT_PTR_NULL(strchr(got, '"'));
 	free(got);
 }

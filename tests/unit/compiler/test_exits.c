@@ -1,5 +1,5 @@
-/* test_exits.c: logistic regression, early-exit over texts that the reference evaluator runs, exits in
- * graphs, tasks merged into one graph, the thresholds of the curve, and energy counters. */
+/* test_exits.c: logistic regression, early-exit with the reference evaluator in place of compiled code, exits
+ * in graphs, tasks merged into one graph, the thresholds of the curve, and energy counters. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void make_data(void)
 	}
 }
 
-/* What logistic.h says is minimised, in plain words. */
+/* The objective of logistic.h, written directly. */
 static double objective(const float *weight, const float *bias, double l2)
 {
 	double loss = 0;
@@ -65,7 +65,7 @@ static void test_logistic(void)
 		float weight[CLASSES * WIDTH], bias[CLASSES], again[CLASSES * WIDTH];
 		CU_ASSERT_TRUE_FATAL(logistic_fit(&data, l2, weight, bias));
 		const double least = objective(weight, bias, l2);
-		for (int k = 0; k < CLASSES * WIDTH; k++) { /* no direction goes down */
+		for (int k = 0; k < CLASSES * WIDTH; k++) { /* no direction decreases the objective */
 			const float kept = weight[k], step = k % WIDTH == 0 ? 1e-4f : 1e-2f;
 			for (int sign = -1; sign <= 1; sign += 2) {
 				weight[k] = kept + (float)sign * step;
@@ -170,8 +170,7 @@ static Module *tiny(void)
 
 static const PassEnv played_env = {.max_tokens = 16, .observe = play_observe, .labels = play_labels};
 
-/* Share of the texts from `from` on, every `each`, that get their label;
- * *layers: how many they run in all. */
+/* Share of right labels among the texts from, from + each, ..; *layers: sum of the layers that they run. */
 static double right_at(Module *module, double threshold, int from, int each, double *layers)
 {
 	int right = 0, of = 0;
@@ -194,8 +193,8 @@ static double right_at(Module *module, double threshold, int from, int each, dou
 static void make_texts(const Module *module)
 {
 	uint32_t seed = 3;
-	for (int i = 0; i < TEXTS;
-		i++) { /* as many of each label as the model lets us find, so that it takes more than the commonest */
+	for (int i = 0; i < TEXTS; i++) { /* equal numbers of each label, as far as the model has them, so that
+										 guessing the most frequent is not enough */
 		for (int tries = 0; tries == 0 || (tries < 300 && gold[i] != i % 3); tries++) {
 			EvalArray out = {0};
 			for (int j = 0; j < LENGTH; j++)
@@ -237,7 +236,7 @@ static void test_early_exit(void)
 			eval_array_free(&b[0]);
 			eval_array_free(&b[1]);
 		}
-		right_at(module, 10, from, each, &layers); /* above any entropy: the first exit */
+		right_at(module, 10, from, each, &layers); /* threshold above any entropy: the first exit */
 		CU_ASSERT_EQUAL(layers, none / 3 * (p == 2 ? 2 : 1));
 		if (p == 2) {
 			CU_ASSERT_EQUAL(chosen, 0.4);
@@ -251,8 +250,7 @@ static void test_early_exit(void)
 	module_free(plain);
 }
 
-/* A fitted head is better than none: on texts whose labels are a matter of one token it is right nearly
- * always. */
+/* A fitted head learns: on texts with labels that depend on one token, it is almost always right. */
 static void test_fit_is_good(void)
 {
 	Module *module = tiny();
@@ -324,7 +322,7 @@ static void test_reach(void)
 	check_reach(text, (const uint32_t[]){7, 7, 1, 6, 2, 0}, 6);
 }
 
-/* An exit is needed for outputs that nothing behind it makes: it decides where these come from. */
+/* An exit is also needed for outputs that no later node computes, because it decides where they come from. */
 static void test_reach_of_exit(void)
 {
 	static const char text[] = "option @o : f32 = 0.5\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const "

@@ -1,4 +1,4 @@
-/* test_importers.c: which importer takes which path, which options it obeys, and what the others say
+/* test_importers.c: which importer reads which path, which options it accepts, and how the others refuse them
  * (importers.def). */
 #include "tests/unit/tiny_checkpoint.h"
 
@@ -18,7 +18,7 @@ static void write_all(void)
 	write_file("graph.bir", GRAPH(""));
 }
 
-/* The name says who reads a file, the file system alone what a directory is. */
+/* The suffix selects the importer of a file. Only the file system decides what a directory is. */
 static void test_takes(void)
 {
 	write_all();
@@ -34,7 +34,7 @@ static void test_takes(void)
 		CU_ASSERT_EQUAL(result.loaded.desc == NULL, i == 2);
 		result_free(&result);
 	}
-	/* a directory is one, whatever it is called */
+	/* a directory with any name */
 	CU_ASSERT_EQUAL(mkdir(at("odd.bir"), 0700), 0);
 	expect_error("directory", load(at("odd.bir")), EXIT_INPUT, "odd.bir/config.json");
 }
@@ -52,7 +52,7 @@ static void test_unknown(void)
 	expect_error("empty", load(""), EXIT_INPUT, every);
 }
 
-/* Every option with every importer: obeyed, or refused by name with what it is for. */
+/* Every option with every importer: accepted, or refused by name with the kinds of model that accept it. */
 static void test_options(void)
 {
 	static const char checkpoint[] = "a Hugging Face directory; ",
@@ -111,7 +111,7 @@ static void test_limit(void)
 	}
 }
 
-/* The hash that --about shows is that of the bytes that were read: `sha256sum model.safetensors`. */
+/* --about shows the hash of the file as read: `sha256sum model.safetensors`. */
 static void test_hash(void)
 {
 	write_all();

@@ -1,4 +1,4 @@
-/* test_inspect.c: what the inspector shows: text of any bytes in a page that stays well-formed, the insides
+/* test_inspect.c: parts of `bertc inspect`: text of any bytes in a page that stays well-formed, the insides
  * of layers, ledgers. */
 #include "compiler/report/inspect.h"
 #include "tests/unit/tiny_encoder.h"
@@ -65,8 +65,8 @@ static Module *tiny_module(Diag *diag)
 	return module;
 }
 
-/* Columns are what they are called: the first layer's input is that of the embeddings, each layer's output
- * the next one's input. */
+/* Columns match their names: the first layer's input is the output of the embeddings; each layer's output is
+ * the next layer's input. */
 static void test_exposed(void)
 {
 	Diag diag;
@@ -94,7 +94,7 @@ static void test_exposed(void)
 					eval_at(&out, row + layers.at[l + 1].input + i));
 			}
 	CU_ASSERT_NOT_EQUAL(eval_at(&out, layers.at[0].q), eval_at(&out, layers.at[0].k));
-	for (int l = 0; l < 3; l++) { /* the same as what drop-layers leaves */
+	for (int l = 0; l < 3; l++) { /* equals the result of drop-layers */
 		static const char *const rest[] = {
 			"drop-layers{layers=1,2}", "drop-layers{layers=0,2}", "drop-layers{layers=0,1}"};
 		Module *dropped = module_copy(module);
@@ -127,7 +127,7 @@ static bool note_row(void *argument, LedgerRow *row, Module *module, Diag *diag)
 	return *seen < 3;
 }
 
-/* The hook sees each pass in turn and may end the run; the ledger begins with the module as it came. */
+/* The hook is called after each pass and may end the run. The ledger begins with the original module. */
 static void test_ledger(void)
 {
 	Diag diag;

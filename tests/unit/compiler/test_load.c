@@ -1,5 +1,5 @@
-/* test_load.c: directories into modules, and everything that must be refused on the way; each case changes
- * one thing about a tiny BERT. Descriptions are in test_load_description.c.
+/* test_load.c: loads directories as modules, and refuses bad ones. Each case changes one thing in a tiny
+ * BERT. Descriptions are in test_load_description.c.
  *
  * `test_load --eval MODEL [--task=T] [--outputs=O]` is no test: it evaluates MODEL on the ids (a tab, then
  * types) of each line of standard input and prints {"output": [numbers], ...} a line, for
@@ -84,7 +84,7 @@ static void test_tiny(void)
 	CU_ASSERT_EQUAL(module->graphs[0]->noutputs, 1);
 	CU_ASSERT_PTR_NULL(result.loaded.tokenizer);
 	CU_ASSERT_PTR_NOT_NULL(strstr(result.messages, "only token ids"));
-	/* primitive ops only: fusion is the passes' work */
+	/* only primitive ops: passes do the fusion */
 	for (const Node *node = module->graphs[0]->first; node; node = node->next)
 		CU_ASSERT_TRUE(op_info[node->op].levels & LEVEL_GRAPH);
 	result_free(&result);
@@ -164,7 +164,7 @@ static void test_bad_configs(void)
 		write_file("config.json", cases[i].config);
 		expect_error(cases[i].config, load(directory), cases[i].code, cases[i].part);
 	}
-	/* numbers of the right key and the wrong size: each is told from the tensors, by its own name */
+	/* valid sizes that do not match the tensors: the message names the key */
 	static const struct {
 		const char *key, *value;
 		const char *part;
@@ -200,7 +200,7 @@ static void test_bad_configs(void)
 static void test_bad_checkpoints(void)
 {
 	write_tiny("{" CONFIG ", " LABELS "}");
-	for (int i = 0; i < TINY_TENSORS; i++) { /* any tensor missing is named */
+	for (int i = 0; i < TINY_TENSORS; i++) { /* the message names a missing tensor */
 		write_tensors("model.safetensors", 0, TINY_TENSORS, tiny_tensors[i].name);
 		expect_error("missing tensor", load(directory), EXIT_INPUT, tiny_tensors[i].name);
 	}
@@ -357,7 +357,7 @@ static void test_files(void)
 	CU_ASSERT_PTR_NULL(file_read(at("data"), 4, &bytes, &diag));
 	CU_ASSERT_PTR_NULL(file_read(directory, 100, &bytes, &diag));
 	mkfifo(at("fifo"), 0666);
-	CU_ASSERT_PTR_NULL(file_read(at("fifo"), 100, &bytes, &diag)); /* and does not hang */
+	CU_ASSERT_PTR_NULL(file_read(at("fifo"), 100, &bytes, &diag)); /* must not hang */
 	diag_free(&diag);
 	mem_free(mem);
 }
@@ -427,7 +427,7 @@ int main(int argc, char **argv)
 		{"a tiny directory", test_tiny}, {"length limits", test_limits}, {"bad configs", test_bad_configs},
 		{"bad checkpoints", test_bad_checkpoints}, {"shards", test_shards}, {"tasks", test_tasks},
 		{"sentence-transformers", test_sbert}, {"files", test_files}, {"names", test_names},
-		{"atomic files", test_atomic}, /* the last: it takes the directory away, as Ctrl-C does */
+		{"atomic files", test_atomic}, /* the last test: removes the directory, as Ctrl-C does */
 	};
 	if (argc > 2 && strcmp(argv[1], "--eval") == 0)
 		return eval_model(argc, argv);

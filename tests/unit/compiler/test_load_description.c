@@ -1,5 +1,4 @@
-/* test_load_description.c: descriptions (XML) of models: what describe writes, what people make of it, and
- * what must be refused. */
+/* test_load_description.c: descriptions of models in XML: as written by describe, edited, and bad ones. */
 #include "tests/unit/tiny_checkpoint.h"
 
 static char *describe(const LoadOptions *options)
@@ -18,7 +17,7 @@ static char *describe(const LoadOptions *options)
 	return text;
 }
 
-/* What describe writes builds the same module as the directory, to the byte. */
+/* A description by describe builds the same module as the directory, byte for byte. */
 static void test_describe(void)
 {
 	static const LoadOptions uses[] = {{.task = NULL}, {.task = "embed"},
@@ -34,8 +33,7 @@ static void test_describe(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(direct.text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(described.text);
 		const char *a = strchr(direct.text, '\n'),
-				   *b = strchr(
-					   described.text, '\n'); /* the first line holds the name, that of the directory */
+				   *b = strchr(described.text, '\n'); /* the first line has the name of the directory */
 		CU_ASSERT_STRING_EQUAL(a, b);
 		result_free(&direct);
 		result_free(&described);
@@ -43,7 +41,7 @@ static void test_describe(void)
 	}
 }
 
-/* Many labels: as many rows, too, so the tensors would not fit; describing does not look at them. */
+/* Many labels need as many rows, so the tensors do not fit. Writing the description does not read tensors. */
 static void test_many_labels(void)
 {
 	char *config = NULL;
@@ -164,7 +162,7 @@ static void test_bad_xml(void)
 		"task", load_with(&(LoadOptions){.model = at("model.xml"), .task = "embed"}), EXIT_USAGE, "--task");
 }
 
-/* Deep, long and many: limits, not crashes. */
+/* Deep nesting, long attributes and many elements are refused by limits and do not crash. */
 static void test_huge_xml(void)
 {
 	char *deep = malloc(1 << 20);
@@ -187,7 +185,7 @@ static void test_huge_xml(void)
 	free(deep);
 }
 
-/* The second form says what .bir says. */
+/* The second form builds the same graph as .bir text. */
 static void test_graph_form(void)
 {
 	static const char bir[] = "module @m weights \"model.safetensors\" max_tokens 10\n"

@@ -1,4 +1,4 @@
-/* test_metrics.c: compiler/measure/metrics.c against figures worked out by hand. */
+/* test_metrics.c: compares compiler/measure/metrics.c with numbers calculated by hand. */
 #include "compiler/measure/metrics.h"
 #include "tests/unit/suite.h"
 #include <math.h>
@@ -74,7 +74,7 @@ static void test_spans(void)
 		{{"B-X", "B-X", "O"}, {"B-X", "I-X", "O"}, 3, 0, 1, 2},     /* two spans side by side against one */
 		{{"O", "I-X", "I-X"}, {"O", "B-X", "I-X"}, 3, 1, 0, 0},     /* an I- after O starts a span */
 		{{"B-X", "I-Y", "O"}, {"B-X", "B-Y", "O"}, 3, 2, 0, 0},     /* an I- of another type starts one too */
-		{{"NAME", "NAME", "O"}, {"NAME", "NAME", "O"}, 3, 2, 0, 0}, /* no prefix: a span a word */
+		{{"NAME", "NAME", "O"}, {"NAME", "NAME", "O"}, 3, 2, 0, 0}, /* no prefix: each word is a span */
 		{{"O", "O"}, {"O", "O"}, 2, 0, 0, 0},
 		{{"O", "B-X"}, {"B-X", "O"}, 2, 0, 1, 1},
 	};

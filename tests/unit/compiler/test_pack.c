@@ -1,5 +1,5 @@
-/* test_pack.c: --pack=small: what codegen/pack.c codes, runtime/unpack.h brings back byte for byte, and
- * nothing damaged is taken or read past. */
+/* test_pack.c: --pack=small: runtime/unpack.h restores the input of codegen/pack.c byte for byte, refuses
+ * damaged data, and never reads beyond it. */
 #include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,8 @@ static uint32_t random_below(uint32_t n)
 	return (uint32_t)(state >> 33) % n;
 }
 
-/* The packed form of a random matrix of i8 or f32, of which `percent` are not zero; some rows are nothing but
- * zeros, some none. */
+/* The packed form of a random matrix of i8 or f32 with `percent` nonzero elements. Some rows are all zeros,
+ * some have none. */
 static uint8_t *sparse_matrix(DType dtype, int outputs, int inputs, uint32_t percent, int spread, RtPacked *p)
 {
 	Tensor weight = {.type = type_make(dtype, 2, dim_number(outputs), dim_number(inputs))};
@@ -42,7 +42,7 @@ static uint8_t *sparse_matrix(DType dtype, int outputs, int inputs, uint32_t per
 	return packed;
 }
 
-/* Exactly as many bytes as there are, so that the sanitizer sees a read or write beyond. */
+/* A copy of the exact size, so that the sanitizer finds accesses beyond it. */
 static int decode(const RtPacked *p, const uint8_t *coded, size_t bytes, const uint8_t *want)
 {
 	static UnpackTable tables[UNPACK_TABLES_MAX];
@@ -86,8 +86,8 @@ static void test_sparse(void)
 			}
 }
 
-/* One code of ten is not zero, of 127 equally frequent ones: 4.69 bits say where and 6.99 which; words of
- * zero that fill groups up and codes of whole bits cost the rest. */
+/* One code in ten is nonzero, with 127 equally frequent values: 4.69 bits for the position and 6.99 for the
+ * value. Padding of groups and codes of whole bits cost the rest. */
 static void test_sizes(void)
 {
 	RtPacked p = {.word = 1};
@@ -127,7 +127,7 @@ static void test_plain(void)
 				CU_ASSERT(coded <= head + bytes + bytes / 2);
 			}
 		}
-	/* counts like Fibonacci's make codes as long as can be: they are cut to those that the table takes */
+	/* Fibonacci counts give the longest codes: they are limited to the length of the table */
 	int64_t before = 1;
 	size_t at = 0;
 	for (int64_t count = 1, s = 0; at + (size_t)count <= sizeof data; s++) {
@@ -140,8 +140,7 @@ static void test_plain(void)
 	there_and_back(data, &(RtPacked){.to_bytes = at, .word = 1});
 }
 
-/* Cut short anywhere, any bit turned, other sizes than the bytes are of: refused, except where a bit says
- * nothing. */
+/* Truncation anywhere, any flipped bit, other sizes: refused, unless the bit has no meaning. */
 static void test_damage(void)
 {
 	RtPacked p;
@@ -153,8 +152,7 @@ static void test_damage(void)
 		const size_t bytes = p.from_bytes;
 		for (size_t cut = 1; cut <= bytes; cut += 1 + cut / 8)
 			CU_ASSERT(!decode(&p, coded, bytes - cut, packed) || cut <= UNPACK_PADDING);
-		int taken = 0,
-			turned = 0; /* an index of 0 has two codes: a few bits may say the same in another way */
+		int taken = 0, turned = 0; /* an index of 0 has two codes, so a few flipped bits change nothing */
 		for (size_t bit = 0; bit < 8 * bytes; bit += 1 + random_below(7)) {
 			coded[bit / 8] ^= (uint8_t)(1 << bit % 8);
 			taken += decode(&p, coded, bytes, packed) && bit / 8 < bytes - UNPACK_PADDING - 1;
@@ -162,7 +160,7 @@ static void test_damage(void)
 			coded[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 		CU_ASSERT(turned > 1000 && taken * 200 < turned);
-		for (int round = 0; round < 300; round++) { /* any bytes behind lengths that are right */
+		for (int round = 0; round < 300; round++) { /* valid lengths, then any bytes */
 			uint8_t *noise = malloc(bytes);
 			memcpy(noise, coded, bytes);
 			for (size_t i = round % 2 ? 0 : (size_t)unpack_tables(&p) * UNPACK_LENGTHS; i < bytes; i++)

@@ -1,5 +1,5 @@
-/* test_search.c: what `bertc tune` decides by, without building anything: levels and pipelines, intervals,
- * limits, the front, the journal; and its chart. */
+/* test_search.c: the decisions of `bertc tune`, without any build: levels and pipelines, intervals, limits,
+ * the front, the journal; and its chart. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void give_rows(
 	candidate_score(s, c);
 }
 
-/* A search over 600 + 300 rows with so many candidates, the first of them right everywhere. */
+/* A search with 600 + 300 rows and this many candidates. The first has all rows right. */
 static void begin(Search *s, int candidates)
 {
 	*s = (Search){.metric = METRIC_ACCURACY,
@@ -140,8 +140,8 @@ static void test_interval(void)
 	search_free(&s);
 }
 
-/* Right where the plain build is, but for `lost` rows of a share, and right in `won` more, where plain is
- * not. */
+/* A candidate that differs from the plain build in `lost` rows of a share that become wrong and `won` rows
+ * that become right. */
 static void change_rows(const Search *s, Candidate *c, int first, int lost, int won)
 {
 	for (int i = first; i < ROWS && (lost > 0 || won > 0); i++) {
@@ -276,7 +276,7 @@ static void test_decision(void)
 	search_free(&s);
 }
 
-/* What is only smaller, or only faster, may cost next to nothing where the other is preferred. */
+/* A move that is only smaller may lose almost nothing if speed is preferred, and the reverse. */
 static void test_pays(void)
 {
 	Search s;
@@ -319,8 +319,8 @@ static double time_of(const char *text, CostText length)
 	return time;
 }
 
-/* A tagger keeps the tokens that begin a word, however few thin is told to keep: half of 40 tokens are 20,
- * but 30 begin one. */
+/* In a tagger, thin keeps all tokens that begin a word, even if that is more than its limit: half of 40
+ * tokens is 20, but 30 begin a word. */
 static void test_cost(void)
 {
 	static const char *const parts[] = {"graph @main(%ids: i32[S]) level=graph {\n"
@@ -378,7 +378,7 @@ static void test_journal(void)
 		again.level[move_of(&s, "stored")] = 1;
 		CU_ASSERT_EQUAL(journal_find(&s, &again), turn == 1);
 		free(again.rows);
-		if (turn == 0) { /* what was cut off is measured again, on a line of its own */
+		if (turn == 0) { /* the truncated candidate is measured again and gets a new line */
 			give_rows(&s, &c, 14, 3, 12.5, 77);
 			c.level[move_of(&s, "stored")] = 1;
 			journal_add(&s, &c);

@@ -1,6 +1,6 @@
-/* test_tokenizer_import.c: what tokenizer.json, or vocab.txt and the files beside it, become, and what is
- refused, in which words.
- * That the result splits texts as the library does is tests/python/tokenizer/test_tokenizer*.py. */
+/* test_tokenizer_import.c: reads tokenizer.json, or vocab.txt and the files beside it; checks the result
+ * and the messages for bad files. tests/python/tokenizer/test_tokenizer*.py compare the tokens of texts
+ * with the library. */
 #include "tests/unit/directory.h"
 #include <string.h>
 #include "compiler/tokenizer/tokenizer_import.h"
@@ -85,7 +85,7 @@ static void test_json(void)
 		desc->nsingle == 1 && desc->npair == 2 && desc->pair[1].piece == PIECE_B && desc->pair[1].type == 1);
 	json_accepted("\"model\": {\"max_input_chars_per_word\": 7, \"continuing_subword_prefix\": \"~\", "
 				  "\"unk_token\": \"a\", " VOCAB "}, " SPLIT);
-	/* old files give the model no type */
+	/* in old files the model has no type */
 	CU_ASSERT(((const WordPiece *)desc->data)->max_word_chars == 7 && desc->unk_id == 4
 		&& strcmp(((const WordPiece *)desc->data)->prefix, "~") == 0);
 	json_accepted("\"normalizer\": {\"type\": \"BertNormalizer\", \"strip_accents\": null, "
@@ -118,8 +118,7 @@ static void test_json_added(void)
 				  "\"\"}, "
 				  "{\"id\": 3, \"content\": \"[SEP]\", \"special\": true}, {\"content\": \"new\", "
 				  "\"rstrip\": true}], " MODEL ", " SPLIT);
-	CU_ASSERT_EQUAL_FATAL(
-		desc->nadded, 2); /* special ones first; the empty one and the second of a name are passed over */
+	CU_ASSERT_EQUAL_FATAL(desc->nadded, 2); /* special tokens first; empty and repeated tokens are skipped */
 	CU_ASSERT(strcmp(desc->added[0].text, "[SEP]") == 0 && desc->added[0].id == 3 && desc->added[0].special);
 	CU_ASSERT(strcmp(desc->added[1].text, "new") == 0 && desc->added[1].id == 6 && desc->added[1].lstrip
 		&& !desc->added[1].rstrip);
@@ -284,7 +283,7 @@ static void test_vocab(void)
 	accepted("vocab.txt"); /* neither counts beside added_tokens_decoder */
 	CU_ASSERT(desc->cls_id == 5 && desc->nadded == 8);
 	write_file("tokenizer_config.json", "{\"cls_token\": \"west\"}");
-	accepted("vocab.txt"); /* special_tokens_map.json wins, and ids say the order of added_tokens.json */
+	accepted("vocab.txt"); /* special_tokens_map.json has precedence; added_tokens.json is sorted by id */
 	CU_ASSERT(desc->cls_id == 2 && desc->nadded == 8);
 	const AddedToken *last = &desc->added[desc->nadded - 1];
 	CU_ASSERT(strcmp(last[-1].text, "<u>") == 0 && strcmp(last->text, "<v>") == 0);
@@ -355,8 +354,8 @@ static void test_vocab_refused(void)
 	"\"trim_offsets\":" \
 	" " trim "}]}"
 
-/* vocab.json is read as RobertaTokenizer reads it, vocab.txt as BertTokenizer: other classes read them
- * otherwise. */
+/* vocab.json is read as by RobertaTokenizer, vocab.txt as by BertTokenizer. Other classes may read them
+ * differently. */
 static void test_classes(void)
 {
 	static const struct {
@@ -446,7 +445,7 @@ static void test_bpe(void)
 	CU_ASSERT(desc->mask_id == 5 && desc->nsingle == 3 && desc->npair == 6 && desc->trim_offsets);
 	for (int32_t i = 0; i < desc->nadded; i++)
 		CU_ASSERT_EQUAL(
-			desc->added[i].lstrip, desc->added[i].id == 5); /* the mask takes the space before it */
+			desc->added[i].lstrip, desc->added[i].id == 5); /* the mask token includes the space before it */
 	CU_ASSERT_PTR_NOT_NULL(strstr(said, "includes the spaces before it, as in transformers 4"));
 	write_file("merges.txt", "a b\n#version x y\n");
 	accepted("vocab.json");

@@ -1,5 +1,5 @@
-/* test_tune.c: tuning decisions: the text that holds them, hostile or not; which of them answers; what the
- * cost model proposes; and that lower and chain-rows do as they say. */
+/* test_tune.c: tuning decisions: their files, good and hostile; which decision applies; the candidates of the
+ * cost model; and that lower and chain-rows obey them. */
 #include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static void accepts(const char *text, int32_t count)
 	diag_free(&diag);
 }
 
-/* An error at that line whose text holds `part`, exit 3, and no decision but those of other lines. */
+/* Expects an error at that line with `part` in its text, exit 3, and only the decisions of other lines. */
 static void refuses(const char *text, int line, const char *part)
 {
 	Diag diag;
@@ -122,7 +122,7 @@ static void test_hostile(void)
 	refuses(HEAD "\x1b[31mlinear f32 K=1 N=1 act=none cpu=znver4 -> x\n", 2, "op \"");
 }
 
-/* Every bad line is told, good ones between them are kept, and neither zero bytes nor masses of lines do
+/* Every bad line is reported, good lines between them are kept, and zero bytes or very many lines do no
  * harm. */
 static void test_many(void)
 {
@@ -194,7 +194,7 @@ static void test_find(void)
 	diag_free(&diag);
 }
 
-/* What bertc brings along is right, is not written back, and decides nothing twice. */
+/* The decisions shipped with bertc are valid, unique, and not written back. */
 static void test_built_in(void)
 {
 	Diag diag;
@@ -238,8 +238,8 @@ static void test_proposals(void)
 		*usual = kernel_select(OP_LINEAR, 0, DT_F32, ISA_AVX2 | ISA_AVX512);
 	TuneRow key = {
 		.op = OP_LINEAR, .dtype = DT_F32, .inputs = 384, .outputs = 1536, .act = ACT_GELU, .cpu = "znver4"};
-	CU_ASSERT_STRING_EQUAL(
-		usual->function, "linear_f32__avx512"); /* an alternative is never the default, wherever it stands */
+	CU_ASSERT_STRING_EQUAL(usual->function,
+		"linear_f32__avx512"); /* an alternative kernel is never the default, at any place in the table */
 	int32_t count = tune_kernels(&key, usual, kernels);
 	CU_ASSERT_EQUAL_FATAL(count, 3);
 	CU_ASSERT_PTR_EQUAL(kernels[0], usual);

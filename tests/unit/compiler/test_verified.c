@@ -1,5 +1,5 @@
-/* test_verified.c: compiler/build/verified.c: which figures a build takes over, and which it refuses, in
- * which words. */
+/* test_verified.c: compiler/build/verified.c: the figures that a build accepts, and the messages for those
+ * that it refuses. */
 #include "compiler/build/verified.h"
 #include "tests/unit/suite.h"
 #include <math.h>

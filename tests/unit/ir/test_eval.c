@@ -1,6 +1,6 @@
-/* test_eval.c: the reference evaluator against numbers worked out by hand (or with another formula), op by
- * op, from .bir text. Everything else is measured with this evaluator, so these cases stay small enough to
- * check on paper. */
+/* test_eval.c: compares the reference evaluator with numbers calculated by hand (or by another formula),
+ * op by op, from .bir text. Other tests rely on this evaluator, so the cases are small enough to check on
+ * paper. */
 #include "eval_checks.h"
 #include "tests/unit/suite.h"
 

@@ -1,5 +1,5 @@
-/* test_eval_rows.c: the reference evaluator where values depend on a whole row or text (softmax, thinning,
- * norms, pooling, attention), and on whole graphs, against numbers worked out by hand. */
+/* test_eval_rows.c: compares the reference evaluator with numbers calculated by hand, for ops over a whole
+ * row or text (softmax, thinning, norms, pooling, attention) and for whole graphs. */
 #include "eval_checks.h"
 #include "tests/unit/suite.h"
 
@@ -18,7 +18,8 @@ static void test_softmax(void)
 
 #define NORMS "%g = const [1, 2, 3, 4] : f16[4]\n %b = const [0, 0, 0.5, 0] : f32[4]\n "
 
-/* Of equals the first stay; shares are rounded; a threshold is met or the largest stays; NaN comes last. */
+/* Among equal scores the first ones are kept. Shares are rounded. If no score reaches the threshold, the
+ * largest is kept. NaN comes last. */
 static void test_selecting(void)
 {
 	const double e = exp(1), third = 1.0 / 3;
@@ -172,7 +173,7 @@ static void test_attention(void)
 		0, 0, 0);
 }
 
-/* Scores of 0 and one head: weights are what the biases make of them. ln 2 doubles a weight. */
+/* One head with scores of 0: the biases alone give the weights. ln 2 doubles a weight. */
 #define LN2 "0.6931471805599453"
 #define ZEROS "%q = const [0, 0] : f64[2,1]\n %v = const [1, 4] : f32[2,1]\n"
 
@@ -268,7 +269,7 @@ static void test_outputs(void)
 	diag_free(&diag);
 }
 
-/* Sizes that make no sense for some number of tokens, or that no machine holds. */
+/* Sizes that are invalid for some number of tokens, or too large for any machine. */
 static void test_sizes(void)
 {
 	static const char text[] = "module @m\ngraph @main(%ids: i32[S]) level=graph {\n  %t = const iota : "

@@ -1,4 +1,4 @@
-/* test_half.c: f16 and bf16 against their definition, for every value there is, and elements of tensors of
+/* test_half.c: compares f16 and bf16 with their definition for every value, and reads elements of tensors of
  * every type. */
 #include "tests/unit/suite.h"
 #include <math.h>
@@ -35,8 +35,8 @@ static void test_half_all(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
-/* Between two neighbours: the midpoint goes to the even one, a hair to either side to the nearer one. The
- * step past the largest is to infinity, as if 65536 were a half. */
+/* Between two neighbours, the midpoint rounds to the even one, and numbers just beside it to the nearer one.
+ * Above the largest finite number, rounding works as if 65536 were a half; it gives infinity. */
 static void test_half_rounding(void)
 {
 	int wrong = 0;

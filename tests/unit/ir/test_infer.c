@@ -1,5 +1,5 @@
-/* test_infer.c: the shape rule of every op: what it accepts and makes of it, and what it says to anything
- * else. */
+/* test_infer.c: the shape rule of every op: accepted arguments with the result type, and messages for
+ * others. */
 #include "tests/unit/suite.h"
 #include "tests/unit/module_text.h"
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Memory that grows, and what happens when there is no more: a process that says so and leaves nothing. */
+/* test_memory.c: memory that grows; out of memory, the process ends with a message and leaves no files. */
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,8 +98,8 @@ static void too_large_in_arena(void)
 
 static void no_memory(void) { out_of_memory(0); }
 
-/* In a process of its own: it ends with EXIT_RUN and one line, and what it had begun is gone; what its parent
- * has begun stays. */
+/* Runs in a child process, which ends with EXIT_RUN and one line. Its temporary files are removed; those of
+ * its parent stay. */
 static void check_end(void (*run_out)(void))
 {
 	AtomicFile mine, child;

@@ -1,6 +1,5 @@
-/* test_safetensors.c: the reader takes every honest file and says what is wrong with each dishonest one, in
- * one message that names the file, the tensor, what was found and what was expected; the writer makes files
- * that read back the same. */
+/* test_safetensors.c: the reader accepts every valid file. For a bad file it gives one message with the file,
+ * the tensor, the found and the expected value. Files of the writer read back the same. */
 #include "tests/unit/directory.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -21,7 +20,7 @@ static void put(const char *header, int64_t length, int data_bytes)
 	fclose(out);
 }
 
-/* The one message that opening the file gives; NULL when it opens, or when there are more. */
+/* The message from opening the file; NULL if it opens or if there are several. */
 static const char *complaint(const char *file)
 {
 	static char text[8192];
@@ -362,7 +361,7 @@ static void test_write_errors(void)
 	CU_ASSERT_FALSE(safetensors_write(at("no/such/place"), once, 1, &diag));
 	CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[2].text, "cannot be written: No such file"));
 	CU_ASSERT_EQUAL(diag.code, EXIT_RUN);
-	/* A directory in the way: nothing is left beside it. */
+	/* A directory has the name of the result: no file is left beside it. */
 	CU_ASSERT_EQUAL(mkdir(path(), 0700), 0);
 	CU_ASSERT_FALSE(safetensors_write(path(), once, 1, &diag));
 	CU_ASSERT_EQUAL(rmdir(path()), 0);

@@ -1,5 +1,5 @@
-/* test_sparse.c: the packed form of weights that are mostly zero: what was packed comes back, and bytes that
- * kernels could not read safely are told from those that they can. */
+/* test_sparse.c: the packed form of sparse weights: unpacking restores the matrix, and bytes that kernels
+ * cannot read safely are refused. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static uint32_t draw(void)
 	return (uint32_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 33);
 }
 
-/* A matrix of which `percent` of the elements are not zero. */
+/* A matrix with `percent` nonzero elements. */
 static Tensor matrix(DType dtype, int64_t outputs, int64_t inputs, unsigned percent)
 {
 	const size_t size = dtype == DT_I8 ? 1 : 4, count = (size_t)(outputs * inputs);
@@ -151,7 +151,7 @@ static void test_order(void)
 		free((void *)(uintptr_t)all[i]->data);
 }
 
-/* Whatever is changed: either the bytes are refused, or every row can be read (which ASan watches). */
+/* After any change, the bytes are refused, or every row can be read (checked by ASan). */
 static void check_hostile(const Tensor *weight, bool ordered)
 {
 	int64_t bytes;

@@ -1,5 +1,5 @@
-/* test_tensor_file.c: files of tensors without a format of their own, as the reader of a list that lies
- * somewhere else makes them: what a module does with their constants, and what is refused. */
+/* test_tensor_file.c: tensor files without a format, made by a reader from a list of tensors stored
+ * elsewhere. How a module handles their constants, and which are refused. */
 #include "tests/unit/directory.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -77,7 +77,7 @@ static void test_refused(void)
 	diag_free(&diag);
 }
 
-/* An empty file is mapped; whether that is a file of its format is the format's question. */
+/* An empty file is mapped. The reader of the format decides whether it is valid. */
 static void test_empty(void)
 {
 	Diag diag;

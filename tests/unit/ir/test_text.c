@@ -241,7 +241,7 @@ static void test_weights(void)
 	Module *module = module_parse(text, strlen(text), directory, search, &diag);
 	diag_print(&diag, stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
-	/* The last file that has the name counts. */
+	/* If several files have the name, the last one applies. */
 	CU_ASSERT_EQUAL(tensor_at(module->graphs[0]->first->data, 0), 7);
 	char *again = module_text(module, NULL);
 	CU_ASSERT_STRING_EQUAL(again, text);
@@ -350,7 +350,7 @@ static void test_write(void)
 	free(third_text);
 	free(text);
 	module_free(third);
-	/* A file that the text still needs is not written over. */
+	/* A file that the text still needs is not overwritten. */
 	Tensor *more = tensor_new(again, "more", type_make(DT_I32, 1, dim_number(65)));
 	graph_const(again->graphs[0], NULL, more, NULL);
 	CU_ASSERT(module_write(again, at("out.bir"), NULL, &diag));
@@ -390,7 +390,7 @@ static void test_read(void)
 		&& strstr(diag.messages[1].text, "is a directory"));
 	CU_ASSERT_STRING_EQUAL(diag.messages[1].file, directory);
 	diag_free(&diag);
-	/* What verify refuses is refused here. */
+	/* The parser refuses modules that the verifier refuses. */
 	FILE *out = fopen(at("wrong.bir"), "w");
 	fputs(BODY("%y = relu %ids : f32[S]"), out);
 	fclose(out);

@@ -1,4 +1,4 @@
-/* test_text_errors.c: the parser says what is wrong and where, goes on behind it, keeps to its limits, and
+/* test_text_errors.c: the parser reports errors with their lines, continues after them, has limits, and
  * survives any bytes. */
 #include "tests/unit/random_module.h"
 
@@ -253,8 +253,8 @@ static void test_limits(void)
 	diag_free(&diag);
 }
 
-/* Lines on which every byte begins another string that never ends:
- * to look at each of them would take hours. */
+/* Every byte of these lines begins a string without an end. Reading each string to the end would take
+ * hours. */
 static void test_long_lines(void)
 {
 	static const char *const starts[] = {

@@ -1,5 +1,5 @@
-/* test_verify.c: invariants of the verifier that text cannot break, because its parser makes no such graph.
- * The others are in tests/verify. */
+/* test_verify.c: checks of the verifier for graphs that the text parser cannot make. The other checks are
+ * tested in tests/verify. */
 #include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>

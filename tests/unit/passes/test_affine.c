@@ -1,5 +1,5 @@
-/* test_affine.c: wherever an affine function of rows goes, the graph computes it; and the probe of
- * elastic_net.h is at its minimum. */
+/* test_affine.c: passes insert an affine function of rows at several places, and the graph computes it. Also:
+ * the probe of elastic_net.h is at its minimum. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -44,8 +44,8 @@ static void apply_by_hand(const Affine *f, double *row)
 		row[i] = y[i] + f->shift[i];
 }
 
-/* Applies f to the value that the graph returns as "at", and compares what it returns first with f of it, or
- * with a linear of f of it. The graph does not return "at" any more, unless the first is called "kept". */
+/* Applies f to the value that the graph returns as "at", and compares the first output with f of it, or with
+ * a linear of f of it. Removes the output "at", unless the first output is named "kept". */
 static void check(const char *body, const Affine *f, const char *where, bool then_linear)
 {
 	char text[2048];

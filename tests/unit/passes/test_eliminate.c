@@ -1,5 +1,5 @@
-/* test_eliminate.c: what eliminate.c takes out of a linear against the normal equations, solved here for
- * every set of units. */
+/* test_eliminate.c: compares the removal of units from a linear by eliminate.c with the normal equations,
+ * solved here for every set of units. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static void drop(Case *c)
 	free(c->h);
 }
 
-/* The least of (W' - W) H (W' - W)^T with W' zero at the units that are gone, and W' [outputs, n]. */
+/* The minimum of (W' - W) H (W' - W)^T over W' [outputs, n] that is zero at the removed units. */
 static double solve(const Case *c, const bool *gone, double *fitted)
 {
 	const int n = inputs(c);
@@ -116,7 +116,8 @@ static void compare(const Case *c, const Elimination *e, const double *want)
 					e->weight[o * e->ld + p * c->width + k], want[o * n + e->unit[p] * c->width + k], 1e-8);
 }
 
-/* Takes lots out until one unit is left: every weight, every cost, and that the cheapest go. */
+/* Removes groups of units until one is left. Checks every weight, every cost, and that the cheapest are
+ * removed. */
 static void check(int count, int width, int outputs, int rows, double ridge, int lot)
 {
 	Case c = make(count, width, outputs, rows, ridge);
@@ -194,7 +195,7 @@ static void test_order(void)
 	drop(&c);
 }
 
-/* Inputs that are always the same, none at all, and numbers that are none. */
+/* Constant inputs, no inputs, and NaN or infinite numbers. */
 static void test_degenerate(void)
 {
 	const float same[] = {1, 2, 3, 4}, weight[] = {1, 1, 1, 1}, none[] = {1, NAN, 3, 4};
@@ -211,7 +212,7 @@ static void test_degenerate(void)
 		CU_ASSERT_EQUAL(good, kind < 2);
 		if (good) {
 			CU_ASSERT_TRUE(elimination_remove(&e, (int32_t[]){2}, 1));
-			CU_ASSERT_DOUBLE_EQUAL(e.weight[0], 1, 1e-12); /* what never varies is the bias's business */
+			CU_ASSERT_DOUBLE_EQUAL(e.weight[0], 1, 1e-12); /* the bias replaces constant inputs */
 			CU_ASSERT_FALSE(elimination_remove(&e, (int32_t[]){2}, 1)); /* gone already */
 		}
 		elimination_close(&e);

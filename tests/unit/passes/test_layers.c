@@ -1,5 +1,5 @@
-/* test_layers.c: layers and blocks of graphs without origins, of pre-norm encoders, with values that all
- * layers share and with gated feed-forward networks. */
+/* test_layers.c: finds layers and blocks in graphs without origins, in pre-norm encoders, with values shared
+ * by all layers, and with gated feed-forward networks. */
 #include "tests/unit/whittled.h"
 #include "tests/unit/suite.h"
 #include "passes/whittle/layers.h"
@@ -197,7 +197,7 @@ static void same_by_structure(const Module *named_one, const char *pipeline)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* Each op's layer is what its origin said. */
+/* The layer found for each op is that of its former origin. */
 static void test_names(void)
 {
 	for (int i = 0; i < 18; i++) {
@@ -315,7 +315,7 @@ static void test_biases_by_head(void)
 	}
 }
 
-/* All tokens kept is the model as it was, shared rows and all. */
+/* If all tokens are kept, the model does not change, including shared rows. */
 static void test_shared_kept(void)
 {
 	const Plan plan = {true, true, SHARED_ROWS, GATE_NONE};
@@ -445,7 +445,7 @@ static void test_unknown_attention(void)
 	module_free(dropped);
 }
 
-/* Blocks that are no blocks, each as long as the graph: the walk back is bounded. */
+/* Candidates that are not blocks, each as long as the graph: the backward search is bounded. */
 static void test_hostile(void)
 {
 	enum { OPS = 20000 };

@@ -1,6 +1,6 @@
-/* test_narrow.c: linears on narrow numbers. The evaluator, which --check-each and `bertc verify` measure
- * with, makes the bits that the kernels make; the codes of quantize-int8 are what its head comment says;
- * packing for any kernel changes no number. */
+/* test_narrow.c: linears on narrow numbers. The evaluator, used by --check-each and `bertc verify`, gives the
+ * same bits as the kernels. The codes of quantize-int8 match the definition in its head comment. Packing for
+ * any kernel changes no number. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* test_passes.c: the parser of pipelines, order constraints, and the question that matters: does any legal
- * pipeline leave the numbers of any graph as they were? FileCheck tests beside it (tests/passes) look at
- * single passes; memory and the driver are in test_passes_plan.c. */
+/* test_passes.c: the parser of pipelines, order constraints, and random legal pipelines on random graphs,
+ * which must not change results. FileCheck tests (tests/passes) test single passes; test_passes_plan.c tests
+ * memory and the driver. */
 #include "tests/unit/random_graph.h"
 #include "tests/unit/suite.h"
 
@@ -100,7 +100,7 @@ static void test_complete(void)
 	completes_to("pack-weights", false, NULL);
 }
 
-/* Passes appended stand in front of those that a preset has put at the end, and in legal order. */
+/* Appended passes are placed before the final passes of a preset, and in legal order. */
 static void test_append(void)
 {
 	Diag diag;
@@ -307,7 +307,7 @@ static void test_random(void)
 		cross_check(i);
 }
 
-/* Fusion has to happen: -O2 leaves none of the ops that it is there for. */
+/* Fusion must happen: after -O2, none of the ops that it replaces is left. */
 static void test_fuses_all(void)
 {
 	static const Op gone[] = {

@@ -1,5 +1,5 @@
-/* test_passes_plan.c: what plan-memory gives to random graphs, what the driver and its ledger say, and that
- * every op has a kernel. */
+/* test_passes_plan.c: plan-memory on random graphs, the driver and its ledger, and that every op has a
+ * kernel. */
 #include "tests/unit/random_graph.h"
 #include "tests/unit/suite.h"
 
@@ -101,9 +101,9 @@ static void test_plan(void)
 	}
 }
 
-/* What a fused layer needs at the most: a chain reads what attention made and the residual, and makes a new
- * residual and q, k and v, one row of each a token, and at most one more that the greedy plan wastes; what is
- * between lies in a block. No more, for any depth. */
+/* The memory limit of a fused layer, for any depth: a chain reads the output of attention and the residual,
+ * and writes a new residual and q, k and v. Each has one row per token. The greedy plan may waste one more.
+ * Values inside the chain are in a block. */
 static void test_plan_of_layers(void)
 {
 	for (int layers = 1; layers <= 7; layers++) {

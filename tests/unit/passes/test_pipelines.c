@@ -1,16 +1,18 @@
-/* test_pipelines.c: random small encoders through random pipelines over all passes of passes.def.
+/* test_pipelines.c: random small encoders through random pipelines of all passes of passes.def.
  *
- * After each pass: the verifier; print, parse, print is a fixed point and the module read back computes the
- * same; numbers by the reference evaluator: of a pass that promises not to change them equal to what they
- * were, to the tolerance of pipeline_moves.h (of most: to the bit); of the others finite and of the same
- * shape. Two neighbours that change numbers also run in the other order, and must give the same where they
- * touch different things (pipeline_moves.h), and where they meet numbers that differ by a multiple of what
- * each does alone at most (pipeline_checks.h). Some modules are compiled and compared with the evaluator.
- * What is illegal, by order or by option, is refused in words.
+ * Checks after each pass:
+ *   - the verifier accepts the module
+ *   - print, parse, print is a fixed point, and the parsed module computes the same
+ *   - results by the reference evaluator: unchanged by passes that keep results, within the tolerance of
+ *     pipeline_moves.h (for most passes: bit by bit); finite and of the same shape for other passes
+ * Two neighbouring passes that change results also run in the other order. If they change different parts
+ * (pipeline_moves.h), results must be the same. If they change common parts, results may differ by a multiple
+ * of the change by each pass alone (pipeline_checks.h). Some modules are compiled and compared with the
+ * evaluator. Pipelines with illegal order or options are refused with a message.
  *
  *   test_pipelines [--seed N] [--count N] [--family NAME] [--passes TEXT] [--verbose] [--print]
  *
- * A failure is made shorter, pass by pass, and prints the command that repeats it. */
+ * A failing pipeline is shortened pass by pass. The test then prints the command that repeats it. */
 #include <signal.h>
 #include "tests/unit/pipeline_checks.h"
 #include "tests/unit/suite.h"

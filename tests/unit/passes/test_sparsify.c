@@ -108,7 +108,7 @@ static void test_rows(void)
 			check(n, shares[i]);
 }
 
-/* What is no covariance is refused, whichever system is solved. */
+/* A matrix that is not a covariance is refused by every solver. */
 static void test_refusals(void)
 {
 	double h[64], w[8], a[64], b[8];

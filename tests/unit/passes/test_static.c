@@ -1,5 +1,5 @@
-/* test_static.c: quantize-int8{scheme=static}. What it learns from texts, which the reference evaluator
- * plays; what its codes and biases stand for; which linears a budget leaves with dynamic scales. */
+/* test_static.c: quantize-int8{scheme=static}: scales learned from texts (the reference evaluator runs the
+ * model), the values of its codes and biases, and the linears that a budget leaves with dynamic scales. */
 #include "tests/unit/suite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -154,8 +154,7 @@ static void test_codes(void)
 	check_codes("fold-const,quantize-int8{scheme=static data=texts.tsv granularity=tensor}", false);
 }
 
-/* Steps of their own are worth most where columns differ; what the passes of one value share is computed
- * once. */
+/* A step per column helps most if columns differ. Work shared by the linears of one value is done once. */
 static void test_errors(void)
 {
 	Module *channel = quantized("quantize-int8{scheme=static data=texts.tsv}");

@@ -1,6 +1,6 @@
-/* test_whittle.c: passes that make a model smaller and learn from data: layers, vocabularies and factors, and
- * all of them one after another in random pipelines. What heads, neurons and blocks go, and what is selected,
- * is in test_whittle_prune.c and test_whittle_select.c. */
+/* test_whittle.c: passes that make a model smaller and learn from data: layers, vocabularies, factors, and
+ * all of them in random pipelines. test_whittle_prune.c tests heads, neurons and blocks;
+ * test_whittle_select.c tests selection. */
 #include "tests/unit/whittled.h"
 #include "tests/unit/suite.h"
 

@@ -36,7 +36,7 @@ static void test_cpu(void)
 #endif
 }
 
-/* Of several codes the last that the CPU can run is taken, and its arena. */
+/* With code for several CPUs, the last one that the CPU supports is used, with its arena. */
 static void test_variants(void)
 {
 	RtVariant variants[3] = {tiny_variants[0], tiny_variants[0], tiny_variants[0]};
@@ -136,7 +136,7 @@ static void test_run_outputs(void)
 	rt_free(c);
 }
 
-/* Every wrong argument gives its status and leaves out as it was. */
+/* Every wrong argument gives its status and does not change `out`. */
 static void test_refusals(void)
 {
 	RtContext *c = rt_new(&tiny_model, 1);
@@ -182,8 +182,8 @@ static void test_refusals(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(rt_why(&tiny_model), "threads"));
 }
 
-/* Memory of any size and alignment: what workspace_bytes promises runs, less is refused or cut, and no byte
- * outside is touched. */
+/* Memory of any size and alignment: the size of workspace_bytes works, less memory is refused or limits the
+ * texts, and no byte outside is written. */
 static void test_workspace(void)
 {
 	static const struct {
@@ -328,7 +328,7 @@ static void test_run_text(void)
 	rt_free(c);
 }
 
-/* A row a token: in windows the rows are those of the whole text's tokens, each once and in order. */
+/* Outputs per token: with windows there is one row for each token of the whole text, in order. */
 static const RtOutput row_outputs[] = {{"logits", 3, 1}, {"pooled", 2, 0}};
 static void row_run(const RtCall *call, int32_t thread)
 {

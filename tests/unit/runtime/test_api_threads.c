@@ -1,5 +1,5 @@
-/* test_api_threads.c: the threads of a context (runtime/team.c): how many there are, that no barrier loses
- * one, and what a fork leaves. */
+/* test_api_threads.c: the threads of a context (runtime/team.c): their number, barriers that lose no thread,
+ * and fork. */
 #include "tests/unit/api_batch.h"
 #include "tests/unit/suite.h"
 #include <dirent.h>
@@ -18,8 +18,8 @@ static int tasks(void)
 	return count;
 }
 
-/* One thread is the caller: none is made, before a call or in it. Of n, n - 1 are made, once, and end with
- * the context. */
+/* With one thread, only the caller runs; no thread is created. With n threads, n - 1 are created once and end
+ * with the context. */
 static void test_tasks(void)
 {
 	static Batch b;

@@ -1,5 +1,5 @@
-/* test_kernels.c: kernel_checks.h on this machine, one CUnit test a group, and what a table of kernels must
- * be. */
+/* test_kernels.c: runs kernel_checks.h on this machine, one CUnit test per group, and checks the table of
+ * kernels. */
 #include "tests/unit/kernel_checks.h"
 #include "tests/unit/suite.h"
 
@@ -36,8 +36,8 @@ static void test_scalar_rows(void)
 	}
 }
 
-/* A row that only a tuning takes says its tile, for the cost model, and so does the row that it stands in
- * for; sparse rows, and no others, say when they pay. */
+/* A row that only tuning chooses has its tile, for the cost model, and so has the row that it replaces. Only
+ * sparse rows have the column `pays`. */
 static void test_columns(void)
 {
 	for (int i = 0; i < ALL; i++) {

@@ -1,5 +1,5 @@
-/* test_program.c: what the emitted program answers: every task, in words, JSON and raw numbers. Its limits,
- * options and errors are in test_program_options.c, its parts by themselves in test_spans.c. */
+/* test_program.c: answers of the emitted program: every task, as text, JSON and raw numbers.
+ * test_program_options.c tests its limits, options and errors; test_spans.c tests its parts. */
 #include "tests/unit/program_run.h"
 #include "tests/unit/suite.h"
 

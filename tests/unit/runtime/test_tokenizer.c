@@ -1,7 +1,7 @@
-/* test_tokenizer.c: the tables and the run-time tokenizer by hand-made vocabularies: what
- * runtime/tokenize/tokenizer.h promises beyond ids (counts, where to resume, statuses), the trie against a
- * list, hostile texts in linear time, and the emitted C. Exactness against the `tokenizers` library is
- * tests/python/tokenizer/test_tokenizer*.py. */
+/* test_tokenizer.c: the tables and the run-time tokenizer with hand-made vocabularies: the results of
+ * runtime/tokenize/tokenizer.h besides ids (counts, resume positions, statuses), the trie against a list,
+ * hostile texts in linear time, and the emitted C. tests/python/tokenizer/test_tokenizer*.py compare ids with
+ * the `tokenizers` library. */
 #include "tests/unit/suite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +86,7 @@ static Made make(const TokenizerDesc *desc)
 	return made;
 }
 
-/* What came of one call. */
+/* The result of one call. */
 typedef struct Answer {
 	int status;
 	int32_t ids[64], types[64], starts[64], ends[64], words[64];
