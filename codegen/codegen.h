@@ -14,6 +14,7 @@ typedef struct Target {
 								 the machine supports */
 	int32_t ncpus;
 	const char *base_flags; /* for Clang, separated by spaces: the triple's flags */
+	const char *cpu_flags;  /* the same with those that all its CPUs need */
 	const char *flags;      /* the same with tuning for the newest CPU ("-march=x86-64 -mtune=znver4") */
 	const char *cc_flags;   /* the flags that every compiler needs for the emitted C; "": none */
 	const char *link_flags; /* one flag for Clang's driver, or "" */
@@ -73,9 +74,9 @@ int64_t weights_measure(const Module *, int32_t g);
 /* ---- toolchain.cc: the only C++ file; Clang and LLD in process ------------------------------- */
 /* How the pieces of a program are compiled: Clang's arguments, worked out once. Threads may share it. */
 typedef struct Toolchain Toolchain;
-/* tuned: for the target's CPUs, else for any of its triple. NULL and a message: no headers, or no C library.
- * To be called by the main thread before another one compiles. */
-Toolchain *toolchain_new(const Target *, bool tuned, bool pic, const char *sysroot, Diag *);
+/* flags: those of the target, for its CPUs or for any of its triple. NULL and a message: no headers, or no C
+ * library. To be called by the main thread before another one compiles. */
+Toolchain *toolchain_new(const Target *, const char *flags, bool pic, const char *sysroot, Diag *);
 void toolchain_free(Toolchain *);
 /* All that decides what becomes of a text: the compiler's version, and its arguments. */
 const char *toolchain_identity(const Toolchain *);

@@ -119,23 +119,31 @@ static bool steps_piece(const Emitter *e, Pieces *pieces)
 	return good;
 }
 
-/* Begins the prefix; its files are in no piece behind it. */
-static bool prefix_make(const Emitter *e, Pieces *pieces, Paste *paste)
+/* The prefix; its files are in no piece behind it. */
+static bool prefix_make(Pieces *pieces, Paste *paste, Diag *diag)
 {
 	FILE *out = text_open(&pieces->prefix, &pieces->prefix_bytes);
 	paste->out = out;
 	fputs(apart, out);
-	bool good = paste_file(paste, "rt.h", e->diag);
+	bool good = paste_file(paste, "rt.h", diag);
 	fputs(intrinsics, out);
-	good = good && paste_file(paste, "exit.h", e->diag);
+	good = good && paste_file(paste, "exit.h", diag);
 	text_close(out);
+	return good;
+}
+
+bool pieces_prefix(Pieces *pieces, Diag *diag)
+{
+	Paste paste = {0};
+	bool good = prefix_make(pieces, &paste, diag);
+	paste_free(&paste);
 	return good;
 }
 
 static bool kernel_pieces(const Emitter *e, Pieces *pieces)
 {
 	Paste paste = {0};
-	bool good = prefix_make(e, pieces, &paste);
+	bool good = prefix_make(pieces, &paste, e->diag);
 	const int32_t before = paste.count;
 	for (int32_t i = 0; good && i < e->nwrappers; i++) {
 		const Wrapper *w = &e->wrappers[i];

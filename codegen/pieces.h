@@ -33,6 +33,7 @@ bool pieces_make(Emitter *, Pieces *);
  * program: with main. */
 bool pieces_tokenizer(Pieces *, const TokenizerDesc *, Diag *);
 bool pieces_runtime(Pieces *, bool packed, bool program, Diag *);
+bool pieces_prefix(Pieces *, Diag *);
 void pieces_free(Pieces *);
 
 /* Files of a build; blob_text: C that holds the weights. */
@@ -44,6 +45,6 @@ typedef struct PiecePaths {
 /* Compiles what is not in the cache on all cores, and writes the objects as one archive, the blob's beside
  * it. The result depends neither on the number of cores nor on the cache. */
 bool pieces_compile(const EmitOptions *, const Pieces *, const PiecePaths *, Diag *);
-/* Pieces of runtime/ alone, as entries of a cache one after another. */
+/* Pieces of runtime/ alone, and the prefix where there is one, as entries of a cache one after another. */
 bool pieces_ship(const Target *, const Pieces *, bool pic, FILE *, Diag *);
 #endif

@@ -182,6 +182,7 @@ typedef struct Compile {
 	const Pieces *pieces;
 	const PiecePaths *paths;
 	Toolchain *tuned, *any;
+	Toolchain *untuned; /* of the prefix: no tuning changes what it declares */
 	MemoryFile prefix;
 	Work *work; /* the pieces, then the blob, then the prefix */
 	int32_t count;
@@ -203,6 +204,16 @@ static void blob_work(Compile *c, Work *work)
 		.text = c->paths->blob_text,
 		.bytes = strlen(c->paths->blob_text),
 		.object_path = c->paths->blob};
+}
+
+static void prefix_work(const Compile *c, Work *prefix)
+{
+	diag_init(&prefix->diag, c->diag->file);
+	prefix->toolchain = c->untuned;
+	prefix->job = (CompileJob){.name = "prefix",
+		.text = c->pieces->prefix,
+		.bytes = c->pieces->prefix_bytes,
+		.object_path = c->prefix.path};
 }
 
 static void list_pieces(Compile *c)
@@ -232,12 +243,7 @@ static void list_others(Compile *c)
 	c->count += 2;
 	blob_work(c, prefix - 1);
 	diag_init(&prefix[-1].diag, c->diag->file);
-	diag_init(&prefix->diag, c->diag->file);
-	prefix->toolchain = c->tuned;
-	prefix->job = (CompileJob){.name = "prefix",
-		.text = pieces->prefix,
-		.bytes = pieces->prefix_bytes,
-		.object_path = c->prefix.path};
+	prefix_work(c, prefix);
 }
 
 static bool prefix_wanted(const Compile *c)
@@ -331,43 +337,68 @@ static void free_work(Compile *c)
 	free(c->work);
 }
 
+/* False and a message: one of them cannot be had. */
+static bool toolchains_make(Compile *c, const Target *target, bool pic, const char *sysroot)
+{
+	c->tuned = toolchain_new(target, target->flags, pic, sysroot, c->diag);
+	c->untuned = c->tuned ? toolchain_new(target, target->cpu_flags, pic, sysroot, c->diag) : NULL;
+	c->any = c->untuned ? toolchain_new(target, target->base_flags, pic, sysroot, c->diag) : NULL;
+	return c->any != NULL;
+}
+
+static void compile_end(Compile *c)
+{
+	if (c->prefix.descriptor >= 0)
+		close(c->prefix.descriptor);
+	cache_close(&c->cache);
+	toolchain_free(c->tuned);
+	toolchain_free(c->untuned);
+	toolchain_free(c->any);
+}
+
 bool pieces_compile(const EmitOptions *options, const Pieces *pieces, const PiecePaths *paths, Diag *diag)
 {
 	Compile c = {.options = options, .pieces = pieces, .paths = paths, .diag = diag};
 	const bool pic = options->kind != EMIT_EXE || !options->is_static;
 	char *directory = options->no_cache ? NULL : cache_directory();
-	c.tuned = toolchain_new(&options->target, true, pic, options->sysroot, diag);
-	c.any = c.tuned ? toolchain_new(&options->target, false, pic, options->sysroot, diag) : NULL;
+	bool good = toolchains_make(&c, &options->target, pic, options->sysroot);
 	cache_open(&c.cache, directory, CACHE_BYTES);
 	c.cache.shipped = shipped_pieces;
 	c.cache.shipped_bytes = shipped_pieces_bytes;
 	c.prefix = memory_file();
-	bool good = c.any != NULL;
 	if (good) {
 		list_pieces(&c);
 		list_others(&c);
 		good = make_objects(&c) && write_archive(&c);
 		free_work(&c);
 	}
-	if (c.prefix.descriptor >= 0)
-		close(c.prefix.descriptor);
-	cache_close(&c.cache);
-	toolchain_free(c.tuned);
-	toolchain_free(c.any);
+	compile_end(&c);
 	free(directory);
 	return good;
+}
+
+static bool prefix_make(Compile *c, Work *prefix)
+{
+	if (!prefix_find(c, prefix) && toolchain_precompile(prefix->toolchain, &prefix->job, &prefix->diag))
+		prefix_read(prefix, &c->prefix);
+	work_keep(prefix, &c->cache);
+	return prefix->good;
 }
 
 bool pieces_ship(const Target *target, const Pieces *pieces, bool pic, FILE *out, Diag *diag)
 {
 	Compile c = {.pieces = pieces, .diag = diag};
 	char *directory = cache_directory();
-	c.any = toolchain_new(target, false, pic, NULL, diag);
+	bool good = toolchains_make(&c, target, pic, NULL);
 	cache_open(&c.cache, directory, CACHE_BYTES);
-	bool good = c.any != NULL;
+	c.prefix = memory_file();
 	if (good) {
 		list_pieces(&c);
 		good = make_objects(&c);
+		if (good && pieces->prefix) {
+			prefix_work(&c, &c.work[c.count]);
+			good = prefix_make(&c, &c.work[c.count++]);
+		}
 		for (int32_t i = 0; good && i < c.count; i++)
 			good = cache_write(&c.cache, c.work[i].key,
 				&(CacheEntry){.object = c.work[i].job.object,
@@ -377,8 +408,7 @@ bool pieces_ship(const Target *target, const Pieces *pieces, bool pic, FILE *out
 				out);
 		free_work(&c);
 	}
-	cache_close(&c.cache);
-	toolchain_free(c.any);
+	compile_end(&c);
 	free(directory);
 	return good;
 }

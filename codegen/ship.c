@@ -1,7 +1,7 @@
 /* ship.c: a program that runs while bertc is built: `bertc_ship OUT` compiles the pieces of runtime/, which
- * are the same for all models, for every target whose C library is installed. bertc holds them (shipped.c),
- * as other compilers come with their runtime compiled. One that is missing, or whose headers have changed
- * since, is compiled when it is needed. */
+ * are the same for all models, for every target whose C library is installed.
+ * bertc holds them (shipped.c), as other compilers come with their runtime compiled. One that is missing, or
+ * whose headers have changed since, is compiled when it is needed. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/pieces.h"
@@ -34,13 +34,15 @@ static bool make_pieces(Pieces *pieces, Diag *diag)
 	return good;
 }
 
-/* Code of programs lies where it is linked, code of libraries anywhere. */
+/* Code of programs lies where it is linked, code of libraries anywhere. The prefix has 6 MB: that of programs
+ * for this machine comes along, as most builds make one. */
 static bool ship(const char *triple, bool pic, FILE *out, Diag *diag)
 {
 	Target target;
 	Pieces pieces = {0};
+	const bool usual = !pic && strcmp(triple, target_host_triple()) == 0;
 	bool good = target_find(triple, "baseline", &target, diag) && make_pieces(&pieces, diag)
-		&& pieces_ship(&target, &pieces, pic, out, diag);
+		&& (!usual || pieces_prefix(&pieces, diag)) && pieces_ship(&target, &pieces, pic, out, diag);
 	pieces_free(&pieces);
 	return good;
 }

@@ -125,13 +125,15 @@ static const CpuRow *find_cpu(const char *triple, const char *cpu)
  * has to free a Target. */
 static void fill_flags(const TripleRow *triple, const CpuRow *cpu, Target *target)
 {
-	static char flags[CPUS][FLAGS_MAX], cc_flags[CPUS][FLAGS_MAX];
+	static char flags[CPUS][FLAGS_MAX], cpu_flags[CPUS][FLAGS_MAX], cc_flags[CPUS][FLAGS_MAX];
 	bool tuned = strcmp(cpu->tune, "generic") != 0;
 	const char *space = triple->cc_flags[0] && cpu->flags[0] ? " " : "";
 	snprintf(cc_flags[cpu - cpus], FLAGS_MAX, "%s%s%s", triple->cc_flags, space, cpu->flags);
-	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags,
-		tuned ? " -mtune=" : "", tuned ? cpu->tune : "");
+	snprintf(cpu_flags[cpu - cpus], FLAGS_MAX, "%s%s%s", triple->flags, cpu->flags[0] ? " " : "", cpu->flags);
+	snprintf(flags[cpu - cpus], FLAGS_MAX, "%s%s%s", cpu_flags[cpu - cpus], tuned ? " -mtune=" : "",
+		tuned ? cpu->tune : "");
 	target->base_flags = triple->flags;
+	target->cpu_flags = cpu_flags[cpu - cpus];
 	target->flags = flags[cpu - cpus];
 	target->cc_flags = cc_flags[cpu - cpus];
 }

@@ -339,7 +339,7 @@ bool compile_to_file(clang::CompilerInstance &clang, const CompileJob *job, Diag
 } // namespace
 
 extern "C" Toolchain *toolchain_new(
-	const Target *target, bool tuned, bool pic, const char *sysroot, Diag *diag)
+	const Target *target, const char *flags, bool pic, const char *sysroot, Diag *diag)
 {
 	initialize_once();
 	std::vector<std::string> arguments = {"-std=c17", pic ? "-fPIC" : "-fno-pie", "-pthread", "-c", "-x", "c",
@@ -347,7 +347,7 @@ extern "C" Toolchain *toolchain_new(
 	for (const char *flag : {COMPILE_FLAGS})
 		arguments.push_back(flag);
 	arguments.insert(arguments.end(), {"piece.c", "-o", "piece.o"});
-	Plan plan(target, tuned ? target->flags : target->base_flags, sysroot, arguments, diag);
+	Plan plan(target, flags, sysroot, arguments, diag);
 	const llvm::opt::ArgStringList *cc1 = plan.arguments();
 	if (!cc1)
 		return diag_error(diag, EXIT_RUN, 0, "Clang's driver cannot compile for %s", target->triple), nullptr;

@@ -55,7 +55,7 @@
 #define RT_UNROLL_NONE _Pragma("clang loop unroll(disable)")
 #define RT_UNROLL_2 _Pragma("clang loop unroll_count(2)")
 #define RT_UNROLL_4 _Pragma("clang loop unroll_count(4)")
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && defined(__OPTIMIZE__) /* without, GCC 12 may warn of each */
 #define RT_UNROLL_FULL _Pragma("GCC unroll 64")
 #define RT_UNROLL_NONE _Pragma("GCC unroll 1")
 #define RT_UNROLL_2 _Pragma("GCC unroll 2")

@@ -208,7 +208,7 @@ def some_merges_gone(vocab, merges, r):
 check = T.Check()
 r = random.Random(14)
 lines, whole = real_texts() if T.SHARED else ([], [])
-vocab, merges = make_tokenizer.train_byte_level(900, make_tokenizer.SENTENCES * 3 + lines[::3] or None)
+vocab, merges = make_tokenizer.train_byte_level(900, lines and make_tokenizer.SENTENCES * 3 + lines[::3])
 strings = [mixed(r) for _ in range(ROUNDS)] + [letters(r) for _ in range(ROUNDS // 2)]
 pairs = [(mixed(r, 5), mixed(r, 5)) for _ in range(ROUNDS // 10)] + [
     ("", ""),

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Runs the tests in Python: each in a process of its own, forked from this one. Torch and transformers are
+imported here, once, and not for 3 s in each test.
+
+    fork_tests.py REQUESTS
+
+REQUESTS is a FIFO. A line of it is TEST, FOLDER, LOG and REPLY, with tabs between. The test runs in FOLDER
+and writes to the file LOG. Its exit status goes to the FIFO REPLY."""
+
+import os
+import pathlib
+import runpy
+import signal
+import sys
+
+import numpy
+import safetensors.torch
+import tokenizers
+import torch
+import transformers
+from transformers.models.bert import BertForSequenceClassification, BertTokenizerFast
+
+
+def run(test, folder, log):
+    """In the process of the test; does not return."""
+    os.chdir(folder)
+    os.environ.update(TMP=folder, TMPDIR=folder)
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    sys.path[0] = str(pathlib.Path(test).parent)
+    sys.argv = [test]
+    runpy.run_path(test, run_name="__main__")
+    sys.exit()
+
+
+def answer(test, folder, log, reply):
+    """In a process that waits for the test's."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        run(test, folder, log)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    pathlib.Path(reply).write_text(f"{status if status >= 0 else 128 - status}\n")
+    os._exit(0)
+
+
+def main():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with open(sys.argv[1]) as requests:
+        for line in requests:
+            if os.fork() == 0:
+                answer(*line.rstrip("\n").split("\t"))
+
+
+main()
