@@ -1,5 +1,4 @@
-/* pipeline_case.h: a small encoder at random and a pipeline for it,
- * drawn from a seed, and a pass run on it. */
+/* pipeline_case.h: draws a random small encoder and a pipeline from a seed, and runs a pass. */
 #ifndef PIPELINE_CASE_H
 #define PIPELINE_CASE_H
 #include <CUnit/Basic.h>
@@ -19,7 +18,7 @@ typedef struct Case {
 
 static int only_family = TINY_FAMILIES; /* TINY_FAMILIES: any */
 
-/* What the family leaves no choice of. */
+/* Sets the fields that the family determines. */
 static void settle_family(TinyEncoder *model)
 {
 	model->family = (TinyFamily)pick(TINY_FAMILIES);
@@ -61,7 +60,7 @@ static void draw_case(uint64_t seed, Case *c)
 					.dtype = ANY("f32", "f32", "f16", "bf16")}};
 	settle_family(&c->model);
 	if (pick(2))
-		c->model.ffn += 63; /* so wide that quantize-int8 and compute-bf16 take it */
+		c->model.ffn += 63; /* wide enough for quantize-int8 and compute-bf16 */
 	c->two_cpus = c->model.tasks == 1 && pick(4) == 0;
 	c->isa = isas[pick(sizeof isas / sizeof *isas)];
 	for (int i = 0; i < TEXTS; i++) {
@@ -88,7 +87,7 @@ static Module *case_module(const Case *c, Diag *diag)
 
 /* ---- pipelines ------------------------------------------------------------------------------- */
 
-/* May the pass stand behind all of these? */
+/* True if the pass may follow all of these. */
 static bool may_follow(int pass, const int *before, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -97,15 +96,15 @@ static bool may_follow(int pass, const int *before, int n)
 	return true;
 }
 
-/* Passes at random as long as they may follow, fuse and what must follow it only near the end; then often
- * those that make code. */
+/* Draws random legal passes; fuse and the passes that must follow it only near the end; then often the passes
+ * that make code. */
 static void draw_pipeline(const Case *c, char *text)
 {
 	const int lower = pass_find("lower"), fuse = pass_find("fuse");
 	int taken[ITEMS_MOST], n = 0;
 	const int wanted = 1 + pick(7);
 	*text = '\0';
-	if (c->model.tasks > 1 && pick(4)) { /* little can be done with several tasks but to merge them */
+	if (c->model.tasks > 1 && pick(4)) { /* with several tasks, few passes are legal before merge-tasks */
 		taken[n++] = pass_find("merge-tasks");
 		strcpy(text, "merge-tasks");
 	}
@@ -120,7 +119,7 @@ static void draw_pipeline(const Case *c, char *text)
 		free(item);
 		taken[n++] = pass;
 	}
-	if (pick(4) == 0) { /* a level has the code passes already */
+	if (pick(4) == 0) { /* a level already includes the code passes */
 		const int level = pick(4);
 		Diag diag;
 		char with[TEXT_BYTES + 8];
@@ -153,7 +152,7 @@ static bool fails(char why[WHY_BYTES], const char *item, const Diag *diag, const
 
 typedef enum Ran { RAN, REFUSED, FAILED } Ran;
 
-/* One pass on a module. REFUSED: in words, with the exit code of an answer. */
+/* Runs a pass on a module. REFUSED: with a message and the exit code of a refusal. */
 static Ran run_item(const char *item, Module *module, const Case *c, World *world, int *changes, Diag *diag)
 {
 	const CpuTarget cpus[] = {{"one", c->isa}, {"two", 0}};

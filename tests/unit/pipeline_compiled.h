@@ -1,13 +1,12 @@
-/* pipeline_compiled.h: a module as code of this machine against the reference evaluator, all texts in one
- * call. */
+/* pipeline_compiled.h: compares compiled code of a module with the reference evaluator, with all texts in
+ * one call. */
 #ifndef PIPELINE_COMPILED_H
 #define PIPELINE_COMPILED_H
 #include "codegen/emit.h"
 #include "compiled.h"
 #include "pipeline_env.h"
 
-/* Numbers of all texts as code computes them, put into the arrays of `n` (numbers_of) instead of the
- * evaluator's. */
+/* Replaces the evaluator's numbers in `n` (numbers_of) by those of the compiled code, for all texts. */
 static bool compiled_numbers(
 	const Compiled *c, const Graph *graph, const World *w, int threads, Numbers *n, Diag *diag)
 {
@@ -35,7 +34,7 @@ static bool compiled_numbers(
 		const float *at = out[k];
 		for (int i = 0; i < TEXTS && !code; i++) {
 			EvalArray *a = &n->at[i][k];
-			if (!a->v) /* a constant, which is read in place */
+			if (!a->v) /* a constant output is read in place */
 				a->v = calloc((size_t)a->count + 1, sizeof *a->v);
 			for (int64_t j = 0; j < a->count; j++)
 				a->v[j] = (double)*at++;
@@ -45,8 +44,7 @@ static bool compiled_numbers(
 	return !code || diag_error(diag, EXIT_RUN, 0, "test: the compiled model answers with error %d", code);
 }
 
-/* Where rounding decides which code, key or token it is, or whether a text ends,
- * code and evaluator may part. */
+/* True if code and evaluator may differ, because rounding decides on a code, a key, a token or an exit. */
 static bool graph_decides(const Graph *graph)
 {
 	for (const Node *node = graph->first; node; node = node->next)
@@ -56,7 +54,7 @@ static bool graph_decides(const Graph *graph)
 	return false;
 }
 
-/* Compiles a graph that is not lowered yet. tolerance as in numbers_differ. */
+/* Compiles a graph before lowering and compares. tolerance: as in numbers_differ. */
 static bool compiled_check(Module *module, const World *w, double tolerance, Diag *diag)
 {
 	Numbers by_eval, by_code;
@@ -67,7 +65,9 @@ static bool compiled_check(Module *module, const World *w, double tolerance, Dia
 	const bool decides = graph_decides(module->graphs[0]);
 	bool good = numbers_of(module, w, &by_eval, diag) && numbers_of(module, w, &by_code, diag);
 	const bool open = good && compiled_open(&c, copy, pipeline_preset(0), 2, "native", diag);
-	if (good && !open && diag->code == EXIT_UNSUPPORTED) /* a computed weight, say: refused in words */
+	if (good && !open
+		&& diag->code
+			== EXIT_UNSUPPORTED) /* refused with a message, for example because of a computed weight */
 		diag_free(diag), diag_init(diag, NULL);
 	else
 		good = good && open;

@@ -1,6 +1,6 @@
-/* pipeline_env.h: what passes that learn from data ask of their environment, answered by the reference
- * evaluator over a handful of texts of token ids. In earnest this is compiler/measure/calibrate.c. Also the
- * numbers that a module gives for those texts. */
+/* pipeline_env.h: a PassEnv for passes that learn from data, with the reference evaluator and a few texts of
+ * token ids; in bertc this is compiler/measure/calibrate.c. Also computes the outputs of a module for these
+ * texts. */
 #ifndef PIPELINE_ENV_H
 #define PIPELINE_ENV_H
 #include <math.h>
@@ -10,7 +10,7 @@
 
 enum { TEXTS = 10, LENGTH = 7, IDS_MAX = 64 };
 
-/* Texts as their ids are now: prune-vocab renumbers them. */
+/* The texts with their current ids; prune-vocab renumbers them. */
 typedef struct World {
 	int32_t ids[TEXTS][LENGTH], types[LENGTH], length[TEXTS], labels[TEXTS];
 } World;
@@ -25,7 +25,7 @@ static int world_texts(int32_t limit) { return limit > 0 && limit < TEXTS ? limi
 
 enum { EVALUATED_MAX = 32 };
 
-/* Sees all outputs of a text. */
+/* Called with all outputs of a text. */
 typedef void WorldFn(void *argument, const World *, int text, const EvalArray *outputs);
 
 /* Evaluates the first graph of a module over the first `limit` texts, 0: over all. */
@@ -74,7 +74,7 @@ static bool world_observe(void *context, Module *module, const char *data, int32
 	return world_each(context, module, limit, observe_text, &(Observer){each, argument}, diag);
 }
 
-/* Accuracy and cross-entropy of the first row, as if its columns were labels, whatever the head is. */
+/* Accuracy and cross-entropy of the first row; takes its columns as labels, for every kind of head. */
 static void score_add(OutputScore *score, const EvalArray *out, int32_t label, int texts)
 {
 	const int64_t n = out->rank ? out->dim[out->rank - 1] : 1, gold = label % n;
@@ -138,7 +138,7 @@ static void sum_text(void *argument, const World *w, int text, const EvalArray *
 	sums->rows += out->dim[0];
 }
 
-/* Columns by the size of their means, which any data have. */
+/* Ranks columns by the magnitude of their means, which works for any data. */
 static bool world_rank(
 	void *context, Module *module, const char *data, int32_t limit, int32_t *order, double *mean, Diag *diag)
 {
@@ -158,7 +158,7 @@ static bool world_rank(
 	return true;
 }
 
-/* What the texts use stays, and of the rest every other. */
+/* Keeps the tokens of the texts and every second one of the others. */
 static bool world_vocab_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
 	const World *w = context;
@@ -238,8 +238,9 @@ static bool numbers_of(const Module *module, const World *w, Numbers *n, Diag *d
 	return true;
 }
 
-/* Largest difference over the first `outputs` outputs, of the largest number where that is above 1. *finite:
- * all of b are numbers. Infinite when shapes differ; *where says at which output. */
+/* Largest difference over the first `outputs` outputs, relative to the largest number if that is above 1.
+ * *finite: b has no NaN or infinity. Infinite if shapes differ; *where: the output with the largest
+ * difference. */
 static double numbers_differ(
 	const Numbers *a, const Numbers *b, int outputs, const char **where, bool *finite)
 {

@@ -1,5 +1,5 @@
-/* pipeline_moves.h: for each pass of passes.def, how to draw one with random parameters, and what it touches:
- * of two passes that touch different things the order should make no difference. */
+/* pipeline_moves.h: for each pass of passes.def, draws random parameters and lists the parts of a model that
+ * it changes. The order of two passes that change different parts must not matter. */
 #ifndef PIPELINE_MOVES_H
 #define PIPELINE_MOVES_H
 #include <stdarg.h>
@@ -22,7 +22,7 @@ static int pick(int n)
 	(((const char *const[]){ \
 		__VA_ARGS__})[pick((int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))])
 
-/* A pass being written down: "name{key=value key=value". */
+/* The text of a pass so far: "name{key=value key=value". */
 typedef struct Draw {
 	const TinyEncoder *model;
 	const PassInfo *pass;
@@ -110,7 +110,7 @@ static void draw_prune_blocks(Draw *d)
 		return;
 	}
 	ranked_by(d);
-	if (strstr(d->text, "accuracy") && pick(2)) /* finds out by itself how many */
+	if (strstr(d->text, "accuracy") && pick(2)) /* by=accuracy needs no number */
 		return;
 	if (pick(2))
 		option(d, "keep", "%d", pick(2 * d->model->layers + 1));
@@ -326,8 +326,7 @@ static void draw_plain(Draw *d) { (void)d; }
 
 /* ---- the tables ------------------------------------------------------------------------------ */
 
-/* Parts of a model. FLOW: the numbers that flow through it, on which data is measured; every lossy pass
- * changes them. */
+/* Parts of a model. FLOW: the activations, which passes measure on data; every lossy pass changes them. */
 enum Part {
 	P_LAYERS = 1,
 	P_BLOCKS = 2,
@@ -347,8 +346,8 @@ static const char *const part_names[] = {"layers", "blocks", "heads", "ffn", "no
 	"result", "selection", "tokens", "exits", "storage", "flow"};
 enum { PARTS = sizeof part_names / sizeof *part_names };
 
-/* tolerance: how far a lossless pass may move a number, as a part of the largest where that is above 1. Most
- * move none by a bit. */
+/* tolerance: largest change by a lossless pass, relative to the largest number if that is above 1. Most
+ * lossless passes change no bit. */
 static const struct Move {
 	const char *pass;
 	void (*draw)(Draw *);
@@ -385,7 +384,7 @@ static const struct Move {
 };
 enum { MOVES = sizeof moves / sizeof *moves };
 
-/* What a pass looks at when it has a certain option (NULL: always) to decide what it does. */
+/* The parts on which the decisions of a pass depend, if it has this option (NULL: always). */
 static const struct Look {
 	const char *pass, *key;
 	uint32_t reads;
@@ -445,8 +444,8 @@ static uint32_t item_reads(const PassItem *item)
 	return reads;
 }
 
-/* May change numbers beyond rounding. cast-weights has no flag for it: what it stores in fewer bits is
- * rounded. */
+/* True if a pass may change results beyond rounding. cast-weights does by storing fewer bits, but has no
+ * flag. */
 static bool item_is_lossy(const PassItem *item)
 {
 	const PassInfo *pass = &pass_info[item->pass];
@@ -455,8 +454,8 @@ static bool item_is_lossy(const PassItem *item)
 			&& strcmp(item->options[0].value, "f32") != 0);
 }
 
-/* What one of them looks at to decide what it does, and the other changes: in the other order it may choose
- * something else. */
+/* True if the decisions of one pass depend on parts that the other changes. In the other order, it may then
+ * choose differently. */
 static uint32_t items_choose(const PassItem *a, const PassItem *b)
 {
 	const uint32_t wa = move_of(&pass_info[a->pass])->writes, wb = move_of(&pass_info[b->pass])->writes;
@@ -464,7 +463,7 @@ static uint32_t items_choose(const PassItem *a, const PassItem *b)
 	return ((wa | fa) & item_reads(b)) | ((wb | fb) & item_reads(a));
 }
 
-/* The parts over which two passes meet; 0: they commute. */
+/* The parts that two passes have in common; 0: they commute. */
 static uint32_t items_meet(const PassItem *a, const PassItem *b)
 {
 	const uint32_t wa = move_of(&pass_info[a->pass])->writes, wb = move_of(&pass_info[b->pass])->writes;

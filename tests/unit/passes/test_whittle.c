@@ -6,7 +6,7 @@
 
 /* ---- drop-layers ----------------------------------------------------------------------------- */
 
-/* Mean cosine between a layer's input and output over the texts, computed here. */
+/* The mean cosine of a layer's input and output over the texts, computed independently. */
 static double layer_cosine(const Module *module, int layer, bool all)
 {
 	char in[16], out[16];
@@ -80,7 +80,7 @@ static void test_vocab(void)
 	used_ids = all;
 	memset(renumbered, 1, sizeof renumbered);
 	runs("prune-vocab{corpus=corpus.txt}", fewer);
-	CU_ASSERT_NOT_EQUAL(renumbered[0], 0); /* nothing goes: the tokenizer is left alone */
+	CU_ASSERT_NOT_EQUAL(renumbered[0], 0); /* nothing is removed: the tokenizer does not change */
 	CU_ASSERT_EQUAL(named(fewer->graphs[0], "words")->type.dim[0].plus, 11);
 	used_ids = some;
 	runs("prune-vocab{corpus=corpus.txt}", fewer);
@@ -106,7 +106,7 @@ static void test_vocab(void)
 	no_corpus = false;
 	CU_ASSERT_EQUAL(memcmp(renumbered, lowest_numbers, sizeof lowest_numbers), 0);
 	module_free(filled);
-	/* a text of tokens that stay gives what it gave under its old numbers */
+	/* a text of kept tokens gives the same results with its new ids */
 	const int32_t old[] = {3, 8, 0, 6, 7, 1}, now[] = {2, 5, 0, 3, 4, 1};
 	EvalArray x[2] = {{0}}, y[2] = {{0}};
 	outputs_of(module, old, x);
@@ -121,8 +121,8 @@ static void test_vocab(void)
 	module_free(fewer);
 }
 
-/* A masked language model whose decoder shares the table: columns of its output shrink with the rows, bias
- * too. */
+/* A masked language model with a tied decoder: the columns of its output and its bias shrink with the
+ * table. */
 static const char masked[] = "module @m max_tokens 16\nhead @mask fill-mask output=logits\n"
 							 "graph @main(%ids: i32[S]) level=graph {\n  %words = const rand(1) : "
 							 "f32[11,6]\n  %b = const rand(2) : f32[11]\n"
@@ -153,8 +153,8 @@ static void test_masked_vocab(void)
 	module_free(fewer);
 }
 
-/* Of a table of rank r nothing is lost at rank r, on either way through it; below, what is lost is the least
- * that can be. */
+/* A table of rank r is exact at rank r, as input table and as decoder. At a lower rank, the error is the
+ * minimum. */
 static void test_factors(void)
 {
 	Module *module = module_of_text(masked);
@@ -191,7 +191,7 @@ static void test_factors(void)
 	module_free(less);
 }
 
-/* Everything one after another, down to code: any order that is allowed verifies and fits. */
+/* All passes in a row, down to code: every legal order gives a valid module. */
 static void test_together(void)
 {
 	static const char *const pipelines[] = {
@@ -255,13 +255,14 @@ static int random_pass(char *text)
 	}
 }
 
-/* What passes learn from data behind exits is learnt of texts that go through all layers. */
+/* Passes after early-exit learn from texts that run through all layers. */
 static void test_observed_behind_exits(void)
 {
 	static const char late[] = "normalize-embeddings{method=z-score layers=2 data=texts.tsv}";
 	Module *plain = encoder(&tiny), *exits = encoder(&tiny);
-	plain->graphs[0]->noutputs = exits->graphs[0]->noutputs = 1;            /* logits alone */
-	runs("early-exit{data=texts.tsv limit=4 layers=0,1 entropy=2}", exits); /* above log 2: every text ends */
+	plain->graphs[0]->noutputs = exits->graphs[0]->noutputs = 1; /* logits alone */
+	runs(
+		"early-exit{data=texts.tsv limit=4 layers=0,1 entropy=2}", exits); /* above log 2: every text exits */
 	runs(late, exits);
 	runs(late, plain);
 	module_set_option(exits->graphs[0]->module, "exit_entropy", 0); /* none does */
@@ -270,8 +271,7 @@ static void test_observed_behind_exits(void)
 	module_free(exits);
 }
 
-/* One row, or several alike, say nothing of how columns vary: all that would be left of it is zeros and what
- * rounding makes of them. */
+/* One row, or several equal rows, have no variance: the result would be zeros and rounding errors. */
 static void test_rows_that_vary(void)
 {
 	static const char *const methods[] = {"z-score", "min-max", "all-but-the-top"};
@@ -292,7 +292,7 @@ static void test_rows_that_vary(void)
 		}
 }
 
-/* n rows spread in n - 1 directions: as many components would be chance. */
+/* n rows vary in n - 1 directions, so n or more components would be arbitrary. */
 static void test_components_of_rows(void)
 {
 	TinyEncoder embedder = tiny;
@@ -312,8 +312,8 @@ static void test_components_of_rows(void)
 	}
 }
 
-/* Random encoders through random pipelines: each refuses in so many words, or leaves a graph that verifies
- * and that every level of optimisation computes alike. */
+/* Random encoders through random pipelines: a pipeline is refused with a message, or gives a valid graph with
+ * the same results at every level of optimisation. */
 static void test_random(void)
 {
 	int ran = 0;

@@ -1,11 +1,11 @@
-/* test_whittle_prune.c: prune-heads, prune-ffn and prune-blocks: what counts as important, what goes first,
- * and the refit of what stays. */
+/* test_whittle_prune.c: prune-heads, prune-ffn and prune-blocks: importance, the order of removal, and the
+ * refit of the remaining weights. */
 #include "tests/unit/whittled.h"
 #include "tests/unit/suite.h"
 
 /* ---- pruning --------------------------------------------------------------------------------- */
 
-/* Both pipelines leave the same model of another size than before. */
+/* Both pipelines give the same model, with another size than the original. */
 static void same_as(const Module *module, const char *pipeline, const char *listed)
 {
 	Module *a = module_copy(module), *b = module_copy(module);
@@ -19,7 +19,8 @@ static void same_as(const Module *module, const char *pipeline, const char *list
 	module_free(b);
 }
 
-/* Importance of every unit of every layer, and the list of the `count` least, "heads=0.1,2.3"; malloc'd. */
+/* Computes the importance of every unit of every layer. Returns the list of the `count` least important,
+ * "heads=0.1,2.3"; malloc'd. */
 static char *least_listed(
 	const char *pass, const char *key, double *score, int layers, int units, int count, bool each)
 {
@@ -147,8 +148,8 @@ static void test_accuracy(void)
 	module_free(module);
 }
 
-/* Many neurons are measured in lots: as many variants as lots, and the widths asked for. More than 32 outputs
- * are cut into batches. */
+/* Many neurons are measured in groups: one variant per group, with the requested widths. More than 32 outputs
+ * are split into batches. */
 static void test_lots(void)
 {
 	const TinyEncoder wide = {.layers = 5, .heads = 2, .size = 2, .ffn = 70, .vocab = 11, .labels = 2};
@@ -161,8 +162,8 @@ static void test_lots(void)
 	module_free(module);
 }
 
-/* Difference of the first outputs on the first text, of which six rows are observed: what six neurons or nine
- * numbers of heads and a bias can make again exactly. */
+/* Difference of the first outputs on the first text. Six rows of it are observed, so six neurons, or nine
+ * numbers of heads and a bias, can reproduce them exactly. */
 static double difference_on_first(const Module *module, const char *pipeline)
 {
 	Module *copy = module_copy(module);
@@ -227,8 +228,8 @@ static void test_refit(void)
 	module_free(module);
 }
 
-/* Of the blocks that are left, the one goes without which accuracy is highest, then loss least; measured anew
- * each time. */
+/* Removes the block whose absence gives the highest accuracy, then the lowest loss. All remaining blocks are
+ * measured again in each step. */
 static void greedy_blocks(const Module *module, int count, char *listed)
 {
 	Module *now = module_copy(module);

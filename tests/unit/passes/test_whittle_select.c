@@ -1,5 +1,5 @@
-/* test_whittle_select.c: hard-attention and prune-tokens: which layers and tokens they choose, and that the
- * ledger counts less work. */
+/* test_whittle_select.c: hard-attention and prune-tokens: the layers and tokens that they choose, and the
+ * smaller number of operations in the ledger. */
 #include "tests/unit/whittled.h"
 #include "tests/unit/suite.h"
 
@@ -14,8 +14,8 @@ static const Attrs *softmax_of(const Module *module, int layer)
 
 static bool selects(const Module *module, int layer) { return softmax_of(module, layer)->has & A_SELECT; }
 
-/* layers=auto takes those that do not lower the score alone, then drops the one of the highest loss as long
- * as they do together. */
+/* layers=auto takes the layers that alone do not lower the score. While the set lowers the score, it drops
+ * the layer with the highest loss. */
 static void test_hard_attention(void)
 {
 	for (int k = 1; k <= 3; k++) {
@@ -70,7 +70,7 @@ static void test_hard_attention(void)
 	for (int l = 0; l < tiny.layers; l++)
 		CU_ASSERT_FALSE(selects(all, l));
 	module_free(all);
-	all = encoder(&tiny); /* what selected before goes on as it did */
+	all = encoder(&tiny); /* layers that already select do not change */
 	runs("hard-attention{k=2 layers=1},hard-attention{k=1 layers=auto by=cosine cosine=1 data=texts.tsv}",
 		all);
 	for (int l = 0; l < tiny.layers; l++)
@@ -80,8 +80,7 @@ static void test_hard_attention(void)
 	module_free(plain);
 }
 
-/* An only layer is not taken where that lowers the score: there is no round of several together that would
- * put it right. */
+/* A single layer is not taken if it lowers the score. There is no later round that would drop it. */
 static void test_hard_attention_of_one_layer(void)
 {
 	int lowers = 0;
@@ -108,7 +107,8 @@ static void play_continues(void *context, bool *continues, int32_t rows)
 		continues[i] = i % 2 == 0;
 }
 
-/* A tagger keeps tokens that begin words, here odd ids; what went has the row of the last that stayed. */
+/* A tagger keeps tokens that begin words, here odd ids. A dropped token gets the row of the last kept
+ * token. */
 static void test_tagger(void)
 {
 	char *text = tiny_encoder_text(&tiny), *at = strstr(text, "head @classify"), *tagger = NULL;
@@ -157,7 +157,7 @@ static void test_tagger(void)
 	free(text);
 }
 
-/* What is thinned is counted, whether or not attention is fused: linears behind it have half the rows. */
+/* The ledger counts half the rows for linears after thin, with fused and unfused attention. */
 static void test_thinned_work(void)
 {
 	Module *plain = encoder(&tiny), *thin = encoder(&tiny);
