@@ -38,7 +38,7 @@ typedef enum OptionKind {
 /* An option of a command. A table of them ends with a row without a doc. */
 typedef struct CommandOption {
 	const char *name;  /* --name; NULL: only a letter, or a heading */
-	const char *value; /* how --help calls its value; NULL: it takes none */
+	const char *value; /* name of its value in --help; NULL: it takes none */
 	const char *doc;
 	OptionKind kind;
 	size_t at;
@@ -66,18 +66,18 @@ typedef struct Usage {
 	int (*work)(void *options, Loaded *, Diag *);
 	bool plain;
 	bool loads; /* command.c loads the model first; else the command loads models itself */
-	bool quiet; /* builds are only a means: no notes */
+	bool quiet; /* no notes about builds */
 } Usage;
 
 /* command.c: a command from its first word to its exit code. `options` is the first member of the command's
  * own, which hold their defaults. A usage error ends the process with exit 2. */
 int command_run(const Usage *, int argc, char **argv, BuildOptions *options);
-/* Only the options. */
+/* Parses only the options. */
 void command_parse(const Usage *, int argc, char **argv, void *options);
 /* Makes the result a program in the directory. Returns its path, malloc'd, which the options refer to. */
 char *result_program(BuildOptions *, const char *directory);
-/* For `call`: the number that the text is, within the option's limits; the text put behind the last of a list
- * that ends with NULL; the one MODEL; a usage error. */
+/* For `call`: option_number parses a number within the option's limits; option_append adds the text to a list
+ * that ends with NULL; option_model sets the MODEL; option_refuse reports a usage error. */
 double option_number(const CommandOption *, const char *text, struct argp_state *);
 void option_append(const CommandOption *, const char **list, const char *text, struct argp_state *);
 void option_model(BuildOptions *, const char *word, struct argp_state *);

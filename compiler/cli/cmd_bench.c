@@ -1,6 +1,6 @@
-/* cmd_bench.c: `bertc bench MODEL...`: builds each model as a static program and times that program from
- * outside, as a user would meet it: size, start, first answer, memory, then its own --bench over lengths,
- * batches and threads. Rows are those of llama-bench. */
+/* cmd_bench.c: `bertc bench MODEL...`: builds each model as a static program and measures the program from
+ * outside, as a user sees it: size, start, first answer, memory. Then runs its --bench over lengths, batches
+ * and threads. Rows have the form of llama-bench. */
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
@@ -113,7 +113,8 @@ static bool child_start(Child *child, char *const *words)
 		close(in[1]);
 		return false;
 	}
-	child->pid = vfork(); /* fork would copy the page tables of a compiler with LLVM in it, and be timed */
+	child->pid = vfork(); /* not fork: it would copy the page tables of bertc with LLVM, and that time would
+							 count */
 	if (child->pid == 0) {
 		dup2(in[0], 0);
 		dup2(out[1], 1);
@@ -189,7 +190,7 @@ typedef struct Model {
 	json_t *rows; /* lines of the program's --bench */
 } Model;
 
-/* What a first text looks like for the task; and how it is given. */
+/* The first text for the task; *option: the option with which the program reads it. */
 static const char *first_text(const Loaded *loaded, const char **option)
 {
 	const int task = loaded->module->nheads > 0 ? (int)loaded->module->heads[0].task : -1;
@@ -319,7 +320,7 @@ static double real_of(const json_t *row, const char *key)
 	return json_number_value(json_object_get(row, key));
 }
 
-/* Whose code ran: a program may hold that of several CPUs. */
+/* The CPU of the code that ran; a program may have code for several CPUs. */
 static const char *cpu_of(const json_t *row)
 {
 	const char *cpu = json_string_value(json_object_get(row, "cpu"));
@@ -426,7 +427,7 @@ static int bench(void *options, Loaded *loaded, Diag *diag)
 {
 	(void)loaded; /* there may be several models */
 	const BenchOptions *o = options;
-	signal(SIGPIPE, SIG_IGN); /* a program that ends early is reported, not died of */
+	signal(SIGPIPE, SIG_IGN); /* bench reports a program that ends early instead of ending itself */
 	json_t *all = json_array();
 	for (int i = 0; i < o->nmodels && diag->errors == 0; i++) {
 		Model model = {.name = o->models[i], .rows = json_array()};

@@ -13,7 +13,7 @@
 
 enum { TASKS_MAX = 16 };
 
-/* A head and the data that it is scored on. */
+/* A head and its data. */
 typedef struct EvalTask {
 	const char *head, *path;
 	Dataset data;
@@ -23,11 +23,11 @@ typedef struct EvalOptions {
 	BuildOptions build;
 	EvalTask tasks[TASKS_MAX]; /* head NULL: the model's first */
 	int ntasks;
-	const char *head; /* of data that names none */
+	const char *head; /* for --data without HEAD: */
 	int limit, threads;
 	double min_score, max_drop; /* NAN: no limit; max_drop in points */
-	bool json, curve;           /* curve: of a program whose texts may end early */
-	const char *thresholds;     /* of it; NULL: its own choice */
+	bool json, curve;           /* curve: of a program with early exits */
+	const char *thresholds;     /* thresholds of the curve; NULL: the default */
 } EvalOptions;
 
 /* HEAD:FILE, where HEAD is a name and the whole word is not an existing file. */
@@ -86,10 +86,10 @@ static void check(void *options, struct argp_state *state)
 /* ---- one program over the data --------------------------------------------------------------- */
 
 typedef struct Result {
-	const char *variant; /* "fp32", or what was asked for */
+	const char *variant; /* "fp32", or the given passes */
 	Score score;
 	double seconds;
-	Curve curve; /* count 0: not asked for */
+	Curve curve; /* count 0: no --curve */
 	bool recipe; /* the description names passes of its own */
 } Result;
 
@@ -156,7 +156,7 @@ static void print_table(const EvalOptions *o, const EvalTask *task, const Result
 	}
 }
 
-/* One line a head. */
+/* One line per head. */
 static void print_json(const EvalOptions *o, const EvalTask *task, const Result *results, int n)
 {
 	static const char *const keys[] = {"accuracy", "f1", "spearman"};
@@ -228,11 +228,11 @@ static int score(const EvalOptions *o, Diag *diag)
 	if (!o->json && last->curve.count)
 		curve_print(&last->curve);
 	if (below)
-		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.load.model);
+		fprintf(stderr, "%s: error: a requested limit is not met\n", o->build.load.model);
 	return below ? EXIT_LIMIT : EXIT_DONE;
 }
 
-/* All files, before anything is built. */
+/* Reads all files before anything is built. */
 static bool read_data(EvalOptions *o, Diag *diag)
 {
 	for (int i = 0; i < o->ntasks; i++) {

@@ -53,11 +53,11 @@ typedef struct Inspector {
 	Measurer measurer;
 	json_t *columns;
 	char *text;    /* the IR of the last column */
-	Module *exits; /* the model as it was measured last, if its texts may end early */
+	Module *exits; /* the last measured model, if it has early exits */
 	int32_t passes;
 } Inspector;
 
-/* A pass that does not change the text joins the last column. */
+/* A pass that does not change the IR joins the last column. */
 static void add_column(Inspector *in, const Module *module, const char *pass)
 {
 	char *text = module_text(module, &(PrintOptions){.elide_constants = true});
@@ -228,7 +228,7 @@ static bool write_page(const char *path, const json_t *panels, const char *title
 	return atomic_commit(&file, diag);
 }
 
-/* Builds to C in a temporary directory, watched; fills ledger, columns and code of panels. */
+/* Builds C in a temporary directory with the hooks of inspect. Fills ledger, columns and code of panels. */
 static bool build_watched(Inspector *in, const char *directory, json_t *panels, Ledger *ledger, Diag *diag)
 {
 	BuildOptions build = in->options->build;

@@ -37,7 +37,7 @@ typedef struct Looks {
 	int64_t tokens;
 } Looks;
 
-/* One query of one head: q and the first k, `step` floats from token to token. */
+/* Adds one query of one head: q, and the first k; `step`: floats from one token to the next. */
 static void look(
 	Looks *looks, const float *q, const float *k, int32_t step, int32_t at, int32_t tokens, int32_t head)
 {
@@ -73,7 +73,7 @@ static void look_text(void *argument, const float *rows, int32_t width, int32_t 
 	looks->tokens += tokens;
 }
 
-/* ---- what comes out -------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 static void print_table(const Options *o, const Looks *l, const double *importance)
 {

@@ -30,9 +30,9 @@ static const CommandOption table[] = {
 	{0},
 };
 
-/* ---- what comes out -------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
-/* The tag for which a neuron weighs most. */
+/* The tag with the largest weight of a neuron. */
 static int32_t tag_of(const Ranking *r, int32_t neuron)
 {
 	int32_t best = 0;

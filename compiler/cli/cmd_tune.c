@@ -222,7 +222,8 @@ static bool prepare(TuneOptions *o, Diag *diag)
 		search_look(s, loaded.module->graphs[0]);
 		s->words = loaded.tokenizer->nvocab;
 	}
-	for (int32_t i = 0; good && i < s->data.nrows; i++) /* said here, of the file, before anything is built */
+	for (int32_t i = 0; good && i < s->data.nrows;
+		i++) /* an error in the data is reported here, before anything is built */
 		good = s->data.form != DATA_LABELS || score_gold(&what, &s->data.rows[i], s->data_path, diag) >= 0;
 	good = good && make_key(s, &loaded, diag);
 	model_unload(&loaded);

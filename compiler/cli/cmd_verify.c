@@ -13,7 +13,7 @@
 
 enum {
 	INPUTS_MAX = 100000,
-	/* random inputs are short: the evaluator's naive loops take some 0.3 s a token of MiniLM */
+	/* random inputs are short, because the evaluator takes about 0.3 s per token of MiniLM */
 	INPUT_TOKENS = 32,
 };
 
@@ -59,7 +59,8 @@ static uint32_t next_random(uint32_t *state) /* xorshift, Marsaglia 2003 */
 	return *state ^= *state << 5;
 }
 
-/* Lengths from 1 to the limit, evenly; a tail of each input is of the second type where there are types. */
+/* Lengths go evenly from 1 to the limit. If the model has types, the last tokens of each input have type
+ * 1. */
 static void random_inputs(const VerifyOptions *o, const Graph *graph, int32_t max_tokens, Inputs *inputs)
 {
 	const int32_t vocab = inputs->old_id ? inputs->nnew : table_rows(graph, 0), kinds = table_rows(graph, 1);
@@ -83,7 +84,7 @@ typedef struct Row {
 	const char *name;
 	double max_abs, relative, largest,
 		cosine;          /* relative: max_abs / max(1, largest) of the worst input; cosine: the least */
-	int64_t top, top_of; /* rows whose largest element is the same; 0 of 0 for outputs without labels */
+	int64_t top, top_of; /* rows with the same largest element; 0 of 0 for outputs without labels */
 	bool labelled;
 } Row;
 
@@ -227,7 +228,7 @@ static json_t *figures_json(const VerifyOptions *o, const Program *program, cons
 	return figures;
 }
 
-/* A NaN passes no limit. */
+/* A NaN fails every limit. */
 static bool within_limits(const VerifyOptions *o, const Inputs *inputs, const Row *rows, int32_t n)
 {
 	bool good = inputs->tokenized_right == inputs->tokenized;
@@ -258,13 +259,13 @@ static int report(const VerifyOptions *o, Loaded *loaded, const Program *program
 	}
 	json_decref(figures);
 	if (!pass)
-		fprintf(stderr, "%s: error: below the limit that was asked for\n", o->build.load.model);
+		fprintf(stderr, "%s: error: a requested limit is not met\n", o->build.load.model);
 	return pass ? EXIT_DONE : EXIT_LIMIT;
 }
 
 static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 {
-	Module *reference = module_copy(loaded->module); /* building rewrites the graph in place */
+	Module *reference = module_copy(loaded->module); /* building changes the graph in place */
 	Module *again = module_copy(loaded->module);     /* and may do so twice */
 	/* a pipeline with merge-tasks merges them itself */
 	const bool merged = reference->graphs[0]->level == LEVEL_LOWERED || merge_graphs(reference, diag);

@@ -153,8 +153,8 @@ static int place_words(const char *argument)
 	return 0;
 }
 
-/* "bertc build minilm-sst2 --weights=f16": the same in whatever directory it is typed. Behind a `--` nothing
- * is an option. */
+/* "bertc build minilm-sst2 --weights=f16": the command without directories. Words after `--` are not
+ * options. */
 static char *command_line(int argc, char **argv)
 {
 	char *text = NULL;
