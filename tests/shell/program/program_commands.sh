@@ -22,7 +22,7 @@ expect 2 'no model' "$BERTC" run
 # verify: agrees, and notices when it does not
 expect 0 '^logits  *[0-9.e-]*  ' "$BERTC" verify tiny.bir --min-cosine 0.99999 --max-abs 1e-4 --count 12
 expect 0 '"pass": true' "$BERTC" verify tiny.bir --min-cosine 0.99999 --json --threads 2 --tokens 5
-expect 5 'below the limit' "$BERTC" verify tiny.bir --max-abs 0
+expect 5 'a requested limit is not met' "$BERTC" verify tiny.bir --max-abs 0
 expect 0 'of 6' "$BERTC" verify tiny.bir --weights=bf16
 expect 0 'of 4' "$BERTC" verify tiny.bir -O0 --count 4 --max-abs 1e-4
 printf '{"ids": [1, 2, 3]}\n\n{"ids": [4, 59], "types": [0, 1]}\n' >data.jsonl
@@ -63,7 +63,7 @@ if [ -n "${SHARED:-}" ]; then
 	printf 'it was a fine film\tsplendid\n' >other.tsv
 	expect 3 'other.tsv:1: error: label "splendid"' "$BERTC" eval "$model" --data other.tsv
 	printf 'it was a fine film\tnegative\n' >wrong.tsv
-	expect 5 'below the limit' "$BERTC" eval "$model" --data wrong.tsv --min-score 0.5
+	expect 5 'a requested limit is not met' "$BERTC" eval "$model" --data wrong.tsv --min-score 0.5
 	expect 0 '"score": 1' "$BERTC" eval "$model" --data reviews.tsv --weights=bf16 --max-drop 1 --json
 	[ "$(grep -o '"build"' printed | wc -l)" -eq 2 ] ||
 		{ cat printed; fail "eval: expected fp32 beside bf16"; }
