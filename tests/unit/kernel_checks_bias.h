@@ -2,9 +2,6 @@
  * selection. q, k and biases are small whole numbers, so that every kernel has exactly the same scores. Part
  * of kernel_checks.h. */
 
-typedef void AttentionBiasedFn(float *, const float *, const float *, const float *, int, int, int, int, int,
-	int, int, int, int, float, int, float, const RtBias *, int, void *);
-
 enum { BIAS_HEADS = 3, BIAS_KINDS = 6 };
 
 /* A bias of each kind: dense of all axes, of heads and keys, of keys alone; a table of each head, one with
@@ -26,15 +23,11 @@ static RtBias make_bias(int kind, int keys, const int32_t *places, float **owned
 	}
 }
 
-/* kinds: bit k for a bias of kind k. */
+/* kinds: bit k for a bias of kind k. `selects`: only for rows that may be told to select keys. */
 static void check_biased_size(
-	const Row *row, int queries, int keys, int d, unsigned kinds, int keep, float threshold)
+	int queries, int keys, int d, unsigned kinds, int keep, float threshold, bool selects)
 {
-	const int H = BIAS_HEADS * d, stride = 3 * H;
 	char what[120];
-	const size_t bytes = attention_bytes(row, keys, d);
-	float *qkv = whole_floats((size_t)rt_max(queries, keys) * (size_t)stride + 1, 2),
-		  *out = fresh((size_t)(queries * H) + 1), *again = fresh((size_t)(queries * H) + 1);
 	float *owned[BIAS_KINDS] = {0};
 	int32_t *places = need((size_t)keys * sizeof *places + 4);
 	RtBias bias[BIAS_KINDS];
@@ -44,47 +37,40 @@ static void check_biased_size(
 	for (int kind = 0; kind < BIAS_KINDS; kind++)
 		if (kinds >> kind & 1)
 			bias[nbias++] = make_bias(kind, keys, places, &owned[kind]);
-	unsigned char *scratch = guarded_scratch(bytes);
-	AttentionBiasedFn *fn = (AttentionBiasedFn *)row->fn;
-	fn(out, qkv, qkv + H, qkv + 2 * H, queries, keys, BIAS_HEADS, d, stride, stride, stride, 0, BIAS_HEADS,
-		SELECT_SCALE, keep, threshold, bias, nbias, scratch);
-	for (int h = BIAS_HEADS - 1; h >= 0; h--)
-		fn(again, qkv, qkv + H, qkv + 2 * H, queries, keys, BIAS_HEADS, d, stride, stride, stride, h, h + 1,
-			SELECT_SCALE, keep, threshold, bias, nbias, scratch);
+	SelectCase c = select_case((SelectCase){.queries = queries,
+		.keys = keys,
+		.heads = BIAS_HEADS,
+		.d = d,
+		.keep = keep,
+		.threshold = threshold,
+		.bias = bias,
+		.nbias = nbias});
 	snprintf(what, sizeof what, "queries=%d keys=%d d=%d biases=%x keep=%d threshold=%g", queries, keys, d,
 		kinds, keep, (double)threshold);
-	check_heads(row, what, out, again, queries * H);
-	guarded_check(row, scratch, bytes);
-	check_selected(row, what, qkv, out, queries, keys, BIAS_HEADS, d, keep, threshold, bias, nbias);
+	for (const Row *row = rows; row < rows + nrows; row++)
+		if (row_is(row, OP_ATTENTION, KERNEL_BIASED) && !row_repeats(row)
+			&& !(selects && strstr(row->name, "bf16")))
+			check_selected_row(row, what, &c);
 	for (int kind = 0; kind < BIAS_KINDS; kind++)
 		free(owned[kind]);
-	free(qkv);
-	free(out);
-	free(again);
+	select_free(&c);
 	free(places);
 }
 
 static void check_attention_biased(void)
 {
 	const int lengths[] = {1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 65, 97}, widths[] = {1, 4, 15, 16, 33};
-	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (row->op != OP_ATTENTION || row->variant != KERNEL_BIASED)
-			continue;
-		const bool selects = !strstr(row->name, "bf16");
-		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
-				const int n = lengths[i];
-				const unsigned kinds = 1u << ((i + j) % BIAS_KINDS);
-				check_biased_size(row, n, n, widths[j], kinds, n, 0);
-				check_biased_size(row, n, n, widths[j], (1u << BIAS_KINDS) - 1 - kinds, n, 0);
-				check_biased_size(row, 1, n, widths[j], kinds | 8, n, 0); /* the first token alone */
-				if (selects)
-					check_biased_size(row, n, n, widths[j], kinds | 1, 1 + n / 2, 0);
-				if (selects)
-					check_biased_size(row, n, n, widths[j], kinds | 16, n, 0.05f);
-			}
-		check_biased_size(row, 3, 0, 8, 8, 0, 0); /* a text without tokens */
-	}
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+		for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
+			const int n = lengths[i];
+			const unsigned kinds = 1u << ((i + j) % BIAS_KINDS);
+			check_biased_size(n, n, widths[j], kinds, n, 0, false);
+			check_biased_size(n, n, widths[j], (1u << BIAS_KINDS) - 1 - kinds, n, 0, false);
+			check_biased_size(1, n, widths[j], kinds | 8, n, 0, false); /* the first token alone */
+			check_biased_size(n, n, widths[j], kinds | 1, 1 + n / 2, 0, true);
+			check_biased_size(n, n, widths[j], kinds | 16, n, 0.05f, true);
+		}
+	check_biased_size(3, 0, 8, 8, 0, 0, false); /* a text without tokens */
 }
 
 static void check_by_distance(void)

@@ -4,6 +4,8 @@
 
 typedef void AttentionSelectFn(float *, const float *, const float *, const float *, int, int, int, int, int,
 	int, int, int, int, float, int, float, void *);
+typedef void AttentionBiasedFn(float *, const float *, const float *, const float *, int, int, int, int, int,
+	int, int, int, int, float, int, float, const RtBias *, int, void *);
 typedef void ReceivedFn(
 	float *, const float *, const float *, int, int, int, int, int, int, int, float, int, float, void *);
 
@@ -18,6 +20,34 @@ static float *whole_floats(size_t count, int most)
 	return x;
 }
 
+/* Larger scores first, of equal ones the first. */
+typedef struct Ranked {
+	double score;
+	int at;
+} Ranked;
+
+static int rank_order(const void *left, const void *right)
+{
+	const Ranked *a = left, *b = right;
+	if (a->score != b->score)
+		return a->score > b->score ? -1 : 1;
+	return a->at - b->at;
+}
+
+/* Sets p[i] = 0 for keys that are not among the `keep` largest scores. */
+static void keep_largest(double *p, const double *score, int n, int keep)
+{
+	if (keep >= n)
+		return;
+	Ranked *ranked = need((size_t)n * sizeof *ranked);
+	for (int i = 0; i < n; i++)
+		ranked[i] = (Ranked){score[i], i};
+	qsort(ranked, (size_t)n, sizeof *ranked, rank_order);
+	for (int i = keep; i < n; i++)
+		p[ranked[i].at] = 0;
+	free(ranked);
+}
+
 /* p[n] = softmax of score[n] over the keys that stay, 0 for others. False: a probability lies so close to the
  * threshold that rounding decides. */
 static bool select_reference(double *p, const double *score, int n, int keep, double threshold)
@@ -27,23 +57,19 @@ static bool select_reference(double *p, const double *score, int n, int keep, do
 	for (int i = 0; i < n; i++)
 		top = fmax(top, score[i]);
 	for (int i = 0; i < n; i++)
-		all += exp(score[i] - top);
+		all += p[i] = exp(score[i] - top);
 	if (threshold > 0) {
 		keep = 0;
 		for (int i = 0; i < n; i++) {
-			const double probability = exp(score[i] - top) / all;
+			const double probability = p[i] / all;
 			keep += probability >= threshold;
 			clear &= fabs(probability - threshold) > 1e-5 * threshold;
 		}
 		keep = keep ? keep : 1;
 	}
-	for (int i = 0; i < n; i++) {
-		int better = 0;
-		for (int j = 0; j < n; j++)
-			better += score[j] > score[i] || (score[j] == score[i] && j < i);
-		p[i] = better < keep ? exp(score[i] - top) : 0;
+	keep_largest(p, score, n, keep);
+	for (int i = 0; i < n; i++)
 		sum += p[i];
-	}
 	for (int i = 0; i < n; i++)
 		p[i] /= sum;
 	return clear;
@@ -60,139 +86,191 @@ static double bias_exact(const RtBias *bias, int h, int i, int t)
 	return (double)head[bias->reach + distance];
 }
 
-/* q k scale + biases: the scores of query i of head h, of a matrix whose rows hold the q, k and v of all
- * heads. */
-static void score_reference(
-	double *score, const float *qkv, int heads, int d, int h, int i, int keys, const RtBias *bias, int nbias)
+/* Attention for a matrix whose rows contain the q, k and v of all heads, and the expected result. */
+typedef struct SelectCase {
+	int queries, keys, heads, d, keep;
+	float threshold;
+	const RtBias *bias;
+	int nbias;
+	float *qkv;
+	double *want; /* [queries][heads * d] */
+	bool *clear;  /* [heads][queries]: rounding does not decide which keys are kept */
+} SelectCase;
+
+/* Adds the biases to the scores of query i of head h. */
+static void score_biases(double *score, const SelectCase *c, int h, int i)
 {
-	const int stride = 3 * heads * d;
-	const float *q = qkv + (size_t)i * (size_t)stride + h * d;
-	for (int t = 0; t < keys; t++) {
-		const float *k = qkv + (size_t)t * (size_t)stride + (heads + h) * d;
-		score[t] = 0;
-		for (int j = 0; j < d; j++)
-			score[t] += (double)SELECT_SCALE * (double)q[j] * (double)k[j];
-		for (int b = 0; b < nbias; b++)
-			score[t] += bias_exact(bias + b, h, i, t);
-	}
+	for (int t = 0; t < c->keys; t++)
+		for (int b = 0; b < c->nbias; b++)
+			score[t] += bias_exact(c->bias + b, h, i, t);
 }
 
-/* The result of attention for such a matrix, unless rounding decides which keys are kept. */
-static void check_selected(const Row *row, const char *what, const float *qkv, const float *out, int queries,
-	int keys, int heads, int d, int keep, float threshold, const RtBias *bias, int nbias)
+/* Computes the result of query i of head h from its probabilities p; v[keys][d]. */
+static void select_values(const SelectCase *c, int h, int i, const double *p, const double *v)
 {
-	const bool bf16 = strstr(row->name, "bf16") != NULL; /* rounds the scale times log2 e, and the weights */
-	const int H = heads * d;
-	double *score = need((size_t)keys * sizeof *score + 8), *p = need((size_t)keys * sizeof *p + 8);
-	for (int h = 0; h < heads; h++)
-		for (int i = 0; i < queries; i++) {
-			score_reference(score, qkv, heads, d, h, i, keys, bias, nbias);
-			if (!select_reference(p, score, keys, keep, (double)threshold))
-				continue;
-			for (int j = h * d; j < (h + 1) * d; j++) {
-				double want = 0;
-				for (int t = 0; t < keys; t++)
-					want += p[t] * (double)qkv[t * 3 * H + 2 * H + j];
-				check_near(row->name, what, (long)(i * H + j), out[i * H + j], want, 0, bf16 ? 6e-2 : 1e-5);
-			}
-		}
+	double *want = c->want + (i * c->heads + h) * c->d;
+	memset(want, 0, (size_t)c->d * sizeof *want);
+	for (int t = 0; t < c->keys; t++)
+		for (int j = 0; j < c->d && p[t] != 0; j++)
+			want[j] += p[t] * v[t * c->d + j];
+}
+
+/* Fills `clear` and, unless it is NULL, `want`; adds the probabilities of the keys to received[keys][heads],
+ * unless it is NULL. */
+static void select_head_exact(SelectCase *c, int h, double *received)
+{
+	const int d = c->d, H = c->heads * d, keys = c->keys;
+	const float *head = c->qkv + h * d;
+	double *q = doubles(head, c->queries, d, 3 * H), *k = doubles(head + H, keys, d, 3 * H),
+		   *v = doubles(head + 2 * H, keys, d, 3 * H), *score = need((size_t)keys * sizeof *score),
+		   *p = need((size_t)keys * sizeof *p);
+	for (int i = 0; i < c->queries; i++) {
+		for (int t = 0; t < keys; t++)
+			score[t] = (double)SELECT_SCALE * dot_exact(q + i * d, k + t * d, d);
+		score_biases(score, c, h, i);
+		c->clear[h * c->queries + i] = select_reference(p, score, keys, c->keep, (double)c->threshold);
+		if (c->want)
+			select_values(c, h, i, p, v);
+		for (int t = 0; t < keys && received; t++)
+			received[t * c->heads + h] += p[t];
+	}
+	free(q);
+	free(k);
+	free(v);
 	free(score);
 	free(p);
 }
 
-static void check_select_size(const Row *row, int queries, int keys, int d, int keep, float threshold)
+/* A case with the sizes, selection and biases of `c`, random qkv, and the expected results. */
+static SelectCase select_case(SelectCase c)
 {
-	enum { HEADS = 2 };
-	const int H = HEADS * d, stride = 3 * H;
-	char what[100];
-	const size_t bytes = attention_bytes(row, keys, d);
-	float *qkv = whole_floats((size_t)rt_max(queries, keys) * (size_t)stride + 1, 2),
-		  *out = fresh((size_t)(queries * H) + 1);
-	float *again = fresh((size_t)(queries * H) + 1);
+	const int H = c.heads * c.d;
+	c.qkv = whole_floats((size_t)rt_max(c.queries, c.keys) * (size_t)(3 * H) + 1, 2);
+	c.want = need((size_t)(c.queries * H) * sizeof *c.want);
+	c.clear = need((size_t)(c.heads * c.queries) * sizeof *c.clear);
+	for (int h = 0; h < c.heads; h++)
+		select_head_exact(&c, h, NULL);
+	return c;
+}
+
+static void select_free(SelectCase *c)
+{
+	free(c->qkv);
+	free(c->want);
+	free(c->clear);
+}
+
+/* Runs heads [from, to) of a case on a row that selects or one that adds biases. */
+static void select_run(const Row *row, const SelectCase *c, float *out, int from, int to, void *scratch)
+{
+	const int d = c->d, H = c->heads * d, stride = 3 * H;
+	const float *q = c->qkv, *k = q + H, *v = k + H;
+	if (row->variant == KERNEL_BIASED)
+		((AttentionBiasedFn *)row->fn)(out, q, k, v, c->queries, c->keys, c->heads, d, stride, stride, stride,
+			from, to, SELECT_SCALE, c->keep, c->threshold, c->bias, c->nbias, scratch);
+	else
+		((AttentionSelectFn *)row->fn)(out, q, k, v, c->queries, c->keys, c->heads, d, stride, stride, stride,
+			from, to, SELECT_SCALE, c->keep, c->threshold, scratch);
+}
+
+static void check_selected_row(const Row *row, const char *what, const SelectCase *c)
+{
+	const bool bf16 = strstr(row->name, "bf16") != NULL; /* rounds the scale times log2 e, and the weights */
+	const int H = c->heads * c->d;
+	const size_t bytes = attention_bytes(row, c->keys, c->d), count = (size_t)(c->queries * H);
+	float *out = fresh(count + 1), *again = fresh(count + 1);
 	unsigned char *scratch = guarded_scratch(bytes);
-	AttentionSelectFn *fn = (AttentionSelectFn *)row->fn;
-	fn(out, qkv, qkv + H, qkv + 2 * H, queries, keys, HEADS, d, stride, stride, stride, 0, HEADS,
-		SELECT_SCALE, keep, threshold, scratch);
-	for (int h = HEADS - 1; h >= 0; h--)
-		fn(again, qkv, qkv + H, qkv + 2 * H, queries, keys, HEADS, d, stride, stride, stride, h, h + 1,
-			SELECT_SCALE, keep, threshold, scratch);
-	snprintf(what, sizeof what, "queries=%d keys=%d d=%d keep=%d threshold=%g", queries, keys, d, keep,
-		(double)threshold);
-	check_heads(row, what, out, again, queries * H);
+	select_run(row, c, out, 0, c->heads, scratch);
+	for (int h = c->heads - 1; h >= 0; h--)
+		select_run(row, c, again, h, h + 1, scratch);
+	check_heads(row, what, out, again, (int)count);
 	guarded_check(row, scratch, bytes);
-	check_selected(row, what, qkv, out, queries, keys, HEADS, d, keep, threshold, NULL, 0);
-	free(qkv);
+	for (int h = 0; h < c->heads; h++)
+		for (int i = 0; i < c->queries; i++)
+			for (int j = i * H + h * c->d; j < i * H + (h + 1) * c->d && c->clear[h * c->queries + i]; j++)
+				check_near(row->name, what, j, out[j], c->want[j], 0, bf16 ? 6e-2 : 1e-5);
 	free(out);
 	free(again);
+}
+
+static void check_select_size(int queries, int keys, int d, int keep, float threshold)
+{
+	char what[100];
+	SelectCase c = select_case((SelectCase){
+		.queries = queries, .keys = keys, .heads = 2, .d = d, .keep = keep, .threshold = threshold});
+	snprintf(what, sizeof what, "queries=%d keys=%d d=%d keep=%d threshold=%g", queries, keys, d, keep,
+		(double)threshold);
+	for (const Row *row = rows; row < rows + nrows; row++)
+		if (row_is(row, OP_ATTENTION, KERNEL_SELECT))
+			check_selected_row(row, what, &c);
+	select_free(&c);
 }
 
 static void check_attention_select(void)
 {
 	const int lengths[] = {1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 65, 128}, widths[] = {1, 4, 15, 16, 32, 33};
-	for (const Row *row = rows; row < rows + nrows; row++) {
-		if (!row_is(row, OP_ATTENTION, KERNEL_SELECT))
-			continue;
-		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
-				const int n = lengths[i];
-				check_select_size(row, n, n, widths[j], 1 + (int)((7 * i + j) % (size_t)n), 0);
-				check_select_size(row, n, n, widths[j], n, 0.05f);
-				check_select_size(row, 1, n, widths[j], 1, 0);
-				check_select_size(row, rt_min(n, 5), n, widths[j], n + 1, 1.0f);
-			}
-		check_select_size(row, 3, 0, 8, 1, 0); /* a text without tokens */
-	}
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+		for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
+			const int n = lengths[i];
+			check_select_size(n, n, widths[j], 1 + (int)((7 * i + j) % (size_t)n), 0);
+			check_select_size(n, n, widths[j], n, 0.05f);
+			check_select_size(1, n, widths[j], 1, 0);
+			check_select_size(rt_min(n, 5), n, widths[j], n + 1, 1.0f);
+		}
+	check_select_size(3, 0, 8, 1, 0); /* a text without tokens */
 }
 
-static void check_received_size(const Row *row, int tokens, int heads, int d, int keep, float threshold)
+static void check_received_row(const Row *row, const char *what, const SelectCase *c, const double *want)
 {
-	const int H = heads * d, stride = 3 * H;
-	char what[100];
-	const size_t bytes = attention_bytes(row, tokens, d);
-	float *qkv = whole_floats((size_t)tokens * (size_t)stride + 1, 2),
-		  *out = fresh((size_t)(tokens * heads) + 1);
-	float *again = fresh((size_t)(tokens * heads) + 1);
+	const int n = c->keys, heads = c->heads, H = heads * c->d, stride = 3 * H, count = n * heads;
+	const size_t bytes = attention_bytes(row, n, c->d);
+	float *out = fresh((size_t)count + 1), *again = fresh((size_t)count + 1);
 	unsigned char *scratch = guarded_scratch(bytes);
-	double *score = need((size_t)tokens * sizeof *score + 8), *p = need((size_t)tokens * sizeof *p + 8);
-	double *sum = need((size_t)(tokens * heads) * sizeof *sum + 8);
 	ReceivedFn *fn = (ReceivedFn *)row->fn;
-	bool clear = true;
-	fn(out, qkv, qkv + H, tokens, heads, d, stride, stride, 0, heads, SELECT_SCALE, keep, threshold, scratch);
+	fn(out, c->qkv, c->qkv + H, n, heads, c->d, stride, stride, 0, heads, SELECT_SCALE, c->keep, c->threshold,
+		scratch);
 	for (int h = heads - 1; h >= 0; h--)
-		fn(again, qkv, qkv + H, tokens, heads, d, stride, stride, h, h + 1, SELECT_SCALE, keep, threshold,
-			scratch);
-	snprintf(what, sizeof what, "tokens=%d heads=%d d=%d keep=%d threshold=%g", tokens, heads, d, keep,
-		(double)threshold);
-	check_heads(row, what, out, again, tokens * heads);
+		fn(again, c->qkv, c->qkv + H, n, heads, c->d, stride, stride, h, h + 1, SELECT_SCALE, c->keep,
+			c->threshold, scratch);
+	check_heads(row, what, out, again, count);
 	guarded_check(row, scratch, bytes);
-	memset(sum, 0, (size_t)(tokens * heads) * sizeof *sum);
-	for (int h = 0; h < heads; h++)
-		for (int i = 0; i < tokens; i++) {
-			score_reference(score, qkv, heads, d, h, i, tokens, NULL, 0);
-			clear &= select_reference(p, score, tokens, keep, (double)threshold);
-			for (int t = 0; t < tokens; t++)
-				sum[t * heads + h] += p[t];
-		}
-	for (int i = 0; i < tokens * heads && clear; i++)
-		check_near(row->name, what, i, out[i], sum[i], 0, 1e-5);
-	free(qkv);
+	bool clear = true;
+	for (int i = 0; i < count; i++)
+		clear &= c->clear[i];
+	for (int i = 0; i < count && clear; i++)
+		check_near(row->name, what, i, out[i], want[i], 0, 1e-5);
 	free(out);
 	free(again);
-	free(score);
-	free(p);
-	free(sum);
+}
+
+static void check_received_size(int tokens, int heads, int d, int keep, float threshold)
+{
+	char what[100];
+	const size_t count = (size_t)(tokens * heads);
+	double *want = need(count * sizeof *want);
+	SelectCase c = {tokens, tokens, heads, d, keep, threshold, NULL, 0,
+		whole_floats((size_t)tokens * (size_t)(3 * heads * d) + 1, 2), NULL, need(count * sizeof *c.clear)};
+	memset(want, 0, count * sizeof *want);
+	for (int h = 0; h < heads; h++)
+		select_head_exact(&c, h, want);
+	snprintf(what, sizeof what, "tokens=%d heads=%d d=%d keep=%d threshold=%g", tokens, heads, d, keep,
+		(double)threshold);
+	for (const Row *row = rows; row < rows + nrows; row++)
+		if (row->op == OP_RECEIVED)
+			check_received_row(row, what, &c, want);
+	select_free(&c);
+	free(want);
 }
 
 static void check_received(void)
 {
 	const int lengths[] = {0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 65, 128}, widths[] = {1, 8, 15, 32, 33};
-	for (const Row *row = rows; row < rows + nrows; row++)
-		for (size_t i = 0; row->op == OP_RECEIVED && i < sizeof lengths / sizeof *lengths; i++)
-			for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
-				check_received_size(row, lengths[i], 1 + (int)(j % 3), widths[j], INT32_MAX, 0);
-				check_received_size(row, lengths[i], 2, widths[j], 3, 0);
-				check_received_size(row, lengths[i], 1, widths[j], INT32_MAX, 0.1f);
-			}
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+		for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
+			check_received_size(lengths[i], 1 + (int)(j % 3), widths[j], INT32_MAX, 0);
+			check_received_size(lengths[i], 2, widths[j], 3, 0);
+			check_received_size(lengths[i], 1, widths[j], INT32_MAX, 0.1f);
+		}
 }
 
 static void check_softmax_select(void)

@@ -5,28 +5,21 @@
 enum { SPARSE_NONE, SPARSE_TENTH, SPARSE_HALF, SPARSE_ALL, SPARSE_KINDS };
 
 /* Some zeros are -0.0, as masks leave them. */
-static LinearCase sparse_case(int M, int K, int N, int kind)
+static LinearCase sparse_case(int M, int K, int N, int kind, int act)
 {
 	static const unsigned percent[SPARSE_KINDS] = {0, 10, 50, 100};
-	LinearCase c = linear_inputs(M, K, N, SPARSE_PANEL);
 	float *weights = random_floats((size_t)N * (size_t)K);
-	for (int i = 0; i < N * K; i++) {
+	for (int i = 0; i < N * K; i++)
 		if (draw() % 100 >= percent[kind] || i / K % 7 == 3)
 			weights[i] = draw() % 2 ? -0.0f : 0.0f;
-		c.exact[i] = (double)weights[i];
-	}
-	const Tensor weight = {
-		.data = weights, .type = {.dtype = DT_F32, .rank = 2, .dim = {{.plus = N}, {.plus = K}}}};
-	c.w = need((size_t)sparse_pack(&weight, NULL));
-	sparse_pack(&weight, c.w);
-	free(weights);
-	return c;
+	return linear_inputs(M, K, N, act, weights, doubles(weights, N, K, K));
 }
 
 /* NaN and infinity stay within their row. */
 static void check_sparse_special(const Row *row)
 {
-	LinearCase c = sparse_case(70, 101, SPARSE_PANEL + 3, SPARSE_TENTH);
+	LinearCase c = sparse_case(70, 101, SPARSE_PANEL + 3, SPARSE_TENTH, RT_ACT_NONE);
+	linear_pack(row, &c);
 	float *out = fresh((size_t)c.M * (size_t)c.N);
 	for (int k = 0; k < c.K; k++) {
 		c.x[3 * c.K + k] = NAN;
@@ -39,6 +32,7 @@ static void check_sparse_special(const Row *row)
 			printf("%s: NaN in row 3, infinity in row 69: element %d is %g\n", row->name, i, (double)out[i]);
 	}
 	free(out);
+	linear_unpack(&c);
 	linear_free(&c);
 }
 
@@ -47,24 +41,23 @@ static void check_linear_sparse(void)
 	const int depths[] = {1, 3, 7, 8, 9, 16, 17, 31, 33, 64, 95, 96, 97, 193};
 	const int widths[] = {
 		1, SPARSE_PANEL - 1, SPARSE_PANEL, SPARSE_PANEL + 1, 2 * SPARSE_PANEL + 5, 6 * SPARSE_PANEL};
+	const int real[][3] = {
+		{9, 384, 1152}, {13, 1536, 384}, {5, 3072, 70}, {40, 312, 312}, {130, 400, 45}, {97, 193, 33}};
 	for (const Row *row = rows; row < rows + nrows; row++) {
 		if (!row_is(row, OP_LINEAR, KERNEL_SPARSE))
 			continue;
-		for (int M = 1; M <= 70; M++) {
-			LinearCase c = sparse_case(M, depths[(size_t)M % (sizeof depths / sizeof *depths)],
-				widths[(size_t)M % (sizeof widths / sizeof *widths)], M % SPARSE_KINDS);
-			check_linear_values(row, &c, M % 7);
-			linear_free(&c);
-		}
-		const int real[][3] = {
-			{9, 384, 1152}, {13, 1536, 384}, {5, 3072, 70}, {40, 312, 312}, {130, 400, 45}, {97, 193, 33}};
-		for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
-			LinearCase c = sparse_case(
-				real[i][0], real[i][1], real[i][2], i % 2 ? SPARSE_TENTH : SPARSE_HALF);
-			check_linear_values(row, &c, i % 2 ? RT_ACT_NONE : RT_ACT_GELU);
-			check_linear_split(row, &c, 70);
-			linear_free(&c);
-		}
 		check_sparse_special(row);
+		if (!row_leads(row, true))
+			continue;
+		for (int M = 1; M <= 70; M++)
+			check_linear_rows(row, true,
+				sparse_case(M, depths[(size_t)M % (sizeof depths / sizeof *depths)],
+					widths[(size_t)M % (sizeof widths / sizeof *widths)], M % SPARSE_KINDS, M % 7),
+				0);
+		for (size_t i = 0; i < sizeof real / sizeof *real; i++)
+			check_linear_rows(row, true,
+				sparse_case(real[i][0], real[i][1], real[i][2], i % 2 ? SPARSE_TENTH : SPARSE_HALF,
+					i % 2 ? RT_ACT_NONE : RT_ACT_GELU),
+				70);
 	}
 }
