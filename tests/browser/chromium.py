@@ -1,6 +1,6 @@
 """Drives headless Chromium by the DevTools protocol through a pipe, without port, driver or package."""
 
-import base64, json, os, pathlib, shutil, subprocess, tempfile
+import base64, json, os, pathlib, shutil, subprocess, tempfile, time
 
 
 class Browser:
@@ -158,6 +158,13 @@ class Browser:
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-color-scheme", "value": "dark" if on else "light"}],
         )
+
+    def wait(self, done, what):
+        """Up to 10 s, until done() is true."""
+        end = time.monotonic() + 10
+        while not done():
+            assert time.monotonic() < end, f"the page shows no {what}"
+            time.sleep(0.02)
 
     def picture(self, path, whole=False):
         pathlib.Path(path).write_bytes(

@@ -164,16 +164,11 @@ def neurons(b):
         "w.slice(2 * 384).filter(v => v).length, 0)"
     )
     assert b.run(ink) == cells * 3 * 13 > 0, (b.run(ink), cells)  # each weight that is not 0, as a cell
-    drawn = (
-        "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"  # a change of scheme is an event
-    )
     light = b.run(colour)
-    b.dark(True)
-    b.run(drawn)
-    assert b.run(colour) != light
+    b.dark(True)  # the page draws anew when it hears of it
+    b.wait(lambda: b.run(colour) != light, "dark colours")
     b.dark(False)
-    b.run(drawn)
-    assert b.run(colour) == light
+    b.wait(lambda: b.run(colour) == light, "light colours")
     first = b.run("JSON.parse(document.getElementById('data-neurons').textContent).order[0]")
     b.run(f"document.querySelectorAll('canvas')[{first // 384}].focus()")
     for _ in range(first % 384 + 1):
