@@ -29,6 +29,18 @@ void pass_note(PassRun *run, const Node *node, const char *format, ...)
 	row->notes[row->nnotes++] = note;
 }
 
+void pass_remark(const PassRun *run, const char *format, ...)
+{
+	if (run->env->quiet)
+		return;
+	va_list args;
+	va_start(args, format);
+	char *remark = checked_vprintf(format, args);
+	va_end(args);
+	diag_note(run->diag, 0, "%s: %s", run->item->text, remark);
+	free(remark);
+}
+
 void ledger_free(Ledger *ledger)
 {
 	for (int32_t i = 0; i < ledger->count; i++) {

@@ -10,6 +10,9 @@
 #define WHOLE(first, last) .whole = true, .least = first, .most = last
 #define NUMBER(first, last) .number = true, .least = first, .most = last
 #define TEXT(form) .text = form
+#define LAYERS(others) .list = LIST_LAYERS, .words = others, .items = "layers", .text = "0,2,4-7"
+#define UNITS(form) .list = LIST_UNITS, .items = form, .text = "0.3,4-6.0-2"
+#define BLOCKS() .list = LIST_BLOCKS, .items = "LAYER.attention and LAYER.ffn", .text = "0.attention,3-5.ffn"
 static const PassOptionInfo options[] = {
 #define OPTION(fn, name, form, standard, what) \
 	{.run = pass_##fn, .key = name, .fallback = standard, .doc = what, form},
@@ -54,15 +57,13 @@ static const char *list_words(const char *words, char text[256])
 	return text;
 }
 
-static bool check_word(int32_t pass, const PassOptionInfo *option, const char *value, Diag *diag)
+static bool is_word(const PassOptionInfo *option, const char *value)
 {
 	const size_t bytes = strlen(value);
 	for (const char *at = option->words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
 		if (strcspn(at, "|") == bytes && !memcmp(at, value, bytes))
 			return true;
-	char list[256];
-	return diag_error(diag, EXIT_USAGE, 0, "%s: %s=%s, expected %s", pass_info[pass].name, option->key, value,
-		list_words(option->words, list));
+	return false;
 }
 
 static bool read_whole(const PassOptionInfo *option, const char *value, int64_t *number)
@@ -85,8 +86,14 @@ bool pass_option_check(int32_t pass, const PassOptionInfo *option, const char *v
 {
 	int64_t whole;
 	double number;
+	char words[256];
+	if (is_word(option, value))
+		return true;
+	if (option->list)
+		return layer_list_check(pass, option, value, diag);
 	if (option->words)
-		return check_word(pass, option, value, diag);
+		return diag_error(diag, EXIT_USAGE, 0, "%s: %s=%s, expected %s", pass_info[pass].name, option->key,
+			value, list_words(option->words, words));
 	if (option->whole && !read_whole(option, value, &whole))
 		return diag_error(diag, EXIT_USAGE, 0, "%s: %s=%s, expected a whole number from %.0f to %.0f",
 			pass_info[pass].name, option->key, value, option->least, option->most);
@@ -141,4 +148,13 @@ double pass_option_real(const PassRun *run, const char *key, double otherwise)
 	if (value)
 		read_number(row_of(run, key), value, &number);
 	return number;
+}
+
+bool pass_option_fits(
+	const PassRun *run, const char *key, int64_t number, int64_t most, const char *owner, const char *thing)
+{
+	return number <= most
+		|| diag_error(run->diag, EXIT_USAGE, 0, "%s: %s=%s: %s %lld %s%s; give at most %lld",
+			pass_info[run->item->pass].name, key, pass_option(run, key), owner, (long long)most, thing,
+			most == 1 ? "" : "s", (long long)most);
 }

@@ -56,6 +56,7 @@ typedef struct PassEnv {
 	const struct TuneTable *tune; /* lower and chain-rows ask it before they take defaults; NULL: none */
 	int32_t max_tokens;           /* longest text the program takes */
 	int32_t threads;              /* 0: any */
+	bool quiet;                   /* no remarks of passes */
 	/* For passes that learn from data; NULL without a tokenizer or a compiler (bertc opt). observe and score
 	 * compile the first graph of the module for this machine and run it over the first `limit` (0: all) texts
 	 * of a file. The module is used up. False and messages on error. */
@@ -129,14 +130,25 @@ extern const int32_t pass_count;
 /* The pass of this name; -1: there is none. */
 int32_t pass_find(const char *name);
 
-/* An option of a pass. Its values are words, or numbers in a range, or else text that the pass reads. */
+/* The items of a list in an option's value. */
+typedef enum ListForm {
+	LIST_NONE,
+	LIST_LAYERS, /* "0,2,4-7" */
+	LIST_UNITS,  /* "0.3,4-6.0-2": numbers within layers */
+	LIST_BLOCKS, /* "0.attention,3-5.ffn" */
+} ListForm;
+
+/* An option of a pass. Its values are words, or numbers in a range, or a list, or else text that the pass
+ * reads. */
 typedef struct PassOptionInfo {
 	PassFn *run; /* of the pass */
 	const char *key;
-	const char *words; /* "a|b" */
+	const char *words; /* "a|b"; of a list: words that may stand for it */
 	bool whole, number;
 	double least, most;
-	const char *text;     /* "FILE" */
+	const char *text; /* "FILE"; of a list: an example */
+	ListForm list;
+	const char *items;    /* of a list: "LAYER.HEAD" */
 	const char *fallback; /* the default; "": the pass decides, as doc states */
 	const char *doc;
 } PassOptionInfo;
@@ -169,8 +181,40 @@ bool pass_option_is(const PassRun *, const char *key, const char *word);
 /* The same as a number; `otherwise` where there is neither value nor default. */
 int64_t pass_option_int(const PassRun *, const char *key, int64_t otherwise);
 double pass_option_real(const PassRun *, const char *key, double otherwise);
+/* Checks a number that an option gives against what the model has: "the model has", 12, "layer". False and a
+ * message, EXIT_USAGE, when it is larger. */
+bool pass_option_fits(
+	const PassRun *, const char *key, int64_t number, int64_t most, const char *owner, const char *thing);
+
+/* ---- layer_list.c: options that list layers or parts of layers; the parser checked the spelling ---- */
+
+/* Reads a list. */
+typedef struct LayerList {
+	int32_t layer, unit; /* of the present item; unit: LIST_UNITS */
+	const char *part;    /* LIST_BLOCKS: behind the layer's dot, part_bytes long */
+	int32_t part_bytes;
+	bool failed; /* layer_list_refuse was called */
+	/* Internal: */
+	const PassOptionInfo *option;
+	int32_t pass, last_layer, first_unit, last_unit, item_bytes;
+	const char *value, *item, *rest;
+	Diag *diag;
+} LayerList;
+/* The list that an option gives; it must be given and be no word. */
+LayerList layer_list_open(const PassRun *, const char *key);
+/* Moves to the next item. False at the end, and when the list was refused. */
+bool layer_list_next(LayerList *);
+/* The message that the model does not have an item, with the list and how one is written. False. */
+bool layer_list_refuse(LayerList *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Whether the text is a list as the option takes it. False and a message, EXIT_USAGE. */
+bool layer_list_check(int32_t pass, const PassOptionInfo *, const char *value, Diag *);
+/* "0-5,8" of rising numbers; cut off when it is long. */
+char *layer_list_print(struct MemArena *, const int32_t *numbers, int32_t count);
+
 /* Records why a pass did or did not change a node; shown by --explain and in the ledger. */
 void pass_note(PassRun *, const Node *, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Tells the user, as a note, what a pass chose. Nothing if PassEnv.quiet. */
+void pass_remark(const PassRun *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* chain_rows.c: true when each row of every result needs only the same row of every computed argument, and
  * all of them have one row per token. */

@@ -141,6 +141,11 @@ static bool parse_options(Parser *p, int32_t pass, PassOption *options, int32_t 
 {
 	const PassInfo *info = &pass_info[pass];
 	for (p->at++; skip_space(p), *p->at != '}';) {
+		if (isdigit((unsigned char)*p->at) || *p->at == ',' || *p->at == '-')
+			return diag_error(p->diag, EXIT_USAGE, 0,
+				"pipeline: %s: expected an option at byte %td, found \"%c\"; a list has no spaces, as in "
+				"0,2,4-7",
+				info->name, p->at - p->start, *p->at);
 		char *key = parse_word(p, "-_", "an option's name");
 		if (!key)
 			return false;
@@ -155,7 +160,8 @@ static bool parse_options(Parser *p, int32_t pass, PassOption *options, int32_t 
 			return diag_error(
 				p->diag, EXIT_USAGE, 0, "pipeline: expected \"=\" and a value after %s{%s", info->name, key);
 		p->at++;
-		char *value = parse_word(p, "-_.,+:/@%~*?", "an option's value");
+		char *value = parse_word(
+			p, "-_.,+:/@%~*?", mem_printf(p->pipeline->mem, "a value of %s{%s=}", info->name, key));
 		if (!value || !pass_option_check(pass, option, value, p->diag))
 			return false;
 		if (*count == OPTIONS_MAX)

@@ -95,6 +95,7 @@ static bool run_passes(const BuildOptions *options, Loaded *loaded, const Target
 		.cpus = target->cpus,
 		.ncpus = target->ncpus,
 		.max_tokens = loaded->module->max_tokens,
+		.quiet = options->quiet,
 		.tune = options->run.tunings ? options->run.tunings : &tunings};
 	BuildRun run = {.options = options,
 		.loaded = loaded,

@@ -5,12 +5,12 @@
 
 enum { COLUMNS = 79 };
 
-/* Prints text from column `at` on. Breaks lines after spaces and commas; continues at column `indent`. */
+/* Prints text from column `at` on. Breaks lines after spaces, commas and |; continues at column `indent`. */
 static void print_wrapped(int at, int indent, const char *text)
 {
 	for (int space = 0; *text; text += space) {
-		int piece = (int)strcspn(text, " ,");
-		piece += text[piece] == ',';
+		int piece = (int)strcspn(text, " ,|");
+		piece += text[piece] == ',' || text[piece] == '|';
 		if (at > indent && at + space + piece > COLUMNS) {
 			printf("\n%*s", indent, "");
 			at = indent;
@@ -87,23 +87,26 @@ static void print_order(void)
 
 /* ---- one pass -------------------------------------------------------------------------------- */
 
-/* "key=a|b|c", "key=N (1 to 100)": the option and its values. */
+/* "key=a|b|c", "key=N   1 to 100": the option and its values. */
 static void print_values(const PassOptionInfo *option)
 {
-	printf("  %s=", option->key);
-	if (option->words)
-		printf("%s", option->words);
-	else if (option->text)
-		printf("%s", option->text);
-	else
-		printf("%s", option->whole ? "N" : "X");
+	char text[512];
+	const char *const words = option->words ? option->words : "", *number = option->whole ? "N" : "X";
+	FILE *out = fmemopen(text, sizeof text, "w");
+	fprintf(out, "%s=%s%s", option->key, words, *words && option->text ? "|" : "");
+	if (option->text)
+		fputs(option->text, out);
+	else if (!*words)
+		fputs(number, out);
 	if (option->whole && option->most >= INT32_MAX)
-		printf("   at least %.10g", option->least);
+		fprintf(out, "   at least %.10g", option->least);
 	else if (option->whole || option->number)
-		printf("   %.10g to %.10g", option->least, option->most);
+		fprintf(out, "   %.10g to %.10g", option->least, option->most);
 	if (*option->fallback)
-		printf("   (default: %s)", option->fallback);
-	putchar('\n');
+		fprintf(out, "   (default: %s)", option->fallback);
+	fclose(out);
+	printf("  ");
+	print_wrapped(2, 6, text);
 }
 
 static void print_neighbours(int32_t pass)

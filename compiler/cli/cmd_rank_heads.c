@@ -18,7 +18,7 @@ typedef struct Options {
 } Options;
 
 static const CommandOption table[] = {
-	{"data", "FILE", "texts, as for `bertc eval`", INTO(Options, data),
+	{"data", "FILE", "texts: plain text, one per line, or a file as for `bertc eval`", INTO(Options, data),
 		.needed = "no data: give --data FILE"},
 	{"limit", "N", "only the first N rows", INTO(Options, limit), 1, 1 << 30},
 	{"by", "WAY",

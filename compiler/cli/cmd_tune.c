@@ -26,7 +26,9 @@ static const CommandOption table[] = {
 		SEARCH(data_path), .needed = "no data: give --data FILE"},
 	{"corpus", "FILE", "texts whose words the program must know; prune-vocab may remove other words",
 		SEARCH(corpus)},
-	{"calibration", "FILE", "texts that passes learn from; labels are ignored (default: --data)",
+	{"calibration", "FILE",
+		"texts that passes learn from: plain text, one per line, or a file as for --data; labels are ignored "
+		"(default: --data)",
 		SEARCH(calibration)},
 	{"max-drop", "X",
 		"largest loss against plain fp32, in points (hundredths; default 1, unless another limit is given)",

@@ -36,7 +36,8 @@ static const CommandOption table[] = {
 		INTO(VerifyOptions, max_abs), 0, 1e30},
 	{"count", "N", "inputs to compare (default 6 random ones, or 20 texts)", INTO(VerifyOptions, count), 1,
 		INPUTS_MAX},
-	{"tokens", "N", "longest random input (default 32)", INTO(VerifyOptions, tokens), 1, 1 << 20},
+	{"tokens", "N", "longest random input (default 32, as the model allows)", INTO(VerifyOptions, tokens), 1,
+		1 << 20},
 	{"seed", "N", "seed of the random ids", INTO(VerifyOptions, seed), 0, 1 << 30},
 	{"threads", "N", "threads of the program (default 1)", INTO(VerifyOptions, threads), 1, 256},
 	{"json", NULL, "print JSON, for `bertc build --verified`", INTO(VerifyOptions, json)},
@@ -274,6 +275,9 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	Inputs inputs = {0};
 	Row *rows = checked_calloc((size_t)graph->noutputs, sizeof *rows);
 	bool good = merged && program_open(&o->build, loaded, o->threads, &program, diag);
+	if (good && o->tokens > program.max_tokens)
+		good = diag_error(diag, EXIT_USAGE, 0, "--tokens=%d: a text has at most %d tokens; give at most %d",
+			o->tokens, program.max_tokens, program.max_tokens);
 	if (good && loaded->renumbered && loaded->module->nheads > 0
 		&& loaded->module->heads[0].task == TASK_FILL_MASK)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,

@@ -76,7 +76,8 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 		&& whole->heads[0].task == TASK_EMBED; /* an embedder embeds the two texts separately */
 	Observation o = {.each = each, .argument = argument, .diag = diag};
 	Dataset data = {0};
-	bool good = dataset_read(path, &data, diag) && calibration_open(calibration, module, &o.program, diag);
+	bool good = dataset_read_texts(path, &data, diag)
+		&& calibration_open(calibration, module, &o.program, diag);
 	if (limit && limit < data.nrows)
 		data.nrows = limit;
 	if (good) {

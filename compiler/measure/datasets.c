@@ -6,8 +6,14 @@
 #include <string.h>
 #include <strings.h>
 #include "compiler/support/files.h"
+#include "data_looks.h"
 #include "datasets.h"
 
+#define DATA_FORMS \
+	"TSV with a text and a label per line, MRPC, STS-B, CSV or TSV with a header that names the text and " \
+	"label " \
+	"columns, CoNLL (a word and its tag per line, a blank line after each text) or CoNLL-U"
+#define OR_PLAIN ", or plain text: one text per line, no tabs"
 enum { FIELDS_MAX = 64, PROBE_ROWS = 20, ROWS_MAX = 1 << 26 };
 
 typedef struct Record {
@@ -20,6 +26,7 @@ typedef struct Reader {
 	char *at, *end;
 	int32_t line;
 	bool csv, failed;
+	DataUse use;
 	Diag *diag;
 } Reader;
 
@@ -160,7 +167,8 @@ static int named(const Record *header, const char *names)
 	return -1;
 }
 
-static bool layout_of_header(const Record *header, Layout *layout)
+/* texts: no column of labels is needed. */
+static bool layout_of_header(const Record *header, bool texts, Layout *layout)
 {
 	*layout = (Layout){.text = named(header, "sentence text sentence1 question question1 premise query"),
 		.pair = named(header, "sentence2 question2 hypothesis passage answer context"),
@@ -169,7 +177,7 @@ static bool layout_of_header(const Record *header, Layout *layout)
 		.fields = header->nfields,
 		.header = true,
 		.what = "columns named by the header"};
-	if (layout->label < 0 && layout->score < 0)
+	if (layout->label < 0 && layout->score < 0 && !texts)
 		return false;
 	if (header->nfields == 5
 		&& strcmp(header->field[0], "Quality") == 0) { /* MRPC: "#1 String", "#2 String" */
@@ -211,6 +219,28 @@ static bool layout_of_shape(const Record *records, int n, Layout *layout)
 	return scored == n || paired == n || labelled == n;
 }
 
+/* Plain text: one text per line, no tabs. */
+static bool layout_of_lines(const Record *records, int n, Layout *layout)
+{
+	*layout = (Layout){.pair = -1, .label = -1, .score = -1, .fields = 1, .what = "plain text"};
+	for (int i = 0; i < n; i++)
+		if (records[i].nfields > 1)
+			return false;
+	return true;
+}
+
+static bool find_layout(const Reader *r, const Record *records, int n, Layout *layout)
+{
+	const bool texts = r->use == DATA_FOR_TEXTS;
+	if (layout_of_header(&records[0], texts, layout) || (!r->csv && layout_of_shape(records, n, layout)))
+		return true;
+	const bool plain = !r->csv && layout_of_lines(records, n, layout);
+	return (plain && texts)
+		|| diag_error(r->diag, EXIT_INPUT, 1, "unknown format%s; expected " DATA_FORMS "%s",
+			plain ? " of labelled data: plain text has no labels, which are needed here" : "",
+			texts ? OR_PLAIN : "");
+}
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 static DataRow *new_row(Dataset *data, size_t *capacity)
@@ -222,6 +252,9 @@ static DataRow *new_row(Dataset *data, size_t *capacity)
 static bool add_row(Dataset *data, const Layout *layout, const Record *record, size_t *capacity, Diag *diag)
 {
 	const int last = layout->fields;
+	if (last == 1 && record->nfields > 1)
+		return diag_error(diag, EXIT_INPUT, record->line,
+			"has a tab, unlike the lines before; expected plain text without tabs, or a table with a header");
 	if (record->nfields < last)
 		return diag_error(diag, EXIT_INPUT, record->line, "%d columns, expected %d", record->nfields, last);
 	DataRow row = {.text = record->field[layout->text], .line = record->line};
@@ -230,7 +263,7 @@ static bool add_row(Dataset *data, const Layout *layout, const Record *record, s
 	if (layout->score >= 0 && !is_number(record->field[layout->score], &row.score))
 		return diag_error(
 			diag, EXIT_INPUT, record->line, "score \"%s\" is not a number", record->field[layout->score]);
-	if (layout->score < 0)
+	if (layout->label >= 0 && layout->score < 0)
 		row.label = record->field[layout->label];
 	*new_row(data, capacity) = row;
 	return true;
@@ -331,13 +364,12 @@ static bool parse_table(Reader *r, Dataset *data)
 		ok = false;
 	else if (n == 0)
 		ok = diag_error(r->diag, EXIT_INPUT, 0, "has no rows");
-	else if (!layout_of_header(&probe[0], &layout) && (r->csv || !layout_of_shape(probe, n, &layout)))
-		ok = diag_error(r->diag, EXIT_INPUT, 1,
-			"unknown format; expected TSV with a text and a label per line, MRPC, STS-B, CSV or TSV with a "
-			"header that names the text and label columns, CoNLL (a word and its tag per line, a blank line "
-			"after each text) or CoNLL-U");
+	else
+		ok = find_layout(r, probe, n, &layout);
 	data->what = layout.what;
-	data->form = layout.score >= 0 ? DATA_SCORES : DATA_LABELS;
+	data->form = layout.label >= 0 ? DATA_LABELS : DATA_TEXTS;
+	if (layout.score >= 0)
+		data->form = DATA_SCORES;
 	for (int32_t i = layout.header; ok && i < n; i++)
 		ok = add_row(data, &layout, &probe[i], &capacity, r->diag);
 	while (ok && read_record(r, &record))
@@ -347,61 +379,6 @@ static bool parse_table(Reader *r, Dataset *data)
 	if (ok && !r->failed && data->form == DATA_SCORES && layout.pair < 0)
 		return diag_error(r->diag, EXIT_INPUT, 1, "has a score column but no column for the second text");
 	return ok && !r->failed;
-}
-
-/* True if the first non-blank lines are words with BIO tags. */
-static bool looks_tagged(const char *text)
-{
-	int tagged = 0;
-	for (int i = 0; i < 8 && *text; i++) {
-		const size_t length = strcspn(text, "\r\n");
-		size_t last = length;
-		while (last > 0 && text[last - 1] != '\t' && text[last - 1] != ' ')
-			last--;
-		const char *tag = text + last;
-		const size_t bytes = length - last;
-		if (length > 0 && last == 0)
-			return false;
-		if (length > 0 && !(bytes == 1 && *tag == 'O')
-			&& !(bytes > 2 && (*tag == 'B' || *tag == 'I') && tag[1] == '-'))
-			return false;
-		tagged += length > 0;
-		text += length + strspn(text + length, "\r");
-		text += *text == '\n';
-	}
-	return tagged > 0;
-}
-
-enum { LOOK_LINES = 64 };
-
-/* True for CoNLL-U: after lines that begin with #, ten columns separated by tabs, the first a number. */
-static bool looks_conllu(const char *text)
-{
-	while (*text == '#' || *text == '\n' || *text == '\r')
-		text += strcspn(text, "\n") + (strchr(text, '\n') != NULL);
-	int tabs = 0;
-	const size_t digits = strspn(text, "0123456789");
-	for (const char *at = text; *at && *at != '\n'; at++)
-		tabs += *at == '\t';
-	return tabs == 9 && digits > 0;
-}
-
-/* True for words with any tags: at least two columns, no space in the first, and a blank line between two
- * texts. said: the caller knows that the file holds tags; a blank line is not required. */
-static bool looks_worded(const char *text, bool said)
-{
-	bool parted = said, blank = false;
-	for (int i = 0; i < LOOK_LINES && *text; i++) {
-		const size_t length = strcspn(text, "\r\n"), word = strcspn(text, "\t \r\n");
-		const bool spaces = said && text[word] == ' ' && !memchr(text, '\t', length);
-		if (length > 0 && (word == 0 || (text[word] != '\t' && !spaces)))
-			return false;
-		parted = parted || (blank && length > 0);
-		blank = i > 0 && length == 0;
-		text += length + strspn(text + length, "\r");
-		text += *text == '\n';
-	}
-	return parted;
 }
 
 /* Finds the form of a file of words and tags. tagged: the caller knows that it is one. False: a table. */
@@ -418,18 +395,22 @@ static bool tags_form(const char *text, bool tagged, TagForm *form)
 	return true;
 }
 
-static bool parse(const char *text, size_t bytes, bool csv, bool tagged, Dataset *data, Diag *diag)
+bool dataset_parse(const char *text, size_t bytes, bool csv, DataUse use, Dataset *data, Diag *diag)
 {
 	const size_t bom = bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 	*data = (Dataset){.mem = mem_new()};
 	char *copy = mem_string(data->mem, text + bom, bytes - bom);
-	Reader reader = {.at = copy, .end = copy + (bytes - bom), .line = 1, .csv = csv, .diag = diag};
+	Reader reader = {
+		.at = copy, .end = copy + (bytes - bom), .line = 1, .csv = csv, .use = use, .diag = diag};
 	const char *nul = memchr(copy, '\0', bytes - bom);
 	TagForm form;
 	if (nul)
 		return diag_error(diag, EXIT_INPUT, 0, "has a zero byte; expected a text file");
+	if (looks_json(copy))
+		return diag_error(
+			diag, EXIT_INPUT, 1, "is JSON; expected " DATA_FORMS "%s", use == DATA_FOR_TEXTS ? OR_PLAIN : "");
 	bool ok;
-	if (!csv && tags_form(copy, tagged, &form)) {
+	if (!csv && tags_form(copy, use == DATA_FOR_TAGS, &form)) {
 		data->form = DATA_TAGS;
 		data->what = form.what;
 		ok = parse_tags(&reader, &form, data);
@@ -440,12 +421,7 @@ static bool parse(const char *text, size_t bytes, bool csv, bool tagged, Dataset
 	return ok;
 }
 
-bool dataset_parse(const char *text, size_t bytes, bool csv, Dataset *data, Diag *diag)
-{
-	return parse(text, bytes, csv, false, data, diag);
-}
-
-static bool read_file(const char *path, bool tagged, Dataset *data, Diag *diag)
+static bool read_file(const char *path, DataUse use, Dataset *data, Diag *diag)
 {
 	const char *suffix = strrchr(path, '.');
 	size_t bytes;
@@ -455,16 +431,25 @@ static bool read_file(const char *path, bool tagged, Dataset *data, Diag *diag)
 		return false;
 	const char *before = diag->file;
 	diag->file = path;
-	const bool ok = parse(text, bytes, suffix && strcasecmp(suffix, ".csv") == 0, tagged, data, diag);
+	const bool ok = dataset_parse(text, bytes, suffix && strcasecmp(suffix, ".csv") == 0, use, data, diag);
 	diag->file = before;
 	free(text);
 	return ok;
 }
 
-bool dataset_read(const char *path, Dataset *data, Diag *diag) { return read_file(path, false, data, diag); }
+bool dataset_read(const char *path, Dataset *data, Diag *diag)
+{
+	return read_file(path, DATA_FOR_LABELS, data, diag);
+}
+
 bool dataset_read_tags(const char *path, Dataset *data, Diag *diag)
 {
-	return read_file(path, true, data, diag);
+	return read_file(path, DATA_FOR_TAGS, data, diag);
+}
+
+bool dataset_read_texts(const char *path, Dataset *data, Diag *diag)
+{
+	return read_file(path, DATA_FOR_TEXTS, data, diag);
 }
 
 void dataset_free(Dataset *data)

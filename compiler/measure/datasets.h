@@ -1,4 +1,5 @@
-/* datasets.h: reads labelled data: TSV, CSV and CoNLL. The format is found from the content. */
+/* datasets.h: reads labelled data and texts: TSV, CSV, CoNLL and plain text. The format is found from the
+ * content. */
 #ifndef BERTC_DATASETS_H
 #define BERTC_DATASETS_H
 #include "ir/ir.h"
@@ -7,7 +8,15 @@ typedef enum DataForm {
 	DATA_LABELS, /* a text (or two) and a label */
 	DATA_SCORES, /* two texts and a number */
 	DATA_TAGS,   /* words, each with a tag */
+	DATA_TEXTS,  /* a text (or two) without a label; only for DATA_FOR_TEXTS */
 } DataForm;
+
+/* What the caller needs from a file. */
+typedef enum DataUse {
+	DATA_FOR_LABELS,
+	DATA_FOR_TAGS,  /* the file is known to be CoNLL; its tags may be of any kind */
+	DATA_FOR_TEXTS, /* texts only */
+} DataUse;
 
 typedef struct DataRow {
 	const char *text;  /* DATA_TAGS: the words, joined by spaces */
@@ -31,17 +40,22 @@ typedef struct Dataset {
  *
  *   TSV      No quoting. With a header that names the columns, or without a header in one of three forms:
  *            text, label; MRPC's five columns (label, two ids, two texts); STS-B's seven to nine (score in
- * the fifth, texts in the sixth and seventh). CSV      With a header and RFC 4180 quotes. CoNLL    One word
- * per line: the word in the first column, its tag in the last. A blank line separates texts. Recognised if
- * the first tags are O, B-TYPE or I-TYPE; or if the first column has no spaces and a blank line separates two
- * texts (parts of speech). CoNLL-U  Ten columns: the word is the second, its tag the fourth.
+ *            the fifth, texts in the sixth and seventh).
+ *   CSV      With a header and RFC 4180 quotes. The name of the file ends in .csv.
+ *   CoNLL    One word per line: the word in the first column, its tag in the last. A blank line separates
+ *            texts. Recognised if the first tags are O, B-TYPE or I-TYPE; or if the first column has no
+ *            spaces and a blank line separates two texts (parts of speech).
+ *   CoNLL-U  Ten columns: the word is the second, its tag the fourth.
+ *   plain    Only for DATA_FOR_TEXTS. One text per line, no tabs. A file that has none of the forms above.
  *
+ * For DATA_FOR_TEXTS, a header need not name a column of labels: a first line "text" or "sentence" is a
+ * header. JSON and JSONL are refused: their first line is a JSON object or array, or opens one.
  * A byte-order mark and CRs are removed. False and messages on error. */
 #define DATASET_BYTES_MAX ((size_t)1 << 30)
 bool dataset_read(const char *path, Dataset *, Diag *);
-/* The same for a file that is known to be CoNLL. Its tags may be of any kind. */
 bool dataset_read_tags(const char *path, Dataset *, Diag *);
-bool dataset_parse(const char *text, size_t bytes, bool csv, Dataset *, Diag *);
+bool dataset_read_texts(const char *path, Dataset *, Diag *);
+bool dataset_parse(const char *text, size_t bytes, bool csv, DataUse, Dataset *, Diag *);
 void dataset_free(Dataset *);
 
 /* The index of a label of the data among a head's labels: the label with the same name, else the same name in

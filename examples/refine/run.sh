@@ -17,7 +17,8 @@ out=$(mktemp -d); trap 'rm -rf "$out"' EXIT
 accuracy() { "$bertc" eval "$1" --data "$data/${2:-dev}.tsv" --quiet |
 	awk '$2 == "accuracy" { print $3; exit }'; }
 
-"$bertc" build "$model" --passes='drop-layers{strategy=even keep=4}' --emit=checkpoint -o "$out/four" --quiet
+"$bertc" build "$model" --passes='drop-layers{strategy=odd-alternate keep=4}' \
+	--emit=checkpoint -o "$out/four" --quiet
 "$python" "$here/refine.py" "$model" "$out/four" "$data/train.tsv" "$out/refined"
 whole=$(accuracy "$model"); dropped=$(accuracy "$out/four"); refined=$(accuracy "$out/refined")
 echo "accuracy on dev.tsv: $whole whole, $dropped with four of six layers, $refined refined" >&2

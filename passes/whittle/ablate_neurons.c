@@ -12,7 +12,6 @@
 #include "affine.h"
 #include "calibrate.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct Ablation {
@@ -22,27 +21,27 @@ typedef struct Ablation {
 	int32_t *order;
 } Ablation;
 
-static bool mark_listed(const Ablation *a, const char *list, PassRun *run)
+/* neurons=0.17,3-5.0-99 */
+static bool mark_listed(Graph *graph, const Ablation *a, PassRun *run)
 {
 	const Neurons *n = &a->neurons;
-	for (const char *at = list;; at++) {
-		char *end;
-		const int64_t layer = strtoll(at, &end, 10), neuron = *end == '.' ? strtoll(end + 1, &end, 10) : -1;
-		if (*at < '0' || *at > '9' || neuron < 0 || end[-1] == '.' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"ablate-neurons: neurons=%s, expected LAYER.NEURON with commas between, as in 0.17,3.5",
-				list);
+	LayerList list = layer_list_open(run, "neurons");
+	while (layer_list_next(&list)) {
 		int32_t i = 0;
-		while (i < n->layers && n->at[i] != layer)
+		while (i < n->layers && n->at[i] != list.layer)
 			i++;
-		if (i == n->layers || neuron >= n->width)
-			return diag_error(run->diag, EXIT_USAGE, 0, "ablate-neurons: there is no neuron %lld.%lld%s",
-				(long long)layer, (long long)neuron, i == n->layers ? ": no such layer" : "");
-		a->gone[(int64_t)i * n->width + neuron] = true;
-		at = end;
-		if (!*at)
-			return true;
+		if (i == n->layers)
+			return layer_list_refuse(&list, "there is no neuron %d.%d; the layers are %s", list.layer,
+				list.unit, layer_list_print(graph->module->mem, n->at, n->layers));
+		if (list.unit >= n->width)
+			return layer_list_refuse(
+				&list, "there is no neuron %d.%d; a layer has %d neurons", list.layer, list.unit, n->width);
+		bool *gone = &a->gone[(int64_t)i * n->width + list.unit];
+		if (*gone)
+			return layer_list_refuse(&list, "neuron %d.%d is named twice", list.layer, list.unit);
+		*gone = true;
 	}
+	return !list.failed;
 }
 
 /* Ranks the neurons and computes their means by running a copy of the graph over the data. */
@@ -72,7 +71,7 @@ static bool mark_ranked(const Ablation *a, double share, bool top)
 }
 
 /* Reads the options. Finds the neurons to hold, and their means if needed. */
-static bool choose(const Graph *graph, const Ablation *a, bool mean, PassRun *run)
+static bool choose(Graph *graph, const Ablation *a, bool mean, PassRun *run)
 {
 	const char *list = pass_option(run, "neurons"), *which = pass_option(run, "which"),
 			   *data = pass_option(run, "data");
@@ -87,7 +86,7 @@ static bool choose(const Graph *graph, const Ablation *a, bool mean, PassRun *ru
 			"ablate-neurons: %s needs words with tags; give data=FILE.conll", run->item->text);
 	if (data && !rank(graph, a, data, limit, run))
 		return false;
-	return list ? mark_listed(a, list, run) : mark_ranked(a, share, top);
+	return list ? mark_listed(graph, a, run) : mark_ranked(a, share, top);
 }
 
 static bool ablate_layer(

@@ -146,16 +146,18 @@ static void keep_row(void *argument, const float *row, int32_t width, int32_t to
 	kept->n++;
 }
 
-bool probe_labelled(Probe *probe, const char *data, int32_t limit, LabelledRows *kept, PassRun *run)
+bool probe_labelled(
+	Probe *probe, const char *data, int32_t limit, bool labelled, LabelledRows *kept, PassRun *run)
 {
 	int32_t labels = 0;
 	*kept = (LabelledRows){0};
+	if (labelled && !run->env->labels(run->env->calibration, data, limit, &kept->labels, &labels, run->diag))
+		return false;
 	if (!probe_observe(probe, data, limit, keep_row, kept, run))
 		return false;
-	if (!run->env->labels(run->env->calibration, data, limit, &kept->labels, &labels, run->diag))
-		return false;
-	return (labels == kept->n && labels > 0)
-		|| diag_error_in(run->diag, EXIT_INPUT, data, 0, "has no texts with labels");
+	return (kept->n > 0 && (!labelled || labels == kept->n))
+		|| diag_error_in(
+			run->diag, EXIT_INPUT, data, 0, labelled ? "has no texts with labels" : "has no texts");
 }
 
 void labelled_rows_free(LabelledRows *kept)

@@ -37,9 +37,9 @@ typedef struct LabelledRows {
 	float *rows;
 	int32_t *labels;
 } LabelledRows;
-/* Stores the requested values of the first `limit` (0: all) texts of a file with their labels. The caller
- * frees the rows. False and messages on error, also when the file has no texts. */
-bool probe_labelled(Probe *, const char *data, int32_t limit, LabelledRows *, PassRun *);
+/* Stores the requested values of the first `limit` (0: all) texts of a file, with their labels if they are
+ * needed. The caller frees the rows. False and messages on error, also when the file has no texts. */
+bool probe_labelled(Probe *, const char *data, int32_t limit, bool labelled, LabelledRows *, PassRun *);
 void labelled_rows_free(LabelledRows *);
 const float *labelled_row(const LabelledRows *, int32_t text);
 

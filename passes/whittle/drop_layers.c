@@ -8,8 +8,10 @@
  *   return hidden=%h3
  *
  *   top, bottom    drops the last (first) layers
- *   even, odd      every second layer goes, from the last downwards. Layers count from 0 here as
- *                  everywhere in bertc; the paper counts from 1, so its odd-alternate dropping is `even`
+ *   odd-alternate  every second layer goes, from the last downwards. The names are the paper's, which counts
+ *   even-alternate layers from 1: of twelve layers keep=8 drops its {5,7,9,11} or its {6,8,10,12}. bertc
+ *                  counts from 0, as everywhere: these are 4, 6, 8, 10 and 5, 7, 9, 11
+ *   even, odd      older names that count from 0: even is odd-alternate, odd is even-alternate
  *   symmetric      drops the middle layers; if an odd number stays, one more stays before the gap
  *   contribution   drops layers with an output most similar to their input: the mean over the texts of `data`
  *                  of the cosine between the two at [CLS], as in the paper, or with tokens=all the mean over
@@ -19,7 +21,6 @@
  * Layers keep the numbers of the checkpoint, in origins and in options of other passes. */
 #include "layers.h"
 #include "calibrate.h"
-#include <stdlib.h>
 #include <string.h>
 
 typedef bool StrategyFn(const Layers *, int32_t drop, bool *gone, Graph *, PassRun *);
@@ -43,6 +44,7 @@ static bool drop_bottom(const Layers *layers, int32_t drop, bool *gone, Graph *g
 	return true;
 }
 
+/* Drops layers of one parity; places count from 0. */
 static bool drop_alternate(const Layers *layers, int32_t drop, bool *gone, int32_t parity, PassRun *run)
 {
 	int32_t found = 0;
@@ -53,19 +55,17 @@ static bool drop_alternate(const Layers *layers, int32_t drop, bool *gone, int32
 		}
 	return found == drop
 		|| diag_error(run->diag, EXIT_USAGE, 0,
-			"drop-layers: strategy=%s keep=%d would drop %d of %d layers, but only %d of them have %s "
-			"numbers",
-			parity ? "odd" : "even", layers->count - drop, drop, layers->count, found,
-			parity ? "odd" : "even");
+			"drop-layers: strategy=%s keep=%d: every second layer of %d are %d, so at least %d stay",
+			pass_option(run, "strategy"), layers->count - drop, layers->count, found, layers->count - found);
 }
 
-static bool drop_even(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
+static bool drop_odd_alternate(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
 	(void)graph;
 	return drop_alternate(layers, drop, gone, 0, run);
 }
 
-static bool drop_odd(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
+static bool drop_even_alternate(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
 {
 	(void)graph;
 	return drop_alternate(layers, drop, gone, 1, run);
@@ -105,37 +105,39 @@ static const struct {
 } strategies[] = {
 	{"top", drop_top},
 	{"bottom", drop_bottom},
-	{"even", drop_even},
-	{"odd", drop_odd},
+	{"odd-alternate", drop_odd_alternate},
+	{"even-alternate", drop_even_alternate},
+	{"even", drop_odd_alternate},
+	{"odd", drop_even_alternate},
 	{"symmetric", drop_symmetric},
 	{"contribution", drop_contribution},
 };
 enum { STRATEGIES = sizeof strategies / sizeof strategies[0] };
 
-/* layers=0,2,4: the layers to keep. */
-static bool keep_listed(const Layers *layers, const char *list, bool *gone, PassRun *run)
+/* layers=0,2-4: the layers to keep. */
+static bool keep_listed(const Layers *layers, bool *gone, Graph *graph, PassRun *run)
 {
+	int32_t *kept = mem_alloc(graph->module->mem, (size_t)layers->count * sizeof *kept), count;
+	if (!layers_listed(graph, layers, "layers", kept, &count, run))
+		return false;
 	for (int32_t i = 0; i < layers->count; i++)
 		gone[i] = true;
-	for (const char *at = list;; at++) {
-		char *end;
-		int64_t number = strtoll(at, &end, 10);
-		const Layer *layer = layers_number(layers, number);
-		if (end == at || *at == '-' || *at == '+' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"drop-layers: layers=%s, expected numbers with commas between", list);
-		if (!layer)
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"drop-layers: there is no layer %lld; the graph has %d, from %d to %d", (long long)number,
-				layers->count, layers->at[0].number, layers->at[layers->count - 1].number);
-		if (!gone[layer - layers->at])
-			return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: layers=%s names layer %lld twice", list,
-				(long long)number);
-		gone[layer - layers->at] = false;
-		at = end;
-		if (!*at)
-			return true;
-	}
+	for (int32_t i = 0; i < count; i++)
+		gone[kept[i]] = false;
+	return true;
+}
+
+/* A strategy and a number do not show which layers they mean. */
+static void remark_gone(const Layers *layers, const bool *gone, Graph *graph, PassRun *run)
+{
+	MemArena *mem = graph->module->mem;
+	int32_t *numbers = mem_alloc(mem, (size_t)layers->count * sizeof *numbers), count = 0;
+	for (int32_t i = 0; i < layers->count; i++)
+		if (gone[i])
+			numbers[count++] = layers->at[i].number;
+	if (count)
+		pass_remark(run, "drops layer%s %s, counted from 0; %d of %d stay", count == 1 ? "" : "s",
+			layer_list_print(mem, numbers, count), layers->count - count, layers->count);
 }
 
 static bool choose_layers(const Layers *layers, bool *gone, Graph *graph, PassRun *run)
@@ -145,13 +147,15 @@ static bool choose_layers(const Layers *layers, bool *gone, Graph *graph, PassRu
 		return name || pass_option(run, "keep") ? diag_error(run->diag, EXIT_USAGE, 0,
 													  "drop-layers: layers= says which layers stay; "
 													  "give no strategy and no keep")
-												: keep_listed(layers, list, gone, run);
+												: keep_listed(layers, gone, graph, run);
 	const int64_t keep = pass_option_int(run, "keep", 0);
 	if (!name || !pass_option(run, "keep"))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"drop-layers: give strategy= and keep=, or layers=, as in "
 			"drop-layers{strategy=top keep=4}");
-	if (keep >= layers->count) {
+	if (!pass_option_fits(run, "keep", keep, layers->count, "the model has", "layer"))
+		return false;
+	if (keep == layers->count) {
 		pass_note(run, NULL, "keep=%lld: all %d layers stay", (long long)keep, layers->count);
 		return true;
 	}
@@ -169,6 +173,7 @@ bool pass_drop_layers(Graph *graph, PassRun *run)
 	bool *gone = mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *gone);
 	if (!choose_layers(&layers, gone, graph, run))
 		return false;
+	remark_gone(&layers, gone, graph, run);
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
 		if (!gone[i])

@@ -21,7 +21,8 @@
  *   pool=        mean (default) or first, for fit: in encoders that learned sentence embeddings [CLS]
  *                says nothing before the last layers
  *   target=      logits (default): the model's own probabilities; labels: those of the data
- *   data=,limit= labelled texts to fit on, at most this many (10000)
+ *   data=,limit= texts to fit on, at most this many (10000); their labels are read only for target=labels
+ *                and for a threshold
  *   held=        labelled texts that choose the default of exit_entropy. Not given: every fifth of data,
  *                which then is not fitted on
  *   max-drop=    points of accuracy that it may cost there (0.5): the largest threshold up to which none
@@ -86,17 +87,13 @@ static bool find_output(EarlyExit *e)
 	return true;
 }
 
-static bool add_exit(EarlyExit *e, const Layers *layers, int64_t number)
+static bool add_exit(EarlyExit *e, const Layers *layers, int32_t index)
 {
-	Layer *layer = layers_number(layers, number);
-	if (!layer)
-		return diag_error(e->run->diag, EXIT_USAGE, 0,
-			"early-exit: there is no layer %lld; the graph has %d, from %d to %d", (long long)number,
-			layers->count, layers->at[0].number, layers->at[layers->count - 1].number);
-	const int32_t run = (int32_t)(layer - layers->at) + 1;
+	Layer *layer = &layers->at[index];
+	const int32_t run = index + 1;
 	if (run == layers->count)
 		return diag_error(e->run->diag, EXIT_USAGE, 0,
-			"early-exit: layer %lld is the last; its head is the model's own", (long long)number);
+			"early-exit: layer %d is the last; its head is the model's own", layer->number);
 	if (e->count == EXITS_MAX || (e->count && run <= e->at[e->count - 1].run))
 		return diag_error(e->run->diag, EXIT_USAGE, 0,
 			"early-exit: layers=%s, expected at most %d numbers in rising order",
@@ -119,22 +116,15 @@ static bool check_shared(const EarlyExit *e, const Layers *layers)
 
 static bool choose_layers(EarlyExit *e, const Layers *layers)
 {
-	const char *list = pass_option(e->run, "layers");
-	for (int32_t i = 0; i + 1 < layers->count && !list; i++)
-		if (!add_exit(e, layers, layers->at[i].number))
+	int32_t *chosen = mem_alloc(e->graph->module->mem, (size_t)layers->count * sizeof *chosen);
+	int32_t count = layers->count - 1;
+	for (int32_t i = 0; i < count; i++)
+		chosen[i] = i;
+	if (pass_option(e->run, "layers") && !layers_listed(e->graph, layers, "layers", chosen, &count, e->run))
+		return false;
+	for (int32_t i = 0; i < count; i++)
+		if (!add_exit(e, layers, chosen[i]))
 			return false;
-	for (const char *at = list; at && *at; at++) {
-		char *end;
-		const int64_t number = strtoll(at, &end, 10);
-		if (*at < '0' || *at > '9' || (*end && *end != ','))
-			return diag_error(e->run->diag, EXIT_USAGE, 0,
-				"early-exit: layers=%s, expected numbers with commas between", list);
-		if (!add_exit(e, layers, number))
-			return false;
-		at = end;
-		if (!*at)
-			break;
-	}
 	if (e->count == 0)
 		return refuse(e, "there is no layer to end behind but the last");
 	const Type *type = &e->at[0].layer->output->type;
@@ -250,7 +240,7 @@ static bool emit_exit(const EarlyExit *e, const Exit *exit)
 /* ---- outputs on texts ------------------------------------------------------------------------ */
 
 /* For each text: the input of each exit's head, then the model's own logits. */
-static bool see(const EarlyExit *e, const char *path, int32_t limit, LabelledRows *seen)
+static bool see(const EarlyExit *e, const char *path, int32_t limit, bool labelled, LabelledRows *seen)
 {
 	Probe probe;
 	probe_open(&probe, e->graph, e->count + 1);
@@ -263,7 +253,7 @@ static bool see(const EarlyExit *e, const char *path, int32_t limit, LabelledRow
 	}
 	if (good)
 		probe_want(&probe, probe_value(&probe, e->output->value));
-	good = good && probe_labelled(&probe, path, limit, seen, e->run);
+	good = good && probe_labelled(&probe, path, limit, labelled, seen, e->run);
 	probe_close(&probe);
 	return good;
 }
@@ -412,12 +402,13 @@ static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 	PassRun *run = e->run;
 	const char *path = pass_option(run, "data"), *other = pass_option(run, "held");
 	const bool chosen = pass_option(run, "entropy"), hold = !other && !chosen && fit;
+	const bool to_labels = pass_option_is(run, "target", "labels");
 	const int64_t limit = pass_option_int(run, "limit", 0);
 	const double points = pass_option_real(run, "max-drop", 0);
 	*threshold = pass_option_real(run, "entropy", *threshold);
 	if (fit ? !path : !path && !other && !chosen)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			fit ? "early-exit: heads are fitted on labelled texts; give data=FILE"
+			fit ? "early-exit: heads are fitted on texts; give data=FILE"
 				: "early-exit: give entropy=, or data=FILE to choose it on");
 	if (!run->env->observe || !run->env->labels)
 		return (!fit && chosen)
@@ -428,11 +419,10 @@ static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 	LabelledRows seen = {0};
 	Held held = {0};
 	bool good = !fit
-		|| (see(e, path, (int32_t)limit, &seen)
-			&& fit_heads(e, &seen, hold, pass_option_is(run, "target", "labels")));
+		|| (see(e, path, (int32_t)limit, to_labels || hold, &seen) && fit_heads(e, &seen, hold, to_labels));
 	if (good && !chosen && (other || !fit)) {
 		labelled_rows_free(&seen);
-		good = see(e, other ? other : path, other ? 0 : (int32_t)limit, &seen);
+		good = see(e, other ? other : path, other ? 0 : (int32_t)limit, true, &seen);
 	}
 	good = good && (chosen || held_judge(e, &seen, hold, &held));
 	if (good && !chosen)

@@ -123,6 +123,10 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"factorize-embeddings: there is not one constant table indexed by %%ids");
 	const int64_t rows = table->data->type.dim[0].plus, hidden = table->data->type.dim[1].plus;
+	const bool tall = hidden < rows;
+	if (!pass_option_fits(
+			run, "rank", rank, tall ? hidden : rows, "the table of words has", tall ? "column" : "row"))
+		return false;
 	if (rank >= hidden || rank * (rows + hidden) >= rows * hidden) {
 		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank,
 			(long long)rows, (long long)hidden);

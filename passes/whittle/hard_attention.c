@@ -11,7 +11,7 @@
  * Ties: the earlier key stays. The softmax is over the kept keys: their probabilities sum to one again, so
  * fuse may still fold the biases of k and v.
  *
- * layers=0,2,5 names the layers, layers=all (the default) takes all layers, and layers=auto takes the layers
+ * layers=0,2-5 names the layers, layers=all (the default) takes all layers, and layers=auto takes the layers
  * where it does not hurt:
  *
  *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together:
@@ -21,7 +21,6 @@
  *
  * The scores are computed as before. A selection can only save work after them (docs/performance.md). */
 #include "prune.h"
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct Choice {
@@ -35,7 +34,7 @@ typedef struct Choices {
 	int32_t count;
 } Choices;
 
-static bool read_selection(Attrs *attr, PassRun *run)
+static bool read_selection(Attrs *attr, int32_t longest, PassRun *run)
 {
 	const bool by_k = pass_option(run, "k"), by_share = pass_option(run, "share"),
 			   by_threshold = pass_option(run, "threshold");
@@ -48,7 +47,8 @@ static bool read_selection(Attrs *attr, PassRun *run)
 	attr->keep = pass_option_int(run, "k", attr->keep);
 	attr->share = pass_option_real(run, "share", attr->share);
 	attr->threshold = pass_option_real(run, "threshold", attr->threshold);
-	return true;
+	return !by_k || !longest
+		|| pass_option_fits(run, "k", attr->keep, longest, "a text has at most", "token");
 }
 
 static void set_selection(const Choice *choice, const Attrs *attr)
@@ -63,27 +63,23 @@ static void set_selection(const Choice *choice, const Attrs *attr)
 	softmax->threshold = attr->threshold;
 }
 
-/* layers=0,2,5 */
-static bool take_listed(const Choices *all, const char *list, PassRun *run)
+/* layers=0,2-5 */
+static bool take_listed(Graph *graph, const Choices *all, const Layers *layers, PassRun *run)
 {
-	for (const char *at = list;; at++) {
-		char *end;
-		const int64_t number = strtoll(at, &end, 10);
-		Choice *choice = NULL;
-		for (int32_t i = 0; i < all->count; i++)
-			if (all->at[i].layer->number == number)
-				choice = &all->at[i];
-		if (*at < '0' || *at > '9' || (*end && *end != ','))
+	int32_t *listed = mem_alloc(graph->module->mem, (size_t)layers->count * sizeof *listed), count;
+	if (!layers_listed(graph, layers, "layers", listed, &count, run))
+		return false;
+	for (int32_t i = 0; i < count; i++) {
+		const Layer *layer = &layers->at[listed[i]];
+		int32_t c = 0;
+		while (c < all->count && all->at[c].layer != layer)
+			c++;
+		if (c == all->count)
 			return diag_error(run->diag, EXIT_USAGE, 0,
-				"hard-attention: layers=%s, expected numbers with commas between, all or auto", list);
-		if (!choice)
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"hard-attention: there is no attention in a layer %lld", (long long)number);
-		choice->taken = true;
-		at = end;
-		if (!*at)
-			return true;
+				"hard-attention: there is no attention in layer %d; leave it out of layers=", layer->number);
+		all->at[c].taken = true;
 	}
+	return true;
 }
 
 /* ---- layers=auto ----------------------------------------------------------------------------- */
@@ -161,19 +157,21 @@ static bool take_by_cosine(Graph *graph, const Choices *all, const Attrs *attr, 
 	return good;
 }
 
-static bool choose(Graph *graph, const Choices *all, const Attrs *attr, PassRun *run)
+static bool choose(Graph *graph, const Choices *all, const Layers *layers, const Attrs *attr, PassRun *run)
 {
-	const char *layers = pass_option(run, "layers");
-	if (strcmp(layers, "auto") != 0 && (pass_option_given(run, "by") || pass_option_given(run, "cosine")))
+	const bool automatic = pass_option_is(run, "layers", "auto");
+	if (!automatic && (pass_option_given(run, "by") || pass_option_given(run, "cosine")))
 		return diag_error(
 			run->diag, EXIT_USAGE, 0, "hard-attention: by= and cosine= say how layers=auto chooses");
-	if (!strcmp(layers, "all")) {
+	if (pass_option_is(run, "layers", "all")) {
 		for (int32_t i = 0; i < all->count; i++)
 			all->at[i].taken = true;
 		return true;
 	}
-	if (strcmp(layers, "auto") != 0)
-		return take_listed(all, layers, run);
+	if (!automatic)
+		return take_listed(graph, all, layers, run);
+	if (all->count == 0)
+		return true;
 	return pass_option_is(run, "by", "cosine") ? take_by_cosine(graph, all, attr, run)
 											   : take_by_accuracy(graph, all, attr, run);
 }
@@ -182,7 +180,8 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 {
 	Attrs attr;
 	Layers layers;
-	if (!read_selection(&attr, run) || !layers_find_blocks(graph, "hard-attention", &layers, run))
+	if (!read_selection(&attr, graph->module->max_tokens, run)
+		|| !layers_find_blocks(graph, "hard-attention", &layers, run))
 		return false;
 	Choices all = {mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *all.at), 0};
 	for (int32_t i = 0; i < layers.count; i++)
@@ -190,7 +189,7 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 			all.at[all.count++] = (Choice){.layer = &layers.at[i], .before = layers.at[i].softmax->attr};
 	if (all.count == 0)
 		pass_note(run, NULL, "no layer has attention");
-	else if (!choose(graph, &all, &attr, run))
+	if (!choose(graph, &all, &layers, &attr, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {
 		set_selection(&all.at[i], &attr);

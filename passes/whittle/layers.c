@@ -11,6 +11,35 @@ Layer *layers_number(const Layers *layers, int64_t number)
 	return place ? &layers->at[place - 1] : NULL;
 }
 
+char *layers_print(Graph *graph, const Layers *layers)
+{
+	MemArena *mem = graph->module->mem;
+	int32_t *numbers = mem_alloc(mem, (size_t)layers->count * sizeof *numbers);
+	for (int32_t i = 0; i < layers->count; i++)
+		numbers[i] = layers->at[i].number;
+	return layer_list_print(mem, numbers, layers->count);
+}
+
+bool layers_listed(
+	Graph *graph, const Layers *layers, const char *key, int32_t *chosen, int32_t *count, PassRun *run)
+{
+	LayerList list = layer_list_open(run, key);
+	bool *seen = mem_alloc(graph->module->mem, (size_t)layers->count * sizeof *seen);
+	*count = 0;
+	while (layer_list_next(&list)) {
+		const Layer *layer = layers_number(layers, list.layer);
+		if (!layer)
+			return layer_list_refuse(&list, "there is no layer %d; the model has %d: %s", list.layer,
+				layers->count, layers_print(graph, layers));
+		const int32_t index = (int32_t)(layer - layers->at);
+		if (seen[index])
+			return layer_list_refuse(&list, "layer %d is named twice", list.layer);
+		seen[index] = true;
+		chosen[(*count)++] = index;
+	}
+	return !list.failed;
+}
+
 /* Records a value that passes from one layer to another. A second one is an error. */
 static bool note_value(
 	Value **known, Value *value, int32_t layer, const char *what, const char *pass, Diag *diag)

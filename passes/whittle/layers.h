@@ -42,6 +42,11 @@ bool layers_find_thinned(Graph *, const char *pass, Layers *, Diag *);
 bool layers_find_blocks(Graph *, const char *pass, Layers *, PassRun *);
 /* The layer of that number; NULL: there is none. */
 Layer *layers_number(const Layers *, int64_t number);
+/* Their numbers, "0-5,8"; the memory belongs to the module. */
+char *layers_print(Graph *, const Layers *);
+/* The layers that an option lists, as indices of `at`, in the order of the list; `chosen` has room for all.
+ * False and a message when a layer does not exist or is named twice. */
+bool layers_listed(Graph *, const Layers *, const char *key, int32_t *chosen, int32_t *count, PassRun *);
 /* The node that computes v, if it is a linear at graph level with a constant weight and a constant bias or
  * none. Else NULL. */
 Node *constant_linear(const Value *v);

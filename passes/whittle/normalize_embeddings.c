@@ -238,37 +238,28 @@ static Value *find_output(const Graph *graph, bool unit, PassRun *run)
 	return NULL;
 }
 
-static bool process_layers(Graph *graph, const char *list, int method, int64_t components, PassRun *run)
+static bool process_layers(Graph *graph, int method, int64_t components, PassRun *run)
 {
 	Layers layers;
-	bool *chosen, all = !strcmp(list, "all");
 	if (!layers_find(graph, "normalize-embeddings", &layers, run->diag))
 		return false;
-	chosen = mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *chosen);
-	for (const char *at = list; !all; at++) {
-		char *end;
-		const int64_t number = strtoll(at, &end, 10);
-		const Layer *layer = layers_number(&layers, number);
-		if (*at < '0' || *at > '9' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"normalize-embeddings: layers=%s, expected all, or numbers with commas between", list);
-		if (!layer)
-			return diag_error(
-				run->diag, EXIT_USAGE, 0, "normalize-embeddings: there is no layer %lld", (long long)number);
-		chosen[layer - layers.at] = true;
-		at = end;
-		if (!*at)
-			break;
-	}
+	int32_t *chosen = mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *chosen);
+	int32_t count = layers.count;
+	bool *marked = mem_alloc(graph->module->mem, (size_t)layers.count * sizeof *marked);
+	const bool all = pass_option_is(run, "layers", "all");
+	if (!all && !layers_listed(graph, &layers, "layers", chosen, &count, run))
+		return false;
+	for (int32_t i = 0; i < count; i++)
+		marked[all ? i : chosen[i]] = true;
 	for (int32_t i = 0; i < layers.count; i++)
-		if ((all || chosen[i]) && !process(graph, layers.at[i].output, method, components, run))
+		if (marked[i] && !process(graph, layers.at[i].output, method, components, run))
 			return false;
 	return true;
 }
 
 bool pass_normalize_embeddings(Graph *graph, PassRun *run)
 {
-	const char *name = pass_option(run, "method"), *list = pass_option(run, "layers");
+	const char *name = pass_option(run, "method");
 	const int64_t components = pass_option_int(run, "components", 0);
 	int method = 0;
 	if (!name)
@@ -283,8 +274,8 @@ bool pass_normalize_embeddings(Graph *graph, PassRun *run)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"normalize-embeddings: method=unit learns nothing; leave data= and limit= out");
 	bool good;
-	if (list) {
-		good = process_layers(graph, list, method, components, run);
+	if (pass_option(run, "layers")) {
+		good = process_layers(graph, method, components, run);
 	} else {
 		Value *value = find_output(graph, methods[method].fit == NULL, run);
 		good = value && process(graph, value, method, components, run);

@@ -226,32 +226,48 @@ static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32
 	}
 }
 
-/* heads=0.3,4.11: the units to remove. */
-static bool remove_listed(const Groups *groups, const char *list, const UnitName *name, PassRun *run)
+static char *print_group_layers(Graph *graph, const Groups *groups)
 {
-	for (const char *at = list;; at++) {
-		char *end;
-		const int64_t layer = strtoll(at, &end, 10), unit = *end == '.' ? strtoll(end + 1, &end, 10) : -1;
-		if (*at < '0' || *at > '9' || unit < 0 || end[-1] == '.' || (*end && *end != ','))
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"%s: %s=%s, expected LAYER.%s with commas between, as in 0.3,4.11", name->pass, name->key,
-				list, name->one);
+	MemArena *mem = graph->module->mem;
+	int32_t *numbers = mem_alloc(mem, (size_t)groups->count * sizeof *numbers);
+	for (int32_t g = 0; g < groups->count; g++)
+		numbers[g] = groups->at[g].layer->number;
+	return groups->count ? layer_list_print(mem, numbers, groups->count) : "none";
+}
+
+/* heads=0.3,4.0-7: the units to remove. */
+static bool remove_listed(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
+{
+	LayerList list = layer_list_open(run, name->key);
+	while (layer_list_next(&list)) {
 		Group *group = NULL;
-		for (int32_t g = 0; g < groups->count; g++)
-			if (groups->at[g].layer->number == layer)
+		for (int32_t g = 0; g < groups->count && !group; g++)
+			if (groups->at[g].layer->number == list.layer)
 				group = &groups->at[g];
-		if (!group || unit >= group->count)
-			return diag_error(run->diag, EXIT_USAGE, 0, "%s: there is no %s %lld.%lld%s", name->pass,
-				name->one, (long long)layer, (long long)unit, group ? "" : ": no such layer has any");
-		remove_unit(group, (int32_t)unit);
+		if (!group)
+			return layer_list_refuse(&list, "there is no %s %d.%d; the layers that have %ss: %s", name->one,
+				list.layer, list.unit, name->one, print_group_layers(graph, groups));
+		if (list.unit >= group->count)
+			return layer_list_refuse(&list, "there is no %s %d.%d; layer %d has %d %ss", name->one,
+				list.layer, list.unit, list.layer, group->count, name->one);
+		if (group->gone[list.unit])
+			return layer_list_refuse(&list, "%s %d.%d is named twice", name->one, list.layer, list.unit);
+		remove_unit(group, list.unit);
 		if (group->ngone == group->count)
 			return diag_error(run->diag, EXIT_USAGE, 0,
-				"%s: %s=%s leaves no %s in layer %lld; prune-blocks removes whole blocks", name->pass,
-				name->key, list, name->one, (long long)layer);
-		at = end;
-		if (!*at)
-			return true;
+				"%s: %s=%s leaves no %s in layer %d; prune-blocks removes whole blocks", name->pass,
+				name->key, pass_option(run, name->key), name->one, list.layer);
 	}
+	return !list.failed;
+}
+
+/* A layer may have fewer units than keep=; then it loses none. */
+static bool check_keep(const Groups *groups, int64_t keep, const UnitName *name, PassRun *run)
+{
+	int32_t most = 0;
+	for (int32_t g = 0; g < groups->count; g++)
+		most = groups->at[g].count > most ? groups->at[g].count : most;
+	return pass_option_fits(run, "keep", keep, most, "a layer has at most", name->one);
 }
 
 bool groups_score(Graph *graph, const Groups *groups, const UnitName *name, PassRun *run)
@@ -285,12 +301,14 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 			name->pass, name->one, name->key);
 	if (groups->count == 0 && !list)
 		return true;
+	if (!check_keep(groups, keep, name, run))
+		return false;
 	for (int32_t g = 0; g < groups->count; g++)
 		total += groups->at[g].count;
 	const int64_t drop = has_share ? total - llround(share * (double)total) : 0;
 	if (!list && pass_option_is(run, "by", "reconstruction"))
 		return groups_refit(graph, groups, false, keep, drop, name, run);
-	if (list ? !remove_listed(groups, list, name, run) : !groups_score(graph, groups, name, run))
+	if (list ? !remove_listed(graph, groups, name, run) : !groups_score(graph, groups, name, run))
 		return false;
 	for (int32_t g = 0; keep > 0 && g < groups->count; g++)
 		remove_least(graph, groups, g, g + 1, groups->at[g].count - keep);

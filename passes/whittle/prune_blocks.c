@@ -15,12 +15,11 @@
  *   by=activation   the block that adds least to its residual input: |block(x)|^2 / |x|^2 over all tokens of
  *                   the data
  *   by=magnitude    |weights of its last linear| * |weights of the linear before|, without data
- *   blocks=         0.attention,3.ffn: removes these
+ *   blocks=         0.attention,3-5.ffn: removes these
  *   keep=N          N blocks stay in the whole encoder
  *   share=X         this share of all blocks stays */
 #include "prune.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct Candidate {
@@ -185,27 +184,39 @@ static bool remove_by_accuracy(Graph *graph, int64_t count, PassRun *run)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static bool remove_listed(Graph *graph, Candidates *all, const char *list, PassRun *run)
+static Candidate *find_block(const Candidates *all, const LayerList *list)
 {
-	for (const char *at = list; *at;) {
-		char *end;
-		const int64_t layer = strtoll(at, &end, 10);
-		const size_t bytes = *end == '.' ? strcspn(++end, ",") : 0;
-		Candidate *found = NULL;
-		for (int32_t i = 0; i < all->count; i++)
-			if (all->at[i].layer->number == layer && strlen(all->at[i].part) == bytes
-				&& !memcmp(end, all->at[i].part, bytes))
-				found = &all->at[i];
-		if (*at < '0' || *at > '9' || !found || found->gone)
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"prune-blocks: blocks=%s: %s \"%.*s\"; expected LAYER.attention and "
-				"LAYER.ffn with commas between",
-				list, found ? "twice" : "there is no block", (int)strcspn(at, ","), at);
-		candidate_remove(graph, found, run);
-		at = end + bytes;
-		at += *at == ',';
+	for (int32_t i = 0; i < all->count; i++) {
+		Candidate *block = &all->at[i];
+		if (block->layer->number == list->layer && strlen(block->part) == (size_t)list->part_bytes
+			&& !memcmp(block->part, list->part, (size_t)list->part_bytes))
+			return block;
 	}
-	return true;
+	return NULL;
+}
+
+static bool refuse_block(Graph *graph, LayerList *list, const Layers *layers)
+{
+	if (layers_number(layers, list->layer))
+		return layer_list_refuse(list, "there is no block \"%d.%.*s\"; layer %d has no such block",
+			list->layer, list->part_bytes, list->part, list->layer);
+	return layer_list_refuse(list, "there is no block \"%d.%.*s\"; the layers are %s", list->layer,
+		list->part_bytes, list->part, layers_print(graph, layers));
+}
+
+/* blocks=0.attention,3-5.ffn */
+static bool remove_listed(Graph *graph, const Candidates *all, const Layers *layers, PassRun *run)
+{
+	LayerList list = layer_list_open(run, "blocks");
+	while (layer_list_next(&list)) {
+		Candidate *block = find_block(all, &list);
+		if (!block)
+			return refuse_block(graph, &list, layers);
+		if (block->gone)
+			return layer_list_refuse(&list, "block %d.%s is named twice", list.layer, block->part);
+		candidate_remove(graph, block, run);
+	}
+	return !list.failed;
 }
 
 /* The number of blocks to remove; -1: as long as the model improves. */
@@ -215,6 +226,8 @@ static bool count_to_remove(int32_t blocks, int64_t *count, PassRun *run)
 	const double share = pass_option_real(run, "share", -1);
 	if (keep >= 0 && share >= 0)
 		return diag_error(run->diag, EXIT_USAGE, 0, "prune-blocks: give keep= or share=, not both");
+	if (!pass_option_fits(run, "keep", keep, blocks, "the model has", "block"))
+		return false;
 	if (share >= 0)
 		keep = llround(share * blocks);
 	const int64_t gone = keep < blocks ? blocks - keep : 0;
@@ -222,7 +235,7 @@ static bool count_to_remove(int32_t blocks, int64_t *count, PassRun *run)
 	return true;
 }
 
-static bool remove_chosen(Graph *graph, Candidates *all, PassRun *run)
+static bool remove_chosen(Graph *graph, Candidates *all, const Layers *layers, PassRun *run)
 {
 	const char *list = pass_option(run, "blocks");
 	int64_t count = -1;
@@ -232,7 +245,7 @@ static bool remove_chosen(Graph *graph, Candidates *all, PassRun *run)
 		return pass_option_given(run, "by") || count >= 0 ? diag_error(run->diag, EXIT_USAGE, 0,
 																"prune-blocks: blocks= says which go; give "
 																"no by, keep or share")
-														  : remove_listed(graph, all, list, run);
+														  : remove_listed(graph, all, layers, run);
 	if (pass_option_is(run, "by", "accuracy"))
 		return remove_by_accuracy(graph, count, run);
 	if (count < 0)
@@ -258,7 +271,7 @@ bool pass_prune_blocks(Graph *graph, PassRun *run)
 		pass_note(run, NULL, "no block is recognised");
 		return true;
 	}
-	if (!remove_chosen(graph, &all, run))
+	if (!remove_chosen(graph, &all, &layers, run))
 		return false;
 	if (run->changes)
 		graph_sweep(graph);

@@ -32,17 +32,17 @@
 #include <string.h>
 
 typedef struct Thinning {
-	int64_t layer;
-	Attrs attr;
-} Thinning; /* attr: keep or share, and the symbol */
+	const Layer *layer;
+	Attrs attr; /* keep or share, and the symbol */
+} Thinning;
+enum { THINNINGS_MAX = SYMBOLS_MAX - 2 };
 typedef struct Thinnings {
-	Thinning at[SYMBOLS_MAX - 2];
+	Thinning at[THINNINGS_MAX];
 	int32_t count;
 } Thinnings;
-enum { THINNINGS_MAX = SYMBOLS_MAX - 2 };
 
 /* "0.5" is a share, "64" a number. */
-static bool read_keep(const char *item, Attrs *attr, const char *list, PassRun *run)
+static bool read_keep(const char *item, Attrs *attr, int32_t longest, PassRun *run)
 {
 	char *end;
 	const size_t bytes = strcspn(item, ",");
@@ -56,11 +56,13 @@ static bool read_keep(const char *item, Attrs *attr, const char *list, PassRun *
 	const bool good = *item >= '0' && *item <= '9' && end == item + bytes
 		&& (attr->has & A_share ? attr->share > 0 && attr->share <= 1
 								: attr->keep >= 1 && attr->keep <= INT32_MAX);
-	return good
-		|| diag_error(run->diag, EXIT_USAGE, 0,
+	if (!good)
+		return diag_error(run->diag, EXIT_USAGE, 0,
 			"prune-tokens: keep=%s, expected shares above 0.0 up to 1.0, or numbers of tokens "
 			"from 1, with commas between",
-			list);
+			pass_option(run, "keep"));
+	return !(attr->has & A_keep) || !longest
+		|| pass_option_fits(run, "keep", attr->keep, longest, "a text has at most", "token");
 }
 
 static const char *next_item(const char *item)
@@ -69,37 +71,43 @@ static const char *next_item(const char *item)
 	return *item ? item + 1 : NULL;
 }
 
-/* layer=2,4 and keep=0.7,0.5, one for each or one for all. */
-static bool read_thinnings(Thinnings *all, PassRun *run)
+/* keep=0.7,0.5: one for each layer, or one for all. */
+static bool read_keeps(Thinnings *all, int32_t longest, PassRun *run)
 {
 	const char *layers = pass_option(run, "layer"), *keeps = pass_option(run, "keep"), *keep = keeps;
-	if (!layers || !keeps)
-		return diag_error(run->diag, EXIT_USAGE, 0,
-			"prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "
-			"prune-tokens{layer=2 keep=0.5}");
-	for (const char *item = layers; item; item = next_item(item)) {
-		char *end;
-		if (all->count == THINNINGS_MAX)
-			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s names more than %d layers",
-				layers, THINNINGS_MAX);
-		Thinning *thinning = &all->at[all->count++];
-		*thinning = (Thinning){.layer = strtoll(item, &end, 10)};
-		if (*item < '0' || *item > '9' || (*end && *end != ',')
-			|| (all->count > 1 && thinning->layer <= all->at[all->count - 2].layer))
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"prune-tokens: layer=%s, expected rising numbers with commas between", layers);
+	const bool several = strchr(keeps, ',') != NULL;
+	for (int32_t i = 0; i < all->count; i++) {
+		Thinning *thinning = &all->at[i];
 		if (!keep)
 			return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s has more items than keep=%s",
 				layers, keeps);
-		if (!read_keep(keep, &thinning->attr, keeps, run))
+		if (!read_keep(keep, &thinning->attr, longest, run))
 			return false;
 		thinning->attr.has |= A_symbol;
-		thinning->attr.symbol = all->count;
-		keep = strchr(keeps, ',') ? next_item(keep) : keeps;
+		thinning->attr.symbol = i + 1;
+		keep = several ? next_item(keep) : keeps;
 	}
-	return keep == keeps || !keep
+	return !several || !keep
 		|| diag_error(
 			run->diag, EXIT_USAGE, 0, "prune-tokens: keep=%s has more items than layer=%s", keeps, layers);
+}
+
+/* layer=2,4-5 and keep=. */
+static bool read_thinnings(Thinnings *all, Graph *graph, const Layers *layers, PassRun *run)
+{
+	int32_t *chosen = mem_alloc(graph->module->mem, (size_t)layers->count * sizeof *chosen), count;
+	if (!layers_listed(graph, layers, "layer", chosen, &count, run))
+		return false;
+	if (count > THINNINGS_MAX)
+		return diag_error(run->diag, EXIT_USAGE, 0, "prune-tokens: layer=%s names more than %d layers",
+			pass_option(run, "layer"), THINNINGS_MAX);
+	for (int32_t i = 0; i < count; i++) {
+		if (i && chosen[i] < chosen[i - 1])
+			return diag_error(run->diag, EXIT_USAGE, 0,
+				"prune-tokens: layer=%s, expected the layers in rising order", pass_option(run, "layer"));
+		all->at[all->count++] = (Thinning){.layer = &layers->at[chosen[i]]};
+	}
+	return read_keeps(all, graph->module->max_tokens, run);
 }
 
 /* ---- tokens that must stay ------------------------------------------------------------------- */
@@ -282,17 +290,16 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 			return diag_error(run->diag, EXIT_USAGE, 0,
 				"prune-tokens: tokens are thinned out already; name all layers at once, as in "
 				"prune-tokens{layer=1,3 keep=0.8,0.5}");
-	if (!read_thinnings(&all, run) || !layers_find_blocks(graph, "prune-tokens", &layers, run)
+	if (!pass_option(run, "layer") || !pass_option(run, "keep"))
+		return diag_error(run->diag, EXIT_USAGE, 0,
+			"prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "
+			"prune-tokens{layer=2 keep=0.5}");
+	if (!layers_find_blocks(graph, "prune-tokens", &layers, run) || !read_thinnings(&all, graph, &layers, run)
 		|| !find_needed(graph, &must, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {
 		const Thinning *thinning = &all.at[i];
-		const Layer *layer = layers_number(&layers, thinning->layer);
-		if (!layer)
-			return diag_error(run->diag, EXIT_USAGE, 0,
-				"prune-tokens: there is no layer %lld; the graph has %d, from %d to %d",
-				(long long)thinning->layer, layers.count, layers.at[0].number,
-				layers.at[layers.count - 1].number);
+		const Layer *layer = thinning->layer;
 		if (!layer->has_attention)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 				"prune-tokens: layer %d has no attention that tokens could receive", layer->number);

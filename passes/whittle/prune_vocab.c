@@ -110,6 +110,8 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s",
 			old == 0 ? "no constant table is indexed by %ids"
 					 : "the graph has several tables for ids, or the module several graphs");
+	if (!pass_option_fits(run, "keep", keep, old, "the table of words has", "row"))
+		return false;
 	if (!env->vocab_used || !env->vocab_renumber)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"prune-vocab: the vocabulary is the tokenizer's, and there is none; "

@@ -194,6 +194,7 @@ static void world_vocab_continues(void *context, bool *continues, int32_t rows)
 static PassEnv world_env(World *w)
 {
 	return (PassEnv){.max_tokens = 16,
+		.quiet = true,
 		.calibration = w,
 		.observe = world_observe,
 		.score = world_score,

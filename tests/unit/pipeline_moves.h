@@ -94,8 +94,9 @@ static void draw_drop_layers(Draw *d)
 		option(d, "layers", "%s", rising(d->model->layers));
 		return;
 	}
-	option(d, "strategy", "%s", way == 1 ? "contribution" : ANY("top", "bottom", "even", "odd", "symmetric"));
-	option(d, "keep", "%d", 1 + pick(d->model->layers + 1));
+	option(d, "strategy", "%s",
+		way == 1 ? "contribution" : ANY("top", "bottom", "odd-alternate", "even-alternate", "symmetric"));
+	option(d, "keep", "%d", 1 + pick(d->model->layers));
 	if (way == 1) {
 		with_data(d, "texts.tsv");
 		if (pick(2))

@@ -37,6 +37,7 @@ static inline bool play_observe(void *context, Module *module, const char *data,
 	CU_ASSERT_STRING_EQUAL(data, "texts.tsv");
 	CU_ASSERT_TRUE(module_verify(module, diag));
 	CU_ASSERT_EQUAL(module->graphs[0]->noutputs, 1);
+	const Type *type = &module->graphs[0]->outputs[0].value->type;
 	for (int i = 0; i < (limit ? limit : TEXTS); i++) {
 		EvalArray out = {0};
 		outputs_of(module, texts[i], &out);
@@ -44,7 +45,8 @@ static inline bool play_observe(void *context, Module *module, const char *data,
 		CU_ASSERT_TRUE_FATAL(out.count <= 4096);
 		for (int64_t k = 0; k < out.count; k++)
 			row[k] = (float)eval_at(&out, k);
-		each(argument, row, (int32_t)out.count, text_length(texts[i]));
+		const int32_t tokens = text_length(texts[i]), rows = type_is_rows(type) ? tokens : 1;
+		each(argument, row, (int32_t)out.count / rows, tokens);
 		eval_array_free(&out);
 	}
 	return true;
@@ -137,6 +139,7 @@ static inline Module *encoder(const TinyEncoder *e)
 }
 
 static const PassEnv played_env = {.max_tokens = 16,
+	.quiet = true,
 	.observe = play_observe,
 	.score = play_score,
 	.labels = play_labels,

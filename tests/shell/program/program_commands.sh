@@ -22,6 +22,7 @@ expect 2 'no model' "$BERTC" run
 # verify: agrees, and notices when it does not
 expect 0 '^logits  *[0-9.e-]*  ' "$BERTC" verify tiny.bir --min-cosine 0.99999 --max-abs 1e-4 --count 12
 expect 0 '"pass": true' "$BERTC" verify tiny.bir --min-cosine 0.99999 --json --threads 2 --tokens 5
+expect 2 'tokens=33: a text has at most 32 tokens; give at most 32' "$BERTC" verify tiny.bir --tokens 33
 expect 5 'a requested limit is not met' "$BERTC" verify tiny.bir --max-abs 0
 expect 0 'of 6' "$BERTC" verify tiny.bir --weights=bf16
 expect 0 'of 4' "$BERTC" verify tiny.bir -O0 --count 4 --max-abs 1e-4

@@ -7,17 +7,24 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Parses; NULL data->rows on error. */
-static bool parse(const char *text, bool csv, Dataset *data)
+/* Parses; NULL data->rows on error, with `why` in the message. */
+static bool parse_for(DataUse use, const char *text, bool csv, const char *why, Dataset *data)
 {
 	Diag diag;
 	diag_init(&diag, "data");
-	const bool ok = dataset_parse(text, strlen(text), csv, data, &diag);
+	const bool ok = dataset_parse(text, strlen(text), csv, use, data, &diag);
 	CU_ASSERT_EQUAL(ok, diag.errors == 0);
 	if (!ok)
 		CU_ASSERT_EQUAL(diag.code, EXIT_INPUT);
+	if (!ok && why)
+		CU_ASSERT_PTR_NOT_NULL(strstr(diag.messages[0].text, why));
 	diag_free(&diag);
 	return ok;
+}
+
+static bool parse(const char *text, bool csv, Dataset *data)
+{
+	return parse_for(DATA_FOR_LABELS, text, csv, NULL, data);
 }
 
 static void test_labels(void)
@@ -180,16 +187,80 @@ static void test_refusals(void)
 	}
 	Diag diag;
 	diag_init(&diag, "data");
-	CU_ASSERT_FALSE(dataset_parse("a\tb\0c\td\n", 8, false, &d, &diag));
+	CU_ASSERT_FALSE(dataset_parse("a\tb\0c\td\n", 8, false, DATA_FOR_LABELS, &d, &diag));
 	dataset_free(&d);
 	CU_ASSERT_FALSE(dataset_read("/nowhere/to/be/found.tsv", &d, &diag));
 	dataset_free(&d);
 	char wide[400] = "";
 	for (int i = 0; i < 100; i++)
 		strcat(wide, "x\t");
-	CU_ASSERT_FALSE(dataset_parse(wide, strlen(wide), false, &d, &diag));
+	CU_ASSERT_FALSE(dataset_parse(wide, strlen(wide), false, DATA_FOR_LABELS, &d, &diag));
 	dataset_free(&d);
 	diag_free(&diag);
+}
+
+/* Where no labels are needed, a file may be plain text; tables are read as ever, with labels or without. */
+static void test_texts(void)
+{
+	Dataset d;
+	static const struct {
+		const char *text;
+		DataForm form;
+		int32_t rows;
+		const char *first, *pair;
+		bool csv;
+	} good[] = {
+		{"a plain text\r\n\nanother one", DATA_TEXTS, 2, "a plain text", NULL, false},
+		{"\xef\xbb\xbf"
+		 "{not JSON\n",
+			DATA_TEXTS, 1, "{not JSON", NULL, false},
+		{"[1] a footnote\n", DATA_TEXTS, 1, "[1] a footnote", NULL, false},
+		{"He said: O\nand left\n", DATA_TEXTS, 2, "He said: O", NULL, false},
+		{"sentence\none\ntwo\n", DATA_TEXTS, 2, "one", NULL, false},
+		{"index\tsentence\n0\tone\n", DATA_TEXTS, 1, "one", NULL, false},
+		{"id,text\n0,\"one, two\"\n", DATA_TEXTS, 1, "one, two", NULL, true},
+		{"question1\tquestion2\na?\tb?\n", DATA_TEXTS, 1, "a?", "b?", false},
+		{"one\t1\ntwo\t0\n", DATA_LABELS, 2, "one", NULL, false},
+		{"sentence1\tsentence2\tscore\na\tb\t0.25\n", DATA_SCORES, 1, "a", "b", false},
+		{"The\tO\nsky\tO\n", DATA_TAGS, 1, "The sky", NULL, false},
+	};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		CU_ASSERT_FATAL(parse_for(DATA_FOR_TEXTS, good[i].text, good[i].csv, NULL, &d));
+		CU_ASSERT_EQUAL(d.form, good[i].form);
+		CU_ASSERT_EQUAL_FATAL(d.nrows, good[i].rows);
+		CU_ASSERT_STRING_EQUAL(d.rows[0].text, good[i].first);
+		CU_ASSERT_EQUAL(d.rows[0].pair != NULL, good[i].pair != NULL);
+		if (d.rows[0].pair && good[i].pair)
+			CU_ASSERT_STRING_EQUAL(d.rows[0].pair, good[i].pair);
+		dataset_free(&d);
+	}
+	static const struct {
+		DataUse use;
+		const char *text, *why;
+		bool csv;
+	} bad[] = {
+		{DATA_FOR_LABELS, "a plain text\nanother one\n", "plain text has no labels, which are needed here",
+			false},
+		{DATA_FOR_TAGS, "a plain text\nanother\n", "plain text has no labels", false},
+		{DATA_FOR_TAGS, "a plain text\nanother one\n", "plain text has no labels", false},
+		{DATA_FOR_TEXTS, "a\tb\tc\n", "unknown format; expected", false},
+		{DATA_FOR_TEXTS, "a,b\nc,d\n", "unknown format; expected", true},
+		{DATA_FOR_TEXTS, "{\"text\": \"one\"}\n{\"text\": \"two\"}\n", "is JSON", false},
+		{DATA_FOR_TEXTS, " [\"one\", \"two\"] \r\n", "is JSON", false},
+		{DATA_FOR_TEXTS, "{\n  \"text\": \"one\"\n}\n", "is JSON", false},
+		{DATA_FOR_LABELS, "{\"text\": \"one\", \"label\": 1}\n", "is JSON", false},
+		{DATA_FOR_TEXTS, "\n\n", "has no rows", false},
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		CU_ASSERT_FALSE(parse_for(bad[i].use, bad[i].text, bad[i].csv, bad[i].why, &d));
+		dataset_free(&d);
+	}
+	char late[512] = "";
+	for (int i = 0; i < 40; i++)
+		strcat(late, "a text\n");
+	strcat(late, "a\ttab\n");
+	CU_ASSERT_FALSE(parse_for(DATA_FOR_TEXTS, late, false, "has a tab, unlike the lines before", &d));
+	dataset_free(&d);
 }
 
 static void test_label_names(void)
@@ -254,6 +325,7 @@ int main(void)
 		{"tags", test_tags},
 		{"other tags", test_other_tags},
 		{"refusals", test_refusals},
+		{"texts", test_texts},
 		{"label names", test_label_names},
 		{"shared files", test_shared},
 	};

@@ -144,7 +144,7 @@ static void test_parser_errors(void)
 	refused_with("\x01", "found an unprintable byte");
 	refused_with("fuse{", "expected an option's name at byte 5, found its end");
 	refused_with("fuse{only", "expected \"=\"");
-	refused_with("fuse{only=", "expected an option's value");
+	refused_with("fuse{only=", "expected a value of fuse{only=}");
 	refused_with("fuse{only=a only=b}", "given twice");
 	refused_with("fuse{bits=4}", "fuse has no option \"bits\"; it takes only");
 	refused_with("dce{bits=4}", "dce has no option \"bits\"; it takes none");
@@ -173,8 +173,10 @@ static void test_options(void)
 		const PassOptionInfo *options = pass_options(pass, &count);
 		for (int32_t i = 0; i < count; i++) {
 			const PassOptionInfo *option = &options[i];
+			const bool list = option->list != LIST_NONE;
 			CU_ASSERT_EQUAL(
-				(option->words != NULL) + (option->text != NULL) + option->whole + option->number, 1);
+				(!list && option->words) + (!list && option->text) + option->whole + option->number + list,
+				1);
 			CU_ASSERT_PTR_EQUAL(pass_option_find(pass, option->key), option);
 			CU_ASSERT(!*option->fallback || pass_option_check(pass, option, option->fallback, &diag));
 		}
@@ -195,6 +197,85 @@ static void test_options(void)
 	refused_with("sparsify{steps=2.5}", "steps=2.5, expected a whole number");
 	refused_with(
 		"factorize-embeddings{rank=99999999999999999999}", "expected a whole number from 1 to 2147483647");
+}
+
+/* Options that list layers or parts of them, in every pass, read and refuse the same spellings. */
+static void test_lists(void)
+{
+	static const struct {
+		ListForm form;
+		const char *value, *why;
+	} cases[] = {
+		{LIST_LAYERS, "0", NULL},
+		{LIST_LAYERS, "0,2,4-7", NULL},
+		{LIST_LAYERS, "3-3,1", NULL},
+		{LIST_LAYERS, "7-4", "\"7-4\" runs backwards"},
+		{LIST_LAYERS, "0,1-", "\"1-\" cannot be read"},
+		{LIST_LAYERS, "-3", "\"-3\" cannot be read"},
+		{LIST_LAYERS, "1-2-3", "\"1-2-3\" cannot be read"},
+		{LIST_LAYERS, "1--2", "\"1--2\" cannot be read"},
+		{LIST_LAYERS, "+1", "\"+1\" cannot be read"},
+		{LIST_LAYERS, "0x1", "\"0x1\" cannot be read"},
+		{LIST_LAYERS, "1.0", "\"1.0\" cannot be read"},
+		{LIST_LAYERS, "1,,2", "\"\" is empty"},
+		{LIST_LAYERS, ",1", "\"\" is empty"},
+		{LIST_LAYERS, "1,", "\"\" is empty"},
+		{LIST_LAYERS, "99999999999999999999", "is too large"},
+		{LIST_LAYERS, "0-2147483647", "\"0-2147483647\" is too large"},
+		{LIST_LAYERS, "auto,1", "\"auto\" cannot be read"},
+		{LIST_UNITS, "0.3", NULL},
+		{LIST_UNITS, "0.3,4-6.0-2", NULL},
+		{LIST_UNITS, "0", "\"0\" cannot be read"},
+		{LIST_UNITS, "0.", "\"0.\" cannot be read"},
+		{LIST_UNITS, ".1", "\".1\" cannot be read"},
+		{LIST_UNITS, "0.1.2", "\"0.1.2\" cannot be read"},
+		{LIST_UNITS, "0.3-1", "\"0.3-1\" runs backwards"},
+		{LIST_UNITS, "2-1.0", "\"2-1.0\" runs backwards"},
+		{LIST_UNITS, "0.1,", "\"\" is empty"},
+		{LIST_UNITS, "0.99999999999", "is too large"},
+		{LIST_BLOCKS, "0.attention,3-5.ffn", NULL},
+		{LIST_BLOCKS, "0", "\"0\" cannot be read"},
+		{LIST_BLOCKS, "0.", "\"0.\" cannot be read"},
+		{LIST_BLOCKS, "5-3.ffn", "\"5-3.ffn\" runs backwards"},
+		{LIST_BLOCKS, "ffn", "\"ffn\" cannot be read"},
+	};
+	int32_t lists = 0;
+	for (int32_t pass = 0; pass < pass_count; pass++) {
+		int32_t count;
+		const PassOptionInfo *options = pass_options(pass, &count);
+		for (int32_t i = 0; i < count; i++) {
+			CU_ASSERT(options[i].list || strncmp(options[i].key, "layer", 5) != 0);
+			lists += options[i].list != LIST_NONE;
+			for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+				char text[128];
+				if (cases[c].form != options[i].list)
+					continue;
+				snprintf(
+					text, sizeof text, "%s{%s=%s}", pass_info[pass].name, options[i].key, cases[c].value);
+				if (cases[c].why)
+					refused_with(text, cases[c].why);
+				else
+					parses_to(text, text);
+			}
+		}
+	}
+	CU_ASSERT(lists >= 9);
+	refused_with("drop-layers{layers=7-4}",
+		"drop-layers: layers=7-4: \"7-4\" runs backwards; expected layers as in 0,2,4-7");
+	refused_with("hard-attention{k=1 layers=1-}", "expected all, auto or layers as in 0,2,4-7");
+	refused_with("prune-heads{heads=x}", "expected LAYER.HEAD as in 0.3,4-6.0-2");
+	refused_with("drop-layers{layers=1, 2}", "a list has no spaces");
+	refused_with("drop-layers{layers=1 - 2}", "a list has no spaces");
+	refused_with("drop-layers{layers=1 ,2}", "a list has no spaces");
+	MemArena *mem = mem_new();
+	CU_ASSERT_STRING_EQUAL(layer_list_print(mem, (const int32_t[]){0, 1, 2, 5, 7, 8}, 6), "0-2,5,7-8");
+	CU_ASSERT_STRING_EQUAL(layer_list_print(mem, (const int32_t[]){4}, 1), "4");
+	int32_t apart[400];
+	for (int32_t i = 0; i < 400; i++)
+		apart[i] = 2000000000 + 2 * i;
+	const char *cut = layer_list_print(mem, apart, 400);
+	CU_ASSERT(strlen(cut) < 256 && !strcmp(cut + strlen(cut) - 3, ",.."));
+	mem_free(mem);
 }
 
 /* Every pair that has an order keeps it, from both sides and with other passes between; every other pair is
@@ -341,6 +422,7 @@ int main(void)
 		{"append", test_append},
 		{"hidden folders", test_hidden_folders},
 		{"options", test_options},
+		{"lists", test_lists},
 		{"order", test_order},
 		{"phases", test_phases},
 		{"random", test_random},
