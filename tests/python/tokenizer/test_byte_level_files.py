@@ -150,7 +150,7 @@ def hostile_vocab(directory):
         ("deeper", '{"a":' * 5000, 3, "vocab.json"),
         ("negative", '{"<s>": 0, "</s>": -1}', 3, "vocab.json", "out of range"),
         ("huge", '{"<s>": 0, "</s>": 99999999999}', 3, "vocab.json", "out of range"),
-        ("holes", '{"<s>": 0, "</s>": 16777215}', 4, "vocab.json", "holes"),
+        ("holes", '{"<s>": 0, "</s>": 16777215}', 4, "vocab.json", "unused ids"),
         ("twice", '{"<s>": 0, "</s>": 0}', 3, "vocab.json", "same id"),
         ("latin", b'{"<s>": 0, "\xff": 1}', 3, "vocab.json"),
         ("surrogate", '{"<s>": 0, "\\ud800": 1}', 3, "vocab.json"),

@@ -146,7 +146,7 @@ with tempfile.TemporaryDirectory() as temporary:
     refused(d, t, changed("model", "vocab", to={"[UNK]": 0, "a": 0}), 3, "same id", '"a"')
     for bad in (-1, 1 << 24, 1 << 40, 1.5, "3", None, []):
         refused(d, t, changed("model", "vocab", to={"[UNK]": 0, "a": bad}), 3, '"a"')
-    refused(d, t, changed("model", "vocab", to={"[UNK]": 0, "a": (1 << 24) - 1}), 4, "holes")
+    refused(d, t, changed("model", "vocab", to={"[UNK]": 0, "a": (1 << 24) - 1}), 4, "unused ids")
     refused(d, t, changed("model", "vocab", to={"[UNK]": 0, "a" * 5000: 1}), 4, "5000")
     refused(d, t, changed("model", "max_input_chars_per_word", to=1 << 50), 4, "max_input_chars_per_word")
     refused(d, t, changed("model", "max_input_chars_per_word", to=-1), 3, "max_input_chars_per_word")

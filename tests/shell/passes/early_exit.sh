@@ -53,7 +53,7 @@ fi
 exits="early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50}"
 for passes in "prune-tokens{layer=0,2 keep=0.6,2},$exits" "$exits,prune-tokens{layer=1 keep=0.5}" \
 	"$exits,prune-tokens{layer=0,2 keep=0.7},quantize-int8"; do
-	build -o thinned "--passes=$passes" --cpu=baseline
+	build -o thinned "--passes=$passes"
 	for entropy in 0.1 0.3; do
 		./thinned --json --set exit_entropy=$entropy <texts >one
 		for how in "--batch 7" "--batch 120" "--batch 120 --threads 3" "--threads 2"; do

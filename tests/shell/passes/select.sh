@@ -38,9 +38,7 @@ for passes in "$thin" "$hard" "hard-attention{k=5},prune-tokens{layer=1 keep=7}"
 	"$small,hard-attention{k=9},quantize-embeddings{to=f16},prune-tokens{layer=0 keep=0.5}" \
 	"prune-tokens{layer=2 keep=1},O0" "$hard,$thin,O0"; do
 	number=$((number + 1))
-	cpu=native
-	[ $number -le 5 ] || cpu=baseline # which compiles in a third of the time
-	build "--passes=$passes" --cpu=$cpu -o prog$number
+	build "--passes=$passes" -o prog$number
 	./prog$number --ids --logits <some >alone || fail "$passes: does not run"
 	for more in "--batch 24" "--threads 2" "--threads 3 --batch 5"; do
 		./prog$number --ids --logits $more <some | cmp -s - alone || fail "$passes: other bytes with $more"
