@@ -87,11 +87,28 @@ static const char *const program_tasks[] = {
 	"the five best TOKEN and SCORE for each mask",
 };
 
+/* Prints words from a column on, and ends lines before column 80; each line begins at that column. */
+static void print_wrapped(const char *text, int column)
+{
+	for (int at = column; *text;) {
+		const int n = (int)strcspn(text, " ");
+		const int new_line = at > column && at + 1 + n > 80;
+		if (new_line)
+			printf("\n%*s", column, "");
+		else if (at > column)
+			putchar(' ');
+		at = new_line ? column + n : at + n + (at > column);
+		printf("%.*s", n, text);
+		text += n + (int)strspn(text + n, " ");
+	}
+	putchar('\n');
+}
+
 RT_FN void program_help(const RtModel *m)
 {
 	printf("Usage: %s [OPTION...] [TEXT...]\n"
-		   "Without TEXT, reads one text per line from standard input. A pair is two texts with a tab "
-		   "between.\n",
+		   "Without TEXT, reads one text per line from standard input. A pair is two texts\n"
+		   "with a tab between.\n",
 		m->name);
 	if (m->nheads > 0)
 		printf("Prints %s.\n", program_tasks[m->heads[0].task]);
@@ -101,22 +118,23 @@ RT_FN void program_help(const RtModel *m)
 		char left[64];
 		snprintf(
 			left, sizeof left, "--%s%s%s", o->name, o->argument ? "=" : "", o->argument ? o->argument : "");
-		printf("  %-22s %s\n", left, o->help);
+		printf("  %-22s ", left);
+		print_wrapped(o->help, 25);
 	}
 	for (int32_t i = 0; i < m->noptions; i++)
 		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model with their defaults:\n", m->options[i].name,
 			m->options[i].value);
 	printf("\n"
-		   "Windows: a text of more than %d tokens is cut into windows (of a pair, the second text is). "
-		   "Logits are averaged over\n"
-		   "them; embeddings are averaged by tokens and normalised again; a tag comes from the window where "
-		   "its word lies nearest\n"
-		   "the middle (windows overlap by half); an answer is the best of all windows. Answers have at most "
-		   "%d tokens.\n"
-		   "BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the program behave as on "
-		   "such a CPU; the name\n"
-		   "of a CPU in --about makes it run the code for that one.\n"
-		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program or CPU.\n",
+		   "Windows: a text of more than %d tokens is cut into windows (of a pair, the\n"
+		   "second text is). Logits are averaged over them; embeddings are averaged by\n"
+		   "tokens and normalised again; a tag comes from the window where its word lies\n"
+		   "nearest the middle (windows overlap by half); an answer is the best of all\n"
+		   "windows. Answers have at most %d tokens.\n"
+		   "BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the\n"
+		   "program behave as on such a CPU; the name of a CPU in --about makes it run the\n"
+		   "code for that one.\n"
+		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program\n"
+		   "or CPU.\n",
 		(int)m->max_tokens, RT_ANSWER_TOKENS);
 }
 

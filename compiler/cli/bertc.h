@@ -8,7 +8,7 @@
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer.h"
 
-#define COMMAND(function, name, arguments, doc) int cmd_##function(int argc, char **argv);
+#define COMMAND(function, name, doc) int cmd_##function(int argc, char **argv);
 #include "commands.def"
 #undef COMMAND
 

@@ -15,8 +15,8 @@ static const CommandOption table[] = {
 	{"prune", "PIPELINE", "eight: pruning (default prune-heads{share=0.9},prune-ffn{share=0.9})",
 		INTO(ReportOptions, prune)},
 	{"operators", "PIPELINE",
-		"order: 2 to 8 passes (default prune-blocks{share=0.9},prune-heads{share=0.9},"
-		"prune-ffn{share=0.9},sparsify{sparsity=0.5},quantize-embeddings,quantize-int8)",
+		"order: 2 to 8 passes (default: prune-blocks, prune-heads and prune-ffn with share=0.9, "
+		"sparsify{sparsity=0.5}, quantize-embeddings, quantize-int8)",
 		INTO(ReportOptions, operators)},
 	{"seq", "N", "tokens of the timed text (default 128, or the model's limit)", INTO(ReportOptions, seq), 1,
 		1 << 20},

@@ -9,10 +9,10 @@
 #include "compiler/support/files.h"
 
 static const struct Command {
-	const char *name, *arguments, *doc;
+	const char *name, *doc;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-#define COMMAND(function, name, arguments, doc) {name, arguments, doc, cmd_##function},
+#define COMMAND(function, name, doc) {name, doc, cmd_##function},
 #include "commands.def"
 #undef COMMAND
 };
@@ -56,18 +56,18 @@ static void print_help(FILE *out)
 		  "Compiles BERT-family encoders into programs that need nothing else.\n\n",
 		out);
 	for (int i = 0; i < COMMANDS; i++)
-		fprintf(out, "  bertc %-12s %-26s  %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
+		fprintf(out, "  %-12s  %s\n", commands[i].name, commands[i].doc);
 	fputs("\nExamples:\n"
-		  "  bertc build minilm-sst2 -o sst2              one static program from a Hugging Face directory\n"
+		  "  bertc build minilm-sst2 -o sst2              one program from a directory\n"
 		  "  echo 'what a film' | ./sst2                  runs it: label and score\n"
 		  "  bertc build minilm-l6 --emit=lib -o embed.a  a library, embed.h beside it\n"
-		  "  bertc build minilm-l6 --emit=c -o embed.c    C17 for any compiler, weights beside it\n"
+		  "  bertc build minilm-l6 --emit=c -o embed.c    C17, weights beside it\n"
 		  "  bertc build minilm-sst2 --target=aarch64-linux-gnu -o sst2.arm64\n"
-		  "  bertc verify minilm-sst2                     compares the program with the reference evaluator\n"
-		  "\n`bertc COMMAND --help` lists a command's options. Write a file name that begins with a dash as\n"
-		  "./-NAME, or put `--` before it.\n"
-		  "Exit status: 0 done, 1 failed, 2 usage, 3 bad input, 4 not supported, 5 below a requested limit,\n"
-		  "128 + N ended by signal N (130: Ctrl-C).\n",
+		  "  bertc verify minilm-sst2                     compares program and evaluator\n"
+		  "\n`bertc COMMAND --help` lists a command's arguments and options. Write a file\n"
+		  "name that begins with a dash as ./-NAME, or put `--` before it.\n"
+		  "Exit status: 0 done, 1 failed, 2 usage, 3 bad input, 4 not supported, 5 below a\n"
+		  "requested limit, 128 + N ended by signal N (130: Ctrl-C).\n",
 		out);
 }
 

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# What --help and `bertc passes` print fits a terminal of 80 columns: every command's, every pass's, and a
+# program's.
+. "$SOURCE/tests/shell/emit_common.inc"
+export COLUMNS=200 # what is wide shows as such
+tiny tiny
+"$BERTC" build tiny.bir --quiet -o prog
+commands=$("$BERTC" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
+[ "$(wc -w <<<"$commands")" -ge 15 ] || fail "--help lists $(wc -w <<<"$commands") commands"
+{
+	"$BERTC" --help
+	for command in $commands; do "$BERTC" $command --help; done
+	"$BERTC" passes
+	passes=$("$BERTC" passes | awk 'BEGIN { RS = "" } NR == 2')
+	for pass in $(sed -n 's/^  \([a-z0-9-]*\) .*/\1/p' <<<"$passes"); do "$BERTC" passes $pass; done
+	./prog --help
+} >help.txt || fail "a help text ends with $?"
+! awk 'length($0) > 80 { print length($0) ": " $0; wide = 1 } END { exit !wide }' help.txt || fail "too wide"
+echo "$(wc -l <help.txt) lines"
