@@ -133,14 +133,20 @@ RT_FN void task_plain_classify(RtProgram *p, const RtHead *head, float *row, int
 
 /* ---- tag ------------------------------------------------------------------------------------- */
 
-/* Label and probability of one token. */
-RT_FN RtWord task_tag(const float *logits, int32_t n)
+/* Label and probability of one token. Each label of a multi-label head has a probability of its own; a token
+ * below the threshold has no label. */
+RT_FN RtWord task_tag(const RtHead *head, const float *logits, int32_t n, double threshold)
 {
 	RtWord word = {.label = 0};
 	double sum = 0;
 	for (int32_t i = 1; i < n; i++)
 		if (logits[i] > logits[word.label])
 			word.label = i;
+	if (head->problem == RT_MULTI) {
+		word.score = rt_sigmoid(logits[word.label]);
+		word.label = word.score >= threshold ? word.label : RT_NO_LABEL;
+		return word;
+	}
 	for (int32_t i = 0; i < n; i++)
 		sum += exp((double)logits[i] - (double)logits[word.label]);
 	word.score = (float)(1 / sum);
@@ -189,7 +195,8 @@ RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, R
 			if (!p->options.ids && p->word[at] == number) {
 				words[count - 1].end = rt_max(words[count - 1].end, end);
 			} else {
-				words[count] = task_tag(rows + (size_t)j * (size_t)labels, labels);
+				const float *row = rows + (size_t)j * (size_t)labels;
+				words[count] = task_tag(head, row, labels, p->options.threshold);
 				words[count].start = start;
 				words[count++].end = end;
 				number = p->options.ids ? -1 : p->word[at];
@@ -221,7 +228,7 @@ RT_FN void task_print_tokens(
 		}
 		while (next < n && (size_t)words[next].start < at)
 			next++;
-		const int found = next < n && (size_t)words[next].start < end;
+		const int found = next < n && (size_t)words[next].start < end && words[next].label != RT_NO_LABEL;
 		const char *label = found ? task_label_text(head, words[next].label) : "O";
 		if (p->options.json) {
 			fputs(some++ ? ", {\"text\": " : "{\"text\": ", p->out);

@@ -36,10 +36,11 @@ enum { RT_LINE_BYTES_MAX = 1 << 26 }; /* 64 MiB; a longer line is an error */
 RT_FN int rt_lines_next(RtLines *, const char **line, size_t *bytes);
 
 /* ---- spans.c --------------------------------------------------------------------------------- */
+enum { RT_NO_LABEL = -1 };
 typedef struct RtWord {
 	int32_t start, end, label;
 	float score;
-} RtWord; /* bytes, and the label of the first token */
+} RtWord; /* bytes, and the label of the first token or RT_NO_LABEL */
 typedef struct RtSpan {
 	int32_t start, end;
 	const char *type;

@@ -21,8 +21,8 @@ RT_FN int32_t rt_spans(const RtWord *words, int32_t n, const char *const *labels
 	int32_t count = 0, length = 0; /* length: words of the open span; 0: none */
 	double sum = 0;
 	for (int32_t i = 0; i < n; i++) {
-		const char *type;
-		const char kind = span_kind(labels[words[i].label], &type);
+		const char *type, *label = words[i].label == RT_NO_LABEL ? "O" : labels[words[i].label];
+		const char kind = span_kind(label, &type);
 		if (kind == 'O') {
 			length = 0;
 			continue;

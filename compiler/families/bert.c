@@ -9,7 +9,7 @@ static const EmbeddingNames embeddings = {
 	.norm = "embeddings.LayerNorm",
 };
 
-static const LayerNames layer = {
+const LayerNames bert_layer = {
 	.attention = {"attention.self.query", "attention.self.key", "attention.self.value",
 		"attention.output.dense", "attention.output.LayerNorm"},
 	.ffn = {"intermediate.dense", "intermediate.intermediate_act_fn", "output.dense", "output.LayerNorm"},
@@ -17,7 +17,7 @@ static const LayerNames layer = {
 
 Value *bert_encoder(Builder *b)
 {
-	return block_post_norm_layers(b, &layer, block_embeddings(b, &embeddings));
+	return block_post_norm_layers(b, &bert_layer, block_embeddings(b, &embeddings));
 }
 
 const FamilyRefusal bert_refused[] = {
@@ -28,7 +28,7 @@ const FamilyRefusal bert_refused[] = {
 };
 
 const Family family_bert = {
-	BERT_ENCODER("bert", 30522),
+	BERT_ENCODER("bert", "bert", 30522),
 	.next_sentence = "cls.seq_relationship",
 	.segments = true,
 	.head =

@@ -19,19 +19,47 @@ const char *family_list(MemArena *);
 
 /* bert.c: the encoder of BERT and of its derived families, and the keys of their configs. */
 extern const FamilyRefusal bert_refused[];
+extern const LayerNames bert_layer;
 Value *bert_encoder(Builder *);
 
-/* The Family of these, but for the heads and for what is special. vocab: the default of vocab_size. */
-#define BERT_ENCODER(type, vocab) \
+/* The Family of these, but for the encoder, the pooler, the heads and for what is special. stem: the prefix
+ * of tensor names, without the dot. The numbers are the defaults of config.json. */
+#define BERT_CONFIG(type, stem, vocab, hidden, heads, ffn) \
 	.model_type = type, \
 	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, vocab}, \
-		[SIZE_HIDDEN] = {"hidden_size", NULL, 768}, \
+		[SIZE_HIDDEN] = {"hidden_size", NULL, hidden}, \
 		[SIZE_LAYERS] = {"num_hidden_layers", NULL, 12}, \
-		[SIZE_HEADS] = {"num_attention_heads", NULL, 12}, \
-		[SIZE_FFN] = {"intermediate_size", NULL, 3072}, \
+		[SIZE_HEADS] = {"num_attention_heads", NULL, heads}, \
+		[SIZE_FFN] = {"intermediate_size", NULL, ffn}, \
 		[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512}, \
 		[SIZE_TYPES] = {"type_vocab_size", NULL, 2}}, \
 	.activation = {"hidden_act", "gelu"}, .eps = {"layer_norm_eps", 1e-12}, .refused = bert_refused, \
-	.prefixes = (const char *const[]){type ".", "", NULL}, .words = "embeddings.word_embeddings", \
-	.layers = "encoder.layer", .pooler = "pooler.dense", .encoder = bert_encoder
+	.prefixes = (const char *const[]){stem ".", "", NULL}, .words = "embeddings.word_embeddings", \
+	.layers = "encoder.layer"
+
+#define BERT_ENCODER(type, stem, vocab) \
+	BERT_CONFIG(type, stem, vocab, 768, 12, 3072), .pooler = "pooler.dense", .encoder = bert_encoder
+
+/* The Family of RoBERTa and of those that differ from it only in name, vocabulary and tokenizer. */
+#define ROBERTA_FAMILY(type, vocab) \
+	{ \
+		BERT_ENCODER(type, "roberta", vocab), .size[SIZE_PADDING] = {"pad_token_id", NULL, 1}, \
+		.skips_padding = true, \
+		.head = { \
+			[TASK_CLASSIFY] = {head_classify, \
+				.tensors = "classifier", \
+				.pooling = "first", \
+				.dense = "*.dense", \
+				.activation = "tanh", \
+				.out = "*.out_proj"}, \
+			ROW_HEADS, \
+			[TASK_FILL_MASK] = {head_words, \
+				.tensors = "lm_head", \
+				.dense = "*.dense", \
+				.activation = "gelu", \
+				.norm = "*.layer_norm", \
+				.out = "*.decoder", \
+				.bias = "*.bias"}, \
+		}, \
+	}
 #endif

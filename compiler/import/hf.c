@@ -253,6 +253,20 @@ static bool add_next_sentence(HfReader *r, const char *name)
 	return true;
 }
 
+/* One label with a probability of its own: tokens below the threshold have no label. */
+static bool add_replaced(HfReader *r)
+{
+	static const char *const labels[] = {"replaced"};
+	HeadDesc *head = description_add_head(r->desc, NULL, "tag", r->diag);
+	if (!head)
+		return false;
+	head->tensors = r->desc->family->replaced.tensors;
+	head->problem = problem_names[PROBLEM_MULTI];
+	head->nlabels = 1;
+	head->labels = (const char **)labels;
+	return true;
+}
+
 /* Adds the default head of a task for this checkpoint. */
 static bool add_head(HfReader *r, const char *task)
 {
@@ -284,6 +298,8 @@ static bool read_heads(HfReader *r, bool sbert)
 	if (sbert && (!task || strcmp(task, "embed") == 0))
 		return true; /* modules.json has given the head */
 	r->desc->nheads = 0;
+	if (arch == ARCH_PRETRAINING && r->desc->family->replaced.build && (!task || strcmp(task, "tag") == 0))
+		return add_replaced(r);
 	if (!r->desc->family->next_sentence && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
 		arch = ARCH_NONE, own_task = NULL;
 	if (arch == ARCH_PRETRAINING && !task)

@@ -6,10 +6,10 @@
 static Value *table(Builder *b, const char *stem, int32_t rows, Size size, const char *origin)
 {
 	const char *name = builder_text(b, "%s%s.weight", b->prefix, stem);
-	return build_tensor(b, name, NULL, rows, b->desc->hidden, size, origin);
+	return build_tensor(b, name, NULL, rows, family_columns(b->desc), size, origin);
 }
 
-/* Row 0 for every token: [1,H]. */
+/* Row 0 for every token: [1,columns]. */
 static Value *first_row(Builder *b, Value *rows, const char *origin)
 {
 	if (b->failed)
@@ -51,7 +51,11 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 	else if (names->types)
 		sum = build_binary(b, OP_ADD, sum, types, origin);
 	sum = build_binary(b, OP_ADD, sum, positions, origin);
-	return build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
+	sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
+	if (family_columns(desc) == desc->hidden)
+		return sum;
+	const char *stem = builder_text(b, "%s%s", b->prefix, names->project);
+	return build_linear(b, sum, stem, desc->hidden, SIZE_HIDDEN, "embeddings.project");
 }
 
 /* ---- layers ---------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 /* Stems of tensors, without the family's prefix; NULL: the family has no such part. */
 typedef struct EmbeddingNames {
 	const char *types, *positions, *norm;
+	const char *project; /* the linear from embedding to hidden, if these sizes differ */
 } EmbeddingNames;
 
 /* Stems of tensors within a layer. act: the module that computes the activation, for qat.c. */
@@ -19,8 +20,8 @@ typedef struct LayerNames {
 	} ffn;
 } LayerNames;
 
-/* norm(words[ids] + types[types] + positions[i]): f32[S,H]. Graphs without the input %types use the first row
- * of the table of types. */
+/* project(norm(words[ids] + types[types] + positions[i])): f32[S,H]. Graphs without the input %types use the
+ * first row of the table of types. */
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);

@@ -122,11 +122,21 @@ static bool shape_fits(const Type *type, int64_t rows, int64_t columns)
 		&& (!columns || type->dim[1].plus == columns);
 }
 
+/* The size of rows with this many numbers. */
+static Size size_of(const ModelDesc *desc, int64_t width)
+{
+	if (width == desc->hidden)
+		return SIZE_HIDDEN;
+	if (width == desc->embedding)
+		return SIZE_EMBEDDING;
+	return width == desc->ffn ? SIZE_FFN : SIZE_HIDDEN;
+}
+
 /* The name of the size that does not match the shape: of the rows or, if the rows match, of the columns. */
 static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, int64_t columns, Size size)
 {
 	if (columns && type->rank == 2 && (!rows || type->dim[0].plus == rows))
-		size = columns == b->desc->ffn && columns != b->desc->hidden ? SIZE_FFN : SIZE_HIDDEN;
+		size = size_of(b->desc, columns);
 	return size_name(b->desc, size);
 }
 
@@ -232,11 +242,12 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 {
 	if (b->failed || !x)
 		return NULL;
-	int64_t width = x->type.dim[x->type.rank - 1].plus;
-	Value *gamma = build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem),
-		width, 0, SIZE_HIDDEN, origin);
+	const int64_t width = x->type.dim[x->type.rank - 1].plus;
+	const Size size = size_of(b->desc, width);
+	Value *gamma = build_tensor(
+		b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, size, origin);
 	Value *beta = build_tensor(
-		b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, SIZE_HIDDEN, origin);
+		b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, size, origin);
 	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 	builder_made_by(b, x, stem);

@@ -184,7 +184,7 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 /* Refuses fields that the task's head does not have, instead of ignoring them. */
 static bool check_parts(Checker *c, HeadDesc *head, Task task)
 {
-	const HeadSpec *spec = family_head(c->desc->family, task);
+	const HeadSpec *spec = family_head(c->desc->family, head);
 	const bool labels = task == TASK_CLASSIFY || task == TASK_RANK || task == TASK_TAG;
 	if (!spec)
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: the family %s has no head for the task %s", head->name,

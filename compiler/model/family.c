@@ -5,10 +5,14 @@
 
 static const HeadSpec embed_head = {.build = head_embed, .pooling = "mean"};
 
-const HeadSpec *family_head(const Family *family, Task task)
+const HeadSpec *family_head(const Family *family, const HeadDesc *head)
 {
+	const Task task = (Task)word_index(head->task, task_names, TASK_COUNT);
 	if (task == TASK_EMBED)
 		return &embed_head;
+	if (task == TASK_TAG && family->replaced.build && head->tensors
+		&& strcmp(head->tensors, family->replaced.tensors) == 0)
+		return &family->replaced;
 	const HeadSpec *spec = &family->head[task == TASK_RANK ? TASK_CLASSIFY : task];
 	return spec->build ? spec : NULL;
 }
@@ -17,6 +21,8 @@ bool family_has_segments(const ModelDesc *desc)
 {
 	return desc->family->segments || (desc->family->size[SIZE_TYPES].key && desc->types > 1);
 }
+
+int32_t family_columns(const ModelDesc *desc) { return desc->embedding ? desc->embedding : desc->hidden; }
 
 int32_t family_longest(const ModelDesc *desc)
 {

@@ -25,7 +25,7 @@ typedef struct HeadSpec {
 	Value *(*build)(Builder *, const HeadDesc *, const char *origin);
 	const char *tensors;    /* the default stem; NULL: the head has no tensors of its own */
 	const char *pooling;    /* the default pooling; NULL: the head reads every row */
-	const char *dense;      /* a linear before the output, hidden to hidden; NULL: none */
+	const char *dense;      /* a linear before the output; NULL: none */
 	const char *activation; /* after dense; NULL: the encoder's */
 	const char *norm;       /* a LayerNorm after that; NULL: none */
 	const char *out;        /* the linear that makes the output */
@@ -48,16 +48,19 @@ typedef struct Family {
 	const char *layers;           /* stem of encoder.layer.N; NULL: layers are not numbered */
 	const char *pooler;           /* the pooler's linear; NULL: none */
 	const char *next_sentence;    /* the head of next sentence prediction; NULL: the family has none */
+	HeadSpec replaced;            /* which tokens are replaced (ForPreTraining); build NULL: none */
 	bool segments;                /* the graph has the input %types even if the table of types has one row */
 	bool skips_padding;           /* positions start at padding + 1; padding tokens have none */
 	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL on error */
 	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */
 } Family;
 
-/* The row of the task; NULL: the family has no such head. */
-const HeadSpec *family_head(const Family *, Task);
+/* The row of the head's task; `replaced` if the head names its tensors; NULL: the family has no such head. */
+const HeadSpec *family_head(const Family *, const HeadDesc *);
 /* True if the graph has the input %types. Otherwise all tokens get row 0 of the table of types. */
 bool family_has_segments(const ModelDesc *);
+/* The number of columns of the embedding tables: the hidden size, unless the family has SIZE_EMBEDDING. */
+int32_t family_columns(const ModelDesc *);
 /* The number of tokens of the longest text that has positions. */
 int32_t family_longest(const ModelDesc *);
 /* The name of a size in messages: the key of config.json, or the attribute of model.xml. */

@@ -124,7 +124,7 @@ static Task head_task(const HeadDesc *head) { return (Task)word_index(head->task
 
 static const HeadSpec *head_spec(const Builder *b, const HeadDesc *head)
 {
-	return family_head(b->desc->family, head_task(head));
+	return family_head(b->desc->family, head);
 }
 
 /* A stem of the spec, with the head's own stem instead of the star. */
@@ -134,13 +134,14 @@ static const char *head_stem(Builder *b, const HeadDesc *head, const char *stem)
 	return star ? builder_text(b, "%.*s%s%s", (int)(star - stem), stem, head->tensors, star + 1) : stem;
 }
 
-/* norm(act(dense(x))); parts that the head does not have are left out. */
-static Value *build_transform(Builder *b, const HeadDesc *head, Value *x, const char *origin)
+/* norm(act(dense(x))), of the given width; parts that the head does not have are left out. */
+static Value *build_transform(
+	Builder *b, const HeadDesc *head, Value *x, int32_t width, Size size, const char *origin)
 {
 	const HeadSpec *spec = head_spec(b, head);
 	if (!spec->dense)
 		return x;
-	x = build_linear(b, x, head_stem(b, head, spec->dense), b->desc->hidden, SIZE_HIDDEN, origin);
+	x = build_linear(b, x, head_stem(b, head, spec->dense), width, size, origin);
 	x = build_activation(b, spec->activation ? spec->activation : b->desc->activation, x, origin);
 	return spec->norm ? build_layernorm(b, x, head_stem(b, head, spec->norm), origin) : x;
 }
@@ -162,14 +163,15 @@ Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 
 Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_transform(b, head, build_pooling(b, head->pooling, origin), origin);
+	Value *x = build_transform(
+		b, head, build_pooling(b, head->pooling, origin), b->desc->hidden, SIZE_HIDDEN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	return build_linear(b, x, stem, head->nlabels, SIZE_LABELS, origin);
 }
 
 Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_transform(b, head, b->hidden, origin);
+	Value *x = build_transform(b, head, b->hidden, b->desc->hidden, SIZE_HIDDEN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	const int32_t width = head_task(head) == TASK_QA ? 2 : head->nlabels;
 	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
@@ -182,7 +184,8 @@ static Value *word_decoder(Builder *b, const char *name, const char *origin)
 	bool tied = (!own && !b->desc->untied)
 		|| (own && type_equal(&own->type, &words->type)
 			&& memcmp(own->data, words->data, (size_t)own->bytes) == 0);
-	return tied ? b->words : build_tensor(b, name, NULL, b->desc->vocab, b->desc->hidden, SIZE_VOCAB, origin);
+	return tied ? b->words
+				: build_tensor(b, name, NULL, b->desc->vocab, family_columns(b->desc), SIZE_VOCAB, origin);
 }
 
 /* The name of the decoder's bias: `own` if the checkpoint has it, else `shared`, the head's. An untied
@@ -197,7 +200,8 @@ static const char *word_bias(const Builder *b, const char *own, const char *shar
 Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const HeadSpec *spec = head_spec(b, head);
-	Value *x = build_transform(b, head, b->hidden, origin);
+	const Size size = b->desc->embedding ? SIZE_EMBEDDING : SIZE_HIDDEN;
+	Value *x = build_transform(b, head, b->hidden, family_columns(b->desc), size, origin);
 	if (b->failed)
 		return NULL;
 	const char *stem = head_stem(b, head, spec->out);

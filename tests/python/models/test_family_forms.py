@@ -49,7 +49,8 @@ def outputs(row, model, kind, batch):
         elif kind == "qa":
             yield {"logits": torch.stack([o.start_logits[0], o.end_logits[0]], -1), "hidden": hidden}
         else:
-            yield {"logits": o.logits[0]} | ({"hidden": hidden} if kind in ("tag", "fill-mask") else {})
+            rows = kind in ("tag", "fill-mask", "replaced")
+            yield {"logits": o.logits[0]} | ({"hidden": hidden} if rows else {})
 
 
 def check_heads(family, row):

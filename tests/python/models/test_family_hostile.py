@@ -42,7 +42,8 @@ def broken(good, name):
 
 
 def check_config(family, row, good):
-    for key in SIZES:
+    narrow = ["embedding_size"] if "embedding_size" in row.config().to_dict() else []
+    for key in SIZES + narrow:
         own = row.names.get(key, key)
         for n, value in enumerate(NONSENSE):
             directory = broken(good, f"{key}-{n}")

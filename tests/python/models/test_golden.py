@@ -8,7 +8,7 @@ model moves the output past the tolerance.
 import sys
 import numpy as np, torch
 from _support import FULL, TMP, Library, build, compare
-from make_model import FAMILIES, TESTED, random_model, reference
+from make_model import FAMILIES, RENAMED, TESTED, random_model, reference
 
 torch.set_grad_enabled(False)
 torch.set_num_threads(1)
@@ -95,4 +95,7 @@ for family in sys.argv[1:] or TESTED:
     check(family, "classify", 901, "-O1", "--cpu=baseline")
     check(family, "tag", 903, "-O3")
     count += 4
+for n, family in enumerate(() if sys.argv[1:] else RENAMED):
+    check(family, ("fill-mask", "classify")[n], 950 + n, "-O1", "--cpu=baseline")
+    count += 1
 print(f"{count} models")

@@ -188,6 +188,23 @@ static void test_tag(void)
 	REFUSE(1, "the line has a tab, but this model takes one text", &model, "one\ttwo\n");
 }
 
+/* A multi-label head: words below the threshold have no label. */
+static void test_tag_multi(void)
+{
+	static const char *const labels[] = {"new"};
+	static const RtOutput outputs[] = {{"logits", 1, 1}, {"pooled", 2, 0}};
+	static const RtHead heads[] = {{"tag", RT_TASK_TAG, RT_MULTI, 0, 1, labels}};
+	const RtModel model = table_model(heads, 1, outputs);
+	for (int id = 0; id < TINY_VOCAB; id++)
+		table[id][0] = id == 4 ? 2 : -1;
+	EXPECT(0, "4\t7\tnew\t0.880797\tone\n\n", &model, "red one two\n");
+	EXPECT(
+		0, "0\t3\tnew\t0.880797\tone\n4\t7\tnew\t0.268941\ttwo\n\n", &model, "one two\n", "--threshold=0.2");
+	EXPECT(0, "red\tO\none\tnew\ntwo\tO\n\n", &model, "red one two\n", "--tokens");
+	EXPECT(0, "\n", &model, "red one two\n", "--threshold=0.9");
+	EXPECT(0, "[[-1], [2], [-1]]\n", &model, "one\n", "--logits");
+}
+
 /* Beyond the limit of 16 tokens. */
 static void test_tag_long(void)
 {
@@ -369,6 +386,7 @@ int main(void)
 		{"labels", test_labels},
 		{"rank", test_rank},
 		{"tag", test_tag},
+		{"tags of a multi-label head", test_tag_multi},
 		{"tag, long texts", test_tag_long},
 		{"embed", test_embed},
 		{"hidden", test_hidden},
