@@ -166,6 +166,20 @@ static bool has_source(const Writer *w, const char *name)
 	return false;
 }
 
+/* True for a copy of a tensor that the graph reads: the decoder of a tied masked language model, or its bias.
+ * transformers ties what is left out. A copy that a pass has not changed too would no longer be tied. */
+static bool is_tied_copy(const Writer *w, const Tensor *tensor)
+{
+	if (w->desc->untied || !family_is_decoder(w->desc->family, tensor->name))
+		return false;
+	for (int32_t i = 0; i < w->ntensors; i++) {
+		const Tensor *read = module_find_tensor(w->loaded->module, w->sources[i]);
+		if (read != tensor && tensor_equal(read, tensor))
+			return true;
+	}
+	return false;
+}
+
 /* True for a tensor that the graph does not read: a head for another task, a buffer. If the word table has
  * shrunk, tensors with one row per old word no longer fit. */
 static bool is_carried_over(const Writer *w, const Tensor *tensor)
@@ -173,7 +187,7 @@ static bool is_carried_over(const Writer *w, const Tensor *tensor)
 	const bool by_word = tensor->type.rank > 0 && tensor->type.dim[0].plus == w->desc->vocab;
 	const char *digits;
 	return family_layer(w->desc->family, tensor->name, &digits) < 0 && !has_source(w, tensor->name)
-		&& !(by_word && w->vocab != w->desc->vocab);
+		&& !(by_word && w->vocab != w->desc->vocab) && !is_tied_copy(w, tensor);
 }
 
 static bool collect_tensors(Writer *w)

@@ -40,6 +40,7 @@ const Family family_bert = {
 				.dense = "*.transform.dense",
 				.norm = "*.transform.LayerNorm",
 				.out = "*.decoder",
-				.bias = "*.bias"},
+				.bias = "*.bias",
+				.bias_won = true},
 		},
 };

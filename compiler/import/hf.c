@@ -35,13 +35,13 @@ static bool read_family(HfReader *r)
 			"model_type \"%s\" is not supported; known: %s", type, family_list(r->desc->mem));
 }
 
-/* transformers reads a null size as None and cannot build the model. */
-static bool size_is_null(HfReader *r, const char *key)
+/* transformers reads null as None and cannot build the model. */
+static bool is_null(HfReader *r, const char *key, const char *expected)
 {
 	const json_t *value = key ? json_object_get(r->config, key) : NULL;
 	return value && json_is_null(value)
 		&& !diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-			"%s is null, expected an integer; leave the key out for the default of %s", key,
+			"%s is null, expected %s; leave the key out for the default of %s", key, expected,
 			r->desc->family->model_type);
 }
 
@@ -50,7 +50,7 @@ static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
 {
 	const FamilySize *size = &r->desc->family->size[which];
 	int64_t value = size->fallback, other;
-	if (size_is_null(r, size->key) || size_is_null(r, size->alias))
+	if (is_null(r, size->key, "an integer") || is_null(r, size->alias, "an integer"))
 		return false;
 	if (size->key && !json_member_int(r->config, size->key, least, most, &value, r->config_path, r->diag))
 		return false;
@@ -77,7 +77,8 @@ static bool read_sizes(HfReader *r)
 	if (family->eps.key)
 		good &= json_member_real(r->config, family->eps.key, &r->desc->eps, r->config_path, r->diag);
 	good &= json_member_text(r->config, family->activation.key, &activation, r->config_path, r->diag);
-	good &= json_member_bool(r->config, "tie_word_embeddings", &tied, r->config_path, r->diag);
+	good &= !is_null(r, "tie_word_embeddings", "true or false")
+		&& json_member_bool(r->config, "tie_word_embeddings", &tied, r->config_path, r->diag);
 	r->desc->untied = !tied;
 	r->desc->activation = mem_string(r->desc->mem, activation, strlen(activation));
 	return good;

@@ -9,6 +9,14 @@ static Value *table(Builder *b, const char *stem, int32_t rows, Size size, const
 	return build_tensor(b, name, NULL, rows, family_columns(b->desc), size, origin);
 }
 
+/* The table of words. A tied masked language model may have it under the decoder's name only. */
+static Value *word_table(Builder *b, const char *origin)
+{
+	const char *name = builder_text(b, "%s%s.weight", b->prefix, b->desc->family->words);
+	return build_tensor(
+		b, name, head_tied_table(b), b->desc->vocab, family_columns(b->desc), SIZE_VOCAB, origin);
+}
+
 /* Row 0 for every token: [1,columns]. */
 static Value *first_row(Builder *b, Value *rows, const char *origin)
 {
@@ -43,7 +51,7 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 {
 	const ModelDesc *desc = b->desc;
 	const char *origin = "embeddings";
-	b->words = table(b, desc->family->words, desc->vocab, SIZE_VOCAB, "embeddings.word");
+	b->words = word_table(b, "embeddings.word");
 	Value *sum = build_embed(b, b->words, b->ids, "embeddings.word");
 	Value *types = types_of(b, names->types), *positions = places_of(b, names->positions);
 	if (names->types && !b->types) /* one row for all tokens: fold-const adds it to the table of positions */

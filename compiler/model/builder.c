@@ -140,21 +140,8 @@ static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, 
 	return size_name(b->desc, size);
 }
 
-/* A copy of an f64 tensor as f32. Other types stay as they are. */
-static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
-{
-	if (tensor->type.dtype != DT_F64)
-		return tensor;
-	Type type = tensor->type;
-	type.dtype = DT_F32;
-	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.f32", tensor->name), type);
-	copy->source = tensor->name;
-	tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
-	return copy;
-}
-
-Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, Size size,
-	const char *origin)
+const Tensor *builder_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns,
+	Size size, const char *origin)
 {
 	char found[128], expected[64];
 	if (b->failed)
@@ -180,7 +167,27 @@ Value *build_tensor(Builder *b, const char *name, const char *other, int64_t row
 			tensor->file ? tensor->file : b->desc->weights);
 		return NULL;
 	}
-	return graph_const(b->graph, NULL, narrow_f64(b, tensor), origin);
+	return tensor;
+}
+
+/* A copy of an f64 tensor as f32. Other types stay as they are. */
+static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
+{
+	if (tensor->type.dtype != DT_F64)
+		return tensor;
+	Type type = tensor->type;
+	type.dtype = DT_F32;
+	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.f32", tensor->name), type);
+	copy->source = tensor->name;
+	tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
+	return copy;
+}
+
+Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, Size size,
+	const char *origin)
+{
+	const Tensor *tensor = builder_tensor(b, name, other, rows, columns, size, origin);
+	return tensor ? graph_const(b->graph, NULL, narrow_f64(b, tensor), origin) : NULL;
 }
 
 /* ---- ops ------------------------------------------------------------------------------------- */

@@ -40,10 +40,12 @@ char *builder_text(Builder *, const char *format, ...) __attribute__((format(pri
  * neither has it. */
 const Tensor *builder_find(const Builder *, const char *tensor);
 bool builder_has(const Builder *, const char *tensor);
+/* The tensor NAME of shape [rows,columns] (columns 0: [rows]; rows 0: any number). `other`: another spelling
+ * of the name, or NULL. NULL and a message with origin, found and expected shape on error. */
+const Tensor *builder_tensor(
+	Builder *, const char *name, const char *other, int64_t rows, int64_t columns, Size, const char *origin);
 
-/* The tensor NAME as a constant of shape [rows,columns] (columns 0: [rows]; rows 0: any number). f64 becomes
- * f32. `other`: another spelling of the name, or NULL. NULL and a message with origin, found and expected
- * shape on error. */
+/* The same as a constant. f64 becomes f32. */
 Value *build_tensor(
 	Builder *, const char *name, const char *other, int64_t rows, int64_t columns, Size, const char *origin);
 Value *build_op(Builder *, Op, Value *const *args, int nargs, const Attrs *, const char *origin);
@@ -77,6 +79,13 @@ Value *head_embed(Builder *, const HeadDesc *, const char *origin);
 Value *head_classify(Builder *, const HeadDesc *, const char *origin);
 /* For each token, the scores of the labels; for qa, a start and an end score. */
 Value *head_tokens(Builder *, const HeadDesc *, const char *origin);
-/* For each token, a score of each entry of the vocabulary. */
+/* masked_lm.c: for each token, a score of each entry of the vocabulary. */
 Value *head_words(Builder *, const HeadDesc *, const char *origin);
+/* The name of the decoder's matrix if the word table may be read from it: the model is a tied masked language
+ * model, and the checkpoint has such a tensor. Else NULL. */
+const char *head_tied_table(Builder *);
+/* heads.c: a stem of HeadSpec, with the head's own stem instead of the star. */
+const char *head_stem(Builder *, const HeadDesc *, const char *stem);
+/* norm(act(dense(x))), of the given width; parts that the head does not have are left out. */
+Value *head_transform(Builder *, const HeadDesc *, Value *x, int32_t width, Size, const char *origin);
 #endif

@@ -76,14 +76,48 @@ int64_t family_layer(const Family *family, const char *name, const char **digits
 	return strtoll(*digits, NULL, 10);
 }
 
+bool family_is_decoder(const Family *family, const char *name)
+{
+	const HeadSpec *spec = &family->head[TASK_FILL_MASK];
+	if (!spec->build)
+		return false;
+	char stem[SPELLING_BYTES];
+	const char *star = strchr(spec->out, '*');
+	snprintf(stem, sizeof stem, "%.*s%s%s.", (int)(star - spec->out), spec->out, spec->tensors, star + 1);
+	return strncmp(name, stem, strlen(stem)) == 0;
+}
+
 /* ---- the model ------------------------------------------------------------------------------- */
 
-/* Finds the prefix of tensor names: checkpoints of a bare encoder have none, those with a head do. */
+/* N of a tensor PREFIXencoder.layer.N.REST with exactly this prefix; -1: it is another. */
+static int64_t layer_with(const Family *family, const char *name, const char *prefix)
+{
+	const char *digits;
+	const bool own = family_bare_name(family, name) - name == (ptrdiff_t)strlen(prefix);
+	return own ? family_layer(family, name, &digits) : -1;
+}
+
+static bool has_layers(const Builder *b, const char *prefix)
+{
+	for (int32_t f = 0; f < b->module->nfiles; f++)
+		for (int32_t t = 0; t < tensor_file_count(b->module->files[f]); t++)
+			if (layer_with(b->desc->family, tensor_file_get(b->module->files[f], t)->name, prefix) >= 0)
+				return true;
+	return false;
+}
+
+/* Finds the prefix of tensor names: checkpoints of a bare encoder have none, those with a head do. The word
+ * table tells it; where the decoder stands for the table, the layers do. */
 static void find_prefix(Builder *b)
 {
 	const Family *family = b->desc->family;
 	for (int i = 0; family->prefixes[i] && !b->failed; i++)
 		if (builder_has(b, builder_text(b, "%s%s.weight", family->prefixes[i], family->words))) {
+			b->prefix = family->prefixes[i];
+			return;
+		}
+	for (int i = 0; family->prefixes[i] && !b->failed && head_tied_table(b); i++)
+		if (has_layers(b, family->prefixes[i])) {
 			b->prefix = family->prefixes[i];
 			return;
 		}
@@ -100,9 +134,8 @@ static void check_layers(Builder *b)
 	const Family *family = b->desc->family;
 	for (int32_t f = 0; f < b->module->nfiles && b->desc->from_config; f++)
 		for (int32_t t = 0; t < tensor_file_count(b->module->files[f]) && !b->failed; t++) {
-			const char *name = tensor_file_get(b->module->files[f], t)->name, *digits;
-			const bool own = family_bare_name(family, name) == name + strlen(b->prefix);
-			if (own && family_layer(family, name, &digits) >= b->desc->layers)
+			const char *name = tensor_file_get(b->module->files[f], t)->name;
+			if (layer_with(family, name, b->prefix) >= b->desc->layers)
 				builder_fail(b, EXIT_INPUT,
 					"%s holds %s, but %s of config.json is %d; to use only the first layers, write a "
 					"description with `bertc describe` and change its number of layers",

@@ -30,6 +30,7 @@ typedef struct HeadSpec {
 	const char *norm;       /* a LayerNorm after that; NULL: none */
 	const char *out;        /* the linear that makes the output */
 	const char *bias;       /* fill-mask: the full name of its bias, if it is not the bias of out */
+	bool bias_won;          /* transformers 4.57 adds `bias` where the checkpoint has both */
 } HeadSpec;
 
 typedef struct Family {
@@ -75,6 +76,9 @@ const char *family_bare_name(const Family *, const char *name);
 /* N of a tensor name "PREFIXencoder.layer.N.REST", and the position of its digits; -1: not a layer's
  * tensor. */
 int64_t family_layer(const Family *, const char *name, const char **digits);
+
+/* True for the weight and the bias of a masked language model's decoder under its own name. */
+bool family_is_decoder(const Family *, const char *name);
 
 /* Builds the encoder and the heads of the description as a module. Takes ownership of the files, even on
  * error. NULL and messages on error. */

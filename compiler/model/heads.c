@@ -127,15 +127,13 @@ static const HeadSpec *head_spec(const Builder *b, const HeadDesc *head)
 	return family_head(b->desc->family, head);
 }
 
-/* A stem of the spec, with the head's own stem instead of the star. */
-static const char *head_stem(Builder *b, const HeadDesc *head, const char *stem)
+const char *head_stem(Builder *b, const HeadDesc *head, const char *stem)
 {
 	const char *star = strchr(stem, '*');
 	return star ? builder_text(b, "%.*s%s%s", (int)(star - stem), stem, head->tensors, star + 1) : stem;
 }
 
-/* norm(act(dense(x))), of the given width; parts that the head does not have are left out. */
-static Value *build_transform(
+Value *head_transform(
 	Builder *b, const HeadDesc *head, Value *x, int32_t width, Size size, const char *origin)
 {
 	const HeadSpec *spec = head_spec(b, head);
@@ -163,7 +161,7 @@ Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 
 Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_transform(
+	Value *x = head_transform(
 		b, head, build_pooling(b, head->pooling, origin), b->desc->hidden, SIZE_HIDDEN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	return build_linear(b, x, stem, head->nlabels, SIZE_LABELS, origin);
@@ -171,45 +169,10 @@ Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 
 Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_transform(b, head, b->hidden, b->desc->hidden, SIZE_HIDDEN, origin);
+	Value *x = head_transform(b, head, b->hidden, b->desc->hidden, SIZE_HIDDEN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	const int32_t width = head_task(head) == TASK_QA ? 2 : head->nlabels;
 	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
-}
-
-/* The decoder's matrix: the word table, or the checkpoint's own decoder tensor if it differs. */
-static Value *word_decoder(Builder *b, const char *name, const char *origin)
-{
-	const Tensor *own = builder_find(b, name), *words = value_tensor(b->words);
-	bool tied = (!own && !b->desc->untied)
-		|| (own && type_equal(&own->type, &words->type)
-			&& memcmp(own->data, words->data, (size_t)own->bytes) == 0);
-	return tied ? b->words
-				: build_tensor(b, name, NULL, b->desc->vocab, family_columns(b->desc), SIZE_VOCAB, origin);
-}
-
-/* The name of the decoder's bias: `own` if the checkpoint has it, else `shared`, the head's. An untied
- * decoder does not use `shared`. NULL: no bias. */
-static const char *word_bias(const Builder *b, const char *own, const char *shared)
-{
-	if (!shared || builder_has(b, own))
-		return own;
-	return b->desc->untied ? NULL : shared;
-}
-
-Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
-{
-	const HeadSpec *spec = head_spec(b, head);
-	const Size size = b->desc->embedding ? SIZE_EMBEDDING : SIZE_HIDDEN;
-	Value *x = build_transform(b, head, b->hidden, family_columns(b->desc), size, origin);
-	if (b->failed)
-		return NULL;
-	const char *stem = head_stem(b, head, spec->out);
-	Value *decoder = word_decoder(b, builder_text(b, "%s.weight", stem), origin);
-	const char *shared = spec->bias ? head_stem(b, head, spec->bias) : NULL;
-	const char *name = word_bias(b, builder_text(b, "%s.bias", stem), shared);
-	Value *bias = name ? build_tensor(b, name, NULL, b->desc->vocab, 0, SIZE_VOCAB, origin) : NULL;
-	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, name ? 3 : 2, NULL, origin);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 """Checkpoints of every family in the forms in which they are saved: other prefixes, older names, other
-element types, shards, own decoders, other tasks, modules of sentence-transformers. Compares the
-reference evaluator with transformers on the same directory. Generates no code.
+element types, shards, other tasks, modules of sentence-transformers. Compares the reference evaluator with
+transformers on the same directory. Generates no code.
 
     test_family_forms.py [FAMILY...]"""
 
@@ -96,33 +96,6 @@ def check_names(family, row):
     agree("shards", evaluate(TMP / f"{family}-shards", batch), outputs(row, model, "encoder", batch))
 
 
-def check_decoders(family, row):
-    """Masked language models: transformers says which decoder and which bias counts."""
-    model, config = random_model(family, "fill-mask", 21, TMP / f"{family}-tied", num_hidden_layers=1)
-    batch = texts(row, config, 21)
-    keys = model.state_dict().keys()
-    weight = next(k for k, v in model.named_modules() if v is model.get_output_embeddings()) + ".weight"
-    biases = [k for k in keys if k.endswith("bias") and model.state_dict()[k].shape == (config.vocab_size,)]
-    words = model.get_input_embeddings().weight
-    torch.manual_seed(4)
-    own = {weight: torch.randn(words.shape)}
-    other = {k: torch.randn(config.vocab_size) for k in biases}
-    forms = {
-        "a decoder that differs": own,
-        "a decoder that is the table": {weight: words},
-        "biases that differ": other,
-        "all differ": own | other,
-    }
-    for tied in (True, False):
-        for name, more in forms.items():
-            directory = TMP / f"{family}-{tied}-{name}"
-            shutil.copytree(TMP / f"{family}-tied", directory)
-            untied = {} if tied else {weight: words} | {k: torch.randn(config.vocab_size) for k in biases}
-            rewrite(directory, lambda t: t | untied | more, tie_word_embeddings=tied)
-            want = outputs(row, load(row, "fill-mask", directory), "fill-mask", batch)
-            agree(f"{family}: tied {tied}, {name}", evaluate(directory, batch), want)
-
-
 def check_uses(family, row):
     """A classifier as an embedder, a regression as a ranker; sentence-transformers around the encoder."""
     model, config = random_model(family, "classify", 31, TMP / f"{family}-classify")
@@ -155,6 +128,6 @@ def check_uses(family, row):
 
 
 for family in sys.argv[1:] or TESTED:
-    for check in (check_heads, check_names, check_decoders, check_uses):
+    for check in (check_heads, check_names, check_uses):
         check(family, FAMILIES[family])
         print(f"ok {family}: {check.__name__}", flush=True)

@@ -1,0 +1,134 @@
+/* masked_lm.c: the head of masked language models: a decoder with one row and one bias for each entry of the
+ * vocabulary. A checkpoint may hold the decoder's matrix, the word table or both, and its bias under two
+ * names. They count as transformers 5 reads them (tie_weights of PreTrainedModel; T: tie_word_embeddings):
+ *
+ *   T      stored matrices          decoder            T      stored biases         bias
+ *   true   table                    table              true   one of both           that one
+ *   true   decoder                  decoder, and it    true   both                  the decoder's
+ *                                   is the table       false  the decoder's         the decoder's
+ *   true   both, equal or not       decoder            false  the head's            none
+ *   false  both                     decoder
+ *   false  table                    refused: transformers would draw random numbers
+ *
+ * transformers 4.57 reads some of them in another way. A note then names the difference. */
+#include "family.h"
+
+/* True if both hold the same numbers in the same shape. */
+static bool same_numbers(const Tensor *a, const Tensor *b)
+{
+	Type type = a->type;
+	type.dtype = b->type.dtype;
+	if (!type_equal(&type, &b->type))
+		return false;
+	if (a->type.dtype == b->type.dtype)
+		return tensor_equal(a, b);
+	for (int64_t i = 0; i < type_count(&type); i++)
+		if (tensor_at(a, i) != tensor_at(b, i))
+			return false;
+	return true;
+}
+
+/* The words of messages for an untied, or a tied decoder. */
+static const char *tied_words(const ModelDesc *desc)
+{
+	if (desc->from_config)
+		return desc->untied ? "tie_word_embeddings is false" : "tie_word_embeddings is true";
+	return desc->untied ? "tied is \"false\"" : "tied is \"true\"";
+}
+
+const char *head_tied_table(Builder *b)
+{
+	for (int32_t i = 0; i < b->desc->nheads && !b->desc->untied; i++) {
+		const HeadDesc *head = &b->desc->head[i];
+		if (word_index(head->task, task_names, TASK_COUNT) != TASK_FILL_MASK)
+			continue;
+		const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
+		const char *name = builder_text(b, "%s.weight", head_stem(b, head, spec->out));
+		if (builder_has(b, name))
+			return name;
+	}
+	return NULL;
+}
+
+/* The tensor of the checkpoint that the table of words was read from. */
+static const Tensor *stored_words(const Builder *b)
+{
+	const Tensor *words = value_tensor(b->words);
+	return builder_find(b, words->source ? words->source : words->name);
+}
+
+/* The matrix [vocab,H]. */
+static Value *word_decoder(Builder *b, const char *name, int64_t vocab, const char *origin)
+{
+	const Tensor *own = builder_find(b, name), *words = stored_words(b);
+	if (!b->desc->untied && (!own || same_numbers(own, words)))
+		return b->words;
+	if (!own) {
+		builder_fail(b, EXIT_INPUT,
+			"%s: %s, but %s holds no tensor %s; if the decoder is the word table, make it true", origin,
+			tied_words(b->desc), b->desc->weights, name);
+		return NULL;
+	}
+	Value *decoder = build_tensor(b, name, NULL, vocab, family_columns(b->desc), SIZE_VOCAB, origin);
+	if (decoder && !b->desc->untied)
+		diag_note(b->diag, 0,
+			"%s: %s, but %s differs from %s; the program uses both, as transformers 5 does, where "
+			"transformers 4.57 uses the second one twice",
+			origin, tied_words(b->desc), name, words->name);
+	return decoder;
+}
+
+static bool is_zero(const Tensor *tensor)
+{
+	for (int64_t i = 0; i < type_count(&tensor->type); i++)
+		if (tensor_at(tensor, i) != 0)
+			return false;
+	return true;
+}
+
+/* Says that transformers 4.57 adds `shared` where the program adds `own`, or nothing if that is NULL. */
+static void note_bias(Builder *b, const Tensor *own, const Tensor *shared, const char *origin)
+{
+	const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
+	if (own ? !spec->bias_won || same_numbers(own, shared) : is_zero(shared))
+		return;
+	diag_note(b->diag, 0,
+		"%s: %s, and the decoder adds %s, as in transformers 5, where transformers 4.57 adds %s", origin,
+		tied_words(b->desc), own ? own->name : "nothing", shared->name);
+}
+
+/* The bias [vocab]: own is the decoder's name of it, shared the head's or NULL. NULL: no bias, or an error.
+ */
+static Value *word_bias(Builder *b, const char *own, const char *shared, int64_t vocab, const char *origin)
+{
+	const bool has_own = builder_has(b, own), has_shared = shared && builder_has(b, shared);
+	if (!shared || (has_own && !has_shared))
+		return build_tensor(b, own, NULL, vocab, 0, SIZE_VOCAB, origin);
+	if (!has_shared && b->desc->untied)
+		return NULL;
+	/* transformers refuses a wrong shape of either */
+	const Tensor *other = builder_tensor(b, shared, NULL, vocab, 0, SIZE_VOCAB, origin),
+				 *mine = has_own ? builder_tensor(b, own, NULL, vocab, 0, SIZE_VOCAB, origin) : NULL;
+	if (b->failed)
+		return NULL;
+	const bool tied = !b->desc->untied && (!mine || same_numbers(mine, other));
+	if (!tied)
+		note_bias(b, mine, other, origin);
+	const char *name = tied ? shared : own;
+	return tied || mine ? build_tensor(b, name, NULL, vocab, 0, SIZE_VOCAB, origin) : NULL;
+}
+
+Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
+{
+	const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
+	const Size size = b->desc->embedding ? SIZE_EMBEDDING : SIZE_HIDDEN;
+	Value *x = head_transform(b, head, b->hidden, family_columns(b->desc), size, origin);
+	if (b->failed)
+		return NULL;
+	const int64_t vocab = b->words->type.dim[0].plus;
+	const char *stem = head_stem(b, head, spec->out);
+	Value *decoder = word_decoder(b, builder_text(b, "%s.weight", stem), vocab, origin);
+	const char *shared = spec->bias ? head_stem(b, head, spec->bias) : NULL;
+	Value *bias = word_bias(b, builder_text(b, "%s.bias", stem), shared, vocab, origin);
+	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, bias ? 3 : 2, NULL, origin);
+}

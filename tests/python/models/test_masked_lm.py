@@ -1,0 +1,301 @@
+"""The decoder of masked language models of every family: a checkpoint may hold its matrix, the word table or
+both, and its bias under one name or two, tied or not. Compares the reference evaluator and the passes that
+change tables with transformers on the same directory. Where transformers would draw random numbers, bertc
+refuses and names the tensor.
+
+    test_masked_lm.py [FAMILY...]"""
+
+import copy, itertools, random, shutil, sys
+from _support import *
+from checkpoints import *
+from make_model import FAMILIES, TESTED, random_model
+import transformers
+
+torch.set_grad_enabled(False)
+torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+
+serial = itertools.count()
+
+
+def bare_library(directory, *options):
+    """(the program's logits of a text of ids) of the directory built with the options."""
+    out = TMP / f"program{next(serial)}.so"
+    build(directory, out, "--emit=shared", "--name=m", "--outputs=", "--weights=f32", *options)
+    return Library(out, "m")
+
+
+class Case:
+    """A tiny masked LM of a family, and its decoder's tensors by name."""
+
+    def __init__(self, family):
+        self.family, self.row, self.home = family, FAMILIES[family], TMP / f"{family}-home"
+        keys = dict(num_hidden_layers=1, hidden_act="gelu", hidden_size=24, num_attention_heads=3)
+        model, self.config = random_model(family, "fill-mask", 21, self.home, **keys)
+        state = model.state_dict()
+        named = dict(model.named_modules(remove_duplicate=False))
+        stem = next(n for n, m in named.items() if m is model.get_output_embeddings())
+        vector = (self.config.vocab_size,)
+        self.decoder, self.own = f"{stem}.weight", f"{stem}.bias"
+        self.table = next(n for n, m in named.items() if m is model.get_input_embeddings()) + ".weight"
+        self.shared = next((k for k in state if state[k].shape == vector and k != self.own), None)
+        g = torch.Generator().manual_seed(4)
+        draw = lambda *shape: torch.randn(shape, generator=g)
+        shape = state[self.table].shape
+        self.numbers = {
+            self.table: draw(*shape).half().float(),
+            self.decoder: draw(*shape) * 1.5 / shape[1] ** 0.5,
+            self.own: draw(*vector),
+        } | ({self.shared: draw(*vector)} if self.shared else {})
+        stored = load_file(self.home / "model.safetensors")
+        self.rest = {k: v for k, v in stored.items() if k not in self.names}
+        r = random.Random(5)
+        self.batch = [[r.randrange(self.config.vocab_size) for _ in range(n)] for n in (1, 2, 12)]
+
+    @property
+    def names(self):
+        return [self.table, self.decoder, self.own] + ([self.shared] if self.shared else [])
+
+    def matrices(self):
+        """What is stored: {name: the tensor whose numbers it has}."""
+        t, d = self.table, self.decoder
+        return {"table": {t: t}, "decoder": {d: d}, "equal": {t: t, d: t}, "both": {t: t, d: d}}
+
+    def biases(self):
+        o, s = self.own, self.shared
+        if not s:
+            return {"own": {o: o}, "no bias": {}}
+        both = {"shared": {s: s}, "equal biases": {o: o, s: o}, "both biases": {o: o, s: s}}
+        return {"own": {o: o}, "no bias": {}} | both
+
+    def stored(self, which):
+        return self.rest | {name: self.numbers[source] for name, source in which.items()}
+
+    def write(self, which, tied, change=lambda t: t):
+        """A directory that holds these tensors. tied None: config.json does not say."""
+        directory = TMP / "case"
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.copytree(self.home, directory)
+        rewrite(directory, lambda t: change(self.stored(which)), tie_word_embeddings=tied)
+        return directory
+
+    def load(self, directory):
+        """transformers' model, and the tensors that it did not find."""
+        model, info = self.row.classes()["fill-mask"].from_pretrained(
+            directory, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
+        )
+        return model.eval(), set(info["missing_keys"])
+
+    def logits(self, model):
+        return [model(**self.row.inputs(ids)).logits[0] for ids in self.batch]
+
+    def check(self, what, directory, model):
+        want = self.logits(model)
+        got = [row["logits"] for row in evaluate(directory, self.batch, "--outputs=")]
+        for n, (g, w) in enumerate(zip(got, want, strict=True)):
+            compare(g, w, f"{self.family}: {what}, text {n}")
+
+
+def built(directory, out, *options):
+    return run(BERTC, "build", directory, "-o", out, "--emit=bir", *options, check=False)
+
+
+def messages(directory):
+    done = built(directory, TMP / "looked.bir", "--quiet")
+    return done.returncode, done.stderr.decode()
+
+
+def check_stored(case):
+    """Every set of tensors, tied and not: equal to transformers, or refused with the name of a tensor that is
+    missing. A note tells where transformers 4.57 reads the directory in another way."""
+    refused = 0
+    sets = itertools.product((True, False, None), case.matrices().items(), case.biases().items())
+    for tied, (matrix, matrices), (bias, biases) in sets:
+        what = f"tied {tied}, {matrix}, {bias}"
+        directory = case.write(matrices | biases, tied)
+        model, missing = case.load(directory)
+        code, said = messages(directory)
+        if code:
+            refused += 1
+            assert code == 3 and missing and any(name in said for name in missing | set(case.names)), (
+                f"{case.family}: {what}: exit {code}, missing {missing}\n{said}"
+            )
+            assert "error: " in said and "holds no" in said, said
+            continue
+        random_numbers = missing - {case.own, case.shared}
+        assert not random_numbers, f"{case.family}: {what}: not refused, but {random_numbers} are random"
+        case.check(what, directory, model)
+        notes = said.count("transformers 4.57")
+        expected = older_differs(case, tied, matrix, bias)
+        assert notes == expected, f"{case.family}: {what}: {notes} notes, expected {expected}\n{said}"
+    assert refused, "nothing was refused"
+
+
+def older_differs(case, tied, matrix, bias):
+    """How many tensors transformers 4.57.6 takes from another place, measured with it. It ties whatever the
+    file holds, and the bias of an untied decoder too. Of two biases BERT takes the head's."""
+    table = tied is not False and matrix == "both"
+    both = bias == "both biases" and case.family == "bert"
+    return table + both + (tied is False and bias == "shared")
+
+
+def check_files(case):
+    """Shards, half and double precision, and both under older names."""
+    both = case.matrices()["both"] | case.biases().get("both biases", case.biases()["own"])
+    equal = case.matrices()["equal"] | case.biases().get("equal biases", case.biases()["own"])
+    half = lambda t: t | {case.decoder: t[case.decoder].half()}
+    double = lambda t: {k: v.double() for k, v in t.items()}
+    for tied, which, (what, change) in itertools.product(
+        (True, False), (both, equal), (("f16 decoder", half), ("f64", double))
+    ):
+        directory = case.write(which, tied, change)
+        case.check(f"tied {tied}, {what}", directory, case.load(directory)[0])
+        if which is equal and tied:
+            assert "4.57" not in messages(directory)[1], f"{what}: the same numbers differ"
+    for tied in (True, False):
+        directory = case.write(both, tied)
+        model = case.load(directory)[0]
+        shards(directory, 4)
+        case.check(f"tied {tied}, shards", directory, model)
+
+
+def shards(directory, count):
+    tensors = load_file(directory / "model.safetensors")
+    (directory / "model.safetensors").unlink()
+    places = {}
+    for n in range(count):
+        name = f"model-{n + 1:05}-of-{count:05}.safetensors"
+        part = {k: tensors[k] for i, k in enumerate(tensors) if i % count == n}
+        save_file(part, directory / name, metadata={"format": "pt"})
+        places |= dict.fromkeys(part, name)
+    index = {"metadata": {}, "weight_map": places}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def check_shapes(case):
+    """A row more in any of them is refused, as transformers does, even where the tensor would not be read."""
+    all_of_them = case.matrices()["both"] | case.biases().get("both biases", case.biases()["own"])
+    for tied, name in itertools.product((True, False), case.names):
+        longer = lambda t: t | {name: torch.cat([t[name], t[name][:1]])}
+        directory = case.write(all_of_them, tied, longer)
+        try:
+            case.load(directory)
+            raise SystemExit(f"transformers loads {name} with a row more")
+        except RuntimeError:
+            pass
+        code, said = messages(directory)
+        assert code == 3 and name in said, f"tied {tied}, {name}: exit {code}\n{said}"
+    directory = case.write(all_of_them, True)
+    config = json.loads((directory / "config.json").read_text())
+    for value in (None, 0, "false", [True]):
+        (directory / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": value}))
+        code, said = messages(directory)
+        assert code == 3 and "tie_word_embeddings" in said, f"{value}: exit {code}\n{said}"
+
+
+def whole(case, model, library, what):
+    for n, (ids, want) in enumerate(zip(case.batch, case.logits(model))):
+        got = library.run([ids], want.numel())
+        compare(got, want, f"{case.family}: {what}, text {n}")
+
+
+def low_rank(table, rank):
+    u, s, v = torch.linalg.svd(table.double(), full_matrices=False)
+    return ((u[:, :rank] * s[:rank]) @ v[:rank]).float()
+
+
+def codes(table):
+    largest = table.abs().amax(1, keepdim=True)
+    return (table.double() * 127 / largest.double()).round().float() * (largest / 127)
+
+
+def check_tables(case):
+    """factorize-embeddings and quantize-embeddings: an own decoder stays as it is."""
+    bias = case.biases()["own"]
+    for tied, matrix in ((True, "table"), (True, "both"), (False, "both"), (True, "decoder")):
+        directory = case.write(case.matrices()[matrix] | bias, tied)
+        model = case.load(directory)[0]
+        separate = matrix == "both"
+        small = copy.deepcopy(model)
+        words = small.get_input_embeddings().weight
+        words.data.copy_(low_rank(words.data, 7))
+        assert separate == (words is not small.get_output_embeddings().weight)
+        library = bare_library(directory, "--passes=factorize-embeddings{rank=7},O2")
+        whole(case, small, library, f"factorised, tied {tied}, {matrix}")
+        few = copy.deepcopy(model)
+        for name, p in few.named_parameters():
+            table = "embeddings." in name and p.dim() == 2
+            if table and (separate or p is not few.get_input_embeddings().weight):
+                p.data.copy_(codes(p.data))
+        library = bare_library(directory, "--passes=quantize-embeddings{to=int8},O2")
+        if case.row.segments(case.config):  # else the one row of segments is added to the places first
+            whole(case, few, library, f"in int8, tied {tied}, {matrix}")
+
+
+def vocabulary(directory):
+    """The tokens by id."""
+    from transformers import AutoTokenizer
+
+    ids = AutoTokenizer.from_pretrained(directory).get_vocab()
+    return sorted(ids, key=ids.get)
+
+
+def check_checkpoints(case):
+    """--emit=checkpoint, with and without fewer tokens or other types: transformers computes with the new
+    directory what it computed before."""
+    sets = itertools.product((True, False), case.matrices().items(), case.biases().items())
+    for tied, (matrix, matrices), (bias, biases) in sets:
+        directory = case.write(matrices | biases, tied)
+        if messages(directory)[0]:
+            continue
+        model, what = case.load(directory)[0], f"tied {tied}, {matrix}, {bias}"
+        before = case.logits(model)
+        for name, options in (("alone", ()), ("bf16", ("--weights=bf16",))):
+            out = emitted(directory, *options)
+            again, missing = case.load(out)
+            assert missing <= {case.own, case.shared}, f"{what}, {name}: {missing}"
+            case.check(f"{what}, {name}, compiled again", out, again)
+            want = case.logits(rounded(model)) if options else before
+            for g, w in zip(case.logits(again), want):
+                compare(g, w, f"{case.family}: {what}, {name}")
+        fewer_tokens(case, directory, model, what)
+
+
+def rounded(model):
+    small = copy.deepcopy(model)
+    for p in small.parameters():
+        if p.dim() == 2:
+            p.data.copy_(p.data.bfloat16().float())
+    return small
+
+
+def emitted(directory, *options):
+    out = TMP / "emitted"
+    shutil.rmtree(out, ignore_errors=True)
+    run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", *options)
+    return out
+
+
+def fewer_tokens(case, directory, model, what):
+    size = case.config.vocab_size
+    out = emitted(directory, f"--passes=prune-vocab{{keep={size - 9}}}")
+    again, missing = case.load(out)
+    assert missing <= {case.own, case.shared}, f"{what}, fewer tokens: {missing}"
+    old, new = vocabulary(directory), vocabulary(out)
+    columns = [old.index(token) for token in new]
+    assert again.config.vocab_size == len(new) < size
+    case.check(f"{what}, fewer tokens, compiled again", out, again)
+    for ids, got in zip(case.batch, case.logits(again)):
+        ids = [i % len(new) for i in ids]
+        got = again(**case.row.inputs(ids)).logits[0]
+        want = model(**case.row.inputs([columns[i] for i in ids])).logits[0][:, columns]
+        compare(got, want, f"{case.family}: {what}, fewer tokens")
+
+
+for family in sys.argv[1:] or TESTED:
+    case = Case(family)
+    for check in (check_stored, check_files, check_shapes, check_tables, check_checkpoints):
+        check(case)
+        print(f"ok {family}: {check.__name__}", flush=True)
