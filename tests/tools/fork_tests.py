@@ -5,7 +5,8 @@ imported here, once, and not for 3 s in each test.
     fork_tests.py REQUESTS
 
 REQUESTS is a FIFO. A line of it is TEST, FOLDER, LOG and REPLY, with tabs between. The test runs in FOLDER
-and writes to the file LOG. Its exit status goes to the FIFO REPLY."""
+and writes to the file LOG. Its exit status goes to the file REPLY.status, then an empty line to the FIFO
+REPLY."""
 
 import os
 import pathlib
@@ -41,7 +42,8 @@ def answer(test, folder, log, reply):
     if child == 0:
         run(test, folder, log)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    pathlib.Path(reply).write_text(f"{status if status >= 0 else 128 - status}\n")
+    pathlib.Path(f"{reply}.status").write_text(str(status if status >= 0 else 128 - status))
+    pathlib.Path(reply).write_text("\n")  # one byte: bash may lose the rest of a line when its time is up
     os._exit(0)
 
 
