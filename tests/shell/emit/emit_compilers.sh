@@ -20,6 +20,10 @@ form() { # NAME PASSES CPUS [OPTION...]
 code=pack-weights,chain-rows,plan-memory
 form sparse "sparsify{sparsity=0.9},fuse,quantize-int8{exclude=*query},lower{sparse=always},$code" \
 	x86-64-v3,znver5
+# GCC reports the loop annotations that it ignores only when a sanitizer instruments the loops
+! command -v gcc >/dev/null ||
+	gcc $strict -O0 -fsanitize=undefined -DSPARSE_MAIN -c sparse.c -Wa,-I. -o sparse.o ||
+	fail "sparse: gcc -O0 -fsanitize=undefined"
 form narrow "fuse,compute-bf16,lower,$code" x86-64,znver4 --pack=small
 
 # all kernels; gcc checks them fully at -O0, too
