@@ -20,7 +20,7 @@ typedef struct Pieces {
 	Piece *at;
 	int32_t count;
 	size_t capacity;
-	/* What every PIECE_KERNEL begins with: rt.h, the CPU's intrinsics, steps.h. Compiled once for all. */
+	/* What every PIECE_KERNEL begins with: rt.h, the CPU's intrinsics, exit.h. Compiled once for all. */
 	char *prefix;
 	size_t prefix_bytes;
 	MemArena *mem; /* names */

@@ -156,7 +156,7 @@ char *layer_list_print(MemArena *mem, const int32_t *numbers, int32_t count)
 		for (last = i; last + 1 < count && numbers[last + 1] == numbers[last] + 1;)
 			last++;
 		at += sprintf(at, last > i ? "%s%d-%d" : "%s%d", i ? "," : "", numbers[i], numbers[last]);
-		if (at > text + BYTES - ITEM_BYTES) {
+		if (last + 1 < count && at > text + BYTES - ITEM_BYTES) {
 			strcpy(at, ",..");
 			break;
 		}

@@ -55,7 +55,8 @@ static const struct ProgramOption {
 	{"raw", NULL, RT_OPT_RAW, "embeddings as little-endian f32"},
 	{"tokens", NULL, RT_OPT_TOKENS,
 		"tagging: a label for each white-space-separated word (its first token's)"},
-	{"threshold", "X", RT_OPT_THRESHOLD, "multi-label: print labels at or above X (0.5)"},
+	{"threshold", "X", RT_OPT_THRESHOLD,
+		"multi-label: print labels at or above X (0.5); a tagger prints the best of them"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
 	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (default: it becomes U+FFFD)"},
@@ -79,15 +80,15 @@ static const struct ProgramOption {
 enum { PROGRAM_OPTIONS = sizeof program_options / sizeof *program_options };
 
 static const char *const program_tasks[] = {
-	"LABEL and SCORE a text",
-	"START END LABEL SCORE TEXT a span, in bytes; a blank line after each text",
-	"the embedding, a JSON array a text",
-	"SCORE a pair",
-	"START END SCORE ANSWER a question and its context (two texts), in bytes of the context",
-	"the five best TOKEN and SCORE for each mask",
+	"Prints LABEL and SCORE a text.",
+	"Prints START END LABEL SCORE TEXT a span, in bytes, and a blank line after each text.",
+	"Prints the embedding, a JSON array a text.",
+	"Prints SCORE a pair.",
+	"Prints START END SCORE ANSWER a question and its context (two texts), in bytes of the context.",
+	"Prints the five best TOKEN and SCORE for each mask.",
 };
 
-/* Prints words from a column on, and ends lines before column 80; each line begins at that column. */
+/* Prints words from a column on, in lines of at most 80 columns; each line begins at that column. */
 static void print_wrapped(const char *text, int column)
 {
 	for (int at = column; *text;) {
@@ -111,7 +112,7 @@ RT_FN void program_help(const RtModel *m)
 		   "with a tab between.\n",
 		m->name);
 	if (m->nheads > 0)
-		printf("Prints %s.\n", program_tasks[m->heads[0].task]);
+		print_wrapped(program_tasks[m->heads[0].task], 0);
 	putchar('\n');
 	for (int i = 0; i < PROGRAM_OPTIONS; i++) {
 		const struct ProgramOption *o = &program_options[i];

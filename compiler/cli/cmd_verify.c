@@ -161,15 +161,16 @@ static bool compare_input(const Module *reference, const Program *program, const
 	return good;
 }
 
-/* Outputs whose largest element is a decision: single-label classes, tags, answers' starts and ends,
+/* Outputs whose largest element is a decision: single-label classes and tags, answers' starts and ends,
  * candidates. */
 static bool is_labelled(const Module *module, const char *output)
 {
 	for (int32_t h = 0; h < module->nheads; h++) {
 		const Head *head = &module->heads[h];
 		if (strcmp(head->output, output) == 0)
-			return head->task == TASK_TAG || head->task == TASK_FILL_MASK
-				|| (head->task == TASK_CLASSIFY && head->problem == PROBLEM_SINGLE && head->nlabels > 1);
+			return head->task == TASK_FILL_MASK
+				|| ((head->task == TASK_TAG || head->task == TASK_CLASSIFY) && head->problem == PROBLEM_SINGLE
+					&& head->nlabels > 1);
 	}
 	return false;
 }

@@ -39,6 +39,16 @@ static int32_t largest(const float *row, int32_t n)
 	return best;
 }
 
+/* Adds -log of the probability of gold, where each label has one of its own. gold -1: none of them. */
+static void add_sigmoid_loss(const Scorer *s, RowScore *to, const float *row, int32_t gold)
+{
+	for (int32_t i = 0; i < s->what->width; i++) {
+		const double x = i == gold ? -(double)row[i] : (double)row[i];
+		to->loss += x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+	}
+	to->labelled++;
+}
+
 /* Adds -log softmax(row)[gold]. */
 static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t gold)
 {
@@ -48,6 +58,25 @@ static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t go
 		sum += exp((double)row[i] - top);
 	to->loss += top + log(sum) - (double)row[gold];
 	to->labelled++;
+}
+
+/* The tag that programs print for a token: a multi-label head has none below a probability of 0.5. */
+static const char *token_tag(const Scorer *s, const float *row)
+{
+	const int32_t best = largest(row, s->what->width);
+	return s->what->head.problem == PROBLEM_MULTI && row[best] < 0 ? "O" : head_label(s, best);
+}
+
+static void add_tag_loss(const Scorer *s, RowScore *to, const float *row, const char *tag)
+{
+	const int32_t gold = dataset_label(tag, s->what->head.labels, s->what->head.nlabels);
+	const bool known = gold >= 0 && gold < s->what->width;
+	if (s->what->head.problem == PROBLEM_MULTI) {
+		if (known || strcmp(tag, "O") == 0)
+			add_sigmoid_loss(s, to, row, known ? gold : -1);
+	} else if (known) {
+		add_loss(s, to, row, gold);
+	}
 }
 
 /* The tag of a word is that of its first token; O if the limit of tokens cut the word off. */
@@ -61,10 +90,9 @@ static void score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequenc
 		while (at < end && s->start[at] < byte)
 			at++;
 		const float *out = at < end && s->start[at] < stop ? s->out[k] + (size_t)at * (size_t)width : NULL;
-		const int32_t gold = dataset_label(row->tags[w], s->what->head.labels, s->what->head.nlabels);
-		tags[w] = out ? head_label(s, largest(out, width)) : "O";
-		if (out && gold >= 0 && gold < width)
-			add_loss(s, to, out, gold);
+		tags[w] = out ? token_tag(s, out) : "O";
+		if (out)
+			add_tag_loss(s, to, out, row->tags[w]);
 		byte = stop + 1;
 	}
 	metric_spans(row->tags, tags, row->nwords, &to->spans);

@@ -191,6 +191,11 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 			c->desc->family->model_type, head->task);
 	if (!labels && head->nlabels)
 		return FAIL(c, EXIT_INPUT, "head %s has labels, but the task %s takes none", head->name, head->task);
+	if (head->problem && !labels)
+		return FAIL(
+			c, EXIT_INPUT, "head %s has a problem, but the task %s takes none", head->name, head->task);
+	if (head->problem && task == TASK_TAG && strcmp(head->problem, problem_names[PROBLEM_REGRESSION]) == 0)
+		return FAIL(c, EXIT_INPUT, "head %s: the task tag takes the problem single or multi", head->name);
 	if (labels && !head->nlabels)
 		return FAIL(c, EXIT_INPUT, "head %s has no labels; add the attribute labels", head->name);
 	if (!spec->pooling && head->pooling)

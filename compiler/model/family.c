@@ -83,6 +83,8 @@ bool family_is_decoder(const Family *family, const char *name)
 		return false;
 	char stem[SPELLING_BYTES];
 	const char *star = strchr(spec->out, '*');
+	if (!star)
+		return false;
 	snprintf(stem, sizeof stem, "%.*s%s%s.", (int)(star - spec->out), spec->out, spec->tensors, star + 1);
 	return strncmp(name, stem, strlen(stem)) == 0;
 }
@@ -116,7 +118,8 @@ static void find_prefix(Builder *b)
 			b->prefix = family->prefixes[i];
 			return;
 		}
-	for (int i = 0; family->prefixes[i] && !b->failed && head_tied_table(b); i++)
+	const bool tied = !b->failed && head_tied_table(b);
+	for (int i = 0; tied && family->prefixes[i] && !b->failed; i++)
 		if (has_layers(b, family->prefixes[i])) {
 			b->prefix = family->prefixes[i];
 			return;

@@ -159,10 +159,10 @@ static bool choose_layers(const Layers *layers, bool *gone, Graph *graph, PassRu
 		pass_note(run, NULL, "keep=%lld: all %d layers stay", (long long)keep, layers->count);
 		return true;
 	}
-	int i = 0;
-	while (i + 1 < STRATEGIES && strcmp(name, strategies[i].name))
-		i++;
-	return strategies[i].drop(layers, layers->count - (int32_t)keep, gone, graph, run);
+	for (int i = 0; i < STRATEGIES; i++)
+		if (strcmp(name, strategies[i].name) == 0)
+			return strategies[i].drop(layers, layers->count - (int32_t)keep, gone, graph, run);
+	return diag_error(run->diag, EXIT_USAGE, 0, "drop-layers: strategy=%s is not known", name);
 }
 
 bool pass_drop_layers(Graph *graph, PassRun *run)

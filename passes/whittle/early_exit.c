@@ -94,10 +94,13 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int32_t index)
 	if (run == layers->count)
 		return diag_error(e->run->diag, EXIT_USAGE, 0,
 			"early-exit: layer %d is the last; its head is the model's own", layer->number);
-	if (e->count == EXITS_MAX || (e->count && run <= e->at[e->count - 1].run))
+	if (e->count == EXITS_MAX)
 		return diag_error(e->run->diag, EXIT_USAGE, 0,
-			"early-exit: layers=%s, expected at most %d numbers in rising order",
-			pass_option(e->run, "layers"), EXITS_MAX);
+			"early-exit: more than %d layers would have an exit; give at most %d in layers=", EXITS_MAX,
+			EXITS_MAX);
+	if (e->count && run <= e->at[e->count - 1].run)
+		return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: layers=%s, expected rising numbers",
+			pass_option(e->run, "layers"));
 	e->at[e->count++] = (Exit){.layer = layer, .run = run};
 	return true;
 }

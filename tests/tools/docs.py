@@ -124,7 +124,7 @@ def command_failed(commands, i, status):
 
 def link_folders(folder):
     os.mkdir(os.path.join(folder, "build"))
-    build = os.environ.get("BUILD", os.path.join(ROOT, "build", "release"))
+    build = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build", "release")))
     links = {"examples": os.path.join(ROOT, "examples"), "build/release": build}
     shared = os.environ.get("SHARED", "")
     if shared:

@@ -38,13 +38,17 @@ def run(test, folder, log):
 def answer(test, folder, log, reply):
     """In a process that waits for the test's."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    child = os.fork()
-    if child == 0:
-        run(test, folder, log)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    pathlib.Path(f"{reply}.status").write_text(str(status if status >= 0 else 128 - status))
-    pathlib.Path(reply).write_text("\n")  # one byte: bash may lose the rest of a line when its time is up
-    os._exit(0)
+    child = -1
+    try:
+        child = os.fork()
+        if child:
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            pathlib.Path(f"{reply}.status").write_text(str(status if status >= 0 else 128 - status))
+    finally:
+        if child:  # one byte: bash may lose the rest of a line when its time is up
+            pathlib.Path(reply).write_text("\n")
+            os._exit(0)
+    run(test, folder, log)
 
 
 def reap():

@@ -1,13 +1,14 @@
 """Checkpoints of every family in the forms in which they are saved: other prefixes, older names, other
 element types, shards, other tasks, modules of sentence-transformers. Compares the reference evaluator with
-transformers on the same directory. Generates no code.
+transformers on the same directory. Generates no code, except for one tagger.
 
     test_family_forms.py [FAMILY...]"""
 
-import random, shutil, sys
-from _support import FULL, TMP
+import random, re, shutil, sys
+from _support import BERTC, FULL, TMP, build, run
 from checkpoints import *
 from make_model import FAMILIES, TESTED, random_model
+from make_tokenizer import SENTENCES
 import transformers
 
 torch.set_grad_enabled(False)
@@ -60,6 +61,21 @@ def check_heads(family, row):
             model, config = random_model(family, kind, 40 + 10 * n + seed, directory)
             batch = texts(row, config, n)
             agree(directory.name, evaluate(directory, batch), outputs(row, model, kind, batch))
+
+
+def check_discriminator(family, row):
+    """A tagger with a probability for each label: `bertc eval` takes the tags that the program prints."""
+    if "replaced" not in row.classes():
+        return
+    directory = TMP / f"{family}-words"
+    random_model(family, "replaced", 77, directory)
+    lines = "\n".join(" ".join(re.findall(r"[a-z]+", s.lower())) for s in SENTENCES).encode()
+    program = build(directory, TMP / f"{family}-words.out", "--cpu=baseline")
+    tagged = run(program, "--tokens", input=lines).stdout.decode()
+    assert {line.split("\t")[1] for line in tagged.splitlines() if line} == {"O", "replaced"}, tagged
+    (TMP / "words.conll").write_text(tagged)
+    scored = run(BERTC, "eval", directory, "--data", TMP / "words.conll").stdout.decode()
+    assert re.search(r"^fp32 .* 1\.0000 ", scored, re.MULTILINE), scored
 
 
 def older_names(t):
@@ -128,6 +144,6 @@ def check_uses(family, row):
 
 
 for family in sys.argv[1:] or TESTED:
-    for check in (check_heads, check_names, check_uses):
+    for check in (check_heads, check_discriminator, check_names, check_uses):
         check(family, FAMILIES[family])
         print(f"ok {family}: {check.__name__}", flush=True)

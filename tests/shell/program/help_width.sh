@@ -5,6 +5,8 @@
 export COLUMNS=200 # what is wide shows as such
 tiny tiny
 "$BERTC" build tiny.bir --quiet -o prog
+"$BERTC" build "$SOURCE/examples/tagger/model" --cpu=baseline --quiet -o tagger
+"$BERTC" build "$SOURCE/examples/capitals/qa" --cpu=baseline --quiet -o qa
 commands=$("$BERTC" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
 [ "$(wc -w <<<"$commands")" -ge 15 ] || fail "--help lists $(wc -w <<<"$commands") commands"
 {
@@ -13,7 +15,7 @@ commands=$("$BERTC" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
 	"$BERTC" passes
 	passes=$("$BERTC" passes | awk 'BEGIN { RS = "" } NR == 2')
 	for pass in $(sed -n 's/^  \([a-z0-9-]*\) .*/\1/p' <<<"$passes"); do "$BERTC" passes $pass; done
-	./prog --help
+	./prog --help && ./tagger --help && ./qa --help
 } >help.txt || fail "a help text ends with $?"
 ! awk 'length($0) > 80 { print length($0) ": " $0; wide = 1 } END { exit !wide }' help.txt || fail "too wide"
 echo "$(wc -l <help.txt) lines"

@@ -275,6 +275,12 @@ static void test_lists(void)
 		apart[i] = 2000000000 + 2 * i;
 	const char *cut = layer_list_print(mem, apart, 400);
 	CU_ASSERT(strlen(cut) < 256 && !strcmp(cut + strlen(cut) - 3, ",.."));
+	int32_t all = 1; /* numbers of which no one is left out, however long their text is */
+	while (strstr(layer_list_print(mem, apart, all + 1), ",..") == NULL)
+		all++;
+	const char *whole = layer_list_print(mem, apart, all);
+	CU_ASSERT_EQUAL(strtol(strrchr(whole, ',') + 1, NULL, 10), apart[all - 1]);
+	CU_ASSERT(strlen(whole) > 256 - 32);
 	mem_free(mem);
 }
 
