@@ -33,7 +33,35 @@ static void grow(Weights *weights)
 	free(old.table);
 }
 
-/* The row of the tensor. Sets *is_new if no equal constant had a row yet. */
+/* True when the tensor is the beginning or the end of `larger`, *from its offset there. That is how the q and
+ * the k, v of a last layer of [CLS] only lie in the q, k, v of a layer that shares its weights. */
+static bool lies_in(const PlacedTensor *larger, const PlacedTensor *tensor, int64_t *from)
+{
+	enum { BYTES_LEAST = 16384 }; /* smaller ones are not worth the search */
+	const uint8_t *whole = larger->data;
+	const int64_t end = larger->bytes - tensor->bytes;
+	if (!whole || tensor->bytes < BYTES_LEAST || end <= 0)
+		return false;
+	*from = memcmp(whole, tensor->data, (size_t)tensor->bytes) == 0 ? 0 : end;
+	return *from == 0 || (end % 64 == 0 && memcmp(whole + end, tensor->data, (size_t)tensor->bytes) == 0);
+}
+
+/* Gives the tensor a place inside a larger constant. False: there is none. */
+static bool place_inside(const Weights *weights, PlacedTensor *place)
+{
+	int64_t from;
+	for (size_t i = 0; i < weights->capacity; i++) {
+		const PlacedTensor *larger = &weights->table[i];
+		if (larger == place || !lies_in(larger, place, &from))
+			continue;
+		place->offset = larger->offset + (size_t)from;
+		place->coded = larger->coded;
+		return true;
+	}
+	return false;
+}
+
+/* The row of the tensor. Sets *is_new if no constant with these bytes had a row yet. */
 static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *is_new)
 {
 	if (2 * weights->count >= weights->capacity)
@@ -45,6 +73,7 @@ static PlacedTensor *weights_find(Weights *weights, const Tensor *tensor, bool *
 	if (*is_new) {
 		*place = wanted;
 		weights->count++;
+		*is_new = !place_inside(weights, place);
 	}
 	return place;
 }

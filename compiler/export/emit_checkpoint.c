@@ -25,12 +25,13 @@ typedef struct Writer {
 	const ModelDesc *desc;
 	const Graph *graph;
 	MemArena *mem;
-	const char *root, *folder;           /* the new directory; the encoder's, usually the same */
-	int32_t nlayers, layer[MOST_LAYERS]; /* old numbers of the remaining layers, ascending */
-	int64_t vocab;                       /* rows of the word table */
-	const Tensor **tensors;              /* to write, with their new names */
-	const char **sources;                /* the name of each in the old checkpoint */
-	int32_t ntensors, room;              /* room: tensors of the graph and of all files */
+	const char *root, *folder;            /* the new directory; the encoder's, usually the same */
+	int32_t nlayers, layer[MOST_LAYERS];  /* old numbers of the remaining layers, ascending */
+	int32_t nstored, stored[MOST_LAYERS]; /* the same of what tensors are numbered by: layers, or groups */
+	int64_t vocab;                        /* rows of the word table */
+	const Tensor **tensors;               /* to write, with their new names */
+	const char **sources;                 /* the name of each in the old checkpoint */
+	int32_t ntensors, room;               /* room: tensors of the graph and of all files */
 	Diag *diag;
 } Writer;
 
@@ -90,6 +91,44 @@ static bool check_ops(const Writer *w)
 	return true;
 }
 
+/* True when group number `at` of the remaining ones runs where config.json will have it run. */
+static bool group_runs(const Writer *w, int32_t at)
+{
+	const ModelDesc *d = w->desc;
+	const int32_t runs = w->nlayers / d->inner;
+	return w->stored[family_group(at / d->inner, runs, w->nstored)]
+		== family_group(w->layer[at] / d->inner, d->layers, d->groups);
+}
+
+/* Lists what is left of the layers' tensors. Layers that share weights must follow the rule of config.json:
+ * each run has all inner layers of a group, and all groups run equally often. */
+static bool check_sharing(Writer *w)
+{
+	const ModelDesc *d = w->desc;
+	for (int32_t i = 0; i < w->nlayers; i++) {
+		const int32_t number = d->inner ? family_group(w->layer[i] / d->inner, d->layers, d->groups)
+										: w->layer[i];
+		if (w->nstored == 0 || w->stored[w->nstored - 1] != number)
+			w->stored[w->nstored++] = number;
+	}
+	for (int32_t i = 0; d->inner && i < w->nlayers; i++)
+		if (w->layer[i] % d->inner != i % d->inner || w->nlayers % d->inner != 0)
+			return REFUSE(w,
+				"layers %d to %d are one run of a group (inner_group_num), of which some are gone; drop all "
+				"or "
+				"none of them",
+				w->layer[i] / d->inner * d->inner, w->layer[i] / d->inner * d->inner + d->inner - 1);
+	for (int32_t i = 0; d->inner && i < w->nlayers; i++)
+		if (!group_runs(w, i))
+			return REFUSE(w,
+				"layer %d uses the weights of group %d, but with %d layers left in %d groups config.json "
+				"gives "
+				"it those of another; drop as many layers of each group",
+				w->layer[i], family_group(w->layer[i] / d->inner, d->layers, d->groups), w->nlayers,
+				w->nstored);
+	return true;
+}
+
 /* Number of outputs of the linear that is this part of the layer; 0: the layer has no such linear. */
 static int64_t part_outputs(const Writer *w, int32_t layer, ModelPart part)
 {
@@ -135,8 +174,8 @@ static const char *new_name(const Writer *w, const char *name)
 {
 	const char *digits;
 	const int64_t number = family_layer(w->desc->family, name, &digits);
-	for (int32_t i = 0; number >= 0 && i < w->nlayers; i++)
-		if (w->layer[i] == number)
+	for (int32_t i = 0; number >= 0 && i < w->nstored; i++)
+		if (w->stored[i] == number)
 			return mem_printf(
 				w->mem, "%.*s%d%s", (int)(digits - name), name, i, digits + strspn(digits, "0123456789"));
 	return name;
@@ -264,7 +303,9 @@ static bool write_config(const Writer *w, int64_t ffn)
 	json_t *config = json_read(from, JSON_CONFIG_BYTES_MAX, 0, w->diag);
 	if (!config)
 		return false;
-	set_size(w, config, SIZE_LAYERS, w->nlayers);
+	set_size(w, config, SIZE_LAYERS, w->nlayers / (w->desc->inner ? w->desc->inner : 1));
+	if (w->desc->groups)
+		set_size(w, config, SIZE_GROUPS, w->nstored);
 	set_size(w, config, SIZE_FFN, ffn);
 	set_size(w, config, SIZE_VOCAB, w->vocab);
 	tokenizer_renumber_roles(w->loaded, config);
@@ -442,7 +483,7 @@ bool checkpoint_emit(const Loaded *loaded, const LoadOptions *options, const cha
 		if (node->op == OP_EXIT)
 			return REFUSE(
 				&w, "transformers' %s has no early exits; leave early-exit out", w.desc->family->model_type);
-	if (!check_ops(&w) || !count_layers(&w) || !check_widths(&w, &ffn))
+	if (!check_ops(&w) || !count_layers(&w) || !check_sharing(&w) || !check_widths(&w, &ffn))
 		return false;
 	char *aside = directory_aside(out, diag);
 	if (!aside)

@@ -29,7 +29,7 @@ const FamilyRefusal bert_refused[] = {
 
 const Family family_bert = {
 	BERT_ENCODER("bert", "bert", 30522),
-	.next_sentence = "cls.seq_relationship",
+	.pair = {"cls.seq_relationship", "next-sentence", {"is_next", "not_next"}, false},
 	.segments = true,
 	.head =
 		{

@@ -25,6 +25,11 @@ Value *bert_encoder(Builder *);
 /* The Family of these, but for the encoder, the pooler, the heads and for what is special. stem: the prefix
  * of tensor names, without the dot. The numbers are the defaults of config.json. */
 #define BERT_CONFIG(type, stem, vocab, hidden, heads, ffn) \
+	BERT_KEYS(type, stem, vocab, hidden, heads, ffn), .activation = {"hidden_act", "gelu"}, \
+		.layers = "encoder.layer"
+
+/* The same, but for the activation and the names of layers. */
+#define BERT_KEYS(type, stem, vocab, hidden, heads, ffn) \
 	.model_type = type, \
 	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, vocab}, \
 		[SIZE_HIDDEN] = {"hidden_size", NULL, hidden}, \
@@ -33,9 +38,8 @@ Value *bert_encoder(Builder *);
 		[SIZE_FFN] = {"intermediate_size", NULL, ffn}, \
 		[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512}, \
 		[SIZE_TYPES] = {"type_vocab_size", NULL, 2}}, \
-	.activation = {"hidden_act", "gelu"}, .eps = {"layer_norm_eps", 1e-12}, .refused = bert_refused, \
-	.prefixes = (const char *const[]){stem ".", "", NULL}, .words = "embeddings.word_embeddings", \
-	.layers = "encoder.layer"
+	.eps = {"layer_norm_eps", 1e-12}, .refused = bert_refused, \
+	.prefixes = (const char *const[]){stem ".", "", NULL}, .words = "embeddings.word_embeddings"
 
 #define BERT_ENCODER(type, stem, vocab) \
 	BERT_CONFIG(type, stem, vocab, 768, 12, 3072), .pooler = "pooler.dense", .encoder = bert_encoder

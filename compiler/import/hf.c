@@ -241,16 +241,20 @@ static bool read_problem(HfReader *r, HeadDesc *head)
 		word);
 }
 
-static bool add_next_sentence(HfReader *r, const char *name)
+static bool add_pair(HfReader *r, const char *name)
 {
-	static const char *const labels[] = {"is_next", "not_next"};
+	const FamilyPair *pair = &r->desc->family->pair;
+	const json_t *labels = json_object_get(r->config, "id2label"),
+				 *count = json_object_get(r->config, "num_labels");
 	HeadDesc *head = description_add_head(r->desc, name, "classify", r->diag);
 	if (!head)
 		return false;
-	head->tensors = r->desc->family->next_sentence;
-	head->problem = "single";
+	head->tensors = pair->tensors;
+	head->problem = problem_names[PROBLEM_SINGLE];
+	if (pair->relabelled && (labels || count))
+		return read_labels(r, head);
 	head->nlabels = 2;
-	head->labels = (const char **)labels;
+	head->labels = (const char **)(uintptr_t)pair->labels;
 	return true;
 }
 
@@ -301,12 +305,12 @@ static bool read_heads(HfReader *r, bool sbert)
 	r->desc->nheads = 0;
 	if (arch == ARCH_PRETRAINING && r->desc->family->replaced.build && (!task || strcmp(task, "tag") == 0))
 		return add_replaced(r);
-	if (!r->desc->family->next_sentence && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
+	if (!r->desc->family->pair.tensors && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
 		arch = ARCH_NONE, own_task = NULL;
 	if (arch == ARCH_PRETRAINING && !task)
-		return add_head(r, "fill-mask") && add_next_sentence(r, "next-sentence");
+		return add_head(r, "fill-mask") && add_pair(r, r->desc->family->pair.name);
 	if ((arch == ARCH_NEXT || arch == ARCH_PRETRAINING) && (!task || strcmp(task, "classify") == 0))
-		return add_next_sentence(r, NULL);
+		return add_pair(r, NULL);
 	if (!task)
 		task = own_task;
 	/* the config.json of a delta may still have the class of its base */

@@ -60,7 +60,7 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 		sum = build_binary(b, OP_ADD, sum, types, origin);
 	sum = build_binary(b, OP_ADD, sum, positions, origin);
 	sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
-	if (family_columns(desc) == desc->hidden)
+	if (family_columns(desc) == desc->hidden && !names->projects_equal)
 		return sum;
 	const char *stem = builder_text(b, "%s%s", b->prefix, names->project);
 	return build_linear(b, sum, stem, desc->hidden, SIZE_HIDDEN, "embeddings.project");
@@ -71,7 +71,12 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 /* The stem of a part's tensors, and the origin of its nodes. */
 static const char *stem_of(Builder *b, int32_t i, const char *part)
 {
-	return builder_text(b, "%s%s.%d.%s", b->prefix, b->desc->family->layers, i, part);
+	const ModelDesc *desc = b->desc;
+	const char *layers = desc->family->layers, *inner = desc->family->inner;
+	if (!inner)
+		return builder_text(b, "%s%s.%d.%s", b->prefix, layers, i, part);
+	const int32_t group = family_group(i / desc->inner, desc->layers, desc->groups);
+	return builder_text(b, "%s%s.%d.%s.%d.%s", b->prefix, layers, group, inner, i % desc->inner, part);
 }
 
 static const char *origin_of(Builder *b, int32_t i, const char *part)
@@ -116,7 +121,7 @@ static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int
 
 Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)
 {
-	for (int32_t i = 0; i < b->desc->layers && !b->failed; i++)
+	for (int32_t i = 0; i < family_depth(b->desc) && !b->failed; i++)
 		x = post_norm_layer(b, names, x, i);
 	return x;
 }

@@ -8,6 +8,7 @@
 typedef struct EmbeddingNames {
 	const char *types, *positions, *norm;
 	const char *project; /* the linear from embedding to hidden, if these sizes differ */
+	bool projects_equal; /* or even if they are equal */
 } EmbeddingNames;
 
 /* Stems of tensors within a layer. act: the module that computes the activation, for qat.c. */

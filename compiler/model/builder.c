@@ -183,11 +183,23 @@ static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
 	return copy;
 }
 
+/* The constant that an earlier layer has made of the same tensor; NULL: none. */
+static Value *shared_constant(const Builder *b, const Tensor *tensor)
+{
+	for (const Node *node = b->desc->family->inner ? b->graph->first : NULL; node; node = node->next)
+		if (node->op == OP_CONST && (node->data == tensor || node->data->source == tensor->name))
+			return node->results[0];
+	return NULL;
+}
+
 Value *build_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns, Size size,
 	const char *origin)
 {
 	const Tensor *tensor = builder_tensor(b, name, other, rows, columns, size, origin);
-	return tensor ? graph_const(b->graph, NULL, narrow_f64(b, tensor), origin) : NULL;
+	Value *shared = tensor ? shared_constant(b, tensor) : NULL;
+	if (shared || !tensor)
+		return shared;
+	return graph_const(b->graph, NULL, narrow_f64(b, tensor), origin);
 }
 
 /* ---- ops ------------------------------------------------------------------------------------- */

@@ -144,6 +144,9 @@ static bool check_encoder(Checker *c)
 			size_name(d, SIZE_PADDING), d->padding, d->vocab, size_name(d, SIZE_VOCAB), d->vocab - 1);
 	if (!(d->eps > 0 && d->eps <= 1))
 		return FAIL(c, EXIT_INPUT, "%s is %g, expected a number above 0 and at most 1", eps, d->eps);
+	if (family_depth(d) > MOST_LAYERS)
+		return FAIL(c, EXIT_UNSUPPORTED, "%d layers (%s) of %d (%s) are more than %d layers", d->layers,
+			size_name(d, SIZE_LAYERS), d->inner, size_name(d, SIZE_INNER), MOST_LAYERS);
 	if (!activation_is_known(d->activation))
 		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
 			d->from_config ? family->activation.key : "activation", d->activation, activation_list());

@@ -24,6 +24,14 @@ bool family_has_segments(const ModelDesc *desc)
 
 int32_t family_columns(const ModelDesc *desc) { return desc->embedding ? desc->embedding : desc->hidden; }
 
+int32_t family_depth(const ModelDesc *desc) { return desc->layers * (desc->inner ? desc->inner : 1); }
+
+/* transformers: int(i / (num_hidden_layers / num_hidden_groups)), a division of reals. */
+int32_t family_group(int32_t i, int32_t layers, int32_t groups)
+{
+	return (int32_t)(i / ((double)layers / groups));
+}
+
 int32_t family_longest(const ModelDesc *desc)
 {
 	return desc->positions - (desc->family->skips_padding ? desc->padding + 1 : 0);
@@ -130,19 +138,21 @@ static void find_prefix(Builder *b)
 		b->desc->weights, family->prefixes[0], family->words, family->prefixes[0], family->model_type);
 }
 
-/* Refuses a checkpoint with more layers than its own config.json has: they do not belong together. A
- * description may use fewer layers. */
+/* Refuses a checkpoint with more layers, or groups of layers, than its own config.json has: they do not
+ * belong together. A description may use fewer layers. */
 static void check_layers(Builder *b)
 {
 	const Family *family = b->desc->family;
+	const Size size = family->inner ? SIZE_GROUPS : SIZE_LAYERS;
 	for (int32_t f = 0; f < b->module->nfiles && b->desc->from_config; f++)
 		for (int32_t t = 0; t < tensor_file_count(b->module->files[f]) && !b->failed; t++) {
 			const char *name = tensor_file_get(b->module->files[f], t)->name;
-			if (layer_with(family, name, b->prefix) >= b->desc->layers)
+			if (layer_with(family, name, b->prefix) >= b->desc->size[size])
 				builder_fail(b, EXIT_INPUT,
 					"%s holds %s, but %s of config.json is %d; to use only the first layers, write a "
-					"description with `bertc describe` and change its number of layers",
-					b->desc->weights, name, size_name(b->desc, SIZE_LAYERS), b->desc->layers);
+					"description with `bertc describe` and change its number of %s",
+					b->desc->weights, name, size_name(b->desc, size), b->desc->size[size],
+					family->inner ? "groups" : "layers");
 		}
 }
 

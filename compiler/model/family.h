@@ -33,6 +33,14 @@ typedef struct HeadSpec {
 	bool bias_won;          /* transformers 4.57 adds `bias` where the checkpoint has both */
 } HeadSpec;
 
+/* The head for two texts in a row: next sentence prediction or sentence order. */
+typedef struct FamilyPair {
+	const char *tensors;   /* NULL: the family has no such head */
+	const char *name;      /* beside a fill-mask head */
+	const char *labels[2]; /* of its two classes */
+	bool relabelled;       /* config.json may give other labels */
+} FamilyPair;
+
 typedef struct Family {
 	const char *model_type; /* in config.json, and `family` in model.xml */
 	FamilySize size[SIZE_COUNT];
@@ -47,8 +55,9 @@ typedef struct Family {
 	const char *const *prefixes;  /* of the encoder's tensors, ends with NULL */
 	const char *words;            /* the word embedding table; every checkpoint of the family has it */
 	const char *layers;           /* stem of encoder.layer.N; NULL: layers are not numbered */
-	const char *pooler;           /* the pooler's linear; NULL: none */
-	const char *next_sentence;    /* the head of next sentence prediction; NULL: the family has none */
+	const char *inner;  /* N is a group of layers STEM.N.inner.I (SIZE_GROUPS); NULL: N is a layer */
+	const char *pooler; /* the pooler's linear; NULL: none */
+	FamilyPair pair;
 	HeadSpec replaced;            /* which tokens are replaced (ForPreTraining); build NULL: none */
 	bool segments;                /* the graph has the input %types even if the table of types has one row */
 	bool skips_padding;           /* positions start at padding + 1; padding tokens have none */
@@ -62,6 +71,10 @@ const HeadSpec *family_head(const Family *, const HeadDesc *);
 bool family_has_segments(const ModelDesc *);
 /* The number of columns of the embedding tables: the hidden size, unless the family has SIZE_EMBEDDING. */
 int32_t family_columns(const ModelDesc *);
+/* The number of layers that the encoder runs. */
+int32_t family_depth(const ModelDesc *);
+/* In families with SIZE_GROUPS: the group that runs as number i of `layers`. */
+int32_t family_group(int32_t i, int32_t layers, int32_t groups);
 /* The number of tokens of the longest text that has positions. */
 int32_t family_longest(const ModelDesc *);
 /* The name of a size in messages: the key of config.json, or the attribute of model.xml. */
@@ -73,8 +86,8 @@ enum { SPELLING_BYTES = NAME_BYTES_MAX + 64 };
 const char *family_spelling(const Family *, const char *name, int i, char text[SPELLING_BYTES]);
 /* The name without the family's prefix. */
 const char *family_bare_name(const Family *, const char *name);
-/* N of a tensor name "PREFIXencoder.layer.N.REST", and the position of its digits; -1: not a layer's
- * tensor. */
+/* N of a tensor name "PREFIXencoder.layer.N.REST", a layer or a group, and the position of its digits; -1:
+ * not a layer's tensor. */
 int64_t family_layer(const Family *, const char *name, const char **digits);
 
 /* True for the weight and the bias of a masked language model's decoder under its own name. */

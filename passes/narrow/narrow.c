@@ -135,22 +135,51 @@ static Node *quantize_before(const Node *node, const Value *x)
 	return NULL;
 }
 
-bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, PassRun *run)
+RoundedList rounded_open(Graph *graph)
 {
-	Tensor *scales, *codes = tensor_quantized(graph, weight, &scales);
-	if (!codes) {
+	int32_t linears = 0;
+	for (const Node *node = graph->first; node; node = node->next)
+		linears += node->op == OP_LINEAR;
+	return (RoundedList){mem_alloc(graph->module->mem, (size_t)linears * sizeof(Rounded)), 0};
+}
+
+const Rounded *rounded_find(const RoundedList *list, const Value *weight)
+{
+	for (int32_t i = 0; i < list->count; i++)
+		if (list->at[i].from == weight)
+			return &list->at[i];
+	return NULL;
+}
+
+const Rounded *rounded_add(
+	RoundedList *list, Graph *graph, Node *node, const Tensor *codes, const Tensor *scales)
+{
+	const Value *weight = node->args[1];
+	Node *before = value_uses(graph, weight) > 1 ? weight->node->next : node;
+	Rounded *rounded = &list->at[list->count++];
+	*rounded = (Rounded){.from = weight, .codes = graph_const(graph, before, codes, weight->node->origin)};
+	if (scales)
+		rounded->scales = graph_const(graph, before, scales, weight->node->origin);
+	return rounded;
+}
+
+bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, RoundedList *list, PassRun *run)
+{
+	const Rounded *rounded = rounded_find(list, node->args[1]);
+	Tensor *scales, *codes = rounded ? NULL : tensor_quantized(graph, weight, &scales);
+	if (!rounded && !codes) {
 		pass_note(run, node, "stays: its weight holds numbers that are not finite");
 		return true;
 	}
 	Node *quantize = quantize_before(node, node->args[0]);
 	if (!quantize)
 		quantize = graph_insert(graph, node, OP_QUANTIZE, node->args, 1, NULL, node->origin, run->diag);
-	Value *wq = quantize ? graph_const(graph, node, codes, node->args[1]->node->origin) : NULL;
-	Value *ws = wq ? graph_const(graph, node, scales, node->args[1]->node->origin) : NULL;
-	if (!ws)
+	if (!quantize)
 		return false;
-	Value *args[] = {
-		quantize->results[0], quantize->results[1], wq, ws, node->nargs == 3 ? node->args[2] : NULL};
+	if (!rounded)
+		rounded = rounded_add(list, graph, node, codes, scales);
+	Value *args[] = {quantize->results[0], quantize->results[1], rounded->codes, rounded->scales,
+		node->nargs == 3 ? node->args[2] : NULL};
 	if (!rewrite_value(
 			graph, node->results[0], OP_LINEAR_I8, args, node->nargs == 3 ? 5 : 4, &node->attr, run))
 		return false;

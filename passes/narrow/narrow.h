@@ -18,8 +18,25 @@ Tensor *tensor_quantized(Graph *, const Tensor *matrix, Tensor **scales);
  * half of it are tried; the one with the smallest error is used. */
 Tensor *tensor_quantized_4(Graph *, const Tensor *matrix, Tensor **scales);
 
+/* What a pass has made of the weights of earlier linears, so that a weight of several linears is rounded
+ * once. */
+typedef struct Rounded {
+	const Value *from;
+	Value *codes, *scales; /* scales: NULL if the pass has none */
+} Rounded;
+typedef struct RoundedList {
+	Rounded *at;
+	int32_t count;
+} RoundedList;
+/* An empty list, with room for all linears of the graph. */
+RoundedList rounded_open(Graph *);
+/* What was made of the weight, or NULL. */
+const Rounded *rounded_find(const RoundedList *, const Value *weight);
+/* Makes constants of codes and scales (NULL: none) for the node and for all later linears with its weight. */
+const Rounded *rounded_add(RoundedList *, Graph *, Node *, const Tensor *codes, const Tensor *scales);
+
 /* Replaces a linear with that weight by quantize and linear_i8. False and messages on error. */
-bool node_quantize_dynamic(Graph *, Node *, const Tensor *weight, PassRun *);
+bool node_quantize_dynamic(Graph *, Node *, const Tensor *weight, RoundedList *, PassRun *);
 /* quantize-int8{scheme=static}, all of it (quantize_static.c). */
 bool quantize_static(Graph *, PassRun *);
 

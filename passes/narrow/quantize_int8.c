@@ -22,10 +22,11 @@ bool pass_quantize_int8(Graph *graph, PassRun *run)
 		narrow_attention(graph, run);
 	if (is_static)
 		return true;
+	RoundedList list = rounded_open(graph);
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		const Tensor *weight = narrow_weight(node, run);
-		if (weight && !node_quantize_dynamic(graph, node, weight, run))
+		if (weight && !node_quantize_dynamic(graph, node, weight, &list, run))
 			return false;
 	}
 	return true;

@@ -120,12 +120,13 @@ static Node *emit_codes(Graph *graph, const StaticInput *input, Value *x, Node *
 static bool quantize_all(
 	Graph *graph, const Probe *probe, const StaticInput *inputs, int32_t count, PassRun *run)
 {
+	RoundedList list = rounded_open(graph);
 	for (const StaticInput *in = inputs; in < inputs + count; in++) {
 		Node *quantize = NULL;
 		for (int32_t i = 0; i < in->nreaders; i++) {
 			Node *node = probe ? probe_value(probe, in->reader[i]->results[0])->node : in->reader[i];
 			if (in->dynamic[i]) {
-				if (!node_quantize_dynamic(graph, node, value_tensor(node->args[1]), run))
+				if (!node_quantize_dynamic(graph, node, value_tensor(node->args[1]), &list, run))
 					return false;
 				continue;
 			}

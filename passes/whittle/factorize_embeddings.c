@@ -11,7 +11,7 @@
  * singular vectors of w. A decoder that shares the table (masked language models) uses the same factors: x w'
  * = (x V) w2'. The factors have the element type of the table. */
 #include "eigen.h"
-#include "passes/rewrite.h"
+#include "passes/fuse/fuse.h"
 #include <stdlib.h>
 
 /* w'w [H,H] of w [rows,H]. */
@@ -100,6 +100,32 @@ static Node *find_table(const Graph *graph)
 	return table;
 }
 
+/* The linear that widens the rows of a narrow table, behind sums and a LayerNorm. NULL: there is none. */
+static const Node *projection_of(const Graph *graph, const Value *rows)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		for (int32_t i = 0; i < node->nargs; i++) {
+			if (node->args[i] != rows)
+				continue;
+			if (node->op == OP_LINEAR && i == 0)
+				return value_width(node->results[0]) > value_width(rows) ? node : NULL;
+			if (node->op == OP_EMBED || node->op == OP_ADD || node->op == OP_LAYERNORM)
+				return projection_of(graph, node->results[0]);
+		}
+	return NULL;
+}
+
+/* The beginning of a message about the table's size. */
+static const char *table_has(const Graph *graph, const Node *table)
+{
+	const Node *wide = projection_of(graph, table->results[0]);
+	if (!wide)
+		return "the table of words has";
+	return mem_printf(graph->module->mem,
+		"the table of words is factorised already (%s widens its rows to %lld); it has",
+		wide->origin ? wide->origin : "a linear", (long long)value_width(wide->results[0]));
+}
+
 /* True when a use can go through the factors. */
 static bool use_fits(const Node *node, const Value *table)
 {
@@ -125,7 +151,7 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 	const int64_t rows = table->data->type.dim[0].plus, hidden = table->data->type.dim[1].plus;
 	const bool tall = hidden < rows;
 	if (!pass_option_fits(
-			run, "rank", rank, tall ? hidden : rows, "the table of words has", tall ? "column" : "row"))
+			run, "rank", rank, tall ? hidden : rows, table_has(graph, table), tall ? "column" : "row"))
 		return false;
 	if (rank >= hidden || rank * (rows + hidden) >= rows * hidden) {
 		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank,

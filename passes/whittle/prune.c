@@ -25,6 +25,7 @@ void groups_add(Graph *graph, Groups *groups, const Group *group)
 	all[groups->count] = *group;
 	all[groups->count].score = mem_alloc(mem, (size_t)group->count * sizeof *group->score);
 	all[groups->count].gone = mem_alloc(mem, (size_t)group->count * sizeof *group->gone);
+	all[groups->count].leader = groups_leader(groups, group);
 	groups->at = all;
 	groups->count++;
 }
@@ -205,7 +206,10 @@ static int candidate_compare(const void *a, const void *b)
 	return x->group != y->group ? y->group - x->group : y->unit - x->unit;
 }
 
-/* Marks the `count` units with the lowest scores in groups[from..to). One unit stays in each group. */
+static bool leads(const Groups *groups, int32_t g) { return groups->at[g].leader == g; }
+
+/* Marks the `count` units with the lowest scores in groups[from..to), of those that lead. One unit stays in
+ * each group. */
 static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32_t to, int64_t count)
 {
 	size_t n = 0;
@@ -214,7 +218,7 @@ static void remove_least(Graph *graph, const Groups *groups, int32_t from, int32
 	Candidate *candidates = mem_alloc(graph->module->mem, n * sizeof *candidates);
 	n = 0;
 	for (int32_t g = from; g < to; g++)
-		for (int32_t u = 0; u < groups->at[g].count; u++)
+		for (int32_t u = 0; leads(groups, g) && u < groups->at[g].count; u++)
 			candidates[n++] = (Candidate){groups->at[g].score[u], g, u};
 	qsort(candidates, n, sizeof *candidates, candidate_compare);
 	for (size_t i = 0; i < n && count > 0; i++) {
@@ -304,16 +308,23 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 	if (!check_keep(groups, keep, name, run))
 		return false;
 	for (int32_t g = 0; g < groups->count; g++)
-		total += groups->at[g].count;
+		total += leads(groups, g) ? groups->at[g].count : 0;
 	const int64_t drop = has_share ? total - llround(share * (double)total) : 0;
-	if (!list && pass_option_is(run, "by", "reconstruction"))
-		return groups_refit(graph, groups, false, keep, drop, name, run);
-	if (list ? !remove_listed(graph, groups, name, run) : !groups_score(graph, groups, name, run))
+	const bool chooses = !list && pass_option_is(run, "by", "reconstruction"),
+			   refits = chooses || pass_option_is(run, "refit", "yes");
+	if (refits && !groups_may_refit(groups, name, run))
 		return false;
+	if (chooses)
+		return groups_refit(graph, groups, false, keep, drop, name, run);
+	if (list ? !remove_listed(graph, groups, name, run) || !groups_agree(graph, groups, name, run)
+			 : !groups_score(graph, groups, name, run))
+		return false;
+	groups_average(graph, groups);
 	for (int32_t g = 0; keep > 0 && g < groups->count; g++)
 		remove_least(graph, groups, g, g + 1, groups->at[g].count - keep);
 	remove_least(graph, groups, 0, groups->count, drop);
-	return pass_option_is(run, "refit", "no") || groups_refit(graph, groups, true, 0, 0, name, run);
+	groups_follow(groups);
+	return !refits || groups_refit(graph, groups, true, 0, 0, name, run);
 }
 
 /* ---- slicing --------------------------------------------------------------------------------- */
@@ -368,6 +379,15 @@ static void slice_rows(Graph *graph, const Group *group, int32_t k)
 		slice_argument(graph, linear, i, 0, gone, left);
 }
 
+/* The slices that the leader has made of the same weights. */
+static void share_slices(const Group *leader, const Group *group)
+{
+	for (int32_t k = 0; k < group->nin; k++)
+		for (int32_t i = 1; i < group->in[k]->nargs; i++)
+			group->in[k]->args[i] = leader->in[k]->args[i];
+	group->out->args[1] = leader->out->args[1];
+}
+
 static void group_slice(Graph *graph, const Group *group)
 {
 	const int64_t columns = group->out->args[1]->type.dim[1].plus;
@@ -397,7 +417,10 @@ bool groups_remove(Graph *graph, const Groups *groups, const UnitName *name,
 		group_note(group, name, run);
 		if (!group->ngone)
 			continue;
-		group_slice(graph, group);
+		if (leads(groups, g))
+			group_slice(graph, group);
+		else
+			share_slices(&groups->at[group->leader], group);
 		fit(graph, group);
 		run->changes += group->ngone;
 	}

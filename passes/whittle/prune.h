@@ -13,6 +13,7 @@ typedef struct Group {
 		first[3]; /* not 0 when one linear computes both halves of a gated network; then `in` has it twice */
 	int32_t nin, count, width; /* count units of width numbers */
 	int32_t mixed;             /* out reads a product of the results of the last `mixed` linears of in */
+	int32_t leader;            /* the first group with the same weights, often this one (prune_shared.c) */
 	double *score;             /* importance of each unit; the lowest is removed first */
 	bool *gone;
 	int32_t ngone;
@@ -34,6 +35,18 @@ void groups_add(Graph *, Groups *, const Group *);
  * the units to remove, and refits the remaining weights if requested. False and messages for invalid options.
  */
 bool groups_choose(Graph *, const Groups *, const UnitName *, PassRun *);
+/* ---- prune_shared.c: layers with the same weights lose the same units ------------------------- */
+/* The index of the first group with the weights of `group`; groups->count: none of them has. */
+int32_t groups_leader(const Groups *, const Group *);
+/* Refuses a fit for each layer when layers share weights. */
+bool groups_may_refit(const Groups *, const UnitName *, PassRun *);
+/* The score of a leader becomes the mean of its own and those of the groups with the same weights. */
+void groups_average(Graph *, const Groups *);
+/* Refuses lists of units that differ between groups with the same weights. */
+bool groups_agree(Graph *, const Groups *, const UnitName *, PassRun *);
+/* Marks in all groups the units that are marked in their leaders. */
+void groups_follow(const Groups *);
+
 /* prune_refit.c: refits the remaining weights to the outputs of the unpruned model, on the texts of option
  * data. With marked, the marked units are removed. Otherwise it chooses them: with keep > 0 all but keep in
  * each group, and then drop units over all groups. */

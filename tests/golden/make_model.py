@@ -7,7 +7,7 @@ tolerance. The exception is key biases, which softmax cancels. test_golden.py ch
 Overrides have the names of BertConfig for every family.
 """
 
-import dataclasses, json, pathlib, random
+import dataclasses, json, pathlib, random, re
 import torch, transformers
 from make_tokenizer import write_byte_level, write_wordpiece
 
@@ -39,6 +39,25 @@ def electra_keys(r, keys):
     return {"embedding_size": r.choice([24, 33, 45, keys["hidden_size"]])}
 
 
+def albert_keys(r, keys):
+    """Groups of layers that share weights, some of several layers; or more groups than layers use. Four
+    layers at most: in deeper random models all rows become alike."""
+    inner = r.choice([1, 1, 2])
+    return electra_keys(r, keys) | {
+        "num_hidden_layers": min(keys["num_hidden_layers"], 4 // inner),
+        "num_hidden_groups": r.choice([1, 1, 2, 3]),
+        "inner_group_num": inner,
+    }
+
+
+def albert_idle(name, c):
+    """What no layer uses."""
+    used = {int(i / (c.num_hidden_layers / c.num_hidden_groups)) for i in range(c.num_hidden_layers)}
+    group = re.search(r"albert_layer_groups\.(\d+)", name)
+    untied = not c.tie_word_embeddings and name == "predictions.bias"
+    return untied or (group and int(group[1]) not in used)
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
     stem: str  # of transformers' class names
@@ -51,6 +70,7 @@ class Family:
     starts_behind_padding: bool = False  # the first position is the padding id + 1
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
     classifies_pooled: bool = True  # the classifier reads the encoder's pooler
+    pair: tuple = ()  # of ForPreTraining's second head: name of the output, key of transformers, labels
     idle: object = lambda name, config: False  # parameters by which no output changes
 
     def classes(self):
@@ -64,6 +84,11 @@ class Family:
     def own(self, keys):
         """BertConfig's keys under this family's names."""
         return {self.names.get(k, k): v for k, v in keys.items() if self.names.get(k, k)}
+
+    def unshared(self, keys):
+        """Keys with which every layer has its own weights."""
+        own = {"num_hidden_groups": keys["num_hidden_layers"], "inner_group_num": 1}
+        return keys | own if "num_hidden_groups" in self.config().to_dict() else keys
 
     def longest(self, config):
         """Tokens of the longest text."""
@@ -98,6 +123,7 @@ FAMILIES = {
     "bert": Family(
         "Bert",
         more={"nsp": "BertForNextSentencePrediction"},
+        pair=("next-sentence", "seq_relationship_logits", ("is_next", "not_next")),
         idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
     ),
     "distilbert": Family(
@@ -124,6 +150,12 @@ FAMILIES = {
         classifies_pooled=False,
         keys=electra_keys,
     ),
+    "albert": Family(
+        "Albert",
+        keys=albert_keys,
+        idle=albert_idle,
+        pair=("sentence-order", "sop_logits", ("in_order", "swapped")),
+    ),
     "bert-bpe": Family(  # with a tokenizer that is not its own
         "Bert",
         keys=lambda r, keys: {"vocab_size": keys["vocab_size"] + 257, "pad_token_id": 1},
@@ -132,7 +164,7 @@ FAMILIES = {
 }
 
 # Those that the tests go through unless others are named.
-TESTED = ["bert", "distilbert", "roberta", "electra"]
+TESTED = ["bert", "distilbert", "roberta", "electra", "albert"]
 # RoBERTa under other names: test_golden.py builds a model of each.
 RENAMED = ["xlm-roberta", "camembert"]
 

@@ -7,12 +7,13 @@ transformers on the same directory. Generates no code, except for one tagger.
 import random, re, shutil, sys
 from _support import BERTC, FULL, TMP, build, run
 from checkpoints import *
-from make_model import FAMILIES, TESTED, random_model
+from make_model import FAMILIES, TESTED, random_model, randomize
 from make_tokenizer import SENTENCES
 import transformers
 
 torch.set_grad_enabled(False)
 torch.set_num_threads(1)
+SMALL = dict(vocab_size=61, hidden_size=24, num_attention_heads=3, num_hidden_layers=2, intermediate_size=40)
 PARTS = {
     "cls_token": lambda h: h[0],
     "max_tokens": lambda h: h.max(0).values,
@@ -61,6 +62,26 @@ def check_heads(family, row):
             model, config = random_model(family, kind, 40 + 10 * n + seed, directory)
             batch = texts(row, config, n)
             agree(directory.name, evaluate(directory, batch), outputs(row, model, kind, batch))
+
+
+def check_pretraining(family, row):
+    """The model of both heads of pre-training: words, and whether one text follows the other."""
+    if not row.pair:
+        return
+    name, logits, labels = row.pair
+    for n, keys in enumerate(({}, {"num_labels": 3})):
+        config = row.config(**SMALL, **keys)
+        config._attn_implementation = "eager"
+        model = getattr(transformers, row.stem + "ForPreTraining")(config)
+        randomize(model, n).eval().save_pretrained(TMP / f"{family}-pair{n}")
+        want = []
+        for ids in texts(row, config, n):
+            o = model(**row.inputs(ids), output_hidden_states=True)
+            heads = {"fill-mask": o.prediction_logits[0], name: o[logits][0]}
+            want.append(heads | {"hidden": o.hidden_states[-1][0]})
+        agree(f"{family}: both heads", evaluate(TMP / f"{family}-pair{n}", texts(row, config, n)), want)
+    run(BERTC, "describe", TMP / f"{family}-pair0", "-o", TMP / "pair.xml")
+    assert all(f"<label>{l}</label>" in (TMP / "pair.xml").read_text() for l in labels), labels
 
 
 def check_discriminator(family, row):
@@ -144,6 +165,6 @@ def check_uses(family, row):
 
 
 for family in sys.argv[1:] or TESTED:
-    for check in (check_heads, check_discriminator, check_names, check_uses):
+    for check in (check_heads, check_pretraining, check_discriminator, check_names, check_uses):
         check(family, FAMILIES[family])
         print(f"ok {family}: {check.__name__}", flush=True)
