@@ -110,7 +110,7 @@ bool toolchain_archive_file(const char *name, const char *file, const char *out,
  * explicitly. */
 #define COMPILE_FLAGS "-O3", "-ffp-contract=off", "-fno-math-errno"
 /* SHA-256 of the concatenated parts, as 64 hex digits. */
-void toolchain_sha256(const void *const *parts, const size_t *bytes, int count, char hex[65]);
+void sha256_hex(const void *const *parts, const size_t *bytes, int count, char hex[65]);
 /* LLVM's name of this machine's CPU ("znver5"). */
 const char *toolchain_host_cpu(void);
 

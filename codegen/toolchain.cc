@@ -27,7 +27,6 @@
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/SHA256.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Host.h"
@@ -478,19 +477,6 @@ extern "C" bool toolchain_archive(const ArchiveMember *list, int32_t count, cons
 	if (!archive)
 		return diag_error(diag, EXIT_RUN, 0, "%s: %s", out, llvm::toString(archive.takeError()).c_str());
 	return write_file(out, (*archive)->getBuffer(), diag);
-}
-
-extern "C" void toolchain_sha256(const void *const *parts, const size_t *bytes, int count, char hex[65])
-{
-	llvm::SHA256 hash;
-	for (int i = 0; i < count; i++)
-		hash.update(llvm::ArrayRef(static_cast<const uint8_t *>(parts[i]), bytes[i]));
-	int at = 0;
-	for (uint8_t byte : hash.final()) {
-		hex[at++] = "0123456789abcdef"[byte >> 4];
-		hex[at++] = "0123456789abcdef"[byte & 15];
-	}
-	hex[at] = 0;
 }
 
 extern "C" const char *toolchain_host_cpu(void)

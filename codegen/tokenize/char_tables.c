@@ -166,26 +166,46 @@ static RtRecord record_make(Maker *m, int32_t code)
 	return (RtRecord){bits | class_of(desc, one->code) << RT_CLASS_SHIFT, one->code - code};
 }
 
+enum { BLOCK = 1 << RT_BLOCK_BITS, BLOCKS = 0x110000 >> RT_BLOCK_BITS };
+
+/* Whether the block is like the one before it, without a look at its code points. Planes 4 to 13 have no
+ * characters. Planes 15 and 16 are for private use, except the last two code points of each. */
+static bool block_repeats(int32_t block)
+{
+	const int32_t first = block << RT_BLOCK_BITS, plane = first >> 16, within = first & 0xFFFF;
+	if (plane >= 15)
+		return within > 0 && within < 0x10000 - BLOCK;
+	return first > 0x40000 && plane <= 13;
+}
+
+static void block_add(Maker *m, int32_t block)
+{
+	CharTables *tables = m->tables;
+	uint16_t cells[BLOCK], number = 0;
+	for (int32_t i = 0; i < BLOCK; i++)
+		cells[i] = add_record(m, record_make(m, block << RT_BLOCK_BITS | i));
+	const size_t blocks = tables->cells.count / BLOCK;
+	/* equal blocks are shared: many have no characters, or the letters of one script */
+	while (number < blocks
+		&& memcmp((uint16_t *)tables->cells.items + (size_t)number * BLOCK, cells, sizeof cells) != 0)
+		number++;
+	for (int32_t i = 0; i < BLOCK && number == blocks; i++)
+		list_add(&tables->cells, &cells[i]);
+	list_add(&tables->blocks, &number);
+}
+
 void char_tables_build(const TokenizerDesc *desc, CharTables *tables)
 {
-	enum { BLOCK = 1 << RT_BLOCK_BITS, BLOCKS = 0x110000 >> RT_BLOCK_BITS };
 	*tables = (CharTables){.blocks = list_new(sizeof(uint16_t)),
 		.cells = list_new(sizeof(uint16_t)),
 		.records = list_new(sizeof(RtRecord)),
 		.lists = list_new(sizeof(uint32_t))};
 	Maker m = {desc, tables, checked_calloc(INDEX_SIZE, sizeof *m.index)};
 	for (int32_t block = 0; block < BLOCKS; block++) {
-		uint16_t cells[BLOCK], number = 0;
-		for (int32_t i = 0; i < BLOCK; i++)
-			cells[i] = add_record(&m, record_make(&m, block << RT_BLOCK_BITS | i));
-		size_t blocks = tables->cells.count
-			/ BLOCK; /* equal blocks are shared: most of the 8,704 are empty or have letters of one script */
-		while (number < blocks
-			&& memcmp((uint16_t *)tables->cells.items + (size_t)number * BLOCK, cells, sizeof cells) != 0)
-			number++;
-		for (int32_t i = 0; i < BLOCK && number == blocks; i++)
-			list_add(&tables->cells, &cells[i]);
-		list_add(&tables->blocks, &number);
+		if (block_repeats(block))
+			list_add(&tables->blocks, &(uint16_t){((uint16_t *)tables->blocks.items)[block - 1]});
+		else
+			block_add(&m, block);
 	}
 	free(m.index);
 }

@@ -90,7 +90,7 @@ static void hash_files(const Module *module, char hex[65])
 	size_t *bytes = mem_alloc(mem, count * sizeof *bytes);
 	for (size_t i = 0; i < count; i++)
 		parts[i] = tensor_file_bytes(module->files[i], &bytes[i]);
-	toolchain_sha256(parts, bytes, (int)count, hex);
+	sha256_hex(parts, bytes, (int)count, hex);
 	mem_free(mem);
 }
 
@@ -175,7 +175,7 @@ static void hash_graph(Loaded *loaded, bool from_checkpoint)
 			bytes[at] = (size_t)node->data->bytes;
 			at++;
 		}
-	toolchain_sha256(parts, bytes, (int)at, loaded->graph_sha256);
+	sha256_hex(parts, bytes, (int)at, loaded->graph_sha256);
 	free(text);
 	free(parts);
 	free(bytes);

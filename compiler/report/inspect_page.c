@@ -50,7 +50,7 @@ static void print_hash(FILE *out, const char *text, size_t bytes)
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char hex[65];
 	unsigned char raw[33] = {0}; /* 32 bytes and one of padding: a multiple of 24 bits */
-	toolchain_sha256((const void *const[]){text}, &bytes, 1, hex);
+	sha256_hex((const void *const[]){text}, &bytes, 1, hex);
 	for (int i = 0; i < 32; i++)
 		raw[i] = (unsigned char)strtoul((const char[]){hex[2 * i], hex[2 * i + 1], '\0'}, NULL, 16);
 	fputs("'sha256-", out);

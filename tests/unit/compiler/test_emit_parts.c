@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/emit.h"
+#include "codegen/sha256.c"
 #include "compiler/cli/bertc.h"
 
 static char *printed(void (*print)(FILE *, const char *), const char *text)
@@ -188,9 +189,39 @@ static void test_targets(void)
 static void test_sha256(void)
 {
 	char hex[65];
-	toolchain_sha256((const void *const[]){"a", "bc"}, (const size_t[]){1, 2}, 2, hex);
+	sha256_hex((const void *const[]){"a", NULL, "bc"}, (const size_t[]){1, 0, 2}, 3, hex);
 	CU_ASSERT_STRING_EQUAL(
 		hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-2, "abc" */
+	sha256_hex(NULL, NULL, 0, hex);
+	CU_ASSERT_STRING_EQUAL(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	char *million = malloc(1000000);
+	memset(million, 'a', 1000000);
+	sha256_hex((const void *const[]){million}, (const size_t[]){1000000}, 1, hex); /* FIPS 180-2 */
+	CU_ASSERT_STRING_EQUAL(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	free(million);
+}
+
+/* All lengths of the end of a message, in all divisions into two parts; both forms of a block. */
+static void test_sha256_parts(void)
+{
+	enum { MOST = 200 };
+	uint8_t data[MOST];
+	char whole[65], parted[65];
+	for (int i = 0; i < MOST; i++)
+		data[i] = (uint8_t)(i * i + 3 * i);
+	for (size_t n = 0; n <= MOST; n++) {
+		sha256_hex((const void *const[]){data}, &n, 1, whole);
+		for (size_t k = 0; k <= n; k++) {
+			sha256_hex((const void *const[]){data, data + k}, (const size_t[]){k, n - k}, 2, parted);
+			CU_ASSERT_STRING_EQUAL(parted, whole);
+		}
+	}
+	CU_ASSERT_STRING_EQUAL(whole, "bb2c04f8696ea6ea8ecd93b2c7c662628ec9326e37206dbd1804260d66f03118");
+	uint32_t plain[8] = {1, 2, 3, 4, 5, 6, 7, 0x80000000}, fast[8];
+	memcpy(fast, plain, sizeof fast);
+	blocks_plain(plain, data, MOST / BLOCK);
+	blocks(fast, data, MOST / BLOCK);
+	CU_ASSERT_EQUAL(memcmp(plain, fast, sizeof plain), 0);
 }
 
 int main(void)
@@ -203,6 +234,7 @@ int main(void)
 		{"constants once, aligned", test_weights},
 		{"targets", test_targets},
 		{"SHA-256", test_sha256},
+		{"SHA-256 of parts", test_sha256_parts},
 	};
 	return SUITE_RUN("parts of the emitter", tests);
 }

@@ -121,7 +121,7 @@ static void test_hash(void)
 	diag_init(&diag, NULL);
 	char *text = file_read(at("model.safetensors"), 1 << 20, &bytes, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-	toolchain_sha256(&(const void *){text}, &bytes, 1, hex);
+	sha256_hex(&(const void *){text}, &bytes, 1, hex);
 	free(text);
 	const char *const models[] = {directory, at("model.xml")};
 	for (int i = 0; i < 2; i++) {

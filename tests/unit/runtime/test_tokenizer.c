@@ -236,6 +236,35 @@ static void test_ill_formed(void)
 	EXPECT(a.ends, a.e.n, -1, 1, 6, -1);
 }
 
+/* What char_tables.c takes for granted of the planes that it does not look at: their code points are all
+ * alike, except the last two of planes 15 and 16. */
+static void test_planes(void)
+{
+	int wrong = 0;
+	for (int32_t code = 0x40000; code < 0x110000; code++) {
+		const int32_t plane = code >> 16, like = plane < 15 ? 0x40000 : 0xF0000;
+		int32_t parts[UNICODE_PARTS_MAX];
+		if (plane == 14 || (plane > 14 && (code & 0xFFFF) >= 0xFFFE))
+			continue;
+		wrong += unicode_is_control(code) != (plane > 14) || unicode_is_word(code) || unicode_is_space(code)
+			|| unicode_is_chinese(code) || unicode_is_punctuation(code) || unicode_is_nonspacing(code)
+			|| unicode_combining_class(code) != 0 || unicode_to_lower(code) != code
+			|| unicode_decompose(code, parts) != 1 || parts[0] != code
+			|| byte_level_splitter.class_of(code) != byte_level_splitter.class_of(like)
+			|| bert_splitter.class_of(code) != bert_splitter.class_of(like);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	TokenizerDesc desc = describe();
+	/* a tag of plane 14 and private characters are removed; what is no character stays */
+	Answer a = ask(&desc,
+		"fi\xF3\xA0\x80\x81lm f\xF3\xBF\xBF\xBDilm \xF4\x8F\xBF\xBD"
+		"a",
+		NULL, 64);
+	EXPECT(a.ids, a.e.n, CLS, 8, 8, 9, SEP);
+	a = ask(&desc, "film\xF3\xBF\xBF\xBE a\xF4\x8F\xBF\xBF a\xF1\x80\x80\x80 a", NULL, 64);
+	EXPECT(a.ids, a.e.n, CLS, UNK, UNK, UNK, 9, SEP);
+}
+
 /* Every key is found with its value, everything else is not. */
 static void test_trie(void)
 {
@@ -382,6 +411,7 @@ int main(void)
 		{"resume", test_resume},
 		{"token text", test_token_text},
 		{"ill formed", test_ill_formed},
+		{"planes", test_planes},
 		{"trie", test_trie},
 		{"hostile", test_hostile},
 		{"emit", test_emit},
