@@ -1,11 +1,12 @@
 /* tokenize_driver.c: tokenizes with the compiler's import and tables and the programs' code, in one process,
  * for tests that compare with the `tokenizers` library.
  *
- *   tokenize_driver DIRECTORY FILE               requests from standard input, one a line, answers as JSON,
- * one a line tokenize_driver DIRECTORY FILE --bench TEXT  bytes a second over the lines of a text file
+ *   tokenize_driver DIRECTORY FILE               answers requests: a line of standard input each
+ *   tokenize_driver DIRECTORY FILE --bench TEXT  prints bytes per second over the lines of a text file
  *
- * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`, the texts in hexadecimal behind an x: any bytes
- * can be asked for. Exit status as bertc's. */
+ * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`. The texts are in hexadecimal after an x, so that
+ * they can hold any byte. An answer is rows of five int32. Its first two rows are the fields of AnswerHead.
+ * Then each token has the row id, type, start, end, word. Exit status as bertc's. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,25 +39,30 @@ static void room_free(Room *room)
 	free(room->words);
 }
 
+static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
 /* "x616263" to bytes in place; NULL: there is no such word. */
 static char *unhex(char *word, size_t *bytes)
 {
 	*bytes = 0;
 	if (!word || *word != 'x')
 		return NULL;
-	for (char *at = word + 1; at[0] && at[1]; at += 2) {
-		char digits[3] = {at[0], at[1], 0};
-		word[(*bytes)++] = (char)strtol(digits, NULL, 16);
-	}
+	for (char *at = word + 1; at[0] && at[1]; at += 2)
+		word[(*bytes)++] = (char)(digit(at[0]) << 4 | digit(at[1]));
 	return word;
 }
 
-static void print_list(const char *key, const int32_t *list, int32_t n)
+typedef struct AnswerHead {
+	int32_t status, tokens, total, text_tokens, pair_tokens, text_next, pair_next, replaced, unused[2];
+} AnswerHead;
+
+static void print_answer(const AnswerHead *head, const Room *room)
 {
-	printf("\"%s\":[", key);
-	for (int32_t i = 0; i < n; i++)
-		printf("%s%d", i ? "," : "", (int)list[i]);
-	printf("],");
+	fwrite(head, sizeof *head, 1, stdout);
+	for (int32_t i = 0; i < head->tokens; i++) {
+		const int32_t row[5] = {room->ids[i], room->types[i], room->starts[i], room->ends[i], room->words[i]};
+		fwrite(row, sizeof row, 1, stdout);
+	}
 }
 
 static void answer(const RtTokenizer *t, char *line, Room *room)
@@ -68,20 +74,18 @@ static void answer(const RtTokenizer *t, char *line, Room *room)
 	int32_t max_tokens = number ? (int32_t)strtol(number, NULL, 10) : 0;
 	RtEncoding e;
 	room_grow(room, max_tokens + 1);
-	int status = rt_tokenize(t, text, bytes, pair, pair_bytes, max_tokens, room->ids, room->types,
-		room->starts, room->ends, room->words, &e);
-	if (status != RT_OK) {
-		printf("{\"status\":%d}\n", status);
-		return;
+	AnswerHead head = {.status = rt_tokenize(t, text, bytes, pair, pair_bytes, max_tokens, room->ids,
+						   room->types, room->starts, room->ends, room->words, &e)};
+	if (head.status == RT_OK) {
+		head.tokens = e.n;
+		head.total = e.total;
+		head.text_tokens = e.text_tokens;
+		head.pair_tokens = e.pair_tokens;
+		head.text_next = (int32_t)e.text_next;
+		head.pair_next = (int32_t)e.pair_next;
+		head.replaced = e.replaced;
 	}
-	putchar('{');
-	print_list("ids", room->ids, e.n);
-	print_list("types", room->types, e.n);
-	print_list("starts", room->starts, e.n);
-	print_list("ends", room->ends, e.n);
-	print_list("words", room->words, e.n);
-	printf("\"total\":%d,\"tokens\":[%d,%d],\"next\":[%zu,%zu],\"replaced\":%d}\n", (int)e.total,
-		(int)e.text_tokens, (int)e.pair_tokens, e.text_next, e.pair_next, (int)e.replaced);
+	print_answer(&head, room);
 }
 
 static double seconds(void)

@@ -135,19 +135,7 @@ def byte_level(vocab, merges, prefix=False, trim=True, added=(), post="roberta",
     return tok
 
 
-def compare(check, tok, where, texts, what):
-    answers = T.ask(*where, [(T.PLENTY, text) for text in texts])
-    for text, encoding, got in zip(texts, tok.encode_batch(texts), answers):
-        check.same(got, T.expected(encoding, text), (what, text[:60]))
-
-
-def truncated(check, tok, where, pairs, what):
-    for limit in (5, 6, 7, 8, 9, 13, 16, 23):
-        tok.enable_truncation(limit)
-        answers = T.ask(*where, [(limit, *pair) for pair in pairs])
-        for pair, encoding, got in zip(pairs, [tok.encode(*pair) for pair in pairs], answers):
-            check.same(got, T.expected(encoding, *pair), (what, limit, pair))
-    tok.no_truncation()
+LIMITS = (5, 6, 7, 8, 9, 13, 16, 23)
 
 
 def mixed(r, most=9):
@@ -223,9 +211,9 @@ with tempfile.TemporaryDirectory() as temporary:
         for post in ("roberta", "template"):
             tok = byte_level(vocab, merges, prefix, trim, ADDED if post == "roberta" else (), post)
             where, what = save(tok), (prefix, trim, post)
-            compare(check, tok, where, strings + lines[::7], what)
-            truncated(check, tok, where, pairs, what)
-            truncated(check, tok, where, [(a + b,) for a, b in pairs], what)
+            check.texts(tok, where, strings + lines[::7], what)
+            check.truncated(tok, where, pairs, LIMITS, what)
+            check.truncated(tok, where, [(a + b,) for a, b in pairs], LIMITS, what)
     for options in (
         {"ignore_merges": True},
         {"unk_token": "<unk>"},
@@ -238,18 +226,18 @@ with tempfile.TemporaryDirectory() as temporary:
             rules = [m for m in rules if not gone & set("".join(m))]
         rules = [m for m in rules if {*m, "".join(m)} <= tokens.keys()]
         tok = byte_level(tokens, rules, **options)
-        compare(check, tok, save(tok), strings, options)
+        check.texts(tok, save(tok), strings, options)
     tok = byte_level(vocab, merges, regex=False)
-    compare(check, tok, save(tok), strings[::3] + lines[::30], "without the pattern")
+    check.texts(tok, save(tok), strings[::3] + lines[::30], "without the pattern")
 
     tok = byte_level(vocab, merges)
     where = save(tok)
     for pattern, texts in code_points():
-        compare(check, tok, where, texts, pattern)
+        check.texts(tok, where, texts, pattern)
 
     older = older_files(f"{temporary}/older", vocab, merges)
-    compare(check, tok, older, strings + lines[::5], "older files")
-    truncated(check, tok, older, pairs, "older files")
+    check.texts(tok, older, strings + lines[::5], "older files")
+    check.truncated(tok, older, pairs, LIMITS, "older files")
     older = older_files(
         f"{temporary}/prefix",
         vocab,
@@ -270,7 +258,7 @@ with tempfile.TemporaryDirectory() as temporary:
     for token in state["added_tokens"]:
         if token["content"] == "<mask>":
             token.update(lstrip=False, rstrip=True)
-    compare(check, Tokenizer.from_str(json.dumps(state)), older, strings, "older files, their own <mask>")
+    check.texts(Tokenizer.from_str(json.dumps(state)), older, strings, "older files, their own <mask>")
 
     real = os.path.join(T.SHARED, "data", "vocab", "roberta-base")
     if T.SHARED and os.path.isdir(real):
@@ -279,13 +267,8 @@ with tempfile.TemporaryDirectory() as temporary:
         rules = [tuple(line.split(" ")) for line in rules if line and not line.startswith("#version")]
         for prefix, trim in SETTINGS if T.FULL else SETTINGS[1:3]:
             tok = byte_level(big, rules, prefix, trim)
-            compare(check, tok, save(tok), lines + whole + strings, ("roberta-base", prefix, trim))
+            check.texts(tok, save(tok), lines + whole + strings, ("roberta-base", prefix, trim))
         tok = byte_level(big, rules)
-        compare(
-            check,
-            tok,
-            older_files(f"{temporary}/real", big, rules),
-            lines + whole,
-            "roberta-base, older files",
-        )
+        real = older_files(f"{temporary}/real", big, rules)
+        check.texts(tok, real, lines + whole, "roberta-base, older files")
 check.end("byte-level BPE")

@@ -57,12 +57,6 @@ def roberta(model, prefix=False, trim=True, regex=True, added=(), normalizer=Non
     return tok
 
 
-def compare(tok, where, texts, what):
-    answers = T.ask(*where, [(T.PLENTY, text) for text in texts])
-    for text, encoding, got in zip(texts, tok.encode_batch(texts), answers):
-        check.same(got, T.expected(encoding, text), (what, text[:50]))
-
-
 def mixture(parts):
     return "".join(random.choice(parts) for _ in range(random.randrange(30)))
 
@@ -86,10 +80,10 @@ def long_words(where, tok):
     for alphabet in ("a", "ab", "abc", "-", "ing", "中", "é-", "русский", "x1", "  ", "\n "):
         lengths = (63, 64, 65, 66, 130, 1023, 1024, 1025, 5000, 9000)
         texts = ["".join(random.choice(alphabet) for _ in range(n)) for n in lengths]
-        compare(tok, where, texts, ("long", alphabet))
+        check.texts(tok, where, texts, ("long", alphabet))
     whole = [open(path, encoding="utf-8", newline="").read() for path in TEXTS]
     squeezed = ["".join(c for c in text if c.isalpha())[:200000 if T.FULL else 20000] for text in whole]
-    compare(tok, where, squeezed, "squeezed")
+    check.texts(tok, where, squeezed, "squeezed")
 
 
 def shuffled_merges():
@@ -118,29 +112,25 @@ with tempfile.TemporaryDirectory() as temporary:
     for data, prefix, trim in cases:
         tok = roberta(model_of(data), prefix, trim)
         every = 1 if T.FULL or data is large and trim else 7
-        compare(tok, save(tok), lines[::every], ("texts", prefix, trim))
+        check.texts(tok, save(tok), lines[::every], ("texts", prefix, trim))
 
     for prefix, trim, regex, sequence in itertools.product([False, True], repeat=4):
         for normalizer in (None, normalizers.BertNormalizer(lowercase=True), normalizers.Lowercase()):
             tok = roberta(model_of(small), prefix, trim, regex, ADDED, normalizer, sequence)
             where = save(tok)
             texts = [mixture(PARTS) for _ in range(ROUNDS)]
-            compare(tok, where, texts, ("mixture", prefix, trim, regex, str(normalizer)))
+            check.texts(tok, where, texts, ("mixture", prefix, trim, regex, str(normalizer)))
         pairs = [(mixture(PARTS), mixture(PARTS)) for _ in range(ROUNDS // 40)]
-        for limit in (4, 5, 8, 17):
-            tok.enable_truncation(limit)
-            for pair, got in zip(pairs, T.ask(*where, [(limit, *pair) for pair in pairs])):
-                check.same(got, T.expected(tok.encode(*pair), *pair), ("pair", limit, pair))
-            tok.no_truncation()
+        check.truncated(tok, where, pairs, (4, 5, 8, 17), "pair")
 
     unknown = {"unk_token": "<unk>"}
     for options in ({}, unknown, unknown | {"fuse_unk": True}, {"ignore_merges": True}):
         tok = roberta(model_of(bare, **options))
         where = save(tok)
         texts = [mixture(PARTS + ["\x01", "\x02\x03", "\U000f0000"]) for _ in range(ROUNDS)] + lines[::40]
-        compare(tok, where, texts, options)
+        check.texts(tok, where, texts, options)
         texts = ["".join(random.choice("ab\x01\x02中") for _ in range(n)) for n in (60, 70, 500, 1500, 9000)]
-        compare(tok, where, texts, ("long", options))
+        check.texts(tok, where, texts, ("long", options))
     for tok in (roberta(model_of(small), regex=False), roberta(model_of(large))):
         long_words(save(tok), tok)
 
@@ -149,7 +139,7 @@ with tempfile.TemporaryDirectory() as temporary:
         letters = random.choice(["ab", "abcd", "a"])
         lengths = (10, 40, 64, 65, 80, 200, 200, 5000)
         texts = ["".join(random.choice(letters) for _ in range(n)) for n in lengths]
-        compare(tok, save(tok), texts, "shuffled")
+        check.texts(tok, save(tok), texts, "shuffled")
 
     points = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
     assert len(points) == 1112064
@@ -161,5 +151,5 @@ with tempfile.TemporaryDirectory() as temporary:
             taken = points if T.FULL or pattern == "a%s!1%s" else few
             groups = [taken[i : i + 128] for i in range(0, len(taken), 128)]
             texts = ["".join(pattern.replace("%s", c) for c in group) for group in groups]
-            compare(tok, where, texts, (pattern, prefix, trim))
+            check.texts(tok, where, texts, (pattern, prefix, trim))
 check.end("byte-level BPE")

@@ -146,22 +146,6 @@ def marks():
     return "".join(random.choice(PARTS[-78:-40] + ["a", "\u0323", "\0"]) for _ in range(random.randrange(60)))
 
 
-def singles(check, tok, where, texts, what):
-    for value, encoding, got in zip(
-        texts, tok.encode_batch(texts), T.ask(*where, [(T.PLENTY, value) for value in texts])
-    ):
-        check.same(got, T.expected(encoding, value), (what, value))
-
-
-def truncated(check, tok, where, pairs, least, what):
-    for limit in range(least, 24):
-        tok.enable_truncation(limit)
-        answers = T.ask(*where, [(limit, *pair) for pair in pairs])
-        for pair, encoding, got in zip(pairs, [tok.encode(*pair) for pair in pairs], answers):
-            check.same(got, T.expected(encoding, *pair), (what, limit, pair))
-    tok.no_truncation()
-
-
 def ill_formed(check, tok, where):
     """Bytes as Python's errors="replace" has them; offsets count the bytes that a U+FFFD stands for."""
     pool = [
@@ -225,13 +209,8 @@ with tempfile.TemporaryDirectory() as temporary:
             tok = T.wordpiece(VOCAB, lowercase, strip, chinese, clean, added=added)
             number += 1
             where = T.save(tok, f"{temporary}/{number}")
-            singles(
-                check,
-                tok,
-                where,
-                [text() for _ in range(ROUNDS)] + [marks() for _ in range(ROUNDS)],
-                (lowercase, strip, chinese, clean, bool(added)),
-            )
+            texts = [text() for _ in range(ROUNDS)] + [marks() for _ in range(ROUNDS)]
+            check.texts(tok, where, texts, (lowercase, strip, chinese, clean, bool(added)))
         pairs = [(text(), text()) for _ in range(ROUNDS // 40)] + [
             ("", ""),
             ("a", ""),
@@ -239,8 +218,8 @@ with tempfile.TemporaryDirectory() as temporary:
             ("a b", "a b"),
             ("a a a", "a b a b"),
         ]
-        truncated(check, tok, where, pairs, 3, "pair")
-        truncated(check, tok, where, [(a + b,) for a, b in pairs], 2, "single")
+        check.truncated(tok, where, pairs, range(3, 24), "pair")
+        check.truncated(tok, where, [(a + b,) for a, b in pairs], range(2, 24), "single")
         ill_formed(check, tok, where)
 
     # another order and other types; BertProcessing; no post-processor
@@ -266,6 +245,6 @@ with tempfile.TemporaryDirectory() as temporary:
             plain["post_processor"] = None
             tok = type(tok).from_str(json.dumps(plain))
         where = T.save(tok, f"{temporary}/post{number}")
-        truncated(check, tok, where, pairs, 4, ("post", number))
-        truncated(check, tok, where, [(a,) for a, _ in pairs], 4, ("post", number))
+        check.truncated(tok, where, pairs, range(4, 24), ("post", number))
+        check.truncated(tok, where, [(a,) for a, _ in pairs], range(4, 24), ("post", number))
 check.end("mixtures")
