@@ -128,6 +128,16 @@ static bool add_tables(Body *b, int32_t pairs)
 	return true;
 }
 
+/* The size of a head, the columns of the angles, and the number of rotated heads. */
+static const char *rotary_sizes(Body *b)
+{
+	const Attrs *attr = &b->node->attr;
+	const Type *x = &b->node->args[0]->type, *angles = &b->node->args[1]->type;
+	return mem_printf(b->e->mem, ", %lld, %lld, %lld", (long long)(x->dim[x->rank - 1].plus / attr->heads),
+		(long long)angles->dim[angles->rank - 1].plus,
+		(long long)(attr->has & A_end ? attr->end : attr->heads));
+}
+
 bool body_rows(Body *b)
 {
 	const Node *node = b->node;
@@ -176,6 +186,15 @@ bool body_rows(Body *b)
 		body_param(b, "x", node->args[0]);
 		body_param(b, "m", node->args[1]);
 		body_param(b, "z", node->args[2]);
+		break;
+	case OP_RMSNORM:
+		body_param(b, "x", node->args[0]);
+		body_param(b, "gamma", node->args[1]);
+		break;
+	case OP_ROTARY:
+		body_param(b, "x", node->args[0]);
+		body_param(b, "angles", node->args[1]);
+		tail = rotary_sizes(b);
 		break;
 	default: body_param(b, "x", node->args[0]);
 	}

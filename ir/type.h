@@ -50,6 +50,8 @@ typedef struct Tensor {
 	const char *file;
 	/* Name of the checkpoint tensor that passes derived it from. NULL: `name` is that name. */
 	const char *source;
+	/* parts > 0: one of the parts, by rows, of the tensor `source` */
+	int32_t part, parts;
 	/* Rule for its elements, as .bir spells it: "splat(0.5)", "iota", "rand(7)". NULL: no rule. */
 	const char *form;
 } Tensor;

@@ -59,6 +59,8 @@ Tensor *tensor_derived(Graph *graph, const Tensor *base, const char *what, Type 
 	const char *name = mem_printf(mem, "%s.%s.%u", base->name ? base->name : "const", what, graph->next_id);
 	Tensor *tensor = tensor_new(graph->module, name, type);
 	tensor->source = base->source ? base->source : base->name;
+	tensor->part = base->part;
+	tensor->parts = base->parts;
 	return tensor;
 }
 

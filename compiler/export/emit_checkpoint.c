@@ -13,27 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "export.h"
-#include "compiler/model/family.h"
+#include "checkpoint.h"
 #include "compiler/support/files.h"
 #include "compiler/tokenizer/tokenizer_import.h"
-
-typedef struct Writer {
-	const LoadOptions *options;
-	const char *out;
-	const Loaded *loaded;
-	const ModelDesc *desc;
-	const Graph *graph;
-	MemArena *mem;
-	const char *root, *folder;            /* the new directory; the encoder's, usually the same */
-	int32_t nlayers, layer[MOST_LAYERS];  /* old numbers of the remaining layers, ascending */
-	int32_t nstored, stored[MOST_LAYERS]; /* the same of what tensors are numbered by: layers, or groups */
-	int64_t vocab;                        /* rows of the word table */
-	const Tensor **tensors;               /* to write, with their new names */
-	const char **sources;                 /* the name of each in the old checkpoint */
-	int32_t ntensors, room;               /* room: tensors of the graph and of all files */
-	Diag *diag;
-} Writer;
 
 #define REFUSE(w, ...) diag_error((w)->diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: " __VA_ARGS__)
 
@@ -129,12 +111,13 @@ static bool check_sharing(Writer *w)
 	return true;
 }
 
-/* Number of outputs of the linear that is this part of the layer; 0: the layer has no such linear. */
-static int64_t part_outputs(const Writer *w, int32_t layer, ModelPart part)
+/* Rows (axis 0) or columns of the weight of the linear that is this part of the layer; 0: the layer has no
+ * such linear. */
+static int64_t part_width(const Writer *w, int32_t layer, ModelPart part, int32_t axis)
 {
 	for (const Node *node = w->graph->first; node; node = node->next)
 		if (node->op == OP_LINEAR && node_layer(node) == layer && node->place.part == part)
-			return node->args[1]->type.dim[0].plus;
+			return node->args[1]->type.dim[axis].plus;
 	return 0;
 }
 
@@ -143,10 +126,10 @@ static int64_t part_outputs(const Writer *w, int32_t layer, ModelPart part)
 static bool check_widths(const Writer *w, int64_t *width)
 {
 	const int64_t hidden = w->desc->hidden;
-	*width = part_outputs(w, w->layer[0], PART_FFN_IN);
+	*width = part_width(w, w->layer[0], PART_FFN_OUT, 1);
 	for (int32_t i = 0; i < w->nlayers; i++) {
-		const int64_t ffn = part_outputs(w, w->layer[i], PART_FFN_IN),
-					  query = part_outputs(w, w->layer[i], PART_ATTENTION_QUERY);
+		const int64_t ffn = part_width(w, w->layer[i], PART_FFN_OUT, 1),
+					  query = part_width(w, w->layer[i], PART_ATTENTION_QUERY, 0);
 		if (!ffn || !query)
 			return REFUSE(w,
 				"layer %d has no %s block left, but every layer of transformers' %s has one; leave "
@@ -197,6 +180,38 @@ static bool add_tensor(Writer *w, const Tensor *tensor, const char *source)
 	return true;
 }
 
+/* The constant that is this part of the tensor; NULL: no op reads it any more. */
+static const Tensor *find_part(const Writer *w, const char *source, int32_t part)
+{
+	for (const Node *node = w->graph->first; node; node = node->next)
+		if (node->op == OP_CONST && node->data->parts && node->data->part == part
+			&& strcmp(node->data->source, source) == 0)
+			return node->data;
+	return NULL;
+}
+
+/* Adds the tensor of which `first` is part 0: all its parts, one below the other. */
+static bool add_joined(Writer *w, const Tensor *first)
+{
+	const Tensor *part = first;
+	Type type = first->type;
+	for (int32_t i = 1; i < first->parts; i++) {
+		part = find_part(w, first->source, i);
+		if (!part || part->type.dtype != type.dtype || part->type.rank != type.rank)
+			return REFUSE(w, "only a part of %s is left, which transformers' %s has as a whole",
+				first->source, w->desc->family->model_type);
+		type.dim[0].plus += part->type.dim[0].plus;
+	}
+	Tensor *whole = tensor_new(w->loaded->module, first->source, type);
+	uint8_t *to = (uint8_t *)(uintptr_t)whole->data;
+	for (int32_t i = 0; i < first->parts; i++) {
+		part = find_part(w, first->source, i);
+		memcpy(to, part->data, (size_t)part->bytes);
+		to += part->bytes;
+	}
+	return add_tensor(w, whole, first->source);
+}
+
 static bool has_source(const Writer *w, const char *name)
 {
 	for (int32_t i = 0; i < w->ntensors; i++)
@@ -241,8 +256,12 @@ static bool collect_tensors(Writer *w)
 	for (const Node *node = w->graph->first; node; node = node->next) {
 		if (node->op != OP_CONST)
 			continue;
-		const char *source = node->data->source ? node->data->source : node->data->name;
-		if (source && module_find_tensor(module, source) && !add_tensor(w, node->data, source))
+		const Tensor *tensor = node->data;
+		const char *source = tensor->source ? tensor->source : tensor->name;
+		const bool first = tensor->part == 0;
+		if (!source || !module_find_tensor(module, source) || !first)
+			continue;
+		if (!(tensor->parts ? add_joined(w, tensor) : add_tensor(w, tensor, source)))
 			return false;
 	}
 	const int32_t used = w->ntensors;
@@ -297,6 +316,19 @@ static void set_size(const Writer *w, json_t *config, Size which, int64_t value)
 		json_object_del(config, size->alias);
 }
 
+/* The kind of attention of each remaining layer. */
+static void set_layer_types(const Writer *w, json_t *config)
+{
+	const bool *local = w->desc->local;
+	if (!local && !json_object_get(config, "layer_types"))
+		return;
+	json_t *types = json_array();
+	for (int32_t i = 0; i < w->nlayers; i++)
+		json_array_append_new(
+			types, json_string(local && local[w->layer[i]] ? "sliding_attention" : "full_attention"));
+	json_object_set_new(config, "layer_types", types);
+}
+
 static bool write_config(const Writer *w, int64_t ffn)
 {
 	const char *from = mem_printf(w->mem, "%s/config.json", w->desc->directory);
@@ -308,89 +340,12 @@ static bool write_config(const Writer *w, int64_t ffn)
 		set_size(w, config, SIZE_GROUPS, w->nstored);
 	set_size(w, config, SIZE_FFN, ffn);
 	set_size(w, config, SIZE_VOCAB, w->vocab);
+	set_layer_types(w, config);
 	tokenizer_renumber_roles(w->loaded, config);
 	set_dtype(w, config);
 	const bool good = json_write(config, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
 	json_decref(config);
 	return good;
-}
-
-/* ---- files copied unchanged ------------------------------------------------------------------ */
-
-static bool copy_file(const Writer *w, const char *from, const char *to, const char *name)
-{
-	const char *path = mem_printf(w->mem, "%s/%s", from, name);
-	return file_is_absent(path) || file_copy(path, mem_printf(w->mem, "%s/%s", to, name), w->diag);
-}
-
-static bool make_folder(const Writer *w, const char *path)
-{
-	return mkdir(path, 0777) == 0
-		|| diag_error_in(w->diag, EXIT_RUN, path, 0, "cannot be made: %s", strerror(errno));
-}
-
-/* Copies all regular files of a module's folder: config.json and, for a Dense, its weights. */
-static bool copy_folder(const Writer *w, const char *home, const char *name)
-{
-	const char *from = mem_printf(w->mem, "%s/%s", home, name),
-			   *to = mem_printf(w->mem, "%s/%s", w->root, name);
-	if (file_is_absent(from)) /* Normalize has none */
-		return true;
-	DIR *dir = opendir(from);
-	if (!dir)
-		return diag_error_in(w->diag, EXIT_INPUT, from, 0, "cannot open: %s", strerror(errno));
-	bool good = make_folder(w, to);
-	for (struct dirent *entry; good && (entry = readdir(dir));) {
-		struct stat st;
-		if (stat(mem_printf(w->mem, "%s/%s", from, entry->d_name), &st) != 0 || !S_ISDIR(st.st_mode))
-			good = copy_file(w, from, to, entry->d_name);
-	}
-	closedir(dir);
-	return good;
-}
-
-/* Copies modules.json of sentence-transformers and the folders that it names, except the encoder's. Folder
- * names were checked when the model was loaded. */
-static bool copy_modules(const Writer *w, const char *home)
-{
-	const char *path = mem_printf(w->mem, "%s/modules.json", home);
-	if (file_is_absent(path))
-		return true;
-	json_t *modules = json_read(path, JSON_CONFIG_BYTES_MAX, 0, w->diag), *module;
-	size_t i;
-	bool good = modules && copy_file(w, home, w->root, "modules.json")
-		&& copy_file(w, home, w->root, "config_sentence_transformers.json");
-	json_array_foreach(modules, i, module)
-	{
-		const char *name = json_string_value(json_object_get(module, "path"));
-		if (good && name && *name && strcmp(mem_printf(w->mem, "%s/%s", home, name), w->desc->directory) != 0)
-			good = copy_folder(w, home, name);
-	}
-	json_decref(modules);
-	return good;
-}
-
-static bool copy_rest(Writer *w)
-{
-	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-		"added_tokens.json", "sentence_bert_config.json"};
-	const ModelDesc *desc = w->desc;
-	const char *home = desc->modules_directory ? desc->modules_directory : desc->directory;
-	w->folder = w->root;
-	if (desc->modules_directory) {
-		w->folder = mem_printf(w->mem, "%s/%s", w->root, strrchr(desc->directory, '/') + 1);
-		if (!make_folder(w, w->folder))
-			return false;
-	}
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!copy_file(w, desc->directory, w->folder, names[i]))
-			return false;
-	const TokenizerDesc *tokenizer = w->loaded->tokenizer;
-	for (const char *const *file = tokenizer ? tokenizer->model->files : NULL; file && *file; file++)
-		if (!copy_file(w, desc->directory, w->folder, *file))
-			return false;
-	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag))
-		&& copy_modules(w, home);
 }
 
 /* ---- reading it back ------------------------------------------------------------------------- */
@@ -457,7 +412,7 @@ static bool read_back(Writer *w)
 
 static bool write_all(Writer *w, int64_t ffn)
 {
-	return copy_rest(w) && collect_tensors(w) && write_config(w, ffn)
+	return checkpoint_copy_rest(w) && collect_tensors(w) && write_config(w, ffn)
 		&& safetensors_write(
 			mem_printf(w->mem, "%s/model.safetensors", w->folder), w->tensors, w->ntensors, w->diag)
 		&& read_back(w) && directory_commit(w->root, w->out, w->diag);

@@ -1,128 +1,15 @@
-/* import/hf.c: a Hugging Face directory -> ModelDesc. Reads config.json and finds the weights, tokenizer and
- * limits beside it. import/sentence_transformers.c reads modules.json of sentence-transformers. This file
- * does not read tensors: the family's builder checks that the checkpoint matches config.json. */
+/* import/hf.c: a Hugging Face directory -> ModelDesc. Reads the heads in config.json (hf_sizes.c reads the
+ * rest) and finds the weights, tokenizer and limits beside it. import/sentence_transformers.c reads
+ * modules.json of sentence-transformers. This file does not read tensors: the family's builder checks that
+ * the checkpoint matches config.json. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "compiler/support/json_file.h"
-#include "import.h"
+#include "hf.h"
 #include "compiler/families/families.h"
 #include "compiler/tokenizer/tokenizer.h"
 #include "compiler/support/files.h"
-
-typedef struct HfReader {
-	const char *config_path;
-	const json_t *config;
-	const LoadOptions *options;
-	ModelDesc *desc;
-	Diag *diag;
-	bool bare; /* an encoder without a head, used as an embedder */
-} HfReader;
-
-/* ---- the family and its sizes ---------------------------------------------------------------- */
-
-static bool read_family(HfReader *r)
-{
-	const char *type = NULL;
-	if (!json_member_text(r->config, "model_type", &type, r->config_path, r->diag))
-		return false;
-	if (!type)
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-			"has no model_type; if you know the architecture, add it, as in \"model_type\": \"bert\"");
-	r->desc->family = family_find(type);
-	return r->desc->family
-		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"model_type \"%s\" is not supported; known: %s", type, family_list(r->desc->mem));
-}
-
-/* transformers reads null as None and cannot build the model. */
-static bool is_null(HfReader *r, const char *key, const char *expected)
-{
-	const json_t *value = key ? json_object_get(r->config, key) : NULL;
-	return value && json_is_null(value)
-		&& !diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-			"%s is null, expected %s; leave the key out for the default of %s", key, expected,
-			r->desc->family->model_type);
-}
-
-/* If a file has both spellings, transformers uses the last one, so both must agree. */
-static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
-{
-	const FamilySize *size = &r->desc->family->size[which];
-	int64_t value = size->fallback, other;
-	if (is_null(r, size->key, "an integer") || is_null(r, size->alias, "an integer"))
-		return false;
-	if (size->key && !json_member_int(r->config, size->key, least, most, &value, r->config_path, r->diag))
-		return false;
-	other = value;
-	if (size->alias && !json_member_int(r->config, size->alias, least, most, &other, r->config_path, r->diag))
-		return false;
-	if (other != value && json_is_number(json_object_get(r->config, size->key)))
-		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
-			"%s is %jd and %s is %jd, but both name the same size", size->key, (intmax_t)value, size->alias,
-			(intmax_t)other);
-	r->desc->size[which] = (int32_t)other;
-	return true;
-}
-
-static bool read_sizes(HfReader *r)
-{
-	const Family *family = r->desc->family;
-	const char *activation = family->activation.fallback;
-	bool good = true, tied = true;
-#define SIZE(NAME, field, least, most, about) good &= read_size(r, SIZE_##NAME, least, most);
-#include "compiler/model/sizes.def"
-#undef SIZE
-	r->desc->eps = family->eps.fallback;
-	if (family->eps.key)
-		good &= json_member_real(r->config, family->eps.key, &r->desc->eps, r->config_path, r->diag);
-	good &= json_member_text(r->config, family->activation.key, &activation, r->config_path, r->diag);
-	good &= !is_null(r, "tie_word_embeddings", "true or false")
-		&& json_member_bool(r->config, "tie_word_embeddings", &tied, r->config_path, r->diag);
-	r->desc->untied = !tied;
-	r->desc->activation = mem_string(r->desc->mem, activation, strlen(activation));
-	return good;
-}
-
-/* ---- keys that would change the answer and are not supported --------------------------------- */
-
-/* Keys of transformers' PreTrainedConfig. */
-static const FamilyRefusal refused_everywhere[] = {
-	{"quantization_config", "{}", "give the float checkpoint that it was quantised from"},
-	{"pruned_heads", "{}", "layers with fewer heads are not supported"},
-	{NULL, NULL, NULL},
-};
-
-static bool refuse_key(HfReader *r, const FamilyRefusal *refusal)
-{
-	const json_t *value = json_object_get(r->config, refusal->key);
-	if (!value || json_is_null(value))
-		return true;
-	json_t *fine = json_loads(refusal->fine, JSON_DECODE_ANY, NULL);
-	const bool flags = json_is_boolean(fine) && json_is_boolean(value);
-	const bool good = json_equal(value, fine);
-	if (!good && !flags && json_typeof(fine) != json_typeof(value)) {
-		diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0, "%s is %s, expected %s", refusal->key,
-			json_kind(value), json_kind(fine));
-	} else if (!good) {
-		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
-		diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0, "%s %.80s is not supported: %s",
-			refusal->key, text ? text : "", refusal->why);
-		free(text);
-	}
-	json_decref(fine);
-	return good;
-}
-
-static bool refuse_unsupported(HfReader *r)
-{
-	const FamilyRefusal *lists[] = {refused_everywhere, r->desc->family->refused};
-	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-		for (const FamilyRefusal *refusal = lists[i]; refusal && refusal->key; refusal++)
-			if (!refuse_key(r, refusal))
-				return false;
-	return true;
-}
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
@@ -475,8 +362,8 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 	bool good = config != NULL;
 	if (good && !json_is_object(config))
 		good = diag_error_in(diag, EXIT_INPUT, reader.config_path, 0, "is not a JSON object");
-	good = good && read_family(&reader) && refuse_unsupported(&reader) && read_sizes(&reader)
-		&& read_heads(&reader, sbert) && find_files(&reader)
+	good = good && hf_read_family(&reader) && hf_refuse_unsupported(&reader) && hf_read_sizes(&reader)
+		&& read_heads(&reader, sbert) && hf_read_more(&reader) && find_files(&reader)
 		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader)
 		&& description_check(desc, options, diag);
 	json_decref(config);

@@ -183,6 +183,73 @@ static bool read_family(XmlReader *r, xmlNodePtr node)
 			"family \"%s\" is not supported; known: %s", name, family_list(r->desc->mem));
 }
 
+/* The parts without biases, from words. */
+static bool read_unbiased(XmlReader *r, xmlNodePtr node)
+{
+	char *rest, *list = (char *)(uintptr_t)attr_text(r->desc, node, "unbiased");
+	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word;
+		word = strtok_r(NULL, " \t\n", &rest)) {
+		const int part = word_index(word, bias_words, BIAS_COUNT);
+		if (part < 0)
+			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+				"unbiased has \"%s\", expected attention, ffn, norm, head or decoder", word);
+		r->desc->unbiased[part] = true;
+	}
+	return true;
+}
+
+/* A number above 0. */
+static bool read_positive(XmlReader *r, xmlNodePtr node, const char *name, double *value)
+{
+	const char *text = attr_text(r->desc, node, name);
+	*value = text ? strtod(text, NULL) : *value;
+	return (*value > 0 && *value < 1e30)
+		|| diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+			text ? "%s is %s, expected a number above 0" : "the encoder has no %s%.0s; its family needs it",
+			name, text);
+}
+
+/* The layers of "1,2,4". Layers that the description leaves out do not count. */
+static bool read_local(XmlReader *r, xmlNodePtr node, const char *list)
+{
+	ModelDesc *desc = r->desc;
+	desc->local = mem_alloc(desc->mem, (size_t)desc->layers * sizeof *desc->local);
+	for (const char *at = list; *at;) {
+		char *end;
+		const long layer = strtol(at, &end, 10);
+		if (end == at || layer < 0 || layer >= MOST_LAYERS || (*end && *end != ','))
+			return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
+				"local-layers is \"%.60s\", expected numbers of layers, as in \"1,2,4\"", list);
+		if (layer < desc->layers)
+			desc->local[layer] = true;
+		at = end + (*end == ',');
+	}
+	return true;
+}
+
+static bool read_rotary(XmlReader *r, xmlNodePtr node)
+{
+	ModelDesc *desc = r->desc;
+	const Family *family = desc->family;
+	const char *list = attr_text(desc, node, "local-layers");
+	const char *given = attr_text(desc, node, "rotary-theta");
+	if (!family->rotary && (given || list))
+		return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
+			"the family %s has no rotary positions and no local attention; leave %s out", family->model_type,
+			given ? "rotary-theta" : "local-layers");
+	if (!family->rotary)
+		return true;
+	desc->rotary.factor = 1;
+	desc->local_rotary = desc->rotary;
+	if (!read_positive(r, node, "rotary-theta", &desc->rotary.theta)
+		|| !read_positive(r, node, "rotary-factor", &desc->rotary.factor))
+		return false;
+	return !list
+		|| (read_local(r, node, list)
+			&& read_positive(r, node, "local-rotary-theta", &desc->local_rotary.theta)
+			&& read_positive(r, node, "local-rotary-factor", &desc->local_rotary.factor));
+}
+
 static bool read_encoder(XmlReader *r, xmlNodePtr node)
 {
 	static const struct {
@@ -212,8 +279,10 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 	const char *tied = attr_text(desc, node, "tied");
 	desc->untied = tied && strcmp(tied, "false") == 0;
 	desc->activation = attr_text(desc, node, "activation");
+	desc->head_activation = desc->family->head_activation.key ? attr_text(desc, node, "head-activation")
+															  : NULL;
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
-	return true;
+	return read_unbiased(r, node) && read_rotary(r, node);
 }
 
 /* ---- <head> ---------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* blocks.c: see blocks.h. */
+#include <math.h>
 #include "blocks.h"
 
 /* ---- embeddings ------------------------------------------------------------------------------ */
@@ -84,29 +85,57 @@ static const char *origin_of(Builder *b, int32_t i, const char *part)
 	return builder_text(b, "layer.%d.%s", i, part);
 }
 
-Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
+/* Query, key or value: a linear of its own, or a third of the rows of a joint one. */
+static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int32_t i, int32_t third,
+	const char *stem, const char *part)
 {
 	const int32_t hidden = b->desc->hidden;
-	Value *q = build_linear(
-		b, x, stem_of(b, i, names->attention.query), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.query"));
-	Value *k = build_linear(
-		b, x, stem_of(b, i, names->attention.key), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.key"));
-	Value *v = build_linear(
-		b, x, stem_of(b, i, names->attention.value), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.value"));
+	const char *origin = origin_of(b, i, part);
+	if (!names->attention.joint)
+		return build_linear_of(b, BIAS_ATTENTION, x, stem_of(b, i, stem), hidden, SIZE_HIDDEN, origin);
+	stem = stem_of(b, i, names->attention.joint);
+	return build_linear_rows(b, BIAS_ATTENTION, x, stem, 3 * (int64_t)hidden, SIZE_HIDDEN, third, 3, origin);
+}
+
+Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
+{
+	Value *q = attention_input(b, names, x, i, 0, names->attention.query, "attention.query");
+	Value *k = attention_input(b, names, x, i, 1, names->attention.key, "attention.key");
+	Value *v = attention_input(b, names, x, i, 2, names->attention.value, "attention.value");
 	Value *mixed = build_attention(b, q, k, v, origin_of(b, i, "attention"));
-	return build_linear(
-		b, mixed, stem_of(b, i, names->attention.out), hidden, SIZE_HIDDEN, origin_of(b, i, "attention.out"));
+	return build_linear_of(b, BIAS_ATTENTION, mixed, stem_of(b, i, names->attention.out), b->desc->hidden,
+		SIZE_HIDDEN, origin_of(b, i, "attention.out"));
+}
+
+/* The activated values, and the gate that they are multiplied with; *gate NULL: none. */
+static Value *ffn_inputs(Builder *b, const LayerNames *names, Value *x, int32_t i, Value **gate)
+{
+	const int64_t ffn = b->desc->ffn;
+	const char *origin = origin_of(b, i, "ffn.in"), *stem = stem_of(b, i, names->ffn.in);
+	*gate = NULL;
+	if (names->ffn.gate)
+		*gate = build_linear_of(
+			b, BIAS_FFN, x, stem_of(b, i, names->ffn.gate), ffn, SIZE_FFN, origin_of(b, i, "ffn.gate"));
+	if (!names->ffn.halves)
+		return build_linear_of(b, BIAS_FFN, x, stem, ffn, SIZE_FFN, origin);
+	Value *both = build_linear_of(b, BIAS_FFN, x, stem, 2 * ffn, SIZE_FFN, origin);
+	const Attrs first = {.has = A_axis | A_start | A_end, .axis = 1, .end = ffn},
+				second = {.has = A_axis | A_start | A_end, .axis = 1, .start = ffn, .end = 2 * ffn};
+	*gate = build_op(b, OP_SLICE, &both, 1, &second, origin_of(b, i, "ffn.gate"));
+	return build_op(b, OP_SLICE, &both, 1, &first, origin);
 }
 
 Value *block_ffn(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	const ModelDesc *desc = b->desc;
-	Value *inner = build_linear(
-		b, x, stem_of(b, i, names->ffn.in), desc->ffn, SIZE_FFN, origin_of(b, i, "ffn.in"));
+	Value *gate, *inner = ffn_inputs(b, names, x, i, &gate);
 	inner = build_activation(b, desc->activation, inner, origin_of(b, i, "ffn.act"));
-	builder_made_by(b, inner, stem_of(b, i, names->ffn.act));
-	return build_linear(
-		b, inner, stem_of(b, i, names->ffn.out), desc->hidden, SIZE_HIDDEN, origin_of(b, i, "ffn.out"));
+	if (gate)
+		inner = build_binary(b, OP_MUL, inner, gate, origin_of(b, i, "ffn.act"));
+	else
+		builder_made_by(b, inner, stem_of(b, i, names->ffn.act));
+	return build_linear_of(b, BIAS_FFN, inner, stem_of(b, i, names->ffn.out), desc->hidden, SIZE_HIDDEN,
+		origin_of(b, i, "ffn.out"));
 }
 
 static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int32_t i)
@@ -123,5 +152,53 @@ Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)
 {
 	for (int32_t i = 0; i < family_depth(b->desc) && !b->failed; i++)
 		x = post_norm_layer(b, names, x, i);
+	return x;
+}
+
+/* ---- pre-norm layers ------------------------------------------------------------------------- */
+
+/* A bias by distance that hides all tokens but `window`, half of them on each side: f32[1,S,S]. */
+static Value *window_bias(Builder *b, Value *x)
+{
+	const char *origin = "attention.window";
+	const int64_t half = b->desc->window / 2, reach = half + 1;
+	if (b->failed)
+		return NULL;
+	const Type type = type_make(DT_F32, 2, dim_number(1), dim_number(2 * reach + 1));
+	Tensor *table = tensor_new(b->module, NULL, type);
+	tensor_set(table, 0, -INFINITY);
+	tensor_set(table, 2 * reach, -INFINITY);
+	Value *args[] = {graph_const(b->graph, NULL, table, origin), x};
+	return build_op(b, OP_BY_DISTANCE, args, 2, NULL, origin);
+}
+
+static Value *pre_norm_layer(Builder *b, const LayerNames *names, Value *x, int32_t i, bool first_norm)
+{
+	Value *inner = x;
+	if (i > 0 || first_norm)
+		inner = build_layernorm(
+			b, x, stem_of(b, i, names->attention.norm), origin_of(b, i, "attention.norm"));
+	inner = block_attention(b, names, inner, i);
+	x = build_binary(b, OP_ADD, inner, x, origin_of(b, i, "attention.residual"));
+	inner = build_layernorm(b, x, stem_of(b, i, names->ffn.norm), origin_of(b, i, "ffn.norm"));
+	inner = block_ffn(b, names, inner, i);
+	return build_binary(b, OP_ADD, inner, x, origin_of(b, i, "ffn.residual"));
+}
+
+Value *block_pre_norm_layers(Builder *b, const LayerNames *names, Value *x, bool first_norm)
+{
+	const ModelDesc *desc = b->desc;
+	const int32_t size = desc->hidden / desc->heads;
+	const bool rotary = desc->family->rotary;
+	Value *far = rotary ? build_angles(b, &desc->rotary, size, "attention.angles") : NULL, *near = far,
+		  *window = desc->local ? window_bias(b, x) : NULL;
+	if (rotary && desc->local)
+		near = build_angles(b, &desc->local_rotary, size, "attention.angles");
+	for (int32_t i = 0; i < desc->layers && !b->failed; i++) {
+		const bool local = desc->local && desc->local[i];
+		b->angles = local ? near : far;
+		b->score_bias = local ? window : NULL;
+		x = pre_norm_layer(b, names, x, i, first_norm);
+	}
 	return x;
 }

@@ -15,9 +15,12 @@ typedef struct EmbeddingNames {
 typedef struct LayerNames {
 	struct {
 		const char *query, *key, *value, *out, *norm;
+		const char *joint; /* query, key and value in one linear, a third of its rows each; NULL: separate */
 	} attention;
 	struct {
 		const char *in, *act, *out, *norm;
+		const char *gate; /* out(act(in(x)) * gate(x)); NULL: none */
+		bool halves;      /* in has twice as many rows: in, then gate */
 	} ffn;
 } LayerNames;
 
@@ -26,8 +29,12 @@ typedef struct LayerNames {
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);
-/* out(act(in(x))) of layer i. */
+/* out(act(in(x))) of layer i, or out(act(in(x)) * gate(x)). */
 Value *block_ffn(Builder *, const LayerNames *, Value *x, int32_t i);
 /* All layers, each norm(x + attention(x)), then norm(x + ffn(x)): Vaswani et al. 2017, figure 1. */
 Value *block_post_norm_layers(Builder *, const LayerNames *, Value *x);
+/* All layers, each y = x + attention(norm(x)), then y + ffn(norm(y)): Xiong et al. 2020, "On Layer
+ * Normalization in the Transformer Architecture". first_norm: the first attention has a norm too. Local
+ * attention and rotary positions are as the description says. */
+Value *block_pre_norm_layers(Builder *, const LayerNames *, Value *x, bool first_norm);
 #endif

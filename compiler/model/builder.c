@@ -243,18 +243,79 @@ Value *build_scalar(Builder *b, double number)
 	return value;
 }
 
-Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, Size size, const char *origin)
+static Value *linear_of_weight(
+	Builder *b, bool biased, Value *x, Value *weight, const char *stem, Size size, const char *origin)
+{
+	if (!weight)
+		return NULL;
+	Value *bias = NULL;
+	if (biased)
+		bias = build_tensor(
+			b, builder_text(b, "%s.bias", stem), NULL, weight->type.dim[0].plus, 0, size, origin);
+	build_scales(b, x, value_tensor(weight), stem, origin);
+	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, biased ? 3 : 2, NULL, origin);
+}
+
+static Value *linear_of_stem(
+	Builder *b, bool biased, Value *x, const char *stem, int64_t rows, Size size, const char *origin)
 {
 	if (b->failed || !x)
 		return NULL;
-	int64_t inner = x->type.dim[x->type.rank - 1].plus;
+	const int64_t inner = x->type.dim[x->type.rank - 1].plus;
 	Value *weight = build_tensor(b, builder_text(b, "%s.weight", stem), NULL, rows, inner, size, origin);
-	if (!weight)
+	return linear_of_weight(b, biased, x, weight, stem, size, origin);
+}
+
+Value *build_linear(Builder *b, Value *x, const char *stem, int64_t rows, Size size, const char *origin)
+{
+	return linear_of_stem(b, true, x, stem, rows, size, origin);
+}
+
+Value *build_linear_of(
+	Builder *b, Bias part, Value *x, const char *stem, int64_t rows, Size size, const char *origin)
+{
+	return linear_of_stem(b, !b->desc->unbiased[part], x, stem, rows, size, origin);
+}
+
+/* Part `part` of the rows of a tensor, without a copy. */
+static Value *part_of_rows(Builder *b, Value *whole, int32_t part, int32_t parts, const char *origin)
+{
+	if (!whole)
 		return NULL;
-	Value *bias = build_tensor(
-		b, builder_text(b, "%s.bias", stem), NULL, weight->type.dim[0].plus, 0, size, origin);
-	build_scales(b, x, value_tensor(weight), stem, origin);
-	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, 3, NULL, origin);
+	const Tensor *from = value_tensor(whole);
+	Tensor *view = mem_alloc(b->module->mem, sizeof *view);
+	*view = (Tensor){.name = builder_text(b, "%s.%d", from->name, part),
+		.type = from->type,
+		.bytes = from->bytes / parts,
+		.source = from->source ? from->source : from->name,
+		.part = part,
+		.parts = parts};
+	view->type.dim[0] = dim_number(from->type.dim[0].plus / parts);
+	view->data = (const uint8_t *)from->data + part * view->bytes;
+	return graph_const(b->graph, NULL, view, origin);
+}
+
+Value *build_linear_rows(Builder *b, Bias bias, Value *x, const char *stem, int64_t rows, Size size,
+	int32_t part, int32_t parts, const char *origin)
+{
+	if (b->failed || !x)
+		return NULL;
+	const int64_t inner = x->type.dim[x->type.rank - 1].plus;
+	const bool biased = !b->desc->unbiased[bias];
+	Value *weight = build_tensor(b, builder_text(b, "%s.weight", stem), NULL, rows, inner, size, origin),
+		  *shift = NULL;
+	if (biased)
+		shift = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, rows, 0, size, origin);
+	weight = part_of_rows(b, weight, part, parts, origin);
+	shift = part_of_rows(b, shift, part, parts, origin);
+	return build_op(b, OP_LINEAR, (Value *[]){x, weight, shift}, biased ? 3 : 2, NULL, origin);
+}
+
+static Value *zeros(Builder *b, int64_t width, const char *origin)
+{
+	Tensor *tensor = tensor_new(b->module, NULL, type_make(DT_F32, 1, dim_number(width)));
+	tensor->form = "splat(0)";
+	return graph_const(b->graph, NULL, tensor, origin);
 }
 
 Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origin)
@@ -265,8 +326,10 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 	const Size size = size_of(b->desc, width);
 	Value *gamma = build_tensor(
 		b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, size, origin);
-	Value *beta = build_tensor(
-		b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, size, origin);
+	Value *beta = b->desc->unbiased[BIAS_NORM]
+		? zeros(b, width, origin)
+		: build_tensor(
+			  b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, size, origin);
 	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 	builder_made_by(b, x, stem);
@@ -284,9 +347,20 @@ static Value *build_transpose(Builder *b, Value *x, int p0, int p1, int p2, cons
 	return build_op(b, OP_TRANSPOSE, &x, 1, &attr, origin);
 }
 
+/* The heads of x[S,H], turned by the angles of the layer. */
+static Value *build_rotary(Builder *b, Value *x, const char *origin)
+{
+	const Attrs attr = {.has = A_heads, .heads = b->desc->heads};
+	return build_op(b, OP_ROTARY, (Value *[]){x, b->angles}, 2, &attr, origin);
+}
+
 Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *origin)
 {
 	int64_t heads = b->desc->heads, hidden = b->desc->hidden, d = hidden / heads;
+	if (b->angles) {
+		q = build_rotary(b, q, origin);
+		k = build_rotary(b, k, origin);
+	}
 	Attrs split = {.has = A_shape, .shape = {3, {dim_symbol(1), dim_number(heads), dim_number(d)}}};
 	Attrs join = {.has = A_shape, .shape = {2, {dim_symbol(1), dim_number(hidden)}}};
 	q = build_transpose(b, build_op(b, OP_RESHAPE, &q, 1, &split, origin), 1, 0, 2, origin);
@@ -294,6 +368,8 @@ Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *ori
 	v = build_transpose(b, build_op(b, OP_RESHAPE, &v, 1, &split, origin), 1, 0, 2, origin);
 	Value *scores = build_binary(b, OP_MATMUL, q, k, origin);
 	scores = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt((double)d)), origin);
+	if (b->score_bias)
+		scores = build_binary(b, OP_ADD, scores, b->score_bias, origin);
 	Value *mixed = build_binary(b, OP_MATMUL, build_unary(b, OP_SOFTMAX, scores, origin), v, origin);
 	mixed = build_transpose(b, mixed, 1, 0, 2, origin);
 	return build_op(b, OP_RESHAPE, &mixed, 1, &join, origin);

@@ -18,6 +18,8 @@ typedef struct Builder {
 	Value *words;            /* the word embedding table, which a masked LM may share */
 	Value *hidden;           /* the last hidden state */
 	Value *pooled;           /* the pooler's output; made at most once */
+	Value *angles;           /* rotary positions of the current layer's queries and keys; NULL: none */
+	Value *score_bias;       /* added to the scores of the current layer's attention; NULL: none */
 	const Value *made;       /* the last value computed by a module with a stem (LayerNorm, activation) */
 	const char *maker;       /* that stem: linears that read the value use the module's scales (qat.c) */
 	struct {
@@ -55,11 +57,23 @@ Value *build_binary(Builder *, Op, Value *, Value *, const char *origin);
 Value *build_scalar(Builder *, double);
 /* x[..,K] times STEM.weight [rows,K] plus STEM.bias [rows]; rows 0: any number. */
 Value *build_linear(Builder *, Value *x, const char *stem, int64_t rows, Size, const char *origin);
-/* STEM.weight, STEM.bias, or the older STEM.gamma, STEM.beta. */
+/* The same without a bias if the description says so of the part. */
+Value *build_linear_of(
+	Builder *, Bias part, Value *x, const char *stem, int64_t rows, Size, const char *origin);
+/* The linear of part `part` of `parts`, equal parts of the `rows` rows of STEM: query, key or value. */
+Value *build_linear_rows(Builder *, Bias, Value *x, const char *stem, int64_t rows, Size, int32_t part,
+	int32_t parts, const char *origin);
+/* rotary.c: changes *rotary by the object of config.json with its parameters, which may be missing or null.
+ * False and a message with the path and the object's key on error. */
+bool rotary_read(RotaryDesc *, const struct json_t *, const char *key, const char *path, Diag *);
+/* For each token of %ids the angles of its place as rotary reads them: f32[S,size]. */
+Value *build_angles(Builder *, const RotaryDesc *, int32_t size, const char *origin);
+/* STEM.weight, STEM.bias, or the older STEM.gamma, STEM.beta. The bias is zero if norms have none. */
 Value *build_layernorm(Builder *, Value *x, const char *stem, const char *origin);
 /* table[ids] */
 Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
-/* softmax(q k^T / sqrt(d)) v over desc->heads heads; q, k, v: f32[S,H]. */
+/* softmax(q k^T / sqrt(d) + b->score_bias) v over desc->heads heads; q, k, v: f32[S,H]. q and k are turned by
+ * b->angles. */
 Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
 
 /* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as

@@ -1,5 +1,5 @@
-/* description.c: ModelDesc, the model description: creates it, checks the consistency of its fields, and
- * writes it as model.xml for editing. import/hf.c and import/xml.c read it. */
+/* description.c: ModelDesc, the model description: creates it and checks the consistency of its fields.
+ * import/hf.c and import/xml.c read it, description_write.c writes it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,12 @@ static const char *const output_words[] = {[OUTPUT_HIDDEN] = "hidden", [OUTPUT_P
 const char *const pooling_words[POOLING_COUNT] = {
 #include "ir/enums.def"
 	POOLING(pooler)};
+
+#define BIAS(NAME, text) [BIAS_##NAME] = text,
+const char *const bias_words[BIAS_COUNT] = {
+#include "biases.def"
+};
+#undef BIAS
 
 /* ---- creating -------------------------------------------------------------------------------- */
 
@@ -147,6 +153,13 @@ static bool check_encoder(Checker *c)
 	if (family_depth(d) > MOST_LAYERS)
 		return FAIL(c, EXIT_UNSUPPORTED, "%d layers (%s) of %d (%s) are more than %d layers", d->layers,
 			size_name(d, SIZE_LAYERS), d->inner, size_name(d, SIZE_INNER), MOST_LAYERS);
+	if (d->head_activation && !activation_is_known(d->head_activation))
+		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
+			d->from_config ? family->head_activation.key : "head-activation", d->head_activation,
+			activation_list());
+	if (family->rotary && d->hidden / d->heads % 2 != 0)
+		return FAIL(c, EXIT_INPUT, "%s is %d, but %d heads (%s) of an odd size have no rotary positions",
+			size_name(d, SIZE_HIDDEN), d->hidden, d->heads, size_name(d, SIZE_HEADS));
 	if (!activation_is_known(d->activation))
 		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
 			d->from_config ? family->activation.key : "activation", d->activation, activation_list());
@@ -296,179 +309,4 @@ bool description_check(ModelDesc *desc, const LoadOptions *options, Diag *diag)
 			return false;
 	settle_max_tokens(&checker, options->max_tokens);
 	return settle_outputs(&checker, options->outputs);
-}
-
-/* ---- writing --------------------------------------------------------------------------------- */
-
-/* Writes text escaped for attributes and elements. */
-static void write_escaped(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		switch (*text) {
-		case '&': fputs("&amp;", out); break;
-		case '<': fputs("&lt;", out); break;
-		case '>': fputs("&gt;", out); break;
-		case '"': fputs("&quot;", out); break;
-		case '\t': fputs("&#9;", out); break;
-		case '\n': fputs("&#10;", out); break;
-		case '\r': fputs("&#13;", out); break;
-		default: fputc(*text, out);
-		}
-}
-
-static void write_attr(FILE *out, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	fprintf(out, " %s=\"", name);
-	write_escaped(out, value);
-	fputc('"', out);
-}
-
-/* Writes the shortest spelling that reads back as the same number. */
-static void write_real(FILE *out, const char *name, double value)
-{
-	char text[32];
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, value);
-		if (strtod(text, NULL) == value)
-			break;
-	}
-	write_attr(out, name, text);
-}
-
-static void write_encoder(const ModelDesc *d, FILE *out)
-{
-	fputs("\n  <!-- With fewer layers, the first ones are used. The other sizes must match the weights. "
-		  "-->\n",
-		out);
-	fputs("  <encoder", out);
-	write_attr(out, "family", d->family->model_type);
-#define SIZE(NAME, field, ...) \
-	if (d->family->size[SIZE_##NAME].key) \
-		fprintf(out, " " #field "=\"%d\"", d->field);
-#include "sizes.def"
-#undef SIZE
-	fputs(d->untied ? " tied=\"false\"\n          " : "\n          ", out);
-	write_attr(out, "activation", d->activation);
-	write_real(out, "eps", d->eps);
-	fputs("/>\n", out);
-}
-
-/* Labels without blanks go into one attribute, which is read faster. */
-static bool labels_fit_attribute(const HeadDesc *head)
-{
-	for (int32_t i = 0; i < head->nlabels; i++)
-		if (strpbrk(head->labels[i], " \t\r\n"))
-			return false;
-	return head->nlabels > 1024;
-}
-
-static void write_labels(const HeadDesc *head, bool attribute, FILE *out)
-{
-	for (int32_t i = 0; i < head->nlabels; i++) {
-		const char *between = i ? " " : " labels=\"";
-		fputs(attribute ? between : "    <label>", out);
-		write_escaped(out, head->labels[i]);
-		fputs(attribute ? "" : "</label>\n", out);
-	}
-	fputs(attribute ? "\"" : "", out);
-}
-
-static void write_head(const HeadDesc *head, FILE *out)
-{
-	bool attribute = labels_fit_attribute(head);
-	fputs("  <head", out);
-	if (strcmp(head->name, head->task) != 0)
-		write_attr(out, "name", head->name);
-	write_attr(out, "task", head->task);
-	write_attr(out, "problem", head->problem);
-	write_attr(out, "tensors", head->tensors);
-	write_attr(out, "pooling", head->pooling);
-	if (strcmp(head->task, "embed") == 0)
-		write_attr(out, "normalize", head->normalize ? "true" : "false");
-	if (attribute)
-		write_labels(head, true, out);
-	if (!head->ndense && (!head->nlabels || attribute)) {
-		fputs("/>\n", out);
-		return;
-	}
-	fputs(">\n", out);
-	for (int32_t i = 0; i < head->ndense; i++) {
-		fputs("    <dense", out);
-		write_attr(out, "href", head->dense[i].href);
-		write_attr(out, "activation", head->dense[i].activation);
-		fputs("/>\n", out);
-	}
-	if (!attribute)
-		write_labels(head, false, out);
-	fputs("  </head>\n", out);
-}
-
-static void write_merges(const ModelDesc *desc, FILE *out)
-{
-	fputs("  <!-- tasks that share these weights: folders with a checkpoint, or with a delta.safetensors "
-		  "that "
-		  "changes them -->\n",
-		out);
-	for (int32_t i = 0; i < desc->nmerges; i++) {
-		const char *directory = desc->merge[i].directory;
-		size_t length = strlen(directory), start;
-		while (length > 1 && directory[length - 1] == '/')
-			length--;
-		for (start = length; start > 0 && directory[start - 1] != '/'; start--)
-			;
-		fputs("  <merge", out);
-		write_attr(out, "name", desc->merge[i].name);
-		write_attr(out, "href", mem_string(desc->mem, directory + start, length - start));
-		fputs("/>\n", out);
-	}
-	fputs("</model>\n", out);
-}
-
-bool description_write(const ModelDesc *desc, FILE *out)
-{
-	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		  "<!-- A model for bertc. Edit it, then run `bertc build` on it. "
-		  "Each href is a plain file name. bertc looks for it beside this file,\n"
-		  "     then in the directories of the option search. -->\n<model "
-		  "xmlns=\"urn:bertc:model:1\"",
-		out);
-	write_attr(out, "name", desc->name);
-	if (!desc->nmerges) { /* with several tasks, the smallest limit of the tasks applies */
-		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
-		write_attr(out, "outputs", desc->outputs);
-	}
-	fputs(">\n", out);
-	if (desc->max_tokens_rule && !desc->nmerges)
-		fprintf(out,
-			"  <!-- max-tokens: from %s. outputs: further outputs beside the heads: hidden, pooled. -->\n",
-			desc->max_tokens_rule);
-	fputs("  <weights", out);
-	write_attr(out, "href", desc->weights);
-	fputs("/>\n", out);
-	if (desc->tokenizer) {
-		fputs("  <tokenizer", out);
-		write_attr(out, "href", desc->tokenizer);
-		fputs("/>\n", out);
-	}
-	if (desc->nmerges) {
-		write_merges(desc, out);
-		return !ferror(out);
-	}
-	write_encoder(desc, out);
-	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
-		  "tensors: the name in front of the head's tensors (classifier,\n"
-		  "       qa_outputs, cls.predictions, ...). Several heads share the encoder. "
-		  "Each then needs a name, which is the name of its output. -->\n",
-		out);
-	for (int32_t i = 0; i < desc->nheads; i++)
-		write_head(&desc->head[i], out);
-	if (desc->passes) {
-		fputs("\n  <passes>", out);
-		write_escaped(out, desc->passes);
-		fputs("</passes>\n", out);
-	}
-	fputs("</model>\n", out);
-	return !ferror(out);
 }

@@ -5,6 +5,8 @@
 #define BERTC_DESCRIPTION_H
 #include "codegen/codegen.h"
 
+struct json_t; /* of jansson: files that read config.json include it */
+
 /* SIZE_LAYERS etc.: index of each size of an encoder. MOST_LAYERS etc.: its upper bound. SIZE_LABELS is not a
  * size of the encoder, but messages name it like one. */
 typedef enum Size {
@@ -19,6 +21,22 @@ enum {
 #include "sizes.def"
 #undef SIZE
 };
+
+/* BIAS_ATTENTION etc.: a part that may have no biases. */
+typedef enum Bias {
+#define BIAS(NAME, text) BIAS_##NAME,
+#include "biases.def"
+#undef BIAS
+	BIAS_COUNT
+} Bias;
+extern const char *const bias_words[BIAS_COUNT];
+
+/* Rotary positions: a token at place p turns the pair i of d/2 pairs of a head by p / factor / theta^(2i/d).
+ */
+typedef struct RotaryDesc {
+	double theta; /* 0: none */
+	double factor;
+} RotaryDesc;
 
 typedef struct HeadDesc {
 	const char *name, *task, *problem; /* words of ir.h's task_names, problem_names; problem may be NULL */
@@ -58,8 +76,12 @@ typedef struct ModelDesc {
 	bool
 		from_config; /* from config.json: messages name its keys; the checkpoint may hold no further layers */
 	bool untied;     /* the fill-mask decoder has its own table and bias (tie_word_embeddings false) */
-	const char *activation; /* as config.json spells it */
+	const char *activation;      /* as config.json spells it */
+	const char *head_activation; /* of heads, if the family has a key for it; NULL: none */
 	double eps;
+	bool unbiased[BIAS_COUNT];       /* the part has no biases */
+	RotaryDesc rotary, local_rotary; /* the second in layers with local attention */
+	bool *local; /* [layers]: a token attends to `window` tokens around it; NULL: to all, in every layer */
 	int32_t nheads;
 	HeadDesc head[HEADS_MAX];
 	int32_t max_tokens;

@@ -48,9 +48,20 @@ typedef struct Family {
 		const char *key, *fallback;
 	} activation;
 	struct {
+		const char *key, *fallback;
+	} head_activation; /* of heads whose HeadSpec has none; key NULL: the encoder's */
+	struct {
 		const char *key; /* NULL: config.json cannot change it */
 		double fallback;
 	} eps;
+	struct {
+		const char *key; /* NULL: config.json cannot change it */
+		bool none;       /* by default the part has no biases */
+	} bias[BIAS_COUNT];
+	bool rotary; /* positions turn queries and keys; there is no table of positions */
+	/* Reads further keys of config.json, after the sizes and heads; NULL: none. False and messages on error.
+	 */
+	bool (*read)(ModelDesc *, const struct json_t *config, const char *path, Diag *);
 	const FamilyRefusal *refused; /* ends with a row without a key; NULL: none */
 	const char *const *prefixes;  /* of the encoder's tensors, ends with NULL */
 	const char *words;            /* the word embedding table; every checkpoint of the family has it */

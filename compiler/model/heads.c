@@ -139,8 +139,9 @@ Value *head_transform(
 	const HeadSpec *spec = head_spec(b, head);
 	if (!spec->dense)
 		return x;
-	x = build_linear(b, x, head_stem(b, head, spec->dense), width, size, origin);
-	x = build_activation(b, spec->activation ? spec->activation : b->desc->activation, x, origin);
+	const char *activation = spec->activation ? spec->activation : b->desc->head_activation;
+	x = build_linear_of(b, BIAS_HEAD, x, head_stem(b, head, spec->dense), width, size, origin);
+	x = build_activation(b, activation ? activation : b->desc->activation, x, origin);
 	return spec->norm ? build_layernorm(b, x, head_stem(b, head, spec->norm), origin) : x;
 }
 

@@ -101,6 +101,8 @@ static void note_bias(Builder *b, const Tensor *own, const Tensor *shared, const
  */
 static Value *word_bias(Builder *b, const char *own, const char *shared, int64_t vocab, const char *origin)
 {
+	if (b->desc->unbiased[BIAS_DECODER])
+		return NULL;
 	const bool has_own = builder_has(b, own), has_shared = shared && builder_has(b, shared);
 	if (!shared || (has_own && !has_shared))
 		return build_tensor(b, own, NULL, vocab, 0, SIZE_VOCAB, origin);

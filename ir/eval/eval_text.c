@@ -125,6 +125,42 @@ bool eval_NORMALIZE(const Node *node, const EvalArray *const *args, EvalArray *r
 	return true;
 }
 
+bool eval_RMSNORM(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	int64_t size = rows_begin(args, &results[0]);
+	for (int64_t at = 0; at < results[0].count; at += size) {
+		double *row = results[0].v + at, squares = eval_dot(row, row, size),
+			   factor = 1 / sqrt(squares / (double)size + node->attr.eps);
+		for (int64_t i = 0; i < size; i++)
+			row[i] *= eval_at(args[1], i) * factor;
+	}
+	return true;
+}
+
+/* Rotates the pairs (x[i], x[i + half]) by the angles with these cosines and sines. */
+static void rotate_head(double *x, const EvalArray *angles, int64_t row, int64_t half)
+{
+	for (int64_t i = 0; i < half; i++) {
+		const double cosine = eval_at(angles, row + i), sine = eval_at(angles, row + half + i);
+		const double a = x[i], b = x[i + half];
+		x[i] = a * cosine - b * sine;
+		x[i + half] = b * cosine + a * sine;
+	}
+}
+
+bool eval_ROTARY(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t width = rows_begin(args, &results[0]), size = width / node->attr.heads,
+				  angles = args[1]->dim[args[1]->rank - 1],
+				  end = node->attr.has & A_end ? node->attr.end : node->attr.heads;
+	for (int64_t at = 0, row = 0; at < results[0].count; at += width, row += angles)
+		for (int64_t head = 0; head < end; head++)
+			rotate_head(results[0].v + at + head * size, args[1], row, angles / 2);
+	return true;
+}
+
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 /* Pools one column of a[S,H], every `hidden`-th number from `column` on. S > 0. */

@@ -123,6 +123,41 @@ bool infer_NORMALIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return infer_same(node, 1, results, diag) && expect_not_negative(node, "eps", node->attr.eps, diag);
 }
 
+bool infer_RMSNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 1, results, diag) && expect_vector(node, 1, last_dim(arg_type(node, 0)), diag)
+		&& expect_not_negative(node, "eps", node->attr.eps, diag);
+}
+
+/* True when both have the same axes before the last, and numbers as their last. */
+static bool same_rows(const Type *a, const Type *b)
+{
+	bool same = a->rank == b->rank && dim_is_number(last_dim(a)) && dim_is_number(last_dim(b));
+	for (int32_t i = 0; same && i < a->rank - 1; i++)
+		same = dim_equal(a->dim[i], b->dim[i]);
+	return same;
+}
+
+bool infer_ROTARY(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!infer_same(node, 1, results, diag) || !expect_float(node, 1, diag)
+		|| !expect_rank(node, 1, 1, RANK_MAX, diag))
+		return false;
+	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	const long long heads = node->attr.heads, end = node->attr.has & A_end ? node->attr.end : heads;
+	if (!same_rows(a, b))
+		return node_error(node, diag, "%s is %s and %s is %s, expected one row of angles per row",
+			ARG_TEXT(0), ARG_TEXT(1));
+	const long long width = last_dim(a).plus, angles = last_dim(b).plus;
+	if (heads < 1 || width % heads != 0)
+		return node_error(node, diag, "heads is %lld, expected a divisor of %lld columns", heads, width);
+	if (end < 1 || end > heads)
+		return node_error(node, diag, "end is %lld, expected 1 to %lld heads", end, heads);
+	return (angles % 2 == 0 && angles <= width / heads)
+		|| node_error(node, diag, "%s is %s, expected an even number of columns up to the %lld of a head",
+			ARG_TEXT(1), width / heads);
+}
+
 /* ---- over the tokens of a text --------------------------------------------------------------- */
 
 bool infer_POOL(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -19,6 +19,8 @@ static const struct {
 } patterns[] = {
 	{"activation", fuse_activation}, /* before epilogue, which moves it into the linear */
 	{"epilogue", fuse_epilogue},     /* early: a bias that is still an add hides q, k and v */
+	{"split", fuse_split},           /* after epilogue: a linear with its bias */
+	{"epilogue", fuse_epilogue},     /* again: activations of the parts */
 	{"attention", fuse_attention},
 	{"first-row",
 		fuse_first_row},        /* after attention: needs its query; before qkv: q has a linear of its own */
@@ -44,8 +46,9 @@ static bool only_is_valid(const char *only, Diag *diag)
 {
 	char names[256] = "";
 	for (int i = 0; i < PATTERNS; i++)
-		snprintf(
-			names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", patterns[i].name);
+		if (!strstr(names, patterns[i].name))
+			snprintf(
+				names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", patterns[i].name);
 	for (const char *at = only;; at++) {
 		size_t bytes = strcspn(at, ",");
 		bool known = false;

@@ -12,6 +12,8 @@ bool fuse_epilogue(Graph *, PassRun *);
 /* fuse_attention.c */
 bool fuse_attention(Graph *, PassRun *);
 bool fuse_qkv(Graph *, PassRun *);
+/* fuse_split.c */
+bool fuse_split(Graph *, PassRun *);
 /* fuse_weights.c */
 /* A new tensor of the same type: each number times factor. */
 Tensor *tensor_scaled(Graph *, const Tensor *, double factor);
@@ -49,6 +51,8 @@ Node *received_of(const Graph *, const Node *attention);
 /* The node that computes v, if it is a linear with constant weight (and bias) and only `user` (and
  * received_of it) reads v. Otherwise NULL. */
 Node *linear_of(const Graph *, const Value *v, const Node *user);
+/* x of v = rotary(x, angles); v itself if no rotary computes it. */
+static inline Value *unrotated(Value *v) { return value_is(v, OP_ROTARY) ? v->node->args[0] : v; }
 /* The bias of a linear; NULL: none. */
 static inline const Tensor *linear_bias(const Node *linear)
 {

@@ -281,12 +281,33 @@ static Tensor *stack_biases(
 	return to;
 }
 
+/* The rotary that computes attention's argument i, if only the attention reads it. */
+static Node *rotary_of(const Graph *graph, const Node *attention, int32_t i)
+{
+	Value *v = attention->args[i];
+	return value_is(v, OP_ROTARY) && value_only_user(graph, v) == attention ? v->node : NULL;
+}
+
+/* q and k of a joined linear are rotated by the same angles, all heads of both, or not at all. */
+static bool rotate_alike(const Graph *graph, const Node *attention, int32_t from)
+{
+	const Node *q = rotary_of(graph, attention, from), *k = rotary_of(graph, attention, 1);
+	if (!q && !k)
+		return true;
+	return q && k && q->args[1] == k->args[1] && q->attr.heads == attention->attr.heads
+		&& k->attr.heads == attention->attr.heads && !((q->attr.has | k->attr.has) & A_end);
+}
+
 /* Finds the linears that compute attention's arguments from..2. NULL when they can be joined, else the reason
  * why not. */
 static const char *match_stack(const Graph *graph, const Node *attention, int32_t from, Node *linears[3])
 {
+	if (!rotate_alike(graph, attention, from))
+		return "they are not rotated by the same angles";
 	for (int32_t i = from; i < 3; i++) {
-		Node *linear = linear_of(graph, attention->args[i], attention);
+		Node *rotary = rotary_of(graph, attention, i);
+		Node *linear = rotary ? linear_of(graph, rotary->args[0], rotary)
+							  : linear_of(graph, attention->args[i], attention);
 		if (!linear)
 			return "one of them is no linear with constant weights, or has other uses";
 		linears[i - from] = linear;
@@ -298,6 +319,20 @@ static const char *match_stack(const Graph *graph, const Node *attention, int32_
 			return "their weights differ in element type";
 	}
 	return NULL;
+}
+
+/* The joined linear's q and k, or k alone, rotated as they were; v is copied. */
+static Value *stack_rotary(Graph *graph, Node *attention, int32_t from, Value *stacked, PassRun *run)
+{
+	const Node *rotary = rotary_of(graph, attention, 1);
+	if (!rotary)
+		return stacked;
+	const int32_t parts = 3 - from;
+	const Attrs attr = {.has = A_heads | A_end,
+		.heads = parts * attention->attr.heads,
+		.end = (parts - 1) * attention->attr.heads};
+	Value *args[] = {stacked, rotary->args[1]};
+	return graph_emit(graph, attention, OP_ROTARY, args, 2, &attr, rotary->origin, run->diag);
 }
 
 /* attention q, k, v -> attention qkv (from = 0) or q, kv (from = 1). */
@@ -314,6 +349,7 @@ static Node *stack_arguments(
 		args[2] = graph_const(graph, attention, bias, last->origin);
 	Value *stacked = graph_emit(
 		graph, attention, OP_LINEAR, args, bias ? 3 : 2, NULL, last->origin, run->diag);
+	stacked = stacked ? stack_rotary(graph, attention, from, stacked, run) : NULL;
 	if (!stacked)
 		return NULL;
 	Attrs attr = attention->attr;

@@ -35,13 +35,21 @@ Tensor *tensor_scaled(Graph *graph, const Tensor *from, double factor)
 	return to;
 }
 
+/* The linear that computes v, perhaps rotated: a factor passes through a rotation. NULL: another op does. */
+static Node *rotated_linear(const Graph *graph, Value *v, const Node *user)
+{
+	if (!value_is(v, OP_ROTARY))
+		return linear_of(graph, v, user);
+	return value_only_user(graph, v) == user ? linear_of(graph, v->node->args[0], v->node) : NULL;
+}
+
 bool fuse_scale(Graph *graph, PassRun *run)
 {
 	for (Node *node = graph->first; node; node = node->next) {
 		if (node->op != OP_ATTENTION || !(node->attr.has & A_scale) || node->attr.pack == PACK_QKV)
 			continue;
 		double scale = node->attr.scale;
-		Node *q = linear_of(graph, node->args[0], node), *received = received_of(graph, node);
+		Node *q = rotated_linear(graph, node->args[0], node), *received = received_of(graph, node);
 		if (!q || q->attr.has) {
 			pass_note(run, node, "fold-scale: scale=%.9g stays, q is not a linear of its own", scale);
 			continue;

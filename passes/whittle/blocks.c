@@ -33,8 +33,8 @@ static const char *find_attention(const Graph *graph, Layer *layer, const Node *
 	const char *why = attention_match(graph, softmax, &layer->heads);
 	if (why)
 		return *why ? why : "softmax stands there, but no attention around it";
-	layer->q = constant_linear(layer->heads.q.rows);
-	layer->k = constant_linear(layer->heads.k.rows);
+	layer->q = constant_linear(unrotated(layer->heads.q.rows));
+	layer->k = constant_linear(unrotated(layer->heads.k.rows));
 	layer->v = constant_linear(layer->heads.v.rows);
 	if (!layer->q || !layer->k || !layer->v || layer->q == layer->k || layer->q == layer->v
 		|| layer->k == layer->v)

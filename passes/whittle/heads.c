@@ -29,8 +29,8 @@ bool heads_expose(Graph *graph, const char *pass, HeadMap *map, Diag *diag)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
 				"%s: layer %d has %lld heads of %lld, layer %d has %d of %d", pass, layer->number,
 				(long long)heads->q.heads, (long long)heads->q.size, numbers[0], map->heads, map->size);
-		rows[2 * map->layers] = layer->q->results[0];
-		rows[2 * map->layers + 1] = layer->k->results[0];
+		rows[2 * map->layers] = heads->q.rows;
+		rows[2 * map->layers + 1] = heads->k.rows;
 		numbers[map->layers++] = layer->number;
 	}
 	if (map->layers == 0)

@@ -15,24 +15,28 @@
 #include "prune.h"
 #include <string.h>
 
-/* Skips a scalar factor between a linear and the split of heads: returns the value that v is a multiple of.
+/* Skips a scalar factor and a rotation between a linear and the split of heads: returns the linear's result.
  */
 static const Value *without_factor(const Value *v)
 {
-	while (value_is(v, OP_MUL) || value_is(v, OP_DIV))
+	while (value_is(v, OP_MUL) || value_is(v, OP_DIV) || value_is(v, OP_ROTARY))
 		v = v->node->args[value_is_const(v->node->args[0]) ? 1 : 0];
 	return v;
 }
 
-/* Updates the shapes of the reshapes that split and join heads. */
+/* Updates the number of heads of rotations, and the shapes of the reshapes that split and join heads. */
 static void set_heads(Graph *graph, const Group *group)
 {
 	const Layer *layer = group->layer;
 	const int64_t heads = group->count - group->ngone;
 	for (Node *node = graph->first; node; node = node->next) {
-		if (node->op != OP_RESHAPE)
+		if (node->op != OP_RESHAPE && node->op != OP_ROTARY)
 			continue;
 		const Value *from = without_factor(node->args[0]);
+		if (node->op == OP_ROTARY && (from == layer->q->results[0] || from == layer->k->results[0]))
+			node->attr.heads = heads;
+		if (node->op == OP_ROTARY)
+			continue;
 		if (node->results[0] == layer->heads.result)
 			node->attr.shape.at[1] = dim_number(heads * layer->heads.q.size);
 		else if (from == layer->q->results[0] || from == layer->k->results[0] || from == layer->v->results[0])

@@ -58,6 +58,40 @@ def albert_idle(name, c):
     return untied or (group and int(group[1]) not in used)
 
 
+def modernbert_keys(r, keys):
+    """Heads of an even size; windows narrower than the texts; some layers local, in any order."""
+    layers = keys["num_hidden_layers"] + 1
+    kinds = ["full_attention", "sliding_attention"]
+    bases = [{"rope_type": "default", "rope_theta": r.choice([10.0, 1e4, 1.6e5])} for _ in kinds]
+    if r.random() < 0.3:
+        bases[0] |= {"rope_type": "linear", "factor": r.choice([1.5, 4.0])}
+    biases = ["attention", "mlp", "norm", "classifier", "decoder"]
+    return {
+        "hidden_size": keys["num_attention_heads"] * r.choice([2, 6, 10, 16, 34, 64]),
+        "num_hidden_layers": layers,
+        "layer_types": [r.choice(kinds) for _ in range(layers)],
+        "rope_parameters": dict(zip(kinds, bases)),
+        "local_attention": r.choice([0, 1, 6, 9, 128]),
+        "classifier_pooling": r.choice(["cls", "mean"]),
+        "classifier_activation": r.choice(["gelu", "tanh", "silu"]),
+        "vocab_size": keys["vocab_size"] + 257,
+        "pad_token_id": 1,
+        **{f"{role}_token_id": 0 for role in ("bos", "cls")},
+        **{f"{role}_token_id": 2 for role in ("eos", "sep")},
+    } | {f"{part}_bias": r.random() < 0.3 for part in biases}
+
+
+def modernbert_settle(config):
+    """An entry of layer_types for each layer."""
+    config.layer_types = (config.layer_types * config.num_hidden_layers)[: config.num_hidden_layers]
+
+
+def modernbert_refuses(config):
+    """Angles that all layers share; windows behind the layer that drops tokens, which is layer 1."""
+    local = "sliding_attention" in config.layer_types[1:]
+    return ["early-exit"] + ["prune-tokens"] * local
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
     stem: str  # of transformers' class names
@@ -67,11 +101,14 @@ class Family:
     )  # BertConfig's key -> this family's; None: it has none
     keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
     segments: object = lambda config: True  # whether token_type_ids reach the model
+    has_positions: bool = True  # a table with a row for each position
     starts_behind_padding: bool = False  # the first position is the padding id + 1
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
     classifies_pooled: bool = True  # the classifier reads the encoder's pooler
     pair: tuple = ()  # of ForPreTraining's second head: name of the output, key of transformers, labels
     idle: object = lambda name, config: False  # parameters by which no output changes
+    refuses: object = lambda config: ()  # passes that are refused on every kind of model
+    settle: object = lambda config: None  # makes keys fit again after some were set
 
     def classes(self):
         """kind -> class of transformers."""
@@ -156,6 +193,19 @@ FAMILIES = {
         idle=albert_idle,
         pair=("sentence-order", "sop_logits", ("in_order", "swapped")),
     ),
+    "modernbert": Family(
+        "ModernBert",
+        segments=lambda config: False,
+        classifies_pooled=False,
+        keys=modernbert_keys,
+        settle=modernbert_settle,
+        has_positions=False,
+        tokenizer=lambda directory, size, seed: write_byte_level(directory, size, seed, older=False),
+        refuses=modernbert_refuses,
+        names={"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps", "type_vocab_size": None},
+        # a LayerNorm follows, or the scaling of embeddings to length 1
+        idle=lambda name, c: name.endswith("tok_embeddings.weight") or name == "final_norm.weight",
+    ),
     "bert-bpe": Family(  # with a tokenizer that is not its own
         "Bert",
         keys=lambda r, keys: {"vocab_size": keys["vocab_size"] + 257, "pad_token_id": 1},
@@ -164,7 +214,7 @@ FAMILIES = {
 }
 
 # Those that the tests go through unless others are named.
-TESTED = ["bert", "distilbert", "roberta", "electra", "albert"]
+TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert"]
 # RoBERTa under other names: test_golden.py builds a model of each.
 RENAMED = ["xlm-roberta", "camembert"]
 
@@ -214,6 +264,7 @@ def random_model(family, kind, seed, directory, tokenizer=True, **overrides):
     c = random_config(family, kind, seed)
     for k, v in row.own(overrides).items():
         setattr(c, k, v)
+    row.settle(c)
     c._attn_implementation = "eager"
     model = randomize(row.classes()[kind](c), seed).eval()
     directory = pathlib.Path(directory)

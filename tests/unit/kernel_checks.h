@@ -423,6 +423,8 @@ static const struct {
 	{"attention", check_attention},
 	{"embed", check_embed},
 	{"rows", check_rows},
+	{"rmsnorm", check_rmsnorm},
+	{"rotary", check_rotary},
 	{"tensor", check_tensor},
 	{"quantize", check_quantize},
 	{"quantize_static", check_quantize_static},

@@ -133,6 +133,59 @@ static void check_rows(void)
 	check_near("normalize_f32__scalar", "zeros", 0, zeros[0], 0, 0, 0);
 }
 
+static void check_rmsnorm(void)
+{
+	for (int H = 1; H < 40; H += 3) { /* with and without full lanes */
+		float *x = random_floats((size_t)H * 3), *y = random_floats((size_t)H * 3),
+			  *gamma = random_floats((size_t)H);
+		memcpy(y, x, (size_t)H * sizeof *y); /* row 0 stays */
+		rmsnorm_f32__scalar(y, x, gamma, 1, 3, H, 0.25f);
+		for (int i = 0; i < 3 * H; i++) {
+			const int row = i / H;
+			double squares = 0;
+			for (int k = 0; k < H; k++)
+				squares += (double)x[row * H + k] * (double)x[row * H + k];
+			const double want = (double)x[i] * (double)gamma[i % H] / sqrt(squares / H + 0.25);
+			check_near("rmsnorm_f32__scalar", "H", H, y[i], row ? want : (double)x[i], 0, 1e-6);
+		}
+		free(x), free(y), free(gamma);
+	}
+}
+
+/* Column i of a rotated row. */
+static double rotary_exact(const float *row, const float *angles, int i, int d, int r, int heads)
+{
+	const int at = i % d, half = r / 2, pair = at % (half ? half : 1);
+	if (i / d >= heads || at >= r)
+		return (double)row[i];
+	const double cosine = (double)angles[pair], sine = (double)angles[half + pair];
+	return at < half ? (double)row[i] * cosine - (double)row[i + half] * sine
+					 : (double)row[i] * cosine + (double)row[i - half] * sine;
+}
+
+static void check_rotary(void)
+{
+	enum { ROWS = 3, H = 24 };
+	static const int forms[][3] = {{8, 8, 3}, {8, 8, 2}, {8, 6, 3}, {12, 2, 1}, {24, 24, 1}};
+	for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
+		const int d = forms[f][0], r = forms[f][1], heads = forms[f][2];
+		float *x = random_floats(ROWS * H), *angles = random_floats(ROWS * H), *y = random_floats(ROWS * H);
+		memcpy(y, x, H * sizeof *y); /* row 0 stays */
+		rotary_f32__scalar(y, x, angles, 1, ROWS, H, d, r, heads);
+		for (int i = H; i < ROWS * H; i++) {
+			const int row = i / H;
+			const double want = rotary_exact(x + row * H, angles + row * r, i % H, d, r, heads);
+			check_near("rotary_f32__scalar", "form", (int)f, y[i], want, 1e-6, 1e-6);
+		}
+		for (int i = 0; i < H; i++)
+			check_near("rotary_f32__scalar", "row 0", i, y[i], (double)x[i], 0, 0);
+		rotary_f32__scalar(x, x, angles, 1, ROWS, H, d, r, heads); /* in place: the same bytes */
+		check_near(
+			"rotary_f32__scalar", "in place", (int)f, (float)memcmp(x, y, ROWS * H * sizeof *x), 0, 0, 0);
+		free(x), free(angles), free(y);
+	}
+}
+
 static void check_tensor(void)
 {
 	enum { A = 2, B = 3, C = 4, D = 5 };

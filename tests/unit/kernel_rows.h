@@ -33,6 +33,8 @@
 #include "runtime/kernels/embed__scalar.c"
 #include "runtime/kernels/positions__scalar.c"
 #include "runtime/kernels/rows__scalar.c"
+#include "runtime/kernels/rmsnorm__scalar.c"
+#include "runtime/kernels/rotary__scalar.c"
 #include "runtime/kernels/tensor__scalar.c"
 #include "runtime/kernels/exit__scalar.c"
 #include "runtime/kernels/quantize__scalar.c"

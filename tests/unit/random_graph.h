@@ -24,7 +24,8 @@ typedef struct Builder {
 	Graph *graph;
 	Diag *diag;
 	int64_t hidden, heads, size, ffn;
-	bool exact; /* fusion rounds no constant, and none is spelled with few digits: numbers stay to 1e-9 */
+	Value *angles; /* that turn q and k; NULL: none do */
+	bool exact;    /* fusion rounds no constant, and none is spelled with few digits: numbers stay to 1e-9 */
 } Builder;
 
 static inline Value *emit(Builder *b, Op op, Value *x, Value *y, Value *z, const Attrs *attr)
@@ -110,6 +111,10 @@ static inline Value *attention(Builder *b, Value *x)
 	double factor = 1 / sqrt((double)b->size);
 	Value *q = linear(b, x, b->hidden), *k = linear(b, random_below(8) ? x : q, b->hidden),
 		  *v = linear(b, x, b->hidden);
+	if (b->angles) {
+		q = emit(b, OP_ROTARY, q, b->angles, NULL, &(Attrs){.has = A_heads, .heads = b->heads});
+		k = emit(b, OP_ROTARY, k, b->angles, NULL, &(Attrs){.has = A_heads, .heads = b->heads});
+	}
 	q = transpose(b, split(b, where == 0 ? scale(b, q, factor) : q), 1, 0, 2);
 	q = where == 1 ? scale(b, q, factor) : q;
 	k = random_below(2) ? transpose(b, split(b, k), 1, 2, 0)
@@ -145,6 +150,19 @@ static inline Value *activation(Builder *b, Value *x)
 	}
 }
 
+/* act(linear), or act(first half) * second half of a linear. */
+static inline Value *neurons(Builder *b, Value *x)
+{
+	if (random_below(3))
+		return activation(b, linear(b, x, b->ffn));
+	Value *both = linear(b, x, 2 * b->ffn);
+	const Attrs in = {.has = A_axis | A_start | A_end, .axis = 1, .end = b->ffn},
+				gate = {.has = A_axis | A_start | A_end, .axis = 1, .start = b->ffn, .end = 2 * b->ffn};
+	Value *first = emit(b, OP_SLICE, both, NULL, NULL, &in),
+		  *second = emit(b, OP_SLICE, both, NULL, NULL, &gate);
+	return add_either(b, OP_MUL, activation(b, first), second);
+}
+
 static inline Value *embeddings(Builder *b)
 {
 	Graph *graph = b->graph;
@@ -154,6 +172,9 @@ static inline Value *embeddings(Builder *b)
 	Value *x = emit(b, OP_EMBED, weight(b, random_below(2) ? DT_F32 : DT_F16, 23, b->hidden),
 		graph->inputs[0], NULL, NULL);
 	x = add_either(b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_F32, 15, b->hidden), positions, NULL, NULL));
+	if (random_below(3) == 0)
+		b->angles = emit(
+			b, OP_EMBED, weight(b, DT_F32, 15, b->size / (1 + random_below(2))), positions, NULL, NULL);
 	if (graph->ninputs > 1)
 		x = add_either(
 			b, OP_ADD, x, emit(b, OP_EMBED, weight(b, DT_BF16, 2, b->hidden), graph->inputs[1], NULL, NULL));
@@ -192,7 +213,7 @@ static inline Module *random_bert(Diag *diag, bool *exact)
 	Value *x = embeddings(&b);
 	for (uint32_t layers = 1 + random_below(2); layers; layers--) {
 		x = layernorm(&b, add_either(&b, OP_ADD, attention(&b, x), x));
-		Value *inner = activation(&b, linear(&b, x, b.ffn));
+		Value *inner = neurons(&b, x);
 		x = layernorm(&b, add_either(&b, OP_ADD, linear(&b, inner, b.hidden), x));
 	}
 	outputs(&b, x);

@@ -52,9 +52,13 @@ def check_config(family, row, good):
             refused(directory, (3, 4), own)
         if key == "num_hidden_groups" or (key == "num_hidden_layers" and "num_hidden_groups" in own_keys):
             continue  # more runs of the same weights, or groups that never run
-        now = json.loads((good / "config.json").read_text())[own]
+        config = json.loads((good / "config.json").read_text())
+        hidden = config[row.names.get("hidden_size", "hidden_size")]
+        more = {"hidden_size": 2 * hidden, "num_attention_heads": hidden + 1}
+        if key == "max_position_embeddings" and not row.has_positions:
+            continue
         directory = broken(good, f"{key}-more")  # a size that the tensors do not have
-        rewrite_config(directory, **{own: now + (1 if key != "hidden_size" else now)})
+        rewrite_config(directory, **{own: more.get(key, config[own] + 1)})
         refused(directory, (3, 4), own)
     activation = row.names.get("hidden_act", "hidden_act")
     for value in ("nosuch", "", 3, None.__class__.__name__, ["gelu"], "gelu\x00", "a" * 100000):

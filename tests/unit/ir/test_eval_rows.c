@@ -105,8 +105,31 @@ static void test_norms(void)
 	CHECK(1, "%x = const [3, 4, 0, 0, 0, 2] : f32[3,2]\n %y = normalize %x {eps=1.0} : f32[3,2]", 0.6, 0.8, 0,
 		0, 0, 1);
 	CHECK(1, "%x = const [3, 4] : f32[2]\n %y = normalize %x {eps=10.0} : f32[2]", 0.3, 0.4);
+	/* mean square 12.5; with eps 3.5: 1 / 4 */
+	CHECK(1,
+		"%x = const [3, 4] : f32[1,2]\n %g = const [1, 2] : f32[2]\n %y = rmsnorm %x, %g {eps=3.5} : "
+		"f32[1,2]",
+		0.75, 2);
 	CHECK_NOTHING(ROWS2 "%g = const splat(1.0) : f32[3]\n %y = layernorm %x, %g, %g {eps=0.0} : f32[S,3]");
 	CHECK_NOTHING(ROWS2 "%y = normalize %x {eps=1.0} : f32[S,3]");
+}
+
+static void test_rotary(void)
+{
+	/* quarter turns of the pairs (0, 1) of two heads; then by 0.6, 0.8 of the first head alone */
+	CHECK(1,
+		"%x = const [1, 2, 3, 4] : f32[1,4]\n %a = const [0, 1] : f32[1,2]\n"
+		"%y = rotary %x, %a {heads=2} : f32[1,4]",
+		-2, 1, -4, 3);
+	CHECK(1,
+		"%x = const [1, 2, 3, 4] : f32[1,4]\n %a = const [0.5, 2] : f32[1,2]\n"
+		"%y = rotary %x, %a {heads=2 end=1} : f32[1,4]",
+		-3.5, 3, 3, 4);
+	/* pairs (0, 2) and (1, 3) of a head of five, by two angles; the last column stays */
+	CHECK(1,
+		"%x = const [1, 2, 3, 4, 5] : f32[1,5]\n %a = const [0, 1, 1, 0] : f32[1,4]\n"
+		"%y = rotary %x, %a {heads=1} : f32[1,5]",
+		-3, 2, 1, 4, 5);
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */
@@ -302,6 +325,7 @@ int main(void)
 		{"selecting", test_selecting},
 		{"thinning", test_thinning},
 		{"norms", test_norms},
+		{"rotary", test_rotary},
 		{"pool", test_pool},
 		{"attention", test_attention},
 		{"score biases", test_biases},

@@ -61,6 +61,7 @@ typedef struct InferCase {
 		.has = A_shape, .shape = { n, {__VA_ARGS__} } \
 	}
 #define CUT(x, from, to) {.has = A_axis | A_start | A_end, .axis = x, .start = from, .end = to}
+#define ROTATES(h, e) {.has = A_heads | A_end, .heads = h, .end = e}
 #define ATTEND(p, h) {.has = A_pack | A_heads, .pack = PACK_##p, .heads = h}
 #define NUM(n) {0, 0, n}
 #define SYM(scale, plus) {1, scale, plus}
@@ -262,6 +263,20 @@ static const InferCase infer_cases[] = {
 	{OP_NORMALIZE, A1(eps, 1e-12), "f32[S,4]", "f32[S,4]"},
 	{OP_NORMALIZE, A1(eps, -1), "f32[S,4]", "eps is -1"},
 	{OP_NORMALIZE, A1(eps, 1), "i32[S,4]", "expected floats"},
+	{OP_RMSNORM, A1(eps, 1e-12), "f32[S,4] f16[4]", "f32[S,4]"},
+	{OP_RMSNORM, A1(eps, -1), "f32[S,4] f32[4]", "eps is -1"},
+	{OP_RMSNORM, A1(eps, 1), "f32[S,4] f32[5]", "%b is f32[5], expected [4]"},
+	{OP_ROTARY, A1(heads, 2), "f32[S,8] f32[S,4]", "f32[S,8]"},
+	{OP_ROTARY, A1(heads, 2), "f32[8] f32[2]", "f32[8]"},
+	{OP_ROTARY, A1(heads, 3), "f32[S,8] f32[S,2]", "heads is 3, expected a divisor of 8 columns"},
+	{OP_ROTARY, A1(heads, 0), "f32[S,8] f32[S,2]", "heads is 0"},
+	{OP_ROTARY, A1(heads, 2), "f32[S,8] f32[S,3]", "even number of columns up to the 4 of a head"},
+	{OP_ROTARY, A1(heads, 2), "f32[S,8] f32[S,6]", "up to the 4 of a head"},
+	{OP_ROTARY, A1(heads, 2), "f32[S,8] f32[4]", "expected one row of angles per row"},
+	{OP_ROTARY, A1(heads, 2), "f32[S,8] f32[7,4]", "expected one row of angles per row"},
+	{OP_ROTARY, A1(heads, 2), "f32[S,8] i32[S,4]", "expected floats"},
+	{OP_ROTARY, ROTATES(2, 3), "f32[S,8] f32[S,4]", "end is 3, expected 1 to 2 heads"},
+	{OP_ROTARY, ROTATES(2, 1), "f32[S,8] f32[S,4]", "f32[S,8]"},
 	{OP_POOL, A1(mode, POOL_MEAN), "f32[S,4]", "f32[4]"},
 	{OP_POOL, A1(mode, POOL_MEAN), "f32[S]", "expected rank 2"},
 	{OP_POOL, A1(mode, POOL_MEAN), "i32[S,4]", "expected floats"},

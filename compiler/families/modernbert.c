@@ -1,0 +1,154 @@
+/* families/modernbert.c: ModernBERT (Warner et al. 2024), as transformers' ModernBert* classes compute it:
+ * pre-norm layers with rotary positions, gated feed-forward networks and no biases. Most layers attend only
+ * to the tokens around; every third attends to all. */
+#include <string.h>
+#include "compiler/support/json_file.h"
+#include "families.h"
+
+static const LayerNames layer = {
+	.attention = {.joint = "attn.Wqkv", .out = "attn.Wo", .norm = "attn_norm"},
+	.ffn = {.in = "mlp.Wi", .halves = true, .out = "mlp.Wo", .norm = "mlp_norm"},
+};
+
+static Value *encoder(Builder *b)
+{
+	const char *words = builder_text(b, "%s%s.weight", b->prefix, b->desc->family->words);
+	b->words = build_tensor(
+		b, words, head_tied_table(b), b->desc->vocab, b->desc->hidden, SIZE_VOCAB, "embeddings.word");
+	Value *x = build_embed(b, b->words, b->ids, "embeddings.word");
+	x = build_layernorm(b, x, builder_text(b, "%sembeddings.norm", b->prefix), "embeddings.norm");
+	x = block_pre_norm_layers(b, &layer, x, false);
+	return build_layernorm(b, x, builder_text(b, "%sfinal_norm", b->prefix), "final.norm");
+}
+
+/* ---- config.json ----------------------------------------------------------------------------- */
+
+typedef struct ConfigReader {
+	ModelDesc *desc;
+	const json_t *config;
+	const char *path;
+	Diag *diag;
+} ConfigReader;
+
+static const char full[] = "full_attention", sliding[] = "sliding_attention";
+
+/* layer_types, or every n-th layer from layer 0 attends to all tokens. */
+static bool read_layer_types(ConfigReader *r)
+{
+	const json_t *types = json_object_get(r->config, "layer_types");
+	const int32_t layers = r->desc->layers;
+	int64_t every = 3;
+	bool *local = mem_alloc(r->desc->mem, (size_t)layers * sizeof *local), any = false;
+	if (!types || json_is_null(types)) {
+		if (!json_member_int(r->config, "global_attn_every_n_layers", 1, INT32_MAX, &every, r->path, r->diag))
+			return false;
+	} else if (!json_is_array(types) || json_array_size(types) != (size_t)layers) {
+		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0,
+			"layer_types has not one entry for each of the %d layers (num_hidden_layers)", layers);
+	}
+	for (int32_t i = 0; i < layers; i++) {
+		const json_t *type = json_is_array(types) ? json_array_get(types, (size_t)i) : NULL;
+		const char *word = i % every ? sliding : full;
+		if (type)
+			word = json_string_value(type);
+		if (!word || (strcmp(word, full) != 0 && strcmp(word, sliding) != 0))
+			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+				"layer_types[%d] is %s, expected \"%s\" or \"%s\"", i, word ? word : json_kind(type), full,
+				sliding);
+		local[i] = strcmp(word, sliding) == 0;
+		any |= local[i];
+	}
+	r->desc->local = any ? local : NULL;
+	return true;
+}
+
+/* rope_parameters of a kind of layers; rope_scaling counts for both. */
+static bool read_rotary(ConfigReader *r, const char *kind, const char *key, double theta, RotaryDesc *out)
+{
+	const json_t *all = json_object_get(r->config, "rope_parameters"),
+				 *scaling = json_object_get(r->config, "rope_scaling");
+	if (all && !json_is_null(all) && !json_is_object(all))
+		return diag_error_in(
+			r->diag, EXIT_INPUT, r->path, 0, "rope_parameters is %s, expected an object", json_kind(all));
+	*out = (RotaryDesc){theta, 1};
+	const json_t *own = json_object_get(all, kind);
+	return json_member_real(r->config, key, &out->theta, r->path, r->diag)
+		&& rotary_read(out, own, "rope_parameters", r->path, r->diag)
+		&& rotary_read(out, scaling, "rope_scaling", r->path, r->diag);
+}
+
+static bool read_pooling(ConfigReader *r)
+{
+	const char *word = "cls";
+	if (!json_member_text(r->config, "classifier_pooling", &word, r->path, r->diag))
+		return false;
+	const bool mean = strcmp(word, "mean") == 0;
+	if (!mean && strcmp(word, "cls") != 0)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"classifier_pooling is \"%s\", expected \"cls\" or \"mean\"", word);
+	for (int32_t i = 0; i < r->desc->nheads; i++) {
+		HeadDesc *head = &r->desc->head[i];
+		if (strcmp(head->task, "classify") == 0 || strcmp(head->task, "rank") == 0)
+			head->pooling = mean ? "mean" : "first";
+	}
+	return true;
+}
+
+/* transformers takes the angles' size from head_dim, but the heads' from the hidden size. */
+static bool check_head_size(ConfigReader *r)
+{
+	const int64_t size = r->desc->hidden / r->desc->heads;
+	int64_t given = size;
+	if (!json_member_int(r->config, "head_dim", 1, INT32_MAX, &given, r->path, r->diag))
+		return false;
+	return given == size
+		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"head_dim is %jd, expected the size of a head, %jd (hidden_size / num_attention_heads)",
+			(intmax_t)given, (intmax_t)size);
+}
+
+static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+{
+	ConfigReader r = {desc, config, path, diag};
+	return check_head_size(&r) && read_layer_types(&r)
+		&& read_rotary(&r, full, "global_rope_theta", 160000, &desc->rotary)
+		&& read_rotary(&r, sliding, "local_rope_theta", 10000, &desc->local_rotary) && read_pooling(&r);
+}
+
+#define MODERN_HEAD .tensors = "classifier", .dense = "head.dense", .norm = "head.norm", .out = "*"
+
+const Family family_modernbert = {
+	.model_type = "modernbert",
+	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, 50368},
+		[SIZE_HIDDEN] = {"hidden_size", NULL, 768},
+		[SIZE_LAYERS] = {"num_hidden_layers", NULL, 22},
+		[SIZE_HEADS] = {"num_attention_heads", NULL, 12},
+		[SIZE_FFN] = {"intermediate_size", NULL, 1152},
+		[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 8192},
+		[SIZE_WINDOW] = {"local_attention", NULL, 128}},
+	.activation = {"hidden_activation", "gelu"},
+	.head_activation = {"classifier_activation", "gelu"},
+	.eps = {"norm_eps", 1e-5},
+	.bias = {[BIAS_ATTENTION] = {"attention_bias", true},
+		[BIAS_FFN] = {"mlp_bias", true},
+		[BIAS_NORM] = {"norm_bias", true},
+		[BIAS_HEAD] = {"classifier_bias", true},
+		[BIAS_DECODER] = {"decoder_bias", false}},
+	.rotary = true,
+	.read = read,
+	.prefixes = (const char *const[]){"model.", "", NULL},
+	.words = "embeddings.tok_embeddings",
+	.layers = "layers",
+	.encoder = encoder,
+	.head =
+		{
+			[TASK_CLASSIFY] = {head_classify, MODERN_HEAD, .pooling = "first"},
+			[TASK_TAG] = {head_tokens, MODERN_HEAD},
+			[TASK_QA] = {head_tokens, MODERN_HEAD},
+			[TASK_FILL_MASK] = {head_words,
+				.tensors = "decoder",
+				.dense = "head.dense",
+				.norm = "head.norm",
+				.out = "*"},
+		},
+};

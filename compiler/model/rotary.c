@@ -1,0 +1,83 @@
+/* rotary.c: the angles of rotary positions (Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary
+ * Position Embedding"), computed in f32 as torch does, because errors of an angle grow with the place. */
+#include <math.h>
+#include <string.h>
+#include "compiler/support/json_file.h"
+#include "builder.h"
+
+/* ---- config.json ----------------------------------------------------------------------------- */
+
+/* transformers' `dynamic` changes the angles only beyond the positions of the model, where no text goes. */
+static bool read_kind(RotaryDesc *rotary, const json_t *object, const char *path, Diag *diag)
+{
+	const char *older = "default", *kind = NULL;
+	if (!json_member_text(object, "type", &older, path, diag)
+		|| !json_member_text(object, "rope_type", &kind, path, diag))
+		return false;
+	kind = kind ? kind : older;
+	if (strcmp(kind, "default") == 0 || strcmp(kind, "dynamic") == 0)
+		return true;
+	if (strcmp(kind, "linear") != 0)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+			"rope_type \"%s\" is not supported; known: default, linear, dynamic", kind);
+	rotary->factor = 0;
+	if (!json_member_real(object, "factor", &rotary->factor, path, diag))
+		return false;
+	return (rotary->factor >= 1 && isfinite(rotary->factor))
+		|| diag_error_in(diag, EXIT_INPUT, path, 0,
+			"rope_type \"linear\" has the factor %g, expected a number of at least 1", rotary->factor);
+}
+
+bool rotary_read(RotaryDesc *rotary, const json_t *object, const char *key, const char *path, Diag *diag)
+{
+	double share = 1;
+	if (object && !json_is_null(object)) {
+		if (!json_is_object(object))
+			return diag_error_in(
+				diag, EXIT_INPUT, path, 0, "%s has %s, expected an object", key, json_kind(object));
+		if (!json_member_real(object, "rope_theta", &rotary->theta, path, diag)
+			|| !json_member_real(object, "partial_rotary_factor", &share, path, diag)
+			|| !read_kind(rotary, object, path, diag))
+			return false;
+	}
+	if (share != 1)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+			"%s has the partial_rotary_factor %g, but only whole heads can be rotated", key, share);
+	return (rotary->theta > 0 && rotary->theta < 1e30)
+		|| diag_error_in(
+			diag, EXIT_INPUT, path, 0, "%s: rope_theta is %g, expected a number above 0", key, rotary->theta);
+}
+
+/* ---- angles ---------------------------------------------------------------------------------- */
+
+/* 1 / theta^(2i/size) / factor */
+static float frequency(const RotaryDesc *rotary, int32_t i, int32_t size)
+{
+	const float exponent = (float)(2 * i) / (float)size;
+	const float power = (float)pow((float)rotary->theta, (double)exponent);
+	const float inverse = 1.0f / power;
+	return rotary->factor == 1 ? inverse : inverse / (float)rotary->factor;
+}
+
+/* [rows,size]: cosines, then sines of the angles of each place. */
+static Tensor *angle_table(Builder *b, const RotaryDesc *rotary, int32_t rows, int32_t size)
+{
+	Tensor *table = tensor_new(b->module, NULL, type_make(DT_F32, 2, dim_number(rows), dim_number(size)));
+	float *row = (float *)(uintptr_t)table->data;
+	for (int32_t place = 0; place < rows; place++, row += size)
+		for (int32_t i = 0; i < size / 2; i++) {
+			const float angle = (float)place * frequency(rotary, i, size);
+			row[i] = (float)cos((double)angle);
+			row[size / 2 + i] = (float)sin((double)angle);
+		}
+	return table;
+}
+
+Value *build_angles(Builder *b, const RotaryDesc *rotary, int32_t size, const char *origin)
+{
+	if (b->failed)
+		return NULL;
+	Value *places = build_op(b, OP_POSITION_IDS, &b->ids, 1, NULL, origin);
+	const Tensor *table = angle_table(b, rotary, b->desc->max_tokens, size);
+	return build_embed(b, graph_const(b->graph, NULL, table, origin), places, origin);
+}
