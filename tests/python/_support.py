@@ -1,6 +1,6 @@
 """Common code of the Python tests: running bertc, emitted libraries through ctypes, skipping, comparing."""
 
-import ctypes, os, pathlib, subprocess, sys
+import atexit, ctypes, functools, os, pathlib, subprocess, sys
 import numpy as np
 
 SOURCE = pathlib.Path(os.environ["SOURCE"])
@@ -22,17 +22,52 @@ def need_shared():
 
 
 def run(*args, check=True, **more):
-    p = subprocess.run([str(a) for a in args], capture_output=True, **more)
+    return checked(subprocess.run([str(a) for a in args], capture_output=True, **more), check)
+
+
+def checked(p, check):
     if check and p.returncode:
         raise SystemExit(
-            f"{args}: exit {p.returncode}\n{p.stdout.decode(errors='replace')[-2000:]}\n"
+            f"{p.args}: exit {p.returncode}\n{p.stdout.decode(errors='replace')[-2000:]}\n"
             f"{p.stderr.decode(errors='replace')[-4000:]}"
         )
     return p
 
 
+@functools.cache
+def forks():
+    """The process whose forks are the commands of bertc(); None: it is not built."""
+    path = pathlib.Path(os.environ["BUILD"], "bertc_forks")
+    if not path.exists():
+        return None
+    p = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(p.communicate)
+    return p
+
+
+def bertc(*args, check=True):
+    """run(BERTC, ...) for commands that compile nothing: in a tenth of the time, with bertc_forks."""
+    server, words = forks(), [str(a) for a in args]
+    if not server:
+        return run(BERTC, *words, check=check)
+    files = [TMP / "bertc.stdout", TMP / "bertc.stderr"]
+    line = "\t".join(map(str, files + words))
+    assert "\n" not in line and len(words) + 2 == len(line.split("\t")), words
+    server.stdin.write(line.encode() + b"\n")
+    server.stdin.flush()
+    status = os.waitstatus_to_exitcode(int(server.stdout.readline()))
+    out, err = (f.read_bytes() for f in files)
+    for f in files:
+        f.unlink()
+    return checked(subprocess.CompletedProcess(["bertc", *words], status, out, err), check)
+
+
 def build(model, out, *options):
-    run(BERTC, "build", model, "-o", out, "--quiet", *options)
+    command = ("build", model, "-o", out, "--quiet", *options)
+    if {"--emit=bir", "--emit=checkpoint"} & set(options):
+        bertc(*command)
+    else:
+        run(BERTC, *command)
     return out
 
 

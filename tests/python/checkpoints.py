@@ -1,10 +1,10 @@
 """Common code of the tests of checkpoints: the reference evaluator on texts of ids, and changing files in
 place."""
 
-import json, os, pathlib
+import atexit, functools, json, os, pathlib, subprocess
 import torch
 from safetensors.torch import load_file, save_file
-from _support import compare, run, skip
+from _support import TMP, compare, skip
 import make_bert
 
 EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
@@ -12,13 +12,56 @@ if not EVAL.exists():
     skip("the unit tests are not built")
 
 
+class Evaluator:
+    """The reference evaluator, without code, under the sanitizers: one process for all models of a test."""
+
+    def __init__(self):
+        self.log = TMP / "evaluator.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [EVAL, "--eval"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        atexit.register(self.end)
+
+    def ask(self, request):
+        """The first line of the answer."""
+        self.process.stdin.write(request.encode() + b"\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"the evaluator has ended after {request!r}: {self.log.read_text()}"
+        return line
+
+    def load(self, model, *options):
+        """Whether the model loads, and the messages."""
+        good, size = map(int, self.ask("\t".join([f"={model}", *options])).split())
+        return bool(good), self.process.stdout.read(size).decode()
+
+    def end(self):
+        """A leak, too, fails the test."""
+        self.process.stdin.close()
+        if self.process.wait():
+            print(self.log.read_text(), flush=True)
+            os._exit(1)
+
+
+@functools.cache
+def evaluator():
+    return Evaluator()
+
+
+def loads(model, *options):
+    """Whether the compiler loads the model, and its messages."""
+    return evaluator().load(model, *options)
+
+
 def evaluate(model, batch, *options):
     """Outputs of each text by the reference evaluator, without code: {name: numbers}. A text is a list of
     ids, or such a list and one of types."""
+    good, messages = loads(model, *options)
+    assert good, f"{model}: {messages}"
     columns = [text if isinstance(text, tuple) else (text,) for text in batch]
-    lines = "".join("\t".join(" ".join(map(str, c)) for c in text) + "\n" for text in columns)
-    done = run(EVAL, "--eval", model, *options, input=lines.encode())
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    texts = ["\t".join(" ".join(map(str, c)) for c in text) for text in columns]
+    return [json.loads(evaluator().ask(text)) for text in texts]
 
 
 def agree(what, got, want, tolerance=2e-5):

@@ -92,7 +92,7 @@ def changed_file(change):
 
 tensors, written = changed_file(lambda t: {k: v.half() for k, v in t.items()})
 assert written["dtype"] == "float32" and all(t.dtype == torch.float16 for t in tensors.values())
-run(BERTC, "build", TMP / "e", "--emit=checkpoint", "-o", TMP / "bf16", "--weights=bf16", "--quiet")
+bertc("build", TMP / "e", "--emit=checkpoint", "-o", TMP / "bf16", "--weights=bf16", "--quiet")
 kinds = {t.dtype for t in load_file(TMP / "bf16" / "model.safetensors").values()}
 assert (
     kinds == {torch.bfloat16, torch.float32}
@@ -182,7 +182,7 @@ for sub in ("", "0_Transformer"):
     ):
         assert (out / f).read_bytes() == (home / f).read_bytes(), f
     description = TMP / "few.xml"
-    run(BERTC, "describe", home / sub, "--task=embed", "-o", description)
+    bertc("describe", home / sub, "--task=embed", "-o", description)
     batch = texts(AutoConfig.from_pretrained(out / sub), 2, (1, 5))
     library, _ = program(out, "O1", "--cpu=baseline")
     other, _ = program(home, "drop-layers{layers=0},O1", "--cpu=baseline")

@@ -7,7 +7,7 @@ id works. test_golden.py tests the numbers, test_family_passes.py the passes.
 import re, shutil, sys
 import numpy as np, torch
 from safetensors.torch import load_file, save_file
-from _support import BERTC, TMP, build, run
+from _support import BERTC, TMP, bertc, build, run
 from checkpoints import evaluate
 from make_model import TESTED, random_model
 from make_tokenizer import write_wordpiece
@@ -20,7 +20,7 @@ def describe_builds_the_same(directory, out):
     for folder in ("direct", "described"):  # beside a graph may lie a file of constants
         (TMP / folder).mkdir(exist_ok=True)
     build(directory, TMP / "direct" / "m.bir", "--emit=bir", "--name=m")
-    run(BERTC, "describe", directory, "-o", directory / "model.xml")
+    bertc("describe", directory, "-o", directory / "model.xml")
     build(directory / "model.xml", TMP / "described" / "m.bir", "--emit=bir", "--name=m")
     files = sorted(f.name for f in (TMP / "direct").iterdir())
     assert files == sorted(f.name for f in (TMP / "described").iterdir()), files

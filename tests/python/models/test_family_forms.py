@@ -5,7 +5,7 @@ transformers on the same directory. Generates no code, except for one tagger.
     test_family_forms.py [FAMILY...]"""
 
 import random, re, shutil, sys
-from _support import BERTC, FULL, TMP, build, run
+from _support import BERTC, FULL, TMP, bertc, build, run
 from checkpoints import *
 from make_model import FAMILIES, TESTED, random_model, randomize
 from make_tokenizer import SENTENCES
@@ -80,7 +80,7 @@ def check_pretraining(family, row):
             heads = {"fill-mask": o.prediction_logits[0], name: o[logits][0]}
             want.append(heads | {"hidden": o.hidden_states[-1][0]})
         agree(f"{family}: both heads", evaluate(TMP / f"{family}-pair{n}", texts(row, config, n)), want)
-    run(BERTC, "describe", TMP / f"{family}-pair0", "-o", TMP / "pair.xml")
+    bertc("describe", TMP / f"{family}-pair0", "-o", TMP / "pair.xml")
     assert all(f"<label>{l}</label>" in (TMP / "pair.xml").read_text() for l in labels), labels
 
 

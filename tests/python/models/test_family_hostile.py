@@ -5,7 +5,7 @@ or tensor. Nothing crashes, and no result is left.
     test_family_hostile.py [FAMILY...]"""
 
 import shutil, sys
-from _support import BERTC, TMP, run
+from _support import TMP, bertc
 from checkpoints import *
 from make_model import FAMILIES, TESTED, random_model
 
@@ -27,7 +27,7 @@ def refused(directory, codes, *words):
     global count
     count += 1
     out = TMP / "result.bir"
-    done = run(BERTC, "build", directory, "--emit=bir", "-o", out, "--quiet", check=False)
+    done = bertc("build", directory, "--emit=bir", "-o", out, "--quiet", check=False)
     message = done.stderr.decode(errors="replace")
     what = f"{directory.name}: {words}"
     assert done.returncode in codes, f"{what}: exit {done.returncode}, expected {codes}\n{message}"

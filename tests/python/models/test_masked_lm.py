@@ -17,16 +17,6 @@ transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 
 
-serial = itertools.count()
-
-
-def bare_library(directory, *options):
-    """(the program's logits of a text of ids) of the directory built with the options."""
-    out = TMP / f"program{next(serial)}.so"
-    build(directory, out, "--emit=shared", "--name=m", "--outputs=", "--weights=f32", *options)
-    return Library(out, "m")
-
-
 class Case:
     """A tiny masked LM of a family, and its decoder's tensors by name."""
 
@@ -99,7 +89,7 @@ class Case:
 
 
 def built(directory, out, *options):
-    return run(BERTC, "build", directory, "-o", out, "--emit=bir", *options, check=False)
+    return bertc("build", directory, "-o", out, "--emit=bir", *options, check=False)
 
 
 def messages(directory):
@@ -195,10 +185,26 @@ def check_shapes(case):
         assert code == 3 and "tie_word_embeddings" in said, f"{value}: exit {code}\n{said}"
 
 
-def whole(case, model, library, what):
-    for n, (ids, want) in enumerate(zip(case.batch, case.logits(model))):
-        got = library.run([ids], want.numel())
-        compare(got, want, f"{case.family}: {what}, text {n}")
+def whole(case, changed, directory, passes, what):
+    """The graph behind the passes, compared with the changed model. Of an untied decoder with a matrix of
+    its own the whole program, too."""
+    graph = directory / "left.bir"  # it names the files of its weights, which lie beside it
+    build(
+        directory,
+        graph,
+        "--emit=bir",
+        f"--passes={passes}",
+        f"--stop-after={passes.split('{')[0]}",
+        "--outputs=",
+    )
+    want, what = case.logits(changed), f"{case.family}: {passes}, {what}"
+    for n, (got, w) in enumerate(zip(evaluate(graph, case.batch), want, strict=True)):
+        compare(next(iter(got.values())), w, f"{what}, text {n}")
+    if what.endswith("tied False, both"):
+        options = ("--emit=shared", "--name=m", "--outputs=", "--cpu=baseline", f"--passes={passes},O2")
+        library = Library(build(directory, TMP / f"{case.family}-{passes}.so", *options), "m")
+        for n, (ids, w) in enumerate(zip(case.batch, want)):
+            compare(library.run([ids], w.numel()), w, f"{what}, program, text {n}")
 
 
 def low_rank(table, rank):
@@ -222,16 +228,14 @@ def check_tables(case):
         words = small.get_input_embeddings().weight
         words.data.copy_(low_rank(words.data, 7))
         assert separate == (words is not small.get_output_embeddings().weight)
-        library = bare_library(directory, "--passes=factorize-embeddings{rank=7},O2")
-        whole(case, small, library, f"factorised, tied {tied}, {matrix}")
+        whole(case, small, directory, "factorize-embeddings{rank=7}", f"tied {tied}, {matrix}")
         few = copy.deepcopy(model)
         for name, p in few.named_parameters():
             table = "embeddings." in name and p.dim() == 2
             if table and (separate or p is not few.get_input_embeddings().weight):
                 p.data.copy_(codes(p.data))
-        library = bare_library(directory, "--passes=quantize-embeddings{to=int8},O2")
         if case.row.segments(case.config):  # else the one row of segments is added to the places first
-            whole(case, few, library, f"in int8, tied {tied}, {matrix}")
+            whole(case, few, directory, "quantize-embeddings{to=int8}", f"tied {tied}, {matrix}")
 
 
 def vocabulary(directory):
@@ -252,7 +256,8 @@ def check_checkpoints(case):
             continue
         model, what = case.load(directory)[0], f"tied {tied}, {matrix}, {bias}"
         before = case.logits(model)
-        for name, options in (("alone", ()), ("bf16", ("--weights=bf16",))):
+        types = (("bf16", ("--weights=bf16",)),) if bias == "own" else ()  # no bias is in bf16
+        for name, options in (("alone", ()), *types):
             out = emitted(directory, *options)
             again, missing = case.load(out)
             assert missing <= {case.own, case.shared}, f"{what}, {name}: {missing}"
@@ -274,7 +279,7 @@ def rounded(model):
 def emitted(directory, *options):
     out = TMP / "emitted"
     shutil.rmtree(out, ignore_errors=True)
-    run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", *options)
+    bertc("build", directory, "--emit=checkpoint", "-o", out, "--quiet", *options)
     return out
 
 

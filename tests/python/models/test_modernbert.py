@@ -2,7 +2,7 @@
 refused. Compares the reference evaluator with transformers on the same directory. Generates no code."""
 
 import json
-from _support import BERTC, TMP, run
+from _support import BERTC, TMP, bertc, run
 from checkpoints import *
 from transformers import ModernBertConfig, ModernBertForSequenceClassification as Model
 from make_model import randomize
@@ -81,6 +81,6 @@ for key, rows in REFUSED.items():
         if key == "global_attn_every_n_layers":
             del wrong["layer_types"]
         (TMP / "form0" / "config.json").write_text(json.dumps(wrong))
-        p = run(BERTC, "build", TMP / "form0", "--emit=bir", "-o", TMP / "none.bir", check=False)
+        p = bertc("build", TMP / "form0", "--emit=bir", "-o", TMP / "none.bir", check=False)
         said = p.stderr.decode()
         assert p.returncode == code and words in said, f"{key} {value}: {p.returncode} {said}"

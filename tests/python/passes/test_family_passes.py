@@ -8,7 +8,7 @@ in int8.
 
 import copy, re, shutil, sys
 import numpy as np
-from _support import BERTC, FULL, TMP, Library, build, compare, run
+from _support import BERTC, FULL, TMP, Library, bertc, build, compare, run
 from checkpoints import *
 from make_model import FAMILIES, TESTED, random_model, reference
 from make_tokenizer import syllables
@@ -141,8 +141,7 @@ def left_by(directory, passes, batch):
         shutil.copytree(directory, place)
     graph, ledger = place / "left.bir", TMP / "left.json"
     last = passes.split("{")[0].split(",")[-1]  # else the preset's passes would follow
-    run(
-        BERTC,
+    bertc(
         "build",
         directory,
         "--emit=bir",
@@ -177,7 +176,7 @@ def check_refused(refused, kind, directory, files):
     for name, options, _ in LOSSY:
         if is_refused(refused, name, kind):
             passes = f"--passes={name}{{{options.format(**files)}}}"
-            p = run(BERTC, "build", directory, "--emit=bir", "-o", TMP / "none", passes, check=False)
+            p = bertc("build", directory, "--emit=bir", "-o", TMP / "none", passes, check=False)
             assert p.returncode == 4 and name in p.stderr.decode(), (p.returncode, p.stderr)
 
 
@@ -199,16 +198,7 @@ def check_by_hand(family, row, kind, directory, model, batch):
 def check_checkpoint(family, row, kind, directory, model, batch):
     """drop-layers, written as a directory: transformers loads it without complaint, and it compiles again."""
     out = TMP / f"{directory.name}.out"
-    run(
-        BERTC,
-        "build",
-        directory,
-        "--emit=checkpoint",
-        "--passes=drop-layers{layers=0,2}",
-        "-o",
-        out,
-        "--quiet",
-    )
+    bertc("build", directory, "--emit=checkpoint", "--passes=drop-layers{layers=0,2}", "-o", out, "--quiet")
     again, info = row.classes()[kind].from_pretrained(
         out, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
     )
@@ -230,8 +220,7 @@ def check_checkpoint(family, row, kind, directory, model, batch):
 def check_vocabulary(family, row, kind, directory, model, corpus):
     """What prune-vocab leaves, as transformers loads it: texts of the corpus keep their numbers."""
     out = TMP / f"{directory.name}.fewer"
-    run(
-        BERTC,
+    bertc(
         "build",
         directory,
         "--emit=checkpoint",

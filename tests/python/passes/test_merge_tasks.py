@@ -263,11 +263,7 @@ refuse(2, "expected NAME=DIR", TMP / "base", "--merge=a")
 refuse(2, "two tasks have the name a", TMP / "base", f"--merge=a={a_delta},a={b_delta}")
 refuse(3, "needs its base checkpoint: bertc build BASE --merge=NAME=", a_delta)
 refuse(
-    4,
-    "a checkpoint holds one task",
-    TMP / "base",
-    f"--merge=a={a_delta},b={b_delta}",
-    "--emit=checkpoint",
+    4, "a checkpoint holds one task", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "--emit=checkpoint"
 )
 odd = TMP / "odd"
 shutil.copytree(a_delta, odd)
@@ -287,7 +283,7 @@ shutil.copytree(a_delta, other)
 refuse(4, "has a different tokenizer than the base", TMP / "base", f"--merge=a={other}")
 
 # a description says the same
-run(BERTC, "describe", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "-o", TMP / "two.xml", "--quiet")
+bertc("describe", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "-o", TMP / "two.xml", "--quiet")
 described = Tasks(
     build(TMP / "two.xml", TMP / "x.so", "--emit=shared", "--name=x", f"--search={TMP}/base"), "x"
 )

@@ -4,7 +4,7 @@ layers read. A weight stays one constant, whatever happens to it, or the pass is
     test_shared_layers.py"""
 
 import copy, re
-from _support import BERTC, FULL, TMP, build, compare, run
+from _support import BERTC, FULL, TMP, bertc, build, compare, run
 from checkpoints import *
 from make_model import FAMILIES, random_model, reference
 from transformers import AutoTokenizer
@@ -132,7 +132,7 @@ def check_checkpoints():
         ("order-5-2-2", "2,3,8,9", "drop-layers{layers=2,3,8,9}", (2, 2)),
     ):
         out = TMP / f"{name}.out"
-        run(BERTC, "build", TMP / name, "--emit=checkpoint", f"--passes={passes}", "-o", out, "--quiet")
+        bertc("build", TMP / name, "--emit=checkpoint", f"--passes={passes}", "-o", out, "--quiet")
         made = ROW.classes()["classify"]
         again, info = made.from_pretrained(out, output_loading_info=True, attn_implementation="eager")
         assert not info["missing_keys"] and not info["unexpected_keys"], (name, info)
@@ -144,7 +144,7 @@ def check_checkpoints():
     refused("order-5-2-2", "drop-layers{layers=0,1,2}", "are one run of a group", emit="checkpoint")
     refused("one", "ablate-neurons{neurons=0.3}", "two different tensors", emit="checkpoint")
     out = TMP / "fewer.out"
-    run(BERTC, "build", TMP / "one", "--emit=checkpoint", "--passes=prune-ffn{keep=9}", "-o", out, "--quiet")
+    bertc("build", TMP / "one", "--emit=checkpoint", "--passes=prune-ffn{keep=9}", "-o", out, "--quiet")
     assert ROW.classes()["classify"].from_pretrained(out).config.intermediate_size == 9
 
 

@@ -81,7 +81,7 @@ def by_hand(model, sparsity, structure="unstructured", scope="matrix", norm=None
 
 
 def emitted(directory, passes, out):
-    run(BERTC, "build", directory, "--emit=checkpoint", "-o", TMP / out, "--quiet", f"--passes={passes}")
+    bertc("build", directory, "--emit=checkpoint", "-o", TMP / out, "--quiet", f"--passes={passes}")
     return TMP / out
 
 

@@ -79,7 +79,7 @@ def check_vocab(what, directory, corpus, others, *options, keep=0):
     passes = f"prune-vocab{{keep={keep}}}" if keep else f"prune-vocab{{corpus={TMP}/corpus.txt}}"
     if keep:
         corpus, others = [], corpus + others
-    run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", f"--passes={passes}")
+    bertc("build", directory, "--emit=checkpoint", "-o", out, "--quiet", f"--passes={passes}")
     classes = {
         "BertForMaskedLM": AutoModelForMaskedLM,
         "BertForSequenceClassification": AutoModelForSequenceClassification,
@@ -171,10 +171,7 @@ refused = subprocess.run(
     capture_output=True,
     text=True,
 )
-assert (
-    refused.returncode == 4
-    and "the vocabulary is sorted" in refused.stderr
-), refused.stderr
+assert refused.returncode == 4 and "the vocabulary is sorted" in refused.stderr, refused.stderr
 # a second pruning counts from the first
 (TMP / "corpus.txt").write_text("moti\n")
 (TMP / "first.txt").write_text("moti sela lomi\n")

@@ -39,7 +39,7 @@ def check_prune(directory, what):
     corpus.write_text("\n".join(CORPUS) + "\n")
     for passes in (f"prune-vocab{{corpus={corpus}}}", "prune-vocab{keep=400}", ""):
         out = TMP / f"{what}.{len(passes)}"
-        run(BERTC, "build", directory, "--emit=checkpoint", "-o", out, "--quiet", f"--passes={passes}")
+        bertc("build", directory, "--emit=checkpoint", "-o", out, "--quiet", f"--passes={passes}")
         model, tokenizer = load(out)
         vocab, old = tokenizer.get_vocab(), whole.get_vocab()
         assert len(vocab) < len(old) if passes else vocab == old, (len(vocab), len(old))

@@ -1,9 +1,10 @@
 /* test_load.c: loads directories as modules, and refuses bad ones. Each case changes one thing in a tiny
  * BERT. Descriptions are in test_load_description.c.
  *
- * `test_load --eval MODEL [--task=T] [--outputs=O]` is no test: it evaluates MODEL on the ids (a tab, then
- * types) of each line of standard input and prints {"output": [numbers], ...} a line, for
- * tests/python/models/test_import.py. */
+ * `test_load --eval` is no test: it evaluates models for tests/python/checkpoints.py. The request
+ * `=MODEL [--task=T] [--outputs=O]`, with tabs between, loads a model. The answer is `1` (loaded) or `0` and
+ * the bytes of the messages, a line, then the messages. Any other request is the ids of a text, perhaps a
+ * tab and its types. The answer is a line {"output": [numbers], ...}. */
 #include "tests/unit/tiny_checkpoint.h"
 
 /* ---- --eval ---------------------------------------------------------------------------------- */
@@ -44,28 +45,57 @@ static bool eval_line(const Graph *graph, char *line, Diag *diag)
 	return good;
 }
 
-static int eval_model(int argc, char **argv)
+/* Loads the model of a request, which must outlive it, and answers. */
+static bool eval_load(char *request, Loaded *loaded)
 {
-	LoadOptions options = {.model = argv[2]};
-	Loaded loaded;
+	LoadOptions options = {.model = strtok(request, "\t\n")};
 	Diag diag;
-	char *line = NULL;
-	size_t room = 0;
-	for (int i = 3; i < argc; i++) {
-		if (strncmp(argv[i], "--task=", 7) == 0)
-			options.task = argv[i] + 7;
-		if (strncmp(argv[i], "--outputs=", 10) == 0)
-			options.outputs = argv[i] + 10;
+	for (char *word; (word = strtok(NULL, "\t\n"));) {
+		if (strncmp(word, "--task=", 7) == 0)
+			options.task = word + 7;
+		if (strncmp(word, "--outputs=", 10) == 0)
+			options.outputs = word + 10;
 	}
 	diag_init(&diag, options.model);
-	bool good = model_load(&options, &loaded, &diag);
-	while (good && getline(&line, &room, stdin) > 0)
-		good = eval_line(loaded.module->graphs[0], line, &diag);
+	const bool good = model_load(&options, loaded, &diag);
+	char *messages = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&messages, &bytes);
+	diag_print(&diag, out);
+	fclose(out);
+	printf("%d %zu\n%s", good, bytes, messages);
+	free(messages);
+	diag_free(&diag);
+	return good;
+}
+
+static int eval_models(void)
+{
+	char *line = NULL, *request = NULL;
+	size_t room = 0;
+	Loaded loaded;
+	Diag diag;
+	bool good = false;
+	diag_init(&diag, "ids");
+	while (diag.errors == 0 && getline(&line, &room, stdin) > 0) {
+		if (line[0] == '=') {
+			if (request)
+				model_unload(&loaded);
+			free(request);
+			request = strdup(line + 1);
+			good = eval_load(request, &loaded);
+		} else if (good) {
+			eval_line(loaded.module->graphs[0], line, &diag);
+		}
+		fflush(stdout);
+	}
+	if (request)
+		model_unload(&loaded);
+	free(request);
+	free(line);
 	diag_print(&diag, stderr);
 	diag_free(&diag);
-	free(line);
-	model_unload(&loaded);
-	return good ? 0 : 1;
+	return diag.errors ? 1 : 0;
 }
 
 /* ---- directories ----------------------------------------------------------------------------- */
@@ -429,7 +459,7 @@ int main(int argc, char **argv)
 		{"sentence-transformers", test_sbert}, {"files", test_files}, {"names", test_names},
 		{"atomic files", test_atomic}, /* the last test: removes the directory, as Ctrl-C does */
 	};
-	if (argc > 2 && strcmp(argv[1], "--eval") == 0)
-		return eval_model(argc, argv);
+	if (argc == 2 && strcmp(argv[1], "--eval") == 0)
+		return eval_models();
 	return SUITE_RUN_IN_DIRECTORY("load", tests, NULL);
 }
