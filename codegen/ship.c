@@ -15,12 +15,14 @@ static const char *const triples[] = {
 #undef CPU
 };
 
-/* What checkpoints have: a pre-tokenizer, a model, and whether offsets are trimmed. */
+/* What checkpoints have: a pre-tokenizer, a model, whether offsets are trimmed, and whether the
+ * normaliser looks at neighbours. */
 static const struct {
 	const char *split, *model;
-	bool trim;
-} tokenizers[] = {{NULL, NULL, false}, {"bert", "wordpiece", false}, {"byte_level", "bpe", false},
-	{"byte_level", "bpe", true}};
+	bool trim, contextual;
+} tokenizers[] = {{NULL, NULL, false, false}, {"bert", "wordpiece", false, false},
+	{"byte_level", "bpe", false, false}, {"byte_level", "bpe", true, false},
+	{"metaspace", "unigram", false, true}};
 
 static bool make_pieces(Pieces *pieces, Diag *diag)
 {
@@ -28,7 +30,10 @@ static bool make_pieces(Pieces *pieces, Diag *diag)
 	for (size_t i = 0; good && i < sizeof tokenizers / sizeof *tokenizers; i++) {
 		const Splitter split = {.name = tokenizers[i].split};
 		const TokenizerModel model = {.name = tokenizers[i].model};
-		const TokenizerDesc desc = {.split = &split, .model = &model, .trim_offsets = tokenizers[i].trim};
+		const TokenizerDesc desc = {.split = &split,
+			.model = &model,
+			.trim_offsets = tokenizers[i].trim,
+			.contextual = tokenizers[i].contextual};
 		good = pieces_tokenizer(pieces, split.name ? &desc : NULL, diag);
 	}
 	return good;

@@ -17,11 +17,11 @@ bool tokenizer_has_step(const TokenizerDesc *desc, CharStep step)
 /* Size of the hash table that finds records and lists by content. It uses open addressing and is at most half
  * full. */
 enum { INDEX_SIZE = 1 << 15 };
-typedef struct Maker {
-	const TokenizerDesc *desc;
+struct CharMaker {
 	CharTables *tables;
 	int32_t *index; /* index of a record + 1; 0: free */
-} Maker;
+};
+typedef struct CharMaker Maker;
 
 static uint16_t add_record(Maker *m, RtRecord record)
 {
@@ -38,9 +38,7 @@ static uint16_t add_record(Maker *m, RtRecord record)
 	return (uint16_t)(m->index[at] - 1);
 }
 
-/* Adds entries to the lists and returns their place. Reuses the last list if it is equal, which is common for
- * neighbouring marks. */
-static int32_t add_list(Maker *m, const uint32_t *entries, int32_t count)
+int32_t char_list(CharMaker *m, const uint32_t *entries, int32_t count)
 {
 	List *lists = &m->tables->lists;
 	const uint32_t *items = lists->items;
@@ -53,15 +51,8 @@ static int32_t add_list(Maker *m, const uint32_t *entries, int32_t count)
 	return at;
 }
 
-/* A character after some steps. */
-typedef struct Made {
-	int32_t code, class; /* canonical combining class, once decomposed */
-	bool removed;        /* its class still affects the order of its neighbours */
-} Made;
-enum { MADE_MAX = 16 };
-
 /* ---- steps: each turns one character into zero or more --------------------------------------- */
-static int32_t step_clean_text(Made from, Made *to)
+static int32_t step_clean_text(MadeChar from, MadeChar *to)
 {
 	if (from.code == 0 || from.code == 0xFFFD || unicode_is_control(from.code))
 		return 0;
@@ -70,31 +61,31 @@ static int32_t step_clean_text(Made from, Made *to)
 	return 1;
 }
 
-static int32_t step_chinese_chars(Made from, Made *to)
+static int32_t step_chinese_chars(MadeChar from, MadeChar *to)
 {
 	if (!unicode_is_chinese(from.code)) {
 		*to = from;
 		return 1;
 	}
-	to[0] = (Made){.code = ' '};
+	to[0] = (MadeChar){.code = ' '};
 	to[2] = to[0];
 	to[1] = from;
 	return 3;
 }
 
-static int32_t step_strip_accents(Made from, Made *to)
+static int32_t step_strip_accents(MadeChar from, MadeChar *to)
 {
 	int32_t parts[UNICODE_PARTS_MAX], count = unicode_decompose(from.code, parts);
 	for (int32_t i = 0; i < count; i++)
-		to[i] = (Made){parts[i], unicode_combining_class(parts[i]), unicode_is_nonspacing(parts[i])};
+		to[i] = (MadeChar){parts[i], unicode_combining_class(parts[i]), unicode_is_nonspacing(parts[i])};
 	return count;
 }
 
-static int32_t step_lowercase(Made from, Made *to)
+static int32_t step_lowercase(MadeChar from, MadeChar *to)
 {
 	if (from.code == 0x130) { /* the only character whose lower case has two characters */
-		to[0] = (Made){.code = 'i'};
-		to[1] = (Made){.code = 0x307};
+		to[0] = (MadeChar){.code = 'i'};
+		to[1] = (MadeChar){.code = 0x307};
 		return 2;
 	}
 	from.code = unicode_to_lower(from.code);
@@ -102,26 +93,64 @@ static int32_t step_lowercase(Made from, Made *to)
 	return 1;
 }
 
-static int32_t (*const steps[])(Made from, Made *to) = {
+static int32_t step_strip_nonspacing(MadeChar from, MadeChar *to)
+{
+	*to = from;
+	return !unicode_is_nonspacing(from.code);
+}
+
+static int32_t step_strip_marks(MadeChar from, MadeChar *to)
+{
+	*to = from;
+	return !unicode_is_mark(from.code);
+}
+
+static int32_t step_nmt(MadeChar from, MadeChar *to)
+{
+	const int32_t code = from.code;
+	if ((code >= 1 && code <= 0x1F && code != '\t' && code != '\n' && code != '\f' && code != '\r')
+		|| code == 0x7F || code == 0x8F || code == 0x9F)
+		return 0;
+	if ((code >= '\t' && code <= '\r') || code == 0x1680 || (code >= 0x200B && code <= 0x200F)
+		|| code == 0x2028 || code == 0x2029 || code == 0x2581 || code == 0xFEFF || code == 0xFFFD)
+		from.code = ' ';
+	*to = from;
+	return 1;
+}
+
+static int32_t decompose(int32_t code, bool compatible, MadeChar *to)
+{
+	int32_t parts[UNICODE_COMPATIBLE_MAX];
+	const int32_t count = unicode_decompose_as(code, compatible, parts);
+	for (int32_t i = 0; i < count; i++)
+		to[i] = (MadeChar){.code = parts[i], .class = unicode_combining_class(parts[i])};
+	return count;
+}
+
+static int32_t step_nfd(MadeChar from, MadeChar *to) { return decompose(from.code, false, to); }
+
+static int32_t step_nfkd(MadeChar from, MadeChar *to) { return decompose(from.code, true, to); }
+
+static int32_t (*const steps[])(MadeChar from, MadeChar *to) = {
 #define STEP(name) step_##name,
 #include "steps.def"
 #undef STEP
 };
 
-/* The result of all steps for a code point. */
-static int32_t made_from(const TokenizerDesc *desc, int32_t code, Made made[MADE_MAX])
+int32_t char_make(const CharStep *list, int32_t nsteps, int32_t code, MadeChar made[MADE_MAX])
 {
 	int32_t count = 1;
-	made[0] = (Made){.code = code};
-	for (int32_t s = 0; s < desc->nsteps; s++) {
-		Made next[MADE_MAX];
+	made[0] = (MadeChar){.code = code};
+	for (int32_t s = 0; s < nsteps; s++) {
+		MadeChar next[MADE_MAX + UNICODE_COMPATIBLE_MAX];
 		int32_t n = 0;
 		for (int32_t i = 0; i < count && n + UNICODE_PARTS_MAX <= MADE_MAX; i++) {
 			if (made[i].removed)
 				next[n++] = made[i];
 			else
-				n += steps[desc->steps[s]](made[i], next + n);
+				n += steps[list[s]](made[i], next + n);
 		}
+		n = n < MADE_MAX ? n : MADE_MAX;
 		memcpy(made, next, (size_t)n * sizeof *made);
 		count = n;
 	}
@@ -130,10 +159,11 @@ static int32_t made_from(const TokenizerDesc *desc, int32_t code, Made made[MADE
 
 static uint32_t class_of(const TokenizerDesc *desc, int32_t code) { return desc->split->class_of(code); }
 
-static bool is_plain(const Made *made) { return made->class == 0 && !made->removed; }
+static bool is_plain(const MadeChar *made) { return made->class == 0 && !made->removed; }
 
 /* The characters [0, count) as a list. */
-static RtRecord record_list(Maker *m, uint32_t bits, const Made *made, int32_t count)
+static RtRecord record_list(
+	const TokenizerDesc *desc, Maker *m, uint32_t bits, const MadeChar *made, int32_t count)
 {
 	uint32_t entries[MADE_MAX];
 	for (int32_t i = 0; i < count; i++) {
@@ -141,27 +171,32 @@ static RtRecord record_list(Maker *m, uint32_t bits, const Made *made, int32_t c
 		if (made[i].removed)
 			entries[i] |= RT_REMOVED;
 		else
-			entries[i] |= (uint32_t)made[i].code | class_of(m->desc, made[i].code) << 21;
+			entries[i] |= (uint32_t)made[i].code | class_of(desc, made[i].code) << 21;
 		if (made[i].class > 0 && !made[i].removed)
 			bits |= RT_REORDERED;
 	}
-	return (RtRecord){bits | RT_LIST | (uint32_t)count << RT_COUNT_SHIFT, add_list(m, entries, count)};
+	return (RtRecord){bits | RT_LIST | (uint32_t)count << RT_COUNT_SHIFT, char_list(m, entries, count)};
 }
 
-static RtRecord record_make(Maker *m, int32_t code)
+uint32_t char_raw_bits(int32_t code)
 {
-	const TokenizerDesc *desc = m->desc;
-	Made made[MADE_MAX];
-	uint32_t bits = (unicode_is_word(code) ? RT_RAW_WORD : 0) | (unicode_is_space(code) ? RT_RAW_SPACE : 0);
+	return (unicode_is_word(code) ? RT_RAW_WORD : 0) | (unicode_is_space(code) ? RT_RAW_SPACE : 0);
+}
+
+RtRecord char_record(CharMaker *m, const void *data, int32_t code)
+{
+	const TokenizerDesc *desc = data;
+	MadeChar made[MADE_MAX];
+	uint32_t bits = char_raw_bits(code);
 	if (tokenizer_has_step(desc, STEP_strip_accents) && code >= 0xAC00 && code <= 0xD7A3)
 		return (RtRecord){bits | RT_HANGUL, 0};
-	int32_t count = made_from(desc, code, made);
+	int32_t count = char_make(desc->steps, desc->nsteps, code, made);
 	const bool spaced = count == 3 && made[0].code == ' ' && made[2].code == ' ' && is_plain(&made[1]);
-	const Made *one = spaced ? &made[1] : made;
+	const MadeChar *one = spaced ? &made[1] : made;
 	if (count == 0)
 		return (RtRecord){bits | RT_GONE, 0};
 	if (!spaced && (count > 1 || !is_plain(one)))
-		return record_list(m, bits, made, count);
+		return record_list(desc, m, bits, made, count);
 	bits |= spaced ? RT_SPACED : RT_ONE;
 	return (RtRecord){bits | class_of(desc, one->code) << RT_CLASS_SHIFT, one->code - code};
 }
@@ -178,12 +213,12 @@ static bool block_repeats(int32_t block)
 	return first > 0x40000 && plane <= 13;
 }
 
-static void block_add(Maker *m, int32_t block)
+static void block_add(Maker *m, CharRecordFn *make, const void *data, int32_t block)
 {
 	CharTables *tables = m->tables;
 	uint16_t cells[BLOCK], number = 0;
 	for (int32_t i = 0; i < BLOCK; i++)
-		cells[i] = add_record(m, record_make(m, block << RT_BLOCK_BITS | i));
+		cells[i] = add_record(m, make(m, data, block << RT_BLOCK_BITS | i));
 	const size_t blocks = tables->cells.count / BLOCK;
 	/* equal blocks are shared: many have no characters, or the letters of one script */
 	while (number < blocks
@@ -194,18 +229,18 @@ static void block_add(Maker *m, int32_t block)
 	list_add(&tables->blocks, &number);
 }
 
-void char_tables_build(const TokenizerDesc *desc, CharTables *tables)
+void char_tables_build(CharRecordFn *make, const void *data, CharTables *tables)
 {
 	*tables = (CharTables){.blocks = list_new(sizeof(uint16_t)),
 		.cells = list_new(sizeof(uint16_t)),
 		.records = list_new(sizeof(RtRecord)),
 		.lists = list_new(sizeof(uint32_t))};
-	Maker m = {desc, tables, checked_calloc(INDEX_SIZE, sizeof *m.index)};
+	Maker m = {tables, checked_calloc(INDEX_SIZE, sizeof *m.index)};
 	for (int32_t block = 0; block < BLOCKS; block++) {
 		if (block_repeats(block))
 			list_add(&tables->blocks, &(uint16_t){((uint16_t *)tables->blocks.items)[block - 1]});
 		else
-			block_add(&m, block);
+			block_add(&m, make, data, block);
 	}
 	free(m.index);
 }

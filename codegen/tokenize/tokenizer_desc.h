@@ -21,15 +21,39 @@ typedef enum CharStep {
 	CHAR_STEPS
 } CharStep;
 enum { TOKENIZER_STEPS_MAX = 16 };
+/* A precompiled character map: its keys of fewer than 6 bytes, the only ones that matter, and what they
+ * become. The value of a key is the place in `lists` of a length and as many code points. */
+typedef struct Charsmap {
+	const struct TrieKey *keys;
+	const uint32_t *lists;
+	int32_t nkeys, nlists;
+} Charsmap;
+/* A step of a normaliser that looks at neighbours. kind: RT_STEP_MAP, .. (runtime/tokenize/tokenizer.h) */
+typedef struct NormalStep {
+	int32_t kind;
+	CharStep step; /* of RT_STEP_MAP, RT_STEP_DECOMPOSE, RT_STEP_COMPOSE */
+	int32_t npattern, ncontent;
+	const uint32_t *pattern, *content; /* of RT_STEP_LITERAL; RT_STEP_PREPEND has only content */
+	const Charsmap *map;
+} NormalStep;
+/* Runs of characters that become one, after all other steps. set: RT_RUN_NONE, .. */
+typedef struct RunRule {
+	int32_t set, least, singles, content;
+} RunRule;
 /* A tokenizer has a normaliser (steps), a pre-tokenizer that cuts words (split), a model that turns a word
  * into tokens (model), added tokens, and templates. */
 typedef struct TokenizerDesc {
 	const struct TokenizerModel *model; /* a row of compiler/tokenizer/tokenizers.def */
 	const void *data;                   /* data of this kind of model */
 	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def */
-	int32_t split_number[2];            /* its settings */
+	int32_t split_number[4];            /* its settings */
 	int32_t nsteps;
-	CharStep steps[TOKENIZER_STEPS_MAX];
+	CharStep steps[TOKENIZER_STEPS_MAX]; /* of normalisers that look at one character at a time */
+	bool contextual;                     /* other normalisers: */
+	int32_t nnormal;
+	NormalStep normal[TOKENIZER_STEPS_MAX];
+	int32_t strips; /* RT_TRIM_LEFT, .. */
+	RunRule run;
 	int32_t nvocab;                                  /* number of ids; an unused id has text NULL */
 	const char **vocab;                              /* by id, UTF-8 */
 	int32_t unk_id, pad_id, cls_id, sep_id, mask_id; /* -1: none */

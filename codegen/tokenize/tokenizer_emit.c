@@ -6,6 +6,7 @@
 #include "tokenizer_tables.h"
 /* Added tokens are normalised by the same code that looks for them in programs. */
 #include "runtime/tokenize/tokenizer.c"
+#include "runtime/tokenize/normalizer.h"
 #include "runtime/tokenize/trim.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -21,10 +22,10 @@ size_t layout_add(Blob *blob, List *list)
 	return offset;
 }
 
-static void add_chars(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
+void layout_chars(CharRecordFn *make, const void *data, Blob *blob, TokenizerLayout *layout)
 {
 	CharTables tables;
-	char_tables_build(desc, &tables);
+	char_tables_build(make, data, &tables);
 	layout->blocks = layout_add(blob, &tables.blocks);
 	layout->cells = layout_add(blob, &tables.cells);
 	layout->records = layout_add(blob, &tables.records);
@@ -69,7 +70,7 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		const char *entry = id < desc->nvocab ? desc->vocab[id] : NULL;
 		list_add(&text_at, &at);
 		if (entry && !added[id] && desc->split->text_of)
-			desc->split->text_of(entry, &texts);
+			desc->split->text_of(desc, entry, &texts);
 		else if (entry)
 			add_bytes(&texts, entry);
 		else if (added[id])
@@ -83,7 +84,9 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 /* The normalised text, malloc'd. */
 static char *normalized(const RtTokenizer *t, const char *text, int32_t bytes, int32_t *length)
 {
-	Cursor c = cursor_new(text, 0, bytes, 0);
+	Segment segment;
+	segment.from = -1;
+	Cursor c = cursor_new(text, 0, bytes, 0, &segment);
 	List out = list_new(1);
 	Char ch;
 	while (cursor_next(t, &c, &ch)) {
@@ -161,7 +164,10 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		.trim_prefix = desc->trim_prefix,
 		.nsingle = desc->nsingle,
 		.npair = desc->npair};
-	add_chars(desc, blob, layout);
+	if (desc->contextual && !normalizer_layout(desc, blob, layout, diag))
+		return false;
+	if (!desc->contextual)
+		layout_chars(char_record, desc, blob, layout);
 	if (!desc->model->layout(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;
 	add_texts(desc, blob, layout);
@@ -175,6 +181,7 @@ RtTokenizer tokenizer_instance(const TokenizerDesc *desc, const TokenizerLayout 
 	RtTokenizer t = {.split = desc->split->split,
 		.word = desc->model->word,
 		.trim = desc->trim_offsets ? trim_offsets : NULL,
+		.next = desc->contextual ? normalizer_next : NULL,
 #define TABLE(type, name) .name = (const type *)(const void *)(blob + layout->name),
 		RT_TOKENIZER_TABLES(TABLE)
 #undef TABLE
@@ -206,6 +213,8 @@ bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *
 	fprintf(c, "\t.split = split_%s,\n\t.word = %s_word,\n", desc->split->name, desc->model->name);
 	if (desc->trim_offsets)
 		fputs("\t.trim = trim_offsets,\n", c);
+	if (desc->contextual)
+		fputs("\t.next = normalizer_next,\n", c);
 	for (int32_t i = 0; i < RT_MODEL_TABLES; i++)
 		if (layout.model_table[i])
 			fprintf(c, "\t.model_table[%d] = %s_blob + %zu,\n", (int)i, name, layout.model_table[i]);

@@ -17,27 +17,60 @@ typedef struct TrieKey {
 bool trie_build(TrieKey *keys, int32_t count, List *units);
 /* The index of the unit for `text`; -1: none. */
 int32_t trie_walk(const List *units, const char *text, int32_t bytes);
+/* The value of `text`; -1: it is not a key. */
+int32_t trie_find(const List *units, const char *text, int32_t bytes);
 
 /* ---- unicode.c: properties of code points, as in the tokenizers library ---------------------- */
-enum { UNICODE_PARTS_MAX = 8 };
+enum { UNICODE_PARTS_MAX = 8, UNICODE_COMPATIBLE_MAX = 24 };
+enum { UNICODE_UNASSIGNED = 0x40000 }; /* from here to U+DFFFF there are no characters */
 bool unicode_is_control(int32_t code); /* except tab and line ends */
 bool unicode_is_space(int32_t code);
 bool unicode_is_punctuation(int32_t code);
 bool unicode_is_nonspacing(int32_t code);
 bool unicode_is_chinese(int32_t code);
+bool unicode_is_mark(int32_t code);
 bool unicode_is_word(int32_t code); /* \w: Alphabetic, M, Nd, Pc and Join_Control */
 int32_t unicode_combining_class(int32_t code);
 int32_t unicode_to_lower(int32_t code); /* for U+0130 the first of its two */
 /* The full canonical decomposition, in the order of the Unicode data. Returns the number of parts. */
 int32_t unicode_decompose(int32_t code, int32_t parts[UNICODE_PARTS_MAX]);
+/* The same, or the full compatibility decomposition. */
+int32_t unicode_decompose_as(int32_t code, bool compatible, int32_t parts[UNICODE_COMPATIBLE_MAX]);
+uint32_t unicode_cluster(int32_t code); /* RT_CLUSTER_OTHER, .. */
+/* Appends all pairs that NFC composes (RtComposite), sorted, without Hangul. */
+void unicode_composites(List *pairs);
+
+struct TokenizerLayout;
 
 /* ---- char_tables.c --------------------------------------------------------------------------- */
 typedef struct CharTables {
 	List blocks, cells, records, lists;
 } CharTables;
+/* A character after some steps. */
+typedef struct MadeChar {
+	int32_t code, class; /* canonical combining class, once decomposed */
+	bool removed;        /* its class still affects the order of its neighbours */
+} MadeChar;
+enum { MADE_MAX = 24 };
+/* The result of steps for a code point. Returns the number of characters. */
+int32_t char_make(const CharStep *steps, int32_t nsteps, int32_t code, MadeChar made[MADE_MAX]);
+typedef struct CharMaker CharMaker;
+/* Makes the record of a code point. */
+typedef RtRecord CharRecordFn(CharMaker *, const void *data, int32_t code);
+/* Adds entries to the lists and returns their place. Reuses the last list if it is equal, which is common for
+ * neighbouring marks. */
+int32_t char_list(CharMaker *, const uint32_t *entries, int32_t count);
+/* RT_RAW_WORD, RT_RAW_SPACE. */
+uint32_t char_raw_bits(int32_t code);
+/* The record of a TokenizerDesc whose steps look at one character at a time. */
+CharRecordFn char_record;
 /* The tables of the same names in runtime/tokenize/tokenizer.h. */
-void char_tables_build(const TokenizerDesc *, CharTables *);
+void char_tables_build(CharRecordFn *, const void *data, CharTables *);
 void char_tables_free(CharTables *);
+
+/* ---- normalizer_tables.c --------------------------------------------------------------------- */
+/* Adds steps, step_data and the records of a normaliser whose steps look at neighbours. */
+bool normalizer_layout(const TokenizerDesc *, Blob *, struct TokenizerLayout *, Diag *);
 
 /* ---- tokenizer_emit.c ------------------------------------------------------------------------ */
 /* The offsets of an RtTokenizer's tables in the blob, and its numbers. */
@@ -52,6 +85,8 @@ typedef struct TokenizerLayout {
 #undef NUMBER
 } TokenizerLayout;
 size_t layout_add(Blob *, List *); /* appends a table and frees the list */
+/* Adds the tables of single characters. */
+void layout_chars(CharRecordFn *, const void *data, Blob *, TokenizerLayout *);
 /* Reports that a trie for `count` items is too large. Returns false. */
 bool layout_too_large(Diag *, const char *what, int32_t count);
 /* Builds a trie of all entries of the vocabulary. */
@@ -67,6 +102,10 @@ bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Di
 struct TokenizerImport;
 struct TokenizerWriter;
 struct json_t;
+typedef struct ClassRoles {
+	const char *class;
+	const char *roles[5];
+} ClassRoles;
 /* A model is a row of compiler/tokenizer/tokenizers.def. compiler/tokenizer/NAME.c defines NAME_tokenizer,
  * and runtime/tokenize/NAME.h has NAME_word, which programs run. */
 typedef struct TokenizerModel {
@@ -74,6 +113,8 @@ typedef struct TokenizerModel {
 	RtWordFn *word;
 	/* Defaults of the unknown, separator, padding, class and mask token. */
 	const char *roles[5];
+	/* Those of classes of transformers with others; ends with a row without class. May be NULL. */
+	const struct ClassRoles *class_roles;
 	/* Reads model and vocabulary from an object of tokenizer.json. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *model);
 	/* Whether an object without a type, as in old files, is this model. May be NULL. */
@@ -113,6 +154,6 @@ typedef struct Splitter {
 	/* Reads its settings from an object of tokenizer.json. May be NULL. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *pre_tokenizer);
 	/* Appends the text of a vocabulary entry to `text` (bytes). NULL: the entry is its text. */
-	void (*text_of)(const char *token, List *text);
+	void (*text_of)(const TokenizerDesc *, const char *token, List *text);
 } Splitter;
 #endif

@@ -165,3 +165,10 @@ int32_t trie_walk(const List *units, const char *text, int32_t bytes)
 	}
 	return (int32_t)at;
 }
+
+int32_t trie_find(const List *units, const char *text, int32_t bytes)
+{
+	const uint32_t *trie = units->items;
+	const int32_t at = trie_walk(units, text, bytes);
+	return at >= 0 && trie[at] & ENDS_HERE ? (int32_t)(trie[trie[at] >> 9] >> 8) : -1;
+}

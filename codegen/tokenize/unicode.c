@@ -4,6 +4,7 @@
  * classes from unicode-normalization-alignments (Unicode 9), lower case from the Rust compiler's version, and
  * \w from regex-syntax (Unicode 16 and 17 in tokenizers 0.23).
  * tests/python/tokenizer/test_tokenizer_unicode.py compares all code points. */
+#include <stdlib.h>
 #include <utf8proc.h>
 #include "tokenizer_tables.h"
 
@@ -245,6 +246,108 @@ static const Range chinese[] = {
 	{0x2F800, 0x2FA1F},
 };
 
+/* Marks in Unicode 15 that are unassigned in Unicode 9. */
+static const Range not_mark[] = {
+	{0x7FD, 0x7FD},
+	{0x898, 0x89F},
+	{0x8CA, 0x8D3},
+	{0x9FE, 0x9FE},
+	{0xAFA, 0xAFF},
+	{0xB55, 0xB55},
+	{0xC04, 0xC04},
+	{0xC3C, 0xC3C},
+	{0xCF3, 0xCF3},
+	{0xD00, 0xD00},
+	{0xD3B, 0xD3C},
+	{0xD81, 0xD81},
+	{0xEBA, 0xEBA},
+	{0xECE, 0xECE},
+	{0x1715, 0x1715},
+	{0x180F, 0x180F},
+	{0x1ABF, 0x1ACE},
+	{0x1CF7, 0x1CF7},
+	{0x1DF6, 0x1DFA},
+	{0xA82C, 0xA82C},
+	{0xA8FF, 0xA8FF},
+	{0x10D24, 0x10D27},
+	{0x10EAB, 0x10EAC},
+	{0x10EFD, 0x10EFF},
+	{0x10F46, 0x10F50},
+	{0x10F82, 0x10F85},
+	{0x11070, 0x11070},
+	{0x11073, 0x11074},
+	{0x110C2, 0x110C2},
+	{0x11145, 0x11146},
+	{0x111C9, 0x111C9},
+	{0x111CE, 0x111CF},
+	{0x11241, 0x11241},
+	{0x1133B, 0x1133B},
+	{0x1145E, 0x1145E},
+	{0x1182C, 0x1183A},
+	{0x11930, 0x11935},
+	{0x11937, 0x11938},
+	{0x1193B, 0x1193E},
+	{0x11940, 0x11940},
+	{0x11942, 0x11943},
+	{0x119D1, 0x119D7},
+	{0x119DA, 0x119E0},
+	{0x119E4, 0x119E4},
+	{0x11A01, 0x11A0A},
+	{0x11A33, 0x11A39},
+	{0x11A3B, 0x11A3E},
+	{0x11A47, 0x11A47},
+	{0x11A51, 0x11A5B},
+	{0x11A8A, 0x11A99},
+	{0x11D31, 0x11D36},
+	{0x11D3A, 0x11D3A},
+	{0x11D3C, 0x11D3D},
+	{0x11D3F, 0x11D45},
+	{0x11D47, 0x11D47},
+	{0x11D8A, 0x11D8E},
+	{0x11D90, 0x11D91},
+	{0x11D93, 0x11D97},
+	{0x11EF3, 0x11EF6},
+	{0x11F00, 0x11F01},
+	{0x11F03, 0x11F03},
+	{0x11F34, 0x11F3A},
+	{0x11F3E, 0x11F42},
+	{0x13440, 0x13440},
+	{0x13447, 0x13455},
+	{0x16F4F, 0x16F4F},
+	{0x16F7F, 0x16F87},
+	{0x16FE4, 0x16FE4},
+	{0x16FF0, 0x16FF1},
+	{0x1CF00, 0x1CF2D},
+	{0x1CF30, 0x1CF46},
+	{0x1E08F, 0x1E08F},
+	{0x1E130, 0x1E136},
+	{0x1E2AE, 0x1E2AE},
+	{0x1E2EC, 0x1E2EF},
+	{0x1E4EC, 0x1E4EF},
+};
+/* U+1CF2 and U+1CF3 were marks until Unicode 12. */
+static const Range mark[] = {{0x1CF2, 0x1CF3}};
+/* Has a compatibility decomposition in Unicode 15, but not in Unicode 9. */
+static const Range not_compatible[] = {
+	{0x32FF, 0x32FF},
+	{0xA7F2, 0xA7F4},
+	{0xAB69, 0xAB69},
+	{0x10781, 0x10785},
+	{0x10787, 0x107B0},
+	{0x107B2, 0x107BA},
+	{0x1E030, 0x1E06D},
+	{0x1F16C, 0x1F16C},
+	{0x1FBF0, 0x1FBF9},
+};
+
+static int by_parts(const void *left, const void *right)
+{
+	const RtComposite *a = left, *b = right;
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return (a->second > b->second) - (a->second < b->second);
+}
+
 static bool find_range(const Range *ranges, size_t count, int32_t code)
 {
 	size_t low = 0;
@@ -313,9 +416,67 @@ int32_t unicode_to_lower(int32_t code)
 	return utf8proc_tolower(code);
 }
 
+bool unicode_is_mark(int32_t code)
+{
+	const utf8proc_category_t category = utf8proc_category(code);
+	const bool listed = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+	return listed ? !IN(not_mark, code) : IN(mark, code);
+}
+
 bool unicode_is_space(int32_t code) { return IN(white_space, code); }
 
 bool unicode_is_chinese(int32_t code) { return IN(chinese, code); }
+
+int32_t unicode_decompose_as(int32_t code, bool compatible, int32_t parts[UNICODE_COMPATIBLE_MAX])
+{
+	parts[0] = code;
+	if (!compatible)
+		return unicode_decompose(code, parts);
+	if (IN(not_decomposed, code) || IN(not_compatible, code))
+		return 1;
+	return (int32_t)utf8proc_decompose_char(
+		code, parts, UNICODE_COMPATIBLE_MAX, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_STABLE, NULL);
+}
+
+uint32_t unicode_cluster(int32_t code)
+{
+	switch (utf8proc_get_property(code)->boundclass) {
+	case UTF8PROC_BOUNDCLASS_EXTEND:
+	case UTF8PROC_BOUNDCLASS_ZWJ:
+	case UTF8PROC_BOUNDCLASS_SPACINGMARK: return RT_CLUSTER_EXTEND;
+	case UTF8PROC_BOUNDCLASS_CR:
+	case UTF8PROC_BOUNDCLASS_LF:
+	case UTF8PROC_BOUNDCLASS_CONTROL: return RT_CLUSTER_CONTROL;
+	case UTF8PROC_BOUNDCLASS_PREPEND: return RT_CLUSTER_PREPEND;
+	default: return RT_CLUSTER_OTHER;
+	}
+}
+
+/* The first part of a character's decomposition into two; 0: none. */
+static int32_t first_part(const int32_t *parts, int32_t count, int32_t *whole)
+{
+	utf8proc_int32_t buffer[UNICODE_PARTS_MAX];
+	for (int32_t i = 0; i < count; i++)
+		buffer[i] = parts[i];
+	*whole = (int32_t)utf8proc_normalize_utf32(buffer, count, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+	return buffer[0];
+}
+
+void unicode_composites(List *pairs)
+{
+	static const Range ranges[] = {{0xC0, 0x3100}, {0x11000, 0x12000}};
+	for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++)
+		for (int32_t code = ranges[r].first; code < ranges[r].last; code++) {
+			int32_t parts[UNICODE_PARTS_MAX], whole, n = unicode_decompose(code, parts);
+			if (n < 2 || first_part(parts, n, &whole) != code || whole != 1)
+				continue;
+			const int32_t first = first_part(parts, n - 1, &whole);
+			if (whole == 1)
+				list_add(pairs, &(RtComposite){(uint32_t)first, (uint32_t)parts[n - 1], (uint32_t)code});
+		}
+	if (pairs->count > 0)
+		qsort(pairs->items, pairs->count, sizeof(RtComposite), by_parts);
+}
 
 int32_t unicode_decompose(int32_t code, int32_t parts[UNICODE_PARTS_MAX])
 {

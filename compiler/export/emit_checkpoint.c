@@ -343,7 +343,7 @@ static bool write_config(const Writer *w, int64_t ffn)
 	set_layer_types(w, config);
 	tokenizer_renumber_roles(w->loaded, config);
 	set_dtype(w, config);
-	const bool good = json_write(config, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
+	const bool good = json_write(config, 15, mem_printf(w->mem, "%s/config.json", w->folder), w->diag);
 	json_decref(config);
 	return good;
 }

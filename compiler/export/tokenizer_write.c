@@ -139,7 +139,7 @@ static bool rewrite_json(const Rewriter *r, const char *from, const char *to,
 		return false;
 	root = huge ? with_integers(root) : root;
 	renumber(r, root);
-	const bool good = json_write(root, to, diag);
+	const bool good = json_write(root, huge ? 15 : 17, to, diag);
 	json_decref(root);
 	return good;
 }

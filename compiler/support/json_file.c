@@ -127,10 +127,10 @@ void json_print(const json_t *json, size_t flags)
 	putchar('\n');
 }
 
-bool json_write(const json_t *json, const char *path, Diag *diag)
+bool json_write(const json_t *json, size_t digits, const char *path, Diag *diag)
 {
 	AtomicFile file;
-	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(digits));
 	bool good = atomic_open(&file, path, diag);
 	if (good) {
 		fprintf(file.stream, "%s\n", text);

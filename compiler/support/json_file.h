@@ -19,8 +19,9 @@ bool json_member_real(const json_t *object, const char *key, double *out, const 
 bool json_member_bool(const json_t *object, const char *key, bool *out, const char *path, Diag *);
 /* The object keeps ownership of the string. */
 bool json_member_text(const json_t *object, const char *key, const char **out, const char *path, Diag *);
-/* Writes it, indented; the file appears whole. Reals have 15 digits, so that 1e-12 stays 1e-12. */
-bool json_write(const json_t *, const char *path, Diag *);
+/* Writes it, indented; the file appears whole. Reals have `digits` digits: with 15, 1e-12 stays
+ * 1e-12; with 17, every number stays the same. */
+bool json_write(const json_t *, size_t digits, const char *path, Diag *);
 /* Prints it and a newline. flags: of json_dumpf. */
 void json_print(const json_t *, size_t flags);
 /* "a string", "an integer", "true": for messages. */

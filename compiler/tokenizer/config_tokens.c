@@ -37,14 +37,24 @@ static const char *class_name(const TokenizerImport *import)
 	return name;
 }
 
+/* Whether a name is that of the class, perhaps with "Fast" at the end. */
+static bool is_class(const char *name, const char *class)
+{
+	const size_t length = strlen(class);
+	return strncmp(name, class, length) == 0 && (name[length] == '\0' || strcmp(name + length, "Fast") == 0);
+}
+
+bool import_class_is(const TokenizerImport *import, const char *class)
+{
+	const char *name = class_name(import);
+	return name && is_class(name, class);
+}
+
 static bool class_reads(const char *name, const TokenizerModel *model)
 {
-	for (int32_t i = 0; model->classes[i]; i++) {
-		const size_t length = strlen(model->classes[i]);
-		const bool begins = strncmp(name, model->classes[i], length) == 0;
-		if (begins && (name[length] == '\0' || strcmp(name + length, "Fast") == 0))
+	for (int32_t i = 0; model->classes && model->classes[i]; i++)
+		if (is_class(name, model->classes[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -74,6 +84,16 @@ static const Role roles[] = {
 };
 enum { ROLES = sizeof roles / sizeof *roles };
 
+/* The default tokens of the roles. */
+static const char *const *default_roles(const TokenizerImport *import)
+{
+	const ClassRoles *row = import->desc->model->class_roles;
+	for (; row && row->class; row++)
+		if (import_class_is(import, row->class))
+			return row->roles;
+	return import->desc->model->roles;
+}
+
 /* True if only the class determines the flags of the mask token. */
 static bool mask_is_plain(const TokenizerImport *import)
 {
@@ -101,7 +121,7 @@ static bool has_role(TokenizerImport *import, const char *text, bool *has, bool 
 		if (!role_token(import, roles[i].key, NULL, &token))
 			return false;
 		*named |= token.text && strcmp(token.text, text) == 0;
-		*has |= !token.text && strcmp(import->desc->model->roles[i], text) == 0;
+		*has |= !token.text && strcmp(default_roles(import)[i], text) == 0;
 	}
 	*has |= *named;
 	return true;
@@ -116,7 +136,7 @@ static bool class_has_roles(const TokenizerImport *import, bool older) { return 
 static bool add_roles(TokenizerImport *import, bool older)
 {
 	for (int32_t i = 0; i < ROLES; i++) {
-		const char *fallback = import->desc->model->roles[i];
+		const char *fallback = default_roles(import)[i];
 		AddedToken token;
 		if (!role_token(import, roles[i].key, NULL, &token))
 			return false;
@@ -282,7 +302,8 @@ bool import_config_flag(TokenizerImport *import, const char *key, bool fallback,
  * 4, but not in 5. bertc follows version 4, because such models were trained with it. */
 static bool class_has_segments(const TokenizerImport *import)
 {
-	static const char *const without[] = {"DistilBert", "TokenizersBackend"};
+	static const char *const without[] = {
+		"DistilBert", "TokenizersBackend", "XLMRoberta", "Camembert", "Barthez", "MBart"};
 	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
 	for (size_t i = 0; name && i < sizeof without / sizeof *without; i++)
 		if (strncmp(name, without[i], strlen(without[i])) == 0)

@@ -107,8 +107,9 @@ static void add_well_formed(const List *bytes, List *text)
 }
 
 /* A token with a character that does not represent a byte is used unchanged. */
-static void text_of(const char *token, List *text)
+static void text_of(const TokenizerDesc *desc, const char *token, List *text)
 {
+	(void)desc;
 	const unsigned char *at = (const unsigned char *)token;
 	const int32_t end = (int32_t)strlen(token);
 	List bytes = list_new(1);

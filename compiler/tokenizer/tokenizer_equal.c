@@ -34,6 +34,35 @@ static bool equal_items(const TemplateItem *a, int32_t count, const TemplateItem
 	return same;
 }
 
+static bool equal_codes(const uint32_t *a, int32_t count, const uint32_t *b, int32_t other)
+{
+	return count == other && (count == 0 || memcmp(a, b, (size_t)count * sizeof *a) == 0);
+}
+
+static bool equal_maps(const Charsmap *a, const Charsmap *b)
+{
+	bool same = !a == !b && (!a || a->nkeys == b->nkeys);
+	for (int32_t i = 0; a && same && i < a->nkeys; i++) {
+		const TrieKey *x = &a->keys[i], *y = &b->keys[i];
+		same = x->bytes == y->bytes && x->value == y->value
+			&& memcmp(x->text, y->text, (size_t)x->bytes) == 0;
+	}
+	return same && (!a || equal_codes(a->lists, a->nlists, b->lists, b->nlists));
+}
+
+static bool equal_normal(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	bool same = a->contextual == b->contextual && a->nnormal == b->nnormal && a->strips == b->strips
+		&& memcmp(&a->run, &b->run, sizeof a->run) == 0;
+	for (int32_t i = 0; same && i < a->nnormal; i++) {
+		const NormalStep *x = &a->normal[i], *y = &b->normal[i];
+		same = x->kind == y->kind && x->step == y->step
+			&& equal_codes(x->pattern, x->npattern, y->pattern, y->npattern)
+			&& equal_codes(x->content, x->ncontent, y->content, y->ncontent) && equal_maps(x->map, y->map);
+	}
+	return same;
+}
+
 static bool equal_steps(const TokenizerDesc *a, const TokenizerDesc *b)
 {
 	return a->nsteps == b->nsteps && a->split == b->split && a->trim_offsets == b->trim_offsets
@@ -47,7 +76,7 @@ bool tokenizer_equal(const TokenizerDesc *a, const TokenizerDesc *b)
 	if (!a || !b)
 		return a == b;
 	return a->model == b->model && a->unk_id == b->unk_id && a->pad_id == b->pad_id && a->cls_id == b->cls_id
-		&& a->sep_id == b->sep_id && a->mask_id == b->mask_id && equal_steps(a, b) && equal_vocab(a, b)
-		&& equal_added(a, b) && equal_items(a->single, a->nsingle, b->single, b->nsingle)
+		&& a->sep_id == b->sep_id && a->mask_id == b->mask_id && equal_steps(a, b) && equal_normal(a, b)
+		&& equal_vocab(a, b) && equal_added(a, b) && equal_items(a->single, a->nsingle, b->single, b->nsingle)
 		&& equal_items(a->pair, a->npair, b->pair, b->npair) && a->model->equal(a, b);
 }

@@ -102,15 +102,6 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 	return true;
 }
 
-bool import_step(TokenizerImport *import, CharStep step)
-{
-	if (import->desc->nsteps == TOKENIZER_STEPS_MAX)
-		return IMPORT_ERROR(
-			import, EXIT_UNSUPPORTED, "the normalizer has more than %d steps", TOKENIZER_STEPS_MAX);
-	import->desc->steps[import->desc->nsteps++] = step;
-	return true;
-}
-
 static void set_template(TokenizerImport *import, const TemplateItem *items, int32_t npair)
 {
 	TemplateItem *copy = mem_alloc(import->mem, (size_t)npair * sizeof *copy);

@@ -52,6 +52,8 @@ bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bo
 bool import_config_tokens(TokenizerImport *, bool older);
 /* Refuses a tokenizer class that may split words or build the template of the older form differently. */
 bool import_class_reads(TokenizerImport *, const TokenizerModel *);
+/* True if this is the tokenizer's class, perhaps with "Fast" at the end. */
+bool import_class_is(const TokenizerImport *, const char *class);
 /* True if the tokenizer's class is RobertaTokenizer or derived from it. */
 bool import_is_roberta(const TokenizerImport *);
 /* Sets all segments of the templates to 0 if the model gets no token_type_ids: they are missing from
@@ -66,6 +68,20 @@ void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 void import_roberta_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* Fills import->vocab from the vocab of a tokenizer's model. */
 bool import_model_vocab(TokenizerImport *, const json_t *model);
+/* normalizers.c: reads the normalizer of tokenizer.json. The functions below append to the normaliser; false
+ * and a message on error. desc->contextual is set before import_normal and what uses it. */
+bool import_normalizer(TokenizerImport *, const json_t *normalizer);
+bool import_normal(TokenizerImport *, NormalStep);
+bool import_replace(TokenizerImport *, const char *pattern, const char *content);
+bool import_replace_runs(TokenizerImport *, const char *regex, const char *content);
+bool import_strip(TokenizerImport *, bool left, bool right);
+bool import_precompiled(TokenizerImport *, const Charsmap *); /* false if it is NULL */
+/* The code points of a text, in the arena. */
+uint32_t *import_codes(TokenizerImport *, const char *text, int32_t *count);
+/* charsmap.c: reads a precompiled character map in base64, or its bytes. NULL and a message if it is
+ * malformed. */
+const Charsmap *import_charsmap(TokenizerImport *, const char *base64);
+const Charsmap *import_charsmap_bytes(TokenizerImport *, const uint8_t *bytes, size_t count);
 /* tokenizer_json.c: reads tokenizer.json. */
 bool import_tokenizer_json(TokenizerImport *, const json_t *root);
 

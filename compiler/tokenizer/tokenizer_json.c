@@ -3,6 +3,7 @@
  * decoder, truncation and padding, which do not change ids. */
 #include <string.h>
 #include "tokenizer_import.h"
+#include "runtime/tokenize/split_metaspace.h"
 
 /* ---- members --------------------------------------------------------------------------------- */
 /* A member of the root that is an object with a type. NULL if it is null or missing; *wrong if it is not an
@@ -122,53 +123,18 @@ static bool read_added(TokenizerImport *import, const json_t *root)
 	return true;
 }
 
-/* ---- normalizer and pre_tokenizer ------------------------------------------------------------ */
-bool import_bert_normalizer(
-	TokenizerImport *import, bool clean_text, bool chinese, bool accents, bool lowercase)
+/* ---- pre_tokenizer -------------------------------------------------------------------------- */
+/* WhitespaceSplit, then Metaspace: *value becomes the latter. */
+static bool is_whitespace_metaspace(const json_t **value)
 {
-	return (!clean_text || import_step(import, STEP_clean_text))
-		&& (!chinese || import_step(import, STEP_chinese_chars))
-		&& (!accents || import_step(import, STEP_strip_accents))
-		&& (!lowercase || import_step(import, STEP_lowercase));
-}
-
-static bool read_bert_normalizer(TokenizerImport *import, const json_t *normalizer)
-{
-	bool clean_text = true, chinese = true, lowercase = true;
-	if (!json_member_bool(normalizer, "clean_text", &clean_text, import->path, import->diag)
-		|| !json_member_bool(normalizer, "handle_chinese_chars", &chinese, import->path, import->diag)
-		|| !json_member_bool(normalizer, "lowercase", &lowercase, import->path, import->diag))
+	const json_t *list = json_object_get(*value, "pretokenizers"), *last = json_array_get(list, 1);
+	const char *first = json_string_value(json_object_get(json_array_get(list, 0), "type")),
+			   *second = json_string_value(json_object_get(last, "type"));
+	if (json_array_size(list) != 2 || !first || !second || strcmp(first, "WhitespaceSplit") != 0
+		|| strcmp(second, "Metaspace") != 0)
 		return false;
-	bool accents = lowercase; /* null and missing */
-	return json_member_bool(normalizer, "strip_accents", &accents, import->path, import->diag)
-		&& import_bert_normalizer(import, clean_text, chinese, accents, lowercase);
-}
-
-static bool read_lowercase(TokenizerImport *import, const json_t *normalizer)
-{
-	(void)normalizer;
-	return import_step(import, STEP_lowercase);
-}
-
-static const struct {
-	const char *type;
-	bool (*read)(TokenizerImport *, const json_t *);
-} normalizers[] = {
-	{"BertNormalizer", read_bert_normalizer},
-	{"Lowercase", read_lowercase},
-};
-
-static bool read_normalizer(TokenizerImport *import, const json_t *root)
-{
-	bool wrong = false;
-	const char *type;
-	const json_t *normalizer = part(import, root, "normalizer", "normalizers", &type, &wrong);
-	if (!normalizer)
-		return !wrong;
-	for (size_t i = 0; i < sizeof normalizers / sizeof *normalizers; i++)
-		if (strcmp(type, normalizers[i].type) == 0)
-			return normalizers[i].read(import, normalizer);
-	return refuse(import, "normalizer", type, "BertNormalizer, Lowercase, null");
+	*value = last;
+	return true;
 }
 
 static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
@@ -178,6 +144,10 @@ static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
 	const json_t *value = part(import, root, "pre_tokenizer", "pretokenizers", &type, &wrong);
 	if (wrong)
 		return false;
+	if (is_whitespace_metaspace(&value)) {
+		type = "Metaspace";
+		import->desc->split_number[METASPACE_DROP] = 1;
+	}
 	for (int32_t i = 0; tokenizer_splitters[i] && value; i++) {
 		const Splitter *splitter = tokenizer_splitters[i];
 		if (strcmp(type, splitter->type) != 0)
@@ -377,7 +347,7 @@ static bool read_post_processor(TokenizerImport *import, const json_t *root)
 		desc->nsingle = 1;
 		desc->npair = 2;
 	}
-	if (good && desc->trim_offsets && !desc->split->text_of)
+	if (good && desc->trim_offsets && desc->split != &byte_level_splitter)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 			"post_processor has trim_offsets, which is supported only with the pre_tokenizer ByteLevel");
 	return good;
@@ -387,6 +357,7 @@ bool import_tokenizer_json(TokenizerImport *import, const json_t *root)
 {
 	if (!json_is_object(root))
 		return IMPORT_ERROR(import, EXIT_INPUT, "is %s, expected an object", json_kind(root));
-	return read_model(import, root) && read_added(import, root) && read_normalizer(import, root)
-		&& read_pre_tokenizer(import, root) && read_post_processor(import, root);
+	return read_model(import, root) && read_added(import, root)
+		&& import_normalizer(import, json_object_get(root, "normalizer")) && read_pre_tokenizer(import, root)
+		&& read_post_processor(import, root);
 }

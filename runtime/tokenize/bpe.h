@@ -127,12 +127,7 @@ typedef struct BpeSymbol {
 /* The token with this text; -1: none. */
 RT_INLINE int32_t bpe_find(const RtTokenizer *t, const unsigned char *text, int32_t bytes)
 {
-	const uint32_t *trie = t->model_table[BPE_VOCAB];
-	uint32_t unit = trie[0];
-	for (int32_t i = 0; i < bytes; i++)
-		if ((unit = trie_step(trie, unit, text[i])) == 0)
-			return -1;
-	return unit & 0x100 ? (int32_t)(trie[unit >> 9] >> 8) : -1;
+	return trie_value(t->model_table[BPE_VOCAB], text, bytes);
 }
 
 typedef struct BpeSymbols {

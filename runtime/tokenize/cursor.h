@@ -7,10 +7,10 @@
 #include "tokenizer.h"
 
 /* ---- characters ------------------------------------------------------------------------------ */
-typedef struct Char {
+struct Char {
 	uint32_t code;
-	int32_t class, start, end;
-} Char; /* start, end: its bytes in the text */
+	int32_t class, start, end; /* start, end: its bytes in the text */
+};
 
 /* A run of marks in canonical order: a stable sort by combining class. A run can be as long as the text, so
  * it is read again for every class that keeps a mark. rank counts the source characters whose first mark has
@@ -19,6 +19,32 @@ typedef struct Char {
 typedef struct Run {
 	int32_t from, to, class, at, entry, rank, place, place_rank;
 } Run;
+
+/* A normaliser whose steps look at neighbours (normalizer.h): characters [next, queued) of the segment that
+ * begins at byte `from` are unread. */
+enum { SEGMENT_SOURCE = 64, SEGMENT_CHARS = 64 * 24, LAG_MAX = 4 };
+typedef struct Place {
+	int32_t start, end;
+} Place;
+/* change: how the character was made, as in the library: 0 from one character, 1 in addition to the one
+ * before, -n from one character with n removed behind it. Between the parts of a step, bits 24-31 of code
+ * have the canonical combining class. */
+typedef struct NormalChar {
+	uint32_t code;
+	int32_t start, end, change;
+} NormalChar;
+typedef struct Segment {
+	int32_t from, count, which;
+	Place behind[LAG_MAX];              /* as in Flow, for the next segment */
+	NormalChar chars[2][SEGMENT_CHARS]; /* steps read one and write the other; `which` has the result */
+} Segment;
+typedef struct Flow {
+	int32_t from, first; /* first: start + 1 of the first segment that is not empty; 0: not yet */
+	int32_t ready, fast;
+	int32_t begun, solid;  /* Strip: a character was returned; white space before this index stays */
+	int32_t lag;           /* characters by which places lag behind (normalizer.h) */
+	Place behind[LAG_MAX]; /* the last characters that the character map read before this segment */
+} Flow;
 
 struct Cursor {
 	const unsigned char *text;
@@ -30,6 +56,8 @@ struct Cursor {
 	int32_t queued, next;
 	uint32_t queue[4]; /* code point in bits 0-20, class in 21-22, as entries of the lists */
 	Run run;           /* class 0: not in a run */
+	Flow flow;
+	Segment *segment; /* computed last, by any copy of the cursor */
 };
 
 /* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence, as in
@@ -102,10 +130,15 @@ RT_INLINE const RtRecord *cursor_record(const RtTokenizer *t, uint32_t code)
 	return &t->records[t->cells[cell]];
 }
 
-RT_FN Cursor cursor_new(const char *text, int32_t from, int32_t to, int32_t raw)
+RT_FN Cursor cursor_new(const char *text, int32_t from, int32_t to, int32_t raw, Segment *segment)
 {
-	Cursor c = {
-		.text = (const unsigned char *)text, .raw = raw, .begin = from, .at = from, .end = to, .head = -1};
+	Cursor c = {.text = (const unsigned char *)text,
+		.raw = raw,
+		.begin = from,
+		.at = from,
+		.end = to,
+		.head = -1,
+		.segment = segment};
 	return c;
 }
 
@@ -120,7 +153,7 @@ RT_FN int32_t cursor_marks(
 	if ((r->bits & RT_KIND) != RT_LIST)
 		return 0;
 	*first = t->lists + r->value;
-	return (int32_t)(r->bits >> RT_COUNT_SHIFT);
+	return (int32_t)(r->bits >> RT_COUNT_SHIFT & RT_COUNT_MASK);
 }
 
 /* Moves the run to its next class that keeps a mark, and sets rank to the marks before it. 0: there is
@@ -239,7 +272,7 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 			c->queue[c->queued++] = 0x11A7 + code % 28;
 		break;
 	case RT_LIST:
-		for (uint32_t i = 0; i < r->bits >> RT_COUNT_SHIFT; i++) {
+		for (uint32_t i = 0; i < (r->bits >> RT_COUNT_SHIFT & RT_COUNT_MASK); i++) {
 			uint32_t entry = t->lists[(uint32_t)r->value + i];
 			if (entry >> 24 == 0 && i == 0)
 				c->head = c->start;
@@ -257,6 +290,8 @@ RT_FN void cursor_read(const RtTokenizer *t, Cursor *c, uint32_t code, const RtR
 /* Reads the next character; 0: end. */
 RT_FN int cursor_next(const RtTokenizer *t, Cursor *c, Char *out)
 {
+	if (t->next && !c->raw)
+		return t->next(t, c, out);
 	for (;;) {
 		if (c->next < c->queued) {
 			uint32_t entry = c->queue[c->next++];

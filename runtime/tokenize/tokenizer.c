@@ -144,7 +144,9 @@ RT_FN void tokenizer_added(const RtTokenizer *t, const Found *found, Writer *w)
 /* Normalises the bytes [from, to), searches them for added tokens, and splits them into words. */
 RT_FN void tokenizer_piece(const RtTokenizer *t, const char *text, int32_t from, int32_t to, Writer *w)
 {
-	Cursor c = cursor_new(text, from, to, 0);
+	Segment segment;
+	segment.from = -1;
+	Cursor c = cursor_new(text, from, to, 0, &segment);
 	if (t->nadded_clean > 0) {
 		Finder f = tokenizer_finder(t->added_clean, c);
 		Found found;
@@ -166,7 +168,7 @@ RT_FN void tokenizer_text(const RtTokenizer *t, const char *text, int32_t bytes,
 	w->count = 0;
 	w->next = -1;
 	if (t->nadded_raw > 0) {
-		Finder f = tokenizer_finder(t->added_raw, cursor_new(text, 0, bytes, 1));
+		Finder f = tokenizer_finder(t->added_raw, cursor_new(text, 0, bytes, 1, NULL));
 		Found found;
 		while (tokenizer_find(t, &f, &found)) {
 			if (done < found.from.at)

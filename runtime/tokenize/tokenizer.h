@@ -24,8 +24,38 @@ enum {                     /* bits of a record */
 	RT_RAW_WORD = 1 << 5,  /* \w matches the code point itself */
 	RT_RAW_SPACE = 1 << 6, /* the code point itself is White_Space */
 	RT_REORDERED = 1 << 7, /* its list has a mark that canonical ordering may move */
-	RT_COUNT_SHIFT = 8,
+	RT_COUNT_SHIFT = 8,    /* eight bits: length of its list */
+	RT_COUNT_MASK = 0xFF,
+	/* for normalisers whose steps look at neighbours (normalizer.h): */
+	RT_RAW_CLASS_SHIFT = 16, /* two bits: class of the code point itself */
+	RT_CLUSTER_SHIFT = 18,   /* two bits: its part in grapheme clusters */
+	RT_JOINS_NEXT = 1 << 20, /* the normal form may depend on the next character, whatever it is */
+	RT_JOINS_BEFORE = 1 << 21,
+	RT_PAIR_NEXT = 1 << 22, /* it may, if the next one has RT_PAIR_BEFORE */
+	RT_PAIR_BEFORE = 1 << 23,
 };
+enum { RT_CLUSTER_OTHER, RT_CLUSTER_EXTEND, RT_CLUSTER_CONTROL, RT_CLUSTER_PREPEND };
+/* A step of a normaliser that looks at neighbours. Members after `count` are offsets in step_data, but
+ * `extra` of RT_STEP_LITERAL is the length of the new text. */
+enum {
+	RT_STEP_MAP,       /* single characters */
+	RT_STEP_DECOMPOSE, /* the same, then canonical ordering: NFD, NFKD */
+	RT_STEP_COMPOSE,   /* the same, then composition: NFC, NFKC. extra: RtComposite[count], sorted */
+	RT_STEP_LITERAL,   /* replaces a text. lists: the old one, count characters, then the new one */
+	RT_STEP_PREPEND,   /* lists: count characters */
+	RT_STEP_CHARSMAP,  /* extra: a trie, place in lists: length and characters */
+};
+typedef struct RtNormalStep {
+	int32_t kind, count;
+	uint32_t blocks, cells, records, lists, extra;
+} RtNormalStep;
+typedef struct RtComposite {
+	uint32_t first, second, composite;
+} RtComposite;
+/* Strip before all other steps, or behind them. */
+enum { RT_TRIM_LEFT = 1, RT_TRIM_RIGHT = 2, RT_STRIP_LEFT = 4, RT_STRIP_RIGHT = 8 };
+/* run_set: the characters of which a run becomes run_content. RT_RUN_WHITE: White_Space */
+enum { RT_RUN_NONE, RT_RUN_SPACES, RT_RUN_WHITE };
 /* Each pre-tokenizer defines the classes 0 to 3 of characters (split_bert.h); RT_SPACE is the same in all.
  */
 enum { RT_OTHER = 0, RT_SPACE = 1 };
@@ -35,7 +65,7 @@ enum { RT_OTHER = 0, RT_SPACE = 1 };
 enum { RT_BLOCK_BITS = 7 };
 /* Numbers of tables and settings of the model, and of settings of the pre-tokenizer. Their files define the
  * indices. */
-enum { RT_MODEL_TABLES = 6, RT_MODEL_NUMBERS = 6, RT_SPLIT_NUMBERS = 2 };
+enum { RT_MODEL_TABLES = 6, RT_MODEL_NUMBERS = 6, RT_SPLIT_NUMBERS = 4 };
 
 enum { RT_ADDED_SINGLE_WORD = 1, RT_ADDED_LSTRIP = 2, RT_ADDED_RSTRIP = 4 };
 typedef struct RtAdded {
@@ -62,6 +92,8 @@ typedef struct RtPiece {
 	TABLE(uint8_t, first_raw) /* 256: whether a token of added_raw may begin with this byte */ \
 	TABLE(uint32_t, text_at)  /* ids + 1: start of the text of an id; empty: no such id */ \
 	TABLE(char, texts) \
+	TABLE(RtNormalStep, steps) \
+	TABLE(uint8_t, step_data) \
 	TABLE(RtPiece, single) \
 	TABLE(RtPiece, pair)
 #define RT_TOKENIZER_NUMBERS(NUMBER) \
@@ -69,12 +101,21 @@ typedef struct RtPiece {
 	NUMBER(mask_id) \
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
-	NUMBER(trim_prefix)           /* trim keeps the first character of a text's first token */ \
-	NUMBER(skips)                 /* no token of added_raw depends on its neighbours */ \
+	NUMBER(trim_prefix) /* trim keeps the first character of a text's first token */ \
+	NUMBER(skips)       /* no token of added_raw depends on its neighbours */ \
+	NUMBER(nsteps)      /* 0: records alone are the normaliser */ \
+	NUMBER(strips)      /* RT_STRIP_LEFT, RT_STRIP_RIGHT */ \
+	NUMBER(run_set) \
+	NUMBER(run_least)   /* a shorter run stays */ \
+	NUMBER(run_singles) /* except a single tab or line end */ \
+	NUMBER(run_content) \
 	NUMBER(nsingle) NUMBER(npair) /* 0: no template for pairs */
 typedef struct Cursor Cursor;
 typedef struct Word Word;
 typedef struct Writer Writer;
+typedef struct Char Char;
+/* Reads the next character of a normaliser whose steps look at neighbours; 0: end. */
+typedef int RtNextFn(const RtTokenizer *, Cursor *, Char *);
 /* Cuts the characters of a cursor up to index `to` into words for the model. They contain no added token. */
 typedef void RtSplitFn(const RtTokenizer *, Cursor *, int32_t to, Writer *);
 /* Writes the tokens of a word. */
@@ -86,6 +127,7 @@ struct RtTokenizer {
 	RtSplitFn *split; /* of the pre-tokenizer */
 	RtWordFn *word;   /* of the model */
 	RtTrimFn *trim;   /* of the post-processor; NULL: offsets stay */
+	RtNextFn *next;   /* NULL: records alone are the normaliser */
 	const void *model_table[RT_MODEL_TABLES];
 	int32_t model_number[RT_MODEL_NUMBERS], split_number[RT_SPLIT_NUMBERS];
 #define TABLE(type, name) const type *name;

@@ -47,6 +47,16 @@ RT_INLINE uint32_t trie_step(const uint32_t *trie, uint32_t unit, uint32_t byte)
 	return byte > 0 && (child & 0xFF) == byte ? child : 0;
 }
 
+/* The value of a text; -1: it is not in the trie. */
+RT_INLINE int32_t trie_value(const uint32_t *trie, const unsigned char *text, int32_t bytes)
+{
+	uint32_t unit = trie[0];
+	for (int32_t i = 0; i < bytes; i++)
+		if ((unit = trie_step(trie, unit, text[i])) == 0)
+			return -1;
+	return unit & 0x100 ? (int32_t)(trie[unit >> 9] >> 8) : -1;
+}
+
 RT_INLINE void tokenizer_write(Writer *w, int32_t id, int32_t start, int32_t end)
 {
 	if (w->count < w->limit) {
