@@ -22,7 +22,7 @@ int32_t trie_find(const List *units, const char *text, int32_t bytes);
 
 /* ---- unicode.c: properties of code points, as in the tokenizers library ---------------------- */
 enum { UNICODE_PARTS_MAX = 8, UNICODE_COMPATIBLE_MAX = 24 };
-enum { UNICODE_UNASSIGNED = 0x40000 }; /* from here to U+DFFFF there are no characters */
+enum { UNICODE_PLANE_4 = 0x40000 };    /* from here on, only plane 14 has characters */
 bool unicode_is_control(int32_t code); /* except tab and line ends */
 bool unicode_is_space(int32_t code);
 bool unicode_is_punctuation(int32_t code);

@@ -189,9 +189,9 @@ bool import_replace(TokenizerImport *import, const char *pattern, const char *co
 	if (step.npattern == 0)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "normalizer Replace of an empty text is not supported");
 	for (int32_t i = 0; i < step.npattern; i++)
-		if (step.pattern[i] >= UNICODE_UNASSIGNED && step.pattern[i] < 0xE0000)
+		if (step.pattern[i] >= UNICODE_PLANE_4 && step.pattern[i] >> 16 != 14)
 			return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-				"normalizer Replace of U+%X, which is unassigned, is not supported",
+				"normalizer Replace of U+%X, in a plane without characters, is not supported",
 				(unsigned)step.pattern[i]);
 	return check_run(import, "Replace") && check_length(import, "Replace: pattern", step.npattern)
 		&& check_length(import, "Replace: content", step.ncontent) && import_normal(import, step);
