@@ -44,26 +44,22 @@ Value *bert_encoder(Builder *);
 #define BERT_ENCODER(type, stem, vocab) \
 	BERT_CONFIG(type, stem, vocab, 768, 12, 3072), .pooler = "pooler.dense", .encoder = bert_encoder
 
+/* The heads of RoBERTa and MPNet. */
+#define LM_HEADS \
+	{ \
+		[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "first", .dense = "*.dense", \
+			.activation = "tanh", .out = "*.out_proj"}, \
+		ROW_HEADS, \
+		[TASK_FILL_MASK] = {head_words, .tensors = "lm_head", .dense = "*.dense", .activation = "gelu", \
+			.norm = "*.layer_norm", .out = "*.decoder", .bias = "*.bias"}, \
+	}
+
 /* The Family of RoBERTa and of those that differ from it only in name, vocabulary and tokenizer. */
 #define ROBERTA_FAMILY(type, vocab) \
 	{ \
-		BERT_ENCODER(type, "roberta", vocab), .size[SIZE_PADDING] = {"pad_token_id", NULL, 1}, \
+		BERT_ENCODER(type, "roberta", vocab), \
+		.size[SIZE_PADDING] = {"pad_token_id", NULL, 1}, \
 		.skips_padding = true, \
-		.head = { \
-			[TASK_CLASSIFY] = {head_classify, \
-				.tensors = "classifier", \
-				.pooling = "first", \
-				.dense = "*.dense", \
-				.activation = "tanh", \
-				.out = "*.out_proj"}, \
-			ROW_HEADS, \
-			[TASK_FILL_MASK] = {head_words, \
-				.tensors = "lm_head", \
-				.dense = "*.dense", \
-				.activation = "gelu", \
-				.norm = "*.layer_norm", \
-				.out = "*.decoder", \
-				.bias = "*.bias"}, \
-		}, \
+		.head = LM_HEADS, \
 	}
 #endif

@@ -99,6 +99,8 @@ static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int
 
 Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
+	if (b->score_table) /* of x, only the number of rows counts */
+		b->score_bias = build_binary(b, OP_BY_DISTANCE, b->score_table, x, origin_of(b, i, "attention.bias"));
 	Value *q = attention_input(b, names, x, i, 0, names->attention.query, "attention.query");
 	Value *k = attention_input(b, names, x, i, 1, names->attention.key, "attention.key");
 	Value *v = attention_input(b, names, x, i, 2, names->attention.value, "attention.value");

@@ -129,7 +129,9 @@ static Size size_of(const ModelDesc *desc, int64_t width)
 		return SIZE_HIDDEN;
 	if (width == desc->embedding)
 		return SIZE_EMBEDDING;
-	return width == desc->ffn ? SIZE_FFN : SIZE_HIDDEN;
+	if (width == desc->ffn)
+		return SIZE_FFN;
+	return width == desc->heads ? SIZE_HEADS : SIZE_HIDDEN;
 }
 
 /* The name of the size that does not match the shape: of the rows or, if the rows match, of the columns. */

@@ -19,6 +19,7 @@ typedef struct Builder {
 	Value *hidden;           /* the last hidden state */
 	Value *pooled;           /* the pooler's output; made at most once */
 	Value *angles;           /* rotary positions of the current layer's queries and keys; NULL: none */
+	Value *score_table;      /* makes the score biases of each layer, [heads,2R+1] by distance; NULL: none */
 	Value *score_bias;       /* added to the scores of the current layer's attention; NULL: none */
 	const Value *made;       /* the last value computed by a module with a stem (LayerNorm, activation) */
 	const char *maker;       /* that stem: linears that read the value use the module's scales (qat.c) */

@@ -44,7 +44,7 @@ const char *size_name(const ModelDesc *desc, Size size)
 #include "sizes.def"
 #undef SIZE
 		[SIZE_LABELS] = "labels"};
-	if (!desc->from_config)
+	if (!desc->from_config || (size != SIZE_LABELS && !desc->family->size[size].key))
 		return words[size];
 	if (size == SIZE_LABELS)
 		return "id2label";

@@ -303,7 +303,7 @@ bool import_config_flag(TokenizerImport *import, const char *key, bool fallback,
 static bool class_has_segments(const TokenizerImport *import)
 {
 	static const char *const without[] = {
-		"DistilBert", "TokenizersBackend", "XLMRoberta", "Camembert", "Barthez", "MBart"};
+		"DistilBert", "MPNet", "TokenizersBackend", "XLMRoberta", "Camembert", "Barthez", "MBart"};
 	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
 	for (size_t i = 0; name && i < sizeof without / sizeof *without; i++)
 		if (strncmp(name, without[i], strlen(without[i])) == 0)

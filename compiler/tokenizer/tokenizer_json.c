@@ -2,6 +2,7 @@
  * pre_tokenizer of splitters.def, a normalizer and a post_processor. Refuses other types by name. Ignores
  * decoder, truncation and padding, which do not change ids. */
 #include <string.h>
+#include <utf8proc.h>
 #include "tokenizer_import.h"
 #include "runtime/tokenize/split_metaspace.h"
 
@@ -327,6 +328,34 @@ static bool read_processor(TokenizerImport *import, const json_t *processor)
 		"TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, a Sequence of them, null");
 }
 
+/* A character that trim_offsets cuts from the ends of a token: white space, or Ġ, which stands for a blank.
+ */
+static bool is_cut(utf8proc_int32_t c)
+{
+	const utf8proc_category_t category = utf8proc_category(c);
+	return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL
+		|| category == UTF8PROC_CATEGORY_ZP || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0x120;
+}
+
+/* True if trim_offsets changes nothing, because no token begins or ends with what it cuts. */
+static bool has_nothing_to_trim(const TokenizerDesc *desc)
+{
+	for (int32_t id = 0; id < desc->nvocab; id++) {
+		const char *token = desc->vocab[id] ? desc->vocab[id] : "", *last = strchr(token, '\0');
+		utf8proc_int32_t first_code, last_code;
+		if (!*token)
+			continue;
+		do
+			last--;
+		while (last > token && (*last & 0xc0) == 0x80);
+		utf8proc_iterate((const utf8proc_uint8_t *)token, -1, &first_code);
+		utf8proc_iterate((const utf8proc_uint8_t *)last, -1, &last_code);
+		if (is_cut(first_code) || is_cut(last_code))
+			return false;
+	}
+	return true;
+}
+
 /* Reads one post-processor, or the items of a Sequence. */
 static bool read_post_processor(TokenizerImport *import, const json_t *root)
 {
@@ -347,6 +376,8 @@ static bool read_post_processor(TokenizerImport *import, const json_t *root)
 		desc->nsingle = 1;
 		desc->npair = 2;
 	}
+	if (good && desc->split == &bert_splitter && has_nothing_to_trim(desc))
+		desc->trim_offsets = false;
 	if (good && desc->trim_offsets && desc->split != &byte_level_splitter)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 			"post_processor has trim_offsets, which is supported only with the pre_tokenizer ByteLevel");

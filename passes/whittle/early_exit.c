@@ -117,6 +117,20 @@ static bool check_shared(const EarlyExit *e, const Layers *layers)
 	return true;
 }
 
+/* Finds the layers. What they share and only depends on constants is computed now: it is the same for all
+ * texts. */
+static bool find_layers(EarlyExit *e, Layers *layers)
+{
+	int32_t shared = 0;
+	if (!layers_find_thinned(e->graph, "early-exit", layers, e->run->diag))
+		return false;
+	for (int32_t i = 0; i < layers->count; i++)
+		shared += layers->at[i].nshared;
+	return shared == 0
+		|| (pass_fold_const(e->graph, e->run)
+			&& layers_find_thinned(e->graph, "early-exit", layers, e->run->diag));
+}
+
 static bool choose_layers(EarlyExit *e, const Layers *layers)
 {
 	int32_t *chosen = mem_alloc(e->graph->module->mem, (size_t)layers->count * sizeof *chosen);
@@ -442,8 +456,7 @@ bool pass_early_exit(Graph *graph, PassRun *run)
 	Layers layers;
 	double threshold = 0;
 	const char *from = pass_option(run, "from");
-	if (!find_output(&e) || !layers_find_thinned(graph, "early-exit", &layers, run->diag)
-		|| !choose_layers(&e, &layers))
+	if (!find_output(&e) || !find_layers(&e, &layers) || !choose_layers(&e, &layers))
 		return false;
 	if (pass_option_is(run, "pool", "first"))
 		e.pool = POOL_FIRST;

@@ -410,7 +410,7 @@ static void group_note(const Group *group, const UnitName *name, PassRun *run)
 }
 
 bool groups_remove(Graph *graph, const Groups *groups, const UnitName *name,
-	void (*fit)(Graph *, const Group *), PassRun *run)
+	bool (*fit)(Graph *, const Group *, PassRun *), PassRun *run)
 {
 	for (int32_t g = 0; g < groups->count; g++) {
 		const Group *group = &groups->at[g];
@@ -421,7 +421,8 @@ bool groups_remove(Graph *graph, const Groups *groups, const UnitName *name,
 			group_slice(graph, group);
 		else
 			share_slices(&groups->at[group->leader], group);
-		fit(graph, group);
+		if (!fit(graph, group, run))
+			return false;
 		run->changes += group->ngone;
 	}
 	if (run->changes)

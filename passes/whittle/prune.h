@@ -56,7 +56,8 @@ bool groups_refit(
 bool groups_score(Graph *, const Groups *, const UnitName *, PassRun *);
 /* Removes the marked units from the weights (as new constants) and adds a note with their numbers. `fit`
  * corrects the shapes of each group that lost units. False and messages on error. */
-bool groups_remove(Graph *, const Groups *, const UnitName *, void (*fit)(Graph *, const Group *), PassRun *);
+bool groups_remove(
+	Graph *, const Groups *, const UnitName *, bool (*fit)(Graph *, const Group *, PassRun *), PassRun *);
 
 /* ---- variants.c: scores of graphs that differ in one place ----------------------------------- */
 typedef struct Variant Variant;

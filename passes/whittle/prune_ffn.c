@@ -31,15 +31,17 @@ static Group neurons_of(Layer *layer)
 }
 
 /* Updates the slices that split one linear's result into the activated half and the gate. */
-static void set_halves(Graph *graph, const Group *group)
+static bool set_halves(Graph *graph, const Group *group, PassRun *run)
 {
 	(void)graph;
+	(void)run;
 	const int64_t left = group->count - group->ngone;
 	for (int32_t i = 0; i < 2 && group->layer->half[i]; i++) {
 		Attrs *attr = &group->layer->half[i]->attr;
 		attr->start = attr->start ? left : 0;
 		attr->end = attr->start + left;
 	}
+	return true;
 }
 
 bool pass_prune_ffn(Graph *graph, PassRun *run)

@@ -8,6 +8,12 @@
  *   %c = reshape %t {shape=[S,12]}                                %c = reshape %t {shape=[S,8]}
  *   %h = linear %c, %wo : f32[S,12]                               %h = linear %c, %wo2 : f32[S,12]
  *
+ * If the heads have score biases by distance, the layer gets a table with the rows of those that stay:
+ *
+ *   %b = by_distance %table, %x : f32[3,S,S]                      %t2 = embed %table, [0, 2] : f32[2,9]
+ *   %s = add %scores, %b                                  ->      %b2 = by_distance %t2, %x : f32[2,S,S]
+ *                                                                 %s = add %scores, %b2
+ *
  * Attention then has fewer heads of the same size, which saves time in every kernel. Widths may differ
  * between layers. keep=N keeps N heads in each layer. share=X keeps this share of all heads over all layers,
  * at least one per layer. heads=0.3,4.11 removes the listed heads. prune.c ranks the heads. The remaining
@@ -24,8 +30,70 @@ static const Value *without_factor(const Value *v)
 	return v;
 }
 
-/* Updates the number of heads of rotations, and the shapes of the reshapes that split and join heads. */
-static void set_heads(Graph *graph, const Group *group)
+/* ---- score biases ---------------------------------------------------------------------------- */
+
+/* True when v is a bias by distance with a row of its table for each head. */
+static bool has_row_by_head(const Value *v)
+{
+	return value_is(v, OP_BY_DISTANCE) && !dim_equal(v->node->args[0]->type.dim[0], dim_number(1));
+}
+
+/* The same bias for the heads that stay. NULL and messages on error. */
+static Value *bias_of_rest(Graph *graph, Node *before, const Node *bias, const Group *group, PassRun *run)
+{
+	const char *origin = bias->origin;
+	Tensor *rest = tensor_new(
+		graph->module, NULL, type_make(DT_I32, 1, dim_number(group->count - group->ngone)));
+	for (int32_t u = 0, n = 0; u < group->count; u++)
+		if (!group->gone[u])
+			tensor_set(rest, n++, u);
+	Value *rows[] = {bias->args[0], graph_const(graph, before, rest, origin)};
+	Value *table = graph_emit(graph, before, OP_EMBED, rows, 2, NULL, origin, run->diag);
+	if (!table)
+		return NULL;
+	return graph_emit(
+		graph, before, OP_BY_DISTANCE, (Value *[]){table, bias->args[1]}, 2, NULL, origin, run->diag);
+}
+
+/* Replaces the biases by distance that ops of the layer read. */
+static bool set_biases(Graph *graph, const Group *group, PassRun *run)
+{
+	for (Node *node = graph->first; node; node = node->next)
+		for (int32_t i = 0; i < node->nargs && node_layer(node) == group->layer->number; i++)
+			if (has_row_by_head(node->args[i])
+				&& !(node->args[i] = bias_of_rest(graph, node, node->args[i]->node, group, run)))
+				return false;
+	return true;
+}
+
+/* True when an op of the layer reads the bias from a table. */
+static bool reads_table(const Graph *graph, const Layer *layer, const Value *table)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		for (int32_t i = 0; i < node->nargs && node_layer(node) == layer->number; i++)
+			if (value_is(node->args[i], OP_BY_DISTANCE) && node->args[i]->node->args[0] == table)
+				return true;
+	return false;
+}
+
+/* True when a score bias has its own numbers for each head, and no op of the layer could read fewer. */
+static bool has_fixed_bias(const Graph *graph, const Layer *layer)
+{
+	for (int32_t i = 0; i < layer->heads.nbiases; i++) {
+		const ScoreBias *bias = &layer->heads.bias[i];
+		const bool by_head = (bias->is_table || bias->value->type.rank == 3)
+			&& !dim_equal(bias->value->type.dim[0], dim_number(1));
+		if (by_head && !(bias->is_table && reads_table(graph, layer, bias->value)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- heads ----------------------------------------------------------------------------------- */
+
+/* Updates the number of heads of rotations, the shapes of the reshapes that split and join heads, and the
+ * score biases. */
+static bool set_heads(Graph *graph, const Group *group, PassRun *run)
 {
 	const Layer *layer = group->layer;
 	const int64_t heads = group->count - group->ngone;
@@ -42,21 +110,10 @@ static void set_heads(Graph *graph, const Group *group)
 		else if (from == layer->q->results[0] || from == layer->k->results[0] || from == layer->v->results[0])
 			node->attr.shape.at[1] = dim_number(heads);
 	}
+	return set_biases(graph, group, run);
 }
 
 static const UnitName name = {"prune-heads", "head", "heads"};
-
-/* True when a score bias has its own numbers for each head. No weight of the layer holds them. */
-static bool has_bias_by_head(const AttentionMatch *heads)
-{
-	for (int32_t i = 0; i < heads->nbiases; i++) {
-		const ScoreBias *bias = &heads->bias[i];
-		if ((bias->is_table || bias->value->type.rank == 3)
-			&& !dim_equal(bias->value->type.dim[0], dim_number(1)))
-			return true;
-	}
-	return false;
-}
 
 static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 {
@@ -65,7 +122,7 @@ static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 		return false;
 	for (int32_t i = 0; i < layers.count; i++) {
 		Layer *layer = &layers.at[i];
-		if (layer->has_attention && has_bias_by_head(&layer->heads))
+		if (layer->has_attention && has_fixed_bias(graph, layer))
 			pass_note(run, layer->softmax,
 				"the heads of layer %d stay: each has a bias of its own, which is shared", layer->number);
 		else if (layer->has_attention)

@@ -9,7 +9,7 @@ Overrides have the names of BertConfig for every family.
 
 import dataclasses, json, pathlib, random, re
 import torch, transformers
-from make_tokenizer import write_byte_level, write_wordpiece
+from make_tokenizer import write_byte_level, write_mpnet, write_wordpiece
 
 ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"]
 CLASSES = {
@@ -37,6 +37,15 @@ def roberta_keys(r, keys):
 def electra_keys(r, keys):
     """Tables narrower or wider than the layers, or as wide: then there is no projection."""
     return {"embedding_size": r.choice([24, 33, 45, keys["hidden_size"]])}
+
+
+def mpnet_keys(r, keys):
+    """The id without a position is 1, whatever pad_token_id says; more buckets than it uses."""
+    return {
+        "pad_token_id": r.choice([1, 1, 3]),
+        "max_position_embeddings": keys["max_position_embeddings"] + 2,
+        "relative_attention_num_buckets": r.choice([32, 32, 41]),
+    }
 
 
 def albert_keys(r, keys):
@@ -103,6 +112,7 @@ class Family:
     segments: object = lambda config: True  # whether token_type_ids reach the model
     has_positions: bool = True  # a table with a row for each position
     starts_behind_padding: bool = False  # the first position is the padding id + 1
+    padding: object = lambda config: config.pad_token_id  # the id that has no position then
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
     classifies_pooled: bool = True  # the classifier reads the encoder's pooler
     pair: tuple = ()  # of ForPreTraining's second head: name of the output, key of transformers, labels
@@ -129,7 +139,7 @@ class Family:
 
     def longest(self, config):
         """Tokens of the longest text."""
-        first = config.pad_token_id + 1 if self.starts_behind_padding else 0
+        first = self.padding(config) + 1 if self.starts_behind_padding else 0
         return config.max_position_embeddings - first
 
     def inputs(self, ids, types=None):
@@ -187,6 +197,18 @@ FAMILIES = {
         classifies_pooled=False,
         keys=electra_keys,
     ),
+    "mpnet": Family(
+        "MPNet",
+        names={"type_vocab_size": None},
+        segments=lambda config: False,
+        classifies_pooled=False,
+        keys=mpnet_keys,
+        starts_behind_padding=True,
+        padding=lambda config: 1,
+        tokenizer=write_mpnet,
+        refuses=lambda config: ["prune-tokens"],
+        idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
+    ),
     "albert": Family(
         "Albert",
         keys=albert_keys,
@@ -214,7 +236,7 @@ FAMILIES = {
 }
 
 # Those that the tests go through unless others are named.
-TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert"]
+TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
 # RoBERTa under other names: test_golden.py builds a model of each.
 RENAMED = ["xlm-roberta", "camembert"]
 

@@ -38,6 +38,17 @@ def write_wordpiece(directory, size, seed=0, name="BertTokenizer"):
     )
 
 
+def write_mpnet(directory, size, seed=0):
+    """tokenizer.json as MPNetTokenizer saves it: WordPiece with RoBERTa's special tokens."""
+    from transformers import MPNetTokenizer
+
+    write_wordpiece(directory, size, seed)
+    vocab = pathlib.Path(directory, "vocab.txt")
+    pieces = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] + vocab.read_text().split("\n")[5:size]
+    vocab.unlink()
+    MPNetTokenizer(vocab={p: i for i, p in enumerate(pieces)}).save_pretrained(directory)
+
+
 def train_byte_level(size, lines=None):
     """(vocabulary, merges) of `size` tokens with RoBERTa's special ones, <mask> the last."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers

@@ -25,7 +25,7 @@ for n, family in enumerate(sys.argv[1:] or TESTED):
     )
     r = random.Random(n)
     batch = [[r.randrange(config.vocab_size) for _ in range(k)] for k in (1, 5, row.longest(config))]
-    batch[1][2] = config.pad_token_id
+    batch[1][2] = row.padding(config)
     for target, qemu in list(TARGETS.items()) if FULL else [list(TARGETS.items())[n % 2]]:
         if not shutil.which(qemu):
             continue

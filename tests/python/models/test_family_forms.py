@@ -27,7 +27,7 @@ def texts(row, config, seed, most=40):
     made = [
         [r.randrange(config.vocab_size) for _ in range(n)] for n in (1, 2, 9, min(most, row.longest(config)))
     ]
-    made[2][3] = made[2][4] = config.pad_token_id
+    made[2][3] = made[2][4] = row.padding(config)
     return made
 
 

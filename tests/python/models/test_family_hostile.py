@@ -5,6 +5,7 @@ or tensor. Nothing crashes, and no result is left.
     test_family_hostile.py [FAMILY...]"""
 
 import shutil, sys
+from types import SimpleNamespace
 from _support import TMP, bertc
 from checkpoints import *
 from make_model import FAMILIES, TESTED, random_model
@@ -17,7 +18,8 @@ SIZES = [
     "max_position_embeddings",
     "vocab_size",
 ]
-MORE_SIZES = ["embedding_size", "num_hidden_groups", "inner_group_num"]  # of some families
+# of some families
+MORE_SIZES = ["embedding_size", "num_hidden_groups", "inner_group_num", "relative_attention_num_buckets"]
 NONSENSE = ["24", 24.5, -1, 0, 2**31, 2**62, [24], {"n": 24}, True]
 count = 0
 
@@ -65,7 +67,7 @@ def check_config(family, row, good):
         directory = broken(good, "activation")
         rewrite_config(directory, **{activation: value})
         refused(directory, (3, 4), activation, "is not JSON")
-    if row.starts_behind_padding:
+    if row.starts_behind_padding and row.padding(SimpleNamespace(pad_token_id=7)) == 7:
         for value in (-1, 10**6, "1", 1.5, [1], json.loads((good / "config.json").read_text())["vocab_size"]):
             directory = broken(good, "padding")
             rewrite_config(directory, pad_token_id=value)

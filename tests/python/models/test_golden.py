@@ -24,7 +24,7 @@ def texts_for(row, config, seed):
         (r.integers(0, config.vocab_size, n).tolist(), r.integers(0, kinds, n).tolist()) for n in lengths
     ]
     for ids, _ in texts[2:]:  # the padding id is a token like any other
-        ids[len(ids) // 2] = config.pad_token_id
+        ids[len(ids) // 2] = row.padding(config)
     return texts
 
 
@@ -67,7 +67,7 @@ def check_sensitivity(family, kind, model, cases, want):
     row = FAMILIES[family]
     pooled = row.classifies_pooled and kind in ("classify", "multi", "regression", "nsp")
     for name, p in model.named_parameters():
-        idle = row.idle(name, model.config) or name.endswith(("key.bias", "k_lin.bias"))
+        idle = row.idle(name, model.config) or name.endswith(("key.bias", "k_lin.bias", "attn.k.bias"))
         if idle or ("pooler" in name and not pooled):
             continue
         old = p.data.clone()

@@ -117,7 +117,7 @@ def without_units(model, heads, neurons, head):
 def texts(row, config, seed, lengths=(1, 2, 9, 14)):
     r = random.Random(seed)
     made = [[r.randrange(config.vocab_size) for _ in range(n)] for n in lengths]
-    made[3][5] = config.pad_token_id
+    made[3][5] = row.padding(config)
     return made
 
 

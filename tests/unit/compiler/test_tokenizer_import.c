@@ -348,6 +348,9 @@ static void test_vocab_refused(void)
 #define BYTES ", \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}"
 #define ENDS "\"type\": \"RobertaProcessing\", \"sep\": [\"</s>\", 1], \"cls\": [\"<s>\", 0], "
 #define ROBERTA(more) "\"post_processor\": {" ENDS more "}"
+#define TRIM ", " ROBERTA("\"trim_offsets\": true, \"add_prefix_space\": false")
+#define PIECES(piece) \
+	"\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[UNK]\": 0, \"</s>\": 1, \"" piece "\": 2}}"
 #define SEQUENCE(first, trim) \
 	"\"post_processor\": {\"type\": \"Sequence\", \"processors\": [" first ", {" ENDS "\"add_prefix_" \
 	"space\": false, " \
@@ -411,7 +414,8 @@ static void test_bpe(void)
 		{EXIT_UNSUPPORTED, "uses the unknown token", BPE(", \"unk_token\": \"a\", \"merges\": [\"a b\"]")},
 		{EXIT_INPUT, "its own unknown token", BPE(", \"unk_token\": \"u\", \"merges\": []") BYTES},
 		{EXIT_UNSUPPORTED, "trim_offsets, which is supported only with the pre_tokenizer ByteLevel",
-			BPE(", \"merges\": []") ", " SPLIT ", \"post_processor\": {\"type\": \"ByteLevel\"}"},
+			PIECES("\\u0120a") ", " SPLIT ", \"post_processor\": {\"type\": \"ByteLevel\"}"},
+		{EXIT_UNSUPPORTED, "trim_offsets, which is supported only with", PIECES("a\\u3000") ", " SPLIT TRIM},
 		{EXIT_UNSUPPORTED, "trim_offsets true in two",
 			BPE(", \"merges\": []") BYTES ", " SEQUENCE("{\"type\": \"ByteLevel\"}", "true")},
 		{EXIT_INPUT, "RobertaProcessing has no trim_offsets",
@@ -424,6 +428,8 @@ static void test_bpe(void)
 	json_accepted(BPE(", \"merges\": []") BYTES ", " SEQUENCE("{\"type\": \"ByteLevel\"}", "false"));
 	CU_ASSERT(
 		desc->trim_offsets && desc->trim_prefix); /* the second does not take back what the first says */
+	json_accepted(PIECES("a\\u0120b") ", " SPLIT TRIM); /* as of MPNet: no token has ends to cut */
+	CU_ASSERT(!desc->trim_offsets && desc->npair == 6);
 	json_accepted(BPE(", \"merges\": [[\"a\", \"b\"]], \"dropout\": null") BYTES);
 	CU_ASSERT(desc->unk_id == -1 && desc->cls_id == 0 && desc->sep_id == 1 && !desc->trim_offsets);
 	const TokenizerDesc *listed = desc;

@@ -301,7 +301,7 @@ static void test_shared(void)
 	}
 }
 
-/* Heads stay where any of the biases has numbers for each. */
+/* Heads go with their rows of tables by distance; they stay where a matrix has numbers for each. */
 static void test_biases_by_head(void)
 {
 	for (TinyBias bias = TINY_UNBIASED; bias < TINY_BIASES; bias++) {
@@ -309,7 +309,7 @@ static void test_biases_by_head(void)
 		e.bias = bias;
 		Module *module = encoder(&e), *pruned = module_copy(module);
 		runs("prune-heads{keep=1}", pruned);
-		CU_ASSERT_EQUAL(difference(module, pruned) > 1e-9, bias == TINY_UNBIASED);
+		CU_ASSERT_EQUAL(difference(module, pruned) > 1e-9, bias != TINY_DENSE);
 		module_free(pruned);
 		module_free(module);
 	}
