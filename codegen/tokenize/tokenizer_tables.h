@@ -121,6 +121,7 @@ typedef struct TokenizerModel {
 	bool (*is_untyped)(const struct json_t *model);
 	/* The older format: its files, the main one first ("vocab.txt"), and a function that reads them. */
 	const char *files[4];
+	const char *other_files[4]; /* other names of the main one */
 	/* The classes of transformers that read them so, without "Fast" at the end; ends with NULL. */
 	const char *const *classes;
 	bool (*read_files)(struct TokenizerImport *);
@@ -141,7 +142,7 @@ typedef struct TokenizerModel {
 	const void *(*renumber)(const TokenizerDesc *, const int32_t *to, int32_t rows, MemArena *mem);
 	/* Updates the rest of "model" in tokenizer.json, besides "vocab", after renumbering. May be NULL. */
 	void (*rewrite)(const TokenizerDesc *, struct json_t *model);
-	/* Writes one of `files`. */
+	/* Writes one of `files`. NULL: they cannot be written with new ids. */
 	void (*write_file)(const TokenizerDesc *, const char *name, FILE *to);
 } TokenizerModel;
 /* A pre-tokenizer is a row of compiler/tokenizer/splitters.def. compiler/tokenizer/split_NAME.c defines

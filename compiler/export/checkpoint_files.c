@@ -63,7 +63,8 @@ static bool copy_modules(const Writer *w, const char *home)
 bool checkpoint_copy_rest(Writer *w)
 {
 	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-		"added_tokens.json", "sentence_bert_config.json"};
+		"added_tokens.json", "sentence_bert_config.json", "spiece.model", "sentencepiece.bpe.model",
+		"spm.model"};
 	const ModelDesc *desc = w->desc;
 	const char *home = desc->modules_directory ? desc->modules_directory : desc->directory;
 	w->folder = w->root;

@@ -166,14 +166,18 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 	};
 	const TokenizerDesc *desc = loaded->tokenizer;
 	const Rewriter r = {loaded, mem_new()};
-	bool good = true;
+	bool good = desc->model->write_file || !file_is_absent(mem_printf(r.mem, "%s/tokenizer.json", from))
+		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"%s cannot be written with new ids; write tokenizer.json once with transformers: "
+			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
+			loaded->desc->tokenizer);
 	for (size_t i = 0; i < sizeof files / sizeof *files && good; i++) {
 		const char *source = mem_printf(r.mem, "%s/%s", from, files[i].name);
 		const char *target = mem_printf(r.mem, "%s/%s", to, files[i].name);
 		if (!file_is_absent(source))
 			good = rewrite_json(&r, source, target, files[i].renumber, diag);
 	}
-	for (const char *const *older = desc->model->files; *older && good; older++) {
+	for (const char *const *older = desc->model->files; desc->model->write_file && *older && good; older++) {
 		const char *source = mem_printf(r.mem, "%s/%s", from, *older);
 		if (!file_is_absent(source))
 			good = write_older(desc, *older, mem_printf(r.mem, "%s/%s", to, *older), diag);

@@ -253,7 +253,8 @@ static bool find_files(HfReader *r)
 	desc->tokenizer = tokenizer_file(desc->directory, desc->mem);
 	if (!desc->tokenizer)
 		diag_warn(r->diag, 0,
-			"%s has no tokenizer (tokenizer.json, vocab.txt, or vocab.json with merges.txt); the program "
+			"%s has no tokenizer (tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece "
+			".model); the program "
 			"will read only token ids",
 			desc->directory);
 	return true;

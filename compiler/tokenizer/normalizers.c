@@ -141,7 +141,10 @@ bool import_strip(TokenizerImport *import, bool left, bool right)
 			import, EXIT_UNSUPPORTED, "the normalizer has Strip twice, which is not supported");
 	if (desc->run.set != RT_RUN_NONE && !unicode_is_space(desc->run.content))
 		return check_run(import, "Strip");
-	if (desc->nnormal == 0 && desc->run.set == RT_RUN_NONE)
+	bool first = desc->run.set == RT_RUN_NONE;
+	for (int32_t i = 0; i < desc->nnormal; i++)
+		first &= keeps_white(&desc->normal[i]);
+	if (first)
 		desc->strips = (left ? RT_TRIM_LEFT : 0) | (right ? RT_TRIM_RIGHT : 0);
 	else
 		desc->strips = (left ? RT_STRIP_LEFT : 0) | (right ? RT_STRIP_RIGHT : 0);

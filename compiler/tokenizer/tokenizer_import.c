@@ -146,9 +146,7 @@ static bool warn_disagreement(TokenizerImport *import)
 	return true;
 }
 
-/* The object in a file beside the main file; an empty object if the file is missing. NULL and a message if it
- * is malformed. */
-static json_t *read_beside(TokenizerImport *import, const char *name, const char **path)
+json_t *import_beside(TokenizerImport *import, const char *name, const char **path)
 {
 	const char *slash = strrchr(import->path, '/');
 	*path = slash ? mem_printf(import->mem, "%.*s/%s", (int)(slash - import->path), import->path, name)
@@ -170,7 +168,7 @@ static json_t *read_legacy(TokenizerImport *import, const char *name, const char
 {
 	*path = name;
 	return json_object_get(import->config, "added_tokens_decoder") ? json_object()
-																   : read_beside(import, name, path);
+																   : import_beside(import, name, path);
 }
 
 /* Special tokens first: the library prefers them if two added tokens match the same text. */
@@ -186,6 +184,12 @@ static void order_added(TokenizerImport *import)
 	import->desc->nadded = n;
 }
 
+/* The k-th name of the main file of a model's older form; NULL: there are no more. */
+static const char *main_file(const TokenizerModel *model, int32_t k)
+{
+	return k == 0 || !model->files[0] ? model->files[0] : model->other_files[k - 1];
+}
+
 /* The model with this main file in its older form; NULL: the file is tokenizer.json. Any other file without
  * the suffix .json is a list of tokens like vocab.txt. */
 static const TokenizerModel *older_form(const char *path)
@@ -193,8 +197,9 @@ static const TokenizerModel *older_form(const char *path)
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	const size_t length = strlen(name);
 	for (int32_t i = 0; tokenizer_models[i]; i++)
-		if (tokenizer_models[i]->files[0] && strcmp(name, tokenizer_models[i]->files[0]) == 0)
-			return tokenizer_models[i];
+		for (int32_t k = 0; main_file(tokenizer_models[i], k); k++)
+			if (strcmp(name, main_file(tokenizer_models[i], k)) == 0)
+				return tokenizer_models[i];
 	return length > 5 && strcmp(name + length - 5, ".json") == 0 ? NULL : &wordpiece_tokenizer;
 }
 
@@ -233,9 +238,9 @@ const char *tokenizer_file(const char *directory, MemArena *mem)
 	if (!file_is_absent(mem_printf(mem, "%s/%s", directory, json)))
 		return json;
 	for (int32_t i = 0; tokenizer_models[i]; i++) {
-		const char *file = tokenizer_models[i]->files[0];
-		if (file && !file_is_absent(mem_printf(mem, "%s/%s", directory, file)))
-			return file;
+		for (int32_t k = 0; main_file(tokenizer_models[i], k); k++)
+			if (!file_is_absent(mem_printf(mem, "%s/%s", directory, main_file(tokenizer_models[i], k))))
+				return main_file(tokenizer_models[i], k);
 	}
 	return NULL;
 }
@@ -250,7 +255,7 @@ TokenizerDesc *tokenizer_import(
 		.added_ids = json_object()};
 	const char *special_path;
 	import.path = file_find(directory, file, search, mem, diag);
-	import.config = import.path ? read_beside(&import, "tokenizer_config.json", &import.config_path) : NULL;
+	import.config = import.path ? import_beside(&import, "tokenizer_config.json", &import.config_path) : NULL;
 	import.special = import.config ? read_legacy(&import, "special_tokens_map.json", &special_path) : NULL;
 	import.added_json = import.special ? read_legacy(&import, "added_tokens.json", &import.added_path) : NULL;
 	bool fine = import.added_json && import_all(&import);

@@ -56,6 +56,11 @@ bool import_class_reads(TokenizerImport *, const TokenizerModel *);
 bool import_class_is(const TokenizerImport *, const char *class);
 /* True if the tokenizer's class is RobertaTokenizer or derived from it. */
 bool import_is_roberta(const TokenizerImport *);
+/* The object in a file beside the main file; an empty object if the file is missing. NULL and a message if it
+ * is malformed. */
+json_t *import_beside(TokenizerImport *, const char *name, const char **path);
+/* spm.c: reads a SentencePiece .model file. */
+bool spm_import(TokenizerImport *);
 /* Sets all segments of the templates to 0 if the model gets no token_type_ids: they are missing from
  * model_input_names of tokenizer_config.json or, without that key, of the class. */
 bool import_segments(TokenizerImport *);
