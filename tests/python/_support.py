@@ -36,9 +36,13 @@ def checked(p, check):
 
 @functools.cache
 def forks():
-    """The process whose forks are the commands of bertc(); None: it is not built."""
-    path = pathlib.Path(os.environ["BUILD"], "bertc_forks")
-    if not path.exists():
+    """The process whose forks are the commands of bertc(); None: it is not built, or older than bertc."""
+    folder = pathlib.Path(os.environ["BUILD"])
+    path = folder / "bertc_forks"
+    changed = lambda file: file.stat().st_mtime
+    if folder / "bertc" != pathlib.Path(BERTC) or not path.exists():
+        return None
+    if any(changed(library) > changed(path) for library in folder.glob("lib*.a")):
         return None
     p = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     atexit.register(p.communicate)

@@ -182,10 +182,8 @@ print(f"{codes} codes of {len(linears(trained))} weights as in PyTorch; steps an
 
 # ---- the forward
 def near(directory, passes, want, what, bar=0.9999):
-    library, ledger = program(directory, passes)
-    got = [
-        torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double() for ids, w in zip(batch, want)
-    ]
+    rows, ledger = results(directory, passes, batch, [w.numel() for w in want])
+    got = [torch.tensor(row.reshape(w.shape)).double() for row, w in zip(rows, want)]
     a, b = torch.cat(got), torch.cat(want)
     cosine = float(torch.nn.functional.cosine_similarity(a, b, dim=0))
     clear = clear_labels(what, got, want)
@@ -220,8 +218,8 @@ for passes, note in (
     out = TMP / "cut.json"
     build(
         qat,
-        TMP / "cut.so",
-        "--emit=shared",
+        TMP / "cut.bir",
+        "--emit=bir",
         f"--ledger={out}",
         f"--passes={passes}{RECIPE % ''},lower,pack-weights,plan-memory",
     )
@@ -297,13 +295,12 @@ says(
     "0 0 bert.encoder.layer.0.attention.output.dense.weight "
     "bert.encoder.layer.0.attention.output.dense.weight_fake_quant.scale 1",
 )
-p = run(
-    BERTC,
+p = bertc(
     "build",
     TMP / "makers",
     "-o",
-    TMP / "no.so",
-    "--emit=shared",
+    TMP / "no.bir",
+    "--emit=bir",
     f"--passes={RECIPE % ''},lower,pack-weights,plan-memory",
     check=False,
 )
@@ -312,8 +309,8 @@ data = TMP / "data.tsv"
 data.write_text("".join(f"babe dice fo{'gu' * n}\tLABEL_{n % 3}\n" for n in range(12)))
 build(
     TMP / "makers",
-    TMP / "yes.so",
-    "--emit=shared",
+    TMP / "yes.bir",
+    "--emit=bir",
     f"--ledger={TMP / 'yes.json'}",
     f"--passes={RECIPE % f' data={data}'},lower,pack-weights,plan-memory",
 )
@@ -370,8 +367,7 @@ for name, tensor, message in (
         "is 300, expected one whole number from -128 to 255",
     ),
 ):
-    p = run(
-        BERTC,
+    p = bertc(
         "build",
         save(TMP / "bad", TMP / "float", state | {stem + name: tensor}),
         "-o",

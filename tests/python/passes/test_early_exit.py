@@ -115,9 +115,9 @@ for layer in range(3):
 save_file(tensors, TMP / "highway" / "model.safetensors")
 batch = texts(config, 1, (1, 2, 3, 5, 7, 9, 11, 13, 17, 19, 23, 29, 31))
 for passes in ("early-exit{entropy=0.5},O2", "early-exit{entropy=0.5},O1"):
-    build(
-        TMP / "highway", TMP / "highway.so", "--emit=shared", "--name=m", f"--passes={passes}", "--outputs="
-    )
+    cpu = "native" if passes.endswith("O2") else "baseline"
+    options = ("--emit=shared", "--name=m", "--outputs=", f"--cpu={cpu}", f"--passes={passes}")
+    build(TMP / "highway", TMP / "highway.so", *options)
     agree(passes, TMP / "highway.so", model, heads, batch, (0, 0.1, 0.3, 0.6, 0.9, 2))
 build(
     TMP / "highway",
@@ -126,6 +126,7 @@ build(
     "--name=m",
     "--passes=early-exit{layers=0,2 entropy=0.5},O2",
     "--outputs=",
+    "--cpu=baseline",
 )
 agree("layers=0,2", TMP / "some.so", model, {k: heads[k] for k in (0, 2)}, batch, (0, 0.3, 0.6, 0.9), 2)
 
@@ -179,7 +180,8 @@ for passes, thin in (
 ):
     more = texts(config, 3, range(1, 40))
     path = TMP / f"thinned{min(thin)}.so"
-    build(TMP / "highway", path, "--emit=shared", "--name=m", f"--passes={passes},O2", "--outputs=")
+    options = ("--emit=shared", "--name=m", "--outputs=", "--cpu=baseline", f"--passes={passes},O2")
+    build(TMP / "highway", path, *options)
     agree(
         passes,
         path,
@@ -254,6 +256,7 @@ build(
     "--name=m",
     f"--passes=early-exit{{from=fit data={TMP}/data.tsv entropy=0.5 l2=0.01}},O2",
     "--outputs=",
+    "--cpu=baseline",
 )
 agree("fitted", TMP / "fit.so", model, heads, batch, (0, 0.9, 1.0, 1.05, 2), 2)
 

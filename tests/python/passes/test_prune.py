@@ -99,7 +99,7 @@ for n, kind in enumerate(("classify", "tag", "encoder")):
     )
     batch = texts(config, n)
     layers = encoder(model).encoder.layer
-    _, plain = program(TMP / kind, "O2")
+    _, plain = left_by(TMP / kind, "O2", [])
     heads = {0: {1}, 1: {0, 2, 3}, 2: {3}}
     neurons = {0: {0, 6}, 2: {1, 2, 3}}
     blocks = [(1, "attention"), (2, "ffn")]
@@ -182,17 +182,8 @@ model, config = make_bert.random_bert(
 
 
 def emit(passes, out):
-    return run(
-        BERTC,
-        "build",
-        TMP / "ck",
-        "--emit=checkpoint",
-        "-o",
-        TMP / out,
-        "--quiet",
-        f"--passes={passes}",
-        check=False,
-    )
+    options = ("--emit=checkpoint", "--quiet", f"--passes={passes}")
+    return bertc("build", TMP / "ck", "-o", TMP / out, *options, check=False)
 
 
 assert emit("prune-ffn{keep=20},drop-layers{layers=1}", "narrow").returncode == 0

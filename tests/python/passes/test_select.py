@@ -180,15 +180,23 @@ print("the ops alone select the same")
 CLEAR = 1e-4  # scores differ from PyTorch's by a tenth of it
 
 
-def check_model(what, directory, model, batch, rules, thin, begins=None, pool=None, least=0.3, same=None):
+def check_model(
+    what, directory, model, batch, rules, thin, begins=None, pool=None, least=0.3, same=None, code=True
+):
     """least: the share of texts in which every selection must have been clear, else the comparison says
-    little. same: of all labels, clear or not, the share that must be equal."""
-    library, ledger = program(directory, spelled(rules, thin))
+    little. same: of all labels, clear or not, the share that must be equal. code: whether to compile a
+    program, or to evaluate the graph."""
+    if code:
+        library, ledger = program(directory, spelled(rules, thin))
+        rows = None
+    else:
+        library = None
+        rows, ledger = left_by(directory, spelled(rules, thin), batch)
     worst = clear = labels = 0
     cosines, pairs = [], []
-    for ids in batch:
+    for n, ids in enumerate(batch):
         want, nearest = emulate(model, ids, rules, thin, begins, pool)
-        got = library.run([ids], want.numel()).reshape(want.shape)
+        got = (library.run([ids], want.numel()) if code else rows[n]).reshape(want.shape)
         assert np.isfinite(got).all(), what
         w = want.numpy()
         cosines.append((got * w).sum() / (np.linalg.norm(got) * np.linalg.norm(w)))
@@ -248,7 +256,7 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
         else None
     )
     pool = kind == "encoder"
-    _, plain = program(TMP / kind, "O2")
+    _, plain = left_by(TMP / kind, "O2", [])
     for rules, thin in (
         ({0: ("k", 3), 2: ("share", 0.3)}, {}),
         ({1: ("threshold", 0.05)}, {}),
@@ -256,15 +264,13 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
         ({}, {0: 0.7, 2: 3}),
         ({0: ("k", 4), 1: ("share", 0.5)}, {1: 0.6, 2: 0.5, 3: 2}),
     ):
-        library, ledger = check_model(
-            f"{kind} {rules} {thin}", TMP / kind, model, batch, rules, thin, begins, pool
-        )
-        together(
-            library,
-            batch,
-            emulate(model, batch[0], rules, thin, begins, pool)[0].shape[-1],
-            begins is not None,
-        )
+        # programs of the rules together, and of each alone for one of the models; else graphs
+        code = FULL or bool(rules and thin) or kind == "tag" and not thin
+        what = f"{kind} {rules} {thin}"
+        library, ledger = check_model(what, TMP / kind, model, batch, rules, thin, begins, pool, code=code)
+        if code:
+            width = emulate(model, batch[0], rules, thin, begins, pool)[0].shape[-1]
+            together(library, batch, width, begins is not None)
         if thin:
             assert ledger[-1]["macs_128"] < plain[-1]["macs_128"], "MACs do not count what is thinned"
 
