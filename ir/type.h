@@ -52,6 +52,8 @@ typedef struct Tensor {
 	const char *source;
 	/* parts > 0: one of the parts, by rows, of the tensor `source` */
 	int32_t part, parts;
+	/* heads > 0: rows of that many heads, each of which is `repeats` times one below the other */
+	int32_t heads, repeats;
 	/* Rule for its elements, as .bir spells it: "splat(0.5)", "iota", "rand(7)". NULL: no rule. */
 	const char *form;
 } Tensor;

@@ -61,6 +61,8 @@ Tensor *tensor_derived(Graph *graph, const Tensor *base, const char *what, Type 
 	tensor->source = base->source ? base->source : base->name;
 	tensor->part = base->part;
 	tensor->parts = base->parts;
+	tensor->heads = base->heads;
+	tensor->repeats = base->repeats;
 	return tensor;
 }
 

@@ -212,6 +212,25 @@ static bool add_joined(Writer *w, const Tensor *first)
 	return add_tensor(w, whole, first->source);
 }
 
+/* Adds a tensor of heads that were repeated: each of them once. A pass may have changed the copies apart. */
+static bool add_unrepeated(Writer *w, const Tensor *repeated)
+{
+	Type type = repeated->type;
+	type.dim[0].plus /= repeated->repeats;
+	Tensor *once = tensor_new(w->loaded->module, repeated->source, type);
+	const int64_t bytes = once->bytes / repeated->heads;
+	const uint8_t *from = repeated->data;
+	for (int32_t head = 0; head < repeated->heads; head++) {
+		memcpy((uint8_t *)(uintptr_t)once->data + head * bytes, from, (size_t)bytes);
+		for (int32_t i = 1; i < repeated->repeats; i++)
+			if (memcmp(from, from + i * bytes, (size_t)bytes) != 0)
+				return REFUSE(w, "%s is shared by %d heads, whose copies now differ", repeated->source,
+					repeated->repeats);
+		from += repeated->repeats * bytes;
+	}
+	return add_tensor(w, once, repeated->source);
+}
+
 static bool has_source(const Writer *w, const char *name)
 {
 	for (int32_t i = 0; i < w->ntensors; i++)
@@ -261,7 +280,14 @@ static bool collect_tensors(Writer *w)
 		const bool first = tensor->part == 0;
 		if (!source || !module_find_tensor(module, source) || !first)
 			continue;
-		if (!(tensor->parts ? add_joined(w, tensor) : add_tensor(w, tensor, source)))
+		bool added;
+		if (tensor->parts)
+			added = add_joined(w, tensor);
+		else if (tensor->heads)
+			added = add_unrepeated(w, tensor);
+		else
+			added = add_tensor(w, tensor, source);
+		if (!added)
 			return false;
 	}
 	const int32_t used = w->ntensors;

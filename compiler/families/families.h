@@ -44,7 +44,7 @@ Value *bert_encoder(Builder *);
 #define BERT_ENCODER(type, stem, vocab) \
 	BERT_CONFIG(type, stem, vocab, 768, 12, 3072), .pooler = "pooler.dense", .encoder = bert_encoder
 
-/* The heads of RoBERTa and MPNet. */
+/* The heads of RoBERTa, which others share. */
 #define LM_HEADS \
 	{ \
 		[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "first", .dense = "*.dense", \

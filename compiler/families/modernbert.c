@@ -12,11 +12,8 @@ static const LayerNames layer = {
 
 static Value *encoder(Builder *b)
 {
-	const char *words = builder_text(b, "%s%s.weight", b->prefix, b->desc->family->words);
-	b->words = build_tensor(
-		b, words, head_tied_table(b), b->desc->vocab, b->desc->hidden, SIZE_VOCAB, "embeddings.word");
-	Value *x = build_embed(b, b->words, b->ids, "embeddings.word");
-	x = build_layernorm(b, x, builder_text(b, "%sembeddings.norm", b->prefix), "embeddings.norm");
+	const char *stem = builder_text(b, "%sembeddings.norm", b->prefix);
+	Value *x = build_layernorm(b, block_words(b), stem, "embeddings.norm");
 	x = block_pre_norm_layers(b, &layer, x, false);
 	return build_layernorm(b, x, builder_text(b, "%sfinal_norm", b->prefix), "final.norm");
 }
@@ -86,32 +83,15 @@ static bool read_pooling(ConfigReader *r)
 	if (!mean && strcmp(word, "cls") != 0)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 			"classifier_pooling is \"%s\", expected \"cls\" or \"mean\"", word);
-	for (int32_t i = 0; i < r->desc->nheads; i++) {
-		HeadDesc *head = &r->desc->head[i];
-		if (strcmp(head->task, "classify") == 0 || strcmp(head->task, "rank") == 0)
-			head->pooling = mean ? "mean" : "first";
-	}
+	description_set_pooling(r->desc, mean ? "mean" : "first");
 	return true;
-}
-
-/* transformers takes the angles' size from head_dim, but the heads' from the hidden size. */
-static bool check_head_size(ConfigReader *r)
-{
-	const int64_t size = r->desc->hidden / r->desc->heads;
-	int64_t given = size;
-	if (!json_member_int(r->config, "head_dim", 1, INT32_MAX, &given, r->path, r->diag))
-		return false;
-	return given == size
-		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-			"head_dim is %jd, expected the size of a head, %jd (hidden_size / num_attention_heads)",
-			(intmax_t)given, (intmax_t)size);
 }
 
 static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
 	ConfigReader r = {desc, config, path, diag};
-	return check_head_size(&r) && read_layer_types(&r)
-		&& read_rotary(&r, full, "global_rope_theta", 160000, &desc->rotary)
+	return rotary_head_fits(desc, config, path, diag) && read_layer_types(&r)
+		&& read_rotary(&r, full, "global_rope_theta", desc->family->rotary, &desc->rotary)
 		&& read_rotary(&r, sliding, "local_rope_theta", 10000, &desc->local_rotary) && read_pooling(&r);
 }
 
@@ -134,7 +114,7 @@ const Family family_modernbert = {
 		[BIAS_NORM] = {"norm_bias", true},
 		[BIAS_HEAD] = {"classifier_bias", true},
 		[BIAS_DECODER] = {"decoder_bias", false}},
-	.rotary = true,
+	.rotary = 160000,
 	.read = read,
 	.prefixes = (const char *const[]){"model.", "", NULL},
 	.words = "embeddings.tok_embeddings",

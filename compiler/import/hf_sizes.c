@@ -33,12 +33,13 @@ static bool is_null(HfReader *r, const char *key, const char *expected)
 			r->desc->family->model_type);
 }
 
-/* If a file has both spellings, transformers uses the last one, so both must agree. */
+/* A size of fallback 0 may be null: the family then settles it in `read`.
+ * If a file has both spellings, transformers uses the last one, so both must agree. */
 static bool read_size(HfReader *r, Size which, int32_t least, int32_t most)
 {
 	const FamilySize *size = &r->desc->family->size[which];
 	int64_t value = size->fallback, other;
-	if (is_null(r, size->key, "an integer") || is_null(r, size->alias, "an integer"))
+	if ((size->fallback != 0 && is_null(r, size->key, "an integer")) || is_null(r, size->alias, "an integer"))
 		return false;
 	if (size->key && !json_member_int(r->config, size->key, least, most, &value, r->config_path, r->diag))
 		return false;
@@ -89,7 +90,7 @@ bool hf_read_sizes(HfReader *r)
 {
 	const Family *family = r->desc->family;
 	const char *activation = family->activation.fallback;
-	bool good = true, tied = true;
+	bool good = true, tied = !family->untied;
 #define SIZE(NAME, field, least, most, about) good &= read_size(r, SIZE_##NAME, least, most);
 #include "compiler/model/sizes.def"
 #undef SIZE

@@ -48,18 +48,28 @@ static Value *types_of(Builder *b, const char *stem)
 	return b->types ? build_embed(b, rows, b->types, origin) : first_row(b, rows, origin);
 }
 
+Value *block_words(Builder *b)
+{
+	const char *origin = "embeddings.word";
+	b->words = word_table(b, origin);
+	return build_embed(b, b->words, b->ids, origin);
+}
+
 Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 {
 	const ModelDesc *desc = b->desc;
 	const char *origin = "embeddings";
-	b->words = word_table(b, "embeddings.word");
-	Value *sum = build_embed(b, b->words, b->ids, "embeddings.word");
-	Value *types = types_of(b, names->types), *positions = places_of(b, names->positions);
-	if (names->types && !b->types) /* one row for all tokens: fold-const adds it to the table of positions */
+	Value *sum = block_words(b);
+	Value *types = types_of(b, names->types), *positions = NULL;
+	if (names->positions)
+		positions = places_of(b, names->positions);
+	if (positions && names->types
+		&& !b->types) /* one row for all tokens: fold-const adds it to the table of positions */
 		positions = build_binary(b, OP_ADD, positions, types, origin);
 	else if (names->types)
 		sum = build_binary(b, OP_ADD, sum, types, origin);
-	sum = build_binary(b, OP_ADD, sum, positions, origin);
+	if (names->positions)
+		sum = build_binary(b, OP_ADD, sum, positions, origin);
 	sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
 	if (family_columns(desc) == desc->hidden && !names->projects_equal)
 		return sum;
@@ -91,6 +101,8 @@ static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int
 {
 	const int32_t hidden = b->desc->hidden;
 	const char *origin = origin_of(b, i, part);
+	if (third > 0 && b->desc->kv_heads && b->desc->kv_heads != b->desc->heads)
+		return build_linear_shared(b, BIAS_ATTENTION, x, stem_of(b, i, stem), SIZE_KV_HEADS, origin);
 	if (!names->attention.joint)
 		return build_linear_of(b, BIAS_ATTENTION, x, stem_of(b, i, stem), hidden, SIZE_HIDDEN, origin);
 	stem = stem_of(b, i, names->attention.joint);
@@ -150,8 +162,15 @@ static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int
 	return build_layernorm(b, x, stem_of(b, i, names->ffn.norm), origin_of(b, i, "ffn.norm"));
 }
 
+static Value *layer_angles(Builder *b, const RotaryDesc *rotary)
+{
+	return build_angles(b, rotary, b->desc->hidden / b->desc->heads, "attention.angles");
+}
+
 Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)
 {
+	if (b->desc->family->rotary > 0)
+		b->angles = layer_angles(b, &b->desc->rotary);
 	for (int32_t i = 0; i < family_depth(b->desc) && !b->failed; i++)
 		x = post_norm_layer(b, names, x, i);
 	return x;
@@ -190,12 +209,11 @@ static Value *pre_norm_layer(Builder *b, const LayerNames *names, Value *x, int3
 Value *block_pre_norm_layers(Builder *b, const LayerNames *names, Value *x, bool first_norm)
 {
 	const ModelDesc *desc = b->desc;
-	const int32_t size = desc->hidden / desc->heads;
-	const bool rotary = desc->family->rotary;
-	Value *far = rotary ? build_angles(b, &desc->rotary, size, "attention.angles") : NULL, *near = far,
+	const bool rotary = desc->family->rotary > 0;
+	Value *far = rotary ? layer_angles(b, &desc->rotary) : NULL, *near = far,
 		  *window = desc->local ? window_bias(b, x) : NULL;
 	if (rotary && desc->local)
-		near = build_angles(b, &desc->local_rotary, size, "attention.angles");
+		near = layer_angles(b, &desc->local_rotary);
 	for (int32_t i = 0; i < desc->layers && !b->failed; i++) {
 		const bool local = desc->local && desc->local[i];
 		b->angles = local ? near : far;

@@ -24,8 +24,10 @@ typedef struct LayerNames {
 	} ffn;
 } LayerNames;
 
+/* words[ids]: f32[S,H]. */
+Value *block_words(Builder *);
 /* project(norm(words[ids] + types[types] + positions[i])): f32[S,H]. Graphs without the input %types use the
- * first row of the table of types. */
+ * first row of the table of types; tables whose name is NULL are left out. */
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);

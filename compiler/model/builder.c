@@ -297,6 +297,42 @@ static Value *part_of_rows(Builder *b, Value *whole, int32_t part, int32_t parts
 	return graph_const(b->graph, NULL, view, origin);
 }
 
+/* Repeats the rows of each head: head h of the result is head h / (heads / kv_heads) of the tensor. */
+static Value *repeat_heads(Builder *b, Value *stored, const char *origin)
+{
+	if (!stored)
+		return NULL;
+	const Tensor *from = value_tensor(stored);
+	const int32_t heads = b->desc->heads, times = heads / b->desc->kv_heads;
+	const int64_t bytes = from->bytes / b->desc->kv_heads;
+	Type type = from->type;
+	type.dim[0].plus *= times;
+	Tensor *to = tensor_new(b->module, builder_text(b, "%s.repeated", from->name), type);
+	to->source = from->source ? from->source : from->name;
+	to->heads = b->desc->kv_heads;
+	to->repeats = times;
+	for (int32_t head = 0; head < heads; head++)
+		memcpy((uint8_t *)(uintptr_t)to->data + head * bytes,
+			(const uint8_t *)from->data + head / times * bytes, (size_t)bytes);
+	return graph_const(b->graph, NULL, to, origin);
+}
+
+Value *build_linear_shared(Builder *b, Bias part, Value *x, const char *stem, Size size, const char *origin)
+{
+	if (b->failed || !x)
+		return NULL;
+	const int64_t inner = x->type.dim[x->type.rank - 1].plus;
+	const int64_t rows = (int64_t)b->desc->hidden / b->desc->heads * b->desc->kv_heads;
+	const bool biased = !b->desc->unbiased[part];
+	Value *weight = build_tensor(b, builder_text(b, "%s.weight", stem), NULL, rows, inner, size, origin),
+		  *bias = NULL;
+	if (biased)
+		bias = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, rows, 0, size, origin);
+	weight = repeat_heads(b, weight, origin);
+	bias = repeat_heads(b, bias, origin);
+	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, biased ? 3 : 2, NULL, origin);
+}
+
 Value *build_linear_rows(Builder *b, Bias bias, Value *x, const char *stem, int64_t rows, Size size,
 	int32_t part, int32_t parts, const char *origin)
 {
@@ -326,13 +362,15 @@ Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origi
 		return NULL;
 	const int64_t width = x->type.dim[x->type.rank - 1].plus;
 	const Size size = size_of(b->desc, width);
+	const Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	Value *gamma = build_tensor(
 		b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, size, origin);
+	if (b->desc->family->rms)
+		return build_op(b, OP_RMSNORM, (Value *[]){x, gamma}, 2, &attr, origin);
 	Value *beta = b->desc->unbiased[BIAS_NORM]
 		? zeros(b, width, origin)
 		: build_tensor(
 			  b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, size, origin);
-	Attrs attr = {.has = A_eps, .eps = b->desc->eps};
 	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 	builder_made_by(b, x, stem);
 	return x;

@@ -64,12 +64,20 @@ Value *build_linear_of(
 /* The linear of part `part` of `parts`, equal parts of the `rows` rows of STEM: query, key or value. */
 Value *build_linear_rows(Builder *, Bias, Value *x, const char *stem, int64_t rows, Size, int32_t part,
 	int32_t parts, const char *origin);
+/* The keys or values of heads that share them: each head of the STEM's `kv_heads` is repeated. */
+Value *build_linear_shared(Builder *, Bias, Value *x, const char *stem, Size, const char *origin);
 /* rotary.c: changes *rotary by the object of config.json with its parameters, which may be missing or null.
  * False and a message with the path and the object's key on error. */
 bool rotary_read(RotaryDesc *, const struct json_t *, const char *key, const char *path, Diag *);
+/* False and a message if head_dim of config.json is not the size of the description's heads. */
+bool rotary_head_fits(const ModelDesc *, const struct json_t *config, const char *path, Diag *);
+/* Family.read of families with the same rotary positions in all layers: rope_theta, rope_parameters,
+ * rope_scaling. */
+bool rotary_read_config(ModelDesc *, const struct json_t *config, const char *path, Diag *);
 /* For each token of %ids the angles of its place as rotary reads them: f32[S,size]. */
 Value *build_angles(Builder *, const RotaryDesc *, int32_t size, const char *origin);
-/* STEM.weight, STEM.bias, or the older STEM.gamma, STEM.beta. The bias is zero if norms have none. */
+/* STEM.weight, STEM.bias, or the older STEM.gamma, STEM.beta. The bias is zero if norms have none.
+ * In families with RMSNorm that norm, of STEM.weight. */
 Value *build_layernorm(Builder *, Value *x, const char *stem, const char *origin);
 /* table[ids] */
 Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);

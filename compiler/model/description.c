@@ -12,10 +12,10 @@ static const char *const output_words[] = {[OUTPUT_HIDDEN] = "hidden", [OUTPUT_P
 #define WORD_PACK(NAME, TEXT)
 #define WORD_ACT(NAME, TEXT)
 #define WORD_POOL(NAME, TEXT) [POOL_##NAME] = TEXT,
-#define POOLING(word) [POOLING_POOLER] = #word
+#define POOLING(NAME, word) [POOLING_##NAME] = #word,
 const char *const pooling_words[POOLING_COUNT] = {
 #include "ir/enums.def"
-	POOLING(pooler)};
+	POOLING(POOLER, pooler) POOLING(LATE, late)};
 
 #define BIAS(NAME, text) [BIAS_##NAME] = text,
 const char *const bias_words[BIAS_COUNT] = {
@@ -53,6 +53,15 @@ HeadDesc *description_add_head(ModelDesc *desc, const char *name, const char *ta
 	*head = (HeadDesc){.task = mem_string(desc->mem, task, strlen(task))};
 	head->name = name ? mem_string(desc->mem, name, strlen(name)) : head->task;
 	return head;
+}
+
+void description_set_pooling(ModelDesc *desc, const char *pooling)
+{
+	for (int32_t i = 0; i < desc->nheads; i++) {
+		const int task = word_index(desc->head[i].task, task_names, TASK_COUNT);
+		if (task == TASK_CLASSIFY || task == TASK_RANK)
+			desc->head[i].pooling = pooling;
+	}
 }
 
 /* ---- words and names ------------------------------------------------------------------------- */
@@ -157,6 +166,9 @@ static bool check_encoder(Checker *c)
 		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
 			d->from_config ? family->head_activation.key : "head-activation", d->head_activation,
 			activation_list());
+	if (d->kv_heads && d->heads % d->kv_heads != 0)
+		return FAIL(c, EXIT_INPUT, "%s is %d, expected a divisor of the %d heads (%s)",
+			size_name(d, SIZE_KV_HEADS), d->kv_heads, d->heads, size_name(d, SIZE_HEADS));
 	if (family->rotary && d->hidden / d->heads % 2 != 0)
 		return FAIL(c, EXIT_INPUT, "%s is %d, but %d heads (%s) of an odd size have no rotary positions",
 			size_name(d, SIZE_HIDDEN), d->hidden, d->heads, size_name(d, SIZE_HEADS));
@@ -178,6 +190,8 @@ static bool has_word(const char *words, const char *word)
 /* Checks `pooling`: one or more known words, none repeated. */
 static bool check_pooling(Checker *c, const HeadDesc *head)
 {
+	if (strcmp(head->pooling, pooling_words[POOLING_LATE]) == 0 && strcmp(head->task, "embed") != 0)
+		return true;
 	char *list = mem_string(c->desc->mem, head->pooling, strlen(head->pooling)), *rest;
 	const char *seen = "";
 	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
@@ -185,8 +199,11 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 		if (pooling < 0)
 			return FAIL(c, EXIT_INPUT,
 				"head %s: pooling \"%s\" is not supported; known: first, last, mean, max, mean_sqrt, "
-				"mean_weighted, pooler",
+				"mean_weighted, pooler, late",
 				head->name, word);
+		if (pooling == POOLING_LATE)
+			return FAIL(c, EXIT_INPUT,
+				"head %s: pooling \"late\" is for classifiers, and cannot be joined with others", head->name);
 		if (pooling == POOLING_POOLER && !c->desc->family->pooler)
 			return FAIL(c, EXIT_UNSUPPORTED, "head %s: pooling \"%s\": the family %s has no pooler",
 				head->name, word, c->desc->family->model_type);

@@ -116,13 +116,16 @@ void description_free(ModelDesc *);
 bool description_write(const ModelDesc *, FILE *);
 /* Adds a head with default values. name NULL: the task's name. NULL and a message beyond HEADS_MAX heads. */
 HeadDesc *description_add_head(ModelDesc *, const char *name, const char *task, Diag *);
+/* Sets the pooling of all classifiers. */
+void description_set_pooling(ModelDesc *, const char *pooling);
 /* Checks that the fields are consistent: heads divide hidden, words are known, names differ. Fills missing
  * fields of heads: tensors and pooling. Applies --max-tokens and --outputs. */
 bool description_check(ModelDesc *, const LoadOptions *, Diag *);
 /* Turns any text into a name for modules and C: letters, digits and '_', not beginning with a digit. */
 char *name_from_text(MemArena *, const char *text);
-/* Words of `pooling`: the modes of the op pool, and the family's pooler. */
-enum { POOLING_POOLER = POOL_COUNT, POOLING_COUNT };
+/* Words of `pooling`: the modes of the op pool, the family's pooler, and `late`: the mean of what the last
+ * linear of a classifier makes of each token. */
+enum { POOLING_POOLER = POOL_COUNT, POOLING_LATE, POOLING_COUNT };
 extern const char *const pooling_words[POOLING_COUNT];
 /* The index of word in list, or -1. */
 int word_index(const char *word, const char *const *list, int count);

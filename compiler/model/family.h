@@ -58,7 +58,9 @@ typedef struct Family {
 		const char *key; /* NULL: config.json cannot change it */
 		bool none;       /* by default the part has no biases */
 	} bias[BIAS_COUNT];
-	bool rotary; /* positions turn queries and keys; there is no table of positions */
+	double rotary; /* base of rotary positions that turn queries and keys; 0: none */
+	bool rms;      /* norms are RMSNorm */
+	bool untied;   /* the default of tie_word_embeddings is false */
 	/* Reads further keys of config.json, after the sizes and heads; NULL: none. False and messages on error.
 	 */
 	bool (*read)(ModelDesc *, const struct json_t *config, const char *path, Diag *);

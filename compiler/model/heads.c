@@ -21,15 +21,17 @@ static Value *build_pooler(Builder *b)
 	return b->pooled = build_unary(b, OP_TANH, row, origin);
 }
 
+static Value *build_pool(Builder *b, Value *rows, Pool mode, const char *origin)
+{
+	const Attrs attr = {.has = A_mode, .mode = mode};
+	return build_op(b, OP_POOL, &rows, 1, &attr, origin);
+}
+
 /* The result of one word of `pooling`: f32[H]. */
 static Value *build_pooling_part(Builder *b, const char *word, const char *origin)
 {
 	const int pooling = word_index(word, pooling_words, POOLING_COUNT);
-	if (pooling == POOLING_POOLER)
-		return build_pooler(b);
-	Attrs attr = {.has = A_mode, .mode = (Pool)pooling};
-	Value *hidden = b->hidden;
-	return build_op(b, OP_POOL, &hidden, 1, &attr, origin);
+	return pooling == POOLING_POOLER ? build_pooler(b) : build_pool(b, b->hidden, (Pool)pooling, origin);
 }
 
 /* The results of all n words, concatenated: f32[n*H]. */
@@ -162,8 +164,11 @@ Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 
 Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = head_transform(
-		b, head, build_pooling(b, head->pooling, origin), b->desc->hidden, SIZE_HIDDEN, origin);
+	const bool late = strcmp(head->pooling, pooling_words[POOLING_LATE]) == 0;
+	Value *x = late ? b->hidden : build_pooling(b, head->pooling, origin);
+	x = head_transform(b, head, x, b->desc->hidden, SIZE_HIDDEN, origin);
+	if (late) /* the mean of the scores: the last linear passes a mean on */
+		x = build_pool(b, x, POOL_MEAN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	return build_linear(b, x, stem, head->nlabels, SIZE_LABELS, origin);
 }

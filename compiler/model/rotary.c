@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "compiler/support/json_file.h"
-#include "builder.h"
+#include "family.h"
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
@@ -46,6 +46,32 @@ bool rotary_read(RotaryDesc *rotary, const json_t *object, const char *key, cons
 	return (rotary->theta > 0 && rotary->theta < 1e30)
 		|| diag_error_in(
 			diag, EXIT_INPUT, path, 0, "%s: rope_theta is %g, expected a number above 0", key, rotary->theta);
+}
+
+/* transformers takes the angles' size from head_dim, but the heads' from the hidden size. */
+bool rotary_head_fits(const ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+{
+	const int64_t size = desc->hidden / desc->heads;
+	int64_t given = size;
+	if (!json_member_int(config, "head_dim", 1, INT32_MAX, &given, path, diag))
+		return false;
+	return given == size
+		|| diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+			"head_dim is %jd, expected the size of a head, %jd (hidden_size / num_attention_heads)",
+			(intmax_t)given, (intmax_t)size);
+}
+
+bool rotary_read_config(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+{
+	static const char *const keys[] = {"rope_parameters", "rope_scaling"};
+	desc->rotary = (RotaryDesc){desc->family->rotary, 1};
+	if (!rotary_head_fits(desc, config, path, diag)
+		|| !json_member_real(config, "rope_theta", &desc->rotary.theta, path, diag))
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (!rotary_read(&desc->rotary, json_object_get(config, keys[i]), keys[i], path, diag))
+			return false;
+	return true;
 }
 
 /* ---- angles ---------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@ tolerance. The exception is key biases, which softmax cancels. test_golden.py ch
 Overrides have the names of BertConfig for every family.
 """
 
-import dataclasses, json, pathlib, random, re
+import dataclasses, json, os, pathlib, random, re
 import torch, transformers
 from make_tokenizer import write_byte_level, write_mpnet, write_wordpiece
 
@@ -90,6 +90,40 @@ def modernbert_keys(r, keys):
     } | {f"{part}_bias": r.random() < 0.3 for part in biases}
 
 
+def rotary_keys(r, keys):
+    """Heads of an even size; a base of rotary positions, seldom scaled."""
+    rope = {"rope_type": "default", "rope_theta": r.choice([10.0, 1e3, 1e4])}
+    if r.random() < 0.3:
+        rope |= {"rope_type": "linear", "factor": r.choice([1.5, 4.0])}
+    sizes = [2, 6, 10, 16, 34, 64]
+    return {"hidden_size": keys["num_attention_heads"] * r.choice(sizes), "rope_parameters": rope}
+
+
+def eurobert_keys(r, keys):
+    """Heads that share keys and values; any kind of pooling."""
+    shared = [n for n in range(1, keys["num_attention_heads"] + 1) if keys["num_attention_heads"] % n == 0]
+    return rotary_keys(r, keys) | {
+        "num_key_value_heads": r.choice(shared),
+        "attention_bias": r.random() < 0.3,
+        "mlp_bias": r.random() < 0.3,
+        "classifier_pooling": r.choice(["late", "bos", "mean"]),
+        **{f"{role}_token_id": n for n, role in enumerate(("pad", "bos", "eos", "mask"))},
+    }
+
+
+def rotary_settle(config):
+    """The size of a head."""
+    if hasattr(config, "head_dim"):
+        config.head_dim = config.hidden_size // config.num_attention_heads
+
+
+def eurobert_settle(config):
+    """And a number of heads of keys and values that fits."""
+    rotary_settle(config)
+    if config.num_attention_heads % config.num_key_value_heads:
+        config.num_key_value_heads = config.num_attention_heads // 2
+
+
 def modernbert_settle(config):
     """An entry of layer_types for each layer."""
     config.layer_types = (config.layer_types * config.num_hidden_layers)[: config.num_hidden_layers]
@@ -104,6 +138,7 @@ def modernbert_refuses(config):
 @dataclasses.dataclass(frozen=True)
 class Family:
     stem: str  # of transformers' class names
+    without: tuple = ()  # kinds of CLASSES that the family does not have
     more: dict = dataclasses.field(default_factory=dict)  # kinds beside those of CLASSES: their classes
     names: dict = dataclasses.field(
         default_factory=dict
@@ -122,7 +157,8 @@ class Family:
 
     def classes(self):
         """kind -> class of transformers."""
-        names = {kind: self.stem + name for kind, name in CLASSES.items()} | self.more
+        names = {kind: self.stem + name for kind, name in CLASSES.items() if kind not in self.without}
+        names |= self.more
         return {kind: getattr(transformers, name) for kind, name in names.items()}
 
     def config(self, **keys):
@@ -215,6 +251,36 @@ FAMILIES = {
         idle=albert_idle,
         pair=("sentence-order", "sop_logits", ("in_order", "swapped")),
     ),
+    "nomic_bert": Family(
+        "NomicBert",
+        without=("qa",),
+        keys=rotary_keys,
+        settle=rotary_settle,
+        has_positions=False,
+        refuses=lambda config: ["early-exit"],  # angles that all layers share
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
+    "jina_embeddings_v3": Family(
+        "JinaEmbeddingsV3",
+        segments=lambda config: config.type_vocab_size > 1,
+        classifies_pooled=False,
+        keys=lambda r, keys: rotary_keys(r, keys) | {"type_vocab_size": r.choice([1, 1, 2])},
+        has_positions=False,
+        refuses=lambda config: ["early-exit"],
+        idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
+    ),
+    "eurobert": Family(
+        "EuroBert",
+        without=("qa",),
+        segments=lambda config: False,
+        classifies_pooled=False,
+        keys=eurobert_keys,
+        settle=eurobert_settle,
+        has_positions=False,
+        refuses=lambda config: ["early-exit"],
+        names={"layer_norm_eps": "rms_norm_eps", "type_vocab_size": None},
+        idle=lambda name, c: name == "norm.weight",
+    ),
     "modernbert": Family(
         "ModernBert",
         segments=lambda config: False,
@@ -237,8 +303,10 @@ FAMILIES = {
 
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
-# RoBERTa under other names: test_golden.py builds a model of each.
-RENAMED = ["xlm-roberta", "camembert"]
+# Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
+RENAMED = ["xlm-roberta", "camembert", "nomic_bert", "jina_embeddings_v3", "eurobert"]
+if os.environ.get("FULL"):
+    TESTED += RENAMED
 
 
 def random_config(family, kind, seed):

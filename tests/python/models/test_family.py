@@ -9,7 +9,7 @@ import numpy as np, torch
 from safetensors.torch import load_file, save_file
 from _support import BERTC, TMP, bertc, build, run
 from checkpoints import evaluate
-from make_model import TESTED, random_model
+from make_model import FAMILIES, TESTED, random_model
 from make_tokenizer import write_wordpiece
 
 torch.set_grad_enabled(False)
@@ -36,8 +36,10 @@ def other_spellings(family, directory, text):
     shutil.copytree(directory, copy)
     tensors = load_file(copy / "model.safetensors")
     older = {"weight": "gamma", "bias": "beta"}
-    old = {re.sub(r"(?<=[Nn]orm\.)(weight|bias)$", lambda m: older[m[0]], k): v for k, v in tensors.items()}
-    old = {k.removeprefix(f"{family}."): v for k, v in old.items()}
+    norm = re.compile(r"((?:[Nn]orm\d?|_ln)\.)(weight|bias)$")
+    old = {norm.sub(lambda m: m[1] + older[m[2]], k): v for k, v in tensors.items()}
+    prefix = FAMILIES[family].classes()["encoder"].base_model_prefix
+    old = {k.removeprefix(f"{prefix}."): v for k, v in old.items()}
     assert old.keys() != tensors.keys(), f"{family}: no name has another spelling"
     save_file(old, copy / "model.safetensors")
     assert evaluate(copy, [text]) == evaluate(directory, [text]), f"{family}: older names"

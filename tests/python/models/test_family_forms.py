@@ -129,7 +129,7 @@ def check_names(family, row):
             want = [{k: v for k, v in w.items() if k != "pooled"} for w in want]
         agree(f"{family}: {name}", evaluate(directory, batch), want)
     model.save_pretrained(TMP / f"{family}-shards", max_shard_size="2KB")
-    assert len(list((TMP / f"{family}-shards").glob("*.safetensors"))) > 2
+    assert len(list((TMP / f"{family}-shards").glob("*.safetensors"))) > 1
     agree("shards", evaluate(TMP / f"{family}-shards", batch), outputs(row, model, "encoder", batch))
 
 

@@ -95,11 +95,10 @@ def without_layers(model, gone):
 
 
 def last_linears(layer):
-    """The last linears of a layer's attention and feed-forward network, in the order that every encoder
-    declares them in."""
-    found = [m for m in layer.modules() if isinstance(m, torch.nn.Linear)]
-    assert len(found) in (4, 6), [*layer.named_modules()]  # 4: query, key and value in one
-    return found[-3], found[-1]
+    """The last linears of a layer's attention and feed-forward network."""
+    found = [(name, m) for name, m in layer.named_modules() if isinstance(m, torch.nn.Linear)]
+    assert len(found) in (4, 6, 7), [*layer.named_modules()]  # 4: query, key and value in one; 7: a gate
+    return [[m for name, m in found if ("att" in name) == attends][-1] for attends in (True, False)]
 
 
 def without_units(model, heads, neurons, head):
