@@ -29,18 +29,7 @@ const FamilyRefusal bert_refused[] = {
 
 const Family family_bert = {
 	BERT_ENCODER("bert", "bert", 30522),
-	.pair = {"cls.seq_relationship", "next-sentence", {"is_next", "not_next"}, false},
+	.pair = BERT_PAIR,
 	.segments = true,
-	.head =
-		{
-			[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"},
-			ROW_HEADS,
-			[TASK_FILL_MASK] = {head_words,
-				.tensors = "cls.predictions",
-				.dense = "*.transform.dense",
-				.norm = "*.transform.LayerNorm",
-				.out = "*.decoder",
-				.bias = "*.bias",
-				.bias_won = true},
-		},
+	.head = BERT_HEADS,
 };

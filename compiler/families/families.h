@@ -54,6 +54,16 @@ Value *bert_encoder(Builder *);
 			.norm = "*.layer_norm", .out = "*.decoder", .bias = "*.bias"}, \
 	}
 
+/* The heads of BERT. */
+#define BERT_HEADS \
+	{ \
+		[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"}, \
+		ROW_HEADS, \
+		[TASK_FILL_MASK] = {head_words, .tensors = "cls.predictions", .dense = "*.transform.dense", \
+			.norm = "*.transform.LayerNorm", .out = "*.decoder", .bias = "*.bias", .bias_won = true}, \
+	}
+#define BERT_PAIR {"cls.seq_relationship", "next-sentence", {"is_next", "not_next"}, false}
+
 /* The Family of RoBERTa and of those that differ from it only in name, vocabulary and tokenizer. */
 #define ROBERTA_FAMILY(type, vocab) \
 	{ \

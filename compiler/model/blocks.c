@@ -70,7 +70,13 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 		sum = build_binary(b, OP_ADD, sum, types, origin);
 	if (names->positions)
 		sum = build_binary(b, OP_ADD, sum, positions, origin);
-	sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
+	if (names->tasks && desc->tasks > 0) {
+		const char *task = "embeddings.task";
+		Value *row = first_row(b, table(b, names->tasks, desc->tasks, SIZE_TASKS, task), task);
+		sum = build_binary(b, OP_ADD, sum, row, origin);
+	}
+	if (names->norm)
+		sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
 	if (family_columns(desc) == desc->hidden && !names->projects_equal)
 		return sum;
 	const char *stem = builder_text(b, "%s%s", b->prefix, names->project);

@@ -7,6 +7,7 @@
 /* Stems of tensors, without the family's prefix; NULL: the family has no such part. */
 typedef struct EmbeddingNames {
 	const char *types, *positions, *norm;
+	const char *tasks;   /* row 0 is added to every token, if the description has tasks */
 	const char *project; /* the linear from embedding to hidden, if these sizes differ */
 	bool projects_equal; /* or even if they are equal */
 } EmbeddingNames;

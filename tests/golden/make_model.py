@@ -251,6 +251,18 @@ FAMILIES = {
         idle=albert_idle,
         pair=("sentence-order", "sop_logits", ("in_order", "swapped")),
     ),
+    "ernie": Family(
+        "Ernie",
+        more={"nsp": "ErnieForNextSentencePrediction"},
+        keys=lambda r, keys: {"use_task_id": r.random() < 0.5, "task_type_vocab_size": r.choice([1, 3, 16])},
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
+    "megatron-bert": Family(
+        "MegatronBert",
+        more={"nsp": "MegatronBertForNextSentencePrediction"},
+        # the embedding is scaled to length 1
+        idle=lambda name, c: name == "cls.predictions.bias" and not c.tie_word_embeddings,
+    ),
     "nomic_bert": Family(
         "NomicBert",
         without=("qa",),
@@ -304,7 +316,7 @@ FAMILIES = {
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
-RENAMED = ["xlm-roberta", "camembert", "nomic_bert", "jina_embeddings_v3", "eurobert"]
+RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert", "jina_embeddings_v3", "eurobert"]
 if os.environ.get("FULL"):
     TESTED += RENAMED
 

@@ -36,7 +36,7 @@ def other_spellings(family, directory, text):
     shutil.copytree(directory, copy)
     tensors = load_file(copy / "model.safetensors")
     older = {"weight": "gamma", "bias": "beta"}
-    norm = re.compile(r"((?:[Nn]orm\d?|_ln)\.)(weight|bias)$")
+    norm = re.compile(r"((?:[Nn]orm\d?|[._]ln)\.)(weight|bias)$")
     old = {norm.sub(lambda m: m[1] + older[m[2]], k): v for k, v in tensors.items()}
     prefix = FAMILIES[family].classes()["encoder"].base_model_prefix
     old = {k.removeprefix(f"{prefix}."): v for k, v in old.items()}
