@@ -35,15 +35,31 @@ ensure_browser() {
 		ensure_packages chromium || echo "no Chromium: the inspector's page is not tested" >&2
 }
 
-# Makes a Python with PyTorch and transformers in build/venv, the reference of the Python tests. Prints its
-# path, or nothing if it cannot be installed.
-ensure_python() {
-	local venv=$1 python
-	for python in "${PYTHON-}" "$venv/bin/python"; do
-		[ -n "$python" ] && "$python" -c 'import torch, transformers, tokenizers, numpy, scipy, sklearn' \
-			2>/dev/null && { echo "$python"; return; }
-	done
-	python3 -m venv "$venv" >&2 && "$venv/bin/pip" install -q torch==2.13.0 >/dev/null 2>&1 &&
-		"$venv/bin/pip" install -q transformers numpy scipy scikit-learn safetensors >/dev/null 2>&1 &&
-		"$venv/bin/python" -c 'import torch, transformers' 2>/dev/null && echo "$venv/bin/python"
+# Whether this Python has the modules of the tests. They are not imported, which would take seconds.
+python_serves() {
+	[ -n "$1" ] && "$1" -c 'import importlib.util as u, sys
+sys.exit(any(not u.find_spec(m) for m in "torch transformers tokenizers numpy scipy sklearn".split()))' \
+		2>/dev/null
+}
+
+# Makes a virtual environment with the packages of tests/requirements.txt. It has the file `complete` at the
+# end, and disappears if anything fails.
+venv_make() { # VENV REQUIREMENTS
+	rm -rf "$1"
+	{ python3 -m venv "$1" && "$1/bin/pip" install -q -r "$2" && python_serves "$1/bin/python" &&
+		touch "$1/complete"; } >/dev/null 2>&1 || { rm -rf "$1"; return 1; }
+}
+
+# Prints the path of a Python with PyTorch and transformers, the reference of the tests: $PYTHON, or one
+# that all clones share. The folder of the shared one is named after the Python and the packages. FALLBACK is
+# its folder if the cache cannot be written. Prints nothing if the packages cannot be installed.
+ensure_python() { # FALLBACK
+	local list=${BASH_SOURCE[0]%/*}/requirements.txt cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}} venv=$1
+	! python_serves "${PYTHON-}" || { echo "$PYTHON"; return; }
+	[ -z "$cache" ] || ! mkdir -p "$cache/bertc" 2>/dev/null || [ ! -w "$cache/bertc" ] ||
+		venv=$cache/bertc/venv-$({ python3 --version; cat "$list"; } | sha256sum | cut -c1-16)
+	( # of two clones at once, one makes it and the other waits
+		flock 9
+		[ -e "$venv/complete" ] || venv_make "$venv" "$list"
+	) 9>"$venv.lock" && echo "$venv/bin/python"
 }

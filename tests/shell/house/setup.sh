@@ -1,5 +1,6 @@
 # ./check installs the packages of its tests, including Chromium, once. It continues without packages that
-# cannot be installed. The package tools are replaced by fakes that record their calls.
+# cannot be installed. All clones share one Python environment. The package tools are replaced by fakes that
+# record their calls.
 set -eu
 fail() { echo "$*"; exit 1; }
 mkdir fakes browser
@@ -36,3 +37,38 @@ packages "$PWD/browser"
 touch broken
 packages || fail "nothing runs without Chromium"
 grep -q 'no Chromium' said || fail "$(cat said)"
+
+# the Python of the tests: a fake python3 whose virtual environments hold a pip that records its calls
+mkdir -p python clone/tests
+cp "$SOURCE/tests/setup.sh" "$SOURCE/tests/requirements.txt" clone/tests
+cat >python/python3 <<'SH'
+#!/bin/sh
+case $1 in
+--version) echo "Python 3.0" ;;
+-m) mkdir -p "$3/bin"; cp "$PIP" "$3/bin/pip"; printf '#!/bin/sh\n' >"$3/bin/python"; chmod +x "$3/bin"/* ;;
+esac
+SH
+printf '#!/bin/sh\necho "$*" >>"$CALLS"; sleep 0.2; [ ! -e "$CALLS.broken" ]\n' >python/pip
+chmod +x python/*
+export PIP=$PWD/python/pip CALLS=$PWD/pips XDG_CACHE_HOME=$PWD/cache
+unset PYTHON
+python() { PATH=$PWD/python:$PATH bash -eu -c ". clone/tests/setup.sh; ensure_python '$PWD/$1'"; }
+installs() { [ ! -e pips ] || grep -c install pips; }
+python first >one & python second >two
+wait
+found=$(cat one)
+[[ $found == "$PWD/cache/bertc/venv-"*/bin/python ]] || fail "no shared environment: '$found'"
+[ "$found" = "$(cat two)" ] || fail "two clones have two environments: $(cat one two)"
+[ "$(installs)" = 1 ] || fail "two clones at once install $(installs) times"
+[ "$(python third)" = "$found" ] && [ "$(installs)" = 1 ] || fail "the environment is made anew"
+[ "$(PYTHON=/bin/true python third)" = /bin/true ] || fail "PYTHON is not obeyed"
+echo "more==1" >>clone/tests/requirements.txt
+touch pips.broken
+[ -z "$(python third || true)" ] || fail "a failed installation is used"
+[ "$(ls -d cache/bertc/venv-*/ | wc -l)" = 1 ] ||
+	fail "a failed installation stays: $(ls cache/bertc)"
+rm pips.broken
+other=$(python third)
+[ -n "$other" ] && [ "$other" != "$found" ] || fail "other requirements, and the same environment: $other"
+[ "$(XDG_CACHE_HOME=/dev/null/none python third)" = "$PWD/third/bin/python" ] ||
+	fail "no environment in the clone though the cache cannot be written"
