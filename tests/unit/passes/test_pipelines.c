@@ -69,15 +69,16 @@ static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char
 	Diag diag;
 	World world = c->world;
 	Module *made[ITEMS_MOST + 1];
+	Numbers numbers; /* of the last of them */
 	int n = 0;
-	bool good = true;
 	diag_init(&diag, NULL);
 	made[n++] = case_module(c, &diag);
+	bool good = numbers_of(made[0], &world, &numbers, &diag)
+		|| fails(why, "the model", &diag, "the evaluator refuses it");
 	for (int i = 0; good && i < pipeline->count && n <= ITEMS_MOST; i++) {
 		const PassItem *item = &pipeline->items[i];
 		Module *before = made[n - 1], *after = module_copy(before);
 		World then = world;
-		Numbers numbers = {0};
 		Diag own;
 		int changes;
 		diag_init(&own, NULL);
@@ -89,9 +90,6 @@ static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char
 		}
 		if (good && i + 1 < pipeline->count && may_swap(item, item + 1))
 			good = check_swap(item, item + 1, before, c, &world, why);
-		good = good
-			&& (numbers_of(before, &world, &numbers, &own)
-				|| fails(why, item->text, &own, "the evaluator refuses what it gets"));
 		const Ran ran = good ? run_item(item->text, after, c, &then, &changes, &own) : FAILED;
 		if (good) {
 			tally[item->pass].runs += ran == RAN;
@@ -101,7 +99,10 @@ static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char
 				fprintf(stderr, "  refused: %s\n", own.messages[0].text);
 		}
 		if (good && ran == RAN) {
-			good = check_after(item, c, after, &then, &numbers, why);
+			Numbers changed;
+			good = check_after(item, c, after, &then, &numbers, &changed, why);
+			numbers_free(&numbers);
+			numbers = changed;
 			made[n++] = after;
 			world = then;
 		} else {
@@ -109,10 +110,10 @@ static bool run_case(const Case *c, const Pipeline *pipeline, bool compile, char
 				good = fails(why, item->text, &own, "fails");
 			module_free(after);
 		}
-		numbers_free(&numbers);
 		diag_free(&own);
 	}
-	while (n > 0) /* a copy borrows what those before it own */
+	numbers_free(&numbers); /* they may lie in the module */
+	while (n > 0)           /* a copy borrows what those before it own */
 		module_free(made[--n]);
 	diag_free(&diag);
 	return good;
