@@ -66,7 +66,7 @@ build "--passes=$hard,$thin" --cpu=x86-64,x86-64-v3,x86-64-v4 -o any 2>/dev/null
 	near got.$cpu got.x86-64 || fail "$cpu gives other numbers"
 done
 build "--passes=$hard,$thin" --emit=c --cpu=baseline --max-tokens=96 --name=sane -o sane.c
-awk '{ NF = NF > 96 ? 96 : NF } 1' ids >shorter
+awk 'NR % 3 == 1 || NR == 24 { NF = NF > 96 ? 96 : NF; print }' ids >shorter
 if cc -std=c17 -O1 -fsanitize=address,undefined -DSANE_MAIN sane.c -o sane -lm -pthread 2>err; then
 	ASAN_OPTIONS=detect_leaks=0 ./sane --ids --logits --batch 24 --threads 2 <shorter >said 2>&1 ||
 		{ cat said; fail "the sanitizers"; }
