@@ -59,6 +59,7 @@ static void draw_case(uint64_t seed, Case *c)
 					.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"),
 					.dtype = ANY("f32", "f32", "f16", "bf16")}};
 	settle_family(&c->model);
+	c->model.sharing = seed % 4 == 3 ? 2 + seed / 4 % 2 : 0;
 	if (pick(2))
 		c->model.ffn += 63; /* wide enough for quantize-int8 and compute-bf16 */
 	c->two_cpus = c->model.tasks == 1 && pick(4) == 0;
@@ -73,12 +74,22 @@ static void draw_case(uint64_t seed, Case *c)
 		c->world.types[t] = 1;
 }
 
+/* Equal weights of layers become one constant, which all of them read. */
+static bool share(Module *module, Diag *diag)
+{
+	Pipeline *pipeline = pipeline_parse("share-weights", diag);
+	const bool good = pipeline
+		&& pipeline_run(pipeline, module, &(PassEnv){.max_tokens = 16}, NULL, NULL, diag);
+	pipeline_free(pipeline);
+	return good;
+}
+
 static Module *case_module(const Case *c, Diag *diag)
 {
 	char *text = tiny_encoder_text(&c->model);
 	Module *module = module_parse(text, strlen(text), ".", NULL, diag);
 	free(text);
-	if (!module || !module_verify(module, diag)) {
+	if (!module || !module_verify(module, diag) || (c->model.sharing && !share(module, diag))) {
 		diag_print(diag, stdout);
 		CU_FAIL_FATAL("the test's own module is wrong");
 	}

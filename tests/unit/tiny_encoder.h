@@ -57,6 +57,7 @@ typedef struct TinyEncoder {
 	bool clutter; /* constants to fold, equal ones, and ops that nothing needs */
 	TinyBias bias;
 	TinyGating gating;
+	int sharing;       /* so many neighbouring layers have the same weights; 0: none */
 	bool shared_rows;  /* every layer adds the same rows to what its queries and keys are made of */
 	const char *pool;  /* of an embedder: "mean" */
 	const char *dtype; /* of matrices: "f32" */
@@ -282,7 +283,8 @@ static void tiny_ffn(FILE *out, const TinyEncoder *e, int i, int seed)
 /* h<i>, from x. */
 static void tiny_layer(FILE *out, const TinyEncoder *e, int i, const char *x, int shift)
 {
-	const int hidden = e->heads * e->size, seed = 1000 * (i + 1) + shift;
+	const int hidden = e->heads * e->size, group = e->sharing ? i / e->sharing : i,
+			  seed = 1000 * (group + 1) + shift;
 	char name[16], in[32], origin[64], around[32];
 	tiny_attention(out, e, i, x, seed);
 	snprintf(name, sizeof name, "a%d", i);
