@@ -21,15 +21,15 @@ static const LayerNames layer = {
 enum { BUCKETS = 32, HALF = BUCKETS / 2, EXACT = HALF / 2, DISTANCE_MAX = 128 };
 
 /* The bucket of key j for query i, distance = j - i: one bucket for each of the EXACT smallest distances,
- * then logarithmic ones; the second half is for keys to the right. In f32, as torch computes it. */
+ * then logarithmic ones. The second half is for keys to the right. In f32, as torch computes it; for
+ * distances up to the first one of the last bucket, which has all that are larger. */
 static int32_t bucket_of(int32_t distance)
 {
 	const int32_t n = abs(distance), side = distance > 0 ? HALF : 0;
 	if (n < EXACT)
 		return side + n;
-	const float octaves = logf((float)n / EXACT) / (float)log((double)DISTANCE_MAX / EXACT);
-	const int32_t bucket = EXACT + (int32_t)(octaves * (HALF - EXACT));
-	return side + (bucket < HALF ? bucket : HALF - 1);
+	const float share = logf((float)n / EXACT) / (float)log((double)DISTANCE_MAX / EXACT);
+	return side + EXACT + (int32_t)(share * (HALF - EXACT));
 }
 
 /* The bias by distance, [heads,2R+1]: beyond R the bucket stays the same. */
