@@ -91,7 +91,8 @@ bool paste_tokenizer(Paste *paste, const TokenizerDesc *desc, Diag *diag)
 	snprintf(split, sizeof split, "tokenize/split_%s.h", desc->split->name);
 	snprintf(model, sizeof model, "tokenize/%s.h", desc->model->name);
 	return (!desc->contextual || paste_file(paste, "tokenize/normalizer.h", diag))
-		&& paste_file(paste, split, diag) && paste_file(paste, model, diag)
+		&& (desc->ncuts == 0 || paste_file(paste, "tokenize/cuts.h", diag)) && paste_file(paste, split, diag)
+		&& paste_file(paste, model, diag)
 		&& (!desc->trim_offsets || paste_file(paste, "tokenize/trim.h", diag));
 }
 

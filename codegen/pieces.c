@@ -180,6 +180,8 @@ static void print_tokenizer_functions(const TokenizerDesc *desc, FILE *c)
 		c, "RT_API RtSplitFn split_%s;\nRT_API RtWordFn %s_word;\n", desc->split->name, desc->model->name);
 	if (desc->trim_offsets)
 		fputs("RT_API RtTrimFn trim_offsets;\n", c);
+	if (desc->ncuts > 0)
+		fputs("RT_API RtSplitFn split_cuts;\n", c);
 	if (desc->contextual)
 		fputs("RT_API RtNextFn normalizer_next;\n", c);
 }

@@ -40,6 +40,16 @@ typedef struct NormalStep {
 typedef struct RunRule {
 	int32_t set, least, singles, content;
 } RunRule;
+/* A pre-tokenizer before the last one of a Sequence: cuts at the matches of a regular expression, given as an
+ * automaton (runtime/tokenize/cuts.h). of: the class of each code point; table: (classes + 1) entries a
+ * state. */
+typedef struct Cut {
+	int32_t classes, ntable, behavior;
+	bool invert;
+	const uint8_t *of;
+	const uint16_t *table;
+} Cut;
+enum { TOKENIZER_CUTS_MAX = 8 };
 /* A tokenizer has a normaliser (steps), a pre-tokenizer that cuts words (split), a model that turns a word
  * into tokens (model), added tokens, and templates. */
 typedef struct TokenizerDesc {
@@ -47,6 +57,8 @@ typedef struct TokenizerDesc {
 	const void *data;                   /* data of this kind of model */
 	const struct Splitter *split;       /* a row of compiler/tokenizer/splitters.def */
 	int32_t split_number[4];            /* its settings */
+	int32_t ncuts;
+	Cut cuts[TOKENIZER_CUTS_MAX]; /* before `split` */
 	int32_t nsteps;
 	CharStep steps[TOKENIZER_STEPS_MAX]; /* of normalisers that look at one character at a time */
 	bool contextual;                     /* other normalisers: */

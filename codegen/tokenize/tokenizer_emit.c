@@ -6,6 +6,7 @@
 #include "tokenizer_tables.h"
 /* Added tokens are normalised by the same code that looks for them in programs. */
 #include "runtime/tokenize/tokenizer.c"
+#include "runtime/tokenize/cuts.h"
 #include "runtime/tokenize/normalizer.h"
 #include "runtime/tokenize/trim.h"
 
@@ -150,6 +151,53 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		&& add_added_trie(desc, layout, true, blob, &layout->added_clean, &layout->nadded_clean, diag);
 }
 
+static uint32_t add_aligned(List *data, const void *from, size_t bytes)
+{
+	const uint8_t *at = from, zero = 0;
+	while (data->count % 8)
+		list_add(data, &zero);
+	const size_t offset = data->count;
+	for (size_t i = 0; i < bytes; i++)
+		list_add(data, &at[i]);
+	return (uint32_t)offset;
+}
+
+/* Adds the classes of all code points; equal blocks are shared. */
+static void add_classes(List *data, const uint8_t *of, RtCut *cut)
+{
+	enum { BLOCK = 1 << RT_BLOCK_BITS, BLOCKS = 0x110000 >> RT_BLOCK_BITS };
+	List cells = list_new(1);
+	uint16_t blocks[BLOCKS];
+	for (int32_t block = 0; block < BLOCKS; block++) {
+		const uint8_t *from = of + (block << RT_BLOCK_BITS);
+		uint16_t number = 0;
+		while (number < cells.count / BLOCK
+			&& memcmp((uint8_t *)cells.items + (size_t)number * BLOCK, from, BLOCK) != 0)
+			number++;
+		for (int32_t i = 0; i < BLOCK && (size_t)number * BLOCK + (size_t)i == cells.count; i++)
+			list_add(&cells, &from[i]);
+		blocks[block] = number;
+	}
+	cut->blocks = add_aligned(data, blocks, sizeof blocks);
+	cut->cells = add_aligned(data, cells.items, cells.count);
+	list_free(&cells);
+}
+
+static void add_cuts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout)
+{
+	List cuts = list_new(sizeof(RtCut)), data = list_new(1);
+	for (int32_t i = 0; i < desc->ncuts; i++) {
+		const Cut *from = &desc->cuts[i];
+		RtCut cut = {.classes = from->classes, .behavior = from->behavior, .invert = from->invert};
+		add_classes(&data, from->of, &cut);
+		cut.states = add_aligned(&data, from->table, (size_t)from->ntable * sizeof *from->table);
+		list_add(&cuts, &cut);
+	}
+	layout->ncuts = desc->ncuts;
+	layout->cuts = layout_add(blob, &cuts);
+	layout->cut_data = layout_add(blob, &data);
+}
+
 static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
 {
 	List pieces = list_new(sizeof(RtPiece));
@@ -171,6 +219,7 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 	if (!desc->model->layout(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;
 	add_texts(desc, blob, layout);
+	add_cuts(desc, blob, layout);
 	layout->single = add_template(blob, desc->single, desc->nsingle);
 	layout->pair = add_template(blob, desc->pair, desc->npair);
 	return true;
@@ -178,7 +227,8 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 
 RtTokenizer tokenizer_instance(const TokenizerDesc *desc, const TokenizerLayout *layout, const uint8_t *blob)
 {
-	RtTokenizer t = {.split = desc->split->split,
+	RtTokenizer t = {.split = desc->ncuts > 0 ? split_cuts : desc->split->split,
+		.last = desc->ncuts > 0 ? desc->split->split : NULL,
 		.word = desc->model->word,
 		.trim = desc->trim_offsets ? trim_offsets : NULL,
 		.next = desc->contextual ? normalizer_next : NULL,
@@ -210,7 +260,10 @@ bool emit_tokenizer(const TokenizerDesc *desc, Blob *blob, FILE *c, const char *
 	if (!tokenizer_layout(desc, blob, &layout, diag))
 		return false;
 	fprintf(c, "static const RtTokenizer %s_tokenizer = {\n", name);
-	fprintf(c, "\t.split = split_%s,\n\t.word = %s_word,\n", desc->split->name, desc->model->name);
+	fprintf(c, "\t.split = split_%s,\n\t.word = %s_word,\n", desc->ncuts > 0 ? "cuts" : desc->split->name,
+		desc->model->name);
+	if (desc->ncuts > 0)
+		fprintf(c, "\t.last = split_%s,\n", desc->split->name);
 	if (desc->trim_offsets)
 		fputs("\t.trim = trim_offsets,\n", c);
 	if (desc->contextual)

@@ -29,6 +29,10 @@ bool unicode_is_punctuation(int32_t code);
 bool unicode_is_nonspacing(int32_t code);
 bool unicode_is_chinese(int32_t code);
 bool unicode_is_mark(int32_t code);
+/* "Lu": the general category in Unicode 16 (unicode16.c), as for the next two. */
+const char *unicode_category(int32_t code);
+bool unicode_is_letter(int32_t code);
+bool unicode_is_number(int32_t code);
 bool unicode_is_word(int32_t code); /* \w: Alphabetic, M, Nd, Pc and Join_Control */
 int32_t unicode_combining_class(int32_t code);
 int32_t unicode_to_lower(int32_t code); /* for U+0130 the first of its two */

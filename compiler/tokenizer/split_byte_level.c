@@ -1,66 +1,15 @@
-/* split_byte_level.c: the pre-tokenizer ByteLevel. The library's regular expression engine, Oniguruma, uses
- * Unicode 16; utf8proc uses Unicode 15. */
+/* split_byte_level.c: the pre-tokenizer ByteLevel. */
 #include <string.h>
-#include <utf8proc.h>
 #include "tokenizer_import.h"
 #include "runtime/tokenize/split_byte_level.h"
 
-typedef struct Range {
-	int32_t first, last;
-} Range;
-/* Letters and numbers new in Unicode 16. tests/python/tokenizer/test_byte_level.py tests all code points. */
-static const Range letters[] = {
-	{0x1C89, 0x1C8A},
-	{0xA7CB, 0xA7CD},
-	{0xA7DA, 0xA7DC},
-	{0x105C0, 0x105F3},
-	{0x10D4A, 0x10D65},
-	{0x10D6F, 0x10D85},
-	{0x10EC2, 0x10EC4},
-	{0x11380, 0x11389},
-	{0x1138B, 0x1138B},
-	{0x1138E, 0x1138E},
-	{0x11390, 0x113B5},
-	{0x113B7, 0x113B7},
-	{0x113D1, 0x113D1},
-	{0x113D3, 0x113D3},
-	{0x11BC0, 0x11BE0},
-	{0x13460, 0x143FA},
-	{0x16100, 0x1611D},
-	{0x16D40, 0x16D6C},
-	{0x18CFF, 0x18CFF},
-	{0x1E5D0, 0x1E5ED},
-	{0x1E5F0, 0x1E5F0},
-	{0x2EBF0, 0x2EE5D},
-};
-static const Range numbers[] = {
-	{0x10D40, 0x10D49},
-	{0x116D0, 0x116E3},
-	{0x11BF0, 0x11BF9},
-	{0x16130, 0x16139},
-	{0x16D70, 0x16D79},
-	{0x1CCF0, 0x1CCF9},
-	{0x1E5F1, 0x1E5FA},
-};
-
-static bool is_in(const Range *ranges, size_t count, int32_t code)
-{
-	for (size_t i = 0; i < count; i++)
-		if (code >= ranges[i].first && code <= ranges[i].last)
-			return true;
-	return false;
-}
-
 static uint32_t class_of(int32_t code)
 {
-	const utf8proc_category_t category = utf8proc_category(code);
 	if (unicode_is_space(code))
 		return RT_SPACE;
-	if ((category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO)
-		|| is_in(letters, sizeof letters / sizeof *letters, code))
+	if (unicode_is_letter(code))
 		return RT_BYTE_LEVEL_LETTER;
-	if ((category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO)
-		|| is_in(numbers, sizeof numbers / sizeof *numbers, code))
+	if (unicode_is_number(code))
 		return RT_BYTE_LEVEL_NUMBER;
 	return RT_OTHER;
 }

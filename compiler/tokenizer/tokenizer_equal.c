@@ -63,6 +63,18 @@ static bool equal_normal(const TokenizerDesc *a, const TokenizerDesc *b)
 	return same;
 }
 
+static bool equal_cuts(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	bool same = a->ncuts == b->ncuts;
+	for (int32_t i = 0; same && i < a->ncuts; i++) {
+		const Cut *x = &a->cuts[i], *y = &b->cuts[i];
+		same = x->classes == y->classes && x->ntable == y->ntable && x->behavior == y->behavior
+			&& x->invert == y->invert && memcmp(x->of, y->of, 0x110000) == 0
+			&& memcmp(x->table, y->table, (size_t)x->ntable * sizeof *x->table) == 0;
+	}
+	return same;
+}
+
 static bool equal_steps(const TokenizerDesc *a, const TokenizerDesc *b)
 {
 	return a->nsteps == b->nsteps && a->split == b->split && a->trim_offsets == b->trim_offsets
@@ -77,6 +89,7 @@ bool tokenizer_equal(const TokenizerDesc *a, const TokenizerDesc *b)
 		return a == b;
 	return a->model == b->model && a->unk_id == b->unk_id && a->pad_id == b->pad_id && a->cls_id == b->cls_id
 		&& a->sep_id == b->sep_id && a->mask_id == b->mask_id && equal_steps(a, b) && equal_normal(a, b)
-		&& equal_vocab(a, b) && equal_added(a, b) && equal_items(a->single, a->nsingle, b->single, b->nsingle)
+		&& equal_cuts(a, b) && equal_vocab(a, b) && equal_added(a, b)
+		&& equal_items(a->single, a->nsingle, b->single, b->nsingle)
 		&& equal_items(a->pair, a->npair, b->pair, b->npair) && a->model->equal(a, b);
 }

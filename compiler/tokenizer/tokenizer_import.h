@@ -83,6 +83,8 @@ bool import_strip(TokenizerImport *, bool left, bool right);
 bool import_precompiled(TokenizerImport *, const Charsmap *); /* false if it is NULL */
 /* The code points of a text, in the arena. */
 uint32_t *import_codes(TokenizerImport *, const char *text, int32_t *count);
+/* pre_tokenizers.c: reads the pre_tokenizer of tokenizer.json. */
+bool import_pre_tokenizer(TokenizerImport *, const json_t *pre_tokenizer);
 /* charsmap.c: reads a precompiled character map in base64, or its bytes. NULL and a message if it is
  * malformed. */
 const Charsmap *import_charsmap(TokenizerImport *, const char *base64);

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <utf8proc.h>
 #include "tokenizer_import.h"
-#include "runtime/tokenize/split_metaspace.h"
 
 /* ---- members --------------------------------------------------------------------------------- */
 /* A member of the root that is an object with a type. NULL if it is null or missing; *wrong if it is not an
@@ -71,14 +70,6 @@ static const char *model_names(TokenizerImport *import)
 	return names;
 }
 
-static const char *splitter_names(TokenizerImport *import)
-{
-	const char *names = tokenizer_splitters[0]->type;
-	for (int32_t i = 1; tokenizer_splitters[i]; i++)
-		names = mem_printf(import->mem, "%s, %s", names, tokenizer_splitters[i]->type);
-	return names;
-}
-
 static bool read_model(TokenizerImport *import, const json_t *root)
 {
 	bool wrong = false;
@@ -122,41 +113,6 @@ static bool read_added(TokenizerImport *import, const json_t *root)
 			return false;
 	}
 	return true;
-}
-
-/* ---- pre_tokenizer -------------------------------------------------------------------------- */
-/* WhitespaceSplit, then Metaspace: *value becomes the latter. */
-static bool is_whitespace_metaspace(const json_t **value)
-{
-	const json_t *list = json_object_get(*value, "pretokenizers"), *last = json_array_get(list, 1);
-	const char *first = json_string_value(json_object_get(json_array_get(list, 0), "type")),
-			   *second = json_string_value(json_object_get(last, "type"));
-	if (json_array_size(list) != 2 || !first || !second || strcmp(first, "WhitespaceSplit") != 0
-		|| strcmp(second, "Metaspace") != 0)
-		return false;
-	*value = last;
-	return true;
-}
-
-static bool read_pre_tokenizer(TokenizerImport *import, const json_t *root)
-{
-	bool wrong = false;
-	const char *type;
-	const json_t *value = part(import, root, "pre_tokenizer", "pretokenizers", &type, &wrong);
-	if (wrong)
-		return false;
-	if (is_whitespace_metaspace(&value)) {
-		type = "Metaspace";
-		import->desc->split_number[METASPACE_DROP] = 1;
-	}
-	for (int32_t i = 0; tokenizer_splitters[i] && value; i++) {
-		const Splitter *splitter = tokenizer_splitters[i];
-		if (strcmp(type, splitter->type) != 0)
-			continue;
-		import->desc->split = splitter;
-		return !splitter->read || splitter->read(import, value);
-	}
-	return refuse(import, "pre_tokenizer", value ? type : "null", splitter_names(import));
 }
 
 /* ---- post_processor -------------------------------------------------------------------------- */
@@ -389,6 +345,7 @@ bool import_tokenizer_json(TokenizerImport *import, const json_t *root)
 	if (!json_is_object(root))
 		return IMPORT_ERROR(import, EXIT_INPUT, "is %s, expected an object", json_kind(root));
 	return read_model(import, root) && read_added(import, root)
-		&& import_normalizer(import, json_object_get(root, "normalizer")) && read_pre_tokenizer(import, root)
+		&& import_normalizer(import, json_object_get(root, "normalizer"))
+		&& import_pre_tokenizer(import, json_object_get(root, "pre_tokenizer"))
 		&& read_post_processor(import, root);
 }

@@ -52,6 +52,11 @@ typedef struct RtNormalStep {
 typedef struct RtComposite {
 	uint32_t first, second, composite;
 } RtComposite;
+/* A pre-tokenizer before the last one (cuts.h). Offsets are of cut_data. */
+typedef struct RtCut {
+	int32_t classes, behavior, invert;
+	uint32_t blocks, cells, states;
+} RtCut;
 /* Strip before all other steps, or behind them. */
 enum { RT_TRIM_LEFT = 1, RT_TRIM_RIGHT = 2, RT_STRIP_LEFT = 4, RT_STRIP_RIGHT = 8 };
 /* run_set: the characters of which a run becomes run_content. RT_RUN_WHITE: White_Space */
@@ -94,6 +99,8 @@ typedef struct RtPiece {
 	TABLE(char, texts) \
 	TABLE(RtNormalStep, steps) \
 	TABLE(uint8_t, step_data) \
+	TABLE(RtCut, cuts) \
+	TABLE(uint8_t, cut_data) \
 	TABLE(RtPiece, single) \
 	TABLE(RtPiece, pair)
 #define RT_TOKENIZER_NUMBERS(NUMBER) \
@@ -105,6 +112,7 @@ typedef struct RtPiece {
 	NUMBER(skips)       /* no token of added_raw depends on its neighbours */ \
 	NUMBER(nsteps)      /* 0: records alone are the normaliser */ \
 	NUMBER(strips)      /* RT_STRIP_LEFT, RT_STRIP_RIGHT */ \
+	NUMBER(ncuts)       /* pre-tokenizers before the last one */ \
 	NUMBER(run_set) \
 	NUMBER(run_least)   /* a shorter run stays */ \
 	NUMBER(run_singles) /* except a single tab or line end */ \
@@ -125,6 +133,7 @@ typedef void RtWordFn(const RtTokenizer *, const Word *, Writer *);
 typedef void RtTrimFn(const RtTokenizer *, Writer *, int32_t before, int32_t after);
 struct RtTokenizer {
 	RtSplitFn *split; /* of the pre-tokenizer */
+	RtSplitFn *last;  /* behind cuts; NULL: there are none */
 	RtWordFn *word;   /* of the model */
 	RtTrimFn *trim;   /* of the post-processor; NULL: offsets stay */
 	RtNextFn *next;   /* NULL: records alone are the normaliser */
