@@ -50,6 +50,17 @@ bool layout_vocab(const TokenizerDesc *desc, List *units, Diag *diag)
 	return fits || layout_too_large(diag, "vocabulary entries", desc->nvocab);
 }
 
+size_t layout_bytes(const List *units, Blob *blob)
+{
+	List bytes = list_new(sizeof(int32_t));
+	for (int byte = 0; byte < 256; byte++) {
+		char token[8];
+		snprintf(token, sizeof token, "<0x%02X>", byte);
+		list_add(&bytes, &(int32_t){trie_find(units, token, (int32_t)strlen(token))});
+	}
+	return layout_add(blob, &bytes);
+}
+
 static void add_bytes(List *texts, const char *text)
 {
 	for (; *text; text++)

@@ -95,6 +95,8 @@ void layout_chars(CharRecordFn *, const void *data, Blob *, TokenizerLayout *);
 bool layout_too_large(Diag *, const char *what, int32_t count);
 /* Builds a trie of all entries of the vocabulary. */
 bool layout_vocab(const TokenizerDesc *, List *units, Diag *);
+/* Adds the values of "<0x00>" to "<0xFF>" (256 int32_t; -1: none). */
+size_t layout_bytes(const List *units, Blob *);
 bool tokenizer_layout(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);
 /* The tokenizer, with its tables in this process. */
 RtTokenizer tokenizer_instance(const TokenizerDesc *, const TokenizerLayout *, const uint8_t *blob);

@@ -13,7 +13,7 @@ typedef struct Bpe {
 	int32_t nmerges;
 	const BpeMerge *merges; /* by rank, without repeated pairs */
 	int32_t unk_id;         /* -1: characters outside the vocabulary make no token */
-	bool fuse_unk, ignore_merges;
+	bool fuse_unk, ignore_merges, fallback;
 } Bpe;
 
 static const Bpe *data_of(const TokenizerDesc *desc) { return desc->data; }
@@ -103,6 +103,24 @@ static bool check_unknown(const MergeReader *r, const Bpe *data)
 	return true;
 }
 
+/* Byte fallback is supported where each byte has a token, and no merge uses one: then unknown characters
+ * never join their neighbours. */
+static bool check_fallback(const MergeReader *r, const Bpe *data)
+{
+	const TokenizerDesc *desc = r->import->desc;
+	if (data->fallback && vocab_bytes(desc, NULL, 0) < 256)
+		return IMPORT_ERROR(r->import, EXIT_UNSUPPORTED,
+			"model BPE has byte_fallback, but not all tokens from <0x00> to <0xFF>, which is not supported");
+	for (int32_t i = 0; i < data->nmerges && data->fallback; i++)
+		if (vocab_is_byte(desc->vocab[data->merges[i].left])
+			|| vocab_is_byte(desc->vocab[data->merges[i].right])
+			|| vocab_is_byte(desc->vocab[data->merges[i].id]))
+			return IMPORT_ERROR(r->import, EXIT_UNSUPPORTED,
+				"model BPE has byte_fallback, and merge %d has the token of a byte, which is not supported",
+				i);
+	return true;
+}
+
 /* ---- tokenizer.json -------------------------------------------------------------------------- */
 static bool is_untyped(const json_t *model) { return json_object_get(model, "merges"); }
 
@@ -111,7 +129,6 @@ static bool refuse_options(TokenizerImport *import, const json_t *model)
 {
 	static const char *const texts[] = {"continuing_subword_prefix", "end_of_word_suffix"};
 	double dropout = 0;
-	bool fallback = false;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		const char *text = "";
 		if (!json_member_text(model, texts[i], &text, import->path, import->diag))
@@ -120,15 +137,12 @@ static bool refuse_options(TokenizerImport *import, const json_t *model)
 			return IMPORT_ERROR(
 				import, EXIT_UNSUPPORTED, "model BPE with %s \"%.64s\" is not supported", texts[i], text);
 	}
-	if (!json_member_real(model, "dropout", &dropout, import->path, import->diag)
-		|| !json_member_bool(model, "byte_fallback", &fallback, import->path, import->diag))
+	if (!json_member_real(model, "dropout", &dropout, import->path, import->diag))
 		return false;
 	if (dropout != 0)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 			"model BPE with dropout %g skips merges at random, which is not supported; set it to null",
 			dropout);
-	if (fallback)
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "model BPE with byte_fallback is not supported");
 	return true;
 }
 
@@ -159,7 +173,7 @@ static bool finish(MergeReader *r, Bpe *data)
 	list_free(&r->merges);
 	data->unk_id = r->import->unk_token ? import_token_id(r->import, r->import->unk_token) : -1;
 	r->import->desc->data = data;
-	return check_unknown(r, data);
+	return check_unknown(r, data) && check_fallback(r, data);
 }
 
 static bool read_model(TokenizerImport *import, const json_t *model)
@@ -171,6 +185,7 @@ static bool read_model(TokenizerImport *import, const json_t *model)
 		|| !json_member_text(model, "unk_token", &unk, import->path, import->diag)
 		|| !json_member_bool(model, "fuse_unk", &data->fuse_unk, import->path, import->diag)
 		|| !json_member_bool(model, "ignore_merges", &data->ignore_merges, import->path, import->diag)
+		|| !json_member_bool(model, "byte_fallback", &data->fallback, import->path, import->diag)
 		|| !import_model_vocab(import, model))
 		return false;
 	import->unk_token = unk ? mem_string(import->mem, unk, strlen(unk)) : NULL;
@@ -336,6 +351,8 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	List units;
 	const bool good = layout_vocab(desc, &units, diag);
 	build_tables(desc, &tables);
+	if (data->fallback)
+		layout->model_table[BPE_BYTES] = layout_bytes(&units, blob);
 	layout->model_table[BPE_VOCAB] = layout_add(blob, &units);
 	layout->model_table[BPE_MERGES] = blob_add(
 		blob, data->merges, (size_t)data->nmerges * sizeof *data->merges);
@@ -345,6 +362,7 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	layout->model_number[BPE_UNK] = data->unk_id;
 	layout->model_number[BPE_FUSE] = data->fuse_unk;
 	layout->model_number[BPE_IGNORE_MERGES] = data->ignore_merges;
+	layout->model_number[BPE_FALLBACK] = data->fallback;
 	return good;
 }
 
@@ -353,7 +371,7 @@ static bool equal(const TokenizerDesc *a, const TokenizerDesc *b)
 {
 	const Bpe *x = data_of(a), *y = data_of(b);
 	return x->nmerges == y->nmerges && x->unk_id == y->unk_id && x->fuse_unk == y->fuse_unk
-		&& x->ignore_merges == y->ignore_merges
+		&& x->fallback == y->fallback && x->ignore_merges == y->ignore_merges
 		&& memcmp(x->merges, y->merges, (size_t)x->nmerges * sizeof *x->merges) == 0;
 }
 
@@ -378,6 +396,8 @@ static void close_parts(const TokenizerDesc *desc, bool *used, int32_t rows)
 	Tables tables;
 	build_tables(desc, &tables);
 	const BpeToken *tokens = tables.tokens.items;
+	if (data_of(desc)->fallback)
+		(void)vocab_bytes(desc, used, rows);
 	for (bool changed = true; changed;) {
 		changed = false;
 		for (int32_t id = 0; id < rows && id < desc->nvocab; id++) {

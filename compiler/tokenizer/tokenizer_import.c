@@ -68,6 +68,26 @@ bool import_vocab(TokenizerImport *import)
 	return true;
 }
 
+bool vocab_is_byte(const char *token)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	return token && strlen(token) == 6 && strncmp(token, "<0x", 3) == 0 && strchr(digits, token[3])
+		&& strchr(digits, token[4]) && token[5] == '>';
+}
+
+int32_t vocab_bytes(const TokenizerDesc *desc, bool *used, int32_t rows)
+{
+	int32_t count = 0;
+	for (int32_t id = 0; id < desc->nvocab; id++) {
+		if (!vocab_is_byte(desc->vocab[id]))
+			continue;
+		count++;
+		if (used && id < rows)
+			used[id] = true;
+	}
+	return count;
+}
+
 int32_t import_token_id(const TokenizerImport *import, const char *token)
 {
 	json_t *id = json_object_get(import->added_ids, token);

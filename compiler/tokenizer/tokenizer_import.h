@@ -37,6 +37,10 @@ typedef struct TokenizerImport {
 
 /* Fills desc->vocab from import->vocab. */
 bool import_vocab(TokenizerImport *);
+/* Whether a token stands for a byte: "<0x41>". */
+bool vocab_is_byte(const char *token);
+/* The number of such tokens. Marks them in used[rows], which may be NULL. */
+int32_t vocab_bytes(const TokenizerDesc *, bool *used, int32_t rows);
 /* The id of a token, from the added tokens, else from the vocabulary; -1: none. */
 int32_t import_token_id(const TokenizerImport *, const char *token);
 /* Appends an added token, as the library does: skips an empty or known token; prefers the vocabulary's id to

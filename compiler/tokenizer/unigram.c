@@ -128,7 +128,7 @@ static double as_read(double score)
 static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
 	const Unigram *data = data_of(desc);
-	List units, scores = list_new(sizeof(double)), bytes = list_new(sizeof(int32_t));
+	List units, scores = list_new(sizeof(double));
 	double least = INFINITY;
 	const bool good = layout_vocab(desc, &units, diag);
 	for (int32_t id = 0; id < desc->nvocab; id++) {
@@ -138,17 +138,12 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	}
 	least -= 10;
 	list_add(&scores, &least);
-	for (int byte = 0; byte < 256; byte++) {
-		char token[8];
-		snprintf(token, sizeof token, "<0x%02X>", byte);
-		list_add(&bytes, &(int32_t){trie_find(&units, token, (int32_t)strlen(token))});
-	}
 	layout->model_number[UNIGRAM_UNK] = data->unk_id;
 	layout->model_number[UNIGRAM_PIECES] = desc->nvocab;
 	layout->model_number[UNIGRAM_FALLBACK] = data->fallback;
+	layout->model_table[UNIGRAM_BYTES] = layout_bytes(&units, blob);
 	layout->model_table[UNIGRAM_VOCAB] = layout_add(blob, &units);
 	layout->model_table[UNIGRAM_SCORES] = layout_add(blob, &scores);
-	layout->model_table[UNIGRAM_BYTES] = layout_add(blob, &bytes);
 	return good;
 }
 
@@ -175,6 +170,12 @@ static bool is_single_character(const TokenizerDesc *desc, int32_t id)
 	for (const char *c = piece; *c; c++)
 		n += (*c & 0xC0) != 0x80;
 	return n == 1;
+}
+
+static void close_bytes(const TokenizerDesc *desc, bool *used, int32_t rows)
+{
+	if (data_of(desc)->fallback)
+		(void)vocab_bytes(desc, used, rows);
 }
 
 static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_t rows, MemArena *mem)
@@ -225,6 +226,7 @@ const TokenizerModel unigram_tokenizer = {
 	.equal = equal,
 	.continues = continues,
 	.is_single_character = is_single_character,
+	.close = close_bytes,
 	.renumber = renumber,
 	.rewrite = rewrite,
 };

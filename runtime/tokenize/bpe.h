@@ -10,12 +10,13 @@
 #define RT_BPE_H
 #include "word.h"
 
-enum { BPE_VOCAB, BPE_MERGES, BPE_SLOTS, BPE_TOKENS };   /* model_table */
-enum { BPE_MASK, BPE_UNK, BPE_FUSE, BPE_IGNORE_MERGES }; /* model_number */
+enum { BPE_VOCAB, BPE_MERGES, BPE_SLOTS, BPE_TOKENS, BPE_BYTES };      /* model_table */
+enum { BPE_MASK, BPE_UNK, BPE_FUSE, BPE_IGNORE_MERGES, BPE_FALLBACK }; /* model_number */
 enum { BPE_SHORT = 64, BPE_WINDOW = 4096, BPE_TOKEN_CHARS = 1024 };
 enum { BPE_CHARACTER = -1, BPE_NEVER = -2 };
 /* BPE_MERGES: by rank. BPE_SLOTS: a hash table of merges by bpe_hash with open addressing; a slot has the
- * number of a merge + 1, or 0: free. BPE_MASK: number of slots - 1. */
+ * number of a merge + 1, or 0: free. BPE_MASK: number of slots - 1. BPE_BYTES: by byte, its token, which no
+ * merge uses; BPE_FALLBACK: these stand for unknown characters. */
 typedef struct BpeMerge {
 	int32_t left, right, id;
 } BpeMerge;
@@ -130,14 +131,22 @@ RT_INLINE int32_t bpe_find(const RtTokenizer *t, const unsigned char *text, int3
 	return trie_value(t->model_table[BPE_VOCAB], text, bytes);
 }
 
+enum { BPE_SYMBOLS = 4 * BPE_SHORT }; /* byte by byte */
 typedef struct BpeSymbols {
-	BpeSymbol at[BPE_SHORT];
+	BpeSymbol at[BPE_SYMBOLS];
 	int32_t n, open; /* open: the last symbol is unknown and absorbs unknown symbols after it */
 } BpeSymbols;
 
-RT_INLINE void bpe_add(const RtTokenizer *t, BpeSymbols *s, int32_t id, int32_t bytes)
+RT_INLINE void bpe_add(
+	const RtTokenizer *t, BpeSymbols *s, int32_t id, const unsigned char *text, int32_t bytes)
 {
 	const int32_t unk = t->model_number[BPE_UNK], known = id >= 0;
+	if (!known && t->model_number[BPE_FALLBACK]) {
+		const int32_t *tokens = t->model_table[BPE_BYTES];
+		for (int32_t i = 0; i < bytes; i++)
+			s->at[s->n++] = (BpeSymbol){tokens[text[i]], 1};
+		return;
+	}
 	if (!known && unk < 0)
 		return;
 	if (!known && s->open) {
@@ -153,9 +162,11 @@ RT_FN void bpe_merge(const RtTokenizer *t, const Word *word, Writer *w)
 	const BpeMerge *merges = t->model_table[BPE_MERGES];
 	BpeSymbols all = {.n = 0};
 	BpeSymbol *symbols = all.at;
-	int32_t ranks[BPE_SHORT]; /* of the merge of symbols i and i + 1 */
-	for (int32_t i = 0, at = 0; i < word->chars; at = word->last[i++])
-		bpe_add(t, &all, bpe_find(t, word->text + at, word->last[i] - at), word->last[i] - at);
+	int32_t ranks[BPE_SYMBOLS]; /* of the merge of symbols i and i + 1 */
+	for (int32_t i = 0, at = 0; i < word->chars; at = word->last[i++]) {
+		const int32_t bytes = word->last[i] - at;
+		bpe_add(t, &all, bpe_find(t, word->text + at, bytes), word->text + at, bytes);
+	}
 	int32_t n = all.n;
 	for (int32_t i = 0; i + 1 < n; i++)
 		ranks[i] = bpe_rank(t, symbols[i].id, symbols[i + 1].id);
@@ -195,9 +206,10 @@ typedef struct BpeEnd {
 } BpeEnd;
 typedef struct BpeLong {
 	BpePlace place;
-	WordReader certain; /* reads the characters after the last certain token */
-	int32_t last;       /* the last certain token; -1: none, or unknown */
-	int32_t unknown;    /* bytes of unknown characters not yet written */
+	WordReader certain;    /* reads the characters after the last certain token */
+	int32_t last;          /* the last certain token; -1: none, or unknown */
+	int32_t unknown;       /* bytes of unknown characters not yet written */
+	unsigned char text[4]; /* of the unknown character that ended the window */
 	int32_t n;
 	BpeStart starts[BPE_TOKEN_CHARS + 1];
 	BpeEnd ends[BPE_WINDOW + 1];
@@ -213,7 +225,7 @@ RT_FN int bpe_read(const RtTokenizer *t, WordReader *r, BpeSymbol *symbol, unsig
 		r->next(t, r, &ch);
 		symbol->bytes = cursor_encode(ch.code, text);
 		symbol->id = bpe_find(t, text, symbol->bytes);
-		if (symbol->id >= 0 || t->model_number[BPE_UNK] >= 0)
+		if (symbol->id >= 0 || t->model_number[BPE_UNK] >= 0 || t->model_number[BPE_FALLBACK])
 			return 1;
 	}
 	return 0;
@@ -322,6 +334,7 @@ RT_FN int32_t bpe_window(const RtTokenizer *t, BpeLong *l, Writer *w, int *done)
 	*done = next.origin == at;
 	if (*done)
 		l->certain = r;
+	memcpy(l->text, text, sizeof l->text);
 	return more ? symbol.bytes : 0;
 }
 
@@ -340,9 +353,13 @@ RT_FN void bpe_long(const RtTokenizer *t, const Word *word, Writer *w)
 			continue;
 		if (unknown == 0)
 			break;
+		l.last = -1;
+		for (int32_t i = 0; t->model_number[BPE_FALLBACK] && i < unknown; i++)
+			bpe_write(t, &l.place, w, ((const int32_t *)t->model_table[BPE_BYTES])[l.text[i]], 1);
+		if (t->model_number[BPE_FALLBACK])
+			continue;
 		if (!t->model_number[BPE_FUSE])
 			bpe_write_unknown(t, &l, w);
-		l.last = -1;
 		l.unknown += unknown;
 	}
 	bpe_write_unknown(t, &l, w);
