@@ -327,6 +327,12 @@ bool import_segments(TokenizerImport *import)
 	size_t i;
 	if (!names || json_is_null(names)) {
 		has = class_has_segments(import);
+		if (import_class_is(import, "AlbertTokenizer") || import_class_is(import, "XLNetTokenizer"))
+			diag_note(import->diag, 0,
+				"%s: the two texts of a pair have segments of their own, as in transformers 4; in "
+				"transformers 5 "
+				"only if model_input_names of tokenizer_config.json has token_type_ids",
+				import->path);
 	} else if (!json_is_array(names)) {
 		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
 			"model_input_names is %s, expected an array", json_kind(names));

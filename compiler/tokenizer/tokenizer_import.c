@@ -231,7 +231,7 @@ static bool import_all(TokenizerImport *import)
 	if (!older) {
 		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
 		bool fine = root && import_tokenizer_json(import, root) && import_config_tokens(import, false)
-			&& warn_disagreement(import);
+			&& import_note_rebuilt(import) && warn_disagreement(import);
 		json_decref(root);
 		if (!fine)
 			return false;

@@ -63,6 +63,8 @@ bool import_is_roberta(const TokenizerImport *);
 /* The object in a file beside the main file; an empty object if the file is missing. NULL and a message if it
  * is malformed. */
 json_t *import_beside(TokenizerImport *, const char *name, const char **path);
+/* rebuilt.c: notes where transformers 5 would build another tokenizer than tokenizer.json gives. */
+bool import_note_rebuilt(TokenizerImport *);
 /* spm.c: reads a SentencePiece .model file. */
 bool spm_import(TokenizerImport *);
 /* Sets all segments of the templates to 0 if the model gets no token_type_ids: they are missing from

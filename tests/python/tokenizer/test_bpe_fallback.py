@@ -1,6 +1,6 @@
-"""BPE over characters, as SentencePiece's converters set it up: byte fallback, Metaspace, or Prepend and Replace
-without a pre-tokenizer, unknown tokens with and without fusing; against the `tokenizers` library. Long words too.
-What is not supported is refused by name."""
+"""BPE over characters, as SentencePiece's converters set it up: byte fallback, Metaspace, or Prepend and
+Replace without a pre-tokenizer, unknown tokens with and without fusing; against the `tokenizers` library.
+Long words too. What is not supported is refused by name."""
 
 import json
 import pathlib
