@@ -49,11 +49,11 @@ def mpnet_keys(r, keys):
 
 
 def albert_keys(r, keys):
-    """Groups of layers that share weights, some of several layers; or more groups than layers use. Four
+    """Groups of layers that share weights, some of several layers; or more groups than layers use. Three
     layers at most: in deeper random models all rows become alike."""
     inner = r.choice([1, 1, 2])
     return electra_keys(r, keys) | {
-        "num_hidden_layers": min(keys["num_hidden_layers"], 4 // inner),
+        "num_hidden_layers": min(keys["num_hidden_layers"], 3 // inner),
         "num_hidden_groups": r.choice([1, 1, 2, 3]),
         "inner_group_num": inner,
     }
