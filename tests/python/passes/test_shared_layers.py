@@ -26,9 +26,9 @@ TEXTS = [f"bako zemi {i}" for i in range(9)]
 BATCH = [[5], [7, 8, 9, 11, 3], list(range(2, 26))]
 
 
-def model_of(name, layers, groups, inner=1):
+def model_of(name, layers, groups, inner=1, tokenizer=True):
     keys = dict(num_hidden_layers=layers, num_hidden_groups=groups, inner_group_num=inner)
-    return random_model("albert", "classify", 11, TMP / name, **SIZES, **keys)[0]
+    return random_model("albert", "classify", 11, TMP / name, tokenizer, **SIZES, **keys)[0]
 
 
 def check(directory, model, what, *options):
@@ -79,6 +79,10 @@ def check_one_constant():
     for by in ("magnitude", f"accuracy data={TMP / 'texts'}")[: 2 if FULL else 1]:
         assert matrices(left_by("one", f"prune-heads{{keep=2 by={by}}}"), "f32") == few, by
     assert matrices(left_by("one", "prune-ffn{share=0.5}"), "f32") == sorted([64 * 64] * 4 + [64 * 48] * 2)
+    model_of("ids", 12, 1, tokenizer=False)
+    build(TMP / "ids", TMP / "m.c", "--emit=c", "--name=m", "--cpu=baseline")
+    stored, given = (p.stat().st_size for p in (TMP / "m.weights", TMP / "ids" / "model.safetensors"))
+    assert stored < given + 8192, f"{stored} bytes of weights, {given} in the checkpoint"
     two, twelve = (build(TMP / n, TMP / f"{n}.so", "--emit=shared", "--cpu=baseline") for n in ("two", "one"))
     more = twelve.stat().st_size - two.stat().st_size
     assert more < 32768, f"ten more calls of the same layer take {more} bytes"
