@@ -23,6 +23,8 @@ class Case:
     def __init__(self, family):
         self.family, self.row, self.home = family, FAMILIES[family], TMP / f"{family}-home"
         keys = dict(num_hidden_layers=1, hidden_act="gelu", hidden_size=24, num_attention_heads=3)
+        if "decoder_bias" in self.row.config().to_dict():
+            keys["decoder_bias"] = True
         model, self.config = random_model(family, "fill-mask", 21, self.home, **keys)
         state = model.state_dict()
         named = dict(model.named_modules(remove_duplicate=False))
