@@ -5,6 +5,17 @@
 #include "rewrite.h"
 #include <string.h>
 
+bool table_is_angles(const Graph *graph, const Value *v)
+{
+	for (const Node *rotary = graph->first; rotary; rotary = rotary->next) {
+		if (rotary->op != OP_ROTARY || !value_is(rotary->args[1], OP_EMBED))
+			continue;
+		if (rotary->args[1]->node->args[0] == v)
+			return true;
+	}
+	return false;
+}
+
 Value *rewrite_value(
 	Graph *graph, Value *old, Op op, Value *const *args, int32_t nargs, const Attrs *attr, PassRun *run)
 {

@@ -39,7 +39,7 @@ static bool const_is_weight(const Graph *graph, const Value *value)
 			if (node->args[i] == value && !weight)
 				return false;
 		}
-	return value->type.rank == 2;
+	return value->type.rank == 2 && !table_is_angles(graph, value);
 }
 
 bool pass_cast_weights(Graph *graph, PassRun *run)

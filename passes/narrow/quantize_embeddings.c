@@ -85,6 +85,8 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 		const Tensor *table = node->op == OP_EMBED ? value_tensor(node->args[0]) : NULL;
 		if (!table || !dtype_is_float(table->type.dtype) || (codes && value_is_const(node->args[1])))
 			continue; /* fold-const makes a lookup at constant places a constant */
+		if (table_is_angles(graph, node->args[0]))
+			continue;
 		if (value_uses(graph, node->args[0]) > 1)
 			pass_note(run, node, "stays: something else reads its table too");
 		else if (!(codes ? table_to_codes(graph, node, int4, run) : table_to_float(graph, node, to, run)))
