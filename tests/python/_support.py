@@ -50,7 +50,7 @@ def forks():
 
 
 def bertc(*args, check=True):
-    """run(BERTC, ...) for commands that compile nothing: in a tenth of the time, with bertc_forks."""
+    """run(BERTC, ...) for commands that compile nothing. With bertc_forks it takes a tenth of the time."""
     server, words = forks(), [str(a) for a in args]
     if not server:
         return run(BERTC, *words, check=check)
@@ -114,8 +114,8 @@ class Library:
 
 
 def compare(got, want, what, tolerance=1e-4):
-    """max abs <= tolerance * max(1, largest value) and cosine >= 0.99999: the bars of exactness. Returns the
-    worst error as a share of the tolerance."""
+    """Checks the limits of exactness: max abs <= tolerance * max(1, largest value), cosine >= 0.99999.
+    Returns the worst error as a share of the tolerance."""
     got, want = np.asarray(got, np.float64).ravel(), np.asarray(want, np.float64).ravel()
     assert got.shape == want.shape and np.isfinite(got).all(), (
         f"{what}: {got.shape} numbers, expected {want.shape}; all finite: {np.isfinite(got).all()}"

@@ -24,7 +24,7 @@ class Evaluator:
         atexit.register(self.end)
 
     def ask(self, request):
-        """The first line of the answer."""
+        """Sends a request and returns the first line of the answer."""
         self.process.stdin.write(request.encode() + b"\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -37,7 +37,7 @@ class Evaluator:
         return bool(good), self.process.stdout.read(size).decode()
 
     def end(self):
-        """A leak, too, fails the test."""
+        """Ends the process. Memory that it leaks fails the test."""
         self.process.stdin.close()
         if self.process.wait():
             print(self.log.read_text(), flush=True)
@@ -55,8 +55,8 @@ def loads(model, *options):
 
 
 def evaluate(model, batch, *options):
-    """Outputs of each text by the reference evaluator, without code: {name: numbers}. A text is a list of
-    ids, or such a list and one of types."""
+    """The outputs of each text as {name: numbers}, by the reference evaluator. A text is a list of ids, or a
+    pair of lists: ids and types."""
     good, messages = loads(model, *options)
     assert good, f"{model}: {messages}"
     columns = [text if isinstance(text, tuple) else (text,) for text in batch]
@@ -65,8 +65,8 @@ def evaluate(model, batch, *options):
 
 
 def agree(what, got, want, tolerance=2e-5):
-    """Both lists of {name: numbers}, a row a text; the same names in the same order. Returns the worst error
-    as a share of the tolerance."""
+    """Compares two lists with one {name: numbers} per text. Names must have the same order. Returns the worst
+    error as a share of the tolerance."""
     worst = 0.0
     for n, (g, w) in enumerate(zip(got, want, strict=True)):
         assert list(g) == list(w), f"{what}: outputs {list(g)}, expected {list(w)}"
@@ -77,7 +77,7 @@ def agree(what, got, want, tolerance=2e-5):
 
 
 def rewrite(directory, change, **config):
-    """Applies change(tensors) -> tensors to the checkpoint, and sets keys of config.json (None: out)."""
+    """Applies change(tensors) -> tensors to the checkpoint. Sets keys of config.json; None removes a key."""
     path = directory / "model.safetensors"
     tensors = {k: v.contiguous().clone() for k, v in change(load_file(path)).items()}
     save_file(tensors, path, metadata={"format": "pt"})
@@ -92,7 +92,7 @@ def rewrite_config(directory, **config):
 
 
 def pretraining(directory, layers, **keys):
-    """A random BERT of both heads of pre-training, saved; and its config."""
+    """Saves a random BERT with both heads of pre-training. Returns the model and its config."""
     from transformers import BertConfig, BertForPreTraining
 
     sizes = dict(vocab_size=61, hidden_size=24, num_attention_heads=3, intermediate_size=40)
@@ -103,7 +103,7 @@ def pretraining(directory, layers, **keys):
 
 
 def sentence_transformer(directory, sub, modes, normalize, **sizes):
-    """The modules of a sentence-transformers directory around the encoder in directory/sub."""
+    """Writes the module files of sentence-transformers around the encoder in directory/sub."""
     modules = ["Transformer", "Pooling"] + ["Normalize"] * normalize
     paths = [sub] + [f"{i}_{m}" for i, m in enumerate(modules)][1:]
     rows = [

@@ -1,5 +1,5 @@
-"""Common code of the tests of whole models in int8: linears on 8-bit codes in PyTorch, with exactly the
-scales, codes and biases in the IR after quantize-int8."""
+"""Common code of the tests of whole models in int8: linears on 8-bit codes in PyTorch. They use exactly the
+scales, codes and biases that quantize-int8 writes into the IR."""
 
 import re
 import torch
@@ -12,8 +12,8 @@ def codes(x, m, z):
 
 
 class OnCodes(torch.nn.Module):
-    """A linear as linear_i8 is defined: integer sums, one scale an output, a bias; rows of it where several
-    linears were joined. Without m and z its input's rows get their scales each from itself."""
+    """A linear by the definition of linear_i8: integer sums, one scale per output, a bias. rows() gives a
+    part of joined linears. Without m and z each row of the input has a scale from its own values."""
 
     def __init__(self, m, z, w, scale, bias):
         super().__init__()
@@ -22,7 +22,7 @@ class OnCodes(torch.nn.Module):
     def forward(self, x):
         if self.m is not None:
             return ((codes(x, self.m, self.z).double() @ self.w.T) * self.scale + self.bias).float()
-        largest = x.abs().amax(-1, keepdim=True)  # no row of a model is of zeros
+        largest = x.abs().amax(-1, keepdim=True)  # rows of a model are never all zero
         return (
             (torch.round(x * (127 / largest)).double() @ self.w.T)
             * (largest * (1 / 127) * self.scale.float()).double()
@@ -34,12 +34,12 @@ class OnCodes(torch.nn.Module):
 
 
 def bir(directory, path, passes, *options):
-    """The IR of a model behind passes."""
+    """Writes the IR of a model after the passes."""
     return build(directory, path, f"--passes={passes}", "--emit=bir", "--outputs=", *options)
 
 
 def learnt(path, model):
-    """{origin: OnCodes} of a .bir file that quantize-int8 has left."""
+    """{origin: OnCodes} of a .bir file written after quantize-int8."""
     tensors = load_file(str(model / "model.safetensors")) | load_file(str(path.with_suffix(".safetensors")))
     values, quantized, linears = {}, {}, {}
     for line in path.read_text().splitlines():
@@ -64,7 +64,7 @@ def learnt(path, model):
 
 
 def on_codes(model, linears):
-    """The model with its linears on codes; how many."""
+    """The model with its linears replaced by OnCodes, and the number of these linears."""
     taken = 0
     for i, layer in enumerate(encoder(model).encoder.layer):
         a = layer.attention.self

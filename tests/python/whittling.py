@@ -18,8 +18,7 @@ def texts(config, seed, lengths=(1, 2, 9)):
 
 @torch.no_grad()
 def logits(model, batch):
-    """One row a text: what the program's first output is for a classifier, tagger or encoder (its normalised
-    mean)."""
+    """The first output of the program for each text. That of an encoder is its normalised mean."""
     rows = []
     for ids in batch:
         o = model(input_ids=torch.tensor([ids]), token_type_ids=torch.zeros(1, len(ids), dtype=torch.long))
@@ -65,8 +64,8 @@ def program(directory, passes, *options):
 
 
 def left_by(directory, passes, batch, *options):
-    """The first output of the graph that the passes leave, by the reference evaluator; and their ledger."""
-    graph, ledger = directory / "left.bir", TMP / "left.json"  # the files of its weights lie beside a graph
+    """Runs the passes, then the reference evaluator on their graph. Returns first outputs and the ledger."""
+    graph, ledger = directory / "left.bir", TMP / "left.json"  # a graph and its weight files share a folder
     more = (f"--passes={passes}", "--outputs=", f"--ledger={ledger}", *cpu_of(directory, options), *options)
     build(directory, graph, "--emit=bir", *more)
     rows = [np.array(next(iter(row.values()))) for row in evaluate(graph, batch)]
@@ -119,7 +118,7 @@ def clear_labels(what, got, want):
 
 
 def equal_labels(got, want):
-    """The share of rows of the same label, near or not; and how many rows there are."""
+    """The share of rows with the same label, and the number of rows."""
     got, want = (torch.cat([r.reshape(-1, r.shape[-1]) for r in rows]).argmax(-1) for rows in (got, want))
     return (got == want).double().mean().item(), len(want)
 

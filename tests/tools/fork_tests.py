@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the tests in Python: each in a process of its own, forked from this one. Torch and transformers are
-imported here, once, and not for 3 s in each test.
+"""Runs the Python tests, each in a fork of this process. Torch and transformers are imported here, once. In
+each test the import would take 3 s.
 
     fork_tests.py REQUESTS
 
@@ -52,7 +52,7 @@ def answer(test, folder, log, reply):
 
 
 def reap():
-    """Takes the ended processes, so that their time counts as this one's."""
+    """Waits for processes that have ended, so that their CPU time counts for this one."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -1,6 +1,5 @@
-"""Texts with ids or types beyond the model's tables: an encoder with one type uses it for both segments; a
-token that only the tokenizer has is an error of its text. And fill-mask without a mask, or without a
-tokenizer."""
+"""Texts with ids or types beyond the model's tables. An encoder with one type uses it for both segments. A
+token that only the tokenizer has is an error in that text. Also fill-mask without a mask or a tokenizer."""
 
 import ctypes, shutil
 from _support import *

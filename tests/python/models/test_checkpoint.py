@@ -21,7 +21,7 @@ def emit(directory, out, passes=None, *options):
 
 
 def load(kind, directory):
-    """As a person would; complaints about missing or left-over weights are failures."""
+    """Loads it as users do. A warning about missing or unexpected weights is a failure."""
     model, info = make_bert.KINDS[kind].from_pretrained(
         directory, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
     )
@@ -67,14 +67,14 @@ for n, kind in enumerate(make_bert.KINDS):
         and again.config.id2label == config.id2label
     )
     assert (out / "vocab.txt").read_bytes() == (TMP / kind / "vocab.txt").read_bytes()
-    # what has not changed is the same to the bit, and writing it again gives the same bytes
+    # unchanged tensors keep their bits, and writing the checkpoint again gives the same bytes
     twice = emit(out, TMP / f"{kind}.twice")
     assert all(
         (out / f).read_bytes() == (twice / f).read_bytes() for f in ("model.safetensors", "config.json")
     )
 
-# half precision stays half and is loaded as config.json has it, shards become one file, old names of
-# LayerNorm are kept, f64 becomes f32
+# Half precision stays, and transformers loads it with the type in config.json. Shards become one file. Older
+# names of LayerNorm are kept. f64 becomes f32.
 model, config = make_bert.random_bert("encoder", 320, TMP / "e", num_hidden_layers=3)
 batch = texts(config, 1)
 
@@ -125,7 +125,7 @@ out = emit(TMP / "sharded", TMP / "sharded.out", "drop-layers{strategy=bottom ke
 for got, want in zip(logits(load("encoder", out), batch), logits(without(model, {0}), batch)):
     compare(got, want, "sharded")
 
-# two heads; a classifier used as an embedder keeps its classifier
+# a model with two heads; a classifier that is used as an embedder keeps its classifier
 pretraining(TMP / "pretraining", 3)
 again, info = BertForPreTraining.from_pretrained(
     emit(TMP / "pretraining", TMP / "pretraining.out", "drop-layers{layers=1}"), output_loading_info=True
@@ -137,7 +137,7 @@ assert torch.equal(
     make_bert.random_bert("classify", 301, TMP / "scratch", num_hidden_layers=4)[0].classifier.weight,
 )
 
-# sentence-transformers: its modules come along, whether the encoder lies beside them or in a folder
+# sentence-transformers: the module files are copied, with the encoder beside them or in a folder of its own
 for sub in ("", "0_Transformer"):
     home = TMP / f"sbert{sub}"
     make_bert.random_bert("encoder", 330, home / sub, num_hidden_layers=3)

@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 
 
 def describe_builds_the_same(directory, out):
-    for folder in ("direct", "described"):  # beside a graph may lie a file of constants
+    for folder in ("direct", "described"):  # a graph may have a file of constants in its folder
         (TMP / folder).mkdir(exist_ok=True)
     build(directory, TMP / "direct" / "m.bir", "--emit=bir", "--name=m")
     bertc("describe", directory, "-o", directory / "model.xml")
@@ -31,7 +31,7 @@ def describe_builds_the_same(directory, out):
 
 
 def other_spellings(family, directory, text):
-    """LayerNorm.gamma and .beta, and a checkpoint without the family's prefix: the same graph."""
+    """LayerNorm.gamma and .beta, or tensor names without the family's prefix, give the same graph."""
     copy = TMP / f"{directory.name}.old"
     shutil.copytree(directory, copy)
     tensors = load_file(copy / "model.safetensors")
@@ -46,7 +46,8 @@ def other_spellings(family, directory, text):
 
 
 def padding_is_renumbered():
-    """prune-vocab gives the token that takes no place another id; a text that holds it keeps its places."""
+    """prune-vocab changes the id of the padding token, which has no position. A text with this token keeps
+    the positions of its other tokens."""
     directory = TMP / "renumbered"
     keys = dict(vocab_size=400, pad_token_id=200, max_position_embeddings=230)
     random_model("roberta", "classify", 9, directory, **keys)

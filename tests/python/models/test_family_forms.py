@@ -22,7 +22,7 @@ PARTS = {
 
 
 def texts(row, config, seed, most=40):
-    """Texts of ids, the longest as long as the model takes; one holds the padding id."""
+    """Texts of ids. The longest has the maximal length of the model. One contains the padding id."""
     r = random.Random(seed)
     made = [
         [r.randrange(config.vocab_size) for _ in range(n)] for n in (1, 2, 9, min(most, row.longest(config)))
@@ -41,7 +41,7 @@ def unit(v):
 
 
 def outputs(row, model, kind, batch):
-    """What the evaluator prints: the first output, and what else the program keeps."""
+    """The outputs that the evaluator prints: the first output and the further outputs of the program."""
     for ids in batch:
         o = model(**row.inputs(ids), output_hidden_states=True)
         hidden = o.hidden_states[-1][0]
@@ -65,7 +65,7 @@ def check_heads(family, row):
 
 
 def check_pretraining(family, row):
-    """The model of both heads of pre-training: words, and whether one text follows the other."""
+    """Models with both heads of pre-training: masked words, and the relation of two texts."""
     if not row.pair:
         return
     name, logits, labels = row.pair
@@ -85,7 +85,7 @@ def check_pretraining(family, row):
 
 
 def check_discriminator(family, row):
-    """A tagger with a probability for each label: `bertc eval` takes the tags that the program prints."""
+    """A discriminator tags words. `bertc eval` on the tags that its program prints gives a score of 1."""
     if "replaced" not in row.classes():
         return
     directory = TMP / f"{family}-words"
@@ -107,7 +107,7 @@ def older_names(t):
 
 
 def check_names(family, row):
-    """The bare encoder's file with other names, types and tensors that nobody needs."""
+    """The file of a bare encoder with other names, other types, or unused tensors."""
     model, config = random_model(family, "encoder", 7, TMP / f"{family}-forms", num_hidden_layers=2)
     batch = texts(row, config, 7)
     places = torch.arange(config.max_position_embeddings).unsqueeze(0)
@@ -134,7 +134,8 @@ def check_names(family, row):
 
 
 def check_uses(family, row):
-    """A classifier as an embedder, a regression as a ranker; sentence-transformers around the encoder."""
+    """Uses a classifier as an embedder, a regression model as a ranker, and an encoder with the modules of
+    sentence-transformers."""
     model, config = random_model(family, "classify", 31, TMP / f"{family}-classify")
     batch = texts(row, config, 31)
     hidden = [model(**row.inputs(ids), output_hidden_states=True).hidden_states[-1][0] for ids in batch]

@@ -25,7 +25,7 @@ count = 0
 
 
 def refused(directory, codes, *words):
-    """Building fails with one of the codes and a message with one of the words."""
+    """The build must fail with one of the exit codes, and its message must contain one of the words."""
     global count
     count += 1
     out = TMP / "result.bir"
@@ -59,7 +59,7 @@ def check_config(family, row, good):
         more = {"hidden_size": 2 * hidden, "num_attention_heads": hidden + 1}
         if key == "max_position_embeddings" and not row.has_positions:
             continue
-        directory = broken(good, f"{key}-more")  # a size that the tensors do not have
+        directory = broken(good, f"{key}-more")  # the tensors have another size
         rewrite_config(directory, **{own: more.get(key, config[own] + 1)})
         refused(directory, (3, 4), own)
     activation = row.names.get("hidden_act", "hidden_act")
@@ -80,7 +80,7 @@ def check_config(family, row, good):
 
 
 def check_tensors(family, row, good, model):
-    """Every tensor in turn is missing, then of a row more or of another type."""
+    """Each tensor in turn is removed, then gets one more row. One tensor gets another type."""
     stored = load_file(good / "model.safetensors")
     for name in stored:
         directory = broken(good, "tensor")

@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 
 
 def texts_for(row, config, seed):
-    """(ids, types) of every length where the model is short, of some where it is long."""
+    """Texts as (ids, types). A model for short texts gets every length, others get some lengths."""
     r = np.random.default_rng(seed)
     limit = row.longest(config)
     lengths = range(1, limit + 1) if FULL or limit <= 20 else sorted({1, 2, 3, limit // 2, limit - 1, limit})
@@ -29,7 +29,7 @@ def texts_for(row, config, seed):
 
 
 def check_labels(got, want, what):
-    """Equal, but where the two best are closer than twice the tolerance, and either is right."""
+    """Labels must be equal, unless the two best scores are closer than twice the tolerance."""
     got, rows = got.reshape(-1, want.shape[-1]), want.reshape(-1, want.shape[-1])
     top = np.sort(rows, 1)
     sure = top[:, -1] - top[:, -2] > 2e-4 * max(1, np.abs(want).max())
@@ -37,8 +37,8 @@ def check_labels(got, want, what):
 
 
 def check_code(name, library, row, config, cases, want):
-    """The emitted code: what it gives for each text, which depends neither on the others in the call nor on
-    segments that the family ignores."""
+    """The outputs of the emitted code for each text. They must not depend on the other texts in the call, nor
+    on segments that the family ignores."""
     rows = []
     for (ids, types), w in zip(cases, want):
         rows.append(library.run([ids], w.size, [types]))
@@ -73,7 +73,7 @@ def check(family, kind, seed, *options, **overrides):
 
 
 def check_sensitivity(family, kind, model, cases, want):
-    """Every tensor that the output depends on matters: 10 % of it moves the output past the tolerance."""
+    """A change of any used tensor by 10 % moves the output by more than the tolerance."""
     row = FAMILIES[family]
     pooled = row.classifies_pooled and kind in ("classify", "multi", "regression", "nsp")
     for name, p in model.named_parameters():
@@ -104,7 +104,7 @@ for place, family in enumerate(sys.argv[1:] or TESTED):
             more = {"tie_word_embeddings": False} if kind == "fill-mask" and family != "bert" else {}
             made = check(family, kind, seed + 100 * n, *(() if FULL else ("--cpu=baseline",)), **more)
             count += 1
-            if seed < 3:  # more with FULL would only repeat it
+            if seed < 3:  # further seeds would only repeat it
                 check_sensitivity(family, kind, *made)
     # every level with BERT, one level each with the other families
     levels = LEVELS if FULL or family == "bert" else LEVELS[place % 4 : place % 4 + 1]

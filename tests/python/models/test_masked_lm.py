@@ -51,7 +51,7 @@ class Case:
         return [self.table, self.decoder, self.own] + ([self.shared] if self.shared else [])
 
     def matrices(self):
-        """What is stored: {name: the tensor whose numbers it has}."""
+        """For each case the stored tensors, as {name: name of the tensor that gives the numbers}."""
         t, d = self.table, self.decoder
         return {"table": {t: t}, "decoder": {d: d}, "equal": {t: t, d: t}, "both": {t: t, d: d}}
 
@@ -66,7 +66,7 @@ class Case:
         return self.rest | {name: self.numbers[source] for name, source in which.items()}
 
     def write(self, which, tied, change=lambda t: t):
-        """A directory that holds these tensors. tied None: config.json does not say."""
+        """Writes a directory with these tensors. tied=None leaves tie_word_embeddings out of config.json."""
         directory = TMP / "case"
         shutil.rmtree(directory, ignore_errors=True)
         shutil.copytree(self.home, directory)
@@ -74,7 +74,7 @@ class Case:
         return directory
 
     def load(self, directory):
-        """transformers' model, and the tensors that it did not find."""
+        """The model that transformers loads, and the names of the tensors that it reports as missing."""
         model, info = self.row.classes()["fill-mask"].from_pretrained(
             directory, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
         )
@@ -100,8 +100,8 @@ def messages(directory):
 
 
 def check_stored(case):
-    """Every set of tensors, tied and not: equal to transformers, or refused with the name of a tensor that is
-    missing. A note tells where transformers 4.57 reads the directory in another way."""
+    """Every set of tensors, tied and untied. bertc computes the numbers of transformers, or names a missing
+    tensor and refuses the directory. A note reports where transformers 4.57 reads it in another way."""
     refused = 0
     sets = itertools.product((True, False, None), case.matrices().items(), case.biases().items())
     for tied, (matrix, matrices), (bias, biases) in sets:
@@ -126,8 +126,8 @@ def check_stored(case):
 
 
 def older_differs(case, tied, matrix, bias):
-    """How many tensors transformers 4.57.6 takes from another place, measured with it. It ties whatever the
-    file holds, and the bias of an untied decoder too. Of two biases BERT takes the head's."""
+    """The number of tensors that transformers 4.57.6 takes from another place, as measured. It always ties
+    the matrices, and also the bias of an untied decoder. If there are two biases, BERT takes the head's."""
     table = tied is not False and matrix == "both"
     both = bias == "both biases" and case.family == "bert"
     return table + both + (tied is False and bias == "shared")
@@ -167,7 +167,7 @@ def shards(directory, count):
 
 
 def check_shapes(case):
-    """A row more in any of them is refused, as transformers does, even where the tensor would not be read."""
+    """One more row in any of these tensors is refused, as by transformers, even if the tensor is not used."""
     all_of_them = case.matrices()["both"] | case.biases().get("both biases", case.biases()["own"])
     for tied, name in itertools.product((True, False), case.names):
         longer = lambda t: t | {name: torch.cat([t[name], t[name][:1]])}
@@ -188,9 +188,9 @@ def check_shapes(case):
 
 
 def whole(case, changed, directory, passes, what):
-    """The graph behind the passes, compared with the changed model. Of an untied decoder with a matrix of
-    its own the whole program, too."""
-    graph = directory / "left.bir"  # it names the files of its weights, which lie beside it
+    """Compares the graph after the passes with the changed model. For an untied decoder with its own matrix,
+    also compares the program."""
+    graph = directory / "left.bir"  # a graph and its weight files share a folder
     build(
         directory,
         graph,
@@ -220,7 +220,7 @@ def codes(table):
 
 
 def check_tables(case):
-    """factorize-embeddings and quantize-embeddings: an own decoder stays as it is."""
+    """factorize-embeddings and quantize-embeddings leave a decoder with its own matrix unchanged."""
     bias = case.biases()["own"]
     for tied, matrix in ((True, "table"), (True, "both"), (False, "both"), (True, "decoder")):
         directory = case.write(case.matrices()[matrix] | bias, tied)
@@ -236,7 +236,7 @@ def check_tables(case):
             table = "embeddings." in name and p.dim() == 2
             if table and (separate or p is not few.get_input_embeddings().weight):
                 p.data.copy_(codes(p.data))
-        if case.row.segments(case.config):  # else the one row of segments is added to the places first
+        if case.row.segments(case.config):  # a single row of segments is added to the positions first
             whole(case, few, directory, "quantize-embeddings{to=int8}", f"tied {tied}, {matrix}")
 
 
@@ -249,8 +249,8 @@ def vocabulary(directory):
 
 
 def check_checkpoints(case):
-    """--emit=checkpoint, with and without fewer tokens or other types: transformers computes with the new
-    directory what it computed before."""
+    """--emit=checkpoint alone, with fewer tokens, and with another element type: the new directory gives the
+    same numbers in transformers as the old one."""
     sets = itertools.product((True, False), case.matrices().items(), case.biases().items())
     for tied, (matrix, matrices), (bias, biases) in sets:
         directory = case.write(matrices | biases, tied)
@@ -258,7 +258,7 @@ def check_checkpoints(case):
             continue
         model, what = case.load(directory)[0], f"tied {tied}, {matrix}, {bias}"
         before = case.logits(model)
-        types = (("bf16", ("--weights=bf16",)),) if bias == "own" else ()  # no bias is in bf16
+        types = (("bf16", ("--weights=bf16",)),) if bias == "own" else ()  # biases are never in bf16
         for name, options in (("alone", ()), *types):
             out = emitted(directory, *options)
             again, missing = case.load(out)

@@ -18,8 +18,8 @@ torch.set_num_threads(1)
 
 
 class Trained(torch.nn.Linear):
-    """A linear as Intel's Model-Compression-Research-Package trains it: per-tensor affine inputs, and here
-    symmetric weights a row."""
+    """A linear of Intel's Model-Compression-Research-Package in training: affine inputs with one scale, here
+    with symmetric weights that have one scale per row."""
 
     def __init__(self, linear):
         super().__init__(linear.in_features, linear.out_features)
@@ -43,11 +43,10 @@ class Trained(torch.nn.Linear):
 
 
 def linears(model):
-    """{origin: (module that holds it, its name, the stem of its tensors)} of those that quantize-int8
-    takes."""
+    """The linears that quantize-int8 converts: {origin: (parent module, attribute, stem of tensor names)}."""
     bert = encoder(model)
     prefix = "" if bert is model else "bert."
-    # an encoder's mean needs none
+    # the mean of an encoder does not use the pooler
     found = {"pooler": (bert.pooler, "dense", "bert.pooler.dense")} if prefix and bert.pooler else {}
     for i, l in enumerate(bert.encoder.layer):
         a = l.attention
@@ -79,11 +78,11 @@ def bir(directory, passes, *options):
 
 
 def learnt(directory):
-    """{origin: OnCodes} as quantize-int8 leaves them."""
+    """{origin: OnCodes} after quantize-int8."""
     return on_codes.learnt(bir(directory, RECIPE % "", "--stop-after=quantize-int8"), directory)
 
 
-# ---- a model that was trained so, a few steps
+# ---- a model after a few steps of quantisation-aware training
 model, config = make_bert.random_bert(
     "classify",
     77,
@@ -104,7 +103,7 @@ batch = texts(config, 5, (3, 7, 11, 16, 21, 25, 30, 34)) + texts(config, 6, (2, 
 
 
 def training(model):
-    """The model with every linear that quantize-int8 takes as one in training."""
+    """Replaces every linear that quantize-int8 converts by one with fake quantisation."""
     for holder, name, _ in linears(model).values():
         setattr(holder, name, Trained(getattr(holder, name)))
     return model
@@ -117,7 +116,7 @@ def freeze(model):
 
 
 def take_255_codes(model):
-    """Codes of inputs are -127..127 here: one of 256 at the end further from zero is no more."""
+    """Limits codes of inputs to -127..127: of the 256 codes, the one at the far end is lost."""
     for module in model.modules():
         if isinstance(module, Trained):
             f = module.input_fake_quant
@@ -146,7 +145,7 @@ found = learnt(qat)
 
 
 def place(origin):
-    """Where the linear is, and its first row: q, k and v, or k and v, are joined."""
+    """The (joined) linear that contains this one, and its first row. q, k and v, or k and v, are joined."""
     stem, part = origin.rsplit(".", 1) if "." in origin else ("", origin)
     for parts in (("query", "key", "value"), ("key", "value")):
         joined = found.get(f"{stem}.{parts[0]}")
@@ -209,8 +208,8 @@ notes = [n for row in ledger for n in row.get("notes", []) if "scales of the che
 assert len(notes) == len(found) and "weights of 1 of its 1 readers" in notes[0], notes
 near(qat, "O2", logits(plain, batch), "the same in floats", 0.9999999)
 
-# ---- what is cut out on the way takes its scales along; where columns go, scales are those of the rows that
-# stay
+# ---- Passes that remove layers or heads also remove their scales. If columns are removed, the scales of the
+# weights are computed again from the remaining columns.
 for passes, note in (
     ("drop-layers{layers=1},", "weights of 1 of its 1"),
     ("prune-heads{heads=0.1,1.2},", "weights of 0 of its 1"),
@@ -261,7 +260,7 @@ near(
 )
 
 
-# ---- scales of what a linear reads that lie with the module that makes it
+# ---- scales of inputs that are stored with the module that computes the input
 def metas(directory, *options):
     return dict(
         line.split('"')[1:4:2]
@@ -317,8 +316,8 @@ build(
 assert "that is learnt from data" in (TMP / "yes.json").read_text()
 
 
-# ---- zero points say with or without sign; switched off is not there; quint8 and qint8 of small zero points
-# are told by what was observed
+# ---- Zero points show whether codes have a sign. Quantisation that is switched off has no scale. If the zero
+# point is small, the observed minimum distinguishes quint8 from qint8.
 def zero_of(zero, low=None, **more):
     stem = "bert.encoder.layer.0.intermediate.dense."
     changed = {k: v for k, v in state.items() if not k.startswith(stem + "input_fake_quant")}
@@ -343,7 +342,7 @@ for zero, low, want_zero in (
 ):
     assert zero_of(zero, low) == want_zero, (zero, low, zero_of(zero, low))
 
-# ---- what no one could multiply with
+# ---- scales and zero points that are unusable
 stem = "bert.encoder.layer.1.output.dense."
 for name, tensor, message in (
     ("input_fake_quant.scale", torch.tensor([0.0]), "is 0 at 0, expected a finite number above 0"),
@@ -382,10 +381,9 @@ for name, tensor, message in (
     ), (name, p.returncode, p.stderr)
 print("errors name the tensor, and what was expected")
 
-# ---- shared models whose scales PyTorch observed on real texts: against the forward on codes, as linear_i8
-# is defined, and against PyTorch's own. It rounds otherwise where an input lies between two codes, and so
-# does nothing else there: the two forwards, both by PyTorch, are as far apart as the program is from the
-# second
+# ---- Shared models with scales that PyTorch observed on real texts. Compares the program with the definition
+# of linear_i8, and with PyTorch's fake quantisation. The two round differently if an input lies between two
+# codes. So both forwards in PyTorch differ as much as the program differs from the second.
 for directory, load in shared_models("minilm-sst2") if SHARED else ():
     batch = real_texts(directory, 500 if FULL else 200)[1]
     model = training(load())
@@ -396,7 +394,7 @@ for directory, load in shared_models("minilm-sst2") if SHARED else ():
     take_255_codes(model)
     library, ledger = program(observed, RECIPE % "" + LOWERED)
     labelled = hasattr(model, "classifier")
-    # four a layer: queries, keys and values are one
+    # four per layer: query, key and value are one linear
     assert sum("scales of the checkpoint" in n for row in ledger for n in row.get("notes", [])) >= 24, ledger
     defined = logits(on_codes.on_codes(load(), learnt(observed))[0], batch)
     fake = logits(model, batch)

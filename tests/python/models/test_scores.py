@@ -25,8 +25,8 @@ def evaluated(model, data):
 
 
 def sst2(path, part, right, of, evaluate, points=0.1, decided=0.501):
-    """points: by how many hundredths of all texts the figure may differ; texts that no label has `decided` of
-    may go either way, as the CPU rounds."""
+    """points: the allowed difference, in hundredths of all texts. A text may get either label if no label has
+    `decided`, because CPUs round differently."""
     data = SHARED / "data/sst2" / f"{part}.tsv"
     rows = [l.rstrip("\n").split("\t") for l in open(data, encoding="utf-8")]
     if rows[0][1] == "label":
@@ -98,7 +98,7 @@ path = program("minilm-sst2")
 sst2(path, "dev", 784, 872, True)
 ncbi(program("minilm-ncbi"), FULL)
 sparse = program("minilm-sst2-sparse90", "--passes=quantize-int8")  # to 0.2 point; PyTorch computes in fp32
-# 739 or 740: what is f32 in between makes other codes on other CPUs, by which scores move up to 0.03
+# 739 or 740: CPUs round f32 differently, so some codes differ, and scores move by up to 0.03
 sst2(sparse, "dev", 740, 872, False, 0.2, 0.51)
 if FULL:
     sst2(path, "test", 1634, 1821, True)

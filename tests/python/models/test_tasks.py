@@ -28,7 +28,8 @@ def program(kind, seed, *options, **overrides):
         overrides |= {"pad_token_id": 1, "max_position_embeddings": 66}
     model, _ = random_model(family, kind, seed, TMP / name, **overrides)
     tokenizer = AutoTokenizer.from_pretrained(TMP / name, model_max_length=64)
-    native = FULL or (family == "bert" and kind == "classify")  # code of newer CPUs takes thrice the time
+    # code for newer CPUs takes three times as long
+    native = FULL or (family == "bert" and kind == "classify")
     cpu = () if native else ("--cpu=baseline",)
     return model, tokenizer, build(TMP / name, TMP / f"{name}.out", *options, *cpu)
 
@@ -122,7 +123,7 @@ def tag_program(seed):
 
 
 def words_of(model, tokenizer, text):
-    """(start, end, label, score) of each pre-token: its first sub-token's."""
+    """(start, end, label, score) of each word. Label and score are those of its first token."""
     e = tokenizer(text, return_tensors="pt", truncation=True)
     p = model(**{k: v for k, v in e.items()}).logits[0].softmax(1)
     words = {}
@@ -151,7 +152,7 @@ def spans_of(words):
 def tag(seed):
     model, tokenizer, path = tag_program(seed)
     found = 0
-    texts = [text.strip() for text in TEXTS]  # byte-level BPE has words of spaces alone, which have no place
+    texts = [text.strip() for text in TEXTS]  # byte-level BPE makes words of spaces, which have no offsets
     for text, obj in zip(texts, map(json.loads, answers(path, texts, "--json"))):
         with torch.no_grad():
             want = spans_of(words_of(model, tokenizer, text))
@@ -225,7 +226,7 @@ def qa(seed):
 
 
 def printable(token):
-    """A token as a field of a line."""
+    """A token as printed in a field of a line."""
     return token.replace("\t", " ").replace("\n", " ").replace("\r", " ")
 
 
@@ -273,12 +274,12 @@ def embed(seed):
         compare(line, want, "embedding")
         compare(hidden, h, "hidden")
         assert line == obj["embedding"]
-        assert (np.array(line, np.float32) == row).all()  # 9 digits say a float exactly
+        assert (np.array(line, np.float32) == row).all()  # 9 digits represent a float exactly
     return "embed"
 
 
 def windows(seed):
-    """Longer than the model takes: windows against the same done by hand."""
+    """A text longer than the limit: compares its windows with windows made by hand."""
     model, tokenizer, path = program("classify", seed, "--max-tokens", "20")
     text = " ".join("b c d f g h k l m n p r s t v z".split() * 4)
     limit = 18
@@ -316,7 +317,7 @@ def main():
     }
     seen = set()
     for family in sys.argv[1:] or TESTED:
-        # a program's text depends on its tokenizer and its task: every task with each tokenizer
+        # printed text depends on tokenizer and task, so each tokenizer is tested with every task
         row = FAMILIES[family]
         known = row.tokenizer in seen and not FULL and not sys.argv[1:]
         seen.add(row.tokenizer)

@@ -14,7 +14,7 @@ def without(model, gone):
     return model
 
 
-# strategy, keep -> what goes of six layers
+# (strategy, layers to keep), layers removed of six
 STRATEGIES = [(("top", 4), {4, 5}), (("even", 4), {2, 4}), (("symmetric", 3), {2, 3, 4})]
 for n, kind in enumerate(("classify", "tag", "encoder")):
     model, config = make_bert.random_bert(kind, 200 + n, TMP / kind, num_hidden_layers=6)
@@ -32,7 +32,7 @@ for n, kind in enumerate(("classify", "tag", "encoder")):
         "parameters"
     ]
 
-# contribution: of the cosines between what a layer reads and makes, the largest go first
+# contribution: removes the layers with the largest cosines between input and output
 model, config = make_bert.random_bert(
     "classify", 210, TMP / "c", num_hidden_layers=5, max_position_embeddings=64, type_vocab_size=2
 )

@@ -15,7 +15,7 @@ class Exits(Library):
             raise RuntimeError(self.f("strerror")(status).decode())
 
     def both(self, batch, labels):
-        """Logits and layers run of the texts of one call."""
+        """The logits and the number of layers run, for each text of one call."""
         ids = np.concatenate([np.array(t, np.int32) for t in batch])
         offsets = np.cumsum([0] + [len(t) for t in batch]).astype(np.int32)
         logits = np.full((len(batch), labels), np.nan, np.float32)
@@ -36,8 +36,8 @@ def entropy(logits):
 
 @torch.no_grad()
 def by_hand(model, heads, batch, threshold):
-    """[(logits, layers run, distance of the nearest entropy to the threshold)]: heads[layer] is a function of
-    the layer's rows."""
+    """For each text (logits, layers run, smallest distance of an entropy to the threshold). heads[layer] is a
+    function of the layer's rows."""
     rows = []
     for ids in batch:
         o = model(
@@ -57,7 +57,7 @@ def by_hand(model, heads, batch, threshold):
 
 
 def agree(what, path, model, heads, batch, thresholds, least=3, hand=by_hand):
-    """The library at every threshold: numbers of PyTorch; and bytes that depend on nothing but the text."""
+    """Compares the library with PyTorch at every threshold. Its bytes must depend only on the text."""
     ended = set()
     worst = 0
     for threshold in thresholds:
@@ -86,7 +86,7 @@ def agree(what, path, model, heads, batch, thresholds, least=3, hand=by_hand):
     print(f"{what}: {worst:.3f} of the tolerance; texts ended after {sorted(ended)} layers")
 
 
-# heads of the checkpoint, as DeeBERT's code saves them
+# heads in the checkpoint, as saved by DeeBERT's code
 model, config = make_bert.random_bert(
     "classify",
     300,
@@ -131,11 +131,11 @@ build(
 agree("layers=0,2", TMP / "some.so", model, {k: heads[k] for k in (0, 2)}, batch, (0, 0.3, 0.6, 0.9), 2)
 
 
-# tokens thinned out in front of exits, between and behind them, in either order of the passes
+# prune-tokens before, between and after the exits, with the passes in both orders
 @torch.no_grad()
 def thinned_by_hand(model, heads, ids, threshold, thin):
-    """(logits, layers run, how clearly tokens and exits were decided): in layers of `thin` that share of the
-    tokens stays, by the attention that they receive."""
+    """(logits, layers run, smallest margin of the decisions on tokens and exits). thin: {layer: share of the
+    tokens that stay}. The tokens that receive the most attention stay."""
     bert = encoder(model)
     e = bert.embeddings
     n = len(ids)
@@ -193,7 +193,7 @@ for passes, thin in (
         lambda *a, thin=thin: [thinned_by_hand(*a[:2], ids, a[3], thin) for ids in a[2]],
     )
 
-# heads fitted on texts: the weights are those of the same regression in torch
+# heads fitted on texts have the weights of the same regression in torch
 words = (TMP / "highway" / "vocab.txt").read_text().split()
 r = random.Random(2)
 lines = [" ".join(r.choice(words[80:]) for _ in range(r.randint(1, 9))).replace("#", "") for _ in range(150)]
@@ -260,8 +260,8 @@ build(
 )
 agree("fitted", TMP / "fit.so", model, heads, batch, (0, 0.9, 1.0, 1.05, 2), 2)
 
-# SST-2: at most half a point lost on texts that the threshold was not chosen on, at most 4 of 6 layers run,
-# and as much faster as the work is less
+# SST-2: on texts not used to choose the threshold, at most half a point is lost and at most 4 of 6 layers
+# run. The speed-up equals the reduction of work.
 if SHARED and FULL:
     data = SHARED / "data" / "sst2"
     said = json.loads(

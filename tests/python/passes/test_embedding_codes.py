@@ -6,15 +6,15 @@ from whittling import *
 
 
 def int8(table):
-    """A scale a row, codes -127..127."""
+    """One scale per row, codes -127..127."""
     largest = table.abs().amax(1, keepdim=True)
     codes = (table.double() * 127 / largest.double()).round()
     return torch.where(largest > 0, codes.float() * (largest / 127), 0)
 
 
 def int4(table):
-    """A scale a row, of eleven between half and all of the largest number the one that errs least; codes
-    -7..7."""
+    """One scale per row, codes -7..7. The scale is the best of eleven, from half of the row's largest number
+    to all of it."""
     largest = table.abs().amax(1, keepdim=True) / 7
     best, least = torch.zeros_like(table), torch.full((len(table), 1), math.inf, dtype=torch.double)
     for part in range(20, 9, -1):
@@ -30,7 +30,7 @@ def f16(table):
 
 
 def stored(model, kind):
-    """The model with its tables in `kind`; in int4 only that which tokens look up."""
+    """The model with its tables in `kind`. With int4, tables of positions and types are in int8."""
     changed = copy.deepcopy(model)
     e = encoder(changed).embeddings
     for n, table in enumerate((e.word_embeddings, e.position_embeddings, e.token_type_embeddings)):
@@ -43,7 +43,8 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
         kind, 900 + n, TMP / kind, hidden_size=4 * (8, 11, 16)[n], num_attention_heads=4
     )
     kinds = (int8, int4, f16)
-    for codes in kinds[n:] + kinds[:n]:  # each comes first once: a program of it is compiled
+    # each kind of codes comes first once, so that one of its programs is compiled
+    for codes in kinds[n:] + kinds[:n]:
         check(
             kind,
             TMP / kind,
@@ -52,7 +53,7 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
             texts(config, n),
             "--weights=f32",
         )
-    # or the test would see nothing
+    # the codes must differ from the plain tables, or the test would show nothing
     passed = (logits(stored(model, int4), texts(config, n)), logits(model, texts(config, n)))
     assert max((a - b).abs().max() for a, b in zip(*passed)) > 1e-3
 for directory, load in shared_models("minilm-sst2"):

@@ -46,17 +46,17 @@ LOSSY = [
     ("quantize-int8", "", 0.97),
     ("compute-bf16", "", 0.99),
 ]
-# Those with checks of their own: the model beside others, and other ids.
+# Passes with checks of their own.
 APART = ("merge-tasks", "prune-vocab")
-# Those that build a program to learn from data, with the one kind on which they run unless FULL. Only a
-# classifier has exits.
+# Passes that build a program to learn from data. Unless FULL they run on the one kind named here. Only
+# classifiers have exits.
 LEARN = {"early-exit": "classify", "normalize-embeddings": "encoder"}
-# Any token may be asked for, so that none can go.
+# A text may ask for any token, so no token can be removed.
 REFUSED = {"prune-tokens": ("fill-mask",)}
 
 
 def pass_names():
-    """Those that `bertc passes` lists."""
+    """The passes that `bertc passes` lists."""
     listed = run(BERTC, "passes").stdout.decode().split("\n\n")[1]
     return re.findall(r"^  (\S+)", listed, re.MULTILINE)
 
@@ -66,7 +66,7 @@ def is_refused(refused, name, kind):
 
 
 def cases(refused, kind):
-    """Passes to run one by one on a model of this kind, as rows of LOSSY; cosine None: the same numbers."""
+    """Rows as in LOSSY of the passes for a model of this kind. Cosine None: the numbers must be equal."""
     lossy = {row[0] for row in LOSSY}
     rows = LOSSY + [(name, "", None) for name in PASSES if name not in lossy and name not in APART]
     for case in rows:
@@ -78,7 +78,7 @@ def cases(refused, kind):
 
 
 def layers_of(model):
-    """The list of layers, wherever the class keeps it."""
+    """The list of layers of any class of model."""
     base = model.base_model
     return next(m for m in base.modules() if isinstance(m, torch.nn.ModuleList))
 
@@ -89,7 +89,7 @@ def without_layers(model, gone):
     kept = [l for i, l in enumerate(layers) if i not in gone]
     del layers[:]
     layers.extend(kept)
-    if hasattr(model.config, "num_hidden_groups"):  # which of them runs depends on these
+    if hasattr(model.config, "num_hidden_groups"):  # these decide which group runs
         model.config.num_hidden_layers = model.config.num_hidden_groups = len(kept)
     return model
 
@@ -102,7 +102,7 @@ def last_linears(layer):
 
 
 def without_units(model, heads, neurons, head):
-    """Columns of the second linear that read what goes are zero: the same numbers as without it."""
+    """Sets the columns that read removed units to zero: the same numbers as without these units."""
     model = copy.deepcopy(model)
     for i, layer in enumerate(layers_of(model)):
         out, down = last_linears(layer)
@@ -125,7 +125,7 @@ def first_outputs(rows):
 
 
 def near(got, want, floor, what):
-    """A cosine of at least `floor`; of one number, any."""
+    """The cosine must be at least `floor`. A single number may have any."""
     got = np.asarray(got).reshape(-1)
     assert got.shape == (want.size,) and np.isfinite(got).all(), f"{what}: {got}, expected {want.shape}"
     want = want.reshape(-1)
@@ -134,8 +134,8 @@ def near(got, want, floor, what):
 
 
 def left_by(directory, passes, batch):
-    """The first output of the graph that the passes leave; and how much they changed."""
-    place = TMP / f"{directory.name}-left"  # a graph names the files of its weights, which lie beside it
+    """The first output of the graph after the passes, and their ledger."""
+    place = TMP / f"{directory.name}-left"  # a graph and its weight files share a folder
     if not place.exists():
         shutil.copytree(directory, place)
     graph, ledger = place / "left.bir", TMP / "left.json"
@@ -211,13 +211,13 @@ def check_checkpoint(family, row, kind, directory, model, batch):
     assert again.config.num_hidden_layers == 2
     kept = {k: v for k, v in model.state_dict().items() if not re.search(r"\.\d", k)}
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in kept.items()), f"{family}: tensors are lost"
-    for file in directory.iterdir():  # the tokenizer goes along, byte for byte
+    for file in directory.iterdir():  # the files of the tokenizer are copied byte for byte
         if file.name not in ("config.json", "model.safetensors"):
             assert (out / file.name).read_bytes() == file.read_bytes(), file.name
 
 
 def check_vocabulary(family, row, kind, directory, model, corpus):
-    """What prune-vocab leaves, as transformers loads it: texts of the corpus keep their numbers."""
+    """transformers loads the result of prune-vocab. Texts of the corpus keep their numbers."""
     out = TMP / f"{directory.name}.fewer"
     bertc(
         "build",
@@ -239,7 +239,7 @@ def check_vocabulary(family, row, kind, directory, model, corpus):
 
 
 def check_program(family, row, kind, directory, model, batch):
-    """Int8 as code; f32 is test_golden.py's."""
+    """An int8 program. test_golden.py tests f32 programs."""
     options = ("--emit=shared", "--name=m", "--cpu=baseline", "--passes=quantize-int8")
     library = Library(build(directory, TMP / f"{directory.name}.so", *options), "m")
     for ids in batch:

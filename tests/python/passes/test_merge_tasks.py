@@ -12,7 +12,7 @@ class Tasks(Library):
         return [self.f("output")(i).decode() for i in range(32) if self.f("output")(i)]
 
     def task(self, batch, name, width):
-        """One output of the texts of one call, asked for alone; or, with others, of all."""
+        """Runs one call and returns one output. It is requested alone, or together with the others."""
         k = self.outputs().index(name)
         ids = np.concatenate([np.array(t, np.int32) for t in batch])
         offsets = np.cumsum([0] + [len(t) for t in batch]).astype(np.int32)
@@ -31,8 +31,8 @@ class Tasks(Library):
 
 
 def task_directories(base, directory, task, labels, seed, layers):
-    """A model that differs from the base in biases and a head: whole in one directory, as a delta in another.
-    layers: those whose biases differ."""
+    """Writes a model that differs from the base in its head and in the biases of `layers`: whole in one
+    directory, as a delta in another."""
     config = base.config.__class__(**base.config.to_dict())
     config.num_labels = labels
     config.id2label = {i: f"{task}{i}" for i in range(labels)}
@@ -117,8 +117,8 @@ for options in ((), ("--passes=quantize-int8",), ("-O0", "--cpu=baseline")):
                 "tolerance"
             )
 
-# passes in front of merge-tasks change each task by itself; behind it they say so; eval scores each head on
-# its own data, as the task's own program
+# Passes before merge-tasks change each task by itself. After it they report that they cannot. eval scores
+# each head on its own data, with the score of the task's own program.
 passes = "drop-layers{layers=0,2},prune-ffn{keep=64},merge-tasks"
 both = Tasks(
     build(
@@ -216,7 +216,7 @@ refused = run(
 )
 assert refused.returncode == 2 and b"has no head c; it has a, b" in refused.stderr, refused.stderr
 
-# what tasks share runs once and is there once: layers 0 and 1 of b and of a twin are the same ops
+# shared layers are stored and run once: layers 0 and 1 of b and of its twin are the same ops
 steps = lambda path: sorted(
     l.split()[-1]
     for l in run(path, "--profile", "--seq", 8, "--repeat", 1).stdout.decode().splitlines()
@@ -231,7 +231,7 @@ assert steps(both) == [
     "layer.1.ffn.in",
     "layer.2.ffn.in",
 ], steps(both)
-# a layer has 75,264 bytes; what is new are biases, a pooler and a classifier
+# a layer has 75,264 bytes; only biases, a pooler and a classifier are new
 about = json.loads(run(both, "--about").stdout)
 only = json.loads(run(build(b_whole, TMP / "only"), "--about").stdout)
 assert about["weight_bytes"] - only["weight_bytes"] < 30000, (about["weight_bytes"], only["weight_bytes"])
@@ -253,7 +253,7 @@ refused = run(both, "--ids", "--task=a,b", check=False, input=line.encode())
 assert refused.returncode == 2 and b"have different kinds, so they have no mean" in refused.stderr, refused
 
 
-# what is refused, and how
+# bad deltas, and their messages
 def refuse(status, text, *args):
     p = run(BERTC, "build", "-o", TMP / "none", *args, check=False)
     assert p.returncode == status and text in p.stderr.decode() and not (TMP / "none").exists(), (args, p)
@@ -282,7 +282,7 @@ shutil.copytree(a_delta, other)
 (other / "vocab.txt").write_text((other / "vocab.txt").read_text().replace("\nq\n", "\nQ\n"))
 refuse(4, "has a different tokenizer than the base", TMP / "base", f"--merge=a={other}")
 
-# a description says the same
+# a description gives the same program
 bertc("describe", TMP / "base", f"--merge=a={a_delta},b={b_delta}", "-o", TMP / "two.xml", "--quiet")
 described = Tasks(
     build(TMP / "two.xml", TMP / "x.so", "--emit=shared", "--name=x", f"--search={TMP}/base"), "x"

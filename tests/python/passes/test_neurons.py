@@ -136,7 +136,7 @@ for part in got["parts"]:
         right = ((z @ only.T + got["bias"]).argmax(1) == y).mean()
         assert abs(right - part[which]) < 2 / len(y), (part, which, right)
 
-# ablation of what ranks first or last, at zero or the mean over the words
+# sets the neurons that rank first or last to zero, or to their mean over the words
 standard = [n["layer"] * width + n["neuron"] for n in ranked()["neurons"]]
 for which, to, share in (("top", "zero", 0.25), ("bottom", "mean", 0.5), ("top", "mean", 0.1)):
     gone = np.zeros(len(standard), bool)

@@ -14,7 +14,7 @@ def sentences(seed, n):
 
 
 def fit(method, rows, components=1):
-    """The function of rows [n, width] that the method learns from them."""
+    """The function that the method learns from rows [n, width]."""
     mean = rows.mean(0)
     if method == "z-score":
         s = rows.std(0, correction=0)
@@ -73,7 +73,7 @@ for n, kind in enumerate(("classify", "encoder")):
     tokenizer = BertTokenizerFast(str(TMP / kind / "vocab.txt"), do_lower_case=True)
     known = [tokenizer(s)["input_ids"] for s in some]
     batch = texts(config, n)
-    # of two layers: the second learns what the first has left
+    # two layers: the second learns from the output of the changed first
     for method in ("min-max", "unit") if kind == "classify" else ("z-score", "all-but-the-top"):
         more = " components=2" if method == "all-but-the-top" else ""
         learn = "" if method == "unit" else f" data={data}"
@@ -93,7 +93,7 @@ for n, kind in enumerate(("classify", "encoder")):
                 len(layers) if method in ("z-score", "min-max") else 0
             ), ledger[0]["notes"]
 
-    if kind == "encoder":  # the output of an embedder: the mean, made unit length afterwards
+    if kind == "encoder":  # the output of an embedder is the mean, scaled to unit length afterwards
 
         @torch.no_grad()
         def means(batch):
@@ -104,7 +104,7 @@ for n, kind in enumerate(("classify", "encoder")):
         for method in ("z-score", "min-max", "all-but-the-top"):
             f = fit(method, means(known), 3)
             more = " components=3" if method == "all-but-the-top" else ""
-            # the rows that are pooled may go elsewhere too: then their LayerNorm must stay
+            # if the pooled rows are also an output, their LayerNorm must stay
             for outputs in ("", "hidden") if FULL or method == "z-score" else ("",):
                 library, ledger = program(
                     TMP / kind,
@@ -115,7 +115,7 @@ for n, kind in enumerate(("classify", "encoder")):
                 for ids, want in zip(batch, torch.nn.functional.normalize(f(means(batch)), dim=-1)):
                     compare(library.run([ids], want.numel()), want, f"embedding, {method}, {len(ids)} tokens")
 
-    # neurons held at zero: of layers in between and of the last, one after another
+    # neurons set to zero, in an inner layer and in the last one
     gone = {0: [0, 7], 2: [1, 2, 30]}
     changed = model
     for i, neurons in gone.items():
@@ -130,7 +130,7 @@ for n, kind in enumerate(("classify", "encoder")):
         batch,
     )
     assert count(ledger, "goes into gamma and beta") == 2 and count(ledger, "layer 2: 3 of") == 1
-# weights that are no numbers: what is learnt from texts would be none, and is refused
+# NaN weights: passes that learn from texts would learn NaN, so they are refused
 from safetensors.torch import load_file, save_file
 
 tensors = load_file(TMP / "classify" / "model.safetensors")

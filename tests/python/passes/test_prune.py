@@ -60,7 +60,7 @@ def without_blocks(model, gone):
 
 
 def least(scores, keep):
-    """The units that go from a layer: all but the `keep` of highest score."""
+    """The units that are removed from a layer: all but the `keep` units with the highest scores."""
     return set(torch.as_tensor(scores).argsort(descending=True)[keep:].tolist())
 
 
@@ -134,7 +134,7 @@ for n, kind in enumerate(("classify", "tag", "encoder")):
         and ledger[-1]["parameters"] < plain[-1]["parameters"]
     )
 
-# every layer its own widths, then whole layers out, in half precision
+# a different width in every layer, then without two layers, then in half precision
 model, config = make_bert.random_bert(
     "classify",
     410,
@@ -168,8 +168,8 @@ check(
     "--weights=f16",
 )
 
-# a checkpoint can say neurons that are as many in each layer, and no other cut; refused means that nothing
-# appears
+# A checkpoint can express an equal number of neurons in all layers, but no other cut. A refused build writes
+# nothing.
 model, config = make_bert.random_bert(
     "classify",
     420,
@@ -219,12 +219,12 @@ for directory, load in shared_models("minilm-sst2"):
     )
 
 
-# what is left is fitted to what was there before, by least squares over real texts: the same normal equations
-# here
+# refit: least squares over real texts fits the remaining weights to the outputs before. The same normal
+# equations are solved here.
 @torch.no_grad()
 def refitted(model, batch, gone, part, width, ridge=0.01):
-    """part: of a layer, the linear whose inputs go; gone: {layer: units of `width` inputs}. Returns {layer:
-    (weight, bias)}, zero where inputs are gone."""
+    """part(layer): the linear that loses inputs. gone: {layer: units of `width` inputs}. Returns {layer:
+    (weight, bias)}, with zeros for the removed inputs."""
     seen = {i: [] for i in gone}
     hooks = [
         part(encoder(model).encoder.layer[i]).register_forward_pre_hook(
@@ -293,7 +293,7 @@ if SHARED:
         far(without_neurons(model, neurons)),
     )
 
-if SHARED:  # measured on data: what the pass reports is what eval scores afterwards
+if SHARED:  # measured on data: the pass reports the score that eval gives afterwards
     data = SHARED / "data/sst2/dev.tsv"
     out = TMP / "ledger.json"
     limit = 200 if FULL else 60

@@ -15,21 +15,21 @@ def kept(n, how):
 
 
 def largest(x, k):
-    """Mask of the k largest along the last axis, of equals the first."""
+    """Mask of the k largest along the last axis. Of equal values the first counts."""
     order = torch.argsort(x, dim=-1, descending=True, stable=True)
     return torch.zeros_like(x, dtype=torch.bool).scatter(-1, order[..., :k], True)
 
 
 def gap(x, k):
-    """How far the last of the k largest lies above the first that goes, in any row; infinite where none
-    goes."""
+    """The smallest distance, over all rows, between the k-th largest value and the next one. Infinite if
+    nothing is removed."""
     top = x.topk(min(k + 1, x.shape[-1]), -1).values
     return (top[..., k - 1] - top[..., k]).min().item() if k < x.shape[-1] else math.inf
 
 
 def select(scores, rule, gaps=[]):
-    """Softmax over the keys that stay. rule: ("k", N), ("share", X) or ("threshold", P). gaps: gets by how
-    little a score decided, at the nearest."""
+    """Softmax over the selected keys. rule: ("k", N), ("share", X) or ("threshold", P). Appends the smallest
+    margin of the selection to gaps."""
     if rule is None:
         return scores.softmax(-1)
     n = scores.shape[-1]
@@ -37,7 +37,8 @@ def select(scores, rule, gaps=[]):
         p = scores.softmax(-1)
         mask = p >= rule[1]
         none = ~mask.any(-1, keepdim=True)
-        gaps.append((p / rule[1]).log().abs().min().item())  # so much added to a score would carry it over
+        # the smallest change of a score that would move it past the threshold
+        gaps.append((p / rule[1]).log().abs().min().item())
         if none.any():
             gaps.append(gap(scores[none[..., 0]], 1))
         mask = torch.where(none, largest(scores, 1), mask)
@@ -50,8 +51,8 @@ def select(scores, rule, gaps=[]):
 
 @torch.no_grad()
 def emulate(model, ids, rules={}, thin={}, begins=None, pool=None):
-    """One text through a BERT by hand, and by how little the nearest selection was decided. rules: {layer:
-    rule}; thin: {layer: how many stay}; begins: ids that must stay."""
+    """Runs a BERT by hand on one text. Returns the output and the smallest margin of a selection.
+    rules: {layer: rule}; thin: {layer: share or number of tokens that stay}; begins: ids that must stay."""
     gaps = [math.inf]
     bert = encoder(model)
     e = bert.embeddings
@@ -78,7 +79,7 @@ def emulate(model, ids, rules={}, thin={}, begins=None, pool=None):
             stay = largest(significance, k).nonzero()[:, 0]
             free = significance[~must]
             if len(free) and k > int(must.sum()):
-                gaps.append(gap(free.log(), k - int(must.sum())))  # what must stay is not decided
+                gaps.append(gap(free.log(), k - int(must.sum())))  # tokens that must stay are no decision
             x, c, at, must = x[stay], c[stay], at[stay], must[stay]
         x = layer.attention.output.LayerNorm(layer.attention.output.dense(c) + x)
         x = layer.output.LayerNorm(layer.output.dense(layer.intermediate(x)) + x)
@@ -86,7 +87,7 @@ def emulate(model, ids, rules={}, thin={}, begins=None, pool=None):
         # over the tokens that are left
         return torch.nn.functional.normalize(x.double().mean(0), dim=0), min(gaps)
     if begins is not None:
-        # of a token that went: the last before it
+        # a removed token has the row of the last token before it
         return model.classifier(x)[torch.searchsorted(at, torch.arange(n), right=True) - 1].double(), min(
             gaps
         )
@@ -102,7 +103,7 @@ def spelled(rules, thin):
     return ",".join(parts + ["O2"])
 
 
-# ---- the ops alone, on whole numbers: scores are exact in every order of adding, and many are equal
+# ---- The ops alone, on whole numbers: sums are exact in any order, and many scores are equal.
 serial_op = 0
 
 
@@ -159,7 +160,7 @@ for rule in (("k", 1), ("k", 5), ("share", 0.3), ("threshold", 0.07), None):
         compare(received(ids, HEADS), p.sum(1).t(), f"received {rule}, {n} tokens", 1e-5)
 for how in (1, 7, 0.5, 1.0):  # sums of whole numbers: exact, with many ties
     attr = f"share={how}" if isinstance(how, float) else f"keep={how}"
-    # of thin there is one kernel
+    # thin has a single kernel
     thinned = op(
         "module @m\ngraph @main(%ids: i32[S]) level=graph {\n"
         + constant("q")
@@ -177,7 +178,7 @@ for how in (1, 7, 0.5, 1.0):  # sums of whole numbers: exact, with many ties
 print("the ops alone select the same")
 
 # ---- whole models
-CLEAR = 1e-4  # scores differ from PyTorch's by a tenth of it
+CLEAR = 1e-4  # scores differ from those of PyTorch by a tenth of this
 
 
 def check_model(
@@ -209,7 +210,7 @@ def check_model(
             continue
         top = want.topk(2, -1).values
         sure = (top[..., 0] - top[..., 1]).numpy() > 2e-4 * max(1, want.abs().max().item())
-        labels += sure.sum()  # nearer than twice the tolerance either is right
+        labels += sure.sum()  # within twice the tolerance either label is right
         assert (got.argmax(-1) == want.argmax(-1).numpy())[sure].all(), (
             f"{what}, {len(ids)} tokens: another label"
         )
@@ -228,7 +229,7 @@ def check_model(
 
 
 def together(library, batch, width, per_token=False):
-    """All texts in one call give the bytes of each alone."""
+    """One call with all texts must give the same bytes as a call for each text."""
     alone = [library.run([ids], len(ids) * width if per_token else width) for ids in batch]
     assert (library.run(batch, sum(map(len, alone))) == np.concatenate(alone)).all(), (
         "a text depends on what else is in the call"
@@ -264,7 +265,7 @@ for n, kind in enumerate(("classify", "encoder", "tag")):
         ({}, {0: 0.7, 2: 3}),
         ({0: ("k", 4), 1: ("share", 0.5)}, {1: 0.6, 2: 0.5, 3: 2}),
     ):
-        # programs of the rules together, and of each alone for one of the models; else graphs
+        # Programs: combined rules, and single rules of one model. The evaluator runs the others.
         code = FULL or bool(rules and thin) or kind == "tag" and not thin
         what = f"{kind} {rules} {thin}"
         library, ledger = check_model(what, TMP / kind, model, batch, rules, thin, begins, pool, code=code)
@@ -297,7 +298,7 @@ if SHARED:
             ({}, {1: 0.8, 3: 0.6}),
             ({0: ("k", 8), 2: ("share", 0.25), 4: ("threshold", 0.02)}, {}),
         ):
-            # the longer a text, the more of its scores are alike: of minilm-ncbi's a quarter are clear
+            # long texts have more almost equal scores: of minilm-ncbi's texts a quarter is clear
             library, ledger = check_model(
                 f"{m} {rules} {thin}",
                 directory,

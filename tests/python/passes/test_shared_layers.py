@@ -37,7 +37,7 @@ def check(directory, model, what, *options):
 
 
 def left_by(name, passes):
-    """The graph that the passes leave, beside the checkpoint."""
+    """Writes the graph after the passes into the folder of the checkpoint."""
     graph = TMP / name / "left.bir"
     last = re.sub(r"\{[^}]*\}", "", passes).split(",")[-1]
     options = ("--emit=bir", f"--passes={passes}", f"--stop-after={last}", "--quiet", "--cpu=baseline")
@@ -59,7 +59,7 @@ def matrices(graph, dtype):
 
 
 def check_order():
-    """6 layers in 4 groups are 0,0,1,2,2,3."""
+    """The groups of 6 layers in 4 groups are 0,0,1,2,2,3."""
     for layers, groups, inner in ((6, 4, 1), (7, 3, 1), (5, 2, 2), (2, 5, 1), (12, 7, 1)):
         name = f"order-{layers}-{groups}-{inner}"
         model = model_of(name, layers, groups, inner)
@@ -68,7 +68,7 @@ def check_order():
 
 
 def check_one_constant():
-    """Twelve layers: six matrices, in whatever numbers."""
+    """Twelve layers have six matrices, in any element type."""
     sizes = sorted([64 * 64] * 4 + [64 * 96] * 2)
     assert matrices(left_by("one", "canonicalize"), "f32") == sizes
     assert matrices(left_by("one", "quantize-int8"), "i8") == sizes
@@ -107,7 +107,7 @@ def least_heads(model):
 
 
 def check_pruning(model):
-    """The same heads and neurons of all layers, cut out by hand."""
+    """Cuts the same heads and neurons out of all layers by hand."""
     cut = copy.deepcopy(model)
     layer = cut.base_model.encoder.albert_layer_groups[0].albert_layers[0]
     layer.attention.dense.weight.data[:, 16:32] = 0
@@ -129,7 +129,7 @@ def check_mean():
 
 
 def check_checkpoints():
-    """A directory holds what is left if its config.json can say which group runs when."""
+    """A checkpoint is written if config.json can express which group runs in each layer."""
     for name, layers, passes, left in (
         ("one", "0,5,11", "drop-layers{layers=0,5,11}", (3, 1)),
         ("order-6-4-1", "2,4", "drop-layers{layers=2,4}", (2, 2)),

@@ -27,7 +27,7 @@ def linears(model):
 
 @torch.no_grad()
 def norms(model, batch):
-    """Root mean square of every input of every linear, each text counting as often as it has tokens."""
+    """Root mean square of every input of every linear, over all tokens."""
     sums, tokens = {}, sum(map(len, batch))
     hooks = [
         m.register_forward_pre_hook(
@@ -45,8 +45,8 @@ BLOCKS = {"unstructured": (1, 1), "1x4": (1, 4), "4x1": (4, 1), "rows": (1, None
 
 
 def scored(w, structure, norm):
-    """One entry a unit in row-major order: score in f32, how many weights, which. A unit's score is the root
-    mean square of its weights."""
+    """One entry per unit in row-major order: score in f32, number of weights, their places. The score is the
+    root mean square of the weights."""
     high, wide = BLOCKS[structure]
     wide = wide or w.shape[1]
     score = w.astype(np.float64) * (norm if norm is not None else 1)
@@ -71,7 +71,8 @@ def by_hand(model, sparsity, structure="unstructured", scope="matrix", norm=None
             for s, n, k in scored(m.weight.data.numpy(), structure, norm and norm[name])
         ]
         wanted = round(sparsity * sum(m.weight.numel() for _, m in group) + 1e-9)
-        for j in sorted(range(len(units)), key=lambda j: (units[j][0], -j)):  # of equal scores the later goes
+        # of equal scores, the later unit is removed
+        for j in sorted(range(len(units)), key=lambda j: (units[j][0], -j)):
             _, n, i, k = units[j]
             if wanted <= 0:
                 break
@@ -139,7 +140,7 @@ for n, kind in enumerate(("classify", "tag", "encoder")):
 
 @torch.no_grad()
 def reads(model, batch):
-    """Every linear's inputs, a row a token."""
+    """The inputs of every linear, one row per token."""
     rows = {}
     hooks = [
         m.register_forward_pre_hook(lambda m, x, n=n: rows.setdefault(n, []).append(x[0][0].double()))
@@ -152,8 +153,8 @@ def reads(model, batch):
 
 
 def refitted(w, bias, x, keep, ridge):
-    """Row after row (H_SS)^-1 (H w)_S, and the bias that goes with it; and 1 / sqrt of the diagonal of H^-1,
-    by which weights go."""
+    """The weights (H_SS)^-1 (H w)_S row by row, their bias, and 1 / sqrt of the diagonal of H^-1, which
+    decides on the removed weights."""
     h = torch.cov(x.T, correction=0).reshape(x.shape[1], x.shape[1])
     h = h + ridge * h.diagonal().mean() * torch.eye(len(h), dtype=h.dtype)
     out = torch.zeros_like(w)
@@ -164,8 +165,8 @@ def refitted(w, bias, x, keep, ridge):
     return out, bias + (w - out) @ x.mean(0), h.inverse().diagonal().rsqrt()
 
 
-# the fit: of a random model, all structures, either system (less or more than half goes), one step and
-# several
+# The fit of a random model: all structures, both systems of equations (less or more than half of the weights
+# removed), one step and several steps.
 model, config = make_bert.random_bert(
     "classify",
     850,
@@ -209,7 +210,7 @@ for structure, sparsity, steps, ridge in (
     for (n, a), (_, b) in zip(linears(got), linears(want)):
         keep = a.weight != 0
         w, bias, norm = refitted(b.weight.data.double(), b.bias.data.double(), seen[n], keep, ridge)
-        if steps == 1:  # of the matrix as it is: the masks are those of the scores
+        if steps == 1:  # one step uses the matrix before any change, so the masks follow from the scores
             units = scored(b.weight.data.numpy(), structure, norm.numpy())
             wanted = round(sparsity * b.weight.numel() + 1e-9)
             mask = np.ones(keep.shape, bool)
@@ -231,8 +232,8 @@ for structure, sparsity, steps, ridge in (
     ledger = check("refit", TMP / "refit", passes + ",O2", got, batch)
     assert any("fitted, they make all but" in note for note in ledger[0]["notes"]), ledger[0]
 
-# what inputs come to on real texts: the norms are those of f32 kernels, so of the weights that lie at the
-# border a few may fall to the other side
+# Norms of inputs on real texts. f32 kernels compute them, so a few weights close to the limit may be decided
+# differently.
 if SHARED:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

@@ -69,8 +69,8 @@ print(f"quantize_static, and linear_i8 that writes codes: the same {2 * S * N} c
 
 # ---- whole models
 def whole(what, directory, model, passes, batch, bars):
-    """One build a CPU against one emulation: least mean cosine, least share of equal labels (1 where there
-    are none). bars: of cosines with fp32, mean and 5th percentile."""
+    """Compares one build per CPU with one emulation. Returns the lowest mean cosine and the lowest share of
+    equal labels (1 without labels). bars: limits of the cosines with fp32, mean and 5th percentile."""
     path = TMP / f"{what}.bir"
     bir(directory, path, passes, "--stop-after=quantize-int8")
     plain = logits(model, batch)
@@ -94,14 +94,14 @@ def whole(what, directory, model, passes, batch, bars):
             ),
             "m",
         )
-        # plain C takes ten times as long as kernels of this machine, where it is one of AVX-512
+        # with AVX-512, plain C takes ten times as long as the kernels of this machine
         part = slice(None, None, 4 if len(batch) > 20 and cpu == "x86-64" else 1)
         wanted = want[part]
         got = [
             torch.tensor(library.run([ids], w.numel()).reshape(w.shape)).double()
             for ids, w in zip(batch[part], wanted)
         ]
-        # two logits, nearly opposite: beside the boundary the cosine of a text is that of noise, so all
+        # two logits, almost opposite: close to the boundary the cosine of a text is noise, so all
         # texts are one vector
         if want[0].numel() == 2:
             near, far = (cosines([torch.cat(got)], [torch.cat(other)]) for other in (wanted, plain[part]))
@@ -123,11 +123,10 @@ def whole(what, directory, model, passes, batch, bars):
     return least
 
 
-# Of scheme=dynamic a row's scale moves with its largest number, and one code that rounding carries to either
-# side moves others in every layer behind it: of minilm-l6 the emulation itself, its GELU in double, has a
-# cosine of 0.9999 with itself, plain C 0.9998 with it, AVX-512 with its GELU behind 8 bits (2.3e-6 off)
-# 0.9988; with fp32 all of them have 0.9975. In one layer, behind which nothing can grow, it is 0.9999997:
-# there the bar is near.
+# With scheme=dynamic the scale of a row depends on its largest number. A code that rounds to the other side
+# changes codes in all later layers. Cosines with the emulation on minilm-l6: 0.9999 for the emulation itself
+# with GELU in double, 0.9998 for plain C, 0.9988 for AVX-512, whose GELU is off by 2.3e-6. The cosine of each
+# with fp32 is 0.9975. With a single layer, where differences cannot grow, it is 0.9999997.
 DYNAMIC = {"minilm-sst2": 0.9999, "minilm-ncbi": 0.9999, "minilm-l6": 0.998}
 
 if SHARED:

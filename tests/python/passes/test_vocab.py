@@ -158,7 +158,7 @@ tokenizer.save_pretrained(TMP / "json")
 (TMP / "json" / "vocab.txt").unlink(missing_ok=True)
 check_vocab("json", TMP / "json", CORPUS, OTHERS + ["moti new-word sela"])
 check_vocab("json", TMP / "json", CORPUS, OTHERS + ["moti new-word sela"], keep=300)
-# without a corpus the order must tell something: the same words sorted by the alphabet do not
+# keep= needs a vocabulary sorted by frequency: the same words in alphabetical order are refused
 words = (TMP / "txt" / "vocab.txt").read_text().split("\n")[:-1]
 (TMP / "sorted").mkdir(exist_ok=True)
 for f in (TMP / "txt").iterdir():
@@ -172,7 +172,7 @@ refused = subprocess.run(
     text=True,
 )
 assert refused.returncode == 4 and "the vocabulary is sorted" in refused.stderr, refused.stderr
-# a second pruning counts from the first
+# a second prune-vocab counts the tokens left by the first
 (TMP / "corpus.txt").write_text("moti\n")
 (TMP / "first.txt").write_text("moti sela lomi\n")
 twice, _ = program(

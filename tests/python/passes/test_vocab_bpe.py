@@ -26,7 +26,7 @@ def load(directory):
 
 
 def parts_kept(tokenizer, vocab):
-    """Every token that is left and that merging makes has the merges that make it."""
+    """Every remaining token that merges had made still has these merges."""
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     made = {"".join(pair) for pair in merges}
     assert all(a in vocab and b in vocab and a + b in vocab for a, b in merges)

@@ -143,12 +143,12 @@ def mixed(r, most=9):
 
 
 def letters(r):
-    """Few letters and many of each: merges that overlap in every way."""
+    """Many occurrences of few letters, so that merges overlap in every way."""
     return "".join(r.choice("aab  'sßт") for _ in range(r.randint(1, 40)))
 
 
 def real_texts():
-    """Lines of six languages, and each file whole; some of them unless FULL."""
+    """Lines of texts in six languages, and whole files. Unless FULL, only a part of each."""
     lines, whole = [], []
     for path in sorted(glob.glob(os.path.join(T.SHARED, "data", "text", "*.txt"))):
         text = open(path, encoding="utf-8", newline="").read()
@@ -158,7 +158,8 @@ def real_texts():
 
 
 def code_points():
-    """All 1,112,064, 256 a text: between letters, behind spaces, doubled; FULL: no block thinned."""
+    """All 1,112,064 code points, 256 per text: between letters, after spaces, doubled. Unless FULL, some
+    patterns skip most of the large blocks."""
     points = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
     few = [
         c
@@ -189,7 +190,7 @@ def older_files(directory, vocab, merges, special_map=None, **config):
 
 
 def some_merges_gone(vocab, merges, r):
-    """Tokens that no merge makes any more: only ignore_merges finds them."""
+    """Removes merges, so that only ignore_merges finds the tokens that they made."""
     return vocab, [m for m in merges if r.random() > 0.1]
 
 

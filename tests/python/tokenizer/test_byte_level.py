@@ -22,7 +22,7 @@ check = T.Check()
 
 
 def trained(size, alphabet=True):
-    """A small vocabulary of the texts' own, with all bytes or with those that the texts have."""
+    """A small vocabulary trained on the texts, with all bytes or only those in the texts."""
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     letters = pre_tokenizers.ByteLevel.alphabet() if alphabet else []
@@ -76,7 +76,7 @@ ADDED = [
 
 
 def long_words(where, tok):
-    """Words of one piece, longer than what is merged at once, and longer than a window."""
+    """Words longer than the part that is merged at once, and longer than a window."""
     for alphabet in ("a", "ab", "abc", "-", "ing", "中", "é-", "русский", "x1", "  ", "\n "):
         lengths = (63, 64, 65, 66, 130, 1023, 1024, 1025, 5000, 9000)
         texts = ["".join(random.choice(alphabet) for _ in range(n)) for n in lengths]
@@ -87,7 +87,7 @@ def long_words(where, tok):
 
 
 def shuffled_merges():
-    """Merges in any order, some of them never used, some that make one token in two ways."""
+    """Merges in random order: some are never used, some make the same token in two ways."""
     tokens, merges = list("abcd"), []
     for _ in range(random.randrange(3, 60)):
         pair = random.choice(tokens), random.choice(tokens)

@@ -49,7 +49,7 @@ CASES = [  # tokenizer_config.json, special_tokens_map.json, added_tokens.json
     ({}, {"mask_token": token("<mask>", lstrip=True), "additional_special_tokens": ["<q>", "<r>"]}, None),
     (MASK | {"extra_special_tokens": ["<w>", "<q>"]}, None, None),
     (MASK, {"cls_token": "</s>", "sep_token": "<s>"}, None),
-    (  # added_tokens_decoder: the other two files do not count; ids say the order
+    (  # with added_tokens_decoder the other two files are ignored, and ids give the order
         {
             "added_tokens_decoder": {
                 str(SIZE + 1): token("<r>", special=False, normalized=True),

@@ -147,7 +147,7 @@ def marks():
 
 
 def ill_formed(check, tok, where):
-    """Bytes as Python's errors="replace" has them; offsets count the bytes that a U+FFFD stands for."""
+    """Ill-formed UTF-8, replaced as by Python's errors="replace". Offsets count the replaced bytes."""
     pool = [
         bytes([b])
         for b in (

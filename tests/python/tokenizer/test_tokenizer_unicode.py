@@ -87,7 +87,7 @@ with tempfile.TemporaryDirectory() as temporary:
             texts += [pattern % c for c in (POINTS if T.FULL else FEW[::11]) for pattern in PATTERNS[:2]]
         check.texts(tok, where, texts, (lowercase, strip, chinese, clean))
 
-    # \w and \s of the library's regular expressions, which decide about single_word, lstrip and rstrip
+    # single_word, lstrip and rstrip depend on \w and \s of the library's regular expressions
     plain = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "x", "y", "z"])}
     for normalized in (False, True):
         tok = T.wordpiece(

@@ -7,7 +7,7 @@ paste <(cut -f1 "$SOURCE/examples/sentiment/sentences.txt") \
 passes='drop-layers{layers=0},quantize-embeddings'
 "$BERTC" build "$model" --passes="$passes" --data data.tsv --ledger=l.json -o prog >printed ||
 	fail "build --data"
-grep -q '^accuracy on data.tsv' printed || { cat printed; fail "no figure is named"; }
+grep -q '^accuracy on data.tsv' printed || { cat printed; fail "the title of the table is missing"; }
 grep -q 'score   points  ms/text    change$' printed || { cat printed; fail "no column of scores and times"; }
 read -r first dropped last timed <<<"$(python3 - <<'PY'
 import json
@@ -24,11 +24,11 @@ awk -v a="$last" -v b="$scores" 'BEGIN { exit !(a - b < 1e-8 && b - a < 1e-8) }'
 ./prog --about | python3 -c 'import json, sys
 l = json.load(sys.stdin)["ledger"]
 assert all("score" in r for r in l), l
-assert abs(l[-1]["score"] - '"$last"') < 1e-8, l' || fail "about has other scores"
-# without data: no scores, nothing printed; the same program twice with data and without times
+assert abs(l[-1]["score"] - '"$last"') < 1e-8, l' || fail "--about and the ledger have other scores"
+# Without data: no scores, nothing printed. Two builds with data but without times give the same program.
 "$BERTC" build "$model" --passes="$passes" -o plain >printed
-[ ! -s printed ] || fail "prints without being asked"
-! ./plain --about | grep -q '"score"' || fail "a score from nowhere"
+[ ! -s printed ] || fail "a build without data prints a ledger"
+! ./plain --about | grep -q '"score"' || fail "a program built without data has a score"
 for i in 1 2; do "$BERTC" build "$model" --passes="$passes" --data data.tsv --limit 3 --no-latency --quiet \
 	--name=p -o same$i >printed$i; done
 cmp same1 same2 || fail "two builds differ"
@@ -37,5 +37,5 @@ cmp <(./same1 --ids --logits <<<"101 7 8 9 102") <(./plain --ids --logits <<<"10
 	fail "measuring changes the program"
 status=0
 "$BERTC" build "$model" --data nowhere.tsv -o none >/dev/null 2>&1 || status=$?
-[ $status -eq 3 ] || fail "data that are not there: exit $status"
-[ ! -e none ] || fail "a program in spite of that"
+[ $status -eq 3 ] || fail "missing data: exit $status, expected 3"
+[ ! -e none ] || fail "the refused build left a program"

@@ -1,5 +1,5 @@
-# The cache of compiled code never changes a byte of a result: cold, warm, without a cache, on one core, with
-# damaged entries, from several builds at once.
+# The cache of compiled code never changes a byte of a result. Builds are cold, warm, without a cache, on one
+# core, with damaged entries, and several at once.
 . "$SOURCE/tests/shell/emit_common.inc"
 export BERTC_CACHE=$PWD/cache
 tiny tiny
@@ -10,12 +10,12 @@ cpu=native
 for kind in exe lib obj shared; do
 	rm -rf cache
 	build plain.$kind --emit=$kind --cpu=$cpu --no-cache
-	[ ! -e cache ] || fail "--no-cache: something was kept"
+	[ ! -e cache ] || fail "--no-cache wrote to the cache"
 	build cold.$kind --emit=$kind --cpu=$cpu
-	[ "$(ls cache | wc -l)" -gt 4 ] || fail "$kind: nothing was kept"
+	[ "$(ls cache | wc -l)" -gt 4 ] || fail "$kind: the build wrote nothing to the cache"
 	ls -l --time-style=+ cache >before
 	build warm.$kind --emit=$kind --cpu=$cpu
-	ls -l --time-style=+ cache | cmp -s - before || fail "$kind: a warm build keeps something"
+	ls -l --time-style=+ cache | cmp -s - before || fail "$kind: a warm build changes the cache"
 	cmp plain.$kind cold.$kind && cmp plain.$kind warm.$kind
 	cpu=baseline
 done
@@ -30,9 +30,9 @@ cmp plain.exe one.exe || fail "one core makes other bytes"
 ASAN_OPTIONS=detect_leaks=0 "$BERTC_DEBUG" build tiny.bir --cpu=baseline --name=tiny --no-cache -o alone.exe
 cmp plain.exe alone.exe || fail "pieces that come with bertc differ from those compiled now"
 
-# the same text with other flags is another entry
+# the same text compiled with other flags has another entry
 build mixed.shared --emit=shared
-cmp plain.shared mixed.shared || fail "a library is made of pieces of a program"
+cmp plain.shared mixed.shared || fail "a library uses cached pieces of a program"
 rm -rf cache
 build again.exe
 
@@ -58,7 +58,7 @@ rm -f cache/*.*
 build mended.exe
 cmp plain.exe mended.exe
 
-ls -l cache | grep -q '^[lp]' && fail "what is no entry stays in its place"
+ls -l cache | grep -q '^[lp]' && fail "a link or pipe in the place of an entry was not replaced"
 
 # a cache directory that cannot be made is not an error
 : >file
@@ -75,7 +75,7 @@ env -u BERTC_CACHE XDG_CACHE_HOME="$PWD/home" "$BERTC" build tiny.bir --cpu=base
 # several builds at once
 for i in 1 2 3; do build at_once.$i & done
 wait
-for i in 1 2 3; do cmp plain.exe at_once.$i || fail "builds at once disturb each other"; done
+for i in 1 2 3; do cmp plain.exe at_once.$i || fail "builds at the same time disturb each other"; done
 ! ls cache | grep -q '\.' || fail "a temporary file was left in the cache"
 
 # the command in --about does not depend on the cache

@@ -16,7 +16,7 @@ for row in '0 baseline inline 1' '0 native incbin 0' '2 native inline 0' '2 base
 	"$BERTC" build tiny.bir --emit=c --weights-as=$form -O$level --cpu=$cpu --name=tiny -o result/tiny.c
 	if [ $form = incbin ]; then only tiny.c tiny.h tiny.weights; else only tiny.c tiny.h; fi
 	for cc in gcc clang-19; do
-		command -v $cc >/dev/null || { echo "no $cc: skipped that part"; continue; }
+		command -v $cc >/dev/null || { echo "no $cc: skipped this part"; continue; }
 		(cd result && $cc $strict -fsyntax-only tiny.c &&
 			$cc $strict -O$optimise -ffp-contract=off -DTINY_MAIN tiny.c -o program -lm -pthread)
 		result/program --ids --logits <<<"$ids" >got.txt
@@ -27,11 +27,11 @@ done
 gcc -std=c17 -c result/tiny.c -Wa,-Iresult -o library.o
 ! nm -g --defined-only library.o | awk '{ print $3 }' | grep -v '^tiny_' || fail "symbols without the prefix"
 
-# the first line says how to compile it
+# the first line has the command that compiles it
 line=$(sed -n '1s,^/\* ,,p' result/tiny.c | sed 's/ *(.*//')
 (cd result && eval "${line/#cc/gcc}")
 [ "$(result/tiny --ids --logits <<<"$ids" | wc -l)" -eq 1 ] ||
-	fail "the program of the cc line prints nothing"
+	fail "the program built with the printed cc command prints nothing"
 
 cat >use.c <<'C'
 #include "tiny.h"

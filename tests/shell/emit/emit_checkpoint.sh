@@ -7,20 +7,20 @@ refuse() { # STATUS TEXT ARGUMENTS: checks the status, the message, and that no 
 	local status=$1 text=$2; shift 2
 	"$BERTC" build "$@" 2>err; local got=$?
 	[ $got -eq "$status" ] || { cat err; fail "$*: exit $got, expected $status"; }
-	grep -qF -- "$text" err || { cat err; fail "$*: does not say: $text"; }
+	grep -qF -- "$text" err || { cat err; fail "$*: the message lacks: $text"; }
 	[ -z "$(find . -name '*.tmp-*')" ] || fail "$*: left $(find . -name '*.tmp-*')"
 }
 "$BERTC" build "$model" --emit=checkpoint -o out --quiet || fail "an unchanged model is refused"
 [ "$(cd out && ls)" = "$(cd "$model" && ls | grep -v README)" ] || fail "files: $(ls out)"
-cmp -s out/tokenizer.json "$model/tokenizer.json" || fail "the tokenizer is not the same"
-"$BERTC" verify out --max-abs 1e-4 >log 2>&1 || { cat log; fail "what was written does not build"; }
-"$BERTC" build out/ --emit=checkpoint -o again/ --quiet || fail "a second time"
-cmp out/model.safetensors again/model.safetensors || fail "a second time gives other bytes"
+cmp -s out/tokenizer.json "$model/tokenizer.json" || fail "tokenizer.json differs from that of the model"
+"$BERTC" verify out --max-abs 1e-4 >log 2>&1 || { cat log; fail "the written checkpoint fails verify"; }
+"$BERTC" build out/ --emit=checkpoint -o again/ --quiet || fail "a second export fails"
+cmp out/model.safetensors again/model.safetensors || fail "a second export gives other bytes"
 mkdir empty && "$BERTC" build "$model" --emit=checkpoint -o empty --quiet && [ -s empty/config.json ] ||
-	fail "an empty directory may be filled"
+	fail "an empty directory is refused"
 
 refuse 2 "exists already" "$model" --emit=checkpoint -o out
-cmp -s out/model.safetensors again/model.safetensors || fail "the existing directory was touched"
+cmp -s out/model.safetensors again/model.safetensors || fail "the existing directory was changed"
 touch file; refuse 2 "exists" "$model" --emit=checkpoint -o file; [ -f file ] || fail "the file is gone"
 refuse 4 "fused and lowered graphs cannot be written" "$model" --emit=checkpoint --passes=O2 -o none
 refuse 4 "fused and lowered graphs cannot be written" "$model" --emit=checkpoint --passes=fuse -o none
@@ -47,7 +47,7 @@ refuse 4 "of head.embed differs when the checkpoint is read back" sbert --emit=c
 	--passes='cast-weights{to=f16}' -o none
 "$BERTC" build sbert --emit=checkpoint --passes='drop-layers{strategy=top keep=1}' -o sbert.out --quiet ||
 	fail "sentence-transformers"
-cmp sbert/2_Dense/model.safetensors sbert.out/2_Dense/model.safetensors || fail "the Dense module is another"
+cmp sbert/2_Dense/model.safetensors sbert.out/2_Dense/model.safetensors || fail "the Dense module was changed"
 refuse 1 "cannot be made" "$model" --emit=checkpoint -o nowhere/none
 [ ! -e none ] || fail "a refused model left a directory"
 # clean-up passes do not change the result

@@ -34,7 +34,7 @@ done
 cross() { # TRIPLE FLAGS..
 	local triple=$1
 	shift
-	[ -e "/usr/$triple/include/stdio.h" ] || { echo "no C library of $triple: skipped that part"; return 0; }
+	[ -e "/usr/$triple/include/stdio.h" ] || { echo "no C library of $triple: skipped this part"; return 0; }
 	for cc in "$(command -v clang-19) --target=$triple" "$(command -v $triple-gcc)"; do
 		[ -n "${cc%% *}" ] && [ -n "$cc" ] || continue
 		$cc $strict -D_GNU_SOURCE -O0 "$@" -I"$SOURCE" -c "$SOURCE/tests/unit/kernel_checks_main.c" \

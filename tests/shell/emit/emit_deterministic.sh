@@ -1,4 +1,4 @@
-# Two builds in two directories, under two names of the directory, give the same bytes, whatever is emitted.
+# Builds in two directories, with two spellings of the path, give the same bytes for every kind of result.
 . "$SOURCE/tests/shell/emit_common.inc"
 mkdir -p one another/deeper
 for kind in exe lib shared c bir; do
@@ -7,8 +7,8 @@ for kind in exe lib shared c bir; do
 			-o "$PWD/tiny.out" && rm tiny.bir)
 	done
 	diff -r one another/deeper || fail "--emit=$kind differs between two directories"
-	[ -n "$(ls one)" ] || fail "--emit=$kind made nothing"
-	! grep -rlF -e "$PWD" one || fail "--emit=$kind: the result names the directory it was made in"
+	[ -n "$(ls one)" ] || fail "--emit=$kind wrote no file"
+	! grep -rlF -e "$PWD" one || fail "--emit=$kind: the result contains the path of its directory"
 	rm -f one/* another/deeper/*
 done
 tiny tiny

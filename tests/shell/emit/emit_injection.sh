@@ -19,7 +19,7 @@ graph @main(%ids: i32[S]) level=graph {
 BIR
 "$BERTC" build evil.bir --emit=c --name=evil -o evil.c
 for cc in gcc clang-19; do
-	command -v $cc >/dev/null || { echo "no $cc: skipped that part"; continue; }
+	command -v $cc >/dev/null || { echo "no $cc: skipped this part"; continue; }
 	$cc -std=c17 -Wall -Wextra -Wpedantic -Werror -O1 -DEVIL_MAIN evil.c -o program -lm -pthread
 	./program --ids --json <<<"1 2 3" >out.json
 	[ ! -e injected ] || fail "a label ran as code"

@@ -39,7 +39,7 @@ $cc -Ilib both.c other.c lib/libtiny.a lib/libother.a -o both -lm -pthread
 ./both | cmp - <(cat want.txt want.txt) || fail "two models in one program compute something else"
 for file in lib/libtiny.a obj/tiny.o; do
 	! nm -g --defined-only $file | awk 'NF == 3 { print $3 }' | grep -v '^tiny_' ||
-		fail "$file shows more than its API"
+		fail "$file exports more than its API"
 done
 ! readelf -lW tiny | grep -qE 'INTERP|NEEDED' || fail "the program is not static"
 size=$(readelf -SW tiny | sed -n 's/^.* \.rela*\.dyn *[A-Z]* *[0-9a-f]* *[0-9a-f]* *\([0-9a-f]*\) .*/\1/p')
@@ -53,7 +53,7 @@ near want.txt got.txt || fail "--cc computes something else"
 
 # the options around the pipeline
 [ "$("$BERTC" build tiny.bir --cpu=baseline -O0 --print-pipeline -o t)" = \
-	"lower,pack-weights,chain-rows,plan-memory" ] || fail "-O0 runs something else"
+	"lower,pack-weights,chain-rows,plan-memory" ] || fail "-O0 runs another pipeline"
 [ "$("$BERTC" build tiny.bir --cpu=baseline --passes=dce,fuse --weights=bf16 --print-pipeline -o t)" = \
 	"cast-weights{to=bf16},dce,fuse,lower,pack-weights,chain-rows,plan-memory" ] ||
 	fail "--passes and --weights make another pipeline"
@@ -61,7 +61,7 @@ near want.txt got.txt || fail "--cc computes something else"
 ! grep -q lowered as_read.bir || fail "--emit=bir without passes lowers"
 "$BERTC" build tiny.bir --cpu=baseline --emit=bir -O2 -o lowered.bir --ledger=ledger.json
 grep -q 'level=lowered' lowered.bir || fail "--emit=bir -O2 does not lower"
-grep -q plan-memory ledger.json || fail "no ledger"
+grep -q plan-memory ledger.json || fail "the ledger lacks plan-memory"
 "$BERTC" build lowered.bir --passes=plan-memory -o again 2>messages && printf '5 9 41\n2 7\n' |
 	./again --ids --logits | cmp - want.txt
 ./tiny --about | grep -q '"target": "x86_64-linux-gnu"\|"target": "aarch64-linux-gnu"' ||

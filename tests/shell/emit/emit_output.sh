@@ -16,7 +16,7 @@ says "not a regular file"
 "$BERTC" opt tiny.bir --passes=cse >plain
 "$BERTC" opt tiny.bir --passes=cse -o result/pipe & cat result/pipe >piped; wait $!
 cmp plain piped
-[ -p result/pipe ] || fail "the pipe is a file now"
+[ -p result/pipe ] || fail "the pipe was replaced by a file"
 rm result/pipe
 if [ "$(id -u)" -ne 0 ]; then
 	chmod a-w result
@@ -28,8 +28,8 @@ expect 1 "$BERTC" build tiny.bir -o /dev/full/tiny
 if [ -w /dev/shm ] && command -v unshare >/dev/null && unshare -rm true 2>/dev/null; then # a full disk
 	mkdir full
 	unshare -rm sh -c 'mount -t tmpfs -o size=64k none full && "$BERTC" build tiny.bir -o full/tiny 2>messages
-		s=$?; ls -A full >left; exit $s' && fail "wrote to a full disk"
-	[ ! -s left ] || fail "left something on the full disk: $(cat left)"
+		s=$?; ls -A full >left; exit $s' && fail "exit 0 though the disk is full"
+	[ ! -s left ] || fail "files are left on the full disk: $(cat left)"
 fi
 only ""
 
@@ -71,7 +71,7 @@ status=0; wait $child || status=$?
 if [ $status -eq 130 ]; then only ""; else [ $status -eq 0 ] ||
 	fail "interrupted: exit $status"; only tiny; fi
 
-# over an existing file
+# results that replace an existing file
 rm -f result/*
 echo old >result/tiny
 "$BERTC" build tiny.bir --cpu=baseline -o result/tiny

@@ -11,7 +11,7 @@ exec sleep 100
 SH
 chmod +x slow
 
-wait_for() { for _ in $(seq 1000); do "$@" && return; sleep 0.02; done; fail "waited in vain: $*"; }
+wait_for() { for _ in $(seq 1000); do "$@" && return; sleep 0.02; done; fail "not within 20 s: $*"; }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 nothing_left() {
 	[ -z "$(ls -A result)" ] || fail "$1 left $(ls -A result)"

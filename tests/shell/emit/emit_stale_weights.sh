@@ -7,7 +7,7 @@ tiny tiny
 head -c 100000 /dev/zero >prog.weights
 mkdir 'a "folder" of \ and $HOME'
 for cc in "" --cc=gcc; do
-	[ -z "$cc" ] || command -v gcc >/dev/null || { echo "no gcc: skipped that part"; continue; }
+	[ -z "$cc" ] || command -v gcc >/dev/null || { echo "no gcc: skipped this part"; continue; }
 	for out in second 'a "folder" of \ and $HOME/third'; do
 		"$BERTC" build tiny.bir --cpu=baseline --name=prog $cc -o "$out"
 		"./$out" --ids --logits '5 9 41' >got.txt
@@ -16,4 +16,4 @@ for cc in "" --cc=gcc; do
 	done
 done
 "$BERTC" build tiny.bir --cpu=baseline --name=prog -o again
-cmp first again || fail "what lies beside changes the program"
+cmp first again || fail "a file in the folder changes the program"

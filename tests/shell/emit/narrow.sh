@@ -94,6 +94,6 @@ cpus=$("$BERTC" targets | awk '/^[a-z]/ { x86 = /x86_64/ } /^  / && x86 { print 
 "$BERTC" build exact.bir --passes="$recipe" --emit=c --target=$x86 --cpu="$cpus" -o exact.c
 [ "$(grep -c '^/[*] ==== kernels/linear_i8__' exact.c)" -eq 5 ] || fail "too few sets of kernels"
 for cc in gcc clang-19; do
-	command -v $cc >/dev/null || { echo "no $cc: skipped that part"; continue; }
+	command -v $cc >/dev/null || { echo "no $cc: skipped this part"; continue; }
 	$cc $strict -O1 -c exact.c -o exact.o || fail "$cc"
 done

@@ -15,7 +15,7 @@ for megabytes in $(seq 200 20 900); do
 	1) # the linker's message differs
 		grep -qiE 'out of memory|cannot allocate memory' messages || {
 			cat messages
-			fail "no word of memory"
+			fail "the message does not mention memory"
 		}
 		only ""
 		refused=$((refused + 1)) ;;

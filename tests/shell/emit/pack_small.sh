@@ -17,10 +17,10 @@ for recipe in "${recipes[@]}"; do
 	case $recipe in O2) continue ;; esac   # f16 weights are almost random and compress little
 	says "at its start they are decoded to"
 	[ "$(bytes small)" -lt "$(bytes plain)" ] || fail "$recipe: $(bytes small) bytes, $(bytes plain) without"
-	./small --about | grep -q '"unpack_ms"' || fail "$recipe: --about says nothing of the start"
+	./small --about | grep -q '"unpack_ms"' || fail "$recipe: --about lacks the time of decoding"
 	./small --profile --seq 8 --repeat 1 | grep -q '^at the start: .* MB of weights decoded' ||
-		fail "$recipe: nor does --profile"
-	! ./plain --about | grep -q unpack || fail "nothing is decoded without --pack=small"
+		fail "$recipe: --profile lacks the time of decoding"
+	! ./plain --about | grep -q unpack || fail "--about of a plain program has a time of decoding"
 done
 "$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --pack=small --name=plain -o again -q
 "$BERTC" build "$model" --passes='sparsify{sparsity=0.9},quantize-int8' --pack=small --name=plain -o small -q
@@ -49,7 +49,7 @@ fi
 expect 2 "$BERTC" build "$model" --pack=small --emit=bir -o x.bir
 says "--pack=small is about weights in programs"
 expect 2 "$BERTC" build "$model" --pack=tiny -o x
-command -v gcc >/dev/null || { echo "no gcc: skipped that part"; exit 0; }
+command -v gcc >/dev/null || { echo "no gcc: skipped this part"; exit 0; }
 "$BERTC" build "$model" --passes=quantize-int8 --cpu=x86-64 -o plain -q
 "$BERTC" build "$model" --passes=quantize-int8 --cpu=x86-64 --pack=small --emit=c --name=small -o small.c -q
 ./plain --json <"$texts" >want.txt
@@ -57,9 +57,10 @@ command -v gcc >/dev/null || { echo "no gcc: skipped that part"; exit 0; }
 gcc $strict -ffp-contract=off -fno-math-errno -Dsmall_MAIN -DSMALL_MAIN -S small.c -o small.s
 gcc small.s -o small -lm -pthread
 ./small --json <"$texts" >got.txt
-[ "$(cut -d'"' -f4 got.txt)" = "$(cut -d'"' -f4 want.txt)" ] || fail "gcc's program says other labels"
+[ "$(cut -d'"' -f4 got.txt)" = "$(cut -d'"' -f4 want.txt)" ] ||
+	fail "the program compiled by GCC gives other labels"
 coded=$(sed -n '/RtPacked small_packed\[\]/{n;s/[^0-9]*\([0-9]*\),.*/\1/p;}' small.c)
-[ -n "$coded" ] || fail "where do the coded weights begin?"
+[ -n "$coded" ] || fail "the coded weights are not found in the program"
 for at in $((coded + 3)) $((coded + 1000)) $((coded + 20000)); do   # lengths of codes, and bits
 	cp small.weights good.weights
 	printf '\377\000\377' | dd of=small.weights bs=1 seek=$at conv=notrunc 2>/dev/null

@@ -25,7 +25,7 @@ awk '
 	}
 	          { print > file }
 	fragment && /# = \[/ {
-		outputs = outputs (results ? ", " : "") "r" results++ "=" $1   # of several results the first
+		outputs = outputs (results ? ", " : "") "r" results++ "=" $1   # the first of several results
 		sub(/,$/, "", outputs)
 		print substr($0, index($0, "# = ") + 4) > want
 	}' "$SOURCE/ir/IR.md"

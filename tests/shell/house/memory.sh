@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Functions that allocate memory are only called through ir/memory.h, which ends the process if there is none.
+# Functions that allocate memory are called only through ir/memory.h, which ends the process if they fail.
 # Prints every other call, and every other message about memory.
 cd "$SOURCE" || exit 1
 git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { echo "no git, so no list of sources"; exit 77; }

@@ -30,12 +30,12 @@ packages || fail "$(cat said)"
 grep -q 'install .*cmake' calls || fail "cmake is not installed"
 grep -q 'install .*chromium' calls || fail "Chromium is not installed"
 packages "$PWD/browser"
-if grep -q chromium calls; then fail "Chromium is installed though it is there"; fi
+if grep -q chromium calls; then fail "Chromium is installed again"; fi
 (. "$SOURCE/tests/setup.sh"; printf '%s\n' $BUILD_PACKAGES $TEST_PACKAGES) >installed
 packages "$PWD/browser"
-[ ! -e calls ] || fail "everything is there, and yet: $(cat calls)"
+[ ! -e calls ] || fail "nothing is missing, but apt-get was called: $(cat calls)"
 touch broken
-packages || fail "nothing runs without Chromium"
+packages || fail "./check stops without Chromium"
 grep -q 'no Chromium' said || fail "$(cat said)"
 
 # the Python of the tests: a fake python3 whose virtual environments hold a pip that records its calls

@@ -48,6 +48,6 @@ status=0; "$BERTC" build good --emit=obj -o nowhere/result --quiet 2>said || sta
 printf '{' >model/config.json
 status=0; "$BERTC" build model --emit=obj -o place/result --quiet 2>said || status=$?
 [ $status -eq 3 ] && [ "$(cat place/result)" = old ] && [ "$(ls -A place)" = result ] ||
-	fail "a failed build touched its result"
+	fail "a failed build changed the existing result"
 status=0; "$BERTC" describe good -o nowhere/model.xml --quiet 2>said || status=$?
 [ $status -eq 1 ] || { cat said; fail "describe into no directory: exit $status"; }

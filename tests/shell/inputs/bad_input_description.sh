@@ -3,12 +3,13 @@
 . "$SOURCE/tests/shell/bad_input_common.inc"
 tiny_hf good
 "$BERTC" describe good -o good/model.xml --quiet 2>said || { cat said; fail "describe"; }
-"$BERTC" build good/model.xml --emit=bir -o beside.bir --quiet || fail "the description beside its weights"
+"$BERTC" build good/model.xml --emit=bir -o beside.bir --quiet ||
+	fail "a description in the folder of its weights does not build"
 "$BERTC" describe good --quiet >elsewhere.xml 2>said
 "$BERTC" build elsewhere.xml --search=good --emit=bir -o searched.bir --quiet ||
-	fail "the description with --search"
+	fail "a description with --search does not build"
 cmp beside.bir searched.bir 2>/dev/null || diff <(tail -n +2 beside.bir) <(tail -n +2 searched.bir) ||
-	fail "the place of the description matters"
+	fail "a description in another directory gives another result"
 refused 3 'neither in' elsewhere.xml
 
 # xml STATUS WORDS TEXT

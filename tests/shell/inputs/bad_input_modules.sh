@@ -45,7 +45,7 @@ bad 'in_features is a string' '' '"in_features": "4"'
 bad '"bias": false' '' '"bias": false'
 for key in word_embedding_dimension embedding_dimension; do # only informative: a warning
 	good "\"$key\": 8" '' 2>said
-	grep -q 'warning: .*word_embedding_dimension 8' said || fail "nothing is said of $key"
+	grep -q 'warning: .*word_embedding_dimension 8' said || fail "no warning about $key"
 done
 bad 'word_embedding_dimension is a string' '"word_embedding_dimension": "4"' ''
 tensors model/2_Dense/model.safetensors linear.weight 3,4

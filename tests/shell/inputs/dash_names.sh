@@ -37,7 +37,7 @@ grep -q 'bertc build .* ./-tiny.bir$' c.c
 "$BERTC" build --cpu=baseline --emit=c -o c.c -- "$PWD/-tiny.bir"
 grep -q 'bertc build .* -- -tiny.bir$' c.c
 
-# a name taken for an option
+# a name that looks like an option
 expect 2 "$BERTC" build -tiny.bir -o prog
 says "write ./-tiny.bir, or \`--\` before it"
 expect 2 "$BERTC" build -nothing -o prog

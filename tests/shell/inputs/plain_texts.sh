@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# data= of passes that need no labels takes plain text, one text a line, and learns the same from it as from a
-# table with labels. What needs labels refuses plain text, and nobody takes JSON for it.
+# data= accepts plain text, one text per line, in passes that need no labels. They learn the same from a table
+# with labels. Passes that need labels refuse plain text. All refuse JSON.
 set -u
 model=$SOURCE/examples/sentiment/model
 fail() { echo "FAILED: $*"; exit 1; }
@@ -8,7 +8,7 @@ refuse() { # TEXT COMMAND...
 	local text=$1; shift
 	"$@" >out 2>err; local got=$?
 	[ $got -eq 3 ] || { cat err; fail "$*: exit $got, expected 3"; }
-	grep -qF -- "$text" err || { cat err; fail "$*: does not say: $text"; }
+	grep -qF -- "$text" err || { cat err; fail "$*: the message lacks: $text"; }
 }
 mkdir plain table
 sed 's/\t/ /g' "$SOURCE/examples/sentiment/sentences.txt" >plain/texts
@@ -19,7 +19,8 @@ build() { # FOLDER PIPELINE: FOLDER/m.bir, which names no file of data
 same() { # PIPELINE with @ for the file
 	build plain "${1//@/$PWD/plain/texts}"
 	build table "${1//@/$PWD/table/texts}"
-	cmp {plain,table}/m.bir && cmp {plain,table}/m.safetensors || fail "$1 learns something else"
+	cmp {plain,table}/m.bir && cmp {plain,table}/m.safetensors ||
+		fail "$1 learns something else from plain text"
 }
 same 'quantize-int8{scheme=static data=@}'
 same 'sparsify{sparsity=0.5 data=@}'
@@ -67,4 +68,4 @@ refuse "mixed:31: error: has a tab, unlike the lines before" \
 printf 'one, two\nthree, four\n' >texts.csv
 refuse "unknown format; expected" \
 	"$BERTC" build "$model" -o none "--passes=sparsify{sparsity=0.5 data=$PWD/texts.csv}"
-echo "plain text where no labels are needed"
+echo "plain text is accepted where no labels are needed"

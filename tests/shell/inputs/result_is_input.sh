@@ -22,7 +22,7 @@ refused model/model.safetensors build model/model.xml
 refused tiny.bir build tiny.bir
 refused model/config.json describe model
 "$BERTC" describe model -o model/model.xml 2>notes && ! grep -q search notes ||
-	fail "a description beside its checkpoint: $(cat notes)"
+	fail "a description in the folder of its checkpoint: $(cat notes)"
 "$BERTC" build model -o model/out.bir --emit=bir --quiet || fail "a result beside the model"
 rm model/out.bir*
 "$BERTC" describe model -o away/model.xml 2>notes && grep -q 'build it with --search=model$' notes ||

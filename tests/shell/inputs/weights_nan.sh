@@ -18,8 +18,9 @@ refuse build sick --quiet -o none --passes='prune-heads{by=accuracy share=0.5 da
 refuse rank-heads sick --data data.tsv --by accuracy
 # the first tensor belongs to the embeddings, which affect every head
 header=$(od -An -tu8 -N8 sick/model.safetensors | tr -d ' ')
-head -c 400 sick/model.safetensors | grep -q '"bert.embeddings' || fail "another file than this test thinks"
+head -c 400 sick/model.safetensors | grep -q '"bert.embeddings' ||
+	fail "the first tensor is not of the embeddings"
 printf '\377\377\377\377' | dd of=sick/model.safetensors bs=1 seek=$((header + 8)) conv=notrunc status=none
 refuse rank-heads sick --data data.tsv
 refuse rank-heads sick --data data.tsv --by magnitude
-[ ! -e none ] || fail "left a program behind"
+[ ! -e none ] || fail "the refused build left a program"

@@ -10,10 +10,10 @@ build -o plain
 ./plain <texts | cut -f1 >labels
 paste texts labels >data.tsv
 build -o exits "--passes=early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50},O2" --explain
-grep -q 'early-exit.*layers run on the average' err || { cat err; fail "--explain says nothing"; }
+grep -q 'early-exit.*layers run on the average' err || { cat err; fail "--explain prints nothing"; }
 [ "$(./exits --json --set exit_entropy=0 <texts | sed 's/, "layers": 3//')" = "$(./plain --json <texts)" ] ||
-	fail "at 0 some text is not what the whole model says"
-./exits --help | grep -q '^  exit_entropy=' || fail "--help does not say the option"
+	fail "with entropy 0 an answer differs from that of the whole model"
+./exits --help | grep -q '^  exit_entropy=' || fail "--help lacks exit_entropy"
 for entropy in 0.1 0.3 0.5 0.65; do
 	./exits --json --set exit_entropy=$entropy <texts >one
 	for how in "--batch 7" "--batch 120" "--batch 120 --threads 3" "--threads 2"; do
@@ -25,11 +25,11 @@ done >counts
 [ "$(awk '{ print $3 }' counts | sort -u | wc -l)" -eq 3 ] ||
 	{ cat counts; fail "texts end after less than three different layers"; }
 [ "$(./exits --json --set exit_entropy=1 <texts | grep -c 'layers": 1')" -eq 120 ] ||
-	fail "above any entropy not all texts end behind the first layer"
+	fail "with a very large entropy, some text does not end after the first layer"
 tac texts | ./exits --json --batch 50 | tac | cmp - <(./exits --json <texts) ||
 	fail "the order of texts matters"
 ./exits --json --on-overflow=window "$(tr '\n' ' ' <texts)" | grep -q '"layers": .*"windows"' ||
-	fail "a text in windows does not say its layers"
+	fail "a text in windows does not report its layers"
 for value in nan -1 -nan inf 1e400 much 0.1x ""; do refuse 2 "its value is out of range" ./exits \
 	--set exit_entropy=$value x; done
 refuse 2 "no such option" ./exits --set exit_entrop=1 x
@@ -45,7 +45,8 @@ if [ "$(uname -m)" = x86_64 ]; then
 	build -o cpus "--passes=early-exit{data=$PWD/data.tsv entropy=0.4},O2" --cpu=x86-64,x86-64-v3
 	BERTC_CPU=x86-64 ./cpus --json <texts >one && BERTC_CPU=x86-64 ./cpus --json --batch 33 <texts |
 		cmp - one || fail "baseline: other answers in a batch"
-	grep -q '"layers": 3' one && grep -q '"layers": [12]' one || fail "the baseline's texts all end alike"
+	grep -q '"layers": 3' one && grep -q '"layers": [12]' one ||
+		fail "baseline: all texts end after the same layer"
 fi
 
 # with prune-tokens before, between and after the exits, in both orders of the passes: answers depend only on
@@ -84,8 +85,8 @@ refuse 2 "--curve is for" "$BERTC" eval "$model" --data data.tsv --curve
 	{ cat err; fail "eval --curve"; }
 for what in '"exit_entropy": 0.2' '"layers": 3.0' '"score": 1.0' '"work": 1.0' '"speed_up": 1.0' \
 	'"energy": "' '"default": 0.4'; do
-	grep -qF -- "$what" curve || { cat curve; fail "the curve does not say $what"; }
+	grep -qF -- "$what" curve || { cat curve; fail "the curve lacks $what"; }
 done
 refuse 2 "entropies, 0 or larger" "$BERTC" eval "$model" --data data.tsv --limit 30 --curve=0.2,x \
 	"--passes=early-exit{data=$PWD/data.tsv entropy=0.4},O2"
-echo "texts end where they should"
+echo "early exits are correct"

@@ -43,7 +43,7 @@ for passes in merge-tasks,O2 merge-tasks,quantize-int8; do
 		./$task --ids --logits <ids >want
 		for how in "" "--batch 40" "--batch 9 --threads 3"; do
 			./all --ids --logits --task=$task $how <ids | cmp - want ||
-				fail "$passes: task $task answers otherwise than its own program ($how)"
+				fail "$passes: task $task and its own program give different answers ($how)"
 		done
 	done
 	./all --ids --json <ids >json   # all heads at once
@@ -58,7 +58,7 @@ build all.bir --passes=merge-tasks,O2 -o all
 ./all --profile --ids --seq 8 --repeat 1 | awk '{ print $NF }' | grep layer >steps
 [ "$(grep -c '^layer.0.in$' steps)" -eq 1 ] && [ "$(grep -c '^b/layer.0.in$' steps)" -eq 1 ] &&
 	[ "$(wc -l <steps)" -eq "$(grep -c '' <(sort -u steps))" ] ||
-	{ cat steps; fail "a trunk of two tasks is there more than once"; }
+	{ cat steps; fail "layers shared by two tasks exist more than once"; }
 ./all --ids --logits --task=a,b <ids >mean
 paste -d' ' mean <(./all --ids --logits --task=a <ids) <(./all --ids --logits --task=b <ids) | tr -d '[],' |
 	awk '{
@@ -68,9 +68,9 @@ paste -d' ' mean <(./all --ids --logits --task=a <ids) <(./all --ids --logits --
 		}
 	}' || fail "a,b is not the mean of a and b"
 for bad in a,c x "" a,; do
-	./all --ids --task=$bad <ids >out 2>err; [ $? -eq 2 ] || [ "$bad" = a, ] || fail "--task=$bad is taken"
+	./all --ids --task=$bad <ids >out 2>err; [ $? -eq 2 ] || [ "$bad" = a, ] || fail "--task=$bad is accepted"
 done
 "$BERTC" build all.bir --quiet -o none 2>err
 [ $? -eq 4 ] && grep -q 'the module has 3 graphs' err ||
 	{ cat err; fail "three graphs without merge-tasks"; }
-echo "tasks share what they can"
+echo "merged tasks are correct"

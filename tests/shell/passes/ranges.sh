@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lists of layers and of their parts take ranges in every pass, and mean the numbers written out. Numbers that
-# the model does not have are refused with what it has. drop-layers says which layers go.
+# Every pass accepts ranges in lists of layers and of their parts. A number that the model does not have is an
+# error with the valid range. drop-layers reports the removed layers.
 set -u
 model=$SOURCE/examples/sentiment/model # 3 layers of 12 heads and 768 neurons, 384 wide
 fail() { echo "FAILED: $*"; exit 1; }
@@ -15,8 +15,8 @@ same() { # PIPELINE PIPELINE
 refuse() { # TEXT PIPELINE
 	"$BERTC" build "$model" -o none "--passes=$2" 2>err; local got=$?
 	[ $got -eq 2 ] || { cat err; fail "$2: exit $got, expected 2"; }
-	grep -qF -- "$1" err || { cat err; fail "$2: does not say: $1"; }
-	[ ! -e none ] || fail "$2: left a result"
+	grep -qF -- "$1" err || { cat err; fail "$2: the message lacks: $1"; }
+	[ ! -e none ] || fail "$2: the refused build left a result"
 }
 same 'hard-attention{k=4 layers=1-2}' 'hard-attention{k=4 layers=1,2}'
 same 'drop-layers{layers=1-2}' 'drop-layers{layers=2,1}'
@@ -64,4 +64,4 @@ same 'drop-layers{strategy=odd-alternate keep=2}' 'drop-layers{strategy=even kee
 same 'drop-layers{strategy=even-alternate keep=2}' 'drop-layers{strategy=odd keep=2}'
 "$BERTC" build "$model" --quiet --emit=bir -o some.bir "--passes=drop-layers{strategy=top keep=1}" 2>err
 [ ! -s err ] || { cat err; fail "--quiet is not quiet"; }
-echo "ranges, counts, and layers that go"
+echo "ranges, counts and removed layers are correct"

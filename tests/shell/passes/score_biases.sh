@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Score biases through the whole compiler: programs against the evaluator, fused and unfused, on several CPUs;
-# the same bytes whatever other texts are in the call; tables by distance need no memory quadratic in the
-# length.
+# Score biases through the whole compiler. Programs agree with the evaluator, fused and unfused, on several
+# CPUs. Results do not depend on the other texts in the call. Memory of tables by distance is not quadratic in
+# the length.
 set -u
 fail() { echo "FAILED: $*"; exit 1; }
 table=$SOURCE/tests/passes/fuse/attention-bias.bir
@@ -15,7 +15,7 @@ for graph in "$table" "$dense"; do
 done
 
 "$BERTC" opt "$table" --passes=O2 --elide-constants >lowered || fail "O2"
-grep -q ' per_pair=0 ' lowered || fail "a table by distance takes memory of S x S"
+grep -q ' per_pair=0 ' lowered || fail "a table by distance uses memory of S x S"
 grep -q 'kernel="attention_biased_f32' lowered || fail "no kernel for score biases"
 "$BERTC" opt "$table" --passes='fuse,dce,compute-bf16,lower' --elide-constants >lowered || fail "bf16"
 grep -q 'bits=16 kernel="attention_biased_' lowered || fail "bits=16 has no kernel for score biases"
@@ -32,6 +32,6 @@ awk 'BEGIN {
 }' >ids
 ./prog --ids <ids >alone || fail "does not run"
 for more in "--batch 16" "--threads 2" "--threads 3 --batch 5"; do
-	./prog --ids $more <ids | cmp -s - alone || fail "other bytes with $more"
+	./prog --ids $more <ids | cmp -s - alone || fail "$more changes the bytes"
 done
-echo "score biases are as they should be"
+echo "score biases are correct"

@@ -10,14 +10,14 @@ refuse() { # STATUS TEXT ARGUMENTS..
 	local want=$1 text=$2; shift 2
 	"$BERTC" build "$model" --quiet "$@" -o none 2>err; local got=$?
 	[ $got -eq "$want" ] || { cat err; fail "$*: exit $got, expected $want"; }
-	grep -qF -- "$text" err || { cat err; fail "$*: does not say: $text"; }
-	[ ! -e none ] || fail "$*: left a result"
+	grep -qF -- "$text" err || { cat err; fail "$*: the message lacks: $text"; }
+	[ ! -e none ] || fail "$*: the refused build left a result"
 }
 near() { # FILE FILE: numbers within 1e-4
 	paste <(tr -d '[],' <"$1" | tr ' ' '\n') <(tr -d '[],' <"$2" | tr ' ' '\n') |
 		awk '{ d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "differs: " $0; exit 1 } }'
 }
-# texts of many lengths, one of no token, one as long as can be
+# texts of many lengths, one without tokens, one of the maximal length
 awk 'BEGIN {
 	for (i = 0; i < 24; i++) {
 		n = i == 23 ? 512 : i * i % 71
@@ -41,7 +41,7 @@ for passes in "$thin" "$hard" "hard-attention{k=5},prune-tokens{layer=1 keep=7}"
 	build "--passes=$passes" -o prog$number
 	./prog$number --ids --logits <some >alone || fail "$passes: does not run"
 	for more in "--batch 24" "--threads 2" "--threads 3 --batch 5"; do
-		./prog$number --ids --logits $more <some | cmp -s - alone || fail "$passes: other bytes with $more"
+		./prog$number --ids --logits $more <some | cmp -s - alone || fail "$passes: $more changes the bytes"
 	done
 	[ "$(./prog$number --ids --logits --batch 24 <ids | wc -l)" -eq "$(wc -l <ids)" ] ||
 		fail "$passes: a text without tokens"
@@ -49,12 +49,12 @@ for passes in "$thin" "$hard" "hard-attention{k=5},prune-tokens{layer=1 keep=7}"
 done
 build "--passes=$thin" --name=prog1 -o again && cmp prog1 again || fail "two builds differ"
 
-# the evaluator on the graph as the passes left it
+# the evaluator on the graph after the passes
 for passes in "$thin" "$hard,$thin"; do
 	build --emit=bir --stop-after=canonicalize "--passes=$passes" --search="$model" -o left.bir
 	for level in O0 O2; do
 		"$BERTC" verify left.bir --search="$model" --passes=$level --max-abs 1e-4 >said 2>&1 ||
-			{ cat said; fail "$passes: $level is not what the evaluator says"; }
+			{ cat said; fail "$passes: $level differs from the evaluator"; }
 	done
 done
 
@@ -70,9 +70,9 @@ awk 'NR % 3 == 1 || NR == 24 { NF = NF > 96 ? 96 : NF; print }' ids >shorter
 if cc -std=c17 -O1 -fsanitize=address,undefined -DSANE_MAIN sane.c -o sane -lm -pthread 2>err; then
 	ASAN_OPTIONS=detect_leaks=0 ./sane --ids --logits --batch 24 --threads 2 <shorter >said 2>&1 ||
 		{ cat said; fail "the sanitizers"; }
-	grep -v '^$' said >/dev/null || fail "the sanitizers' build says nothing"
+	grep -v '^$' said >/dev/null || fail "the program with sanitizers prints nothing"
 else
-	echo "no sanitizers for cc"
+	echo "cc has no sanitizers"
 fi
 
 # other machines
@@ -96,8 +96,8 @@ refuse 2 "hard-attention must come before prune-tokens" "--passes=$thin,hard-att
 refuse 2 "prune-tokens must come before fuse" "--passes=fuse,$thin"
 refuse 2 "there is no layer 7" "--passes=prune-tokens{layer=7 keep=2}"
 
-# layers=auto: the labels are the model's own answers, and none may change; keeping all keys changes none,
-# keeping only the most probable key does
+# layers=auto: the labels are the answers of the model, and none may change. Keeping all keys changes no
+# answer. Keeping only the most probable key does.
 "$BERTC" build "$model" --quiet -o plain
 paste <(sed 's/\t/ /g' "$SOURCE/examples/sentiment/sentences.txt") \
 	<(./plain <"$SOURCE/examples/sentiment/sentences.txt" | cut -f1) >data.tsv
@@ -107,6 +107,6 @@ auto() { build --emit=bir --stop-after=hard-attention \
 [ "$(auto k=128)" -eq 3 ] || { cat err; fail "keeping all keys is refused somewhere"; }
 grep -q 'layer 0 alone: score 1.0000, loss' err || { cat err; fail "no score of layer 0"; }
 [ "$(auto 'k=128 by=cosine')" -eq 3 ] || { cat err; fail "keeping all keys changes a layer"; }
-[ "$(auto 'k=1 by=cosine cosine=1')" -eq 0 ] || { cat err; fail "one key is as good as all"; }
-grep -q 'stays as it is' err || fail "does not say what stays"
-echo "selects and thins as it should"
+[ "$(auto 'k=1 by=cosine cosine=1')" -eq 0 ] || { cat err; fail "a single key changes no layer"; }
+grep -q 'stays as it is' err || fail "the message lacks the unchanged layers"
+echo "selection and thinning are correct"

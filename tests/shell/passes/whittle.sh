@@ -8,8 +8,8 @@ build() { "$BERTC" build "$model" --quiet --cpu=baseline "$@" 2>err || { cat err
 refuse() { # STATUS TEXT PIPELINE
 	"$BERTC" build "$model" --quiet "--passes=$3" -o none 2>err; local got=$?
 	[ $got -eq "$1" ] || { cat err; fail "$3: exit $got, expected $1"; }
-	grep -qF -- "$2" err || { cat err; fail "$3: does not say: $2"; }
-	[ ! -e none ] || fail "$3: left a result"
+	grep -qF -- "$2" err || { cat err; fail "$3: the message lacks: $2"; }
+	[ ! -e none ] || fail "$3: the refused build left a result"
 }
 mkdir folder; corpus=$PWD/folder/corpus.txt
 cp "$SOURCE/examples/sentiment/sentences.txt" "$corpus"
@@ -17,13 +17,13 @@ build -o plain
 ./plain <"$corpus" >plain.out || fail "the plain program"
 paste <(sed 's/\t/ /g' "$corpus") <(cut -f1 plain.out) >folder/data.tsv
 
-# prune-vocab with a corpus: its texts keep their results; other words are spelled by letters
+# prune-vocab with a corpus: its texts keep their results; other words are split into letters
 build "--passes=prune-vocab{corpus=$corpus},O2" -o small --ledger=ledger.json --check-each
 ./small <"$corpus" >small.out && cmp plain.out small.out || fail "texts of the corpus have other answers"
 [ "$(./plain --tokenize <"$corpus" | wc -w)" -eq "$(./small --tokenize <"$corpus" | wc -w)" ] ||
 	fail "texts of the corpus have other pieces"
-cmp -s <(./plain --tokenize <"$corpus") <(./small --tokenize <"$corpus") && fail "no id is new"
-grep -q 'of [0-9]* tokens stay' ledger.json || fail "the ledger does not say what stayed"
+cmp -s <(./plain --tokenize <"$corpus") <(./small --tokenize <"$corpus") && fail "prune-vocab changes no id"
+grep -q 'of [0-9]* tokens stay' ledger.json || fail "the ledger lacks the number of remaining tokens"
 unknown=$(./small --tokenize $'\U1F600' | tr -dc '0-9 ' | awk '{ print $2 }') # between [CLS] and [SEP]
 words=$(./small --tokenize "Xylophonist" | tr -dc '0-9 ')
 [ "$(wc -w <<<"$words")" -gt 6 ] || fail "a word outside the corpus has only the pieces $words"
@@ -42,21 +42,23 @@ pipeline+=",prune-heads{by=activation share=0.7 data=$data limit=9},prune-ffn{ke
 build "--passes=$pipeline" -o first
 build "--passes=$pipeline" -o second --name=first
 cmp first second || fail "two builds differ"
-./first --about | grep -q 'data=data.tsv' || fail "--about does not say what ran"
+./first --about | grep -q 'data=data.tsv' || fail "--about lacks the pipeline"
 grep -qaF "$PWD" first && fail "the program holds the folder of its data"
 build "--passes=$pipeline" --emit=c -o first.c
 grep -qF "$PWD" first.c && fail "the C file holds the folder of its data"
 
-# accuracy: the labels are the model's own answers, so all are right
+# by=accuracy: the labels are the answers of the model, so its score is 1
 "$BERTC" build "$model" --emit=bir -o accuracy.bir \
 	--passes="prune-blocks{by=accuracy keep=5 data=$PWD/folder/data.tsv}" --explain 2>said ||
 	{ cat said; fail "by=accuracy"; }
 grep -q 'score 1.0000, loss .* as it is' said || { cat said; fail "the score of the whole model is not 1"; }
-[ "$(grep -c ' goes: score ' said)" -eq 1 ] || { cat said; fail "not one of six blocks goes"; }
+[ "$(grep -c ' goes: score ' said)" -eq 1 ] ||
+	{ cat said; fail "expected that one of six blocks is removed"; }
 "$BERTC" build "$model" --emit=bir -o heads.bir \
 	--passes="prune-heads{by=accuracy keep=11 data=$PWD/folder/data.tsv limit=4}" --explain 2>said ||
 	{ cat said; fail "heads by accuracy"; }
-[ "$(grep -c '11 of 12 heads stay' said)" -eq 3 ] || { cat said; fail "not one head a layer"; }
+[ "$(grep -c '11 of 12 heads stay' said)" -eq 3 ] ||
+	{ cat said; fail "expected that one head per layer is removed"; }
 
 refuse 3 "cannot open" "drop-layers{strategy=contribution keep=1 data=$PWD/missing.tsv}"
 refuse 3 "cannot open" "prune-vocab{corpus=$PWD/missing.txt}"
@@ -64,4 +66,4 @@ printf 'a text\tglad\n' >odd.tsv
 refuse 3 "neither a label of the model" "prune-blocks{by=accuracy data=$PWD/odd.tsv}"
 refuse 2 "prune-heads must come before fuse" "fuse,prune-heads{keep=1}"
 refuse 2 "needs texts; give data=FILE" "prune-heads{keep=1 by=activation}"
-echo "passes learn what they should"
+echo "passes learn from data as expected"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# What --help and `bertc passes` print fits a terminal of 80 columns: every command's, every pass's, and a
-# program's.
+# --help of every command, `bertc passes` for every pass, and --help of a program fit 80 columns.
 . "$SOURCE/tests/shell/emit_common.inc"
 export COLUMNS=200 # what is wide shows as such
 tiny tiny
@@ -16,6 +15,6 @@ commands=$("$BERTC" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
 	passes=$("$BERTC" passes | awk 'BEGIN { RS = "" } NR == 2')
 	for pass in $(sed -n 's/^  \([a-z0-9-]*\) .*/\1/p' <<<"$passes"); do "$BERTC" passes $pass; done
 	./prog --help && ./tagger --help && ./qa --help
-} >help.txt || fail "a help text ends with $?"
+} >help.txt || fail "--help exits with $?"
 ! awk 'length($0) > 80 { print length($0) ": " $0; wide = 1 } END { exit !wide }' help.txt || fail "too wide"
 echo "$(wc -l <help.txt) lines"

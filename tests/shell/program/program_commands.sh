@@ -11,7 +11,7 @@ expect() { # STATUS PATTERN WORDS...: exit status, and something printed
 # run: the program's output, its options after --, its exit status
 "$BERTC" build tiny.bir -o prog
 [ "$("$BERTC" run tiny.bir -- --ids '1 2 3')" = "$(./prog --ids '1 2 3')" ] ||
-	fail "run: another answer than the program's"
+	fail "run: the answer differs from that of the program"
 [ "$(echo 4 5 | "$BERTC" run tiny.bir -- --ids --logits)" = "$(echo 4 5 | ./prog --ids --logits)" ] ||
 	fail "run: does not read standard input"
 expect 1 'ids 0 to' "$BERTC" run tiny.bir -- --ids 99
@@ -19,7 +19,7 @@ expect 2 'no tokenizer' "$BERTC" run tiny.bir text
 expect 3 'nowhere' "$BERTC" run nowhere.bir text
 expect 2 'no model' "$BERTC" run
 
-# verify: agrees, and notices when it does not
+# verify: an equal program, then a program that differs
 expect 0 '^logits  *[0-9.e-]*  ' "$BERTC" verify tiny.bir --min-cosine 0.99999 --max-abs 1e-4 --count 12
 expect 0 '"pass": true' "$BERTC" verify tiny.bir --min-cosine 0.99999 --json --threads 2 --tokens 5
 expect 2 'tokens=33: a text has at most 32 tokens; give at most 32' "$BERTC" verify tiny.bir --tokens 33
@@ -34,7 +34,7 @@ echo words >words.txt
 expect 3 'jsonl' "$BERTC" verify tiny.bir --data words.txt
 expect 2 'expected a number' "$BERTC" verify tiny.bir --min-cosine high
 
-# eval: what it cannot score
+# eval: models and data that it cannot score
 printf 'sentence\tlabel\ngood\tpositive\n' >data.tsv
 expect 4 'no tokenizer' "$BERTC" eval tiny.bir --data data.tsv
 expect 2 'no data' "$BERTC" eval tiny.bir

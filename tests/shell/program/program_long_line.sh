@@ -10,15 +10,16 @@ mkfifo pipe
 exec 3>pipe
 long >&3
 for _ in $(seq 600); do [ ! -s complaint ] || break; sleep 0.05; done
-grep -q '<stdin>:1: error: a line of more than 67108864 bytes' complaint || fail "not said: $(cat complaint)"
+grep -q '<stdin>:1: error: a line of more than 67108864 bytes' complaint ||
+	fail "no message about the long line: $(cat complaint)"
 printf '1111\n1 2 3\n' >&3
 exec 3>&-
 status=0; wait $program || status=$?
 [ $status -eq 1 ] || fail "exit $status"
 [ "$(wc -l <answer)" -eq 1 ] || fail "$(wc -l <answer) answers"
-[ "$(wc -l <complaint)" -eq 1 ] || fail "said more: $(cat complaint)"
+[ "$(wc -l <complaint)" -eq 1 ] || fail "more than one message: $(cat complaint)"
 
-# the compiler reads graphs from standard input; a comment that never ends
+# the compiler reads a graph from standard input, here with an endless comment
 mkfifo graph
 "$BERTC" opt - --passes= <graph >answer 2>complaint & compiler=$!
 exec 3>graph
@@ -26,4 +27,5 @@ exec 3>graph
 status=0; wait $compiler || status=$?
 exec 3>&-
 [ $status -eq 3 ] || fail "opt: exit $status"
-grep -q '<stdin>: error: more than 67108864 bytes of text' complaint || fail "not said: $(cat complaint)"
+grep -q '<stdin>: error: more than 67108864 bytes of text' complaint ||
+	fail "no message about the long line: $(cat complaint)"

@@ -10,7 +10,7 @@ expect() { # STATUS PATTERN WORDS...: checks exit status and message
 }
 lines 60 31 60 >ids.txt
 
-# the same bytes whatever the batch, the threads and the order
+# batch, threads and order do not change the bytes
 ./prog --ids --logits <ids.txt >want.txt
 [ "$(wc -l <want.txt)" -eq 60 ] || fail "$(wc -l <want.txt) lines for 60"
 for options in "--batch 7" "--batch 100" "--threads 2" "--threads 3 --batch 16" "--threads 0"; do
@@ -20,7 +20,7 @@ tac ids.txt | ./prog --ids --logits --batch 9 | tac | cmp - want.txt || fail "th
 BERTC_NUM_THREADS=2 ./prog --ids --logits <ids.txt | cmp - want.txt ||
 	fail "BERTC_NUM_THREADS changes the bytes"
 [ "$(./prog --ids --logits "$(head -n 1 ids.txt)")" = "$(head -n 1 want.txt)" ] ||
-	fail "an argument gives other numbers than a line"
+	fail "a text as an argument and as a line gives different numbers"
 
 # a line is answered before the next one comes
 mkfifo asked answered
@@ -42,12 +42,12 @@ printf '1 2\n3 99\n4 x\n5\t6\t7\n\n1\t2\r\n-1\n18446744073709551617\n8' | ./prog
 for line in 2 3 4 7 8; do grep -q "^<stdin>:$line: error: " err ||
 	{ cat err; fail "no error for line $line"; }; done
 [ "$(wc -l <err)" -eq 5 ] || { cat err; fail "expected 5 errors"; }
-grep -q 'ids 0 to 59' err || fail "an id out of range: the message does not say the range"
+grep -q 'ids 0 to 59' err || fail "an id out of range: the message lacks the range"
 long=$(seq -s ' ' 0 40)
 expect 0 'note: 41 tokens, cut to 32' ./prog --ids "$long"
 expect 1 'error: 41 tokens, at most 32' ./prog --ids --on-overflow error "$long"
 ./prog --ids --json "$long" 2>/dev/null | grep -q '"truncated": true' ||
-	fail "--json does not say that a text was cut"
+	fail "--json does not report that a text was cut"
 
 # usage errors: exit 2; unsupported features: exit 4
 expect 2 'no tokenizer' ./prog text
@@ -93,16 +93,17 @@ if [ -e /dev/full ]; then
 	[ $status -eq 1 ] && grep -q 'cannot write' err || fail "a full disk: exit $status"
 fi
 
-# no file is opened, no library, no network
+# the program opens no file, no library and no connection
 if command -v strace >/dev/null; then
 	for threads in 1 2; do
 		strace -f -o calls ./prog --ids --threads $threads <ids.txt >/dev/null 2>&1 ||
 			{ echo "strace does not work here"; break; }
-		! grep -E '\b(open|openat|openat2|creat|socket|connect)\(' calls || fail "opens files"
+		! grep -E '\b(open|openat|openat2|creat|socket|connect)\(' calls ||
+			fail "the program opens files or connections"
 		[ "$(grep -cE '\bclone3?\(' calls)" -eq $((threads - 1)) ] ||
 			fail "$(grep -cE '\bclone3?\(' calls) threads made with --threads $threads"
 	done
 else
-	echo "no strace: system calls not looked at"
+	echo "no strace: system calls are not checked"
 fi
 echo ok

@@ -24,7 +24,7 @@ printf 'a gripping, beautifully shot film\n\nna\xc3\xafve \xe4\xb8\xad\xe6\x96\x
 	fail "--tokenize: $(head -n 1 texts.txt | ./sst2 --tokenize)"
 ./sst2 --logits <texts.txt >want.txt
 ./sst2 --tokenize <texts.txt | ./sst2 --ids --logits | cmp - want.txt ||
-	fail "--tokenize and --ids do not fit together"
+	fail "--ids does not read the output of --tokenize"
 for options in "--batch 2" "--threads 2" "--batch 8 --threads 3"; do
 	./sst2 --logits $options <texts.txt | cmp - want.txt || fail "$options gives other bytes"
 done
@@ -82,9 +82,10 @@ while IFS=$'\t' read -r start end label score words; do
 	[ "$(printf %s "$text" | head -c "$end" | tail -c +$((start + 1)))" = "$words" ] ||
 		fail "offsets $start $end do not cut out \"$words\""
 done <spans.txt
-printf 'good\tbad\nfine\n' | ./ncbi >/dev/null 2>err && fail "a tab is no error for a tagger"
+printf 'good\tbad\nfine\n' | ./ncbi >/dev/null 2>err && fail "a tagger accepts a line with a tab"
 grep -q '^<stdin>:1: error: the line has a tab' err || { cat err; fail "no message about the tab"; }
-[ "$(./ncbi --tokens 'ataxia is bad' | grep -c '	')" -eq 3 ] || fail "--tokens: not a line a word"
+[ "$(./ncbi --tokens 'ataxia is bad' | grep -c '	')" -eq 3 ] ||
+	fail "--tokens does not print one line per word"
 # a text of many windows: every mention is found, in order and in full
 awk 'BEGIN {
 	for (i = 0; i < 60; i++)

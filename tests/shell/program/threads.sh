@@ -19,22 +19,23 @@ tasks() { # WORDS...: threads of ./prog WORDS while it waits for its second line
 [ "$(tasks --threads 1)" -eq 1 ] || fail "--threads 1 makes threads"
 [ "$(tasks --threads 3)" -eq 3 ] || fail "--threads 3: $(tasks --threads 3) threads"
 [ "$(BERTC_NUM_THREADS=2 tasks)" -eq 2 ] || fail "BERTC_NUM_THREADS=2"
-[ "$(BERTC_NUM_THREADS=2 tasks --threads 4)" -eq 4 ] || fail "--threads does not go before BERTC_NUM_THREADS"
+[ "$(BERTC_NUM_THREADS=2 tasks --threads 4)" -eq 4 ] || fail "--threads does not override BERTC_NUM_THREADS"
 machine=$(tasks --threads 0)
 [ "$machine" -ge 1 ] && [ "$machine" -le "$(env -u OMP_NUM_THREADS nproc)" ] ||
 	fail "--threads 0: $machine threads on $(env -u OMP_NUM_THREADS nproc) CPUs"
-[ "$(BERTC_NUM_THREADS=0 tasks)" -eq "$machine" ] || fail "BERTC_NUM_THREADS=0 is not --threads 0"
+[ "$(BERTC_NUM_THREADS=0 tasks)" -eq "$machine" ] || fail "BERTC_NUM_THREADS=0 differs from --threads 0"
 if command -v taskset >/dev/null; then
 	cpu=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
 	taskset -cp "$cpu" $$ >/dev/null
-	[ "$(tasks --threads 0)" -eq 1 ] || fail "--threads 0 does not heed the affinity mask"
+	[ "$(tasks --threads 0)" -eq 1 ] || fail "--threads 0 ignores the affinity mask"
 fi
 for value in "" -1 257 many 2x " 2" 1e2 0x2 99999999999999999999; do
 	expect 2 env BERTC_NUM_THREADS="$value" ./prog --ids 1; says 'expected 0 to 256'
 	expect 2 ./prog --ids --threads="$value" 1; says 'expected 0 to 256'
 done
 
-# the library: a child has no threads until it calls, then as many as its parent, and the same numbers
+# The library: a child process has no threads before its first call, then as many as its parent. It computes
+# the same numbers.
 "$BERTC" build tiny.bir --emit=shared --cpu=baseline --name=tiny -o libtiny.so
 cat >use.c <<'C'
 #include <dirent.h>
@@ -92,16 +93,16 @@ if command -v gcc >/dev/null; then
 	gcc -std=c17 -D_GNU_SOURCE use.c -o use ./libtiny.so
 	[ "$(LD_LIBRARY_PATH=. ./use)" = same ] || fail "threads and fork() in the library"
 else
-	echo "no gcc: the library is not tried"
+	echo "no gcc: the library is not tested"
 fi
 
-# --threads 0 reads only what the kernel reports of this process
+# --threads 0 opens only files of the kernel about this process
 if command -v strace >/dev/null &&
 	strace -f -e trace=openat,open -o calls ./prog --ids --threads 0 '1 2' >/dev/null 2>&1; then
 	! sed -n 's/.*open[a-z]*(.*"\(\/[^"]*\)".*/\1/p' calls |
 		grep -vE '^/proc/self/(cgroup|mountinfo)$|^/.*/cpu\.(max|cfs_quota_us|cfs_period_us)$' ||
 		fail "--threads 0 opens other files"
 else
-	echo "no strace: files not looked at"
+	echo "no strace: opened files are not checked"
 fi
 echo ok

@@ -17,10 +17,10 @@ page "$model" --passes='drop-layers{layers=0,2},quantize-int8' --cpu=baseline -o
 page "$model" --passes='drop-layers{layers=0,2},quantize-int8' --cpu=baseline -o two.html
 cmp one.html two.html || fail "two pages of one model differ"
 [ "$(python3 "$SOURCE/tests/browser/wellformed.py" one.html)" = "model layers ledger columns code" ] ||
-	fail "other blocks"
+	fail "the page has other blocks"
 grep -qF "$SOURCE" one.html && fail "the page names a folder of this machine"
 [ "$(ls)" = "$(printf '%s\n' ledger.json messages one.html said two.html)" ] ||
-	{ ls; fail "something is left behind"; }
+	{ ls; fail "temporary files are left"; }
 [ "$(json one.html "[i for c in b['columns'] for i in c['passes']] == list(range(-1, len(p)))")" = True ] ||
 	fail "not every pass is in one column"
 [ "$(json one.html "len(b['columns']) < len(b['ledger']['passes'])")" = True ] ||
@@ -90,14 +90,14 @@ tiny tiny
 sed -e 's|"negative"|"</script><script>alert(1)</script>"|' \
 	-e 's|"positive"|"<!--<img src=x onerror=alert(2)>"|' \
 	-e 's|# layer.0.attention.query|# layer.0.</script><b onclick=alert(3)>|' tiny.bir >hostile.bir
-grep -q 'alert(3)' hostile.bir || fail "the hostile model is tame"
+grep -q 'alert(3)' hostile.bir || fail "the hostile model contains no script"
 page hostile.bir --cpu=baseline -o hostile.html
 [ "$(python3 "$SOURCE/tests/browser/wellformed.py" hostile.html)" = "model layers ledger columns code" ] ||
 	fail "a hostile model breaks the page"
 [ "$(json hostile.html "b['model']['heads'][0]['labels'][0]")" = "</script><script>alert(1)</script>" ] ||
-	fail "a label is not what it was"
+	fail "a label was changed"
 [ "$(json hostile.html "'tokenizer' in b['layers']['why']")" = True ] ||
-	fail "not said why there are no layers"
+	fail "the page lacks the reason for missing layers"
 
 expect 2 "$BERTC" inspect "$model"; says "give -o REPORT.html"
 expect 2 "$BERTC" inspect "$model" --emit=lib -o x.html; says "bertc build"

@@ -18,12 +18,12 @@ exits="early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50},O2"
 "$BERTC" inspect "$model" --quiet --no-latency --passes="$exits" --data data.tsv --conll tags.conll \
 	--limit 25 -o page.html || fail "inspect"
 [ "$(python3 "$SOURCE/tests/browser/wellformed.py" page.html)" = \
-	"model layers neurons ledger columns code exits" ] || fail "other blocks"
+	"model layers neurons ledger columns code exits" ] || fail "the page has other blocks"
 "$BERTC" rank-heads "$model" --data data.tsv --limit 25 --json >heads.json || fail "rank-heads"
 "$BERTC" rank-neurons "$model" --data tags.conll --limit 25 --json >neurons.json || fail "rank-neurons"
 "$BERTC" eval "$model" --data data.tsv --limit 25 --passes="$exits" --curve --json >curve.json ||
 	fail "eval --curve"
-python3 - <<'P' || fail "the panels say something else"
+python3 - <<'P' || fail "the panels have other figures"
 import json, re
 blocks = {n: json.loads(t) for n, t in re.findall(r'id="data-([a-z]+)">([^<]*)<', open("page.html").read())}
 near = lambda a, b: abs(a - b) <= 2e-6 * max(1, abs(b))
@@ -75,11 +75,11 @@ assert all(p['ms'] > 0 and p['speed_up'] > 0 for p in x['points']) and x['energy
 python3 -c "import json,re
 b = dict(re.findall(r'id=\"data-([a-z]+)\">([^<]*)<', open('bare.html').read()))
 assert not {'exits', 'neurons'} & set(b)
-assert json.loads(b['layers'])['importance_by'] == 'magnitude'" || fail "panels without their data"
+assert json.loads(b['layers'])['importance_by'] == 'magnitude'" || fail "the page has panels that need data"
 
 tiny tiny
 "$BERTC" inspect tiny.bir --quiet --conll tags.conll -o tiny.html || fail "a model without tokenizer"
-grep -q 'cannot be run on words' tiny.html || fail "not said why there are no neurons"
+grep -q 'cannot be run on words' tiny.html || fail "the page lacks the reason for missing neurons"
 expect 3 "$BERTC" inspect "$model" --conll none.conll -o x.html; says "none.conll"
 expect 3 "$BERTC" inspect "$model" --conll data.tsv -o x.html; says "expected CoNLL"
 printf 'a\tO\nb\tO\n\n' >one.conll

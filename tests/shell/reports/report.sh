@@ -14,7 +14,7 @@ report() { "$BERTC" report "$@" --cpu=baseline --data data.tsv --seq 8 --repeat 
 
 report eight "$model" --student student --json --prune='prune-ffn{keep=200}' >eight.json
 report eight "$model" --student student --prune='prune-ffn{keep=200}' >eight.txt
-[ "$(grep -c '^  bertc eval ' eight.txt)" -eq 8 ] || { cat eight.txt; fail "not eight commands"; }
+[ "$(grep -c '^  bertc eval ' eight.txt)" -eq 8 ] || { cat eight.txt; fail "expected eight commands"; }
 while read -r line; do   # the commands give the scores
 	words=${line#bertc }; eval "set -- $words"
 	"$BERTC" "$@" --json
@@ -22,7 +22,7 @@ done < <(sed -n 's/^  bertc/bertc/p' eight.txt) >evals.json
 report order "$model" --json \
 	--operators='drop-layers{strategy=top keep=2},prune-ffn{share=0.5},quantize-int8' >order.json
 report order "$model" --operators='drop-layers{strategy=top keep=2},quantize-int8' >order.txt
-grep -q 'only one order' order.txt || { cat order.txt; fail "two orders of what has one"; }
+grep -q 'only one order' order.txt || { cat order.txt; fail "a pair with one order is not marked"; }
 python3 - "$rows" <<'EOF' || fail figures
 import json, math
 rows = int(__import__("sys").argv[1])
@@ -30,7 +30,7 @@ close = lambda a, b: abs(a - b) < 1e-6 * max(1, abs(a))
 eight = json.load(open("eight.json")); builds = eight["builds"]
 assert eight["rows"] == rows, builds
 assert [b["name"] for b in builds][:3] == ["plain", "quantised", "distilled"], builds
-# the labels are the model's own
+# the labels are the answers of the model
 assert builds[0]["score"] == 1
 assert builds[2]["model"] == "student"
 assert len(builds) == 8
@@ -63,10 +63,10 @@ EOF
 cp data.tsv "it's data.tsv"
 "$BERTC" report order "$model" --cpu=baseline --weights=bf16 --max-tokens=32 --data "it's data.tsv" \
 	--limit 2 --seq 8 --repeat 1 --operators='prune-ffn{keep=200},quantize-int8' >told.txt ||
-	fail "report of a name with a blank"
+	fail "report fails with a blank in a name"
 told="--data 'it'.''s data.tsv' --limit 2 --max-tokens=32 --weights=bf16 --cpu=baseline"
 [ "$(grep -c "^  bertc eval .* $told" told.txt)" -eq 4 ] ||
-	{ cat told.txt; fail "commands without what builds were told"; }
+	{ cat told.txt; fail "the commands lack the options of the builds"; }
 line=$(grep '^  bertc eval.*prune-ffn{keep=200},quantize' told.txt)
 eval "set -- ${line#  bertc }"
 "$BERTC" "$@" >again.txt || fail "the command does not run"
@@ -80,4 +80,4 @@ refuse 2 "expected 2 to 8 passes" order "$model" --data data.tsv --operators=qua
 refuse 2 "leave out passes that every build runs" order "$model" --data data.tsv --operators=fuse,dce
 refuse 3 "cannot open" order "$model" --data missing.tsv
 refuse 2 "takes texts of" order "$model" --data data.tsv --seq 100000
-echo "reports add up"
+echo "the sums of reports are correct"

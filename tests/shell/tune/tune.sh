@@ -39,9 +39,9 @@ for cache in one.txt deep/two.txt; do
 done
 cmp one.c two.c && cmp one.weights two.weights || fail "the same decisions give other bytes"
 grep -q 'linear_f32_8x48__avx512_k24(' one.c &&
-	grep -q 'rt_chain_begin(call, thread, call->ntokens, 24)' one.c || fail "the cache is not obeyed"
-! grep -q 8x48__avx512_k plain.c || fail "an alternative is the default"
-! grep -q 'one.txt\|two.txt\|tune-cache' one.c || fail "the cache leaves its name in the result"
+	grep -q 'rt_chain_begin(call, thread, call->ntokens, 24)' one.c || fail "the tuning file is not used"
+! grep -q 8x48__avx512_k plain.c || fail "without tuning, an alternative kernel is used"
+! grep -q 'one.txt\|two.txt\|tune-cache' one.c || fail "the result contains the name of the tuning file"
 
 # --- --tune: existing lines apply, the other shapes are measured once, and a build with the file equals the
 # tuned build
@@ -50,18 +50,19 @@ case $("$BERTC" targets | grep '(native)') in *AVX-512*) tile=linear_f32_8x48__a
 	default=linear_f32__avx512 ;; *) tile= ;; esac
 if [ -n "$tile" ]; then
 	sed 's/max_tokens 32/max_tokens 256/' tiny.bir >longer.bir
-	[ ! -e cache ] || fail "a refused build made a folder"
+	[ ! -e cache ] || fail "the refused build made a folder"
 	"$BERTC" build longer.bir --weights=f32 --tune --name=tiny -o tuned >table
 	kept=cache/bertc/tune.txt
 	[ "$(head -n 1 $kept)" = "$head" ] &&
-		[ "$(sed '/^#/d;1d' $kept)" = "$(sed '/^#/d;1d' $kept | LC_ALL=C sort)" ] || fail "not a sorted cache"
+		[ "$(sed '/^#/d;1d' $kept)" = "$(sed '/^#/d;1d' $kept | LC_ALL=C sort)" ] ||
+			fail "the tuning file is not sorted"
 	grep -q "^linear f32 K=24 N=48 act=relu cpu=$native -> linear_f32.*__avx512$" $kept ||
 		{ cat $kept; fail "no decision"; }
 	shape="linear f32 K=24 N=48 act=relu cpu=$native"
 	times="default [0-9./]*  chosen [0-9./]* ms at 8/32/128 tokens"
 	grep -q "^$shape  $times  linear_f32" table ||
 		{ cat table; fail "no line in the table"; }
-	! grep -q 'N=24' $kept || fail "a tile that would be half empty was worth timing"
+	! grep -q 'N=24' $kept || fail "a tile that would be half empty was timed"
 	# an L2 cache of more than 1 MiB holds all rows of this model: there is no choice then
 	[ "$(getconf LEVEL2_CACHE_SIZE)" -gt 1048576 ] ||
 		grep -q "^chain-rows linear f32 width=48 cpu=$native -> [0-9]*$" $kept ||
@@ -71,16 +72,16 @@ if [ -n "$tile" ]; then
 	cp $kept before
 	"$BERTC" build longer.bir --weights=f32 --tune --name=tiny -o again >table
 	grep -q '^0 shapes timed' table && cmp before $kept && cmp tuned again ||
-		{ cat table; fail "measured again"; }
+		{ cat table; fail "decided shapes were measured again"; }
 
 	printf '%s\n# mine\nchain-rows linear f32 width=* cpu=%s -> 17
 linear f32 K=384 N=* act=* cpu=%s -> %s\n' \
 		"$head" $native $native $tile >mine.txt
 	"$BERTC" build "$model" --weights=f32 --tune --tune-cache=mine.txt -o sentiment >table
 	grep -q "^linear f32 K=384 N=\* act=\* cpu=$native -> $tile$" mine.txt ||
-		fail "a line of the user's is gone"
+		fail "a line written by the user is gone"
 	[ "$(grep -c '^linear' mine.txt)" -eq 2 ] && grep -q '^1 shapes timed' table ||
-		{ cat mine.txt table; fail "one shape is left to be timed"; }
+		{ cat mine.txt table; fail "expected one shape to be timed"; }
 
 	# --- tiles and blocks do not change results
 	"$BERTC" build "$model" --weights=f32 -o plain

@@ -8,9 +8,9 @@ refuse() { # STATUS TEXT ARGUMENTS: exits with it in two seconds, prints the tex
 	local status=$1 text=$2 got=0; shift 2
 	timeout 60 "$BERTC" tune "$model" --quiet "$@" >out.txt 2>err.txt || got=$?
 	[ $got -eq "$status" ] || { cat err.txt; fail "$*: exit $got, expected $status"; }
-	grep -qF -- "$text" err.txt || { cat err.txt; fail "$*: does not say: $text"; }
+	grep -qF -- "$text" err.txt || { cat err.txt; fail "$*: the message lacks: $text"; }
 	[ ! -s out.txt ] && [ "$(grep -c error: err.txt)" -le 1 ] ||
-		{ cat out.txt err.txt; fail "$*: says more"; }
+		{ cat out.txt err.txt; fail "$*: prints more than the error"; }
 }
 sed '7s/\t.*/\tlukewarm/' data.tsv >unknown.tsv
 refuse 3 'unknown.tsv:7: error: label "lukewarm"' --data unknown.tsv

@@ -14,7 +14,7 @@ tune --jobs 2 --journal whole.txt --json all.json --svg all.svg -o tuned >one.tx
 grep -q '^bertc tune journal 3 ' whole.txt && grep -q '<svg' all.svg || fail "no journal or no chart"
 head -c "$(($(stat -c %s whole.txt) * 2 / 3))" whole.txt >cut.txt
 tune --jobs 1 --journal cut.txt --json again.json >two.txt ||
-	fail "no winner from a journal that was cut off (exit $?)"
+	fail "no winner with a truncated journal (exit $?)"
 for file in all again; do
 	python3 -c 'import json, sys
 c = json.load(open(sys.argv[1]))["candidates"]
@@ -22,13 +22,13 @@ assert len(c) > 8 and any(x["built"] for x in c[1:]) and sum(x["winner"] for x i
 keys = "winner searched held points estimate estimate_error bytes faster predicted".split()
 for x in c: print(x["pipeline"], *map(x.get, keys))' $file.json >$file.txt
 done
-cmp all.txt again.txt || { diff all.txt again.txt; fail "a journal that was cut off leads elsewhere"; }
+cmp all.txt again.txt || { diff all.txt again.txt; fail "a truncated journal gives another result"; }
 cmp whole.txt cut.txt || fail "the journals differ"
 pipeline=$(tail -n 1 one.txt)
 [ "$pipeline" = "$(tail -n 1 two.txt)" ] || fail "another pipeline: $(tail -n 1 two.txt)"
 "$BERTC" eval "$model" --data data.tsv --passes="$pipeline" --json >eval.json ||
-	fail "the pipeline printed does not build: $pipeline"
-# the program has the figures, which are those of eval
+	fail "the printed pipeline does not build: $pipeline"
+# the program contains the figures of eval
 ./tuned --about >about.json
 python3 -c 'import json
 about, tuned = json.load(open("about.json")), json.load(open("about.json"))["tuned"]
@@ -47,7 +47,7 @@ print(round(score), "of 36")' >figures.txt || { cat about.json; fail "--about ha
 python3 -c 'import json
 print(next(b["right"] for b in json.load(open("eval.json"))["builds"] if b["build"] != "fp32"), "of 36")' \
 	>evaluated.txt || { cat eval.json; fail "eval"; }
-cmp figures.txt evaluated.txt || { cat figures.txt evaluated.txt eval.json; fail "eval counts otherwise"; }
+cmp figures.txt evaluated.txt || { cat figures.txt evaluated.txt eval.json; fail "eval gives other figures"; }
 status=0; tune --journal data.tsv >/dev/null 2>err.txt || status=$?
 [ $status -eq 3 ] && grep -q 'is not a journal of this model' err.txt ||
-	{ cat err.txt; fail "another file was taken for a journal (exit $status)"; }
+	{ cat err.txt; fail "a file that is no journal was accepted (exit $status)"; }

@@ -4,7 +4,7 @@
 tiny tiny
 "$BERTC" build tiny.bir -o plain
 ./plain --about | grep -q '^  "verified": null' ||
-	{ ./plain --about; fail "a program that nobody verified does not say so"; }
+	{ ./plain --about; fail "--about of an unverified program does not report this"; }
 
 # both ways give the same bytes, also when repeated
 mkdir here there
@@ -24,7 +24,7 @@ for line in '    "inputs": 4' '    "seed": 3' '    "tokens": [0-9]' '    "cpu": 
 done
 ! grep -q '"pass"\|"build"' verified.txt || fail "--about carries more than figures"
 [ "$(here/prog --ids --logits '1 2 3')" = "$(./plain --ids --logits '1 2 3')" ] ||
-	fail "another program than the one without figures"
+	fail "apart from the figures, the programs differ"
 "$BERTC" verify tiny.bir --count 2 --emit=c --weights-as=inline --name=prog -o here/prog.c >/dev/null
 grep -q 'verified' here/prog.c || fail "verify --emit=c: no figures in the C text"
 
@@ -59,7 +59,7 @@ expect 2 "$BERTC" build tiny.bir --verified=figures.json --emit=bir -o no; says 
 expect 2 "$BERTC" verify tiny.bir --emit=bir -o no; says '--emit=bir'
 expect 2 "$BERTC" verify tiny.bir -o tiny.bir; says 'file of the model'
 expect 5 "$BERTC" verify tiny.bir --max-abs 0 -o no
-[ ! -e no ] || fail "left a program that nobody should have"
+[ ! -e no ] || fail "the refused build left a program"
 
 # a program for another machine has the figures measured on this one
 case $(uname -m) in x86_64) other=aarch64-linux-gnu ;; *) other=x86_64-linux-gnu ;; esac
