@@ -13,7 +13,7 @@
 #define ROWS2 \
 	"%t = const [1, 2, 3, 4, 5, 6, -1, 0.5, 2, 0, 0, 1] : f32[4,3]\n %x = embed %t, %ids : f32[S,3]\n"
 
-/* A graph with these lines that returns %y; NULL after a failed assertion. */
+/* A graph of these lines with the output %y. NULL after a failed assertion. */
 static Module *read_graph(const char *lines, Diag *diag)
 {
 	static const char frame[] = "module @m\ngraph @main(%%ids: i32[S], %%types: i32[S]) level=fused {\n%s\n  "
@@ -21,7 +21,7 @@ static Module *read_graph(const char *lines, Diag *diag)
 	char *text = NULL;
 	CU_ASSERT_TRUE_FATAL(asprintf(&text, frame, lines) > 0);
 	Module *module = module_parse(text, strlen(text), ".", NULL, diag);
-	bool packed = strstr(lines, "panel=") != NULL; /* only in lowered code, with a kernel */
+	bool packed = strstr(lines, "panel=") != NULL; /* panels exist only in lowered code, with a kernel */
 	if (!module || (!packed && !module_verify(module, diag))) {
 		printf("\n%s%s", text, diag_text(diag));
 		CU_FAIL("the graph of a test is wrong");

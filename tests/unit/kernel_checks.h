@@ -127,7 +127,7 @@ static size_t staged_bytes(const Row *row, int K)
 	return (size_t)row->staged * (size_t)((K + 63) / 64 * 64);
 }
 
-/* Scratch, and 64 bytes behind it that must stay as they are. */
+/* Scratch, followed by 64 bytes that must not change. */
 static unsigned char *guarded_scratch(size_t bytes)
 {
 	unsigned char *scratch = need(bytes + 64);
@@ -401,7 +401,7 @@ static void check_attention(void)
 			check_attention_size(lengths[i], lengths[i], 1 + (int)((i + j) % 3), widths[j], i % 2 == 0, 1.0f);
 			check_attention_size(1, lengths[i], 2, widths[j], true, 0.25f);
 		}
-	check_attention_size(5, 130, 2, 32, true, 50.0f); /* one key takes nearly all */
+	check_attention_size(5, 130, 2, 32, true, 50.0f); /* one key gets almost the whole weight */
 	check_attention_size(2, 0, 2, 32, true, 1.0f);    /* a text without tokens: zeros */
 }
 

@@ -12,7 +12,7 @@ static int8_t nibble_of(int8_t byte, int column)
 	return (int8_t)(half < 8 ? half : half - 16);
 }
 
-/* Codes of eight bits, or of four, two a byte; H is even then. */
+/* Codes of eight bits, or of four bits with two per byte and an even H. */
 static void check_embed_codes(const Row *row, int H)
 {
 	enum { V = 5, ROWS = 7 };
@@ -53,7 +53,7 @@ static void check_embed(void)
 		for (int H = 2; H < 70 && row->op == OP_EMBED_I4; H += 4)
 			check_embed_codes(row, H);
 		for (int H = 1; H < 70 && row->op == OP_EMBED; H += 4)
-			for (int panel = 1; panel <= 16; panel *= 4) { /* 16: more than there are rows */
+			for (int panel = 1; panel <= 16; panel *= 4) { /* 16 is more than the number of rows */
 				double *exact;
 				void *table = random_stored(
 					(size_t)((9 + panel - 1) / panel * panel * H), row->dtype, &exact);
@@ -237,8 +237,8 @@ static void check_tensor(void)
 	}
 }
 
-/* The entropy of a softmax: log n where all are alike, nothing where one is far ahead, and between them what
- * the definition says. */
+/* The entropy of a softmax: log n if all logits are equal, 0 if one is much larger. Other cases are compared
+ * with the definition. */
 static void check_exit(void)
 {
 	float x[64];

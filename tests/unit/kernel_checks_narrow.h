@@ -7,7 +7,7 @@ static double act_tolerance(int act) { return act == RT_ACT_GELU ? 3e-6 : 1e-6; 
 /* ---- linear_i8 ------------------------------------------------------------------------------- */
 typedef void LinearI8Fn(float *, const int8_t *, const float *, const void *, const float *, const float *,
 	const int32_t *, int, int, int, int, int, int, int, void *);
-/* What the codes are: anything, or the ends of their range, of one sign, of both, and by turns. */
+/* Kinds of codes: random, or the ends of their range with one sign, both signs, or alternating signs. */
 enum { CODES_ANY, CODES_MOST, CODES_LEAST, CODES_TURNS, CODES_KINDS };
 
 typedef struct CodesCase {
@@ -327,7 +327,7 @@ static void check_linear_i8_codes_rows(const Row *first, bool panel, int M, int 
 	CodesCase c = codes_case(row_is_sparse(first), M, K, N, CODES_ANY);
 	float *m = need((size_t)N * 4), *z = need((size_t)N * 4);
 	draw_static(m, z, N);
-	for (int r = 0; r < M; r++) /* sums of any size: GELU must see what lies around 0 */
+	for (int r = 0; r < M; r++) /* sums of all sizes, so that GELU gets numbers close to 0 */
 		c.s[r] *= 0.002f;
 	for (const Row *row = first; row < rows + nrows; row++)
 		if (row_takes(row, first, panel))

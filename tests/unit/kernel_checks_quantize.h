@@ -22,7 +22,7 @@ typedef void QuantizeFn(int8_t *, float *, const float *, int, int, int);
 
 enum { QUANTIZE_ROWS = 14 };
 
-/* Row r of K numbers: ordinary ones, and ones that activations should never be. */
+/* Row r of K numbers: usual numbers, and numbers that activations should never have. */
 static void quantize_row(float *x, int r, int K)
 {
 	const float largest[QUANTIZE_ROWS] = {
@@ -39,7 +39,7 @@ static void quantize_row(float *x, int r, int K)
 		x[K - 1] = INFINITY;
 	if (r == 11)
 		x[0] = -INFINITY;
-	for (int k = 0; k < K && r == 12; k++) /* of one magnitude */
+	for (int k = 0; k < K && r == 12; k++) /* all of one magnitude */
 		x[k] = k % 3 ? -0.7f : 0.7f;
 	if (r == 13) /* an outlier, as BERT has them: the others get few codes */
 		x[K / 3] = 3e5f;

@@ -1,7 +1,7 @@
 /* kernel_checks_sparse.h: the rows of linear_sparse, with weights packed by ir/sparse.c and f32 arithmetic.
  * Part of kernel_checks.h. linear_i8_sparse is in kernel_checks_narrow.h, because it gives the same bits as
  * dense kernels. */
-/* How many of the weights are not zero: none, a tenth, half, all; and in one of seven outputs none anyway. */
+/* Share of weights that are not zero: none, a tenth, half, all. One of seven outputs is always zero. */
 enum { SPARSE_NONE, SPARSE_TENTH, SPARSE_HALF, SPARSE_ALL, SPARSE_KINDS };
 
 /* Some zeros are -0.0, as masks leave them. */

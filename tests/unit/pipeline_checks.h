@@ -89,7 +89,7 @@ static bool check_numbers(const PassItem *item, const Case *c, const Numbers *be
 	return finite || fails(why, item->text, NULL, "an output is no number");
 }
 
-/* Sets *after to what the module computes now; the caller frees it, also after a failure. */
+/* Sets *after to the outputs of the module. The caller frees it, also after a failure. */
 static bool check_after(const PassItem *item, const Case *c, const Module *module, const World *w,
 	const Numbers *before, Numbers *after, char why[WHY_BYTES])
 {
@@ -111,7 +111,7 @@ static bool check_after(const PassItem *item, const Case *c, const Module *modul
 
 /* ---- two passes in the other order ----------------------------------------------------------- */
 
-/* worlds[0]: the texts before the passes; sets worlds[1] after a, and worlds[2] after both. */
+/* worlds[0]: the texts before the passes. Sets worlds[1] (after a) and worlds[2] (after both passes). */
 static bool run_both(const PassItem *a, const PassItem *b, const Module *module, const Case *c,
 	World worlds[3], Module *made[2], Ran *ran, char why[WHY_BYTES])
 {

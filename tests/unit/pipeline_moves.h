@@ -402,7 +402,7 @@ static const struct Look {
 	{"quantize-embeddings", NULL, P_STORE},
 	{"sparsify", NULL, P_NORMS | P_STORE},
 	{"sparsify", "scope", P_LAYERS | P_BLOCKS},
-	/* factors go into weights that are f32, else into ops of their own */
+	/* f32 weights take factors; otherwise factors become ops */
 	{"normalize-embeddings", NULL, P_STORE},
 	{"ablate-neurons", NULL, P_STORE},
 	{"cast-weights", NULL, P_NORMS},

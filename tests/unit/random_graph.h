@@ -24,8 +24,8 @@ typedef struct Builder {
 	Graph *graph;
 	Diag *diag;
 	int64_t hidden, heads, size, ffn;
-	Value *angles; /* that turn q and k; NULL: none do */
-	bool exact;    /* fusion rounds no constant, and none is spelled with few digits: numbers stay to 1e-9 */
+	Value *angles; /* angles that rotate q and k; NULL: no rotation */
+	bool exact; /* fusion rounds no constant, and all have enough digits: numbers change by less than 1e-9 */
 } Builder;
 
 static inline Value *emit(Builder *b, Op op, Value *x, Value *y, Value *z, const Attrs *attr)
@@ -107,7 +107,7 @@ static inline Value *split(Builder *b, Value *x)
 
 static inline Value *attention(Builder *b, Value *x)
 {
-	uint32_t where = random_below(4); /* of the factor: q, split q, scores, or none */
+	uint32_t where = random_below(4); /* place of the factor: q, split q, scores, or no factor */
 	double factor = 1 / sqrt((double)b->size);
 	Value *q = linear(b, x, b->hidden), *k = linear(b, random_below(8) ? x : q, b->hidden),
 		  *v = linear(b, x, b->hidden);

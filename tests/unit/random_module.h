@@ -83,7 +83,7 @@ static inline Attrs random_attrs(Module *module)
 	return attrs;
 }
 
-/* Random bits; a NaN would come back as another NaN. */
+/* Random bits, but no NaN, which would be read back as another NaN. */
 static const Tensor *random_tensor(Module *module)
 {
 	Tensor *tensor = tensor_new(module, "made.by.a.pass", random_type(true));

@@ -78,7 +78,8 @@ static void test_types(void)
 	CU_ASSERT_EQUAL(dim_at(N(7), symbols), 7);
 	CU_ASSERT_TRUE(dim_at((Dim){1, INT32_MAX, INT64_MAX}, symbols) < 0);
 	CU_ASSERT_TRUE(dim_at((Dim){99, 1, 0}, symbols) < 0);
-	CU_ASSERT_TRUE(dim_equal((Dim){1, 0, 4}, N(4))); /* scale 0: a number, whatever the symbol */
+	CU_ASSERT_TRUE(
+		dim_equal((Dim){1, 0, 4}, N(4))); /* with scale 0 it is a number, and the symbol does not matter */
 	CU_ASSERT_FALSE(dim_equal(S, dim_symbol(2)));
 	CU_ASSERT_FALSE(dim_equal(S, (Dim){1, 1, 1}));
 	CU_ASSERT_FALSE(dim_equal(S, N(1)));
@@ -175,7 +176,7 @@ static void test_graph_edits(void)
 	graph_replace_uses(graph, x, tanh);
 	CU_ASSERT_PTR_EQUAL(nodes[2]->args[0], tanh);
 	graph_replace_uses(graph, tanh, x);
-	CU_ASSERT_EQUAL(tanh->id, 6); /* ids are never used twice: 5 was the erased constant */
+	CU_ASSERT_EQUAL(tanh->id, 6); /* ids are not reused: 5 belonged to the erased constant */
 	Value *tooMany[ARGS_MAX + 1] = {0};
 	CU_ASSERT_PTR_NULL(graph_insert(graph, NULL, OP_CONCAT, tooMany, ARGS_MAX + 1, NULL, NULL, &diag));
 	CU_ASSERT_EQUAL(diag.errors, 1);
@@ -191,7 +192,7 @@ static void test_module_copy(void)
 	Node *nodes[4];
 	Module *module = sample(&graph, nodes);
 	nodes[3]->results[0]->name = "y";
-	nodes[3]->results[0]->id = 40; /* as after passes: ids have gaps */
+	nodes[3]->results[0]->id = 40; /* ids have gaps, as after passes */
 	graph->next_id = 50;
 	nodes[2]->line = 12;
 	for (int i = 0; i < 9; i++)

@@ -51,7 +51,7 @@ static void test_variants(void)
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3 | 1), &variants[1]);
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 5), &variants[2]);
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, UINT32_MAX), &variants[2]);
-	variants[2].isa = 1u << 3; /* the same needs: the last */
+	variants[2].isa = 1u << 3; /* equal needs: the last one is used */
 	CU_ASSERT_PTR_EQUAL(rt_choose(&m, 1u << 3), &variants[2]);
 	variants[0].isa = 1;
 	CU_ASSERT_PTR_NULL(rt_choose(&m, 2));
@@ -81,7 +81,7 @@ static void test_run_ids(void)
 {
 	static Batch b;
 	float out[2 * 150];
-	batch_make(&b, 150); /* far more than one pass holds: 8 texts, 40 tokens */
+	batch_make(&b, 150); /* many more than fit into one pass (8 texts, 40 tokens) */
 	for (int threads = 1; threads <= 4; threads++) {
 		RtContext *c = rt_new(&tiny_model, threads);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
@@ -95,7 +95,7 @@ static void test_run_ids(void)
 			}
 		}
 		CU_ASSERT_EQUAL(rt_run_ids(c, b.ids, NULL, b.offsets, 0, out, 0), RT_OK);
-		int32_t ones[41]; /* texts of one token: as many tokens as fit, but not as many texts */
+		int32_t ones[41]; /* texts of one token: the tokens would fit into one pass, but the texts do not */
 		for (int32_t i = 0; i <= 40; i++)
 			ones[i] = i;
 		tiny_most_texts = 0;
@@ -127,7 +127,7 @@ static void test_run_outputs(void)
 	}
 	memset(logits, 0, sizeof logits);
 	CU_ASSERT_EQUAL(rt_run_outputs(c, b.ids, b.types, b.offsets, b.texts, 2, out, sizes), RT_OK);
-	CU_ASSERT_EQUAL(logits[0], 0); /* not asked for, not written */
+	CU_ASSERT_EQUAL(logits[0], 0); /* an output that is not requested is not written */
 	CU_ASSERT_EQUAL(rt_run_outputs(c, b.ids, b.types, b.offsets, b.texts, 0, NULL, NULL), RT_OK);
 	CU_ASSERT_EQUAL(rt_run_outputs(c, b.ids, b.types, b.offsets, b.texts, 4, out, sizes), RT_E_ARGUMENT);
 	const size_t small[] = {200, 3 * tokens - 1};
@@ -366,15 +366,15 @@ static void test_token_rows(void)
 	CU_ASSERT_EQUAL(rows[1], TINY_MAX);
 	rt_set(c, "overflow", RT_OVERFLOW_WINDOW);
 	CU_ASSERT_EQUAL(text_run(c, text, NULL, out, 3 * 100, rows, &flag), RT_E_CAPACITY);
-	CU_ASSERT_EQUAL(rows[1], n); /* says how much room is needed */
+	CU_ASSERT_EQUAL(rows[1], n); /* gives the required room */
 	CU_ASSERT_EQUAL(text_run(c, text, NULL, out, 3 * 400, rows, &flag), RT_OK);
 	CU_ASSERT_EQUAL_FATAL(rows[1], n);
 	CU_ASSERT_EQUAL(flag, RT_FLAG_WINDOWED);
 	for (int32_t i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(out[3 * i], (float)want[i]);
-	for (int32_t i = 20; i < n - 20; i++) /* every word from a window where it is away from the edges */
+	for (int32_t i = 20; i < n - 20; i++) /* every word comes from a window where it is not at the edge */
 		CU_ASSERT(out[3 * i + 1] >= 4 && out[3 * i + 1] <= 12);
-	/* a word of more pieces than a window holds: windows still go forward and end */
+	/* a word with more pieces than fit into a window: windows still advance and end */
 	memset(text, 'x', 300);
 	text[300] = '\0';
 	CU_ASSERT_EQUAL(text_run(c, text, NULL, out, 3 * 400, rows, &flag), RT_OK);

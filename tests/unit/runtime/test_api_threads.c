@@ -34,7 +34,7 @@ static void test_tasks(void)
 		CU_ASSERT_EQUAL(tasks(), before + threads - 1);
 		rt_free(c);
 		for (int wait = 0; wait < 1000 && tasks() != before;
-			wait++) /* the kernel takes a joined thread off its list a little later */
+			wait++) /* the kernel removes a joined thread from its list a little later */
 			usleep(1000);
 		CU_ASSERT_EQUAL(tasks(), before);
 	}
@@ -44,7 +44,7 @@ static void test_tasks(void)
 
 enum { FORKED_TEXTS = 60, FORKED_FLOATS = 2 * FORKED_TEXTS };
 static Batch forked_batch;
-static float forked_want[FORKED_FLOATS]; /* the answer to it */
+static float forked_want[FORKED_FLOATS]; /* the answer to that call */
 
 /* A context of three threads that has answered once. */
 static RtContext *forked_context(void)
@@ -113,7 +113,7 @@ static void test_fork(void)
 	}
 	CU_ASSERT(ends_well(child));
 	CU_ASSERT(answers(c));
-	const pid_t idle = fork(); /* a child that only frees: the workers are not its own to join */
+	const pid_t idle = fork(); /* a child that only frees the context: it has no workers to join */
 	if (idle == 0) {
 		alarm(20);
 		rt_free(c);

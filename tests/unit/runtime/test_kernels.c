@@ -3,7 +3,7 @@
 #include "tests/unit/kernel_checks.h"
 #include "tests/unit/suite.h"
 
-static int group; /* the check that the next test runs: CUnit passes no argument */
+static int group; /* the check of the next test, because CUnit passes no argument */
 
 static void test_group(void)
 {

@@ -15,7 +15,7 @@ static int text_is(const char *path, const char *want)
 /* ---- models ---------------------------------------------------------------------------------- */
 
 enum { WIDTH_MAX = TINY_VOCAB };
-/* The row of a token, by its id; that of a text is the sum of its tokens'. */
+/* The row of each token, by its id. The row of a text is the sum of the rows of its tokens. */
 static float table[TINY_VOCAB][WIDTH_MAX];
 static int unit_rows; /* rows of texts have length 1 */
 static const RtOutput *table_outputs;
@@ -43,7 +43,7 @@ static void table_run(const RtCall *call, int32_t thread)
 	}
 }
 
-/* The tiny model with other heads and outputs, whose numbers come from the table, zeros at first. */
+/* The tiny model with other heads and outputs. Their numbers come from the table, which is zero at first. */
 static RtVariant table_variant;
 
 static RtModel table_model(const RtHead *heads, int32_t nheads, const RtOutput *outputs)
@@ -139,7 +139,7 @@ static void test_rank(void)
 	CU_ASSERT_DOUBLE_EQUAL(
 		number_at("heads.chance"), 1 / (1 + exp(-1.5)), 1e-7); /* the last label's probability */
 	static const RtOutput rows[] = {{"score", 1, 0}, {"tags", 2, 1}};
-	model = table_model(heads, 2, rows); /* a head with a row a token has no place in the object */
+	model = table_model(heads, 2, rows); /* the object does not include a head with one row per token */
 	CU_ASSERT_EQUAL(run(&model, "one\ttwo\n", "--json", NULL), 0);
 	CU_ASSERT_STRING_EQUAL(out, "{\"score\": 0, \"heads\": {\"rank\": 0}}\n");
 }
@@ -231,7 +231,7 @@ static void test_tag_long(void)
 	CU_ASSERT(number_at("windows") > 3);
 	CU_ASSERT_EQUAL(number_at("spans.6.start"), 4 * 45);
 	CU_ASSERT_EQUAL(run(&model, text, "--on-overflow=window", "--logits", NULL), 0);
-	for (int i = 0; i < 52; i++) { /* a row a token, those of [CLS] and [SEP] once */
+	for (int i = 0; i < 52; i++) { /* one row per token; [CLS] and [SEP] appear once */
 		char path[16];
 		snprintf(path, sizeof path, "%d.0", i);
 		CU_ASSERT_EQUAL(number_at(path), i > 0 && i < 51 && (i - 1) % 7 == 3 ? 4 : 0);
@@ -304,7 +304,7 @@ static void test_answer(void)
 	char want[128];
 	snprintf(want, sizeof want, "4\t11\t%.6f\tone two\n", p * p);
 	EXPECT(0, want, &model, "blue\tred one two red\n");
-	EXPECT(0, want, &model, "one two one two\tred one two red\n"); /* never the question */
+	EXPECT(0, want, &model, "one two one two\tred one two red\n"); /* the question is excluded */
 	CU_ASSERT_EQUAL(run(&model, "blue\tred one two red\n", "--json", NULL), 0);
 	CU_ASSERT(text_is("answer", "one two"));
 	CU_ASSERT_EQUAL(number_at("start"), 4);
@@ -320,13 +320,13 @@ static void test_answer(void)
 	CU_ASSERT_EQUAL(run(&model, "blue\tred purplepur one\n", NULL), 0);
 	CU_ASSERT_EQUAL(strncmp(out, "4\t13\t", 5), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\tpurplepur\n"));
-	/* a context of nothing, and a model that is sure of nothing */
+	/* an empty context, and a model without preference */
 	EXPECT(0, "-1\t-1\t1.000000\t\n", &model, "blue\t\n");
 	table[0][0] = table[0][1] = 9;
 	CU_ASSERT_EQUAL(run(&model, "blue\tred one\n", "--allow-no-answer", NULL), 0);
 	CU_ASSERT_EQUAL(strncmp(out, "-1\t-1\t0.99", 10), 0);
 	CU_ASSERT_EQUAL(
-		run(&model, "blue\tred one\n", NULL), 0); /* without the option the best span, however unsure */
+		run(&model, "blue\tred one\n", NULL), 0); /* without the option: the best span, whatever its score */
 	CU_ASSERT_EQUAL(strncmp(out, "0\t3\t0.00", 8), 0);
 	/* in windows: the best of all, with offsets in the whole context */
 	memset(table, 0, sizeof table);

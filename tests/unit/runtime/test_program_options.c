@@ -178,7 +178,7 @@ static void test_variants(void)
 	setenv("BERTC_CPU", "native", 1);
 	CU_ASSERT_EQUAL(run(&m, "", "--profile", "--seq=2", "--repeat=1", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for new, 1 text of 2 tokens"));
-	setenv("BERTC_CPU", "future", 1); /* by name: that one or none */
+	setenv("BERTC_CPU", "future", 1); /* a CPU chosen by name is used or refused */
 	REFUSE(4,
 		"this CPU lacks instructions unknown to this program, which this program was compiled for (old, new, "
 		"future); "
@@ -203,7 +203,7 @@ static void test_files(void)
 {
 	CU_ASSERT_EQUAL(run_on(&tiny_model, NULL, NULL), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "cannot read standard input"));
-	FILE *large = tmpfile(); /* a line beyond the limit, then one that is not */
+	FILE *large = tmpfile(); /* a line longer than the limit, then a short line */
 	CU_ASSERT_EQUAL(ftruncate(fileno(large), RT_LINE_BYTES_MAX + (1 << 20)), 0);
 	fseek(large, 0, SEEK_END);
 	fputs("\none\n", large);
@@ -235,14 +235,14 @@ static void test_reports(void)
 	CU_ASSERT(json_number_value(json_object_get(row, "median_ms"))
 		<= json_number_value(json_object_get(row, "p99_ms")));
 	json_decref(row);
-	/* the usual lengths that the model takes: 8 and 16 */
+	/* default lengths up to the limit of the model: 8 and 16 */
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--bench", "--repeat=2", "--threads=2", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tiny for any, 2 threads, median of 2 runs, without the tokenizer\n"));
 	int lines = 0;
 	for (const char *at = out; *at; at++)
 		lines += *at == '\n';
 	CU_ASSERT_EQUAL(lines, 4);
-	/* every step takes 1 microsecond and does 6 operations a token, 2 a text */
+	/* every step takes 1 microsecond, with 6 operations per token and 2 per text */
 	CU_ASSERT_EQUAL(run(&tiny_model, "", "--profile", "--repeat=2", NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(out, "tiny for any, 1 text of 16 tokens, 1 thread, mean of 2 runs: 0.002 ms"));
@@ -268,7 +268,7 @@ static void test_reports(void)
 		REFUSE(2, "expected lengths from 1 to 16", &tiny_model, "", "--bench", "--seq", lengths[i]);
 		REFUSE(2, "expected lengths from 1 to 16", &tiny_model, "", "--profile", "--seq", lengths[i]);
 	}
-	other.max_tokens = 4; /* shorter than all usual lengths */
+	other.max_tokens = 4; /* shorter than all default lengths */
 	CU_ASSERT_EQUAL(run(&other, "", "--bench", "--json", "--repeat=1", NULL), 0);
 	CU_ASSERT_EQUAL(number_at("tokens"), 4);
 }

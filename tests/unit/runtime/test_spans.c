@@ -36,7 +36,7 @@ static void check_spans(const int *labels, int n, const char *want)
 	for (int32_t i = 0; i < count; i++) {
 		const double first = spans[i].start / 3, last = (spans[i].end - 2) / 3;
 		CU_ASSERT_DOUBLE_EQUAL(
-			spans[i].score, 0.5 + 0.05 * (first + last), 1e-6); /* the mean over its words */
+			spans[i].score, 0.5 + 0.05 * (first + last), 1e-6); /* the mean over the words of the span */
 	}
 }
 
@@ -59,11 +59,11 @@ static void test_answers(void)
 	/* [CLS] question [SEP] a b c d [SEP]: tokens 3..6 are the context */
 	float logits[8][2] = {{0, 0}, {9, 9}, {9, 9}, {1, 0}, {3, 0}, {0, 2}, {0, 3}, {9, 9}};
 	RtAnswer a = rt_answer(&logits[0][0], 8, 3, 7, scratch);
-	CU_ASSERT(a.first == 4 && a.last == 6); /* never the question or a separator, however high */
+	CU_ASSERT(a.first == 4 && a.last == 6); /* question and separators are excluded, even with high logits */
 	const double start = exp(3) / (1 + exp(1) + exp(3) + 2), end = exp(3) / (1 + 2 + exp(2) + exp(3));
 	CU_ASSERT_DOUBLE_EQUAL(a.score, start * end, 1e-12);
 	CU_ASSERT_DOUBLE_EQUAL(a.null_score, 1 / (1 + exp(1) + exp(3) + 2) / (1 + 2 + exp(2) + exp(3)), 1e-12);
-	logits[6][0] = 9; /* the best start lies behind the best end: spans never run backwards */
+	logits[6][0] = 9; /* the best start is after the best end, but a span may not end before it starts */
 	logits[6][1] = -9;
 	logits[3][1] = 9;
 	a = rt_answer(&logits[0][0], 8, 3, 7, scratch);
@@ -71,7 +71,7 @@ static void test_answers(void)
 	a = rt_answer(&logits[0][0], 8, 5, 5, scratch);
 	CU_ASSERT_EQUAL(a.first, -1);
 	CU_ASSERT_EQUAL(rt_answer(NULL, 0, 0, 0, scratch).first, -1);
-	float far[30][2] = {{0}}; /* a start and an end further apart than an answer may be */
+	float far[30][2] = {{0}}; /* the distance from start to end is longer than an answer may be */
 	far[2][0] = 5;
 	far[2 + RT_ANSWER_TOKENS][1] = 5;
 	a = rt_answer(&far[0][0], 30, 1, 29, scratch);
@@ -97,7 +97,7 @@ static void test_json(void)
 		FILE *out = open_memstream(&text, &bytes);
 		rt_json_string(out, texts[i], strlen(texts[i]));
 		fclose(out);
-		json_t *value = json_loads(text, JSON_DECODE_ANY, NULL); /* valid UTF-8 and JSON, whatever went in */
+		json_t *value = json_loads(text, JSON_DECODE_ANY, NULL); /* any input gives valid UTF-8 and JSON */
 		CU_ASSERT_PTR_NOT_NULL_FATAL(value);
 		if (i != 3)
 			CU_ASSERT_STRING_EQUAL(json_string_value(value), texts[i]);
@@ -142,7 +142,7 @@ static void test_lines(void)
 	const char *line;
 	size_t n;
 	CU_ASSERT(rt_lines_next(&in, &line, &n) == 1 && n == 5
-		&& memcmp(line, "first", 5) == 0); /* with no more in the pipe */
+		&& memcmp(line, "first", 5) == 0); /* while the pipe holds no further line */
 	CU_ASSERT(rt_lines_next(&in, &line, &n) == 1 && n == 0);
 	CU_ASSERT_EQUAL(write(ends[1], bytes + 9, sizeof bytes - 1 - 9), (ssize_t)sizeof bytes - 1 - 9);
 	close(ends[1]);
@@ -294,7 +294,7 @@ static void test_cgroups(void)
 	CU_ASSERT_EQUAL(threads_cgroups(MOST, "/nowhere/at/all"), MOST);
 }
 
-/* Affinity: what the mask leaves. */
+/* Affinity: the CPUs that the mask allows. */
 static void test_affinity(void)
 {
 	cpu_set_t before, one;

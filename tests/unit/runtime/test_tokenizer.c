@@ -131,9 +131,10 @@ static void test_words(void)
 	CU_ASSERT_EQUAL(a.e.text_next, 30);
 	a = ask(&desc, "", NULL, 64);
 	EXPECT(a.ids, a.e.n, CLS, SEP);
-	a = ask(&desc, "#film ##", NULL, 64); /* "##film" of the vocabulary is no word, "##" is two marks */
+	a = ask(&desc, "#film ##", NULL,
+		64); /* "##film" of the vocabulary does not begin a word; "##" becomes two "#" */
 	EXPECT(a.ids, a.e.n, CLS, UNK, 8, UNK, UNK, SEP);
-	desc.data = &three; /* the longest word that is still taken apart, and the shortest that is not */
+	desc.data = &three; /* the longest word that is split into pieces, and the shortest that is not */
 	a = ask(&desc, "aaa aaaa", NULL, 64);
 	EXPECT(a.ids, a.e.n, CLS, 9, 10, 10, UNK, SEP);
 }
@@ -145,7 +146,8 @@ static void test_truncation(void)
 	EXPECT(a.ids, a.e.n, CLS, 8, 9, SEP);
 	CU_ASSERT_EQUAL(a.e.total, 6);
 	CU_ASSERT_EQUAL(a.e.text_next, 7);
-	a = ask(&desc, "film a film a", "a a a a a", 8); /* five places: two, and three for the longer */
+	a = ask(&desc, "film a film a", "a a a a a",
+		8); /* room for five tokens: two for the shorter text, three for the longer */
 	EXPECT(a.ids, a.e.n, CLS, 8, 9, SEP, 9, 9, 9, SEP);
 	EXPECT(a.types, a.e.n, 0, 0, 0, 0, 1, 1, 1, 1);
 	CU_ASSERT_EQUAL(a.e.pair_tokens, 3);
@@ -198,7 +200,7 @@ static void test_token_text(void)
 	CU_ASSERT_TRUE(text && bytes == 5 && memcmp(text, "##aff", 5) == 0);
 	text = rt_token_text(&made.t, 17, &bytes);
 	CU_ASSERT_TRUE(text && bytes == 7 && memcmp(text, "Film \xC3\xA9", 7) == 0);
-	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, 14, &bytes)); /* a hole */
+	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, 14, &bytes)); /* an unused id */
 	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, -1, &bytes));
 	CU_ASSERT_PTR_NULL(rt_token_text(&made.t, 20, &bytes));
 	CU_ASSERT_EQUAL(rt_token_mask_id(&made.t), 4);
@@ -255,7 +257,7 @@ static void test_planes(void)
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
 	TokenizerDesc desc = describe();
-	/* a tag of plane 14 and private characters are removed; what is no character stays */
+	/* a tag of plane 14 and private characters are removed; unassigned code points stay */
 	Answer a = ask(&desc,
 		"fi\xF3\xA0\x80\x81lm f\xF3\xBF\xBF\xBDilm \xF4\x8F\xBF\xBD"
 		"a",
@@ -284,7 +286,7 @@ static void test_trie(void)
 	CU_ASSERT_TRUE(trie_build(keys, KEYS, &units));
 	const uint32_t *trie = units.items;
 	int wrong = 0;
-	for (int32_t i = 0, first = 0; i < KEYS; i++) { /* sorted by now: of equal keys the first counts */
+	for (int32_t i = 0, first = 0; i < KEYS; i++) { /* sorted here; of equal keys the first counts */
 		if (i > 0 && strcmp(keys[i].text, keys[i - 1].text) != 0)
 			first = i;
 		int32_t at = trie_walk(&units, keys[i].text, keys[i].bytes);
