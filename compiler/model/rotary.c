@@ -89,21 +89,32 @@ static float frequency(const RotaryDesc *rotary, int32_t i, int32_t size)
 static Tensor *angle_table(Builder *b, const RotaryDesc *rotary, int32_t rows, int32_t size)
 {
 	Tensor *table = tensor_new(b->module, NULL, type_make(DT_F32, 2, dim_number(rows), dim_number(size)));
-	float *row = (float *)(uintptr_t)table->data;
-	for (int32_t place = 0; place < rows; place++, row += size)
-		for (int32_t i = 0; i < size / 2; i++) {
-			const float angle = (float)place * frequency(rotary, i, size);
-			row[i] = (float)cos((double)angle);
-			row[size / 2 + i] = (float)sin((double)angle);
+	float *values = (float *)(uintptr_t)table->data;
+	for (int32_t i = 0; i < size / 2; i++) {
+		const float turn = frequency(rotary, i, size);
+		for (int32_t place = 0; place < rows; place++) {
+			const double angle = (double)((float)place * turn);
+			float *row = values + (int64_t)place * size;
+			row[i] = (float)cos(angle);
+			row[size / 2 + i] = (float)sin(angle);
 		}
+	}
 	return table;
 }
 
 Value *build_angles(Builder *b, const RotaryDesc *rotary, int32_t size, const char *origin)
 {
+	enum { ANGLES_MAX = 1 << 27 }; /* 512 MiB; a million places of heads of 128 */
+	const int32_t rows = b->desc->max_tokens;
 	if (b->failed)
 		return NULL;
+	if ((int64_t)rows * size > ANGLES_MAX) {
+		builder_fail(b, EXIT_UNSUPPORTED,
+			"%s: %d tokens (%s) times heads of %d are more angles than %d; give a smaller --max-tokens",
+			origin, rows, b->desc->max_tokens_rule, size, (int)ANGLES_MAX);
+		return NULL;
+	}
 	Value *places = build_op(b, OP_POSITION_IDS, &b->ids, 1, NULL, origin);
-	const Tensor *table = angle_table(b, rotary, b->desc->max_tokens, size);
-	return build_embed(b, graph_const(b->graph, NULL, table, origin), places, origin);
+	return build_embed(
+		b, graph_const(b->graph, NULL, angle_table(b, rotary, rows, size), origin), places, origin);
 }

@@ -84,3 +84,11 @@ for key, rows in REFUSED.items():
         p = bertc("build", TMP / "form0", "--emit=bir", "-o", TMP / "none.bir", check=False)
         said = p.stderr.decode()
         assert p.returncode == code and words in said, f"{key} {value}: {p.returncode} {said}"
+
+wide = TMP / "wide"
+config = ModernBertConfig(**SIZES | {"hidden_size": 512, "num_attention_heads": 1, "num_hidden_layers": 1})
+Model(config).save_pretrained(wide)
+rewrite_config(wide, max_position_embeddings=2**20)
+p = run(BERTC, "build", wide, "--emit=bir", "-o", TMP / "none.bir", check=False)
+assert p.returncode == 4 and b"--max-tokens" in p.stderr, p.stderr
+run(BERTC, "build", wide, "--emit=bir", "--max-tokens=64", "-o", TMP / "short.bir")
