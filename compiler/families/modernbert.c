@@ -59,19 +59,51 @@ static bool read_layer_types(ConfigReader *r)
 	return true;
 }
 
-/* rope_parameters of a kind of layers; rope_scaling counts for both. */
+/* rope_parameters of a kind of layers, changed by the members of rope_scaling. Where the file has no
+ * rope_parameters, transformers begins with the rope_type "default", which the older key `type` does not
+ * change.
+ */
+static json_t *rope_members(ConfigReader *r, const char *kind)
+{
+	json_t *all = json_object_get(r->config, "rope_parameters"), *own = json_object_get(all, kind),
+		   *scaling = json_object_get(r->config, "rope_scaling"), *members = json_object();
+	json_t *const objects[] = {json_is_null(all) ? NULL : all, json_is_null(own) ? NULL : own,
+		json_is_null(scaling) ? NULL : scaling};
+	for (int i = 0; i < 3; i++)
+		if (objects[i] && !json_is_object(objects[i])) {
+			diag_error_in(r->diag, EXIT_INPUT, r->path, 0, "%s has %s, expected an object",
+				i < 2 ? "rope_parameters" : "rope_scaling", json_kind(objects[i]));
+			json_decref(members);
+			return NULL;
+		}
+	if (!objects[1])
+		json_object_set_new(members, "rope_type", json_string("default"));
+	for (int i = 1; i < 3; i++)
+		if (objects[i])
+			json_object_update(members, objects[i]);
+	return members;
+}
+
 static bool read_rotary(ConfigReader *r, const char *kind, const char *key, double theta, RotaryDesc *out)
 {
-	const json_t *all = json_object_get(r->config, "rope_parameters"),
-				 *scaling = json_object_get(r->config, "rope_scaling");
-	if (all && !json_is_null(all) && !json_is_object(all))
-		return diag_error_in(
-			r->diag, EXIT_INPUT, r->path, 0, "rope_parameters is %s, expected an object", json_kind(all));
+	json_t *members = rope_members(r, kind);
 	*out = (RotaryDesc){theta, 1};
-	const json_t *own = json_object_get(all, kind);
-	return json_member_real(r->config, key, &out->theta, r->path, r->diag)
-		&& rotary_read(out, own, "rope_parameters", r->path, r->diag)
-		&& rotary_read(out, scaling, "rope_scaling", r->path, r->diag);
+	const bool good = members && json_member_real(r->config, key, &out->theta, r->path, r->diag)
+		&& rotary_read(out, members, "rope_parameters", r->path, r->diag);
+	json_decref(members);
+	return good;
+}
+
+/* transformers sets local_attention by it. */
+static bool check_sliding_window(ConfigReader *r)
+{
+	const int64_t half = r->desc->window / 2;
+	int64_t given = half;
+	return json_member_int(r->config, "sliding_window", 0, INT32_MAX, &given, r->path, r->diag)
+		&& (given == half
+			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+				"sliding_window is %jd, but half of local_attention is %jd; leave one of them out",
+				(intmax_t)given, (intmax_t)half));
 }
 
 static bool read_pooling(ConfigReader *r)
@@ -90,7 +122,7 @@ static bool read_pooling(ConfigReader *r)
 static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
 	ConfigReader r = {desc, config, path, diag};
-	return rotary_head_fits(desc, config, path, diag) && read_layer_types(&r)
+	return rotary_head_fits(desc, config, path, diag) && check_sliding_window(&r) && read_layer_types(&r)
 		&& read_rotary(&r, full, "global_rope_theta", desc->family->rotary, &desc->rotary)
 		&& read_rotary(&r, sliding, "local_rope_theta", 10000, &desc->local_rotary) && read_pooling(&r);
 }

@@ -183,16 +183,27 @@ static bool read_family(XmlReader *r, xmlNodePtr node)
 			"family \"%s\" is not supported; known: %s", name, family_list(r->desc->mem));
 }
 
+/* Whether checkpoints of the family may lack the biases of the part. */
+static bool may_lack(const Family *family, int part)
+{
+	return part >= 0 && (family->bias[part].key || family->bias[part].none);
+}
+
 /* The parts without biases, from words. */
 static bool read_unbiased(XmlReader *r, xmlNodePtr node)
 {
 	char *rest, *list = (char *)(uintptr_t)attr_text(r->desc, node, "unbiased");
+	const char *known = "";
+	for (int i = 0; i < BIAS_COUNT; i++)
+		if (may_lack(r->desc->family, i))
+			known = mem_printf(r->desc->mem, "%s%s%s", known, *known ? ", " : "", bias_words[i]);
 	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word;
 		word = strtok_r(NULL, " \t\n", &rest)) {
 		const int part = word_index(word, bias_words, BIAS_COUNT);
-		if (part < 0)
+		if (!may_lack(r->desc->family, part))
 			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-				"unbiased has \"%s\", expected attention, ffn, norm, head or decoder", word);
+				"unbiased has \"%s\"; parts of the family %s that may have no biases: %s", word,
+				r->desc->family->model_type, *known ? known : "none");
 		r->desc->unbiased[part] = true;
 	}
 	return true;
@@ -227,17 +238,30 @@ static bool read_local(XmlReader *r, xmlNodePtr node, const char *list)
 	return true;
 }
 
+/* Refuses attributes that the family would not read. */
+static bool refuse_foreign(XmlReader *r, xmlNodePtr node)
+{
+	const Family *family = r->desc->family;
+	const bool rotary = family->rotary > 0, local = family->size[SIZE_WINDOW].key;
+	const struct {
+		const char *name;
+		bool known;
+	} attributes[] = {{"head-activation", family->head_activation.key}, {"rotary-theta", rotary},
+		{"rotary-factor", rotary}, {"local-layers", local},
+		{"local-rotary-theta", local && attr_text(r->desc, node, "local-layers")},
+		{"local-rotary-factor", local && attr_text(r->desc, node, "local-layers")}};
+	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
+		if (!attributes[i].known && attr_text(r->desc, node, attributes[i].name))
+			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
+				"the family %s has no use for %s here; leave it out", family->model_type, attributes[i].name);
+	return true;
+}
+
 static bool read_rotary(XmlReader *r, xmlNodePtr node)
 {
 	ModelDesc *desc = r->desc;
-	const Family *family = desc->family;
 	const char *list = attr_text(desc, node, "local-layers");
-	const char *given = attr_text(desc, node, "rotary-theta");
-	if (!family->rotary && (given || list))
-		return diag_error_in(r->diag, EXIT_INPUT, desc->path, node->line,
-			"the family %s has no rotary positions and no local attention; leave %s out", family->model_type,
-			given ? "rotary-theta" : "local-layers");
-	if (!family->rotary)
+	if (!(desc->family->rotary > 0))
 		return true;
 	desc->rotary.factor = 1;
 	desc->local_rotary = desc->rotary;
@@ -282,7 +306,7 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 	desc->head_activation = desc->family->head_activation.key ? attr_text(desc, node, "head-activation")
 															  : NULL;
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
-	return read_unbiased(r, node) && read_rotary(r, node);
+	return refuse_foreign(r, node) && read_unbiased(r, node) && read_rotary(r, node);
 }
 
 /* ---- <head> ---------------------------------------------------------------------------------- */

@@ -328,6 +328,7 @@ Value *build_linear_shared(Builder *b, Bias part, Value *x, const char *stem, Si
 		  *bias = NULL;
 	if (biased)
 		bias = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, rows, 0, size, origin);
+	refuse_scales(b, x, stem, rows, origin);
 	weight = repeat_heads(b, weight, origin);
 	bias = repeat_heads(b, bias, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, weight, bias}, biased ? 3 : 2, NULL, origin);
@@ -344,6 +345,7 @@ Value *build_linear_rows(Builder *b, Bias bias, Value *x, const char *stem, int6
 		  *shift = NULL;
 	if (biased)
 		shift = build_tensor(b, builder_text(b, "%s.bias", stem), NULL, rows, 0, size, origin);
+	refuse_scales(b, x, stem, rows, origin);
 	weight = part_of_rows(b, weight, part, parts, origin);
 	shift = part_of_rows(b, shift, part, parts, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){x, weight, shift}, biased ? 3 : 2, NULL, origin);

@@ -88,6 +88,8 @@ Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *orig
 /* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as
  * a meta line. */
 void build_scales(Builder *, const Value *x, const Tensor *weight, const char *stem, const char *origin);
+/* Refuses a checkpoint with scales of a linear [rows,K] whose parts are used apart. */
+void refuse_scales(Builder *, const Value *x, const char *stem, int64_t rows, const char *origin);
 void builder_made_by(Builder *, const Value *, const char *stem);
 
 /* activation.c: the activation functions of config.json's hidden_act, as primitive ops. */

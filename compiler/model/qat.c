@@ -173,3 +173,17 @@ void build_scales(Builder *b, const Value *x, const Tensor *weight, const char *
 		builder_text(b, "%.17g %g %s %s %g", step, zero, scales ? weight->name : "-",
 			scales ? scales->name : "-", unit));
 }
+
+void refuse_scales(Builder *b, const Value *x, const char *stem, int64_t rows, const char *origin)
+{
+	double step = 0, zero, unit;
+	const Tensor *scales = NULL;
+	if (b->failed || !read_input(b, x, stem, &step, &zero, origin)
+		|| !read_weight(b, stem, rows, &scales, &unit, origin))
+		return;
+	if (step != 0 || scales)
+		builder_fail(b, EXIT_UNSUPPORTED,
+			"%s: %s has scales of quantisation-aware training, which are not supported for linears that are "
+			"split or repeated",
+			origin, stem);
+}

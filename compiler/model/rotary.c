@@ -44,8 +44,8 @@ bool rotary_read(RotaryDesc *rotary, const json_t *object, const char *key, cons
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
 			"%s has the partial_rotary_factor %g, but only whole heads can be rotated", key, share);
 	return (rotary->theta > 0 && rotary->theta < 1e30)
-		|| diag_error_in(
-			diag, EXIT_INPUT, path, 0, "%s: rope_theta is %g, expected a number above 0", key, rotary->theta);
+		|| diag_error_in(diag, EXIT_INPUT, path, 0,
+			"%s: rope_theta is %g, expected a number above 0 and below 1e30", key, rotary->theta);
 }
 
 /* transformers takes the angles' size from head_dim, but the heads' from the hidden size. */
@@ -61,17 +61,17 @@ bool rotary_head_fits(const ModelDesc *desc, const json_t *config, const char *p
 			(intmax_t)given, (intmax_t)size);
 }
 
+/* As in transformers, a rope_scaling that is not empty replaces rope_parameters. */
 bool rotary_read_config(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
-	static const char *const keys[] = {"rope_parameters", "rope_scaling"};
+	const json_t *scaling = json_object_get(config, "rope_scaling");
+	const bool older = scaling && !json_is_null(scaling)
+		&& !(json_is_object(scaling) && !json_object_size(scaling));
+	const char *key = older ? "rope_scaling" : "rope_parameters";
 	desc->rotary = (RotaryDesc){desc->family->rotary, 1};
-	if (!rotary_head_fits(desc, config, path, diag)
-		|| !json_member_real(config, "rope_theta", &desc->rotary.theta, path, diag))
-		return false;
-	for (int i = 0; i < 2; i++)
-		if (!rotary_read(&desc->rotary, json_object_get(config, keys[i]), keys[i], path, diag))
-			return false;
-	return true;
+	return rotary_head_fits(desc, config, path, diag)
+		&& json_member_real(config, "rope_theta", &desc->rotary.theta, path, diag)
+		&& rotary_read(&desc->rotary, json_object_get(config, key), key, path, diag);
 }
 
 /* ---- angles ---------------------------------------------------------------------------------- */

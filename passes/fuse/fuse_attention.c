@@ -305,7 +305,7 @@ static const char *match_stack(const Graph *graph, const Node *attention, int32_
 	if (!rotate_alike(graph, attention, from))
 		return "they are not rotated by the same angles";
 	for (int32_t i = from; i < 3; i++) {
-		Node *rotary = rotary_of(graph, attention, i);
+		Node *rotary = i < 2 ? rotary_of(graph, attention, i) : NULL; /* a rotated v stays apart */
 		Node *linear = rotary ? linear_of(graph, rotary->args[0], rotary)
 							  : linear_of(graph, attention->args[i], attention);
 		if (!linear)

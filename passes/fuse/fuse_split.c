@@ -8,7 +8,7 @@
 #include "fuse.h"
 #include <string.h>
 
-/* Whether every reader of v takes columns of its own. */
+/* Whether every reader of v takes some of its columns, together not more than there are. */
 static bool all_slices(const Graph *graph, const Value *v)
 {
 	int64_t width = 0;

@@ -30,6 +30,8 @@ FORMS = {
     "part of the bases": {"rope_parameters": {full: {"rope_type": "default"}}, "global_rope_theta": 12.0},
     "scaled": {"rope_parameters": {full: ROPE[full] | LINEAR, local: ROPE[local]}},
     "scaled as before": {"rope_parameters": None, "rope_scaling": LINEAR, "global_rope_theta": 11.0},
+    "scaled by the oldest key": {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}},
+    "scaled beside parameters": {"rope_parameters": ROPE, "rope_scaling": LINEAR},
     "a window of odd size": {"local_attention": 7},
     "a window of 0": {"local_attention": 0},
     "mean": {"classifier_pooling": "mean"},
@@ -49,6 +51,8 @@ REFUSED = {
     "classifier_pooling": [("max", 4, "classifier_pooling"), (1, 3, "classifier_pooling")],
     "classifier_activation": [("nosuch", 4, "classifier_activation")],
     "local_attention": [(-1, 3, "local_attention"), (2**40, 3, "local_attention")],
+    "sliding_window": [(8, 4, "sliding_window")],
+    "rope_scaling": [(2.0, 3, "rope_scaling")],
     "norm_bias": [("no", 3, "norm_bias")],
     "num_attention_heads": [(8, 3, "odd size")],
     "head_dim": [(4, 4, "head_dim")],
@@ -92,3 +96,26 @@ rewrite_config(wide, max_position_embeddings=2**20)
 p = run(BERTC, "build", wide, "--emit=bir", "-o", TMP / "none.bir", check=False)
 assert p.returncode == 4 and b"--max-tokens" in p.stderr, p.stderr
 run(BERTC, "build", wide, "--emit=bir", "--max-tokens=64", "-o", TMP / "short.bir")
+
+# of the families with the same angles in all layers: rope_scaling replaces rope_parameters
+from transformers import NomicBertConfig, NomicBertModel
+
+linear = {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0}
+keys = {k: v for k, v in SIZES.items() if k != "local_attention"} | {"num_hidden_layers": 2}
+randomize(NomicBertModel(NomicBertConfig(**keys)), 9).save_pretrained(TMP / "nomic")
+whole = (TMP / "nomic" / "config.json").read_text()
+for n, rope in enumerate(
+    (
+        {"rope_parameters": linear},
+        {"rope_parameters": linear, "rope_scaling": {"rope_type": "default"}},
+        {"rope_parameters": None, "rope_scaling": linear},
+        {"rope_parameters": linear, "rope_scaling": {}, "rope_theta": 9.0},
+        {"rope_parameters": None, "rope_theta": 9.0},
+    )
+):
+    (TMP / "nomic" / "config.json").write_text(whole)
+    rewrite_config(TMP / "nomic", **rope)
+    model = NomicBertModel.from_pretrained(TMP / "nomic", attn_implementation="eager").eval()
+    want = [{"hidden": model(torch.tensor([ids])).last_hidden_state[0]} for ids in texts()]
+    got = [{"hidden": g["hidden"]} for g in evaluate(TMP / "nomic", texts())]
+    agree(f"NomicBERT, form {n}", got, want)

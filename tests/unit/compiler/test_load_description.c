@@ -66,6 +66,10 @@ static void test_many_labels(void)
 #define XML_ENCODER(layers) \
 	"<encoder family=\"bert\" layers=\"" layers "\" hidden=\"8\" heads=\"2\" ffn=\"12\" " \
 	"positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\"/>"
+#define XML_FOREIGN(attribute) \
+	"<weights href=\"model.safetensors\"/><encoder family=\"bert\" layers=\"1\" hidden=\"8\" " \
+	"heads=\"2\" ffn=\"12\" positions=\"10\" types=\"2\" activation=\"gelu\" eps=\"1e-12\" " attribute \
+	"/><head task=\"embed\"/>"
 #define XML_TINY "<weights href=\"model.safetensors\"/>" XML_ENCODER("1")
 
 static void test_edited(void)
@@ -106,6 +110,10 @@ static void test_bad_xml(void)
 		{"<!DOCTYPE model SYSTEM \"http://localhost/x.dtd\"><model/>", EXIT_INPUT,
 			"document type declaration"},
 		{XML_MODEL(XML_TINY), EXIT_INPUT, "schema"},
+		{XML_MODEL(XML_FOREIGN("unbiased=\"norm\"")), EXIT_INPUT, "may have no biases: none"},
+		{XML_MODEL(XML_FOREIGN("head-activation=\"tanh\"")), EXIT_INPUT, "no use for head-activation"},
+		{XML_MODEL(XML_FOREIGN("rotary-theta=\"10\"")), EXIT_INPUT, "no use for rotary-theta"},
+		{XML_MODEL(XML_FOREIGN("local-layers=\"1\"")), EXIT_INPUT, "no use for local-layers"},
 		{XML_MODEL(XML_TINY "<head task=\"sing\"/>"), EXIT_INPUT, "schema"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\"/>"), EXIT_INPUT, "no labels"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"/>"), EXIT_INPUT, "classifier"},
