@@ -10,16 +10,20 @@ bool tokenizer_has_step(const TokenizerDesc *desc, CharStep step)
 	for (int32_t i = 0; i < desc->nsteps; i++)
 		if (desc->steps[i] == step)
 			return true;
+	for (int32_t i = 0; i < desc->nnormal; i++)
+		if (desc->normal[i].kind == RT_STEP_MAP && desc->normal[i].step == step)
+			return true;
 	return false;
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
 /* Size of the hash table that finds records and lists by content. It uses open addressing and is at most half
  * full. */
-enum { INDEX_SIZE = 1 << 15 };
+enum { INDEX_SIZE = 2 * CHAR_RECORDS_MAX };
 struct CharMaker {
 	CharTables *tables;
 	int32_t *index; /* index of a record + 1; 0: free */
+	bool full;      /* a record had no place */
 };
 typedef struct CharMaker Maker;
 
@@ -28,6 +32,10 @@ static uint16_t add_record(Maker *m, RtRecord record)
 	uint32_t at = (record.bits * 0x9E3779B1u ^ (uint32_t)record.value * 0x85EBCA6Bu) >> 17;
 	for (;; at = (at + 1) % INDEX_SIZE) {
 		const RtRecord *records = m->tables->records.items;
+		if (m->index[at] == 0 && m->tables->records.count == CHAR_RECORDS_MAX) {
+			m->full = true;
+			return 0;
+		}
 		if (m->index[at] == 0) {
 			m->index[at] = (int32_t)list_add(&m->tables->records, &record) + 1;
 			break;
@@ -229,20 +237,21 @@ static void block_add(Maker *m, CharRecordFn *make, const void *data, int32_t bl
 	list_add(&tables->blocks, &number);
 }
 
-void char_tables_build(CharRecordFn *make, const void *data, CharTables *tables)
+bool char_tables_build(CharRecordFn *make, const void *data, CharTables *tables)
 {
 	*tables = (CharTables){.blocks = list_new(sizeof(uint16_t)),
 		.cells = list_new(sizeof(uint16_t)),
 		.records = list_new(sizeof(RtRecord)),
 		.lists = list_new(sizeof(uint32_t))};
-	Maker m = {tables, checked_calloc(INDEX_SIZE, sizeof *m.index)};
-	for (int32_t block = 0; block < BLOCKS; block++) {
+	Maker m = {.tables = tables, .index = checked_calloc(INDEX_SIZE, sizeof *m.index)};
+	for (int32_t block = 0; block < BLOCKS && !m.full; block++) {
 		if (block_repeats(block))
 			list_add(&tables->blocks, &(uint16_t){((uint16_t *)tables->blocks.items)[block - 1]});
 		else
 			block_add(&m, make, data, block);
 	}
 	free(m.index);
+	return !m.full;
 }
 
 void char_tables_free(CharTables *tables)

@@ -48,19 +48,22 @@ static RtRecord step_char(CharMaker *maker, const void *data, int32_t code)
 		return (RtRecord){RT_GONE, 0};
 	if (count == 1 && made[0].class == 0)
 		return (RtRecord){RT_ONE, made[0].code - code};
+	if (*step == STEP_chinese_chars && count == 3) /* as lists, the ideographs need too many records */
+		return (RtRecord){RT_SPACED, made[1].code - code};
 	for (int32_t i = 0; i < count; i++)
 		entries[i] = (uint32_t)made[i].class << 24 | (uint32_t)made[i].code;
 	return (RtRecord){RT_LIST | (uint32_t)count << RT_COUNT_SHIFT, char_list(maker, entries, count)};
 }
 
-static void add_chars(Maker *m, const NormalStep *from, RtNormalStep *to)
+static bool add_chars(Maker *m, const NormalStep *from, RtNormalStep *to, Diag *diag)
 {
 	CharTables tables;
-	char_tables_build(step_char, &from->step, &tables);
+	const bool fits = char_tables_build(step_char, &from->step, &tables);
 	to->blocks = add_table(m, &tables.blocks);
 	to->cells = add_table(m, &tables.cells);
 	to->records = add_table(m, &tables.records);
 	to->lists = add_table(m, &tables.lists);
+	return fits || layout_too_many_records(diag);
 }
 
 static void add_composites(Maker *m, RtNormalStep *to)
@@ -107,7 +110,7 @@ static bool add_step(Maker *m, const NormalStep *from, Diag *diag)
 		break;
 	case RT_STEP_CHARSMAP: good = add_charsmap(m, from->map, &to, diag); break;
 	case RT_STEP_COMPOSE: add_composites(m, &to); /* fall through */
-	default: add_chars(m, from, &to);
+	default: good = add_chars(m, from, &to, diag);
 	}
 	list_add(&m->steps, &to);
 	return good;
@@ -211,18 +214,19 @@ static bool does_mix(const TokenizerDesc *desc)
 	return mixes;
 }
 
-static void add_records(Maker *m, Blob *blob, TokenizerLayout *layout)
+static bool add_records(Maker *m, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
 	CharTables raw;
-	char_tables_build(raw_record, m, &raw);
+	bool good = char_tables_build(raw_record, m, &raw) || layout_too_many_records(diag);
 	m->t = (RtTokenizer){.blocks = raw.blocks.items,
 		.cells = raw.cells.items,
 		.records = raw.records.items,
 		.steps = m->steps.items,
 		.step_data = m->data.items,
 		.nsteps = m->desc->nnormal};
-	layout_chars(normal_record, m, blob, layout);
+	good = good && layout_chars(normal_record, m, blob, layout, diag);
 	char_tables_free(&raw);
+	return good;
 }
 
 bool normalizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
@@ -234,8 +238,7 @@ bool normalizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *l
 	m.segment = checked_calloc(1, sizeof *m.segment);
 	for (int32_t k = 0; k < desc->nnormal && good; k++)
 		good = add_step(&m, &desc->normal[k], diag);
-	if (good)
-		add_records(&m, blob, layout);
+	good = good && add_records(&m, blob, layout, diag);
 	layout->steps = layout_add(blob, &m.steps);
 	layout->step_data = layout_add(blob, &m.data);
 	layout->nsteps = desc->nnormal;

@@ -23,14 +23,21 @@ size_t layout_add(Blob *blob, List *list)
 	return offset;
 }
 
-void layout_chars(CharRecordFn *make, const void *data, Blob *blob, TokenizerLayout *layout)
+bool layout_too_many_records(Diag *diag)
+{
+	return diag_error(diag, EXIT_UNSUPPORTED, 0,
+		"tokenizer: the normalizer changes characters in more than %d different ways", CHAR_RECORDS_MAX);
+}
+
+bool layout_chars(CharRecordFn *make, const void *data, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
 	CharTables tables;
-	char_tables_build(make, data, &tables);
+	const bool fits = char_tables_build(make, data, &tables);
 	layout->blocks = layout_add(blob, &tables.blocks);
 	layout->cells = layout_add(blob, &tables.cells);
 	layout->records = layout_add(blob, &tables.records);
 	layout->lists = layout_add(blob, &tables.lists);
+	return fits || layout_too_many_records(diag);
 }
 
 bool layout_too_large(Diag *diag, const char *what, int32_t count)
@@ -225,8 +232,8 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		.npair = desc->npair};
 	if (desc->contextual && !normalizer_layout(desc, blob, layout, diag))
 		return false;
-	if (!desc->contextual)
-		layout_chars(char_record, desc, blob, layout);
+	if (!desc->contextual && !layout_chars(char_record, desc, blob, layout, diag))
+		return false;
 	if (!desc->model->layout(desc, blob, layout, diag) || !add_added(desc, blob, layout, diag))
 		return false;
 	add_texts(desc, blob, layout);

@@ -56,6 +56,8 @@ typedef struct MadeChar {
 	bool removed;        /* its class still affects the order of its neighbours */
 } MadeChar;
 enum { MADE_MAX = 24 };
+/* Different records of the tables. Unicode's own normal forms and BERT's normaliser have fewer than 8,000. */
+enum { CHAR_RECORDS_MAX = 1 << 14 };
 /* The result of steps for a code point. Returns the number of characters. */
 int32_t char_make(const CharStep *steps, int32_t nsteps, int32_t code, MadeChar made[MADE_MAX]);
 typedef struct CharMaker CharMaker;
@@ -68,8 +70,8 @@ int32_t char_list(CharMaker *, const uint32_t *entries, int32_t count);
 uint32_t char_raw_bits(int32_t code);
 /* The record of a TokenizerDesc whose steps look at one character at a time. */
 CharRecordFn char_record;
-/* The tables of the same names in runtime/tokenize/tokenizer.h. */
-void char_tables_build(CharRecordFn *, const void *data, CharTables *);
+/* The tables of the same names in runtime/tokenize/tokenizer.h. False: more than CHAR_RECORDS_MAX records. */
+bool char_tables_build(CharRecordFn *, const void *data, CharTables *);
 void char_tables_free(CharTables *);
 
 /* ---- normalizer_tables.c --------------------------------------------------------------------- */
@@ -90,7 +92,9 @@ typedef struct TokenizerLayout {
 } TokenizerLayout;
 size_t layout_add(Blob *, List *); /* appends a table and frees the list */
 /* Adds the tables of single characters. */
-void layout_chars(CharRecordFn *, const void *data, Blob *, TokenizerLayout *);
+bool layout_chars(CharRecordFn *, const void *data, Blob *, TokenizerLayout *, Diag *);
+/* Reports that the tables of single characters have too many records. Returns false. */
+bool layout_too_many_records(Diag *);
 /* Reports that a trie for `count` items is too large. Returns false. */
 bool layout_too_large(Diag *, const char *what, int32_t count);
 /* Builds a trie of all entries of the vocabulary. */

@@ -25,6 +25,14 @@ static bool check_run(TokenizerImport *import, const char *type)
 			"normalizer %s behind a Replace of runs of spaces is not supported", type);
 }
 
+/* A step that keeps all white space and makes none may act before the rule, unless it changes the character
+ * that the rule writes. */
+static bool check_run_content(TokenizerImport *import, const char *type)
+{
+	const int32_t content = import->desc->run.content;
+	return content == ' ' || content == 0x2581 || check_run(import, type);
+}
+
 /* Whether a step keeps all white space and makes none. */
 static bool keeps_white(const NormalStep *step)
 {
@@ -84,7 +92,7 @@ static bool read_bert_normalizer(TokenizerImport *import, const json_t *normaliz
 static bool read_lowercase(TokenizerImport *import, const json_t *normalizer)
 {
 	(void)normalizer;
-	return add_map(import, STEP_lowercase);
+	return check_run_content(import, "Lowercase") && add_map(import, STEP_lowercase);
 }
 
 static bool read_strip_accents(TokenizerImport *import, const json_t *normalizer)
@@ -102,13 +110,13 @@ static bool read_nmt(TokenizerImport *import, const json_t *normalizer)
 static bool read_nfc(TokenizerImport *import, const json_t *normalizer)
 {
 	(void)normalizer;
-	return add_unicode(import, RT_STEP_COMPOSE, STEP_nfd);
+	return check_run_content(import, "NFC") && add_unicode(import, RT_STEP_COMPOSE, STEP_nfd);
 }
 
 static bool read_nfd(TokenizerImport *import, const json_t *normalizer)
 {
 	(void)normalizer;
-	return add_unicode(import, RT_STEP_DECOMPOSE, STEP_nfd);
+	return check_run_content(import, "NFD") && add_unicode(import, RT_STEP_DECOMPOSE, STEP_nfd);
 }
 
 static bool read_nfkc(TokenizerImport *import, const json_t *normalizer)
@@ -184,6 +192,28 @@ static bool read_prepend(TokenizerImport *import, const json_t *normalizer)
 		&& (step.ncontent == 0 || import_normal(import, step));
 }
 
+/* The name of a step before this Replace that may make a part of its pattern out of several characters, so
+ * that their neighbours matter too; NULL: none. */
+static const char *made_before(const TokenizerDesc *desc, const NormalStep *replace)
+{
+	for (int32_t k = 0; k < desc->nnormal; k++) {
+		const NormalStep *step = &desc->normal[k];
+		bool makes = step->kind == RT_STEP_LITERAL && step->npattern > 1 && step->ncontent == 0;
+		for (int32_t i = 0; i < replace->npattern && !makes; i++) {
+			int32_t parts[UNICODE_PARTS_MAX];
+			const int32_t code = (int32_t)replace->pattern[i];
+			makes = step->kind == RT_STEP_COMPOSE && unicode_decompose(code, parts) > 1;
+			for (int32_t j = 0; j < step->ncontent && step->npattern > 1; j++)
+				makes |= step->content[j] == replace->pattern[i];
+		}
+		if (step->kind == RT_STEP_CHARSMAP)
+			return "Precompiled";
+		if (makes)
+			return step->kind == RT_STEP_COMPOSE ? "NFC or NFKC" : "Replace";
+	}
+	return NULL;
+}
+
 bool import_replace(TokenizerImport *import, const char *pattern, const char *content)
 {
 	NormalStep step = {.kind = RT_STEP_LITERAL};
@@ -196,6 +226,11 @@ bool import_replace(TokenizerImport *import, const char *pattern, const char *co
 			return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 				"normalizer Replace of U+%X, in a plane without characters, is not supported",
 				(unsigned)step.pattern[i]);
+	const char *before = step.npattern > 1 ? made_before(import->desc, &step) : NULL;
+	if (before)
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"normalizer Replace of \"%.64s\" behind %s, which may make a part of that text, is not supported",
+			pattern, before);
 	return check_run(import, "Replace") && check_length(import, "Replace: pattern", step.npattern)
 		&& check_length(import, "Replace: content", step.ncontent) && import_normal(import, step);
 }

@@ -1,7 +1,8 @@
 /* regex.c: parses regular expressions of pre-tokenizers (Oniguruma's syntax, as in the library) and compiles
  * them to automata. Supported: characters, escapes, classes [..] without nesting, properties \p{..} of
- * general categories, \s \S \w \W \d \D, groups (?:..) and (?i:..), alternatives, greedy and possessive
- * repetition, and a lookahead (?!x) or (?=x) of one character. Everything else is refused. */
+ * general categories, \s \S \w \W \d \D, groups (?:..) and (?i:..), alternatives, greedy and lazy repetition,
+ * possessive repetition of one character, and a lookahead (?!x) or (?=x) of one character. Everything else is
+ * refused. */
 #include <stdlib.h>
 #include <string.h>
 #include "regex_nodes.h"
@@ -150,6 +151,8 @@ static int32_t read_class(Regex *r)
 	const bool negated = *r->at == '^';
 	r->at += negated;
 	const int32_t set = begin_set(r, negated);
+	if (*r->at == ']')
+		return regex_refuse(r, "a class that begins with ]; write \\]");
 	while (!r->failed && *r->at && *r->at != ']') {
 		int32_t low = next_code(r);
 		if (low == '[' || (low == '&' && *r->at == '&'))
@@ -203,8 +206,19 @@ static int32_t read_group(Regex *r)
 	return add_node(r, (Part){.kind = AHEAD, .left = r->nodes[node].left, .negated = negated});
 }
 
+/* Where case is ignored, Oniguruma lets two letters equal one ligature or sharp s: "ss" matches U+00DF. */
+static void check_pair(Regex *r, int32_t before, int32_t code)
+{
+	static const char pairs[][3] = {"ff", "fi", "fl", "ss", "st"};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if (r->fold && (before | 0x20) == pairs[i][0] && (code | 0x20) == pairs[i][1])
+			regex_refuse(r, "ff, fi, fl, ss or st in (?i:, which also match one character");
+}
+
 static int32_t read_atom(Regex *r)
 {
+	const int32_t before = r->letter;
+	r->letter = 0;
 	if (*r->at == '(') {
 		r->at++;
 		if (++r->depth > DEPTH_MAX)
@@ -228,6 +242,8 @@ static int32_t read_atom(Regex *r)
 		code = code == '\\' ? read_escape(r) : code;
 		if (code >= 0)
 			add_range(r, code, code);
+		check_pair(r, before, code);
+		r->letter = code;
 	}
 	set = end_set(r, set);
 	return add_node(r, (Part){.kind = ONE, .left = set});
@@ -247,6 +263,8 @@ static int32_t read_repeat(Regex *r)
 	int32_t node = read_atom(r), least = 0, most = MANY;
 	while (!r->failed && *r->at && strchr("*+?{", *r->at)) {
 		const unsigned char c = *r->at++;
+		if (c == '{' && (*r->at < '0' || *r->at > '9'))
+			return regex_refuse(r, "a { without a number behind it");
 		least = c == '+';
 		most = c == '?' ? 1 : MANY;
 		if (c == '{') {
@@ -258,11 +276,18 @@ static int32_t read_repeat(Regex *r)
 			if (*r->at++ != '}' || least > REPEAT_MAX || most > REPEAT_MAX || (most >= 0 && most < least))
 				return regex_refuse(r, "a repetition with other than small numbers");
 		}
-		if (*r->at == '?' || (*r->at == '+' && c == '{'))
-			return regex_refuse(r, "a lazy repetition");
-		if (*r->at == '+')
-			return regex_refuse(r, "a possessive repetition");
-		node = add_node(r, (Part){.kind = REPEAT, .left = node, .least = least, .most = most});
+		const unsigned char mode = *r->at == '?' || *r->at == '+' ? *r->at++ : 0;
+		if (mode && c == '{') /* a{2}+ is (?:a{2})+ in Oniguruma, and a{2}? is (?:a{2})? */
+			return regex_refuse(r, "a repetition of a repetition in braces");
+		if (mode == '+' && r->nodes[node].kind != ONE)
+			return regex_refuse(r, "a possessive repetition of more than one character");
+		node = add_node(r,
+			(Part){.kind = REPEAT,
+				.left = node,
+				.least = least,
+				.most = most,
+				.lazy = mode == '?',
+				.possessive = mode == '+'});
 	}
 	return node;
 }
@@ -282,6 +307,7 @@ static int32_t read_either(Regex *r)
 	int32_t node = read_both(r);
 	while (!r->failed && *r->at == '|') {
 		r->at++;
+		r->letter = 0;
 		const int32_t next = read_both(r);
 		node = add_node(r, (Part){.kind = EITHER, .left = node, .right = next});
 	}

@@ -45,6 +45,36 @@ static bool set_has(const Regex *r, int32_t set, int32_t code)
 	return has != s->negated;
 }
 
+/* Whether a code point is like the one before it: nothing is assigned in planes 4 to 13; 15 and 16 are for
+ * private use, but for their last two. */
+static bool is_alike(int32_t code)
+{
+	return (code > UNICODE_PLANE_4 && code < 0xE0000)
+		|| (code > 0xF0000 && (code & 0xFFFF) > 0 && (code & 0xFFFF) < 0xFFFE);
+}
+
+/* The sets that hold the code point, a bit each. */
+static uint32_t mask_of(const Regex *r, int32_t code)
+{
+	uint32_t mask = 0;
+	for (int32_t s = 0; s < r->nsets; s++)
+		mask |= (uint32_t)set_has(r, s, code) << s;
+	return mask;
+}
+
+/* Finds which sets share a character with which. */
+static void find_shared(Regex *r)
+{
+	uint32_t last = 0;
+	for (int32_t code = 0; code < 0x110000; code++) {
+		const uint32_t mask = is_alike(code) ? last : mask_of(r, code);
+		for (int32_t s = 0; s < r->nsets && mask != last; s++)
+			r->shared[s] |= mask >> s & 1 ? mask : 0;
+		last = mask;
+	}
+	r->knows_shared = true;
+}
+
 /* ---- instructions ---------------------------------------------------------------------------- */
 static int32_t emit(Regex *r, Instruction instruction)
 {
@@ -52,6 +82,41 @@ static int32_t emit(Regex *r, Instruction instruction)
 		return regex_refuse(r, "it is too long");
 	r->code[r->ncode] = instruction;
 	return r->ncode++;
+}
+
+/* A choice between one more repetition and the instruction behind all. */
+static int32_t emit_choice(Regex *r, const Part *repeat, int32_t more, int32_t next)
+{
+	return emit(r,
+		repeat->lazy ? (Instruction){EITHER, -1, next, more, false}
+					 : (Instruction){EITHER, -1, more, next, false});
+}
+
+/* Whether the instructions from `at` on may begin with a character of the set, look ahead, or repeat what is
+ * not compiled yet (-1). */
+static bool may_begin(Regex *r, int32_t at, int32_t set, bool seen[CODE_MAX])
+{
+	if (at < 0)
+		return true;
+	const Instruction *i = &r->code[at];
+	if (seen[at])
+		return false;
+	seen[at] = true;
+	switch (i->kind) {
+	case AHEAD: return true;
+	case ONE: return r->shared[set] >> i->set & 1;
+	case EITHER: return may_begin(r, i->left, set, seen) || may_begin(r, i->right, set, seen);
+	default: return false;
+	}
+}
+
+/* A possessive repetition is a greedy one if the rest cannot take what it would give back. */
+static bool is_greedy(Regex *r, const Part *repeat, int32_t next)
+{
+	bool seen[CODE_MAX] = {false};
+	if (!r->knows_shared)
+		find_shared(r);
+	return !may_begin(r, next, r->nodes[repeat->left].left, seen);
 }
 
 /* Compiles a node before the instruction `next`; returns its first instruction. */
@@ -72,15 +137,21 @@ static int32_t compile(Regex *r, int32_t node, int32_t next)
 	}
 	case REPEAT: break;
 	}
+	if (n->possessive && !is_greedy(r, n, next))
+		return regex_refuse(r, "a possessive repetition before one of its characters or a lookahead");
 	if (n->most == MANY) {
-		loop = emit(r, (Instruction){EITHER, -1, next, next, false});
-		r->code[loop].left = compile(r, n->left, loop);
+		loop = emit_choice(r, n, -1, next);
+		*(n->lazy ? &r->code[loop].right : &r->code[loop].left) = compile(r, n->left, loop);
 		first = loop;
 	}
 	for (int32_t i = n->least; i < n->most; i++)
-		first = emit(r, (Instruction){EITHER, -1, compile(r, n->left, first), next, false});
-	for (int32_t i = 0; i < n->least; i++)
+		first = emit_choice(r, n, compile(r, n->left, first), next);
+	for (int32_t i = 0; i < n->least; i++) {
+		const int32_t before = r->ncode;
 		first = compile(r, n->left, first);
+		if (r->ncode == before) /* it is empty, and so are its repetitions: nested ones would take for ever */
+			break;
+	}
 	return first;
 }
 
@@ -151,13 +222,9 @@ static uint16_t entry_of(Builder *b, int32_t state, int32_t class)
 static bool make_classes(Regex *r, Builder *b, uint8_t *of)
 {
 	for (int32_t code = 0; code < 0x110000; code++) {
-		uint32_t mask = 0;
+		const bool alike = is_alike(code);
+		const uint32_t mask = alike ? 0 : mask_of(r, code);
 		int32_t class = 0;
-		/* nothing is assigned in planes 4 to 13; 15 and 16 are for private use, but for their last two */
-		const bool alike = (code > UNICODE_PLANE_4 && code < 0xE0000)
-			|| (code > 0xF0000 && (code & 0xFFFF) > 0 && (code & 0xFFFF) < 0xFFFE);
-		for (int32_t s = 0; s < r->nsets && !alike; s++)
-			mask |= (uint32_t)set_has(r, s, code) << s;
 		while (class < b->classes && b->masks[class] != mask)
 			class ++;
 		if (alike)

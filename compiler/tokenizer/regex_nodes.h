@@ -32,6 +32,8 @@ typedef struct Part {
 	PartKind kind;
 	int32_t left, right; /* nodes; ONE, AHEAD: a set; EITHER tries left first */
 	int32_t least, most; /* REPEAT */
+	bool lazy;           /* REPEAT: tries as few as it can first */
+	bool possessive;     /* REPEAT: gives nothing back */
 	bool negated;        /* AHEAD */
 } Part;
 typedef struct Instruction {
@@ -45,7 +47,9 @@ typedef struct Regex {
 	const char *what, *text;
 	const unsigned char *at;
 	int32_t depth, nitems, nsets, nnodes, ncode;
-	bool fold, failed;
+	int32_t letter; /* the character read last, if it is one; else 0 */
+	bool fold, failed, knows_shared;
+	uint32_t shared[SETS_MAX]; /* the sets that share a character with each, a bit each; if known */
 	Item items[ITEMS_MAX];
 	Set sets[SETS_MAX];
 	Part nodes[PARTS_MAX];

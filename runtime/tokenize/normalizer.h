@@ -38,6 +38,11 @@ RT_FN int32_t step_map(
 			made[1] = 0x1161 + syllable % 588 / 28;
 			made[2] = 0x11A7 + syllable % 28;
 			count = syllable % 28 ? 3 : 2;
+		} else if ((r->bits & RT_KIND) == RT_SPACED) {
+			made[1] = made[0];
+			made[0] = ' ';
+			made[2] = ' ';
+			count = 3;
 		} else if ((r->bits & RT_KIND) == RT_LIST) {
 			from = lists + r->value;
 			count = (int32_t)(r->bits >> RT_COUNT_SHIFT & RT_COUNT_MASK);

@@ -60,7 +60,7 @@ RT_FN int unigram_row_bytes(const RtTokenizer *t, const UnigramRow *row, Writer 
 		unsigned char text[4];
 		const unsigned char *at = row->text;
 		int32_t left = row->bytes;
-		for (int32_t i = 0; i < row->chars && left > 0; i++) {
+		while (left > 0) {
 			Char ch;
 			int32_t n = left; /* all bytes at once, where they are there */
 			if (row->bytes > UNIGRAM_ROW_MAX) {

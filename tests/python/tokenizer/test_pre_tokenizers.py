@@ -29,10 +29,13 @@ QWEN = LLAMA.replace("{1,3}", "")
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 PHI = r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
+CL100K = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*"
+    r"|\s*[\r\n]|\s+(?!\S)|\s+"
+)
 BEHAVIORS = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
-CASES = [
-    P.Split(Regex(r), "isolated") for r in (LLAMA, QWEN, GPT2, PHI, r"\d{1,3}(?=x)|ab*c?", r"[a-c\-x]+|\W")
-]
+OTHERS = [r"\d{1,3}(?=x)|ab*c?", r"[a-c\-x]+|\W", r"a.*?b|.+?c", r"a??b|\w+?d?| *+x"]
+CASES = [P.Split(Regex(r), "isolated") for r in (LLAMA, QWEN, GPT2, PHI, CL100K, *OTHERS)]
 CASES += [P.Split(Regex(r"a+|\s"), b, i) for b in BEHAVIORS for i in (False, True)]
 CASES += [P.Split(" a", b) for b in BEHAVIORS] + [P.Punctuation(b) for b in BEHAVIORS]
 CASES += [
@@ -76,8 +79,11 @@ PARTS += [
 REFUSED = [
     r"\s+$",
     r"^a",
-    r"a++",
-    r"a*?",
+    r"(?:ab)++",
+    r"a++(?!b)",
+    r"a?+ab",
+    r"(?:a++b?)*c",
+    r"a{2}?",
     r"(a)\1",
     r"(?<=a)b",
     r"(?<!a)b",
@@ -87,6 +93,7 @@ REFUSED = [
     BLOOM,
 ]
 REFUSED += [r"a{1,200}", r"(?i:é)", r"(?=ab)c", r"\h", r"(a", r"(?>a)", "(" * 40 + "a" + ")" * 40]
+REFUSED += [r"[]a]b", r"a{,3}", r"a{x}", r"(?i:ss)", r"(?i:aFi)", "(?:" * 20 + ")" + "{64})" * 19 + "{64}"]
 
 check = T.Check()
 r = random.Random(18)

@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Tokenizer
 import unigrams as U
 
 ROUNDS = 1500 if T.FULL else 60
-KINDS = "albert albert5 accents xlnet xlm-r xlm-r5 deberta deberta5 nmt prepend none".split()
+KINDS = "albert albert5 accents xlnet xlm-r xlm-r5 deberta deberta5 nmt bert prepend none".split()
 FORMS = list(itertools.product(("always", "first", "never"), (True, False), (False, True)))
 ADDED = [AddedToken(t, normalized=False) for t in U.USER] + [
     AddedToken("<x>", lstrip=True),

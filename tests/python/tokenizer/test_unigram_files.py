@@ -62,6 +62,32 @@ def charsmap(units, texts=b"x\0", size=None):
     return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(data).decode()}
 
 
+def double_array(keys):
+    """The units of a character map's trie. Each inner node has a block of its own."""
+    units, blocks = {}, {b"": 256}
+    for key in keys:
+        for n in range(1, len(key)):
+            blocks.setdefault(key[:n], 256 * (len(blocks) + 1))
+    position = lambda key: blocks[key[:-1]] ^ key[-1] if key else 0
+    for key, base in blocks.items():
+        units[position(key)] = (key[-1] if key else 0) | (position(key) ^ base) << 10
+    place = 256 * (len(blocks) + 1)
+    for key, value in keys.items():
+        units[position(key)] = key[-1] | LEAF | (position(key) ^ place) << 10
+        units[place] = 1 << 31 | value
+        place += 1
+    return [units.get(i, 0) for i in range(place)]
+
+
+def shuffled():
+    """A character map that exchanges all ideographs and syllables of two blocks."""
+    codes = [*range(0x4E00, 0xA000), *range(0xAC00, 0xD7A4)]
+    keys = {chr(code).encode(): 4 * i for i, code in enumerate(codes)}
+    texts = b"".join(chr(code).encode() + b"\0" for code in r.sample(codes, len(codes)))
+    return charsmap(double_array(keys), texts)
+
+
+LEAF = 0x100  # the bit of a unit behind which a value lies
 BASE = state()
 MODELS = [
     ({"vocab": []}, 3, "vocabulary is empty"),
@@ -77,7 +103,6 @@ MODELS = [
     ({"unk_id": None}, 4, "unk_id"),
     ({"byte_fallback": 1}, 3, "byte_fallback"),
 ]
-LEAF = 0x100  # the bit of a unit behind which a value lies
 NORMALIZERS = [
     ({"type": "Precompiled", "precompiled_charsmap": "@@@@"}, 3, "base64"),
     ({"type": "Precompiled", "precompiled_charsmap": "AAA"}, 3, "base64"),
@@ -97,6 +122,7 @@ NORMALIZERS = [
     ({"type": "Replace", "pattern": {"String": "a" * 99}, "content": "x"}, 4, "99 characters"),
     ({"type": "Replace", "content": "x"}, 3, "pattern"),
     ({"type": "Prepend"}, 3, "prepend"),
+    (shuffled(), 4, "different ways"),
     ({"type": "ByteLevel"}, 4, "ByteLevel"),
     (7, 3, "normalizer"),
 ]
@@ -107,6 +133,16 @@ with tempfile.TemporaryDirectory() as directory:
     for item, code, *words in NORMALIZERS:
         refused(directory, normalized(item), code, *words)
     refused(directory, normalized(*[{"type": "NFC"}] * 17), 4, "steps")
+    runs = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "A"}
+    replace = lambda a, b: {"type": "Replace", "pattern": {"String": a}, "content": b}
+    for items in (
+        [replace("\r\n", "\n"), replace("\n\n", "x")],
+        [replace("ab", ""), replace("xy", "z")],
+        [{"type": "NFC"}, replace("aé", "z")],
+    ):
+        refused(directory, normalized(*items), 4, "may make a part")
+    for behind in ("Lowercase", "NFC", "NFD"):
+        refused(directory, normalized(runs, {"type": behind}), 4, behind, "runs of spaces")
     refused(directory, json.dumps(changed(vocab=[["a", 0.0]])).replace('"a"', '"a\\u0000"').encode(), 3)
     metaspace = {"type": "Metaspace", "replacement": "ab", "prepend_scheme": "always"}
     refused(directory, BASE | {"pre_tokenizer": metaspace}, 3, "replacement")

@@ -35,6 +35,7 @@ def normalizer(model, kind):
         "deberta": [N.Strip(), *precompiled, *spaces],
         "deberta5": [N.Replace(Regex(r"\s{2,}|[\n\r\t]"), " "), N.NFC(), N.Strip(left=False, right=True)],
         "nmt": [N.Nmt(), N.NFKC(), N.Replace(Regex(" {2,}"), " ")],
+        "bert": [N.NFC(), N.BertNormalizer()],
         "prepend": [N.NFC(), N.Prepend("▁"), N.Replace(" ", "▁")],
         "none": [],
     }
