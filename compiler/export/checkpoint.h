@@ -21,8 +21,12 @@ typedef struct Writer {
 	Diag *diag;
 } Writer;
 
+#define REFUSE(w, ...) diag_error((w)->diag, EXIT_UNSUPPORTED, 0, "--emit=checkpoint: " __VA_ARGS__)
+
 /* checkpoint_files.c: makes the folders and copies the files that do not change: the tokenizer's, unless it
  * has been renumbered, and the modules of sentence-transformers. Sets w->folder. False and messages on error.
  */
 bool checkpoint_copy_rest(Writer *);
+/* checkpoint_tensors.c: fills w->tensors and w->sources. False and messages on error. */
+bool checkpoint_collect(Writer *);
 #endif
