@@ -122,7 +122,7 @@ bool infer_EMBED_I4(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 
 bool infer_POSITION_IDS(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
-	if (!expect_rank(node, 0, 1, 1, diag))
+	if (!expect_rank(node, 0, 1, node->attr.has & A_padding ? 1 : RANK_MAX, diag))
 		return false;
 	if ((node->attr.has & A_start) && (node->attr.start < 0 || node->attr.start > INT32_MAX))
 		return node_error(

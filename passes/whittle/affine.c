@@ -13,7 +13,7 @@
  * M is the diagonal of scale, or I - V'V. Weights are changed only where they are f32: rounding a product to
  * f16 would cost more than the op saves. */
 #include "affine.h"
-#include "eigen.h"
+#include "statistics.h"
 #include "passes/fuse/fuse.h"
 #include <string.h>
 

@@ -34,30 +34,13 @@
  *
  * The output `layers` is the number of layers that a text went through. */
 #include "calibrate.h"
-#include "logistic.h"
+#include "early_exit.h"
+#include "statistics.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXITS_MAX = 64, HELD_EACH = 5, STEPS = 200 };
-static const char OPTION[] = "exit_entropy";
-
-/* A head after a layer. */
-typedef struct Exit {
-	Layer *layer;
-	int32_t run; /* layers that a text has gone through at this exit */
-	/* weight and bias each; pooler NULL: the head reads the pooled row itself */
-	const Tensor *pooler[2], *head[2];
-} Exit;
-
-typedef struct EarlyExit {
-	Graph *graph;
-	PassRun *run;
-	const GraphOutput *output; /* the model's logits */
-	Pool pool;
-	int32_t hidden, classes, count;
-	Exit at[EXITS_MAX];
-} EarlyExit;
+enum { HELD_EACH = 5, STEPS = 200 };
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -105,15 +88,16 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int32_t index)
 	return true;
 }
 
-/* After an exit, ops must not read values from before it, except through the exit. */
+/* After an exit, ops must not read other values from before it, except through the exit. */
 static bool check_shared(const EarlyExit *e, const Layers *layers)
 {
 	for (int32_t i = e->at[0].run; i < layers->count; i++)
-		if (layers->at[i].nshared)
-			return diag_error(e->run->diag, EXIT_UNSUPPORTED, 0,
-				"early-exit: layer %d reads %s, which is made in front of all layers; behind an exit it is "
-				"of the texts that have ended too",
-				layers->at[i].number, value_print(layers->at[i].shared[0], (char[264]){0}));
+		for (int32_t k = 0; k < layers->at[i].nshared; k++)
+			if (!exit_remakes(layers->at[i].shared[k]))
+				return diag_error(e->run->diag, EXIT_UNSUPPORTED, 0,
+					"early-exit: layer %d reads %s, which is made in front of all layers; behind an exit it "
+					"is of the texts that have ended too",
+					layers->at[i].number, value_print(layers->at[i].shared[k], (char[264]){0}));
 	return true;
 }
 
@@ -203,57 +187,6 @@ static bool take_heads(EarlyExit *e)
 	return true;
 }
 
-/* ---- the graph ------------------------------------------------------------------------------- */
-
-static Value *emit_linear(
-	Graph *graph, Node *before, Value *x, const Tensor *const pair[2], const char *origin, Diag *diag)
-{
-	Value *args[3] = {
-		x, graph_const(graph, before, pair[0], origin), graph_const(graph, before, pair[1], origin)};
-	return graph_emit(graph, before, OP_LINEAR, args, 3, NULL, origin, diag);
-}
-
-/* The head's input, pooled from a layer's rows: f32[hidden]. */
-static Value *emit_row(const EarlyExit *e, const Exit *exit, Graph *graph, Node *before, Value *rows)
-{
-	const Attrs attr = {.has = A_mode, .mode = e->pool};
-	const char *origin = mem_printf(graph->module->mem, "exit.%d.pooler", exit->layer->number);
-	Value *row = graph_emit(graph, before, OP_POOL, &rows, 1, &attr, origin, e->run->diag);
-	if (row && exit->pooler[0]) {
-		row = emit_linear(graph, before, row, exit->pooler, origin, e->run->diag);
-		row = row ? graph_emit(graph, before, OP_TANH, &row, 1, NULL, origin, e->run->diag) : NULL;
-	}
-	return row;
-}
-
-static Value *emit_number(Graph *graph, Node *before, int32_t number, const char *origin)
-{
-	Tensor *tensor = tensor_new(graph->module, NULL, type_numbers(DT_F32, 1, (int64_t[]){1}));
-	tensor_set(tensor, 0, number);
-	return graph_const(graph, before, tensor, origin);
-}
-
-static bool emit_exit(const EarlyExit *e, const Exit *exit)
-{
-	Graph *graph = e->graph;
-	Value *rows = exit->layer->output;
-	Node *before = rows->node->next;
-	const char *origin = mem_printf(graph->module->mem, "exit.%d", exit->layer->number);
-	const Attrs attr = {.has = A_option, .option = OPTION};
-	Value *row = emit_row(e, exit, graph, before, rows);
-	Value *logits = row ? emit_linear(graph, before, row, exit->head, origin, e->run->diag) : NULL;
-	Value *args[3] = {rows, logits, logits ? emit_number(graph, before, exit->run, origin) : NULL};
-	Value *rest = logits ? graph_emit(graph, before, OP_EXIT, args, 3, &attr, origin, e->run->diag) : NULL;
-	if (!rest)
-		return false;
-	for (Node *node = rest->node->next; node; node = node->next)
-		for (int32_t i = 0; i < node->nargs; i++)
-			if (node->args[i] == rows)
-				node->args[i] = rest;
-	e->run->changes++;
-	return true;
-}
-
 /* ---- outputs on texts ------------------------------------------------------------------------ */
 
 /* For each text: the input of each exit's head, then the model's own logits. */
@@ -263,7 +196,7 @@ static bool see(const EarlyExit *e, const char *path, int32_t limit, bool labell
 	probe_open(&probe, e->graph, e->count + 1);
 	bool good = true;
 	for (int32_t i = 0; i < e->count && good; i++) {
-		Value *row = emit_row(e, &e->at[i], probe.graph, NULL, probe_value(&probe, e->at[i].layer->output));
+		Value *row = exit_row(e, &e->at[i], probe.graph, NULL, probe_value(&probe, e->at[i].layer->output));
 		good = row != NULL;
 		if (good)
 			probe_want(&probe, row);
@@ -463,10 +396,10 @@ bool pass_early_exit(Graph *graph, PassRun *run)
 	const bool fit = from ? strcmp(from, "fit") == 0 : !find_tensor(&e, &e.at[0], "classifier.weight");
 	if ((!fit && !take_heads(&e)) || !learn(&e, fit, layers.count, &threshold))
 		return false;
-	module_set_option(graph->module, OPTION, threshold);
+	module_set_option(graph->module, EXIT_OPTION, threshold);
 	for (int32_t i = 0; i < e.count; i++)
-		if (!emit_exit(&e, &e.at[i]))
+		if (!exit_emit(&e, &layers, &e.at[i]))
 			return false;
-	graph_add_output(graph, "layers", emit_number(graph, NULL, layers.count, "layers"));
+	graph_add_output(graph, "layers", exit_number(graph, NULL, layers.count, "layers"));
 	return true;
 }

@@ -1,6 +1,6 @@
 /* eigen.c: eigenvectors of symmetric matrices without negative eigenvalues: of second moments and
  * covariances. */
-#include "eigen.h"
+#include "statistics.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  * V holds the eigenvectors of w'w (H x H, summed in double) with the largest eigenvalues. These are the right
  * singular vectors of w. A decoder that shares the table (masked language models) uses the same factors: x w'
  * = (x V) w2'. The factors have the element type of the table. */
-#include "eigen.h"
+#include "statistics.h"
 #include "passes/fuse/fuse.h"
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * starts at zero and uses no random numbers. Features are first standardised to mean 0 and variance 1: some
  * features of BERT are a hundred times as large as others, and without this, hundreds of steps become
  * thousands. */
-#include "logistic.h"
+#include "statistics.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

@@ -20,7 +20,7 @@
  * shifted; if all columns are constant, the pass refuses. affine.c folds the result. */
 #include "affine.h"
 #include "calibrate.h"
-#include "eigen.h"
+#include "statistics.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -130,9 +130,9 @@ def modernbert_settle(config):
 
 
 def modernbert_refuses(config):
-    """Angles that all layers share; windows behind the layer that drops tokens, which is layer 1."""
+    """Windows behind the layer that drops tokens, which is layer 1."""
     local = "sliding_attention" in config.layer_types[1:]
-    return ["early-exit"] + ["prune-tokens"] * local
+    return ["prune-tokens"] * local
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,7 +269,6 @@ FAMILIES = {
         keys=rotary_keys,
         settle=rotary_settle,
         has_positions=False,
-        refuses=lambda config: ["early-exit"],  # angles that all layers share
         idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
     ),
     "jina_embeddings_v3": Family(
@@ -278,7 +277,6 @@ FAMILIES = {
         classifies_pooled=False,
         keys=lambda r, keys: rotary_keys(r, keys) | {"type_vocab_size": r.choice([1, 1, 2])},
         has_positions=False,
-        refuses=lambda config: ["early-exit"],
         idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
     ),
     "eurobert": Family(
@@ -289,7 +287,6 @@ FAMILIES = {
         keys=eurobert_keys,
         settle=eurobert_settle,
         has_positions=False,
-        refuses=lambda config: ["early-exit"],
         names={"layer_norm_eps": "rms_norm_eps", "type_vocab_size": None},
         idle=lambda name, c: name == "norm.weight",
     ),

@@ -38,7 +38,7 @@ LOSSY = [
     ("prune-tokens", "layer=1 keep=0.5", -1),
     ("factorize-embeddings", "rank=20", -1),
     ("sparsify", "sparsity=0.1", 0.5),
-    ("early-exit", "layers=0,1 data={labelled} entropy=0.2", 0.999),
+    ("early-exit", "layers=0,1 data={labelled} entropy=0", 0.999),
     ("normalize-embeddings", "method=z-score layers=1 data={labelled}", -1),
     ("ablate-neurons", "neurons=0.3,1.5 to=zero", -1),
     ("quantize-embeddings", "to=int8", 0.99),

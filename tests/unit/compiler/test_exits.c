@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "compiler/measure/curve.h"
-#include "passes/whittle/logistic.h"
+#include "passes/whittle/statistics.h"
 #include "tests/unit/module_text.h"
 #include "tests/unit/tiny_encoder.h"
 
@@ -31,7 +31,7 @@ static void make_data(void)
 	}
 }
 
-/* The objective of logistic.h, written directly. */
+/* The objective of statistics.h, written directly. */
 static double objective(const float *weight, const float *bias, double l2)
 {
 	double loss = 0;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "compiler/measure/elastic_net.h"
 #include "passes/whittle/affine.h"
-#include "passes/whittle/eigen.h"
+#include "passes/whittle/statistics.h"
 
 enum { WIDTH = 4, TOKENS = 3 };
 

@@ -1,10 +1,17 @@
-/* logistic.h: multinomial logistic regression, for passes that fit a head to what they observe. Internal to
- * passes/. */
-#ifndef BERTC_LOGISTIC_H
-#define BERTC_LOGISTIC_H
+/* statistics.h: what passes compute of the numbers that they observe: leading eigenvectors (eigen.c) and
+ * logistic regression (logistic.c). Internal to passes/. */
+#ifndef BERTC_STATISTICS_H
+#define BERTC_STATISTICS_H
 #include <stdbool.h>
 #include <stdint.h>
 
+/* ---- eigen.c: for passes that keep or remove the directions of largest variance ---------------- */
+/* [count,n]: unit eigenvectors of the symmetric matrix m [n,n], largest eigenvalue first, with zeros for an
+ * eigenvalue of 0. m must have no negative eigenvalues and is overwritten. *share: their part of the sum of
+ * all eigenvalues. The caller frees the result. */
+double *eigen_leading(double *m, int64_t n, int64_t count, double *share);
+
+/* ---- logistic.c: for passes that fit a head ----------------------------------------------------- */
 /* log softmax of n logits, in place. */
 void log_softmax(double *x, int32_t n);
 
