@@ -1,4 +1,4 @@
-/* cache.c: an entry is a file named by its key:
+/* cache.c: each entry is a file, named by its key:
  *
  *   magic    "bertc object 1\n"
  *   digest   of all that follows
@@ -8,7 +8,8 @@
  *   digests                                 of their contents, `count` of them
  *   object
  *
- * A file that is cut off, damaged, another user's or for other headers is no entry. Digests are BLAKE3. */
+ * A file does not count as an entry if it is truncated or damaged, belongs to another user, or was made with
+ * other headers. Digests are BLAKE3. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-/* cache.h: compiled pieces, kept in a directory of the user's under a digest of all that they were made from.
- * Nothing here is an error: a directory that cannot be made, an entry that is damaged or too old count as an
- * empty cache. Processes may share a directory. Internal to codegen/. */
+/* cache.h: a cache of compiled pieces, in a directory of the user. The key is a digest of everything that a
+ * piece is made from. The cache causes no errors: a directory that cannot be made, or an entry that is
+ * damaged or too old, counts as empty. Processes may share a directory. Internal to codegen/. */
 #ifndef BERTC_CACHE_H
 #define BERTC_CACHE_H
 #include <stdbool.h>

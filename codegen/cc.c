@@ -1,4 +1,4 @@
-/* cc.c: the emitted file through another compiler (--cc=PROG). */
+/* cc.c: compiles the emitted file with another compiler (--cc=PROG). */
 #include <errno.h>
 #include <spawn.h>
 #include <stdlib.h>

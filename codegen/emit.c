@@ -64,7 +64,7 @@ static bool check_module(const Module *module, const EmitOptions *options, Diag 
 			"graph %s returns %d outputs, expected 1 to 32", graph->name, (int)graph->noutputs);
 	if (graph->ninputs < 1 || graph->ninputs > 2)
 		return diag_error(diag, EXIT_UNSUPPORTED, graph->line,
-			"graph %s has %d inputs; a program has ids and perhaps types", graph->name, (int)graph->ninputs);
+			"graph %s has %d inputs; expected ids, or ids and types", graph->name, (int)graph->ninputs);
 	return true;
 }
 

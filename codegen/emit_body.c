@@ -1,4 +1,5 @@
-/* emit_body.c: where values are at run time, and how the statements of a wrapper name sizes and rows. */
+/* emit_body.c: the places of values at run time, and the names of sizes and rows in the statements of a
+ * wrapper. */
 #include "emit.h"
 #include "runtime/rt.h"
 

@@ -1,6 +1,6 @@
-/* emit_c.c: NAME.c, one translation unit: head comment, weights, kernels in use, runtime, one wrapper a kind
- * of step, the graph as a list of calls, tables, and the C API. It prints only glue: the code that computes
- * is pasted from runtime/. */
+/* emit_c.c: writes NAME.c, one translation unit: head comment, weights, the kernels in use, the runtime, one
+ * wrapper for each kind of step, the graph as a list of calls, tables, and the C API. It prints only glue:
+ * the code that computes is pasted from runtime/. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"

@@ -88,8 +88,7 @@ bool emit_packed_report(const Emitter *e)
 	bool good = true;
 	if (!w->npacked) {
 		diag_note(e->diag, 0,
-			"--pack=small: coding makes no linear's weights smaller by an eighth; they stay as they "
-			"are");
+			"--pack=small: no linear's weights shrink by an eighth or more; all are stored as they are");
 		return true;
 	}
 	const double seconds = decode(w, &good);

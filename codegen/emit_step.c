@@ -140,7 +140,7 @@ const char *isa_attribute(uint32_t needs)
 		uint32_t bit;
 		const char *attribute;
 	} rows[] = {
-#define ISA(NAME, bit, TARGET, text) {1u << bit, "RT_TARGET_" #TARGET " "},
+#define ISA(NAME, bit, TARGET, brief, text) {1u << bit, "RT_TARGET_" #TARGET " "},
 #include "runtime/isa.def"
 #undef ISA
 	};

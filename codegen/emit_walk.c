@@ -1,5 +1,5 @@
-/* emit_walk.c: the way through the graphs, which makes what is printed afterwards: the calls of each graph,
- * the wrappers and kernels they need, the blob of constants, the tokenizer's tables. */
+/* emit_walk.c: walks the graphs and collects everything that is printed afterwards: the calls of each graph,
+ * the wrappers and kernels that they need, the blob of constants, the tokenizer's tables. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,13 @@
-/* pieces.c: which pieces a program is cut into, and their text. The numbers of one model are in one piece.
- * The others are the same text for every model of equal sizes, so that their objects are found in the cache:
+/* pieces.c: cuts a program into pieces and writes their text. Everything that only this model has is in one
+ * piece. The text of the other pieces is the same for every model of equal sizes, so the cache has their
+ * objects:
  *
  *     NAME.c                             graphs, tables, C API, wrappers of linears
  *     runtime.c tokenizer.c program.c    runtime/ without kernels
  *     steps.c                            wrappers of kernels in plain C, which compile fast
  *     linear_f16__avx512_k384.c          a core of linears, or a wrapper, with the kernel it calls
  *
- * A function that another piece calls is hidden instead of static; no library shows it. */
+ * A function that another piece calls is hidden instead of static, so no library exports it. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/tokenize/tokenizer_tables.h"

@@ -1,5 +1,5 @@
-/* pieces.h: a program as pieces of C that are compiled apart: at the same time, and each once, as they are
- * found again in the cache. Internal to codegen/. */
+/* pieces.h: a program as pieces of C. They are compiled in parallel, and each only once: the cache keeps the
+ * objects. Internal to codegen/. */
 #ifndef BERTC_PIECES_H
 #define BERTC_PIECES_H
 #include "emit.h"

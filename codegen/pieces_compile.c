@@ -1,5 +1,6 @@
-/* pieces_compile.c: pieces to objects. What the cache holds is taken from there; the others are compiled on
- * all cores, what takes long first, and kept. One thread does all that has to do with the cache. */
+/* pieces_compile.c: compiles pieces to objects. Objects in the cache are taken from there. The other pieces
+ * are compiled on all cores, the slowest first, and their objects go into the cache. Only one thread uses the
+ * cache. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

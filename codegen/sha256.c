@@ -1,5 +1,5 @@
-/* sha256.c: SHA-256 (FIPS 180-4), with the SHA instructions of x86 where the processor has them. Without
- * them, a tenth of the time of building a small model went into the digest of its weights. */
+/* sha256.c: SHA-256 (FIPS 180-4), with the SHA instructions of x86 if the processor has them. Without them,
+ * the digest of the weights took a tenth of the time of building a small model. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

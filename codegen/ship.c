@@ -1,7 +1,7 @@
-/* ship.c: a program that runs while bertc is built: `bertc_ship OUT` compiles the pieces of runtime/, which
- * are the same for all models, for every target whose C library is installed.
- * bertc holds them (shipped.c), as other compilers come with their runtime compiled. One that is missing, or
- * whose headers have changed since, is compiled when it is needed. */
+/* ship.c: a program that runs while bertc is built. `bertc_ship OUT` compiles the pieces of runtime/ that are
+ * the same for all models, for every target whose C library is installed. bertc contains the objects
+ * (shipped.c), as other compilers come with a compiled runtime. If a piece is missing, or its headers have
+ * changed since, bertc compiles it when it needs it. */
 #include <stdlib.h>
 #include <string.h>
 #include "codegen/pieces.h"

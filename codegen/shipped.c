@@ -1,4 +1,4 @@
-/* shipped.c: what ship.c made, in bertc's program; SHIPPED names its file. */
+/* shipped.c: the output of ship.c as data of bertc; the macro SHIPPED names the file. */
 #include <stddef.h>
 
 __asm__(".pushsection .rodata\n"

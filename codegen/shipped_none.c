@@ -1,4 +1,5 @@
-/* shipped_none.c: no compiled pieces come with a program that links this library, unless it has some itself.
+/* shipped_none.c: an empty stand-in for shipped.c, for programs that link this library without compiled
+ * pieces.
  */
 #include <stddef.h>
 

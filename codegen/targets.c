@@ -34,10 +34,10 @@ static const CpuRow cpus[] = {
 enum { TRIPLES = sizeof triples / sizeof *triples, CPUS = sizeof cpus / sizeof *cpus, FLAGS_MAX = 160 };
 
 static const struct {
-	const char *name;
+	const char *brief, *name;
 	uint32_t bit;
 } isa_names[] = {
-#define ISA(NAME, bit, target, text) {text, 1u << bit},
+#define ISA(NAME, bit, target, brief, text) {brief, text, 1u << bit},
 #include "runtime/isa.def"
 #undef ISA
 };
@@ -230,15 +230,21 @@ bool target_cpu_known(const char *cpu, uint32_t needs, bool *can)
 	return known;
 }
 
-void target_isa_print(uint32_t isa, FILE *out)
+static void print_isa(uint32_t isa, bool brief, FILE *out)
 {
 	const char *between = "";
-	for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++)
-		if (isa & isa_names[n].bit)
-			fprintf(out, "%s%s", between, isa_names[n].name), between = "; ";
+	for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++) {
+		if (!(isa & isa_names[n].bit))
+			continue;
+		fprintf(out, "%s%s", between, brief ? isa_names[n].brief : isa_names[n].name);
+		between = brief ? ", " : "; ";
+	}
 	fputs(isa ? "" : "plain C17", out);
 }
 
+void target_isa_print(uint32_t isa, FILE *out) { print_isa(isa, false, out); }
+
+/* In 80 columns. */
 void targets_print(FILE *out)
 {
 	const CpuRow *native = native_row(host_isa());
@@ -249,13 +255,16 @@ void targets_print(FILE *out)
 			if (strcmp(cpus[k].triple, triples[i].triple) != 0)
 				continue;
 			fprintf(out, "  %-16s", cpus[k].name);
-			target_isa_print(cpus[k].isa, out);
+			print_isa(cpus[k].isa, true, out);
 			fprintf(out, "%s%s\n", first ? "  (baseline)" : "", &cpus[k] == native ? "  (native)" : "");
 			first = 0;
 		}
 	}
-	fputs("\n--cpu=x86-64-v3,x86-64-v4 builds one program for several CPUs. It has code for each and runs\n"
-		  "the last one in this list that the machine supports. Weights with the same layout are stored\n"
-		  "once.\n",
+	fputs("\nInstruction sets:\n", out);
+	for (size_t n = 0; n < sizeof isa_names / sizeof *isa_names; n++)
+		fprintf(out, "  %-22s%s\n", isa_names[n].brief, isa_names[n].name);
+	fputs("\n--cpu=x86-64-v3,x86-64-v4 builds one program with code for several CPUs. It runs\n"
+		  "the code of the last CPU in the list that the machine supports. Weights with the\n"
+		  "same layout are stored once.\n",
 		out);
 }

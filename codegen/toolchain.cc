@@ -173,9 +173,8 @@ bool check_sysroot(const Target *target, const char *sysroot, Diag *diag)
 	Plan plan(
 		target, target->flags, sysroot, {"-static", "-fuse-ld=lld", "-x", "none", "a.o", "-o", "a"}, diag);
 	const llvm::opt::ArgStringList *arguments = plan.arguments();
-	return arguments
-		? check_crt(target, sysroot, *arguments, diag)
-		: diag_error(diag, EXIT_RUN, 0, "Clang's driver knows no way to link for %s", target->triple);
+	return arguments ? check_crt(target, sysroot, *arguments, diag)
+					 : diag_error(diag, EXIT_RUN, 0, "Clang cannot link for %s", target->triple);
 }
 
 // Makes a message of every line of LLD's output.
@@ -349,7 +348,7 @@ extern "C" Toolchain *toolchain_new(
 	Plan plan(target, flags, sysroot, arguments, diag);
 	const llvm::opt::ArgStringList *cc1 = plan.arguments();
 	if (!cc1)
-		return diag_error(diag, EXIT_RUN, 0, "Clang's driver cannot compile for %s", target->triple), nullptr;
+		return diag_error(diag, EXIT_RUN, 0, "Clang cannot compile for %s", target->triple), nullptr;
 	std::string headers = plan.driver->ResourceDir + "/include/stddef.h";
 	if (access(headers.c_str(), R_OK) != 0)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
@@ -440,7 +439,7 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 	Plan plan(target, target->flags, sysroot, arguments, diag);
 	const llvm::opt::ArgStringList *list = plan.arguments();
 	if (!list)
-		return diag_error(diag, EXIT_RUN, 0, "Clang's driver knows no way to link for %s", target->triple);
+		return diag_error(diag, EXIT_RUN, 0, "Clang cannot link for %s", target->triple);
 	if (!check_crt(target, sysroot, *list, diag))
 		return false;
 	std::vector<const char *> link = {"ld.lld"};

@@ -110,7 +110,7 @@ static void driver_leave_failure(Driver *d, const PassItem *item)
 		return;
 	Diag diag;
 	char *command = checked_printf("bertc opt %s '--passes=%s' --verify-each%s%s", path, item->text,
-		d->options->reproduce ? "   # came up in: " : "", d->options->reproduce ? d->options->reproduce : "");
+		d->options->reproduce ? "   # found in: " : "", d->options->reproduce ? d->options->reproduce : "");
 	diag_init(&diag, path);
 	bool good = module_write(d->before, path, &(PrintOptions){0}, &diag) && file_prefix(path, command);
 	if (good)
@@ -130,7 +130,7 @@ static bool pass_may_follow(int32_t pass, const char *done, const char *stage, c
 	const char *why = pass_order_why(pass, pass_find(done));
 	return !why
 		|| diag_error(diag, EXIT_USAGE, graph->line,
-			"graph @%s has been through %s, and %s must come before that: %s", graph->name, stage,
+			"graph @%s has been through %s already, and %s must come before it: %s", graph->name, stage,
 			pass_info[pass].name, why);
 }
 
@@ -163,7 +163,7 @@ static bool driver_check(Driver *d, const PassItem *item, LedgerRow *row)
 		common.count = d->sample.count;
 	if (!sample_compare(&d->sample, &common, &row->max_abs, &row->cosine)) {
 		sample_free(&after);
-		return diag_error(d->diag, EXIT_RUN, 0, "%s: the outputs have another size than before", item->text);
+		return diag_error(d->diag, EXIT_RUN, 0, "%s: the size of the outputs has changed", item->text);
 	}
 	double largest = 1;
 	for (int64_t i = 0; i < d->sample.count; i++)
@@ -194,8 +194,8 @@ static bool driver_round_trip(const Driver *d, const PassItem *item)
 	free(again);
 	module_free(read);
 	return same
-		|| diag_error(
-			d->diag, EXIT_RUN, 0, "%s: the printed IR does not read back as it was printed", item->text);
+		|| diag_error(d->diag, EXIT_RUN, 0, "%s: the printed IR changes when it is parsed and printed again",
+			item->text);
 }
 #endif
 

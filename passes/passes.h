@@ -6,7 +6,7 @@
 
 /* Instruction sets of the target's CPU. A kernel needs some of them (runtime/kernels.def). */
 enum Isa {
-#define ISA(NAME, bit, target, text) ISA_##NAME = 1 << bit,
+#define ISA(NAME, bit, target, brief, text) ISA_##NAME = 1 << bit,
 #include "runtime/isa.def"
 #undef ISA
 };

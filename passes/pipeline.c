@@ -309,8 +309,8 @@ Pipeline *pipeline_new(void)
 bool pipeline_append(Pipeline *pipeline, const char *text, Diag *diag)
 {
 	if (strlen(text) > TEXT_BYTES_MAX)
-		return diag_error(
-			diag, EXIT_USAGE, 0, "pipeline: %zu bytes long, the most is %d", strlen(text), TEXT_BYTES_MAX);
+		return diag_error(diag, EXIT_USAGE, 0, "pipeline: %zu bytes, at most %d are supported", strlen(text),
+			TEXT_BYTES_MAX);
 	Parser parser = {.at = text, .start = text, .pipeline = pipeline, .diag = diag};
 	skip_space(&parser);
 	if (!*parser.at)

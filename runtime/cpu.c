@@ -1,6 +1,6 @@
-/* cpu.c: does this CPU, and the system that runs on it, have what the code was compiled for? Asked before the
- * first kernel runs, so that a program on too old a machine ends with a message instead of SIGILL. Bits and
- * names are those of isa.def. */
+/* cpu.c: checks that this CPU and its operating system support the instructions that the code was compiled
+ * for. The check comes before the first kernel, so that a program on an old machine ends with a message
+ * instead of SIGILL. Bits and names are those of isa.def. */
 #include "cpu.h"
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>

@@ -1,4 +1,4 @@
-/* cpu.h: what a CPU, and the system that runs on it, can do, in bits of isa.def. */
+/* cpu.h: the instruction sets that a CPU and its operating system support, in bits of isa.def. */
 #ifndef RT_CPU_H
 #define RT_CPU_H
 #include "rt.h"

@@ -45,46 +45,53 @@ static const struct ProgramOption {
 	int code;
 	const char *help;
 } program_options[] = {
-	{"json", NULL, RT_OPT_JSON, "one JSON object a line"},
+	{"json", NULL, RT_OPT_JSON, "print one JSON object per line"},
 	{"ids", NULL, RT_OPT_IDS,
-		"read token ids instead of text, a tab before the second segment; no special tokens are added"},
-	{"tokenize", NULL, RT_OPT_TOKENIZE, "only print the token ids, as --ids reads them"},
+		"read token ids instead of text (a tab begins the second segment); no special tokens are added"},
+	{"tokenize", NULL, RT_OPT_TOKENIZE, "only print the token ids, in the form that --ids reads"},
 	{"logits", NULL, RT_OPT_LOGITS,
 		"print the raw output of the head with 9 significant digits, one JSON value per line"},
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
-	{"raw", NULL, RT_OPT_RAW, "embeddings as little-endian f32"},
+	{"raw", NULL, RT_OPT_RAW, "print embeddings as little-endian f32"},
 	{"tokens", NULL, RT_OPT_TOKENS,
-		"tagging: a label for each white-space-separated word (its first token's)"},
+		"tagging: print the label of each word (words are separated by white space; the first token "
+		"decides)"},
 	{"threshold", "X", RT_OPT_THRESHOLD,
-		"multi-label: print labels at or above X (0.5); a tagger prints the best of them"},
+		"multi-label: print all labels with a score of at least X (0.5); a tagger prints only the best of "
+		"them"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
-	{"strict", NULL, RT_OPT_STRICT, "invalid UTF-8 is an error (default: it becomes U+FFFD)"},
+	{"strict", NULL, RT_OPT_STRICT, "refuse invalid UTF-8 (default: it becomes U+FFFD)"},
 	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
-		"for a text above the model's limit: error, truncate (default, with a note), or window"},
+		"for a text that is too long for the model: error, truncate (default, with a note), or window (see "
+		"below)"},
 	{"threads", "N", RT_OPT_THREADS,
-		"number of threads (1); 0: all CPUs that this process may use; also BERTC_NUM_THREADS"},
-	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); the output is the same"},
+		"number of threads (1); 0: all CPUs that this process may use. BERTC_NUM_THREADS sets the default"},
+	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); this does not change the output"},
 	{"task", "NAME,...", RT_OPT_TASK,
-		"the head to print, of several; with several names, the mean of their logits"},
+		"for a model with several heads: print only this one; with several names, use the mean of their "
+		"logits"},
 	{"set", "OPTION=VALUE", RT_OPT_SET,
-		"set an option of the library (overflow, strict, prefault, huge_pages) or of the model (see below)"},
+		"set an option of the library (overflow, strict, prefault, huge_pages) or of the model (listed "
+		"below, if it has any)"},
 	{"about", NULL, RT_OPT_ABOUT, "print the model, passes and sizes of this program as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
 	{"seq", "N,...", RT_OPT_SEQ, "tokens per text for --bench and --profile"},
-	{"repeat", "N", RT_OPT_REPEAT, "runs for --bench and --profile"},
+	{"repeat", "N", RT_OPT_REPEAT, "number of runs for --bench and --profile"},
 	{"version", NULL, RT_OPT_VERSION, "print the version"},
 	{"help", NULL, RT_OPT_HELP, "print this"},
 };
 enum { PROGRAM_OPTIONS = sizeof program_options / sizeof *program_options };
 
 static const char *const program_tasks[] = {
-	"Prints LABEL and SCORE a text.",
-	"Prints START END LABEL SCORE TEXT a span, in bytes, and a blank line after each text.",
-	"Prints the embedding, a JSON array a text.",
-	"Prints SCORE a pair.",
-	"Prints START END SCORE ANSWER a question and its context (two texts), in bytes of the context.",
+	"Prints LABEL and SCORE for each text.",
+	"Prints START END LABEL SCORE TEXT for each span (START and END in bytes), and a blank line after each "
+	"text.",
+	"Prints the embedding of each text as a JSON array.",
+	"Prints SCORE for each pair.",
+	"Prints START END SCORE ANSWER for each pair of question and context (START and END in bytes of the "
+	"context).",
 	"Prints the five best TOKEN and SCORE for each mask.",
 };
 
@@ -109,7 +116,7 @@ RT_FN void program_help(const RtModel *m)
 {
 	printf("Usage: %s [OPTION...] [TEXT...]\n"
 		   "Without TEXT, reads one text per line from standard input. A pair is two texts\n"
-		   "with a tab between.\n",
+		   "separated by a tab.\n",
 		m->name);
 	if (m->nheads > 0)
 		print_wrapped(program_tasks[m->heads[0].task], 0);
@@ -126,14 +133,14 @@ RT_FN void program_help(const RtModel *m)
 		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model with their defaults:\n", m->options[i].name,
 			m->options[i].value);
 	printf("\n"
-		   "Windows: a text of more than %d tokens is cut into windows (of a pair, the\n"
-		   "second text is). Logits are averaged over them; embeddings are averaged by\n"
-		   "tokens and normalised again; a tag comes from the window where its word lies\n"
-		   "nearest the middle (windows overlap by half); an answer is the best of all\n"
-		   "windows. Answers have at most %d tokens.\n"
-		   "BERTC_CPU=baseline (or a CPU level such as x86-64-v3, or native) makes the\n"
-		   "program behave as on such a CPU; the name of a CPU in --about makes it run the\n"
-		   "code for that one.\n"
+		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows (of\n"
+		   "a pair, the second text). Logits are averaged over the windows. Embeddings are\n"
+		   "averaged with the numbers of tokens as weights, and normalised again. For tags,\n"
+		   "windows overlap by half, and a label comes from the window in which the word is\n"
+		   "nearest to the middle. An answer is the best of all windows. Answers have at\n"
+		   "most %d tokens.\n"
+		   "BERTC_CPU=NAME makes the program run as on an older CPU (baseline, native, or a\n"
+		   "level such as x86-64-v3), or run the code for one of the CPUs that --about lists.\n"
 		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program\n"
 		   "or CPU.\n",
 		(int)m->max_tokens, RT_ANSWER_TOKENS);

@@ -308,23 +308,24 @@ bool build_check(const BuildOptions *options, Diag *diag)
 			"is a file of the model, which the result would replace; give another -o");
 	if (options->about.verified && emits_graph(options))
 		return diag_error(diag, EXIT_USAGE, 0,
-			"--verified goes into what programs say about themselves; graphs say nothing");
+			"--verified is for programs and libraries; a graph or checkpoint has no --about");
 	if (options->run.driver.stop_after && options->result.emit != EMIT_BIR)
 		return diag_error(diag, EXIT_USAGE, 0,
-			"--stop-after leaves a graph that code cannot be made of; use it with --emit=bir");
+			"--stop-after leaves a graph that cannot be compiled; use it with --emit=bir");
 	if (options->run.tune && !options->hooks)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune: nothing here can time kernels");
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "--tune: this command cannot time kernels");
 	if (options->run.tune && emits_graph(options))
-		return diag_error(
-			diag, EXIT_USAGE, 0, "--tune chooses kernels, and a graph has none: it is for code");
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--tune chooses kernels, but a graph or checkpoint has none; use it with another --emit");
 	if (options->result.weights_inline && options->result.emit != EMIT_C)
 		return diag_error(diag, EXIT_USAGE, 0, "--weights-as=inline is for --emit=c");
 	if (options->result.pack_small && emits_graph(options))
-		return diag_error(diag, EXIT_USAGE, 0, "--pack=small is about weights in programs; it is for code");
+		return diag_error(diag, EXIT_USAGE, 0,
+			"--pack=small is for weights in programs and libraries, not for graphs and checkpoints");
 	if (options->result.name && !c_is_identifier(options->result.name))
 		return diag_error(diag, EXIT_USAGE, 0,
-			"--name=%s: is not a name that C functions can begin with (a letter, then letters, digits and _; "
-			"no word of C, C++ or the C library)",
+			"--name=%s: is not a valid prefix of C functions; expected a letter, then letters, digits and _, "
+			"but no word of C, C++ or the C library",
 			options->result.name);
 	return true;
 }

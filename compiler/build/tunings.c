@@ -45,7 +45,7 @@ static bool read_number(Reader *r, const char *word, const char *key, int64_t *v
 	size_t length = strlen(key);
 	const char *digits = word + length;
 	char expected[64];
-	snprintf(expected, sizeof expected, "%sNUMBER from 1 on, or %s*", key, key);
+	snprintf(expected, sizeof expected, "%sN with N >= 1, or %s*", key, key);
 	if (strncmp(word, key, length) != 0)
 		return bad(r, "found", word, expected);
 	*value = TUNE_ANY;
@@ -60,7 +60,7 @@ static bool read_number(Reader *r, const char *word, const char *key, int64_t *v
 
 static bool read_act(Reader *r, const char *word, int32_t *act)
 {
-	char expected[160] = "act=* or act= and one of";
+	char expected[160] = "act=*, or act= with one of";
 	*act = TUNE_ANY;
 	if (strcmp(word, "act=*") == 0)
 		return true;
@@ -84,7 +84,7 @@ static bool read_op(Reader *r, const char *op, const char *dtype, TuneRow *row)
 			continue;
 		row->op = linears[i];
 		if (!dtype_parse(dtype, strlen(dtype), &row->dtype) || !kernel_select(row->op, 0, row->dtype, 0))
-			return bad(r, "weights of type", dtype, "one that the linear has kernels for");
+			return bad(r, "weights of type", dtype, "a type that this op has kernels for");
 		return true;
 	}
 	return bad(r, "op", op, "linear, linear_i8, linear_bf16 or chain-rows");
@@ -96,11 +96,11 @@ static bool read_cpu(Reader *r, const char *word, uint32_t needs, TuneRow *row)
 	bool can = false;
 	if (strncmp(word, "cpu=", 4) != 0 || strlen(word + 4) >= TUNE_NAME_BYTES
 		|| !target_cpu_known(word + 4, needs, &can))
-		return bad(r, "found", word, "cpu= and a name of `bertc targets`");
+		return bad(r, "found", word, "cpu= with a CPU of `bertc targets`");
 	snprintf(row->cpu, sizeof row->cpu, "%s", word + 4);
 	return can
-		|| diag_error(r->diag, EXIT_INPUT, r->line, "the CPU %s lacks what the kernel %s needs", row->cpu,
-			row->kernel->function);
+		|| diag_error(r->diag, EXIT_INPUT, r->line, "the CPU %s lacks instructions that the kernel %s needs",
+			row->cpu, row->kernel->function);
 }
 
 static bool read_linear(Reader *r, char **words, int count, TuneRow *row)
@@ -113,7 +113,7 @@ static bool read_linear(Reader *r, char **words, int count, TuneRow *row)
 	const KernelInfo *kernel = kernel_find(words[7]);
 	row->kernel = kernel;
 	if (!kernel || kernel->op != row->op || kernel->variant || kernel->dtype != row->dtype)
-		return diag_error(r->diag, EXIT_INPUT, r->line, "kernel \"%.64s\" is none of this bertc for %s of %s",
+		return diag_error(r->diag, EXIT_INPUT, r->line, "this bertc has no kernel \"%.64s\" for %s of %s",
 			words[7], words[0], words[1]);
 	return read_cpu(r, words[5], row->kernel->needs, row);
 }
@@ -158,7 +158,7 @@ static bool read_decision(Reader *r, char *line)
 	for (int32_t i = 0; i < n; i++)
 		if (same_question(&r->table->rows[r->first + i], &row))
 			return diag_error(
-				r->diag, EXIT_INPUT, r->line, "decides again what line %d decides", (int)r->lines[i]);
+				r->diag, EXIT_INPUT, r->line, "repeats the decision of line %d", (int)r->lines[i]);
 	if (n == DECISIONS_MAX)
 		return diag_error(r->diag, EXIT_INPUT, r->line, "more than %d decisions", DECISIONS_MAX);
 	r->lines[n] = r->line;
@@ -169,7 +169,7 @@ static bool read_decision(Reader *r, char *line)
 static bool read_text(Reader *r, char *text, size_t bytes)
 {
 	if (strlen(text) != bytes)
-		return diag_error(r->diag, EXIT_INPUT, 0, "holds a zero byte; it should be text");
+		return diag_error(r->diag, EXIT_INPUT, 0, "has a zero byte; expected text");
 	char *rest = text, *line = strsep(&rest, "\n");
 	r->line = 1;
 	if (strcmp(line, VERSION) != 0)
@@ -274,8 +274,8 @@ bool tune_save(const TuneTable *table, const char *path, Diag *diag)
 	bool good = atomic_open(&file, path, diag);
 	if (good) {
 		qsort(lines, (size_t)n, sizeof *lines, by_text);
-		fprintf(file.stream,
-			"%s\n# measured by `bertc build --tune`; delete a line to have it measured again\n", VERSION);
+		fprintf(file.stream, "%s\n# measured by `bertc build --tune`; delete a line to measure it again\n",
+			VERSION);
 		for (int32_t i = 0; i < n; i++)
 			fprintf(file.stream, "%s\n", lines[i]);
 		good = atomic_commit(&file, diag);
@@ -293,6 +293,7 @@ char *tune_default_path(Diag *diag)
 		return checked_printf("%s/bertc/tune.txt", cache);
 	if (home && *home == '/')
 		return checked_printf("%s/.cache/bertc/tune.txt", home);
-	diag_error(diag, EXIT_USAGE, 0, "there is no $HOME to keep tunings in: give --tune-cache=FILE");
+	diag_error(diag, EXIT_USAGE, 0,
+		"$HOME is not set, so there is no file for tuning decisions; give --tune-cache=FILE");
 	return NULL;
 }

@@ -40,7 +40,7 @@ static bool same_build(const json_t *measured, const json_t *now, const char *pa
 			return false;
 		if (strcmp(then ? then : "", here ? here : "") != 0)
 			return diag_error_in(diag, EXIT_INPUT, path, 0,
-				"holds figures of %s: %s is %.256s there, %.256s here; %s", rows[i].what, rows[i].key,
+				"has the figures of %s: %s is %.256s there, %.256s here; %s", rows[i].what, rows[i].key,
 				then ? then : "missing", here ? here : "missing", rows[i].way_out);
 	}
 	return true;
@@ -57,7 +57,7 @@ static bool take_text(json_t *to, const json_t *from, const char *key, const cha
 		return false;
 	if (!text || !text_is_clean(text) || strchr(text, '/'))
 		return diag_error_in(diag, EXIT_INPUT, path, 0,
-			"%s is no plain name; expected what `bertc verify --json` prints", key);
+			"%s is not a plain name; expected the output of `bertc verify --json`", key);
 	return json_object_set_new(to, key, json_string(text)) == 0;
 }
 
@@ -68,7 +68,7 @@ static bool take_count(json_t *to, const json_t *from, const char *key, const ch
 		return false;
 	if (count < 0)
 		return diag_error_in(
-			diag, EXIT_INPUT, path, 0, "%s is missing; expected what `bertc verify --json` prints", key);
+			diag, EXIT_INPUT, path, 0, "%s is missing; expected the output of `bertc verify --json`", key);
 	return json_object_set_new(to, key, json_integer(count)) == 0;
 }
 
@@ -103,8 +103,7 @@ static bool take_figures(json_t *to, const json_t *from, const char *path, Diag 
 	json_object_set_new(to, "outputs", taken);
 	if (!json_is_array(outputs) || json_array_size(outputs) > OUTPUTS_MAX)
 		return diag_error_in(diag, EXIT_INPUT, path, 0,
-			"outputs is no list of at most %d; expected what `bertc verify --json` "
-			"prints",
+			"outputs is not an array of at most %d; expected the output of `bertc verify --json`",
 			OUTPUTS_MAX);
 	for (size_t i = 0; good && i < json_array_size(outputs); i++)
 		good = take_output(taken, json_array_get(outputs, i), path, diag);
@@ -120,7 +119,7 @@ json_t *verified_read(const char *path, Diag *diag)
 		return verified;
 	json_decref(verified);
 	diag_error_in(
-		diag, EXIT_INPUT, path, 0, "holds no figures of a build; expected what `bertc verify --json` prints");
+		diag, EXIT_INPUT, path, 0, "has no figures of a build; expected the output of `bertc verify --json`");
 	return NULL;
 }
 
@@ -131,7 +130,7 @@ bool verified_embed(json_t *about, const json_t *verified, const char *path, Dia
 	json_object_set_new(about, "verified", figures);
 	bool good = json_is_true(json_object_get(verified, "pass"))
 		|| diag_error_in(diag, EXIT_INPUT, path, 0,
-			"holds figures below the limit that verify was given; no program carries those");
+			"has figures outside the limits given to verify, which are not stored in a program");
 	good = good && same_build(measured, now, path, diag) && take_text(figures, measured, "target", path, diag)
 		&& take_text(figures, measured, "cpu", path, diag) && take_figures(figures, verified, path, diag);
 	json_decref(now);

@@ -13,21 +13,19 @@ typedef struct BuildCommand {
 } BuildCommand;
 
 static const CommandOption table[] = {
-	{"verified", "FILE.json",
-		"figures of `bertc verify --json` for this build; the program's --about shows them",
+	{"verified", "FILE.json", "store these figures of `bertc verify --json` in the program's --about",
 		INTO(BuildCommand, build.about.verified), .group = 4},
 	{"tune", NULL,
 		"time kernels for this model's shapes on this machine, save the choice in the file of --tune-cache "
-		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache), and build with it",
+		"(default: bertc/tune.txt in $XDG_CACHE_HOME or ~/.cache), and use it for this build",
 		INTO(BuildCommand, build.run.tune), .group = 3},
 	{"data", "FILE",
-		"labelled data, as for `bertc eval`: score and time the model after each pass, and print the "
-		"ledger with these figures; --ledger gets the figures, --about the scores",
+		"labelled data, as for `bertc eval`: score and time the model after each pass, and print the ledger; "
+		"--ledger stores these figures, --about only the scores",
 		INTO(BuildCommand, data), .group = 4},
 	{"limit", "N", "score only the first N rows of --data (default 500)", INTO(BuildCommand, limit), 1,
 		1 << 30},
-	{"no-latency", NULL, "do not time the model, so that only the run times of passes differ from run to run",
-		INTO(BuildCommand, no_latency)},
+	{"no-latency", NULL, "do not time the model after each pass", INTO(BuildCommand, no_latency)},
 	{0},
 };
 
@@ -106,8 +104,8 @@ int cmd_build(int argc, char **argv)
 			   "  bertc build minilm-sst2 -o sst2\n"
 			   "  bertc build minilm-l6 --weights=f16 --cpu=x86-64-v3 -o embed\n"
 			   "  bertc build minilm-l6 --emit=lib --name=embed -o libembed.a\n"
-			   "  bertc build minilm-sst2 --passes='drop-layers{strategy=top keep=5},quantize-int8' --data "
-			   "sst2/dev.tsv -o sst2",
+			   "  bertc build minilm-sst2 --data sst2/dev.tsv -o sst2 \\\n"
+			   "    --passes='drop-layers{strategy=top keep=5},quantize-int8'",
 		.options = table,
 		.check = check,
 		.work = build,

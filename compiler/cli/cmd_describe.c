@@ -65,7 +65,7 @@ int cmd_describe(int argc, char **argv)
 	static const Usage usage = {
 		.arguments = "HF_DIR",
 		.doc = "Write the XML description of a Hugging Face directory, for editing.",
-		.no_words = "which directory?",
+		.no_words = "no directory: give HF_DIR",
 		.work = describe,
 	};
 	BuildOptions options;

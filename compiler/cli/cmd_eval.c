@@ -36,7 +36,7 @@ static void add_data(const CommandOption *option, void *options, char *argument,
 	(void)option;
 	EvalOptions *o = options;
 	if (o->ntasks == TASKS_MAX)
-		argp_error(state, "--data: more than %d", TASKS_MAX);
+		argp_error(state, "--data may be given %d times at most", TASKS_MAX);
 	EvalTask *task = &o->tasks[o->ntasks++];
 	char *colon = strchr(argument, ':');
 	*task = (EvalTask){.path = argument};
@@ -67,8 +67,8 @@ static const CommandOption table[] = {
 		INTO(EvalOptions, max_drop), 0, 100},
 	{"threads", "N", "threads of the program (default 1)", INTO(EvalOptions, threads), 1, 256},
 	{"curve", "X,...",
-		"for a build with early-exit: layers run, score, time and energy at these values of "
-		"exit_entropy",
+		"for a build with early-exit: print the layers run, the score, the time and the energy at these "
+		"values of exit_entropy",
 		.call = set_curve, .optional = true},
 	{"json", NULL, "print JSON", INTO(EvalOptions, json)},
 	{0},
@@ -258,15 +258,16 @@ int cmd_eval(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Score the built program on labelled data, the plain fp32 build beside the one with the given "
+		.doc = "Score the built program on labelled data: the plain fp32 build, and the build with the given "
 			   "passes.\v"
 			   "Labels are matched by name, else by number. Texts longer than the model takes are "
 			   "truncated.\n\n"
 			   "Examples:\n"
 			   "  bertc eval minilm-sst2 --data sst2/dev.tsv\n"
-			   "  bertc eval minilm-ncbi --data ncbi_disease/test.tsv --weights=bf16 --max-drop 0.5\n"
-			   "  bertc eval minilm-l6 --merge=stsb=bitfit-stsb,mrpc=bitfit-mrpc --data stsb:stsb/test.csv "
-			   "--data mrpc:mrpc/test.tsv",
+			   "  bertc eval minilm-ncbi --data ncbi_disease/test.tsv \\\n"
+			   "    --weights=bf16 --max-drop 0.5\n"
+			   "  bertc eval minilm-l6 --merge=stsb=bitfit-stsb,mrpc=bitfit-mrpc \\\n"
+			   "    --data stsb:stsb/test.csv --data mrpc:mrpc/test.tsv",
 		.options = table,
 		.check = check,
 		.work = eval,

@@ -310,10 +310,11 @@ int cmd_inspect(int argc, char **argv)
 			   "The page needs no network. Without --data it has the same bytes every time.\n\n"
 			   "Examples:\n"
 			   "  bertc inspect minilm-sst2 -o report.html\n"
-			   "  bertc inspect minilm-sst2 --passes='drop-layers{strategy=symmetric keep=4},quantize-int8' "
-			   "--data sst2/dev.tsv -o report.html\n"
+			   "  bertc inspect minilm-sst2 --data sst2/dev.tsv -o report.html \\\n"
+			   "    --passes='drop-layers{strategy=symmetric keep=4},quantize-int8'\n"
 			   "  bertc inspect minilm-ncbi --conll ncbi_disease/train.tsv -o report.html\n"
-			   "  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 --ledger=ledger.json -o report.html",
+			   "  bertc inspect minilm-l6 -O3 --cpu=x86-64-v3 -o report.html \\\n"
+			   "    --ledger=ledger.json",
 		.options = table,
 		.check = check,
 		.work = inspect,

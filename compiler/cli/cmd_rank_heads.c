@@ -128,8 +128,7 @@ static int rank(void *options, Loaded *loaded, Diag *diag)
 		if (!isfinite(looks.entropy[h] + importance[h]))
 			good = diag_error(diag, EXIT_RUN, 0,
 				"head %d of layer %d: its probabilities or its importance on %s are NaN or infinite; are the "
-				"model's "
-				"weights whole?",
+				"model's weights damaged?",
 				(int)(h % (size_t)looks.map.heads), (int)(h / (size_t)looks.map.heads), o->data);
 	}
 	if (good && o->json)

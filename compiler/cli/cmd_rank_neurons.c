@@ -22,8 +22,8 @@ static const CommandOption table[] = {
 		.needed = "no data: give --data FILE, words and tags"},
 	{"test", "FILE", "words and tags to score the probe on (default: --data)", INTO(Options, test)},
 	{"limit", "N", "only the first N texts of each file", INTO(Options, limit), 1, 1 << 30},
-	{"l1", "X", "weight of the sum of |weights| (default 0.001)", INTO(Options, l1), 0, 1e6},
-	{"l2", "X", "weight of the sum of their squares (default 0.001)", INTO(Options, l2), 0, 1e6},
+	{"l1", "X", "penalty on the sum of |weights| (default 0.001)", INTO(Options, l1), 0, 1e6},
+	{"l2", "X", "penalty on the sum of their squares (default 0.001)", INTO(Options, l2), 0, 1e6},
 	{"top", "N", "print the first N neurons, or all if there are fewer (default 20)", INTO(Options, top), 0,
 		1 << 30},
 	{"heatmap", "FILE.svg", "draw the neurons of each layer", INTO(Options, heatmap)},
@@ -50,15 +50,15 @@ static void print_table(
 	int32_t used = 0;
 	for (int32_t i = 0; i < r->width; i++)
 		used += r->salience[i] > 0;
-	printf("%s on %s: %d words, %d tags, %d layers of %d neurons; %d weigh anything\n", o->build.load.model,
-		o->data, words->count, r->classes, n->layers, n->width, used);
+	printf("%s on %s: %d words, %d tags, %d layers of %d neurons; %d have a nonzero weight\n",
+		o->build.load.model, o->data, words->count, r->classes, n->layers, n->width, used);
 	printf("probe on %s: accuracy %.4f\n\n%-10s %8s %8s\n", o->test ? o->test : o->data,
 		ranking_accuracy(r, test, NULL), "neurons", "top", "bottom");
 	for (int i = 0; i < RANKING_SHARES; i++)
 		printf("%8.0f %% %8.4f %8.4f\n", 100 * ranking_shares[i],
 			ranking_accuracy_of(r, test, ranking_shares[i], true),
 			ranking_accuracy_of(r, test, ranking_shares[i], false));
-	printf("\n%-10s %s\n", "layer", "of the first tenth");
+	printf("\n%-10s %s\n", "layer", "in the first tenth");
 	for (int32_t i = 0; i < n->layers; i++)
 		printf("%-10d %d\n", n->at[i], ranking_in_layer(r, n, i));
 	printf("\n%-10s %9s  %s\n", "neuron", "weight", "tag");
@@ -137,8 +137,8 @@ int cmd_rank_neurons(int argc, char **argv)
 			   "The neurons of a word are those of its last token. `bertc build "
 			   "--passes='ablate-neurons{which=top share=0.1 data=FILE}'` holds neurons constant.\n\n"
 			   "Examples:\n"
-			   "  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv --limit 500 --test "
-			   "ncbi_disease/test.tsv --heatmap=neurons.svg",
+			   "  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv \\\n"
+			   "    --limit 500 --test ncbi_disease/test.tsv --heatmap=neurons.svg",
 		.options = table,
 		.work = rank,
 		.loads = true,

@@ -15,7 +15,7 @@ static const CommandOption table[] = {
 	{"prune", "PIPELINE", "eight: pruning (default prune-heads{share=0.9},prune-ffn{share=0.9})",
 		INTO(ReportOptions, prune)},
 	{"operators", "PIPELINE",
-		"order: 2 to 8 passes (default: prune-blocks, prune-heads and prune-ffn with share=0.9, "
+		"order: 2 to 8 passes (default: prune-blocks, prune-heads and prune-ffn, each with share=0.9; "
 		"sparsify{sparsity=0.5}, quantize-embeddings, quantize-int8)",
 		INTO(ReportOptions, operators)},
 	{"seq", "N", "tokens of the timed text (default 128, or the model's limit)", INTO(ReportOptions, seq), 1,
@@ -26,7 +26,7 @@ static const CommandOption table[] = {
 	{0},
 };
 
-static const char no_kind[] = "which report: eight or order?";
+static const char no_kind[] = "no report: give eight or order";
 
 static bool is_eight(const ReportOptions *o) { return strcmp(o->kind, "eight") == 0; }
 
@@ -68,9 +68,10 @@ int cmd_report(int argc, char **argv)
 			   "in all combinations. `order` builds pairs of passes in both orders, and compares the sum of "
 			   "their effects with the measured effect.\v"
 			   "Examples:\n"
-			   "  bertc report eight minilm-sst2 --data sst2/dev.tsv --student minilm-sst2-3layers\n"
-			   "  bertc report order minilm-sst2 --data sst2/dev.tsv --operators='drop-layers{strategy=top "
-			   "keep=5},quantize-int8'",
+			   "  bertc report eight minilm-sst2 --data sst2/dev.tsv \\\n"
+			   "    --student minilm-sst2-3layers\n"
+			   "  bertc report order minilm-sst2 --data sst2/dev.tsv \\\n"
+			   "    --operators='drop-layers{strategy=top keep=5},quantize-int8'",
 		.options = table,
 		.word = take_word,
 		.no_words = no_kind,

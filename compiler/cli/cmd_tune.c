@@ -80,7 +80,8 @@ static void print_row(const Search *s, const Candidate *c, const char *mark)
 
 static void print_heading(const Search *s)
 {
-	printf("%s on %s: %s of %d rows searched, %d held back; points of all, counted and estimated\n",
+	printf("%s on %s: %s on %d rows of the search, %d rows held back; points on all rows, counted and "
+		   "estimated\n",
 		s->build.load.model, s->data_path, metric_names[s->metric], s->nsearch, s->nheld);
 	printf("  %8s %9s %8s %7s  %14s %11s %7s %8s %7s  %s\n", "searched", "predicted", "held", "points",
 		"95 %", "estimate", "faster", "ms", "MB", "pipeline");
@@ -94,10 +95,10 @@ static void print_result(const Search *s, const int32_t *front, int32_t nfront)
 		if (front[i] != 0)
 			print_row(s, &s->done[front[i]], front[i] == s->winner ? "*" : "");
 	if (s->winner < 0) {
-		printf("\nnothing that was tried keeps within the limits\n");
+		printf("\nno candidate is within the limits\n");
 		return;
 	}
-	printf("\nwithout each of its passes the winner (*) would be\n");
+	printf("\nthe winner (*) without each of its passes\n");
 	for (int32_t m = 0; m < s->nmoves; m++)
 		for (int32_t i = 0; s->done[s->winner].level[m] && i < s->ndone; i++) {
 			int8_t level[MOVES_MAX];
@@ -179,8 +180,8 @@ static bool write_chart(const Search *s, const char *path, const int32_t *front,
 		free(pipeline);
 		n++;
 	}
-	const Chart chart = {"What each pipeline keeps, and how much faster it is",
-		"times faster than fp32 (cost model)", metric_names[s->metric], .points = points, .count = n};
+	const Chart chart = {"Accuracy and speed of each pipeline", "times faster than fp32 (cost model)",
+		metric_names[s->metric], .points = points, .count = n};
 	chart_scatter(&chart, file.stream);
 	for (int32_t i = 0; i < n; i++)
 		free(labels[i]);
@@ -345,8 +346,9 @@ int cmd_tune(int argc, char **argv)
 			   "Exit 5 when nothing is within the limits.\n\n"
 			   "Examples:\n"
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
-			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --corpus sst2/train.tsv --calibration "
-			   "sst2/train.tsv --journal sst2.journal --svg sst2.svg\n"
+			   "  bertc tune minilm-sst2 --data sst2/dev.tsv \\\n"
+			   "    --corpus sst2/train.tsv --calibration sst2/train.tsv \\\n"
+			   "    --journal sst2.journal --svg sst2.svg\n"
 			   "  bertc tune minilm-ncbi --data ncbi/devel.tsv --max-bytes 20e6",
 		.options = table,
 		.check = check,

@@ -36,7 +36,7 @@ static const CommandOption table[] = {
 		INTO(VerifyOptions, max_abs), 0, 1e30},
 	{"count", "N", "inputs to compare (default 6 random ones, or 20 texts)", INTO(VerifyOptions, count), 1,
 		INPUTS_MAX},
-	{"tokens", "N", "longest random input (default 32, as the model allows)", INTO(VerifyOptions, tokens), 1,
+	{"tokens", "N", "longest random input (default 32, or the model's limit)", INTO(VerifyOptions, tokens), 1,
 		1 << 20},
 	{"seed", "N", "seed of the random ids", INTO(VerifyOptions, seed), 0, 1 << 30},
 	{"threads", "N", "threads of the program (default 1)", INTO(VerifyOptions, threads), 1, 256},
@@ -282,8 +282,8 @@ static int compare(const VerifyOptions *o, Loaded *loaded, Diag *diag)
 	if (good && loaded->renumbered && loaded->module->nheads > 0
 		&& loaded->module->heads[0].task == TASK_FILL_MASK)
 		good = diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"prune-vocab leaves other columns of logits than the reference has; "
-			"verify the other passes alone");
+			"prune-vocab changes the number of logits, so they cannot be compared with the reference; verify "
+			"the other passes without it");
 	if (good)
 		verify_inputs_renumber(&inputs, loaded);
 	const int32_t most = o->count ? o->count : 20;
@@ -319,7 +319,8 @@ static int verify(void *options, Loaded *loaded, Diag *diag)
 {
 	const VerifyOptions *o = options;
 	if (o->build.result.out && o->build.result.emit == EMIT_BIR)
-		diag_error(diag, EXIT_USAGE, 0, "--emit=bir: verify keeps what it ran, a program, a library or C");
+		diag_error(diag, EXIT_USAGE, 0,
+			"--emit=bir: verify keeps the program, library or C that it ran, not a graph");
 	else if (build_check(&o->build, diag) && model_load(&o->build.load, loaded, diag))
 		return compare(o, loaded, diag);
 	return EXIT_RUN;
@@ -335,8 +336,8 @@ int cmd_verify(int argc, char **argv)
 			   "measured.\n\n"
 			   "Examples:\n"
 			   "  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
-			   "  bertc verify minilm-sst2 --json >sst2.json && bertc build minilm-sst2 --verified=sst2.json "
-			   "-o sst2\n"
+			   "  bertc verify minilm-sst2 --json >sst2.json &&\n"
+			   "    bertc build minilm-sst2 --verified=sst2.json -o sst2\n"
 			   "  bertc verify minilm-sst2 --weights=bf16 --data sentences.txt",
 		.options = table,
 		.work = verify,

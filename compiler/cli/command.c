@@ -178,6 +178,11 @@ void command_parse(const Usage *usage, int argc, char **argv, void *options)
 	parser_init(&own, usage, usage->options, options);
 	parser_init(&build, NULL, build_table, options);
 	own.build = usage->plain ? NULL : &build;
+	int end = 0;
+	while (build.row[end].doc)
+		end++;
+	if (own.row[0].group == OWN_GROUP && own.row[0].doc)
+		build.row[end] = (struct argp_option){.doc = "Of this command:", .group = OWN_GROUP};
 	const struct argp below = {.options = build.row, .parser = parse};
 	const struct argp_child children[] = {{.argp = &below}, {0}};
 	const struct argp argp = {.options = own.row,

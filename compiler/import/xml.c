@@ -253,7 +253,7 @@ static bool refuse_foreign(XmlReader *r, xmlNodePtr node)
 	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
 		if (!attributes[i].known && attr_text(r->desc, node, attributes[i].name))
 			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-				"the family %s has no use for %s here; leave it out", family->model_type, attributes[i].name);
+				"the family %s does not use %s here; leave it out", family->model_type, attributes[i].name);
 	return true;
 }
 

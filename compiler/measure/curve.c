@@ -232,7 +232,7 @@ void curve_print(const Curve *curve)
 		else
 			printf("  %8.5f\n", point->joules);
 	}
-	printf("exit_entropy is %.4f unless --set says otherwise.%s%s\n", curve->preset,
+	printf("The default of exit_entropy is %.4f; --set changes it.%s%s\n", curve->preset,
 		curve->no_energy ? " Energy cannot be read here: " : "", curve->no_energy ? curve->no_energy : "");
 }
 

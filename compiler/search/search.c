@@ -1,10 +1,11 @@
-/* search.c: selects the candidates to try, see search.h.
+/* search.c: selects the candidates to try, see search.h. There are four steps:
  *
- *   1  The plain fp32 build. Moves that change arithmetic or storage, each alone. Those within the budget
- * form the base ("ground") of all later candidates. 2  Blocks (attention, feed-forward): single ones removed
- * from the base, then sets, grown greedily by the block with the smallest loss (AxFormer) while the loss is
- * within the budget. 3  Levels of the other moves, each alone on the base. Levels after one beyond the budget
- * are skipped. 4  Combinations (search_combine.c).
+ *   1  The plain fp32 build, then each move that changes arithmetic or storage, alone. The moves within the
+ *      budget form the base ("ground") of all later candidates.
+ *   2  Blocks (attention, feed-forward): each one removed from the base, then sets of blocks. A set grows by
+ *      the block with the smallest loss (AxFormer) while its loss is within the budget.
+ *   3  The levels of the other moves, each alone on the base. Levels after one beyond the budget are skipped.
+ *   4  Combinations (search_combine.c).
  *
  * search_decide.c estimates losses. The number of parallel processes does not change the result, because the
  * candidates of each round are fixed. */

@@ -2,11 +2,12 @@
  *
  * A score bias is an argument of attention after q, k and v. Its type decides between two forms:
  *
- *   by distance  a table f32[heads or 1, 2R+1], all numbers: query i adds a[h, R + clamp(j - i, -R, R)] to
- * its score with key j. An i32[S] after it gives the tokens other positions than 0, 1, .. dense        any
- * other type that broadcasts to the scores [heads, S, S] and has one number per key. A matrix of plain
- * numbers would be taken for a table; give it a leading axis of 1.
- */
+ *   by distance  a table f32[heads or 1, 2R+1], all numbers: query i adds a[h, R + clamp(j - i, -R, R)]
+ *                to its score with key j. An i32[S] after the table gives the positions of the tokens;
+ *                without it, token i has position i
+ *   dense        any other type that broadcasts to the scores [heads, S, S] and has one number per key
+ *
+ * A matrix of plain numbers counts as a table. A leading axis of 1 makes it dense. */
 #include "ir/attention.h"
 #include "infer.h"
 

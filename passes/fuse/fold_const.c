@@ -28,7 +28,7 @@ static bool node_folds(const Node *node, PassRun *run)
 		if (count < 0)
 			return false;
 		if (count * dtype_bytes[type->dtype] > bytes + GROWTH_BYTES_MAX) {
-			pass_note(run, node, "kept: folding would make %lld bytes of constant from %lld",
+			pass_note(run, node, "kept: the folded constant would have %lld bytes, its arguments have %lld",
 				(long long)count * dtype_bytes[type->dtype], (long long)bytes);
 			return false;
 		}

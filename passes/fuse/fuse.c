@@ -55,7 +55,7 @@ static bool only_is_valid(const char *only, Diag *diag)
 		for (int i = 0; i < PATTERNS; i++)
 			known |= strlen(patterns[i].name) == bytes && !memcmp(patterns[i].name, at, bytes);
 		if (!known)
-			return diag_error(diag, EXIT_USAGE, 0, "fuse: no pattern \"%.*s\"; there are %s",
+			return diag_error(diag, EXIT_USAGE, 0, "fuse: there is no pattern \"%.*s\"; the patterns are %s",
 				(int)(bytes < 64 ? bytes : 64), at, names);
 		at += bytes;
 		if (!*at)
@@ -122,7 +122,7 @@ bool pass_fuse(Graph *graph, PassRun *run)
 		/* scales of quantisation-aware training hold for the weights and inputs as they were trained */
 		if (trained && !strncmp(patterns[i].name, "fold-", 5))
 			pass_note(run, NULL,
-				"%s: nothing is folded, the checkpoint's scales are of the weights as they are",
+				"%s: nothing is folded: the checkpoint's scales belong to the unchanged weights",
 				patterns[i].name);
 		else if ((!only || list_has(only, patterns[i].name)) && !patterns[i].run(graph, run))
 			return false;

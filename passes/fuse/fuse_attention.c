@@ -139,7 +139,7 @@ static const char *match_scores(Value *scores, AttentionMatch *m)
 		if (adds == ADDS_MAX || !has_scores(sum->args[side], ADDS_MAX - adds))
 			break;
 		if (!take_bias(sum->args[1 - side], side == 0 ? sign * factor : factor, m))
-			return "more biases are added to the scores than attention takes";
+			return "the scores have more biases than attention takes";
 		factor = side == 0 ? factor : sign * factor;
 		scores = sum->args[side];
 	}
@@ -153,7 +153,7 @@ static const char *match_scores(Value *scores, AttentionMatch *m)
 	const Dim rows = m->k.rows->type.dim[0];
 	for (int32_t i = 0; i < m->nbiases; i++)
 		if (!score_bias_fits(&m->bias[i], m->q.heads, rows, rows))
-			return "a bias of the scores has not a number for each key, or does not fit the heads";
+			return "a score bias does not have one number per key, or does not fit the heads";
 	return NULL;
 }
 
@@ -168,9 +168,9 @@ const char *attention_match(const Graph *graph, const Node *softmax, AttentionMa
 	if (!context)
 		return "the probabilities have other uses";
 	if (context->op != OP_MATMUL || context->args[0] != softmax->results[0])
-		return "the probabilities are not multiplied with v at once";
+		return "the probabilities are not multiplied with v directly";
 	if (!heads_of(context->args[1], heads_first, NULL, &m->v))
-		return "what the probabilities are multiplied with is not v[S,H] split into heads";
+		return "the second factor of the probabilities is not v[S,H] split into heads";
 	if (m->q.heads != m->k.heads || m->q.heads != m->v.heads || m->q.size != m->v.size
 		|| m->q.size != m->k.size)
 		return "q, k and v differ in the size of their heads";
@@ -309,7 +309,7 @@ static const char *match_stack(const Graph *graph, const Node *attention, int32_
 		Node *linear = rotary ? linear_of(graph, rotary->args[0], rotary)
 							  : linear_of(graph, attention->args[i], attention);
 		if (!linear)
-			return "one of them is no linear with constant weights, or has other uses";
+			return "one of them is not a linear with constant weights, or has other uses";
 		linears[i - from] = linear;
 		if (linear->args[0] != linears[0]->args[0])
 			return "they read different values";

@@ -155,7 +155,8 @@ static bool node_fuse_activation(Graph *graph, Node *g, PassRun *run, Node **aft
 			if (!root) {
 				if (g->op == OP_ERF || s > 0) /* a plain tanh or sigmoid is no failed formula */
 					pass_note(run, g,
-						"activation: its argument is that of %s, but what follows is not, or has other uses",
+						"activation: its argument is that of %s, but the ops after it are not, or have other "
+						"uses",
 						f->act == ACT_GELU ? "gelu" : "gelu_tanh");
 				continue;
 			}
@@ -221,7 +222,7 @@ static bool node_fuse_bias(Graph *graph, Node *add, PassRun *run, Node **after)
 		return true;
 	Node *linear = linear_of(graph, x, add);
 	if (!linear || (linear->attr.has & A_act)) {
-		pass_note(run, add, "epilogue: the bias stays an add, since the linear has %s",
+		pass_note(run, add, "epilogue: the bias stays an add, because the linear has %s",
 			linear ? "an activation" : "other uses");
 		return true;
 	}
@@ -246,7 +247,7 @@ static bool node_fuse_epilogue(Graph *graph, Node *node, PassRun *run)
 		return true;
 	Node *linear = linear_of(graph, node->args[0], node);
 	if (!linear || (linear->attr.has & A_act)) {
-		pass_note(run, node, "epilogue: not part of the linear, which has %s",
+		pass_note(run, node, "epilogue: not merged into the linear, which has %s",
 			linear ? "an activation already" : "other uses");
 		return true;
 	}

@@ -82,8 +82,8 @@ bool fuse_first_row(Graph *graph, PassRun *run)
 			continue;
 		if (value_only_user(graph, pool->args[0]) != pool) {
 			if (pool->results[0]->id < own)
-				pass_note(
-					run, pool, "first-row: all rows are needed, %s has other uses", op_info[node->op].name);
+				pass_note(run, pool, "first-row: all rows are needed, because %s has other uses",
+					op_info[node->op].name);
 			continue;
 		}
 		/* Moving up erases pool and perhaps nodes before it, never nodes after it. Restart from the node

@@ -96,8 +96,8 @@ bool fuse_embed_layernorm(Graph *graph, PassRun *run)
 			if (sum_of(graph, node->args[0], node, terms)
 				&& (value_is(terms[0], OP_EMBED) || value_is(terms[1], OP_EMBED)))
 				pass_note(run, node,
-					"embed-layernorm: not all terms of the sum are lookups in constant tables that nothing "
-					"else reads");
+					"embed-layernorm: not all terms of the sum are lookups in constant tables without other "
+					"readers");
 			continue;
 		}
 		Value *args[2 * TABLES_MAX + 2];

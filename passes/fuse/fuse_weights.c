@@ -51,19 +51,20 @@ bool fuse_scale(Graph *graph, PassRun *run)
 		double scale = node->attr.scale;
 		Node *q = rotated_linear(graph, node->args[0], node), *received = received_of(graph, node);
 		if (!q || q->attr.has) {
-			pass_note(run, node, "fold-scale: scale=%.9g stays, q is not a linear of its own", scale);
+			pass_note(run, node, "fold-scale: scale=%.9g stays: q does not have a linear of its own", scale);
 			continue;
 		}
 		const Tensor *weight = value_tensor(q->args[1]), *bias = linear_bias(q);
 		if (!tensor_scales(weight, scale)) {
 			pass_note(run, node,
-				"fold-scale: scale=%.9g stays, the weights of q times it are not exact in %s", scale,
+				"fold-scale: scale=%.9g stays: its product with the weights of q is not exact in %s", scale,
 				dtype_names[q->args[1]->type.dtype]);
 			continue;
 		}
 		bias = bias ? tensor_widened(graph, bias) : NULL;
 		if (bias && !tensor_scales(bias, scale)) {
-			pass_note(run, node, "fold-scale: scale=%.9g stays, the bias of q times it overflows", scale);
+			pass_note(
+				run, node, "fold-scale: scale=%.9g stays: its product with the bias of q overflows", scale);
 			continue;
 		}
 		if (!linear_replace(graph, q, tensor_scaled(graph, weight, scale),
@@ -96,7 +97,7 @@ static bool drop_key_bias(Graph *graph, Node *attention, PassRun *run)
 	Node *k = linear_of(graph, attention->args[1], attention);
 	if (!k || k->attr.has || !linear_bias(k))
 		return true;
-	pass_note(run, attention, "fold-bias: the bias of k is dropped, softmax cancels it");
+	pass_note(run, attention, "fold-bias: the bias of k is dropped: softmax cancels it");
 	run->changes++;
 	return linear_replace(graph, k, value_tensor(k->args[1]), NULL, run) != NULL;
 }
@@ -113,7 +114,7 @@ static bool move_value_bias(Graph *graph, Node *attention, PassRun *run)
 			out = NULL;
 	if (!out) {
 		pass_note(
-			run, attention, "fold-bias: the bias of v stays, the result is not read by one linear alone");
+			run, attention, "fold-bias: the bias of v stays: the result is not read by exactly one linear");
 		return true;
 	}
 	const Tensor *weight = value_tensor(out->args[1]);

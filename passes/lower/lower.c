@@ -1,12 +1,11 @@
 /* lower.c: chooses a kernel for every op and converts constants to the form that the kernel reads.
  *
- *   %g = const @ln.gamma : f16[8]                      %g = const @ln.gamma.f32.N : f32[8]
- *   %y = layernorm %x, %g, %b {eps=1e-12}       ->     %y = layernorm %x, %g, %b {eps=1e-12
- * kernel="..__avx2"}
+ *   %g = const @ln.gamma : f16[8]              %g = const @ln.gamma.f32.N : f32[8]
+ *   %y = layernorm %x, %g, %b {eps=0}     ->   %y = layernorm %x, %g, %b {eps=0 kernel="..__avx2"}
  *
  * Only weights of linear and the first table of embed and embed_layernorm are read as they are stored; every
- * other float constant becomes f32. If the consumer quantises by constant scales, the producer writes the
- * codes, when the target has such a kernel of the same instructions:
+ * other float constant becomes f32. If the consumer quantises with constant scales, the producer writes
+ * the codes, when the target has a kernel for that with the same instructions:
  *
  *   %y = linear_i8 %q, %s, %w, %ws, %b {act=gelu}
  *   %r, %t = quantize_static %y, %m, %z
@@ -72,7 +71,7 @@ static bool node_lowerable(const Node *node, PassRun *run)
 	const char *op = op_info[node->op].name;
 	if (!(op_info[node->op].levels & LEVEL_LOWERED))
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: %s has no compiled form; canonicalize and fold-const before lower remove those that can go",
+			"%s: %s cannot be compiled; canonicalize and fold-const before lower may remove it",
 			value_print(node->results[0], label), op);
 	int32_t stored = stored_argument(node);
 	if (stored >= 0 && !value_is_const(node->args[stored]))
@@ -85,8 +84,8 @@ static bool node_lowerable(const Node *node, PassRun *run)
 		int64_t unit_bytes;
 		if (type_region(&value->type, &unit_bytes) == REGION_NONE)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-				"%s: %s has no place in the arena; compiled code takes shapes of plain numbers and "
-				"at most two factors S",
+				"%s: %s has no place in the arena; in compiled code a shape has only plain numbers and at "
+				"most two factors S",
 				value_print(value, label), type_print(&value->type, type));
 	}
 	return true;
@@ -114,9 +113,10 @@ static bool sparse_pays(
 		most = one + (double)((percent - one) * (tokens - 1)) / (sparse->pays.tokens - 1);
 	if (tell && few && share > most && share <= percent)
 		pass_note(run, node,
-			"%.1f %% of its words are not zero: from %d tokens on %s would be faster, for texts of at most "
-			"%lld it is up to %.1f %%",
-			share, (int)sparse->pays.tokens, sparse->function, (long long)tokens, most);
+			"%.1f %% of its words are nonzero: %s would be faster for calls of %d tokens or more; for %lld "
+			"tokens "
+			"the limit is %.1f %%",
+			share, sparse->function, (int)sparse->pays.tokens, (long long)tokens, most);
 	return share <= most;
 }
 
@@ -223,9 +223,8 @@ static bool node_lower(Node *node, PassRun *run)
 	char label[264];
 	if (!kernel)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: no kernel computes %s of %s on this target; 'cast-weights{to=f32}' before lower stores "
-			"weights in a form that "
-			"every target reads",
+			"%s: no kernel computes %s of %s on this target; put 'cast-weights{to=f32}' before lower: every "
+			"target reads f32",
 			value_print(node->results[0], label), op_info[node->op].name, dtype_names[dtype]);
 	if ((node->attr.has & A_kernel) && !strcmp(node->attr.kernel, kernel->function))
 		return true;
@@ -243,7 +242,7 @@ static bool lower_outputs(Graph *graph, PassRun *run)
 		Value *value = graph->outputs[i].value;
 		if (!value->node || value->type.dtype != DT_F32)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, graph->return_line,
-				"output %s is %s, %s; compiled code returns f32 that it computes", graph->outputs[i].name,
+				"output %s is %s, %s; expected a computed value of type f32", graph->outputs[i].name,
 				value->node ? "a value" : "an input", type_print(&value->type, type));
 		if (value->node->op != OP_CONST)
 			continue;
@@ -277,8 +276,8 @@ static bool lower_exits(Graph *graph, PassRun *run)
 	const Node *reader = graph_exit_crossing(graph, &value);
 	return !reader
 		|| diag_error(run->diag, EXIT_UNSUPPORTED, reader->line,
-			"%s: reads %s, which is made in front of an exit; in compiled code "
-			"an exit takes over one value, and the graph's outputs come from behind the last exit",
+			"%s: reads %s, a value from before an exit; compiled code passes one value through an exit, and "
+			"computes the graph's outputs after the last exit",
 			value_print(reader->results[0], label), value_print(value, other));
 }
 

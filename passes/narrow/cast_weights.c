@@ -1,10 +1,10 @@
-/* cast_weights.c: `cast-weights{to=f16}` stores float weights in another element type. Storage only:
- * arithmetic stays f32.
+/* cast_weights.c: `cast-weights{to=f16}` stores float weights in another element type. Arithmetic stays in
+ * f32.
  *
  *   %w = const @x.weight : f32[8,8]    ->    %w = const @x.weight.f16.N : f16[8,8]
  *
  * Changes the constants that kernels read in any float type: the weights of linear and the tables of embed.
- * They are nearly all bytes of a model. Biases and LayerNorm's vectors are a thousandth of the bytes and stay
+ * These are nearly all bytes of a model. Biases and the vectors of LayerNorm, a thousandth of the bytes, stay
  * unchanged. */
 #include "passes/rewrite.h"
 #include <math.h>

@@ -39,8 +39,7 @@ void narrow_attention(Graph *graph, PassRun *run)
 			continue;
 		}
 		if (node->attr.has & A_SELECT) {
-			pass_note(
-				run, node, "stays in f32: rounding what it multiplies would change which keys it selects");
+			pass_note(run, node, "stays in f32: rounding its factors would change which keys it selects");
 			continue;
 		}
 		node->attr.has |= A_bits;
@@ -168,7 +167,7 @@ bool node_quantize_dynamic(Graph *graph, Node *node, const Tensor *weight, Round
 	const Rounded *rounded = rounded_find(list, node->args[1]);
 	Tensor *scales, *codes = rounded ? NULL : tensor_quantized(graph, weight, &scales);
 	if (!rounded && !codes) {
-		pass_note(run, node, "stays: its weight holds numbers that are not finite");
+		pass_note(run, node, "stays: its weight holds NaN or infinite numbers");
 		return true;
 	}
 	Node *quantize = quantize_before(node, node->args[0]);

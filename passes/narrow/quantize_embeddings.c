@@ -30,12 +30,13 @@ static bool table_to_codes(Graph *graph, Node *embed, bool int4, PassRun *run)
 	Tensor *scales, *codes;
 	int4 = int4 && embed->args[1] == graph->inputs[0];
 	if (int4 && table->type.dim[1].plus % 2) {
-		pass_note(run, embed, "in int8: its rows have an odd number of columns, and two lie in a byte");
+		pass_note(run, embed,
+			"stored in int8: its rows have an odd number of columns, but int4 stores two per byte");
 		int4 = false;
 	}
 	codes = int4 ? tensor_quantized_4(graph, table, &scales) : tensor_quantized(graph, table, &scales);
 	if (!codes) {
-		pass_note(run, embed, "stays: its table holds numbers that are not finite");
+		pass_note(run, embed, "stays: its table holds NaN or infinite numbers");
 		return true;
 	}
 	Node *sum = sum_of(graph, embed), *last = sum ? sum : embed;
@@ -88,7 +89,7 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 		if (table_is_angles(graph, node->args[0]))
 			continue;
 		if (value_uses(graph, node->args[0]) > 1)
-			pass_note(run, node, "stays: something else reads its table too");
+			pass_note(run, node, "stays: its table has another reader");
 		else if (!(codes ? table_to_codes(graph, node, int4, run) : table_to_float(graph, node, to, run)))
 			return false;
 	}

@@ -242,8 +242,9 @@ static bool keep_budget(
 		double score;
 		if (!score_all(graph, inputs, count, &score, run))
 			return false;
-		pass_note(run, NULL, "score %.4f with %d of %d linears of dynamic scales, wanted %.4f", score, marked,
-			n, floor);
+		pass_note(run, NULL,
+			"score %.4f with dynamic scales in %d of %d linears; the budget allows %.4f or more", score,
+			marked, n, floor);
 		if (score >= floor || marked == n)
 			break;
 		for (int32_t end = marked + more < n ? marked + more : n; marked < end; marked++)
@@ -252,7 +253,7 @@ static bool keep_budget(
 	for (int32_t i = 0; i < n; i++)
 		if (ranked[i].input->dynamic[ranked[i].reader])
 			pass_note(
-				run, ranked[i].input->reader[ranked[i].reader], "dynamic scales: the budget asks for it");
+				run, ranked[i].input->reader[ranked[i].reader], "dynamic scales, to stay within the budget");
 	return true;
 }
 

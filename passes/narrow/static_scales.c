@@ -105,8 +105,8 @@ static bool observe_ranges(Graph *graph, StaticInput *inputs, int32_t count, Pas
 			in->square[k] /= in->weight;
 			if (!isfinite(in->low[k]) || !isfinite(in->high[k]) || !isfinite(in->square[k]))
 				return diag_error(run->diag, EXIT_RUN, in->reader[0]->line,
-					"quantize-int8: %s reads numbers that are not finite; "
-					"its scale cannot be learnt from this data",
+					"quantize-int8: %s reads NaN or infinite numbers; its scale cannot be learnt from this "
+					"data",
 					in->reader[0]->origin ? in->reader[0]->origin : "a linear");
 		}
 	}

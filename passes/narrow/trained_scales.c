@@ -128,9 +128,8 @@ static void say_scales(const StaticInput *in, const Trained *trained, int32_t ro
 			trained->step, trained->zero, rows, in->nreaders);
 	else if (rows)
 		pass_note(run, in->reader[0],
-			"the checkpoint has scales of the weights of %d of its %d readers, none of what they read: that "
-			"is learnt "
-			"from data",
+			"the checkpoint has the weight scales of %d of its %d readers, but no scale of their input, "
+			"which is learnt from data",
 			rows, in->nreaders);
 }
 

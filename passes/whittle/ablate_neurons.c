@@ -51,8 +51,8 @@ static bool rank(const Graph *graph, const Ablation *a, const char *data, int64_
 	Neurons again;
 	if (!run->env->rank)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"ablate-neurons: %s runs the model over texts, which needs its tokenizer; give it to 'bertc "
-			"build', not to 'bertc opt'",
+			"ablate-neurons: %s runs the model on texts, which needs its tokenizer; use 'bertc build' "
+			"instead of 'bertc opt'",
 			run->item->text);
 	probe_open(&probe, graph, 0);
 	const bool good = neurons_expose(probe.graph, "ablate-neurons", &again, run->diag)
@@ -80,7 +80,7 @@ static bool choose(Graph *graph, const Ablation *a, bool mean, PassRun *run)
 	const bool top = pass_option_is(run, "which", "top");
 	if ((list != NULL) == (which != NULL) || (which != NULL) != (share >= 0))
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"ablate-neurons: give which= and share=, or neurons= (those that are held constant)");
+			"ablate-neurons: give which= and share=, or neurons= (the neurons to hold constant)");
 	if (!data && (which || mean))
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			"ablate-neurons: %s needs words with tags; give data=FILE.conll", run->item->text);
@@ -102,7 +102,7 @@ static bool ablate_layer(
 		shift[i] = gone[i] && mean ? mean[i] : 0;
 		count += gone[i];
 	}
-	pass_note(run, NULL, "layer %d: %d of %lld neurons held", number, count, (long long)width);
+	pass_note(run, NULL, "layer %d: %d of %lld neurons held constant", number, count, (long long)width);
 	return count == 0
 		|| affine_apply(graph, output, &(Affine){.width = width, .scale = scale, .shift = shift}, run);
 }
@@ -122,9 +122,7 @@ bool pass_ablate_neurons(Graph *graph, PassRun *run)
 		const Type *type = &layers.at[i].output->type;
 		if (type->rank != 2 || !type_equal(type, &layers.at[0].output->type))
 			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-				"ablate-neurons: layer %d does not make rows as wide as those of "
-				"layer %d",
-				numbers[i], numbers[0]);
+				"ablate-neurons: the outputs of layers %d and %d differ in width", numbers[i], numbers[0]);
 	}
 	const Ablation a = {{layers.count, width, numbers}, mem_alloc(mem, all * sizeof(bool)),
 		mem_alloc(mem, all * sizeof(double)), mem_alloc(mem, all * sizeof(int32_t))};

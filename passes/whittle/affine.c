@@ -231,14 +231,15 @@ bool affine_apply(Graph *graph, Value *value, const Affine *affine, PassRun *run
 {
 	Node *maker = pooled_source(graph, value, affine)->node;
 	if (maker && fold_layernorm(graph, maker, affine))
-		pass_note(run, maker, "goes into gamma and beta of the LayerNorm");
+		pass_note(run, maker, "folded into gamma and beta of the LayerNorm");
 	else if (maker && fold_outputs(graph, maker, affine))
-		pass_note(run, maker, "goes into the linear that makes the rows");
+		pass_note(run, maker, "folded into the linear that computes the rows");
 	else if (fold_readers(graph, value, affine))
-		pass_note(run, value->node, "goes into the linears that read the rows");
+		pass_note(run, value->node, "folded into the linears that read the rows");
 	else if (emit_behind(graph, value, affine, run))
 		pass_note(run, value->node,
-			"stands as ops of its own: neither what makes the rows nor what reads them takes it");
+			"added as separate ops: it fits neither into the op that computes the rows nor into those that "
+			"read them");
 	else
 		return false;
 	run->changes++;

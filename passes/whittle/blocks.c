@@ -32,20 +32,20 @@ static const char *find_attention(const Graph *graph, Layer *layer, const Node *
 {
 	const char *why = attention_match(graph, softmax, &layer->heads);
 	if (why)
-		return *why ? why : "softmax stands there, but no attention around it";
+		return *why ? why : "there is a softmax, but not the other ops of attention";
 	layer->q = constant_linear(unrotated(layer->heads.q.rows));
 	layer->k = constant_linear(unrotated(layer->heads.k.rows));
 	layer->v = constant_linear(layer->heads.v.rows);
 	if (!layer->q || !layer->k || !layer->v || layer->q == layer->k || layer->q == layer->v
 		|| layer->k == layer->v)
-		return "q, k and v are not linears of their own with constant weights";
+		return "q, k and v are not three separate linears with constant weights";
 	if (!value_only_user(graph, layer->q->results[0]) || !value_only_user(graph, layer->k->results[0])
 		|| !value_only_user(graph, layer->v->results[0]))
 		return "q, k or v has other uses";
 	return find_residual(graph, layer->heads.result, &layer->attention) ? NULL
-																		: "its result is not read by one "
-																		  "linear whose result is added to "
-																		  "what went around";
+																		: "its result is not read by exactly "
+																		  "one linear that leads to the "
+																		  "residual sum";
 }
 
 bool op_is_elementwise(Op op)

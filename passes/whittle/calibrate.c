@@ -104,8 +104,8 @@ static bool probe_ready(PassRun *run, const char **data, int64_t *limit)
 			run->diag, EXIT_USAGE, 0, "%s: %s needs texts; give data=FILE", pass, run->item->text);
 	if (!run->env->observe || !run->env->score)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"%s: %s runs the model over texts, which needs its tokenizer; give it to 'bertc build', not to "
-			"'bertc opt'",
+			"%s: %s runs the model on texts, which needs its tokenizer; use 'bertc build' instead of 'bertc "
+			"opt'",
 			pass, run->item->text);
 	return true;
 }
@@ -185,7 +185,7 @@ bool probe_run(Probe *probe, bool by_tokens, double *means, PassRun *run)
 	}
 	if (!finite) /* no choice can be made from them */
 		return diag_error(run->diag, EXIT_RUN, 0,
-			"%s: the model computes NaN or infinite numbers on %s; are its weights whole?",
+			"%s: the model computes NaN or infinite numbers on %s; are its weights damaged?",
 			pass_info[run->item->pass].name, pass_option(run, "data"));
 	return sum.weight > 0
 		|| diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts");

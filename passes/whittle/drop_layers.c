@@ -55,8 +55,9 @@ static bool drop_alternate(const Layers *layers, int32_t drop, bool *gone, int32
 		}
 	return found == drop
 		|| diag_error(run->diag, EXIT_USAGE, 0,
-			"drop-layers: strategy=%s keep=%d: every second layer of %d are %d, so at least %d stay",
-			pass_option(run, "strategy"), layers->count - drop, layers->count, found, layers->count - found);
+			"drop-layers: strategy=%s keep=%d: the strategy drops at most %d of %d layers, so at least %d "
+			"stay",
+			pass_option(run, "strategy"), layers->count - drop, found, layers->count, layers->count - found);
 }
 
 static bool drop_odd_alternate(const Layers *layers, int32_t drop, bool *gone, Graph *graph, PassRun *run)
@@ -145,8 +146,8 @@ static bool choose_layers(const Layers *layers, bool *gone, Graph *graph, PassRu
 	const char *list = pass_option(run, "layers"), *name = pass_option(run, "strategy");
 	if (list)
 		return name || pass_option(run, "keep") ? diag_error(run->diag, EXIT_USAGE, 0,
-													  "drop-layers: layers= says which layers stay; "
-													  "give no strategy and no keep")
+													  "drop-layers: layers= names the layers that stay; "
+													  "leave strategy= and keep= out")
 												: keep_listed(layers, gone, graph, run);
 	const int64_t keep = pass_option_int(run, "keep", 0);
 	if (!name || !pass_option(run, "keep"))

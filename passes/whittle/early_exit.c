@@ -55,14 +55,14 @@ static bool find_output(EarlyExit *e)
 	if (module->nheads != 1 || module->heads[0].task != TASK_CLASSIFY
 		|| module->heads[0].problem != PROBLEM_SINGLE)
 		return refuse(
-			e, "entropy is that of a choice between labels: the model must have one head that classifies");
+			e, "the rule needs probabilities of labels: the model must have exactly one head, a classifier");
 	if (e->graph->noutputs != 1)
 		return refuse(
 			e, "a text that ends early has no other output than its label; build without --outputs");
 	e->output = &e->graph->outputs[0];
 	const Type *type = &e->output->value->type;
 	if (type->rank != 1 || !dim_is_number(type->dim[0]) || type->dim[0].plus < 2)
-		return refuse(e, "the head must tell two labels or more apart");
+		return refuse(e, "the head must have at least two labels");
 	e->classes = (int32_t)type->dim[0].plus;
 	for (const Node *node = e->graph->first; node; node = node->next)
 		if (node->op == OP_EXIT)
@@ -82,7 +82,7 @@ static bool add_exit(EarlyExit *e, const Layers *layers, int32_t index)
 			"early-exit: more than %d layers would have an exit; give at most %d in layers=", EXITS_MAX,
 			EXITS_MAX);
 	if (e->count && run <= e->at[e->count - 1].run)
-		return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: layers=%s, expected rising numbers",
+		return diag_error(e->run->diag, EXIT_USAGE, 0, "early-exit: layers=%s, expected ascending numbers",
 			pass_option(e->run, "layers"));
 	e->at[e->count++] = (Exit){.layer = layer, .run = run};
 	return true;
@@ -95,8 +95,8 @@ static bool check_shared(const EarlyExit *e, const Layers *layers)
 		for (int32_t k = 0; k < layers->at[i].nshared; k++)
 			if (!exit_remakes(layers->at[i].shared[k]))
 				return diag_error(e->run->diag, EXIT_UNSUPPORTED, 0,
-					"early-exit: layer %d reads %s, which is made in front of all layers; behind an exit it "
-					"is of the texts that have ended too",
+					"early-exit: layer %d reads %s, which is computed before all layers; after an exit it "
+					"would still have the rows of texts that have ended",
 					layers->at[i].number, value_print(layers->at[i].shared[k], (char[264]){0}));
 	return true;
 }
@@ -127,10 +127,10 @@ static bool choose_layers(EarlyExit *e, const Layers *layers)
 		if (!add_exit(e, layers, chosen[i]))
 			return false;
 	if (e->count == 0)
-		return refuse(e, "there is no layer to end behind but the last");
+		return refuse(e, "no layer but the last can have an exit");
 	const Type *type = &e->at[0].layer->output->type;
 	e->hidden = (int32_t)type->dim[type->rank - 1].plus;
-	return (type_is_rows(type) || refuse(e, "the layers do not make a row a token"))
+	return (type_is_rows(type) || refuse(e, "the outputs of the layers do not have one row per token"))
 		&& check_shared(e, layers);
 }
 
@@ -173,8 +173,8 @@ static bool take_heads(EarlyExit *e)
 			*to[k] = find_tensor(e, exit, parts[k]);
 			if (!*to[k])
 				return diag_error(e->run->diag, EXIT_INPUT, 0,
-					"early-exit: the checkpoint holds no encoder.highway.%d.%s; from=fit makes "
-					"heads for layers that have none",
+					"early-exit: the checkpoint has no encoder.highway.%d.%s; leave this layer out of "
+					"layers=, or fit all heads with from=fit",
 					exit->layer->number, parts[k]);
 			if (!has_shape(*to[k], rows, k % 2 ? 0 : e->hidden))
 				return diag_error(e->run->diag, EXIT_INPUT, 0,
@@ -221,8 +221,8 @@ static bool fit_exit(const EarlyExit *e, int32_t index, const LogisticData *data
 	exit->head[0] = weight;
 	exit->head[1] = bias;
 	return logistic_fit(data, l2, (float *)(uintptr_t)weight->data, (float *)(uintptr_t)bias->data)
-		|| diag_error(e->run->diag, EXIT_RUN, 0,
-			"early-exit: layer %d makes numbers that are NaN or infinite", exit->layer->number);
+		|| diag_error(e->run->diag, EXIT_RUN, 0, "early-exit: layer %d computes NaN or infinite numbers",
+			exit->layer->number);
 }
 
 /* Fits all heads on the texts that are not held back. */
@@ -301,7 +301,9 @@ static bool held_judge(const EarlyExit *e, const LabelledRows *seen, bool hold, 
 	}
 	free(x);
 	return held->n > 0
-		|| refuse(e, "no text is held back to choose a threshold on; give more data, held= or entropy=");
+		|| refuse(e,
+			"there are too few texts to hold one back for the choice of the threshold; give more data, held= "
+			"or entropy=");
 }
 
 /* The number of texts labelled right at a threshold. *layers: layers run, summed over all texts. */
@@ -336,10 +338,10 @@ static double choose_threshold(const EarlyExit *e, const Held *held, int32_t las
 		for (int32_t i = 0; i < held->n; i++)
 			alone += held->right[(int64_t)i * held->heads + h];
 		pass_note(e->run, NULL, "%s %d: %.4f of %d texts right",
-			h < e->count ? "the head behind layer" : "the model, layers",
+			h < e->count ? "the head after layer" : "the model, layers",
 			h < e->count ? e->at[h].layer->number : last, (double)alone / held->n, held->n);
 	}
-	pass_note(e->run, NULL, "exit_entropy=%.4g: %.3f of %d layers run on the average, %.4f right", threshold,
+	pass_note(e->run, NULL, "exit_entropy=%.4g: %.3f of %d layers run on average, %.4f right", threshold,
 		(double)layers / held->n, last, (double)right / held->n);
 	return threshold;
 }
@@ -359,12 +361,12 @@ static bool learn(EarlyExit *e, bool fit, int32_t last, double *threshold)
 	if (fit ? !path : !path && !other && !chosen)
 		return diag_error(run->diag, EXIT_USAGE, 0,
 			fit ? "early-exit: heads are fitted on texts; give data=FILE"
-				: "early-exit: give entropy=, or data=FILE to choose it on");
+				: "early-exit: give entropy=, or data=FILE on which it is chosen");
 	if (!run->env->observe || !run->env->labels)
 		return (!fit && chosen)
 			|| diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-				"early-exit: %s runs the model over texts, which needs its "
-				"tokenizer; give it to 'bertc build', not to 'bertc opt'",
+				"early-exit: %s runs the model on texts, which needs its tokenizer; use 'bertc build' "
+				"instead of 'bertc opt'",
 				run->item->text);
 	LabelledRows seen = {0};
 	Held held = {0};

@@ -46,7 +46,8 @@ bool layers_expose(Module *copy, ExposedLayers *out, Diag *diag)
 		ExposedLayer *exposed = &out->at[out->count++];
 		if (!is_rows(layer->input) || !is_rows(layer->output))
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"inspect: layer %d does not read and make rows of numbers", layer->number);
+				"inspect: the input or output of layer %d does not consist of rows of numbers",
+				layer->number);
 		*exposed = (ExposedLayer){.number = layer->number,
 			.width = (int32_t)value_width(layer->input),
 			.input = add_column(&all, layer->input),

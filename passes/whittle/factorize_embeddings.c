@@ -120,9 +120,9 @@ static const char *table_has(const Graph *graph, const Node *table)
 {
 	const Node *wide = projection_of(graph, table->results[0]);
 	if (!wide)
-		return "the table of words has";
+		return "the word table has";
 	return mem_printf(graph->module->mem,
-		"the table of words is factorised already (%s widens its rows to %lld); it has",
+		"the word table is factorised already (%s widens its rows to %lld); it has",
 		wide->origin ? wide->origin : "a linear", (long long)value_width(wide->results[0]));
 }
 
@@ -147,21 +147,22 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 			run->diag, EXIT_USAGE, 0, "factorize-embeddings: give rank=N, the width of the smaller table");
 	if (!table || table->data->type.rank != 2)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"factorize-embeddings: there is not one constant table indexed by %%ids");
+			"factorize-embeddings: expected exactly one constant table indexed by %%ids");
 	const int64_t rows = table->data->type.dim[0].plus, hidden = table->data->type.dim[1].plus;
 	const bool tall = hidden < rows;
 	if (!pass_option_fits(
 			run, "rank", rank, tall ? hidden : rows, table_has(graph, table), tall ? "column" : "row"))
 		return false;
 	if (rank >= hidden || rank * (rows + hidden) >= rows * hidden) {
-		pass_note(run, table, "rank %lld of a table of %lld by %lld saves nothing", (long long)rank,
+		pass_note(run, table, "rank %lld saves nothing for a table of %lld by %lld", (long long)rank,
 			(long long)rows, (long long)hidden);
 		return true;
 	}
 	Value *whole = table->results[0];
 	for (const Node *node = graph->first; node; node = node->next)
 		if (!use_fits(node, whole)) {
-			pass_note(run, node, "the table stays, %s reads it as it is", op_info[node->op].name);
+			pass_note(run, node, "the table stays: %s reads it and cannot read the factors",
+				op_info[node->op].name);
 			return true;
 		}
 	factorize(graph, table, rank, &factors, &kept);
@@ -173,8 +174,8 @@ bool pass_factorize_embeddings(Graph *graph, PassRun *run)
 		if (reads && !replace_use(graph, node, &factors, run))
 			return false;
 	}
-	pass_note(run, factors.table->node, "rank %lld of %lld keeps %.2f %% of the squares", (long long)rank,
-		(long long)hidden, 100 * kept);
+	pass_note(run, factors.table->node, "rank %lld of %lld keeps %.2f %% of the sum of squares",
+		(long long)rank, (long long)hidden, 100 * kept);
 	graph_sweep(graph);
 	return true;
 }

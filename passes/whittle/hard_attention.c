@@ -42,8 +42,8 @@ static bool read_selection(Attrs *attr, int32_t longest, PassRun *run)
 		.has = (by_k ? A_keep : 0u) | (by_share ? A_share : 0u) | (by_threshold ? A_threshold : 0u)};
 	if (by_k + by_share + by_threshold != 1)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"hard-attention: give one of k= (how many keys a query keeps), share= (which share of the "
-			"text's) or threshold= (of what probability)");
+			"hard-attention: give one of k= (number of keys that a query keeps), share= (share of the text's "
+			"keys) or threshold= (least probability)");
 	attr->keep = pass_option_int(run, "k", attr->keep);
 	attr->share = pass_option_real(run, "share", attr->share);
 	attr->threshold = pass_option_real(run, "threshold", attr->threshold);
@@ -106,7 +106,7 @@ static bool take_by_accuracy(Graph *graph, const Choices *all, const Attrs *attr
 		choice->alone = scores[i];
 		choice->taken = scores[i].value >= base.value;
 		left += choice->taken;
-		pass_note(run, NULL, "layer %d alone: score %.4f, loss %.4f; %.4f, %.4f as it is",
+		pass_note(run, NULL, "layer %d alone: score %.4f, loss %.4f (unchanged: %.4f, %.4f)",
 			choice->layer->number, scores[i].value, scores[i].loss, base.value, base.loss);
 	}
 	for (; left > 1; left--) {
@@ -151,8 +151,8 @@ static bool take_by_cosine(Graph *graph, const Choices *all, const Attrs *attr, 
 	probe_close(&probe);
 	for (int32_t i = 0; i < all->count && good; i++) {
 		all->at[i].taken = cosine[i] >= least;
-		pass_note(run, NULL, "layer %d: cosine of its output with and without %.5f", all->at[i].layer->number,
-			cosine[i]);
+		pass_note(run, NULL, "layer %d: cosine %.5f of its outputs with and without the selection",
+			all->at[i].layer->number, cosine[i]);
 	}
 	return good;
 }
@@ -161,8 +161,7 @@ static bool choose(Graph *graph, const Choices *all, const Layers *layers, const
 {
 	const bool automatic = pass_option_is(run, "layers", "auto");
 	if (!automatic && (pass_option_given(run, "by") || pass_option_given(run, "cosine")))
-		return diag_error(
-			run->diag, EXIT_USAGE, 0, "hard-attention: by= and cosine= say how layers=auto chooses");
+		return diag_error(run->diag, EXIT_USAGE, 0, "hard-attention: by= and cosine= are for layers=auto");
 	if (pass_option_is(run, "layers", "all")) {
 		for (int32_t i = 0; i < all->count; i++)
 			all->at[i].taken = true;
@@ -195,7 +194,7 @@ bool pass_hard_attention(Graph *graph, PassRun *run)
 		set_selection(&all.at[i], &attr);
 		run->changes += all.at[i].taken;
 		pass_note(run, NULL, "layer %d %s", all.at[i].layer->number,
-			all.at[i].taken ? "selects keys" : "stays as it is");
+			all.at[i].taken ? "selects keys" : "is unchanged");
 	}
 	return true;
 }

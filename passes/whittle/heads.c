@@ -21,20 +21,22 @@ bool heads_expose(Graph *graph, const char *pass, HeadMap *map, Diag *diag)
 			continue;
 		if (heads->nbiases)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"%s: layer %d adds a bias to its scores, so that its q and k do not tell what it attends to",
+				"%s: layer %d adds a bias to its scores, so its attention cannot be computed from q and k "
+				"alone",
 				pass, layer->number);
 		if (map->layers == 0)
 			*map = (HeadMap){0, (int32_t)heads->q.heads, (int32_t)heads->q.size, numbers, heads->scale};
 		if (heads->q.heads != map->heads || heads->q.size != map->size || heads->scale != map->scale)
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"%s: layer %d has %lld heads of %lld, layer %d has %d of %d", pass, layer->number,
-				(long long)heads->q.heads, (long long)heads->q.size, numbers[0], map->heads, map->size);
+				"%s: layer %d has %lld heads of size %lld, but layer %d has %d of size %d", pass,
+				layer->number, (long long)heads->q.heads, (long long)heads->q.size, numbers[0], map->heads,
+				map->size);
 		rows[2 * map->layers] = heads->q.rows;
 		rows[2 * map->layers + 1] = heads->k.rows;
 		numbers[map->layers++] = layer->number;
 	}
 	if (map->layers == 0)
-		return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: no layer has attention that is recognised", pass);
+		return diag_error(diag, EXIT_UNSUPPORTED, 0, "%s: no attention is recognised in any layer", pass);
 	Value *all = concat_all(graph, rows, 2 * map->layers, 1, diag);
 	if (!all)
 		return false;

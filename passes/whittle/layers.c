@@ -60,7 +60,8 @@ static bool note_shared(Layer *layer, Value *value, const char *pass, Diag *diag
 			return true;
 	if (layer->nshared == SHARED_MAX)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"%s: layer %d reads more than %d values that no layer makes", pass, layer->number, SHARED_MAX);
+			"%s: layer %d reads more than %d values from outside the layers", pass, layer->number,
+			SHARED_MAX);
 	layer->shared[layer->nshared++] = value;
 	return true;
 }
@@ -200,7 +201,7 @@ static int32_t count_named(const Graph *graph, Layers *layers)
 static const char *layer_fault(const Layer *layer, bool thinned)
 {
 	if (!layer->input && layer->nshared)
-		return "reads several values from outside, none of which is the one it carries on";
+		return "reads several values from outside, and none of them can be its main input";
 	if (!layer->input)
 		return "reads nothing from outside";
 	if (!layer->output)
@@ -208,8 +209,8 @@ static const char *layer_fault(const Layer *layer, bool thinned)
 	if (type_equal(&layer->input->type, &layer->output->type))
 		return NULL;
 	if (!thinned_rows(&layer->output->type, &layer->input->type))
-		return "makes another shape than it reads";
-	return thinned ? NULL : "thins tokens out; give the pass in front of prune-tokens";
+		return "has an output of another shape than its input";
+	return thinned ? NULL : "drops tokens; put the pass before prune-tokens";
 }
 
 static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thinned, Diag *diag)
@@ -218,14 +219,14 @@ static bool find_layers(Graph *graph, const char *pass, Layers *layers, bool thi
 	const char *task = named == 0 ? origin_of_task(graph) : NULL;
 	if (task)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"%s: layers belong to several tasks by now (%s); give the pass in front of merge-tasks: "
+			"%s: the layers belong to several tasks already (%s); put the pass before merge-tasks: "
 			"--passes='%s{..},merge-tasks'",
 			pass, task, pass);
 	const char *why = named == 0 ? layers_infer(graph) : NULL;
 	if (why)
 		return diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"%s: graph @%s has no layers: no op comes from a part called layer.N (the comment at the end of "
-			"its line), and its structure does not show them: %s",
+			"%s: graph @%s has no layers: no op has an origin layer.N (the comment at the end of its line), "
+			"and its structure shows none: %s",
 			pass, graph->name, why);
 	if (named == 0)
 		count_named(graph, layers);

@@ -174,7 +174,7 @@ static const char *find_sites(Finder *f)
 		if (node->op != OP_ADD)
 			continue;
 		if (f->count == SITES_MAX)
-			return "it has more residual blocks than any encoder";
+			return "it has too many residual blocks for an encoder";
 		if (!find_site(f, node, 0))
 			find_site(f, node, 1);
 	}
@@ -224,7 +224,7 @@ static const char *find_chain(Finder *f, int32_t *chain)
 		Site *site = &f->at[i];
 		link_site(f, site);
 		if (site->before >= 0 && f->at[site->before].continued)
-			return mem_printf(mem, "two residual blocks go on from one, the second of them at %s",
+			return mem_printf(mem, "two residual blocks continue the same block, the second at %s",
 				value_print(site->sum->results[0], (char[264]){0}));
 		if (site->before >= 0)
 			f->at[site->before].continued = true;

@@ -102,19 +102,19 @@ bool pass_merge_tasks(Graph *graph, PassRun *run)
 					"merge-tasks: graph @%s has exits; a text would end for all tasks at once", from->name);
 			else if (node->op == OP_THIN && thins && thins != from)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-					"merge-tasks: graphs @%s and @%s both thin tokens out; a merged program can do so for "
-					"one task alone",
+					"merge-tasks: graphs @%s and @%s both drop tokens; a merged program can do so for one "
+					"task only",
 					thins->name, from->name);
 			else if (node->op == OP_THIN)
 				thins = from;
 		for (int32_t i = 0; i < from->noutputs && t > 0; i++)
 			if (has_output(graph, from->outputs[i].name))
 				return diag_error(run->diag, EXIT_UNSUPPORTED, from->return_line,
-					"merge-tasks: graphs @%s and another both return %s; outputs must differ in name",
+					"merge-tasks: graph @%s and an earlier graph both return %s; outputs must differ in name",
 					from->name, from->outputs[i].name);
 		if (outputs > 32)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, from->line,
-				"merge-tasks: more than 32 outputs, which is all that a program has");
+				"merge-tasks: more than 32 outputs, the limit of a program");
 		if (t > 0)
 			append(graph, from);
 	}

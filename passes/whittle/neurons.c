@@ -19,7 +19,7 @@ bool neurons_expose(Graph *graph, const char *pass, Neurons *neurons, Diag *diag
 		numbers[i] = layers.at[i].number;
 		if (!type_is_rows(type) || type->rank != 2 || !type_equal(type, &outputs[0]->type))
 			return diag_error(diag, EXIT_UNSUPPORTED, 0,
-				"%s: layer %d does not make rows as wide as those of layer %d", pass, numbers[i], numbers[0]);
+				"%s: the outputs of layers %d and %d differ in width", pass, numbers[i], numbers[0]);
 	}
 	*neurons = (Neurons){layers.count, (int32_t)outputs[0]->type.dim[1].plus, numbers};
 	Value *all = concat_all(graph, outputs, layers.count, 1, diag);

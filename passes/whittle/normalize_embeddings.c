@@ -70,8 +70,7 @@ static bool moments_vary(const Moments *m, const Value *value, PassRun *run)
 		if (m->most[i] > m->least[i])
 			return true;
 	return diag_error(run->diag, EXIT_USAGE, 0,
-		"normalize-embeddings: %s%s%lld %s of %s%s, expected some that differ, or there is nothing to learn; "
-		"give more texts",
+		"normalize-embeddings: %s%s%lld %s of %s%s, expected rows that differ; give more texts",
 		value->node && value->node->origin ? value->node->origin : "",
 		value->node && value->node->origin ? ": " : "", (long long)m->rows, m->rows == 1 ? "row" : "rows",
 		pass_option(run, "data"), m->rows == 1 ? "" : ", all alike");
@@ -94,7 +93,7 @@ static bool observe(Graph *graph, const Value *value, bool products, Moments *m,
 	for (int64_t i = 0; good && i < m->width; i++)
 		if (!isfinite(m->sum[i]) || !isfinite(m->squares[i]))
 			return diag_error(run->diag, EXIT_RUN, 0,
-				"normalize-embeddings: %s computes NaN or infinite numbers on %s; are its weights whole?",
+				"normalize-embeddings: %s computes NaN or infinite numbers on %s; are its weights damaged?",
 				value->node->origin ? value->node->origin : "the model", pass_option(run, "data"));
 	return good
 		&& (m->rows > 0 || diag_error_in(run->diag, EXIT_INPUT, pass_option(run, "data"), 0, "has no texts"))
@@ -144,12 +143,12 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		components = width >= 200 ? width / 100 : 1;
 	if (components >= width)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"normalize-embeddings: components=%lld of embeddings of %lld numbers leaves nothing",
+			"normalize-embeddings: components=%lld removes all of the embedding, which has %lld numbers",
 			(long long)components, (long long)width);
 	if (components >= m->rows) /* n rows span n - 1 directions; further eigenvectors are arbitrary */
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"normalize-embeddings: %lld components of the %lld rows of %s, expected fewer components "
-			"than rows; give more texts%s",
+			"normalize-embeddings: %lld components, but only %lld rows in %s; expected fewer components than "
+			"rows; give more texts%s",
 			(long long)components, (long long)m->rows, pass_option(run, "data"),
 			components > 1 ? " or a smaller components=" : "");
 	for (int64_t i = 0; i < width; i++)
@@ -170,8 +169,8 @@ static bool all_but_the_top(Graph *graph, const Moments *m, int64_t components, 
 		for (int64_t i = 0; i < width; i++)
 			shift[i] -= along * kept[k * width + i];
 	}
-	pass_note(run, NULL, "%lld principal components go, with %.1f %% of the variance", (long long)components,
-		100 * share);
+	pass_note(run, NULL, "removes %lld principal components, with %.1f %% of the variance",
+		(long long)components, 100 * share);
 	affine->basis = kept;
 	affine->rank = components;
 	affine->shift = shift;
@@ -233,8 +232,8 @@ static Value *find_output(const Graph *graph, bool unit, PassRun *run)
 				return !unit && value_is(value, OP_NORMALIZE) ? value->node->args[0] : value;
 			}
 	diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-		"normalize-embeddings: the model has no embedding head; give --task=embed, or layers= for the rows "
-		"that layers make");
+		"normalize-embeddings: the model has no embedding head; give --task=embed, or layers= for the "
+		"outputs of layers");
 	return NULL;
 }
 

@@ -175,7 +175,7 @@ static bool score_accuracy(Graph *graph, const Groups *groups, const UnitName *n
 	OutputScore *scores = mem_alloc(mem, (size_t)nvariants * sizeof *scores), base;
 	if (!variants_score(graph, variants, nvariants, scores, &base, run))
 		return false;
-	pass_note(run, NULL, "score %.4f, loss %.4f as it is", base.value, base.loss);
+	pass_note(run, NULL, "unchanged: score %.4f, loss %.4f", base.value, base.loss);
 	for (int32_t g = 0; g < groups->count; g++) {
 		const int32_t lots = groups->at[g].count <= ALONE_MAX ? groups->at[g].count : PARTS;
 		share_out(&groups->at[g], lot[g], lots, scores, base.loss);
@@ -287,7 +287,7 @@ bool groups_score(Graph *graph, const Groups *groups, const UnitName *name, Pass
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
 		if (pass_option_is(run, "by", ways[i].by))
 			return ways[i].score(graph, groups, name, run);
-	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s gives no score for a single %s", name->pass,
+	return diag_error(run->diag, EXIT_USAGE, 0, "%s: by=%s does not score single %ss", name->pass,
 		pass_option(run, "by"), name->one);
 }
 
@@ -300,8 +300,8 @@ bool groups_choose(Graph *graph, const Groups *groups, const UnitName *name, Pas
 	const bool has_share = share >= 0;
 	if ((list != NULL) + (keep > 0) + has_share != 1)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"%s: give keep= (how many %ss stay in each layer), share= (which share of "
-			"all stays) or %s= (those that go)",
+			"%s: give keep= (number of %ss that stay in each layer), share= (share of all that stays) or %s= "
+			"(those to remove)",
 			name->pass, name->one, name->key);
 	if (groups->count == 0 && !list)
 		return true;
@@ -405,7 +405,7 @@ static void group_note(const Group *group, const UnitName *name, PassRun *run)
 	for (int32_t u = 0; u < group->count && used < sizeof text - 16; u++)
 		if (group->gone[u])
 			used += (size_t)snprintf(text + used, sizeof text - used, " %d", u);
-	pass_note(run, NULL, "layer %d: %d of %d %ss stay, gone:%s%s", group->layer->number,
+	pass_note(run, NULL, "layer %d: %d of %d %ss stay, removed:%s%s", group->layer->number,
 		group->count - group->ngone, group->count, name->one, text, used >= sizeof text - 16 ? " .." : "");
 }
 

@@ -126,7 +126,8 @@ static void remove_least(Graph *graph, Candidates *all, int64_t count, PassRun *
 		for (int32_t i = 0; i < all->count; i++)
 			if (!all->at[i].gone && (!least || all->at[i].score <= least->score))
 				least = &all->at[i];
-		pass_note(run, NULL, "%s of layer %d goes, at %.4g", least->part, least->layer->number, least->score);
+		pass_note(run, NULL, "%s of layer %d is removed (importance %.4g)", least->part, least->layer->number,
+			least->score);
 		candidate_remove(graph, least, run);
 	}
 }
@@ -169,12 +170,12 @@ static bool remove_by_accuracy(Graph *graph, int64_t count, PassRun *run)
 		for (int32_t i = 1; i < all.count; i++)
 			best = is_better(scores[i], scores[best]) ? i : best;
 		if (n == 0)
-			pass_note(run, NULL, "score %.4f, loss %.4f as it is", base.value, base.loss);
+			pass_note(run, NULL, "unchanged: score %.4f, loss %.4f", base.value, base.loss);
 		if (count < 0 && !is_better(scores[best], base)) {
-			pass_note(run, NULL, "no block's removal makes it better");
+			pass_note(run, NULL, "stops: removing any further block does not improve the score");
 			return true;
 		}
-		pass_note(run, NULL, "%s of layer %d goes: score %.4f, loss %.4f", all.at[best].part,
+		pass_note(run, NULL, "%s of layer %d is removed: score %.4f, loss %.4f", all.at[best].part,
 			all.at[best].layer->number, scores[best].value, scores[best].loss);
 		candidate_remove(graph, &all.at[best], run);
 		graph_sweep(graph);
@@ -243,15 +244,15 @@ static bool remove_chosen(Graph *graph, Candidates *all, const Layers *layers, P
 		return false;
 	if (list)
 		return pass_option_given(run, "by") || count >= 0 ? diag_error(run->diag, EXIT_USAGE, 0,
-																"prune-blocks: blocks= says which go; give "
-																"no by, keep or share")
+																"prune-blocks: blocks= names the blocks to "
+																"remove; leave by=, keep= and share= out")
 														  : remove_listed(graph, all, layers, run);
 	if (pass_option_is(run, "by", "accuracy"))
 		return remove_by_accuracy(graph, count, run);
 	if (count < 0)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"prune-blocks: give keep= (how many blocks stay in all), share= (which "
-			"share) or blocks= (those that go); only by=accuracy finds the number itself");
+			"prune-blocks: give keep= (number of blocks that stay in all), share= (share that stays) or "
+			"blocks= (those to remove); only by=accuracy finds the number itself");
 	if (count == 0)
 		pass_note(run, NULL, "all %d blocks stay", all->count);
 	if (count == 0

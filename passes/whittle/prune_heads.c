@@ -124,7 +124,8 @@ static bool find_heads(Graph *graph, Groups *groups, PassRun *run)
 		Layer *layer = &layers.at[i];
 		if (layer->has_attention && has_fixed_bias(graph, layer))
 			pass_note(run, layer->softmax,
-				"the heads of layer %d stay: each has a bias of its own, which is shared", layer->number);
+				"the heads of layer %d stay: they have score biases of their own, which other ops read too",
+				layer->number);
 		else if (layer->has_attention)
 			groups_add(graph, groups,
 				&(Group){.layer = layer,

@@ -91,9 +91,8 @@ static int32_t lot_of(const Group *group)
 static bool failed(const Refit *refit, const UnitName *name, PassRun *run)
 {
 	return diag_error(run->diag, EXIT_RUN, 0,
-		"%s: the %ss of layer %d make numbers that are NaN or infinite; a larger "
-		"ridge= may help",
-		name->pass, name->one, refit->group->layer->number);
+		"%s: the %ss of layer %d compute NaN or infinite numbers; a larger ridge= may help", name->pass,
+		name->one, refit->group->layer->number);
 }
 
 static bool remove_units(Refit *refit, const int32_t *unit, int32_t n, const UnitName *name, PassRun *run)

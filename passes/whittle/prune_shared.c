@@ -1,5 +1,5 @@
-/* prune_shared.c: layers that share weights, as those of ALBERT do, lose the same heads and neurons. The
- * group of the first such layer leads: its units are chosen, by the mean of the scores in all of them. */
+/* prune_shared.c: layers that share weights, as in ALBERT, lose the same heads and neurons. Units are chosen
+ * by the mean of their scores over these layers; the first layer's group, the leader, holds the choice. */
 #include "prune.h"
 #include <string.h>
 

@@ -58,8 +58,8 @@ static bool read_keep(const char *item, Attrs *attr, int32_t longest, PassRun *r
 								: attr->keep >= 1 && attr->keep <= INT32_MAX);
 	if (!good)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"prune-tokens: keep=%s, expected shares above 0.0 up to 1.0, or numbers of tokens "
-			"from 1, with commas between",
+			"prune-tokens: keep=%s, expected shares (above 0.0, at most 1.0) or numbers of tokens (at least "
+			"1), separated by commas",
 			pass_option(run, "keep"));
 	return !(attr->has & A_keep) || !longest
 		|| pass_option_fits(run, "keep", attr->keep, longest, "a text has at most", "token");
@@ -104,7 +104,7 @@ static bool read_thinnings(Thinnings *all, Graph *graph, const Layers *layers, P
 	for (int32_t i = 0; i < count; i++) {
 		if (i && chosen[i] < chosen[i - 1])
 			return diag_error(run->diag, EXIT_USAGE, 0,
-				"prune-tokens: layer=%s, expected the layers in rising order", pass_option(run, "layer"));
+				"prune-tokens: layer=%s, expected the layers in ascending order", pass_option(run, "layer"));
 		all->at[all->count++] = (Thinning){.layer = &layers->at[chosen[i]]};
 	}
 	return read_keeps(all, graph->module->max_tokens, run);
@@ -119,9 +119,9 @@ static Value *emit_beginnings(Graph *graph, PassRun *run)
 	const Node *lookup = graph_lookup(graph, 0, NULL);
 	if (!lookup || !env->vocab_continues) {
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"prune-tokens: a tagger keeps every token that begins a word, which %s",
-			lookup ? "its tokenizer says; give it to 'bertc build', not to 'bertc opt'"
-				   : "needs a table of words; the graph has none");
+			"prune-tokens: a tagger keeps all tokens that begin a word; to find them, %s",
+			lookup ? "the tokenizer is needed: use 'bertc build' instead of 'bertc opt'"
+				   : "a word table is needed, and the graph has none");
 		return NULL;
 	}
 	const int64_t rows = lookup->args[0]->type.dim[0].plus;
@@ -145,9 +145,8 @@ static bool find_needed(Graph *graph, Value **must, PassRun *run)
 		const Head *head = &module->heads[i];
 		if (head->task == TASK_QA || head->task == TASK_FILL_MASK)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, head->line,
-				"prune-tokens: head @%s (%s) may ask for any token; none can be "
-				"dropped",
-				head->name, task_names[head->task]);
+				"prune-tokens: head @%s (%s) may need any token, so none can be dropped", head->name,
+				task_names[head->task]);
 		if (head->task == TASK_TAG && !*must && !(*must = emit_beginnings(graph, run)))
 			return false;
 	}
@@ -227,8 +226,8 @@ static bool thin_shared(Graph *graph, const Layers *layers, const Layer *layer, 
 				continue;
 			if (!type_is_rows(&whole->type) || whole->type.rank != 2)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-					"prune-tokens: layer %d reads %s, %s, which is made for all tokens, and only rows of "
-					"tokens can be left out of it",
+					"prune-tokens: layer %d reads %s, %s, from which dropped tokens cannot be removed, "
+					"because it does not have one row per token",
 					later->number, value_print(whole, (char[264]){0}),
 					type_print(&whole->type, (char[128]){0}));
 			Node *before = comes_after(whole, places->node) ? whole->node : places->node;
@@ -257,7 +256,7 @@ static bool retype(Graph *graph, PassRun *run)
 			continue;
 		if (!node_infer(node, types, run->diag))
 			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
-				"prune-tokens: an op behind the layer needs a row of every token");
+				"prune-tokens: an op after the layer needs a row of every token");
 		for (int32_t i = 0; i < node->nresults; i++)
 			node->results[i]->type = types[i];
 	}
@@ -274,7 +273,9 @@ static bool spread_outputs(Graph *graph, Value *const *places, PassRun *run)
 			if ((*value)->type.rank != 2
 				|| !(*value = graph_emit(graph, NULL, OP_SPREAD, args, 3, NULL, "tokens.spread", run->diag)))
 				return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-					"prune-tokens: output %s cannot get a row of every token again", graph->outputs[i].name);
+					"prune-tokens: output %s needs a row for every token, and the dropped rows cannot be "
+					"restored",
+					graph->outputs[i].name);
 		}
 	}
 	return true;
@@ -288,11 +289,11 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_THIN)
 			return diag_error(run->diag, EXIT_USAGE, 0,
-				"prune-tokens: tokens are thinned out already; name all layers at once, as in "
+				"prune-tokens: the graph drops tokens already; name all layers at once, as in "
 				"prune-tokens{layer=1,3 keep=0.8,0.5}");
 	if (!pass_option(run, "layer") || !pass_option(run, "keep"))
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"prune-tokens: give layer= (where tokens go) and keep= (how many stay), as in "
+			"prune-tokens: give layer= (where tokens are dropped) and keep= (how many stay), as in "
 			"prune-tokens{layer=2 keep=0.5}");
 	if (!layers_find_blocks(graph, "prune-tokens", &layers, run) || !read_thinnings(&all, graph, &layers, run)
 		|| !find_needed(graph, &must, run))
@@ -302,11 +303,12 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 		const Layer *layer = thinning->layer;
 		if (!layer->has_attention)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-				"prune-tokens: layer %d has no attention that tokens could receive", layer->number);
+				"prune-tokens: layer %d has no attention, which decides on the tokens to drop",
+				layer->number);
 		if (layer->heads.nbiases)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, layer->softmax->line,
-				"prune-tokens: layer %d adds a bias to its scores (%s), and what a token receives is counted "
-				"without; leave prune-tokens out",
+				"prune-tokens: layer %d adds a bias to its scores (%s), but the attention that tokens "
+				"receive is computed without biases; leave prune-tokens out",
 				layer->number, value_print(layer->heads.bias[0].value, (char[264]){0}));
 		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run))
 			|| !thin_shared(graph, &layers, layer, places[i], run) || !retype(graph, run))
@@ -315,12 +317,11 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 	}
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_POOL && node->attr.mode != POOL_FIRST && type_rows(&node->args[0]->type) > 1)
-			pass_note(run, node, "pools over the tokens that are left");
+			pass_note(run, node, "pools over the remaining tokens");
 	for (const Node *node = graph->first; node; node = node->next)
 		if (node->op == OP_EXIT && type_rows(&node->args[0]->type) > 1)
 			pass_note(run, node,
-				"this exit's head was made for all tokens, and pools those that are left; early-exit behind "
-				"prune-tokens "
-				"fits it on them");
+				"the head of this exit was fitted on all tokens, but pools the remaining ones; put "
+				"early-exit after prune-tokens to fit it on these");
 	return spread_outputs(graph, places, run);
 }

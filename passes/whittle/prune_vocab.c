@@ -104,18 +104,18 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 	int64_t keep = pass_option_int(run, "keep", 0);
 	if (!corpus && keep == 0)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"prune-vocab: give corpus=FILE, text that the model is for, or keep=N, how many of the "
-			"commonest tokens stay");
+			"prune-vocab: give corpus=FILE (texts like those of the model's users) or keep=N (number of the "
+			"most frequent tokens that stay)");
 	if (old <= 0 || old > INT32_MAX || graph->module->ngraphs != 1)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s",
 			old == 0 ? "no constant table is indexed by %ids"
-					 : "the graph has several tables for ids, or the module several graphs");
-	if (!pass_option_fits(run, "keep", keep, old, "the table of words has", "row"))
+					 : "the graph has several tables indexed by ids, or the module has several graphs");
+	if (!pass_option_fits(run, "keep", keep, old, "the word table has", "row"))
 		return false;
 	if (!env->vocab_used || !env->vocab_renumber)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"prune-vocab: the vocabulary is the tokenizer's, and there is none; "
-			"give a model that has one to 'bertc build', not to 'bertc opt'");
+			"prune-vocab: the tokenizer must change too, and there is none; use 'bertc build' with a model "
+			"that has one, instead of 'bertc opt'");
 	bool *used = mem_alloc(graph->module->mem, (size_t)old * sizeof *used),
 		 *never = mem_alloc(graph->module->mem, (size_t)old * sizeof *never);
 	int32_t *to = mem_alloc(graph->module->mem, (size_t)old * sizeof *to);

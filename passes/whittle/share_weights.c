@@ -89,7 +89,7 @@ bool pass_share_weights(Graph *graph, PassRun *run)
 		}
 	free(entries);
 	if (run->changes)
-		pass_note(run, NULL, "%d constants are others; %lld bytes are stored once instead of again",
-			run->changes, (long long)saved);
+		pass_note(run, NULL, "merges %d constants into equal ones, which saves %lld bytes", run->changes,
+			(long long)saved);
 	return true;
 }

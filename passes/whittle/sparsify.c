@@ -52,9 +52,9 @@ static Value *sparse_weight(const Node *node, PassRun *run)
 	else if (origin_matches(pass_option(run, "exclude"), node->origin))
 		pass_note(run, node, "stays: excluded");
 	else if (!type_is_rows(&node->args[0]->type) || node->args[0]->type.rank != 2)
-		pass_note(run, node, "stays: what it reads has no row a token");
+		pass_note(run, node, "stays: its input does not have one row per token");
 	else if (!tensor_is_finite(weight))
-		pass_note(run, node, "stays: its weight holds numbers that are not finite");
+		pass_note(run, node, "stays: its weight holds NaN or infinite numbers");
 	else
 		return node->args[1];
 	return NULL;
@@ -219,17 +219,20 @@ static void report(const Matrices *all, PassRun *run)
 		}
 		if (count)
 			pass_note(run, NULL,
-				"%s: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not",
+				"%s: %.2f %% of %.0f weights of %d matri%s are zero; %.2f %% of the groups of four have a "
+				"nonzero weight",
 				all->at[i].kind, 100 * zeros / weights, weights, count, count == 1 ? "x" : "ces",
 				100 * quads / weights);
 		if (count && whole > 0)
-			pass_note(run, NULL, "%s: fitted, they make all but %.2f %% of the variance of what they made",
+			pass_note(run, NULL, "%s: after the fit, the error of the outputs is %.2f %% of their variance",
 				all->at[i].kind, 100 * error / whole);
 		zeros_all += zeros;
 		quads_all += quads;
 		weights_all += weights;
 	}
-	pass_note(run, NULL, "all: %.2f %% of %.0f weights of %d matri%s are zero, %.2f %% of the quads not",
+	pass_note(run, NULL,
+		"all: %.2f %% of %.0f weights of %d matri%s are zero; %.2f %% of the groups of four have a nonzero "
+		"weight",
 		100 * zeros_all / weights_all, weights_all, all->count, all->count == 1 ? "x" : "ces",
 		100 * quads_all / weights_all);
 }
@@ -249,7 +252,7 @@ static bool refit_read(Choice *choice, PassRun *run)
 	choice->refit = pass_option_is(run, "refit", "yes");
 	if (choice->refit && !pass_option(run, "data"))
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"sparsify: refit=yes fits the weights that stay on texts; give data=FILE");
+			"sparsify: refit=yes fits the remaining weights on texts; give data=FILE");
 	if (!choice->refit && (pass_option_given(run, "ridge") || pass_option_given(run, "steps")))
 		return diag_error(run->diag, EXIT_USAGE, 0, "sparsify: ridge= and steps= are for refit=yes");
 	choice->ridge = pass_option_real(run, "ridge", 0);
@@ -272,7 +275,7 @@ static bool choice_read(Choice *choice, PassRun *run)
 		.whole_model = pass_option_is(run, "scope", "model")};
 	if (choice->sparsity < 0)
 		return diag_error(run->diag, EXIT_USAGE, 0,
-			"sparsify: give sparsity=, the share of weights that are zero afterwards, as in 0.9");
+			"sparsify: give sparsity=X, the share of weights that are zero afterwards, such as 0.9");
 	for (size_t i = 0; i < sizeof structures / sizeof *structures; i++)
 		if (pass_option_is(run, "structure", structures[i].name))
 			choice->unit = structures[i].unit;

@@ -211,7 +211,7 @@ static bool failed(const Input *input, PassRun *run)
 {
 	const Node *node = input->value->node;
 	return diag_error(run->diag, EXIT_RUN, 0,
-		"sparsify: %s makes numbers that are NaN or infinite; a larger ridge= may help",
+		"sparsify: %s has NaN or infinite numbers; a larger ridge= may help",
 		node && node->origin ? node->origin : "the graph's input");
 }
 

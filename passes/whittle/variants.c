@@ -22,8 +22,8 @@ static const GraphOutput *head_output(const Graph *graph, PassRun *run)
 			return &graph->outputs[i];
 	if (module->nheads > 0)
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-			"%s: graph @%s has not the model's first head, which alone is scored on data; rank by something "
-			"else, or say what goes",
+			"%s: graph @%s does not have the model's first head, and only this head is scored on data; use "
+			"another by=, or list the parts to remove",
 			pass_info[run->item->pass].name, graph->name);
 	else
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0, "%s: by=accuracy needs a model with a head; give --task",
@@ -118,7 +118,7 @@ bool variants_score(Graph *graph, const Variant *variants, int32_t count, Output
 			*base = batch[0];
 		if (own && !isfinite(base->loss))
 			return diag_error(run->diag, EXIT_RUN, 0,
-				"%s: the unchanged model computes NaN or infinite numbers on %s; are its weights whole?",
+				"%s: the unchanged model computes NaN or infinite numbers on %s; are its weights damaged?",
 				output->name, pass_option(run, "data"));
 		memcpy(scores + at, batch + own, (size_t)n * sizeof *scores);
 	}

@@ -5,8 +5,9 @@
  * The inputs of a quad are stored as a pair of the even and a pair of the odd ones. So two shifts widen four
  * weights that were broadcast as a word.
  *
- *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16, 24 or 32: inputs 0 and 2 of a quad, 1 and
- * 3; a block of 32 rows is 24 KiB; then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
+ *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16, 24 or 32: inputs 0 and 2 of a
+ *            quad, then 1 and 3; a block of 32 rows has 24 KiB;
+ *            then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx2.h"
 

@@ -1,8 +1,8 @@
 /* linear_i8_sparse__avxvnni.c: linear_i8_sparse__avx512vnni.c in 256-bit registers, for CPUs that have
  * VPDPBUSD but no AVX-512. Sums start at -128 * sums[n].
  *
- *   scratch  uint8_t x[K/4 rounded up][lanes][4], q + 128, lanes: 8, 16, 24 or 32; then as many in the order
- * of inputs */
+ *   scratch  uint8_t x[K/4 rounded up][lanes][4], q + 128, lanes: 8, 16, 24 or 32;
+ *            then as many in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx2.h"
 

@@ -4,8 +4,8 @@
  *
  * CPUs with SMMLA use it, too. SMMLA would need quads of two rows and two outputs side by side.
  *
- *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 24 or 32; then as many in the order of inputs
- */
+ *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8, 16, 24 or 32;
+ *            then as many in the order of inputs */
 #if defined(__aarch64__)
 #include "sparse_rows__neon.h"
 

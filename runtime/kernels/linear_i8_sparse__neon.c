@@ -3,8 +3,8 @@
  * same four inputs of 2 rows. SMULL and SMLAL add two products in 16 bits, as in linear_i8__neon.c, and
  * SADALP adds pairs of these to 32-bit sums. So the sum of a row stays in two lanes until the piece ends.
  *
- *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8 or 16; ARMv7: 8; then as many in the order of
- * inputs */
+ *   scratch  int8_t x[K/4 rounded up][lanes][4], lanes: 8 or 16; ARMv7: 8;
+ *            then as many in the order of inputs */
 #if defined(__ARM_NEON)
 #include "sparse_rows__neon.h"
 

@@ -1,8 +1,8 @@
 /* linear_sparse__scalar.c: linear__scalar.c for sparse weights, in plain C.
  *
  *   w        sparse_rows.h: the nonzero weights of an output, one f32 per word
- *   scratch  float x[K rounded up to 64][8]: eight rows side by side, so that each weight that is looked up
- * is multiplied with several of them
+ *   scratch  float x[K rounded up to 64][8]: eight rows side by side, so that each lookup of a weight
+ *            serves several rows
  *
  * Every linear_sparse kernel has this signature, which is that of linear plus scratch; a panel has 64
  * outputs. A sum starts with the bias and adds products in the order of the stored words, for any rows and

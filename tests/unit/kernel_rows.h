@@ -90,7 +90,7 @@ typedef struct Row {
 } Row;
 
 enum Isa {
-#define ISA(NAME, bit, target, text) ISA_##NAME = 1 << bit,
+#define ISA(NAME, bit, target, brief, text) ISA_##NAME = 1 << bit,
 #include "runtime/isa.def"
 #undef ISA
 };

@@ -313,7 +313,7 @@ build(
     f"--ledger={TMP / 'yes.json'}",
     f"--passes={RECIPE % f' data={data}'},lower,pack-weights,plan-memory",
 )
-assert "that is learnt from data" in (TMP / "yes.json").read_text()
+assert "which is learnt from data" in (TMP / "yes.json").read_text()
 
 
 # ---- Zero points show whether codes have a sign. Quantisation that is switched off has no scale. If the zero

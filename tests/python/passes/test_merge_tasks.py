@@ -168,7 +168,7 @@ refused = run(
     "--passes=drop-layers{layers=0,2}",
     check=False,
 )
-assert refused.returncode == 4 and b"give the pass in front of merge-tasks" in refused.stderr, refused.stderr
+assert refused.returncode == 4 and b"put the pass before merge-tasks" in refused.stderr, refused.stderr
 rows = [
     ("ba ce di", 1),
     ("fo gu ha babe", 0),

@@ -89,7 +89,7 @@ for n, kind in enumerate(("classify", "encoder")):
                 changed,
                 batch,
             )
-            assert count(ledger, "goes into gamma and beta") == (
+            assert count(ledger, "folded into gamma and beta") == (
                 len(layers) if method in ("z-score", "min-max") else 0
             ), ledger[0]["notes"]
 
@@ -129,7 +129,7 @@ for n, kind in enumerate(("classify", "encoder")):
         changed,
         batch,
     )
-    assert count(ledger, "goes into gamma and beta") == 2 and count(ledger, "layer 2: 3 of") == 1
+    assert count(ledger, "folded into gamma and beta") == 2 and count(ledger, "layer 2: 3 of") == 1
 # NaN weights: passes that learn from texts would learn NaN, so they are refused
 from safetensors.torch import load_file, save_file
 

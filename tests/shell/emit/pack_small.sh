@@ -47,7 +47,7 @@ if [ -n "$SHARED" ]; then
 		fail "sparse weights are too large: $(cat messages)"
 fi
 expect 2 "$BERTC" build "$model" --pack=small --emit=bir -o x.bir
-says "--pack=small is about weights in programs"
+says "--pack=small is for weights in programs"
 expect 2 "$BERTC" build "$model" --pack=tiny -o x
 command -v gcc >/dev/null || { echo "no gcc: skipped this part"; exit 0; }
 "$BERTC" build "$model" --passes=quantize-int8 --cpu=x86-64 -o plain -q

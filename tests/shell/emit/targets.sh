@@ -1,5 +1,5 @@
-# `bertc targets` lists every row of targets.def under its triple, with one baseline per triple. Unknown
-# targets and CPUs are refused.
+# `bertc targets` lists every row of targets.def under its triple, with one baseline per triple, and every row
+# of isa.def, in 80 columns. Unknown options are refused.
 set -eu
 "$BERTC" targets >listed
 for triple in $(sed -n 's/^TARGET("\([^"]*\)".*/\1/p' "$SOURCE/codegen/targets.def"); do
@@ -11,8 +11,13 @@ for triple in $(sed -n 's/^TARGET("\([^"]*\)".*/\1/p' "$SOURCE/codegen/targets.d
 	head -n 1 cpus | grep -q '(baseline)' && [ "$(grep -c '(baseline)' cpus)" -eq 1 ] ||
 		{ cat cpus; echo "the baseline of $triple is not the first CPU, or not the only one"; exit 1; }
 done
+! grep '.\{81\}' listed || { echo "the list is wider than 80 columns"; exit 1; }
+sed -n 's/^ISA([^"]*"\([^"]*\)".*/\1/p' "$SOURCE/runtime/isa.def" | while read -r name; do
+	sed '1,/^Instruction sets/d' listed | grep -q "^  $name  " ||
+		{ cat listed; echo "$name is not listed"; exit 1; }
+done
 [ "$(grep -c '(native)' listed)" -le 1 ] && [ "$(grep -c '(this machine)' listed)" -le 1 ]
-awk '/cortex-a7 .*ARMv7 NEON/ { found = 1 } END { exit !found }' listed ||
+awk '/cortex-a7 .*NEON with VFPv4/ { found = 1 } END { exit !found }' listed ||
 	{ echo "cortex-a7 is listed without NEON"; exit 1; }
 status=0
 "$BERTC" targets --no-such-option >out 2>&1 || status=$?

@@ -16,8 +16,8 @@ for command in run verify eval tune inspect bench rank-neurons rank-heads 'repor
 	# shellcheck disable=SC2086 # two words
 	refuse "$wanted" $command
 done
-refuse 'which report' report
-refuse 'which directory' describe
+refuse 'no report' report
+refuse 'no directory' describe
 refuse 'one model at a time: b after a' build a b
 refuse 'one graph at a time: b after a' opt a b
 

@@ -10,7 +10,7 @@ awk 'BEGIN { for (i = 0; i < 12; i++) print "the film number " i "\t" (i % 2 ? "
 refuse() { # ARGUMENTS: checks exit 1, the reason, and no other output
 	local got=0
 	"$BERTC" "$@" >out.txt 2>err.txt || got=$?
-	[ $got -eq 1 ] && grep -q 'are its weights whole?\|are the model.s weights whole?' err.txt ||
+	[ $got -eq 1 ] && grep -q 'are its weights damaged?\|are the model.s weights damaged?' err.txt ||
 		{ cat out.txt err.txt; fail "$*: exit $got, expected 1 and a reason"; }
 }
 refuse build sick --quiet -o none --passes='hard-attention{k=2 layers=auto data=data.tsv}'

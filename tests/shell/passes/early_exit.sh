@@ -10,7 +10,7 @@ build -o plain
 ./plain <texts | cut -f1 >labels
 paste texts labels >data.tsv
 build -o exits "--passes=early-exit{data=$PWD/data.tsv l2=0.1 max-drop=50},O2" --explain
-grep -q 'early-exit.*layers run on the average' err || { cat err; fail "--explain prints nothing"; }
+grep -q 'early-exit.*layers run on average' err || { cat err; fail "--explain prints nothing"; }
 [ "$(./exits --json --set exit_entropy=0 <texts | sed 's/, "layers": 3//')" = "$(./plain --json <texts)" ] ||
 	fail "with entropy 0 an answer differs from that of the whole model"
 ./exits --help | grep -q '^  exit_entropy=' || fail "--help lacks exit_entropy"

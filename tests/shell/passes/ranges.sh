@@ -42,8 +42,8 @@ refuse "drop-layers: keep=99: the model has 3 layers; give at most 3" 'drop-laye
 refuse "prune-blocks: keep=7: the model has 6 blocks; give at most 6" 'prune-blocks{keep=7}'
 refuse "prune-heads: keep=13: a layer has at most 12 heads; give at most 12" 'prune-heads{keep=13}'
 refuse "prune-ffn: keep=9999: a layer has at most" 'prune-ffn{keep=9999}'
-refuse "prune-vocab: keep=9999999: the table of words has" 'prune-vocab{keep=9999999}'
-refuse "factorize-embeddings: rank=9999: the table of words has" 'factorize-embeddings{rank=9999}'
+refuse "prune-vocab: keep=9999999: the word table has" 'prune-vocab{keep=9999999}'
+refuse "factorize-embeddings: rank=9999: the word table has" 'factorize-embeddings{rank=9999}'
 refuse "hard-attention: k=9999: a text has at most" 'hard-attention{k=9999}'
 refuse "prune-tokens: keep=9999: a text has at most" 'prune-tokens{layer=1 keep=9999}'
 

@@ -73,7 +73,7 @@ eval "set -- ${line#  bertc }"
 grep -q "of 2" again.txt || { cat again.txt; fail "another number of rows"; }
 refuse() { "$BERTC" report "${@:3}" >out 2>err; local got=$?; [ $got -eq "$1" ] && grep -qF -- "$2" err ||
 	{ cat err; fail "${*:3}: exit $got"; }; }
-refuse 2 "which report" "$model" --data data.tsv
+refuse 2 "no report" "$model" --data data.tsv
 refuse 2 "no student" eight "$model" --data data.tsv
 refuse 2 "report chooses the pipelines" order "$model" --data data.tsv --passes=O2
 refuse 2 "expected 2 to 8 passes" order "$model" --data data.tsv --operators=quantize-int8

@@ -13,7 +13,7 @@ says 'none.txt: error: cannot open'
 printf '%s\n' "$head" 'linear f32 K=24 N=24 act=none cpu=x86-64-v3 -> linear_f32_8x48__avx512' \
 	'linear f32 K=24 N=24 cpu=z -> x' >bad.txt
 expect 3 "$BERTC" build tiny.bir --tune-cache=bad.txt -o a
-says 'bad.txt:2: error: the CPU x86-64-v3 lacks what the kernel linear_f32_8x48__avx512 needs'
+says 'bad.txt:2: error: the CPU x86-64-v3 lacks instructions that the kernel linear_f32_8x48__avx512 needs'
 says 'bad.txt:3: error: expected OP TYPE'
 case $(uname -m) in aarch64) other=x86_64-linux-gnu ;; *) other=aarch64-linux-gnu ;; esac
 expect 4 "$BERTC" build tiny.bir --target=$other --tune -o a

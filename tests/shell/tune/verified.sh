@@ -45,10 +45,10 @@ bad_figures() { # EXPRESSION TEXT: changes the figures by sed and expects the me
 	sed "$1" figures.json >bad.json
 	expect 3 "$BERTC" build tiny.bir --verified=bad.json -o no; says "$2"
 }
-bad_figures 's/"pass": true/"pass": false/' 'below the limit'
+bad_figures 's/"pass": true/"pass": false/' 'outside the limits'
 bad_figures 's/"tokens": [0-9]*/"tokens": "many"/' 'tokens'
 bad_figures 's/"inputs": [0-9]*, //' 'inputs is missing'
-bad_figures 's/"output": "logits"/"output": "a\\nb"/' 'no plain name'
+bad_figures 's/"output": "logits"/"output": "a\\nb"/' 'not a plain name'
 bad_figures 's/"outputs": \[/"outputs": [7, /' 'expected objects'
 for text in '[]' '{}' 'no json' '{"build": {}, "pass": true, "outputs": {}}'; do
 	echo "$text" >bad.json

@@ -268,7 +268,7 @@ static void test_fit_is_good(void)
 	CU_ASSERT_EQUAL_FATAL(ledger.count, 1);
 	CU_ASSERT_EQUAL_FATAL(ledger.rows[0].nnotes, 3);
 	CU_ASSERT_PTR_NOT_NULL(
-		strstr(ledger.rows[0].notes[0], "the head behind layer 0: 1.0000 of 40 texts right"));
+		strstr(ledger.rows[0].notes[0], "the head after layer 0: 1.0000 of 40 texts right"));
 	ledger_free(&ledger);
 	module_free(module);
 }

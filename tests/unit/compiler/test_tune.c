@@ -89,26 +89,26 @@ static void test_hostile(void)
 		snprintf(
 			text, sizeof text, HEAD "linear f32 %s N=1 act=none cpu=znver4 -> " TILE_8x48 "\n", numbers[i]);
 		refuses(text, 2,
-			i + 1 < sizeof numbers / sizeof *numbers ? "expected K=NUMBER from 1 on, or K=*"
+			i + 1 < sizeof numbers / sizeof *numbers ? "expected K=N with N >= 1, or K=*"
 													 : "expected OP TYPE");
 	}
 	refuses(HEAD "linear f32 K=1 N=1 act=swish cpu=znver4 -> " TILE_8x48 "\n", 2,
-		"found \"act=swish\", expected act=* or act= and one of none, gelu");
+		"found \"act=swish\", expected act=*, or act= with one of none, gelu");
 	refuses(HEAD "linear f32 K=1 N=1 ACT=none cpu=znver4 -> " TILE_8x48 "\n", 2, "act=");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=z80 -> " TILE_8x48 "\n", 2,
-		"found \"cpu=z80\", expected cpu= and a name");
+		"found \"cpu=z80\", expected cpu= with a CPU");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4znver4znver4znver4znver4znver4 -> " TILE_8x48 "\n", 2,
 		"expected cpu=");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver3 -> " TILE_8x48 "\n", 2,
-		"the CPU znver3 lacks what the kernel " TILE_8x48 " needs");
+		"the CPU znver3 lacks instructions that the kernel " TILE_8x48 " needs");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> system\n", 2,
-		"kernel \"system\" is none of this bertc for linear of f32");
-	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f16__avx512\n", 2,
-		"is none of this bertc for linear of f32");
+		"this bertc has no kernel \"system\" for linear of f32");
+	refuses(
+		HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f16__avx512\n", 2, "this bertc has no kernel");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> linear_f32_sparse__avx512\n", 2,
-		"is none of this bertc for linear of f32");
+		"this bertc has no kernel");
 	refuses(HEAD "linear f32 K=1 N=1 act=none cpu=znver4 -> layernorm_f32__avx512\n", 2,
-		"is none of this bertc for linear of f32");
+		"this bertc has no kernel");
 	static const char *const rows[] = {
 		"15", "4097", "0", "-48", "+48", "48x", "99999999999999999999", "*", "048"};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -118,7 +118,7 @@ static void test_hostile(void)
 	}
 	refuses(HEAD "chain-rows linear f32 width=8 cpu=znver4 -> 48\n#\nchain-rows linear f32  width=8 "
 				 "cpu=znver4 -> 96\n",
-		4, "decides again what line 2 decides");
+		4, "repeats the decision of line 2");
 	refuses(HEAD "\x1b[31mlinear f32 K=1 N=1 act=none cpu=znver4 -> x\n", 2, "op \"");
 }
 

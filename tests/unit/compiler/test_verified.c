@@ -53,7 +53,8 @@ static void test_refused(void)
 	static const struct {
 		const char *verified, *message;
 	} cases[] = {
-		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"seed\":1,\"outputs\":[],\"pass\":false}", "below the limit"},
+		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"seed\":1,\"outputs\":[],\"pass\":false}",
+			"outside the limits"},
 		{"{\"build\":{\"model_sha256\":\"b\",\"graph_sha256\":\"aa\",\"passes\":\"fuse\"}" REST "}",
 			"another checkpoint"},
 		{"{\"build\":{\"graph_sha256\":\"aa\",\"passes\":\"fuse\"}" REST "}",
@@ -63,15 +64,15 @@ static void test_refused(void)
 		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":\"cse\"}" REST "}",
 			"other passes"},
 		{"{\"build\":{\"model_sha256\":\"bb\",\"graph_sha256\":\"aa\",\"passes\":7}" REST "}", "passes"},
-		{"{" BUILD REST "}", "outputs is no list"},
+		{"{" BUILD REST "}", "outputs is not an array"},
 		{"{" BUILD REST ",\"outputs\":[7]}", "outputs holds an integer"},
-		{"{" BUILD REST ",\"outputs\":[{\"output\":\"a/b\"}]}", "output is no plain name"},
+		{"{" BUILD REST ",\"outputs\":[{\"output\":\"a/b\"}]}", "output is not a plain name"},
 		{"{" BUILD REST ",\"outputs\":[{\"output\":\"a\",\"max_abs\":\"x\"}]}", "max_abs"},
 		{"{" BUILD REST ",\"outputs\":[{\"output\":\"a\",\"top1\":1}]}", "top1_of is missing"},
 		{"{" BUILD ",\"inputs\":-2,\"tokens\":9,\"seed\":1,\"outputs\":[],\"pass\":true}", "inputs"},
 		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"outputs\":[],\"pass\":true}", "seed is missing"},
 		{"{" BUILD ",\"inputs\":2,\"tokens\":9,\"data\":\"\\u001b[2J\",\"outputs\":[],\"pass\":true}",
-			"data is no plain name"},
+			"data is not a plain name"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char *text = embed(cases[i].verified);
@@ -90,7 +91,7 @@ static void test_many_outputs(void)
 		for (int i = 0; i < n; i++)
 			json_array_append(json_object_get(figures, "outputs"), row);
 		char *dumped = json_dumps(figures, 0), *text = embed(dumped);
-		CU_ASSERT_EQUAL(strstr(text, "no list of at most 32") != NULL, n > 32);
+		CU_ASSERT_EQUAL(strstr(text, "not an array of at most 32") != NULL, n > 32);
 		json_decref(figures);
 		json_decref(row);
 		free(dumped);

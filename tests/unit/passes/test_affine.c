@@ -106,28 +106,28 @@ static void test_affine(void)
 	static const char norm[] = "  %h = layernorm %x, %g, %b {eps=0} : f32[S,4]\n";
 	char text[512];
 	for (int i = 0; i < 2; i++) {
-		check("  %h = linear %x, %w, %b : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that makes",
-			false);
-		check("  %h = linear %x, %w : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that makes",
+		check("  %h = linear %x, %w, %b : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i],
+			"linear that computes", false);
+		check("  %h = linear %x, %w : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "linear that computes",
 			false);
 		check("  %h = tanh %x : f32[S,4]\n  %y = linear %h, %w, %b : f32[S,4]\n  return y=%y, at=%h\n}\n",
 			both[i], "linears that read", true);
 		check("  %h = tanh %x : f32[S,4]\n  %y = linear %h, %w, %b : f32[S,4]\n  return kept=%y, at=%h\n}\n",
-			both[i], "ops of its own", true);
-		check("  %h = tanh %x : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "ops of its own", false);
+			both[i], "separate ops", true);
+		check("  %h = tanh %x : f32[S,4]\n  return y=%h, at=%h\n}\n", both[i], "separate ops", false);
 		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=mean} : f32[4]\n  return y=%p, "
 			  "at=%p\n}\n",
-			both[i], "linear that makes", false);
+			both[i], "linear that computes", false);
 		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=mean_sqrt} : f32[4]\n  return y=%p, "
 			  "at=%p\n}\n",
-			both[i], "ops of its own", false);
+			both[i], "separate ops", false);
 		check("  %h = linear %x, %w : f32[S,4]\n  %p = pool %h {mode=max} : f32[4]\n  return y=%p, "
 			  "at=%p\n}\n",
-			both[i], "ops of its own", false);
+			both[i], "separate ops", false);
 	}
 	snprintf(text, sizeof text, "%s  return y=%%h, at=%%h\n}\n", norm);
 	check(text, &diagonal, "gamma and beta", false);
-	check(text, &projection, "ops of its own", false);
+	check(text, &projection, "separate ops", false);
 	snprintf(text, sizeof text, "%s  %%p = pool %%h {mode=max} : f32[4]\n  return y=%%p, at=%%p\n}\n", norm);
 	check(text, &upwards, "gamma and beta", false);
 }

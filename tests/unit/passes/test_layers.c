@@ -415,7 +415,7 @@ static void test_unclear(void)
 		 "  %m = linear %y, %w : f32[S,4]\n  %z = add %m, %y : f32[S,4]\n"
 		 "  %n = tanh %y : f32[S,4]\n  %o = linear %n, %w : f32[S,4]\n  %u = add %o, %y : f32[S,4]\n"
 		 "  return z=%z, u=%u\n",
-			"two residual blocks go on from one"},
+			"two residual blocks continue the same block"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		Module *module = parsed(cases[i].body);

@@ -235,9 +235,10 @@ static void test_budget(void)
 	static const char *const table[] = {"score 1.0000, loss 0.0000 in float",
 		"(layer.0.ffn.in): alone in int8: score 0.9000 (-0.1000)",
 		"(layer.0.ffn.out): alone in int8: score 0.7000 (-0.3000), loss 0.3000 (+0.3000)", NULL};
-	static const char *const one[] = {"score 0.6000 with 0 of 2", "score 0.9000 with 1 of 2",
-		"(layer.0.ffn.out): dynamic scales: the budget asks for it", NULL};
-	static const char *const none[] = {"score 1.0000 with 2 of 2", NULL};
+	static const char *const one[] = {"score 0.6000 with dynamic scales in 0 of 2",
+		"score 0.9000 with dynamic scales in 1 of 2",
+		"(layer.0.ffn.out): dynamic scales, to stay within the budget", NULL};
+	static const char *const none[] = {"score 1.0000 with dynamic scales in 2 of 2", NULL};
 	count_schemes("quantize-int8{scheme=static data=texts.tsv sensitivity=yes}", 2, 0, table);
 	count_schemes("quantize-int8{scheme=static data=texts.tsv budget=50}", 2, 0, table);
 	count_schemes("quantize-int8{scheme=static data=texts.tsv budget=11}", 1, 1, one);
@@ -269,8 +270,8 @@ static void test_refused(void)
 		"sensitivity=maybe, expected yes or no");
 	refuses(text_linear, 1, "quantize-int8{scheme=static data=texts.tsv budget=much}",
 		"budget=much, expected a number from 0 to 100");
-	refuses(infinite, 1, "quantize-int8{scheme=static data=texts.tsv}",
-		"second reads numbers that are not finite");
+	refuses(
+		infinite, 1, "quantize-int8{scheme=static data=texts.tsv}", "second reads NaN or infinite numbers");
 }
 
 int main(void)

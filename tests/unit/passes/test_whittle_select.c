@@ -126,7 +126,7 @@ static void test_tagger(void)
 	CU_ASSERT_TRUE(module_verify(module, &diag));
 	char *message = run("prune-tokens{layer=0 keep=1}", module);
 	CU_ASSERT_PTR_NOT_NULL(
-		message ? strstr(message, "every token that begins a word") : NULL); /* nobody says which */
+		message ? strstr(message, "all tokens that begin a word") : NULL); /* nobody says which */
 	free(message);
 	module_free(module);
 	module = module_parse(tagger, strlen(tagger), ".", NULL, &diag);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const char *const cpu_words[] = {
-#define ISA(NAME, bit, target, text) [bit] = text,
+#define ISA(NAME, bit, target, brief, text) [bit] = text,
 #include "runtime/isa.def"
 #undef ISA
 };
